@@ -1,0 +1,115 @@
+//! `#[retry(...)]`
+
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+use syn::{Error, Expr, Path, Result};
+
+use super::{
+    Condition,
+    schedule::{self, Backoff, Jitter},
+};
+use crate::{
+    duration::Time,
+    errors::Errors,
+    options::{self, Count, Given, Options, word},
+};
+
+/// What a `#[retry]` asks for.
+pub(crate) struct Retry {
+    attempts: Option<Attempts>,
+    backoff: Option<Backoff>,
+    jitter: Option<Jitter>,
+    max_elapsed: Option<Time>,
+    pub(crate) condition: Condition,
+    /// Arguments to clone although the body does not seem to move them.
+    pub(crate) clone: Vec<Ident>,
+    pub(crate) krate: Option<Path>,
+}
+
+enum Attempts {
+    Number(Count),
+    Unlimited,
+}
+
+const OPTIONS: [&str; 8] =
+    ["max_attempts", "backoff", "jitter", "max_elapsed", "retry_if", "retry_if_result", "clone", "crate"];
+
+impl Retry {
+    pub(crate) fn parse(mut options: Options, errors: &mut Errors) -> Self {
+        let attempts = options.value("max_attempts", "max_attempts = 5", errors, attempts);
+        let backoff = options.value("backoff", "backoff = exponential(base = 100ms)", errors, Backoff::parse);
+        let jitter = options.value("jitter", "jitter = full", errors, Jitter::parse);
+        let max_elapsed = options.value("max_elapsed", "max_elapsed = 30s", errors, Time::parse);
+        let by_value = options.value("retry_if_result", "retry_if_result = |value| ...", errors, Ok);
+        let by_error = Condition::take(&mut options, "retry_if", "retry_if(io::Error)", errors);
+        let clone = options.take("clone").and_then(|written| errors.keep(written.names("clone(order)")));
+        let krate = options.value("crate", "crate = ::steadfast", errors, options::path);
+        options.finish(&OPTIONS, errors);
+
+        check_unlimited(attempts.as_ref(), max_elapsed.as_ref(), errors);
+        schedule::check_jitter(backoff.as_ref(), jitter.as_ref(), errors);
+
+        let condition = match (by_error, by_value) {
+            (Some(_), Some(by_value)) => {
+                errors.at(
+                    by_value.key,
+                    "`retry_if_result` and `retry_if` both say when to retry: give one of them\n\
+                     `retry_if_result` sees the whole value, errors included",
+                );
+                Condition::Any
+            }
+            (Some(condition), None) => condition,
+            (None, Some(Given { value, .. })) => Condition::Value(value),
+            (None, None) => Condition::ByType,
+        };
+        Self {
+            attempts: attempts.map(|given| given.value),
+            backoff: backoff.map(|given| given.value),
+            jitter: jitter.map(|given| given.value),
+            max_elapsed: max_elapsed.map(|given| given.value),
+            condition,
+            clone: clone.unwrap_or_default(),
+            krate: krate.map(|given| given.value),
+        }
+    }
+
+    /// Whether the first attempt is known to be the last.
+    pub(crate) fn is_single(&self) -> bool {
+        matches!(&self.attempts, Some(Attempts::Number(count)) if count.known() == Some(1))
+    }
+
+    /// The policy as a const expression.
+    pub(crate) fn policy(&self, krate: &TokenStream) -> TokenStream {
+        let attempts = match (&self.attempts, &self.max_elapsed) {
+            (Some(Attempts::Unlimited), Some(limit)) => Some(quote!(.unlimited(#limit))),
+            (Some(Attempts::Number(count)), _) => Some(quote!(.max_attempts(#count))),
+            _ => None,
+        };
+        let backoff = self.backoff.as_ref().map(|backoff| {
+            let schedule = backoff.schedule(krate);
+            quote!(.backoff(#schedule))
+        });
+        let jitter = self.jitter.as_ref().map(|jitter| {
+            let jitter = jitter.tokens(krate);
+            quote!(.jitter(#jitter))
+        });
+        let max_elapsed = self.max_elapsed.as_ref().map(|limit| quote!(.max_elapsed(#limit)));
+        quote!(#krate::RetryPolicy::new() #attempts #backoff #jitter #max_elapsed)
+    }
+}
+
+fn attempts(value: Expr) -> Result<Attempts> {
+    match word(&value) {
+        Some(name) if name == "unlimited" => Ok(Attempts::Unlimited),
+        _ => Count::parse("max_attempts", "it counts the first call as well", value).map(Attempts::Number),
+    }
+}
+
+fn check_unlimited(attempts: Option<&Given<Attempts>>, max_elapsed: Option<&Given<Time>>, errors: &mut Errors) {
+    if let (Some(Given { key, value: Attempts::Unlimited }), None) = (attempts, max_elapsed) {
+        errors.push(Error::new_spanned(
+            key,
+            "`max_attempts = unlimited` would retry for ever: add a limit of time, such as `max_elapsed = 30s`",
+        ));
+    }
+}

@@ -1,0 +1,194 @@
+//! `#[derive(Transient)]`
+
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::{Attribute, Data, DeriveInput, Expr, Fields, Member, Path, Variant, parse2, spanned::Spanned};
+
+use crate::{
+    errors::Errors,
+    options::{self, Options, word},
+};
+
+/// What an attribute says of a variant or a struct.
+enum Rule {
+    Permanent,
+    Transient,
+    /// Transient, with a wait that a field holds.
+    RetryAfter(Member),
+    /// As transient as the one field's value.
+    Inherit(Member),
+}
+
+const EXPLAIN: &str = "write `#[transient]`, `#[transient(retry_after = field)]` or `#[transient(inherit)]`";
+
+/// Input: the item. Output: `impl Transient` for it, with one arm for each variant that has something to say.
+pub(crate) fn expand(item: TokenStream) -> TokenStream {
+    let item: DeriveInput = match parse2(item) {
+        Ok(item) => item,
+        Err(error) => return error.to_compile_error(),
+    };
+    let mut errors = Errors::default();
+    let mut krate = None;
+    let (mut is_transient, mut retry_after) = (TokenStream::new(), TokenStream::new());
+    match &item.data {
+        Data::Struct(data) => {
+            let rule = rule(&item.attrs, &data.fields, &mut krate, &mut errors);
+            arms(&quote!(Self), &rule, &mut is_transient, &mut retry_after);
+        }
+        Data::Enum(data) => {
+            container(&item.attrs, &mut krate, &mut errors);
+            for Variant { attrs, ident, fields, .. } in &data.variants {
+                let rule = rule(attrs, fields, &mut krate, &mut errors);
+                arms(&quote!(Self::#ident), &rule, &mut is_transient, &mut retry_after);
+            }
+        }
+        Data::Union(data) => errors.at(data.union_token, "a union can't tell which of its values are transient"),
+    }
+
+    let krate = krate.map_or_else(|| quote!(::steadfast), |path: Path| quote!(#path));
+    let (name, (generics, arguments, bounds)) = (&item.ident, item.generics.split_for_impl());
+    let errors = errors.into_tokens();
+    quote! {
+        #errors
+        #[automatically_derived]
+        impl #generics #krate::Transient for #name #arguments #bounds {
+            fn is_transient(&self) -> bool {
+                use #krate::Transient as _;
+                match self {
+                    #is_transient
+                    #[allow(unreachable_patterns)]
+                    _ => false,
+                }
+            }
+
+            fn retry_after(&self) -> ::core::option::Option<::core::time::Duration> {
+                #[allow(unused_imports)]
+                use #krate::Transient as _;
+                match self {
+                    #retry_after
+                    #[allow(unreachable_patterns)]
+                    _ => ::core::option::Option::None,
+                }
+            }
+        }
+    }
+}
+
+fn arms(pattern: &TokenStream, rule: &Rule, is_transient: &mut TokenStream, retry_after: &mut TokenStream) {
+    match rule {
+        Rule::Permanent => {}
+        Rule::Transient => is_transient.extend(quote!(#pattern { .. } => true,)),
+        Rule::RetryAfter(field) => {
+            is_transient.extend(quote!(#pattern { .. } => true,));
+            let place = Span::mixed_site().located_at(field.span());
+            let value = format_ident!("value", span = place);
+            let hint = quote_spanned!(place=> ::core::convert::Into::into(*#value));
+            retry_after.extend(quote!(#pattern { #field: #value, .. } => #hint,));
+        }
+        Rule::Inherit(field) => {
+            let place = Span::mixed_site().located_at(field.span());
+            let value = format_ident!("value", span = place);
+            let (transient, hint) =
+                (quote_spanned!(place=> #value.is_transient()), quote_spanned!(place=> #value.retry_after()));
+            is_transient.extend(quote!(#pattern { #field: #value, .. } => #transient,));
+            retry_after.extend(quote!(#pattern { #field: #value, .. } => #hint,));
+        }
+    }
+}
+
+/// On an enum itself only `#[transient(crate = path)]` has a meaning.
+fn container(attributes: &[Attribute], krate: &mut Option<Path>, errors: &mut Errors) {
+    for attribute in ours(attributes) {
+        let mut options = options_of(attribute, errors);
+        let Some(path) = options.value("crate", "crate = ::steadfast", errors, options::path) else {
+            errors.at(attribute, "on an enum, `#[transient]` stands on the variants that are transient");
+            continue;
+        };
+        *krate = Some(path.value);
+        options.finish(&["crate"], errors);
+    }
+}
+
+fn rule(attributes: &[Attribute], fields: &Fields, krate: &mut Option<Path>, errors: &mut Errors) -> Rule {
+    for field in fields {
+        for attribute in ours(&field.attrs) {
+            errors.at(attribute, format!("`#[transient]` stands on variants or on a struct, not on fields: {EXPLAIN}"));
+        }
+    }
+    let mut ours = ours(attributes);
+    let Some(attribute) = ours.next() else { return Rule::Permanent };
+    if let Some(second) = ours.next() {
+        errors.at(second, "`#[transient]` is given twice");
+    }
+    if let syn::Meta::NameValue(_) = attribute.meta {
+        errors.at(attribute, EXPLAIN);
+        return Rule::Transient;
+    }
+    let mut options = options_of(attribute, errors);
+    if let Some(path) = options.value("crate", "crate = ::steadfast", errors, options::path) {
+        *krate = Some(path.value);
+    }
+    let retry_after = options.value("retry_after", "retry_after = field", errors, |value| field_of(&value, fields));
+    let inherit = options.take("inherit");
+    options.finish(&["retry_after", "inherit", "crate"], errors);
+    match (retry_after, inherit) {
+        (Some(_), Some(inherit)) => {
+            errors.at(inherit.key, "`inherit` takes the wait from the error inside as well: leave `retry_after` out");
+            Rule::Transient
+        }
+        (Some(field), None) => Rule::RetryAfter(field.value),
+        (None, Some(inherit)) => match inherited(fields) {
+            Some(field) => Rule::Inherit(field),
+            None => {
+                let message =
+                    "`inherit` needs to know the error inside: one field, or one marked `#[from]` or `#[source]`";
+                errors.at(inherit.key, message);
+                Rule::Transient
+            }
+        },
+        (None, None) => Rule::Transient,
+    }
+}
+
+fn ours(attributes: &[Attribute]) -> impl Iterator<Item = &Attribute> {
+    attributes.iter().filter(|attribute| attribute.path().is_ident("transient"))
+}
+
+fn options_of(attribute: &Attribute, errors: &mut Errors) -> Options {
+    match &attribute.meta {
+        syn::Meta::List(list) => Options::parse(list.tokens.clone(), errors),
+        _ => Options::parse(TokenStream::new(), errors),
+    }
+}
+
+/// The field that is named, by its name or, in a tuple, by its number.
+fn field_of(value: &Expr, fields: &Fields) -> syn::Result<Member> {
+    let member = match value {
+        Expr::Lit(literal) => parse2::<Member>(quote!(#literal)).ok(),
+        other => word(other).cloned().map(Member::Named),
+    };
+    let error = |message: String| syn::Error::new_spanned(value, message);
+    let member = member.ok_or_else(|| error("expected the name or the number of a field".to_owned()))?;
+    if fields.members().any(|field| field == member) {
+        return Ok(member);
+    }
+    let names: Vec<String> = fields.members().map(|field| quote!(#field).to_string()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    Err(error(match names.as_slice() {
+        [] => "there is no field to take the wait from".to_owned(),
+        names => format!("there is no such field: there are {}", options::list(names)),
+    }))
+}
+
+/// The field that holds the error inside: the only one, or the one that thiserror would take.
+fn inherited(fields: &Fields) -> Option<Member> {
+    let is_source = |field: &syn::Field| {
+        field.attrs.iter().any(|attribute| attribute.path().is_ident("from") || attribute.path().is_ident("source"))
+            || field.ident.as_ref().is_some_and(|name| name == "source")
+    };
+    let mut all = fields.members().zip(fields);
+    if fields.len() == 1 {
+        return all.next().map(|(member, _)| member);
+    }
+    all.find(|(_, field)| is_source(field)).map(|(member, _)| member)
+}

@@ -1,0 +1,130 @@
+//! Writes the new body of a function: its attributes as layers around the old one, the lowest innermost.
+//!
+//! The old body is wrapped, never edited: in an `async` block or in a closure that is called in place, so that `?` and
+//! `return` end an attempt and not the function, and so that what it borrows is borrowed again for each attempt.
+
+mod circuit_breaker;
+mod retry;
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote_spanned};
+use syn::{Path, Type, spanned::Spanned};
+
+use crate::{
+    args::Condition,
+    function::{Argument, Function},
+    stack::Layer,
+};
+
+/// Quotes code whose local variables the user's code can't see, nor the other way round.
+macro_rules! code {
+    ($($tokens:tt)*) => { quote::quote_spanned!(proc_macro2::Span::mixed_site()=> $($tokens)*) };
+}
+use code;
+
+/// An expression that makes one call.
+struct Attempt {
+    code: TokenStream,
+    /// Whether it is a pair: the returned value, and the rejection if there was no call.
+    tells_rejection: bool,
+}
+
+/// What all layers of one function know.
+struct Context {
+    is_async: bool,
+    /// The declared return type, as it can be written inside the body.
+    output: TokenStream,
+    /// Where errors about the return type belong.
+    output_place: Span,
+    /// What each attempt of a retry needs for itself.
+    arguments: Vec<Argument>,
+}
+
+/// Input: `fn f(a: A) -> R { body }` and its layers, the topmost first. Output: the same function with a body that
+/// runs the layers. `prelude` goes first.
+pub(crate) fn stack(mut function: Function, layers: &[Layer], prelude: &TokenStream) -> TokenStream {
+    let place = function.output().map_or_else(|| function.signature.ident.span(), Spanned::span);
+    let mut context = Context {
+        is_async: function.is_async(),
+        output: function.inner_output(),
+        output_place: Span::mixed_site().located_at(place),
+        arguments: retry::arguments(&mut function, layers),
+    };
+    let mut attempt = Attempt { code: context.body(&function), tells_rejection: false };
+    for (index, layer) in layers.iter().enumerate().rev() {
+        attempt = match layer {
+            Layer::Retry(retry) => retry::expand(retry, &attempt, &mut context),
+            Layer::CircuitBreaker(breaker) => {
+                let below_retry = layers.iter().take(index).any(|above| matches!(above, Layer::Retry(_)));
+                circuit_breaker::expand(breaker, &attempt, below_retry, &context)
+            }
+        };
+    }
+    let code = attempt.code;
+    function.with_body(&code!({ #prelude #code }))
+}
+
+impl Context {
+    /// Input: `{ body }`. Output, sync: `(|| -> R { body })()`; async: `async { ...; { body } }.await`, where `...` is a
+    /// `return` that is never reached and pins the type, since an `async` block has no place to declare one.
+    fn body(&self, function: &Function) -> TokenStream {
+        let (body, output) = (&function.body, &self.output);
+        if !self.is_async {
+            return code!((|| -> #output #body)());
+        }
+        code!(async {
+            if false {
+                return ::steadfast::__private::never::<#output>();
+            }
+            #body
+        }
+        .await)
+    }
+
+    /// A call into the runtime that asks something of the return type: what does not fit is reported there.
+    fn ask(&self, krate: Option<&Path>, function: &str, arguments: &TokenStream) -> TokenStream {
+        let place = self.output_place;
+        let krate = krate_at(krate, place);
+        let function = proc_macro2::Ident::new(function, place);
+        quote_spanned!(place=> #krate::__private::#function(#arguments))
+    }
+}
+
+/// The path of the runtime.
+fn krate(path: Option<&Path>) -> TokenStream {
+    krate_at(path, Span::mixed_site())
+}
+
+fn krate_at(path: Option<&Path>, place: Span) -> TokenStream {
+    path.map_or_else(|| quote_spanned!(place=> ::steadfast), ToTokens::to_token_stream)
+}
+
+/// A closure over the error that looks for types in its chain of sources.
+fn is_any_of(krate: &TokenStream, types: &[Type]) -> TokenStream {
+    let types = type_list(krate, types);
+    code!(|error| {
+        #[allow(unused_imports)]
+        use #krate::__private::{IsError as _, IsNoError as _, PointsToError as _};
+        #krate::__private::is_any_of((&&#krate::__private::AsError(error)).as_error(), #types)
+    })
+}
+
+/// `&[is_type::<A>, is_type::<B>]`
+fn type_list(krate: &TokenStream, types: &[Type]) -> TokenStream {
+    let checks = types.iter().map(|ty| {
+        let place = Span::mixed_site().located_at(ty.span());
+        let krate = quote_spanned!(place=> #krate);
+        quote_spanned!(place=> #krate::__private::is_type::<#ty>)
+    });
+    code!(&[#(#checks),*])
+}
+
+impl Condition {
+    /// The types that it names, if it names any.
+    fn types(&self) -> &[Type] {
+        match self {
+            Self::Types(types) => types,
+            _ => &[],
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! `#[circuit_breaker]` as a layer.
+
+use proc_macro2::TokenStream;
+use quote::quote_spanned;
+
+use super::{Attempt, Context, code, is_any_of, krate};
+use crate::args::{
+    Condition,
+    circuit_breaker::{CircuitBreaker, Target},
+};
+
+/// Input: `attempt`. Output:
+///
+/// ```text
+/// match breaker.try_acquire() {
+///     Ok(permit) => {
+///         let outcome: R = attempt;
+///         end(permit, &outcome);
+///         outcome
+///     }
+///     Err(open) => reject(open),
+/// }
+/// ```
+///
+/// Below a retry, each arm gives a pair, so that the retry knows what was a rejection.
+pub(super) fn expand(breaker: &CircuitBreaker, attempt: &Attempt, below_retry: bool, context: &Context) -> Attempt {
+    let krate = krate(breaker.krate.as_ref());
+    let place = context.output_place;
+    let (output, code) = (&context.output, &attempt.code);
+    let end = end(breaker, context, &krate);
+    let (binding, admitted) = match (attempt.tells_rejection, below_retry) {
+        (true, _) => (
+            code!((outcome, rejection): (#output, ::core::option::Option<#krate::CircuitOpen>)),
+            code!((outcome, rejection)),
+        ),
+        (false, true) => (code!(outcome: #output), code!((outcome, ::core::option::Option::None))),
+        (false, false) => (code!(outcome: #output), code!(outcome)),
+    };
+    let rejected = if below_retry {
+        let value = context.ask(breaker.krate.as_ref(), "reject", &quote_spanned!(place=> &open));
+        code!((#value, ::core::option::Option::Some(open)))
+    } else {
+        context.ask(breaker.krate.as_ref(), "reject", &quote_spanned!(place=> &open))
+    };
+    let breaker = target(breaker, &krate);
+    let code = code! {
+        match #breaker.try_acquire() {
+            ::core::result::Result::Ok(permit) => {
+                let #binding = #code;
+                #end;
+                #admitted
+            }
+            ::core::result::Result::Err(open) => #rejected,
+        }
+    };
+    Attempt { code, tells_rejection: below_retry }
+}
+
+/// Tells the permit how the call ended.
+fn end(breaker: &CircuitBreaker, context: &Context, krate: &TokenStream) -> TokenStream {
+    let path = breaker.krate.as_ref();
+    let place = context.output_place;
+    let outcome = quote_spanned!(place=> permit, &outcome);
+    match &breaker.condition {
+        Condition::ByType | Condition::Any => context.ask(path, "end", &outcome),
+        Condition::Types(types) => {
+            let predicate = is_any_of(krate, types);
+            context.ask(path, "end_by_error", &quote_spanned!(place=> #outcome, #predicate))
+        }
+        Condition::Error(predicate) | Condition::Value(predicate) => {
+            context.ask(path, "end_by_error", &quote_spanned!(place=> #outcome, #predicate))
+        }
+    }
+}
+
+/// Input: `name = "payments", failure_threshold = 3`. Output: a declaration that the registry lists, and its breaker.
+fn target(breaker: &CircuitBreaker, krate: &TokenStream) -> TokenStream {
+    let declaration = match &breaker.target {
+        Target::Named { name, settings } => {
+            let config = match settings {
+                Some(settings) => {
+                    let config = settings.config(krate);
+                    code!(::core::option::Option::Some(#config))
+                }
+                None => code!(::core::option::Option::None),
+            };
+            code!(named(#name, #config))
+        }
+        Target::Static(path) => code!(of(&#path)),
+        Target::Missing => return TokenStream::new(),
+    };
+    code! {
+        {
+            static DECLARATION: #krate::__private::Declaration = #krate::__private::Declaration::#declaration;
+            #[#krate::__private::linkme::distributed_slice(#krate::__private::DECLARATIONS)]
+            #[linkme(crate = #krate::__private::linkme)]
+            static DECLARED: &#krate::__private::Declaration = &DECLARATION;
+            DECLARATION.breaker()
+        }
+    }
+}

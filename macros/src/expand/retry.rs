@@ -1,0 +1,131 @@
+//! `#[retry]` as a layer.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote_spanned};
+use syn::spanned::Spanned;
+
+use super::{Attempt, Context, code, is_any_of, krate, type_list};
+use crate::{
+    args::{Condition, retry::Retry},
+    function::{Argument, Function},
+    moves,
+    stack::Layer,
+};
+
+/// Input: `attempt`. Output:
+///
+/// ```text
+/// let mut attempts = Attempts::new(const { &policy });
+/// loop {
+///     let delay = {
+///         let outcome: R = attempt;
+///         match attempts.after(by_type(&outcome)) {
+///             Some(delay) => delay,
+///             None => break outcome,
+///         }
+///     };
+///     pause(delay).await;
+/// }
+/// ```
+///
+/// The outcome is gone before the sleep, so that an error that is not `Send` does not make the future so.
+pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) -> Attempt {
+    let krate = krate(retry.krate.as_ref());
+    let policy = retry.policy(&krate);
+    let (slots, arguments) = if retry.is_single() { Default::default() } else { context.arguments(&krate) };
+    let (output, code) = (&context.output, &attempt.code);
+    let verdict = verdict(retry, attempt.tells_rejection, context, &krate);
+    let outcome = if attempt.tells_rejection {
+        code!((outcome, rejection): (#output, ::core::option::Option<#krate::CircuitOpen>))
+    } else {
+        code!(outcome: #output)
+    };
+    let pause = if context.is_async { code!(pause(delay).await) } else { code!(pause_thread(delay)) };
+    let code = code! {
+        let mut attempts = #krate::__private::Attempts::new(const { &#policy });
+        #slots
+        loop {
+            let delay = {
+                #arguments
+                let #outcome = #code;
+                match attempts.after(#verdict) {
+                    ::core::option::Option::Some(delay) => delay,
+                    ::core::option::Option::None => break outcome,
+                }
+            };
+            #krate::__private::#pause;
+        }
+    };
+    // An outer retry prepares its own copies; it leaves the names themselves as they are.
+    context.arguments.iter_mut().for_each(|argument| argument.mutability = None);
+    Attempt { code: code!({ #code }), tells_rejection: false }
+}
+
+/// What the outcome means.
+fn verdict(retry: &Retry, tells_rejection: bool, context: &Context, krate: &TokenStream) -> TokenStream {
+    let path = retry.krate.as_ref();
+    let place = context.output_place;
+    let outcome = quote_spanned!(place=> &outcome);
+    let verdict = match &retry.condition {
+        Condition::ByType => context.ask(path, "by_type", &outcome),
+        Condition::Any => context.ask(path, "by_any", &outcome),
+        Condition::Types(types) => {
+            let predicate = is_any_of(krate, types);
+            context.ask(path, "by_error", &quote_spanned!(place=> #outcome, #predicate))
+        }
+        Condition::Error(predicate) => context.ask(path, "by_error", &quote_spanned!(place=> #outcome, #predicate)),
+        Condition::Value(predicate) => context.ask(path, "by_value", &quote_spanned!(place=> #outcome, #predicate)),
+    };
+    if !tells_rejection {
+        return verdict;
+    }
+    // A rejection by a breaker inside is not retried, whatever the error type makes of it, unless it is asked for by
+    // its own type.
+    let types = retry.condition.types();
+    let wanted = if types.is_empty() {
+        code!(false)
+    } else {
+        let types = type_list(krate, types);
+        code!(#krate::__private::wants_rejection(open, #types))
+    };
+    code! {
+        match &rejection {
+            ::core::option::Option::Some(open) => #krate::__private::Verdict::rejected(open, #wanted),
+            ::core::option::Option::None => #verdict,
+        }
+    }
+}
+
+/// The owned arguments that each attempt needs for itself: those that the body moves, that it may change, or that
+/// `clone(...)` names. Their `mut` goes from the signature to where they are bound again.
+pub(super) fn arguments(function: &mut Function, layers: &[Layer]) -> Vec<Argument> {
+    let named =
+        |name: &Ident| layers.iter().any(|layer| matches!(layer, Layer::Retry(retry) if retry.clone.contains(name)));
+    let repeats = layers.iter().any(|layer| matches!(layer, Layer::Retry(retry) if !retry.is_single()));
+    if !repeats {
+        return Vec::new();
+    }
+    let owned = function.owned_arguments();
+    let moved = moves::moved(&function.body.to_token_stream(), owned.iter().map(|argument| argument.name.clone()));
+    let needed: Vec<_> = owned
+        .into_iter()
+        .filter(|argument| argument.mutability.is_some() || moved.contains(&argument.name) || named(&argument.name))
+        .collect();
+    function.strip_mut(&needed);
+    needed
+}
+
+impl Context {
+    /// For each such argument, a slot outside of the loop and a `let` inside of it.
+    fn arguments(&self, krate: &TokenStream) -> (TokenStream, TokenStream) {
+        let (mut slots, mut bindings) = (TokenStream::new(), TokenStream::new());
+        for (index, Argument { name, mutability, ty }) in self.arguments.iter().enumerate() {
+            let slot = format_ident!("argument_{index}", span = Span::mixed_site());
+            let place = Span::mixed_site().located_at(ty.as_ref().map_or_else(|| name.span(), Spanned::span));
+            let new = quote_spanned!(place=> #krate::__private::Argument::new(#name));
+            slots.extend(code!(let mut #slot = #new;));
+            bindings.extend(code!(let #mutability #name = #slot.next(attempts.is_last());));
+        }
+        (slots, bindings)
+    }
+}

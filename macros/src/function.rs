@@ -1,0 +1,192 @@
+//! The function that an attribute stands on. Its body is kept as tokens, so that what is half typed survives.
+
+use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::{
+    Attribute, Error, FnArg, Pat, PatIdent, Result, ReturnType, Signature, Token, Type, Visibility,
+    parse::{Parse, ParseStream},
+    visit::{self, Visit},
+    visit_mut::{self, VisitMut},
+};
+
+use crate::errors::Errors;
+
+/// A function item.
+pub(crate) struct Function {
+    pub(crate) attributes: Vec<Attribute>,
+    visibility: Visibility,
+    defaultness: Option<Token![default]>,
+    pub(crate) signature: Signature,
+    pub(crate) body: Group,
+}
+
+impl Parse for Function {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let attributes = input.call(Attribute::parse_outer)?;
+        let visibility = input.parse()?;
+        let defaultness = input.parse()?;
+        let signature: Signature = input.parse()?;
+        let body = match input.parse::<TokenTree>()? {
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => group,
+            other => {
+                return Err(Error::new_spanned(
+                    other,
+                    "this function has no body to guard: put the attribute on its implementation",
+                ));
+            }
+        };
+        Ok(Self { attributes, visibility, defaultness, signature, body })
+    }
+}
+
+impl Function {
+    pub(crate) const fn is_async(&self) -> bool {
+        self.signature.asyncness.is_some()
+    }
+
+    /// The declared return type.
+    pub(crate) fn output(&self) -> Option<&Type> {
+        match &self.signature.output {
+            ReturnType::Default => None,
+            ReturnType::Type(_, output) => Some(output),
+        }
+    }
+
+    /// The declared return type as it can be written inside the body: what `impl Trait` hides is inferred there.
+    pub(crate) fn inner_output(&self) -> TokenStream {
+        struct HideImplTrait;
+        impl VisitMut for HideImplTrait {
+            fn visit_type_mut(&mut self, ty: &mut Type) {
+                if let Type::ImplTrait(_) = ty {
+                    *ty = syn::parse_quote!(_);
+                }
+                visit_mut::visit_type_mut(self, ty);
+            }
+        }
+
+        self.output().map_or_else(
+            || quote!(()),
+            |output| {
+                let mut output = output.clone();
+                HideImplTrait.visit_type_mut(&mut output);
+                output.into_token_stream()
+            },
+        )
+    }
+
+    /// The same function with another body.
+    pub(crate) fn with_body(&self, body: &TokenStream) -> TokenStream {
+        let Self { attributes, visibility, defaultness, signature, .. } = self;
+        quote!(#(#attributes)* #visibility #defaultness #signature #body)
+    }
+
+    /// Reports what no attribute of ours can stand on. `attribute` is its name.
+    pub(crate) fn check(&self, attribute: &str, value_is_judged: bool, errors: &mut Errors) {
+        let signature = &self.signature;
+        if let Some(constness) = &signature.constness {
+            errors.at(
+                constness,
+                format!(
+                    "`#[{attribute}]` can't stand on a `const fn`: it keeps state and waits, which a constant can't"
+                ),
+            );
+        }
+        if let Some(variadic) = &signature.variadic {
+            errors.at(variadic, format!("`#[{attribute}]` can't pass on the arguments of a variadic function"));
+        }
+        match self.output() {
+            None if !value_is_judged => errors.at(
+                &signature.ident,
+                format!("this function returns nothing that `#[{attribute}]` could tell a failure by: return a `Result` or an `Option`"),
+            ),
+            Some(output) if !value_is_judged && says_nothing(output) => errors.at(
+                output,
+                format!("this is neither a `Result` nor an `Option`, so `#[{attribute}]` can't tell a failure by it\n{}", match attribute {
+                    "retry" => "return one of them, or say which values to try again for: `retry_if_result = |value| ...`",
+                    _ => "return one of them: a call that the circuit does not admit has to return something, too",
+                }),
+            ),
+            _ => {}
+        }
+    }
+}
+
+impl ToTokens for Function {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        tokens.extend(self.with_body(&self.body.to_token_stream()));
+    }
+}
+
+/// A type that is plainly no `Result`, whatever is in scope. What an alias or a type of the user's own is, the compiler
+/// finds out.
+fn says_nothing(output: &Type) -> bool {
+    const PLAIN: [&str; 20] = [
+        "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "str", "u8", "u16", "u32", "u64",
+        "u128", "usize", "String", "Vec", "Duration",
+    ];
+    match output {
+        Type::Array(_) | Type::Slice(_) | Type::Reference(_) | Type::Tuple(_) | Type::Ptr(_) | Type::FnPtr(_) => true,
+        Type::Path(path) => path
+            .path
+            .segments
+            .last()
+            .is_some_and(|last| path.path.segments.len() == 1 && PLAIN.iter().any(|plain| last.ident == plain)),
+        _ => false,
+    }
+}
+
+/// An argument that the function owns: a name that a pattern binds by value.
+pub(crate) struct Argument {
+    pub(crate) name: Ident,
+    pub(crate) mutability: Option<Token![mut]>,
+    /// Its type, where the name is the whole pattern.
+    pub(crate) ty: Option<Type>,
+}
+
+impl Function {
+    /// The arguments that it owns. What is a reference by its type is not among them.
+    pub(crate) fn owned_arguments(&self) -> Vec<Argument> {
+        struct Bindings(Vec<Argument>);
+        impl<'ast> Visit<'ast> for Bindings {
+            fn visit_pat_ident(&mut self, pattern: &'ast PatIdent) {
+                if pattern.by_ref.is_none() {
+                    let (name, mutability) = (pattern.ident.clone(), pattern.mutability);
+                    self.0.push(Argument { name, mutability, ty: None });
+                }
+                visit::visit_pat_ident(self, pattern);
+            }
+        }
+
+        let mut bindings = Bindings(Vec::new());
+        for argument in &self.signature.inputs {
+            let FnArg::Typed(argument) = argument else { continue };
+            if matches!(*argument.ty, Type::Reference(_)) {
+                continue;
+            }
+            bindings.visit_pat(&argument.pat);
+            if let (Pat::Ident(_), Some(last)) = (&*argument.pat, bindings.0.last_mut()) {
+                last.ty = Some((*argument.ty).clone());
+            }
+        }
+        bindings.0
+    }
+
+    /// Takes the `mut` off these arguments: they are bound again inside.
+    pub(crate) fn strip_mut(&mut self, arguments: &[Argument]) {
+        struct Strip<'a>(&'a [Argument]);
+        impl VisitMut for Strip<'_> {
+            fn visit_pat_ident_mut(&mut self, pattern: &mut PatIdent) {
+                if self.0.iter().any(|argument| argument.name == pattern.ident) {
+                    pattern.mutability = None;
+                }
+                visit_mut::visit_pat_ident_mut(self, pattern);
+            }
+        }
+
+        for argument in &mut self.signature.inputs {
+            if let FnArg::Typed(argument) = argument {
+                Strip(arguments).visit_pat_mut(&mut argument.pat);
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The attributes of ours on one item, built at once.
+//!
+//! The compiler expands the topmost attribute first. If each wrapped the body on its own, the topmost would end up
+//! innermost, so the first to expand takes the others off the item and builds the whole stack in written order.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote;
+use syn::{Attribute, Meta, Path, parse2, spanned::Spanned};
+
+use crate::{
+    args::{Condition, circuit_breaker::CircuitBreaker, retry::Retry},
+    errors::Errors,
+    expand,
+    function::Function,
+    options::Options,
+};
+
+/// Which attribute it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Retry,
+    CircuitBreaker,
+}
+
+/// One attribute, understood.
+pub(crate) enum Layer {
+    Retry(Retry),
+    CircuitBreaker(CircuitBreaker),
+}
+
+impl Kind {
+    const ALL: [Self; 2] = [Self::Retry, Self::CircuitBreaker];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::CircuitBreaker => "circuit_breaker",
+        }
+    }
+
+    /// Recognises an attribute by the last segment of its path, so that it does not matter how it was imported.
+    fn of(attribute: &Attribute) -> Option<Self> {
+        let last = attribute.path().segments.last()?;
+        Self::ALL.into_iter().find(|kind| last.ident == kind.name())
+    }
+}
+
+/// Expands the attribute that the compiler came upon first, and the others of ours on the same item with it.
+pub(crate) fn expand(kind: Kind, args: TokenStream, item: TokenStream) -> TokenStream {
+    if args.to_string() == TAKEN {
+        return TokenStream::new();
+    }
+    let mut function: Function = match parse2(item.clone()) {
+        Ok(function) => function,
+        Err(error) => return not_a_function(kind, &error, item),
+    };
+    let mut errors = Errors::default();
+    let mut layers = vec![layer(kind, args, Span::call_site(), &function, &mut errors)];
+    let (mut foreign, mut taken) = (Vec::new(), Vec::new());
+    for attribute in std::mem::take(&mut function.attributes) {
+        match Kind::of(&attribute) {
+            Some(kind) => {
+                let path = attribute.path().clone();
+                layers.push(layer(kind, arguments(attribute), path.span(), &function, &mut errors));
+                taken.push(path);
+            }
+            None => foreign.push(attribute),
+        }
+    }
+    function.attributes = foreign;
+    match errors.into_tokens() {
+        // The function stays, so that its callers have nothing to complain about.
+        Some(errors) => quote!(#function #errors),
+        None => expand::stack(function, &layers, &mentions(&taken)),
+    }
+}
+
+fn layer(kind: Kind, args: TokenStream, span: Span, function: &Function, errors: &mut Errors) -> Layer {
+    let options = Options::parse(args, errors);
+    match kind {
+        Kind::Retry => {
+            let retry = Retry::parse(options, errors);
+            function.check(kind.name(), matches!(retry.condition, Condition::Value(_)), errors);
+            if function.is_async() && !cfg!(feature = "tokio") {
+                errors.at(
+                    function.signature.asyncness,
+                    "retrying an async function needs a timer: enable steadfast's feature `tokio`",
+                );
+            }
+            Layer::Retry(retry)
+        }
+        Kind::CircuitBreaker => {
+            let breaker = CircuitBreaker::parse(options, span, errors);
+            function.check(kind.name(), false, errors);
+            Layer::CircuitBreaker(breaker)
+        }
+    }
+}
+
+/// The argument of an attribute that was taken off its item and is only mentioned, on an item that goes away.
+const TAKEN: &str = "__steadfast_taken";
+
+/// Mentions attributes that were taken off the item. The compiler looks up what they mean and an editor finds them,
+/// as it would have without us; an import that is there for them is not unused.
+fn mentions(taken: &[Path]) -> TokenStream {
+    let marker = Ident::new(TAKEN, Span::mixed_site());
+    quote!(#(#[#taken(#marker)] const _: () = ();)*)
+}
+
+/// What stands in the parentheses of an attribute.
+fn arguments(attribute: Attribute) -> TokenStream {
+    match attribute.meta {
+        Meta::List(list) => list.tokens,
+        Meta::Path(_) | Meta::NameValue(_) => TokenStream::new(),
+    }
+}
+
+fn not_a_function(kind: Kind, error: &syn::Error, item: TokenStream) -> TokenStream {
+    let looks_like_a_function = item.clone().into_iter().any(|token| token.to_string() == "fn");
+    let error = if looks_like_a_function {
+        error.to_compile_error()
+    } else {
+        let message = format!("`#[{}]` stands on functions and methods only", kind.name());
+        syn::Error::new(Span::call_site(), message).to_compile_error()
+    };
+    quote!(#item #error)
+}

@@ -1,0 +1,69 @@
+use std::{fmt, mem, thread};
+
+use super::{
+    CircuitBreaker,
+    word::{Outcome, Ticket},
+};
+
+/// A call that a breaker has admitted, until it is known how it ended.
+///
+/// Tell it with [`success`](Self::success) or [`failure`](Self::failure). A permit that is dropped without either is
+/// neutral: it counts as nothing and frees its place; a future that is cancelled does that by itself. One that is
+/// dropped by a panic counts as a failure.
+///
+/// A result that arrives after the circuit has changed state goes into the totals and moves nothing else.
+///
+/// ```
+/// use steadfast::{BreakerConfig, CircuitBreaker, CircuitOpen};
+///
+/// static SEARCH: CircuitBreaker = CircuitBreaker::new("search", BreakerConfig::new());
+///
+/// let permit = SEARCH.try_acquire()?;
+/// match "42".parse::<u32>() {
+///     Ok(_) => permit.success(),
+///     Err(_) => permit.failure(),
+/// }
+/// # Ok::<(), CircuitOpen>(())
+/// ```
+#[must_use = "a permit that is dropped at once is neutral: tell it `success` or `failure` when the call has ended"]
+pub struct Permit<'a> {
+    breaker: &'a CircuitBreaker,
+    ticket: Ticket,
+}
+
+impl<'a> Permit<'a> {
+    pub(super) const fn new(breaker: &'a CircuitBreaker, ticket: Ticket) -> Self {
+        Self { breaker, ticket }
+    }
+
+    /// The call did what it was for.
+    #[inline]
+    pub fn success(self) {
+        self.end(Outcome::Success);
+    }
+
+    /// The call failed in a way that speaks against what it called.
+    #[inline]
+    pub fn failure(self) {
+        self.end(Outcome::Failure);
+    }
+
+    #[inline]
+    pub(crate) fn end(self, outcome: Outcome) {
+        self.breaker.settle(self.ticket, outcome);
+        mem::forget(self);
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        let outcome = if thread::panicking() { Outcome::Failure } else { Outcome::Neutral };
+        self.breaker.settle(self.ticket, outcome);
+    }
+}
+
+impl fmt::Debug for Permit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit").field("breaker", &self.breaker.name()).finish_non_exhaustive()
+    }
+}

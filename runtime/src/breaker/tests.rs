@@ -1,0 +1,301 @@
+//! The state machine as a table of situations. Time is a number here.
+
+use proptest::prelude::*;
+
+use super::{
+    BreakerState::{self, Closed, Disabled, ForcedOpen, HalfOpen, Open},
+    word::{Admission, MAX_RECOVERY, Outcome, Refusal, Rules, Ticket, Word},
+};
+use crate::clock::Moment;
+
+const SECOND: u64 = 1_000_000;
+const RULES: Rules = Rules { failure_threshold: 5, recovery: 30 * SECOND, trials: 3 };
+
+/// A breaker on one thread, with a clock to set.
+struct Machine {
+    word: Word,
+    rules: Rules,
+    now: u64,
+}
+
+impl Machine {
+    fn new(rules: Rules) -> Self {
+        Self { word: Word::new(), rules, now: 7_654_321 }
+    }
+
+    fn acquire(&mut self) -> Result<Ticket, Refusal> {
+        match self.word.admit(&self.rules, Moment::from_micros(self.now)) {
+            Admission::Free => {}
+            Admission::Take(next) => self.word = next,
+            Admission::Refused(refusal) => return Err(refusal),
+        }
+        Ok(self.word.ticket())
+    }
+
+    fn settle(&mut self, ticket: Ticket, outcome: Outcome) {
+        let now = Moment::from_micros(self.now);
+        self.word = self.word.settle(ticket, outcome, &self.rules, || now).unwrap_or(self.word);
+    }
+
+    /// Calls that end at once: `F`ailure, `S`uccess, `X` neither.
+    fn calls(&mut self, outcomes: &str) -> BreakerState {
+        for outcome in outcomes.chars().filter(|outcome| *outcome != ' ') {
+            let ticket = self.acquire().expect("admitted");
+            self.settle(
+                ticket,
+                match outcome {
+                    'F' => Outcome::Failure,
+                    'S' => Outcome::Success,
+                    _ => Outcome::Neutral,
+                },
+            );
+        }
+        self.word.state()
+    }
+
+    fn opened(rules: Rules) -> Self {
+        let mut machine = Self::new(rules);
+        let failures = "F".repeat(rules.failure_threshold as usize);
+        assert_eq!(machine.calls(&failures), Open);
+        machine
+    }
+
+    fn half_opened(rules: Rules) -> (Self, Ticket) {
+        let mut machine = Self::opened(rules);
+        machine.now += rules.recovery;
+        let ticket = machine.acquire().expect("a trial call");
+        assert_eq!(machine.word.state(), HalfOpen);
+        (machine, ticket)
+    }
+}
+
+#[test]
+fn failures_in_a_row_open() {
+    for (outcomes, expected) in [
+        ("FFFF", Closed),
+        ("FFFF S FFFF", Closed),
+        ("FFFF S FFFF F", Open),
+        ("FFFFF", Open),
+        ("SSSS FFFF", Closed),
+        ("FFFF X F", Open),
+        ("FF X X FF", Closed),
+        ("X X X X X X", Closed),
+    ] {
+        assert_eq!(Machine::new(RULES).calls(outcomes), expected, "{outcomes}");
+    }
+}
+
+#[test]
+fn a_new_state_has_fresh_counts() {
+    let mut machine = Machine::opened(RULES);
+    assert_eq!(machine.word.failures(), 0);
+    machine.now += RULES.recovery;
+    assert_eq!(machine.calls("SSS"), Closed);
+    assert_eq!(machine.word.failures(), 0);
+    assert_eq!(machine.calls("FFFF"), Closed);
+}
+
+#[test]
+fn open_until_exactly_the_recovery_timeout() {
+    let mut machine = Machine::opened(RULES);
+    assert_eq!(machine.acquire(), Err(Refusal::Open { wait: 30 * SECOND, after_trial: false }));
+    machine.now += RULES.recovery - 1;
+    assert_eq!(machine.acquire(), Err(Refusal::Open { wait: 1, after_trial: false }));
+    assert_eq!(machine.word.state(), Open);
+    machine.now += 1;
+    assert!(machine.acquire().is_ok());
+    assert_eq!(machine.word.state(), HalfOpen);
+}
+
+#[test]
+fn half_open_admits_so_many_and_no_more() {
+    let (mut machine, first) = Machine::half_opened(RULES);
+    let second = machine.acquire().expect("second trial");
+    assert!(machine.acquire().is_ok());
+    assert!(matches!(machine.acquire(), Err(Refusal::TrialsTaken { .. })));
+    // A success does not make room for a fourth: three are enough to decide.
+    machine.settle(first, Outcome::Success);
+    assert!(machine.acquire().is_err());
+    // One that is given up does.
+    machine.settle(second, Outcome::Neutral);
+    assert!(machine.acquire().is_ok());
+    assert!(machine.acquire().is_err());
+}
+
+#[test]
+fn half_open_closes_after_successes_and_opens_after_a_failure() {
+    for (outcomes, expected) in [
+        ("S", HalfOpen),
+        ("SS", HalfOpen),
+        ("SSS", Closed),
+        ("F", Open),
+        ("SSF", Open),
+        ("XXX SSS", Closed),
+        ("SXSXS", Closed),
+        ("XXXXXXXXXX", HalfOpen),
+    ] {
+        let mut machine = Machine::opened(RULES);
+        machine.now += RULES.recovery;
+        assert_eq!(machine.calls(outcomes), expected, "{outcomes}");
+    }
+}
+
+#[test]
+fn a_failed_trial_starts_the_recovery_timeout_again() {
+    let (mut machine, trial) = Machine::half_opened(RULES);
+    machine.now += 5 * SECOND;
+    machine.settle(trial, Outcome::Failure);
+    assert_eq!(machine.acquire(), Err(Refusal::Open { wait: 30 * SECOND, after_trial: true }));
+}
+
+#[test]
+fn trial_calls_that_never_end_lose_their_places() {
+    let (mut machine, first) = Machine::half_opened(RULES);
+    machine.settle(first, Outcome::Success);
+    let leaked = [machine.acquire(), machine.acquire()].map(|ticket| ticket.expect("a trial"));
+    machine.now += RULES.recovery - SECOND;
+    assert!(matches!(machine.acquire(), Err(Refusal::TrialsTaken { .. })));
+    machine.now += SECOND;
+    let again = [machine.acquire(), machine.acquire()].map(|ticket| ticket.expect("the places are free again"));
+    assert!(machine.acquire().is_err());
+    // The late ones are strangers now.
+    machine.settle(leaked[0], Outcome::Failure);
+    machine.settle(leaked[1], Outcome::Success);
+    assert_eq!(machine.word.state(), HalfOpen);
+    // What had succeeded counts on: two more close.
+    for ticket in again {
+        machine.settle(ticket, Outcome::Success);
+    }
+    assert_eq!(machine.word.state(), Closed);
+}
+
+#[test]
+fn results_from_another_epoch_move_nothing() {
+    let mut machine = Machine::new(RULES);
+    let stale = machine.acquire().expect("closed");
+    machine.calls("FFFFF");
+    for outcome in [Outcome::Success, Outcome::Failure, Outcome::Neutral] {
+        let open = machine.word;
+        machine.settle(stale, outcome);
+        assert_eq!(machine.word, open);
+    }
+    machine.now += RULES.recovery;
+    let trial = machine.acquire().expect("a trial");
+    let half_open = machine.word;
+    for outcome in [Outcome::Success, Outcome::Failure, Outcome::Neutral] {
+        machine.settle(stale, outcome);
+        assert_eq!(machine.word, half_open);
+    }
+    machine.settle(trial, Outcome::Success);
+    assert_eq!(machine.calls("SS"), Closed);
+    machine.calls("FFFF");
+    machine.settle(stale, Outcome::Failure);
+    machine.settle(trial, Outcome::Failure);
+    assert_eq!(machine.word.state(), Closed);
+    machine.settle(stale, Outcome::Success);
+    assert_eq!(machine.word.failures(), 4, "nor does a stale success end a streak");
+}
+
+#[test]
+fn an_operators_hand() {
+    let mut machine = Machine::new(RULES);
+    let stale = machine.acquire().expect("closed");
+    machine.word = machine.word.force_open().expect("a transition");
+    assert_eq!(machine.word.force_open(), None);
+    machine.now += MAX_RECOVERY;
+    assert_eq!(machine.acquire(), Err(Refusal::Forced));
+    machine.word = machine.word.disable().expect("a transition");
+    assert_eq!(machine.word.disable(), None);
+    assert_eq!(machine.calls(&"F".repeat(100)), Disabled);
+    machine.settle(stale, Outcome::Failure);
+    machine.word = machine.word.reset();
+    assert_eq!(machine.word.state(), Closed);
+    assert_eq!(machine.calls("FFFF"), Closed);
+    machine.word = machine.word.reset();
+    assert_eq!(machine.calls("FFFF"), Closed, "reset starts the count again when closed, too");
+    for mut word in [Machine::opened(RULES).word, Machine::half_opened(RULES).0.word] {
+        word = word.reset();
+        assert_eq!(word.state(), Closed);
+        assert_eq!(word.force_open().map(Word::state), Some(ForcedOpen));
+    }
+}
+
+#[test]
+fn times_at_the_ends_of_their_range() {
+    // The field that holds the moment wraps every 101 days; the clock's own range is 584,000 years.
+    for now in [0, MAX_RECOVERY - 1, MAX_RECOVERY, MAX_RECOVERY + 1, 1 << 62, u64::MAX - 40 * SECOND] {
+        let mut machine = Machine { now, ..Machine::new(RULES) };
+        machine.calls("FFFFF");
+        machine.now += RULES.recovery - 1;
+        assert!(machine.acquire().is_err(), "{now}");
+        machine.now += 1;
+        assert!(machine.acquire().is_ok(), "{now}");
+    }
+    let forever = Rules { recovery: MAX_RECOVERY, ..RULES };
+    let mut machine = Machine::opened(forever);
+    machine.now += MAX_RECOVERY - 1;
+    assert_eq!(machine.acquire(), Err(Refusal::Open { wait: 1, after_trial: false }));
+    machine.now += 1;
+    assert!(machine.acquire().is_ok());
+}
+
+#[test]
+fn a_million_transitions_wrap_the_epoch_and_harm_nothing() {
+    let quick = Rules { failure_threshold: 1, recovery: 1, trials: 1 };
+    let mut machine = Machine::new(quick);
+    for _ in 0..400_000 {
+        assert_eq!(machine.calls("F"), Open);
+        machine.now += 1;
+        assert_eq!(machine.calls("S"), Closed);
+    }
+}
+
+proptest! {
+    /// Whatever happens in whatever order: places are never more than allowed, and the machine never gets stuck.
+    #[test]
+    fn random_histories(
+        threshold in 1_u32..6,
+        trials in 1_u8..6,
+        steps in prop::collection::vec((0_u8..7, 0_u64..40), 1..200),
+    ) {
+        let rules = Rules { failure_threshold: threshold, recovery: 100, trials };
+        let mut machine = Machine { now: 0, ..Machine::new(rules) };
+        let mut under_way: Vec<Ticket> = Vec::new();
+        let mut trials_under_way = 0_u8;
+        for (step, pick) in steps {
+            let before = machine.word;
+            match step {
+                0..=2 => {
+                    if let Ok(ticket) = machine.acquire() {
+                        under_way.push(ticket);
+                        if machine.word.state() == HalfOpen {
+                            trials_under_way += 1;
+                        }
+                    }
+                }
+                3..=5 if !under_way.is_empty() => {
+                    let ticket = under_way.remove(usize::try_from(pick).unwrap_or(0) % under_way.len());
+                    let outcome = [Outcome::Success, Outcome::Failure, Outcome::Neutral][usize::from(step - 3)];
+                    if machine.word.state() == HalfOpen && ticket == machine.word.ticket() && outcome == Outcome::Neutral {
+                        trials_under_way -= 1;
+                    }
+                    machine.settle(ticket, outcome);
+                }
+                // Short of a recovery timeout in all but the longest histories, so that places are rarely given up.
+                _ => machine.now += pick,
+            }
+            if machine.word.ticket() != before.ticket() {
+                trials_under_way = u8::from(machine.word.state() == HalfOpen && before.state() == Open);
+                if before.state() == HalfOpen && machine.word.state() == HalfOpen {
+                    // Given up and given out again: those that succeeded, and this one.
+                    break;
+                }
+            }
+            prop_assert!(trials_under_way <= trials);
+            prop_assert!(machine.word.failures() < threshold);
+        }
+        // Left alone for two recovery timeouts, it admits a call whatever state it is in.
+        machine.now += 2 * 100 + 64;
+        prop_assert!(machine.acquire().is_ok());
+    }
+}

@@ -1,0 +1,197 @@
+//! Totals that threads count without sharing a cache line.
+//!
+//! Each thread takes a slot number for its lifetime; in every breaker the cell with that number is written by that
+//! thread alone, so counting is a plain load and store. Threads beyond the last slot share one cell and pay for an
+//! atomic addition.
+
+use std::{
+    array,
+    cell::Cell,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use once_cell::race::OnceBox;
+
+/// What is counted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Count {
+    Success,
+    Failure,
+    Neutral,
+    Rejection,
+}
+
+/// A reading of all counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sums([u64; KINDS]);
+
+impl Sums {
+    pub(crate) const fn get(self, count: Count) -> u64 {
+        self.0[count as usize]
+    }
+}
+
+/// The totals of one breaker. Takes its 4 KiB at the first count.
+#[derive(Debug)]
+pub(crate) struct Totals {
+    cells: OnceBox<[Counters; SLOTS]>,
+    shared: Counters,
+}
+
+/// Threads that count in a cell of their own: more than the cores of most machines, and the numbers of threads that
+/// ended are given out again.
+const SLOTS: usize = 64;
+const KINDS: usize = 4;
+
+/// One thread's counts, alone on a cache line.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Counters([AtomicU64; KINDS]);
+
+impl Totals {
+    pub(crate) const fn new() -> Self {
+        Self { cells: OnceBox::new(), shared: Counters::new() }
+    }
+
+    #[inline]
+    pub(crate) fn add(&self, count: Count) {
+        let cell = self.cells.get().and_then(|cells| cells.get(SLOT.get()));
+        match cell {
+            Some(Counters(counters)) => {
+                let counter = &counters[count as usize];
+                // ORDERING: Relaxed, and no read-modify-write: only this thread writes the counter, and the count
+                // says nothing about any other memory. A slot passes from one thread to the next through a mutex.
+                counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+            }
+            None => self.add_cold(count),
+        }
+    }
+
+    /// The first count of a breaker or of a thread, and every count of a thread without a slot.
+    #[cold]
+    fn add_cold(&self, count: Count) {
+        let cells = self.cells.get_or_init(|| Box::new(array::from_fn(|_| Counters::new())));
+        if SLOT.get() == UNASKED {
+            take_slot();
+        }
+        match cells.get(SLOT.get()) {
+            Some(_) => self.add(count),
+            // ORDERING: Relaxed: a count that nothing else is inferred from.
+            None => _ = self.shared.0[count as usize].fetch_add(1, Ordering::Relaxed),
+        }
+    }
+
+    /// Adds up what all threads counted. Counts that are under way may be missing.
+    pub(crate) fn sums(&self) -> Sums {
+        let cells = self.cells.get().into_iter().flatten();
+        cells.chain([&self.shared]).fold(Sums::default(), |Sums(sums), Counters(counters)| {
+            // ORDERING: Relaxed: each count stands alone. Whoever needs an exact sum joins the counting threads first.
+            Sums(array::from_fn(|kind| sums[kind].wrapping_add(counters[kind].load(Ordering::Relaxed))))
+        })
+    }
+}
+
+impl Counters {
+    const fn new() -> Self {
+        Self([const { AtomicU64::new(0) }; KINDS])
+    }
+}
+
+/// No slot was asked for yet.
+const UNASKED: usize = usize::MAX;
+/// There was none left, or the thread is ending: count in the shared cell.
+const NONE_LEFT: usize = usize::MAX - 1;
+
+thread_local! {
+    /// This thread's slot. It has no destructor, so that counting works until the very end of the thread.
+    static SLOT: Cell<usize> = const { Cell::new(UNASKED) };
+    /// Gives the slot back when the thread ends.
+    static LEASE: Cell<Option<Lease>> = const { Cell::new(None) };
+}
+
+/// Which slots are taken, one bit each.
+static TAKEN: Mutex<u64> = Mutex::new(0);
+const _: () = assert!(SLOTS == u64::BITS as usize);
+
+struct Lease(u32);
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        SLOT.set(NONE_LEFT);
+        *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) &= !(1 << self.0);
+    }
+}
+
+fn take_slot() {
+    let slot = {
+        let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = (!*taken).trailing_zeros();
+        if free < u64::BITS {
+            *taken |= 1 << free;
+        }
+        free
+    };
+    SLOT.set(NONE_LEFT);
+    if slot == u64::BITS {
+        return;
+    }
+    let lease = Lease(slot);
+    // Where the thread's destructors have run already, the lease falls back into the list at once.
+    if LEASE.try_with(|cell| cell.set(Some(lease))).is_ok() {
+        SLOT.set(slot as usize);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn counts_of_more_threads_than_slots_add_up() {
+        let totals = Totals::new();
+        for _ in 0..2 {
+            thread::scope(|scope| {
+                for _ in 0..SLOTS + 10 {
+                    scope.spawn(|| {
+                        for _ in 0..100 {
+                            totals.add(Count::Success);
+                            totals.add(Count::Rejection);
+                        }
+                    });
+                }
+            });
+        }
+        let expected = 2 * (SLOTS as u64 + 10) * 100;
+        assert_eq!(totals.sums().get(Count::Success), expected);
+        assert_eq!(totals.sums().get(Count::Rejection), expected);
+        assert_eq!(totals.sums().get(Count::Failure), 0);
+    }
+
+    #[test]
+    fn counting_works_in_a_thread_local_destructor() {
+        static TOTALS: Totals = Totals::new();
+        struct CountOnDrop;
+        impl Drop for CountOnDrop {
+            fn drop(&mut self) {
+                TOTALS.add(Count::Neutral);
+            }
+        }
+        thread_local!(static LAST: Cell<Option<CountOnDrop>> = const { Cell::new(None) });
+
+        for _ in 0..3 {
+            thread::spawn(|| {
+                LAST.set(Some(CountOnDrop));
+                TOTALS.add(Count::Success);
+            })
+            .join()
+            .expect("the thread ends well");
+        }
+        assert_eq!(TOTALS.sums().get(Count::Success), 3);
+        assert_eq!(TOTALS.sums().get(Count::Neutral), 3);
+    }
+}

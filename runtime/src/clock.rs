@@ -1,0 +1,62 @@
+//! The one place that reads a clock.
+//!
+//! Time is monotonic and counted in whole microseconds, so that a moment fits into the breaker's state word beside
+//! everything else. With the `tokio` feature the reading is tokio's, which a test can pause and move.
+
+use std::time::{Duration, Instant};
+
+use once_cell::sync::Lazy;
+
+/// A moment of the monotonic clock, in microseconds since an arbitrary origin.
+///
+/// Rounded down, as is every wait that is compared with a difference of two moments: a wait of whole microseconds
+/// therefore ends exactly when it should, whatever fraction of a microsecond it began at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(u64);
+
+impl Moment {
+    #[cfg(test)]
+    pub(crate) const fn from_micros(micros: u64) -> Self {
+        Self(micros)
+    }
+
+    pub(crate) const fn as_micros(self) -> u64 {
+        self.0
+    }
+
+    /// How long ago `earlier` was; zero if it was not.
+    pub(crate) const fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// The length of a wait in microseconds, rounded up, at most `u64::MAX`.
+pub(crate) const fn micros(wait: Duration) -> u64 {
+    let micros = wait.as_nanos().div_ceil(1_000);
+    if micros > u64::MAX as u128 { u64::MAX } else { micros as u64 }
+}
+
+/// Reads the clock.
+pub(crate) fn now() -> Moment {
+    // A paused clock of a test may have stopped before the origin was taken; the middle of the range leaves room
+    // on both sides.
+    const ORIGIN: u64 = 1 << 62;
+    static START: Lazy<Instant> = Lazy::new(Instant::now);
+
+    let (start, now) = (*START, instant());
+    Moment(match now.checked_duration_since(start) {
+        Some(since) => ORIGIN.saturating_add(whole_micros(since)),
+        None => ORIGIN.saturating_sub(whole_micros(start.duration_since(now))),
+    })
+}
+
+fn instant() -> Instant {
+    #[cfg(feature = "tokio")]
+    return tokio::time::Instant::now().into_std();
+    #[cfg(not(feature = "tokio"))]
+    return Instant::now();
+}
+
+fn whole_micros(since: Duration) -> u64 {
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}

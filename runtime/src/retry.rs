@@ -1,0 +1,235 @@
+//! Retrying.
+//!
+//! [`schedule`] and [`jitter`] are arithmetic, [`attempts`] decides, and this file runs.
+
+pub(crate) mod attempts;
+mod jitter;
+#[cfg(feature = "tokio")]
+pub(crate) mod pause;
+mod schedule;
+
+use std::{thread, time::Duration};
+
+use self::attempts::{Attempts, Verdict};
+pub use self::{jitter::Jitter, schedule::Schedule};
+use crate::Transient;
+
+/// How often to make a call, and how long to wait in between.
+///
+/// Built in a `const` or `static`, where a value that makes no sense does not compile; at run time the same mistakes
+/// panic.
+///
+/// ```
+/// use std::{io, time::Duration};
+/// use steadfast::{RetryPolicy, Schedule};
+///
+/// static POLICY: RetryPolicy = RetryPolicy::new()
+///     .max_attempts(4)
+///     .backoff(Schedule::fixed(Duration::from_millis(1)));
+///
+/// let mut attempts = 0;
+/// let answer = POLICY.run(|| {
+///     attempts += 1;
+///     if attempts < 3 { Err(io::Error::from(io::ErrorKind::ConnectionReset)) } else { Ok(42) }
+/// });
+/// assert_eq!(answer?, 42);
+/// assert_eq!(attempts, 3);
+/// # Ok::<(), io::Error>(())
+/// ```
+///
+/// Only what the error type calls [`Transient`] is retried, or what [`retry_if`](Self::retry_if) says. The error of the
+/// last attempt comes back as it was.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RetryPolicy {
+    /// 0 stands for any number.
+    max_attempts: u32,
+    schedule: Schedule,
+    jitter: Jitter,
+    max_elapsed: Option<Duration>,
+}
+
+impl RetryPolicy {
+    /// The defaults: 3 attempts, exponential backoff from 100 ms by a factor of 2 up to 30 s, full jitter.
+    ///
+    /// Three attempts, since each more multiplies the load on a service that is failing already; the other two are what
+    /// most clouds' own clients begin with.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            max_attempts: 3,
+            schedule: Schedule::exponential(Duration::from_millis(100), 2.0, Duration::from_secs(30)),
+            jitter: Jitter::Full,
+            max_elapsed: None,
+        }
+    }
+
+    /// How often to call in all, the first time included.
+    ///
+    /// # Panics
+    ///
+    /// If `attempts` is 0. In a `const` or `static` that is a compile error.
+    #[must_use]
+    pub const fn max_attempts(mut self, attempts: u32) -> Self {
+        assert!(attempts > 0, "`max_attempts` must be at least 1: it counts the first call as well");
+        self.max_attempts = attempts;
+        self
+    }
+
+    /// Any number of attempts, as long as they end within `max_elapsed`.
+    #[must_use]
+    pub const fn unlimited(mut self, max_elapsed: Duration) -> Self {
+        self.max_attempts = 0;
+        self.max_elapsed(max_elapsed)
+    }
+
+    /// How the delay grows from one retry to the next.
+    #[must_use]
+    pub const fn backoff(mut self, schedule: Schedule) -> Self {
+        self.schedule = schedule;
+        self
+    }
+
+    /// What is random about a delay.
+    #[must_use]
+    pub const fn jitter(mut self, jitter: Jitter) -> Self {
+        self.jitter = jitter;
+        self
+    }
+
+    /// How long all attempts and sleeps may take. A sleep that would end later is not begun; an attempt that is under
+    /// way is not cut short.
+    #[must_use]
+    pub const fn max_elapsed(mut self, limit: Duration) -> Self {
+        self.max_elapsed = Some(limit);
+        self
+    }
+
+    /// This policy, retrying what `predicate` calls worth it instead of what is [`Transient`].
+    ///
+    /// ```
+    /// # use steadfast::{RetryPolicy, Schedule};
+    /// static POLICY: RetryPolicy = RetryPolicy::new().backoff(Schedule::none());
+    ///
+    /// let result: Result<(), &str> = POLICY.retry_if(|error| *error == "busy").run(|| Err("gone"));
+    /// assert_eq!(result, Err("gone")); // after one attempt
+    /// ```
+    #[must_use]
+    pub const fn retry_if<P>(&self, predicate: P) -> RetryIf<'_, P> {
+        RetryIf { policy: self, predicate }
+    }
+
+    /// Calls `work` until it succeeds, fails for good, or the policy has had enough. Sleeps on the thread.
+    ///
+    /// # Errors
+    ///
+    /// The error of the last attempt.
+    pub fn run<T, E: Transient>(&self, work: impl FnMut() -> Result<T, E>) -> Result<T, E> {
+        run(self, work, verdict_of)
+    }
+
+    /// Calls `work` until it succeeds, fails for good, or the policy has had enough. Dropping the future ends it.
+    ///
+    /// # Errors
+    ///
+    /// The error of the last attempt.
+    ///
+    /// # Panics
+    ///
+    /// If it has to sleep outside of a tokio runtime with its timer enabled.
+    #[cfg(feature = "tokio")]
+    pub async fn run_async<T, E: Transient>(&self, work: impl AsyncFnMut() -> Result<T, E>) -> Result<T, E> {
+        run_async(self, work, verdict_of).await
+    }
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A [`RetryPolicy`] with a predicate of its own: see [`RetryPolicy::retry_if`].
+#[derive(Clone, Copy, Debug)]
+pub struct RetryIf<'p, P> {
+    policy: &'p RetryPolicy,
+    predicate: P,
+}
+
+impl<P> RetryIf<'_, P> {
+    /// As [`RetryPolicy::run`].
+    ///
+    /// # Errors
+    ///
+    /// The error of the last attempt.
+    pub fn run<T, E>(&self, work: impl FnMut() -> Result<T, E>) -> Result<T, E>
+    where
+        P: Fn(&E) -> bool,
+    {
+        run(self.policy, work, |error| Verdict::transient_if((self.predicate)(error)))
+    }
+
+    /// As [`RetryPolicy::run_async`].
+    ///
+    /// # Errors
+    ///
+    /// The error of the last attempt.
+    ///
+    /// # Panics
+    ///
+    /// If it has to sleep outside of a tokio runtime with its timer enabled.
+    #[cfg(feature = "tokio")]
+    pub async fn run_async<T, E>(&self, work: impl AsyncFnMut() -> Result<T, E>) -> Result<T, E>
+    where
+        P: Fn(&E) -> bool,
+    {
+        run_async(self.policy, work, |error| Verdict::transient_if((self.predicate)(error))).await
+    }
+}
+
+pub(crate) fn verdict_of<E: Transient>(error: &E) -> Verdict {
+    if error.is_transient() { Verdict::Transient { retry_after: error.retry_after() } } else { Verdict::Final }
+}
+
+fn run<T, E>(
+    policy: &RetryPolicy,
+    mut work: impl FnMut() -> Result<T, E>,
+    judge: impl Fn(&E) -> Verdict,
+) -> Result<T, E> {
+    let mut attempts = Attempts::new(policy);
+    loop {
+        let delay = match work() {
+            Ok(value) => return Ok(value),
+            Err(error) => match attempts.after(judge(&error)) {
+                Some(delay) => delay,
+                None => return Err(error),
+            },
+        };
+        pause_thread(delay);
+    }
+}
+
+#[cfg(feature = "tokio")]
+async fn run_async<T, E>(
+    policy: &RetryPolicy,
+    mut work: impl AsyncFnMut() -> Result<T, E>,
+    judge: impl Fn(&E) -> Verdict,
+) -> Result<T, E> {
+    let mut attempts = Attempts::new(policy);
+    loop {
+        let delay = match work().await {
+            Ok(value) => return Ok(value),
+            Err(error) => match attempts.after(judge(&error)) {
+                Some(delay) => delay,
+                None => return Err(error),
+            },
+        };
+        pause::pause(delay).await;
+    }
+}
+
+/// Sleeps on the thread.
+pub fn pause_thread(delay: Duration) {
+    if !delay.is_zero() {
+        thread::sleep(delay);
+    }
+}

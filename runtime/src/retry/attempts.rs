@@ -1,0 +1,96 @@
+use std::time::Duration;
+
+use super::RetryPolicy;
+use crate::{
+    CircuitOpen,
+    clock::{self, Moment},
+    random,
+};
+
+/// The attempts of one call under a policy: counts them and decides after each whether there is another.
+///
+/// Not generic, so that hundreds of annotated functions share one piece of code. **Invariant:** a call that succeeds at
+/// the first attempt costs a comparison, and with `max_elapsed` one reading of the clock.
+#[derive(Debug)]
+pub struct Attempts<'p> {
+    policy: &'p RetryPolicy,
+    /// Set when it is needed: with a `max_elapsed`.
+    started: Option<Moment>,
+    previous_delay: Option<Duration>,
+    made: u32,
+}
+
+/// What the outcome of an attempt means to a retry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// A success, or a failure that another attempt would not change.
+    Final,
+    /// Another attempt may succeed: after this long if it is known, else as the policy has it.
+    Transient {
+        /// What the error asks for.
+        retry_after: Option<Duration>,
+    },
+}
+
+impl Verdict {
+    /// An attempt that a breaker inside the retry has rejected.
+    #[must_use]
+    pub const fn rejected(open: &CircuitOpen, wanted: bool) -> Self {
+        match open.retry_after() {
+            Some(wait) if wanted => Self::Transient { retry_after: Some(wait) },
+            // Not asked for; or forced open by an operator, and nobody knows for how long.
+            _ => Self::Final,
+        }
+    }
+
+    /// Another attempt may succeed if `transient`.
+    #[must_use]
+    pub const fn transient_if(transient: bool) -> Self {
+        if transient { Self::Transient { retry_after: None } } else { Self::Final }
+    }
+}
+
+impl<'p> Attempts<'p> {
+    /// Before the first attempt.
+    #[inline]
+    #[must_use]
+    pub fn new(policy: &'p RetryPolicy) -> Self {
+        Self { policy, started: policy.max_elapsed.is_some().then(clock::now), previous_delay: None, made: 0 }
+    }
+
+    /// Whether the attempt that comes is the last that the policy allows.
+    #[inline]
+    #[must_use]
+    pub const fn is_last(&self) -> bool {
+        // With any number of attempts allowed this is `u32::MAX`, which is out of reach.
+        self.policy.max_attempts.wrapping_sub(1) == self.made
+    }
+
+    /// After an attempt: the delay before the next one, or `None` if there is none.
+    #[inline]
+    pub fn after(&mut self, verdict: Verdict) -> Option<Duration> {
+        match verdict {
+            Verdict::Final => None,
+            Verdict::Transient { retry_after } => self.after_transient(retry_after),
+        }
+    }
+
+    #[cold]
+    fn after_transient(&mut self, retry_after: Option<Duration>) -> Option<Duration> {
+        if self.is_last() {
+            return None;
+        }
+        self.made = self.made.saturating_add(1);
+        let policy = self.policy;
+        let delay = retry_after.unwrap_or_else(|| {
+            let delay = policy.schedule.delay(self.made, self.previous_delay, policy.jitter, random::up_to);
+            self.previous_delay = Some(delay);
+            delay
+        });
+        let ends_in_time = match (policy.max_elapsed, self.started) {
+            (Some(max), Some(started)) => clock::now().since(started).saturating_add(delay) <= max,
+            _ => true,
+        };
+        ends_in_time.then_some(delay)
+    }
+}

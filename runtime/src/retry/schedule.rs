@@ -1,0 +1,143 @@
+use std::time::Duration;
+
+use super::Jitter;
+
+/// How the delay grows from one retry to the next.
+///
+/// Delays below 20 days are exact to the nanosecond. No retry number overflows: whatever it is, the delay lies in
+/// `0..=max`.
+///
+/// Built in a `const` or `static`, where a value that makes no sense does not compile; at run time the same mistakes
+/// panic.
+///
+/// ```
+/// use std::time::Duration;
+/// use steadfast::{RetryPolicy, Schedule};
+///
+/// static POLICY: RetryPolicy = RetryPolicy::new()
+///     .max_attempts(5)
+///     .backoff(Schedule::linear(Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(10)));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Schedule(Kind);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    None,
+    Fixed { delay: Duration },
+    Exponential { base: Duration, factor: f64, max: Duration },
+    Linear { base: Duration, step: Duration, max: Duration },
+    Fibonacci { base: Duration, max: Duration },
+    Decorrelated { base: Duration, max: Duration },
+}
+
+impl Schedule {
+    /// `base`, `base * factor`, `base * factor²`, and so on up to `max`.
+    ///
+    /// # Panics
+    ///
+    /// If `max` is below `base`, or `factor` is below 1 or not finite. In a `const` or `static` that is a compile
+    /// error.
+    #[must_use]
+    pub const fn exponential(base: Duration, factor: f64, max: Duration) -> Self {
+        assert!(factor >= 1.0 && factor < f64::INFINITY, "`factor` must be a finite number of at least 1");
+        assert_ordered(base, max);
+        Self(Kind::Exponential { base, factor, max })
+    }
+
+    /// The same delay each time.
+    #[must_use]
+    pub const fn fixed(delay: Duration) -> Self {
+        Self(Kind::Fixed { delay })
+    }
+
+    /// `base`, `base + step`, `base + 2 * step`, and so on up to `max`.
+    ///
+    /// # Panics
+    ///
+    /// If `max` is below `base`. In a `const` or `static` that is a compile error.
+    #[must_use]
+    pub const fn linear(base: Duration, step: Duration, max: Duration) -> Self {
+        assert_ordered(base, max);
+        Self(Kind::Linear { base, step, max })
+    }
+
+    /// `base` times 1, 1, 2, 3, 5, 8, and so on up to `max`.
+    ///
+    /// # Panics
+    ///
+    /// If `max` is below `base`. In a `const` or `static` that is a compile error.
+    #[must_use]
+    pub const fn fibonacci(base: Duration, max: Duration) -> Self {
+        assert_ordered(base, max);
+        Self(Kind::Fibonacci { base, max })
+    }
+
+    /// A random delay between `base` and three times the one before, up to `max`: "decorrelated jitter" as Marc Brooker
+    /// describes it in [Exponential Backoff And Jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+    /// It has its randomness inside; a [`Jitter`] is not added to it.
+    ///
+    /// # Panics
+    ///
+    /// If `max` is below `base`. In a `const` or `static` that is a compile error.
+    #[must_use]
+    pub const fn decorrelated(base: Duration, max: Duration) -> Self {
+        assert_ordered(base, max);
+        Self(Kind::Decorrelated { base, max })
+    }
+
+    /// No delay. For what a second call may heal at once, such as a lost race; an overloaded service needs another.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self(Kind::None)
+    }
+
+    /// The delay before retry number `retry`, the first being 1, where `previous` was slept before the one before it.
+    pub(crate) fn delay(
+        &self,
+        retry: u32,
+        previous: Option<Duration>,
+        jitter: Jitter,
+        random: impl Fn(u64) -> u64,
+    ) -> Duration {
+        let (delay, max) = match self.0 {
+            Kind::None => return Duration::ZERO,
+            Kind::Fixed { delay } => (delay, Duration::MAX),
+            Kind::Exponential { base, factor, max } => (exponential(base, factor, retry, max), max),
+            Kind::Linear { base, step, max } => (base.saturating_add(step.saturating_mul(retry - 1)).min(max), max),
+            Kind::Fibonacci { base, max } => (base.saturating_mul(fibonacci(retry)).min(max), max),
+            Kind::Decorrelated { base, max } => {
+                let highest = previous.unwrap_or(base).saturating_mul(3).min(max);
+                return between(base, highest, random);
+            }
+        };
+        jitter.apply(delay, max, random)
+    }
+}
+
+const fn assert_ordered(base: Duration, max: Duration) {
+    assert!(max.as_nanos() >= base.as_nanos(), "`max` must not be below `base`");
+}
+
+fn exponential(base: Duration, factor: f64, retry: u32, max: Duration) -> Duration {
+    if base.is_zero() {
+        return Duration::ZERO; // zero times infinity would not be a number
+    }
+    let exponent = i32::try_from(retry - 1).unwrap_or(i32::MAX);
+    Duration::try_from_secs_f64(base.as_secs_f64() * factor.powi(exponent)).map_or(max, |delay| delay.min(max))
+}
+
+/// 1, 1, 2, 3, 5, 8, ...; everything from the 48th on is `u32::MAX`.
+fn fibonacci(n: u32) -> u32 {
+    let (mut current, mut next) = (1_u32, 1_u32);
+    for _ in 1..n.min(48) {
+        (current, next) = (next, current.saturating_add(next));
+    }
+    current
+}
+
+/// A random duration in `low..=high`.
+pub(super) fn between(low: Duration, high: Duration, random: impl Fn(u64) -> u64) -> Duration {
+    let width = u64::try_from(high.saturating_sub(low).as_nanos()).unwrap_or(u64::MAX);
+    low.saturating_add(Duration::from_nanos(random(width)))
+}

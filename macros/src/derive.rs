@@ -1,7 +1,7 @@
 //! `#[derive(Transient)]`
 
-use proc_macro2::{Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
 use syn::{Attribute, Data, DeriveInput, Expr, Fields, Member, Path, Variant, parse2, spanned::Spanned};
 
 use crate::{
@@ -29,23 +29,25 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
     };
     let mut errors = Errors::default();
     let mut krate = None;
-    let (mut is_transient, mut retry_after) = (TokenStream::new(), TokenStream::new());
-    match &item.data {
-        Data::Struct(data) => {
-            let rule = rule(&item.attrs, &data.fields, &mut krate, &mut errors);
-            arms(&quote!(Self), &rule, &mut is_transient, &mut retry_after);
-        }
+    let rules: Vec<_> = match &item.data {
+        Data::Struct(data) => vec![(quote!(Self), rule(&item.attrs, &data.fields, &mut krate, &mut errors))],
         Data::Enum(data) => {
             container(&item.attrs, &mut krate, &mut errors);
-            for Variant { attrs, ident, fields, .. } in &data.variants {
-                let rule = rule(attrs, fields, &mut krate, &mut errors);
-                arms(&quote!(Self::#ident), &rule, &mut is_transient, &mut retry_after);
-            }
+            let variants = data.variants.iter();
+            variants
+                .map(|Variant { attrs, ident, fields, .. }| {
+                    (quote!(Self::#ident), rule(attrs, fields, &mut krate, &mut errors))
+                })
+                .collect()
         }
-        Data::Union(data) => errors.at(data.union_token, "a union can't tell which of its values are transient"),
-    }
-
+        Data::Union(data) => {
+            errors.at(data.union_token, "a union can't tell which of its values are transient");
+            Vec::new()
+        }
+    };
     let krate = krate.map_or_else(|| quote!(::steadfast), |path: Path| quote!(#path));
+    let (is_transient, retry_after): (TokenStream, TokenStream) =
+        rules.iter().map(|(pattern, rule)| rule.arms(pattern, &krate)).unzip();
     let (name, (generics, arguments, bounds)) = (&item.ident, item.generics.split_for_impl());
     let errors = errors.into_tokens();
     quote! {
@@ -53,7 +55,6 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
         #[automatically_derived]
         impl #generics #krate::Transient for #name #arguments #bounds {
             fn is_transient(&self) -> bool {
-                use #krate::Transient as _;
                 match self {
                     #is_transient
                     #[allow(unreachable_patterns)]
@@ -62,8 +63,6 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
             }
 
             fn retry_after(&self) -> ::core::option::Option<::core::time::Duration> {
-                #[allow(unused_imports)]
-                use #krate::Transient as _;
                 match self {
                     #retry_after
                     #[allow(unreachable_patterns)]
@@ -74,24 +73,30 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
     }
 }
 
-fn arms(pattern: &TokenStream, rule: &Rule, is_transient: &mut TokenStream, retry_after: &mut TokenStream) {
-    match rule {
-        Rule::Permanent => {}
-        Rule::Transient => is_transient.extend(quote!(#pattern { .. } => true,)),
-        Rule::RetryAfter(field) => {
-            is_transient.extend(quote!(#pattern { .. } => true,));
+impl Rule {
+    /// The arms of `is_transient` and of `retry_after`; nothing where the last arm says it.
+    fn arms(&self, pattern: &TokenStream, krate: &TokenStream) -> (TokenStream, TokenStream) {
+        let field_at = |field: &Member| {
             let place = Span::mixed_site().located_at(field.span());
-            let value = format_ident!("value", span = place);
-            let hint = quote_spanned!(place=> ::core::convert::Into::into(*#value));
-            retry_after.extend(quote!(#pattern { #field: #value, .. } => #hint,));
-        }
-        Rule::Inherit(field) => {
-            let place = Span::mixed_site().located_at(field.span());
-            let value = format_ident!("value", span = place);
-            let (transient, hint) =
-                (quote_spanned!(place=> #value.is_transient()), quote_spanned!(place=> #value.retry_after()));
-            is_transient.extend(quote!(#pattern { #field: #value, .. } => #transient,));
-            retry_after.extend(quote!(#pattern { #field: #value, .. } => #hint,));
+            (place, Ident::new("value", place))
+        };
+        match self {
+            Self::Permanent => Default::default(),
+            Self::Transient => (quote!(#pattern { .. } => true,), TokenStream::new()),
+            Self::RetryAfter(field) => {
+                let (place, value) = field_at(field);
+                let hint = quote_spanned!(place=> #krate::__private::RetryAfter::retry_after(*#value));
+                (quote!(#pattern { .. } => true,), quote!(#pattern { #field: #value, .. } => #hint,))
+            }
+            Self::Inherit(field) => {
+                let (place, value) = field_at(field);
+                let is_transient = quote_spanned!(place=> #krate::Transient::is_transient(#value));
+                let hint = quote_spanned!(place=> #krate::Transient::retry_after(#value));
+                (
+                    quote!(#pattern { #field: #value, .. } => #is_transient,),
+                    quote!(#pattern { #field: #value, .. } => #hint,),
+                )
+            }
         }
     }
 }

@@ -113,8 +113,8 @@ mod tests {
             ("2s", Duration::from_secs(2)),
             ("1_000s", Duration::from_secs(1000)),
             ("1.5m", Duration::from_secs(90)),
-            ("0.25h", Duration::from_secs(900)),
-            ("1h", Duration::from_secs(3600)),
+            ("0.25h", Duration::from_mins(15)),
+            ("1h", Duration::from_hours(1)),
             ("1.000000001s", Duration::new(1, 1)),
             ("0s", Duration::ZERO),
         ] {

@@ -8,7 +8,7 @@ mod retry;
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
-use syn::{Path, Type, spanned::Spanned};
+use syn::{Path, PathArguments, PathSegment, Type, spanned::Spanned};
 
 use crate::{
     args::Condition,
@@ -43,7 +43,7 @@ struct Context {
 /// Input: `fn f(a: A) -> R { body }` and its layers, the topmost first. Output: the same function with a body that
 /// runs the layers. `prelude` goes first.
 pub(crate) fn stack(mut function: Function, layers: &[Layer], prelude: &TokenStream) -> TokenStream {
-    let place = function.output().map_or_else(|| function.signature.ident.span(), Spanned::span);
+    let place = function.output().map_or_else(|| function.signature.ident.span(), error_place);
     let mut context = Context {
         is_async: function.is_async(),
         output: function.inner_output(),
@@ -90,6 +90,17 @@ impl Context {
     }
 }
 
+/// Where errors about a return type belong: at the `E` of a `Result<T, E>`, else at the type.
+fn error_place(output: &Type) -> Span {
+    let Type::Path(path) = output else { return output.span() };
+    match path.path.segments.last() {
+        Some(PathSegment { ident, arguments: PathArguments::AngleBracketed(arguments) }) if ident == "Result" => {
+            arguments.args.iter().nth(1).map_or_else(|| output.span(), Spanned::span)
+        }
+        _ => output.span(),
+    }
+}
+
 /// The path of the runtime.
 fn krate(path: Option<&Path>) -> TokenStream {
     krate_at(path, Span::mixed_site())
@@ -99,10 +110,10 @@ fn krate_at(path: Option<&Path>, place: Span) -> TokenStream {
     path.map_or_else(|| quote_spanned!(place=> ::steadfast), ToTokens::to_token_stream)
 }
 
-/// A closure over the error that looks for types in its chain of sources.
-fn is_any_of(krate: &TokenStream, types: &[Type]) -> TokenStream {
+/// A closure over the error that looks for types in its chain of sources. That it has none is reported at `place`.
+fn is_any_of(krate: &TokenStream, types: &[Type], place: Span) -> TokenStream {
     let types = type_list(krate, types);
-    code!(|error| {
+    quote_spanned!(place=> |error| {
         #[allow(unused_imports)]
         use #krate::__private::{IsError as _, IsNoError as _, PointsToError as _};
         #krate::__private::is_any_of((&&#krate::__private::AsError(error)).as_error(), #types)

@@ -3,7 +3,7 @@
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{
-    Attribute, Error, FnArg, Pat, PatIdent, Result, ReturnType, Signature, Token, Type, Visibility,
+    Attribute, Error, FnArg, PatIdent, Result, ReturnType, Signature, Token, Type, Visibility,
     parse::{Parse, ParseStream},
     visit::{self, Visit},
     visit_mut::{self, VisitMut},
@@ -111,12 +111,6 @@ impl Function {
     }
 }
 
-impl ToTokens for Function {
-    fn to_tokens(&self, tokens: &mut TokenStream) {
-        tokens.extend(self.with_body(&self.body.to_token_stream()));
-    }
-}
-
 /// A type that is plainly no `Result`, whatever is in scope. What an alias or a type of the user's own is, the compiler
 /// finds out.
 fn says_nothing(output: &Type) -> bool {
@@ -139,8 +133,6 @@ fn says_nothing(output: &Type) -> bool {
 pub(crate) struct Argument {
     pub(crate) name: Ident,
     pub(crate) mutability: Option<Token![mut]>,
-    /// Its type, where the name is the whole pattern.
-    pub(crate) ty: Option<Type>,
 }
 
 impl Function {
@@ -151,7 +143,7 @@ impl Function {
             fn visit_pat_ident(&mut self, pattern: &'ast PatIdent) {
                 if pattern.by_ref.is_none() {
                     let (name, mutability) = (pattern.ident.clone(), pattern.mutability);
-                    self.0.push(Argument { name, mutability, ty: None });
+                    self.0.push(Argument { name, mutability });
                 }
                 visit::visit_pat_ident(self, pattern);
             }
@@ -164,9 +156,6 @@ impl Function {
                 continue;
             }
             bindings.visit_pat(&argument.pat);
-            if let (Pat::Ident(_), Some(last)) = (&*argument.pat, bindings.0.last_mut()) {
-                last.ty = Some((*argument.ty).clone());
-            }
         }
         bindings.0
     }

@@ -217,27 +217,19 @@ impl<'ast> Visit<'ast> for Moves {
 
     fn visit_macro(&mut self, call: &'ast Macro) {
         let by_value = call.path.segments.last().is_some_and(|last| BY_VALUE.iter().any(|name| last.ident == name));
-        if !(by_value || self.captured) {
-            return;
-        }
         let arguments = Punctuated::<Expr, Token![,]>::parse_terminated.parse2(call.tokens.clone());
         for argument in arguments.into_iter().flatten() {
-            // The expression does not live long enough for the visitor's lifetime, which it has no use for anyway.
-            Visit::visit_expr(&mut ByReference(self), &argument);
+            if by_value {
+                Visit::visit_expr(self, &argument);
+            } else {
+                // As in `format!("{}", x)`; but in `format!("{}", take(x))` it is moved all the same.
+                self.borrow(&argument);
+            }
         }
     }
 
     fn visit_item(&mut self, _: &'ast syn::Item) {
         // An item inside of a function does not see its arguments.
-    }
-}
-
-/// The same visitor for a shorter lifetime.
-struct ByReference<'a>(&'a mut Moves);
-
-impl<'ast> Visit<'ast> for ByReference<'_> {
-    fn visit_expr(&mut self, expr: &'ast Expr) {
-        Visit::visit_expr(&mut *self.0, expr);
     }
 }
 
@@ -325,6 +317,8 @@ mod tests {
             ("{ async move { x.len() } }", true),
             ("{ spawn(async move { print(&x) }) }", true),
             ("{ vec![x] }", true),
+            ("{ format!(\"{}\", send(x)) }", true),
+            ("{ move || println!(\"{}\", x) }", true),
             ("{ match x { Some(y) => y, None => 0 } }", true),
             ("{ if let Some(y) = x { y } }", true),
             ("{ if ready { send(x) } }", true),

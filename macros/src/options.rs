@@ -283,23 +283,23 @@ pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
         })
 }
 
-/// The edit distance after Levenshtein.
+/// The edit distance: letters added, left out, changed, or swapped with their neighbour.
 fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
-    for (i, a) in one.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (b, cell) in other.chars().zip(row.iter_mut().skip(1)) {
-            let above = *cell;
-            left = (left + 1).min(above + 1).min(diagonal + usize::from(a != b));
-            diagonal = above;
-            *cell = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
+    let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
+    let mut table = vec![vec![0; other.len() + 1]; one.len() + 1];
+    for i in 0..=one.len() {
+        for j in 0..=other.len() {
+            table[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let changed = table[i - 1][j - 1] + usize::from(one[i - 1] != other[j - 1]);
+                let best = changed.min(table[i - 1][j] + 1).min(table[i][j - 1] + 1);
+                let is_swap = i > 1 && j > 1 && one[i - 1] == other[j - 2] && one[i - 2] == other[j - 1];
+                if is_swap { best.min(table[i - 2][j - 2] + 1) } else { best }
+            };
         }
     }
-    row.last().copied().unwrap_or_default()
+    table[one.len()][other.len()]
 }
 
 #[cfg(test)]
@@ -324,7 +324,7 @@ mod tests {
     #[test]
     fn distances() {
         for (one, other, expected) in
-            [("", "", 0), ("a", "", 1), ("", "ab", 2), ("kitten", "sitting", 3), ("abc", "abc", 0)]
+            [("", "", 0), ("a", "", 1), ("", "ab", 2), ("kitten", "sitting", 3), ("abc", "abc", 0), ("nmae", "name", 1)]
         {
             assert_eq!(distance(one, other), expected, "{one} {other}");
         }

@@ -24,8 +24,8 @@ pub(crate) enum Kind {
 
 /// One attribute, understood.
 pub(crate) enum Layer {
-    Retry(Retry),
-    CircuitBreaker(CircuitBreaker),
+    Retry(Box<Retry>),
+    CircuitBreaker(Box<CircuitBreaker>),
 }
 
 impl Kind {
@@ -46,13 +46,14 @@ impl Kind {
 }
 
 /// Expands the attribute that the compiler came upon first, and the others of ours on the same item with it.
+#[allow(clippy::needless_pass_by_value, reason = "owned, as the entry points have it")]
 pub(crate) fn expand(kind: Kind, args: TokenStream, item: TokenStream) -> TokenStream {
     if args.to_string() == TAKEN {
         return TokenStream::new();
     }
     let mut function: Function = match parse2(item.clone()) {
         Ok(function) => function,
-        Err(error) => return not_a_function(kind, &error, item),
+        Err(error) => return not_a_function(kind, &error, &item),
     };
     let mut errors = Errors::default();
     let mut layers = vec![layer(kind, args, Span::call_site(), &function, &mut errors)];
@@ -68,10 +69,15 @@ pub(crate) fn expand(kind: Kind, args: TokenStream, item: TokenStream) -> TokenS
         }
     }
     function.attributes = foreign;
+    let mentions = mentions(&taken);
     match errors.into_tokens() {
         // The function stays, so that its callers have nothing to complain about.
-        Some(errors) => quote!(#function #errors),
-        None => expand::stack(function, &layers, &mentions(&taken)),
+        Some(errors) => {
+            let body = &function.body;
+            let function = function.with_body(&quote!({ #mentions #body }));
+            quote!(#function #errors)
+        }
+        None => expand::stack(function, &layers, &mentions),
     }
 }
 
@@ -87,12 +93,12 @@ fn layer(kind: Kind, args: TokenStream, span: Span, function: &Function, errors:
                     "retrying an async function needs a timer: enable steadfast's feature `tokio`",
                 );
             }
-            Layer::Retry(retry)
+            Layer::Retry(Box::new(retry))
         }
         Kind::CircuitBreaker => {
             let breaker = CircuitBreaker::parse(options, span, errors);
             function.check(kind.name(), false, errors);
-            Layer::CircuitBreaker(breaker)
+            Layer::CircuitBreaker(Box::new(breaker))
         }
     }
 }
@@ -115,7 +121,7 @@ fn arguments(attribute: Attribute) -> TokenStream {
     }
 }
 
-fn not_a_function(kind: Kind, error: &syn::Error, item: TokenStream) -> TokenStream {
+fn not_a_function(kind: Kind, error: &syn::Error, item: &TokenStream) -> TokenStream {
     let looks_like_a_function = item.clone().into_iter().any(|token| token.to_string() == "fn");
     let error = if looks_like_a_function {
         error.to_compile_error()

@@ -32,8 +32,8 @@ impl Moment {
 
 /// The length of a wait in microseconds, rounded up, at most `u64::MAX`.
 pub(crate) const fn micros(wait: Duration) -> u64 {
-    let micros = wait.as_nanos().div_ceil(1_000);
-    if micros > u64::MAX as u128 { u64::MAX } else { micros as u64 }
+    let rest = (wait.subsec_nanos() as u64).div_ceil(1_000);
+    wait.as_secs().saturating_mul(1_000_000).saturating_add(rest)
 }
 
 /// Reads the clock.

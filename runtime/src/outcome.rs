@@ -3,7 +3,7 @@
 //! Everything here is called from expansions with the span of the user's return type, so that a type that does not fit
 //! is reported there.
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
 use crate::{
     CircuitOpen, Permit, Transient,
@@ -12,95 +12,62 @@ use crate::{
     transient::sources,
 };
 
-/// A returned value that says by itself whether the call failed: a `Result` or an `Option`.
+/// What a guarded function returns: a `Result` or an `Option`.
+///
+/// One trait for everything that is asked of the type, so that a type that fits nothing is one error.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say whether the call failed",
     label = "neither a `Result` nor an `Option`",
-    note = "return a `Result` or an `Option`, or say which values are a failure: `failure_if = |value| ...`"
+    note = "return a `Result` or an `Option`; a `#[retry]` on its own can judge any value: `retry_if_result = |value| ...`"
 )]
-pub trait Fails {
-    /// Whether it is an `Err` or a `None`.
-    fn failed(&self) -> bool;
-}
-
-impl<T, E> Fails for Result<T, E> {
-    fn failed(&self) -> bool {
-        self.is_err()
-    }
-}
-
-impl<T> Fails for Option<T> {
-    fn failed(&self) -> bool {
-        self.is_none()
-    }
-}
-
-/// A returned value that says by itself whether another attempt is worth it.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` does not say whether another attempt is worth it",
-    label = "neither a `Result` nor an `Option`",
-    note = "return a `Result` or an `Option`, or say which values to try again for: `retry_if_result = |value| ...`"
-)]
-pub trait Retryable {
-    /// What it means to a retry.
-    fn verdict(&self) -> Verdict;
-}
-
-impl<T, E: Transient> Retryable for Result<T, E> {
-    fn verdict(&self) -> Verdict {
-        self.as_ref().err().map_or(Verdict::Final, verdict_of)
-    }
-}
-
-/// `None` is always worth another attempt.
-impl<T> Retryable for Option<T> {
-    fn verdict(&self) -> Verdict {
-        Verdict::transient_if(self.is_none())
-    }
-}
-
-/// A returned value with an error to look at: a `Result`.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` has no error to look at",
-    label = "not a `Result`",
-    note = "for a retry, look at the whole value: `retry_if_result = |value| ...`"
-)]
-pub trait HasError {
-    /// The error type.
+pub trait Returned {
+    /// The error type; for an `Option`, which has none, [`Absent`].
     type Error;
 
-    /// The error, if there is one.
+    /// The error, if the call failed.
     fn error(&self) -> Option<&Self::Error>;
+
+    /// The value that a call returns which the circuit does not admit.
+    fn from_error(error: Self::Error) -> Self;
 }
 
-impl<T, E> HasError for Result<T, E> {
+impl<T, E> Returned for Result<T, E> {
     type Error = E;
 
     fn error(&self) -> Option<&E> {
         self.as_ref().err()
     }
-}
 
-/// A returned value that can carry the rejection `R`.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot carry a rejection",
-    label = "neither a `Result` nor an `Option`",
-    note = "a call that the circuit does not admit returns an `Err` or a `None`, so the function has to return one of them"
-)]
-pub trait FromRejection<R> {
-    /// The value that a rejected call returns.
-    fn from_rejection(rejection: R) -> Self;
-}
-
-impl<T, E: CarriesRejection<R>, R> FromRejection<R> for Result<T, E> {
-    fn from_rejection(rejection: R) -> Self {
-        Err(E::carry(rejection))
+    fn from_error(error: E) -> Self {
+        Err(error)
     }
 }
 
-impl<T, R> FromRejection<R> for Option<T> {
-    fn from_rejection(_: R) -> Self {
+impl<T> Returned for Option<T> {
+    type Error = Absent;
+
+    fn error(&self) -> Option<&Absent> {
+        self.is_none().then_some(&Absent)
+    }
+
+    fn from_error(_: Absent) -> Self {
         None
+    }
+}
+
+/// The error of an `Option`: that there is nothing. Always worth another attempt.
+#[derive(Debug)]
+pub struct Absent;
+
+impl Transient for Absent {
+    fn is_transient(&self) -> bool {
+        true
+    }
+}
+
+impl From<CircuitOpen> for Absent {
+    fn from(_: CircuitOpen) -> Self {
+        Self
     }
 }
 
@@ -124,21 +91,21 @@ impl<E: From<R>, R> CarriesRejection<R> for E {
 
 // What the expansion of `#[retry]` asks.
 
-/// Without `retry_if`: what the type says.
+/// Without `retry_if`: what the error type says.
 #[inline]
-pub fn by_type<O: Retryable>(outcome: &O) -> Verdict {
-    outcome.verdict()
+pub fn by_type<O: Returned<Error: Transient>>(outcome: &O) -> Verdict {
+    outcome.error().map_or(Verdict::Final, verdict_of)
 }
 
 /// `retry_if = any`.
 #[inline]
-pub fn by_any<O: Fails>(outcome: &O) -> Verdict {
-    Verdict::transient_if(outcome.failed())
+pub fn by_any<O: Returned>(outcome: &O) -> Verdict {
+    Verdict::transient_if(outcome.error().is_some())
 }
 
 /// `retry_if = predicate`.
 #[inline]
-pub fn by_error<O: HasError>(outcome: &O, predicate: impl FnOnce(&O::Error) -> bool) -> Verdict {
+pub fn by_error<O: Returned>(outcome: &O, predicate: impl FnOnce(&O::Error) -> bool) -> Verdict {
     Verdict::transient_if(outcome.error().is_some_and(predicate))
 }
 
@@ -152,13 +119,13 @@ pub fn by_value<O>(outcome: &O, predicate: impl FnOnce(&O) -> bool) -> Verdict {
 
 /// Without `failure_if`: every `Err` and every `None` is a failure.
 #[inline]
-pub fn end<O: Fails>(permit: Permit<'_>, outcome: &O) {
-    permit.end(if outcome.failed() { Outcome::Failure } else { Outcome::Success });
+pub fn end<O: Returned>(permit: Permit<'_>, outcome: &O) {
+    permit.end(if outcome.error().is_some() { Outcome::Failure } else { Outcome::Success });
 }
 
 /// `failure_if` over the error: the errors that it leaves out are neutral.
 #[inline]
-pub fn end_by_error<O: HasError>(permit: Permit<'_>, outcome: &O, predicate: impl FnOnce(&O::Error) -> bool) {
+pub fn end_by_error<O: Returned>(permit: Permit<'_>, outcome: &O, predicate: impl FnOnce(&O::Error) -> bool) {
     permit.end(match outcome.error() {
         None => Outcome::Success,
         Some(error) if predicate(error) => Outcome::Failure,
@@ -166,10 +133,11 @@ pub fn end_by_error<O: HasError>(permit: Permit<'_>, outcome: &O, predicate: imp
     });
 }
 
-/// What a call that the circuit does not admit returns.
+/// What a call returns that the circuit does not admit.
 #[inline]
-pub fn reject<O: FromRejection<CircuitOpen>>(open: &CircuitOpen) -> O {
-    O::from_rejection(open.clone())
+#[must_use]
+pub fn reject<O: Returned<Error: CarriesRejection<CircuitOpen>>>(open: &CircuitOpen) -> O {
+    O::from_error(O::Error::carry(open.clone()))
 }
 
 // Error types in a chain of sources: `retry_if(io::Error)`, `failure_if(io::Error)`.
@@ -195,6 +163,28 @@ pub fn wants_rejection(open: &CircuitOpen, types: &[IsType]) -> bool {
     is_any_of(open, types)
 }
 
+/// What `#[transient(retry_after = field)]` takes for a wait.
+#[diagnostic::on_unimplemented(
+    message = "`retry_after` takes a `Duration` or an `Option<Duration>`, and this field is a `{Self}`",
+    label = "no duration"
+)]
+pub trait RetryAfter: Copy {
+    /// The wait, if there is one.
+    fn retry_after(self) -> Option<Duration>;
+}
+
+impl RetryAfter for Duration {
+    fn retry_after(self) -> Option<Duration> {
+        Some(self)
+    }
+}
+
+impl RetryAfter for Option<Duration> {
+    fn retry_after(self) -> Self {
+        self
+    }
+}
+
 /// Pins the type of an `async` block: stands in a `return` that is never reached.
 #[must_use]
 pub fn never<T>() -> T {
@@ -207,14 +197,17 @@ pub fn never<T>() -> T {
 #[derive(Debug)]
 pub struct Argument<T>(Option<T>);
 
-impl<T: CloneForRetry> Argument<T> {
+impl<T> Argument<T> {
     /// Takes the caller's value.
     pub const fn new(value: T) -> Self {
         Self(Some(value))
     }
 
     /// The value for the next attempt.
-    pub fn next(&mut self, is_last: bool) -> T {
+    pub fn next(&mut self, is_last: bool) -> T
+    where
+        T: CloneForRetry,
+    {
         let value = if is_last { self.0.take() } else { self.0.as_ref().map(T::clone_for_retry) };
         value.unwrap_or_else(|| unreachable!("no attempt follows the last"))
     }

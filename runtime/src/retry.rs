@@ -58,7 +58,7 @@ impl RetryPolicy {
         Self {
             max_attempts: 3,
             schedule: Schedule::exponential(Duration::from_millis(100), 2.0, Duration::from_secs(30)),
-            jitter: Jitter::Full,
+            jitter: Jitter::full(),
             max_elapsed: None,
         }
     }

@@ -58,7 +58,7 @@ impl Transient for io::Error {
     fn is_transient(&self) -> bool {
         use io::ErrorKind as Kind;
 
-        if self.get_ref().is_some_and(|inner| inner.is::<CircuitOpen>()) {
+        if matches!(self.get_ref(), Some(inner) if inner.is::<CircuitOpen>()) {
             return false;
         }
         matches!(

@@ -52,6 +52,7 @@ impl Backoff {
             }
             "fixed" => match parameters.take("") {
                 Some(delay) => vec![Box::new(Time::parse(delay)?)],
+                None if !parameters.given.is_empty() => Vec::new(), // reported below
                 None => return Err(Error::new(name.span(), "`fixed` needs its delay: `fixed(1s)`")),
             },
             _ => Vec::new(),
@@ -85,10 +86,10 @@ impl Jitter {
 
     pub(crate) fn tokens(&self, krate: &TokenStream) -> TokenStream {
         match self {
-            Self::Full => quote!(#krate::Jitter::Full),
-            Self::Equal => quote!(#krate::Jitter::Equal),
+            Self::Full => quote!(#krate::Jitter::full()),
+            Self::Equal => quote!(#krate::Jitter::equal()),
             Self::Proportional(share) => quote!(#krate::Jitter::proportional(#share)),
-            Self::None => quote!(#krate::Jitter::None),
+            Self::None => quote!(#krate::Jitter::none()),
         }
     }
 }
@@ -107,10 +108,25 @@ pub(crate) fn check_jitter(backoff: Option<&Given<Backoff>>, jitter: Option<&Giv
 /// The parameters of `name(key = value, ...)`, `name(value)` or `name`.
 struct Parameters {
     owner: Ident,
-    /// A value without a key has the empty key.
-    given: Vec<(String, Expr)>,
+    given: Vec<Parameter>,
     /// Those that somebody asked for.
     known: Vec<&'static str>,
+}
+
+struct Parameter {
+    /// A value without a key has none.
+    key: Option<Ident>,
+    value: Expr,
+}
+
+impl Parameter {
+    fn is(&self, name: &str) -> bool {
+        self.key.as_ref().map_or(name.is_empty(), |key| key == name)
+    }
+
+    fn span(&self) -> Span {
+        self.key.as_ref().map_or_else(|| self.value.span(), Ident::span)
+    }
 }
 
 impl Parameters {
@@ -134,30 +150,33 @@ impl Parameters {
         }
         let mut parameters = Self { owner: name.clone(), given: Vec::new(), known: Vec::new() };
         for argument in arguments {
-            let (key, value) = match argument {
+            let parameter = match argument {
                 Expr::Assign(assign) => match word(&assign.left) {
-                    Some(key) => (key.to_string(), *assign.right),
+                    Some(key) => Parameter { key: Some(key.clone()), value: ungroup(*assign.right) },
                     None => return Err(Error::new_spanned(assign.left, "expected the name of a parameter")),
                 },
-                other => (String::new(), other),
+                value => Parameter { key: None, value: ungroup(value) },
             };
-            if parameters.given.iter().any(|(other, _)| *other == key) {
-                let what = if key.is_empty() {
-                    "there is more than one value here".to_owned()
-                } else {
-                    format!("`{key}` is given twice")
-                };
-                return Err(Error::new_spanned(value, what));
+            let name = parameter.key.as_ref().map(ToString::to_string).unwrap_or_default();
+            if parameters.given.iter().any(|other| other.is(&name)) {
+                return Err(Error::new(
+                    parameter.span(),
+                    if name.is_empty() {
+                        format!("`{text}` takes a single value")
+                    } else {
+                        format!("`{name}` is given twice")
+                    },
+                ));
             }
-            parameters.given.push((key, ungroup(value)));
+            parameters.given.push(parameter);
         }
         Ok((name, parameters))
     }
 
     fn take(&mut self, key: &'static str) -> Option<Expr> {
         self.known.push(key);
-        let index = self.given.iter().position(|(given, _)| given == key)?;
-        Some(self.given.remove(index).1)
+        let index = self.given.iter().position(|given| given.is(key))?;
+        Some(self.given.remove(index).value)
     }
 
     fn time(&mut self, key: &'static str, default: Time) -> Result<Time> {
@@ -184,21 +203,19 @@ impl Parameters {
     }
 
     fn finish(self) -> Result<()> {
-        let Some((key, value)) = self.given.into_iter().next() else { return Ok(()) };
+        let Some(left) = self.given.first() else { return Ok(()) };
         let named: Vec<_> = self.known.iter().copied().filter(|key| !key.is_empty()).collect();
         let owner = &self.owner;
-        let message = match (key.as_str(), named.as_slice()) {
+        let message = match (&left.key, named.as_slice()) {
             (_, []) if self.known.is_empty() => format!("`{owner}` takes nothing in parentheses"),
-            (_, []) => format!("`{owner}` takes a single value"),
-            ("", named) => format!("`{owner}` takes its parameters by name: {}", list(named)),
-            (key, named) => match nearest(key, named) {
-                Some(near) => {
-                    format!("`{owner}` has no parameter `{key}`: did you mean `{near}`?\nit takes {}", list(named))
-                }
-                None => format!("`{owner}` has no parameter `{key}`: it takes {}", list(named)),
-            },
+            (_, []) => format!("`{owner}` takes a single value, without a name"),
+            (None, named) => format!("`{owner}` takes its parameters by name: {}", list(named)),
+            (Some(key), named) => {
+                let near = nearest(&key.to_string(), named).map(|near| format!(": did you mean `{near}`?"));
+                format!("`{owner}` has no parameter `{key}`{}\nit takes {}", near.unwrap_or_default(), list(named))
+            }
         };
-        Err(Error::new_spanned(value, message))
+        Err(Error::new(left.span(), message))
     }
 }
 

@@ -64,7 +64,7 @@ fn end(breaker: &CircuitBreaker, context: &Context, krate: &TokenStream) -> Toke
     match &breaker.condition {
         Condition::ByType | Condition::Any => context.ask(path, "end", &outcome),
         Condition::Types(types) => {
-            let predicate = is_any_of(krate, types);
+            let predicate = is_any_of(krate, types, place);
             context.ask(path, "end_by_error", &quote_spanned!(place=> #outcome, #predicate))
         }
         Condition::Error(predicate) | Condition::Value(predicate) => {

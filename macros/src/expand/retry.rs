@@ -2,7 +2,6 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
-use syn::spanned::Spanned;
 
 use super::{Attempt, Context, code, is_any_of, krate, type_list};
 use crate::{
@@ -70,7 +69,7 @@ fn verdict(retry: &Retry, tells_rejection: bool, context: &Context, krate: &Toke
         Condition::ByType => context.ask(path, "by_type", &outcome),
         Condition::Any => context.ask(path, "by_any", &outcome),
         Condition::Types(types) => {
-            let predicate = is_any_of(krate, types);
+            let predicate = is_any_of(krate, types, place);
             context.ask(path, "by_error", &quote_spanned!(place=> #outcome, #predicate))
         }
         Condition::Error(predicate) => context.ask(path, "by_error", &quote_spanned!(place=> #outcome, #predicate)),
@@ -119,12 +118,13 @@ impl Context {
     /// For each such argument, a slot outside of the loop and a `let` inside of it.
     fn arguments(&self, krate: &TokenStream) -> (TokenStream, TokenStream) {
         let (mut slots, mut bindings) = (TokenStream::new(), TokenStream::new());
-        for (index, Argument { name, mutability, ty }) in self.arguments.iter().enumerate() {
-            let slot = format_ident!("argument_{index}", span = Span::mixed_site());
-            let place = Span::mixed_site().located_at(ty.as_ref().map_or_else(|| name.span(), Spanned::span));
-            let new = quote_spanned!(place=> #krate::__private::Argument::new(#name));
-            slots.extend(code!(let mut #slot = #new;));
-            bindings.extend(code!(let #mutability #name = #slot.next(attempts.is_last());));
+        for (index, Argument { name, mutability }) in self.arguments.iter().enumerate() {
+            // What is no `Clone` is reported at the argument.
+            let place = Span::mixed_site().located_at(name.span());
+            let slot = format_ident!("argument_{index}", span = place);
+            let next = quote_spanned!(place=> #slot.next(attempts.is_last()));
+            slots.extend(code!(let mut #slot = #krate::__private::Argument::new(#name);));
+            bindings.extend(code!(let #mutability #name = #next;));
         }
         (slots, bindings)
     }

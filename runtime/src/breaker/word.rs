@@ -255,7 +255,7 @@ impl Word {
 
     /// The next epoch.
     const fn next(self, phase: Phase) -> Self {
-        pack((self.0 >> TAG_BITS) + 1 & EPOCH_MASK, phase)
+        pack(((self.0 >> TAG_BITS) + 1) & EPOCH_MASK, phase)
     }
 
     #[allow(clippy::cast_possible_truncation, reason = "each field is masked to its width, or fills the type")]

@@ -1,0 +1,11 @@
+use std::io;
+
+use steadfast::{circuit_breaker, retry};
+
+#[retry]
+#[circuit_breaker(failure_threshold = 3)]
+fn read() -> io::Result<u8> {
+    Ok(1)
+}
+
+fn main() {}

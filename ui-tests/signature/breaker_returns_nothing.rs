@@ -1,0 +1,6 @@
+use steadfast::circuit_breaker;
+
+#[circuit_breaker(name = "disk")]
+fn read() {}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use steadfast::circuit_breaker;
+
+struct Page;
+
+#[circuit_breaker(name = "disk")]
+async fn read() -> Page {
+    Page
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use steadfast::retry;
+
+#[retry]
+struct Page;
+
+fn main() {}

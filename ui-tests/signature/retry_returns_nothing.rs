@@ -1,0 +1,6 @@
+use steadfast::retry;
+
+#[retry]
+fn read() {}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use steadfast::retry;
+
+#[retry]
+fn read() -> u8 {
+    1
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use steadfast::retry;
+
+struct Page;
+
+#[retry]
+fn read() -> Page {
+    Page
+}
+
+fn main() {}

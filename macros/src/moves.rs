@@ -124,6 +124,10 @@ impl<'ast> Visit<'ast> for Moves {
                 }
             }
             Expr::Reference(reference) => self.borrow(&reference.expr),
+            Expr::Call(call) => {
+                self.borrow(&call.func);
+                call.args.iter().for_each(|argument| self.visit_expr(argument));
+            }
             Expr::Field(field) => self.borrow(&field.base),
             Expr::Cast(cast) => self.borrow(&cast.expr),
             Expr::Unary(unary) => self.borrow(&unary.expr),
@@ -329,6 +333,7 @@ mod tests {
             // only borrowed
             ("{ send(&x) }", false),
             ("{ send(&mut x) }", false),
+            ("{ x(1) }", false),
             ("{ x.len() }", false),
             ("{ x.field.len() }", false),
             ("{ send(&x.field) }", false),

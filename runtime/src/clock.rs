@@ -46,7 +46,8 @@ pub(crate) fn now() -> Moment {
     let (start, now) = (*START, instant());
     Moment(match now.checked_duration_since(start) {
         Some(since) => ORIGIN.saturating_add(whole_micros(since)),
-        None => ORIGIN.saturating_sub(whole_micros(start.duration_since(now))),
+        // Down as well, which is up from this side.
+        None => ORIGIN.saturating_sub(micros(start.duration_since(now))),
     })
 }
 

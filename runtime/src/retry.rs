@@ -7,8 +7,10 @@ mod jitter;
 #[cfg(feature = "tokio")]
 pub(crate) mod pause;
 mod schedule;
+#[cfg(test)]
+mod tests;
 
-use std::{thread, time::Duration};
+use std::{fmt, marker::PhantomData, thread, time::Duration};
 
 use self::attempts::{Attempts, Verdict};
 pub use self::{jitter::Jitter, schedule::Schedule};
@@ -110,12 +112,14 @@ impl RetryPolicy {
     /// # use steadfast::{RetryPolicy, Schedule};
     /// static POLICY: RetryPolicy = RetryPolicy::new().backoff(Schedule::none());
     ///
-    /// let result: Result<(), &str> = POLICY.retry_if(|error| *error == "busy").run(|| Err("gone"));
-    /// assert_eq!(result, Err("gone")); // after one attempt
+    /// let result: Result<(), String> = POLICY
+    ///     .retry_if(|error: &String| error == "busy")
+    ///     .run(|| Err("gone".to_owned()));
+    /// assert_eq!(result.unwrap_err(), "gone"); // after one attempt
     /// ```
     #[must_use]
-    pub const fn retry_if<P>(&self, predicate: P) -> RetryIf<'_, P> {
-        RetryIf { policy: self, predicate }
+    pub const fn retry_if<E, P: Fn(&E) -> bool>(&self, predicate: P) -> RetryIf<'_, E, P> {
+        RetryIf { policy: self, predicate, error: PhantomData }
     }
 
     /// Calls `work` until it succeeds, fails for good, or the policy has had enough. Sleeps on the thread.
@@ -149,22 +153,19 @@ impl Default for RetryPolicy {
 }
 
 /// A [`RetryPolicy`] with a predicate of its own: see [`RetryPolicy::retry_if`].
-#[derive(Clone, Copy, Debug)]
-pub struct RetryIf<'p, P> {
+pub struct RetryIf<'p, E, P> {
     policy: &'p RetryPolicy,
     predicate: P,
+    error: PhantomData<fn(&E)>,
 }
 
-impl<P> RetryIf<'_, P> {
+impl<E, P: Fn(&E) -> bool> RetryIf<'_, E, P> {
     /// As [`RetryPolicy::run`].
     ///
     /// # Errors
     ///
     /// The error of the last attempt.
-    pub fn run<T, E>(&self, work: impl FnMut() -> Result<T, E>) -> Result<T, E>
-    where
-        P: Fn(&E) -> bool,
-    {
+    pub fn run<T>(&self, work: impl FnMut() -> Result<T, E>) -> Result<T, E> {
         run(self.policy, work, |error| Verdict::transient_if((self.predicate)(error)))
     }
 
@@ -178,11 +179,14 @@ impl<P> RetryIf<'_, P> {
     ///
     /// If it has to sleep outside of a tokio runtime with its timer enabled.
     #[cfg(feature = "tokio")]
-    pub async fn run_async<T, E>(&self, work: impl AsyncFnMut() -> Result<T, E>) -> Result<T, E>
-    where
-        P: Fn(&E) -> bool,
-    {
+    pub async fn run_async<T>(&self, work: impl AsyncFnMut() -> Result<T, E>) -> Result<T, E> {
         run_async(self.policy, work, |error| Verdict::transient_if((self.predicate)(error))).await
+    }
+}
+
+impl<E, P> fmt::Debug for RetryIf<'_, E, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RetryIf").field("policy", &self.policy).finish_non_exhaustive()
     }
 }
 

@@ -27,11 +27,11 @@ use crate::{
 /// }
 /// ```
 ///
-/// The outcome is gone before the sleep, so that an error that is not `Send` does not make the future so.
+/// The outcome is gone before the sleep, so that an error that is not `Send` does not make the future so. A single
+/// attempt needs no loop, and so can move what it likes.
 pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) -> Attempt {
     let krate = krate(retry.krate.as_ref());
     let policy = retry.policy(&krate);
-    let (slots, arguments) = if retry.is_single() { Default::default() } else { context.arguments(&krate) };
     let (output, code) = (&context.output, &attempt.code);
     let verdict = verdict(retry, attempt.tells_rejection, context, &krate);
     let outcome = if attempt.tells_rejection {
@@ -39,6 +39,16 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
     } else {
         code!(outcome: #output)
     };
+    if retry.is_single() {
+        let code = code! {
+            let mut attempts = #krate::__private::Attempts::new(const { &#policy });
+            let #outcome = #code;
+            _ = attempts.after(#verdict);
+            outcome
+        };
+        return Attempt { code: code!({ #code }), tells_rejection: false };
+    }
+    let (slots, arguments) = context.arguments(&krate);
     let pause = if context.is_async { code!(pause(delay).await) } else { code!(pause_thread(delay)) };
     let code = code! {
         let mut attempts = #krate::__private::Attempts::new(const { &#policy });

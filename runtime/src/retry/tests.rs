@@ -1,0 +1,126 @@
+//! Schedules and jitters as arithmetic.
+
+use std::{cell::RefCell, time::Duration};
+
+use proptest::prelude::*;
+
+use super::{Jitter, Schedule};
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds)
+}
+
+/// The first delays of a schedule without jitter, in seconds.
+fn delays(schedule: Schedule, count: u32) -> Vec<f64> {
+    (1..=count).map(|retry| schedule.delay(retry, None, Jitter::none(), |most| most).as_secs_f64()).collect()
+}
+
+#[test]
+fn schedules() {
+    let s = Duration::from_secs;
+    for (name, schedule, expected) in [
+        ("exponential", Schedule::exponential(s(1), 2.0, s(40)), vec![1., 2., 4., 8., 16., 32., 40., 40.]),
+        ("exponential by 3", Schedule::exponential(s(1), 3.0, s(100)), vec![1., 3., 9., 27., 81., 100.]),
+        ("exponential by 1", Schedule::exponential(s(2), 1.0, s(40)), vec![2., 2., 2.]),
+        ("exponential by 1.5", Schedule::exponential(s(4), 1.5, s(40)), vec![4., 6., 9., 13.5]),
+        ("fixed", Schedule::fixed(s(3)), vec![3., 3., 3.]),
+        ("linear", Schedule::linear(s(1), s(2), s(6)), vec![1., 3., 5., 6., 6.]),
+        ("fibonacci", Schedule::fibonacci(s(1), s(10)), vec![1., 1., 2., 3., 5., 8., 10., 10.]),
+        ("none", Schedule::none(), vec![0., 0., 0.]),
+        ("zero base", Schedule::exponential(s(0), 2.0, s(10)), vec![0., 0., 0.]),
+    ] {
+        let count = u32::try_from(expected.len()).expect("few");
+        assert_eq!(delays(schedule, count), expected, "{name}");
+    }
+}
+
+#[test]
+fn delays_are_exact_to_the_nanosecond() {
+    let base = Duration::from_nanos(100_000_001);
+    let schedule = Schedule::exponential(base, 2.0, Duration::from_hours(480));
+    for retry in 1..=24 {
+        let expected = base * 2_u32.pow(retry - 1);
+        assert_eq!(schedule.delay(retry, None, Jitter::none(), |_| 0), expected, "{retry}");
+    }
+}
+
+#[test]
+fn decorrelated_follows_the_delay_before() {
+    let schedule = Schedule::decorrelated(seconds(1.0), seconds(10.0));
+    let widest = |previous| schedule.delay(2, previous, Jitter::none(), |most| most).as_secs_f64();
+    let narrowest = |previous| schedule.delay(2, previous, Jitter::none(), |_| 0).as_secs_f64();
+    for (previous, highest) in [(None, 3.0), (Some(1.0), 3.0), (Some(2.5), 7.5), (Some(4.0), 10.0), (Some(10.0), 10.0)]
+    {
+        let previous = previous.map(seconds);
+        assert!((widest(previous) - highest).abs() < 1e-9, "{previous:?}");
+        assert!((narrowest(previous) - 1.0).abs() < 1e-9, "{previous:?}");
+    }
+}
+
+/// Where in their range 100,000 delays fall, in ten equal parts.
+fn spread(jitter: Jitter, low: f64, high: f64) -> [u32; 10] {
+    let random = RefCell::new(fastrand::Rng::with_seed(42));
+    let schedule = Schedule::fixed(seconds(1.0));
+    let mut parts = [0; 10];
+    for _ in 0..100_000 {
+        let delay = schedule.delay(1, None, jitter, |most| random.borrow_mut().u64(..=most)).as_secs_f64();
+        assert!((low..=high).contains(&delay), "{jitter:?} gave {delay}");
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in 0.0..10.0")]
+        let part = ((delay - low) / (high - low) * 10.0) as usize;
+        parts[part.min(9)] += 1;
+    }
+    parts
+}
+
+#[test]
+fn jitters_are_uniform_in_their_range() {
+    for (jitter, low, high) in
+        [(Jitter::full(), 0.0, 1.0), (Jitter::equal(), 0.5, 1.0), (Jitter::proportional(0.1), 1.0, 1.1)]
+    {
+        let parts = spread(jitter, low, high);
+        // Pearson's chi-squared for ten parts: above 27.9 once in a thousand seeds, and this seed is fixed.
+        let statistic: f64 = parts.iter().map(|count| (f64::from(*count) - 1e4).powi(2) / 1e4).sum();
+        assert!(statistic < 27.9, "{jitter:?}: {statistic} from {parts:?}");
+    }
+}
+
+#[test]
+fn the_cap_holds_after_jitter() {
+    let schedule = Schedule::exponential(seconds(1.0), 2.0, seconds(10.0));
+    for retry in 1..40 {
+        for jitter in [Jitter::full(), Jitter::equal(), Jitter::proportional(1.0)] {
+            assert!(schedule.delay(retry, None, jitter, |most| most) <= seconds(10.0), "{retry} {jitter:?}");
+        }
+    }
+}
+
+fn any_schedule() -> impl Strategy<Value = (Schedule, Duration)> {
+    let duration = || (0..=u64::MAX, 0..1_000_000_000_u32).prop_map(|(secs, nanos)| Duration::new(secs, nanos));
+    (duration(), duration(), duration(), 1.0..f64::MAX, 0..5).prop_map(|(one, other, step, factor, kind)| {
+        let (base, max) = (one.min(other), one.max(other));
+        let schedule = match kind {
+            0 => Schedule::exponential(base, factor, max),
+            1 => Schedule::linear(base, step, max),
+            2 => Schedule::fibonacci(base, max),
+            3 => Schedule::decorrelated(base, max),
+            _ => return (Schedule::fixed(max), max.saturating_mul(2)),
+        };
+        (schedule, max)
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_input_overflows_or_exceeds_the_cap(
+        (schedule, max) in any_schedule(),
+        retry in 1..=u32::MAX,
+        previous in proptest::option::of(0..=u64::MAX),
+        share in 0.0..=1.0_f64,
+        pick in 0..=u64::MAX,
+    ) {
+        for jitter in [Jitter::full(), Jitter::equal(), Jitter::proportional(share), Jitter::none()] {
+            let delay = schedule.delay(retry, previous.map(Duration::from_secs), jitter, |most| pick.min(most));
+            prop_assert!(delay <= max);
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! The breaker through its own methods.
+
+use std::{
+    future::pending,
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use steadfast::{
+    BreakerConfig,
+    BreakerState::{Closed, Disabled, ForcedOpen, HalfOpen, Open},
+    CircuitBreaker, CircuitOpen, OpenReason,
+};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, advance},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+const fn breaker(failure_threshold: u32) -> CircuitBreaker {
+    CircuitBreaker::new("tested", BreakerConfig::new().failure_threshold(failure_threshold))
+}
+
+fn fail(breaker: &CircuitBreaker) -> Result<(), io::Error> {
+    breaker.call(|| Err(io::ErrorKind::TimedOut.into()))
+}
+
+fn succeed(breaker: &CircuitBreaker) -> Result<(), io::Error> {
+    breaker.call(|| Ok(()))
+}
+
+/// Opened, and its recovery timeout over.
+async fn recovering() -> CircuitBreaker {
+    let breaker = breaker(1);
+    fail(&breaker).unwrap_err();
+    assert_eq!(breaker.state(), Open);
+    advance(30 * SECOND).await;
+    breaker
+}
+
+#[test]
+fn defaults_are_five_failures() {
+    let breaker = CircuitBreaker::new("default", BreakerConfig::new());
+    for _ in 0..4 {
+        fail(&breaker).unwrap_err();
+    }
+    succeed(&breaker).unwrap();
+    for _ in 0..4 {
+        fail(&breaker).unwrap_err();
+        assert_eq!(breaker.state(), Closed);
+    }
+    fail(&breaker).unwrap_err();
+    assert_eq!(breaker.state(), Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejection_runs_nothing_and_says_why() {
+    let breaker = breaker(2);
+    for _ in 0..2 {
+        fail(&breaker).unwrap_err();
+    }
+    advance(10 * SECOND).await;
+    let open: CircuitOpen = breaker.call(|| -> Result<(), CircuitOpen> { panic!("not to be run") }).unwrap_err();
+    assert_eq!(open.name(), "tested");
+    assert_eq!(open.retry_after(), Some(20 * SECOND));
+    assert_eq!(open.reason(), OpenReason::ConsecutiveFailures { failures: 2 });
+    assert_eq!(open.to_string(), "circuit `tested` is open after 2 failures in a row; retry after 20.000s");
+    assert_eq!(breaker.snapshot().rejections, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn opens_for_exactly_its_recovery_timeout() {
+    let breaker = breaker(1);
+    fail(&breaker).unwrap_err();
+    advance(30 * SECOND - Duration::from_millis(1)).await;
+    assert!(breaker.try_acquire().is_err());
+    assert_eq!(breaker.state(), Open);
+    advance(Duration::from_millis(1)).await;
+    assert_eq!(breaker.state(), Open, "looking moves nothing");
+    let permit = breaker.try_acquire().unwrap();
+    assert_eq!(breaker.state(), HalfOpen);
+    permit.success();
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_open_closes_after_three_successes() {
+    let breaker = recovering().await;
+    for _ in 0..2 {
+        succeed(&breaker).unwrap();
+        assert_eq!(breaker.state(), HalfOpen);
+    }
+    succeed(&breaker).unwrap();
+    assert_eq!(breaker.state(), Closed);
+    assert_eq!(breaker.snapshot().transitions, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_open_opens_again_after_one_failure() {
+    let breaker = recovering().await;
+    succeed(&breaker).unwrap();
+    fail(&breaker).unwrap_err();
+    let open = breaker.try_acquire().unwrap_err();
+    assert_eq!(open.reason(), OpenReason::TrialFailed);
+    assert_eq!(open.retry_after(), Some(30 * SECOND));
+}
+
+#[test]
+fn a_permit_that_is_dropped_counts_as_nothing() {
+    let breaker = breaker(2);
+    fail(&breaker).unwrap_err();
+    drop(breaker.try_acquire().unwrap());
+    assert_eq!(breaker.snapshot().consecutive_failures, 1, "nor does it end a streak");
+    fail(&breaker).unwrap_err();
+    assert_eq!(breaker.state(), Open);
+    assert_eq!(breaker.snapshot().neutral, 1);
+}
+
+#[test]
+fn a_panic_passes_on_and_counts_as_a_failure() {
+    let breaker = breaker(1);
+    let call = AssertUnwindSafe(|| breaker.call(|| -> io::Result<()> { panic!("as it was") }));
+    let panic = catch_unwind(call).unwrap_err();
+    assert_eq!(*panic.downcast::<&str>().unwrap(), "as it was");
+    assert_eq!(breaker.snapshot().failures, 1);
+    assert_eq!(breaker.state(), Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropped_trial_calls_give_their_places_back() {
+    let breaker = Arc::new(recovering().await);
+    for _ in 0..10 {
+        let calls: Vec<_> = (0..3)
+            .map(|_| {
+                let breaker = Arc::clone(&breaker);
+                tokio::spawn(async move { breaker.call_async(async || pending::<io::Result<()>>().await).await })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        assert_eq!(breaker.try_acquire().unwrap_err().reason(), OpenReason::TrialsUnderWay);
+        for call in calls {
+            call.abort();
+            assert!(call.await.unwrap_err().is_cancelled());
+        }
+    }
+    for _ in 0..3 {
+        succeed(&breaker).unwrap();
+    }
+    assert_eq!(breaker.state(), Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leaked_trial_call_loses_its_place() {
+    let breaker = recovering().await;
+    for _ in 0..3 {
+        std::mem::forget(breaker.try_acquire().unwrap());
+    }
+    let open = breaker.try_acquire().unwrap_err();
+    advance(open.retry_after().unwrap()).await;
+    for _ in 0..3 {
+        succeed(&breaker).unwrap();
+    }
+    assert_eq!(breaker.state(), Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn late_results_move_nothing() {
+    let breaker = breaker(1);
+    let late: Vec<_> = (0..3).map(|_| breaker.try_acquire().unwrap()).collect();
+    fail(&breaker).unwrap_err();
+    advance(30 * SECOND).await;
+    let trial = breaker.try_acquire().unwrap();
+    let mut late = late.into_iter();
+    late.next().unwrap().success();
+    late.next().unwrap().failure();
+    late.next();
+    assert_eq!(breaker.state(), HalfOpen);
+    let snapshot = breaker.snapshot();
+    assert_eq!((snapshot.successes, snapshot.failures, snapshot.neutral), (1, 2, 1), "but they are counted");
+    trial.success();
+    assert_eq!(breaker.state(), HalfOpen);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_callers_get_three_trial_calls() {
+    let (breaker, clock) = (recovering().await, Handle::current());
+    let admitted = AtomicU32::new(0);
+    let start = Barrier::new(8);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let _paused = clock.enter();
+                start.wait();
+                let permits: Vec<_> = (0..1_250).filter_map(|_| breaker.try_acquire().ok()).collect();
+                admitted.fetch_add(u32::try_from(permits.len()).unwrap(), Ordering::Relaxed);
+                start.wait();
+            });
+        }
+    });
+    assert_eq!(admitted.into_inner(), 3);
+    assert_eq!(breaker.snapshot().rejections, 9_997);
+}
+
+#[test]
+fn an_operators_hand() {
+    let breaker = breaker(1);
+    breaker.force_open();
+    assert_eq!(breaker.state(), ForcedOpen);
+    let open = breaker.try_acquire().unwrap_err();
+    assert_eq!((open.reason(), open.retry_after()), (OpenReason::Forced, None));
+    assert_eq!(open.to_string(), "circuit `tested` is forced open");
+
+    breaker.disable();
+    for _ in 0..10 {
+        fail(&breaker).unwrap_err();
+    }
+    assert_eq!(breaker.state(), Disabled);
+    assert_eq!(breaker.snapshot().failures, 10);
+
+    breaker.reset();
+    assert_eq!(breaker.state(), Closed);
+    fail(&breaker).unwrap_err();
+    assert_eq!(breaker.state(), Open);
+    breaker.reset();
+    succeed(&breaker).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_is_one_line() {
+    let breaker = breaker(2);
+    succeed(&breaker).unwrap();
+    fail(&breaker).unwrap_err();
+    let expected = "tested: closed, 1 failures in a row; 1 succeeded, 1 failed, 0 neutral, 0 rejected";
+    assert_eq!(breaker.snapshot().to_string(), expected);
+    assert_eq!(breaker.snapshot().last_transition, None);
+    fail(&breaker).unwrap_err();
+    advance(10 * SECOND).await;
+    let snapshot = breaker.snapshot();
+    assert_eq!(snapshot.open_for, Some(20 * SECOND));
+    assert_eq!(snapshot.to_string(), "tested: open for another 20.000s; 1 succeeded, 2 failed, 0 neutral, 0 rejected");
+    assert!(snapshot.last_transition.unwrap() < std::time::SystemTime::now());
+    advance(20 * SECOND).await;
+    let expected = "tested: open, the next call is a trial; 1 succeeded, 2 failed, 0 neutral, 0 rejected";
+    assert_eq!(breaker.snapshot().to_string(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_run_side_by_side() {
+    let breaker = Arc::new(breaker(1));
+    let start = Instant::now();
+    let calls: Vec<_> = (0..100)
+        .map(|_| {
+            let breaker = Arc::clone(&breaker);
+            tokio::spawn(async move {
+                breaker
+                    .call_async(async || {
+                        tokio::time::sleep(SECOND).await;
+                        Ok::<_, CircuitOpen>(())
+                    })
+                    .await
+            })
+        })
+        .collect();
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    assert_eq!(start.elapsed(), SECOND);
+    assert_eq!(breaker.snapshot().successes, 100);
+}
+
+#[test]
+fn totals_of_many_threads_add_up() {
+    let breaker = breaker(u32::MAX);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..10_000 {
+                    succeed(&breaker).unwrap();
+                    fail(&breaker).unwrap_err();
+                }
+            });
+        }
+    });
+    let snapshot = breaker.snapshot();
+    assert_eq!((snapshot.successes, snapshot.failures, snapshot.rejections), (80_000, 80_000, 0));
+}

@@ -1,0 +1,282 @@
+//! Reading order is running order.
+
+use std::{cell::Cell, io, time::Duration};
+
+use steadfast::{BreakerState, CircuitOpen, breaker, circuit_breaker, retry};
+use tokio::time::{Instant, advance};
+
+use crate::{Failure, Script};
+
+#[retry(max_attempts = 5, backoff = none)]
+#[circuit_breaker(name = "retry over breaker", failure_threshold = 3)]
+fn retry_over_breaker(script: &Script) -> Result<u32, Failure> {
+    script.call()
+}
+
+#[retry(max_attempts = 5, backoff = none)]
+#[circuit_breaker(name = "retry over breaker, async", failure_threshold = 3)]
+async fn retry_over_breaker_async(script: &Script) -> Result<u32, Failure> {
+    tokio::task::yield_now().await;
+    script.call()
+}
+
+#[tokio::test]
+async fn retry_over_breaker_sends_every_attempt_through_the_breaker() {
+    let script = Script::new("T");
+    assert!(matches!(retry_over_breaker(&script), Err(Failure::Open(_))));
+    assert_eq!(script.calls(), 3, "the fourth attempt was rejected, and no fifth was made");
+    let snapshot = breaker("retry over breaker").unwrap().snapshot();
+    assert_eq!((snapshot.failures, snapshot.rejections), (3, 1));
+
+    let script = Script::new("T");
+    assert!(matches!(retry_over_breaker_async(&script).await, Err(Failure::Open(_))));
+    assert_eq!(script.calls(), 3);
+    let snapshot = breaker("retry over breaker, async").unwrap().snapshot();
+    assert_eq!((snapshot.failures, snapshot.rejections), (3, 1));
+}
+
+#[circuit_breaker(name = "breaker over retry", failure_threshold = 2)]
+#[retry(max_attempts = 5, backoff = none)]
+fn breaker_over_retry(script: &Script) -> Result<u32, Failure> {
+    script.call()
+}
+
+#[circuit_breaker(name = "breaker over retry, async", failure_threshold = 2)]
+#[retry(max_attempts = 5, backoff = none)]
+async fn breaker_over_retry_async(script: &Script) -> Result<u32, Failure> {
+    script.call()
+}
+
+#[tokio::test]
+async fn breaker_over_retry_counts_one_result_for_all_attempts() {
+    let script = Script::new("T");
+    assert_eq!(breaker_over_retry(&script), Err(Failure::Transient(5)));
+    let snapshot = breaker("breaker over retry").unwrap().snapshot();
+    assert_eq!((snapshot.failures, snapshot.consecutive_failures), (1, 1));
+    assert_eq!(breaker_over_retry(&script), Err(Failure::Transient(10)));
+    assert!(matches!(breaker_over_retry(&script), Err(Failure::Open(_))));
+    assert_eq!(script.calls(), 10);
+
+    let script = Script::new("T");
+    assert_eq!(breaker_over_retry_async(&script).await, Err(Failure::Transient(5)));
+    assert_eq!(breaker("breaker over retry, async").unwrap().snapshot().failures, 1);
+}
+
+#[steadfast::retry(max_attempts = 2, backoff = none)]
+#[cfg_attr(all(), steadfast::circuit_breaker(name = "by path"))]
+#[inline]
+fn by_path(script: &Script) -> Result<u32, Failure> {
+    script.call()
+}
+
+#[test]
+fn siblings_are_known_by_their_last_segment_and_through_cfg_attr() {
+    let script = Script::new("T");
+    assert_eq!(by_path(&script), Err(Failure::Transient(2)));
+    assert_eq!(breaker("by path").unwrap().snapshot().failures, 2);
+}
+
+#[retry(max_attempts = 2, backoff = none)]
+#[circuit_breaker(name = "in the middle", failure_threshold = 100)]
+#[retry(max_attempts = 3, backoff = none)]
+#[circuit_breaker(name = "innermost", failure_threshold = 100)]
+fn four(script: &Script) -> Result<u32, Failure> {
+    script.call()
+}
+
+#[test]
+fn a_stack_of_four() {
+    let script = Script::new("T");
+    assert_eq!(four(&script), Err(Failure::Transient(6)));
+    assert_eq!(breaker("in the middle").unwrap().snapshot().failures, 2);
+    assert_eq!(breaker("innermost").unwrap().snapshot().failures, 6);
+}
+
+#[retry(max_attempts = 3, backoff = none, retry_if = any)]
+#[circuit_breaker(name = "hammered by any", failure_threshold = 1)]
+fn any(script: &Script) -> Result<u32, Failure> {
+    script.call()
+}
+
+#[retry(max_attempts = 3, backoff = none, retry_if = |_| true)]
+#[circuit_breaker(name = "outer of two", failure_threshold = 100)]
+#[circuit_breaker(name = "inner of two", failure_threshold = 1)]
+fn below_another_breaker(script: &Script) -> Result<u32, Failure> {
+    script.call()
+}
+
+#[test]
+fn an_open_circuit_is_not_hammered() {
+    let script = Script::new("T");
+    assert!(matches!(any(&script), Err(Failure::Open(_))));
+    assert_eq!(breaker("hammered by any").unwrap().snapshot().rejections, 1);
+
+    let script = Script::new("T");
+    assert!(matches!(below_another_breaker(&script), Err(Failure::Open(_))));
+    assert_eq!(breaker("inner of two").unwrap().snapshot().rejections, 1);
+}
+
+#[retry(max_attempts = 3, backoff = fixed(1s), jitter = none, retry_if(CircuitOpen, io::Error))]
+#[circuit_breaker(name = "waited for", failure_threshold = 1, recovery_timeout = 20s)]
+async fn waits(calls: &Cell<u32>) -> io::Result<()> {
+    calls.set(calls.get() + 1);
+    if calls.get() == 1 { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
+}
+
+#[retry(max_attempts = 3, backoff = fixed(1s), jitter = none, max_elapsed = 15s, retry_if(CircuitOpen, io::Error))]
+#[circuit_breaker(name = "not waited for", failure_threshold = 1, recovery_timeout = 20s)]
+async fn gives_up(calls: &Cell<u32>) -> io::Result<()> {
+    calls.set(calls.get() + 1);
+    Err(io::ErrorKind::TimedOut.into())
+}
+
+#[tokio::test(start_paused = true)]
+async fn asked_to_it_waits_for_the_breaker_or_gives_up() {
+    let (calls, start) = (Cell::new(0), Instant::now());
+    waits(&calls).await.unwrap();
+    assert_eq!(calls.get(), 2);
+    let slept = start.elapsed();
+    assert!((20..=21).contains(&slept.as_secs()), "1 s, then what is left of 20 s: {slept:?}");
+
+    let (calls, start) = (Cell::new(0), Instant::now());
+    let error = gives_up(&calls).await.unwrap_err();
+    assert!(error.get_ref().unwrap().is::<CircuitOpen>());
+    assert_eq!(calls.get(), 1);
+    assert_eq!(start.elapsed(), Duration::from_secs(1));
+}
+
+#[circuit_breaker(name = "neutral", failure_threshold = 1, failure_if(io::Error))]
+fn by_type(error: &'static str) -> anyhow::Result<()> {
+    match error {
+        "io" => Err(io::Error::from(io::ErrorKind::TimedOut))?,
+        "other" => anyhow::bail!("no failure of the disk"),
+        _ => Ok(()),
+    }
+}
+
+#[circuit_breaker(name = "judged", failure_threshold = 1, failure_if = |error| error.kind() != io::ErrorKind::NotFound)]
+async fn by_predicate(kind: io::ErrorKind) -> io::Result<()> {
+    Err(kind.into())
+}
+
+#[tokio::test]
+async fn what_counts_as_a_failure() {
+    by_type("other").unwrap_err();
+    by_type("").unwrap();
+    let snapshot = breaker("neutral").unwrap().snapshot();
+    assert_eq!((snapshot.successes, snapshot.failures, snapshot.neutral), (1, 0, 1));
+    by_type("io").unwrap_err();
+    assert_eq!(breaker("neutral").unwrap().state(), BreakerState::Open);
+    assert!(by_type("").unwrap_err().is::<CircuitOpen>());
+
+    by_predicate(io::ErrorKind::NotFound).await.unwrap_err();
+    assert_eq!(breaker("judged").unwrap().snapshot().neutral, 1);
+    by_predicate(io::ErrorKind::TimedOut).await.unwrap_err();
+    assert_eq!(breaker("judged").unwrap().state(), BreakerState::Open);
+}
+
+#[circuit_breaker(name = "option", failure_threshold = 2)]
+fn find(found: Option<u8>) -> Option<u8> {
+    found
+}
+
+#[test]
+fn an_option_is_rejected_with_none() {
+    assert_eq!(find(Some(1)), Some(1));
+    assert_eq!((find(None), find(None)), (None, None));
+    assert_eq!(find(Some(1)), None);
+    assert_eq!(breaker("option").unwrap().snapshot().rejections, 1);
+}
+
+#[circuit_breaker(name = "panics", failure_threshold = 1)]
+#[allow(clippy::unused_async, reason = "what is tested")]
+async fn panics() -> io::Result<()> {
+    panic!("as it was")
+}
+
+#[circuit_breaker(name = "dropped", failure_threshold = 1, half_open_max_calls = 1)]
+async fn hangs(forever: bool) -> io::Result<()> {
+    if forever {
+        std::future::pending::<()>().await;
+    }
+    Err(io::ErrorKind::TimedOut.into())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_fails_and_a_drop_does_not() {
+    assert!(tokio::spawn(panics()).await.unwrap_err().is_panic());
+    let panicked = breaker("panics").unwrap();
+    assert_eq!((panicked.state(), panicked.snapshot().failures), (BreakerState::Open, 1));
+
+    let dropped = breaker("dropped").unwrap();
+    assert!(tokio::time::timeout(Duration::from_secs(1), hangs(true)).await.is_err());
+    assert_eq!((dropped.state(), dropped.snapshot().neutral), (BreakerState::Closed, 1));
+    hangs(false).await.unwrap_err();
+    for _ in 0..3 {
+        advance(Duration::from_secs(30)).await;
+        assert!(tokio::time::timeout(Duration::from_secs(1), hangs(true)).await.is_err());
+        assert_eq!(dropped.state(), BreakerState::HalfOpen);
+    }
+    assert_eq!(dropped.snapshot().neutral, 4);
+}
+
+struct Store {
+    script: Script,
+    writes: u32,
+}
+
+trait Read {
+    async fn read(&self) -> Result<u32, Failure>;
+
+    #[retry(max_attempts = 4, backoff = none)]
+    fn provided(&mut self) -> Result<u32, Failure> {
+        self.again()
+    }
+
+    fn again(&mut self) -> Result<u32, Failure>;
+}
+
+impl Store {
+    const fn new(outcomes: &'static str) -> Self {
+        Self { script: Script::new(outcomes), writes: 0 }
+    }
+
+    #[retry(max_attempts = 4, backoff = none)]
+    #[circuit_breaker(name = "store", failure_threshold = 10)]
+    fn get(&self) -> Result<u32, Failure> {
+        self.script.call()
+    }
+
+    #[retry(max_attempts = 4, backoff = none)]
+    #[circuit_breaker(name = "store", failure_threshold = 10)]
+    async fn write(&mut self, log: &mut Vec<u32>) -> Result<u32, Failure> {
+        self.writes += 1;
+        log.push(self.writes);
+        self.script.call()
+    }
+}
+
+impl Read for Store {
+    #[retry(max_attempts = 4, backoff = none)]
+    #[circuit_breaker(name = "store", failure_threshold = 10)]
+    async fn read(&self) -> Result<u32, Failure> {
+        self.script.call()
+    }
+
+    fn again(&mut self) -> Result<u32, Failure> {
+        self.writes += 1;
+        self.script.call()
+    }
+}
+
+#[tokio::test]
+async fn methods() {
+    assert_eq!(Store::new("TTS").get(), Ok(3));
+    assert_eq!(Store::new("TTS").read().await, Ok(3));
+    let mut store = Store::new("TTS");
+    assert_eq!((store.provided(), store.writes), (Ok(3), 3));
+    let (mut store, mut log) = (Store::new("TTS"), Vec::new());
+    assert_eq!(store.write(&mut log).await, Ok(3));
+    assert_eq!(log, [1, 2, 3]);
+    assert_eq!(breaker("store").unwrap().snapshot().successes, 3);
+}

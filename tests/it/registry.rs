@@ -1,0 +1,127 @@
+//! Which breakers there are.
+
+use std::{io, panic::catch_unwind, ptr, time::Duration};
+
+use steadfast::{BreakerConfig, CircuitBreaker, breaker, breakers, circuit_breaker, validate};
+
+#[circuit_breaker(name = "shared", failure_threshold = 2, recovery_timeout = 7s)]
+fn with_settings(result: io::Result<()>) -> io::Result<()> {
+    result
+}
+
+#[circuit_breaker(name = "shared")]
+fn by_name_alone(result: io::Result<()>) -> io::Result<()> {
+    result
+}
+
+mod elsewhere {
+    #[steadfast::circuit_breaker(name = "shared")]
+    pub(crate) async fn by_name_alone(result: std::io::Result<()>) -> std::io::Result<()> {
+        result
+    }
+}
+
+fn failure() -> io::Result<()> {
+    Err(io::ErrorKind::TimedOut.into())
+}
+
+#[tokio::test]
+async fn one_name_is_one_breaker() {
+    by_name_alone(failure()).unwrap_err();
+    assert_eq!(breaker("shared").unwrap().snapshot().consecutive_failures, 1);
+    elsewhere::by_name_alone(failure()).await.unwrap_err();
+    let rejected = with_settings(Ok(())).unwrap_err();
+    assert_eq!(rejected.to_string(), "circuit `shared` is open after 2 failures in a row; retry after 7.000s");
+    let expected = BreakerConfig::new().failure_threshold(2).recovery_timeout(Duration::from_secs(7));
+    assert_eq!(breaker("shared").unwrap().config(), expected);
+}
+
+#[allow(dead_code, reason = "it is listed without ever being called")]
+#[circuit_breaker(name = "never called", half_open_max_calls = 1)]
+fn never_called<T: Default>() -> Option<T> {
+    None
+}
+
+#[test]
+fn listed_before_the_first_call_and_sorted() {
+    let config = BreakerConfig::new().half_open_max_calls(1);
+    assert_eq!(breaker("never called").unwrap().config(), config);
+    assert!(breaker("no such").is_none());
+    let names: Vec<_> = breakers().iter().map(|breaker| breaker.name()).collect();
+    assert!(names.is_sorted());
+    for name in ["never called", "shared", "mine", "ledger"] {
+        assert_eq!(names.iter().filter(|other| **other == name).count(), 1, "{name} in {names:?}");
+    }
+}
+
+static MINE: CircuitBreaker = CircuitBreaker::new("mine", BreakerConfig::new().failure_threshold(1));
+
+#[circuit_breaker(breaker = MINE)]
+fn by_static(result: io::Result<()>) -> io::Result<()> {
+    result
+}
+
+#[circuit_breaker(name = "mine")]
+fn by_the_name_of_a_static(result: io::Result<()>) -> io::Result<()> {
+    result
+}
+
+static LEDGER: CircuitBreaker = CircuitBreaker::new("ledger", BreakerConfig::new());
+steadfast::register!(LEDGER);
+
+#[test]
+fn statics_of_ones_own() {
+    by_the_name_of_a_static(failure()).unwrap_err();
+    by_static(Ok(())).unwrap_err();
+    assert!(ptr::eq(breaker("mine").unwrap(), &raw const MINE));
+    assert!(ptr::eq(breaker("ledger").unwrap(), &raw const LEDGER));
+}
+
+#[circuit_breaker(name = "contested", failure_threshold = 1)]
+fn first(result: io::Result<()>) -> io::Result<()> {
+    result
+}
+
+#[circuit_breaker(name = "contested", failure_threshold = 2)]
+fn second(result: io::Result<()>) -> io::Result<()> {
+    result
+}
+
+#[circuit_breaker(name = "contested", failure_threshold = 1)]
+fn agrees_with_the_first(result: io::Result<()>) -> io::Result<()> {
+    result
+}
+
+static TWIN: CircuitBreaker = CircuitBreaker::new("twin", BreakerConfig::new());
+static OTHER_TWIN: CircuitBreaker = CircuitBreaker::new("twin", BreakerConfig::new());
+steadfast::register!(TWIN);
+steadfast::register!(OTHER_TWIN);
+
+#[test]
+fn conflicts_are_found_with_both_places() {
+    let conflicts = validate().unwrap_err();
+    let [contested, twin] = conflicts.as_slice() else { panic!("two conflicts: {conflicts:?}") };
+    assert_eq!(contested.name, "contested");
+    assert_eq!(contested.first.config, BreakerConfig::new().failure_threshold(1));
+    assert_eq!(contested.second.config, BreakerConfig::new().failure_threshold(2));
+    assert!(contested.first.location.line() < contested.second.location.line());
+    assert!(contested.first.location.file().ends_with("registry.rs"));
+    let text = contested.to_string();
+    assert!(text.contains("failure_threshold = 1") && text.contains("failure_threshold = 2"), "{text}");
+    assert!(twin.to_string().starts_with("two statics are circuit breaker `twin`"), "{twin}");
+}
+
+#[test]
+fn an_unvalidated_conflict_panics_at_the_first_use_of_a_debug_build() {
+    for call in [first, second, agrees_with_the_first] {
+        let result = catch_unwind(|| call(Ok(())));
+        if cfg!(debug_assertions) {
+            let panic = result.unwrap_err();
+            let message = panic.downcast_ref::<String>().unwrap();
+            assert!(message.contains("`contested` is declared with different settings"), "{message}");
+        } else {
+            result.unwrap().unwrap();
+        }
+    }
+    assert_eq!(breaker("contested").unwrap().config(), BreakerConfig::new().failure_threshold(1));
+}

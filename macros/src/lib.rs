@@ -1,7 +1,7 @@
 //! The attributes of steadfast, which re-exports them with their documentation.
 //!
-//! Three plain steps: [`options`] and [`args`] parse and check what stands in an attribute, [`function`] parses what it
-//! stands on, [`expand`] writes the new body.
+//! Three plain steps: `options` and `args` parse and check what stands in an attribute, `function` parses what it
+//! stands on, `expand` writes the new body.
 
 mod args;
 mod derive;

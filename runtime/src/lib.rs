@@ -1,4 +1,83 @@
 //! Attributes that let functions survive the failures of what they call.
+//!
+//! You annotate a function. It retries what is transient, stops calling what is down, and tells you at run time what it
+//! is doing.
+//!
+//! ```
+//! use std::time::Duration;
+//! use steadfast::{CircuitOpen, Transient, circuit_breaker, retry};
+//!
+//! #[derive(Debug, thiserror::Error, Transient)]
+//! enum PaymentError {
+//!     #[error("timed out")]
+//!     #[transient]
+//!     Timeout,
+//!     #[error("asked to wait {after:?}")]
+//!     #[transient(retry_after = after)]
+//!     RateLimited { after: Duration },
+//!     #[error("connection: {0}")]
+//!     #[transient(inherit)] // as transient as the io::Error inside
+//!     Connection(#[from] std::io::Error),
+//!     #[error("card declined")]
+//!     Declined, // permanent: no attribute
+//!     #[error(transparent)]
+//!     Open(#[from] CircuitOpen),
+//! }
+//!
+//! # struct Order;
+//! # struct Receipt;
+//! #[retry(max_attempts = 5, backoff = exponential(base = 100ms, max = 10s), jitter = full)]
+//! #[circuit_breaker(name = "payments", failure_threshold = 3, recovery_timeout = 60s)]
+//! async fn charge(order: &Order) -> Result<Receipt, PaymentError> {
+//!     // ...
+//! #   Ok(Receipt)
+//! }
+//!
+//! let payments = steadfast::breaker("payments").expect("declared above");
+//! println!("{}", payments.state()); // closed | open | half-open | forced-open | disabled
+//! for breaker in steadfast::breakers() {
+//!     println!("{}", breaker.snapshot());
+//! }
+//! ```
+//!
+//! # What holds
+//!
+//! 1. **Reading order is running order.** The attribute nearest to `fn` is innermost. `#[retry]` above
+//!    `#[circuit_breaker]` sends every attempt through the breaker; the other way round, the breaker counts one result for
+//!    each retried call as a whole.
+//! 2. **Success is free.** A call that succeeds at the first attempt through a closed breaker takes no lock, reads no
+//!    clock (but for a `max_elapsed`), allocates nothing and writes to no memory that another thread writes.
+//! 3. **Nothing is retried by guesswork.** The error type says which of its values are [`Transient`], or the attribute
+//!    says it with `retry_if`.
+//! 4. **An open circuit is not hammered.** A retry does not retry a rejection by a breaker below it in the same stack,
+//!    unless it asks for it by `retry_if(CircuitOpen)`.
+//! 5. **A dropped future gives its place back.** Cancelling a call counts as neither success nor failure; a panic counts
+//!    as a failure.
+//! 6. **The error is the caller's.** After the last attempt, the function's own last error comes back as it was. A
+//!    rejection comes as the function's own error type, through `From<CircuitOpen>`.
+//!
+//! # Without attributes
+//!
+//! [`CircuitBreaker`] and [`RetryPolicy`] work by themselves:
+//!
+//! ```
+//! use std::io;
+//! use steadfast::{BreakerConfig, CircuitBreaker, RetryPolicy, Schedule};
+//!
+//! static DISK: CircuitBreaker = CircuitBreaker::new("disk", BreakerConfig::new().failure_threshold(3));
+//! static POLICY: RetryPolicy = RetryPolicy::new().max_attempts(5).backoff(Schedule::none());
+//!
+//! # fn read() -> io::Result<u8> { Ok(1) }
+//! let byte = POLICY.run(|| DISK.call(read))?;
+//! # Ok::<(), io::Error>(())
+//! ```
+//!
+//! # Features
+//!
+//! `tokio`, on by default: retrying `async` functions, which sleep with tokio's timer. Breakers read tokio's clock, so that
+//! a test under `#[tokio::test(start_paused = true)]` moves time by `tokio::time::advance` and never waits. Without it,
+//! everything for functions that are not `async` is there, and `#[circuit_breaker]` and
+//! [`CircuitBreaker::call_async`] on any executor.
 
 mod breaker;
 mod clock;
@@ -8,7 +87,12 @@ mod registry;
 mod retry;
 mod transient;
 
-pub use steadfast_macros::{Transient, circuit_breaker, retry};
+#[doc = include_str!("../docs/derive_transient.md")]
+pub use steadfast_macros::Transient;
+#[doc = include_str!("../docs/circuit_breaker.md")]
+pub use steadfast_macros::circuit_breaker;
+#[doc = include_str!("../docs/retry.md")]
+pub use steadfast_macros::retry;
 
 pub use self::{
     breaker::{BreakerConfig, BreakerState, CircuitBreaker, CircuitOpen, OpenReason, Permit, Snapshot},

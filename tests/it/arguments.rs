@@ -32,6 +32,7 @@ impl Clone for Order {
 }
 
 /// What the functions below do with an order.
+#[allow(clippy::needless_pass_by_value, reason = "that is the point")]
 fn post(order: Order) -> u32 {
     order.id
 }

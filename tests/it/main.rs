@@ -1,6 +1,11 @@
 //! Tests of behaviour, one file for each subject. Time never passes in them but by hand.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::unchecked_time_subtraction,
+    reason = "a test fails by panicking"
+)]
 
 mod arguments;
 mod breaker;

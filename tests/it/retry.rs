@@ -222,6 +222,7 @@ fn by_generic_type<E: Error + 'static>(calls: &Cell<u32>, error: impl Fn() -> E)
     Err(error())
 }
 
+#[allow(clippy::ptr_arg, reason = "the error type is a `String`")]
 fn is_short(text: &String) -> bool {
     text.len() < 5
 }

@@ -71,9 +71,11 @@ fn rejection() -> CircuitOpen {
 
 #[test]
 fn derived() {
+    type Check<'a> = (&'static str, &'a dyn Transient, (bool, Option<Duration>));
+
     let both = |error: &dyn Transient| (error.is_transient(), error.retry_after());
     let source = || Hint { wait: WAIT };
-    let checks: [(&str, &dyn Transient, (bool, Option<Duration>)); 15] = [
+    let checks: [Check<'_>; 15] = [
         ("unit", &Derived::Unit, (true, None)),
         ("permanent", &Derived::Permanent, (false, None)),
         ("named", &Derived::Named { after: WAIT }, (true, Some(WAIT))),

@@ -6,9 +6,9 @@
 mod circuit_breaker;
 mod retry;
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
-use syn::{Path, PathArguments, PathSegment, Type, spanned::Spanned};
+use syn::{PathArguments, PathSegment, Type, spanned::Spanned};
 
 use crate::{
     args::Condition,
@@ -32,6 +32,8 @@ struct Attempt {
 /// What all layers of one function know.
 struct Context {
     is_async: bool,
+    /// The path of the runtime.
+    krate: TokenStream,
     /// The declared return type, as it can be written inside the body.
     output: TokenStream,
     /// Where errors about the return type belong.
@@ -46,6 +48,7 @@ pub(crate) fn stack(mut function: Function, layers: &[Layer], prelude: &TokenStr
     let place = function.output().map_or_else(|| function.signature.ident.span(), error_place);
     let mut context = Context {
         is_async: function.is_async(),
+        krate: layers.iter().find_map(Layer::krate).map_or_else(|| code!(::steadfast), ToTokens::to_token_stream),
         output: function.inner_output(),
         output_place: Span::mixed_site().located_at(place),
         arguments: retry::arguments(&mut function, layers),
@@ -65,26 +68,31 @@ pub(crate) fn stack(mut function: Function, layers: &[Layer], prelude: &TokenStr
 }
 
 impl Context {
-    /// Input: `{ body }`. Output, sync: `(|| -> R { body })()`; async: `async { ...; { body } }.await`, where `...` is a
+    /// Input: `{ body }`. Output, sync: `(|| -> R { body })()`; async: `async { ...; body }.await`, where `...` is a
     /// `return` that is never reached and pins the type, since an `async` block has no place to declare one.
     fn body(&self, function: &Function) -> TokenStream {
-        let (body, output) = (&function.body, &self.output);
+        let (body, output, krate) = (&function.body, &self.output, &self.krate);
         if !self.is_async {
             return code!((|| -> #output #body)());
         }
-        code!(async {
-            if false {
-                return ::steadfast::__private::never::<#output>();
-            }
-            #body
-        }
-        .await)
+        let statements = body.stream();
+        let mut block = Group::new(
+            Delimiter::Brace,
+            code! {
+                if false {
+                    return #krate::__private::never::<#output>();
+                }
+                #statements
+            },
+        );
+        block.set_span(body.span());
+        code!(async #block.await)
     }
 
     /// A call into the runtime that asks something of the return type: what does not fit is reported there.
-    fn ask(&self, krate: Option<&Path>, function: &str, arguments: &TokenStream) -> TokenStream {
+    fn ask(&self, function: &str, arguments: &TokenStream) -> TokenStream {
         let place = self.output_place;
-        let krate = krate_at(krate, place);
+        let krate = at(place, &self.krate);
         let function = proc_macro2::Ident::new(function, place);
         quote_spanned!(place=> #krate::__private::#function(#arguments))
     }
@@ -101,13 +109,15 @@ fn error_place(output: &Type) -> Span {
     }
 }
 
-/// The path of the runtime.
-fn krate(path: Option<&Path>) -> TokenStream {
-    krate_at(path, Span::mixed_site())
-}
-
-fn krate_at(path: Option<&Path>, place: Span) -> TokenStream {
-    path.map_or_else(|| quote_spanned!(place=> ::steadfast), ToTokens::to_token_stream)
+/// The tokens of a path, to be shown at `place` in errors. What they mean stays.
+fn at(place: Span, path: &TokenStream) -> TokenStream {
+    path.clone()
+        .into_iter()
+        .map(|mut token| {
+            token.set_span(token.span().located_at(place));
+            token
+        })
+        .collect()
 }
 
 /// A closure over the error that looks for types in its chain of sources. That it has none is reported at `place`.
@@ -124,7 +134,7 @@ fn is_any_of(krate: &TokenStream, types: &[Type], place: Span) -> TokenStream {
 fn type_list(krate: &TokenStream, types: &[Type]) -> TokenStream {
     let checks = types.iter().map(|ty| {
         let place = Span::mixed_site().located_at(ty.span());
-        let krate = quote_spanned!(place=> #krate);
+        let krate = at(place, krate);
         quote_spanned!(place=> #krate::__private::is_type::<#ty>)
     });
     code!(&[#(#checks),*])

@@ -3,8 +3,8 @@
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{
-    Attribute, Error, FnArg, PatIdent, Result, ReturnType, Signature, Token, Type, Visibility,
-    parse::{Parse, ParseStream},
+    AttrStyle, Attribute, Error, FnArg, PatIdent, Result, ReturnType, Signature, Token, Type, Visibility,
+    parse::{Parse, ParseStream, Parser as _},
     visit::{self, Visit},
     visit_mut::{self, VisitMut},
 };
@@ -22,7 +22,7 @@ pub(crate) struct Function {
 
 impl Parse for Function {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
-        let attributes = input.call(Attribute::parse_outer)?;
+        let mut attributes = input.call(Attribute::parse_outer)?;
         let visibility = input.parse()?;
         let defaultness = input.parse()?;
         let signature: Signature = input.parse()?;
@@ -35,6 +35,7 @@ impl Parse for Function {
                 ));
             }
         };
+        let body = hoist_attributes(body, &mut attributes)?;
         Ok(Self { attributes, visibility, defaultness, signature, body })
     }
 }
@@ -109,6 +110,24 @@ impl Function {
             _ => {}
         }
     }
+}
+
+/// Input: `{ #![allow(unused)] ... }`. Output: `{ ... }`, and `#[allow(unused)]` with the attributes of the function,
+/// since the body will not stand where an inner attribute may.
+fn hoist_attributes(body: Group, attributes: &mut Vec<Attribute>) -> Result<Group> {
+    let starts_with_attribute = {
+        let mut tokens = body.stream().into_iter().map(|token| token.to_string());
+        tokens.next().as_deref() == Some("#") && tokens.next().as_deref() == Some("!")
+    };
+    if !starts_with_attribute {
+        return Ok(body);
+    }
+    let split = |input: ParseStream<'_>| Ok((input.call(Attribute::parse_inner)?, input.parse::<TokenStream>()?));
+    let (inner, rest) = split.parse2(body.stream())?;
+    attributes.extend(inner.into_iter().map(|attribute| Attribute { style: AttrStyle::Outer, ..attribute }));
+    let mut hoisted = Group::new(Delimiter::Brace, rest);
+    hoisted.set_span(body.span());
+    Ok(hoisted)
 }
 
 /// A type that is plainly no `Result`, whatever is in scope. What an alias or a type of the user's own is, the compiler

@@ -28,6 +28,16 @@ pub(crate) enum Layer {
     CircuitBreaker(Box<CircuitBreaker>),
 }
 
+impl Layer {
+    /// The path of the runtime, where this layer gives it.
+    pub(crate) const fn krate(&self) -> Option<&Path> {
+        match self {
+            Self::Retry(retry) => retry.krate.as_ref(),
+            Self::CircuitBreaker(breaker) => breaker.krate.as_ref(),
+        }
+    }
+}
+
 impl Kind {
     const ALL: [Self; 2] = [Self::Retry, Self::CircuitBreaker];
 

@@ -50,7 +50,32 @@ pub async fn both(path: &str) -> Result<(), Error> {
     Err(if path.is_empty() { Error::TimedOut } else { io::Error::from(io::ErrorKind::NotFound).into() })
 }
 
+/// A body of one expression.
+///
+/// # Errors
+///
+/// Never.
+#[retry]
+#[circuit_breaker(name = "lints")]
+pub async fn short(path: &str) -> io::Result<usize> {
+    Ok(path.len())
+}
+
+/// With an attribute inside.
+///
+/// # Errors
+///
+/// Never.
+#[retry]
+pub async fn inner_attribute(path: &str) -> io::Result<usize> {
+    #![allow(unused_variables)]
+    let unused = 1;
+    Ok(path.len())
+}
+
 fn main() {
     _ = sync("", 0, String::new());
     drop(both(""));
+    drop(short(""));
+    drop(inner_attribute(""));
 }

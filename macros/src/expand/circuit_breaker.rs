@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote_spanned;
 
-use super::{Attempt, Context, code, is_any_of, krate};
+use super::{Attempt, Context, code, is_any_of};
 use crate::args::{
     Condition,
     circuit_breaker::{CircuitBreaker, Target},
@@ -24,10 +24,10 @@ use crate::args::{
 ///
 /// Below a retry, each arm gives a pair, so that the retry knows what was a rejection.
 pub(super) fn expand(breaker: &CircuitBreaker, attempt: &Attempt, below_retry: bool, context: &Context) -> Attempt {
-    let krate = krate(breaker.krate.as_ref());
+    let krate = &context.krate;
     let place = context.output_place;
     let (output, code) = (&context.output, &attempt.code);
-    let end = end(breaker, context, &krate);
+    let end = end(breaker, context);
     let (binding, admitted) = match (attempt.tells_rejection, below_retry) {
         (true, _) => (
             code!((outcome, rejection): (#output, ::core::option::Option<#krate::CircuitOpen>)),
@@ -37,12 +37,12 @@ pub(super) fn expand(breaker: &CircuitBreaker, attempt: &Attempt, below_retry: b
         (false, false) => (code!(outcome: #output), code!(outcome)),
     };
     let rejected = if below_retry {
-        let value = context.ask(breaker.krate.as_ref(), "reject", &quote_spanned!(place=> &open));
+        let value = context.ask("reject", &quote_spanned!(place=> &open));
         code!((#value, ::core::option::Option::Some(open)))
     } else {
-        context.ask(breaker.krate.as_ref(), "reject", &quote_spanned!(place=> &open))
+        context.ask("reject", &quote_spanned!(place=> &open))
     };
-    let breaker = target(breaker, &krate);
+    let breaker = target(breaker, krate);
     let code = code! {
         match #breaker.try_acquire() {
             ::core::result::Result::Ok(permit) => {
@@ -57,18 +57,18 @@ pub(super) fn expand(breaker: &CircuitBreaker, attempt: &Attempt, below_retry: b
 }
 
 /// Tells the permit how the call ended.
-fn end(breaker: &CircuitBreaker, context: &Context, krate: &TokenStream) -> TokenStream {
-    let path = breaker.krate.as_ref();
+fn end(breaker: &CircuitBreaker, context: &Context) -> TokenStream {
+    let krate = &context.krate;
     let place = context.output_place;
     let outcome = quote_spanned!(place=> permit, &outcome);
     match &breaker.condition {
-        Condition::ByType | Condition::Any => context.ask(path, "end", &outcome),
+        Condition::ByType | Condition::Any => context.ask("end", &outcome),
         Condition::Types(types) => {
             let predicate = is_any_of(krate, types, place);
-            context.ask(path, "end_by_error", &quote_spanned!(place=> #outcome, #predicate))
+            context.ask("end_by_error", &quote_spanned!(place=> #outcome, #predicate))
         }
         Condition::Error(predicate) | Condition::Value(predicate) => {
-            context.ask(path, "end_by_error", &quote_spanned!(place=> #outcome, #predicate))
+            context.ask("end_by_error", &quote_spanned!(place=> #outcome, #predicate))
         }
     }
 }

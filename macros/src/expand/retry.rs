@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
 
-use super::{Attempt, Context, code, is_any_of, krate, type_list};
+use super::{Attempt, Context, code, is_any_of, type_list};
 use crate::{
     args::{Condition, retry::Retry},
     function::{Argument, Function},
@@ -30,10 +30,10 @@ use crate::{
 /// The outcome is gone before the sleep, so that an error that is not `Send` does not make the future so. A single
 /// attempt needs no loop, and so can move what it likes.
 pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) -> Attempt {
-    let krate = krate(retry.krate.as_ref());
+    let krate = context.krate.clone();
     let policy = retry.policy(&krate);
     let (output, code) = (&context.output, &attempt.code);
-    let verdict = verdict(retry, attempt.tells_rejection, context, &krate);
+    let verdict = verdict(retry, attempt.tells_rejection, context);
     let outcome = if attempt.tells_rejection {
         code!((outcome, rejection): (#output, ::core::option::Option<#krate::CircuitOpen>))
     } else {
@@ -48,7 +48,7 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
         };
         return Attempt { code: code!({ #code }), tells_rejection: false };
     }
-    let (slots, arguments) = context.arguments(&krate);
+    let (slots, arguments) = context.arguments();
     let pause = if context.is_async { code!(pause(delay).await) } else { code!(pause_thread(delay)) };
     let code = code! {
         let mut attempts = #krate::__private::Attempts::new(const { &#policy });
@@ -71,19 +71,19 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
 }
 
 /// What the outcome means.
-fn verdict(retry: &Retry, tells_rejection: bool, context: &Context, krate: &TokenStream) -> TokenStream {
-    let path = retry.krate.as_ref();
+fn verdict(retry: &Retry, tells_rejection: bool, context: &Context) -> TokenStream {
+    let krate = &context.krate;
     let place = context.output_place;
     let outcome = quote_spanned!(place=> &outcome);
     let verdict = match &retry.condition {
-        Condition::ByType => context.ask(path, "by_type", &outcome),
-        Condition::Any => context.ask(path, "by_any", &outcome),
+        Condition::ByType => context.ask("by_type", &outcome),
+        Condition::Any => context.ask("by_any", &outcome),
         Condition::Types(types) => {
             let predicate = is_any_of(krate, types, place);
-            context.ask(path, "by_error", &quote_spanned!(place=> #outcome, #predicate))
+            context.ask("by_error", &quote_spanned!(place=> #outcome, #predicate))
         }
-        Condition::Error(predicate) => context.ask(path, "by_error", &quote_spanned!(place=> #outcome, #predicate)),
-        Condition::Value(predicate) => context.ask(path, "by_value", &quote_spanned!(place=> #outcome, #predicate)),
+        Condition::Error(predicate) => context.ask("by_error", &quote_spanned!(place=> #outcome, #predicate)),
+        Condition::Value(predicate) => context.ask("by_value", &quote_spanned!(place=> #outcome, #predicate)),
     };
     if !tells_rejection {
         return verdict;
@@ -126,7 +126,8 @@ pub(super) fn arguments(function: &mut Function, layers: &[Layer]) -> Vec<Argume
 
 impl Context {
     /// For each such argument, a slot outside of the loop and a `let` inside of it.
-    fn arguments(&self, krate: &TokenStream) -> (TokenStream, TokenStream) {
+    fn arguments(&self) -> (TokenStream, TokenStream) {
+        let krate = &self.krate;
         let (mut slots, mut bindings) = (TokenStream::new(), TokenStream::new());
         for (index, Argument { name, mutability }) in self.arguments.iter().enumerate() {
             // What is no `Clone` is reported at the argument.

@@ -179,9 +179,12 @@ fn field_of(value: &Expr, fields: &Fields) -> syn::Result<Member> {
     }
     let names: Vec<String> = fields.members().map(|field| quote!(#field).to_string()).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    Err(error(match names.as_slice() {
-        [] => "there is no field to take the wait from".to_owned(),
-        names => format!("there is no such field: there are {}", options::list(names)),
+    let what = quote!(#member).to_string();
+    Err(error(match (options::nearest(&what, &names), names.as_slice()) {
+        (Some(near), _) => format!("no field `{what}`: did you mean `{near}`?"),
+        (None, []) => "there is no field to take the wait from".to_owned(),
+        (None, [only]) => format!("no field `{what}`: the only one is `{only}`"),
+        (None, names) => format!("no field `{what}`: the fields are {}", options::list(names)),
     }))
 }
 

@@ -1,0 +1,155 @@
+//! A panel: one quantity of every lane over time, on the phases of the service.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, ValueFormatter};
+use plotters::coord::types::RangedCoordf64;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, VPos};
+
+use super::{Area, GREY, INK, LEFT, Look, Points, RIGHT, text};
+use crate::checkout::Lane;
+use crate::load::Played;
+
+/// The title, and below it the names of the phases.
+const HEAD: u32 = 50;
+const TIME_LABELS: u32 = 34;
+const SHADE: RGBColor = RGBColor(240, 240, 240);
+
+type Plot<'a> = Area<'a, Cartesian2d<RangedCoordf64, Counts>>;
+
+pub(super) struct Panel<'a> {
+    pub(super) title: &'static str,
+    pub(super) scale: Scale,
+    pub(super) lines: Vec<(Lane, Points)>,
+    pub(super) phases: &'a [Played],
+    pub(super) until: Duration,
+}
+
+impl Panel<'_> {
+    pub(super) fn draw(&self, area: &Area<'_>) -> anyhow::Result<()> {
+        let counts = self.lines.iter().flat_map(|(_, points)| points).map(|&(_, count)| count);
+        let axis = Counts { scale: self.scale, highest: counts.fold(1.0, f64::max) };
+        let mut chart = ChartBuilder::on(area)
+            .margin_top(HEAD)
+            .margin_right(RIGHT)
+            .y_label_area_size(LEFT)
+            .x_label_area_size(TIME_LABELS)
+            .build_cartesian_2d(0.0..self.until.as_secs_f64(), axis)?;
+
+        let title = Text::new(self.title, (LEFT.cast_signed(), 10), text(16, HPos::Left, VPos::Center));
+        area.draw(&title)?;
+        self.draw_phases(chart.plotting_area())?;
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .bold_line_style(GREY)
+            .axis_style(INK)
+            .label_style(text(14, HPos::Center, VPos::Center))
+            .x_labels(16)
+            .x_label_formatter(&|seconds| format!("{seconds} s"))
+            .draw()?;
+        self.draw_lines(chart.plotting_area())
+    }
+
+    fn draw_phases(&self, plot: &Plot<'_>) -> anyhow::Result<()> {
+        let top = plot.get_y_range().end;
+        for phase in self.phases {
+            let (from, to) = (phase.from.as_secs_f64(), phase.to.as_secs_f64());
+            if phase.mode.is_down() {
+                plot.draw(&Rectangle::new([(from, 0.0), (to, top)], SHADE.filled()))?;
+            }
+            plot.draw(&PathElement::new([(from, 0.0), (from, top)], GREY))?;
+            let name = Text::new(phase.mode.name(), (0, -6), text(14, HPos::Center, VPos::Bottom));
+            plot.draw(&(EmptyElement::at((f64::midpoint(from, to), top)) + name))?;
+        }
+        Ok(())
+    }
+
+    fn draw_lines(&self, plot: &Plot<'_>) -> anyhow::Result<()> {
+        let named_at = self.named_at();
+        for (lane, points) in &self.lines {
+            let look = Look::of(*lane);
+            look.draw_line(plot, points.clone())?;
+            // Above the line, also where it rises.
+            let near = points.iter().filter(|(time, _)| (time - named_at).abs() < self.until.as_secs_f64() / 40.0);
+            let highest = near.map(|&(_, count)| count).fold(0.0, f64::max);
+            let style = text(15, HPos::Center, VPos::Bottom).color(&look.color);
+            plot.draw(&(EmptyElement::at((named_at, highest)) + Text::new(lane.name(), (0, -8), style)))?;
+        }
+        Ok(())
+    }
+
+    /// Where the lanes are far apart: in the longest phase in which the service is down.
+    fn named_at(&self) -> f64 {
+        let down = self.phases.iter().filter(|phase| phase.mode.is_down());
+        let longest = down.max_by_key(|phase| phase.to.saturating_sub(phase.from));
+        longest.map_or(0.0, |phase| phase.from.as_secs_f64() * 0.4 + phase.to.as_secs_f64() * 0.6)
+    }
+}
+
+/// How counts are spread over a panel's height.
+#[derive(Clone, Copy)]
+pub(super) enum Scale {
+    Linear,
+    /// By log(1 + count), so that one caller and five hundred can both be read, and none has a place, too.
+    Logarithmic,
+}
+
+/// The vertical axis: from zero to a little above the highest count.
+struct Counts {
+    scale: Scale,
+    highest: f64,
+}
+
+impl Counts {
+    const HEADROOM: f64 = 1.12;
+
+    fn height(&self, count: f64) -> f64 {
+        match self.scale {
+            Scale::Linear => count,
+            Scale::Logarithmic => count.ln_1p(),
+        }
+    }
+}
+
+impl Ranged for Counts {
+    type FormatOption = NoDefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, count: &f64, (bottom, top): (i32, i32)) -> i32 {
+        let share = self.height(*count) / self.height(self.range().end);
+        #[expect(clippy::cast_possible_truncation, reason = "a place between two pixels")]
+        let up = (share * f64::from(top - bottom)).round() as i32;
+        bottom + up
+    }
+
+    /// Round counts, few enough to be read.
+    fn key_points<Hint: KeyPointHint>(&self, _: Hint) -> Vec<f64> {
+        let powers = (0..6).map(|power| 10_f64.powi(power));
+        let rounds: Vec<_> = match self.scale {
+            Scale::Linear => {
+                let few = |step: &f64| self.highest / step <= 6.0;
+                let step = powers.flat_map(|power| [power, 2.0 * power, 5.0 * power]).find(few).unwrap_or(self.highest);
+                (0..=6).map(|tick| f64::from(tick) * step).collect()
+            }
+            Scale::Logarithmic => [0.0].into_iter().chain(powers.flat_map(|power| [power, 3.0 * power])).collect(),
+        };
+        rounds.into_iter().filter(|count| *count <= self.highest).collect()
+    }
+
+    fn range(&self) -> Range<f64> {
+        let end = match self.scale {
+            Scale::Linear => self.highest * Self::HEADROOM,
+            Scale::Logarithmic => (self.highest.ln_1p() * Self::HEADROOM).exp_m1(),
+        };
+        0.0..end
+    }
+}
+
+impl ValueFormatter<f64> for Counts {
+    fn format(count: &f64) -> String {
+        format!("{count:.0}")
+    }
+}

@@ -79,6 +79,11 @@
 //! everything for functions that are not `async` is there, and `#[circuit_breaker]` and
 //! [`CircuitBreaker::call_async`] on any executor.
 
+/// The snippets of the README, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 mod breaker;
 mod clock;
 mod outcome;

@@ -15,6 +15,10 @@ use once_cell::sync::Lazy;
 pub(crate) struct Moment(u64);
 
 impl Moment {
+    /// The moment that the others are counted from. It leaves room on both sides: a paused clock of a test may have
+    /// stopped before the first reading.
+    pub(crate) const ORIGIN: Self = Self(1 << 62);
+
     #[cfg(test)]
     pub(crate) const fn from_micros(micros: u64) -> Self {
         Self(micros)
@@ -38,16 +42,13 @@ pub(crate) const fn micros(wait: Duration) -> u64 {
 
 /// Reads the clock.
 pub(crate) fn now() -> Moment {
-    // A paused clock of a test may have stopped before the origin was taken; the middle of the range leaves room
-    // on both sides.
-    const ORIGIN: u64 = 1 << 62;
     static START: Lazy<Instant> = Lazy::new(Instant::now);
 
     let (start, now) = (*START, instant());
     Moment(match now.checked_duration_since(start) {
-        Some(since) => ORIGIN.saturating_add(whole_micros(since)),
+        Some(since) => Moment::ORIGIN.0.saturating_add(whole_micros(since)),
         // Down as well, which is up from this side.
-        None => ORIGIN.saturating_sub(micros(start.duration_since(now))),
+        None => Moment::ORIGIN.0.saturating_sub(micros(start.duration_since(now))),
     })
 }
 

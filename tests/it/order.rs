@@ -280,3 +280,40 @@ async fn methods() {
     assert_eq!(log, [1, 2, 3]);
     assert_eq!(breaker("store").unwrap().snapshot().successes, 3);
 }
+
+async fn plain(script: &Script) -> Result<u32, Failure> {
+    tokio::task::yield_now().await;
+    script.call()
+}
+
+#[retry]
+async fn retried(script: &Script) -> Result<u32, Failure> {
+    tokio::task::yield_now().await;
+    script.call()
+}
+
+#[circuit_breaker(name = "sizes")]
+async fn broken(script: &Script) -> Result<u32, Failure> {
+    tokio::task::yield_now().await;
+    script.call()
+}
+
+#[retry]
+#[circuit_breaker(name = "sizes")]
+async fn both(script: &Script) -> Result<u32, Failure> {
+    tokio::task::yield_now().await;
+    script.call()
+}
+
+#[test]
+fn futures_stay_small() {
+    let script = Script::new("S");
+    let bare = size_of_val(&plain(&script));
+    for (name, size, most) in [
+        ("retry", size_of_val(&retried(&script)), 48),
+        ("breaker", size_of_val(&broken(&script)), 24),
+        ("both", size_of_val(&both(&script)), 64),
+    ] {
+        assert!(size <= bare + most, "{name}: {bare} grew to {size}");
+    }
+}

@@ -12,17 +12,19 @@ use crate::args::{
 /// Input: `attempt`. Output:
 ///
 /// ```text
-/// match breaker.try_acquire() {
-///     Ok(permit) => {
-///         let outcome: R = attempt;
-///         end(permit, &outcome);
-///         outcome
-///     }
-///     Err(open) => reject(open),
+/// 'call: {
+///     let permit = match breaker.try_acquire() {
+///         Ok(permit) => permit,
+///         Err(open) => break 'call reject(&open),
+///     };
+///     let outcome: R = attempt;
+///     end(permit, &outcome);
+///     outcome
 /// }
 /// ```
 ///
-/// Below a retry, each arm gives a pair, so that the retry knows what was a rejection.
+/// The result of `try_acquire` is gone before the attempt, so that the future of an `async` function has no room in it for
+/// a rejection. Below a retry the block gives a pair, so that the retry knows what was a rejection.
 pub(super) fn expand(breaker: &CircuitBreaker, attempt: &Attempt, below_retry: bool, context: &Context) -> Attempt {
     let krate = &context.krate;
     let place = context.output_place;
@@ -44,13 +46,14 @@ pub(super) fn expand(breaker: &CircuitBreaker, attempt: &Attempt, below_retry: b
     };
     let breaker = target(breaker, krate);
     let code = code! {
-        match #breaker.try_acquire() {
-            ::core::result::Result::Ok(permit) => {
-                let #binding = #code;
-                #end;
-                #admitted
-            }
-            ::core::result::Result::Err(open) => #rejected,
+        'call: {
+            let permit = match #breaker.try_acquire() {
+                ::core::result::Result::Ok(permit) => permit,
+                ::core::result::Result::Err(open) => break 'call #rejected,
+            };
+            let #binding = #code;
+            #end;
+            #admitted
         }
     };
     Attempt { code, tells_rejection: below_retry }

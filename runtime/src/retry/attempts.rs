@@ -14,9 +14,10 @@ use crate::{
 #[derive(Debug)]
 pub struct Attempts<'p> {
     policy: &'p RetryPolicy,
-    /// Set when it is needed: with a `max_elapsed`.
-    started: Option<Moment>,
-    previous_delay: Option<Duration>,
+    /// When the first attempt began, where there is a `max_elapsed`; otherwise any moment.
+    started: Moment,
+    /// The delay before the last attempt in nanoseconds; 0 before the first delay. Futures hold this, so it is small.
+    previous_delay: u64,
     made: u32,
 }
 
@@ -55,7 +56,8 @@ impl<'p> Attempts<'p> {
     #[inline]
     #[must_use]
     pub fn new(policy: &'p RetryPolicy) -> Self {
-        Self { policy, started: policy.max_elapsed.is_some().then(clock::now), previous_delay: None, made: 0 }
+        let started = if policy.max_elapsed.is_some() { clock::now() } else { Moment::ORIGIN };
+        Self { policy, started, previous_delay: 0, made: 0 }
     }
 
     /// Whether the attempt that comes is the last that the policy allows.
@@ -83,14 +85,12 @@ impl<'p> Attempts<'p> {
         self.made = self.made.saturating_add(1);
         let policy = self.policy;
         let delay = retry_after.unwrap_or_else(|| {
-            let delay = policy.schedule.delay(self.made, self.previous_delay, policy.jitter, random::up_to);
-            self.previous_delay = Some(delay);
+            let previous = Duration::from_nanos(self.previous_delay);
+            let delay = policy.schedule.delay(self.made, previous, policy.jitter, random::up_to);
+            self.previous_delay = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
             delay
         });
-        let ends_in_time = match (policy.max_elapsed, self.started) {
-            (Some(max), Some(started)) => clock::now().since(started).saturating_add(delay) <= max,
-            _ => true,
-        };
-        ends_in_time.then_some(delay)
+        let ends_in_time = |limit| clock::now().since(self.started).saturating_add(delay) <= limit;
+        policy.max_elapsed.is_none_or(ends_in_time).then_some(delay)
     }
 }

@@ -92,11 +92,12 @@ impl Schedule {
         Self(Kind::None)
     }
 
-    /// The delay before retry number `retry`, the first being 1, where `previous` was slept before the one before it.
+    /// The delay before retry number `retry`, the first being 1, where `previous` was the delay before the one before it,
+    /// or zero.
     pub(crate) fn delay(
         &self,
         retry: u32,
-        previous: Option<Duration>,
+        previous: Duration,
         jitter: Jitter,
         random: impl Fn(u64) -> u64,
     ) -> Duration {
@@ -107,7 +108,7 @@ impl Schedule {
             Kind::Linear { base, step, max } => (base.saturating_add(step.saturating_mul(retry - 1)).min(max), max),
             Kind::Fibonacci { base, max } => (base.saturating_mul(fibonacci(retry)).min(max), max),
             Kind::Decorrelated { base, max } => {
-                let highest = previous.unwrap_or(base).saturating_mul(3).min(max);
+                let highest = previous.max(base).saturating_mul(3).min(max);
                 return between(base, highest, random);
             }
         };

@@ -12,7 +12,7 @@ fn seconds(seconds: f64) -> Duration {
 
 /// The first delays of a schedule without jitter, in seconds.
 fn delays(schedule: Schedule, count: u32) -> Vec<f64> {
-    (1..=count).map(|retry| schedule.delay(retry, None, Jitter::none(), |most| most).as_secs_f64()).collect()
+    (1..=count).map(|retry| schedule.delay(retry, Duration::ZERO, Jitter::none(), |most| most).as_secs_f64()).collect()
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn delays_are_exact_to_the_nanosecond() {
     let schedule = Schedule::exponential(base, 2.0, Duration::from_hours(480));
     for retry in 1..=24 {
         let expected = base * 2_u32.pow(retry - 1);
-        assert_eq!(schedule.delay(retry, None, Jitter::none(), |_| 0), expected, "{retry}");
+        assert_eq!(schedule.delay(retry, Duration::ZERO, Jitter::none(), |_| 0), expected, "{retry}");
     }
 }
 
@@ -49,9 +49,8 @@ fn decorrelated_follows_the_delay_before() {
     let schedule = Schedule::decorrelated(seconds(1.0), seconds(10.0));
     let widest = |previous| schedule.delay(2, previous, Jitter::none(), |most| most).as_secs_f64();
     let narrowest = |previous| schedule.delay(2, previous, Jitter::none(), |_| 0).as_secs_f64();
-    for (previous, highest) in [(None, 3.0), (Some(1.0), 3.0), (Some(2.5), 7.5), (Some(4.0), 10.0), (Some(10.0), 10.0)]
-    {
-        let previous = previous.map(seconds);
+    for (previous, highest) in [(0.0, 3.0), (1.0, 3.0), (2.5, 7.5), (4.0, 10.0), (10.0, 10.0)] {
+        let previous = seconds(previous);
         assert!((widest(previous) - highest).abs() < 1e-9, "{previous:?}");
         assert!((narrowest(previous) - 1.0).abs() < 1e-9, "{previous:?}");
     }
@@ -63,7 +62,7 @@ fn spread(jitter: Jitter, low: f64, high: f64) -> [u32; 10] {
     let schedule = Schedule::fixed(seconds(1.0));
     let mut parts = [0; 10];
     for _ in 0..100_000 {
-        let delay = schedule.delay(1, None, jitter, |most| random.borrow_mut().u64(..=most)).as_secs_f64();
+        let delay = schedule.delay(1, Duration::ZERO, jitter, |most| random.borrow_mut().u64(..=most)).as_secs_f64();
         assert!((low..=high).contains(&delay), "{jitter:?} gave {delay}");
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in 0.0..10.0")]
         let part = ((delay - low) / (high - low) * 10.0) as usize;
@@ -89,7 +88,7 @@ fn the_cap_holds_after_jitter() {
     let schedule = Schedule::exponential(seconds(1.0), 2.0, seconds(10.0));
     for retry in 1..40 {
         for jitter in [Jitter::full(), Jitter::equal(), Jitter::proportional(1.0)] {
-            assert!(schedule.delay(retry, None, jitter, |most| most) <= seconds(10.0), "{retry} {jitter:?}");
+            assert!(schedule.delay(retry, Duration::ZERO, jitter, |most| most) <= seconds(10.0), "{retry} {jitter:?}");
         }
     }
 }
@@ -114,12 +113,12 @@ proptest! {
     fn no_input_overflows_or_exceeds_the_cap(
         (schedule, max) in any_schedule(),
         retry in 1..=u32::MAX,
-        previous in proptest::option::of(0..=u64::MAX),
+        previous in 0..=u64::MAX,
         share in 0.0..=1.0_f64,
         pick in 0..=u64::MAX,
     ) {
         for jitter in [Jitter::full(), Jitter::equal(), Jitter::proportional(share), Jitter::none()] {
-            let delay = schedule.delay(retry, previous.map(Duration::from_secs), jitter, |most| pick.min(most));
+            let delay = schedule.delay(retry, Duration::from_secs(previous), jitter, |most| pick.min(most));
             prop_assert!(delay <= max);
         }
     }

@@ -66,7 +66,7 @@ const BLESS: &[Step] = &[Step {
 const LOOM: &[Step] = &[Step {
     purpose: "every interleaving",
     cargo: &["test", "--package", "steadfast", "--release", "--lib", "models"],
-    environment: &[("LOOM_MAX_PREEMPTIONS", "1000")],
+    environment: &[("LOOM_MAX_PREEMPTIONS", "100")],
 }];
 
 fn main() -> ExitCode {

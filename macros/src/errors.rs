@@ -28,8 +28,13 @@ impl Errors {
         result.map_err(|error| self.push(error)).ok()
     }
 
-    /// The errors as `compile_error!` calls; `None` if there are none.
-    pub(crate) fn into_tokens(self) -> Option<TokenStream> {
-        (!self.0.is_empty()).then(|| self.0.iter().map(Error::to_compile_error).collect())
+    /// The value, if there are no errors.
+    pub(crate) fn or<T>(self, value: T) -> Result<T, Self> {
+        if self.0.is_empty() { Ok(value) } else { Err(self) }
+    }
+
+    /// The errors as `compile_error!` calls.
+    pub(crate) fn into_tokens(self) -> TokenStream {
+        self.0.iter().map(Error::to_compile_error).collect()
     }
 }

@@ -6,13 +6,19 @@
 mod circuit_breaker;
 mod retry;
 
-use proc_macro2::{Delimiter, Group, Span, TokenStream};
-use quote::{ToTokens, quote_spanned};
-use syn::{PathArguments, PathSegment, Type, spanned::Spanned};
+use std::collections::HashSet;
+
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{PathArguments, PathSegment, Signature, Type, spanned::Spanned};
 
 use crate::{
-    args::Condition,
-    function::{Argument, Function},
+    args::{Condition, retry::Retry},
+    arguments::{self, Argument},
+    errors::Errors,
+    form::{AsyncBody, Form},
+    function::Function,
+    moves::Moved,
     stack::Layer,
 };
 
@@ -43,39 +49,99 @@ struct Context {
 }
 
 /// Input: `fn f(a: A) -> R { body }` and its layers, the topmost first. Output: the same function with a body that
-/// runs the layers. `prelude` goes first.
-pub(crate) fn stack(mut function: Function, layers: &[Layer], prelude: &TokenStream) -> TokenStream {
-    let place = function.output().map_or_else(|| function.signature.ident.span(), error_place);
+/// runs the layers. `prelude` goes first. `Err` has what only now can be seen to be wrong.
+pub(crate) fn stack(function: &Function, layers: &[Layer], prelude: &TokenStream) -> Result<TokenStream, Errors> {
+    let mut signature = function.signature.clone();
+    let mut body = match function.form {
+        Form::Future { .. } => AsyncBody::of(&function.body),
+        Form::Sync | Form::Async => None,
+    };
+    let arguments = arguments_of(function, layers, &mut signature, &mut body)?;
+
+    let place = function.output().map_or_else(|| signature.ident.span(), error_place);
     let mut context = Context {
         is_async: function.is_async(),
         krate: layers.iter().find_map(Layer::krate).map_or_else(|| code!(::steadfast), ToTokens::to_token_stream),
         output: function.inner_output(),
         output_place: Span::mixed_site().located_at(place),
-        arguments: retry::arguments(&mut function, layers),
+        arguments,
     };
-    let mut attempt = Attempt { code: context.body(&function), tells_rejection: false };
+    let mut attempt = Attempt { code: context.call(function, body.as_ref()), tells_rejection: false };
     for (index, layer) in layers.iter().enumerate().rev() {
         attempt = match layer {
             Layer::Retry(retry) => retry::expand(retry, &attempt, &mut context),
             Layer::CircuitBreaker(breaker) => {
                 let below_retry = layers.iter().take(index).any(|above| matches!(above, Layer::Retry(_)));
-                circuit_breaker::expand(breaker, &attempt, below_retry, &context)
+                circuit_breaker::expand(breaker, &attempt, index, below_retry, &context)
             }
         };
     }
-    let code = attempt.code;
-    function.with_body(&code!({ #prelude #code }))
+    let (code, renames) = (attempt.code, body.map(|body| arguments::tokens(&body.renames)));
+    let code = match function.form {
+        Form::Sync | Form::Async => code,
+        Form::Future { boxed: false, .. } => code!(async move { #renames #code }),
+        Form::Future { boxed: true, .. } => code!(::std::boxed::Box::pin(async move { #renames #code })),
+    };
+    Ok(function.with_body(&signature, &code!({ #prelude #code })))
+}
+
+/// What each attempt of a retry needs for itself, if there is a retry.
+fn arguments_of(
+    function: &Function,
+    layers: &[Layer],
+    signature: &mut Signature,
+    body: &mut Option<AsyncBody>,
+) -> Result<Vec<Argument>, Errors> {
+    let retries = layers.iter().filter_map(|layer| match layer {
+        Layer::Retry(retry) => Some(&**retry),
+        Layer::CircuitBreaker(_) => None,
+    });
+    let (block, renames) = match body {
+        Some(AsyncBody { renames, rest }) => (quote!({ #rest }), &mut renames[..]),
+        None => (function.body.to_token_stream(), &mut [][..]),
+    };
+    let mut errors = Errors::default();
+    let candidates = arguments::candidates(signature, renames);
+    let to_clone: HashSet<Ident> = retries.clone().flat_map(|retry| retry.clone.iter().cloned()).collect();
+    arguments::check_named(&to_clone, &candidates, &mut errors);
+    if retries.clone().all(Retry::is_single) {
+        return errors.or(Vec::new());
+    }
+    let names = candidates.iter().map(|argument| argument.name.clone());
+    let moved = Moved::by(&block, names.chain([Ident::new("self", Span::call_site())]));
+    arguments::check_self(signature, &moved, &mut errors);
+    let needed = arguments::needed(candidates, &moved, &to_clone);
+    arguments::strip_mut(&needed, signature, renames);
+    errors.or(needed)
 }
 
 impl Context {
-    /// Input: `{ body }`. Output, sync: `(|| -> R { body })()`; async: `async { ...; body }.await`, where `...` is a
-    /// `return` that is never reached and pins the type, since an `async` block has no place to declare one.
-    fn body(&self, function: &Function) -> TokenStream {
-        let (body, output, krate) = (&function.body, &self.output, &self.krate);
-        if !self.is_async {
-            return code!((|| -> #output #body)());
+    /// One call of the old body, which runs until its own end.
+    ///
+    /// | form | input | output |
+    /// | --- | --- | --- |
+    /// | sync | `{ body }` | `(\|\| -> R { body })()` |
+    /// | async | `{ body }` | `async { body }.await` |
+    /// | future | `{ async move { body } }`, perhaps in a box | `async { body }.await` |
+    /// | future | `{ body }` | `(\|\| -> F { body })().await` |
+    fn call(&self, function: &Function, body: Option<&AsyncBody>) -> TokenStream {
+        let (block, output) = (&function.body, &self.output);
+        match (&function.form, body) {
+            (Form::Sync, _) => code!((|| -> #output #block)()),
+            (Form::Async, _) => self.async_block(&block.stream(), block.span()),
+            (Form::Future { .. }, Some(AsyncBody { rest, .. })) => self.async_block(rest, block.span()),
+            (Form::Future { boxed: true, .. }, None) => {
+                let future = &function.signature.output;
+                code!((|| #future #block)().await)
+            }
+            (Form::Future { boxed: false, .. }, None) => code!((|| #block)().await),
         }
-        let statements = body.stream();
+    }
+
+    /// Input: `statements`. Output: `async { ...; statements }.await`, where `...` is a `return` that is never reached
+    /// and pins the type, since an `async` block has no place to declare one.
+    fn async_block(&self, statements: &TokenStream, place: Span) -> TokenStream {
+        let (output, krate) = (&self.output, &self.krate);
         let mut block = Group::new(
             Delimiter::Brace,
             code! {
@@ -85,7 +151,7 @@ impl Context {
                 #statements
             },
         );
-        block.set_span(body.span());
+        block.set_span(place);
         code!(async #block.await)
     }
 
@@ -93,7 +159,7 @@ impl Context {
     fn ask(&self, function: &str, arguments: &TokenStream) -> TokenStream {
         let place = self.output_place;
         let krate = at(place, &self.krate);
-        let function = proc_macro2::Ident::new(function, place);
+        let function = Ident::new(function, place);
         quote_spanned!(place=> #krate::__private::#function(#arguments))
     }
 }

@@ -1,15 +1,14 @@
 //! The function that an attribute stands on. Its body is kept as tokens, so that what is half typed survives.
 
-use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{
-    AttrStyle, Attribute, Error, FnArg, PatIdent, Result, ReturnType, Signature, Token, Type, Visibility,
+    AttrStyle, Attribute, Error, Result, ReturnType, Signature, Token, Type, Visibility,
     parse::{Parse, ParseStream, Parser as _},
-    visit::{self, Visit},
     visit_mut::{self, VisitMut},
 };
 
-use crate::errors::Errors;
+use crate::{errors::Errors, form::Form};
 
 /// A function item.
 pub(crate) struct Function {
@@ -17,6 +16,7 @@ pub(crate) struct Function {
     visibility: Visibility,
     defaultness: Option<Token![default]>,
     pub(crate) signature: Signature,
+    pub(crate) form: Form,
     pub(crate) body: Group,
 }
 
@@ -36,24 +36,25 @@ impl Parse for Function {
             }
         };
         let body = hoist_attributes(body, &mut attributes)?;
-        Ok(Self { attributes, visibility, defaultness, signature, body })
+        let form = Form::of(&signature);
+        Ok(Self { attributes, visibility, defaultness, signature, form, body })
     }
 }
 
 impl Function {
     pub(crate) const fn is_async(&self) -> bool {
-        self.signature.asyncness.is_some()
+        !matches!(self.form, Form::Sync)
     }
 
-    /// The declared return type.
+    /// What a call comes to: the declared return type, or the output of the future that it is.
     pub(crate) fn output(&self) -> Option<&Type> {
-        match &self.signature.output {
-            ReturnType::Default => None,
-            ReturnType::Type(_, output) => Some(output),
+        match (&self.form, &self.signature.output) {
+            (Form::Future { output, .. }, _) | (_, ReturnType::Type(_, output)) => Some(output),
+            (_, ReturnType::Default) => None,
         }
     }
 
-    /// The declared return type as it can be written inside the body: what `impl Trait` hides is inferred there.
+    /// The same type as it can be written inside the body: what `impl Trait` hides is inferred there.
     pub(crate) fn inner_output(&self) -> TokenStream {
         struct HideImplTrait;
         impl VisitMut for HideImplTrait {
@@ -75,9 +76,9 @@ impl Function {
         )
     }
 
-    /// The same function with another body.
-    pub(crate) fn with_body(&self, body: &TokenStream) -> TokenStream {
-        let Self { attributes, visibility, defaultness, signature, .. } = self;
+    /// The same function with another body, and a signature that differs in patterns only.
+    pub(crate) fn with_body(&self, signature: &Signature, body: &TokenStream) -> TokenStream {
+        let Self { attributes, visibility, defaultness, .. } = self;
         quote!(#(#attributes)* #visibility #defaultness #signature #body)
     }
 
@@ -145,56 +146,5 @@ fn says_nothing(output: &Type) -> bool {
             .last()
             .is_some_and(|last| path.path.segments.len() == 1 && PLAIN.iter().any(|plain| last.ident == plain)),
         _ => false,
-    }
-}
-
-/// An argument that the function owns: a name that a pattern binds by value.
-pub(crate) struct Argument {
-    pub(crate) name: Ident,
-    pub(crate) mutability: Option<Token![mut]>,
-}
-
-impl Function {
-    /// The arguments that it owns. What is a reference by its type is not among them.
-    pub(crate) fn owned_arguments(&self) -> Vec<Argument> {
-        struct Bindings(Vec<Argument>);
-        impl<'ast> Visit<'ast> for Bindings {
-            fn visit_pat_ident(&mut self, pattern: &'ast PatIdent) {
-                if pattern.by_ref.is_none() {
-                    let (name, mutability) = (pattern.ident.clone(), pattern.mutability);
-                    self.0.push(Argument { name, mutability });
-                }
-                visit::visit_pat_ident(self, pattern);
-            }
-        }
-
-        let mut bindings = Bindings(Vec::new());
-        for argument in &self.signature.inputs {
-            let FnArg::Typed(argument) = argument else { continue };
-            if matches!(*argument.ty, Type::Reference(_)) {
-                continue;
-            }
-            bindings.visit_pat(&argument.pat);
-        }
-        bindings.0
-    }
-
-    /// Takes the `mut` off these arguments: they are bound again inside.
-    pub(crate) fn strip_mut(&mut self, arguments: &[Argument]) {
-        struct Strip<'a>(&'a [Argument]);
-        impl VisitMut for Strip<'_> {
-            fn visit_pat_ident_mut(&mut self, pattern: &mut PatIdent) {
-                if self.0.iter().any(|argument| argument.name == pattern.ident) {
-                    pattern.mutability = None;
-                }
-                visit_mut::visit_pat_ident_mut(self, pattern);
-            }
-        }
-
-        for argument in &mut self.signature.inputs {
-            if let FnArg::Typed(argument) = argument {
-                Strip(arguments).visit_pat_mut(&mut argument.pat);
-            }
-        }
     }
 }

@@ -4,10 +4,12 @@
 //! stands on, `expand` writes the new body.
 
 mod args;
+mod arguments;
 mod derive;
 mod duration;
 mod errors;
 mod expand;
+mod form;
 mod function;
 mod moves;
 mod options;

@@ -16,20 +16,34 @@ use syn::{
     visit::{self, Visit},
 };
 
-/// Those of `names` that the body moves. A body that is no valid Rust moves nothing: the compiler will say why.
-pub(crate) fn moved(body: &TokenStream, names: impl IntoIterator<Item = Ident>) -> HashSet<Ident> {
-    let Ok(block) = parse2::<Block>(body.clone()) else {
-        return HashSet::new();
-    };
-    let mut moves = Moves { visible: names.into_iter().collect(), moved: HashSet::new(), captured: false };
-    moves.visit_block(&block);
-    moves.moved
+/// What a body moves.
+#[derive(Default)]
+pub(crate) struct Moved {
+    pub(crate) all: HashSet<Ident>,
+    /// Those among them that a `move` closure or an `async move` block takes.
+    pub(crate) captured: HashSet<Ident>,
+}
+
+impl Moved {
+    /// Those of `names` that the body moves. One that is no valid Rust moves nothing: the compiler will say why.
+    pub(crate) fn by(body: &TokenStream, names: impl IntoIterator<Item = Ident>) -> Self {
+        let Ok(block) = parse2::<Block>(body.clone()) else {
+            return Self::default();
+        };
+        let mut moves = Moves { visible: names.into_iter().collect(), moved: Self::default(), captured: false };
+        moves.visit_block(&block);
+        moves.moved
+    }
+
+    pub(crate) fn contains(&self, name: &Ident) -> bool {
+        self.all.contains(name)
+    }
 }
 
 struct Moves {
     /// The names that still stand for the arguments, not for something that shadows them.
     visible: HashSet<Ident>,
-    moved: HashSet<Ident>,
+    moved: Moved,
     /// Inside of a `move` closure or an `async move` block, where to mention is to move.
     captured: bool,
 }
@@ -53,7 +67,10 @@ const BY_VALUE: [&str; 5] = ["vec", "dbg", "join", "try_join", "select"];
 impl Moves {
     fn take(&mut self, name: &Ident) {
         if let Some(name) = self.visible.get(name) {
-            self.moved.insert(name.clone());
+            self.moved.all.insert(name.clone());
+            if self.captured {
+                self.moved.captured.insert(name.clone());
+            }
         }
     }
 
@@ -356,8 +373,8 @@ mod tests {
             ("{ x.a(x.b()) }", false),
         ] {
             let tokens: TokenStream = body.parse().expect(body);
-            let found = moved(&tokens, [format_ident!("x")]);
-            assert_eq!(!found.is_empty(), moves, "{body}");
+            let found = Moved::by(&tokens, [format_ident!("x")]);
+            assert_eq!(!found.all.is_empty(), moves, "{body}");
         }
     }
 }

@@ -80,15 +80,13 @@ pub(crate) fn expand(kind: Kind, args: TokenStream, item: TokenStream) -> TokenS
     }
     function.attributes = foreign;
     let mentions = mentions(&taken);
-    match errors.into_tokens() {
+    errors.or(()).and_then(|()| expand::stack(&function, &layers, &mentions)).unwrap_or_else(|errors| {
         // The function stays, so that its callers have nothing to complain about.
-        Some(errors) => {
-            let body = &function.body;
-            let function = function.with_body(&quote!({ #mentions #body }));
-            quote!(#function #errors)
-        }
-        None => expand::stack(function, &layers, &mentions),
-    }
+        let body = &function.body;
+        let function = function.with_body(&function.signature, &quote!({ #mentions #body }));
+        let errors = errors.into_tokens();
+        quote!(#function #errors)
+    })
 }
 
 fn layer(kind: Kind, args: TokenStream, span: Span, function: &Function, errors: &mut Errors) -> Layer {

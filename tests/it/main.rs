@@ -9,6 +9,7 @@
 
 mod arguments;
 mod breaker;
+mod futures;
 mod order;
 mod registry;
 mod retry;

@@ -1,7 +1,8 @@
 //! `#[circuit_breaker]` as a layer.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
+use syn::Lifetime;
 
 use super::{Attempt, Context, code, is_any_of};
 use crate::args::{
@@ -25,7 +26,15 @@ use crate::args::{
 ///
 /// The result of `try_acquire` is gone before the attempt, so that the future of an `async` function has no room in it for
 /// a rejection. Below a retry the block gives a pair, so that the retry knows what was a rejection.
-pub(super) fn expand(breaker: &CircuitBreaker, attempt: &Attempt, below_retry: bool, context: &Context) -> Attempt {
+pub(super) fn expand(
+    breaker: &CircuitBreaker,
+    attempt: &Attempt,
+    index: usize,
+    below_retry: bool,
+    context: &Context,
+) -> Attempt {
+    // A label of its own for each layer: one that shadows another draws a warning.
+    let call = Lifetime::new(&format!("'call_{index}"), Span::mixed_site());
     let krate = &context.krate;
     let place = context.output_place;
     let (output, code) = (&context.output, &attempt.code);
@@ -46,10 +55,10 @@ pub(super) fn expand(breaker: &CircuitBreaker, attempt: &Attempt, below_retry: b
     };
     let breaker = target(breaker, krate);
     let code = code! {
-        'call: {
+        #call: {
             let permit = match #breaker.try_acquire() {
                 ::core::result::Result::Ok(permit) => permit,
-                ::core::result::Result::Err(open) => break 'call #rejected,
+                ::core::result::Result::Err(open) => break #call #rejected,
             };
             let #binding = #code;
             #end;

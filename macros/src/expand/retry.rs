@@ -1,14 +1,12 @@
 //! `#[retry]` as a layer.
 
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, format_ident, quote_spanned};
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote_spanned};
 
 use super::{Attempt, Context, code, is_any_of, type_list};
 use crate::{
     args::{Condition, retry::Retry},
-    function::{Argument, Function},
-    moves,
-    stack::Layer,
+    arguments::{Argument, Supply},
 };
 
 /// Input: `attempt`. Output:
@@ -105,37 +103,23 @@ fn verdict(retry: &Retry, tells_rejection: bool, context: &Context) -> TokenStre
     }
 }
 
-/// The owned arguments that each attempt needs for itself: those that the body moves, that it may change, or that
-/// `clone(...)` names. Their `mut` goes from the signature to where they are bound again.
-pub(super) fn arguments(function: &mut Function, layers: &[Layer]) -> Vec<Argument> {
-    let named =
-        |name: &Ident| layers.iter().any(|layer| matches!(layer, Layer::Retry(retry) if retry.clone.contains(name)));
-    let repeats = layers.iter().any(|layer| matches!(layer, Layer::Retry(retry) if !retry.is_single()));
-    if !repeats {
-        return Vec::new();
-    }
-    let owned = function.owned_arguments();
-    let moved = moves::moved(&function.body.to_token_stream(), owned.iter().map(|argument| argument.name.clone()));
-    let needed: Vec<_> = owned
-        .into_iter()
-        .filter(|argument| argument.mutability.is_some() || moved.contains(&argument.name) || named(&argument.name))
-        .collect();
-    function.strip_mut(&needed);
-    needed
-}
-
 impl Context {
-    /// For each such argument, a slot outside of the loop and a `let` inside of it.
+    /// For each argument that is bound again, what stands outside of the loop and what inside of it.
     fn arguments(&self) -> (TokenStream, TokenStream) {
         let krate = &self.krate;
         let (mut slots, mut bindings) = (TokenStream::new(), TokenStream::new());
-        for (index, Argument { name, mutability }) in self.arguments.iter().enumerate() {
+        for (index, Argument { name, mutability, cfgs, supply }) in self.arguments.iter().enumerate() {
             // What is no `Clone` is reported at the argument.
             let place = Span::mixed_site().located_at(name.span());
             let slot = format_ident!("argument_{index}", span = place);
-            let next = quote_spanned!(place=> #slot.next(attempts.is_last()));
-            slots.extend(code!(let mut #slot = #krate::__private::Argument::new(#name);));
-            bindings.extend(code!(let #mutability #name = #next;));
+            let own = match supply {
+                Supply::Clone => {
+                    slots.extend(code!(#(#cfgs)* let mut #slot = #krate::__private::Argument::new(#name);));
+                    quote_spanned!(place=> #slot.next(attempts.is_last()))
+                }
+                Supply::Reborrow => code!(&mut *#name),
+            };
+            bindings.extend(code!(#(#cfgs)* let #mutability #name = #own;));
         }
         (slots, bindings)
     }

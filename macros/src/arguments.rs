@@ -1,0 +1,158 @@
+//! The arguments that each attempt of a retry needs for itself.
+
+use std::collections::HashSet;
+
+use proc_macro2::{Ident, TokenStream};
+use syn::{
+    Attribute, FnArg, Local, Pat, PatIdent, Signature, Token,
+    visit::{self, Visit},
+    visit_mut::{self, VisitMut},
+};
+
+use crate::{
+    errors::Errors,
+    form::{self, Holding},
+    moves::Moved,
+};
+
+/// An argument that is bound again for each attempt.
+pub(crate) struct Argument {
+    pub(crate) name: Ident,
+    pub(crate) mutability: Option<Token![mut]>,
+    /// The `#[cfg]`s that the argument depends on.
+    pub(crate) cfgs: Vec<Attribute>,
+    pub(crate) supply: Supply,
+}
+
+/// Where an attempt's own comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Supply {
+    /// A clone, but for the last attempt, which gets the caller's.
+    Clone,
+    /// A `&mut` that the body gives away is borrowed again.
+    Reborrow,
+}
+
+/// All names that a function's arguments bind, and how each attempt could get its own.
+pub(crate) fn candidates(signature: &Signature, renames: &[Local]) -> Vec<Argument> {
+    let mut candidates = Vec::new();
+    for input in &signature.inputs {
+        if let FnArg::Typed(argument) = input {
+            bind(&argument.pat, &argument.attrs, Holding::of(input), &mut candidates);
+        }
+    }
+    for rename in renames {
+        let Some(source) = rename.init.as_ref().and_then(|init| form::source(&init.expr)) else { continue };
+        let input = signature.inputs.iter().find(|input| form::is_called(input, source));
+        // The new name takes the place of the old one.
+        candidates.retain(|argument| argument.name != *source);
+        bind(&rename.pat, &rename.attrs, input.map_or(Holding::Owned, Holding::of), &mut candidates);
+    }
+    candidates
+}
+
+fn bind(pattern: &Pat, attributes: &[Attribute], holding: Holding, candidates: &mut Vec<Argument>) {
+    let supply = match (holding, pattern) {
+        (Holding::Owned, _) => Supply::Clone,
+        (Holding::Mutable, Pat::Ident(_)) => Supply::Reborrow,
+        // What stands behind a shared reference can be used as often as one likes.
+        _ => return,
+    };
+    let cfgs: Vec<_> = attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).cloned().collect();
+    let mut bindings = Bindings(Vec::new());
+    bindings.visit_pat(pattern);
+    candidates.extend(bindings.0.into_iter().map(|(name, mutability)| Argument {
+        name,
+        mutability,
+        cfgs: cfgs.clone(),
+        supply,
+    }));
+}
+
+/// Those that the body moves, that it may change, or that `clone(...)` names.
+pub(crate) fn needed(candidates: Vec<Argument>, moved: &Moved, named: &HashSet<Ident>) -> Vec<Argument> {
+    let is_needed = |argument: &Argument| match argument.supply {
+        Supply::Clone => {
+            argument.mutability.is_some() || moved.contains(&argument.name) || named.contains(&argument.name)
+        }
+        Supply::Reborrow => moved.contains(&argument.name),
+    };
+    candidates.into_iter().filter(is_needed).collect()
+}
+
+/// Reports a `self` that the body uses up or changes: it is the one argument that has no copy, as no other name can be
+/// bound to `self`.
+pub(crate) fn check_self(signature: &Signature, moved: &Moved, errors: &mut Errors) {
+    let Some(receiver) = signature.receiver() else { return };
+    let has_self = |moved: &HashSet<Ident>| moved.iter().any(|name| name == "self");
+    match (Holding::of_receiver(receiver), receiver.mutability) {
+        (Holding::Mutable, _) if has_self(&moved.captured) => errors.at(
+            receiver,
+            "an `async move` block in the body takes `self` away from the attempts that follow\n\
+             if it comes from another attribute, such as `#[instrument]`, put that below `#[retry]`",
+        ),
+        (Holding::Owned, Some(mutability)) => errors.at(
+            mutability,
+            "a failed attempt would leave its changes to `self` for the next one\n\
+             take `&mut self` if that is wanted, or change a clone: `let mut this = self.clone();`",
+        ),
+        (Holding::Owned, None) if has_self(&moved.all) => errors.at(
+            receiver,
+            "the body uses `self` up, and a retry needs it for each attempt\n\
+             take `&self`, or use up a clone: `let this = self.clone();`",
+        ),
+        _ => {}
+    }
+}
+
+/// Takes the `mut` off these arguments: they are bound again inside.
+pub(crate) fn strip_mut(arguments: &[Argument], signature: &mut Signature, renames: &mut [Local]) {
+    struct Strip<'a>(&'a [Argument]);
+    impl VisitMut for Strip<'_> {
+        fn visit_pat_ident_mut(&mut self, pattern: &mut PatIdent) {
+            if self.0.iter().any(|argument| argument.name == pattern.ident) {
+                pattern.mutability = None;
+            }
+            visit_mut::visit_pat_ident_mut(self, pattern);
+        }
+    }
+
+    for argument in &mut signature.inputs {
+        if let FnArg::Typed(argument) = argument {
+            Strip(arguments).visit_pat_mut(&mut argument.pat);
+        }
+    }
+    for rename in renames {
+        Strip(arguments).visit_pat_mut(&mut rename.pat);
+    }
+}
+
+/// The names that a pattern binds by value.
+struct Bindings(Vec<(Ident, Option<Token![mut]>)>);
+
+impl<'ast> Visit<'ast> for Bindings {
+    fn visit_pat_ident(&mut self, pattern: &'ast PatIdent) {
+        if pattern.by_ref.is_none() {
+            self.0.push((pattern.ident.clone(), pattern.mutability));
+        }
+        visit::visit_pat_ident(self, pattern);
+    }
+}
+
+/// Reports what `clone(...)` names and the function does not have.
+pub(crate) fn check_named(named: &HashSet<Ident>, candidates: &[Argument], errors: &mut Errors) {
+    for name in named {
+        match candidates.iter().find(|argument| argument.name == *name) {
+            Some(Argument { supply: Supply::Clone, .. }) => {}
+            Some(Argument { supply: Supply::Reborrow, .. }) => {
+                errors.at(name, format!("`{name}` is a reference: it is borrowed again for each attempt, not cloned"));
+            }
+            None => errors.at(name, format!("there is no owned argument `{name}` to clone")),
+        }
+    }
+}
+
+/// The tokens of the renames, in their order.
+pub(crate) fn tokens(renames: &[Local]) -> TokenStream {
+    quote::quote!(#(#renames)*)
+}

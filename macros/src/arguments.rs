@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use proc_macro2::{Ident, TokenStream};
 use syn::{
-    Attribute, FnArg, Local, Pat, PatIdent, Signature, Token,
+    Attribute, FnArg, Local, Pat, PatIdent, Signature, Token, Type,
     visit::{self, Visit},
     visit_mut::{self, VisitMut},
 };
@@ -29,8 +29,10 @@ pub(crate) struct Argument {
 pub(crate) enum Supply {
     /// A clone, but for the last attempt, which gets the caller's.
     Clone,
-    /// A `&mut` that the body gives away is borrowed again.
+    /// A `&mut` that the body gives away, or moves on, is borrowed again.
     Reborrow,
+    /// A `&` that the body moves on is copied.
+    Copy,
 }
 
 /// All names that a function's arguments bind, and how each attempt could get its own.
@@ -38,7 +40,7 @@ pub(crate) fn candidates(signature: &Signature, renames: &[Local]) -> Vec<Argume
     let mut candidates = Vec::new();
     for input in &signature.inputs {
         if let FnArg::Typed(argument) = input {
-            bind(&argument.pat, &argument.attrs, Holding::of(input), &mut candidates);
+            bind_parts(&argument.pat, &argument.ty, &argument.attrs, &mut candidates);
         }
     }
     for rename in renames {
@@ -51,11 +53,23 @@ pub(crate) fn candidates(signature: &Signature, renames: &[Local]) -> Vec<Argume
     candidates
 }
 
+fn bind_parts(pattern: &Pat, ty: &Type, attributes: &[Attribute], candidates: &mut Vec<Argument>) {
+    match (pattern, form::plain(ty)) {
+        (Pat::Tuple(pattern), Type::Tuple(ty)) if pattern.elems.len() == ty.elems.len() => {
+            for (pattern, ty) in pattern.elems.iter().zip(&ty.elems) {
+                bind_parts(pattern, ty, attributes, candidates);
+            }
+        }
+        (pattern, ty) => bind(pattern, attributes, Holding::of_type(ty), candidates),
+    }
+}
+
 fn bind(pattern: &Pat, attributes: &[Attribute], holding: Holding, candidates: &mut Vec<Argument>) {
     let supply = match (holding, pattern) {
         (Holding::Owned, _) => Supply::Clone,
         (Holding::Mutable, Pat::Ident(_)) => Supply::Reborrow,
-        // What stands behind a shared reference can be used as often as one likes.
+        (Holding::Shared, Pat::Ident(_)) => Supply::Copy,
+        // A pattern that looks through a reference binds references.
         _ => return,
     };
     let cfgs: Vec<_> = attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).cloned().collect();
@@ -75,7 +89,8 @@ pub(crate) fn needed(candidates: Vec<Argument>, moved: &Moved, named: &HashSet<I
         Supply::Clone => {
             argument.mutability.is_some() || moved.contains(&argument.name) || named.contains(&argument.name)
         }
-        Supply::Reborrow => moved.contains(&argument.name),
+        Supply::Reborrow => argument.mutability.is_some() || moved.contains(&argument.name),
+        Supply::Copy => argument.mutability.is_some(),
     };
     candidates.into_iter().filter(is_needed).collect()
 }
@@ -144,7 +159,7 @@ pub(crate) fn check_named(named: &HashSet<Ident>, candidates: &[Argument], error
     for name in named {
         match candidates.iter().find(|argument| argument.name == *name) {
             Some(Argument { supply: Supply::Clone, .. }) => {}
-            Some(Argument { supply: Supply::Reborrow, .. }) => {
+            Some(_) => {
                 errors.at(name, format!("`{name}` is a reference: it is borrowed again for each attempt, not cloned"));
             }
             None => errors.at(name, format!("there is no owned argument `{name}` to clone")),

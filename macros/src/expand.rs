@@ -46,6 +46,8 @@ struct Context {
     output_place: Span,
     /// What each attempt of a retry needs for itself.
     arguments: Vec<Argument>,
+    /// Whether nothing but the one attempt has a use for the arguments.
+    gives_arguments_away: bool,
 }
 
 /// Input: `fn f(a: A) -> R { body }` and its layers, the topmost first. Output: the same function with a body that
@@ -65,6 +67,7 @@ pub(crate) fn stack(function: &Function, layers: &[Layer], prelude: &TokenStream
         output: function.inner_output(),
         output_place: Span::mixed_site().located_at(place),
         arguments,
+        gives_arguments_away: layers.iter().all(|layer| !layer.repeats() && !layer.condition().sees_arguments()),
     };
     let mut attempt = Attempt { code: context.call(function, body.as_ref()), tells_rejection: false };
     for (index, layer) in layers.iter().enumerate().rev() {
@@ -120,14 +123,14 @@ impl Context {
     ///
     /// | form | input | output |
     /// | --- | --- | --- |
-    /// | sync | `{ body }` | `(\|\| -> R { body })()` |
+    /// | sync | `{ body }` | `once(\|\| -> R { body })` |
     /// | async | `{ body }` | `async { body }.await` |
     /// | future | `{ async move { body } }`, perhaps in a box | `async { body }.await` |
     /// | future | `{ body }` | `(\|\| -> F { body })().await` |
     fn call(&self, function: &Function, body: Option<&AsyncBody>) -> TokenStream {
-        let (block, output) = (&function.body, &self.output);
+        let (block, output, krate) = (&function.body, &self.output, &self.krate);
         match (&function.form, body) {
-            (Form::Sync, _) => code!((|| -> #output #block)()),
+            (Form::Sync, _) => code!(#krate::__private::once(|| -> #output #block)),
             (Form::Async, _) => self.async_block(&block.stream(), block.span()),
             (Form::Future { .. }, Some(AsyncBody { rest, .. })) => self.async_block(rest, block.span()),
             (Form::Future { boxed: true, .. }, None) => {
@@ -140,6 +143,8 @@ impl Context {
 
     /// Input: `statements`. Output: `async { ...; statements }.await`, where `...` is a `return` that is never reached
     /// and pins the type, since an `async` block has no place to declare one.
+    ///
+    /// It is an `async move` block where it can be: one that borrows is not `Send` if what it borrows is not `Sync`.
     fn async_block(&self, statements: &TokenStream, place: Span) -> TokenStream {
         let (output, krate) = (&self.output, &self.krate);
         let mut block = Group::new(
@@ -152,7 +157,8 @@ impl Context {
             },
         );
         block.set_span(place);
-        code!(async #block.await)
+        let capture = self.gives_arguments_away.then(|| code!(move));
+        code!(async #capture #block.await)
     }
 
     /// A call into the runtime that asks something of the return type: what does not fit is reported there.
@@ -206,7 +212,26 @@ fn type_list(krate: &TokenStream, types: &[Type]) -> TokenStream {
     code!(&[#(#checks),*])
 }
 
+impl Layer {
+    /// Whether it may make more than one attempt.
+    fn repeats(&self) -> bool {
+        matches!(self, Self::Retry(retry) if !retry.is_single())
+    }
+
+    const fn condition(&self) -> &Condition {
+        match self {
+            Self::Retry(retry) => &retry.condition,
+            Self::CircuitBreaker(breaker) => &breaker.condition,
+        }
+    }
+}
+
 impl Condition {
+    /// Whether it is an expression of the user's, in which the function's arguments may occur.
+    const fn sees_arguments(&self) -> bool {
+        matches!(self, Self::Error(_) | Self::Value(_))
+    }
+
     /// The types that it names, if it names any.
     fn types(&self) -> &[Type] {
         match self {

@@ -7,7 +7,7 @@ use proc_macro2::{Group, TokenStream};
 use quote::ToTokens;
 use syn::{
     AssocType, Block, Expr, FnArg, GenericArgument, Ident, Local, Pat, Path, PathArguments, Receiver, ReceiverKind,
-    Signature, Stmt, Type, TypeParamBound, parse2,
+    Signature, Stmt, Type, TypeGroup, TypeParamBound, TypeParen, parse2,
 };
 
 /// How a function makes its call.
@@ -165,13 +165,21 @@ impl Holding {
         }
     }
 
-    fn of_type(ty: &Type) -> Self {
-        match ty {
+    pub(crate) fn of_type(ty: &Type) -> Self {
+        match plain(ty) {
             Type::Reference(reference) if reference.mutability.is_some() => Self::Mutable,
             Type::Reference(_) => Self::Shared,
             _ => Self::Owned,
         }
     }
+}
+
+/// A type without what only groups it: parentheses, and the invisible ones around a `$t:ty`.
+pub(crate) fn plain(mut ty: &Type) -> &Type {
+    while let Type::Group(TypeGroup { elem, .. }) | Type::Paren(TypeParen { elem, .. }) = ty {
+        ty = elem;
+    }
+    ty
 }
 
 /// Whether an argument goes by this name.

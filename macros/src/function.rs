@@ -5,6 +5,7 @@ use quote::{ToTokens, quote};
 use syn::{
     AttrStyle, Attribute, Error, Result, ReturnType, Signature, Token, Type, Visibility,
     parse::{Parse, ParseStream, Parser as _},
+    parse2,
     visit_mut::{self, VisitMut},
 };
 
@@ -28,6 +29,8 @@ impl Parse for Function {
         let signature: Signature = input.parse()?;
         let body = match input.parse::<TokenTree>()? {
             TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => group,
+            // What a `$body:block` of a macro arrives in.
+            TokenTree::Group(group) if group.delimiter() == Delimiter::None => parse2(group.stream())?,
             other => {
                 return Err(Error::new_spanned(
                     other,

@@ -6,10 +6,10 @@
 
 use std::collections::HashSet;
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::{
     Arm, BinOp, Block, Expr, ExprClosure, ExprForLoop, ExprIf, ExprMethodCall, ExprWhile, Local, Macro, Pat, Stmt,
-    Token,
+    Token, UnOp,
     parse::Parser as _,
     parse2,
     punctuated::Punctuated,
@@ -62,7 +62,7 @@ const CONSUMING: [&str; 9] = [
 ];
 
 /// Macros whose arguments are expressions, taken by value.
-const BY_VALUE: [&str; 5] = ["vec", "dbg", "join", "try_join", "select"];
+const BY_VALUE: [&str; 6] = ["vec", "dbg", "pin", "join", "try_join", "select"];
 
 impl Moves {
     fn take(&mut self, name: &Ident) {
@@ -85,6 +85,22 @@ impl Moves {
             Expr::Paren(inner) => self.borrow(&inner.expr),
             Expr::Group(inner) => self.borrow(&inner.expr),
             other => self.visit_expr(other),
+        }
+    }
+
+    /// The names that stand in a format string, as in `println!("{x:?}")`.
+    fn take_formatted(&mut self, tokens: &TokenStream) {
+        for token in tokens.clone() {
+            let TokenTree::Literal(text) = token else { continue };
+            let text = text.to_string();
+            let mentions = |name: &Ident| {
+                let open = format!("{{{name}");
+                text.match_indices(&open).any(|(at, _)| text[at + open.len()..].starts_with(['}', ':']))
+            };
+            let names: Vec<_> = self.visible.iter().filter(|name| mentions(name)).cloned().collect();
+            for name in &names {
+                self.take(name);
+            }
         }
     }
 
@@ -114,15 +130,20 @@ impl Moves {
 
     /// A condition with `let` in it binds names for the block that it guards.
     fn guarded(&mut self, condition: &Expr, block: &Block) {
-        let mut names = HashSet::new();
-        lets(condition, &mut names);
+        let outside = self.visible.clone();
         self.visit_condition(condition);
-        self.hiding(&names, |moves| moves.visit_block(block));
+        self.visit_block(block);
+        self.visible = outside;
     }
 
+    /// Visits a condition and hides the names that its `let`s bind.
     fn visit_condition(&mut self, condition: &Expr) {
         match condition {
-            Expr::Let(binding) => self.matched(&binding.expr, std::iter::once(&*binding.pat)),
+            Expr::Let(binding) => {
+                self.matched(&binding.expr, std::iter::once(&*binding.pat));
+                let names = bound(&binding.pat).all;
+                self.visible.retain(|name| !names.contains(name));
+            }
             Expr::Binary(binary) if matches!(binary.op, BinOp::And(_)) => {
                 self.visit_condition(&binary.left);
                 self.visit_condition(&binary.right);
@@ -147,7 +168,7 @@ impl<'ast> Visit<'ast> for Moves {
             }
             Expr::Field(field) => self.borrow(&field.base),
             Expr::Cast(cast) => self.borrow(&cast.expr),
-            Expr::Unary(unary) => self.borrow(&unary.expr),
+            Expr::Unary(unary) if matches!(unary.op, UnOp::Deref(_)) => self.borrow(&unary.expr),
             Expr::Index(index) => {
                 self.borrow(&index.expr);
                 self.borrow(&index.index);
@@ -156,10 +177,17 @@ impl<'ast> Visit<'ast> for Moves {
                 self.borrow(&assign.left);
                 self.visit_expr(&assign.right);
             }
-            Expr::Binary(binary) if !may_move(&binary.op) => {
-                self.borrow(&binary.left);
-                self.borrow(&binary.right);
-            }
+            Expr::Binary(binary) => match Operands::of(&binary.op) {
+                Operands::Borrowed => {
+                    self.borrow(&binary.left);
+                    self.borrow(&binary.right);
+                }
+                Operands::Assigned => {
+                    self.borrow(&binary.left);
+                    self.visit_expr(&binary.right);
+                }
+                Operands::Moved => visit::visit_expr(self, expr),
+            },
             Expr::Match(switch) => {
                 self.matched(&switch.expr, switch.arms.iter().map(|arm| &arm.pat));
                 for arm in &switch.arms {
@@ -238,6 +266,9 @@ impl<'ast> Visit<'ast> for Moves {
 
     fn visit_macro(&mut self, call: &'ast Macro) {
         let by_value = call.path.segments.last().is_some_and(|last| BY_VALUE.iter().any(|name| last.ident == name));
+        if self.captured {
+            self.take_formatted(&call.tokens);
+        }
         let arguments = Punctuated::<Expr, Token![,]>::parse_terminated.parse2(call.tokens.clone());
         for argument in arguments.into_iter().flatten() {
             if by_value {
@@ -254,29 +285,39 @@ impl<'ast> Visit<'ast> for Moves {
     }
 }
 
-/// Whether an operator can take its operands by value: arithmetic can, comparison can't.
-const fn may_move(operator: &BinOp) -> bool {
-    matches!(
-        operator,
-        BinOp::Add(_)
+/// What an operator does with its operands.
+enum Operands {
+    /// Compares them.
+    Borrowed,
+    /// Changes the left one by the right one.
+    Assigned,
+    /// Takes both by value.
+    Moved,
+}
+
+impl Operands {
+    const fn of(operator: &BinOp) -> Self {
+        match operator {
+            BinOp::Add(_)
             | BinOp::Sub(_)
             | BinOp::Mul(_)
             | BinOp::Div(_)
             | BinOp::Rem(_)
+            | BinOp::BitXor(_)
             | BinOp::BitAnd(_)
             | BinOp::BitOr(_)
-    )
-}
-
-/// The names that the `let`s of a condition bind.
-fn lets(condition: &Expr, names: &mut HashSet<Ident>) {
-    match condition {
-        Expr::Let(binding) => names.extend(bound(&binding.pat).all),
-        Expr::Binary(binary) => {
-            lets(&binary.left, names);
-            lets(&binary.right, names);
+            | BinOp::Shl(_)
+            | BinOp::Shr(_) => Self::Moved,
+            BinOp::And(_)
+            | BinOp::Or(_)
+            | BinOp::Eq(_)
+            | BinOp::Lt(_)
+            | BinOp::Le(_)
+            | BinOp::Ne(_)
+            | BinOp::Ge(_)
+            | BinOp::Gt(_) => Self::Borrowed,
+            _ => Self::Assigned,
         }
-        _ => {}
     }
 }
 
@@ -338,6 +379,12 @@ mod tests {
             ("{ async move { x.len() } }", true),
             ("{ spawn(async move { print(&x) }) }", true),
             ("{ vec![x] }", true),
+            ("{ pin!(x) }", true),
+            ("{ y += x; }", true),
+            ("{ -x }", true),
+            ("{ x ^ 1 }", true),
+            ("{ move || println!(\"{x}\") }", true),
+            ("{ async move { info!(\"{y} {x:?}\") } }", true),
             ("{ format!(\"{}\", send(x)) }", true),
             ("{ move || println!(\"{}\", x) }", true),
             ("{ match x { Some(y) => y, None => 0 } }", true),
@@ -351,6 +398,9 @@ mod tests {
             ("{ send(&x) }", false),
             ("{ send(&mut x) }", false),
             ("{ x(1) }", false),
+            ("{ x += 1; }", false),
+            ("{ if let Some(x) = y && t(x) { t(x) } }", false),
+            ("{ move || println!(\"{xs}\") }", false),
             ("{ x.len() }", false),
             ("{ x.field.len() }", false),
             ("{ send(&x.field) }", false),

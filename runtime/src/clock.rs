@@ -40,23 +40,28 @@ pub(crate) const fn micros(wait: Duration) -> u64 {
     wait.as_secs().saturating_mul(1_000_000).saturating_add(rest)
 }
 
-/// Reads the clock.
+/// Reads the clock of the task: tokio's, which a test can pause and move.
 pub(crate) fn now() -> Moment {
+    #[cfg(feature = "tokio")]
+    return moment(tokio::time::Instant::now().into_std());
+    #[cfg(not(feature = "tokio"))]
+    return thread_now();
+}
+
+/// Reads the clock by which threads sleep.
+pub(crate) fn thread_now() -> Moment {
+    moment(Instant::now())
+}
+
+fn moment(now: Instant) -> Moment {
     static START: Lazy<Instant> = Lazy::new(Instant::now);
 
-    let (start, now) = (*START, instant());
+    let start = *START;
     Moment(match now.checked_duration_since(start) {
         Some(since) => Moment::ORIGIN.0.saturating_add(whole_micros(since)),
         // Down as well, which is up from this side.
         None => Moment::ORIGIN.0.saturating_sub(micros(start.duration_since(now))),
     })
-}
-
-fn instant() -> Instant {
-    #[cfg(feature = "tokio")]
-    return tokio::time::Instant::now().into_std();
-    #[cfg(not(feature = "tokio"))]
-    return Instant::now();
 }
 
 fn whole_micros(since: Duration) -> u64 {

@@ -46,7 +46,8 @@
 //!    `#[circuit_breaker]` sends every attempt through the breaker; the other way round, the breaker counts one result for
 //!    each retried call as a whole.
 //! 2. **Success is free.** A call that succeeds at the first attempt through a closed breaker takes no lock, reads no
-//!    clock (but for a `max_elapsed`), allocates nothing and writes to no memory that another thread writes.
+//!    clock (but for a `max_elapsed`), allocates nothing and writes to no memory that another thread writes. Only the very
+//!    first call of a breaker, or of a thread, sets up its totals.
 //! 3. **Nothing is retried by guesswork.** The error type says which of its values are [`Transient`], or the attribute
 //!    says it with `retry_if`.
 //! 4. **An open circuit is not hammered.** A retry does not retry a rejection by a breaker below it in the same stack,

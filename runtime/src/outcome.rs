@@ -163,6 +163,12 @@ pub fn wants_rejection(open: &CircuitOpen, types: &[IsType]) -> bool {
     is_any_of(open, types)
 }
 
+/// Calls a closure in place. It is an `FnOnce`, so that it may give away what it captures, and return a `&mut` to it.
+#[inline]
+pub fn once<R>(body: impl FnOnce() -> R) -> R {
+    body()
+}
+
 /// What `#[transient(retry_after = field)]` takes for a wait.
 #[diagnostic::on_unimplemented(
     message = "`retry_after` takes a `Duration` or an `Option<Duration>`, and this field is a `{Self}`",

@@ -146,7 +146,7 @@ pub fn breakers() -> Vec<&'static CircuitBreaker> {
 /// Checks that no two places declare the same name with different settings. Call it when the program starts.
 ///
 /// Without it, the first use of such a breaker panics in a debug build; in a release build the settings of the first
-/// place by file and line hold.
+/// place by file and line hold, or those of a `static` where there is one.
 ///
 /// # Errors
 ///

@@ -10,6 +10,8 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "tokio")]
+use std::future::Future;
 use std::{fmt, marker::PhantomData, thread, time::Duration};
 
 use self::attempts::{Attempts, Verdict};
@@ -133,6 +135,9 @@ impl RetryPolicy {
 
     /// Calls `work` until it succeeds, fails for good, or the policy has had enough. Dropping the future ends it.
     ///
+    /// `work` is a closure that returns a future: `async || fetch(&url).await`, or `|| fetch(&url)`. What it changes it
+    /// changes through a `Cell` or a lock; a future that borrows from its closure could not be sent to another thread.
+    ///
     /// # Errors
     ///
     /// The error of the last attempt.
@@ -141,7 +146,10 @@ impl RetryPolicy {
     ///
     /// If it has to sleep outside of a tokio runtime with its timer enabled.
     #[cfg(feature = "tokio")]
-    pub async fn run_async<T, E: Transient>(&self, work: impl AsyncFnMut() -> Result<T, E>) -> Result<T, E> {
+    pub async fn run_async<T, E: Transient, F>(&self, work: impl FnMut() -> F) -> Result<T, E>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
         run_async(self, work, verdict_of).await
     }
 }
@@ -179,7 +187,10 @@ impl<E, P: Fn(&E) -> bool> RetryIf<'_, E, P> {
     ///
     /// If it has to sleep outside of a tokio runtime with its timer enabled.
     #[cfg(feature = "tokio")]
-    pub async fn run_async<T>(&self, work: impl AsyncFnMut() -> Result<T, E>) -> Result<T, E> {
+    pub async fn run_async<T, F>(&self, work: impl FnMut() -> F) -> Result<T, E>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
         run_async(self.policy, work, |error| Verdict::transient_if((self.predicate)(error))).await
     }
 }
@@ -199,7 +210,7 @@ fn run<T, E>(
     mut work: impl FnMut() -> Result<T, E>,
     judge: impl Fn(&E) -> Verdict,
 ) -> Result<T, E> {
-    let mut attempts = Attempts::new(policy);
+    let mut attempts = Attempts::of_thread(policy);
     loop {
         let delay = match work() {
             Ok(value) => return Ok(value),
@@ -213,12 +224,15 @@ fn run<T, E>(
 }
 
 #[cfg(feature = "tokio")]
-async fn run_async<T, E>(
+async fn run_async<T, E, F>(
     policy: &RetryPolicy,
-    mut work: impl AsyncFnMut() -> Result<T, E>,
+    mut work: impl FnMut() -> F,
     judge: impl Fn(&E) -> Verdict,
-) -> Result<T, E> {
-    let mut attempts = Attempts::new(policy);
+) -> Result<T, E>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    let mut attempts = Attempts::of_task(policy);
     loop {
         let delay = match work().await {
             Ok(value) => return Ok(value),

@@ -143,6 +143,11 @@ fn known(error: &(dyn Error + 'static)) -> Option<bool> {
 }
 
 /// The error and everything in its `source()` chain.
+///
+/// An [`io::Error`] that carries another error leaves that one out of its `source()`; here it is in.
 pub(crate) fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| error.source())
+    std::iter::successors(Some(error), |&error| {
+        let carried = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        carried.map(|carried| carried as _).or_else(|| error.source())
+    })
 }

@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    io,
     rc::Rc,
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -141,4 +142,90 @@ fn what_cant_be_cloned_is_left_alone() {
     let (mut first, mut rest) = (0, Vec::new());
     assert_eq!(by_mutable_reference(&Script::new("TTS"), (&mut first, &mut rest)), Ok(3));
     assert_eq!(rest, [1, 2, 3]);
+}
+
+#[retry(max_attempts = 3, backoff = none)]
+fn reads(script: &Script, mut input: &[u8]) -> Result<u8, Failure> {
+    let mut byte = [0];
+    io::Read::read_exact(&mut input, &mut byte).map_err(|_| Failure::Permanent)?;
+    script.call().map(|_| byte[0])
+}
+
+#[retry(max_attempts = 3, backoff = none)]
+async fn walks(script: &Script, mut text: &str, mut log: &mut [usize]) -> Result<usize, Failure> {
+    text = &text[1..];
+    log[0] += 1;
+    log = &mut log[1..];
+    log[0] += 10;
+    script.call().map(|_| text.len())
+}
+
+#[tokio::test]
+async fn a_reference_that_the_body_moves_on_starts_anew() {
+    assert_eq!(reads(&Script::new("TTS"), &[1, 2, 3]), Ok(1));
+    let mut log = [0; 4];
+    assert_eq!(walks(&Script::new("TTS"), "abcd", &mut log).await, Ok(3));
+    assert_eq!(log, [3, 30, 0, 0]);
+}
+
+#[circuit_breaker(name = "not sync")]
+async fn owns_what_is_not_sync(cell: Cell<u32>) -> Result<u32, Failure> {
+    tokio::task::yield_now().await;
+    Ok(cell.get())
+}
+
+struct Slots(Vec<u32>);
+
+impl Slots {
+    #[circuit_breaker(name = "slots")]
+    fn first(&mut self) -> Option<&mut u32> {
+        self.0.first_mut()
+    }
+
+    #[circuit_breaker(name = "slots")]
+    async fn last(&mut self) -> Option<&mut u32> {
+        self.0.last_mut()
+    }
+}
+
+#[tokio::test]
+async fn a_breaker_alone_asks_nothing_of_arguments() {
+    assert_eq!(tokio::spawn(owns_what_is_not_sync(Cell::new(7))).await.unwrap(), Ok(7));
+    let mut slots = Slots(vec![1, 2]);
+    *slots.first().unwrap() += 10;
+    *slots.last().await.unwrap() += 10;
+    assert_eq!(slots.0, [11, 12]);
+}
+
+#[retry(max_attempts = 3, backoff = none)]
+fn some_not_here(
+    script: &Script,
+    #[cfg(any())] missing: String,
+    #[cfg(not(any()))] present: String,
+) -> Result<usize, Failure> {
+    #[cfg(any())]
+    drop(missing);
+    let length = present.len();
+    drop(present);
+    script.call().map(|_| length)
+}
+
+macro_rules! generated {
+    ($name:ident($count:ident: $ty:ty) $body:block) => {
+        #[retry(max_attempts = 3, backoff = none)]
+        fn $name($count: $ty) -> Result<u32, Failure> $body
+    };
+}
+
+fn give_away(count: &mut u32) -> Result<u32, Failure> {
+    *count += 1;
+    Err(Failure::Transient(*count))
+}
+
+generated!(generated(count: &mut u32) { give_away(count) });
+
+#[test]
+fn arguments_behind_cfg_and_in_macros() {
+    assert_eq!(some_not_here(&Script::new("TTS"), "abc".to_owned()), Ok(3));
+    assert_eq!(generated(&mut 1), Err(Failure::Transient(4)));
 }

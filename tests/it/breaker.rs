@@ -236,7 +236,7 @@ async fn a_snapshot_is_one_line() {
     let breaker = breaker(2);
     succeed(&breaker).unwrap();
     fail(&breaker).unwrap_err();
-    let expected = "tested: closed, 1 failures in a row; 1 succeeded, 1 failed, 0 neutral, 0 rejected";
+    let expected = "tested: closed, 1 failure in a row; 1 succeeded, 1 failed, 0 neutral, 0 rejected";
     assert_eq!(breaker.snapshot().to_string(), expected);
     assert_eq!(breaker.snapshot().last_transition, None);
     fail(&breaker).unwrap_err();

@@ -13,6 +13,8 @@ use crate::{
 
 /// What a `#[circuit_breaker]` asks for.
 pub(crate) struct CircuitBreaker {
+    /// Where the attribute stands.
+    pub(crate) place: Span,
     pub(crate) target: Target,
     pub(crate) condition: Condition,
     pub(crate) krate: Option<Path>,
@@ -88,7 +90,12 @@ impl CircuitBreaker {
                 Target::Missing
             }
         };
-        Self { target, condition: condition.unwrap_or(Condition::ByType), krate: krate.map(|given| given.value) }
+        Self {
+            place: attribute,
+            target,
+            condition: condition.unwrap_or(Condition::ByType),
+            krate: krate.map(|given| given.value),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! `#[circuit_breaker]` as a layer.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::quote_spanned;
 use syn::Lifetime;
 
@@ -85,8 +85,16 @@ fn end(breaker: &CircuitBreaker, context: &Context) -> TokenStream {
     }
 }
 
+fn with_span(mut token: TokenTree, place: Span) -> TokenTree {
+    token.set_span(place);
+    token
+}
+
 /// Input: `name = "payments", failure_threshold = 3`. Output: a declaration that the registry lists, and its breaker.
 fn target(breaker: &CircuitBreaker, krate: &TokenStream) -> TokenStream {
+    // The location that the declaration remembers is the place of this call: the attribute, not the stack that it is in.
+    let place = breaker.place;
+    let here: TokenStream = krate.clone().into_iter().map(|token| with_span(token, place)).collect();
     let declaration = match &breaker.target {
         Target::Named { name, settings } => {
             let config = match settings {
@@ -96,14 +104,14 @@ fn target(breaker: &CircuitBreaker, krate: &TokenStream) -> TokenStream {
                 }
                 None => code!(::core::option::Option::None),
             };
-            code!(named(#name, #config))
+            quote_spanned!(place=> #here::__private::Declaration::named(#name, #config))
         }
-        Target::Static(path) => code!(of(&#path)),
+        Target::Static(path) => quote_spanned!(place=> #here::__private::Declaration::of(&#path)),
         Target::Missing => return TokenStream::new(),
     };
     code! {
         {
-            static DECLARATION: #krate::__private::Declaration = #krate::__private::Declaration::#declaration;
+            static DECLARATION: #krate::__private::Declaration = #declaration;
             #[#krate::__private::linkme::distributed_slice(#krate::__private::DECLARATIONS)]
             #[linkme(crate = #krate::__private::linkme)]
             static DECLARED: &#krate::__private::Declaration = &DECLARATION;

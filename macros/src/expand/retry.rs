@@ -12,7 +12,7 @@ use crate::{
 /// Input: `attempt`. Output:
 ///
 /// ```text
-/// let mut attempts = Attempts::new(const { &policy });
+/// let mut attempts = Attempts::of_task(const { &policy });
 /// loop {
 ///     let delay = {
 ///         let outcome: R = attempt;
@@ -30,6 +30,7 @@ use crate::{
 pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) -> Attempt {
     let krate = context.krate.clone();
     let policy = retry.policy(&krate);
+    let attempts = if context.is_async { code!(of_task) } else { code!(of_thread) };
     let (output, code) = (&context.output, &attempt.code);
     let verdict = verdict(retry, attempt.tells_rejection, context);
     let outcome = if attempt.tells_rejection {
@@ -39,7 +40,7 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
     };
     if retry.is_single() {
         let code = code! {
-            let mut attempts = #krate::__private::Attempts::new(const { &#policy });
+            let mut attempts = #krate::__private::Attempts::#attempts(const { &#policy });
             let #outcome = #code;
             _ = attempts.after(#verdict);
             outcome
@@ -49,7 +50,7 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
     let (slots, arguments) = context.arguments();
     let pause = if context.is_async { code!(pause(delay).await) } else { code!(pause_thread(delay)) };
     let code = code! {
-        let mut attempts = #krate::__private::Attempts::new(const { &#policy });
+        let mut attempts = #krate::__private::Attempts::#attempts(const { &#policy });
         #slots
         loop {
             let delay = {
@@ -118,6 +119,7 @@ impl Context {
                     quote_spanned!(place=> #slot.next(attempts.is_last()))
                 }
                 Supply::Reborrow => code!(&mut *#name),
+                Supply::Copy => code!(#name),
             };
             bindings.extend(code!(#(#cfgs)* let #mutability #name = #own;));
         }

@@ -9,7 +9,7 @@ use super::{
 ///
 /// Tell it with [`success`](Self::success) or [`failure`](Self::failure). A permit that is dropped without either is
 /// neutral: it counts as nothing and frees its place; a future that is cancelled does that by itself. One that is
-/// dropped by a panic counts as a failure.
+/// dropped while its thread panics counts as a failure, whoever it is that panics.
 ///
 /// A result that arrives after the circuit has changed state goes into the totals and moves nothing else.
 ///

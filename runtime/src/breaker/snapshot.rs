@@ -7,8 +7,8 @@ use super::BreakerState;
 
 /// What a breaker was doing at one moment.
 ///
-/// State, failures and times belong together: they are one reading of the state, not several. The totals are added up
-/// beside it and count since the program started.
+/// The state, the failures in a row and the time left are one reading of one value. The totals are added up beside it and
+/// count since the program started; the last transition is reported a moment after it has happened.
 ///
 /// Its `Display` is one line:
 ///
@@ -20,7 +20,7 @@ use super::BreakerState;
 ///     "orders: closed, 0 failures in a row; 0 succeeded, 0 failed, 0 neutral, 0 rejected",
 /// );
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Snapshot {
     /// The breaker's name.
@@ -52,7 +52,8 @@ impl fmt::Display for Snapshot {
             Some(left) if left.is_zero() => f.write_str(", the next call is a trial")?,
             Some(left) => write!(f, " for another {left:.3?}")?,
             None if self.state == BreakerState::Closed => {
-                write!(f, ", {} failures in a row", self.consecutive_failures)?;
+                let failures = if self.consecutive_failures == 1 { "failure" } else { "failures" };
+                write!(f, ", {} {failures} in a row", self.consecutive_failures)?;
             }
             None => {}
         }

@@ -150,23 +150,102 @@ fn a_failed_trial_starts_the_recovery_timeout_again() {
 
 #[test]
 fn trial_calls_that_never_end_lose_their_places() {
-    let (mut machine, first) = Machine::half_opened(RULES);
-    machine.settle(first, Outcome::Success);
-    let leaked = [machine.acquire(), machine.acquire()].map(|ticket| ticket.expect("a trial"));
-    machine.now += RULES.recovery - SECOND;
-    assert!(matches!(machine.acquire(), Err(Refusal::TrialsTaken { .. })));
-    machine.now += SECOND;
-    let again = [machine.acquire(), machine.acquire()].map(|ticket| ticket.expect("the places are free again"));
-    assert!(machine.acquire().is_err());
-    // The late ones are strangers now.
-    machine.settle(leaked[0], Outcome::Failure);
-    machine.settle(leaked[1], Outcome::Success);
-    assert_eq!(machine.word.state(), HalfOpen);
-    // What had succeeded counts on: two more close.
-    for ticket in again {
-        machine.settle(ticket, Outcome::Success);
+    // A nanosecond's worth, the usual, and more than fits into a small field.
+    for recovery in [1, 127, 30 * SECOND, 24 * 3_600 * SECOND, MAX_RECOVERY] {
+        let (mut machine, first) = Machine::half_opened(Rules { recovery, ..RULES });
+        machine.settle(first, Outcome::Success);
+        let leaked = machine.acquire().expect("a trial");
+        machine.now += recovery / 2;
+        let also_leaked = machine.acquire().expect("a trial");
+        // Rounding gives up too early by a sixteen-thousandth at most.
+        machine.now += recovery - recovery.div_ceil(8_000);
+        let refused = machine.acquire();
+        assert!(recovery < 8_000 || matches!(refused, Err(Refusal::TrialsTaken { .. })), "{recovery}: {refused:?}");
+        machine.now += recovery.div_ceil(8_000);
+        let again = [machine.acquire(), machine.acquire()].map(|ticket| ticket.expect("the places are free again"));
+        assert!(machine.acquire().is_err());
+        // The late ones have no place to give back.
+        machine.settle(leaked, Outcome::Neutral);
+        machine.settle(also_leaked, Outcome::Neutral);
+        assert!(machine.acquire().is_err());
+        // What had succeeded counts on: two more close.
+        for ticket in again {
+            assert_eq!(machine.word.state(), HalfOpen);
+            machine.settle(ticket, Outcome::Success);
+        }
+        assert_eq!(machine.word.state(), Closed, "{recovery}");
     }
-    assert_eq!(machine.word.state(), Closed);
+}
+
+#[test]
+fn trial_calls_that_take_longer_than_the_recovery_timeout_still_decide() {
+    for (outcome, expected) in [(Outcome::Success, Closed), (Outcome::Failure, Open)] {
+        let (mut machine, first) = Machine::half_opened(RULES);
+        // A call comes each second and takes 45.
+        let mut under_way = std::collections::VecDeque::from([(machine.now + 45 * SECOND, first)]);
+        let mut seconds = 0;
+        while machine.word.state() == HalfOpen {
+            machine.now += SECOND;
+            seconds += 1;
+            assert!(seconds < 300, "{outcome:?}: {:?}", machine.word);
+            while let Some((_, ticket)) = under_way.pop_front_if(|(ends, _)| *ends <= machine.now) {
+                machine.settle(ticket, outcome);
+            }
+            if machine.word.state() == HalfOpen
+                && let Ok(ticket) = machine.acquire()
+            {
+                under_way.push_back((machine.now + 45 * SECOND, ticket));
+            }
+        }
+        assert_eq!(machine.word.state(), expected);
+        assert!(seconds <= 48, "the first three decide: {seconds} s");
+    }
+}
+
+#[test]
+fn a_late_success_takes_its_place_again() {
+    let rules = Rules { trials: 2, ..RULES };
+    let (mut machine, first) = Machine::half_opened(rules);
+    machine.acquire().expect("a second trial, which never ends");
+    machine.now += rules.recovery;
+    let third = machine.acquire().expect("a place that was given up");
+    machine.acquire().expect("another");
+    machine.settle(first, Outcome::Success);
+    assert!(machine.acquire().is_err(), "two calls are under way, and one has succeeded");
+    machine.settle(third, Outcome::Neutral);
+    assert!(machine.acquire().is_err(), "one is under way, and one has succeeded");
+}
+
+#[test]
+fn a_clock_that_is_behind_opens_nothing() {
+    let mut machine = Machine { now: 3_600 * SECOND, ..Machine::new(RULES) };
+    machine.calls("FFFFF");
+    machine.now -= 600 * SECOND;
+    assert_eq!(machine.acquire(), Err(Refusal::Open { wait: RULES.recovery, after_trial: false }));
+    machine.now += 630 * SECOND;
+    for _ in 0..3 {
+        machine.acquire().expect("a trial");
+    }
+    machine.now -= 10 * SECOND;
+    assert!(matches!(machine.acquire(), Err(Refusal::TrialsTaken { .. })));
+}
+
+#[test]
+fn idle_for_any_time_it_admits_a_call() {
+    let day = 24 * 3_600 * SECOND;
+    for days in [1, 50, 100, 180, 204, 365, 1_000, 10_000] {
+        let mut machine = Machine::opened(RULES);
+        machine.now += days * day;
+        assert!(machine.acquire().is_ok(), "{days}");
+    }
+    // The longest recovery timeout passes, too, and not only at one moment.
+    let mut machine = Machine::opened(Rules { recovery: MAX_RECOVERY, ..RULES });
+    for days in [1, 50, 100] {
+        machine.now += day;
+        assert!(machine.acquire().is_err(), "{days}");
+    }
+    machine.now += 110 * day;
+    assert!(machine.acquire().is_ok());
 }
 
 #[test]
@@ -211,7 +290,10 @@ fn an_operators_hand() {
     machine.word = machine.word.reset();
     assert_eq!(machine.word.state(), Closed);
     assert_eq!(machine.calls("FFFF"), Closed);
+    let under_way = machine.acquire().expect("closed");
     machine.word = machine.word.reset();
+    machine.settle(under_way, Outcome::Failure);
+    assert_eq!(machine.word.failures(), 0, "what was under way belongs to the past");
     assert_eq!(machine.calls("FFFF"), Closed, "reset starts the count again when closed, too");
     for mut word in [Machine::opened(RULES).word, Machine::half_opened(RULES).0.word] {
         word = word.reset();
@@ -222,8 +304,10 @@ fn an_operators_hand() {
 
 #[test]
 fn times_at_the_ends_of_their_range() {
-    // The field that holds the moment wraps every 101 days; the clock's own range is 584,000 years.
-    for now in [0, MAX_RECOVERY - 1, MAX_RECOVERY, MAX_RECOVERY + 1, 1 << 62, u64::MAX - 40 * SECOND] {
+    // The field that holds the moment wraps every 203 days; the clock's own range is 584,000 years.
+    for now in
+        [0, MAX_RECOVERY, 2 * MAX_RECOVERY, 2 * MAX_RECOVERY + 1, 2 * MAX_RECOVERY + 2, 1 << 62, u64::MAX - 40 * SECOND]
+    {
         let mut machine = Machine { now, ..Machine::new(RULES) };
         machine.calls("FFFFF");
         machine.now += RULES.recovery - 1;
@@ -284,12 +368,11 @@ proptest! {
                 // Short of a recovery timeout in all but the longest histories, so that places are rarely given up.
                 _ => machine.now += pick,
             }
-            if machine.word.ticket() != before.ticket() {
-                trials_under_way = u8::from(machine.word.state() == HalfOpen && before.state() == Open);
-                if before.state() == HalfOpen && machine.word.state() == HalfOpen {
-                    // Given up and given out again: those that succeeded, and this one.
-                    break;
-                }
+            if before.state() == HalfOpen && machine.word.state() == HalfOpen && machine.word.ticket() != before.ticket() {
+                break; // a new round: who holds which place is told by the tests above
+            }
+            if machine.word.state() != before.state() {
+                trials_under_way = u8::from(machine.word.state() == HalfOpen);
             }
             prop_assert!(trials_under_way <= trials);
             prop_assert!(machine.word.failures() < threshold);

@@ -147,7 +147,7 @@ fn take_slot() {
 
 #[cfg(test)]
 mod tests {
-    use std::thread;
+    use std::{collections::HashSet, sync::Barrier, thread};
 
     use super::*;
 
@@ -170,6 +170,35 @@ mod tests {
         assert_eq!(totals.sums().get(Count::Success), expected);
         assert_eq!(totals.sums().get(Count::Rejection), expected);
         assert_eq!(totals.sums().get(Count::Failure), 0);
+    }
+
+    #[test]
+    fn no_two_threads_have_the_same_slot() {
+        let barrier = Barrier::new(8);
+        let slots: Vec<_> = thread::scope(|scope| {
+            let take = || {
+                Totals::new().add(Count::Success);
+                barrier.wait();
+                SLOT.get()
+            };
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(take)).collect();
+            threads.into_iter().map(|thread| thread.join().expect("the thread ends well")).collect()
+        });
+        // Another test may hold all slots just now.
+        let taken: Vec<_> = slots.iter().filter(|slot| **slot < SLOTS).collect();
+        assert_eq!(taken.iter().collect::<HashSet<_>>().len(), taken.len(), "{slots:?}");
+    }
+
+    #[test]
+    fn a_slot_is_not_used_after_it_is_given_back() {
+        thread::spawn(|| {
+            Totals::new().add(Count::Success);
+            assert_ne!(SLOT.get(), UNASKED);
+            drop(LEASE.take());
+            assert_eq!(SLOT.get(), NONE_LEFT);
+        })
+        .join()
+        .expect("the thread ends well");
     }
 
     #[test]

@@ -4,21 +4,26 @@
 //! [`shared`](super::shared) applies them with compare-and-swap.
 //!
 //! ```text
-//!           63                                  20 19        3 2   0
-//!          ┌──────────────────────────────────────┬───────────┬─────┐
-//! closed   │                   failures in a row  │   epoch   │  0  │   32 bits of failures
-//! open     │ trial │            opened at         │   epoch   │  1  │   1 bit, 43 bits of microseconds
-//! half-open│ last trial at  │ succeeded │  taken  │   epoch   │  2  │   28 bits of 64 µs, 8 bits, 8 bits
-//! forced   │                                      │   epoch   │  3  │
-//! disabled │                                      │   epoch   │  4  │
-//!          └──────────────────────────────────────┴───────────┴─────┘
+//!           63                                       19 18       3 2   0
+//!          ┌───────────────────────────────────────────┬──────────┬─────┐
+//! closed   │                       failures in a row   │  epoch   │  0  │  32 bits
+//! open     │ after trial │            opened at        │  epoch   │  1  │  1 bit, 44 bits of microseconds
+//! half-open│ last trial at │ succeeded │ taken │ round │  epoch   │  2  │  25 bits, 8 bits, 8 bits, 4 bits
+//! forced   │                                           │  epoch   │  3  │
+//! disabled │                                           │  epoch   │  4  │
+//!          └───────────────────────────────────────────┴──────────┴─────┘
 //! ```
 //!
 //! The epoch rises (and wraps) on every transition. A call keeps the epoch it was admitted under, and a result that
 //! comes back under another one moves nothing.
 //!
-//! Moments are kept modulo the width of their field. The elapsed time is a difference, so a wrap does no harm: at
-//! worst, when a breaker that nobody called for 101 days is called again, it stays open for one more recovery timeout.
+//! Half-open, when no trial call has been admitted for a whole recovery timeout and all places are taken, the calls that
+//! hold them are given up: a new round begins. The result of a call from an earlier round still counts, since a service
+//! that answers slowly does answer; but it has no place to give back.
+//!
+//! Moments are kept modulo the width of their field, and only their differences are looked at. A difference just below
+//! the whole range means that the clock was behind (as the clocks of two tests may be), and counts as nothing. So the
+//! worst that a wrap can do is to an open circuit that nobody has called for 190 to 203 days: it stays open until then.
 
 use super::BreakerState;
 use crate::clock::Moment;
@@ -43,7 +48,7 @@ pub(crate) enum Outcome {
     Neutral,
 }
 
-/// The place that an admitted call holds: the state and epoch it was admitted under.
+/// The place that an admitted call holds: the state, epoch and round it was admitted under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket(u64);
 
@@ -77,19 +82,19 @@ pub(crate) struct Word(u64);
 enum Phase {
     Closed { failures: u32 },
     Open { since: u64, after_trial: bool },
-    HalfOpen { taken: u8, succeeded: u8, last_trial: u64 },
+    HalfOpen { round: u8, taken: u8, succeeded: u8, last_trial: u64 },
     ForcedOpen,
     Disabled,
 }
 
 const TAG_BITS: u32 = 3;
-const EPOCH_BITS: u32 = 17;
+const EPOCH_BITS: u32 = 16;
 const BODY_SHIFT: u32 = TAG_BITS + EPOCH_BITS;
 
 const TAG_MASK: u64 = mask(TAG_BITS);
 const EPOCH_MASK: u64 = mask(EPOCH_BITS);
-/// Tag and epoch together: what a [`Ticket`] keeps.
-const TICKET_MASK: u64 = mask(BODY_SHIFT);
+/// Tag and epoch together.
+const PHASE_MASK: u64 = mask(BODY_SHIFT);
 
 const CLOSED: u64 = 0;
 const OPEN: u64 = 1;
@@ -97,14 +102,20 @@ const HALF_OPEN: u64 = 2;
 const FORCED_OPEN: u64 = 3;
 const DISABLED: u64 = 4;
 
-const SINCE_BITS: u32 = 43;
-const TRIAL_BITS: u32 = 8;
-const LAST_TRIAL_BITS: u32 = 28;
-/// The last trial call's moment is kept in units of 64 µs.
-const LAST_TRIAL_UNIT: u32 = 6;
+const SINCE_BITS: u32 = 44;
+const ROUND_BITS: u32 = 4;
+const COUNT_BITS: u32 = 8;
+const LAST_TRIAL_BITS: u32 = 25;
+const _: () = assert!(BODY_SHIFT + 1 + SINCE_BITS == 64);
+const _: () = assert!(BODY_SHIFT + ROUND_BITS + 2 * COUNT_BITS + LAST_TRIAL_BITS == 64);
 
 /// The longest recovery timeout that the word can measure, in microseconds: 101 days.
-pub(crate) const MAX_RECOVERY: u64 = mask(SINCE_BITS);
+pub(crate) const MAX_RECOVERY: u64 = mask(SINCE_BITS - 1);
+/// How far behind a clock can be recognised to be, in microseconds: 12.7 days.
+const BEHIND: u64 = mask(SINCE_BITS - 4);
+/// The moment of the last trial call is kept in the finest power of two in which the recovery timeout has no more bits
+/// than this. So the field wraps after a thousand recovery timeouts, and rounds by a sixteen-thousandth of one.
+const TRIAL_PRECISION: u32 = 14;
 
 const fn mask(bits: u32) -> u64 {
     (1 << bits) - 1
@@ -135,7 +146,8 @@ impl Word {
     }
 
     pub(crate) const fn ticket(self) -> Ticket {
-        Ticket(self.0 & TICKET_MASK)
+        let round = if self.0 & TAG_MASK == HALF_OPEN { mask(ROUND_BITS) << BODY_SHIFT } else { 0 };
+        Ticket(self.0 & (PHASE_MASK | round))
     }
 
     pub(crate) const fn state(self) -> BreakerState {
@@ -174,19 +186,26 @@ impl Word {
                 if wait > 0 {
                     return Admission::Refused(Refusal::Open { wait, after_trial });
                 }
-                Admission::Take(self.next(trial(1, 0, now)))
+                let last_trial = trial_moment(rules.recovery, now);
+                Admission::Take(self.next(Phase::HalfOpen { round: 0, taken: 1, succeeded: 0, last_trial }))
             }
-            Phase::HalfOpen { taken, succeeded, last_trial } => {
+            Phase::HalfOpen { round, taken, succeeded, last_trial } => {
+                let this_trial = trial_moment(rules.recovery, now);
                 if taken < rules.trials {
-                    return Admission::Take(self.with(trial(taken + 1, succeeded, now)));
+                    let taken = taken + 1;
+                    return Admission::Take(self.with(Phase::HalfOpen {
+                        round,
+                        taken,
+                        succeeded,
+                        last_trial: this_trial,
+                    }));
                 }
-                let wait = abandon_wait(rules.recovery, last_trial, now);
+                let wait = give_up_wait(rules.recovery, last_trial, this_trial);
                 if wait > 0 {
                     return Admission::Refused(Refusal::TrialsTaken { wait });
                 }
-                // The calls that hold the places have had a whole recovery timeout. They are given up: a new epoch
-                // makes strangers of them, and what has succeeded so far stays.
-                Admission::Take(self.next(trial(succeeded.saturating_add(1), succeeded, now)))
+                let (round, taken) = (round.wrapping_add(1), succeeded.saturating_add(1));
+                Admission::Take(self.with(Phase::HalfOpen { round, taken, succeeded, last_trial: this_trial }))
             }
         }
     }
@@ -199,9 +218,10 @@ impl Word {
         rules: &Rules,
         now: impl Fn() -> Moment,
     ) -> Option<Self> {
-        if self.ticket() != ticket {
+        if self.0 & PHASE_MASK != ticket.0 & PHASE_MASK {
             return None;
         }
+        let holds_place = self.ticket() == ticket;
         match (self.phase(), outcome) {
             (Phase::Closed { failures: 1.. }, Outcome::Success) => Some(self.with(Phase::Closed { failures: 0 })),
             (Phase::Closed { failures }, Outcome::Failure) => {
@@ -211,17 +231,19 @@ impl Word {
                 }
                 Some(self.next(open(now(), false)))
             }
-            (Phase::HalfOpen { taken, succeeded, last_trial }, Outcome::Success) => {
+            (Phase::HalfOpen { round, taken, succeeded, last_trial }, Outcome::Success) => {
                 let succeeded = succeeded.saturating_add(1);
-                if succeeded < rules.trials {
-                    return Some(self.with(Phase::HalfOpen { taken, succeeded, last_trial }));
+                if succeeded >= rules.trials {
+                    return Some(self.next(Phase::Closed { failures: 0 }));
                 }
-                Some(self.next(Phase::Closed { failures: 0 }))
+                // A success keeps its place. One of an earlier round takes one again.
+                let taken = if holds_place { taken } else { taken.saturating_add(1) };
+                Some(self.with(Phase::HalfOpen { round, taken, succeeded, last_trial }))
             }
             (Phase::HalfOpen { .. }, Outcome::Failure) => Some(self.next(open(now(), true))),
-            (Phase::HalfOpen { taken, succeeded, last_trial }, Outcome::Neutral) => {
+            (Phase::HalfOpen { round, taken, succeeded, last_trial }, Outcome::Neutral) if holds_place => {
                 let taken = taken.saturating_sub(1);
-                Some(self.with(Phase::HalfOpen { taken, succeeded, last_trial }))
+                Some(self.with(Phase::HalfOpen { round, taken, succeeded, last_trial }))
             }
             _ => None,
         }
@@ -265,9 +287,10 @@ impl Word {
             CLOSED => Phase::Closed { failures: body as u32 },
             OPEN => Phase::Open { since: body & mask(SINCE_BITS), after_trial: body >> SINCE_BITS != 0 },
             HALF_OPEN => Phase::HalfOpen {
-                taken: body as u8,
-                succeeded: (body >> TRIAL_BITS) as u8,
-                last_trial: body >> (2 * TRIAL_BITS),
+                round: (body & mask(ROUND_BITS)) as u8,
+                taken: (body >> ROUND_BITS) as u8,
+                succeeded: (body >> (ROUND_BITS + COUNT_BITS)) as u8,
+                last_trial: body >> (ROUND_BITS + 2 * COUNT_BITS),
             },
             FORCED_OPEN => Phase::ForcedOpen,
             _ => Phase::Disabled,
@@ -292,8 +315,12 @@ const fn pack(epoch: u64, phase: Phase) -> Word {
     let (tag, body) = match phase {
         Phase::Closed { failures } => (CLOSED, failures as u64),
         Phase::Open { since, after_trial } => (OPEN, (after_trial as u64) << SINCE_BITS | since),
-        Phase::HalfOpen { taken, succeeded, last_trial } => {
-            (HALF_OPEN, last_trial << (2 * TRIAL_BITS) | (succeeded as u64) << TRIAL_BITS | taken as u64)
+        Phase::HalfOpen { round, taken, succeeded, last_trial } => {
+            let counts = (succeeded as u64) << COUNT_BITS | taken as u64;
+            (
+                HALF_OPEN,
+                last_trial << (ROUND_BITS + 2 * COUNT_BITS) | counts << ROUND_BITS | round as u64 & mask(ROUND_BITS),
+            )
         }
         Phase::ForcedOpen => (FORCED_OPEN, 0),
         Phase::Disabled => (DISABLED, 0),
@@ -305,24 +332,25 @@ const fn open(now: Moment, after_trial: bool) -> Phase {
     Phase::Open { since: now.as_micros() & mask(SINCE_BITS), after_trial }
 }
 
-const fn trial(taken: u8, succeeded: u8, now: Moment) -> Phase {
-    Phase::HalfOpen { taken, succeeded, last_trial: trial_moment(now) }
-}
-
-const fn trial_moment(now: Moment) -> u64 {
-    now.as_micros() >> LAST_TRIAL_UNIT & mask(LAST_TRIAL_BITS)
-}
-
+/// How long the circuit has been open, in microseconds.
 const fn elapsed(since: u64, now: Moment) -> u64 {
-    now.as_micros().wrapping_sub(since) & mask(SINCE_BITS)
+    let elapsed = now.as_micros().wrapping_sub(since) & mask(SINCE_BITS);
+    if elapsed > mask(SINCE_BITS) - BEHIND { 0 } else { elapsed }
 }
 
-/// How much longer unfinished trial calls keep their places, in microseconds. Coarser than the rest, and at most
-/// 4.7 hours: it is a safety net for calls that never end.
-const fn abandon_wait(recovery: u64, last_trial: u64, now: Moment) -> u64 {
-    let units = recovery >> LAST_TRIAL_UNIT;
-    let units = if units == 0 { 1 } else { units };
-    let limit = if units > mask(LAST_TRIAL_BITS) { mask(LAST_TRIAL_BITS) } else { units };
-    let passed = trial_moment(now).wrapping_sub(last_trial) & mask(LAST_TRIAL_BITS);
-    limit.saturating_sub(passed) << LAST_TRIAL_UNIT
+/// The unit in which the moment of the last trial call is kept: a power of two of microseconds.
+const fn trial_unit(recovery: u64) -> u32 {
+    (u64::BITS - recovery.leading_zeros()).saturating_sub(TRIAL_PRECISION)
+}
+
+const fn trial_moment(recovery: u64, now: Moment) -> u64 {
+    now.as_micros() >> trial_unit(recovery) & mask(LAST_TRIAL_BITS)
+}
+
+/// How much longer unfinished trial calls keep their places, in microseconds.
+const fn give_up_wait(recovery: u64, last_trial: u64, now: u64) -> u64 {
+    let unit = trial_unit(recovery);
+    let passed = now.wrapping_sub(last_trial) & mask(LAST_TRIAL_BITS);
+    let passed = if passed > mask(LAST_TRIAL_BITS) - mask(TRIAL_PRECISION) { 0 } else { passed };
+    (recovery >> unit).saturating_sub(passed) << unit
 }

@@ -19,6 +19,14 @@ pub struct Attempts<'p> {
     /// The delay before the last attempt in nanoseconds; 0 before the first delay. Futures hold this, so it is small.
     previous_delay: u64,
     made: u32,
+    clock: Clock,
+}
+
+/// The clock that the sleeps go by. A paused task clock would never reach the end of sleeps that a thread really sleeps.
+#[derive(Clone, Copy, Debug)]
+enum Clock {
+    Task,
+    Thread,
 }
 
 /// What the outcome of an attempt means to a retry.
@@ -51,13 +59,39 @@ impl Verdict {
     }
 }
 
+impl Clock {
+    fn read(self) -> Moment {
+        match self {
+            Self::Task => clock::now(),
+            Self::Thread => clock::thread_now(),
+        }
+    }
+}
+
 impl<'p> Attempts<'p> {
-    /// Before the first attempt.
+    /// Before the first attempt of a task.
     #[inline]
     #[must_use]
-    pub fn new(policy: &'p RetryPolicy) -> Self {
-        let started = if policy.max_elapsed.is_some() { clock::now() } else { Moment::ORIGIN };
-        Self { policy, started, previous_delay: 0, made: 0 }
+    pub fn of_task(policy: &'p RetryPolicy) -> Self {
+        Self::by(Clock::Task, policy)
+    }
+
+    /// Before the first attempt of a thread.
+    #[inline]
+    #[must_use]
+    pub fn of_thread(policy: &'p RetryPolicy) -> Self {
+        Self::by(Clock::Thread, policy)
+    }
+
+    #[inline]
+    fn by(clock: Clock, policy: &'p RetryPolicy) -> Self {
+        let started = if policy.max_elapsed.is_some() { clock.read() } else { Moment::ORIGIN };
+        Self { policy, started, previous_delay: 0, made: 0, clock }
+    }
+
+    #[cfg(test)]
+    pub(super) const fn skip_to(&mut self, made: u32) {
+        self.made = made;
     }
 
     /// Whether the attempt that comes is the last that the policy allows.
@@ -90,7 +124,7 @@ impl<'p> Attempts<'p> {
             self.previous_delay = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
             delay
         });
-        let ends_in_time = |limit| clock::now().since(self.started).saturating_add(delay) <= limit;
+        let ends_in_time = |limit| self.clock.read().since(self.started).saturating_add(delay) <= limit;
         policy.max_elapsed.is_none_or(ends_in_time).then_some(delay)
     }
 }

@@ -4,7 +4,10 @@ use std::{cell::RefCell, time::Duration};
 
 use proptest::prelude::*;
 
-use super::{Jitter, Schedule};
+use super::{
+    Jitter, RetryPolicy, Schedule,
+    attempts::{Attempts, Verdict},
+};
 
 fn seconds(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
@@ -81,6 +84,54 @@ fn jitters_are_uniform_in_their_range() {
         let statistic: f64 = parts.iter().map(|count| (f64::from(*count) - 1e4).powi(2) / 1e4).sum();
         assert!(statistic < 27.9, "{jitter:?}: {statistic} from {parts:?}");
     }
+}
+
+#[test]
+fn any_retry_number_has_its_delay() {
+    let (base, max) = (seconds(1.0), seconds(1e9));
+    for retry in [32, 1_000, 1 << 31, u32::MAX] {
+        for schedule in [
+            Schedule::exponential(base, 2.0, max),
+            Schedule::linear(base, base, seconds(30.0)),
+            Schedule::fibonacci(base, seconds(1e6)),
+        ] {
+            let longest = schedule.delay(retry, Duration::ZERO, Jitter::none(), |_| 0);
+            let before = schedule.delay(retry - 1, Duration::ZERO, Jitter::none(), |_| 0);
+            assert!(longest >= before && longest >= seconds(30.0), "{retry} of {schedule:?}: {longest:?}");
+        }
+    }
+}
+
+#[test]
+fn a_delay_remembers_the_one_before() {
+    static POLICY: RetryPolicy = RetryPolicy::new()
+        .max_attempts(1_000)
+        .backoff(Schedule::decorrelated(Duration::from_secs(1), Duration::from_hours(1)));
+    let mut attempts = Attempts::of_thread(&POLICY);
+    let delays: Vec<_> = std::iter::from_fn(|| attempts.after(Verdict::transient_if(true))).collect();
+    assert_eq!(delays.len(), 999);
+    assert!(delays.iter().any(|delay| *delay > seconds(3.0)), "it grows beyond three times the base");
+    assert!(delays.windows(2).all(|pair| pair[1] <= pair[0] * 3));
+}
+
+#[cfg(feature = "tokio")]
+#[tokio::test(start_paused = true)]
+async fn a_task_goes_by_the_clock_of_tasks_and_a_thread_by_its_own() {
+    static POLICY: RetryPolicy = RetryPolicy::new().backoff(Schedule::none()).max_elapsed(Duration::from_hours(1));
+    let (mut task, mut thread) = (Attempts::of_task(&POLICY), Attempts::of_thread(&POLICY));
+    tokio::time::advance(Duration::from_hours(2)).await;
+    assert_eq!(task.after(Verdict::transient_if(true)), None);
+    assert_eq!(thread.after(Verdict::transient_if(true)), Some(Duration::ZERO));
+}
+
+#[test]
+fn any_number_of_attempts_ends() {
+    static POLICY: RetryPolicy = RetryPolicy::new().unlimited(Duration::from_hours(1)).backoff(Schedule::none());
+    let mut attempts = Attempts::of_thread(&POLICY);
+    attempts.skip_to(u32::MAX - 2);
+    assert!(attempts.after(Verdict::transient_if(true)).is_some());
+    assert!(attempts.after(Verdict::transient_if(true)).is_some());
+    assert_eq!(attempts.after(Verdict::transient_if(true)), None);
 }
 
 #[test]

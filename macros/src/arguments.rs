@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use syn::{
-    Attribute, FnArg, Local, Pat, PatIdent, Signature, Token, Type,
+    Attribute, FnArg, Local, Pat, PatIdent, Signature, Token, Type, TypeReference,
     visit::{self, Visit},
     visit_mut::{self, VisitMut},
 };
@@ -95,10 +95,11 @@ pub(crate) fn needed(candidates: Vec<Argument>, moved: &Moved, named: &HashSet<I
     candidates.into_iter().filter(is_needed).collect()
 }
 
-/// Reports a `self` that the body uses up or changes: it is the one argument that has no copy, as no other name can be
-/// bound to `self`.
-pub(crate) fn check_self(signature: &Signature, moved: &Moved, errors: &mut Errors) {
-    let Some(receiver) = signature.receiver() else { return };
+/// Reports a `self` that a failed attempt would take away or leave changed: nothing else can be bound to that name.
+///
+/// One that the body uses up is no mistake if it is `Copy`, which only the compiler knows: the answer is where to ask it.
+pub(crate) fn check_self(signature: &Signature, moved: &Moved, errors: &mut Errors) -> Option<Span> {
+    let receiver = signature.receiver()?;
     let has_self = |moved: &HashSet<Ident>| moved.iter().any(|name| name == "self");
     match (Holding::of_receiver(receiver), receiver.mutability) {
         (Holding::Mutable, _) if has_self(&moved.captured) => errors.at(
@@ -111,12 +112,35 @@ pub(crate) fn check_self(signature: &Signature, moved: &Moved, errors: &mut Erro
             "a failed attempt would leave its changes to `self` for the next one\n\
              take `&mut self` if that is wanted, or change a clone: `let mut this = self.clone();`",
         ),
-        (Holding::Owned, None) if has_self(&moved.all) => errors.at(
-            receiver,
-            "the body uses `self` up, and a retry needs it for each attempt\n\
-             take `&self`, or use up a clone: `let this = self.clone();`",
-        ),
+        (Holding::Owned, None) if has_self(&moved.all) => return Some(receiver.self_token.span),
         _ => {}
+    }
+    None
+}
+
+/// Reports a returned `&mut` that may point into an argument: the next attempt would need that, too.
+pub(crate) fn check_output(signature: &Signature, output: Option<&Type>, errors: &mut Errors) {
+    struct FindMut<'ast>(Option<&'ast TypeReference>);
+    impl<'ast> Visit<'ast> for FindMut<'ast> {
+        fn visit_type_reference(&mut self, reference: &'ast TypeReference) {
+            if reference.mutability.is_some() {
+                self.0.get_or_insert(reference);
+            }
+            visit::visit_type_reference(self, reference);
+        }
+    }
+
+    let Some(output) = output else { return };
+    let mut found = FindMut(None);
+    found.visit_type(output);
+    let Some(reference) = found.0 else { return };
+    let is_static = reference.lifetime.as_ref().is_some_and(|lifetime| lifetime.ident == "static");
+    if !is_static && signature.inputs.iter().any(|input| Holding::of(input) == Holding::Mutable) {
+        errors.at(
+            reference,
+            "a retry can't return a `&mut` into an argument: the next attempt would need that, too\n\
+             return what it points to, or put the `#[retry]` on a function that only finds it",
+        );
     }
 }
 

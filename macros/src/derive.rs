@@ -110,7 +110,7 @@ fn container(attributes: &[Attribute], krate: &mut Option<Path>, errors: &mut Er
             continue;
         };
         *krate = Some(path.value);
-        options.finish(&["crate"], errors);
+        options.finish(&["crate"], &[], errors);
     }
 }
 
@@ -135,7 +135,7 @@ fn rule(attributes: &[Attribute], fields: &Fields, krate: &mut Option<Path>, err
     }
     let retry_after = options.value("retry_after", "retry_after = field", errors, |value| field_of(&value, fields));
     let inherit = options.take("inherit");
-    options.finish(&["retry_after", "inherit", "crate"], errors);
+    options.finish(&["retry_after", "inherit", "crate"], &[], errors);
     match (retry_after, inherit) {
         (Some(_), Some(inherit)) => {
             errors.at(inherit.key, "`inherit` takes the wait from the error inside as well: leave `retry_after` out");

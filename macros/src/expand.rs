@@ -31,8 +31,8 @@ use code;
 /// An expression that makes one call.
 struct Attempt {
     code: TokenStream,
-    /// Whether it is a pair: the returned value, and the rejection if there was no call.
-    tells_rejection: bool,
+    /// Whether it is a pair: the returned value, and how the attempt fared at a breaker.
+    has_passage: bool,
 }
 
 /// What all layers of one function know.
@@ -45,9 +45,17 @@ struct Context {
     /// Where errors about the return type belong.
     output_place: Span,
     /// What each attempt of a retry needs for itself.
-    arguments: Vec<Argument>,
+    arguments: Arguments,
     /// Whether nothing but the one attempt has a use for the arguments.
     gives_arguments_away: bool,
+}
+
+/// What each attempt of a retry needs for itself.
+#[derive(Default)]
+struct Arguments {
+    needed: Vec<Argument>,
+    /// Where to ask whether a `self` that the body uses up can be used up again.
+    self_used_up: Option<Span>,
 }
 
 /// Input: `fn f(a: A) -> R { body }` and its layers, the topmost first. Output: the same function with a body that
@@ -69,7 +77,7 @@ pub(crate) fn stack(function: &Function, layers: &[Layer], prelude: &TokenStream
         arguments,
         gives_arguments_away: layers.iter().all(|layer| !layer.repeats() && !layer.condition().sees_arguments()),
     };
-    let mut attempt = Attempt { code: context.call(function, body.as_ref()), tells_rejection: false };
+    let mut attempt = Attempt { code: context.call(function, body.as_ref()), has_passage: false };
     for (index, layer) in layers.iter().enumerate().rev() {
         attempt = match layer {
             Layer::Retry(retry) => retry::expand(retry, &attempt, &mut context),
@@ -94,7 +102,7 @@ fn arguments_of(
     layers: &[Layer],
     signature: &mut Signature,
     body: &mut Option<AsyncBody>,
-) -> Result<Vec<Argument>, Errors> {
+) -> Result<Arguments, Errors> {
     let retries = layers.iter().filter_map(|layer| match layer {
         Layer::Retry(retry) => Some(&**retry),
         Layer::CircuitBreaker(_) => None,
@@ -108,14 +116,15 @@ fn arguments_of(
     let to_clone: HashSet<Ident> = retries.clone().flat_map(|retry| retry.clone.iter().cloned()).collect();
     arguments::check_named(&to_clone, &candidates, &mut errors);
     if retries.clone().all(Retry::is_single) {
-        return errors.or(Vec::new());
+        return errors.or(Arguments::default());
     }
     let names = candidates.iter().map(|argument| argument.name.clone());
     let moved = Moved::by(&block, names.chain([Ident::new("self", Span::call_site())]));
-    arguments::check_self(signature, &moved, &mut errors);
+    let self_used_up = arguments::check_self(signature, &moved, &mut errors);
+    arguments::check_output(signature, function.output(), &mut errors);
     let needed = arguments::needed(candidates, &moved, &to_clone);
     arguments::strip_mut(&needed, signature, renames);
-    errors.or(needed)
+    errors.or(Arguments { needed, self_used_up })
 }
 
 impl Context {

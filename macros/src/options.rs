@@ -82,13 +82,15 @@ impl Options {
         Some(Given { key, value })
     }
 
-    /// Reports what nobody took. `known` are the valid options.
-    pub(crate) fn finish(self, known: &[&str], errors: &mut Errors) {
+    /// Reports what nobody took. `known` are the valid options, `hints` what else people may write, and what to say.
+    pub(crate) fn finish(self, known: &[&str], hints: &[(&str, &str)], errors: &mut Errors) {
         for written in self.written {
             let (key, name) = (&written.key, written.key.to_string());
-            let message = match written.means(known) {
-                Some(near) => format!("unknown option `{name}`: did you mean `{near}`?"),
-                None => format!("unknown option `{name}`"),
+            let hint = hints.iter().find(|(other, _)| *other == name);
+            let message = match (hint, written.means(known)) {
+                (Some((_, hint)), _) => format!("unknown option `{name}`: {hint}"),
+                (None, Some(near)) => format!("unknown option `{name}`: did you mean `{near}`?"),
+                (None, None) => format!("unknown option `{name}`"),
             };
             errors.at(key, format!("{message}\nthe options are {}", list(known)));
         }
@@ -151,13 +153,22 @@ pub(crate) enum Either {
 
 impl Parse for Written {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
-        let key =
-            input.call(Ident::parse_any).map_err(|error| Error::new(error.span(), "expected the name of an option"))?;
+        let key = input
+            .call(Ident::parse_any)
+            .map_err(|error| Error::new(error.span(), "expected the name of an option, as in `name = value`"))?;
+        if input.peek(Token![:]) || input.peek(Token![==]) {
+            return Err(input.error(format!("expected `=`, as in `{key} = value`")));
+        }
         let value = if input.parse::<Option<Token![=]>>()?.is_some() {
             if input.is_empty() || input.peek(Token![,]) {
                 return Err(Error::new_spanned(&key, format!("`{key} =` has no value")));
             }
-            Value::Expression(ungroup(input.parse()?))
+            let value = input.parse().map_err(|error| {
+                let text = format!("the value of `{key}` can't be read: {error}");
+                // An error at the end of the input has no token to point at.
+                Error::new(if input.is_empty() { key.span() } else { error.span() }, text)
+            })?;
+            Value::Expression(ungroup(value))
         } else {
             match input.cursor().token_tree() {
                 Some((TokenTree::Group(group), _)) if group.delimiter() == Delimiter::Parenthesis => {

@@ -82,7 +82,7 @@ pub(crate) fn expand(kind: Kind, args: TokenStream, item: TokenStream) -> TokenS
     let mentions = mentions(&taken);
     errors.or(()).and_then(|()| expand::stack(&function, &layers, &mentions)).unwrap_or_else(|errors| {
         // The function stays, so that its callers have nothing to complain about.
-        let body = &function.body;
+        let body = function.body.stream();
         let function = function.with_body(&function.signature, &quote!({ #mentions #body }));
         let errors = errors.into_tokens();
         quote!(#function #errors)

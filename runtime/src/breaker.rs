@@ -216,6 +216,15 @@ impl CircuitBreaker {
         self.report(transition);
     }
 
+    /// How much longer the circuit stays open; `None` unless it is.
+    fn time_left(&self) -> Option<Duration> {
+        let word = self.word.load();
+        if word.admits_freely() {
+            return None;
+        }
+        word.time_left(&self.rules(), clock::now()).map(Duration::from_micros)
+    }
+
     #[cold]
     fn try_acquire_guarded(&self) -> Result<Permit<'_>, CircuitOpen> {
         match self.word.acquire(&self.rules(), clock::now) {

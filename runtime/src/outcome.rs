@@ -8,7 +8,10 @@ use std::{error::Error, time::Duration};
 use crate::{
     CircuitOpen, Permit, Transient,
     breaker::Outcome,
-    retry::{attempts::Verdict, verdict_of},
+    retry::{
+        attempts::{Passage, Verdict},
+        verdict_of,
+    },
     transient::sources,
 };
 
@@ -119,18 +122,22 @@ pub fn by_value<O>(outcome: &O, predicate: impl FnOnce(&O) -> bool) -> Verdict {
 
 /// Without `failure_if`: every `Err` and every `None` is a failure.
 #[inline]
-pub fn end<O: Returned>(permit: Permit<'_>, outcome: &O) {
-    permit.end(if outcome.error().is_some() { Outcome::Failure } else { Outcome::Success });
+pub fn end<O: Returned>(permit: Permit<'_>, outcome: &O) -> Passage {
+    permit.pass(if outcome.error().is_some() { Outcome::Failure } else { Outcome::Success })
 }
 
 /// `failure_if` over the error: the errors that it leaves out are neutral.
 #[inline]
-pub fn end_by_error<O: Returned>(permit: Permit<'_>, outcome: &O, predicate: impl FnOnce(&O::Error) -> bool) {
-    permit.end(match outcome.error() {
+pub fn end_by_error<O: Returned>(
+    permit: Permit<'_>,
+    outcome: &O,
+    predicate: impl FnOnce(&O::Error) -> bool,
+) -> Passage {
+    permit.pass(match outcome.error() {
         None => Outcome::Success,
         Some(error) if predicate(error) => Outcome::Failure,
         Some(_) => Outcome::Neutral,
-    });
+    })
 }
 
 /// What a call returns that the circuit does not admit.
@@ -237,6 +244,21 @@ impl<T: Clone> CloneForRetry for T {
         self.clone()
     }
 }
+
+/// Asks whether a `self` that an attempt uses up is there for the next one.
+#[inline]
+pub const fn used_up<T: Reusable>(_: &T) {}
+
+/// `Copy`, in words of our own.
+#[diagnostic::on_unimplemented(
+    message = "the body uses `self` up, and a retry needs it for each attempt",
+    label = "a `{Self}` is not `Copy`",
+    note = "take `&self`, or begin the body with a clone and use that up: `let this = self.clone();`"
+)]
+pub trait Reusable {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Copy> Reusable for T {}
 
 /// Shows an error as `&dyn Error`, whether it is an [`Error`] itself or, as `anyhow::Error` and boxed errors do, points
 /// to one.

@@ -229,3 +229,23 @@ fn arguments_behind_cfg_and_in_macros() {
     assert_eq!(some_not_here(&Script::new("TTS"), "abc".to_owned()), Ok(3));
     assert_eq!(generated(&mut 1), Err(Failure::Transient(4)));
 }
+
+#[derive(Clone, Copy)]
+struct Id(u32);
+
+impl Id {
+    const fn number(self) -> u32 {
+        self.0
+    }
+
+    #[retry(max_attempts = 3, backoff = none)]
+    fn load(self, script: &Script) -> Result<u32, Failure> {
+        let id = Self::number(self);
+        script.call().map(|_| id)
+    }
+}
+
+#[test]
+fn a_copy_of_self_is_used_up_each_time() {
+    assert_eq!(Id(7).load(&Script::new("TTS")), Ok(7));
+}

@@ -36,6 +36,21 @@ pub(crate) struct Settings(Vec<TokenStream>);
 const OPTIONS: [&str; 7] =
     ["name", "breaker", "failure_threshold", "recovery_timeout", "half_open_max_calls", "failure_if", "crate"];
 
+const OF_RETRY: &str = "it belongs to `#[retry]`";
+const HINTS: [(&str, &str); 11] = [
+    ("threshold", "did you mean `failure_threshold`?"),
+    ("max_failures", "did you mean `failure_threshold`?"),
+    ("timeout", "`recovery_timeout` is how long the circuit stays open"),
+    ("reset_timeout", "did you mean `recovery_timeout`?"),
+    ("success_threshold", "`half_open_max_calls` is also the number of successes that close the circuit"),
+    ("max_attempts", OF_RETRY),
+    ("backoff", OF_RETRY),
+    ("jitter", OF_RETRY),
+    ("max_elapsed", OF_RETRY),
+    ("retry_if", OF_RETRY),
+    ("retry_if_result", OF_RETRY),
+];
+
 impl CircuitBreaker {
     pub(crate) fn parse(mut options: Options, attribute: Span, errors: &mut Errors) -> Self {
         let has_name = options.mentions("name", &OPTIONS) || options.mentions("breaker", &OPTIONS);
@@ -50,7 +65,7 @@ impl CircuitBreaker {
         });
         let condition = Condition::take(&mut options, "failure_if", "failure_if(io::Error)", errors);
         let krate = options.value("crate", "crate = ::steadfast", errors, options::path);
-        options.finish(&OPTIONS, errors);
+        options.finish(&OPTIONS, &HINTS, errors);
 
         let keys = [key(threshold.as_ref()), key(recovery.as_ref()), key(trials.as_ref())];
         let settings: Vec<_> = [
@@ -115,6 +130,12 @@ fn name(value: Expr) -> Result<Expr> {
     match &value {
         Expr::Lit(ExprLit { lit: Lit::Str(name), .. }) if name.value().trim().is_empty() => {
             Err(Error::new_spanned(value, "the name must not be empty: it is what the breaker is found and listed by"))
+        }
+        Expr::Path(path)
+            if path.path.get_ident().is_some_and(|word| word.to_string().starts_with(char::is_lowercase)) =>
+        {
+            let word = path.path.require_ident()?;
+            Err(Error::new_spanned(word, format!("a name stands in quotes: `name = \"{word}\"`")))
         }
         Expr::Lit(ExprLit { lit: Lit::Str(_), .. }) | Expr::Path(_) | Expr::Macro(_) => Ok(value),
         _ => Err(Error::new_spanned(

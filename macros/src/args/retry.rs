@@ -34,17 +34,38 @@ enum Attempts {
 const OPTIONS: [&str; 8] =
     ["max_attempts", "backoff", "jitter", "max_elapsed", "retry_if", "retry_if_result", "clone", "crate"];
 
+const COUNTS_ALL: &str = "`max_attempts` is the number of calls, the first included";
+const OF_BREAKER: &str = "it belongs to `#[circuit_breaker]`";
+const HINTS: [(&str, &str); 14] = [
+    ("attempts", COUNTS_ALL),
+    ("tries", COUNTS_ALL),
+    ("retries", COUNTS_ALL),
+    ("max_retries", COUNTS_ALL),
+    ("times", COUNTS_ALL),
+    ("delay", "write `backoff = fixed(1s)`"),
+    ("when", "write `retry_if = |error| ...`"),
+    ("timeout", "`max_elapsed` limits all attempts together"),
+    ("name", OF_BREAKER),
+    ("breaker", OF_BREAKER),
+    ("failure_threshold", OF_BREAKER),
+    ("recovery_timeout", OF_BREAKER),
+    ("half_open_max_calls", OF_BREAKER),
+    ("failure_if", OF_BREAKER),
+];
+
 impl Retry {
     pub(crate) fn parse(mut options: Options, errors: &mut Errors) -> Self {
         let attempts = options.value("max_attempts", "max_attempts = 5", errors, attempts);
         let backoff = options.value("backoff", "backoff = exponential(base = 100ms)", errors, Backoff::parse);
         let jitter = options.value("jitter", "jitter = full", errors, Jitter::parse);
         let max_elapsed = options.value("max_elapsed", "max_elapsed = 30s", errors, Time::parse);
-        let by_value = options.value("retry_if_result", "retry_if_result = |value| ...", errors, Ok);
+        let by_value = options.value("retry_if_result", "retry_if_result = |value| ...", errors, |value| {
+            Condition::predicate("retry_if_result", value)
+        });
         let by_error = Condition::take(&mut options, "retry_if", "retry_if(io::Error)", errors);
         let clone = options.take("clone").and_then(|written| errors.keep(written.names("clone(order)")));
         let krate = options.value("crate", "crate = ::steadfast", errors, options::path);
-        options.finish(&OPTIONS, errors);
+        options.finish(&OPTIONS, &HINTS, errors);
 
         check_unlimited(attempts.as_ref(), max_elapsed.as_ref(), errors);
         schedule::check_jitter(backoff.as_ref(), jitter.as_ref(), errors);

@@ -97,6 +97,9 @@ impl Jitter {
 /// A backoff without a delay, or with its own randomness, has no use for a jitter.
 pub(crate) fn check_jitter(backoff: Option<&Given<Backoff>>, jitter: Option<&Given<Jitter>>, errors: &mut Errors) {
     let (Some(backoff), Some(jitter)) = (backoff, jitter) else { return };
+    if let Jitter::None = jitter.value {
+        return; // says what is so anyway
+    }
     let why = match backoff.value.name.to_string().as_str() {
         "none" => "there is no delay to spread",
         "decorrelated" => "it is random by itself",

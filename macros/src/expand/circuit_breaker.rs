@@ -25,7 +25,7 @@ use crate::args::{
 /// ```
 ///
 /// The result of `try_acquire` is gone before the attempt, so that the future of an `async` function has no room in it for
-/// a rejection. Below a retry the block gives a pair, so that the retry knows what was a rejection.
+/// a rejection. Below a retry the block gives a pair: the outcome, and how the attempt fared at the breaker.
 pub(super) fn expand(
     breaker: &CircuitBreaker,
     attempt: &Attempt,
@@ -39,20 +39,16 @@ pub(super) fn expand(
     let place = context.output_place;
     let (output, code) = (&context.output, &attempt.code);
     let end = end(breaker, context);
-    let (binding, admitted) = match (attempt.tells_rejection, below_retry) {
+    let (binding, admitted) = match (attempt.has_passage, below_retry) {
         (true, _) => (
-            code!((outcome, rejection): (#output, ::core::option::Option<#krate::CircuitOpen>)),
-            code!((outcome, rejection)),
+            code!((outcome, passage): (#output, #krate::__private::Passage)),
+            code!({ let passage = passage.or(#end); (outcome, passage) }),
         ),
-        (false, true) => (code!(outcome: #output), code!((outcome, ::core::option::Option::None))),
-        (false, false) => (code!(outcome: #output), code!(outcome)),
+        (false, true) => (code!(outcome: #output), code!({ let passage = #end; (outcome, passage) })),
+        (false, false) => (code!(outcome: #output), code!({ _ = #end; outcome })),
     };
-    let rejected = if below_retry {
-        let value = context.ask("reject", &quote_spanned!(place=> &open));
-        code!((#value, ::core::option::Option::Some(open)))
-    } else {
-        context.ask("reject", &quote_spanned!(place=> &open))
-    };
+    let value = context.ask("reject", &quote_spanned!(place=> &open));
+    let rejected = if below_retry { code!((#value, #krate::__private::Passage::Rejected(open))) } else { value };
     let breaker = target(breaker, krate);
     let code = code! {
         #call: {
@@ -61,11 +57,10 @@ pub(super) fn expand(
                 ::core::result::Result::Err(open) => break #call #rejected,
             };
             let #binding = #code;
-            #end;
             #admitted
         }
     };
-    Attempt { code, tells_rejection: below_retry }
+    Attempt { code, has_passage: below_retry }
 }
 
 /// Tells the permit how the call ended.

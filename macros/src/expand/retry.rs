@@ -1,9 +1,9 @@
 //! `#[retry]` as a layer.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote_spanned};
 
-use super::{Attempt, Context, code, is_any_of, type_list};
+use super::{Attempt, Context, at, code, is_any_of, type_list};
 use crate::{
     args::{Condition, retry::Retry},
     arguments::{Argument, Supply},
@@ -32,9 +32,9 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
     let policy = retry.policy(&krate);
     let attempts = if context.is_async { code!(of_task) } else { code!(of_thread) };
     let (output, code) = (&context.output, &attempt.code);
-    let verdict = verdict(retry, attempt.tells_rejection, context);
-    let outcome = if attempt.tells_rejection {
-        code!((outcome, rejection): (#output, ::core::option::Option<#krate::CircuitOpen>))
+    let verdict = verdict(retry, attempt.has_passage, context);
+    let outcome = if attempt.has_passage {
+        code!((outcome, passage): (#output, #krate::__private::Passage))
     } else {
         code!(outcome: #output)
     };
@@ -45,9 +45,10 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
             _ = attempts.after(#verdict);
             outcome
         };
-        return Attempt { code: code!({ #code }), tells_rejection: false };
+        return Attempt { code: code!({ #code }), has_passage: false };
     }
     let (slots, arguments) = context.arguments();
+    let delay = if attempt.has_passage { code!(passage.shorten(delay)) } else { code!(delay) };
     let pause = if context.is_async { code!(pause(delay).await) } else { code!(pause_thread(delay)) };
     let code = code! {
         let mut attempts = #krate::__private::Attempts::#attempts(const { &#policy });
@@ -57,7 +58,7 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
                 #arguments
                 let #outcome = #code;
                 match attempts.after(#verdict) {
-                    ::core::option::Option::Some(delay) => delay,
+                    ::core::option::Option::Some(delay) => #delay,
                     ::core::option::Option::None => break outcome,
                 }
             };
@@ -65,12 +66,12 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
         }
     };
     // An outer retry prepares its own copies; it leaves the names themselves as they are.
-    context.arguments.iter_mut().for_each(|argument| argument.mutability = None);
-    Attempt { code: code!({ #code }), tells_rejection: false }
+    context.arguments.needed.iter_mut().for_each(|argument| argument.mutability = None);
+    Attempt { code: code!({ #code }), has_passage: false }
 }
 
 /// What the outcome means.
-fn verdict(retry: &Retry, tells_rejection: bool, context: &Context) -> TokenStream {
+fn verdict(retry: &Retry, has_passage: bool, context: &Context) -> TokenStream {
     let krate = &context.krate;
     let place = context.output_place;
     let outcome = quote_spanned!(place=> &outcome);
@@ -84,7 +85,7 @@ fn verdict(retry: &Retry, tells_rejection: bool, context: &Context) -> TokenStre
         Condition::Error(predicate) => context.ask("by_error", &quote_spanned!(place=> #outcome, #predicate)),
         Condition::Value(predicate) => context.ask("by_value", &quote_spanned!(place=> #outcome, #predicate)),
     };
-    if !tells_rejection {
+    if !has_passage {
         return verdict;
     }
     // A rejection by a breaker inside is not retried, whatever the error type makes of it, unless it is asked for by
@@ -97,9 +98,9 @@ fn verdict(retry: &Retry, tells_rejection: bool, context: &Context) -> TokenStre
         code!(#krate::__private::wants_rejection(open, #types))
     };
     code! {
-        match &rejection {
-            ::core::option::Option::Some(open) => #krate::__private::Verdict::rejected(open, #wanted),
-            ::core::option::Option::None => #verdict,
+        match &passage {
+            #krate::__private::Passage::Rejected(open) => #krate::__private::Verdict::rejected(open, #wanted),
+            _ => #verdict,
         }
     }
 }
@@ -109,7 +110,13 @@ impl Context {
     fn arguments(&self) -> (TokenStream, TokenStream) {
         let krate = &self.krate;
         let (mut slots, mut bindings) = (TokenStream::new(), TokenStream::new());
-        for (index, Argument { name, mutability, cfgs, supply }) in self.arguments.iter().enumerate() {
+        if let Some(place) = self.arguments.self_used_up {
+            let this = Ident::new("self", place);
+            let place = Span::mixed_site().located_at(place);
+            let krate = at(place, krate);
+            slots.extend(quote_spanned!(place=> #krate::__private::used_up(&#this);));
+        }
+        for (index, Argument { name, mutability, cfgs, supply }) in self.arguments.needed.iter().enumerate() {
             // What is no `Clone` is reported at the argument.
             let place = Span::mixed_site().located_at(name.span());
             let slot = format_ident!("argument_{index}", span = place);

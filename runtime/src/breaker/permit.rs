@@ -4,6 +4,7 @@ use super::{
     CircuitBreaker,
     word::{Outcome, Ticket},
 };
+use crate::retry::attempts::Passage;
 
 /// A call that a breaker has admitted, until it is known how it ended.
 ///
@@ -46,6 +47,17 @@ impl<'a> Permit<'a> {
     #[inline]
     pub fn failure(self) {
         self.end(Outcome::Failure);
+    }
+
+    /// Ends the call, and tells a retry around it how things stand.
+    #[inline]
+    pub(crate) fn pass(self, outcome: Outcome) -> Passage {
+        let breaker = self.breaker;
+        self.end(outcome);
+        match outcome {
+            Outcome::Success => Passage::Made,
+            Outcome::Failure | Outcome::Neutral => breaker.time_left().map_or(Passage::Made, Passage::Opened),
+        }
     }
 
     #[inline]

@@ -41,6 +41,38 @@ pub enum Verdict {
     },
 }
 
+/// How an attempt fared at the breaker inside the retry.
+#[derive(Clone, Debug)]
+pub enum Passage {
+    /// The call was made.
+    Made,
+    /// The call was made, and the circuit is open now, for this long.
+    Opened(Duration),
+    /// There was no call.
+    Rejected(CircuitOpen),
+}
+
+impl Passage {
+    /// How it fared at two breakers, this one being the inner.
+    #[must_use]
+    pub fn or(self, outer: Self) -> Self {
+        match self {
+            Self::Made => outer,
+            inner => inner,
+        }
+    }
+
+    /// The sleep before the next attempt. None at all if the circuit would still be open after it: then the rejection may
+    /// as well come at once.
+    #[must_use]
+    pub fn shorten(&self, delay: Duration) -> Duration {
+        match self {
+            Self::Opened(left) if *left > delay => Duration::ZERO,
+            _ => delay,
+        }
+    }
+}
+
 impl Verdict {
     /// An attempt that a breaker inside the retry has rejected.
     #[must_use]

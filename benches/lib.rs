@@ -1,0 +1,1 @@
+//! Nothing is here: each bench is a file of its own.

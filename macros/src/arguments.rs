@@ -33,6 +33,8 @@ pub(crate) enum Supply {
     Reborrow,
     /// A `&` that the body moves on is copied.
     Copy,
+    /// A `Pin<&mut T>` is pinned again.
+    Repin,
 }
 
 /// All names that a function's arguments bind, and how each attempt could get its own.
@@ -69,6 +71,7 @@ fn bind(pattern: &Pat, attributes: &[Attribute], holding: Holding, candidates: &
         (Holding::Owned, _) => Supply::Clone,
         (Holding::Mutable, Pat::Ident(_)) => Supply::Reborrow,
         (Holding::Shared, Pat::Ident(_)) => Supply::Copy,
+        (Holding::Pinned, Pat::Ident(_)) => Supply::Repin,
         // A pattern that looks through a reference binds references.
         _ => return,
     };
@@ -89,7 +92,7 @@ pub(crate) fn needed(candidates: Vec<Argument>, moved: &Moved, named: &HashSet<I
         Supply::Clone => {
             argument.mutability.is_some() || moved.contains(&argument.name) || named.contains(&argument.name)
         }
-        Supply::Reborrow => argument.mutability.is_some() || moved.contains(&argument.name),
+        Supply::Reborrow | Supply::Repin => argument.mutability.is_some() || moved.contains(&argument.name),
         Supply::Copy => argument.mutability.is_some(),
     };
     candidates.into_iter().filter(is_needed).collect()
@@ -112,7 +115,7 @@ pub(crate) fn check_self(signature: &Signature, moved: &Moved, errors: &mut Erro
             "a failed attempt would leave its changes to `self` for the next one\n\
              take `&mut self` if that is wanted, or change a clone: `let mut this = self.clone();`",
         ),
-        (Holding::Owned, None) if has_self(&moved.all) => return Some(receiver.self_token.span),
+        (Holding::Owned | Holding::Pinned, _) if has_self(&moved.all) => return Some(receiver.self_token.span),
         _ => {}
     }
     None

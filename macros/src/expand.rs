@@ -201,13 +201,21 @@ fn at(place: Span, path: &TokenStream) -> TokenStream {
         .collect()
 }
 
-/// A closure over the error that looks for types in its chain of sources. That it has none is reported at `place`.
-fn is_any_of(krate: &TokenStream, types: &[Type], place: Span) -> TokenStream {
-    let types = type_list(krate, types);
+/// A closure that shows an error as `&dyn Error`. That it is none is reported at `place`.
+fn show(krate: &TokenStream, place: Span) -> TokenStream {
     quote_spanned!(place=> |error| {
         #[allow(unused_imports)]
         use #krate::__private::{IsError as _, IsNoError as _, PointsToError as _};
-        #krate::__private::is_any_of((&&#krate::__private::AsError(error)).as_error(), #types)
+        (&&#krate::__private::AsError(error)).as_error()
+    })
+}
+
+/// A closure that shows an error as `&dyn Error` where it is one.
+fn look(krate: &TokenStream) -> TokenStream {
+    code!(|error| {
+        #[allow(unused_imports)]
+        use #krate::__private::{LookAtError as _, LookAway as _, LookThrough as _};
+        (&&#krate::__private::LookAt(error)).look()
     })
 }
 

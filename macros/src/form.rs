@@ -146,6 +146,8 @@ pub(crate) enum Holding {
     Owned,
     Shared,
     Mutable,
+    /// `Pin<&mut T>`
+    Pinned,
 }
 
 impl Holding {
@@ -169,9 +171,20 @@ impl Holding {
         match plain(ty) {
             Type::Reference(reference) if reference.mutability.is_some() => Self::Mutable,
             Type::Reference(_) => Self::Shared,
+            Type::Path(path) if is_pinned_mut(&path.path) => Self::Pinned,
             _ => Self::Owned,
         }
     }
+}
+
+/// `Pin<&mut T>`
+fn is_pinned_mut(path: &Path) -> bool {
+    path.segments.last().is_some_and(|last| {
+        let is_mut = |argument: &GenericArgument| {
+            matches!(argument, GenericArgument::Type(Type::Reference(reference)) if reference.mutability.is_some())
+        };
+        last.ident == "Pin" && arguments(&last.arguments).any(is_mut)
+    })
 }
 
 /// A type without what only groups it: parentheses, and the invisible ones around a `$t:ty`.

@@ -11,6 +11,8 @@ mod errors;
 mod expand;
 mod form;
 mod function;
+#[cfg(test)]
+mod fuzz;
 mod moves;
 mod options;
 mod stack;

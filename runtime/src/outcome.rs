@@ -100,16 +100,39 @@ pub fn by_type<O: Returned<Error: Transient>>(outcome: &O) -> Verdict {
     outcome.error().map_or(Verdict::Final, verdict_of)
 }
 
-/// `retry_if = any`.
+/// `retry_if = any`. `look` shows the error, if it is one: a rejection by a breaker further inside is not retried.
 #[inline]
-pub fn by_any<O: Returned>(outcome: &O) -> Verdict {
-    Verdict::transient_if(outcome.error().is_some())
+pub fn by_any<O: Returned>(outcome: &O, look: fn(&O::Error) -> Option<&(dyn Error + 'static)>) -> Verdict {
+    by_error(outcome, |_| true, look)
 }
 
-/// `retry_if = predicate`.
+/// `retry_if = predicate`, with `look` as above.
 #[inline]
-pub fn by_error<O: Returned>(outcome: &O, predicate: impl FnOnce(&O::Error) -> bool) -> Verdict {
-    Verdict::transient_if(outcome.error().is_some_and(predicate))
+pub fn by_error<O: Returned>(
+    outcome: &O,
+    predicate: impl FnOnce(&O::Error) -> bool,
+    look: fn(&O::Error) -> Option<&(dyn Error + 'static)>,
+) -> Verdict {
+    let error = outcome.error().filter(|error| predicate(error));
+    Verdict::transient_if(error.is_some_and(|error| look(error).and_then(rejection).is_none()))
+}
+
+/// `retry_if(Type, ...)`
+#[inline]
+pub fn by_chain<O: Returned>(outcome: &O, show: fn(&O::Error) -> &(dyn Error + 'static), types: &[IsType]) -> Verdict {
+    outcome.error().map_or(Verdict::Final, |error| chain_verdict(show(error), types))
+}
+
+fn chain_verdict(error: &(dyn Error + 'static), types: &[IsType]) -> Verdict {
+    match rejection(error) {
+        Some(open) => Verdict::rejected(open, wants_rejection(open, types)),
+        None => Verdict::transient_if(is_any_of(error, types)),
+    }
+}
+
+/// The rejection in a chain of sources.
+fn rejection<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a CircuitOpen> {
+    sources(error).find_map(<dyn Error>::downcast_ref)
 }
 
 /// `retry_if_result = predicate`.
@@ -138,6 +161,17 @@ pub fn end_by_error<O: Returned>(
         Some(error) if predicate(error) => Outcome::Failure,
         Some(_) => Outcome::Neutral,
     })
+}
+
+/// `failure_if(Type, ...)`
+#[inline]
+pub fn end_by_chain<O: Returned>(
+    permit: Permit<'_>,
+    outcome: &O,
+    show: fn(&O::Error) -> &(dyn Error + 'static),
+    types: &[IsType],
+) -> Passage {
+    end_by_error(permit, outcome, |error| is_any_of(show(error), types))
 }
 
 /// What a call returns that the circuit does not admit.
@@ -323,6 +357,46 @@ impl<'a, E> IsNoError<'a> for AsError<'a, E> {
 pub trait HasChain {
     /// The error.
     fn chain(&self) -> &(dyn Error + 'static);
+}
+
+/// Looks at an error as `&dyn Error` where it can be, by the same order.
+#[derive(Debug)]
+pub struct LookAt<'a, E>(pub &'a E);
+
+/// First choice: the type is an error.
+pub trait LookAtError<'a> {
+    /// The error.
+    fn look(&self) -> Option<&'a (dyn Error + 'static)>;
+}
+
+impl<'a, E: Error + 'static> LookAtError<'a> for &LookAt<'a, E> {
+    fn look(&self) -> Option<&'a (dyn Error + 'static)> {
+        Some(self.0)
+    }
+}
+
+/// Second choice: the type points to an error.
+pub trait LookThrough<'a> {
+    /// The error.
+    fn look(&self) -> Option<&'a (dyn Error + 'static)>;
+}
+
+impl<'a, E: std::ops::Deref<Target: AnyError>> LookThrough<'a> for &&LookAt<'a, E> {
+    fn look(&self) -> Option<&'a (dyn Error + 'static)> {
+        Some(self.0.deref().any_error())
+    }
+}
+
+/// What remains: a type in which there is nothing to see.
+pub trait LookAway<'a> {
+    /// Nothing.
+    fn look(&self) -> Option<&'a (dyn Error + 'static)>;
+}
+
+impl<'a, E> LookAway<'a> for LookAt<'a, E> {
+    fn look(&self) -> Option<&'a (dyn Error + 'static)> {
+        None
+    }
 }
 
 /// The three ways to write "any error".

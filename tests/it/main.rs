@@ -13,6 +13,7 @@ mod futures;
 mod order;
 mod registry;
 mod retry;
+mod shapes;
 mod transient;
 
 use std::cell::Cell;

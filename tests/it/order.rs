@@ -116,6 +116,53 @@ fn an_open_circuit_is_not_hammered() {
     assert_eq!(breaker("inner of two").unwrap().snapshot().rejections, 1);
 }
 
+#[circuit_breaker(name = "further inside", failure_threshold = 1, recovery_timeout = 20s)]
+fn further_inside(calls: &Cell<u32>) -> io::Result<()> {
+    calls.set(calls.get() + 1);
+    Err(io::ErrorKind::TimedOut.into())
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("inside")]
+struct Inside(#[from] io::Error);
+
+#[retry(max_attempts = 5, backoff = none, retry_if = any)]
+fn any_around(calls: &Cell<u32>) -> Result<(), Inside> {
+    Ok(further_inside(calls)?)
+}
+
+#[retry(max_attempts = 5, backoff = none, retry_if = |_| true)]
+async fn predicate_around(calls: &Cell<u32>) -> anyhow::Result<()> {
+    Ok(further_inside(calls)?)
+}
+
+#[retry(max_attempts = 5, backoff = none, retry_if(io::Error))]
+fn type_around(calls: &Cell<u32>) -> Result<(), Box<dyn std::error::Error>> {
+    Ok(further_inside(calls)?)
+}
+
+#[retry(max_attempts = 2, backoff = none, retry_if(CircuitOpen))]
+async fn rejection_wanted(calls: &Cell<u32>) -> Result<(), Inside> {
+    Ok(further_inside(calls)?)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejection_further_inside_is_known_by_its_chain() {
+    let inside = breaker("further inside").unwrap();
+    let rejections = || inside.snapshot().rejections;
+    let calls = Cell::new(0);
+    any_around(&calls).unwrap_err();
+    assert_eq!((calls.get(), rejections()), (1, 1));
+    predicate_around(&calls).await.unwrap_err();
+    assert_eq!((calls.get(), rejections()), (1, 2));
+    type_around(&calls).unwrap_err();
+    assert_eq!((calls.get(), rejections()), (1, 3));
+    let start = Instant::now();
+    rejection_wanted(&calls).await.unwrap_err();
+    assert_eq!((calls.get(), rejections()), (2, 4), "it waited, and was a trial");
+    assert_eq!(start.elapsed(), Duration::from_secs(20));
+}
+
 #[retry(max_attempts = 3, backoff = fixed(1s), jitter = none, retry_if(CircuitOpen, io::Error))]
 #[circuit_breaker(name = "waited for", failure_threshold = 1, recovery_timeout = 20s)]
 async fn waits(calls: &Cell<u32>) -> io::Result<()> {

@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::quote_spanned;
 use syn::Lifetime;
 
-use super::{Attempt, Context, code, is_any_of};
+use super::{Attempt, Context, code, show, type_list};
 use crate::args::{
     Condition,
     circuit_breaker::{CircuitBreaker, Target},
@@ -71,8 +71,8 @@ fn end(breaker: &CircuitBreaker, context: &Context) -> TokenStream {
     match &breaker.condition {
         Condition::ByType | Condition::Any => context.ask("end", &outcome),
         Condition::Types(types) => {
-            let predicate = is_any_of(krate, types, place);
-            context.ask("end_by_error", &quote_spanned!(place=> #outcome, #predicate))
+            let (show, types) = (show(krate, place), type_list(krate, types));
+            context.ask("end_by_chain", &quote_spanned!(place=> #outcome, #show, #types))
         }
         Condition::Error(predicate) | Condition::Value(predicate) => {
             context.ask("end_by_error", &quote_spanned!(place=> #outcome, #predicate))

@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote_spanned};
 
-use super::{Attempt, Context, at, code, is_any_of, type_list};
+use super::{Attempt, Context, at, code, look, show, type_list};
 use crate::{
     args::{Condition, retry::Retry},
     arguments::{Argument, Supply},
@@ -77,12 +77,18 @@ fn verdict(retry: &Retry, has_passage: bool, context: &Context) -> TokenStream {
     let outcome = quote_spanned!(place=> &outcome);
     let verdict = match &retry.condition {
         Condition::ByType => context.ask("by_type", &outcome),
-        Condition::Any => context.ask("by_any", &outcome),
-        Condition::Types(types) => {
-            let predicate = is_any_of(krate, types, place);
-            context.ask("by_error", &quote_spanned!(place=> #outcome, #predicate))
+        Condition::Any => {
+            let look = look(krate);
+            context.ask("by_any", &quote_spanned!(place=> #outcome, #look))
         }
-        Condition::Error(predicate) => context.ask("by_error", &quote_spanned!(place=> #outcome, #predicate)),
+        Condition::Types(types) => {
+            let (show, types) = (show(krate, place), type_list(krate, types));
+            context.ask("by_chain", &quote_spanned!(place=> #outcome, #show, #types))
+        }
+        Condition::Error(predicate) => {
+            let look = look(krate);
+            context.ask("by_error", &quote_spanned!(place=> #outcome, #predicate, #look))
+        }
         Condition::Value(predicate) => context.ask("by_value", &quote_spanned!(place=> #outcome, #predicate)),
     };
     if !has_passage {
@@ -127,6 +133,10 @@ impl Context {
                 }
                 Supply::Reborrow => code!(&mut *#name),
                 Supply::Copy => code!(#name),
+                Supply::Repin => {
+                    slots.extend(code!(#(#cfgs)* let mut #slot = #name;));
+                    code!(#slot.as_mut())
+                }
             };
             bindings.extend(code!(#(#cfgs)* let #mutability #name = #own;));
         }

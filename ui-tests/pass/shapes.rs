@@ -48,6 +48,7 @@ macro_rules! shapes {
             $(#[$attribute])* pub fn diverging() -> io::Result<u8> { panic!("no") }
             $(#[$attribute])* pub async fn diverging_async() -> io::Result<u8> { panic!("no") }
             $(#[$attribute])* pub fn raw(r#type: &str) -> io::Result<usize> { Ok(r#type.len()) }
+            $(#[$attribute])* pub unsafe fn dangerous(at: *const u8) -> io::Result<u8> { Ok(unsafe { *at }) }
             $(#[$attribute])* pub extern "C" fn c() -> io::Result<u8> { Ok(1) }
 
             impl Client {

@@ -1,0 +1,35 @@
+//! The attributes by way of another crate's module, on functions of one name in several modules.
+#![deny(warnings)]
+
+mod toolbox {
+    pub mod resilience {
+        pub use steadfast::{circuit_breaker as guarded_by, retry, *};
+    }
+}
+
+mod one {
+    #[crate::toolbox::resilience::retry]
+    #[crate::toolbox::resilience::circuit_breaker(name = "one")]
+    pub fn call() -> std::io::Result<u8> {
+        Ok(1)
+    }
+}
+
+mod two {
+    use crate::toolbox::resilience::{guarded_by, retry};
+
+    // Alone, an attribute goes by any name.
+    #[guarded_by(name = "two")]
+    pub fn call() -> std::io::Result<u8> {
+        again()
+    }
+
+    #[retry]
+    fn again() -> std::io::Result<u8> {
+        Ok(2)
+    }
+}
+
+fn main() {
+    assert_eq!(one::call().unwrap() + two::call().unwrap(), 3);
+}

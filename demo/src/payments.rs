@@ -73,6 +73,7 @@ impl Payments {
 
     /// How many connections were refused. Such an attempt never reaches the service, so only its client can count it.
     pub(crate) fn refused(&self) -> usize {
+        // ORDERING: Relaxed: a count that nothing else is inferred from.
         self.refused.load(Ordering::Relaxed)
     }
 
@@ -81,6 +82,7 @@ impl Payments {
             return PaymentError::Timeout;
         }
         if is_refusal(&error) {
+            // ORDERING: Relaxed, as above.
             self.refused.fetch_add(1, Ordering::Relaxed);
         }
         PaymentError::Connection(error)

@@ -7,6 +7,7 @@ use syn::{Attribute, Data, DeriveInput, Expr, Fields, Member, Path, Variant, par
 use crate::{
     errors::Errors,
     options::{self, Options, word},
+    spelling,
 };
 
 /// What an attribute says of a variant or a struct.
@@ -180,11 +181,11 @@ fn field_of(value: &Expr, fields: &Fields) -> syn::Result<Member> {
     let names: Vec<String> = fields.members().map(|field| quote!(#field).to_string()).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let what = quote!(#member).to_string();
-    Err(error(match (options::nearest(&what, &names), names.as_slice()) {
+    Err(error(match (spelling::nearest(&what, &names), names.as_slice()) {
         (Some(near), _) => format!("no field `{what}`: did you mean `{near}`?"),
         (None, []) => "there is no field to take the wait from".to_owned(),
         (None, [only]) => format!("no field `{what}`: the only one is `{only}`"),
-        (None, names) => format!("no field `{what}`: the fields are {}", options::list(names)),
+        (None, names) => format!("no field `{what}`: the fields are {}", spelling::list(names)),
     }))
 }
 

@@ -15,6 +15,7 @@ mod function;
 mod fuzz;
 mod moves;
 mod options;
+mod spelling;
 mod stack;
 
 use proc_macro::TokenStream;

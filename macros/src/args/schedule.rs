@@ -9,7 +9,8 @@ use syn::{Error, Expr, ExprLit, ExprUnary, Lit, Result, UnOp, spanned::Spanned};
 use crate::{
     duration::Time,
     errors::Errors,
-    options::{Given, list, nearest, ungroup, word},
+    options::{Given, ungroup, word},
+    spelling::{list, nearest},
 };
 
 /// The value of `backoff`.

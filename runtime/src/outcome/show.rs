@@ -1,0 +1,155 @@
+//! Errors as `&dyn Error`, and the types in their chains of sources: `retry_if(io::Error)`, `failure_if(io::Error)`.
+
+use std::error::Error;
+
+use crate::{CircuitOpen, transient::sources};
+
+/// Asks whether an error is of one type.
+pub type IsType = fn(&(dyn Error + 'static)) -> bool;
+
+/// Whether the error is an `E`.
+#[must_use]
+pub fn is_type<E: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
+    error.is::<E>()
+}
+
+/// Whether the error, or anything in its chain of sources, is of one of the types.
+#[must_use]
+pub fn is_any_of(error: &(dyn Error + 'static), types: &[IsType]) -> bool {
+    sources(error).any(|error| types.iter().any(|is_type| is_type(error)))
+}
+
+/// Whether a rejection is of one of the types.
+#[must_use]
+pub fn wants_rejection(open: &CircuitOpen, types: &[IsType]) -> bool {
+    is_any_of(open, types)
+}
+
+/// Shows an error as `&dyn Error`, whether it is an [`Error`] itself or, as `anyhow::Error` and boxed errors do, points
+/// to one.
+///
+/// `(&&AsError(error)).as_error()` takes the first of the traits below that fits, by the order in which method calls
+/// look for one.
+#[derive(Debug)]
+pub struct AsError<'a, E>(pub &'a E);
+
+/// First choice: the type is an error.
+pub trait IsError<'a> {
+    /// The error.
+    fn as_error(&self) -> &'a (dyn Error + 'static);
+}
+
+impl<'a, E: Error + 'static> IsError<'a> for &AsError<'a, E> {
+    fn as_error(&self) -> &'a (dyn Error + 'static) {
+        self.0
+    }
+}
+
+/// Second choice: the type points to an error.
+pub trait PointsToError<'a> {
+    /// The error.
+    fn as_error(&self) -> &'a (dyn Error + 'static);
+}
+
+impl<'a, E: std::ops::Deref<Target: AnyError>> PointsToError<'a> for &&AsError<'a, E> {
+    fn as_error(&self) -> &'a (dyn Error + 'static) {
+        self.0.deref().any_error()
+    }
+}
+
+/// What remains: a type that is no error, and an explanation.
+pub trait IsNoError<'a> {
+    /// The error type.
+    type Error;
+
+    /// Never callable.
+    fn as_error(&self) -> &'a (dyn Error + 'static)
+    where
+        Self::Error: HasChain;
+}
+
+impl<'a, E> IsNoError<'a> for AsError<'a, E> {
+    type Error = E;
+
+    fn as_error(&self) -> &'a (dyn Error + 'static)
+    where
+        E: HasChain,
+    {
+        self.0.chain()
+    }
+}
+
+/// An error with a chain of sources. Nothing implements it; it is there for what it says when it is missing.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no error: it has no chain of sources in which to look for a type",
+    label = "does not implement `std::error::Error`",
+    note = "implement `std::error::Error` for it, or take a predicate: `retry_if = |error| ...`, `failure_if = |error| ...`"
+)]
+pub trait HasChain {
+    /// The error.
+    fn chain(&self) -> &(dyn Error + 'static);
+}
+
+/// Looks at an error as `&dyn Error` where it can be, by the same order.
+#[derive(Debug)]
+pub struct LookAt<'a, E>(pub &'a E);
+
+/// First choice: the type is an error.
+pub trait LookAtError<'a> {
+    /// The error.
+    fn look(&self) -> Option<&'a (dyn Error + 'static)>;
+}
+
+impl<'a, E: Error + 'static> LookAtError<'a> for &LookAt<'a, E> {
+    fn look(&self) -> Option<&'a (dyn Error + 'static)> {
+        Some(self.0)
+    }
+}
+
+/// Second choice: the type points to an error.
+pub trait LookThrough<'a> {
+    /// The error.
+    fn look(&self) -> Option<&'a (dyn Error + 'static)>;
+}
+
+impl<'a, E: std::ops::Deref<Target: AnyError>> LookThrough<'a> for &&LookAt<'a, E> {
+    fn look(&self) -> Option<&'a (dyn Error + 'static)> {
+        Some(self.0.deref().any_error())
+    }
+}
+
+/// What remains: a type in which there is nothing to see.
+pub trait LookAway<'a> {
+    /// Nothing.
+    fn look(&self) -> Option<&'a (dyn Error + 'static)>;
+}
+
+impl<'a, E> LookAway<'a> for LookAt<'a, E> {
+    fn look(&self) -> Option<&'a (dyn Error + 'static)> {
+        None
+    }
+}
+
+/// The three ways to write "any error".
+pub trait AnyError {
+    /// The error.
+    fn any_error(&self) -> &(dyn Error + 'static);
+}
+
+impl AnyError for dyn Error {
+    fn any_error(&self) -> &(dyn Error + 'static) {
+        self
+    }
+}
+
+impl AnyError for dyn Error + Send {
+    fn any_error(&self) -> &(dyn Error + 'static) {
+        self
+    }
+}
+
+impl AnyError for dyn Error + Send + Sync {
+    fn any_error(&self) -> &(dyn Error + 'static) {
+        self
+    }
+}

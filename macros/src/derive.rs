@@ -50,9 +50,12 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
     let (is_transient, retry_after): (TokenStream, TokenStream) =
         rules.iter().map(|(pattern, rule)| rule.arms(pattern, &krate)).unzip();
     let (name, (generics, arguments, bounds)) = (&item.ident, item.generics.split_for_impl());
+    // A type with parameters has no one type to look for.
+    let known = item.generics.params.is_empty().then(|| known(name, &krate));
     let errors = errors.into_tokens();
     quote! {
         #errors
+        #known
         #[automatically_derived]
         impl #generics #krate::Transient for #name #arguments #bounds {
             fn is_transient(&self) -> bool {
@@ -71,6 +74,21 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
                 }
             }
         }
+    }
+}
+
+/// Lists the type, so that it is found inside of boxed errors.
+fn known(name: &Ident, krate: &TokenStream) -> TokenStream {
+    quote! {
+        const _: () = {
+            #[#krate::__private::linkme::distributed_slice(#krate::__private::KNOWN)]
+            #[linkme(crate = #krate::__private::linkme)]
+            static FIND: #krate::__private::Find = |error| {
+                #[allow(unused_imports)]
+                use #krate::__private::{FindError as _, FindNothing as _};
+                (&#krate::__private::Known::<#name>::new()).find(error)
+            };
+        };
     }
 }
 

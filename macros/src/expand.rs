@@ -210,6 +210,15 @@ fn show(krate: &TokenStream, place: Span) -> TokenStream {
     })
 }
 
+/// A closure that asks an error whether it is transient. That it does not say is reported at `place`.
+fn judge(krate: &TokenStream, place: Span) -> TokenStream {
+    quote_spanned!(place=> |error| {
+        #[allow(unused_imports)]
+        use #krate::__private::{PointsToWhatSaysIt as _, SaysIt as _, SaysNothing as _};
+        (&&#krate::__private::Judge(error)).verdict()
+    })
+}
+
 /// A closure that shows an error as `&dyn Error` where it is one.
 fn look(krate: &TokenStream) -> TokenStream {
     code!(|error| {

@@ -87,6 +87,7 @@ struct Readme;
 
 mod breaker;
 mod clock;
+mod known;
 mod outcome;
 mod random;
 mod registry;
@@ -115,6 +116,7 @@ pub mod __private {
     #[cfg(feature = "tokio")]
     pub use crate::retry::pause::{Pause, pause};
     pub use crate::{
+        known::{Find, FindError, FindNothing, KNOWN, Known},
         outcome::*,
         registry::{DECLARATIONS, Declaration},
         retry::{attempts::*, pause_thread},

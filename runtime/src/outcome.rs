@@ -12,10 +12,7 @@ pub use self::{argument::*, show::*};
 use crate::{
     CircuitOpen, Permit, Transient,
     breaker::Outcome,
-    retry::{
-        attempts::{Passage, Verdict},
-        verdict_of,
-    },
+    retry::attempts::{Passage, Verdict},
     transient::sources,
 };
 
@@ -100,8 +97,8 @@ impl<E: From<R>, R> CarriesRejection<R> for E {
 
 /// Without `retry_if`: what the error type says.
 #[inline]
-pub fn by_type<O: Returned<Error: Transient>>(outcome: &O) -> Verdict {
-    outcome.error().map_or(Verdict::Final, verdict_of)
+pub fn by_type<O: Returned>(outcome: &O, judge: fn(&O::Error) -> Verdict) -> Verdict {
+    outcome.error().map_or(Verdict::Final, judge)
 }
 
 /// `retry_if = any`. `look` shows the error, if it is one: a rejection by a breaker further inside is not retried.

@@ -201,7 +201,7 @@ impl<E, P> fmt::Debug for RetryIf<'_, E, P> {
     }
 }
 
-pub(crate) fn verdict_of<E: Transient>(error: &E) -> Verdict {
+pub(crate) fn verdict_of<E: Transient + ?Sized>(error: &E) -> Verdict {
     if error.is_transient() { Verdict::Transient { retry_after: error.retry_after() } } else { Verdict::Final }
 }
 

@@ -1,6 +1,6 @@
 use std::{error::Error, io, time::Duration};
 
-use crate::CircuitOpen;
+use crate::{CircuitOpen, known};
 
 /// Which values of an error type are worth another attempt.
 ///
@@ -34,10 +34,10 @@ use crate::CircuitOpen;
 ///
 /// | type | transient |
 /// | --- | --- |
-/// | [`std::io::Error`] | of kind `ConnectionRefused`, `ConnectionReset`, `ConnectionAborted`, `NotConnected`, `BrokenPipe`, `TimedOut`, `Interrupted`, `WouldBlock`, `UnexpectedEof`, `HostUnreachable`, `NetworkUnreachable`, `NetworkDown`, `ResourceBusy`, unless it carries a `CircuitOpen` |
+/// | [`std::io::Error`] | of kind `ConnectionRefused`, `ConnectionReset`, `ConnectionAborted`, `NotConnected`, `BrokenPipe`, `TimedOut`, `Interrupted`, `WouldBlock`, `UnexpectedEof`, `HostUnreachable`, `NetworkUnreachable`, `NetworkDown`, `ResourceBusy`; or what the error that it was made of says, if that says something |
 /// | `tokio::time::error::Elapsed` | always |
 /// | [`CircuitOpen`] | never |
-/// | `Box<dyn Error>`, also with `Send` and `Sync` | if one of the above in its chain of sources is |
+/// | `Box<dyn Error>`, also with `Send` and `Sync`, and `anyhow::Error` | what the first error in its chain of sources says that is of a type in this table, or of one that derives `Transient` and has no generic parameters; else never |
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say which of its values are worth another attempt",
     label = "this error type is not `Transient`",
@@ -58,8 +58,8 @@ impl Transient for io::Error {
     fn is_transient(&self) -> bool {
         use io::ErrorKind as Kind;
 
-        if matches!(self.get_ref(), Some(inner) if inner.is::<CircuitOpen>()) {
-            return false;
+        if let Some(inner) = carried(self) {
+            return inner.is_transient();
         }
         matches!(
             self.kind(),
@@ -78,6 +78,15 @@ impl Transient for io::Error {
                 | Kind::ResourceBusy
         )
     }
+
+    fn retry_after(&self) -> Option<Duration> {
+        carried(self)?.retry_after()
+    }
+}
+
+/// What an [`io::Error`] that was made of another error knows of itself.
+fn carried(error: &io::Error) -> Option<&dyn Transient> {
+    decisive(error.get_ref()?)
 }
 
 #[cfg(feature = "tokio")]
@@ -110,36 +119,52 @@ impl<T: Transient + ?Sized> Transient for Box<T> {
 
 impl Transient for dyn Error + Send + Sync {
     fn is_transient(&self) -> bool {
-        chain_is_transient(self)
+        decisive(self).is_some_and(Transient::is_transient)
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        decisive(self)?.retry_after()
     }
 }
 
 impl Transient for dyn Error + Send {
     fn is_transient(&self) -> bool {
-        chain_is_transient(self)
+        decisive(self).is_some_and(Transient::is_transient)
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        decisive(self)?.retry_after()
     }
 }
 
 impl Transient for dyn Error {
     fn is_transient(&self) -> bool {
-        chain_is_transient(self)
+        decisive(self).is_some_and(Transient::is_transient)
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        decisive(self)?.retry_after()
     }
 }
 
-/// Whether the first error in the chain that has something to say calls itself transient.
-fn chain_is_transient(error: &(dyn Error + 'static)) -> bool {
-    sources(error).find_map(known).unwrap_or(false)
+/// The first error in the chain that says whether it is transient.
+pub(crate) fn decisive<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
+    sources(error).find_map(|error| built_in(error).or_else(|| known::find(error)))
 }
 
-fn known(error: &(dyn Error + 'static)) -> Option<bool> {
-    #[cfg(feature = "tokio")]
-    if error.is::<tokio::time::error::Elapsed>() {
-        return Some(true);
+/// The error as one of the types for which this crate implements `Transient`.
+fn built_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
+    fn is<'a, E: Error + Transient + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
+        error.downcast_ref::<E>().map(|error| error as _)
     }
-    if error.is::<CircuitOpen>() {
-        return Some(false);
-    }
-    error.downcast_ref::<io::Error>().map(Transient::is_transient)
+
+    let types = [
+        is::<io::Error>,
+        is::<CircuitOpen>,
+        #[cfg(feature = "tokio")]
+        is::<tokio::time::error::Elapsed>,
+    ];
+    types.into_iter().find_map(|is| is(error))
 }
 
 /// The error and everything in its `source()` chain.

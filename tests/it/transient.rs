@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use steadfast::{BreakerConfig, CircuitBreaker, CircuitOpen, Transient};
+use anyhow::Context as _;
+use steadfast::{BreakerConfig, CircuitBreaker, CircuitOpen, Transient, retry};
+
+use crate::Script;
 
 const WAIT: Duration = Duration::from_secs(7);
 
@@ -154,4 +157,37 @@ async fn boxed_errors_by_their_chain() {
     }
     let local: Box<dyn Error> = Reading(ErrorKind::TimedOut.into()).into();
     assert!(local.is_transient());
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("around")]
+struct Around(#[source] Derived);
+
+#[test]
+fn derived_types_are_found_inside_of_boxed_errors() {
+    type Boxed = Box<dyn Error + Send + Sync>;
+    let checks: [(&str, Boxed, (bool, Option<Duration>)); 5] = [
+        ("itself", Derived::Named { after: WAIT }.into(), (true, Some(WAIT))),
+        ("inside", Around(Derived::Named { after: WAIT }).into(), (true, Some(WAIT))),
+        ("inside an io::Error", io::Error::other(Around(Derived::Unit)).into(), (true, None)),
+        ("permanent", Around(Derived::Permanent).into(), (false, None)),
+        ("the first in the chain decides", Derived::Inherited(ErrorKind::NotFound.into()).into(), (false, None)),
+    ];
+    for (name, error, expected) in checks {
+        assert_eq!((error.is_transient(), error.retry_after()), expected, "{name}");
+    }
+}
+
+#[retry(max_attempts = 2, backoff = none)]
+fn with_anyhow(script: &Script) -> anyhow::Result<u32> {
+    Ok(script.call().context("while calling")?)
+}
+
+#[test]
+fn anyhow_errors_by_their_chain() {
+    for (outcomes, calls) in [("T", 2), ("P", 1)] {
+        let script = Script::new(outcomes);
+        with_anyhow(&script).unwrap_err();
+        assert_eq!(script.calls(), calls, "{outcomes}");
+    }
 }

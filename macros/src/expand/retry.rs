@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote_spanned};
 
-use super::{Attempt, Context, at, code, look, show, type_list};
+use super::{Attempt, Context, at, code, judge, look, show, type_list};
 use crate::{
     args::{Condition, retry::Retry},
     arguments::{Argument, Supply},
@@ -16,7 +16,7 @@ use crate::{
 /// loop {
 ///     let delay = {
 ///         let outcome: R = attempt;
-///         match attempts.after(by_type(&outcome)) {
+///         match attempts.after(by_type(&outcome, judge)) {
 ///             Some(delay) => delay,
 ///             None => break outcome,
 ///         }
@@ -76,7 +76,10 @@ fn verdict(retry: &Retry, has_passage: bool, context: &Context) -> TokenStream {
     let place = context.output_place;
     let outcome = quote_spanned!(place=> &outcome);
     let verdict = match &retry.condition {
-        Condition::ByType => context.ask("by_type", &outcome),
+        Condition::ByType => {
+            let judge = judge(krate, place);
+            context.ask("by_type", &quote_spanned!(place=> #outcome, #judge))
+        }
         Condition::Any => {
             let look = look(krate);
             context.ask("by_any", &quote_spanned!(place=> #outcome, #look))

@@ -2,7 +2,11 @@
 
 use std::error::Error;
 
-use crate::{CircuitOpen, transient::sources};
+use crate::{
+    CircuitOpen, Transient,
+    retry::{attempts::Verdict, verdict_of},
+    transient::sources,
+};
 
 /// Asks whether an error is of one type.
 pub type IsType = fn(&(dyn Error + 'static)) -> bool;
@@ -127,6 +131,58 @@ pub trait LookAway<'a> {
 impl<'a, E> LookAway<'a> for LookAt<'a, E> {
     fn look(&self) -> Option<&'a (dyn Error + 'static)> {
         None
+    }
+}
+
+/// Judges an error by what it says of itself, or, as `anyhow::Error` has to, by what is in its chain of sources.
+///
+/// `(&&Judge(error)).verdict()` takes the first of the traits below that fits, by the same order.
+#[derive(Debug)]
+pub struct Judge<'a, E>(pub &'a E);
+
+/// First choice: the type says it.
+pub trait SaysIt {
+    /// What the error means to a retry.
+    fn verdict(&self) -> Verdict;
+}
+
+impl<E: Transient> SaysIt for &Judge<'_, E> {
+    fn verdict(&self) -> Verdict {
+        verdict_of(self.0)
+    }
+}
+
+/// Second choice: what it points to says it.
+pub trait PointsToWhatSaysIt {
+    /// What the error means to a retry.
+    fn verdict(&self) -> Verdict;
+}
+
+impl<E: std::ops::Deref<Target: AnyError>> PointsToWhatSaysIt for &&Judge<'_, E> {
+    fn verdict(&self) -> Verdict {
+        verdict_of(self.0.deref().any_error())
+    }
+}
+
+/// What remains: a type that says nothing, and an explanation.
+pub trait SaysNothing {
+    /// The error type.
+    type Error;
+
+    /// Never callable.
+    fn verdict(&self) -> Verdict
+    where
+        Self::Error: Transient;
+}
+
+impl<E> SaysNothing for Judge<'_, E> {
+    type Error = E;
+
+    fn verdict(&self) -> Verdict
+    where
+        E: Transient,
+    {
+        verdict_of(self.0)
     }
 }
 

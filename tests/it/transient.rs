@@ -166,7 +166,9 @@ struct Around(#[source] Derived);
 #[test]
 fn derived_types_are_found_inside_of_boxed_errors() {
     type Boxed = Box<dyn Error + Send + Sync>;
-    let checks: [(&str, Boxed, (bool, Option<Duration>)); 5] = [
+    type Answer = (bool, Option<Duration>);
+
+    let checks: [(&str, Boxed, Answer); 5] = [
         ("itself", Derived::Named { after: WAIT }.into(), (true, Some(WAIT))),
         ("inside", Around(Derived::Named { after: WAIT }).into(), (true, Some(WAIT))),
         ("inside an io::Error", io::Error::other(Around(Derived::Unit)).into(), (true, None)),

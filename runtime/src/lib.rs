@@ -79,6 +79,13 @@
 //! a test under `#[tokio::test(start_paused = true)]` moves time by `tokio::time::advance` and never waits. Without it,
 //! everything for functions that are not `async` is there, and `#[circuit_breaker]` and
 //! [`CircuitBreaker::call_async`] on any executor.
+//!
+//! `http`, `reqwest`, `tonic`, `sqlx`, `redis`, off by default: which errors of these clients are worth another attempt. The
+//! table at [`Transient`] says it for each. With `http` comes `retry_after`, which reads the header `Retry-After`; with
+//! `tonic` a `tonic::Status` can carry a rejection.
+//!
+//! `anyhow`, off by default: `anyhow::Error` is [`Transient`], so that [`RetryPolicy::run`] takes it. The attributes do
+//! without.
 
 /// The snippets of the README, compiled and run.
 #[cfg(doctest)]
@@ -101,6 +108,8 @@ pub use steadfast_macros::circuit_breaker;
 #[doc = include_str!("../docs/retry.md")]
 pub use steadfast_macros::retry;
 
+#[cfg(feature = "http")]
+pub use self::transient::http::retry_after;
 pub use self::{
     breaker::{BreakerConfig, BreakerState, CircuitBreaker, CircuitOpen, OpenReason, Permit, Snapshot},
     registry::{ConfigConflict, Place, breaker, breakers, validate},

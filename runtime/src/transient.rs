@@ -1,4 +1,17 @@
-use std::{error::Error, io, time::Duration};
+#[cfg(feature = "anyhow")]
+mod anyhow;
+#[cfg(feature = "http")]
+pub(crate) mod http;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(feature = "reqwest")]
+mod reqwest;
+#[cfg(feature = "sqlx")]
+mod sqlx;
+#[cfg(feature = "tonic")]
+mod tonic;
+
+use std::{error::Error, io, sync::Arc, time::Duration};
 
 use crate::{CircuitOpen, known};
 
@@ -32,12 +45,20 @@ use crate::{CircuitOpen, known};
 ///
 /// or implement it by hand.
 ///
-/// | type | transient |
-/// | --- | --- |
-/// | [`std::io::Error`] | of kind `ConnectionRefused`, `ConnectionReset`, `ConnectionAborted`, `NotConnected`, `BrokenPipe`, `TimedOut`, `Interrupted`, `WouldBlock`, `UnexpectedEof`, `HostUnreachable`, `NetworkUnreachable`, `NetworkDown`, `ResourceBusy`; or what the error that it was made of says, if that says something |
-/// | `tokio::time::error::Elapsed` | always |
-/// | [`CircuitOpen`] | never |
-/// | `Box<dyn Error>`, also with `Send` and `Sync`, and `anyhow::Error` | what the first error in its chain of sources says that is of a type in this table, or of one that derives `Transient` and has no generic parameters; else never |
+/// These types have it, some behind a feature of this crate:
+///
+/// | type | feature | transient | not worth another attempt | `retry_after` |
+/// | --- | --- | --- | --- | --- |
+/// | [`std::io::Error`] | | of kind `ConnectionRefused`, `ConnectionReset`, `ConnectionAborted`, `NotConnected`, `BrokenPipe`, `TimedOut`, `Interrupted`, `WouldBlock`, `UnexpectedEof`, `HostUnreachable`, `NetworkUnreachable`, `NetworkDown`, `ResourceBusy` | all other kinds; where the error that it was made of says something, that counts | from the error that it was made of |
+/// | `tokio::time::error::Elapsed` | `tokio` | always | | |
+/// | [`CircuitOpen`] | | | always | from the breaker |
+/// | `Box<dyn Error>`, also with `Send` and `Sync` | | what the first error in its chain of sources says that is of a type in this table, or of one that derives `Transient` and has no generic parameters | a chain without such an error | from that error |
+/// | `anyhow::Error` | `anyhow`; the attributes do without | as `Box<dyn Error>` | as `Box<dyn Error>` | as `Box<dyn Error>` |
+/// | `http::StatusCode` | `http` | 408, 425, 429, 500, 502, 503, 504 | all others | a status has no headers: `steadfast::retry_after(&headers)` |
+/// | `reqwest::Error` | `reqwest` | time-out; failed look-up of a name; connection or body that fails by a transient `io::Error`; connection closed before the end of the answer; `error_for_status` with a transient status | a wrong URL or request, redirects, rubbish in the answer, a refused certificate, a proxy that does not let it through | the error has no headers: its impl shows how an error type of your own has them |
+/// | `tonic::Status` | `tonic` | `Unavailable`, `ResourceExhausted`, `DeadlineExceeded`; `Unknown` and `Cancelled` that come of a transient `io::Error` or of tonic's own time-out | all other codes, also `Aborted`; a [`CircuitOpen`] in its sources; `grpc-retry-pushback-ms` that is negative or no number | `grpc-retry-pushback-ms` |
+/// | `sqlx::Error` | `sqlx` | a transient `io::Error`; time-out of the pool; SQLSTATE `08...`, `40001`, `40P01`, `53...`, `55P03`, `57P01`, `57P02`, `57P03`, `57P05`; busy or locked in SQLite | all others, also failures of TLS, and a lock wait timeout in MySQL (its SQLSTATE `HY000` says nothing) | |
+/// | `redis::RedisError` | `redis` | connection refused or dropped, time-out, another transient `io::Error`; `LOADING`, `TRYAGAIN`, `CLUSTERDOWN`, `MASTERDOWN`, `READONLY`, `BUSY`; sentinel or cluster without a node | all others, also failed authentication, `WRONGTYPE`, `OOM`, `MOVED`, `ASK` | |
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say which of its values are worth another attempt",
     label = "this error type is not `Transient`",
@@ -163,16 +184,28 @@ fn built_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
         is::<CircuitOpen>,
         #[cfg(feature = "tokio")]
         is::<tokio::time::error::Elapsed>,
+        #[cfg(feature = "redis")]
+        is::<::redis::RedisError>,
+        #[cfg(feature = "reqwest")]
+        is::<::reqwest::Error>,
+        #[cfg(feature = "sqlx")]
+        is::<::sqlx::Error>,
+        #[cfg(feature = "tonic")]
+        is::<::tonic::Status>,
     ];
     types.into_iter().find_map(|is| is(error))
 }
 
 /// The error and everything in its `source()` chain.
-///
-/// An [`io::Error`] that carries another error leaves that one out of its `source()`; here it is in.
 pub(crate) fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| {
-        let carried = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        carried.map(|carried| carried as _).or_else(|| error.source())
-    })
+    std::iter::successors(Some(error), |&error| inside(error).or_else(|| error.source()))
+}
+
+/// The error that another one is made of and leaves out of its `source()`: an [`io::Error`] the one that it carries, an
+/// `Arc` the one that it shares.
+fn inside<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    if let Some(shared) = error.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
+        return Some(&**shared);
+    }
+    error.downcast_ref::<io::Error>()?.get_ref().map(|carried| carried as _)
 }

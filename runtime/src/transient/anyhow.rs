@@ -1,0 +1,16 @@
+use std::time::Duration;
+
+use anyhow::Error;
+
+use super::Transient;
+
+/// By its chain of sources, as boxed errors.
+impl Transient for Error {
+    fn is_transient(&self) -> bool {
+        (**self).is_transient()
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        (**self).retry_after()
+    }
+}

@@ -1,0 +1,52 @@
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, StatusCode, header};
+
+use super::Transient;
+
+/// Transient: 408, 425, 429, 500, 502, 503 and 504.
+///
+/// A status has no headers: what the server wants to be waited for is read from them by
+/// [`retry_after`](crate::retry_after()).
+impl Transient for StatusCode {
+    fn is_transient(&self) -> bool {
+        matches!(
+            *self,
+            Self::REQUEST_TIMEOUT
+                | Self::TOO_EARLY
+                | Self::TOO_MANY_REQUESTS
+                | Self::INTERNAL_SERVER_ERROR
+                | Self::BAD_GATEWAY
+                | Self::SERVICE_UNAVAILABLE
+                | Self::GATEWAY_TIMEOUT
+        )
+    }
+}
+
+/// How long the server asks to wait, by its `Retry-After` header.
+///
+/// The header gives whole seconds or an HTTP date (RFC 9110, section 10.2.3). A date counts from the system clock, and one in
+/// the past is no wait at all. `None` if there is no such header, or one that is neither. Needs the feature `http`.
+///
+/// ```
+/// use std::time::Duration;
+/// use http::{HeaderMap, HeaderValue, header::RETRY_AFTER};
+///
+/// let mut headers = HeaderMap::new();
+/// assert_eq!(steadfast::retry_after(&headers), None);
+/// headers.insert(RETRY_AFTER, HeaderValue::from_static("7"));
+/// assert_eq!(steadfast::retry_after(&headers), Some(Duration::from_secs(7)));
+/// headers.insert(RETRY_AFTER, HeaderValue::from_static("Fri, 31 Dec 1999 23:59:59 GMT"));
+/// assert_eq!(steadfast::retry_after(&headers), Some(Duration::ZERO));
+/// headers.insert(RETRY_AFTER, HeaderValue::from_static("soon"));
+/// assert_eq!(steadfast::retry_after(&headers), None);
+/// ```
+#[must_use]
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
+    if value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return value.parse().ok().map(Duration::from_secs);
+    }
+    let moment = httpdate::parse_http_date(value).ok()?;
+    Some(moment.duration_since(SystemTime::now()).unwrap_or_default())
+}

@@ -9,6 +9,7 @@
 
 mod arguments;
 mod breaker;
+mod clients;
 mod futures;
 mod order;
 mod registry;

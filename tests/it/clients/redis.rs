@@ -93,3 +93,13 @@ async fn time_outs() {
     assert!(error.is_timeout(), "{error:?}");
     assert_says(error, TRANSIENT, "time-out");
 }
+
+/// A server that is not there and would have a file for its address.
+#[cfg(unix)]
+#[test]
+fn missing_socket() {
+    let client = Client::open(format!("redis+unix://{}/nobody.sock", env!("CARGO_TARGET_TMPDIR"))).unwrap();
+    let error = client.get_connection().err().unwrap();
+    assert!(error.is_connection_refusal(), "{error:?}");
+    assert_says(error, TRANSIENT, "no such socket");
+}

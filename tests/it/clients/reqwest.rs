@@ -142,7 +142,7 @@ async fn waits_that_the_server_asks_for() {
         assert_says(error, expected, &format!("{status}, {wait:?}"));
     }
 
-    let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3_600));
+    let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_hours(1));
     let address = answering(empty(&format!("429 Too Many Requests\r\nretry-after: {date}"))).await;
     let wait = fetch_politely(&format!("http://{address}/")).await.unwrap_err().retry_after().unwrap();
     assert!((3_500..=3_600).contains(&wait.as_secs()), "{wait:?}");

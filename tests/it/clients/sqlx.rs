@@ -83,7 +83,7 @@ async fn postgres_that_fails_a_statement() {
     for (name, code, expected) in checks {
         let mut connection = PgConnection::connect_with(&options(failing(code).await)).await.unwrap();
         let error = raw_sql("SELECT 1").execute(&mut connection).await.unwrap_err();
-        assert_eq!(error.as_database_error().and_then(|error| error.code()).as_deref(), Some(code));
+        assert_eq!(error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref(), Some(code));
         assert_says(error, expected, name);
     }
 }

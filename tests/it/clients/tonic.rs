@@ -80,7 +80,9 @@ fn pushing_back(code: Code, wait: &'static str) -> Status {
 async fn statuses_of_a_server() {
     const WAIT: Duration = Duration::from_millis(250);
 
-    let checks: [(&str, fn() -> Status, Verdict); 15] = [
+    type Make = fn() -> Status;
+
+    let checks: [(&str, Make, Verdict); 15] = [
         ("unavailable", || Status::unavailable(""), TRANSIENT),
         ("resource exhausted", || Status::resource_exhausted(""), TRANSIENT),
         ("deadline exceeded", || Status::deadline_exceeded(""), TRANSIENT),

@@ -1,38 +1,41 @@
 //! Circuit breakers.
 //!
-//! [`word`] is the state machine as a value, [`shared`] shares it between threads, [`totals`] counts beside it.
+//! [`word`] is the state machine as a value, [`shared`] shares it between threads, [`window`] holds the calls of late for
+//! those that judge by rates, [`totals`] counts beside it; [`core`] puts them together for a call.
 
+mod cause;
 mod config;
+mod core;
+mod intervention;
 #[cfg(test)]
 mod models;
 mod permit;
 mod rejection;
+mod rules;
+mod settings;
 mod shared;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 mod totals;
+mod window;
 mod word;
 
-use std::{
-    fmt,
-    sync::atomic::{AtomicU64, Ordering},
-    time::{Duration, SystemTime},
-};
+use std::{borrow::Borrow, fmt, time::Duration};
 
 pub(crate) use self::word::Outcome;
 pub use self::{
-    config::BreakerConfig,
+    config::{BreakerConfig, Window},
+    intervention::Intervention,
     permit::Permit,
     rejection::{CircuitOpen, OpenReason},
-    snapshot::Snapshot,
+    settings::Settings,
+    snapshot::{Snapshot, WindowSnapshot},
 };
 use self::{
-    shared::{SharedWord, Transition},
-    totals::{Count, Totals},
-    word::{Refusal, Rules, Ticket},
+    core::{Core, View},
+    totals::Totals,
 };
-use crate::clock;
 
 /// Stops calling what is down, and tries again carefully.
 ///
@@ -62,14 +65,9 @@ use crate::clock;
 /// let rejected = DISK.call(read).unwrap_err(); // `read` is not run
 /// assert_eq!(rejected.kind(), io::ErrorKind::ResourceBusy);
 /// ```
-pub struct CircuitBreaker {
-    word: SharedWord,
-    totals: Totals,
-    name: &'static str,
-    config: BreakerConfig,
-    transitions: AtomicU64,
-    /// The moment of the last transition, in microseconds; 0 before the first.
-    changed_at: AtomicU64,
+pub struct CircuitBreaker<S = Settings> {
+    core: Core,
+    settings: S,
 }
 
 /// What a breaker does with a call.
@@ -93,28 +91,43 @@ impl CircuitBreaker {
     /// `#[circuit_breaker(breaker = PATH)]`.
     #[must_use]
     pub const fn new(name: &'static str, config: BreakerConfig) -> Self {
-        Self {
-            word: SharedWord::new(),
-            totals: Totals::new(),
-            name,
-            config,
-            transitions: AtomicU64::new(0),
-            changed_at: AtomicU64::new(0),
-        }
+        Self { core: Core::new(&config.rules(0), Totals::sharded(), None), settings: Settings::new(name, config) }
     }
 
+    /// Changes the settings from now on, without a restart. Nothing that was counted is lost and no state is skipped.
+    ///
+    /// Closed, failures in a row and the window's calls count on, judged by the new limits with the next failure. Open, the
+    /// new recovery timeout holds for the rest that is under way. Half-open, the new number of trial calls holds; if that
+    /// many have succeeded already, the circuit closes.
+    ///
+    /// ```
+    /// use steadfast::{BreakerConfig, CircuitBreaker};
+    ///
+    /// static STOCK: CircuitBreaker = CircuitBreaker::new("stock", BreakerConfig::new());
+    /// STOCK.reconfigure(STOCK.config().failure_threshold(10));
+    /// ```
+    pub fn reconfigure(&self, config: BreakerConfig) {
+        self.settings.replace(config);
+        self.view().adopt();
+    }
+
+    /// The name it was declared with.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.settings.name
+    }
+}
+
+impl<S: Borrow<Settings>> CircuitBreaker<S> {
     /// Asks to make a call.
     ///
     /// # Errors
     ///
     /// The circuit does not admit it.
     #[inline]
-    pub fn try_acquire(&self) -> Result<Permit<'_>, CircuitOpen> {
-        let word = self.word.load();
-        if word.admits_freely() {
-            return Ok(Permit::new(self, word.ticket()));
-        }
-        self.try_acquire_guarded()
+    pub fn try_acquire(&self) -> Result<Permit<'_, S>, CircuitOpen> {
+        let ticket = self.view().admit()?;
+        Ok(Permit::new(self, ticket))
     }
 
     /// Makes a call if the circuit admits it. An `Err` counts as a failure, and so does a panic.
@@ -154,130 +167,70 @@ impl CircuitBreaker {
         result
     }
 
-    /// The name it was declared with.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        self.name
-    }
-
     /// What it does with calls now. Looking takes no trial call's place and moves nothing.
     #[must_use]
     pub fn state(&self) -> BreakerState {
-        self.word.load().state()
+        self.core.state()
     }
 
     /// The settings in force.
     #[must_use]
-    pub const fn config(&self) -> BreakerConfig {
-        self.config
+    pub fn config(&self) -> BreakerConfig {
+        self.view().config()
     }
 
-    /// State, counts and times in one reading.
+    /// State, counts, reasons and times in one reading.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let (word, now) = (self.word.load(), clock::now());
-        // ORDERING: Acquire pairs with the Release in `report`: who sees the number of a transition sees its moment.
-        let transitions = self.transitions.load(Ordering::Acquire);
-        let changed_at = self.changed_at.load(Ordering::Acquire);
-        let age = (changed_at != 0).then(|| Duration::from_micros(now.as_micros().saturating_sub(changed_at)));
-        let sums = self.totals.sums();
-        Snapshot {
-            name: self.name,
-            state: word.state(),
-            consecutive_failures: word.failures(),
-            successes: sums.get(Count::Success),
-            failures: sums.get(Count::Failure),
-            neutral: sums.get(Count::Neutral),
-            rejections: sums.get(Count::Rejection),
-            transitions,
-            last_transition: age.and_then(|age| SystemTime::now().checked_sub(age)),
-            open_for: word.time_left(&self.rules(), now).map(Duration::from_micros),
-        }
+        self.view().snapshot()
     }
 
     /// Rejects every call from now on, whatever the clock says, until [`reset`](Self::reset) or
     /// [`disable`](Self::disable).
     pub fn force_open(&self) {
-        let transition = self.word.force_open();
-        self.report(transition);
+        self.intervene(&Intervention::force_open());
+    }
+
+    /// Rejects every call for this long, at most 4 years. Then trial calls decide, as after any rest.
+    pub fn force_open_for(&self, duration: Duration) {
+        self.intervene(&Intervention::force_open().expires_in(duration));
     }
 
     /// Lets every call through from now on and opens for nothing, until [`reset`](Self::reset) or
     /// [`force_open`](Self::force_open). Totals are still counted.
     pub fn disable(&self) {
-        let transition = self.word.disable();
-        self.report(transition);
+        self.intervene(&Intervention::disable());
     }
 
-    /// Closes the circuit with no failures counted, from any state. Totals stay. Results of calls that are under way
-    /// move nothing any more.
+    /// Lets every call through for this long, at most 4 years. Then the circuit is closed with nothing counted.
+    pub fn disable_for(&self, duration: Duration) {
+        self.intervene(&Intervention::disable().expires_in(duration));
+    }
+
+    /// Closes the circuit with nothing counted, from any state. Totals stay. Results of calls that are under way move nothing
+    /// any more.
     pub fn reset(&self) {
-        let transition = self.word.reset();
-        self.report(transition);
+        self.intervene(&Intervention::reset());
     }
 
-    /// How much longer the circuit stays open; `None` unless it is.
-    fn time_left(&self) -> Option<Duration> {
-        let word = self.word.load();
-        if word.admits_freely() {
-            return None;
-        }
-        word.time_left(&self.rules(), clock::now()).map(Duration::from_micros)
-    }
-
-    #[cold]
-    fn try_acquire_guarded(&self) -> Result<Permit<'_>, CircuitOpen> {
-        match self.word.acquire(&self.rules(), clock::now) {
-            Ok((ticket, transition)) => {
-                self.report(transition);
-                Ok(Permit::new(self, ticket))
-            }
-            Err(refusal) => Err(self.reject(refusal)),
-        }
-    }
-
-    fn reject(&self, refusal: Refusal) -> CircuitOpen {
-        self.totals.add(Count::Rejection);
-        CircuitOpen::new(self.name, self.rules().failure_threshold, refusal)
+    /// An operator's hand, with an expiry and a reason.
+    pub fn intervene(&self, intervention: &Intervention) {
+        self.view().intervene(intervention);
     }
 
     #[inline]
-    fn settle(&self, ticket: Ticket, outcome: Outcome) {
-        self.totals.add(match outcome {
-            Outcome::Success => Count::Success,
-            Outcome::Failure => Count::Failure,
-            Outcome::Neutral => Count::Neutral,
-        });
-        if outcome != Outcome::Success || !self.word.load().is_calm() {
-            self.settle_counted(ticket, outcome);
-        }
-    }
-
-    #[cold]
-    fn settle_counted(&self, ticket: Ticket, outcome: Outcome) {
-        let transition = self.word.settle(ticket, outcome, &self.rules(), clock::now);
-        self.report(transition);
-    }
-
-    fn report(&self, transition: Option<Transition>) {
-        let Some(_) = transition else { return };
-        // ORDERING: Release pairs with the Acquire in `snapshot`. The later of two transitions that report out of order
-        // wins.
-        self.changed_at.fetch_max(clock::now().as_micros(), Ordering::Release);
-        self.transitions.fetch_add(1, Ordering::Release);
-    }
-
-    const fn rules(&self) -> Rules {
-        self.config.rules()
+    fn view(&self) -> View<'_> {
+        View::new(&self.core, self.settings.borrow())
     }
 }
 
-impl fmt::Debug for CircuitBreaker {
+impl<S: Borrow<Settings>> fmt::Debug for CircuitBreaker<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CircuitBreaker")
-            .field("name", &self.name)
+            .field("name", &self.view().name())
+            .field("key", &self.core.key())
             .field("state", &self.state())
-            .field("config", &self.config)
+            .field("config", &self.config())
             .finish_non_exhaustive()
     }
 }

@@ -28,6 +28,11 @@ impl Moment {
         self.0
     }
 
+    /// So many microseconds later.
+    pub(crate) const fn after(self, micros: u64) -> Self {
+        Self(self.0.saturating_add(micros))
+    }
+
     /// How long ago `earlier` was; zero if it was not.
     pub(crate) const fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))

@@ -94,6 +94,7 @@ struct Readme;
 
 mod breaker;
 mod clock;
+pub mod events;
 mod known;
 mod outcome;
 mod random;
@@ -111,7 +112,10 @@ pub use steadfast_macros::retry;
 #[cfg(feature = "http")]
 pub use self::transient::http::retry_after;
 pub use self::{
-    breaker::{BreakerConfig, BreakerState, CircuitBreaker, CircuitOpen, OpenReason, Permit, Snapshot},
+    breaker::{
+        BreakerConfig, BreakerState, CircuitBreaker, CircuitOpen, Intervention, OpenReason, Permit, Settings, Snapshot,
+        Window, WindowSnapshot,
+    },
     registry::{ConfigConflict, Place, breaker, breakers, validate},
     retry::{Jitter, RetryIf, RetryPolicy, Schedule},
     transient::Transient,

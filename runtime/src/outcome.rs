@@ -6,11 +6,11 @@
 mod argument;
 mod show;
 
-use std::{error::Error, time::Duration};
+use std::{borrow::Borrow, error::Error, time::Duration};
 
 pub use self::{argument::*, show::*};
 use crate::{
-    CircuitOpen, Permit, Transient,
+    CircuitOpen, Permit, Settings, Transient,
     breaker::Outcome,
     retry::attempts::{Passage, Verdict},
     transient::sources,
@@ -146,14 +146,14 @@ pub fn by_value<O>(outcome: &O, predicate: impl FnOnce(&O) -> bool) -> Verdict {
 
 /// Without `failure_if`: every `Err` and every `None` is a failure.
 #[inline]
-pub fn end<O: Returned>(permit: Permit<'_>, outcome: &O) -> Passage {
+pub fn end<O: Returned, S: Borrow<Settings>>(permit: Permit<'_, S>, outcome: &O) -> Passage {
     permit.pass(if outcome.error().is_some() { Outcome::Failure } else { Outcome::Success })
 }
 
 /// `failure_if` over the error: the errors that it leaves out are neutral.
 #[inline]
-pub fn end_by_error<O: Returned>(
-    permit: Permit<'_>,
+pub fn end_by_error<O: Returned, S: Borrow<Settings>>(
+    permit: Permit<'_, S>,
     outcome: &O,
     predicate: impl FnOnce(&O::Error) -> bool,
 ) -> Passage {
@@ -166,8 +166,8 @@ pub fn end_by_error<O: Returned>(
 
 /// `failure_if(Type, ...)`
 #[inline]
-pub fn end_by_chain<O: Returned>(
-    permit: Permit<'_>,
+pub fn end_by_chain<O: Returned, S: Borrow<Settings>>(
+    permit: Permit<'_, S>,
     outcome: &O,
     show: fn(&O::Error) -> &(dyn Error + 'static),
     types: &[IsType],

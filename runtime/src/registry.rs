@@ -10,7 +10,10 @@ use std::{collections::BTreeMap, error::Error, fmt, panic::Location};
 
 use once_cell::{race::OnceRef, sync::Lazy};
 
-use crate::{BreakerConfig, CircuitBreaker};
+use crate::{
+    BreakerConfig, CircuitBreaker,
+    events::{self, Event},
+};
 
 /// Where in the program a breaker is declared, and how.
 #[derive(Debug)]
@@ -65,6 +68,9 @@ impl Declaration {
             && let Some(conflict) = entry.and_then(|entry| entry.conflicts.first())
         {
             panic!("{conflict}");
+        }
+        for conflict in entry.iter().flat_map(|entry| &entry.conflicts) {
+            events::tell(|| Event::ConfigConflict { conflict: conflict.clone() });
         }
         // Every declaration is in the slice that the registry was built from; a breaker of its own is what is left if
         // a linker has dropped it all the same.

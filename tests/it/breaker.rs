@@ -243,10 +243,13 @@ async fn a_snapshot_is_one_line() {
     advance(10 * SECOND).await;
     let snapshot = breaker.snapshot();
     assert_eq!(snapshot.open_for, Some(20 * SECOND));
-    assert_eq!(snapshot.to_string(), "tested: open for another 20.000s; 1 succeeded, 2 failed, 0 neutral, 0 rejected");
+    assert_eq!(
+        snapshot.to_string(),
+        "tested: open after 2 failures in a row, for another 20.000s; 1 succeeded, 2 failed, 0 neutral, 0 rejected"
+    );
     assert!(snapshot.last_transition.unwrap() < std::time::SystemTime::now());
     advance(20 * SECOND).await;
-    let expected = "tested: open, the next call is a trial; 1 succeeded, 2 failed, 0 neutral, 0 rejected";
+    let expected = "tested: open after 2 failures in a row, until the next call, a trial; 1 succeeded, 2 failed, 0 neutral, 0 rejected";
     assert_eq!(breaker.snapshot().to_string(), expected);
 }
 

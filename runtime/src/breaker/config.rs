@@ -1,20 +1,31 @@
 use std::{fmt, time::Duration};
 
-use super::word::{MAX_RECOVERY, Rules};
-use crate::clock;
+use super::{
+    rules::{Policy, Rates, Recovery, Rules, Span},
+    window::MAX_CALLS,
+    word::MAX_RECOVERY,
+};
+use crate::clock::micros;
 
 /// When a breaker opens, for how long, and how it closes again.
+///
+/// By failures in a row, or, with a [`Window`], by the share of calls that fail or are slow.
 ///
 /// Built in a `const` or `static`, where a value that makes no sense does not compile:
 ///
 /// ```
 /// use std::time::Duration;
-/// use steadfast::BreakerConfig;
+/// use steadfast::{BreakerConfig, Window};
 ///
 /// const PAYMENTS: BreakerConfig = BreakerConfig::new()
 ///     .failure_threshold(3)
 ///     .recovery_timeout(Duration::from_secs(60))
 ///     .half_open_max_calls(1);
+///
+/// const SEARCH: BreakerConfig = BreakerConfig::new()
+///     .window(Window::time(Duration::from_secs(60)))
+///     .failure_rate(0.2)
+///     .slow_call(Duration::from_secs(2));
 /// ```
 ///
 /// ```compile_fail
@@ -27,12 +38,68 @@ use crate::clock;
 /// # Panics
 ///
 /// At run time, outside of a `const`, the same mistakes panic. Check a value that comes from outside before it gets
-/// here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// here, or take it in through [`configure_from_toml`](crate::configure_from_toml), which does.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BreakerConfig {
     failure_threshold: u32,
-    recovery_timeout: Duration,
+    window: Option<Window>,
+    failure_rate: f64,
+    min_calls: u32,
+    slow_call: Option<Duration>,
+    slow_call_rate: f64,
+    recovery: RecoveryTimeout,
+    recovery_jitter: f64,
     half_open_max_calls: u8,
+    ramp_up: Duration,
+    observe_only: bool,
+}
+
+/// No rate is a NaN.
+impl Eq for BreakerConfig {}
+
+/// The calls of late, by which a breaker judges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window(Extent);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    Calls(u32),
+    Time(Duration),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct RecoveryTimeout {
+    base: Duration,
+    factor: f64,
+    max: Duration,
+}
+
+impl Window {
+    /// The last so many calls, exactly: the oldest leaves as a new one enters. Takes 8 bytes for each, rounded up to a
+    /// power of two, once a call has failed; and every failure looks at all of them, so a hundred is better than
+    /// a hundred thousand.
+    ///
+    /// # Panics
+    ///
+    /// If `calls` is 0, or more than 1,048,576. In a `const` or `static` that is a compile error.
+    #[must_use]
+    pub const fn calls(calls: u32) -> Self {
+        assert!(calls > 0, "a window must hold at least 1 call");
+        assert!(calls <= MAX_CALLS, "a window holds at most 1048576 calls: every failure looks at all of them");
+        Self(Extent::Calls(calls))
+    }
+
+    /// The calls of the last so many seconds. Kept in at least 16 parts: nothing older counts, and what is up to a
+    /// sixteenth younger may have left. Takes 1.5 KiB once a call has been made.
+    ///
+    /// # Panics
+    ///
+    /// If `time` is shorter than a millisecond. In a `const` or `static` that is a compile error.
+    #[must_use]
+    pub const fn time(time: Duration) -> Self {
+        assert!(time.as_micros() >= 1_000, "a window must be at least a millisecond long");
+        Self(Extent::Time(time))
+    }
 }
 
 impl BreakerConfig {
@@ -43,11 +110,59 @@ impl BreakerConfig {
     /// comes up is often a lucky one.
     #[must_use]
     pub const fn new() -> Self {
-        Self { failure_threshold: 5, recovery_timeout: Duration::from_secs(30), half_open_max_calls: 3 }
+        Self {
+            failure_threshold: 5,
+            window: None,
+            failure_rate: 0.5,
+            min_calls: 10,
+            slow_call: None,
+            slow_call_rate: 0.5,
+            recovery: RecoveryTimeout::fixed(Duration::from_secs(30)),
+            recovery_jitter: 0.0,
+            half_open_max_calls: 3,
+            ramp_up: Duration::ZERO,
+            observe_only: false,
+        }
     }
 
-    /// How many failures in a row open the circuit. A success in between starts the count again; a call that is
-    /// neither (see [`Permit`](crate::Permit)) does not.
+    /// What must not be called while it is down, and must be back soon: 3 failures in a row, 15 s.
+    ///
+    /// For the payment or login without which a request is worth nothing. Opens early, since every call that is made in
+    /// vain keeps a user waiting; asks again early, since every second that it stays open turns users away.
+    #[must_use]
+    pub const fn critical() -> Self {
+        Self::new().failure_threshold(3).recovery_timeout(Duration::from_secs(15))
+    }
+
+    /// What is missed little: 10 failures in a row, 60 s.
+    ///
+    /// For recommendations, avatars, tracking: there is a page without them. Opens late, so that a hiccup takes nothing off
+    /// the page, and leaves a service alone for long that nobody hurries to bring back.
+    #[must_use]
+    pub const fn non_critical() -> Self {
+        Self::new().failure_threshold(10).recovery_timeout(Duration::from_mins(1))
+    }
+
+    /// Somebody else's service, which limits rates and has bad minutes: 3 failures in a row, 30 s.
+    ///
+    /// Opens early, since calls that are made in vain are counted against you by the other side; what single calls suffer
+    /// is the retry's business.
+    #[must_use]
+    pub const fn flaky_api() -> Self {
+        Self::new().failure_threshold(3).recovery_timeout(Duration::from_secs(30))
+    }
+
+    /// A database: 5 failures in a row, 30 s.
+    ///
+    /// A failover or restart takes 10 to 30 s, and during one every call fails; a deadlock or a time-out under load now and
+    /// then does not make five in a row.
+    #[must_use]
+    pub const fn database() -> Self {
+        Self::new().failure_threshold(5).recovery_timeout(Duration::from_secs(30))
+    }
+
+    /// How many failures in a row open the circuit, where there is no [`window`](Self::window). A success in between
+    /// starts the count again; a call that is neither (see [`Permit`](crate::Permit)) does not.
     ///
     /// # Panics
     ///
@@ -59,9 +174,79 @@ impl BreakerConfig {
         self
     }
 
+    /// Judges by the share of failed (and of slow) calls in a window, and no longer by failures in a row.
+    ///
+    /// The share is looked at when a call fails or was slow, and never on a success: what only becomes true as old
+    /// successes leave the window opens nothing before the next failure. A circuit that closes begins with an empty window.
+    #[must_use]
+    pub const fn window(mut self, window: Window) -> Self {
+        self.window = Some(window);
+        self
+    }
+
+    /// The share of failed calls in the [`window`](Self::window) that opens the circuit: this much or more. 0.5 if nothing
+    /// is said.
+    ///
+    /// # Panics
+    ///
+    /// If it is not in `0.0..=1.0`, or 0. In a `const` or `static` that is a compile error.
+    #[must_use]
+    pub const fn failure_rate(mut self, rate: f64) -> Self {
+        assert!(
+            rate > 0.0 && rate <= 1.0,
+            "`failure_rate` must be above 0.0 and at most 1.0; 0.5 is half of the calls"
+        );
+        self.failure_rate = rate;
+        self
+    }
+
+    /// How many calls the [`window`](Self::window) must hold before anything is judged; 10 if nothing is said. A window
+    /// of fewer calls is judged once it is full.
+    ///
+    /// # Panics
+    ///
+    /// If `calls` is 0. In a `const` or `static` that is a compile error.
+    #[must_use]
+    pub const fn min_calls(mut self, calls: u32) -> Self {
+        assert!(calls > 0, "`min_calls` must be at least 1: no call is no evidence");
+        self.min_calls = calls;
+        self
+    }
+
+    /// A call that takes this long or longer is slow, whether it succeeds or not; the [`window`](Self::window) counts them.
+    ///
+    /// A trial call that is slow counts as failed: what is still slow has not recovered. A call that is neither success nor
+    /// failure is not counted however long it took.
+    ///
+    /// # Panics
+    ///
+    /// If `duration` is zero. In a `const` or `static` that is a compile error.
+    #[must_use]
+    pub const fn slow_call(mut self, duration: Duration) -> Self {
+        assert!(!duration.is_zero(), "`slow_call` must be longer than zero: every call would be slow");
+        self.slow_call = Some(duration);
+        self
+    }
+
+    /// The share of slow calls in the [`window`](Self::window) that opens the circuit: this much or more. 0.5 if nothing
+    /// is said; without a [`slow_call`](Self::slow_call) there are none.
+    ///
+    /// # Panics
+    ///
+    /// If it is not in `0.0..=1.0`, or 0. In a `const` or `static` that is a compile error.
+    #[must_use]
+    pub const fn slow_call_rate(mut self, rate: f64) -> Self {
+        assert!(
+            rate > 0.0 && rate <= 1.0,
+            "`slow_call_rate` must be above 0.0 and at most 1.0; 0.5 is half of the calls"
+        );
+        self.slow_call_rate = rate;
+        self
+    }
+
     /// How long the circuit stays open before trial calls are let through.
     ///
-    /// Kept in whole microseconds, rounded up. More than 101 days is held as 101 days. Trial calls that have not ended
+    /// Kept in whole microseconds, rounded up. More than 50 days is held as 50 days. Trial calls that have not ended
     /// after a further `recovery_timeout` are given up, and their places given out again.
     ///
     /// # Panics
@@ -70,7 +255,35 @@ impl BreakerConfig {
     #[must_use]
     pub const fn recovery_timeout(mut self, timeout: Duration) -> Self {
         assert!(!timeout.is_zero(), "`recovery_timeout` must be longer than zero: an open circuit has to rest");
-        self.recovery_timeout = timeout;
+        self.recovery = RecoveryTimeout::fixed(timeout);
+        self
+    }
+
+    /// A recovery timeout that grows: `base` at first, `factor` times as long after each failed recovery, at most `max`. A
+    /// circuit that closes begins with `base` again.
+    ///
+    /// # Panics
+    ///
+    /// If `base` is zero, `max` is below it, or `factor` below 1. In a `const` or `static` that is a compile error.
+    #[must_use]
+    pub const fn exponential_recovery(mut self, base: Duration, factor: f64, max: Duration) -> Self {
+        assert!(!base.is_zero(), "`base` must be longer than zero: an open circuit has to rest");
+        assert!(max.as_nanos() >= base.as_nanos(), "`max` must not be below `base`");
+        assert!(factor >= 1.0 && factor.is_finite(), "`factor` must be at least 1: with less the timeout would shrink");
+        self.recovery = RecoveryTimeout { base, factor, max };
+        self
+    }
+
+    /// Adds up to this share of the recovery timeout to it at random, so that a fleet of machines that opened together does
+    /// not come back together: 0.1 adds up to 10 %. Also to its `max`.
+    ///
+    /// # Panics
+    ///
+    /// If it is not in `0.0..=1.0`. In a `const` or `static` that is a compile error.
+    #[must_use]
+    pub const fn recovery_jitter(mut self, share: f64) -> Self {
+        assert!(share >= 0.0 && share <= 1.0, "`recovery_jitter` must be in 0.0..=1.0; 0.1 adds up to 10 %");
+        self.recovery_jitter = share;
         self
     }
 
@@ -90,13 +303,64 @@ impl BreakerConfig {
         self
     }
 
-    pub(crate) const fn rules(&self) -> Rules {
-        let recovery = clock::micros(self.recovery_timeout);
+    /// After a recovery, lets through a tenth of the calls at first, and all of them only after this long; the share grows
+    /// evenly. Zero, which is the default, lets all of them through at once.
+    ///
+    /// For a service that needs its caches filled, or that the whole load at once would bring down again. A call that is
+    /// not among the share is rejected with [`OpenReason::RampingUp`](crate::OpenReason::RampingUp), although the circuit
+    /// is closed.
+    #[must_use]
+    pub const fn ramp_up(mut self, duration: Duration) -> Self {
+        self.ramp_up = duration;
+        self
+    }
+
+    /// Decides and counts as ever, but lets every call through: to see what a breaker would do before it does it.
+    ///
+    /// What would have been rejected is counted as a rejection, and its result moves nothing.
+    #[must_use]
+    pub const fn observe_only(mut self, observe_only: bool) -> Self {
+        self.observe_only = observe_only;
+        self
+    }
+
+    pub(crate) const fn rules(&self, seed: u64) -> Rules {
+        let recovery = Recovery {
+            base: at_most(micros(self.recovery.base), MAX_RECOVERY),
+            factor: self.recovery.factor,
+            max: at_most(micros(self.recovery.max), MAX_RECOVERY),
+            jitter: self.recovery_jitter,
+            seed,
+        };
+        let policy = match self.window {
+            None => Policy::Consecutive { threshold: self.failure_threshold },
+            Some(Window(extent)) => {
+                let (span, most_calls) = match extent {
+                    Extent::Calls(calls) => (Span::Calls(calls), calls),
+                    Extent::Time(time) => (Span::Time(micros(time)), u32::MAX),
+                };
+                let min_calls = at_most(self.min_calls as u64, most_calls as u64);
+                let slow_call = match self.slow_call {
+                    Some(slow_call) => Some(micros(slow_call)),
+                    None => None,
+                };
+                let (failure_rate, slow_call_rate) = (self.failure_rate, self.slow_call_rate);
+                Policy::Rates(Rates { span, failure_rate, min_calls, slow_call, slow_call_rate })
+            }
+        };
         Rules {
-            failure_threshold: self.failure_threshold,
-            recovery: if recovery > MAX_RECOVERY { MAX_RECOVERY } else { recovery },
+            policy,
+            recovery,
             trials: self.half_open_max_calls,
+            ramp: at_most(micros(self.ramp_up), MAX_RECOVERY),
+            observe_only: self.observe_only,
         }
+    }
+}
+
+impl RecoveryTimeout {
+    const fn fixed(timeout: Duration) -> Self {
+        Self { base: timeout, factor: 1.0, max: timeout }
     }
 }
 
@@ -107,12 +371,111 @@ impl Default for BreakerConfig {
 }
 
 /// The settings in the words of the attribute: `failure_threshold = 5, recovery_timeout = 30s, half_open_max_calls = 3`.
+/// What is off is left out.
 impl fmt::Display for BreakerConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "failure_threshold = {}, recovery_timeout = {:?}, half_open_max_calls = {}",
-            self.failure_threshold, self.recovery_timeout, self.half_open_max_calls
-        )
+        match self.window {
+            None => write!(f, "failure_threshold = {}", self.failure_threshold)?,
+            Some(Window(extent)) => {
+                match extent {
+                    Extent::Calls(calls) => write!(f, "window = calls({calls})")?,
+                    Extent::Time(time) => write!(f, "window = time({time:?})")?,
+                }
+                write!(f, ", failure_rate = {}, min_calls = {}", self.failure_rate, self.min_calls)?;
+                if let Some(slow_call) = self.slow_call {
+                    write!(f, ", slow_call = {slow_call:?}, slow_call_rate = {}", self.slow_call_rate)?;
+                }
+            }
+        }
+        let RecoveryTimeout { base, factor, max } = self.recovery;
+        if base == max {
+            write!(f, ", recovery_timeout = {base:?}")?;
+        } else {
+            write!(f, ", recovery_timeout = exponential(base = {base:?}, factor = {factor}, max = {max:?})")?;
+        }
+        if self.recovery_jitter > 0.0 {
+            write!(f, ", recovery_jitter = {}", self.recovery_jitter)?;
+        }
+        write!(f, ", half_open_max_calls = {}", self.half_open_max_calls)?;
+        if !self.ramp_up.is_zero() {
+            write!(f, ", ramp_up = {:?}", self.ramp_up)?;
+        }
+        f.write_str(if self.observe_only { ", observe_only" } else { "" })
     }
+}
+
+const fn at_most(value: u64, most: u64) -> u64 {
+    if value > most { most } else { value }
+}
+
+/// A config as plain numbers, so that it can be kept in atomic cells.
+pub(super) type Encoded = [u64; 11];
+
+const CALLS: u64 = 1;
+const TIME: u64 = 2;
+
+impl BreakerConfig {
+    pub(super) const fn encode(&self) -> Encoded {
+        let (kind, extent) = match self.window {
+            None => (0, 0),
+            Some(Window(Extent::Calls(calls))) => (CALLS, calls as u64),
+            Some(Window(Extent::Time(time))) => (TIME, nanos(time)),
+        };
+        let (is_slow, slow_call) = match self.slow_call {
+            None => (0, 0),
+            Some(slow_call) => (1, nanos(slow_call)),
+        };
+        [
+            self.failure_threshold as u64
+                | (self.half_open_max_calls as u64) << 32
+                | (self.observe_only as u64) << 40
+                | is_slow << 41
+                | kind << 42,
+            extent,
+            self.failure_rate.to_bits(),
+            self.min_calls as u64,
+            slow_call,
+            self.slow_call_rate.to_bits(),
+            nanos(self.recovery.base),
+            self.recovery.factor.to_bits(),
+            nanos(self.recovery.max),
+            self.recovery_jitter.to_bits(),
+            nanos(self.ramp_up),
+        ]
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "each was that small before")]
+    pub(super) const fn decode(words: Encoded) -> Self {
+        let [small, extent, failure_rate, min_calls, slow_call, slow_call_rate, base, factor, max, jitter, ramp_up] =
+            words;
+        let window = match small >> 42 {
+            CALLS => Some(Window(Extent::Calls(extent as u32))),
+            TIME => Some(Window(Extent::Time(Duration::from_nanos(extent)))),
+            _ => None,
+        };
+        Self {
+            failure_threshold: small as u32,
+            window,
+            failure_rate: f64::from_bits(failure_rate),
+            min_calls: min_calls as u32,
+            slow_call: if small >> 41 & 1 != 0 { Some(Duration::from_nanos(slow_call)) } else { None },
+            slow_call_rate: f64::from_bits(slow_call_rate),
+            recovery: RecoveryTimeout {
+                base: Duration::from_nanos(base),
+                factor: f64::from_bits(factor),
+                max: Duration::from_nanos(max),
+            },
+            recovery_jitter: f64::from_bits(jitter),
+            half_open_max_calls: (small >> 32) as u8,
+            ramp_up: Duration::from_nanos(ramp_up),
+            observe_only: small >> 40 & 1 != 0,
+        }
+    }
+}
+
+/// At most 584 years, which is more than any clock here can tell.
+#[allow(clippy::cast_possible_truncation, reason = "checked")]
+const fn nanos(duration: Duration) -> u64 {
+    let nanos = duration.as_nanos();
+    if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 }
 }

@@ -3,7 +3,7 @@
 //! A thread is interrupted at most three times at an arbitrary place, which finds almost everything in a moment.
 //! `cargo xtask loom` sets `LOOM_MAX_PREEMPTIONS` higher than any of them goes: then nothing is left out.
 
-use std::sync::atomic::Ordering;
+use std::{cell::Cell, sync::atomic::Ordering};
 
 use loom::{
     model::Builder,
@@ -13,8 +13,9 @@ use loom::{
 
 use super::{
     BreakerState,
-    shared::{AtomicCell, SharedWord, Transition},
-    word::{Outcome, Rules, Ticket, Word},
+    rules::{Policy, Recovery, Rules},
+    shared::{AtomicCell, SharedWord, Witness},
+    word::{Outcome, Ticket, Word},
 };
 use crate::clock::Moment;
 
@@ -36,7 +37,30 @@ fn model(run: impl Fn() + Send + Sync + 'static) {
 
 type Shared = Arc<SharedWord<AtomicU64>>;
 
-const RULES: Rules = Rules { failure_threshold: 2, recovery: 100, trials: 2 };
+const RULES: Rules = Rules {
+    policy: Policy::Consecutive { threshold: 2 },
+    recovery: Recovery { base: 100, factor: 1.0, max: 100, jitter: 0.0, seed: 0 },
+    trials: 2,
+    ramp: 0,
+    observe_only: false,
+};
+
+/// The change of state that a step has made.
+type Transition = (BreakerState, BreakerState);
+
+/// Notes the transition that one step makes.
+#[derive(Default)]
+struct Note(Cell<Option<Transition>>);
+
+impl Witness for Note {
+    fn transition(&self, from: Word, to: Word, swap: &mut dyn FnMut() -> bool) -> bool {
+        let swapped = swap();
+        if swapped && from.state() != to.state() {
+            assert_eq!(self.0.replace(Some((from.state(), to.state()))), None, "one step, one transition");
+        }
+        swapped
+    }
+}
 
 fn at(micros: u64) -> impl Fn() -> Moment {
     move || Moment::from_micros(micros)
@@ -48,7 +72,7 @@ fn shared(word: Word) -> Shared {
 
 /// An open circuit whose recovery timeout has passed at 200.
 fn recovering() -> Word {
-    let closed = Word::new();
+    let closed = Word::new(&RULES);
     let ticket = closed.ticket();
     let once = closed.settle(ticket, Outcome::Failure, &RULES, at(0)).expect("counts");
     let open = once.settle(ticket, Outcome::Failure, &RULES, at(0)).expect("opens");
@@ -57,7 +81,20 @@ fn recovering() -> Word {
 }
 
 fn acquire(shared: &Shared, micros: u64) -> Option<(Ticket, Option<Transition>)> {
-    shared.acquire(&RULES, at(micros)).ok()
+    let note = Note::default();
+    let now = Moment::from_micros(micros);
+    let ticket = shared.acquire(&note, |word| word.admit(&RULES, now, |_| 0)).ok()?;
+    Some((ticket, note.0.get()))
+}
+
+fn step(shared: &Shared, step: impl Fn(Word) -> Option<Word>) -> Option<Transition> {
+    let note = Note::default();
+    shared.step(&note, step);
+    note.0.get()
+}
+
+fn settle(shared: &Shared, ticket: Ticket, outcome: Outcome, micros: u64) -> Option<Transition> {
+    step(shared, |word| word.settle(ticket, outcome, &RULES, at(micros)))
 }
 
 fn in_threads<T: 'static>(shared: &Shared, threads: usize, run: impl Fn(&Shared) -> T + Clone + 'static) -> Vec<T> {
@@ -73,11 +110,11 @@ fn in_threads<T: 'static>(shared: &Shared, threads: usize, run: impl Fn(&Shared)
 #[test]
 fn failures_are_not_lost_and_one_opens() {
     model(|| {
-        let shared = shared(Word::new());
+        let shared = shared(Word::new(&RULES));
         let ticket = shared.load().ticket();
-        let transitions = in_threads(&shared, 2, move |shared| shared.settle(ticket, Outcome::Failure, &RULES, at(0)));
+        let transitions = in_threads(&shared, 2, move |shared| settle(shared, ticket, Outcome::Failure, 0));
         assert_eq!(shared.load().state(), BreakerState::Open);
-        let expected = Transition { from: BreakerState::Closed, to: BreakerState::Open };
+        let expected = (BreakerState::Closed, BreakerState::Open);
         assert_eq!(transitions.into_iter().flatten().collect::<Vec<_>>(), [expected]);
     });
 }
@@ -85,14 +122,14 @@ fn failures_are_not_lost_and_one_opens() {
 #[test]
 fn a_success_between_failures_is_seen_or_comes_first() {
     model(|| {
-        let shared = shared(Word::new());
+        let shared = shared(Word::new(&RULES));
         let ticket = shared.load().ticket();
         let success = {
             let shared = shared.clone();
-            thread::spawn(move || shared.settle(ticket, Outcome::Success, &RULES, at(0)))
+            thread::spawn(move || settle(&shared, ticket, Outcome::Success, 0))
         };
-        let first = shared.settle(ticket, Outcome::Failure, &RULES, at(0));
-        let second = shared.settle(ticket, Outcome::Failure, &RULES, at(0));
+        let first = settle(&shared, ticket, Outcome::Failure, 0);
+        let second = settle(&shared, ticket, Outcome::Failure, 0);
         assert_eq!(success.join().expect("ends well"), None);
         assert_eq!(first, None);
         // Between the two failures the success starts the count again; before or after them it changes nothing.
@@ -121,7 +158,7 @@ fn a_dropped_permit_is_given_back() {
         let shared = shared(recovering());
         in_threads(&shared, 2, |shared| {
             if let Some((ticket, _)) = acquire(shared, 200) {
-                assert_eq!(shared.settle(ticket, Outcome::Neutral, &RULES, at(200)), None);
+                assert_eq!(settle(shared, ticket, Outcome::Neutral, 200), None);
             }
         });
         let (first, second) = (acquire(&shared, 200), acquire(&shared, 200));
@@ -136,7 +173,7 @@ fn trial_successes_close_once() {
         let shared = shared(recovering());
         let transitions = in_threads(&shared, 2, |shared| {
             let (ticket, _) = acquire(shared, 200)?;
-            shared.settle(ticket, Outcome::Success, &RULES, at(200))
+            settle(shared, ticket, Outcome::Success, 200)
         });
         assert_eq!(shared.load().state(), BreakerState::Closed);
         assert_eq!(shared.load().failures(), 0);
@@ -151,11 +188,11 @@ fn a_trial_that_fails_beside_one_that_succeeds_opens() {
         let tickets = [acquire(&shared, 200), acquire(&shared, 200)].map(|admitted| admitted.expect("a trial").0);
         let success = {
             let shared = shared.clone();
-            thread::spawn(move || shared.settle(tickets[0], Outcome::Success, &RULES, at(200)))
+            thread::spawn(move || settle(&shared, tickets[0], Outcome::Success, 200))
         };
-        let failure = shared.settle(tickets[1], Outcome::Failure, &RULES, at(200));
+        let failure = settle(&shared, tickets[1], Outcome::Failure, 200);
         assert_eq!(success.join().expect("ends well"), None);
-        assert_eq!(failure.map(|transition| transition.to), Some(BreakerState::Open));
+        assert_eq!(failure.map(|transition| transition.1), Some(BreakerState::Open));
         assert_eq!(shared.load().state(), BreakerState::Open);
     });
 }
@@ -165,14 +202,14 @@ fn a_stale_result_moves_nothing() {
     model(|| {
         // Admitted while closed; meanwhile the circuit opens, and half-opens in another thread.
         let shared = shared(recovering());
-        let stale = Word::new().ticket();
+        let stale = Word::new(&RULES).ticket();
         let trial = {
             let shared = shared.clone();
             thread::spawn(move || acquire(&shared, 200).is_some())
         };
-        assert_eq!(shared.settle(stale, Outcome::Failure, &RULES, at(200)), None);
-        assert_eq!(shared.settle(stale, Outcome::Success, &RULES, at(200)), None);
-        assert_eq!(shared.settle(stale, Outcome::Neutral, &RULES, at(200)), None);
+        assert_eq!(settle(&shared, stale, Outcome::Failure, 200), None);
+        assert_eq!(settle(&shared, stale, Outcome::Success, 200), None);
+        assert_eq!(settle(&shared, stale, Outcome::Neutral, 200), None);
         assert!(trial.join().expect("ends well"));
         assert_eq!(shared.load().state(), BreakerState::HalfOpen);
         assert!(acquire(&shared, 200).is_some());
@@ -183,18 +220,18 @@ fn a_stale_result_moves_nothing() {
 #[test]
 fn an_operator_wins_over_results() {
     model(|| {
-        let shared = shared(Word::new());
+        let shared = shared(Word::new(&RULES));
         let ticket = shared.load().ticket();
         let failures = {
             let shared = shared.clone();
             thread::spawn(move || {
-                [(); 2].map(|()| shared.settle(ticket, Outcome::Failure, &RULES, at(0))).into_iter().flatten().count()
+                [(); 2].map(|()| settle(&shared, ticket, Outcome::Failure, 0)).into_iter().flatten().count()
             })
         };
-        let forced = shared.force_open();
+        let forced = step(&shared, |word| word.force_open(None));
         let opened = failures.join().expect("ends well");
         assert_eq!(shared.load().state(), BreakerState::ForcedOpen);
-        let from = forced.expect("a transition").from;
+        let from = forced.expect("a transition").0;
         assert_eq!(from, if opened == 1 { BreakerState::Open } else { BreakerState::Closed });
     });
 }

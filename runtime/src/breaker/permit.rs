@@ -1,7 +1,7 @@
-use std::{fmt, mem, thread};
+use std::{borrow::Borrow, fmt, mem, thread};
 
 use super::{
-    CircuitBreaker,
+    CircuitBreaker, Settings,
     word::{Outcome, Ticket},
 };
 use crate::retry::attempts::Passage;
@@ -27,13 +27,14 @@ use crate::retry::attempts::Passage;
 /// # Ok::<(), CircuitOpen>(())
 /// ```
 #[must_use = "a permit that is dropped at once is neutral: tell it `success` or `failure` when the call has ended"]
-pub struct Permit<'a> {
-    breaker: &'a CircuitBreaker,
+pub struct Permit<'a, S: Borrow<Settings> = Settings> {
+    breaker: &'a CircuitBreaker<S>,
     ticket: Ticket,
 }
 
-impl<'a> Permit<'a> {
-    pub(super) const fn new(breaker: &'a CircuitBreaker, ticket: Ticket) -> Self {
+impl<'a, S: Borrow<Settings>> Permit<'a, S> {
+    #[inline]
+    pub(super) const fn new(breaker: &'a CircuitBreaker<S>, ticket: Ticket) -> Self {
         Self { breaker, ticket }
     }
 
@@ -52,30 +53,30 @@ impl<'a> Permit<'a> {
     /// Ends the call, and tells a retry around it how things stand.
     #[inline]
     pub(crate) fn pass(self, outcome: Outcome) -> Passage {
-        let breaker = self.breaker;
+        let view = self.breaker.view();
         self.end(outcome);
         match outcome {
             Outcome::Success => Passage::Made,
-            Outcome::Failure | Outcome::Neutral => breaker.time_left().map_or(Passage::Made, Passage::Opened),
+            Outcome::Failure | Outcome::Neutral => view.open_for().map_or(Passage::Made, Passage::Opened),
         }
     }
 
     #[inline]
     pub(crate) fn end(self, outcome: Outcome) {
-        self.breaker.settle(self.ticket, outcome);
+        self.breaker.view().settle(self.ticket, outcome);
         mem::forget(self);
     }
 }
 
-impl Drop for Permit<'_> {
+impl<S: Borrow<Settings>> Drop for Permit<'_, S> {
     fn drop(&mut self) {
         let outcome = if thread::panicking() { Outcome::Failure } else { Outcome::Neutral };
-        self.breaker.settle(self.ticket, outcome);
+        self.breaker.view().settle(self.ticket, outcome);
     }
 }
 
-impl fmt::Debug for Permit<'_> {
+impl<S: Borrow<Settings>> fmt::Debug for Permit<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").field("breaker", &self.breaker.name()).finish_non_exhaustive()
+        f.debug_struct("Permit").field("breaker", &self.breaker.view().name()).finish_non_exhaustive()
     }
 }

@@ -1,6 +1,4 @@
-use std::{error::Error, fmt, io, time::Duration};
-
-use super::word::Refusal;
+use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
 /// A call was not made, because the circuit breaker in front of it is open.
 ///
@@ -12,10 +10,18 @@ use super::word::Refusal;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CircuitOpen {
-    name: &'static str,
-    reason: OpenReason,
-    retry_after: Option<Duration>,
+    pub(super) name: &'static str,
+    pub(super) key: Option<Arc<str>>,
+    pub(super) reason: OpenReason,
+    /// What an operator said.
+    pub(super) note: Option<Arc<str>>,
+    pub(super) elapsed: Wait,
+    pub(super) retry_after: Wait,
 }
+
+/// Microseconds, or nothing: half of what an `Option<Duration>` takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wait(u64);
 
 /// Why a call was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,41 +32,59 @@ pub enum OpenReason {
         /// How many.
         failures: u32,
     },
+    /// Too large a share of the calls in the window had failed.
+    FailureRate {
+        /// Failed calls.
+        failures: u32,
+        /// All calls.
+        calls: u32,
+    },
+    /// Too large a share of the calls in the window was slow.
+    SlowCallRate {
+        /// Slow calls.
+        slow: u32,
+        /// All calls.
+        calls: u32,
+    },
     /// The circuit was half-open, and a trial call failed.
     TrialFailed,
     /// The circuit is half-open, and all its trial calls are under way.
     TrialsUnderWay,
+    /// The circuit has closed a short time ago and does not let all calls through yet.
+    RampingUp,
     /// An operator forced it open.
     Forced,
 }
 
 impl CircuitOpen {
-    pub(crate) const fn new(name: &'static str, failure_threshold: u32, refusal: Refusal) -> Self {
-        let (reason, wait) = match refusal {
-            Refusal::Open { wait, after_trial: false } => {
-                (OpenReason::ConsecutiveFailures { failures: failure_threshold }, Some(wait))
-            }
-            Refusal::Open { wait, after_trial: true } => (OpenReason::TrialFailed, Some(wait)),
-            Refusal::TrialsTaken { wait } => (OpenReason::TrialsUnderWay, Some(wait)),
-            Refusal::Forced => (OpenReason::Forced, None),
-        };
-        let retry_after = match wait {
-            Some(micros) => Some(Duration::from_micros(micros)),
-            None => None,
-        };
-        Self { name, reason, retry_after }
-    }
-
     /// The name of the breaker.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Why the call was rejected.
+    /// Which of the breakers of that name it is, where there is one for each key.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    /// Why the call was rejected: the rule, with its figures.
     #[must_use]
     pub const fn reason(&self) -> OpenReason {
         self.reason
+    }
+
+    /// What the operator gave as a reason who forced the circuit open.
+    #[must_use]
+    pub fn operator_reason(&self) -> Option<&str> {
+        self.note.as_deref()
+    }
+
+    /// How long the circuit had been in its state when it rejected the call.
+    #[must_use]
+    pub const fn elapsed(&self) -> Option<Duration> {
+        self.elapsed.get()
     }
 
     /// How long from the rejection until a call can be admitted.
@@ -69,14 +93,39 @@ impl CircuitOpen {
     /// `None` when only an operator knows.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+        self.retry_after.get()
+    }
+}
+
+impl Wait {
+    const NOTHING: u64 = u64::MAX;
+
+    pub(super) const fn new(micros: Option<u64>) -> Self {
+        match micros {
+            Some(micros) => Self(micros),
+            None => Self(Self::NOTHING),
+        }
+    }
+
+    const fn get(self) -> Option<Duration> {
+        match self.0 {
+            Self::NOTHING => None,
+            micros => Some(Duration::from_micros(micros)),
+        }
     }
 }
 
 impl fmt::Display for CircuitOpen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "circuit `{}` is {}", self.name, self.reason)?;
-        match self.retry_after {
+        write!(f, "circuit `{}`", self.name)?;
+        if let Some(key) = &self.key {
+            write!(f, " for `{key}`")?;
+        }
+        write!(f, " is {}", self.reason)?;
+        if let Some(note) = &self.note {
+            write!(f, " ({note})")?;
+        }
+        match self.retry_after() {
             Some(wait) => write!(f, "; retry after {wait:.3?}"),
             None => Ok(()),
         }
@@ -86,13 +135,35 @@ impl fmt::Display for CircuitOpen {
 impl fmt::Display for OpenReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ConsecutiveFailures { failures: 1 } => f.write_str("open after a failure"),
-            Self::ConsecutiveFailures { failures } => write!(f, "open after {failures} failures in a row"),
-            Self::TrialFailed => f.write_str("open after a failed trial call"),
             Self::TrialsUnderWay => f.write_str("half-open, and all trial calls are under way"),
+            Self::RampingUp => f.write_str("closed, and lets only a share of the calls through yet"),
             Self::Forced => f.write_str("forced open"),
+            _ => write!(f, "open {}", self.cause()),
         }
     }
+}
+
+impl OpenReason {
+    /// What opened the circuit: `after 5 failures in a row`.
+    pub(super) fn cause(self) -> impl fmt::Display {
+        fmt::from_fn(move |f| match self {
+            Self::ConsecutiveFailures { failures: 1 } => f.write_str("after a failure"),
+            Self::ConsecutiveFailures { failures } => write!(f, "after {failures} failures in a row"),
+            Self::FailureRate { failures, calls } => {
+                write!(f, "after {failures} of {calls} calls failed ({} %)", percent(failures, calls))
+            }
+            Self::SlowCallRate { slow, calls } => {
+                write!(f, "after {slow} of {calls} calls were slow ({} %)", percent(slow, calls))
+            }
+            Self::TrialFailed => f.write_str("after a failed trial call"),
+            other => fmt::Display::fmt(&other, f),
+        })
+    }
+}
+
+/// Rounded down, so that 100 means all.
+fn percent(part: u32, whole: u32) -> u64 {
+    (u64::from(part) * 100).checked_div(u64::from(whole)).unwrap_or(0)
 }
 
 impl Error for CircuitOpen {}

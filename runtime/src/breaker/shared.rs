@@ -5,11 +5,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{
-    BreakerState,
-    word::{Admission, Outcome, Refusal, Rules, Ticket, Word},
-};
-use crate::clock::Moment;
+use super::word::{Admission, Refusal, Ticket, Word};
 
 /// A 64-bit cell that threads share: the standard one, or the one of a model checker.
 pub(crate) trait AtomicCell {
@@ -17,23 +13,22 @@ pub(crate) trait AtomicCell {
     fn compare_exchange_weak(&self, current: u64, new: u64, success: Ordering, failure: Ordering) -> Result<u64, u64>;
 }
 
+/// Sees every transition as it happens.
+pub(crate) trait Witness {
+    /// Calls `swap`, which makes the transition if it still can and says whether it did. Witnesses of one breaker call it
+    /// one after the other, so that what they tell is in order.
+    fn transition(&self, from: Word, to: Word, swap: &mut dyn FnMut() -> bool) -> bool;
+}
+
 /// The shared state word.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct SharedWord<A = AtomicU64> {
     word: A,
 }
 
-/// A step that changed the state, for whoever reports it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "a transition that is not reported is lost"]
-pub(crate) struct Transition {
-    pub(crate) from: BreakerState,
-    pub(crate) to: BreakerState,
-}
-
 impl SharedWord<AtomicU64> {
-    pub(crate) const fn new() -> Self {
-        Self::of(AtomicU64::new(Word::new().bits()))
+    pub(crate) const fn new(word: Word) -> Self {
+        Self::of(AtomicU64::new(word.bits()))
     }
 }
 
@@ -51,71 +46,44 @@ impl<A: AtomicCell> SharedWord<A> {
         Word::from_bits(self.word.load(Ordering::Acquire))
     }
 
-    /// Admits a call that `word`, a recent reading, does not admit freely.
+    /// Admits a call, as `admit` decides. `Err` has the word that refuses it.
     pub(crate) fn acquire(
         &self,
-        rules: &Rules,
-        now: impl Fn() -> Moment,
-    ) -> Result<(Ticket, Option<Transition>), Refusal> {
+        witness: &impl Witness,
+        admit: impl Fn(Word) -> Admission,
+    ) -> Result<Ticket, (Word, Refusal)> {
         let mut word = self.load();
         loop {
-            if word.admits_freely() {
-                return Ok((word.ticket(), None));
-            }
-            match word.admit(rules, now()) {
-                Admission::Free => return Ok((word.ticket(), None)),
-                Admission::Refused(refusal) => return Err(refusal),
-                Admission::Take(next) => match self.replace(word, next) {
-                    Ok(transition) => return Ok((next.ticket(), transition)),
-                    Err(changed) => word = changed,
-                },
+            match admit(word) {
+                Admission::Free => return Ok(word.ticket()),
+                Admission::Refused(refusal) => return Err((word, refusal)),
+                Admission::Take(next) if self.replace(word, next, witness) => return Ok(next.ticket()),
+                Admission::Take(_) => word = self.load(),
             }
         }
     }
 
-    /// Takes in how an admitted call ended.
-    pub(crate) fn settle(
-        &self,
-        ticket: Ticket,
-        outcome: Outcome,
-        rules: &Rules,
-        now: impl Fn() -> Moment,
-    ) -> Option<Transition> {
-        self.step(|word| word.settle(ticket, outcome, rules, &now))
-    }
-
-    pub(crate) fn force_open(&self) -> Option<Transition> {
-        self.step(Word::force_open)
-    }
-
-    pub(crate) fn disable(&self) -> Option<Transition> {
-        self.step(Word::disable)
-    }
-
-    pub(crate) fn reset(&self) -> Option<Transition> {
-        self.step(|word| Some(word.reset()))
-    }
-
-    /// Applies a step until it is applied to an unchanged word, or changes nothing.
-    fn step(&self, step: impl Fn(Word) -> Option<Word>) -> Option<Transition> {
+    /// Applies a step until it is applied to an unchanged word, or changes nothing. Gives the word that it led to, if it
+    /// changed anything.
+    pub(crate) fn step(&self, witness: &impl Witness, step: impl Fn(Word) -> Option<Word>) -> Option<Word> {
         let mut word = self.load();
         loop {
-            match self.replace(word, step(word)?) {
-                Ok(transition) => return transition,
-                Err(changed) => word = changed,
+            let next = step(word)?;
+            if self.replace(word, next, witness) {
+                return Some(next);
             }
+            word = self.load();
         }
     }
 
-    /// The only write. `Err` has the word that stood there instead.
-    fn replace(&self, word: Word, next: Word) -> Result<Option<Transition>, Word> {
-        // ORDERING: AcqRel on success: Release publishes what led to the transition, Acquire sees what led to the
-        // word that it replaces. Acquire on failure, because the step is computed again from what was found.
-        self.word
-            .compare_exchange_weak(word.bits(), next.bits(), Ordering::AcqRel, Ordering::Acquire)
-            .map_err(Word::from_bits)?;
-        let (from, to) = (word.state(), next.state());
-        Ok((from != to).then_some(Transition { from, to }))
+    /// The only write. `false` if something else stands there now.
+    fn replace(&self, word: Word, next: Word, witness: &impl Witness) -> bool {
+        let mut swap = || {
+            // ORDERING: AcqRel on success: Release publishes what led to the transition, Acquire sees what led to the
+            // word that it replaces. Relaxed on failure, because the word is loaded again.
+            self.word.compare_exchange_weak(word.bits(), next.bits(), Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        };
+        if word.epoch() == next.epoch() { swap() } else { witness.transition(word, next, &mut swap) }
     }
 }
 

@@ -1,14 +1,15 @@
 use std::{
     fmt,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use super::BreakerState;
+use super::{BreakerState, OpenReason};
 
 /// What a breaker was doing at one moment.
 ///
-/// The state, the failures in a row and the time left are one reading of one value. The totals are added up beside it and
-/// count since the program started; the last transition is reported a moment after it has happened.
+/// One reading: state, counts, reasons and times belong together. The totals are added up beside it and count since the
+/// program started; those of calls that end meanwhile may be missing.
 ///
 /// Its `Display` is one line:
 ///
@@ -20,47 +21,153 @@ use super::BreakerState;
 ///     "orders: closed, 0 failures in a row; 0 succeeded, 0 failed, 0 neutral, 0 rejected",
 /// );
 /// ```
+///
+/// With the feature `serde` it is `Serialize`: durations are numbers of seconds, `last_transition` is the number of
+/// seconds since 1970, the state and the reason why it is open are their texts.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Snapshot {
     /// The breaker's name.
     pub name: &'static str,
+    /// Which of the breakers of that name, where there is one for each key.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text_if_any"))]
+    pub key: Option<Arc<str>>,
     /// The state it was in.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text"))]
     pub state: BreakerState,
-    /// Failures in a row while closed; 0 in every other state.
+    /// Failures in a row, while closed and judged by them; 0 otherwise.
     pub consecutive_failures: u32,
+    /// What is in the window, if it is judged by one. Empty while it is not closed.
+    pub window: Option<WindowSnapshot>,
     /// Calls that succeeded.
     pub successes: u64,
     /// Calls that failed, panics included.
     pub failures: u64,
     /// Calls that counted as neither: dropped before their end, or failed in a way that `failure_if` leaves out.
     pub neutral: u64,
-    /// Calls that were not made because the circuit did not admit them.
+    /// Calls that were not made because the circuit did not admit them; by a breaker that only observes, calls that would
+    /// not have been made.
     pub rejections: u64,
     /// Changes of state so far.
     pub transitions: u64,
     /// When it came into this state; `None` before the first change.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::moment"))]
     pub last_transition: Option<SystemTime>,
-    /// While open, how long until a call is admitted; zero once the next call will be.
+    /// While open, how long until a call is admitted; zero once the next call will be. `None` where only an operator knows.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::seconds"))]
     pub open_for: Option<Duration>,
+    /// While disabled for a time, how long still.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::seconds"))]
+    pub disabled_for: Option<Duration>,
+    /// Why it is open: the rule, with its figures.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text_if_any"))]
+    pub open_reason: Option<OpenReason>,
+    /// While open or half-open, recoveries that failed since it was closed last.
+    pub failed_recoveries: u32,
+    /// What the operator gave as a reason who brought it into this state.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text_if_any"))]
+    pub operator_reason: Option<Arc<str>>,
+}
+
+/// The calls in a breaker's window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct WindowSnapshot {
+    /// All calls.
+    pub calls: u64,
+    /// Those that failed.
+    pub failures: u64,
+    /// Those that were slow.
+    pub slow: u64,
+}
+
+impl WindowSnapshot {
+    /// The share of calls that failed; `None` if there are no calls.
+    #[must_use]
+    pub fn failure_rate(&self) -> Option<f64> {
+        self.share(self.failures)
+    }
+
+    /// The share of calls that were slow; `None` if there are no calls.
+    #[must_use]
+    pub fn slow_call_rate(&self) -> Option<f64> {
+        self.share(self.slow)
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "counts below 2⁵³")]
+    fn share(self, part: u64) -> Option<f64> {
+        (self.calls > 0).then(|| part as f64 / self.calls as f64)
+    }
 }
 
 impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.name, self.state)?;
-        match self.open_for {
-            Some(left) if left.is_zero() => f.write_str(", the next call is a trial")?,
-            Some(left) => write!(f, " for another {left:.3?}")?,
-            None if self.state == BreakerState::Closed => {
+        f.write_str(self.name)?;
+        if let Some(key) = &self.key {
+            write!(f, "[{key}]")?;
+        }
+        write!(f, ": {}", self.state)?;
+        if let (BreakerState::Open, Some(reason)) = (self.state, self.open_reason) {
+            write!(f, " {},", reason.cause())?;
+        }
+        match self.open_for.or(self.disabled_for) {
+            Some(left) if !left.is_zero() => write!(f, " for another {left:.3?}")?,
+            Some(_) if self.state == BreakerState::Disabled => f.write_str(" until the next call")?,
+            Some(_) => f.write_str(" until the next call, a trial")?,
+            None => {}
+        }
+        match (self.state, self.window) {
+            (BreakerState::Closed, Some(WindowSnapshot { calls, failures, slow })) => {
+                write!(f, ", {failures} failed and {slow} slow of {calls} calls in the window")?;
+            }
+            (BreakerState::Closed, None) => {
                 let failures = if self.consecutive_failures == 1 { "failure" } else { "failures" };
                 write!(f, ", {} {failures} in a row", self.consecutive_failures)?;
             }
-            None => {}
+            _ => {}
+        }
+        if let Some(reason) = &self.operator_reason {
+            write!(f, " ({reason})")?;
         }
         write!(
             f,
             "; {} succeeded, {} failed, {} neutral, {} rejected",
             self.successes, self.failures, self.neutral, self.rejections
         )
+    }
+}
+
+#[cfg(feature = "serde")]
+#[allow(clippy::ref_option, reason = "what serde calls")]
+mod serialize {
+    use std::{
+        fmt::Display,
+        time::{Duration, SystemTime, UNIX_EPOCH},
+    };
+
+    use serde::Serializer;
+
+    pub(super) fn text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub(super) fn text_if_any<S: Serializer>(value: &Option<impl Display>, serializer: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => serializer.collect_str(value),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn seconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        match duration {
+            Some(duration) => serializer.serialize_f64(duration.as_secs_f64()),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn moment<S: Serializer>(moment: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
+        seconds(&moment.and_then(|moment| moment.duration_since(UNIX_EPOCH).ok()), serializer)
     }
 }

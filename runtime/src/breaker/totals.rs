@@ -2,7 +2,7 @@
 //!
 //! Each thread takes a slot number for its lifetime; in every breaker the cell with that number is written by that
 //! thread alone, so counting is a plain load and store. Threads beyond the last slot share one cell and pay for an
-//! atomic addition.
+//! atomic addition. Where breakers are many and threads are few to each, all share a cell.
 
 use std::{
     array,
@@ -34,11 +34,14 @@ impl Sums {
     }
 }
 
-/// The totals of one breaker. Takes its 4 KiB at the first count.
+/// The totals of one breaker.
 #[derive(Debug)]
-pub(crate) struct Totals {
-    cells: OnceBox<[Counters; SLOTS]>,
-    shared: Counters,
+pub(crate) enum Totals {
+    /// For a breaker that all threads use: a cache line for each, and one for those that have none of their own. Takes its
+    /// 4 KiB at the first count.
+    Sharded(OnceBox<[Line; SLOTS + 1]>),
+    /// For one of a million breakers.
+    Plain(Counters),
 }
 
 /// Threads that count in a cell of their own: more than the cores of most machines, and the numbers of threads that
@@ -46,57 +49,62 @@ pub(crate) struct Totals {
 const SLOTS: usize = 64;
 const KINDS: usize = 4;
 
+type Counters = [AtomicU64; KINDS];
+
 /// One thread's counts, alone on a cache line.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[repr(align(64))]
-struct Counters([AtomicU64; KINDS]);
+pub(crate) struct Line(Counters);
 
 impl Totals {
-    pub(crate) const fn new() -> Self {
-        Self { cells: OnceBox::new(), shared: Counters::new() }
+    pub(crate) const fn sharded() -> Self {
+        Self::Sharded(OnceBox::new())
+    }
+
+    pub(crate) const fn plain() -> Self {
+        Self::Plain([const { AtomicU64::new(0) }; KINDS])
     }
 
     #[inline]
     pub(crate) fn add(&self, count: Count) {
-        let cell = self.cells.get().and_then(|cells| cells.get(SLOT.get()));
-        match cell {
-            Some(Counters(counters)) => {
-                let counter = &counters[count as usize];
-                // ORDERING: Relaxed, and no read-modify-write: only this thread writes the counter, and the count
-                // says nothing about any other memory. A slot passes from one thread to the next through a mutex.
-                counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-            }
-            None => self.add_cold(count),
+        match self {
+            Self::Sharded(lines) => match lines.get().and_then(|lines| lines.get(SLOT.get())) {
+                Some(Line(counters)) => {
+                    let counter = &counters[count as usize];
+                    // ORDERING: Relaxed, and no read-modify-write: only this thread writes the counter, and the count
+                    // says nothing about any other memory. A slot passes from one thread to the next through a mutex.
+                    counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+                }
+                None => Self::add_cold(lines, count),
+            },
+            // ORDERING: Relaxed: a count that nothing else is inferred from.
+            Self::Plain(counters) => _ = counters[count as usize].fetch_add(1, Ordering::Relaxed),
         }
     }
 
     /// The first count of a breaker or of a thread, and every count of a thread without a slot.
     #[cold]
-    fn add_cold(&self, count: Count) {
-        let cells = self.cells.get_or_init(|| Box::new(array::from_fn(|_| Counters::new())));
+    fn add_cold(lines: &OnceBox<[Line; SLOTS + 1]>, count: Count) {
         if SLOT.get() == UNASKED {
             take_slot();
         }
-        match cells.get(SLOT.get()) {
-            Some(_) => self.add(count),
-            // ORDERING: Relaxed: a count that nothing else is inferred from.
-            None => _ = self.shared.0[count as usize].fetch_add(1, Ordering::Relaxed),
-        }
+        let lines = lines.get_or_init(|| Box::new(array::from_fn(|_| Line::default())));
+        let Line(counters) = &lines[SLOT.get().min(SLOTS)];
+        // ORDERING: Relaxed, as above. Also right where only this thread counts.
+        counters[count as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Adds up what all threads counted. Counts that are under way may be missing.
     pub(crate) fn sums(&self) -> Sums {
-        let cells = self.cells.get().into_iter().flatten();
-        cells.chain([&self.shared]).fold(Sums::default(), |Sums(sums), Counters(counters)| {
+        let (lines, plain) = match self {
+            Self::Sharded(lines) => (lines.get(), None),
+            Self::Plain(counters) => (None, Some(counters)),
+        };
+        let lines = lines.into_iter().flatten().map(|Line(counters)| counters);
+        lines.chain(plain).fold(Sums::default(), |Sums(sums), counters| {
             // ORDERING: Relaxed: each count stands alone. Whoever needs an exact sum joins the counting threads first.
             Sums(array::from_fn(|kind| sums[kind].wrapping_add(counters[kind].load(Ordering::Relaxed))))
         })
-    }
-}
-
-impl Counters {
-    const fn new() -> Self {
-        Self([const { AtomicU64::new(0) }; KINDS])
     }
 }
 
@@ -153,7 +161,7 @@ mod tests {
 
     #[test]
     fn counts_of_more_threads_than_slots_add_up() {
-        let totals = Totals::new();
+        let totals = Totals::sharded();
         for _ in 0..2 {
             thread::scope(|scope| {
                 for _ in 0..SLOTS + 10 {
@@ -177,7 +185,7 @@ mod tests {
         let barrier = Barrier::new(8);
         let slots: Vec<_> = thread::scope(|scope| {
             let take = || {
-                Totals::new().add(Count::Success);
+                Totals::sharded().add(Count::Success);
                 barrier.wait();
                 SLOT.get()
             };
@@ -192,7 +200,7 @@ mod tests {
     #[test]
     fn a_slot_is_not_used_after_it_is_given_back() {
         thread::spawn(|| {
-            Totals::new().add(Count::Success);
+            Totals::sharded().add(Count::Success);
             assert_ne!(SLOT.get(), UNASKED);
             drop(LEASE.take());
             assert_eq!(SLOT.get(), NONE_LEFT);
@@ -203,7 +211,7 @@ mod tests {
 
     #[test]
     fn counting_works_in_a_thread_local_destructor() {
-        static TOTALS: Totals = Totals::new();
+        static TOTALS: Totals = Totals::sharded();
         struct CountOnDrop;
         impl Drop for CountOnDrop {
             fn drop(&mut self) {

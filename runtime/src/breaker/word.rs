@@ -4,18 +4,20 @@
 //! [`shared`](super::shared) applies them with compare-and-swap.
 //!
 //! ```text
-//!           63                                       19 18       3 2   0
-//!          ┌───────────────────────────────────────────┬──────────┬─────┐
-//! closed   │                       failures in a row   │  epoch   │  0  │  32 bits
-//! open     │ after trial │            opened at        │  epoch   │  1  │  1 bit, 44 bits of microseconds
-//! half-open│ last trial at │ succeeded │ taken │ round │  epoch   │  2  │  25 bits, 8 bits, 8 bits, 4 bits
-//! forced   │                                           │  epoch   │  3  │
-//! disabled │                                           │  epoch   │  4  │
-//!          └───────────────────────────────────────────┴──────────┴─────┘
+//!           63                                                 15 14      3 2   0
+//!          ┌─────────────────────────────────────────────────────┬─────────┬─────┐
+//! closed   │ failures in a row │ ramp since │ duties of a call    │  epoch  │  0  │ 22 bits (32 without a ramp), 23, 4
+//! open     │            opened at                │    failed     │  epoch  │  1  │ 43 bits of microseconds, 6
+//! half-open│ last trial at │failed│succeeded│taken│    round      │  epoch  │  2  │ 23, 6, 8, 8, 4 bits
+//! forced   │                 until                   │ expires   │  epoch  │  3  │ 48 bits of microseconds, 1
+//! disabled │                 until                   │ expires   │  epoch  │  4  │ 48 bits of microseconds, 1
+//!          └─────────────────────────────────────────────────────┴─────────┴─────┘
 //! ```
 //!
 //! The epoch rises (and wraps) on every transition. A call keeps the epoch it was admitted under, and a result that
 //! comes back under another one moves nothing.
+//!
+//! `failed` counts failed recoveries in a row, by which the rest of an open circuit grows.
 //!
 //! Half-open, when no trial call has been admitted for a whole recovery timeout and all places are taken, the calls that
 //! hold them are given up: a new round begins. The result of a call from an earlier round still counts, since a service
@@ -23,21 +25,22 @@
 //!
 //! Moments are kept modulo the width of their field, and only their differences are looked at. A difference just below
 //! the whole range means that the clock was behind (as the clocks of two tests may be), and counts as nothing. So the
-//! worst that a wrap can do is to an open circuit that nobody has called for 190 to 203 days: it stays open until then.
+//! worst that a wrap can do is to an open circuit that nobody has called for 100 days: for a day and a half it may stay
+//! open.
 
-use super::BreakerState;
+mod layout;
+mod stamp;
+
+pub(crate) use self::layout::{Ticket, Word};
+use self::{
+    layout::{Duties, MAX_FAILED, SINCE_BITS, UNTIL_BITS, mask, pack},
+    stamp::Stamp,
+};
+use super::{
+    BreakerState,
+    rules::{Policy, Rules},
+};
 use crate::clock::Moment;
-
-/// What a breaker's steps depend on. Waits are in microseconds.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rules {
-    /// Failures in a row that open the circuit; at least 1.
-    pub(crate) failure_threshold: u32,
-    /// How long it stays open.
-    pub(crate) recovery: u64,
-    /// Trial calls in a half-open phase, and successes that close it; at least 1.
-    pub(crate) trials: u8,
-}
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,19 +51,17 @@ pub(crate) enum Outcome {
     Neutral,
 }
 
-/// The place that an admitted call holds: the state, epoch and round it was admitted under.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket(u64);
-
 /// Why a call was not admitted. Waits are in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// Open for `wait` more; since a failed trial call, or else since too many failures.
+    /// Open for `wait` more; since a failed trial call, or else since the rule was broken.
     Open { wait: u64, after_trial: bool },
     /// All trial calls are given out; an unfinished one is given up in `wait`.
     TrialsTaken { wait: u64 },
-    /// An operator holds it open.
-    Forced,
+    /// Closed a short time ago, and this call is not among those that are let through; all are in `wait`.
+    Ramp { wait: u64 },
+    /// An operator holds it open: for `wait`, or until further notice.
+    Forced { wait: Option<u64> },
 }
 
 /// What a word answers to a call that asks to be admitted.
@@ -73,81 +74,27 @@ pub(crate) enum Admission {
     Refused(Refusal),
 }
 
-/// The state word.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Word(u64);
-
-/// What a word says.
+/// What a word says. Moments are in microseconds, modulo the width of their field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    Closed { failures: u32 },
-    Open { since: u64, after_trial: bool },
-    HalfOpen { round: u8, taken: u8, succeeded: u8, last_trial: u64 },
-    ForcedOpen,
-    Disabled,
+    Closed { duties: Duties, failures: u32, ramp: Option<Stamp> },
+    Open { failed: u8, since: u64 },
+    HalfOpen { round: u8, taken: u8, succeeded: u8, failed: u8, last_trial: Stamp },
+    ForcedOpen { until: Option<u64> },
+    Disabled { until: Option<u64> },
 }
 
-const TAG_BITS: u32 = 3;
-const EPOCH_BITS: u32 = 16;
-const BODY_SHIFT: u32 = TAG_BITS + EPOCH_BITS;
-
-const TAG_MASK: u64 = mask(TAG_BITS);
-const EPOCH_MASK: u64 = mask(EPOCH_BITS);
-/// Tag and epoch together.
-const PHASE_MASK: u64 = mask(BODY_SHIFT);
-
-const CLOSED: u64 = 0;
-const OPEN: u64 = 1;
-const HALF_OPEN: u64 = 2;
-const FORCED_OPEN: u64 = 3;
-const DISABLED: u64 = 4;
-
-const SINCE_BITS: u32 = 44;
-const ROUND_BITS: u32 = 4;
-const COUNT_BITS: u32 = 8;
-const LAST_TRIAL_BITS: u32 = 25;
-const _: () = assert!(BODY_SHIFT + 1 + SINCE_BITS == 64);
-const _: () = assert!(BODY_SHIFT + ROUND_BITS + 2 * COUNT_BITS + LAST_TRIAL_BITS == 64);
-
-/// The longest recovery timeout that the word can measure, in microseconds: 101 days.
+/// The longest rest that the word can measure, in microseconds: 50 days.
 pub(crate) const MAX_RECOVERY: u64 = mask(SINCE_BITS - 1);
-/// How far behind a clock can be recognised to be, in microseconds: 12.7 days.
-const BEHIND: u64 = mask(SINCE_BITS - 4);
-/// The moment of the last trial call is kept in the finest power of two in which the recovery timeout has no more bits
-/// than this. So the field wraps after a thousand recovery timeouts, and rounds by a sixteen-thousandth of one.
-const TRIAL_PRECISION: u32 = 14;
-
-const fn mask(bits: u32) -> u64 {
-    (1 << bits) - 1
-}
+/// The longest time for which an operator can hold a circuit, in microseconds: 4 years.
+pub(crate) const MAX_HOLD: u64 = mask(UNTIL_BITS - 1);
+/// How far behind a clock can be recognised to be, in microseconds: 38 hours.
+const BEHIND: u64 = mask(37);
 
 impl Word {
     /// Closed, nothing counted.
-    pub(crate) const fn new() -> Self {
-        Self(CLOSED)
-    }
-
-    pub(crate) const fn from_bits(bits: u64) -> Self {
-        Self(bits)
-    }
-
-    pub(crate) const fn bits(self) -> u64 {
-        self.0
-    }
-
-    /// Whether every call is admitted and nothing changes by admitting it.
-    pub(crate) const fn admits_freely(self) -> bool {
-        matches!(self.0 & TAG_MASK, CLOSED | DISABLED)
-    }
-
-    /// Whether a success changes nothing: closed with no failure counted.
-    pub(crate) const fn is_calm(self) -> bool {
-        self.0 & !(EPOCH_MASK << TAG_BITS) == CLOSED
-    }
-
-    pub(crate) const fn ticket(self) -> Ticket {
-        let round = if self.0 & TAG_MASK == HALF_OPEN { mask(ROUND_BITS) << BODY_SHIFT } else { 0 };
-        Ticket(self.0 & (PHASE_MASK | round))
+    pub(crate) const fn new(rules: &Rules) -> Self {
+        pack(0, fresh(rules))
     }
 
     pub(crate) const fn state(self) -> BreakerState {
@@ -155,62 +102,84 @@ impl Word {
             Phase::Closed { .. } => BreakerState::Closed,
             Phase::Open { .. } => BreakerState::Open,
             Phase::HalfOpen { .. } => BreakerState::HalfOpen,
-            Phase::ForcedOpen => BreakerState::ForcedOpen,
-            Phase::Disabled => BreakerState::Disabled,
+            Phase::ForcedOpen { .. } => BreakerState::ForcedOpen,
+            Phase::Disabled { .. } => BreakerState::Disabled,
         }
     }
 
     /// Failures in a row; 0 in every state but closed.
     pub(crate) const fn failures(self) -> u32 {
         match self.phase() {
-            Phase::Closed { failures } => failures,
+            Phase::Closed { failures, .. } => failures,
             _ => 0,
         }
     }
 
-    /// How much longer no call is admitted, in microseconds; `None` unless open.
-    pub(crate) const fn time_left(self, rules: &Rules, now: Moment) -> Option<u64> {
+    /// Failed recoveries in a row, since the circuit was closed last.
+    pub(crate) const fn failed_recoveries(self) -> u8 {
         match self.phase() {
-            Phase::Open { since, .. } => Some(rules.recovery.saturating_sub(elapsed(since, now))),
-            _ => None,
+            Phase::Open { failed, .. } | Phase::HalfOpen { failed, .. } => failed,
+            _ => 0,
         }
     }
 
-    /// Asks for a call to be admitted.
-    pub(crate) fn admit(self, rules: &Rules, now: Moment) -> Admission {
+    /// How much longer it stays as it is by itself, in microseconds; `None` where that is not a matter of time.
+    pub(crate) fn time_left(self, rules: &Rules, now: Moment) -> Option<u64> {
         match self.phase() {
-            Phase::Closed { .. } | Phase::Disabled => Admission::Free,
-            Phase::ForcedOpen => Admission::Refused(Refusal::Forced),
-            Phase::Open { since, after_trial } => {
-                let wait = rules.recovery.saturating_sub(elapsed(since, now));
-                if wait > 0 {
-                    return Admission::Refused(Refusal::Open { wait, after_trial });
+            Phase::Open { failed, since } => Some(rest_left(rules, failed, since, now)),
+            Phase::ForcedOpen { until } | Phase::Disabled { until } => Some(hold_left(until?, now)),
+            Phase::Closed { .. } | Phase::HalfOpen { .. } => None,
+        }
+    }
+
+    /// Asks for a call to be admitted. `dice` gives a number from 0 up to the one it gets.
+    pub(crate) fn admit(self, rules: &Rules, now: Moment, dice: impl FnOnce(u64) -> u64) -> Admission {
+        match self.phase() {
+            Phase::Disabled { until: None } | Phase::Closed { ramp: None, .. } => Admission::Free,
+            Phase::Closed { duties, failures, ramp: Some(ramp) } => {
+                let wait = ramp.left_of(rules.ramp, now.as_micros());
+                if wait == 0 {
+                    return Admission::Take(self.with(Phase::Closed { duties, failures, ramp: None }));
                 }
-                let last_trial = trial_moment(rules.recovery, now);
-                Admission::Take(self.next(Phase::HalfOpen { round: 0, taken: 1, succeeded: 0, last_trial }))
+                // From a tenth of the calls to all of them.
+                let (all, passed) = (rules.ramp.saturating_mul(10), rules.ramp.saturating_sub(wait));
+                let admitted = rules.ramp.saturating_add(passed.saturating_mul(9));
+                if dice(all - 1) < admitted { Admission::Free } else { Admission::Refused(Refusal::Ramp { wait }) }
             }
-            Phase::HalfOpen { round, taken, succeeded, last_trial } => {
-                let this_trial = trial_moment(rules.recovery, now);
+            Phase::Disabled { until: Some(until) } => match hold_left(until, now) {
+                0 => Admission::Take(self.next(fresh(rules))),
+                _ => Admission::Free,
+            },
+            Phase::ForcedOpen { until: None } => Admission::Refused(Refusal::Forced { wait: None }),
+            Phase::ForcedOpen { until: Some(until) } => match hold_left(until, now) {
+                0 => Admission::Take(self.next(first_trial(rules, 0, now))),
+                wait => Admission::Refused(Refusal::Forced { wait: Some(wait) }),
+            },
+            Phase::Open { failed, since } => match rest_left(rules, failed, since, now) {
+                0 => Admission::Take(self.next(first_trial(rules, failed, now))),
+                wait => Admission::Refused(Refusal::Open { wait, after_trial: failed > 0 }),
+            },
+            Phase::HalfOpen { round, taken, succeeded, failed, last_trial } => {
+                let rest = rules.recovery.rest(failed);
+                let this_trial = Stamp::new(now.as_micros(), rest);
                 if taken < rules.trials {
                     let taken = taken + 1;
-                    return Admission::Take(self.with(Phase::HalfOpen {
-                        round,
-                        taken,
-                        succeeded,
-                        last_trial: this_trial,
-                    }));
+                    let phase = Phase::HalfOpen { round, taken, succeeded, failed, last_trial: this_trial };
+                    return Admission::Take(self.with(phase));
                 }
-                let wait = give_up_wait(rules.recovery, last_trial, this_trial);
-                if wait > 0 {
-                    return Admission::Refused(Refusal::TrialsTaken { wait });
+                match last_trial.left_of(rest, now.as_micros()) {
+                    0 => {
+                        let (round, taken) = (round.wrapping_add(1), succeeded.saturating_add(1));
+                        let phase = Phase::HalfOpen { round, taken, succeeded, failed, last_trial: this_trial };
+                        Admission::Take(self.with(phase))
+                    }
+                    wait => Admission::Refused(Refusal::TrialsTaken { wait }),
                 }
-                let (round, taken) = (round.wrapping_add(1), succeeded.saturating_add(1));
-                Admission::Take(self.with(Phase::HalfOpen { round, taken, succeeded, last_trial: this_trial }))
             }
         }
     }
 
-    /// Takes in how a call ended; `None` if that changes nothing.
+    /// Takes in how a call ended; `None` if that changes nothing. By rates, a closed circuit leaves that to the window.
     pub(crate) fn settle(
         self,
         ticket: Ticket,
@@ -218,139 +187,129 @@ impl Word {
         rules: &Rules,
         now: impl Fn() -> Moment,
     ) -> Option<Self> {
-        if self.0 & PHASE_MASK != ticket.0 & PHASE_MASK {
+        if !self.gave(ticket) {
             return None;
         }
-        let holds_place = self.ticket() == ticket;
-        match (self.phase(), outcome) {
-            (Phase::Closed { failures: 1.. }, Outcome::Success) => Some(self.with(Phase::Closed { failures: 0 })),
-            (Phase::Closed { failures }, Outcome::Failure) => {
-                let failures = failures.saturating_add(1);
-                if failures < rules.failure_threshold {
-                    return Some(self.with(Phase::Closed { failures }));
-                }
-                Some(self.next(open(now(), false)))
+        match (self.phase(), outcome, rules.policy) {
+            (Phase::Closed { failures, ramp, .. }, _, Policy::Rates(_)) => {
+                // The settings may have changed while this circuit closed.
+                let same = self.with(Phase::Closed { duties: duties(rules), failures, ramp });
+                (same != self).then_some(same)
             }
-            (Phase::HalfOpen { round, taken, succeeded, last_trial }, Outcome::Success) => {
+            (Phase::Closed { failures: 1.., ramp, .. }, Outcome::Success, _) => {
+                Some(self.with(Phase::Closed { duties: duties(rules), failures: 0, ramp }))
+            }
+            (Phase::Closed { failures, ramp, .. }, Outcome::Failure, Policy::Consecutive { threshold }) => {
+                let failures = failures.saturating_add(1);
+                if failures < threshold {
+                    return Some(self.with(Phase::Closed { duties: duties(rules), failures, ramp }));
+                }
+                Some(self.next(open(now(), 0)))
+            }
+            (Phase::HalfOpen { round, taken, succeeded, failed, last_trial }, Outcome::Success, _) => {
                 let succeeded = succeeded.saturating_add(1);
                 if succeeded >= rules.trials {
-                    return Some(self.next(Phase::Closed { failures: 0 }));
+                    return Some(self.next(recovered(rules, now)));
                 }
                 // A success keeps its place. One of an earlier round takes one again.
-                let taken = if holds_place { taken } else { taken.saturating_add(1) };
-                Some(self.with(Phase::HalfOpen { round, taken, succeeded, last_trial }))
+                let taken = if self.has_place_of(ticket) { taken } else { taken.saturating_add(1) };
+                Some(self.with(Phase::HalfOpen { round, taken, succeeded, failed, last_trial }))
             }
-            (Phase::HalfOpen { .. }, Outcome::Failure) => Some(self.next(open(now(), true))),
-            (Phase::HalfOpen { round, taken, succeeded, last_trial }, Outcome::Neutral) if holds_place => {
+            (Phase::HalfOpen { failed, .. }, Outcome::Failure, _) => {
+                Some(self.next(open(now(), failed.saturating_add(1).min(MAX_FAILED))))
+            }
+            (Phase::HalfOpen { round, taken, succeeded, failed, last_trial }, Outcome::Neutral, _)
+                if self.has_place_of(ticket) =>
+            {
                 let taken = taken.saturating_sub(1);
-                Some(self.with(Phase::HalfOpen { round, taken, succeeded, last_trial }))
+                Some(self.with(Phase::HalfOpen { round, taken, succeeded, failed, last_trial }))
             }
             _ => None,
         }
     }
 
-    /// Opens the circuit until someone says otherwise.
-    pub(crate) const fn force_open(self) -> Option<Self> {
+    /// Opens a closed circuit for what its window holds, if the ticket is of this epoch.
+    pub(crate) fn trip(self, ticket: Ticket, now: Moment) -> Option<Self> {
         match self.phase() {
-            Phase::ForcedOpen => None,
-            _ => Some(self.next(Phase::ForcedOpen)),
+            Phase::Closed { .. } if self.gave(ticket) => Some(self.next(open(now, 0))),
+            _ => None,
         }
     }
 
-    /// Admits every call and counts nothing towards a state until someone says otherwise.
-    pub(crate) const fn disable(self) -> Option<Self> {
-        match self.phase() {
-            Phase::Disabled => None,
-            _ => Some(self.next(Phase::Disabled)),
-        }
+    /// Opens the circuit until someone says otherwise, or until that moment.
+    pub(crate) fn force_open(self, until: Option<Moment>) -> Option<Self> {
+        self.hold(Phase::ForcedOpen { until: until.map(Moment::as_micros) })
+    }
+
+    /// Admits every call and counts nothing towards a state until someone says otherwise, or until that moment.
+    pub(crate) fn disable(self, until: Option<Moment>) -> Option<Self> {
+        self.hold(Phase::Disabled { until: until.map(Moment::as_micros) })
     }
 
     /// Closes the circuit with nothing counted. Calls under way belong to the past, also when it was closed already.
-    pub(crate) const fn reset(self) -> Self {
-        self.next(Phase::Closed { failures: 0 })
+    pub(crate) const fn reset(self, rules: &Rules) -> Self {
+        self.next(fresh(rules))
     }
 
-    /// The same epoch, another phase.
-    const fn with(self, phase: Phase) -> Self {
-        pack(self.0 >> TAG_BITS & EPOCH_MASK, phase)
+    /// Takes in that the settings have changed; `None` if that makes no difference now.
+    pub(crate) fn adopt(self, rules: &Rules, now: impl Fn() -> Moment) -> Option<Self> {
+        let adopted = match self.phase() {
+            Phase::Closed { failures, ramp, .. } => self.with(Phase::Closed { duties: duties(rules), failures, ramp }),
+            // Fewer successes are needed now: these are enough, and no further trial call would be admitted.
+            Phase::HalfOpen { succeeded, .. } if succeeded >= rules.trials => self.next(recovered(rules, now)),
+            _ => self,
+        };
+        (adopted != self).then_some(adopted)
     }
 
-    /// The next epoch.
-    const fn next(self, phase: Phase) -> Self {
-        pack(((self.0 >> TAG_BITS) + 1) & EPOCH_MASK, phase)
-    }
-
-    #[allow(clippy::cast_possible_truncation, reason = "each field is masked to its width, or fills the type")]
-    const fn phase(self) -> Phase {
-        let body = self.0 >> BODY_SHIFT;
-        match self.0 & TAG_MASK {
-            CLOSED => Phase::Closed { failures: body as u32 },
-            OPEN => Phase::Open { since: body & mask(SINCE_BITS), after_trial: body >> SINCE_BITS != 0 },
-            HALF_OPEN => Phase::HalfOpen {
-                round: (body & mask(ROUND_BITS)) as u8,
-                taken: (body >> ROUND_BITS) as u8,
-                succeeded: (body >> (ROUND_BITS + COUNT_BITS)) as u8,
-                last_trial: body >> (ROUND_BITS + 2 * COUNT_BITS),
-            },
-            FORCED_OPEN => Phase::ForcedOpen,
-            _ => Phase::Disabled,
+    /// A state that an operator holds. To hold it for another time is no transition.
+    fn hold(self, phase: Phase) -> Option<Self> {
+        let held = self.with(phase);
+        if held.state() != self.state() {
+            return Some(self.next(phase));
         }
-    }
-}
-
-impl Default for Word {
-    fn default() -> Self {
-        Self::new()
+        (held != self).then_some(held)
     }
 }
 
 impl std::fmt::Debug for Word {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?} in epoch {}", self.phase(), self.0 >> TAG_BITS & EPOCH_MASK)
+        write!(f, "{:?} in epoch {}", self.phase(), self.epoch())
     }
 }
 
-/// The one place that builds a word.
-const fn pack(epoch: u64, phase: Phase) -> Word {
-    let (tag, body) = match phase {
-        Phase::Closed { failures } => (CLOSED, failures as u64),
-        Phase::Open { since, after_trial } => (OPEN, (after_trial as u64) << SINCE_BITS | since),
-        Phase::HalfOpen { round, taken, succeeded, last_trial } => {
-            let counts = (succeeded as u64) << COUNT_BITS | taken as u64;
-            (
-                HALF_OPEN,
-                last_trial << (ROUND_BITS + 2 * COUNT_BITS) | counts << ROUND_BITS | round as u64 & mask(ROUND_BITS),
-            )
-        }
-        Phase::ForcedOpen => (FORCED_OPEN, 0),
-        Phase::Disabled => (DISABLED, 0),
-    };
-    Word(body << BODY_SHIFT | epoch << TAG_BITS | tag)
+const fn duties(rules: &Rules) -> Duties {
+    Duties { windowed: matches!(rules.policy, Policy::Rates(_)), timed: rules.slow_call().is_some() }
 }
 
-const fn open(now: Moment, after_trial: bool) -> Phase {
-    Phase::Open { since: now.as_micros() & mask(SINCE_BITS), after_trial }
+const fn fresh(rules: &Rules) -> Phase {
+    Phase::Closed { duties: duties(rules), failures: 0, ramp: None }
 }
 
-/// How long the circuit has been open, in microseconds.
-const fn elapsed(since: u64, now: Moment) -> u64 {
-    let elapsed = now.as_micros().wrapping_sub(since) & mask(SINCE_BITS);
-    if elapsed > mask(SINCE_BITS) - BEHIND { 0 } else { elapsed }
+/// Closed after a recovery.
+fn recovered(rules: &Rules, now: impl Fn() -> Moment) -> Phase {
+    let ramp = (rules.ramp > 0).then(|| Stamp::new(now().as_micros(), rules.ramp));
+    Phase::Closed { duties: duties(rules), failures: 0, ramp }
 }
 
-/// The unit in which the moment of the last trial call is kept: a power of two of microseconds.
-const fn trial_unit(recovery: u64) -> u32 {
-    (u64::BITS - recovery.leading_zeros()).saturating_sub(TRIAL_PRECISION)
+const fn open(now: Moment, failed: u8) -> Phase {
+    Phase::Open { failed, since: now.as_micros() & mask(SINCE_BITS) }
 }
 
-const fn trial_moment(recovery: u64, now: Moment) -> u64 {
-    now.as_micros() >> trial_unit(recovery) & mask(LAST_TRIAL_BITS)
+fn first_trial(rules: &Rules, failed: u8, now: Moment) -> Phase {
+    let last_trial = Stamp::new(now.as_micros(), rules.recovery.rest(failed));
+    Phase::HalfOpen { round: 0, taken: 1, succeeded: 0, failed, last_trial }
 }
 
-/// How much longer unfinished trial calls keep their places, in microseconds.
-const fn give_up_wait(recovery: u64, last_trial: u64, now: u64) -> u64 {
-    let unit = trial_unit(recovery);
-    let passed = now.wrapping_sub(last_trial) & mask(LAST_TRIAL_BITS);
-    let passed = if passed > mask(LAST_TRIAL_BITS) - mask(TRIAL_PRECISION) { 0 } else { passed };
-    (recovery >> unit).saturating_sub(passed) << unit
+/// How much longer the circuit rests, in microseconds.
+fn rest_left(rules: &Rules, failed: u8, since: u64, now: Moment) -> u64 {
+    let rest = rules.recovery.rest_since(failed, since).min(MAX_RECOVERY);
+    let rested = now.as_micros().wrapping_sub(since) & mask(SINCE_BITS);
+    rest.saturating_sub(if rested > mask(SINCE_BITS) - BEHIND { 0 } else { rested })
+}
+
+/// How much longer an operator holds the circuit, in microseconds.
+const fn hold_left(until: u64, now: Moment) -> u64 {
+    let left = until.wrapping_sub(now.as_micros()) & mask(UNTIL_BITS);
+    if left > MAX_HOLD { 0 } else { left }
 }

@@ -1,0 +1,369 @@
+//! What a breaker does with a call: the steps of [`word`](super::word), and all that goes with them.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use once_cell::race::OnceBox;
+
+use super::{
+    BreakerConfig, BreakerState, CircuitOpen, Intervention, OpenReason, Snapshot,
+    cause::Cause,
+    intervention::Action,
+    rejection::Wait,
+    rules::{Policy, Rates, Rules},
+    settings::Settings,
+    shared::{SharedWord, Witness},
+    snapshot::WindowSnapshot,
+    totals::{Count, Totals},
+    window::{Counts, Record, Trip, Window},
+    word::{MAX_HOLD, Outcome, Refusal, Ticket, Word},
+};
+use crate::{
+    clock::{self, Moment},
+    events::{self, Event},
+    random,
+};
+
+/// All of a breaker but its settings.
+#[derive(Debug)]
+pub(crate) struct Core {
+    word: SharedWord,
+    totals: Totals,
+    /// Only a breaker by rates has one.
+    window: OnceBox<Window>,
+    cause: Cause,
+    /// The moment of the last transition, in microseconds; 0 before the first.
+    changed_at: AtomicU64,
+    transitions: AtomicU32,
+    /// What an operator said, and in which epoch that holds.
+    note: OnceBox<Mutex<(u16, Option<Arc<str>>)>>,
+    key: Option<Arc<str>>,
+}
+
+/// A breaker, wherever its settings are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View<'a> {
+    core: &'a Core,
+    settings: &'a Settings,
+}
+
+impl Core {
+    pub(crate) const fn new(rules: &Rules, totals: Totals, key: Option<Arc<str>>) -> Self {
+        Self {
+            word: SharedWord::new(Word::new(rules)),
+            totals,
+            window: OnceBox::new(),
+            cause: Cause::new(),
+            changed_at: AtomicU64::new(0),
+            transitions: AtomicU32::new(0),
+            note: OnceBox::new(),
+            key,
+        }
+    }
+
+    pub(crate) fn state(&self) -> BreakerState {
+        self.word.load().state()
+    }
+
+    pub(crate) const fn key(&self) -> Option<&Arc<str>> {
+        self.key.as_ref()
+    }
+
+    /// What an operator said about the state that it is in since `epoch`.
+    fn note(&self, epoch: u16) -> Option<Arc<str>> {
+        let note = self.note.get()?.lock().unwrap_or_else(PoisonError::into_inner);
+        if note.0 == epoch { note.1.clone() } else { None }
+    }
+
+    fn set_note(&self, epoch: u16, reason: Option<&Arc<str>>) {
+        if reason.is_some() || self.note.get().is_some() {
+            let note = self.note.get_or_init(Box::default);
+            *note.lock().unwrap_or_else(PoisonError::into_inner) = (epoch, reason.cloned());
+        }
+    }
+}
+
+impl<'a> View<'a> {
+    #[inline]
+    pub(crate) const fn new(core: &'a Core, settings: &'a Settings) -> Self {
+        Self { core, settings }
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        self.settings.name
+    }
+
+    #[inline]
+    pub(crate) fn admit(self) -> Result<Ticket, CircuitOpen> {
+        let word = self.core.word.load();
+        if word.admits_freely() {
+            return Ok(word.ticket());
+        }
+        self.admit_guarded()
+    }
+
+    #[cold]
+    fn admit_guarded(self) -> Result<Ticket, CircuitOpen> {
+        loop {
+            let (rules, now) = (self.settings.rules(), clock::now());
+            match self.core.word.acquire(&self.witness(), |word| word.admit(&rules, now, random::up_to)) {
+                Ok(ticket) => {
+                    let timed = rules.slow_call().is_some();
+                    return Ok(if timed { ticket.timed(now.as_micros()) } else { ticket });
+                }
+                Err((word, refusal)) => {
+                    let Some(reason) = self.reason(word, refusal) else { continue };
+                    self.core.totals.add(Count::Rejection);
+                    if rules.observe_only {
+                        return Ok(Ticket::UNADMITTED);
+                    }
+                    return Err(self.rejection(word, refusal, reason, now));
+                }
+            }
+        }
+    }
+
+    /// Why the call is refused; `None` if the circuit is in another state by now.
+    fn reason(self, word: Word, refusal: Refusal) -> Option<OpenReason> {
+        match refusal {
+            Refusal::Open { after_trial: true, .. } => Some(OpenReason::TrialFailed),
+            Refusal::TrialsTaken { .. } => Some(OpenReason::TrialsUnderWay),
+            Refusal::Ramp { .. } => Some(OpenReason::RampingUp),
+            Refusal::Forced { .. } => Some(OpenReason::Forced),
+            Refusal::Open { after_trial: false, .. } => self.cause(word.epoch()),
+        }
+    }
+
+    /// The rule that led to `epoch`, if that is not over.
+    fn cause(self, epoch: u16) -> Option<OpenReason> {
+        self.core.cause.of(epoch).or_else(|| {
+            // Whoever made the transition publishes the cause before letting go of the lock.
+            let _published = events::hub();
+            self.core.cause.of(epoch)
+        })
+    }
+
+    fn rejection(self, word: Word, refusal: Refusal, reason: OpenReason, now: Moment) -> CircuitOpen {
+        // ORDERING: Relaxed: for a human to read.
+        let changed_at = self.core.changed_at.load(Ordering::Relaxed);
+        let wait = match refusal {
+            Refusal::Open { wait, .. } | Refusal::TrialsTaken { wait } | Refusal::Ramp { wait } => Some(wait),
+            Refusal::Forced { wait } => wait,
+        };
+        CircuitOpen {
+            name: self.settings.name,
+            key: self.core.key.clone(),
+            reason,
+            note: if reason == OpenReason::Forced { self.core.note(word.epoch()) } else { None },
+            elapsed: Wait::new((changed_at != 0).then(|| now.as_micros().saturating_sub(changed_at))),
+            retry_after: Wait::new(wait),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn settle(self, ticket: Ticket, outcome: Outcome) {
+        self.core.totals.add(match outcome {
+            Outcome::Success => Count::Success,
+            Outcome::Failure => Count::Failure,
+            Outcome::Neutral => Count::Neutral,
+        });
+        let word = self.core.word.load();
+        if (outcome != Outcome::Success || !word.is_calm()) && word.gave(ticket) {
+            self.settle_counted(word, ticket, outcome);
+        }
+    }
+
+    #[inline(never)]
+    fn settle_counted(self, word: Word, ticket: Ticket, outcome: Outcome) {
+        let rules = self.settings.rules();
+        let outcome = match (word.state(), rules.policy) {
+            (BreakerState::Closed, Policy::Rates(rates)) => {
+                if outcome != Outcome::Neutral && self.record(&rates, ticket, outcome) {
+                    return;
+                }
+                outcome
+            }
+            (BreakerState::HalfOpen, Policy::Rates(rates)) if outcome == Outcome::Success => {
+                if is_slow(&rates, ticket) { Outcome::Failure } else { outcome }
+            }
+            _ => outcome,
+        };
+        self.core.word.step(&self.witness(), |word| word.settle(ticket, outcome, &rules, clock::now));
+    }
+
+    /// Counts a call in the window; true if that has opened the circuit.
+    fn record(self, rates: &Rates, ticket: Ticket, outcome: Outcome) -> bool {
+        let record = Record { failed: outcome == Outcome::Failure, slow: is_slow(rates, ticket) };
+        let window = self.core.window.get_or_init(Box::default);
+        let (epoch, now) = (ticket.epoch(), || clock::now().as_micros());
+        window.record(record, epoch, rates.span, now, || self.core.word.load().gave(ticket));
+        if !record.is_held_against() {
+            return false;
+        }
+        let Some(trip) = rates.judge(window.counts(epoch, rates.span, now)) else { return false };
+        let witness = Publisher { trip: Some(trip), ..self.witness() };
+        let tripped = self.core.word.step(&witness, |word| word.trip(ticket, clock::now()));
+        tripped.is_some()
+    }
+
+    /// How much longer calls are rejected; `None` if they aren't, or if only an operator knows.
+    pub(crate) fn open_for(self) -> Option<Duration> {
+        let word = self.core.word.load();
+        let is_open = matches!(word.state(), BreakerState::Open | BreakerState::ForcedOpen);
+        let left = if is_open { word.time_left(&self.settings.rules(), clock::now()) } else { None };
+        left.map(Duration::from_micros)
+    }
+
+    pub(crate) fn intervene(self, intervention: &Intervention) {
+        let Intervention { action, expires_in, ref reason } = *intervention;
+        let until = expires_in.map(|expires_in| clock::now().after(clock::micros(expires_in).min(MAX_HOLD)));
+        let witness = Publisher { note: reason.as_ref(), ..self.witness() };
+        let rules = self.settings.rules();
+        let held = self.core.word.step(&witness, |word| match action {
+            Action::ForceOpen => word.force_open(until),
+            Action::Disable => word.disable(until),
+            Action::Reset => Some(word.reset(&rules)),
+        });
+        // Held already, and now for another time or reason: that is no transition.
+        let word = held.unwrap_or_else(|| self.core.word.load());
+        let same = match action {
+            Action::ForceOpen => word.state() == BreakerState::ForcedOpen,
+            Action::Disable => word.state() == BreakerState::Disabled,
+            Action::Reset => false,
+        };
+        if same {
+            self.core.set_note(word.epoch(), reason.as_ref());
+        }
+    }
+
+    /// Takes in that the settings have changed.
+    pub(crate) fn adopt(self) {
+        self.core.word.step(&self.witness(), |word| word.adopt(&self.settings.rules(), clock::now));
+    }
+
+    pub(crate) fn config(self) -> BreakerConfig {
+        self.settings.config()
+    }
+
+    pub(crate) fn snapshot(self) -> Snapshot {
+        let rules = self.settings.rules();
+        loop {
+            let now = clock::now();
+            let (word, transitions, changed_at, cause, note) = {
+                // No transition is under way meanwhile, and what the last one published is there.
+                let _at_rest = events::hub();
+                let (word, core) = (self.core.word.load(), self.core);
+                // ORDERING: Relaxed: written under the same lock.
+                let (transitions, changed_at) =
+                    (core.transitions.load(Ordering::Relaxed), core.changed_at.load(Ordering::Relaxed));
+                (word, transitions, changed_at, core.cause.of(word.epoch()), core.note(word.epoch()))
+            };
+            let window = match rules.policy {
+                Policy::Rates(rates) => Some(self.window(&rates, word, now)),
+                Policy::Consecutive { .. } => None,
+            };
+            let sums = self.core.totals.sums();
+            if self.core.word.load().epoch() != word.epoch() {
+                continue;
+            }
+            let state = word.state();
+            let left = word.time_left(&rules, now).map(Duration::from_micros);
+            let age = (changed_at != 0).then(|| Duration::from_micros(now.as_micros().saturating_sub(changed_at)));
+            let open_reason = match state {
+                BreakerState::Open if word.failed_recoveries() > 0 => Some(OpenReason::TrialFailed),
+                BreakerState::Open => cause,
+                BreakerState::ForcedOpen => Some(OpenReason::Forced),
+                _ => None,
+            };
+            return Snapshot {
+                name: self.settings.name,
+                key: self.core.key.clone(),
+                state,
+                consecutive_failures: word.failures(),
+                window,
+                successes: sums.get(Count::Success),
+                failures: sums.get(Count::Failure),
+                neutral: sums.get(Count::Neutral),
+                rejections: sums.get(Count::Rejection),
+                transitions: u64::from(transitions),
+                last_transition: age.and_then(|age| SystemTime::now().checked_sub(age)),
+                open_for: if state == BreakerState::Disabled { None } else { left },
+                disabled_for: if state == BreakerState::Disabled { left } else { None },
+                open_reason,
+                failed_recoveries: u32::from(word.failed_recoveries()),
+                operator_reason: note,
+            };
+        }
+    }
+
+    /// What is in the window. Only a closed circuit fills it.
+    fn window(self, rates: &Rates, word: Word, now: Moment) -> WindowSnapshot {
+        let closed = word.state() == BreakerState::Closed;
+        let counts = match self.core.window.get() {
+            Some(window) if closed => window.counts(word.epoch(), rates.span, || now.as_micros()),
+            _ => Counts::default(),
+        };
+        WindowSnapshot { calls: counts.calls, failures: counts.failed, slow: counts.slow }
+    }
+
+    const fn witness(self) -> Publisher<'a, 'static> {
+        Publisher { view: self, trip: None, note: None }
+    }
+}
+
+/// Makes transitions one at a time, and publishes what there is to say about each before the next.
+#[derive(Clone, Copy)]
+struct Publisher<'a, 'n> {
+    view: View<'a>,
+    /// The rule that was broken, where that is not to be seen from the word.
+    trip: Option<Trip>,
+    /// What the operator said.
+    note: Option<&'n Arc<str>>,
+}
+
+impl Witness for Publisher<'_, '_> {
+    fn transition(&self, from: Word, to: Word, swap: &mut dyn FnMut() -> bool) -> bool {
+        let View { core, settings } = self.view;
+        let mut hub = events::hub();
+        if !swap() {
+            return false;
+        }
+        let (before, after) = (from.state(), to.state());
+        if (before, after) == (BreakerState::Closed, BreakerState::Open) {
+            let in_a_row = || Trip::Consecutive { failures: from.failures().saturating_add(1) };
+            core.cause.publish(to.epoch(), self.trip.unwrap_or_else(in_a_row));
+        }
+        core.set_note(to.epoch(), self.note);
+        if before == after {
+            return true;
+        }
+        // ORDERING: Relaxed: read under the same lock, or by a rejection for a human to read.
+        core.changed_at.store(clock::now().as_micros(), Ordering::Relaxed);
+        core.transitions.fetch_add(1, Ordering::Relaxed);
+        hub.push(|| Event::StateChanged {
+            breaker: settings.name,
+            key: core.key.clone(),
+            from: before,
+            to: after,
+            reason: match (before, after) {
+                (BreakerState::Closed, BreakerState::Open) => core.cause.of(to.epoch()),
+                (BreakerState::HalfOpen, BreakerState::Open) => Some(OpenReason::TrialFailed),
+                (_, BreakerState::ForcedOpen) => Some(OpenReason::Forced),
+                _ => None,
+            },
+            operator_reason: self.note.cloned(),
+        });
+        drop(hub);
+        events::deliver();
+        true
+    }
+}
+
+fn is_slow(rates: &Rates, ticket: Ticket) -> bool {
+    rates.slow_call.is_some_and(|limit| ticket.age(clock::now().as_micros()).is_some_and(|age| age >= limit))
+}

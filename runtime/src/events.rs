@@ -1,0 +1,174 @@
+//! What happens inside, told to whoever asks.
+//!
+//! ```
+//! use steadfast::{BreakerConfig, CircuitBreaker, events::{self, Event}};
+//!
+//! static MAIL: CircuitBreaker = CircuitBreaker::new("mail", BreakerConfig::new());
+//!
+//! let subscription = events::subscribe(|event: &Event| println!("{event}")); // circuit `mail`: closed -> forced-open
+//! MAIL.force_open();
+//! subscription.unsubscribe();
+//! ```
+//!
+//! Events reach every subscriber in the order in which they happened, one at a time, with no lock held: a callback may use
+//! the library as it likes. They are delivered by the threads that cause them; one whose event meets another thread in the
+//! middle of a delivery leaves it to that one and goes on. A callback that takes long holds up such a thread and the
+//! events behind it, so hand work over to a channel. One that panics is left alone, and the others still hear.
+//!
+//! Without subscribers nothing is kept.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::{BreakerState, OpenReason};
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A circuit breaker has come into another state.
+    #[non_exhaustive]
+    StateChanged {
+        /// The breaker's name.
+        breaker: &'static str,
+        /// Which of the breakers of that name, where there is one for each key.
+        key: Option<Arc<str>>,
+        /// The state before.
+        from: BreakerState,
+        /// The state since.
+        to: BreakerState,
+        /// The rule that opened the circuit, with its figures.
+        reason: Option<OpenReason>,
+        /// What an operator gave as the reason.
+        operator_reason: Option<Arc<str>>,
+    },
+    /// The breakers of that name are as many as they may be and none is idle: keys that are new share one breaker from now on.
+    /// Told once, and again after a newcomer has had a breaker of its own.
+    #[non_exhaustive]
+    KeysOverflowed {
+        /// The breakers' name.
+        breakers: &'static str,
+        /// How many there may be.
+        max_keys: usize,
+    },
+    /// Two places declare the same breaker with different settings; told at its first use. Those of the first place hold.
+    #[non_exhaustive]
+    ConfigConflict {
+        /// Both places.
+        conflict: crate::ConfigConflict,
+    },
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::StateChanged { breaker, key, from, to, reason, operator_reason } => {
+                write!(f, "circuit `{breaker}`")?;
+                if let Some(key) = key {
+                    write!(f, " for `{key}`")?;
+                }
+                write!(f, ": {from} -> {to}")?;
+                if let Some(reason) = reason {
+                    write!(f, ", {reason}")?;
+                }
+                operator_reason.as_ref().map_or(Ok(()), |reason| write!(f, " ({reason})"))
+            }
+            Self::KeysOverflowed { breakers, max_keys } => {
+                write!(f, "circuit breakers `{breakers}`: all {max_keys} are in use, new keys share one")
+            }
+            Self::ConfigConflict { conflict } => conflict.fmt(f),
+        }
+    }
+}
+
+/// Calls `callback` with every event from now on. See the [module](self) for order and threads.
+///
+/// The callback stays until [`unsubscribe`](Subscription::unsubscribe), also when what is returned is dropped.
+pub fn subscribe(callback: impl Fn(&Event) + Send + Sync + 'static) -> Subscription {
+    let callback: Callback = Arc::new(callback);
+    let mut hub = hub();
+    hub.subscribers = Some(hub.subscribers().cloned().chain([callback.clone()]).collect());
+    Subscription(callback)
+}
+
+/// A callback that hears of events.
+pub struct Subscription(Callback);
+
+impl Subscription {
+    /// Ends it. An event whose delivery has begun may still arrive.
+    pub fn unsubscribe(self) {
+        let mut hub = hub();
+        let others: Arc<[_]> = hub.subscribers().filter(|other| !Arc::ptr_eq(other, &self.0)).cloned().collect();
+        hub.subscribers = (!others.is_empty()).then_some(others);
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription").finish_non_exhaustive()
+    }
+}
+
+type Callback = Arc<dyn Fn(&Event) + Send + Sync>;
+
+/// Where events wait until they are delivered. Whoever makes a transition holds its lock meanwhile, so that transitions
+/// and events have one order.
+///
+/// **Invariant:** nothing of the user's runs while it is locked.
+pub(crate) struct Hub {
+    subscribers: Option<Arc<[Callback]>>,
+    waiting: VecDeque<Event>,
+    /// A thread is delivering, and will deliver what comes.
+    delivering: bool,
+}
+
+static HUB: Mutex<Hub> = Mutex::new(Hub { subscribers: None, waiting: VecDeque::new(), delivering: false });
+
+pub(crate) fn hub() -> MutexGuard<'static, Hub> {
+    HUB.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Tells of something that has no order among transitions.
+pub(crate) fn tell(event: impl FnOnce() -> Event) {
+    hub().push(event);
+    deliver();
+}
+
+impl Hub {
+    /// Keeps an event for delivery, if anybody listens.
+    pub(crate) fn push(&mut self, event: impl FnOnce() -> Event) {
+        if self.subscribers.is_some() {
+            self.waiting.push_back(event());
+        }
+    }
+
+    fn subscribers(&self) -> impl Iterator<Item = &Callback> {
+        self.subscribers.iter().flat_map(|callbacks| callbacks.iter())
+    }
+
+    /// The event to deliver next, and to whom.
+    fn next(&mut self) -> Option<(Event, Arc<[Callback]>)> {
+        let next = self.waiting.pop_front().zip(self.subscribers.clone());
+        self.delivering = next.is_some();
+        next
+    }
+}
+
+/// Delivers what waits, unless another thread, or a caller of this one, is at it.
+pub(crate) fn deliver() {
+    let mut next = {
+        let mut hub = hub();
+        if hub.delivering { None } else { hub.next() }
+    };
+    while let Some((event, callbacks)) = next {
+        for callback in &*callbacks {
+            // What a callback leaves behind when it panics is its own business.
+            _ = catch_unwind(AssertUnwindSafe(|| callback(&event)));
+        }
+        next = hub().next();
+    }
+}

@@ -7,6 +7,8 @@ mod cause;
 mod config;
 mod core;
 mod intervention;
+#[cfg(feature = "keyed")]
+mod keyed;
 #[cfg(test)]
 mod models;
 mod permit;
@@ -23,6 +25,8 @@ mod word;
 
 use std::{borrow::Borrow, fmt, time::Duration};
 
+#[cfg(feature = "keyed")]
+pub use self::keyed::{KeyedBreaker, KeyedBreakers, KeyedSnapshot, SharedSettings};
 pub(crate) use self::word::Outcome;
 pub use self::{
     config::{BreakerConfig, Window},
@@ -36,6 +40,7 @@ use self::{
     core::{Core, View},
     totals::Totals,
 };
+use crate::registry::Declaration;
 
 /// Stops calling what is down, and tries again carefully.
 ///
@@ -115,6 +120,14 @@ impl CircuitBreaker {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.settings.name
+    }
+
+    /// What [`register!`](crate::register) leaves in the registry.
+    #[doc(hidden)]
+    #[track_caller]
+    #[must_use]
+    pub const fn declaration(&'static self) -> Declaration {
+        Declaration::of(self)
     }
 }
 

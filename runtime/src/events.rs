@@ -59,7 +59,7 @@ pub enum Event {
     #[non_exhaustive]
     ConfigConflict {
         /// Both places.
-        conflict: crate::ConfigConflict,
+        conflict: Box<crate::ConfigConflict>,
     },
 }
 

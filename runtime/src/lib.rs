@@ -120,6 +120,11 @@ pub use self::{
     retry::{Jitter, RetryIf, RetryPolicy, Schedule},
     transient::Transient,
 };
+#[cfg(feature = "keyed")]
+pub use self::{
+    breaker::{KeyedBreaker, KeyedBreakers, KeyedSnapshot, SharedSettings},
+    registry::{all_keyed_breakers, keyed_breakers},
+};
 
 /// What the attributes expand to. Not for use by hand: it changes without notice.
 #[doc(hidden)]

@@ -6,14 +6,19 @@
 //!
 //! **Invariant:** functions with the same name share one breaker, wherever they are declared.
 
-use std::{collections::BTreeMap, error::Error, fmt, panic::Location};
+mod conflict;
+
+use std::{collections::BTreeMap, panic::Location, ptr};
 
 use once_cell::{race::OnceRef, sync::Lazy};
 
+pub use self::conflict::{ConfigConflict, Place};
 use crate::{
     BreakerConfig, CircuitBreaker,
     events::{self, Event},
 };
+#[cfg(feature = "keyed")]
+use crate::{KeyedBreaker, KeyedBreakers};
 
 /// Where in the program a breaker is declared, and how.
 #[derive(Debug)]
@@ -22,6 +27,8 @@ pub struct Declaration {
     location: &'static Location<'static>,
     /// The breaker that goes by this name; found at the first use.
     found: OnceRef<'static, CircuitBreaker>,
+    #[cfg(feature = "keyed")]
+    found_keyed: OnceRef<'static, KeyedBreakers>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +37,12 @@ enum Source {
     Named { name: &'static str, config: Option<BreakerConfig> },
     /// A static of the user's own.
     Static(&'static CircuitBreaker),
+    /// A breaker for each key, by name.
+    #[cfg(feature = "keyed")]
+    NamedKeyed { name: &'static str, config: Option<BreakerConfig>, max_keys: Option<usize> },
+    /// A breaker for each key, in a static of the user's own.
+    #[cfg(feature = "keyed")]
+    StaticKeyed(&'static KeyedBreakers),
 }
 
 /// All declarations of the program.
@@ -41,14 +54,41 @@ impl Declaration {
     #[track_caller]
     #[must_use]
     pub const fn named(name: &'static str, config: Option<BreakerConfig>) -> Self {
-        Self { source: Source::Named { name, config }, location: Location::caller(), found: OnceRef::new() }
+        Self::new(Source::Named { name, config })
     }
 
-    /// `#[circuit_breaker(breaker = PATH)]` and `register!(PATH)`
+    /// `#[circuit_breaker(breaker = PATH)]`
     #[track_caller]
     #[must_use]
     pub const fn of(breaker: &'static CircuitBreaker) -> Self {
-        Self { source: Source::Static(breaker), location: Location::caller(), found: OnceRef::new() }
+        Self::new(Source::Static(breaker))
+    }
+
+    /// `#[circuit_breaker(name = "...", key = ..., ...)]`
+    #[cfg(feature = "keyed")]
+    #[track_caller]
+    #[must_use]
+    pub const fn named_keyed(name: &'static str, config: Option<BreakerConfig>, max_keys: Option<usize>) -> Self {
+        Self::new(Source::NamedKeyed { name, config, max_keys })
+    }
+
+    /// `#[circuit_breaker(breaker = PATH, key = ...)]`
+    #[cfg(feature = "keyed")]
+    #[track_caller]
+    #[must_use]
+    pub const fn of_keyed(breakers: &'static KeyedBreakers) -> Self {
+        Self::new(Source::StaticKeyed(breakers))
+    }
+
+    #[track_caller]
+    const fn new(source: Source) -> Self {
+        Self {
+            source,
+            location: Location::caller(),
+            found: OnceRef::new(),
+            #[cfg(feature = "keyed")]
+            found_keyed: OnceRef::new(),
+        }
     }
 
     /// The breaker that is declared here.
@@ -61,47 +101,119 @@ impl Declaration {
         self.found.get().unwrap_or_else(|| self.find())
     }
 
+    /// The breaker of a key that is declared here.
+    ///
+    /// # Panics
+    ///
+    /// As [`breaker`](Self::breaker) does.
+    #[cfg(feature = "keyed")]
+    #[inline]
+    pub fn keyed_breaker<K: std::fmt::Display + ?Sized>(&self, key: &K) -> std::sync::Arc<KeyedBreaker> {
+        self.found_keyed.get().unwrap_or_else(|| self.find_keyed()).breaker(key)
+    }
+
     #[cold]
     fn find(&self) -> &'static CircuitBreaker {
-        let entry = REGISTRY.get(self.name());
-        if cfg!(debug_assertions)
-            && let Some(conflict) = entry.and_then(|entry| entry.conflicts.first())
-        {
-            panic!("{conflict}");
-        }
-        for conflict in entry.iter().flat_map(|entry| &entry.conflicts) {
-            events::tell(|| Event::ConfigConflict { conflict: conflict.clone() });
-        }
+        let entry = self.entry();
         // Every declaration is in the slice that the registry was built from; a breaker of its own is what is left if
         // a linker has dropped it all the same.
-        let breaker = match (self.source, entry) {
+        let breaker = match (self.source, entry.and_then(|entry| entry.breaker)) {
             (Source::Static(own), _) => own,
-            (_, Some(entry)) => entry.breaker,
-            (Source::Named { name, config }, None) => leak(name, config.unwrap_or_default()),
+            (_, Some(breaker)) => breaker,
+            (source, None) => leak(source.name(), source.config().unwrap_or_default()),
         };
         // Another thread may have been first; then its answer is everyone's.
         _ = self.found.set(breaker);
         self.found.get().unwrap_or(breaker)
     }
 
+    #[cfg(feature = "keyed")]
+    #[cold]
+    fn find_keyed(&self) -> &'static KeyedBreakers {
+        let entry = self.entry();
+        let breakers = match (self.source, entry.and_then(|entry| entry.keyed)) {
+            (Source::StaticKeyed(own), _) => own,
+            (_, Some(breakers)) => breakers,
+            (source, None) => leak_keyed(source.name(), source.config().unwrap_or_default(), source.max_keys()),
+        };
+        _ = self.found_keyed.set(breakers);
+        self.found_keyed.get().unwrap_or(breakers)
+    }
+
+    /// What the registry has under this name; a conflict is made known.
+    fn entry(&self) -> Option<&'static Entry> {
+        let entry = REGISTRY.get(self.source.name())?;
+        for conflict in &entry.conflicts {
+            assert!(!cfg!(debug_assertions), "{conflict}");
+            events::tell(|| Event::ConfigConflict { conflict: Box::new(conflict.clone()) });
+        }
+        Some(entry)
+    }
+
+    fn position(&self) -> (&'static str, u32, u32) {
+        (self.location.file(), self.location.line(), self.location.column())
+    }
+
+    /// This place, with the settings that it gives, or with those that hold.
+    const fn place(&self, config: BreakerConfig, max_keys: Option<usize>) -> Place {
+        Place { location: self.location, config, max_keys }
+    }
+}
+
+impl Source {
     const fn name(&self) -> &'static str {
-        match self.source {
-            Source::Named { name, .. } => name,
-            Source::Static(breaker) => breaker.name(),
+        match self {
+            Self::Named { name, .. } => name,
+            Self::Static(breaker) => breaker.name(),
+            #[cfg(feature = "keyed")]
+            Self::NamedKeyed { name, .. } => name,
+            #[cfg(feature = "keyed")]
+            Self::StaticKeyed(breakers) => breakers.name(),
         }
     }
 
-    /// The place, if it has settings, and the static, if it is one.
-    fn with_settings(&self) -> Option<(Place, Option<&'static CircuitBreaker>)> {
-        let (config, own) = match self.source {
-            Source::Named { config, .. } => (config?, None),
-            Source::Static(breaker) => (breaker.config(), Some(breaker)),
-        };
-        Some((Place { location: self.location, config }, own))
+    /// The settings, if it gives any.
+    fn config(&self) -> Option<BreakerConfig> {
+        match self {
+            Self::Named { config, .. } => *config,
+            Self::Static(breaker) => Some(breaker.config()),
+            #[cfg(feature = "keyed")]
+            Self::NamedKeyed { config, max_keys, .. } => config.or(max_keys.map(|_| BreakerConfig::new())),
+            #[cfg(feature = "keyed")]
+            Self::StaticKeyed(breakers) => Some(breakers.declared().0),
+        }
     }
 
-    const fn position(&self) -> (&'static str, u32, u32) {
-        (self.location.file(), self.location.line(), self.location.column())
+    /// How many keys there are at most, where there are keys.
+    const fn max_keys(&self) -> Option<usize> {
+        match self {
+            Self::Named { .. } | Self::Static(_) => None,
+            #[cfg(feature = "keyed")]
+            Self::NamedKeyed { max_keys: Some(max_keys), .. } => Some(*max_keys),
+            #[cfg(feature = "keyed")]
+            Self::NamedKeyed { .. } => Some(KeyedBreakers::DEFAULT_MAX_KEYS),
+            #[cfg(feature = "keyed")]
+            Self::StaticKeyed(breakers) => Some(breakers.declared().1),
+        }
+    }
+
+    const fn is_static(&self) -> bool {
+        match self {
+            Self::Static(_) => true,
+            #[cfg(feature = "keyed")]
+            Self::StaticKeyed(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the two are statics, and not the same.
+    fn is_other_static(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Static(one), Self::Static(other)) => !ptr::eq(*one, *other),
+            #[cfg(feature = "keyed")]
+            (Self::StaticKeyed(one), Self::StaticKeyed(other)) => !ptr::eq(*one, *other),
+            _ => false,
+        }
     }
 }
 
@@ -122,7 +234,7 @@ macro_rules! register {
             #[$crate::__private::linkme::distributed_slice($crate::__private::DECLARATIONS)]
             #[linkme(crate = $crate::__private::linkme)]
             static DECLARED: &$crate::__private::Declaration = {
-                static DECLARATION: $crate::__private::Declaration = $crate::__private::Declaration::of(&$breaker);
+                static DECLARATION: $crate::__private::Declaration = $breaker.declaration();
                 &DECLARATION
             };
         };
@@ -132,7 +244,7 @@ macro_rules! register {
 /// The breaker of that name, also before its first call.
 #[must_use]
 pub fn breaker(name: &str) -> Option<&'static CircuitBreaker> {
-    REGISTRY.get(name).map(|entry| entry.breaker)
+    REGISTRY.get(name)?.breaker
 }
 
 /// Every named breaker of the program, sorted by name, also before its first call.
@@ -146,7 +258,39 @@ pub fn breaker(name: &str) -> Option<&'static CircuitBreaker> {
 /// ```
 #[must_use]
 pub fn breakers() -> Vec<&'static CircuitBreaker> {
-    REGISTRY.values().map(|entry| entry.breaker).collect()
+    REGISTRY.values().filter_map(|entry| entry.breaker).collect()
+}
+
+/// The breakers of that name that are declared with a `key`, also before their first call.
+///
+/// ```
+/// # use std::io;
+/// use steadfast::circuit_breaker;
+///
+/// #[circuit_breaker(name = "hosts", key = host, failure_threshold = 3)]
+/// fn fetch(host: &str) -> io::Result<String> {
+///     # Ok(host.to_owned())
+/// }
+///
+/// fetch("a.example.org")?;
+/// let hosts = steadfast::keyed_breakers("hosts").expect("declared above");
+/// assert_eq!(hosts.len(), 1);
+/// for breaker in hosts.iter() {
+///     println!("{}", breaker.snapshot());
+/// }
+/// # Ok::<(), io::Error>(())
+/// ```
+#[cfg(feature = "keyed")]
+#[must_use]
+pub fn keyed_breakers(name: &str) -> Option<&'static KeyedBreakers> {
+    REGISTRY.get(name)?.keyed
+}
+
+/// All breakers of the program that are declared with a `key`, sorted by name, also before their first call.
+#[cfg(feature = "keyed")]
+#[must_use]
+pub fn all_keyed_breakers() -> Vec<&'static KeyedBreakers> {
+    REGISTRY.values().filter_map(|entry| entry.keyed).collect()
 }
 
 /// Checks that no two places declare the same name with different settings. Call it when the program starts.
@@ -169,86 +313,83 @@ pub fn validate() -> Result<(), Vec<ConfigConflict>> {
     if conflicts.is_empty() { Ok(()) } else { Err(conflicts) }
 }
 
-/// Two places declare the same breaker with different settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ConfigConflict {
-    /// The breaker's name.
-    pub name: &'static str,
-    /// The place whose settings hold.
-    pub first: Place,
-    /// The place that disagrees.
-    pub second: Place,
-}
-
-/// Settings, and where in the program they stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Place {
-    /// File, line and column.
-    pub location: &'static Location<'static>,
-    /// The settings.
-    pub config: BreakerConfig,
-}
-
-impl fmt::Display for ConfigConflict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, first, second } = self;
-        if first.config == second.config {
-            return write!(
-                f,
-                "two statics are circuit breaker `{name}`, at {} and at {}; share one, or give each a name of its own",
-                first.location, second.location,
-            );
-        }
-        write!(
-            f,
-            "circuit breaker `{name}` is declared with different settings: `{}` at {}, `{}` at {}; give the settings in \
-             one place, and the name alone in the others",
-            first.config, first.location, second.config, second.location,
-        )
-    }
-}
-
-impl Error for ConfigConflict {}
-
 #[derive(Debug)]
 struct Entry {
-    breaker: &'static CircuitBreaker,
+    breaker: Option<&'static CircuitBreaker>,
+    #[cfg(feature = "keyed")]
+    keyed: Option<&'static KeyedBreakers>,
     conflicts: Vec<ConfigConflict>,
 }
 
 static REGISTRY: Lazy<BTreeMap<&'static str, Entry>> = Lazy::new(|| {
     let mut declarations = DECLARATIONS.to_vec();
     // The linker's order is nobody's choice; the order of file and line is.
-    declarations.sort_by_key(|declaration| (declaration.name(), declaration.position()));
+    declarations.sort_by_key(|declaration| (declaration.source.name(), declaration.position()));
     declarations
-        .chunk_by(|one, next| one.name() == next.name())
-        .filter_map(|same_name| Some((same_name.first()?.name(), build(same_name))))
+        .chunk_by(|one, next| one.source.name() == next.source.name())
+        .filter_map(|same_name| Some((same_name.first()?.source.name(), build(same_name))))
         .collect()
 });
 
-/// The one breaker for all declarations of a name, sorted by place.
+/// What goes by a name, from all its declarations, sorted by place.
 fn build(declarations: &[&'static Declaration]) -> Entry {
-    let name = declarations.first().map_or("", |declaration| declaration.name());
-    let places = || declarations.iter().filter_map(|declaration| declaration.with_settings());
+    let (keyed, plain): (Vec<_>, Vec<_>) =
+        declarations.iter().partition(|declaration| declaration.source.max_keys().is_some());
+    let (plain, mut conflicts) = settle(&plain);
+    let (keyed, more) = settle(&keyed);
+    conflicts.extend(more);
+    if let (Some(plain), Some(keyed)) = (plain, keyed) {
+        let name = plain.0.source.name();
+        let [first, second] = [plain, keyed].map(|(declaration, config, keys)| declaration.place(config, keys));
+        conflicts.push(ConfigConflict { name, first, second });
+    }
+    Entry {
+        breaker: plain.map(|(declaration, config, _)| match declaration.source {
+            Source::Static(own) => own,
+            source => leak(source.name(), config),
+        }),
+        #[cfg(feature = "keyed")]
+        keyed: keyed.map(|(declaration, config, max_keys)| match declaration.source {
+            Source::StaticKeyed(own) => own,
+            source => leak_keyed(source.name(), config, max_keys),
+        }),
+        conflicts,
+    }
+}
 
+/// The declaration that holds, and its settings.
+type Settled = (&'static Declaration, BreakerConfig, Option<usize>);
+
+/// Which of the declarations of one kind holds, and which of the others disagree.
+fn settle(declarations: &[&'static Declaration]) -> (Option<Settled>, Vec<ConfigConflict>) {
     // A static of the user's own is the breaker, wherever it stands: its settings cannot be others than its own.
-    let (breaker, first) = match places().find_map(|(place, own)| Some((own?, place))) {
-        Some((own, place)) => (own, Some(place)),
-        None => {
-            let first = places().next().map(|(place, _)| place);
-            (leak(name, first.map(|place| place.config).unwrap_or_default()), first)
-        }
+    let own = declarations.iter().find(|declaration| declaration.source.is_static());
+    let with_settings = || declarations.iter().find(|declaration| declaration.source.config().is_some());
+    let Some(first) = own.or_else(with_settings).or_else(|| declarations.first()) else {
+        return (None, Vec::new());
     };
-    let differs = |(place, own): (Place, Option<&CircuitBreaker>)| {
-        let first = first?;
-        let same = place.config == first.config && own.is_none_or(|own| std::ptr::eq(own, breaker));
-        (!same).then_some(ConfigConflict { name, first, second: place })
+    let (config, max_keys) = (first.source.config().unwrap_or_default(), first.source.max_keys());
+    let disagrees = |other: &&'static Declaration| {
+        let (theirs, their_keys) = (other.source.config()?, other.source.max_keys());
+        let differs = theirs != config || their_keys != max_keys || other.source.is_other_static(&first.source);
+        differs.then(|| ConfigConflict {
+            name: first.source.name(),
+            first: first.place(config, max_keys),
+            second: other.place(theirs, their_keys),
+        })
     };
-    Entry { breaker, conflicts: places().filter_map(differs).collect() }
+    (Some((*first, config, max_keys)), declarations.iter().filter_map(disagrees).collect())
 }
 
 fn leak(name: &'static str, config: BreakerConfig) -> &'static CircuitBreaker {
     Box::leak(Box::new(CircuitBreaker::new(name, config)))
+}
+
+#[cfg(feature = "keyed")]
+fn leak_keyed(name: &'static str, config: BreakerConfig, max_keys: Option<usize>) -> &'static KeyedBreakers {
+    let breakers = KeyedBreakers::new(name, config);
+    Box::leak(Box::new(match max_keys {
+        Some(max_keys) => breakers.max_keys(max_keys),
+        None => breakers,
+    }))
 }

@@ -11,6 +11,7 @@ mod arguments;
 mod breaker;
 mod clients;
 mod futures;
+mod keyed;
 mod order;
 mod registry;
 mod retry;

@@ -10,6 +10,8 @@ use std::{
 
 use once_cell::race::OnceBox;
 
+#[cfg(feature = "keyed")]
+use super::totals::Sums;
 use super::{
     BreakerConfig, BreakerState, CircuitOpen, Intervention, OpenReason, Snapshot,
     cause::Cause,
@@ -68,6 +70,17 @@ impl Core {
 
     pub(crate) fn state(&self) -> BreakerState {
         self.word.load().state()
+    }
+
+    /// Whether failures in a row are counted; those in a window aren't looked at.
+    #[cfg(feature = "keyed")]
+    pub(crate) fn has_failures(&self) -> bool {
+        self.word.load().failures() > 0
+    }
+
+    #[cfg(feature = "keyed")]
+    pub(crate) fn sums(&self) -> Sums {
+        self.totals.sums()
     }
 
     pub(crate) const fn key(&self) -> Option<&Arc<str>> {

@@ -32,6 +32,11 @@ impl Sums {
     pub(crate) const fn get(self, count: Count) -> u64 {
         self.0[count as usize]
     }
+
+    #[cfg(feature = "keyed")]
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self(array::from_fn(|kind| self.0[kind].wrapping_add(other.0[kind])))
+    }
 }
 
 /// The totals of one breaker.
@@ -41,6 +46,7 @@ pub(crate) enum Totals {
     /// 4 KiB at the first count.
     Sharded(OnceBox<[Line; SLOTS + 1]>),
     /// For one of a million breakers.
+    #[cfg(feature = "keyed")]
     Plain(Counters),
 }
 
@@ -61,6 +67,7 @@ impl Totals {
         Self::Sharded(OnceBox::new())
     }
 
+    #[cfg(feature = "keyed")]
     pub(crate) const fn plain() -> Self {
         Self::Plain([const { AtomicU64::new(0) }; KINDS])
     }
@@ -78,6 +85,7 @@ impl Totals {
                 None => Self::add_cold(lines, count),
             },
             // ORDERING: Relaxed: a count that nothing else is inferred from.
+            #[cfg(feature = "keyed")]
             Self::Plain(counters) => _ = counters[count as usize].fetch_add(1, Ordering::Relaxed),
         }
     }
@@ -98,6 +106,7 @@ impl Totals {
     pub(crate) fn sums(&self) -> Sums {
         let (lines, plain) = match self {
             Self::Sharded(lines) => (lines.get(), None),
+            #[cfg(feature = "keyed")]
             Self::Plain(counters) => (None, Some(counters)),
         };
         let lines = lines.into_iter().flatten().map(|Line(counters)| counters);

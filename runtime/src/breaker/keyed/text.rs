@@ -1,0 +1,70 @@
+use std::fmt::{Display, Write};
+
+/// What a key displays, on the stack as long as it is short.
+pub(super) struct Text {
+    short: [u8; SHORT],
+    length: usize,
+    /// All of it, where it is longer.
+    long: String,
+}
+
+const SHORT: usize = 128;
+
+impl Text {
+    #[inline]
+    pub(super) fn of<K: Display + ?Sized>(key: &K) -> Self {
+        let mut text = Self { short: [0; SHORT], length: 0, long: String::new() };
+        // Writing into memory never fails; a `Display` that says so all the same has the key that it wrote until then.
+        _ = write!(text, "{key}");
+        text
+    }
+
+    #[inline]
+    pub(super) fn as_str(&self) -> &str {
+        if self.long.is_empty() {
+            // Whole strings were written.
+            self.short.get(..self.length).and_then(|bytes| str::from_utf8(bytes).ok()).unwrap_or("")
+        } else {
+            &self.long
+        }
+    }
+}
+
+impl Write for Text {
+    #[inline]
+    fn write_str(&mut self, part: &str) -> std::fmt::Result {
+        if self.long.is_empty() {
+            let end = self.length + part.len();
+            if let Some(free) = self.short.get_mut(self.length..end) {
+                free.copy_from_slice(part.as_bytes());
+                self.length = end;
+                return Ok(());
+            }
+            self.long = self.as_str().to_owned();
+        }
+        self.long.push_str(part);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_of_any_length_is_kept() {
+        for parts in [
+            vec!["", "example.org", ":", "443"],
+            vec!["ä"; 64],
+            vec!["ä"; 65],
+            vec!["x"; 128],
+            vec!["x"; 1_000],
+            vec!["twelve bytes"; 12],
+        ] {
+            let whole = parts.concat();
+            let joined = std::fmt::from_fn(|f| parts.iter().try_for_each(|part| f.write_str(part)));
+            assert_eq!(Text::of(&joined).as_str(), whole);
+            assert_eq!(Text::of(&whole).as_str(), whole);
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! A breaker for each key.
+
+use std::{
+    cell::Cell,
+    fmt, io, panic,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use steadfast::{
+    BreakerConfig,
+    BreakerState::{self, Closed, ForcedOpen, HalfOpen, Open},
+    KeyedBreakers, Window,
+    events::{self, Event},
+    keyed_breakers,
+};
+use tokio::time::advance;
+
+const CONFIG: BreakerConfig = BreakerConfig::new().failure_threshold(2).half_open_max_calls(1);
+
+fn fail(breakers: &KeyedBreakers, key: impl fmt::Display) {
+    let result = breakers.breaker(&key).call(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut)));
+    result.unwrap_err();
+}
+
+fn succeed(breakers: &KeyedBreakers, key: impl fmt::Display) -> bool {
+    breakers.breaker(&key).call(|| Ok::<_, io::Error>(())).is_ok()
+}
+
+fn state(breakers: &KeyedBreakers, key: impl fmt::Display) -> Option<BreakerState> {
+    breakers.get(&key).map(|breaker| breaker.state())
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_key_has_a_circuit_of_its_own() {
+    let hosts = KeyedBreakers::new("hosts", CONFIG);
+    for _ in 0..2 {
+        fail(&hosts, "down");
+        assert!(succeed(&hosts, "up"));
+    }
+    assert_eq!((state(&hosts, "down"), state(&hosts, "up")), (Some(Open), Some(Closed)));
+    assert!(!succeed(&hosts, "down") && succeed(&hosts, "up"));
+    let rejected = hosts.breaker("down").try_acquire().unwrap_err();
+    assert_eq!(
+        rejected.to_string(),
+        "circuit `hosts` for `down` is open after 2 failures in a row; retry after 30.000s"
+    );
+    assert_eq!((rejected.name(), rejected.key()), ("hosts", Some("down")));
+    advance(Duration::from_secs(30)).await;
+    assert!(succeed(&hosts, "down"));
+    assert_eq!(state(&hosts, "down"), Some(Closed));
+    let snapshot = hosts.breaker("down").snapshot();
+    assert_eq!((snapshot.key.as_deref(), snapshot.rejections), (Some("down"), 2));
+    assert!(snapshot.to_string().starts_with("hosts[down]: closed"));
+}
+
+#[test]
+fn keys_with_the_same_text_are_the_same_key() {
+    let breakers = KeyedBreakers::new("shards", CONFIG);
+    let breaker = breakers.breaker(&7_u16);
+    assert!(Arc::ptr_eq(&breaker, &breakers.breaker("7")));
+    assert!(Arc::ptr_eq(&breaker, &breakers.breaker(&String::from("7"))));
+    assert_eq!((breaker.name(), breaker.key(), breakers.len()), ("shards", "7", 1));
+    let long = "x".repeat(10_000);
+    assert!(Arc::ptr_eq(&breakers.breaker(&long), &breakers.breaker(&long)));
+    assert_eq!(breakers.breaker("").key(), "");
+    assert_eq!(breakers.len(), 3);
+}
+
+#[test]
+fn looking_makes_none() {
+    let breakers = KeyedBreakers::new("looked at", CONFIG);
+    assert!(breakers.get("a").is_none() && breakers.is_empty() && breakers.overflow().is_none());
+    assert_eq!(breakers.iter().count(), 0);
+    assert_eq!(breakers.config(), CONFIG);
+    assert!(breakers.is_empty());
+}
+
+#[test]
+fn idle_ones_leave_first_and_the_oldest_of_them() {
+    let breakers = KeyedBreakers::new("bounded", CONFIG).max_keys(4);
+    for key in 0..4 {
+        assert!(succeed(&breakers, key));
+    }
+    fail(&breakers, 0);
+    for newcomer in 4..7 {
+        // 3 is used all the time, 0 has failed.
+        assert!(succeed(&breakers, 3));
+        assert!(succeed(&breakers, newcomer));
+        assert_eq!(breakers.len(), 4);
+    }
+    assert!(breakers.get(&1).is_none() && breakers.get(&2).is_none());
+    assert!(breakers.get(&0).is_some(), "its failure counts on");
+    assert!(breakers.get(&3).is_some(), "it is in use");
+    fail(&breakers, 0);
+    assert_eq!(state(&breakers, 0), Some(Open));
+    let snapshot = breakers.snapshot();
+    assert_eq!((snapshot.keys, snapshot.closed, snapshot.open), (4, 3, 1));
+    assert_eq!((snapshot.successes, snapshot.failures), (10, 2), "what has left is counted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_closed_never_leaves() {
+    let breakers = KeyedBreakers::new("held", CONFIG).max_keys(4);
+    for key in ["open", "half-open"] {
+        fail(&breakers, key);
+        fail(&breakers, key);
+    }
+    advance(Duration::from_secs(30)).await;
+    let half_open = breakers.breaker("half-open");
+    let trial = half_open.try_acquire().unwrap();
+    breakers.breaker("forced").force_open();
+    breakers.breaker("disabled").disable();
+    for newcomer in 0..1_000 {
+        assert!(succeed(&breakers, newcomer));
+    }
+    assert_eq!(state(&breakers, "open"), Some(Open));
+    assert_eq!(state(&breakers, "half-open"), Some(HalfOpen));
+    assert_eq!(state(&breakers, "forced"), Some(ForcedOpen));
+    assert_eq!(state(&breakers, "disabled"), Some(BreakerState::Disabled));
+    assert_eq!(breakers.len(), 4);
+    assert_eq!(breakers.overflow().unwrap().snapshot().successes, 1_000);
+    trial.success();
+    drop(half_open);
+    // One is closed now, so a newcomer gets its place.
+    assert!(succeed(&breakers, "newcomer"));
+    assert_eq!(state(&breakers, "newcomer"), Some(Closed));
+    assert!(breakers.get("half-open").is_none());
+}
+
+#[test]
+fn a_call_under_way_keeps_its_breaker() {
+    let breakers = KeyedBreakers::new("under way", CONFIG).max_keys(2);
+    let held = breakers.breaker("held");
+    let permit = held.try_acquire().unwrap();
+    for newcomer in 0..100 {
+        assert!(succeed(&breakers, newcomer));
+    }
+    permit.failure();
+    assert_eq!(breakers.get("held").unwrap().snapshot().failures, 1);
+    drop(held);
+    for newcomer in 0..100 {
+        fail(&breakers, newcomer);
+    }
+    assert!(breakers.get("held").is_none(), "none is idle, so one with failures leaves");
+}
+
+#[test]
+fn newcomers_share_one_breaker_when_none_can_leave_and_an_event_says_so() {
+    static BREAKERS: KeyedBreakers = KeyedBreakers::new("overflowing", CONFIG).max_keys(2);
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let subscription = events::subscribe({
+        let events = events.clone();
+        move |event| {
+            if let Event::KeysOverflowed { breakers: "overflowing", .. } = event {
+                // A callback may use what it is told about.
+                assert_eq!(BREAKERS.len(), 2);
+                events.lock().unwrap().push(event.to_string());
+            }
+        }
+    });
+    for key in ["a", "b"] {
+        BREAKERS.breaker(key).force_open();
+    }
+    assert_eq!(events.lock().unwrap().len(), 0);
+    assert!(succeed(&BREAKERS, "c") && succeed(&BREAKERS, "d"));
+    assert!(Arc::ptr_eq(&BREAKERS.breaker("c"), &BREAKERS.breaker("d")));
+    let expected = "circuit breakers `overflowing`: all 2 are in use, new keys share one";
+    assert_eq!(*events.lock().unwrap(), [expected]);
+    fail(&BREAKERS, "c");
+    fail(&BREAKERS, "d");
+    let rejected = BREAKERS.breaker("e").try_acquire().unwrap_err();
+    assert_eq!(rejected.key(), Some("(overflow)"));
+    assert_eq!(
+        BREAKERS.snapshot().to_string().split(';').next().unwrap(),
+        "overflowing: 2 of 2 keys, 0 closed, 1 open, 0 half-open, 2 forced-open, 0 disabled"
+    );
+    // A place, and then none again.
+    BREAKERS.breaker("a").reset();
+    assert!(succeed(&BREAKERS, "f"));
+    BREAKERS.breaker("f").force_open();
+    BREAKERS.breaker("g");
+    assert_eq!(events.lock().unwrap().len(), 2);
+    subscription.unsubscribe();
+}
+
+#[test]
+fn new_settings_hold_for_all_keys_and_lose_nothing() {
+    let breakers = KeyedBreakers::new("reconfigured", CONFIG);
+    fail(&breakers, "a");
+    fail(&breakers, "b");
+    fail(&breakers, "b");
+    let config = CONFIG.failure_threshold(4).recovery_timeout(Duration::from_secs(7));
+    breakers.reconfigure(config);
+    assert_eq!((breakers.config(), breakers.breaker("a").config()), (config, config));
+    let left = breakers.breaker("b").try_acquire().unwrap_err().retry_after().unwrap();
+    assert!(left <= Duration::from_secs(7));
+    for expected in [Closed, Closed, Open] {
+        fail(&breakers, "a");
+        assert_eq!(state(&breakers, "a"), Some(expected));
+    }
+    assert_eq!(breakers.breaker("new").config(), config);
+    breakers.reconfigure(CONFIG.window(Window::calls(10)).min_calls(2));
+    fail(&breakers, "new");
+    fail(&breakers, "new");
+    assert_eq!(state(&breakers, "new"), Some(Open));
+}
+
+#[test]
+fn a_key_that_panics_changes_nothing() {
+    struct Panics(Cell<u32>);
+    impl fmt::Display for Panics {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("half of ")?;
+            panic!("no text")
+        }
+    }
+    let breakers = KeyedBreakers::new("panicking", CONFIG);
+    let key = panic::AssertUnwindSafe(Panics(Cell::new(0)));
+    let breaker = panic::AssertUnwindSafe(&breakers);
+    assert!(panic::catch_unwind(|| drop(breaker.breaker(&*key))).is_err());
+    assert!(breakers.is_empty());
+    assert!(succeed(&breakers, "another"));
+}
+
+#[test]
+fn a_flood_of_keys_from_many_threads() {
+    const KEYS: usize = 100;
+    const THREADS: usize = 8;
+    let breakers = KeyedBreakers::new("flooded", CONFIG).max_keys(KEYS);
+    for key in 0..KEYS / 2 {
+        breakers.breaker(&key).force_open();
+    }
+    let most = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (breakers, most) = (&breakers, &most);
+            scope.spawn(move || {
+                for call in 0..5_000 {
+                    let key = KEYS + (call * (thread + 1)) % 1_000;
+                    assert!(succeed(breakers, key));
+                    most.fetch_max(breakers.len(), Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    assert_eq!((most.into_inner(), breakers.len()), (KEYS, KEYS));
+    for key in 0..KEYS / 2 {
+        assert_eq!(state(&breakers, key), Some(ForcedOpen));
+    }
+    assert_eq!(breakers.snapshot().successes, THREADS as u64 * 5_000, "not a call is lost");
+}
+
+static LISTED: KeyedBreakers = KeyedBreakers::new("listed by hand", CONFIG);
+steadfast::register!(LISTED);
+
+#[test]
+fn listed_before_the_first_call() {
+    let listed = keyed_breakers("listed by hand").unwrap();
+    assert!(std::ptr::eq(listed, &LISTED));
+    assert!(keyed_breakers("no such").is_none());
+    assert!(steadfast::breaker("listed by hand").is_none());
+    assert_eq!(
+        steadfast::all_keyed_breakers().iter().filter(|breakers| breakers.name() == "listed by hand").count(),
+        1
+    );
+}

@@ -2,10 +2,10 @@
 //!
 //! Each sample makes 1,000 calls, so a microsecond of a sample is a nanosecond of a call.
 
-use std::hint::black_box;
+use std::{hint::black_box, time::Duration};
 
 use divan::{Bencher, counter::ItemsCount};
-use steadfast::{BreakerConfig, CircuitBreaker, CircuitOpen, Transient, breaker, circuit_breaker, retry};
+use steadfast::{BreakerConfig, CircuitBreaker, CircuitOpen, Transient, Window, breaker, circuit_breaker, retry};
 
 /// Without a field, so that what is returned fits into registers and does not drown what is measured.
 #[derive(Debug, Transient)]
@@ -39,6 +39,31 @@ fn through_a_breaker(number: u64) -> Result<u64, Error> {
     MANUAL.call(|| add(number))
 }
 
+static BY_CALLS: CircuitBreaker = CircuitBreaker::new("by calls", BreakerConfig::new().window(Window::calls(100)));
+
+#[inline(never)]
+fn by_calls(number: u64) -> Result<u64, Error> {
+    BY_CALLS.call(|| add(number))
+}
+
+static BY_TIME: CircuitBreaker =
+    CircuitBreaker::new("by time", BreakerConfig::new().window(Window::time(Duration::from_mins(1))));
+
+#[inline(never)]
+fn by_time(number: u64) -> Result<u64, Error> {
+    BY_TIME.call(|| add(number))
+}
+
+static SLOW_CALLS: CircuitBreaker = CircuitBreaker::new(
+    "slow calls",
+    BreakerConfig::new().window(Window::calls(100)).slow_call(Duration::from_secs(2)),
+);
+
+#[inline(never)]
+fn with_slow_calls(number: u64) -> Result<u64, Error> {
+    SLOW_CALLS.call(|| add(number))
+}
+
 #[inline(never)]
 #[circuit_breaker(name = "attribute")]
 fn with_circuit_breaker(number: u64) -> Result<u64, Error> {
@@ -69,6 +94,9 @@ type Call = fn(u64) -> Result<u64, Error>;
         ("3 #[circuit_breaker]", with_circuit_breaker),
         ("4 #[retry]", with_retry),
         ("5 both", with_both),
+        ("6 window of calls", by_calls),
+        ("7 window of time", by_time),
+        ("8 slow calls", with_slow_calls),
     ].map(Named),
 )]
 fn success(bencher: Bencher<'_, '_>, Named((_, call)): Named) {

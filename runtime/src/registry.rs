@@ -144,7 +144,9 @@ impl Declaration {
     fn entry(&self) -> Option<&'static Entry> {
         let entry = REGISTRY.get(self.source.name())?;
         for conflict in &entry.conflicts {
-            assert!(!cfg!(debug_assertions), "{conflict}");
+            if cfg!(debug_assertions) {
+                panic!("{conflict}");
+            }
             events::tell(|| Event::ConfigConflict { conflict: Box::new(conflict.clone()) });
         }
         Some(entry)

@@ -185,14 +185,17 @@ impl<'a> View<'a> {
             Outcome::Failure => Count::Failure,
             Outcome::Neutral => Count::Neutral,
         });
-        let word = self.core.word.load();
-        if (outcome != Outcome::Success || !word.is_calm()) && word.gave(ticket) {
-            self.settle_counted(word, ticket, outcome);
+        if outcome != Outcome::Success || !self.core.word.load().is_calm() {
+            self.settle_counted(ticket, outcome);
         }
     }
 
     #[inline(never)]
-    fn settle_counted(self, word: Word, ticket: Ticket, outcome: Outcome) {
+    fn settle_counted(self, ticket: Ticket, outcome: Outcome) {
+        let word = self.core.word.load();
+        if !word.gave(ticket) {
+            return;
+        }
         let rules = self.settings.rules();
         let outcome = match (word.state(), rules.policy) {
             (BreakerState::Closed, Policy::Rates(rates)) => {

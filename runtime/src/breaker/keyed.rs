@@ -95,7 +95,7 @@ pub struct SharedSettings {
 #[derive(Debug)]
 struct Store {
     settings: Arc<Settings>,
-    map: scc::HashSet<Entry>,
+    map: scc::HashSet<Entry, foldhash::fast::RandomState>,
     ring: Mutex<Ring<Entry>>,
     overflow: OnceBox<Entry>,
 }

@@ -41,13 +41,13 @@ impl Sums {
 
 /// The totals of one breaker.
 #[derive(Debug)]
-pub(crate) enum Totals {
-    /// For a breaker that all threads use: a cache line for each, and one for those that have none of their own. Takes its
-    /// 4 KiB at the first count.
-    Sharded(OnceBox<[Line; SLOTS + 1]>),
-    /// For one of a million breakers.
-    #[cfg(feature = "keyed")]
-    Plain(Counters),
+pub(crate) struct Totals {
+    /// A cache line for each thread, for a breaker that all threads use. Takes its 4 KiB at the first count.
+    lines: OnceBox<[Line; SLOTS]>,
+    /// Whether there are such lines: not for one of a million breakers.
+    sharded: bool,
+    /// What has no line of its own.
+    shared: Counters,
 }
 
 /// Threads that count in a cell of their own: more than the cores of most machines, and the numbers of threads that
@@ -64,53 +64,51 @@ pub(crate) struct Line(Counters);
 
 impl Totals {
     pub(crate) const fn sharded() -> Self {
-        Self::Sharded(OnceBox::new())
+        Self::new(true)
     }
 
     #[cfg(feature = "keyed")]
     pub(crate) const fn plain() -> Self {
-        Self::Plain([const { AtomicU64::new(0) }; KINDS])
+        Self::new(false)
+    }
+
+    const fn new(sharded: bool) -> Self {
+        Self { lines: OnceBox::new(), sharded, shared: [const { AtomicU64::new(0) }; KINDS] }
     }
 
     #[inline]
     pub(crate) fn add(&self, count: Count) {
-        match self {
-            Self::Sharded(lines) => match lines.get().and_then(|lines| lines.get(SLOT.get())) {
-                Some(Line(counters)) => {
-                    let counter = &counters[count as usize];
-                    // ORDERING: Relaxed, and no read-modify-write: only this thread writes the counter, and the count
-                    // says nothing about any other memory. A slot passes from one thread to the next through a mutex.
-                    counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-                }
-                None => Self::add_cold(lines, count),
-            },
-            // ORDERING: Relaxed: a count that nothing else is inferred from.
-            #[cfg(feature = "keyed")]
-            Self::Plain(counters) => _ = counters[count as usize].fetch_add(1, Ordering::Relaxed),
+        match self.lines.get().and_then(|lines| lines.get(SLOT.get())) {
+            Some(Line(counters)) => {
+                let counter = &counters[count as usize];
+                // ORDERING: Relaxed, and no read-modify-write: only this thread writes the counter, and the count
+                // says nothing about any other memory. A slot passes from one thread to the next through a mutex.
+                counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+            }
+            None => self.add_cold(count),
         }
     }
 
-    /// The first count of a breaker or of a thread, and every count of a thread without a slot.
+    /// The first count of a breaker or of a thread, and every count of a thread or a breaker without lines.
     #[cold]
-    fn add_cold(lines: &OnceBox<[Line; SLOTS + 1]>, count: Count) {
-        if SLOT.get() == UNASKED {
-            take_slot();
+    fn add_cold(&self, count: Count) {
+        if self.sharded {
+            let lines = self.lines.get_or_init(|| Box::new(array::from_fn(|_| Line::default())));
+            if SLOT.get() == UNASKED {
+                take_slot();
+            }
+            if lines.get(SLOT.get()).is_some() {
+                return self.add(count);
+            }
         }
-        let lines = lines.get_or_init(|| Box::new(array::from_fn(|_| Line::default())));
-        let Line(counters) = &lines[SLOT.get().min(SLOTS)];
-        // ORDERING: Relaxed, as above. Also right where only this thread counts.
-        counters[count as usize].fetch_add(1, Ordering::Relaxed);
+        // ORDERING: Relaxed: a count that nothing else is inferred from.
+        self.shared[count as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Adds up what all threads counted. Counts that are under way may be missing.
     pub(crate) fn sums(&self) -> Sums {
-        let (lines, plain) = match self {
-            Self::Sharded(lines) => (lines.get(), None),
-            #[cfg(feature = "keyed")]
-            Self::Plain(counters) => (None, Some(counters)),
-        };
-        let lines = lines.into_iter().flatten().map(|Line(counters)| counters);
-        lines.chain(plain).fold(Sums::default(), |Sums(sums), counters| {
+        let lines = self.lines.get().into_iter().flatten().map(|Line(counters)| counters);
+        lines.chain([&self.shared]).fold(Sums::default(), |Sums(sums), counters| {
             // ORDERING: Relaxed: each count stands alone. Whoever needs an exact sum joins the counting threads first.
             Sums(array::from_fn(|kind| sums[kind].wrapping_add(counters[kind].load(Ordering::Relaxed))))
         })

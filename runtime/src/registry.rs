@@ -144,10 +144,7 @@ impl Declaration {
     fn entry(&self) -> Option<&'static Entry> {
         let entry = REGISTRY.get(self.source.name())?;
         for conflict in &entry.conflicts {
-            if cfg!(debug_assertions) {
-                panic!("{conflict}");
-            }
-            events::tell(|| Event::ConfigConflict { conflict: Box::new(conflict.clone()) });
+            disagree(conflict);
         }
         Some(entry)
     }
@@ -202,9 +199,11 @@ impl Source {
     const fn is_static(&self) -> bool {
         match self {
             Self::Static(_) => true,
+            Self::Named { .. } => false,
             #[cfg(feature = "keyed")]
             Self::StaticKeyed(_) => true,
-            _ => false,
+            #[cfg(feature = "keyed")]
+            Self::NamedKeyed { .. } => false,
         }
     }
 
@@ -346,14 +345,15 @@ fn build(declarations: &[&'static Declaration]) -> Entry {
         conflicts.push(ConfigConflict { name, first, second });
     }
     Entry {
-        breaker: plain.map(|(declaration, config, _)| match declaration.source {
-            Source::Static(own) => own,
-            source => leak(source.name(), config),
+        breaker: plain.map(|(declaration, config, _)| {
+            if let Source::Static(own) = declaration.source { own } else { leak(declaration.source.name(), config) }
         }),
         #[cfg(feature = "keyed")]
-        keyed: keyed.map(|(declaration, config, max_keys)| match declaration.source {
-            Source::StaticKeyed(own) => own,
-            source => leak_keyed(source.name(), config, max_keys),
+        keyed: keyed.map(|(declaration, config, max_keys)| {
+            if let Source::StaticKeyed(own) = declaration.source {
+                return own;
+            }
+            leak_keyed(declaration.source.name(), config, max_keys)
         }),
         conflicts,
     }
@@ -381,6 +381,15 @@ fn settle(declarations: &[&'static Declaration]) -> (Option<Settled>, Vec<Config
         })
     };
     (Some((*first, config, max_keys)), declarations.iter().filter_map(disagrees).collect())
+}
+
+/// What nobody has validated is found by the first use.
+fn disagree(conflict: &ConfigConflict) {
+    #[allow(clippy::manual_assert, reason = "a constant can't be asserted")]
+    if cfg!(debug_assertions) {
+        panic!("{conflict}");
+    }
+    events::tell(|| Event::ConfigConflict { conflict: Box::new(conflict.clone()) });
 }
 
 fn leak(name: &'static str, config: BreakerConfig) -> &'static CircuitBreaker {

@@ -72,8 +72,8 @@ impl fmt::Display for Event {
                     write!(f, " for `{key}`")?;
                 }
                 write!(f, ": {from} -> {to}")?;
-                if let Some(reason) = reason {
-                    write!(f, ", {reason}")?;
+                if let (BreakerState::Open, Some(reason)) = (to, reason) {
+                    write!(f, " {}", reason.cause())?;
                 }
                 operator_reason.as_ref().map_or(Ok(()), |reason| write!(f, " ({reason})"))
             }

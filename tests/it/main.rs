@@ -12,6 +12,7 @@ mod breaker;
 mod clients;
 mod futures;
 mod keyed;
+mod operator;
 mod order;
 mod registry;
 mod retry;

@@ -145,7 +145,7 @@ impl fmt::Display for OpenReason {
 
 impl OpenReason {
     /// What opened the circuit: `after 5 failures in a row`.
-    pub(super) fn cause(self) -> impl fmt::Display {
+    pub(crate) fn cause(self) -> impl fmt::Display {
         fmt::from_fn(move |f| match self {
             Self::ConsecutiveFailures { failures: 1 } => f.write_str("after a failure"),
             Self::ConsecutiveFailures { failures } => write!(f, "after {failures} failures in a row"),

@@ -1,0 +1,242 @@
+//! An operator's hand, and what is told about it.
+
+use std::{
+    io, panic,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use steadfast::{
+    BreakerConfig,
+    BreakerState::{self, Closed, Disabled, ForcedOpen, HalfOpen, Open},
+    CircuitBreaker, Intervention, OpenReason, Window,
+    events::{self, Event, Subscription},
+};
+use tokio::time::advance;
+
+const SECOND: Duration = Duration::from_secs(1);
+const CONFIG: BreakerConfig = BreakerConfig::new().failure_threshold(2).half_open_max_calls(1);
+
+fn fail(breaker: &CircuitBreaker) {
+    breaker.call(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut))).unwrap_err();
+}
+
+fn succeed(breaker: &CircuitBreaker) -> bool {
+    breaker.call(|| Ok::<_, io::Error>(())).is_ok()
+}
+
+/// Hears of one breaker: subscribers hear of all, and other tests have theirs.
+fn listen(name: &'static str) -> (Arc<Mutex<Vec<String>>>, Subscription) {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let subscription = events::subscribe({
+        let heard = heard.clone();
+        move |event| match event {
+            Event::StateChanged { breaker, .. } if *breaker == name => heard.lock().unwrap().push(event.to_string()),
+            _ => {}
+        }
+    });
+    (heard, subscription)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reason_shows_wherever_one_looks() {
+    let (heard, subscription) = listen("migrating");
+    let breaker = CircuitBreaker::new("migrating", CONFIG);
+    breaker.intervene(&Intervention::force_open().expires_in(600 * SECOND).reason("migration until 14:00"));
+    let rejected = breaker.try_acquire().unwrap_err();
+    assert_eq!(
+        rejected.to_string(),
+        "circuit `migrating` is forced open (migration until 14:00); retry after 600.000s"
+    );
+    assert_eq!((rejected.reason(), rejected.operator_reason()), (OpenReason::Forced, Some("migration until 14:00")));
+    assert_eq!(rejected.retry_after(), Some(600 * SECOND));
+    assert_eq!(
+        breaker.snapshot().to_string(),
+        "migrating: forced-open for another 600.000s (migration until 14:00); \
+         0 succeeded, 0 failed, 0 neutral, 1 rejected"
+    );
+    // For longer, and for another reason: no transition.
+    advance(300 * SECOND).await;
+    breaker.intervene(&Intervention::force_open().reason("it takes longer"));
+    let rejected = breaker.try_acquire().unwrap_err();
+    assert_eq!(rejected.to_string(), "circuit `migrating` is forced open (it takes longer)");
+    assert_eq!((rejected.retry_after(), rejected.elapsed()), (None, Some(300 * SECOND)));
+    breaker.force_open();
+    assert_eq!(breaker.try_acquire().unwrap_err().operator_reason(), None, "what was said before is over");
+    breaker.intervene(&Intervention::reset().reason("done"));
+    assert_eq!(breaker.snapshot().operator_reason.as_deref(), Some("done"));
+    fail(&breaker);
+    fail(&breaker);
+    assert_eq!(breaker.snapshot().operator_reason, None);
+    assert_eq!(
+        *heard.lock().unwrap(),
+        [
+            "circuit `migrating`: closed -> forced-open (migration until 14:00)",
+            "circuit `migrating`: forced-open -> closed (done)",
+            "circuit `migrating`: closed -> open after 2 failures in a row",
+        ]
+    );
+    subscription.unsubscribe();
+    breaker.reset();
+    assert_eq!(heard.lock().unwrap().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_expires_with_the_next_call() {
+    let breaker = CircuitBreaker::new("expiring", CONFIG);
+    breaker.force_open_for(10 * SECOND);
+    advance(10 * SECOND - Duration::from_micros(1)).await;
+    assert!(!succeed(&breaker));
+    advance(Duration::from_micros(1)).await;
+    assert_eq!(breaker.state(), ForcedOpen);
+    assert!(succeed(&breaker), "a trial call");
+    assert_eq!(breaker.state(), Closed);
+
+    breaker.disable_for(10 * SECOND);
+    for _ in 0..10 {
+        fail(&breaker);
+    }
+    assert_eq!(breaker.state(), Disabled);
+    assert_eq!(breaker.snapshot().disabled_for, Some(10 * SECOND));
+    advance(10 * SECOND).await;
+    fail(&breaker);
+    assert_eq!((breaker.state(), breaker.snapshot().consecutive_failures), (Closed, 1));
+
+    // Whatever is asked for, and for the longest time.
+    breaker.force_open_for(Duration::ZERO);
+    assert!(succeed(&breaker));
+    breaker.force_open_for(Duration::MAX);
+    advance(Duration::from_hours(24 * 365 * 4)).await;
+    assert!(!succeed(&breaker));
+    advance(Duration::from_hours(24 * 365)).await;
+    assert!(succeed(&breaker));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_only_observes_decides_and_lets_all_through() {
+    let (heard, subscription) = listen("observed");
+    let breaker = CircuitBreaker::new("observed", CONFIG.observe_only(true));
+    for _ in 0..5 {
+        fail(&breaker);
+    }
+    assert_eq!(breaker.state(), Open);
+    let snapshot = breaker.snapshot();
+    assert_eq!((snapshot.failures, snapshot.rejections), (5, 3), "three would not have been made");
+    advance(30 * SECOND).await;
+    let trial = breaker.try_acquire().unwrap();
+    assert!(succeed(&breaker), "would have been rejected beside the trial");
+    assert_eq!(breaker.state(), HalfOpen, "so its success closes nothing");
+    trial.success();
+    assert_eq!(breaker.state(), Closed);
+    breaker.force_open();
+    assert!(succeed(&breaker));
+    assert_eq!(heard.lock().unwrap().len(), 4);
+    subscription.unsubscribe();
+}
+
+#[test]
+fn a_callback_may_do_as_it_likes() {
+    static BREAKER: CircuitBreaker = CircuitBreaker::new("called back", CONFIG);
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let of_ours = |event: &Event| matches!(event, Event::StateChanged { breaker: "called back", .. });
+    let subscriptions = [
+        events::subscribe(move |event| assert!(!of_ours(event), "a callback that panics")),
+        events::subscribe({
+            let heard = heard.clone();
+            move |event| {
+                if !of_ours(event) {
+                    return;
+                }
+                let Event::StateChanged { from, to, .. } = event else { return };
+                heard.lock().unwrap().push((*from, *to));
+                // What follows from it is told after it, not within.
+                if *to == Open {
+                    BREAKER.disable();
+                    assert_eq!(BREAKER.state(), Disabled);
+                    events::subscribe(|_| {}).unsubscribe();
+                }
+            }
+        }),
+    ];
+    let quiet = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    fail(&BREAKER);
+    fail(&BREAKER);
+    panic::set_hook(quiet);
+    assert_eq!(*heard.lock().unwrap(), [(Closed, Open), (Open, Disabled)]);
+    subscriptions.map(Subscription::unsubscribe);
+}
+
+#[test]
+fn a_rejection_says_which_rule_and_the_figures() {
+    let by_rate = CONFIG.window(Window::calls(10)).min_calls(4);
+    for (config, calls, expected) in [
+        (CONFIG.failure_threshold(1), "F", "open after a failure"),
+        (CONFIG, "SFF", "open after 2 failures in a row"),
+        (by_rate, "SSFF", "open after 2 of 4 calls failed (50 %)"),
+        (by_rate.failure_rate(0.1), "SSSSSSSSSSSSSF", "open after 1 of 10 calls failed (10 %)"),
+    ] {
+        let breaker = CircuitBreaker::new("ruled", config);
+        for call in calls.chars() {
+            if call == 'S' {
+                assert!(succeed(&breaker));
+            } else {
+                fail(&breaker);
+            }
+        }
+        let rejected = breaker.try_acquire().unwrap_err();
+        assert_eq!(rejected.reason().to_string(), expected);
+        assert_eq!(breaker.snapshot().open_reason, Some(rejected.reason()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_calls_open_and_say_so() {
+    let config = CONFIG.window(Window::calls(10)).min_calls(4).slow_call(2 * SECOND);
+    let breaker = CircuitBreaker::new("slow", config);
+    for seconds in [1, 2, 1, 3] {
+        let permit = breaker.try_acquire().unwrap();
+        advance(seconds * SECOND).await;
+        permit.success();
+    }
+    assert_eq!(breaker.state(), Open);
+    let rejected = breaker.try_acquire().unwrap_err();
+    assert_eq!(rejected.reason().to_string(), "open after 2 of 4 calls were slow (50 %)");
+    advance(30 * SECOND).await;
+    let trial = breaker.try_acquire().unwrap();
+    advance(2 * SECOND).await;
+    trial.success();
+    assert_eq!(breaker.state(), Open, "what is still slow has not recovered");
+    assert_eq!(breaker.snapshot().open_reason, Some(OpenReason::TrialFailed));
+    let snapshot = breaker.snapshot();
+    assert_eq!((snapshot.successes, snapshot.failures, snapshot.failed_recoveries), (5, 0, 1));
+}
+
+#[test]
+fn presets_are_what_they_say() {
+    for (preset, failures, seconds) in [
+        (BreakerConfig::critical(), 3, 15),
+        (BreakerConfig::non_critical(), 10, 60),
+        (BreakerConfig::flaky_api(), 3, 30),
+        (BreakerConfig::database(), 5, 30),
+    ] {
+        let expected = BreakerConfig::new().failure_threshold(failures).recovery_timeout(seconds * SECOND);
+        assert_eq!(preset, expected);
+    }
+}
+
+#[test]
+fn a_snapshot_can_be_serialized() {
+    let breaker = CircuitBreaker::new("serialized", CONFIG.window(Window::calls(4)).min_calls(1));
+    breaker.call(|| Ok::<_, io::Error>(())).unwrap();
+    let json = serde_json::to_value(breaker.snapshot()).unwrap();
+    assert_eq!(json["name"], "serialized");
+    assert_eq!(json["state"], BreakerState::Closed.to_string());
+    assert_eq!(json["window"]["calls"], 1);
+    assert_eq!((&json["open_for"], &json["key"]), (&serde_json::Value::Null, &serde_json::Value::Null));
+    breaker.force_open_for(10 * SECOND);
+    let json = serde_json::to_value(breaker.snapshot()).unwrap();
+    assert_eq!((json["state"].as_str(), json["open_reason"].as_str()), (Some("forced-open"), Some("forced open")));
+    assert!(json["open_for"].as_f64().is_some_and(|seconds| (9.0..=10.0).contains(&seconds)));
+    assert!(json["last_transition"].as_f64().is_some_and(|seconds| seconds > 1e9));
+}

@@ -1,6 +1,7 @@
 //! What each attribute means: its options parsed and checked, ready to expand.
 
 pub(crate) mod circuit_breaker;
+mod parameters;
 pub(crate) mod retry;
 mod schedule;
 

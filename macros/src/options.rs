@@ -85,6 +85,22 @@ impl Options {
         Some(Given { key, value })
     }
 
+    /// Takes `name = true`, `name = false` or `name` alone, which is as good as `true`.
+    pub(crate) fn flag(&mut self, name: &str, errors: &mut Errors) -> Option<Given<Expr>> {
+        let written = self.take(name)?;
+        let key = written.key.clone();
+        let value = match written.value {
+            Value::Nothing => Ok(syn::parse_quote!(true)),
+            Value::Expression(Expr::Lit(ExprLit { lit: Lit::Bool(literal), .. })) => Ok(syn::parse_quote!(#literal)),
+            Value::Expression(value @ Expr::Lit(_)) => {
+                Err(Error::new_spanned(value, format!("`{name}` is `true` or `false`")))
+            }
+            Value::Expression(value) => Ok(value),
+            Value::List(_) => Err(Error::new_spanned(&key, format!("`{name}` is `true` or `false`: `{name} = true`"))),
+        };
+        Some(Given { value: errors.keep(value)?, key })
+    }
+
     /// Reports what nobody took. `known` are the valid options, `hints` what else people may write, and what to say.
     pub(crate) fn finish(self, known: &[&str], hints: &[(&str, &str)], errors: &mut Errors) {
         for written in self.written {

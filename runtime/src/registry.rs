@@ -69,6 +69,7 @@ impl Declaration {
     #[track_caller]
     #[must_use]
     pub const fn named_keyed(name: &'static str, config: Option<BreakerConfig>, max_keys: Option<usize>) -> Self {
+        assert!(!matches!(max_keys, Some(0)), "`max_keys` must be at least 1: with 0 all keys would share one breaker");
         Self::new(Source::NamedKeyed { name, config, max_keys })
     }
 

@@ -16,6 +16,7 @@ mod operator;
 mod order;
 mod registry;
 mod retry;
+mod settings;
 mod shapes;
 mod transient;
 

@@ -8,7 +8,7 @@ use std::{
 
 use steadfast::{
     BreakerConfig,
-    BreakerState::{self, Closed, Disabled, ForcedOpen, HalfOpen, Open},
+    BreakerState::{Closed, Disabled, ForcedOpen, HalfOpen, Open},
     CircuitBreaker, Intervention, OpenReason, Window,
     events::{self, Event, Subscription},
 };
@@ -164,7 +164,7 @@ fn a_callback_may_do_as_it_likes() {
     fail(&BREAKER);
     panic::set_hook(quiet);
     assert_eq!(*heard.lock().unwrap(), [(Closed, Open), (Open, Disabled)]);
-    subscriptions.map(Subscription::unsubscribe);
+    subscriptions.into_iter().for_each(Subscription::unsubscribe);
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn a_snapshot_can_be_serialized() {
     breaker.call(|| Ok::<_, io::Error>(())).unwrap();
     let json = serde_json::to_value(breaker.snapshot()).unwrap();
     assert_eq!(json["name"], "serialized");
-    assert_eq!(json["state"], BreakerState::Closed.to_string());
+    assert_eq!(json["state"], Closed.to_string());
     assert_eq!(json["window"]["calls"], 1);
     assert_eq!((&json["open_for"], &json["key"]), (&serde_json::Value::Null, &serde_json::Value::Null));
     breaker.force_open_for(10 * SECOND);

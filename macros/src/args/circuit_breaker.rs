@@ -1,14 +1,15 @@
 //! `#[circuit_breaker(...)]`
 
-use proc_macro2::{Span, TokenStream};
-use quote::quote;
+mod settings;
+
+use proc_macro2::Span;
 use syn::{Error, Expr, ExprLit, Lit, Path, Result};
 
+pub(crate) use self::settings::Settings;
 use super::Condition;
 use crate::{
-    duration::Time,
     errors::Errors,
-    options::{self, Count, Given, Options},
+    options::{self, Count, Options},
 };
 
 /// What a `#[circuit_breaker]` asks for.
@@ -16,6 +17,10 @@ pub(crate) struct CircuitBreaker {
     /// Where the attribute stands.
     pub(crate) place: Span,
     pub(crate) target: Target,
+    /// What tells apart the breakers of that name.
+    pub(crate) key: Option<Expr>,
+    /// How many of them there are at most.
+    pub(crate) max_keys: Option<Count>,
     pub(crate) condition: Condition,
     pub(crate) krate: Option<Path>,
 }
@@ -30,19 +35,45 @@ pub(crate) enum Target {
     Missing,
 }
 
-/// The settings, where at least one is given.
-pub(crate) struct Settings(Vec<TokenStream>);
-
-const OPTIONS: [&str; 7] =
-    ["name", "breaker", "failure_threshold", "recovery_timeout", "half_open_max_calls", "failure_if", "crate"];
+const OPTIONS: [&str; 18] = [
+    "name",
+    "breaker",
+    "key",
+    "max_keys",
+    "preset",
+    "failure_threshold",
+    "window",
+    "failure_rate",
+    "min_calls",
+    "slow_call",
+    "slow_call_rate",
+    "recovery_timeout",
+    "recovery_jitter",
+    "half_open_max_calls",
+    "ramp_up",
+    "observe_only",
+    "failure_if",
+    "crate",
+];
 
 const OF_RETRY: &str = "it belongs to `#[retry]`";
-const HINTS: [(&str, &str); 11] = [
+const RATE: &str = "write `window = calls(100), failure_rate = 0.5`";
+const HINTS: [(&str, &str); 21] = [
     ("threshold", "did you mean `failure_threshold`?"),
     ("max_failures", "did you mean `failure_threshold`?"),
     ("timeout", "`recovery_timeout` is how long the circuit stays open"),
     ("reset_timeout", "did you mean `recovery_timeout`?"),
     ("success_threshold", "`half_open_max_calls` is also the number of successes that close the circuit"),
+    ("sliding_window", "write `window = calls(100)` or `window = time(60s)`"),
+    ("window_size", "write `window = calls(100)` or `window = time(60s)`"),
+    ("failure_rate_threshold", RATE),
+    ("failure_ratio", RATE),
+    ("error_rate", RATE),
+    ("minimum_calls", "did you mean `min_calls`?"),
+    ("minimum_number_of_calls", "did you mean `min_calls`?"),
+    ("minimum_throughput", "did you mean `min_calls`?"),
+    ("slow_call_threshold", "did you mean `slow_call`?"),
+    ("permitted_calls", "did you mean `half_open_max_calls`?"),
     ("max_attempts", OF_RETRY),
     ("backoff", OF_RETRY),
     ("jitter", OF_RETRY),
@@ -56,26 +87,22 @@ impl CircuitBreaker {
         let has_name = options.mentions("name", &OPTIONS) || options.mentions("breaker", &OPTIONS);
         let name = options.value("name", "name = \"payments\"", errors, name);
         let breaker = options.value("breaker", "breaker = PAYMENTS", errors, Ok);
-        let threshold = options.value("failure_threshold", "failure_threshold = 5", errors, |value| {
-            Count::parse("failure_threshold", "with 0 the circuit would open before any call", value)
+        let key = options.value("key", "key = host", errors, Ok);
+        let has_key = key.is_some();
+        let max_keys = options.value("max_keys", "max_keys = 1_000", errors, |value| {
+            Count::parse("max_keys", "with 0 all keys would share one breaker", value)
         });
-        let recovery = options.value("recovery_timeout", "recovery_timeout = 30s", errors, recovery_timeout);
-        let trials = options.value("half_open_max_calls", "half_open_max_calls = 3", errors, |value| {
-            at_most_255(Count::parse("half_open_max_calls", "with 0 the circuit could never close again", value)?)
-        });
+        let (settings, keys) = Settings::take(&mut options, errors);
         let condition = Condition::take(&mut options, "failure_if", "failure_if(io::Error)", errors);
         let krate = options.value("crate", "crate = ::steadfast", errors, options::path);
         options.finish(&OPTIONS, &HINTS, errors);
 
-        let keys = [key(threshold.as_ref()), key(recovery.as_ref()), key(trials.as_ref())];
-        let settings: Vec<_> = [
-            threshold.as_ref().map(|Given { value, .. }| quote!(.failure_threshold(#value))),
-            recovery.as_ref().map(|Given { value, .. }| quote!(.recovery_timeout(#value))),
-            trials.as_ref().map(|Given { value, .. }| quote!(.half_open_max_calls(#value))),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
+        if let (Some(max_keys), false) = (&max_keys, has_key) {
+            errors.at(&max_keys.key, "`max_keys` needs a `key`: `key = host`, and there is a breaker for each host");
+        }
+        if let (Some(key), false) = (&key, cfg!(feature = "keyed")) {
+            errors.at(&key.key, "a breaker for each key needs steadfast's feature `keyed`");
+        }
 
         let target = match (name, breaker) {
             (Some(_), Some(breaker)) => {
@@ -83,17 +110,20 @@ impl CircuitBreaker {
                 Target::Missing
             }
             (None, Some(breaker)) => {
-                for key in keys.into_iter().flatten() {
+                let of_static = if has_key { "KeyedBreakers" } else { "CircuitBreaker" };
+                for key in keys {
                     let message = format!(
-                        "`{key}` is set where the static is declared: `CircuitBreaker::new(name, BreakerConfig::new().{key}(...))`"
+                        "`{key}` is set where the static is declared: `{of_static}::new(name, BreakerConfig::new().{key}(...))`"
                     );
-                    errors.at(key, message);
+                    errors.at(&key, message);
+                }
+                if let (Some(max_keys), true) = (&max_keys, has_key) {
+                    let message = "`max_keys` is set where the static is declared: `KeyedBreakers::new(name, config).max_keys(...)`";
+                    errors.at(&max_keys.key, message);
                 }
                 Target::Static(breaker.value)
             }
-            (Some(name), None) => {
-                Target::Named { name: name.value, settings: (!settings.is_empty()).then_some(Settings(settings)) }
-            }
+            (Some(name), None) => Target::Named { name: name.value, settings },
             (None, None) => {
                 // A name that was written but not understood is one mistake, and reported.
                 if !has_name {
@@ -108,22 +138,12 @@ impl CircuitBreaker {
         Self {
             place: attribute,
             target,
+            key: key.map(|given| given.value),
+            max_keys: max_keys.map(|given| given.value),
             condition: condition.unwrap_or(Condition::ByType),
             krate: krate.map(|given| given.value),
         }
     }
-}
-
-impl Settings {
-    /// The settings as a const expression.
-    pub(crate) fn config(&self, krate: &TokenStream) -> TokenStream {
-        let Self(settings) = self;
-        quote!(#krate::BreakerConfig::new() #(#settings)*)
-    }
-}
-
-fn key<T>(given: Option<&Given<T>>) -> Option<&proc_macro2::Ident> {
-    given.map(|given| &given.key)
 }
 
 fn name(value: Expr) -> Result<Expr> {
@@ -142,24 +162,5 @@ fn name(value: Expr) -> Result<Expr> {
             value,
             "`name` is a string literal, such as `name = \"payments\"`, or the path of a `const`",
         )),
-    }
-}
-
-fn recovery_timeout(value: Expr) -> Result<Time> {
-    let time = Time::parse(value)?;
-    match &time {
-        Time::Literal(duration, span) if duration.is_zero() => {
-            Err(Error::new(*span, "`recovery_timeout` must be longer than zero: an open circuit has to rest"))
-        }
-        _ => Ok(time),
-    }
-}
-
-fn at_most_255(count: Count) -> Result<Count> {
-    match count {
-        Count::Literal(256.., literal) => {
-            Err(Error::new(literal.span(), "`half_open_max_calls` must be at most 255: more is load, not a trial"))
-        }
-        other => Ok(other),
     }
 }

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::quote_spanned;
-use syn::Lifetime;
+use syn::{Lifetime, spanned::Spanned};
 
 use super::{Attempt, Context, code, show, type_list};
 use crate::args::{
@@ -49,9 +49,15 @@ pub(super) fn expand(
     };
     let value = context.ask("reject", &quote_spanned!(place=> &open));
     let rejected = if below_retry { code!((#value, #krate::__private::Passage::Rejected(open))) } else { value };
-    let breaker = target(breaker, krate);
+    let target = target(breaker, krate);
+    // The breaker of a key is held for the call: as long as it is, it does not leave.
+    let (held, breaker) = match &breaker.key {
+        Some(_) => (code!(let breaker = #target;), code!(breaker)),
+        None => (TokenStream::new(), target),
+    };
     let code = code! {
         #call: {
+            #held
             let permit = match #breaker.try_acquire() {
                 ::core::result::Result::Ok(permit) => permit,
                 ::core::result::Result::Err(open) => break #call #rejected,
@@ -99,10 +105,35 @@ fn target(breaker: &CircuitBreaker, krate: &TokenStream) -> TokenStream {
                 }
                 None => code!(::core::option::Option::None),
             };
-            quote_spanned!(place=> #here::__private::Declaration::named(#name, #config))
+            match (&breaker.key, &breaker.max_keys) {
+                (None, _) => quote_spanned!(place=> #here::__private::Declaration::named(#name, #config)),
+                (Some(_), None) => quote_spanned!(place=>
+                    #here::__private::Declaration::named_keyed(#name, #config, ::core::option::Option::None)
+                ),
+                (Some(_), Some(max_keys)) => quote_spanned!(place=>
+                    #here::__private::Declaration::named_keyed(#name, #config, ::core::option::Option::Some(#max_keys))
+                ),
+            }
         }
-        Target::Static(path) => quote_spanned!(place=> #here::__private::Declaration::of(&#path)),
+        Target::Static(path) => {
+            // A static of another type is a mistake at its path.
+            let at_path = path.span();
+            let own = quote_spanned!(at_path=> &#path);
+            match breaker.key {
+                Some(_) => quote_spanned!(place=> #here::__private::Declaration::of_keyed(#own)),
+                None => quote_spanned!(place=> #here::__private::Declaration::of(#own)),
+            }
+        }
         Target::Missing => return TokenStream::new(),
+    };
+    let find = match &breaker.key {
+        Some(key) => {
+            // An error about the key's type belongs to the key.
+            let at_key = key.span();
+            let of_key = quote_spanned!(at_key=> keyed_breaker(&(#key)));
+            code!(DECLARATION.#of_key)
+        }
+        None => code!(DECLARATION.breaker()),
     };
     code! {
         {
@@ -110,7 +141,7 @@ fn target(breaker: &CircuitBreaker, krate: &TokenStream) -> TokenStream {
             #[#krate::__private::linkme::distributed_slice(#krate::__private::DECLARATIONS)]
             #[linkme(crate = #krate::__private::linkme)]
             static DECLARED: &#krate::__private::Declaration = &DECLARATION;
-            DECLARATION.breaker()
+            #find
         }
     }
 }

@@ -65,6 +65,10 @@ impl Declaration {
     }
 
     /// `#[circuit_breaker(name = "...", key = ..., ...)]`
+    ///
+    /// # Panics
+    ///
+    /// If `max_keys` is 0; in a `static` that does not compile.
     #[cfg(feature = "keyed")]
     #[track_caller]
     #[must_use]
@@ -269,15 +273,15 @@ pub fn breakers() -> Vec<&'static CircuitBreaker> {
 /// # use std::io;
 /// use steadfast::circuit_breaker;
 ///
-/// #[circuit_breaker(name = "hosts", key = host, failure_threshold = 3)]
+/// #[circuit_breaker(name = "mirrors", key = host, failure_threshold = 3)]
 /// fn fetch(host: &str) -> io::Result<String> {
 ///     # Ok(host.to_owned())
 /// }
 ///
 /// fetch("a.example.org")?;
-/// let hosts = steadfast::keyed_breakers("hosts").expect("declared above");
-/// assert_eq!(hosts.len(), 1);
-/// for breaker in hosts.iter() {
+/// let mirrors = steadfast::keyed_breakers("mirrors").expect("declared above");
+/// assert_eq!(mirrors.len(), 1);
+/// for breaker in mirrors.iter() {
 ///     println!("{}", breaker.snapshot());
 /// }
 /// # Ok::<(), io::Error>(())

@@ -141,7 +141,7 @@ static OWN: KeyedBreakers = KeyedBreakers::new("own keys", BreakerConfig::new().
 
 #[circuit_breaker(breaker = OWN, key = number)]
 fn by_number(number: u32) -> Option<u32> {
-    (number % 2 == 0).then_some(number)
+    number.is_multiple_of(2).then_some(number)
 }
 
 fn state(name: &str, key: &str) -> Option<BreakerState> {

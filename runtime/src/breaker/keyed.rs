@@ -7,7 +7,7 @@
 //! **Invariant:** a breaker leaves only while nobody but map and ring holds it, judged where nobody can get hold of it. So
 //! no call is under way through a breaker that has left, and none leaves that is not closed.
 
-mod ring;
+pub(super) mod ring;
 mod summary;
 mod text;
 

@@ -105,6 +105,17 @@ fn share(part: u64, whole: u64) -> f64 {
     part as f64 / whole as f64
 }
 
+/// Puts everyone who calls this with the same cell in an order: the later sees what the earlier wrote before. So of two
+/// calls that record and then judge at the same time, one sees both.
+fn line_up<A: AtomicCell>(cell: &A) {
+    // ORDERING: AcqRel: each of these exchanges reads what the one before it wrote, and so all that came before that. A
+    // store and a load of other cells, with no such exchange between them, may pass each other.
+    let mut found = cell.load(Ordering::Relaxed);
+    while let Err(changed) = cell.compare_exchange_weak(found, found, Ordering::AcqRel, Ordering::Relaxed) {
+        found = changed;
+    }
+}
+
 /// Counts one more in a cell that says beside the count, by a tag, what is counted. Under another tag it starts anew, if
 /// `replaces` says so of the tag that is found; `None` if not.
 fn count<A: AtomicCell>(cell: &A, tag: u64, count_bits: u32, replaces: impl Fn(u64) -> bool) -> Option<u64> {

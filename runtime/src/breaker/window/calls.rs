@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use once_cell::race::OnceBox;
 
-use super::{Counts, Record, count};
+use super::{Counts, Record, count, line_up};
 use crate::breaker::shared::AtomicCell;
 
 /// See the module. Entries stand in rings of a power of two, of which the smallest that holds the window is written; those
@@ -49,10 +49,11 @@ impl<A: AtomicCell + Default> CallsWindow<A> {
         // A call that was held up for a whole window finds a later one in its place, or a later epoch.
         while if epoch_of(found) == epoch { number_of(found) < number_of(entry) } else { is_current() } {
             match cell.compare_exchange_weak(found, entry, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => return,
+                Ok(_) => break,
                 Err(changed) => found = changed,
             }
         }
+        line_up(&self.last);
     }
 
     pub(super) fn counts(&self, epoch: u16, calls: u32) -> Counts {

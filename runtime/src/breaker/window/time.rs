@@ -9,7 +9,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use super::{Counts, Record, count};
+use super::{Counts, Record, count, line_up};
 use crate::breaker::shared::AtomicCell;
 
 /// See the module.
@@ -50,6 +50,9 @@ impl<A: AtomicCell> TimeWindow<A> {
                 let is_later = |found| found >> PERIOD_BITS == tag >> PERIOD_BITS && found > tag;
                 _ = count(cell, tag, COUNT_BITS, |found| !is_later(found) && is_current());
             }
+        }
+        if record.is_held_against() {
+            line_up(&self.origin);
         }
     }
 

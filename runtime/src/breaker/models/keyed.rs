@@ -1,0 +1,126 @@
+//! Who leaves when a newcomer needs a place: never a breaker that somebody uses, never one that is not closed.
+//!
+//! The ring is the real one. A mutex stands for the map's lock of a few entries, which is what the real one takes, too.
+
+use loom::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use super::model;
+use crate::breaker::{
+    keyed::ring::{Candidate, Place, Ring, Standing},
+    totals::Sums,
+};
+
+/// A breaker that is closed or open.
+#[derive(Clone)]
+struct Entry(Arc<Breaker>);
+
+struct Breaker {
+    key: u8,
+    open: AtomicBool,
+}
+
+impl Candidate for Entry {
+    fn standing(&self) -> Standing {
+        let is_idle = Arc::strong_count(&self.0) <= 2 && !self.0.open.load(Ordering::Acquire);
+        if is_idle { Standing::Idle } else { Standing::Stays }
+    }
+
+    fn sums(&self) -> Sums {
+        Sums::default()
+    }
+}
+
+struct Store {
+    map: Mutex<Vec<Entry>>,
+    ring: Mutex<Ring<Entry>>,
+    max_keys: usize,
+}
+
+impl Store {
+    fn find(&self, key: u8) -> Option<Entry> {
+        self.map.lock().expect("nobody panics").iter().find(|entry| entry.0.key == key).cloned()
+    }
+
+    /// `None` stands for the overflow's breaker.
+    fn breaker(&self, key: u8) -> Option<Entry> {
+        self.find(key).or_else(|| self.add(key))
+    }
+
+    fn add(&self, key: u8) -> Option<Entry> {
+        let mut ring = self.ring.lock().expect("nobody panics");
+        if let Some(found) = self.find(key) {
+            return Some(found);
+        }
+        let place = if ring.len() < self.max_keys { Place::New } else { ring.make_room(|entry| self.remove(entry)) };
+        if place == Place::None {
+            return None;
+        }
+        let entry = Entry(Arc::new(Breaker { key, open: AtomicBool::new(false) }));
+        self.map.lock().expect("nobody panics").push(entry.clone());
+        ring.put(place, entry.clone());
+        Some(entry)
+    }
+
+    fn remove(&self, Entry(breaker): &Entry) -> bool {
+        let mut map = self.map.lock().expect("nobody panics");
+        if Arc::strong_count(breaker) > 2 || breaker.open.load(Ordering::Acquire) {
+            return false;
+        }
+        map.retain(|Entry(other)| other.key != breaker.key);
+        true
+    }
+}
+
+fn store(max_keys: usize) -> Arc<Store> {
+    Arc::new(Store { map: Mutex::new(Vec::new()), ring: Mutex::new(Ring::default()), max_keys })
+}
+
+#[test]
+fn a_breaker_that_opens_beside_a_newcomer_stays() {
+    model(|| {
+        let store = store(1);
+        drop(store.breaker(1));
+        let opener = {
+            let store = store.clone();
+            thread::spawn(move || {
+                let entry = store.breaker(1);
+                if let Some(Entry(breaker)) = &entry {
+                    breaker.open.store(true, Ordering::Release);
+                }
+                entry.is_some()
+            })
+        };
+        let newcomer = store.breaker(2);
+        let found = newcomer.is_some();
+        drop(newcomer);
+        let opened = opener.join().expect("ends well");
+        if opened {
+            let Entry(first) = store.find(1).expect("an open one never leaves");
+            assert!(first.open.load(Ordering::Acquire));
+        }
+        assert!(opened || found, "one of them has the place");
+        assert_eq!(store.ring.lock().expect("nobody panics").len(), 1);
+        assert_eq!(store.map.lock().expect("nobody panics").len(), 1);
+    });
+}
+
+#[test]
+fn a_key_has_one_breaker() {
+    model(|| {
+        let store = store(2);
+        let other = {
+            let store = store.clone();
+            thread::spawn(move || store.breaker(1).expect("there is room"))
+        };
+        let Entry(mine) = store.breaker(1).expect("there is room");
+        let Entry(theirs) = other.join().expect("ends well");
+        assert!(Arc::ptr_eq(&mine, &theirs));
+        assert_eq!(store.map.lock().expect("nobody panics").len(), 1);
+    });
+}

@@ -1,0 +1,108 @@
+//! The windows: what several threads record is counted once, and only in the epoch that it belongs to.
+
+use loom::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+};
+
+use super::model;
+use crate::breaker::{
+    rules::Span,
+    window::{Counts, Record, Window},
+};
+
+const SUCCESS: Record = Record { failed: false, slow: false };
+const FAILURE: Record = Record { failed: true, slow: false };
+const SPANS: [Span; 2] = [Span::Calls(2), Span::Time(1_600)];
+const NOW: u64 = 100;
+
+/// A window whose memory is there already: what threads race for to set it up is not loom's.
+fn window(span: Span) -> Arc<Window<AtomicU64>> {
+    let window = Window::default();
+    record(&window, FAILURE, 0, span, true);
+    Arc::new(window)
+}
+
+fn record(window: &Window<AtomicU64>, record: Record, epoch: u16, span: Span, is_current: bool) {
+    window.record(record, epoch, span, || NOW, || is_current);
+}
+
+#[test]
+fn nothing_is_lost_and_nothing_counted_twice() {
+    for span in SPANS {
+        model(move || {
+            let window = window(span);
+            let other = {
+                let window = window.clone();
+                thread::spawn(move || record(&window, SUCCESS, 1, span, true))
+            };
+            record(&window, FAILURE, 1, span, true);
+            let seen = window.counts(1, span, || NOW);
+            assert!(seen.failed == 1 && (1..=2).contains(&seen.calls), "{seen:?}");
+            other.join().expect("ends well");
+            assert_eq!(window.counts(1, span, || NOW), Counts { calls: 2, failed: 1, slow: 0 });
+        });
+    }
+}
+
+#[test]
+fn the_last_of_two_failures_sees_both() {
+    for span in SPANS {
+        model(move || {
+            let window = window(span);
+            let deciding = Arc::new(AtomicU64::new(0));
+            let fail = |window: Arc<Window<AtomicU64>>, deciding: Arc<AtomicU64>| {
+                move || {
+                    record(&window, FAILURE, 1, span, true);
+                    if window.counts(1, span, || NOW).failed == 2 {
+                        deciding.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            };
+            let other = thread::spawn(fail(window.clone(), deciding.clone()));
+            fail(window, deciding.clone())();
+            other.join().expect("ends well");
+            // Both may see both; the word then trips once.
+            assert!(deciding.load(Ordering::Relaxed) >= 1);
+        });
+    }
+}
+
+#[test]
+fn what_is_seen_of_failures_never_exceeds_the_calls() {
+    for span in SPANS {
+        model(move || {
+            let window = window(span);
+            let other = {
+                let window = window.clone();
+                thread::spawn(move || record(&window, FAILURE, 1, span, true))
+            };
+            let seen = window.counts(1, span, || NOW);
+            assert!(seen.failed <= seen.calls, "{seen:?}");
+            other.join().expect("ends well");
+        });
+    }
+}
+
+#[test]
+fn a_straggler_of_an_old_epoch_leaves_nothing_in_the_new() {
+    for span in SPANS {
+        model(move || {
+            let window = window(span);
+            let epoch = Arc::new(AtomicU64::new(1));
+            let straggler = {
+                let (window, epoch) = (window.clone(), epoch.clone());
+                thread::spawn(move || {
+                    window.record(FAILURE, 1, span, || NOW, || epoch.load(Ordering::Acquire) == 1);
+                })
+            };
+            epoch.store(2, Ordering::Release);
+            window.record(SUCCESS, 2, span, || NOW, || true);
+            straggler.join().expect("ends well");
+            assert_eq!(window.counts(2, span, || NOW).failed, 0);
+        });
+    }
+}

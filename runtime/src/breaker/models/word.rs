@@ -1,0 +1,230 @@
+//! The state word, shared between threads.
+
+use std::cell::Cell;
+
+use loom::{
+    sync::{Arc, atomic::AtomicU64},
+    thread,
+};
+
+use super::model;
+use crate::breaker::{
+    BreakerState,
+    rules::{Policy, Recovery, Rules},
+    shared::{SharedWord, Witness},
+    word::{Outcome, Ticket, Word},
+};
+use crate::clock::Moment;
+
+type Shared = Arc<SharedWord<AtomicU64>>;
+
+const RULES: Rules = Rules {
+    policy: Policy::Consecutive { threshold: 2 },
+    recovery: Recovery { base: 100, factor: 1.0, max: 100, jitter: 0.0, seed: 0 },
+    trials: 2,
+    ramp: 0,
+    observe_only: false,
+};
+
+/// The change of state that a step has made.
+type Transition = (BreakerState, BreakerState);
+
+/// Notes the transition that one step makes.
+#[derive(Default)]
+struct Note(Cell<Option<Transition>>);
+
+impl Witness for Note {
+    fn transition(&self, from: Word, to: Word, swap: &mut dyn FnMut() -> bool) -> bool {
+        let swapped = swap();
+        if swapped && from.state() != to.state() {
+            assert_eq!(self.0.replace(Some((from.state(), to.state()))), None, "one step, one transition");
+        }
+        swapped
+    }
+}
+
+fn at(micros: u64) -> impl Fn() -> Moment {
+    move || Moment::from_micros(micros)
+}
+
+fn shared(word: Word) -> Shared {
+    Arc::new(SharedWord::of(AtomicU64::new(word.bits())))
+}
+
+/// An open circuit whose recovery timeout has passed at 200.
+fn recovering() -> Word {
+    let closed = Word::new(&RULES);
+    let ticket = closed.ticket();
+    let once = closed.settle(ticket, Outcome::Failure, &RULES, at(0)).expect("counts");
+    let open = once.settle(ticket, Outcome::Failure, &RULES, at(0)).expect("opens");
+    assert_eq!(open.state(), BreakerState::Open);
+    open
+}
+
+fn acquire(shared: &Shared, micros: u64) -> Option<(Ticket, Option<Transition>)> {
+    let note = Note::default();
+    let now = Moment::from_micros(micros);
+    let ticket = shared.acquire(&note, |word| word.admit(&RULES, now, |_| 0)).ok()?;
+    Some((ticket, note.0.get()))
+}
+
+fn step(shared: &Shared, step: impl Fn(Word) -> Option<Word>) -> Option<Transition> {
+    let note = Note::default();
+    shared.step(&note, step);
+    note.0.get()
+}
+
+fn settle(shared: &Shared, ticket: Ticket, outcome: Outcome, micros: u64) -> Option<Transition> {
+    step(shared, |word| word.settle(ticket, outcome, &RULES, at(micros)))
+}
+
+fn in_threads<T: 'static>(shared: &Shared, threads: usize, run: impl Fn(&Shared) -> T + Clone + 'static) -> Vec<T> {
+    let spawned: Vec<_> = (0..threads)
+        .map(|_| {
+            let (shared, run) = (shared.clone(), run.clone());
+            thread::spawn(move || run(&shared))
+        })
+        .collect();
+    spawned.into_iter().map(|thread| thread.join().expect("the thread ends well")).collect()
+}
+
+#[test]
+fn failures_are_not_lost_and_one_opens() {
+    model(|| {
+        let shared = shared(Word::new(&RULES));
+        let ticket = shared.load().ticket();
+        let transitions = in_threads(&shared, 2, move |shared| settle(shared, ticket, Outcome::Failure, 0));
+        assert_eq!(shared.load().state(), BreakerState::Open);
+        let expected = (BreakerState::Closed, BreakerState::Open);
+        assert_eq!(transitions.into_iter().flatten().collect::<Vec<_>>(), [expected]);
+    });
+}
+
+#[test]
+fn a_success_between_failures_is_seen_or_comes_first() {
+    model(|| {
+        let shared = shared(Word::new(&RULES));
+        let ticket = shared.load().ticket();
+        let success = {
+            let shared = shared.clone();
+            thread::spawn(move || settle(&shared, ticket, Outcome::Success, 0))
+        };
+        let first = settle(&shared, ticket, Outcome::Failure, 0);
+        let second = settle(&shared, ticket, Outcome::Failure, 0);
+        assert_eq!(success.join().expect("ends well"), None);
+        assert_eq!(first, None);
+        // Between the two failures the success starts the count again; before or after them it changes nothing.
+        match second {
+            Some(_) => assert_eq!(shared.load().state(), BreakerState::Open),
+            None => assert!(shared.load().failures() <= 1),
+        }
+    });
+}
+
+#[test]
+fn never_more_trial_calls_than_allowed() {
+    model(|| {
+        let shared = shared(recovering());
+        let admitted = in_threads(&shared, 3, |shared| acquire(shared, 200));
+        assert_eq!(admitted.iter().flatten().count(), 2);
+        let half_opened = admitted.into_iter().flatten().filter_map(|(_, transition)| transition);
+        assert_eq!(half_opened.count(), 1);
+        assert_eq!(shared.load().state(), BreakerState::HalfOpen);
+    });
+}
+
+#[test]
+fn a_dropped_permit_is_given_back() {
+    model(|| {
+        let shared = shared(recovering());
+        in_threads(&shared, 2, |shared| {
+            if let Some((ticket, _)) = acquire(shared, 200) {
+                assert_eq!(settle(shared, ticket, Outcome::Neutral, 200), None);
+            }
+        });
+        let (first, second) = (acquire(&shared, 200), acquire(&shared, 200));
+        assert!(first.is_some() && second.is_some(), "both places are free again");
+        assert_eq!(acquire(&shared, 200), None);
+    });
+}
+
+#[test]
+fn trial_successes_close_once() {
+    model(|| {
+        let shared = shared(recovering());
+        let transitions = in_threads(&shared, 2, |shared| {
+            let (ticket, _) = acquire(shared, 200)?;
+            settle(shared, ticket, Outcome::Success, 200)
+        });
+        assert_eq!(shared.load().state(), BreakerState::Closed);
+        assert_eq!(shared.load().failures(), 0);
+        assert_eq!(transitions.into_iter().flatten().count(), 1);
+    });
+}
+
+#[test]
+fn a_trial_that_fails_beside_one_that_succeeds_opens() {
+    model(|| {
+        let shared = shared(recovering());
+        let tickets = [acquire(&shared, 200), acquire(&shared, 200)].map(|admitted| admitted.expect("a trial").0);
+        let success = {
+            let shared = shared.clone();
+            thread::spawn(move || settle(&shared, tickets[0], Outcome::Success, 200))
+        };
+        let failure = settle(&shared, tickets[1], Outcome::Failure, 200);
+        assert_eq!(success.join().expect("ends well"), None);
+        assert_eq!(failure.map(|transition| transition.1), Some(BreakerState::Open));
+        assert_eq!(shared.load().state(), BreakerState::Open);
+    });
+}
+
+#[test]
+fn a_stale_result_moves_nothing() {
+    model(|| {
+        // Admitted while closed; meanwhile the circuit opens, and half-opens in another thread.
+        let shared = shared(recovering());
+        let stale = Word::new(&RULES).ticket();
+        let trial = {
+            let shared = shared.clone();
+            thread::spawn(move || acquire(&shared, 200).is_some())
+        };
+        assert_eq!(settle(&shared, stale, Outcome::Failure, 200), None);
+        assert_eq!(settle(&shared, stale, Outcome::Success, 200), None);
+        assert_eq!(settle(&shared, stale, Outcome::Neutral, 200), None);
+        assert!(trial.join().expect("ends well"));
+        assert_eq!(shared.load().state(), BreakerState::HalfOpen);
+        assert!(acquire(&shared, 200).is_some());
+        assert!(acquire(&shared, 200).is_none(), "the stale drop freed no place");
+    });
+}
+
+#[test]
+fn an_operator_wins_over_results() {
+    model(|| {
+        let shared = shared(Word::new(&RULES));
+        let ticket = shared.load().ticket();
+        let failures = {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                [(); 2].map(|()| settle(&shared, ticket, Outcome::Failure, 0)).into_iter().flatten().count()
+            })
+        };
+        let forced = step(&shared, |word| word.force_open(None));
+        let opened = failures.join().expect("ends well");
+        assert_eq!(shared.load().state(), BreakerState::ForcedOpen);
+        let from = forced.expect("a transition").0;
+        assert_eq!(from, if opened == 1 { BreakerState::Open } else { BreakerState::Closed });
+    });
+}
+
+#[test]
+fn abandoned_places_are_given_out_once() {
+    model(|| {
+        let shared = shared(recovering());
+        // Two trial calls that never end; the recovery timeout passes once more.
+        assert!(acquire(&shared, 200).is_some() && acquire(&shared, 200).is_some());
+        let later = 200 + 100 + 64;
+        let admitted = in_threads(&shared, 3, move |shared| acquire(shared, later).is_some());
+        assert_eq!(admitted.into_iter().filter(|admitted| *admitted).count(), 2);
+    });
+}

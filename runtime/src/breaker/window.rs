@@ -120,16 +120,16 @@ fn line_up<A: AtomicCell>(cell: &A) {
 /// `replaces` says so of the tag that is found; `None` if not.
 fn count<A: AtomicCell>(cell: &A, tag: u64, count_bits: u32, replaces: impl Fn(u64) -> bool) -> Option<u64> {
     let most = (1 << count_bits) - 1;
-    // ORDERING: Relaxed loads: the new value comes from the value that is replaced, or the exchange fails. AcqRel, so that
-    // whoever sees a count also sees what was counted elsewhere before it.
-    let mut found = cell.load(Ordering::Relaxed);
+    // ORDERING: Acquire, so that who finds the count of a later epoch knows that it is later. AcqRel, so that whoever sees a
+    // count also sees what was counted elsewhere before it.
+    let mut found = cell.load(Ordering::Acquire);
     loop {
         let count = match found >> count_bits {
             same if same == tag => (found & most).saturating_add(1).min(most),
             other if replaces(other) => 1,
             _ => return None,
         };
-        match cell.compare_exchange_weak(found, tag << count_bits | count, Ordering::AcqRel, Ordering::Relaxed) {
+        match cell.compare_exchange_weak(found, tag << count_bits | count, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => return Some(count),
             Err(changed) => found = changed,
         }

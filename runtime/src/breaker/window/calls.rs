@@ -44,11 +44,11 @@ impl<A: AtomicCell + Default> CallsWindow<A> {
         let Some(cell) = usize::try_from(number).ok().and_then(|number| ring.get(number & (ring.len() - 1))) else {
             return;
         };
-        // ORDERING: Relaxed loads and Release: an entry is looked at by itself.
-        let mut found = cell.load(Ordering::Relaxed);
+        // ORDERING: Acquire and Release, as in `count`.
+        let mut found = cell.load(Ordering::Acquire);
         // A call that was held up for a whole window finds a later one in its place, or a later epoch.
         while if epoch_of(found) == epoch { number_of(found) < number_of(entry) } else { is_current() } {
-            match cell.compare_exchange_weak(found, entry, Ordering::Release, Ordering::Relaxed) {
+            match cell.compare_exchange_weak(found, entry, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => break,
                 Err(changed) => found = changed,
             }

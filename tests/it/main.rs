@@ -14,6 +14,7 @@ mod futures;
 mod keyed;
 mod operator;
 mod order;
+mod reference;
 mod registry;
 mod retry;
 mod settings;

@@ -191,10 +191,9 @@ impl Word {
             return None;
         }
         match (self.phase(), outcome, rules.policy) {
-            (Phase::Closed { failures, ramp, .. }, _, Policy::Rates(_)) => {
+            (Phase::Closed { .. }, _, Policy::Rates(_)) => {
                 // The settings may have changed while this circuit closed.
-                let same = self.with(Phase::Closed { duties: duties(rules), failures, ramp });
-                (same != self).then_some(same)
+                self.adopt(rules, now)
             }
             (Phase::Closed { failures: 1.., ramp, .. }, Outcome::Success, _) => {
                 Some(self.with(Phase::Closed { duties: duties(rules), failures: 0, ramp }))
@@ -254,7 +253,11 @@ impl Word {
     /// Takes in that the settings have changed; `None` if that makes no difference now.
     pub(crate) fn adopt(self, rules: &Rules, now: impl Fn() -> Moment) -> Option<Self> {
         let adopted = match self.phase() {
-            Phase::Closed { failures, ramp, .. } => self.with(Phase::Closed { duties: duties(rules), failures, ramp }),
+            Phase::Closed { failures, ramp, .. } => {
+                // A streak that nobody counts on is none.
+                let failures = if matches!(rules.policy, Policy::Rates(_)) { 0 } else { failures };
+                self.with(Phase::Closed { duties: duties(rules), failures, ramp })
+            }
             // Fewer successes are needed now: these are enough, and no further trial call would be admitted.
             Phase::HalfOpen { succeeded, .. } if succeeded >= rules.trials => self.next(recovered(rules, now)),
             _ => self,

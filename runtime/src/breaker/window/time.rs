@@ -57,8 +57,13 @@ impl<A: AtomicCell> TimeWindow<A> {
     }
 
     pub(super) fn counts(&self, epoch: u16, window: u64, now: u64) -> Counts {
+        // ORDERING: Relaxed: the number stands alone.
+        let origin = self.origin.load(Ordering::Relaxed);
+        if origin == 0 {
+            return Counts::default();
+        }
         let width = width(window);
-        let since_origin = now.saturating_sub(self.origin(now));
+        let since_origin = now.saturating_sub(origin);
         let last = since_origin >> width;
         // The first period that began after the window did.
         let first = (since_origin + 1).checked_sub(window).map_or(0, |start| start.div_ceil(1 << width));

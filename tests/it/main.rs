@@ -19,6 +19,7 @@ mod registry;
 mod retry;
 mod settings;
 mod shapes;
+mod storm;
 mod transient;
 
 use std::cell::Cell;

@@ -80,6 +80,13 @@
 //! everything for functions that are not `async` is there, and `#[circuit_breaker]` and
 //! [`CircuitBreaker::call_async`] on any executor.
 //!
+//! `keyed`, on by default: a circuit breaker for each key, [`KeyedBreakers`] and the option `key`.
+//!
+//! `config`, off by default: settings from a TOML file or the environment, live, by `configure_from_file`,
+//! `configure_from_toml` and `configure_from_env`.
+//!
+//! `serde`, off by default: [`Snapshot`] and `KeyedSnapshot` are `Serialize`.
+//!
 //! `http`, `reqwest`, `tonic`, `sqlx`, `redis`, off by default: which errors of these clients are worth another attempt. The
 //! table at [`Transient`] says it for each. With `http` comes `retry_after`, which reads the header `Retry-After`; with
 //! `tonic` a `tonic::Status` can carry a rejection.
@@ -94,6 +101,8 @@ struct Readme;
 
 mod breaker;
 mod clock;
+#[cfg(feature = "config")]
+mod configure;
 pub mod events;
 mod known;
 mod outcome;
@@ -109,6 +118,10 @@ pub use steadfast_macros::circuit_breaker;
 #[doc = include_str!("../docs/retry.md")]
 pub use steadfast_macros::retry;
 
+#[cfg(feature = "config")]
+pub use self::configure::{
+    ConfigError, Mistake, configure_from_env, configure_from_file, configure_from_toml, configure_from_vars,
+};
 #[cfg(feature = "http")]
 pub use self::transient::http::retry_after;
 pub use self::{

@@ -324,7 +324,46 @@ struct Entry {
     breaker: Option<&'static CircuitBreaker>,
     #[cfg(feature = "keyed")]
     keyed: Option<&'static KeyedBreakers>,
+    /// The settings that the code declares.
+    #[cfg(feature = "config")]
+    declared: BreakerConfig,
     conflicts: Vec<ConfigConflict>,
+}
+
+/// What settings from outside can change: one breaker, or those of all keys.
+#[cfg(feature = "config")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Configurable {
+    name: &'static str,
+    entry: &'static Entry,
+}
+
+/// Everything that can be configured, sorted by name.
+#[cfg(feature = "config")]
+pub(crate) fn configurables() -> Vec<Configurable> {
+    REGISTRY.iter().map(|(name, entry)| Configurable { name, entry }).collect()
+}
+
+#[cfg(feature = "config")]
+impl Configurable {
+    pub(crate) const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The settings that the code declares.
+    pub(crate) const fn declared(&self) -> BreakerConfig {
+        self.entry.declared
+    }
+
+    pub(crate) fn reconfigure(&self, config: BreakerConfig) {
+        if let Some(breaker) = self.entry.breaker {
+            breaker.reconfigure(config);
+        }
+        #[cfg(feature = "keyed")]
+        if let Some(breakers) = self.entry.keyed {
+            breakers.reconfigure(config);
+        }
+    }
 }
 
 static REGISTRY: Lazy<BTreeMap<&'static str, Entry>> = Lazy::new(|| {
@@ -350,6 +389,8 @@ fn build(declarations: &[&'static Declaration]) -> Entry {
         conflicts.push(ConfigConflict { name, first, second });
     }
     Entry {
+        #[cfg(feature = "config")]
+        declared: plain.or(keyed).map(|(_, config, _)| config).unwrap_or_default(),
         breaker: plain.map(|(declaration, config, _)| {
             if let Source::Static(own) = declaration.source { own } else { leak(declaration.source.name(), config) }
         }),

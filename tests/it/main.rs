@@ -10,6 +10,7 @@
 mod arguments;
 mod breaker;
 mod clients;
+mod configure;
 mod futures;
 mod keyed;
 mod operator;

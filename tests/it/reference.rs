@@ -104,20 +104,20 @@ fn config(settings: &Settings) -> BreakerConfig {
 async fn compare(all: &[Settings], operations: &[Operation]) -> Result<(), TestCaseError> {
     let breaker = CircuitBreaker::new("modelled", config(&all[0]));
     let mut model = Model::new(all[0].clone());
-    let mut held: Vec<(Permit<'_>, Place)> = Vec::new();
+    let mut permits: Vec<(Permit<'_>, Place)> = Vec::new();
     for operation in operations {
         match operation {
-            Operation::Acquire if model.is_about_to_give_up() => {}
+            Operation::Acquire | Operation::Panic if model.is_about_to_give_up() => {}
             Operation::Acquire => {
                 let (real, expected) = (breaker.try_acquire(), model.acquire());
                 check_admission(real.as_ref().err(), &expected)?;
                 if let (Ok(permit), Admission::Admitted(place)) = (real, expected) {
-                    held.push((permit, place));
+                    permits.push((permit, place));
                 }
             }
-            Operation::End(..) if held.is_empty() => {}
+            Operation::End(..) if permits.is_empty() => {}
             Operation::End(which, outcome) => {
-                let (permit, place) = held.swap_remove(which % held.len());
+                let (permit, place) = permits.swap_remove(which % permits.len());
                 match outcome {
                     Outcome::Success => permit.success(),
                     Outcome::Failure => permit.failure(),
@@ -125,7 +125,6 @@ async fn compare(all: &[Settings], operations: &[Operation]) -> Result<(), TestC
                 }
                 model.end(place, *outcome);
             }
-            Operation::Panic if model.is_about_to_give_up() => {}
             Operation::Panic => {
                 let call =
                     || breaker.call(|| -> Result<(), CircuitOpen> { resume_unwind(Box::new("out of the call")) });

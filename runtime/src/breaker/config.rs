@@ -1,11 +1,22 @@
+mod checked;
+
 use std::{fmt, time::Duration};
 
 use super::{
     rules::{Policy, Rates, Recovery, Rules, Span},
-    window::MAX_CALLS,
     word::MAX_RECOVERY,
 };
 use crate::clock::micros;
+
+/// What is checked, or a panic that says what is wrong.
+macro_rules! valid {
+    ($checked:expr) => {
+        match $checked {
+            Ok(valid) => valid,
+            Err(problem) => panic!("{}", problem),
+        }
+    };
+}
 
 /// When a breaker opens, for how long, and how it closes again.
 ///
@@ -84,9 +95,7 @@ impl Window {
     /// If `calls` is 0, or more than 1,048,576. In a `const` or `static` that is a compile error.
     #[must_use]
     pub const fn calls(calls: u32) -> Self {
-        assert!(calls > 0, "a window must hold at least 1 call");
-        assert!(calls <= MAX_CALLS, "a window holds at most 1048576 calls: every failure looks at all of them");
-        Self(Extent::Calls(calls))
+        valid!(Self::try_calls(calls))
     }
 
     /// The calls of the last so many seconds. Kept in at least 16 parts: nothing older counts, and what is up to a
@@ -97,8 +106,7 @@ impl Window {
     /// If `time` is shorter than a millisecond. In a `const` or `static` that is a compile error.
     #[must_use]
     pub const fn time(time: Duration) -> Self {
-        assert!(time.as_micros() >= 1_000, "a window must be at least a millisecond long");
-        Self(Extent::Time(time))
+        valid!(Self::try_time(time))
     }
 }
 
@@ -168,10 +176,8 @@ impl BreakerConfig {
     ///
     /// If `failures` is 0. In a `const` or `static` that is a compile error.
     #[must_use]
-    pub const fn failure_threshold(mut self, failures: u32) -> Self {
-        assert!(failures > 0, "`failure_threshold` must be at least 1: with 0 the circuit would open before any call");
-        self.failure_threshold = failures;
-        self
+    pub const fn failure_threshold(self, failures: u32) -> Self {
+        valid!(self.try_failure_threshold(failures))
     }
 
     /// Judges by the share of failed (and of slow) calls in a window, and no longer by failures in a row.
@@ -191,13 +197,8 @@ impl BreakerConfig {
     ///
     /// If it is not in `0.0..=1.0`, or 0. In a `const` or `static` that is a compile error.
     #[must_use]
-    pub const fn failure_rate(mut self, rate: f64) -> Self {
-        assert!(
-            rate > 0.0 && rate <= 1.0,
-            "`failure_rate` must be above 0.0 and at most 1.0; 0.5 is half of the calls"
-        );
-        self.failure_rate = rate;
-        self
+    pub const fn failure_rate(self, rate: f64) -> Self {
+        valid!(self.try_failure_rate(rate))
     }
 
     /// How many calls the [`window`](Self::window) must hold before anything is judged; 10 if nothing is said. A window
@@ -207,10 +208,8 @@ impl BreakerConfig {
     ///
     /// If `calls` is 0. In a `const` or `static` that is a compile error.
     #[must_use]
-    pub const fn min_calls(mut self, calls: u32) -> Self {
-        assert!(calls > 0, "`min_calls` must be at least 1: no call is no evidence");
-        self.min_calls = calls;
-        self
+    pub const fn min_calls(self, calls: u32) -> Self {
+        valid!(self.try_min_calls(calls))
     }
 
     /// A call that takes this long or longer is slow, whether it succeeds or not; the [`window`](Self::window) counts them.
@@ -222,10 +221,8 @@ impl BreakerConfig {
     ///
     /// If `duration` is zero. In a `const` or `static` that is a compile error.
     #[must_use]
-    pub const fn slow_call(mut self, duration: Duration) -> Self {
-        assert!(!duration.is_zero(), "`slow_call` must be longer than zero: every call would be slow");
-        self.slow_call = Some(duration);
-        self
+    pub const fn slow_call(self, duration: Duration) -> Self {
+        valid!(self.try_slow_call(duration))
     }
 
     /// The share of slow calls in the [`window`](Self::window) that opens the circuit: this much or more. 0.5 if nothing
@@ -235,13 +232,8 @@ impl BreakerConfig {
     ///
     /// If it is not in `0.0..=1.0`, or 0. In a `const` or `static` that is a compile error.
     #[must_use]
-    pub const fn slow_call_rate(mut self, rate: f64) -> Self {
-        assert!(
-            rate > 0.0 && rate <= 1.0,
-            "`slow_call_rate` must be above 0.0 and at most 1.0; 0.5 is half of the calls"
-        );
-        self.slow_call_rate = rate;
-        self
+    pub const fn slow_call_rate(self, rate: f64) -> Self {
+        valid!(self.try_slow_call_rate(rate))
     }
 
     /// How long the circuit stays open before trial calls are let through.
@@ -253,10 +245,8 @@ impl BreakerConfig {
     ///
     /// If `timeout` is zero. In a `const` or `static` that is a compile error.
     #[must_use]
-    pub const fn recovery_timeout(mut self, timeout: Duration) -> Self {
-        assert!(!timeout.is_zero(), "`recovery_timeout` must be longer than zero: an open circuit has to rest");
-        self.recovery = RecoveryTimeout::fixed(timeout);
-        self
+    pub const fn recovery_timeout(self, timeout: Duration) -> Self {
+        valid!(self.try_recovery_timeout(timeout))
     }
 
     /// A recovery timeout that grows: `base` at first, `factor` times as long after each failed recovery, at most `max`. A
@@ -266,12 +256,8 @@ impl BreakerConfig {
     ///
     /// If `base` is zero, `max` is below it, or `factor` below 1. In a `const` or `static` that is a compile error.
     #[must_use]
-    pub const fn exponential_recovery(mut self, base: Duration, factor: f64, max: Duration) -> Self {
-        assert!(!base.is_zero(), "`base` must be longer than zero: an open circuit has to rest");
-        assert!(max.as_nanos() >= base.as_nanos(), "`max` must not be below `base`");
-        assert!(factor >= 1.0 && factor.is_finite(), "`factor` must be at least 1: with less the timeout would shrink");
-        self.recovery = RecoveryTimeout { base, factor, max };
-        self
+    pub const fn exponential_recovery(self, base: Duration, factor: f64, max: Duration) -> Self {
+        valid!(self.try_exponential_recovery(base, factor, max))
     }
 
     /// Adds up to this share of the recovery timeout to it at random, so that a fleet of machines that opened together does
@@ -281,10 +267,8 @@ impl BreakerConfig {
     ///
     /// If it is not in `0.0..=1.0`. In a `const` or `static` that is a compile error.
     #[must_use]
-    pub const fn recovery_jitter(mut self, share: f64) -> Self {
-        assert!(share >= 0.0 && share <= 1.0, "`recovery_jitter` must be in 0.0..=1.0; 0.1 adds up to 10 %");
-        self.recovery_jitter = share;
-        self
+    pub const fn recovery_jitter(self, share: f64) -> Self {
+        valid!(self.try_recovery_jitter(share))
     }
 
     /// How many trial calls a half-open circuit lets through, and how many of them must succeed to close it.
@@ -295,12 +279,8 @@ impl BreakerConfig {
     ///
     /// If `calls` is 0, or more than 255. In a `const` or `static` that is a compile error.
     #[must_use]
-    #[allow(clippy::cast_possible_truncation, reason = "asserted")]
-    pub const fn half_open_max_calls(mut self, calls: u32) -> Self {
-        assert!(calls > 0, "`half_open_max_calls` must be at least 1: with 0 the circuit could never close again");
-        assert!(calls <= u8::MAX as u32, "`half_open_max_calls` must be at most 255: more is load, not a trial");
-        self.half_open_max_calls = calls as u8;
-        self
+    pub const fn half_open_max_calls(self, calls: u32) -> Self {
+        valid!(self.try_half_open_max_calls(calls))
     }
 
     /// After a recovery, lets through a tenth of the calls at first, and all of them only after this long; the share grows

@@ -1,5 +1,12 @@
 //! The reference: plain fields, every result kept, every answer computed anew. Times are in microseconds.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "small numbers of one test"
+)]
+
 use steadfast::{BreakerState, OpenReason};
 
 #[derive(Clone, Debug)]

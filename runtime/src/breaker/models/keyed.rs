@@ -86,7 +86,7 @@ fn a_breaker_that_opens_beside_a_newcomer_stays() {
     model(|| {
         let store = store(1);
         drop(store.breaker(1));
-        let opener = {
+        let other = {
             let store = store.clone();
             thread::spawn(move || {
                 let entry = store.breaker(1);
@@ -99,7 +99,7 @@ fn a_breaker_that_opens_beside_a_newcomer_stays() {
         let newcomer = store.breaker(2);
         let found = newcomer.is_some();
         drop(newcomer);
-        let opened = opener.join().expect("ends well");
+        let opened = other.join().expect("ends well");
         if opened {
             let Entry(first) = store.find(1).expect("an open one never leaves");
             assert!(first.open.load(Ordering::Acquire));

@@ -1,0 +1,139 @@
+//! The settings, checked: where each limit is stated, for those who build a config and for those who read one.
+
+use std::time::Duration;
+
+use super::{BreakerConfig, Extent, RecoveryTimeout, Window};
+use crate::breaker::window::MAX_CALLS;
+
+/// Or what is wrong.
+pub(crate) type Checked<T> = Result<T, &'static str>;
+
+impl Window {
+    pub(crate) const fn try_calls(calls: u32) -> Checked<Self> {
+        if calls == 0 {
+            return Err("a window must hold at least 1 call");
+        }
+        if calls > MAX_CALLS {
+            return Err("a window holds at most 1048576 calls: every failure looks at all of them");
+        }
+        Ok(Self(Extent::Calls(calls)))
+    }
+
+    pub(crate) const fn try_time(time: Duration) -> Checked<Self> {
+        if time.as_micros() < 1_000 {
+            return Err("a window must be at least a millisecond long");
+        }
+        Ok(Self(Extent::Time(time)))
+    }
+}
+
+impl BreakerConfig {
+    pub(crate) const fn try_failure_threshold(mut self, failures: u32) -> Checked<Self> {
+        if failures == 0 {
+            return Err("`failure_threshold` must be at least 1: with 0 the circuit would open before any call");
+        }
+        self.failure_threshold = failures;
+        Ok(self)
+    }
+
+    pub(crate) const fn try_failure_rate(mut self, rate: f64) -> Checked<Self> {
+        if !(rate > 0.0 && rate <= 1.0) {
+            return Err("`failure_rate` must be above 0.0 and at most 1.0; 0.5 is half of the calls");
+        }
+        self.failure_rate = rate;
+        Ok(self)
+    }
+
+    pub(crate) const fn try_min_calls(mut self, calls: u32) -> Checked<Self> {
+        if calls == 0 {
+            return Err("`min_calls` must be at least 1: no call is no evidence");
+        }
+        self.min_calls = calls;
+        Ok(self)
+    }
+
+    pub(crate) const fn try_slow_call(mut self, duration: Duration) -> Checked<Self> {
+        if duration.is_zero() {
+            return Err("`slow_call` must be longer than zero: every call would be slow");
+        }
+        self.slow_call = Some(duration);
+        Ok(self)
+    }
+
+    pub(crate) const fn try_slow_call_rate(mut self, rate: f64) -> Checked<Self> {
+        if !(rate > 0.0 && rate <= 1.0) {
+            return Err("`slow_call_rate` must be above 0.0 and at most 1.0; 0.5 is half of the calls");
+        }
+        self.slow_call_rate = rate;
+        Ok(self)
+    }
+
+    pub(crate) const fn try_recovery_timeout(mut self, timeout: Duration) -> Checked<Self> {
+        if timeout.is_zero() {
+            return Err("`recovery_timeout` must be longer than zero: an open circuit has to rest");
+        }
+        self.recovery = RecoveryTimeout::fixed(timeout);
+        Ok(self)
+    }
+
+    pub(crate) const fn try_exponential_recovery(
+        mut self,
+        base: Duration,
+        factor: f64,
+        max: Duration,
+    ) -> Checked<Self> {
+        if base.is_zero() {
+            return Err("`base` must be longer than zero: an open circuit has to rest");
+        }
+        if max.as_nanos() < base.as_nanos() {
+            return Err("`max` must not be below `base`");
+        }
+        if !(factor >= 1.0 && factor.is_finite()) {
+            return Err("`factor` must be at least 1: with less the timeout would shrink");
+        }
+        self.recovery = RecoveryTimeout { base, factor, max };
+        Ok(self)
+    }
+
+    pub(crate) const fn try_recovery_jitter(mut self, share: f64) -> Checked<Self> {
+        if !(share >= 0.0 && share <= 1.0) {
+            return Err("`recovery_jitter` must be in 0.0..=1.0; 0.1 adds up to 10 %");
+        }
+        self.recovery_jitter = share;
+        Ok(self)
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "checked")]
+    pub(crate) const fn try_half_open_max_calls(mut self, calls: u32) -> Checked<Self> {
+        if calls == 0 {
+            return Err("`half_open_max_calls` must be at least 1: with 0 the circuit could never close again");
+        }
+        if calls > u8::MAX as u32 {
+            return Err("`half_open_max_calls` must be at most 255: more is load, not a trial");
+        }
+        self.half_open_max_calls = calls as u8;
+        Ok(self)
+    }
+
+    /// By failures in a row again.
+    #[cfg(feature = "config")]
+    pub(crate) const fn without_window(mut self) -> Self {
+        self.window = None;
+        self
+    }
+
+    /// How many calls the window holds, if it is one of calls.
+    #[cfg(feature = "config")]
+    pub(crate) const fn window_calls(&self) -> Option<u32> {
+        match self.window {
+            Some(Window(Extent::Calls(calls))) => Some(calls),
+            _ => None,
+        }
+    }
+
+    /// Whether it judges by a window, and whether that knows of slow calls.
+    #[cfg(feature = "config")]
+    pub(crate) const fn judges_by(&self) -> (bool, bool) {
+        (self.window.is_some(), self.slow_call.is_some())
+    }
+}

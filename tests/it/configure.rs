@@ -1,0 +1,323 @@
+//! Settings from a text, a file and the environment.
+
+use std::{error::Error as _, fs, io, process, time::Duration};
+
+use proptest::prelude::*;
+use steadfast::{
+    BreakerConfig,
+    BreakerState::{Closed, Open},
+    CircuitBreaker, Window, breaker, circuit_breaker, configure_from_file, configure_from_toml, configure_from_vars,
+    keyed_breakers,
+};
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+macro_rules! declare {
+    ($($function:ident($($options:tt)*);)*) => {
+        $(#[allow(dead_code, reason = "configured without being called")]
+        #[circuit_breaker(name = stringify!($function), $($options)*)]
+        fn $function(result: io::Result<()>) -> io::Result<()> {
+            result
+        })*
+    };
+}
+
+// One for each test, since all of a program are configured together.
+declare! {
+    outside_all();
+    outside_live(failure_threshold = 3);
+    outside_removed(failure_threshold = 3, recovery_timeout = 7s);
+    outside_window(window = calls(20), failure_rate = 0.2);
+    outside_preset(ramp_up = 5s);
+    outside_nothing(failure_threshold = 3);
+    outside_vars(failure_threshold = 3);
+    outside_vars_longer();
+    outside_hosts(key = 1, failure_threshold = 3);
+    outside_file();
+    outside_random(failure_threshold = 3);
+}
+
+mod ambiguous {
+    use steadfast::circuit_breaker;
+
+    #[allow(dead_code, reason = "configured without being called")]
+    #[circuit_breaker(name = "outside-same")]
+    fn dashed() -> Option<()> {
+        None
+    }
+
+    #[allow(dead_code, reason = "configured without being called")]
+    #[circuit_breaker(name = "outside same")]
+    fn spaced() -> Option<()> {
+        None
+    }
+}
+
+fn find(name: &str) -> &'static CircuitBreaker {
+    breaker(name).unwrap()
+}
+
+fn failure() -> io::Result<()> {
+    Err(io::ErrorKind::TimedOut.into())
+}
+
+#[test]
+fn every_option_is_set() {
+    for (settings, expected) in [
+        (
+            "failure_threshold = 1_0\nrecovery_timeout = \"1.5m\"\nhalf_open_max_calls = 1\nramp_up = \"30s\"",
+            BreakerConfig::new()
+                .failure_threshold(10)
+                .recovery_timeout(seconds(90))
+                .half_open_max_calls(1)
+                .ramp_up(seconds(30)),
+        ),
+        (
+            "window = \"calls(50)\"\nfailure_rate = 0.2\nmin_calls = 20\nslow_call = \"2s\"\nslow_call_rate = 1",
+            BreakerConfig::new()
+                .window(Window::calls(50))
+                .failure_rate(0.2)
+                .min_calls(20)
+                .slow_call(seconds(2))
+                .slow_call_rate(1.0),
+        ),
+        (
+            "recovery_timeout = \"exponential(base = 1s, factor = 1.5, max = 1m)\"\nrecovery_jitter = 0.1\n\
+             observe_only = true",
+            BreakerConfig::new()
+                .exponential_recovery(seconds(1), 1.5, seconds(60))
+                .recovery_jitter(0.1)
+                .observe_only(true),
+        ),
+        ("window = \"time(60s)\"", BreakerConfig::new().window(Window::time(seconds(60)))),
+        (
+            "recovery_timeout = \"exponential()\"",
+            BreakerConfig::new().exponential_recovery(seconds(30), 2.0, seconds(300)),
+        ),
+        ("recovery_timeout = \"2s\"\npreset = \"critical\"", BreakerConfig::critical().recovery_timeout(seconds(2))),
+        ("preset = \"database\"\nwindow = \"calls(10)\"", BreakerConfig::database().window(Window::calls(10))),
+    ] {
+        configure_from_toml(&format!("[breaker.outside_all]\n{settings}")).unwrap();
+        assert_eq!(find("outside_all").config(), expected, "{settings}");
+    }
+}
+
+#[test]
+fn counts_stay_and_new_limits_hold() {
+    outside_live(failure()).unwrap_err();
+    outside_live(failure()).unwrap_err();
+    configure_from_toml("[breaker.outside_live]\nfailure_threshold = 4").unwrap();
+    for expected in [Closed, Open] {
+        assert_eq!(find("outside_live").snapshot().state, Closed);
+        outside_live(failure()).unwrap_err();
+        assert_eq!(find("outside_live").state(), expected);
+    }
+}
+
+#[test]
+fn what_is_left_out_is_as_declared() {
+    let declared = find("outside_removed").config();
+    configure_from_toml("[breaker.outside_removed]\nfailure_threshold = 10\nhalf_open_max_calls = 1").unwrap();
+    assert_eq!(find("outside_removed").config(), declared.failure_threshold(10).half_open_max_calls(1));
+    configure_from_toml("[breaker.outside_removed]\nhalf_open_max_calls = 2").unwrap();
+    assert_eq!(find("outside_removed").config(), declared.half_open_max_calls(2));
+    configure_from_toml("# nothing about it").unwrap();
+    assert_eq!(find("outside_removed").config(), declared.half_open_max_calls(2), "without a table it stays as it is");
+    configure_from_toml("[breaker.outside_removed]").unwrap();
+    assert_eq!(find("outside_removed").config(), declared);
+
+    let declared = find("outside_window").config();
+    configure_from_toml("[breaker.outside_window]\nwindow = \"none\"\nfailure_threshold = 2").unwrap();
+    assert!(find("outside_window").config().to_string().starts_with("failure_threshold = 2,"));
+    configure_from_toml("[breaker.outside_window]\nmin_calls = 4").unwrap();
+    assert_eq!(find("outside_window").config(), declared.min_calls(4));
+    configure_from_toml("[breaker.outside_preset]\npreset = \"flaky_api\"").unwrap();
+    assert_eq!(find("outside_preset").config(), BreakerConfig::flaky_api(), "a preset says all of it");
+}
+
+#[test]
+fn mistakes_say_where_and_what_would_be_right() {
+    let before = find("outside_nothing").config();
+    for (setting, expected) in [
+        (
+            "failure_treshold = 5",
+            "failure_treshold: unknown option, did you mean `failure_threshold`? there are `preset`, `failure_threshold`, `window`, `failure_rate`, `min_calls`, `slow_call`, `slow_call_rate`, `recovery_timeout`, `recovery_jitter`, `half_open_max_calls`, `ramp_up`, `observe_only`",
+        ),
+        (
+            "failure_threshold = 0",
+            "failure_threshold: `0` is out of range: `failure_threshold` must be at least 1: with 0 the circuit would open before any call",
+        ),
+        ("failure_threshold = -1", "failure_threshold: `-1` is no whole number such as `10`"),
+        ("failure_threshold = 99999999999", "failure_threshold: `99999999999` is no whole number such as `10`"),
+        (
+            "failure_threshold = [1]",
+            "failure_threshold: has a value that is neither a number nor `true` or `false`, nor a text in quotes",
+        ),
+        ("failure_rate = 0.5", "failure_rate: needs a window: `window = \"calls(100)\"` or `window = \"time(60s)\"`"),
+        (
+            "window = \"calls(100)\"\nfailure_rate = 50",
+            "failure_rate: `50` is out of range: `failure_rate` must be above 0.0 and at most 1.0; 0.5 is half of the calls",
+        ),
+        ("window = \"calls(100)\"\nfailure_rate = nan", "failure_rate: `nan` is no number such as `0.5`"),
+        (
+            "window = \"calls(5)\"\nmin_calls = 6",
+            "min_calls: must not be above the 5 calls of the window: it would never be reached",
+        ),
+        (
+            "window = \"calls(100)\"\nfailure_threshold = 3",
+            "failure_threshold: counts failures in a row, but with a window their share decides: use `failure_rate`, or set `window = \"none\"`",
+        ),
+        (
+            "window = \"calls(100)\"\nslow_call_rate = 0.5",
+            "slow_call_rate: needs to know which calls are slow: `slow_call = \"2s\"`",
+        ),
+        ("window = 100\nfailure_rate = 0.5", "window: `100` is no window: write `calls(100)`, `time(60s)` or `none`"),
+        ("window = \"calls(0)\"", "window: `calls(0)` is out of range: a window must hold at least 1 call"),
+        ("window = \"time(60)\"", "window: a duration needs a unit: `60ms`, `60s`, `60m` or `60h`"),
+        ("recovery_timeout = 30", "recovery_timeout: a duration needs a unit: `30ms`, `30s`, `30m` or `30h`"),
+        (
+            "recovery_timeout = \"soon\"",
+            "recovery_timeout: `soon` is no duration such as `100ms`, `2s`, `1.5m` or `1h`",
+        ),
+        (
+            "recovery_timeout = \"0s\"",
+            "recovery_timeout: `0s` is out of range: `recovery_timeout` must be longer than zero: an open circuit has to rest",
+        ),
+        (
+            "recovery_timeout = \"linear(base = 1s)\"",
+            "recovery_timeout: `linear(base = 1s)` is no recovery timeout: write `30s` or `exponential(base = 30s, factor = 2, max = 5m)`",
+        ),
+        (
+            "recovery_timeout = \"exponential(bas = 1s)\"",
+            "recovery_timeout: write it as `exponential(base = 30s, factor = 2, max = 5m)`",
+        ),
+        (
+            "recovery_timeout = \"exponential(base = 2s, max = 1s)\"",
+            "recovery_timeout: `exponential(base = 2s, max = 1s)` is out of range: `max` must not be below `base`",
+        ),
+        (
+            "half_open_max_calls = 256",
+            "half_open_max_calls: `256` is out of range: `half_open_max_calls` must be at most 255: more is load, not a trial",
+        ),
+        ("observe_only = \"yes\"", "observe_only: `yes` is neither `true` nor `false`"),
+        (
+            "preset = \"critcal\"",
+            "preset: unknown preset, did you mean `critical`? there are `critical`, `non_critical`, `flaky_api`, `database`",
+        ),
+        (
+            "recovery_timeout = \"a text that is much, much longer than anybody would want to read in a log\"",
+            "recovery_timeout: `a text that is much, much longer than anybody would want to ...` is no duration such as `100ms`, `2s`, `1.5m` or `1h`",
+        ),
+    ] {
+        let text = format!("[breaker.outside_nothing]\n# a comment\n{setting}");
+        let error = configure_from_toml(&text).unwrap_err();
+        let line = text.lines().position(|line| line.starts_with(expected.split(':').next().unwrap())).unwrap() + 1;
+        assert_eq!(error.to_string(), format!("line {line}, column 1: breaker.outside_nothing.{expected}"));
+        assert_eq!(find("outside_nothing").config(), before, "{setting}");
+    }
+}
+
+#[test]
+fn all_mistakes_at_once_and_nothing_applied() {
+    let before = find("outside_nothing").config();
+    let error = configure_from_toml(
+        "[breaker.outside_nothing]\nfailure_threshold = 7\nrecovery_timeout = 5\n  ramp_up = \"x\"\n\n\
+         [braker.a]\nx = 1\n[breaker.outside_noting]\nfailure_threshold = 1\n",
+    )
+    .unwrap_err();
+    let lines: Vec<_> = error.mistakes().iter().map(|mistake| (mistake.place.as_str(), mistake.key.as_str())).collect();
+    assert_eq!(
+        lines,
+        [
+            ("line 3, column 1", "breaker.outside_nothing.recovery_timeout"),
+            ("line 4, column 3", "breaker.outside_nothing.ramp_up"),
+            ("line 6, column 2", "braker"),
+            ("line 8, column 10", "breaker.outside_noting"),
+        ]
+    );
+    assert!(error.to_string().contains("unknown breaker, did you mean `outside_nothing`? there are "), "{error}");
+    assert_eq!(find("outside_nothing").config(), before);
+    let error = configure_from_toml("[breaker.outside_nothing]\nfailure_threshold = \nramp_up = \"1s\"").unwrap_err();
+    assert!(error.to_string().starts_with("line 2, column "), "{error}");
+    assert_eq!(find("outside_nothing").config(), before);
+}
+
+fn vars(variables: &[(&str, &str)]) -> Result<(), String> {
+    let owned = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    configure_from_vars(owned).map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_environment() {
+    vars(&[
+        ("PATH", "/bin"),
+        ("STEADFAST_BREAKER_OUTSIDE_VARS_FAILURE_THRESHOLD", "10"),
+        ("STEADFAST_BREAKER_OUTSIDE_VARS_RECOVERY_TIMEOUT", " exponential(base = 1s) "),
+        ("STEADFAST_BREAKER_OUTSIDE_VARS_LONGER_FAILURE_THRESHOLD", "11"),
+    ])
+    .unwrap();
+    let expected = BreakerConfig::new().failure_threshold(10).exponential_recovery(seconds(1), 2.0, seconds(300));
+    assert_eq!(find("outside_vars").config(), expected);
+    assert_eq!(find("outside_vars_longer").config(), BreakerConfig::new().failure_threshold(11));
+    for (variable, value, expected) in [
+        ("OUTSIDE_VARS_FAILURE_THRESHOLD", "many", "`many` is no whole number such as `10`"),
+        ("OUTSIDE_VARS_TRESHOLD", "5", "unknown option; there are `preset`, "),
+        ("OUTSIDE_VRS_FAILURE_THRESHOLD", "5", "names no breaker: unknown breaker"),
+        ("OUTSIDE_SAME_RAMP_UP", "5s", "may mean breaker `outside same` or breaker `outside-same`: set them by a file"),
+    ] {
+        let variable = format!("STEADFAST_BREAKER_{variable}");
+        let all = [(variable.as_str(), value), ("STEADFAST_BREAKER_OUTSIDE_VARS_LONGER_FAILURE_THRESHOLD", "99")];
+        let error = vars(&all).unwrap_err();
+        assert!(error.starts_with(&format!("{variable}: {expected}")), "{error}");
+        assert_eq!(find("outside_vars_longer").config(), BreakerConfig::new().failure_threshold(11), "nothing applied");
+    }
+}
+
+#[test]
+fn breakers_of_keys() {
+    outside_hosts(failure()).unwrap_err();
+    configure_from_toml("[breaker.outside_hosts]\nfailure_threshold = 2").unwrap();
+    outside_hosts(failure()).unwrap_err();
+    assert_eq!(keyed_breakers("outside_hosts").unwrap().get(&1).unwrap().state(), Open);
+}
+
+#[test]
+fn a_file_is_named_in_its_mistakes() {
+    let path = std::env::temp_dir().join(format!("steadfast-{}.toml", process::id()));
+    let missing = configure_from_file(&path).unwrap_err();
+    assert!(missing.to_string().starts_with(&format!("{}: can't be read: ", path.display())), "{missing}");
+    assert!(missing.source().unwrap().downcast_ref::<io::Error>().is_some());
+    fs::write(&path, "[breaker.outside_file]\nfailure_threshold = 9\nramp_up = true").unwrap();
+    let error = configure_from_file(&path).unwrap_err();
+    assert!(
+        error.to_string().starts_with(&format!("{}:3:1: breaker.outside_file.ramp_up: ", path.display())),
+        "{error}"
+    );
+    assert!(error.source().is_none());
+    fs::write(&path, "[breaker.outside_file]\nfailure_threshold = 9").unwrap();
+    configure_from_file(&path).unwrap();
+    assert_eq!(find("outside_file").config(), BreakerConfig::new().failure_threshold(9));
+    fs::remove_file(path).unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// Whatever is written: it is applied, or it is a mistake, and then nothing has changed.
+    #[test]
+    fn any_text_is_applied_or_a_mistake(
+        option in prop_oneof![
+            "[a-z_]{1,20}",
+            prop::sample::select(vec!["window", "recovery_timeout", "failure_threshold", "preset", "slow_call", "min_calls"])
+                .prop_map(str::to_owned),
+        ],
+        value in prop_oneof!["\\PC{0,40}", "\"[a-z(]{0,12}[0-9.e_]{0,30}[a-z)= ,]{0,12}\"", "-?[0-9]{1,30}"],
+    ) {
+        let before = find("outside_random").config();
+        if configure_from_toml(&format!("[breaker.outside_random]\n{option} = {value}\n")).is_err() {
+            prop_assert_eq!(find("outside_random").config(), before);
+        }
+    }
+}

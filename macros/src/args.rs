@@ -5,7 +5,7 @@ mod parameters;
 pub(crate) mod retry;
 mod schedule;
 
-use syn::{Error, Expr, Result, Type};
+use syn::{Error, Expr, ExprLit, Lit, Result, Type};
 
 use crate::{
     errors::Errors,
@@ -24,6 +24,26 @@ pub(crate) enum Condition {
     Error(Expr),
     /// A predicate over the whole value.
     Value(Expr),
+}
+
+/// The name that something goes by, for the registry.
+fn name(value: Expr) -> Result<Expr> {
+    match &value {
+        Expr::Lit(ExprLit { lit: Lit::Str(name), .. }) if name.value().trim().is_empty() => {
+            Err(Error::new_spanned(value, "the name must not be empty: listings and settings go by it"))
+        }
+        Expr::Path(path)
+            if path.path.get_ident().is_some_and(|word| word.to_string().starts_with(char::is_lowercase)) =>
+        {
+            let word = path.path.require_ident()?;
+            Err(Error::new_spanned(word, format!("a name stands in quotes: `name = \"{word}\"`")))
+        }
+        Expr::Lit(ExprLit { lit: Lit::Str(_), .. }) | Expr::Path(_) | Expr::Macro(_) => Ok(value),
+        _ => Err(Error::new_spanned(
+            value,
+            "`name` is a string literal, such as `name = \"payments\"`, or the path of a `const`",
+        )),
+    }
 }
 
 fn is_any(value: &Expr) -> bool {

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Words, literals and punctuation that occur in attributes, and some that should not.
-const TOKENS: [&str; 64] = [
+const TOKENS: [&str; 79] = [
     "max_attempts",
     "max_attemps",
     "backoff",
@@ -29,6 +29,21 @@ const TOKENS: [&str; 64] = [
     "recovery_timeout",
     "half_open_max_calls",
     "failure_if",
+    "window",
+    "calls",
+    "time",
+    "failure_rate",
+    "min_calls",
+    "slow_call",
+    "slow_call_rate",
+    "recovery_jitter",
+    "ramp_up",
+    "observe_only",
+    "preset",
+    "critical",
+    "key",
+    "max_keys",
+    "true",
     "exponential",
     "fixed",
     "linear",

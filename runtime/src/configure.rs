@@ -1,14 +1,15 @@
 //! Settings from outside: a file, the environment.
 //!
-//! A text becomes sections of assignments, each with the place that it comes from; [`settings`] checks them against what the code
-//! declares. [`value`] reads the words of the attributes.
+//! A text becomes sections of assignments, each with the place that it comes from; [`plan`] checks them against what the code declares. [`value`] reads the words of the attributes.
 //!
 //! **Invariant:** all or nothing. Nothing is applied before everything is checked, and all mistakes are reported at once.
 
+mod breaker;
 mod environment;
 mod error;
 mod file;
-mod settings;
+mod plan;
+mod retry;
 mod value;
 
 use std::{env, fs, path::Path};
@@ -16,12 +17,20 @@ use std::{env, fs, path::Path};
 pub use self::error::{ConfigError, Mistake};
 use self::{
     error::{Mistakes, Place},
-    settings::Plan,
+    plan::Plan,
 };
 
-/// What was written about one breaker.
+/// What can be configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Breaker,
+    Retry,
+}
+
+/// What was written about one breaker or retry.
 #[derive(Debug)]
 struct Section {
+    kind: Kind,
     name: String,
     /// Where it stands, for errors.
     place: Place,
@@ -38,11 +47,21 @@ struct Assignment {
     key: String,
 }
 
-/// Applies the settings in a TOML text to the breakers of the program, live.
+impl Kind {
+    const fn table(self) -> &'static str {
+        match self {
+            Self::Breaker => "breaker",
+            Self::Retry => "retry",
+        }
+    }
+}
+
+/// Applies the settings in a TOML text to the breakers and retries of the program, live.
 ///
 /// There is a table for each breaker, with the options of
 /// [`#[circuit_breaker]`](macro@crate::circuit_breaker) and their values in the same words; what is no number, `true` or
-/// `false` stands in quotes. `window = "none"` goes back from a window to failures in a row.
+/// `false` stands in quotes. `window = "none"` goes back from a window to failures in a row. A `#[retry]` that has a `name` is
+/// set in `[retry.name]`: `max_attempts`, `backoff`, `jitter` and `max_elapsed`.
 ///
 /// ```
 /// use std::{io, time::Duration};
@@ -66,9 +85,9 @@ struct Assignment {
 /// # Ok::<(), steadfast::ConfigError>(())
 /// ```
 ///
-/// What a breaker's table leaves out is as the code declares it, not as it was set last: a line that is removed goes back. A
-/// breaker without a table stays as it is. Nothing that was counted is lost; see
-/// [`reconfigure`](crate::CircuitBreaker::reconfigure).
+/// What a table leaves out is as the code declares it, not as it was set last: a line that is removed goes back. What
+/// has no table stays as it is. Nothing that a breaker counted is lost, see
+/// [`reconfigure`](crate::CircuitBreaker::reconfigure); a retried call that is under way goes on as it began.
 ///
 /// # Errors
 ///
@@ -90,15 +109,16 @@ pub fn configure_from_file(path: impl AsRef<Path>) -> Result<(), ConfigError> {
     }
 }
 
-/// Applies the settings in the environment: `STEADFAST_BREAKER_PAYMENTS_FAILURE_THRESHOLD=10`.
+/// Applies the settings in the environment: `STEADFAST_BREAKER_PAYMENTS_FAILURE_THRESHOLD=10`,
+/// `STEADFAST_RETRY_CHARGE_MAX_ATTEMPTS=5`.
 ///
-/// The name of the breaker is in upper case, with `_` for all that is no letter and no digit; so is the option. Values are in
+/// The name is in upper case, with `_` for all that is no letter and no digit; so is the option. Values are in
 /// the words of the attribute, without quotes: `STEADFAST_BREAKER_PAYMENTS_RECOVERY_TIMEOUT=30s`. Otherwise as with
 /// [`configure_from_toml`]; what one of the two has set, the other takes for unset.
 ///
 /// # Errors
 ///
-/// All mistakes in variables that begin with `STEADFAST_BREAKER_`; then nothing has changed.
+/// All mistakes in variables that begin with `STEADFAST_BREAKER_` or `STEADFAST_RETRY_`; then nothing has changed.
 pub fn configure_from_env() -> Result<(), ConfigError> {
     // What is not Unicode can't be one of ours, or has a value that can't be right.
     let variables =

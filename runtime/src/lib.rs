@@ -100,6 +100,7 @@
 struct Readme;
 
 mod breaker;
+mod checked;
 mod clock;
 #[cfg(feature = "config")]
 mod configure;
@@ -150,6 +151,10 @@ pub mod __private {
         known::{Find, FindError, FindNothing, KNOWN, Known},
         outcome::*,
         registry::{DECLARATIONS, Declaration},
-        retry::{attempts::*, pause_thread},
+        retry::{
+            attempts::*,
+            named::{NamedPolicy, POLICIES},
+            pause_thread,
+        },
     };
 }

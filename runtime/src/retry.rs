@@ -4,6 +4,7 @@
 
 pub(crate) mod attempts;
 mod jitter;
+pub(crate) mod named;
 #[cfg(feature = "tokio")]
 pub(crate) mod pause;
 mod schedule;
@@ -16,7 +17,10 @@ use std::{fmt, marker::PhantomData, thread, time::Duration};
 
 use self::attempts::{Attempts, Verdict};
 pub use self::{jitter::Jitter, schedule::Schedule};
-use crate::Transient;
+use crate::{
+    Transient,
+    checked::{Checked, valid},
+};
 
 /// How often to make a call, and how long to wait in between.
 ///
@@ -73,10 +77,29 @@ impl RetryPolicy {
     ///
     /// If `attempts` is 0. In a `const` or `static` that is a compile error.
     #[must_use]
-    pub const fn max_attempts(mut self, attempts: u32) -> Self {
-        assert!(attempts > 0, "`max_attempts` must be at least 1: it counts the first call as well");
+    pub const fn max_attempts(self, attempts: u32) -> Self {
+        valid!(self.try_max_attempts(attempts))
+    }
+
+    pub(crate) const fn try_max_attempts(mut self, attempts: u32) -> Checked<Self> {
+        if attempts == 0 {
+            return Err("`max_attempts` must be at least 1: it counts the first call as well");
+        }
         self.max_attempts = attempts;
+        Ok(self)
+    }
+
+    /// Any number of attempts, if they are to end by `max_elapsed`.
+    #[cfg(feature = "config")]
+    pub(crate) const fn any_number(mut self) -> Self {
+        self.max_attempts = 0;
         self
+    }
+
+    /// Whether it would go on for ever.
+    #[cfg(feature = "config")]
+    pub(crate) const fn never_ends(&self) -> bool {
+        self.max_attempts == 0 && self.max_elapsed.is_none()
     }
 
     /// Any number of attempts, as long as they end within `max_elapsed`.

@@ -1,13 +1,13 @@
 //! Settings from a text, a file and the environment.
 
-use std::{error::Error as _, fs, io, process, time::Duration};
+use std::{cell::Cell, error::Error as _, fs, io, process, time::Duration};
 
 use proptest::prelude::*;
 use steadfast::{
     BreakerConfig,
     BreakerState::{Closed, Open},
     CircuitBreaker, Window, breaker, circuit_breaker, configure_from_file, configure_from_toml, configure_from_vars,
-    keyed_breakers,
+    keyed_breakers, retry,
 };
 
 const fn seconds(seconds: u64) -> Duration {
@@ -37,6 +37,26 @@ declare! {
     outside_hosts(key = 1, failure_threshold = 3);
     outside_file();
     outside_random(failure_threshold = 3);
+}
+
+#[retry(name = "outside_retry", max_attempts = 1)]
+async fn retried(calls: &Cell<u32>) -> io::Result<()> {
+    calls.set(calls.get() + 1);
+    failure()
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "what is moved is cloned for each attempt but the last")]
+#[retry(name = "outside_retry", max_attempts = 2, backoff = none)]
+fn also_retried(calls: &Cell<u32>, text: String) -> io::Result<()> {
+    calls.set(calls.get() + 1);
+    drop(text);
+    failure()
+}
+
+#[allow(dead_code, reason = "listed without being called")]
+#[retry(name = "outside_retry_only")]
+fn never_called() -> Option<()> {
+    None
 }
 
 mod ambiguous {
@@ -242,6 +262,75 @@ fn all_mistakes_at_once_and_nothing_applied() {
     let error = configure_from_toml("[breaker.outside_nothing]\nfailure_threshold = \nramp_up = \"1s\"").unwrap_err();
     assert!(error.to_string().starts_with("line 2, column "), "{error}");
     assert_eq!(find("outside_nothing").config(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn retries_by_name() {
+    let calls = Cell::new(0);
+    let count = async || {
+        calls.set(0);
+        let start = tokio::time::Instant::now();
+        retried(&calls).await.unwrap_err();
+        (calls.get(), start.elapsed())
+    };
+    let count_other = || {
+        calls.set(0);
+        also_retried(&calls, "moved".to_owned()).unwrap_err();
+        calls.get()
+    };
+    assert_eq!((count().await, count_other()), ((1, Duration::ZERO), 2));
+    configure_from_toml("[retry.outside_retry]\nbackoff = \"fixed(1s)\"\njitter = \"none\"").unwrap();
+    assert_eq!(count().await, (1, Duration::ZERO), "as many as declared");
+    configure_from_toml(
+        "[retry.outside_retry]\nmax_attempts = 4\nbackoff = \"linear(base = 1s, step = 2s)\"\njitter = \"none\"",
+    )
+    .unwrap();
+    assert_eq!(count().await, (4, seconds(1 + 3 + 5)));
+    vars(&[("STEADFAST_RETRY_OUTSIDE_RETRY_MAX_ATTEMPTS", "3"), ("STEADFAST_RETRY_OUTSIDE_RETRY_BACKOFF", "none")])
+        .unwrap();
+    assert_eq!((count().await, count_other()), ((3, Duration::ZERO), 3));
+    let unlimited = "[retry.outside_retry]\nmax_attempts = \"unlimited\"\nbackoff = \"fixed(1s)\"\njitter = \"none\"\n";
+    configure_from_toml(&format!("{unlimited}max_elapsed = \"10s\"")).unwrap();
+    assert_eq!(count().await, (11, seconds(10)));
+    for (text, expected) in [
+        (
+            unlimited,
+            "line 2, column 1: retry.outside_retry.max_attempts: `unlimited` would retry for ever: add a limit of time, such as `max_elapsed = \"30s\"`",
+        ),
+        (
+            "[retry.outside_retry]\nmax_attempts = 0",
+            "line 2, column 1: retry.outside_retry.max_attempts: `0` is out of range: `max_attempts` must be at least 1: it counts the first call as well",
+        ),
+        (
+            "[retry.outside_retry]\nbackoff = \"fixed\"",
+            "line 2, column 1: retry.outside_retry.backoff: `fixed` needs its delay: `fixed(1s)`",
+        ),
+        (
+            "[retry.outside_retry]\nbackoff = \"linear(base = 1m)\"",
+            "line 2, column 1: retry.outside_retry.backoff: `linear(base = 1m)` is out of range: `max` must not be below `base`",
+        ),
+        (
+            "[retry.outside_retry]\nbackoff = \"expo(base = 1m)\"",
+            "line 2, column 1: retry.outside_retry.backoff: unknown backoff; there are `exponential`, `fixed`, `linear`, `fibonacci`, `decorrelated`, `none`",
+        ),
+        (
+            "[retry.outside_retry]\njitter = 5",
+            "line 2, column 1: retry.outside_retry.jitter: unknown jitter; there are `full`, `equal`, `proportional`, `none`",
+        ),
+        (
+            "[retry.outside_retry]\njitter = \"proportional(2)\"",
+            "line 2, column 1: retry.outside_retry.jitter: `proportional(2)` is out of range: the share of `proportional` must be in 0.0..=1.0",
+        ),
+        (
+            "[retry.outside_retri]",
+            "line 1, column 8: retry.outside_retri: unknown retry, did you mean `outside_retry`? there are `outside_retry`, `outside_retry_only`",
+        ),
+    ] {
+        assert_eq!(configure_from_toml(text).unwrap_err().to_string(), expected);
+    }
+    assert_eq!(count().await, (11, seconds(10)), "no mistake has changed anything");
+    configure_from_toml("[retry.outside_retry]").unwrap();
+    assert_eq!((count().await, count_other()), ((1, Duration::ZERO), 2));
 }
 
 fn vars(variables: &[(&str, &str)]) -> Result<(), String> {

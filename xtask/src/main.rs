@@ -25,6 +25,13 @@ enum Task {
     Bless,
     /// Explores every interleaving of the model-checked cores, which takes some minutes
     Loom,
+    /// Runs the proofs: the breaker beside its reference, random attributes, and the models; takes a few seconds, or many
+    /// minutes and 100,000 cases each with `--long`
+    Check {
+        /// 100,000 cases each, and every interleaving of the models
+        #[arg(long)]
+        long: bool,
+    },
 }
 
 /// A command line, and what it is for.
@@ -69,12 +76,30 @@ const LOOM: &[Step] = &[Step {
     environment: &[("LOOM_MAX_PREEMPTIONS", "100")],
 }];
 
+const REFERENCE: &[&str] =
+    &["test", "--package", "steadfast-tests", "--release", "--test", "it", "the_real_breaker_does_as_the_reference"];
+const ATTRIBUTES: &[&str] = &["test", "--package", "steadfast-macros", "--release", "fuzz"];
+
+const CHECK: &[Step] = &[
+    step("the breaker beside its reference", REFERENCE),
+    step("random attributes", ATTRIBUTES),
+    step("models", &["test", "--package", "steadfast", "--release", "--lib", "models"]),
+];
+
+const MANY_CASES: &[(&str, &str)] = &[("PROPTEST_CASES", "100000")];
+const LONG: &[Step] = &[
+    Step { purpose: "the breaker beside its reference", cargo: REFERENCE, environment: MANY_CASES },
+    Step { purpose: "random attributes", cargo: ATTRIBUTES, environment: MANY_CASES },
+];
+
 fn main() -> ExitCode {
     let steps: &[&[Step]] = match Arguments::parse().task {
         Task::Test => &[TEST],
         Task::Ci => &[LINTS, TEST],
         Task::Bless => &[BLESS],
         Task::Loom => &[LOOM],
+        Task::Check { long: false } => &[CHECK],
+        Task::Check { long: true } => &[LONG, LOOM],
     };
     let failed = steps.iter().copied().flatten().any(|step| !step.succeeds());
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }

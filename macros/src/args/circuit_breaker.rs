@@ -3,7 +3,7 @@
 mod settings;
 
 use proc_macro2::Span;
-use syn::{Error, Expr, ExprLit, Lit, Path, Result};
+use syn::{Expr, Path};
 
 pub(crate) use self::settings::Settings;
 use super::Condition;
@@ -85,7 +85,7 @@ const HINTS: [(&str, &str); 21] = [
 impl CircuitBreaker {
     pub(crate) fn parse(mut options: Options, attribute: Span, errors: &mut Errors) -> Self {
         let has_name = options.mentions("name", &OPTIONS) || options.mentions("breaker", &OPTIONS);
-        let name = options.value("name", "name = \"payments\"", errors, name);
+        let name = options.value("name", "name = \"payments\"", errors, super::name);
         let breaker = options.value("breaker", "breaker = PAYMENTS", errors, Ok);
         let key = options.value("key", "key = host", errors, Ok);
         let has_key = key.is_some();
@@ -143,24 +143,5 @@ impl CircuitBreaker {
             condition: condition.unwrap_or(Condition::ByType),
             krate: krate.map(|given| given.value),
         }
-    }
-}
-
-fn name(value: Expr) -> Result<Expr> {
-    match &value {
-        Expr::Lit(ExprLit { lit: Lit::Str(name), .. }) if name.value().trim().is_empty() => {
-            Err(Error::new_spanned(value, "the name must not be empty: it is what the breaker is found and listed by"))
-        }
-        Expr::Path(path)
-            if path.path.get_ident().is_some_and(|word| word.to_string().starts_with(char::is_lowercase)) =>
-        {
-            let word = path.path.require_ident()?;
-            Err(Error::new_spanned(word, format!("a name stands in quotes: `name = \"{word}\"`")))
-        }
-        Expr::Lit(ExprLit { lit: Lit::Str(_), .. }) | Expr::Path(_) | Expr::Macro(_) => Ok(value),
-        _ => Err(Error::new_spanned(
-            value,
-            "`name` is a string literal, such as `name = \"payments\"`, or the path of a `const`",
-        )),
     }
 }

@@ -16,6 +16,8 @@ use crate::{
 
 /// What a `#[retry]` asks for.
 pub(crate) struct Retry {
+    /// By which settings from outside find it.
+    pub(crate) name: Option<Expr>,
     attempts: Option<Attempts>,
     backoff: Option<Backoff>,
     jitter: Option<Jitter>,
@@ -31,12 +33,12 @@ enum Attempts {
     Unlimited,
 }
 
-const OPTIONS: [&str; 8] =
-    ["max_attempts", "backoff", "jitter", "max_elapsed", "retry_if", "retry_if_result", "clone", "crate"];
+const OPTIONS: [&str; 9] =
+    ["name", "max_attempts", "backoff", "jitter", "max_elapsed", "retry_if", "retry_if_result", "clone", "crate"];
 
 const COUNTS_ALL: &str = "`max_attempts` is the number of calls, the first included";
 const OF_BREAKER: &str = "it belongs to `#[circuit_breaker]`";
-const HINTS: [(&str, &str); 14] = [
+const HINTS: [(&str, &str); 13] = [
     ("attempts", COUNTS_ALL),
     ("tries", COUNTS_ALL),
     ("retries", COUNTS_ALL),
@@ -45,7 +47,6 @@ const HINTS: [(&str, &str); 14] = [
     ("delay", "write `backoff = fixed(1s)`"),
     ("when", "write `retry_if = |error| ...`"),
     ("timeout", "`max_elapsed` limits all attempts together"),
-    ("name", OF_BREAKER),
     ("breaker", OF_BREAKER),
     ("failure_threshold", OF_BREAKER),
     ("recovery_timeout", OF_BREAKER),
@@ -55,6 +56,7 @@ const HINTS: [(&str, &str); 14] = [
 
 impl Retry {
     pub(crate) fn parse(mut options: Options, errors: &mut Errors) -> Self {
+        let name = options.value("name", "name = \"charge\"", errors, super::name);
         let attempts = options.value("max_attempts", "max_attempts = 5", errors, attempts);
         let backoff = options.value("backoff", "backoff = exponential(base = 100ms)", errors, Backoff::parse);
         let jitter = options.value("jitter", "jitter = full", errors, Jitter::parse);
@@ -84,6 +86,7 @@ impl Retry {
             (None, None) => Condition::ByType,
         };
         Self {
+            name: name.map(|given| given.value),
             attempts: attempts.map(|given| given.value),
             backoff: backoff.map(|given| given.value),
             jitter: jitter.map(|given| given.value),
@@ -94,9 +97,9 @@ impl Retry {
         }
     }
 
-    /// Whether the first attempt is known to be the last.
+    /// Whether the first attempt is known to be the last. Settings from outside may say otherwise.
     pub(crate) fn is_single(&self) -> bool {
-        matches!(&self.attempts, Some(Attempts::Number(count)) if count.known() == Some(1))
+        self.name.is_none() && matches!(&self.attempts, Some(Attempts::Number(count)) if count.known() == Some(1))
     }
 
     /// The policy as a const expression.

@@ -29,7 +29,7 @@ use crate::{
 /// attempt needs no loop, and so can move what it likes.
 pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) -> Attempt {
     let krate = context.krate.clone();
-    let policy = retry.policy(&krate);
+    let policy = policy(retry, &krate);
     let attempts = if context.is_async { code!(of_task) } else { code!(of_thread) };
     let (output, code) = (&context.output, &attempt.code);
     let verdict = verdict(retry, attempt.has_passage, context);
@@ -40,7 +40,7 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
     };
     if retry.is_single() {
         let code = code! {
-            let mut attempts = #krate::__private::Attempts::#attempts(const { &#policy });
+            let mut attempts = #krate::__private::Attempts::#attempts(#policy);
             let #outcome = #code;
             _ = attempts.after(#verdict);
             outcome
@@ -51,7 +51,7 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
     let delay = if attempt.has_passage { code!(passage.shorten(delay)) } else { code!(delay) };
     let pause = if context.is_async { code!(pause(delay).await) } else { code!(pause_thread(delay)) };
     let code = code! {
-        let mut attempts = #krate::__private::Attempts::#attempts(const { &#policy });
+        let mut attempts = #krate::__private::Attempts::#attempts(#policy);
         #slots
         loop {
             let delay = {
@@ -68,6 +68,23 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
     // An outer retry prepares its own copies; it leaves the names themselves as they are.
     context.arguments.needed.iter_mut().for_each(|argument| argument.mutability = None);
     Attempt { code: code!({ #code }), has_passage: false }
+}
+
+/// The policy, by reference. One with a name is listed, so that it can be found and replaced.
+fn policy(retry: &Retry, krate: &TokenStream) -> TokenStream {
+    let policy = retry.policy(krate);
+    let Some(name) = &retry.name else {
+        return code!(const { &#policy });
+    };
+    code! {
+        {
+            static POLICY: #krate::__private::NamedPolicy = #krate::__private::NamedPolicy::new(#name, #policy);
+            #[#krate::__private::linkme::distributed_slice(#krate::__private::POLICIES)]
+            #[linkme(crate = #krate::__private::linkme)]
+            static LISTED: &#krate::__private::NamedPolicy = &POLICY;
+            POLICY.current()
+        }
+    }
 }
 
 /// What the outcome means.

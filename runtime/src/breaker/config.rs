@@ -6,17 +6,7 @@ use super::{
     rules::{Policy, Rates, Recovery, Rules, Span},
     word::MAX_RECOVERY,
 };
-use crate::clock::micros;
-
-/// What is checked, or a panic that says what is wrong.
-macro_rules! valid {
-    ($checked:expr) => {
-        match $checked {
-            Ok(valid) => valid,
-            Err(problem) => panic!("{}", problem),
-        }
-    };
-}
+use crate::{checked::valid, clock::micros};
 
 /// When a breaker opens, for how long, and how it closes again.
 ///
@@ -49,7 +39,7 @@ macro_rules! valid {
 /// # Panics
 ///
 /// At run time, outside of a `const`, the same mistakes panic. Check a value that comes from outside before it gets
-/// here, or take it in through [`configure_from_toml`](crate::configure_from_toml), which does.
+/// here, or take it in through `configure_from_toml` (feature `config`), which does.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BreakerConfig {
     failure_threshold: u32,

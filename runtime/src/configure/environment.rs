@@ -1,27 +1,30 @@
-//! Variables such as `STEADFAST_BREAKER_PAYMENTS_FAILURE_THRESHOLD=10`.
+//! Variables such as `STEADFAST_BREAKER_PAYMENTS_FAILURE_THRESHOLD=10` and `STEADFAST_RETRY_CHARGE_MAX_ATTEMPTS=5`.
 
 use std::collections::BTreeMap;
 
 use super::{
-    Assignment, Section,
+    Assignment, Kind, Section,
     error::{Mistakes, Place, unknown},
 };
-use crate::registry::{Configurable, configurables};
 
-const PREFIX: &str = "STEADFAST_BREAKER_";
+const KINDS: [(&str, Kind); 2] = [("STEADFAST_BREAKER_", Kind::Breaker), ("STEADFAST_RETRY_", Kind::Retry)];
 
-/// What the variables say, breaker by breaker.
+/// What the variables say, one name after the other.
 pub(super) fn sections(variables: impl IntoIterator<Item = (String, String)>, mistakes: &mut Mistakes) -> Vec<Section> {
-    let breakers = configurables();
-    let names: Vec<_> = breakers.iter().map(Configurable::name).collect();
-    let mut sections: BTreeMap<&str, Section> = BTreeMap::new();
+    let kinds = KINDS.map(|(prefix, kind)| (prefix, kind, kind.names()));
+    let mut sections: BTreeMap<_, Section> = BTreeMap::new();
     for (position, (variable, value)) in variables.into_iter().enumerate() {
         let place = Place { position, name: variable };
-        let Some(rest) = place.name.strip_prefix(PREFIX) else { continue };
-        match find(rest, &names) {
+        let of_kind = kinds.iter().find_map(|(prefix, kind, names)| {
+            let rest = place.name.strip_prefix(prefix)?;
+            Some((rest, *kind, names))
+        });
+        let Some((rest, kind, names)) = of_kind else { continue };
+        match find(rest, kind, names) {
             Ok((name, option)) => {
                 let option = option.to_ascii_lowercase();
-                let section = sections.entry(name).or_insert_with(|| Section {
+                let section = sections.entry((kind, name)).or_insert_with(|| Section {
+                    kind,
                     name: name.to_owned(),
                     place: place.clone(),
                     assignments: Vec::new(),
@@ -34,20 +37,21 @@ pub(super) fn sections(variables: impl IntoIterator<Item = (String, String)>, mi
     sections.into_values().collect()
 }
 
-/// The breaker and the option that a variable is for. The longest name wins: `PAY` and `PAY_PAL` may both be breakers.
-fn find<'n, 'r>(rest: &'r str, names: &[&'n str]) -> Result<(&'n str, &'r str), String> {
+/// The name and the option that a variable is for. The longest name wins: `PAY` and `PAY_PAL` may both be breakers.
+fn find<'n, 'r>(rest: &'r str, kind: Kind, names: &[&'n str]) -> Result<(&'n str, &'r str), String> {
     let matching = |name: &'n str| Some((name, rest.strip_prefix(&shouted(name))?.strip_prefix('_')?));
     let mut found: Vec<_> = names.iter().copied().filter_map(matching).collect();
     found.sort_by_key(|(_, option)| option.len());
     match found.as_slice() {
         [(one, option), (other, same), ..] if option.len() == same.len() => {
-            Err(format!("may mean breaker `{one}` or breaker `{other}`: set them by a file"))
+            let what = kind.table();
+            Err(format!("may mean {what} `{one}` or {what} `{other}`: set them by a file"))
         }
         [found, ..] => Ok(*found),
         [] => {
             let shouted: Vec<_> = names.iter().map(|name| shouted(name)).collect();
             let known: Vec<_> = shouted.iter().map(String::as_str).collect();
-            Err(format!("names no breaker: {}", unknown("breaker", rest, &known)))
+            Err(format!("names no {0}: {1}", kind.table(), unknown(kind.table(), rest, &known)))
         }
     }
 }

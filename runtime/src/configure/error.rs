@@ -63,6 +63,8 @@ impl Mistakes {
             return Ok(());
         }
         mistakes.sort_by_key(|(position, _)| *position);
+        // Functions that share a name share its mistakes.
+        mistakes.dedup();
         let mistakes = mistakes.into_iter().map(|(_, mistake)| mistake).collect();
         Err(ConfigError { mistakes, source: None })
     }

@@ -5,7 +5,7 @@ use std::{ops::Range, path::Path};
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Assignment, Section,
+    Assignment, Kind, Section,
     error::{Mistakes, Place, unknown},
 };
 
@@ -15,7 +15,7 @@ struct Places<'a> {
     path: Option<&'a Path>,
 }
 
-/// What the text says, breaker by breaker.
+/// What the text says, one table after the other.
 pub(super) fn sections(text: &str, path: Option<&Path>, mistakes: &mut Mistakes) -> Vec<Section> {
     let places = Places { text, path };
     let (document, errors) = DeTable::parse_recoverable(text);
@@ -24,31 +24,34 @@ pub(super) fn sections(text: &str, path: Option<&Path>, mistakes: &mut Mistakes)
     }
     let mut sections = Vec::new();
     for (key, value) in document.get_ref() {
-        let place = places.of(key.span());
-        match (key.get_ref().as_ref(), value.get_ref()) {
-            ("breaker", DeValue::Table(breakers)) => {
-                sections.extend(breakers.iter().filter_map(|(name, settings)| {
-                    let (place, name) = (places.of(name.span()), name.get_ref().to_string());
-                    let DeValue::Table(settings) = settings.get_ref() else {
-                        mistakes.add(&place, &format!("breaker.{name}"), "is no table of settings");
-                        return None;
-                    };
-                    let assignments = assignments(&name, settings, &places, mistakes);
-                    Some(Section { name, place, assignments })
-                }));
-            }
-            ("breaker", _) => mistakes.add(&place, "breaker", "is no table of breakers: write `[breaker.payments]`"),
-            (other, _) => mistakes.add(&place, other, unknown("table", other, &["breaker"])),
+        let (place, table) = (places.of(key.span()), key.get_ref().as_ref());
+        let Some(kind) = [Kind::Breaker, Kind::Retry].into_iter().find(|kind| kind.table() == table) else {
+            mistakes.add(&place, table, unknown("table", table, &["breaker", "retry"]));
+            continue;
+        };
+        let DeValue::Table(named) = value.get_ref() else {
+            mistakes.add(&place, table, format!("is no table of tables: write `[{table}.payments]`"));
+            continue;
+        };
+        for (name, settings) in named {
+            let (place, name) = (places.of(name.span()), name.get_ref().to_string());
+            let path = format!("{table}.{name}");
+            let DeValue::Table(settings) = settings.get_ref() else {
+                mistakes.add(&place, &path, "is no table of settings");
+                continue;
+            };
+            let assignments = assignments(&path, settings, &places, mistakes);
+            sections.push(Section { kind, name, place, assignments });
         }
     }
     sections
 }
 
-fn assignments(name: &str, settings: &DeTable<'_>, places: &Places<'_>, mistakes: &mut Mistakes) -> Vec<Assignment> {
+fn assignments(path: &str, settings: &DeTable<'_>, places: &Places<'_>, mistakes: &mut Mistakes) -> Vec<Assignment> {
     let mut assignments = Vec::new();
     for (option, value) in settings {
         let (place, option) = (places.of(option.span()), option.get_ref().to_string());
-        let key = format!("breaker.{name}.{option}");
+        let key = format!("{path}.{option}");
         // Text is taken as it is meant, all else as it is written.
         let value = match value.get_ref() {
             DeValue::String(text) => text.to_string(),

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::schedule::between;
+use crate::checked::{Checked, valid};
 
 /// What is random about a delay, so that callers that failed together do not come back together.
 ///
@@ -38,8 +39,14 @@ impl Jitter {
     /// If `share` is not in `0.0..=1.0`. In a `const` or `static` that is a compile error.
     #[must_use]
     pub const fn proportional(share: f64) -> Self {
-        assert!(share >= 0.0 && share <= 1.0, "the share of `proportional` must be in 0.0..=1.0");
-        Self(Kind::Proportional(share))
+        valid!(Self::try_proportional(share))
+    }
+
+    pub(crate) const fn try_proportional(share: f64) -> Checked<Self> {
+        if !(share >= 0.0 && share <= 1.0) {
+            return Err("the share of `proportional` must be in 0.0..=1.0");
+        }
+        Ok(Self(Kind::Proportional(share)))
     }
 
     /// Nothing: every delay is as computed.

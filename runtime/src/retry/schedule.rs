@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::Jitter;
+use crate::checked::{Checked, valid};
 
 /// How the delay grows from one retry to the next.
 ///
@@ -40,9 +41,14 @@ impl Schedule {
     /// error.
     #[must_use]
     pub const fn exponential(base: Duration, factor: f64, max: Duration) -> Self {
-        assert!(factor >= 1.0 && factor < f64::INFINITY, "`factor` must be a finite number of at least 1");
-        assert_ordered(base, max);
-        Self(Kind::Exponential { base, factor, max })
+        valid!(Self::try_exponential(base, factor, max))
+    }
+
+    pub(crate) const fn try_exponential(base: Duration, factor: f64, max: Duration) -> Checked<Self> {
+        if !(factor >= 1.0 && factor < f64::INFINITY) {
+            return Err("`factor` must be a finite number of at least 1");
+        }
+        in_order(base, max, Kind::Exponential { base, factor, max })
     }
 
     /// The same delay each time.
@@ -58,8 +64,11 @@ impl Schedule {
     /// If `max` is below `base`. In a `const` or `static` that is a compile error.
     #[must_use]
     pub const fn linear(base: Duration, step: Duration, max: Duration) -> Self {
-        assert_ordered(base, max);
-        Self(Kind::Linear { base, step, max })
+        valid!(Self::try_linear(base, step, max))
+    }
+
+    pub(crate) const fn try_linear(base: Duration, step: Duration, max: Duration) -> Checked<Self> {
+        in_order(base, max, Kind::Linear { base, step, max })
     }
 
     /// `base` times 1, 1, 2, 3, 5, 8, and so on up to `max`.
@@ -69,8 +78,11 @@ impl Schedule {
     /// If `max` is below `base`. In a `const` or `static` that is a compile error.
     #[must_use]
     pub const fn fibonacci(base: Duration, max: Duration) -> Self {
-        assert_ordered(base, max);
-        Self(Kind::Fibonacci { base, max })
+        valid!(Self::try_fibonacci(base, max))
+    }
+
+    pub(crate) const fn try_fibonacci(base: Duration, max: Duration) -> Checked<Self> {
+        in_order(base, max, Kind::Fibonacci { base, max })
     }
 
     /// A random delay between `base` and three times the one before, up to `max`: "decorrelated jitter" as Marc Brooker
@@ -82,8 +94,11 @@ impl Schedule {
     /// If `max` is below `base`. In a `const` or `static` that is a compile error.
     #[must_use]
     pub const fn decorrelated(base: Duration, max: Duration) -> Self {
-        assert_ordered(base, max);
-        Self(Kind::Decorrelated { base, max })
+        valid!(Self::try_decorrelated(base, max))
+    }
+
+    pub(crate) const fn try_decorrelated(base: Duration, max: Duration) -> Checked<Self> {
+        in_order(base, max, Kind::Decorrelated { base, max })
     }
 
     /// No delay. For what a second call may heal at once, such as a lost race; an overloaded service needs another.
@@ -116,8 +131,11 @@ impl Schedule {
     }
 }
 
-const fn assert_ordered(base: Duration, max: Duration) {
-    assert!(max.as_nanos() >= base.as_nanos(), "`max` must not be below `base`");
+const fn in_order(base: Duration, max: Duration, kind: Kind) -> Checked<Schedule> {
+    if max.as_nanos() < base.as_nanos() {
+        return Err("`max` must not be below `base`");
+    }
+    Ok(Schedule(kind))
 }
 
 fn exponential(base: Duration, factor: f64, retry: u32, max: Duration) -> Duration {

@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use super::{BreakerConfig, Extent, RecoveryTimeout, Window};
-use crate::breaker::window::MAX_CALLS;
-
-/// Or what is wrong.
-pub(crate) type Checked<T> = Result<T, &'static str>;
+use crate::{breaker::window::MAX_CALLS, checked::Checked};
 
 impl Window {
     pub(crate) const fn try_calls(calls: u32) -> Checked<Self> {

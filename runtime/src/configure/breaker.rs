@@ -1,19 +1,13 @@
-//! Assignments, checked against what the code declares.
+//! The settings of a breaker.
 
 use std::time::Duration;
 
 use super::{
-    Assignment, Section,
+    Assignment,
     error::{Mistakes, shown, unknown},
     value::{self, Call, Read},
 };
-use crate::{
-    BreakerConfig, Window,
-    registry::{Configurable, configurables},
-};
-
-/// What is to be changed, once all is checked.
-pub(super) struct Plan(Vec<(Configurable, BreakerConfig)>);
+use crate::{BreakerConfig, Window};
 
 const OPTIONS: [&str; 12] = [
     "preset",
@@ -30,31 +24,8 @@ const OPTIONS: [&str; 12] = [
     "observe_only",
 ];
 
-impl Plan {
-    pub(super) fn of(sections: &[Section], mistakes: &mut Mistakes) -> Self {
-        let known = configurables();
-        let mut plan = Vec::new();
-        for Section { name, place, assignments } in sections {
-            match known.iter().find(|configurable| configurable.name() == name) {
-                Some(configurable) => plan.push((*configurable, merge(configurable.declared(), assignments, mistakes))),
-                None => {
-                    let names: Vec<_> = known.iter().map(Configurable::name).collect();
-                    mistakes.add(place, &format!("breaker.{name}"), unknown("breaker", name, &names));
-                }
-            }
-        }
-        Self(plan)
-    }
-
-    pub(super) fn carry_out(self) {
-        for (configurable, config) in self.0 {
-            configurable.reconfigure(config);
-        }
-    }
-}
-
 /// The declared settings of one breaker, with what is assigned.
-fn merge(declared: BreakerConfig, assignments: &[Assignment], mistakes: &mut Mistakes) -> BreakerConfig {
+pub(super) fn merge(declared: BreakerConfig, assignments: &[Assignment], mistakes: &mut Mistakes) -> BreakerConfig {
     let mut config = declared;
     // A preset and a window are what the others go on top of.
     for pass in [

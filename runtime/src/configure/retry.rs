@@ -1,0 +1,97 @@
+//! The settings of a retry.
+
+use std::time::Duration;
+
+use super::{
+    Assignment,
+    error::{Mistakes, shown, unknown},
+    value::{self, Call, Read},
+};
+use crate::{Jitter, RetryPolicy, Schedule};
+
+const OPTIONS: [&str; 4] = ["max_attempts", "backoff", "jitter", "max_elapsed"];
+const BACKOFFS: [&str; 6] = ["exponential", "fixed", "linear", "fibonacci", "decorrelated", "none"];
+const JITTERS: [&str; 4] = ["full", "equal", "proportional", "none"];
+
+/// The declared settings of one retry, with what is assigned.
+pub(super) fn merge(declared: RetryPolicy, assignments: &[Assignment], mistakes: &mut Mistakes) -> RetryPolicy {
+    let mut policy = declared;
+    for Assignment { option, value, place, key } in assignments {
+        match set(policy, option, value.trim()) {
+            Ok(changed) => policy = changed,
+            Err(message) => mistakes.add(place, key, message),
+        }
+    }
+    let attempts = assignments.iter().find(|assignment| assignment.option == "max_attempts");
+    if let (true, Some(Assignment { place, key, .. })) = (policy.never_ends(), attempts) {
+        mistakes.add(
+            place,
+            key,
+            "`unlimited` would retry for ever: add a limit of time, such as `max_elapsed = \"30s\"`",
+        );
+    }
+    policy
+}
+
+fn set(policy: RetryPolicy, option: &str, text: &str) -> Read<RetryPolicy> {
+    match option {
+        "max_attempts" if text == "unlimited" => Ok(policy.any_number()),
+        "max_attempts" => {
+            let checked = policy.try_max_attempts(value::count(text)?);
+            checked.map_err(|problem| format!("{} is out of range: {problem}", shown(text)))
+        }
+        "max_elapsed" => Ok(policy.max_elapsed(value::duration(text)?)),
+        "backoff" => Ok(policy.backoff(backoff(text)?)),
+        "jitter" => Ok(policy.jitter(jitter(text)?)),
+        _ => Err(unknown("option", option, &OPTIONS)),
+    }
+}
+
+fn backoff(text: &str) -> Read<Schedule> {
+    let mut call = Call::read(text).ok_or_else(|| unknown("backoff", text, &BACKOFFS))?;
+    let mut time =
+        |key: &'static str, default: u64| call.take(key).map_or(Ok(Duration::from_millis(default)), value::duration);
+    let (checked, form) = match Call::read(text).map(|call| call.name) {
+        Some("exponential") => {
+            let (base, max) = (time("base", 100)?, time("max", 30_000)?);
+            let factor = call.take("factor").map_or(Ok(2.0), value::number)?;
+            (Schedule::try_exponential(base, factor, max), "exponential(base = 100ms, factor = 2, max = 30s)")
+        }
+        Some("linear") => {
+            let (base, step, max) = (time("base", 1_000)?, time("step", 1_000)?, time("max", 10_000)?);
+            (Schedule::try_linear(base, step, max), "linear(base = 1s, step = 1s, max = 10s)")
+        }
+        Some("fibonacci") => {
+            (Schedule::try_fibonacci(time("base", 100)?, time("max", 10_000)?), "fibonacci(base = 100ms, max = 10s)")
+        }
+        Some("decorrelated") => (
+            Schedule::try_decorrelated(time("base", 100)?, time("max", 10_000)?),
+            "decorrelated(base = 100ms, max = 10s)",
+        ),
+        Some("fixed") => {
+            let delay = call.take("").ok_or_else(|| "`fixed` needs its delay: `fixed(1s)`".to_owned())?;
+            (Ok(Schedule::fixed(value::duration(delay)?)), "fixed(1s)")
+        }
+        Some("none") => (Ok(Schedule::none()), "none"),
+        _ => return Err(unknown("backoff", text, &BACKOFFS)),
+    };
+    call.finish(form)?;
+    checked.map_err(|problem| format!("{} is out of range: {problem}", shown(text)))
+}
+
+fn jitter(text: &str) -> Read<Jitter> {
+    let mut call = Call::read(text).ok_or_else(|| unknown("jitter", text, &JITTERS))?;
+    let (checked, form) = match call.name {
+        "full" => (Ok(Jitter::full()), "full"),
+        "equal" => (Ok(Jitter::equal()), "equal"),
+        "none" => (Ok(Jitter::none()), "none"),
+        "proportional" => {
+            let share =
+                call.take("").ok_or_else(|| "`proportional` needs its share: `proportional(0.1)`".to_owned())?;
+            (Jitter::try_proportional(value::number(share)?), "proportional(0.1)")
+        }
+        _ => return Err(unknown("jitter", text, &JITTERS)),
+    };
+    call.finish(form)?;
+    checked.map_err(|problem| format!("{} is out of range: {problem}", shown(text)))
+}

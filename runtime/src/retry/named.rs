@@ -1,0 +1,69 @@
+//! Policies that go by a name, by which settings from outside find them.
+
+use once_cell::race::OnceBox;
+
+use super::RetryPolicy;
+
+/// The policy of a `#[retry(name = "...")]`, which can be replaced while it is in use.
+///
+/// A call goes by the policy that it began with. Each replacement stays in memory until the program ends: that is how a
+/// reader needs no lock, and policies change when somebody edits a file.
+#[derive(Debug)]
+pub struct NamedPolicy {
+    name: &'static str,
+    version: Version,
+}
+
+#[derive(Debug)]
+struct Version {
+    policy: RetryPolicy,
+    next: OnceBox<Version>,
+}
+
+/// All named policies of the program; several may go by one name.
+#[linkme::distributed_slice]
+pub static POLICIES: [&'static NamedPolicy];
+
+impl NamedPolicy {
+    /// The policy as it is declared.
+    #[must_use]
+    pub const fn new(name: &'static str, policy: RetryPolicy) -> Self {
+        Self { name, version: Version { policy, next: OnceBox::new() } }
+    }
+
+    /// The policy in force. One load for each time that it was replaced, and one more.
+    #[inline]
+    pub fn current(&self) -> &RetryPolicy {
+        let mut version = &self.version;
+        while let Some(next) = version.next.get() {
+            version = next;
+        }
+        &version.policy
+    }
+
+    /// The name it is found by.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    #[cfg(feature = "config")]
+    pub(crate) const fn declared(&self) -> RetryPolicy {
+        self.version.policy
+    }
+
+    #[cfg(feature = "config")]
+    pub(crate) fn replace(&self, policy: RetryPolicy) {
+        if *self.current() == policy {
+            return;
+        }
+        let mut version = &self.version;
+        // Another thread may add its own meanwhile; then this one comes after it.
+        while version.next.set(Box::new(Version { policy, next: OnceBox::new() })).is_err() {
+            match version.next.get() {
+                Some(next) => version = next,
+                None => return,
+            }
+        }
+    }
+}

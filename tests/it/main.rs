@@ -9,6 +9,7 @@
 
 mod arguments;
 mod breaker;
+mod cancellation;
 mod clients;
 mod configure;
 mod futures;
@@ -20,6 +21,7 @@ mod registry;
 mod retry;
 mod settings;
 mod shapes;
+mod situations;
 mod storm;
 mod transient;
 

@@ -1,7 +1,7 @@
 //! Circuit breakers.
 //!
 //! [`word`] is the state machine as a value, [`shared`] shares it between threads, [`window`] holds the calls of late for
-//! those that judge by rates, [`totals`] counts beside it; [`core`] puts them together for a call.
+//! those that judge by rates, [`totals`](crate::totals) counts beside it; [`core`] puts them together for a call.
 
 mod cause;
 mod config;
@@ -19,12 +19,12 @@ mod shared;
 mod snapshot;
 #[cfg(test)]
 mod tests;
-mod totals;
 mod window;
 mod word;
 
 use std::{borrow::Borrow, fmt, time::Duration};
 
+use self::core::{Core, View};
 #[cfg(feature = "keyed")]
 pub use self::keyed::{KeyedBreaker, KeyedBreakers, KeyedSnapshot, SharedSettings};
 pub(crate) use self::word::Outcome;
@@ -36,11 +36,8 @@ pub use self::{
     settings::Settings,
     snapshot::{Snapshot, WindowSnapshot},
 };
-use self::{
-    core::{Core, View},
-    totals::Totals,
-};
 use crate::registry::Declaration;
+use crate::totals::Totals;
 
 /// Stops calling what is down, and tries again carefully.
 ///

@@ -110,6 +110,7 @@ mod outcome;
 mod random;
 mod registry;
 mod retry;
+mod totals;
 mod transient;
 
 #[doc = include_str!("../docs/derive_transient.md")]
@@ -131,7 +132,7 @@ pub use self::{
         Window, WindowSnapshot,
     },
     registry::{ConfigConflict, Place, breaker, breakers, validate},
-    retry::{Jitter, RetryIf, RetryPolicy, Schedule},
+    retry::{Jitter, RetryBudget, RetryIf, RetryPolicy, Schedule},
     transient::Transient,
 };
 #[cfg(feature = "keyed")]

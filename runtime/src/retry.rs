@@ -3,6 +3,7 @@
 //! [`schedule`] and [`jitter`] are arithmetic, [`attempts`] decides, and this file runs.
 
 pub(crate) mod attempts;
+mod budget;
 mod jitter;
 pub(crate) mod named;
 #[cfg(feature = "tokio")]
@@ -15,8 +16,11 @@ mod tests;
 use std::future::Future;
 use std::{fmt, marker::PhantomData, thread, time::Duration};
 
-use self::attempts::{Attempts, Verdict};
-pub use self::{jitter::Jitter, schedule::Schedule};
+use self::{
+    attempts::{Attempts, Verdict},
+    budget::Shared,
+};
+pub use self::{budget::RetryBudget, jitter::Jitter, schedule::Schedule};
 use crate::{
     Transient,
     checked::{Checked, valid},
@@ -54,6 +58,7 @@ pub struct RetryPolicy {
     schedule: Schedule,
     jitter: Jitter,
     max_elapsed: Option<Duration>,
+    budget: Option<Shared>,
 }
 
 impl RetryPolicy {
@@ -68,6 +73,7 @@ impl RetryPolicy {
             schedule: Schedule::exponential(Duration::from_millis(100), 2.0, Duration::from_secs(30)),
             jitter: Jitter::full(),
             max_elapsed: None,
+            budget: None,
         }
     }
 
@@ -128,6 +134,13 @@ impl RetryPolicy {
     #[must_use]
     pub const fn max_elapsed(mut self, limit: Duration) -> Self {
         self.max_elapsed = Some(limit);
+        self
+    }
+
+    /// Makes retries only as long as the budget has some, which other policies may share.
+    #[must_use]
+    pub const fn budget(mut self, budget: &'static RetryBudget) -> Self {
+        self.budget = Some(Shared(budget));
         self
     }
 

@@ -9,6 +9,7 @@
 
 mod arguments;
 mod breaker;
+mod budget;
 mod cancellation;
 mod clients;
 mod configure;

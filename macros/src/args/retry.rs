@@ -1,8 +1,8 @@
 //! `#[retry(...)]`
 
-use proc_macro2::{Ident, TokenStream};
-use quote::quote;
-use syn::{Error, Expr, Path, Result};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::{Error, Expr, Path, Result, spanned::Spanned};
 
 use super::{
     Condition,
@@ -22,6 +22,7 @@ pub(crate) struct Retry {
     backoff: Option<Backoff>,
     jitter: Option<Jitter>,
     max_elapsed: Option<Time>,
+    budget: Option<Path>,
     pub(crate) condition: Condition,
     /// Arguments to clone although the body does not seem to move them.
     pub(crate) clone: Vec<Ident>,
@@ -33,8 +34,18 @@ enum Attempts {
     Unlimited,
 }
 
-const OPTIONS: [&str; 9] =
-    ["name", "max_attempts", "backoff", "jitter", "max_elapsed", "retry_if", "retry_if_result", "clone", "crate"];
+const OPTIONS: [&str; 10] = [
+    "name",
+    "max_attempts",
+    "backoff",
+    "jitter",
+    "max_elapsed",
+    "retry_if",
+    "retry_if_result",
+    "budget",
+    "clone",
+    "crate",
+];
 
 const COUNTS_ALL: &str = "`max_attempts` is the number of calls, the first included";
 const OF_BREAKER: &str = "it belongs to `#[circuit_breaker]`";
@@ -61,6 +72,7 @@ impl Retry {
         let backoff = options.value("backoff", "backoff = exponential(base = 100ms)", errors, Backoff::parse);
         let jitter = options.value("jitter", "jitter = full", errors, Jitter::parse);
         let max_elapsed = options.value("max_elapsed", "max_elapsed = 30s", errors, Time::parse);
+        let budget = options.value("budget", "budget = BUDGET", errors, budget);
         let by_value = options.value("retry_if_result", "retry_if_result = |value| ...", errors, |value| {
             Condition::predicate("retry_if_result", value)
         });
@@ -91,6 +103,7 @@ impl Retry {
             backoff: backoff.map(|given| given.value),
             jitter: jitter.map(|given| given.value),
             max_elapsed: max_elapsed.map(|given| given.value),
+            budget: budget.map(|given| given.value),
             condition,
             clone: clone.unwrap_or_default(),
             krate: krate.map(|given| given.value),
@@ -100,6 +113,10 @@ impl Retry {
     /// Whether the first attempt is known to be the last. Settings from outside may say otherwise.
     pub(crate) fn is_single(&self) -> bool {
         self.name.is_none() && matches!(&self.attempts, Some(Attempts::Number(count)) if count.known() == Some(1))
+    }
+
+    pub(crate) const fn has_budget(&self) -> bool {
+        self.budget.is_some()
     }
 
     /// The policy as a const expression.
@@ -118,7 +135,23 @@ impl Retry {
             quote!(.jitter(#jitter))
         });
         let max_elapsed = self.max_elapsed.as_ref().map(|limit| quote!(.max_elapsed(#limit)));
-        quote!(#krate::RetryPolicy::new() #attempts #backoff #jitter #max_elapsed)
+        let budget = self.budget.as_ref().map(|budget| {
+            // A static of another type is a mistake at its path.
+            let place = Span::call_site().located_at(budget.span());
+            let own = quote_spanned!(place=> &#budget);
+            quote!(.budget(#own))
+        });
+        quote!(#krate::RetryPolicy::new() #attempts #backoff #jitter #max_elapsed #budget)
+    }
+}
+
+fn budget(value: Expr) -> Result<Path> {
+    match value {
+        Expr::Path(path) if path.qself.is_none() => Ok(path.path),
+        other => Err(Error::new_spanned(
+            other,
+            "`budget` is the path of a `static` that functions share: `static BUDGET: RetryBudget = RetryBudget::new();`",
+        )),
     }
 }
 

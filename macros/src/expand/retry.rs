@@ -74,6 +74,10 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
 fn policy(retry: &Retry, krate: &TokenStream) -> TokenStream {
     let policy = retry.policy(krate);
     let Some(name) = &retry.name else {
+        if retry.has_budget() {
+            // A constant can't refer to a static that changes.
+            return code!({ static POLICY: #krate::RetryPolicy = #policy; &POLICY });
+        }
         return code!(const { &#policy });
     };
     code! {

@@ -10,8 +10,6 @@ use std::{
 
 use once_cell::race::OnceBox;
 
-#[cfg(feature = "keyed")]
-use super::totals::Sums;
 use super::{
     BreakerConfig, BreakerState, CircuitOpen, Intervention, OpenReason, Snapshot,
     cause::Cause,
@@ -21,14 +19,16 @@ use super::{
     settings::Settings,
     shared::{SharedWord, Witness},
     snapshot::WindowSnapshot,
-    totals::{Count, Totals},
     window::{Counts, Record, Trip, Window},
     word::{MAX_HOLD, Outcome, Refusal, Ticket, Word},
 };
+#[cfg(feature = "keyed")]
+use crate::totals::Sums;
 use crate::{
     clock::{self, Moment},
     events::{self, Event},
     random,
+    totals::{Count, Totals},
 };
 
 /// All of a breaker but its settings.

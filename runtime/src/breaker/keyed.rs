@@ -28,14 +28,11 @@ use self::{
     ring::{Place, Ring},
     text::Text,
 };
-use super::{
-    BreakerConfig, BreakerState, CircuitBreaker, Settings,
-    core::Core,
-    totals::{Sums, Totals},
-};
+use super::{BreakerConfig, BreakerState, CircuitBreaker, Settings, core::Core};
 use crate::{
     events::{self, Event},
     registry::Declaration,
+    totals::{Sums, Totals},
 };
 
 /// One of the breakers of a [`KeyedBreakers`]: a [`CircuitBreaker`] that shares its settings with those of the other keys.

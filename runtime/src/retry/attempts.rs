@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::RetryPolicy;
+use super::{RetryPolicy, budget::Shared};
 use crate::{
     CircuitOpen,
     clock::{self, Moment},
@@ -118,6 +118,9 @@ impl<'p> Attempts<'p> {
     #[inline]
     fn by(clock: Clock, policy: &'p RetryPolicy) -> Self {
         let started = if policy.max_elapsed.is_some() { clock.read() } else { Moment::ORIGIN };
+        if let Some(Shared(budget)) = policy.budget {
+            budget.count_call();
+        }
         Self { policy, started, previous_delay: 0, made: 0, clock }
     }
 
@@ -157,6 +160,7 @@ impl<'p> Attempts<'p> {
             delay
         });
         let ends_in_time = |limit| self.clock.read().since(self.started).saturating_add(delay) <= limit;
-        policy.max_elapsed.is_none_or(ends_in_time).then_some(delay)
+        let affords = |Shared(budget): Shared| budget.withdraw(clock::now());
+        (policy.max_elapsed.is_none_or(ends_in_time) && policy.budget.is_none_or(affords)).then_some(delay)
     }
 }

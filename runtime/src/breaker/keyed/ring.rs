@@ -1,6 +1,6 @@
 //! Who leaves when a newcomer needs a place.
 
-use crate::breaker::totals::Sums;
+use crate::totals::Sums;
 
 /// The entries in a ring, and the hand that goes around it.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 use std::fmt;
 
-use crate::breaker::{
-    BreakerState,
+use crate::{
+    breaker::BreakerState,
     totals::{Count, Sums},
 };
 

@@ -11,8 +11,8 @@ use loom::{
 };
 
 use super::model;
-use crate::breaker::{
-    keyed::ring::{Candidate, Place, Ring, Standing},
+use crate::{
+    breaker::keyed::ring::{Candidate, Place, Ring, Standing},
     totals::Sums,
 };
 

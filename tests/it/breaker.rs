@@ -293,3 +293,39 @@ fn totals_of_many_threads_add_up() {
     let snapshot = breaker.snapshot();
     assert_eq!((snapshot.successes, snapshot.failures, snapshot.rejections), (80_000, 80_000, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn hung_trial_calls_are_given_up_after_a_much_longer_timeout_too() {
+    let config = BreakerConfig::new().failure_threshold(1).half_open_max_calls(1);
+    let breaker = CircuitBreaker::new("much longer", config.recovery_timeout(SECOND / 100));
+    fail(&breaker).unwrap_err();
+    advance(SECOND / 100).await;
+    let _hung = breaker.try_acquire().unwrap();
+    advance(SECOND / 200).await;
+    breaker.reconfigure(config.recovery_timeout(600 * SECOND));
+    advance(590 * SECOND).await;
+    assert_eq!(breaker.try_acquire().unwrap_err().reason(), OpenReason::TrialsUnderWay);
+    advance(10 * SECOND).await;
+    breaker.try_acquire().unwrap().success();
+    assert_eq!(breaker.state(), Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ramp_ends_after_it_was_made_much_longer() {
+    let config = BreakerConfig::new().failure_threshold(1).half_open_max_calls(1).ramp_up(SECOND / 100);
+    let breaker = CircuitBreaker::new("ramp", config);
+    fail(&breaker).unwrap_err();
+    advance(30 * SECOND).await;
+    succeed(&breaker).unwrap();
+    breaker.reconfigure(config.ramp_up(600 * SECOND));
+    let admitted = |_: &i32| {
+        breaker.try_acquire().is_ok_and(|permit| {
+            permit.success();
+            true
+        })
+    };
+    advance(300 * SECOND).await;
+    assert_ne!((0..1_000).filter(admitted).count(), 1_000, "about half");
+    advance(300 * SECOND).await;
+    assert_eq!((0..1_000).filter(admitted).count(), 1_000);
+}

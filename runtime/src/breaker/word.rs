@@ -256,10 +256,15 @@ impl Word {
             Phase::Closed { failures, ramp, .. } => {
                 // A streak that nobody counts on is none.
                 let failures = if matches!(rules.policy, Policy::Rates(_)) { 0 } else { failures };
+                let ramp = ramp.map(|ramp| ramp.with_span(rules.ramp, now().as_micros()));
                 self.with(Phase::Closed { duties: duties(rules), failures, ramp })
             }
             // Fewer successes are needed now: these are enough, and no further trial call would be admitted.
             Phase::HalfOpen { succeeded, .. } if succeeded >= rules.trials => self.next(recovered(rules, now)),
+            Phase::HalfOpen { round, taken, succeeded, failed, last_trial } => {
+                let last_trial = last_trial.with_span(rules.recovery.rest(failed), now().as_micros());
+                self.with(Phase::HalfOpen { round, taken, succeeded, failed, last_trial })
+            }
             _ => self,
         };
         (adopted != self).then_some(adopted)

@@ -132,7 +132,7 @@ pub use self::{
         Window, WindowSnapshot,
     },
     registry::{ConfigConflict, Place, breaker, breakers, validate},
-    retry::{Jitter, RetryBudget, RetryIf, RetryPolicy, Schedule},
+    retry::{Backoff, Jitter, Retry, RetryBudget, RetryIf, RetryPolicy, Schedule},
     transient::Transient,
 };
 #[cfg(feature = "keyed")]

@@ -59,7 +59,8 @@ impl<T> Returned for Option<T> {
     }
 }
 
-/// The error of an `Option`: that there is nothing. Always worth another attempt.
+/// The error of an `Option`: that there is nothing. Always worth another attempt. What `on_retry` gets of a function that
+/// returns one.
 #[derive(Debug)]
 pub struct Absent;
 
@@ -140,6 +141,20 @@ fn rejection<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a CircuitOpen> {
 #[inline]
 pub fn by_value<O>(outcome: &O, predicate: impl FnOnce(&O) -> bool) -> Verdict {
     Verdict::transient_if(predicate(outcome))
+}
+
+/// `on_retry = hook`, over the error.
+#[inline]
+pub fn on_retry<O: Returned>(outcome: &O, attempt: u32, delay: Duration, hook: impl FnOnce(u32, Duration, &O::Error)) {
+    if let Some(error) = outcome.error() {
+        hook(attempt, delay, error);
+    }
+}
+
+/// The same where the whole value is judged.
+#[inline]
+pub fn on_retry_value<O>(outcome: &O, attempt: u32, delay: Duration, hook: impl FnOnce(u32, Duration, &O)) {
+    hook(attempt, delay, outcome);
 }
 
 // What the expansion of `#[circuit_breaker]` asks.

@@ -3,6 +3,7 @@
 //! [`schedule`] and [`jitter`] are arithmetic, [`attempts`] decides, and this file runs.
 
 pub(crate) mod attempts;
+mod backoff;
 mod budget;
 mod jitter;
 pub(crate) mod named;
@@ -20,10 +21,16 @@ use self::{
     attempts::{Attempts, Verdict},
     budget::Shared,
 };
-pub use self::{budget::RetryBudget, jitter::Jitter, schedule::Schedule};
+pub use self::{
+    backoff::{Backoff, Retry},
+    budget::RetryBudget,
+    jitter::Jitter,
+    schedule::Schedule,
+};
 use crate::{
     Transient,
     checked::{Checked, valid},
+    random,
 };
 
 /// How often to make a call, and how long to wait in between.
@@ -142,6 +149,34 @@ impl RetryPolicy {
     pub const fn budget(mut self, budget: &'static RetryBudget) -> Self {
         self.budget = Some(Shared(budget));
         self
+    }
+
+    /// The delays before the retries, to look at a schedule: without jitter, hints and limits of time. Without end for a policy
+    /// that allows any number of attempts.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use steadfast::{RetryPolicy, Schedule};
+    ///
+    /// let (base, max) = (Duration::from_secs(1), Duration::from_secs(40));
+    /// let policy = RetryPolicy::new().max_attempts(9).backoff(Schedule::exponential(base, 2.0, max));
+    /// let seconds: Vec<_> = policy.delays().map(|delay| delay.as_secs()).collect();
+    /// assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 40, 40]);
+    /// ```
+    pub fn delays(&self) -> impl Iterator<Item = Duration> + use<> {
+        let (policy, mut previous) = (*self, None);
+        let retries = if policy.max_attempts == 0 { u32::MAX } else { policy.max_attempts - 1 };
+        (1..=retries).map(move |attempt| {
+            let retry = Retry { attempt, previous, elapsed: Duration::ZERO, hint: None };
+            let delay = policy.schedule.delay(&retry, Jitter::none(), random::up_to);
+            previous = Some(delay);
+            delay
+        })
+    }
+
+    /// Whether attempts are measured by time.
+    const fn reads_clock(&self) -> bool {
+        self.max_elapsed.is_some() || self.schedule.wants_elapsed()
     }
 
     /// This policy, retrying what `predicate` calls worth it instead of what is [`Transient`].

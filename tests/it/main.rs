@@ -14,6 +14,7 @@ mod cancellation;
 mod clients;
 mod configure;
 mod futures;
+mod hooks;
 mod keyed;
 mod operator;
 mod order;

@@ -24,6 +24,8 @@ pub(crate) struct Retry {
     max_elapsed: Option<Time>,
     budget: Option<Path>,
     pub(crate) condition: Condition,
+    /// What is called before each sleep.
+    pub(crate) hook: Option<Expr>,
     /// Arguments to clone although the body does not seem to move them.
     pub(crate) clone: Vec<Ident>,
     pub(crate) krate: Option<Path>,
@@ -34,7 +36,7 @@ enum Attempts {
     Unlimited,
 }
 
-const OPTIONS: [&str; 10] = [
+const OPTIONS: [&str; 11] = [
     "name",
     "max_attempts",
     "backoff",
@@ -43,6 +45,7 @@ const OPTIONS: [&str; 10] = [
     "retry_if",
     "retry_if_result",
     "budget",
+    "on_retry",
     "clone",
     "crate",
 ];
@@ -73,6 +76,7 @@ impl Retry {
         let jitter = options.value("jitter", "jitter = full", errors, Jitter::parse);
         let max_elapsed = options.value("max_elapsed", "max_elapsed = 30s", errors, Time::parse);
         let budget = options.value("budget", "budget = BUDGET", errors, budget);
+        let on_retry = options.value("on_retry", "on_retry = log_retry", errors, hook);
         let by_value = options.value("retry_if_result", "retry_if_result = |value| ...", errors, |value| {
             Condition::predicate("retry_if_result", value)
         });
@@ -105,6 +109,7 @@ impl Retry {
             max_elapsed: max_elapsed.map(|given| given.value),
             budget: budget.map(|given| given.value),
             condition,
+            hook: on_retry.map(|given| given.value),
             clone: clone.unwrap_or_default(),
             krate: krate.map(|given| given.value),
         }
@@ -115,8 +120,9 @@ impl Retry {
         self.name.is_none() && matches!(&self.attempts, Some(Attempts::Number(count)) if count.known() == Some(1))
     }
 
-    pub(crate) const fn has_budget(&self) -> bool {
-        self.budget.is_some()
+    /// Whether the policy refers to a static of the user's.
+    pub(crate) fn refers_to_static(&self) -> bool {
+        self.budget.is_some() || self.backoff.as_ref().is_some_and(|backoff| backoff.is_own)
     }
 
     /// The policy as a const expression.
@@ -142,6 +148,16 @@ impl Retry {
             quote!(.budget(#own))
         });
         quote!(#krate::RetryPolicy::new() #attempts #backoff #jitter #max_elapsed #budget)
+    }
+}
+
+fn hook(value: Expr) -> Result<Expr> {
+    match value {
+        Expr::Lit(_) => Err(Error::new_spanned(
+            value,
+            "`on_retry` is a function of the attempt that failed, the delay and the error: `fn(u32, Duration, &Error)`",
+        )),
+        value => Ok(value),
     }
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, quote};
-use syn::{Error, Expr, Result};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{Error, Expr, Result, spanned::Spanned};
 
 use super::parameters::{Number, Parameters, factor, share};
 use crate::{duration::Time, errors::Errors, options::Given};
@@ -14,6 +14,8 @@ pub(crate) struct Backoff {
     name: Ident,
     /// The arguments of the schedule's constructor, in its order.
     arguments: Vec<Box<dyn ToTokens>>,
+    /// Whether it is the user's own.
+    pub(crate) is_own: bool,
 }
 
 /// The value of `jitter`.
@@ -29,6 +31,10 @@ const JITTERS: [&str; 4] = ["full", "equal", "proportional", "none"];
 
 impl Backoff {
     pub(crate) fn parse(value: Expr) -> Result<Self> {
+        if let Some(own) = own(&value) {
+            let name = Ident::new("custom", Span::call_site());
+            return Ok(Self { name, arguments: vec![Box::new(own)], is_own: true });
+        }
         let (name, mut parameters) = Parameters::of(value, "backoff", &BACKOFFS)?;
         let (base, max) = (|| millis(100), || millis(30_000));
         let arguments: Vec<Box<dyn ToTokens>> = match name.to_string().as_str() {
@@ -54,14 +60,23 @@ impl Backoff {
             _ => Vec::new(),
         };
         parameters.finish()?;
-        Ok(Self { name, arguments })
+        Ok(Self { name, arguments, is_own: false })
     }
 
     pub(crate) fn schedule(&self, krate: &TokenStream) -> TokenStream {
-        let Self { name, arguments } = self;
+        let Self { name, arguments, .. } = self;
         let name = Ident::new(&name.to_string(), Span::call_site().located_at(name.span()));
         quote!(#krate::Schedule::#name(#(#arguments),*))
     }
+}
+
+/// A reference to a backoff of the user's own: a path that is not the name of one of ours, nor was meant for it.
+fn own(value: &Expr) -> Option<TokenStream> {
+    let Expr::Path(path) = value else { return None };
+    let is_name = path.path.get_ident().is_some_and(|name| !name.to_string().starts_with(char::is_uppercase));
+    // A type that does not fit is a mistake at the path.
+    let place = Span::call_site().located_at(path.span());
+    (!is_name).then(|| quote_spanned!(place=> &#path))
 }
 
 impl Jitter {

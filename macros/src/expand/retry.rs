@@ -2,6 +2,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote_spanned};
+use syn::spanned::Spanned;
 
 use super::{Attempt, Context, at, code, judge, look, show, type_list};
 use crate::{
@@ -49,6 +50,22 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
     }
     let (slots, arguments) = context.arguments();
     let delay = if attempt.has_passage { code!(passage.shorten(delay)) } else { code!(delay) };
+    let scheduled = match &retry.hook {
+        Some(hook) => {
+            // A hook of another type is a mistake of its own.
+            let place = hook.span();
+            let tell = match &retry.condition {
+                Condition::Value(_) => quote_spanned!(place=> on_retry_value),
+                _ => quote_spanned!(place=> on_retry),
+            };
+            code!({
+                let delay = #delay;
+                #krate::__private::#tell(&outcome, attempts.made(), delay, #hook);
+                delay
+            })
+        }
+        None => delay,
+    };
     let pause = if context.is_async { code!(pause(delay).await) } else { code!(pause_thread(delay)) };
     let code = code! {
         let mut attempts = #krate::__private::Attempts::#attempts(#policy);
@@ -58,7 +75,7 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
                 #arguments
                 let #outcome = #code;
                 match attempts.after(#verdict) {
-                    ::core::option::Option::Some(delay) => #delay,
+                    ::core::option::Option::Some(delay) => #scheduled,
                     ::core::option::Option::None => break outcome,
                 }
             };
@@ -74,7 +91,7 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
 fn policy(retry: &Retry, krate: &TokenStream) -> TokenStream {
     let policy = retry.policy(krate);
     let Some(name) = &retry.name else {
-        if retry.has_budget() {
+        if retry.refers_to_static() {
             // A constant can't refer to a static that changes.
             return code!({ static POLICY: #krate::RetryPolicy = #policy; &POLICY });
         }

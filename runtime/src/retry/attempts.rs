@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{RetryPolicy, budget::Shared};
+use super::{RetryPolicy, backoff::Retry, budget::Shared};
 use crate::{
     CircuitOpen,
     clock::{self, Moment},
@@ -117,7 +117,7 @@ impl<'p> Attempts<'p> {
 
     #[inline]
     fn by(clock: Clock, policy: &'p RetryPolicy) -> Self {
-        let started = if policy.max_elapsed.is_some() { clock.read() } else { Moment::ORIGIN };
+        let started = if policy.reads_clock() { clock.read() } else { Moment::ORIGIN };
         if let Some(Shared(budget)) = policy.budget {
             budget.count_call();
         }
@@ -127,6 +127,12 @@ impl<'p> Attempts<'p> {
     #[cfg(test)]
     pub(super) const fn skip_to(&mut self, made: u32) {
         self.made = made;
+    }
+
+    /// How many attempts were made, once another is to come.
+    #[must_use]
+    pub const fn made(&self) -> u32 {
+        self.made
     }
 
     /// Whether the attempt that comes is the last that the policy allows.
@@ -153,13 +159,12 @@ impl<'p> Attempts<'p> {
         }
         self.made = self.made.saturating_add(1);
         let policy = self.policy;
-        let delay = retry_after.unwrap_or_else(|| {
-            let previous = Duration::from_nanos(self.previous_delay);
-            let delay = policy.schedule.delay(self.made, previous, policy.jitter, random::up_to);
-            self.previous_delay = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
-            delay
-        });
-        let ends_in_time = |limit| self.clock.read().since(self.started).saturating_add(delay) <= limit;
+        let elapsed = if policy.reads_clock() { self.clock.read().since(self.started) } else { Duration::ZERO };
+        let previous = (self.made > 1).then(|| Duration::from_nanos(self.previous_delay));
+        let retry = Retry { attempt: self.made, previous, elapsed, hint: retry_after };
+        let delay = policy.schedule.delay(&retry, policy.jitter, random::up_to);
+        self.previous_delay = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
+        let ends_in_time = |limit| elapsed.saturating_add(delay) <= limit;
         let affords = |Shared(budget): Shared| budget.withdraw(clock::now());
         (policy.max_elapsed.is_none_or(ends_in_time) && policy.budget.is_none_or(affords)).then_some(delay)
     }

@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use super::Jitter;
+use super::{
+    Jitter,
+    backoff::{Backoff, Custom, Retry},
+};
 use crate::checked::{Checked, valid};
 
 /// How the delay grows from one retry to the next.
@@ -30,6 +33,7 @@ enum Kind {
     Linear { base: Duration, step: Duration, max: Duration },
     Fibonacci { base: Duration, max: Duration },
     Decorrelated { base: Duration, max: Duration },
+    Custom(Custom),
 }
 
 impl Schedule {
@@ -107,25 +111,39 @@ impl Schedule {
         Self(Kind::None)
     }
 
-    /// The delay before retry number `retry`, the first being 1, where `previous` was the delay before the one before it,
-    /// or zero.
-    pub(crate) fn delay(
-        &self,
-        retry: u32,
-        previous: Duration,
-        jitter: Jitter,
-        random: impl Fn(u64) -> u64,
-    ) -> Duration {
+    /// What a [`Backoff`] of your own says.
+    #[must_use]
+    pub const fn custom(backoff: &'static dyn Backoff) -> Self {
+        Self(Kind::Custom(Custom(backoff)))
+    }
+
+    /// Whether it wants to know how long ago the first attempt began.
+    pub(super) const fn wants_elapsed(&self) -> bool {
+        matches!(self.0, Kind::Custom(_))
+    }
+
+    /// The delay before a retry. A hint takes the place of whatever is computed.
+    pub(super) fn delay(&self, retry: &Retry, jitter: Jitter, random: impl Fn(u64) -> u64) -> Duration {
+        match (self.0, retry.hint) {
+            (Kind::Custom(Custom(backoff)), Some(_)) => backoff.delay(retry),
+            (_, Some(hint)) => hint,
+            (_, None) => self.computed(retry, jitter, random),
+        }
+    }
+
+    fn computed(&self, retry: &Retry, jitter: Jitter, random: impl Fn(u64) -> u64) -> Duration {
+        let Retry { attempt: number, previous, .. } = *retry;
         let (delay, max) = match self.0 {
             Kind::None => return Duration::ZERO,
             Kind::Fixed { delay } => (delay, Duration::MAX),
-            Kind::Exponential { base, factor, max } => (exponential(base, factor, retry, max), max),
-            Kind::Linear { base, step, max } => (base.saturating_add(step.saturating_mul(retry - 1)).min(max), max),
-            Kind::Fibonacci { base, max } => (base.saturating_mul(fibonacci(retry)).min(max), max),
+            Kind::Exponential { base, factor, max } => (exponential(base, factor, number, max), max),
+            Kind::Linear { base, step, max } => (base.saturating_add(step.saturating_mul(number - 1)).min(max), max),
+            Kind::Fibonacci { base, max } => (base.saturating_mul(fibonacci(number)).min(max), max),
             Kind::Decorrelated { base, max } => {
-                let highest = previous.max(base).saturating_mul(3).min(max);
+                let highest = previous.unwrap_or(base).max(base).saturating_mul(3).min(max);
                 return between(base, highest, random);
             }
+            Kind::Custom(Custom(backoff)) => (backoff.delay(retry), Duration::MAX),
         };
         jitter.apply(delay, max, random)
     }

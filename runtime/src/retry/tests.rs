@@ -5,9 +5,14 @@ use std::{cell::RefCell, time::Duration};
 use proptest::prelude::*;
 
 use super::{
-    Jitter, RetryPolicy, Schedule,
+    Jitter, Retry, RetryPolicy, Schedule,
     attempts::{Attempts, Verdict},
 };
+
+/// A retry after so many attempts, where the delay before the last was this long.
+const fn after(attempt: u32, previous: Duration) -> Retry {
+    Retry { attempt, previous: Some(previous), elapsed: Duration::ZERO, hint: None }
+}
 
 fn seconds(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
@@ -15,7 +20,9 @@ fn seconds(seconds: f64) -> Duration {
 
 /// The first delays of a schedule without jitter, in seconds.
 fn delays(schedule: Schedule, count: u32) -> Vec<f64> {
-    (1..=count).map(|retry| schedule.delay(retry, Duration::ZERO, Jitter::none(), |most| most).as_secs_f64()).collect()
+    (1..=count)
+        .map(|retry| schedule.delay(&after(retry, Duration::ZERO), Jitter::none(), |most| most).as_secs_f64())
+        .collect()
 }
 
 #[test]
@@ -43,15 +50,15 @@ fn delays_are_exact_to_the_nanosecond() {
     let schedule = Schedule::exponential(base, 2.0, Duration::from_hours(480));
     for retry in 1..=24 {
         let expected = base * 2_u32.pow(retry - 1);
-        assert_eq!(schedule.delay(retry, Duration::ZERO, Jitter::none(), |_| 0), expected, "{retry}");
+        assert_eq!(schedule.delay(&after(retry, Duration::ZERO), Jitter::none(), |_| 0), expected, "{retry}");
     }
 }
 
 #[test]
 fn decorrelated_follows_the_delay_before() {
     let schedule = Schedule::decorrelated(seconds(1.0), seconds(10.0));
-    let widest = |previous| schedule.delay(2, previous, Jitter::none(), |most| most).as_secs_f64();
-    let narrowest = |previous| schedule.delay(2, previous, Jitter::none(), |_| 0).as_secs_f64();
+    let widest = |previous| schedule.delay(&after(2, previous), Jitter::none(), |most| most).as_secs_f64();
+    let narrowest = |previous| schedule.delay(&after(2, previous), Jitter::none(), |_| 0).as_secs_f64();
     for (previous, highest) in [(0.0, 3.0), (1.0, 3.0), (2.5, 7.5), (4.0, 10.0), (10.0, 10.0)] {
         let previous = seconds(previous);
         assert!((widest(previous) - highest).abs() < 1e-9, "{previous:?}");
@@ -65,7 +72,8 @@ fn spread(jitter: Jitter, low: f64, high: f64) -> [u32; 10] {
     let schedule = Schedule::fixed(seconds(1.0));
     let mut parts = [0; 10];
     for _ in 0..100_000 {
-        let delay = schedule.delay(1, Duration::ZERO, jitter, |most| random.borrow_mut().u64(..=most)).as_secs_f64();
+        let delay =
+            schedule.delay(&after(1, Duration::ZERO), jitter, |most| random.borrow_mut().u64(..=most)).as_secs_f64();
         assert!((low..=high).contains(&delay), "{jitter:?} gave {delay}");
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in 0.0..10.0")]
         let part = ((delay - low) / (high - low) * 10.0) as usize;
@@ -95,8 +103,8 @@ fn any_retry_number_has_its_delay() {
             Schedule::linear(base, base, seconds(30.0)),
             Schedule::fibonacci(base, seconds(1e6)),
         ] {
-            let longest = schedule.delay(retry, Duration::ZERO, Jitter::none(), |_| 0);
-            let before = schedule.delay(retry - 1, Duration::ZERO, Jitter::none(), |_| 0);
+            let longest = schedule.delay(&after(retry, Duration::ZERO), Jitter::none(), |_| 0);
+            let before = schedule.delay(&after(retry - 1, Duration::ZERO), Jitter::none(), |_| 0);
             assert!(longest >= before && longest >= seconds(30.0), "{retry} of {schedule:?}: {longest:?}");
         }
     }
@@ -139,7 +147,10 @@ fn the_cap_holds_after_jitter() {
     let schedule = Schedule::exponential(seconds(1.0), 2.0, seconds(10.0));
     for retry in 1..40 {
         for jitter in [Jitter::full(), Jitter::equal(), Jitter::proportional(1.0)] {
-            assert!(schedule.delay(retry, Duration::ZERO, jitter, |most| most) <= seconds(10.0), "{retry} {jitter:?}");
+            assert!(
+                schedule.delay(&after(retry, Duration::ZERO), jitter, |most| most) <= seconds(10.0),
+                "{retry} {jitter:?}"
+            );
         }
     }
 }
@@ -169,7 +180,7 @@ proptest! {
         pick in 0..=u64::MAX,
     ) {
         for jitter in [Jitter::full(), Jitter::equal(), Jitter::proportional(share), Jitter::none()] {
-            let delay = schedule.delay(retry, Duration::from_secs(previous), jitter, |most| pick.min(most));
+            let delay = schedule.delay(&after(retry, Duration::from_secs(previous)), jitter, |most| pick.min(most));
             prop_assert!(delay <= max);
         }
     }

@@ -15,7 +15,7 @@ use std::{
 use steadfast::{
     BreakerConfig,
     BreakerState::{Closed, Disabled, ForcedOpen, HalfOpen, Open},
-    CircuitBreaker, CircuitOpen, OpenReason,
+    CircuitBreaker, CircuitOpen, OpenReason, Window,
 };
 use tokio::{
     runtime::Handle,
@@ -328,4 +328,15 @@ async fn a_ramp_ends_after_it_was_made_much_longer() {
     assert_ne!((0..1_000).filter(admitted).count(), 1_000, "about half");
     advance(300 * SECOND).await;
     assert_eq!((0..1_000).filter(admitted).count(), 1_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_of_time_counts_after_days() {
+    let config = BreakerConfig::new().window(Window::time(SECOND)).min_calls(100);
+    let breaker = CircuitBreaker::new("up for days", config);
+    for _ in 0..1_000 {
+        fail(&breaker).unwrap_err();
+        assert_eq!(breaker.snapshot().window.unwrap().failures, 1);
+        advance(1_234 * SECOND).await;
+    }
 }

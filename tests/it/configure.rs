@@ -323,10 +323,11 @@ async fn retries_by_name() {
         ),
         (
             "[retry.outside_retri]",
-            "line 1, column 8: retry.outside_retri: unknown retry, did you mean `outside_retry`? there are `outside_retry`, `outside_retry_only`",
+            "line 1, column 8: retry.outside_retri: unknown retry, did you mean `outside_retry`? there are ",
         ),
     ] {
-        assert_eq!(configure_from_toml(text).unwrap_err().to_string(), expected);
+        let error = configure_from_toml(text).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{error}");
     }
     assert_eq!(count().await, (11, seconds(10)), "no mistake has changed anything");
     configure_from_toml("[retry.outside_retry]").unwrap();

@@ -60,7 +60,7 @@ impl<A: AtomicCell + Default> Window<A> {
     ) {
         match span {
             Span::Calls(calls) => self.calls.record(record, epoch, calls, is_current),
-            Span::Time(time) => self.time().record(record, epoch, time, now(), is_current),
+            Span::Time(time) => self.time().record(record, epoch, time, now, is_current),
         }
     }
 

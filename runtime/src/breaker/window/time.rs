@@ -39,15 +39,27 @@ impl<A: AtomicCell + Default> Default for TimeWindow<A> {
 }
 
 impl<A: AtomicCell> TimeWindow<A> {
-    pub(super) fn record(&self, record: Record, epoch: u16, window: u64, now: u64, is_current: impl Fn() -> bool) {
+    pub(super) fn record(
+        &self,
+        record: Record,
+        epoch: u16,
+        window: u64,
+        now: impl Fn() -> u64,
+        is_current: impl Fn() -> bool,
+    ) {
         let width = width(window);
-        let period = now.saturating_sub(self.origin(now)) >> width;
+        let period_of = |now: u64| now.saturating_sub(self.origin(now)) >> width;
+        let period = period_of(now());
         let (index, tag) = (bucket(period), tag(epoch, width, period));
+        // A call that was held up for two windows finds a later period in its place. Periods are kept modulo a few million,
+        // and so what looks later is so only if that much time has passed by now.
+        let is_later = |found: u64| {
+            let ahead = found.wrapping_sub(tag) & ((1 << PERIOD_BITS) - 1);
+            found >> PERIOD_BITS == tag >> PERIOD_BITS && ahead <= period_of(now()).saturating_sub(period)
+        };
         // Calls before failures, and read the other way round: a share is never read too high.
         for (cells, counts) in [(&self.calls, true), (&self.failed, record.failed), (&self.slow, record.slow)] {
             if counts && let Some(cell) = cells.get(index) {
-                // A call that was held up for two windows finds a later period in its place.
-                let is_later = |found| found >> PERIOD_BITS == tag >> PERIOD_BITS && found > tag;
                 _ = count(cell, tag, COUNT_BITS, |found| !is_later(found) && is_current());
             }
         }

@@ -1,222 +1,305 @@
-//! A breaker of obvious correctness beside the real one: both are asked the same things and must give the same answers.
+//! The breaker beside a model of it: whatever happens, both give the same answers.
 //!
-//! The reference is one thread's, keeps every result and computes every answer anew. Of the real one's arithmetic it has
-//! only what users are told: a window of time is kept in parts, and a half-open circuit measures a trial call's time
-//! roughly.
+//! `PROPTEST_CASES` says how many sequences of events are tried.
 
 mod model;
 
 use std::{
+    env, io,
+    ops::{Range, RangeInclusive},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     time::Duration,
 };
 
-use proptest::prelude::*;
-use steadfast::{BreakerConfig, BreakerState, CircuitBreaker, CircuitOpen, OpenReason, Permit, Window};
-use tokio::{runtime, time::advance};
+use proptest::{collection::vec, prelude::*, sample::select};
+use steadfast::{BreakerConfig, CircuitBreaker, Window};
+use tokio::runtime;
 
-use self::model::{Admission, Model, Outcome, Place, Policy, Settings};
+use self::model::{Config, Counts, Model, Outcome, Policy, Refused, Totals};
 
-#[derive(Clone, Debug)]
-enum Operation {
+/// Sixty in the middle. They may be fewer, so that one which fails can be made shorter.
+const STEPS: RangeInclusive<usize> = 1..=119;
+
+/// Something that happens. Numbers choose among what there is to choose from.
+#[derive(Clone, Copy, Debug)]
+enum Event {
     Acquire,
+    /// A permit that is held is told how its call ended.
     End(usize, Outcome),
+    /// A call that ends as soon as it is made.
+    Call(Outcome),
     Panic,
-    Advance(u64),
+    /// By a share of one of the times in the settings.
+    Advance {
+        which: usize,
+        percent: u64,
+    },
+    /// To where something changes by itself, and this many microseconds further.
+    AdvanceTo {
+        which: usize,
+        beyond: i64,
+    },
     ForceOpen(Option<u64>),
     Disable(Option<u64>),
     Reset,
     Reconfigure(usize),
 }
 
-const MILLI: u64 = 1_000;
-
-fn policy() -> impl Strategy<Value = Policy> {
-    let rate = prop_oneof![Just(0.5), Just(0.25), Just(1.0), Just(0.1), Just(0.6)];
-    let slow = prop_oneof![Just(None), Just(Some((300 * MILLI, 0.5))), Just(Some((70 * MILLI, 0.34)))];
-    let by_rate = (prop::bool::ANY, 5..=8_u32, prop::bool::ANY, rate, 1..=9_u32, slow);
-    prop_oneof![
-        1 => (1..=4_u32).prop_map(|threshold| Policy::InARow { threshold }),
-        // Sizes between two powers of two, so that other sizes have kept what these need.
-        2 => by_rate.prop_map(|(by_calls, calls, long, failure_rate, min_calls, slow)| Policy::ByRate {
-            calls: by_calls.then_some(calls),
-            time: if long { 2_000 * MILLI } else { 1_600 * MILLI },
-            failure_rate,
-            min_calls,
-            slow,
-        }),
-    ]
+/// What a breaker can be configured to in the course of a sequence.
+fn settings() -> impl Strategy<Value = Vec<Config>> {
+    // What a window remembers of one that was much larger or smaller is another matter: those of a sequence keep their
+    // calls in the same places.
+    let calls = select(vec![1..=1, 2..=2, 3..=4, 5..=8, 9..=16, 17..=32_u32]);
+    let bucket = 6..24_u32;
+    (calls, bucket).prop_flat_map(|(calls, bucket)| {
+        let time = (16 << bucket)..(32 << bucket);
+        vec(config(calls, time), 1..4)
+    })
 }
 
-fn settings() -> impl Strategy<Value = Settings> {
-    let recovery = prop_oneof![
-        Just((1_000 * MILLI, 1.0, 1_000 * MILLI)),
-        Just((1_000 * MILLI, 2.0, 5_000 * MILLI)),
-        Just((700 * MILLI, 3.0, 8_000 * MILLI)),
+fn config(calls: RangeInclusive<u32>, time: Range<u64>) -> impl Strategy<Value = Config> {
+    let policy = prop_oneof![
+        2 => (1..5_u32).prop_map(Policy::Consecutive),
+        3 => calls.prop_map(Policy::Calls),
+        3 => time.prop_map(Policy::Time),
     ];
-    (policy(), recovery, 1..=4_u32, prop::bool::weighted(0.1))
-        .prop_map(|(policy, recovery, trials, observe_only)| Settings { policy, recovery, trials, observe_only })
+    let rate = || select(vec![0.1, 0.25, 1.0 / 3.0, 0.5, 0.6, 0.9, 1.0]);
+    let slow_call = prop::option::of(select(vec![1, 700, 20_000, 3_000_000_u64]));
+    let growth = select(vec![(1.0, 1), (1.5, 3), (2.0, 10), (3.0, 20)]);
+    let recovery = select(vec![1, 999, 10_000, 300_001, 30_000_000_u64]);
+    let rules = (policy, 1..9_u32, rate(), slow_call, rate());
+    (rules, recovery, growth, 1..5_u32, prop::bool::weighted(0.1)).prop_map(
+        |((policy, min_calls, failure_rate, slow_call, slow_call_rate), recovery, growth, trials, observe_only)| {
+            let (factor, most) = growth;
+            let max_recovery = recovery * most;
+            Config {
+                policy,
+                min_calls,
+                failure_rate,
+                slow_call,
+                slow_call_rate,
+                recovery,
+                factor,
+                max_recovery,
+                trials,
+                observe_only,
+            }
+        },
+    )
 }
 
-fn operation() -> impl Strategy<Value = Operation> {
-    let outcome = prop_oneof![
-        4 => Just(Outcome::Success),
-        5 => Just(Outcome::Failure),
-        1 => Just(Outcome::Neutral),
-    ];
-    // About the limits, on both sides of them.
-    let times = [1, 50, 70, 100, 300, 700, 1_000, 1_600, 2_000, 2_100, 4_000, 5_000, 8_000];
-    let time = (prop::sample::select(times.to_vec()), prop::sample::select(vec![-1_i64, 0, 1, 65_536, 999]));
-    let hold = prop::option::of(prop::sample::select(vec![0, 500 * MILLI, 1_500 * MILLI]));
-    prop_oneof![
-        14 => Just(Operation::Acquire),
-        16 => (0..100_usize, outcome).prop_map(|(which, outcome)| Operation::End(which, outcome)),
-        1 => Just(Operation::Panic),
-        8 => time.prop_map(|(millis, offset)| Operation::Advance((millis * MILLI).saturating_add_signed(offset))),
-        1 => hold.clone().prop_map(Operation::ForceOpen),
-        1 => hold.prop_map(Operation::Disable),
-        1 => Just(Operation::Reset),
-        2 => (0..3_usize).prop_map(Operation::Reconfigure),
-    ]
+/// Two numbers for each event are made several times as fast as a choice of strategies, which took longer than all else.
+fn event() -> impl Strategy<Value = Event> {
+    (0..72_u32, 0..1_000_usize).prop_map(|(what, which)| {
+        let outcome = match what % 9 {
+            0..4 => Outcome::Failure,
+            4..8 => Outcome::Success,
+            _ => Outcome::Neutral,
+        };
+        let hold = [None, Some(0), Some(1), Some(1_000), Some(5_000_000)][which % 5];
+        match what {
+            0..14 => Event::Acquire,
+            14..32 => Event::End(which, outcome),
+            32..50 => Event::Call(outcome),
+            50..52 => Event::Panic,
+            52..58 => Event::Advance { which: which / 7, percent: [1, 6, 50, 99, 101, 200, 1_000][which % 7] },
+            58..61 => Event::AdvanceTo { which, beyond: 0 },
+            61..63 => Event::AdvanceTo { which, beyond: 1 },
+            63..65 => Event::AdvanceTo { which, beyond: -1 },
+            65 => Event::ForceOpen(hold),
+            66 => Event::Disable(hold),
+            67 => Event::Reset,
+            _ => Event::Reconfigure(which),
+        }
+    })
 }
 
-fn config(settings: &Settings) -> BreakerConfig {
+/// The settings in the words of the library.
+fn said(config: &Config) -> BreakerConfig {
     let micros = Duration::from_micros;
-    let (base, factor, max) = settings.recovery;
-    let config = BreakerConfig::new()
-        .exponential_recovery(micros(base), factor, micros(max))
-        .half_open_max_calls(settings.trials)
-        .observe_only(settings.observe_only);
-    match settings.policy {
-        Policy::InARow { threshold } => config.failure_threshold(threshold),
-        Policy::ByRate { calls, time, failure_rate, min_calls, slow } => {
-            let window = calls.map_or_else(|| Window::time(micros(time)), Window::calls);
-            let config = config.window(window).failure_rate(failure_rate).min_calls(min_calls);
-            match slow {
-                Some((limit, rate)) => config.slow_call(micros(limit)).slow_call_rate(rate),
-                None => config,
-            }
-        }
+    let said = BreakerConfig::new()
+        .min_calls(config.min_calls)
+        .failure_rate(config.failure_rate)
+        .slow_call_rate(config.slow_call_rate)
+        .exponential_recovery(micros(config.recovery), config.factor, micros(config.max_recovery))
+        .half_open_max_calls(config.trials)
+        .observe_only(config.observe_only);
+    let said = match config.slow_call {
+        Some(limit) => said.slow_call(micros(limit)),
+        None => said,
+    };
+    match config.policy {
+        Policy::Consecutive(threshold) => said.failure_threshold(threshold),
+        Policy::Calls(calls) => said.window(Window::calls(calls)),
+        Policy::Time(time) => said.window(Window::time(micros(time))),
     }
 }
 
-/// One history, in both.
-async fn compare(all: &[Settings], operations: &[Operation]) -> Result<(), TestCaseError> {
-    let breaker = CircuitBreaker::new("modelled", config(&all[0]));
-    let mut model = Model::new(all[0].clone());
-    let mut permits: Vec<(Permit<'_>, Place)> = Vec::new();
-    for operation in operations {
-        match operation {
-            Operation::Acquire | Operation::Panic if model.is_about_to_give_up() => {}
-            Operation::Acquire => {
-                let (real, expected) = (breaker.try_acquire(), model.acquire());
-                check_admission(real.as_ref().err(), &expected)?;
-                if let (Ok(permit), Admission::Admitted(place)) = (real, expected) {
-                    permits.push((permit, place));
-                }
-            }
-            Operation::End(..) if permits.is_empty() => {}
-            Operation::End(which, outcome) => {
-                let (permit, place) = permits.swap_remove(which % permits.len());
-                match outcome {
-                    Outcome::Success => permit.success(),
-                    Outcome::Failure => permit.failure(),
-                    Outcome::Neutral => drop(permit),
-                }
-                model.end(place, *outcome);
-            }
-            Operation::Panic => {
-                let call =
-                    || breaker.call(|| -> Result<(), CircuitOpen> { resume_unwind(Box::new("out of the call")) });
-                let real = catch_unwind(AssertUnwindSafe(call));
-                let expected = model.acquire();
-                check_admission(real.as_ref().ok().and_then(|result| result.as_ref().err()), &expected)?;
-                if let Admission::Admitted(place) = expected {
-                    model.end(place, Outcome::Failure);
-                }
-            }
-            Operation::Advance(micros) => {
-                advance(Duration::from_micros(*micros)).await;
-                model.now += micros;
-            }
-            Operation::ForceOpen(hold) => {
-                match hold {
-                    Some(micros) => breaker.force_open_for(Duration::from_micros(*micros)),
-                    None => breaker.force_open(),
-                }
-                model.force_open(*hold);
-            }
-            Operation::Disable(hold) => {
-                match hold {
-                    Some(micros) => breaker.disable_for(Duration::from_micros(*micros)),
-                    None => breaker.disable(),
-                }
-                model.disable(*hold);
-            }
-            Operation::Reset => {
-                breaker.reset();
-                model.reset();
-            }
-            Operation::Reconfigure(which) => {
-                let settings = &all[which % all.len()];
-                breaker.reconfigure(config(settings));
-                model.reconfigure(settings.clone());
-            }
-        }
-        check_snapshot(&breaker, &model)?;
-    }
-    Ok(())
+/// Both of them, and the calls under way.
+struct Pair<'a> {
+    breaker: &'a CircuitBreaker,
+    model: Model,
+    settings: &'a [Config],
+    held: Vec<Held<'a>>,
 }
 
-fn check_admission(rejected: Option<&CircuitOpen>, expected: &Admission) -> Result<(), TestCaseError> {
-    match (rejected, expected) {
-        (None, Admission::Admitted(_)) => Ok(()),
-        (Some(rejected), Admission::Refused { reason, retry_after }) => {
-            prop_assert_eq!(rejected.reason(), *reason);
-            let micros = rejected.retry_after().map(|wait| u64::try_from(wait.as_micros()).unwrap_or(u64::MAX));
-            if *reason == OpenReason::TrialsUnderWay {
-                let (real, expected) = (micros.unwrap_or(0), retry_after.unwrap_or(0));
-                prop_assert!(real.abs_diff(expected) <= model::ROUGHLY, "{} and {}", real, expected);
-            } else {
-                prop_assert_eq!(micros, *retry_after);
-            }
-            Ok(())
-        }
-        _ => Err(TestCaseError::fail(format!("{rejected:?} instead of {expected:?}"))),
-    }
-}
+type Held<'a> = (steadfast::Permit<'a>, model::Permit);
 
-fn check_snapshot(breaker: &CircuitBreaker, model: &Model) -> Result<(), TestCaseError> {
-    let snapshot = breaker.snapshot();
-    prop_assert_eq!(snapshot.state, model.state());
-    prop_assert_eq!(snapshot.consecutive_failures, model.failures_in_a_row());
-    let window = snapshot.window.map(|window| (window.calls, window.failures, window.slow));
-    prop_assert_eq!(window, model.window());
-    let totals = [snapshot.successes, snapshot.failures, snapshot.neutral, snapshot.rejections, snapshot.transitions];
-    prop_assert_eq!(totals, model.totals());
-    prop_assert_eq!(snapshot.failed_recoveries, model.failed_recoveries());
-    let left = snapshot.open_for.or(snapshot.disabled_for).map(|left| u64::try_from(left.as_micros()).unwrap_or(0));
-    prop_assert_eq!(left, model.time_left());
-    if snapshot.state == BreakerState::Open {
+impl<'a> Pair<'a> {
+    async fn step(&mut self, event: Event) -> Result<(), TestCaseError> {
+        match event {
+            Event::Acquire | Event::Call(_) | Event::Panic if self.model.is_imprecise() => {}
+            Event::Acquire => {
+                let held = self.acquire()?;
+                self.held.extend(held);
+            }
+            Event::End(..) if self.held.is_empty() => {}
+            Event::End(which, outcome) => {
+                let held = self.held.swap_remove(which % self.held.len());
+                self.end(held, outcome);
+            }
+            Event::Call(outcome) => {
+                if let Some(held) = self.acquire()? {
+                    self.end(held, outcome);
+                }
+            }
+            Event::Panic => self.panic()?,
+            Event::Advance { which, percent } => {
+                let config = self.model.config;
+                let window = if let Policy::Time(window) = config.policy { window } else { 0 };
+                let times = [config.recovery, config.max_recovery, config.slow_call.unwrap_or(0), window];
+                self.advance(times[which % times.len()] * percent / 100).await;
+            }
+            Event::AdvanceTo { which, beyond } => {
+                let deadlines = self.model.deadlines();
+                if let Some(deadline) = deadlines.get(which % deadlines.len().max(1)) {
+                    self.advance(deadline.saturating_add_signed(beyond)).await;
+                }
+            }
+            Event::ForceOpen(expires_in) => {
+                match expires_in {
+                    Some(micros) => self.breaker.force_open_for(Duration::from_micros(micros)),
+                    None => self.breaker.force_open(),
+                }
+                self.model.force_open(expires_in);
+            }
+            Event::Disable(expires_in) => {
+                match expires_in {
+                    Some(micros) => self.breaker.disable_for(Duration::from_micros(micros)),
+                    None => self.breaker.disable(),
+                }
+                self.model.disable(expires_in);
+            }
+            Event::Reset => {
+                self.breaker.reset();
+                self.model.reset();
+            }
+            Event::Reconfigure(which) => {
+                let config = self.settings[which % self.settings.len()];
+                self.breaker.reconfigure(said(&config));
+                self.model.reconfigure(config);
+            }
+        }
+        self.compare()
+    }
+
+    async fn advance(&mut self, micros: u64) {
+        tokio::time::advance(Duration::from_micros(micros)).await;
+        self.model.now += micros;
+    }
+
+    fn acquire(&mut self) -> Result<Option<Held<'a>>, TestCaseError> {
+        let expected = self.model.acquire();
+        match (self.breaker.try_acquire(), expected) {
+            (Ok(permit), Ok(expected)) => Ok(Some((permit, expected))),
+            (Err(open), Err(expected)) => {
+                let (reason, elapsed, mut retry_after) = (open.reason(), open.elapsed(), open.retry_after());
+                if reason == steadfast::OpenReason::TrialsUnderWay {
+                    let (given, most) = (retry_after.unwrap(), expected.retry_after.unwrap());
+                    let off = Duration::from_micros(self.model.imprecision());
+                    prop_assert!(given.abs_diff(most) <= off, "{given:?} for {most:?}");
+                    retry_after = expected.retry_after;
+                }
+                prop_assert_eq!(Refused { reason, elapsed, retry_after }, expected);
+                Ok(None)
+            }
+            (given, expected) => {
+                let given = given.map(|_| "admitted");
+                Err(TestCaseError::fail(format!("{given:?}, and should be {expected:?}")))
+            }
+        }
+    }
+
+    fn end(&mut self, (permit, expected): Held<'a>, outcome: Outcome) {
+        match outcome {
+            Outcome::Success => permit.success(),
+            Outcome::Failure => permit.failure(),
+            Outcome::Neutral => drop(permit),
+        }
+        self.model.end(expected, outcome);
+    }
+
+    fn panic(&mut self) -> Result<(), TestCaseError> {
+        let call = || self.breaker.call(|| -> io::Result<()> { resume_unwind(Box::new("broken")) });
+        let made = catch_unwind(AssertUnwindSafe(call)).is_err();
+        let expected = self.model.acquire();
+        prop_assert_eq!(made, expected.is_ok());
+        if let Ok(permit) = expected {
+            self.model.end(permit, Outcome::Failure);
+        }
+        Ok(())
+    }
+
+    fn compare(&self) -> Result<(), TestCaseError> {
+        let (model, snapshot) = (&self.model, self.breaker.snapshot());
+        prop_assert_eq!((self.breaker.state(), snapshot.state), (model.state, model.state));
+        prop_assert_eq!(snapshot.consecutive_failures, model.consecutive_failures());
+        let small = |count: u64| u32::try_from(count).unwrap();
+        let window = snapshot.window.map(|window| Counts {
+            calls: small(window.calls),
+            failures: small(window.failures),
+            slow: small(window.slow),
+        });
+        prop_assert_eq!(window, model.window());
+        let totals = Totals {
+            successes: snapshot.successes,
+            failures: snapshot.failures,
+            neutral: snapshot.neutral,
+            rejections: snapshot.rejections,
+            transitions: snapshot.transitions,
+        };
+        prop_assert_eq!(totals, model.totals);
+        prop_assert_eq!(snapshot.failed_recoveries, model.failed_recoveries);
         prop_assert_eq!(snapshot.open_reason, model.open_reason());
+        prop_assert_eq!(snapshot.open_for, model.open_for().map(Duration::from_micros));
+        prop_assert_eq!(snapshot.disabled_for, model.disabled_for().map(Duration::from_micros));
+        Ok(())
     }
-    Ok(())
+}
+
+/// 3,000 sequences, unless the environment says otherwise.
+fn cases() -> ProptestConfig {
+    let default = ProptestConfig::default();
+    let cases = if env::var_os("PROPTEST_CASES").is_some() { default.cases } else { 3_000 };
+    ProptestConfig { cases, failure_persistence: None, ..default }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 20_000, ..ProptestConfig::with_cases(cases()) })]
+    #![proptest_config(cases())]
 
     #[test]
-    fn the_real_breaker_does_as_the_reference(
-        all in prop::collection::vec(settings(), 3),
-        operations in prop::collection::vec(operation(), 1..80),
-    ) {
+    fn the_breaker_does_as_its_model(settings in settings(), events in vec(event(), STEPS)) {
         let runtime = runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        runtime.block_on(compare(&all, &operations))?;
+        let breaker = CircuitBreaker::new("modelled", said(&settings[0]));
+        let mut pair = Pair { breaker: &breaker, model: Model::new(settings[0]), settings: &settings, held: vec![] };
+        runtime.block_on(async {
+            for event in events {
+                pair.step(event).await?;
+            }
+            while let Some(held) = pair.held.pop() {
+                pair.end(held, Outcome::Neutral);
+            }
+            pair.compare()
+        })?;
     }
-}
-
-/// A few thousand by default; `PROPTEST_CASES` says otherwise.
-fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(3_000)
 }

@@ -77,7 +77,7 @@ const LOOM: &[Step] = &[Step {
 }];
 
 const REFERENCE: &[&str] =
-    &["test", "--package", "steadfast-tests", "--release", "--test", "it", "the_real_breaker_does_as_the_reference"];
+    &["test", "--package", "steadfast-tests", "--release", "--test", "it", "the_breaker_does_as_its_model"];
 const ATTRIBUTES: &[&str] = &["test", "--package", "steadfast-macros", "--release", "fuzz"];
 
 const CHECK: &[Step] = &[

@@ -279,9 +279,9 @@ impl<'a> View<'a> {
                     (core.transitions.load(Ordering::Relaxed), core.changed_at.load(Ordering::Relaxed));
                 (word, transitions, changed_at, core.cause.of(word.epoch()), core.note(word.epoch()))
             };
-            let window = match rules.policy {
-                Policy::Rates(rates) => Some(self.window(&rates, word, now)),
-                Policy::Consecutive { .. } => None,
+            let (window, consecutive_failures) = match rules.policy {
+                Policy::Rates(rates) => (Some(self.window(&rates, word, now)), 0),
+                Policy::Consecutive { .. } => (None, word.failures()),
             };
             let sums = self.core.totals.sums();
             if self.core.word.load().epoch() != word.epoch() {
@@ -300,7 +300,7 @@ impl<'a> View<'a> {
                 name: self.settings.name,
                 key: self.core.key.clone(),
                 state,
-                consecutive_failures: word.failures(),
+                consecutive_failures,
                 window,
                 successes: sums.get(Count::Success),
                 failures: sums.get(Count::Failure),

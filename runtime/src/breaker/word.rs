@@ -191,9 +191,12 @@ impl Word {
             return None;
         }
         match (self.phase(), outcome, rules.policy) {
-            (Phase::Closed { .. }, _, Policy::Rates(_)) => {
+            (Phase::Closed { failures, ramp, .. }, _, Policy::Rates(_)) => {
+                // Failures in a row, of the time before the window was configured, end with a success as ever.
+                let failures = if outcome == Outcome::Success { 0 } else { failures };
                 // The settings may have changed while this circuit closed.
-                self.adopt(rules, now)
+                let same = self.with(Phase::Closed { duties: duties(rules), failures, ramp });
+                (same != self).then_some(same)
             }
             (Phase::Closed { failures: 1.., ramp, .. }, Outcome::Success, _) => {
                 Some(self.with(Phase::Closed { duties: duties(rules), failures: 0, ramp }))
@@ -254,8 +257,6 @@ impl Word {
     pub(crate) fn adopt(self, rules: &Rules, now: impl Fn() -> Moment) -> Option<Self> {
         let adopted = match self.phase() {
             Phase::Closed { failures, ramp, .. } => {
-                // A streak that nobody counts on is none.
-                let failures = if matches!(rules.policy, Policy::Rates(_)) { 0 } else { failures };
                 let ramp = ramp.map(|ramp| ramp.with_span(rules.ramp, now().as_micros()));
                 self.with(Phase::Closed { duties: duties(rules), failures, ramp })
             }

@@ -1,27 +1,32 @@
-//! The reference: plain fields, every result kept, every answer computed anew. Times are in microseconds.
+//! A breaker for one thread, written to be read: no packing, no sharing, nothing clever. Times are in microseconds.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "small numbers of one test"
-)]
+use std::{collections::VecDeque, time::Duration};
 
-use steadfast::{BreakerState, OpenReason};
+use steadfast::{
+    BreakerState::{self, Closed, Disabled, ForcedOpen, HalfOpen, Open},
+    OpenReason,
+};
 
-#[derive(Clone, Debug)]
-pub(super) struct Settings {
+/// The settings, as they were said.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Config {
     pub(super) policy: Policy,
-    /// Base, factor, maximum.
-    pub(super) recovery: (u64, f64, u64),
+    pub(super) min_calls: u32,
+    pub(super) failure_rate: f64,
+    pub(super) slow_call: Option<u64>,
+    pub(super) slow_call_rate: f64,
+    pub(super) recovery: u64,
+    pub(super) factor: f64,
+    pub(super) max_recovery: u64,
     pub(super) trials: u32,
     pub(super) observe_only: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Policy {
-    InARow { threshold: u32 },
-    ByRate { calls: Option<u32>, time: u64, failure_rate: f64, min_calls: u32, slow: Option<(u64, f64)> },
+    Consecutive(u32),
+    Calls(u32),
+    Time(u64),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,304 +36,392 @@ pub(super) enum Outcome {
     Neutral,
 }
 
-#[derive(Debug)]
-pub(super) enum Admission {
-    Admitted(Place),
-    Refused { reason: OpenReason, retry_after: Option<u64> },
-}
-
 /// What an admitted call holds.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    /// The stay in a state that it belongs to; none if it was let through although it was not admitted.
-    stay: Option<u64>,
+pub(super) struct Permit {
+    /// `None` if it was let through only because the breaker observes.
+    generation: Option<u32>,
     round: u32,
-    /// When it began, where calls are timed.
-    began: Option<u64>,
+    /// When it began, if anyone asked how long calls take.
+    started: Option<u64>,
 }
 
-pub(super) struct Model {
-    settings: Settings,
-    pub(super) now: u64,
-    state: State,
-    /// A number for each stay in a state.
-    stay: u64,
-    /// Results in a closed circuit, since it closed: by calls, and by time.
-    by_calls: Vec<Recorded>,
-    by_time: Vec<Recorded>,
-    /// When the first result was ever recorded by time.
-    first: Option<u64>,
-    totals: [u64; 5],
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refused {
+    pub(super) reason: OpenReason,
+    pub(super) elapsed: Option<Duration>,
+    pub(super) retry_after: Option<Duration>,
 }
 
-#[derive(Clone, Copy)]
-struct Recorded {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Totals {
+    pub(super) successes: u64,
+    pub(super) failures: u64,
+    pub(super) neutral: u64,
+    pub(super) rejections: u64,
+    pub(super) transitions: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) calls: u32,
+    pub(super) failures: u32,
+    pub(super) slow: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Call {
     at: u64,
     failed: bool,
     slow: bool,
 }
 
-#[derive(Clone, Copy)]
-enum State {
-    Closed { in_a_row: u32 },
-    Open { since: u64, failed: u32, reason: OpenReason },
-    HalfOpen { round: u32, taken: u32, succeeded: u32, failed: u32, last_trial: u64 },
-    ForcedOpen { until: Option<u64> },
-    Disabled { until: Option<u64> },
+/// The places of a half-open circuit.
+#[derive(Debug, Default)]
+struct Trials {
+    round: u32,
+    taken: u32,
+    succeeded: u32,
+    last: u64,
+    /// For how long `last` is remembered: for dozens of rests.
+    remembered: u64,
+    /// The longest rest by which it was measured, and how often it was measured anew.
+    coarsest: u64,
+    measured: u64,
 }
 
-/// How far off the end of a trial call's time may be.
-pub(super) const ROUGHLY: u64 = 16_000;
-/// Both windows by time are kept in parts of this length: the largest power of two of which 16 make a window.
-const PART: u64 = 65_536;
+#[derive(Debug)]
+pub(super) struct Model {
+    pub(super) config: Config,
+    pub(super) now: u64,
+    pub(super) state: BreakerState,
+    pub(super) totals: Totals,
+    pub(super) failed_recoveries: u32,
+    /// Rises whenever what is under way becomes a matter of the past.
+    generation: u32,
+    changed: Option<u64>,
+    in_a_row: u32,
+    by_calls: VecDeque<Call>,
+    by_time: VecDeque<Call>,
+    /// When the first call was made that a window of time has seen.
+    origin: Option<u64>,
+    cause: Option<OpenReason>,
+    trials: Trials,
+    until: Option<u64>,
+}
 
 impl Model {
-    pub(super) fn new(settings: Settings) -> Self {
+    pub(super) fn new(config: Config) -> Self {
         Self {
-            settings,
+            config,
             now: 0,
-            state: State::Closed { in_a_row: 0 },
-            stay: 0,
-            by_calls: Vec::new(),
-            by_time: Vec::new(),
-            first: None,
-            totals: [0; 5],
+            state: Closed,
+            totals: Totals::default(),
+            failed_recoveries: 0,
+            generation: 0,
+            changed: None,
+            in_a_row: 0,
+            by_calls: VecDeque::new(),
+            by_time: VecDeque::new(),
+            origin: None,
+            cause: None,
+            trials: Trials::default(),
+            until: None,
         }
     }
 
-    /// Whether it is within what is measured roughly, or so long ago that it can't be measured.
-    pub(super) fn is_about_to_give_up(&self) -> bool {
-        match self.state {
-            State::HalfOpen { taken, failed, last_trial, .. } if taken >= self.settings.trials => {
-                let (waited, rest) = (self.now - last_trial, self.rest(failed));
-                waited.abs_diff(rest) <= ROUGHLY || waited > 60 * rest
-            }
-            _ => false,
-        }
-    }
-
-    pub(super) fn acquire(&mut self) -> Admission {
-        let refused = match self.state {
-            State::Closed { .. } | State::Disabled { until: None } => None,
-            State::Disabled { until: Some(until) } => {
-                if until <= self.now {
-                    self.enter(State::Closed { in_a_row: 0 });
-                }
+    pub(super) fn acquire(&mut self) -> Result<Permit, Refused> {
+        let refusal = match self.state {
+            Open if self.rest_left() > 0 => Some((self.cause.expect("known"), Some(self.rest_left()))),
+            ForcedOpen if self.hold_left() != Some(0) => Some((OpenReason::Forced, self.hold_left())),
+            Open | ForcedOpen => {
+                self.enter(HalfOpen);
+                self.trials = Trials::default();
+                self.take_place();
                 None
             }
-            State::ForcedOpen { until: Some(until) } if until <= self.now => self.first_trial(0),
-            State::ForcedOpen { until } => Some((OpenReason::Forced, until.map(|until| until - self.now))),
-            State::Open { since, failed, reason } => match (since + self.rest(failed)).saturating_sub(self.now) {
-                0 => self.first_trial(failed),
-                wait => Some((reason, Some(wait))),
-            },
-            State::HalfOpen { round, taken, succeeded, failed, last_trial } => {
-                let rest = self.rest(failed);
-                let (waited, now) = (self.now - last_trial, self.now);
-                if taken < self.settings.trials {
-                    self.state = State::HalfOpen { round, taken: taken + 1, succeeded, failed, last_trial: now };
-                    None
-                } else if waited >= rest {
-                    let (round, taken) = (round + 1, succeeded + 1);
-                    self.state = State::HalfOpen { round, taken, succeeded, failed, last_trial: now };
-                    None
-                } else {
-                    Some((OpenReason::TrialsUnderWay, Some(rest - waited)))
-                }
+            HalfOpen if self.trials.taken < self.config.trials => {
+                self.take_place();
+                None
             }
+            HalfOpen if self.trials_left() > 0 => Some((OpenReason::TrialsUnderWay, Some(self.trials_left()))),
+            HalfOpen => {
+                self.trials.round += 1;
+                self.trials.taken = self.trials.succeeded;
+                self.take_place();
+                None
+            }
+            Disabled if self.hold_left() == Some(0) => {
+                self.close();
+                None
+            }
+            _ => None,
         };
-        let Some((reason, retry_after)) = refused else {
-            let round = if let State::HalfOpen { round, .. } = self.state { round } else { 0 };
-            let began = self.slow_limit().map(|_| self.now);
-            return Admission::Admitted(Place { stay: Some(self.stay), round, began });
+        let Some((reason, wait)) = refusal else {
+            let started = self.config.slow_call().map(|_| self.now);
+            return Ok(Permit { generation: Some(self.generation), round: self.trials.round, started });
         };
-        self.totals[3] += 1;
-        if self.settings.observe_only {
-            return Admission::Admitted(Place { stay: None, round: 0, began: None });
+        self.totals.rejections += 1;
+        if self.config.observe_only {
+            return Ok(Permit { generation: None, round: 0, started: None });
         }
-        Admission::Refused { reason, retry_after }
+        let elapsed = self.changed.map(|changed| Duration::from_micros(self.now - changed));
+        Err(Refused { reason, elapsed, retry_after: wait.map(Duration::from_micros) })
     }
 
-    pub(super) fn end(&mut self, place: Place, outcome: Outcome) {
-        self.totals[outcome as usize] += 1;
-        if place.stay != Some(self.stay) || outcome == Outcome::Neutral && !matches!(self.state, State::HalfOpen { .. })
-        {
+    pub(super) fn end(&mut self, permit: Permit, outcome: Outcome) {
+        match outcome {
+            Outcome::Success => self.totals.successes += 1,
+            Outcome::Failure => self.totals.failures += 1,
+            Outcome::Neutral => self.totals.neutral += 1,
+        }
+        if permit.generation != Some(self.generation) {
             return;
         }
-        let took = place.began.map(|began| self.now - began);
-        let slow = self.slow_limit().zip(took).is_some_and(|(limit, took)| took >= limit);
-        match self.state {
-            State::Closed { in_a_row } => self.end_closed(in_a_row, outcome == Outcome::Failure, slow),
-            State::HalfOpen { round, mut taken, mut succeeded, failed, last_trial } => {
-                match outcome {
-                    Outcome::Success if !slow => {
-                        succeeded += 1;
-                        if succeeded >= self.settings.trials {
-                            return self.enter(State::Closed { in_a_row: 0 });
-                        }
-                        // One of an earlier round has lost its place, and takes one again.
-                        taken += u32::from(place.round != round);
-                    }
-                    Outcome::Success | Outcome::Failure => {
-                        let reason = OpenReason::TrialFailed;
-                        return self.enter(State::Open { since: self.now, failed: failed + 1, reason });
-                    }
-                    Outcome::Neutral => taken -= u32::from(place.round == round),
+        let slow = match (permit.started, self.config.slow_call()) {
+            (Some(started), Some(limit)) => self.now - started >= limit,
+            _ => false,
+        };
+        match (self.state, outcome) {
+            (Closed, Outcome::Success | Outcome::Failure) => self.count(outcome == Outcome::Failure, slow),
+            (HalfOpen, Outcome::Neutral) if permit.round != self.trials.round => {}
+            (HalfOpen, Outcome::Neutral) => self.trials.taken -= 1,
+            (HalfOpen, Outcome::Success) if !slow => {
+                self.trials.succeeded += 1;
+                if permit.round != self.trials.round {
+                    self.trials.taken += 1;
                 }
-                self.state = State::HalfOpen { round, taken, succeeded, failed, last_trial };
+                self.close_if_recovered();
             }
-            State::Open { .. } | State::ForcedOpen { .. } | State::Disabled { .. } => {}
-        }
-    }
-
-    fn end_closed(&mut self, in_a_row: u32, failed: bool, slow: bool) {
-        let open = |since, reason| State::Open { since, failed: 0, reason };
-        match self.settings.policy {
-            Policy::InARow { threshold } => {
-                let failures = if failed { in_a_row + 1 } else { 0 };
-                if failures >= threshold {
-                    return self.enter(open(self.now, OpenReason::ConsecutiveFailures { failures }));
-                }
-                self.state = State::Closed { in_a_row: failures };
-            }
-            Policy::ByRate { calls: by_calls, failure_rate, min_calls, slow: slow_calls, .. } => {
-                let recorded = Recorded { at: self.now, failed, slow };
-                if by_calls.is_some() {
-                    self.by_calls.push(recorded);
-                } else {
-                    self.first.get_or_insert(self.now);
-                    self.by_time.push(recorded);
-                }
-                if !failed && !slow {
-                    return;
-                }
-                let (calls, failures, slow) = self.window().unwrap_or_default();
-                let least = by_calls.map_or(min_calls, |calls| calls.min(min_calls));
-                if calls < u64::from(least) {
-                    return;
-                }
-                let exceeds = |part: u64, rate: f64| part > 0 && part as f64 / calls as f64 >= rate;
-                let [calls_, failures_, slow_] = [calls, failures, slow].map(|count| u32::try_from(count).unwrap());
-                if exceeds(failures, failure_rate) {
-                    let reason = OpenReason::FailureRate { failures: failures_, calls: calls_ };
-                    self.enter(open(self.now, reason));
-                } else if slow_calls.is_some_and(|(_, rate)| exceeds(slow, rate)) {
-                    self.enter(open(self.now, OpenReason::SlowCallRate { slow: slow_, calls: calls_ }));
-                }
-            }
-        }
-    }
-
-    pub(super) fn force_open(&mut self, hold: Option<u64>) {
-        self.hold(State::ForcedOpen { until: hold.map(|hold| self.now + hold) });
-    }
-
-    pub(super) fn disable(&mut self, hold: Option<u64>) {
-        self.hold(State::Disabled { until: hold.map(|hold| self.now + hold) });
-    }
-
-    fn hold(&mut self, held: State) {
-        let before = self.state();
-        let same = std::mem::replace(&mut self.state, held);
-        if self.state() != before {
-            self.state = same;
-            self.enter(held);
-        }
-    }
-
-    pub(super) fn reset(&mut self) {
-        self.enter(State::Closed { in_a_row: 0 });
-    }
-
-    pub(super) fn reconfigure(&mut self, settings: Settings) {
-        self.settings = settings;
-        match (self.state, self.settings.policy) {
-            (State::Closed { .. }, Policy::ByRate { .. }) => self.state = State::Closed { in_a_row: 0 },
-            (State::HalfOpen { succeeded, .. }, _) if succeeded >= self.settings.trials => {
-                self.enter(State::Closed { in_a_row: 0 });
+            (HalfOpen, _) => {
+                self.failed_recoveries += 1;
+                self.open(OpenReason::TrialFailed);
             }
             _ => {}
         }
     }
 
-    pub(super) const fn state(&self) -> BreakerState {
-        match self.state {
-            State::Closed { .. } => BreakerState::Closed,
-            State::Open { .. } => BreakerState::Open,
-            State::HalfOpen { .. } => BreakerState::HalfOpen,
-            State::ForcedOpen { .. } => BreakerState::ForcedOpen,
-            State::Disabled { .. } => BreakerState::Disabled,
+    pub(super) fn force_open(&mut self, expires_in: Option<u64>) {
+        self.hold(ForcedOpen, expires_in);
+    }
+
+    pub(super) fn disable(&mut self, expires_in: Option<u64>) {
+        self.hold(Disabled, expires_in);
+    }
+
+    pub(super) fn reset(&mut self) {
+        self.close();
+    }
+
+    pub(super) fn reconfigure(&mut self, config: Config) {
+        self.config = config;
+        if self.state == HalfOpen {
+            self.close_if_recovered();
+            self.measure();
         }
     }
 
-    pub(super) const fn failures_in_a_row(&self) -> u32 {
-        if let State::Closed { in_a_row } = self.state { in_a_row } else { 0 }
-    }
-
-    pub(super) const fn failed_recoveries(&self) -> u32 {
-        match self.state {
-            State::Open { failed, .. } | State::HalfOpen { failed, .. } => failed,
+    pub(super) fn consecutive_failures(&self) -> u32 {
+        match self.config.policy {
+            Policy::Consecutive(_) => self.in_a_row,
             _ => 0,
         }
     }
 
-    pub(super) const fn open_reason(&self) -> Option<OpenReason> {
-        if let State::Open { reason, .. } = self.state { Some(reason) } else { None }
-    }
-
-    pub(super) fn time_left(&self) -> Option<u64> {
-        let until = match self.state {
-            State::Open { since, failed, .. } => Some(since + self.rest(failed)),
-            State::ForcedOpen { until } | State::Disabled { until } => until,
-            State::Closed { .. } | State::HalfOpen { .. } => None,
+    pub(super) fn window(&self) -> Option<Counts> {
+        let held: Vec<_> = match self.config.policy {
+            Policy::Consecutive(_) => return None,
+            Policy::Calls(most) => self.by_calls.iter().rev().take(most as usize).collect(),
+            Policy::Time(window) => {
+                self.by_time.iter().filter(|call| self.leaves_at(call, window) > self.now).collect()
+            }
         };
-        until.map(|until| until.saturating_sub(self.now))
+        let count = |counts: fn(&Call) -> bool| u32::try_from(held.iter().filter(|call| counts(call)).count()).unwrap();
+        Some(Counts { calls: count(|_| true), failures: count(|call| call.failed), slow: count(|call| call.slow) })
     }
 
-    /// Successes, failures, neutral, rejections, transitions.
-    pub(super) const fn totals(&self) -> [u64; 5] {
-        self.totals
-    }
-
-    /// Calls, failures and slow calls in the window.
-    pub(super) fn window(&self) -> Option<(u64, u64, u64)> {
-        let Policy::ByRate { calls, time, .. } = self.settings.policy else { return None };
-        let held: Vec<_> = if let Some(calls) = calls {
-            self.by_calls.iter().rev().take(calls as usize).collect()
-        } else {
-            let first = self.first.unwrap_or(self.now);
-            // A part is in as long as it began within the window.
-            let is_in = |recorded: &&Recorded| first + (recorded.at - first) / PART * PART + time > self.now;
-            self.by_time.iter().filter(is_in).collect()
-        };
-        let count = |is: fn(&Recorded) -> bool| held.iter().filter(|recorded| is(recorded)).count() as u64;
-        Some((held.len() as u64, count(|recorded| recorded.failed), count(|recorded| recorded.slow)))
-    }
-
-    const fn slow_limit(&self) -> Option<u64> {
-        match self.settings.policy {
-            Policy::ByRate { slow: Some((limit, _)), .. } => Some(limit),
+    pub(super) fn open_reason(&self) -> Option<OpenReason> {
+        match self.state {
+            Open => self.cause,
+            ForcedOpen => Some(OpenReason::Forced),
             _ => None,
         }
     }
 
-    fn rest(&self, failed: u32) -> u64 {
-        let (base, factor, max) = self.settings.recovery;
-        (0..failed.min(63)).fold(base as f64, |rest, _| rest * factor).min(max as f64) as u64
+    pub(super) fn open_for(&self) -> Option<u64> {
+        match self.state {
+            Open => Some(self.rest_left()),
+            ForcedOpen => self.hold_left(),
+            _ => None,
+        }
     }
 
-    fn first_trial(&mut self, failed: u32) -> Option<(OpenReason, Option<u64>)> {
-        let last_trial = self.now;
-        self.enter(State::HalfOpen { round: 0, taken: 1, succeeded: 0, failed, last_trial });
-        None
+    pub(super) fn disabled_for(&self) -> Option<u64> {
+        if self.state == Disabled { self.hold_left() } else { None }
     }
 
-    fn enter(&mut self, state: State) {
-        let before = self.state();
-        self.state = state;
-        self.stay += 1;
+    /// How far a wait for trial calls may be off: it is measured to a thousandth.
+    pub(super) fn imprecision(&self) -> u64 {
+        self.trials.coarsest * self.trials.measured / 1_000
+    }
+
+    /// Whether the next answer depends on what is measured coarsely, or has not been measured for dozens of rests.
+    pub(super) fn is_imprecise(&self) -> bool {
+        let passed = self.now - self.trials.last;
+        let limit = self.trials.last + self.rest();
+        self.state == HalfOpen
+            && self.trials.taken >= self.config.trials
+            && (self.now.abs_diff(limit) <= self.imprecision() || passed > self.trials.remembered)
+    }
+
+    /// How long until something changes by itself: for the clock to stop close by.
+    pub(super) fn deadlines(&self) -> Vec<u64> {
+        let window = match self.config.policy {
+            Policy::Time(window) => self.by_time.iter().map(|call| self.leaves_at(call, window)).collect(),
+            _ => vec![],
+        };
+        let ends = match self.state {
+            HalfOpen => Some(self.trials.last + self.rest()),
+            _ => self.open_for().or(self.disabled_for()).map(|left| self.now + left),
+        };
+        let future = window.into_iter().chain(ends).filter(|at| *at > self.now);
+        future.map(|at| at - self.now).collect()
+    }
+
+    fn count(&mut self, failed: bool, slow: bool) {
+        self.in_a_row = match (failed, self.config.policy) {
+            (true, Policy::Consecutive(_)) => self.in_a_row + 1,
+            (true, _) => self.in_a_row,
+            (false, _) => 0,
+        };
+        let call = Call { at: self.now, failed, slow };
+        match self.config.policy {
+            Policy::Consecutive(threshold) => {
+                if failed && self.in_a_row >= threshold {
+                    self.open(OpenReason::ConsecutiveFailures { failures: self.in_a_row });
+                }
+                return;
+            }
+            Policy::Calls(_) => self.by_calls.push_back(call),
+            Policy::Time(_) => {
+                self.origin.get_or_insert(self.now);
+                self.by_time.push_back(call);
+            }
+        }
+        if failed || slow {
+            self.judge();
+        }
+    }
+
+    fn judge(&mut self) {
+        let Counts { calls, failures, slow } = self.window().expect("judged by one");
+        let enough = match self.config.policy {
+            Policy::Calls(most) => self.config.min_calls.min(most),
+            _ => self.config.min_calls,
+        };
+        if calls < enough {
+            return;
+        }
+        let share = |part: u32| f64::from(part) / f64::from(calls);
+        if failures > 0 && share(failures) >= self.config.failure_rate {
+            self.open(OpenReason::FailureRate { failures, calls });
+        } else if self.config.slow_call.is_some() && slow > 0 && share(slow) >= self.config.slow_call_rate {
+            self.open(OpenReason::SlowCallRate { slow, calls });
+        }
+    }
+
+    /// When a call leaves a window of time: a window after the beginning of its bucket.
+    fn leaves_at(&self, call: &Call, window: u64) -> u64 {
+        let mut width = 1;
+        while 2 * width * 16 <= window {
+            width *= 2;
+        }
+        let origin = self.origin.expect("of the first call");
+        call.at - (call.at - origin) % width + window
+    }
+
+    fn open(&mut self, cause: OpenReason) {
+        self.enter(Open);
+        self.cause = Some(cause);
+    }
+
+    fn close(&mut self) {
+        self.enter(Closed);
+        self.failed_recoveries = 0;
+    }
+
+    fn close_if_recovered(&mut self) {
+        if self.trials.succeeded >= self.config.trials {
+            self.close();
+        }
+    }
+
+    fn hold(&mut self, state: BreakerState, expires_in: Option<u64>) {
+        if self.state != state {
+            self.enter(state);
+            self.failed_recoveries = 0;
+        }
+        self.until = expires_in.map(|expires_in| self.now + expires_in);
+    }
+
+    /// Counts begin anew in each state.
+    fn enter(&mut self, state: BreakerState) {
+        self.generation += 1;
+        self.in_a_row = 0;
         self.by_calls.clear();
         self.by_time.clear();
-        self.totals[4] += u64::from(self.state() != before);
+        if self.state != state {
+            self.state = state;
+            self.changed = Some(self.now);
+            self.totals.transitions += 1;
+        }
+    }
+
+    fn take_place(&mut self) {
+        self.trials.taken += 1;
+        self.trials.last = self.now;
+        (self.trials.remembered, self.trials.coarsest, self.trials.measured) = (u64::MAX, 0, 0);
+        self.measure();
+    }
+
+    fn measure(&mut self) {
+        let rest = self.rest();
+        // Once forgotten, for good.
+        let is_remembered = self.now - self.trials.last <= self.trials.remembered;
+        self.trials.remembered = if is_remembered { 30 * rest } else { 0 };
+        self.trials.coarsest = self.trials.coarsest.max(rest);
+        self.trials.measured += 1;
+    }
+
+    /// How long an open circuit rests now.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "minutes")]
+    fn rest(&self) -> u64 {
+        let Config { recovery, factor, max_recovery, .. } = self.config;
+        let mut rest = recovery as f64;
+        for _ in 0..self.failed_recoveries {
+            rest = (rest * factor).min(max_recovery as f64);
+        }
+        rest as u64
+    }
+
+    fn rest_left(&self) -> u64 {
+        (self.changed.expect("open since") + self.rest()).saturating_sub(self.now)
+    }
+
+    fn trials_left(&self) -> u64 {
+        (self.trials.last + self.rest()).saturating_sub(self.now)
+    }
+
+    fn hold_left(&self) -> Option<u64> {
+        self.until.map(|until| until.saturating_sub(self.now))
+    }
+}
+
+impl Config {
+    fn slow_call(&self) -> Option<u64> {
+        match self.policy {
+            Policy::Consecutive(_) => None,
+            _ => self.slow_call,
+        }
     }
 }

@@ -127,7 +127,7 @@ pub fn by_chain<O: Returned>(outcome: &O, show: fn(&O::Error) -> &(dyn Error + '
 
 fn chain_verdict(error: &(dyn Error + 'static), types: &[IsType]) -> Verdict {
     match rejection(error) {
-        Some(open) => Verdict::rejected(open, wants_rejection(open, types)),
+        Some(open) => Verdict::rejected(open.retry_after(), wants_rejection(types)),
         None => Verdict::transient_if(is_any_of(error, types)),
     }
 }

@@ -48,7 +48,8 @@ pub(super) fn expand(
         (false, false) => (code!(outcome: #output), code!({ _ = #end; outcome })),
     };
     let value = context.ask("reject", &quote_spanned!(place=> &open));
-    let rejected = if below_retry { code!((#value, #krate::__private::Passage::Rejected(open))) } else { value };
+    let rejected =
+        if below_retry { code!((#value, #krate::__private::Passage::Rejected(open.retry_after()))) } else { value };
     let target = target(breaker, krate);
     // The breaker of a key is held for the call: as long as it is, it does not leave.
     let (held, breaker) = match &breaker.key {

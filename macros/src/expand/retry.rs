@@ -142,11 +142,11 @@ fn verdict(retry: &Retry, has_passage: bool, context: &Context) -> TokenStream {
         code!(false)
     } else {
         let types = type_list(krate, types);
-        code!(#krate::__private::wants_rejection(open, #types))
+        code!(#krate::__private::wants_rejection(#types))
     };
     code! {
-        match &passage {
-            #krate::__private::Passage::Rejected(open) => #krate::__private::Verdict::rejected(open, #wanted),
+        match passage {
+            #krate::__private::Passage::Rejected(wait) => #krate::__private::Verdict::rejected(wait, #wanted),
             _ => #verdict,
         }
     }

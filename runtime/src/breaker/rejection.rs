@@ -57,6 +57,16 @@ pub enum OpenReason {
 }
 
 impl CircuitOpen {
+    /// One to ask about its type.
+    pub(crate) const EXAMPLE: Self = Self {
+        name: "",
+        key: None,
+        reason: OpenReason::Forced,
+        note: None,
+        elapsed: Wait::new(None),
+        retry_after: Wait::new(None),
+    };
+
     /// The name of the breaker.
     #[must_use]
     pub const fn name(&self) -> &'static str {

@@ -2,7 +2,6 @@ use std::time::Duration;
 
 use super::{RetryPolicy, backoff::Retry, budget::Shared};
 use crate::{
-    CircuitOpen,
     clock::{self, Moment},
     random,
 };
@@ -42,20 +41,20 @@ pub enum Verdict {
 }
 
 /// How an attempt fared at the breaker inside the retry.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Passage {
     /// The call was made.
     Made,
     /// The call was made, and the circuit is open now, for this long.
     Opened(Duration),
-    /// There was no call.
-    Rejected(CircuitOpen),
+    /// There was no call. One may be admitted after this long, if that is known.
+    Rejected(Option<Duration>),
 }
 
 impl Passage {
     /// How it fared at two breakers, this one being the inner.
     #[must_use]
-    pub fn or(self, outer: Self) -> Self {
+    pub const fn or(self, outer: Self) -> Self {
         match self {
             Self::Made => outer,
             inner => inner,
@@ -65,9 +64,9 @@ impl Passage {
     /// The sleep before the next attempt. None at all if the circuit would still be open after it: then the rejection may
     /// as well come at once.
     #[must_use]
-    pub fn shorten(&self, delay: Duration) -> Duration {
+    pub fn shorten(self, delay: Duration) -> Duration {
         match self {
-            Self::Opened(left) if *left > delay => Duration::ZERO,
+            Self::Opened(left) if left > delay => Duration::ZERO,
             _ => delay,
         }
     }
@@ -76,9 +75,9 @@ impl Passage {
 impl Verdict {
     /// An attempt that a breaker inside the retry has rejected.
     #[must_use]
-    pub const fn rejected(open: &CircuitOpen, wanted: bool) -> Self {
-        match open.retry_after() {
-            Some(wait) if wanted => Self::Transient { retry_after: Some(wait) },
+    pub const fn rejected(retry_after: Option<Duration>, wanted: bool) -> Self {
+        match retry_after {
+            Some(_) if wanted => Self::Transient { retry_after },
             // Not asked for; or forced open by an operator, and nobody knows for how long.
             _ => Self::Final,
         }

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{PathArguments, PathSegment, Signature, Type, spanned::Spanned};
+use syn::{PathArguments, PathSegment, Signature, Type, ext::IdentExt as _, spanned::Spanned};
 
 use crate::{
     args::{Condition, retry::Retry},
@@ -38,6 +38,8 @@ struct Attempt {
 /// What all layers of one function know.
 struct Context {
     is_async: bool,
+    /// The function's name.
+    function: String,
     /// The path of the runtime.
     krate: TokenStream,
     /// The declared return type, as it can be written inside the body.
@@ -71,6 +73,7 @@ pub(crate) fn stack(function: &Function, layers: &[Layer], prelude: &TokenStream
     let place = function.output().map_or_else(|| signature.ident.span(), error_place);
     let mut context = Context {
         is_async: function.is_async(),
+        function: signature.ident.unraw().to_string(),
         krate: layers.iter().find_map(Layer::krate).map_or_else(|| code!(::steadfast), ToTokens::to_token_stream),
         output: function.inner_output(),
         output_place: Span::mixed_site().located_at(place),

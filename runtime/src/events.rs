@@ -21,7 +21,11 @@ use std::{
     collections::VecDeque,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use crate::{BreakerState, OpenReason};
@@ -55,6 +59,42 @@ pub enum Event {
         /// How many there may be.
         max_keys: usize,
     },
+    /// An attempt has failed, and there will be another after a delay.
+    #[non_exhaustive]
+    RetryScheduled {
+        /// The name of the policy, or the path of the function.
+        retry: Option<&'static str>,
+        /// The attempt that has failed; the first is 1.
+        attempt: u32,
+        /// The sleep before the next, as the policy has it. Where a breaker inside would still be open after it, it is left
+        /// out: the rejection may as well come at once.
+        delay: Duration,
+    },
+    /// An attempt other than the first has succeeded.
+    #[non_exhaustive]
+    RetrySucceeded {
+        /// The name of the policy, or the path of the function.
+        retry: Option<&'static str>,
+        /// How many attempts it took.
+        attempts: u32,
+    },
+    /// The last attempt that the policy allows has failed in a way that another might have healed; or there is no time left
+    /// for another.
+    #[non_exhaustive]
+    RetriesExhausted {
+        /// The name of the policy, or the path of the function.
+        retry: Option<&'static str>,
+        /// How many attempts were made.
+        attempts: u32,
+    },
+    /// There would have been another attempt, but the budget has denied it.
+    #[non_exhaustive]
+    RetryDenied {
+        /// The name of the policy, or the path of the function.
+        retry: Option<&'static str>,
+        /// How many attempts were made.
+        attempts: u32,
+    },
     /// Two places declare the same breaker with different settings; told at its first use. Those of the first place hold.
     #[non_exhaustive]
     ConfigConflict {
@@ -80,6 +120,18 @@ impl fmt::Display for Event {
             Self::KeysOverflowed { breakers, max_keys } => {
                 write!(f, "circuit breakers `{breakers}`: all {max_keys} are in use, new keys share one")
             }
+            Self::RetryScheduled { retry, attempt, delay } => {
+                write!(f, "retry `{}`: attempt {attempt} failed, the next in {delay:.3?}", retry.unwrap_or("unnamed"))
+            }
+            Self::RetrySucceeded { retry, attempts } => {
+                write!(f, "retry `{}`: attempt {attempts} succeeded", retry.unwrap_or("unnamed"))
+            }
+            Self::RetriesExhausted { retry, attempts } => {
+                write!(f, "retry `{}`: given up after attempt {attempts}", retry.unwrap_or("unnamed"))
+            }
+            Self::RetryDenied { retry, attempts } => {
+                write!(f, "retry `{}`: denied by the budget after attempt {attempts}", retry.unwrap_or("unnamed"))
+            }
             Self::ConfigConflict { conflict } => conflict.fmt(f),
         }
     }
@@ -90,6 +142,7 @@ impl fmt::Display for Event {
 /// The callback stays until [`unsubscribe`](Subscription::unsubscribe), also when what is returned is dropped.
 pub fn subscribe(callback: impl Fn(&Event) + Send + Sync + 'static) -> Subscription {
     let callback: Callback = Arc::new(callback);
+    HEARD.store(true, Ordering::Relaxed);
     let mut hub = hub();
     hub.subscribers = Some(hub.subscribers().cloned().chain([callback.clone()]).collect());
     Subscription(callback)
@@ -128,14 +181,21 @@ pub(crate) struct Hub {
 
 static HUB: Mutex<Hub> = Mutex::new(Hub { subscribers: None, waiting: VecDeque::new(), delivering: false });
 
+/// Whether anybody has ever subscribed.
+static HEARD: AtomicBool = AtomicBool::new(false);
+
 pub(crate) fn hub() -> MutexGuard<'static, Hub> {
     HUB.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Tells of something that has no order among transitions.
+#[inline]
 pub(crate) fn tell(event: impl FnOnce() -> Event) {
-    hub().push(event);
-    deliver();
+    // ORDERING: Relaxed: who subscribes hears of what comes later.
+    if HEARD.load(Ordering::Relaxed) {
+        hub().push(event);
+        deliver();
+    }
 }
 
 impl Hub {

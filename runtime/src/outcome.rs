@@ -99,7 +99,7 @@ impl<E: From<R>, R> CarriesRejection<R> for E {
 /// Without `retry_if`: what the error type says.
 #[inline]
 pub fn by_type<O: Returned>(outcome: &O, judge: fn(&O::Error) -> Verdict) -> Verdict {
-    outcome.error().map_or(Verdict::Final, judge)
+    outcome.error().map_or(Verdict::Success, judge)
 }
 
 /// `retry_if = any`. `look` shows the error, if it is one: a rejection by a breaker further inside is not retried.
@@ -115,14 +115,15 @@ pub fn by_error<O: Returned>(
     predicate: impl FnOnce(&O::Error) -> bool,
     look: fn(&O::Error) -> Option<&(dyn Error + 'static)>,
 ) -> Verdict {
-    let error = outcome.error().filter(|error| predicate(error));
-    Verdict::transient_if(error.is_some_and(|error| look(error).and_then(rejection).is_none()))
+    outcome.error().map_or(Verdict::Success, |error| {
+        Verdict::transient_if(predicate(error) && look(error).and_then(rejection).is_none())
+    })
 }
 
 /// `retry_if(Type, ...)`
 #[inline]
 pub fn by_chain<O: Returned>(outcome: &O, show: fn(&O::Error) -> &(dyn Error + 'static), types: &[IsType]) -> Verdict {
-    outcome.error().map_or(Verdict::Final, |error| chain_verdict(show(error), types))
+    outcome.error().map_or(Verdict::Success, |error| chain_verdict(show(error), types))
 }
 
 fn chain_verdict(error: &(dyn Error + 'static), types: &[IsType]) -> Verdict {
@@ -140,7 +141,7 @@ fn rejection<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a CircuitOpen> {
 /// `retry_if_result = predicate`.
 #[inline]
 pub fn by_value<O>(outcome: &O, predicate: impl FnOnce(&O) -> bool) -> Verdict {
-    Verdict::transient_if(predicate(outcome))
+    if predicate(outcome) { Verdict::Transient { retry_after: None } } else { Verdict::Success }
 }
 
 /// `on_retry = hook`, over the error.

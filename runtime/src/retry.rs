@@ -66,6 +66,7 @@ pub struct RetryPolicy {
     jitter: Jitter,
     max_elapsed: Option<Duration>,
     budget: Option<Shared>,
+    name: Option<&'static str>,
 }
 
 impl RetryPolicy {
@@ -81,6 +82,7 @@ impl RetryPolicy {
             jitter: Jitter::full(),
             max_elapsed: None,
             budget: None,
+            name: None,
         }
     }
 
@@ -141,6 +143,13 @@ impl RetryPolicy {
     #[must_use]
     pub const fn max_elapsed(mut self, limit: Duration) -> Self {
         self.max_elapsed = Some(limit);
+        self
+    }
+
+    /// What events call it. Attributes give the path of the function, or the `name` that it has.
+    #[must_use]
+    pub const fn name(mut self, name: &'static str) -> Self {
+        self.name = Some(name);
         self
     }
 
@@ -284,7 +293,10 @@ fn run<T, E>(
     let mut attempts = Attempts::of_thread(policy);
     loop {
         let delay = match work() {
-            Ok(value) => return Ok(value),
+            Ok(value) => {
+                _ = attempts.after(Verdict::Success);
+                return Ok(value);
+            }
             Err(error) => match attempts.after(judge(&error)) {
                 Some(delay) => delay,
                 None => return Err(error),
@@ -306,7 +318,10 @@ where
     let mut attempts = Attempts::of_task(policy);
     loop {
         let delay = match work().await {
-            Ok(value) => return Ok(value),
+            Ok(value) => {
+                _ = attempts.after(Verdict::Success);
+                return Ok(value);
+            }
             Err(error) => match attempts.after(judge(&error)) {
                 Some(delay) => delay,
                 None => return Err(error),

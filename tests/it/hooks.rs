@@ -1,8 +1,13 @@
 //! What a retry calls of the user's: a backoff, and a hook before each sleep.
 
-use std::{cell::RefCell, io, sync::Mutex, time::Duration};
+use std::{
+    cell::RefCell,
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use steadfast::{Backoff, Retry, RetryPolicy, Schedule, circuit_breaker, retry};
+use steadfast::{Backoff, Retry, RetryBudget, RetryPolicy, Schedule, circuit_breaker, events, retry};
 use tokio::time::{Instant, advance};
 
 use crate::Failure;
@@ -110,4 +115,59 @@ async fn a_hook_hears_of_each_retry_before_the_sleep() {
     assert_eq!(heard(), ["1 0ns Absent"]);
     through_a_breaker().await.unwrap_err();
     assert_eq!(heard(), ["1 60s Kind(TimedOut)", "2 60s Kind(TimedOut)"], "open for 30 s only: it is worth the wait");
+}
+
+#[retry(backoff = fixed(1s), jitter = none)]
+async fn told_of(failures: u32, calls: &mut u32) -> Result<(), Failure> {
+    *calls += 1;
+    if *calls <= failures { Err(Failure::Transient(*calls)) } else { Ok(()) }
+}
+
+static NOTHING: RetryBudget = RetryBudget::new().ratio(0.0).reserve_per_second(0);
+
+#[retry(name = "told by name", budget = NOTHING)]
+fn told_by_name() -> Option<()> {
+    None
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_tell_of_retries() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let subscription = events::subscribe({
+        let heard = heard.clone();
+        move |event| {
+            let text = event.to_string();
+            if text.contains("told") {
+                heard.lock().unwrap().push(text.replace("it::hooks::", ""));
+            }
+        }
+    });
+    let heard = || std::mem::take(&mut *heard.lock().unwrap());
+    told_of(0, &mut 0).await.unwrap();
+    assert_eq!(heard().len(), 0, "a success is no news");
+    told_of(2, &mut 0).await.unwrap();
+    assert_eq!(
+        heard(),
+        [
+            "retry `told_of`: attempt 1 failed, the next in 1.000s",
+            "retry `told_of`: attempt 2 failed, the next in 1.000s",
+            "retry `told_of`: attempt 3 succeeded",
+        ]
+    );
+    told_of(9, &mut 0).await.unwrap_err();
+    assert_eq!(heard()[2..], ["retry `told_of`: given up after attempt 3"]);
+    assert!(told_by_name().is_none());
+    assert_eq!(heard(), ["retry `told by name`: denied by the budget after attempt 1"]);
+
+    let policy = RetryPolicy::new().name("told in time").max_elapsed(SECOND).backoff(Schedule::fixed(2 * SECOND));
+    policy.jitter(steadfast::Jitter::none()).run(|| Err::<(), _>(Failure::Transient(1))).unwrap_err();
+    assert_eq!(heard(), ["retry `told in time`: given up after attempt 1"]);
+    let mut calls = 0;
+    let twice = || {
+        calls += 1;
+        if calls < 2 { Err(Failure::Transient(1)) } else { Ok(()) }
+    };
+    policy.backoff(Schedule::none()).run(twice).unwrap();
+    assert_eq!(heard()[1], "retry `told in time`: attempt 2 succeeded");
+    subscription.unsubscribe();
 }

@@ -126,7 +126,14 @@ impl Retry {
     }
 
     /// The policy as a const expression.
-    pub(crate) fn policy(&self, krate: &TokenStream) -> TokenStream {
+    pub(crate) fn policy(&self, krate: &TokenStream, function: &str) -> TokenStream {
+        let name = match &self.name {
+            Some(name) => quote!(#name),
+            None => {
+                let function = format!("::{function}");
+                quote!(::core::concat!(::core::module_path!(), #function))
+            }
+        };
         let attempts = match (&self.attempts, &self.max_elapsed) {
             (Some(Attempts::Unlimited), Some(limit)) => Some(quote!(.unlimited(#limit))),
             (Some(Attempts::Number(count)), _) => Some(quote!(.max_attempts(#count))),
@@ -147,7 +154,7 @@ impl Retry {
             let own = quote_spanned!(place=> &#budget);
             quote!(.budget(#own))
         });
-        quote!(#krate::RetryPolicy::new() #attempts #backoff #jitter #max_elapsed #budget)
+        quote!(#krate::RetryPolicy::new().name(#name) #attempts #backoff #jitter #max_elapsed #budget)
     }
 }
 

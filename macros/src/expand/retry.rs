@@ -30,7 +30,7 @@ use crate::{
 /// attempt needs no loop, and so can move what it likes.
 pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) -> Attempt {
     let krate = context.krate.clone();
-    let policy = policy(retry, &krate);
+    let policy = policy(retry, &krate, &context.function);
     let attempts = if context.is_async { code!(of_task) } else { code!(of_thread) };
     let (output, code) = (&context.output, &attempt.code);
     let verdict = verdict(retry, attempt.has_passage, context);
@@ -88,8 +88,8 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
 }
 
 /// The policy, by reference. One with a name is listed, so that it can be found and replaced.
-fn policy(retry: &Retry, krate: &TokenStream) -> TokenStream {
-    let policy = retry.policy(krate);
+fn policy(retry: &Retry, krate: &TokenStream, function: &str) -> TokenStream {
+    let policy = retry.policy(krate, function);
     let Some(name) = &retry.name else {
         if retry.refers_to_static() {
             // A constant can't refer to a static that changes.

@@ -3,6 +3,7 @@ use std::time::Duration;
 use super::{RetryPolicy, backoff::Retry, budget::Shared};
 use crate::{
     clock::{self, Moment},
+    events::{self, Event},
     random,
 };
 
@@ -31,7 +32,9 @@ enum Clock {
 /// What the outcome of an attempt means to a retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// A success, or a failure that another attempt would not change.
+    /// Nothing is left to do.
+    Success,
+    /// A failure that another attempt would not change.
     Final,
     /// Another attempt may succeed: after this long if it is known, else as the policy has it.
     Transient {
@@ -146,25 +149,44 @@ impl<'p> Attempts<'p> {
     #[inline]
     pub fn after(&mut self, verdict: Verdict) -> Option<Duration> {
         match verdict {
+            Verdict::Success if self.made == 0 => None,
             Verdict::Final => None,
+            Verdict::Success => self.after_success(),
             Verdict::Transient { retry_after } => self.after_transient(retry_after),
         }
     }
 
+    /// A success that is not the first attempt's.
+    #[cold]
+    fn after_success(&self) -> Option<Duration> {
+        let (retry, attempts) = (self.policy.name, self.made.saturating_add(1));
+        events::tell(|| Event::RetrySucceeded { retry, attempts });
+        None
+    }
+
     #[cold]
     fn after_transient(&mut self, retry_after: Option<Duration>) -> Option<Duration> {
-        if self.is_last() {
+        let (policy, is_last) = (self.policy, self.is_last());
+        let retry_name = policy.name;
+        self.made = self.made.saturating_add(1);
+        if is_last {
+            events::tell(|| Event::RetriesExhausted { retry: retry_name, attempts: self.made });
             return None;
         }
-        self.made = self.made.saturating_add(1);
-        let policy = self.policy;
         let elapsed = if policy.reads_clock() { self.clock.read().since(self.started) } else { Duration::ZERO };
         let previous = (self.made > 1).then(|| Duration::from_nanos(self.previous_delay));
         let retry = Retry { attempt: self.made, previous, elapsed, hint: retry_after };
         let delay = policy.schedule.delay(&retry, policy.jitter, random::up_to);
         self.previous_delay = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
-        let ends_in_time = |limit| elapsed.saturating_add(delay) <= limit;
-        let affords = |Shared(budget): Shared| budget.withdraw(clock::now());
-        (policy.max_elapsed.is_none_or(ends_in_time) && policy.budget.is_none_or(affords)).then_some(delay)
+        if policy.max_elapsed.is_some_and(|limit| elapsed.saturating_add(delay) > limit) {
+            events::tell(|| Event::RetriesExhausted { retry: retry_name, attempts: self.made });
+            return None;
+        }
+        if policy.budget.is_some_and(|Shared(budget)| !budget.withdraw(clock::now())) {
+            events::tell(|| Event::RetryDenied { retry: retry_name, attempts: self.made });
+            return None;
+        }
+        events::tell(|| Event::RetryScheduled { retry: retry_name, attempt: self.made, delay });
+        Some(delay)
     }
 }

@@ -47,6 +47,12 @@ async fn above(failures: &Cell<u32>) -> io::Result<()> {
     work(failures).await
 }
 
+#[circuit_breaker(name = "cancelled asleep")]
+#[retry(backoff = fixed(1s), jitter = none)]
+async fn asleep(failures: &Cell<u32>) -> io::Result<()> {
+    work(failures).await
+}
+
 #[circuit_breaker(name = "cancelled key", key = "a", failure_threshold = 1, half_open_max_calls = 2)]
 async fn keyed(failures: &Cell<u32>) -> io::Result<()> {
     work(failures).await
@@ -103,9 +109,9 @@ async fn dropped_at_every_await<F: Future<Output = io::Result<()>>>(
 #[tokio::test(start_paused = true)]
 async fn a_future_dropped_in_a_sleep_makes_no_further_attempt() {
     let failures: &'static Cell<u32> = Box::leak(Box::new(Cell::new(100)));
-    assert!(!poll(above(failures), 4), "asleep after the first attempt");
+    assert!(!poll(asleep(failures), 4), "asleep after the first attempt");
     assert_eq!(failures.get(), 99);
-    let snapshot = breaker("cancelled above").unwrap().snapshot();
+    let snapshot = breaker("cancelled asleep").unwrap().snapshot();
     assert_eq!((snapshot.state, snapshot.neutral), (BreakerState::Closed, 1));
 }
 

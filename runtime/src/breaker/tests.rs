@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{
     BreakerState::{self, Closed, Disabled, ForcedOpen, HalfOpen, Open},
-    rules::{Policy, Recovery, Rules},
+    rules::{Policy, Recovery, Rules, mix},
     word::{Admission, MAX_HOLD, MAX_RECOVERY, Outcome, Refusal, Ticket, Word},
 };
 use crate::clock::Moment;
@@ -387,6 +387,23 @@ fn the_jitter_of_a_rest_is_uniform_and_stays_as_it_is() {
     }
     let other = Recovery { seed: 43, ..recovery };
     assert_ne!(other.rest_since(0, 0), recovery.rest_since(0, 0), "another machine waits for another time");
+}
+
+#[test]
+fn the_hash_is_the_published_one() {
+    // The first numbers of SplitMix64 that begins with 1234567, as published with the generator.
+    let golden = 0x9e37_79b9_7f4a_7c15_u64;
+    let numbers: Vec<_> = (0..5).map(|index| mix(golden.wrapping_mul(index).wrapping_add(1_234_567))).collect();
+    assert_eq!(
+        numbers,
+        [
+            6_457_827_717_110_365_317,
+            3_203_168_211_198_807_973,
+            9_817_491_932_198_370_423,
+            4_593_380_528_125_082_431,
+            16_408_922_859_458_223_821,
+        ]
+    );
 }
 
 #[test]

@@ -185,3 +185,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_makes_no_sense_is_refused_and_what_is_at_the_limit_is_not() {
+    let (one, two) = (Duration::from_secs(1), Duration::from_secs(2));
+    for factor in [0.999, 0.0, -1.0, f64::INFINITY, f64::NAN] {
+        assert!(Schedule::try_exponential(one, factor, two).is_err(), "{factor}");
+    }
+    assert!(Schedule::try_exponential(one, 1.0, one).is_ok());
+    assert!(Schedule::try_exponential(one, f64::MAX, one).is_ok());
+    assert!(Schedule::try_exponential(two, 2.0, one).is_err());
+    assert!(Schedule::try_linear(two, one, one).is_err() && Schedule::try_linear(one, one, one).is_ok());
+    assert!(Schedule::try_fibonacci(two, one).is_err() && Schedule::try_fibonacci(one, one).is_ok());
+    assert!(Schedule::try_decorrelated(two, one).is_err() && Schedule::try_decorrelated(one, one).is_ok());
+    for share in [-0.001, 1.001, f64::NAN] {
+        assert!(Jitter::try_proportional(share).is_err(), "{share}");
+    }
+    assert!(Jitter::try_proportional(0.0).is_ok() && Jitter::try_proportional(1.0).is_ok());
+    assert!(RetryPolicy::new().try_max_attempts(0).is_err() && RetryPolicy::new().try_max_attempts(1).is_ok());
+}

@@ -33,6 +33,8 @@ struct Attempt {
     code: TokenStream,
     /// Whether it is a pair: the returned value, and how the attempt fared at a breaker.
     has_passage: bool,
+    /// Whether it is itself a retry.
+    is_retry: bool,
 }
 
 /// What all layers of one function know.
@@ -50,6 +52,8 @@ struct Context {
     arguments: Arguments,
     /// Whether nothing but the one attempt has a use for the arguments.
     gives_arguments_away: bool,
+    /// Whether the call is an attempt of a retry.
+    is_attempt: bool,
 }
 
 /// What each attempt of a retry needs for itself.
@@ -79,8 +83,9 @@ pub(crate) fn stack(function: &Function, layers: &[Layer], prelude: &TokenStream
         output_place: Span::mixed_site().located_at(place),
         arguments,
         gives_arguments_away: layers.iter().all(|layer| !layer.repeats() && !layer.condition().sees_arguments()),
+        is_attempt: layers.iter().any(Layer::repeats),
     };
-    let mut attempt = Attempt { code: context.call(function, body.as_ref()), has_passage: false };
+    let mut attempt = Attempt { code: context.call(function, body.as_ref()), has_passage: false, is_retry: false };
     for (index, layer) in layers.iter().enumerate().rev() {
         attempt = match layer {
             Layer::Retry(retry) => retry::expand(retry, &attempt, &mut context),
@@ -139,17 +144,20 @@ impl Context {
     /// | async | `{ body }` | `async { body }.await` |
     /// | future | `{ async move { body } }`, perhaps in a box | `async { body }.await` |
     /// | future | `{ body }` | `(\|\| -> F { body })().await` |
+    ///
+    /// As an attempt of a retry it is `attempts.within(\|\| -> R { body })`, and `attempts.scope(pin!(future)).await`.
     fn call(&self, function: &Function, body: Option<&AsyncBody>) -> TokenStream {
         let (block, output, krate) = (&function.body, &self.output, &self.krate);
         match (&function.form, body) {
+            (Form::Sync, _) if self.is_attempt => code!(attempts.within(|| -> #output #block)),
             (Form::Sync, _) => code!(#krate::__private::once(|| -> #output #block)),
             (Form::Async, _) => self.async_block(&block.stream(), block.span()),
             (Form::Future { .. }, Some(AsyncBody { rest, .. })) => self.async_block(rest, block.span()),
             (Form::Future { boxed: true, .. }, None) => {
                 let future = &function.signature.output;
-                code!((|| #future #block)().await)
+                self.awaited(&code!((|| #future #block)()))
             }
-            (Form::Future { boxed: false, .. }, None) => code!((|| #block)().await),
+            (Form::Future { boxed: false, .. }, None) => self.awaited(&code!((|| #block)())),
         }
     }
 
@@ -170,7 +178,12 @@ impl Context {
         );
         block.set_span(place);
         let capture = self.gives_arguments_away.then(|| code!(move));
-        code!(async #capture #block.await)
+        self.awaited(&code!(async #capture #block))
+    }
+
+    /// Input: `future`. Output: `future.await`, as an attempt where it is one.
+    fn awaited(&self, future: &TokenStream) -> TokenStream {
+        if self.is_attempt { scoped(future) } else { code!(#future.await) }
     }
 
     /// A call into the runtime that asks something of the return type: what does not fit is reported there.
@@ -180,6 +193,11 @@ impl Context {
         let function = Ident::new(function, place);
         quote_spanned!(place=> #krate::__private::#function(#arguments))
     }
+}
+
+/// Input: `future`. Output: the same, awaited as an attempt. It is pinned where it stands, so that it is not moved.
+fn scoped(future: &TokenStream) -> TokenStream {
+    code!(attempts.scope(::core::pin::pin!(#future)).await)
 }
 
 /// Where errors about a return type belong: at the `E` of a `Result<T, E>`, else at the type.

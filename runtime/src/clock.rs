@@ -47,15 +47,28 @@ pub(crate) const fn micros(wait: Duration) -> u64 {
 
 /// Reads the clock of the task: tokio's, which a test can pause and move.
 pub(crate) fn now() -> Moment {
-    #[cfg(feature = "tokio")]
-    return moment(tokio::time::Instant::now().into_std());
-    #[cfg(not(feature = "tokio"))]
-    return thread_now();
+    #[cfg(feature = "testing")]
+    if let Some(now) = crate::testing::now() {
+        return now;
+    }
+    task_now()
 }
 
 /// Reads the clock by which threads sleep.
 pub(crate) fn thread_now() -> Moment {
+    #[cfg(feature = "testing")]
+    if let Some(now) = crate::testing::now() {
+        return now;
+    }
     moment(Instant::now())
+}
+
+/// Reads tokio's clock, where there is one.
+pub(crate) fn task_now() -> Moment {
+    #[cfg(feature = "tokio")]
+    return moment(tokio::time::Instant::now().into_std());
+    #[cfg(not(feature = "tokio"))]
+    return moment(Instant::now());
 }
 
 fn moment(now: Instant) -> Moment {

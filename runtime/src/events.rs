@@ -87,9 +87,33 @@ pub enum Event {
         /// How many attempts were made.
         attempts: u32,
     },
+    /// A stop signal has come before another attempt.
+    #[non_exhaustive]
+    RetryStopped {
+        /// The name of the policy, or the path of the function.
+        retry: Option<&'static str>,
+        /// How many attempts were made.
+        attempts: u32,
+    },
+    /// A retry retries within a retry that does so itself: their attempts multiply. Told once for each pair, at the outer one's second
+    /// attempt. `nested = inherit` leaves the attempts to the outer one.
+    #[non_exhaustive]
+    NestedRetries {
+        /// The name of the outer policy, or the path of its function.
+        outer: Option<&'static str>,
+        /// The name of the inner policy, or the path of its function.
+        inner: Option<&'static str>,
+    },
+    /// A retry of a function that is not `async` sleeps in a task of a tokio runtime. With several threads, its other tasks go on
+    /// elsewhere; with one, everything waits. Told once for each retry, with the feature `rt-multi-thread`.
+    #[non_exhaustive]
+    BlockingSleep {
+        /// The name of the policy, or the path of the function.
+        retry: Option<&'static str>,
+    },
     /// There would have been another attempt, but the budget has denied it.
     #[non_exhaustive]
-    RetryDenied {
+    BudgetDenied {
         /// The name of the policy, or the path of the function.
         retry: Option<&'static str>,
         /// How many attempts were made.
@@ -129,8 +153,18 @@ impl fmt::Display for Event {
             Self::RetriesExhausted { retry, attempts } => {
                 write!(f, "retry `{}`: given up after attempt {attempts}", retry.unwrap_or("unnamed"))
             }
-            Self::RetryDenied { retry, attempts } => {
+            Self::BudgetDenied { retry, attempts } => {
                 write!(f, "retry `{}`: denied by the budget after attempt {attempts}", retry.unwrap_or("unnamed"))
+            }
+            Self::RetryStopped { retry, attempts } => {
+                write!(f, "retry `{}`: stopped after attempt {attempts}", retry.unwrap_or("unnamed"))
+            }
+            Self::NestedRetries { outer, inner } => {
+                let [outer, inner] = [outer, inner].map(|name| name.unwrap_or("unnamed"));
+                write!(f, "retry `{inner}` retries within retry `{outer}`: attempts multiply")
+            }
+            Self::BlockingSleep { retry } => {
+                write!(f, "retry `{}`: sleeps on a thread of the tokio runtime", retry.unwrap_or("unnamed"))
             }
             Self::ConfigConflict { conflict } => conflict.fmt(f),
         }
@@ -186,6 +220,11 @@ static HEARD: AtomicBool = AtomicBool::new(false);
 
 pub(crate) fn hub() -> MutexGuard<'static, Hub> {
     HUB.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether anybody listens.
+pub(crate) fn are_heard() -> bool {
+    hub().subscribers.is_some()
 }
 
 /// Tells of something that has no order among transitions.

@@ -85,7 +85,13 @@
 //! `config`, off by default: settings from a TOML file or the environment, live, by `configure_from_file`,
 //! `configure_from_toml` and `configure_from_env`.
 //!
-//! `serde`, off by default: [`Snapshot`] and `KeyedSnapshot` are `Serialize`.
+//! `serde`, off by default: [`Snapshot`], [`RetrySnapshot`] and `KeyedSnapshot` are `Serialize`.
+//!
+//! `testing`, off by default and meant for `[dev-dependencies]`: clocks and chance that a test moves, in the module `testing`.
+//!
+//! `rt-multi-thread`, off by default: a blocking sleep in a task of a multi-threaded tokio runtime lets its other tasks go on.
+//!
+//! `tokio-util`, off by default: a `CancellationToken` is a [`Stop`].
 //!
 //! `http`, `reqwest`, `tonic`, `sqlx`, `redis`, off by default: which errors of these clients are worth another attempt. The
 //! table at [`Transient`] says it for each. With `http` comes `retry_after`, which reads the header `Retry-After`; with
@@ -110,6 +116,8 @@ mod outcome;
 mod random;
 mod registry;
 mod retry;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod totals;
 mod transient;
 
@@ -132,7 +140,10 @@ pub use self::{
         Window, WindowSnapshot,
     },
     registry::{ConfigConflict, Place, breaker, breakers, validate},
-    retry::{Backoff, Jitter, Retry, RetryBudget, RetryIf, RetryPolicy, Schedule},
+    retry::{
+        Backoff, Jitter, Nested, Retry, RetryBudget, RetryIf, RetryPolicy, RetrySnapshot, RetryUntil, Schedule, Stop,
+        StopSignal, retries,
+    },
     transient::Transient,
 };
 #[cfg(feature = "keyed")]
@@ -147,6 +158,8 @@ pub mod __private {
     pub use linkme;
 
     #[cfg(feature = "tokio")]
+    pub use crate::retry::nested::Scoped;
+    #[cfg(feature = "tokio")]
     pub use crate::retry::pause::{Pause, pause};
     pub use crate::{
         known::{Find, FindError, FindNothing, KNOWN, Known},
@@ -155,7 +168,8 @@ pub mod __private {
         retry::{
             attempts::*,
             named::{NamedPolicy, POLICIES},
-            pause_thread,
+            nested::Scope,
+            statistics::Statistics,
         },
     };
 }

@@ -120,6 +120,17 @@ pub fn by_error<O: Returned>(
     })
 }
 
+/// `retry_if = |error, attempt| ...`
+#[inline]
+pub fn by_error_at<O: Returned>(
+    outcome: &O,
+    attempt: u32,
+    predicate: impl FnOnce(&O::Error, u32) -> bool,
+    look: fn(&O::Error) -> Option<&(dyn Error + 'static)>,
+) -> Verdict {
+    by_error(outcome, |error| predicate(error, attempt), look)
+}
+
 /// `retry_if(Type, ...)`
 #[inline]
 pub fn by_chain<O: Returned>(outcome: &O, show: fn(&O::Error) -> &(dyn Error + 'static), types: &[IsType]) -> Verdict {
@@ -144,6 +155,12 @@ pub fn by_value<O>(outcome: &O, predicate: impl FnOnce(&O) -> bool) -> Verdict {
     if predicate(outcome) { Verdict::Transient { retry_after: None } } else { Verdict::Success }
 }
 
+/// `retry_if_result = |value, attempt| ...`
+#[inline]
+pub fn by_value_at<O>(outcome: &O, attempt: u32, predicate: impl FnOnce(&O, u32) -> bool) -> Verdict {
+    by_value(outcome, |outcome| predicate(outcome, attempt))
+}
+
 /// `on_retry = hook`, over the error.
 #[inline]
 pub fn on_retry<O: Returned>(outcome: &O, attempt: u32, delay: Duration, hook: impl FnOnce(u32, Duration, &O::Error)) {
@@ -156,6 +173,30 @@ pub fn on_retry<O: Returned>(outcome: &O, attempt: u32, delay: Duration, hook: i
 #[inline]
 pub fn on_retry_value<O>(outcome: &O, attempt: u32, delay: Duration, hook: impl FnOnce(u32, Duration, &O)) {
     hook(attempt, delay, outcome);
+}
+
+/// `on_retry = |attempt, delay, error, elapsed| ...`
+#[inline]
+pub fn on_retry_timed<O: Returned>(
+    outcome: &O,
+    attempt: u32,
+    delay: Duration,
+    elapsed: Duration,
+    hook: impl FnOnce(u32, Duration, &O::Error, Duration),
+) {
+    on_retry(outcome, attempt, delay, |attempt, delay, error| hook(attempt, delay, error, elapsed));
+}
+
+/// The same where the whole value is judged.
+#[inline]
+pub fn on_retry_value_timed<O>(
+    outcome: &O,
+    attempt: u32,
+    delay: Duration,
+    elapsed: Duration,
+    hook: impl FnOnce(u32, Duration, &O, Duration),
+) {
+    hook(attempt, delay, outcome, elapsed);
 }
 
 // What the expansion of `#[circuit_breaker]` asks.

@@ -1,32 +1,40 @@
 //! Retrying.
 //!
-//! [`schedule`] and [`jitter`] are arithmetic, [`attempts`] decides, and this file runs.
+//! [`schedule`] and [`jitter`] are arithmetic, [`attempts`] decides, [`run`] and generated code are the loops around it. [`nested`] is
+//! what retries know of each other.
 
 pub(crate) mod attempts;
 mod backoff;
+#[cfg(feature = "rt-multi-thread")]
+mod blocking;
 mod budget;
 mod jitter;
 pub(crate) mod named;
-#[cfg(feature = "tokio")]
+pub(crate) mod nested;
 pub(crate) mod pause;
+mod run;
 mod schedule;
+pub(crate) mod statistics;
+mod stop;
 #[cfg(test)]
 mod tests;
 
 #[cfg(feature = "tokio")]
 use std::future::Future;
-use std::{fmt, marker::PhantomData, thread, time::Duration};
+use std::{marker::PhantomData, time::Duration};
 
-use self::{
-    attempts::{Attempts, Verdict},
-    budget::Shared,
-};
+pub(crate) use self::run::verdict_of;
 pub use self::{
     backoff::{Backoff, Retry},
     budget::RetryBudget,
     jitter::Jitter,
+    nested::Nested,
+    run::{RetryIf, RetryUntil},
     schedule::Schedule,
+    statistics::{RetrySnapshot, retries},
+    stop::{Stop, StopSignal},
 };
+use self::{budget::Shared, statistics::Counted};
 use crate::{
     Transient,
     checked::{Checked, valid},
@@ -66,7 +74,12 @@ pub struct RetryPolicy {
     jitter: Jitter,
     max_elapsed: Option<Duration>,
     budget: Option<Shared>,
+    nested: Nested,
     name: Option<&'static str>,
+    /// Whether a hook wants to know the time that has passed.
+    is_timed: bool,
+    /// Where calls are counted, if they are.
+    statistics: Option<Counted>,
 }
 
 impl RetryPolicy {
@@ -82,7 +95,10 @@ impl RetryPolicy {
             jitter: Jitter::full(),
             max_elapsed: None,
             budget: None,
+            nested: Nested::Independent,
             name: None,
+            is_timed: false,
+            statistics: None,
         }
     }
 
@@ -160,6 +176,21 @@ impl RetryPolicy {
         self
     }
 
+    /// What it does inside of an attempt of another retry.
+    #[must_use]
+    pub const fn nested(mut self, nested: Nested) -> Self {
+        self.nested = nested;
+        self
+    }
+
+    /// For a hook that wants to know the time that has passed.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn timed(mut self) -> Self {
+        self.is_timed = true;
+        self
+    }
+
     /// The delays before the retries, to look at a schedule: without jitter, hints and limits of time. Without end for a policy
     /// that allows any number of attempts.
     ///
@@ -185,7 +216,7 @@ impl RetryPolicy {
 
     /// Whether attempts are measured by time.
     const fn reads_clock(&self) -> bool {
-        self.max_elapsed.is_some() || self.schedule.wants_elapsed()
+        self.max_elapsed.is_some() || self.is_timed || self.schedule.wants_elapsed()
     }
 
     /// This policy, retrying what `predicate` calls worth it instead of what is [`Transient`].
@@ -204,13 +235,32 @@ impl RetryPolicy {
         RetryIf { policy: self, predicate, error: PhantomData }
     }
 
+    /// This policy, until a signal is given: then sleeps end at once, and the error of the last attempt comes back.
+    ///
+    /// ```
+    /// # use std::{io, time::Duration};
+    /// # use steadfast::{RetryPolicy, Schedule, StopSignal};
+    /// static POLICY: RetryPolicy = RetryPolicy::new().backoff(Schedule::fixed(Duration::from_secs(60)));
+    ///
+    /// let signal = StopSignal::new();
+    /// let result = POLICY.stop_on(&signal).run(|| {
+    ///     signal.stop(); // another thread would do that
+    ///     Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut))
+    /// });
+    /// assert!(result.is_err());
+    /// ```
+    #[must_use]
+    pub const fn stop_on<'p>(&'p self, stop: &'p dyn Stop) -> RetryUntil<'p> {
+        RetryUntil { policy: self, stop, judge: run::ByType }
+    }
+
     /// Calls `work` until it succeeds, fails for good, or the policy has had enough. Sleeps on the thread.
     ///
     /// # Errors
     ///
     /// The error of the last attempt.
     pub fn run<T, E: Transient>(&self, work: impl FnMut() -> Result<T, E>) -> Result<T, E> {
-        run(self, work, verdict_of)
+        run::run(self, work, verdict_of)
     }
 
     /// Calls `work` until it succeeds, fails for good, or the policy has had enough. Dropping the future ends it.
@@ -230,110 +280,12 @@ impl RetryPolicy {
     where
         F: Future<Output = Result<T, E>>,
     {
-        run_async(self, work, verdict_of).await
+        run::run_async(self, work, verdict_of).await
     }
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// A [`RetryPolicy`] with a predicate of its own: see [`RetryPolicy::retry_if`].
-pub struct RetryIf<'p, E, P> {
-    policy: &'p RetryPolicy,
-    predicate: P,
-    error: PhantomData<fn(&E)>,
-}
-
-impl<E, P: Fn(&E) -> bool> RetryIf<'_, E, P> {
-    /// As [`RetryPolicy::run`].
-    ///
-    /// # Errors
-    ///
-    /// The error of the last attempt.
-    pub fn run<T>(&self, work: impl FnMut() -> Result<T, E>) -> Result<T, E> {
-        run(self.policy, work, |error| Verdict::transient_if((self.predicate)(error)))
-    }
-
-    /// As [`RetryPolicy::run_async`].
-    ///
-    /// # Errors
-    ///
-    /// The error of the last attempt.
-    ///
-    /// # Panics
-    ///
-    /// If it has to sleep outside of a tokio runtime with its timer enabled.
-    #[cfg(feature = "tokio")]
-    pub async fn run_async<T, F>(&self, work: impl FnMut() -> F) -> Result<T, E>
-    where
-        F: Future<Output = Result<T, E>>,
-    {
-        run_async(self.policy, work, |error| Verdict::transient_if((self.predicate)(error))).await
-    }
-}
-
-impl<E, P> fmt::Debug for RetryIf<'_, E, P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RetryIf").field("policy", &self.policy).finish_non_exhaustive()
-    }
-}
-
-pub(crate) fn verdict_of<E: Transient + ?Sized>(error: &E) -> Verdict {
-    if error.is_transient() { Verdict::Transient { retry_after: error.retry_after() } } else { Verdict::Final }
-}
-
-fn run<T, E>(
-    policy: &RetryPolicy,
-    mut work: impl FnMut() -> Result<T, E>,
-    judge: impl Fn(&E) -> Verdict,
-) -> Result<T, E> {
-    let mut attempts = Attempts::of_thread(policy);
-    loop {
-        let delay = match work() {
-            Ok(value) => {
-                _ = attempts.after(Verdict::Success);
-                return Ok(value);
-            }
-            Err(error) => match attempts.after(judge(&error)) {
-                Some(delay) => delay,
-                None => return Err(error),
-            },
-        };
-        pause_thread(delay);
-    }
-}
-
-#[cfg(feature = "tokio")]
-async fn run_async<T, E, F>(
-    policy: &RetryPolicy,
-    mut work: impl FnMut() -> F,
-    judge: impl Fn(&E) -> Verdict,
-) -> Result<T, E>
-where
-    F: Future<Output = Result<T, E>>,
-{
-    let mut attempts = Attempts::of_task(policy);
-    loop {
-        let delay = match work().await {
-            Ok(value) => {
-                _ = attempts.after(Verdict::Success);
-                return Ok(value);
-            }
-            Err(error) => match attempts.after(judge(&error)) {
-                Some(delay) => delay,
-                None => return Err(error),
-            },
-        };
-        pause::pause(delay).await;
-    }
-}
-
-/// Sleeps on the thread.
-pub fn pause_thread(delay: Duration) {
-    if !delay.is_zero() {
-        thread::sleep(delay);
     }
 }

@@ -1,13 +1,13 @@
 //! What a retry calls of the user's: a backoff, and a hook before each sleep.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     io,
-    sync::{Arc, Mutex},
+    sync::Mutex,
     time::Duration,
 };
 
-use steadfast::{Backoff, Retry, RetryBudget, RetryPolicy, Schedule, circuit_breaker, events, retry};
+use steadfast::{Backoff, Retry, RetryBudget, RetryPolicy, Schedule, circuit_breaker, retry};
 use tokio::time::{Instant, advance};
 
 use crate::Failure;
@@ -132,17 +132,12 @@ fn told_by_name() -> Option<()> {
 
 #[tokio::test(start_paused = true)]
 async fn events_tell_of_retries() {
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    let subscription = events::subscribe({
-        let heard = heard.clone();
-        move |event| {
-            let text = event.to_string();
-            if text.contains("told") {
-                heard.lock().unwrap().push(text.replace("it::hooks::", ""));
-            }
-        }
-    });
-    let heard = || std::mem::take(&mut *heard.lock().unwrap());
+    let log = crate::heard("told");
+    let (log, known) = (&log, Cell::new(0));
+    let heard = || {
+        let texts: Vec<_> = log.texts().iter().map(|text| text.replace("it::hooks::", "")).collect();
+        texts[known.replace(texts.len())..].to_vec()
+    };
     told_of(0, &mut 0).await.unwrap();
     assert_eq!(heard().len(), 0, "a success is no news");
     told_of(2, &mut 0).await.unwrap();
@@ -169,5 +164,48 @@ async fn events_tell_of_retries() {
     };
     policy.backoff(Schedule::none()).run(twice).unwrap();
     assert_eq!(heard()[1], "retry `told in time`: attempt 2 succeeded");
-    subscription.unsubscribe();
+}
+
+#[retry(max_attempts = 9, backoff = none, retry_if = |_, attempt| attempt < 4)]
+fn at_most_by_predicate(calls: &Cell<u32>) -> Result<(), Failure> {
+    calls.set(calls.get() + 1);
+    Err(Failure::Permanent)
+}
+
+#[retry(max_attempts = 9, backoff = none, retry_if_result = |value, attempt| *value > 10 && attempt < 5)]
+async fn at_most_by_value(calls: &Cell<u32>) -> u32 {
+    calls.set(calls.get() + 1);
+    calls.get() + 10
+}
+
+#[tokio::test]
+async fn a_predicate_may_see_the_number_of_the_attempt() {
+    let calls = Cell::new(0);
+    assert_eq!(at_most_by_predicate(&calls), Err(Failure::Permanent));
+    assert_eq!(calls.take(), 4);
+    assert_eq!(at_most_by_value(&calls).await, 15);
+}
+
+#[retry(backoff = fixed(1s), jitter = none, on_retry = |attempt, delay, error, elapsed| {
+    hear(attempt, delay + elapsed, error);
+})]
+async fn timed() -> Result<(), Failure> {
+    advance(SECOND / 2).await;
+    Err(Failure::Transient(1))
+}
+
+#[retry(max_attempts = 2, backoff = none, retry_if_result = |_| true, on_retry = |_, _, value, elapsed| {
+    hear(0, elapsed, value);
+})]
+async fn timed_by_value() -> u32 {
+    advance(SECOND).await;
+    7
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_may_see_how_long_it_has_taken() {
+    timed().await.unwrap_err();
+    assert_eq!(heard(), ["1 1.5s Transient(1)", "2 3s Transient(1)"]);
+    timed_by_value().await;
+    assert_eq!(heard(), ["0 1s 7"]);
 }

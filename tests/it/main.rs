@@ -8,6 +8,7 @@
 )]
 
 mod arguments;
+mod blocking;
 mod breaker;
 mod budget;
 mod cancellation;
@@ -16,20 +17,33 @@ mod configure;
 mod futures;
 mod hooks;
 mod keyed;
+mod nested;
 mod operator;
 mod order;
 mod reference;
 mod registry;
 mod retry;
+mod retry_properties;
+mod retry_situations;
+mod server;
 mod settings;
 mod shapes;
 mod situations;
+mod statistics;
+mod stop;
 mod storm;
 mod transient;
 
-use std::cell::Cell;
+use std::{
+    cell::Cell,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+};
 
-use steadfast::{CircuitOpen, Transient};
+use steadfast::{BreakerConfig, CircuitBreaker, CircuitOpen, Transient, events};
 
 /// An error of each sort.
 #[derive(Debug, PartialEq, thiserror::Error, Transient)]
@@ -68,6 +82,49 @@ impl Script {
             Some('S') => Ok(call + 1),
             Some('T') => Err(Failure::Transient(call + 1)),
             _ => Err(Failure::Permanent),
+        }
+    }
+}
+
+/// Keeps what events say that contain a text, until it is dropped.
+fn heard(part: &'static str) -> Heard {
+    let texts = Arc::new(Mutex::new(Vec::new()));
+    let subscription = events::subscribe({
+        let texts = texts.clone();
+        move |event| {
+            let text = event.to_string();
+            if text.contains(part) || text.contains(MARKER) {
+                texts.lock().unwrap().push(text);
+            }
+        }
+    });
+    Heard { texts, subscription: Some(subscription) }
+}
+
+const MARKER: &str = "the end of what a test has heard";
+
+struct Heard {
+    texts: Arc<Mutex<Vec<String>>>,
+    subscription: Option<events::Subscription>,
+}
+
+impl Heard {
+    /// All until now. Another thread may be delivering it: what is told last arrives last.
+    fn texts(&self) -> Vec<String> {
+        static MARKERS: AtomicU32 = AtomicU32::new(0);
+        let marker: &'static str = format!("{MARKER} {}", MARKERS.fetch_add(1, Ordering::Relaxed)).leak();
+        CircuitBreaker::new(marker, BreakerConfig::new()).force_open();
+        while !self.texts.lock().unwrap().iter().any(|text| text.contains(&format!("`{marker}`"))) {
+            thread::yield_now();
+        }
+        self.texts.lock().unwrap().iter().filter(|text| !text.contains(MARKER)).cloned().collect()
+    }
+}
+
+impl Drop for Heard {
+    fn drop(&mut self) {
+        if let Some(subscription) = self.subscription.take() {
+            subscription.unsubscribe();
         }
     }
 }

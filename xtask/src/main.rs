@@ -59,7 +59,7 @@ const LINTS: &[Step] = &[
     ),
     Step {
         purpose: "documentation",
-        cargo: &["doc", "--workspace", "--no-deps", "--document-private-items"],
+        cargo: &["doc", "--workspace", "--all-features", "--no-deps", "--document-private-items"],
         environment: &[("RUSTDOCFLAGS", "--deny warnings")],
     },
 ];

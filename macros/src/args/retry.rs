@@ -23,6 +23,9 @@ pub(crate) struct Retry {
     jitter: Option<Jitter>,
     max_elapsed: Option<Time>,
     budget: Option<Path>,
+    /// What ends it from outside.
+    pub(crate) stop_on: Option<Expr>,
+    nested: Option<Nested>,
     pub(crate) condition: Condition,
     /// What is called before each sleep.
     pub(crate) hook: Option<Expr>,
@@ -31,12 +34,17 @@ pub(crate) struct Retry {
     pub(crate) krate: Option<Path>,
 }
 
+enum Nested {
+    Independent,
+    Inherit,
+}
+
 enum Attempts {
     Number(Count),
     Unlimited,
 }
 
-const OPTIONS: [&str; 11] = [
+const OPTIONS: [&str; 13] = [
     "name",
     "max_attempts",
     "backoff",
@@ -45,6 +53,8 @@ const OPTIONS: [&str; 11] = [
     "retry_if",
     "retry_if_result",
     "budget",
+    "stop_on",
+    "nested",
     "on_retry",
     "clone",
     "crate",
@@ -52,7 +62,7 @@ const OPTIONS: [&str; 11] = [
 
 const COUNTS_ALL: &str = "`max_attempts` is the number of calls, the first included";
 const OF_BREAKER: &str = "it belongs to `#[circuit_breaker]`";
-const HINTS: [(&str, &str); 13] = [
+const HINTS: [(&str, &str); 14] = [
     ("attempts", COUNTS_ALL),
     ("tries", COUNTS_ALL),
     ("retries", COUNTS_ALL),
@@ -61,6 +71,7 @@ const HINTS: [(&str, &str); 13] = [
     ("delay", "write `backoff = fixed(1s)`"),
     ("when", "write `retry_if = |error| ...`"),
     ("timeout", "`max_elapsed` limits all attempts together"),
+    ("cancel", "write `stop_on = TOKEN`"),
     ("breaker", OF_BREAKER),
     ("failure_threshold", OF_BREAKER),
     ("recovery_timeout", OF_BREAKER),
@@ -76,6 +87,8 @@ impl Retry {
         let jitter = options.value("jitter", "jitter = full", errors, Jitter::parse);
         let max_elapsed = options.value("max_elapsed", "max_elapsed = 30s", errors, Time::parse);
         let budget = options.value("budget", "budget = BUDGET", errors, budget);
+        let stop_on = options.value("stop_on", "stop_on = SHUTDOWN", errors, stop_on);
+        let nested = options.value("nested", "nested = inherit", errors, nested);
         let on_retry = options.value("on_retry", "on_retry = log_retry", errors, hook);
         let by_value = options.value("retry_if_result", "retry_if_result = |value| ...", errors, |value| {
             Condition::predicate("retry_if_result", value)
@@ -85,6 +98,10 @@ impl Retry {
         let krate = options.value("crate", "crate = ::steadfast", errors, options::path);
         options.finish(&OPTIONS, &HINTS, errors);
 
+        check_parameters("retry_if_result", "value", by_value.as_ref().map(|given| &given.value), errors);
+        if let Some(Condition::Error(predicate)) = &by_error {
+            check_parameters("retry_if", "error", Some(predicate), errors);
+        }
         check_unlimited(attempts.as_ref(), max_elapsed.as_ref(), errors);
         schedule::check_jitter(backoff.as_ref(), jitter.as_ref(), errors);
 
@@ -108,6 +125,8 @@ impl Retry {
             jitter: jitter.map(|given| given.value),
             max_elapsed: max_elapsed.map(|given| given.value),
             budget: budget.map(|given| given.value),
+            stop_on: stop_on.map(|given| given.value),
+            nested: nested.map(|given| given.value),
             condition,
             hook: on_retry.map(|given| given.value),
             clone: clone.unwrap_or_default(),
@@ -123,6 +142,11 @@ impl Retry {
     /// Whether the policy refers to a static of the user's.
     pub(crate) fn refers_to_static(&self) -> bool {
         self.budget.is_some() || self.backoff.as_ref().is_some_and(|backoff| backoff.is_own)
+    }
+
+    /// Whether its hook wants to know the time that has passed: a closure that takes it.
+    pub(crate) fn is_timed(&self) -> bool {
+        matches!(&self.hook, Some(Expr::Closure(hook)) if hook.inputs.len() == 4)
     }
 
     /// The policy as a const expression.
@@ -154,7 +178,12 @@ impl Retry {
             let own = quote_spanned!(place=> &#budget);
             quote!(.budget(#own))
         });
-        quote!(#krate::RetryPolicy::new().name(#name) #attempts #backoff #jitter #max_elapsed #budget)
+        let nested = self.nested.as_ref().map(|nested| {
+            let nested = nested.tokens(krate);
+            quote!(.nested(#nested))
+        });
+        let timed = self.is_timed().then(|| quote!(.timed()));
+        quote!(#krate::RetryPolicy::new().name(#name) #attempts #backoff #jitter #max_elapsed #budget #nested #timed)
     }
 }
 
@@ -163,6 +192,36 @@ fn hook(value: Expr) -> Result<Expr> {
         Expr::Lit(_) => Err(Error::new_spanned(
             value,
             "`on_retry` is a function of the attempt that failed, the delay and the error: `fn(u32, Duration, &Error)`",
+        )),
+        value => Ok(value),
+    }
+}
+
+impl Nested {
+    fn tokens(&self, krate: &TokenStream) -> TokenStream {
+        match self {
+            Self::Independent => quote!(#krate::Nested::Independent),
+            Self::Inherit => quote!(#krate::Nested::Inherit),
+        }
+    }
+}
+
+fn nested(value: Expr) -> Result<Nested> {
+    match word(&value).map(ToString::to_string).as_deref() {
+        Some("independent") => Ok(Nested::Independent),
+        Some("inherit") => Ok(Nested::Inherit),
+        _ => Err(Error::new_spanned(
+            value,
+            "`nested` is `independent` (it retries within a retry as well) or `inherit` (it leaves that to the retry around it)",
+        )),
+    }
+}
+
+fn stop_on(value: Expr) -> Result<Expr> {
+    match value {
+        Expr::Lit(_) | Expr::Closure(_) => Err(Error::new_spanned(
+            value,
+            "`stop_on` is a signal, such as a `static SHUTDOWN: StopSignal = StopSignal::new();` or a cancellation token",
         )),
         value => Ok(value),
     }
@@ -182,6 +241,18 @@ fn attempts(value: Expr) -> Result<Attempts> {
     match word(&value) {
         Some(name) if name == "unlimited" => Ok(Attempts::Unlimited),
         _ => Count::parse("max_attempts", "it counts the first call as well", value).map(Attempts::Number),
+    }
+}
+
+/// A predicate sees what is judged, and perhaps the number of the attempt.
+fn check_parameters(name: &str, judged: &str, predicate: Option<&Expr>, errors: &mut Errors) {
+    if let Some(Expr::Closure(closure)) = predicate
+        && !matches!(closure.inputs.len(), 1 | 2)
+    {
+        errors.push(Error::new_spanned(
+            closure,
+            format!("`{name}` is a closure over the {judged}, or over the {judged} and the number of the attempt: `|{judged}, attempt| ...`"),
+        ));
     }
 }
 

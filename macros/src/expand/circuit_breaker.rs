@@ -67,7 +67,7 @@ pub(super) fn expand(
             #admitted
         }
     };
-    Attempt { code, has_passage: below_retry }
+    Attempt { code, has_passage: below_retry, is_retry: attempt.is_retry }
 }
 
 /// Tells the permit how the call ended.

@@ -2,9 +2,9 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote_spanned};
-use syn::spanned::Spanned;
+use syn::{Expr, spanned::Spanned};
 
-use super::{Attempt, Context, at, code, judge, look, show, type_list};
+use super::{Attempt, Context, at, code, judge, look, scoped, show, type_list};
 use crate::{
     args::{Condition, retry::Retry},
     arguments::{Argument, Supply},
@@ -27,12 +27,17 @@ use crate::{
 /// ```
 ///
 /// The outcome is gone before the sleep, so that an error that is not `Send` does not make the future so. A single
-/// attempt needs no loop, and so can move what it likes.
+/// attempt needs no loop, and so can move what it likes. With a signal that can end the sleep, the outcome stays:
+///
+/// ```text
+///     let (outcome, delay) = { ... match attempts.after_unless(stop, ...) { Some(delay) => (outcome, delay), ... } };
+///     if attempts.pause_until(stop, delay).await { break outcome; }
+/// ```
 pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) -> Attempt {
     let krate = context.krate.clone();
     let policy = policy(retry, &krate, &context.function);
     let attempts = if context.is_async { code!(of_task) } else { code!(of_thread) };
-    let (output, code) = (&context.output, &attempt.code);
+    let output = &context.output;
     let verdict = verdict(retry, attempt.has_passage, context);
     let outcome = if attempt.has_passage {
         code!((outcome, passage): (#output, #krate::__private::Passage))
@@ -40,51 +45,108 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
         code!(outcome: #output)
     };
     if retry.is_single() {
+        let code = &attempt.code;
         let code = code! {
             let mut attempts = #krate::__private::Attempts::#attempts(#policy);
             let #outcome = #code;
             _ = attempts.after(#verdict);
             outcome
         };
-        return Attempt { code: code!({ #code }), has_passage: false };
+        return Attempt { code: code!({ #code }), has_passage: false, is_retry: attempt.is_retry };
     }
-    let (slots, arguments) = context.arguments();
-    let delay = if attempt.has_passage { code!(passage.shorten(delay)) } else { code!(delay) };
-    let scheduled = match &retry.hook {
-        Some(hook) => {
-            // A hook of another type is a mistake of its own.
-            let place = hook.span();
-            let tell = match &retry.condition {
-                Condition::Value(_) => quote_spanned!(place=> on_retry_value),
-                _ => quote_spanned!(place=> on_retry),
-            };
-            code!({
-                let delay = #delay;
-                #krate::__private::#tell(&outcome, attempts.made(), delay, #hook);
-                delay
-            })
-        }
-        None => delay,
+    let code = match (&attempt.code, attempt.is_retry) {
+        (code, false) => code.clone(), // the call itself is scoped
+        (code, true) if context.is_async => scoped(&code!(async { #code })),
+        (code, true) => code!(attempts.within(|| #code)),
     };
-    let pause = if context.is_async { code!(pause(delay).await) } else { code!(pause_thread(delay)) };
-    let code = code! {
-        let mut attempts = #krate::__private::Attempts::#attempts(#policy);
-        #slots
-        loop {
-            let delay = {
-                #arguments
-                let #outcome = #code;
-                match attempts.after(#verdict) {
-                    ::core::option::Option::Some(delay) => #scheduled,
-                    ::core::option::Option::None => break outcome,
+    let (slots, arguments) = context.arguments();
+    let delay = scheduled(retry, attempt.has_passage, &krate);
+    let (stop, attempt) = match &retry.stop_on {
+        Some(stop) => {
+            let (stop, pause) = (stop_signal(stop, &krate), pause_until(context));
+            let attempt = code! {
+                let (outcome, delay) = {
+                    #arguments
+                    let #outcome = #code;
+                    match attempts.after_unless(stop, #verdict) {
+                        ::core::option::Option::Some(delay) => { let delay = #delay; (outcome, delay) }
+                        ::core::option::Option::None => break outcome,
+                    }
+                };
+                if #pause {
+                    break outcome;
                 }
             };
-            #krate::__private::#pause;
+            (Some(stop), attempt)
+        }
+        None => {
+            let pause = pause(context);
+            let attempt = code! {
+                let delay = {
+                    #arguments
+                    let #outcome = #code;
+                    match attempts.after(#verdict) {
+                        ::core::option::Option::Some(delay) => #delay,
+                        ::core::option::Option::None => break outcome,
+                    }
+                };
+                #pause;
+            };
+            (None, attempt)
+        }
+    };
+    let code = code! {
+        let mut attempts = #krate::__private::Attempts::#attempts(#policy);
+        #stop
+        #slots
+        loop {
+            #attempt
         }
     };
     // An outer retry prepares its own copies; it leaves the names themselves as they are.
     context.arguments.needed.iter_mut().for_each(|argument| argument.mutability = None);
-    Attempt { code: code!({ #code }), has_passage: false }
+    Attempt { code: code!({ #code }), has_passage: false, is_retry: true }
+}
+
+/// The delay before the next attempt, told to the hook.
+fn scheduled(retry: &Retry, has_passage: bool, krate: &TokenStream) -> TokenStream {
+    let delay = if has_passage { code!(passage.shorten(delay)) } else { code!(delay) };
+    let Some(hook) = &retry.hook else { return delay };
+    // A hook of another type is a mistake of its own.
+    let place = hook.span();
+    let tell = match (&retry.condition, retry.is_timed()) {
+        (Condition::Value(_), false) => quote_spanned!(place=> on_retry_value),
+        (Condition::Value(_), true) => quote_spanned!(place=> on_retry_value_timed),
+        (_, false) => quote_spanned!(place=> on_retry),
+        (_, true) => quote_spanned!(place=> on_retry_timed),
+    };
+    let elapsed = retry.is_timed().then(|| code!(attempts.elapsed(),));
+    code!({
+        let delay = #delay;
+        #krate::__private::#tell(&outcome, attempts.made(), delay, #elapsed #hook);
+        delay
+    })
+}
+
+/// Input: `TOKEN`. Output: `let stop: &dyn Stop = &TOKEN;`. That it is no signal is reported at its place.
+fn stop_signal(stop: &Expr, krate: &TokenStream) -> TokenStream {
+    let place = Span::mixed_site().located_at(stop.span());
+    let krate = at(place, krate);
+    let reference = quote_spanned!(place=> &#stop);
+    code!(let stop: &dyn #krate::Stop = #reference;)
+}
+
+fn pause(context: &Context) -> TokenStream {
+    let krate = &context.krate;
+    if context.is_async { code!(#krate::__private::pause(delay).await) } else { code!(attempts.pause_thread(delay)) }
+}
+
+fn pause_until(context: &Context) -> TokenStream {
+    if context.is_async {
+        code!(attempts.pause_until(stop, delay).await)
+    } else {
+        code!(attempts.pause_thread_until(stop, delay))
+    }
 }
 
 /// The policy, by reference. One with a name is listed, so that it can be found and replaced.
@@ -99,7 +161,9 @@ fn policy(retry: &Retry, krate: &TokenStream, function: &str) -> TokenStream {
     };
     code! {
         {
-            static POLICY: #krate::__private::NamedPolicy = #krate::__private::NamedPolicy::new(#name, #policy);
+            static STATISTICS: #krate::__private::Statistics = #krate::__private::Statistics::new();
+            static POLICY: #krate::__private::NamedPolicy =
+                #krate::__private::NamedPolicy::new(#name, #policy, &STATISTICS);
             #[#krate::__private::linkme::distributed_slice(#krate::__private::POLICIES)]
             #[linkme(crate = #krate::__private::linkme)]
             static LISTED: &#krate::__private::NamedPolicy = &POLICY;
@@ -128,9 +192,17 @@ fn verdict(retry: &Retry, has_passage: bool, context: &Context) -> TokenStream {
         }
         Condition::Error(predicate) => {
             let look = look(krate);
-            context.ask("by_error", &quote_spanned!(place=> #outcome, #predicate, #look))
+            match number(predicate) {
+                Some(number) => {
+                    context.ask("by_error_at", &quote_spanned!(place=> #outcome, #number, #predicate, #look))
+                }
+                None => context.ask("by_error", &quote_spanned!(place=> #outcome, #predicate, #look)),
+            }
         }
-        Condition::Value(predicate) => context.ask("by_value", &quote_spanned!(place=> #outcome, #predicate)),
+        Condition::Value(predicate) => match number(predicate) {
+            Some(number) => context.ask("by_value_at", &quote_spanned!(place=> #outcome, #number, #predicate)),
+            None => context.ask("by_value", &quote_spanned!(place=> #outcome, #predicate)),
+        },
     };
     if !has_passage {
         return verdict;
@@ -149,6 +221,14 @@ fn verdict(retry: &Retry, has_passage: bool, context: &Context) -> TokenStream {
             #krate::__private::Passage::Rejected(wait) => #krate::__private::Verdict::rejected(wait, #wanted),
             _ => #verdict,
         }
+    }
+}
+
+/// The number of the attempt, if the predicate is a closure that takes it as well: `|error, attempt| ...`.
+fn number(predicate: &Expr) -> Option<TokenStream> {
+    match predicate {
+        Expr::Closure(closure) if closure.inputs.len() == 2 => Some(code!(attempts.made().saturating_add(1))),
+        _ => None,
     }
 }
 

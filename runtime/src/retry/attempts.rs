@@ -1,6 +1,21 @@
 use std::time::Duration;
 
-use super::{RetryPolicy, backoff::Retry, budget::Shared};
+#[cfg(feature = "tokio")]
+use std::pin::Pin;
+
+#[cfg(feature = "rt-multi-thread")]
+use super::blocking;
+#[cfg(feature = "tokio")]
+use super::nested::Scoped;
+use super::{
+    RetryPolicy,
+    backoff::Retry,
+    budget::Shared,
+    nested::{self, Nested, Scope},
+    pause,
+    statistics::{Counted, End},
+    stop::Stop,
+};
 use crate::{
     clock::{self, Moment},
     events::{self, Event},
@@ -10,7 +25,8 @@ use crate::{
 /// The attempts of one call under a policy: counts them and decides after each whether there is another.
 ///
 /// Not generic, so that hundreds of annotated functions share one piece of code. **Invariant:** a call that succeeds at
-/// the first attempt costs a comparison, and with `max_elapsed` one reading of the clock.
+/// the first attempt costs a comparison, and a step in and out of its [`Scope`]; with `max_elapsed` one reading of the clock; with a
+/// name a count.
 #[derive(Debug)]
 pub struct Attempts<'p> {
     policy: &'p RetryPolicy,
@@ -24,7 +40,7 @@ pub struct Attempts<'p> {
 
 /// The clock that the sleeps go by. A paused task clock would never reach the end of sleeps that a thread really sleeps.
 #[derive(Clone, Copy, Debug)]
-enum Clock {
+pub(super) enum Clock {
     Task,
     Thread,
 }
@@ -94,7 +110,7 @@ impl Verdict {
 }
 
 impl Clock {
-    fn read(self) -> Moment {
+    pub(super) fn read(self) -> Moment {
         match self {
             Self::Task => clock::now(),
             Self::Thread => clock::thread_now(),
@@ -145,14 +161,122 @@ impl<'p> Attempts<'p> {
         self.policy.max_attempts.wrapping_sub(1) == self.made
     }
 
+    /// Makes the attempt that comes: inside of it, other retries know of this one.
+    #[inline]
+    pub fn within<R>(&self, call: impl FnOnce() -> R) -> R {
+        let _scope = Scope::of(self);
+        call()
+    }
+
+    /// The same for an attempt that is made in a task.
+    #[cfg(feature = "tokio")]
+    #[inline]
+    #[must_use]
+    pub const fn scope<'a, F>(&'a self, call: Pin<&'a mut F>) -> Scoped<'a, F> {
+        Scoped::new(self, call)
+    }
+
+    /// Whether a retry inside of the attempt that comes has to know of it.
+    #[inline]
+    pub(super) const fn is_worth_knowing(&self) -> bool {
+        self.made > 0 || self.policy.max_elapsed.is_some()
+    }
+
+    /// When all has to be over, and by which clock.
+    pub(super) fn deadline(&self) -> Option<(Moment, Clock)> {
+        self.policy.max_elapsed.map(|limit| (self.started.after(clock::micros(limit)), self.clock))
+    }
+
+    pub(super) const fn name(&self) -> Option<&'static str> {
+        self.policy.name
+    }
+
+    /// How long ago the first attempt began; zero where the policy does not measure it.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        if self.policy.reads_clock() { self.clock.read().since(self.started) } else { Duration::ZERO }
+    }
+
     /// After an attempt: the delay before the next one, or `None` if there is none.
     #[inline]
     pub fn after(&mut self, verdict: Verdict) -> Option<Duration> {
         match verdict {
-            Verdict::Success if self.made == 0 => None,
-            Verdict::Final => None,
+            Verdict::Success if self.made == 0 => {
+                if let Some(Counted(statistics)) = self.policy.statistics {
+                    statistics.count_first_success();
+                }
+                None
+            }
+            Verdict::Final if self.made == 0 => {
+                if let Some(Counted(statistics)) = self.policy.statistics {
+                    statistics.count_first_failure();
+                }
+                None
+            }
             Verdict::Success => self.after_success(),
+            Verdict::Final => {
+                self.count(End::NotTransient);
+                None
+            }
             Verdict::Transient { retry_after } => self.after_transient(retry_after),
+        }
+    }
+
+    /// As [`after`](Self::after), with a signal that there is to be no further attempt.
+    #[inline]
+    pub fn after_unless(&mut self, stop: &dyn Stop, verdict: Verdict) -> Option<Duration> {
+        match verdict {
+            Verdict::Transient { .. } if stop.is_stopped() => {
+                self.made = self.made.saturating_add(1);
+                self.stopped();
+                None
+            }
+            verdict => self.after(verdict),
+        }
+    }
+
+    /// Sleeps on the thread.
+    #[cold]
+    pub fn pause_thread(&self, delay: Duration) {
+        if !delay.is_zero() {
+            self.give_way(|| pause::thread(delay));
+        }
+    }
+
+    /// Sleeps on the thread until a signal is given; whether it was.
+    #[cold]
+    pub fn pause_thread_until(&self, stop: &dyn Stop, delay: Duration) -> bool {
+        let stopped =
+            if delay.is_zero() { stop.is_stopped() } else { self.give_way(|| pause::thread_until(stop, delay)) };
+        if stopped {
+            self.stopped();
+        }
+        stopped
+    }
+
+    /// Sleeps in the task until a signal is given; whether it was.
+    #[cfg(feature = "tokio")]
+    #[cold]
+    pub async fn pause_until(&self, stop: &dyn Stop, delay: Duration) -> bool {
+        let stopped = pause::pause_until(stop, delay).await;
+        if stopped {
+            self.stopped();
+        }
+        stopped
+    }
+
+    /// Blocks the thread, and lets the tasks that wait for it go on elsewhere where that can be.
+    #[allow(clippy::unused_self, reason = "with the feature it is used")]
+    fn give_way<R>(&self, sleep: impl FnOnce() -> R) -> R {
+        #[cfg(feature = "rt-multi-thread")]
+        return blocking::give_way(self.policy.name, sleep);
+        #[cfg(not(feature = "rt-multi-thread"))]
+        return sleep();
+    }
+
+    fn count(&self, end: End) {
+        if let Some(Counted(statistics)) = self.policy.statistics {
+            statistics.count(end);
         }
     }
 
@@ -160,33 +284,52 @@ impl<'p> Attempts<'p> {
     #[cold]
     fn after_success(&self) -> Option<Duration> {
         let (retry, attempts) = (self.policy.name, self.made.saturating_add(1));
+        self.count(End::RetriedSuccess);
         events::tell(|| Event::RetrySucceeded { retry, attempts });
+        None
+    }
+
+    #[cold]
+    fn stopped(&self) {
+        let (retry, attempts) = (self.policy.name, self.made);
+        self.count(End::Stopped);
+        events::tell(|| Event::RetryStopped { retry, attempts });
+    }
+
+    fn exhausted(&self) -> Option<Duration> {
+        let (retry, attempts) = (self.policy.name, self.made);
+        self.count(End::Exhausted);
+        events::tell(|| Event::RetriesExhausted { retry, attempts });
         None
     }
 
     #[cold]
     fn after_transient(&mut self, retry_after: Option<Duration>) -> Option<Duration> {
         let (policy, is_last) = (self.policy, self.is_last());
-        let retry_name = policy.name;
         self.made = self.made.saturating_add(1);
-        if is_last {
-            events::tell(|| Event::RetriesExhausted { retry: retry_name, attempts: self.made });
-            return None;
+        if is_last || (policy.nested == Nested::Inherit && nested::is_nested()) {
+            return self.exhausted();
         }
-        let elapsed = if policy.reads_clock() { self.clock.read().since(self.started) } else { Duration::ZERO };
+        let elapsed = self.elapsed();
         let previous = (self.made > 1).then(|| Duration::from_nanos(self.previous_delay));
         let retry = Retry { attempt: self.made, previous, elapsed, hint: retry_after };
         let delay = policy.schedule.delay(&retry, policy.jitter, random::up_to);
         self.previous_delay = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
-        if policy.max_elapsed.is_some_and(|limit| elapsed.saturating_add(delay) > limit) {
-            events::tell(|| Event::RetriesExhausted { retry: retry_name, attempts: self.made });
-            return None;
+        let too_late = policy.max_elapsed.is_some_and(|limit| elapsed.saturating_add(delay) > limit);
+        if too_late || nested::ends_too_late(delay) {
+            return self.exhausted();
         }
+        nested::tell(policy.name);
+        let (retry, attempt) = (policy.name, self.made);
         if policy.budget.is_some_and(|Shared(budget)| !budget.withdraw(clock::now())) {
-            events::tell(|| Event::RetryDenied { retry: retry_name, attempts: self.made });
+            self.count(End::Denied);
+            events::tell(|| Event::BudgetDenied { retry, attempts: attempt });
             return None;
         }
-        events::tell(|| Event::RetryScheduled { retry: retry_name, attempt: self.made, delay });
+        if let Some(Counted(statistics)) = policy.statistics {
+            statistics.count_retry(delay);
+        }
+        events::tell(|| Event::RetryScheduled { retry, attempt, delay });
         Some(delay)
     }
 }

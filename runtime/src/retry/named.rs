@@ -2,7 +2,10 @@
 
 use once_cell::race::OnceBox;
 
-use super::RetryPolicy;
+use super::{
+    RetryPolicy,
+    statistics::{Counted, Statistics},
+};
 
 /// The policy of a `#[retry(name = "...")]`, which can be replaced while it is in use.
 ///
@@ -12,6 +15,7 @@ use super::RetryPolicy;
 pub struct NamedPolicy {
     name: &'static str,
     version: Version,
+    statistics: &'static Statistics,
 }
 
 #[derive(Debug)]
@@ -25,10 +29,11 @@ struct Version {
 pub static POLICIES: [&'static NamedPolicy];
 
 impl NamedPolicy {
-    /// The policy as it is declared.
+    /// The policy as it is declared, and where its calls are counted.
     #[must_use]
-    pub const fn new(name: &'static str, policy: RetryPolicy) -> Self {
-        Self { name, version: Version { policy, next: OnceBox::new() } }
+    pub const fn new(name: &'static str, mut policy: RetryPolicy, statistics: &'static Statistics) -> Self {
+        policy.statistics = Some(Counted(statistics));
+        Self { name, version: Version { policy, next: OnceBox::new() }, statistics }
     }
 
     /// The policy in force. One load for each time that it was replaced, and one more.
@@ -45,6 +50,11 @@ impl NamedPolicy {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// What became of its calls.
+    pub(super) const fn statistics(&self) -> &'static Statistics {
+        self.statistics
     }
 
     #[cfg(feature = "config")]

@@ -1,0 +1,161 @@
+//! What a retry knows of the retries around it, in the same task or on the same thread.
+//!
+//! A retried function that is called by a retried function multiplies attempts: three times three are nine. And a sleep that ends
+//! past the time limit of a retry further out is slept in vain. So each attempt is made within a [`Scope`].
+//!
+//! **Invariant:** the first attempt under a policy without a time limit adds one to a number of its thread and takes it off again.
+//! Names and time limits are noted when there are some that matter: from the second attempt on, or where there is a limit.
+
+use std::{
+    cell::Cell,
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+#[cfg(feature = "tokio")]
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use super::attempts::{Attempts, Clock};
+use crate::{
+    clock::Moment,
+    events::{self, Event},
+};
+
+/// What a retry does inside of an attempt of another.
+///
+/// Three attempts that make three attempts each are nine calls. Noticing that needs an operator, to whom
+/// [`Event::NestedRetries`] tells it; only the author of the code can say which of the two
+/// should retry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Nested {
+    /// It makes its own attempts, as ever. The default.
+    #[default]
+    Independent,
+    /// It makes one attempt and leaves the others to the retry around it. Where there is none around it, its own.
+    Inherit,
+}
+
+/// The retries around what runs now, as far as there is something to know of them.
+#[derive(Clone, Copy, Debug)]
+struct Enclosing {
+    /// The innermost that is at its second attempt, or at a later one.
+    retried: Option<Retried>,
+    deadline: Option<Deadline>,
+}
+
+/// A retry by its name, if it has one.
+#[derive(Clone, Copy, Debug)]
+struct Retried(Option<&'static str>);
+
+/// When the attempts of a retry have to be over.
+#[derive(Clone, Copy, Debug)]
+struct Deadline {
+    end: Moment,
+    clock: Clock,
+}
+
+thread_local! {
+    /// Of how many retries an attempt is being made on this thread.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+    static ENCLOSING: Cell<Enclosing> = const { Cell::new(Enclosing { retried: None, deadline: None }) };
+}
+
+/// As long as it lives, what runs on this thread is part of an attempt.
+#[derive(Debug)]
+pub struct Scope {
+    /// What was known before, if it is another.
+    before: Option<Enclosing>,
+    /// It belongs to a thread.
+    _thread: std::marker::PhantomData<*const ()>,
+}
+
+impl Scope {
+    #[inline]
+    pub(super) fn of(attempts: &Attempts<'_>) -> Self {
+        DEPTH.set(DEPTH.get().wrapping_add(1));
+        let before = attempts.is_worth_knowing().then(|| note(attempts));
+        Self { before, _thread: std::marker::PhantomData }
+    }
+}
+
+impl Drop for Scope {
+    #[inline]
+    fn drop(&mut self) {
+        DEPTH.set(DEPTH.get().wrapping_sub(1));
+        if let Some(before) = self.before {
+            ENCLOSING.set(before);
+        }
+    }
+}
+
+/// Notes what there is to know of the attempt, and gives back what was known before.
+#[cold]
+fn note(attempts: &Attempts<'_>) -> Enclosing {
+    let before = ENCLOSING.get();
+    let own = attempts.deadline().map(|(end, clock)| Deadline { end, clock });
+    let deadline = match (own, before.deadline) {
+        (Some(own), Some(outer)) if outer.left() < own.left() => Some(outer),
+        (own, outer) => own.or(outer),
+    };
+    let retried = if attempts.made() > 0 { Some(Retried(attempts.name())) } else { before.retried };
+    ENCLOSING.set(Enclosing { retried, deadline });
+    before
+}
+
+impl Deadline {
+    fn left(self) -> Duration {
+        self.end.since(self.clock.read())
+    }
+}
+
+/// Whether an attempt of another retry is being made.
+pub(super) fn is_nested() -> bool {
+    DEPTH.get() > 0
+}
+
+/// Whether a sleep would end after the retries around it have to be over.
+pub(super) fn ends_too_late(delay: Duration) -> bool {
+    ENCLOSING.get().deadline.is_some_and(|deadline| delay > deadline.left())
+}
+
+/// Tells, once for each pair of names, that a retry is about to retry within one that retries.
+pub(super) fn tell(inner: Option<&'static str>) {
+    static TOLD: Mutex<BTreeSet<(Option<&str>, Option<&str>)>> = Mutex::new(BTreeSet::new());
+    if let Some(Retried(outer)) = ENCLOSING.get().retried
+        && events::are_heard()
+        && TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert((outer, inner))
+    {
+        events::tell(|| Event::NestedRetries { outer, inner });
+    }
+}
+
+/// A call that is an attempt whenever it is polled.
+#[cfg(feature = "tokio")]
+#[derive(Debug)]
+pub struct Scoped<'a, F> {
+    attempts: &'a Attempts<'a>,
+    call: Pin<&'a mut F>,
+}
+
+#[cfg(feature = "tokio")]
+impl<'a, F> Scoped<'a, F> {
+    pub(super) const fn new(attempts: &'a Attempts<'a>, call: Pin<&'a mut F>) -> Self {
+        Self { attempts, call }
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl<F: Future> Future for Scoped<'_, F> {
+    type Output = F::Output;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let _scope = Scope::of(self.attempts);
+        self.call.as_mut().poll(context)
+    }
+}

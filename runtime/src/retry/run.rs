@@ -1,0 +1,209 @@
+//! The loops around the decision.
+
+#[cfg(feature = "tokio")]
+use std::future::Future;
+#[cfg(feature = "tokio")]
+use std::pin::pin;
+use std::{fmt, marker::PhantomData};
+
+#[cfg(feature = "tokio")]
+use super::pause;
+use super::{
+    RetryPolicy,
+    attempts::{Attempts, Verdict},
+    stop::Stop,
+};
+use crate::Transient;
+
+/// A [`RetryPolicy`] with a predicate of its own: see [`RetryPolicy::retry_if`].
+pub struct RetryIf<'p, E, P> {
+    pub(super) policy: &'p RetryPolicy,
+    pub(super) predicate: P,
+    pub(super) error: PhantomData<fn(&E)>,
+}
+
+impl<'p, E, P: Fn(&E) -> bool> RetryIf<'p, E, P> {
+    /// As [`RetryPolicy::stop_on`].
+    #[must_use]
+    pub fn stop_on(self, stop: &'p dyn Stop) -> RetryUntil<'p, ByPredicate<P>> {
+        RetryUntil { policy: self.policy, stop, judge: ByPredicate(self.predicate) }
+    }
+
+    /// As [`RetryPolicy::run`].
+    ///
+    /// # Errors
+    ///
+    /// The error of the last attempt.
+    pub fn run<T>(&self, work: impl FnMut() -> Result<T, E>) -> Result<T, E> {
+        run(self.policy, work, |error| Verdict::transient_if((self.predicate)(error)))
+    }
+
+    /// As [`RetryPolicy::run_async`].
+    ///
+    /// # Errors
+    ///
+    /// The error of the last attempt.
+    ///
+    /// # Panics
+    ///
+    /// If it has to sleep outside of a tokio runtime with its timer enabled.
+    #[cfg(feature = "tokio")]
+    pub async fn run_async<T, F>(&self, work: impl FnMut() -> F) -> Result<T, E>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        run_async(self.policy, work, |error| Verdict::transient_if((self.predicate)(error))).await
+    }
+}
+
+impl<E, P> fmt::Debug for RetryIf<'_, E, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RetryIf").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+/// A [`RetryPolicy`] that a signal can end: see [`RetryPolicy::stop_on`].
+#[derive(Clone, Copy)]
+pub struct RetryUntil<'p, J = ByType> {
+    pub(super) policy: &'p RetryPolicy,
+    pub(super) stop: &'p dyn Stop,
+    pub(super) judge: J,
+}
+
+/// Which errors are worth another attempt: those that their type calls [`Transient`].
+#[derive(Clone, Copy, Debug)]
+pub struct ByType;
+
+/// Which errors are worth another attempt: those of which a predicate says so.
+#[derive(Clone, Copy, Debug)]
+pub struct ByPredicate<P>(P);
+
+/// Says of an error whether it is worth another attempt.
+pub trait Judge<E> {
+    #[doc(hidden)]
+    fn verdict(&self, error: &E) -> Verdict;
+}
+
+impl<E: Transient> Judge<E> for ByType {
+    fn verdict(&self, error: &E) -> Verdict {
+        verdict_of(error)
+    }
+}
+
+impl<E, P: Fn(&E) -> bool> Judge<E> for ByPredicate<P> {
+    fn verdict(&self, error: &E) -> Verdict {
+        Verdict::transient_if((self.0)(error))
+    }
+}
+
+impl<'p> RetryUntil<'p> {
+    /// As [`RetryPolicy::retry_if`].
+    #[must_use]
+    pub const fn retry_if<E, P: Fn(&E) -> bool>(&self, predicate: P) -> RetryUntil<'p, ByPredicate<P>> {
+        RetryUntil { policy: self.policy, stop: self.stop, judge: ByPredicate(predicate) }
+    }
+}
+
+impl<J> RetryUntil<'_, J> {
+    /// As [`RetryPolicy::run`].
+    ///
+    /// # Errors
+    ///
+    /// The error of the last attempt.
+    pub fn run<T, E>(&self, mut work: impl FnMut() -> Result<T, E>) -> Result<T, E>
+    where
+        J: Judge<E>,
+    {
+        let mut attempts = Attempts::of_thread(self.policy);
+        loop {
+            let outcome = attempts.within(&mut work);
+            let Some(delay) = attempts.after_unless(self.stop, self.verdict(&outcome)) else { return outcome };
+            if attempts.pause_thread_until(self.stop, delay) {
+                return outcome;
+            }
+        }
+    }
+
+    /// As [`RetryPolicy::run_async`].
+    ///
+    /// # Errors
+    ///
+    /// The error of the last attempt.
+    ///
+    /// # Panics
+    ///
+    /// If it has to sleep outside of a tokio runtime with its timer enabled.
+    #[cfg(feature = "tokio")]
+    pub async fn run_async<T, E, F>(&self, mut work: impl FnMut() -> F) -> Result<T, E>
+    where
+        J: Judge<E>,
+        F: Future<Output = Result<T, E>>,
+    {
+        let mut attempts = Attempts::of_task(self.policy);
+        loop {
+            let outcome = attempts.scope(pin!(work())).await;
+            let Some(delay) = attempts.after_unless(self.stop, self.verdict(&outcome)) else { return outcome };
+            if attempts.pause_until(self.stop, delay).await {
+                return outcome;
+            }
+        }
+    }
+
+    fn verdict<T, E>(&self, outcome: &Result<T, E>) -> Verdict
+    where
+        J: Judge<E>,
+    {
+        outcome.as_ref().err().map_or(Verdict::Success, |error| self.judge.verdict(error))
+    }
+}
+
+impl<J> fmt::Debug for RetryUntil<'_, J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RetryUntil").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+pub(crate) fn verdict_of<E: Transient + ?Sized>(error: &E) -> Verdict {
+    if error.is_transient() { Verdict::Transient { retry_after: error.retry_after() } } else { Verdict::Final }
+}
+
+pub(super) fn run<T, E>(
+    policy: &RetryPolicy,
+    mut work: impl FnMut() -> Result<T, E>,
+    judge: impl Fn(&E) -> Verdict,
+) -> Result<T, E> {
+    let mut attempts = Attempts::of_thread(policy);
+    loop {
+        let delay = {
+            let outcome = attempts.within(&mut work);
+            match attempts.after(outcome.as_ref().err().map_or(Verdict::Success, &judge)) {
+                Some(delay) => delay,
+                None => return outcome,
+            }
+        };
+        attempts.pause_thread(delay);
+    }
+}
+
+#[cfg(feature = "tokio")]
+pub(super) async fn run_async<T, E, F>(
+    policy: &RetryPolicy,
+    mut work: impl FnMut() -> F,
+    judge: impl Fn(&E) -> Verdict,
+) -> Result<T, E>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    let mut attempts = Attempts::of_task(policy);
+    loop {
+        // The outcome is gone before the pause: an error that is not `Send` does not make the future so.
+        let delay = {
+            let outcome = attempts.scope(pin!(work())).await;
+            match attempts.after(outcome.as_ref().err().map_or(Verdict::Success, &judge)) {
+                Some(delay) => delay,
+                None => return outcome,
+            }
+        };
+        pause::pause(delay).await;
+    }
+}

@@ -1,0 +1,165 @@
+use std::{
+    collections::BTreeMap,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+
+/// Says when retries are to end, such as at the end of the program.
+///
+/// For `#[retry(stop_on = ...)]` and [`RetryPolicy::stop_on`](crate::RetryPolicy::stop_on). A [`StopSignal`] is one; with the feature
+/// `tokio-util`, so is its `CancellationToken`.
+///
+/// A signal ends sleeps at once. An attempt that is under way is not cut short, and there always is a first.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no signal to stop on",
+    label = "no signal",
+    note = "`static SHUTDOWN: StopSignal = StopSignal::new();` is one, and a `CancellationToken` with steadfast's feature `tokio-util`"
+)]
+pub trait Stop: Send + Sync {
+    /// Whether there is to be no further attempt.
+    fn is_stopped(&self) -> bool;
+
+    /// Waits until it is so.
+    fn stopped(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+}
+
+/// Ends retries, once and for all: their sleeps end at once, and the error of the last attempt comes back.
+///
+/// ```
+/// use std::io;
+/// use steadfast::{StopSignal, retry};
+///
+/// static SHUTDOWN: StopSignal = StopSignal::new();
+///
+/// #[retry(max_attempts = 100, backoff = fixed(60s), stop_on = SHUTDOWN)]
+/// fn connect() -> io::Result<()> {
+///     SHUTDOWN.stop(); // another thread would do that
+///     Err(io::ErrorKind::TimedOut.into())
+/// }
+///
+/// assert_eq!(connect().unwrap_err().kind(), io::ErrorKind::TimedOut); // after one attempt
+/// ```
+pub struct StopSignal {
+    is_stopped: AtomicBool,
+    waiting: Mutex<Waiting>,
+}
+
+/// Who waits, by number.
+struct Waiting {
+    wakers: BTreeMap<u64, Waker>,
+    next: u64,
+}
+
+impl StopSignal {
+    /// A signal that is yet to be given.
+    #[must_use]
+    pub const fn new() -> Self {
+        let waiting = Waiting { wakers: BTreeMap::new(), next: 0 };
+        Self { is_stopped: AtomicBool::new(false), waiting: Mutex::new(waiting) }
+    }
+
+    /// Ends the retries that go by it. Further calls change nothing.
+    pub fn stop(&self) {
+        let wakers = {
+            let mut waiting = self.waiting();
+            // ORDERING: Release, paired with the Acquire of who sees it: what was done before the signal is done. It is set under
+            // the lock, so that nobody begins to wait whom nobody would wake.
+            self.is_stopped.store(true, Ordering::Release);
+            std::mem::take(&mut waiting.wakers)
+        };
+        wakers.into_values().for_each(Waker::wake);
+    }
+
+    /// Whether it was given.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        // ORDERING: Acquire, see `stop`.
+        self.is_stopped.load(Ordering::Acquire)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Stop for StopSignal {
+    fn is_stopped(&self) -> bool {
+        self.is_stopped()
+    }
+
+    fn stopped(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(Stopped { signal: self, number: None })
+    }
+}
+
+/// Waits for a signal.
+struct Stopped<'a> {
+    signal: &'a StopSignal,
+    /// Under which its waker is kept.
+    number: Option<u64>,
+}
+
+impl Future for Stopped<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let mut waiting = self.signal.waiting();
+        if self.signal.is_stopped() {
+            return Poll::Ready(());
+        }
+        let number = self.number.unwrap_or(waiting.next);
+        waiting.next = waiting.next.max(number.wrapping_add(1));
+        waiting.wakers.insert(number, context.waker().clone());
+        drop(waiting);
+        self.number = Some(number);
+        Poll::Pending
+    }
+}
+
+impl Drop for Stopped<'_> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.signal.waiting().wakers.remove(&number);
+        }
+    }
+}
+
+impl Default for StopSignal {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for StopSignal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StopSignal").field("is_stopped", &self.is_stopped()).finish_non_exhaustive()
+    }
+}
+
+/// Its cancellation ends the retries.
+#[cfg(feature = "tokio-util")]
+impl Stop for tokio_util::sync::CancellationToken {
+    fn is_stopped(&self) -> bool {
+        self.is_cancelled()
+    }
+
+    fn stopped(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.cancelled())
+    }
+}
+
+impl<S: Stop + ?Sized> Stop for &S {
+    fn is_stopped(&self) -> bool {
+        (**self).is_stopped()
+    }
+
+    fn stopped(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        (**self).stopped()
+    }
+}

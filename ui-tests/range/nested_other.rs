@@ -1,0 +1,10 @@
+use steadfast::retry;
+
+#[retry(nested = never)]
+fn load() -> std::io::Result<()> {
+    Ok(())
+}
+
+fn main() {
+    load().unwrap();
+}

@@ -19,6 +19,9 @@ impl Moment {
     /// stopped before the first reading.
     pub(crate) const ORIGIN: Self = Self(1 << 62);
 
+    /// No moment in particular, for what nobody reads.
+    pub(crate) const NONE: Self = Self(0);
+
     #[cfg(test)]
     pub(crate) const fn from_micros(micros: u64) -> Self {
         Self(micros)

@@ -41,8 +41,8 @@ pub struct Attempts<'p> {
 /// The clock that the sleeps go by. A paused task clock would never reach the end of sleeps that a thread really sleeps.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Clock {
-    Task,
     Thread,
+    Task,
 }
 
 /// What the outcome of an attempt means to a retry.
@@ -135,7 +135,7 @@ impl<'p> Attempts<'p> {
 
     #[inline]
     fn by(clock: Clock, policy: &'p RetryPolicy) -> Self {
-        let started = if policy.reads_clock() { clock.read() } else { Moment::ORIGIN };
+        let started = if policy.reads_clock() { clock.read() } else { Moment::NONE };
         if let Some(Shared(budget)) = policy.budget {
             budget.count_call();
         }
@@ -198,26 +198,28 @@ impl<'p> Attempts<'p> {
     }
 
     /// After an attempt: the delay before the next one, or `None` if there is none.
-    #[inline]
+    #[allow(
+        clippy::inline_always,
+        reason = "a call on the path of a success makes it save registers, which costs more than all the rest"
+    )]
+    #[inline(always)]
     pub fn after(&mut self, verdict: Verdict) -> Option<Duration> {
+        if let (Verdict::Success, 0) = (verdict, self.made) {
+            if let Some(Counted(statistics)) = self.policy.statistics {
+                statistics.count_first_success();
+            }
+            return None;
+        }
+        self.after_more(verdict)
+    }
+
+    /// After anything but a success of the first attempt.
+    #[cold]
+    #[inline(never)]
+    fn after_more(&mut self, verdict: Verdict) -> Option<Duration> {
         match verdict {
-            Verdict::Success if self.made == 0 => {
-                if let Some(Counted(statistics)) = self.policy.statistics {
-                    statistics.count_first_success();
-                }
-                None
-            }
-            Verdict::Final if self.made == 0 => {
-                if let Some(Counted(statistics)) = self.policy.statistics {
-                    statistics.count_first_failure();
-                }
-                None
-            }
             Verdict::Success => self.after_success(),
-            Verdict::Final => {
-                self.count(End::NotTransient);
-                None
-            }
+            Verdict::Final => self.after_final(),
             Verdict::Transient { retry_after } => self.after_transient(retry_after),
         }
     }
@@ -280,8 +282,15 @@ impl<'p> Attempts<'p> {
         }
     }
 
+    fn after_final(&self) -> Option<Duration> {
+        match self.policy.statistics {
+            Some(Counted(statistics)) if self.made == 0 => statistics.count_first_failure(),
+            _ => self.count(End::NotTransient),
+        }
+        None
+    }
+
     /// A success that is not the first attempt's.
-    #[cold]
     fn after_success(&self) -> Option<Duration> {
         let (retry, attempts) = (self.policy.name, self.made.saturating_add(1));
         self.count(End::RetriedSuccess);
@@ -303,7 +312,6 @@ impl<'p> Attempts<'p> {
         None
     }
 
-    #[cold]
     fn after_transient(&mut self, retry_after: Option<Duration>) -> Option<Duration> {
         let (policy, is_last) = (self.policy, self.is_last());
         self.made = self.made.saturating_add(1);

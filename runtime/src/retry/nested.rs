@@ -7,8 +7,9 @@
 //! Names and time limits are noted when there are some that matter: from the second attempt on, or where there is a limit.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     collections::BTreeSet,
+    marker::PhantomData,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -41,7 +42,7 @@ pub enum Nested {
 }
 
 /// The retries around what runs now, as far as there is something to know of them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Enclosing {
     /// The innermost that is at its second attempt, or at a later one.
     retried: Option<Retried>,
@@ -62,24 +63,23 @@ struct Deadline {
 thread_local! {
     /// Of how many retries an attempt is being made on this thread.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
-    static ENCLOSING: Cell<Enclosing> = const { Cell::new(Enclosing { retried: None, deadline: None }) };
+    /// What there is to know of them, the innermost last.
+    static ENCLOSING: RefCell<Vec<Enclosing>> = const { RefCell::new(Vec::new()) };
 }
 
 /// As long as it lives, what runs on this thread is part of an attempt.
 #[derive(Debug)]
 pub struct Scope {
-    /// What was known before, if it is another.
-    before: Option<Enclosing>,
+    is_noted: bool,
     /// It belongs to a thread.
-    _thread: std::marker::PhantomData<*const ()>,
+    _thread: PhantomData<*const ()>,
 }
 
 impl Scope {
     #[inline]
     pub(super) fn of(attempts: &Attempts<'_>) -> Self {
         DEPTH.set(DEPTH.get().wrapping_add(1));
-        let before = attempts.is_worth_knowing().then(|| note(attempts));
-        Self { before, _thread: std::marker::PhantomData }
+        Self { is_noted: attempts.is_worth_knowing() && note(attempts), _thread: PhantomData }
     }
 }
 
@@ -87,24 +87,33 @@ impl Drop for Scope {
     #[inline]
     fn drop(&mut self) {
         DEPTH.set(DEPTH.get().wrapping_sub(1));
-        if let Some(before) = self.before {
-            ENCLOSING.set(before);
+        if self.is_noted {
+            forget();
         }
     }
 }
 
-/// Notes what there is to know of the attempt, and gives back what was known before.
+/// Notes what there is to know of the attempt. That fails when the thread is about to end.
 #[cold]
-fn note(attempts: &Attempts<'_>) -> Enclosing {
-    let before = ENCLOSING.get();
+fn note(attempts: &Attempts<'_>) -> bool {
     let own = attempts.deadline().map(|(end, clock)| Deadline { end, clock });
+    let before = enclosing();
     let deadline = match (own, before.deadline) {
         (Some(own), Some(outer)) if outer.left() < own.left() => Some(outer),
         (own, outer) => own.or(outer),
     };
     let retried = if attempts.made() > 0 { Some(Retried(attempts.name())) } else { before.retried };
-    ENCLOSING.set(Enclosing { retried, deadline });
-    before
+    ENCLOSING.try_with(|all| all.borrow_mut().push(Enclosing { retried, deadline })).is_ok()
+}
+
+#[cold]
+fn forget() {
+    _ = ENCLOSING.try_with(|all| all.borrow_mut().pop());
+}
+
+fn enclosing() -> Enclosing {
+    let innermost = ENCLOSING.try_with(|all| all.borrow().last().copied());
+    innermost.ok().flatten().unwrap_or_default()
 }
 
 impl Deadline {
@@ -120,13 +129,13 @@ pub(super) fn is_nested() -> bool {
 
 /// Whether a sleep would end after the retries around it have to be over.
 pub(super) fn ends_too_late(delay: Duration) -> bool {
-    ENCLOSING.get().deadline.is_some_and(|deadline| delay > deadline.left())
+    enclosing().deadline.is_some_and(|deadline| delay > deadline.left())
 }
 
 /// Tells, once for each pair of names, that a retry is about to retry within one that retries.
 pub(super) fn tell(inner: Option<&'static str>) {
     static TOLD: Mutex<BTreeSet<(Option<&str>, Option<&str>)>> = Mutex::new(BTreeSet::new());
-    if let Some(Retried(outer)) = ENCLOSING.get().retried
+    if let Some(Retried(outer)) = enclosing().retried
         && events::are_heard()
         && TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert((outer, inner))
     {

@@ -145,11 +145,11 @@ impl Context {
     /// | future | `{ async move { body } }`, perhaps in a box | `async { body }.await` |
     /// | future | `{ body }` | `(\|\| -> F { body })().await` |
     ///
-    /// As an attempt of a retry it is `attempts.within(\|\| -> R { body })`, and `attempts.scope(pin!(future)).await`.
+    /// As an attempt of a retry it is `attempts.within(policy, \|\| -> R { body })`, and `attempts.scope(pin!(future)).await`.
     fn call(&self, function: &Function, body: Option<&AsyncBody>) -> TokenStream {
         let (block, output, krate) = (&function.body, &self.output, &self.krate);
         match (&function.form, body) {
-            (Form::Sync, _) if self.is_attempt => code!(attempts.within(|| -> #output #block)),
+            (Form::Sync, _) if self.is_attempt => code!(attempts.within(policy, || -> #output #block)),
             (Form::Sync, _) => code!(#krate::__private::once(|| -> #output #block)),
             (Form::Async, _) => self.async_block(&block.stream(), block.span()),
             (Form::Future { .. }, Some(AsyncBody { rest, .. })) => self.async_block(rest, block.span()),

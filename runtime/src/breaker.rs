@@ -27,7 +27,6 @@ use std::{borrow::Borrow, fmt, time::Duration};
 use self::core::{Core, View};
 #[cfg(feature = "keyed")]
 pub use self::keyed::{KeyedBreaker, KeyedBreakers, KeyedSnapshot, SharedSettings};
-pub(crate) use self::word::Outcome;
 pub use self::{
     config::{BreakerConfig, Window},
     intervention::Intervention,
@@ -149,7 +148,7 @@ impl<S: Borrow<Settings>> CircuitBreaker<S> {
     pub fn call<T, E: From<CircuitOpen>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         let permit = self.try_acquire()?;
         let result = work();
-        permit.end(Outcome::of(&result));
+        permit.end(&result);
         result
     }
 
@@ -173,7 +172,7 @@ impl<S: Borrow<Settings>> CircuitBreaker<S> {
     pub async fn call_async<T, E: From<CircuitOpen>>(&self, work: impl AsyncFnOnce() -> Result<T, E>) -> Result<T, E> {
         let permit = self.try_acquire()?;
         let result = work().await;
-        permit.end(Outcome::of(&result));
+        permit.end(&result);
         result
     }
 
@@ -255,14 +254,5 @@ impl fmt::Display for BreakerState {
             Self::ForcedOpen => "forced-open",
             Self::Disabled => "disabled",
         })
-    }
-}
-
-impl Outcome {
-    const fn of<T, E>(result: &Result<T, E>) -> Self {
-        match result {
-            Ok(_) => Self::Success,
-            Err(_) => Self::Failure,
-        }
     }
 }

@@ -11,7 +11,6 @@ use std::{borrow::Borrow, error::Error, time::Duration};
 pub use self::{argument::*, show::*};
 use crate::{
     CircuitOpen, Permit, Settings, Transient,
-    breaker::Outcome,
     retry::attempts::{Passage, Verdict},
     transient::sources,
 };
@@ -204,7 +203,7 @@ pub fn on_retry_value_timed<O>(
 /// Without `failure_if`: every `Err` and every `None` is a failure.
 #[inline]
 pub fn end<O: Returned, S: Borrow<Settings>>(permit: Permit<'_, S>, outcome: &O) -> Passage {
-    permit.pass(if outcome.error().is_some() { Outcome::Failure } else { Outcome::Success })
+    end_by_error(permit, outcome, |_| true)
 }
 
 /// `failure_if` over the error: the errors that it leaves out are neutral.
@@ -214,11 +213,13 @@ pub fn end_by_error<O: Returned, S: Borrow<Settings>>(
     outcome: &O,
     predicate: impl FnOnce(&O::Error) -> bool,
 ) -> Passage {
-    permit.pass(match outcome.error() {
-        None => Outcome::Success,
-        Some(error) if predicate(error) => Outcome::Failure,
-        Some(_) => Outcome::Neutral,
-    })
+    match outcome.error() {
+        None => {
+            permit.success();
+            Passage::Made
+        }
+        Some(error) => permit.pass_on(!predicate(error)),
+    }
 }
 
 /// `failure_if(Type, ...)`

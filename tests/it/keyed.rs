@@ -169,6 +169,7 @@ fn newcomers_share_one_breaker_when_none_can_leave_and_an_event_says_so() {
     assert!(succeed(&BREAKERS, "c") && succeed(&BREAKERS, "d"));
     assert!(Arc::ptr_eq(&BREAKERS.breaker("c"), &BREAKERS.breaker("d")));
     let expected = "circuit breakers `overflowing`: all 2 are in use, new keys share one";
+    crate::all_told();
     assert_eq!(*events.lock().unwrap(), [expected]);
     fail(&BREAKERS, "c");
     fail(&BREAKERS, "d");
@@ -184,6 +185,7 @@ fn newcomers_share_one_breaker_when_none_can_leave_and_an_event_says_so() {
     BREAKERS.breaker("f").force_open();
     BREAKERS.breaker("g");
     assert_eq!(events.lock().unwrap().len(), 2);
+    crate::all_told();
     subscription.unsubscribe();
 }
 

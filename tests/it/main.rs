@@ -38,12 +38,15 @@ use std::{
     cell::Cell,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     thread,
 };
 
-use steadfast::{BreakerConfig, CircuitBreaker, CircuitOpen, Transient, events};
+use steadfast::{
+    BreakerConfig, CircuitBreaker, CircuitOpen, Transient,
+    events::{self, Event},
+};
 
 /// An error of each sort.
 #[derive(Debug, PartialEq, thiserror::Error, Transient)]
@@ -86,6 +89,26 @@ impl Script {
     }
 }
 
+/// Waits until every subscriber has heard of everything until now: another thread may be delivering it.
+fn all_told() {
+    static MARKERS: AtomicU32 = AtomicU32::new(0);
+    let marker: &'static str = format!("marker {}", MARKERS.fetch_add(1, Ordering::Relaxed)).leak();
+    let is_told = Arc::new(AtomicBool::new(false));
+    let subscription = events::subscribe({
+        let is_told = is_told.clone();
+        move |event| {
+            if matches!(event, Event::StateChanged { breaker, .. } if *breaker == marker) {
+                is_told.store(true, Ordering::Release);
+            }
+        }
+    });
+    CircuitBreaker::new(marker, BreakerConfig::new()).force_open(); // what is told last arrives last
+    while !is_told.load(Ordering::Acquire) {
+        thread::yield_now();
+    }
+    subscription.unsubscribe();
+}
+
 /// Keeps what events say that contain a text, until it is dropped.
 fn heard(part: &'static str) -> Heard {
     let texts = Arc::new(Mutex::new(Vec::new()));
@@ -93,7 +116,7 @@ fn heard(part: &'static str) -> Heard {
         let texts = texts.clone();
         move |event| {
             let text = event.to_string();
-            if text.contains(part) || text.contains(MARKER) {
+            if text.contains(part) {
                 texts.lock().unwrap().push(text);
             }
         }
@@ -101,23 +124,16 @@ fn heard(part: &'static str) -> Heard {
     Heard { texts, subscription: Some(subscription) }
 }
 
-const MARKER: &str = "the end of what a test has heard";
-
 struct Heard {
     texts: Arc<Mutex<Vec<String>>>,
     subscription: Option<events::Subscription>,
 }
 
 impl Heard {
-    /// All until now. Another thread may be delivering it: what is told last arrives last.
+    /// All until now.
     fn texts(&self) -> Vec<String> {
-        static MARKERS: AtomicU32 = AtomicU32::new(0);
-        let marker: &'static str = format!("{MARKER} {}", MARKERS.fetch_add(1, Ordering::Relaxed)).leak();
-        CircuitBreaker::new(marker, BreakerConfig::new()).force_open();
-        while !self.texts.lock().unwrap().iter().any(|text| text.contains(&format!("`{marker}`"))) {
-            thread::yield_now();
-        }
-        self.texts.lock().unwrap().iter().filter(|text| !text.contains(MARKER)).cloned().collect()
+        all_told();
+        self.texts.lock().unwrap().clone()
     }
 }
 

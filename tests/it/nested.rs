@@ -136,6 +136,16 @@ async fn outermost(calls: &Calls) -> io::Result<()> {
     outer(calls).await
 }
 
+#[retry(max_attempts = 2, max_elapsed = 60s, backoff = none)]
+async fn with_more_time(calls: &Calls) -> io::Result<()> {
+    inner(calls).await
+}
+
+#[retry(max_attempts = 2, max_elapsed = 10s, backoff = none)]
+async fn with_less_time(calls: &Calls) -> io::Result<()> {
+    with_more_time(calls).await
+}
+
 #[tokio::test(start_paused = true)]
 async fn no_sleep_ends_past_the_limit_of_a_retry_further_out() {
     let (calls, start) = (failing(), Instant::now());
@@ -145,6 +155,9 @@ async fn no_sleep_ends_past_the_limit_of_a_retry_further_out() {
     let (calls, start) = (failing(), Instant::now());
     outermost(&calls).await.unwrap_err();
     assert_eq!((calls.calls(), start.elapsed()), (10, 20 * SECOND), "the nearest end counts, and afterwards its own");
+    let (calls, start) = (failing(), Instant::now());
+    with_less_time(&calls).await.unwrap_err();
+    assert_eq!(start.elapsed(), 8 * SECOND, "also where the one in between has more time");
     let (calls, start) = (failing(), Instant::now());
     inner(&calls).await.unwrap_err();
     assert_eq!((calls.calls(), start.elapsed()), (10, 36 * SECOND));

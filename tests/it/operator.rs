@@ -68,6 +68,7 @@ async fn a_reason_shows_wherever_one_looks() {
     fail(&breaker);
     fail(&breaker);
     assert_eq!(breaker.snapshot().operator_reason, None);
+    crate::all_told();
     assert_eq!(
         *heard.lock().unwrap(),
         [
@@ -78,6 +79,7 @@ async fn a_reason_shows_wherever_one_looks() {
     );
     subscription.unsubscribe();
     breaker.reset();
+    crate::all_told();
     assert_eq!(heard.lock().unwrap().len(), 3);
 }
 
@@ -130,6 +132,7 @@ async fn what_only_observes_decides_and_lets_all_through() {
     assert_eq!(breaker.state(), Closed);
     breaker.force_open();
     assert!(succeed(&breaker));
+    crate::all_told();
     assert_eq!(heard.lock().unwrap().len(), 4);
     subscription.unsubscribe();
 }
@@ -163,6 +166,7 @@ fn a_callback_may_do_as_it_likes() {
     fail(&BREAKER);
     fail(&BREAKER);
     panic::set_hook(quiet);
+    crate::all_told();
     assert_eq!(*heard.lock().unwrap(), [(Closed, Open), (Open, Disabled)]);
     subscriptions.into_iter().for_each(Subscription::unsubscribe);
 }

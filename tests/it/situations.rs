@@ -309,6 +309,7 @@ async fn s18_one_event_each_in_order_to_every_subscriber() {
             (ForcedOpen, Disabled),
             (Disabled, Closed),
         ];
+        crate::all_told();
         for heard in &heard {
             assert_eq!(*std::mem::take(&mut *heard.lock().unwrap()), expected);
         }

@@ -124,6 +124,7 @@ fn it_trips_and_recovers_a_thousand_times() {
     let most_trials = seen.most_trials.load(Ordering::SeqCst);
     assert!((1..=TRIALS as usize).contains(&most_trials), "{most_trials} trial calls at once");
 
+    crate::all_told();
     let heard = heard.lock().unwrap();
     assert_eq!((heard.len(), snapshot.transitions), (TRIPS * 3, TRIPS as u64 * 3));
     for (index, transition) in heard.iter().enumerate() {

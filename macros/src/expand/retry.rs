@@ -17,7 +17,7 @@ use crate::{
 /// loop {
 ///     let delay = {
 ///         let outcome: R = attempt;
-///         match attempts.after(by_type(&outcome, judge)) {
+///         match attempts.after(attempts.policy(), by_type(&outcome, judge)) {
 ///             Some(delay) => delay,
 ///             None => break outcome,
 ///         }
@@ -26,17 +26,17 @@ use crate::{
 /// }
 /// ```
 ///
-/// The outcome is gone before the sleep, so that an error that is not `Send` does not make the future so. A single
+/// Without a hook, `again` does the last two in a function that is not `async`. In others
+/// the outcome is gone before the sleep, so that an error that is not `Send` does not make the future so. A single
 /// attempt needs no loop, and so can move what it likes. With a signal that can end the sleep, the outcome stays:
 ///
 /// ```text
-///     let (outcome, delay) = { ... match attempts.after_unless(stop, ...) { Some(delay) => (outcome, delay), ... } };
+///     let (outcome, delay) = { ... match attempts.after_unless(..., stop, ...) { Some(delay) => (outcome, delay), ... } };
 ///     if attempts.pause_until(stop, delay).await { break outcome; }
 /// ```
 pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) -> Attempt {
     let krate = context.krate.clone();
-    let policy = policy(retry, &krate, &context.function);
-    let attempts = if context.is_async { code!(of_task) } else { code!(of_thread) };
+    let (begin, by) = (begin(retry, context), context.policy());
     let output = &context.output;
     let verdict = verdict(retry, attempt.has_passage, context);
     let outcome = if attempt.has_passage {
@@ -47,9 +47,9 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
     if retry.is_single() {
         let code = &attempt.code;
         let code = code! {
-            let mut attempts = #krate::__private::Attempts::#attempts(#policy);
+            #begin
             let #outcome = #code;
-            _ = attempts.after(#verdict);
+            _ = attempts.after(#by, #verdict);
             outcome
         };
         return Attempt { code: code!({ #code }), has_passage: false, is_retry: attempt.is_retry };
@@ -57,10 +57,11 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
     let code = match (&attempt.code, attempt.is_retry) {
         (code, false) => code.clone(), // the call itself is scoped
         (code, true) if context.is_async => scoped(&code!(async { #code })),
-        (code, true) => code!(attempts.within(|| #code)),
+        (code, true) => code!(attempts.within(#by, || #code)),
     };
     let (slots, arguments) = context.arguments();
-    let delay = scheduled(retry, attempt.has_passage, &krate);
+    let has_passage = attempt.has_passage;
+    let delay = scheduled(retry, has_passage, &krate);
     let (stop, attempt) = match &retry.stop_on {
         Some(stop) => {
             let (stop, pause) = (stop_signal(stop, &krate), pause_until(context));
@@ -68,7 +69,7 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
                 let (outcome, delay) = {
                     #arguments
                     let #outcome = #code;
-                    match attempts.after_unless(stop, #verdict) {
+                    match attempts.after_unless(#by, stop, #verdict) {
                         ::core::option::Option::Some(delay) => { let delay = #delay; (outcome, delay) }
                         ::core::option::Option::None => break outcome,
                     }
@@ -79,13 +80,13 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
             };
             (Some(stop), attempt)
         }
-        None => {
+        None if context.is_async || retry.hook.is_some() => {
             let pause = pause(context);
             let attempt = code! {
                 let delay = {
                     #arguments
                     let #outcome = #code;
-                    match attempts.after(#verdict) {
+                    match attempts.after(#by, #verdict) {
                         ::core::option::Option::Some(delay) => #delay,
                         ::core::option::Option::None => break outcome,
                     }
@@ -94,9 +95,21 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
             };
             (None, attempt)
         }
+        None => {
+            let again =
+                if has_passage { code!(again_passing(#by, #verdict, passage)) } else { code!(again(#by, #verdict)) };
+            let attempt = code! {
+                #arguments
+                let #outcome = #code;
+                if !attempts.#again {
+                    break outcome;
+                }
+            };
+            (None, attempt)
+        }
     };
     let code = code! {
-        let mut attempts = #krate::__private::Attempts::#attempts(#policy);
+        #begin
         #stop
         #slots
         loop {
@@ -146,6 +159,20 @@ fn pause_until(context: &Context) -> TokenStream {
         code!(attempts.pause_until(stop, delay).await)
     } else {
         code!(attempts.pause_thread_until(stop, delay))
+    }
+}
+
+/// Where the attempts are counted. In a function that is not `async` the policy stays at hand as a constant, so that the compiler
+/// knows on the path of a success what it asks for. A future would have to keep it.
+fn begin(retry: &Retry, context: &Context) -> TokenStream {
+    let krate = &context.krate;
+    let policy = policy(retry, krate, &context.function);
+    if context.is_async {
+        return code!(let mut attempts = #krate::__private::Attempts::of_task(#policy););
+    }
+    code! {
+        let policy = #policy;
+        let mut attempts = #krate::__private::Attempts::of_thread(policy);
     }
 }
 
@@ -233,9 +260,14 @@ fn number(predicate: &Expr) -> Option<TokenStream> {
 }
 
 impl Context {
+    /// The policy, once the attempts have begun.
+    pub(super) fn policy(&self) -> TokenStream {
+        if self.is_async { code!(attempts.policy()) } else { code!(policy) }
+    }
+
     /// For each argument that is bound again, what stands outside of the loop and what inside of it.
     fn arguments(&self) -> (TokenStream, TokenStream) {
-        let krate = &self.krate;
+        let (krate, by) = (&self.krate, self.policy());
         let (mut slots, mut bindings) = (TokenStream::new(), TokenStream::new());
         if let Some(place) = self.arguments.self_used_up {
             let this = Ident::new("self", place);
@@ -250,7 +282,7 @@ impl Context {
             let own = match supply {
                 Supply::Clone => {
                     slots.extend(code!(#(#cfgs)* let mut #slot = #krate::__private::Argument::new(#name);));
-                    quote_spanned!(place=> #slot.next(attempts.is_last()))
+                    quote_spanned!(place=> #slot.next(attempts.is_last(#by)))
                 }
                 Supply::Reborrow => code!(&mut *#name),
                 Supply::Copy => code!(#name),

@@ -115,7 +115,7 @@ impl<'a> View<'a> {
     pub(crate) fn admit(self) -> Result<Ticket, CircuitOpen> {
         let word = self.core.word.load();
         if word.admits_freely() {
-            return Ok(word.ticket());
+            return Ok(word.free_ticket());
         }
         self.admit_guarded()
     }
@@ -179,15 +179,20 @@ impl<'a> View<'a> {
     }
 
     #[inline]
-    pub(crate) fn settle(self, ticket: Ticket, outcome: Outcome) {
-        self.core.totals.add(match outcome {
-            Outcome::Success => Count::Success,
-            Outcome::Failure => Count::Failure,
-            Outcome::Neutral => Count::Neutral,
-        });
-        if outcome != Outcome::Success || !self.core.word.load().is_calm() {
-            self.settle_counted(ticket, outcome);
+    pub(crate) fn succeed(self, ticket: Ticket) {
+        self.core.totals.add(Count::Success);
+        if !self.core.word.load().is_calm() {
+            self.settle_counted(ticket, Outcome::Success);
         }
+    }
+
+    /// A call that has failed, or says nothing.
+    #[cold]
+    pub(crate) fn fail(self, ticket: Ticket, is_neutral: bool) {
+        let (count, outcome) =
+            if is_neutral { (Count::Neutral, Outcome::Neutral) } else { (Count::Failure, Outcome::Failure) };
+        self.core.totals.add(count);
+        self.settle_counted(ticket, outcome);
     }
 
     #[inline(never)]

@@ -1,9 +1,6 @@
 use std::{borrow::Borrow, fmt, mem, thread};
 
-use super::{
-    CircuitBreaker, Settings,
-    word::{Outcome, Ticket},
-};
+use super::{CircuitBreaker, Settings, word::Ticket};
 use crate::retry::attempts::Passage;
 
 /// A call that a breaker has admitted, until it is known how it ended.
@@ -41,37 +38,41 @@ impl<'a, S: Borrow<Settings>> Permit<'a, S> {
     /// The call did what it was for.
     #[inline]
     pub fn success(self) {
-        self.end(Outcome::Success);
+        self.breaker.view().succeed(self.ticket);
+        mem::forget(self);
     }
 
     /// The call failed in a way that speaks against what it called.
-    #[inline]
     pub fn failure(self) {
-        self.end(Outcome::Failure);
+        self.fail(false);
     }
 
-    /// Ends the call, and tells a retry around it how things stand.
     #[inline]
-    pub(crate) fn pass(self, outcome: Outcome) -> Passage {
-        let view = self.breaker.view();
-        self.end(outcome);
-        match outcome {
-            Outcome::Success => Passage::Made,
-            Outcome::Failure | Outcome::Neutral => view.open_for().map_or(Passage::Made, Passage::Opened),
+    pub(super) fn end<T, E>(self, result: &Result<T, E>) {
+        match result {
+            Ok(_) => self.success(),
+            Err(_) => self.failure(),
         }
     }
 
-    #[inline]
-    pub(crate) fn end(self, outcome: Outcome) {
-        self.breaker.view().settle(self.ticket, outcome);
+    fn fail(self, is_neutral: bool) {
+        self.breaker.view().fail(self.ticket, is_neutral);
         mem::forget(self);
+    }
+
+    /// Ends a call that has failed, or says nothing, and tells a retry around it how things stand.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn pass_on(self, is_neutral: bool) -> Passage {
+        let view = self.breaker.view();
+        self.fail(is_neutral);
+        view.open_for().map_or(Passage::Made, Passage::Opened)
     }
 }
 
 impl<S: Borrow<Settings>> Drop for Permit<'_, S> {
     fn drop(&mut self) {
-        let outcome = if thread::panicking() { Outcome::Failure } else { Outcome::Neutral };
-        self.breaker.view().settle(self.ticket, outcome);
+        self.breaker.view().fail(self.ticket, !thread::panicking());
     }
 }
 

@@ -26,7 +26,8 @@ use crate::{
 ///
 /// Not generic, so that hundreds of annotated functions share one piece of code. **Invariant:** a call that succeeds at
 /// the first attempt costs a comparison, and a step in and out of its [`Scope`]; with `max_elapsed` one reading of the clock; with a
-/// name a count.
+/// name a count. To that end the policy comes along as an argument wherever a success passes: generated code has it as a constant, and
+/// what it does not ask for is not there.
 #[derive(Debug)]
 pub struct Attempts<'p> {
     policy: &'p RetryPolicy,
@@ -84,11 +85,19 @@ impl Passage {
     /// as well come at once.
     #[must_use]
     pub fn shorten(self, delay: Duration) -> Duration {
+        shorten(delay, self.left_open())
+    }
+
+    const fn left_open(self) -> Option<Duration> {
         match self {
-            Self::Opened(left) if left > delay => Duration::ZERO,
-            _ => delay,
+            Self::Opened(left) => Some(left),
+            Self::Made | Self::Rejected(_) => None,
         }
     }
+}
+
+fn shorten(delay: Duration, left_open: Option<Duration>) -> Duration {
+    if left_open.is_some_and(|left| left > delay) { Duration::ZERO } else { delay }
 }
 
 impl Verdict {
@@ -147,6 +156,13 @@ impl<'p> Attempts<'p> {
         self.made = made;
     }
 
+    /// The policy that they go by.
+    #[inline]
+    #[must_use]
+    pub const fn policy(&self) -> &'p RetryPolicy {
+        self.policy
+    }
+
     /// How many attempts were made, once another is to come.
     #[must_use]
     pub const fn made(&self) -> u32 {
@@ -156,15 +172,15 @@ impl<'p> Attempts<'p> {
     /// Whether the attempt that comes is the last that the policy allows.
     #[inline]
     #[must_use]
-    pub const fn is_last(&self) -> bool {
+    pub const fn is_last(&self, policy: &RetryPolicy) -> bool {
         // With any number of attempts allowed this is `u32::MAX`, which is out of reach.
-        self.policy.max_attempts.wrapping_sub(1) == self.made
+        policy.max_attempts.wrapping_sub(1) == self.made
     }
 
     /// Makes the attempt that comes: inside of it, other retries know of this one.
     #[inline]
-    pub fn within<R>(&self, call: impl FnOnce() -> R) -> R {
-        let _scope = Scope::of(self);
+    pub fn within<R>(&self, policy: &RetryPolicy, call: impl FnOnce() -> R) -> R {
+        let _scope = Scope::of(self.worth_knowing(policy));
         call()
     }
 
@@ -173,13 +189,13 @@ impl<'p> Attempts<'p> {
     #[inline]
     #[must_use]
     pub const fn scope<'a, F>(&'a self, call: Pin<&'a mut F>) -> Scoped<'a, F> {
-        Scoped::new(self, call)
+        Scoped::new(self.worth_knowing(self.policy), call)
     }
 
-    /// Whether a retry inside of the attempt that comes has to know of it.
+    /// This, if a retry inside of the attempt that comes has to know of it.
     #[inline]
-    pub(super) const fn is_worth_knowing(&self) -> bool {
-        self.made > 0 || self.policy.max_elapsed.is_some()
+    const fn worth_knowing(&self, policy: &RetryPolicy) -> Option<&Self> {
+        if self.made > 0 || policy.max_elapsed.is_some() { Some(self) } else { None }
     }
 
     /// When all has to be over, and by which clock.
@@ -203,14 +219,22 @@ impl<'p> Attempts<'p> {
         reason = "a call on the path of a success makes it save registers, which costs more than all the rest"
     )]
     #[inline(always)]
-    pub fn after(&mut self, verdict: Verdict) -> Option<Duration> {
-        if let (Verdict::Success, 0) = (verdict, self.made) {
-            if let Some(Counted(statistics)) = self.policy.statistics {
-                statistics.count_first_success();
-            }
+    pub fn after(&mut self, policy: &RetryPolicy, verdict: Verdict) -> Option<Duration> {
+        if self.is_first_success(policy, verdict) {
             return None;
         }
         self.after_more(verdict)
+    }
+
+    /// Counts it, if it is one.
+    #[allow(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
+    fn is_first_success(&self, policy: &RetryPolicy, verdict: Verdict) -> bool {
+        let is_first_success = self.made == 0 && verdict == Verdict::Success;
+        if let (true, Some(Counted(statistics))) = (is_first_success, policy.statistics) {
+            statistics.count_first_success();
+        }
+        is_first_success
     }
 
     /// After anything but a success of the first attempt.
@@ -224,16 +248,44 @@ impl<'p> Attempts<'p> {
         }
     }
 
+    /// After an attempt of a thread: whether there is another. Then it has slept until that one.
+    #[allow(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
+    pub fn again(&mut self, policy: &RetryPolicy, verdict: Verdict) -> bool {
+        if self.is_first_success(policy, verdict) {
+            return false;
+        }
+        self.again_after(verdict, None)
+    }
+
+    /// The same where there is a breaker inside.
+    #[allow(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
+    pub fn again_passing(&mut self, policy: &RetryPolicy, verdict: Verdict, passage: Passage) -> bool {
+        if self.is_first_success(policy, verdict) {
+            return false;
+        }
+        self.again_after(verdict, passage.left_open())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn again_after(&mut self, verdict: Verdict, left_open: Option<Duration>) -> bool {
+        let Some(delay) = self.after_more(verdict) else { return false };
+        self.pause_thread(shorten(delay, left_open));
+        true
+    }
+
     /// As [`after`](Self::after), with a signal that there is to be no further attempt.
     #[inline]
-    pub fn after_unless(&mut self, stop: &dyn Stop, verdict: Verdict) -> Option<Duration> {
+    pub fn after_unless(&mut self, policy: &RetryPolicy, stop: &dyn Stop, verdict: Verdict) -> Option<Duration> {
         match verdict {
             Verdict::Transient { .. } if stop.is_stopped() => {
                 self.made = self.made.saturating_add(1);
                 self.stopped();
                 None
             }
-            verdict => self.after(verdict),
+            verdict => self.after(policy, verdict),
         }
     }
 
@@ -313,7 +365,7 @@ impl<'p> Attempts<'p> {
     }
 
     fn after_transient(&mut self, retry_after: Option<Duration>) -> Option<Duration> {
-        let (policy, is_last) = (self.policy, self.is_last());
+        let (policy, is_last) = (self.policy, self.is_last(self.policy));
         self.made = self.made.saturating_add(1);
         if is_last || (policy.nested == Nested::Inherit && nested::is_nested()) {
             return self.exhausted();

@@ -76,10 +76,14 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// Enters an attempt, and notes what is worth knowing of it.
     #[inline]
-    pub(super) fn of(attempts: &Attempts<'_>) -> Self {
+    pub(super) fn of(noted: Option<&Attempts<'_>>) -> Self {
         DEPTH.set(DEPTH.get().wrapping_add(1));
-        Self { is_noted: attempts.is_worth_knowing() && note(attempts), _thread: PhantomData }
+        if let Some(attempts) = noted {
+            note(attempts);
+        }
+        Self { is_noted: noted.is_some(), _thread: PhantomData }
     }
 }
 
@@ -93,9 +97,9 @@ impl Drop for Scope {
     }
 }
 
-/// Notes what there is to know of the attempt. That fails when the thread is about to end.
+/// Notes what there is to know of the attempt. When the thread is about to end, that is nothing.
 #[cold]
-fn note(attempts: &Attempts<'_>) -> bool {
+fn note(attempts: &Attempts<'_>) {
     let own = attempts.deadline().map(|(end, clock)| Deadline { end, clock });
     let before = enclosing();
     let deadline = match (own, before.deadline) {
@@ -103,7 +107,7 @@ fn note(attempts: &Attempts<'_>) -> bool {
         (own, outer) => own.or(outer),
     };
     let retried = if attempts.made() > 0 { Some(Retried(attempts.name())) } else { before.retried };
-    ENCLOSING.try_with(|all| all.borrow_mut().push(Enclosing { retried, deadline })).is_ok()
+    _ = ENCLOSING.try_with(|all| all.borrow_mut().push(Enclosing { retried, deadline }));
 }
 
 #[cold]
@@ -147,14 +151,16 @@ pub(super) fn tell(inner: Option<&'static str>) {
 #[cfg(feature = "tokio")]
 #[derive(Debug)]
 pub struct Scoped<'a, F> {
-    attempts: &'a Attempts<'a>,
+    /// What to note of it, if it is worth knowing.
+    noted: Option<&'a Attempts<'a>>,
     call: Pin<&'a mut F>,
 }
 
 #[cfg(feature = "tokio")]
 impl<'a, F> Scoped<'a, F> {
-    pub(super) const fn new(attempts: &'a Attempts<'a>, call: Pin<&'a mut F>) -> Self {
-        Self { attempts, call }
+    #[inline]
+    pub(super) const fn new(noted: Option<&'a Attempts<'a>>, call: Pin<&'a mut F>) -> Self {
+        Self { noted, call }
     }
 }
 
@@ -164,7 +170,7 @@ impl<F: Future> Future for Scoped<'_, F> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let _scope = Scope::of(self.attempts);
+        let _scope = Scope::of(self.noted);
         self.call.as_mut().poll(context)
     }
 }

@@ -116,8 +116,10 @@ impl<J> RetryUntil<'_, J> {
     {
         let mut attempts = Attempts::of_thread(self.policy);
         loop {
-            let outcome = attempts.within(&mut work);
-            let Some(delay) = attempts.after_unless(self.stop, self.verdict(&outcome)) else { return outcome };
+            let outcome = attempts.within(self.policy, &mut work);
+            let Some(delay) = attempts.after_unless(self.policy, self.stop, self.verdict(&outcome)) else {
+                return outcome;
+            };
             if attempts.pause_thread_until(self.stop, delay) {
                 return outcome;
             }
@@ -142,7 +144,9 @@ impl<J> RetryUntil<'_, J> {
         let mut attempts = Attempts::of_task(self.policy);
         loop {
             let outcome = attempts.scope(pin!(work())).await;
-            let Some(delay) = attempts.after_unless(self.stop, self.verdict(&outcome)) else { return outcome };
+            let Some(delay) = attempts.after_unless(self.policy, self.stop, self.verdict(&outcome)) else {
+                return outcome;
+            };
             if attempts.pause_until(self.stop, delay).await {
                 return outcome;
             }
@@ -174,14 +178,11 @@ pub(super) fn run<T, E>(
 ) -> Result<T, E> {
     let mut attempts = Attempts::of_thread(policy);
     loop {
-        let delay = {
-            let outcome = attempts.within(&mut work);
-            match attempts.after(outcome.as_ref().err().map_or(Verdict::Success, &judge)) {
-                Some(delay) => delay,
-                None => return outcome,
-            }
-        };
-        attempts.pause_thread(delay);
+        let outcome = attempts.within(policy, &mut work);
+        let verdict = outcome.as_ref().err().map_or(Verdict::Success, &judge);
+        if !attempts.again(policy, verdict) {
+            return outcome;
+        }
     }
 }
 
@@ -199,7 +200,7 @@ where
         // The outcome is gone before the pause: an error that is not `Send` does not make the future so.
         let delay = {
             let outcome = attempts.scope(pin!(work())).await;
-            match attempts.after(outcome.as_ref().err().map_or(Verdict::Success, &judge)) {
+            match attempts.after(policy, outcome.as_ref().err().map_or(Verdict::Success, &judge)) {
                 Some(delay) => delay,
                 None => return outcome,
             }

@@ -99,6 +99,11 @@ impl Word {
         (self.0 >> TAG_BITS & EPOCH_MASK) as u16
     }
 
+    /// The ticket of a call that is [admitted freely](Self::admits_freely): no trial call, and not timed.
+    pub(crate) const fn free_ticket(self) -> Ticket {
+        Ticket(self.0 & PHASE_MASK)
+    }
+
     /// The ticket of a call that is not timed.
     pub(crate) const fn ticket(self) -> Ticket {
         let round = if self.0 & TAG_MASK == HALF_OPEN { mask(ROUND_BITS) << BODY_SHIFT } else { 0 };

@@ -128,6 +128,6 @@ fn threads_never_take_more_than_there_is() {
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
     assert_eq!(u64::from(made), 8_000 + budget.withdrawn());
-    // A thread that meets another at the till goes by what is there.
+    // A thread that meets another at the till may not wait for long enough.
     assert!((1_500..=2_000).contains(&budget.withdrawn()), "{}", budget.withdrawn());
 }

@@ -1,6 +1,7 @@
 use std::{
     fmt, ptr,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread,
 };
 
 use crate::{
@@ -72,6 +73,8 @@ impl PartialEq for Shared {
 const LIFETIME: u64 = 10_000_000;
 /// What a retry takes.
 const RETRY: u64 = 1_000;
+/// How often a thread that finds nothing looks again while another deposits.
+const MOST_LOOKS: u32 = 100;
 
 const CALL: Count = Count::Success;
 const WITHDRAWN: Count = Count::Failure;
@@ -138,22 +141,28 @@ impl RetryBudget {
 
     /// Takes a retry out, if there is one.
     pub(crate) fn withdraw(&self, now: Moment) -> bool {
-        self.deposit(now);
-        // ORDERING: Relaxed: the balance stands for nothing but itself.
-        let taken = self
-            .balance
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |balance| balance.checked_sub(RETRY))
-            .is_ok();
+        let mut looks = 0;
+        let taken = loop {
+            let deposited = self.deposit(now);
+            // ORDERING: Relaxed: the balance stands for nothing but itself.
+            let taken =
+                self.balance.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |balance| balance.checked_sub(RETRY));
+            looks += 1;
+            if taken.is_ok() || deposited || looks == MOST_LOOKS {
+                break taken.is_ok();
+            }
+            // Another thread is about to deposit. Where it was put off while it was at it, that takes a moment.
+            thread::yield_now();
+        };
         self.totals.add(if taken { WITHDRAWN } else { DENIED });
         taken
     }
 
-    /// Lets what is there expire, and adds what has come since the last time.
-    fn deposit(&self, now: Moment) {
-        // ORDERING: Acquire, paired with the Release below: one after the other, each sees what the one before it left. A
-        // thread that finds another at it goes by what is there.
+    /// Lets what is there expire, and adds what has come since the last time; `false` if another thread is at it.
+    fn deposit(&self, now: Moment) -> bool {
+        // ORDERING: Acquire, paired with the Release below: one after the other, each sees what the one before it left.
         if self.depositing.swap(true, Ordering::Acquire) {
-            return;
+            return false;
         }
         let calls = self.totals.sums().get(CALL);
         let new = calls.saturating_sub(self.deposited_for.load(Ordering::Relaxed));
@@ -171,6 +180,7 @@ impl RetryBudget {
             });
         }
         self.depositing.store(false, Ordering::Release);
+        true
     }
 
     /// What has come in and not expired, in thousandths of a retry.

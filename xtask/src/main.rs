@@ -1,5 +1,7 @@
 //! Set-up and checks as code. CI calls the same commands that the README tells a person to call.
 
+mod valgrind;
+
 use std::{
     env,
     process::{Command, ExitCode},
@@ -15,13 +17,14 @@ struct Arguments {
     task: Task,
 }
 
-#[derive(Clone, Copy, Subcommand)]
+#[derive(Clone, Subcommand)]
 enum Task {
-    /// Runs all tests: unit, behaviour, compile errors, documentation, and the runtime without its default features
+    /// Runs all tests: unit, behaviour, compile errors, documentation, the runtime without its default features, and the guard
+    /// on the instructions that a success costs
     Test,
     /// Runs all that has to pass before a change lands: formatting, lints, documentation, tests
     Ci,
-    /// Writes the expected compile errors anew; read them before you commit them
+    /// Writes the expected compile errors and counts of instructions anew; read them before you commit them
     Bless,
     /// Explores every interleaving of the model-checked cores, which takes some minutes
     Loom,
@@ -31,6 +34,13 @@ enum Task {
         /// 100,000 cases each, and every interleaving of the models
         #[arg(long)]
         long: bool,
+    },
+    /// Measures side by side with all peers, prints the tables and writes benches/RESULTS.md and its pictures; on a quiet
+    /// machine, after some minutes of building
+    Bench {
+        /// What to measure: `--help` after `--` lists it
+        #[arg(last = true)]
+        arguments: Vec<String>,
     },
 }
 
@@ -70,6 +80,17 @@ const BLESS: &[Step] = &[Step {
     environment: &[("TRYBUILD", "overwrite")],
 }];
 
+const GUARD: &[Step] = &[step(
+    "instructions of a success",
+    &["run", "--release", "--package", "steadfast-benches", "--bin", "instructions", "guard"],
+)];
+const BLESS_COUNTS: &[Step] = &[step(
+    "expected counts of instructions",
+    &["run", "--release", "--package", "steadfast-benches", "--bin", "instructions", "bless"],
+)];
+
+const MEASURE: &[&str] = &["--release", "--package", "steadfast-benches", "--features", "peers"];
+
 const LOOM: &[Step] = &[Step {
     purpose: "every interleaving",
     cargo: &["test", "--package", "steadfast", "--release", "--lib", "models"],
@@ -93,33 +114,57 @@ const LONG: &[Step] = &[
 ];
 
 fn main() -> ExitCode {
-    let steps: &[&[Step]] = match Arguments::parse().task {
-        Task::Test => &[TEST],
-        Task::Ci => &[LINTS, TEST],
-        Task::Bless => &[BLESS],
-        Task::Loom => &[LOOM],
-        Task::Check { long: false } => &[CHECK],
-        Task::Check { long: true } => &[LONG, LOOM],
+    let succeeds = match Arguments::parse().task {
+        Task::Test => run(TEST) && guard(GUARD),
+        Task::Ci => run(LINTS) && run(TEST) && guard(GUARD),
+        Task::Bless => run(BLESS) && guard(BLESS_COUNTS),
+        Task::Loom => run(LOOM),
+        Task::Check { long: false } => run(CHECK),
+        Task::Check { long: true } => run(LONG) && run(LOOM),
+        Task::Bench { arguments } => bench(&arguments),
     };
-    let failed = steps.iter().copied().flatten().any(|step| !step.succeeds());
-    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if succeeds { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn run(steps: &[Step]) -> bool {
+    steps.iter().all(Step::succeeds)
+}
+
+/// Counts instructions, where the counts that are expected were made.
+fn guard(steps: &[Step]) -> bool {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        eprintln!("==> instructions are not counted: what is expected holds for x86-64 Linux");
+        return true;
+    }
+    valgrind::is_there() && run(steps)
+}
+
+fn bench(arguments: &[String]) -> bool {
+    let build: Vec<_> = ["build"].into_iter().chain(MEASURE.iter().copied()).collect();
+    let measure: Vec<_> =
+        ["run"].into_iter().chain(MEASURE.iter().copied()).chain(["--bin", "measure", "--"]).collect();
+    let measure: Vec<_> = measure.into_iter().chain(arguments.iter().map(String::as_str)).collect();
+    valgrind::is_there() && cargo("all peers", &build, &[]) && cargo("measurements", &measure, &[])
 }
 
 impl Step {
     fn succeeds(&self) -> bool {
-        let Self { purpose, cargo, environment } = self;
-        eprintln!("==> {purpose}: cargo {}", cargo.join(" "));
-        let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        match Command::new(program).args(*cargo).envs(environment.iter().copied()).status() {
-            Ok(status) if status.success() => true,
-            Ok(status) => {
-                eprintln!("==> {purpose}: failed, {status}");
-                false
-            }
-            Err(error) => {
-                eprintln!("==> {purpose}: cargo could not be run: {error}");
-                false
-            }
+        cargo(self.purpose, self.cargo, self.environment)
+    }
+}
+
+fn cargo(purpose: &str, arguments: &[&str], environment: &[(&str, &str)]) -> bool {
+    eprintln!("==> {purpose}: cargo {}", arguments.join(" "));
+    let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    match Command::new(program).args(arguments).envs(environment.iter().copied()).status() {
+        Ok(status) if status.success() => true,
+        Ok(status) => {
+            eprintln!("==> {purpose}: failed, {status}");
+            false
+        }
+        Err(error) => {
+            eprintln!("==> {purpose}: cargo could not be run: {error}");
+            false
         }
     }
 }

@@ -1,1 +1,0 @@
-//! Nothing is here: each bench is a file of its own.

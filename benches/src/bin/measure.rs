@@ -1,0 +1,194 @@
+//! Measures everything: `cargo xtask bench`. Run under valgrind with `calls`, it makes the calls that are counted.
+
+use std::{
+    collections::HashMap,
+    env, fs,
+    path::Path,
+    process::Command,
+    time::{Instant, SystemTime},
+};
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use steadfast_benches::{
+    builds::{Workshop, cold_builds},
+    instructions,
+    keyed::Keyed,
+    ours,
+    report::{Figure, Layout, Measured, Results},
+    rows::{self, Row},
+    sizes, storm,
+    timing::{self, Effort, cores, median},
+};
+
+/// steadfast and its peers side by side.
+#[derive(Parser)]
+#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
+struct Arguments {
+    /// A few rounds of everything, to see that it works; what is measured means little
+    #[arg(long)]
+    quick: bool,
+    /// All but what is built, which takes most of the time
+    #[arg(long, conflicts_with = "only_builds")]
+    no_builds: bool,
+    /// Nothing but what is built: code sizes, times of builds
+    #[arg(long)]
+    only_builds: bool,
+    /// Only the rows whose title has this in it
+    #[arg(long, value_name = "TEXT")]
+    row: Option<String>,
+}
+
+/// By which valgrind's run is told apart; it has no arguments of its own.
+const CALLS: &str = "calls";
+
+fn main() -> Result<()> {
+    if env::args().nth(1).as_deref() == Some(CALLS) {
+        return instructions::make_calls(
+            &rows::without_keys().into_iter().flat_map(|row| row.contestants).collect::<Vec<_>>(),
+        );
+    }
+    let arguments = Arguments::parse();
+    let start = Instant::now();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the package is in a workspace")?;
+    let mut results = Results { circumstances: circumstances(root)?, ..Results::default() };
+    if !arguments.only_builds {
+        measure(&arguments, &mut results)?;
+    }
+    if !arguments.no_builds && arguments.row.is_none() {
+        progress("500 annotated functions, each way");
+        let workshop = Workshop::new(root);
+        results.built = workshop.annotated(arguments.quick)?;
+        progress("builds from nothing");
+        results.cold = cold_builds(&workshop, arguments.quick)?;
+    }
+    results.circumstances.push(("took", format!("{} s", start.elapsed().as_secs())));
+
+    println!("{}", results.text(Layout::Terminal));
+    let whole = !(arguments.quick || arguments.no_builds || arguments.only_builds || arguments.row.is_some());
+    let folder = if whole { root.join("benches") } else { root.join("target/bench") };
+    results.write(&folder)?;
+    progress(&format!("written: {}", folder.join("RESULTS.md").display()));
+    Ok(())
+}
+
+fn measure(arguments: &Arguments, results: &mut Results) -> Result<()> {
+    let program = env::current_exe()?;
+    progress("instructions, under valgrind");
+    let instructions = instructions::count(&program, &[CALLS], &program.with_file_name("callgrind"))?;
+    progress("memory");
+    let memory = memory(&program.with_file_name(format!("memory{}", env::consts::EXE_SUFFIX)))?;
+
+    let keyed: &'static Keyed = Box::leak(Box::default());
+    for row in rows::all(keyed) {
+        if arguments.row.as_ref().is_some_and(|text| !row.title.contains(text)) {
+            continue;
+        }
+        progress(row.title);
+        let mut measured = time(row, arguments.quick)?;
+        for (contestant, figure) in measured.row.contestants.iter().zip(&mut measured.figures) {
+            figure.instructions = instructions.get(contestant.symbol).copied();
+            figure.allocations = memory.get(&(measured.row.title.to_owned(), contestant.name.to_owned())).copied();
+        }
+        results.rows.push(measured);
+    }
+    for name in ours::COUNTED {
+        ensure!(ours::successes(name).is_some_and(|successes| successes > 0), "`{name}` has counted nothing");
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole bytes")]
+    let bytes = |kind: &str| {
+        let mut of_kind: Vec<_> = memory.iter().filter(|((found, _), _)| found == kind).collect();
+        of_kind.sort_by(|(_, one), (_, other)| one.total_cmp(other));
+        of_kind.into_iter().map(|((_, name), bytes)| (name.clone(), *bytes as u64)).collect::<Vec<_>>()
+    };
+    results.memory = bytes("breaker").into_iter().chain(bytes("keyed")).collect();
+    results.futures = sizes::futures();
+    if arguments.row.is_none() {
+        progress("a storm at recovery");
+        results.storms = storm::storms(arguments.quick)?;
+    }
+    Ok(())
+}
+
+/// Measures a row, and proves before, meanwhile and afterwards that its contestants do what they have to.
+fn time(row: Row, quick: bool) -> Result<Measured> {
+    let ours = row.contestants.iter().position(|contestant| contestant.name == row.ours).context("ours takes part")?;
+    let mut figures = vec![Figure::default(); row.contestants.len()];
+    for contestant in &row.contestants {
+        contestant.warm_up()?;
+    }
+    for &threads in row.threads {
+        let measured = timing::measure(&row.contestants, threads, Effort::of(threads, quick))?;
+        for (figure, rounds) in figures.iter_mut().zip(&measured) {
+            let ratios: Vec<_> = rounds.iter().zip(&measured[ours]).map(|(theirs, ours)| theirs / ours).collect();
+            figure.times.insert(threads, (median(rounds), median(&ratios)));
+        }
+    }
+    for contestant in &row.contestants {
+        contestant.retire()?;
+    }
+    Ok(Measured { row, figures })
+}
+
+fn memory(program: &Path) -> Result<HashMap<(String, String), f64>> {
+    let output = Command::new(program).output().with_context(|| format!("{} could not be run", program.display()))?;
+    ensure!(output.status.success(), "memory: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout)?;
+    let mut figures = HashMap::new();
+    for line in text.lines() {
+        let mut parts = line.split('\t').map(str::to_owned);
+        let (kind, name) = parts.next().zip(parts.next()).context("a kind and a name")?;
+        figures.insert((kind, name), parts.next().context("a figure")?.parse()?);
+    }
+    Ok(figures)
+}
+
+fn circumstances(root: &Path) -> Result<Vec<(&'static str, String)>> {
+    let rustc = Command::new("rustc").arg("--version").output().context("rustc could not be run")?;
+    let cpu = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("model name"))?;
+        Some(line.split_once(": ")?.1.to_owned())
+    });
+    let lock: toml::Table = toml::from_str(&fs::read_to_string(root.join("Cargo.lock"))?)?;
+    let packages = lock.get("package").and_then(toml::Value::as_array).context("a lock file has packages")?;
+    let version = |name: &str| {
+        let package =
+            packages.iter().find(|package| package.get("name").and_then(toml::Value::as_str) == Some(name))?;
+        Some(format!("{name} {}", package.get("version")?.as_str()?))
+    };
+    let versions: Vec<_> = PEERS.iter().filter_map(|name| version(name)).collect();
+    Ok(vec![
+        ("machine", format!("{}, {} cores, {}", cpu.unwrap_or_else(|| env::consts::ARCH.to_owned()), cores(), env::consts::OS)),
+        ("compiler", format!("{}, cargo's release profile", String::from_utf8_lossy(&rustc.stdout).trim())),
+        ("versions", versions.join(", ")),
+        ("date", httpdate::fmt_http_date(SystemTime::now())),
+        (
+            "method",
+            "all contestants of a row take turns in each of many short rounds in one process; medians over the rounds, and \
+             ratios within a round; each call's result proves that it was made; a nanosecond is one of a core: with more \
+             threads than cores it is what all cores have spent, divided by all calls; instructions by callgrind, \
+             allocations by a counting allocator in another process"
+                .to_owned(),
+        ),
+    ])
+}
+
+const PEERS: &[&str] = &[
+    "steadfast",
+    "arcly-http-core",
+    "backon",
+    "backon-macros",
+    "circuitbreaker-rs",
+    "failsafe",
+    "governor",
+    "recloser",
+    "retry-if",
+    "tokio",
+    "tokio-retry2",
+    "tower-resilience-circuitbreaker",
+    "tracing",
+];
+
+fn progress(what: &str) {
+    eprintln!("==> {what}");
+}

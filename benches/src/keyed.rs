@@ -1,0 +1,157 @@
+//! A breaker for each key, among a thousand and among a million.
+
+use std::{
+    collections::HashMap,
+    num::NonZeroU32,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use steadfast::{BreakerConfig, CircuitBreaker, KeyedBreakers};
+
+use crate::{
+    contest::{
+        Contestant,
+        Side::{Ours, Peer},
+    },
+    work::{Error, add},
+};
+
+const MANY: usize = 1_000_000;
+const FEW: usize = 1_000;
+/// The length of a key's text.
+const LENGTH: usize = "host-0000000.example.org".len();
+
+/// Breakers with keys, and the order in which they are asked for.
+pub struct Keyed {
+    few: Sides,
+    many: Sides,
+    /// Texts side by side, since the text that a caller has in hand is in its cache; in an order that no prefetcher sees
+    /// through.
+    in_order: String,
+    spread: String,
+}
+
+struct Sides {
+    ours: KeyedBreakers,
+    by_hand: Mutex<HashMap<String, Arc<CircuitBreaker>>>,
+    governor: DefaultKeyedRateLimiter<String>,
+}
+
+impl Keyed {
+    /// steadfast among a thousand keys.
+    pub const FEW: &str = "steadfast, 1,000 keys";
+    /// steadfast among a million keys of which a thousand are in use.
+    pub const SOME: &str = "steadfast, 1,000 of 1,000,000 keys";
+    /// steadfast among a million keys.
+    pub const ALL: &str = "steadfast, all of 1,000,000 keys";
+
+    /// Makes them all.
+    #[must_use]
+    pub fn new() -> Self {
+        let keys = keys();
+        let spread = (0..MANY).map(|index| keys[index * 7_368_787 % MANY].as_str()).collect();
+        Self { few: Sides::new(&keys[..FEW]), many: Sides::new(&keys), in_order: keys[..FEW].concat(), spread }
+    }
+
+    /// Those who find them.
+    #[must_use]
+    pub fn contestants(&'static self) -> Vec<Contestant> {
+        let few = |number: u64| key::<FEW>(&self.in_order, number);
+        let some = |number: u64| key::<FEW>(&self.spread, number);
+        let all = |number: u64| key::<MANY>(&self.spread, number);
+        let ours = "max_keys = the number of keys, failure_threshold = 5";
+        let by_hand = "Mutex<HashMap<String, Arc<CircuitBreaker>>> of steadfast's breakers: no bound, nobody leaves";
+        let governor = "dashmap, u32::MAX per second: a rate limiter by key, no breaker";
+        vec![
+            Contestant::new(Ours, Self::FEW, ours, move |number| self.few.ours(few(number), number)),
+            Contestant::new(Ours, Self::SOME, ours, move |number| self.many.ours(some(number), number)),
+            Contestant::new(Ours, Self::ALL, ours, move |number| self.many.ours(all(number), number)),
+            Contestant::new(Peer, "by hand, 1,000 keys", by_hand, move |number| self.few.by_hand(few(number), number)),
+            Contestant::new(Peer, "by hand, 1,000 of 1,000,000 keys", by_hand, move |number| {
+                self.many.by_hand(some(number), number)
+            }),
+            Contestant::new(Peer, "by hand, all of 1,000,000 keys", by_hand, move |number| {
+                self.many.by_hand(all(number), number)
+            }),
+            Contestant::new(Peer, "governor, 1,000 keys", governor, move |number| {
+                self.few.governor(few(number), number)
+            }),
+            Contestant::new(Peer, "governor, 1,000 of 1,000,000 keys", governor, move |number| {
+                self.many.governor(some(number), number)
+            }),
+            Contestant::new(Peer, "governor, all of 1,000,000 keys", governor, move |number| {
+                self.many.governor(all(number), number)
+            }),
+        ]
+    }
+}
+
+impl Sides {
+    fn new(keys: &[String]) -> Self {
+        let breaker = || Arc::new(CircuitBreaker::new("by hand", BreakerConfig::new()));
+        let governor = RateLimiter::keyed(Quota::per_second(NonZeroU32::MAX));
+        for key in keys {
+            // The answer to a first call is yes: what counts is that the key is there.
+            _ = governor.check_key(key);
+        }
+        Self {
+            ours: filled(keys),
+            by_hand: Mutex::new(keys.iter().map(|key| (key.clone(), breaker())).collect()),
+            governor,
+        }
+    }
+
+    #[inline(never)]
+    fn ours(&self, key: &str, number: u64) -> Result<u64, Error> {
+        self.ours.breaker(key).call(|| add(number))
+    }
+
+    #[inline(never)]
+    fn by_hand(&self, key: &str, number: u64) -> Result<u64, Error> {
+        let found = self.by_hand.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned();
+        found.ok_or(Error::Rejected)?.call(|| add(number))
+    }
+
+    #[inline(never)]
+    fn governor(&self, key: &str, number: u64) -> Result<u64, Error> {
+        // It wants a `&String`, which a caller with a `&str` has to make.
+        self.governor.check_key(&key.to_owned()).map_err(|_| Error::Rejected)?;
+        add(number)
+    }
+}
+
+/// A million texts.
+#[must_use]
+pub fn keys() -> Vec<String> {
+    (0..MANY).map(|key| format!("host-{key:07}.example.org")).collect()
+}
+
+/// Breakers for these keys.
+#[must_use]
+pub fn filled(keys: &[String]) -> KeyedBreakers {
+    let breakers = KeyedBreakers::new("measured", BreakerConfig::new()).max_keys(keys.len());
+    for key in keys {
+        breakers.breaker(key);
+    }
+    breakers
+}
+
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "a remainder of a small number")]
+fn key<const KEYS: usize>(texts: &str, number: u64) -> &str {
+    let start = (number % KEYS as u64) as usize * LENGTH;
+    &texts[start..start + LENGTH]
+}
+
+impl Default for Keyed {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for Keyed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keyed").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,102 @@
+//! What a breaker takes, and what a call allocates. In a program of its own, since counting slows allocations down.
+
+use std::{any::Any, hint::black_box, sync::Arc, time::Duration};
+
+use allocation_counter::measure;
+use anyhow::{Context, Result, ensure};
+use memory_stats::memory_stats;
+use steadfast::{BreakerConfig, CircuitBreaker, Window};
+use tower::Layer;
+
+use crate::{
+    contest::Contestant,
+    keyed::{filled, keys},
+    peers::{arcly, circuitbreaker_rs, failsafe, recloser, tower_resilience},
+    work::{FAILING, add, wait},
+};
+
+const HOUR: Duration = Duration::from_hours(1);
+const CALLS: u64 = 1_000;
+
+/// The bytes of a breaker, itself and all that it holds after a thousand calls of which one has failed.
+#[must_use]
+pub fn breakers() -> Vec<(&'static str, i64)> {
+    let ours = |config: BreakerConfig| {
+        bytes(
+            move || CircuitBreaker::new("measured", config),
+            |breaker, number| {
+                _ = breaker.call(|| add(number));
+            },
+        )
+    };
+    vec![
+        ("steadfast", ours(BreakerConfig::new())),
+        ("steadfast, calls(100)", ours(BreakerConfig::new().window(Window::calls(100)))),
+        ("steadfast, time(60s)", ours(BreakerConfig::new().window(Window::time(Duration::from_mins(1))))),
+        ("recloser, 100 calls", {
+            bytes(|| recloser::closing(HOUR), |breaker, number| drop(breaker.call(|| add(number))))
+        }),
+        ("failsafe", {
+            bytes(
+                || failsafe::by_failures(HOUR),
+                |breaker, number| drop(::failsafe::CircuitBreaker::call(breaker, || add(number))),
+            )
+        }),
+        ("circuitbreaker-rs", {
+            bytes(|| circuitbreaker_rs::breaker(HOUR), |breaker, number| drop(breaker.call(|| add(number))))
+        }),
+        ("arcly-http", {
+            bytes(|| arcly::breaker(HOUR), |breaker, number| drop(wait(breaker.execute(|| async move { add(number) }))))
+        }),
+        ("tower-resilience", {
+            bytes(
+                || Arc::new(std::sync::Mutex::new(tower_resilience::layer(HOUR).layer(tower_resilience::Work))),
+                |service, number| {
+                    let mut service = service.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    _ = tower_resilience::call(&mut service, number);
+                },
+            )
+        }),
+    ]
+}
+
+fn bytes<B: Any>(make: impl FnOnce() -> B, call: impl Fn(&B, u64)) -> i64 {
+    let mut kept = None;
+    let info = measure(|| {
+        let breaker = Box::new(make());
+        (0..CALLS / 2).for_each(|number| call(&breaker, number));
+        call(&breaker, FAILING);
+        (0..CALLS / 2).for_each(|number| call(&breaker, number));
+        kept = Some(breaker);
+    });
+    drop(black_box(kept));
+    info.bytes_current
+}
+
+/// Allocations of a call, on the average.
+pub fn allocations(contestant: &Contestant) -> Result<f64> {
+    contestant.warm_up()?;
+    let info = measure(|| {
+        black_box(contestant.call(0..CALLS));
+    });
+    Ok(crate::timing::to_f64(info.count_total) / crate::timing::to_f64(CALLS))
+}
+
+/// The bytes that a keyed breaker takes, and its key's text, by what the process grows by for a million.
+pub fn keyed() -> Result<(usize, usize)> {
+    let keys = keys();
+    let (texts, texts_alone) = grown_by(|| keys.iter().map(|key| Arc::<str>::from(key.as_str())).collect::<Vec<_>>())?;
+    // The list of them is not the keys'.
+    let texts_alone = texts_alone.saturating_sub(size_of_val(texts.as_slice()));
+    let (breakers, all) = grown_by(|| filled(&keys))?;
+    ensure!(breakers.len() == keys.len(), "{} breakers", breakers.len());
+    drop(black_box((texts, breakers)));
+    Ok((all.saturating_sub(texts_alone) / keys.len(), texts_alone / keys.len()))
+}
+
+fn grown_by<T>(make: impl FnOnce() -> T) -> Result<(T, usize)> {
+    let memory = || memory_stats().map(|stats| stats.physical_mem).context("the system does not tell");
+    let before = memory()?;
+    let value = make();
+    Ok((value, memory()?.saturating_sub(before)))
+}

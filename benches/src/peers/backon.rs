@@ -1,0 +1,109 @@
+//! backon, by its builder and by its attribute.
+
+use std::{cell::Cell, future::ready, time::Duration};
+
+use backon::{BlockingRetryable, ConstantBuilder, ExponentialBuilder, Retryable};
+use backon_macros::backon;
+
+use crate::work::{Error, add, add_at_second_try, wait};
+
+/// How it is set.
+pub const SETTINGS: &str = "ExponentialBuilder: min_delay 100 ms, factor 2, max_delay 30 s, max_times 2, with_jitter";
+/// How it is set where it must not sleep.
+pub const NO_SLEEP: &str = "ConstantBuilder: delay 0, max_times 2; a sleeper that is ready at once";
+
+/// The backoff of [`SETTINGS`].
+#[must_use]
+pub const fn exponential() -> ExponentialBuilder {
+    ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(100))
+        .with_factor(2.0)
+        .with_max_delay(Duration::from_secs(30))
+        .with_max_times(2)
+        .with_jitter()
+}
+
+const fn none() -> ConstantBuilder {
+    ConstantBuilder::new().with_delay(Duration::ZERO).with_max_times(2)
+}
+
+const fn no_sleep(_: Duration) {}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "backon gives it so")]
+fn is_transient(error: &Error) -> bool {
+    *error == Error::Failed
+}
+
+/// It succeeds at once.
+///
+/// # Errors
+///
+/// The work's.
+#[inline(never)]
+pub fn retry(number: u64) -> Result<u64, Error> {
+    (|| add(number)).retry(exponential()).when(is_transient).call()
+}
+
+/// It succeeds at once, `async`.
+///
+/// # Errors
+///
+/// The work's.
+#[inline(never)]
+pub fn retry_async(number: u64) -> Result<u64, Error> {
+    wait((|| async move { add(number) }).retry(exponential()).when(is_transient))
+}
+
+/// By the attribute: it succeeds at once.
+///
+/// # Errors
+///
+/// The work's.
+#[inline(never)]
+#[backon(backoff = exponential, when = is_transient)]
+pub fn attribute(number: u64) -> Result<u64, Error> {
+    add(number)
+}
+
+#[backon(backoff = exponential, when = is_transient)]
+async fn attribute_async_fn(number: u64) -> Result<u64, Error> {
+    add(number)
+}
+
+/// By the attribute: it succeeds at once, `async`.
+///
+/// # Errors
+///
+/// The work's.
+#[inline(never)]
+pub fn attribute_async(number: u64) -> Result<u64, Error> {
+    wait(attribute_async_fn(number))
+}
+
+/// The future of the attribute.
+pub fn future(number: u64) -> impl Future<Output = Result<u64, Error>> {
+    attribute_async_fn(number)
+}
+
+/// It succeeds at the second attempt.
+///
+/// # Errors
+///
+/// The work's.
+#[inline(never)]
+pub fn second_try(number: u64) -> Result<u64, Error> {
+    let tried = Cell::new(false);
+    (|| add_at_second_try(number, &tried)).retry(none()).sleep(no_sleep).when(is_transient).call()
+}
+
+/// It succeeds at the second attempt, `async`.
+///
+/// # Errors
+///
+/// The work's.
+#[inline(never)]
+pub fn second_try_async(number: u64) -> Result<u64, Error> {
+    let tried = Cell::new(false);
+    let attempt = || async { add_at_second_try(number, &tried) };
+    wait(attempt.retry(none()).sleep(|_| ready(())).when(is_transient))
+}

@@ -1,0 +1,61 @@
+//! circuitbreaker-rs: counts everything, in atomics that all threads share, and reads the clock twice for each call.
+
+use std::{sync::LazyLock, time::Duration};
+
+use circuitbreaker_rs::{BreakerError, CircuitBreaker, DefaultPolicy};
+
+use crate::{
+    contest::{Answer, Answered},
+    work::{Error, add},
+};
+
+/// How it is set.
+pub const SETTINGS: &str = "consecutive_failures 5, min_throughput u64::MAX (no rate), cooldown 1 h; totals kept";
+
+type Breaker = CircuitBreaker<DefaultPolicy, Error>;
+
+/// One that opens after five failures in a row, for so long.
+#[must_use]
+pub fn breaker(cooldown: Duration) -> Breaker {
+    CircuitBreaker::<DefaultPolicy, Error>::builder()
+        .consecutive_failures(5)
+        .consecutive_successes(3)
+        .probe_interval(3)
+        .min_throughput(u64::MAX)
+        .cooldown(cooldown)
+        .build()
+}
+
+static CLOSED: LazyLock<Breaker> = LazyLock::new(|| breaker(Duration::from_hours(1)));
+static OPEN: LazyLock<Breaker> = LazyLock::new(|| breaker(Duration::from_hours(1)));
+
+impl Answered for Result<u64, BreakerError<Error>> {
+    #[inline]
+    fn answer(self) -> Answer {
+        match self {
+            Ok(value) => Answer::Value(value),
+            Err(BreakerError::Operation(_)) => Answer::Failed,
+            Err(_) => Answer::Rejected,
+        }
+    }
+}
+
+/// Closed.
+///
+/// # Errors
+///
+/// The work's, or the rejection.
+#[inline(never)]
+pub fn closed(number: u64) -> Result<u64, BreakerError<Error>> {
+    CLOSED.call(|| add(number))
+}
+
+/// Open.
+///
+/// # Errors
+///
+/// The rejection.
+#[inline(never)]
+pub fn open(number: u64) -> Result<u64, BreakerError<Error>> {
+    OPEN.call(|| add(number))
+}

@@ -1,0 +1,104 @@
+//! failsafe: a policy under a mutex.
+
+use std::{sync::LazyLock, time::Duration};
+
+use backon::Retryable;
+use failsafe::{
+    CircuitBreaker, Config, Error as Failsafe, StateMachine,
+    backoff::{self, Constant},
+    failure_policy::{self, ConsecutiveFailures, SuccessRateOverTimeWindow},
+    futures::CircuitBreaker as AsyncCircuitBreaker,
+};
+
+use crate::{
+    contest::{Answer, Answered},
+    work::{Error, add, wait},
+};
+
+/// How it is set.
+pub const SETTINGS: &str = "consecutive_failures(5, constant(1 h)); no totals";
+/// How its window of time is set.
+pub const BY_TIME: &str = "success_rate_over_time_window(0.5, 10, 60 s, constant(1 h)), a moving average; no totals";
+
+const HOUR: Duration = Duration::from_hours(1);
+
+type ByFailures = StateMachine<ConsecutiveFailures<Constant>, ()>;
+type ByTime = StateMachine<SuccessRateOverTimeWindow<Constant>, ()>;
+
+/// One that opens after five failures in a row, for so long.
+#[must_use]
+pub fn by_failures(wait: Duration) -> ByFailures {
+    Config::new().failure_policy(failure_policy::consecutive_failures(5, backoff::constant(wait))).build()
+}
+
+static CLOSED: LazyLock<ByFailures> = LazyLock::new(|| by_failures(HOUR));
+static ASYNC: LazyLock<ByFailures> = LazyLock::new(|| by_failures(HOUR));
+static OPEN: LazyLock<ByFailures> = LazyLock::new(|| by_failures(HOUR));
+static BY_TIME_BREAKER: LazyLock<ByTime> = LazyLock::new(|| {
+    let backoff = backoff::constant(HOUR);
+    let policy = failure_policy::success_rate_over_time_window(0.5, 10, Duration::from_mins(1), backoff);
+    Config::new().failure_policy(policy).build()
+});
+
+impl Answered for Result<u64, Failsafe<Error>> {
+    #[inline]
+    fn answer(self) -> Answer {
+        match self {
+            Ok(value) => Answer::Value(value),
+            Err(Failsafe::Inner(_)) => Answer::Failed,
+            Err(Failsafe::Rejected) => Answer::Rejected,
+        }
+    }
+}
+
+/// Closed.
+///
+/// # Errors
+///
+/// The work's, or the rejection.
+#[inline(never)]
+pub fn closed(number: u64) -> Result<u64, Failsafe<Error>> {
+    CircuitBreaker::call(&*CLOSED, || add(number))
+}
+
+/// Closed, `async`.
+///
+/// # Errors
+///
+/// The work's, or the rejection.
+#[inline(never)]
+pub fn closed_async(number: u64) -> Result<u64, Failsafe<Error>> {
+    wait(AsyncCircuitBreaker::call(&*ASYNC, async { add(number) }))
+}
+
+/// By time, closed. It opens no earlier than a minute after it was made, so that it does is not shown here.
+///
+/// # Errors
+///
+/// The work's, or the rejection.
+#[inline(never)]
+pub fn by_time(number: u64) -> Result<u64, Failsafe<Error>> {
+    CircuitBreaker::call(&*BY_TIME_BREAKER, || add(number))
+}
+
+/// Open.
+///
+/// # Errors
+///
+/// The rejection.
+#[inline(never)]
+pub fn open(number: u64) -> Result<u64, Failsafe<Error>> {
+    CircuitBreaker::call(&*OPEN, || add(number))
+}
+
+/// backon around it.
+///
+/// # Errors
+///
+/// The work's, or the rejection.
+#[inline(never)]
+pub fn below_backon(number: u64) -> Result<u64, Failsafe<Error>> {
+    static BELOW: LazyLock<ByFailures> = LazyLock::new(|| by_failures(HOUR));
+    let again = |error: &Failsafe<Error>| matches!(error, Failsafe::Inner(Error::Failed));
+    wait((|| AsyncCircuitBreaker::call(&*BELOW, async { add(number) })).retry(super::backon::exponential()).when(again))
+}

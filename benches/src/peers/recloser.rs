@@ -1,0 +1,83 @@
+//! recloser: by the last so many calls, in a ring under a spin lock.
+
+use std::{sync::LazyLock, time::Duration};
+
+use backon::Retryable;
+use recloser::{AsyncRecloser, Error as Reclosed, Recloser};
+
+use crate::{
+    contest::{Answer, Answered},
+    work::{Error, add, wait},
+};
+
+/// How it is set.
+pub const SETTINGS: &str = "closed_len 100, error_rate 0.5, half_open_len 3, open_wait 1 h; no totals";
+
+/// One that opens for so long.
+#[must_use]
+pub fn closing(wait: Duration) -> Recloser {
+    Recloser::custom().closed_len(100).error_rate(0.5).half_open_len(3).open_wait(wait).build()
+}
+
+static CLOSED: LazyLock<Recloser> = LazyLock::new(|| closing(Duration::from_hours(1)));
+static OPEN: LazyLock<Recloser> = LazyLock::new(|| closing(Duration::from_hours(1)));
+static ASYNC: LazyLock<AsyncRecloser> = LazyLock::new(|| closing(Duration::from_hours(1)).into());
+
+impl Answered for Result<u64, Reclosed<Error>> {
+    #[inline]
+    fn answer(self) -> Answer {
+        match self {
+            Ok(value) => Answer::Value(value),
+            Err(Reclosed::Inner(_)) => Answer::Failed,
+            Err(Reclosed::Rejected) => Answer::Rejected,
+        }
+    }
+}
+
+/// Closed.
+///
+/// # Errors
+///
+/// The work's, or the rejection.
+#[inline(never)]
+pub fn closed(number: u64) -> Result<u64, Reclosed<Error>> {
+    CLOSED.call(|| add(number))
+}
+
+/// Closed, `async`.
+///
+/// # Errors
+///
+/// The work's, or the rejection.
+#[inline(never)]
+pub fn closed_async(number: u64) -> Result<u64, Reclosed<Error>> {
+    wait(ASYNC.call(async { add(number) }))
+}
+
+/// Open.
+///
+/// # Errors
+///
+/// The rejection.
+#[inline(never)]
+pub fn open(number: u64) -> Result<u64, Reclosed<Error>> {
+    OPEN.call(|| add(number))
+}
+
+/// backon around it.
+///
+/// # Errors
+///
+/// The work's, or the rejection.
+#[inline(never)]
+pub fn below_backon(number: u64) -> Result<u64, Reclosed<Error>> {
+    static BELOW: LazyLock<AsyncRecloser> = LazyLock::new(|| closing(Duration::from_hours(1)).into());
+    let again = |error: &Reclosed<Error>| matches!(error, Reclosed::Inner(Error::Failed));
+    wait((|| BELOW.call(async { add(number) })).retry(super::backon::exponential()).when(again))
+}
+
+/// One about to recover, for a storm.
+#[must_use]
+pub fn recovering(wait: Duration) -> AsyncRecloser {
+    closing(wait).into()
+}

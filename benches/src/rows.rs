@@ -1,0 +1,271 @@
+//! Who is compared with whom, and what is to be reached.
+
+use crate::{
+    by_hand,
+    contest::{
+        Contestant,
+        Side::{Floor, Ours, Peer},
+    },
+    keyed::Keyed,
+    ours,
+    peers::{arcly, backon, circuitbreaker_rs, failsafe, recloser, retry_if, tokio_retry2, tower_resilience},
+};
+
+/// The figure of a contestant at a number of threads.
+pub type Figures<'a> = &'a dyn Fn(&str, usize) -> f64;
+
+/// Contestants that do the same work.
+#[derive(Debug)]
+pub struct Row {
+    /// What the work is.
+    pub title: &'static str,
+    /// The contestant that the others are compared with.
+    pub ours: &'static str,
+    /// All of them.
+    pub contestants: Vec<Contestant>,
+    /// At how many threads it is measured.
+    pub threads: &'static [usize],
+    /// What is to be reached.
+    pub goals: Vec<Goal>,
+    /// What is missing, and why.
+    pub note: &'static str,
+}
+
+/// What is to be reached.
+#[derive(Debug)]
+pub struct Goal {
+    /// In words.
+    pub text: &'static str,
+    /// What is.
+    pub is: fn(Figures<'_>) -> f64,
+    /// What it may be at most.
+    pub limit: fn(Figures<'_>) -> f64,
+}
+
+const fn goal(text: &'static str, is: fn(Figures<'_>) -> f64, limit: fn(Figures<'_>) -> f64) -> Goal {
+    Goal { text, is, limit }
+}
+
+const ONE_AND_TWO: &[usize] = &[1, 2];
+const MANY: &[usize] = &[1, 2, 4, 8, 16];
+
+/// All rows of the table.
+#[must_use]
+pub fn all(keyed: &'static Keyed) -> Vec<Row> {
+    without_keys().into_iter().chain([keyed_row(keyed)]).collect()
+}
+
+/// All but the last, which takes a million keys.
+#[must_use]
+pub fn without_keys() -> Vec<Row> {
+    vec![consecutive(), by_calls(), by_time(), open(), retry(), retry_async(), second_try(), stack()]
+}
+
+const ATTRIBUTE: &str = "steadfast, #[circuit_breaker]";
+
+fn consecutive() -> Row {
+    Row {
+        title: "closed, success, failures in a row",
+        ours: ATTRIBUTE,
+        contestants: vec![
+            Contestant::new(Floor, "bare", "the work alone", by_hand::bare),
+            Contestant::new(Floor, "bare, async", "the work in an async fn", by_hand::bare_async),
+            Contestant::new(Ours, ATTRIBUTE, ours::BREAKER, ours::consecutive).opens_after(5),
+            Contestant::new(Ours, "steadfast, async", ours::BREAKER, ours::consecutive_async).opens_after(5),
+            Contestant::new(Ours, "steadfast, CircuitBreaker::call", ours::BREAKER, ours::call).opens_after(5),
+            Contestant::new(Peer, "by hand", by_hand::BREAKER, by_hand::consecutive).opens_after(5),
+            Contestant::new(Peer, "by hand, async", by_hand::BREAKER, by_hand::consecutive_async).opens_after(5),
+            Contestant::new(Peer, "arcly-http, async", arcly::SETTINGS, arcly::closed).opens_after(5),
+            Contestant::new(Peer, "failsafe", failsafe::SETTINGS, failsafe::closed).opens_after(5),
+            Contestant::new(Peer, "failsafe, async", failsafe::SETTINGS, failsafe::closed_async).opens_after(5),
+            Contestant::new(Peer, "circuitbreaker-rs", circuitbreaker_rs::SETTINGS, circuitbreaker_rs::closed)
+                .opens_after(5),
+            Contestant::new(Peer, "tower-resilience, async", tower_resilience::SETTINGS, tower_resilience::closed)
+                .opens_after(5),
+        ],
+        threads: MANY,
+        goals: vec![
+            goal("bare + 3 ns with totals", |of| of(ATTRIBUTE, 1), |of| of("bare", 1) + 3.0),
+            goal("2 threads within 1.15x of 1", |of| of(ATTRIBUTE, 2), |of| of(ATTRIBUTE, 1) * 1.15),
+            goal(
+                "under arcly-http, async, + totals (3 ns)",
+                |of| of("steadfast, async", 1),
+                |of| of("arcly-http, async", 1) + 3.0,
+            ),
+        ],
+        note: "recloser knows no failures in a row: it is in the next row. arcly-http counts all failures since it was made, \
+               not those in a row. Totals can't be turned off in steadfast.",
+    }
+}
+
+const BY_CALLS: &str = "steadfast, calls(100)";
+
+fn by_calls() -> Row {
+    Row {
+        title: "closed, success, window of 100 calls",
+        ours: BY_CALLS,
+        contestants: vec![
+            Contestant::new(Floor, "bare", "the work alone", by_hand::bare),
+            // The work and its proof fill the window with successes: half of 100 have to fail.
+            Contestant::new(Ours, BY_CALLS, ours::BY_CALLS, ours::by_calls).opens_after(50),
+            Contestant::new(Peer, "recloser", recloser::SETTINGS, recloser::closed).opens_after(50),
+            Contestant::new(Peer, "recloser, async", recloser::SETTINGS, recloser::closed_async).opens_after(50),
+            Contestant::new(Peer, "tower-resilience, async", tower_resilience::BY_CALLS, tower_resilience::by_calls),
+        ],
+        threads: MANY,
+        goals: vec![
+            goal("under 10 ns", |of| of(BY_CALLS, 1), |_| 10.0),
+            goal("under recloser, 1 thread", |of| of(BY_CALLS, 1), |of| of("recloser", 1)),
+            goal("under recloser, 2 threads", |of| of(BY_CALLS, 2), |of| of("recloser", 2)),
+        ],
+        note: "tower-resilience does less than asked: its window of calls does not slide. It counts all calls since the circuit \
+               was closed, so after a run of successes 50 failures do not open it.",
+    }
+}
+
+const BY_TIME: &str = "steadfast, time(60s)";
+const CLOCK: &str = "one look at the clock";
+
+fn by_time() -> Row {
+    Row {
+        title: "closed, success, window of 60 s",
+        ours: BY_TIME,
+        contestants: vec![
+            Contestant::new(Floor, CLOCK, "the work and Instant::now()", by_hand::clock),
+            Contestant::new(Ours, BY_TIME, ours::BY_TIME, ours::by_time),
+            Contestant::new(Peer, "failsafe", failsafe::BY_TIME, failsafe::by_time),
+            Contestant::new(Peer, "tower-resilience, async", tower_resilience::BY_TIME, tower_resilience::by_time),
+        ],
+        threads: ONE_AND_TWO,
+        goals: vec![
+            goal("one look at the clock + 5 ns", |of| of(BY_TIME, 1), |of| of(CLOCK, 1) + 5.0),
+            goal("2 threads within 1.15x of 1", |of| of(BY_TIME, 2), |of| of(BY_TIME, 1) * 1.15),
+        ],
+        note: "After so many successes none of these opens within the run; that each does is held by the tests. \
+               tower-resilience keeps an entry for every call of 60 s, so it slows down the longer it is measured.",
+    }
+}
+
+fn open() -> Row {
+    Row {
+        title: "open, rejected",
+        ours: ATTRIBUTE,
+        contestants: vec![
+            Contestant::new(Ours, ATTRIBUTE, ours::BREAKER, ours::open).rejects(),
+            Contestant::new(Peer, "by hand", by_hand::BREAKER, by_hand::open).rejects(),
+            Contestant::new(Peer, "arcly-http, async", arcly::SETTINGS, arcly::open).rejects(),
+            Contestant::new(Peer, "recloser", recloser::SETTINGS, recloser::open).rejects(),
+            Contestant::new(Peer, "failsafe", failsafe::SETTINGS, failsafe::open).rejects(),
+            Contestant::new(Peer, "circuitbreaker-rs", circuitbreaker_rs::SETTINGS, circuitbreaker_rs::open).rejects(),
+            Contestant::new(Peer, "tower-resilience, async", tower_resilience::SETTINGS, tower_resilience::open)
+                .rejects(),
+        ],
+        threads: ONE_AND_TWO,
+        goals: vec![],
+        note: "",
+    }
+}
+
+const RETRY: &str = "steadfast, #[retry]";
+
+fn retry() -> Row {
+    Row {
+        title: "retry, first attempt succeeds",
+        ours: RETRY,
+        contestants: vec![
+            Contestant::new(Floor, "bare", "the work alone", by_hand::bare),
+            Contestant::new(Ours, RETRY, ours::RETRY, ours::retried),
+            Contestant::new(Ours, "steadfast, RetryPolicy::run", ours::RETRY, ours::run),
+            Contestant::new(Peer, "by hand", by_hand::RETRY, by_hand::retry),
+            Contestant::new(Peer, "backon", backon::SETTINGS, backon::retry),
+            Contestant::new(Peer, "backon-macros", backon::SETTINGS, backon::attribute),
+        ],
+        threads: ONE_AND_TWO,
+        goals: vec![goal("by hand + 0.5 ns", |of| of(RETRY, 1), |of| of("by hand", 1) + 0.5)],
+        note: "",
+    }
+}
+
+const RETRY_ASYNC: &str = "steadfast, #[retry], async";
+
+fn retry_async() -> Row {
+    Row {
+        title: "retry, first attempt succeeds, async",
+        ours: RETRY_ASYNC,
+        contestants: vec![
+            Contestant::new(Floor, "bare, async", "the work in an async fn", by_hand::bare_async),
+            Contestant::new(Ours, RETRY_ASYNC, ours::RETRY, ours::retried_async),
+            Contestant::new(Peer, "by hand, async", by_hand::RETRY, by_hand::retry_async),
+            Contestant::new(Peer, "backon, async", backon::SETTINGS, backon::retry_async),
+            Contestant::new(Peer, "backon-macros, async", backon::SETTINGS, backon::attribute_async),
+            Contestant::new(Peer, "tokio-retry2, async", tokio_retry2::SETTINGS, tokio_retry2::retry_async),
+            Contestant::new(Peer, "retry-if, async", retry_if::SETTINGS, retry_if::retry_async),
+        ],
+        threads: ONE_AND_TWO,
+        goals: vec![goal("by hand + 2 ns", |of| of(RETRY_ASYNC, 1), |of| of("by hand, async", 1) + 2.0)],
+        note: "",
+    }
+}
+
+fn second_try() -> Row {
+    Row {
+        title: "one failure, then success, no sleep",
+        ours: RETRY,
+        contestants: vec![
+            Contestant::new(Ours, RETRY, ours::NO_SLEEP, ours::second_try),
+            Contestant::new(Ours, RETRY_ASYNC, ours::NO_SLEEP, ours::second_try_async),
+            Contestant::new(Ours, "steadfast, RetryPolicy::run", ours::NO_SLEEP, ours::run_second_try),
+            Contestant::new(Peer, "by hand", "a loop of 3 attempts", by_hand::second_try),
+            Contestant::new(Peer, "by hand, async", "a loop of 3 attempts", by_hand::second_try_async),
+            Contestant::new(Peer, "backon", backon::NO_SLEEP, backon::second_try),
+            Contestant::new(Peer, "backon, async", backon::NO_SLEEP, backon::second_try_async),
+        ],
+        threads: ONE_AND_TWO,
+        goals: vec![
+            goal("at or under backon", |of| of(RETRY, 1), |of| of("backon", 1)),
+            goal("at or under backon, async", |of| of(RETRY_ASYNC, 1), |of| of("backon, async", 1)),
+        ],
+        note: "tokio-retry2 and retry-if sleep by tokio's timer before each further attempt, a millisecond at least: there is \
+               nothing to compare.",
+    }
+}
+
+const STACK: &str = "steadfast, both, async";
+
+fn stack() -> Row {
+    Row {
+        title: "retry + breaker, async",
+        ours: STACK,
+        contestants: vec![
+            Contestant::new(Floor, "bare, async", "the work in an async fn", by_hand::bare_async),
+            Contestant::new(Ours, STACK, ours::BREAKER, ours::stack_async),
+            Contestant::new(Ours, "steadfast, breaker alone", ours::BREAKER, ours::guarded_alone),
+            Contestant::new(Ours, "steadfast, retry alone", ours::RETRY, ours::retried_async),
+            Contestant::new(Peer, "by hand, async", by_hand::BREAKER, by_hand::stack_async),
+            Contestant::new(Peer, "backon + recloser, async", recloser::SETTINGS, recloser::below_backon),
+            Contestant::new(Peer, "backon + failsafe, async", failsafe::SETTINGS, failsafe::below_backon),
+        ],
+        threads: ONE_AND_TWO,
+        goals: vec![goal(
+            "the sum of the two",
+            |of| of(STACK, 1) - of("bare, async", 1),
+            |of| of("steadfast, breaker alone", 1) + of("steadfast, retry alone", 1) - 2.0 * of("bare, async", 1),
+        )],
+        note: "The goal is about what each adds to the bare call.",
+    }
+}
+
+fn keyed_row(keyed: &'static Keyed) -> Row {
+    Row {
+        title: "a breaker for each key",
+        ours: Keyed::FEW,
+        contestants: keyed.contestants(),
+        threads: ONE_AND_TWO,
+        goals: vec![
+            goal("under 60 ns among 1,000 keys", |of| of(Keyed::FEW, 1), |_| 60.0),
+            goal("a million keys, a thousand in use: under 2x", |of| of(Keyed::SOME, 1), |of| of(Keyed::FEW, 1) * 2.0),
+            goal("a million keys, all in use: under 2x", |of| of(Keyed::ALL, 1), |of| of(Keyed::FEW, 1) * 2.0),
+        ],
+        note: "With all of a million keys in use every call finds its breaker outside of the caches, whoever looks.",
+    }
+}

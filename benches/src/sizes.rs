@@ -1,0 +1,31 @@
+//! The sizes of futures: what an attribute adds to what a task holds.
+
+use crate::{
+    by_hand, ours,
+    peers::{backon, retry_if, tokio_retry2},
+    work::{Error, add},
+};
+
+/// A future's size, by what is around the work.
+#[must_use]
+pub fn futures() -> Vec<(&'static str, usize)> {
+    let mut sizes = vec![("the work in an async fn", size_of_val(&bare(0)))];
+    sizes.extend(ours::futures().map(|(name, size)| (name, size)));
+    sizes.extend([
+        ("a retry by hand", size_of_val(&by_hand::retry_future(0))),
+        ("backon-macros", size_of_val(&backon::future(0))),
+        ("tokio-retry2", size_of_val(&tokio_retry2::future(0))),
+        ("retry-if", size_of_val(&retry_if::future(0))),
+        ("tracing's #[instrument]", size_of_val(&instrumented(0))),
+    ]);
+    sizes
+}
+
+async fn bare(number: u64) -> Result<u64, Error> {
+    add(number)
+}
+
+#[tracing::instrument]
+async fn instrumented(number: u64) -> Result<u64, Error> {
+    add(number)
+}

@@ -1,0 +1,144 @@
+//! Time. All contestants take turns in each of many short rounds, so that a machine that slows down slows all of them; what
+//! counts are medians, and the medians of the ratios within a round.
+
+use std::{
+    hint::black_box,
+    ops::Range,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+
+use crate::contest::{Contestant, Tally};
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// Rounds in which each contestant has a turn.
+    pub rounds: usize,
+    /// How long a turn takes, about.
+    pub turn: Duration,
+}
+
+impl Effort {
+    /// More threads than cores, and turns that are short beside a time slice of the system, say little.
+    #[must_use]
+    pub const fn of(threads: usize, quick: bool) -> Self {
+        let (rounds, turn) = match threads {
+            1 => (201, 200),
+            2 => (61, 2_000),
+            _ => (9, 8_000),
+        };
+        Self {
+            rounds: if quick { 5 } else { rounds },
+            turn: Duration::from_micros(if quick { turn / 4 } else { turn }),
+        }
+    }
+}
+
+/// The nanoseconds of a core that a call has taken, for each contestant and round.
+pub fn measure(contestants: &[Contestant], threads: usize, effort: Effort) -> Result<Vec<Vec<f64>>> {
+    let calls: Vec<u64> = contestants.iter().map(|contestant| calls_in(contestant, effort.turn)).collect();
+    let barrier = SpinBarrier { threads, arrived: AtomicUsize::new(0) };
+    let turns: Vec<(usize, usize)> = (0..effort.rounds)
+        .flat_map(|round| (0..contestants.len()).map(move |turn| (round, (round + turn) % contestants.len())))
+        .collect();
+
+    let play = |thread: usize| -> Vec<Turn> {
+        let take = |(turn, &(round, index)): (usize, &(usize, usize))| {
+            let from = (round * threads + thread) as u64 * calls[index];
+            let numbers = from..from + calls[index];
+            barrier.wait(turn);
+            let start = Instant::now();
+            let tally = contestants[index].call(numbers.clone());
+            Turn { start, end: Instant::now(), tally, numbers }
+        };
+        turns.iter().enumerate().map(take).collect()
+    };
+    // tower-resilience sleeps by tokio's timer where another thread is at its circuit.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build()?;
+    let play = |thread| {
+        let _context = runtime.enter();
+        play(thread)
+    };
+    let played: Vec<Vec<Turn>> = thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|thread| scope.spawn(move || play(thread))).collect();
+        let first = play(0);
+        let others = others.into_iter().map(|thread| thread.join().unwrap_or_default());
+        [first].into_iter().chain(others).collect()
+    });
+
+    let mut figures = vec![Vec::with_capacity(effort.rounds); contestants.len()];
+    for (turn, &(_, index)) in turns.iter().enumerate() {
+        let parts = || played.iter().filter_map(|turns| turns.get(turn));
+        for Turn { tally, numbers, .. } in parts() {
+            contestants[index].check(*tally, numbers)?;
+        }
+        let start = parts().map(|turn| turn.start).min();
+        let end = parts().map(|turn| turn.end).max();
+        let time = start.zip(end).map_or(0.0, |(start, end)| (end - start).as_secs_f64());
+        figures[index].push(time * 1e9 * to_f64(cores().min(threads)) / (to_f64(threads) * to_f64(calls[index])));
+    }
+    Ok(figures)
+}
+
+/// Cores that this process may use.
+#[must_use]
+pub fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The middle one.
+#[must_use]
+pub fn median(figures: &[f64]) -> f64 {
+    let mut sorted = figures.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// A count as a number to calculate with.
+#[expect(clippy::cast_precision_loss, reason = "counts below 2⁵³")]
+pub fn to_f64(count: impl TryInto<u64>) -> f64 {
+    count.try_into().unwrap_or_default() as f64
+}
+
+struct Turn {
+    start: Instant,
+    end: Instant,
+    tally: Tally,
+    numbers: Range<u64>,
+}
+
+/// How many calls take so long.
+fn calls_in(contestant: &Contestant, turn: Duration) -> u64 {
+    let mut calls = 64;
+    loop {
+        let start = Instant::now();
+        _ = black_box(contestant.call(0..calls));
+        let took = start.elapsed();
+        if took >= turn / 2 || calls >= 1 << 24 {
+            let scaled = turn.as_secs_f64() / took.as_secs_f64().max(1e-9) * to_f64(calls);
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive number of calls")]
+            return (scaled as u64).clamp(1, 1 << 24);
+        }
+        calls *= 2;
+    }
+}
+
+/// Threads that start together, within less than a microsecond if each has a core.
+struct SpinBarrier {
+    threads: usize,
+    arrived: AtomicUsize,
+}
+
+impl SpinBarrier {
+    fn wait(&self, turn: usize) {
+        // ORDERING: Relaxed: it orders nothing but time.
+        self.arrived.fetch_add(1, Ordering::Relaxed);
+        while self.arrived.load(Ordering::Relaxed) < self.threads * (turn + 1) {
+            if self.threads > cores() { thread::yield_now() } else { std::hint::spin_loop() }
+        }
+    }
+}

@@ -4,7 +4,8 @@ use std::{
     cell::Cell,
     fmt,
     future::Future,
-    pin::pin,
+    hint::black_box,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
@@ -69,7 +70,8 @@ pub const fn add(number: u64) -> Result<u64, Error> {
 /// The first time, and for [`FAILING`].
 #[inline]
 pub fn add_at_second_try(number: u64, tried: &Cell<bool>) -> Result<u64, Error> {
-    if tried.replace(true) { add(number) } else { Err(Error::Failed) }
+    // Nobody may know beforehand.
+    if black_box(tried.replace(true)) { add(number) } else { Err(Error::Failed) }
 }
 
 /// Runs a future to its end. One that is ready at once, as most are here, costs a poll and nothing else.
@@ -82,18 +84,20 @@ pub fn wait<F: Future>(future: F) -> F::Output {
 }
 
 #[cold]
-fn park<F: Future>(mut future: std::pin::Pin<&mut F>) -> F::Output {
+fn park<F: Future>(mut future: Pin<&mut F>) -> F::Output {
     struct Unpark(Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {
             self.0.unpark();
         }
     }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
+    thread_local!(static WAKER: Waker = Waker::from(Arc::new(Unpark(thread::current()))));
+    WAKER.with(|waker| {
+        loop {
+            match future.as_mut().poll(&mut Context::from_waker(waker)) {
+                Poll::Ready(output) => return output,
+                Poll::Pending => thread::park(),
+            }
         }
-    }
+    })
 }

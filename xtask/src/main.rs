@@ -82,11 +82,11 @@ const BLESS: &[Step] = &[Step {
 
 const GUARD: &[Step] = &[step(
     "instructions of a success",
-    &["run", "--release", "--package", "steadfast-benches", "--bin", "instructions", "guard"],
+    &["run", "--profile", "counted", "--package", "steadfast-benches", "--bin", "instructions", "guard"],
 )];
 const BLESS_COUNTS: &[Step] = &[step(
     "expected counts of instructions",
-    &["run", "--release", "--package", "steadfast-benches", "--bin", "instructions", "bless"],
+    &["run", "--profile", "counted", "--package", "steadfast-benches", "--bin", "instructions", "bless"],
 )];
 
 const MEASURE: &[&str] = &["--release", "--package", "steadfast-benches", "--features", "peers"];

@@ -15,7 +15,7 @@ use super::{
     cause::Cause,
     intervention::Action,
     rejection::Wait,
-    rules::{Policy, Rates, Rules},
+    rules::{Policy, Rates, Rules, Span},
     settings::Settings,
     shared::{SharedWord, Witness},
     snapshot::WindowSnapshot,
@@ -201,6 +201,12 @@ impl<'a> View<'a> {
         if !word.gave(ticket) {
             return;
         }
+        if outcome == Outcome::Success
+            && word.is_calm_by_window()
+            && let Some(span) = self.settings.span_alone()
+        {
+            return self.take_in(Record { failed: false, slow: false }, ticket, span);
+        }
         let rules = self.settings.rules();
         let outcome = match (word.state(), rules.policy) {
             (BreakerState::Closed, Policy::Rates(rates)) => {
@@ -220,16 +226,23 @@ impl<'a> View<'a> {
     /// Counts a call in the window; true if that has opened the circuit.
     fn record(self, rates: &Rates, ticket: Ticket, outcome: Outcome) -> bool {
         let record = Record { failed: outcome == Outcome::Failure, slow: is_slow(rates, ticket) };
-        let window = self.core.window.get_or_init(Box::default);
-        let (epoch, now) = (ticket.epoch(), || clock::now().as_micros());
-        window.record(record, epoch, rates.span, now, || self.core.word.load().gave(ticket));
+        self.take_in(record, ticket, rates.span);
         if !record.is_held_against() {
             return false;
         }
-        let Some(trip) = rates.judge(window.counts(epoch, rates.span, now)) else { return false };
+        let counts =
+            self.core.window.get().map(|window| window.counts(ticket.epoch(), rates.span, || clock::now().as_micros()));
+        let Some(trip) = rates.judge(counts.unwrap_or_default()) else { return false };
         let witness = Publisher { trip: Some(trip), ..self.witness() };
         let tripped = self.core.word.step(&witness, |word| word.trip(ticket, clock::now()));
         tripped.is_some()
+    }
+
+    #[inline]
+    fn take_in(self, record: Record, ticket: Ticket, span: Span) {
+        let window = self.core.window.get_or_init(Box::default);
+        let now = || clock::now().as_micros();
+        window.record(record, ticket.epoch(), span, now, || self.core.word.load().gave(ticket));
     }
 
     /// How much longer calls are rejected; `None` if they aren't, or if only an operator knows.

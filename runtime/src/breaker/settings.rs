@@ -12,7 +12,7 @@ use once_cell::sync::Lazy;
 
 use super::{
     config::{BreakerConfig, Encoded},
-    rules::Rules,
+    rules::{Policy, Rates, Rules, Span},
 };
 
 /// A breaker's name and the settings in force.
@@ -28,6 +28,9 @@ pub struct Settings {
     /// Odd while somebody writes.
     version: AtomicU64,
     words: [AtomicU64; WORDS],
+    /// What a success needs to know where all that it does is to be counted in a window, in one number: see
+    /// [`Self::span_alone`].
+    span: AtomicU64,
     writing: Mutex<()>,
 }
 
@@ -42,7 +45,8 @@ impl Settings {
             words[index] = AtomicU64::new(encoded[index]);
             index += 1;
         }
-        Self { name, version: AtomicU64::new(0), words, writing: Mutex::new(()) }
+        let span = AtomicU64::new(span_of(&config));
+        Self { name, version: AtomicU64::new(0), words, span, writing: Mutex::new(()) }
     }
 
     pub(crate) fn config(&self) -> BreakerConfig {
@@ -63,6 +67,18 @@ impl Settings {
         self.config().rules(*SEED)
     }
 
+    /// What the window holds, if there is one and no call is slow: all that a success has to know.
+    #[inline]
+    pub(crate) fn span_alone(&self) -> Option<Span> {
+        // ORDERING: Relaxed: one number that stands alone. Whoever reads an old one has ended its call before the change.
+        let span = self.span.load(Ordering::Relaxed);
+        match span & ((1 << KIND_BITS) - 1) {
+            CALLS => Some(Span::Calls(u32::try_from(span >> KIND_BITS).unwrap_or(u32::MAX))),
+            TIME => Some(Span::Time(span >> KIND_BITS)),
+            _ => None,
+        }
+    }
+
     pub(crate) fn replace(&self, config: BreakerConfig) {
         let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         // ORDERING: Relaxed, since only the holder of the lock writes. The fence keeps the words behind the odd version.
@@ -72,7 +88,24 @@ impl Settings {
         for (word, value) in self.words.iter().zip(config.encode()) {
             word.store(value, Ordering::Relaxed);
         }
+        self.span.store(span_of(&config), Ordering::Relaxed);
         self.version.store(version.wrapping_add(2), Ordering::Release);
+    }
+}
+
+// A span as one number: which of the two, and the number of calls or microseconds above it.
+const CALLS: u64 = 1;
+const TIME: u64 = 2;
+const KIND_BITS: u32 = 2;
+
+const fn span_of(config: &BreakerConfig) -> u64 {
+    match config.rules(0).policy {
+        Policy::Rates(Rates { span: Span::Calls(calls), slow_call: None, .. }) => (calls as u64) << KIND_BITS | CALLS,
+        Policy::Rates(Rates { span: Span::Time(time), slow_call: None, .. }) => {
+            let most = u64::MAX >> KIND_BITS;
+            (if time < most { time } else { most }) << KIND_BITS | TIME
+        }
+        _ => 0,
     }
 }
 

@@ -93,6 +93,14 @@ impl Word {
         self.0 & !(EPOCH_MASK << TAG_BITS) == CLOSED
     }
 
+    /// Whether a success changes nothing and is counted in the totals and a window: closed, with no failure in a row counted
+    /// from before there was one.
+    pub(crate) const fn is_calm_by_window(self) -> bool {
+        let duties = Duties { windowed: true, timed: false };
+        let calm = pack(0, Phase::Closed { duties, failures: 0, ramp: None });
+        self.0 & !(EPOCH_MASK << TAG_BITS) == calm.0
+    }
+
     /// Rises, and wraps, with every transition.
     #[allow(clippy::cast_possible_truncation, reason = "masked")]
     pub(crate) const fn epoch(self) -> u16 {

@@ -25,6 +25,8 @@ pub struct Row {
     pub contestants: Vec<Contestant>,
     /// At how many threads it is measured.
     pub threads: &'static [usize],
+    /// Whether each has to find its data in the caches, where the others leave theirs.
+    pub needs_caches: bool,
     /// What is to be reached.
     pub goals: Vec<Goal>,
     /// What is missing, and why.
@@ -84,6 +86,7 @@ fn consecutive() -> Row {
                 .opens_after(5),
         ],
         threads: MANY,
+        needs_caches: false,
         goals: vec![
             goal("bare + 3 ns with totals", |of| of(ATTRIBUTE, 1), |of| of("bare", 1) + 3.0),
             goal(
@@ -117,6 +120,7 @@ fn by_calls() -> Row {
             Contestant::new(Peer, "tower-resilience, async", tower_resilience::BY_CALLS, tower_resilience::by_calls),
         ],
         threads: MANY,
+        needs_caches: false,
         goals: vec![
             goal("under 10 ns", |of| of(BY_CALLS, 1), |_| 10.0),
             goal("under recloser, 1 thread", |of| of(BY_CALLS, 1), |of| of("recloser", 1)),
@@ -141,6 +145,7 @@ fn by_time() -> Row {
             Contestant::new(Peer, "tower-resilience, async", tower_resilience::BY_TIME, tower_resilience::by_time),
         ],
         threads: ONE_AND_TWO,
+        needs_caches: false,
         goals: vec![
             goal("one look at the clock + 5 ns", |of| of(BY_TIME, 1), |of| of(CLOCK, 1) + 5.0),
             goal(
@@ -170,6 +175,7 @@ fn open() -> Row {
                 .rejects(),
         ],
         threads: ONE_AND_TWO,
+        needs_caches: false,
         goals: vec![goal("one look at the clock + 5 ns", |of| of(ATTRIBUTE, 1), |of| of(CLOCK, 1) + 5.0)],
         note: "",
     }
@@ -190,6 +196,7 @@ fn retry() -> Row {
             Contestant::new(Peer, "backon-macros", backon::SETTINGS, backon::attribute),
         ],
         threads: ONE_AND_TWO,
+        needs_caches: false,
         goals: vec![goal("by hand + 0.5 ns", |of| of(RETRY, 1), |of| of("by hand", 1) + 0.5)],
         note: "",
     }
@@ -211,6 +218,7 @@ fn retry_async() -> Row {
             Contestant::new(Peer, "retry-if, async", retry_if::SETTINGS, retry_if::retry_async),
         ],
         threads: ONE_AND_TWO,
+        needs_caches: false,
         goals: vec![goal("by hand + 2 ns", |of| of(RETRY_ASYNC, 1), |of| of("by hand, async", 1) + 2.0)],
         note: "",
     }
@@ -230,6 +238,7 @@ fn second_try() -> Row {
             Contestant::new(Peer, "backon, async", backon::NO_SLEEP, backon::second_try_async),
         ],
         threads: ONE_AND_TWO,
+        needs_caches: false,
         goals: vec![
             goal("at or under backon", |of| of(RETRY, 1), |of| of("backon", 1)),
             goal("at or under backon, async", |of| of(RETRY_ASYNC, 1), |of| of("backon, async", 1)),
@@ -256,6 +265,7 @@ fn stack() -> Row {
             Contestant::new(Peer, "backon + failsafe, async", failsafe::SETTINGS, failsafe::below_backon),
         ],
         threads: ONE_AND_TWO,
+        needs_caches: false,
         goals: vec![goal(
             "the sum of the two",
             |of| of(STACK, 1) - of("bare, async", 1),
@@ -271,6 +281,7 @@ fn keyed_row(keyed: &'static Keyed) -> Row {
         ours: Keyed::FEW,
         contestants: keyed.contestants(),
         threads: ONE_AND_TWO,
+        needs_caches: true,
         goals: vec![
             goal("under 60 ns among 1,000 keys", |of| of(Keyed::FEW, 1), |_| 60.0),
             goal("a million keys, a thousand in use: under 2x", |of| of(Keyed::SOME, 1), |of| of(Keyed::FEW, 1) * 2.0),

@@ -23,6 +23,12 @@ pub struct Effort {
 }
 
 impl Effort {
+    /// For contestants that others push out of the caches: turns so long that this does not matter.
+    #[must_use]
+    pub const fn long(self) -> Self {
+        Self { rounds: self.rounds.div_ceil(10), turn: self.turn.saturating_mul(50) }
+    }
+
     /// More threads than cores, and turns that are short beside a time slice of the system, say little.
     #[must_use]
     pub const fn of(threads: usize, quick: bool) -> Self {
@@ -159,11 +165,14 @@ impl SpinBarrier {
         let cores = cores();
         // ORDERING: Relaxed: it orders nothing but time.
         self.arrived.fetch_add(1, Ordering::Relaxed);
+        let mut spins = 0_u32;
         while self.arrived.load(Ordering::Relaxed) < self.threads * (turn + 1) {
             if self.broken.load(Ordering::Relaxed) {
                 return None;
             }
-            if self.threads > cores { thread::yield_now() } else { std::hint::spin_loop() }
+            spins = spins.saturating_add(1);
+            // Somebody may be waiting for this very core.
+            if self.threads > cores || spins > 10_000 { thread::yield_now() } else { std::hint::spin_loop() }
         }
         Some(())
     }

@@ -118,7 +118,9 @@ fn time(row: Row, quick: bool) -> Result<Measured> {
         contestant.warm_up()?;
     }
     for &threads in row.threads {
-        let measured = timing::measure(&row.contestants, threads, Effort::of(threads, quick))?;
+        let effort = Effort::of(threads, quick);
+        let effort = if row.needs_caches { effort.long() } else { effort };
+        let measured = timing::measure(&row.contestants, threads, effort)?;
         for (figure, rounds) in figures.iter_mut().zip(&measured) {
             let ratios: Vec<_> = rounds.iter().zip(&measured[ours]).map(|(theirs, ours)| theirs / ours).collect();
             figure.times.insert(threads, (median(rounds), median(&ratios)));

@@ -9,7 +9,10 @@ use plotters::{
 };
 
 use super::{Measured, Results, number};
-use crate::contest::Side;
+use crate::{
+    contest::Side,
+    timing::{cores, to_f64},
+};
 
 const WIDTH: u32 = 1100;
 const LABELS: i32 = 330;
@@ -34,8 +37,11 @@ type Line<'a> = (&'a str, Side, Vec<(f64, f64)>);
 
 /// What a call takes at one thread, for all rows.
 pub(super) fn bars(results: &Results) -> Result<Option<String>> {
-    let groups: Vec<_> =
-        results.rows.iter().map(|row| (format!("{}: ns per call", row.row.title), at_one(row))).collect();
+    let groups: Vec<_> = results
+        .rows
+        .iter()
+        .map(|row| (format!("{}: ns per call, 1 thread, logarithmic", row.row.title), at_one(row)))
+        .collect();
     draw(&groups)
 }
 
@@ -61,10 +67,12 @@ pub(super) fn code(results: &Results) -> Result<Option<String>> {
         return Ok(None);
     }
     draw(&[
-        group("500 functions: machine code at opt-level 2, kB", |built| super::float(built.text) / 1e3),
-        group("500 functions: thousands of lines of IR at opt-level 0", |built| super::float(built.lines as u64) / 1e3),
-        group("500 functions: cargo check, s", |built| built.check),
-        group("500 functions: cargo build --release, s", |built| built.release),
+        group("500 functions: machine code at opt-level 2, kB, logarithmic", |built| super::float(built.text) / 1e3),
+        group("500 functions: thousands of lines of IR at opt-level 0, logarithmic", |built| {
+            super::float(built.lines as u64) / 1e3
+        }),
+        group("500 functions: cargo check, s, logarithmic", |built| built.check),
+        group("500 functions: cargo build --release, s, logarithmic", |built| built.release),
     ])
 }
 
@@ -135,28 +143,28 @@ fn draw_threads(area: &Area<'_>, measured: &Measured) -> Result<()> {
         .iter()
         .zip(&measured.figures)
         .map(|(contestant, figure)| {
-            let points = threads
-                .iter()
-                .filter_map(|threads| Some((crate::timing::to_f64(*threads), figure.times.get(threads)?.0)));
+            // Each doubling is as far as the next.
+            let points =
+                threads.iter().filter_map(|threads| Some((to_f64(*threads).log2(), figure.times.get(threads)?.0)));
             (contestant.name, contestant.side, points.collect())
         })
         .collect();
     let values = || lines.iter().flat_map(|(_, _, points)| points).map(|(_, ns)| *ns);
     let (least, most) = (values().fold(f64::MAX, f64::min), values().fold(1.0, f64::max));
-    let title = format!("{}: ns of a core per call, by threads (2 cores)", measured.row.title);
+    let title = format!("{}: ns of a core per call, by threads on {} cores", measured.row.title, cores());
     area.draw(&Text::new(title, (12, 16), text(17, HPos::Left)))?;
     let mut chart = ChartBuilder::on(area)
         .margin_top(34)
         .margin_right(250)
         .x_label_area_size(30)
         .y_label_area_size(60)
-        .build_cartesian_2d((1.0..16.5).log_scale(), (least * 0.8..most * 1.2).log_scale())?;
+        .build_cartesian_2d(0.0..4.02_f64, (least * 0.8..most * 1.2).log_scale())?;
     chart
         .configure_mesh()
         .axis_style(INK)
         .light_line_style(WHITE)
         .x_labels(5)
-        .x_label_formatter(&|threads| format!("{threads:.0}"))
+        .x_label_formatter(&|doublings| format!("{:.0}", doublings.exp2()))
         .y_label_formatter(&|ns| number(*ns))
         .draw()?;
     // Names stand beside the ends of their lines, pushed apart where these meet.

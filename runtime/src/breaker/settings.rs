@@ -70,7 +70,7 @@ impl Settings {
     /// What the window holds, if there is one and no call is slow: all that a success has to know.
     #[inline]
     pub(crate) fn span_alone(&self) -> Option<Span> {
-        // ORDERING: Relaxed: one number that stands alone. Whoever reads an old one has ended its call before the change.
+        // ORDERING: Relaxed: one number that stands alone. A call that ends while the settings change may go by either.
         let span = self.span.load(Ordering::Relaxed);
         match span & ((1 << KIND_BITS) - 1) {
             CALLS => Some(Span::Calls(u32::try_from(span >> KIND_BITS).unwrap_or(u32::MAX))),

@@ -85,6 +85,7 @@ fn moment(now: Instant) -> Moment {
     })
 }
 
-fn whole_micros(since: Duration) -> u64 {
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+/// Rounded down, and at most `u64::MAX`; without the 128 bits of [`Duration::as_micros`].
+const fn whole_micros(since: Duration) -> u64 {
+    since.as_secs().saturating_mul(1_000_000).saturating_add(since.subsec_micros() as u64)
 }

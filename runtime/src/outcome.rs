@@ -236,8 +236,8 @@ pub fn end_by_chain<O: Returned, S: Borrow<Settings>>(
 /// What a call returns that the circuit does not admit.
 #[inline]
 #[must_use]
-pub fn reject<O: Returned<Error: CarriesRejection<CircuitOpen>>>(open: &CircuitOpen) -> O {
-    O::from_error(O::Error::carry(open.clone()))
+pub fn reject<O: Returned<Error: CarriesRejection<CircuitOpen>>>(open: CircuitOpen) -> O {
+    O::from_error(O::Error::carry(open))
 }
 
 /// Calls a closure in place. It is an `FnOnce`, so that it may give away what it captures, and return a `&mut` to it.

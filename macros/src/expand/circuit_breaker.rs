@@ -16,7 +16,7 @@ use crate::args::{
 /// 'call: {
 ///     let permit = match breaker.try_acquire() {
 ///         Ok(permit) => permit,
-///         Err(open) => break 'call reject(&open),
+///         Err(open) => break 'call reject(open),
 ///     };
 ///     let outcome: R = attempt;
 ///     end(permit, &outcome);
@@ -47,9 +47,12 @@ pub(super) fn expand(
         (false, true) => (code!(outcome: #output), code!({ let passage = #end; (outcome, passage) })),
         (false, false) => (code!(outcome: #output), code!({ _ = #end; outcome })),
     };
-    let value = context.ask("reject", &quote_spanned!(place=> &open));
-    let rejected =
-        if below_retry { code!((#value, #krate::__private::Passage::Rejected(open.retry_after()))) } else { value };
+    let value = context.ask("reject", &quote_spanned!(place=> open));
+    let rejected = if below_retry {
+        code!({ let passage = #krate::__private::Passage::Rejected(open.retry_after()); (#value, passage) })
+    } else {
+        value
+    };
     let target = target(breaker, krate);
     // The breaker of a key is held for the call: as long as it is, it does not leave.
     let (held, breaker) = match &breaker.key {

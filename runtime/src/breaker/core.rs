@@ -122,8 +122,22 @@ impl<'a> View<'a> {
 
     #[cold]
     fn admit_guarded(self) -> Result<Ticket, CircuitOpen> {
+        let now = clock::now();
+        self.reject_at_once(now).map_or_else(|| self.admit_by_rules(now), Err)
+    }
+
+    /// The rejection by a circuit that rests for the first time, which is what most rejections are.
+    fn reject_at_once(self, now: Moment) -> Option<CircuitOpen> {
+        let word = self.core.word.load();
+        let wait = word.first_rest_left(self.settings.rest_alone()?, now)?;
+        let reason = self.core.cause.of(word.epoch())?;
+        self.core.totals.add(Count::Rejection);
+        Some(self.rejection(word, Refusal::Open { wait, after_trial: false }, reason, now))
+    }
+
+    fn admit_by_rules(self, now: Moment) -> Result<Ticket, CircuitOpen> {
         loop {
-            let (rules, now) = (self.settings.rules(), clock::now());
+            let rules = self.settings.rules();
             match self.core.word.acquire(&self.witness(), |word| word.admit(&rules, now, random::up_to)) {
                 Ok(ticket) => {
                     let timed = rules.slow_call().is_some();

@@ -66,7 +66,98 @@ impl Rules {
     }
 }
 
+/// Rules as plain numbers, so that they can be kept in atomic cells.
+pub(super) type Encoded = [u64; 11];
+
+/// The one that [`Span::alone`] reads.
+pub(super) const SPAN: usize = 1;
+/// Those that [`Recovery::alone`] reads.
+pub(super) const SMALL: usize = 0;
+pub(super) const BASE: usize = 6;
+pub(super) const JITTER: usize = 9;
+
+const CALLS: u64 = 1;
+const TIME: u64 = 2;
+const KIND_MASK: u64 = 3;
+const TIMED: u64 = 4;
+const EXTENT_SHIFT: u32 = 3;
+
+impl Rules {
+    pub(super) const fn encode(&self) -> Encoded {
+        let small = (self.trials as u64) << 32 | (self.observe_only as u64) << 40;
+        let Recovery { base, factor, max, jitter, .. } = self.recovery;
+        let (factor, jitter) = (factor.to_bits(), jitter.to_bits());
+        let Rates { span, failure_rate, min_calls, slow_call, slow_call_rate } = match self.policy {
+            Policy::Consecutive { threshold } => {
+                return [small | threshold as u64, 0, 0, 0, 0, 0, base, factor, max, jitter, self.ramp];
+            }
+            Policy::Rates(rates) => rates,
+        };
+        let (kind, extent) = match span {
+            Span::Calls(calls) => (CALLS, calls as u64),
+            // Held at 70,000 years.
+            Span::Time(time) => {
+                (TIME, if time >> (u64::BITS - EXTENT_SHIFT) == 0 { time } else { u64::MAX >> EXTENT_SHIFT })
+            }
+        };
+        let (timed, slow_call) = match slow_call {
+            Some(slow_call) => (TIMED, slow_call),
+            None => (0, 0),
+        };
+        let (failure_rate, slow_call_rate) = (failure_rate.to_bits(), slow_call_rate.to_bits());
+        let span = extent << EXTENT_SHIFT | timed | kind;
+        [small, span, failure_rate, min_calls, slow_call, slow_call_rate, base, factor, max, jitter, self.ramp]
+    }
+
+    /// The rules that were encoded. `seed` is asked for where it matters.
+    #[allow(clippy::cast_possible_truncation, reason = "each was that small before")]
+    pub(super) fn decode(words: Encoded, seed: impl FnOnce() -> u64) -> Self {
+        let [small, span, failure_rate, min_calls, slow_call, slow_call_rate, base, factor, max, jitter, ramp] = words;
+        let policy = match Span::decode(span) {
+            None => Policy::Consecutive { threshold: small as u32 },
+            Some(of) => Policy::Rates(Rates {
+                span: of,
+                failure_rate: f64::from_bits(failure_rate),
+                min_calls,
+                slow_call: (span & TIMED != 0).then_some(slow_call),
+                slow_call_rate: f64::from_bits(slow_call_rate),
+            }),
+        };
+        let (factor, jitter) = (f64::from_bits(factor), f64::from_bits(jitter));
+        let recovery = Recovery { base, factor, max, jitter, seed: if jitter == 0.0 { 0 } else { seed() } };
+        Self { policy, recovery, trials: (small >> 32) as u8, ramp, observe_only: observes_only(small) }
+    }
+}
+
+const fn observes_only(small: u64) -> bool {
+    small >> 40 & 1 != 0
+}
+
+impl Span {
+    /// What the window holds, if there is one and no call is slow: all that a success has to know.
+    #[inline]
+    pub(super) const fn alone(word: u64) -> Option<Self> {
+        if word & TIMED == 0 { Self::decode(word) } else { None }
+    }
+
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "it was that small before")]
+    const fn decode(word: u64) -> Option<Self> {
+        match word & KIND_MASK {
+            CALLS => Some(Self::Calls((word >> EXTENT_SHIFT) as u32)),
+            TIME => Some(Self::Time(word >> EXTENT_SHIFT)),
+            _ => None,
+        }
+    }
+}
+
 impl Recovery {
+    /// The first rest, if nothing about it is random and calls are rejected meanwhile: all that a rejection has to know.
+    #[inline]
+    pub(super) fn alone(small: u64, base: u64, jitter: u64) -> Option<u64> {
+        (!observes_only(small) && jitter == 0).then_some(base)
+    }
+
     /// The rest after so many failed recoveries in a row, without what is random about it.
     #[allow(
         clippy::cast_possible_truncation,

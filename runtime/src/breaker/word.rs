@@ -132,6 +132,14 @@ impl Word {
         }
     }
 
+    /// How much longer it rests, where it is open for the first time and rests for `rest`; `None` if that is over.
+    pub(crate) fn first_rest_left(self, rest: u64, now: Moment) -> Option<u64> {
+        match self.phase() {
+            Phase::Open { failed: 0, since } => Some(left_of(rest, since, now)).filter(|left| *left > 0),
+            _ => None,
+        }
+    }
+
     /// Asks for a call to be admitted. `dice` gives a number from 0 up to the one it gets.
     pub(crate) fn admit(self, rules: &Rules, now: Moment, dice: impl FnOnce(u64) -> u64) -> Admission {
         match self.phase() {
@@ -312,9 +320,13 @@ fn first_trial(rules: &Rules, failed: u8, now: Moment) -> Phase {
 
 /// How much longer the circuit rests, in microseconds.
 fn rest_left(rules: &Rules, failed: u8, since: u64, now: Moment) -> u64 {
-    let rest = rules.recovery.rest_since(failed, since).min(MAX_RECOVERY);
+    left_of(rules.recovery.rest_since(failed, since), since, now)
+}
+
+/// How much is left of a rest that began at `since`.
+fn left_of(rest: u64, since: u64, now: Moment) -> u64 {
     let rested = now.as_micros().wrapping_sub(since) & mask(SINCE_BITS);
-    rest.saturating_sub(if rested > mask(SINCE_BITS) - BEHIND { 0 } else { rested })
+    rest.min(MAX_RECOVERY).saturating_sub(if rested > mask(SINCE_BITS) - BEHIND { 0 } else { rested })
 }
 
 /// How much longer an operator holds the circuit, in microseconds.

@@ -367,7 +367,8 @@ impl<'p> Attempts<'p> {
     fn after_transient(&mut self, retry_after: Option<Duration>) -> Option<Duration> {
         let (policy, is_last) = (self.policy, self.is_last(self.policy));
         self.made = self.made.saturating_add(1);
-        if is_last || (policy.nested == Nested::Inherit && nested::is_nested()) {
+        let is_nested = nested::is_nested();
+        if is_last || (is_nested && policy.nested == Nested::Inherit) {
             return self.exhausted();
         }
         let elapsed = self.elapsed();
@@ -376,10 +377,12 @@ impl<'p> Attempts<'p> {
         let delay = policy.schedule.delay(&retry, policy.jitter, random::up_to);
         self.previous_delay = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
         let too_late = policy.max_elapsed.is_some_and(|limit| elapsed.saturating_add(delay) > limit);
-        if too_late || nested::ends_too_late(delay) {
+        if too_late || (is_nested && nested::ends_too_late(delay)) {
             return self.exhausted();
         }
-        nested::tell(policy.name);
+        if is_nested {
+            nested::tell(policy.name);
+        }
         let (retry, attempt) = (policy.name, self.made);
         if policy.budget.is_some_and(|Shared(budget)| !budget.withdraw(clock::now())) {
             self.count(End::Denied);

@@ -435,7 +435,7 @@ fn disagree(conflict: &ConfigConflict) {
     if cfg!(debug_assertions) {
         panic!("{conflict}");
     }
-    events::tell(|| Event::ConfigConflict { conflict: Box::new(conflict.clone()) });
+    events::publish(Event::ConfigConflict { conflict: Box::new(conflict.clone()) });
 }
 
 fn leak(name: &'static str, config: BreakerConfig) -> &'static CircuitBreaker {

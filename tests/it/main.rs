@@ -14,6 +14,7 @@ mod budget;
 mod cancellation;
 mod clients;
 mod configure;
+mod events;
 mod futures;
 mod hooks;
 mod keyed;
@@ -32,6 +33,7 @@ mod situations;
 mod statistics;
 mod stop;
 mod storm;
+mod telemetry;
 mod transient;
 
 use std::{

@@ -1,0 +1,189 @@
+//! What is told: to whom, how much of it waits, and what a breaker remembers.
+
+use std::{
+    io,
+    sync::{
+        Arc, Mutex,
+        mpsc::{self, Receiver, Sender},
+    },
+    thread,
+    time::{Duration, SystemTime},
+};
+
+use steadfast::{
+    BreakerConfig,
+    BreakerState::{self, Closed, HalfOpen, Open},
+    CircuitBreaker, Happening, OpenReason,
+    events::{self, Event},
+};
+use tokio::time::advance;
+
+const SECOND: Duration = Duration::from_secs(1);
+const CONFIG: BreakerConfig = BreakerConfig::new().failure_threshold(2).half_open_max_calls(1);
+
+fn fail(breaker: &CircuitBreaker) {
+    breaker.call(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut))).unwrap_err();
+}
+
+/// Whether the event is about the breaker of that name: subscribers hear of all, and other tests have theirs.
+fn is_of(event: &Event, name: &str) -> bool {
+    match event {
+        Event::StateChanged { breaker, .. } => *breaker == name,
+        Event::CallRejected { rejection, .. } => rejection.name() == name,
+        _ => false,
+    }
+}
+
+#[test]
+fn a_subscription_ends_when_it_is_dropped() {
+    let breaker = CircuitBreaker::new("dropped", CONFIG);
+    let heard = Arc::new(Mutex::new(0));
+    let count = || {
+        let heard = heard.clone();
+        events::subscribe(move |event| *heard.lock().unwrap() += u32::from(is_of(event, "dropped")))
+    };
+    let first = count();
+    breaker.force_open();
+    assert_eq!(*heard.lock().unwrap(), 1);
+    drop(first);
+    breaker.reset();
+    assert_eq!((*heard.lock().unwrap(), Arc::strong_count(&heard)), (1, 1), "the callback is gone as well");
+    count().unsubscribe();
+    count().forever();
+    breaker.force_open();
+    assert_eq!(*heard.lock().unwrap(), 2);
+}
+
+#[test]
+fn what_a_callback_holds_may_use_the_library_as_it_goes() {
+    struct Held;
+    impl Drop for Held {
+        fn drop(&mut self) {
+            events::subscribe(|_| {}).unsubscribe();
+        }
+    }
+    let held = Held;
+    let subscription = events::subscribe(move |_| _ = &held);
+    drop(subscription); // and does not wait for a lock that it holds itself
+}
+
+#[test]
+fn a_rejection_is_told_with_its_reason() {
+    let breaker = CircuitBreaker::new("rejecting", CONFIG);
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let _subscription = events::subscribe({
+        let heard = heard.clone();
+        move |event| {
+            if is_of(event, "rejecting") {
+                heard.lock().unwrap().push(event.to_string());
+            }
+        }
+    });
+    fail(&breaker);
+    fail(&breaker);
+    fail(&breaker);
+    let heard = heard.lock().unwrap();
+    let [opened, rejected] = &heard[..] else { panic!("{heard:?}") };
+    assert_eq!(opened, "circuit `rejecting`: closed -> open after 2 failures in a row");
+    assert!(rejected.starts_with("circuit `rejecting` is open after 2 failures in a row; retry after "), "{rejected}");
+}
+
+type Heard = Arc<Mutex<Vec<Event>>>;
+
+/// A callback that is in the middle of an event until it is let go.
+fn stuck(name: &'static str) -> (events::Subscription, Receiver<()>, Sender<()>, Heard) {
+    let (arrived, has_arrived) = mpsc::channel();
+    let (go, may_go) = mpsc::channel();
+    let (heard, may_go) = (Arc::new(Mutex::new(Vec::new())), Mutex::new(may_go));
+    let subscription = events::subscribe({
+        let heard = heard.clone();
+        move |event| {
+            if matches!(event, Event::StateChanged { breaker, to: BreakerState::ForcedOpen, .. } if *breaker == name) {
+                arrived.send(()).unwrap();
+                may_go.lock().unwrap().recv().unwrap();
+            } else if is_of(event, name) || matches!(event, Event::EventsLost { .. }) {
+                heard.lock().unwrap().push(event.clone());
+            }
+        }
+    });
+    (subscription, has_arrived, go, heard)
+}
+
+#[test]
+fn a_slow_subscriber_loses_rejections_but_no_change_of_state() {
+    static BREAKER: CircuitBreaker = CircuitBreaker::new("flooded", CONFIG);
+    const FLOOD: u64 = 3_000;
+    let (_subscription, has_arrived, go, heard) = stuck("flooded");
+    let delivering = thread::spawn(|| BREAKER.force_open());
+    has_arrived.recv().unwrap();
+    for _ in 0..FLOOD {
+        BREAKER.try_acquire().unwrap_err();
+    }
+    BREAKER.disable();
+    BREAKER.reset();
+    go.send(()).unwrap();
+    delivering.join().unwrap();
+
+    let heard = heard.lock().unwrap();
+    let lost: u64 =
+        heard.iter().map(|event| if let Event::EventsLost { events, .. } = event { *events } else { 0 }).sum();
+    let rejections = heard.iter().filter(|event| matches!(event, Event::CallRejected { .. })).count() as u64;
+    assert!((1..=1_024).contains(&rejections), "{rejections}");
+    // Other tests may have lost some of theirs meanwhile.
+    assert!(lost >= FLOOD - rejections, "{lost} lost and {rejections} told");
+    let changes: Vec<_> = heard
+        .iter()
+        .filter_map(|event| if let Event::StateChanged { from, to, .. } = event { Some((*from, *to)) } else { None })
+        .collect();
+    assert_eq!(changes, [(BreakerState::ForcedOpen, BreakerState::Disabled), (BreakerState::Disabled, Closed)]);
+    let first_lost = heard.iter().position(|event| matches!(event, Event::EventsLost { .. })).unwrap();
+    let last_rejection = heard.iter().rposition(|event| matches!(event, Event::CallRejected { .. })).unwrap();
+    assert!(last_rejection < first_lost, "the gap stands where it is");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_breaker_remembers_what_happened_of_late() {
+    let breaker = CircuitBreaker::new("remembering", CONFIG);
+    assert_eq!(breaker.recent(), []);
+    let begun = SystemTime::now();
+    fail(&breaker);
+    fail(&breaker);
+    for _ in 0..1_000 {
+        breaker.try_acquire().unwrap_err();
+    }
+    advance(SECOND).await;
+    breaker.try_acquire().unwrap_err();
+    advance(29 * SECOND).await;
+    drop(breaker.try_acquire().unwrap());
+
+    let recent = breaker.recent();
+    let what: Vec<_> = recent.iter().map(|incident| incident.what.clone()).collect();
+    let reason = OpenReason::ConsecutiveFailures { failures: 2 };
+    let [opened, rejected, again, half_open] = &what[..] else { panic!("{what:?}") };
+    assert!(
+        matches!(opened, Happening::StateChanged { from: Closed, to: Open, reason: Some(why), .. } if *why == reason)
+    );
+    for rejected in [rejected, again] {
+        assert!(matches!(rejected, Happening::Rejected { reason: why, .. } if *why == reason), "one of a thousand");
+    }
+    assert!(matches!(half_open, Happening::StateChanged { from: Open, to: HalfOpen, reason: None, .. }));
+    // By the wall clock, of which the test's clock has passed 30 s meanwhile.
+    let apart = recent[3].at.duration_since(recent[0].at).unwrap();
+    assert!((29 * SECOND..31 * SECOND).contains(&apart), "{apart:?}");
+    assert!(recent[3].at >= begun);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_remembered_is_bounded() {
+    let breaker = CircuitBreaker::new("long-lived", CONFIG);
+    for _ in 0..100 {
+        breaker.force_open();
+        breaker.try_acquire().unwrap_err();
+        advance(SECOND).await;
+        breaker.reset();
+    }
+    let recent = breaker.recent();
+    let rejections = recent.iter().filter(|incident| matches!(incident.what, Happening::Rejected { .. })).count();
+    assert_eq!((recent.len(), rejections), (24, 8));
+    assert!(recent.is_sorted_by_key(|incident| incident.at));
+}

@@ -14,7 +14,6 @@ mod budget;
 mod cancellation;
 mod clients;
 mod configure;
-mod events;
 mod futures;
 mod hooks;
 mod keyed;
@@ -34,6 +33,7 @@ mod statistics;
 mod stop;
 mod storm;
 mod telemetry;
+mod told;
 mod transient;
 
 use std::{

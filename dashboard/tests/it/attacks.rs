@@ -45,7 +45,7 @@ fn answer(response: Response) -> (StatusCode, String) {
 
 #[test]
 fn without_a_token_configured_nobody_acts() {
-    let served = Served::new(Dashboard::new());
+    let served = Served::new(&Dashboard::new());
     let response = right(&served).send().unwrap();
     assert_eq!(answer(response), (StatusCode::FORBIDDEN, "read-only: no token is configured".into()));
     let seen: Value = client().get(served.url("/api/breakers")).send().unwrap().json().unwrap();
@@ -56,7 +56,7 @@ fn without_a_token_configured_nobody_acts() {
 fn each_wrong_request_is_refused_and_changes_nothing() {
     static GUARDED: CircuitBreaker = CircuitBreaker::new("guarded", CONFIG);
     steadfast::register!(GUARDED);
-    let served = Served::new(with_token());
+    let served = Served::new(&with_token());
     let body = json!({ "breaker": "guarded", "action": "force_open", "reason": "an attack" }).to_string();
     let request =
         || client().post(served.url("/api/actions")).header("Content-Type", "application/json").body(body.clone());
@@ -127,7 +127,7 @@ fn each_wrong_request_is_refused_and_changes_nothing() {
 fn each_wrong_body_is_refused_and_changes_nothing() {
     static SPARED: CircuitBreaker = CircuitBreaker::new("spared", CONFIG);
     steadfast::register!(SPARED);
-    let served = Served::new(with_token());
+    let served = Served::new(&with_token());
     let signed = || right(&served);
     for (mistake, body, said) in [
         ("no reason", json!({ "breaker": "spared", "action": "force_open" }), "a `reason` is needed"),
@@ -181,10 +181,11 @@ fn who_has_the_token_acts_and_it_is_told() {
             }
         }
     });
-    let served = Served::new(with_token().on_action({
+    let dashboard = with_token().on_action({
         let told = told.clone();
         move |action| told.lock().unwrap().push(action.clone())
-    }));
+    });
+    let served = Served::new(&dashboard);
     // As the page itself sends it.
     let own = right(&served).header("Origin", served.url("")).header("Sec-Fetch-Site", "same-origin");
     assert_eq!(own.send().unwrap().json::<Value>().unwrap(), json!({ "state": "forced-open" }));
@@ -224,7 +225,7 @@ fn who_has_the_token_acts_and_it_is_told() {
 
 #[test]
 fn every_answer_carries_the_headers_that_keep_others_out() {
-    let served = Served::new(Dashboard::new());
+    let served = Served::new(&Dashboard::new());
     for path in
         ["/", "/style.css", "/js/app.js", "/icon.svg", "/api/breakers", "/metrics", "/js/nothing.js", "/nothing"]
     {
@@ -271,7 +272,7 @@ fn with_host(served: &Served, host: &str) -> String {
 
 #[test]
 fn a_foreign_name_for_this_machine_sees_nothing() {
-    let served = Served::new(Dashboard::new());
+    let served = Served::new(&Dashboard::new());
     let port = served.address.port();
     for host in ["127.0.0.1", "localhost", "LOCALHOST", "[::1]"] {
         assert!(with_host(&served, &format!("{host}:{port}")).starts_with("HTTP/1.1 200"), "{host}");
@@ -281,7 +282,7 @@ fn a_foreign_name_for_this_machine_sees_nothing() {
         assert!(answer.starts_with("HTTP/1.1 421"), "{host}: {answer}");
         assert!(!answer.contains("target"), "{host}");
     }
-    let chosen = Served::new(Dashboard::new().hosts(["ops.example.org"]));
+    let chosen = Served::new(&Dashboard::new().hosts(["ops.example.org"]));
     assert!(with_host(&chosen, "ops.example.org").starts_with("HTTP/1.1 200"));
     assert!(with_host(&chosen, "127.0.0.1").starts_with("HTTP/1.1 421"));
 }
@@ -304,7 +305,7 @@ async fn other_machines_are_let_in_only_on_request() {
 
 #[test]
 fn only_so_many_pages_are_kept_up_to_date() {
-    let served = Served::new(Dashboard::new());
+    let served = Served::new(&Dashboard::new());
     let open = || client().get(served.url("/api/live")).send().unwrap();
     let mut pages: Vec<_> = (0..64).map(|_| open()).collect();
     assert!(pages.iter().all(|page| page.status().is_success()));

@@ -34,8 +34,8 @@ struct Served {
 }
 
 impl Served {
-    fn new(dashboard: Dashboard) -> Self {
-        Self::at("127.0.0.1:0", &dashboard)
+    fn new(dashboard: &Dashboard) -> Self {
+        Self::at("127.0.0.1:0", dashboard)
     }
 
     fn at(address: &str, dashboard: &Dashboard) -> Self {

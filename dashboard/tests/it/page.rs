@@ -33,7 +33,7 @@ steadfast::register!(KEYS);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_breaker_that_opens_shows_within_a_second_and_so_does_its_recovery() {
-    let served = Served::new(Dashboard::new());
+    let served = Served::new(&Dashboard::new());
     let browser = Browser::open(&served.url("/")).await;
     browser.shows("watched", "closed", "Closed").await;
     WATCHED.reconfigure(CONFIG.recovery_timeout(Duration::from_millis(1)));
@@ -63,7 +63,7 @@ async fn a_breaker_that_opens_shows_within_a_second_and_so_does_its_recovery() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_click_with_the_token_forces_open_and_one_without_does_not() {
-    let served = Served::new(with_token());
+    let served = Served::new(&with_token());
     let browser = Browser::open(&served.url("/")).await;
     browser.open_details("operated").await;
     browser.write("input[name=reason]", "migration <b>until</b> 14:00").await;
@@ -94,7 +94,7 @@ async fn a_click_with_the_token_forces_open_and_one_without_does_not() {
     assert_eq!(browser.complaints("401 (Unauthorized)").await, Vec::<String>::new());
     browser.leave().await;
 
-    let read_only = Served::new(Dashboard::new());
+    let read_only = Served::new(&Dashboard::new());
     let browser = Browser::open(&read_only.url("/")).await;
     browser.open_details("operated").await;
     assert_eq!(browser.run("return document.querySelectorAll('form, input[name=token]').length").await, json!(0));
@@ -106,7 +106,7 @@ async fn markup_is_text_wherever_it_comes_from() {
     const EVIL: &str = r#"<script>window.pwned=1</script><img src=x onerror="window.pwned=1">"#;
     KEYS.breaker(EVIL).intervene(&Intervention::force_open().reason(EVIL));
     MORE_MARKUP.intervene(&Intervention::force_open().reason(EVIL));
-    let served = Served::new(Dashboard::new());
+    let served = Served::new(&Dashboard::new());
     let browser = Browser::open(&served.url("/")).await;
     browser.shows(MARKUP.name(), "closed", "Closed").await;
     browser.shows(MORE_MARKUP.name(), "forced-open", "Forced open").await;
@@ -130,7 +130,7 @@ async fn markup_is_text_wherever_it_comes_from() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_catches_up_after_a_restart() {
-    let served = Served::new(Dashboard::new());
+    let served = Served::new(&Dashboard::new());
     let address = served.address.to_string();
     let browser = Browser::open(&served.url("/")).await;
     browser.shows("restarted", "closed", "Closed").await;
@@ -164,7 +164,7 @@ async fn it_works_below_a_path_with_and_without_a_slash() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_is_done_by_keyboard_and_has_a_name() {
-    let served = Served::new(with_token());
+    let served = Served::new(&with_token());
     let browser = Browser::open(&served.url("/")).await;
     browser.shows("listed", "closed", "Closed").await;
     browser.press("/").await;
@@ -202,7 +202,7 @@ async fn all_is_done_by_keyboard_and_has_a_name() {
 async fn filters_and_orders_find_a_breaker() {
     static LAST: CircuitBreaker = CircuitBreaker::new("filtered", CONFIG);
     steadfast::register!(LAST);
-    let served = Served::new(Dashboard::new());
+    let served = Served::new(&Dashboard::new());
     let browser = Browser::open(&served.url("/")).await;
     LAST.disable();
     browser.shows("filtered", "disabled", "Disabled").await;
@@ -241,7 +241,7 @@ return [...document.querySelectorAll('body *')].filter(e => own(e) && shown(e)).
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_is_readable_in_both_themes_and_on_a_phone() {
-    let served = Served::new(with_token());
+    let served = Served::new(&with_token());
     for (width, height, theme) in [(1440, 900, "light"), (1440, 900, "dark"), (390, 844, "dark"), (320, 640, "light")] {
         let browser = Browser::open_as(&served.url("/"), width, height, theme).await;
         browser.until("return document.querySelectorAll('.card').length > 10").await;
@@ -274,7 +274,7 @@ async fn five_hundred_breakers_stay_responsive() {
     let crowd: Vec<_> =
         steadfast::breakers().into_iter().filter(|breaker| breaker.name().starts_with("crowd-")).collect();
     assert_eq!(crowd.len(), HUNDREDS.len() * 100);
-    let served = Served::new(Dashboard::new());
+    let served = Served::new(&Dashboard::new());
     let browser = Browser::open(&served.url("/")).await;
     browser.until("return document.querySelectorAll('.card').length >= 500").await;
     // All of them change all the time while the page is used.

@@ -32,7 +32,7 @@ fn client() -> Client {
 
 #[test]
 fn the_metrics_are_as_prometheus_wants_them() {
-    let served = Served::new(Dashboard::new());
+    let served = Served::new(&Dashboard::new());
     let response = client().get(served.url("/metrics")).send().unwrap();
     assert_eq!(response.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
     let text = response.text().unwrap();
@@ -48,7 +48,7 @@ fn the_metrics_are_as_prometheus_wants_them() {
 /// A Prometheus that scrapes a dashboard ten times a second.
 struct Prometheus {
     address: String,
-    _server: Running,
+    _running: Running,
     _folder: Folder,
 }
 
@@ -74,8 +74,8 @@ impl Prometheus {
             format!("--web.listen-address={address}"),
         ];
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-        let server = Running::start("prometheus", &arguments, Stdio::null());
-        Self { address, _server: server, _folder: folder }
+        let running = Running::start("prometheus", &arguments, Stdio::null());
+        Self { address, _running: running, _folder: folder }
     }
 
     /// The values that a query gives, or why there are none.
@@ -104,7 +104,7 @@ impl Prometheus {
 
 #[test]
 fn a_real_prometheus_gives_the_right_answers_during_an_outage() {
-    let served = Served::new(Dashboard::new());
+    let served = Served::new(&Dashboard::new());
     let prometheus = Prometheus::scraping(&served);
     // Before the first call all is there, as zeros.
     prometheus.gives("up", &[1.0]);
@@ -185,7 +185,7 @@ fn ten_thousand_keys_make_a_small_scrape() {
         _ = breaker
             .call(|| if key % 10 == 0 { Err(std::io::Error::from(std::io::ErrorKind::TimedOut)) } else { Ok(()) });
     }
-    let served = Served::new(Dashboard::new());
+    let served = Served::new(&Dashboard::new());
     let scrape = || client().get(served.url("/metrics")).send().unwrap().text().unwrap();
     scrape();
     let begun = Instant::now();

@@ -9,14 +9,23 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-const HEADERS: [(HeaderName, &str); 7] = [
-    (
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; \
-         form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
-    ),
+/// What the page may do, up to who may put it into a frame.
+macro_rules! policy {
+    ($ancestors:literal) => {
+        concat!(
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; ",
+            "form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'; frame-ancestors ",
+            $ancestors
+        )
+    };
+}
+
+const FRAMED_BY_NOBODY: [(HeaderName, &str); 2] =
+    [(header::CONTENT_SECURITY_POLICY, policy!("'none'")), (header::X_FRAME_OPTIONS, "DENY")];
+const FRAMED_BY_ITS_OWN: [(HeaderName, &str); 2] =
+    [(header::CONTENT_SECURITY_POLICY, policy!("'self'")), (header::X_FRAME_OPTIONS, "SAMEORIGIN")];
+const HEADERS: [(HeaderName, &str); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::X_FRAME_OPTIONS, "DENY"),
     (header::REFERRER_POLICY, "no-referrer"),
     (header::CACHE_CONTROL, "no-store"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
@@ -24,8 +33,9 @@ const HEADERS: [(HeaderName, &str); 7] = [
 ];
 
 /// Puts the headers on an answer.
-pub(crate) async fn protect(mut response: Response) -> Response {
-    for (name, value) in HEADERS {
+pub(crate) async fn protect(State(embeddable): State<bool>, mut response: Response) -> Response {
+    let framed = if embeddable { FRAMED_BY_ITS_OWN } else { FRAMED_BY_NOBODY };
+    for (name, value) in HEADERS.into_iter().chain(framed) {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response

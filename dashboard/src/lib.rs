@@ -83,6 +83,7 @@ pub struct Dashboard {
     on_action: Option<OnAction>,
     hosts: Option<Vec<String>>,
     allow_remote: bool,
+    embeddable: bool,
 }
 
 /// Serves a dashboard that only shows, at that address.
@@ -127,9 +128,15 @@ impl Dashboard {
         self
     }
 
+    /// Lets pages of the same origin show it in a frame.
+    pub fn embeddable(mut self) -> Self {
+        self.embeddable = true;
+        self
+    }
+
     /// As routes, to be mounted in a service: at `/` of a router of its own, or nested below any path.
     pub fn router(self) -> Router {
-        let Self { token, on_action, hosts, .. } = self;
+        let Self { token, on_action, hosts, embeddable, .. } = self;
         let state = Shared(Arc::new(Inner {
             token,
             on_action,
@@ -145,7 +152,7 @@ impl Dashboard {
             .route("/api/live", get(stream::live))
             .route("/api/actions", post(actions::act).layer(actions::limit()))
             .route("/metrics", get(metrics))
-            .layer(middleware::map_response(guard::protect))
+            .layer(middleware::map_response_with_state(embeddable, guard::protect))
             .layer(middleware::from_fn_with_state(hosts.map(Arc::from), guard::check_host))
             .with_state(state)
     }

@@ -56,7 +56,8 @@ const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFracti
 export const count = (number) => (number < 100_000 ? whole.format(number) : compact.format(number));
 export const exact = (number) => whole.format(number);
 
-export const percent = (share) => `${Math.floor(share * 100)} %`;
+/** Rounded down, so that 100 means all; what is there at all is more than nothing. */
+export const percent = (share) => (share > 0 && share < 0.01 ? "< 1 %" : `${Math.floor(share * 100)} %`);
 
 export function rate(perSecond) {
   if (!(perSecond > 0)) return "";

@@ -261,6 +261,15 @@ fn every_answer_carries_the_headers_that_keep_others_out() {
     assert_eq!(preflight.send().unwrap().status(), StatusCode::METHOD_NOT_ALLOWED);
 }
 
+#[test]
+fn a_frame_of_the_same_origin_is_for_those_who_ask_for_it() {
+    let served = Served::new(&Dashboard::new().embeddable());
+    let response = client().get(served.url("/")).send().unwrap();
+    let policy = response.headers()["content-security-policy"].to_str().unwrap();
+    assert!(policy.contains("frame-ancestors 'self'") && policy.contains("default-src 'none'"), "{policy}");
+    assert_eq!(response.headers()["x-frame-options"], "SAMEORIGIN");
+}
+
 /// What the server answers to a request that names this host, status line and all.
 fn with_host(served: &Served, host: &str) -> String {
     let mut stream = TcpStream::connect(served.address).unwrap();

@@ -79,11 +79,11 @@ async fn trade() {
             let works = dice % 100 >= u64::from(*fails) || start.elapsed() < Duration::from_secs(2);
             let permit = breaker.try_acquire();
             if breaker.name() == "shipping quotes" && breaker.state() == steadfast::BreakerState::HalfOpen {
-                if let Ok(permit) = permit {
-                    waiting = Some((Instant::now(), permit));
-                }
-                if waiting.as_ref().is_some_and(|(since, _)| since.elapsed() > Duration::from_secs(5)) {
-                    waiting = None;
+                let trial = waiting.get_or_insert_with(|| (Instant::now(), permit.ok()));
+                if trial.0.elapsed() > Duration::from_secs(6)
+                    && let Some((_, Some(permit))) = waiting.take()
+                {
+                    permit.failure();
                 }
                 continue;
             }

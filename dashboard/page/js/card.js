@@ -3,7 +3,9 @@
 import { ORDER, STATES, count, element, icon, percent, rate, setText, span } from "./format.js";
 import { Strip } from "./strip.js";
 
-const KEYS_SHOWN = 6;
+/** Keys on a card, and how many of them fit on one that is no taller than others. */
+const KEYS_SHOWN = 9;
+const KEYS_LOW = 3;
 
 export class BreakerCard {
   #why = element("p", { class: "why" });
@@ -159,7 +161,7 @@ export class GroupCard {
     for (const { key, total } of this.#counts) setText(total, count(entry[key]));
     const troubled = keys.filter(({ state, failures, rejections }) => state !== "closed" || failures + rejections > 0);
     this.#list(troubled.slice(0, KEYS_SHOWN));
-    this.node.classList.toggle("tall", troubled.length > 1);
+    this.node.classList.toggle("tall", troubled.length > KEYS_LOW);
   }
 
   /** Rows stay what they are as long as the keys do, so that a focus is not lost. */

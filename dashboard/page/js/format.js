@@ -57,7 +57,7 @@ export const count = (number) => (number < 100_000 ? whole.format(number) : comp
 export const exact = (number) => whole.format(number);
 
 /** Rounded down, so that 100 means all; what is there at all is more than nothing. */
-export const percent = (share) => (share > 0 && share < 0.01 ? "< 1 %" : `${Math.floor(share * 100)} %`);
+export const percent = (share) => (share > 0 && share < 0.01 ? "<\u00a01\u00a0%" : `${Math.floor(share * 100)}\u00a0%`);
 
 export function rate(perSecond) {
   if (!(perSecond > 0)) return "";

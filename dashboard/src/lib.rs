@@ -38,7 +38,8 @@
 //!
 //! The page has no cookie and no session. An action takes the token in a header, compared in constant time; a body of type
 //! JSON, which no form of a foreign page can send; and where a browser says where it comes from, the origin of the page itself.
-//! The page loads nothing from elsewhere, runs no code but its own three files, and cannot be put into a frame. Names and keys
+//! The page loads nothing from elsewhere, runs no code but its own three files, and cannot be put into a frame, unless it is
+//! [embeddable](Dashboard::embeddable). Names and keys
 //! are only ever shown as text. Served by itself it answers only on loopback addresses, unless
 //! [told otherwise](Dashboard::allow_remote), and only to requests that name such a host, so that no foreign name that
 //! resolves to this machine reads it.

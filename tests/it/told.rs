@@ -2,17 +2,14 @@
 
 use std::{
     io,
-    sync::{
-        Arc, Mutex,
-        mpsc::{self, Receiver, Sender},
-    },
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, SystemTime},
 };
 
 use steadfast::{
     BreakerConfig,
-    BreakerState::{self, Closed, HalfOpen, Open},
+    BreakerState::{Closed, HalfOpen, Open},
     CircuitBreaker, Happening, OpenReason,
     events::{self, Event},
 };
@@ -23,6 +20,13 @@ const CONFIG: BreakerConfig = BreakerConfig::new().failure_threshold(2).half_ope
 
 fn fail(breaker: &CircuitBreaker) {
     breaker.call(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut))).unwrap_err();
+}
+
+/// Waits until it is so: another test's thread may be delivering just now, and deliver this test's events as well.
+fn until(is_so: impl Fn() -> bool) {
+    while !is_so() {
+        thread::yield_now();
+    }
 }
 
 /// Whether the event is about the breaker of that name: subscribers hear of all, and other tests have theirs.
@@ -44,13 +48,16 @@ fn a_subscription_ends_when_it_is_dropped() {
     };
     let first = count();
     breaker.force_open();
-    assert_eq!(*heard.lock().unwrap(), 1);
+    until(|| *heard.lock().unwrap() == 1);
     drop(first);
     breaker.reset();
-    assert_eq!((*heard.lock().unwrap(), Arc::strong_count(&heard)), (1, 1), "the callback is gone as well");
+    until(|| Arc::strong_count(&heard) == 1); // the callback is gone, whoever was just calling it
     count().unsubscribe();
+    until(|| Arc::strong_count(&heard) == 1);
+    assert_eq!(*heard.lock().unwrap(), 1);
     count().forever();
     breaker.force_open();
+    until(|| *heard.lock().unwrap() > 1);
     assert_eq!(*heard.lock().unwrap(), 2);
 }
 
@@ -82,63 +89,11 @@ fn a_rejection_is_told_with_its_reason() {
     fail(&breaker);
     fail(&breaker);
     fail(&breaker);
+    until(|| heard.lock().unwrap().len() >= 2);
     let heard = heard.lock().unwrap();
     let [opened, rejected] = &heard[..] else { panic!("{heard:?}") };
     assert_eq!(opened, "circuit `rejecting`: closed -> open after 2 failures in a row");
     assert!(rejected.starts_with("circuit `rejecting` is open after 2 failures in a row; retry after "), "{rejected}");
-}
-
-type Heard = Arc<Mutex<Vec<Event>>>;
-
-/// A callback that is in the middle of an event until it is let go.
-fn stuck(name: &'static str) -> (events::Subscription, Receiver<()>, Sender<()>, Heard) {
-    let (arrived, has_arrived) = mpsc::channel();
-    let (go, may_go) = mpsc::channel();
-    let (heard, may_go) = (Arc::new(Mutex::new(Vec::new())), Mutex::new(may_go));
-    let subscription = events::subscribe({
-        let heard = heard.clone();
-        move |event| {
-            if matches!(event, Event::StateChanged { breaker, to: BreakerState::ForcedOpen, .. } if *breaker == name) {
-                arrived.send(()).unwrap();
-                may_go.lock().unwrap().recv().unwrap();
-            } else if is_of(event, name) || matches!(event, Event::EventsLost { .. }) {
-                heard.lock().unwrap().push(event.clone());
-            }
-        }
-    });
-    (subscription, has_arrived, go, heard)
-}
-
-#[test]
-fn a_slow_subscriber_loses_rejections_but_no_change_of_state() {
-    static BREAKER: CircuitBreaker = CircuitBreaker::new("flooded", CONFIG);
-    const FLOOD: u64 = 3_000;
-    let (_subscription, has_arrived, go, heard) = stuck("flooded");
-    let delivering = thread::spawn(|| BREAKER.force_open());
-    has_arrived.recv().unwrap();
-    for _ in 0..FLOOD {
-        BREAKER.try_acquire().unwrap_err();
-    }
-    BREAKER.disable();
-    BREAKER.reset();
-    go.send(()).unwrap();
-    delivering.join().unwrap();
-
-    let heard = heard.lock().unwrap();
-    let lost: u64 =
-        heard.iter().map(|event| if let Event::EventsLost { events, .. } = event { *events } else { 0 }).sum();
-    let rejections = heard.iter().filter(|event| matches!(event, Event::CallRejected { .. })).count() as u64;
-    assert!((1..=1_024).contains(&rejections), "{rejections}");
-    // Other tests may have lost some of theirs meanwhile.
-    assert!(lost >= FLOOD - rejections, "{lost} lost and {rejections} told");
-    let changes: Vec<_> = heard
-        .iter()
-        .filter_map(|event| if let Event::StateChanged { from, to, .. } = event { Some((*from, *to)) } else { None })
-        .collect();
-    assert_eq!(changes, [(BreakerState::ForcedOpen, BreakerState::Disabled), (BreakerState::Disabled, Closed)]);
-    let first_lost = heard.iter().position(|event| matches!(event, Event::EventsLost { .. })).unwrap();
-    let last_rejection = heard.iter().rposition(|event| matches!(event, Event::CallRejected { .. })).unwrap();
-    assert!(last_rejection < first_lost, "the gap stands where it is");
 }
 
 #[tokio::test(start_paused = true)]

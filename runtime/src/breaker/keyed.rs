@@ -181,13 +181,18 @@ impl KeyedBreakers {
     /// How many keys there are in which state, and the totals of all, those that have left included.
     #[must_use]
     pub fn snapshot(&self) -> KeyedSnapshot {
-        let (retired, entries) = self.store.get().map_or_else(Default::default, |store| {
-            let ring = store.ring();
-            (ring.retired(), ring.entries())
-        });
+        let (retired, entries) = self.retired_and_present();
         let keys = (entries.len(), self.max_keys);
-        let breakers = entries.into_iter().map(|Entry(breaker)| breaker).chain(self.overflow());
+        let breakers = entries.into_iter().chain(self.overflow());
         KeyedSnapshot::new(self.name, keys, retired, breakers.map(|breaker| (breaker.state(), breaker.core.sums())))
+    }
+
+    /// What those counted that have left, and those that have not: at one moment, so that nobody is in both. Without the overflow.
+    fn retired_and_present(&self) -> (Sums, Vec<Arc<KeyedBreaker>>) {
+        self.store.get().map_or_else(Default::default, |store| {
+            let ring = store.ring();
+            (ring.retired(), ring.entries().into_iter().map(|Entry(breaker)| breaker).collect())
+        })
     }
 
     /// The breakers of the keys that need looking at first, so many at most: those that are not closed, and then those that have
@@ -216,9 +221,9 @@ impl KeyedBreakers {
     /// What metrics tell of all keys, and the breakers that have rejected most.
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
     pub(crate) fn measure(&self, top: usize) -> Reading {
-        let (mut sums, mut states) =
-            (self.store.get().map_or_else(Sums::default, |store| store.ring().retired()), [0; 5]);
-        for breaker in self.iter() {
+        let (retired, entries) = self.retired_and_present();
+        let (mut sums, mut states) = (retired, [0; 5]);
+        for breaker in entries.into_iter().chain(self.overflow()) {
             sums = sums.plus(breaker.core.sums());
             states[super::history::index(breaker.state())] += 1;
         }

@@ -198,7 +198,7 @@ impl<S: Borrow<Settings>> CircuitBreaker<S> {
         self.view().snapshot()
     }
 
-    /// What happened of late, oldest first: the last 16 changes of state and the last 8 rejections.
+    /// What happened of late, oldest first: the last 32 changes of state and the last 8 rejections.
     ///
     /// Of rejections that follow each other within a second only the first is kept. Nothing is kept before the circuit opens
     /// for the first time.

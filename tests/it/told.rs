@@ -139,6 +139,6 @@ async fn what_is_remembered_is_bounded() {
     }
     let recent = breaker.recent();
     let rejections = recent.iter().filter(|incident| matches!(incident.what, Happening::Rejected { .. })).count();
-    assert_eq!((recent.len(), rejections), (24, 8));
+    assert_eq!((recent.len(), rejections), (40, 8));
     assert!(recent.is_sorted_by_key(|incident| incident.at));
 }

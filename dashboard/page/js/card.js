@@ -42,7 +42,7 @@ export class BreakerCard {
       this.#pill.replaceChildren(icon(entry.state), STATES[entry.state]?.word ?? entry.state);
     }
     for (const { key, total } of this.#counts) setText(total, count(entry[key]));
-    this.#strip.draw(entry);
+    this.#strip.draw(entry, now);
     this.tick(now);
   }
 

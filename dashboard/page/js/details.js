@@ -42,7 +42,7 @@ export class Details {
     pill.replaceChildren(icon(entry.state), STATES[entry.state]?.word ?? entry.state);
     setText(text, why(entry, now));
     setText(settings, entry.settings);
-    strip.draw(entry);
+    strip.draw(entry, now);
     strip.move(now);
     const figures = [
       ["Succeeded", entry.successes],

@@ -4,7 +4,7 @@ import { count, element, percent, setText } from "./format.js";
 
 const SHARES = [
   ["first", "at once", ({ first_try_successes: n }) => n],
-  ["retried", "after a retry", ({ retried_successes: n }) => n],
+  ["retried", "retried", ({ retried_successes: n }) => n],
   ["gave-up", "failed", ({ not_transient, exhausted, denied, stopped }) => not_transient + exhausted + denied + stopped],
 ];
 

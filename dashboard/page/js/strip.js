@@ -12,10 +12,15 @@ export class Strip {
   #origin;
   #started;
   #drawn = "";
+  /** Changes as far back as the strip goes: a breaker remembers only its last ones. */
+  #changes = [];
+  #seen = 0;
+  /** From when on nothing is missing. */
+  #complete;
 
   /** `started` is when there was something to see for the first time. */
   constructor(started) {
-    this.#origin = this.#started = started;
+    this.#origin = this.#started = this.#complete = started;
   }
 
   get node() {
@@ -23,13 +28,13 @@ export class Strip {
   }
 
   /** Draws anew if something has happened. */
-  draw({ state, since, recent }) {
-    const changes = recent.filter((line) => line.to);
-    const key = `${state} ${since} ${changes.length} ${changes.at(-1)?.at}`;
+  draw({ state, since, recent, transitions }, now) {
+    const changes = this.#remember(recent.filter((line) => line.to), transitions, now);
+    const key = `${state} ${since} ${changes.length} ${changes[0]?.at} ${changes.at(-1)?.at}`;
     if (key === this.#drawn) return;
     this.#drawn = key;
     const x = (at) => at - this.#origin;
-    const start = x(this.#started);
+    const start = x(Math.max(this.#started, this.#complete));
     const rects = changes.map(({ to, at }, index) => {
       const from = x(at);
       const until = index + 1 < changes.length ? x(changes[index + 1].at) : from + 1e7;
@@ -40,6 +45,20 @@ export class Strip {
     this.#svg.replaceChildren(...rects);
     const told = changes.slice(-3).map(({ to, at }) => `${STATES[to]?.word ?? to} at ${clock(at)}`).join(", ");
     this.#svg.setAttribute("aria-label", `Last ${MINUTES} minutes: ${told || STATES[state]?.word || state}`);
+  }
+
+  /** Adds what is new. What has happened since the last look may be more than is told; then what was before is not drawn. */
+  #remember(told, transitions, now) {
+    const fresh = transitions - this.#seen;
+    this.#seen = transitions;
+    if (fresh > told.length) {
+      this.#changes = [];
+      this.#complete = told[0]?.at ?? now;
+    }
+    if (fresh > 0) this.#changes.push(...told.slice(-fresh));
+    // The one before the view began says in which state it began.
+    while (this.#changes.length > 1 && this.#changes[1].at < now - WIDTH) this.#changes.shift();
+    return this.#changes;
   }
 
   /** Moves the view to end now. */

@@ -81,7 +81,7 @@ pub(crate) const STATES: [BreakerState; 5] = [
 ];
 
 /// Changes of state that are kept.
-const CHANGES: usize = 16;
+const CHANGES: usize = 32;
 /// Rejections that are kept.
 const REJECTIONS: usize = 8;
 /// Those kept are this far apart at least, in microseconds: a flood of them takes no lock, and leaves earlier ones in view.

@@ -34,6 +34,8 @@ function open(id) {
 function all(message) {
   clockSkew = Date.now() / 1000 - message.now;
   canAct = message.can_act;
+  // Another process: what its breakers count and remember begins anew.
+  if (started !== message.started) for (const id of [...cards.keys()]) remove(id);
   started = message.started;
   setText(get("access"), canAct ? "Actions with token" : "Read-only");
   const before = new Map(entries);

@@ -38,11 +38,10 @@
 //!
 //! The page has no cookie and no session. An action takes the token in a header, compared in constant time; a body of type
 //! JSON, which no form of a foreign page can send; and where a browser says where it comes from, the origin of the page itself.
-//! The page loads nothing from elsewhere, runs no code but its own three files, and cannot be put into a frame, unless it is
-//! [embeddable](Dashboard::embeddable). Names and keys
-//! are only ever shown as text. Served by itself it answers only on loopback addresses, unless
-//! [told otherwise](Dashboard::allow_remote), and only to requests that name such a host, so that no foreign name that
-//! resolves to this machine reads it.
+//! The page loads nothing from elsewhere, runs no code but its own files, and cannot be put into a frame, unless it is
+//! [embeddable](Dashboard::embeddable). Names and keys are only ever shown as text. Served by itself it answers only on loopback
+//! addresses, unless [told otherwise](Dashboard::allow_remote), and only to requests that name such a host, so that no foreign
+//! name that resolves to this machine reads it.
 //!
 //! Who may *see* the page when it is mounted in a service is for that service to decide: put its own layer around the router.
 

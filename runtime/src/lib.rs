@@ -116,7 +116,6 @@ mod configure;
 pub mod events;
 mod known;
 #[cfg(feature = "metrics")]
-#[path = "facade.rs"]
 pub mod metrics;
 mod outcome;
 #[cfg(feature = "prometheus-client")]

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, io};
@@ -35,8 +36,14 @@ pub(crate) struct Args {
     pub(crate) naive_timeout: Duration,
 
     /// What the service goes through: healthy, slow, hanging, 503, 429 or refusing, each with a duration
-    #[arg(long, default_value = script::OUTAGE)]
-    pub(crate) script: Script,
+    ///
+    /// By default an outage of 9 s within 15 s; with --serve one that takes its time, over and over
+    #[arg(long)]
+    pub(crate) script: Option<Script>,
+
+    /// Play the script to the guarded lane over and over, with a dashboard to watch it and buttons to break the service and heal it
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "127.0.0.1:9898", conflicts_with_all = ["lane", "picture"])]
+    pub(crate) serve: Option<SocketAddr>,
 
     /// Where to write the picture [default: outage.svg in cargo's target directory]
     #[arg(long, value_name = "PATH")]
@@ -51,7 +58,9 @@ impl Args {
     }
 
     pub(crate) fn settings(&self) -> Settings {
-        Settings { script: self.script.at_speed(self.speed), rps: self.rps, naive_timeout: self.naive_timeout }
+        let default = if self.serve.is_some() { script::LOOP } else { script::OUTAGE };
+        let script = self.script.clone().unwrap_or_else(|| Script::known(default));
+        Settings { script: script.at_speed(self.speed), rps: self.rps, naive_timeout: self.naive_timeout }
     }
 
     pub(crate) fn picture(&self) -> io::Result<PathBuf> {
@@ -106,6 +115,15 @@ mod tests {
         let args = parse("demo")?;
         assert_eq!(args.lanes(), Lane::ALL);
         assert_eq!(args.settings().script.total(), Duration::from_secs(15));
+        Ok(())
+    }
+
+    #[test]
+    fn serving_plays_a_longer_script_at_an_address() -> Result<(), String> {
+        let args = parse("demo --serve")?;
+        assert_eq!(args.serve, Some(SocketAddr::from(([127, 0, 0, 1], 9898))));
+        assert!(args.settings().script.total() > Duration::from_mins(1));
+        assert_eq!(parse("demo --serve [::1]:0")?.serve.map(|address| address.port()), Some(0));
         Ok(())
     }
 

@@ -19,7 +19,7 @@ async fn retrying(payments: &Payments, order: Order) -> Result<Receipt, PaymentE
 }
 
 /// Lane 3: the same tries, each through a circuit breaker. A declined order says nothing about the service.
-#[retry(max_attempts = 4, backoff = exponential(base = 50ms, max = 1s), jitter = full)]
+#[retry(name = "charge", max_attempts = 4, backoff = exponential(base = 50ms, max = 1s), jitter = full)]
 #[circuit_breaker(
     name = "payments",
     failure_threshold = 5,

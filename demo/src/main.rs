@@ -10,6 +10,7 @@ mod picture;
 mod progress;
 mod report;
 mod script;
+mod serve;
 mod service;
 
 use std::fs;
@@ -26,6 +27,10 @@ use crate::progress::Progress;
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let settings = args.settings();
+    if let Some(address) = args.serve {
+        allow_sockets(&settings)?;
+        return serve::serve(address, settings).await;
+    }
     let picture = args.picture()?;
     if let Some(folder) = picture.parent() {
         // Now: nobody should wait 45 s to be told that the path is wrong.

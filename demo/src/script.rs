@@ -4,8 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::de::{Deserialize, Deserializer, Error};
+use serde::ser::{Serialize, Serializer};
+
 /// The outage that plays by default: 15 s, of which the service is down for 9.
 pub(crate) const OUTAGE: &str = "healthy 1.5s, slow 0.5s, hanging 5.5s, 503 1.5s, 429 1s, refusing 1s, healthy 4s";
+
+/// What plays over and over under `--serve`: long enough to watch each failure come and go.
+pub(crate) const LOOP: &str = "healthy 20s, slow 5s, hanging 15s, healthy 20s, 503 10s, 429 10s, refusing 10s";
 
 /// Above this a run would fill memory with records that no picture could show.
 const LONGEST: Duration = Duration::from_mins(10);
@@ -48,6 +54,19 @@ impl Mode {
     }
 }
 
+/// By its name.
+impl Serialize for Mode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Mode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(Error::custom)
+    }
+}
+
 impl fmt::Display for Mode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
@@ -77,6 +96,11 @@ pub(crate) struct Phase {
 pub(crate) struct Script(Vec<Phase>);
 
 impl Script {
+    /// One of the scripts above, which a test reads as well.
+    pub(crate) fn known(text: &str) -> Self {
+        text.parse().unwrap_or(Self(Vec::new()))
+    }
+
     pub(crate) fn phases(&self) -> &[Phase] {
         &self.0
     }
@@ -165,6 +189,14 @@ mod tests {
         let script: Script = OUTAGE.parse()?;
         let down: Duration = script.phases().iter().filter(|phase| phase.mode.is_down()).map(|phase| phase.lasts).sum();
         assert_eq!((script.total(), down), (Duration::from_secs(15), Duration::from_secs(9)));
+        Ok(())
+    }
+
+    #[test]
+    fn the_loop_breaks_in_every_way_and_comes_back() -> Result<(), String> {
+        let script: Script = LOOP.parse()?;
+        let seen = |mode: &Mode| script.phases().iter().any(|phase| phase.mode == *mode);
+        assert!(Mode::ALL.iter().all(seen));
         Ok(())
     }
 

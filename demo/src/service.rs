@@ -166,6 +166,11 @@ impl Log {
         self.with(|entries| entries.requests.clone())
     }
 
+    /// Forgets the requests so far: who plays without end cannot keep them all.
+    pub(crate) fn forget(&self) {
+        self.with(|entries| entries.requests.clear());
+    }
+
     fn set_mode(&self, mode: Mode) {
         self.with(|entries| entries.mode = mode);
     }

@@ -6,9 +6,11 @@
 mod cause;
 mod config;
 mod core;
+pub(crate) mod history;
 mod intervention;
 #[cfg(feature = "keyed")]
 mod keyed;
+mod limits;
 #[cfg(test)]
 mod models;
 mod permit;
@@ -29,7 +31,9 @@ use self::core::{Core, View};
 pub use self::keyed::{KeyedBreaker, KeyedBreakers, KeyedSnapshot, SharedSettings};
 pub use self::{
     config::{BreakerConfig, Window},
+    history::{Happening, Incident},
     intervention::Intervention,
+    limits::{Limits, Threshold},
     permit::Permit,
     rejection::{CircuitOpen, OpenReason},
     settings::Settings,
@@ -194,6 +198,15 @@ impl<S: Borrow<Settings>> CircuitBreaker<S> {
         self.view().snapshot()
     }
 
+    /// What happened of late, oldest first: the last 32 changes of state and the last 8 rejections.
+    ///
+    /// Of rejections that follow each other within a second only the first is kept. Nothing is kept before the circuit opens
+    /// for the first time.
+    #[must_use]
+    pub fn recent(&self) -> Vec<Incident> {
+        self.view().recent()
+    }
+
     /// Rejects every call from now on, whatever the clock says, until [`reset`](Self::reset) or
     /// [`disable`](Self::disable).
     pub fn force_open(&self) {
@@ -225,6 +238,12 @@ impl<S: Borrow<Settings>> CircuitBreaker<S> {
     /// An operator's hand, with an expiry and a reason.
     pub fn intervene(&self, intervention: &Intervention) {
         self.view().intervene(intervention);
+    }
+
+    /// What metrics tell of it.
+    #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+    pub(crate) fn measure(&self) -> (crate::totals::Sums, history::Tally, BreakerState) {
+        (self.core.sums(), self.core.tally(), self.state())
     }
 
     #[inline]

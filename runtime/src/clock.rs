@@ -22,7 +22,6 @@ impl Moment {
     /// No moment in particular, for what nobody reads.
     pub(crate) const NONE: Self = Self(0);
 
-    #[cfg(test)]
     pub(crate) const fn from_micros(micros: u64) -> Self {
         Self(micros)
     }

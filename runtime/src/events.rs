@@ -7,7 +7,7 @@
 //!
 //! let subscription = events::subscribe(|event: &Event| println!("{event}")); // circuit `mail`: closed -> forced-open
 //! MAIL.force_open();
-//! subscription.unsubscribe();
+//! drop(subscription); // or `subscription.forever()`, to hear as long as the program runs
 //! ```
 //!
 //! Events reach every subscriber in the order in which they happened, one at a time, with no lock held: a callback may use
@@ -15,7 +15,10 @@
 //! middle of a delivery leaves it to that one and goes on. A callback that takes long holds up such a thread and the
 //! events behind it, so hand work over to a channel. One that panics is left alone, and the others still hear.
 //!
-//! Without subscribers nothing is kept.
+//! What waits behind a slow callback is bounded: beyond 1,024 events only changes of state are kept, and of those no more than
+//! 16,384. [`Event::EventsLost`] stands where some are missing and says how many.
+//!
+//! Without subscribers nothing is kept, and what could be told costs one load.
 
 use std::{
     collections::VecDeque,
@@ -28,7 +31,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{BreakerState, OpenReason};
+use crate::{BreakerState, CircuitOpen, OpenReason};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +52,12 @@ pub enum Event {
         reason: Option<OpenReason>,
         /// What an operator gave as the reason.
         operator_reason: Option<Arc<str>>,
+    },
+    /// A call was not made, because the circuit did not admit it. Not told of a breaker that only observes.
+    #[non_exhaustive]
+    CallRejected {
+        /// What the caller got: which breaker, why, and until when.
+        rejection: CircuitOpen,
     },
     /// The breakers of that name are as many as they may be and none is idle: keys that are new share one breaker from now on.
     /// Told once, and again after a newcomer has had a breaker of its own.
@@ -125,6 +134,12 @@ pub enum Event {
         /// Both places.
         conflict: Box<crate::ConfigConflict>,
     },
+    /// Subscribers were too slow: events that would stand here were dropped.
+    #[non_exhaustive]
+    EventsLost {
+        /// How many.
+        events: u64,
+    },
 }
 
 impl fmt::Display for Event {
@@ -141,6 +156,7 @@ impl fmt::Display for Event {
                 }
                 operator_reason.as_ref().map_or(Ok(()), |reason| write!(f, " ({reason})"))
             }
+            Self::CallRejected { rejection } => rejection.fmt(f),
             Self::KeysOverflowed { breakers, max_keys } => {
                 write!(f, "circuit breakers `{breakers}`: all {max_keys} are in use, new keys share one")
             }
@@ -167,30 +183,48 @@ impl fmt::Display for Event {
                 write!(f, "retry `{}`: sleeps on a thread of the tokio runtime", retry.unwrap_or("unnamed"))
             }
             Self::ConfigConflict { conflict } => conflict.fmt(f),
+            Self::EventsLost { events } => write!(f, "{events} events were lost: a subscriber is too slow"),
         }
     }
 }
 
-/// Calls `callback` with every event from now on. See the [module](self) for order and threads.
-///
-/// The callback stays until [`unsubscribe`](Subscription::unsubscribe), also when what is returned is dropped.
+/// Calls `callback` with every event from now on, until what is returned is dropped. See the [module](self) for order and
+/// threads.
 pub fn subscribe(callback: impl Fn(&Event) + Send + Sync + 'static) -> Subscription {
     let callback: Callback = Arc::new(callback);
-    HEARD.store(true, Ordering::Relaxed);
-    let mut hub = hub();
-    hub.subscribers = Some(hub.subscribers().cloned().chain([callback.clone()]).collect());
-    Subscription(callback)
+    let before = {
+        let mut hub = hub();
+        let all = hub.subscribers().cloned().chain([callback.clone()]).collect();
+        hub.subscribe(Some(all))
+    };
+    drop(before);
+    Subscription(Some(callback))
 }
 
-/// A callback that hears of events.
-pub struct Subscription(Callback);
+/// A callback that hears of events, until this is dropped. An event whose delivery has begun by then may still arrive.
+#[must_use = "dropping it unsubscribes at once; `forever` keeps it"]
+pub struct Subscription(Option<Callback>);
 
 impl Subscription {
-    /// Ends it. An event whose delivery has begun may still arrive.
-    pub fn unsubscribe(self) {
-        let mut hub = hub();
-        let others: Arc<[_]> = hub.subscribers().filter(|other| !Arc::ptr_eq(other, &self.0)).cloned().collect();
-        hub.subscribers = (!others.is_empty()).then_some(others);
+    /// Ends it, as dropping it does.
+    pub fn unsubscribe(self) {}
+
+    /// Keeps it as long as the program runs.
+    pub fn forever(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let Some(callback) = self.0.take() else { return };
+        let before = {
+            let mut hub = hub();
+            let others: Arc<[_]> = hub.subscribers().filter(|other| !Arc::ptr_eq(other, &callback)).cloned().collect();
+            hub.subscribe((!others.is_empty()).then_some(others))
+        };
+        // What a callback holds is the user's: it goes after the lock.
+        drop(before);
     }
 }
 
@@ -209,13 +243,20 @@ type Callback = Arc<dyn Fn(&Event) + Send + Sync>;
 pub(crate) struct Hub {
     subscribers: Option<Arc<[Callback]>>,
     waiting: VecDeque<Event>,
+    /// Events dropped since the last that was kept.
+    lost: u64,
     /// A thread is delivering, and will deliver what comes.
     delivering: bool,
 }
 
-static HUB: Mutex<Hub> = Mutex::new(Hub { subscribers: None, waiting: VecDeque::new(), delivering: false });
+/// So many events wait, and then only changes of state: a flood of rejections must not push those out.
+const MOST: usize = 1_024;
+/// So many changes of state.
+const MOST_CHANGES: usize = 16_384;
 
-/// Whether anybody has ever subscribed.
+static HUB: Mutex<Hub> = Mutex::new(Hub { subscribers: None, waiting: VecDeque::new(), lost: 0, delivering: false });
+
+/// Whether anybody listens.
 static HEARD: AtomicBool = AtomicBool::new(false);
 
 pub(crate) fn hub() -> MutexGuard<'static, Hub> {
@@ -224,34 +265,78 @@ pub(crate) fn hub() -> MutexGuard<'static, Hub> {
 
 /// Whether anybody listens.
 pub(crate) fn are_heard() -> bool {
-    hub().subscribers.is_some()
+    #[cfg(feature = "tracing")]
+    if crate::trace::hears_of_changes() {
+        return true;
+    }
+    // ORDERING: Relaxed: as in `tell`.
+    HEARD.load(Ordering::Relaxed)
 }
 
-/// Tells of something that has no order among transitions.
+/// Tells of a call: something that has no order among transitions, and of which there may be very many.
 #[inline]
 pub(crate) fn tell(event: impl FnOnce() -> Event) {
+    #[cfg(feature = "tracing")]
+    if crate::trace::hears_of_calls() {
+        return publish(event());
+    }
     // ORDERING: Relaxed: who subscribes hears of what comes later.
     if HEARD.load(Ordering::Relaxed) {
-        hub().push(event);
-        deliver();
+        publish(event());
     }
 }
 
+/// Tells everybody of it, but in no order among transitions.
+pub(crate) fn publish(event: Event) {
+    #[cfg(feature = "tracing")]
+    crate::trace::emit(&event);
+    hub().push(|| event);
+    deliver();
+}
+
 impl Hub {
-    /// Keeps an event for delivery, if anybody listens.
+    /// Keeps an event for delivery, if anybody listens and there is room.
     pub(crate) fn push(&mut self, event: impl FnOnce() -> Event) {
-        if self.subscribers.is_some() {
-            self.waiting.push_back(event());
+        if self.subscribers.is_none() {
+            return;
         }
+        if self.waiting.len() >= MOST_CHANGES {
+            self.lost += 1;
+            return;
+        }
+        let event = event();
+        if self.waiting.len() >= MOST && !matches!(event, Event::StateChanged { .. }) {
+            self.lost += 1;
+            return;
+        }
+        let lost = self.take_lost();
+        self.waiting.extend(lost);
+        self.waiting.push_back(event);
+    }
+
+    /// Those that hear from now on; gives those that did, to be dropped where no lock is held.
+    fn subscribe(&mut self, subscribers: Option<Arc<[Callback]>>) -> Option<Arc<[Callback]>> {
+        // ORDERING: Relaxed: see `tell`. Written under the lock, so that the last word is the right one.
+        HEARD.store(subscribers.is_some(), Ordering::Relaxed);
+        if subscribers.is_none() {
+            (self.waiting, self.lost) = (VecDeque::new(), 0);
+        }
+        std::mem::replace(&mut self.subscribers, subscribers)
     }
 
     fn subscribers(&self) -> impl Iterator<Item = &Callback> {
         self.subscribers.iter().flat_map(|callbacks| callbacks.iter())
     }
 
+    fn take_lost(&mut self) -> Option<Event> {
+        let events = std::mem::take(&mut self.lost);
+        (events > 0).then_some(Event::EventsLost { events })
+    }
+
     /// The event to deliver next, and to whom.
     fn next(&mut self) -> Option<(Event, Arc<[Callback]>)> {
-        let next = self.waiting.pop_front().zip(self.subscribers.clone());
+        let event = self.waiting.pop_front().or_else(|| self.take_lost());
+        let next = event.zip(self.subscribers.clone());
         self.delivering = next.is_some();
         next
     }
@@ -268,6 +353,8 @@ pub(crate) fn deliver() {
             // What a callback leaves behind when it panics is its own business.
             _ = catch_unwind(AssertUnwindSafe(|| callback(&event)));
         }
+        // What a callback holds goes with it, if it has unsubscribed meanwhile: not under the lock.
+        drop((event, callbacks));
         next = hub().next();
     }
 }

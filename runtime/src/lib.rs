@@ -97,6 +97,9 @@
 //! table at [`Transient`] says it for each. With `http` comes `retry_after`, which reads the header `Retry-After`; with
 //! `tonic` a `tonic::Status` can carry a rejection.
 //!
+//! `prometheus-client`, `metrics`, `tracing`, off by default: what happens, told to Prometheus by a collector that is read at each
+//! scrape, to the recorder of the `metrics` facade, or to `tracing`'s subscriber.
+//!
 //! `anyhow`, off by default: `anyhow::Error` is [`Transient`], so that [`RetryPolicy::run`] takes it. The attributes do
 //! without.
 
@@ -112,13 +115,21 @@ mod clock;
 mod configure;
 pub mod events;
 mod known;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod outcome;
+#[cfg(feature = "prometheus-client")]
+pub mod prometheus;
 mod random;
 mod registry;
 mod retry;
+#[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod totals;
+#[cfg(feature = "tracing")]
+mod trace;
 mod transient;
 
 #[doc = include_str!("../docs/derive_transient.md")]
@@ -136,8 +147,8 @@ pub use self::configure::{
 pub use self::transient::http::retry_after;
 pub use self::{
     breaker::{
-        BreakerConfig, BreakerState, CircuitBreaker, CircuitOpen, Intervention, OpenReason, Permit, Settings, Snapshot,
-        Window, WindowSnapshot,
+        BreakerConfig, BreakerState, CircuitBreaker, CircuitOpen, Happening, Incident, Intervention, Limits,
+        OpenReason, Permit, Settings, Snapshot, Threshold, Window, WindowSnapshot,
     },
     registry::{ConfigConflict, Place, breaker, breakers, validate},
     retry::{

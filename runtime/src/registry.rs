@@ -14,7 +14,7 @@ use once_cell::{race::OnceRef, sync::Lazy};
 
 pub use self::conflict::{ConfigConflict, Place};
 use crate::{
-    BreakerConfig, CircuitBreaker,
+    BreakerConfig, CircuitBreaker, clock,
     events::{self, Event},
 };
 #[cfg(feature = "keyed")]
@@ -367,6 +367,8 @@ impl Configurable {
 }
 
 static REGISTRY: Lazy<BTreeMap<&'static str, Entry>> = Lazy::new(|| {
+    // From here on the time counts that a breaker is closed.
+    _ = clock::now();
     let mut declarations = DECLARATIONS.to_vec();
     // The linker's order is nobody's choice; the order of file and line is.
     declarations.sort_by_key(|declaration| (declaration.source.name(), declaration.position()));
@@ -435,7 +437,7 @@ fn disagree(conflict: &ConfigConflict) {
     if cfg!(debug_assertions) {
         panic!("{conflict}");
     }
-    events::tell(|| Event::ConfigConflict { conflict: Box::new(conflict.clone()) });
+    events::publish(Event::ConfigConflict { conflict: Box::new(conflict.clone()) });
 }
 
 fn leak(name: &'static str, config: BreakerConfig) -> &'static CircuitBreaker {

@@ -32,6 +32,8 @@ mod situations;
 mod statistics;
 mod stop;
 mod storm;
+mod telemetry;
+mod told;
 mod transient;
 
 use std::{

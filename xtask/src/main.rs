@@ -1,5 +1,6 @@
 //! Set-up and checks as code. CI calls the same commands that the README tells a person to call.
 
+mod programs;
 mod valgrind;
 
 use std::{
@@ -20,7 +21,7 @@ struct Arguments {
 #[derive(Clone, Subcommand)]
 enum Task {
     /// Runs all tests: unit, behaviour, compile errors, documentation, the runtime without its default features, and the guard
-    /// on the instructions that a success costs
+    /// on the instructions that a success costs; installs the browser and the Prometheus that they need, where these are missing
     Test,
     /// Runs all that has to pass before a change lands: formatting, lints, documentation, tests
     Ci,
@@ -115,8 +116,8 @@ const LONG: &[Step] = &[
 
 fn main() -> ExitCode {
     let succeeds = match Arguments::parse().task {
-        Task::Test => run(TEST) && guard(GUARD),
-        Task::Ci => run(LINTS) && run(TEST) && guard(GUARD),
+        Task::Test => programs::install() && run(TEST) && guard(GUARD),
+        Task::Ci => run(LINTS) && programs::install() && run(TEST) && guard(GUARD),
         Task::Bless => run(BLESS) && guard(BLESS_COUNTS),
         Task::Loom => run(LOOM),
         Task::Check { long: false } => run(CHECK),

@@ -10,9 +10,12 @@ use std::{
 
 use once_cell::race::OnceBox;
 
+#[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+use super::history::{Tally, index};
 use super::{
-    BreakerConfig, BreakerState, CircuitOpen, Intervention, OpenReason, Snapshot,
+    BreakerConfig, BreakerState, CircuitOpen, Happening, Incident, Intervention, Limits, OpenReason, Snapshot,
     cause::Cause,
+    history::History,
     intervention::Action,
     rejection::Wait,
     rules::{Policy, Rates, Rules, Span},
@@ -22,7 +25,7 @@ use super::{
     window::{Counts, Record, Trip, Window},
     word::{MAX_HOLD, Outcome, Refusal, Ticket, Word},
 };
-#[cfg(feature = "keyed")]
+#[cfg(any(feature = "keyed", feature = "metrics", feature = "prometheus-client"))]
 use crate::totals::Sums;
 use crate::{
     clock::{self, Moment},
@@ -44,6 +47,8 @@ pub(crate) struct Core {
     transitions: AtomicU32,
     /// What an operator said, and in which epoch that holds.
     note: OnceBox<Mutex<(u16, Option<Arc<str>>)>>,
+    /// What has happened of late; nothing as long as it has always been closed.
+    history: OnceBox<History>,
     key: Option<Arc<str>>,
 }
 
@@ -64,6 +69,7 @@ impl Core {
             changed_at: AtomicU64::new(0),
             transitions: AtomicU32::new(0),
             note: OnceBox::new(),
+            history: OnceBox::new(),
             key,
         }
     }
@@ -78,13 +84,38 @@ impl Core {
         self.word.load().failures() > 0
     }
 
-    #[cfg(feature = "keyed")]
+    #[cfg(any(feature = "keyed", feature = "metrics", feature = "prometheus-client"))]
     pub(crate) fn sums(&self) -> Sums {
         self.totals.sums()
     }
 
     pub(crate) const fn key(&self) -> Option<&Arc<str>> {
         self.key.as_ref()
+    }
+
+    fn history(&self) -> &History {
+        self.history.get_or_init(Box::default)
+    }
+
+    /// When it came into its state; when time began, before the first transition.
+    fn since(&self) -> Moment {
+        // ORDERING: Relaxed: whoever needs it exact holds the lock under which it is written.
+        match self.changed_at.load(Ordering::Relaxed) {
+            0 => Moment::ORIGIN,
+            changed_at => Moment::from_micros(changed_at),
+        }
+    }
+
+    /// How often and how long it was in each state, until now.
+    #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+    pub(crate) fn tally(&self) -> Tally {
+        // No transition is under way meanwhile.
+        let at_rest = events::hub();
+        let mut tally = self.history.get().map(History::tally).unwrap_or_default();
+        let stay = clock::now().since(self.since());
+        tally.spent[index(self.state())] += clock::micros(stay);
+        drop(at_rest);
+        tally
     }
 
     /// What an operator said about the state that it is in since `epoch`.
@@ -140,16 +171,22 @@ impl<'a> View<'a> {
             let rules = self.settings.rules();
             match self.core.word.acquire(&self.witness(), |word| word.admit(&rules, now, random::up_to)) {
                 Ok(ticket) => {
+                    if ticket.is_trial() {
+                        self.core.history().trial();
+                    }
                     let timed = rules.slow_call().is_some();
                     return Ok(if timed { ticket.timed(now.as_micros()) } else { ticket });
                 }
                 Err((word, refusal)) => {
                     let Some(reason) = self.reason(word, refusal) else { continue };
                     self.core.totals.add(Count::Rejection);
+                    self.core.history().rejection(now, reason);
                     if rules.observe_only {
                         return Ok(Ticket::UNADMITTED);
                     }
-                    return Err(self.rejection(word, refusal, reason, now));
+                    let rejection = self.rejection(word, refusal, reason, now);
+                    events::tell(|| Event::CallRejected { rejection: rejection.clone() });
+                    return Err(rejection);
                 }
             }
         }
@@ -334,6 +371,7 @@ impl<'a> View<'a> {
                 state,
                 consecutive_failures,
                 window,
+                trial_successes: u32::from(word.trial_successes()),
                 successes: sums.get(Count::Success),
                 failures: sums.get(Count::Failure),
                 neutral: sums.get(Count::Neutral),
@@ -345,8 +383,13 @@ impl<'a> View<'a> {
                 open_reason,
                 failed_recoveries: u32::from(word.failed_recoveries()),
                 operator_reason: note,
+                limits: Limits::of(&rules),
             };
         }
+    }
+
+    pub(crate) fn recent(self) -> Vec<Incident> {
+        self.core.history.get().map_or_else(Vec::new, |history| history.recent(clock::now()))
     }
 
     /// What is in the window. Only a closed circuit fills it.
@@ -390,23 +433,35 @@ impl Witness for Publisher<'_, '_> {
         if before == after {
             return true;
         }
+        let (now, since) = (clock::now(), core.since());
         // ORDERING: Relaxed: read under the same lock, or by a rejection for a human to read.
-        core.changed_at.store(clock::now().as_micros(), Ordering::Relaxed);
+        core.changed_at.store(now.as_micros(), Ordering::Relaxed);
         core.transitions.fetch_add(1, Ordering::Relaxed);
-        hub.push(|| Event::StateChanged {
+        let reason = match (before, after) {
+            (BreakerState::Closed, BreakerState::Open) => core.cause.of(to.epoch()),
+            (BreakerState::HalfOpen, BreakerState::Open) => Some(OpenReason::TrialFailed),
+            (_, BreakerState::ForcedOpen) => Some(OpenReason::Forced),
+            _ => None,
+        };
+        let operator_reason = self.note.cloned();
+        let event = || Event::StateChanged {
             breaker: settings.name,
             key: core.key.clone(),
             from: before,
             to: after,
-            reason: match (before, after) {
-                (BreakerState::Closed, BreakerState::Open) => core.cause.of(to.epoch()),
-                (BreakerState::HalfOpen, BreakerState::Open) => Some(OpenReason::TrialFailed),
-                (_, BreakerState::ForcedOpen) => Some(OpenReason::Forced),
-                _ => None,
-            },
-            operator_reason: self.note.cloned(),
-        });
+            reason,
+            operator_reason: operator_reason.clone(),
+        };
+        hub.push(event);
+        #[cfg(feature = "tracing")]
+        let traced = crate::trace::hears_of_changes().then(event);
+        let change = Happening::StateChanged { from: before, to: after, reason, operator_reason };
+        core.history().change(now, since, change);
         drop(hub);
+        #[cfg(feature = "tracing")]
+        if let Some(event) = traced {
+            crate::trace::emit(&event);
+        }
         events::deliver();
         true
     }

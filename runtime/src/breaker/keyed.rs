@@ -13,6 +13,7 @@ mod text;
 
 use std::{
     borrow::Borrow,
+    cmp::Reverse,
     fmt::{self, Display},
     hash::{Hash, Hasher},
     sync::{
@@ -32,7 +33,7 @@ use super::{BreakerConfig, BreakerState, CircuitBreaker, Settings, core::Core};
 use crate::{
     events::{self, Event},
     registry::Declaration,
-    totals::{Sums, Totals},
+    totals::{Count, Sums, Totals},
 };
 
 /// One of the breakers of a [`KeyedBreakers`]: a [`CircuitBreaker`] that shares its settings with those of the other keys.
@@ -180,13 +181,53 @@ impl KeyedBreakers {
     /// How many keys there are in which state, and the totals of all, those that have left included.
     #[must_use]
     pub fn snapshot(&self) -> KeyedSnapshot {
-        let (retired, entries) = self.store.get().map_or_else(Default::default, |store| {
-            let ring = store.ring();
-            (ring.retired(), ring.entries())
-        });
+        let (retired, entries) = self.retired_and_present();
         let keys = (entries.len(), self.max_keys);
-        let breakers = entries.into_iter().map(|Entry(breaker)| breaker).chain(self.overflow());
+        let breakers = entries.into_iter().chain(self.overflow());
         KeyedSnapshot::new(self.name, keys, retired, breakers.map(|breaker| (breaker.state(), breaker.core.sums())))
+    }
+
+    /// What those counted that have left, and those that have not: at one moment, so that nobody is in both. Without the overflow.
+    fn retired_and_present(&self) -> (Sums, Vec<Arc<KeyedBreaker>>) {
+        self.store.get().map_or_else(Default::default, |store| {
+            let ring = store.ring();
+            (ring.retired(), ring.entries().into_iter().map(|Entry(breaker)| breaker).collect())
+        })
+    }
+
+    /// The breakers of the keys that need looking at first, so many at most: those that are not closed, and then those that have
+    /// rejected most calls.
+    #[must_use]
+    pub fn most_troubled(&self, keys: usize) -> Vec<Arc<KeyedBreaker>> {
+        self.top(keys, |breaker| {
+            let rejections = breaker.core.sums().get(Count::Rejection);
+            (breaker.state() != BreakerState::Closed, rejections)
+        })
+    }
+
+    /// The breakers for which `rank` is highest, highest first.
+    fn top<R: Ord>(&self, keys: usize, rank: impl Fn(&KeyedBreaker) -> R) -> Vec<Arc<KeyedBreaker>> {
+        let ranked = |breaker: Arc<KeyedBreaker>| (Reverse(rank(&breaker)), breaker);
+        let mut all: Vec<_> = self.iter().map(ranked).collect();
+        let by_rank = |one: &(Reverse<R>, Arc<KeyedBreaker>), other: &(Reverse<R>, _)| one.0.cmp(&other.0);
+        if keys < all.len() {
+            all.select_nth_unstable_by(keys, by_rank);
+            all.truncate(keys);
+        }
+        all.sort_by(by_rank);
+        all.into_iter().map(|(_, breaker)| breaker).collect()
+    }
+
+    /// What metrics tell of all keys, and the breakers that have rejected most.
+    #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+    pub(crate) fn measure(&self, top: usize) -> Reading {
+        let (retired, entries) = self.retired_and_present();
+        let (mut sums, mut states) = (retired, [0; 5]);
+        for breaker in entries.into_iter().chain(self.overflow()) {
+            sums = sums.plus(breaker.core.sums());
+            states[super::history::index(breaker.state())] += 1;
+        }
+        Reading { sums, states, top: self.top(top, |breaker| breaker.core.sums().get(Count::Rejection)) }
     }
 
     /// The name it was declared with.
@@ -241,7 +282,7 @@ impl KeyedBreakers {
             let is_news = ring.overflows();
             drop(ring);
             if is_news {
-                events::tell(|| Event::KeysOverflowed { breakers: self.name, max_keys: self.max_keys });
+                events::publish(Event::KeysOverflowed { breakers: self.name, max_keys: self.max_keys });
             }
             return overflow;
         }
@@ -251,6 +292,16 @@ impl KeyedBreakers {
         ring.put(place, entry.clone());
         entry
     }
+}
+
+/// What metrics tell of the breakers of a name.
+#[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+pub(crate) struct Reading {
+    /// Of all keys that there ever were.
+    pub(crate) sums: Sums,
+    /// How many are in which state.
+    pub(crate) states: [u64; 5],
+    pub(crate) top: Vec<Arc<KeyedBreaker>>,
 }
 
 impl Store {
@@ -303,6 +354,16 @@ impl KeyedBreaker {
     #[must_use]
     pub fn key(&self) -> &str {
         self.core.key().map_or("", |key| key)
+    }
+
+    #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+    pub(crate) fn shared_key(&self) -> Option<Arc<str>> {
+        self.core.key().cloned()
+    }
+
+    #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+    pub(crate) fn sums(&self) -> Sums {
+        self.core.sums()
     }
 }
 

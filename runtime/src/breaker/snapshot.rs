@@ -4,7 +4,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{BreakerState, OpenReason};
+use super::{BreakerState, Limits, OpenReason};
 
 /// What a breaker was doing at one moment.
 ///
@@ -40,6 +40,8 @@ pub struct Snapshot {
     pub consecutive_failures: u32,
     /// What is in the window, if it is judged by one. Empty while it is not closed.
     pub window: Option<WindowSnapshot>,
+    /// Half-open, trial calls that have succeeded; as many as [`half_open_max_calls`](Limits::half_open_max_calls) close it.
+    pub trial_successes: u32,
     /// Calls that succeeded.
     pub successes: u64,
     /// Calls that failed, panics included.
@@ -68,6 +70,8 @@ pub struct Snapshot {
     /// What the operator gave as a reason who brought it into this state.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text_if_any"))]
     pub operator_reason: Option<Arc<str>>,
+    /// The settings by which the counts are judged.
+    pub limits: Limits,
 }
 
 /// The calls in a breaker's window.
@@ -140,8 +144,8 @@ impl fmt::Display for Snapshot {
 }
 
 #[cfg(feature = "serde")]
-#[allow(clippy::ref_option, reason = "what serde calls")]
-mod serialize {
+#[allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "what serde calls")]
+pub(super) mod serialize {
     use std::{
         fmt::Display,
         time::{Duration, SystemTime, UNIX_EPOCH},
@@ -149,25 +153,38 @@ mod serialize {
 
     use serde::Serializer;
 
-    pub(super) fn text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::breaker) fn text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(value)
     }
 
-    pub(super) fn text_if_any<S: Serializer>(value: &Option<impl Display>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::breaker) fn text_if_any<S: Serializer>(
+        value: &Option<impl Display>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         match value {
             Some(value) => serializer.collect_str(value),
             None => serializer.serialize_none(),
         }
     }
 
-    pub(super) fn seconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::breaker) fn duration<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(duration.as_secs_f64())
+    }
+
+    pub(in crate::breaker) fn seconds<S: Serializer>(
+        duration: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         match duration {
             Some(duration) => serializer.serialize_f64(duration.as_secs_f64()),
             None => serializer.serialize_none(),
         }
     }
 
-    pub(super) fn moment<S: Serializer>(moment: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::breaker) fn moment<S: Serializer>(
+        moment: &Option<SystemTime>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         seconds(&moment.and_then(|moment| moment.duration_since(UNIX_EPOCH).ok()), serializer)
     }
 }

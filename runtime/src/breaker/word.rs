@@ -115,6 +115,14 @@ impl Word {
         }
     }
 
+    /// Half-open: trial calls that have succeeded.
+    pub(crate) const fn trial_successes(self) -> u8 {
+        match self.phase() {
+            Phase::HalfOpen { succeeded, .. } => succeeded,
+            _ => 0,
+        }
+    }
+
     /// Failed recoveries in a row, since the circuit was closed last.
     pub(crate) const fn failed_recoveries(self) -> u8 {
         match self.phase() {

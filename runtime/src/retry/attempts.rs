@@ -392,6 +392,8 @@ impl<'p> Attempts<'p> {
         if let Some(Counted(statistics)) = policy.statistics {
             statistics.count_retry(delay);
         }
+        #[cfg(feature = "metrics")]
+        crate::metrics::record_delay(policy.name, delay);
         events::tell(|| Event::RetryScheduled { retry, attempt, delay });
         Some(delay)
     }

@@ -47,6 +47,6 @@ fn is_in_a_task() -> bool {
 fn tell(retry: Option<&'static str>) {
     static TOLD: Mutex<BTreeSet<Option<&str>>> = Mutex::new(BTreeSet::new());
     if events::are_heard() && TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert(retry) {
-        events::tell(|| Event::BlockingSleep { retry });
+        events::publish(Event::BlockingSleep { retry });
     }
 }

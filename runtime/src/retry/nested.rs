@@ -143,7 +143,7 @@ pub(super) fn tell(inner: Option<&'static str>) {
         && events::are_heard()
         && TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert((outer, inner))
     {
-        events::tell(|| Event::NestedRetries { outer, inner });
+        events::publish(Event::NestedRetries { outer, inner });
     }
 }
 

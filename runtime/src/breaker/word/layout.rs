@@ -170,6 +170,11 @@ impl Ticket {
         Word(self.0).epoch()
     }
 
+    /// Of a call that tries whether the service is back.
+    pub(crate) const fn is_trial(self) -> bool {
+        self.0 & TAG_MASK == HALF_OPEN
+    }
+
     /// The same place, taken at that moment.
     pub(crate) const fn timed(self, micros: u64) -> Self {
         // 0 stands for a call that is not timed.

@@ -1,0 +1,105 @@
+//! A shop with breakers in every state, to look at: `cargo run -p steadfast-dashboard --example showcase -- 9090`
+
+use std::{cell::Cell, env, error::Error, io, time::Duration};
+
+use steadfast::{BreakerConfig, CircuitBreaker, Intervention, KeyedBreakers, Window, retry};
+use steadfast_dashboard::{Dashboard, Token};
+use tokio::time::{Instant, interval};
+
+const MINUTE: Duration = Duration::from_mins(1);
+const PLAIN: BreakerConfig = BreakerConfig::new();
+const BY_TIME: BreakerConfig = PLAIN.window(Window::time(MINUTE)).failure_rate(0.5).min_calls(20);
+
+/// A breaker, and how often of a hundred calls what is behind it fails.
+type Service = (&'static CircuitBreaker, u8);
+
+macro_rules! services {
+    ($($static:ident = $name:literal, $config:expr, $fails:literal;)*) => {
+        $(static $static: CircuitBreaker = CircuitBreaker::new($name, $config); steadfast::register!($static);)*
+        static SERVICES: &[Service] = &[$((&$static, $fails)),*];
+    };
+}
+
+services! {
+    PAYMENTS = "payments", PLAIN.failure_threshold(5).recovery_timeout(Duration::from_secs(45)), 100;
+    CATALOGUE = "catalogue", PLAIN.failure_threshold(5), 0;
+    SEARCH = "search", BY_TIME, 21;
+    MAIL = "mail", PLAIN.failure_threshold(10), 38;
+    STOCK = "stock", PLAIN, 0;
+    PRICES = "prices", PLAIN.window(Window::calls(100)), 4;
+    REVIEWS = "reviews", PLAIN, 0;
+    SHIPPING = "shipping quotes", PLAIN.failure_threshold(3).recovery_timeout(Duration::from_secs(8)), 62;
+    FRAUD = "fraud check", PLAIN, 0;
+    SESSIONS = "sessions", PLAIN, 0;
+    IMAGES = "images", BY_TIME.slow_call(Duration::from_secs(2)), 1;
+    LEDGER = "ledger export", PLAIN, 0;
+}
+
+static HOSTS: KeyedBreakers = KeyedBreakers::new("suppliers", PLAIN.failure_threshold(3));
+steadfast::register!(HOSTS);
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let port: u16 = env::args().nth(1).map_or(Ok(9090), |port| port.parse())?;
+    let token = Token::new("an-example-token")?;
+    let server = Dashboard::new().token(token).bind(("127.0.0.1", port)).await?;
+    println!("http://{}/  (the token: an-example-token)", server.address());
+    FRAUD.intervene(&Intervention::force_open().reason("migration until 14:00").expires_in(20 * MINUTE));
+    LEDGER.intervene(&Intervention::disable().reason("known to be flaky, OPS-311"));
+    tokio::select! {
+        ended = server.run() => ended?,
+        () = trade() => {}
+    }
+    Ok(())
+}
+
+#[retry(name = "charge", max_attempts = 3, backoff = exponential(base = 20ms, max = 200ms))]
+async fn charge(dice: u64) -> io::Result<()> {
+    thread_local!(static ATTEMPTS: Cell<u64> = const { Cell::new(0) });
+    let attempt = ATTEMPTS.replace(ATTEMPTS.get() + 1);
+    if (dice + attempt).is_multiple_of(5) { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
+}
+
+#[retry(name = "refresh prices", max_attempts = 4, backoff = fixed(10ms))]
+async fn refresh() -> io::Result<()> {
+    Err(io::ErrorKind::ConnectionRefused.into())
+}
+
+/// Calls everything, over and over.
+async fn trade() {
+    let (mut tick, start, mut round) = (interval(Duration::from_millis(20)), Instant::now(), 0_u64);
+    // One that waits for its answer keeps its breaker half-open.
+    let mut waiting = None;
+    loop {
+        tick.tick().await;
+        round += 1;
+        for (index, (breaker, fails)) in (0_u64..).zip(SERVICES) {
+            let dice =
+                round.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(index * 1_442_695_040_888_963_407) >> 33;
+            let works = dice % 100 >= u64::from(*fails) || start.elapsed() < Duration::from_secs(2);
+            let permit = breaker.try_acquire();
+            if breaker.name() == "shipping quotes" && breaker.state() == steadfast::BreakerState::HalfOpen {
+                let trial = waiting.get_or_insert_with(|| (Instant::now(), permit.ok()));
+                if trial.0.elapsed() > Duration::from_secs(6)
+                    && let Some((_, Some(permit))) = waiting.take()
+                {
+                    permit.failure();
+                }
+                continue;
+            }
+            match permit {
+                Ok(permit) if works => permit.success(),
+                Ok(permit) => permit.failure(),
+                Err(_) => {}
+            }
+        }
+        tokio::spawn(charge(round));
+        if round.is_multiple_of(200) {
+            tokio::spawn(refresh());
+        }
+        let host = round % 140;
+        let is_down = matches!(host, 17 | 63 | 101);
+        let call = || if is_down { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) };
+        _ = HOSTS.breaker(&format_args!("supplier-{host:03}.example.org")).call::<(), io::Error>(call);
+    }
+}

@@ -1,0 +1,32 @@
+// A retry: what became of its calls, as shares of all.
+
+import { count, element, percent, setText } from "./format.js";
+
+const SHARES = [
+  ["first", "at once", ({ first_try_successes: n }) => n],
+  ["retried", "retried", ({ retried_successes: n }) => n],
+  ["gave-up", "failed", ({ not_transient, exhausted, denied, stopped }) => not_transient + exhausted + denied + stopped],
+];
+
+export class RetryRow {
+  #calls = element("small");
+  #bar = element("div", { class: "shares", "aria-hidden": "true" }, ...SHARES.map(([style]) => element("i", { class: style })));
+  #shares = element("p");
+  #rest = element("p");
+
+  constructor(entry) {
+    this.node = element("li", {}, element("div", { class: "head" }, element("b", {}, entry.name), this.#calls), this.#bar, this.#shares, this.#rest);
+  }
+
+  update(entry) {
+    const { calls, attempts, exhausted, denied, not_transient, stopped } = entry;
+    setText(this.#calls, calls === 1 ? "1 call" : `${count(calls)} calls`);
+    SHARES.forEach(([, , of], index) => (this.#bar.children[index].style.flex = `${of(entry)} 0 0px`));
+    setText(this.#shares, calls ? SHARES.map(([, word, of]) => `${percent(of(entry) / calls)} ${word}`).join(" · ") : "Not called yet");
+    const ways = [[exhausted, "gave up"], [not_transient, "not worth a retry"], [denied, "denied by the budget"], [stopped, "stopped"]];
+    const told = ways.filter(([number]) => number).map(([number, word]) => `${count(number)} ${word}`);
+    if (calls && attempts > calls) told.push(`${(attempts / calls).toFixed(2)} attempts a call`);
+    setText(this.#rest, told.join(" · "));
+    this.#rest.hidden = !told.length;
+  }
+}

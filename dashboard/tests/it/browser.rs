@@ -1,0 +1,140 @@
+//! A headless Chromium, driven as a person would.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use thirtyfour::{LoggingPrefsLogLevel, prelude::*};
+use tokio::time::sleep;
+
+use crate::{Folder, Running};
+
+pub(crate) struct Browser {
+    driver: WebDriver,
+    _chromedriver: Running,
+    _profile: Folder,
+}
+
+/// How long something may take that has no limit of its own: longer than any busy machine needs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+impl Browser {
+    pub(crate) async fn open(url: &str) -> Self {
+        Self::open_as(url, 1440, 900, "light").await
+    }
+
+    pub(crate) async fn open_as(url: &str, width: u32, height: u32, theme: &str) -> Self {
+        let mut chromedriver = Running::start("chromedriver", &["--port=0"], Stdio::piped());
+        let output = BufReader::new(chromedriver.0.stdout.take().unwrap());
+        let port = output.lines().map_while(Result::ok).find_map(|line| {
+            line.strip_suffix('.')?.split_once("started successfully on port ")?.1.parse::<u16>().ok()
+        });
+        let port = port.expect("chromedriver says where it listens");
+        let profile = Folder::new();
+        let mut chrome = DesiredCapabilities::chrome();
+        for argument in [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--no-proxy-server",
+            &format!("--user-data-dir={}", profile.0.display()),
+        ] {
+            chrome.add_arg(argument).unwrap();
+        }
+        chrome.set_browser_log_level(LoggingPrefsLogLevel::All).unwrap();
+        let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), chrome).await.unwrap();
+        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
+        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": theme }] });
+        let cdp = driver.cdp();
+        cdp.send_raw("Emulation.setDeviceMetricsOverride", metrics).await.unwrap();
+        cdp.send_raw("Emulation.setEmulatedMedia", media).await.unwrap();
+        driver.goto(url).await.unwrap();
+        let browser = Self { driver, _chromedriver: chromedriver, _profile: profile };
+        browser.until("return document.querySelector('#live')?.dataset.state === 'live'").await;
+        browser
+    }
+
+    /// What a script returns.
+    pub(crate) async fn run(&self, script: &str) -> Value {
+        self.driver.execute(script, vec![]).await.unwrap().json().clone()
+    }
+
+    /// Waits until a script returns true; how long that took.
+    pub(crate) async fn until(&self, script: &str) -> Duration {
+        let begun = Instant::now();
+        while self.run(script).await != json!(true) {
+            if begun.elapsed() > PATIENCE {
+                let text = self.run("return document.body.innerText").await;
+                panic!("{script} is not true after {PATIENCE:?}, on {text}");
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        begun.elapsed()
+    }
+
+    /// The card of a breaker, as a JavaScript expression.
+    pub(crate) fn card(name: &str) -> String {
+        format!(
+            "[...document.querySelectorAll('.card')].find(card => card.querySelector('h3').textContent === {})",
+            json!(name)
+        )
+    }
+
+    /// Waits until a card shows a state, by word, shape and colour.
+    pub(crate) async fn shows(&self, name: &str, state: &str, word: &str) -> Duration {
+        let card = Self::card(name);
+        let script = format!(
+            "const card = {card}; const pill = card?.querySelector('.pill'); \
+             return card?.dataset.state === '{state}' && pill.textContent === '{word}' && !!pill.querySelector('svg path')"
+        );
+        self.until(&script).await
+    }
+
+    pub(crate) async fn click(&self, css: &str) {
+        self.driver.find(By::Css(css)).await.unwrap().click().await.unwrap();
+    }
+
+    pub(crate) async fn write(&self, css: &str, text: &str) {
+        let field = self.driver.find(By::Css(css)).await.unwrap();
+        field.clear().await.unwrap();
+        field.send_keys(text).await.unwrap();
+    }
+
+    /// Keys, to whatever has the focus.
+    pub(crate) async fn press(&self, keys: impl Into<TypingData>) {
+        self.driver.active_element().await.unwrap().send_keys(keys).await.unwrap();
+    }
+
+    pub(crate) async fn open_details(&self, name: &str) {
+        self.run(&format!("({}).querySelector('.name').click()", Self::card(name))).await;
+        self.until("return document.querySelector('#details').open").await;
+    }
+
+    /// What the console has, but for what `expected` is in.
+    pub(crate) async fn complaints(&self, expected: &str) -> Vec<String> {
+        let log = self.driver.browser_log().await.unwrap();
+        log.into_iter()
+            .map(|entry| entry.message)
+            .filter(|text| expected.is_empty() || !text.contains(expected))
+            .collect()
+    }
+
+    /// Ends, after a look at the console: it has nothing to say.
+    pub(crate) async fn close(self) {
+        assert_eq!(self.complaints("").await, Vec::<String>::new());
+        self.driver.quit().await.unwrap();
+    }
+
+    /// Ends without a look.
+    pub(crate) async fn leave(self) {
+        self.driver.quit().await.unwrap();
+    }
+}

@@ -1,0 +1,199 @@
+//! A real Prometheus scrapes an outage, and is asked what an operator would ask.
+
+use std::{
+    fs,
+    io::Write,
+    net::TcpListener,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use reqwest::blocking::Client;
+use serde_json::Value;
+use steadfast::{CircuitBreaker, KeyedBreakers, retry};
+use steadfast_dashboard::Dashboard;
+
+use crate::{CONFIG, Folder, Running, Served, fail, missing, rules::file, succeed};
+
+static SCRAPED: CircuitBreaker = CircuitBreaker::new("scraped", CONFIG);
+steadfast::register!(SCRAPED);
+static SHARDS: KeyedBreakers = KeyedBreakers::new("scraped shards", CONFIG);
+steadfast::register!(SHARDS);
+
+#[retry(name = "scraped retry", max_attempts = 3, backoff = none)]
+fn retried(works: bool) -> std::io::Result<()> {
+    if works { Ok(()) } else { Err(std::io::ErrorKind::TimedOut.into()) }
+}
+
+fn client() -> Client {
+    Client::builder().no_proxy().build().unwrap()
+}
+
+#[test]
+fn the_metrics_are_as_prometheus_wants_them() {
+    let served = Served::new(&Dashboard::new());
+    let response = client().get(served.url("/metrics")).send().unwrap();
+    assert_eq!(response.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    let text = response.text().unwrap();
+    let mut command = Command::new("promtool");
+    command.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut promtool = command.spawn().unwrap_or_else(|error| missing("promtool", &error));
+    promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    assert!(output.status.success() && said.is_empty(), "{said}");
+}
+
+/// A Prometheus that scrapes a dashboard ten times a second.
+struct Prometheus {
+    address: String,
+    _running: Running,
+    _folder: Folder,
+}
+
+impl Prometheus {
+    fn scraping(served: &Served) -> Self {
+        let folder = Folder::new();
+        let config = folder.0.join("prometheus.yml");
+        let (rules, target) = (file("prometheus/alerts.yml"), served.address);
+        fs::write(
+            &config,
+            format!(
+                "global: {{scrape_interval: 100ms, scrape_timeout: 100ms, evaluation_interval: 100ms}}\n\
+                 rule_files: ['{rules}']\n\
+                 scrape_configs: [{{job_name: shop, static_configs: [{{targets: ['{target}']}}]}}]\n"
+            ),
+        )
+        .unwrap();
+        // It does not tell which port it took, so it is given one that is free.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let arguments = [
+            format!("--config.file={}", config.display()),
+            format!("--storage.tsdb.path={}", folder.0.join("data").display()),
+            format!("--web.listen-address={address}"),
+        ];
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        let running = Running::start("prometheus", &arguments, Stdio::null());
+        Self { address, _running: running, _folder: folder }
+    }
+
+    /// The values that a query gives, or why there are none.
+    fn ask(&self, query: &str) -> Result<Vec<f64>, String> {
+        let url = format!("http://{}/api/v1/query", self.address);
+        let answer = client().post(url).form(&[("query", query)]).send().map_err(|error| error.to_string())?;
+        let answer: Value = answer.json().map_err(|error| error.to_string())?;
+        let found = answer["data"]["result"].as_array().ok_or_else(|| answer.to_string())?;
+        let number = |sample: &Value| sample["value"][1].as_str().and_then(|text| text.parse().ok());
+        Ok(found.iter().filter_map(number).collect())
+    }
+
+    /// Waits until a query gives these values.
+    fn gives(&self, query: &str, expected: &[f64]) {
+        let begun = Instant::now();
+        loop {
+            let found = self.ask(query);
+            if found.as_ref().is_ok_and(|values| values == expected) {
+                return;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30), "{query} gives {found:?}, not {expected:?}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+#[test]
+fn a_real_prometheus_gives_the_right_answers_during_an_outage() {
+    let served = Served::new(&Dashboard::new());
+    let prometheus = Prometheus::scraping(&served);
+    // Before the first call all is there, as zeros.
+    prometheus.gives("up", &[1.0]);
+    prometheus.gives(r#"circuit_breaker_state{service="scraped"}"#, &[0.0]);
+    prometheus.gives(r#"circuit_breaker_rejections_total{service="scraped"}"#, &[0.0]);
+    prometheus.gives(r#"retry_calls_total{retry="scraped retry",outcome="exhausted"}"#, &[0.0]);
+
+    (0..6).for_each(|_| succeed(&SCRAPED));
+    (0..10).for_each(|_| fail(&SCRAPED));
+    for (shard, calls) in [("a", 5), ("b", 7), ("c", 1)] {
+        let breaker = SHARDS.breaker(shard);
+        for _ in 0..calls {
+            _ = breaker.call(|| Err::<(), _>(std::io::Error::from(std::io::ErrorKind::TimedOut)));
+        }
+    }
+    (0..3).for_each(|_| retried(true).unwrap());
+    retried(false).unwrap_err();
+
+    for (query, expected) in [
+        // Which circuits are open?
+        (r#"circuit_breaker_state{service="scraped"} == 1"#, &[1.0][..]),
+        (r#"circuit_breaker_failures_total{service="scraped"}"#, &[2.0]),
+        (r#"circuit_breaker_rejections_total{service="scraped"}"#, &[8.0]),
+        // Which share of all calls was not made?
+        (
+            r#"circuit_breaker_rejections_total{service="scraped"} / sum by (service, instance, job) (circuit_breaker_calls_total{service="scraped"})"#,
+            &[0.5],
+        ),
+        // How often did it open?
+        (r#"circuit_breaker_transitions_total{service="scraped",state="open"}"#, &[1.0]),
+        // How many of the keys are open, and which reject most?
+        (r#"circuit_breaker_keys{service="scraped shards",state="open"}"#, &[2.0]),
+        (r#"topk(1, circuit_breaker_key_rejections_total{service="scraped shards"})"#, &[5.0]),
+        (r#"circuit_breaker_rejections_total{service="scraped shards"}"#, &[8.0]),
+        // Do retries help?
+        (r#"retry_calls_total{retry="scraped retry",outcome="first_try"}"#, &[3.0]),
+        (r#"retry_calls_total{retry="scraped retry",outcome="exhausted"}"#, &[1.0]),
+        (
+            r#"retry_attempts_total{retry="scraped retry"} / ignoring (outcome) sum without (outcome) (retry_calls_total{retry="scraped retry"})"#,
+            &[1.5],
+        ),
+        (r#"retry_delay_seconds_count{retry="scraped retry"}"#, &[2.0]),
+    ] {
+        prometheus.gives(query, expected);
+    }
+    // The alert has begun to wait for its minute.
+    prometheus.gives(r#"count(ALERTS{alertname="CircuitOpen",service="scraped",alertstate="pending"})"#, &[1.0]);
+
+    // How long was it open? As long as it is, by a clock that both read.
+    let open = prometheus.ask(r#"circuit_breaker_state_seconds_total{service="scraped",state="open"}"#).unwrap();
+    let age = SCRAPED.snapshot().last_transition.unwrap().elapsed().unwrap().as_secs_f64();
+    assert!((age - 30.0..=age).contains(&open[0]) && open[0] > 0.0, "{open:?} of {age}");
+
+    SCRAPED.force_open();
+    prometheus.gives(r#"circuit_breaker_state{service="scraped"}"#, &[3.0]);
+    SCRAPED.reset();
+    prometheus.gives(r#"circuit_breaker_state{service="scraped"}"#, &[0.0]);
+
+    // Each query of the board is one that Prometheus understands.
+    let board: Value = serde_json::from_str(&fs::read_to_string(file("grafana/steadfast.json")).unwrap()).unwrap();
+    for target in board["panels"].as_array().unwrap().iter().flat_map(|panel| panel["targets"].as_array().unwrap()) {
+        let query = target["expr"].as_str().unwrap();
+        let filled = query
+            .replace("$__rate_interval", "1m")
+            .replace("$__range", "1m")
+            .replace("$job", ".*")
+            .replace("$service", ".*");
+        prometheus.ask(&filled).unwrap_or_else(|error| panic!("{query}: {error}"));
+    }
+}
+
+#[test]
+fn ten_thousand_keys_make_a_small_scrape() {
+    static CROWD: KeyedBreakers = KeyedBreakers::new("ten thousand", CONFIG);
+    steadfast::register!(CROWD);
+    for key in 0..10_000_u32 {
+        let breaker = CROWD.breaker(&format_args!("key-{key}.example.org"));
+        _ = breaker
+            .call(|| if key % 10 == 0 { Err(std::io::Error::from(std::io::ErrorKind::TimedOut)) } else { Ok(()) });
+    }
+    let served = Served::new(&Dashboard::new());
+    let scrape = || client().get(served.url("/metrics")).send().unwrap().text().unwrap();
+    scrape();
+    let begun = Instant::now();
+    let text = scrape();
+    let took = begun.elapsed();
+    let of_keys = text.lines().filter(|line| line.contains("ten thousand"));
+    let bytes: usize = of_keys.clone().map(|line| line.len() + 1).sum();
+    eprintln!("10,000 keys: {} lines, {bytes} bytes, scraped in {took:.2?}", of_keys.clone().count());
+    assert!(of_keys.count() < 80 && bytes < 10_000);
+    assert!(text.contains(r#"circuit_breaker_calls_total{service="ten thousand",outcome="failure"} 1000"#));
+}

@@ -1,0 +1,138 @@
+//! Every breaker and retry as metrics for Prometheus, read when it scrapes.
+//!
+//! ```
+//! use prometheus_client::{encoding::prometheus_text::encode, registry::Registry};
+//! use steadfast::prometheus::SteadfastCollector;
+//!
+//! let mut registry = Registry::default();
+//! registry.register_collector(Box::new(SteadfastCollector::new()));
+//!
+//! let mut text = String::new(); // what a handler of `/metrics` answers
+//! encode(&mut text, &registry)?;
+//! assert!(text.contains("# TYPE circuit_breaker_state gauge"));
+//! # Ok::<(), std::fmt::Error>(())
+//! ```
+//!
+//! Calls pay nothing for it, and every breaker of the program is there from the first scrape on, with zeros before its first
+//! call.
+//!
+//! | metric | type | labels |
+//! | --- | --- | --- |
+//! | `circuit_breaker_state` | gauge: 0 closed, 1 open, 2 half-open, 3 forced open, 4 disabled | `service` |
+//! | `circuit_breaker_failures_total` | counter | `service` |
+//! | `circuit_breaker_rejections_total` | counter | `service` |
+//! | `circuit_breaker_calls_total` | counter | `service`, `outcome`: success, failure, neutral, rejected |
+//! | `circuit_breaker_transitions_total` | counter | `service`, `state`: the one entered |
+//! | `circuit_breaker_state_seconds_total` | counter | `service`, `state` |
+//! | `circuit_breaker_trial_calls_total` | counter | `service` |
+//! | `circuit_breaker_keys` | gauge | `service`, `state` |
+//! | `circuit_breaker_key_state` | gauge, as above | `service`, `key` |
+//! | `circuit_breaker_key_failures_total` | counter | `service`, `key` |
+//! | `circuit_breaker_key_rejections_total` | counter | `service`, `key` |
+//! | `retry_calls_total` | counter | `retry`, `outcome`: `first_try`, retried, `not_transient`, exhausted, denied, stopped |
+//! | `retry_attempts_total` | counter | `retry` |
+//! | `retry_delay_seconds` | histogram | `retry` |
+//!
+//! Of retries, those are there that have a `name`. Of breakers with a `key`, the totals of all keys stand under their `service`, those included that have left; and the keys that
+//! reject most have series of their own ([`top_keys`](SteadfastCollector::top_keys)), so that the number of series is bounded.
+
+use std::{fmt, time::Duration};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{
+        CounterValueEncoder, DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeLabel, EncodeLabelSet,
+        GaugeValueEncoder, LabelSetEncoder, NoLabelSet,
+    },
+    metrics::MetricType,
+};
+
+use crate::{
+    RetrySnapshot,
+    telemetry::{self, Family, Kind, Labels, Value, of_retry},
+};
+
+/// Reads all breakers and retries at each scrape: see the [module](self).
+#[derive(Clone, Copy, Debug)]
+pub struct SteadfastCollector {
+    top_keys: usize,
+}
+
+impl SteadfastCollector {
+    /// With series for 20 keys of each name.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { top_keys: telemetry::DEFAULT_TOP_KEYS }
+    }
+
+    /// How many keys of each name have series of their own: those that have rejected most calls.
+    #[must_use]
+    pub const fn top_keys(mut self, keys: usize) -> Self {
+        self.top_keys = keys;
+        self
+    }
+}
+
+impl Default for SteadfastCollector {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Collector for SteadfastCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        for Family { name, help, kind, samples } in telemetry::families(self.top_keys) {
+            let kind = match kind {
+                Kind::Counter => MetricType::Counter,
+                Kind::Gauge => MetricType::Gauge,
+            };
+            // The encoder puts a full stop behind it.
+            let help = help.trim_end_matches('.');
+            let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+            for sample in samples {
+                let mut metric = family.encode_family(&sample.labels)?;
+                match kind {
+                    MetricType::Counter => metric.encode_counter::<NoLabelSet, _, u64>(&sample.value, None)?,
+                    _ => metric.encode_gauge(&sample.value)?,
+                }
+            }
+        }
+        encode_delays(&mut encoder)
+    }
+}
+
+fn encode_delays(encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let help = "Delays before retries, in seconds";
+    let mut family = encoder.encode_descriptor("retry_delay_seconds", help, None, MetricType::Histogram)?;
+    for RetrySnapshot { name, delays, delayed, .. } in crate::retries() {
+        let bounds = RetrySnapshot::DELAYS.iter().map(Duration::as_secs_f64).chain([f64::INFINITY]);
+        let buckets: Vec<_> = bounds.zip(delays).collect();
+        let (sum, count) = (delayed.as_secs_f64(), delays.iter().sum());
+        family.encode_family(&of_retry(name))?.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
+    }
+    Ok(())
+}
+
+impl EncodeLabelSet for Labels {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        self.pairs().try_for_each(|pair| pair.encode(encoder.encode_label()))
+    }
+}
+
+impl EncodeGaugeValue for Value {
+    fn encode(&self, encoder: &mut GaugeValueEncoder<'_>) -> fmt::Result {
+        match self {
+            Self::Count(count) => EncodeGaugeValue::encode(count, encoder),
+            Self::Micros(_) => EncodeGaugeValue::encode(&self.as_f64(), encoder),
+        }
+    }
+}
+
+impl EncodeCounterValue for Value {
+    fn encode(&self, encoder: &mut CounterValueEncoder<'_>) -> fmt::Result {
+        match self {
+            Self::Count(count) => EncodeCounterValue::encode(count, encoder),
+            Self::Micros(_) => EncodeCounterValue::encode(&self.as_f64(), encoder),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What happens, told to `tracing` by the thread and within the span in which it happens.
+//!
+//! Changes of state are for whoever reads a log with no more set than its level of `INFO`: a circuit that opens, or that an
+//! operator holds, is a warning. What happens to single calls, of which there are thousands in an outage, is `DEBUG`.
+
+use tracing::{debug, info, level_filters::LevelFilter, warn};
+
+use crate::{BreakerState, events::Event};
+
+/// Whether somebody may want to hear of single calls.
+#[inline]
+pub(crate) fn hears_of_calls() -> bool {
+    LevelFilter::current() >= LevelFilter::DEBUG
+}
+
+/// Whether somebody may want to hear of changes of state.
+pub(crate) fn hears_of_changes() -> bool {
+    LevelFilter::current() >= LevelFilter::WARN
+}
+
+/// Tells of it; no lock is held.
+pub(crate) fn emit(event: &Event) {
+    match event {
+        Event::StateChanged { breaker, key, from, to, operator_reason, .. } => {
+            let (key, reason) = (key.as_deref(), operator_reason.as_deref());
+            change(event, breaker, key, [*from, *to], reason);
+        }
+        Event::CallRejected { rejection } => debug!(
+            target: "steadfast",
+            {
+                circuit_breaker.name = rejection.name(),
+                circuit_breaker.key = rejection.key(),
+                circuit_breaker.retry_after = rejection.retry_after().map(|wait| wait.as_secs_f64()),
+            },
+            "{event}"
+        ),
+        Event::RetryScheduled { retry, attempt, delay } => debug!(
+            target: "steadfast",
+            { retry.name = retry, retry.attempt = attempt, retry.delay = delay.as_secs_f64() },
+            "{event}"
+        ),
+        Event::RetrySucceeded { retry, attempts }
+        | Event::RetriesExhausted { retry, attempts }
+        | Event::RetryStopped { retry, attempts }
+        | Event::BudgetDenied { retry, attempts } => {
+            debug!(target: "steadfast", { retry.name = retry, retry.attempt = attempts }, "{event}");
+        }
+        Event::KeysOverflowed { breakers, .. } => {
+            warn!(target: "steadfast", { circuit_breaker.name = breakers }, "{event}");
+        }
+        Event::NestedRetries { inner: retry, .. } | Event::BlockingSleep { retry } => {
+            warn!(target: "steadfast", { retry.name = retry }, "{event}");
+        }
+        Event::ConfigConflict { .. } | Event::EventsLost { .. } => warn!(target: "steadfast", "{event}"),
+    }
+}
+
+fn change(event: &Event, breaker: &str, key: Option<&str>, [from, to]: [BreakerState; 2], reason: Option<&str>) {
+    // The level belongs to the place in the code, so there are two.
+    macro_rules! tell {
+        ($level:ident) => {
+            $level!(
+                target: "steadfast",
+                {
+                    circuit_breaker.name = breaker,
+                    circuit_breaker.key = key,
+                    circuit_breaker.state = %to,
+                    circuit_breaker.previous_state = %from,
+                    circuit_breaker.operator_reason = reason,
+                },
+                "{event}"
+            )
+        };
+    }
+    match to {
+        BreakerState::Open | BreakerState::ForcedOpen | BreakerState::Disabled => tell!(warn),
+        BreakerState::Closed | BreakerState::HalfOpen => tell!(info),
+    }
+}

@@ -5,6 +5,7 @@
 
 mod circuit_breaker;
 mod retry;
+mod timeout;
 
 use std::collections::HashSet;
 
@@ -82,8 +83,8 @@ pub(crate) fn stack(function: &Function, layers: &[Layer], prelude: &TokenStream
         output: function.inner_output(),
         output_place: Span::mixed_site().located_at(place),
         arguments,
-        gives_arguments_away: layers.iter().all(|layer| !layer.repeats() && !layer.condition().sees_arguments()),
         is_attempt: layers.iter().any(Layer::repeats),
+        gives_arguments_away: layers.iter().all(|layer| !layer.repeats() && !layer.sees_arguments()),
     };
     let mut attempt = Attempt { code: context.call(function, body.as_ref()), has_passage: false, is_retry: false };
     for (index, layer) in layers.iter().enumerate().rev() {
@@ -93,6 +94,7 @@ pub(crate) fn stack(function: &Function, layers: &[Layer], prelude: &TokenStream
                 let below_retry = layers.iter().take(index).any(|above| matches!(above, Layer::Retry(_)));
                 circuit_breaker::expand(breaker, &attempt, index, below_retry, &context)
             }
+            Layer::Timeout(timeout) => timeout::expand(timeout, &attempt, &context),
         };
     }
     let (code, renames) = (attempt.code, body.map(|body| arguments::tokens(&body.renames)));
@@ -113,7 +115,7 @@ fn arguments_of(
 ) -> Result<Arguments, Errors> {
     let retries = layers.iter().filter_map(|layer| match layer {
         Layer::Retry(retry) => Some(&**retry),
-        Layer::CircuitBreaker(_) => None,
+        _ => None,
     });
     let (block, renames) = match body {
         Some(AsyncBody { renames, rest }) => (quote!({ #rest }), &mut renames[..]),
@@ -265,10 +267,12 @@ impl Layer {
         matches!(self, Self::Retry(retry) if !retry.is_single())
     }
 
-    const fn condition(&self) -> &Condition {
+    /// Whether it looks at the function's arguments after a call.
+    const fn sees_arguments(&self) -> bool {
         match self {
-            Self::Retry(retry) => &retry.condition,
-            Self::CircuitBreaker(breaker) => &breaker.condition,
+            Self::Retry(retry) => retry.condition.sees_arguments(),
+            Self::CircuitBreaker(breaker) => breaker.condition.sees_arguments(),
+            Self::Timeout(_) => false,
         }
     }
 }

@@ -34,6 +34,12 @@ pub fn circuit_breaker(args: TokenStream, item: TokenStream) -> TokenStream {
     stack::expand(Kind::CircuitBreaker, args.into(), item.into()).into()
 }
 
+#[allow(missing_docs, reason = "documented where it is re-exported")]
+#[proc_macro_attribute]
+pub fn timeout(args: TokenStream, item: TokenStream) -> TokenStream {
+    stack::expand(Kind::Timeout, args.into(), item.into()).into()
+}
+
 #[allow(missing_docs, reason = "documented with the trait, where it is re-exported")]
 #[proc_macro_derive(Transient, attributes(transient))]
 pub fn derive_transient(item: TokenStream) -> TokenStream {

@@ -8,7 +8,7 @@ use quote::quote;
 use syn::{Attribute, Meta, Path, parse2, spanned::Spanned};
 
 use crate::{
-    args::{Condition, circuit_breaker::CircuitBreaker, retry::Retry},
+    args::{Condition, circuit_breaker::CircuitBreaker, retry::Retry, timeout::Timeout},
     errors::Errors,
     expand,
     function::Function,
@@ -20,12 +20,14 @@ use crate::{
 pub(crate) enum Kind {
     Retry,
     CircuitBreaker,
+    Timeout,
 }
 
 /// One attribute, understood.
 pub(crate) enum Layer {
     Retry(Box<Retry>),
     CircuitBreaker(Box<CircuitBreaker>),
+    Timeout(Box<Timeout>),
 }
 
 impl Layer {
@@ -34,17 +36,19 @@ impl Layer {
         match self {
             Self::Retry(retry) => retry.krate.as_ref(),
             Self::CircuitBreaker(breaker) => breaker.krate.as_ref(),
+            Self::Timeout(timeout) => timeout.krate.as_ref(),
         }
     }
 }
 
 impl Kind {
-    const ALL: [Self; 2] = [Self::Retry, Self::CircuitBreaker];
+    const ALL: [Self; 3] = [Self::Retry, Self::CircuitBreaker, Self::Timeout];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Retry => "retry",
             Self::CircuitBreaker => "circuit_breaker",
+            Self::Timeout => "timeout",
         }
     }
 
@@ -90,10 +94,9 @@ pub(crate) fn expand(kind: Kind, args: TokenStream, item: TokenStream) -> TokenS
 }
 
 fn layer(kind: Kind, args: TokenStream, span: Span, function: &Function, errors: &mut Errors) -> Layer {
-    let options = Options::parse(args, errors);
     match kind {
         Kind::Retry => {
-            let retry = Retry::parse(options, errors);
+            let retry = Retry::parse(Options::parse(args, errors), errors);
             function.check(kind.name(), matches!(retry.condition, Condition::Value(_)), errors);
             if function.is_async() && !cfg!(feature = "tokio") {
                 errors.at(
@@ -104,10 +107,30 @@ fn layer(kind: Kind, args: TokenStream, span: Span, function: &Function, errors:
             Layer::Retry(Box::new(retry))
         }
         Kind::CircuitBreaker => {
-            let breaker = CircuitBreaker::parse(options, span, errors);
+            let breaker = CircuitBreaker::parse(Options::parse(args, errors), span, errors);
             function.check(kind.name(), false, errors);
             Layer::CircuitBreaker(Box::new(breaker))
         }
+        Kind::Timeout => {
+            let (values, options) = Options::parse_with_values(args, &["allow_order"], errors);
+            let timeout = Timeout::parse(values, options, span, errors);
+            function.check(kind.name(), false, errors);
+            check_timer(function, errors);
+            Layer::Timeout(Box::new(timeout))
+        }
+    }
+}
+
+/// Reports what no time limit can be put on.
+fn check_timer(function: &Function, errors: &mut Errors) {
+    if !function.is_async() {
+        errors.at(
+            function.signature.fn_token,
+            "a timeout needs an `async fn`: nothing can stop a function that has its thread to itself\n\
+             give what it waits for a limit of its own, such as `TcpStream::set_read_timeout`, or make it `async`",
+        );
+    } else if !cfg!(feature = "tokio") {
+        errors.at(function.signature.asyncness, "a timeout needs a timer: enable steadfast's feature `tokio`");
     }
 }
 

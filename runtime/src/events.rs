@@ -119,6 +119,14 @@ pub enum Event {
         /// How many attempts were made.
         attempts: u32,
     },
+    /// A call took longer than its limit and was dropped.
+    #[non_exhaustive]
+    TimedOut {
+        /// The path of the function, or the name that its limit has.
+        function: &'static str,
+        /// How long it might have taken.
+        limit: Duration,
+    },
     /// Two places declare the same breaker with different settings; told at its first use. Those of the first place hold.
     #[non_exhaustive]
     ConfigConflict {
@@ -166,6 +174,7 @@ impl fmt::Display for Event {
             Self::BlockingSleep { retry } => {
                 write!(f, "retry `{}`: sleeps on a thread of the tokio runtime", retry.unwrap_or("unnamed"))
             }
+            Self::TimedOut { function, limit } => write!(f, "timeout: `{function}` took longer than {limit:?}"),
             Self::ConfigConflict { conflict } => conflict.fmt(f),
         }
     }

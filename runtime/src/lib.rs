@@ -118,6 +118,7 @@ mod registry;
 mod retry;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod timeout;
 mod totals;
 mod transient;
 
@@ -127,11 +128,15 @@ pub use steadfast_macros::Transient;
 pub use steadfast_macros::circuit_breaker;
 #[doc = include_str!("../docs/retry.md")]
 pub use steadfast_macros::retry;
+#[doc = include_str!("../docs/timeout.md")]
+pub use steadfast_macros::timeout;
 
 #[cfg(feature = "config")]
 pub use self::configure::{
     ConfigError, Mistake, configure_from_env, configure_from_file, configure_from_toml, configure_from_vars,
 };
+#[cfg(feature = "tokio")]
+pub use self::timeout::Timeout;
 #[cfg(feature = "http")]
 pub use self::transient::http::retry_after;
 pub use self::{
@@ -144,6 +149,7 @@ pub use self::{
         Backoff, Jitter, Nested, Retry, RetryBudget, RetryIf, RetryPolicy, RetrySnapshot, RetryUntil, Schedule, Stop,
         StopSignal, retries,
     },
+    timeout::TimedOut,
     transient::Transient,
 };
 #[cfg(feature = "keyed")]
@@ -157,10 +163,6 @@ pub use self::{
 pub mod __private {
     pub use linkme;
 
-    #[cfg(feature = "tokio")]
-    pub use crate::retry::nested::Scoped;
-    #[cfg(feature = "tokio")]
-    pub use crate::retry::pause::{Pause, pause};
     pub use crate::{
         known::{Find, FindError, FindNothing, KNOWN, Known},
         outcome::*,
@@ -171,5 +173,13 @@ pub mod __private {
             nested::Scope,
             statistics::Statistics,
         },
+    };
+    #[cfg(feature = "tokio")]
+    pub use crate::{
+        retry::{
+            nested::Scoped,
+            pause::{Pause, pause},
+        },
+        timeout::within,
     };
 }

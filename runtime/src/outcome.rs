@@ -10,7 +10,7 @@ use std::{borrow::Borrow, error::Error, time::Duration};
 
 pub use self::{argument::*, show::*};
 use crate::{
-    CircuitOpen, Permit, Settings, Transient,
+    CircuitOpen, Permit, Settings, TimedOut, Transient,
     retry::attempts::{Passage, Verdict},
     transient::sources,
 };
@@ -75,11 +75,17 @@ impl From<CircuitOpen> for Absent {
     }
 }
 
+impl From<TimedOut> for Absent {
+    fn from(_: TimedOut) -> Self {
+        Self
+    }
+}
+
 /// An error type that can carry the rejection `R`: `From<R>`, in words of our own.
 #[diagnostic::on_unimplemented(
-    message = "the error type `{Self}` cannot carry a rejection: it has no `From<{R}>`",
+    message = "the error type `{Self}` cannot carry a `{R}`: it has no `From<{R}>`",
     label = "`From<{R}>` is missing for its error type",
-    note = "with thiserror, add a variant `#[error(transparent)] Open(#[from] {R})`; or write `impl From<{R}> for {Self}`"
+    note = "with thiserror, add a variant `#[error(transparent)] {R}(#[from] {R})`; or write `impl From<{R}> for {Self}`"
 )]
 pub trait CarriesRejection<R> {
     /// The error that a rejected call returns.
@@ -238,6 +244,13 @@ pub fn end_by_chain<O: Returned, S: Borrow<Settings>>(
 #[must_use]
 pub fn reject<O: Returned<Error: CarriesRejection<CircuitOpen>>>(open: &CircuitOpen) -> O {
     O::from_error(O::Error::carry(open.clone()))
+}
+
+/// What a call returns that was not made, or not to its end, for this reason.
+#[inline]
+#[must_use]
+pub fn refuse<O: Returned<Error: CarriesRejection<R>>, R>(reason: R) -> O {
+    O::from_error(O::Error::carry(reason))
 }
 
 /// Calls a closure in place. It is an `FnOnce`, so that it may give away what it captures, and return a `&mut` to it.

@@ -32,6 +32,7 @@ mod situations;
 mod statistics;
 mod stop;
 mod storm;
+mod timeout;
 mod transient;
 
 use std::{

@@ -1,6 +1,7 @@
 //! What each attribute means: its options parsed and checked, ready to expand.
 
 pub(crate) mod circuit_breaker;
+pub(crate) mod fallback;
 mod parameters;
 pub(crate) mod retry;
 mod schedule;
@@ -51,7 +52,7 @@ fn name(value: Expr) -> Result<Expr> {
 }
 
 /// The name that was given, or the path of the function.
-fn name_or_path(name: Option<&Expr>, function: &str) -> TokenStream {
+pub(crate) fn name_or_path(name: Option<&Expr>, function: &str) -> TokenStream {
     let function = format!("::{function}");
     name.map_or_else(|| quote!(::core::concat!(::core::module_path!(), #function)), |name| quote!(#name))
 }

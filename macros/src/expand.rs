@@ -4,6 +4,7 @@
 //! `return` end an attempt and not the function, and so that what it borrows is borrowed again for each attempt.
 
 mod circuit_breaker;
+mod fallback;
 mod retry;
 mod timeout;
 
@@ -14,8 +15,8 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::{PathArguments, PathSegment, Signature, Type, ext::IdentExt as _, spanned::Spanned};
 
 use crate::{
-    args::{Condition, retry::Retry},
-    arguments::{self, Argument},
+    args::{Condition, fallback::Fallback, retry::Retry},
+    arguments::{self, Argument, Repeats},
     errors::Errors,
     form::{AsyncBody, Form},
     function::Function,
@@ -34,7 +35,7 @@ struct Attempt {
     code: TokenStream,
     /// Whether it is a pair: the returned value, and how the attempt fared at a breaker.
     has_passage: bool,
-    /// Whether it is itself a retry.
+    /// Whether it makes more calls than the one that is an attempt by itself: those of a retry, those of a fallback.
     is_retry: bool,
 }
 
@@ -51,6 +52,10 @@ struct Context {
     output_place: Span,
     /// What each attempt of a retry needs for itself.
     arguments: Arguments,
+    /// What a fallback is called with.
+    passed: Vec<Argument>,
+    /// What `#[async_trait]` calls `self`.
+    renamed_self: Option<Ident>,
     /// Whether nothing but the one attempt has a use for the arguments.
     gives_arguments_away: bool,
     /// Whether the call is an attempt of a retry.
@@ -65,6 +70,17 @@ struct Arguments {
     self_used_up: Option<Span>,
 }
 
+impl Arguments {
+    /// These are moved as well, whatever the body does with them.
+    fn give_away(&mut self, arguments: &[Argument]) {
+        for argument in arguments {
+            if !self.needed.iter().any(|needed| needed.name == argument.name) {
+                self.needed.push(Argument { mutability: None, ..argument.clone() });
+            }
+        }
+    }
+}
+
 /// Input: `fn f(a: A) -> R { body }` and its layers, the topmost first. Output: the same function with a body that
 /// runs the layers. `prelude` goes first. `Err` has what only now can be seen to be wrong.
 pub(crate) fn stack(function: &Function, layers: &[Layer], prelude: &TokenStream) -> Result<TokenStream, Errors> {
@@ -73,7 +89,7 @@ pub(crate) fn stack(function: &Function, layers: &[Layer], prelude: &TokenStream
         Form::Future { .. } => AsyncBody::of(&function.body),
         Form::Sync | Form::Async => None,
     };
-    let arguments = arguments_of(function, layers, &mut signature, &mut body)?;
+    let (arguments, passed) = arguments_of(function, layers, &mut signature, &mut body)?;
 
     let place = function.output().map_or_else(|| signature.ident.span(), error_place);
     let mut context = Context {
@@ -84,6 +100,8 @@ pub(crate) fn stack(function: &Function, layers: &[Layer], prelude: &TokenStream
         output_place: Span::mixed_site().located_at(place),
         arguments,
         is_attempt: layers.iter().any(Layer::repeats),
+        passed,
+        renamed_self: body.as_ref().and_then(|body| arguments::renamed_self(&body.renames)),
         gives_arguments_away: layers.iter().all(|layer| !layer.repeats() && !layer.sees_arguments()),
     };
     let mut attempt = Attempt { code: context.call(function, body.as_ref()), has_passage: false, is_retry: false };
@@ -95,6 +113,7 @@ pub(crate) fn stack(function: &Function, layers: &[Layer], prelude: &TokenStream
                 circuit_breaker::expand(breaker, &attempt, index, below_retry, &context)
             }
             Layer::Timeout(timeout) => timeout::expand(timeout, &attempt, &context),
+            Layer::Fallback(fallback) => fallback::expand(fallback, &attempt, index, &mut context),
         };
     }
     let (code, renames) = (attempt.code, body.map(|body| arguments::tokens(&body.renames)));
@@ -106,13 +125,13 @@ pub(crate) fn stack(function: &Function, layers: &[Layer], prelude: &TokenStream
     Ok(function.with_body(&signature, &code!({ #prelude #code })))
 }
 
-/// What each attempt of a retry needs for itself, if there is a retry.
+/// What each attempt of a retry needs for itself, if there is a retry, and what a fallback gets.
 fn arguments_of(
     function: &Function,
     layers: &[Layer],
     signature: &mut Signature,
     body: &mut Option<AsyncBody>,
-) -> Result<Arguments, Errors> {
+) -> Result<(Arguments, Vec<Argument>), Errors> {
     let retries = layers.iter().filter_map(|layer| match layer {
         Layer::Retry(retry) => Some(&**retry),
         _ => None,
@@ -125,16 +144,27 @@ fn arguments_of(
     let candidates = arguments::candidates(signature, renames);
     let to_clone: HashSet<Ident> = retries.clone().flat_map(|retry| retry.clone.iter().cloned()).collect();
     arguments::check_named(&to_clone, &candidates, &mut errors);
-    if retries.clone().all(Retry::is_single) {
-        return errors.or(Arguments::default());
-    }
+    let mut fallbacks = layers.iter().filter_map(|layer| match layer {
+        Layer::Fallback(fallback) => Some(&**fallback),
+        _ => None,
+    });
+    let what = match (retries.clone().all(Retry::is_single), fallbacks.clone().next()) {
+        (false, _) => Repeats::Retry,
+        (true, Some(_)) => Repeats::Fallback,
+        (true, None) => return errors.or(Default::default()),
+    };
+    let passed = if fallbacks.any(Fallback::gets_arguments) {
+        arguments::passed(signature, renames, &candidates, &mut errors)
+    } else {
+        arguments::passed(signature, renames, &candidates, &mut Errors::default())
+    };
     let names = candidates.iter().map(|argument| argument.name.clone());
     let moved = Moved::by(&block, names.chain([Ident::new("self", Span::call_site())]));
     let self_used_up = arguments::check_self(signature, &moved, &mut errors);
-    arguments::check_output(signature, function.output(), &mut errors);
+    arguments::check_output(signature, function.output(), what, &mut errors);
     let needed = arguments::needed(candidates, &moved, &to_clone);
     arguments::strip_mut(&needed, signature, renames);
-    errors.or(Arguments { needed, self_used_up })
+    errors.or((Arguments { needed, self_used_up }, passed))
 }
 
 impl Context {
@@ -273,6 +303,7 @@ impl Layer {
             Self::Retry(retry) => retry.condition.sees_arguments(),
             Self::CircuitBreaker(breaker) => breaker.condition.sees_arguments(),
             Self::Timeout(_) => false,
+            Self::Fallback(_) => true,
         }
     }
 }

@@ -8,11 +8,12 @@ use quote::quote;
 use syn::{Attribute, Meta, Path, parse2, spanned::Spanned};
 
 use crate::{
-    args::{Condition, circuit_breaker::CircuitBreaker, retry::Retry, timeout::Timeout},
+    args::{circuit_breaker::CircuitBreaker, fallback::Fallback, retry::Retry, timeout::Timeout},
     errors::Errors,
     expand,
     function::Function,
     options::Options,
+    order::Order,
 };
 
 /// Which attribute it is.
@@ -21,6 +22,7 @@ pub(crate) enum Kind {
     Retry,
     CircuitBreaker,
     Timeout,
+    Fallback,
 }
 
 /// One attribute, understood.
@@ -28,6 +30,7 @@ pub(crate) enum Layer {
     Retry(Box<Retry>),
     CircuitBreaker(Box<CircuitBreaker>),
     Timeout(Box<Timeout>),
+    Fallback(Box<Fallback>),
 }
 
 impl Layer {
@@ -37,18 +40,20 @@ impl Layer {
             Self::Retry(retry) => retry.krate.as_ref(),
             Self::CircuitBreaker(breaker) => breaker.krate.as_ref(),
             Self::Timeout(timeout) => timeout.krate.as_ref(),
+            Self::Fallback(fallback) => fallback.krate.as_ref(),
         }
     }
 }
 
 impl Kind {
-    const ALL: [Self; 3] = [Self::Retry, Self::CircuitBreaker, Self::Timeout];
+    const ALL: [Self; 4] = [Self::Retry, Self::CircuitBreaker, Self::Timeout, Self::Fallback];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Retry => "retry",
             Self::CircuitBreaker => "circuit_breaker",
             Self::Timeout => "timeout",
+            Self::Fallback => "fallback",
         }
     }
 
@@ -70,19 +75,21 @@ pub(crate) fn expand(kind: Kind, args: TokenStream, item: TokenStream) -> TokenS
         Err(error) => return not_a_function(kind, &error, &item),
     };
     let mut errors = Errors::default();
-    let mut layers = vec![layer(kind, args, Span::call_site(), &function, &mut errors)];
+    let mut order = Order::default();
+    let mut layers = vec![layer(kind, args, Span::call_site(), &function, &mut order, &mut errors)];
     let (mut foreign, mut taken) = (Vec::new(), Vec::new());
     for attribute in std::mem::take(&mut function.attributes) {
         match Kind::of(&attribute) {
             Some(kind) => {
                 let path = attribute.path().clone();
-                layers.push(layer(kind, arguments(attribute), path.span(), &function, &mut errors));
+                layers.push(layer(kind, arguments(attribute), path.span(), &function, &mut order, &mut errors));
                 taken.push(path);
             }
             None => foreign.push(attribute),
         }
     }
     function.attributes = foreign;
+    order.check(&mut errors);
     let mentions = mentions(&taken);
     errors.or(()).and_then(|()| expand::stack(&function, &layers, &mentions)).unwrap_or_else(|errors| {
         // The function stays, so that its callers have nothing to complain about.
@@ -93,11 +100,27 @@ pub(crate) fn expand(kind: Kind, args: TokenStream, item: TokenStream) -> TokenS
     })
 }
 
-fn layer(kind: Kind, args: TokenStream, span: Span, function: &Function, errors: &mut Errors) -> Layer {
+fn layer(
+    kind: Kind,
+    args: TokenStream,
+    span: Span,
+    function: &Function,
+    order: &mut Order,
+    errors: &mut Errors,
+) -> Layer {
+    let (values, mut options) = match kind {
+        Kind::Retry | Kind::CircuitBreaker => (Vec::new(), Options::parse(args, errors)),
+        Kind::Timeout | Kind::Fallback => Options::parse_with_values(args, &["if", "allow_order"], errors),
+    };
+    order.add(kind, span, options.take("allow_order").is_some());
+    let value_is_judged = match kind {
+        Kind::Retry => options.mentions("retry_if_result", &[]),
+        _ => false,
+    };
+    function.check(kind.name(), value_is_judged, errors);
     match kind {
         Kind::Retry => {
-            let retry = Retry::parse(Options::parse(args, errors), errors);
-            function.check(kind.name(), matches!(retry.condition, Condition::Value(_)), errors);
+            let retry = Retry::parse(options, errors);
             if function.is_async() && !cfg!(feature = "tokio") {
                 errors.at(
                     function.signature.asyncness,
@@ -106,17 +129,14 @@ fn layer(kind: Kind, args: TokenStream, span: Span, function: &Function, errors:
             }
             Layer::Retry(Box::new(retry))
         }
-        Kind::CircuitBreaker => {
-            let breaker = CircuitBreaker::parse(Options::parse(args, errors), span, errors);
-            function.check(kind.name(), false, errors);
-            Layer::CircuitBreaker(Box::new(breaker))
-        }
+        Kind::CircuitBreaker => Layer::CircuitBreaker(Box::new(CircuitBreaker::parse(options, span, errors))),
         Kind::Timeout => {
-            let (values, options) = Options::parse_with_values(args, &["allow_order"], errors);
-            let timeout = Timeout::parse(values, options, span, errors);
-            function.check(kind.name(), false, errors);
             check_timer(function, errors);
-            Layer::Timeout(Box::new(timeout))
+            Layer::Timeout(Box::new(Timeout::parse(values, options, span, errors)))
+        }
+        Kind::Fallback => {
+            let fallback = Fallback::parse(values, options, span, &function.signature, errors);
+            Layer::Fallback(Box::new(fallback))
         }
     }
 }

@@ -127,6 +127,16 @@ pub enum Event {
         /// How long it might have taken.
         limit: Duration,
     },
+    /// A call has failed, and a fallback is called. A chain of them has an event for each, with the error before it.
+    #[non_exhaustive]
+    FallbackUsed {
+        /// The path of the function that has failed, or the name that its fallback has.
+        function: &'static str,
+        /// What is called: the name of a function or a method, or `a closure`.
+        fallback: &'static str,
+        /// The text of the error, if it is an error and has one.
+        error: Option<Arc<str>>,
+    },
     /// Two places declare the same breaker with different settings; told at its first use. Those of the first place hold.
     #[non_exhaustive]
     ConfigConflict {
@@ -175,6 +185,10 @@ impl fmt::Display for Event {
                 write!(f, "retry `{}`: sleeps on a thread of the tokio runtime", retry.unwrap_or("unnamed"))
             }
             Self::TimedOut { function, limit } => write!(f, "timeout: `{function}` took longer than {limit:?}"),
+            Self::FallbackUsed { function, fallback, error } => {
+                write!(f, "fallback: `{function}` failed, {fallback} is called")?;
+                error.as_ref().map_or(Ok(()), |error| write!(f, " ({error})"))
+            }
             Self::ConfigConflict { conflict } => conflict.fmt(f),
         }
     }

@@ -111,6 +111,7 @@ mod clock;
 #[cfg(feature = "config")]
 mod configure;
 pub mod events;
+mod fallback;
 mod known;
 mod outcome;
 mod random;
@@ -126,6 +127,8 @@ mod transient;
 pub use steadfast_macros::Transient;
 #[doc = include_str!("../docs/circuit_breaker.md")]
 pub use steadfast_macros::circuit_breaker;
+#[doc = include_str!("../docs/fallback.md")]
+pub use steadfast_macros::fallback;
 #[doc = include_str!("../docs/retry.md")]
 pub use steadfast_macros::retry;
 #[doc = include_str!("../docs/timeout.md")]
@@ -144,6 +147,7 @@ pub use self::{
         BreakerConfig, BreakerState, CircuitBreaker, CircuitOpen, Intervention, OpenReason, Permit, Settings, Snapshot,
         Window, WindowSnapshot,
     },
+    fallback::{Fallback, FallbackIf},
     registry::{ConfigConflict, Place, breaker, breakers, validate},
     retry::{
         Backoff, Jitter, Nested, Retry, RetryBudget, RetryIf, RetryPolicy, RetrySnapshot, RetryUntil, Schedule, Stop,

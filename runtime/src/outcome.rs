@@ -3,12 +3,13 @@
 //! Everything here is called from expansions with the span of the user's return type, so that a type that does not fit
 //! is reported there.
 
+mod answer;
 mod argument;
 mod show;
 
 use std::{borrow::Borrow, error::Error, time::Duration};
 
-pub use self::{argument::*, show::*};
+pub use self::{answer::*, argument::*, show::*};
 use crate::{
     CircuitOpen, Permit, Settings, TimedOut, Transient,
     retry::attempts::{Passage, Verdict},
@@ -30,6 +31,11 @@ pub trait Returned {
     /// The error, if the call failed.
     fn error(&self) -> Option<&Self::Error>;
 
+    /// The error by value, if the call failed, or else what it returned.
+    fn into_error(self) -> Result<Self::Error, Self>
+    where
+        Self: Sized;
+
     /// The value that a call returns which the circuit does not admit.
     fn from_error(error: Self::Error) -> Self;
 }
@@ -39,6 +45,13 @@ impl<T, E> Returned for Result<T, E> {
 
     fn error(&self) -> Option<&E> {
         self.as_ref().err()
+    }
+
+    fn into_error(self) -> Result<E, Self> {
+        match self {
+            Err(error) => Ok(error),
+            success @ Ok(_) => Err(success),
+        }
     }
 
     fn from_error(error: E) -> Self {
@@ -51,6 +64,10 @@ impl<T> Returned for Option<T> {
 
     fn error(&self) -> Option<&Absent> {
         self.is_none().then_some(&Absent)
+    }
+
+    fn into_error(self) -> Result<Absent, Self> {
+        self.is_none().then_some(Absent).ok_or(self)
     }
 
     fn from_error(_: Absent) -> Self {
@@ -85,7 +102,7 @@ impl From<TimedOut> for Absent {
 #[diagnostic::on_unimplemented(
     message = "the error type `{Self}` cannot carry a `{R}`: it has no `From<{R}>`",
     label = "`From<{R}>` is missing for its error type",
-    note = "with thiserror, add a variant `#[error(transparent)] {R}(#[from] {R})`; or write `impl From<{R}> for {Self}`"
+    note = "with thiserror, add a variant `#[error(transparent)] Refused(#[from] {R})`; or write `impl From<{R}> for {Self}`"
 )]
 pub trait CarriesRejection<R> {
     /// The error that a rejected call returns.

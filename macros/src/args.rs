@@ -1,8 +1,11 @@
 //! What each attribute means: its options parsed and checked, ready to expand.
 
+pub(crate) mod bulkhead;
 pub(crate) mod circuit_breaker;
 pub(crate) mod fallback;
+pub(crate) mod owner;
 mod parameters;
+pub(crate) mod rate_limit;
 pub(crate) mod retry;
 mod schedule;
 pub(crate) mod timeout;

@@ -3,8 +3,10 @@
 //! The old body is wrapped, never edited: in an `async` block or in a closure that is called in place, so that `?` and
 //! `return` end an attempt and not the function, and so that what it borrows is borrowed again for each attempt.
 
+mod bulkhead;
 mod circuit_breaker;
 mod fallback;
+mod rate_limit;
 mod retry;
 mod timeout;
 
@@ -105,13 +107,19 @@ pub(crate) fn stack(function: &Function, layers: &[Layer], prelude: &TokenStream
         gives_arguments_away: layers.iter().all(|layer| !layer.repeats() && !layer.sees_arguments()),
     };
     let mut attempt = Attempt { code: context.call(function, body.as_ref()), has_passage: false, is_retry: false };
+    let below_retry = |index| layers.iter().take(index).any(|above| matches!(above, Layer::Retry(_)));
+    // A breaker asks whether the call was made at all.
+    let is_asked =
+        |index| below_retry(index) || layers.iter().take(index).any(|above| matches!(above, Layer::CircuitBreaker(_)));
     for (index, layer) in layers.iter().enumerate().rev() {
         attempt = match layer {
             Layer::Retry(retry) => retry::expand(retry, &attempt, &mut context),
             Layer::CircuitBreaker(breaker) => {
-                let below_retry = layers.iter().take(index).any(|above| matches!(above, Layer::Retry(_)));
-                circuit_breaker::expand(breaker, &attempt, index, below_retry, &context)
+                let asked = below_retry(index) || attempt.has_passage && is_asked(index);
+                circuit_breaker::expand(breaker, &attempt, index, asked, &context)
             }
+            Layer::RateLimit(limit) => rate_limit::expand(limit, &attempt, index, is_asked(index), &context),
+            Layer::Bulkhead(bulkhead) => bulkhead::expand(bulkhead, &attempt, index, is_asked(index), &context),
             Layer::Timeout(timeout) => timeout::expand(timeout, &attempt, &context),
             Layer::Fallback(fallback) => fallback::expand(fallback, &attempt, index, &mut context),
         };
@@ -218,6 +226,15 @@ impl Context {
         if self.is_attempt { scoped(future) } else { code!(#future.await) }
     }
 
+    /// Takes a place, and waits for it where that can be done.
+    fn acquire(&self) -> TokenStream {
+        match (self.is_async, cfg!(feature = "tokio")) {
+            (false, _) => code!(acquire()),
+            (true, true) => code!(acquire_async().await),
+            (true, false) => code!(try_acquire()),
+        }
+    }
+
     /// A call into the runtime that asks something of the return type: what does not fit is reported there.
     fn ask(&self, function: &str, arguments: &TokenStream) -> TokenStream {
         let place = self.output_place;
@@ -230,6 +247,46 @@ impl Context {
 /// Input: `future`. Output: the same, awaited as an attempt. It is pinned where it stands, so that it is not moved.
 fn scoped(future: &TokenStream) -> TokenStream {
     code!(attempts.scope(::core::pin::pin!(#future)).await)
+}
+
+/// What a call gives that was refused for the reason `reason`, and what one that was not; in a pair where that is `asked`.
+fn refused(reason: &TokenStream, attempt: &Attempt, asked: bool, context: &Context) -> (TokenStream, TokenStream) {
+    let (krate, place) = (&context.krate, context.output_place);
+    let (value, code) = (context.ask("refuse", &quote_spanned!(place=> #reason)), &attempt.code);
+    match (asked, attempt.has_passage) {
+        (false, _) => (value, code.clone()),
+        (true, true) => (code!((#value, #krate::__private::Passage::Refused)), code.clone()),
+        (true, false) => {
+            let output = &context.output;
+            let made = code!({ let outcome: #output = #code; (outcome, #krate::__private::Passage::Made) });
+            (code!((#value, #krate::__private::Passage::Refused)), made)
+        }
+    }
+}
+
+/// `Some(config)` or `None`.
+fn option(config: Option<TokenStream>) -> TokenStream {
+    config.map_or_else(|| code!(::core::option::Option::None), |config| code!(::core::option::Option::Some(#config)))
+}
+
+/// Input: `Declared::named(...)`. Output: that as a static which the registry lists under `slice`, and what it `find`s.
+fn declared(
+    declaration: &TokenStream,
+    ty: &TokenStream,
+    slice: &str,
+    find: &TokenStream,
+    krate: &TokenStream,
+) -> TokenStream {
+    let slice = Ident::new(slice, Span::mixed_site());
+    code! {
+        {
+            static DECLARATION: #krate::__private::Declared<#ty> = #declaration;
+            #[#krate::__private::linkme::distributed_slice(#krate::__private::#slice)]
+            #[linkme(crate = #krate::__private::linkme)]
+            static DECLARED: &#krate::__private::Declared<#ty> = &DECLARATION;
+            #find
+        }
+    }
 }
 
 /// Where errors about a return type belong: at the `E` of a `Result<T, E>`, else at the type.
@@ -302,7 +359,7 @@ impl Layer {
         match self {
             Self::Retry(retry) => retry.condition.sees_arguments(),
             Self::CircuitBreaker(breaker) => breaker.condition.sees_arguments(),
-            Self::Timeout(_) => false,
+            Self::Timeout(_) | Self::RateLimit(_) | Self::Bulkhead(_) => false,
             Self::Fallback(_) => true,
         }
     }

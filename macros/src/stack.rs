@@ -8,7 +8,10 @@ use quote::quote;
 use syn::{Attribute, Meta, Path, parse2, spanned::Spanned};
 
 use crate::{
-    args::{circuit_breaker::CircuitBreaker, fallback::Fallback, retry::Retry, timeout::Timeout},
+    args::{
+        bulkhead::Bulkhead, circuit_breaker::CircuitBreaker, fallback::Fallback, rate_limit::RateLimit, retry::Retry,
+        timeout::Timeout,
+    },
     errors::Errors,
     expand,
     function::Function,
@@ -23,6 +26,8 @@ pub(crate) enum Kind {
     CircuitBreaker,
     Timeout,
     Fallback,
+    RateLimit,
+    Bulkhead,
 }
 
 /// One attribute, understood.
@@ -31,6 +36,8 @@ pub(crate) enum Layer {
     CircuitBreaker(Box<CircuitBreaker>),
     Timeout(Box<Timeout>),
     Fallback(Box<Fallback>),
+    RateLimit(Box<RateLimit>),
+    Bulkhead(Box<Bulkhead>),
 }
 
 impl Layer {
@@ -41,12 +48,15 @@ impl Layer {
             Self::CircuitBreaker(breaker) => breaker.krate.as_ref(),
             Self::Timeout(timeout) => timeout.krate.as_ref(),
             Self::Fallback(fallback) => fallback.krate.as_ref(),
+            Self::RateLimit(limit) => limit.krate.as_ref(),
+            Self::Bulkhead(bulkhead) => bulkhead.krate.as_ref(),
         }
     }
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Retry, Self::CircuitBreaker, Self::Timeout, Self::Fallback];
+    const ALL: [Self; 6] =
+        [Self::Retry, Self::CircuitBreaker, Self::Timeout, Self::Fallback, Self::RateLimit, Self::Bulkhead];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -54,6 +64,8 @@ impl Kind {
             Self::CircuitBreaker => "circuit_breaker",
             Self::Timeout => "timeout",
             Self::Fallback => "fallback",
+            Self::RateLimit => "rate_limit",
+            Self::Bulkhead => "bulkhead",
         }
     }
 
@@ -109,7 +121,9 @@ fn layer(
     errors: &mut Errors,
 ) -> Layer {
     let (values, mut options) = match kind {
-        Kind::Retry | Kind::CircuitBreaker => (Vec::new(), Options::parse(args, errors)),
+        Kind::Retry | Kind::CircuitBreaker | Kind::RateLimit | Kind::Bulkhead => {
+            (Vec::new(), Options::parse(args, errors))
+        }
         Kind::Timeout | Kind::Fallback => Options::parse_with_values(args, &["if", "allow_order"], errors),
     };
     order.add(kind, span, options.take("allow_order").is_some());
@@ -138,6 +152,8 @@ fn layer(
             let fallback = Fallback::parse(values, options, span, &function.signature, errors);
             Layer::Fallback(Box::new(fallback))
         }
+        Kind::RateLimit => Layer::RateLimit(Box::new(RateLimit::parse(options, span, function.is_async(), errors))),
+        Kind::Bulkhead => Layer::Bulkhead(Box::new(Bulkhead::parse(options, span, function.is_async(), errors))),
     }
 }
 

@@ -137,7 +137,34 @@ pub enum Event {
         /// The text of the error, if it is an error and has one.
         error: Option<Arc<str>>,
     },
-    /// Two places declare the same breaker with different settings; told at its first use. Those of the first place hold.
+    /// A call found no place in a bulkhead.
+    #[non_exhaustive]
+    BulkheadFull {
+        /// The bulkhead's name.
+        bulkhead: &'static str,
+        /// How many calls there may be at once.
+        max_concurrent: u32,
+    },
+    /// A call was above a rate limit.
+    #[non_exhaustive]
+    RateLimited {
+        /// The limit's name.
+        limit: &'static str,
+        /// Which of the limits of that name, where there is one for each key.
+        key: Option<Arc<str>>,
+        /// When there will be a place.
+        retry_after: Duration,
+    },
+    /// The limits of that name are as many as they may be and none is idle: keys that are new share one from now on. Told once, and
+    /// again after a newcomer has had a limit of its own.
+    #[non_exhaustive]
+    RateLimitKeysOverflowed {
+        /// The limits' name.
+        limits: &'static str,
+        /// How many there may be.
+        max_keys: usize,
+    },
+    /// Two places declare the same breaker, rate limit or bulkhead with different settings; told at its first use. Those of the first place hold.
     #[non_exhaustive]
     ConfigConflict {
         /// Both places.
@@ -188,6 +215,17 @@ impl fmt::Display for Event {
             Self::FallbackUsed { function, fallback, error } => {
                 write!(f, "fallback: `{function}` failed, {fallback} is called")?;
                 error.as_ref().map_or(Ok(()), |error| write!(f, " ({error})"))
+            }
+            Self::BulkheadFull { bulkhead, max_concurrent } => {
+                write!(f, "bulkhead `{bulkhead}`: full with {max_concurrent} calls in flight")
+            }
+            Self::RateLimited { limit, key, retry_after } => {
+                write!(f, "rate limit `{limit}`")?;
+                key.as_ref().map_or(Ok(()), |key| write!(f, " for `{key}`"))?;
+                write!(f, ": reached, the next call in {retry_after:.3?}")
+            }
+            Self::RateLimitKeysOverflowed { limits, max_keys } => {
+                write!(f, "rate limits `{limits}`: all {max_keys} are in use, new keys share one")
             }
             Self::ConfigConflict { conflict } => conflict.fmt(f),
         }

@@ -106,15 +106,19 @@
 struct Readme;
 
 mod breaker;
+mod bulkhead;
 mod checked;
 mod clock;
 #[cfg(feature = "config")]
 mod configure;
 pub mod events;
 mod fallback;
+#[cfg(feature = "keyed")]
+mod keyed;
 mod known;
 mod outcome;
 mod random;
+mod rate_limit;
 mod registry;
 mod retry;
 #[cfg(feature = "testing")]
@@ -125,10 +129,14 @@ mod transient;
 
 #[doc = include_str!("../docs/derive_transient.md")]
 pub use steadfast_macros::Transient;
+#[doc = include_str!("../docs/bulkhead.md")]
+pub use steadfast_macros::bulkhead;
 #[doc = include_str!("../docs/circuit_breaker.md")]
 pub use steadfast_macros::circuit_breaker;
 #[doc = include_str!("../docs/fallback.md")]
 pub use steadfast_macros::fallback;
+#[doc = include_str!("../docs/rate_limit.md")]
+pub use steadfast_macros::rate_limit;
 #[doc = include_str!("../docs/retry.md")]
 pub use steadfast_macros::retry;
 #[doc = include_str!("../docs/timeout.md")]
@@ -147,8 +155,13 @@ pub use self::{
         BreakerConfig, BreakerState, CircuitBreaker, CircuitOpen, Intervention, OpenReason, Permit, Settings, Snapshot,
         Window, WindowSnapshot,
     },
+    bulkhead::{Bulkhead, BulkheadConfig, BulkheadFull, BulkheadPermit, BulkheadSnapshot, bulkhead, bulkheads},
     fallback::{Fallback, FallbackIf},
-    registry::{ConfigConflict, Place, breaker, breakers, validate},
+    rate_limit::{
+        Algorithm, RateLimit, RateLimitConfig, RateLimitDecision, RateLimitRequest, RateLimitSnapshot, RateLimitStore,
+        RateLimited, Rules, rate_limit, rate_limits,
+    },
+    registry::{ConfigConflict, DeclaredConfig, Place, breaker, breakers, validate},
     retry::{
         Backoff, Jitter, Nested, Retry, RetryBudget, RetryIf, RetryPolicy, RetrySnapshot, RetryUntil, Schedule, Stop,
         StopSignal, retries,
@@ -159,6 +172,9 @@ pub use self::{
 #[cfg(feature = "keyed")]
 pub use self::{
     breaker::{KeyedBreaker, KeyedBreakers, KeyedSnapshot, SharedSettings},
+    rate_limit::{
+        KeyedRateLimit, KeyedRateLimitSnapshot, KeyedRateLimits, SharedRules, all_keyed_rate_limits, keyed_rate_limits,
+    },
     registry::{all_keyed_breakers, keyed_breakers},
 };
 
@@ -167,10 +183,14 @@ pub use self::{
 pub mod __private {
     pub use linkme;
 
+    #[cfg(feature = "keyed")]
+    pub use crate::rate_limit::KEYED_RATE_LIMITS;
     pub use crate::{
+        bulkhead::BULKHEADS,
         known::{Find, FindError, FindNothing, KNOWN, Known},
         outcome::*,
-        registry::{DECLARATIONS, Declaration},
+        rate_limit::RATE_LIMITS,
+        registry::{DECLARATIONS, Declaration, Declared, REGISTERED, Registered},
         retry::{
             attempts::*,
             named::{NamedPolicy, POLICIES},

@@ -11,7 +11,7 @@ use std::{borrow::Borrow, error::Error, time::Duration};
 
 pub use self::{answer::*, argument::*, show::*};
 use crate::{
-    CircuitOpen, Permit, Settings, TimedOut, Transient,
+    BulkheadFull, CircuitOpen, Permit, RateLimited, Settings, TimedOut, Transient,
     retry::attempts::{Passage, Verdict},
     transient::sources,
 };
@@ -88,6 +88,18 @@ impl Transient for Absent {
 
 impl From<CircuitOpen> for Absent {
     fn from(_: CircuitOpen) -> Self {
+        Self
+    }
+}
+
+impl From<RateLimited> for Absent {
+    fn from(_: RateLimited) -> Self {
+        Self
+    }
+}
+
+impl From<BulkheadFull> for Absent {
+    fn from(_: BulkheadFull) -> Self {
         Self
     }
 }

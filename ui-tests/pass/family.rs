@@ -3,7 +3,7 @@
 #![deny(warnings, missing_docs, unused, clippy::pedantic, clippy::nursery)]
 #![forbid(unsafe_code)]
 
-use ::steadfast::{circuit_breaker, fallback, retry, timeout};
+use ::steadfast::{bulkhead, circuit_breaker, fallback, rate_limit, retry, timeout};
 
 #[allow(non_camel_case_types, dead_code)]
 mod shadow {
@@ -30,6 +30,8 @@ use shadow::*;
 #[timeout(10s)]
 #[retry(max_attempts = 2)]
 #[circuit_breaker(name = "family")]
+#[rate_limit(name = "family", limit = 10, per = 1s, wait = 1s, key = outcome)]
+#[bulkhead(name = "family", max_concurrent = 5, max_wait = 1s)]
 #[timeout(2s)]
 pub async fn all(outcome: &str, mut error: u8, owned: ::std::string::String) -> ::std::io::Result<usize> {
     error += 1;
@@ -47,6 +49,8 @@ async fn later(outcome: &str, error: u8, owned: ::std::string::String) -> ::std:
 }
 
 /// Not `async`.
+#[rate_limit(name = "family, not async", limit = 10, per = 1s)]
+#[bulkhead(name = "family, not async", max_concurrent = 5)]
 #[fallback(|_| ::core::option::Option::Some(1), allow_order)]
 #[must_use]
 pub fn sync(answer: u8) -> ::core::option::Option<u8> {

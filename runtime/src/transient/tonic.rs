@@ -6,7 +6,7 @@ use tonic::{
 };
 
 use super::{Transient, decisive, sources};
-use crate::{CircuitOpen, TimedOut};
+use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut};
 
 /// Transient: `Unavailable`, `ResourceExhausted`, `DeadlineExceeded`; and what tonic itself makes of a broken connection
 /// (`Unknown`) and of its own time-outs (`Cancelled`).
@@ -51,6 +51,20 @@ impl From<CircuitOpen> for Status {
 impl From<TimedOut> for Status {
     fn from(timed_out: TimedOut) -> Self {
         with_source(Self::deadline_exceeded(timed_out.to_string()), timed_out)
+    }
+}
+
+/// As a status of code `ResourceExhausted`, with the `RateLimited` as its source.
+impl From<RateLimited> for Status {
+    fn from(limited: RateLimited) -> Self {
+        with_source(Self::resource_exhausted(limited.to_string()), limited)
+    }
+}
+
+/// As a status of code `ResourceExhausted`, with the `BulkheadFull` as its source.
+impl From<BulkheadFull> for Status {
+    fn from(full: BulkheadFull) -> Self {
+        with_source(Self::resource_exhausted(full.to_string()), full)
     }
 }
 

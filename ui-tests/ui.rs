@@ -5,9 +5,18 @@
 #[test]
 fn ui() {
     let cases = trybuild::TestCases::new();
-    for kind in
-        ["unknown", "duplicate", "malformed", "range", "conflict", "signature", "predicate", "arguments", "traits"]
-    {
+    for kind in [
+        "unknown",
+        "duplicate",
+        "malformed",
+        "range",
+        "conflict",
+        "order",
+        "signature",
+        "predicate",
+        "arguments",
+        "traits",
+    ] {
         cases.compile_fail(format!("{kind}/*.rs"));
     }
     cases.pass("pass/*.rs");

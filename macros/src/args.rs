@@ -1,13 +1,21 @@
 //! What each attribute means: its options parsed and checked, ready to expand.
 
+pub(crate) mod bulkhead;
 pub(crate) mod circuit_breaker;
+pub(crate) mod fallback;
+pub(crate) mod owner;
 mod parameters;
+pub(crate) mod rate_limit;
 pub(crate) mod retry;
 mod schedule;
+pub(crate) mod timeout;
 
+use proc_macro2::TokenStream;
+use quote::quote;
 use syn::{Error, Expr, ExprLit, Lit, Result, Type};
 
 use crate::{
+    duration::Time,
     errors::Errors,
     options::{Either, Options, word},
 };
@@ -43,6 +51,23 @@ fn name(value: Expr) -> Result<Expr> {
             value,
             "`name` is a string literal, such as `name = \"payments\"`, or the path of a `const`",
         )),
+    }
+}
+
+/// The name that was given, or the path of the function.
+pub(crate) fn name_or_path(name: Option<&Expr>, function: &str) -> TokenStream {
+    let function = format!("::{function}");
+    name.map_or_else(|| quote!(::core::concat!(::core::module_path!(), #function)), |name| quote!(#name))
+}
+
+/// A duration that is not zero.
+fn positive(what: &str, why_not_zero: &str, value: Expr) -> Result<Time> {
+    let time = Time::parse(value.clone())?;
+    match time.known() {
+        Some(known) if known.is_zero() => {
+            Err(Error::new_spanned(value, format!("{what} must be longer than 0: {why_not_zero}")))
+        }
+        _ => Ok(time),
     }
 }
 

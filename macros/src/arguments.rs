@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use syn::{
-    Attribute, FnArg, Local, Pat, PatIdent, Signature, Token, Type, TypeReference,
+    Attribute, FnArg, Local, Pat, PatIdent, PatType, Signature, Token, Type, TypeReference,
     visit::{self, Visit},
     visit_mut::{self, VisitMut},
 };
@@ -16,12 +16,20 @@ use crate::{
 };
 
 /// An argument that is bound again for each attempt.
+#[derive(Clone)]
 pub(crate) struct Argument {
     pub(crate) name: Ident,
     pub(crate) mutability: Option<Token![mut]>,
     /// The `#[cfg]`s that the argument depends on.
     pub(crate) cfgs: Vec<Attribute>,
     pub(crate) supply: Supply,
+}
+
+/// What needs the arguments more than once.
+#[derive(Clone, Copy)]
+pub(crate) enum Repeats {
+    Retry,
+    Fallback,
 }
 
 /// Where an attempt's own comes from.
@@ -53,6 +61,68 @@ pub(crate) fn candidates(signature: &Signature, renames: &[Local]) -> Vec<Argume
         bind(&rename.pat, &rename.attrs, input.map_or(Holding::Owned, Holding::of), &mut candidates);
     }
     candidates
+}
+
+/// The arguments of a function, without its receiver.
+pub(crate) fn typed(signature: &Signature) -> impl Iterator<Item = &PatType> {
+    signature.inputs.iter().filter_map(|input| match input {
+        FnArg::Typed(argument) => Some(argument),
+        FnArg::Receiver(_) => None,
+    })
+}
+
+/// Reports arguments that can't be passed on, since they have no name.
+pub(crate) fn check_names(signature: &Signature, errors: &mut Errors) {
+    for PatType { attrs, pat, .. } in typed(signature) {
+        if !matches!(&**pat, Pat::Ident(pattern) if pattern.by_ref.is_none() && pattern.subpat.is_none()) {
+            errors.at(pat, NO_NAME);
+        } else if let Some(cfg) = attrs.iter().find(|attribute| attribute.path().is_ident("cfg")) {
+            errors.at(
+                cfg,
+                "a fallback can't be called with an argument that is not always there: use a closure, `|error| ...`",
+            );
+        }
+    }
+}
+
+const NO_NAME: &str = "a fallback gets this argument by its name: give it one, and take it apart in the body";
+
+/// The arguments in their order, for a function that gets the same. `#[async_trait]` gives names to those that have none
+/// and takes them apart later.
+pub(crate) fn passed(
+    signature: &Signature,
+    renames: &[Local],
+    candidates: &[Argument],
+    errors: &mut Errors,
+) -> Vec<Argument> {
+    let names = typed(signature).filter_map(|argument| match &*argument.pat {
+        Pat::Ident(pattern) => Some(&pattern.ident),
+        _ => None,
+    });
+    let find = |name: &Ident| candidates.iter().find(|argument| argument.name == *name).cloned();
+    let is_source = |rename: &&Local, name| {
+        rename.init.as_ref().and_then(|init| form::source(&init.expr)).is_some_and(|source| source == name)
+    };
+    names
+        .filter_map(|name| {
+            let found = find(name);
+            if let (None, Some(rename)) = (&found, renames.iter().find(|rename| is_source(rename, name))) {
+                errors.at(&rename.pat, NO_NAME);
+            }
+            found
+        })
+        .collect()
+}
+
+/// What `#[async_trait]` calls `self`.
+pub(crate) fn renamed_self(renames: &[Local]) -> Option<Ident> {
+    renames.iter().find_map(|rename| {
+        let is_self = form::source(&rename.init.as_ref()?.expr)? == "self";
+        match &rename.pat {
+            Pat::Ident(pattern) if is_self => Some(pattern.ident.clone()),
+            _ => None,
+        }
+    })
 }
 
 fn bind_parts(pattern: &Pat, ty: &Type, attributes: &[Attribute], candidates: &mut Vec<Argument>) {
@@ -122,7 +192,7 @@ pub(crate) fn check_self(signature: &Signature, moved: &Moved, errors: &mut Erro
 }
 
 /// Reports a returned `&mut` that may point into an argument: the next attempt would need that, too.
-pub(crate) fn check_output(signature: &Signature, output: Option<&Type>, errors: &mut Errors) {
+pub(crate) fn check_output(signature: &Signature, output: Option<&Type>, what: Repeats, errors: &mut Errors) {
     struct FindMut<'ast>(Option<&'ast TypeReference>);
     impl<'ast> Visit<'ast> for FindMut<'ast> {
         fn visit_type_reference(&mut self, reference: &'ast TypeReference) {
@@ -141,8 +211,16 @@ pub(crate) fn check_output(signature: &Signature, output: Option<&Type>, errors:
     if !is_static && signature.inputs.iter().any(|input| Holding::of(input) == Holding::Mutable) {
         errors.at(
             reference,
-            "a retry can't return a `&mut` into an argument: the next attempt would need that, too\n\
-             return what it points to, or put the `#[retry]` on a function that only finds it",
+            match what {
+                Repeats::Retry => {
+                    "a retry can't return a `&mut` into an argument: the next attempt would need that, too\n\
+                     return what it points to, or put the `#[retry]` on a function that only finds it"
+                }
+                Repeats::Fallback => {
+                    "a function with a fallback can't return a `&mut` into an argument: the fallback would need that, too\n\
+                     return what it points to, or put the `#[fallback]` on a function that only finds it"
+                }
+            },
         );
     }
 }

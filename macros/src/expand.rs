@@ -3,8 +3,12 @@
 //! The old body is wrapped, never edited: in an `async` block or in a closure that is called in place, so that `?` and
 //! `return` end an attempt and not the function, and so that what it borrows is borrowed again for each attempt.
 
+mod bulkhead;
 mod circuit_breaker;
+mod fallback;
+mod rate_limit;
 mod retry;
+mod timeout;
 
 use std::collections::HashSet;
 
@@ -13,8 +17,8 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::{PathArguments, PathSegment, Signature, Type, ext::IdentExt as _, spanned::Spanned};
 
 use crate::{
-    args::{Condition, retry::Retry},
-    arguments::{self, Argument},
+    args::{Condition, fallback::Fallback, retry::Retry},
+    arguments::{self, Argument, Repeats},
     errors::Errors,
     form::{AsyncBody, Form},
     function::Function,
@@ -33,7 +37,7 @@ struct Attempt {
     code: TokenStream,
     /// Whether it is a pair: the returned value, and how the attempt fared at a breaker.
     has_passage: bool,
-    /// Whether it is itself a retry.
+    /// Whether it makes more calls than the one that is an attempt by itself: those of a retry, those of a fallback.
     is_retry: bool,
 }
 
@@ -50,6 +54,10 @@ struct Context {
     output_place: Span,
     /// What each attempt of a retry needs for itself.
     arguments: Arguments,
+    /// What a fallback is called with.
+    passed: Vec<Argument>,
+    /// What `#[async_trait]` calls `self`.
+    renamed_self: Option<Ident>,
     /// Whether nothing but the one attempt has a use for the arguments.
     gives_arguments_away: bool,
     /// Whether the call is an attempt of a retry.
@@ -64,6 +72,17 @@ struct Arguments {
     self_used_up: Option<Span>,
 }
 
+impl Arguments {
+    /// These are moved as well, whatever the body does with them.
+    fn give_away(&mut self, arguments: &[Argument]) {
+        for argument in arguments {
+            if !self.needed.iter().any(|needed| needed.name == argument.name) {
+                self.needed.push(Argument { mutability: None, ..argument.clone() });
+            }
+        }
+    }
+}
+
 /// Input: `fn f(a: A) -> R { body }` and its layers, the topmost first. Output: the same function with a body that
 /// runs the layers. `prelude` goes first. `Err` has what only now can be seen to be wrong.
 pub(crate) fn stack(function: &Function, layers: &[Layer], prelude: &TokenStream) -> Result<TokenStream, Errors> {
@@ -72,7 +91,7 @@ pub(crate) fn stack(function: &Function, layers: &[Layer], prelude: &TokenStream
         Form::Future { .. } => AsyncBody::of(&function.body),
         Form::Sync | Form::Async => None,
     };
-    let arguments = arguments_of(function, layers, &mut signature, &mut body)?;
+    let (arguments, passed) = arguments_of(function, layers, &mut signature, &mut body)?;
 
     let place = function.output().map_or_else(|| signature.ident.span(), error_place);
     let mut context = Context {
@@ -82,17 +101,27 @@ pub(crate) fn stack(function: &Function, layers: &[Layer], prelude: &TokenStream
         output: function.inner_output(),
         output_place: Span::mixed_site().located_at(place),
         arguments,
-        gives_arguments_away: layers.iter().all(|layer| !layer.repeats() && !layer.condition().sees_arguments()),
         is_attempt: layers.iter().any(Layer::repeats),
+        passed,
+        renamed_self: body.as_ref().and_then(|body| arguments::renamed_self(&body.renames)),
+        gives_arguments_away: layers.iter().all(|layer| !layer.repeats() && !layer.sees_arguments()),
     };
     let mut attempt = Attempt { code: context.call(function, body.as_ref()), has_passage: false, is_retry: false };
+    let below_retry = |index| layers.iter().take(index).any(|above| matches!(above, Layer::Retry(_)));
+    // A breaker asks whether the call was made at all.
+    let is_asked =
+        |index| below_retry(index) || layers.iter().take(index).any(|above| matches!(above, Layer::CircuitBreaker(_)));
     for (index, layer) in layers.iter().enumerate().rev() {
         attempt = match layer {
             Layer::Retry(retry) => retry::expand(retry, &attempt, &mut context),
             Layer::CircuitBreaker(breaker) => {
-                let below_retry = layers.iter().take(index).any(|above| matches!(above, Layer::Retry(_)));
-                circuit_breaker::expand(breaker, &attempt, index, below_retry, &context)
+                let asked = below_retry(index) || attempt.has_passage && is_asked(index);
+                circuit_breaker::expand(breaker, &attempt, index, asked, &context)
             }
+            Layer::RateLimit(limit) => rate_limit::expand(limit, &attempt, index, is_asked(index), &context),
+            Layer::Bulkhead(bulkhead) => bulkhead::expand(bulkhead, &attempt, index, is_asked(index), &context),
+            Layer::Timeout(timeout) => timeout::expand(timeout, &attempt, &context),
+            Layer::Fallback(fallback) => fallback::expand(fallback, &attempt, index, &mut context),
         };
     }
     let (code, renames) = (attempt.code, body.map(|body| arguments::tokens(&body.renames)));
@@ -104,16 +133,16 @@ pub(crate) fn stack(function: &Function, layers: &[Layer], prelude: &TokenStream
     Ok(function.with_body(&signature, &code!({ #prelude #code })))
 }
 
-/// What each attempt of a retry needs for itself, if there is a retry.
+/// What each attempt of a retry needs for itself, if there is a retry, and what a fallback gets.
 fn arguments_of(
     function: &Function,
     layers: &[Layer],
     signature: &mut Signature,
     body: &mut Option<AsyncBody>,
-) -> Result<Arguments, Errors> {
+) -> Result<(Arguments, Vec<Argument>), Errors> {
     let retries = layers.iter().filter_map(|layer| match layer {
         Layer::Retry(retry) => Some(&**retry),
-        Layer::CircuitBreaker(_) => None,
+        _ => None,
     });
     let (block, renames) = match body {
         Some(AsyncBody { renames, rest }) => (quote!({ #rest }), &mut renames[..]),
@@ -123,16 +152,27 @@ fn arguments_of(
     let candidates = arguments::candidates(signature, renames);
     let to_clone: HashSet<Ident> = retries.clone().flat_map(|retry| retry.clone.iter().cloned()).collect();
     arguments::check_named(&to_clone, &candidates, &mut errors);
-    if retries.clone().all(Retry::is_single) {
-        return errors.or(Arguments::default());
-    }
+    let mut fallbacks = layers.iter().filter_map(|layer| match layer {
+        Layer::Fallback(fallback) => Some(&**fallback),
+        _ => None,
+    });
+    let what = match (retries.clone().all(Retry::is_single), fallbacks.clone().next()) {
+        (false, _) => Repeats::Retry,
+        (true, Some(_)) => Repeats::Fallback,
+        (true, None) => return errors.or(Default::default()),
+    };
+    let passed = if fallbacks.any(Fallback::gets_arguments) {
+        arguments::passed(signature, renames, &candidates, &mut errors)
+    } else {
+        arguments::passed(signature, renames, &candidates, &mut Errors::default())
+    };
     let names = candidates.iter().map(|argument| argument.name.clone());
     let moved = Moved::by(&block, names.chain([Ident::new("self", Span::call_site())]));
     let self_used_up = arguments::check_self(signature, &moved, &mut errors);
-    arguments::check_output(signature, function.output(), &mut errors);
+    arguments::check_output(signature, function.output(), what, &mut errors);
     let needed = arguments::needed(candidates, &moved, &to_clone);
     arguments::strip_mut(&needed, signature, renames);
-    errors.or(Arguments { needed, self_used_up })
+    errors.or((Arguments { needed, self_used_up }, passed))
 }
 
 impl Context {
@@ -186,6 +226,15 @@ impl Context {
         if self.is_attempt { scoped(future) } else { code!(#future.await) }
     }
 
+    /// Takes a place, and waits for it where that can be done.
+    fn acquire(&self) -> TokenStream {
+        match (self.is_async, cfg!(feature = "tokio")) {
+            (false, _) => code!(acquire()),
+            (true, true) => code!(acquire_async().await),
+            (true, false) => code!(try_acquire()),
+        }
+    }
+
     /// A call into the runtime that asks something of the return type: what does not fit is reported there.
     fn ask(&self, function: &str, arguments: &TokenStream) -> TokenStream {
         let place = self.output_place;
@@ -198,6 +247,46 @@ impl Context {
 /// Input: `future`. Output: the same, awaited as an attempt. It is pinned where it stands, so that it is not moved.
 fn scoped(future: &TokenStream) -> TokenStream {
     code!(attempts.scope(::core::pin::pin!(#future)).await)
+}
+
+/// What a call gives that was refused for the reason `reason`, and what one that was not; in a pair where that is `asked`.
+fn refused(reason: &TokenStream, attempt: &Attempt, asked: bool, context: &Context) -> (TokenStream, TokenStream) {
+    let (krate, place) = (&context.krate, context.output_place);
+    let (value, code) = (context.ask("refuse", &quote_spanned!(place=> #reason)), &attempt.code);
+    match (asked, attempt.has_passage) {
+        (false, _) => (value, code.clone()),
+        (true, true) => (code!((#value, #krate::__private::Passage::Refused)), code.clone()),
+        (true, false) => {
+            let output = &context.output;
+            let made = code!({ let outcome: #output = #code; (outcome, #krate::__private::Passage::Made) });
+            (code!((#value, #krate::__private::Passage::Refused)), made)
+        }
+    }
+}
+
+/// `Some(config)` or `None`.
+fn option(config: Option<TokenStream>) -> TokenStream {
+    config.map_or_else(|| code!(::core::option::Option::None), |config| code!(::core::option::Option::Some(#config)))
+}
+
+/// Input: `Declared::named(...)`. Output: that as a static which the registry lists under `slice`, and what it `find`s.
+fn declared(
+    declaration: &TokenStream,
+    ty: &TokenStream,
+    slice: &str,
+    find: &TokenStream,
+    krate: &TokenStream,
+) -> TokenStream {
+    let slice = Ident::new(slice, Span::mixed_site());
+    code! {
+        {
+            static DECLARATION: #krate::__private::Declared<#ty> = #declaration;
+            #[#krate::__private::linkme::distributed_slice(#krate::__private::#slice)]
+            #[linkme(crate = #krate::__private::linkme)]
+            static DECLARED: &#krate::__private::Declared<#ty> = &DECLARATION;
+            #find
+        }
+    }
 }
 
 /// Where errors about a return type belong: at the `E` of a `Result<T, E>`, else at the type.
@@ -265,10 +354,13 @@ impl Layer {
         matches!(self, Self::Retry(retry) if !retry.is_single())
     }
 
-    const fn condition(&self) -> &Condition {
+    /// Whether it looks at the function's arguments after a call.
+    const fn sees_arguments(&self) -> bool {
         match self {
-            Self::Retry(retry) => &retry.condition,
-            Self::CircuitBreaker(breaker) => &breaker.condition,
+            Self::Retry(retry) => retry.condition.sees_arguments(),
+            Self::CircuitBreaker(breaker) => breaker.condition.sees_arguments(),
+            Self::Timeout(_) | Self::RateLimit(_) | Self::Bulkhead(_) => false,
+            Self::Fallback(_) => true,
         }
     }
 }

@@ -108,6 +108,10 @@ impl Function {
                 output,
                 format!("this is neither a `Result` nor an `Option`, so `#[{attribute}]` can't tell a failure by it\n{}", match attribute {
                     "retry" => "return one of them, or say which values to try again for: `retry_if_result = |value| ...`",
+                    "timeout" => "return one of them: a call that takes too long has to return something, too",
+                    "fallback" => "return one of them",
+                    "rate_limit" => "return one of them: a call that is above the limit has to return something, too",
+                    "bulkhead" => "return one of them: a call that finds no place has to return something, too",
                     _ => "return one of them: a call that the circuit does not admit has to return something, too",
                 }),
             ),

@@ -185,6 +185,39 @@ fn plausible() -> impl Strategy<Value = String> {
     prop::collection::vec(option, 0..5).prop_map(|options| options.join(", "))
 }
 
+/// What can stand below.
+const SIBLINGS: [&str; 5] = ["circuit_breaker", "timeout", "fallback", "rate_limit", "bulkhead"];
+
+/// Arguments of the others of the family that are right, or nearly so.
+fn family() -> impl Strategy<Value = String> {
+    let parts = [
+        "2s",
+        "LIMIT",
+        "cached",
+        "self.cached",
+        "|e| Ok(e)",
+        "|| x",
+        "|a, b, e| a",
+        "if = |e| e.is()",
+        "if(E)",
+        "allow_order",
+        "name = \"n\"",
+        "limit = 5",
+        "per = 1s",
+        "wait = 1s",
+        "key = x",
+        "store = S",
+        "max_concurrent = 3",
+        "max_wait = 5ms",
+        "cached()",
+        "5",
+        "0s",
+        "a::b::<C>",
+        "algorithm = gcra",
+    ];
+    prop::collection::vec(select(parts.to_vec()), 0..5).prop_map(|parts| parts.join(", "))
+}
+
 fn function() -> impl Strategy<Value = String> {
     let arguments = prop::collection::vec(select(&ARGUMENTS[..]), 0..4);
     (select(&QUALIFIERS[..]), arguments, select(&OUTPUTS[..]), select(&BODIES[..])).prop_map(
@@ -194,8 +227,8 @@ fn function() -> impl Strategy<Value = String> {
     )
 }
 
-fn expand(first: &str, second: Option<&str>, function: &str) -> Option<(bool, TokenStream)> {
-    let below = second.map(|second| format!("#[circuit_breaker({second})]")).unwrap_or_default();
+fn expand(first: &str, second: Option<(&str, &str)>, function: &str) -> Option<(bool, TokenStream)> {
+    let below = second.map(|(name, second)| format!("#[{name}({second})]")).unwrap_or_default();
     let item: TokenStream = format!("{below} {function}").parse().ok()?;
     let is_function = parse2::<Function>(item.clone()).is_ok();
     Some((is_function, stack::expand(Kind::Retry, first.parse().ok()?, item)))
@@ -212,10 +245,10 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn attributes(first in prop_oneof![attribute(), plausible()], second in prop::option::of(prop_oneof![attribute(), plausible()]), function in function()) {
+    fn attributes(first in prop_oneof![attribute(), plausible()], second in prop::option::of((select(&SIBLINGS[..]), prop_oneof![attribute(), plausible(), family()])), function in function()) {
         // A body that is no Rust stays what it is, and so the whole can't be parsed either.
         let has_broken_body = syn::parse_str::<syn::Block>(&function[function.find('{').unwrap_or(0)..]).is_err();
-        if let Some((true, output)) = expand(&first, second.as_deref(), &function)
+        if let Some((true, output)) = expand(&first, second.as_ref().map(|(name, second)| (*name, second.as_str())), &function)
             && !has_broken_body
             && !function.contains("self")
             && !function.starts_with("default")

@@ -15,6 +15,7 @@ mod function;
 mod fuzz;
 mod moves;
 mod options;
+mod order;
 mod spelling;
 mod stack;
 
@@ -32,6 +33,30 @@ pub fn retry(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn circuit_breaker(args: TokenStream, item: TokenStream) -> TokenStream {
     stack::expand(Kind::CircuitBreaker, args.into(), item.into()).into()
+}
+
+#[allow(missing_docs, reason = "documented where it is re-exported")]
+#[proc_macro_attribute]
+pub fn fallback(args: TokenStream, item: TokenStream) -> TokenStream {
+    stack::expand(Kind::Fallback, args.into(), item.into()).into()
+}
+
+#[allow(missing_docs, reason = "documented where it is re-exported")]
+#[proc_macro_attribute]
+pub fn bulkhead(args: TokenStream, item: TokenStream) -> TokenStream {
+    stack::expand(Kind::Bulkhead, args.into(), item.into()).into()
+}
+
+#[allow(missing_docs, reason = "documented where it is re-exported")]
+#[proc_macro_attribute]
+pub fn rate_limit(args: TokenStream, item: TokenStream) -> TokenStream {
+    stack::expand(Kind::RateLimit, args.into(), item.into()).into()
+}
+
+#[allow(missing_docs, reason = "documented where it is re-exported")]
+#[proc_macro_attribute]
+pub fn timeout(args: TokenStream, item: TokenStream) -> TokenStream {
+    stack::expand(Kind::Timeout, args.into(), item.into()).into()
 }
 
 #[allow(missing_docs, reason = "documented with the trait, where it is re-exported")]

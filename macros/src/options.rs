@@ -8,6 +8,7 @@ use syn::{
     ext::IdentExt as _,
     parse::{Parse, ParseStream, Parser as _},
     punctuated::Punctuated,
+    token,
 };
 
 use crate::{
@@ -44,20 +45,40 @@ impl Options {
     /// Parses the arguments of an attribute. What can't be parsed is an error and left out, and so is an option that
     /// is given twice.
     pub(crate) fn parse(args: TokenStream, errors: &mut Errors) -> Self {
-        let mut written: Vec<Written> = Vec::new();
-        let mut complete = true;
-        for result in read_all(args) {
-            let Some(option) = errors.keep(result) else {
-                complete = false;
-                continue;
-            };
-            if written.iter().any(|other| other.key == option.key) {
-                errors.at(&option.key, format!("`{}` is given twice", option.key));
-                continue;
-            }
-            written.push(option);
+        let mut options = Self { written: Vec::new(), complete: true };
+        for result in read_all(args, Written::parse) {
+            options.add(result, errors);
         }
-        Self { written, complete }
+        options
+    }
+
+    /// The same where values without a name stand among the options, as in `timeout(2s)`. `words` are the options that can
+    /// stand without a `=`.
+    pub(crate) fn parse_with_values(args: TokenStream, words: &[&str], errors: &mut Errors) -> (Vec<Expr>, Self) {
+        let (mut values, mut options) = (Vec::new(), Self { written: Vec::new(), complete: true });
+        for result in read_all(args, |input| Item::parse(input, words)) {
+            match result {
+                Ok(Item::Value(value)) => values.push(value),
+                Ok(Item::Option(option)) => options.add(Ok(option), errors),
+                Err(error) => options.add(Err(error), errors),
+            }
+        }
+        (values, options)
+    }
+
+    fn add(&mut self, result: Result<Written>, errors: &mut Errors) {
+        match errors.keep(result) {
+            Some(option) if self.written.iter().any(|other| other.key == option.key) => {
+                errors.at(&option.key, format!("`{}` is given twice", option.key));
+            }
+            Some(option) => self.written.push(option),
+            None => self.complete = false,
+        }
+    }
+
+    /// Whether all that was written could be read.
+    pub(crate) const fn is_complete(&self) -> bool {
+        self.complete
     }
 
     /// Whether an option of that name was written, or something that may have been meant for it.
@@ -204,12 +225,40 @@ impl Parse for Written {
     }
 }
 
-/// Reads one option after the other; what can't be read is skipped to the next comma.
-fn read_all(args: TokenStream) -> Vec<Result<Written>> {
+/// What stands between two commas.
+enum Item {
+    Option(Written),
+    Value(Expr),
+}
+
+impl Item {
+    fn parse(input: ParseStream<'_>, words: &[&str]) -> Result<Self> {
+        if is_option(input, words) {
+            return input.parse().map(Self::Option);
+        }
+        let value = ungroup(input.parse()?);
+        if input.is_empty() || input.peek(Token![,]) {
+            return Ok(Self::Value(value));
+        }
+        Err(input.error("expected `,`"))
+    }
+}
+
+/// `key = ...`, `key: ...`, which is a mistake of its own, or one of the words.
+fn is_option(input: ParseStream<'_>, words: &[&str]) -> bool {
+    let ahead = input.fork();
+    let Ok(key) = ahead.call(Ident::parse_any) else { return false };
+    let is_named = ahead.peek(Token![=]) && !ahead.peek(Token![==]) || ahead.peek(Token![:]) && !ahead.peek(Token![::]);
+    let ends = ahead.is_empty() || ahead.peek(Token![,]) || ahead.peek(token::Paren);
+    is_named || ends && words.iter().any(|word| key == word)
+}
+
+/// Reads one item after the other; what can't be read is skipped to the next comma.
+fn read_all<T>(args: TokenStream, read: impl Fn(ParseStream<'_>) -> Result<T>) -> Vec<Result<T>> {
     let parser = |input: ParseStream<'_>| {
         let mut results = Vec::new();
         while !input.is_empty() {
-            let result = input.parse::<Written>();
+            let result = read(input);
             if result.is_err() {
                 skip_to_comma(input)?;
             }

@@ -8,11 +8,15 @@ use quote::quote;
 use syn::{Attribute, Meta, Path, parse2, spanned::Spanned};
 
 use crate::{
-    args::{Condition, circuit_breaker::CircuitBreaker, retry::Retry},
+    args::{
+        bulkhead::Bulkhead, circuit_breaker::CircuitBreaker, fallback::Fallback, rate_limit::RateLimit, retry::Retry,
+        timeout::Timeout,
+    },
     errors::Errors,
     expand,
     function::Function,
     options::Options,
+    order::Order,
 };
 
 /// Which attribute it is.
@@ -20,12 +24,20 @@ use crate::{
 pub(crate) enum Kind {
     Retry,
     CircuitBreaker,
+    Timeout,
+    Fallback,
+    RateLimit,
+    Bulkhead,
 }
 
 /// One attribute, understood.
 pub(crate) enum Layer {
     Retry(Box<Retry>),
     CircuitBreaker(Box<CircuitBreaker>),
+    Timeout(Box<Timeout>),
+    Fallback(Box<Fallback>),
+    RateLimit(Box<RateLimit>),
+    Bulkhead(Box<Bulkhead>),
 }
 
 impl Layer {
@@ -34,17 +46,26 @@ impl Layer {
         match self {
             Self::Retry(retry) => retry.krate.as_ref(),
             Self::CircuitBreaker(breaker) => breaker.krate.as_ref(),
+            Self::Timeout(timeout) => timeout.krate.as_ref(),
+            Self::Fallback(fallback) => fallback.krate.as_ref(),
+            Self::RateLimit(limit) => limit.krate.as_ref(),
+            Self::Bulkhead(bulkhead) => bulkhead.krate.as_ref(),
         }
     }
 }
 
 impl Kind {
-    const ALL: [Self; 2] = [Self::Retry, Self::CircuitBreaker];
+    const ALL: [Self; 6] =
+        [Self::Retry, Self::CircuitBreaker, Self::Timeout, Self::Fallback, Self::RateLimit, Self::Bulkhead];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Retry => "retry",
             Self::CircuitBreaker => "circuit_breaker",
+            Self::Timeout => "timeout",
+            Self::Fallback => "fallback",
+            Self::RateLimit => "rate_limit",
+            Self::Bulkhead => "bulkhead",
         }
     }
 
@@ -66,19 +87,21 @@ pub(crate) fn expand(kind: Kind, args: TokenStream, item: TokenStream) -> TokenS
         Err(error) => return not_a_function(kind, &error, &item),
     };
     let mut errors = Errors::default();
-    let mut layers = vec![layer(kind, args, Span::call_site(), &function, &mut errors)];
+    let mut order = Order::default();
+    let mut layers = vec![layer(kind, args, Span::call_site(), &function, &mut order, &mut errors)];
     let (mut foreign, mut taken) = (Vec::new(), Vec::new());
     for attribute in std::mem::take(&mut function.attributes) {
         match Kind::of(&attribute) {
             Some(kind) => {
                 let path = attribute.path().clone();
-                layers.push(layer(kind, arguments(attribute), path.span(), &function, &mut errors));
+                layers.push(layer(kind, arguments(attribute), path.span(), &function, &mut order, &mut errors));
                 taken.push(path);
             }
             None => foreign.push(attribute),
         }
     }
     function.attributes = foreign;
+    order.check(&mut errors);
     let mentions = mentions(&taken);
     errors.or(()).and_then(|()| expand::stack(&function, &layers, &mentions)).unwrap_or_else(|errors| {
         // The function stays, so that its callers have nothing to complain about.
@@ -89,12 +112,29 @@ pub(crate) fn expand(kind: Kind, args: TokenStream, item: TokenStream) -> TokenS
     })
 }
 
-fn layer(kind: Kind, args: TokenStream, span: Span, function: &Function, errors: &mut Errors) -> Layer {
-    let options = Options::parse(args, errors);
+fn layer(
+    kind: Kind,
+    args: TokenStream,
+    span: Span,
+    function: &Function,
+    order: &mut Order,
+    errors: &mut Errors,
+) -> Layer {
+    let (values, mut options) = match kind {
+        Kind::Retry | Kind::CircuitBreaker | Kind::RateLimit | Kind::Bulkhead => {
+            (Vec::new(), Options::parse(args, errors))
+        }
+        Kind::Timeout | Kind::Fallback => Options::parse_with_values(args, &["if", "allow_order"], errors),
+    };
+    order.add(kind, span, options.take("allow_order").is_some());
+    let value_is_judged = match kind {
+        Kind::Retry => options.mentions("retry_if_result", &[]),
+        _ => false,
+    };
+    function.check(kind.name(), value_is_judged, errors);
     match kind {
         Kind::Retry => {
             let retry = Retry::parse(options, errors);
-            function.check(kind.name(), matches!(retry.condition, Condition::Value(_)), errors);
             if function.is_async() && !cfg!(feature = "tokio") {
                 errors.at(
                     function.signature.asyncness,
@@ -103,11 +143,30 @@ fn layer(kind: Kind, args: TokenStream, span: Span, function: &Function, errors:
             }
             Layer::Retry(Box::new(retry))
         }
-        Kind::CircuitBreaker => {
-            let breaker = CircuitBreaker::parse(options, span, errors);
-            function.check(kind.name(), false, errors);
-            Layer::CircuitBreaker(Box::new(breaker))
+        Kind::CircuitBreaker => Layer::CircuitBreaker(Box::new(CircuitBreaker::parse(options, span, errors))),
+        Kind::Timeout => {
+            check_timer(function, errors);
+            Layer::Timeout(Box::new(Timeout::parse(values, options, span, errors)))
         }
+        Kind::Fallback => {
+            let fallback = Fallback::parse(values, options, span, &function.signature, errors);
+            Layer::Fallback(Box::new(fallback))
+        }
+        Kind::RateLimit => Layer::RateLimit(Box::new(RateLimit::parse(options, span, function.is_async(), errors))),
+        Kind::Bulkhead => Layer::Bulkhead(Box::new(Bulkhead::parse(options, span, function.is_async(), errors))),
+    }
+}
+
+/// Reports what no time limit can be put on.
+fn check_timer(function: &Function, errors: &mut Errors) {
+    if !function.is_async() {
+        errors.at(
+            function.signature.fn_token,
+            "a timeout needs an `async fn`: nothing can stop a function that has its thread to itself\n\
+             give what it waits for a limit of its own, such as `TcpStream::set_read_timeout`, or make it `async`",
+        );
+    } else if !cfg!(feature = "tokio") {
+        errors.at(function.signature.asyncness, "a timeout needs a timer: enable steadfast's feature `tokio`");
     }
 }
 

@@ -39,7 +39,6 @@ pub use self::{
     settings::Settings,
     snapshot::{Snapshot, WindowSnapshot},
 };
-use crate::registry::Declaration;
 use crate::totals::Totals;
 
 /// Stops calling what is down, and tries again carefully.
@@ -120,14 +119,6 @@ impl CircuitBreaker {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.settings.name
-    }
-
-    /// What [`register!`](crate::register) leaves in the registry.
-    #[doc(hidden)]
-    #[track_caller]
-    #[must_use]
-    pub const fn declaration(&'static self) -> Declaration {
-        Declaration::of(self)
     }
 }
 

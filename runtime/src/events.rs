@@ -128,7 +128,52 @@ pub enum Event {
         /// How many attempts were made.
         attempts: u32,
     },
-    /// Two places declare the same breaker with different settings; told at its first use. Those of the first place hold.
+    /// A call took longer than its limit and was dropped.
+    #[non_exhaustive]
+    TimedOut {
+        /// The path of the function, or the name that its limit has.
+        function: &'static str,
+        /// How long it might have taken.
+        limit: Duration,
+    },
+    /// A call has failed, and a fallback is called. A chain of them has an event for each, with the error before it.
+    #[non_exhaustive]
+    FallbackUsed {
+        /// The path of the function that has failed, or the name that its fallback has.
+        function: &'static str,
+        /// What is called: the name of a function or a method, or `a closure`.
+        fallback: &'static str,
+        /// The text of the error, if it is an error and has one.
+        error: Option<Arc<str>>,
+    },
+    /// A call found no place in a bulkhead.
+    #[non_exhaustive]
+    BulkheadFull {
+        /// The bulkhead's name.
+        bulkhead: &'static str,
+        /// How many calls there may be at once.
+        max_concurrent: u32,
+    },
+    /// A call was above a rate limit.
+    #[non_exhaustive]
+    RateLimited {
+        /// The limit's name.
+        limit: &'static str,
+        /// Which of the limits of that name, where there is one for each key.
+        key: Option<Arc<str>>,
+        /// When there will be a place.
+        retry_after: Duration,
+    },
+    /// The limits of that name are as many as they may be and none is idle: keys that are new share one from now on. Told once, and
+    /// again after a newcomer has had a limit of its own.
+    #[non_exhaustive]
+    RateLimitKeysOverflowed {
+        /// The limits' name.
+        limits: &'static str,
+        /// How many there may be.
+        max_keys: usize,
+    },
+    /// Two places declare the same breaker, rate limit or bulkhead with different settings; told at its first use. Those of the first place hold.
     #[non_exhaustive]
     ConfigConflict {
         /// Both places.
@@ -181,6 +226,22 @@ impl fmt::Display for Event {
             }
             Self::BlockingSleep { retry } => {
                 write!(f, "retry `{}`: sleeps on a thread of the tokio runtime", retry.unwrap_or("unnamed"))
+            }
+            Self::TimedOut { function, limit } => write!(f, "timeout: `{function}` took longer than {limit:?}"),
+            Self::FallbackUsed { function, fallback, error } => {
+                write!(f, "fallback: `{function}` failed, {fallback} is called")?;
+                error.as_ref().map_or(Ok(()), |error| write!(f, " ({error})"))
+            }
+            Self::BulkheadFull { bulkhead, max_concurrent } => {
+                write!(f, "bulkhead `{bulkhead}`: full with {max_concurrent} calls in flight")
+            }
+            Self::RateLimited { limit, key, retry_after } => {
+                write!(f, "rate limit `{limit}`")?;
+                key.as_ref().map_or(Ok(()), |key| write!(f, " for `{key}`"))?;
+                write!(f, ": reached, the next call in {retry_after:.3?}")
+            }
+            Self::RateLimitKeysOverflowed { limits, max_keys } => {
+                write!(f, "rate limits `{limits}`: all {max_keys} are in use, new keys share one")
             }
             Self::ConfigConflict { conflict } => conflict.fmt(f),
             Self::EventsLost { events } => write!(f, "{events} events were lost: a subscriber is too slow"),

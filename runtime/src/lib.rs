@@ -109,11 +109,15 @@
 struct Readme;
 
 mod breaker;
+mod bulkhead;
 mod checked;
 mod clock;
 #[cfg(feature = "config")]
 mod configure;
 pub mod events;
+mod fallback;
+#[cfg(feature = "keyed")]
+mod keyed;
 mod known;
 #[cfg(feature = "metrics")]
 pub mod metrics;
@@ -121,12 +125,14 @@ mod outcome;
 #[cfg(feature = "prometheus-client")]
 pub mod prometheus;
 mod random;
+mod rate_limit;
 mod registry;
 mod retry;
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
 mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod timeout;
 mod totals;
 #[cfg(feature = "tracing")]
 mod trace;
@@ -134,15 +140,25 @@ mod transient;
 
 #[doc = include_str!("../docs/derive_transient.md")]
 pub use steadfast_macros::Transient;
+#[doc = include_str!("../docs/bulkhead.md")]
+pub use steadfast_macros::bulkhead;
 #[doc = include_str!("../docs/circuit_breaker.md")]
 pub use steadfast_macros::circuit_breaker;
+#[doc = include_str!("../docs/fallback.md")]
+pub use steadfast_macros::fallback;
+#[doc = include_str!("../docs/rate_limit.md")]
+pub use steadfast_macros::rate_limit;
 #[doc = include_str!("../docs/retry.md")]
 pub use steadfast_macros::retry;
+#[doc = include_str!("../docs/timeout.md")]
+pub use steadfast_macros::timeout;
 
 #[cfg(feature = "config")]
 pub use self::configure::{
     ConfigError, Mistake, configure_from_env, configure_from_file, configure_from_toml, configure_from_vars,
 };
+#[cfg(feature = "tokio")]
+pub use self::timeout::Timeout;
 #[cfg(feature = "http")]
 pub use self::transient::http::retry_after;
 pub use self::{
@@ -150,16 +166,26 @@ pub use self::{
         BreakerConfig, BreakerState, CircuitBreaker, CircuitOpen, Happening, Incident, Intervention, Limits,
         OpenReason, Permit, Settings, Snapshot, Threshold, Window, WindowSnapshot,
     },
-    registry::{ConfigConflict, Place, breaker, breakers, validate},
+    bulkhead::{Bulkhead, BulkheadConfig, BulkheadFull, BulkheadPermit, BulkheadSnapshot, bulkhead, bulkheads},
+    fallback::{Fallback, FallbackIf},
+    rate_limit::{
+        Algorithm, RateLimit, RateLimitConfig, RateLimitDecision, RateLimitRequest, RateLimitSnapshot, RateLimitStore,
+        RateLimited, Rules, rate_limit, rate_limits,
+    },
+    registry::{ConfigConflict, DeclaredConfig, Place, breaker, breakers, validate},
     retry::{
         Backoff, Jitter, Nested, Retry, RetryBudget, RetryIf, RetryPolicy, RetrySnapshot, RetryUntil, Schedule, Stop,
         StopSignal, retries,
     },
+    timeout::TimedOut,
     transient::Transient,
 };
 #[cfg(feature = "keyed")]
 pub use self::{
     breaker::{KeyedBreaker, KeyedBreakers, KeyedSnapshot, SharedSettings},
+    rate_limit::{
+        KeyedRateLimit, KeyedRateLimitSnapshot, KeyedRateLimits, SharedRules, all_keyed_rate_limits, keyed_rate_limits,
+    },
     registry::{all_keyed_breakers, keyed_breakers},
 };
 
@@ -168,19 +194,27 @@ pub use self::{
 pub mod __private {
     pub use linkme;
 
-    #[cfg(feature = "tokio")]
-    pub use crate::retry::nested::Scoped;
-    #[cfg(feature = "tokio")]
-    pub use crate::retry::pause::{Pause, pause};
+    #[cfg(feature = "keyed")]
+    pub use crate::rate_limit::KEYED_RATE_LIMITS;
     pub use crate::{
+        bulkhead::BULKHEADS,
         known::{Find, FindError, FindNothing, KNOWN, Known},
         outcome::*,
-        registry::{DECLARATIONS, Declaration},
+        rate_limit::RATE_LIMITS,
+        registry::{DECLARATIONS, Declaration, Declared, REGISTERED, Registered},
         retry::{
             attempts::*,
             named::{NamedPolicy, POLICIES},
             nested::Scope,
             statistics::Statistics,
         },
+    };
+    #[cfg(feature = "tokio")]
+    pub use crate::{
+        retry::{
+            nested::Scoped,
+            pause::{Pause, pause},
+        },
+        timeout::within,
     };
 }

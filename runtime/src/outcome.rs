@@ -3,14 +3,15 @@
 //! Everything here is called from expansions with the span of the user's return type, so that a type that does not fit
 //! is reported there.
 
+mod answer;
 mod argument;
 mod show;
 
 use std::{borrow::Borrow, error::Error, time::Duration};
 
-pub use self::{argument::*, show::*};
+pub use self::{answer::*, argument::*, show::*};
 use crate::{
-    CircuitOpen, Permit, Settings, Transient,
+    BulkheadFull, CircuitOpen, Permit, RateLimited, Settings, TimedOut, Transient,
     retry::attempts::{Passage, Verdict},
     transient::sources,
 };
@@ -30,6 +31,11 @@ pub trait Returned {
     /// The error, if the call failed.
     fn error(&self) -> Option<&Self::Error>;
 
+    /// The error by value, if the call failed, or else what it returned.
+    fn into_error(self) -> Result<Self::Error, Self>
+    where
+        Self: Sized;
+
     /// The value that a call returns which the circuit does not admit.
     fn from_error(error: Self::Error) -> Self;
 }
@@ -39,6 +45,13 @@ impl<T, E> Returned for Result<T, E> {
 
     fn error(&self) -> Option<&E> {
         self.as_ref().err()
+    }
+
+    fn into_error(self) -> Result<E, Self> {
+        match self {
+            Err(error) => Ok(error),
+            success @ Ok(_) => Err(success),
+        }
     }
 
     fn from_error(error: E) -> Self {
@@ -51,6 +64,10 @@ impl<T> Returned for Option<T> {
 
     fn error(&self) -> Option<&Absent> {
         self.is_none().then_some(&Absent)
+    }
+
+    fn into_error(self) -> Result<Absent, Self> {
+        self.is_none().then_some(Absent).ok_or(self)
     }
 
     fn from_error(_: Absent) -> Self {
@@ -75,11 +92,29 @@ impl From<CircuitOpen> for Absent {
     }
 }
 
+impl From<RateLimited> for Absent {
+    fn from(_: RateLimited) -> Self {
+        Self
+    }
+}
+
+impl From<BulkheadFull> for Absent {
+    fn from(_: BulkheadFull) -> Self {
+        Self
+    }
+}
+
+impl From<TimedOut> for Absent {
+    fn from(_: TimedOut) -> Self {
+        Self
+    }
+}
+
 /// An error type that can carry the rejection `R`: `From<R>`, in words of our own.
 #[diagnostic::on_unimplemented(
-    message = "the error type `{Self}` cannot carry a rejection: it has no `From<{R}>`",
+    message = "the error type `{Self}` cannot carry a `{R}`: it has no `From<{R}>`",
     label = "`From<{R}>` is missing for its error type",
-    note = "with thiserror, add a variant `#[error(transparent)] Open(#[from] {R})`; or write `impl From<{R}> for {Self}`"
+    note = "with thiserror, add a variant `#[error(transparent)] Refused(#[from] {R})`; or write `impl From<{R}> for {Self}`"
 )]
 pub trait CarriesRejection<R> {
     /// The error that a rejected call returns.
@@ -238,6 +273,13 @@ pub fn end_by_chain<O: Returned, S: Borrow<Settings>>(
 #[must_use]
 pub fn reject<O: Returned<Error: CarriesRejection<CircuitOpen>>>(open: CircuitOpen) -> O {
     O::from_error(O::Error::carry(open))
+}
+
+/// What a call returns that was not made, or not to its end, for this reason.
+#[inline]
+#[must_use]
+pub fn refuse<O: Returned<Error: CarriesRejection<R>>, R>(reason: R) -> O {
+    O::from_error(O::Error::carry(reason))
 }
 
 /// Calls a closure in place. It is an `FnOnce`, so that it may give away what it captures, and return a `&mut` to it.

@@ -7,18 +7,28 @@
 //! **Invariant:** functions with the same name share one breaker, wherever they are declared.
 
 mod conflict;
+mod registered;
+mod shared;
 
 use std::{collections::BTreeMap, panic::Location, ptr};
 
 use once_cell::{race::OnceRef, sync::Lazy};
 
-pub use self::conflict::{ConfigConflict, Place};
+pub use self::{
+    conflict::{ConfigConflict, DeclaredConfig, Place},
+    registered::{REGISTERED, Registered},
+    shared::Declared,
+};
+pub(crate) use self::{
+    registered::Listed,
+    shared::{Registry, Shared},
+};
 use crate::{
-    BreakerConfig, CircuitBreaker, clock,
+    BreakerConfig, Bulkhead, CircuitBreaker, RateLimit, clock,
     events::{self, Event},
 };
 #[cfg(feature = "keyed")]
-use crate::{KeyedBreaker, KeyedBreakers};
+use crate::{KeyedBreaker, KeyedBreakers, KeyedRateLimits};
 
 /// Where in the program a breaker is declared, and how.
 #[derive(Debug)]
@@ -87,9 +97,13 @@ impl Declaration {
 
     #[track_caller]
     const fn new(source: Source) -> Self {
+        Self::at(source, Location::caller())
+    }
+
+    const fn at(source: Source, location: &'static Location<'static>) -> Self {
         Self {
             source,
-            location: Location::caller(),
+            location,
             found: OnceRef::new(),
             #[cfg(feature = "keyed")]
             found_keyed: OnceRef::new(),
@@ -160,7 +174,7 @@ impl Declaration {
 
     /// This place, with the settings that it gives, or with those that hold.
     const fn place(&self, config: BreakerConfig, max_keys: Option<usize>) -> Place {
-        Place { location: self.location, config, max_keys }
+        Place { location: self.location, config: DeclaredConfig::Breaker(config), max_keys }
     }
 }
 
@@ -223,7 +237,7 @@ impl Source {
     }
 }
 
-/// Lists a `static` breaker that no attribute mentions, so that [`breaker`] and [`breakers`] know it.
+/// Lists a `static` breaker, rate limit or bulkhead that no attribute mentions, so that it is found by its name.
 ///
 /// ```
 /// use steadfast::{BreakerConfig, CircuitBreaker};
@@ -235,14 +249,11 @@ impl Source {
 /// ```
 #[macro_export]
 macro_rules! register {
-    ($breaker:path) => {
+    ($own:path) => {
         const _: () = {
-            #[$crate::__private::linkme::distributed_slice($crate::__private::DECLARATIONS)]
+            #[$crate::__private::linkme::distributed_slice($crate::__private::REGISTERED)]
             #[linkme(crate = $crate::__private::linkme)]
-            static DECLARED: &$crate::__private::Declaration = {
-                static DECLARATION: $crate::__private::Declaration = $breaker.declaration();
-                &DECLARATION
-            };
+            static REGISTERED: $crate::__private::Registered = $crate::__private::Registered::new(&$own);
         };
     };
 }
@@ -315,8 +326,16 @@ pub fn all_keyed_breakers() -> Vec<&'static KeyedBreakers> {
 /// # }
 /// ```
 pub fn validate() -> Result<(), Vec<ConfigConflict>> {
-    let conflicts: Vec<_> = REGISTRY.values().flat_map(|entry| entry.conflicts.iter().cloned()).collect();
+    let breakers = REGISTRY.values().flat_map(|entry| entry.conflicts.iter().cloned());
+    let conflicts: Vec<_> = breakers.chain(Bulkhead::registry().conflicts()).chain(rate_limit_conflicts()).collect();
     if conflicts.is_empty() { Ok(()) } else { Err(conflicts) }
+}
+
+fn rate_limit_conflicts() -> impl Iterator<Item = ConfigConflict> {
+    let conflicts = RateLimit::registry().conflicts();
+    #[cfg(feature = "keyed")]
+    let conflicts = conflicts.chain(KeyedRateLimits::registry().conflicts());
+    conflicts
 }
 
 #[derive(Debug)]
@@ -369,7 +388,16 @@ impl Configurable {
 static REGISTRY: Lazy<BTreeMap<&'static str, Entry>> = Lazy::new(|| {
     // From here on the time counts that a breaker is closed.
     _ = clock::now();
-    let mut declarations = DECLARATIONS.to_vec();
+    let listed = REGISTERED.iter().filter_map(|registered| {
+        let source = match registered.listed() {
+            Listed::Breaker(own) => Source::Static(own),
+            #[cfg(feature = "keyed")]
+            Listed::KeyedBreakers(own) => Source::StaticKeyed(own),
+            _ => return None,
+        };
+        Some(&*Box::leak(Box::new(Declaration::at(source, registered.location))))
+    });
+    let mut declarations: Vec<_> = DECLARATIONS.iter().copied().chain(listed).collect();
     // The linker's order is nobody's choice; the order of file and line is.
     declarations.sort_by_key(|declaration| (declaration.source.name(), declaration.position()));
     declarations

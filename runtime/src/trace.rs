@@ -51,6 +51,29 @@ pub(crate) fn emit(event: &Event) {
         Event::NestedRetries { inner: retry, .. } | Event::BlockingSleep { retry } => {
             warn!(target: "steadfast", { retry.name = retry }, "{event}");
         }
+        Event::TimedOut { function, limit } => debug!(
+            target: "steadfast",
+            { timeout.function = function, timeout.limit = limit.as_secs_f64() },
+            "{event}"
+        ),
+        Event::FallbackUsed { function, fallback, .. } => {
+            debug!(target: "steadfast", { fallback.function = function, fallback.name = fallback }, "{event}");
+        }
+        Event::BulkheadFull { bulkhead, .. } => {
+            debug!(target: "steadfast", { bulkhead.name = bulkhead }, "{event}");
+        }
+        Event::RateLimited { limit, key, retry_after } => debug!(
+            target: "steadfast",
+            {
+                rate_limit.name = limit,
+                rate_limit.key = key.as_deref(),
+                rate_limit.retry_after = retry_after.as_secs_f64(),
+            },
+            "{event}"
+        ),
+        Event::RateLimitKeysOverflowed { limits, .. } => {
+            warn!(target: "steadfast", { rate_limit.name = limits }, "{event}");
+        }
         Event::ConfigConflict { .. } | Event::EventsLost { .. } => warn!(target: "steadfast", "{event}"),
     }
 }

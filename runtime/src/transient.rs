@@ -13,7 +13,7 @@ mod tonic;
 
 use std::{error::Error, io, sync::Arc, time::Duration};
 
-use crate::{CircuitOpen, known};
+use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut, known};
 
 /// Which values of an error type are worth another attempt.
 ///
@@ -51,6 +51,8 @@ use crate::{CircuitOpen, known};
 /// | --- | --- | --- | --- | --- |
 /// | [`std::io::Error`] | | of kind `ConnectionRefused`, `ConnectionReset`, `ConnectionAborted`, `NotConnected`, `BrokenPipe`, `TimedOut`, `Interrupted`, `WouldBlock`, `UnexpectedEof`, `HostUnreachable`, `NetworkUnreachable`, `NetworkDown`, `ResourceBusy` | all other kinds; where the error that it was made of says something, that counts | from the error that it was made of |
 /// | `tokio::time::error::Elapsed` | `tokio` | always | | |
+/// | [`TimedOut`], [`BulkheadFull`] | | always | | |
+/// | [`RateLimited`] | | always | | when there will be a place |
 /// | [`CircuitOpen`] | | | always | from the breaker |
 /// | `Box<dyn Error>`, also with `Send` and `Sync` | | what the first error in its chain of sources says that is of a type in this table, or of one that derives `Transient` and has no generic parameters | a chain without such an error | from that error |
 /// | `anyhow::Error` | `anyhow`; the attributes do without | as `Box<dyn Error>` | as `Box<dyn Error>` | as `Box<dyn Error>` |
@@ -182,6 +184,9 @@ fn built_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
     let types = [
         is::<io::Error>,
         is::<CircuitOpen>,
+        is::<BulkheadFull>,
+        is::<RateLimited>,
+        is::<TimedOut>,
         #[cfg(feature = "tokio")]
         is::<tokio::time::error::Elapsed>,
         #[cfg(feature = "redis")]

@@ -2,7 +2,7 @@
 
 use std::{io, panic::catch_unwind, ptr, time::Duration};
 
-use steadfast::{BreakerConfig, CircuitBreaker, breaker, breakers, circuit_breaker, validate};
+use steadfast::{BreakerConfig, CircuitBreaker, breaker, breakers, bulkhead, circuit_breaker, rate_limit, validate};
 
 #[circuit_breaker(name = "shared", failure_threshold = 2, recovery_timeout = 7s)]
 fn with_settings(result: io::Result<()>) -> io::Result<()> {
@@ -126,4 +126,47 @@ fn an_unvalidated_conflict_panics_at_the_first_use_of_a_debug_build() {
         }
     }
     assert_eq!(breaker("contested").unwrap().config(), BreakerConfig::new().failure_threshold(1));
+}
+
+#[bulkhead(name = "disputed", max_concurrent = 1)]
+fn narrow() -> io::Result<()> {
+    Ok(())
+}
+
+#[bulkhead(name = "disputed", max_concurrent = 2, max_wait = 1s)]
+fn wide() -> io::Result<()> {
+    Ok(())
+}
+
+#[rate_limit(name = "disputed", limit = 1, per = 1s, key = 1)]
+fn keyed_by_one() -> io::Result<()> {
+    Ok(())
+}
+
+#[rate_limit(name = "disputed", limit = 1, per = 1s, key = 2, max_keys = 2)]
+fn keyed_by_two() -> io::Result<()> {
+    Ok(())
+}
+
+#[rate_limit(name = "without a limit")]
+fn unlimited() -> io::Result<()> {
+    Ok(())
+}
+
+#[test]
+fn conflicts_of_bulkheads_and_rate_limits() {
+    let conflicts = validate().unwrap_err();
+    let texts: Vec<_> = conflicts.iter().map(ToString::to_string).collect();
+    for (start, parts) in [
+        ("bulkhead `disputed` is declared with different settings", ["`max_concurrent = 1` at", "max_wait = 1s` at"]),
+        ("rate limit `disputed` is declared with different settings", ["max_keys = 10000` at", "max_keys = 2` at"]),
+        ("rate limit `without a limit` is declared at", ["registry.rs", "nowhere with one; add one there"]),
+    ] {
+        let found: Vec<_> = texts.iter().filter(|text| text.starts_with(start)).collect();
+        let [text] = found.as_slice() else { panic!("one `{start}`: {texts:#?}") };
+        assert!(parts.iter().all(|part| text.contains(part)), "{text}");
+    }
+    for call in [narrow, wide, keyed_by_one, keyed_by_two, unlimited] {
+        assert_eq!(catch_unwind(call).is_err(), cfg!(debug_assertions));
+    }
 }

@@ -25,12 +25,13 @@ use crate::args::{
 /// ```
 ///
 /// The result of `try_acquire` is gone before the attempt, so that the future of an `async` function has no room in it for
-/// a rejection. Below a retry the block gives a pair: the outcome, and how the attempt fared at the breaker.
+/// a rejection. Where that is `asked`, as below a retry, the block gives a pair: the outcome, and how the attempt fared at the breaker.
+/// A call that something inside has refused says nothing about what is called: the permit is dropped.
 pub(super) fn expand(
     breaker: &CircuitBreaker,
     attempt: &Attempt,
     index: usize,
-    below_retry: bool,
+    asked: bool,
     context: &Context,
 ) -> Attempt {
     // A label of its own for each layer: one that shadows another draws a warning.
@@ -39,16 +40,24 @@ pub(super) fn expand(
     let place = context.output_place;
     let (output, code) = (&context.output, &attempt.code);
     let end = end(breaker, context);
-    let (binding, admitted) = match (attempt.has_passage, below_retry) {
-        (true, _) => (
-            code!((outcome, passage): (#output, #krate::__private::Passage)),
-            code!({ let passage = passage.or(#end); (outcome, passage) }),
-        ),
-        (false, true) => (code!(outcome: #output), code!({ let passage = #end; (outcome, passage) })),
-        (false, false) => (code!(outcome: #output), code!({ _ = #end; outcome })),
+    let (binding, passage) = if attempt.has_passage {
+        let passage = code! {
+            match passage {
+                #krate::__private::Passage::Refused => {
+                    ::core::mem::drop(permit);
+                    #krate::__private::Passage::Refused
+                }
+                passage => passage.or(#end),
+            }
+        };
+        (code!((outcome, passage): (#output, #krate::__private::Passage)), passage)
+    } else {
+        (code!(outcome: #output), end)
     };
+    let admitted =
+        if asked { code!({ let passage = #passage; (outcome, passage) }) } else { code!({ _ = #passage; outcome }) };
     let value = context.ask("reject", &quote_spanned!(place=> open));
-    let rejected = if below_retry {
+    let rejected = if asked {
         code!({ let passage = #krate::__private::Passage::Rejected(open.retry_after()); (#value, passage) })
     } else {
         value
@@ -70,7 +79,7 @@ pub(super) fn expand(
             #admitted
         }
     };
-    Attempt { code, has_passage: below_retry, is_retry: attempt.is_retry }
+    Attempt { code, has_passage: asked, is_retry: attempt.is_retry }
 }
 
 /// Tells the permit how the call ended.

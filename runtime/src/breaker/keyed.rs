@@ -1,38 +1,23 @@
-//! A circuit breaker for each key: for each host, tenant or shard.
+//! A circuit breaker for each key: for each host, tenant or shard. [`crate::keyed`] keeps them.
 //!
-//! Keys are found in a concurrent map. New keys, and those that leave, pass through one lock; they leave in the order of
-//! CLOCK, an approximation of least recently used in which a use costs at most one store (Corbató, A paging experiment with
-//! the Multics system, 1968).
-//!
-//! **Invariant:** a breaker leaves only while nobody but map and ring holds it, judged where nobody can get hold of it. So
-//! no call is under way through a breaker that has left, and none leaves that is not closed.
+//! **Invariant:** none leaves that is not closed.
 
-pub(super) mod ring;
 mod summary;
-mod text;
 
 use std::{
     borrow::Borrow,
     cmp::Reverse,
     fmt::{self, Display},
-    hash::{Hash, Hasher},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::AtomicBool},
 };
 
 use once_cell::race::OnceBox;
 
 pub use self::summary::KeyedSnapshot;
-use self::{
-    ring::{Place, Ring},
-    text::Text,
-};
 use super::{BreakerConfig, BreakerState, CircuitBreaker, Settings, core::Core};
 use crate::{
     events::{self, Event},
-    registry::Declaration,
+    keyed::{self, Kept, Text, ring::Standing},
     totals::{Count, Sums, Totals},
 };
 
@@ -93,20 +78,8 @@ pub struct SharedSettings {
 #[derive(Debug)]
 struct Store {
     settings: Arc<Settings>,
-    map: scc::HashSet<Entry, foldhash::fast::RandomState>,
-    ring: Mutex<Ring<Entry>>,
-    overflow: OnceBox<Entry>,
+    breakers: keyed::Store<KeyedBreaker>,
 }
-
-/// A breaker in the map, where its key is what counts.
-#[derive(Clone, Debug)]
-struct Entry(Arc<KeyedBreaker>);
-
-/// Map and ring.
-const HOLDERS: usize = 2;
-
-/// What the overflow's breaker calls itself.
-const OVERFLOW: &str = "(overflow)";
 
 impl KeyedBreakers {
     /// The keys that there are at most if nothing is said.
@@ -138,31 +111,35 @@ impl KeyedBreakers {
     /// A `Display` that panics does so here, before anything has changed.
     pub fn breaker<K: Display + ?Sized>(&self, key: &K) -> Arc<KeyedBreaker> {
         let text = Text::of(key);
-        let store = self.store();
-        let Entry(breaker) = match store.find(text.as_str()) {
-            Some(found) => found,
-            None => self.add(store, text.as_str()),
-        };
-        breaker
+        let Store { settings, breakers } = self.store();
+        let (name, max_keys) = (self.name, self.max_keys);
+        breakers.of(
+            text.as_str(),
+            max_keys,
+            |key| CircuitBreaker {
+                core: Core::new(&settings.rules(), Totals::plain(), Some(key.into())),
+                settings: SharedSettings { settings: settings.clone(), used: AtomicBool::new(false) },
+            },
+            || events::publish(Event::KeysOverflowed { breakers: name, max_keys }),
+        )
     }
 
     /// The breaker of a key, if there is one.
     #[must_use]
     pub fn get<K: Display + ?Sized>(&self, key: &K) -> Option<Arc<KeyedBreaker>> {
-        let found = self.store.get()?.map.read_sync(Text::of(key).as_str(), Clone::clone);
-        found.map(|Entry(breaker)| breaker)
+        self.store.get()?.breakers.get(Text::of(key).as_str())
     }
 
     /// The breaker that keys share which have none of their own, if it ever came to that.
     #[must_use]
     pub fn overflow(&self) -> Option<Arc<KeyedBreaker>> {
-        self.store.get()?.overflow.get().map(|Entry(breaker)| breaker.clone())
+        self.store.get()?.breakers.overflow()
     }
 
     /// How many keys have a breaker.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.store.get().map_or(0, |store| store.ring().len())
+        self.store.get().map_or(0, |store| store.breakers.len())
     }
 
     /// Whether no key has a breaker.
@@ -174,25 +151,17 @@ impl KeyedBreakers {
     /// The breakers of all keys that have one at this moment, and the overflow's, if there is one. While the iterator
     /// exists, none of them leaves.
     pub fn iter(&self) -> impl Iterator<Item = Arc<KeyedBreaker>> + use<> {
-        let entries = self.store.get().map(|store| store.ring().entries());
-        entries.into_iter().flatten().map(|Entry(breaker)| breaker).chain(self.overflow())
+        let (_, breakers) = self.all();
+        breakers.into_iter().chain(self.overflow())
     }
 
     /// How many keys there are in which state, and the totals of all, those that have left included.
     #[must_use]
     pub fn snapshot(&self) -> KeyedSnapshot {
-        let (retired, entries) = self.retired_and_present();
-        let keys = (entries.len(), self.max_keys);
-        let breakers = entries.into_iter().chain(self.overflow());
+        let (retired, breakers) = self.all();
+        let keys = (breakers.len(), self.max_keys);
+        let breakers = breakers.into_iter().chain(self.overflow());
         KeyedSnapshot::new(self.name, keys, retired, breakers.map(|breaker| (breaker.state(), breaker.core.sums())))
-    }
-
-    /// What those counted that have left, and those that have not: at one moment, so that nobody is in both. Without the overflow.
-    fn retired_and_present(&self) -> (Sums, Vec<Arc<KeyedBreaker>>) {
-        self.store.get().map_or_else(Default::default, |store| {
-            let ring = store.ring();
-            (ring.retired(), ring.entries().into_iter().map(|Entry(breaker)| breaker).collect())
-        })
     }
 
     /// The breakers of the keys that need looking at first, so many at most: those that are not closed, and then those that have
@@ -221,7 +190,7 @@ impl KeyedBreakers {
     /// What metrics tell of all keys, and the breakers that have rejected most.
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
     pub(crate) fn measure(&self, top: usize) -> Reading {
-        let (retired, entries) = self.retired_and_present();
+        let (retired, entries) = self.all();
         let (mut sums, mut states) = (retired, [0; 5]);
         for breaker in entries.into_iter().chain(self.overflow()) {
             sums = sums.plus(breaker.core.sums());
@@ -234,14 +203,6 @@ impl KeyedBreakers {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
-    }
-
-    /// What [`register!`](crate::register) leaves in the registry.
-    #[doc(hidden)]
-    #[track_caller]
-    #[must_use]
-    pub const fn declaration(&'static self) -> Declaration {
-        Declaration::of_keyed(self)
     }
 
     /// The settings in force.
@@ -264,33 +225,17 @@ impl KeyedBreakers {
         (self.declared, self.max_keys)
     }
 
-    #[inline]
-    fn store(&self) -> &Store {
-        self.store.get_or_init(|| Box::new(Store::new(self.name, self.declared)))
+    /// The totals of those that have left, and the breakers of all keys.
+    fn all(&self) -> (Sums, Vec<Arc<KeyedBreaker>>) {
+        self.store.get().map_or_else(Default::default, |store| store.breakers.all())
     }
 
-    #[cold]
-    fn add(&self, store: &Store, key: &str) -> Entry {
-        let mut ring = store.ring();
-        // Another thread may have been first.
-        if let Some(found) = store.find(key) {
-            return found;
-        }
-        let place = if ring.len() < self.max_keys { Place::New } else { ring.make_room(|entry| store.remove(entry)) };
-        if matches!(place, Place::None) {
-            let overflow = store.overflow.get_or_init(|| Box::new(store.entry(OVERFLOW))).clone();
-            let is_news = ring.overflows();
-            drop(ring);
-            if is_news {
-                events::publish(Event::KeysOverflowed { breakers: self.name, max_keys: self.max_keys });
-            }
-            return overflow;
-        }
-        let entry = store.entry(key);
-        // It is not there: only who holds the ring's lock adds.
-        _ = store.map.insert_sync(entry.clone());
-        ring.put(place, entry.clone());
-        entry
+    #[inline]
+    fn store(&self) -> &Store {
+        self.store.get_or_init(|| {
+            let settings = Arc::new(Settings::new(self.name, self.declared));
+            Box::new(Store { settings, breakers: keyed::Store::new() })
+        })
     }
 }
 
@@ -302,45 +247,6 @@ pub(crate) struct Reading {
     /// How many are in which state.
     pub(crate) states: [u64; 5],
     pub(crate) top: Vec<Arc<KeyedBreaker>>,
-}
-
-impl Store {
-    fn new(name: &'static str, config: BreakerConfig) -> Self {
-        Self {
-            settings: Arc::new(Settings::new(name, config)),
-            map: scc::HashSet::default(),
-            ring: Mutex::default(),
-            overflow: OnceBox::new(),
-        }
-    }
-
-    #[inline]
-    fn find(&self, key: &str) -> Option<Entry> {
-        self.map.read_sync(key, |entry| {
-            entry.use_it();
-            entry.clone()
-        })
-    }
-
-    fn entry(&self, key: &str) -> Entry {
-        let settings = SharedSettings { settings: self.settings.clone(), used: AtomicBool::new(false) };
-        let core = Core::new(&self.settings.rules(), Totals::plain(), Some(key.into()));
-        Entry(Arc::new(CircuitBreaker { core, settings }))
-    }
-
-    /// Takes a breaker out of the map, if nobody can be using it: the map's lock keeps everybody from getting hold of it
-    /// meanwhile.
-    fn remove(&self, entry: &Entry) -> bool {
-        let Entry(breaker) = entry;
-        let removed = self.map.remove_if_sync(entry.key(), || {
-            Arc::strong_count(breaker) == HOLDERS && breaker.state() == BreakerState::Closed
-        });
-        removed.is_some()
-    }
-
-    fn ring(&self) -> MutexGuard<'_, Ring<Entry>> {
-        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl KeyedBreaker {
@@ -373,60 +279,27 @@ impl Borrow<Settings> for SharedSettings {
     }
 }
 
-impl Entry {
+impl Kept for KeyedBreaker {
     fn key(&self) -> &str {
-        self.0.key()
+        self.key()
     }
 
-    #[inline]
-    fn use_it(&self) {
-        // ORDERING: Relaxed: a hint. Looked at first, so that a busy key is not written at each use.
-        let used = &self.0.settings.used;
-        if !used.load(Ordering::Relaxed) {
-            used.store(true, Ordering::Relaxed);
-        }
+    fn used(&self) -> &AtomicBool {
+        &self.settings.used
     }
-}
 
-impl ring::Candidate for Entry {
-    fn standing(&self) -> ring::Standing {
-        let Self(breaker) = self;
-        // ORDERING: Relaxed, as above.
-        let used = breaker.settings.used.swap(false, Ordering::Relaxed);
-        if Arc::strong_count(breaker) > HOLDERS || breaker.state() != BreakerState::Closed {
-            ring::Standing::Stays
-        } else if breaker.core.has_failures() {
-            ring::Standing::Failing
-        } else if used {
-            ring::Standing::Used
+    fn standing(&self) -> Standing {
+        if self.state() != BreakerState::Closed {
+            Standing::Stays
+        } else if self.core.has_failures() {
+            Standing::Failing
         } else {
-            ring::Standing::Idle
+            Standing::Idle
         }
     }
 
     fn sums(&self) -> Sums {
-        self.0.core.sums()
-    }
-}
-
-impl Borrow<str> for Entry {
-    fn borrow(&self) -> &str {
-        self.key()
-    }
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
-    }
-}
-
-impl Eq for Entry {}
-
-/// As its key, by which it is looked for.
-impl Hash for Entry {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.key().hash(state);
+        self.core.sums()
     }
 }
 

@@ -22,10 +22,17 @@ impl<T> Argument<T> {
     }
 }
 
+/// A clone of an argument that is needed again.
+#[inline]
+#[must_use]
+pub fn again<T: CloneForRetry>(argument: &T) -> T {
+    argument.clone_for_retry()
+}
+
 /// `Clone`, in words of our own.
 #[diagnostic::on_unimplemented(
-    message = "a retry needs this argument more than once, and `{Self}` is not `Clone`",
-    label = "the body moves or changes it, so each attempt needs one of its own",
+    message = "this argument is needed more than once, and `{Self}` is not `Clone`",
+    label = "each attempt and each fallback that moves or changes it needs one of its own",
     note = "take it by reference, or make it `Clone`"
 )]
 pub trait CloneForRetry: Sized {
@@ -47,7 +54,7 @@ pub const fn used_up<T: Reusable>(_: &T) {}
 
 /// `Copy`, in words of our own.
 #[diagnostic::on_unimplemented(
-    message = "the body uses `self` up, and a retry needs it for each attempt",
+    message = "the body uses `self` up, and each attempt and each fallback needs it",
     label = "a `{Self}` is not `Copy`",
     note = "take `&self`, or begin the body with a clone and use that up: `let this = self.clone();`"
 )]

@@ -69,6 +69,8 @@ pub enum Passage {
     Opened(Duration),
     /// There was no call. One may be admitted after this long, if that is known.
     Rejected(Option<Duration>),
+    /// There was no call: a rate limit or a bulkhead inside has refused it. A breaker counts that as neither.
+    Refused,
 }
 
 impl Passage {
@@ -91,7 +93,7 @@ impl Passage {
     const fn left_open(self) -> Option<Duration> {
         match self {
             Self::Opened(left) => Some(left),
-            Self::Made | Self::Rejected(_) => None,
+            Self::Made | Self::Rejected(_) | Self::Refused => None,
         }
     }
 }

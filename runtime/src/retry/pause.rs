@@ -17,7 +17,7 @@ use super::stop::Stop;
 use crate::testing;
 
 /// Sleeps on the thread.
-pub(super) fn thread(delay: Duration) {
+pub(crate) fn thread(delay: Duration) {
     #[cfg(feature = "testing")]
     if testing::sleeps(delay) {
         return;

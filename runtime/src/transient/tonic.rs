@@ -6,7 +6,7 @@ use tonic::{
 };
 
 use super::{Transient, decisive, sources};
-use crate::CircuitOpen;
+use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut};
 
 /// Transient: `Unavailable`, `ResourceExhausted`, `DeadlineExceeded`; and what tonic itself makes of a broken connection
 /// (`Unknown`) and of its own time-outs (`Cancelled`).
@@ -43,10 +43,34 @@ impl Transient for Status {
 /// The rejection as a status of code `Unavailable`, with the `CircuitOpen` as its source.
 impl From<CircuitOpen> for Status {
     fn from(open: CircuitOpen) -> Self {
-        let mut status = Self::unavailable(open.to_string());
-        status.set_source(Arc::new(open));
-        status
+        with_source(Self::unavailable(open.to_string()), open)
     }
+}
+
+/// As a status of code `DeadlineExceeded`, with the `TimedOut` as its source.
+impl From<TimedOut> for Status {
+    fn from(timed_out: TimedOut) -> Self {
+        with_source(Self::deadline_exceeded(timed_out.to_string()), timed_out)
+    }
+}
+
+/// As a status of code `ResourceExhausted`, with the `RateLimited` as its source.
+impl From<RateLimited> for Status {
+    fn from(limited: RateLimited) -> Self {
+        with_source(Self::resource_exhausted(limited.to_string()), limited)
+    }
+}
+
+/// As a status of code `ResourceExhausted`, with the `BulkheadFull` as its source.
+impl From<BulkheadFull> for Status {
+    fn from(full: BulkheadFull) -> Self {
+        with_source(Self::resource_exhausted(full.to_string()), full)
+    }
+}
+
+fn with_source(mut status: Status, source: impl Error + Send + Sync + 'static) -> Status {
+    status.set_source(Arc::new(source));
+    status
 }
 
 fn pushback(status: &Status) -> Option<&MetadataValue<Ascii>> {

@@ -12,7 +12,7 @@ use loom::{
 
 use super::model;
 use crate::{
-    breaker::keyed::ring::{Candidate, Place, Ring, Standing},
+    keyed::ring::{Candidate, Place, Ring, Standing},
     totals::Sums,
 };
 

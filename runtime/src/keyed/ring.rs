@@ -4,7 +4,7 @@ use crate::totals::Sums;
 
 /// The entries in a ring, and the hand that goes around it.
 #[derive(Debug)]
-pub(in crate::breaker) struct Ring<E> {
+pub(crate) struct Ring<E> {
     entries: Vec<E>,
     hand: usize,
     /// Nobody could leave when the hand went around last, and since then no newcomer has found a place.
@@ -14,7 +14,7 @@ pub(in crate::breaker) struct Ring<E> {
 }
 
 /// Something that can leave.
-pub(in crate::breaker) trait Candidate {
+pub(crate) trait Candidate {
     /// How it stands; its use until now is forgotten.
     fn standing(&self) -> Standing;
 
@@ -24,7 +24,7 @@ pub(in crate::breaker) trait Candidate {
 
 /// Who leaves first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::breaker) enum Standing {
+pub(crate) enum Standing {
     /// Not used since the hand came by last.
     Idle,
     Used,
@@ -36,7 +36,7 @@ pub(in crate::breaker) enum Standing {
 
 /// Where a newcomer goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::breaker) enum Place {
+pub(crate) enum Place {
     /// To those that are there.
     New,
     /// Instead of one that has left.
@@ -56,20 +56,20 @@ impl<E> Default for Ring<E> {
 }
 
 impl<E: Candidate + Clone> Ring<E> {
-    pub(in crate::breaker) const fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.entries.len()
     }
 
-    pub(in crate::breaker) fn entries(&self) -> Vec<E> {
+    pub(crate) fn entries(&self) -> Vec<E> {
         self.entries.clone()
     }
 
-    pub(in crate::breaker) const fn retired(&self) -> Sums {
+    pub(crate) const fn retired(&self) -> Sums {
         self.retired
     }
 
     /// Lets one leave, if `remove` can remove it, the first that is idle or else the best of all.
-    pub(in crate::breaker) fn make_room(&mut self, remove: impl Fn(&E) -> bool) -> Place {
+    pub(crate) fn make_room(&mut self, remove: impl Fn(&E) -> bool) -> Place {
         let mut candidates: [Option<usize>; 2] = [None; 2];
         let looks = if self.full { GLANCE.min(self.entries.len()) } else { self.entries.len() };
         for _ in 0..looks {
@@ -90,7 +90,7 @@ impl<E: Candidate + Clone> Ring<E> {
     }
 
     /// Takes a newcomer in.
-    pub(in crate::breaker) fn put(&mut self, place: Place, entry: E) {
+    pub(crate) fn put(&mut self, place: Place, entry: E) {
         match place {
             Place::New => self.entries.push(entry),
             Place::Instead(index) => {
@@ -105,7 +105,7 @@ impl<E: Candidate + Clone> Ring<E> {
     }
 
     /// Notes that a newcomer has found no place; true if that is news.
-    pub(in crate::breaker) const fn overflows(&mut self) -> bool {
+    pub(crate) const fn overflows(&mut self) -> bool {
         !std::mem::replace(&mut self.full, true)
     }
 

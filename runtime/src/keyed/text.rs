@@ -1,7 +1,7 @@
 use std::fmt::{Display, Write};
 
 /// What a key displays, on the stack as long as it is short.
-pub(super) struct Text {
+pub(crate) struct Text {
     short: [u8; SHORT],
     length: usize,
     /// All of it, where it is longer.
@@ -12,7 +12,7 @@ const SHORT: usize = 128;
 
 impl Text {
     #[inline]
-    pub(super) fn of<K: Display + ?Sized>(key: &K) -> Self {
+    pub(crate) fn of<K: Display + ?Sized>(key: &K) -> Self {
         let mut text = Self { short: [0; SHORT], length: 0, long: String::new() };
         // Writing into memory never fails; a `Display` that says so all the same has the key that it wrote until then.
         _ = write!(text, "{key}");
@@ -20,7 +20,7 @@ impl Text {
     }
 
     #[inline]
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         if self.long.is_empty() {
             // Whole strings were written.
             self.short.get(..self.length).and_then(|bytes| str::from_utf8(bytes).ok()).unwrap_or("")

@@ -1,0 +1,71 @@
+//! `#[rate_limit]` as a layer.
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote_spanned;
+use syn::{Lifetime, spanned::Spanned};
+
+use super::{Attempt, Context, at, code, declared, refused};
+use crate::args::{owner::Owner, rate_limit::RateLimit};
+
+/// Input: `attempt`. Output:
+///
+/// ```text
+/// 'call: {
+///     if let Err(limited) = limit.acquire_async().await {
+///         break 'call refuse(limited);
+///     }
+///     attempt
+/// }
+/// ```
+///
+/// Where a layer above asks how the call fared, the block gives a pair, as that of a breaker does.
+pub(super) fn expand(limit: &RateLimit, attempt: &Attempt, index: usize, asked: bool, context: &Context) -> Attempt {
+    // A label of its own for each layer: one that shadows another draws a warning.
+    let call = Lifetime::new(&format!("'call_{index}"), Span::mixed_site());
+    let (target, acquire) = (target(limit, &context.krate), context.acquire());
+    let (rejected, outcome) = refused(&code!(limited), attempt, asked, context);
+    let code = code! {
+        #call: {
+            if let ::core::result::Result::Err(limited) = #target.#acquire {
+                break #call #rejected;
+            }
+            #outcome
+        }
+    };
+    Attempt { code, has_passage: asked, is_retry: attempt.is_retry }
+}
+
+/// Input: `name = "search", limit = 100, per = 60s`. Output: a declaration that the registry lists, and its limit.
+fn target(limit: &RateLimit, krate: &TokenStream) -> TokenStream {
+    // The location that the declaration remembers is the place of this call: the attribute, not the stack that it is in.
+    let place = limit.place;
+    let here = at(place, krate);
+    let declaration = match &limit.owner {
+        Owner::Named(name) => {
+            let config = limit.config(krate).map(|config| match (&limit.key, &limit.max_keys) {
+                (None, _) => config,
+                (Some(_), None) => code!((#config, #krate::KeyedRateLimits::DEFAULT_MAX_KEYS)),
+                (Some(_), Some(max_keys)) => code!((#config, #max_keys)),
+            });
+            let config = super::option(config);
+            quote_spanned!(place=> #here::__private::Declared::named(#name, #config))
+        }
+        Owner::Static(path) => {
+            // A static of another type is a mistake at its path.
+            let at_path = path.span();
+            let own = quote_spanned!(at_path=> &#path);
+            quote_spanned!(place=> #here::__private::Declared::of(#own))
+        }
+        Owner::Missing => return TokenStream::new(),
+    };
+    match &limit.key {
+        None => declared(&declaration, &code!(#krate::RateLimit), "RATE_LIMITS", &code!(DECLARATION.get()), krate),
+        Some(key) => {
+            // An error about the key's type belongs to the key.
+            let at_key = key.span();
+            let of_key = quote_spanned!(at_key=> limit(&(#key)));
+            let find = code!(DECLARATION.get().#of_key);
+            declared(&declaration, &code!(#krate::KeyedRateLimits), "KEYED_RATE_LIMITS", &find, krate)
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! At most so many calls at once.
+//!
+//! [`gate`] has the places and the queue, [`park`] waits on a thread, this file has the public methods.
+
+mod config;
+mod gate;
+mod park;
+mod permit;
+mod rejection;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+
+#[cfg(feature = "tokio")]
+use std::pin::{Pin, pin};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use self::gate::Gate;
+pub use self::{config::BulkheadConfig, permit::BulkheadPermit, rejection::BulkheadFull, snapshot::BulkheadSnapshot};
+use crate::{
+    clock::micros,
+    events::{self, Event},
+    registry::{Declared, DeclaredConfig, Listed, Registry, Shared},
+    totals::{Count, Totals},
+};
+
+/// Bounds how many calls are in flight at once, so that one slow service does not take all threads, tasks or connections.
+///
+/// ```
+/// use std::{io, time::Duration};
+/// use steadfast::{Bulkhead, BulkheadConfig};
+///
+/// static DATABASE: Bulkhead =
+///     Bulkhead::new("database", BulkheadConfig::new().max_concurrent(10).max_wait(Duration::from_millis(100)));
+///
+/// # fn query() -> io::Result<u8> { Ok(1) }
+/// let rows = DATABASE.call(query)?;
+/// assert_eq!(DATABASE.in_flight(), 0);
+/// # Ok::<(), io::Error>(())
+/// ```
+///
+/// Threads and tasks share the places, and one queue: who came first gets in first. A future that is dropped, while it waits or
+/// later, gives its place back, and so does a panic.
+///
+/// A call that finds a place makes one compare-and-swap on a cache line that all callers share, and another when it ends. It takes no
+/// lock, reads no clock and allocates nothing.
+#[derive(Debug)]
+pub struct Bulkhead {
+    name: &'static str,
+    declared: BulkheadConfig,
+    gate: Gate,
+    /// In microseconds; 0 if nobody waits.
+    max_wait: AtomicU64,
+    totals: Totals,
+}
+
+impl Bulkhead {
+    /// A bulkhead. Declare it as a `static`, and list it with [`register!`](crate::register).
+    #[must_use]
+    pub const fn new(name: &'static str, config: BulkheadConfig) -> Self {
+        Self {
+            name,
+            declared: config,
+            gate: Gate::new(config.max_concurrent),
+            max_wait: AtomicU64::new(wait_of(config)),
+            totals: Totals::sharded(),
+        }
+    }
+
+    /// Takes a place if there is one, and nobody waits for it.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    #[inline]
+    pub fn try_acquire(&self) -> Result<BulkheadPermit<'_>, BulkheadFull> {
+        self.enter().ok_or_else(|| self.reject(None))
+    }
+
+    /// Takes a place, and waits for one on the thread as long as the settings say.
+    ///
+    /// # Errors
+    ///
+    /// There was none in time.
+    #[inline]
+    pub fn acquire(&self) -> Result<BulkheadPermit<'_>, BulkheadFull> {
+        self.enter().map_or_else(|| self.wait(), Ok)
+    }
+
+    /// Takes a place, and waits for one as long as the settings say.
+    ///
+    /// # Errors
+    ///
+    /// There was none in time.
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait outside of a tokio runtime with its timer enabled.
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub async fn acquire_async(&self) -> Result<BulkheadPermit<'_>, BulkheadFull> {
+        match self.enter() {
+            Some(permit) => Ok(permit),
+            // In a box, so that a future that never waits is not larger for it.
+            None => self.wait_async().await,
+        }
+    }
+
+    /// Makes a call when there is a place for it, and waits for one on the thread as long as the settings say.
+    ///
+    /// # Errors
+    ///
+    /// What `work` returns, or the rejection as the caller's own error type.
+    #[inline]
+    pub fn call<T, E: From<BulkheadFull>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let _permit = self.acquire()?;
+        work()
+    }
+
+    /// Makes a call when there is a place for it, and waits for one as long as the settings say.
+    ///
+    /// # Errors
+    ///
+    /// What `work` returns, or the rejection as the caller's own error type.
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait outside of a tokio runtime with its timer enabled.
+    #[cfg(feature = "tokio")]
+    pub async fn call_async<T, E: From<BulkheadFull>>(&self, work: impl AsyncFnOnce() -> Result<T, E>) -> Result<T, E> {
+        let _permit = self.acquire_async().await?;
+        work().await
+    }
+
+    /// The name it was declared with.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// How many calls are in flight.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.gate.load().taken
+    }
+
+    /// How many calls wait for a place.
+    #[must_use]
+    pub fn waiting(&self) -> u32 {
+        self.gate.load().waiting
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn config(&self) -> BulkheadConfig {
+        BulkheadConfig { max_concurrent: self.gate.places(), max_wait: self.max_wait() }
+    }
+
+    /// Changes the settings from now on. Where there are more places, who waits gets in; where there are fewer, calls in flight go
+    /// on, and nobody gets in before enough of them have ended. Who waits already waits as long as it was to.
+    pub fn reconfigure(&self, config: BulkheadConfig) {
+        // ORDERING: Relaxed: a number by itself, for calls that come later.
+        self.max_wait.store(wait_of(config), Ordering::Relaxed);
+        self.gate.set_places(config.max_concurrent);
+    }
+
+    /// Places, queue and totals.
+    #[must_use]
+    pub fn snapshot(&self) -> BulkheadSnapshot {
+        let (load, totals) = (self.gate.load(), self.totals.sums());
+        BulkheadSnapshot {
+            name: self.name,
+            max_concurrent: self.gate.places(),
+            in_flight: load.taken,
+            waiting: load.waiting,
+            admitted: totals.get(Count::Success),
+            rejected: totals.get(Count::Rejection),
+        }
+    }
+
+    #[inline]
+    fn enter(&self) -> Option<BulkheadPermit<'_>> {
+        self.gate.try_enter().then(|| self.admit())
+    }
+
+    #[inline]
+    fn admit(&self) -> BulkheadPermit<'_> {
+        self.totals.add(Count::Success);
+        BulkheadPermit::new(self)
+    }
+
+    #[cold]
+    fn reject(&self, waited: Option<Duration>) -> BulkheadFull {
+        self.totals.add(Count::Rejection);
+        let (name, max_concurrent) = (self.name, self.gate.places());
+        events::tell(|| Event::BulkheadFull { bulkhead: name, max_concurrent });
+        BulkheadFull { name, max_concurrent, waited }
+    }
+
+    #[cold]
+    fn wait(&self) -> Result<BulkheadPermit<'_>, BulkheadFull> {
+        let Some(max_wait) = self.max_wait() else { return Err(self.reject(None)) };
+        let entered = match self.gate.enter() {
+            Some(waiting) => park::until(waiting, max_wait),
+            None => true,
+        };
+        if entered { Ok(self.admit()) } else { Err(self.reject(Some(max_wait))) }
+    }
+
+    #[cfg(feature = "tokio")]
+    #[cold]
+    fn wait_async(&self) -> Pin<Box<dyn Future<Output = Result<BulkheadPermit<'_>, BulkheadFull>> + Send + '_>> {
+        Box::pin(async {
+            let Some(max_wait) = self.max_wait() else { return Err(self.reject(None)) };
+            let entered = match self.gate.enter() {
+                Some(waiting) => {
+                    let mut waiting = pin!(waiting);
+                    let in_time = tokio::time::timeout(max_wait, waiting.as_mut()).await.is_ok();
+                    in_time || waiting.end()
+                }
+                None => true,
+            };
+            if entered { Ok(self.admit()) } else { Err(self.reject(Some(max_wait))) }
+        })
+    }
+
+    fn max_wait(&self) -> Option<Duration> {
+        // ORDERING: Relaxed, as in `reconfigure`.
+        let max_wait = self.max_wait.load(Ordering::Relaxed);
+        (max_wait > 0).then(|| Duration::from_micros(max_wait))
+    }
+}
+
+/// Where `#[bulkhead]` declares them.
+#[linkme::distributed_slice]
+pub static BULKHEADS: [&'static Declared<Bulkhead>];
+
+/// The bulkhead of that name, also before its first call.
+#[must_use]
+pub fn bulkhead(name: &str) -> Option<&'static Bulkhead> {
+    Bulkhead::registry().get(name)
+}
+
+/// Every named bulkhead of the program, sorted by name, also before its first call.
+///
+/// ```
+/// for bulkhead in steadfast::bulkheads() {
+///     println!("{}", bulkhead.snapshot());
+/// }
+/// ```
+#[must_use]
+pub fn bulkheads() -> Vec<&'static Bulkhead> {
+    Bulkhead::registry().all()
+}
+
+impl Shared for Bulkhead {
+    type Config = BulkheadConfig;
+
+    const NEEDS_SETTINGS: bool = false;
+
+    fn create(name: &'static str, config: Option<BulkheadConfig>) -> Self {
+        Self::new(name, config.unwrap_or_default())
+    }
+
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn declared(&self) -> Option<BulkheadConfig> {
+        Some(self.declared)
+    }
+
+    fn show(config: Option<BulkheadConfig>) -> (DeclaredConfig, Option<usize>) {
+        (DeclaredConfig::Bulkhead(config.unwrap_or_default()), None)
+    }
+
+    fn listed(listed: Listed) -> Option<&'static Self> {
+        if let Listed::Bulkhead(own) = listed { Some(own) } else { None }
+    }
+
+    fn declarations() -> &'static [&'static Declared<Self>] {
+        &BULKHEADS
+    }
+
+    fn registry() -> &'static Registry<Self> {
+        static REGISTRY: Registry<Bulkhead> = Registry::new();
+        &REGISTRY
+    }
+}
+
+const fn wait_of(config: BulkheadConfig) -> u64 {
+    match config.max_wait {
+        Some(wait) => micros(wait),
+        None => 0,
+    }
+}

@@ -1,0 +1,202 @@
+//! Something for each key: for each host, tenant or user, bounded in number.
+//!
+//! Keys are found in a concurrent map. New keys, and those that leave, pass through one lock; they leave in the order of
+//! CLOCK, an approximation of least recently used in which a use costs at most one store (Corbató, A paging experiment with
+//! the Multics system, 1968).
+//!
+//! **Invariant:** what is kept leaves only while nobody but map and ring holds it, judged where nobody can get hold of it. So
+//! no call is under way through something that has left.
+
+pub(crate) mod ring;
+mod text;
+
+use std::{
+    borrow::Borrow,
+    hash::{Hash, Hasher},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use once_cell::race::OnceBox;
+
+use self::ring::{Candidate, Place, Ring, Standing};
+pub(crate) use self::text::Text;
+use crate::totals::Sums;
+
+/// What is kept for a key.
+pub(crate) trait Kept {
+    /// The text of its key.
+    fn key(&self) -> &str;
+
+    /// Looked for since the hand of the clock came by last.
+    fn used(&self) -> &AtomicBool;
+
+    /// How it stands while nobody holds it: [`Idle`](Standing::Idle), [`Failing`](Standing::Failing) or
+    /// [`Stays`](Standing::Stays).
+    fn standing(&self) -> Standing;
+
+    /// Its totals.
+    fn sums(&self) -> Sums;
+}
+
+/// What is kept for all keys.
+#[derive(Debug)]
+pub(crate) struct Store<V: Kept> {
+    map: scc::HashSet<Entry<V>, foldhash::fast::RandomState>,
+    ring: Mutex<Ring<Entry<V>>>,
+    overflow: OnceBox<Entry<V>>,
+}
+
+/// What is kept, in the map, where its key is what counts.
+#[derive(Debug)]
+struct Entry<V>(Arc<V>);
+
+/// Map and ring.
+const HOLDERS: usize = 2;
+
+/// What the overflow calls itself.
+const OVERFLOW: &str = "(overflow)";
+
+impl<V: Kept> Store<V> {
+    pub(crate) fn new() -> Self {
+        Self { map: scc::HashSet::default(), ring: Mutex::default(), overflow: OnceBox::new() }
+    }
+
+    /// What is kept for a key. `make` makes it if there is none yet; `tell` is called if it is news that there is no room for it.
+    #[inline]
+    pub(crate) fn of(&self, key: &str, max_keys: usize, make: impl Fn(&str) -> V, tell: impl FnOnce()) -> Arc<V> {
+        match self.find(key) {
+            Some(Entry(found)) => found,
+            None => self.add(key, max_keys, make, tell),
+        }
+    }
+
+    /// What is kept for a key, if there is something. Looking is no use.
+    pub(crate) fn get(&self, key: &str) -> Option<Arc<V>> {
+        self.map.read_sync(key, |Entry(kept)| kept.clone())
+    }
+
+    /// What keys share that have nothing of their own, if it ever came to that.
+    pub(crate) fn overflow(&self) -> Option<Arc<V>> {
+        self.overflow.get().map(|Entry(kept)| kept.clone())
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ring().len()
+    }
+
+    /// The totals of what has left, and what is kept for all keys at this moment.
+    pub(crate) fn all(&self) -> (Sums, Vec<Arc<V>>) {
+        let ring = self.ring();
+        (ring.retired(), ring.entries().into_iter().map(|Entry(kept)| kept).collect())
+    }
+
+    #[inline]
+    fn find(&self, key: &str) -> Option<Entry<V>> {
+        self.map.read_sync(key, |entry| {
+            entry.use_it();
+            entry.clone()
+        })
+    }
+
+    #[cold]
+    fn add(&self, key: &str, max_keys: usize, make: impl Fn(&str) -> V, tell: impl FnOnce()) -> Arc<V> {
+        let mut ring = self.ring();
+        // Another thread may have been first.
+        if let Some(Entry(found)) = self.find(key) {
+            return found;
+        }
+        let place = if ring.len() < max_keys { Place::New } else { ring.make_room(|entry| self.remove(entry)) };
+        if matches!(place, Place::None) {
+            let Entry(overflow) = self.overflow.get_or_init(|| Box::new(Entry(Arc::new(make(OVERFLOW))))).clone();
+            let is_news = ring.overflows();
+            drop(ring);
+            if is_news {
+                tell();
+            }
+            return overflow;
+        }
+        let entry = Entry(Arc::new(make(key)));
+        // It is not there: only who holds the ring's lock adds.
+        _ = self.map.insert_sync(entry.clone());
+        ring.put(place, entry.clone());
+        entry.0
+    }
+
+    /// Takes an entry out of the map, if nobody can be using it: the map's lock keeps everybody from getting hold of it
+    /// meanwhile.
+    fn remove(&self, entry: &Entry<V>) -> bool {
+        let Entry(kept) = entry;
+        let removed = self
+            .map
+            .remove_if_sync(entry.key(), || Arc::strong_count(kept) == HOLDERS && kept.standing() != Standing::Stays);
+        removed.is_some()
+    }
+
+    fn ring(&self) -> MutexGuard<'_, Ring<Entry<V>>> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<V: Kept> Entry<V> {
+    fn key(&self) -> &str {
+        self.0.key()
+    }
+
+    #[inline]
+    fn use_it(&self) {
+        // ORDERING: Relaxed: a hint. Looked at first, so that a busy key is not written at each use.
+        let used = self.0.used();
+        if !used.load(Ordering::Relaxed) {
+            used.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl<V> Clone for Entry<V> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<V: Kept> Candidate for Entry<V> {
+    fn standing(&self) -> Standing {
+        let Self(kept) = self;
+        // ORDERING: Relaxed, as above.
+        let used = kept.used().swap(false, Ordering::Relaxed);
+        if Arc::strong_count(kept) > HOLDERS {
+            return Standing::Stays;
+        }
+        match kept.standing() {
+            Standing::Idle if used => Standing::Used,
+            standing => standing,
+        }
+    }
+
+    fn sums(&self) -> Sums {
+        self.0.sums()
+    }
+}
+
+impl<V: Kept> Borrow<str> for Entry<V> {
+    fn borrow(&self) -> &str {
+        self.key()
+    }
+}
+
+impl<V: Kept> PartialEq for Entry<V> {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl<V: Kept> Eq for Entry<V> {}
+
+/// As its key, by which it is looked for.
+impl<V: Kept> Hash for Entry<V> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
+}

@@ -1,0 +1,126 @@
+use std::{fmt, ptr, time::Duration};
+
+use super::RateLimitStore;
+
+/// How many calls there may be in how long.
+///
+/// Built in a `const` or `static`, where a value that makes no sense does not compile; at run time the same mistakes
+/// panic. Its `Display` reads like the attribute's options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct RateLimitConfig {
+    pub(super) limit: u32,
+    pub(super) per: Duration,
+    pub(super) wait: Option<Duration>,
+    pub(super) algorithm: Algorithm,
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub(super) store: Option<Store>,
+}
+
+/// A store, the same as another if it is the same static.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Store(pub(super) &'static dyn RateLimitStore);
+
+impl PartialEq for Store {
+    fn eq(&self, other: &Self) -> bool {
+        ptr::addr_eq(self.0, other.0)
+    }
+}
+
+impl Eq for Store {}
+
+/// How calls are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// By a window that slides with the time: in any window of that length, however it lies, there are at most so many calls.
+    /// Keeps 8 bytes for each of them.
+    #[default]
+    SlidingWindow,
+    /// By the generic cell rate algorithm, a bucket that leaks evenly: so many calls at once, and then one for each that has leaked
+    /// away. In a window there may be up to twice as many. Keeps 16 bytes, whatever the limit.
+    Gcra,
+}
+
+/// The most calls that a window counts; the attribute has the same limit.
+const MAX_LIMIT: u32 = 1_048_576;
+
+impl RateLimitConfig {
+    /// At most so many calls in so long. Times are kept in microseconds.
+    ///
+    /// # Panics
+    ///
+    /// If `limit` is 0 or above 1,048,576, or `per` is 0. In a `const` or `static` that is a compile error.
+    #[must_use]
+    pub const fn new(limit: u32, per: Duration) -> Self {
+        assert!(limit > 0, "`limit` must be at least 1: with 0 no call could ever be made");
+        assert!(limit <= MAX_LIMIT, "`limit` must be at most 1,048,576: a window keeps each of its calls");
+        assert!(!per.is_zero(), "`per` must be longer than 0: no call would ever be in such a window");
+        Self { limit, per, wait: None, algorithm: Algorithm::SlidingWindow, store: None }
+    }
+
+    /// How long a call waits for a place, if it is sure to get one by then. Otherwise it is rejected at once.
+    ///
+    /// # Panics
+    ///
+    /// If `wait` is 0. In a `const` or `static` that is a compile error.
+    #[must_use]
+    pub const fn wait(mut self, wait: Duration) -> Self {
+        assert!(!wait.is_zero(), "`wait` must be longer than 0: leave it out, and no call waits");
+        self.wait = Some(wait);
+        self
+    }
+
+    /// How calls are counted.
+    #[must_use]
+    pub const fn algorithm(mut self, algorithm: Algorithm) -> Self {
+        self.algorithm = algorithm;
+        self
+    }
+
+    /// Keeps the counts in a store that others share. It is asked for the calls of `async` functions.
+    #[must_use]
+    pub const fn store(mut self, store: &'static dyn RateLimitStore) -> Self {
+        self.store = Some(Store(store));
+        self
+    }
+
+    /// How many calls.
+    #[must_use]
+    pub const fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    /// In how long.
+    #[must_use]
+    pub const fn per(&self) -> Duration {
+        self.per
+    }
+
+    /// How long a call waits for a place.
+    #[must_use]
+    pub const fn max_wait(&self) -> Option<Duration> {
+        self.wait
+    }
+
+    /// How calls are counted.
+    #[must_use]
+    pub const fn counted_by(&self) -> Algorithm {
+        self.algorithm
+    }
+}
+
+impl fmt::Display for RateLimitConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { limit, per, wait, algorithm, store } = self;
+        write!(f, "limit = {limit}, per = {per:?}")?;
+        if let Some(wait) = wait {
+            write!(f, ", wait = {wait:?}")?;
+        }
+        if *algorithm == Algorithm::Gcra {
+            f.write_str(", algorithm = gcra")?;
+        }
+        store.map_or(Ok(()), |Store(store)| write!(f, ", store = {store:?}"))
+    }
+}

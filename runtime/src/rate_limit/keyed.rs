@@ -1,0 +1,299 @@
+//! A rate limit for each key: for each user, tenant or host. [`crate::keyed`] keeps them.
+//!
+//! **Invariant:** none leaves whose limit is reached.
+
+use std::{
+    borrow::Borrow,
+    fmt::Display,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use once_cell::race::OnceBox;
+
+use super::{KeyedRateLimitSnapshot, RateLimit, RateLimitConfig, Rules, limiter::Limiter};
+use crate::{
+    events::{self, Event},
+    keyed::{self, Kept, Text, ring::Standing},
+    registry::{Declared, DeclaredConfig, Listed, Registry, Shared},
+    totals::{Count, Sums, Totals},
+};
+
+/// One of the limits of a [`KeyedRateLimits`]: a [`RateLimit`] that shares its settings with those of the other keys.
+pub type KeyedRateLimit = RateLimit<SharedRules>;
+
+/// A rate limit for each key, all with the same settings.
+///
+/// A key is anything that has a `Display`; keys with the same text are the same key.
+///
+/// ```
+/// use std::time::Duration;
+/// use steadfast::{KeyedRateLimits, RateLimitConfig};
+///
+/// static USERS: KeyedRateLimits =
+///     KeyedRateLimits::new("users", RateLimitConfig::new(1, Duration::from_secs(1))).max_keys(1_000);
+///
+/// assert!(USERS.limit("ada").try_acquire().is_ok());
+/// assert!(USERS.limit("ada").try_acquire().is_err());
+/// assert!(USERS.limit("grace").try_acquire().is_ok());
+/// ```
+///
+/// # Limits
+///
+/// There are at most [`max_keys`](Self::max_keys) keys, 10,000 if nothing is said. When all places are taken, a newcomer gets the place
+/// of one that has no calls in its window, or else of one that has some and has not reached its limit, whose calls then are
+/// forgotten. A limit that is reached never leaves, and neither does one that somebody holds. When none can leave, newcomers share
+/// one more limit, and an [event](crate::events::Event::RateLimitKeysOverflowed) says so.
+///
+/// Each key takes about 250 bytes, its text, and 8 bytes for each call in its window.
+#[derive(Debug)]
+pub struct KeyedRateLimits {
+    name: &'static str,
+    declared: Option<RateLimitConfig>,
+    max_keys: usize,
+    store: OnceBox<Store>,
+}
+
+/// The settings of a keyed limit, shared with those of the other keys.
+#[derive(Debug)]
+pub struct SharedRules {
+    rules: Arc<Rules>,
+    /// Looked for since the hand of the clock came by last.
+    used: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Store {
+    rules: Arc<Rules>,
+    limits: keyed::Store<KeyedRateLimit>,
+}
+
+impl KeyedRateLimits {
+    /// The keys that there are at most if nothing is said.
+    pub const DEFAULT_MAX_KEYS: usize = 10_000;
+
+    /// No limit yet; one for each key from its first call on, each with these settings. Declare it as a `static`, and list it
+    /// with [`register!`](crate::register).
+    #[must_use]
+    pub const fn new(name: &'static str, config: RateLimitConfig) -> Self {
+        Self::of(name, Some(config))
+    }
+
+    const fn of(name: &'static str, declared: Option<RateLimitConfig>) -> Self {
+        Self { name, declared, max_keys: Self::DEFAULT_MAX_KEYS, store: OnceBox::new() }
+    }
+
+    /// How many keys there are at most. The memory of keys that don't exist isn't taken.
+    ///
+    /// # Panics
+    ///
+    /// If `keys` is 0. In a `const` or `static` that is a compile error.
+    #[must_use]
+    pub const fn max_keys(mut self, keys: usize) -> Self {
+        assert!(keys > 0, "`max_keys` must be at least 1: with 0 all keys would share one limit");
+        self.max_keys = keys;
+        self
+    }
+
+    /// The limit of a key, which is made if there is none yet.
+    ///
+    /// While it is held it does not leave; hold it for a call, not for good.
+    ///
+    /// A `Display` that panics does so here, before anything has changed.
+    pub fn limit<K: Display + ?Sized>(&self, key: &K) -> Arc<KeyedRateLimit> {
+        let text = Text::of(key);
+        let Store { rules, limits } = self.kept();
+        let (name, max_keys) = (self.name, self.max_keys);
+        limits.of(
+            text.as_str(),
+            max_keys,
+            |key| RateLimit {
+                limiter: Limiter::new(Totals::plain(), Some(key.into())),
+                rules: SharedRules { rules: rules.clone(), used: AtomicBool::new(false) },
+            },
+            || events::publish(Event::RateLimitKeysOverflowed { limits: name, max_keys }),
+        )
+    }
+
+    /// The limit of a key, if there is one.
+    #[must_use]
+    pub fn get<K: Display + ?Sized>(&self, key: &K) -> Option<Arc<KeyedRateLimit>> {
+        self.store.get()?.limits.get(Text::of(key).as_str())
+    }
+
+    /// The limit that keys share which have none of their own, if it ever came to that.
+    #[must_use]
+    pub fn overflow(&self) -> Option<Arc<KeyedRateLimit>> {
+        self.store.get()?.limits.overflow()
+    }
+
+    /// How many keys have a limit.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.store.get().map_or(0, |store| store.limits.len())
+    }
+
+    /// Whether no key has a limit.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The limits of all keys that have one at this moment, and the overflow's, if there is one. While the iterator exists, none
+    /// of them leaves.
+    pub fn iter(&self) -> impl Iterator<Item = Arc<KeyedRateLimit>> + use<> {
+        let (_, limits) = self.all();
+        limits.into_iter().chain(self.overflow())
+    }
+
+    /// How many keys have reached their limit, and the totals of all, those that have left included.
+    #[must_use]
+    pub fn snapshot(&self) -> KeyedRateLimitSnapshot {
+        let (retired, limits) = self.all();
+        let keys = limits.len();
+        let (mut totals, mut reached) = (retired, 0);
+        for limit in limits.into_iter().chain(self.overflow()) {
+            totals = totals.plus(limit.limiter.totals.sums());
+            reached += usize::from(limit.is_reached());
+        }
+        KeyedRateLimitSnapshot {
+            name: self.name,
+            keys,
+            max_keys: self.max_keys,
+            reached,
+            admitted: totals.get(Count::Success),
+            rejected: totals.get(Count::Rejection),
+        }
+    }
+
+    /// The name it was declared with.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The settings in force; `None` if no place has declared a limit, and every call is let through.
+    #[must_use]
+    pub fn config(&self) -> Option<RateLimitConfig> {
+        self.store.get().map_or(self.declared, |store| store.rules.config())
+    }
+
+    /// Changes the settings of all keys from now on, as [`RateLimit::reconfigure`] does for one.
+    pub fn reconfigure(&self, config: RateLimitConfig) {
+        self.kept().rules.replace(config);
+    }
+
+    fn all(&self) -> (Sums, Vec<Arc<KeyedRateLimit>>) {
+        self.store.get().map_or_else(Default::default, |store| store.limits.all())
+    }
+
+    #[inline]
+    fn kept(&self) -> &Store {
+        self.store.get_or_init(|| {
+            let rules = Rules::new(self.name, self.declared);
+            Box::new(Store { rules: Arc::new(rules), limits: keyed::Store::new() })
+        })
+    }
+}
+
+impl KeyedRateLimit {
+    /// The name it was declared with; all keys have the same.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.rules.rules.name
+    }
+
+    /// The text of its key.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        self.limiter.key.as_deref().unwrap_or("")
+    }
+
+    fn is_reached(&self) -> bool {
+        let (in_window, waiting) = self.limiter.load(self.rules());
+        self.config().is_some_and(|config| in_window + waiting >= config.limit as usize)
+    }
+}
+
+impl Kept for KeyedRateLimit {
+    fn key(&self) -> &str {
+        self.key()
+    }
+
+    fn used(&self) -> &AtomicBool {
+        &self.rules.used
+    }
+
+    fn standing(&self) -> Standing {
+        match self.limiter.load(self.rules()) {
+            (0, 0) => Standing::Idle,
+            _ if self.is_reached() => Standing::Stays,
+            _ => Standing::Failing,
+        }
+    }
+
+    fn sums(&self) -> Sums {
+        self.limiter.totals.sums()
+    }
+}
+
+impl Borrow<Rules> for SharedRules {
+    fn borrow(&self) -> &Rules {
+        &self.rules
+    }
+}
+
+/// Where `#[rate_limit(key = ...)]` declares them.
+#[linkme::distributed_slice]
+pub static KEYED_RATE_LIMITS: [&'static Declared<KeyedRateLimits>];
+
+/// The rate limits of that name that are declared with a `key`, also before their first call.
+#[must_use]
+pub fn keyed_rate_limits(name: &str) -> Option<&'static KeyedRateLimits> {
+    KeyedRateLimits::registry().get(name)
+}
+
+/// All rate limits of the program that are declared with a `key`, sorted by name, also before their first call.
+#[must_use]
+pub fn all_keyed_rate_limits() -> Vec<&'static KeyedRateLimits> {
+    KeyedRateLimits::registry().all()
+}
+
+impl Shared for KeyedRateLimits {
+    /// The settings, and how many keys.
+    type Config = (RateLimitConfig, usize);
+
+    const NEEDS_SETTINGS: bool = true;
+
+    fn create(name: &'static str, config: Option<(RateLimitConfig, usize)>) -> Self {
+        match config {
+            Some((config, max_keys)) => Self::new(name, config).max_keys(max_keys),
+            None => Self::of(name, None),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn declared(&self) -> Option<(RateLimitConfig, usize)> {
+        self.declared.map(|config| (config, self.max_keys))
+    }
+
+    fn show(config: Option<(RateLimitConfig, usize)>) -> (DeclaredConfig, Option<usize>) {
+        let (config, max_keys) = config.unzip();
+        (DeclaredConfig::RateLimit(config), max_keys)
+    }
+
+    fn listed(listed: Listed) -> Option<&'static Self> {
+        if let Listed::KeyedRateLimits(own) = listed { Some(own) } else { None }
+    }
+
+    fn declarations() -> &'static [&'static Declared<Self>] {
+        &KEYED_RATE_LIMITS
+    }
+
+    fn registry() -> &'static Registry<Self> {
+        static REGISTRY: Registry<KeyedRateLimits> = Registry::new();
+        &REGISTRY
+    }
+}

@@ -1,0 +1,239 @@
+//! One limit: its counts, and the decision.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use super::{
+    Algorithm, RateLimitConfig, RateLimited,
+    meter::{Bucket, Limit, Log},
+};
+use crate::{
+    clock::{self, micros},
+    events::{self, Event},
+    totals::{Count, Totals},
+};
+
+/// Name and settings, which the limits of all keys share.
+#[derive(Debug)]
+pub struct Rules {
+    pub(super) name: &'static str,
+    /// As it was declared; `None` where no place has given a limit.
+    pub(super) declared: Option<RateLimitConfig>,
+    /// What was set since.
+    current: Mutex<Option<RateLimitConfig>>,
+    /// How often something was set: who has seen the last knows the settings.
+    version: AtomicU32,
+    /// Whether there is a store to ask.
+    has_store: AtomicBool,
+}
+
+impl Rules {
+    pub(super) const fn new(name: &'static str, declared: Option<RateLimitConfig>) -> Self {
+        let has_store = AtomicBool::new(matches!(declared, Some(RateLimitConfig { store: Some(_), .. })));
+        Self { name, declared, current: Mutex::new(None), version: AtomicU32::new(0), has_store }
+    }
+
+    /// Whether there is a store to ask.
+    #[cfg(feature = "tokio")]
+    pub(super) fn has_store(&self) -> bool {
+        // ORDERING: Relaxed: who sees that there is one takes the lock to see which.
+        self.has_store.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn config(&self) -> Option<RateLimitConfig> {
+        self.current().or(self.declared)
+    }
+
+    pub(super) fn replace(&self, config: RateLimitConfig) {
+        let mut current = self.current();
+        *current = Some(config);
+        // ORDERING: Relaxed, as in `has_store`.
+        self.has_store.store(config.store.is_some(), Ordering::Relaxed);
+        // ORDERING: Relaxed: who sees the new number takes the lock to see what it is about.
+        self.version.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn current(&self) -> MutexGuard<'_, Option<RateLimitConfig>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn version(&self) -> u32 {
+        // ORDERING: Relaxed, as above.
+        self.version.load(Ordering::Relaxed)
+    }
+}
+
+/// The counts of one limit.
+#[derive(Debug)]
+pub(super) struct Limiter {
+    meter: Mutex<Meter>,
+    pub(super) totals: Totals,
+    pub(super) key: Option<Arc<str>>,
+}
+
+#[derive(Debug)]
+struct Meter {
+    counts: Counts,
+    adopted: Option<Adopted>,
+}
+
+/// The settings by which a meter counts.
+#[derive(Clone, Copy, Debug)]
+struct Adopted {
+    limit: Limit,
+    /// How long a call may wait, in microseconds.
+    wait: u64,
+    /// How often some were set before.
+    version: u32,
+}
+
+#[derive(Debug)]
+enum Counts {
+    /// Nothing yet.
+    None,
+    Log(Log),
+    Bucket(Bucket),
+}
+
+/// A place that was taken for later. Dropped before, it is given back.
+#[derive(Debug)]
+pub(super) struct Reserved<'l> {
+    limiter: &'l Limiter,
+    at: u64,
+    pub(super) after: Duration,
+    pub(super) begun: bool,
+}
+
+impl Limiter {
+    pub(super) const fn new(totals: Totals, key: Option<Arc<str>>) -> Self {
+        let meter = Mutex::new(Meter { counts: Counts::None, adopted: None });
+        Self { meter, totals, key }
+    }
+
+    /// Takes a place, now or, if `may_wait`, as late as the settings allow. `None` is one for now.
+    #[inline]
+    pub(super) fn acquire(&self, rules: &Rules, may_wait: bool) -> Result<Option<Reserved<'_>>, RateLimited> {
+        let now = clock::now().as_micros();
+        let decision = {
+            let mut meter = self.meter();
+            let Some(Adopted { limit, wait, .. }) = meter.adopt(rules) else {
+                self.totals.add(Count::Success);
+                return Ok(None);
+            };
+            let at = meter.next(now, limit);
+            let patience = if may_wait { wait } else { 0 };
+            let after = at.saturating_sub(now);
+            if after <= patience {
+                meter.enter(at, limit);
+                Ok((at, after))
+            } else {
+                Err(after)
+            }
+        };
+        match decision {
+            Ok((_, 0)) => {
+                self.totals.add(Count::Success);
+                Ok(None)
+            }
+            Ok((at, after)) => {
+                Ok(Some(Reserved { limiter: self, at, after: Duration::from_micros(after), begun: false }))
+            }
+            Err(after) => Err(self.reject(rules, Duration::from_micros(after))),
+        }
+    }
+
+    #[cold]
+    pub(super) fn reject(&self, rules: &Rules, retry_after: Duration) -> RateLimited {
+        self.totals.add(Count::Rejection);
+        events::tell(|| Event::RateLimited { limit: rules.name, key: self.key.clone(), retry_after });
+        RateLimited { name: rules.name, key: self.key.clone(), retry_after }
+    }
+
+    /// Calls that count, and calls that wait.
+    pub(super) fn load(&self, rules: &Rules) -> (usize, usize) {
+        let now = clock::now().as_micros();
+        let mut meter = self.meter();
+        let Some(Adopted { limit, .. }) = meter.adopt(rules) else { return (0, 0) };
+        match &mut meter.counts {
+            Counts::None => (0, 0),
+            Counts::Log(log) => log.load(now, limit),
+            Counts::Bucket(bucket) => bucket.load(now, limit),
+        }
+    }
+
+    fn meter(&self) -> MutexGuard<'_, Meter> {
+        self.meter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take_back(&self, at: u64) {
+        let mut meter = self.meter();
+        let adopted = meter.adopted;
+        match (&mut meter.counts, adopted) {
+            (Counts::Log(log), _) => log.take_back(at),
+            (Counts::Bucket(bucket), Some(Adopted { limit, .. })) => bucket.take_back(limit),
+            _ => {}
+        }
+    }
+}
+
+impl Meter {
+    /// Takes over settings that are new.
+    fn adopt(&mut self, rules: &Rules) -> Option<Adopted> {
+        let version = rules.version();
+        match self.adopted {
+            Some(adopted) if adopted.version == version => Some(adopted),
+            _ => self.adopt_new(rules, version),
+        }
+    }
+
+    #[cold]
+    fn adopt_new(&mut self, rules: &Rules, version: u32) -> Option<Adopted> {
+        let config = rules.config()?;
+        let limit = Limit::new(config.limit, micros(config.per));
+        self.adopted = Some(Adopted { limit, wait: config.wait.map_or(0, micros), version });
+        // What one has counted is of no use to the other.
+        match (config.algorithm, &self.counts) {
+            (Algorithm::SlidingWindow, Counts::Log(_)) | (Algorithm::Gcra, Counts::Bucket(_)) => {}
+            (Algorithm::SlidingWindow, _) => self.counts = Counts::Log(Log::default()),
+            (Algorithm::Gcra, _) => self.counts = Counts::Bucket(Bucket::default()),
+        }
+        self.adopted
+    }
+
+    fn next(&mut self, now: u64, limit: Limit) -> u64 {
+        match &mut self.counts {
+            Counts::None => now,
+            Counts::Log(log) => log.next(now, limit),
+            Counts::Bucket(bucket) => bucket.next(now, limit),
+        }
+    }
+
+    fn enter(&mut self, at: u64, limit: Limit) {
+        match &mut self.counts {
+            Counts::None => {}
+            Counts::Log(log) => log.enter(at),
+            Counts::Bucket(bucket) => bucket.enter(at, limit),
+        }
+    }
+}
+
+impl Reserved<'_> {
+    /// The wait is over: the place is used.
+    pub(super) fn begin(mut self) {
+        self.begun = true;
+        self.limiter.totals.add(Count::Success);
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        if !self.begun {
+            self.limiter.take_back(self.at);
+        }
+    }
+}

@@ -1,0 +1,64 @@
+use std::{error::Error, fmt, io, sync::Arc, time::Duration};
+
+use crate::Transient;
+
+/// A call was not made, because it was above a rate limit.
+///
+/// An error type takes it in through `From<RateLimited>`, which thiserror writes for a variant `Limited(#[from] RateLimited)`.
+/// [`std::io::Error`], `anyhow::Error` and boxed errors have that already.
+///
+/// It is [`Transient`], and knows when there will be a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RateLimited {
+    pub(super) name: &'static str,
+    pub(super) key: Option<Arc<str>>,
+    pub(super) retry_after: Duration,
+}
+
+impl RateLimited {
+    /// The name of the limit.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Which of the limits of that name it is, where there is one for each key.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    /// How long from the rejection until there is a place for a call, if nobody else takes it.
+    #[must_use]
+    pub const fn retry_after(&self) -> Duration {
+        self.retry_after
+    }
+}
+
+impl fmt::Display for RateLimited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rate limit `{}`", self.name)?;
+        self.key.as_ref().map_or(Ok(()), |key| write!(f, " for `{key}`"))?;
+        write!(f, " is reached; there is a place in {:.3?}", self.retry_after)
+    }
+}
+
+impl Error for RateLimited {}
+
+impl Transient for RateLimited {
+    fn is_transient(&self) -> bool {
+        true
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        Some(self.retry_after)
+    }
+}
+
+/// As an [`io::Error`] of kind [`ResourceBusy`](io::ErrorKind::ResourceBusy), with the `RateLimited` inside.
+impl From<RateLimited> for io::Error {
+    fn from(limited: RateLimited) -> Self {
+        Self::new(io::ErrorKind::ResourceBusy, limited)
+    }
+}

@@ -1,0 +1,70 @@
+use std::{fmt, future::Future, pin::Pin, time::Duration};
+
+use super::RateLimitConfig;
+
+/// Keeps the counts of a rate limit somewhere else, so that the machines of a fleet share them.
+///
+/// A limit that has a store asks it for each call of an `async` function: one question, one answer, so one way to a server and
+/// back. The calls of functions that are not `async` are counted in this process alone, since they can't wait for one.
+///
+/// ```
+/// use std::{future::Future, pin::Pin, time::Duration};
+/// use steadfast::{RateLimit, RateLimitConfig, RateLimitDecision, RateLimitRequest, RateLimitStore};
+///
+/// /// Lets nobody through.
+/// #[derive(Debug)]
+/// struct Closed;
+///
+/// impl RateLimitStore for Closed {
+///     fn acquire<'a>(
+///         &'a self,
+///         _request: &'a RateLimitRequest<'a>,
+///     ) -> Pin<Box<dyn Future<Output = RateLimitDecision> + Send + 'a>> {
+///         Box::pin(async { RateLimitDecision::Rejected { retry_after: Duration::from_secs(60) } })
+///     }
+/// }
+///
+/// static CLOSED: Closed = Closed;
+/// static SEARCH: RateLimit =
+///     RateLimit::new("search", RateLimitConfig::new(100, Duration::from_secs(60)).store(&CLOSED));
+/// ```
+pub trait RateLimitStore: fmt::Debug + Send + Sync {
+    /// Asks for a place. An answer by which the caller has to wait has taken the place that it waits for.
+    ///
+    /// The future may be dropped before it has an answer, and the caller may be dropped while it waits; its place then lapses with the
+    /// window.
+    fn acquire<'a>(
+        &'a self,
+        request: &'a RateLimitRequest<'a>,
+    ) -> Pin<Box<dyn Future<Output = RateLimitDecision> + Send + 'a>>;
+}
+
+/// What a rate limit asks of its store.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct RateLimitRequest<'a> {
+    /// The name of the limit.
+    pub name: &'static str,
+    /// Which of the limits of that name, where there is one for each key.
+    pub key: Option<&'a str>,
+    /// How many calls in how long, how they are counted, and how long the caller would wait.
+    pub config: RateLimitConfig,
+}
+
+/// What a store answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RateLimitDecision {
+    /// There is a place, after so long; not longer than the caller would wait.
+    Admitted {
+        /// From now; zero for at once.
+        after: Duration,
+    },
+    /// There is none in time.
+    Rejected {
+        /// How long until there is one.
+        retry_after: Duration,
+    },
+    /// The store can't say, as when its server can't be reached: this process decides by its own counts.
+    Unknown,
+}

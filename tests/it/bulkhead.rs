@@ -1,0 +1,368 @@
+//! Bulkheads: places, the queue that threads and tasks share, and places that come back whatever happens.
+
+use std::{
+    future::Future,
+    io,
+    pin::pin,
+    sync::{
+        Arc, Barrier, Mutex,
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
+    task::{Context, Poll, Waker},
+    thread,
+    time::Duration,
+};
+
+use steadfast::{
+    Bulkhead, BulkheadConfig, BulkheadFull, CircuitOpen, Transient, breaker, bulkhead, bulkheads, circuit_breaker,
+    events::{self, Event},
+    register, retry,
+};
+use tokio::{
+    sync::{Notify, Semaphore},
+    task::yield_now,
+    time::{Instant, sleep},
+};
+
+#[derive(Debug, thiserror::Error, Transient)]
+enum Failure {
+    #[error(transparent)]
+    #[transient(inherit)]
+    Full(#[from] BulkheadFull),
+    #[error(transparent)]
+    Open(#[from] CircuitOpen),
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[bulkhead(name = "two at once", max_concurrent = 2)]
+async fn two_at_once(until: &Notify) -> Result<(), Failure> {
+    until.notified().await;
+    Ok(())
+}
+
+#[bulkhead(name = "two at once")]
+fn beside_them() -> Result<u8, Failure> {
+    Ok(1)
+}
+
+#[bulkhead(name = "two at once")]
+fn optional() -> Option<u8> {
+    Some(1)
+}
+
+#[tokio::test]
+async fn async_and_sync_calls_share_the_places() {
+    let shared = bulkhead("two at once").unwrap();
+    let until = Arc::new(Notify::new());
+    beside_them().unwrap();
+    let calls: Vec<_> = (0..2)
+        .map(|_| {
+            let until = until.clone();
+            tokio::spawn(async move { two_at_once(&until).await.unwrap() })
+        })
+        .collect();
+    yield_now().await;
+    assert_eq!((shared.in_flight(), shared.waiting()), (2, 0));
+    let Err(Failure::Full(full)) = beside_them() else { panic!("there is no place") };
+    assert_eq!(full.to_string(), "bulkhead `two at once` is full: 2 calls are in flight");
+    assert_eq!(
+        (full.name(), full.max_concurrent(), full.waited(), full.is_transient()),
+        ("two at once", 2, None, true)
+    );
+    assert_eq!(optional(), None);
+    until.notify_waiters();
+    for call in calls {
+        call.await.unwrap();
+    }
+    assert_eq!(optional(), Some(1));
+    let expected = "two at once: 0 of 2 in flight, 0 waiting; 4 admitted, 2 rejected";
+    assert_eq!(shared.snapshot().to_string(), expected);
+    assert!(bulkheads().iter().any(|other| std::ptr::eq(*other, shared)));
+}
+
+static QUEUE: Bulkhead =
+    Bulkhead::new("in a queue", BulkheadConfig::new().max_concurrent(1).max_wait(Duration::from_millis(9_500)));
+register!(QUEUE);
+
+#[bulkhead(bulkhead = QUEUE)]
+async fn queued(number: usize, order: &Mutex<Vec<usize>>) -> io::Result<()> {
+    order.lock().unwrap().push(number);
+    sleep(SECOND).await;
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_came_first_gets_in_first_and_nobody_waits_too_long() {
+    let (start, order) = (Instant::now(), Arc::new(Mutex::new(Vec::new())));
+    let calls: Vec<_> = (0..15)
+        .map(|number| {
+            let order = order.clone();
+            tokio::spawn(async move { queued(number, &order).await })
+        })
+        .collect();
+    let mut results = Vec::new();
+    for call in calls {
+        results.push(call.await.unwrap());
+    }
+    assert_eq!(*order.lock().unwrap(), (0..10).collect::<Vec<_>>());
+    assert!(results[..10].iter().all(Result::is_ok) && results[10..].iter().all(Result::is_err));
+    assert_eq!(start.elapsed(), SECOND * 10);
+    let error = results.pop().unwrap().unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
+    assert_eq!(error.to_string(), "bulkhead `in a queue` is full: 1 calls are in flight, and the wait of 9.5s is over");
+    assert_eq!((QUEUE.in_flight(), QUEUE.waiting()), (0, 0));
+}
+
+static MIXED: Bulkhead =
+    Bulkhead::new("threads and tasks", BulkheadConfig::new().max_concurrent(1).max_wait(Duration::from_mins(10)));
+
+#[test]
+fn threads_and_tasks_stand_in_one_queue() {
+    let first = MIXED.try_acquire().unwrap();
+    let (order, heard) = mpsc::channel();
+    thread::scope(|scope| {
+        for number in 0..6_u32 {
+            let order = order.clone();
+            scope.spawn(move || {
+                let enter = || -> io::Result<()> {
+                    order.send(number).unwrap();
+                    Ok(())
+                };
+                if number % 2 == 0 {
+                    MIXED.call(enter).unwrap();
+                } else {
+                    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+                    runtime.block_on(MIXED.call_async(async || enter())).unwrap();
+                }
+            });
+            while MIXED.waiting() <= number {
+                thread::yield_now();
+            }
+        }
+        assert!(MIXED.try_acquire().is_err(), "nobody overtakes those who wait");
+        drop(first);
+    });
+    drop(order);
+    assert_eq!(heard.iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
+    assert_eq!((MIXED.in_flight(), MIXED.waiting()), (0, 0));
+}
+
+#[test]
+fn a_thread_waits_no_longer_than_it_is_to() {
+    let clock = steadfast::testing::FakeClock::new();
+    let entered = clock.enter();
+    let full = Bulkhead::new("full", BulkheadConfig::new().max_concurrent(1).max_wait(SECOND));
+    let _permit = full.acquire().unwrap();
+    assert_eq!(full.acquire().unwrap_err().waited(), Some(SECOND));
+    assert_eq!(clock.slept(), [SECOND]);
+    assert_eq!((full.in_flight(), full.waiting()), (1, 0));
+
+    // And by the real clock, which nobody has to wait for.
+    drop(entered);
+    let full = Bulkhead::new("full", BulkheadConfig::new().max_concurrent(1).max_wait(Duration::from_micros(1)));
+    let _permit = full.acquire().unwrap();
+    assert!(full.acquire().is_err());
+    assert_eq!(full.waiting(), 0);
+}
+
+#[bulkhead(name = "cancelled at a place", max_concurrent = 1, max_wait = 10s)]
+async fn waits_inside(waits: u32) -> io::Result<()> {
+    for _ in 0..waits {
+        yield_now().await;
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_future_dropped_at_any_await_gives_its_place_back() {
+    let shared = bulkhead("cancelled at a place").unwrap();
+    let poll = |call: &mut std::pin::Pin<&mut _>| {
+        let call: &mut std::pin::Pin<&mut dyn Future<Output = io::Result<()>>> = call;
+        call.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+    };
+    for polls in 0..5 {
+        // Inside.
+        {
+            let call: std::pin::Pin<&mut dyn Future<Output = io::Result<()>>> = pin!(waits_inside(3));
+            let mut call = call;
+            let ended = (0..polls).any(|_| matches!(poll(&mut call), Poll::Ready(_)));
+            assert_eq!(ended, polls == 4);
+            assert_eq!(shared.in_flight(), u32::from(polls > 0 && !ended));
+        }
+        assert_eq!((shared.in_flight(), shared.waiting()), (0, 0));
+        // In the queue, with a place that came free meanwhile and without.
+        for comes_free in [false, true] {
+            let permit = shared.try_acquire().unwrap();
+            {
+                let call: std::pin::Pin<&mut dyn Future<Output = io::Result<()>>> = pin!(waits_inside(3));
+                let mut call = call;
+                for _ in 0..polls {
+                    assert!(poll(&mut call).is_pending());
+                }
+                assert_eq!(shared.waiting(), u32::from(polls > 0));
+                if comes_free {
+                    drop(permit);
+                    assert_eq!((shared.in_flight(), shared.waiting()), (u32::from(polls > 0), 0), "handed over");
+                }
+            }
+            assert_eq!((shared.in_flight(), shared.waiting()), (u32::from(!comes_free), 0));
+        }
+    }
+}
+
+#[bulkhead(name = "panics inside", max_concurrent = 1)]
+fn panics() -> io::Result<()> {
+    std::panic::resume_unwind(Box::new("inside"))
+}
+
+#[test]
+fn a_panic_gives_its_place_back() {
+    for _ in 0..3 {
+        std::panic::catch_unwind(panics).unwrap_err();
+    }
+    assert_eq!(bulkhead("panics inside").unwrap().in_flight(), 0);
+}
+
+static STORMED: Bulkhead =
+    Bulkhead::new("stormed", BulkheadConfig::new().max_concurrent(5).max_wait(Duration::from_millis(1)));
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_place_is_lost_in_a_storm() {
+    #[bulkhead(bulkhead = STORMED)]
+    async fn call(number: u32) -> io::Result<()> {
+        for _ in 0..number % 4 {
+            yield_now().await;
+        }
+        if number.is_multiple_of(7) { std::panic::resume_unwind(Box::new("in the storm")) } else { Ok(()) }
+    }
+
+    let gate = Arc::new(Semaphore::new(64));
+    let mut calls = Vec::new();
+    for number in 0..10_000_u32 {
+        let permit = gate.clone().acquire_owned().await.unwrap();
+        calls.push(tokio::spawn(async move {
+            _ = call(number).await;
+            drop(permit);
+        }));
+        if number.is_multiple_of(5) {
+            // Dropped wherever it is.
+            calls[number as usize].abort();
+        }
+        if number.is_multiple_of(11) {
+            _ = STORMED.try_acquire();
+        }
+    }
+    for call in calls {
+        _ = call.await;
+    }
+    assert_eq!((STORMED.in_flight(), STORMED.waiting()), (0, 0), "zero leaked");
+    let snapshot = STORMED.snapshot();
+    assert!(snapshot.admitted > 1_000, "{snapshot}");
+    for _ in 0..5 {
+        std::mem::forget(STORMED.try_acquire().unwrap());
+    }
+    assert!(STORMED.try_acquire().is_err(), "and none too many");
+}
+
+#[test]
+fn never_more_calls_than_places() {
+    static INSIDE: AtomicU32 = AtomicU32::new(0);
+    static MOST: AtomicU32 = AtomicU32::new(0);
+    static NARROW: Bulkhead =
+        Bulkhead::new("narrow", BulkheadConfig::new().max_concurrent(3).max_wait(Duration::from_mins(10)));
+
+    #[bulkhead(bulkhead = NARROW)]
+    fn call() -> io::Result<()> {
+        MOST.fetch_max(INSIDE.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        thread::yield_now();
+        INSIDE.fetch_sub(1, Ordering::SeqCst);
+        Ok(())
+    }
+
+    let barrier = Barrier::new(8);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                barrier.wait();
+                for _ in 0..1_000 {
+                    call().unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!((NARROW.snapshot().admitted, NARROW.in_flight()), (8_000, 0));
+    assert!(MOST.load(Ordering::SeqCst) <= 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_settings_hold_from_then_on() {
+    static CHANGED: Bulkhead = Bulkhead::new("changed", BulkheadConfig::new().max_concurrent(1).max_wait(SECOND));
+    let first = CHANGED.acquire_async().await.unwrap();
+    let waiting = tokio::spawn(CHANGED.acquire_async());
+    yield_now().await;
+    assert_eq!(CHANGED.waiting(), 1);
+    CHANGED.reconfigure(BulkheadConfig::new().max_concurrent(3));
+    let second = waiting.await.unwrap().unwrap();
+    let third = CHANGED.try_acquire().unwrap();
+    CHANGED.reconfigure(BulkheadConfig::new().max_concurrent(1));
+    assert_eq!(CHANGED.in_flight(), 3, "they go on");
+    drop((second, third));
+    assert!(CHANGED.acquire_async().await.is_err(), "and nobody waits any more");
+    drop(first);
+    assert!(CHANGED.try_acquire().is_ok());
+    assert_eq!(CHANGED.config(), BulkheadConfig::new().max_concurrent(1));
+}
+
+#[circuit_breaker(name = "above a bulkhead", failure_threshold = 1)]
+#[bulkhead(name = "below a breaker", max_concurrent = 1)]
+async fn below_breaker() -> Result<(), Failure> {
+    Ok(())
+}
+
+#[retry(max_attempts = 3, backoff = fixed(1s), jitter = none)]
+#[circuit_breaker(name = "above a bulkhead, retried", failure_threshold = 1)]
+#[bulkhead(name = "below a breaker")]
+async fn retried() -> Result<(), Failure> {
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_bulkhead_opens_no_circuit() {
+    let permit = bulkhead("below a breaker").unwrap().try_acquire().unwrap();
+    for _ in 0..3 {
+        assert!(matches!(below_breaker().await, Err(Failure::Full(_))));
+    }
+    let snapshot = breaker("above a bulkhead").unwrap().snapshot();
+    assert_eq!((snapshot.failures, snapshot.neutral), (0, 3));
+
+    let start = Instant::now();
+    assert!(matches!(retried().await, Err(Failure::Full(_))));
+    assert_eq!(start.elapsed(), SECOND * 2, "but is tried again");
+    drop(permit);
+    retried().await.unwrap();
+    let snapshot = breaker("above a bulkhead, retried").unwrap().snapshot();
+    assert_eq!((snapshot.successes, snapshot.failures, snapshot.neutral), (1, 0, 3));
+}
+
+#[test]
+fn an_event_tells_of_it() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let subscription = events::subscribe({
+        let heard = heard.clone();
+        move |event: &Event| {
+            if matches!(event, Event::BulkheadFull { bulkhead: "told of", .. }) {
+                heard.lock().unwrap().push(event.to_string());
+            }
+        }
+    });
+    let full = Bulkhead::new("told of", BulkheadConfig::new().max_concurrent(1));
+    let _permit = full.try_acquire().unwrap();
+    full.try_acquire().unwrap_err();
+    subscription.unsubscribe();
+    assert_eq!(*heard.lock().unwrap(), ["bulkhead `told of`: full with 1 calls in flight"]);
+    let json = serde_json::to_string(&full.snapshot()).unwrap();
+    let expected = r#"{"name":"told of","max_concurrent":1,"in_flight":1,"waiting":0,"admitted":1,"rejected":1}"#;
+    assert_eq!(json, expected);
+}

@@ -1,0 +1,147 @@
+//! A cascade of providers: three real servers that misbehave by script.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use steadfast::{Transient, fallback, retry, retry_after};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    time::Instant,
+};
+
+#[derive(Debug, thiserror::Error, Transient)]
+enum ModelError {
+    #[error("{provider} asks to slow down")]
+    #[transient(retry_after = after)]
+    RateLimited { provider: &'static str, after: Option<Duration> },
+    #[error("{provider} answers {status}")]
+    Provider { provider: &'static str, status: reqwest::StatusCode },
+    #[error("{provider}: {source}")]
+    Network { provider: &'static str, source: reqwest::Error },
+}
+
+/// Where the three are.
+struct Models {
+    client: reqwest::Client,
+    primary: Provider,
+    second: Provider,
+    cheap: Provider,
+}
+
+/// A server, and how often it was asked.
+struct Provider {
+    name: &'static str,
+    address: SocketAddr,
+    asked: Arc<Mutex<u32>>,
+}
+
+impl Models {
+    #[fallback(self.ask_second, self.ask_cheap)]
+    #[retry(max_attempts = 3, backoff = exponential(base = 100ms, factor = 2), jitter = none)]
+    async fn ask(&self, prompt: &str) -> Result<String, ModelError> {
+        self.primary.ask(&self.client, prompt).await
+    }
+
+    #[retry(max_attempts = 2, backoff = exponential(base = 100ms, factor = 2), jitter = none)]
+    async fn ask_second(&self, prompt: &str) -> Result<String, ModelError> {
+        self.second.ask(&self.client, prompt).await
+    }
+
+    #[retry(max_attempts = 5, backoff = exponential(base = 100ms, factor = 2), jitter = none)]
+    async fn ask_cheap(&self, prompt: &str) -> Result<String, ModelError> {
+        self.cheap.ask(&self.client, prompt).await
+    }
+}
+
+impl Provider {
+    /// Answers each request as the script says, and goes on as the last.
+    async fn new(name: &'static str, script: &'static [&'static str]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let asked = Arc::new(Mutex::new(0));
+        let served = asked.clone();
+        tokio::spawn(async move {
+            while let Ok((connection, _)) = listener.accept().await {
+                let turn = {
+                    let mut asked = served.lock().unwrap();
+                    *asked += 1;
+                    *asked - 1
+                };
+                let status = script.get(turn as usize).or(script.last()).unwrap();
+                serve(connection, name, status).await;
+            }
+        });
+        Self { name, address, asked }
+    }
+
+    async fn ask(&self, client: &reqwest::Client, prompt: &str) -> Result<String, ModelError> {
+        let provider = self.name;
+        let network = |source| ModelError::Network { provider, source };
+        let url = format!("http://{}/{prompt}", self.address);
+        let response = client.get(url).send().await.map_err(network)?;
+        match response.status() {
+            reqwest::StatusCode::TOO_MANY_REQUESTS => {
+                Err(ModelError::RateLimited { provider, after: retry_after(response.headers()) })
+            }
+            status if status.is_success() => response.text().await.map_err(network),
+            status => Err(ModelError::Provider { provider, status }),
+        }
+    }
+}
+
+/// `-` closes the connection without an answer.
+async fn serve(mut connection: TcpStream, name: &str, status: &str) {
+    _ = connection.read(&mut [0; 4096]).await;
+    if status != "-" {
+        let length = name.len();
+        let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{name}");
+        _ = connection.write_all(answer.as_bytes()).await;
+    }
+    _ = connection.shutdown().await;
+}
+
+const OK: &str = "200 OK";
+const SLOWER: &str = "429 Too Many Requests";
+const SLOWER_7: &str = "429 Too Many Requests\r\nretry-after: 7";
+const BROKEN: &str = "500 Internal Server Error";
+const CLOSED: &str = "-";
+
+/// What the three answer, what the caller gets, how often each was asked, and how long the sleeps take in milliseconds.
+type Situation = ([&'static [&'static str]; 3], Result<&'static str, &'static str>, [u32; 3], u64);
+
+const SITUATIONS: [Situation; 9] = [
+    ([&[OK], &[OK], &[OK]], Ok("primary"), [1, 0, 0], 0),
+    ([&[SLOWER, SLOWER, OK], &[OK], &[OK]], Ok("primary"), [3, 0, 0], 300),
+    ([&[SLOWER_7, OK], &[OK], &[OK]], Ok("primary"), [2, 0, 0], 7_000),
+    ([&[SLOWER], &[OK], &[OK]], Ok("second"), [3, 1, 0], 300),
+    ([&[BROKEN], &[OK], &[OK]], Ok("second"), [1, 1, 0], 0),
+    ([&[SLOWER, BROKEN], &[SLOWER, OK], &[OK]], Ok("second"), [2, 2, 0], 200),
+    ([&[CLOSED], &[SLOWER], &[SLOWER, SLOWER, SLOWER, SLOWER, OK]], Ok("cheap"), [1, 2, 5], 1_600),
+    ([&[BROKEN], &[BROKEN], &[BROKEN]], Err("cheap answers 500 Internal Server Error"), [1, 1, 1], 0),
+    ([&[SLOWER], &[SLOWER], &[SLOWER]], Err("cheap asks to slow down"), [3, 2, 5], 1_900),
+];
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_limit_is_retried_and_a_failure_goes_to_the_next() {
+    for (index, (scripts, expected, asked, sleeps)) in SITUATIONS.into_iter().enumerate() {
+        let [primary, second, cheap] = scripts;
+        let models = Models {
+            client: reqwest::Client::builder().no_proxy().build().unwrap(),
+            primary: Provider::new("primary", primary).await,
+            second: Provider::new("second", second).await,
+            cheap: Provider::new("cheap", cheap).await,
+        };
+        let start = Instant::now();
+        let result = models.ask("hello").await.map_err(|error| error.to_string());
+        assert_eq!(result.as_deref().map_err(String::as_str), expected, "situation {index}");
+        let counts = [&models.primary, &models.second, &models.cheap].map(|provider| *provider.asked.lock().unwrap());
+        assert_eq!(counts, asked, "situation {index}");
+        // The timers of a paused clock end on the next whole millisecond.
+        let (took, sleeps) = (start.elapsed(), Duration::from_millis(sleeps));
+        assert!(took >= sleeps && took < sleeps + Duration::from_millis(50), "situation {index} took {took:?}");
+    }
+}

@@ -1,0 +1,365 @@
+//! Rate limits: no window with too many calls, waits in order, keys, a store, and what a stack makes of them.
+
+use std::{
+    future::Future,
+    io,
+    pin::{Pin, pin},
+    sync::{
+        Arc, Barrier, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    task::{Context, Waker},
+    thread,
+    time::Duration,
+};
+
+use steadfast::{
+    Algorithm, CircuitOpen, KeyedRateLimits, RateLimit, RateLimitConfig, RateLimitDecision, RateLimitRequest,
+    RateLimitStore, RateLimited, Transient, breaker, circuit_breaker,
+    events::{self, Event},
+    keyed_rate_limits, rate_limit, rate_limits, register, retry,
+};
+use tokio::{
+    runtime::Handle,
+    task::yield_now,
+    time::{Instant, advance},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[derive(Debug, thiserror::Error, Transient)]
+enum Failure {
+    #[error(transparent)]
+    #[transient(inherit)]
+    Limited(#[from] RateLimited),
+    #[error(transparent)]
+    Open(#[from] CircuitOpen),
+}
+
+#[rate_limit(name = "three a second", limit = 3, per = 1s)]
+async fn limited() -> Result<u8, Failure> {
+    Ok(1)
+}
+
+#[rate_limit(name = "three a second")]
+fn same_limit() -> Option<u8> {
+    Some(1)
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_window_has_at_most_so_many_calls() {
+    let start = Instant::now();
+    // Milliseconds, calls, and how many of them are admitted.
+    for (at, calls, expected) in [
+        (0, 1, 1),
+        (600, 1, 1),
+        (900, 1, 1),
+        (999, 5, 0),
+        (1_000, 5, 1),
+        (1_599, 5, 0),
+        (1_600, 5, 1),
+        (1_900, 5, 1),
+        (5_000, 5, 3),
+    ] {
+        advance((start + Duration::from_millis(at)).duration_since(Instant::now())).await;
+        let mut admitted = 0;
+        for _ in 0..calls {
+            match limited().await {
+                Ok(_) => admitted += 1,
+                Err(Failure::Limited(error)) => assert!(error.is_transient() && error.retry_after() <= SECOND),
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_eq!(admitted, expected, "at {at} ms");
+    }
+    let Err(Failure::Limited(error)) = limited().await else { panic!("the window is full") };
+    assert_eq!((error.name(), error.key(), error.retry_after()), ("three a second", None, SECOND));
+    assert_eq!(error.to_string(), "rate limit `three a second` is reached; there is a place in 1.000s");
+    assert_eq!(same_limit(), None);
+    advance(SECOND).await;
+    assert_eq!(same_limit(), Some(1));
+    let snapshot = rate_limit("three a second").unwrap().snapshot();
+    assert_eq!((snapshot.in_window, snapshot.limit, snapshot.waiting), (1, 3, 0));
+    assert!(rate_limits().iter().any(|limit| limit.name() == "three a second"));
+}
+
+/// What was admitted when, by eight threads that all ask as fast as they can while a ninth moves the time.
+fn storm(limit: &RateLimit, rounds: u32, calls: u32, step: Duration) -> Vec<u32> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let handle = runtime.handle().clone();
+    let (begin, end) = (Barrier::new(9), Barrier::new(9));
+    let admitted: Vec<AtomicU32> = (0..rounds).map(|_| AtomicU32::new(0)).collect();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            let (handle, begin, end, admitted): (Handle, _, _, _) = (handle.clone(), &begin, &end, &admitted);
+            scope.spawn(move || {
+                // The clock of that runtime is this thread's clock.
+                let _entered = handle.enter();
+                for round in admitted {
+                    begin.wait();
+                    for _ in 0..calls / 8 {
+                        round.fetch_add(u32::from(limit.try_acquire().is_ok()), Ordering::Relaxed);
+                    }
+                    end.wait();
+                }
+            });
+        }
+        for _ in 0..rounds {
+            begin.wait();
+            end.wait();
+            runtime.block_on(advance(step));
+        }
+    });
+    admitted.into_iter().map(AtomicU32::into_inner).collect()
+}
+
+#[test]
+fn eight_threads_and_a_hundred_thousand_calls() {
+    // A window of 1 s, looked at every 250 ms: all that may be are admitted in the first round of each second.
+    let limit = RateLimit::new("stormed", RateLimitConfig::new(1_000, SECOND));
+    let admitted = storm(&limit, 20, 5_000, SECOND / 4);
+    let expected: Vec<_> = (0..20).map(|round| if round % 4 == 0 { 1_000 } else { 0 }).collect();
+    assert_eq!(admitted, expected);
+    let snapshot = limit.snapshot();
+    assert_eq!((snapshot.admitted, snapshot.rejected), (5_000, 95_000));
+
+    // A bucket gives a quarter of them back in each round.
+    let bucket = RateLimit::new("bucket", RateLimitConfig::new(1_000, SECOND).algorithm(Algorithm::Gcra));
+    let admitted = storm(&bucket, 20, 5_000, SECOND / 4);
+    let expected: Vec<_> = (0..20).map(|round| if round == 0 { 1_000 } else { 250 }).collect();
+    assert_eq!(admitted, expected);
+}
+
+#[rate_limit(name = "waits", limit = 2, per = 1s, wait = 2500ms)]
+async fn waits(number: usize, order: &Mutex<Vec<(usize, Duration)>>, start: Instant) -> Result<(), Failure> {
+    order.lock().unwrap().push((number, start.elapsed()));
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_comes_in_order_and_who_would_wait_too_long_is_told_at_once() {
+    let (start, order) = (Instant::now(), Arc::new(Mutex::new(Vec::new())));
+    let calls: Vec<_> = (0..8)
+        .map(|number| {
+            let order = order.clone();
+            tokio::spawn(async move {
+                let result = waits(number, &order, start).await;
+                (result.is_ok(), start.elapsed())
+            })
+        })
+        .collect();
+    let mut results = Vec::new();
+    for call in calls {
+        results.push(call.await.unwrap());
+    }
+    let seconds = |seconds| SECOND * seconds;
+    let times = [0, 0, 1, 1, 2, 2].map(seconds);
+    assert_eq!(*order.lock().unwrap(), times.into_iter().enumerate().collect::<Vec<_>>());
+    assert_eq!(results[6..], [(false, Duration::ZERO), (false, Duration::ZERO)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_is_given_up_gives_its_place_back() {
+    let limit = RateLimit::new("given up", RateLimitConfig::new(1, SECOND).wait(SECOND * 10));
+    let context = &mut Context::from_waker(Waker::noop());
+    limit.acquire_async().await.unwrap();
+    for _ in 0..5 {
+        let mut call = pin!(limit.acquire_async());
+        assert!(call.as_mut().poll(context).is_pending());
+        assert_eq!(limit.snapshot().waiting, 1);
+        let mut second = Box::pin(limit.acquire_async());
+        assert!(second.as_mut().poll(context).is_pending());
+        drop(second);
+        assert_eq!(limit.snapshot().waiting, 1);
+        // The pinned one is dropped here.
+    }
+    assert_eq!(limit.snapshot().waiting, 0);
+    let start = Instant::now();
+    limit.acquire_async().await.unwrap();
+    assert_eq!(start.elapsed(), SECOND, "as if nobody else had waited");
+    assert_eq!(limit.snapshot().admitted, 2);
+}
+
+#[test]
+fn a_thread_waits_by_its_clock() {
+    let clock = steadfast::testing::FakeClock::new();
+    let _entered = clock.enter();
+    let limit = RateLimit::new("of a thread", RateLimitConfig::new(2, SECOND).wait(SECOND));
+    for _ in 0..6 {
+        limit.call(|| io::Result::Ok(())).unwrap();
+    }
+    assert_eq!(clock.elapsed(), SECOND * 2);
+    limit.reconfigure(RateLimitConfig::new(1, SECOND * 10));
+    let error = limit.call(|| io::Result::Ok(())).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
+    let retry_after = Transient::retry_after(&error).unwrap();
+    assert!(retry_after > SECOND * 9 && retry_after <= SECOND * 10, "{retry_after:?}");
+}
+
+#[rate_limit(name = "of each user", limit = 1, per = 60s, key = user, max_keys = 3)]
+fn of_user(user: &str) -> Result<usize, Failure> {
+    Ok(user.len())
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_key_has_a_limit_and_keys_are_bounded() {
+    let users = keyed_rate_limits("of each user").unwrap();
+    for user in ["ada", "grace"] {
+        of_user(user).unwrap();
+        let Err(Failure::Limited(error)) = of_user(user) else { panic!("{user} has had one") };
+        assert_eq!(error.key(), Some(user));
+    }
+    of_user("edsger").unwrap();
+    // All three have reached their limit: a newcomer shares what is over, and does not push one of them out.
+    of_user("barbara").unwrap();
+    assert!(of_user("tony").is_err());
+    assert_eq!((users.len(), users.overflow().unwrap().snapshot().admitted), (3, 1));
+    assert!(of_user("ada").is_err());
+    let expected = "of each user: 3 of 3 keys, 4 at their limit; 4 admitted, 4 rejected";
+    assert_eq!(users.snapshot().to_string(), expected);
+
+    advance(SECOND * 60).await;
+    of_user("barbara").unwrap();
+    assert_eq!(users.len(), 3);
+    assert!(users.get("barbara").is_some(), "one whose window is empty has left for her");
+    assert_eq!(users.snapshot().admitted, 5);
+}
+
+#[circuit_breaker(name = "above a rate limit", failure_threshold = 1)]
+#[rate_limit(name = "below a breaker", limit = 1, per = 1s)]
+async fn below_breaker() -> Result<(), Failure> {
+    Ok(())
+}
+
+#[retry(max_attempts = 3, backoff = fixed(10s), jitter = none)]
+#[circuit_breaker(name = "above a rate limit, retried", failure_threshold = 1)]
+#[rate_limit(name = "below a breaker")]
+async fn retried() -> Result<(), Failure> {
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_opens_no_circuit_and_a_retry_waits_for_it() {
+    below_breaker().await.unwrap();
+    for _ in 0..3 {
+        assert!(matches!(below_breaker().await, Err(Failure::Limited(_))));
+    }
+    let snapshot = breaker("above a rate limit").unwrap().snapshot();
+    assert_eq!((snapshot.successes, snapshot.failures, snapshot.neutral), (1, 0, 3));
+
+    advance(SECOND / 4).await;
+    let start = Instant::now();
+    retried().await.unwrap();
+    assert_eq!(start.elapsed(), SECOND * 3 / 4, "as long as the limit says, not 10 s");
+    let snapshot = breaker("above a rate limit, retried").unwrap().snapshot();
+    assert_eq!((snapshot.successes, snapshot.failures, snapshot.neutral), (1, 0, 1));
+}
+
+/// A store that lets three of four through, after a second, and that sometimes is not there.
+#[derive(Debug)]
+struct Remote {
+    asked: Mutex<Vec<String>>,
+}
+
+impl RateLimitStore for Remote {
+    fn acquire<'a>(
+        &'a self,
+        request: &'a RateLimitRequest<'a>,
+    ) -> Pin<Box<dyn Future<Output = RateLimitDecision> + Send + 'a>> {
+        Box::pin(async {
+            yield_now().await;
+            let mut asked = self.asked.lock().unwrap();
+            asked.push(format!("{} {:?} {}", request.name, request.key, request.config.limit()));
+            match asked.len() {
+                1 => RateLimitDecision::Admitted { after: Duration::ZERO },
+                2 => RateLimitDecision::Admitted { after: SECOND },
+                3 => RateLimitDecision::Rejected { retry_after: SECOND * 7 },
+                _ => RateLimitDecision::Unknown,
+            }
+        })
+    }
+}
+
+static REMOTE: Remote = Remote { asked: Mutex::new(Vec::new()) };
+
+#[rate_limit(name = "remote", limit = 1, per = 60s, key = user, store = REMOTE)]
+async fn remote(user: &str) -> Result<usize, Failure> {
+    Ok(user.len())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_is_asked_once_for_each_call() {
+    let start = Instant::now();
+    remote("ada").await.unwrap();
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    remote("ada").await.unwrap();
+    assert_eq!(start.elapsed(), SECOND);
+    let Err(Failure::Limited(error)) = remote("ada").await else { panic!("the store says so") };
+    assert_eq!((error.key(), error.retry_after()), (Some("ada"), SECOND * 7));
+    // It can't say: this process decides.
+    remote("ada").await.unwrap();
+    assert!(remote("ada").await.is_err());
+    assert_eq!(*REMOTE.asked.lock().unwrap(), vec!["remote Some(\"ada\") 1"; 5]);
+    let snapshot = keyed_rate_limits("remote").unwrap().snapshot();
+    assert_eq!((snapshot.admitted, snapshot.rejected), (3, 2));
+}
+
+static OWN: RateLimit = RateLimit::new("own", RateLimitConfig::new(1, SECOND));
+register!(OWN);
+static OWN_KEYED: KeyedRateLimits = KeyedRateLimits::new("own, keyed", RateLimitConfig::new(1, SECOND));
+
+#[rate_limit(rate_limit = OWN)]
+fn own() -> io::Result<()> {
+    Ok(())
+}
+
+#[rate_limit(rate_limit = OWN_KEYED, key = id)]
+fn own_keyed(id: u8) -> io::Result<u8> {
+    Ok(id)
+}
+
+#[test]
+fn statics_of_ones_own() {
+    own().unwrap();
+    assert!(std::ptr::eq(rate_limit("own").unwrap(), &raw const OWN));
+    assert_eq!(OWN.snapshot().admitted, 1);
+    own_keyed(7).unwrap();
+    assert!(std::ptr::eq(keyed_rate_limits("own, keyed").unwrap(), &raw const OWN_KEYED));
+    assert_eq!(OWN_KEYED.get(&7).unwrap().key(), "7");
+    assert_eq!(OWN_KEYED.get(&8).map(|limit| limit.snapshot()), None);
+}
+
+#[test]
+fn an_event_tells_of_it() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let subscription = events::subscribe({
+        let heard = heard.clone();
+        move |event: &Event| {
+            let is_ours = matches!(
+                event,
+                Event::RateLimited { limit: "told of", .. } | Event::RateLimitKeysOverflowed { limits: "told of", .. }
+            );
+            if is_ours {
+                heard.lock().unwrap().push(event.to_string());
+            }
+        }
+    });
+    let clock = steadfast::testing::FakeClock::new();
+    let _entered = clock.enter();
+    let keyed = KeyedRateLimits::new("told of", RateLimitConfig::new(1, SECOND)).max_keys(1);
+    keyed.limit("a").try_acquire().unwrap();
+    keyed.limit("a").try_acquire().unwrap_err();
+    keyed.limit("b").try_acquire().unwrap();
+    subscription.unsubscribe();
+    assert_eq!(
+        *heard.lock().unwrap(),
+        [
+            "rate limit `told of` for `a`: reached, the next call in 1.000s",
+            "rate limits `told of`: all 1 are in use, new keys share one",
+        ]
+    );
+    let json = serde_json::to_string(&keyed.get("a").unwrap().snapshot()).unwrap();
+    let expected =
+        r#"{"name":"told of","key":"a","limit":1,"per":1.0,"in_window":1,"waiting":0,"admitted":1,"rejected":1}"#;
+    assert_eq!(json, expected);
+}

@@ -1,0 +1,6 @@
+use steadfast::bulkhead;
+
+#[bulkhead(name = "mail")]
+fn send() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use steadfast::timeout;
+
+#[timeout(2s)]
+async fn send() {}
+
+fn main() {}

@@ -162,7 +162,7 @@ impl<'a> View<'a> {
         let word = self.core.word.load();
         let wait = word.first_rest_left(self.settings.rest_alone()?, now)?;
         let reason = self.core.cause.of(word.epoch())?;
-        self.core.totals.add(Count::Rejection);
+        self.count_rejection(reason, now);
         Some(self.rejection(word, Refusal::Open { wait, after_trial: false }, reason, now))
     }
 
@@ -179,17 +179,19 @@ impl<'a> View<'a> {
                 }
                 Err((word, refusal)) => {
                     let Some(reason) = self.reason(word, refusal) else { continue };
-                    self.core.totals.add(Count::Rejection);
-                    self.core.history().rejection(now, reason);
+                    self.count_rejection(reason, now);
                     if rules.observe_only {
                         return Ok(Ticket::UNADMITTED);
                     }
-                    let rejection = self.rejection(word, refusal, reason, now);
-                    events::tell(|| Event::CallRejected { rejection: rejection.clone() });
-                    return Err(rejection);
+                    return Err(self.rejection(word, refusal, reason, now));
                 }
             }
         }
+    }
+
+    fn count_rejection(self, reason: OpenReason, now: Moment) {
+        self.core.totals.add(Count::Rejection);
+        self.core.history().rejection(now, reason);
     }
 
     /// Why the call is refused; `None` if the circuit is in another state by now.
@@ -212,6 +214,7 @@ impl<'a> View<'a> {
         })
     }
 
+    /// What the caller gets, told to whoever listens.
     fn rejection(self, word: Word, refusal: Refusal, reason: OpenReason, now: Moment) -> CircuitOpen {
         // ORDERING: Relaxed: for a human to read.
         let changed_at = self.core.changed_at.load(Ordering::Relaxed);
@@ -219,14 +222,16 @@ impl<'a> View<'a> {
             Refusal::Open { wait, .. } | Refusal::TrialsTaken { wait } | Refusal::Ramp { wait } => Some(wait),
             Refusal::Forced { wait } => wait,
         };
-        CircuitOpen {
+        let rejection = CircuitOpen {
             name: self.settings.name,
             key: self.core.key.clone(),
             reason,
             note: if reason == OpenReason::Forced { self.core.note(word.epoch()) } else { None },
             elapsed: Wait::new((changed_at != 0).then(|| now.as_micros().saturating_sub(changed_at))),
             retry_after: Wait::new(wait),
-        }
+        };
+        events::tell(|| Event::CallRejected { rejection: rejection.clone() });
+        rejection
     }
 
     #[inline]

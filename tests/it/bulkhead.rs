@@ -137,9 +137,7 @@ fn threads_and_tasks_stand_in_one_queue() {
                     runtime.block_on(MIXED.call_async(async || enter())).unwrap();
                 }
             });
-            while MIXED.waiting() <= number {
-                thread::yield_now();
-            }
+            crate::until(|| MIXED.waiting() > number);
         }
         assert!(MIXED.try_acquire().is_err(), "nobody overtakes those who wait");
         drop(first);

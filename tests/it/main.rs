@@ -49,6 +49,7 @@ use std::{
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     thread,
+    time::{Duration, Instant},
 };
 
 use steadfast::{
@@ -97,6 +98,15 @@ impl Script {
     }
 }
 
+/// Waits until it is so: threads take their time, but not for ever.
+fn until(is_so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_mins(1), "it has not come to that");
+        thread::yield_now();
+    }
+}
+
 /// Waits until every subscriber has heard of everything until now: another thread may be delivering it.
 fn all_told() {
     static MARKERS: AtomicU32 = AtomicU32::new(0);
@@ -111,9 +121,7 @@ fn all_told() {
         }
     });
     CircuitBreaker::new(marker, BreakerConfig::new()).force_open(); // what is told last arrives last
-    while !is_told.load(Ordering::Acquire) {
-        thread::yield_now();
-    }
+    until(|| is_told.load(Ordering::Acquire));
     subscription.unsubscribe();
 }
 

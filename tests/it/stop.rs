@@ -72,9 +72,7 @@ fn a_token_ends_the_sleep_of_a_thread_at_once() {
     let (service, start) = (Service::new(), std::time::Instant::now());
     thread::scope(|scope| {
         let call = scope.spawn(|| service.call_blocking());
-        while service.calls() == 0 {
-            thread::yield_now();
-        }
+        crate::until(|| service.calls() > 0);
         service.shutdown.cancel();
         call.join().unwrap().unwrap_err();
     });
@@ -95,9 +93,7 @@ fn a_signal_wakes_all_threads_that_wait_for_it() {
                 PATIENT.stop_on(&signal).run(call).unwrap_err();
             });
         }
-        while calls.load(Ordering::Relaxed) < 8 {
-            thread::yield_now();
-        }
+        crate::until(|| calls.load(Ordering::Relaxed) == 8);
         signal.stop();
         signal.stop();
     });

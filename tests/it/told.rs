@@ -22,13 +22,6 @@ fn fail(breaker: &CircuitBreaker) {
     breaker.call(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut))).unwrap_err();
 }
 
-/// Waits until it is so: another test's thread may be delivering just now, and deliver this test's events as well.
-fn until(is_so: impl Fn() -> bool) {
-    while !is_so() {
-        thread::yield_now();
-    }
-}
-
 /// Whether the event is about the breaker of that name: subscribers hear of all, and other tests have theirs.
 fn is_of(event: &Event, name: &str) -> bool {
     match event {
@@ -48,16 +41,16 @@ fn a_subscription_ends_when_it_is_dropped() {
     };
     let first = count();
     breaker.force_open();
-    until(|| *heard.lock().unwrap() == 1);
+    crate::until(|| *heard.lock().unwrap() == 1);
     drop(first);
     breaker.reset();
-    until(|| Arc::strong_count(&heard) == 1); // the callback is gone, whoever was just calling it
+    crate::until(|| Arc::strong_count(&heard) == 1); // the callback is gone, whoever was just calling it
     count().unsubscribe();
-    until(|| Arc::strong_count(&heard) == 1);
+    crate::until(|| Arc::strong_count(&heard) == 1);
     assert_eq!(*heard.lock().unwrap(), 1);
     count().forever();
     breaker.force_open();
-    until(|| *heard.lock().unwrap() > 1);
+    crate::until(|| *heard.lock().unwrap() > 1);
     assert_eq!(*heard.lock().unwrap(), 2);
 }
 
@@ -89,7 +82,7 @@ fn a_rejection_is_told_with_its_reason() {
     fail(&breaker);
     fail(&breaker);
     fail(&breaker);
-    until(|| heard.lock().unwrap().len() >= 2);
+    crate::until(|| heard.lock().unwrap().len() >= 2);
     let heard = heard.lock().unwrap();
     let [opened, rejected] = &heard[..] else { panic!("{heard:?}") };
     assert_eq!(opened, "circuit `rejecting`: closed -> open after 2 failures in a row");

@@ -3,7 +3,6 @@
 use std::{
     io,
     sync::{Arc, Mutex},
-    thread,
     time::{Duration, SystemTime},
 };
 

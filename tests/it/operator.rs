@@ -115,6 +115,75 @@ async fn a_hold_expires_with_the_next_call() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_others_know_opens_and_closes() {
+    let (heard, subscription) = listen("told");
+    let breaker = CircuitBreaker::new("told", CONFIG.exponential_recovery(SECOND, 2.0, 100 * SECOND));
+    let under_way = breaker.try_acquire().unwrap();
+    breaker.intervene(&Intervention::open().expires_in(7 * SECOND).failed_recoveries(2).reason("down for the others"));
+    under_way.success();
+    assert_eq!((breaker.state(), breaker.snapshot().open_for), (Open, Some(7 * SECOND)));
+    assert_eq!(breaker.snapshot().operator_reason.as_deref(), Some("down for the others"));
+    // Another rest is no transition, and fewer failed recoveries than are known count for nothing.
+    breaker.intervene(&Intervention::open().expires_in(9 * SECOND));
+    advance(9 * SECOND - Duration::from_micros(1)).await;
+    assert!(!succeed(&breaker));
+    advance(Duration::from_micros(1)).await;
+    fail(&breaker);
+    let failed = breaker.snapshot();
+    assert_eq!((failed.failed_recoveries, failed.open_for), (3, Some(8 * SECOND)), "the rest grows on");
+    breaker.intervene(&Intervention::close());
+    assert_eq!((breaker.state(), breaker.snapshot().failed_recoveries), (Closed, 0));
+    breaker.intervene(&Intervention::close()); // nothing to close
+    breaker.intervene(&Intervention::open()); // for its own timeout
+    assert_eq!((breaker.state(), breaker.snapshot().open_for), (Open, Some(SECOND)));
+    assert_eq!(breaker.try_acquire().unwrap_err().reason(), OpenReason::Intervention);
+    advance(SECOND).await;
+    let trial = breaker.try_acquire().unwrap();
+    breaker.intervene(&Intervention::open().reason("another one is trying"));
+    trial.success();
+    let rejected = breaker.try_acquire().unwrap_err();
+    assert_eq!(
+        rejected.to_string(),
+        "circuit `told` is open by an intervention (another one is trying); retry after 1.000s"
+    );
+    crate::all_told();
+    assert_eq!(
+        *heard.lock().unwrap(),
+        [
+            "circuit `told`: closed -> open by an intervention (down for the others)",
+            "circuit `told`: open -> half-open",
+            "circuit `told`: half-open -> open after a failed trial call",
+            "circuit `told`: open -> closed",
+            "circuit `told`: closed -> open by an intervention",
+            "circuit `told`: open -> half-open",
+            "circuit `told`: half-open -> open by an intervention (another one is trying)",
+        ]
+    );
+    subscription.unsubscribe();
+    // The word of an operator weighs more.
+    for hold in [CircuitBreaker::force_open, CircuitBreaker::disable] {
+        hold(&breaker);
+        let state = breaker.state();
+        breaker.intervene(&Intervention::open());
+        breaker.intervene(&Intervention::close());
+        assert_eq!(breaker.state(), state);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_from_outside_ramps_up() {
+    let breaker = CircuitBreaker::new("ramped", CONFIG.ramp_up(100 * SECOND));
+    breaker.intervene(&Intervention::open().expires_in(Duration::MAX));
+    advance(Duration::from_hours(38)).await;
+    assert!(!succeed(&breaker), "for the longest time");
+    breaker.intervene(&Intervention::close());
+    let admitted = (0..1_000).filter(|_| succeed(&breaker)).count();
+    assert!((50..200).contains(&admitted), "{admitted} of 1000 calls at the beginning");
+    advance(100 * SECOND).await;
+    assert!((0..1_000).all(|_| succeed(&breaker)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_only_observes_decides_and_lets_all_through() {
     let (heard, subscription) = listen("observed");
     let breaker = CircuitBreaker::new("observed", CONFIG.observe_only(true));

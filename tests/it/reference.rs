@@ -12,7 +12,7 @@ use std::{
 };
 
 use proptest::{collection::vec, prelude::*, sample::select};
-use steadfast::{BreakerConfig, CircuitBreaker, Window};
+use steadfast::{BreakerConfig, CircuitBreaker, Intervention, Window};
 use tokio::runtime;
 
 use self::model::{Config, Counts, Model, Outcome, Policy, Refused, Totals};
@@ -42,6 +42,11 @@ enum Event {
     ForceOpen(Option<u64>),
     Disable(Option<u64>),
     Reset,
+    Open {
+        expires_in: Option<u64>,
+        failed: u32,
+    },
+    Close,
     Reconfigure(usize),
 }
 
@@ -90,7 +95,7 @@ fn config(calls: RangeInclusive<u32>, time: Range<u64>) -> impl Strategy<Value =
 
 /// Two numbers for each event are made several times as fast as a choice of strategies, which took longer than all else.
 fn event() -> impl Strategy<Value = Event> {
-    (0..72_u32, 0..1_000_usize).prop_map(|(what, which)| {
+    (0..75_u32, 0..1_000_usize).prop_map(|(what, which)| {
         let outcome = match what % 9 {
             0..4 => Outcome::Failure,
             4..8 => Outcome::Success,
@@ -109,6 +114,8 @@ fn event() -> impl Strategy<Value = Event> {
             65 => Event::ForceOpen(hold),
             66 => Event::Disable(hold),
             67 => Event::Reset,
+            72..74 => Event::Open { expires_in: hold, failed: [0, 1, 2][which / 5 % 3] },
+            74 => Event::Close,
             _ => Event::Reconfigure(which),
         }
     })
@@ -193,6 +200,18 @@ impl<'a> Pair<'a> {
             Event::Reset => {
                 self.breaker.reset();
                 self.model.reset();
+            }
+            Event::Open { expires_in, failed } => {
+                let open = Intervention::open().failed_recoveries(failed);
+                self.breaker.intervene(&match expires_in {
+                    Some(micros) => open.expires_in(Duration::from_micros(micros)),
+                    None => open,
+                });
+                self.model.open_from_outside(expires_in, failed);
+            }
+            Event::Close => {
+                self.breaker.intervene(&Intervention::close());
+                self.model.close_from_outside();
             }
             Event::Reconfigure(which) => {
                 let config = self.settings[which % self.settings.len()];

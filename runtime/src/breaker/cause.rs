@@ -14,6 +14,7 @@ const COUNT_BITS: u32 = 25;
 const _: () = assert!(EPOCH_BITS + RULE_BITS + 2 * COUNT_BITS == 64);
 const MOST: u64 = (1 << COUNT_BITS) - 1;
 
+const INTERVENTION: u64 = 0;
 const CONSECUTIVE: u64 = 1;
 const FAILURE_RATE: u64 = 2;
 const SLOW_CALL_RATE: u64 = 3;
@@ -25,6 +26,8 @@ impl Cause {
 
     pub(crate) fn publish(&self, epoch: u16, trip: Trip) {
         let (rule, count, calls) = match trip {
+            // A count, so that it is not taken for a cell that nobody has written.
+            Trip::Intervention => (INTERVENTION, 1, 0),
             Trip::Consecutive { failures } => (CONSECUTIVE, u64::from(failures), 0),
             Trip::FailureRate { failed, calls } => (FAILURE_RATE, failed, calls),
             Trip::SlowCallRate { slow, calls } => (SLOW_CALL_RATE, slow, calls),
@@ -44,6 +47,7 @@ impl Cause {
         }
         let (count, calls) = ((found >> COUNT_BITS & MOST) as u32, (found & MOST) as u32);
         match found >> (2 * COUNT_BITS) & ((1 << RULE_BITS) - 1) {
+            INTERVENTION if count > 0 => Some(OpenReason::Intervention),
             CONSECUTIVE => Some(OpenReason::ConsecutiveFailures { failures: count }),
             FAILURE_RATE => Some(OpenReason::FailureRate { failures: count, calls }),
             SLOW_CALL_RATE => Some(OpenReason::SlowCallRate { slow: count, calls }),

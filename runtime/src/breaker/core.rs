@@ -23,7 +23,7 @@ use super::{
     shared::{SharedWord, Witness},
     snapshot::WindowSnapshot,
     window::{Counts, Record, Trip, Window},
-    word::{MAX_HOLD, Outcome, Refusal, Ticket, Word},
+    word::{MAX_HOLD, MAX_REST, Outcome, Refusal, Ticket, Word},
 };
 #[cfg(any(feature = "keyed", feature = "metrics", feature = "prometheus-client"))]
 use crate::totals::Sums;
@@ -226,7 +226,11 @@ impl<'a> View<'a> {
             name: self.settings.name,
             key: self.core.key.clone(),
             reason,
-            note: if reason == OpenReason::Forced { self.core.note(word.epoch()) } else { None },
+            note: if matches!(reason, OpenReason::Forced | OpenReason::Intervention) {
+                self.core.note(word.epoch())
+            } else {
+                None
+            },
             elapsed: Wait::new((changed_at != 0).then(|| now.as_micros().saturating_sub(changed_at))),
             retry_after: Wait::new(wait),
         };
@@ -311,20 +315,27 @@ impl<'a> View<'a> {
 
     pub(crate) fn intervene(self, intervention: &Intervention) {
         let Intervention { action, expires_in, ref reason } = *intervention;
-        let until = expires_in.map(|expires_in| clock::now().after(clock::micros(expires_in).min(MAX_HOLD)));
-        let witness = Publisher { note: reason.as_ref(), ..self.witness() };
+        let (most, trip) = match action {
+            Action::Open { .. } => (MAX_REST, Some(Trip::Intervention)),
+            _ => (MAX_HOLD, None),
+        };
+        let until = expires_in.map(|expires_in| clock::now().after(clock::micros(expires_in).min(most)));
+        let witness = Publisher { trip, note: reason.as_ref(), ..self.witness() };
         let rules = self.settings.rules();
         let held = self.core.word.step(&witness, |word| match action {
             Action::ForceOpen => word.force_open(until),
             Action::Disable => word.disable(until),
             Action::Reset => Some(word.reset(&rules)),
+            Action::Open { failed } => word.open(until, failed, clock::now()),
+            Action::Close => word.close(&rules, clock::now),
         });
         // Held already, and now for another time or reason: that is no transition.
         let word = held.unwrap_or_else(|| self.core.word.load());
         let same = match action {
             Action::ForceOpen => word.state() == BreakerState::ForcedOpen,
             Action::Disable => word.state() == BreakerState::Disabled,
-            Action::Reset => false,
+            Action::Open { .. } => word.state() == BreakerState::Open,
+            Action::Reset | Action::Close => false,
         };
         if same {
             self.core.set_note(word.epoch(), reason.as_ref());
@@ -430,9 +441,14 @@ impl Witness for Publisher<'_, '_> {
             return false;
         }
         let (before, after) = (from.state(), to.state());
-        if (before, after) == (BreakerState::Closed, BreakerState::Open) {
-            let in_a_row = || Trip::Consecutive { failures: from.failures().saturating_add(1) };
-            core.cause.publish(to.epoch(), self.trip.unwrap_or_else(in_a_row));
+        let in_a_row = Trip::Consecutive { failures: from.failures().saturating_add(1) };
+        let trip = match (before, after) {
+            (BreakerState::Closed, BreakerState::Open) => Some(self.trip.unwrap_or(in_a_row)),
+            (_, BreakerState::Open) => self.trip,
+            _ => None,
+        };
+        if let Some(trip) = trip {
+            core.cause.publish(to.epoch(), trip);
         }
         core.set_note(to.epoch(), self.note);
         if before == after {
@@ -443,7 +459,7 @@ impl Witness for Publisher<'_, '_> {
         core.changed_at.store(now.as_micros(), Ordering::Relaxed);
         core.transitions.fetch_add(1, Ordering::Relaxed);
         let reason = match (before, after) {
-            (BreakerState::Closed, BreakerState::Open) => core.cause.of(to.epoch()),
+            (_, BreakerState::Open) if trip.is_some() => core.cause.of(to.epoch()),
             (BreakerState::HalfOpen, BreakerState::Open) => Some(OpenReason::TrialFailed),
             (_, BreakerState::ForcedOpen) => Some(OpenReason::Forced),
             _ => None,

@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-/// What an operator does to a breaker by hand: what, for how long, and why.
+/// What is done to a breaker from outside: by an operator's hand, or because others know more. What, for how long, and why.
 ///
 /// ```
 /// use std::time::Duration;
@@ -25,6 +25,8 @@ pub(super) enum Action {
     ForceOpen,
     Disable,
     Reset,
+    Open { failed: u8 },
+    Close,
 }
 
 impl Intervention {
@@ -44,11 +46,52 @@ impl Intervention {
         Self::new(Action::Reset)
     }
 
+    /// Opens the circuit as a broken rule would: what another instance of the program has found out, say. After
+    /// [`expires_in`](Self::expires_in), or else its own recovery timeout, trial calls decide.
+    ///
+    /// A circuit that is open already rests until then. One that an operator has forced open or disabled stays as it is.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use steadfast::{BreakerConfig, BreakerState, CircuitBreaker, Intervention};
+    ///
+    /// static STOCK: CircuitBreaker = CircuitBreaker::new("stock", BreakerConfig::new());
+    ///
+    /// STOCK.intervene(&Intervention::open().expires_in(Duration::from_secs(5)).reason("down for the others"));
+    /// let rejected = STOCK.try_acquire().unwrap_err();
+    /// assert_eq!(
+    ///     rejected.to_string(),
+    ///     "circuit `stock` is open by an intervention (down for the others); retry after 5.000s",
+    /// );
+    /// STOCK.intervene(&Intervention::close());
+    /// assert_eq!(STOCK.state(), BreakerState::Closed);
+    /// ```
+    pub const fn open() -> Self {
+        Self::new(Action::Open { failed: 0 })
+    }
+
+    /// Closes a circuit that is open or half-open as its own recovery would, with the ramp of its settings. One that an operator has
+    /// forced open or disabled stays as it is. This is over as soon as it is done, and so does not expire.
+    pub const fn close() -> Self {
+        Self::new(Action::Close)
+    }
+
+    /// For [`open`](Self::open): how many recoveries have failed already, elsewhere; at most 63 count. By this a growing recovery
+    /// timeout goes on growing. A circuit that counts more of its own keeps them.
+    pub const fn failed_recoveries(mut self, recoveries: u32) -> Self {
+        if let Action::Open { failed } = &mut self.action {
+            #[allow(clippy::cast_possible_truncation, reason = "bounded")]
+            let recoveries = if recoveries > u8::MAX as u32 { u8::MAX } else { recoveries as u8 };
+            *failed = recoveries;
+        }
+        self
+    }
+
     const fn new(action: Action) -> Self {
         Self { action, expires_in: None, reason: None }
     }
 
-    /// Ends by itself, at most after 4 years: with the first call after that long.
+    /// Ends by itself, at most after 4 years, and for [`open`](Self::open) 38 hours: with the first call after that long.
     pub const fn expires_in(mut self, duration: Duration) -> Self {
         self.expires_in = Some(duration);
         self

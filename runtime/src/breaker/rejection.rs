@@ -54,6 +54,8 @@ pub enum OpenReason {
     RampingUp,
     /// An operator forced it open.
     Forced,
+    /// [`Intervention::open`](crate::Intervention::open) opened it: another instance of the program has found out, say.
+    Intervention,
 }
 
 impl CircuitOpen {
@@ -85,7 +87,7 @@ impl CircuitOpen {
         self.reason
     }
 
-    /// What the operator gave as a reason who forced the circuit open.
+    /// What was given as a reason by who forced the circuit open, or opened it by an intervention.
     #[must_use]
     pub fn operator_reason(&self) -> Option<&str> {
         self.note.as_deref()
@@ -166,6 +168,7 @@ impl OpenReason {
                 write!(f, "after {slow} of {calls} calls were slow ({} %)", percent(slow, calls))
             }
             Self::TrialFailed => f.write_str("after a failed trial call"),
+            Self::Intervention => f.write_str("by an intervention"),
             other => fmt::Display::fmt(&other, f),
         })
     }

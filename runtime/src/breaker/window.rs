@@ -43,9 +43,19 @@ pub(crate) struct Counts {
 /// The rule that was broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trip {
-    Consecutive { failures: u32 },
-    FailureRate { failed: u64, calls: u64 },
-    SlowCallRate { slow: u64, calls: u64 },
+    /// None: someone else says so.
+    Intervention,
+    Consecutive {
+        failures: u32,
+    },
+    FailureRate {
+        failed: u64,
+        calls: u64,
+    },
+    SlowCallRate {
+        slow: u64,
+        calls: u64,
+    },
 }
 
 impl<A: AtomicCell + Default> Window<A> {

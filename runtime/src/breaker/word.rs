@@ -11,8 +11,11 @@
 //! half-open│ last trial at │failed│succeeded│taken│    round      │  epoch  │  2  │ 23, 6, 8, 8, 4 bits
 //! forced   │                 until                   │ expires   │  epoch  │  3  │ 48 bits of microseconds, 1
 //! disabled │                 until                   │ expires   │  epoch  │  4  │ 48 bits of microseconds, 1
+//! resting  │                until                │    failed     │  epoch  │  5  │ 43 bits of microseconds, 6
 //!          └─────────────────────────────────────────────────────┴─────────┴─────┘
 //! ```
+//!
+//! Resting is open, too: not for its own recovery timeout but until a moment that someone else has named.
 //!
 //! The epoch rises (and wraps) on every transition. A call keeps the epoch it was admitted under, and a result that
 //! comes back under another one moves nothing.
@@ -79,6 +82,7 @@ pub(crate) enum Admission {
 enum Phase {
     Closed { duties: Duties, failures: u32, ramp: Option<Stamp> },
     Open { failed: u8, since: u64 },
+    Resting { failed: u8, until: u64 },
     HalfOpen { round: u8, taken: u8, succeeded: u8, failed: u8, last_trial: Stamp },
     ForcedOpen { until: Option<u64> },
     Disabled { until: Option<u64> },
@@ -90,6 +94,9 @@ pub(crate) const MAX_RECOVERY: u64 = mask(SINCE_BITS - 1);
 pub(crate) const MAX_HOLD: u64 = mask(UNTIL_BITS - 1);
 /// How far behind a clock can be recognised to be, in microseconds: 38 hours.
 const BEHIND: u64 = mask(37);
+/// The longest time for which a circuit rests because someone else says so, in microseconds: 38 hours. So the worst that a wrap
+/// can do is as above.
+pub(crate) const MAX_REST: u64 = BEHIND;
 
 impl Word {
     /// Closed, nothing counted.
@@ -100,7 +107,7 @@ impl Word {
     pub(crate) const fn state(self) -> BreakerState {
         match self.phase() {
             Phase::Closed { .. } => BreakerState::Closed,
-            Phase::Open { .. } => BreakerState::Open,
+            Phase::Open { .. } | Phase::Resting { .. } => BreakerState::Open,
             Phase::HalfOpen { .. } => BreakerState::HalfOpen,
             Phase::ForcedOpen { .. } => BreakerState::ForcedOpen,
             Phase::Disabled { .. } => BreakerState::Disabled,
@@ -126,7 +133,7 @@ impl Word {
     /// Failed recoveries in a row, since the circuit was closed last.
     pub(crate) const fn failed_recoveries(self) -> u8 {
         match self.phase() {
-            Phase::Open { failed, .. } | Phase::HalfOpen { failed, .. } => failed,
+            Phase::Open { failed, .. } | Phase::Resting { failed, .. } | Phase::HalfOpen { failed, .. } => failed,
             _ => 0,
         }
     }
@@ -135,6 +142,7 @@ impl Word {
     pub(crate) fn time_left(self, rules: &Rules, now: Moment) -> Option<u64> {
         match self.phase() {
             Phase::Open { failed, since } => Some(rest_left(rules, failed, since, now)),
+            Phase::Resting { until, .. } => Some(named_rest_left(until, now)),
             Phase::ForcedOpen { until } | Phase::Disabled { until } => Some(hold_left(until?, now)),
             Phase::Closed { .. } | Phase::HalfOpen { .. } => None,
         }
@@ -172,6 +180,10 @@ impl Word {
                 wait => Admission::Refused(Refusal::Forced { wait: Some(wait) }),
             },
             Phase::Open { failed, since } => match rest_left(rules, failed, since, now) {
+                0 => Admission::Take(self.next(first_trial(rules, failed, now))),
+                wait => Admission::Refused(Refusal::Open { wait, after_trial: failed > 0 }),
+            },
+            Phase::Resting { failed, until } => match named_rest_left(until, now) {
                 0 => Admission::Take(self.next(first_trial(rules, failed, now))),
                 wait => Admission::Refused(Refusal::Open { wait, after_trial: failed > 0 }),
             },
@@ -250,6 +262,40 @@ impl Word {
     pub(crate) fn trip(self, ticket: Ticket, now: Moment) -> Option<Self> {
         match self.phase() {
             Phase::Closed { .. } if self.gave(ticket) => Some(self.next(open(now, 0))),
+            _ => None,
+        }
+    }
+
+    /// Opens the circuit because someone else says so: for its recovery timeout, or until that moment; then trial calls decide.
+    /// The failed recoveries are at least `failed`. What an operator holds stays as it is.
+    ///
+    /// To rest for another time is no transition.
+    pub(crate) fn open(self, until: Option<Moment>, failed: u8, now: Moment) -> Option<Self> {
+        let (own, is_open) = match self.phase() {
+            Phase::Closed { .. } => (0, false),
+            Phase::HalfOpen { failed, .. } => (failed, false),
+            Phase::Open { failed, .. } | Phase::Resting { failed, .. } => (failed, true),
+            Phase::ForcedOpen { .. } | Phase::Disabled { .. } => return None,
+        };
+        let failed = own.max(failed).min(MAX_FAILED);
+        let phase = match until {
+            Some(until) => Phase::Resting { failed, until: until.as_micros() & mask(SINCE_BITS) },
+            None => open(now, failed),
+        };
+        if !is_open {
+            return Some(self.next(phase));
+        }
+        let rests = self.with(phase);
+        (rests != self).then_some(rests)
+    }
+
+    /// Closes an open or half-open circuit as a recovery does, because someone else says so. What an operator holds stays as it
+    /// is.
+    pub(crate) fn close(self, rules: &Rules, now: impl Fn() -> Moment) -> Option<Self> {
+        match self.phase() {
+            Phase::Open { .. } | Phase::Resting { .. } | Phase::HalfOpen { .. } => {
+                Some(self.next(recovered(rules, now)))
+            }
             _ => None,
         }
     }
@@ -335,6 +381,12 @@ fn rest_left(rules: &Rules, failed: u8, since: u64, now: Moment) -> u64 {
 fn left_of(rest: u64, since: u64, now: Moment) -> u64 {
     let rested = now.as_micros().wrapping_sub(since) & mask(SINCE_BITS);
     rest.min(MAX_RECOVERY).saturating_sub(if rested > mask(SINCE_BITS) - BEHIND { 0 } else { rested })
+}
+
+/// How much longer the circuit rests that rests until then, in microseconds.
+const fn named_rest_left(until: u64, now: Moment) -> u64 {
+    let left = until.wrapping_sub(now.as_micros()) & mask(SINCE_BITS);
+    if left > MAX_REST { 0 } else { left }
 }
 
 /// How much longer an operator holds the circuit, in microseconds.

@@ -100,6 +100,8 @@ pub(super) struct Model {
     /// Rises whenever what is under way becomes a matter of the past.
     generation: u32,
     changed: Option<u64>,
+    /// Since when it rests, and until when if someone has named a moment.
+    rests: (u64, Option<u64>),
     in_a_row: u32,
     by_calls: VecDeque<Call>,
     by_time: VecDeque<Call>,
@@ -120,6 +122,7 @@ impl Model {
             failed_recoveries: 0,
             generation: 0,
             changed: None,
+            rests: (0, None),
             in_a_row: 0,
             by_calls: VecDeque::new(),
             by_time: VecDeque::new(),
@@ -211,6 +214,26 @@ impl Model {
 
     pub(super) fn reset(&mut self) {
         self.close();
+    }
+
+    pub(super) fn open_from_outside(&mut self, expires_in: Option<u64>, failed: u32) {
+        if matches!(self.state, ForcedOpen | Disabled) {
+            return;
+        }
+        if self.state != Open {
+            self.open(OpenReason::Intervention);
+        }
+        self.failed_recoveries = self.failed_recoveries.max(failed);
+        if self.failed_recoveries > 0 {
+            self.cause = Some(OpenReason::TrialFailed);
+        }
+        self.rests = (self.now, expires_in.map(|expires_in| self.now + expires_in));
+    }
+
+    pub(super) fn close_from_outside(&mut self) {
+        if matches!(self.state, Open | HalfOpen) {
+            self.close();
+        }
     }
 
     pub(super) fn reconfigure(&mut self, config: Config) {
@@ -343,6 +366,7 @@ impl Model {
     fn open(&mut self, cause: OpenReason) {
         self.enter(Open);
         self.cause = Some(cause);
+        self.rests = (self.now, None);
     }
 
     fn close(&mut self) {
@@ -405,7 +429,8 @@ impl Model {
     }
 
     fn rest_left(&self) -> u64 {
-        (self.changed.expect("open since") + self.rest()).saturating_sub(self.now)
+        let (since, until) = self.rests;
+        until.unwrap_or(since + self.rest()).saturating_sub(self.now)
     }
 
     fn trials_left(&self) -> u64 {

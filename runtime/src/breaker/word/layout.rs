@@ -35,6 +35,7 @@ const OPEN: u64 = 1;
 const HALF_OPEN: u64 = 2;
 const FORCED_OPEN: u64 = 3;
 const DISABLED: u64 = 4;
+const RESTING: u64 = 5;
 /// No word has this tag.
 const NEVER: u64 = TAG_MASK;
 
@@ -47,7 +48,7 @@ const WINDOWED: u64 = 1;
 const FLAG_BITS: u32 = 4;
 const STREAK_BITS: u32 = 22;
 
-// Open.
+// Open, resting.
 const FAILED_BITS: u32 = 6;
 pub(super) const SINCE_BITS: u32 = 43;
 
@@ -156,6 +157,7 @@ impl Word {
                 failed: body.take(FAILED_BITS) as u8,
                 last_trial: Stamp::from_bits(body.0),
             },
+            RESTING => Phase::Resting { failed: body.take(FAILED_BITS) as u8, until: body.0 },
             FORCED_OPEN => Phase::ForcedOpen { until: until(body) },
             _ => Phase::Disabled { until: until(body) },
         }
@@ -229,6 +231,7 @@ pub(super) const fn pack(epoch: u64, phase: Phase) -> Word {
             (CLOSED, streak << FLAG_BITS | windowed << 3 | stamp_bits << 2 | timed << 1 | guarded as u64)
         }
         Phase::Open { failed, since } => (OPEN, (since & mask(SINCE_BITS)) << FAILED_BITS | failed as u64),
+        Phase::Resting { failed, until } => (RESTING, (until & mask(SINCE_BITS)) << FAILED_BITS | failed as u64),
         Phase::HalfOpen { round, taken, succeeded, failed, last_trial } => {
             let high = last_trial.bits() << FAILED_BITS | failed as u64;
             let counts = (high << COUNT_BITS | succeeded as u64) << COUNT_BITS | taken as u64;

@@ -1,0 +1,125 @@
+-- One step of a breaker that a fleet shares. Its keys are in one slot, the time is Redis's own, and each key expires.
+--
+-- KEYS: state, votes, lease, audit
+-- ARGV: verb, instance, channel, name, then what the verb needs
+-- Gives: the state as a line, whether the caller holds the lease or has reached the threshold, for how long another does, votes, whether something changed
+--
+-- A line: version, kind, milliseconds left (-1 without an end), failed recoveries, by whom, why. The version is Redis's time of the
+-- change in microseconds, and rises.
+local state, votes, lease, audit = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local verb, me, channel, name = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+
+-- For how long a state is kept after it has ended, and one without an end after anybody has asked for it, in milliseconds.
+local KEPT, KEPT_WITHOUT_END = 600000, 2592000000
+-- Entries of the audit trail, and for how long they are kept.
+local ENTRIES, KEPT_ENTRIES = 100, 7776000000
+
+local time = redis.call('TIME')
+local micros = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local now = math.floor(micros / 1000)
+
+local found = redis.call('HMGET', state, 'version', 'kind', 'until', 'failed', 'by', 'reason')
+local version, kind, till = tonumber(found[1]) or 0, found[2], tonumber(found[3]) or 0
+local failed, by, reason = tonumber(found[4]) or 0, found[5] or '', found[6] or ''
+local granted, lease_left, count, changed = 0, 0, 0, 0
+
+-- What an operator said is over: forced open, trial calls decide.
+if kind == 'forced' and till > 0 and till <= now then kind = 'open' end
+if kind == 'disabled' and till > 0 and till <= now then kind = 'closed' end
+-- Nothing is there, or nothing of ours.
+if kind ~= 'closed' and kind ~= 'reset' and kind ~= 'open' and kind ~= 'forced' and kind ~= 'disabled' then
+  version, kind, till, failed, by, reason = 0, 'missing', 0, 0, '', ''
+end
+local held = kind == 'forced' or kind == 'disabled'
+
+local function line()
+  local left = till == 0 and -1 or math.max(till - now, 0)
+  return table.concat({ string.format('%.0f', version), kind, string.format('%.0f', left), failed, by, reason }, '\31')
+end
+
+local function become(new_kind, rest, new_failed, new_by, new_reason)
+  version = math.max(micros, version + 1)
+  kind, failed, by, reason = new_kind, new_failed, new_by, new_reason
+  till = rest < 0 and 0 or now + rest
+  redis.call('DEL', state, votes, lease)
+  redis.call('HSET', state, 'version', string.format('%.0f', version), 'kind', kind, 'until', string.format('%.0f', till),
+    'failed', failed, 'by', by, 'reason', reason)
+  local endless = rest < 0 and (kind == 'forced' or kind == 'disabled')
+  redis.call('PEXPIRE', state, endless and KEPT_WITHOUT_END or math.max(rest, 0) + KEPT)
+  redis.call('PUBLISH', channel, line() .. '\31' .. name)
+  changed = 1
+end
+
+local function is_mine()
+  return redis.call('GET', lease) == me
+end
+
+if verb == 'read' then
+  if held and till == 0 then redis.call('PEXPIRE', state, KEPT_WITHOUT_END) end
+
+elseif verb == 'announce' and not held then
+  local rest, my_failed, quorum = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+  local lasts, why = tonumber(ARGV[8]), ARGV[9]
+  if is_mine() then
+    become('open', rest, my_failed, me, why)
+  elseif kind ~= 'open' then
+    redis.call('ZREMRANGEBYSCORE', votes, '-inf', now)
+    redis.call('ZADD', votes, now + lasts, me)
+    redis.call('PEXPIRE', votes, math.max(lasts, redis.call('PTTL', votes)))
+    count = redis.call('ZCARD', votes)
+    if count >= quorum then become('open', rest, my_failed, me, why) end
+  end
+
+elseif verb == 'report' and not held and kind ~= 'open' then
+  -- Failures summed over the fleet, in sixteen slices of the span. Whoever reaches the threshold opens.
+  local failures, threshold, span, sums = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), KEYS[5]
+  local slice = math.max(math.floor(span / 16), 1)
+  local current = math.floor(now / slice)
+  redis.call('HINCRBY', sums, string.format('%.0f', current), failures)
+  redis.call('PEXPIRE', sums, span)
+  local entries = redis.call('HGETALL', sums)
+  for i = 1, #entries, 2 do
+    local at = tonumber(entries[i])
+    if at and at > current - 16 then
+      count = count + (tonumber(entries[i + 1]) or 0)
+    else
+      redis.call('HDEL', sums, entries[i])
+    end
+  end
+  if count >= threshold then
+    redis.call('DEL', sums)
+    granted = 1
+  end
+
+elseif verb == 'ask' and (kind == 'missing' or (kind == 'open' and till <= now)) then
+  local holder = redis.call('GET', lease)
+  if not holder or holder == me then
+    redis.call('SET', lease, me, 'PX', ARGV[5])
+    granted = 1
+  else
+    lease_left = math.max(redis.call('PTTL', lease), 0)
+  end
+
+elseif verb == 'close' then
+  redis.call('ZREM', votes, me)
+  local seen = tonumber(ARGV[5])
+  if (kind == 'open' and version == seen) or ((kind == 'open' or kind == 'missing') and is_mine()) then
+    become('closed', -1, 0, me, 'recovered')
+  end
+
+elseif verb == 'leave' then
+  redis.call('ZREM', votes, me)
+  if is_mine() then redis.call('DEL', lease) end
+
+elseif verb == 'restore' and kind == 'missing' then
+  become(ARGV[5], tonumber(ARGV[6]), 0, ARGV[7], ARGV[8])
+
+elseif verb == 'operate' then
+  local action, rest, who, why = ARGV[5], tonumber(ARGV[6]), ARGV[7], ARGV[8]
+  become(action, rest, 0, who, why)
+  redis.call('LPUSH', audit, table.concat({ string.format('%.0f', micros), action, string.format('%.0f', rest), who, why }, '\31'))
+  redis.call('LTRIM', audit, 0, ENTRIES - 1)
+  redis.call('PEXPIRE', audit, KEPT_ENTRIES)
+end
+
+return { line(), granted, lease_left, count, changed }

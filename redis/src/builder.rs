@@ -1,0 +1,188 @@
+use std::{env, fmt, sync::Arc, time::Duration};
+
+use steadfast::{CircuitBreaker, breakers};
+
+use crate::{Fleet, FleetError, FleetEvent};
+
+/// A fleet that is yet to be started: what is shared, with whom, and how.
+///
+/// [`start`](Self::start) says what is wrong with it.
+#[must_use = "nothing is shared until it is started"]
+pub struct FleetBuilder {
+    pub(crate) address: String,
+    pub(crate) application: Option<String>,
+    pub(crate) instance: Option<String>,
+    pub(crate) timeout: Duration,
+    pub(crate) heartbeat: Duration,
+    pub(crate) lease: Duration,
+    pub(crate) quorum: Quorum,
+    pub(crate) sum: Option<(u32, Duration)>,
+    pub(crate) shared: Vec<Option<&'static CircuitBreaker>>,
+    pub(crate) on_event: Option<OnEvent>,
+}
+
+pub(crate) type OnEvent = Arc<dyn Fn(&FleetEvent) + Send + Sync>;
+
+/// How many instances have to find a service down.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Quorum {
+    Instances(u32),
+    Share(f64),
+}
+
+impl FleetBuilder {
+    pub(crate) fn new(address: &str) -> Self {
+        Self {
+            address: address.to_owned(),
+            application: None,
+            instance: None,
+            timeout: Duration::from_millis(50),
+            heartbeat: Duration::from_secs(1),
+            lease: Duration::from_secs(2),
+            quorum: Quorum::Instances(1),
+            sum: None,
+            shared: Vec::new(),
+            on_event: None,
+        }
+    }
+
+    /// Shares a breaker: `share(steadfast::breaker("payments"))`, or a `static` of your own.
+    ///
+    /// Breakers of different instances are the same if application and name are.
+    pub fn share(mut self, breaker: impl Into<Option<&'static CircuitBreaker>>) -> Self {
+        self.shared.push(breaker.into());
+        self
+    }
+
+    /// Shares every named breaker of the program. Those that are declared with a `key` stay each instance's own.
+    pub fn share_all(mut self) -> Self {
+        self.shared.extend(breakers().into_iter().map(Some));
+        self
+    }
+
+    /// The application, whose instances share: its keys are apart from those of others. The name of the program's file unless it is
+    /// given.
+    pub fn application(mut self, name: &str) -> Self {
+        self.application = Some(name.to_owned());
+        self
+    }
+
+    /// What this instance is called where others read of it; a random ending is added. The machine's name unless it is given.
+    pub fn instance(mut self, name: &str) -> Self {
+        self.instance = Some(name.to_owned());
+        self
+    }
+
+    /// How many instances have to find a service down before the fleet opens; 1 unless it is given. Until then each of them keeps its
+    /// own circuit open and the others go on.
+    ///
+    /// A vote counts for as long as the circuit of its instance rests, and is withdrawn if it closes.
+    pub const fn quorum(mut self, instances: u32) -> Self {
+        self.quorum = Quorum::Instances(instances);
+        self
+    }
+
+    /// The same as a share of the instances that live, rounded up: `0.5` for half of them. How many live is as of the last heartbeat.
+    pub const fn quorum_share(mut self, share: f64) -> Self {
+        self.quorum = Quorum::Share(share);
+        self
+    }
+
+    /// Opens the fleet, too, when its instances together count so many failures within a time: each may be far from its own threshold.
+    ///
+    /// Successes between them count for nothing. Each instance says once for each heartbeat how many there were.
+    pub const fn sum_failures(mut self, threshold: u32, within: Duration) -> Self {
+        self.sum = Some((threshold, within));
+        self
+    }
+
+    /// How long an answer of Redis may take; 50 ms unless it is given. No call ever waits for one.
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How often an instance asks whether it has missed a message; every second unless it is given.
+    pub const fn heartbeat(mut self, interval: Duration) -> Self {
+        self.heartbeat = interval;
+        self
+    }
+
+    /// For how long the trial calls of a recovery are left to an instance that says nothing more; 2 s unless it is given.
+    pub const fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// Calls `callback` with what happens to the fleet, on the fleet's own task: it should not take long.
+    pub fn on_event(mut self, callback: impl Fn(&FleetEvent) + Send + Sync + 'static) -> Self {
+        self.on_event = Some(Arc::new(callback));
+        self
+    }
+
+    /// Starts to share. It does not wait for Redis: until that answers, each circuit goes by itself.
+    ///
+    /// # Errors
+    ///
+    /// Something that was said makes no sense, or this is not a tokio runtime.
+    pub fn start(self) -> Result<Fleet, FleetError> {
+        Fleet::start(self)
+    }
+
+    /// The breakers, each once.
+    pub(crate) fn members(&self) -> Result<Vec<&'static CircuitBreaker>, FleetError> {
+        let mut members: Vec<&'static CircuitBreaker> = Vec::new();
+        for breaker in &self.shared {
+            let breaker = breaker.ok_or(FleetError::UnknownBreaker)?;
+            match members.iter().find(|other| other.name() == breaker.name()) {
+                Some(other) if std::ptr::eq(*other, breaker) => {}
+                Some(_) => return Err(FleetError::SharedTwice(breaker.name())),
+                None => members.push(breaker),
+            }
+        }
+        Ok(members)
+    }
+
+    pub(crate) fn check(&self) -> Result<(), FleetError> {
+        let is_quorum = match self.quorum {
+            Quorum::Instances(instances) => instances > 0,
+            Quorum::Share(share) => share > 0.0 && share <= 1.0,
+        };
+        let checks = [
+            (is_quorum, "`quorum` must be at least 1, a share above 0 and at most 1"),
+            (
+                self.sum.is_none_or(|(threshold, span)| threshold > 0 && !span.is_zero()),
+                "`sum_failures` must be above 0",
+            ),
+            (!self.timeout.is_zero(), "`timeout` must be longer than 0"),
+            (self.heartbeat >= Duration::from_millis(10), "`heartbeat` must be at least 10 ms"),
+            (self.heartbeat <= Duration::from_mins(1), "`heartbeat` must be at most a minute"),
+            (self.lease >= 2 * self.timeout, "`lease` must be at least twice the `timeout`"),
+        ];
+        checks.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, what)| Err(FleetError::Setting(what)))
+    }
+
+    pub(crate) fn application_name(&self) -> String {
+        let file = || Some(env::current_exe().ok()?.file_stem()?.to_string_lossy().into_owned());
+        self.application.clone().or_else(file).unwrap_or_else(|| "steadfast".to_owned())
+    }
+
+    pub(crate) fn instance_name(&self) -> String {
+        let machine = || {
+            env::var("HOSTNAME").ok().or_else(|| Some(std::fs::read_to_string("/etc/hostname").ok()?.trim().to_owned()))
+        };
+        let name = self.instance.clone().or_else(machine).unwrap_or_else(|| "instance".to_owned());
+        format!("{}-{:08x}", crate::names::field(&name), fastrand::u32(..))
+    }
+}
+
+/// Without the address, which may contain a password.
+impl fmt::Debug for FleetBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FleetBuilder")
+            .field("application", &self.application)
+            .field("instance", &self.instance)
+            .field("quorum", &self.quorum)
+            .finish_non_exhaustive()
+    }
+}

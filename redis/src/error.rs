@@ -1,0 +1,88 @@
+use std::{error::Error, fmt, io, sync::Arc};
+
+use redis::RedisError;
+
+/// What a fleet could not do.
+///
+/// No text of it, nor any `Debug`, contains an address' user or password.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum FleetError {
+    /// The address is none of a Redis, or asks for TLS without one of the features for it.
+    Address,
+    /// No breaker of the program has a name that was to be shared.
+    UnknownBreaker,
+    /// Two breakers that were to be shared have this name.
+    SharedTwice(&'static str),
+    /// A number that makes no sense: which, and why.
+    Setting(&'static str),
+    /// It was not started on a tokio runtime.
+    NoRuntime,
+    /// Redis can't be reached, or does not answer in time.
+    Unavailable(Arc<str>),
+    /// Redis has answered with an error.
+    Refused(Arc<str>),
+}
+
+impl fmt::Display for FleetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address => {
+                f.write_str("not the address of a Redis, such as redis://host:6379 (rediss:// needs a TLS feature)")
+            }
+            Self::UnknownBreaker => f.write_str("a breaker to be shared is not declared anywhere in the program"),
+            Self::SharedTwice(name) => write!(f, "two breakers named `{name}` are to be shared"),
+            Self::Setting(what) => f.write_str(what),
+            Self::NoRuntime => f.write_str("a fleet has to be started on a tokio runtime"),
+            Self::Unavailable(why) => write!(f, "Redis is not available: {why}"),
+            Self::Refused(why) => write!(f, "Redis has refused: {why}"),
+        }
+    }
+}
+
+impl Error for FleetError {}
+
+impl FleetError {
+    pub(crate) fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+/// What goes into no text.
+#[derive(Clone)]
+pub(crate) struct Secrets(Vec<String>);
+
+impl Secrets {
+    pub(crate) fn of(connection: &redis::RedisConnectionInfo) -> Self {
+        let secrets = [connection.username(), connection.password()];
+        Self(secrets.into_iter().flatten().filter(|secret| !secret.is_empty()).map(str::to_owned).collect())
+    }
+
+    /// The error in our words: what the client says of it, without secrets.
+    pub(crate) fn redact(&self, error: &RedisError) -> FleetError {
+        let mut text = match (error.code(), error.detail()) {
+            (Some(code), Some(detail)) => format!("{code} {detail}"),
+            (Some(code), None) => code.to_owned(),
+            _ => error.to_string(),
+        };
+        for secret in &self.0 {
+            text = text.replace(secret.as_str(), "***");
+        }
+        if error.is_io_error() || error.is_timeout() || error.is_connection_dropped() {
+            FleetError::Unavailable(text.into())
+        } else {
+            FleetError::Refused(text.into())
+        }
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Waited in vain.
+pub(crate) fn timed_out() -> FleetError {
+    FleetError::Unavailable(io::Error::from(io::ErrorKind::TimedOut).to_string().into())
+}

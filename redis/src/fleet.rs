@@ -1,0 +1,149 @@
+use std::{fmt, sync::Arc};
+
+use tokio::{runtime::Handle, sync::watch, task::JoinHandle};
+
+use crate::{
+    AuditEntry, FleetBuilder, FleetError, Operation,
+    link::Link,
+    task::{Shared, Task},
+};
+
+/// Shares circuit breakers with the other instances of an application, through Redis.
+///
+/// A task in the background talks to Redis. Calls go by the local circuit alone, so a closed breaker costs them nothing, and what
+/// becomes of Redis does not concern them. Keep it for as long as the program runs: when it is dropped, the task ends.
+///
+/// ```no_run
+/// use steadfast_redis::{Fleet, FleetError};
+///
+/// # #[steadfast::circuit_breaker(name = "payments")]
+/// # fn pay() -> std::io::Result<()> { Ok(()) }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), FleetError> {
+/// let fleet = Fleet::connect("redis://127.0.0.1")
+///     .application("shop")
+///     .share(steadfast::breaker("payments"))
+///     .on_event(|event| eprintln!("{event}"))
+///     .start()?;
+/// // ... the program ...
+/// fleet.stop().await;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "the task ends when this is dropped"]
+pub struct Fleet {
+    link: Arc<Link>,
+    stop: watch::Sender<bool>,
+    status: watch::Receiver<Status>,
+    task: Option<JoinHandle<()>>,
+}
+
+/// What this instance knows of its fleet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Status {
+    pub(crate) is_available: bool,
+    pub(crate) instances: u64,
+}
+
+impl Fleet {
+    /// A fleet that meets at this address; nothing happens before [`FleetBuilder::start`].
+    ///
+    /// `redis://user:password@host:port/database`; `rediss://` with one of the features for TLS. The address goes into no text.
+    #[allow(clippy::new_ret_no_self, reason = "a builder")]
+    pub fn connect(address: &str) -> FleetBuilder {
+        FleetBuilder::new(address)
+    }
+
+    pub(crate) fn start(builder: FleetBuilder) -> Result<Self, FleetError> {
+        builder.check()?;
+        let members = builder.members()?;
+        let link = Arc::new(Link::new(&builder)?);
+        let runtime = Handle::try_current().map_err(|_| FleetError::NoRuntime)?;
+        let breakers = members.into_iter().map(|breaker| Shared::new(breaker, link.keys(breaker.name()))).collect();
+        let (stop, stopped) = watch::channel(false);
+        let (status_of_task, status) = watch::channel(Status::default());
+        let task = Task::new(&builder, breakers, link.clone(), status_of_task);
+        drop(builder);
+        let task = Some(runtime.spawn(task.run(stopped)));
+        Ok(Self { link, stop, status, task })
+    }
+
+    /// What this instance is called by the others.
+    #[must_use]
+    pub fn instance(&self) -> &str {
+        &self.link.instance
+    }
+
+    /// Whether Redis answers.
+    #[must_use]
+    pub fn is_available(&self) -> bool {
+        self.status.borrow().is_available
+    }
+
+    /// How many instances live, as of the last heartbeat; 0 while Redis does not answer.
+    #[must_use]
+    pub fn instances(&self) -> u64 {
+        self.status.borrow().instances
+    }
+
+    /// Ways to Redis and back so far.
+    #[must_use]
+    pub fn round_trips(&self) -> u64 {
+        self.link.round_trips()
+    }
+
+    /// Waits until Redis answers.
+    pub async fn available(&self) {
+        // The task outlives what it is asked by, so there is no other end.
+        _ = self.status.clone().wait_for(|status| status.is_available).await;
+    }
+
+    /// Does to a breaker of every instance what an operator wants, and writes it into the audit trail.
+    ///
+    /// It need not be shared by this instance, or by any that lives.
+    ///
+    /// # Errors
+    ///
+    /// Redis does not answer in time, in which case it may still have been done; or it refuses.
+    pub async fn operate(&self, breaker: &str, operation: &Operation) -> Result<(), FleetError> {
+        let Operation { kind, expires_in, by, reason } = operation;
+        let keys = self.link.keys(breaker);
+        self.link.say(&keys, breaker, "operate", (kind.text(), *expires_in, by, reason)).await?;
+        // For those whom the message does not reach; if this is lost, they look every so often.
+        self.link.beat(1).await.map(drop)
+    }
+
+    /// What operators have done to a breaker of the fleet, the newest first: the last hundred of ninety days.
+    ///
+    /// # Errors
+    ///
+    /// Redis does not answer in time, or refuses.
+    pub async fn audit(&self, breaker: &str) -> Result<Vec<AuditEntry>, FleetError> {
+        let lines = self.link.list(&self.link.keys(breaker).audit).await?;
+        Ok(lines.iter().filter_map(|line| AuditEntry::read(line)).collect())
+    }
+
+    /// Ends it: takes back this instance's votes and leases. The circuits stay as they are, and go by themselves.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        if let Some(task) = self.task.take() {
+            _ = task.await;
+        }
+    }
+}
+
+/// The task ends by itself, without anybody waiting for it.
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
+impl fmt::Debug for Fleet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fleet")
+            .field("instance", &self.instance())
+            .field("is_available", &self.is_available())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,20 @@
+//! Circuit breakers that the instances of a service share through Redis.
+
+mod answer;
+mod builder;
+mod error;
+mod event;
+mod fleet;
+mod link;
+mod member;
+mod names;
+mod operation;
+mod task;
+
+pub use self::{
+    builder::FleetBuilder,
+    error::FleetError,
+    event::FleetEvent,
+    fleet::Fleet,
+    operation::{AuditEntry, Operation},
+};

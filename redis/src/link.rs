@@ -1,0 +1,266 @@
+//! The connection to Redis: made, used, and given up for lost.
+
+use std::{
+    fmt,
+    future::Future,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use redis::{
+    AsyncConnectionConfig, Client, FromRedisValue, IntoConnectionInfo, ProtocolVersion, PushInfo, Script,
+    ScriptInvocation, aio::MultiplexedConnection,
+};
+use tokio::{sync::mpsc::UnboundedSender, time::timeout};
+
+use crate::{
+    FleetBuilder, FleetError,
+    answer::{Answer, Raw},
+    error::{Secrets, timed_out},
+    member::Question,
+    names::{self, Keys},
+};
+
+/// How Redis is reached, and what is said there in whose name.
+///
+/// One connection takes questions, answers and messages, so that a fleet needs as many as it has instances.
+pub(crate) struct Link {
+    client: Client,
+    secrets: Secrets,
+    timeout: Duration,
+    /// For how long an instance counts as living after it has said so.
+    lives: Duration,
+    pub(crate) instance: String,
+    application: String,
+    channel: String,
+    breaker: Script,
+    heartbeat: Script,
+    current: Mutex<Option<MultiplexedConnection>>,
+    round_trips: AtomicU64,
+}
+
+/// What a vote or an announcement says.
+#[derive(Clone, Debug)]
+pub(crate) struct Trip {
+    pub(crate) rest: Duration,
+    pub(crate) failed: u32,
+    pub(crate) quorum: u64,
+    /// For how long the vote counts.
+    pub(crate) lasts: Duration,
+    pub(crate) reason: String,
+}
+
+/// How the fleet is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Beat {
+    pub(crate) instances: u64,
+    /// Differs after each change.
+    pub(crate) changes: u64,
+}
+
+/// Heartbeats that an instance may miss and still count as living.
+const MISSED: u32 = 5;
+/// Connecting takes a few ways there and back, and perhaps TLS.
+const CONNECTING: u32 = 10;
+
+impl Link {
+    pub(crate) fn new(builder: &FleetBuilder) -> Result<Self, FleetError> {
+        let FleetBuilder { address, timeout, heartbeat, .. } = builder;
+        let (application, instance) = (builder.application_name(), builder.instance_name());
+        // What the client says about an address contains it.
+        let info = address.as_str().into_connection_info().map_err(|_| FleetError::Address)?;
+        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        let secrets = Secrets::of(&settings);
+        let client = Client::open(info.set_redis_settings(settings)).map_err(|_| FleetError::Address)?;
+        Ok(Self {
+            client,
+            secrets,
+            timeout: *timeout,
+            lives: *heartbeat * MISSED,
+            instance,
+            channel: names::of_application(&application, "changes"),
+            application,
+            breaker: Script::new(include_str!("breaker.lua")),
+            heartbeat: Script::new(include_str!("heartbeat.lua")),
+            current: Mutex::new(None),
+            round_trips: AtomicU64::new(0),
+        })
+    }
+
+    pub(crate) fn keys(&self, breaker: &str) -> Keys {
+        Keys::new(&self.application, breaker)
+    }
+
+    /// Ways to Redis and back so far.
+    pub(crate) fn round_trips(&self) -> u64 {
+        // ORDERING: Relaxed: a number to look at.
+        self.round_trips.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.current().is_some()
+    }
+
+    /// Connects and listens; messages go to `pushes`.
+    pub(crate) async fn connect(&self, pushes: UnboundedSender<PushInfo>) -> Result<Beat, FleetError> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.timeout * CONNECTING))
+            .set_response_timeout(Some(self.timeout))
+            .set_push_sender(pushes);
+        let connecting = async {
+            let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+            connection.subscribe(self.channel.as_str()).await?;
+            Ok(connection)
+        };
+        let connection = timeout(self.timeout * CONNECTING, connecting).await.map_err(|_| timed_out())?;
+        let connection = connection.map_err(|error| self.secrets.redact(&error))?;
+        self.set(Some(connection.clone()));
+        let beat = self.beat_on(connection, 0).await;
+        if beat.is_err() {
+            self.disconnect();
+        }
+        beat
+    }
+
+    pub(crate) fn disconnect(&self) {
+        self.set(None);
+    }
+
+    /// Says that this instance lives, and that so many changes were made.
+    pub(crate) async fn beat(&self, changes: u64) -> Result<Beat, FleetError> {
+        let connection = self.connection()?;
+        self.beat_on(connection, changes).await
+    }
+
+    async fn beat_on(&self, mut connection: MultiplexedConnection, changes: u64) -> Result<Beat, FleetError> {
+        let mut call = self.heartbeat.prepare_invoke();
+        call.key(names::of_application(&self.application, "instances"));
+        call.key(names::of_application(&self.application, "version"));
+        call.arg(&self.instance).arg(millis(self.lives)).arg(changes);
+        let (instances, changes) = self.wait_for(call.invoke_async(&mut connection)).await?;
+        Ok(Beat { instances, changes })
+    }
+
+    /// Asks about a breaker.
+    pub(crate) async fn ask(
+        &self,
+        keys: &Keys,
+        name: &str,
+        question: Question,
+        trip: Option<&Trip>,
+        lease: Duration,
+    ) -> Result<Answer, FleetError> {
+        let verb = match question {
+            Question::Read => "read",
+            Question::Announce { .. } => "announce",
+            Question::Ask { .. } => "ask",
+            Question::Close { .. } => "close",
+            Question::Leave => "leave",
+            Question::Restore => "restore",
+        };
+        let mut call = self.call(keys, name, verb);
+        match (question, trip) {
+            (Question::Announce { .. }, Some(trip)) => {
+                call.arg(millis(trip.rest)).arg(trip.failed).arg(trip.quorum).arg(millis(trip.lasts)).arg(&trip.reason);
+            }
+            (Question::Ask { .. }, _) => _ = call.arg(millis(lease)),
+            (Question::Close { seen }, _) => _ = call.arg(seen),
+            _ => {}
+        }
+        self.answer(&call).await
+    }
+
+    /// Says what an operator has said; `verb` is one that does.
+    pub(crate) async fn say(
+        &self,
+        keys: &Keys,
+        name: &str,
+        verb: &str,
+        (action, lasts, by, reason): (&str, Option<Duration>, &str, &str),
+    ) -> Result<Answer, FleetError> {
+        let mut call = self.call(keys, name, verb);
+        match lasts {
+            Some(lasts) => call.arg(action).arg(millis(lasts)),
+            None => call.arg(action).arg(-1),
+        };
+        call.arg(by).arg(reason);
+        self.answer(&call).await
+    }
+
+    /// Adds failures to the fleet's; whoever makes them enough is granted to open.
+    pub(crate) async fn report(
+        &self,
+        keys: &Keys,
+        name: &str,
+        failures: u64,
+        (threshold, span): (u64, Duration),
+    ) -> Result<Answer, FleetError> {
+        let mut call = self.call(keys, name, "report");
+        call.key(&keys.failures).arg(failures).arg(threshold).arg(millis(span));
+        self.answer(&call).await
+    }
+
+    /// The newest entries of a list, as they stand there.
+    pub(crate) async fn list(&self, key: &str) -> Result<Vec<String>, FleetError> {
+        let mut connection = self.connection()?;
+        let mut command = redis::cmd("LRANGE");
+        command.arg(key).arg(0).arg(-1);
+        self.wait_for(command.query_async(&mut connection)).await
+    }
+
+    fn call(&self, keys: &Keys, name: &str, verb: &str) -> ScriptInvocation<'_> {
+        let mut call = self.breaker.prepare_invoke();
+        call.key(&keys.state).key(&keys.votes).key(&keys.lease).key(&keys.audit);
+        call.arg(verb).arg(&self.instance).arg(&self.channel).arg(name);
+        call
+    }
+
+    async fn answer(&self, call: &ScriptInvocation<'_>) -> Result<Answer, FleetError> {
+        let mut connection = self.connection()?;
+        let raw: Raw = self.wait_for(call.invoke_async(&mut connection)).await?;
+        Answer::read(&raw).ok_or_else(|| FleetError::Refused("an answer that is none of ours".into()))
+    }
+
+    async fn wait_for<T: FromRedisValue>(
+        &self,
+        answer: impl Future<Output = redis::RedisResult<T>>,
+    ) -> Result<T, FleetError> {
+        // ORDERING: Relaxed: a number to look at.
+        self.round_trips.fetch_add(1, Ordering::Relaxed);
+        // A script that Redis does not know yet takes three ways, each of which has its own limit.
+        match timeout(self.timeout * 3, answer).await {
+            Ok(answer) => answer.map_err(|error| self.secrets.redact(&error)),
+            Err(_) => Err(timed_out()),
+        }
+    }
+
+    fn connection(&self) -> Result<MultiplexedConnection, FleetError> {
+        self.current().ok_or_else(|| FleetError::Unavailable(Arc::from("not connected")))
+    }
+
+    fn current(&self) -> Option<MultiplexedConnection> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, connection: Option<MultiplexedConnection>) {
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = connection;
+    }
+}
+
+/// Without the address, which may contain a password.
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("instance", &self.instance).field("is_up", &self.is_up()).finish_non_exhaustive()
+    }
+}
+
+/// Rounded up, so that what is short is not nothing.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX).min(MOST_MILLIS)
+}
+
+/// A hundred years: Lua counts them exactly, and Redis takes them.
+const MOST_MILLIS: u64 = 3_155_760_000_000;

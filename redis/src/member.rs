@@ -1,0 +1,437 @@
+//! What one instance does about one breaker of the fleet: decisions, with no clock and no Redis.
+//!
+//! [`Member::decide`] compares what the fleet has agreed on with what the local circuit does, and says what to do to the circuit
+//! and what to ask Redis. It goes by states and not by what led to them, so an event that is lost costs time and nothing else.
+//!
+//! **Invariant:** while the fleet is open, the local circuit is held open beyond the fleet's rest, and is let go only under the
+//! lease. So one instance at a time makes trial calls. A hold is no longer than the grace beyond what is known: without Redis it
+//! runs out, and the circuit recovers by itself.
+//!
+//! **Invariant:** what an operator has done to the local circuit stays, until an operator of the fleet says something new.
+//!
+//! **Invariant:** one question at a time.
+
+use std::time::Duration;
+
+use steadfast::{BreakerState, Snapshot};
+use tokio::time::Instant;
+
+use crate::answer::{Answer, Kind, Known};
+
+/// With this begins what a circuit gives as the reason for a state that the fleet holds it in.
+pub(crate) const PREFIX: &str = "fleet: ";
+
+/// For how long a circuit can be held at once; it is held again in time.
+const MAX_HOLD: Duration = Duration::from_hours(38);
+/// For how many leases trial calls may be under way, until another instance has its turn.
+const MOST_LEASES: u32 = 10;
+
+/// Times that decisions go by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    /// For how long a lease is given.
+    pub(crate) lease: Duration,
+    /// For how long a hold outlasts what is known.
+    pub(crate) grace: Duration,
+    /// When to ask again what Redis has refused.
+    pub(crate) again: Duration,
+}
+
+/// A breaker, as this instance sees the fleet's.
+#[derive(Debug)]
+pub(crate) struct Member {
+    view: View,
+    /// Of the view; 0 before anything is known.
+    version: u64,
+    /// The version by which the local circuit was held last.
+    held: u64,
+    /// The version of the operator's word that was passed on last.
+    passed_on: u64,
+    hold_ends: Option<Instant>,
+    lease: Option<Lease>,
+    /// The local transition that Redis knows of.
+    announced: Option<u64>,
+    has_voted: bool,
+    /// Rejections that are no reason to ask for trial calls.
+    rejections: u64,
+    asks_at: Option<Instant>,
+    /// What is under way, and under which version it was asked.
+    asked: Option<(Question, u64)>,
+    restores: bool,
+    by: String,
+    reason: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum View {
+    /// Closed, or never heard of.
+    Closed,
+    /// Closed by an operator.
+    Reset,
+    Open {
+        until: Instant,
+        failed: u32,
+    },
+    Forced {
+        until: Option<Instant>,
+    },
+    Disabled {
+        until: Option<Instant>,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Lease {
+    since: Instant,
+    until: Instant,
+}
+
+/// The local circuit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Local {
+    pub(crate) state: BreakerState,
+    /// The fleet has brought it there.
+    pub(crate) is_ours: bool,
+    pub(crate) transitions: u64,
+    pub(crate) rejections: u64,
+}
+
+impl Local {
+    pub(crate) fn of(snapshot: &Snapshot) -> Self {
+        Self {
+            state: snapshot.state,
+            is_ours: snapshot.operator_reason.as_ref().is_some_and(|reason| reason.starts_with(PREFIX)),
+            transitions: snapshot.transitions,
+            rejections: snapshot.rejections,
+        }
+    }
+}
+
+/// What to do to the local circuit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// To be open that long, after so many failed recoveries.
+    Hold {
+        lasts: Duration,
+        failed: u32,
+    },
+    Close,
+    ForceOpen {
+        lasts: Option<Duration>,
+    },
+    Disable {
+        lasts: Option<Duration>,
+    },
+    Reset,
+}
+
+/// What comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Act(Act),
+    Ask(Question),
+    /// Nothing, for now.
+    Rest,
+}
+
+/// What to ask Redis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// What the state is.
+    Read,
+    /// To open, or to count the vote for it.
+    Announce { transitions: u64 },
+    /// To hold the lease, or hold it longer.
+    Ask { sent: Instant },
+    /// To close, if nothing is newer than that version; a vote is withdrawn.
+    Close { seen: u64 },
+    /// To give back lease and vote.
+    Leave,
+    /// To know again what an operator has said.
+    Restore,
+}
+
+impl Member {
+    pub(crate) const fn new() -> Self {
+        Self {
+            view: View::Closed,
+            version: 0,
+            held: 0,
+            passed_on: 0,
+            hold_ends: None,
+            lease: None,
+            announced: None,
+            has_voted: false,
+            rejections: 0,
+            asks_at: None,
+            asked: None,
+            restores: false,
+            by: String::new(),
+            reason: String::new(),
+        }
+    }
+
+    /// Why it is in its state, for whoever reads it.
+    pub(crate) fn reason(&self) -> String {
+        match (self.reason.as_str(), self.by.as_str()) {
+            ("", by) => format!("{PREFIX}{by}"),
+            (reason, "") => format!("{PREFIX}{reason}"),
+            (reason, by) => format!("{PREFIX}{reason}, {by}"),
+        }
+    }
+
+    /// What is to be said again when an operator's word has been lost.
+    pub(crate) fn lost_word(&self, now: Instant) -> (Kind, Option<Duration>, &str, &str) {
+        let (kind, until) = match self.view {
+            View::Disabled { until } => (Kind::Disabled, until),
+            View::Forced { until } => (Kind::Forced, until),
+            _ => (Kind::Missing, None),
+        };
+        (kind, until.map(|until| until.saturating_duration_since(now)), &self.by, &self.reason)
+    }
+
+    /// Whether time alone may change what there is to do.
+    pub(crate) fn is_restless(&self, local: &Local) -> bool {
+        let is_quiet = matches!(self.view, View::Closed | View::Reset) && self.lease.is_none() && !self.has_voted;
+        !is_quiet || local.state != BreakerState::Closed
+    }
+
+    /// Whether Redis has a vote or a lease of this instance.
+    pub(crate) const fn is_engaged(&self) -> bool {
+        self.has_voted || self.lease.is_some()
+    }
+
+    /// Takes in a message; true if it is news.
+    pub(crate) fn hear(&mut self, known: Known, now: Instant) -> bool {
+        let is_news = known.version > self.version;
+        if is_news {
+            self.learn(known, now);
+        }
+        is_news
+    }
+
+    /// Takes in the answer to the question that is under way; true if it is news.
+    pub(crate) fn take(&mut self, answer: Answer, now: Instant, times: &Times) -> bool {
+        let Some((question, version)) = self.asked.take() else { return false };
+        let Answer { known, granted, lease_left, .. } = answer;
+        let (kind, current) = (known.kind, known.version);
+        // An answer is as old as its question. What it says holds if nothing was heard meanwhile, even if it is an older state: after
+        // a failover, or a loss of data.
+        let is_news = current > self.version || (version == self.version && current != version);
+        if is_news {
+            self.learn(known, now);
+        }
+        match question {
+            Question::Announce { transitions } => {
+                (self.announced, self.has_voted, self.lease) = (Some(transitions), kind != Kind::Open, None);
+            }
+            Question::Ask { sent } if granted => {
+                let since = self.lease.map_or(sent, |lease| lease.since);
+                // Shorter than Redis has it: counted from before it was asked, and clocks may differ by a little.
+                self.lease = Some(Lease { since, until: sent + times.lease.mul_f64(0.9) });
+            }
+            Question::Ask { .. } => (self.lease, self.asks_at) = (None, Some(now + lease_left)),
+            Question::Close { .. } => {
+                (self.has_voted, self.lease) = (false, None);
+                if kind == Kind::Missing {
+                    self.view = View::Closed;
+                }
+            }
+            Question::Leave | Question::Read => {}
+            Question::Restore => self.restores = false,
+        }
+        is_news
+    }
+
+    /// Takes in that the question was in vain. What led to it leads to it again, a little later.
+    pub(crate) fn fail(&mut self, now: Instant, times: &Times) {
+        (self.asked, self.asks_at) = (None, Some(now + times.again));
+    }
+
+    /// Takes in that Redis can't be reached: the circuit goes by itself.
+    pub(crate) fn lose(&mut self) {
+        (self.asked, self.lease, self.asks_at) = (None, None, None);
+    }
+
+    fn learn(&mut self, known: Known, now: Instant) {
+        (self.lease, self.asks_at, self.restores) = (None, None, false);
+        let until = known.left.map(|left| now + left);
+        let view = match known.kind {
+            Kind::Missing => {
+                // Redis has lost it. An operator's word is said again, and a circuit that is open has to recover before it closes.
+                self.restores = self.is_under_orders(now);
+                (self.version, self.held) = (0, 0);
+                if !self.restores && self.rest(now).is_none() {
+                    self.view = View::Closed;
+                }
+                return;
+            }
+            Kind::Closed => View::Closed,
+            Kind::Reset => View::Reset,
+            Kind::Open => View::Open { until: until.unwrap_or(now), failed: known.failed },
+            Kind::Forced => View::Forced { until },
+            Kind::Disabled => View::Disabled { until },
+        };
+        self.has_voted &= !matches!(view, View::Open { .. });
+        (self.view, self.version, self.by, self.reason) = (view, known.version, known.by, known.reason);
+    }
+
+    /// What to do to the circuit now, or what to ask.
+    pub(crate) fn decide(&mut self, local: &Local, online: bool, now: Instant, times: &Times) -> Step {
+        if let Some(act) = self.act(local, online, now, times) {
+            return Step::Act(act);
+        }
+        let is_due = self.asks_at.is_none_or(|at| at <= now);
+        if !online || !is_due || self.asked.is_some() {
+            return Step::Rest;
+        }
+        match self.question(local, now, times) {
+            Some(question) => {
+                self.asked = Some((question, self.version));
+                Step::Ask(question)
+            }
+            None => Step::Rest,
+        }
+    }
+
+    /// Asks something that no state leads to, unless a question is under way.
+    pub(crate) fn ask(&mut self, question: Question) -> bool {
+        let may_ask = self.asked.is_none();
+        if may_ask {
+            self.asked = Some((question, self.version));
+        }
+        may_ask
+    }
+
+    fn act(&mut self, local: &Local, online: bool, now: Instant, times: &Times) -> Option<Act> {
+        if let Some(act) = self.order(local, now, times) {
+            return Some(act);
+        }
+        if self.is_under_orders(now) {
+            return None;
+        }
+        let Some((until, failed)) = self.rest(now) else {
+            return match local.state {
+                BreakerState::Open | BreakerState::HalfOpen if local.is_ours => Some(Act::Close),
+                BreakerState::ForcedOpen | BreakerState::Disabled if local.is_ours => Some(Act::Reset),
+                _ => None,
+            };
+        };
+        if !online {
+            return None;
+        }
+        let end = until.max(now) + times.grace;
+        let is_held = local.is_ours && self.held == self.version;
+        match (local.state, self.lease) {
+            // It has closed since it was held: that is for Redis to hear.
+            (BreakerState::Closed, _) if self.held == self.version => None,
+            (BreakerState::Closed, _) => Some(self.hold(local, end, now, failed)),
+            (BreakerState::Disabled, _) => local.is_ours.then_some(Act::Reset),
+            (BreakerState::ForcedOpen, _) if !local.is_ours => None,
+            // Trial calls may be made, and are under way, or have failed; or none was made in time.
+            (state, Some(lease)) if now < lease.until => {
+                let is_to_go =
+                    is_held && state != BreakerState::HalfOpen && self.hold_ends.is_some_and(|ends| ends > now);
+                is_to_go.then(|| self.hold_on(local, now, now, failed))
+            }
+            (_, Some(_)) => {
+                (self.lease, self.rejections) = (None, local.rejections);
+                Some(self.hold_on(local, end, now, failed))
+            }
+            (BreakerState::Open | BreakerState::ForcedOpen, None) if is_held => {
+                let ends_soon = self.hold_ends.is_none_or(|ends| ends + times.grace / 2 < end);
+                ends_soon.then(|| self.hold_on(local, end, now, failed))
+            }
+            _ => Some(self.hold(local, end, now, failed)),
+        }
+    }
+
+    /// What an operator of the fleet wants, once.
+    fn order(&mut self, local: &Local, now: Instant, times: &Times) -> Option<Act> {
+        let act = match self.view {
+            View::Forced { until } => {
+                Act::ForceOpen { lasts: until.map(|until| until.saturating_duration_since(now) + times.grace) }
+            }
+            View::Disabled { until } => Act::Disable { lasts: until.map(|until| until.saturating_duration_since(now)) },
+            View::Reset => Act::Reset,
+            View::Closed | View::Open { .. } => return None,
+        };
+        if self.passed_on == self.version || self.version == 0 {
+            return None;
+        }
+        self.passed_on = self.version;
+        let is_order = self.view == View::Reset || self.is_under_orders(now);
+        if matches!(self.view, View::Forced { .. }) {
+            (self.held, self.rejections) = (self.version, local.rejections);
+            self.hold_ends =
+                if let View::Forced { until: Some(until) } = self.view { Some(until + times.grace) } else { None };
+        }
+        (is_order && !(act == Act::Reset && local.state == BreakerState::Closed)).then_some(act)
+    }
+
+    fn question(&self, local: &Local, now: Instant, times: &Times) -> Option<Question> {
+        if self.restores {
+            return Some(Question::Restore);
+        }
+        if self.is_under_orders(now) {
+            return None;
+        }
+        let announce = Question::Announce { transitions: local.transitions };
+        let Some((until, _)) = self.rest(now) else {
+            return match local.state {
+                BreakerState::Open if !local.is_ours && self.announced != Some(local.transitions) => Some(announce),
+                BreakerState::Closed if self.has_voted => Some(Question::Close { seen: 0 }),
+                _ => None,
+            };
+        };
+        match (local.state, self.lease) {
+            (BreakerState::Closed, _) => Some(Question::Close { seen: self.version }),
+            (BreakerState::Open, Some(_)) if !local.is_ours => Some(announce),
+            (BreakerState::HalfOpen, Some(lease)) => {
+                let is_due = lease.until - now < times.lease / 2 && now < lease.since + MOST_LEASES * times.lease;
+                is_due.then_some(Question::Ask { sent: now })
+            }
+            (BreakerState::Open | BreakerState::ForcedOpen, None) if local.is_ours => {
+                let is_wanted = until <= now && local.rejections > self.rejections;
+                is_wanted.then_some(Question::Ask { sent: now })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether an operator of the fleet holds it now.
+    fn is_under_orders(&self, now: Instant) -> bool {
+        match self.view {
+            View::Forced { until } | View::Disabled { until } => until.is_none_or(|until| until > now),
+            _ => false,
+        }
+    }
+
+    /// Until when the fleet's circuit rests, and how many recoveries have failed; `None` if it is closed. What was forced open is open
+    /// when that is over.
+    const fn rest(&self, now: Instant) -> Option<(Instant, u32)> {
+        match self.view {
+            View::Open { until, failed } => Some((until, failed)),
+            View::Forced { until } => Some((if let Some(until) = until { until } else { now }, 0)),
+            View::Closed | View::Reset | View::Disabled { .. } => None,
+        }
+    }
+
+    /// Holds the circuit open by this version.
+    fn hold(&mut self, local: &Local, end: Instant, now: Instant, failed: u32) -> Act {
+        if self.held != self.version {
+            (self.held, self.rejections) = (self.version, local.rejections);
+        }
+        self.hold_on(local, end, now, failed)
+    }
+
+    /// The same for another time, in the state in which it is held.
+    fn hold_on(&mut self, local: &Local, end: Instant, now: Instant, failed: u32) -> Act {
+        let lasts = end.saturating_duration_since(now).min(MAX_HOLD);
+        self.hold_ends = Some(now + lasts);
+        match local.state {
+            BreakerState::ForcedOpen => Act::ForceOpen { lasts: Some(lasts) },
+            _ => Act::Hold { lasts, failed },
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Which keys and channels belong to whom.
+
+use std::fmt::Write;
+
+/// The keys of one breaker. What stands in braces is what a cluster goes by: all of them are in one slot.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    pub(crate) state: String,
+    pub(crate) votes: String,
+    pub(crate) lease: String,
+    pub(crate) audit: String,
+    pub(crate) failures: String,
+}
+
+impl Keys {
+    pub(crate) fn new(application: &str, breaker: &str) -> Self {
+        let tag = format!("steadfast:{{{}:{}}}", plain(application), plain(breaker));
+        let key = |part: &str| format!("{tag}:{part}");
+        Self {
+            state: key("state"),
+            votes: key("votes"),
+            lease: key("lease"),
+            audit: key("audit"),
+            failures: key("failures"),
+        }
+    }
+}
+
+/// A key, or the channel, of an application as a whole.
+pub(crate) fn of_application(application: &str, part: &str) -> String {
+    format!("steadfast:{{{}}}:{part}", plain(application))
+}
+
+/// The key of a rate limit.
+#[cfg_attr(not(test), allow(dead_code, reason = "for rate limits"))]
+pub(crate) fn of_limit(application: &str, limit: &str, key: Option<&str>) -> String {
+    match key {
+        Some(key) => format!("steadfast:{{{}:{}:{}}}:limit", plain(application), plain(limit), plain(key)),
+        None => format!("steadfast:{{{}:{}}}:limit", plain(application), plain(limit)),
+    }
+}
+
+/// A name that can't be taken for two: without what separates names, each such character as `%` and its number.
+fn plain(name: &str) -> String {
+    let mut plain = String::with_capacity(name.len());
+    for character in name.chars() {
+        match character {
+            '%' | ':' | '{' | '}' | '\0'..='\x1f' => _ = write!(plain, "%{:02X}", u32::from(character)),
+            _ => plain.push(character),
+        }
+    }
+    plain
+}
+
+/// Text that takes no more than one field of a line.
+pub(crate) fn field(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { ' ' } else { character }).take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Keys, of_application, of_limit};
+
+    #[test]
+    fn no_two_names_give_one_key() {
+        let state = |application, breaker| Keys::new(application, breaker).state;
+        assert_eq!(state("shop", "payments"), "steadfast:{shop:payments}:state");
+        assert_ne!(state("a:b", "c"), state("a", "b:c"));
+        assert_ne!(state("a%3A", "b"), state("a:", "b"));
+        assert_eq!(state("a}b", "c{"), "steadfast:{a%7Db:c%7B}:state");
+        assert_eq!(of_application("shop", "changes"), "steadfast:{shop}:changes");
+        assert_ne!(of_limit("a", "b", Some("c")), of_limit("a", "b:c", None));
+    }
+
+    #[test]
+    fn a_breaker_has_one_slot() {
+        let Keys { state, votes, lease, audit, failures } = Keys::new("shop", "pay}ments");
+        let tag = |key: &str| key.split_once('{').and_then(|(_, rest)| Some(rest.split_once('}')?.0.to_owned()));
+        let tags = [&state, &votes, &lease, &audit, &failures].map(|key| tag(key));
+        assert!(tags.iter().all(|tag| tag.as_deref() == Some("shop:pay%7Dments")), "{tags:?}");
+    }
+}

@@ -1,0 +1,64 @@
+//! Whether a message was missed: Redis counts the changes, and so does who listens.
+
+/// Changes of the application's breakers.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// Redis's count when it was looked at last.
+    counted: u64,
+    /// Changes of which a message has come since.
+    heard: u64,
+    /// Changes made here that Redis has yet to count.
+    made: u64,
+}
+
+impl Changes {
+    /// Everything is looked at now, so nothing before it matters.
+    pub(super) const fn begin(&mut self, counted: u64) {
+        (self.counted, self.heard) = (counted, 0);
+    }
+
+    pub(super) const fn heard(&mut self) {
+        self.heard += 1;
+    }
+
+    pub(super) const fn made(&mut self) {
+        self.made += 1;
+    }
+
+    /// What Redis is to count.
+    pub(super) const fn take_made(&mut self) -> u64 {
+        std::mem::replace(&mut self.made, 0)
+    }
+
+    /// Compares with Redis's count. A message may come a little before its change is counted, which is no reason to look.
+    pub(super) const fn has_missed(&mut self, counted: u64) -> bool {
+        let changed = counted.wrapping_sub(self.counted);
+        let has_missed = changed > self.heard;
+        self.counted = counted;
+        self.heard = if has_missed { 0 } else { self.heard - changed };
+        has_missed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Changes;
+
+    #[test]
+    fn what_no_message_has_told_is_missed() {
+        let mut changes = Changes::default();
+        changes.begin(10);
+        assert!(!changes.has_missed(10));
+        changes.heard();
+        changes.heard();
+        assert!(!changes.has_missed(11), "the second is not counted yet");
+        assert!(!changes.has_missed(12));
+        assert!(changes.has_missed(13));
+        assert!(!changes.has_missed(13), "looked at");
+        assert!(changes.has_missed(0), "the count is lost");
+        assert!(!changes.has_missed(0));
+        changes.made();
+        changes.made();
+        assert_eq!((changes.take_made(), changes.take_made()), (2, 0));
+    }
+}

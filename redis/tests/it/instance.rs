@@ -1,0 +1,320 @@
+//! An instance of a service: this binary once more, told what to do by lines, and telling what happens by lines.
+
+use std::{
+    collections::HashMap,
+    env,
+    io::{self, BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use steadfast::{
+    BreakerConfig, BreakerState, CircuitBreaker,
+    events::{self, Event},
+};
+use steadfast_redis::Fleet;
+
+use crate::{
+    eventually, quantile,
+    service::{CALL, TRIAL},
+};
+
+/// What tells a line of ours from the test harness's.
+const MARK: &str = "@ ";
+const SETTINGS: &str = "STEADFAST_TEST_INSTANCE";
+/// The breaker that all of them have.
+pub(crate) const BREAKER: &str = "payments";
+
+/// How an instance is set up.
+#[derive(Clone)]
+pub(crate) struct Setup {
+    pub(crate) address: String,
+    pub(crate) application: &'static str,
+    pub(crate) quorum: u32,
+    pub(crate) recovery: Duration,
+    pub(crate) lease: Duration,
+    /// Breakers besides the one that is called.
+    pub(crate) more: u32,
+    pub(crate) service: Option<SocketAddr>,
+}
+
+impl Setup {
+    pub(crate) fn new(address: String) -> Self {
+        Self {
+            address,
+            application: "shop",
+            quorum: 1,
+            recovery: Duration::from_secs(60),
+            lease: Duration::from_secs(2),
+            more: 0,
+            service: None,
+        }
+    }
+
+    fn line(&self) -> String {
+        let Self { address, application, quorum, recovery, lease, more, service } = self;
+        let service = service.map(|service| service.to_string()).unwrap_or_default();
+        let (recovery, lease) = (recovery.as_millis(), lease.as_millis());
+        format!("{address}|{application}|{quorum}|{recovery}|{lease}|{more}|{service}")
+    }
+}
+
+/// A process, seen from the test.
+pub(crate) struct Instance {
+    child: Child,
+    stdin: ChildStdin,
+    heard: Arc<Mutex<Heard>>,
+}
+
+#[derive(Default)]
+struct Heard {
+    /// The last line of each kind.
+    last: HashMap<String, String>,
+    /// When the circuit came into which state, in microseconds since 1970.
+    states: Vec<(u64, String)>,
+    fleet: Vec<String>,
+}
+
+impl Instance {
+    pub(crate) fn start(setup: &Setup) -> Self {
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(["instance::process", "--exact", "--ignored", "--nocapture", "--test-threads=1"])
+            .env(SETTINGS, setup.line())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let heard = Arc::new(Mutex::new(Heard::default()));
+        thread::spawn({
+            let heard = heard.clone();
+            move || {
+                for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                    // The harness's own line has no end yet when ours begins.
+                    let Some((_, line)) = line.split_once(MARK) else { continue };
+                    let (kind, text) = line.split_once(' ').unwrap_or((line, ""));
+                    let mut heard = heard.lock().unwrap();
+                    match kind {
+                        "state" => {
+                            let (at, state) = text.split_once(' ').unwrap();
+                            heard.states.push((at.parse().unwrap(), state.to_owned()));
+                        }
+                        "fleet" => heard.fleet.push(text.to_owned()),
+                        _ => {}
+                    }
+                    heard.last.insert(kind.to_owned(), text.to_owned());
+                }
+            }
+        });
+        Self { child, stdin, heard }
+    }
+
+    /// Some of them, which have found Redis and each other.
+    pub(crate) fn fleet(count: usize, setup: &Setup) -> Vec<Self> {
+        let mut instances: Vec<_> = (0..count).map(|_| Self::start(setup)).collect();
+        for instance in &mut instances {
+            let heard = instance.heard.clone();
+            eventually(Duration::from_secs(20), "an instance is ready", || {
+                heard.lock().unwrap().last.contains_key("ready")
+            });
+        }
+        instances
+    }
+
+    pub(crate) fn tell(&mut self, line: &str) {
+        writeln!(self.stdin, "{line}").unwrap();
+    }
+
+    /// Asks for something, and waits for the answer.
+    pub(crate) fn ask(&mut self, line: &str) -> String {
+        let kind = line.split(' ').next().unwrap().to_owned();
+        self.heard.lock().unwrap().last.remove(&kind);
+        self.tell(line);
+        let heard = self.heard.clone();
+        eventually(Duration::from_secs(20), line, || heard.lock().unwrap().last.contains_key(&kind));
+        heard.lock().unwrap().last[&kind].clone()
+    }
+
+    pub(crate) fn is(&self, state: BreakerState) -> bool {
+        self.heard.lock().unwrap().states.last().map_or("closed", |(_, state)| state.as_str()) == state.to_string()
+    }
+
+    /// When it came into this state for the last time, in microseconds.
+    pub(crate) fn since(&self, state: BreakerState) -> Option<u64> {
+        let heard = self.heard.lock().unwrap();
+        heard.states.iter().rev().find(|(_, other)| *other == state.to_string()).map(|(at, _)| *at)
+    }
+
+    /// How often it came into this state.
+    pub(crate) fn times(&self, state: BreakerState) -> usize {
+        self.heard.lock().unwrap().states.iter().filter(|(_, other)| *other == state.to_string()).count()
+    }
+
+    /// What has happened to the fleet.
+    pub(crate) fn events(&self) -> Vec<String> {
+        self.heard.lock().unwrap().fleet.clone()
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_raw(self.child.id().try_into().unwrap()).unwrap(), signal).unwrap();
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+/// Waits until all of them are in a state.
+#[track_caller]
+pub(crate) fn all_are(instances: &[Instance], state: BreakerState, within: Duration) -> Duration {
+    eventually(within, &format!("all are {state}"), || instances.iter().all(|instance| instance.is(state)))
+}
+
+/// Not a test by itself: what the other tests start as a process.
+#[test]
+#[ignore = "started by other tests"]
+fn process() {
+    let Ok(settings) = env::var(SETTINGS) else { return };
+    let fields: Vec<_> = settings.split('|').collect();
+    let [address, application, quorum, recovery, lease, more, service] = fields[..] else { panic!("{settings}") };
+    let millis = |text: &str| Duration::from_millis(text.parse().unwrap());
+    let config = BreakerConfig::new().failure_threshold(3).recovery_timeout(millis(recovery)).half_open_max_calls(3);
+    let leak = |name: &str| -> &'static CircuitBreaker {
+        Box::leak(Box::new(CircuitBreaker::new(name.to_owned().leak(), config)))
+    };
+    let breaker = leak(BREAKER);
+    let more: Vec<_> = (0..more.parse().unwrap()).map(|number| leak(&format!("other {number}"))).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let _entered = runtime.enter();
+    events::subscribe(|event| {
+        if let Event::StateChanged { breaker: BREAKER, to, .. } = event {
+            let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros();
+            say(&format!("state {at} {to}"));
+        }
+    });
+    let mut builder = Fleet::connect(address)
+        .application(application)
+        .quorum(quorum.parse().unwrap())
+        .lease(millis(lease))
+        .share(breaker)
+        .on_event(|event| say(&format!("fleet {event}")));
+    for breaker in &more {
+        builder = builder.share(*breaker);
+    }
+    let fleet = builder.start().unwrap();
+    runtime.block_on(fleet.available());
+    say("ready");
+    let load = Load { breaker, service: service.parse().ok(), left: Arc::default(), waits: Arc::default() };
+    let own = |breaker: &CircuitBreaker| {
+        for _ in 0..3 {
+            _ = breaker.call(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut)));
+        }
+    };
+    for line in io::stdin().lines().map_while(Result::ok) {
+        let words: Vec<_> = line.split(' ').collect();
+        match words[..] {
+            ["trip"] => own(breaker),
+            ["trip-more"] => more.iter().for_each(|breaker| own(breaker)),
+            ["open-more"] => {
+                say(&format!(
+                    "open-more {}",
+                    more.iter().filter(|breaker| breaker.state() == BreakerState::Open).count()
+                ));
+            }
+            ["call-more"] => more.iter().for_each(|breaker| _ = breaker.call(|| Ok::<_, io::Error>(()))),
+            ["call"] => _ = breaker.call(|| Ok::<_, io::Error>(())),
+            ["is"] => say(&format!("is {}", breaker.state())),
+            ["trips"] => say(&format!("trips {}", fleet.round_trips())),
+            ["alive"] => say(&format!("alive {}", fleet.instances())),
+            // So many threads call the service, with so many milliseconds between two calls of one.
+            ["load", threads, pause] => load.start(threads.parse().unwrap(), pause.parse().unwrap()),
+            ["unload"] => say(&format!("unload {}", load.stop())),
+            ["stop"] => break,
+            _ => panic!("{line}"),
+        }
+    }
+    runtime.block_on(fleet.stop());
+}
+
+fn say(line: &str) {
+    let mut out = io::stdout().lock();
+    _ = writeln!(out, "{MARK}{line}");
+    _ = out.flush();
+}
+
+/// Callers of the service, or of nothing.
+struct Load {
+    breaker: &'static CircuitBreaker,
+    service: Option<SocketAddr>,
+    /// Rises when those who call are to leave.
+    left: Arc<AtomicU64>,
+    /// How long it took to be admitted or rejected, and to say how it ended.
+    waits: Arc<Mutex<Vec<Duration>>>,
+}
+
+impl Load {
+    fn start(&self, threads: u32, pause: u64) {
+        let round = self.left.load(Ordering::Relaxed);
+        for _ in 0..threads {
+            let (breaker, service) = (self.breaker, self.service);
+            let (left, waits) = (self.left.clone(), self.waits.clone());
+            thread::spawn(move || {
+                let mut own = Vec::new();
+                while left.load(Ordering::Relaxed) == round {
+                    let begun = Instant::now();
+                    let permit = breaker.try_acquire();
+                    let mut took = begun.elapsed();
+                    if let Ok(permit) = permit {
+                        let kind = if breaker.state() == BreakerState::HalfOpen { TRIAL } else { CALL };
+                        let is_fine = service.is_none_or(|service| call(service, kind).unwrap_or(false));
+                        let ended = Instant::now();
+                        if is_fine {
+                            permit.success()
+                        } else {
+                            permit.failure()
+                        }
+                        took += ended.elapsed();
+                    }
+                    own.push(took);
+                    thread::sleep(Duration::from_millis(pause));
+                }
+                waits.lock().unwrap().append(&mut own);
+            });
+        }
+    }
+
+    /// Calls, and what the breaker took of them at the median, at 99 % and at worst, in nanoseconds.
+    fn stop(&self) -> String {
+        self.left.fetch_add(1, Ordering::Relaxed);
+        thread::sleep(Duration::from_millis(100));
+        let mut waits = std::mem::take(&mut *self.waits.lock().unwrap());
+        if waits.is_empty() {
+            return "0 0 0 0".to_owned();
+        }
+        let [median, most, worst] = [0.5, 0.99, 1.0].map(|share| quantile(&mut waits, share).as_nanos());
+        format!("{} {median} {most} {worst}", waits.len())
+    }
+}
+
+fn call(service: SocketAddr, kind: u8) -> io::Result<bool> {
+    let mut stream = TcpStream::connect(service)?;
+    stream.write_all(&[kind])?;
+    let mut answer = [0];
+    stream.read_exact(&mut answer)?;
+    Ok(answer[0] == b'y')
+}

@@ -1,0 +1,85 @@
+//! What one instance finds out, all know.
+
+use std::{thread, time::Duration};
+
+use steadfast::BreakerState::{Closed, Open};
+use steadfast_redis::{Fleet, Operation};
+
+use crate::{
+    alone, eventually,
+    instance::{BREAKER, Instance, Setup, all_are},
+    quantile,
+    server::Redis,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_trips_and_all_are_open() {
+    let _alone = alone();
+    let redis = Redis::start();
+    let setup = Setup::new(redis.address());
+    let mut instances = Instance::fleet(5, &setup);
+    let operator = Fleet::connect(&redis.address()).application("shop").start().unwrap();
+    operator.available().await;
+    let (mut each, mut last) = (Vec::new(), Vec::new());
+    for trip in 0..100 {
+        let sick = trip % instances.len();
+        instances[sick].tell("trip");
+        all_are(&instances, Open, 5 * SECOND);
+        let first = instances[sick].since(Open).unwrap();
+        let others = instances.iter().enumerate().filter(|(index, _)| *index != sick);
+        let after =
+            |(_, instance): (_, &Instance)| Duration::from_micros(instance.since(Open).unwrap().saturating_sub(first));
+        let delays: Vec<_> = others.map(after).collect();
+        last.extend(delays.iter().max());
+        each.extend(delays);
+        operator.operate(BREAKER, &Operation::reset()).await.unwrap();
+        all_are(&instances, Closed, 5 * SECOND);
+    }
+    let [median, most, worst] = [0.5, 0.99, 1.0].map(|share| quantile(&mut each, share));
+    println!("100 trips, 4 others each: open after {median:?} at the median, {most:?} at 99 %, {worst:?} at worst");
+    println!("the last of them: {:?} at the median", quantile(&mut last, 0.5));
+    assert!(median < SECOND / 10 && worst < SECOND, "{median:?}, {worst:?}");
+    operator.stop().await;
+}
+
+#[test]
+fn one_sick_instance_does_not_open_the_others() {
+    let _alone = alone();
+    let redis = Redis::start();
+    let setup = Setup { quorum: 2, recovery: SECOND / 10, ..Setup::new(redis.address()) };
+    let mut instances = Instance::fleet(5, &setup);
+    for _ in 0..20 {
+        let before = instances[0].times(Open);
+        eventually(5 * SECOND, "it trips by itself", || {
+            instances[0].tell("trip");
+            thread::sleep(SECOND / 50);
+            instances[0].times(Open) > before
+        });
+    }
+    thread::sleep(SECOND / 5);
+    assert!(instances[1..].iter().all(|instance| instance.times(Open) == 0), "one alone is no quorum");
+    // It keeps its own circuit open; with another one that finds the same, it is no longer alone.
+    instances[0].tell("trip");
+    eventually(SECOND, "the first is open", || instances[0].is(Open));
+    instances[3].tell("trip");
+    eventually(SECOND, "a quorum opens all", || instances.iter().all(|instance| instance.times(Open) > 0));
+}
+
+#[test]
+fn a_lost_message_costs_one_heartbeat() {
+    let _alone = alone();
+    // A user who may not listen: the subscription is there, and nothing comes of it.
+    let redis = Redis::start();
+    let setup = Setup::new(redis.address());
+    let mut instances = Instance::fleet(3, &setup);
+    // Redis loses messages to a subscriber that is cut off from its channel: it is told to drop the deliveries.
+    redis.command::<()>(&["ACL", "SETUSER", "default", "resetchannels"]);
+    let mut delays = Vec::new();
+    instances[0].tell("trip");
+    all_are(&instances, Open, 10 * SECOND);
+    let first = instances[0].since(Open).unwrap();
+    delays.extend(instances[1..].iter().map(|instance| instance.since(Open).unwrap() - first));
+    println!("open without a message after {delays:?} us");
+}

@@ -35,7 +35,7 @@ const TICK: Duration = Duration::from_millis(50);
 /// Heartbeats in a row without an answer, after which the connection is given up.
 const MOST_MISSED: u32 = 2;
 /// Every so many heartbeats it looks at every breaker, whatever it has heard.
-const FULL_ROUND: u32 = 30;
+const FULL_ROUND: u32 = 300;
 /// Waits between attempts to connect, as often as it takes.
 const RECONNECT: RetryPolicy = RetryPolicy::new()
     .max_attempts(u32::MAX)

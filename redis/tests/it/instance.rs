@@ -14,7 +14,6 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
 use steadfast::{
     BreakerConfig, BreakerState, CircuitBreaker,
     events::{self, Event},
@@ -51,7 +50,7 @@ impl Setup {
             address,
             application: "shop",
             quorum: 1,
-            recovery: Duration::from_secs(60),
+            recovery: Duration::from_mins(1),
             lease: Duration::from_secs(2),
             more: 0,
             service: None,
@@ -166,10 +165,6 @@ impl Instance {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
-
-    pub(crate) fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_raw(self.child.id().try_into().unwrap()).unwrap(), signal).unwrap();
-    }
 }
 
 impl Drop for Instance {
@@ -219,7 +214,13 @@ fn process() {
     let fleet = builder.start().unwrap();
     runtime.block_on(fleet.available());
     say("ready");
-    let load = Load { breaker, service: service.parse().ok(), left: Arc::default(), waits: Arc::default() };
+    let load = Load {
+        breaker,
+        service: service.parse().ok(),
+        left: Arc::default(),
+        waits: Arc::default(),
+        rejected: Arc::default(),
+    };
     let own = |breaker: &CircuitBreaker| {
         for _ in 0..3 {
             _ = breaker.call(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut)));
@@ -265,6 +266,7 @@ struct Load {
     left: Arc<AtomicU64>,
     /// How long it took to be admitted or rejected, and to say how it ended.
     waits: Arc<Mutex<Vec<Duration>>>,
+    rejected: Arc<AtomicU64>,
 }
 
 impl Load {
@@ -272,7 +274,7 @@ impl Load {
         let round = self.left.load(Ordering::Relaxed);
         for _ in 0..threads {
             let (breaker, service) = (self.breaker, self.service);
-            let (left, waits) = (self.left.clone(), self.waits.clone());
+            let (left, waits, rejected) = (self.left.clone(), self.waits.clone(), self.rejected.clone());
             thread::spawn(move || {
                 let mut own = Vec::new();
                 while left.load(Ordering::Relaxed) == round {
@@ -284,11 +286,13 @@ impl Load {
                         let is_fine = service.is_none_or(|service| call(service, kind).unwrap_or(false));
                         let ended = Instant::now();
                         if is_fine {
-                            permit.success()
+                            permit.success();
                         } else {
-                            permit.failure()
+                            permit.failure();
                         }
                         took += ended.elapsed();
+                    } else {
+                        rejected.fetch_add(1, Ordering::Relaxed);
                     }
                     own.push(took);
                     thread::sleep(Duration::from_millis(pause));
@@ -298,16 +302,17 @@ impl Load {
         }
     }
 
-    /// Calls, and what the breaker took of them at the median, at 99 % and at worst, in nanoseconds.
+    /// Calls, how many of them were rejected, and what the breaker took at the median, at 99 % and at worst, in nanoseconds.
     fn stop(&self) -> String {
         self.left.fetch_add(1, Ordering::Relaxed);
         thread::sleep(Duration::from_millis(100));
         let mut waits = std::mem::take(&mut *self.waits.lock().unwrap());
         if waits.is_empty() {
-            return "0 0 0 0".to_owned();
+            return "0 0 0 0 0".to_owned();
         }
         let [median, most, worst] = [0.5, 0.99, 1.0].map(|share| quantile(&mut waits, share).as_nanos());
-        format!("{} {median} {most} {worst}", waits.len())
+        let rejected = self.rejected.swap(0, Ordering::Relaxed);
+        format!("{} {rejected} {median} {most} {worst}", waits.len())
     }
 }
 

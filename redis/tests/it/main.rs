@@ -10,8 +10,11 @@
     reason = "a test fails by panicking"
 )]
 
+mod cost;
+mod faults;
 mod instance;
 mod operator;
+mod proxy;
 mod recovery;
 mod server;
 mod service;
@@ -26,8 +29,13 @@ use std::{
 /// One test at a time: what is measured is not the others' load.
 static ALONE: Mutex<()> = Mutex::new(());
 
-fn alone() -> MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+/// Until it is dropped, no other test runs.
+struct Alone {
+    _guard: MutexGuard<'static, ()>,
+}
+
+fn alone() -> Alone {
+    Alone { _guard: ALONE.lock().unwrap_or_else(PoisonError::into_inner) }
 }
 
 /// Waits until something holds, and says how long that took.

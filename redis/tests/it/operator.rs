@@ -29,7 +29,9 @@ async fn an_operator_holds_all_and_is_on_record() {
     all_are(&instances, ForcedOpen, SECOND);
     // Then one of them tries, by the first calls after it has expired.
     for _ in 0..40 {
-        instances.iter_mut().for_each(|instance| instance.tell("call"));
+        for instance in &mut instances {
+            instance.tell("call");
+        }
         std::thread::sleep(SECOND / 20);
     }
     all_are(&instances, Closed, 3 * SECOND);

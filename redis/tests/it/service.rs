@@ -26,7 +26,6 @@ struct State {
     is_down: AtomicBool,
     /// How long an answer takes, in milliseconds.
     takes: AtomicU64,
-    calls: AtomicU64,
     trials: Mutex<Vec<Instant>>,
 }
 
@@ -52,7 +51,6 @@ impl Service {
 
     fn answer(&self, kind: u8) -> u8 {
         let state = &self.state;
-        state.calls.fetch_add(1, Ordering::Relaxed);
         if kind == TRIAL {
             state.trials.lock().unwrap().push(Instant::now());
         }
@@ -67,10 +65,6 @@ impl Service {
 
     pub(crate) fn takes(&self, duration: Duration) {
         self.state.takes.store(duration.as_millis().try_into().unwrap(), Ordering::Relaxed);
-    }
-
-    pub(crate) fn calls(&self) -> u64 {
-        self.state.calls.load(Ordering::Relaxed)
     }
 
     /// The trial calls so far, in recoveries: those of one are closer together than `rest`.

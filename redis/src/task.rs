@@ -54,6 +54,7 @@ pub(crate) struct Task {
     status: watch::Sender<Status>,
     /// Local circuits that have changed.
     touched: UnboundedReceiver<usize>,
+    /// Ends when it is dropped.
     subscription: Option<Subscription>,
     pushes: (UnboundedSender<PushInfo>, UnboundedReceiver<PushInfo>),
     work: JoinSet<Done>,
@@ -413,9 +414,7 @@ impl Task {
 
     /// Takes the votes and leases back, as far as Redis answers at once.
     async fn leave(mut self) {
-        if let Some(subscription) = self.subscription.take() {
-            subscription.unsubscribe();
-        }
+        drop(self.subscription.take());
         self.work.shutdown().await;
         if !self.is_online() {
             return;
@@ -427,13 +426,5 @@ impl Task {
         }
         while self.work.join_next().await.is_some() {}
         self.link.disconnect();
-    }
-}
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        if let Some(subscription) = self.subscription.take() {
-            subscription.unsubscribe();
-        }
     }
 }

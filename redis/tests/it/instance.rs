@@ -201,7 +201,8 @@ fn process() {
             let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros();
             say(&format!("state {at} {to}"));
         }
-    });
+    })
+    .forever();
     let mut builder = Fleet::connect(address)
         .application(application)
         .quorum(quorum.parse().unwrap())

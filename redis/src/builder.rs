@@ -2,7 +2,7 @@ use std::{env, fmt, sync::Arc, time::Duration};
 
 use steadfast::{CircuitBreaker, breakers};
 
-use crate::{Fleet, FleetError, FleetEvent};
+use crate::{Fleet, FleetError, FleetEvent, RedisRateLimits};
 
 /// A fleet that is yet to be started: what is shared, with whom, and how.
 ///
@@ -18,6 +18,7 @@ pub struct FleetBuilder {
     pub(crate) quorum: Quorum,
     pub(crate) sum: Option<(u32, Duration)>,
     pub(crate) shared: Vec<Option<&'static CircuitBreaker>>,
+    pub(crate) limits: Vec<&'static RedisRateLimits>,
     pub(crate) on_event: Option<OnEvent>,
 }
 
@@ -42,6 +43,7 @@ impl FleetBuilder {
             quorum: Quorum::Instances(1),
             sum: None,
             shared: Vec::new(),
+            limits: Vec::new(),
             on_event: None,
         }
     }
@@ -57,6 +59,12 @@ impl FleetBuilder {
     /// Shares every named breaker of the program. Those that are declared with a `key` stay each instance's own.
     pub fn share_all(mut self) -> Self {
         self.shared.extend(breakers().into_iter().map(Some));
+        self
+    }
+
+    /// Counts the calls of these limits for the whole fleet.
+    pub fn rate_limits(mut self, limits: &'static RedisRateLimits) -> Self {
+        self.limits.push(limits);
         self
     }
 
@@ -126,7 +134,7 @@ impl FleetBuilder {
     ///
     /// Something that was said makes no sense, or this is not a tokio runtime.
     pub fn start(self) -> Result<Fleet, FleetError> {
-        Fleet::start(self)
+        Fleet::start(&self)
     }
 
     /// The breakers, each once.

@@ -54,16 +54,16 @@ impl Fleet {
         FleetBuilder::new(address)
     }
 
-    pub(crate) fn start(builder: FleetBuilder) -> Result<Self, FleetError> {
+    pub(crate) fn start(builder: &FleetBuilder) -> Result<Self, FleetError> {
         builder.check()?;
         let members = builder.members()?;
-        let link = Arc::new(Link::new(&builder)?);
+        let link = Arc::new(Link::new(builder)?);
         let runtime = Handle::try_current().map_err(|_| FleetError::NoRuntime)?;
         let breakers = members.into_iter().map(|breaker| Shared::new(breaker, link.keys(breaker.name()))).collect();
         let (stop, stopped) = watch::channel(false);
         let (status_of_task, status) = watch::channel(Status::default());
-        let task = Task::new(&builder, breakers, link.clone(), status_of_task);
-        drop(builder);
+        let task = Task::new(builder, breakers, link.clone(), status_of_task);
+        builder.limits.iter().for_each(|limits| limits.attach(link.clone()));
         let task = Some(runtime.spawn(task.run(stopped)));
         Ok(Self { link, stop, status, task })
     }

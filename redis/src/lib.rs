@@ -5,6 +5,7 @@ mod builder;
 mod error;
 mod event;
 mod fleet;
+mod limits;
 mod link;
 mod member;
 mod names;
@@ -16,5 +17,6 @@ pub use self::{
     error::FleetError,
     event::FleetEvent,
     fleet::Fleet,
+    limits::{OnUnavailable, RedisRateLimits},
     operation::{AuditEntry, Operation},
 };

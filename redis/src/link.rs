@@ -14,6 +14,7 @@ use redis::{
     AsyncConnectionConfig, Client, FromRedisValue, IntoConnectionInfo, ProtocolVersion, PushInfo, Script,
     ScriptInvocation, aio::MultiplexedConnection,
 };
+use steadfast::{Algorithm, RateLimitConfig};
 use tokio::{sync::mpsc::UnboundedSender, time::timeout};
 
 use crate::{
@@ -38,6 +39,9 @@ pub(crate) struct Link {
     channel: String,
     breaker: Script,
     heartbeat: Script,
+    limit: Script,
+    /// Calls that were counted, so that each has a name of its own.
+    calls: AtomicU64,
     current: Mutex<Option<MultiplexedConnection>>,
     round_trips: AtomicU64,
 }
@@ -85,6 +89,8 @@ impl Link {
             application,
             breaker: Script::new(include_str!("breaker.lua")),
             heartbeat: Script::new(include_str!("heartbeat.lua")),
+            limit: Script::new(include_str!("limit.lua")),
+            calls: AtomicU64::new(0),
             current: Mutex::new(None),
             round_trips: AtomicU64::new(0),
         })
@@ -201,6 +207,27 @@ impl Link {
         let mut call = self.call(keys, name, "report");
         call.key(&keys.failures).arg(failures).arg(threshold).arg(millis(span));
         self.answer(&call).await
+    }
+
+    /// The key under which a limit is counted.
+    pub(crate) fn limit_key(&self, name: &str, key: Option<&str>) -> String {
+        names::of_limit(&self.application, name, key)
+    }
+
+    /// Asks for a place; gives whether there is one, and how long until it or the next.
+    pub(crate) async fn limit(&self, key: &str, config: &RateLimitConfig) -> Result<(bool, Duration), FleetError> {
+        let mut connection = self.connection()?;
+        let algorithm = if config.counted_by() == Algorithm::Gcra { "gcra" } else { "window" };
+        // ORDERING: Relaxed: no two are the same, whatever their order.
+        let call_number = self.calls.fetch_add(1, Ordering::Relaxed);
+        let micros =
+            |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX).min(MOST_MILLIS * 1_000);
+        let mut call = self.limit.prepare_invoke();
+        // What one has counted is of no use to the other.
+        call.key(format!("{key}:{algorithm}")).arg(algorithm).arg(config.limit()).arg(micros(config.per()));
+        call.arg(micros(config.max_wait().unwrap_or_default())).arg(format!("{}-{call_number}", self.instance));
+        let (admitted, after, _): (u64, u64, u64) = self.wait_for(call.invoke_async(&mut connection)).await?;
+        Ok((admitted != 0, Duration::from_micros(after)))
     }
 
     /// The newest entries of a list, as they stand there.

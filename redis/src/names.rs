@@ -32,7 +32,6 @@ pub(crate) fn of_application(application: &str, part: &str) -> String {
 }
 
 /// The key of a rate limit.
-#[cfg_attr(not(test), allow(dead_code, reason = "for rate limits"))]
 pub(crate) fn of_limit(application: &str, limit: &str, key: Option<&str>) -> String {
     match key {
         Some(key) => format!("steadfast:{{{}:{}:{}}}:limit", plain(application), plain(limit), plain(key)),

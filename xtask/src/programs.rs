@@ -1,13 +1,14 @@
-//! What tests need beside Rust: a browser and Prometheus, from Debian's packages where they are missing.
+//! What tests need beside Rust: a browser, Prometheus and Redis, from Debian's packages where they are missing.
 
 use std::{env, process::Command};
 
 /// A program, and the Debian package that has it.
-const NEEDED: [(&str, &str); 4] = [
+const NEEDED: [(&str, &str); 5] = [
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
     ("prometheus", "prometheus"),
     ("promtool", "prometheus"),
+    ("redis-server", "redis-server"),
 ];
 
 /// Installs what is missing, and says so; false if that fails.
@@ -18,7 +19,7 @@ pub(crate) fn install() -> bool {
     if packages.is_empty() {
         return true;
     }
-    eprintln!("==> the tests of the dashboard need {}: installing by apt-get", packages.join(", "));
+    eprintln!("==> the tests of the dashboard and of fleets need {}: installing by apt-get", packages.join(", "));
     let install = [&["install", "--yes", "--no-install-recommends"], &packages[..]].concat();
     // Package lists that are old may still do; without any, the first attempt fails.
     let installed = apt_get(&install) || (apt_get(&["update"]) && apt_get(&install));

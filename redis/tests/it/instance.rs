@@ -25,6 +25,8 @@ use crate::{
     service::{CALL, TRIAL},
 };
 
+/// What the library runs.
+pub(crate) const LIMIT: &str = include_str!("../../src/limit.lua");
 /// What tells a line of ours from the test harness's.
 const MARK: &str = "@ ";
 const SETTINGS: &str = "STEADFAST_TEST_INSTANCE";
@@ -141,6 +143,12 @@ impl Instance {
         heard.lock().unwrap().last[&kind].clone()
     }
 
+    /// The last line of a kind, once there is one.
+    pub(crate) fn last(&self, kind: &str) -> String {
+        eventually(Duration::from_secs(20), kind, || self.heard.lock().unwrap().last.contains_key(kind));
+        self.heard.lock().unwrap().last[kind].clone()
+    }
+
     pub(crate) fn is(&self, state: BreakerState) -> bool {
         self.heard.lock().unwrap().states.last().map_or("closed", |(_, state)| state.as_str()) == state.to_string()
     }
@@ -246,6 +254,9 @@ fn process() {
             // So many threads call the service, with so many milliseconds between two calls of one.
             ["load", threads, pause] => load.start(threads.parse().unwrap(), pause.parse().unwrap()),
             ["unload"] => say(&format!("unload {}", load.stop())),
+            ["hammer", limit, micros, lasts] => {
+                say(&format!("hammer {}", hammer(address, limit, micros, millis(lasts))));
+            }
             ["stop"] => break,
             _ => panic!("{line}"),
         }
@@ -315,6 +326,23 @@ impl Load {
         let rejected = self.rejected.swap(0, Ordering::Relaxed);
         format!("{} {rejected} {median} {most} {worst}", waits.len())
     }
+}
+
+/// Asks for places as fast as it can; when it was given one, by the clock of Redis.
+fn hammer(address: &str, limit: &str, micros: &str, lasts: Duration) -> String {
+    let script = redis::Script::new(LIMIT);
+    let mut connection = redis::Client::open(address).unwrap().get_connection().unwrap();
+    let (begun, mut admitted, mut calls) = (Instant::now(), Vec::new(), 0_u32);
+    while begun.elapsed() < lasts {
+        calls += 1;
+        let mut call = script.key("hammered");
+        call.arg("window").arg(limit).arg(micros).arg(0).arg(format!("{}-{calls}", std::process::id()));
+        let (is_admitted, _, now): (bool, u64, u64) = call.invoke(&mut connection).unwrap();
+        if is_admitted {
+            admitted.push(now.to_string());
+        }
+    }
+    format!("{calls} {}", admitted.join(","))
 }
 
 fn call(service: SocketAddr, kind: u8) -> io::Result<bool> {

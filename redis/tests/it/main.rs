@@ -13,6 +13,7 @@
 mod cost;
 mod faults;
 mod instance;
+mod limits;
 mod operator;
 mod proxy;
 mod recovery;

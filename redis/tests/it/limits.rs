@@ -1,0 +1,212 @@
+//! Rate limits that a fleet shares.
+
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+    time::Duration,
+};
+
+use steadfast::{RateLimit, RateLimitConfig, RateLimited};
+use steadfast_redis::{Fleet, OnUnavailable, RedisRateLimits};
+
+use crate::{
+    alone,
+    instance::{Instance, LIMIT, Setup},
+    server::Redis,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn eight_processes_never_exceed_a_window() {
+    const LIMIT: usize = 50;
+    const PER: u64 = 200_000;
+    let _alone = alone();
+    let redis = Redis::start();
+    let mut instances = Instance::fleet(8, &Setup::new(redis.address()));
+    for instance in &mut instances {
+        instance.tell(&format!("hammer {LIMIT} {PER} 3000"));
+    }
+    let (mut asked, mut admitted): (u64, Vec<u64>) = (0, Vec::new());
+    thread::sleep(SECOND * 7 / 2);
+    for instance in &mut instances {
+        let answer = instance.last("hammer");
+        let (calls, times) = answer.split_once(' ').unwrap();
+        asked += calls.parse::<u64>().unwrap();
+        admitted.extend(times.split(',').filter(|time| !time.is_empty()).map(|time| time.parse::<u64>().unwrap()));
+    }
+    admitted.sort_unstable();
+    let most = admitted
+        .iter()
+        .enumerate()
+        .map(|(index, first)| admitted[index..].iter().take_while(|time| **time - first < PER).count());
+    let most = most.max().unwrap();
+    let windows = (admitted.last().unwrap() - admitted[0]).div_ceil(PER);
+    println!("8 processes asked {asked} times in 3 s, {} were admitted, {most} in a window at most", admitted.len());
+    assert_eq!(most, LIMIT, "the limit is used up, and not exceeded");
+    assert!(admitted.len() as u64 > windows * LIMIT as u64 * 9 / 10);
+    let left: i64 = redis.command(&["PTTL", "hammered"]);
+    assert!(left <= 202, "it expires by itself: {left}");
+}
+
+/// One limit for one thread, written to be read.
+#[derive(Default)]
+struct Reference {
+    calls: Vec<u64>,
+    arrival: f64,
+}
+
+impl Reference {
+    fn window(&mut self, now: u64, limit: usize, per: u64, wait: u64) -> (bool, u64) {
+        self.calls.retain(|at| at + per > now);
+        let at = if self.calls.len() < limit { now } else { now.max(self.calls[self.calls.len() - limit] + per) };
+        if at - now <= wait {
+            self.calls.push(at);
+            self.calls.sort_unstable();
+        }
+        (at - now <= wait, at - now)
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "below 2^53")]
+    fn gcra(&mut self, now: u64, limit: usize, per: u64, wait: u64) -> (bool, f64) {
+        let arrival = self.arrival.max(now as f64) + per as f64 / limit as f64;
+        let after = (arrival - per as f64 - now as f64).max(0.0);
+        if after <= wait as f64 {
+            self.arrival = arrival;
+        }
+        (after <= wait as f64, after)
+    }
+}
+
+#[test]
+#[allow(clippy::cast_precision_loss, reason = "below 2^53")]
+fn the_script_does_as_its_reference() {
+    let _alone = alone();
+    let redis = Redis::start();
+    let (script, mut connection) = (redis::Script::new(LIMIT), redis.connection());
+    let mut random = 7_u32;
+    let mut next = |below: u32| {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (random >> 8) % below
+    };
+    let (mut admitted, mut rejected, mut waiting) = (0, 0, 0);
+    for case in 0..60 {
+        let (limit, per) = (1 + next(8), 1_000 + u64::from(next(20_000)));
+        let (mut reference, is_window) = (Reference::default(), case % 2 == 0);
+        for number in 0..60 {
+            let wait = if next(3) == 0 { u64::from(next(30_000)) } else { 0 };
+            let mut call = script.key(format!("case {case}"));
+            call.arg(if is_window { "window" } else { "gcra" }).arg(limit).arg(per).arg(wait).arg(number);
+            let (is_admitted, after, now): (bool, u64, u64) = call.invoke(&mut connection).unwrap();
+            if is_window {
+                assert_eq!((is_admitted, after), reference.window(now, limit as usize, per, wait), "{case}: {number}");
+            } else {
+                let (expected, exact) = reference.gcra(now, limit as usize, per, wait);
+                assert_eq!(is_admitted, expected, "{case}: {number}");
+                assert!((after as f64 - exact).abs() <= 1.01, "{case}: {number}: {after} for {exact}");
+            }
+            match (is_admitted, after) {
+                (true, 0) => admitted += 1,
+                (true, _) => waiting += 1,
+                (false, _) => rejected += 1,
+            }
+            if next(4) == 0 {
+                thread::sleep(Duration::from_micros(u64::from(next(3_000))));
+            }
+        }
+    }
+    println!("as the reference: {admitted} admitted, {waiting} after a wait, {rejected} rejected");
+    assert!(admitted > 100 && waiting > 100 && rejected > 100);
+}
+
+static LIMITS: RedisRateLimits = RedisRateLimits::new();
+static SEARCH: RateLimit = RateLimit::new("search", RateLimitConfig::new(5, SECOND).store(&LIMITS));
+
+async fn search(made: &AtomicU32) -> Result<(), RateLimited> {
+    SEARCH
+        .call_async(async || {
+            made.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        })
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_one_way_there_and_back_and_none_when_it_is_full() {
+    let _alone = alone();
+    let mut redis = Redis::start();
+    let made = AtomicU32::new(0);
+    search(&made).await.unwrap(); // before there is a fleet, by its own counts
+    let fleet = Fleet::connect(&redis.address()).application("shop").rate_limits(&LIMITS).start().unwrap();
+    fleet.available().await;
+    let scripts = |redis: &Redis| -> u64 {
+        let info: String = redis.command(&["INFO", "commandstats"]);
+        let line = info.lines().find_map(|line| line.strip_prefix("cmdstat_zcard:calls=")).unwrap_or("0,");
+        line.split(',').next().unwrap().parse().unwrap()
+    };
+    let others = scripts(&redis);
+    for _ in 0..5 {
+        search(&made).await.unwrap();
+    }
+    let rejected = search(&made).await.unwrap_err();
+    assert!(rejected.retry_after() <= SECOND && rejected.retry_after() > SECOND / 2, "{rejected}");
+    let asked = fleet.round_trips();
+    for _ in 0..1_000 {
+        search(&made).await.unwrap_err();
+    }
+    let trips = fleet.round_trips() - asked;
+    assert!(trips <= 1, "known to be full: {trips} ways to Redis (one may be a heartbeat)");
+    assert!(scripts(&redis) >= others + 6);
+    let key = "steadfast:{shop:search}:limit:window";
+    assert_eq!(redis.command::<u64>(&["ZCARD", key]), 5, "what was rejected is not counted");
+    tokio::time::sleep(rejected.retry_after()).await;
+    search(&made).await.unwrap();
+    // Without Redis: by its own counts, at once.
+    redis.kill();
+    let begun = std::time::Instant::now();
+    let admitted = {
+        let mut admitted = 0;
+        for _ in 0..20 {
+            admitted += u32::from(search(&made).await.is_ok());
+        }
+        admitted
+    };
+    println!("without Redis, 20 calls took {:?}", begun.elapsed());
+    assert!((4..=5).contains(&admitted), "{admitted}");
+    assert!(begun.elapsed() < SECOND / 2, "{:?}", begun.elapsed());
+    fleet.stop().await;
+}
+
+#[tokio::test]
+async fn without_redis_it_does_as_it_was_told() {
+    static ALLOW: RedisRateLimits = RedisRateLimits::new().on_unavailable(OnUnavailable::Allow);
+    static DENY: RedisRateLimits = RedisRateLimits::new().on_unavailable(OnUnavailable::Deny);
+    for (store, expected) in [(&ALLOW, 10), (&DENY, 0)] {
+        let limit = RateLimit::new("lonely", RateLimitConfig::new(3, SECOND).store(store));
+        let mut made = 0;
+        for _ in 0..10 {
+            let call = limit.call_async(async || Ok::<_, RateLimited>(())).await;
+            made += u32::from(call.is_ok());
+        }
+        assert_eq!(made, expected, "{store:?}");
+    }
+}
+
+#[test]
+fn what_a_key_takes_in_redis() {
+    let _alone = alone();
+    let redis = Redis::start();
+    let (script, mut connection) = (redis::Script::new(LIMIT), redis.connection());
+    for (algorithm, limit) in [("window", 100), ("window", 1_000), ("gcra", 1_000)] {
+        let key = format!("steadfast:{{shop:search:user-17}}:limit:{algorithm}");
+        for number in 0..limit {
+            let mut call = script.key(&key);
+            call.arg(algorithm).arg(limit).arg(60_000_000).arg(0).arg(format!("instance-5f3a0c1e-{number}"));
+            call.invoke::<(u64, u64, u64)>(&mut connection).unwrap();
+        }
+        let bytes: u64 = redis.command(&["MEMORY", "USAGE", &key, "SAMPLES", "0"]);
+        println!("{algorithm}, {limit} calls: {bytes} bytes");
+        assert!(bytes < 300 + if algorithm == "window" { limit * 150 } else { 0 });
+        redis.command::<()>(&["DEL", &key]);
+    }
+}

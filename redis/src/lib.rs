@@ -1,4 +1,4 @@
-//! Circuit breakers that the instances of a service share through Redis.
+#![doc = include_str!("../README.md")]
 
 mod answer;
 mod builder;

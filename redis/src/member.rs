@@ -435,3 +435,6 @@ impl Member {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,7 +21,7 @@ struct Arguments {
 #[derive(Clone, Subcommand)]
 enum Task {
     /// Runs all tests: unit, behaviour, compile errors, documentation, the runtime without its default features, and the guard
-    /// on the instructions that a success costs; installs the browser and the Prometheus that they need, where these are missing
+    /// on the instructions that a success costs; installs the browser, the Prometheus and the Redis that they need, where these are missing
     Test,
     /// Runs all that has to pass before a change lands: formatting, lints, documentation, tests
     Ci,

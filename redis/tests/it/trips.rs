@@ -1,12 +1,16 @@
 //! What one instance finds out, all know.
 
 use std::{
-    thread,
+    io, thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use steadfast::BreakerState::{Closed, Open};
-use steadfast_redis::{Fleet, Operation};
+use steadfast::{
+    BreakerConfig,
+    BreakerState::{Closed, Open},
+    CircuitBreaker,
+};
+use steadfast_redis::{Fleet, FleetBuilder, Operation};
 
 use crate::{
     alone, eventually,
@@ -83,4 +87,65 @@ fn a_lost_message_costs_one_heartbeat() {
     redis.command::<()>(&["INCR", "steadfast:{shop}:version"]);
     let took = all_are(&instances, Open, SECOND * 3 / 2);
     println!("all open {took:?} after a change without a message, with a heartbeat each second");
+}
+
+/// Two instances in one process, each with a circuit of its own.
+fn pair(redis: &Redis, build: impl Fn(FleetBuilder) -> FleetBuilder) -> [(&'static CircuitBreaker, Fleet); 2] {
+    [(); 2].map(|()| {
+        let config = BreakerConfig::new().failure_threshold(100);
+        let breaker: &'static CircuitBreaker = Box::leak(Box::new(CircuitBreaker::new("summed", config)));
+        let builder = Fleet::connect(&redis.address()).application("shop").heartbeat(SECOND / 10).share(breaker);
+        (breaker, build(builder).start().unwrap())
+    })
+}
+
+fn fail(breaker: &CircuitBreaker, times: u32) {
+    for _ in 0..times {
+        _ = breaker.call(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_of_all_together_open() {
+    let _alone = alone();
+    let redis = Redis::start();
+    // Even where two votes are needed, since here all of them speak.
+    let fleet = pair(&redis, |builder| builder.quorum(2).sum_failures(10, 60 * SECOND));
+    for (breaker, fleet) in &fleet {
+        fleet.available().await;
+        fail(breaker, 4);
+    }
+    tokio::time::sleep(SECOND / 2).await;
+    assert!(fleet.iter().all(|(breaker, _)| breaker.state() == Closed), "8 of 10");
+    fail(fleet[1].0, 2);
+    eventually(2 * SECOND, "both are open", || fleet.iter().all(|(breaker, _)| breaker.state() == Open));
+    let reason = fleet[0].0.snapshot().operator_reason.unwrap();
+    assert!(reason.contains("10 failures in the fleet"), "{reason}");
+    for (_, fleet) in fleet {
+        fleet.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_share_of_those_who_live_is_a_quorum() {
+    let _alone = alone();
+    let redis = Redis::start();
+    let fleet = pair(&redis, |builder| builder.quorum_share(0.6));
+    for (_, fleet) in &fleet {
+        fleet.available().await;
+    }
+    let alive = || fleet.iter().all(|(_, fleet)| fleet.instances() == 2);
+    eventually(2 * SECOND, "both live", alive);
+    fail(fleet[0].0, 100);
+    tokio::time::sleep(SECOND / 2).await;
+    assert_eq!((fleet[0].0.state(), fleet[1].0.state()), (Open, Closed), "one of two is less than 60 %");
+    // The other one leaves the fleet and comes back, so that its vote is the first of a fleet of one.
+    let [(first, alone), (_, gone)] = fleet;
+    gone.stop().await;
+    eventually(5 * SECOND, "one lives", || alone.instances() == 1);
+    first.reset();
+    fail(first, 100);
+    let keys = || redis.command::<Option<String>>(&["HGET", "steadfast:{shop:summed}:state", "kind"]);
+    eventually(SECOND, "one of one is a quorum", || keys().as_deref() == Some("open"));
+    alone.stop().await;
 }

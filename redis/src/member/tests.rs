@@ -1,0 +1,301 @@
+//! Decisions, situation by situation; nothing here waits.
+
+use std::time::Duration;
+
+use steadfast::BreakerState::{self, Closed, Disabled, ForcedOpen, HalfOpen, Open};
+use tokio::time::Instant;
+
+use super::{Act, Local, Member, Question, Step, Times};
+use crate::answer::{Answer, Kind, Known};
+
+const SECOND: Duration = Duration::from_secs(1);
+const TIMES: Times = Times { lease: Duration::from_secs(2), grace: Duration::from_secs(3), again: SECOND };
+
+/// An instance's circuit, its member of the fleet, and the time.
+struct Instance {
+    member: Member,
+    local: Local,
+    now: Instant,
+    online: bool,
+}
+
+fn known(version: u64, kind: Kind, left: Option<Duration>) -> Known {
+    Known { version, kind, left, failed: 0, by: "other".into(), reason: "broken".into() }
+}
+
+fn answer(known: Known) -> Answer {
+    Answer { known, granted: false, lease_left: Duration::ZERO, changed: false }
+}
+
+impl Instance {
+    fn new() -> Self {
+        let local = Local { state: Closed, is_ours: false, transitions: 0, rejections: 0 };
+        Self { member: Member::new(), local, now: Instant::now(), online: true }
+    }
+
+    /// Does all that is to be done to the circuit; gives what is asked then.
+    fn settle(&mut self) -> Option<Question> {
+        for _ in 0..5 {
+            match self.member.decide(&self.local, self.online, self.now, &TIMES) {
+                Step::Act(act) => self.act(act),
+                Step::Ask(question) => return Some(question),
+                Step::Rest => return None,
+            }
+        }
+        panic!("no end of it: {:?} {:?}", self.member, self.local);
+    }
+
+    fn act(&mut self, act: Act) {
+        let state = match act {
+            Act::Hold { .. } => Open,
+            Act::Close | Act::Reset => Closed,
+            Act::ForceOpen { .. } => ForcedOpen,
+            Act::Disable { .. } => Disabled,
+        };
+        self.becomes(state);
+        self.local.is_ours = true;
+    }
+
+    /// By itself.
+    fn becomes(&mut self, state: BreakerState) {
+        self.local.transitions += u64::from(self.local.state != state);
+        (self.local.state, self.local.is_ours) = (state, false);
+    }
+
+    fn hears(&mut self, known: Known) {
+        self.member.hear(known, self.now);
+    }
+
+    fn is_told(&mut self, answer: Answer) {
+        self.member.take(answer, self.now, &TIMES);
+    }
+
+    fn is_granted(&mut self, known: Known) {
+        self.is_told(Answer { granted: true, ..answer(known) });
+    }
+
+    /// Held since the fleet has opened, and called.
+    fn held() -> Self {
+        let mut instance = Self::new();
+        instance.hears(known(1, Kind::Open, Some(SECOND)));
+        assert_eq!(instance.settle(), None);
+        assert_eq!((instance.local.state, instance.local.is_ours), (Open, true));
+        instance.local.rejections += 1;
+        instance
+    }
+}
+
+#[test]
+fn a_trip_is_announced_once() {
+    let mut instance = Instance::new();
+    assert_eq!(instance.settle(), None);
+    instance.becomes(Open);
+    assert_eq!(instance.settle(), Some(Question::Announce { transitions: 1 }));
+    assert_eq!(instance.settle(), None, "one question at a time");
+    // No quorum: it stays open by itself, and says nothing more until it is open anew.
+    instance.is_told(answer(known(0, Kind::Missing, None)));
+    assert_eq!((instance.settle(), instance.local.state), (None, Open));
+    instance.becomes(HalfOpen);
+    assert_eq!(instance.settle(), None);
+    instance.becomes(Open);
+    assert_eq!(instance.settle(), Some(Question::Announce { transitions: 3 }));
+    instance.is_told(answer(known(0, Kind::Missing, None)));
+    // Once it is closed the vote is taken back.
+    instance.becomes(Closed);
+    assert_eq!(instance.settle(), Some(Question::Close { seen: 0 }));
+    instance.is_told(answer(known(0, Kind::Missing, None)));
+    assert_eq!((instance.settle(), instance.local.state), (None, Closed));
+}
+
+#[test]
+fn it_is_let_go_only_under_the_lease() {
+    let mut instance = Instance::held();
+    instance.now += Duration::from_millis(999);
+    assert_eq!(instance.settle(), None, "not before the rest is over");
+    instance.now += Duration::from_millis(1);
+    let Some(Question::Ask { .. }) = instance.settle() else { panic!("{:?}", instance.member) };
+    // Another has it.
+    instance.is_told(Answer { lease_left: SECOND, ..answer(known(1, Kind::Open, Some(Duration::ZERO))) });
+    for _ in 0..20 {
+        assert_eq!(instance.settle(), None);
+        instance.now += Duration::from_millis(49);
+        // However long it takes, it is held.
+        assert!(instance.member.hold_ends.is_some_and(|ends| ends > instance.now + SECOND));
+    }
+    instance.now += Duration::from_millis(20);
+    assert!(matches!(instance.settle(), Some(Question::Ask { .. })), "as soon as that lease is over");
+    instance.is_granted(known(1, Kind::Open, Some(Duration::ZERO)));
+    let go = instance.member.decide(&instance.local, true, instance.now, &TIMES);
+    assert_eq!(go, Step::Act(Act::Hold { lasts: Duration::ZERO, failed: 0 }));
+    instance.becomes(HalfOpen);
+    assert_eq!(instance.settle(), None);
+    instance.now += SECOND;
+    assert!(matches!(instance.settle(), Some(Question::Ask { .. })), "held for longer while calls are under way");
+    instance.is_granted(known(1, Kind::Open, Some(Duration::ZERO)));
+    instance.becomes(Closed);
+    assert_eq!(instance.settle(), Some(Question::Close { seen: 1 }));
+    instance.is_told(answer(known(2, Kind::Closed, None)));
+    assert_eq!((instance.settle(), instance.local.state), (None, Closed));
+}
+
+#[test]
+fn without_calls_nobody_asks_and_a_lease_without_calls_lapses() {
+    let mut instance = Instance::held();
+    instance.local.rejections -= 1;
+    for _ in 0..100 {
+        instance.now += SECOND;
+        assert_eq!((instance.settle(), instance.local.state), (None, Open));
+    }
+    instance.local.rejections += 1;
+    assert!(matches!(instance.settle(), Some(Question::Ask { .. })));
+    instance.is_granted(known(1, Kind::Open, Some(Duration::ZERO)));
+    assert_eq!(instance.settle(), None);
+    instance.now += 2 * SECOND;
+    assert_eq!(instance.settle(), None, "held again, and not asked for");
+    assert!(instance.member.hold_ends.is_some_and(|ends| ends > instance.now));
+}
+
+#[test]
+fn a_failed_trial_call_is_announced_and_a_hung_one_gives_way() {
+    let mut instance = Instance::held();
+    instance.now += SECOND;
+    assert!(matches!(instance.settle(), Some(Question::Ask { .. })));
+    instance.is_granted(known(1, Kind::Open, Some(Duration::ZERO)));
+    assert_eq!(instance.settle(), None);
+    instance.becomes(HalfOpen);
+    instance.becomes(Open);
+    assert!(matches!(instance.settle(), Some(Question::Announce { .. })));
+    instance.is_told(answer(known(2, Kind::Open, Some(SECOND))));
+    assert_eq!((instance.settle(), instance.local.is_ours), (None, true));
+    instance.local.rejections += 1;
+    instance.now += SECOND;
+    assert!(matches!(instance.settle(), Some(Question::Ask { .. })));
+    instance.is_granted(known(2, Kind::Open, Some(Duration::ZERO)));
+    assert_eq!(instance.settle(), None);
+    instance.becomes(HalfOpen);
+    let mut renewals = 0;
+    while instance.local.state == HalfOpen {
+        instance.now += SECOND / 2;
+        if let Some(Question::Ask { .. }) = instance.settle() {
+            renewals += 1;
+            instance.is_granted(known(2, Kind::Open, Some(Duration::ZERO)));
+        }
+        assert!(renewals < 100, "others have their turn, too");
+    }
+    assert_eq!(instance.local.state, Open);
+}
+
+#[test]
+fn without_redis_it_goes_by_itself() {
+    let mut instance = Instance::held();
+    instance.online = false;
+    instance.member.lose();
+    let ends = instance.member.hold_ends;
+    for _ in 0..10 {
+        instance.now += SECOND;
+        assert_eq!(instance.settle(), None);
+    }
+    assert_eq!(instance.member.hold_ends, ends, "the hold runs out");
+    instance.becomes(HalfOpen);
+    instance.becomes(Closed);
+    assert_eq!((instance.settle(), instance.local.state), (None, Closed));
+    // Back, and nobody knows better: it has recovered.
+    instance.online = true;
+    assert!(instance.member.ask(Question::Read));
+    instance.is_told(answer(known(1, Kind::Open, Some(Duration::ZERO))));
+    assert_eq!(instance.settle(), Some(Question::Close { seen: 1 }));
+    // Someone does: it is open again since.
+    instance.is_told(answer(known(5, Kind::Open, Some(SECOND))));
+    assert_eq!((instance.settle(), instance.local.state), (None, Open));
+}
+
+#[test]
+fn a_loss_of_data_neither_closes_nor_opens() {
+    let mut open = Instance::held();
+    assert!(open.member.ask(Question::Read));
+    open.is_told(answer(known(0, Kind::Missing, None)));
+    assert_eq!((open.settle(), open.local.state), (None, Open));
+    open.now += SECOND;
+    assert!(matches!(open.settle(), Some(Question::Ask { .. })), "it has to recover");
+    open.is_granted(known(0, Kind::Missing, None));
+    assert_eq!(open.settle(), None);
+    open.becomes(HalfOpen);
+    open.becomes(Closed);
+    assert_eq!(open.settle(), Some(Question::Close { seen: 0 }));
+    open.is_told(answer(known(7, Kind::Closed, None)));
+    assert_eq!((open.settle(), open.local.state), (None, Closed));
+
+    let mut closed = Instance::held();
+    closed.hears(known(2, Kind::Closed, None));
+    assert_eq!((closed.settle(), closed.local.state), (None, Closed));
+    assert!(closed.member.ask(Question::Read));
+    closed.is_told(answer(known(0, Kind::Missing, None)));
+    assert_eq!((closed.settle(), closed.local.state), (None, Closed));
+}
+
+#[test]
+fn what_is_old_is_no_news() {
+    let mut instance = Instance::held();
+    assert!(instance.member.ask(Question::Read));
+    instance.hears(known(3, Kind::Closed, None));
+    assert_eq!((instance.settle(), instance.local.state), (None, Closed));
+    instance.hears(known(2, Kind::Open, Some(SECOND)));
+    // The answer to what was asked before the message came.
+    instance.is_told(answer(known(1, Kind::Open, Some(SECOND))));
+    assert_eq!((instance.settle(), instance.local.state), (None, Closed));
+    // After a failover time may have gone back: what is asked now is true.
+    assert!(instance.member.ask(Question::Read));
+    instance.is_told(answer(known(2, Kind::Open, Some(SECOND))));
+    assert_eq!((instance.settle(), instance.local.state), (None, Open));
+}
+
+#[test]
+fn operators_weigh_more() {
+    let mut instance = Instance::held();
+    instance.hears(known(2, Kind::Forced, Some(SECOND)));
+    assert_eq!((instance.settle(), instance.local.state), (None, ForcedOpen));
+    // On this instance alone, later: that stays.
+    instance.becomes(Disabled);
+    assert_eq!((instance.settle(), instance.local.state), (None, Disabled));
+    instance.hears(known(3, Kind::Reset, None));
+    assert_eq!((instance.settle(), instance.local.state), (None, Closed));
+    instance.becomes(ForcedOpen);
+    instance.hears(known(4, Kind::Open, Some(SECOND)));
+    assert_eq!((instance.settle(), instance.local.is_ours), (None, false));
+    instance.hears(known(5, Kind::Disabled, None));
+    assert_eq!((instance.settle(), instance.local.state), (None, Disabled));
+    // Redis has lost it: it is said again.
+    assert!(instance.member.ask(Question::Read));
+    instance.is_told(answer(known(0, Kind::Missing, None)));
+    assert_eq!(instance.settle(), Some(Question::Restore));
+    assert_eq!(instance.member.lost_word(instance.now), (Kind::Disabled, None, "other", "broken"));
+    instance.is_told(answer(known(9, Kind::Disabled, None)));
+    assert_eq!((instance.settle(), instance.local.state), (None, Disabled));
+}
+
+#[test]
+fn what_was_forced_open_recovers_under_the_lease() {
+    let mut instance = Instance::new();
+    instance.hears(known(1, Kind::Forced, Some(SECOND)));
+    assert_eq!((instance.settle(), instance.local.state), (None, ForcedOpen));
+    instance.local.rejections += 1;
+    instance.now += 2 * SECOND;
+    assert!(matches!(instance.settle(), Some(Question::Ask { .. })));
+    instance.is_granted(known(1, Kind::Open, Some(Duration::ZERO)));
+    assert_eq!(instance.settle(), None);
+    assert!(instance.member.hold_ends.is_some_and(|ends| ends <= instance.now));
+    instance.becomes(HalfOpen);
+    instance.becomes(Closed);
+    assert_eq!(instance.settle(), Some(Question::Close { seen: 1 }));
+}
+
+#[test]
+fn what_redis_refuses_is_asked_again_later() {
+    let mut instance = Instance::new();
+    instance.becomes(Open);
+    assert!(instance.settle().is_some());
+    instance.member.fail(instance.now, &TIMES);
+    assert_eq!(instance.settle(), None);
+    instance.now += SECOND;
+    assert!(instance.settle().is_some());
+}

@@ -8,7 +8,7 @@ use redis::RedisError;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum FleetError {
-    /// The address is none of a Redis, or asks for TLS without one of the features for it.
+    /// The address is none of a Redis, or asks for TLS without the feature for it.
     Address,
     /// No breaker of the program has a name that was to be shared.
     UnknownBreaker,
@@ -27,9 +27,9 @@ pub enum FleetError {
 impl fmt::Display for FleetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Address => {
-                f.write_str("not the address of a Redis, such as redis://host:6379 (rediss:// needs a TLS feature)")
-            }
+            Self::Address => f.write_str(
+                "not the address of a Redis, such as redis://host:6379 (rediss:// needs the feature tls-rustls)",
+            ),
             Self::UnknownBreaker => f.write_str("a breaker to be shared is not declared anywhere in the program"),
             Self::SharedTwice(name) => write!(f, "two breakers named `{name}` are to be shared"),
             Self::Setting(what) => f.write_str(what),
@@ -85,4 +85,22 @@ impl fmt::Debug for Secrets {
 /// Waited in vain.
 pub(crate) fn timed_out() -> FleetError {
     FleetError::Unavailable(io::Error::from(io::ErrorKind::TimedOut).to_string().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::{ErrorKind, RedisConnectionInfo, RedisError};
+
+    use super::{FleetError, Secrets};
+
+    #[test]
+    fn whatever_a_server_repeats_is_not_repeated() {
+        let settings = RedisConnectionInfo::default().set_username("anna").set_password("hunter2");
+        let secrets = Secrets::of(&settings);
+        let error = RedisError::from((ErrorKind::Client, "sent", "AUTH anna hunter2 is wrong".to_owned()));
+        let redacted = secrets.redact(&error);
+        assert!(matches!(redacted, FleetError::Refused(_)));
+        let text = format!("{redacted} {redacted:?} {secrets:?}");
+        assert!(text.contains("AUTH *** ***") && !text.contains("hunter2") && !text.contains("anna"), "{text}");
+    }
 }

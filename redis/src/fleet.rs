@@ -48,7 +48,8 @@ pub(crate) struct Status {
 impl Fleet {
     /// A fleet that meets at this address; nothing happens before [`FleetBuilder::start`].
     ///
-    /// `redis://user:password@host:port/database`; `rediss://` with one of the features for TLS. The address goes into no text.
+    /// `redis://user:password@host:port/database`; `rediss://` with the feature `tls-rustls`; the
+    /// program's rustls provider is used, or ring is made that where there is none. The address goes into no text.
     #[allow(clippy::new_ret_no_self, reason = "a builder")]
     pub fn connect(address: &str) -> FleetBuilder {
         FleetBuilder::new(address)

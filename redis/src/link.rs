@@ -76,6 +76,14 @@ impl Link {
         let (application, instance) = (builder.application_name(), builder.instance_name());
         // What the client says about an address contains it.
         let info = address.as_str().into_connection_info().map_err(|_| FleetError::Address)?;
+        #[cfg(feature = "tls-rustls")]
+        if matches!(info.addr(), redis::ConnectionAddr::TcpTls { .. }) {
+            // The client takes what the program has chosen, and panics where it has not. If another thread has chosen meanwhile,
+            // that is as good.
+            if rustls::crypto::CryptoProvider::get_default().is_none() {
+                _ = rustls::crypto::ring::default_provider().install_default();
+            }
+        }
         let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         let secrets = Secrets::of(&settings);
         let client = Client::open(info.set_redis_settings(settings)).map_err(|_| FleetError::Address)?;

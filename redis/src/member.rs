@@ -57,7 +57,10 @@ pub(crate) struct Member {
     asks_at: Option<Instant>,
     /// What is under way, and under which version it was asked.
     asked: Option<(Question, u64)>,
+    /// An operator's word is to be said again.
     restores: bool,
+    /// It may have missed something, and is to look before it does anything else.
+    reads: bool,
     by: String,
     reason: String,
 }
@@ -166,6 +169,7 @@ impl Member {
             asks_at: None,
             asked: None,
             restores: false,
+            reads: false,
             by: String::new(),
             reason: String::new(),
         }
@@ -192,7 +196,8 @@ impl Member {
 
     /// Whether time alone may change what there is to do.
     pub(crate) fn is_restless(&self, local: &Local) -> bool {
-        let is_quiet = matches!(self.view, View::Closed | View::Reset) && self.lease.is_none() && !self.has_voted;
+        let is_quiet =
+            matches!(self.view, View::Closed | View::Reset) && self.lease.is_none() && !self.has_voted && !self.reads;
         !is_quiet || local.state != BreakerState::Closed
     }
 
@@ -213,6 +218,7 @@ impl Member {
     /// Takes in the answer to the question that is under way; true if it is news.
     pub(crate) fn take(&mut self, answer: Answer, now: Instant, times: &Times) -> bool {
         let Some((question, version)) = self.asked.take() else { return false };
+        self.reads = false;
         let Answer { known, granted, lease_left, .. } = answer;
         let (kind, current) = (known.kind, known.version);
         // An answer is as old as its question. What it says holds if nothing was heard meanwhile, even if it is an older state: after
@@ -278,14 +284,15 @@ impl Member {
 
     /// What to do to the circuit now, or what to ask.
     pub(crate) fn decide(&mut self, local: &Local, online: bool, now: Instant, times: &Times) -> Step {
-        if let Some(act) = self.act(local, online, now, times) {
+        if let Some(act) = self.act(local, online && !self.reads, now, times) {
             return Step::Act(act);
         }
         let is_due = self.asks_at.is_none_or(|at| at <= now);
         if !online || !is_due || self.asked.is_some() {
             return Step::Rest;
         }
-        match self.question(local, now, times) {
+        let question = if self.reads { Some(Question::Read) } else { self.question(local, now, times) };
+        match question {
             Some(question) => {
                 self.asked = Some((question, self.version));
                 Step::Ask(question)
@@ -294,13 +301,9 @@ impl Member {
         }
     }
 
-    /// Asks something that no state leads to, unless a question is under way.
-    pub(crate) fn ask(&mut self, question: Question) -> bool {
-        let may_ask = self.asked.is_none();
-        if may_ask {
-            self.asked = Some((question, self.version));
-        }
-        may_ask
+    /// Looks what the state is, before it does anything else.
+    pub(crate) const fn read(&mut self) {
+        self.reads = true;
     }
 
     fn act(&mut self, local: &Local, online: bool, now: Instant, times: &Times) -> Option<Act> {

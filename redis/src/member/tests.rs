@@ -201,7 +201,8 @@ fn without_redis_it_goes_by_itself() {
     assert_eq!((instance.settle(), instance.local.state), (None, Closed));
     // Back, and nobody knows better: it has recovered.
     instance.online = true;
-    assert!(instance.member.ask(Question::Read));
+    instance.member.read();
+    assert_eq!(instance.settle(), Some(Question::Read));
     instance.is_told(answer(known(1, Kind::Open, Some(Duration::ZERO))));
     assert_eq!(instance.settle(), Some(Question::Close { seen: 1 }));
     // Someone does: it is open again since.
@@ -212,7 +213,8 @@ fn without_redis_it_goes_by_itself() {
 #[test]
 fn a_loss_of_data_neither_closes_nor_opens() {
     let mut open = Instance::held();
-    assert!(open.member.ask(Question::Read));
+    open.member.read();
+    assert_eq!(open.settle(), Some(Question::Read));
     open.is_told(answer(known(0, Kind::Missing, None)));
     assert_eq!((open.settle(), open.local.state), (None, Open));
     open.now += SECOND;
@@ -228,7 +230,8 @@ fn a_loss_of_data_neither_closes_nor_opens() {
     let mut closed = Instance::held();
     closed.hears(known(2, Kind::Closed, None));
     assert_eq!((closed.settle(), closed.local.state), (None, Closed));
-    assert!(closed.member.ask(Question::Read));
+    closed.member.read();
+    assert_eq!(closed.settle(), Some(Question::Read));
     closed.is_told(answer(known(0, Kind::Missing, None)));
     assert_eq!((closed.settle(), closed.local.state), (None, Closed));
 }
@@ -236,7 +239,8 @@ fn a_loss_of_data_neither_closes_nor_opens() {
 #[test]
 fn what_is_old_is_no_news() {
     let mut instance = Instance::held();
-    assert!(instance.member.ask(Question::Read));
+    instance.member.read();
+    assert_eq!(instance.settle(), Some(Question::Read));
     instance.hears(known(3, Kind::Closed, None));
     assert_eq!((instance.settle(), instance.local.state), (None, Closed));
     instance.hears(known(2, Kind::Open, Some(SECOND)));
@@ -244,7 +248,8 @@ fn what_is_old_is_no_news() {
     instance.is_told(answer(known(1, Kind::Open, Some(SECOND))));
     assert_eq!((instance.settle(), instance.local.state), (None, Closed));
     // After a failover time may have gone back: what is asked now is true.
-    assert!(instance.member.ask(Question::Read));
+    instance.member.read();
+    assert_eq!(instance.settle(), Some(Question::Read));
     instance.is_told(answer(known(2, Kind::Open, Some(SECOND))));
     assert_eq!((instance.settle(), instance.local.state), (None, Open));
 }
@@ -265,7 +270,8 @@ fn operators_weigh_more() {
     instance.hears(known(5, Kind::Disabled, None));
     assert_eq!((instance.settle(), instance.local.state), (None, Disabled));
     // Redis has lost it: it is said again.
-    assert!(instance.member.ask(Question::Read));
+    instance.member.read();
+    assert_eq!(instance.settle(), Some(Question::Read));
     instance.is_told(answer(known(0, Kind::Missing, None)));
     assert_eq!(instance.settle(), Some(Question::Restore));
     assert_eq!(instance.member.lost_word(instance.now), (Kind::Disabled, None, "other", "broken"));

@@ -5,6 +5,7 @@ use std::{
     env,
     io::{self, BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
+    path::PathBuf,
     process::{Child, ChildStdin, Command, Stdio},
     sync::{
         Arc, Mutex,
@@ -44,6 +45,8 @@ pub(crate) struct Setup {
     /// Breakers besides the one that is called.
     pub(crate) more: u32,
     pub(crate) service: Option<SocketAddr>,
+    /// Whose certificates are trusted.
+    pub(crate) authority: Option<PathBuf>,
 }
 
 impl Setup {
@@ -56,11 +59,12 @@ impl Setup {
             lease: Duration::from_secs(2),
             more: 0,
             service: None,
+            authority: None,
         }
     }
 
     fn line(&self) -> String {
-        let Self { address, application, quorum, recovery, lease, more, service } = self;
+        let Self { address, application, quorum, recovery, lease, more, service, .. } = self;
         let service = service.map(|service| service.to_string()).unwrap_or_default();
         let (recovery, lease) = (recovery.as_millis(), lease.as_millis());
         format!("{address}|{application}|{quorum}|{recovery}|{lease}|{more}|{service}")
@@ -85,9 +89,11 @@ struct Heard {
 
 impl Instance {
     pub(crate) fn start(setup: &Setup) -> Self {
+        let authority = setup.authority.iter().map(|file| ("SSL_CERT_FILE", file));
         let mut child = Command::new(env::current_exe().unwrap())
             .args(["instance::process", "--exact", "--ignored", "--nocapture", "--test-threads=1"])
             .env(SETTINGS, setup.line())
+            .envs(authority)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

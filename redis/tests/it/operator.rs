@@ -37,6 +37,7 @@ async fn an_operator_holds_all_and_is_on_record() {
     all_are(&instances, Closed, 3 * SECOND);
     operator.operate(BREAKER, &Operation::disable().by("bob")).await.unwrap();
     all_are(&instances, Disabled, SECOND);
+    redis.forgets_everything(4);
     instances[0].tell("trip");
     operator.operate(BREAKER, &Operation::reset().reason("done").by("ada")).await.unwrap();
     all_are(&instances, Closed, SECOND);

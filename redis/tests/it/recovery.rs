@@ -27,7 +27,7 @@ fn trial_calls_of_all_together_are_as_many_as_of_one() {
     let setup = Setup { recovery: REST, service: Some(service.address), ..Setup::new(redis.address()) };
     let mut instances = Instance::fleet(5, &setup);
     for instance in &mut instances {
-        instance.tell("load 2 5");
+        instance.tell("load 4 5");
     }
     let mut took = Vec::new();
     for _ in 0..10 {

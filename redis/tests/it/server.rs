@@ -18,6 +18,8 @@ pub(crate) struct Redis {
     child: Option<Child>,
     pub(crate) port: u16,
     folder: PathBuf,
+    /// Of its certificate.
+    secrets: Option<PathBuf>,
     options: Vec<String>,
 }
 
@@ -37,9 +39,35 @@ impl Redis {
         ));
         fs::create_dir_all(&folder).unwrap();
         let options = options.iter().map(|&option| option.to_owned()).collect();
-        let mut redis = Self { child: None, port, folder, options };
+        let mut redis = Self { child: None, port, folder, secrets: None, options };
         redis.run();
         redis
+    }
+
+    /// The same behind TLS, on another port; gives that, and the file of the authority to trust.
+    pub(crate) fn with_tls() -> (Self, u16, PathBuf) {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let folder = env::temp_dir().join(format!("steadfast-redis-{}-tls", process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| folder.join(name));
+        fs::write(&certificate, signed.cert.pem()).unwrap();
+        fs::write(&key, signed.signing_key.serialize_pem()).unwrap();
+        let text = |path: &PathBuf| path.to_str().unwrap().to_owned();
+        let mut redis = Self::with(&[
+            "--tls-port",
+            &port.to_string(),
+            "--tls-cert-file",
+            &text(&certificate),
+            "--tls-key-file",
+            &text(&key),
+            "--tls-ca-cert-file",
+            &text(&certificate),
+            "--tls-auth-clients",
+            "no",
+        ]);
+        redis.secrets = Some(folder);
+        (redis, port, certificate)
     }
 
     /// Starts it where it was.
@@ -95,6 +123,17 @@ impl Redis {
         }
     }
 
+    /// Nothing of ours stays for ever.
+    #[track_caller]
+    pub(crate) fn forgets_everything(&self, at_least: usize) {
+        let keys: Vec<String> = self.command(&["KEYS", "*"]);
+        assert!(keys.len() >= at_least, "{keys:?}");
+        for key in keys {
+            let left: i64 = self.command(&["PTTL", &key]);
+            assert!(left > 0, "{key} stays for ever");
+        }
+    }
+
     /// Commands of clients so far.
     pub(crate) fn commands(&self) -> u64 {
         let info: String = self.command(&["INFO", "stats"]);
@@ -106,6 +145,8 @@ impl Redis {
 impl Drop for Redis {
     fn drop(&mut self) {
         self.kill();
-        _ = fs::remove_dir_all(&self.folder);
+        for folder in self.secrets.iter().chain([&self.folder]) {
+            _ = fs::remove_dir_all(folder);
+        }
     }
 }

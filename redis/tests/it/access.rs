@@ -1,0 +1,41 @@
+//! Users with few rights, and TLS.
+
+use std::{thread, time::Duration};
+
+use steadfast::BreakerState::Open;
+
+use crate::{
+    alone,
+    instance::{Instance, Setup, all_are},
+    server::Redis,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_user_needs_no_more_rights_than_the_readme_says() {
+    let _alone = alone();
+    let redis = Redis::start();
+    let readme = include_str!("../../README.md");
+    let rights = readme.split('`').find(|text| text.starts_with("~steadfast:")).unwrap();
+    let mut command = vec!["ACL", "SETUSER", "fleet", "on", ">swordfish"];
+    command.extend(rights.split_whitespace());
+    redis.command::<()>(&command);
+    let setup = Setup::new(format!("redis://fleet:swordfish@127.0.0.1:{}", redis.port));
+    let mut instances = Instance::fleet(2, &setup);
+    instances[0].tell("trip");
+    all_are(&instances, Open, SECOND);
+    let events: Vec<_> = instances.iter().flat_map(Instance::events).collect();
+    assert!(events.iter().all(|event| !event.contains("NOPERM")), "{events:?}");
+}
+
+#[test]
+fn a_fleet_meets_behind_tls() {
+    let _alone = alone();
+    let (_redis, port, authority) = Redis::with_tls();
+    let setup = Setup { authority: Some(authority), ..Setup::new(format!("rediss://localhost:{port}")) };
+    let mut instances = Instance::fleet(2, &setup);
+    instances[0].tell("trip");
+    all_are(&instances, Open, SECOND);
+    thread::sleep(SECOND / 10);
+}

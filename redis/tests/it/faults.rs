@@ -80,7 +80,7 @@ impl Trial {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         runtime.block_on(async {
             let operator = Fleet::connect(&self.redis.address()).application("shop").start().unwrap();
-            operator.available().await;
+            crate::found(&operator).await;
             operator.operate(BREAKER, &Operation::reset()).await.unwrap();
             operator.stop().await;
         });
@@ -120,7 +120,7 @@ fn redis_dies_and_comes_back_with_its_data() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let operator = Fleet::connect(&setup.address).application("shop").start().unwrap();
-        operator.available().await;
+        crate::found(&operator).await;
         operator.operate(BREAKER, &Operation::force_open().by("ada")).await.unwrap();
     });
     trial.redis.kill();

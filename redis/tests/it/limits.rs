@@ -138,7 +138,7 @@ async fn a_call_is_one_way_there_and_back_and_none_when_it_is_full() {
     let made = AtomicU32::new(0);
     search(&made).await.unwrap(); // before there is a fleet, by its own counts
     let fleet = Fleet::connect(&redis.address()).application("shop").rate_limits(&LIMITS).start().unwrap();
-    fleet.available().await;
+    crate::found(&fleet).await;
     let scripts = |redis: &Redis| -> u64 {
         let info: String = redis.command(&["INFO", "commandstats"]);
         let line = info.lines().find_map(|line| line.strip_prefix("cmdstat_zcard:calls=")).unwrap_or("0,");

@@ -28,6 +28,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use steadfast_redis::Fleet;
+
 /// One test at a time: what is measured is not the others' load.
 static ALONE: Mutex<()> = Mutex::new(());
 
@@ -38,6 +40,11 @@ struct Alone {
 
 fn alone() -> Alone {
     Alone { _guard: ALONE.lock().unwrap_or_else(PoisonError::into_inner) }
+}
+
+/// Waits until a fleet has found Redis.
+async fn found(fleet: &Fleet) {
+    tokio::time::timeout(Duration::from_secs(20), fleet.available()).await.expect("Redis answers");
 }
 
 /// Waits until something holds, and says how long that took.

@@ -20,7 +20,7 @@ async fn an_operator_holds_all_and_is_on_record() {
     let setup = Setup::new(redis.address());
     let mut instances = Instance::fleet(3, &setup);
     let operator = Fleet::connect(&redis.address()).application("shop").start().unwrap();
-    operator.available().await;
+    crate::found(&operator).await;
     let force = Operation::force_open().reason("migration until 14:00").by("ada");
     operator.operate(BREAKER, &force.expires_in(SECOND)).await.unwrap();
     all_are(&instances, ForcedOpen, SECOND);

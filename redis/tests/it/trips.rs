@@ -28,7 +28,7 @@ async fn one_trips_and_all_are_open() {
     let setup = Setup::new(redis.address());
     let mut instances = Instance::fleet(5, &setup);
     let operator = Fleet::connect(&redis.address()).application("shop").start().unwrap();
-    operator.available().await;
+    crate::found(&operator).await;
     let (mut each, mut last) = (Vec::new(), Vec::new());
     for trip in 0..100 {
         let sick = trip % instances.len();
@@ -115,7 +115,7 @@ async fn failures_of_all_together_open() {
     // Even where two votes are needed, since here all of them speak.
     let fleet = pair(&redis, |builder| builder.quorum(2).sum_failures(10, 60 * SECOND));
     for (breaker, fleet) in &fleet {
-        fleet.available().await;
+        crate::found(fleet).await;
         fail(breaker, 4);
     }
     tokio::time::sleep(SECOND / 2).await;
@@ -135,7 +135,7 @@ async fn a_share_of_those_who_live_is_a_quorum() {
     let redis = Redis::start();
     let fleet = pair(&redis, |builder| builder.quorum_share(0.6));
     for (_, fleet) in &fleet {
-        fleet.available().await;
+        crate::found(fleet).await;
     }
     let alive = || fleet.iter().all(|(_, fleet)| fleet.instances() == 2);
     eventually(2 * SECOND, "both live", alive);

@@ -11,31 +11,23 @@
 //!
 //! **Invariant:** one question at a time.
 
+mod terms;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
-use steadfast::{BreakerState, Snapshot};
+use steadfast::BreakerState;
 use tokio::time::Instant;
 
+use self::terms::PREFIX;
+pub(crate) use self::terms::{Act, Local, Question, Step, Times};
 use crate::answer::{Answer, Kind, Known};
-
-/// With this begins what a circuit gives as the reason for a state that the fleet holds it in.
-pub(crate) const PREFIX: &str = "fleet: ";
 
 /// For how long a circuit can be held at once; it is held again in time.
 const MAX_HOLD: Duration = Duration::from_hours(38);
 /// For how many leases trial calls may be under way, until another instance has its turn.
 const MOST_LEASES: u32 = 10;
-
-/// Times that decisions go by.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Times {
-    /// For how long a lease is given.
-    pub(crate) lease: Duration,
-    /// For how long a hold outlasts what is known.
-    pub(crate) grace: Duration,
-    /// When to ask again what Redis has refused.
-    pub(crate) again: Duration,
-}
 
 /// A breaker, as this instance sees the fleet's.
 #[derive(Debug)]
@@ -87,71 +79,6 @@ enum View {
 struct Lease {
     since: Instant,
     until: Instant,
-}
-
-/// The local circuit.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Local {
-    pub(crate) state: BreakerState,
-    /// The fleet has brought it there.
-    pub(crate) is_ours: bool,
-    pub(crate) transitions: u64,
-    pub(crate) rejections: u64,
-}
-
-impl Local {
-    pub(crate) fn of(snapshot: &Snapshot) -> Self {
-        Self {
-            state: snapshot.state,
-            is_ours: snapshot.operator_reason.as_ref().is_some_and(|reason| reason.starts_with(PREFIX)),
-            transitions: snapshot.transitions,
-            rejections: snapshot.rejections,
-        }
-    }
-}
-
-/// What to do to the local circuit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Act {
-    /// To be open that long, after so many failed recoveries.
-    Hold {
-        lasts: Duration,
-        failed: u32,
-    },
-    Close,
-    ForceOpen {
-        lasts: Option<Duration>,
-    },
-    Disable {
-        lasts: Option<Duration>,
-    },
-    Reset,
-}
-
-/// What comes next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    Act(Act),
-    Ask(Question),
-    /// Nothing, for now.
-    Rest,
-}
-
-/// What to ask Redis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Question {
-    /// What the state is.
-    Read,
-    /// To open, or to count the vote for it.
-    Announce { transitions: u64 },
-    /// To hold the lease, or hold it longer.
-    Ask { sent: Instant },
-    /// To close, if nothing is newer than that version; a vote is withdrawn.
-    Close { seen: u64 },
-    /// To give back lease and vote.
-    Leave,
-    /// To know again what an operator has said.
-    Restore,
 }
 
 impl Member {
@@ -438,6 +365,3 @@ impl Member {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -12,6 +12,8 @@ use crate::{
 };
 
 const SECOND: Duration = Duration::from_secs(1);
+/// Commands in a second: 20 heartbeats of 7, a little more often than each second.
+const AT_REST: u64 = 200;
 
 #[test]
 fn commands_for_a_hundred_breakers_and_twenty_instances() {
@@ -26,7 +28,12 @@ fn commands_for_a_hundred_breakers_and_twenty_instances() {
         let commands = (redis.commands() - before) as f64;
         commands / begun.elapsed().as_secs_f64()
     };
-    thread::sleep(SECOND);
+    // Each has looked at every breaker as it came, again where the machine was too busy to answer in time.
+    eventually(20 * SECOND, "all have looked", || {
+        let before = redis.commands();
+        thread::sleep(SECOND);
+        redis.commands() - before < AT_REST
+    });
     let at_rest = per_second(&redis);
     let trips = |instances: &mut [Instance]| -> u64 {
         instances.iter_mut().map(|instance| instance.ask("trips").parse::<u64>().unwrap()).sum()
@@ -47,6 +54,7 @@ fn commands_for_a_hundred_breakers_and_twenty_instances() {
         "99 breakers trip in all 20 at once: {} commands, {} round trips; then {open:.0}/s while open",
         burst.0, burst.1
     );
-    // 20 heartbeats of 7 commands, a little more often than each second.
-    assert!(at_rest < 20.0 * 10.0 && open < 20.0 * 10.0, "{at_rest}, {open}");
+    #[allow(clippy::cast_precision_loss, reason = "few")]
+    let most = AT_REST as f64;
+    assert!(at_rest < most && open < most, "{at_rest}, {open}");
 }

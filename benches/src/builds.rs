@@ -69,7 +69,7 @@ impl Workshop {
         self.cargo(&["check", "--workspace"])?;
         self.cargo(&["build", "--workspace", "--release"])?;
         let mut times = vec![(Vec::new(), Vec::new()); VARIANTS.len()];
-        for _ in 0..if quick { 1 } else { 5 } {
+        for _ in 0..if quick { 1 } else { 3 } {
             for (variant, (checks, releases)) in VARIANTS.iter().zip(&mut times) {
                 checks.push(self.time(variant, &["check", "--package", variant.package])?);
                 releases.push(self.time(variant, &["build", "--release", "--package", variant.package])?);
@@ -133,10 +133,10 @@ fn cargo(folder: &Path, arguments: &[&str]) -> Result<()> {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(program)
         .args(arguments)
-        .arg("--quiet")
         .current_dir(folder)
         // Its own target folder, and none of what cargo has said to the program that runs this.
         .env("CARGO_TARGET_DIR", folder.join("target"))
+        .env("CARGO_TERM_QUIET", "true")
         .env_remove("RUSTFLAGS")
         .stdin(Stdio::null())
         .output()

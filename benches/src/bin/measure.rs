@@ -54,6 +54,8 @@ fn main() -> Result<()> {
     let mut results = Results { circumstances: circumstances(root)?, ..Results::default() };
     if !arguments.only_builds {
         measure(&arguments, &mut results)?;
+        // The builds take longer: what there is by then is not lost if one fails.
+        results.write(&root.join("target/bench"))?;
     }
     if !arguments.no_builds && arguments.row.is_none() {
         progress("500 annotated functions, each way");

@@ -53,7 +53,7 @@ pub fn cold_builds(workshop: &Workshop, quick: bool) -> Result<Vec<Cold>> {
         cargo(&folder, &["fetch"])?;
     }
     let mut times = vec![(Vec::new(), Vec::new()); SUBJECTS.len()];
-    for _ in 0..if quick { 1 } else { 3 } {
+    for _ in 0..if quick { 1 } else { 2 } {
         for ((_, package, _), (debug, release)) in SUBJECTS.iter().zip(&mut times) {
             debug.push(time(workshop, package, &["build"])?);
             release.push(time(workshop, package, &["build", "--release"])?);

@@ -1,7 +1,6 @@
 //! Set-up and checks as code. CI calls the same commands that the README tells a person to call.
 
 mod programs;
-mod valgrind;
 
 use std::{
     env,
@@ -116,8 +115,8 @@ const LONG: &[Step] = &[
 
 fn main() -> ExitCode {
     let succeeds = match Arguments::parse().task {
-        Task::Test => programs::install() && run(TEST) && guard(GUARD),
-        Task::Ci => run(LINTS) && programs::install() && run(TEST) && guard(GUARD),
+        Task::Test => programs::install(programs::OF_TESTS) && run(TEST) && guard(GUARD),
+        Task::Ci => run(LINTS) && programs::install(programs::OF_TESTS) && run(TEST) && guard(GUARD),
         Task::Bless => run(BLESS) && guard(BLESS_COUNTS),
         Task::Loom => run(LOOM),
         Task::Check { long: false } => run(CHECK),
@@ -137,7 +136,7 @@ fn guard(steps: &[Step]) -> bool {
         eprintln!("==> instructions are not counted: what is expected holds for x86-64 Linux");
         return true;
     }
-    valgrind::is_there() && run(steps)
+    programs::install(programs::OF_COUNTS) && run(steps)
 }
 
 fn bench(arguments: &[String]) -> bool {
@@ -145,7 +144,7 @@ fn bench(arguments: &[String]) -> bool {
     let measure: Vec<_> =
         ["run"].into_iter().chain(MEASURE.iter().copied()).chain(["--bin", "measure", "--"]).collect();
     let measure: Vec<_> = measure.into_iter().chain(arguments.iter().map(String::as_str)).collect();
-    valgrind::is_there() && cargo("all peers", &build, &[]) && cargo("measurements", &measure, &[])
+    programs::install(programs::OF_COUNTS) && cargo("all peers", &build, &[]) && cargo("measurements", &measure, &[])
 }
 
 impl Step {

@@ -1,9 +1,12 @@
-//! What tests need beside Rust: a browser, Prometheus and Redis, from Debian's packages where they are missing.
+//! What tests and measurements need beside Rust, from Debian's packages where it is missing.
 
 use std::{env, process::Command};
 
 /// A program, and the Debian package that has it.
-const NEEDED: [(&str, &str); 5] = [
+type Program = (&'static str, &'static str);
+
+/// What the tests need: a browser, Prometheus and Redis.
+pub(crate) const OF_TESTS: &[Program] = &[
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
     ("prometheus", "prometheus"),
@@ -11,15 +14,18 @@ const NEEDED: [(&str, &str); 5] = [
     ("redis-server", "redis-server"),
 ];
 
+/// What counts instructions.
+pub(crate) const OF_COUNTS: &[Program] = &[("valgrind", "valgrind")];
+
 /// Installs what is missing, and says so; false if that fails.
-pub(crate) fn install() -> bool {
+pub(crate) fn install(needed: &[Program]) -> bool {
     let mut packages: Vec<_> =
-        NEEDED.iter().filter(|(program, _)| !is_there(program)).map(|(_, package)| *package).collect();
+        needed.iter().filter(|(program, _)| !is_there(program)).map(|(_, package)| *package).collect();
     packages.dedup();
     if packages.is_empty() {
         return true;
     }
-    eprintln!("==> the tests of the dashboard and of fleets need {}: installing by apt-get", packages.join(", "));
+    eprintln!("==> this needs {}: installing by apt-get", packages.join(", "));
     let install = [&["install", "--yes", "--no-install-recommends"], &packages[..]].concat();
     // Package lists that are old may still do; without any, the first attempt fails.
     let installed = apt_get(&install) || (apt_get(&["update"]) && apt_get(&install));

@@ -39,6 +39,7 @@ async fn an_operator_holds_all_and_is_on_record() {
     all_are(&instances, Disabled, SECOND);
     redis.forgets_everything(4);
     instances[0].tell("trip");
+    assert_eq!(instances[0].ask("is"), "disabled"); // and what trips has been said
     operator.operate(BREAKER, &Operation::reset().reason("done").by("ada")).await.unwrap();
     all_are(&instances, Closed, SECOND);
     instances[1].tell("trip");

@@ -379,7 +379,7 @@ impl<'p> Attempts<'p> {
         let delay = policy.schedule.delay(&retry, policy.jitter, random::up_to);
         self.previous_delay = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
         let too_late = policy.max_elapsed.is_some_and(|limit| elapsed.saturating_add(delay) > limit);
-        if too_late || (is_nested && nested::ends_too_late(delay)) {
+        if too_late || nested::ends_too_late(delay) {
             return self.exhausted();
         }
         if is_nested {

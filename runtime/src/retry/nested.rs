@@ -192,13 +192,27 @@ pub struct Scoped<'a, F> {
     /// What to note of it, if it is worth knowing.
     noted: Option<&'a Attempts<'a>>,
     call: Pin<&'a mut F>,
+    /// Of a further attempt. In a box, so that a future is larger by a pointer alone.
+    #[cfg(feature = "tracing")]
+    span: Option<Box<tracing::Span>>,
 }
 
 #[cfg(feature = "tokio")]
 impl<'a, F> Scoped<'a, F> {
     #[inline]
     pub(super) const fn new(noted: Option<&'a Attempts<'a>>, call: Pin<&'a mut F>) -> Self {
-        Self { noted, call }
+        Self {
+            noted,
+            call,
+            #[cfg(feature = "tracing")]
+            span: None,
+        }
+    }
+
+    #[cfg(feature = "tracing")]
+    #[inline]
+    pub(super) fn traced(self, span: Option<tracing::Span>) -> Self {
+        Self { span: span.map(Box::new), ..self }
     }
 }
 
@@ -209,6 +223,9 @@ impl<F: Future> Future for Scoped<'_, F> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let _scope = Scope::of(self.noted);
-        self.call.as_mut().poll(context)
+        let this = &mut *self;
+        #[cfg(feature = "tracing")]
+        let _entered = this.span.as_ref().map(|span| span.enter());
+        this.call.as_mut().poll(context)
     }
 }

@@ -4,11 +4,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::{
+    cell::Cell,
     io::{self, Write},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
-use steadfast::{BreakerConfig, CircuitBreaker, RetryPolicy, Schedule};
+use steadfast::{BreakerConfig, CircuitBreaker, RetryPolicy, Schedule, retry};
+use tracing::Instrument;
 
 const CONFIG: BreakerConfig = BreakerConfig::new().failure_threshold(2).half_open_max_calls(1);
 
@@ -30,8 +33,10 @@ impl Write for Log {
     }
 }
 
-/// What is logged at that level and above while `act` runs.
+/// What is logged at that level and above while `act` runs. One at a time, for the reason above.
 fn logged(level: tracing::Level, act: impl FnOnce()) -> String {
+    static ONE: Mutex<()> = Mutex::new(());
+    let _alone = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(level)
@@ -76,4 +81,87 @@ fn tracing_is_quiet_about_calls_unless_asked() {
     ] {
         assert!(all.contains(expected), "{expected} in {all}");
     }
+}
+
+#[retry(name = "traced attempts", max_attempts = 3, backoff = fixed(1s), jitter = none)]
+async fn attempts(fails: &Cell<u32>) -> io::Result<u32> {
+    tracing::info!("before");
+    tokio::task::yield_now().await;
+    tracing::info!("after");
+    next(fails)
+}
+
+#[retry(max_attempts = 2, backoff = none)]
+fn attempts_of_a_thread(fails: &Cell<u32>) -> io::Result<u32> {
+    tracing::info!("once");
+    next(fails)
+}
+
+fn next(fails: &Cell<u32>) -> io::Result<u32> {
+    match fails.get() {
+        0 => Ok(7),
+        left => {
+            fails.set(left - 1);
+            Err(io::ErrorKind::TimedOut.into())
+        }
+    }
+}
+
+fn paused() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
+}
+
+#[test]
+fn a_further_attempt_has_a_span() {
+    let lines = |level, act: &dyn Fn()| {
+        let text = logged(level, act);
+        text.lines().map(|line| line.trim().replace("tracing: ", "")).collect::<Vec<_>>()
+    };
+    let request = || {
+        let span = tracing::info_span!("request", id = 7);
+        let call = async {
+            attempts(&Cell::new(2)).await.unwrap();
+            tracing::info!("answered");
+        };
+        paused().block_on(call.instrument(span));
+    };
+    let (second, third) = (
+        "INFO request{id=7}:attempt{retry.name=\"traced attempts\" retry.attempt=2}: ",
+        "INFO request{id=7}:attempt{retry.name=\"traced attempts\" retry.attempt=3}: ",
+    );
+    let expected = [
+        "INFO request{id=7}: before".to_owned(),
+        "INFO request{id=7}: after".to_owned(),
+        format!("{second}before"),
+        format!("{second}after"),
+        format!("{third}before"),
+        format!("{third}after"),
+        "INFO request{id=7}: answered".to_owned(),
+    ];
+    assert_eq!(lines(tracing::Level::INFO, &request), expected);
+    let at_once = || _ = paused().block_on(attempts(&Cell::new(0))).unwrap();
+    assert_eq!(lines(tracing::Level::INFO, &at_once), ["INFO before", "INFO after"], "a success at once has none");
+    let of_a_thread = || _ = attempts_of_a_thread(&Cell::new(1)).unwrap();
+    assert_eq!(
+        lines(tracing::Level::INFO, &of_a_thread),
+        ["INFO once", "INFO attempt{retry.name=\"tracing::attempts_of_a_thread\" retry.attempt=2}: once"]
+    );
+    // What others on the thread log meanwhile is not part of it.
+    let beside = || {
+        paused().block_on(async {
+            let fails = Cell::new(1);
+            let other = async {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                for _ in 0..5 {
+                    tracing::info!("other");
+                    tokio::task::yield_now().await;
+                }
+            };
+            let (result, ()) = tokio::join!(attempts(&fails), other);
+            result.unwrap();
+        });
+    };
+    let told = lines(tracing::Level::INFO, &beside);
+    assert_eq!(told.iter().filter(|line| *line == "INFO other").count(), 5, "{told:#?}");
+    assert_eq!(told.iter().filter(|line| line.contains("retry.attempt=2")).count(), 2, "{told:#?}");
 }

@@ -2,9 +2,12 @@
 
 use std::{cell::Cell, env, error::Error, io, time::Duration};
 
-use steadfast::{BreakerConfig, CircuitBreaker, Intervention, KeyedBreakers, Window, retry};
+use steadfast::{
+    BreakerConfig, Bulkhead, BulkheadConfig, CircuitBreaker, Intervention, KeyedBreakers, KeyedRateLimits, RateLimit,
+    RateLimitConfig, Window, retry,
+};
 use steadfast_dashboard::{Dashboard, Token};
-use tokio::time::{Instant, interval};
+use tokio::time::{Instant, interval, sleep};
 
 const MINUTE: Duration = Duration::from_mins(1);
 const PLAIN: BreakerConfig = BreakerConfig::new();
@@ -38,6 +41,20 @@ services! {
 static HOSTS: KeyedBreakers = KeyedBreakers::new("suppliers", PLAIN.failure_threshold(3));
 steadfast::register!(HOSTS);
 
+static GEOCODING: RateLimit = RateLimit::new("geocoding", RateLimitConfig::new(100, Duration::from_secs(10)));
+steadfast::register!(GEOCODING);
+
+static TENANTS: KeyedRateLimits =
+    KeyedRateLimits::new("requests of a tenant", RateLimitConfig::new(60, MINUTE)).max_keys(5_000);
+steadfast::register!(TENANTS);
+
+static DATABASE: Bulkhead =
+    Bulkhead::new("database", BulkheadConfig::new().max_concurrent(25).max_wait(Duration::from_millis(100)));
+steadfast::register!(DATABASE);
+
+static EXPORTS: Bulkhead = Bulkhead::new("exports", BulkheadConfig::new().max_concurrent(2));
+steadfast::register!(EXPORTS);
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let port: u16 = env::args().nth(1).map_or(Ok(9090), |port| port.parse())?;
@@ -63,6 +80,16 @@ async fn charge(dice: u64) -> io::Result<()> {
 #[retry(name = "refresh prices", max_attempts = 4, backoff = fixed(10ms))]
 async fn refresh() -> io::Result<()> {
     Err(io::ErrorKind::ConnectionRefused.into())
+}
+
+async fn query(dice: u64) {
+    let Ok(_place) = DATABASE.acquire_async().await else { return };
+    sleep(Duration::from_millis(200 + dice % 10 * 20)).await;
+}
+
+async fn export() {
+    let Ok(_place) = EXPORTS.try_acquire() else { return };
+    sleep(Duration::from_secs(20)).await;
 }
 
 /// Calls everything, over and over.
@@ -94,6 +121,15 @@ async fn trade() {
             }
         }
         tokio::spawn(charge(round));
+        tokio::spawn(query(round));
+        if round.is_multiple_of(250) {
+            tokio::spawn(export());
+        }
+        if !round.is_multiple_of(6) {
+            _ = GEOCODING.try_acquire();
+        }
+        let tenant = if round.is_multiple_of(4) { 7 } else { round % 90 };
+        _ = TENANTS.limit(&format_args!("tenant-{tenant:02}")).try_acquire();
         if round.is_multiple_of(200) {
             tokio::spawn(refresh());
         }

@@ -7,7 +7,8 @@ use std::{
 
 use serde::Serialize;
 use steadfast::{
-    CircuitBreaker, Happening, Incident, KeyedBreakers, KeyedSnapshot, Limits, RetrySnapshot, Settings, Snapshot,
+    Bulkhead, BulkheadSnapshot, CircuitBreaker, Happening, Incident, KeyedBreakers, KeyedRateLimitSnapshot,
+    KeyedRateLimits, KeyedSnapshot, Limits, RateLimit, RateLimitSnapshot, RetrySnapshot, Settings, Snapshot,
     WindowSnapshot,
 };
 
@@ -69,6 +70,38 @@ pub(crate) struct Retry {
     attempts: u64,
     #[serde(flatten)]
     counts: RetrySnapshot,
+}
+
+/// A rate limit.
+#[derive(Serialize)]
+pub(crate) struct OneRateLimit {
+    id: String,
+    kind: &'static str,
+    #[serde(flatten)]
+    counts: RateLimitSnapshot,
+    settings: Option<String>,
+}
+
+/// All rate limits that have the same name and each its key.
+#[derive(Serialize)]
+pub(crate) struct RateLimitGroup {
+    id: String,
+    kind: &'static str,
+    #[serde(flatten)]
+    counts: KeyedRateLimitSnapshot,
+    settings: Option<String>,
+    /// Those that reject most.
+    most_rejected: Vec<RateLimitSnapshot>,
+}
+
+/// A bulkhead.
+#[derive(Serialize)]
+pub(crate) struct Places {
+    id: String,
+    kind: &'static str,
+    #[serde(flatten)]
+    counts: BulkheadSnapshot,
+    settings: String,
 }
 
 impl Breaker {
@@ -140,6 +173,48 @@ impl Retry {
     pub(crate) fn of(counts: RetrySnapshot) -> Self {
         let (calls, attempts) = (counts.calls(), counts.calls().saturating_add(counts.retries));
         Self { id: format!("retry {}", counts.name), kind: "retry", calls, attempts, counts }
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl OneRateLimit {
+    pub(crate) fn of(limit: &RateLimit) -> Self {
+        let (counts, config) = (limit.snapshot(), limit.config());
+        let settings = config.map(|config| config.to_string());
+        Self { id: format!("rate_limit {}", counts.name), kind: "rate_limit", counts, settings }
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl RateLimitGroup {
+    pub(crate) fn of(limits: &KeyedRateLimits, keys: usize) -> Self {
+        let (counts, config) = (limits.snapshot(), limits.config());
+        let rejects = |limit: &RateLimitSnapshot| limit.rejected > 0;
+        Self {
+            id: format!("rate_limits {}", counts.name),
+            kind: "rate_limit_group",
+            counts,
+            settings: config.map(|config| config.to_string()),
+            most_rejected: limits.most_rejected(keys).iter().map(|limit| limit.snapshot()).filter(rejects).collect(),
+        }
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Places {
+    pub(crate) fn of(bulkhead: &Bulkhead) -> Self {
+        let counts = bulkhead.snapshot();
+        let settings = bulkhead.config().to_string();
+        Self { id: format!("bulkhead {}", counts.name), kind: "bulkhead", counts, settings }
     }
 
     pub(crate) fn id(&self) -> &str {

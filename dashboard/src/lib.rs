@@ -1,4 +1,4 @@
-//! A live web page over the circuit breakers and retries of a program that uses [`steadfast`].
+//! A live web page over the circuit breakers, retries, rate limits and bulkheads of a program that uses [`steadfast`].
 //!
 //! Every breaker of the program is on it, before its first call: its state, why it is open and for how long still, its counts
 //! beside what opens it, and what happened of late. Beside the page there are the same as JSON at `/api/breakers` and metrics
@@ -75,7 +75,7 @@ pub use self::{
     token::{Token, WeakToken},
 };
 
-/// A live page over all breakers and retries of the program. See the [crate](self) for what it shows and who may act.
+/// A live page over all breakers, retries, rate limits and bulkheads of the program. See the [crate](self) for what it shows and who may act.
 #[derive(Clone, Default)]
 #[must_use = "it serves nothing until it is mounted or bound"]
 pub struct Dashboard {

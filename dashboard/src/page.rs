@@ -11,11 +11,12 @@ use crate::with_type;
 const INDEX: &str = include_str!("../page/index.html");
 const STYLE: &str = include_str!("../page/style.css");
 const ICON: &str = include_str!("../page/icon.svg");
-const SCRIPTS: [(&str, &str); 7] = [
+const SCRIPTS: [(&str, &str); 8] = [
     ("app.js", include_str!("../page/js/app.js")),
     ("card.js", include_str!("../page/js/card.js")),
     ("details.js", include_str!("../page/js/details.js")),
     ("format.js", include_str!("../page/js/format.js")),
+    ("limit.js", include_str!("../page/js/limit.js")),
     ("live.js", include_str!("../page/js/live.js")),
     ("retry.js", include_str!("../page/js/retry.js")),
     ("strip.js", include_str!("../page/js/strip.js")),

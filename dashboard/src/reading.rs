@@ -8,7 +8,7 @@ use std::{
 
 use serde::Serialize;
 
-use crate::entry::{Breaker, Group, Retry, moment};
+use crate::entry::{Breaker, Group, OneRateLimit, Places, RateLimitGroup, Retry, moment};
 
 /// The entries at one moment, each with its JSON, by their ids.
 #[derive(Debug, Default)]
@@ -31,7 +31,21 @@ enum Section {
     Keys,
     Groups,
     Retries,
+    RateLimits,
+    RateLimitGroups,
+    Bulkheads,
 }
+
+/// As `/api/breakers` names them.
+const SECTIONS: [(&str, Section); 7] = [
+    ("breakers", Section::Breakers),
+    ("groups", Section::Groups),
+    ("keys", Section::Keys),
+    ("retries", Section::Retries),
+    ("rate_limits", Section::RateLimits),
+    ("rate_limit_groups", Section::RateLimitGroups),
+    ("bulkheads", Section::Bulkheads),
+];
 
 /// Takes readings, and gives each to all who ask within a moment: many pages cost what one does.
 #[derive(Debug)]
@@ -84,6 +98,18 @@ impl Reading {
             let retry = Retry::of(retry);
             reading.add(retry.id(), Section::Retries, &retry);
         }
+        for limit in steadfast::rate_limits() {
+            let limit = OneRateLimit::of(limit);
+            reading.add(limit.id(), Section::RateLimits, &limit);
+        }
+        for limits in steadfast::all_keyed_rate_limits() {
+            let group = RateLimitGroup::of(limits, KEYS);
+            reading.add(group.id(), Section::RateLimitGroups, &group);
+        }
+        for bulkhead in steadfast::bulkheads() {
+            let places = Places::of(bulkhead);
+            reading.add(places.id(), Section::Bulkheads, &places);
+        }
         reading
     }
 
@@ -96,13 +122,11 @@ impl Reading {
 
     /// Everything, section by section: what `/api/breakers` answers.
     pub(crate) fn by_kind(&self, can_act: bool) -> String {
-        let sections = [Section::Breakers, Section::Groups, Section::Keys, Section::Retries];
-        let [breakers, groups, keys, retries] = sections.map(|section| {
+        let sections = SECTIONS.map(|(name, section)| {
             let of_section = self.entries.values().filter(|entry| entry.section == section);
-            join(of_section.map(|entry| entry.json.as_str()))
+            format!("\"{name}\":[{}]", join(of_section.map(|entry| entry.json.as_str())))
         });
-        let head = self.head(can_act);
-        format!("{{{head},\"breakers\":[{breakers}],\"groups\":[{groups}],\"keys\":[{keys}],\"retries\":[{retries}]}}")
+        format!("{{{},{}}}", self.head(can_act), sections.join(","))
     }
 
     /// Everything, in one list.

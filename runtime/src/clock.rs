@@ -56,6 +56,17 @@ pub(crate) fn now() -> Moment {
     task_now()
 }
 
+/// Reads the clock of the task once, for a moment and for a timer.
+#[cfg(feature = "tokio")]
+pub(crate) fn now_and_timers() -> (Moment, tokio::time::Instant) {
+    let instant = tokio::time::Instant::now();
+    #[cfg(feature = "testing")]
+    if let Some(now) = crate::testing::now() {
+        return (now, instant);
+    }
+    (moment(instant.into_std()), instant)
+}
+
 /// Reads the clock by which threads sleep.
 pub(crate) fn thread_now() -> Moment {
     #[cfg(feature = "testing")]

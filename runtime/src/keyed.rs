@@ -12,6 +12,7 @@ mod text;
 
 use std::{
     borrow::Borrow,
+    cmp::Reverse,
     hash::{Hash, Hasher},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -184,6 +185,18 @@ impl<V: Kept> Borrow<str> for Entry<V> {
     fn borrow(&self) -> &str {
         self.key()
     }
+}
+
+/// Those for which `rank` is highest, highest first, so many at most.
+pub(crate) fn top<V, R: Ord>(all: impl Iterator<Item = Arc<V>>, most: usize, rank: impl Fn(&V) -> R) -> Vec<Arc<V>> {
+    let mut all: Vec<_> = all.map(|kept| (Reverse(rank(&kept)), kept)).collect();
+    let by_rank = |(one, _): &(Reverse<R>, Arc<V>), (other, _): &(Reverse<R>, Arc<V>)| one.cmp(other);
+    if most < all.len() {
+        all.select_nth_unstable_by(most, by_rank);
+        all.truncate(most);
+    }
+    all.sort_by(by_rank);
+    all.into_iter().map(|(_, kept)| kept).collect()
 }
 
 impl<V: Kept> PartialEq for Entry<V> {

@@ -1,4 +1,4 @@
-//! Every breaker and retry told to the recorder of the `metrics` facade.
+//! Every breaker, retry, rate limit and bulkhead told to the recorder of the `metrics` facade.
 //!
 //! ```
 //! steadfast::metrics::describe(); // once, after the recorder is installed

@@ -1,4 +1,4 @@
-//! Every breaker and retry as metrics for Prometheus, read when it scrapes.
+//! Every breaker, retry, rate limit and bulkhead as metrics for Prometheus, read when it scrapes.
 //!
 //! ```
 //! use prometheus_client::{encoding::prometheus_text::encode, registry::Registry};
@@ -32,9 +32,17 @@
 //! | `retry_calls_total` | counter | `retry`, `outcome`: `first_try`, retried, `not_transient`, exhausted, denied, stopped |
 //! | `retry_attempts_total` | counter | `retry` |
 //! | `retry_delay_seconds` | histogram | `retry` |
+//! | `rate_limit_calls_total` | counter | `limit`, `outcome`: admitted, rejected |
+//! | `rate_limit_max_calls`, `rate_limit_window_seconds` | gauge: what may be | `limit` |
+//! | `rate_limit_used`, `rate_limit_waiting` | gauge: what is | `limit`, without keys |
+//! | `rate_limit_keys` | gauge | `limit`, `state`: free, reached |
+//! | `rate_limit_key_rejections_total` | counter | `limit`, `key` |
+//! | `bulkhead_calls_total` | counter | `bulkhead`, `outcome`: admitted, rejected |
+//! | `bulkhead_in_flight`, `bulkhead_max_concurrent`, `bulkhead_waiting` | gauge | `bulkhead` |
 //!
-//! Of retries, those are there that have a `name`. Of breakers with a `key`, the totals of all keys stand under their `service`, those included that have left; and the keys that
-//! reject most have series of their own ([`top_keys`](SteadfastCollector::top_keys)), so that the number of series is bounded.
+//! Of retries, those are there that have a `name`. Of breakers and rate limits with a `key`, the totals of all keys stand under their
+//! `service` or `limit`, those included that have left; and the keys that reject most have series of their own
+//! ([`top_keys`](SteadfastCollector::top_keys)), so that the number of series is bounded.
 
 use std::{fmt, time::Duration};
 
@@ -52,7 +60,7 @@ use crate::{
     telemetry::{self, Family, Kind, Labels, Value, of_retry},
 };
 
-/// Reads all breakers and retries at each scrape: see the [module](self).
+/// Reads all of them at each scrape: see the [module](self).
 #[derive(Clone, Copy, Debug)]
 pub struct SteadfastCollector {
     top_keys: usize,

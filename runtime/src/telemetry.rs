@@ -3,7 +3,9 @@
 //!
 //! **Invariant:** nothing here runs during a call.
 
+mod bulkheads;
 mod keyed;
+mod rate_limits;
 mod retries;
 
 use std::sync::Arc;
@@ -49,7 +51,7 @@ pub(crate) enum Value {
 /// Names and values of a sample's labels.
 #[derive(Clone, Debug)]
 pub(crate) struct Labels {
-    /// What it is about: a `service`, or a `retry`.
+    /// What it is about: a `service`, a `retry`, a `limit` or a `bulkhead`.
     pub(crate) subject: (&'static str, &'static str),
     /// What of it.
     pub(crate) part: Option<(&'static str, &'static str)>,
@@ -69,6 +71,8 @@ pub(crate) fn families(top_keys: usize) -> Vec<Family> {
     let mut families = breakers.families();
     keyed::add(&mut families, top_keys);
     families.extend(retries::families());
+    families.extend(rate_limits::families(top_keys));
+    families.extend(bulkheads::families());
     families
 }
 

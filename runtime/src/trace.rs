@@ -2,8 +2,11 @@
 //!
 //! Changes of state are for whoever reads a log with no more set than its level of `INFO`: a circuit that opens, or that an
 //! operator holds, is a warning. What happens to single calls, of which there are thousands in an outage, is `DEBUG`.
+//!
+//! A further attempt of a retry is a span, so that what it logs can be told from what others log. By itself that says nothing, so
+//! it is `INFO`.
 
-use tracing::{debug, info, level_filters::LevelFilter, warn};
+use tracing::{Span, debug, info, info_span, level_filters::LevelFilter, warn};
 
 use crate::{BreakerState, events::Event};
 
@@ -16,6 +19,13 @@ pub(crate) fn hears_of_calls() -> bool {
 /// Whether somebody may want to hear of changes of state.
 pub(crate) fn hears_of_changes() -> bool {
     LevelFilter::current() >= LevelFilter::WARN
+}
+
+/// The span of the attempt of that number, if somebody wants it.
+#[cold]
+pub(crate) fn attempt(retry: Option<&'static str>, number: u32) -> Option<Span> {
+    let span = info_span!(target: "steadfast", "attempt", retry.name = retry, retry.attempt = number);
+    (!span.is_disabled()).then_some(span)
 }
 
 /// Tells of it; no lock is held.

@@ -141,7 +141,9 @@ async fn retry_and_the_others() {
     expect(calls!(retry_breaker, "F", 2), "oo", "FF", 1.0);
     expect(calls!(breaker_retry, "F", 3), "ffo", "FFFFFF", 4.0);
     expect(calls!(retry_timeout, "HHS", 1), "S", "HHS", 6.0);
-    expect(calls!(timeout_retry, "F", 1), "t", "FFF", 2.5);
+    // A third sleep would end past the limit; an attempt can be cut short by it.
+    expect(calls!(timeout_retry, "F", 1), "f", "FFF", 2.0);
+    expect(calls!(timeout_retry, "FFH", 1), "t", "FFH", 2.5);
     expect(calls!(retry_fallback, "F", 1), "I", "F", 0.0);
     expect(calls!(fallback_retry, "F", 1), "I", "FFF", 2.0);
     expect(calls!(retry_limit, "F", 1), "l", "FF", 2.0);

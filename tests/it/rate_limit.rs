@@ -18,6 +18,7 @@ use steadfast::{
     RateLimitStore, RateLimited, Transient, breaker, circuit_breaker,
     events::{self, Event},
     keyed_rate_limits, rate_limit, rate_limits, register, retry,
+    testing::FakeClock,
 };
 use tokio::{
     runtime::Handle,
@@ -182,7 +183,7 @@ async fn a_wait_that_is_given_up_gives_its_place_back() {
 
 #[test]
 fn a_thread_waits_by_its_clock() {
-    let clock = steadfast::testing::FakeClock::new();
+    let clock = FakeClock::new();
     let _entered = clock.enter();
     let limit = RateLimit::new("of a thread", RateLimitConfig::new(2, SECOND).wait(SECOND));
     for _ in 0..6 {
@@ -344,7 +345,7 @@ fn an_event_tells_of_it() {
             }
         }
     });
-    let clock = steadfast::testing::FakeClock::new();
+    let clock = FakeClock::new();
     let _entered = clock.enter();
     let keyed = KeyedRateLimits::new("told of", RateLimitConfig::new(1, SECOND)).max_keys(1);
     keyed.limit("a").try_acquire().unwrap();
@@ -362,4 +363,18 @@ fn an_event_tells_of_it() {
     let expected =
         r#"{"name":"told of","key":"a","limit":1,"per":1.0,"in_window":1,"waiting":0,"admitted":1,"rejected":1}"#;
     assert_eq!(json, expected);
+}
+
+#[test]
+fn a_clock_that_was_read_early_is_no_reason_to_wait() {
+    let limit = RateLimit::new("read early", RateLimitConfig::new(2, Duration::from_mins(1)));
+    let (later, earlier) = (FakeClock::new(), FakeClock::new());
+    later.advance(SECOND);
+    {
+        let _entered = later.enter();
+        limit.try_acquire().unwrap();
+    }
+    let _entered = earlier.enter();
+    limit.try_acquire().unwrap();
+    limit.try_acquire().unwrap_err();
 }

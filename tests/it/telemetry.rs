@@ -8,10 +8,15 @@ use std::{
 
 use metrics::{Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, Unit};
 use prometheus_client::{encoding::prometheus_text, registry::Registry};
-use steadfast::{BreakerConfig, CircuitBreaker, KeyedBreakers, RetryPolicy, Schedule, prometheus::SteadfastCollector};
+use steadfast::{
+    BreakerConfig, Bulkhead, BulkheadConfig, CircuitBreaker, KeyedBreakers, KeyedRateLimits, RateLimit,
+    RateLimitConfig, RetryPolicy, Schedule, prometheus::SteadfastCollector,
+};
 use tokio::time::advance;
 
 const SECOND: Duration = Duration::from_secs(1);
+/// The window of rate limits, which tests with another clock count as well, when they scrape.
+const HOUR: Duration = Duration::from_hours(1);
 const CONFIG: BreakerConfig = BreakerConfig::new().failure_threshold(2).half_open_max_calls(1);
 
 fn fail(breaker: &CircuitBreaker) {
@@ -131,6 +136,105 @@ fn a_scrape_tells_of_retries() {
     }
 }
 
+static RATE: RateLimit = RateLimit::new("rate, measured", RateLimitConfig::new(2, HOUR));
+steadfast::register!(RATE);
+
+static RATES: KeyedRateLimits = KeyedRateLimits::new("rates, measured", RateLimitConfig::new(1, HOUR));
+steadfast::register!(RATES);
+
+#[tokio::test]
+async fn a_scrape_tells_of_rate_limits() {
+    let scrape = || scrape(SteadfastCollector::new(), "limit=\"rate, measured\"");
+    let before = scrape();
+    for zero in [
+        "rate_limit_calls_total{,outcome=\"admitted\"} 0",
+        "rate_limit_calls_total{,outcome=\"rejected\"} 0",
+        "rate_limit_max_calls{} 2",
+        "rate_limit_window_seconds{} 3600.0",
+        "rate_limit_used{} 0",
+        "rate_limit_waiting{} 0",
+    ] {
+        assert!(before.iter().any(|line| line == zero), "{zero} before the first call, in {before:#?}");
+    }
+    let accepted = (0..5).filter(|_| RATE.try_acquire().is_ok()).count();
+    assert_eq!(accepted, 2);
+    RATE.reconfigure(RateLimitConfig::new(2, HOUR).wait(2 * HOUR));
+    let mut waiting = std::pin::pin!(RATE.acquire_async());
+    tokio::select! {
+        biased;
+        _ = &mut waiting => unreachable!("the window is full"),
+        () = tokio::task::yield_now() => {}
+    }
+    let full = scrape();
+    for expected in [
+        "rate_limit_calls_total{,outcome=\"admitted\"} 2",
+        "rate_limit_calls_total{,outcome=\"rejected\"} 3",
+        "rate_limit_used{} 2",
+        "rate_limit_waiting{} 1",
+    ] {
+        assert!(full.iter().any(|line| line == expected), "{expected} in {full:#?}");
+    }
+}
+
+#[test]
+fn of_limits_with_keys_those_that_reject_most_have_series() {
+    let before = scrape(SteadfastCollector::new(), "limit=\"rates, measured\"");
+    assert!(before.iter().any(|line| line == "rate_limit_calls_total{,outcome=\"rejected\"} 0"), "{before:#?}");
+    for (key, calls) in [("quiet", 1), ("busy", 3), ("busiest", 4)] {
+        (0..calls).for_each(|_| _ = RATES.limit(key).try_acquire());
+    }
+    RATES.limit("new");
+    let lines = scrape(SteadfastCollector::new().top_keys(2), "limit=\"rates, measured\"");
+    for expected in [
+        "rate_limit_calls_total{,outcome=\"admitted\"} 3",
+        "rate_limit_calls_total{,outcome=\"rejected\"} 5",
+        "rate_limit_max_calls{} 1",
+        "rate_limit_window_seconds{} 3600.0",
+        "rate_limit_keys{,state=\"free\"} 1",
+        "rate_limit_keys{,state=\"reached\"} 3",
+        "rate_limit_key_rejections_total{,key=\"busiest\"} 3",
+        "rate_limit_key_rejections_total{,key=\"busy\"} 2",
+    ] {
+        assert!(lines.iter().any(|line| line == expected), "{expected} in {lines:#?}");
+    }
+    assert_eq!(lines.iter().filter(|line| line.contains("key_rejections")).count(), 2);
+}
+
+static PLACES: Bulkhead = Bulkhead::new("places, measured", BulkheadConfig::new().max_concurrent(2).max_wait(SECOND));
+steadfast::register!(PLACES);
+
+#[tokio::test(start_paused = true)]
+async fn a_scrape_tells_of_bulkheads() {
+    let scrape = || scrape(SteadfastCollector::new(), "bulkhead=\"places, measured\"");
+    let before = scrape();
+    for zero in [
+        "bulkhead_calls_total{,outcome=\"admitted\"} 0",
+        "bulkhead_calls_total{,outcome=\"rejected\"} 0",
+        "bulkhead_in_flight{} 0",
+        "bulkhead_max_concurrent{} 2",
+        "bulkhead_waiting{} 0",
+    ] {
+        assert!(before.iter().any(|line| line == zero), "{zero} before the first call, in {before:#?}");
+    }
+    let _held = [PLACES.try_acquire().unwrap(), PLACES.try_acquire().unwrap()];
+    PLACES.try_acquire().unwrap_err();
+    let mut waiting = std::pin::pin!(PLACES.acquire_async());
+    tokio::select! {
+        biased;
+        _ = &mut waiting => unreachable!("there is no place"),
+        () = tokio::task::yield_now() => {}
+    }
+    let full = scrape();
+    for expected in [
+        "bulkhead_calls_total{,outcome=\"admitted\"} 2",
+        "bulkhead_calls_total{,outcome=\"rejected\"} 1",
+        "bulkhead_in_flight{} 2",
+        "bulkhead_waiting{} 1",
+    ] {
+        assert!(full.iter().any(|line| line == expected), "{expected} in {full:#?}");
+    }
+}
+
 /// Writes down what it is told.
 #[derive(Clone, Default)]
 struct Notes(Arc<Mutex<Vec<String>>>);
@@ -208,6 +312,10 @@ impl Recorder for Notes {
 
 static REPORTED: CircuitBreaker = CircuitBreaker::new("reported", CONFIG);
 steadfast::register!(REPORTED);
+static REPORTED_RATE: RateLimit = RateLimit::new("rate, reported", RateLimitConfig::new(1, HOUR));
+steadfast::register!(REPORTED_RATE);
+static REPORTED_PLACES: Bulkhead = Bulkhead::new("places, reported", BulkheadConfig::new().max_concurrent(3));
+steadfast::register!(REPORTED_PLACES);
 
 #[test]
 fn the_facade_is_told_the_same() {
@@ -216,6 +324,7 @@ fn the_facade_is_told_the_same() {
     for _ in 0..5 {
         fail(&REPORTED);
     }
+    _ = [REPORTED_RATE.try_acquire(), REPORTED_RATE.try_acquire()];
     let notes = Notes::default();
     metrics::with_local_recorder(&notes, || {
         steadfast::metrics::describe();
@@ -226,6 +335,12 @@ fn the_facade_is_told_the_same() {
         "describes circuit_breaker_failures_total",
         "describes circuit_breaker_state",
         "describes retry_delay_seconds",
+        "describes rate_limit_calls_total",
+        "describes bulkhead_in_flight",
+        "Key(bulkhead_max_concurrent, [bulkhead = places, reported]) 3",
+        "Key(bulkhead_in_flight, [bulkhead = places, reported]) 0",
+        "Key(rate_limit_calls_total, [limit = rate, reported, outcome = rejected]) 1",
+        "Key(rate_limit_window_seconds, [limit = rate, reported]) 3600",
         "Key(circuit_breaker_state, [service = reported]) 1",
         "Key(circuit_breaker_failures_total, [service = reported]) 2",
         "Key(circuit_breaker_rejections_total, [service = reported]) 3",

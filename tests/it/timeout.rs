@@ -11,7 +11,7 @@ use std::{
 };
 
 use steadfast::{
-    BreakerState, CircuitOpen, TimedOut, Timeout, Transient, breaker, circuit_breaker,
+    BreakerState, CircuitOpen, Jitter, RetryPolicy, Schedule, TimedOut, Timeout, Transient, breaker, circuit_breaker,
     events::{self, Event},
     retry, timeout,
 };
@@ -142,6 +142,128 @@ async fn each_attempt_and_all_together() {
     assert_eq!(start.elapsed(), SECOND);
 }
 
+#[retry(max_attempts = 100, backoff = fixed(4s), jitter = none)]
+async fn takes_a_second_and_fails(calls: &Cell<u32>) -> io::Result<()> {
+    sleep(SECOND).await;
+    calls.set(calls.get() + 1);
+    Err(io::Error::new(io::ErrorKind::TimedOut, format!("failure {}", calls.get())))
+}
+
+#[timeout(9s)]
+async fn nine_seconds(calls: &Cell<u32>) -> io::Result<()> {
+    takes_a_second_and_fails(calls).await
+}
+
+#[timeout(9s)]
+#[retry(max_attempts = 100, backoff = fixed(4s), jitter = none)]
+async fn on_one_function(calls: &Cell<u32>) -> io::Result<()> {
+    sleep(SECOND).await;
+    calls.set(calls.get() + 1);
+    Err(io::Error::new(io::ErrorKind::TimedOut, format!("failure {}", calls.get())))
+}
+
+#[timeout(9s)]
+#[timeout(60s)]
+async fn the_shorter_around(calls: &Cell<u32>) -> io::Result<()> {
+    takes_a_second_and_fails(calls).await
+}
+
+#[timeout(60s)]
+#[timeout(9s)]
+async fn the_shorter_within(calls: &Cell<u32>) -> io::Result<()> {
+    takes_a_second_and_fails(calls).await
+}
+
+#[timeout(9s)]
+#[retry(max_elapsed = 60s, retry_if = |_| false)]
+async fn with_a_retry_between(calls: &Cell<u32>) -> io::Result<()> {
+    takes_a_second_and_fails(calls).await
+}
+
+#[timeout(60s)]
+#[retry(max_elapsed = 9s, retry_if = |_| false)]
+async fn a_retry_has_less_time(calls: &Cell<u32>) -> io::Result<()> {
+    takes_a_second_and_fails(calls).await
+}
+
+#[timeout(10s)]
+async fn ten_seconds(calls: &Cell<u32>) -> io::Result<()> {
+    takes_a_second_and_fails(calls).await
+}
+
+#[timeout(9s)]
+async fn by_policies(calls: &Cell<u32>) -> io::Result<()> {
+    let policy = RetryPolicy::new().max_attempts(100).backoff(Schedule::fixed(4 * SECOND)).jitter(Jitter::none());
+    policy
+        .run_async(|| async {
+            sleep(SECOND).await;
+            calls.set(calls.get() + 1);
+            Err(io::Error::new(io::ErrorKind::TimedOut, format!("failure {}", calls.get())))
+        })
+        .await
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_retry_within_sleeps_past_the_limit() {
+    type Call = for<'a> fn(&'a Cell<u32>) -> Pin<Box<dyn Future<Output = io::Result<()>> + 'a>>;
+
+    let rows: [(&str, Call, u32, &str, u32); 9] = [
+        ("called", |calls| Box::pin(nine_seconds(calls)), 6, "failure 2", 2),
+        ("on one function", |calls| Box::pin(on_one_function(calls)), 6, "failure 2", 2),
+        ("the outer of two limits", |calls| Box::pin(the_shorter_around(calls)), 6, "failure 2", 2),
+        ("the inner of two limits", |calls| Box::pin(the_shorter_within(calls)), 6, "failure 2", 2),
+        ("a retry between", |calls| Box::pin(with_a_retry_between(calls)), 6, "failure 2", 2),
+        ("a retry between with less time", |calls| Box::pin(a_retry_has_less_time(calls)), 6, "failure 2", 2),
+        ("by policies", |calls| Box::pin(by_policies(calls)), 6, "failure 2", 2),
+        // A sleep that ends with the limit is begun; the attempt after it is one that takes too long.
+        (
+            "just long enough",
+            |calls| Box::pin(ten_seconds(calls)),
+            10,
+            "`it::timeout::ten_seconds` took longer than 10s",
+            2,
+        ),
+        ("no limit any more", |calls| Box::pin(takes_a_second_and_fails(calls)), 496, "failure 100", 100),
+    ];
+    for (row, call, seconds, said, made) in rows {
+        let (start, calls) = (Instant::now(), Cell::new(0));
+        let error = call(&calls).await.unwrap_err();
+        assert_eq!((start.elapsed(), error.to_string().as_str(), calls.get()), (SECOND * seconds, said, made), "{row}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_runs_beside_a_limited_call_is_not_limited() {
+    let (start, calls, others) = (Instant::now(), Cell::new(0), Cell::new(0));
+    let (limited, free) = tokio::join!(nine_seconds(&calls), takes_a_second_and_fails(&others));
+    assert_eq!((limited.unwrap_err().to_string().as_str(), calls.get()), ("failure 2", 2));
+    assert_eq!((free.unwrap_err().to_string().as_str(), others.get()), ("failure 100", 100));
+    assert_eq!(start.elapsed(), SECOND * 496);
+    // Dropped where it waits, it leaves nothing behind either.
+    let mut dropped = Box::pin(nine_seconds(&calls));
+    _ = tokio::time::timeout(3 * SECOND, &mut dropped).await;
+    drop(dropped);
+    let others = Cell::new(0);
+    takes_a_second_and_fails(&others).await.unwrap_err();
+    assert_eq!(others.get(), 100);
+}
+
+#[timeout(2s)]
+#[retry(backoff = fixed(5s), jitter = none)]
+async fn fails_at_once() -> io::Result<()> {
+    Err(io::ErrorKind::TimedOut.into())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_limit_is_known_once_the_call_has_waited() {
+    let start = Instant::now();
+    let error = fails_at_once().await.unwrap_err();
+    assert_eq!(
+        (start.elapsed(), error.to_string().as_str()),
+        (2 * SECOND, "`it::timeout::fails_at_once` took longer than 2s")
+    );
+}
+
 #[circuit_breaker(name = "timeout below breaker", failure_threshold = 2)]
 #[timeout(1s)]
 async fn below_breaker() -> Result<(), Failure> {
@@ -261,6 +383,18 @@ async fn greedy() -> io::Result<()> {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_uses_up_its_turns_is_limited_all_the_same() {
     assert_eq!(greedy().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_past_the_end_of_the_clock_never_comes() {
+    let limit = const { Timeout::new(Duration::MAX) };
+    let result: io::Result<()> = limit
+        .run_async(async || {
+            sleep(Duration::from_hours(24 * 365)).await;
+            Ok(())
+        })
+        .await;
+    result.unwrap();
 }
 
 #[test]

@@ -3,6 +3,7 @@
 import { BreakerCard, GroupCard } from "./card.js";
 import { Details } from "./details.js";
 import { ORDER, STATES, clock, count, element, icon, setText, title } from "./format.js";
+import { Limits, isLimit } from "./limit.js";
 import { connect } from "./live.js";
 import { RetryRow } from "./retry.js";
 
@@ -22,6 +23,7 @@ let started = 0;
 let filter = new Set();
 
 const details = new Details(get("details"), new URL("api/actions", base));
+const limits = new Limits(get("limits"), get("limit-cards"));
 const now = () => Date.now() / 1000 - clockSkew;
 
 function open(id) {
@@ -35,7 +37,7 @@ function all(message) {
   clockSkew = Date.now() / 1000 - message.now;
   canAct = message.can_act;
   // Another process: what its breakers count and remember begins anew.
-  if (started !== message.started) for (const id of [...cards.keys()]) remove(id);
+  if (started !== message.started) for (const id of [...entries.keys()]) remove(id);
   started = message.started;
   setText(get("access"), canAct ? "Actions with token" : "Read-only");
   const before = new Map(entries);
@@ -60,6 +62,7 @@ function remove(id) {
   cards.get(id)?.node.remove();
   cards.delete(id);
   samples.delete(id);
+  limits.remove(id);
   rows.get(id)?.node.remove();
   rows.delete(id);
 }
@@ -71,6 +74,7 @@ function refresh(changed, before) {
   for (const entry of changed) {
     if (entry.kind === "breaker") card(entry, BreakerCard).update(entry, at);
     if (entry.kind === "retry") row(entry).update(entry);
+    if (isLimit(entry)) limits.update(entry);
     if (entry.kind === "group" || entry.kind === "key") groups.add(`group ${entry.name}`);
     if (details.shown === entry.id) details.update(entry, at);
   }
@@ -127,6 +131,19 @@ const SORTS = {
   changed: (one, other) => (other.since ?? 0) - (one.since ?? 0) || byName(one, other),
 };
 
+/** A limit that rejects is at work, not in trouble: one that has rejected much comes first all the same. */
+const LIMIT_SORTS = { name: byName, rejections: byRejected, trouble: byRejected, failures: byRejected, changed: byName };
+function byRejected(one, other) {
+  return other.rejected - one.rejected || byName(one, other);
+}
+
+function matchesLimit(entry, wanted) {
+  // The filter is one by states of breakers.
+  if (filter.size) return false;
+  const names = [entry.name, ...(entry.most_rejected ?? []).map(({ key }) => key)];
+  return names.some((name) => name.toLowerCase().includes(wanted));
+}
+
 function matches(entry, wanted) {
   const inState = !filter.size || (entry.kind === "group" ? [...filter].some((state) => entry[state.replace("-", "_")] > 0) : filter.has(entry.state));
   if (!inState || !wanted) return inState;
@@ -148,6 +165,7 @@ function arrange() {
   });
   // A card that is moved loses the focus.
   if (focused !== document.activeElement && focused?.isConnected) focused.focus({ preventScroll: true });
+  limits.arrange([...entries.values()], (entry) => matchesLimit(entry, wanted), LIMIT_SORTS[get("sort").value]);
   get("none").hidden = shown.length > 0 || listed.length === 0;
   const all = `${count(listed.length)} ${listed.length === 1 ? "breaker" : "breakers"}`;
   setText(get("found"), shown.length === listed.length ? all : `${count(shown.length)} of ${all}`);
@@ -217,6 +235,7 @@ function sample() {
     shown.rates({ successes: per("successes"), failures: per("failures"), rejections: per("rejections") });
     shown.tick(at);
   }
+  limits.sample(entries, at, RATE_SPAN);
   details.tick(at);
 }
 setInterval(sample, 1000);

@@ -13,9 +13,15 @@ export const STATES = {
 
 export const ORDER = Object.keys(STATES);
 
-/** The shape of a state. */
+/** What there is to say of a limit. */
+export const LOADS = {
+  "full": { word: "At its limit", shape: "M7 1.5 13 12.5H1Z" },
+  "free": { word: "Free", shape: STATES.closed.shape },
+};
+
+/** The shape of a state, or of a load. */
 export function icon(state) {
-  const { shape, outline, hollow } = STATES[state] ?? STATES.closed;
+  const { shape, outline, hollow } = STATES[state] ?? LOADS[state] ?? STATES.closed;
   const svg = svgElement("svg", { viewBox: "0 0 14 14", width: 14, height: 14, "aria-hidden": "true" });
   const paths = outline || hollow ? shape.split(/(?= M)/) : [shape];
   paths.forEach((d, index) => {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use steadfast::{
     BreakerState::{Closed, ForcedOpen, HalfOpen},
-    CircuitBreaker, Intervention, KeyedBreakers,
+    Bulkhead, BulkheadConfig, CircuitBreaker, Intervention, KeyedBreakers, KeyedRateLimits, RateLimit, RateLimitConfig,
 };
 use steadfast_dashboard::Dashboard;
 use thirtyfour::Key;
@@ -170,7 +170,7 @@ async fn all_is_done_by_keyboard_and_has_a_name() {
     browser.press("/").await;
     browser.until("return document.activeElement.id === 'find'").await;
     browser.press("listed").await;
-    browser.until("return document.querySelectorAll('.card').length === 1").await;
+    browser.until("return document.querySelectorAll('#cards .card').length === 1").await;
     browser.until("return document.querySelector('#found').textContent.startsWith('1 of ')").await;
     // Over the sort order to the one card that is left.
     browser.press(Key::Tab).await;
@@ -212,7 +212,7 @@ async fn filters_and_orders_find_a_breaker() {
         .await;
     browser.click(".tally[data-state=disabled]").await;
     browser.run("const sort = document.querySelector('#sort'); sort.value = 'name'; sort.dispatchEvent(new Event('change'))").await;
-    let sorted = "const names = [...document.querySelectorAll('.card h3')].map(h => h.textContent); \
+    let sorted = "const names = [...document.querySelectorAll('#cards h3')].map(h => h.textContent); \
                   const collator = (a, b) => a.localeCompare(b, undefined, { numeric: true }); \
                   return JSON.stringify(names) === JSON.stringify(names.toSorted(collator))";
     browser.until(sorted).await;
@@ -220,7 +220,7 @@ async fn filters_and_orders_find_a_breaker() {
     browser.until("return !document.querySelector('#none').hidden").await;
     browser.click("#clear").await;
     browser
-        .until("return document.querySelectorAll('.card').length > 10 && document.querySelector('#none').hidden")
+        .until("return document.querySelectorAll('#cards .card').length > 10 && document.querySelector('#none').hidden")
         .await;
     browser.close().await;
 }
@@ -244,7 +244,7 @@ async fn it_is_readable_in_both_themes_and_on_a_phone() {
     let served = Served::new(&with_token());
     for (width, height, theme) in [(1440, 900, "light"), (1440, 900, "dark"), (390, 844, "dark"), (320, 640, "light")] {
         let browser = Browser::open_as(&served.url("/"), width, height, theme).await;
-        browser.until("return document.querySelectorAll('.card').length > 10").await;
+        browser.until("return document.querySelectorAll('#cards .card').length > 10").await;
         assert_eq!(browser.run(FAINT).await, json!([]), "{width} {theme}");
         let overflow = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
         assert_eq!(browser.run(overflow).await, json!(0), "{width}");
@@ -253,6 +253,76 @@ async fn it_is_readable_in_both_themes_and_on_a_phone() {
         assert_eq!(browser.run(overflow).await, json!(0), "details, {width}");
         browser.close().await;
     }
+}
+
+static RATE: RateLimit = RateLimit::new("watched rate", RateLimitConfig::new(2, Duration::from_hours(1)));
+steadfast::register!(RATE);
+static RATES: KeyedRateLimits =
+    KeyedRateLimits::new("watched tenants", RateLimitConfig::new(1, Duration::from_millis(1_500)));
+steadfast::register!(RATES);
+static PLACES: Bulkhead = Bulkhead::new("watched places", BulkheadConfig::new().max_concurrent(2));
+steadfast::register!(PLACES);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_show_what_there_is_and_what_there_may_be() {
+    const EVIL: &str = "<img src=x onerror=window.pwned=1>";
+    let served = Served::new(&Dashboard::new());
+    let browser = Browser::open(&served.url("/")).await;
+    browser.shows("watched rate", "free", "Free").await;
+    browser.shows("watched places", "free", "Free").await;
+    browser.shows("watched tenants", "free", "Free").await;
+    (0..5).for_each(|_| _ = RATE.try_acquire());
+    let places = [PLACES.try_acquire().unwrap(), PLACES.try_acquire().unwrap()];
+    PLACES.try_acquire().unwrap_err();
+    RATES.reconfigure(RateLimitConfig::new(1, Duration::from_hours(1)));
+    (0..3).for_each(|_| _ = RATES.limit(EVIL).try_acquire());
+    RATES.limit("quiet");
+
+    let took = browser.shows("watched rate", "full", "At its limit").await;
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    browser.shows("watched places", "full", "Full").await;
+    browser.shows("watched tenants", "full", "1 at the limit").await;
+    for (name, parts) in [
+        ("watched rate", &["Rate limit", "2 calls in 1 h", "Used now", "2 of 2", "Admitted2", "Rejected3"][..]),
+        ("watched places", &["Bulkhead", "At most 2 at once", "In flight", "2 of 2", "Admitted2", "Rejected1"]),
+        ("watched tenants", &["1 call in 1 h, for each of 2 keys", "1 of 2", "Admitted1", "Rejected2", EVIL]),
+    ] {
+        for part in parts {
+            let text = format!("({}).textContent.replaceAll(/\\d+(\\.\\d)?\\/s/g, '')", Browser::card(name));
+            browser.until(&format!("return {text}.includes({})", json!(part))).await;
+        }
+    }
+    assert_eq!(
+        browser.run("return [window.pwned ?? 0, document.querySelectorAll('main img').length]").await,
+        json!([0, 0])
+    );
+    // What is found by name, a key's as well.
+    browser.write("#find", "watched rate").await;
+    browser.until("return document.querySelectorAll('#limit-cards .card').length === 1").await;
+    browser.write("#find", "onerror=window").await;
+    browser.until("return document.querySelector('#limit-cards h3').textContent === 'watched tenants'").await;
+    browser.write("#find", "no limit has this name").await;
+    browser.until("return document.querySelector('#limits').hidden").await;
+    browser.click("#clear").await;
+    drop(places);
+    browser.shows("watched places", "free", "Free").await;
+
+    let json = "return fetch(new URL('api/breakers', document.baseURI)).then(a => a.json()).then(all => \
+                [all.rate_limits.find(l => l.name === 'watched rate'), all.bulkheads.find(b => b.name === 'watched places'), \
+                 all.rate_limit_groups.find(l => l.name === 'watched tenants')])";
+    let told = browser.run(json).await;
+    let expected = json!({ "limit": 2, "per": 3600.0, "in_window": 2, "waiting": 0, "admitted": 2, "rejected": 3 });
+    let has = |entry: &serde_json::Value, expected: &serde_json::Value| {
+        expected.as_object().unwrap().iter().all(|(key, value)| entry[key].as_f64() == value.as_f64())
+    };
+    assert!(has(&told[0], &expected), "{told}");
+    let expected = json!({ "max_concurrent": 2, "in_flight": 0, "waiting": 0, "admitted": 2, "rejected": 1 });
+    assert!(has(&told[1], &expected), "{told}");
+    let expected = json!({ "limit": 1, "per": 3600.0, "keys": 2, "reached": 1, "admitted": 1, "rejected": 2 });
+    assert!(has(&told[2], &expected), "{told}");
+    assert_eq!(told[2]["most_rejected"][0]["key"], EVIL);
+    assert_eq!(told[2]["most_rejected"][1], json!(null), "what rejects nothing is not listed");
+    browser.close().await;
 }
 
 /// Five hundred breakers, each declared as a user would.
@@ -276,7 +346,7 @@ async fn five_hundred_breakers_stay_responsive() {
     assert_eq!(crowd.len(), HUNDREDS.len() * 100);
     let served = Served::new(&Dashboard::new());
     let browser = Browser::open(&served.url("/")).await;
-    browser.until("return document.querySelectorAll('.card').length >= 500").await;
+    browser.until("return document.querySelectorAll('#cards .card').length >= 500").await;
     // All of them change all the time while the page is used.
     let calls = crowd.clone();
     let traffic = tokio::spawn(async move {

@@ -11,7 +11,7 @@ use std::{
 
 use reqwest::blocking::Client;
 use serde_json::Value;
-use steadfast::{CircuitBreaker, KeyedBreakers, retry};
+use steadfast::{Bulkhead, BulkheadConfig, CircuitBreaker, KeyedBreakers, RateLimit, RateLimitConfig, retry};
 use steadfast_dashboard::Dashboard;
 
 use crate::{CONFIG, Folder, Running, Served, fail, missing, rules::file, succeed};
@@ -25,6 +25,11 @@ steadfast::register!(SHARDS);
 fn retried(works: bool) -> std::io::Result<()> {
     if works { Ok(()) } else { Err(std::io::ErrorKind::TimedOut.into()) }
 }
+
+static RATE: RateLimit = RateLimit::new("scraped rate", RateLimitConfig::new(2, Duration::from_hours(1)));
+steadfast::register!(RATE);
+static PLACES: Bulkhead = Bulkhead::new("scraped places", BulkheadConfig::new().max_concurrent(2));
+steadfast::register!(PLACES);
 
 fn client() -> Client {
     Client::builder().no_proxy().build().unwrap()
@@ -111,6 +116,8 @@ fn a_real_prometheus_gives_the_right_answers_during_an_outage() {
     prometheus.gives(r#"circuit_breaker_state{service="scraped"}"#, &[0.0]);
     prometheus.gives(r#"circuit_breaker_rejections_total{service="scraped"}"#, &[0.0]);
     prometheus.gives(r#"retry_calls_total{retry="scraped retry",outcome="exhausted"}"#, &[0.0]);
+    prometheus.gives(r#"rate_limit_calls_total{limit="scraped rate",outcome="rejected"}"#, &[0.0]);
+    prometheus.gives(r#"bulkhead_calls_total{bulkhead="scraped places",outcome="rejected"}"#, &[0.0]);
 
     (0..6).for_each(|_| succeed(&SCRAPED));
     (0..10).for_each(|_| fail(&SCRAPED));
@@ -122,6 +129,9 @@ fn a_real_prometheus_gives_the_right_answers_during_an_outage() {
     }
     (0..3).for_each(|_| retried(true).unwrap());
     retried(false).unwrap_err();
+    (0..5).for_each(|_| _ = RATE.try_acquire());
+    let places = [PLACES.try_acquire(), PLACES.try_acquire(), PLACES.try_acquire()];
+    assert!(places[2].is_err());
 
     for (query, expected) in [
         // Which circuits are open?
@@ -147,6 +157,14 @@ fn a_real_prometheus_gives_the_right_answers_during_an_outage() {
             &[1.5],
         ),
         (r#"retry_delay_seconds_count{retry="scraped retry"}"#, &[2.0]),
+        // Which limits are reached, and what do they cost?
+        (r#"rate_limit_used{limit="scraped rate"} / rate_limit_max_calls{limit="scraped rate"}"#, &[1.0]),
+        (r#"rate_limit_calls_total{limit="scraped rate",outcome="rejected"}"#, &[3.0]),
+        (
+            r#"bulkhead_in_flight{bulkhead="scraped places"} / bulkhead_max_concurrent{bulkhead="scraped places"}"#,
+            &[1.0],
+        ),
+        (r#"bulkhead_calls_total{bulkhead="scraped places",outcome="rejected"}"#, &[1.0]),
     ] {
         prometheus.gives(query, expected);
     }

@@ -28,7 +28,8 @@ fn the_rules_are_sound_and_do_as_they_say() {
 /// The metrics that a query is about.
 fn metrics(query: &str) -> BTreeSet<&str> {
     let words = query.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    words.filter(|word| word.starts_with("circuit_breaker_") || word.starts_with("retry_")).collect()
+    let ours = ["circuit_breaker_", "retry_", "rate_limit_", "bulkhead_"];
+    words.filter(|word| ours.iter().any(|prefix| word.starts_with(prefix))).collect()
 }
 
 #[test]

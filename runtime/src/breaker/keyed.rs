@@ -6,7 +6,6 @@ mod summary;
 
 use std::{
     borrow::Borrow,
-    cmp::Reverse,
     fmt::{self, Display},
     sync::{Arc, atomic::AtomicBool},
 };
@@ -168,23 +167,10 @@ impl KeyedBreakers {
     /// rejected most calls.
     #[must_use]
     pub fn most_troubled(&self, keys: usize) -> Vec<Arc<KeyedBreaker>> {
-        self.top(keys, |breaker| {
+        keyed::top(self.iter(), keys, |breaker| {
             let rejections = breaker.core.sums().get(Count::Rejection);
             (breaker.state() != BreakerState::Closed, rejections)
         })
-    }
-
-    /// The breakers for which `rank` is highest, highest first.
-    fn top<R: Ord>(&self, keys: usize, rank: impl Fn(&KeyedBreaker) -> R) -> Vec<Arc<KeyedBreaker>> {
-        let ranked = |breaker: Arc<KeyedBreaker>| (Reverse(rank(&breaker)), breaker);
-        let mut all: Vec<_> = self.iter().map(ranked).collect();
-        let by_rank = |one: &(Reverse<R>, Arc<KeyedBreaker>), other: &(Reverse<R>, _)| one.0.cmp(&other.0);
-        if keys < all.len() {
-            all.select_nth_unstable_by(keys, by_rank);
-            all.truncate(keys);
-        }
-        all.sort_by(by_rank);
-        all.into_iter().map(|(_, breaker)| breaker).collect()
     }
 
     /// What metrics tell of all keys, and the breakers that have rejected most.
@@ -196,7 +182,8 @@ impl KeyedBreakers {
             sums = sums.plus(breaker.core.sums());
             states[super::history::index(breaker.state())] += 1;
         }
-        Reading { sums, states, top: self.top(top, |breaker| breaker.core.sums().get(Count::Rejection)) }
+        let top = keyed::top(self.iter(), top, |breaker| breaker.core.sums().get(Count::Rejection));
+        Reading { sums, states, top }
     }
 
     /// The name it was declared with.

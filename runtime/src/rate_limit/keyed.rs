@@ -149,7 +149,7 @@ impl KeyedRateLimits {
     #[must_use]
     pub fn snapshot(&self) -> KeyedRateLimitSnapshot {
         let (retired, limits) = self.all();
-        let keys = limits.len();
+        let (keys, config) = (limits.len(), self.config());
         let (mut totals, mut reached) = (retired, 0);
         for limit in limits.into_iter().chain(self.overflow()) {
             totals = totals.plus(limit.limiter.totals.sums());
@@ -157,12 +157,20 @@ impl KeyedRateLimits {
         }
         KeyedRateLimitSnapshot {
             name: self.name,
+            limit: config.map_or(0, |config| config.limit),
+            per: config.map(|config| config.per).unwrap_or_default(),
             keys,
             max_keys: self.max_keys,
             reached,
             admitted: totals.get(Count::Success),
             rejected: totals.get(Count::Rejection),
         }
+    }
+
+    /// The limits of the keys that have had most calls rejected, most first, so many at most.
+    #[must_use]
+    pub fn most_rejected(&self, keys: usize) -> Vec<Arc<KeyedRateLimit>> {
+        keyed::top(self.iter(), keys, |limit| limit.limiter.totals.sums().get(Count::Rejection))
     }
 
     /// The name it was declared with.

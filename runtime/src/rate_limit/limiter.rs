@@ -125,6 +125,7 @@ impl Limiter {
                 self.totals.add(Count::Success);
                 return Ok(None);
             };
+            let now = meter.latest(now);
             let at = meter.next(now, limit);
             let patience = if may_wait { wait } else { 0 };
             let after = at.saturating_sub(now);
@@ -203,6 +204,14 @@ impl Meter {
             (Algorithm::Gcra, _) => self.counts = Counts::Bucket(Bucket::default()),
         }
         self.adopted
+    }
+
+    /// By now, or by the clock of a thread that has read it later and been here before: that one is no reason to wait.
+    fn latest(&self, now: u64) -> u64 {
+        match &self.counts {
+            Counts::Log(log) => log.latest(now),
+            Counts::None | Counts::Bucket(_) => now,
+        }
     }
 
     fn next(&mut self, now: u64, limit: Limit) -> u64 {

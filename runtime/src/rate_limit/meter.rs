@@ -33,6 +33,11 @@ pub(super) struct Log {
 }
 
 impl Log {
+    /// The moment that it is.
+    pub(super) fn latest(&self, now: u64) -> u64 {
+        self.latest.max(now)
+    }
+
     /// When there is room for a call: `now`, or later.
     pub(super) fn next(&mut self, now: u64, limit: Limit) -> u64 {
         let now = self.forget(now, limit);
@@ -67,7 +72,7 @@ impl Log {
 
     /// Forgets what has left the window. A clock that another thread has read later, and been here before, holds for all.
     fn forget(&mut self, now: u64, limit: Limit) -> u64 {
-        self.latest = self.latest.max(now);
+        self.latest = self.latest(now);
         while self.moments.front().is_some_and(|moment| moment.saturating_add(limit.per) <= self.latest) {
             self.moments.pop_front();
         }

@@ -57,6 +57,11 @@ impl fmt::Display for RateLimitSnapshot {
 pub struct KeyedRateLimitSnapshot {
     /// The name of the limits.
     pub name: &'static str,
+    /// How many calls there may be of each key; 0 if no place has declared a limit.
+    pub limit: u32,
+    /// In how long.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::seconds"))]
+    pub per: Duration,
     /// Keys with a limit of their own.
     pub keys: usize,
     /// Keys that there are at most.
@@ -72,7 +77,7 @@ pub struct KeyedRateLimitSnapshot {
 #[cfg(feature = "keyed")]
 impl fmt::Display for KeyedRateLimitSnapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, keys, max_keys, reached, admitted, rejected } = self;
+        let Self { name, keys, max_keys, reached, admitted, rejected, .. } = self;
         write!(
             f,
             "{name}: {keys} of {max_keys} keys, {reached} at their limit; {admitted} admitted, {rejected} rejected"

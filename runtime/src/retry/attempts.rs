@@ -183,6 +183,8 @@ impl<'p> Attempts<'p> {
     #[inline]
     pub fn within<R>(&self, policy: &RetryPolicy, call: impl FnOnce() -> R) -> R {
         let _scope = Scope::of(self.worth_knowing(policy));
+        #[cfg(feature = "tracing")]
+        let _span = self.span().map(tracing::Span::entered);
         call()
     }
 
@@ -190,8 +192,18 @@ impl<'p> Attempts<'p> {
     #[cfg(feature = "tokio")]
     #[inline]
     #[must_use]
-    pub const fn scope<'a, F>(&'a self, call: Pin<&'a mut F>) -> Scoped<'a, F> {
-        Scoped::new(self.worth_knowing(self.policy), call)
+    pub fn scope<'a, F>(&'a self, call: Pin<&'a mut F>) -> Scoped<'a, F> {
+        let scoped = Scoped::new(self.worth_knowing(self.policy), call);
+        #[cfg(feature = "tracing")]
+        let scoped = scoped.traced(self.span());
+        scoped
+    }
+
+    /// The span of the attempt that comes, if it is a further one.
+    #[cfg(feature = "tracing")]
+    #[inline]
+    fn span(&self) -> Option<tracing::Span> {
+        if self.made == 0 { None } else { crate::trace::attempt(self.name(), self.made.saturating_add(1)) }
     }
 
     /// This, if a retry inside of the attempt that comes has to know of it.
@@ -379,7 +391,7 @@ impl<'p> Attempts<'p> {
         let delay = policy.schedule.delay(&retry, policy.jitter, random::up_to);
         self.previous_delay = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
         let too_late = policy.max_elapsed.is_some_and(|limit| elapsed.saturating_add(delay) > limit);
-        if too_late || (is_nested && nested::ends_too_late(delay)) {
+        if too_late || nested::ends_too_late(delay) {
             return self.exhausted();
         }
         if is_nested {

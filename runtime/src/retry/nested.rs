@@ -1,7 +1,8 @@
-//! What a retry knows of the retries around it, in the same task or on the same thread.
+//! What a retry knows of the retries and the limits of time around it, in the same task or on the same thread.
 //!
-//! A retried function that is called by a retried function multiplies attempts: three times three are nine. And a sleep that ends
-//! past the time limit of a retry further out is slept in vain. So each attempt is made within a [`Scope`].
+//! A retried function that is called by a retried function multiplies attempts: three times three are nine. So each attempt is made
+//! within a [`Scope`]. And a sleep that ends past the time limit of a retry or a timeout further out is slept in vain. So a timeout
+//! that has begun to wait notes its [`Deadline`] while it polls.
 //!
 //! **Invariant:** the first attempt under a policy without a time limit adds one to a number of its thread and takes it off again.
 //! Names and time limits are noted when there are some that matter: from the second attempt on, or where there is a limit.
@@ -21,6 +22,8 @@ use std::{
 };
 
 use super::attempts::{Attempts, Clock};
+#[cfg(feature = "tokio")]
+use crate::clock;
 use crate::{
     clock::Moment,
     events::{self, Event},
@@ -41,7 +44,7 @@ pub enum Nested {
     Inherit,
 }
 
-/// The retries around what runs now, as far as there is something to know of them.
+/// What is around what runs now, as far as there is something to know of it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Enclosing {
     /// The innermost that is at its second attempt, or at a later one.
@@ -53,9 +56,9 @@ struct Enclosing {
 #[derive(Clone, Copy, Debug)]
 struct Retried(Option<&'static str>);
 
-/// When the attempts of a retry have to be over.
+/// When the attempts of a retry, or a call with a limit of time, have to be over.
 #[derive(Clone, Copy, Debug)]
-struct Deadline {
+pub(crate) struct Deadline {
     end: Moment,
     clock: Clock,
 }
@@ -63,7 +66,7 @@ struct Deadline {
 thread_local! {
     /// Of how many retries an attempt is being made on this thread.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
-    /// What there is to know of them, the innermost last.
+    /// What there is to know of them and of timeouts, the innermost last.
     static ENCLOSING: RefCell<Vec<Enclosing>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -101,12 +104,18 @@ impl Drop for Scope {
 #[cold]
 fn note(attempts: &Attempts<'_>) {
     let own = attempts.deadline().map(|(end, clock)| Deadline { end, clock });
+    let retried = (attempts.made() > 0).then(|| Retried(attempts.name()));
+    note_within(retried, own);
+}
+
+/// Notes what is new, beside what is known already.
+fn note_within(retried: Option<Retried>, deadline: Option<Deadline>) {
     let before = enclosing();
-    let deadline = match (own, before.deadline) {
-        (Some(own), Some(outer)) if outer.left() < own.left() => Some(outer),
+    let deadline = match (deadline, before.deadline) {
+        (Some(own), Some(outer)) if outer.is_before(own) => Some(outer),
         (own, outer) => own.or(outer),
     };
-    let retried = if attempts.made() > 0 { Some(Retried(attempts.name())) } else { before.retried };
+    let retried = retried.or(before.retried);
     _ = ENCLOSING.try_with(|all| all.borrow_mut().push(Enclosing { retried, deadline }));
 }
 
@@ -121,6 +130,35 @@ fn enclosing() -> Enclosing {
 }
 
 impl Deadline {
+    /// So long from now, by the clock of the task.
+    #[cfg(feature = "tokio")]
+    pub(crate) const fn in_task(now: Moment, limit: Duration) -> Self {
+        Self { end: now.after(clock::micros(limit)), clock: Clock::Task }
+    }
+
+    /// Makes a part of a call that has to be over by then: retries inside of it know.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn within<R>(self, part: impl FnOnce() -> R) -> R {
+        struct Noted;
+
+        impl Drop for Noted {
+            fn drop(&mut self) {
+                forget();
+            }
+        }
+
+        note_within(None, Some(self));
+        let _noted = Noted;
+        part()
+    }
+
+    fn is_before(self, other: Self) -> bool {
+        match (self.clock, other.clock) {
+            (Clock::Task, Clock::Task) | (Clock::Thread, Clock::Thread) => self.end < other.end,
+            _ => self.left() < other.left(),
+        }
+    }
+
     fn left(self) -> Duration {
         self.end.since(self.clock.read())
     }
@@ -131,7 +169,7 @@ pub(super) fn is_nested() -> bool {
     DEPTH.get() > 0
 }
 
-/// Whether a sleep would end after the retries around it have to be over.
+/// Whether a sleep would end after what is around it has to be over.
 pub(super) fn ends_too_late(delay: Duration) -> bool {
     enclosing().deadline.is_some_and(|deadline| delay > deadline.left())
 }
@@ -154,13 +192,27 @@ pub struct Scoped<'a, F> {
     /// What to note of it, if it is worth knowing.
     noted: Option<&'a Attempts<'a>>,
     call: Pin<&'a mut F>,
+    /// Of a further attempt. In a box, so that a future is larger by a pointer alone.
+    #[cfg(feature = "tracing")]
+    span: Option<Box<tracing::Span>>,
 }
 
 #[cfg(feature = "tokio")]
 impl<'a, F> Scoped<'a, F> {
     #[inline]
     pub(super) const fn new(noted: Option<&'a Attempts<'a>>, call: Pin<&'a mut F>) -> Self {
-        Self { noted, call }
+        Self {
+            noted,
+            call,
+            #[cfg(feature = "tracing")]
+            span: None,
+        }
+    }
+
+    #[cfg(feature = "tracing")]
+    #[inline]
+    pub(super) fn traced(self, span: Option<tracing::Span>) -> Self {
+        Self { span: span.map(Box::new), ..self }
     }
 }
 
@@ -171,6 +223,9 @@ impl<F: Future> Future for Scoped<'_, F> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let _scope = Scope::of(self.noted);
-        self.call.as_mut().poll(context)
+        let this = &mut *self;
+        #[cfg(feature = "tracing")]
+        let _entered = this.span.as_ref().map(|span| span.enter());
+        this.call.as_mut().poll(context)
     }
 }

@@ -204,3 +204,11 @@ fn what_makes_no_sense_is_refused_and_what_is_at_the_limit_is_not() {
     assert!(Jitter::try_proportional(0.0).is_ok() && Jitter::try_proportional(1.0).is_ok());
     assert!(RetryPolicy::new().try_max_attempts(0).is_err() && RetryPolicy::new().try_max_attempts(1).is_ok());
 }
+
+#[cfg(feature = "tokio")]
+#[test]
+fn a_future_keeps_little_of_a_retry() {
+    let span = if cfg!(feature = "tracing") { size_of::<Option<Box<()>>>() } else { 0 };
+    assert_eq!(size_of::<super::nested::Scoped<'_, ()>>(), 2 * size_of::<usize>() + span);
+    assert!(size_of::<Attempts<'_>>() <= 32);
+}

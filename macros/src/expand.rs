@@ -235,6 +235,15 @@ impl Context {
         }
     }
 
+    /// Asks whether a `self` that the body uses up can be used up again, if it does.
+    fn used_up(&self) -> TokenStream {
+        let Some(place) = self.arguments.self_used_up else { return TokenStream::new() };
+        let this = Ident::new("self", place);
+        let place = Span::mixed_site().located_at(place);
+        let krate = at(place, &self.krate);
+        quote_spanned!(place=> #krate::__private::used_up(&#this);)
+    }
+
     /// A call into the runtime that asks something of the return type: what does not fit is reported there.
     fn ask(&self, function: &str, arguments: &TokenStream) -> TokenStream {
         let place = self.output_place;

@@ -181,14 +181,7 @@ impl Context {
     /// What the attempt gets of the arguments that the fallbacks need after it: what stands outside of its block and what
     /// inside.
     fn kept_arguments(&self, fallback: &Fallback) -> (TokenStream, TokenStream) {
-        let krate = &self.krate;
-        let (mut slots, mut bindings) = (TokenStream::new(), TokenStream::new());
-        if let Some(place) = self.arguments.self_used_up {
-            let this = Ident::new("self", place);
-            let place = Span::mixed_site().located_at(place);
-            let krate = at(place, krate);
-            slots.extend(quote_spanned!(place=> #krate::__private::used_up(&#this);));
-        }
+        let (mut slots, mut bindings) = (self.used_up(), TokenStream::new());
         let gets_all = fallback.gets_arguments();
         for (index, Argument { name, mutability, cfgs, supply }) in self.arguments.needed.iter().enumerate() {
             let is_seen = gets_all || fallback.steps.iter().any(|step| mentions(step.to_token_stream(), name));

@@ -1,6 +1,6 @@
 //! `#[retry]` as a layer.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote_spanned};
 use syn::{Expr, spanned::Spanned};
 
@@ -268,13 +268,7 @@ impl Context {
     /// For each argument that is bound again, what stands outside of the loop and what inside of it.
     fn arguments(&self) -> (TokenStream, TokenStream) {
         let (krate, by) = (&self.krate, self.policy());
-        let (mut slots, mut bindings) = (TokenStream::new(), TokenStream::new());
-        if let Some(place) = self.arguments.self_used_up {
-            let this = Ident::new("self", place);
-            let place = Span::mixed_site().located_at(place);
-            let krate = at(place, krate);
-            slots.extend(quote_spanned!(place=> #krate::__private::used_up(&#this);));
-        }
+        let (mut slots, mut bindings) = (self.used_up(), TokenStream::new());
         for (index, Argument { name, mutability, cfgs, supply }) in self.arguments.needed.iter().enumerate() {
             // What is no `Clone` is reported at the argument.
             let place = Span::mixed_site().located_at(name.span());

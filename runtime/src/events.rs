@@ -88,7 +88,7 @@ pub enum Event {
         attempts: u32,
     },
     /// The last attempt that the policy allows has failed in a way that another might have healed; or there is no time left
-    /// for another.
+    /// for another. A retry that ends with an error that is not transient, or with the rejection by a breaker inside, is not told.
     #[non_exhaustive]
     RetriesExhausted {
         /// The name of the policy, or the path of the function.

@@ -27,7 +27,7 @@ pub struct RetrySnapshot {
     pub first_try_successes: u64,
     /// Calls that succeeded at a later attempt.
     pub retried_successes: u64,
-    /// Calls whose last attempt failed with an error that is not worth another.
+    /// Calls whose last attempt failed with an error that is not worth another. One that a breaker inside has rejected is among them.
     pub not_transient: u64,
     /// Calls that ran out of attempts or time.
     pub exhausted: u64,

@@ -14,6 +14,7 @@ mod tests;
 #[cfg(feature = "tokio")]
 use std::pin::{Pin, pin};
 use std::{
+    fmt,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
@@ -47,7 +48,6 @@ use crate::{
 ///
 /// A call that finds a place makes one compare-and-swap on a cache line that all callers share, and another when it ends. It takes no
 /// lock, reads no clock and allocates nothing.
-#[derive(Debug)]
 pub struct Bulkhead {
     name: &'static str,
     declared: BulkheadConfig,
@@ -295,5 +295,15 @@ const fn wait_of(config: BulkheadConfig) -> u64 {
     match config.max_wait {
         Some(wait) => micros(wait),
         None => 0,
+    }
+}
+
+impl fmt::Debug for Bulkhead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bulkhead")
+            .field("name", &self.name)
+            .field("in_flight", &self.in_flight())
+            .field("waiting", &self.waiting())
+            .finish_non_exhaustive()
     }
 }

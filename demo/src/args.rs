@@ -45,6 +45,19 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "127.0.0.1:9898", conflicts_with_all = ["lane", "picture"])]
     pub(crate) serve: Option<SocketAddr>,
 
+    /// Play the script to several processes instead, each by itself and then as a fleet that shares its breaker through this
+    /// Redis: `redis://127.0.0.1`, say
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["lane", "picture", "serve", "naive_timeout"])]
+    pub(crate) redis: Option<String>,
+
+    /// How many processes, with --redis; each sends its share of the callers
+    #[arg(long, default_value_t = 5, requires = "redis", value_parser = clap::value_parser!(u32).range(2..=50))]
+    pub(crate) instances: u32,
+
+    /// Be one of those processes
+    #[arg(long, hide = true, exclusive = true)]
+    pub(crate) instance: bool,
+
     /// Where to write the picture [default: outage.svg in cargo's target directory]
     #[arg(long, value_name = "PATH")]
     pub(crate) picture: Option<PathBuf>,
@@ -128,6 +141,13 @@ mod tests {
     }
 
     #[test]
+    fn a_fleet_has_five_instances_unless_it_is_told_otherwise() -> Result<(), String> {
+        assert_eq!(parse("demo --redis redis://127.0.0.1")?.instances, 5);
+        assert_eq!(parse("demo --instances 7 --redis redis://127.0.0.1")?.instances, 7);
+        Ok(())
+    }
+
+    #[test]
     fn lanes_play_in_their_order() -> Result<(), String> {
         assert_eq!(parse("demo --lane guarded --lane naive")?.lanes(), [Lane::Naive, Lane::Guarded]);
         Ok(())
@@ -146,6 +166,9 @@ mod tests {
             ("--naive-timeout 0s", "not in 10ms..=1m"),
             ("--lane fast", "possible values: naive, retry, guarded"),
             ("--script asleep", "is not a phase"),
+            ("--instances 5", "--redis <ADDRESS>"),
+            ("--instances 1 --redis x", "1 is not in 2..=50"),
+            ("--redis x --lane naive", "cannot be used with"),
         ] {
             let error = parse(&format!("demo {args}")).err().unwrap_or_default();
             assert!(error.contains(expected), "{args}: {error}");

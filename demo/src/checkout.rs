@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 use steadfast::{CircuitBreaker, Transient, circuit_breaker, retry};
 
 use crate::payments::{Order, PaymentError, Payments, Receipt};
@@ -53,7 +54,7 @@ pub(crate) enum Lane {
 }
 
 /// What became of an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Outcome {
     /// Charged.
     Answered,

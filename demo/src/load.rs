@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use serde::{Deserialize, Serialize};
 use steadfast::{BreakerState, CircuitBreaker};
 use tokio::task::JoinSet;
 use tokio::time::{self, Instant, MissedTickBehavior};
@@ -22,10 +23,10 @@ const SHOW_EVERY: Duration = Duration::from_millis(50);
 
 /// How long the last callers may take after the script has ended, beyond one time-out: four attempts, three of them
 /// after a `Retry-After`, on a machine that may be busy.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How a lane is played.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Settings {
     pub(crate) script: Script,
     /// Callers a second.
@@ -56,7 +57,7 @@ pub(crate) struct Played {
 }
 
 /// One caller.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Call {
     /// When the clock said that this caller comes: a late start counts as time that the caller waited.
     pub(crate) arrived: Duration,
@@ -76,12 +77,14 @@ pub(crate) async fn play(lane: Lane, settings: &Settings, bar: &LaneBar) -> anyh
     let service = PaymentService::start().context("cannot start the payment service")?;
     let log = service.log();
     let payments = Arc::new(Payments::new(service.address(), lane.time_out(settings.naive_timeout))?);
-    let stage =
-        Stage { lane, settings, start: Instant::now(), mode: Cell::new(Mode::Healthy), in_flight: Cell::new(0) };
+    let stage = Stage::new(lane, settings);
 
     let mut breaker = Vec::new();
     let ((service, phases), calls) = tokio::select! {
-        both = async { tokio::try_join!(stage.direct(service), stage.send_callers(&payments)) } => both?,
+        both = async { tokio::try_join!(
+            direct(service, &settings.script, stage.start, &stage.mode),
+            stage.send_callers(&payments)
+        ) } => both?,
         never = stage.watch(bar, &mut breaker) => match never {},
     };
     drop(service);
@@ -91,8 +94,31 @@ pub(crate) async fn play(lane: Lane, settings: &Settings, bar: &LaneBar) -> anyh
     Ok(Recording { lane, phases, calls, requests, refused: payments.refused(), breaker })
 }
 
+/// Takes the service through the script, and hands it back: the last callers may still need it.
+pub(crate) async fn direct(
+    mut service: PaymentService,
+    script: &Script,
+    start: Instant,
+    mode: &Cell<Mode>,
+) -> anyhow::Result<(PaymentService, Vec<Played>)> {
+    let mut phases: Vec<Played> = Vec::new();
+    let mut ends = start;
+    for phase in script.phases() {
+        service = service
+            .switch_to(phase.mode)
+            .await
+            .with_context(|| format!("the service cannot be made {}", phase.mode))?;
+        mode.set(phase.mode);
+        let from = start.elapsed();
+        ends += phase.lasts;
+        time::sleep_until(ends).await;
+        phases.push(Played { mode: phase.mode, from, to: start.elapsed() });
+    }
+    Ok((service, phases))
+}
+
 /// What the director of the service, the callers and the watcher share.
-struct Stage<'a> {
+pub(crate) struct Stage<'a> {
     lane: Lane,
     settings: &'a Settings,
     start: Instant,
@@ -100,27 +126,14 @@ struct Stage<'a> {
     in_flight: Cell<usize>,
 }
 
-impl Stage<'_> {
-    /// Takes the service through the script, and hands it back: the last callers may still need it.
-    async fn direct(&self, mut service: PaymentService) -> anyhow::Result<(PaymentService, Vec<Played>)> {
-        let mut phases: Vec<Played> = Vec::new();
-        let mut ends = self.start;
-        for phase in self.settings.script.phases() {
-            service = service
-                .switch_to(phase.mode)
-                .await
-                .with_context(|| format!("the service cannot be made {}", phase.mode))?;
-            self.mode.set(phase.mode);
-            let from = self.start.elapsed();
-            ends += phase.lasts;
-            time::sleep_until(ends).await;
-            phases.push(Played { mode: phase.mode, from, to: self.start.elapsed() });
-        }
-        Ok((service, phases))
+impl<'a> Stage<'a> {
+    /// The lane's, which begins now.
+    pub(crate) fn new(lane: Lane, settings: &'a Settings) -> Self {
+        Self { lane, settings, start: Instant::now(), mode: Cell::new(Mode::Healthy), in_flight: Cell::new(0) }
     }
 
     /// Sends a caller every 1/rps s, whatever became of those before: customers do not wait for each other.
-    async fn send_callers(&self, payments: &Arc<Payments>) -> anyhow::Result<Vec<Call>> {
+    pub(crate) async fn send_callers(&self, payments: &Arc<Payments>) -> anyhow::Result<Vec<Call>> {
         let apart = Duration::from_secs(1) / self.settings.rps;
         let mut due = time::interval_at(self.start, apart);
         due.set_missed_tick_behavior(MissedTickBehavior::Burst);
@@ -171,8 +184,9 @@ impl Stage<'_> {
                     }
                 }
                 _ = show.tick() => {
-                    let state = states.last().map(|&(_, state)| state);
-                    bar.show(self.start.elapsed(), self.mode.get(), self.in_flight.get(), state);
+                    let breaker = states.last().map(|(_, state)| format!(", breaker {state}")).unwrap_or_default();
+                    let rest = format_args!("{:>4} in flight{breaker}", self.in_flight.get());
+                    bar.show(self.start.elapsed(), self.mode.get(), &rest);
                 }
             }
         }
@@ -195,7 +209,7 @@ mod tests {
     async fn record(lane: Lane, script: &str) -> anyhow::Result<Recording> {
         let script: Script = script.parse().map_err(anyhow::Error::msg)?;
         let settings = Settings { script, rps: 50, naive_timeout: Duration::from_millis(300) };
-        let bar = Progress::new(&settings.script).lane(lane)?;
+        let bar = Progress::new(&settings.script).lane(lane.name())?;
         play(lane, &settings, &bar).await
     }
 

@@ -3,6 +3,7 @@
 
 mod args;
 mod checkout;
+mod fleet;
 mod load;
 mod measure;
 mod payments;
@@ -26,7 +27,15 @@ use crate::progress::Progress;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
+    if args.instance {
+        return fleet::run_instance().await;
+    }
     let settings = args.settings();
+    if let Some(redis) = &args.redis {
+        allow_sockets(&settings)?;
+        println!("{}", fleet::play(redis, args.instances, &settings).await?);
+        return Ok(());
+    }
     if let Some(address) = args.serve {
         allow_sockets(&settings)?;
         return serve::serve(address, settings).await;
@@ -39,7 +48,7 @@ async fn main() -> anyhow::Result<()> {
     allow_sockets(&settings)?;
 
     let progress = Progress::new(&settings.script);
-    let lanes = args.lanes().into_iter().map(|lane| Ok((lane, progress.lane(lane)?)));
+    let lanes = args.lanes().into_iter().map(|lane| Ok((lane, progress.lane(lane.name())?)));
     let lanes = lanes.collect::<anyhow::Result<Vec<_>>>()?;
     let mut recordings = Vec::new();
     for (lane, bar) in lanes {

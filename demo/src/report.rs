@@ -1,5 +1,6 @@
 //! The table: what was measured, lane beside lane.
 
+use std::borrow::Borrow;
 use std::time::Duration;
 
 use comfy_table::presets::UTF8_BORDERS_ONLY;
@@ -10,9 +11,9 @@ use crate::load::Settings;
 use crate::measure::{Figures, InFlight, Recovery, to_f64};
 
 /// A row: its name, and what it says of a lane.
-type Row = (&'static str, fn(&Figures) -> String);
+pub(crate) type Row<T> = (&'static str, fn(&T) -> String);
 
-const ROWS: &[Row] = &[
+const ROWS: &[Row<Figures>] = &[
     ("callers", |lane| lane.callers.to_string()),
     ("answered", |lane| lane.answered.to_string()),
     ("answered by the fallback", |lane| lane.queued.to_string()),
@@ -31,19 +32,21 @@ const ROWS: &[Row] = &[
 
 /// Everything there is to say of these lanes, ready to print.
 pub(crate) fn report(lanes: &[(Lane, Figures)], settings: &Settings) -> String {
-    let mut report = vec![table(lanes).to_string()];
+    let columns: Vec<_> = lanes.iter().map(|(lane, figures)| (lane.name(), figures)).collect();
+    let mut report = vec![table(ROWS, &columns).to_string()];
     report.extend(comparisons(lanes));
     report.push(footnote(lanes, settings));
     report.join("\n")
 }
 
-fn table(lanes: &[(Lane, Figures)]) -> Table {
+/// The lanes beside each other, each under its name.
+pub(crate) fn table<T>(rows: &[Row<T>], lanes: &[(&str, impl Borrow<T>)]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_BORDERS_ONLY);
-    let head = lanes.iter().map(|(lane, _)| lane.name().to_owned());
+    let head = lanes.iter().map(|(name, _)| (*name).to_owned());
     table.set_header([String::new()].into_iter().chain(head));
-    for &(name, figure) in ROWS {
-        let figures = lanes.iter().map(|(_, figures)| figure(figures));
+    for &(name, figure) in rows {
+        let figures = lanes.iter().map(|(_, figures)| figure(figures.borrow()));
         table.add_row([name.to_owned()].into_iter().chain(figures));
     }
     for column in table.column_iter_mut().skip(1) {
@@ -97,7 +100,7 @@ fn recovery(recovery: Recovery) -> String {
     }
 }
 
-fn time(time: Duration) -> String {
+pub(crate) fn time(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     match seconds {
         ..0.01 => format!("{:.1} ms", seconds * 1e3),
@@ -127,7 +130,7 @@ mod tests {
     fn what_was_not_played_is_left_out() {
         let mut lanes = vec![nothing_of(Lane::Retry)];
         assert_eq!(comparisons(&lanes), [""; 0]);
-        assert!(!table(&lanes).to_string().contains("guarded"));
+        assert!(!table(ROWS, &[("retry", &lanes[0].1)]).to_string().contains("guarded"));
 
         lanes.push(nothing_of(Lane::Guarded));
         assert_eq!(comparisons(&lanes), ["Requests that reached the service while down, retry / guarded: 0."]);

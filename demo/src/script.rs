@@ -85,14 +85,14 @@ impl FromStr for Mode {
 }
 
 /// One mode, for a while.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub(crate) struct Phase {
     pub(crate) mode: Mode,
     pub(crate) lasts: Duration,
 }
 
 /// The phases that every lane goes through.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub(crate) struct Script(Vec<Phase>);
 
 impl Script {

@@ -111,8 +111,10 @@ elseif verb == 'leave' then
   redis.call('ZREM', votes, me)
   if is_mine() then redis.call('DEL', lease) end
 
-elseif verb == 'restore' and kind == 'missing' then
-  become(ARGV[5], tonumber(ARGV[6]), 0, ARGV[7], ARGV[8])
+elseif verb == 'restore' and version < tonumber(ARGV[9]) then
+  -- After a failover the time may have gone back, but no version does.
+  version = tonumber(ARGV[9])
+  become(ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[10]), ARGV[7], ARGV[8])
 
 elseif verb == 'operate' then
   local action, rest, who, why = ARGV[5], tonumber(ARGV[6]), ARGV[7], ARGV[8]

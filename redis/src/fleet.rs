@@ -107,9 +107,7 @@ impl Fleet {
     ///
     /// Redis does not answer in time, in which case it may still have been done; or it refuses.
     pub async fn operate(&self, breaker: &str, operation: &Operation) -> Result<(), FleetError> {
-        let Operation { kind, expires_in, by, reason } = operation;
-        let keys = self.link.keys(breaker);
-        self.link.say(&keys, breaker, "operate", (kind.text(), *expires_in, by, reason)).await?;
+        self.link.operate(&self.link.keys(breaker), breaker, operation).await?;
         // For those whom the message does not reach; if this is lost, they look every so often.
         self.link.beat(1).await.map(drop)
     }

@@ -18,8 +18,8 @@ use steadfast::{Algorithm, RateLimitConfig};
 use tokio::{sync::mpsc::UnboundedSender, time::timeout};
 
 use crate::{
-    FleetBuilder, FleetError,
-    answer::{Answer, Raw},
+    FleetBuilder, FleetError, Operation,
+    answer::{Answer, Known, Raw},
     error::{Secrets, timed_out},
     member::Question,
     names::{self, Keys},
@@ -187,20 +187,19 @@ impl Link {
         self.answer(&call).await
     }
 
-    /// Says what an operator has said; `verb` is one that does.
-    pub(crate) async fn say(
-        &self,
-        keys: &Keys,
-        name: &str,
-        verb: &str,
-        (action, lasts, by, reason): (&str, Option<Duration>, &str, &str),
-    ) -> Result<Answer, FleetError> {
-        let mut call = self.call(keys, name, verb);
-        match lasts {
-            Some(lasts) => call.arg(action).arg(millis(lasts)),
-            None => call.arg(action).arg(-1),
-        };
-        call.arg(by).arg(reason);
+    /// Does what an operator wants.
+    pub(crate) async fn operate(&self, keys: &Keys, name: &str, wanted: &Operation) -> Result<Answer, FleetError> {
+        let Operation { kind, expires_in, by, reason } = wanted;
+        let mut call = self.call(keys, name, "operate");
+        call.arg(kind.text()).arg(millis_or_endless(*expires_in)).arg(by).arg(reason);
+        self.answer(&call).await
+    }
+
+    /// Says again what Redis has lost.
+    pub(crate) async fn restore(&self, keys: &Keys, name: &str, lost: &Known) -> Result<Answer, FleetError> {
+        let Known { version, kind, left, failed, by, reason } = lost;
+        let mut call = self.call(keys, name, "restore");
+        call.arg(kind.text()).arg(millis_or_endless(*left)).arg(by).arg(reason).arg(version).arg(failed);
         self.answer(&call).await
     }
 
@@ -295,6 +294,10 @@ impl fmt::Debug for Link {
 /// Rounded up, so that what is short is not nothing.
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX).min(MOST_MILLIS)
+}
+
+fn millis_or_endless(duration: Option<Duration>) -> i64 {
+    duration.map_or(-1, |duration| i64::try_from(millis(duration)).unwrap_or(i64::MAX))
 }
 
 /// A hundred years: Lua counts them exactly, and Redis takes them.

@@ -14,14 +14,15 @@
 mod terms;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use std::time::Duration;
 
 use steadfast::BreakerState;
 use tokio::time::Instant;
 
-use self::terms::PREFIX;
 pub(crate) use self::terms::{Act, Local, Question, Step, Times};
+use self::{terms::PREFIX, view::View};
 use crate::answer::{Answer, Kind, Known};
 
 /// For how long a circuit can be held at once; it is held again in time.
@@ -49,30 +50,12 @@ pub(crate) struct Member {
     asks_at: Option<Instant>,
     /// What is under way, and under which version it was asked.
     asked: Option<(Question, u64)>,
-    /// An operator's word is to be said again.
+    /// Redis has lost what is known here, and is to be told.
     restores: bool,
     /// It may have missed something, and is to look before it does anything else.
     reads: bool,
     by: String,
     reason: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum View {
-    /// Closed, or never heard of.
-    Closed,
-    /// Closed by an operator.
-    Reset,
-    Open {
-        until: Instant,
-        failed: u32,
-    },
-    Forced {
-        until: Option<Instant>,
-    },
-    Disabled {
-        until: Option<Instant>,
-    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -111,14 +94,15 @@ impl Member {
         }
     }
 
-    /// What is to be said again when an operator's word has been lost.
-    pub(crate) fn lost_word(&self, now: Instant) -> (Kind, Option<Duration>, &str, &str) {
-        let (kind, until) = match self.view {
-            View::Disabled { until } => (Kind::Disabled, until),
-            View::Forced { until } => (Kind::Forced, until),
-            _ => (Kind::Missing, None),
+    /// What Redis has lost: the state and its version.
+    pub(crate) fn lost(&self, local: &Local, now: Instant) -> Known {
+        let view = match self.view.rest(now) {
+            // It has recovered by itself.
+            Some(_) if local.state == BreakerState::Closed && !self.view.is_order(now) => View::Closed,
+            _ => self.view,
         };
-        (kind, until.map(|until| until.saturating_duration_since(now)), &self.by, &self.reason)
+        let (kind, left, failed) = view.told(now);
+        Known { version: self.version, kind, left, failed, by: self.by.clone(), reason: self.reason.clone() }
     }
 
     /// Whether time alone may change what there is to do.
@@ -148,9 +132,10 @@ impl Member {
         self.reads = false;
         let Answer { known, granted, lease_left, .. } = answer;
         let (kind, current) = (known.kind, known.version);
-        // An answer is as old as its question. What it says holds if nothing was heard meanwhile, even if it is an older state: after
-        // a failover, or a loss of data.
-        let is_news = current > self.version || (version == self.version && current != version);
+        // An answer is as old as its question. If nothing was heard meanwhile and it is still an older state, Redis has lost the
+        // newer one: by a failover, or by a crash.
+        let is_lost = version == self.version && current < version;
+        let is_news = current > self.version || (is_lost && kind == Kind::Missing);
         if is_news {
             self.learn(known, now);
         }
@@ -173,6 +158,9 @@ impl Member {
             Question::Leave | Question::Read => {}
             Question::Restore => self.restores = false,
         }
+        if is_lost && !is_news {
+            (self.restores, self.announced) = (true, None);
+        }
         is_news
     }
 
@@ -188,22 +176,16 @@ impl Member {
 
     fn learn(&mut self, known: Known, now: Instant) {
         (self.lease, self.asks_at, self.restores) = (None, None, false);
-        let until = known.left.map(|left| now + left);
-        let view = match known.kind {
-            Kind::Missing => {
-                // Redis has lost it. An operator's word is said again, and a circuit that is open has to recover before it closes.
-                self.restores = self.is_under_orders(now);
+        let Some(view) = View::of(&known, now) else {
+            // Redis has lost it. An operator's word is said again, and a circuit that is open has to recover before it closes.
+            self.restores = self.view.is_order(now);
+            if !self.restores {
                 (self.version, self.held) = (0, 0);
-                if !self.restores && self.rest(now).is_none() {
+                if self.view.rest(now).is_none() {
                     self.view = View::Closed;
                 }
-                return;
             }
-            Kind::Closed => View::Closed,
-            Kind::Reset => View::Reset,
-            Kind::Open => View::Open { until: until.unwrap_or(now), failed: known.failed },
-            Kind::Forced => View::Forced { until },
-            Kind::Disabled => View::Disabled { until },
+            return;
         };
         self.has_voted &= !matches!(view, View::Open { .. });
         (self.view, self.version, self.by, self.reason) = (view, known.version, known.by, known.reason);
@@ -237,10 +219,10 @@ impl Member {
         if let Some(act) = self.order(local, now, times) {
             return Some(act);
         }
-        if self.is_under_orders(now) {
+        if self.view.is_order(now) {
             return None;
         }
-        let Some((until, failed)) = self.rest(now) else {
+        let Some((until, failed)) = self.view.rest(now) else {
             return match local.state {
                 BreakerState::Open | BreakerState::HalfOpen if local.is_ours => Some(Act::Close),
                 BreakerState::ForcedOpen | BreakerState::Disabled if local.is_ours => Some(Act::Reset),
@@ -290,7 +272,7 @@ impl Member {
             return None;
         }
         self.passed_on = self.version;
-        let is_order = self.view == View::Reset || self.is_under_orders(now);
+        let is_order = self.view == View::Reset || self.view.is_order(now);
         if matches!(self.view, View::Forced { .. }) {
             (self.held, self.rejections) = (self.version, local.rejections);
             self.hold_ends =
@@ -303,11 +285,11 @@ impl Member {
         if self.restores {
             return Some(Question::Restore);
         }
-        if self.is_under_orders(now) {
+        if self.view.is_order(now) {
             return None;
         }
         let announce = Question::Announce { transitions: local.transitions };
-        let Some((until, _)) = self.rest(now) else {
+        let Some((until, _)) = self.view.rest(now) else {
             return match local.state {
                 BreakerState::Open if !local.is_ours && self.announced != Some(local.transitions) => Some(announce),
                 BreakerState::Closed if self.has_voted => Some(Question::Close { seen: 0 }),
@@ -326,24 +308,6 @@ impl Member {
                 is_wanted.then_some(Question::Ask { sent: now })
             }
             _ => None,
-        }
-    }
-
-    /// Whether an operator of the fleet holds it now.
-    fn is_under_orders(&self, now: Instant) -> bool {
-        match self.view {
-            View::Forced { until } | View::Disabled { until } => until.is_none_or(|until| until > now),
-            _ => false,
-        }
-    }
-
-    /// Until when the fleet's circuit rests, and how many recoveries have failed; `None` if it is closed. What was forced open is open
-    /// when that is over.
-    const fn rest(&self, now: Instant) -> Option<(Instant, u32)> {
-        match self.view {
-            View::Open { until, failed } => Some((until, failed)),
-            View::Forced { until } => Some((if let Some(until) = until { until } else { now }, 0)),
-            View::Closed | View::Reset | View::Disabled { .. } => None,
         }
     }
 

@@ -210,11 +210,8 @@ impl Task {
         let (link, keys, name, lease) =
             (self.link.clone(), shared.keys.clone(), shared.breaker.name(), self.times.lease);
         if question == Question::Restore {
-            let (kind, lasts, by, reason) = shared.member.lost_word(Instant::now());
-            let (by, reason) = (by.to_owned(), reason.to_owned());
-            self.work.spawn(async move {
-                Done::Answered(index, link.say(&keys, name, "restore", (kind.text(), lasts, &by, &reason)).await)
-            });
+            let lost = shared.lost(Instant::now());
+            self.work.spawn(async move { Done::Answered(index, link.restore(&keys, name, &lost).await) });
             return;
         }
         self.work

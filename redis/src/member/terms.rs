@@ -80,6 +80,6 @@ pub(crate) enum Question {
     Close { seen: u64 },
     /// To give back lease and vote.
     Leave,
-    /// To know again what an operator has said.
+    /// To know again what it has lost.
     Restore,
 }

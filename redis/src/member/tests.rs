@@ -247,11 +247,63 @@ fn what_is_old_is_no_news() {
     // The answer to what was asked before the message came.
     instance.is_told(answer(known(1, Kind::Open, Some(SECOND))));
     assert_eq!((instance.settle(), instance.local.state), (None, Closed));
-    // After a failover time may have gone back: what is asked now is true.
-    instance.member.read();
-    assert_eq!(instance.settle(), Some(Question::Read));
+}
+
+#[test]
+fn what_redis_has_lost_is_said_again() {
+    // It closed after what Redis knows.
+    let mut closed = Instance::held();
+    closed.hears(known(3, Kind::Closed, None));
+    assert_eq!((closed.settle(), closed.local.state), (None, Closed));
+    closed.member.read();
+    assert_eq!(closed.settle(), Some(Question::Read));
+    closed.is_told(answer(known(1, Kind::Open, Some(SECOND))));
+    assert_eq!((closed.settle(), closed.local.state), (Some(Question::Restore), Closed));
+    let lost = closed.member.lost(&closed.local, closed.now);
+    assert_eq!((lost.kind, lost.version), (Kind::Closed, 3));
+    closed.is_told(answer(known(4, Kind::Closed, None)));
+    assert_eq!((closed.settle(), closed.local.state), (None, Closed));
+
+    // It opened after what Redis knows.
+    let mut open = Instance::new();
+    open.hears(known(5, Kind::Reset, None));
+    assert_eq!(open.settle(), None);
+    open.hears(Known { failed: 2, ..known(6, Kind::Open, Some(2 * SECOND)) });
+    assert_eq!((open.settle(), open.local.state), (None, Open));
+    open.now += SECOND;
+    open.member.read();
+    assert_eq!(open.settle(), Some(Question::Read));
+    open.is_told(answer(known(5, Kind::Reset, None)));
+    assert_eq!((open.settle(), open.local.state), (Some(Question::Restore), Open));
+    let lost = open.member.lost(&open.local, open.now);
+    assert_eq!((lost.kind, lost.version, lost.left, lost.failed), (Kind::Open, 6, Some(SECOND), 2));
+    // Somebody else was faster.
+    open.is_told(answer(known(7, Kind::Open, Some(SECOND))));
+    assert_eq!((open.settle(), open.local.state), (None, Open));
+
+    // It has recovered by itself meanwhile.
+    let mut recovered = Instance::held();
+    recovered.becomes(Closed);
+    recovered.member.version = 2;
+    recovered.member.held = 2;
+    recovered.member.read();
+    assert_eq!(recovered.settle(), Some(Question::Read));
+    recovered.is_told(answer(known(1, Kind::Open, Some(SECOND))));
+    assert_eq!((recovered.settle(), recovered.local.state), (Some(Question::Restore), Closed));
+    assert_eq!(recovered.member.lost(&recovered.local, recovered.now).kind, Kind::Closed);
+}
+
+#[test]
+fn a_trip_that_meets_a_redis_that_has_lost_something_is_announced_after_all() {
+    let mut instance = Instance::new();
+    instance.hears(known(3, Kind::Closed, None));
+    assert_eq!(instance.settle(), None);
+    instance.becomes(Open);
+    assert_eq!(instance.settle(), Some(Question::Announce { transitions: 1 }));
     instance.is_told(answer(known(2, Kind::Open, Some(SECOND))));
-    assert_eq!((instance.settle(), instance.local.state), (None, Open));
+    assert_eq!(instance.settle(), Some(Question::Restore));
+    instance.is_told(answer(known(4, Kind::Closed, None)));
+    assert_eq!(instance.settle(), Some(Question::Announce { transitions: 1 }));
 }
 
 #[test]
@@ -274,7 +326,9 @@ fn operators_weigh_more() {
     assert_eq!(instance.settle(), Some(Question::Read));
     instance.is_told(answer(known(0, Kind::Missing, None)));
     assert_eq!(instance.settle(), Some(Question::Restore));
-    assert_eq!(instance.member.lost_word(instance.now), (Kind::Disabled, None, "other", "broken"));
+    let lost = instance.member.lost(&instance.local, instance.now);
+    assert_eq!((lost.kind, lost.left, lost.version), (Kind::Disabled, None, 5));
+    assert_eq!((lost.by.as_str(), lost.reason.as_str()), ("other", "broken"));
     instance.is_told(answer(known(9, Kind::Disabled, None)));
     assert_eq!((instance.settle(), instance.local.state), (None, Disabled));
 }

@@ -47,6 +47,11 @@ impl Shared {
         step
     }
 
+    /// What Redis has lost.
+    pub(super) fn lost(&self, now: Instant) -> Known {
+        self.member.lost(&Local::of(&self.breaker.snapshot()), now)
+    }
+
     pub(super) fn act(&self, act: Act) {
         let with = |intervention: Intervention, lasts: Option<Duration>| match lasts {
             Some(lasts) => intervention.expires_in(lasts),

@@ -19,7 +19,7 @@ use crate::{
 const SECOND: Duration = Duration::from_secs(1);
 const STATE: &str = "steadfast:{shop:payments}:state";
 /// In this time all have to agree again.
-const AGREED: Duration = Duration::from_secs(2);
+pub(crate) const AGREED: Duration = Duration::from_secs(2);
 
 /// How long a fault lasts: shorter than one would like, unless the environment says `STEADFAST_LONG`.
 fn lasts() -> Duration {
@@ -27,23 +27,25 @@ fn lasts() -> Duration {
 }
 
 /// A fleet under load, to which something happens.
-struct Trial {
-    redis: Redis,
-    instances: Vec<Instance>,
+pub(crate) struct Trial {
+    pub(crate) redis: Redis,
+    /// Under which the instances find it.
+    address: String,
+    pub(crate) instances: Vec<Instance>,
 }
 
 impl Trial {
-    fn new(redis: Redis, setup: &Setup) -> Self {
+    pub(crate) fn new(redis: Redis, setup: &Setup) -> Self {
         let mut instances = Instance::fleet(3, setup);
         for instance in &mut instances {
             instance.tell("load 2 1");
         }
-        Self { redis, instances }
+        Self { redis, address: setup.address.clone(), instances }
     }
 
     /// One instance trips in the middle of the fault. When that is over, all agree with it; nobody has opened for another reason,
     /// and no call was held up.
-    fn suffer(&mut self, what: &str, begin: impl FnOnce(&mut Redis), end: impl FnOnce(&mut Redis)) {
+    pub(crate) fn suffer(&mut self, what: &str, begin: impl FnOnce(&mut Redis), end: impl FnOnce(&mut Redis)) {
         let opened: Vec<_> = self.instances.iter().map(|instance| instance.times(Open)).collect();
         begin(&mut self.redis);
         thread::sleep(lasts() / 2);
@@ -76,10 +78,10 @@ impl Trial {
         }
     }
 
-    fn reset(&self) {
+    pub(crate) fn reset(&self) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         runtime.block_on(async {
-            let operator = Fleet::connect(&self.redis.address()).application("shop").start().unwrap();
+            let operator = Fleet::connect(&self.address).application("shop").start().unwrap();
             crate::found(&operator).await;
             operator.operate(BREAKER, &Operation::reset()).await.unwrap();
             operator.stop().await;

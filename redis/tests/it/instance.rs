@@ -15,6 +15,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use steadfast::{
     BreakerConfig, BreakerState, CircuitBreaker,
     events::{self, Event},
@@ -173,6 +174,10 @@ impl Instance {
     /// What has happened to the fleet.
     pub(crate) fn events(&self) -> Vec<String> {
         self.heard.lock().unwrap().fleet.clone()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     pub(crate) fn kill(&mut self) {

@@ -11,7 +11,9 @@
 )]
 
 mod access;
+mod cluster;
 mod cost;
+mod failover;
 mod faults;
 mod instance;
 mod limits;

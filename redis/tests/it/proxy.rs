@@ -1,17 +1,18 @@
-//! A way to Redis that can be cut.
+//! A way to Redis that can be cut, and that can lead to another.
 
 use std::{
     io::{Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering},
     },
     thread,
 };
 
 pub(crate) struct Proxy {
     pub(crate) port: u16,
+    to: Arc<AtomicU16>,
     cuts: Arc<AtomicBool>,
     pub(crate) cut: Arc<AtomicU32>,
 }
@@ -19,11 +20,12 @@ pub(crate) struct Proxy {
 impl Proxy {
     pub(crate) fn to(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let proxy = Self { port: listener.local_addr().unwrap().port(), cuts: Arc::default(), cut: Arc::default() };
-        let (cuts, cut) = (proxy.cuts.clone(), proxy.cut.clone());
+        let (own, to) = (listener.local_addr().unwrap().port(), Arc::new(AtomicU16::new(port)));
+        let proxy = Self { port: own, to, cuts: Arc::default(), cut: Arc::default() };
+        let (to, cuts, cut) = (proxy.to.clone(), proxy.cuts.clone(), proxy.cut.clone());
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
-                let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { continue };
+                let Ok(server) = TcpStream::connect(("127.0.0.1", to.load(Ordering::Relaxed))) else { continue };
                 let (from_client, to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
                 let (cuts, cut) = (cuts.clone(), cut.clone());
                 thread::spawn(move || pass_on(from_client, to_server, |_| false));
@@ -41,6 +43,11 @@ impl Proxy {
 
     pub(crate) fn address(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Leads there from now on.
+    pub(crate) fn lead_to(&self, port: u16) {
+        self.to.store(port, Ordering::Relaxed);
     }
 
     /// Lets half of an answer through and cuts the connection, with every answer.

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::Signal;
 use steadfast::BreakerState::{Closed, HalfOpen, Open};
 
 use crate::{
@@ -70,4 +71,38 @@ fn a_holder_that_dies_loses_the_lease() {
     all_are(&instances, Closed, 5 * SECOND);
     println!("closed {:?} after the holder of a lease of 1 s had died", died.elapsed());
     assert_eq!(service.recoveries(Duration::from_millis(1)).iter().sum::<usize>(), 1 + TRIALS);
+}
+
+#[test]
+fn a_holder_that_is_frozen_loses_the_lease_and_does_no_harm() {
+    let _alone = alone();
+    let (redis, service) = (Redis::start(), Service::start());
+    let setup = Setup { recovery: REST, lease: SECOND, service: Some(service.address), ..Setup::new(redis.address()) };
+    let mut instances = Instance::fleet(3, &setup);
+    instances[0].tell("trip");
+    all_are(&instances, Open, SECOND);
+    service.takes(SECOND / 2);
+    for instance in &mut instances {
+        instance.tell("load 1 5");
+    }
+    eventually(5 * SECOND, "a trial call", || instances.iter().any(|instance| instance.is(HalfOpen)));
+    let holder = instances.iter().position(|instance| instance.is(HalfOpen)).unwrap();
+    let frozen = instances.remove(holder);
+    frozen.signal(Signal::STOP);
+    let began = Instant::now();
+    let took = all_are(&instances, Closed, 5 * SECOND);
+    assert!(took > SECOND / 2, "before the lease was over: {took:?}");
+    println!("closed {:?} after the holder of a lease of 1 s was frozen", began.elapsed());
+    let opened: Vec<_> = instances.iter().map(|instance| instance.times(Open)).collect();
+    // Awake, with a lease that it believes in and an answer that has waited for it.
+    frozen.signal(Signal::CONT);
+    let woke = Instant::now();
+    eventually(2 * SECOND, "it agrees", || frozen.is(Closed));
+    println!("it agreed {:?} after it was awake", woke.elapsed());
+    thread::sleep(SECOND / 2);
+    assert!(frozen.is(Closed));
+    let still = instances.iter().map(|instance| instance.times(Open));
+    assert!(still.eq(opened), "nobody has opened for it");
+    let trials = service.recoveries(Duration::from_millis(1)).iter().sum::<usize>();
+    assert!(trials <= 2 * TRIALS, "{trials} trial calls of two instances");
 }

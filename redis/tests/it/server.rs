@@ -73,7 +73,7 @@ impl Redis {
     /// Starts it where it was.
     pub(crate) fn run(&mut self) {
         let child = Command::new("redis-server")
-            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendfsync", "always"])
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendfsync", "always", "--repl-diskless-sync-delay", "0"])
             .args(["--dir", self.folder.to_str().unwrap()])
             .args(&self.options)
             .stdout(Stdio::null())
@@ -111,8 +111,15 @@ impl Redis {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = self.child.as_ref().unwrap().id();
-        kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), signal).unwrap();
+        kill_process(Pid::from_child(self.child.as_ref().unwrap()), signal).unwrap();
+    }
+
+    /// Another one, which copies what this one has.
+    pub(crate) fn replica(&self) -> Self {
+        let replica = Self::with(&["--replicaof", "127.0.0.1", &self.port.to_string()]);
+        let info = || -> String { replica.command(&["INFO", "replication"]) };
+        eventually(Duration::from_secs(10), "it has copied everything", || info().contains("master_link_status:up"));
+        replica
     }
 
     /// Ends it without a warning.

@@ -8,9 +8,12 @@ use std::{
 };
 
 use steadfast::{BreakerConfig, CircuitBreaker, RateLimitDecision, RateLimitRequest, RateLimitStore};
-use tokio::time::Instant;
+use tokio::{
+    runtime::Handle,
+    time::{Instant, sleep},
+};
 
-use crate::link::Link;
+use crate::link::{Limited, Link};
 
 /// Rate limits whose calls are counted for the whole fleet, in Redis.
 ///
@@ -94,23 +97,28 @@ impl RedisRateLimits {
         else {
             return self.without();
         };
-        let key = link.limit_key(request.name, request.key);
+        let call = link.limited(request);
         let asked = Instant::now();
         let patience = request.config.max_wait().unwrap_or_default();
-        if let Some(retry_after) = self.is_full_for(&key, asked).filter(|left| *left > patience) {
+        if let Some(retry_after) = self.is_full_for(&call.key, asked).filter(|left| *left > patience) {
             return RateLimitDecision::Rejected { retry_after };
         }
         let Ok(permit) = self.redis.try_acquire() else { return self.without() };
-        match link.limit(&key, &request.config).await {
+        match link.limit(&call).await {
             Ok((true, after)) => {
                 permit.success();
-                // Part of the wait is over.
-                RateLimitDecision::Admitted { after: after.saturating_sub(asked.elapsed() / 2) }
+                if !after.is_zero() {
+                    let place = Place { limits: self, link, call: Some(call) };
+                    // Part of the wait is over.
+                    sleep(after.saturating_sub(asked.elapsed() / 2)).await;
+                    place.keep();
+                }
+                RateLimitDecision::Admitted { after: Duration::ZERO }
             }
             Ok((false, retry_after)) => {
                 permit.success();
                 // Redis has counted from some time after it was asked.
-                self.remember(key, asked + retry_after, asked);
+                self.remember(call.key, asked + retry_after, asked);
                 RateLimitDecision::Rejected { retry_after }
             }
             Err(error) => {
@@ -149,6 +157,32 @@ impl RedisRateLimits {
 
     fn full(&self) -> MutexGuard<'_, Option<HashMap<String, Instant>>> {
         self.full.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place that a call waits for. Dropped before, it is given back.
+struct Place<'a> {
+    limits: &'a RedisRateLimits,
+    link: Arc<Link>,
+    call: Option<Limited>,
+}
+
+impl Place<'_> {
+    fn keep(mut self) {
+        self.call = None;
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        // Where there is no runtime any more, it lapses with the window.
+        let (Some(call), Ok(runtime)) = (self.call.take(), Handle::try_current()) else { return };
+        if let Some(full) = self.limits.full().as_mut() {
+            full.remove(&call.key);
+        }
+        let link = self.link.clone();
+        // If Redis does not hear of it, as well.
+        runtime.spawn(async move { link.give_back(&call).await });
     }
 }
 

@@ -1,5 +1,7 @@
 //! The connection to Redis: made, used, and given up for lost.
 
+mod limited;
+
 use std::{
     fmt,
     future::Future,
@@ -14,9 +16,9 @@ use redis::{
     AsyncConnectionConfig, Client, FromRedisValue, IntoConnectionInfo, ProtocolVersion, PushInfo, Script,
     ScriptInvocation, aio::MultiplexedConnection,
 };
-use steadfast::{Algorithm, RateLimitConfig};
 use tokio::{sync::mpsc::UnboundedSender, time::timeout};
 
+pub(crate) use self::limited::Limited;
 use crate::{
     FleetBuilder, FleetError, Operation,
     answer::{Answer, Known, Raw},
@@ -40,6 +42,7 @@ pub(crate) struct Link {
     breaker: Script,
     heartbeat: Script,
     limit: Script,
+    give_back: Script,
     /// Calls that were counted, so that each has a name of its own.
     calls: AtomicU64,
     current: Mutex<Option<MultiplexedConnection>>,
@@ -98,6 +101,7 @@ impl Link {
             breaker: Script::new(include_str!("breaker.lua")),
             heartbeat: Script::new(include_str!("heartbeat.lua")),
             limit: Script::new(include_str!("limit.lua")),
+            give_back: Script::new(include_str!("give_back.lua")),
             calls: AtomicU64::new(0),
             current: Mutex::new(None),
             round_trips: AtomicU64::new(0),
@@ -216,27 +220,6 @@ impl Link {
         self.answer(&call).await
     }
 
-    /// The key under which a limit is counted.
-    pub(crate) fn limit_key(&self, name: &str, key: Option<&str>) -> String {
-        names::of_limit(&self.application, name, key)
-    }
-
-    /// Asks for a place; gives whether there is one, and how long until it or the next.
-    pub(crate) async fn limit(&self, key: &str, config: &RateLimitConfig) -> Result<(bool, Duration), FleetError> {
-        let mut connection = self.connection()?;
-        let algorithm = if config.counted_by() == Algorithm::Gcra { "gcra" } else { "window" };
-        // ORDERING: Relaxed: no two are the same, whatever their order.
-        let call_number = self.calls.fetch_add(1, Ordering::Relaxed);
-        let micros =
-            |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX).min(MOST_MILLIS * 1_000);
-        let mut call = self.limit.prepare_invoke();
-        // What one has counted is of no use to the other.
-        call.key(format!("{key}:{algorithm}")).arg(algorithm).arg(config.limit()).arg(micros(config.per()));
-        call.arg(micros(config.max_wait().unwrap_or_default())).arg(format!("{}-{call_number}", self.instance));
-        let (admitted, after, _): (u64, u64, u64) = self.wait_for(call.invoke_async(&mut connection)).await?;
-        Ok((admitted != 0, Duration::from_micros(after)))
-    }
-
     /// The newest entries of a list, as they stand there.
     pub(crate) async fn list(&self, key: &str) -> Result<Vec<String>, FleetError> {
         let mut connection = self.connection()?;
@@ -294,6 +277,10 @@ impl fmt::Debug for Link {
 /// Rounded up, so that what is short is not nothing.
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX).min(MOST_MILLIS)
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX).min(MOST_MILLIS * 1_000)
 }
 
 fn millis_or_endless(duration: Option<Duration>) -> i64 {

@@ -3,14 +3,14 @@
 use std::{
     sync::atomic::{AtomicU32, Ordering},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use steadfast::{RateLimit, RateLimitConfig, RateLimited};
+use steadfast::{RateLimit, RateLimitConfig, RateLimited, rate_limit};
 use steadfast_redis::{Fleet, OnUnavailable, RedisRateLimits};
 
 use crate::{
-    alone,
+    alone, eventually,
     instance::{Instance, LIMIT, Setup},
     server::Redis,
 };
@@ -163,7 +163,7 @@ async fn a_call_is_one_way_there_and_back_and_none_when_it_is_full() {
     search(&made).await.unwrap();
     // Without Redis: by its own counts, at once.
     redis.kill();
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     let admitted = {
         let mut admitted = 0;
         for _ in 0..20 {
@@ -174,6 +174,45 @@ async fn a_call_is_one_way_there_and_back_and_none_when_it_is_full() {
     println!("without Redis, 20 calls took {:?}", begun.elapsed());
     assert!((4..=5).contains(&admitted), "{admitted}");
     assert!(begun.elapsed() < SECOND / 2, "{:?}", begun.elapsed());
+    fleet.stop().await;
+}
+
+static PATIENT: RedisRateLimits = RedisRateLimits::new();
+
+#[rate_limit(name = "window", limit = 2, per = 1s, wait = 2s, key = user, store = PATIENT)]
+async fn by_window(user: &str) -> Result<usize, RateLimited> {
+    Ok(user.len())
+}
+
+#[rate_limit(name = "gcra", limit = 2, per = 1s, wait = 2s, algorithm = gcra, key = user, store = PATIENT)]
+async fn by_gcra(user: &str) -> Result<usize, RateLimited> {
+    Ok(user.len())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_gives_up_while_it_waits_gives_its_place_back() {
+    let _alone = alone();
+    let redis = Redis::start();
+    let fleet = Fleet::connect(&redis.address()).application("shop").rate_limits(&PATIENT).start().unwrap();
+    crate::found(&fleet).await;
+    let begun = Instant::now();
+    for _ in 0..2 {
+        assert_eq!((by_window("ada").await, by_gcra("ada").await), (Ok(3), Ok(3)));
+    }
+    assert!(begun.elapsed() < SECOND / 2, "nobody has waited: {:?}", begun.elapsed());
+    let places = || redis.command::<u64>(&["ZCARD", "steadfast:{shop:window:ada}:limit:window"]);
+    let arrival = || redis.command::<f64>(&["GET", "steadfast:{shop:gcra:ada}:limit:gcra"]);
+    let before = (places(), arrival());
+    let waiting = [tokio::spawn(async { by_window("ada").await }), tokio::spawn(async { by_gcra("ada").await })];
+    eventually(SECOND / 2, "they have a place", || (places(), arrival() - before.1 > 499_000.0) == (3, true));
+    for call in waiting {
+        call.abort();
+    }
+    eventually(SECOND / 2, "they have none", || (places(), (arrival() - before.1).abs() < 1.0) == (2, true));
+    // Another has it, and waits as long as it has to.
+    by_window("ada").await.unwrap();
+    assert!(begun.elapsed() > SECOND * 9 / 10, "{:?}", begun.elapsed());
+    redis.forgets_everything(2);
     fleet.stop().await;
 }
 

@@ -32,7 +32,7 @@ pub trait RateLimitStore: fmt::Debug + Send + Sync {
     /// Asks for a place. An answer by which the caller has to wait has taken the place that it waits for.
     ///
     /// The future may be dropped before it has an answer, and the caller may be dropped while it waits; its place then lapses with the
-    /// window.
+    /// window. A store that can take places back does the waiting itself, and answers when the place is due.
     fn acquire<'a>(
         &'a self,
         request: &'a RateLimitRequest<'a>,

@@ -1,0 +1,58 @@
+//! Calls under a limit that is counted in Redis.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use steadfast::{Algorithm, RateLimitRequest};
+
+use super::{Link, micros};
+use crate::{FleetError, names};
+
+/// A call under a limit, as Redis is asked for it. Times are in microseconds.
+#[derive(Clone, Debug)]
+pub(crate) struct Limited {
+    /// Under which it is counted.
+    pub(crate) key: String,
+    algorithm: &'static str,
+    limit: u32,
+    per: u64,
+    wait: u64,
+    name: String,
+}
+
+impl Link {
+    /// A call under a limit, which no other is like.
+    pub(crate) fn limited(&self, request: &RateLimitRequest<'_>) -> Limited {
+        let config = &request.config;
+        let algorithm = if config.counted_by() == Algorithm::Gcra { "gcra" } else { "window" };
+        // ORDERING: Relaxed: no two are the same, whatever their order.
+        let number = self.calls.fetch_add(1, Ordering::Relaxed);
+        Limited {
+            // What one has counted is of no use to the other.
+            key: format!("{}:{algorithm}", names::of_limit(&self.application, request.name, request.key)),
+            algorithm,
+            limit: config.limit(),
+            per: micros(config.per()),
+            wait: micros(config.max_wait().unwrap_or_default()),
+            name: format!("{}-{number}", self.instance),
+        }
+    }
+
+    /// Asks for a place; gives whether there is one, and how long until it or the next.
+    pub(crate) async fn limit(&self, call: &Limited) -> Result<(bool, Duration), FleetError> {
+        let mut connection = self.connection()?;
+        let Limited { key, algorithm, limit, per, wait, name } = call;
+        let mut call = self.limit.prepare_invoke();
+        call.key(key).arg(algorithm).arg(limit).arg(per).arg(wait).arg(name);
+        let (admitted, after, _): (u64, u64, u64) = self.wait_for(call.invoke_async(&mut connection)).await?;
+        Ok((admitted != 0, Duration::from_micros(after)))
+    }
+
+    /// Gives back the place of a call that is not made.
+    pub(crate) async fn give_back(&self, call: &Limited) -> Result<(), FleetError> {
+        let mut connection = self.connection()?;
+        let Limited { key, algorithm, limit, per, name, .. } = call;
+        let mut call = self.give_back.prepare_invoke();
+        call.key(key).arg(algorithm).arg(limit).arg(per).arg(name);
+        self.wait_for(call.invoke_async(&mut connection)).await
+    }
+}

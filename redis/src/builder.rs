@@ -9,7 +9,8 @@ use crate::{Fleet, FleetError, FleetEvent, RedisRateLimits};
 /// [`start`](Self::start) says what is wrong with it.
 #[must_use = "nothing is shared until it is started"]
 pub struct FleetBuilder {
-    pub(crate) address: String,
+    pub(crate) addresses: Vec<String>,
+    pub(crate) is_cluster: bool,
     pub(crate) application: Option<String>,
     pub(crate) instance: Option<String>,
     pub(crate) timeout: Duration,
@@ -32,9 +33,10 @@ pub(crate) enum Quorum {
 }
 
 impl FleetBuilder {
-    pub(crate) fn new(address: &str) -> Self {
+    pub(crate) fn new(addresses: Vec<String>, is_cluster: bool) -> Self {
         Self {
-            address: address.to_owned(),
+            addresses,
+            is_cluster,
             application: None,
             instance: None,
             timeout: Duration::from_millis(50),

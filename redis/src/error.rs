@@ -53,9 +53,9 @@ impl FleetError {
 pub(crate) struct Secrets(Vec<String>);
 
 impl Secrets {
-    pub(crate) fn of(connection: &redis::RedisConnectionInfo) -> Self {
-        let secrets = [connection.username(), connection.password()];
-        Self(secrets.into_iter().flatten().filter(|secret| !secret.is_empty()).map(str::to_owned).collect())
+    pub(crate) fn of<'a>(nodes: impl IntoIterator<Item = &'a redis::RedisConnectionInfo>) -> Self {
+        let secrets = nodes.into_iter().flat_map(|node| [node.username(), node.password()]);
+        Self(secrets.flatten().filter(|secret| !secret.is_empty()).map(str::to_owned).collect())
     }
 
     /// The error in our words: what the client says of it, without secrets.
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn whatever_a_server_repeats_is_not_repeated() {
         let settings = RedisConnectionInfo::default().set_username("anna").set_password("hunter2");
-        let secrets = Secrets::of(&settings);
+        let secrets = Secrets::of([&settings]);
         let error = RedisError::from((ErrorKind::Client, "sent", "AUTH anna hunter2 is wrong".to_owned()));
         let redacted = secrets.redact(&error);
         assert!(matches!(redacted, FleetError::Refused(_)));

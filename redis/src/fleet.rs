@@ -52,7 +52,17 @@ impl Fleet {
     /// program's rustls provider is used, or ring is made that where there is none. The address goes into no text.
     #[allow(clippy::new_ret_no_self, reason = "a builder")]
     pub fn connect(address: &str) -> FleetBuilder {
-        FleetBuilder::new(address)
+        FleetBuilder::new(vec![address.to_owned()], false)
+    }
+
+    /// A fleet that meets in a cluster, of which these are some nodes: the others are found, and followed as they change.
+    ///
+    /// The addresses as in [`connect`](Self::connect), with one user and password for all. All that belongs to one breaker, and to one
+    /// key of a limit, is in one slot. The instances meet where the application's own slot is: while that has no master, each goes
+    /// by itself.
+    #[cfg(feature = "cluster")]
+    pub fn connect_cluster<'a>(nodes: impl IntoIterator<Item = &'a str>) -> FleetBuilder {
+        FleetBuilder::new(nodes.into_iter().map(str::to_owned).collect(), true)
     }
 
     pub(crate) fn start(builder: &FleetBuilder) -> Result<Self, FleetError> {

@@ -1,6 +1,7 @@
 //! The connection to Redis: made, used, and given up for lost.
 
 mod limited;
+mod server;
 
 use std::{
     fmt,
@@ -12,13 +13,11 @@ use std::{
     time::Duration,
 };
 
-use redis::{
-    AsyncConnectionConfig, Client, FromRedisValue, IntoConnectionInfo, ProtocolVersion, PushInfo, Script,
-    ScriptInvocation, aio::MultiplexedConnection,
-};
+use redis::{FromRedisValue, PushInfo, Script, ScriptInvocation};
 use tokio::{sync::mpsc::UnboundedSender, time::timeout};
 
 pub(crate) use self::limited::Limited;
+use self::server::{Connection, Server};
 use crate::{
     FleetBuilder, FleetError, Operation,
     answer::{Answer, Known, Raw},
@@ -31,7 +30,7 @@ use crate::{
 ///
 /// One connection takes questions, answers and messages, so that a fleet needs as many as it has instances.
 pub(crate) struct Link {
-    client: Client,
+    server: Server,
     secrets: Secrets,
     timeout: Duration,
     /// For how long an instance counts as living after it has said so.
@@ -45,7 +44,7 @@ pub(crate) struct Link {
     give_back: Script,
     /// Calls that were counted, so that each has a name of its own.
     calls: AtomicU64,
-    current: Mutex<Option<MultiplexedConnection>>,
+    current: Mutex<Option<Connection>>,
     round_trips: AtomicU64,
 }
 
@@ -75,23 +74,11 @@ const CONNECTING: u32 = 10;
 
 impl Link {
     pub(crate) fn new(builder: &FleetBuilder) -> Result<Self, FleetError> {
-        let FleetBuilder { address, timeout, heartbeat, .. } = builder;
+        let FleetBuilder { addresses, is_cluster, timeout, heartbeat, .. } = builder;
         let (application, instance) = (builder.application_name(), builder.instance_name());
-        // What the client says about an address contains it.
-        let info = address.as_str().into_connection_info().map_err(|_| FleetError::Address)?;
-        #[cfg(feature = "tls-rustls")]
-        if matches!(info.addr(), redis::ConnectionAddr::TcpTls { .. }) {
-            // The client takes what the program has chosen, and panics where it has not. If another thread has chosen meanwhile,
-            // that is as good.
-            if rustls::crypto::CryptoProvider::get_default().is_none() {
-                _ = rustls::crypto::ring::default_provider().install_default();
-            }
-        }
-        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let secrets = Secrets::of(&settings);
-        let client = Client::open(info.set_redis_settings(settings)).map_err(|_| FleetError::Address)?;
+        let (server, secrets) = Server::new(addresses, *is_cluster)?;
         Ok(Self {
-            client,
+            server,
             secrets,
             timeout: *timeout,
             lives: *heartbeat * MISSED,
@@ -124,16 +111,9 @@ impl Link {
 
     /// Connects and listens; messages go to `pushes`.
     pub(crate) async fn connect(&self, pushes: UnboundedSender<PushInfo>) -> Result<Beat, FleetError> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.timeout * CONNECTING))
-            .set_response_timeout(Some(self.timeout))
-            .set_push_sender(pushes);
-        let connecting = async {
-            let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-            connection.subscribe(self.channel.as_str()).await?;
-            Ok(connection)
-        };
-        let connection = timeout(self.timeout * CONNECTING, connecting).await.map_err(|_| timed_out())?;
+        let limit = self.timeout * CONNECTING;
+        let connecting = self.server.connect(&self.channel, self.timeout, limit, pushes);
+        let connection = timeout(limit, connecting).await.map_err(|_| timed_out())?;
         let connection = connection.map_err(|error| self.secrets.redact(&error))?;
         self.set(Some(connection.clone()));
         let beat = self.beat_on(connection, 0).await;
@@ -153,7 +133,7 @@ impl Link {
         self.beat_on(connection, changes).await
     }
 
-    async fn beat_on(&self, mut connection: MultiplexedConnection, changes: u64) -> Result<Beat, FleetError> {
+    async fn beat_on(&self, mut connection: Connection, changes: u64) -> Result<Beat, FleetError> {
         let mut call = self.heartbeat.prepare_invoke();
         call.key(names::of_application(&self.application, "instances"));
         call.key(names::of_application(&self.application, "version"));
@@ -254,15 +234,15 @@ impl Link {
         }
     }
 
-    fn connection(&self) -> Result<MultiplexedConnection, FleetError> {
+    fn connection(&self) -> Result<Connection, FleetError> {
         self.current().ok_or_else(|| FleetError::Unavailable(Arc::from("not connected")))
     }
 
-    fn current(&self) -> Option<MultiplexedConnection> {
+    fn current(&self) -> Option<Connection> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set(&self, connection: Option<MultiplexedConnection>) {
+    fn set(&self, connection: Option<Connection>) {
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = connection;
     }
 }

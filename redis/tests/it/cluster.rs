@@ -1,8 +1,10 @@
-//! What a cluster asks of those who use it: the keys of one script in one slot.
+//! Clusters: several nodes, each with some of the keys.
+
+use std::net::TcpListener;
 
 use steadfast::BreakerState::{Closed, Open};
 use steadfast::{RateLimit, RateLimitConfig, RateLimited};
-use steadfast_redis::{Fleet, Operation, RedisRateLimits};
+use steadfast_redis::{Fleet, FleetBuilder, Operation, RedisRateLimits};
 
 use crate::{
     alone, eventually,
@@ -11,21 +13,92 @@ use crate::{
     server::Redis,
 };
 
+const SLOTS: u32 = 16_384;
+
 static LIMITS: RedisRateLimits = RedisRateLimits::new();
 static SEARCH: RateLimit = RateLimit::new("search", RateLimitConfig::new(2, AGREED).store(&LIMITS));
 
+struct Cluster {
+    masters: Vec<Redis>,
+}
+
+impl Cluster {
+    /// As many masters, with a share of the slots each.
+    fn of(count: u32) -> Self {
+        let cluster = Self { masters: (0..count).map(|_| Self::node()).collect() };
+        for (index, node) in (0..).zip(&cluster.masters) {
+            let slots = [index * SLOTS / count, (index + 1) * SLOTS / count - 1].map(|slot| slot.to_string());
+            node.command::<()>(&["CLUSTER", "ADDSLOTSRANGE", &slots[0], &slots[1]]);
+        }
+        cluster.masters[1..].iter().for_each(|node| cluster.meet(node));
+        eventually(AGREED * 10, "the cluster is ready", || cluster.masters.iter().all(Self::is_ready));
+        cluster
+    }
+
+    fn node() -> Redis {
+        // Free now, and nobody else is given it soon.
+        let bus = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+        Redis::with(&["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", &bus])
+    }
+
+    fn is_ready(node: &Redis) -> bool {
+        node.command::<String>(&["CLUSTER", "INFO"]).contains("cluster_state:ok")
+    }
+
+    fn meet(&self, node: &Redis) {
+        let (_, bus): (String, String) = node.command(&["CONFIG", "GET", "cluster-port"]);
+        self.masters[0].command::<()>(&["CLUSTER", "MEET", "127.0.0.1", &node.port.to_string(), &bus]);
+    }
+
+    /// Which of the masters has a key.
+    fn place(&self, key: &str) -> usize {
+        let slot: u32 = self.masters[0].command(&["CLUSTER", "KEYSLOT", key]);
+        let count = u32::try_from(self.masters.len()).unwrap();
+        (0..count).find(|index| slot < (index + 1) * SLOTS / count).unwrap().try_into().unwrap()
+    }
+
+    /// A copy of one of the masters, which takes its place when it dies.
+    fn replica_of(&self, place: usize) -> Redis {
+        let (replica, master) = (Self::node(), &self.masters[place]);
+        self.meet(&replica);
+        let id: String = master.command(&["CLUSTER", "MYID"]);
+        let replicate =
+            || redis::cmd("CLUSTER").arg("REPLICATE").arg(&id).query::<()>(&mut replica.connection()).is_ok();
+        eventually(AGREED * 10, "it knows whom to copy", replicate);
+        let info = || -> String { replica.command(&["INFO", "replication"]) };
+        eventually(AGREED * 10, "it has copied everything", || info().contains("master_link_status:up"));
+        let all = format!("cluster_known_nodes:{}", self.masters.len() + 1);
+        let knows_all = |node: &Redis| node.command::<String>(&["CLUSTER", "INFO"]).contains(&all);
+        eventually(AGREED * 10, "all know all", || self.masters.iter().chain([&replica]).all(knows_all));
+        replica
+    }
+
+    /// As `Setup` has it: some of the nodes.
+    fn addresses(&self) -> String {
+        let addresses: Vec<_> = self.masters.iter().map(Redis::address).collect();
+        addresses.join(",")
+    }
+
+    fn fleet(&self) -> FleetBuilder {
+        Fleet::connect_cluster(self.addresses().split(',')).application("shop")
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_of_one_node_does_as_any_other() {
+async fn a_cluster_does_as_one_node() {
     let _alone = alone();
-    let redis = Redis::with(&["--cluster-enabled", "yes"]);
-    redis.command::<()>(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
-    eventually(AGREED * 5, "the cluster is ready", || {
-        redis.command::<String>(&["CLUSTER", "INFO"]).contains("cluster_state:ok")
-    });
-    let mut instances = Instance::fleet(2, &Setup::new(redis.address()));
+    let cluster = Cluster::of(3);
+    let places: Vec<_> =
+        (0..9).map(|number| cluster.place(&format!("steadfast:{{shop:other {number}}}:state"))).collect();
+    assert!((0..3).all(|place| places.contains(&place)), "breakers on all nodes: {places:?}");
+    let mut instances = Instance::fleet(3, &Setup { more: 9, ..Setup::new(cluster.addresses()) });
+    instances[0].tell("trip-more");
+    for instance in &mut instances {
+        eventually(AGREED, "all nine are open", || instance.ask("open-more") == "9");
+    }
     instances[0].tell("trip");
     all_are(&instances, Open, AGREED);
-    let fleet = Fleet::connect(&redis.address()).application("shop").rate_limits(&LIMITS).start().unwrap();
+    let fleet = cluster.fleet().rate_limits(&LIMITS).start().unwrap();
     crate::found(&fleet).await;
     fleet.operate(BREAKER, &Operation::reset().by("ada")).await.unwrap();
     all_are(&instances, Closed, AGREED);
@@ -34,6 +107,23 @@ async fn a_cluster_of_one_node_does_as_any_other() {
         let call = SEARCH.call_async(async || Ok::<_, RateLimited>(())).await;
         assert_eq!(call.is_ok(), expected);
     }
-    assert_eq!(redis.command::<u64>(&["ZCARD", "steadfast:{shop:search}:limit:window"]), 2);
+    let key = "steadfast:{shop:search}:limit:window";
+    assert_eq!(cluster.masters[cluster.place(key)].command::<u64>(&["ZCARD", key]), 2);
     fleet.stop().await;
+}
+
+#[test]
+fn a_master_that_dies_is_replaced() {
+    let _alone = alone();
+    let mut cluster = Cluster::of(3);
+    let place = cluster.place("steadfast:{shop:payments}:state");
+    let _replica = cluster.replica_of(place);
+    let mut instances = Instance::fleet(3, &Setup::new(cluster.addresses()));
+    cluster.masters[place].kill();
+    instances[0].tell("trip");
+    eventually(AGREED, "it opens by itself", || instances[0].is(Open));
+    let took = all_are(&instances, Open, AGREED * 5);
+    println!("all are open {took:?} after the master of their slot has died (node timeout 1 s)");
+    let others: Vec<_> = instances.iter().map(|instance| instance.times(Open)).collect();
+    assert_eq!(others, [1; 3]);
 }

@@ -222,7 +222,9 @@ fn process() {
         }
     })
     .forever();
-    let mut builder = Fleet::connect(address)
+    let nodes: Vec<_> = address.split(',').collect();
+    let builder = if nodes.len() > 1 { Fleet::connect_cluster(nodes) } else { Fleet::connect(address) };
+    let mut builder = builder
         .application(application)
         .quorum(quorum.parse().unwrap())
         .lease(millis(lease))

@@ -132,7 +132,7 @@ impl Fleet {
         Ok(lines.iter().filter_map(|line| AuditEntry::read(line)).collect())
     }
 
-    /// Ends it: takes back this instance's votes and leases. The circuits stay as they are, and go by themselves.
+    /// Ends it: takes back this instance's votes, its leases and its place among the living. The circuits stay as they are, and go by themselves.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
         if let Some(task) = self.task.take() {

@@ -133,6 +133,14 @@ impl Link {
         self.beat_on(connection, changes).await
     }
 
+    /// Says that this instance is no more.
+    pub(crate) async fn depart(&self) -> Result<(), FleetError> {
+        let mut connection = self.connection()?;
+        let mut command = redis::cmd("ZREM");
+        command.arg(names::of_application(&self.application, "instances")).arg(&self.instance);
+        self.wait_for(command.query_async(&mut connection)).await
+    }
+
     async fn beat_on(&self, mut connection: Connection, changes: u64) -> Result<Beat, FleetError> {
         let mut call = self.heartbeat.prepare_invoke();
         call.key(names::of_application(&self.application, "instances"));

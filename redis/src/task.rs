@@ -349,7 +349,7 @@ impl Task {
         self.status.send_if_modified(|old| std::mem::replace(old, status) != status);
     }
 
-    /// Takes the votes and leases back, as far as Redis answers at once.
+    /// Takes back its votes, its leases and its place among the living, as far as Redis answers at once.
     async fn leave(mut self) {
         drop(self.subscription.take());
         self.work.shutdown().await;
@@ -362,6 +362,8 @@ impl Task {
             }
         }
         while self.work.join_next().await.is_some() {}
+        // If Redis does not hear of it, the place lapses.
+        _ = self.link.depart().await;
         self.link.disconnect();
     }
 }

@@ -39,6 +39,9 @@ pub(crate) struct Answer {
     pub(crate) changed: bool,
 }
 
+/// As long as the script keeps a state.
+const LISTED: Duration = Duration::from_mins(10);
+const LISTED_WITHOUT_END: Duration = Duration::from_hours(30 * 24);
 /// What separates the fields of a line; none contains it.
 const SEPARATOR: char = '\x1f';
 
@@ -73,10 +76,19 @@ impl Known {
         Some((Self { version, kind, left, failed, by, reason }, next()))
     }
 
-    /// Reads a message; gives the breaker's name, too.
+    /// Reads a message; gives what the breaker is called, too.
     pub(crate) fn of_message(message: &str) -> Option<(Self, &str)> {
-        let (known, name) = Self::read(message)?;
-        Some((known, name?))
+        let (known, id) = Self::read(message)?;
+        Some((known, id?))
+    }
+
+    /// For how long it is listed, so that it is found by who has not heard of it; zero if it need not be.
+    pub(crate) fn is_listed_for(&self) -> Duration {
+        match self.kind {
+            Kind::Missing | Kind::Closed | Kind::Reset => Duration::ZERO,
+            Kind::Open => self.left.unwrap_or_default() + LISTED,
+            Kind::Forced | Kind::Disabled => self.left.map_or(LISTED_WITHOUT_END, |left| left + LISTED),
+        }
     }
 }
 

@@ -1,13 +1,13 @@
 -- One step of a breaker that a fleet shares. Its keys are in one slot, the time is Redis's own, and each key expires.
 --
 -- KEYS: state, votes, lease, audit
--- ARGV: verb, instance, channel, name, then what the verb needs
+-- ARGV: verb, instance, channel, what the breaker is called, then what the verb needs
 -- Gives: the state as a line, whether the caller holds the lease or has reached the threshold, for how long another does, votes, whether something changed
 --
 -- A line: version, kind, milliseconds left (-1 without an end), failed recoveries, by whom, why. The version is Redis's time of the
 -- change in microseconds, and rises.
 local state, votes, lease, audit = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local verb, me, channel, name = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local verb, me, channel, id = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 -- For how long a state is kept after it has ended, and one without an end after anybody has asked for it, in milliseconds.
 local KEPT, KEPT_WITHOUT_END = 600000, 2592000000
@@ -46,7 +46,7 @@ local function become(new_kind, rest, new_failed, new_by, new_reason)
     'failed', failed, 'by', by, 'reason', reason)
   local endless = rest < 0 and (kind == 'forced' or kind == 'disabled')
   redis.call('PEXPIRE', state, endless and KEPT_WITHOUT_END or math.max(rest, 0) + KEPT)
-  redis.call('PUBLISH', channel, line() .. '\31' .. name)
+  redis.call('PUBLISH', channel, line() .. '\31' .. id)
   changed = 1
 end
 

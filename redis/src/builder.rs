@@ -1,6 +1,6 @@
 use std::{env, fmt, sync::Arc, time::Duration};
 
-use steadfast::{CircuitBreaker, breakers};
+use steadfast::{CircuitBreaker, KeyedBreakers, all_keyed_breakers, breakers};
 
 use crate::{Fleet, FleetError, FleetEvent, RedisRateLimits};
 
@@ -19,6 +19,7 @@ pub struct FleetBuilder {
     pub(crate) quorum: Quorum,
     pub(crate) sum: Option<(u32, Duration)>,
     pub(crate) shared: Vec<Option<&'static CircuitBreaker>>,
+    pub(crate) shared_keyed: Vec<Option<&'static KeyedBreakers>>,
     pub(crate) limits: Vec<&'static RedisRateLimits>,
     pub(crate) on_event: Option<OnEvent>,
 }
@@ -45,6 +46,7 @@ impl FleetBuilder {
             quorum: Quorum::Instances(1),
             sum: None,
             shared: Vec::new(),
+            shared_keyed: Vec::new(),
             limits: Vec::new(),
             on_event: None,
         }
@@ -58,9 +60,18 @@ impl FleetBuilder {
         self
     }
 
-    /// Shares every named breaker of the program. Those that are declared with a `key` stay each instance's own.
+    /// Shares the breakers of all keys: `share_keyed(steadfast::keyed_breakers("hosts"))`, or a `static` of your own.
+    ///
+    /// A key costs nothing before its circuit opens, in any of the instances.
+    pub fn share_keyed(mut self, breakers: impl Into<Option<&'static KeyedBreakers>>) -> Self {
+        self.shared_keyed.push(breakers.into());
+        self
+    }
+
+    /// Shares every named breaker of the program, and those of all keys.
     pub fn share_all(mut self) -> Self {
         self.shared.extend(breakers().into_iter().map(Some));
+        self.shared_keyed.extend(all_keyed_breakers().into_iter().map(Some));
         self
     }
 
@@ -100,7 +111,8 @@ impl FleetBuilder {
 
     /// Opens the fleet, too, when its instances together count so many failures within a time: each may be far from its own threshold.
     ///
-    /// Successes between them count for nothing. Each instance says once for each heartbeat how many there were.
+    /// Successes between them count for nothing. Each instance says once for each heartbeat how many there were. The failures of the
+    /// breaker of a key are summed only while it is in trouble.
     pub const fn sum_failures(mut self, threshold: u32, within: Duration) -> Self {
         self.sum = Some((threshold, within));
         self
@@ -139,18 +151,12 @@ impl FleetBuilder {
         Fleet::start(&self)
     }
 
-    /// The breakers, each once.
-    pub(crate) fn members(&self) -> Result<Vec<&'static CircuitBreaker>, FleetError> {
-        let mut members: Vec<&'static CircuitBreaker> = Vec::new();
-        for breaker in &self.shared {
-            let breaker = breaker.ok_or(FleetError::UnknownBreaker)?;
-            match members.iter().find(|other| other.name() == breaker.name()) {
-                Some(other) if std::ptr::eq(*other, breaker) => {}
-                Some(_) => return Err(FleetError::SharedTwice(breaker.name())),
-                None => members.push(breaker),
-            }
-        }
-        Ok(members)
+    pub(crate) fn named(&self) -> Result<Vec<&'static CircuitBreaker>, FleetError> {
+        once(&self.shared, <CircuitBreaker>::name)
+    }
+
+    pub(crate) fn keyed(&self) -> Result<Vec<&'static KeyedBreakers>, FleetError> {
+        once(&self.shared_keyed, KeyedBreakers::name)
     }
 
     pub(crate) fn check(&self) -> Result<(), FleetError> {
@@ -184,6 +190,20 @@ impl FleetBuilder {
         let name = self.instance.clone().or_else(machine).unwrap_or_else(|| "instance".to_owned());
         format!("{}-{:08x}", crate::names::field(&name), fastrand::u32(..))
     }
+}
+
+/// Each of them once; no two may have one name.
+fn once<T>(shared: &[Option<&'static T>], name: fn(&T) -> &'static str) -> Result<Vec<&'static T>, FleetError> {
+    let mut each: Vec<&'static T> = Vec::new();
+    for breaker in shared {
+        let breaker = breaker.ok_or(FleetError::UnknownBreaker)?;
+        match each.iter().find(|other| name(other) == name(breaker)) {
+            Some(other) if std::ptr::eq(*other, breaker) => {}
+            Some(_) => return Err(FleetError::SharedTwice(name(breaker))),
+            None => each.push(breaker),
+        }
+    }
+    Ok(each)
 }
 
 /// Without the address, which may contain a password.

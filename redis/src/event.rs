@@ -22,6 +22,8 @@ pub enum FleetEvent {
     Opened {
         /// The breaker's name.
         breaker: &'static str,
+        /// Which of the breakers of that name, where there is one for each key.
+        key: Option<Arc<str>>,
         /// The instance whose word was the last that was needed.
         by: Arc<str>,
         /// What it has found.
@@ -32,6 +34,8 @@ pub enum FleetEvent {
     Closed {
         /// The breaker's name.
         breaker: &'static str,
+        /// Which of the breakers of that name, where there is one for each key.
+        key: Option<Arc<str>>,
         /// The instance whose trial calls have succeeded, or the operator.
         by: Arc<str>,
     },
@@ -40,6 +44,8 @@ pub enum FleetEvent {
     Held {
         /// The breaker's name.
         breaker: &'static str,
+        /// Which of the breakers of that name, where there is one for each key.
+        key: Option<Arc<str>>,
         /// The operator.
         by: Arc<str>,
         /// The operator's reason.
@@ -50,6 +56,8 @@ pub enum FleetEvent {
     Refused {
         /// The breaker's name.
         breaker: &'static str,
+        /// Which of the breakers of that name, where there is one for each key.
+        key: Option<Arc<str>>,
         /// What Redis has answered.
         error: FleetError,
     },
@@ -60,10 +68,27 @@ impl fmt::Display for FleetEvent {
         match self {
             Self::Available => f.write_str("fleet: Redis answers"),
             Self::Unavailable { error } => write!(f, "fleet: every instance by itself: {error}"),
-            Self::Opened { breaker, by, reason } => write!(f, "fleet: circuit `{breaker}` opened by {by}: {reason}"),
-            Self::Closed { breaker, by } => write!(f, "fleet: circuit `{breaker}` closed by {by}"),
-            Self::Held { breaker, by, reason } => write!(f, "fleet: circuit `{breaker}` held by {by}: {reason}"),
-            Self::Refused { breaker, error } => write!(f, "fleet: circuit `{breaker}` goes by itself: {error}"),
+            Self::Opened { breaker, key, by, reason } => {
+                write!(f, "fleet: circuit {} opened by {by}: {reason}", Circuit(breaker, key))
+            }
+            Self::Closed { breaker, key, by } => write!(f, "fleet: circuit {} closed by {by}", Circuit(breaker, key)),
+            Self::Held { breaker, key, by, reason } => {
+                write!(f, "fleet: circuit {} held by {by}: {reason}", Circuit(breaker, key))
+            }
+            Self::Refused { breaker, key, error } => {
+                write!(f, "fleet: circuit {} goes by itself: {error}", Circuit(breaker, key))
+            }
         }
+    }
+}
+
+/// A breaker's name, and the key.
+struct Circuit<'a>(&'a str, &'a Option<Arc<str>>);
+
+impl fmt::Display for Circuit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(breaker, key) = self;
+        write!(f, "`{breaker}`")?;
+        key.as_ref().map_or(Ok(()), |key| write!(f, " for `{key}`"))
     }
 }

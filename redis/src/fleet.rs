@@ -5,7 +5,8 @@ use tokio::{runtime::Handle, sync::watch, task::JoinHandle};
 use crate::{
     AuditEntry, FleetBuilder, FleetError, Operation,
     link::Link,
-    task::{Shared, Task},
+    names::Keys,
+    task::{Members, Task},
 };
 
 /// Shares circuit breakers with the other instances of an application, through Redis.
@@ -67,13 +68,13 @@ impl Fleet {
 
     pub(crate) fn start(builder: &FleetBuilder) -> Result<Self, FleetError> {
         builder.check()?;
-        let members = builder.members()?;
+        let (named, keyed) = (builder.named()?, builder.keyed()?);
         let link = Arc::new(Link::new(builder)?);
         let runtime = Handle::try_current().map_err(|_| FleetError::NoRuntime)?;
-        let breakers = members.into_iter().map(|breaker| Shared::new(breaker, link.keys(breaker.name()))).collect();
+        let members = Members::new(link.clone(), named, keyed);
         let (stop, stopped) = watch::channel(false);
         let (status_of_task, status) = watch::channel(Status::default());
-        let task = Task::new(builder, breakers, link.clone(), status_of_task);
+        let task = Task::new(builder, members, link.clone(), status_of_task);
         builder.limits.iter().for_each(|limits| limits.attach(link.clone()));
         let task = Some(runtime.spawn(task.run(stopped)));
         Ok(Self { link, stop, status, task })
@@ -117,9 +118,11 @@ impl Fleet {
     ///
     /// Redis does not answer in time, in which case it may still have been done; or it refuses.
     pub async fn operate(&self, breaker: &str, operation: &Operation) -> Result<(), FleetError> {
-        self.link.operate(&self.link.keys(breaker), breaker, operation).await?;
+        let keys = self.link.keys(breaker, operation.key.as_deref());
+        let known = self.link.operate(&keys, operation).await?.known;
+        let listed = operation.key.is_some().then(|| (keys.id, known.is_listed_for()));
         // For those whom the message does not reach; if this is lost, they look every so often.
-        self.link.beat(1).await.map(drop)
+        self.link.beat(1, listed.as_slice()).await.map(drop)
     }
 
     /// What operators have done to a breaker of the fleet, the newest first: the last hundred of ninety days.
@@ -128,7 +131,20 @@ impl Fleet {
     ///
     /// Redis does not answer in time, or refuses.
     pub async fn audit(&self, breaker: &str) -> Result<Vec<AuditEntry>, FleetError> {
-        let lines = self.link.list(&self.link.keys(breaker).audit).await?;
+        self.entries(&self.link.keys(breaker, None)).await
+    }
+
+    /// The same for the breaker of a key.
+    ///
+    /// # Errors
+    ///
+    /// Redis does not answer in time, or refuses.
+    pub async fn audit_of(&self, breaker: &str, key: &str) -> Result<Vec<AuditEntry>, FleetError> {
+        self.entries(&self.link.keys(breaker, Some(key))).await
+    }
+
+    async fn entries(&self, keys: &Keys) -> Result<Vec<AuditEntry>, FleetError> {
+        let lines = self.link.list(&keys.audit).await?;
         Ok(lines.iter().filter_map(|line| AuditEntry::read(line)).collect())
     }
 

@@ -95,8 +95,8 @@ impl Link {
         })
     }
 
-    pub(crate) fn keys(&self, breaker: &str) -> Keys {
-        Keys::new(&self.application, breaker)
+    pub(crate) fn keys(&self, breaker: &str, key: Option<&str>) -> Keys {
+        Keys::new(&self.application, breaker, key)
     }
 
     /// Ways to Redis and back so far.
@@ -116,7 +116,7 @@ impl Link {
         let connection = timeout(limit, connecting).await.map_err(|_| timed_out())?;
         let connection = connection.map_err(|error| self.secrets.redact(&error))?;
         self.set(Some(connection.clone()));
-        let beat = self.beat_on(connection, 0).await;
+        let beat = self.beat_on(connection, 0, &[]).await;
         if beat.is_err() {
             self.disconnect();
         }
@@ -127,10 +127,10 @@ impl Link {
         self.set(None);
     }
 
-    /// Says that this instance lives, and that so many changes were made.
-    pub(crate) async fn beat(&self, changes: u64) -> Result<Beat, FleetError> {
+    /// Says that this instance lives, that so many changes were made, and which breakers of keys are in trouble for how long.
+    pub(crate) async fn beat(&self, changes: u64, listed: &[(Arc<str>, Duration)]) -> Result<Beat, FleetError> {
         let connection = self.connection()?;
-        self.beat_on(connection, changes).await
+        self.beat_on(connection, changes, listed).await
     }
 
     /// Says that this instance is no more.
@@ -141,11 +141,20 @@ impl Link {
         self.wait_for(command.query_async(&mut connection)).await
     }
 
-    async fn beat_on(&self, mut connection: Connection, changes: u64) -> Result<Beat, FleetError> {
+    async fn beat_on(
+        &self,
+        mut connection: Connection,
+        changes: u64,
+        listed: &[(Arc<str>, Duration)],
+    ) -> Result<Beat, FleetError> {
         let mut call = self.heartbeat.prepare_invoke();
         call.key(names::of_application(&self.application, "instances"));
         call.key(names::of_application(&self.application, "version"));
+        call.key(names::of_application(&self.application, "listed"));
         call.arg(&self.instance).arg(millis(self.lives)).arg(changes);
+        for (id, lasts) in listed {
+            call.arg(&**id).arg(millis(*lasts));
+        }
         let (instances, changes) = self.wait_for(call.invoke_async(&mut connection)).await?;
         Ok(Beat { instances, changes })
     }
@@ -154,7 +163,6 @@ impl Link {
     pub(crate) async fn ask(
         &self,
         keys: &Keys,
-        name: &str,
         question: Question,
         trip: Option<&Trip>,
         lease: Duration,
@@ -167,7 +175,7 @@ impl Link {
             Question::Leave => "leave",
             Question::Restore => "restore",
         };
-        let mut call = self.call(keys, name, verb);
+        let mut call = self.call(keys, verb);
         match (question, trip) {
             (Question::Announce { .. }, Some(trip)) => {
                 call.arg(millis(trip.rest)).arg(trip.failed).arg(trip.quorum).arg(millis(trip.lasts)).arg(&trip.reason);
@@ -180,17 +188,17 @@ impl Link {
     }
 
     /// Does what an operator wants.
-    pub(crate) async fn operate(&self, keys: &Keys, name: &str, wanted: &Operation) -> Result<Answer, FleetError> {
-        let Operation { kind, expires_in, by, reason } = wanted;
-        let mut call = self.call(keys, name, "operate");
+    pub(crate) async fn operate(&self, keys: &Keys, wanted: &Operation) -> Result<Answer, FleetError> {
+        let Operation { kind, expires_in, by, reason, .. } = wanted;
+        let mut call = self.call(keys, "operate");
         call.arg(kind.text()).arg(millis_or_endless(*expires_in)).arg(by).arg(reason);
         self.answer(&call).await
     }
 
     /// Says again what Redis has lost.
-    pub(crate) async fn restore(&self, keys: &Keys, name: &str, lost: &Known) -> Result<Answer, FleetError> {
+    pub(crate) async fn restore(&self, keys: &Keys, lost: &Known) -> Result<Answer, FleetError> {
         let Known { version, kind, left, failed, by, reason } = lost;
-        let mut call = self.call(keys, name, "restore");
+        let mut call = self.call(keys, "restore");
         call.arg(kind.text()).arg(millis_or_endless(*left)).arg(by).arg(reason).arg(version).arg(failed);
         self.answer(&call).await
     }
@@ -199,13 +207,20 @@ impl Link {
     pub(crate) async fn report(
         &self,
         keys: &Keys,
-        name: &str,
         failures: u64,
         (threshold, span): (u64, Duration),
     ) -> Result<Answer, FleetError> {
-        let mut call = self.call(keys, name, "report");
+        let mut call = self.call(keys, "report");
         call.key(&keys.failures).arg(failures).arg(threshold).arg(millis(span));
         self.answer(&call).await
+    }
+
+    /// What the breakers of keys are called that are in trouble, or were of late.
+    pub(crate) async fn listed(&self) -> Result<Vec<String>, FleetError> {
+        let mut connection = self.connection()?;
+        let mut command = redis::cmd("ZRANGE");
+        command.arg(names::of_application(&self.application, "listed")).arg(0).arg(-1);
+        self.wait_for(command.query_async(&mut connection)).await
     }
 
     /// The newest entries of a list, as they stand there.
@@ -216,10 +231,10 @@ impl Link {
         self.wait_for(command.query_async(&mut connection)).await
     }
 
-    fn call(&self, keys: &Keys, name: &str, verb: &str) -> ScriptInvocation<'_> {
+    fn call(&self, keys: &Keys, verb: &str) -> ScriptInvocation<'_> {
         let mut call = self.breaker.prepare_invoke();
         call.key(&keys.state).key(&keys.votes).key(&keys.lease).key(&keys.audit);
-        call.arg(verb).arg(&self.instance).arg(&self.channel).arg(name);
+        call.arg(verb).arg(&self.instance).arg(&self.channel).arg(&*keys.id);
         call
     }
 

@@ -21,6 +21,7 @@ use crate::{
 #[must_use = "it does nothing until it is given to `Fleet::operate`"]
 pub struct Operation {
     pub(crate) kind: Kind,
+    pub(crate) key: Option<String>,
     pub(crate) expires_in: Option<Duration>,
     pub(crate) reason: String,
     pub(crate) by: String,
@@ -59,7 +60,13 @@ impl Operation {
     }
 
     const fn new(kind: Kind) -> Self {
-        Self { kind, expires_in: None, reason: String::new(), by: String::new() }
+        Self { kind, key: None, expires_in: None, reason: String::new(), by: String::new() }
+    }
+
+    /// For the breaker of this key.
+    pub fn key(mut self, key: &str) -> Self {
+        self.key = Some(key.to_owned());
+        self
     }
 
     /// Ends by itself, by the clock of Redis. What never ends is kept for 30 days after the last instance has gone.

@@ -1,16 +1,16 @@
 //! The task behind a fleet: the only one that talks to Redis for its breakers, and no call ever waits for it.
 
+mod answers;
 mod changes;
+mod circuit;
 mod connection;
+mod members;
 mod shared;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use redis::{PushInfo, PushKind, Value};
-use steadfast::{
-    BreakerState,
-    events::{self, Event, Subscription},
-};
+use steadfast::events::{self, Event, Subscription};
 use tokio::{
     sync::{
         mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
@@ -20,13 +20,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-pub(crate) use self::shared::Shared;
-use self::{
-    changes::Changes,
-    connection::{MOST_MISSED, RECONNECT},
-};
+pub(crate) use self::members::{Id, Members};
+use self::{changes::Changes, connection::RECONNECT};
 use crate::{
-    FleetBuilder, FleetError, FleetEvent,
+    FleetBuilder, FleetError,
     answer::{Answer, Known},
     builder::{OnEvent, Quorum},
     fleet::Status,
@@ -38,8 +35,7 @@ use crate::{
 const TICK: Duration = Duration::from_millis(50);
 pub(crate) struct Task {
     link: Arc<Link>,
-    breakers: Vec<Shared>,
-    by_name: HashMap<&'static str, usize>,
+    members: Members,
     times: Times,
     heartbeat: Duration,
     quorum: Quorum,
@@ -47,7 +43,7 @@ pub(crate) struct Task {
     on_event: Option<OnEvent>,
     status: watch::Sender<Status>,
     /// Local circuits that have changed.
-    touched: UnboundedReceiver<usize>,
+    touched: UnboundedReceiver<(&'static str, Option<Arc<str>>)>,
     /// Ends when it is dropped.
     subscription: Option<Subscription>,
     pushes: (UnboundedSender<PushInfo>, UnboundedReceiver<PushInfo>),
@@ -75,37 +71,34 @@ enum Mode {
 enum Done {
     Connected(Result<Beat, FleetError>),
     Beat(Result<Beat, FleetError>),
-    Answered(usize, Result<Answer, FleetError>),
-    Reported(usize, u64, Result<Answer, FleetError>),
+    Answered(Id, Result<Answer, FleetError>),
+    Reported(Id, u64, Result<Answer, FleetError>),
+    /// Breakers of keys that are in trouble.
+    Listed(Result<Vec<String>, FleetError>),
 }
 
 impl Task {
     pub(crate) fn new(
         builder: &FleetBuilder,
-        breakers: Vec<Shared>,
+        members: Members,
         link: Arc<Link>,
         status: watch::Sender<Status>,
     ) -> Self {
-        let by_name: HashMap<_, _> =
-            breakers.iter().enumerate().map(|(i, shared)| (shared.breaker.name(), i)).collect();
         let (touch, touched) = unbounded_channel();
+        let names: HashSet<_> = members.names().collect();
         // On the thread of a call: a message to the task, no more.
-        let subscription = events::subscribe({
-            let by_name = by_name.clone();
-            move |event| {
-                if let Event::StateChanged { breaker, key: None, .. } = event
-                    && let Some(index) = by_name.get(breaker)
-                {
-                    _ = touch.send(*index);
-                }
+        let subscription = events::subscribe(move |event| {
+            if let Event::StateChanged { breaker, key, .. } = event
+                && names.contains(breaker)
+            {
+                _ = touch.send((*breaker, key.clone()));
             }
         });
         let now = Instant::now();
         let FleetBuilder { heartbeat, lease, .. } = *builder;
         Self {
             link,
-            breakers,
-            by_name,
+            members,
             times: Times { lease, grace: lease.max(2 * heartbeat), again: heartbeat },
             heartbeat,
             quorum: builder.quorum,
@@ -136,7 +129,7 @@ impl Task {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => break,
                 Some(push) = self.pushes.1.recv() => self.take_push(&push),
-                Some(index) = self.touched.recv() => self.step(index),
+                Some((name, key)) = self.touched.recv() => self.touch(name, key.as_deref()),
                 Some(done) = self.work.join_next() => match done {
                     Ok(done) => self.take(done),
                     // A bug, here or in the client: begun anew, so that nothing waits for what will not come.
@@ -160,7 +153,7 @@ impl Task {
             Mode::Connecting => Instant::now() + self.heartbeat,
             Mode::Online => self.next_beat,
         };
-        let is_restless = self.breakers.iter().any(|shared| shared.is_restless);
+        let is_restless = self.members.any(|shared| shared.is_restless);
         if is_restless { next.min(Instant::now() + TICK) } else { next }
     }
 
@@ -171,21 +164,26 @@ impl Task {
             Mode::Online if self.next_beat <= now => self.beat(now),
             _ => {}
         }
-        for index in 0..self.breakers.len() {
-            if self.breakers[index].is_restless {
-                self.step(index);
-            }
+        for id in self.members.ids(|shared| shared.is_restless) {
+            self.step(&id);
+        }
+    }
+
+    /// A circuit has changed.
+    fn touch(&mut self, name: &str, key: Option<&str>) {
+        if let Some(id) = self.members.changed(name, key) {
+            self.step(&id);
         }
     }
 
     /// Does what is to be done about a breaker, until that is nothing.
-    fn step(&mut self, index: usize) {
+    fn step(&mut self, id: &Id) {
         let (online, now, times) = (self.is_online(), Instant::now(), self.times);
         let quorum = self.needed();
-        let Some(shared) = self.breakers.get_mut(index) else { return };
+        let Some(shared) = self.members.get_mut(id) else { return };
         // Each act leads to another state; two of them are the most that follow one another.
         for _ in 0..4 {
-            let snapshot = shared.breaker.snapshot();
+            let snapshot = shared.circuit.snapshot();
             match shared.decide(&snapshot, online, now, &times) {
                 Step::Rest => return,
                 Step::Act(act) => shared.act(act),
@@ -198,24 +196,22 @@ impl Task {
                         lasts: rest + times.grace,
                         reason: shared::why(&snapshot),
                     };
-                    self.ask(index, question, Some(trip));
+                    self.ask(id, question, Some(trip));
                     return;
                 }
             }
         }
     }
 
-    fn ask(&mut self, index: usize, question: Question, trip: Option<Trip>) {
-        let Some(shared) = self.breakers.get(index) else { return };
-        let (link, keys, name, lease) =
-            (self.link.clone(), shared.keys.clone(), shared.breaker.name(), self.times.lease);
+    fn ask(&mut self, id: &Id, question: Question, trip: Option<Trip>) {
+        let Some(shared) = self.members.get(id) else { return };
+        let (link, keys, id, lease) = (self.link.clone(), shared.keys.clone(), id.clone(), self.times.lease);
         if question == Question::Restore {
             let lost = shared.lost(Instant::now());
-            self.work.spawn(async move { Done::Answered(index, link.restore(&keys, name, &lost).await) });
+            self.work.spawn(async move { Done::Answered(id, link.restore(&keys, &lost).await) });
             return;
         }
-        self.work
-            .spawn(async move { Done::Answered(index, link.ask(&keys, name, question, trip.as_ref(), lease).await) });
+        self.work.spawn(async move { Done::Answered(id, link.ask(&keys, question, trip.as_ref(), lease).await) });
     }
 
     fn take_push(&mut self, push: &PushInfo) {
@@ -226,98 +222,14 @@ impl Task {
             PushKind::Message => {
                 let Some(Value::BulkString(message)) = push.data.last() else { return };
                 let Ok(text) = std::str::from_utf8(message) else { return };
-                let Some((known, name)) = Known::of_message(text) else { return };
+                let Some((known, id)) = Known::of_message(text) else { return };
                 self.changes.heard();
-                let Some(&index) = self.by_name.get(name) else { return };
-                if self.breakers[index].member.hear(known.clone(), Instant::now()) {
-                    self.tell_news(index, &known);
+                let is_open = !known.is_listed_for().is_zero();
+                if let Some(id) = self.members.met(id, is_open) {
+                    self.hear(&id, &known);
                 }
-                self.step(index);
             }
             _ => {}
-        }
-    }
-
-    fn take(&mut self, done: Done) {
-        // What came before it on the same connection is known before it.
-        while let Ok(push) = self.pushes.1.try_recv() {
-            self.take_push(&push);
-        }
-        match done {
-            Done::Connected(Ok(beat)) => self.arrive(beat),
-            Done::Connected(Err(error)) => self.lose(error),
-            Done::Beat(Ok(beat)) => self.take_beat(beat),
-            Done::Beat(Err(error)) => {
-                self.missed += 1;
-                if self.missed >= MOST_MISSED {
-                    self.lose(error);
-                }
-            }
-            Done::Answered(index, Ok(answer)) => self.take_answer(index, answer),
-            Done::Answered(index, Err(error)) => self.take_failure(index, error),
-            Done::Reported(index, _, Ok(answer)) => {
-                if let (true, Some((threshold, span))) = (answer.granted, self.sum) {
-                    self.breakers[index].open_by_sum(threshold, span);
-                }
-                if self.breakers[index].member.hear(answer.known.clone(), Instant::now()) {
-                    self.tell_news(index, &answer.known);
-                }
-                self.step(index);
-            }
-            // They are said with the next heartbeat.
-            Done::Reported(index, failures, Err(_)) => self.breakers[index].reported -= failures,
-        }
-    }
-
-    fn take_answer(&mut self, index: usize, answer: Answer) {
-        if answer.changed {
-            // Says so once more, for those whom the message does not reach.
-            self.changes.made();
-            self.beat(Instant::now());
-        }
-        let known = answer.known.clone();
-        let shared = &mut self.breakers[index];
-        shared.is_refused = false;
-        if shared.member.take(answer, Instant::now(), &self.times) {
-            self.tell_news(index, &known);
-        }
-        self.step(index);
-    }
-
-    fn take_failure(&mut self, index: usize, error: FleetError) {
-        let shared = &mut self.breakers[index];
-        shared.member.fail(Instant::now(), &self.times);
-        if error.is_unavailable() {
-            // The heartbeat will tell whether it was this one alone.
-            self.next_beat = self.next_beat.min(Instant::now());
-            return;
-        }
-        let breaker = shared.breaker.name();
-        if !std::mem::replace(&mut shared.is_refused, true) {
-            self.tell(&FleetEvent::Refused { breaker, error });
-        }
-    }
-
-    fn read_all(&mut self) {
-        for index in 0..self.breakers.len() {
-            self.breakers[index].member.read();
-            self.step(index);
-        }
-    }
-
-    /// Says how many failures there were, if the fleet counts them.
-    fn report_failures(&mut self) {
-        let Some(sum) = self.sum else { return };
-        for (index, shared) in self.breakers.iter_mut().enumerate() {
-            let snapshot = shared.breaker.snapshot();
-            let failures = snapshot.failures.saturating_sub(shared.reported);
-            shared.reported += failures;
-            if failures == 0 || snapshot.state != BreakerState::Closed {
-                continue;
-            }
-            let (link, keys, name) = (self.link.clone(), shared.keys.clone(), shared.breaker.name());
-            self.work
-                .spawn(async move { Done::Reported(index, failures, link.report(&keys, name, failures, sum).await) });
         }
     }
 
@@ -327,19 +239,6 @@ impl Task {
         match self.quorum {
             Quorum::Instances(instances) => instances.into(),
             Quorum::Share(share) => ((self.instances as f64 * share).ceil() as u64).max(1),
-        }
-    }
-
-    fn tell_news(&self, index: usize, known: &Known) {
-        if let Some(event) = shared::news(self.breakers[index].breaker.name(), known) {
-            self.tell(&event);
-        }
-    }
-
-    fn tell(&self, event: &FleetEvent) {
-        if let Some(callback) = &self.on_event {
-            // What a callback leaves behind when it panics is its own business.
-            _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| callback(event)));
         }
     }
 
@@ -356,10 +255,8 @@ impl Task {
         if !self.is_online() {
             return;
         }
-        for index in 0..self.breakers.len() {
-            if self.breakers[index].member.is_engaged() {
-                self.ask(index, Question::Leave, None);
-            }
+        for id in self.members.ids(|shared| shared.member.is_engaged()) {
+            self.ask(&id, Question::Leave, None);
         }
         while self.work.join_next().await.is_some() {}
         // If Redis does not hear of it, the place lapses.

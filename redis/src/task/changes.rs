@@ -1,5 +1,9 @@
 //! Whether a message was missed: Redis counts the changes, and so does who listens.
 
+use std::{mem, time::Duration};
+
+use super::members::Id;
+
 /// Changes of the application's breakers.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
@@ -9,6 +13,8 @@ pub(super) struct Changes {
     heard: u64,
     /// Changes made here that Redis has yet to count.
     made: u64,
+    /// What Redis is yet to list, and for how long.
+    listed: Vec<(Id, Duration)>,
 }
 
 impl Changes {
@@ -25,9 +31,14 @@ impl Changes {
         self.made += 1;
     }
 
-    /// What Redis is to count.
-    pub(super) const fn take_made(&mut self) -> u64 {
-        std::mem::replace(&mut self.made, 0)
+    /// The breaker of a key is to be listed for so long.
+    pub(super) fn list(&mut self, id: Id, lasts: Duration) {
+        self.listed.push((id, lasts));
+    }
+
+    /// What Redis is to count, and to list.
+    pub(super) fn take_made(&mut self) -> (u64, Vec<(Id, Duration)>) {
+        (mem::take(&mut self.made), mem::take(&mut self.listed))
     }
 
     /// Compares with Redis's count. A message may come a little before its change is counted, which is no reason to look.
@@ -59,6 +70,6 @@ mod tests {
         assert!(!changes.has_missed(0));
         changes.made();
         changes.made();
-        assert_eq!((changes.take_made(), changes.take_made()), (2, 0));
+        assert_eq!((changes.take_made().0, changes.take_made().0), (2, 0));
     }
 }

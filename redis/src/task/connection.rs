@@ -45,7 +45,7 @@ impl Task {
         self.work = JoinSet::new();
         let delay = self.delays.next().unwrap_or(Duration::from_secs(1));
         self.mode = Mode::Away(Instant::now() + delay);
-        for shared in &mut self.breakers {
+        for (_, shared) in self.members.iter_mut() {
             shared.member.lose();
         }
         if !std::mem::replace(&mut self.is_told, true) {
@@ -56,11 +56,12 @@ impl Task {
     pub(super) fn beat(&mut self, now: Instant) {
         if now >= self.next_beat {
             self.round += 1;
+            self.members.let_go();
             self.report_failures();
         }
         self.schedule_beat();
-        let (link, changes) = (self.link.clone(), self.changes.take_made());
-        self.work.spawn(async move { Done::Beat(link.beat(changes).await) });
+        let (link, (changes, listed)) = (self.link.clone(), self.changes.take_made());
+        self.work.spawn(async move { Done::Beat(link.beat(changes, &listed).await) });
     }
 
     /// Not in step with the others.
@@ -72,7 +73,11 @@ impl Task {
         self.missed = 0;
         self.instances = beat.instances;
         let has_missed = self.changes.has_missed(beat.changes);
-        if has_missed || self.round >= FULL_ROUND {
+        let is_full = self.round >= FULL_ROUND;
+        if is_full {
+            self.list_all();
+        }
+        if has_missed || is_full {
             self.round = 0;
             self.read_all();
         }

@@ -2,9 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use steadfast::{CircuitBreaker, Intervention, Snapshot};
+use steadfast::{Intervention, Snapshot};
 use tokio::time::Instant;
 
+use super::circuit::Circuit;
 use crate::{
     FleetEvent,
     answer::{Kind, Known},
@@ -13,11 +14,13 @@ use crate::{
 };
 
 pub(crate) struct Shared {
-    pub(crate) breaker: &'static CircuitBreaker,
+    pub(super) circuit: Circuit,
     pub(super) keys: Arc<Keys>,
     pub(super) member: Member,
     pub(super) is_restless: bool,
     pub(super) is_refused: bool,
+    /// Heartbeats since something has happened.
+    idle: u32,
     /// Failures that were told to Redis.
     pub(super) reported: u64,
     /// Its announcement needs no other vote.
@@ -25,16 +28,17 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(breaker: &'static CircuitBreaker, keys: Keys) -> Self {
-        let reported = breaker.snapshot().failures;
+    pub(super) fn new(circuit: Circuit, keys: Keys) -> Self {
+        let reported = circuit.snapshot().failures;
         let keys = Arc::new(keys);
         // It may be open already.
         Self {
-            breaker,
+            circuit,
             keys,
             member: Member::new(),
             is_restless: true,
             is_refused: false,
+            idle: 0,
             reported,
             speaks_for_all: false,
         }
@@ -47,9 +51,31 @@ impl Shared {
         step
     }
 
+    pub(super) fn key(&self) -> Option<Arc<str>> {
+        self.circuit.key().map(Arc::from)
+    }
+
+    /// Whether nothing has happened for a whole heartbeat; asked at each.
+    pub(super) const fn is_idle(&mut self) -> bool {
+        self.idle = if self.is_restless { 0 } else { self.idle + 1 };
+        self.idle > 1
+    }
+
     /// What Redis has lost.
     pub(super) fn lost(&self, now: Instant) -> Known {
-        self.member.lost(&Local::of(&self.breaker.snapshot()), now)
+        self.member.lost(&Local::of(&self.circuit.snapshot()), now)
+    }
+
+    /// What is to be told of another state of the fleet.
+    pub(super) fn news(&self, known: &Known) -> Option<FleetEvent> {
+        let (breaker, key) = (self.circuit.name(), self.key());
+        let (by, reason) = (Arc::from(known.by.as_str()), Arc::from(known.reason.as_str()));
+        match known.kind {
+            Kind::Open => Some(FleetEvent::Opened { breaker, key, by, reason }),
+            Kind::Closed | Kind::Reset => Some(FleetEvent::Closed { breaker, key, by }),
+            Kind::Forced | Kind::Disabled => Some(FleetEvent::Held { breaker, key, by, reason }),
+            Kind::Missing => None,
+        }
     }
 
     pub(super) fn act(&self, act: Act) {
@@ -64,14 +90,14 @@ impl Shared {
             Act::Disable { lasts } => with(Intervention::disable(), lasts),
             Act::Reset => Intervention::reset(),
         };
-        self.breaker.intervene(&intervention.reason(self.member.reason()));
+        self.circuit.intervene(&intervention.reason(self.member.reason()));
     }
 
     /// Opens it, as the failures of the fleet are enough.
     pub(super) fn open_by_sum(&mut self, threshold: u64, within: Duration) {
         self.speaks_for_all = true;
         let reason = format!("{threshold} failures in the fleet within {within:?}");
-        self.breaker.intervene(&Intervention::open().reason(reason));
+        self.circuit.intervene(&Intervention::open().reason(reason));
     }
 }
 
@@ -82,15 +108,4 @@ pub(super) fn why(snapshot: &Snapshot) -> String {
         (None, reason) => reason.map(|reason| reason.to_string()).unwrap_or_default(),
     };
     field(reason.strip_prefix("open ").unwrap_or(&reason))
-}
-
-/// What is to be told of another state of the fleet.
-pub(super) fn news(breaker: &'static str, known: &Known) -> Option<FleetEvent> {
-    let (by, reason) = (Arc::from(known.by.as_str()), Arc::from(known.reason.as_str()));
-    match known.kind {
-        Kind::Open => Some(FleetEvent::Opened { breaker, by, reason }),
-        Kind::Closed | Kind::Reset => Some(FleetEvent::Closed { breaker, by }),
-        Kind::Forced | Kind::Disabled => Some(FleetEvent::Held { breaker, by, reason }),
-        Kind::Missing => None,
-    }
 }

@@ -16,6 +16,7 @@ mod cost;
 mod failover;
 mod faults;
 mod instance;
+mod keyed;
 mod limits;
 mod operator;
 mod proxy;

@@ -1,0 +1,153 @@
+//! What has come of what was begun.
+
+use steadfast::BreakerState;
+use tokio::time::Instant;
+
+use super::{Done, Task, connection::MOST_MISSED, members::Id};
+use crate::{
+    FleetError, FleetEvent,
+    answer::{Answer, Known},
+};
+
+impl Task {
+    pub(super) fn take(&mut self, done: Done) {
+        // What came before it on the same connection is known before it.
+        while let Ok(push) = self.pushes.1.try_recv() {
+            self.take_push(&push);
+        }
+        match done {
+            Done::Connected(Ok(beat)) => self.arrive(beat),
+            Done::Connected(Err(error)) => self.lose(error),
+            Done::Beat(Ok(beat)) => self.take_beat(beat),
+            Done::Beat(Err(error)) => {
+                self.missed += 1;
+                if self.missed >= MOST_MISSED {
+                    self.lose(error);
+                }
+            }
+            Done::Answered(id, Ok(answer)) => self.take_answer(&id, answer),
+            Done::Answered(id, Err(error)) => self.take_failure(&id, error),
+            Done::Reported(id, _, Ok(answer)) => {
+                if let (true, Some((threshold, span)), Some(shared)) =
+                    (answer.granted, self.sum, self.members.get_mut(&id))
+                {
+                    shared.open_by_sum(threshold, span);
+                }
+                self.hear(&id, &answer.known);
+            }
+            // They are said with the next heartbeat.
+            Done::Reported(id, failures, Err(_)) => {
+                if let Some(shared) = self.members.get_mut(&id) {
+                    shared.reported -= failures;
+                }
+            }
+            Done::Listed(ids) => {
+                for id in ids.unwrap_or_default() {
+                    if let Some(id) = self.members.met(&id, true) {
+                        self.read(&id);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes in a state that nobody was asked for.
+    pub(super) fn hear(&mut self, id: &Id, known: &Known) {
+        let Some(shared) = self.members.get_mut(id) else { return };
+        if shared.member.hear(known.clone(), Instant::now()) {
+            self.tell_news(id, known);
+        }
+        self.step(id);
+    }
+
+    fn take_answer(&mut self, id: &Id, answer: Answer) {
+        let Some(shared) = self.members.get_mut(id) else { return };
+        let known = answer.known.clone();
+        let (has_changed, is_keyed) = (answer.changed, shared.circuit.key().is_some());
+        shared.is_refused = false;
+        let is_news = shared.member.take(answer, Instant::now(), &self.times);
+        if has_changed {
+            // Says so once more, for those whom the message does not reach.
+            self.changes.made();
+            if is_keyed {
+                self.changes.list(id.clone(), known.is_listed_for());
+            }
+            self.beat(Instant::now());
+        }
+        if is_news {
+            self.tell_news(id, &known);
+        }
+        self.step(id);
+    }
+
+    fn take_failure(&mut self, id: &Id, error: FleetError) {
+        let Some(shared) = self.members.get_mut(id) else { return };
+        shared.member.fail(Instant::now(), &self.times);
+        if error.is_unavailable() {
+            // The heartbeat will tell whether it was this one alone.
+            self.next_beat = self.next_beat.min(Instant::now());
+            return;
+        }
+        if !std::mem::replace(&mut shared.is_refused, true) {
+            let event = FleetEvent::Refused { breaker: shared.circuit.name(), key: shared.key(), error };
+            self.tell(&event);
+        }
+    }
+
+    /// Looks at everything, whatever was heard of it.
+    pub(super) fn read_all(&mut self) {
+        for id in self.members.ids(|_| true) {
+            self.read(&id);
+        }
+        if self.members.has_keyed() {
+            let link = self.link.clone();
+            self.work.spawn(async move { Done::Listed(link.listed().await) });
+        }
+    }
+
+    /// Says of the breakers of keys that are in trouble that they are, in case that Redis does not know.
+    pub(super) fn list_all(&mut self) {
+        let now = Instant::now();
+        for id in self.members.ids(|shared| shared.circuit.key().is_some()) {
+            let lasts = self.members.get(&id).map(|shared| shared.lost(now).is_listed_for());
+            if let Some(lasts) = lasts.filter(|lasts| !lasts.is_zero()) {
+                self.changes.list(id, lasts);
+            }
+        }
+    }
+
+    fn read(&mut self, id: &Id) {
+        if let Some(shared) = self.members.get_mut(id) {
+            shared.member.read();
+            self.step(id);
+        }
+    }
+
+    /// Says how many failures there were, if the fleet counts them.
+    pub(super) fn report_failures(&mut self) {
+        let Some(sum) = self.sum else { return };
+        for (id, shared) in self.members.iter_mut() {
+            let snapshot = shared.circuit.snapshot();
+            let failures = snapshot.failures.saturating_sub(shared.reported);
+            shared.reported += failures;
+            if failures == 0 || snapshot.state != BreakerState::Closed {
+                continue;
+            }
+            let (link, keys, id) = (self.link.clone(), shared.keys.clone(), id.clone());
+            self.work.spawn(async move { Done::Reported(id, failures, link.report(&keys, failures, sum).await) });
+        }
+    }
+
+    fn tell_news(&self, id: &Id, known: &Known) {
+        if let Some(event) = self.members.get(id).and_then(|shared| shared.news(known)) {
+            self.tell(&event);
+        }
+    }
+
+    pub(super) fn tell(&self, event: &FleetEvent) {
+        if let Some(callback) = &self.on_event {
+            // What a callback leaves behind when it panics is its own business.
+            _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| callback(event)));
+        }
+    }
+}

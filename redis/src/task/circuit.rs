@@ -1,0 +1,41 @@
+//! A breaker of this program: one with a name, or that of a key.
+
+use std::sync::Arc;
+
+use steadfast::{CircuitBreaker, Intervention, KeyedBreaker, Snapshot};
+
+pub(crate) enum Circuit {
+    Named(&'static CircuitBreaker),
+    /// While it is here it is not given up for other keys.
+    Keyed(Arc<KeyedBreaker>),
+}
+
+impl Circuit {
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Named(breaker) => breaker.name(),
+            Self::Keyed(breaker) => breaker.name(),
+        }
+    }
+
+    pub(super) fn key(&self) -> Option<&str> {
+        match self {
+            Self::Named(_) => None,
+            Self::Keyed(breaker) => Some(breaker.key()),
+        }
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        match self {
+            Self::Named(breaker) => breaker.snapshot(),
+            Self::Keyed(breaker) => breaker.snapshot(),
+        }
+    }
+
+    pub(super) fn intervene(&self, intervention: &Intervention) {
+        match self {
+            Self::Named(breaker) => breaker.intervene(intervention),
+            Self::Keyed(breaker) => breaker.intervene(intervention),
+        }
+    }
+}

@@ -16,7 +16,6 @@ use std::{
 
 use steadfast::{
     Bulkhead, BulkheadConfig, BulkheadFull, CircuitOpen, Transient, breaker, bulkhead, bulkheads, circuit_breaker,
-    events::{self, Event},
     register, retry,
 };
 use tokio::{
@@ -346,20 +345,11 @@ async fn a_full_bulkhead_opens_no_circuit() {
 
 #[test]
 fn an_event_tells_of_it() {
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    let subscription = events::subscribe({
-        let heard = heard.clone();
-        move |event: &Event| {
-            if matches!(event, Event::BulkheadFull { bulkhead: "told of", .. }) {
-                heard.lock().unwrap().push(event.to_string());
-            }
-        }
-    });
+    let heard = crate::heard("bulkhead `told of`");
     let full = Bulkhead::new("told of", BulkheadConfig::new().max_concurrent(1));
     let _permit = full.try_acquire().unwrap();
     full.try_acquire().unwrap_err();
-    subscription.unsubscribe();
-    assert_eq!(*heard.lock().unwrap(), ["bulkhead `told of`: full with 1 calls in flight"]);
+    assert_eq!(heard.texts(), ["bulkhead `told of`: full with 1 calls in flight"]);
     let json = serde_json::to_string(&full.snapshot()).unwrap();
     let expected = r#"{"name":"told of","max_concurrent":1,"in_flight":1,"waiting":0,"admitted":1,"rejected":1}"#;
     assert_eq!(json, expected);

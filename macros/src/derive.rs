@@ -12,7 +12,8 @@ use crate::{
 
 /// What an attribute says of a variant or a struct.
 enum Rule {
-    Permanent,
+    /// What the field's value says of a rejection is passed on, if there is such a field.
+    Permanent(Option<Member>),
     Transient,
     /// Transient, with a wait that a field holds.
     RetryAfter(Member),
@@ -49,6 +50,7 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
     let krate = krate.map_or_else(|| quote!(::steadfast), |path: Path| quote!(#path));
     let (is_transient, retry_after): (TokenStream, TokenStream) =
         rules.iter().map(|(pattern, rule)| rule.arms(pattern, &krate)).unzip();
+    let is_rejection: TokenStream = rules.iter().map(|(pattern, rule)| rule.rejection(pattern, &krate)).collect();
     let (name, (generics, arguments, bounds)) = (&item.ident, item.generics.split_for_impl());
     // A type with parameters has no one type to look for.
     let known = item.generics.params.is_empty().then(|| known(name, &krate));
@@ -71,6 +73,16 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
                     #retry_after
                     #[allow(unreachable_patterns)]
                     _ => ::core::option::Option::None,
+                }
+            }
+
+            fn is_rejection(&self) -> bool {
+                #[allow(unused_imports)]
+                use #krate::__private::{IsNoRejection as _, SaysIfRejection as _};
+                match self {
+                    #is_rejection
+                    #[allow(unreachable_patterns)]
+                    _ => false,
                 }
             }
         }
@@ -100,7 +112,7 @@ impl Rule {
             (place, Ident::new("value", place))
         };
         match self {
-            Self::Permanent => Default::default(),
+            Self::Permanent(_) => Default::default(),
             Self::Transient => (quote!(#pattern { .. } => true,), TokenStream::new()),
             Self::RetryAfter(field) => {
                 let (place, value) = field_at(field);
@@ -116,6 +128,18 @@ impl Rule {
                     quote!(#pattern { #field: #value, .. } => #hint,),
                 )
             }
+        }
+    }
+}
+
+impl Rule {
+    /// The arm of `is_rejection`. What is transient ends no retry by itself, so nobody asks it.
+    fn rejection(&self, pattern: &TokenStream, krate: &TokenStream) -> TokenStream {
+        match self {
+            Self::Permanent(Some(field)) | Self::Inherit(field) => quote_spanned! {Span::mixed_site()=>
+                #pattern { #field: value, .. } => (&#krate::__private::Rejection(value)).is_rejection(),
+            },
+            Self::Permanent(None) | Self::Transient | Self::RetryAfter(_) => TokenStream::new(),
         }
     }
 }
@@ -140,7 +164,7 @@ fn rule(attributes: &[Attribute], fields: &Fields, krate: &mut Option<Path>, err
         }
     }
     let mut ours = ours(attributes);
-    let Some(attribute) = ours.next() else { return Rule::Permanent };
+    let Some(attribute) = ours.next() else { return Rule::Permanent(inherited(fields)) };
     if let Some(second) = ours.next() {
         errors.at(second, "`#[transient]` is given twice");
     }

@@ -37,6 +37,8 @@ struct Attempt {
     code: TokenStream,
     /// Whether it is a pair: the returned value, and how the attempt fared at a breaker.
     has_passage: bool,
+    /// Whether a rate limit or a bulkhead may refuse it.
+    is_limited: bool,
     /// Whether it makes more calls than the one that is an attempt by itself: those of a retry, those of a fallback.
     is_retry: bool,
 }
@@ -106,7 +108,8 @@ pub(crate) fn stack(function: &Function, layers: &[Layer], prelude: &TokenStream
         renamed_self: body.as_ref().and_then(|body| arguments::renamed_self(&body.renames)),
         gives_arguments_away: layers.iter().all(|layer| !layer.repeats() && !layer.sees_arguments()),
     };
-    let mut attempt = Attempt { code: context.call(function, body.as_ref()), has_passage: false, is_retry: false };
+    let mut attempt =
+        Attempt { code: context.call(function, body.as_ref()), has_passage: false, is_limited: false, is_retry: false };
     let below_retry = |index| layers.iter().take(index).any(|above| matches!(above, Layer::Retry(_)));
     // A breaker asks whether the call was made at all.
     let is_asked =

@@ -75,8 +75,8 @@ pub enum Event {
         retry: Option<&'static str>,
         /// The attempt that has failed; the first is 1.
         attempt: u32,
-        /// The sleep before the next, as the policy has it. Where a breaker inside would still be open after it, it is left
-        /// out: the rejection may as well come at once.
+        /// The sleep before the next. Where a breaker inside will still be open after it, there is none and this is not told: the
+        /// rejection may as well come at once.
         delay: Duration,
     },
     /// An attempt other than the first has succeeded.
@@ -88,13 +88,21 @@ pub enum Event {
         attempts: u32,
     },
     /// The last attempt that the policy allows has failed in a way that another might have healed; or there is no time left
-    /// for another. A retry that ends with an error that is not transient, or with the rejection by a breaker inside, is not told.
+    /// for another. A retry that ends with an error that is not transient is not told.
     #[non_exhaustive]
     RetriesExhausted {
         /// The name of the policy, or the path of the function.
         retry: Option<&'static str>,
         /// How many attempts were made.
         attempts: u32,
+    },
+    /// An attempt was none: a breaker, a rate limit or a bulkhead inside has rejected it, and that ends the retry.
+    #[non_exhaustive]
+    RetryRejected {
+        /// The name of the policy, or the path of the function.
+        retry: Option<&'static str>,
+        /// The attempt that was rejected; the first is 1.
+        attempt: u32,
     },
     /// A stop signal has come before another attempt.
     #[non_exhaustive]
@@ -213,6 +221,9 @@ impl fmt::Display for Event {
             }
             Self::RetriesExhausted { retry, attempts } => {
                 write!(f, "retry `{}`: given up after attempt {attempts}", retry.unwrap_or("unnamed"))
+            }
+            Self::RetryRejected { retry, attempt } => {
+                write!(f, "retry `{}`: given up, attempt {attempt} was rejected", retry.unwrap_or("unnamed"))
             }
             Self::BudgetDenied { retry, attempts } => {
                 write!(f, "retry `{}`: denied by the budget after attempt {attempts}", retry.unwrap_or("unnamed"))

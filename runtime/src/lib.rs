@@ -203,10 +203,11 @@ pub mod __private {
         rate_limit::RATE_LIMITS,
         registry::{DECLARATIONS, Declaration, Declared, REGISTERED, Registered},
         retry::{
-            attempts::*,
+            attempts::Attempts,
             named::{NamedPolicy, POLICIES},
             nested::Scope,
             statistics::Statistics,
+            verdict::{Passage, Verdict},
         },
     };
     #[cfg(feature = "tokio")]

@@ -12,8 +12,8 @@ use std::{borrow::Borrow, error::Error, time::Duration};
 pub use self::{answer::*, argument::*, show::*};
 use crate::{
     BulkheadFull, CircuitOpen, Permit, RateLimited, Settings, TimedOut, Transient,
-    retry::attempts::{Passage, Verdict},
-    transient::sources,
+    retry::verdict::{Passage, Verdict},
+    transient::{is_rejection, sources},
 };
 
 /// What a guarded function returns: a `Result` or an `Option`.
@@ -150,7 +150,12 @@ pub fn by_error<O: Returned>(
     look: fn(&O::Error) -> Option<&(dyn Error + 'static)>,
 ) -> Verdict {
     outcome.error().map_or(Verdict::Success, |error| {
-        Verdict::transient_if(predicate(error) && look(error).and_then(rejection).is_none())
+        let (is_transient, error) = (predicate(error), look(error));
+        match error.and_then(rejection) {
+            Some(_) => Verdict::Rejected,
+            None if is_transient => Verdict::transient_if(true),
+            None => error.map_or(Verdict::Final, end_by),
+        }
     })
 }
 
@@ -174,8 +179,14 @@ pub fn by_chain<O: Returned>(outcome: &O, show: fn(&O::Error) -> &(dyn Error + '
 fn chain_verdict(error: &(dyn Error + 'static), types: &[IsType]) -> Verdict {
     match rejection(error) {
         Some(open) => Verdict::rejected(open.retry_after(), wants_rejection(types)),
-        None => Verdict::transient_if(is_any_of(error, types)),
+        None if is_any_of(error, types) => Verdict::transient_if(true),
+        None => end_by(error),
     }
+}
+
+/// What an error means that is not worth another attempt.
+fn end_by(error: &(dyn Error + 'static)) -> Verdict {
+    if is_rejection(error) { Verdict::Rejected } else { Verdict::Final }
 }
 
 /// The rejection in a chain of sources.

@@ -18,6 +18,7 @@ pub(crate) mod statistics;
 mod stop;
 #[cfg(test)]
 mod tests;
+pub(crate) mod verdict;
 
 #[cfg(feature = "tokio")]
 use std::future::Future;

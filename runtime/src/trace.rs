@@ -52,6 +52,7 @@ pub(crate) fn emit(event: &Event) {
         Event::RetrySucceeded { retry, attempts }
         | Event::RetriesExhausted { retry, attempts }
         | Event::RetryStopped { retry, attempts }
+        | Event::RetryRejected { retry, attempt: attempts }
         | Event::BudgetDenied { retry, attempts } => {
             debug!(target: "steadfast", { retry.name = retry, retry.attempt = attempts }, "{event}");
         }

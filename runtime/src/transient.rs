@@ -75,6 +75,12 @@ pub trait Transient {
     fn retry_after(&self) -> Option<Duration> {
         None
     }
+
+    /// Whether there was no call: a breaker, a rate limit or a bulkhead of this crate has rejected it. Where that ends a retry, it is
+    /// counted and told as such. What is derived passes on what the error inside says.
+    fn is_rejection(&self) -> bool {
+        false
+    }
 }
 
 impl Transient for io::Error {
@@ -105,6 +111,10 @@ impl Transient for io::Error {
     fn retry_after(&self) -> Option<Duration> {
         carried(self)?.retry_after()
     }
+
+    fn is_rejection(&self) -> bool {
+        carried(self).is_some_and(Transient::is_rejection)
+    }
 }
 
 /// What an [`io::Error`] that was made of another error knows of itself.
@@ -128,6 +138,10 @@ impl Transient for CircuitOpen {
     fn retry_after(&self) -> Option<Duration> {
         Self::retry_after(self)
     }
+
+    fn is_rejection(&self) -> bool {
+        true
+    }
 }
 
 impl<T: Transient + ?Sized> Transient for Box<T> {
@@ -137,6 +151,10 @@ impl<T: Transient + ?Sized> Transient for Box<T> {
 
     fn retry_after(&self) -> Option<Duration> {
         (**self).retry_after()
+    }
+
+    fn is_rejection(&self) -> bool {
+        (**self).is_rejection()
     }
 }
 
@@ -148,6 +166,10 @@ impl Transient for dyn Error + Send + Sync {
     fn retry_after(&self) -> Option<Duration> {
         decisive(self)?.retry_after()
     }
+
+    fn is_rejection(&self) -> bool {
+        is_rejection(self)
+    }
 }
 
 impl Transient for dyn Error + Send {
@@ -157,6 +179,10 @@ impl Transient for dyn Error + Send {
 
     fn retry_after(&self) -> Option<Duration> {
         decisive(self)?.retry_after()
+    }
+
+    fn is_rejection(&self) -> bool {
+        is_rejection(self)
     }
 }
 
@@ -168,11 +194,20 @@ impl Transient for dyn Error {
     fn retry_after(&self) -> Option<Duration> {
         decisive(self)?.retry_after()
     }
+
+    fn is_rejection(&self) -> bool {
+        is_rejection(self)
+    }
 }
 
 /// The first error in the chain that says whether it is transient.
 pub(crate) fn decisive<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
     sources(error).find_map(|error| built_in(error).or_else(|| known::find(error)))
+}
+
+/// Whether there was no call, by the first error in the chain that says so.
+pub(crate) fn is_rejection(error: &(dyn Error + 'static)) -> bool {
+    decisive(error).is_some_and(Transient::is_rejection)
 }
 
 /// The error as one of the types for which this crate implements `Transient`.

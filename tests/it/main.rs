@@ -26,6 +26,7 @@ mod order;
 mod pairs;
 mod rate_limit;
 mod reference;
+mod refused;
 mod registry;
 mod retry;
 mod retry_properties;

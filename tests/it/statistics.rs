@@ -48,8 +48,8 @@ async fn every_way_to_end_is_counted() {
     let counted = counted("statistics");
     assert_eq!(
         counted.to_string(),
-        "statistics: 8 calls, 2 succeeded at once, 2 after a retry, 4 failed (2 not transient, 1 exhausted, 1 denied, \
-         0 stopped); 6 retries"
+        "statistics: 8 calls, 2 succeeded at once, 2 after a retry, 4 failed (2 not transient, 0 rejected, 1 exhausted, \
+         1 denied, 0 stopped); 6 retries"
     );
     // Four of one second, two of two.
     assert_eq!(counted.delayed, Duration::from_secs(8));

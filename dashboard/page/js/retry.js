@@ -5,7 +5,7 @@ import { count, element, percent, setText } from "./format.js";
 const SHARES = [
   ["first", "at once", ({ first_try_successes: n }) => n],
   ["retried", "retried", ({ retried_successes: n }) => n],
-  ["gave-up", "failed", ({ not_transient, exhausted, denied, stopped }) => not_transient + exhausted + denied + stopped],
+  ["gave-up", "failed", ({ not_transient, rejected, exhausted, denied, stopped }) => not_transient + rejected + exhausted + denied + stopped],
 ];
 
 export class RetryRow {
@@ -19,11 +19,17 @@ export class RetryRow {
   }
 
   update(entry) {
-    const { calls, attempts, exhausted, denied, not_transient, stopped } = entry;
+    const { calls, attempts, exhausted, denied, not_transient, rejected, stopped } = entry;
     setText(this.#calls, calls === 1 ? "1 call" : `${count(calls)} calls`);
     SHARES.forEach(([, , of], index) => (this.#bar.children[index].style.flex = `${of(entry)} 0 0px`));
     setText(this.#shares, calls ? SHARES.map(([, word, of]) => `${percent(of(entry) / calls)} ${word}`).join(" · ") : "Not called yet");
-    const ways = [[exhausted, "gave up"], [not_transient, "not worth a retry"], [denied, "denied by the budget"], [stopped, "stopped"]];
+    const ways = [
+      [exhausted, "gave up"],
+      [rejected, "rejected by a breaker or a limit"],
+      [not_transient, "not worth a retry"],
+      [denied, "denied by the budget"],
+      [stopped, "stopped"],
+    ];
     const told = ways.filter(([number]) => number).map(([number, word]) => `${count(number)} ${word}`);
     if (calls && attempts > calls) told.push(`${(attempts / calls).toFixed(2)} attempts a call`);
     setText(this.#rest, told.join(" · "));

@@ -17,7 +17,7 @@ use crate::{
 /// loop {
 ///     let delay = {
 ///         let outcome: R = attempt;
-///         match attempts.after(attempts.policy(), by_type(&outcome, judge)) {
+///         match attempts.after(attempts.policy(), by_type(&outcome, judge), Passage::Made) {
 ///             Some(delay) => delay,
 ///             None => break outcome,
 ///         }
@@ -38,7 +38,8 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
     let krate = context.krate.clone();
     let (begin, by) = (begin(retry, context), context.policy());
     let output = &context.output;
-    let verdict = verdict(retry, attempt.has_passage, context);
+    let verdict = verdict(retry, attempt, context);
+    let passage = if attempt.has_passage { code!(passage) } else { code!(#krate::__private::Passage::Made) };
     let outcome = if attempt.has_passage {
         code!((outcome, passage): (#output, #krate::__private::Passage))
     } else {
@@ -49,10 +50,10 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
         let code = code! {
             #begin
             let #outcome = #code;
-            _ = attempts.after(#by, #verdict);
+            _ = attempts.after(#by, #verdict, #passage);
             outcome
         };
-        return Attempt { code: code!({ #code }), has_passage: false, is_retry: attempt.is_retry };
+        return Attempt { code: code!({ #code }), has_passage: false, is_limited: false, is_retry: attempt.is_retry };
     }
     let code = match (&attempt.code, attempt.is_retry) {
         (code, false) => code.clone(), // the call itself is scoped
@@ -60,8 +61,7 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
         (code, true) => code!(attempts.within(#by, || #code)),
     };
     let (slots, arguments) = context.arguments();
-    let has_passage = attempt.has_passage;
-    let delay = scheduled(retry, has_passage, &krate);
+    let delay = scheduled(retry, attempt.has_passage, &krate);
     let (stop, attempt) = match &retry.stop_on {
         Some(stop) => {
             let (stop, pause) = (stop_signal(stop, &krate), pause_until(context));
@@ -69,7 +69,7 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
                 let (outcome, delay) = {
                     #arguments
                     let #outcome = #code;
-                    match attempts.after_unless(#by, stop, #verdict) {
+                    match attempts.after_unless(#by, stop, #verdict, #passage) {
                         ::core::option::Option::Some(delay) => { let delay = #delay; (outcome, delay) }
                         ::core::option::Option::None => break outcome,
                     }
@@ -86,7 +86,7 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
                 let delay = {
                     #arguments
                     let #outcome = #code;
-                    match attempts.after(#by, #verdict) {
+                    match attempts.after(#by, #verdict, #passage) {
                         ::core::option::Option::Some(delay) => #delay,
                         ::core::option::Option::None => break outcome,
                     }
@@ -96,12 +96,10 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
             (None, attempt)
         }
         None => {
-            let again =
-                if has_passage { code!(again_passing(#by, #verdict, passage)) } else { code!(again(#by, #verdict)) };
             let attempt = code! {
                 #arguments
                 let #outcome = #code;
-                if !attempts.#again {
+                if !attempts.again(#by, #verdict, #passage) {
                     break outcome;
                 }
             };
@@ -118,13 +116,12 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
     };
     // An outer retry prepares its own copies; it leaves the names themselves as they are.
     context.arguments.needed.iter_mut().for_each(|argument| argument.mutability = None);
-    Attempt { code: code!({ #code }), has_passage: false, is_retry: true }
+    Attempt { code: code!({ #code }), has_passage: false, is_limited: false, is_retry: true }
 }
 
-/// The delay before the next attempt, told to the hook.
+/// The delay before the next attempt, told to the hook if there is one to wait for.
 fn scheduled(retry: &Retry, has_passage: bool, krate: &TokenStream) -> TokenStream {
-    let delay = if has_passage { code!(passage.shorten(delay)) } else { code!(delay) };
-    let Some(hook) = &retry.hook else { return delay };
+    let Some(hook) = &retry.hook else { return code!(delay) };
     // A hook of another type is a mistake of its own.
     let place = hook.span();
     let tell = match (&retry.condition, retry.is_timed()) {
@@ -134,9 +131,10 @@ fn scheduled(retry: &Retry, has_passage: bool, krate: &TokenStream) -> TokenStre
         (_, true) => quote_spanned!(place=> on_retry_timed),
     };
     let elapsed = retry.is_timed().then(|| code!(attempts.elapsed(),));
+    let tell = code!(#krate::__private::#tell(&outcome, attempts.made(), delay, #elapsed #hook););
+    let tell = if has_passage { code!(if passage.is_worth(delay) { #tell }) } else { tell };
     code!({
-        let delay = #delay;
-        #krate::__private::#tell(&outcome, attempts.made(), delay, #elapsed #hook);
+        #tell
         delay
     })
 }
@@ -200,7 +198,7 @@ fn policy(retry: &Retry, krate: &TokenStream, function: &str) -> TokenStream {
 }
 
 /// What the outcome means.
-fn verdict(retry: &Retry, has_passage: bool, context: &Context) -> TokenStream {
+fn verdict(retry: &Retry, attempt: &Attempt, context: &Context) -> TokenStream {
     let krate = &context.krate;
     let place = context.output_place;
     let outcome = quote_spanned!(place=> &outcome);
@@ -231,7 +229,7 @@ fn verdict(retry: &Retry, has_passage: bool, context: &Context) -> TokenStream {
             None => context.ask("by_value", &quote_spanned!(place=> #outcome, #predicate)),
         },
     };
-    if !has_passage {
+    if !attempt.has_passage {
         return verdict;
     }
     // A rejection by a breaker inside is not retried, whatever the error type makes of it, unless it is asked for by
@@ -243,10 +241,16 @@ fn verdict(retry: &Retry, has_passage: bool, context: &Context) -> TokenStream {
         let types = type_list(krate, types);
         code!(#krate::__private::wants_rejection(#types))
     };
+    // What a limit refuses is a rejection as well, unless it is worth another attempt.
+    let others = match (attempt.is_limited, &retry.condition) {
+        (false, _) => code!(_ => #verdict,),
+        (true, Condition::Value(_)) => code!(passage => passage.judge_value(#verdict),),
+        (true, _) => code!(passage => passage.judge(#verdict),),
+    };
     code! {
         match passage {
             #krate::__private::Passage::Rejected(wait) => #krate::__private::Verdict::rejected(wait, #wanted),
-            _ => #verdict,
+            #others
         }
     }
 }

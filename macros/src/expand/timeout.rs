@@ -38,5 +38,5 @@ pub(super) fn expand(timeout: &Timeout, attempt: &Attempt, context: &Context) ->
             outcome
         }
     };
-    Attempt { code, has_passage: attempt.has_passage, is_retry: attempt.is_retry }
+    Attempt { code, ..*attempt }
 }

@@ -1,7 +1,7 @@
 use std::{borrow::Borrow, fmt, mem, thread};
 
 use super::{CircuitBreaker, Settings, word::Ticket};
-use crate::retry::attempts::Passage;
+use crate::retry::verdict::Passage;
 
 /// A call that a breaker has admitted, until it is known how it ended.
 ///

@@ -49,6 +49,10 @@ impl Transient for BulkheadFull {
     fn is_transient(&self) -> bool {
         true
     }
+
+    fn is_rejection(&self) -> bool {
+        true
+    }
 }
 
 /// As an [`io::Error`] of kind [`ResourceBusy`](io::ErrorKind::ResourceBusy), with the `BulkheadFull` inside.

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use crate::{
     CircuitOpen, Transient,
-    retry::{attempts::Verdict, verdict_of},
+    retry::{verdict::Verdict, verdict_of},
     transient::sources,
 };
 
@@ -184,6 +184,34 @@ impl<E> SaysNothing for Judge<'_, E> {
         E: Transient,
     {
         verdict_of(self.0)
+    }
+}
+
+/// Asks what is in an error whether it is a rejection: `(&Rejection(value)).is_rejection()`, by the same order.
+#[derive(Debug)]
+pub struct Rejection<'a, T: ?Sized>(pub &'a T);
+
+/// First choice: the type says it.
+pub trait SaysIfRejection {
+    /// Whether it is one.
+    fn is_rejection(&self) -> bool;
+}
+
+impl<T: Transient + ?Sized> SaysIfRejection for Rejection<'_, T> {
+    fn is_rejection(&self) -> bool {
+        self.0.is_rejection()
+    }
+}
+
+/// What remains: a type that says nothing.
+pub trait IsNoRejection {
+    /// Not that anybody knew.
+    fn is_rejection(&self) -> bool;
+}
+
+impl<T: ?Sized> IsNoRejection for &Rejection<'_, T> {
+    fn is_rejection(&self) -> bool {
+        false
     }
 }
 

@@ -54,6 +54,10 @@ impl Transient for RateLimited {
     fn retry_after(&self) -> Option<Duration> {
         Some(self.retry_after)
     }
+
+    fn is_rejection(&self) -> bool {
+        true
+    }
 }
 
 /// As an [`io::Error`] of kind [`ResourceBusy`](io::ErrorKind::ResourceBusy), with the `RateLimited` inside.

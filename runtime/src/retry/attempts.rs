@@ -15,6 +15,7 @@ use super::{
     pause,
     statistics::{Counted, End},
     stop::Stop,
+    verdict::{Passage, Verdict, is_worth},
 };
 use crate::{
     clock::{self, Moment},
@@ -44,80 +45,6 @@ pub struct Attempts<'p> {
 pub(super) enum Clock {
     Thread,
     Task,
-}
-
-/// What the outcome of an attempt means to a retry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Nothing is left to do.
-    Success,
-    /// A failure that another attempt would not change.
-    Final,
-    /// Another attempt may succeed: after this long if it is known, else as the policy has it.
-    Transient {
-        /// What the error asks for.
-        retry_after: Option<Duration>,
-    },
-}
-
-/// How an attempt fared at the breaker inside the retry.
-#[derive(Clone, Copy, Debug)]
-pub enum Passage {
-    /// The call was made.
-    Made,
-    /// The call was made, and the circuit is open now, for this long.
-    Opened(Duration),
-    /// There was no call. One may be admitted after this long, if that is known.
-    Rejected(Option<Duration>),
-    /// There was no call: a rate limit or a bulkhead inside has refused it. A breaker counts that as neither.
-    Refused,
-}
-
-impl Passage {
-    /// How it fared at two breakers, this one being the inner.
-    #[must_use]
-    pub const fn or(self, outer: Self) -> Self {
-        match self {
-            Self::Made => outer,
-            inner => inner,
-        }
-    }
-
-    /// The sleep before the next attempt. None at all if the circuit would still be open after it: then the rejection may
-    /// as well come at once.
-    #[must_use]
-    pub fn shorten(self, delay: Duration) -> Duration {
-        shorten(delay, self.left_open())
-    }
-
-    const fn left_open(self) -> Option<Duration> {
-        match self {
-            Self::Opened(left) => Some(left),
-            Self::Made | Self::Rejected(_) | Self::Refused => None,
-        }
-    }
-}
-
-fn shorten(delay: Duration, left_open: Option<Duration>) -> Duration {
-    if left_open.is_some_and(|left| left > delay) { Duration::ZERO } else { delay }
-}
-
-impl Verdict {
-    /// An attempt that a breaker inside the retry has rejected.
-    #[must_use]
-    pub const fn rejected(retry_after: Option<Duration>, wanted: bool) -> Self {
-        match retry_after {
-            Some(_) if wanted => Self::Transient { retry_after },
-            // Not asked for; or forced open by an operator, and nobody knows for how long.
-            _ => Self::Final,
-        }
-    }
-
-    /// Another attempt may succeed if `transient`.
-    #[must_use]
-    pub const fn transient_if(transient: bool) -> Self {
-        if transient { Self::Transient { retry_after: None } } else { Self::Final }
-    }
 }
 
 impl Clock {
@@ -233,11 +160,12 @@ impl<'p> Attempts<'p> {
         reason = "a call on the path of a success makes it save registers, which costs more than all the rest"
     )]
     #[inline(always)]
-    pub fn after(&mut self, policy: &RetryPolicy, verdict: Verdict) -> Option<Duration> {
+    pub fn after(&mut self, policy: &RetryPolicy, verdict: Verdict, passage: Passage) -> Option<Duration> {
         if self.is_first_success(policy, verdict) {
             return None;
         }
-        self.after_more(verdict)
+        let delay = self.after_more(verdict)?;
+        self.schedule(delay, passage.left_open())
     }
 
     /// Counts it, if it is one.
@@ -258,6 +186,7 @@ impl<'p> Attempts<'p> {
         match verdict {
             Verdict::Success => self.after_success(),
             Verdict::Final => self.after_final(),
+            Verdict::Rejected => self.after_rejection(),
             Verdict::Transient { retry_after } => self.after_transient(retry_after),
         }
     }
@@ -265,17 +194,7 @@ impl<'p> Attempts<'p> {
     /// After an attempt of a thread: whether there is another. Then it has slept until that one.
     #[allow(clippy::inline_always, reason = "as above")]
     #[inline(always)]
-    pub fn again(&mut self, policy: &RetryPolicy, verdict: Verdict) -> bool {
-        if self.is_first_success(policy, verdict) {
-            return false;
-        }
-        self.again_after(verdict, None)
-    }
-
-    /// The same where there is a breaker inside.
-    #[allow(clippy::inline_always, reason = "as above")]
-    #[inline(always)]
-    pub fn again_passing(&mut self, policy: &RetryPolicy, verdict: Verdict, passage: Passage) -> bool {
+    pub fn again(&mut self, policy: &RetryPolicy, verdict: Verdict, passage: Passage) -> bool {
         if self.is_first_success(policy, verdict) {
             return false;
         }
@@ -285,21 +204,29 @@ impl<'p> Attempts<'p> {
     #[cold]
     #[inline(never)]
     fn again_after(&mut self, verdict: Verdict, left_open: Option<Duration>) -> bool {
-        let Some(delay) = self.after_more(verdict) else { return false };
-        self.pause_thread(shorten(delay, left_open));
-        true
+        let delay = self.after_more(verdict).and_then(|delay| self.schedule(delay, left_open));
+        if let Some(delay) = delay {
+            self.pause_thread(delay);
+        }
+        delay.is_some()
     }
 
     /// As [`after`](Self::after), with a signal that there is to be no further attempt.
     #[inline]
-    pub fn after_unless(&mut self, policy: &RetryPolicy, stop: &dyn Stop, verdict: Verdict) -> Option<Duration> {
+    pub fn after_unless(
+        &mut self,
+        policy: &RetryPolicy,
+        stop: &dyn Stop,
+        verdict: Verdict,
+        passage: Passage,
+    ) -> Option<Duration> {
         match verdict {
             Verdict::Transient { .. } if stop.is_stopped() => {
                 self.made = self.made.saturating_add(1);
                 self.stopped();
                 None
             }
-            verdict => self.after(policy, verdict),
+            verdict => self.after(policy, verdict, passage),
         }
     }
 
@@ -356,6 +283,17 @@ impl<'p> Attempts<'p> {
         None
     }
 
+    /// After an attempt that was none.
+    fn after_rejection(&self) -> Option<Duration> {
+        let (retry, attempt) = (self.policy.name, self.made.saturating_add(1));
+        match self.policy.statistics {
+            Some(Counted(statistics)) if self.made == 0 => statistics.count_first_rejection(),
+            _ => self.count(End::Rejected),
+        }
+        events::tell(|| Event::RetryRejected { retry, attempt });
+        None
+    }
+
     /// A success that is not the first attempt's.
     fn after_success(&self) -> Option<Duration> {
         let (retry, attempts) = (self.policy.name, self.made.saturating_add(1));
@@ -381,8 +319,7 @@ impl<'p> Attempts<'p> {
     fn after_transient(&mut self, retry_after: Option<Duration>) -> Option<Duration> {
         let (policy, is_last) = (self.policy, self.is_last(self.policy));
         self.made = self.made.saturating_add(1);
-        let is_nested = nested::is_nested();
-        if is_last || (is_nested && policy.nested == Nested::Inherit) {
+        if is_last || (policy.nested == Nested::Inherit && nested::is_nested()) {
             return self.exhausted();
         }
         let elapsed = self.elapsed();
@@ -394,10 +331,20 @@ impl<'p> Attempts<'p> {
         if too_late || nested::ends_too_late(delay) {
             return self.exhausted();
         }
-        if is_nested {
-            nested::tell(policy.name);
+        Some(delay)
+    }
+
+    /// Tells of the attempt that comes after this delay, if the budget has it; or gives no delay before what will be rejected.
+    #[cold]
+    #[inline(never)]
+    fn schedule(&self, delay: Duration, left_open: Option<Duration>) -> Option<Duration> {
+        if !is_worth(delay, left_open) {
+            return Some(Duration::ZERO);
         }
-        let (retry, attempt) = (policy.name, self.made);
+        let (policy, retry, attempt) = (self.policy, self.policy.name, self.made);
+        if nested::is_nested() {
+            nested::tell(retry);
+        }
         if policy.budget.is_some_and(|Shared(budget)| !budget.withdraw(clock::now())) {
             self.count(End::Denied);
             events::tell(|| Event::BudgetDenied { retry, attempts: attempt });

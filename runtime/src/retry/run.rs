@@ -4,14 +4,15 @@
 use std::future::Future;
 #[cfg(feature = "tokio")]
 use std::pin::pin;
-use std::{fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData, time::Duration};
 
 #[cfg(feature = "tokio")]
 use super::pause;
 use super::{
     RetryPolicy,
-    attempts::{Attempts, Verdict},
+    attempts::Attempts,
     stop::Stop,
+    verdict::{Passage, Verdict},
 };
 use crate::Transient;
 
@@ -117,7 +118,7 @@ impl<J> RetryUntil<'_, J> {
         let mut attempts = Attempts::of_thread(self.policy);
         loop {
             let outcome = attempts.within(self.policy, &mut work);
-            let Some(delay) = attempts.after_unless(self.policy, self.stop, self.verdict(&outcome)) else {
+            let Some(delay) = self.after(&mut attempts, &outcome) else {
                 return outcome;
             };
             if attempts.pause_thread_until(self.stop, delay) {
@@ -144,7 +145,7 @@ impl<J> RetryUntil<'_, J> {
         let mut attempts = Attempts::of_task(self.policy);
         loop {
             let outcome = attempts.scope(pin!(work())).await;
-            let Some(delay) = attempts.after_unless(self.policy, self.stop, self.verdict(&outcome)) else {
+            let Some(delay) = self.after(&mut attempts, &outcome) else {
                 return outcome;
             };
             if attempts.pause_until(self.stop, delay).await {
@@ -153,11 +154,12 @@ impl<J> RetryUntil<'_, J> {
         }
     }
 
-    fn verdict<T, E>(&self, outcome: &Result<T, E>) -> Verdict
+    fn after<T, E>(&self, attempts: &mut Attempts<'_>, outcome: &Result<T, E>) -> Option<Duration>
     where
         J: Judge<E>,
     {
-        outcome.as_ref().err().map_or(Verdict::Success, |error| self.judge.verdict(error))
+        let verdict = outcome.as_ref().err().map_or(Verdict::Success, |error| self.judge.verdict(error));
+        attempts.after_unless(self.policy, self.stop, verdict, Passage::Made)
     }
 }
 
@@ -168,7 +170,10 @@ impl<J> fmt::Debug for RetryUntil<'_, J> {
 }
 
 pub(crate) fn verdict_of<E: Transient + ?Sized>(error: &E) -> Verdict {
-    if error.is_transient() { Verdict::Transient { retry_after: error.retry_after() } } else { Verdict::Final }
+    if error.is_transient() {
+        return Verdict::Transient { retry_after: error.retry_after() };
+    }
+    if error.is_rejection() { Verdict::Rejected } else { Verdict::Final }
 }
 
 pub(super) fn run<T, E>(
@@ -180,7 +185,7 @@ pub(super) fn run<T, E>(
     loop {
         let outcome = attempts.within(policy, &mut work);
         let verdict = outcome.as_ref().err().map_or(Verdict::Success, &judge);
-        if !attempts.again(policy, verdict) {
+        if !attempts.again(policy, verdict, Passage::Made) {
             return outcome;
         }
     }
@@ -200,7 +205,8 @@ where
         // The outcome is gone before the pause: an error that is not `Send` does not make the future so.
         let delay = {
             let outcome = attempts.scope(pin!(work())).await;
-            match attempts.after(policy, outcome.as_ref().err().map_or(Verdict::Success, &judge)) {
+            let verdict = outcome.as_ref().err().map_or(Verdict::Success, &judge);
+            match attempts.after(policy, verdict, Passage::Made) {
                 Some(delay) => delay,
                 None => return outcome,
             }

@@ -27,8 +27,10 @@ pub struct RetrySnapshot {
     pub first_try_successes: u64,
     /// Calls that succeeded at a later attempt.
     pub retried_successes: u64,
-    /// Calls whose last attempt failed with an error that is not worth another. One that a breaker inside has rejected is among them.
+    /// Calls whose last attempt failed with an error that is not worth another.
     pub not_transient: u64,
+    /// Calls whose last attempt was none: a breaker, a rate limit or a bulkhead inside has rejected it.
+    pub rejected: u64,
     /// Calls that ran out of attempts or time.
     pub exhausted: u64,
     /// Calls that the budget denied another attempt.
@@ -67,6 +69,7 @@ impl RetrySnapshot {
             first_try_successes: 0,
             retried_successes: 0,
             not_transient: 0,
+            rejected: 0,
             exhausted: 0,
             denied: 0,
             stopped: 0,
@@ -86,7 +89,7 @@ impl RetrySnapshot {
     #[must_use]
     pub const fn failures(&self) -> u64 {
         let given_up = self.exhausted.saturating_add(self.denied).saturating_add(self.stopped);
-        self.not_transient.saturating_add(given_up)
+        self.not_transient.saturating_add(self.rejected).saturating_add(given_up)
     }
 }
 
@@ -94,14 +97,15 @@ impl fmt::Display for RetrySnapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}: {} calls, {} succeeded at once, {} after a retry, {} failed ({} not transient, {} exhausted, {} denied, {} stopped); \
-             {} retries",
+            "{}: {} calls, {} succeeded at once, {} after a retry, {} failed ({} not transient, {} rejected, {} exhausted, {} denied, \
+             {} stopped); {} retries",
             self.name,
             self.calls(),
             self.first_try_successes,
             self.retried_successes,
             self.failures(),
             self.not_transient,
+            self.rejected,
             self.exhausted,
             self.denied,
             self.stopped,
@@ -143,20 +147,21 @@ pub fn retries() -> Vec<RetrySnapshot> {
 /// What is counted of the calls of one function.
 #[derive(Debug)]
 pub struct Statistics {
-    /// How calls ended at their first attempt: successes are successes, errors that are not transient failures.
+    /// How calls ended at their first attempt: successes are successes, errors that are not transient failures, rejections are those.
     first: Totals,
     counts: [AtomicU64; ENDS],
     delays: [AtomicU64; BOUNDS + 1],
     delayed_micros: AtomicU64,
 }
 
-const ENDS: usize = 5;
+const ENDS: usize = 6;
 
 /// How a call ended that made more than one attempt, or would have.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum End {
     RetriedSuccess,
     NotTransient,
+    Rejected,
     Exhausted,
     Denied,
     Stopped,
@@ -185,6 +190,11 @@ impl Statistics {
         self.first.add(Count::Failure);
     }
 
+    #[inline]
+    pub(super) fn count_first_rejection(&self) {
+        self.first.add(Count::Rejection);
+    }
+
     pub(super) fn count(&self, end: End) {
         add(&self.counts[end as usize], 1);
     }
@@ -204,6 +214,7 @@ impl Statistics {
         for (total, field) in [
             (first.get(Count::Success), &mut sum.first_try_successes),
             (first.get(Count::Failure).saturating_add(of(End::NotTransient)), &mut sum.not_transient),
+            (first.get(Count::Rejection).saturating_add(of(End::Rejected)), &mut sum.rejected),
             (of(End::RetriedSuccess), &mut sum.retried_successes),
             (of(End::Exhausted), &mut sum.exhausted),
             (of(End::Denied), &mut sum.denied),

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 
 use super::{
     Jitter, Retry, RetryPolicy, Schedule,
-    attempts::{Attempts, Verdict},
+    attempts::Attempts,
+    verdict::{Passage, Verdict},
 };
 
 /// A retry after so many attempts, where the delay before the last was this long.
@@ -116,7 +117,8 @@ fn a_delay_remembers_the_one_before() {
         .max_attempts(1_000)
         .backoff(Schedule::decorrelated(Duration::from_secs(1), Duration::from_hours(1)));
     let mut attempts = Attempts::of_thread(&POLICY);
-    let delays: Vec<_> = std::iter::from_fn(|| attempts.after(&POLICY, Verdict::transient_if(true))).collect();
+    let delays: Vec<_> =
+        std::iter::from_fn(|| attempts.after(&POLICY, Verdict::transient_if(true), Passage::Made)).collect();
     assert_eq!(delays.len(), 999);
     assert!(delays.iter().any(|delay| *delay > seconds(3.0)), "it grows beyond three times the base");
     assert!(delays.windows(2).all(|pair| pair[1] <= pair[0] * 3));
@@ -128,8 +130,8 @@ async fn a_task_goes_by_the_clock_of_tasks_and_a_thread_by_its_own() {
     static POLICY: RetryPolicy = RetryPolicy::new().backoff(Schedule::none()).max_elapsed(Duration::from_hours(1));
     let (mut task, mut thread) = (Attempts::of_task(&POLICY), Attempts::of_thread(&POLICY));
     tokio::time::advance(Duration::from_hours(2)).await;
-    assert_eq!(task.after(&POLICY, Verdict::transient_if(true)), None);
-    assert_eq!(thread.after(&POLICY, Verdict::transient_if(true)), Some(Duration::ZERO));
+    assert_eq!(task.after(&POLICY, Verdict::transient_if(true), Passage::Made), None);
+    assert_eq!(thread.after(&POLICY, Verdict::transient_if(true), Passage::Made), Some(Duration::ZERO));
 }
 
 #[test]
@@ -137,9 +139,9 @@ fn any_number_of_attempts_ends() {
     static POLICY: RetryPolicy = RetryPolicy::new().unlimited(Duration::from_hours(1)).backoff(Schedule::none());
     let mut attempts = Attempts::of_thread(&POLICY);
     attempts.skip_to(u32::MAX - 2);
-    assert!(attempts.after(&POLICY, Verdict::transient_if(true)).is_some());
-    assert!(attempts.after(&POLICY, Verdict::transient_if(true)).is_some());
-    assert_eq!(attempts.after(&POLICY, Verdict::transient_if(true)), None);
+    assert!(attempts.after(&POLICY, Verdict::transient_if(true), Passage::Made).is_some());
+    assert!(attempts.after(&POLICY, Verdict::transient_if(true), Passage::Made).is_some());
+    assert_eq!(attempts.after(&POLICY, Verdict::transient_if(true), Passage::Made), None);
 }
 
 #[test]

@@ -9,6 +9,7 @@ pub(super) fn families() -> [Family; 2] {
             ("first_try", retry.first_try_successes),
             ("retried", retry.retried_successes),
             ("not_transient", retry.not_transient),
+            ("rejected", retry.rejected),
             ("exhausted", retry.exhausted),
             ("denied", retry.denied),
             ("stopped", retry.stopped),

@@ -13,4 +13,8 @@ impl Transient for Error {
     fn retry_after(&self) -> Option<Duration> {
         (**self).retry_after()
     }
+
+    fn is_rejection(&self) -> bool {
+        (**self).is_rejection()
+    }
 }

@@ -5,7 +5,7 @@ use tonic::{
     metadata::{Ascii, MetadataValue},
 };
 
-use super::{Transient, decisive, sources};
+use super::{Transient, decisive, is_rejection, sources};
 use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut};
 
 /// Transient: `Unavailable`, `ResourceExhausted`, `DeadlineExceeded`; and what tonic itself makes of a broken connection
@@ -37,6 +37,10 @@ impl Transient for Status {
             Some(value) => wait(value),
             None => decisive(self.source()?)?.retry_after(),
         }
+    }
+
+    fn is_rejection(&self) -> bool {
+        self.source().is_some_and(is_rejection)
     }
 }
 

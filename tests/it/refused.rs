@@ -219,6 +219,42 @@ async fn what_was_refused_is_no_value_to_be_content_with() {
     assert_eq!(counted("refused value"), (2, 2, 2));
 }
 
+/// An error that can't say what it is made of.
+#[derive(Debug)]
+struct Mute;
+
+impl From<RateLimited> for Mute {
+    fn from(_: RateLimited) -> Self {
+        Self
+    }
+}
+
+#[retry(name = "refused in silence", backoff = none, retry_if = |Mute| false)]
+#[rate_limit(name = "refuser of the mute", limit = 1, per = 60s)]
+fn mute() -> Result<(), Mute> {
+    Ok(())
+}
+
+#[retry(name = "refused further inside", backoff = none, retry_if(std::fmt::Error))]
+async fn around_a_limit() -> Result<(), Box<dyn Error>> {
+    Ok(by_a_limit()?)
+}
+
+#[rate_limit(name = "refuser inside", limit = 1, per = 60s)]
+fn by_a_limit() -> io::Result<()> {
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_is_known_by_its_place_or_by_the_chain() {
+    mute().unwrap();
+    mute().unwrap_err();
+    assert_eq!(counted("refused in silence"), (1, 2, 0));
+    around_a_limit().await.unwrap();
+    around_a_limit().await.unwrap_err();
+    assert_eq!(counted("refused further inside"), (1, 2, 0));
+}
+
 #[derive(Debug, thiserror::Error, Transient)]
 #[error(transparent)]
 #[transient(inherit)]

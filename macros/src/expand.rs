@@ -323,6 +323,17 @@ fn at(place: Span, path: &TokenStream) -> TokenStream {
         .collect()
 }
 
+/// The tokens of a path as if they were written at `place`: what is called by it, and asks where, hears that.
+fn moved(place: Span, path: &TokenStream) -> TokenStream {
+    path.clone()
+        .into_iter()
+        .map(|mut token| {
+            token.set_span(place);
+            token
+        })
+        .collect()
+}
+
 /// A closure that shows an error as `&dyn Error`. That it is none is reported at `place`.
 fn show(krate: &TokenStream, place: Span) -> TokenStream {
     quote_spanned!(place=> |error| {

@@ -11,6 +11,8 @@ mod rejection;
 mod snapshot;
 mod store;
 
+#[cfg(feature = "keyed")]
+use std::collections::BTreeMap;
 #[cfg(feature = "tokio")]
 use std::pin::Pin;
 use std::{borrow::Borrow, fmt};
@@ -32,6 +34,8 @@ pub use self::{
     },
     snapshot::KeyedRateLimitSnapshot,
 };
+#[cfg(feature = "keyed")]
+use crate::registry::{Place, places};
 use crate::{
     registry::{Declared, DeclaredConfig, Listed, Registry, Shared},
     retry::pause,
@@ -272,6 +276,11 @@ impl Shared for RateLimit {
 
     fn show(config: Option<RateLimitConfig>) -> (DeclaredConfig, Option<usize>) {
         (DeclaredConfig::RateLimit(config), None)
+    }
+
+    #[cfg(feature = "keyed")]
+    fn rivals() -> BTreeMap<&'static str, Place> {
+        places::<KeyedRateLimits>()
     }
 
     fn listed(listed: Listed) -> Option<&'static Self> {

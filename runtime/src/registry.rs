@@ -14,6 +14,8 @@ use std::{collections::BTreeMap, panic::Location, ptr};
 
 use once_cell::{race::OnceRef, sync::Lazy};
 
+#[cfg(feature = "keyed")]
+pub(crate) use self::shared::places;
 pub use self::{
     conflict::{ConfigConflict, DeclaredConfig, Place},
     registered::{REGISTERED, Registered},
@@ -116,8 +118,12 @@ impl Declaration {
     ///
     /// In debug builds, if another place declares the same name with other settings.
     #[inline]
+    #[track_caller]
     pub fn breaker(&self) -> &'static CircuitBreaker {
-        self.found.get().unwrap_or_else(|| self.find())
+        match self.found.get() {
+            Some(found) => found,
+            None => self.find(),
+        }
     }
 
     /// The breaker of a key that is declared here.
@@ -127,11 +133,17 @@ impl Declaration {
     /// As [`breaker`](Self::breaker) does.
     #[cfg(feature = "keyed")]
     #[inline]
+    #[track_caller]
     pub fn keyed_breaker<K: std::fmt::Display + ?Sized>(&self, key: &K) -> std::sync::Arc<KeyedBreaker> {
-        self.found_keyed.get().unwrap_or_else(|| self.find_keyed()).breaker(key)
+        let found = match self.found_keyed.get() {
+            Some(found) => found,
+            None => self.find_keyed(),
+        };
+        found.breaker(key)
     }
 
     #[cold]
+    #[track_caller]
     fn find(&self) -> &'static CircuitBreaker {
         let entry = self.entry();
         // Every declaration is in the slice that the registry was built from; a breaker of its own is what is left if
@@ -148,6 +160,7 @@ impl Declaration {
 
     #[cfg(feature = "keyed")]
     #[cold]
+    #[track_caller]
     fn find_keyed(&self) -> &'static KeyedBreakers {
         let entry = self.entry();
         let breakers = match (self.source, entry.and_then(|entry| entry.keyed)) {
@@ -160,6 +173,7 @@ impl Declaration {
     }
 
     /// What the registry has under this name; a conflict is made known.
+    #[track_caller]
     fn entry(&self) -> Option<&'static Entry> {
         let entry = REGISTRY.get(self.source.name())?;
         for conflict in &entry.conflicts {
@@ -327,7 +341,13 @@ pub fn all_keyed_breakers() -> Vec<&'static KeyedBreakers> {
 /// ```
 pub fn validate() -> Result<(), Vec<ConfigConflict>> {
     let breakers = REGISTRY.values().flat_map(|entry| entry.conflicts.iter().cloned());
-    let conflicts: Vec<_> = breakers.chain(Bulkhead::registry().conflicts()).chain(rate_limit_conflicts()).collect();
+    let mut conflicts: Vec<_> = breakers.chain(Bulkhead::registry().conflicts()).collect();
+    for conflict in rate_limit_conflicts() {
+        // One between a limit with a `key` and one without is known to both.
+        if !conflicts.contains(&conflict) {
+            conflicts.push(conflict);
+        }
+    }
     if conflicts.is_empty() { Ok(()) } else { Err(conflicts) }
 }
 
@@ -459,7 +479,8 @@ fn settle(declarations: &[&'static Declaration]) -> (Option<Settled>, Vec<Config
     (Some((*first, config, max_keys)), declarations.iter().filter_map(disagrees).collect())
 }
 
-/// What nobody has validated is found by the first use.
+/// What nobody has validated is found by the first use, which is where it panics.
+#[track_caller]
 fn disagree(conflict: &ConfigConflict) {
     #[allow(clippy::manual_assert, reason = "a constant can't be asserted")]
     if cfg!(debug_assertions) {

@@ -153,6 +153,16 @@ fn unlimited() -> io::Result<()> {
     Ok(())
 }
 
+#[rate_limit(name = "of two kinds", limit = 1, per = 1s)]
+fn without_a_key() -> io::Result<()> {
+    Ok(())
+}
+
+#[rate_limit(name = "of two kinds", key = 1)]
+fn with_a_key() -> io::Result<()> {
+    Ok(())
+}
+
 #[test]
 fn conflicts_of_bulkheads_and_rate_limits() {
     let conflicts = validate().unwrap_err();
@@ -160,13 +170,14 @@ fn conflicts_of_bulkheads_and_rate_limits() {
     for (start, parts) in [
         ("bulkhead `disputed` is declared with different settings", ["`max_concurrent = 1` at", "max_wait = 1s` at"]),
         ("rate limit `disputed` is declared with different settings", ["max_keys = 10000` at", "max_keys = 2` at"]),
+        ("rate limit `of two kinds` is declared", ["with a `key` at", "and without one at"]),
         ("rate limit `without a limit` is declared at", ["registry.rs", "nowhere with one; add one there"]),
     ] {
         let found: Vec<_> = texts.iter().filter(|text| text.starts_with(start)).collect();
         let [text] = found.as_slice() else { panic!("one `{start}`: {texts:#?}") };
         assert!(parts.iter().all(|part| text.contains(part)), "{text}");
     }
-    for call in [narrow, wide, keyed_by_one, keyed_by_two, unlimited] {
+    for call in [narrow, wide, keyed_by_one, keyed_by_two, without_a_key, with_a_key, unlimited] {
         assert_eq!(catch_unwind(call).is_err(), cfg!(debug_assertions));
     }
 }

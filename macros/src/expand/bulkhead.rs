@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 use syn::Lifetime;
 
-use super::{Attempt, Context, at, code, declared, refused};
+use super::{Attempt, Context, code, declared, moved, refused};
 use crate::args::{bulkhead::Bulkhead, owner::Owner};
 
 /// Input: `attempt`. Output:
@@ -41,7 +41,7 @@ pub(super) fn expand(bulkhead: &Bulkhead, attempt: &Attempt, index: usize, asked
 fn target(bulkhead: &Bulkhead, krate: &TokenStream) -> TokenStream {
     // The location that the declaration remembers is the place of this call: the attribute, not the stack that it is in.
     let place = bulkhead.place;
-    let here = at(place, krate);
+    let here = moved(place, krate);
     let declaration = match &bulkhead.owner {
         Owner::Named(name) => {
             let config = super::option(bulkhead.config(krate));
@@ -55,5 +55,7 @@ fn target(bulkhead: &Bulkhead, krate: &TokenStream) -> TokenStream {
         }
         Owner::Missing => return TokenStream::new(),
     };
-    declared(&declaration, &code!(#krate::Bulkhead), "BULKHEADS", &code!(DECLARATION.get()), krate)
+    // A conflict is reported there as well.
+    let get = quote_spanned!(place=> get());
+    declared(&declaration, &code!(#krate::Bulkhead), "BULKHEADS", &code!(DECLARATION.#get), krate)
 }

@@ -1,10 +1,10 @@
 //! `#[circuit_breaker]` as a layer.
 
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 use syn::{Lifetime, spanned::Spanned};
 
-use super::{Attempt, Context, code, show, type_list};
+use super::{Attempt, Context, code, moved, show, type_list};
 use crate::args::{
     Condition,
     circuit_breaker::{CircuitBreaker, Target},
@@ -99,16 +99,11 @@ fn end(breaker: &CircuitBreaker, context: &Context) -> TokenStream {
     }
 }
 
-fn with_span(mut token: TokenTree, place: Span) -> TokenTree {
-    token.set_span(place);
-    token
-}
-
 /// Input: `name = "payments", failure_threshold = 3`. Output: a declaration that the registry lists, and its breaker.
 fn target(breaker: &CircuitBreaker, krate: &TokenStream) -> TokenStream {
     // The location that the declaration remembers is the place of this call: the attribute, not the stack that it is in.
     let place = breaker.place;
-    let here: TokenStream = krate.clone().into_iter().map(|token| with_span(token, place)).collect();
+    let here = moved(place, krate);
     let declaration = match &breaker.target {
         Target::Named { name, settings } => {
             let config = match settings {
@@ -146,7 +141,11 @@ fn target(breaker: &CircuitBreaker, krate: &TokenStream) -> TokenStream {
             let of_key = quote_spanned!(at_key=> keyed_breaker(&(#key)));
             code!(DECLARATION.#of_key)
         }
-        None => code!(DECLARATION.breaker()),
+        None => {
+            // A conflict is reported there as well.
+            let find = quote_spanned!(place=> breaker());
+            code!(DECLARATION.#find)
+        }
     };
     code! {
         {

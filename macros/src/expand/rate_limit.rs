@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 use syn::{Lifetime, spanned::Spanned};
 
-use super::{Attempt, Context, at, code, declared, refused};
+use super::{Attempt, Context, code, declared, moved, refused};
 use crate::args::{owner::Owner, rate_limit::RateLimit};
 
 /// Input: `attempt`. Output:
@@ -39,7 +39,7 @@ pub(super) fn expand(limit: &RateLimit, attempt: &Attempt, index: usize, asked: 
 fn target(limit: &RateLimit, krate: &TokenStream) -> TokenStream {
     // The location that the declaration remembers is the place of this call: the attribute, not the stack that it is in.
     let place = limit.place;
-    let here = at(place, krate);
+    let here = moved(place, krate);
     let declaration = match &limit.owner {
         Owner::Named(name) => {
             let config = limit.config(krate).map(|config| match (&limit.key, &limit.max_keys) {
@@ -58,13 +58,15 @@ fn target(limit: &RateLimit, krate: &TokenStream) -> TokenStream {
         }
         Owner::Missing => return TokenStream::new(),
     };
+    // A conflict is reported there as well.
+    let get = quote_spanned!(place=> get());
     match &limit.key {
-        None => declared(&declaration, &code!(#krate::RateLimit), "RATE_LIMITS", &code!(DECLARATION.get()), krate),
+        None => declared(&declaration, &code!(#krate::RateLimit), "RATE_LIMITS", &code!(DECLARATION.#get), krate),
         Some(key) => {
             // An error about the key's type belongs to the key.
             let at_key = key.span();
             let of_key = quote_spanned!(at_key=> limit(&(#key)));
-            let find = code!(DECLARATION.get().#of_key);
+            let find = code!(DECLARATION.#get.#of_key);
             declared(&declaration, &code!(#krate::KeyedRateLimits), "KEYED_RATE_LIMITS", &find, krate)
         }
     }

@@ -4,6 +4,7 @@
 
 use std::{
     borrow::Borrow,
+    collections::BTreeMap,
     fmt::Display,
     sync::{Arc, atomic::AtomicBool},
 };
@@ -14,7 +15,7 @@ use super::{KeyedRateLimitSnapshot, RateLimit, RateLimitConfig, Rules, limiter::
 use crate::{
     events::{self, Event},
     keyed::{self, Kept, Text, ring::Standing},
-    registry::{Declared, DeclaredConfig, Listed, Registry, Shared},
+    registry::{Declared, DeclaredConfig, Listed, Place, Registry, Shared, places},
     totals::{Count, Sums, Totals},
 };
 
@@ -289,7 +290,11 @@ impl Shared for KeyedRateLimits {
 
     fn show(config: Option<(RateLimitConfig, usize)>) -> (DeclaredConfig, Option<usize>) {
         let (config, max_keys) = config.unzip();
-        (DeclaredConfig::RateLimit(config), max_keys)
+        (DeclaredConfig::RateLimit(config), max_keys.or(Some(Self::DEFAULT_MAX_KEYS)))
+    }
+
+    fn rivals() -> BTreeMap<&'static str, Place> {
+        places::<RateLimit>()
     }
 
     fn listed(listed: Listed) -> Option<&'static Self> {

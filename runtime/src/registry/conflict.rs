@@ -69,20 +69,20 @@ impl fmt::Display for ConfigConflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, first, second } = self;
         let kind = first.config.kind();
-        if first.config == DeclaredConfig::RateLimit(None) {
-            return write!(
-                f,
-                "rate limit `{name}` is declared at {} without a limit, and nowhere with one; add one there: \
-                 `limit = 100, per = 60s`",
-                first.location,
-            );
-        }
         if first.max_keys.is_some() != second.max_keys.is_some() {
             let (with, without) = if first.max_keys.is_some() { (first, second) } else { (second, first) };
             return write!(
                 f,
                 "{kind} `{name}` is declared with a `key` at {} and without one at {}; give one of them another name",
                 with.location, without.location,
+            );
+        }
+        if first.config == DeclaredConfig::RateLimit(None) {
+            return write!(
+                f,
+                "rate limit `{name}` is declared at {} without a limit, and nowhere with one; add one there: \
+                 `limit = 100, per = 60s`",
+                first.location,
             );
         }
         if first.config == second.config && first.max_keys == second.max_keys {

@@ -30,6 +30,11 @@ pub trait Shared: Debug + Sync + Sized + 'static {
     /// Whether somebody has to give settings.
     const NEEDS_SETTINGS: bool;
 
+    /// Where what is like it is declared, but with a `key` where this has none, or the other way round.
+    fn rivals() -> BTreeMap<&'static str, Place> {
+        BTreeMap::new()
+    }
+
     /// One among those that `register!` has listed.
     fn listed(listed: Listed) -> Option<&'static Self>;
 
@@ -78,11 +83,16 @@ impl<S: Shared> Declared<S> {
     ///
     /// In debug builds, if another place declares the same name with other settings.
     #[inline]
+    #[track_caller]
     pub fn get(&self) -> &'static S {
-        self.found.get().unwrap_or_else(|| self.find())
+        match self.found.get() {
+            Some(found) => found,
+            None => self.find(),
+        }
     }
 
     #[cold]
+    #[track_caller]
     fn find(&self) -> &'static S {
         let entry = S::registry().0.get(self.name());
         for conflict in entry.into_iter().flat_map(|entry| &entry.conflicts) {
@@ -161,6 +171,18 @@ impl<S: Shared> Registry<S> {
 }
 
 fn build<S: Shared>() -> BTreeMap<&'static str, Entry<S>> {
+    let rivals = S::rivals();
+    by_name(|same_name: &[_]| settle(same_name, |name| rivals.get(name)))
+}
+
+/// The places that hold, by name.
+#[cfg(feature = "keyed")]
+pub(crate) fn places<S: Shared>() -> BTreeMap<&'static str, Place> {
+    by_name(|same_name: &[&Declared<S>]| holder(same_name).map(|first| first.place(first.config())))
+}
+
+/// What goes by each name, from all its declarations, sorted by place.
+fn by_name<S: Shared, T>(of: impl Fn(&[&'static Declared<S>]) -> Option<T>) -> BTreeMap<&'static str, T> {
     let listed = REGISTERED.iter().filter_map(|registered| {
         let source = Source::Static(S::listed(registered.listed())?);
         Some(&*Box::leak(Box::new(Declared { source, location: registered.location, found: OnceRef::new() })))
@@ -169,31 +191,41 @@ fn build<S: Shared>() -> BTreeMap<&'static str, Entry<S>> {
     // The linker's order is nobody's choice; the order of file and line is.
     declarations.sort_by_key(|declaration| (declaration.name(), declaration.position()));
     let same_names = declarations.chunk_by(|one, next| one.name() == next.name());
-    same_names.filter_map(|same_name| Some((same_name.first()?.name(), settle(same_name)?))).collect()
+    same_names.filter_map(|same_name| Some((same_name.first()?.name(), of(same_name)?))).collect()
 }
 
-/// What goes by a name, from all its declarations, sorted by place.
-fn settle<S: Shared>(declarations: &[&'static Declared<S>]) -> Option<Entry<S>> {
+/// The declaration that holds.
+fn holder<S: Shared>(declarations: &[&'static Declared<S>]) -> Option<&'static Declared<S>> {
     // A static of the user's own is it, wherever it stands: its settings cannot be others than its own.
     let own = declarations.iter().find(|declaration| declaration.own().is_some());
     let with_settings = || declarations.iter().find(|declaration| declaration.config().is_some());
-    let first = own.or_else(with_settings).or_else(|| declarations.first())?;
+    own.or_else(with_settings).or_else(|| declarations.first()).copied()
+}
+
+/// What goes by a name, and who disagrees.
+fn settle<'a, S: Shared>(
+    declarations: &[&'static Declared<S>],
+    rival: impl FnOnce(&str) -> Option<&'a Place>,
+) -> Option<Entry<S>> {
+    let first = holder(declarations)?;
     let config = first.config();
-    let conflict = |other: &Declared<S>| ConfigConflict {
-        name: first.name(),
-        first: first.place(config),
-        second: other.place(other.config()),
-    };
+    let name = first.name();
+    let conflict =
+        |other: &Declared<S>| ConfigConflict { name, first: first.place(config), second: other.place(other.config()) };
     let disagrees = |other: &&'static Declared<S>| {
         let is_other = other.own().zip(first.own()).is_some_and(|(one, other)| !ptr::eq(one, other));
         let differs = other.config().is_some() && other.config() != config;
         (differs || is_other).then(|| conflict(other))
     };
     let mut conflicts: Vec<_> = declarations.iter().filter_map(disagrees).collect();
-    if config.is_none() && S::NEEDS_SETTINGS {
+    if let Some(rival) = rival(name) {
+        let own = first.place(config);
+        let (first, second) = if own.max_keys.is_none() { (own, *rival) } else { (*rival, own) };
+        conflicts.push(ConfigConflict { name, first, second });
+    } else if config.is_none() && S::NEEDS_SETTINGS {
         conflicts.push(conflict(first));
     }
-    let it = first.own().unwrap_or_else(|| leak(first.name(), config));
+    let it = first.own().unwrap_or_else(|| leak(name, config));
     Some(Entry { it, conflicts })
 }
 

@@ -1,0 +1,137 @@
+//! Where a conflict of settings panics: at the attribute that is used first. In a process of its own, since a panic's place is known to
+//! the hook alone, of which there is one.
+
+#![cfg(debug_assertions)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    io,
+    panic::{self, UnwindSafe},
+    sync::Mutex,
+};
+
+use steadfast::{bulkhead, circuit_breaker, rate_limit, retry, validate};
+
+type Outcome = io::Result<()>;
+/// Two calls, and the lines of their attributes.
+type Pair = ([fn() -> Outcome; 2], [u32; 2]);
+
+mod breakers {
+    use super::*;
+
+    pub(super) const LINES: [u32; 2] = [line!() + 2, line!() + 8];
+
+    #[circuit_breaker(name = "contested", failure_threshold = 1)]
+    pub(super) fn one() -> Outcome {
+        Ok(())
+    }
+
+    #[retry(max_attempts = 2)]
+    #[circuit_breaker(name = "contested", failure_threshold = 2)]
+    pub(super) async fn other() -> Outcome {
+        Ok(())
+    }
+}
+
+mod keyed_breakers {
+    use super::*;
+
+    pub(super) const LINES: [u32; 2] = [line!() + 2, line!() + 7];
+
+    #[circuit_breaker(name = "contested, keyed", key = 1, max_keys = 4)]
+    pub(super) fn one() -> Outcome {
+        Ok(())
+    }
+
+    #[circuit_breaker(name = "contested, keyed", key = 1, max_keys = 5)]
+    pub(super) async fn other() -> Outcome {
+        Ok(())
+    }
+}
+
+mod bulkheads {
+    use super::*;
+
+    pub(super) const LINES: [u32; 2] = [line!() + 2, line!() + 8];
+
+    #[bulkhead(name = "contested", max_concurrent = 1)]
+    pub(super) fn one() -> Outcome {
+        Ok(())
+    }
+
+    #[retry(max_attempts = 2)]
+    #[bulkhead(name = "contested", max_concurrent = 2)]
+    pub(super) async fn other() -> Outcome {
+        Ok(())
+    }
+}
+
+mod rate_limits {
+    use super::*;
+
+    pub(super) const LINES: [u32; 2] = [line!() + 2, line!() + 7];
+
+    #[rate_limit(name = "contested", limit = 1, per = 1s)]
+    pub(super) fn one() -> Outcome {
+        Ok(())
+    }
+
+    #[rate_limit(name = "contested", limit = 2, per = 1s)]
+    pub(super) async fn other() -> Outcome {
+        Ok(())
+    }
+}
+
+mod with_a_key_and_without {
+    use super::*;
+
+    pub(super) const LINES: [u32; 2] = [line!() + 2, line!() + 7];
+
+    #[rate_limit(name = "contested by kind", limit = 1, per = 1s)]
+    pub(super) fn one() -> Outcome {
+        Ok(())
+    }
+
+    #[rate_limit(name = "contested by kind", limit = 1, per = 1s, key = 1)]
+    pub(super) async fn other() -> Outcome {
+        Ok(())
+    }
+}
+
+static PLACE: Mutex<Option<(String, u32)>> = Mutex::new(None);
+
+/// What a call says that panics, and in which file and line.
+fn panicking(call: impl FnOnce() -> Outcome + UnwindSafe) -> (String, String, u32) {
+    let panic = panic::catch_unwind(call).unwrap_err();
+    let (file, line) = PLACE.lock().unwrap().take().unwrap();
+    (*panic.downcast::<String>().unwrap(), file, line)
+}
+
+#[test]
+fn a_conflict_panics_at_the_users_own_line() {
+    macro_rules! pairs {
+        ($($pair:ident),*) => { [$(([$pair::one as fn() -> _, || run($pair::other())], $pair::LINES)),*] };
+    }
+    let pairs: [Pair; 5] = pairs!(breakers, keyed_breakers, bulkheads, rate_limits, with_a_key_and_without);
+    panic::set_hook(Box::new(|panic| {
+        *PLACE.lock().unwrap() = panic.location().map(|place| (place.file().to_owned(), place.line()));
+    }));
+    let told = pairs.map(|(calls, lines)| (calls.map(panicking), lines));
+    drop(panic::take_hook());
+    for (pair, lines) in told {
+        for ((message, file, line), expected) in pair.into_iter().zip(lines) {
+            assert_eq!((file.as_str(), line), (file!(), expected), "{message}");
+            assert!(lines.iter().all(|line| message.contains(&format!("{file}:{line}:"))), "both places: {message}");
+        }
+    }
+    assert_eq!(validate().unwrap_err().len(), 5, "each of them once");
+}
+
+/// Runs a future that has nothing to wait for.
+fn run<R>(future: impl Future<Output = R>) -> R {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::pin!(future).poll(&mut context) {
+        std::task::Poll::Ready(outcome) => outcome,
+        std::task::Poll::Pending => panic!("it waits"),
+    }
+}

@@ -69,13 +69,14 @@ mod bulkheads {
 mod rate_limits {
     use super::*;
 
-    pub(super) const LINES: [u32; 2] = [line!() + 2, line!() + 7];
+    pub(super) const LINES: [u32; 2] = [line!() + 2, line!() + 8];
 
     #[rate_limit(name = "contested", limit = 1, per = 1s)]
     pub(super) fn one() -> Outcome {
         Ok(())
     }
 
+    #[retry(max_attempts = 2)]
     #[rate_limit(name = "contested", limit = 2, per = 1s)]
     pub(super) async fn other() -> Outcome {
         Ok(())

@@ -254,6 +254,13 @@ impl<S: Borrow<Settings>> fmt::Debug for CircuitBreaker<S> {
     }
 }
 
+/// As its [`snapshot`](CircuitBreaker::snapshot).
+impl<S: Borrow<Settings>> fmt::Display for CircuitBreaker<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.snapshot().fmt(f)
+    }
+}
+
 /// One of `closed`, `open`, `half-open`, `forced-open`, `disabled`.
 impl fmt::Display for BreakerState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -234,6 +234,13 @@ impl Bulkhead {
     }
 }
 
+/// As its [`snapshot`](Bulkhead::snapshot).
+impl fmt::Display for Bulkhead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.snapshot().fmt(f)
+    }
+}
+
 /// Where `#[bulkhead]` declares them.
 #[linkme::distributed_slice]
 pub static BULKHEADS: [&'static Declared<Bulkhead>];
@@ -248,7 +255,7 @@ pub fn bulkhead(name: &str) -> Option<&'static Bulkhead> {
 ///
 /// ```
 /// for bulkhead in steadfast::bulkheads() {
-///     println!("{}", bulkhead.snapshot());
+///     println!("{bulkhead}"); // mail: 1 of 4 in flight, 0 waiting; ...
 /// }
 /// ```
 #[must_use]

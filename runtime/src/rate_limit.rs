@@ -235,6 +235,13 @@ impl<R: Borrow<Rules>> fmt::Debug for RateLimit<R> {
     }
 }
 
+/// As its [`snapshot`](RateLimit::snapshot).
+impl<R: Borrow<Rules>> fmt::Display for RateLimit<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.snapshot().fmt(f)
+    }
+}
+
 /// Where `#[rate_limit]` declares them.
 #[linkme::distributed_slice]
 pub static RATE_LIMITS: [&'static Declared<RateLimit>];
@@ -249,7 +256,7 @@ pub fn rate_limit(name: &str) -> Option<&'static RateLimit> {
 ///
 /// ```
 /// for limit in steadfast::rate_limits() {
-///     println!("{}", limit.snapshot());
+///     println!("{limit}"); // search: 1 of 100 in 60s, 0 waiting; ...
 /// }
 /// ```
 #[must_use]

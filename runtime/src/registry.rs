@@ -284,7 +284,7 @@ pub fn breaker(name: &str) -> Option<&'static CircuitBreaker> {
 ///
 /// ```
 /// for breaker in steadfast::breakers() {
-///     println!("{}", breaker.snapshot());
+///     println!("{breaker}"); // payments: closed, 0 failures in a row; ...
 /// }
 /// ```
 #[must_use]
@@ -307,7 +307,7 @@ pub fn breakers() -> Vec<&'static CircuitBreaker> {
 /// let mirrors = steadfast::keyed_breakers("mirrors").expect("declared above");
 /// assert_eq!(mirrors.len(), 1);
 /// for breaker in mirrors.iter() {
-///     println!("{}", breaker.snapshot());
+///     println!("{breaker}"); // payments: closed, 0 failures in a row; ...
 /// }
 /// # Ok::<(), io::Error>(())
 /// ```

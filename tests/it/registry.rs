@@ -2,7 +2,10 @@
 
 use std::{io, panic::catch_unwind, ptr, time::Duration};
 
-use steadfast::{BreakerConfig, CircuitBreaker, breaker, breakers, bulkhead, circuit_breaker, rate_limit, validate};
+use steadfast::{
+    BreakerConfig, Bulkhead, BulkheadConfig, CircuitBreaker, KeyedBreakers, KeyedRateLimits, RateLimit,
+    RateLimitConfig, breaker, breakers, bulkhead, circuit_breaker, rate_limit, validate,
+};
 
 #[circuit_breaker(name = "shared", failure_threshold = 2, recovery_timeout = 7s)]
 fn with_settings(result: io::Result<()>) -> io::Result<()> {
@@ -75,6 +78,24 @@ fn statics_of_ones_own() {
     by_static(Ok(())).unwrap_err();
     assert!(ptr::eq(breaker("mine").unwrap(), &raw const MINE));
     assert!(ptr::eq(breaker("ledger").unwrap(), &raw const LEDGER));
+}
+
+#[test]
+fn what_is_listed_shows_itself() {
+    static SHOWN: CircuitBreaker = CircuitBreaker::new("shown", BreakerConfig::new());
+    static PLACES: Bulkhead = Bulkhead::new("shown", BulkheadConfig::new().max_concurrent(4));
+    static LIMIT: RateLimit = RateLimit::new("shown", CONFIG);
+    static HOSTS: KeyedBreakers = KeyedBreakers::new("shown by key", BreakerConfig::new());
+    static LIMITS: KeyedRateLimits = KeyedRateLimits::new("shown by key", CONFIG);
+    const CONFIG: RateLimitConfig = RateLimitConfig::new(100, Duration::from_mins(1));
+
+    assert_eq!(SHOWN.to_string(), "shown: closed, 0 failures in a row; 0 succeeded, 0 failed, 0 neutral, 0 rejected");
+    assert_eq!(PLACES.to_string(), "shown: 0 of 4 in flight, 0 waiting; 0 admitted, 0 rejected");
+    assert_eq!(LIMIT.to_string(), "shown: 0 of 100 in 60s, 0 waiting; 0 admitted, 0 rejected");
+    assert_eq!(HOSTS.to_string(), HOSTS.snapshot().to_string());
+    assert_eq!(HOSTS.breaker("a").to_string(), HOSTS.breaker("a").snapshot().to_string());
+    assert_eq!(LIMITS.to_string(), "shown by key: 0 of 10000 keys, 0 at their limit; 0 admitted, 0 rejected");
+    assert_eq!(LIMITS.limit("a").to_string(), "shown by key[a]: 0 of 100 in 60s, 0 waiting; 0 admitted, 0 rejected");
 }
 
 #[circuit_breaker(name = "contested", failure_threshold = 1)]

@@ -290,6 +290,7 @@ impl Kept for KeyedBreaker {
     }
 }
 
+/// As their [`snapshot`](KeyedBreakers::snapshot).
 impl Display for KeyedBreakers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.snapshot().fmt(f)

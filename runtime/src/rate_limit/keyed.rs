@@ -5,7 +5,7 @@
 use std::{
     borrow::Borrow,
     collections::BTreeMap,
-    fmt::Display,
+    fmt::{self, Display},
     sync::{Arc, atomic::AtomicBool},
 };
 
@@ -248,6 +248,13 @@ impl Kept for KeyedRateLimit {
 impl Borrow<Rules> for SharedRules {
     fn borrow(&self) -> &Rules {
         &self.rules
+    }
+}
+
+/// As their [`snapshot`](KeyedRateLimits::snapshot).
+impl Display for KeyedRateLimits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.snapshot().fmt(f)
     }
 }
 

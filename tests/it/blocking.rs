@@ -1,8 +1,12 @@
 //! Sleeps that block a thread of a runtime.
 
-use std::io;
+use std::{
+    io,
+    task::{Context, Poll, Waker},
+};
 
 use steadfast::{StopSignal, retry};
+use tokio::task::{coop, yield_now};
 
 /// Ends the sleeps of the test, which otherwise would take an hour.
 static OTHER_TASK_RAN: StopSignal = StopSignal::new();
@@ -47,4 +51,42 @@ async fn only_a_thread_of_the_runtime_is_told_of() {
     let texts = heard.texts();
     assert!(!texts.iter().any(|text| text.contains("`may block`: sleeps on")), "{texts:?}");
     assert!(texts.iter().any(|text| text.contains("`holds up all`: sleeps on")), "{texts:?}");
+}
+
+#[retry(name = "takes nothing", max_attempts = 2, backoff = fixed(1us), jitter = none)]
+fn takes_nothing() -> io::Result<()> {
+    Err(io::ErrorKind::TimedOut.into())
+}
+
+/// How often the task may go on before tokio wants it to give way: all of it, which is nothing afterwards.
+fn spent() -> usize {
+    let mut context = Context::from_waker(Waker::noop());
+    let mut steps = 0;
+    while let Poll::Ready(step) = coop::poll_proceed(&mut context) {
+        step.made_progress();
+        steps += 1;
+    }
+    steps
+}
+
+async fn spent_without_a_sleep_and_after_one() -> (usize, usize) {
+    let task = async {
+        let without = spent();
+        yield_now().await; // which gives it as much again
+        takes_nothing().unwrap_err();
+        (without, spent())
+    };
+    tokio::spawn(task).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_sleep_leaves_the_task_its_budget() {
+    let (without, after) = spent_without_a_sleep_and_after_one().await;
+    assert_eq!((without > 1, after), (true, without));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_sleep_that_moves_other_tasks_leaves_it_as_well() {
+    let (without, after) = spent_without_a_sleep_and_after_one().await;
+    assert_eq!((without > 1, after), (true, without));
 }

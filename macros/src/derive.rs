@@ -48,8 +48,13 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
         }
     };
     let krate = krate.map_or_else(|| quote!(::steadfast), |path: Path| quote!(#path));
+    // What is missing is explained by a trait of our own; of a type parameter it is said best by the compiler, which suggests the bound.
+    let asked = match item.generics.type_params().next() {
+        Some(_) => quote!(#krate::Transient),
+        None => quote!(#krate::__private::Inherited),
+    };
     let (is_transient, retry_after): (TokenStream, TokenStream) =
-        rules.iter().map(|(pattern, rule)| rule.arms(pattern, &krate)).unzip();
+        rules.iter().map(|(pattern, rule)| rule.arms(pattern, &krate, &asked)).unzip();
     let is_rejection: TokenStream = rules.iter().map(|(pattern, rule)| rule.rejection(pattern, &krate)).collect();
     let (name, (generics, arguments, bounds)) = (&item.ident, item.generics.split_for_impl());
     // A type with parameters has no one type to look for.
@@ -105,8 +110,8 @@ fn known(name: &Ident, krate: &TokenStream) -> TokenStream {
 }
 
 impl Rule {
-    /// The arms of `is_transient` and of `retry_after`; nothing where the last arm says it.
-    fn arms(&self, pattern: &TokenStream, krate: &TokenStream) -> (TokenStream, TokenStream) {
+    /// The arms of `is_transient` and of `retry_after`; nothing where the last arm says it. `asked` is the trait of a field that inherits.
+    fn arms(&self, pattern: &TokenStream, krate: &TokenStream, asked: &TokenStream) -> (TokenStream, TokenStream) {
         let field_at = |field: &Member| {
             let place = Span::mixed_site().located_at(field.span());
             (place, Ident::new("value", place))
@@ -121,8 +126,8 @@ impl Rule {
             }
             Self::Inherit(field) => {
                 let (place, value) = field_at(field);
-                let is_transient = quote_spanned!(place=> #krate::Transient::is_transient(#value));
-                let hint = quote_spanned!(place=> #krate::Transient::retry_after(#value));
+                let is_transient = quote_spanned!(place=> #asked::is_transient(#value));
+                let hint = quote_spanned!(place=> #asked::retry_after(#value));
                 (
                     quote!(#pattern { #field: #value, .. } => #is_transient,),
                     quote!(#pattern { #field: #value, .. } => #hint,),

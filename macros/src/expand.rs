@@ -261,10 +261,16 @@ fn scoped(future: &TokenStream) -> TokenStream {
     code!(attempts.scope(::core::pin::pin!(#future)).await)
 }
 
-/// What a call gives that was refused for the reason `reason`, and what one that was not; in a pair where that is `asked`.
-fn refused(reason: &TokenStream, attempt: &Attempt, asked: bool, context: &Context) -> (TokenStream, TokenStream) {
+/// What a call gives that was refused, which `refuse` makes of the `reason`, and what one that was not; in a pair where that is `asked`.
+fn refused(
+    [refuse, reason]: [&str; 2],
+    attempt: &Attempt,
+    asked: bool,
+    context: &Context,
+) -> (TokenStream, TokenStream) {
     let (krate, place) = (&context.krate, context.output_place);
-    let (value, code) = (context.ask("refuse", &quote_spanned!(place=> #reason)), &attempt.code);
+    let reason = Ident::new(reason, Span::mixed_site());
+    let (value, code) = (context.ask(refuse, &quote_spanned!(place=> #reason)), &attempt.code);
     match (asked, attempt.has_passage) {
         (false, _) => (value, code.clone()),
         (true, true) => (code!((#value, #krate::__private::Passage::Refused)), code.clone()),

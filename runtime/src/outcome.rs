@@ -5,11 +5,13 @@
 
 mod answer;
 mod argument;
+mod carry;
+mod inherit;
 mod show;
 
 use std::{borrow::Borrow, error::Error, time::Duration};
 
-pub use self::{answer::*, argument::*, show::*};
+pub use self::{answer::*, argument::*, carry::*, inherit::*, show::*};
 use crate::{
     BulkheadFull, CircuitOpen, Permit, RateLimited, Settings, TimedOut, Transient,
     retry::verdict::{Passage, Verdict},
@@ -107,24 +109,6 @@ impl From<BulkheadFull> for Absent {
 impl From<TimedOut> for Absent {
     fn from(_: TimedOut) -> Self {
         Self
-    }
-}
-
-/// An error type that can carry the rejection `R`: `From<R>`, in words of our own.
-#[diagnostic::on_unimplemented(
-    message = "the error type `{Self}` cannot carry a `{R}`: it has no `From<{R}>`",
-    label = "`From<{R}>` is missing for its error type",
-    note = "with thiserror, add a variant `#[error(transparent)] Refused(#[from] {R})`; or write `impl From<{R}> for {Self}`"
-)]
-pub trait CarriesRejection<R> {
-    /// The error that a rejected call returns.
-    fn carry(rejection: R) -> Self;
-}
-
-#[diagnostic::do_not_recommend]
-impl<E: From<R>, R> CarriesRejection<R> for E {
-    fn carry(rejection: R) -> Self {
-        rejection.into()
     }
 }
 
@@ -277,20 +261,6 @@ pub fn end_by_chain<O: Returned, S: Borrow<Settings>>(
     types: &[IsType],
 ) -> Passage {
     end_by_error(permit, outcome, |error| is_any_of(show(error), types))
-}
-
-/// What a call returns that the circuit does not admit.
-#[inline]
-#[must_use]
-pub fn reject<O: Returned<Error: CarriesRejection<CircuitOpen>>>(open: CircuitOpen) -> O {
-    O::from_error(O::Error::carry(open))
-}
-
-/// What a call returns that was not made, or not to its end, for this reason.
-#[inline]
-#[must_use]
-pub fn refuse<O: Returned<Error: CarriesRejection<R>>, R>(reason: R) -> O {
-    O::from_error(O::Error::carry(reason))
 }
 
 /// Calls a closure in place. It is an `FnOnce`, so that it may give away what it captures, and return a `&mut` to it.

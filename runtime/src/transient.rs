@@ -65,7 +65,7 @@ use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut, known};
     message = "`{Self}` does not say which of its values are worth another attempt",
     label = "this error type is not `Transient`",
     note = "on a type of your own: `#[derive(steadfast::Transient)]`, and `#[transient]` on the variants to retry",
-    note = "for this function only: `retry_if(SomeError, OtherError)`, `retry_if = |error| ...`, or `retry_if = any`"
+    note = "or say it where it is retried: `retry_if(SomeError, OtherError)`, `retry_if = |error| ...` or `retry_if = any`; of a policy, `.retry_if(|error| ...)`"
 )]
 pub trait Transient {
     /// Whether another attempt may succeed.

@@ -12,7 +12,7 @@ use crate::args::{owner::Owner, rate_limit::RateLimit};
 /// ```text
 /// 'call: {
 ///     if let Err(limited) = limit.acquire_async().await {
-///         break 'call refuse(limited);
+///         break 'call refuse_limited(limited);
 ///     }
 ///     attempt
 /// }
@@ -23,7 +23,7 @@ pub(super) fn expand(limit: &RateLimit, attempt: &Attempt, index: usize, asked: 
     // A label of its own for each layer: one that shadows another draws a warning.
     let call = Lifetime::new(&format!("'call_{index}"), Span::mixed_site());
     let (target, acquire) = (target(limit, &context.krate), context.acquire());
-    let (rejected, outcome) = refused(&code!(limited), attempt, asked, context);
+    let (rejected, outcome) = refused(["refuse_limited", "limited"], attempt, asked, context);
     let code = code! {
         #call: {
             if let ::core::result::Result::Err(limited) = #target.#acquire {

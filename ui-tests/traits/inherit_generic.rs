@@ -1,0 +1,9 @@
+use steadfast::Transient;
+
+#[derive(Transient)]
+enum Error<E> {
+    #[transient(inherit)]
+    Inner(E),
+}
+
+fn main() {}

@@ -61,6 +61,7 @@ fn tracing_is_quiet_about_calls_unless_asked() {
         let _entered = span.enter();
         _ = POLICY.run(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut)));
         (0..3).for_each(|_| fail(&breaker));
+        _ = POLICY.run(|| breaker.call(|| Ok::<_, io::Error>(())));
         breaker.reset();
     };
     let quiet = logged(tracing::Level::INFO, act);
@@ -76,6 +77,7 @@ fn tracing_is_quiet_about_calls_unless_asked() {
         "DEBUG request{id=7}: steadfast: retry `traced`: attempt 1 failed",
         "retry.name=\"traced\" retry.attempt=1 retry.delay=0.0",
         "DEBUG request{id=7}: steadfast: retry `traced`: given up after attempt 2",
+        "DEBUG request{id=7}: steadfast: retry `traced`: given up, attempt 1 was rejected retry.name=\"traced\" retry.attempt=1",
         "DEBUG request{id=7}: steadfast: circuit `traced` is open after 2 failures in a row; retry after",
         "circuit_breaker.retry_after=",
     ] {

@@ -113,6 +113,12 @@ fn patient(works: bool) -> io::Result<()> {
     if works { Ok(()) } else { Err(io::ErrorKind::TimedOut.into()) }
 }
 
+#[steadfast::retry(name = "patient", retry_if = |_| false)]
+#[steadfast::rate_limit(name = "patience", limit = 1, per = 1h)]
+fn impatient() -> io::Result<()> {
+    Ok(())
+}
+
 #[test]
 fn a_scrape_tells_of_retries() {
     let scrape = || scrape(SteadfastCollector::new(), "retry=\"patient\"");
@@ -120,12 +126,15 @@ fn a_scrape_tells_of_retries() {
     assert!(before.iter().any(|line| line == "retry_calls_total{,outcome=\"exhausted\"} 0"), "{before:#?}");
     patient(true).unwrap();
     patient(false).unwrap_err();
+    impatient().unwrap();
+    impatient().unwrap_err();
     let lines = scrape();
     for expected in [
-        "retry_calls_total{,outcome=\"first_try\"} 1",
+        "retry_calls_total{,outcome=\"first_try\"} 2",
+        "retry_calls_total{,outcome=\"rejected\"} 1",
         "retry_calls_total{,outcome=\"exhausted\"} 1",
         "retry_calls_total{,outcome=\"retried\"} 0",
-        "retry_attempts_total{} 4",
+        "retry_attempts_total{} 6",
         "retry_delay_seconds_count{} 2",
         "retry_delay_seconds_sum{} 0.004",
         "retry_delay_seconds_bucket{,le=\"0.001\"} 0",

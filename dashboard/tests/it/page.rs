@@ -6,6 +6,7 @@ use serde_json::json;
 use steadfast::{
     BreakerState::{Closed, ForcedOpen, HalfOpen},
     Bulkhead, BulkheadConfig, CircuitBreaker, Intervention, KeyedBreakers, KeyedRateLimits, RateLimit, RateLimitConfig,
+    rate_limit, retry,
 };
 use steadfast_dashboard::Dashboard;
 use thirtyfour::Key;
@@ -26,6 +27,12 @@ breakers! {
     LISTED = "listed";
     MARKUP = r#"<img src=x onerror="window.pwned=1">"#;
     MORE_MARKUP = "\"'><svg/onload=window.pwned=1>&amp;{{7*7}}\u{202e}gnp.exe";
+}
+
+#[retry(name = "ended by a limit", retry_if = |_| false)]
+#[rate_limit(name = "ends a retry", limit = 1, per = 1h)]
+fn ended() -> std::io::Result<()> {
+    Ok(())
 }
 
 static KEYS: KeyedBreakers = KeyedBreakers::new("keyed by markup", CONFIG);
@@ -389,4 +396,18 @@ async fn five_hundred_breakers_stay_responsive() {
     assert!(filtered.iter().all(|took| *took < 250.0), "{filtered:?}");
     assert!(longest < 500.0, "{slow:?}");
     browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_shows_how_its_calls_have_ended() {
+    let served = Served::new(&Dashboard::new());
+    let browser = Browser::open(&served.url("/")).await;
+    ended().unwrap();
+    ended().unwrap_err();
+    let row =
+        "[...document.querySelectorAll('#retry-list li')].find(row => row.innerText.startsWith('ended by a limit'))";
+    browser.until(&format!("return ({row})?.innerText.includes('1 rejected by a breaker or a limit')")).await;
+    let said = browser.run(&format!("return ({row}).innerText")).await;
+    let said: Vec<_> = said.as_str().unwrap().split_whitespace().collect();
+    assert!(said.join(" ").contains("2 calls 50 % at once · 0 % retried · 50 % failed"), "{said:?}");
 }

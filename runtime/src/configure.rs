@@ -5,10 +5,12 @@
 //! **Invariant:** all or nothing. Nothing is applied before everything is checked, and all mistakes are reported at once.
 
 mod breaker;
+mod bulkhead;
 mod environment;
 mod error;
 mod file;
 mod plan;
+mod rate_limit;
 mod retry;
 mod value;
 
@@ -25,9 +27,11 @@ use self::{
 enum Kind {
     Breaker,
     Retry,
+    RateLimit,
+    Bulkhead,
 }
 
-/// What was written about one breaker or retry.
+/// What was written about one of them.
 #[derive(Debug)]
 struct Section {
     kind: Kind,
@@ -48,20 +52,25 @@ struct Assignment {
 }
 
 impl Kind {
+    const ALL: [Self; 4] = [Self::Breaker, Self::Retry, Self::RateLimit, Self::Bulkhead];
+
     const fn table(self) -> &'static str {
         match self {
             Self::Breaker => "breaker",
             Self::Retry => "retry",
+            Self::RateLimit => "rate_limit",
+            Self::Bulkhead => "bulkhead",
         }
     }
 }
 
-/// Applies the settings in a TOML text to the breakers and retries of the program, live.
+/// Applies the settings in a TOML text to the breakers, retries, rate limits and bulkheads of the program, live.
 ///
 /// There is a table for each breaker, with the options of
 /// [`#[circuit_breaker]`](macro@crate::circuit_breaker) and their values in the same words; what is no number, `true` or
 /// `false` stands in quotes. `window = "none"` goes back from a window to failures in a row. A `#[retry]` that has a `name` is
-/// set in `[retry.name]`: `max_attempts`, `backoff`, `jitter` and `max_elapsed`.
+/// set in `[retry.name]`: `max_attempts`, `backoff`, `jitter` and `max_elapsed`. `[rate_limit.name]` has `limit`, `per`, `wait` and
+/// `algorithm`, `[bulkhead.name]` has `max_concurrent` and `max_wait`; `"none"` for a wait lets nobody wait.
 ///
 /// ```
 /// use std::{io, time::Duration};
@@ -86,8 +95,9 @@ impl Kind {
 /// ```
 ///
 /// What a table leaves out is as the code declares it, not as it was set last: a line that is removed goes back. What
-/// has no table stays as it is. Nothing that a breaker counted is lost, see
-/// [`reconfigure`](crate::CircuitBreaker::reconfigure); a retried call that is under way goes on as it began.
+/// has no table stays as it is. Nothing that a breaker or a limit counted is lost, see
+/// [`CircuitBreaker::reconfigure`](crate::CircuitBreaker::reconfigure), [`RateLimit::reconfigure`](crate::RateLimit::reconfigure) and
+/// [`Bulkhead::reconfigure`](crate::Bulkhead::reconfigure); a retried call that is under way goes on as it began.
 ///
 /// # Errors
 ///
@@ -110,7 +120,7 @@ pub fn configure_from_file(path: impl AsRef<Path>) -> Result<(), ConfigError> {
 }
 
 /// Applies the settings in the environment: `STEADFAST_BREAKER_PAYMENTS_FAILURE_THRESHOLD=10`,
-/// `STEADFAST_RETRY_CHARGE_MAX_ATTEMPTS=5`.
+/// `STEADFAST_RETRY_CHARGE_MAX_ATTEMPTS=5`, `STEADFAST_RATE_LIMIT_SEARCH_LIMIT=50`, `STEADFAST_BULKHEAD_REPORTS_MAX_CONCURRENT=10`.
 ///
 /// The name is in upper case, with `_` for all that is no letter and no digit; so is the option. Values are in
 /// the words of the attribute, without quotes: `STEADFAST_BREAKER_PAYMENTS_RECOVERY_TIMEOUT=30s`. Otherwise as with
@@ -118,7 +128,8 @@ pub fn configure_from_file(path: impl AsRef<Path>) -> Result<(), ConfigError> {
 ///
 /// # Errors
 ///
-/// All mistakes in variables that begin with `STEADFAST_BREAKER_` or `STEADFAST_RETRY_`; then nothing has changed.
+/// All mistakes in variables that begin with `STEADFAST_BREAKER_`, `STEADFAST_RETRY_`, `STEADFAST_RATE_LIMIT_` or
+/// `STEADFAST_BULKHEAD_`; then nothing has changed.
 pub fn configure_from_env() -> Result<(), ConfigError> {
     // What is not Unicode can't be one of ours, or has a value that can't be right.
     let variables =

@@ -3,11 +3,12 @@
 use std::{cell::Cell, error::Error as _, fs, io, process, time::Duration};
 
 use proptest::prelude::*;
+use steadfast::{Algorithm, BulkheadConfig, BulkheadFull, KeyedRateLimits, RateLimitConfig, RateLimited};
 use steadfast::{
     BreakerConfig,
     BreakerState::{Closed, Open},
-    CircuitBreaker, Window, breaker, circuit_breaker, configure_from_file, configure_from_toml, configure_from_vars,
-    keyed_breakers, retry,
+    CircuitBreaker, Window, breaker, bulkhead, circuit_breaker, configure_from_file, configure_from_toml,
+    configure_from_vars, keyed_breakers, rate_limit, retry,
 };
 
 const fn seconds(seconds: u64) -> Duration {
@@ -371,6 +372,99 @@ fn breakers_of_keys() {
     configure_from_toml("[breaker.outside_hosts]\nfailure_threshold = 2").unwrap();
     outside_hosts(failure()).unwrap_err();
     assert_eq!(keyed_breakers("outside_hosts").unwrap().get(&1).unwrap().state(), Open);
+}
+
+#[rate_limit(name = "outside_limit", limit = 1, per = 1h, wait = 1ms)]
+fn limited() -> Result<(), RateLimited> {
+    Ok(())
+}
+
+// No place gives it settings.
+#[allow(dead_code, reason = "configured without being called")]
+#[rate_limit(name = "outside_unlimited")]
+fn unlimited() -> Result<(), RateLimited> {
+    Ok(())
+}
+
+static TENANTS: KeyedRateLimits = KeyedRateLimits::new("outside_tenants", RateLimitConfig::new(5, seconds(1)));
+steadfast::register!(TENANTS);
+
+#[allow(dead_code, reason = "configured without being called")]
+#[bulkhead(name = "outside_bulkhead", max_concurrent = 3)]
+fn bounded() -> Result<(), BulkheadFull> {
+    Ok(())
+}
+
+#[test]
+fn rate_limits() {
+    let config = || rate_limit("outside_limit").unwrap().config();
+    let declared = RateLimitConfig::new(1, seconds(3_600)).wait(Duration::from_millis(1));
+    limited().unwrap();
+    limited().unwrap_err();
+    configure_from_toml("[rate_limit.outside_limit]\nlimit = 2").unwrap();
+    assert_eq!(config(), Some(RateLimitConfig::new(2, seconds(3_600)).wait(Duration::from_millis(1))));
+    // What was counted counts.
+    limited().unwrap();
+    limited().unwrap_err();
+    configure_from_toml("[rate_limit.outside_limit]\nper = \"2s\"\nwait = \"none\"\nalgorithm = \"gcra\"").unwrap();
+    assert_eq!(config(), Some(RateLimitConfig::new(1, seconds(2)).algorithm(Algorithm::Gcra)));
+    configure_from_toml("[rate_limit.outside_limit]").unwrap();
+    assert_eq!(config(), Some(declared), "as the code declares it");
+    configure_from_toml("[rate_limit.outside_tenants]\nwait = \"5s\"").unwrap();
+    assert_eq!(TENANTS.config(), Some(RateLimitConfig::new(5, seconds(1)).wait(seconds(5))));
+    vars(&[("STEADFAST_RATE_LIMIT_OUTSIDE_LIMIT_LIMIT", "7")]).unwrap();
+    assert_eq!(config().unwrap().limit(), 7);
+
+    let unlimited = || rate_limit("outside_unlimited").unwrap().config();
+    for (settings, expected) in [
+        ("limit = 5", "line 1, column 13: rate_limit.outside_unlimited: needs both `limit` and `per`"),
+        ("limit = 5\nper = 1", "line 3, column 1: rate_limit.outside_unlimited.per: a duration needs a unit"),
+        (
+            "limit = 0\nper = \"1s\"",
+            "line 2, column 1: rate_limit.outside_unlimited.limit: `0` is out of range: `limit`",
+        ),
+    ] {
+        let error =
+            configure_from_toml(&format!("[rate_limit.outside_unlimited]\n{settings}")).unwrap_err().to_string();
+        assert!(error.starts_with(expected) && error.lines().count() == 1, "{error}");
+        assert_eq!(unlimited(), None, "nothing applied");
+    }
+    configure_from_toml("[rate_limit.outside_unlimited]\nper = \"1m\"\nlimit = 100").unwrap();
+    assert_eq!(unlimited(), Some(RateLimitConfig::new(100, seconds(60))));
+}
+
+#[test]
+fn bulkheads() {
+    let config = || bulkhead("outside_bulkhead").unwrap().config();
+    let declared = BulkheadConfig::new().max_concurrent(3);
+    configure_from_toml("[bulkhead.outside_bulkhead]\nmax_concurrent = 9\nmax_wait = \"2s\"").unwrap();
+    assert_eq!(config(), declared.max_concurrent(9).max_wait(seconds(2)));
+    configure_from_toml("[bulkhead.outside_bulkhead]\nmax_wait = \"none\"").unwrap();
+    assert_eq!(config(), declared, "as the code declares it");
+    vars(&[("STEADFAST_BULKHEAD_OUTSIDE_BULKHEAD_MAX_CONCURRENT", "4")]).unwrap();
+    assert_eq!(config(), declared.max_concurrent(4));
+}
+
+#[test]
+fn mistakes_in_limits_and_bulkheads_are_told_with_what_is_right() {
+    for (text, expected) in [
+        (
+            "[rate_limit.outside_tenants]\nlimit = 2000000",
+            "`2000000` is out of range: `limit` must be at most 1,048,576",
+        ),
+        ("[rate_limit.outside_tenants]\nper = \"0s\"", "`0s` is out of range: `per` must be longer than 0"),
+        ("[rate_limit.outside_tenants]\nwait = \"0s\"", "`0s` is out of range: `wait` must be longer than 0"),
+        ("[rate_limit.outside_tenants]\nalgorithm = \"gcr\"", "unknown algorithm, did you mean `gcra`?"),
+        ("[rate_limit.outside_tenants]\nlimits = 1", "unknown option, did you mean `limit`?"),
+        ("[rate_limit.outside_tenant]", "unknown rate_limit, did you mean `outside_tenants`?"),
+        ("[bulkhead.outside_bulkhead]\nmax_concurrent = 0", "`max_concurrent` must be at least 1"),
+        ("[bulkhead.outside_bulkhead]\nmax_wait = \"0s\"", "`max_wait` must be longer than 0"),
+        ("[bulkhead.outside_bulkhead]\nplaces = 1", "unknown option; there are `max_concurrent`, `max_wait`"),
+        ("[bulkheads.outside_bulkhead]", "unknown table, did you mean `bulkhead`?"),
+    ] {
+        let error = configure_from_toml(text).unwrap_err().to_string();
+        assert!(error.contains(expected) && error.lines().count() == 1, "{text}: {error}");
+    }
 }
 
 #[test]

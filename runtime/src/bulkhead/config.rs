@@ -1,5 +1,7 @@
 use std::{fmt, time::Duration};
 
+use crate::checked::{Checked, valid};
+
 /// How many calls there may be at once, and how long others wait.
 ///
 /// Built in a `const` or `static`, where a value that makes no sense does not compile; at run time the same mistakes
@@ -27,10 +29,16 @@ impl BulkheadConfig {
     ///
     /// If `calls` is 0. In a `const` or `static` that is a compile error.
     #[must_use]
-    pub const fn max_concurrent(mut self, calls: u32) -> Self {
-        assert!(calls > 0, "`max_concurrent` must be at least 1: with 0 no call could ever be made");
+    pub const fn max_concurrent(self, calls: u32) -> Self {
+        valid!(self.try_max_concurrent(calls))
+    }
+
+    pub(crate) const fn try_max_concurrent(mut self, calls: u32) -> Checked<Self> {
+        if calls == 0 {
+            return Err("`max_concurrent` must be at least 1: with 0 no call could ever be made");
+        }
         self.max_concurrent = calls;
-        self
+        Ok(self)
     }
 
     /// How long a call waits for a place; kept in microseconds.
@@ -39,9 +47,21 @@ impl BulkheadConfig {
     ///
     /// If `wait` is 0. In a `const` or `static` that is a compile error.
     #[must_use]
-    pub const fn max_wait(mut self, wait: Duration) -> Self {
-        assert!(!wait.is_zero(), "`max_wait` must be longer than 0: leave it out, and nobody waits");
+    pub const fn max_wait(self, wait: Duration) -> Self {
+        valid!(self.try_max_wait(wait))
+    }
+
+    pub(crate) const fn try_max_wait(mut self, wait: Duration) -> Checked<Self> {
+        if wait.is_zero() {
+            return Err("`max_wait` must be longer than 0: leave it out, and nobody waits");
+        }
         self.max_wait = Some(wait);
+        Ok(self)
+    }
+
+    #[cfg(feature = "config")]
+    pub(crate) const fn without_wait(mut self) -> Self {
+        self.max_wait = None;
         self
     }
 }

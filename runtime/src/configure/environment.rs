@@ -7,16 +7,14 @@ use super::{
     error::{Mistakes, Place, unknown},
 };
 
-const KINDS: [(&str, Kind); 2] = [("STEADFAST_BREAKER_", Kind::Breaker), ("STEADFAST_RETRY_", Kind::Retry)];
-
 /// What the variables say, one name after the other.
 pub(super) fn sections(variables: impl IntoIterator<Item = (String, String)>, mistakes: &mut Mistakes) -> Vec<Section> {
-    let kinds = KINDS.map(|(prefix, kind)| (prefix, kind, kind.names()));
+    let kinds = Kind::ALL.map(|kind| (format!("STEADFAST_{}_", shouted(kind.table())), kind, kind.names()));
     let mut sections: BTreeMap<_, Section> = BTreeMap::new();
     for (position, (variable, value)) in variables.into_iter().enumerate() {
         let place = Place { position, name: variable };
         let of_kind = kinds.iter().find_map(|(prefix, kind, names)| {
-            let rest = place.name.strip_prefix(prefix)?;
+            let rest = place.name.strip_prefix(prefix.as_str())?;
             Some((rest, *kind, names))
         });
         let Some((rest, kind, names)) = of_kind else { continue };

@@ -25,8 +25,8 @@ pub(super) fn sections(text: &str, path: Option<&Path>, mistakes: &mut Mistakes)
     let mut sections = Vec::new();
     for (key, value) in document.get_ref() {
         let (place, table) = (places.of(key.span()), key.get_ref().as_ref());
-        let Some(kind) = [Kind::Breaker, Kind::Retry].into_iter().find(|kind| kind.table() == table) else {
-            mistakes.add(&place, table, unknown("table", table, &["breaker", "retry"]));
+        let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.table() == table) else {
+            mistakes.add(&place, table, unknown("table", table, &Kind::ALL.map(Kind::table)));
             continue;
         };
         let DeValue::Table(named) = value.get_ref() else {

@@ -1,6 +1,7 @@
 use std::{fmt, ptr, time::Duration};
 
 use super::RateLimitStore;
+use crate::checked::{Checked, valid};
 
 /// How many calls there may be in how long.
 ///
@@ -54,10 +55,27 @@ impl RateLimitConfig {
     /// If `limit` is 0 or above 1,048,576, or `per` is 0. In a `const` or `static` that is a compile error.
     #[must_use]
     pub const fn new(limit: u32, per: Duration) -> Self {
-        assert!(limit > 0, "`limit` must be at least 1: with 0 no call could ever be made");
-        assert!(limit <= MAX_LIMIT, "`limit` must be at most 1,048,576: a window keeps each of its calls");
-        assert!(!per.is_zero(), "`per` must be longer than 0: no call would ever be in such a window");
-        Self { limit, per, wait: None, algorithm: Algorithm::SlidingWindow, store: None }
+        let config = Self { limit, per, wait: None, algorithm: Algorithm::SlidingWindow, store: None };
+        valid!(valid!(config.try_limit(limit)).try_per(per))
+    }
+
+    pub(crate) const fn try_limit(mut self, limit: u32) -> Checked<Self> {
+        if limit == 0 {
+            return Err("`limit` must be at least 1: with 0 no call could ever be made");
+        }
+        if limit > MAX_LIMIT {
+            return Err("`limit` must be at most 1,048,576: a window keeps each of its calls");
+        }
+        self.limit = limit;
+        Ok(self)
+    }
+
+    pub(crate) const fn try_per(mut self, per: Duration) -> Checked<Self> {
+        if per.is_zero() {
+            return Err("`per` must be longer than 0: no call would ever be in such a window");
+        }
+        self.per = per;
+        Ok(self)
     }
 
     /// How long a call waits for a place, if it is sure to get one by then. Otherwise it is rejected at once.
@@ -66,9 +84,21 @@ impl RateLimitConfig {
     ///
     /// If `wait` is 0. In a `const` or `static` that is a compile error.
     #[must_use]
-    pub const fn wait(mut self, wait: Duration) -> Self {
-        assert!(!wait.is_zero(), "`wait` must be longer than 0: leave it out, and no call waits");
+    pub const fn wait(self, wait: Duration) -> Self {
+        valid!(self.try_wait(wait))
+    }
+
+    pub(crate) const fn try_wait(mut self, wait: Duration) -> Checked<Self> {
+        if wait.is_zero() {
+            return Err("`wait` must be longer than 0: leave it out, and no call waits");
+        }
         self.wait = Some(wait);
+        Ok(self)
+    }
+
+    #[cfg(feature = "config")]
+    pub(crate) const fn without_wait(mut self) -> Self {
+        self.wait = None;
         self
     }
 

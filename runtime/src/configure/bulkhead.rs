@@ -1,0 +1,32 @@
+//! The settings of a bulkhead.
+
+use super::{
+    Assignment,
+    error::{Mistakes, shown, unknown},
+    value::{self, Read},
+};
+use crate::BulkheadConfig;
+
+const OPTIONS: [&str; 2] = ["max_concurrent", "max_wait"];
+
+/// The declared settings of one bulkhead, with what is assigned.
+pub(super) fn merge(declared: BulkheadConfig, assignments: &[Assignment], mistakes: &mut Mistakes) -> BulkheadConfig {
+    let mut config = declared;
+    for Assignment { option, value, place, key } in assignments {
+        match set(config, option, value.trim()) {
+            Ok(changed) => config = changed,
+            Err(message) => mistakes.add(place, key, message),
+        }
+    }
+    config
+}
+
+fn set(config: BulkheadConfig, option: &str, text: &str) -> Read<BulkheadConfig> {
+    let checked = match option {
+        "max_concurrent" => config.try_max_concurrent(value::count(text)?),
+        "max_wait" if text == "none" => Ok(config.without_wait()),
+        "max_wait" => config.try_max_wait(value::duration(text)?),
+        _ => return Err(unknown("option", option, &OPTIONS)),
+    };
+    checked.map_err(|problem| format!("{} is out of range: {problem}", shown(text)))
+}

@@ -194,6 +194,13 @@ impl<R: Borrow<Rules>> RateLimit<R> {
         }
     }
 
+    /// Forgets the calls that were counted, so that there is room for as many as if there had been none. Totals stay.
+    ///
+    /// Calls that wait go on waiting for as long as they were to, and count no more. What a store counts elsewhere stays as it is.
+    pub fn reset(&self) {
+        self.limiter.reset();
+    }
+
     #[inline]
     fn rules(&self) -> &Rules {
         self.rules.borrow()

@@ -63,6 +63,12 @@ struct Pages {
     tally: Tally,
 }
 
+impl Pages {
+    fn all(&mut self) -> impl Iterator<Item = &mut (Moment, Happening)> {
+        self.changes.iter_mut().chain(&mut self.rejections)
+    }
+}
+
 /// How often and how long a breaker was in each state, in the order of [`STATES`]; the last stay left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
@@ -95,6 +101,10 @@ impl History {
         let mut pages = self.pages();
         pages.tally.entered[to] += 1;
         pages.tally.spent[from] += now.as_micros().saturating_sub(since.as_micros());
+        // What another clock has dated later has happened before.
+        for (at, _) in pages.all() {
+            *at = (*at).min(now);
+        }
         push(&mut pages.changes, CHANGES, (now, change));
     }
 
@@ -102,7 +112,7 @@ impl History {
         let moment = now.as_micros();
         // ORDERING: Relaxed: which of the rejections of a moment is kept does not matter, and the lock publishes it.
         let last = self.rejected_at.load(Ordering::Relaxed);
-        if moment.saturating_sub(last) < APART {
+        if moment.abs_diff(last) < APART {
             return;
         }
         if self.rejected_at.compare_exchange(last, moment, Ordering::Relaxed, Ordering::Relaxed).is_ok() {

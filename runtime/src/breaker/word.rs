@@ -333,6 +333,25 @@ impl Word {
         (adopted != self).then_some(adopted)
     }
 
+    /// The same by another clock, which says that it is `now` and is behind by `ahead` microseconds: what has begun begins anew, and
+    /// what ends at some moment is as far from its end as it was. No transition.
+    pub(crate) fn by_another_clock(self, rules: &Rules, now: Moment, ahead: u64) -> Self {
+        self.with(match self.phase() {
+            Phase::Closed { duties, failures, ramp: Some(_) } => {
+                Phase::Closed { duties, failures, ramp: Some(Stamp::new(now.as_micros(), rules.ramp)) }
+            }
+            Phase::Open { failed, .. } => open(now, failed),
+            Phase::Resting { failed, until } => Phase::Resting { failed, until: until.wrapping_sub(ahead) },
+            Phase::HalfOpen { round, taken, succeeded, failed, .. } => {
+                let last_trial = Stamp::new(now.as_micros(), rules.recovery.rest(failed));
+                Phase::HalfOpen { round, taken, succeeded, failed, last_trial }
+            }
+            Phase::ForcedOpen { until: Some(until) } => Phase::ForcedOpen { until: Some(until.wrapping_sub(ahead)) },
+            Phase::Disabled { until: Some(until) } => Phase::Disabled { until: Some(until.wrapping_sub(ahead)) },
+            same => same,
+        })
+    }
+
     /// A state that an operator holds. To hold it for another time is no transition.
     fn hold(self, phase: Phase) -> Option<Self> {
         let held = self.with(phase);

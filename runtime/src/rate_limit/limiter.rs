@@ -180,7 +180,7 @@ impl Counted {
     #[cold]
     fn adopt_new(&mut self, rules: &Rules, version: u32) -> Option<Adopted> {
         let config = rules.config()?;
-        let limit = Limit::new(config.limit, micros(config.per));
+        let limit = Limit { calls: config.limit, per: micros(config.per) };
         self.adopted = Some(Adopted { limit, wait: config.wait.map_or(0, micros), version });
         self.meter.count_by(config.algorithm);
         self.adopted

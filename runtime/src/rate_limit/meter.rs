@@ -7,26 +7,12 @@ use self::{bucket::Bucket, log::Log};
 use super::Algorithm;
 use crate::clock;
 
-/// The limit as a meter sees it.
+/// The limit as a meter sees it: at most so many calls in so many microseconds; both are above 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Limit {
     pub(super) calls: u32,
-    per: u64,
-    /// How long a call takes to leak out of a bucket, in parts of a microsecond.
-    interval: u128,
+    pub(super) per: u64,
 }
-
-impl Limit {
-    /// At most so many calls in so many microseconds; both are above 0.
-    pub(super) const fn new(calls: u32, per: u64) -> Self {
-        // Rounded up, so that no more than the limit comes of it; and above 0, so that it can be divided by.
-        let interval = ((per as u128) << PARTS).div_ceil(calls as u128);
-        Self { calls, per, interval: if interval == 0 { 1 } else { interval } }
-    }
-}
-
-/// A microsecond has two to the power of this parts, so that a limit of a million calls in a second is kept to a thousandth.
-const PARTS: u32 = 10;
 
 /// What a limit has counted, by one clock.
 #[derive(Debug)]
@@ -180,7 +166,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_window_has_more_calls_than_the_limit(calls in 1_u32..6, per in 1_u64..25, steps in steps()) {
-            let limit = Limit::new(calls, per);
+            let limit = Limit { calls, per };
             let (mut meter, mut now) = (Meter::new(), 1_000_000_u64);
             let mut made: Vec<u64> = Vec::new();
             for step in steps {
@@ -215,7 +201,7 @@ mod tests {
     #[test]
     fn the_ends_of_the_range_saturate() {
         for algorithm in ALGORITHMS {
-            for limit in [Limit::new(1, u64::MAX), Limit::new(u32::MAX, 1)] {
+            for limit in [Limit { calls: 1, per: u64::MAX }, Limit { calls: u32::MAX, per: 1 }] {
                 for now in [0, u64::MAX - 1, u64::MAX] {
                     let mut meter = meter(algorithm);
                     for _ in 0..3 {
@@ -231,7 +217,7 @@ mod tests {
 
     #[test]
     fn by_another_clock_everything_begins_anew() {
-        let (limit, early, late) = (Limit::new(2, 1_000), 5_000_000, 9_000_000);
+        let (limit, early, late) = (Limit { calls: 2, per: 1_000 }, 5_000_000, 9_000_000);
         for algorithm in ALGORITHMS {
             let mut meter = meter(algorithm);
             for _ in 0..2 {
@@ -260,7 +246,7 @@ mod tests {
 
     #[test]
     fn what_was_reset_is_as_new() {
-        let limit = Limit::new(1, 1_000);
+        let limit = Limit { calls: 1, per: 1_000 };
         for algorithm in ALGORITHMS {
             let mut meter = meter(algorithm);
             meter.enter(5_000, limit);

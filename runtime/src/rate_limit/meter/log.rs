@@ -65,7 +65,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_forgets_what_has_left(calls in 1_u32..6, per in 1_u64..25, times in prop::collection::vec(0_u64..9, 0..100)) {
-            let limit = Limit::new(calls, per);
+            let limit = Limit { calls, per };
             let (mut log, mut now) = (Log::new(), 0);
             for time in times {
                 now += time;
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn places_come_free_one_by_one() {
-        let limit = Limit::new(2, 10);
+        let limit = Limit { calls: 2, per: 10 };
         let mut log = Log::new();
         for (now, at) in [(0, 0), (4, 4), (5, 10), (5, 14), (9, 20), (24, 24), (29, 30)] {
             assert_eq!(log.next(now, limit), at, "at {now}");

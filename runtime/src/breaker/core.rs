@@ -325,6 +325,7 @@ impl<'a> View<'a> {
             _ => (MAX_HOLD, None),
         };
         let now = clock::now();
+        self.go_by(now);
         let until = expires_in.map(|expires_in| now.after(clock::micros(expires_in).min(most)));
         let witness = Publisher { trip, note: reason.as_ref(), ..self.witness() };
         let rules = self.settings.rules();
@@ -351,6 +352,7 @@ impl<'a> View<'a> {
 
     /// Takes in that the settings have changed.
     pub(crate) fn adopt(self) {
+        self.go_by(clock::now());
         self.core.word.step(&self.witness(), |word| word.adopt(&self.settings.rules(), clock::now));
     }
 

@@ -27,9 +27,9 @@
 //! that answers slowly does answer; but it has no place to give back.
 //!
 //! Moments are kept modulo the width of their field, and only their differences are looked at. A difference just below
-//! the whole range means that the clock was behind (as the clocks of two tests may be), and counts as nothing. So the
-//! worst that a wrap can do is to an open circuit that nobody has called for 100 days: for a day and a half it may stay
-//! open.
+//! the whole range means that the clock was behind, and counts as nothing. With a clock that stays behind, as that of another
+//! test, [`by_another_clock`](Word::by_another_clock) dates the word anew. So the worst that a wrap can do is to an open
+//! circuit that nobody has called for 100 days: for a day and a half it may stay open.
 
 mod layout;
 mod stamp;

@@ -57,3 +57,27 @@ impl View<'_> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        breaker::{BreakerConfig, Settings},
+        totals::Totals,
+    };
+
+    #[test]
+    fn a_thread_that_is_late_is_no_other_clock() {
+        let settings = Settings::new("late", BreakerConfig::new().failure_threshold(1));
+        let core = Core::new(&settings.rules(), Totals::sharded(), None);
+        let view = View::new(&core, &settings);
+        let ticket = view.admit().expect("closed");
+        view.fail(ticket, false);
+        let (open, dated_at) = (core.word.load(), core.since());
+        // It was stopped for an hour after it had read the clock.
+        let late = Moment::from_micros(dated_at.as_micros() - 3_600_000_000);
+        view.go_by(late);
+        assert_eq!((core.word.load(), core.since()), (open, dated_at));
+        assert_eq!(core.ahead_of(late), None);
+    }
+}

@@ -142,8 +142,17 @@ impl RetryBudget {
         self.totals.sums().get(DENIED)
     }
 
-    /// Forgets all calls and retries until now, so that there is what there was to begin with: ten seconds' worth of the reserve. What was
-    /// [`withdrawn`](Self::withdrawn) and [`denied`](Self::denied) in all stays.
+    /// Forgets all calls and retries until now, so that there are as many retries as to begin with: ten seconds' worth of the reserve.
+    ///
+    /// What was [`withdrawn`](Self::withdrawn) and [`denied`](Self::denied) in all stays.
+    ///
+    /// ```
+    /// use steadfast::RetryBudget;
+    ///
+    /// static BUDGET: RetryBudget = RetryBudget::new().reserve_per_second(5);
+    /// BUDGET.reset();
+    /// assert_eq!(BUDGET.balance(), 50);
+    /// ```
     pub fn reset(&self) {
         let mut deposited = self.deposited();
         *deposited = Deposited { calls: self.calls(), at: None };
@@ -269,5 +278,23 @@ impl fmt::Debug for RetryBudget {
             .field("reserve_per_second", &self.reserve_per_second)
             .field("balance", &self.balance())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_is_late_is_no_other_clock() {
+        let budget = RetryBudget::new().ratio(0.0).reserve_per_second(1);
+        let now = clock::now();
+        for _ in 0..10 {
+            assert!(budget.withdraw(now));
+        }
+        // It was stopped for an hour after it had read the clock.
+        let late = Moment::from_micros(now.as_micros() - 3_600_000_000);
+        assert!(!budget.withdraw(late));
+        assert!(!budget.withdraw(now));
     }
 }

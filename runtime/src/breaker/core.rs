@@ -1,5 +1,7 @@
 //! What a breaker does with a call: the steps of [`word`](super::word), and all that goes with them.
 
+mod clocks;
+
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
@@ -44,6 +46,8 @@ pub(crate) struct Core {
     cause: Cause,
     /// The moment of the last transition, in microseconds; 0 before the first.
     changed_at: AtomicU64,
+    /// The latest of the moments that the word goes by, in microseconds; 0 before the first.
+    dated_at: AtomicU64,
     transitions: AtomicU32,
     /// What an operator said, and in which epoch that holds.
     note: OnceBox<Mutex<(u16, Option<Arc<str>>)>>,
@@ -67,6 +71,7 @@ impl Core {
             window: OnceBox::new(),
             cause: Cause::new(),
             changed_at: AtomicU64::new(0),
+            dated_at: AtomicU64::new(0),
             transitions: AtomicU32::new(0),
             note: OnceBox::new(),
             history: OnceBox::new(),
@@ -154,6 +159,7 @@ impl<'a> View<'a> {
     #[cold]
     fn admit_guarded(self) -> Result<Ticket, CircuitOpen> {
         let now = clock::now();
+        self.go_by(now);
         self.reject_at_once(now).map_or_else(|| self.admit_by_rules(now), Err)
     }
 
@@ -172,6 +178,7 @@ impl<'a> View<'a> {
             match self.core.word.acquire(&self.witness(), |word| word.admit(&rules, now, random::up_to)) {
                 Ok(ticket) => {
                     if ticket.is_trial() {
+                        self.core.date(now);
                         self.core.history().trial();
                     }
                     let timed = rules.slow_call().is_some();
@@ -290,8 +297,7 @@ impl<'a> View<'a> {
         if !record.is_held_against() {
             return false;
         }
-        let counts =
-            self.core.window.get().map(|window| window.counts(ticket.epoch(), rates.span, || clock::now().as_micros()));
+        let counts = self.core.window.get().map(|window| window.counts(ticket.epoch(), rates.span, clock::now_micros));
         let Some(trip) = rates.judge(counts.unwrap_or_default()) else { return false };
         let witness = Publisher { trip: Some(trip), ..self.witness() };
         let tripped = self.core.word.step(&witness, |word| word.trip(ticket, clock::now()));
@@ -301,15 +307,14 @@ impl<'a> View<'a> {
     #[inline]
     fn take_in(self, record: Record, ticket: Ticket, span: Span) {
         let window = self.core.window.get_or_init(Box::default);
-        let now = || clock::now().as_micros();
-        window.record(record, ticket.epoch(), span, now, || self.core.word.load().gave(ticket));
+        window.record(record, ticket.epoch(), span, clock::now_micros, || self.core.word.load().gave(ticket));
     }
 
     /// How much longer calls are rejected; `None` if they aren't, or if only an operator knows.
     pub(crate) fn open_for(self) -> Option<Duration> {
         let word = self.core.word.load();
         let is_open = matches!(word.state(), BreakerState::Open | BreakerState::ForcedOpen);
-        let left = if is_open { word.time_left(&self.settings.rules(), clock::now()) } else { None };
+        let left = if is_open { self.time_left(word, &self.settings.rules(), clock::now()) } else { None };
         left.map(Duration::from_micros)
     }
 
@@ -319,16 +324,19 @@ impl<'a> View<'a> {
             Action::Open { .. } => (MAX_REST, Some(Trip::Intervention)),
             _ => (MAX_HOLD, None),
         };
-        let until = expires_in.map(|expires_in| clock::now().after(clock::micros(expires_in).min(most)));
+        let now = clock::now();
+        self.go_by(now);
+        let until = expires_in.map(|expires_in| now.after(clock::micros(expires_in).min(most)));
         let witness = Publisher { trip, note: reason.as_ref(), ..self.witness() };
         let rules = self.settings.rules();
         let held = self.core.word.step(&witness, |word| match action {
             Action::ForceOpen => word.force_open(until),
             Action::Disable => word.disable(until),
             Action::Reset => Some(word.reset(&rules)),
-            Action::Open { failed } => word.open(until, failed, clock::now()),
+            Action::Open { failed } => word.open(until, failed, now),
             Action::Close => word.close(&rules, clock::now),
         });
+        self.core.date(now);
         // Held already, and now for another time or reason: that is no transition.
         let word = held.unwrap_or_else(|| self.core.word.load());
         let same = match action {
@@ -344,6 +352,7 @@ impl<'a> View<'a> {
 
     /// Takes in that the settings have changed.
     pub(crate) fn adopt(self) {
+        self.go_by(clock::now());
         self.core.word.step(&self.witness(), |word| word.adopt(&self.settings.rules(), clock::now));
     }
 
@@ -365,7 +374,7 @@ impl<'a> View<'a> {
                 (word, transitions, changed_at, core.cause.of(word.epoch()), core.note(word.epoch()))
             };
             let (window, consecutive_failures) = match rules.policy {
-                Policy::Rates(rates) => (Some(self.window(&rates, word, now)), 0),
+                Policy::Rates(rates) => (Some(self.window(&rates, word)), 0),
                 Policy::Consecutive { .. } => (None, word.failures()),
             };
             let sums = self.core.totals.sums();
@@ -373,7 +382,7 @@ impl<'a> View<'a> {
                 continue;
             }
             let state = word.state();
-            let left = word.time_left(&rules, now).map(Duration::from_micros);
+            let left = self.time_left(word, &rules, now).map(Duration::from_micros);
             let age = (changed_at != 0).then(|| Duration::from_micros(now.as_micros().saturating_sub(changed_at)));
             let open_reason = match state {
                 BreakerState::Open if word.failed_recoveries() > 0 => Some(OpenReason::TrialFailed),
@@ -409,10 +418,10 @@ impl<'a> View<'a> {
     }
 
     /// What is in the window. Only a closed circuit fills it.
-    fn window(self, rates: &Rates, word: Word, now: Moment) -> WindowSnapshot {
+    fn window(self, rates: &Rates, word: Word) -> WindowSnapshot {
         let closed = word.state() == BreakerState::Closed;
         let counts = match self.core.window.get() {
-            Some(window) if closed => window.counts(word.epoch(), rates.span, || now.as_micros()),
+            Some(window) if closed => window.counts(word.epoch(), rates.span, clock::now_micros),
             _ => Counts::default(),
         };
         WindowSnapshot { calls: counts.calls, failures: counts.failed, slow: counts.slow }
@@ -457,6 +466,7 @@ impl Witness for Publisher<'_, '_> {
         let (now, since) = (clock::now(), core.since());
         // ORDERING: Relaxed: read under the same lock, or by a rejection for a human to read.
         core.changed_at.store(now.as_micros(), Ordering::Relaxed);
+        core.date(now);
         core.transitions.fetch_add(1, Ordering::Relaxed);
         let reason = match (before, after) {
             (_, BreakerState::Open) if trip.is_some() => core.cause.of(to.epoch()),

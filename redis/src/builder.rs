@@ -2,7 +2,7 @@ use std::{env, fmt, sync::Arc, time::Duration};
 
 use steadfast::{CircuitBreaker, KeyedBreakers, all_keyed_breakers, breakers};
 
-use crate::{Fleet, FleetError, FleetEvent, RedisRateLimits};
+use crate::{Fleet, FleetError, FleetEvent, RedisRateLimits, Share, claims::Claims, share::Shared};
 
 /// A fleet that is yet to be started: what is shared, with whom, and how.
 ///
@@ -18,8 +18,7 @@ pub struct FleetBuilder {
     pub(crate) lease: Duration,
     pub(crate) quorum: Quorum,
     pub(crate) sum: Option<(u32, Duration)>,
-    pub(crate) shared: Vec<Option<&'static CircuitBreaker>>,
-    pub(crate) shared_keyed: Vec<Option<&'static KeyedBreakers>>,
+    pub(crate) shared: Vec<Share>,
     pub(crate) limits: Vec<&'static RedisRateLimits>,
     pub(crate) on_event: Option<OnEvent>,
 }
@@ -46,32 +45,24 @@ impl FleetBuilder {
             quorum: Quorum::Instances(1),
             sum: None,
             shared: Vec::new(),
-            shared_keyed: Vec::new(),
             limits: Vec::new(),
             on_event: None,
         }
     }
 
-    /// Shares a breaker: `share(steadfast::breaker("payments"))`, or a `static` of your own.
+    /// Shares a breaker: `share("payments")`, `share(steadfast::breaker("payments"))`, or a `static` of your own. Of one that is declared
+    /// with a `key` it shares those of all keys; a key costs nothing before its circuit opens, in any of the instances.
     ///
     /// Breakers of different instances are the same if application and name are.
-    pub fn share(mut self, breaker: impl Into<Option<&'static CircuitBreaker>>) -> Self {
+    pub fn share(mut self, breaker: impl Into<Share>) -> Self {
         self.shared.push(breaker.into());
         self
     }
 
-    /// Shares the breakers of all keys: `share_keyed(steadfast::keyed_breakers("hosts"))`, or a `static` of your own.
-    ///
-    /// A key costs nothing before its circuit opens, in any of the instances.
-    pub fn share_keyed(mut self, breakers: impl Into<Option<&'static KeyedBreakers>>) -> Self {
-        self.shared_keyed.push(breakers.into());
-        self
-    }
-
-    /// Shares every named breaker of the program, and those of all keys.
+    /// Shares every named breaker of the program, also those of keys.
     pub fn share_all(mut self) -> Self {
-        self.shared.extend(breakers().into_iter().map(Some));
-        self.shared_keyed.extend(all_keyed_breakers().into_iter().map(Some));
+        self.shared.extend(breakers().into_iter().map(Share::from));
+        self.shared.extend(all_keyed_breakers().into_iter().map(Share::from));
         self
     }
 
@@ -118,7 +109,8 @@ impl FleetBuilder {
         self
     }
 
-    /// How long an answer of Redis may take; 50 ms unless it is given. No call ever waits for one.
+    /// How long an answer of Redis may take; 50 ms unless it is given. A call through a breaker never waits for one, a call under a rate
+    /// limit does.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -130,7 +122,8 @@ impl FleetBuilder {
         self
     }
 
-    /// For how long the trial calls of a recovery are left to an instance that says nothing more; 2 s unless it is given.
+    /// For how long the trial calls of a recovery are left to an instance that says nothing more, as when it has died; 2 s unless it is
+    /// given.
     pub const fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
@@ -146,17 +139,23 @@ impl FleetBuilder {
     ///
     /// # Errors
     ///
-    /// Something that was said makes no sense, or this is not a tokio runtime.
+    /// Something that was said makes no sense, another fleet of this program shares the same, or this is not a tokio runtime. A program that
+    /// is not `async` enters one: `let _entered = runtime.enter();`, of several threads, as nobody drives it, and with time and I/O enabled.
     pub fn start(self) -> Result<Fleet, FleetError> {
         Fleet::start(&self)
     }
 
-    pub(crate) fn named(&self) -> Result<Vec<&'static CircuitBreaker>, FleetError> {
-        once(&self.shared, <CircuitBreaker>::name)
-    }
-
-    pub(crate) fn keyed(&self) -> Result<Vec<&'static KeyedBreakers>, FleetError> {
-        once(&self.shared_keyed, KeyedBreakers::name)
+    /// The breakers with a name and those with keys, each once.
+    pub(crate) fn shares(&self) -> Result<Shares, FleetError> {
+        let mut shares = Shares::default();
+        for Share(shared) in &self.shared {
+            match shared {
+                Shared::Named(breaker) => once(&mut shares.named, breaker, <CircuitBreaker>::name)?,
+                Shared::Keyed(breakers) => once(&mut shares.keyed, breakers, KeyedBreakers::name)?,
+                Shared::Unknown(name) => return Err(FleetError::UnknownBreaker(name.clone())),
+            }
+        }
+        Ok(shares)
     }
 
     pub(crate) fn check(&self) -> Result<(), FleetError> {
@@ -192,18 +191,28 @@ impl FleetBuilder {
     }
 }
 
-/// Each of them once; no two may have one name.
-fn once<T>(shared: &[Option<&'static T>], name: fn(&T) -> &'static str) -> Result<Vec<&'static T>, FleetError> {
-    let mut each: Vec<&'static T> = Vec::new();
-    for breaker in shared {
-        let breaker = breaker.ok_or(FleetError::UnknownBreaker)?;
-        match each.iter().find(|other| name(other) == name(breaker)) {
-            Some(other) if std::ptr::eq(*other, breaker) => {}
-            Some(_) => return Err(FleetError::SharedTwice(name(breaker))),
-            None => each.push(breaker),
-        }
+/// What is shared.
+#[derive(Debug, Default)]
+pub(crate) struct Shares {
+    pub(crate) named: Vec<&'static CircuitBreaker>,
+    pub(crate) keyed: Vec<&'static KeyedBreakers>,
+}
+
+impl Shares {
+    pub(crate) fn claim(&self, claims: &mut Claims) -> Result<(), FleetError> {
+        self.named.iter().try_for_each(|breaker| claims.add(*breaker, breaker.name()))?;
+        self.keyed.iter().try_for_each(|breakers| claims.add(*breakers, breakers.name()))
     }
-    Ok(each)
+}
+
+/// Adds one if it is not there; no two may have one name.
+fn once<T>(all: &mut Vec<&'static T>, one: &'static T, name: fn(&T) -> &'static str) -> Result<(), FleetError> {
+    match all.iter().find(|other| name(other) == name(one)) {
+        Some(other) if std::ptr::eq(*other, one) => {}
+        Some(_) => return Err(FleetError::SharedTwice(name(one))),
+        None => all.push(one),
+    }
+    Ok(())
 }
 
 /// Without the address, which may contain a password.

@@ -5,15 +5,24 @@ use redis::RedisError;
 /// What a fleet could not do.
 ///
 /// No text of it, nor any `Debug`, contains an address' user or password.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum FleetError {
     /// The address is none of a Redis, or asks for TLS without the feature for it.
     Address,
-    /// No breaker of the program has a name that was to be shared.
-    UnknownBreaker,
+    /// No breaker of the program has this name, which was to be shared.
+    UnknownBreaker(Option<Arc<str>>),
     /// Two breakers that were to be shared have this name.
     SharedTwice(&'static str),
+    /// Another fleet of this program shares it.
+    AlreadyShared(Arc<str>),
+    /// No instance of the application has shared this breaker of late.
+    NobodyShares {
+        /// The application that was asked.
+        application: Arc<str>,
+        /// The breaker's name.
+        breaker: Arc<str>,
+    },
     /// A number that makes no sense: which, and why.
     Setting(&'static str),
     /// It was not started on a tokio runtime.
@@ -30,13 +39,31 @@ impl fmt::Display for FleetError {
             Self::Address => f.write_str(
                 "not the address of a Redis, such as redis://host:6379 (rediss:// needs the feature tls-rustls)",
             ),
-            Self::UnknownBreaker => f.write_str("a breaker to be shared is not declared anywhere in the program"),
+            Self::UnknownBreaker(Some(name)) => {
+                write!(f, "no breaker `{name}` to be shared is declared in the program")
+            }
+            Self::UnknownBreaker(None) => {
+                f.write_str("a breaker to be shared is not declared in the program; given by its name, this says which")
+            }
             Self::SharedTwice(name) => write!(f, "two breakers named `{name}` are to be shared"),
+            Self::AlreadyShared(name) => {
+                write!(f, "`{name}` is shared by another fleet of this program, which is one instance and counts once")
+            }
+            Self::NobodyShares { application, breaker } => {
+                write!(f, "no instance of `{application}` shares a breaker `{breaker}`")
+            }
             Self::Setting(what) => f.write_str(what),
             Self::NoRuntime => f.write_str("a fleet has to be started on a tokio runtime"),
             Self::Unavailable(why) => write!(f, "Redis is not available: {why}"),
             Self::Refused(why) => write!(f, "Redis has refused: {why}"),
         }
+    }
+}
+
+/// As its `Display`: this is what a `main` shows that returns it.
+impl fmt::Debug for FleetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

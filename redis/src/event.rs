@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use crate::FleetError;
 
@@ -39,17 +39,41 @@ pub enum FleetEvent {
         /// The instance whose trial calls have succeeded, or the operator.
         by: Arc<str>,
     },
-    /// An operator has forced a circuit open, or disabled it, for the whole fleet.
+    /// An operator has forced a circuit open for the whole fleet: no call is let through.
     #[non_exhaustive]
-    Held {
+    ForcedOpen {
         /// The breaker's name.
         breaker: &'static str,
         /// Which of the breakers of that name, where there is one for each key.
         key: Option<Arc<str>>,
+        /// For how long from now; `None` without an end.
+        expires_in: Option<Duration>,
         /// The operator.
         by: Arc<str>,
         /// The operator's reason.
         reason: Arc<str>,
+    },
+    /// An operator has disabled a circuit for the whole fleet: every call is let through.
+    #[non_exhaustive]
+    Disabled {
+        /// The breaker's name.
+        breaker: &'static str,
+        /// Which of the breakers of that name, where there is one for each key.
+        key: Option<Arc<str>>,
+        /// For how long from now; `None` without an end.
+        expires_in: Option<Duration>,
+        /// The operator.
+        by: Arc<str>,
+        /// The operator's reason.
+        reason: Arc<str>,
+    },
+    /// What an operator wanted of a circuit has expired. After it was forced open, trial calls decide; after it was disabled, it is closed.
+    #[non_exhaustive]
+    Expired {
+        /// The breaker's name.
+        breaker: &'static str,
+        /// Which of the breakers of that name, where there is one for each key.
+        key: Option<Arc<str>>,
     },
     /// Redis refuses what is asked for one breaker, which goes by itself meanwhile. Told once, until it is answered again.
     #[non_exhaustive]
@@ -71,9 +95,17 @@ impl fmt::Display for FleetEvent {
             Self::Opened { breaker, key, by, reason } => {
                 write!(f, "fleet: circuit {} opened by {by}: {reason}", Circuit(breaker, key))
             }
-            Self::Closed { breaker, key, by } => write!(f, "fleet: circuit {} closed by {by}", Circuit(breaker, key)),
-            Self::Held { breaker, key, by, reason } => {
-                write!(f, "fleet: circuit {} held by {by}: {reason}", Circuit(breaker, key))
+            Self::Closed { breaker, key, by } => {
+                write!(f, "fleet: circuit {} closed by {}", Circuit(breaker, key), operator(by))
+            }
+            Self::ForcedOpen { breaker, key, expires_in, by, reason } => {
+                write!(f, "fleet: circuit {} forced open by {}", Circuit(breaker, key), Order(by, *expires_in, reason))
+            }
+            Self::Disabled { breaker, key, expires_in, by, reason } => {
+                write!(f, "fleet: circuit {} disabled by {}", Circuit(breaker, key), Order(by, *expires_in, reason))
+            }
+            Self::Expired { breaker, key } => {
+                write!(f, "fleet: circuit {} held no more: that has expired", Circuit(breaker, key))
             }
             Self::Refused { breaker, key, error } => {
                 write!(f, "fleet: circuit {} goes by itself: {error}", Circuit(breaker, key))
@@ -91,4 +123,23 @@ impl fmt::Display for Circuit<'_> {
         write!(f, "`{breaker}`")?;
         key.as_ref().map_or(Ok(()), |key| write!(f, " for `{key}`"))
     }
+}
+
+/// Who wants something, for how long, and why.
+pub(crate) struct Order<'a>(pub(crate) &'a str, pub(crate) Option<Duration>, pub(crate) &'a str);
+
+impl fmt::Display for Order<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(by, expires_in, reason) = *self;
+        f.write_str(operator(by))?;
+        if let Some(expires_in) = expires_in {
+            write!(f, " for {expires_in:?}")?;
+        }
+        if reason.is_empty() { Ok(()) } else { write!(f, ": {reason}") }
+    }
+}
+
+/// Who does not say who it is.
+fn operator(by: &str) -> &str {
+    if by.is_empty() { "an operator" } else { by }
 }

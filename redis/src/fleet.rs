@@ -1,9 +1,10 @@
 use std::{fmt, sync::Arc};
 
-use tokio::{runtime::Handle, sync::watch, task::JoinHandle};
+use tokio::{runtime::Handle, sync::watch, task::JoinHandle, time::timeout};
 
 use crate::{
     AuditEntry, FleetBuilder, FleetError, Operation,
+    claims::Claims,
     link::Link,
     names::Keys,
     task::{Members, Task},
@@ -68,13 +69,15 @@ impl Fleet {
 
     pub(crate) fn start(builder: &FleetBuilder) -> Result<Self, FleetError> {
         builder.check()?;
-        let (named, keyed) = (builder.named()?, builder.keyed()?);
+        let (shares, mut claims) = (builder.shares()?, Claims::new());
         let link = Arc::new(Link::new(builder)?);
         let runtime = Handle::try_current().map_err(|_| FleetError::NoRuntime)?;
-        let members = Members::new(link.clone(), named, keyed);
+        shares.claim(&mut claims)?;
+        builder.limits.iter().try_for_each(|limits| claims.add(*limits, "rate limits in Redis"))?;
+        let members = Members::new(link.clone(), shares);
         let (stop, stopped) = watch::channel(false);
         let (status_of_task, status) = watch::channel(Status::default());
-        let task = Task::new(builder, members, link.clone(), status_of_task);
+        let task = Task::new(builder, members, claims, link.clone(), status_of_task);
         builder.limits.iter().for_each(|limits| limits.attach(link.clone()));
         let task = Some(runtime.spawn(task.run(stopped)));
         Ok(Self { link, stop, status, task })
@@ -112,17 +115,29 @@ impl Fleet {
 
     /// Does to a breaker of every instance what an operator wants, and writes it into the audit trail.
     ///
-    /// It need not be shared by this instance, or by any that lives.
+    /// It need not be shared by this instance: an operator's program shares nothing, and names the application. If the fleet is still
+    /// connecting, it waits for that, ten times the [`timeout`](FleetBuilder::timeout) at most. Where that is short for the way to
+    /// Redis, an operator's program takes a longer one.
     ///
     /// # Errors
     ///
-    /// Redis does not answer in time, in which case it may still have been done; or it refuses.
+    /// Redis does not answer in time, in which case it may still have been done, and [`audit`](Self::audit) tells; or it refuses. No
+    /// instance of the application has shared a breaker of this name in the last day, and nothing is done.
     pub async fn operate(&self, breaker: &str, operation: &Operation) -> Result<(), FleetError> {
+        if operation.expires_in.is_some_and(|duration| duration.is_zero()) {
+            return Err(FleetError::Setting("`expires_in` must be longer than 0"));
+        }
+        self.reach().await?;
+        if !self.link.is_registered(breaker).await? {
+            let application = self.link.application().into();
+            return Err(FleetError::NobodyShares { application, breaker: breaker.into() });
+        }
         let keys = self.link.keys(breaker, operation.key.as_deref());
         let known = self.link.operate(&keys, operation).await?.known;
         let listed = operation.key.is_some().then(|| (keys.id, known.is_listed_for()));
         // For those whom the message does not reach; if this is lost, they look every so often.
-        self.link.beat(1, listed.as_slice()).await.map(drop)
+        _ = self.link.beat(1, listed.as_slice()).await;
+        Ok(())
     }
 
     /// What operators have done to a breaker of the fleet, the newest first: the last hundred of ninety days.
@@ -143,12 +158,20 @@ impl Fleet {
         self.entries(&self.link.keys(breaker, Some(key))).await
     }
 
+    /// Waits for a connection that is being made.
+    async fn reach(&self) -> Result<(), FleetError> {
+        let is_reached = timeout(self.link.connecting(), self.available()).await;
+        is_reached.map_err(|_| FleetError::Unavailable("not connected".into()))
+    }
+
     async fn entries(&self, keys: &Keys) -> Result<Vec<AuditEntry>, FleetError> {
+        self.reach().await?;
         let lines = self.link.list(&keys.audit).await?;
         Ok(lines.iter().filter_map(|line| AuditEntry::read(line)).collect())
     }
 
-    /// Ends it: takes back this instance's votes, its leases and its place among the living. The circuits stay as they are, and go by themselves.
+    /// Ends it: takes back this instance's votes, its leases and its place among the living. The circuits stay as they are, and go by
+    /// themselves: one that was forced open without an end stays so until its `reset`.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
         if let Some(task) = self.task.take() {

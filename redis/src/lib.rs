@@ -2,6 +2,7 @@
 
 mod answer;
 mod builder;
+mod claims;
 mod error;
 mod event;
 mod fleet;
@@ -10,6 +11,7 @@ mod link;
 mod member;
 mod names;
 mod operation;
+mod share;
 mod task;
 
 pub use self::{
@@ -19,4 +21,5 @@ pub use self::{
     fleet::Fleet,
     limits::{OnUnavailable, RedisRateLimits},
     operation::{AuditEntry, Operation},
+    share::Share,
 };

@@ -17,8 +17,9 @@ use crate::link::{Limited, Link};
 
 /// Rate limits whose calls are counted for the whole fleet, in Redis.
 ///
-/// Name it as the `store` of a limit, and give it to the fleet. Until that is started, and whenever Redis does not answer,
-/// [`OnUnavailable`] decides.
+/// Name it as the `store` of a limit, and give it to the fleet by [`rate_limits`](crate::FleetBuilder::rate_limits). Until Redis
+/// answers for the first time, and whenever it does not, [`OnUnavailable`] decides; a program whose limits have to hold from the first
+/// call on waits for [`Fleet::available`](crate::Fleet::available) before it serves.
 ///
 /// A call costs one way to Redis and back, and none while a limit is known to be full. In any window as long as the limit says, by the
 /// clock of Redis, there are no more calls than it says; what is rejected is not counted, and the time until there is a place is exact.
@@ -43,11 +44,16 @@ use crate::link::{Limited, Link};
 /// ```
 pub struct RedisRateLimits {
     on_unavailable: OnUnavailable,
-    link: Mutex<Option<Arc<Link>>>,
-    /// Limits that are full, and until when.
-    full: Mutex<Option<HashMap<String, Instant>>>,
+    attached: Mutex<Option<Attached>>,
     /// Nobody waits for a Redis that is down.
     redis: CircuitBreaker,
+}
+
+/// What there is once a fleet has been started.
+struct Attached {
+    link: Arc<Link>,
+    /// Limits that are full, and until when.
+    full: HashMap<String, Instant>,
 }
 
 /// What becomes of a call whose limit can't be asked for.
@@ -75,8 +81,7 @@ impl RedisRateLimits {
         let config = BreakerConfig::new().failure_threshold(3).recovery_timeout(AGAIN).half_open_max_calls(1);
         Self {
             on_unavailable: OnUnavailable::Local,
-            link: Mutex::new(None),
-            full: Mutex::new(None),
+            attached: Mutex::new(None),
             redis: CircuitBreaker::new("rate limits in Redis", config),
         }
     }
@@ -89,14 +94,12 @@ impl RedisRateLimits {
     }
 
     pub(crate) fn attach(&self, link: Arc<Link>) {
-        *self.link.lock().unwrap_or_else(PoisonError::into_inner) = Some(link);
+        *self.attached() = Some(Attached { link, full: HashMap::new() });
     }
 
     async fn decide(&self, request: &RateLimitRequest<'_>) -> RateLimitDecision {
-        let Some(link) = self.link.lock().unwrap_or_else(PoisonError::into_inner).clone().filter(|link| link.is_up())
-        else {
-            return self.without();
-        };
+        let link = self.attached().as_ref().map(|attached| attached.link.clone());
+        let Some(link) = link.filter(|link| link.is_up()) else { return self.without() };
         let call = link.limited(request);
         let asked = Instant::now();
         let patience = request.config.max_wait().unwrap_or_default();
@@ -140,13 +143,13 @@ impl RedisRateLimits {
 
     /// How long it is known to be full.
     fn is_full_for(&self, key: &str, now: Instant) -> Option<Duration> {
-        let until = *self.full().as_ref()?.get(key)?;
+        let until = *self.attached().as_ref()?.full.get(key)?;
         (until > now).then(|| until - now)
     }
 
     fn remember(&self, key: String, until: Instant, now: Instant) {
-        let mut full = self.full();
-        let full = full.get_or_insert_default();
+        let mut attached = self.attached();
+        let Some(Attached { full, .. }) = attached.as_mut() else { return };
         if full.len() >= MOST_FULL {
             full.retain(|_, until| *until > now);
         }
@@ -155,8 +158,8 @@ impl RedisRateLimits {
         }
     }
 
-    fn full(&self) -> MutexGuard<'_, Option<HashMap<String, Instant>>> {
-        self.full.lock().unwrap_or_else(PoisonError::into_inner)
+    fn attached(&self) -> MutexGuard<'_, Option<Attached>> {
+        self.attached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -177,7 +180,7 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         // Where there is no runtime any more, it lapses with the window.
         let (Some(call), Ok(runtime)) = (self.call.take(), Handle::try_current()) else { return };
-        if let Some(full) = self.limits.full().as_mut() {
+        if let Some(Attached { full, .. }) = self.limits.attached().as_mut() {
             full.remove(&call.key);
         }
         let link = self.link.clone();

@@ -69,6 +69,8 @@ pub(crate) struct Beat {
 
 /// Heartbeats that an instance may miss and still count as living.
 const MISSED: u32 = 5;
+/// For how long it is known that a breaker was shared; it is said anew long before.
+const REGISTERED: Duration = Duration::from_hours(24);
 /// Connecting takes a few ways there and back, and perhaps TLS.
 const CONNECTING: u32 = 10;
 
@@ -77,13 +79,14 @@ impl Link {
         let FleetBuilder { addresses, is_cluster, timeout, heartbeat, .. } = builder;
         let (application, instance) = (builder.application_name(), builder.instance_name());
         let (server, secrets) = Server::new(addresses, *is_cluster)?;
+        let channel = names::channel(&application, server.database());
         Ok(Self {
             server,
             secrets,
             timeout: *timeout,
             lives: *heartbeat * MISSED,
             instance,
-            channel: names::of_application(&application, "changes"),
+            channel,
             application,
             breaker: Script::new(include_str!("breaker.lua")),
             heartbeat: Script::new(include_str!("heartbeat.lua")),
@@ -105,22 +108,59 @@ impl Link {
         self.round_trips.load(Ordering::Relaxed)
     }
 
+    /// How long a connection may take to be made, if it can be made at once.
+    pub(crate) fn connecting(&self) -> Duration {
+        self.timeout * CONNECTING
+    }
+
+    pub(crate) fn application(&self) -> &str {
+        &self.application
+    }
+
     pub(crate) fn is_up(&self) -> bool {
         self.current().is_some()
     }
 
     /// Connects and listens; messages go to `pushes`.
-    pub(crate) async fn connect(&self, pushes: UnboundedSender<PushInfo>) -> Result<Beat, FleetError> {
-        let limit = self.timeout * CONNECTING;
+    pub(crate) async fn connect(
+        &self,
+        pushes: UnboundedSender<PushInfo>,
+        names: &[&'static str],
+    ) -> Result<Beat, FleetError> {
+        let limit = self.connecting();
         let connecting = self.server.connect(&self.channel, self.timeout, limit, pushes);
         let connection = timeout(limit, connecting).await.map_err(|_| timed_out())?;
         let connection = connection.map_err(|error| self.secrets.redact(&error))?;
         self.set(Some(connection.clone()));
-        let beat = self.beat_on(connection, 0, &[]).await;
-        if beat.is_err() {
+        let begun = match self.register(names).await {
+            // One who may not say so shares all the same.
+            Ok(()) | Err(FleetError::Refused(_)) => self.beat_on(connection, 0, &[]).await,
+            Err(error) => Err(error),
+        };
+        if begun.is_err() {
             self.disconnect();
         }
-        beat
+        begun
+    }
+
+    /// Says which breakers this instance shares.
+    pub(crate) async fn register(&self, names: &[&'static str]) -> Result<(), FleetError> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let (mut connection, key) = (self.connection()?, names::of_application(&self.application, "breakers"));
+        let mut commands = redis::pipe();
+        commands.cmd("SADD").arg(&key).arg(names).ignore();
+        commands.cmd("PEXPIRE").arg(&key).arg(millis(REGISTERED)).ignore();
+        self.wait_for(commands.query_async(&mut connection)).await
+    }
+
+    /// Whether an instance has shared a breaker of this name of late.
+    pub(crate) async fn is_registered(&self, name: &str) -> Result<bool, FleetError> {
+        let mut connection = self.connection()?;
+        let mut command = redis::cmd("SISMEMBER");
+        command.arg(names::of_application(&self.application, "breakers")).arg(name);
+        self.wait_for(command.query_async(&mut connection)).await
     }
 
     pub(crate) fn disconnect(&self) {

@@ -108,6 +108,11 @@ impl Member {
         Known { version: self.version, kind, left, failed, by: self.by.clone(), reason: self.reason.clone() }
     }
 
+    /// Whether an operator's word, the last thing heard, is in force.
+    pub(crate) fn is_in_force(&self, now: Instant) -> Option<bool> {
+        matches!(self.view, View::Forced { .. } | View::Disabled { .. }).then(|| self.view.is_order(now))
+    }
+
     /// Whether time alone may change what there is to do.
     pub(crate) fn is_restless(&self, local: &Local) -> bool {
         let is_quiet =
@@ -138,8 +143,11 @@ impl Member {
         // An answer is as old as its question. If nothing was heard meanwhile and it is still an older state, Redis has lost the
         // newer one: by a failover, or by a crash.
         let is_lost = version == self.version && current < version;
-        let is_news = current > self.version || (is_lost && kind == Kind::Missing);
-        if is_news {
+        let is_new = current > self.version || (is_lost && kind == Kind::Missing);
+        // Who comes when all is well need not be told that it was otherwise.
+        let is_news =
+            is_new && !(version == 0 && matches!(kind, Kind::Closed | Kind::Reset) && question == Question::Read);
+        if is_new {
             self.learn(known, now);
         }
         match question {
@@ -170,7 +178,7 @@ impl Member {
             Question::Read => {}
             Question::Restore => self.restores = false,
         }
-        if is_lost && !is_news {
+        if is_lost && !is_new {
             (self.restores, self.announced) = (true, None);
         }
         is_news

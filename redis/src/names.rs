@@ -45,6 +45,14 @@ pub(crate) fn of_application(application: &str, part: &str) -> String {
     format!("steadfast:{{{}}}:{part}", plain(application))
 }
 
+/// The channel of an application. Databases have keys of their own, but all of a Redis have the same channels.
+pub(crate) fn channel(application: &str, database: i64) -> String {
+    match database {
+        0 => of_application(application, "changes"),
+        other => of_application(application, &format!("changes:{other}")),
+    }
+}
+
 /// The key of a rate limit.
 pub(crate) fn of_limit(application: &str, limit: &str, key: Option<&str>) -> String {
     match key {

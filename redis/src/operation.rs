@@ -1,7 +1,11 @@
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use crate::{
     answer::{Kind, milliseconds},
+    event::Order,
     names::field,
 };
 
@@ -97,5 +101,12 @@ impl AuditEntry {
         let action = Kind::of(next()?)?.text();
         let expires_in = milliseconds(next()?.parse().ok()?);
         Some(Self { at, action, expires_in, by: next()?.to_owned(), reason: next()?.to_owned() })
+    }
+}
+
+/// What, by whom, for how long, and why; not when.
+impl fmt::Display for AuditEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} by {}", self.action, Order(&self.by, self.expires_in, &self.reason))
     }
 }

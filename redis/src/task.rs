@@ -26,6 +26,7 @@ use crate::{
     FleetBuilder, FleetError,
     answer::{Answer, Known},
     builder::{OnEvent, Quorum},
+    claims::Claims,
     fleet::Status,
     link::{Beat, Link, Trip},
     member::{Question, Step, Times},
@@ -44,6 +45,8 @@ pub(crate) struct Task {
     status: watch::Sender<Status>,
     /// Local circuits that have changed.
     touched: UnboundedReceiver<(&'static str, Option<Arc<str>>)>,
+    /// Until it is dropped, no other fleet of this program shares the same.
+    _claims: Claims,
     /// Ends when it is dropped.
     subscription: Option<Subscription>,
     pushes: (UnboundedSender<PushInfo>, UnboundedReceiver<PushInfo>),
@@ -81,6 +84,7 @@ impl Task {
     pub(crate) fn new(
         builder: &FleetBuilder,
         members: Members,
+        claims: Claims,
         link: Arc<Link>,
         status: watch::Sender<Status>,
     ) -> Self {
@@ -99,6 +103,7 @@ impl Task {
         Self {
             link,
             members,
+            _claims: claims,
             times: Times { lease, grace: lease.max(2 * heartbeat), again: heartbeat },
             heartbeat,
             quorum: builder.quorum,
@@ -165,6 +170,7 @@ impl Task {
             _ => {}
         }
         for id in self.members.ids(|shared| shared.is_restless) {
+            self.tell_expiry(&id);
             self.step(&id);
         }
     }

@@ -45,6 +45,15 @@ impl Server {
         Ok((Self::Node(Box::new(client)), secrets))
     }
 
+    /// The number of the database.
+    pub(super) fn database(&self) -> i64 {
+        match self {
+            Self::Node(client) => client.get_connection_info().redis_settings().db(),
+            #[cfg(feature = "cluster")]
+            Self::Cluster(nodes) => nodes.first().map_or(0, |node| node.redis_settings().db()),
+        }
+    }
+
     /// Connects and listens; messages go to `pushes`. An answer may take `timeout`, and connecting a few times that.
     pub(super) async fn connect(
         &self,

@@ -144,6 +144,12 @@ impl Task {
         }
     }
 
+    pub(super) fn tell_expiry(&mut self, id: &Id) {
+        if let Some(event) = self.members.get_mut(id).and_then(|shared| shared.expired(Instant::now())) {
+            self.tell(&event);
+        }
+    }
+
     pub(super) fn tell(&self, event: &FleetEvent) {
         if let Some(callback) = &self.on_event {
             // What a callback leaves behind when it panics is its own business.

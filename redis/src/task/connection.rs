@@ -24,7 +24,8 @@ impl Task {
         // What is left of the last connection is over.
         self.pushes = unbounded_channel();
         let (link, pushes) = (self.link.clone(), self.pushes.0.clone());
-        self.work.spawn(async move { Done::Connected(link.connect(pushes).await) });
+        let names: Vec<_> = self.members.names().collect();
+        self.work.spawn(async move { Done::Connected(link.connect(pushes, &names).await) });
     }
 
     pub(super) fn arrive(&mut self, beat: Beat) {
@@ -76,6 +77,8 @@ impl Task {
         let is_full = self.round >= FULL_ROUND;
         if is_full {
             self.list_all();
+            let (link, names) = (self.link.clone(), self.members.names().collect::<Vec<_>>());
+            self.work.spawn(async move { Done::Listed(link.register(&names).await.map(|()| Vec::new())) });
         }
         if has_missed || is_full {
             self.round = 0;

@@ -5,10 +5,11 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use steadfast::{CircuitBreaker, KeyedBreakers};
+use steadfast::KeyedBreakers;
 
 use super::{circuit::Circuit, shared::Shared};
 use crate::{
+    builder::Shares,
     link::Link,
     names::{self, Keys},
 };
@@ -23,14 +24,10 @@ pub(crate) struct Members {
 }
 
 impl Members {
-    pub(crate) fn new(
-        link: Arc<Link>,
-        named: Vec<&'static CircuitBreaker>,
-        keyed: Vec<&'static KeyedBreakers>,
-    ) -> Self {
-        let families = keyed.into_iter().map(|breakers| (breakers.name(), breakers)).collect();
+    pub(crate) fn new(link: Arc<Link>, shares: Shares) -> Self {
+        let families = shares.keyed.into_iter().map(|breakers| (breakers.name(), breakers)).collect();
         let mut members = Self { link, shared: HashMap::new(), families };
-        for breaker in named {
+        for breaker in shares.named {
             let keys = members.link.keys(breaker.name(), None);
             members.add(Circuit::Named(breaker), keys);
         }

@@ -13,6 +13,7 @@ use crate::{
     names::{Keys, field},
 };
 
+#[allow(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub(crate) struct Shared {
     pub(super) circuit: Circuit,
     pub(super) keys: Arc<Keys>,
@@ -25,6 +26,8 @@ pub(crate) struct Shared {
     pub(super) reported: u64,
     /// Its announcement needs no other vote.
     pub(super) speaks_for_all: bool,
+    /// An operator of the fleet holds it.
+    is_under_orders: bool,
 }
 
 impl Shared {
@@ -41,6 +44,7 @@ impl Shared {
             idle: 0,
             reported,
             speaks_for_all: false,
+            is_under_orders: false,
         }
     }
 
@@ -66,6 +70,14 @@ impl Shared {
         self.member.lost(&Local::of(&self.circuit.snapshot()), now)
     }
 
+    /// What is to be told once an operator's word has expired, which nobody says.
+    pub(super) fn expired(&mut self, now: Instant) -> Option<FleetEvent> {
+        let is_in_force = self.member.is_in_force(now);
+        let was_under_orders = std::mem::replace(&mut self.is_under_orders, is_in_force == Some(true));
+        let has_expired = was_under_orders && is_in_force == Some(false);
+        has_expired.then(|| FleetEvent::Expired { breaker: self.circuit.name(), key: self.key() })
+    }
+
     /// What is to be told of another state of the fleet.
     pub(super) fn news(&self, known: &Known) -> Option<FleetEvent> {
         let (breaker, key) = (self.circuit.name(), self.key());
@@ -73,7 +85,8 @@ impl Shared {
         match known.kind {
             Kind::Open => Some(FleetEvent::Opened { breaker, key, by, reason }),
             Kind::Closed | Kind::Reset => Some(FleetEvent::Closed { breaker, key, by }),
-            Kind::Forced | Kind::Disabled => Some(FleetEvent::Held { breaker, key, by, reason }),
+            Kind::Forced => Some(FleetEvent::ForcedOpen { breaker, key, expires_in: known.left, by, reason }),
+            Kind::Disabled => Some(FleetEvent::Disabled { breaker, key, expires_in: known.left, by, reason }),
             Kind::Missing => None,
         }
     }

@@ -220,6 +220,23 @@ fn two_applications_share_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_databases_share_nothing() {
+    let _alone = alone();
+    let redis = Redis::start();
+    let address = |database: u32| format!("{}/{database}", redis.address());
+    let mut instances: Vec<_> =
+        [0, 3].iter().flat_map(|database| Instance::fleet(1, &Setup::new(address(*database)))).collect();
+    instances[0].tell("trip");
+    all_are(&instances[..1], Open, SECOND);
+    let fleet = Fleet::connect(&address(3)).application("shop").start().unwrap();
+    fleet.operate(BREAKER, &Operation::force_open()).await.unwrap();
+    all_are(&instances[1..], steadfast::BreakerState::ForcedOpen, SECOND);
+    thread::sleep(SECOND * 3 / 2);
+    assert!(instances[0].is(Open) && instances[1].times(Open) == 0);
+    fleet.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_is_told_once_and_not_shown() {
     let _alone = alone();
     let redis = Redis::with(&["--requirepass", "correct-horse"]);

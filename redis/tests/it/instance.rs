@@ -28,6 +28,7 @@ use crate::{
 };
 
 /// What the library runs.
+pub(crate) const BREAKER_SCRIPT: &str = include_str!("../../src/breaker.lua");
 pub(crate) const LIMIT: &str = include_str!("../../src/limit.lua");
 /// What tells a line of ours from the test harness's.
 const MARK: &str = "@ ";

@@ -24,7 +24,7 @@ impl Instance {
     async fn start(redis: &Redis, rest: Duration, max_keys: usize) -> Self {
         let config = BreakerConfig::new().failure_threshold(3).recovery_timeout(rest);
         let hosts: &'static KeyedBreakers = Box::leak(Box::new(KeyedBreakers::new("hosts", config).max_keys(max_keys)));
-        let fleet = Fleet::connect(&redis.address()).application("shop").heartbeat(BEAT).share_keyed(hosts);
+        let fleet = Fleet::connect(&redis.address()).application("shop").heartbeat(BEAT).share(hosts);
         let fleet = fleet.start().unwrap();
         crate::found(&fleet).await;
         Self { hosts, fleet }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use steadfast::BreakerState::{Closed, Disabled, ForcedOpen, Open};
-use steadfast_redis::{Fleet, Operation};
+use steadfast_redis::{Fleet, FleetError, Operation};
 
 use crate::{
-    alone,
+    alone, eventually,
     instance::{BREAKER, Instance, Setup, all_are},
     server::Redis,
 };
@@ -47,6 +47,11 @@ async fn an_operator_holds_all_and_is_on_record() {
     operator.operate(BREAKER, &Operation::reset()).await.unwrap();
     all_are(&instances, Closed, SECOND);
 
+    // Who comes when all is well is not told that it was otherwise.
+    let later = Instance::fleet(1, &setup);
+    std::thread::sleep(SECOND / 5);
+    assert_eq!(later[0].events(), ["fleet: Redis answers"]);
+
     let audit = operator.audit(BREAKER).await.unwrap();
     let said: Vec<_> = audit.iter().map(|entry| (entry.action, entry.by.as_str(), entry.reason.as_str())).collect();
     assert_eq!(
@@ -62,4 +67,45 @@ async fn an_operator_holds_all_and_is_on_record() {
     assert!(audit[3].at.elapsed().unwrap() < Duration::from_mins(1));
     assert_eq!(operator.audit("another").await.unwrap(), []);
     operator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operators_program_is_short() {
+    let _alone = alone();
+    let redis = Redis::start();
+    let setup = Setup::new(redis.address());
+    let instances = Instance::fleet(2, &setup);
+    // It does not wait for the connection by itself.
+    let operator = || Fleet::connect(&redis.address()).application("shop").start().unwrap();
+    let force = Operation::force_open().by("ada").reason("migration").expires_in(SECOND / 2);
+    let fleet = operator();
+    fleet.operate(BREAKER, &force).await.unwrap();
+    all_are(&instances, ForcedOpen, SECOND);
+    let entries = operator().audit(BREAKER).await.unwrap();
+    assert_eq!(entries[0].to_string(), "forced by ada for 500ms: migration");
+    // What it means is told, and its end.
+    let tells =
+        |text: &str| instances.iter().all(|instance| instance.events().iter().any(|event| event.contains(text)));
+    assert!(tells("`payments` forced open by ada for "), "{:?}", instances[0].events());
+    eventually(2 * SECOND, "it has expired", || tells("`payments` held no more"));
+    fleet.operate(BREAKER, &Operation::disable()).await.unwrap();
+    eventually(SECOND, "who does not say its name", || tells("`payments` disabled by an operator"));
+
+    // A mistake is told, and nothing is done.
+    let before: Vec<String> = redis.command(&["KEYS", "*"]);
+    for (application, breaker, operation, expected) in [
+        ("shop", "paymets", Operation::reset(), "no instance of `shop` shares a breaker `paymets`"),
+        ("shops", BREAKER, Operation::reset(), "no instance of `shops` shares a breaker `payments`"),
+        ("shop", BREAKER, Operation::force_open().expires_in(Duration::ZERO), "`expires_in` must be longer than 0"),
+    ] {
+        let fleet = Fleet::connect(&redis.address()).application(application).start().unwrap();
+        let error = fleet.operate(breaker, &operation).await.unwrap_err();
+        assert_eq!(error.to_string(), expected);
+        fleet.stop().await;
+    }
+    let after: Vec<String> = redis.command(&["KEYS", "*"]);
+    assert_eq!(before.len(), after.len(), "{before:?} {after:?}");
+    redis.forgets_everything(3);
+    let nowhere = Fleet::connect("redis://127.0.0.1:1").start().unwrap();
+    assert!(matches!(nowhere.audit(BREAKER).await, Err(FleetError::Unavailable(_))));
 }

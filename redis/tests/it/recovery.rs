@@ -10,7 +10,7 @@ use steadfast::BreakerState::{Closed, HalfOpen, Open};
 
 use crate::{
     alone, eventually,
-    instance::{Instance, Setup, all_are},
+    instance::{BREAKER_SCRIPT, Instance, Setup, all_are},
     server::Redis,
     service::Service,
 };
@@ -117,7 +117,7 @@ fn rare_calls_are_enough_to_recover() {
     instances[0].tell("trip");
     all_are(&instances, Open, SECOND);
     // Far longer than the lease, and than all renewals of one that is in use.
-    let apart = 3 * SECOND;
+    let apart = SECOND * 11 / 5;
     thread::sleep(apart);
     for call in 1..=TRIALS {
         instances[0].tell("call");
@@ -136,4 +136,42 @@ fn rare_calls_are_enough_to_recover() {
         instances[1].tell("call");
     }
     all_are(&instances, Closed, SECOND);
+}
+
+#[test]
+fn a_lease_goes_round() {
+    let _alone = alone();
+    let redis = Redis::start();
+    let (script, mut connection) = (redis::Script::new(BREAKER_SCRIPT), redis.connection());
+    let mut call = |instance: &str, verb: &str, arguments: &[&str]| -> (String, i64, i64, i64) {
+        let mut call = script.prepare_invoke();
+        for part in ["state", "votes", "lease", "audit"] {
+            call.key(format!("{{b}}:{part}"));
+        }
+        call.arg(verb).arg(instance).arg("channel").arg("b");
+        for argument in arguments {
+            call.arg(*argument);
+        }
+        call.invoke(&mut connection).unwrap()
+    };
+    let (state, ..) = call("one", "announce", &["0", "0", "1", "1000", "why"]);
+    assert!(state.contains("open"), "{state}");
+    let mut ask = |instance: &str, yields: &str| {
+        let (_, granted, left, _) = call(instance, "ask", &["300", yields]);
+        (granted, left > 0)
+    };
+    assert_eq!(ask("one", "yields"), (1, false));
+    assert_eq!(ask("one", "yields"), (1, false), "nobody else wants it");
+    assert_eq!(ask("two", "yields"), (0, true));
+    assert_eq!(ask("one", ""), (1, false), "trial calls are under way");
+    assert_eq!(ask("one", "yields"), (2, false), "it is not forgotten that another wants it");
+    assert_eq!(ask("two", "yields"), (0, true), "the lease is over when it is");
+    thread::sleep(Duration::from_millis(320));
+    assert_eq!(ask("two", "yields"), (1, false));
+    assert_eq!(ask("one", "yields"), (0, true));
+    // Whose lease it is may close, and nobody else by that.
+    let (state, ..) = call("one", "close", &["0"]);
+    assert!(state.contains("open"), "{state}");
+    let (state, ..) = call("two", "close", &["0"]);
+    assert!(state.contains("closed"), "{state}");
 }

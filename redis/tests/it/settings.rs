@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use steadfast::{BreakerConfig, CircuitBreaker};
-use steadfast_redis::{Fleet, FleetError};
+use steadfast::{BreakerConfig, CircuitBreaker, circuit_breaker};
+use steadfast_redis::{Fleet, FleetError, RedisRateLimits};
 
+static SHARED: CircuitBreaker = CircuitBreaker::new("shared once", BreakerConfig::new());
+static LIMITS: RedisRateLimits = RedisRateLimits::new();
 static ONE: CircuitBreaker = CircuitBreaker::new("one", BreakerConfig::new());
 static OTHER: CircuitBreaker = CircuitBreaker::new("one", BreakerConfig::new());
 
@@ -14,6 +16,8 @@ async fn mistakes_are_told_at_the_start() {
     for (builder, expected) in [
         (Fleet::connect("http://127.0.0.1"), "not the address of a Redis"),
         (fleet().share(steadfast::breaker("no such")), "a breaker to be shared is not declared"),
+        (fleet().share(steadfast::keyed_breakers("no such")), "a breaker to be shared is not declared"),
+        (fleet().share("no such"), "no breaker `no such` to be shared is declared"),
         (fleet().share(&ONE).share(&OTHER), "two breakers named `one`"),
         (fleet().quorum(0), "`quorum`"),
         (fleet().quorum_share(f64::NAN), "`quorum`"),
@@ -23,8 +27,9 @@ async fn mistakes_are_told_at_the_start() {
         (fleet().heartbeat(Duration::ZERO), "`heartbeat`"),
         (fleet().lease(Duration::from_millis(60)), "`lease`"),
     ] {
-        let error = builder.start().unwrap_err().to_string();
-        assert!(error.starts_with(expected), "{error}");
+        let error = builder.start().unwrap_err();
+        assert!(error.to_string().starts_with(expected), "{error}");
+        assert_eq!(format!("{error:?}"), error.to_string(), "it may come out of a `main`");
     }
     let fleet = fleet().share(&ONE).share(&ONE).start().unwrap();
     assert!(!fleet.is_available());
@@ -47,4 +52,38 @@ async fn a_password_is_in_no_text() {
         let error = Fleet::connect(address).start().unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn an_instance_counts_once() {
+    let fleet = || Fleet::connect("redis://127.0.0.1:1").share(&SHARED).rate_limits(&LIMITS);
+    let one = fleet().start().unwrap();
+    let again = fleet().start().unwrap_err().to_string();
+    assert!(again.starts_with("`shared once` is shared by another fleet of this program"), "{again}");
+    let limits = Fleet::connect("redis://127.0.0.1:1").rate_limits(&LIMITS).start().unwrap_err();
+    assert!(matches!(limits, FleetError::AlreadyShared(_)), "{limits}");
+    one.stop().await;
+    fleet().start().unwrap().stop().await;
+}
+
+#[circuit_breaker(name = "by name")]
+fn called() -> Option<()> {
+    None
+}
+
+#[circuit_breaker(name = "by name and key", key = 1)]
+fn called_with_a_key() -> Option<()> {
+    None
+}
+
+#[tokio::test]
+async fn a_breaker_is_shared_by_its_name_before_its_first_call() {
+    let fleet = Fleet::connect("redis://127.0.0.1:1").share("by name").share("by name and key").start().unwrap();
+    for (found, name) in [(steadfast::breaker("by name").is_some(), "by name"), (true, "by name and key")] {
+        assert!(found, "{name}");
+        let again = Fleet::connect("redis://127.0.0.1:1").share(name).start().unwrap_err();
+        assert!(matches!(&again, FleetError::AlreadyShared(shared) if **shared == *name), "{again}");
+    }
+    fleet.stop().await;
+    assert_eq!((called(), called_with_a_key()), (None, None));
 }

@@ -5,7 +5,7 @@ use tokio::{runtime::Handle, sync::watch, task::JoinHandle, time::timeout};
 use crate::{
     AuditEntry, FleetBuilder, FleetError, Operation,
     claims::Claims,
-    link::Link,
+    link::{Link, Request},
     names::Keys,
     task::{Members, Task},
 };
@@ -133,7 +133,7 @@ impl Fleet {
             return Err(FleetError::NobodyShares { application, breaker: breaker.into() });
         }
         let keys = self.link.keys(breaker, operation.key.as_deref());
-        let known = self.link.operate(&keys, operation).await?.known;
+        let known = self.link.ask(&keys, &Request::Operate(operation.clone())).await?.known;
         let listed = operation.key.is_some().then(|| (keys.id, known.is_listed_for()));
         // For those whom the message does not reach; if this is lost, they look every so often.
         _ = self.link.beat(1, listed.as_slice()).await;

@@ -1,6 +1,7 @@
 //! The connection to Redis: made, used, and given up for lost.
 
 mod limited;
+mod request;
 mod server;
 
 use std::{
@@ -16,13 +17,15 @@ use std::{
 use redis::{FromRedisValue, PushInfo, Script, ScriptInvocation};
 use tokio::{sync::mpsc::UnboundedSender, time::timeout};
 
-pub(crate) use self::limited::Limited;
 use self::server::{Connection, Server};
+pub(crate) use self::{
+    limited::Limited,
+    request::{Request, Trip},
+};
 use crate::{
-    FleetBuilder, FleetError, Operation,
-    answer::{Answer, Known, Raw},
+    FleetBuilder, FleetError,
+    answer::{Answer, Raw},
     error::{Secrets, timed_out},
-    member::Question,
     names::{self, Keys},
 };
 
@@ -46,17 +49,6 @@ pub(crate) struct Link {
     calls: AtomicU64,
     current: Mutex<Option<Connection>>,
     round_trips: AtomicU64,
-}
-
-/// What a vote or an announcement says.
-#[derive(Clone, Debug)]
-pub(crate) struct Trip {
-    pub(crate) rest: Duration,
-    pub(crate) failed: u32,
-    pub(crate) quorum: u64,
-    /// For how long the vote counts.
-    pub(crate) lasts: Duration,
-    pub(crate) reason: String,
 }
 
 /// How the fleet is.
@@ -200,46 +192,9 @@ impl Link {
     }
 
     /// Asks about a breaker.
-    pub(crate) async fn ask(
-        &self,
-        keys: &Keys,
-        question: Question,
-        trip: Option<&Trip>,
-        lease: Duration,
-    ) -> Result<Answer, FleetError> {
-        let verb = match question {
-            Question::Read => "read",
-            Question::Announce { .. } => "announce",
-            Question::Ask { .. } => "ask",
-            Question::Close { .. } => "close",
-            Question::Leave => "leave",
-            Question::Restore => "restore",
-        };
-        let mut call = self.call(keys, verb);
-        match (question, trip) {
-            (Question::Announce { .. }, Some(trip)) => {
-                call.arg(millis(trip.rest)).arg(trip.failed).arg(trip.quorum).arg(millis(trip.lasts)).arg(&trip.reason);
-            }
-            (Question::Ask { yields, .. }, _) => _ = call.arg(millis(lease)).arg(if yields { "yields" } else { "" }),
-            (Question::Close { seen }, _) => _ = call.arg(seen),
-            _ => {}
-        }
-        self.answer(&call).await
-    }
-
-    /// Does what an operator wants.
-    pub(crate) async fn operate(&self, keys: &Keys, wanted: &Operation) -> Result<Answer, FleetError> {
-        let Operation { kind, expires_in, by, reason, .. } = wanted;
-        let mut call = self.call(keys, "operate");
-        call.arg(kind.text()).arg(millis_or_endless(*expires_in)).arg(by).arg(reason);
-        self.answer(&call).await
-    }
-
-    /// Says again what Redis has lost.
-    pub(crate) async fn restore(&self, keys: &Keys, lost: &Known) -> Result<Answer, FleetError> {
-        let Known { version, kind, left, failed, by, reason } = lost;
-        let mut call = self.call(keys, "restore");
-        call.arg(kind.text()).arg(millis_or_endless(*left)).arg(by).arg(reason).arg(version).arg(failed);
+    pub(crate) async fn ask(&self, keys: &Keys, request: &Request) -> Result<Answer, FleetError> {
+        let mut call = self.call(keys, request.verb());
+        request.write_to(&mut call);
         self.answer(&call).await
     }
 

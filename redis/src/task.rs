@@ -28,7 +28,7 @@ use crate::{
     builder::{OnEvent, Quorum},
     claims::Claims,
     fleet::Status,
-    link::{Beat, Link, Trip},
+    link::{Beat, Link},
     member::{Question, Step, Times},
 };
 
@@ -185,7 +185,6 @@ impl Task {
     /// Does what is to be done about a breaker, until that is nothing.
     fn step(&mut self, id: &Id) {
         let (online, now, times) = (self.is_online(), Instant::now(), self.times);
-        let quorum = self.needed();
         let Some(shared) = self.members.get_mut(id) else { return };
         // Each act leads to another state; two of them are the most that follow one another.
         for _ in 0..4 {
@@ -194,30 +193,19 @@ impl Task {
                 Step::Rest => return,
                 Step::Act(act) => shared.act(act),
                 Step::Ask(question) => {
-                    let rest = snapshot.open_for.unwrap_or_default();
-                    let trip = Trip {
-                        rest,
-                        failed: snapshot.failed_recoveries,
-                        quorum: if std::mem::take(&mut shared.speaks_for_all) { 1 } else { quorum },
-                        lasts: rest + times.grace,
-                        reason: shared::why(&snapshot),
-                    };
-                    self.ask(id, question, Some(trip));
+                    self.ask(id, question);
                     return;
                 }
             }
         }
     }
 
-    fn ask(&mut self, id: &Id, question: Question, trip: Option<Trip>) {
-        let Some(shared) = self.members.get(id) else { return };
-        let (link, keys, id, lease) = (self.link.clone(), shared.keys.clone(), id.clone(), self.times.lease);
-        if question == Question::Restore {
-            let lost = shared.lost(Instant::now());
-            self.work.spawn(async move { Done::Answered(id, link.restore(&keys, &lost).await) });
-            return;
-        }
-        self.work.spawn(async move { Done::Answered(id, link.ask(&keys, question, trip.as_ref(), lease).await) });
+    fn ask(&mut self, id: &Id, question: Question) {
+        let (quorum, times, now) = (self.needed(), self.times, Instant::now());
+        let Some(shared) = self.members.get_mut(id) else { return };
+        let request = shared.request(question, quorum, &times, now);
+        let (link, keys, id) = (self.link.clone(), shared.keys.clone(), id.clone());
+        self.work.spawn(async move { Done::Answered(id, link.ask(&keys, &request).await) });
     }
 
     fn take_push(&mut self, push: &PushInfo) {
@@ -262,7 +250,7 @@ impl Task {
             return;
         }
         for id in self.members.ids(|shared| shared.member.is_engaged()) {
-            self.ask(&id, Question::Leave, None);
+            self.ask(&id, Question::Leave);
         }
         while self.work.join_next().await.is_some() {}
         // If Redis does not hear of it, the place lapses.

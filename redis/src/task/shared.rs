@@ -9,7 +9,8 @@ use super::circuit::Circuit;
 use crate::{
     FleetEvent,
     answer::{Kind, Known},
-    member::{Act, Local, Member, Step, Times},
+    link::{Request, Trip},
+    member::{Act, Local, Member, Question, Step, Times},
     names::{Keys, field},
 };
 
@@ -65,6 +66,28 @@ impl Shared {
         self.idle > 1
     }
 
+    /// A question as it is put now.
+    pub(super) fn request(&mut self, question: Question, quorum: u64, times: &Times, now: Instant) -> Request {
+        match question {
+            Question::Read => Request::Read,
+            Question::Announce { .. } => {
+                let snapshot = self.circuit.snapshot();
+                let rest = snapshot.open_for.unwrap_or_default();
+                Request::Announce(Trip {
+                    rest,
+                    failed: snapshot.failed_recoveries,
+                    quorum: if std::mem::take(&mut self.speaks_for_all) { 1 } else { quorum },
+                    lasts: rest + times.grace,
+                    reason: why(&snapshot),
+                })
+            }
+            Question::Ask { yields, .. } => Request::Lease { lasts: times.lease, yields },
+            Question::Close { seen } => Request::Close { seen },
+            Question::Leave => Request::Leave,
+            Question::Restore => Request::Restore(self.lost(now)),
+        }
+    }
+
     /// What Redis has lost.
     pub(super) fn lost(&self, now: Instant) -> Known {
         self.member.lost(&Local::of(&self.circuit.snapshot()), now)
@@ -115,7 +138,7 @@ impl Shared {
 }
 
 /// Why it has opened, in a line.
-pub(super) fn why(snapshot: &Snapshot) -> String {
+fn why(snapshot: &Snapshot) -> String {
     let reason = match (&snapshot.operator_reason, snapshot.open_reason) {
         (Some(reason), _) => reason.to_string(),
         (None, reason) => reason.map(|reason| reason.to_string()).unwrap_or_default(),

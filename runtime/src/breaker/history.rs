@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{BreakerState, OpenReason};
+use super::{BreakerState, OpenReason, cause::Why};
 use crate::clock::Moment;
 
 /// Something that happened to a breaker, and when: see [`CircuitBreaker::recent`](crate::CircuitBreaker::recent).
@@ -98,15 +98,20 @@ impl History {
         push(&mut pages.changes, CHANGES, (now, change));
     }
 
-    pub(super) fn rejection(&self, now: Moment, reason: OpenReason) {
-        let moment = now.as_micros();
+    #[inline]
+    pub(super) fn rejection(&self, now: Moment, why: Why) {
         // ORDERING: Relaxed: which of the rejections of a moment is kept does not matter, and the lock publishes it.
         let last = self.rejected_at.load(Ordering::Relaxed);
-        if moment.saturating_sub(last) < APART {
-            return;
+        if now.as_micros().saturating_sub(last) >= APART {
+            self.keep(last, now, why);
         }
-        if self.rejected_at.compare_exchange(last, moment, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            push(&mut self.pages().rejections, REJECTIONS, (now, Happening::Rejected { reason }));
+    }
+
+    #[cold]
+    fn keep(&self, last: u64, now: Moment, why: Why) {
+        // ORDERING: Relaxed, as above.
+        if self.rejected_at.compare_exchange(last, now.as_micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            push(&mut self.pages().rejections, REJECTIONS, (now, Happening::Rejected { reason: why.reason() }));
         }
     }
 

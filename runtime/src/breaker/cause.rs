@@ -71,12 +71,6 @@ impl Why {
         }
     }
 
-    /// Whether calls have broken a rule, and so nobody has decreed it.
-    #[inline]
-    pub(super) const fn has_figures(self) -> bool {
-        self.0 >> (2 * COUNT_BITS) != PLAIN
-    }
-
     /// Whether somebody outside has decided it, who may have said something about it.
     pub(super) fn is_decreed(self) -> bool {
         self == Self::FORCED || self == Self::INTERVENTION
@@ -109,5 +103,46 @@ impl Cause {
 impl fmt::Debug for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.reason().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_comes_back_as_it_was_packed() {
+        for reason in [
+            OpenReason::ConsecutiveFailures { failures: 5 },
+            OpenReason::FailureRate { failures: 0, calls: MOST },
+            OpenReason::FailureRate { failures: MOST, calls: 1 },
+            OpenReason::SlowCallRate { slow: 3, calls: 10 },
+            OpenReason::Intervention,
+            OpenReason::TrialFailed,
+            OpenReason::TrialsUnderWay,
+            OpenReason::RampingUp,
+            OpenReason::Forced,
+        ] {
+            assert_eq!(Why::of(reason).reason(), reason);
+            let is_decreed = matches!(reason, OpenReason::Intervention | OpenReason::Forced);
+            assert_eq!(Why::of(reason).is_decreed(), is_decreed, "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_much_to_count_stays_the_most() {
+        let much = Why::of(OpenReason::SlowCallRate { slow: u32::MAX, calls: MOST + 1 });
+        assert_eq!(much.reason(), OpenReason::SlowCallRate { slow: MOST, calls: MOST });
+    }
+
+    #[test]
+    fn a_cause_is_that_of_its_epoch() {
+        let (cause, why) = (Cause::new(), Why::of(OpenReason::Intervention));
+        assert_eq!(cause.of(0), None, "nobody has written it");
+        for epoch in [0, 1, (1 << EPOCH_BITS) - 1] {
+            cause.publish(epoch, why);
+            assert_eq!(cause.of(epoch), Some(why));
+            assert_eq!(cause.of(epoch ^ 1), None);
+        }
     }
 }

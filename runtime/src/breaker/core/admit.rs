@@ -27,25 +27,27 @@ impl View<'_> {
             return Ok(word.free_ticket());
         }
         hint::cold_path();
-        self.admit_guarded(word)
+        self.admit_guarded()
     }
 
     #[inline(never)]
-    fn admit_guarded(self, word: Word) -> Result<Ticket, CircuitOpen> {
+    fn admit_guarded(self) -> Result<Ticket, CircuitOpen> {
         let now = clock::now();
-        match self.first_rest(word, now) {
+        match self.rest(now) {
             Some((why, wait)) => Err(self.reject(why, Some(wait), None, now)),
             None => self.admit_by_rules(now),
         }
     }
 
-    /// Why and for how long it rests, if it does so for the first time and for what calls have done: so do most circuits that
-    /// reject, and these need no look at all the rules.
+    /// Why and for how long it rests, if it does so for what calls have done: so do most circuits that reject, and these need no
+    /// look at all the rules.
     #[inline]
-    fn first_rest(self, word: Word, now: Moment) -> Option<(Why, u64)> {
-        let wait = word.first_rest_left(self.settings.rest_alone()?, now)?;
-        let why = self.core.cause.of(word.epoch()).filter(|why| why.has_figures())?;
-        Some((why, wait))
+    fn rest(self, now: Moment) -> Option<(Why, u64)> {
+        let word = self.core.word.load();
+        let failed = word.failed_recoveries() > 0;
+        let wait = word.left_of(self.settings.plain_rest(failed), now)?;
+        let why = if failed { Why::TRIAL_FAILED } else { self.core.cause.of(word.epoch())? };
+        (!why.is_decreed()).then_some((why, wait))
     }
 
     #[cold]

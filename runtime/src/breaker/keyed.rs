@@ -113,7 +113,7 @@ impl KeyedBreakers {
         let Store { settings, breakers } = self.store();
         let (name, max_keys) = (self.name, self.max_keys);
         breakers.of(
-            text.as_str(),
+            &text,
             max_keys,
             |key| CircuitBreaker {
                 core: Core::new(&settings.rules(), Totals::plain(), Some(key.into())),
@@ -126,7 +126,7 @@ impl KeyedBreakers {
     /// The breaker of a key, if there is one.
     #[must_use]
     pub fn get<K: Display + ?Sized>(&self, key: &K) -> Option<Arc<KeyedBreaker>> {
-        self.store.get()?.breakers.get(Text::of(key).as_str())
+        self.store.get()?.breakers.get(&Text::of(key))
     }
 
     /// The breaker that keys share which have none of their own, if it ever came to that.

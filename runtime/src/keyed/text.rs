@@ -19,14 +19,15 @@ impl Text {
         text
     }
 
-    #[inline]
     pub(crate) fn as_str(&self) -> &str {
-        if self.long.is_empty() {
-            // Whole strings were written.
-            self.short.get(..self.length).and_then(|bytes| str::from_utf8(bytes).ok()).unwrap_or("")
-        } else {
-            &self.long
-        }
+        // Whole strings were written.
+        str::from_utf8(self.as_bytes()).unwrap_or("")
+    }
+
+    /// What it is looked for by: nobody has to see first that it is text.
+    #[inline]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        if self.long.is_empty() { self.short.get(..self.length).unwrap_or(&[]) } else { self.long.as_bytes() }
     }
 }
 

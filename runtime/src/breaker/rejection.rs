@@ -13,17 +13,17 @@ use super::cause::Why;
 #[non_exhaustive]
 pub struct CircuitOpen {
     pub(super) name: &'static str,
-    pub(super) key: Text,
+    pub(super) key: Rare,
     pub(super) why: Why,
     /// What an operator said.
-    pub(super) note: Text,
+    pub(super) note: Rare,
     pub(super) elapsed: Wait,
     pub(super) retry_after: Wait,
 }
 
 /// A text that few rejections have.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Text(pub(super) Option<Arc<str>>);
+pub(super) struct Rare(pub(super) Option<Arc<str>>);
 
 /// Microseconds, or nothing: half of what an `Option<Duration>` takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,9 +68,9 @@ impl CircuitOpen {
     /// One to ask about its type.
     pub(crate) const EXAMPLE: Self = Self {
         name: "",
-        key: Text(None),
+        key: Rare(None),
         why: Why::FORCED,
-        note: Text(None),
+        note: Rare(None),
         elapsed: Wait::new(None),
         retry_after: Wait::new(None),
     };
@@ -116,7 +116,7 @@ impl CircuitOpen {
 }
 
 /// By value, out of line: who drops a rejection without one keeps it in registers and does not move it about in memory first.
-impl Drop for Text {
+impl Drop for Rare {
     #[inline]
     fn drop(&mut self) {
         #[cold]

@@ -10,7 +10,7 @@ use crate::{
     breaker::{
         CircuitOpen,
         cause::Why,
-        rejection::{Text, Wait},
+        rejection::{Rare, Wait},
         word::{Refusal, Ticket, Word},
     },
     clock::{self, Moment},
@@ -105,29 +105,30 @@ impl View<'_> {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call would cost as much again")]
     fn reject(self, why: Why, wait: Option<u64>, note: Option<Arc<str>>, now: Moment) -> CircuitOpen {
+        // ORDERING: Relaxed: for a human to read.
+        let changed_at = self.core.changed_at.load(Ordering::Relaxed);
+        let elapsed = Wait::new((changed_at != 0).then(|| now.as_micros().saturating_sub(changed_at)));
+        let wait = Wait::new(wait);
         self.count_rejection(why, now);
-        events::tell(|| self.told(why, wait, note.clone(), now));
+        events::tell(|| self.told(why, wait, note.clone(), elapsed));
         // Made last, and another one for the event: so it comes into being where the caller wants it.
-        self.rejection(why, wait, note, now)
+        self.rejection(why, wait, note, elapsed)
     }
 
     #[cold]
-    fn told(self, why: Why, wait: Option<u64>, note: Option<Arc<str>>, now: Moment) -> Event {
-        Event::CallRejected { rejection: self.rejection(why, wait, note, now) }
+    fn told(self, why: Why, wait: Wait, note: Option<Arc<str>>, elapsed: Wait) -> Event {
+        Event::CallRejected { rejection: self.rejection(why, wait, note, elapsed) }
     }
 
     #[inline]
-    fn rejection(self, why: Why, wait: Option<u64>, note: Option<Arc<str>>, now: Moment) -> CircuitOpen {
-        // ORDERING: Relaxed: for a human to read.
-        let changed_at = self.core.changed_at.load(Ordering::Relaxed);
-        let elapsed = (changed_at != 0).then(|| now.as_micros().saturating_sub(changed_at));
+    fn rejection(self, why: Why, wait: Wait, note: Option<Arc<str>>, elapsed: Wait) -> CircuitOpen {
         CircuitOpen {
             name: self.settings.name,
-            key: Text(self.core.key.clone()),
+            key: Rare(self.core.key.clone()),
             why,
-            note: Text(note),
-            elapsed: Wait::new(elapsed),
-            retry_after: Wait::new(wait),
+            note: Rare(note),
+            elapsed,
+            retry_after: wait,
         }
     }
 }

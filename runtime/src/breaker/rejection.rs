@@ -14,7 +14,7 @@ use super::cause::Why;
 pub struct CircuitOpen {
     pub(super) name: &'static str,
     pub(super) key: Rare,
-    pub(super) why: Why,
+    pub(super) reason: Why,
     /// What an operator said.
     pub(super) note: Rare,
     pub(super) elapsed: Wait,
@@ -22,7 +22,7 @@ pub struct CircuitOpen {
 }
 
 /// A text that few rejections have.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Rare(pub(super) Option<Arc<str>>);
 
 /// Microseconds, or nothing: half of what an `Option<Duration>` takes.
@@ -69,7 +69,7 @@ impl CircuitOpen {
     pub(crate) const EXAMPLE: Self = Self {
         name: "",
         key: Rare(None),
-        why: Why::FORCED,
+        reason: Why::FORCED,
         note: Rare(None),
         elapsed: Wait::new(None),
         retry_after: Wait::new(None),
@@ -90,7 +90,7 @@ impl CircuitOpen {
     /// Why the call was rejected: the rule, with its figures.
     #[must_use]
     pub const fn reason(&self) -> OpenReason {
-        self.why.reason()
+        self.reason.reason()
     }
 
     /// What was given as a reason by who forced the circuit open, or opened it by an intervention.
@@ -115,7 +115,8 @@ impl CircuitOpen {
     }
 }
 
-/// By value, out of line: who drops a rejection without one keeps it in registers and does not move it about in memory first.
+/// Out of line and by value, so that nobody asks for its address: who throws a rejection away need not have it in memory, and does
+/// not move it there first.
 impl Drop for Rare {
     #[inline]
     fn drop(&mut self) {
@@ -125,6 +126,12 @@ impl Drop for Rare {
         if let Some(text) = self.0.take() {
             let_go(text);
         }
+    }
+}
+
+impl fmt::Debug for Rare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

@@ -64,6 +64,7 @@ mod tests {
         ] {
             let whole = parts.concat();
             let joined = std::fmt::from_fn(|f| parts.iter().try_for_each(|part| f.write_str(part)));
+            assert_eq!(Text::of(&joined).as_bytes(), whole.as_bytes());
             assert_eq!(Text::of(&joined).as_str(), whole);
             assert_eq!(Text::of(&whole).as_str(), whole);
         }

@@ -125,7 +125,7 @@ impl View<'_> {
         CircuitOpen {
             name: self.settings.name,
             key: Rare(self.core.key.clone()),
-            why,
+            reason: why,
             note: Rare(note),
             elapsed,
             retry_after: wait,

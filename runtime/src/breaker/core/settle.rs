@@ -17,7 +17,7 @@ impl View<'_> {
     pub(crate) fn succeed(self, ticket: Ticket) {
         self.core.totals.add(Count::Success);
         if !self.core.word.load().is_calm() {
-            self.settle_counted(ticket, Outcome::Success);
+            self.succeed_counted(ticket);
         }
     }
 
@@ -27,20 +27,26 @@ impl View<'_> {
         let (count, outcome) =
             if is_neutral { (Count::Neutral, Outcome::Neutral) } else { (Count::Failure, Outcome::Failure) };
         self.core.totals.add(count);
-        self.settle_counted(ticket, outcome);
+        self.settle(ticket, outcome);
+    }
+
+    /// A success that does not only go into the totals.
+    #[inline(never)]
+    fn succeed_counted(self, ticket: Ticket) {
+        let word = self.core.word.load();
+        match self.settings.span_alone() {
+            Some(span) if word.is_calm_by_window() && word.gave(ticket) => {
+                self.take_in(Record { failed: false, slow: false }, ticket, span);
+            }
+            _ => self.settle(ticket, Outcome::Success),
+        }
     }
 
     #[inline(never)]
-    fn settle_counted(self, ticket: Ticket, outcome: Outcome) {
+    fn settle(self, ticket: Ticket, outcome: Outcome) {
         let word = self.core.word.load();
         if !word.gave(ticket) {
             return;
-        }
-        if outcome == Outcome::Success
-            && word.is_calm_by_window()
-            && let Some(span) = self.settings.span_alone()
-        {
-            return self.take_in(Record { failed: false, slow: false }, ticket, span);
         }
         let rules = self.settings.rules();
         let outcome = match (word.state(), rules.policy) {

@@ -31,8 +31,8 @@ pub(crate) struct Known {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) known: Known,
-    /// The asker holds the lease; or its report has reached the threshold.
-    pub(crate) granted: bool,
+    /// Whether the asker holds the lease; or its report has reached the threshold.
+    pub(crate) granted: Granted,
     /// Another holds it, for as long.
     pub(crate) lease_left: Duration,
     /// Something has changed by it.
@@ -42,6 +42,15 @@ pub(crate) struct Answer {
 /// As long as the script keeps a state.
 const LISTED: Duration = Duration::from_mins(10);
 const LISTED_WITHOUT_END: Duration = Duration::from_hours(30 * 24);
+/// Whether one has what one has asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Granted {
+    No,
+    Yes,
+    /// For as long as it was granted before, and then it is another's turn.
+    ForTheLastTime,
+}
+
 /// What separates the fields of a line; none contains it.
 const SEPARATOR: char = '\x1f';
 
@@ -93,15 +102,20 @@ impl Known {
 }
 
 impl Answer {
-    pub(crate) fn read((line, granted, lease_left, _, changed): &Raw) -> Option<Self> {
+    pub(crate) fn read((line, granted, lease_left, changed): &Raw) -> Option<Self> {
         let (known, _) = Known::read(line)?;
         let lease_left = Duration::from_millis((*lease_left).try_into().ok()?);
-        Some(Self { known, granted: *granted != 0, lease_left, changed: *changed != 0 })
+        let granted = match granted {
+            0 => Granted::No,
+            1 => Granted::Yes,
+            _ => Granted::ForTheLastTime,
+        };
+        Some(Self { known, granted, lease_left, changed: *changed != 0 })
     }
 }
 
 /// As the script gives it.
-pub(crate) type Raw = (String, i64, i64, i64, i64);
+pub(crate) type Raw = (String, i64, i64, i64);
 
 /// A number of milliseconds; `None` for one below 0, which is without an end.
 pub(crate) fn milliseconds(number: i64) -> Option<Duration> {
@@ -112,7 +126,7 @@ pub(crate) fn milliseconds(number: i64) -> Option<Duration> {
 mod tests {
     use std::time::Duration;
 
-    use super::{Answer, Kind, Known};
+    use super::{Answer, Granted, Kind, Known};
 
     #[test]
     fn lines_are_read_and_rubbish_is_not() {
@@ -127,8 +141,11 @@ mod tests {
         let line = "17\x1fopen\x1f1500\x1f2\x1fa\x1fafter 5 failures in a row";
         assert_eq!(Known::of_message(&format!("{line}\x1fpay\x1fments")), Some((known.clone(), "pay\x1fments")));
         assert_eq!(Known::of_message(line), None);
-        let answer = Answer::read(&(line.into(), 1, 20, 0, 0)).expect("read");
-        assert_eq!(answer, Answer { known, granted: true, lease_left: Duration::from_millis(20), changed: false });
+        let answer = Answer::read(&(line.into(), 1, 20, 0)).expect("read");
+        assert_eq!(
+            answer,
+            Answer { known, granted: Granted::Yes, lease_left: Duration::from_millis(20), changed: false }
+        );
         for rubbish in ["", "x", "17\x1fajar\x1f1\x1f2\x1fa\x1fb\x1fc", "-1\x1fopen\x1f1\x1f2\x1fa\x1fb\x1fc"] {
             assert_eq!(Known::of_message(rubbish), None, "{rubbish:?}");
         }

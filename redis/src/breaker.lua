@@ -2,7 +2,8 @@
 --
 -- KEYS: state, votes, lease, audit
 -- ARGV: verb, instance, channel, what the breaker is called, then what the verb needs
--- Gives: the state as a line, whether the caller holds the lease or has reached the threshold, for how long another does, votes, whether something changed
+-- Gives: the state as a line; 1 if the caller holds the lease or has reached the threshold, 2 if it holds the lease and is to let another
+-- have it next; for how long another holds it; whether something changed
 --
 -- A line: version, kind, milliseconds left (-1 without an end), failed recoveries, by whom, why. The version is Redis's time of the
 -- change in microseconds, and rises.
@@ -21,7 +22,7 @@ local now = math.floor(micros / 1000)
 local found = redis.call('HMGET', state, 'version', 'kind', 'until', 'failed', 'by', 'reason')
 local version, kind, till = tonumber(found[1]) or 0, found[2], tonumber(found[3]) or 0
 local failed, by, reason = tonumber(found[4]) or 0, found[5] or '', found[6] or ''
-local granted, lease_left, count, changed = 0, 0, 0, 0
+local granted, lease_left, changed = 0, 0, 0
 
 -- What an operator said is over: forced open, trial calls decide.
 if kind == 'forced' and till > 0 and till <= now then kind = 'open' end
@@ -50,9 +51,15 @@ local function become(new_kind, rest, new_failed, new_by, new_reason)
   changed = 1
 end
 
-local function is_mine()
-  return redis.call('GET', lease) == me
+-- Who holds the lease, and whether another one wants it. That is noted behind the name.
+local function holder()
+  local value = redis.call('GET', lease)
+  if not value then return nil, false end
+  local name = string.match(value, '^([^\31]*)')
+  return name, name ~= value
 end
+
+local function is_mine() return holder() == me end
 
 if verb == 'read' then
   if held and till == 0 then redis.call('PEXPIRE', state, KEPT_WITHOUT_END) end
@@ -66,8 +73,7 @@ elseif verb == 'announce' and not held then
     redis.call('ZREMRANGEBYSCORE', votes, '-inf', now)
     redis.call('ZADD', votes, now + lasts, me)
     redis.call('PEXPIRE', votes, math.max(lasts, redis.call('PTTL', votes)))
-    count = redis.call('ZCARD', votes)
-    if count >= quorum then become('open', rest, my_failed, me, why) end
+    if redis.call('ZCARD', votes) >= quorum then become('open', rest, my_failed, me, why) end
   end
 
 elseif verb == 'report' and not held and kind ~= 'open' then
@@ -77,7 +83,7 @@ elseif verb == 'report' and not held and kind ~= 'open' then
   local current = math.floor(now / slice)
   redis.call('HINCRBY', sums, string.format('%.0f', current), failures)
   redis.call('PEXPIRE', sums, span)
-  local entries = redis.call('HGETALL', sums)
+  local entries, count = redis.call('HGETALL', sums), 0
   for i = 1, #entries, 2 do
     local at = tonumber(entries[i])
     if at and at > current - 16 then
@@ -92,12 +98,15 @@ elseif verb == 'report' and not held and kind ~= 'open' then
   end
 
 elseif verb == 'ask' and (kind == 'missing' or (kind == 'open' and till <= now)) then
-  local holder = redis.call('GET', lease)
-  if not holder or holder == me then
-    redis.call('SET', lease, me, 'PX', ARGV[5])
-    granted = 1
-  else
+  local name, is_wanted = holder()
+  if name and name ~= me then
+    if not is_wanted then redis.call('SET', lease, name .. '\31', 'KEEPTTL') end
     lease_left = math.max(redis.call('PTTL', lease), 0)
+  elseif is_wanted and ARGV[6] == 'yields' then
+    granted = 2
+  else
+    redis.call('SET', lease, is_wanted and me .. '\31' or me, 'PX', ARGV[5])
+    granted = 1
   end
 
 elseif verb == 'close' then
@@ -124,4 +133,4 @@ elseif verb == 'operate' then
   redis.call('PEXPIRE', audit, KEPT_ENTRIES)
 end
 
-return { line(), granted, lease_left, count, changed }
+return { line(), granted, lease_left, changed }

@@ -12,14 +12,17 @@ local at = now
 local function until_moment(moment) return math.ceil((moment - now) / 1000) + 1 end
 
 if ARGV[1] == 'gcra' then
-  local interval = per / limit
-  local arrival = math.max(tonumber(redis.call('GET', counts)) or now, now) + interval
-  at = math.max(now, arrival - per)
-  if at - now <= wait then
-    redis.call('SET', counts, string.format('%.3f', arrival), 'PX', until_moment(arrival))
-    return { 1, math.ceil(at - now), now }
-  end
-  return { 0, math.ceil(at - now), now }
+  -- When the bucket is empty: whole microseconds and a number of limit-ths of one, as microseconds of today leave a double no room
+  -- for fractions. Under another limit the fraction counts as one of its own.
+  local micros, parts = string.match(redis.call('GET', counts) or '', '^(%d+)%+(%d+)$')
+  micros, parts = tonumber(micros) or now, math.min(tonumber(parts) or 0, limit - 1)
+  if micros < now then micros, parts = now, 0 end
+  micros, parts = micros + math.floor(per / limit), parts + per % limit
+  if parts >= limit then micros, parts = micros + 1, parts - limit end
+  at = math.max(now, micros - per + (parts > 0 and 1 or 0))
+  if at - now > wait then return { 0, at - now, now } end
+  redis.call('SET', counts, string.format('%.0f+%.0f', micros, parts), 'PX', until_moment(micros + 1))
+  return { 1, at - now, now }
 end
 
 -- A call leaves a window after its whole length. Calls that wait stand in it with the moment that they wait for.

@@ -180,7 +180,7 @@ impl Link {
             (Question::Announce { .. }, Some(trip)) => {
                 call.arg(millis(trip.rest)).arg(trip.failed).arg(trip.quorum).arg(millis(trip.lasts)).arg(&trip.reason);
             }
-            (Question::Ask { .. }, _) => _ = call.arg(millis(lease)),
+            (Question::Ask { yields, .. }, _) => _ = call.arg(millis(lease)).arg(if yields { "yields" } else { "" }),
             (Question::Close { seen }, _) => _ = call.arg(seen),
             _ => {}
         }

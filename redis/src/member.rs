@@ -4,7 +4,8 @@
 //! and what to ask Redis. It goes by states and not by what led to them, so an event that is lost costs time and nothing else.
 //!
 //! **Invariant:** while the fleet is open, the local circuit is held open beyond the fleet's rest, and is let go only under the
-//! lease. So one instance at a time makes trial calls. A hold is no longer than the grace beyond what is known: without Redis it
+//! lease. So one instance at a time makes trial calls: it has the lease from when it wants to make some, until it has made them or
+//! another one wants to. A hold is no longer than the grace beyond what is known: without Redis it
 //! runs out, and the circuit recovers by itself.
 //!
 //! **Invariant:** what an operator has done to the local circuit stays, until an operator of the fleet says something new.
@@ -23,11 +24,11 @@ use tokio::time::Instant;
 
 pub(crate) use self::terms::{Act, Local, Question, Step, Times};
 use self::{terms::PREFIX, view::View};
-use crate::answer::{Answer, Kind, Known};
+use crate::answer::{Answer, Granted, Kind, Known};
 
 /// For how long a circuit can be held at once; it is held again in time.
 const MAX_HOLD: Duration = Duration::from_hours(38);
-/// For how many leases trial calls may be under way, until another instance has its turn.
+/// For how many leases trial calls may be under way, until another instance may have its turn.
 const MOST_LEASES: u32 = 10;
 
 /// A breaker, as this instance sees the fleet's.
@@ -45,8 +46,8 @@ pub(crate) struct Member {
     /// The local transition that Redis knows of.
     announced: Option<u64>,
     has_voted: bool,
-    /// Rejections that are no reason to ask for trial calls.
-    rejections: u64,
+    /// Rejections that are no reason to ask for trial calls; `None` where none is needed, as its own calls have found the service down.
+    rejections: Option<u64>,
     asks_at: Option<Instant>,
     /// What is under way, and under which version it was asked.
     asked: Option<(Question, u64)>,
@@ -62,6 +63,8 @@ pub(crate) struct Member {
 struct Lease {
     since: Instant,
     until: Instant,
+    /// Another one is waiting for it.
+    is_last: bool,
 }
 
 impl Member {
@@ -75,7 +78,7 @@ impl Member {
             lease: None,
             announced: None,
             has_voted: false,
-            rejections: 0,
+            rejections: Some(0),
             asks_at: None,
             asked: None,
             restores: false,
@@ -142,20 +145,29 @@ impl Member {
         match question {
             Question::Announce { transitions } => {
                 (self.announced, self.has_voted, self.lease) = (Some(transitions), kind != Kind::Open, None);
+                if kind == Kind::Open {
+                    self.rejections = None;
+                }
             }
-            Question::Ask { sent } if granted => {
-                let since = self.lease.map_or(sent, |lease| lease.since);
-                // Shorter than Redis has it: counted from before it was asked, and clocks may differ by a little.
-                self.lease = Some(Lease { since, until: sent + times.lease.mul_f64(0.9) });
-            }
-            Question::Ask { .. } => (self.lease, self.asks_at) = (None, Some(now + lease_left)),
+            Question::Ask { sent, since, .. } => match granted {
+                Granted::Yes => {
+                    // Shorter than Redis has it: counted from before it was asked, and clocks may differ by a little.
+                    self.lease = Some(Lease { since, until: sent + times.lease.mul_f64(0.9), is_last: false });
+                }
+                Granted::ForTheLastTime => match &mut self.lease {
+                    Some(lease) => lease.is_last = true,
+                    None => self.asks_at = Some(now + times.lease),
+                },
+                Granted::No => (self.lease, self.asks_at) = (None, Some(now + lease_left)),
+            },
             Question::Close { .. } => {
                 (self.has_voted, self.lease) = (false, None);
                 if kind == Kind::Missing {
                     self.view = View::Closed;
                 }
             }
-            Question::Leave | Question::Read => {}
+            Question::Leave => self.has_voted = false,
+            Question::Read => {}
             Question::Restore => self.restores = false,
         }
         if is_lost && !is_news {
@@ -176,6 +188,7 @@ impl Member {
 
     fn learn(&mut self, known: Known, now: Instant) {
         (self.lease, self.asks_at, self.restores) = (None, None, false);
+        self.rejections.get_or_insert_default();
         let Some(view) = View::of(&known, now) else {
             // Redis has lost it. An operator's word is said again, and a circuit that is open has to recover before it closes.
             self.restores = self.view.is_order(now);
@@ -246,8 +259,8 @@ impl Member {
                     is_held && state != BreakerState::HalfOpen && self.hold_ends.is_some_and(|ends| ends > now);
                 is_to_go.then(|| self.hold_on(local, now, now, failed))
             }
-            (_, Some(_)) => {
-                (self.lease, self.rejections) = (None, local.rejections);
+            (_, Some(lease)) => {
+                (self.lease, self.asks_at) = (None, lease.is_last.then(|| now + times.lease));
                 Some(self.hold_on(local, end, now, failed))
             }
             (BreakerState::Open | BreakerState::ForcedOpen, None) if is_held => {
@@ -274,7 +287,7 @@ impl Member {
         self.passed_on = self.version;
         let is_order = self.view == View::Reset || self.view.is_order(now);
         if matches!(self.view, View::Forced { .. }) {
-            (self.held, self.rejections) = (self.version, local.rejections);
+            (self.held, self.rejections) = (self.version, Some(local.rejections));
             self.hold_ends =
                 if let View::Forced { until: Some(until) } = self.view { Some(until + times.grace) } else { None };
         }
@@ -292,7 +305,7 @@ impl Member {
         let Some((until, _)) = self.view.rest(now) else {
             return match local.state {
                 BreakerState::Open if !local.is_ours && self.announced != Some(local.transitions) => Some(announce),
-                BreakerState::Closed if self.has_voted => Some(Question::Close { seen: 0 }),
+                BreakerState::Closed if self.has_voted => Some(Question::Leave),
                 _ => None,
             };
         };
@@ -300,12 +313,18 @@ impl Member {
             (BreakerState::Closed, _) => Some(Question::Close { seen: self.version }),
             (BreakerState::Open, Some(_)) if !local.is_ours => Some(announce),
             (BreakerState::HalfOpen, Some(lease)) => {
-                let is_due = lease.until - now < times.lease / 2 && now < lease.since + MOST_LEASES * times.lease;
-                is_due.then_some(Question::Ask { sent: now })
+                let yields = now >= lease.since + MOST_LEASES * times.lease;
+                let is_due = lease.until - now < times.lease / 2 && !(yields && lease.is_last);
+                is_due.then_some(Question::Ask { sent: now, since: lease.since, yields })
+            }
+            // Until a call comes, for as long as no other instance has one to make.
+            (BreakerState::Open | BreakerState::ForcedOpen, Some(lease)) => {
+                let is_due = lease.until - now < times.lease / 4 && !lease.is_last;
+                is_due.then_some(Question::Ask { sent: now, since: now, yields: true })
             }
             (BreakerState::Open | BreakerState::ForcedOpen, None) if local.is_ours => {
-                let is_wanted = until <= now && local.rejections > self.rejections;
-                is_wanted.then_some(Question::Ask { sent: now })
+                let is_wanted = until <= now && self.rejections.is_none_or(|known| local.rejections > known);
+                is_wanted.then_some(Question::Ask { sent: now, since: now, yields: true })
             }
             _ => None,
         }
@@ -314,7 +333,8 @@ impl Member {
     /// Holds the circuit open by this version.
     fn hold(&mut self, local: &Local, end: Instant, now: Instant, failed: u32) -> Act {
         if self.held != self.version {
-            (self.held, self.rejections) = (self.version, local.rejections);
+            self.held = self.version;
+            self.rejections = self.rejections.and(Some(local.rejections));
         }
         self.hold_on(local, end, now, failed)
     }

@@ -47,6 +47,21 @@ pub(crate) const fn micros(wait: Duration) -> u64 {
     wait.as_secs().saturating_mul(1_000_000).saturating_add(rest)
 }
 
+/// By how much cores may disagree about the time, in microseconds: far more than they do where an operating system looks after it,
+/// and less than a test moves its clock by.
+const APART: u64 = 10_000;
+
+/// Whether the clock that says `now` is another than the one that has said `latest`: as the clock of a test is that begins after one
+/// whose clock was moved on. What the one before it has counted is of no use to it: there, time would stand still.
+///
+/// A thread that was stopped after it had read the clock is late with what it has read, and be that by hours; so the clock is read
+/// `again` before that is believed. Nobody sees a moment before it has come: by the same clock, what is read after `latest` was seen
+/// is not behind it.
+pub(crate) fn is_another(now: u64, latest: u64, again: impl FnOnce() -> u64) -> bool {
+    let is_behind = |now: u64| latest.saturating_sub(now) > APART;
+    is_behind(now) && is_behind(again())
+}
+
 /// Reads the clock of the task: tokio's, which a test can pause and move.
 pub(crate) fn now() -> Moment {
     #[cfg(feature = "testing")]
@@ -54,6 +69,11 @@ pub(crate) fn now() -> Moment {
         return now;
     }
     task_now()
+}
+
+/// The same as a number.
+pub(crate) fn now_micros() -> u64 {
+    now().as_micros()
 }
 
 /// Reads the clock of the task once, for a moment and for a timer.
@@ -98,4 +118,33 @@ fn moment(now: Instant) -> Moment {
 /// Rounded down, and at most `u64::MAX`; without the 128 bits of [`Duration::as_micros`].
 const fn whole_micros(since: Duration) -> u64 {
     since.as_secs().saturating_mul(1_000_000).saturating_add(since.subsec_micros() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_again_tells_a_late_thread_from_another_clock() {
+        const HOUR: u64 = 3_600_000_000;
+        for (now, latest, again, expected) in [
+            (HOUR, HOUR, HOUR, false),
+            (2 * HOUR, HOUR, 2 * HOUR, false),
+            // Cores disagree.
+            (HOUR - APART, HOUR, HOUR - APART, false),
+            // It was stopped for an hour, and others went on.
+            (0, HOUR, HOUR, false),
+            (0, HOUR, HOUR - APART, false),
+            (HOUR - APART - 1, HOUR, HOUR - APART - 1, true),
+            (0, HOUR, 1, true),
+            (0, u64::MAX, 0, true),
+        ] {
+            assert_eq!(is_another(now, latest, || again), expected, "{now}, {latest}, {again}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_not_behind_is_not_read_again() {
+        assert!(!is_another(5, 5, || panic!("read again")));
+    }
 }

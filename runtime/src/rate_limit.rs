@@ -194,6 +194,25 @@ impl<R: Borrow<Rules>> RateLimit<R> {
         }
     }
 
+    /// Forgets the calls that were counted, so that there is room for as many as if there had been none. Totals stay.
+    ///
+    /// Calls that wait go on waiting for as long as they were to, and count no more. What a store counts elsewhere stays as it is.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use steadfast::{RateLimit, RateLimitConfig};
+    ///
+    /// static LOGIN: RateLimit = RateLimit::new("login", RateLimitConfig::new(1, Duration::from_secs(60)));
+    /// LOGIN.try_acquire()?;
+    /// assert!(LOGIN.try_acquire().is_err());
+    /// LOGIN.reset();
+    /// LOGIN.try_acquire()?;
+    /// # Ok::<(), steadfast::RateLimited>(())
+    /// ```
+    pub fn reset(&self) {
+        self.limiter.reset();
+    }
+
     #[inline]
     fn rules(&self) -> &Rules {
         self.rules.borrow()

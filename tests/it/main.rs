@@ -15,6 +15,7 @@ mod bulkhead;
 mod cancellation;
 mod cascade;
 mod clients;
+mod clocks;
 mod configure;
 mod fallback;
 mod futures;

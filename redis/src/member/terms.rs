@@ -74,9 +74,9 @@ pub(crate) enum Question {
     Read,
     /// To open, or to count the vote for it.
     Announce { transitions: u64 },
-    /// To hold the lease, or hold it longer.
-    Ask { sent: Instant },
-    /// To close, if nothing is newer than that version; a vote is withdrawn.
+    /// To hold the lease, or hold it longer, for trial calls since then; if it `yields`, only if nobody else wants it.
+    Ask { sent: Instant, since: Instant, yields: bool },
+    /// To close, if nothing is newer than that version.
     Close { seen: u64 },
     /// To give back lease and vote.
     Leave,

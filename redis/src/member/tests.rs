@@ -6,7 +6,7 @@ use steadfast::BreakerState::{self, Closed, Disabled, ForcedOpen, HalfOpen, Open
 use tokio::time::Instant;
 
 use super::{Act, Local, Member, Question, Step, Times};
-use crate::answer::{Answer, Kind, Known};
+use crate::answer::{Answer, Granted, Kind, Known};
 
 const SECOND: Duration = Duration::from_secs(1);
 const TIMES: Times = Times { lease: Duration::from_secs(2), grace: Duration::from_secs(3), again: SECOND };
@@ -24,7 +24,7 @@ fn known(version: u64, kind: Kind, left: Option<Duration>) -> Known {
 }
 
 fn answer(known: Known) -> Answer {
-    Answer { known, granted: false, lease_left: Duration::ZERO, changed: false }
+    Answer { known, granted: Granted::No, lease_left: Duration::ZERO, changed: false }
 }
 
 impl Instance {
@@ -71,7 +71,7 @@ impl Instance {
     }
 
     fn is_granted(&mut self, known: Known) {
-        self.is_told(Answer { granted: true, ..answer(known) });
+        self.is_told(Answer { granted: Granted::Yes, ..answer(known) });
     }
 
     /// Held since the fleet has opened, and called.
@@ -102,7 +102,7 @@ fn a_trip_is_announced_once() {
     instance.is_told(answer(known(0, Kind::Missing, None)));
     // Once it is closed the vote is taken back.
     instance.becomes(Closed);
-    assert_eq!(instance.settle(), Some(Question::Close { seen: 0 }));
+    assert_eq!(instance.settle(), Some(Question::Leave));
     instance.is_told(answer(known(0, Kind::Missing, None)));
     assert_eq!((instance.settle(), instance.local.state), (None, Closed));
 }
@@ -139,7 +139,7 @@ fn it_is_let_go_only_under_the_lease() {
 }
 
 #[test]
-fn without_calls_nobody_asks_and_a_lease_without_calls_lapses() {
+fn without_calls_nobody_asks_and_who_has_asked_waits_for_one_until_another_has_one_to_make() {
     let mut instance = Instance::held();
     instance.local.rejections -= 1;
     for _ in 0..100 {
@@ -147,12 +147,65 @@ fn without_calls_nobody_asks_and_a_lease_without_calls_lapses() {
         assert_eq!((instance.settle(), instance.local.state), (None, Open));
     }
     instance.local.rejections += 1;
+    let lease = known(1, Kind::Open, Some(Duration::ZERO));
+    assert!(matches!(instance.settle(), Some(Question::Ask { .. })));
+    instance.is_granted(lease.clone());
+    // However long its next call takes to come.
+    let mut renewals = 0;
+    for _ in 0..1_000 {
+        instance.now += SECOND / 20;
+        if let Some(question) = instance.settle() {
+            assert!(matches!(question, Question::Ask { yields: true, .. }), "{question:?}");
+            instance.is_granted(lease.clone());
+            renewals += 1;
+        }
+        assert!(instance.member.hold_ends.is_some_and(|ends| ends <= instance.now), "it is let go");
+    }
+    assert!((20..60).contains(&renewals), "in 50 s, with a lease of 2 s: {renewals}");
+    // Another has one to make: it keeps the lease for as long as it was given, and then it is the other's turn.
+    while instance.settle().is_none() {
+        instance.now += SECOND / 20;
+    }
+    instance.is_told(Answer { granted: Granted::ForTheLastTime, ..answer(lease.clone()) });
+    assert_eq!(instance.settle(), None);
+    assert!(instance.member.hold_ends.is_some_and(|ends| ends <= instance.now), "not yet");
+    instance.now += SECOND;
+    assert_eq!(instance.settle(), None, "not at once");
+    assert!(instance.member.hold_ends.is_some_and(|ends| ends > instance.now), "held again");
+    instance.now += TIMES.lease;
+    assert!(matches!(instance.settle(), Some(Question::Ask { .. })), "it still has one to make");
+}
+
+#[test]
+fn a_call_while_another_waits_is_made_under_the_lease_that_there_is() {
+    let mut instance = Instance::held();
+    instance.now += SECOND;
     assert!(matches!(instance.settle(), Some(Question::Ask { .. })));
     instance.is_granted(known(1, Kind::Open, Some(Duration::ZERO)));
+    while instance.settle().is_none() {
+        instance.now += SECOND / 20;
+    }
+    instance.is_told(Answer { granted: Granted::ForTheLastTime, ..answer(known(1, Kind::Open, Some(Duration::ZERO))) });
+    instance.becomes(HalfOpen);
+    assert!(matches!(instance.settle(), Some(Question::Ask { yields: false, .. })), "it needs it for longer");
+}
+
+#[test]
+fn who_has_found_it_down_needs_no_rejection_to_ask() {
+    let mut instance = Instance::new();
+    instance.becomes(Open);
+    assert!(matches!(instance.settle(), Some(Question::Announce { .. })));
+    instance.is_told(answer(known(1, Kind::Open, Some(SECOND))));
     assert_eq!(instance.settle(), None);
-    instance.now += 2 * SECOND;
-    assert_eq!(instance.settle(), None, "held again, and not asked for");
-    assert!(instance.member.hold_ends.is_some_and(|ends| ends > instance.now));
+    instance.now += SECOND;
+    assert!(matches!(instance.settle(), Some(Question::Ask { .. })));
+    // When another opens it anew, it does.
+    instance.is_told(answer(known(2, Kind::Open, Some(SECOND))));
+    assert_eq!(instance.settle(), None);
+    instance.now += SECOND;
+    assert_eq!(instance.settle(), None);
+    instance.local.rejections += 1;
+    assert!(matches!(instance.settle(), Some(Question::Ask { .. })));
 }
 
 #[test]
@@ -176,12 +229,14 @@ fn a_failed_trial_call_is_announced_and_a_hung_one_gives_way() {
     let mut renewals = 0;
     while instance.local.state == HalfOpen {
         instance.now += SECOND / 2;
-        if let Some(Question::Ask { .. }) = instance.settle() {
+        if let Some(Question::Ask { yields, .. }) = instance.settle() {
             renewals += 1;
-            instance.is_granted(known(2, Kind::Open, Some(Duration::ZERO)));
+            let granted = if yields { Granted::ForTheLastTime } else { Granted::Yes };
+            instance.is_told(Answer { granted, ..answer(known(2, Kind::Open, Some(Duration::ZERO))) });
         }
         assert!(renewals < 100, "others have their turn, too");
     }
+    assert!(renewals > 10, "but not at once: {renewals}");
     assert_eq!(instance.local.state, Open);
 }
 

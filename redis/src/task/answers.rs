@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::{Done, Task, connection::MOST_MISSED, members::Id};
 use crate::{
     FleetError, FleetEvent,
-    answer::{Answer, Known},
+    answer::{Answer, Granted, Known},
 };
 
 impl Task {
@@ -28,7 +28,7 @@ impl Task {
             Done::Answered(id, Ok(answer)) => self.take_answer(&id, answer),
             Done::Answered(id, Err(error)) => self.take_failure(&id, error),
             Done::Reported(id, _, Ok(answer)) => {
-                if let (true, Some((threshold, span)), Some(shared)) =
+                if let (Granted::Yes, Some((threshold, span)), Some(shared)) =
                     (answer.granted, self.sum, self.members.get_mut(&id))
                 {
                     shared.open_by_sum(threshold, span);

@@ -106,3 +106,34 @@ fn a_holder_that_is_frozen_loses_the_lease_and_does_no_harm() {
     let trials = service.recoveries(Duration::from_millis(1)).iter().sum::<usize>();
     assert!(trials <= 2 * TRIALS, "{trials} trial calls of two instances");
 }
+
+#[test]
+fn rare_calls_are_enough_to_recover() {
+    let _alone = alone();
+    let redis = Redis::start();
+    let lease = SECOND / 5;
+    let setup = Setup { recovery: REST, lease, ..Setup::new(redis.address()) };
+    let mut instances = Instance::fleet(2, &setup);
+    instances[0].tell("trip");
+    all_are(&instances, Open, SECOND);
+    // Far longer than the lease, and than all renewals of one that is in use.
+    let apart = 3 * SECOND;
+    thread::sleep(apart);
+    for call in 1..=TRIALS {
+        instances[0].tell("call");
+        let expected = if call == TRIALS { Closed } else { HalfOpen };
+        eventually(SECOND / 4, "who has tripped is let through at once", || instances[0].is(expected));
+        thread::sleep(apart);
+    }
+    all_are(&instances, Closed, SECOND);
+    // It trips there, and all calls are made elsewhere: the first of them is what asks for trial calls.
+    instances[0].tell("trip");
+    all_are(&instances, Open, SECOND);
+    thread::sleep(REST);
+    for _ in 0..=TRIALS {
+        assert!(!instances[1].is(Closed));
+        thread::sleep(5 * lease);
+        instances[1].tell("call");
+    }
+    all_are(&instances, Closed, SECOND);
+}

@@ -3,6 +3,7 @@
 //! A call goes through [`admit`] and [`settle`]; whichever of them changes the state does so by [`transition`]. [`report`] tells.
 
 mod admit;
+mod clocks;
 mod report;
 mod settle;
 mod transition;
@@ -43,6 +44,8 @@ pub(crate) struct Core {
     cause: Cause,
     /// The moment of the last transition, in microseconds; 0 before the first.
     changed_at: AtomicU64,
+    /// The latest of the moments that the word goes by, in microseconds; 0 before the first.
+    dated_at: AtomicU64,
     transitions: AtomicU32,
     /// What an operator said, and in which epoch that holds.
     note: OnceBox<Mutex<(u16, Option<Arc<str>>)>>,
@@ -66,6 +69,7 @@ impl Core {
             window: OnceBox::new(),
             cause: Cause::new(),
             changed_at: AtomicU64::new(0),
+            dated_at: AtomicU64::new(0),
             transitions: AtomicU32::new(0),
             note: OnceBox::new(),
             history: OnceBox::new(),
@@ -135,6 +139,7 @@ impl<'a> View<'a> {
 
     /// Takes in that the settings have changed.
     pub(crate) fn adopt(self) {
+        self.go_by(clock::now());
         self.core.word.step(&self.witness(), |word| word.adopt(&self.settings.rules(), clock::now));
     }
 
@@ -144,16 +149,19 @@ impl<'a> View<'a> {
             Action::Open { .. } => (MAX_REST, Some(OpenReason::Intervention)),
             _ => (MAX_HOLD, None),
         };
-        let until = expires_in.map(|expires_in| clock::now().after(clock::micros(expires_in).min(most)));
+        let now = clock::now();
+        self.go_by(now);
+        let until = expires_in.map(|expires_in| now.after(clock::micros(expires_in).min(most)));
         let witness = Publisher { cause, note: reason.as_ref(), ..self.witness() };
         let rules = self.settings.rules();
         let held = self.core.word.step(&witness, |word| match action {
             Action::ForceOpen => word.force_open(until),
             Action::Disable => word.disable(until),
             Action::Reset => Some(word.reset(&rules)),
-            Action::Open { failed } => word.open(until, failed, clock::now()),
+            Action::Open { failed } => word.open(until, failed, now),
             Action::Close => word.close(&rules, clock::now),
         });
+        self.core.date(now);
         // Held already, and now for another time or reason: that is no transition.
         let word = held.unwrap_or_else(|| self.core.word.load());
         let same = match action {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{BreakerState, OpenReason, cause::Why};
-use crate::clock::Moment;
+use crate::clock::{self, Moment};
 
 /// Something that happened to a breaker, and when: see [`CircuitBreaker::recent`](crate::CircuitBreaker::recent).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,9 +58,32 @@ pub(super) struct History {
 
 #[derive(Debug, Default)]
 struct Pages {
-    changes: VecDeque<(Moment, Happening)>,
-    rejections: VecDeque<(Moment, Happening)>,
+    changes: VecDeque<Line>,
+    rejections: VecDeque<Line>,
+    /// Lines so far.
+    lines: u64,
+    /// When the last of them was.
+    last: Option<Moment>,
     tally: Tally,
+}
+
+#[derive(Clone, Debug)]
+struct Line {
+    number: u64,
+    at: Moment,
+    what: Happening,
+}
+
+impl Pages {
+    /// By one clock, no line is before the one above it, however late a thread is with what it has read.
+    fn line(&mut self, at: Moment, what: Happening) -> Line {
+        let is_late =
+            |last: &Moment| at < *last && !clock::is_another(at.as_micros(), last.as_micros(), clock::now_micros);
+        let at = self.last.filter(is_late).unwrap_or(at);
+        self.last = Some(at);
+        self.lines += 1;
+        Line { number: self.lines, at, what }
+    }
 }
 
 /// How often and how long a breaker was in each state, in the order of [`STATES`]; the last stay left out.
@@ -95,14 +118,15 @@ impl History {
         let mut pages = self.pages();
         pages.tally.entered[to] += 1;
         pages.tally.spent[from] += now.as_micros().saturating_sub(since.as_micros());
-        push(&mut pages.changes, CHANGES, (now, change));
+        let line = pages.line(now, change);
+        push(&mut pages.changes, CHANGES, line);
     }
 
     #[inline]
     pub(super) fn rejection(&self, now: Moment, why: Why) {
         // ORDERING: Relaxed: which of the rejections of a moment is kept does not matter, and the lock publishes it.
         let last = self.rejected_at.load(Ordering::Relaxed);
-        if now.as_micros().saturating_sub(last) >= APART {
+        if now.as_micros().abs_diff(last) >= APART {
             self.keep(last, now, why);
         }
     }
@@ -111,7 +135,9 @@ impl History {
     fn keep(&self, last: u64, now: Moment, why: Why) {
         // ORDERING: Relaxed, as above.
         if self.rejected_at.compare_exchange(last, now.as_micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            push(&mut self.pages().rejections, REJECTIONS, (now, Happening::Rejected { reason: why.reason() }));
+            let mut pages = self.pages();
+            let line = pages.line(now, Happening::Rejected { reason: why.reason() });
+            push(&mut pages.rejections, REJECTIONS, line);
         }
     }
 
@@ -132,10 +158,15 @@ impl History {
             let pages = self.pages();
             pages.changes.iter().chain(&pages.rejections).cloned().collect()
         };
-        // Stable: a change comes before the rejection that it brought in the same microsecond.
-        all.sort_by_key(|(at, _)| *at);
-        let (wall, ago) = (SystemTime::now(), |at: Moment| now.since(at));
-        all.into_iter().map(|(at, what)| Incident { at: before(wall, ago(at)), what }).collect()
+        all.sort_by_key(|line| line.number);
+        // What another clock has dated later has happened before.
+        let mut latest = now;
+        for line in all.iter_mut().rev() {
+            latest = latest.min(line.at);
+            line.at = latest;
+        }
+        let wall = SystemTime::now();
+        all.into_iter().map(|line| Incident { at: before(wall, now.since(line.at)), what: line.what }).collect()
     }
 
     fn pages(&self) -> MutexGuard<'_, Pages> {
@@ -162,4 +193,25 @@ fn push<T>(page: &mut VecDeque<T>, most: usize, line: T) {
 
 fn before(wall: SystemTime, ago: Duration) -> SystemTime {
     wall.checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_a_thread_that_is_late_moves_no_other() {
+        let history = History::default();
+        let now = clock::now();
+        // It was stopped for an hour after it had read the clock.
+        let late = Moment::from_micros(now.as_micros() - 3_600_000_000);
+        let (from, to) = (BreakerState::Closed, BreakerState::Open);
+        history.change(now, now, Happening::StateChanged { from, to, reason: None, operator_reason: None });
+        history.rejection(late, Why::FORCED);
+        let recent = history.recent(now);
+        let [change, rejection] = recent.as_slice() else { panic!("{recent:?}") };
+        assert_eq!(change.at, rejection.at);
+        assert!(matches!(rejection.what, Happening::Rejected { .. }));
+        assert!(change.at.elapsed().is_ok_and(|ago| ago < Duration::from_mins(30)), "{change:?}");
+    }
 }

@@ -61,9 +61,7 @@ impl<A: AtomicCell + Default> Window<A> {
     pub(crate) fn counts(&self, epoch: u16, span: Span, now: impl Fn() -> u64) -> Counts {
         match span {
             Span::Calls(calls) => self.calls.counts(epoch, calls),
-            Span::Time(time) => {
-                self.time.get().map_or_else(Counts::default, |window| window.counts(epoch, time, now()))
-            }
+            Span::Time(time) => self.time.get().map_or_else(Counts::default, |window| window.counts(epoch, time, now)),
         }
     }
 

@@ -27,9 +27,9 @@
 //! that answers slowly does answer; but it has no place to give back.
 //!
 //! Moments are kept modulo the width of their field, and only their differences are looked at. A difference just below
-//! the whole range means that the clock was behind (as the clocks of two tests may be), and counts as nothing. So the
-//! worst that a wrap can do is to an open circuit that nobody has called for 100 days: for a day and a half it may stay
-//! open.
+//! the whole range means that the clock was behind, and counts as nothing. With a clock that stays behind, as that of another
+//! test, [`by_another_clock`](Word::by_another_clock) dates the word anew. So the worst that a wrap can do is to an open
+//! circuit that nobody has called for 100 days: for a day and a half it may stay open.
 
 mod layout;
 mod stamp;
@@ -332,6 +332,25 @@ impl Word {
             _ => self,
         };
         (adopted != self).then_some(adopted)
+    }
+
+    /// The same by another clock, which says that it is `now` and is behind by `ahead` microseconds: what has begun begins anew, and
+    /// what ends at some moment is as far from its end as it was. No transition.
+    pub(crate) fn by_another_clock(self, rules: &Rules, now: Moment, ahead: u64) -> Self {
+        self.with(match self.phase() {
+            Phase::Closed { duties, failures, ramp: Some(_) } => {
+                Phase::Closed { duties, failures, ramp: Some(Stamp::new(now.as_micros(), rules.ramp)) }
+            }
+            Phase::Open { failed, .. } => open(now, failed),
+            Phase::Resting { failed, until } => Phase::Resting { failed, until: until.wrapping_sub(ahead) },
+            Phase::HalfOpen { round, taken, succeeded, failed, .. } => {
+                let last_trial = Stamp::new(now.as_micros(), rules.recovery.rest(failed));
+                Phase::HalfOpen { round, taken, succeeded, failed, last_trial }
+            }
+            Phase::ForcedOpen { until: Some(until) } => Phase::ForcedOpen { until: Some(until.wrapping_sub(ahead)) },
+            Phase::Disabled { until: Some(until) } => Phase::Disabled { until: Some(until.wrapping_sub(ahead)) },
+            same => same,
+        })
     }
 
     /// A state that an operator holds. To hold it for another time is no transition.

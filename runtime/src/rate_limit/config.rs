@@ -40,7 +40,7 @@ pub enum Algorithm {
     #[default]
     SlidingWindow,
     /// By the generic cell rate algorithm, a bucket that leaks evenly: so many calls at once, and then one for each that has leaked
-    /// away. In a window there may be up to twice as many. Keeps 16 bytes, whatever the limit.
+    /// away. In a window there may be up to twice as many. Keeps 32 bytes, whatever the limit.
     Gcra,
 }
 

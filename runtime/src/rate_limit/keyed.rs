@@ -24,7 +24,7 @@ pub type KeyedRateLimit = RateLimit<SharedRules>;
 
 /// A rate limit for each key, all with the same settings.
 ///
-/// A key is anything that has a `Display`; keys with the same text are the same key.
+/// A key is anything that has a `Display`; keys with the same text are the same key. [`RateLimit::reset`] forgets what one has counted.
 ///
 /// ```
 /// use std::time::Duration;

@@ -9,8 +9,8 @@ use std::{
 };
 
 use super::{
-    Algorithm, RateLimitConfig, RateLimited,
-    meter::{Bucket, Limit, Log},
+    RateLimitConfig, RateLimited,
+    meter::{Limit, Meter},
 };
 use crate::{
     clock::{self, micros},
@@ -71,14 +71,14 @@ impl Rules {
 /// The counts of one limit.
 #[derive(Debug)]
 pub(super) struct Limiter {
-    meter: Mutex<Meter>,
+    counted: Mutex<Counted>,
     pub(super) totals: Totals,
     pub(super) key: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
-struct Meter {
-    counts: Counts,
+struct Counted {
+    meter: Meter,
     adopted: Option<Adopted>,
 }
 
@@ -92,57 +92,51 @@ struct Adopted {
     version: u32,
 }
 
-#[derive(Debug)]
-enum Counts {
-    /// Nothing yet.
-    None,
-    Log(Log),
-    Bucket(Bucket),
-}
-
 /// A place that was taken for later. Dropped before, it is given back.
 #[derive(Debug)]
 pub(super) struct Reserved<'l> {
     limiter: &'l Limiter,
     at: u64,
+    era: u32,
     pub(super) after: Duration,
     pub(super) begun: bool,
 }
 
 impl Limiter {
     pub(super) const fn new(totals: Totals, key: Option<Arc<str>>) -> Self {
-        let meter = Mutex::new(Meter { counts: Counts::None, adopted: None });
-        Self { meter, totals, key }
+        let counted = Mutex::new(Counted { meter: Meter::new(), adopted: None });
+        Self { counted, totals, key }
     }
 
     /// Takes a place, now or, if `may_wait`, as late as the settings allow. `None` is one for now.
     #[inline]
     pub(super) fn acquire(&self, rules: &Rules, may_wait: bool) -> Result<Option<Reserved<'_>>, RateLimited> {
-        let now = clock::now().as_micros();
+        let now = clock::now_micros();
         let decision = {
-            let mut meter = self.meter();
-            let Some(Adopted { limit, wait, .. }) = meter.adopt(rules) else {
+            let mut counted = self.counted();
+            let Some(Adopted { limit, wait, .. }) = counted.adopt(rules) else {
                 self.totals.add(Count::Success);
                 return Ok(None);
             };
-            let now = meter.latest(now);
+            let meter = &mut counted.meter;
+            let now = meter.moment(now, clock::now_micros);
             let at = meter.next(now, limit);
             let patience = if may_wait { wait } else { 0 };
             let after = at.saturating_sub(now);
             if after <= patience {
                 meter.enter(at, limit);
-                Ok((at, after))
+                Ok((at, meter.era(), after))
             } else {
                 Err(after)
             }
         };
         match decision {
-            Ok((_, 0)) => {
+            Ok((_, _, 0)) => {
                 self.totals.add(Count::Success);
                 Ok(None)
             }
-            Ok((at, after)) => {
-                Ok(Some(Reserved { limiter: self, at, after: Duration::from_micros(after), begun: false }))
+            Ok((at, era, after)) => {
+                Ok(Some(Reserved { limiter: self, at, era, after: Duration::from_micros(after), begun: false }))
             }
             Err(after) => Err(self.reject(rules, Duration::from_micros(after))),
         }
@@ -157,32 +151,23 @@ impl Limiter {
 
     /// Calls that count, and calls that wait.
     pub(super) fn load(&self, rules: &Rules) -> (usize, usize) {
-        let now = clock::now().as_micros();
-        let mut meter = self.meter();
-        let Some(Adopted { limit, .. }) = meter.adopt(rules) else { return (0, 0) };
-        match &mut meter.counts {
-            Counts::None => (0, 0),
-            Counts::Log(log) => log.load(now, limit),
-            Counts::Bucket(bucket) => bucket.load(now, limit),
-        }
+        let now = clock::now_micros();
+        let mut counted = self.counted();
+        let adopted = counted.adopt(rules);
+        adopted.map_or((0, 0), |Adopted { limit, .. }| counted.meter.load(now, clock::now_micros, limit))
     }
 
-    fn meter(&self) -> MutexGuard<'_, Meter> {
-        self.meter.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Forgets what was counted.
+    pub(super) fn reset(&self) {
+        self.counted().meter.reset();
     }
 
-    fn take_back(&self, at: u64) {
-        let mut meter = self.meter();
-        let adopted = meter.adopted;
-        match (&mut meter.counts, adopted) {
-            (Counts::Log(log), _) => log.take_back(at),
-            (Counts::Bucket(bucket), Some(Adopted { limit, .. })) => bucket.take_back(limit),
-            _ => {}
-        }
+    fn counted(&self) -> MutexGuard<'_, Counted> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Meter {
+impl Counted {
     /// Takes over settings that are new.
     fn adopt(&mut self, rules: &Rules) -> Option<Adopted> {
         let version = rules.version();
@@ -195,39 +180,10 @@ impl Meter {
     #[cold]
     fn adopt_new(&mut self, rules: &Rules, version: u32) -> Option<Adopted> {
         let config = rules.config()?;
-        let limit = Limit::new(config.limit, micros(config.per));
+        let limit = Limit { calls: config.limit, per: micros(config.per) };
         self.adopted = Some(Adopted { limit, wait: config.wait.map_or(0, micros), version });
-        // What one has counted is of no use to the other.
-        match (config.algorithm, &self.counts) {
-            (Algorithm::SlidingWindow, Counts::Log(_)) | (Algorithm::Gcra, Counts::Bucket(_)) => {}
-            (Algorithm::SlidingWindow, _) => self.counts = Counts::Log(Log::default()),
-            (Algorithm::Gcra, _) => self.counts = Counts::Bucket(Bucket::default()),
-        }
+        self.meter.count_by(config.algorithm);
         self.adopted
-    }
-
-    /// By now, or by the clock of a thread that has read it later and been here before: that one is no reason to wait.
-    fn latest(&self, now: u64) -> u64 {
-        match &self.counts {
-            Counts::Log(log) => log.latest(now),
-            Counts::None | Counts::Bucket(_) => now,
-        }
-    }
-
-    fn next(&mut self, now: u64, limit: Limit) -> u64 {
-        match &mut self.counts {
-            Counts::None => now,
-            Counts::Log(log) => log.next(now, limit),
-            Counts::Bucket(bucket) => bucket.next(now, limit),
-        }
-    }
-
-    fn enter(&mut self, at: u64, limit: Limit) {
-        match &mut self.counts {
-            Counts::None => {}
-            Counts::Log(log) => log.enter(at),
-            Counts::Bucket(bucket) => bucket.enter(at, limit),
-        }
     }
 }
 
@@ -242,7 +198,10 @@ impl Reserved<'_> {
 impl Drop for Reserved<'_> {
     fn drop(&mut self) {
         if !self.begun {
-            self.limiter.take_back(self.at);
+            let mut counted = self.limiter.counted();
+            if let Some(Adopted { limit, .. }) = counted.adopted {
+                counted.meter.take_back(self.at, self.era, limit);
+            }
         }
     }
 }

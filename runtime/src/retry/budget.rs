@@ -1,6 +1,9 @@
 use std::{
     fmt, ptr,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError, TryLockError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
 };
 
@@ -52,11 +55,17 @@ pub struct RetryBudget {
     totals: Totals,
     /// A thousandth of a retry each.
     balance: AtomicU64,
-    /// Calls that were deposited for, and when that was.
-    deposited_for: AtomicU64,
-    deposited_at: AtomicU64,
-    /// Somebody is depositing.
-    depositing: AtomicBool,
+    /// What the balance holds already. Whoever deposits has the lock.
+    deposited: Mutex<Deposited>,
+}
+
+/// What was deposited until when.
+#[derive(Debug)]
+struct Deposited {
+    /// Calls that were deposited for.
+    calls: u64,
+    /// `None` before the first time: the reserve has been growing for ever.
+    at: Option<Moment>,
 }
 
 /// A budget that policies share: the same if it is the same place in memory.
@@ -89,9 +98,7 @@ impl RetryBudget {
             reserve_per_second: 10,
             totals: Totals::sharded(),
             balance: AtomicU64::new(0),
-            deposited_for: AtomicU64::new(0),
-            deposited_at: AtomicU64::new(0),
-            depositing: AtomicBool::new(false),
+            deposited: Mutex::new(Deposited { calls: 0, at: None }),
         }
     }
 
@@ -113,12 +120,14 @@ impl RetryBudget {
         self
     }
 
-    /// How many retries could be made now.
+    /// How many retries could be made now. Looking changes nothing.
     #[must_use]
     pub fn balance(&self) -> u64 {
-        self.deposit(clock::now());
+        let now = clock::now();
+        let deposited = self.deposited();
+        let growth = self.growth(&deposited, self.calls(), now);
         // ORDERING: Relaxed: a number to look at.
-        self.balance.load(Ordering::Relaxed) / RETRY
+        growth.of(self.balance.load(Ordering::Relaxed)) / RETRY
     }
 
     /// How many retries were made.
@@ -131,6 +140,24 @@ impl RetryBudget {
     #[must_use]
     pub fn denied(&self) -> u64 {
         self.totals.sums().get(DENIED)
+    }
+
+    /// Forgets all calls and retries until now, so that there are as many retries as to begin with: ten seconds' worth of the reserve.
+    ///
+    /// What was [`withdrawn`](Self::withdrawn) and [`denied`](Self::denied) in all stays.
+    ///
+    /// ```
+    /// use steadfast::RetryBudget;
+    ///
+    /// static BUDGET: RetryBudget = RetryBudget::new().reserve_per_second(5);
+    /// BUDGET.reset();
+    /// assert_eq!(BUDGET.balance(), 50);
+    /// ```
+    pub fn reset(&self) {
+        let mut deposited = self.deposited();
+        *deposited = Deposited { calls: self.calls(), at: None };
+        // ORDERING: Relaxed: the balance stands for nothing but itself.
+        self.balance.store(0, Ordering::Relaxed);
     }
 
     /// Counts a call.
@@ -160,36 +187,54 @@ impl RetryBudget {
 
     /// Lets what is there expire, and adds what has come since the last time; `false` if another thread is at it.
     fn deposit(&self, now: Moment) -> bool {
-        // ORDERING: Acquire, paired with the Release below: one after the other, each sees what the one before it left.
-        if self.depositing.swap(true, Ordering::Acquire) {
-            return false;
-        }
-        let calls = self.totals.sums().get(CALL);
-        let new = calls.saturating_sub(self.deposited_for.load(Ordering::Relaxed));
-        let at = self.deposited_at.load(Ordering::Relaxed);
-        // Before the first time, the reserve has been growing for ever.
-        let passed = if at == 0 { u64::MAX } else { now.as_micros().saturating_sub(at) };
-        if new > 0 || passed > 0 {
-            self.deposited_for.store(calls, Ordering::Relaxed);
-            self.deposited_at.store(now.as_micros().max(at), Ordering::Relaxed);
-            let (kept, mean) = expiry(passed);
-            let income = self.income(new, passed, mean, at == 0);
-            // ORDERING: Relaxed: withdrawals meanwhile are not lost, since the balance is read and replaced in one step.
-            _ = self.balance.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |balance| {
-                Some(rounded(thousandths(balance) * kept + income))
-            });
-        }
-        self.depositing.store(false, Ordering::Release);
+        let mut deposited = match self.deposited.try_lock() {
+            Ok(deposited) => deposited,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return false,
+        };
+        let calls = self.calls();
+        let growth = self.growth(&deposited, calls, now);
+        *deposited = Deposited { calls, at: Some(growth.until) };
+        // ORDERING: Relaxed: withdrawals meanwhile are not lost, since the balance is read and replaced in one step.
+        _ = self.balance.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |balance| Some(growth.of(balance)));
         true
     }
 
-    /// What has come in and not expired, in thousandths of a retry.
-    fn income(&self, new_calls: u64, passed: u64, mean: f64, is_first: bool) -> f64 {
-        let of_calls = thousandths(new_calls) * 1_000.0 * self.ratio * if is_first { 1.0 } else { mean };
+    /// What becomes of the balance until now.
+    fn growth(&self, deposited: &Deposited, calls: u64, now: Moment) -> Growth {
+        // By another clock, it is the first time.
+        let at = deposited.at.filter(|at| !clock::is_another(now.as_micros(), at.as_micros(), clock::now_micros));
+        let passed = at.map_or(u64::MAX, |at| now.as_micros().saturating_sub(at.as_micros()));
+        let (kept, mean) = expiry(passed);
+        let new_calls = calls.saturating_sub(deposited.calls);
+        let of_calls = thousandths(new_calls) * 1_000.0 * self.ratio * if at.is_none() { 1.0 } else { mean };
         // Deposited evenly and expiring evenly, the reserve tends to what comes in a lifetime.
-        let of_reserve =
-            f64::from(self.reserve_per_second) * 1_000.0 * (thousandths(LIFETIME) / 1e6) * (1.0 - expiry(passed).0);
-        of_calls + of_reserve
+        let of_reserve = f64::from(self.reserve_per_second) * 1_000.0 * (thousandths(LIFETIME) / 1e6) * (1.0 - kept);
+        Growth { kept, income: of_calls + of_reserve, until: at.map_or(now, |at| at.max(now)) }
+    }
+
+    fn deposited(&self) -> MutexGuard<'_, Deposited> {
+        self.deposited.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn calls(&self) -> u64 {
+        self.totals.sums().get(CALL)
+    }
+}
+
+/// What becomes of a balance with time.
+#[derive(Clone, Copy)]
+struct Growth {
+    /// The share of it that has not expired.
+    kept: f64,
+    /// What has come in and not expired, in thousandths of a retry.
+    income: f64,
+    until: Moment,
+}
+
+impl Growth {
+    fn of(self, balance: u64) -> u64 {
+        rounded(thousandths(balance) * self.kept + self.income)
     }
 }
 
@@ -233,5 +278,23 @@ impl fmt::Debug for RetryBudget {
             .field("reserve_per_second", &self.reserve_per_second)
             .field("balance", &self.balance())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_is_late_is_no_other_clock() {
+        let budget = RetryBudget::new().ratio(0.0).reserve_per_second(1);
+        let now = clock::now();
+        for _ in 0..10 {
+            assert!(budget.withdraw(now));
+        }
+        // It was stopped for an hour after it had read the clock.
+        let late = Moment::from_micros(now.as_micros() - 3_600_000_000);
+        assert!(!budget.withdraw(late));
+        assert!(!budget.withdraw(now));
     }
 }

@@ -33,6 +33,7 @@ impl View<'_> {
     #[inline(never)]
     fn admit_guarded(self) -> Result<Ticket, CircuitOpen> {
         let now = clock::now();
+        self.go_by(now);
         match self.rest(now) {
             Some((why, wait)) => Err(self.reject(why, Some(wait), None, now)),
             None => self.admit_by_rules(now),
@@ -57,6 +58,7 @@ impl View<'_> {
             match self.core.word.acquire(&self.witness(), |word| word.admit(&rules, now, random::up_to)) {
                 Ok(ticket) => {
                     if ticket.is_trial() {
+                        self.core.date(now);
                         self.core.history().trial();
                     }
                     let timed = rules.slow_call().is_some();

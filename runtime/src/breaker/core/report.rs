@@ -19,8 +19,7 @@ use crate::{
         window::Counts,
         word::Word,
     },
-    clock::{self, Moment},
-    events,
+    clock, events,
     totals::Count,
 };
 
@@ -43,7 +42,7 @@ impl View<'_> {
     pub(crate) fn open_for(self) -> Option<Duration> {
         let word = self.core.word.load();
         let is_open = matches!(word.state(), BreakerState::Open | BreakerState::ForcedOpen);
-        let left = if is_open { word.time_left(&self.settings.rules(), clock::now()) } else { None };
+        let left = if is_open { self.time_left(word, &self.settings.rules(), clock::now()) } else { None };
         left.map(Duration::from_micros)
     }
 
@@ -61,7 +60,7 @@ impl View<'_> {
                 (word, transitions, changed_at, core.cause.of(word.epoch()), core.note(word.epoch()))
             };
             let (window, consecutive_failures) = match rules.policy {
-                Policy::Rates(rates) => (Some(self.window(&rates, word, now)), 0),
+                Policy::Rates(rates) => (Some(self.window(&rates, word)), 0),
                 Policy::Consecutive { .. } => (None, word.failures()),
             };
             let sums = self.core.totals.sums();
@@ -69,7 +68,7 @@ impl View<'_> {
                 continue;
             }
             let state = word.state();
-            let left = word.time_left(&rules, now).map(Duration::from_micros);
+            let left = self.time_left(word, &rules, now).map(Duration::from_micros);
             let age = (changed_at != 0).then(|| Duration::from_micros(now.as_micros().saturating_sub(changed_at)));
             let open_reason = match state {
                 BreakerState::Open if word.failed_recoveries() > 0 => Some(OpenReason::TrialFailed),
@@ -105,10 +104,10 @@ impl View<'_> {
     }
 
     /// What is in the window. Only a closed circuit fills it.
-    fn window(self, rates: &Rates, word: Word, now: Moment) -> WindowSnapshot {
+    fn window(self, rates: &Rates, word: Word) -> WindowSnapshot {
         let closed = word.state() == BreakerState::Closed;
         let counts = match self.core.window.get() {
-            Some(window) if closed => window.counts(word.epoch(), rates.span, || now.as_micros()),
+            Some(window) if closed => window.counts(word.epoch(), rates.span, clock::now_micros),
             _ => Counts::default(),
         };
         WindowSnapshot { calls: counts.calls, failures: counts.failed, slow: counts.slow }

@@ -71,8 +71,7 @@ impl View<'_> {
         if !record.is_held_against() {
             return false;
         }
-        let counts =
-            self.core.window.get().map(|window| window.counts(ticket.epoch(), rates.span, || clock::now().as_micros()));
+        let counts = self.core.window.get().map(|window| window.counts(ticket.epoch(), rates.span, clock::now_micros));
         let Some(cause) = rates.judge(counts.unwrap_or_default()) else { return false };
         let witness = Publisher { cause: Some(cause), ..self.witness() };
         let tripped = self.core.word.step(&witness, |word| word.trip(ticket, clock::now()));
@@ -82,8 +81,7 @@ impl View<'_> {
     #[inline]
     fn take_in(self, record: Record, ticket: Ticket, span: Span) {
         let window = self.core.window.get_or_init(Box::default);
-        let now = || clock::now().as_micros();
-        window.record(record, ticket.epoch(), span, now, || self.core.word.load().gave(ticket));
+        window.record(record, ticket.epoch(), span, clock::now_micros, || self.core.word.load().gave(ticket));
     }
 }
 

@@ -44,6 +44,7 @@ impl Witness for Publisher<'_, '_> {
         let (now, since) = (clock::now(), core.since());
         // ORDERING: Relaxed: read under the same lock, or by a rejection for a human to read.
         core.changed_at.store(now.as_micros(), Ordering::Relaxed);
+        core.date(now);
         core.transitions.fetch_add(1, Ordering::Relaxed);
         let reason = match (before, after) {
             (_, BreakerState::Open) if cause.is_some() => cause.map(Why::reason),

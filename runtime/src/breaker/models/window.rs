@@ -110,3 +110,24 @@ fn a_straggler_of_an_old_epoch_leaves_nothing_in_the_new() {
         });
     }
 }
+
+#[test]
+fn two_threads_bring_another_clock_at_the_same_time() {
+    const SPAN: Span = Span::Time(1_600);
+    const LATE: u64 = 3_000_000;
+    const EARLY: u64 = 2_000_000;
+    let fail = |window: &Window<AtomicU64>, now| window.record(FAILURE, 1, SPAN, || now, || true);
+    model(move || {
+        let window = Arc::new(Window::default());
+        for now in [EARLY, LATE] {
+            fail(&window, now);
+        }
+        let other = {
+            let window = window.clone();
+            thread::spawn(move || fail(&window, EARLY))
+        };
+        fail(&window, EARLY);
+        other.join().expect("ends well");
+        assert_eq!(window.counts(1, SPAN, || EARLY), Counts { calls: 2, failed: 2, slow: 0 });
+    });
+}

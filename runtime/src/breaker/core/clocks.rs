@@ -1,0 +1,83 @@
+//! A breaker and the clock that it goes by, which another may come after: see [`clock::is_another`].
+
+use std::sync::atomic::Ordering;
+
+use super::{Core, View};
+use crate::{
+    breaker::{rules::Rules, word::Word},
+    clock::{self, Moment},
+    events,
+};
+
+impl Core {
+    /// Notes that the word goes by a moment of the clock that says `now`.
+    pub(super) fn date(&self, now: Moment) {
+        // ORDERING: Relaxed: what is seen too early or too late only moves the moment at which another clock is noticed.
+        self.dated_at.store(now.as_micros(), Ordering::Relaxed);
+    }
+
+    /// How far the clock that says `now` is behind what the word goes by, if it is another.
+    fn ahead_of(&self, now: Moment) -> Option<u64> {
+        // ORDERING: Relaxed, as above.
+        let (dated_at, now) = (self.dated_at.load(Ordering::Relaxed), now.as_micros());
+        clock::is_another(now, dated_at, clock::now_micros).then(|| dated_at - now)
+    }
+}
+
+impl View<'_> {
+    /// Goes by the clock that says `now`. If that is another, what has begun begins anew, and what ends at some moment is as far from
+    /// its end as it was.
+    #[inline]
+    pub(super) fn go_by(self, now: Moment) {
+        if self.core.ahead_of(now).is_some() {
+            self.take_over(now);
+        }
+    }
+
+    /// How much longer the word stays as it is by itself, in microseconds. Looking changes nothing, by whatever clock.
+    pub(super) fn time_left(self, word: Word, rules: &Rules, now: Moment) -> Option<u64> {
+        let word = self.core.ahead_of(now).map_or(word, |ahead| word.by_another_clock(rules, now, ahead));
+        word.time_left(rules, now)
+    }
+
+    #[cold]
+    fn take_over(self, now: Moment) {
+        // No transition is under way meanwhile, and nobody else takes over.
+        let _at_rest = events::hub();
+        let (core, rules) = (self.core, self.settings.rules());
+        let Some(ahead) = core.ahead_of(now) else { return };
+        core.date(now);
+        // ORDERING: Relaxed: written under the same lock.
+        if core.changed_at.load(Ordering::Relaxed) > now.as_micros() {
+            core.changed_at.store(now.as_micros(), Ordering::Relaxed);
+        }
+        core.word.step(&self.witness(), |word| {
+            let moved = word.by_another_clock(&rules, now, ahead);
+            (moved != word).then_some(moved)
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        breaker::{BreakerConfig, Settings},
+        totals::Totals,
+    };
+
+    #[test]
+    fn a_thread_that_is_late_is_no_other_clock() {
+        let settings = Settings::new("late", BreakerConfig::new().failure_threshold(1));
+        let core = Core::new(&settings.rules(), Totals::sharded(), None);
+        let view = View::new(&core, &settings);
+        let ticket = view.admit().expect("closed");
+        view.fail(ticket, false);
+        let (open, dated_at) = (core.word.load(), core.since());
+        // It was stopped for an hour after it had read the clock.
+        let late = Moment::from_micros(dated_at.as_micros() - 3_600_000_000);
+        view.go_by(late);
+        assert_eq!((core.word.load(), core.since()), (open, dated_at));
+        assert_eq!(core.ahead_of(late), None);
+    }
+}

@@ -31,6 +31,8 @@ impl Transient for Error {
 }
 
 impl From<CircuitOpen> for Error {
+    /// Inlined, as what the peers' rejections are turned into.
+    #[inline]
     fn from(_: CircuitOpen) -> Self {
         Self::Rejected
     }

@@ -67,7 +67,7 @@ impl<V: Kept> Store<V> {
 
     /// What is kept for a key. `make` makes it if there is none yet; `tell` is called if it is news that there is no room for it.
     #[inline]
-    pub(crate) fn of(&self, key: &str, max_keys: usize, make: impl Fn(&str) -> V, tell: impl FnOnce()) -> Arc<V> {
+    pub(crate) fn of(&self, key: &Text, max_keys: usize, make: impl Fn(&str) -> V, tell: impl FnOnce()) -> Arc<V> {
         match self.find(key) {
             Some(Entry(found)) => found,
             None => self.add(key, max_keys, make, tell),
@@ -75,8 +75,8 @@ impl<V: Kept> Store<V> {
     }
 
     /// What is kept for a key, if there is something. Looking is no use.
-    pub(crate) fn get(&self, key: &str) -> Option<Arc<V>> {
-        self.map.read_sync(key, |Entry(kept)| kept.clone())
+    pub(crate) fn get(&self, key: &Text) -> Option<Arc<V>> {
+        self.map.read_sync(key.as_bytes(), |Entry(kept)| kept.clone())
     }
 
     /// What keys share that have nothing of their own, if it ever came to that.
@@ -95,15 +95,15 @@ impl<V: Kept> Store<V> {
     }
 
     #[inline]
-    fn find(&self, key: &str) -> Option<Entry<V>> {
-        self.map.read_sync(key, |entry| {
+    fn find(&self, key: &Text) -> Option<Entry<V>> {
+        self.map.read_sync(key.as_bytes(), |entry| {
             entry.use_it();
             entry.clone()
         })
     }
 
     #[cold]
-    fn add(&self, key: &str, max_keys: usize, make: impl Fn(&str) -> V, tell: impl FnOnce()) -> Arc<V> {
+    fn add(&self, key: &Text, max_keys: usize, make: impl Fn(&str) -> V, tell: impl FnOnce()) -> Arc<V> {
         let mut ring = self.ring();
         // Another thread may have been first.
         if let Some(Entry(found)) = self.find(key) {
@@ -119,7 +119,7 @@ impl<V: Kept> Store<V> {
             }
             return overflow;
         }
-        let entry = Entry(Arc::new(make(key)));
+        let entry = Entry(Arc::new(make(key.as_str())));
         // It is not there: only who holds the ring's lock adds.
         _ = self.map.insert_sync(entry.clone());
         ring.put(place, entry.clone());
@@ -130,9 +130,9 @@ impl<V: Kept> Store<V> {
     /// meanwhile.
     fn remove(&self, entry: &Entry<V>) -> bool {
         let Entry(kept) = entry;
-        let removed = self
-            .map
-            .remove_if_sync(entry.key(), || Arc::strong_count(kept) == HOLDERS && kept.standing() != Standing::Stays);
+        let removed = self.map.remove_if_sync(entry.key().as_bytes(), || {
+            Arc::strong_count(kept) == HOLDERS && kept.standing() != Standing::Stays
+        });
         removed.is_some()
     }
 
@@ -181,9 +181,9 @@ impl<V: Kept> Candidate for Entry<V> {
     }
 }
 
-impl<V: Kept> Borrow<str> for Entry<V> {
-    fn borrow(&self) -> &str {
-        self.key()
+impl<V: Kept> Borrow<[u8]> for Entry<V> {
+    fn borrow(&self) -> &[u8] {
+        self.key().as_bytes()
     }
 }
 
@@ -207,9 +207,9 @@ impl<V: Kept> PartialEq for Entry<V> {
 
 impl<V: Kept> Eq for Entry<V> {}
 
-/// As its key, by which it is looked for.
+/// As the bytes of its key, by which it is looked for.
 impl<V: Kept> Hash for Entry<V> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.key().hash(state);
+        self.key().as_bytes().hash(state);
     }
 }

@@ -1,4 +1,4 @@
-//! The guard on the instructions that a success costs: `cargo xtask test` runs it, `cargo xtask bless` writes its counts anew.
+//! The guard on the instructions that a call costs: `cargo xtask test` runs it, `cargo xtask bless` writes its counts anew.
 
 use std::{env, path::Path};
 

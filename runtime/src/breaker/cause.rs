@@ -1,57 +1,148 @@
-//! Which rule opened the circuit, and with what figures, in one cell, so that a rejection can say it without a lock.
+//! Why calls are rejected, in one number; and in one cell what opened the circuit, so that a rejection can say it without a lock.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
-use super::{rejection::OpenReason, window::Trip};
+use super::OpenReason;
+
+/// An [`OpenReason`] with its figures, packed: a rejection carries it, and few are ever asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Why(u64);
 
 /// What opened the circuit, tagged with the epoch that this led to. Written by whoever makes the transition.
 #[derive(Debug)]
-pub(crate) struct Cause(AtomicU64);
+pub(super) struct Cause(AtomicU64);
 
 const EPOCH_BITS: u32 = 12;
 const RULE_BITS: u32 = 2;
 const COUNT_BITS: u32 = 25;
-const _: () = assert!(EPOCH_BITS + RULE_BITS + 2 * COUNT_BITS == 64);
-const MOST: u64 = (1 << COUNT_BITS) - 1;
+const WHY_BITS: u32 = RULE_BITS + 2 * COUNT_BITS;
+const _: () = assert!(EPOCH_BITS + WHY_BITS == u64::BITS);
+const MOST: u32 = (1 << COUNT_BITS) - 1;
 
-const INTERVENTION: u64 = 0;
+/// A rule without figures; the count tells which.
+const PLAIN: u64 = 0;
 const CONSECUTIVE: u64 = 1;
 const FAILURE_RATE: u64 = 2;
 const SLOW_CALL_RATE: u64 = 3;
 
+// None is 0, so that none is taken for a cell that nobody has written.
+const INTERVENTION: u32 = 1;
+const TRIAL_FAILED: u32 = 2;
+const TRIALS_UNDER_WAY: u32 = 3;
+const RAMPING_UP: u32 = 4;
+const FORCED: u32 = 5;
+
+impl Why {
+    pub(super) const FORCED: Self = Self::of(OpenReason::Forced);
+    pub(super) const RAMPING_UP: Self = Self::of(OpenReason::RampingUp);
+    pub(super) const TRIALS_UNDER_WAY: Self = Self::of(OpenReason::TrialsUnderWay);
+    pub(super) const TRIAL_FAILED: Self = Self::of(OpenReason::TrialFailed);
+    const INTERVENTION: Self = Self::of(OpenReason::Intervention);
+
+    pub(super) const fn of(reason: OpenReason) -> Self {
+        let (rule, count, calls) = match reason {
+            OpenReason::ConsecutiveFailures { failures } => (CONSECUTIVE, failures, 0),
+            OpenReason::FailureRate { failures, calls } => (FAILURE_RATE, failures, calls),
+            OpenReason::SlowCallRate { slow, calls } => (SLOW_CALL_RATE, slow, calls),
+            OpenReason::Intervention => (PLAIN, INTERVENTION, 0),
+            OpenReason::TrialFailed => (PLAIN, TRIAL_FAILED, 0),
+            OpenReason::TrialsUnderWay => (PLAIN, TRIALS_UNDER_WAY, 0),
+            OpenReason::RampingUp => (PLAIN, RAMPING_UP, 0),
+            OpenReason::Forced => (PLAIN, FORCED, 0),
+        };
+        Self((rule << COUNT_BITS | held(count)) << COUNT_BITS | held(calls))
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "25 bits")]
+    pub(super) const fn reason(self) -> OpenReason {
+        let (count, calls) = ((self.0 >> COUNT_BITS) as u32 & MOST, self.0 as u32 & MOST);
+        match (self.0 >> (2 * COUNT_BITS), count) {
+            (CONSECUTIVE, failures) => OpenReason::ConsecutiveFailures { failures },
+            (FAILURE_RATE, failures) => OpenReason::FailureRate { failures, calls },
+            (SLOW_CALL_RATE, slow) => OpenReason::SlowCallRate { slow, calls },
+            (_, INTERVENTION) => OpenReason::Intervention,
+            (_, TRIAL_FAILED) => OpenReason::TrialFailed,
+            (_, TRIALS_UNDER_WAY) => OpenReason::TrialsUnderWay,
+            (_, RAMPING_UP) => OpenReason::RampingUp,
+            _ => OpenReason::Forced,
+        }
+    }
+
+    /// Whether somebody outside has decided it, who may have said something about it.
+    pub(super) fn is_decreed(self) -> bool {
+        self == Self::FORCED || self == Self::INTERVENTION
+    }
+}
+
+const fn held(count: u32) -> u64 {
+    (if count < MOST { count } else { MOST }) as u64
+}
+
 impl Cause {
-    pub(crate) const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self(AtomicU64::new(0))
     }
 
-    pub(crate) fn publish(&self, epoch: u16, trip: Trip) {
-        let (rule, count, calls) = match trip {
-            // A count, so that it is not taken for a cell that nobody has written.
-            Trip::Intervention => (INTERVENTION, 1, 0),
-            Trip::Consecutive { failures } => (CONSECUTIVE, u64::from(failures), 0),
-            Trip::FailureRate { failed, calls } => (FAILURE_RATE, failed, calls),
-            Trip::SlowCallRate { slow, calls } => (SLOW_CALL_RATE, slow, calls),
-        };
-        let figures = (rule << COUNT_BITS | count.min(MOST)) << COUNT_BITS | calls.min(MOST);
+    pub(super) fn publish(&self, epoch: u16, why: Why) {
         // ORDERING: Relaxed: the cell is looked at by itself, and its tag tells what it belongs to.
-        self.0.store(u64::from(epoch) << (RULE_BITS + 2 * COUNT_BITS) | figures, Ordering::Relaxed);
+        self.0.store(u64::from(epoch) << WHY_BITS | why.0, Ordering::Relaxed);
     }
 
     /// What led to `epoch`; `None` in the moment before it is published.
-    #[allow(clippy::cast_possible_truncation, reason = "25 bits")]
-    pub(crate) fn of(&self, epoch: u16) -> Option<OpenReason> {
+    #[inline]
+    pub(super) fn of(&self, epoch: u16) -> Option<Why> {
         // ORDERING: Relaxed, as above.
-        let found = self.0.load(Ordering::Relaxed);
-        if found >> (RULE_BITS + 2 * COUNT_BITS) != u64::from(epoch) {
-            return None;
+        let why = self.0.load(Ordering::Relaxed) ^ u64::from(epoch) << WHY_BITS;
+        (why != 0 && why >> WHY_BITS == 0).then_some(Why(why))
+    }
+}
+
+impl fmt::Debug for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_comes_back_as_it_was_packed() {
+        for reason in [
+            OpenReason::ConsecutiveFailures { failures: 5 },
+            OpenReason::FailureRate { failures: 0, calls: MOST },
+            OpenReason::FailureRate { failures: MOST, calls: 1 },
+            OpenReason::SlowCallRate { slow: 3, calls: 10 },
+            OpenReason::Intervention,
+            OpenReason::TrialFailed,
+            OpenReason::TrialsUnderWay,
+            OpenReason::RampingUp,
+            OpenReason::Forced,
+        ] {
+            assert_eq!(Why::of(reason).reason(), reason);
+            let is_decreed = matches!(reason, OpenReason::Intervention | OpenReason::Forced);
+            assert_eq!(Why::of(reason).is_decreed(), is_decreed, "{reason:?}");
         }
-        let (count, calls) = ((found >> COUNT_BITS & MOST) as u32, (found & MOST) as u32);
-        match found >> (2 * COUNT_BITS) & ((1 << RULE_BITS) - 1) {
-            INTERVENTION if count > 0 => Some(OpenReason::Intervention),
-            CONSECUTIVE => Some(OpenReason::ConsecutiveFailures { failures: count }),
-            FAILURE_RATE => Some(OpenReason::FailureRate { failures: count, calls }),
-            SLOW_CALL_RATE => Some(OpenReason::SlowCallRate { slow: count, calls }),
-            _ => None,
+    }
+
+    #[test]
+    fn what_is_too_much_to_count_stays_the_most() {
+        let much = Why::of(OpenReason::SlowCallRate { slow: u32::MAX, calls: MOST + 1 });
+        assert_eq!(much.reason(), OpenReason::SlowCallRate { slow: MOST, calls: MOST });
+    }
+
+    #[test]
+    fn a_cause_is_that_of_its_epoch() {
+        let (cause, why) = (Cause::new(), Why::of(OpenReason::Intervention));
+        assert_eq!(cause.of(0), None, "nobody has written it");
+        for epoch in [0, 1, (1 << EPOCH_BITS) - 1] {
+            cause.publish(epoch, why);
+            assert_eq!(cause.of(epoch), Some(why));
+            assert_eq!(cause.of(epoch ^ 1), None);
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{BreakerState, OpenReason};
+use super::{BreakerState, OpenReason, cause::Why};
 use crate::clock::{self, Moment};
 
 /// Something that happened to a breaker, and when: see [`CircuitBreaker::recent`](crate::CircuitBreaker::recent).
@@ -122,16 +122,21 @@ impl History {
         push(&mut pages.changes, CHANGES, line);
     }
 
-    pub(super) fn rejection(&self, now: Moment, reason: OpenReason) {
-        let moment = now.as_micros();
+    #[inline]
+    pub(super) fn rejection(&self, now: Moment, why: Why) {
         // ORDERING: Relaxed: which of the rejections of a moment is kept does not matter, and the lock publishes it.
         let last = self.rejected_at.load(Ordering::Relaxed);
-        if moment.abs_diff(last) < APART {
-            return;
+        if now.as_micros().abs_diff(last) >= APART {
+            self.keep(last, now, why);
         }
-        if self.rejected_at.compare_exchange(last, moment, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+    }
+
+    #[cold]
+    fn keep(&self, last: u64, now: Moment, why: Why) {
+        // ORDERING: Relaxed, as above.
+        if self.rejected_at.compare_exchange(last, now.as_micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             let mut pages = self.pages();
-            let line = pages.line(now, Happening::Rejected { reason });
+            let line = pages.line(now, Happening::Rejected { reason: why.reason() });
             push(&mut pages.rejections, REJECTIONS, line);
         }
     }
@@ -202,7 +207,7 @@ mod tests {
         let late = Moment::from_micros(now.as_micros() - 3_600_000_000);
         let (from, to) = (BreakerState::Closed, BreakerState::Open);
         history.change(now, now, Happening::StateChanged { from, to, reason: None, operator_reason: None });
-        history.rejection(late, OpenReason::Forced);
+        history.rejection(late, Why::FORCED);
         let recent = history.recent(now);
         let [change, rejection] = recent.as_slice() else { panic!("{recent:?}") };
         assert_eq!(change.at, rejection.at);

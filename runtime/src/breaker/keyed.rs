@@ -109,11 +109,12 @@ impl KeyedBreakers {
     ///
     /// A `Display` that panics does so here, before anything has changed.
     pub fn breaker<K: Display + ?Sized>(&self, key: &K) -> Arc<KeyedBreaker> {
-        let text = Text::of(key);
+        let mut text = Text::new();
+        let text = text.with(key);
         let Store { settings, breakers } = self.store();
         let (name, max_keys) = (self.name, self.max_keys);
         breakers.of(
-            text.as_str(),
+            text,
             max_keys,
             |key| CircuitBreaker {
                 core: Core::new(&settings.rules(), Totals::plain(), Some(key.into())),
@@ -126,7 +127,7 @@ impl KeyedBreakers {
     /// The breaker of a key, if there is one.
     #[must_use]
     pub fn get<K: Display + ?Sized>(&self, key: &K) -> Option<Arc<KeyedBreaker>> {
-        self.store.get()?.breakers.get(Text::of(key).as_str())
+        self.store.get()?.breakers.get(Text::new().with(key))
     }
 
     /// The breaker that keys share which have none of their own, if it ever came to that.

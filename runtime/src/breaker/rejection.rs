@@ -1,5 +1,7 @@
 use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
+use super::cause::Why;
+
 /// A call was not made, because the circuit breaker in front of it is open.
 ///
 /// An error type takes it in through `From<CircuitOpen>`, which thiserror writes for a variant
@@ -11,13 +13,17 @@ use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 #[non_exhaustive]
 pub struct CircuitOpen {
     pub(super) name: &'static str,
-    pub(super) key: Option<Arc<str>>,
-    pub(super) reason: OpenReason,
+    pub(super) key: Rare,
+    pub(super) reason: Why,
     /// What an operator said.
-    pub(super) note: Option<Arc<str>>,
+    pub(super) note: Rare,
     pub(super) elapsed: Wait,
     pub(super) retry_after: Wait,
 }
+
+/// A text that few rejections have.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Rare(pub(super) Option<Arc<str>>);
 
 /// Microseconds, or nothing: half of what an `Option<Duration>` takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,9 +68,9 @@ impl CircuitOpen {
     /// One to ask about its type.
     pub(crate) const EXAMPLE: Self = Self {
         name: "",
-        key: None,
-        reason: OpenReason::Forced,
-        note: None,
+        key: Rare(None),
+        reason: Why::FORCED,
+        note: Rare(None),
         elapsed: Wait::new(None),
         retry_after: Wait::new(None),
     };
@@ -78,19 +84,19 @@ impl CircuitOpen {
     /// Which of the breakers of that name it is, where there is one for each key.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
-        self.key.as_deref()
+        self.key.0.as_deref()
     }
 
     /// Why the call was rejected: the rule, with its figures.
     #[must_use]
     pub const fn reason(&self) -> OpenReason {
-        self.reason
+        self.reason.reason()
     }
 
     /// What was given as a reason by who forced the circuit open, or opened it by an intervention.
     #[must_use]
     pub fn operator_reason(&self) -> Option<&str> {
-        self.note.as_deref()
+        self.note.0.as_deref()
     }
 
     /// How long the circuit had been in its state when it rejected the call.
@@ -106,6 +112,26 @@ impl CircuitOpen {
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after.get()
+    }
+}
+
+/// Out of line and by value, so that nobody asks for its address: who throws a rejection away need not have it in memory, and does
+/// not move it there first.
+impl Drop for Rare {
+    #[inline]
+    fn drop(&mut self) {
+        #[cold]
+        fn let_go(_: Arc<str>) {}
+
+        if let Some(text) = self.0.take() {
+            let_go(text);
+        }
+    }
+}
+
+impl fmt::Debug for Rare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -130,11 +156,11 @@ impl Wait {
 impl fmt::Display for CircuitOpen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "circuit `{}`", self.name)?;
-        if let Some(key) = &self.key {
+        if let Some(key) = self.key() {
             write!(f, " for `{key}`")?;
         }
-        write!(f, " is {}", self.reason)?;
-        if let Some(note) = &self.note {
+        write!(f, " is {}", self.reason())?;
+        if let Some(note) = self.operator_reason() {
             write!(f, " ({note})")?;
         }
         match self.retry_after() {

@@ -64,6 +64,16 @@ impl Rules {
             Policy::Consecutive { .. } => None,
         }
     }
+
+    /// How long an open circuit rests the first time, and after a failed recovery: all that a rejection has to know. Nothing
+    /// where that is not the same each time, or nothing is rejected.
+    pub(super) const fn plain_rests(&self) -> [u64; 2] {
+        let Recovery { base, max, jitter, .. } = self.recovery;
+        if self.observe_only || jitter != 0.0 {
+            return [0; 2];
+        }
+        [base, if max <= base { base } else { 0 }]
+    }
 }
 
 /// Rules as plain numbers, so that they can be kept in atomic cells.
@@ -71,10 +81,6 @@ pub(super) type Encoded = [u64; 11];
 
 /// The one that [`Span::alone`] reads.
 pub(super) const SPAN: usize = 1;
-/// Those that [`Recovery::alone`] reads.
-pub(super) const SMALL: usize = 0;
-pub(super) const BASE: usize = 6;
-pub(super) const JITTER: usize = 9;
 
 const CALLS: u64 = 1;
 const TIME: u64 = 2;
@@ -125,12 +131,8 @@ impl Rules {
         };
         let (factor, jitter) = (f64::from_bits(factor), f64::from_bits(jitter));
         let recovery = Recovery { base, factor, max, jitter, seed: if jitter == 0.0 { 0 } else { seed() } };
-        Self { policy, recovery, trials: (small >> 32) as u8, ramp, observe_only: observes_only(small) }
+        Self { policy, recovery, trials: (small >> 32) as u8, ramp, observe_only: small >> 40 & 1 != 0 }
     }
-}
-
-const fn observes_only(small: u64) -> bool {
-    small >> 40 & 1 != 0
 }
 
 impl Span {
@@ -152,12 +154,6 @@ impl Span {
 }
 
 impl Recovery {
-    /// The first rest, if nothing about it is random and calls are rejected meanwhile: all that a rejection has to know.
-    #[inline]
-    pub(super) fn alone(small: u64, base: u64, jitter: u64) -> Option<u64> {
-        (!observes_only(small) && jitter == 0).then_some(base)
-    }
-
     /// The rest after so many failed recoveries in a row, without what is random about it.
     #[allow(
         clippy::cast_possible_truncation,

@@ -12,7 +12,7 @@ use once_cell::sync::Lazy;
 
 use super::{
     config::BreakerConfig,
-    rules::{BASE, Encoded, JITTER, Recovery, Rules, SMALL, SPAN, Span},
+    rules::{Encoded, Rules, SPAN, Span},
 };
 
 /// A breaker's name and the settings in force.
@@ -29,6 +29,8 @@ pub struct Settings {
     version: AtomicU64,
     /// The rules that the config amounts to.
     words: [AtomicU64; WORDS],
+    /// What [`Rules::plain_rests`] says.
+    plain_rests: [AtomicU64; 2],
     /// Who replaces it holds the lock until the words are those of the new one.
     config: Mutex<BreakerConfig>,
 }
@@ -37,14 +39,16 @@ const WORDS: usize = size_of::<Encoded>() / size_of::<u64>();
 
 impl Settings {
     pub(crate) const fn new(name: &'static str, config: BreakerConfig) -> Self {
-        let encoded = config.rules(0).encode();
+        let rules = config.rules(0);
+        let (encoded, [first, later]) = (rules.encode(), rules.plain_rests());
         let mut words = [const { AtomicU64::new(0) }; WORDS];
         let mut index = 0;
         while index < WORDS {
             words[index] = AtomicU64::new(encoded[index]);
             index += 1;
         }
-        Self { name, version: AtomicU64::new(0), words, config: Mutex::new(config) }
+        let plain_rests = [AtomicU64::new(first), AtomicU64::new(later)];
+        Self { name, version: AtomicU64::new(0), words, plain_rests, config: Mutex::new(config) }
     }
 
     pub(crate) fn config(&self) -> BreakerConfig {
@@ -72,13 +76,12 @@ impl Settings {
         Span::alone(self.words[SPAN].load(Ordering::Relaxed))
     }
 
-    /// The first rest, if nothing about it is random and calls are rejected meanwhile: all that a rejection has to know.
+    /// How long an open circuit rests, first or after a failed recovery, where that is all that a rejection has to know; or else
+    /// nothing.
     #[inline]
-    pub(crate) fn rest_alone(&self) -> Option<u64> {
-        // ORDERING: Relaxed: while the settings change, a call may go by the old numbers, the new, or some of each. All say how long
-        // an open circuit rests that was or is configured so.
-        let [small, base, jitter] = [SMALL, BASE, JITTER].map(|index| self.words[index].load(Ordering::Relaxed));
-        Recovery::alone(small, base, jitter)
+    pub(crate) fn plain_rest(&self, failed: bool) -> u64 {
+        // ORDERING: Relaxed, as above.
+        self.plain_rests[usize::from(failed)].load(Ordering::Relaxed)
     }
 
     pub(crate) fn replace(&self, config: BreakerConfig) {
@@ -88,7 +91,9 @@ impl Settings {
         let version = self.version.load(Ordering::Relaxed);
         self.version.store(version.wrapping_add(1), Ordering::Relaxed);
         fence(Ordering::Release);
-        for (word, value) in self.words.iter().zip(config.rules(0).encode()) {
+        let rules = config.rules(0);
+        let values = rules.encode().into_iter().chain(rules.plain_rests());
+        for (word, value) in self.words.iter().chain(&self.plain_rests).zip(values) {
             word.store(value, Ordering::Relaxed);
         }
         self.version.store(version.wrapping_add(2), Ordering::Release);

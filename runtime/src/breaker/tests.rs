@@ -339,6 +339,46 @@ fn what_an_operator_holds_expires() {
 }
 
 #[test]
+fn a_plain_rest_is_that_of_the_rules() {
+    let (base, plain) = (30 * SECOND, fixed(30 * SECOND));
+    let with = |recovery| Rules { recovery, ..RULES };
+    for (rules, expected) in [
+        (RULES, [base; 2]),
+        (with(Recovery { factor: 2.0, ..plain }), [base; 2]),
+        (with(Recovery { factor: 2.0, max: 60 * SECOND, ..plain }), [base, 0]),
+        (with(Recovery { jitter: 0.1, ..plain }), [0; 2]),
+        (Rules { observe_only: true, ..RULES }, [0; 2]),
+    ] {
+        let rests = rules.plain_rests();
+        assert_eq!(rests, expected, "{rules:?}");
+        for failed in [0, 1, 2, 63] {
+            let rest = rests[usize::from(failed > 0)];
+            assert!(rest == 0 || rest == rules.recovery.rest_since(failed, 7), "{rules:?}, {failed} failed");
+        }
+    }
+}
+
+#[test]
+fn what_is_left_of_a_plain_rest_is_what_the_rules_leave() {
+    let [rest, _] = RULES.plain_rests();
+    let mut machine = Machine::opened(RULES);
+    let opened_at = machine.now;
+    for now in
+        [0, opened_at - 1, opened_at, opened_at + 1, opened_at + rest - 1, opened_at + rest, opened_at + rest + 1]
+    {
+        machine.now = now;
+        let left = match machine.word.admit(&RULES, Moment::from_micros(now), |most| most) {
+            Admission::Refused(Refusal::Open { wait, after_trial: false }) => Some(wait),
+            _ => None,
+        };
+        assert_eq!(machine.word.left_of(rest, Moment::from_micros(now)), left, "at {now}");
+    }
+    assert_eq!(Machine::new(RULES).word.left_of(rest, Moment::from_micros(0)), None, "closed");
+    let (half_open, _) = Machine::half_opened(RULES);
+    assert_eq!(half_open.word.left_of(rest, Moment::from_micros(half_open.now)), None, "half-open");
+}
+
+#[test]
 fn a_growing_recovery() {
     let recovery = Recovery { base: SECOND, factor: 2.0, max: 40 * SECOND, jitter: 0.0, seed: 0 };
     let mut machine = Machine::opened(Rules { recovery, ..RULES });

@@ -13,6 +13,7 @@ use once_cell::race::OnceBox;
 pub(crate) use self::calls::MAX_CALLS;
 use self::{calls::CallsWindow, time::TimeWindow};
 use super::{
+    OpenReason,
     rules::{Rates, Span},
     shared::AtomicCell,
 };
@@ -38,24 +39,6 @@ pub(crate) struct Counts {
     pub(crate) calls: u64,
     pub(crate) failed: u64,
     pub(crate) slow: u64,
-}
-
-/// The rule that was broken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trip {
-    /// None: someone else says so.
-    Intervention,
-    Consecutive {
-        failures: u32,
-    },
-    FailureRate {
-        failed: u64,
-        calls: u64,
-    },
-    SlowCallRate {
-        slow: u64,
-        calls: u64,
-    },
 }
 
 impl<A: AtomicCell + Default> Window<A> {
@@ -96,17 +79,23 @@ impl Record {
 
 impl Rates {
     /// The rule that the counts break, if any. Failures come first.
-    pub(crate) fn judge(&self, counts: Counts) -> Option<Trip> {
+    pub(crate) fn judge(&self, counts: Counts) -> Option<OpenReason> {
         let Counts { calls, failed, slow } = counts;
         if calls < self.min_calls.max(1) {
             return None;
         }
         if failed > 0 && share(failed, calls) >= self.failure_rate {
-            return Some(Trip::FailureRate { failed, calls });
+            return Some(OpenReason::FailureRate { failures: figure(failed), calls: figure(calls) });
         }
         let slow_matters = self.slow_call.is_some() && slow > 0;
-        (slow_matters && share(slow, calls) >= self.slow_call_rate).then_some(Trip::SlowCallRate { slow, calls })
+        (slow_matters && share(slow, calls) >= self.slow_call_rate)
+            .then(|| OpenReason::SlowCallRate { slow: figure(slow), calls: figure(calls) })
     }
+}
+
+/// A count as it is told.
+fn figure(count: u64) -> u32 {
+    count.try_into().unwrap_or(u32::MAX)
 }
 
 /// A quotient is rounded once, and so equals the literal that was meant: 3 of 30 is 0.1.

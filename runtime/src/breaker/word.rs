@@ -148,10 +148,11 @@ impl Word {
         }
     }
 
-    /// How much longer it rests, where it is open for the first time and rests for `rest`; `None` if that is over.
-    pub(crate) fn first_rest_left(self, rest: u64, now: Moment) -> Option<u64> {
+    /// How much longer it rests, where it is open and rests for `rest`; `None` if that is over.
+    #[inline]
+    pub(crate) fn left_of(self, rest: u64, now: Moment) -> Option<u64> {
         match self.phase() {
-            Phase::Open { failed: 0, since } => Some(left_of(rest, since, now)).filter(|left| *left > 0),
+            Phase::Open { since, .. } => Some(left_of(rest, since, now)).filter(|left| *left > 0),
             _ => None,
         }
     }
@@ -393,13 +394,14 @@ fn first_trial(rules: &Rules, failed: u8, now: Moment) -> Phase {
 
 /// How much longer the circuit rests, in microseconds.
 fn rest_left(rules: &Rules, failed: u8, since: u64, now: Moment) -> u64 {
-    left_of(rules.recovery.rest_since(failed, since), since, now)
+    left_of(rules.recovery.rest_since(failed, since).min(MAX_RECOVERY), since, now)
 }
 
 /// How much is left of a rest that began at `since`.
-fn left_of(rest: u64, since: u64, now: Moment) -> u64 {
+#[inline]
+const fn left_of(rest: u64, since: u64, now: Moment) -> u64 {
     let rested = now.as_micros().wrapping_sub(since) & mask(SINCE_BITS);
-    rest.min(MAX_RECOVERY).saturating_sub(if rested > mask(SINCE_BITS) - BEHIND { 0 } else { rested })
+    rest.saturating_sub(if rested > mask(SINCE_BITS) - BEHIND { 0 } else { rested })
 }
 
 /// How much longer the circuit rests that rests until then, in microseconds.

@@ -12,21 +12,27 @@ const SHORT: usize = 128;
 
 impl Text {
     #[inline]
-    pub(crate) fn of<K: Display + ?Sized>(key: &K) -> Self {
-        let mut text = Self { short: [0; SHORT], length: 0, long: String::new() };
-        // Writing into memory never fails; a `Display` that says so all the same has the key that it wrote until then.
-        _ = write!(text, "{key}");
-        text
+    pub(crate) const fn new() -> Self {
+        Self { short: [0; SHORT], length: 0, long: String::new() }
     }
 
+    /// With what `key` displays at the end of it: in place, since to move it now costs more than to write it.
     #[inline]
+    pub(crate) fn with<K: Display + ?Sized>(&mut self, key: &K) -> &Self {
+        // Writing into memory never fails; a `Display` that says so all the same has the key that it wrote until then.
+        _ = write!(self, "{key}");
+        self
+    }
+
     pub(crate) fn as_str(&self) -> &str {
-        if self.long.is_empty() {
-            // Whole strings were written.
-            self.short.get(..self.length).and_then(|bytes| str::from_utf8(bytes).ok()).unwrap_or("")
-        } else {
-            &self.long
-        }
+        // Whole strings were written.
+        str::from_utf8(self.as_bytes()).unwrap_or("")
+    }
+
+    /// What it is looked for by: nobody has to see first that it is text.
+    #[inline]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        if self.long.is_empty() { self.short.get(..self.length).unwrap_or(&[]) } else { self.long.as_bytes() }
     }
 }
 
@@ -63,8 +69,9 @@ mod tests {
         ] {
             let whole = parts.concat();
             let joined = std::fmt::from_fn(|f| parts.iter().try_for_each(|part| f.write_str(part)));
-            assert_eq!(Text::of(&joined).as_str(), whole);
-            assert_eq!(Text::of(&whole).as_str(), whole);
+            assert_eq!(Text::new().with(&joined).as_bytes(), whole.as_bytes());
+            assert_eq!(Text::new().with(&joined).as_str(), whole);
+            assert_eq!(Text::new().with(&whole).as_str(), whole);
         }
     }
 }

@@ -101,11 +101,12 @@ impl KeyedRateLimits {
     ///
     /// A `Display` that panics does so here, before anything has changed.
     pub fn limit<K: Display + ?Sized>(&self, key: &K) -> Arc<KeyedRateLimit> {
-        let text = Text::of(key);
+        let mut text = Text::new();
+        let text = text.with(key);
         let Store { rules, limits } = self.kept();
         let (name, max_keys) = (self.name, self.max_keys);
         limits.of(
-            text.as_str(),
+            text,
             max_keys,
             |key| RateLimit {
                 limiter: Limiter::new(Totals::plain(), Some(key.into())),
@@ -118,7 +119,7 @@ impl KeyedRateLimits {
     /// The limit of a key, if there is one.
     #[must_use]
     pub fn get<K: Display + ?Sized>(&self, key: &K) -> Option<Arc<KeyedRateLimit>> {
-        self.store.get()?.limits.get(Text::of(key).as_str())
+        self.store.get()?.limits.get(Text::new().with(key))
     }
 
     /// The limit that keys share which have none of their own, if it ever came to that.

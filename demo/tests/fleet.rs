@@ -2,11 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
 
 struct Redis {
     process: Child,
@@ -15,22 +14,28 @@ struct Redis {
 
 impl Redis {
     fn start() -> Self {
-        // Free now, and nobody else is given it soon.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // Another may be given the port in the moment before Redis has it.
+        for _ in 0..10 {
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let mut process = Self::spawn(port);
+            let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+            if lines.any(|line| line.contains("Ready to accept connections")) {
+                thread::spawn(move || lines.for_each(drop));
+                return Self { process, port };
+            }
+            process.wait().unwrap();
+        }
+        panic!("redis-server ends as soon as it is started");
+    }
+
+    fn spawn(port: u16) -> Child {
         let mut command = Command::new("redis-server");
         command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--requirepass", "sesame"]);
-        let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap_or_else(|error| {
+        command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap_or_else(|error| {
             panic!(
                 "redis-server can't be run ({error}): `cargo xtask test` installs it, or your system's package redis-server"
             )
-        });
-        let redis = Self { process, port };
-        let start = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(start.elapsed() < Duration::from_secs(10), "Redis does not listen");
-            thread::sleep(Duration::from_millis(10));
-        }
-        redis
+        })
     }
 
     /// The keys that there are, as Redis writes them.

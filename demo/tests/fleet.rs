@@ -4,8 +4,10 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 struct Redis {
     process: Child,
@@ -18,11 +20,10 @@ impl Redis {
         for _ in 0..10 {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let mut process = Self::spawn(port);
-            let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
-            if lines.any(|line| line.contains("Ready to accept connections")) {
-                thread::spawn(move || lines.for_each(drop));
+            if is_ready(process.stdout.take().unwrap()) {
                 return Self { process, port };
             }
+            _ = process.kill();
             process.wait().unwrap();
         }
         panic!("redis-server ends as soon as it is started");
@@ -46,6 +47,19 @@ impl Redis {
         stream.read_to_string(&mut answer).unwrap();
         answer
     }
+}
+
+/// Waits until it says that it is ready; not if it ends before, or says nothing for long.
+fn is_ready(output: ChildStdout) -> bool {
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if line.contains("Ready to accept connections") {
+                _ = tell.send(());
+            }
+        }
+    });
+    told.recv_timeout(Duration::from_secs(10)).is_ok()
 }
 
 impl Drop for Redis {

@@ -39,9 +39,6 @@ pub(crate) struct Answer {
     pub(crate) changed: bool,
 }
 
-/// As long as the script keeps a state.
-const LISTED: Duration = Duration::from_mins(10);
-const LISTED_WITHOUT_END: Duration = Duration::from_hours(30 * 24);
 /// Whether one has what one has asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Granted {
@@ -51,6 +48,9 @@ pub(crate) enum Granted {
     ForTheLastTime,
 }
 
+/// For how long it is listed beyond its end, and without one: as long as the script keeps a state.
+const LISTED: Duration = Duration::from_mins(10);
+const LISTED_WITHOUT_END: Duration = Duration::from_hours(30 * 24);
 /// What separates the fields of a line; none contains it.
 const SEPARATOR: char = '\x1f';
 

@@ -68,7 +68,9 @@ impl FleetBuilder {
 
     /// Counts the calls of these limits for the whole fleet.
     pub fn rate_limits(mut self, limits: &'static RedisRateLimits) -> Self {
-        self.limits.push(limits);
+        if !self.limits.iter().any(|other| std::ptr::eq(*other, limits)) {
+            self.limits.push(limits);
+        }
         self
     }
 
@@ -88,7 +90,7 @@ impl FleetBuilder {
     /// How many instances have to find a service down before the fleet opens; 1 unless it is given. Until then each of them keeps its
     /// own circuit open and the others go on.
     ///
-    /// A vote counts for as long as the circuit of its instance rests, and is withdrawn if it closes.
+    /// A vote counts for as long as the circuit of its instance rests, and a little longer; it is withdrawn if that closes.
     pub const fn quorum(mut self, instances: u32) -> Self {
         self.quorum = Quorum::Instances(instances);
         self
@@ -170,9 +172,11 @@ impl FleetBuilder {
                 "`sum_failures` must be above 0",
             ),
             (!self.timeout.is_zero(), "`timeout` must be longer than 0"),
+            (self.timeout <= Duration::from_mins(1), "`timeout` must be at most a minute"),
             (self.heartbeat >= Duration::from_millis(10), "`heartbeat` must be at least 10 ms"),
             (self.heartbeat <= Duration::from_mins(1), "`heartbeat` must be at most a minute"),
-            (self.lease >= 2 * self.timeout, "`lease` must be at least twice the `timeout`"),
+            (self.lease <= Duration::from_hours(1), "`lease` must be at most an hour"),
+            (self.lease / 2 >= self.timeout, "`lease` must be at least twice the `timeout`"),
         ];
         checks.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, what)| Err(FleetError::Setting(what)))
     }

@@ -82,7 +82,10 @@ pub(crate) struct Secrets(Vec<String>);
 impl Secrets {
     pub(crate) fn of<'a>(nodes: impl IntoIterator<Item = &'a redis::RedisConnectionInfo>) -> Self {
         let secrets = nodes.into_iter().flat_map(|node| [node.username(), node.password()]);
-        Self(secrets.flatten().filter(|secret| !secret.is_empty()).map(str::to_owned).collect())
+        let mut secrets: Vec<_> = secrets.flatten().filter(|secret| !secret.is_empty()).map(str::to_owned).collect();
+        // One may begin with the other.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        Self(secrets)
     }
 
     /// The error in our words: what the client says of it, without secrets.
@@ -129,5 +132,9 @@ mod tests {
         assert!(matches!(redacted, FleetError::Refused(_)));
         let text = format!("{redacted} {redacted:?} {secrets:?}");
         assert!(text.contains("AUTH *** ***") && !text.contains("hunter2") && !text.contains("anna"), "{text}");
+        let settings = RedisConnectionInfo::default().set_username("shop").set_password("shop-2024");
+        let error = RedisError::from((ErrorKind::Client, "sent", "AUTH shop shop-2024 is wrong".to_owned()));
+        let text = Secrets::of([&settings]).redact(&error).to_string();
+        assert!(text.contains("AUTH *** *** is"), "{text}");
     }
 }

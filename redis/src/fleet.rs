@@ -38,6 +38,8 @@ pub struct Fleet {
     stop: watch::Sender<bool>,
     status: watch::Receiver<Status>,
     task: Option<JoinHandle<()>>,
+    /// Until it is dropped, no other fleet of this program shares the same.
+    _claims: Claims,
 }
 
 /// What this instance knows of its fleet.
@@ -51,7 +53,7 @@ impl Fleet {
     /// A fleet that meets at this address; nothing happens before [`FleetBuilder::start`].
     ///
     /// `redis://user:password@host:port/database`; `rediss://` with the feature `tls-rustls`; the
-    /// program's rustls provider is used, or ring is made that where there is none. The address goes into no text.
+    /// program's rustls provider is used, or ring where it has chosen none. The address goes into no text.
     #[allow(clippy::new_ret_no_self, reason = "a builder")]
     pub fn connect(address: &str) -> FleetBuilder {
         FleetBuilder::new(vec![address.to_owned()], false)
@@ -77,10 +79,10 @@ impl Fleet {
         let members = Members::new(link.clone(), shares);
         let (stop, stopped) = watch::channel(false);
         let (status_of_task, status) = watch::channel(Status::default());
-        let task = Task::new(builder, members, claims, link.clone(), status_of_task);
+        let task = Task::new(builder, members, link.clone(), status_of_task);
         builder.limits.iter().for_each(|limits| limits.attach(link.clone()));
         let task = Some(runtime.spawn(task.run(stopped)));
-        Ok(Self { link, stop, status, task })
+        Ok(Self { link, stop, status, task, _claims: claims })
     }
 
     /// What this instance is called by the others.
@@ -121,16 +123,26 @@ impl Fleet {
     ///
     /// # Errors
     ///
-    /// Redis does not answer in time, in which case it may still have been done, and [`audit`](Self::audit) tells; or it refuses. No
-    /// instance of the application has shared a breaker of this name in the last day, and nothing is done.
+    /// Redis does not answer in time, in which case it may still have been done, and [`audit`](Self::audit) tells; or it refuses. Or
+    /// Redis knows of no instance of the application that shares a breaker of this name, with or without a key as the operation has it;
+    /// then nothing is done.
     pub async fn operate(&self, breaker: &str, operation: &Operation) -> Result<(), FleetError> {
         if operation.expires_in.is_some_and(|duration| duration.is_zero()) {
             return Err(FleetError::Setting("`expires_in` must be longer than 0"));
         }
         self.reach().await?;
-        if !self.link.is_registered(breaker).await? {
-            let application = self.link.application().into();
-            return Err(FleetError::NobodyShares { application, breaker: breaker.into() });
+        let is_keyed = operation.key.is_some();
+        if !self.link.is_registered(breaker, is_keyed).await? {
+            return Err(if self.link.is_registered(breaker, !is_keyed).await? {
+                FleetError::Setting(if is_keyed {
+                    "this breaker has no keys: leave `key` out"
+                } else {
+                    "there is a breaker of this name for each key: say which, by `key`"
+                })
+            } else {
+                let application = self.link.application().into();
+                FleetError::NobodyShares { application, breaker: breaker.into() }
+            });
         }
         let keys = self.link.keys(breaker, operation.key.as_deref());
         let known = self.link.ask(&keys, &Request::Operate(operation.clone())).await?.known;

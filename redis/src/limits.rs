@@ -112,8 +112,8 @@ impl RedisRateLimits {
                 permit.success();
                 if !after.is_zero() {
                     let place = Place { limits: self, link, call: Some(call) };
-                    // Part of the wait is over.
-                    sleep(after.saturating_sub(asked.elapsed() / 2)).await;
+                    // Longer by the way back, so that it is not too early.
+                    sleep(after).await;
                     place.keep();
                 }
                 RateLimitDecision::Admitted { after: Duration::ZERO }

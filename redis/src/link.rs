@@ -117,7 +117,7 @@ impl Link {
     pub(crate) async fn connect(
         &self,
         pushes: UnboundedSender<PushInfo>,
-        names: &[&'static str],
+        names: &[String],
     ) -> Result<Beat, FleetError> {
         let limit = self.connecting();
         let connecting = self.server.connect(&self.channel, self.timeout, limit, pushes);
@@ -136,7 +136,7 @@ impl Link {
     }
 
     /// Says which breakers this instance shares.
-    pub(crate) async fn register(&self, names: &[&'static str]) -> Result<(), FleetError> {
+    pub(crate) async fn register(&self, names: &[String]) -> Result<(), FleetError> {
         if names.is_empty() {
             return Ok(());
         }
@@ -147,11 +147,11 @@ impl Link {
         self.wait_for(commands.query_async(&mut connection)).await
     }
 
-    /// Whether an instance has shared a breaker of this name of late.
-    pub(crate) async fn is_registered(&self, name: &str) -> Result<bool, FleetError> {
+    /// Whether an instance is known to share a breaker of this name, or those of its keys.
+    pub(crate) async fn is_registered(&self, name: &str, is_keyed: bool) -> Result<bool, FleetError> {
         let mut connection = self.connection()?;
         let mut command = redis::cmd("SISMEMBER");
-        command.arg(names::of_application(&self.application, "breakers")).arg(name);
+        command.arg(names::of_application(&self.application, "breakers")).arg(names::registered(name, is_keyed));
         self.wait_for(command.query_async(&mut connection)).await
     }
 

@@ -28,6 +28,8 @@ use crate::answer::{Answer, Granted, Kind, Known};
 
 /// For how long a circuit can be held at once; it is held again in time.
 const MAX_HOLD: Duration = Duration::from_hours(38);
+/// The least time between two questions that are answered in the same way.
+const SOON: Duration = Duration::from_millis(50);
 /// For how many leases trial calls may be under way, until another instance may have its turn.
 const MOST_LEASES: u32 = 10;
 
@@ -137,12 +139,12 @@ impl Member {
     /// Takes in the answer to the question that is under way; true if it is news.
     pub(crate) fn take(&mut self, answer: Answer, now: Instant, times: &Times) -> bool {
         let Some((question, version)) = self.asked.take() else { return false };
-        self.reads = false;
         let Answer { known, granted, lease_left, .. } = answer;
         let (kind, current) = (known.kind, known.version);
         // An answer is as old as its question. If nothing was heard meanwhile and it is still an older state, Redis has lost the
         // newer one: by a failover, or by a crash.
-        let is_lost = version == self.version && current < version;
+        let is_current = version == self.version;
+        let is_lost = is_current && current < version;
         let is_new = current > self.version || (is_lost && kind == Kind::Missing);
         // Who comes when all is well need not be told that it was otherwise.
         let is_news =
@@ -158,6 +160,8 @@ impl Member {
                 }
             }
             Question::Ask { sent, since, .. } => match granted {
+                // For a state that is no more.
+                Granted::Yes if current != self.version => {}
                 Granted::Yes => {
                     // Shorter than Redis has it: counted from before it was asked, and clocks may differ by a little.
                     self.lease = Some(Lease { since, until: sent + times.lease.mul_f64(0.9), is_last: false });
@@ -166,16 +170,21 @@ impl Member {
                     Some(lease) => lease.is_last = true,
                     None => self.asks_at = Some(now + times.lease),
                 },
-                Granted::No => (self.lease, self.asks_at) = (None, Some(now + lease_left)),
+                // Not at once, even where the clock of Redis was set back and the rest is not over there.
+                Granted::No => {
+                    (self.lease, self.asks_at) = (None, (!self.reads).then(|| now + lease_left.max(SOON)));
+                }
             },
             Question::Close { .. } => {
                 (self.has_voted, self.lease) = (false, None);
-                if kind == Kind::Missing {
-                    self.view = View::Closed;
+                match kind {
+                    Kind::Missing if is_current => self.view = View::Closed,
+                    Kind::Closed | Kind::Reset | Kind::Missing => {}
+                    Kind::Open | Kind::Forced | Kind::Disabled => self.asks_at = Some(now + SOON),
                 }
             }
             Question::Leave => self.has_voted = false,
-            Question::Read => {}
+            Question::Read => self.reads = false,
             Question::Restore => self.restores = false,
         }
         if is_lost && !is_new {
@@ -233,7 +242,7 @@ impl Member {
 
     /// Looks what the state is, before it does anything else.
     pub(crate) const fn read(&mut self) {
-        self.reads = true;
+        (self.reads, self.asks_at) = (true, None);
     }
 
     fn act(&mut self, local: &Local, online: bool, now: Instant, times: &Times) -> Option<Act> {

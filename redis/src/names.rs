@@ -40,6 +40,11 @@ pub(crate) fn breaker_of(id: &str) -> Option<(String, Option<String>)> {
     }
 }
 
+/// Under what a breaker is known to be shared, or those of all its keys.
+pub(crate) fn registered(breaker: &str, is_keyed: bool) -> String {
+    format!("{}{}", plain(breaker), if is_keyed { ":" } else { "" })
+}
+
 /// A key, or the channel, of an application as a whole.
 pub(crate) fn of_application(application: &str, part: &str) -> String {
     format!("steadfast:{{{}}}:{part}", plain(application))

@@ -26,7 +26,6 @@ use crate::{
     FleetBuilder, FleetError,
     answer::{Answer, Known},
     builder::{OnEvent, Quorum},
-    claims::Claims,
     fleet::Status,
     link::{Beat, Link},
     member::{Question, Step, Times},
@@ -34,6 +33,7 @@ use crate::{
 
 /// How often it looks at circuits that are not at rest.
 const TICK: Duration = Duration::from_millis(50);
+
 pub(crate) struct Task {
     link: Arc<Link>,
     members: Members,
@@ -45,8 +45,6 @@ pub(crate) struct Task {
     status: watch::Sender<Status>,
     /// Local circuits that have changed.
     touched: UnboundedReceiver<(&'static str, Option<Arc<str>>)>,
-    /// Until it is dropped, no other fleet of this program shares the same.
-    _claims: Claims,
     /// Ends when it is dropped.
     subscription: Option<Subscription>,
     pushes: (UnboundedSender<PushInfo>, UnboundedReceiver<PushInfo>),
@@ -54,6 +52,7 @@ pub(crate) struct Task {
     mode: Mode,
     delays: Box<dyn Iterator<Item = Duration> + Send>,
     next_beat: Instant,
+    next_tick: Instant,
     missed: u32,
     round: u32,
     changes: Changes,
@@ -84,7 +83,6 @@ impl Task {
     pub(crate) fn new(
         builder: &FleetBuilder,
         members: Members,
-        claims: Claims,
         link: Arc<Link>,
         status: watch::Sender<Status>,
     ) -> Self {
@@ -103,7 +101,6 @@ impl Task {
         Self {
             link,
             members,
-            _claims: claims,
             times: Times { lease, grace: lease.max(2 * heartbeat), again: heartbeat },
             heartbeat,
             quorum: builder.quorum,
@@ -117,6 +114,7 @@ impl Task {
             mode: Mode::Away(now),
             delays: Box::new(RECONNECT.delays()),
             next_beat: now,
+            next_tick: now,
             missed: 0,
             round: 0,
             changes: Changes::default(),
@@ -159,7 +157,7 @@ impl Task {
             Mode::Online => self.next_beat,
         };
         let is_restless = self.members.any(|shared| shared.is_restless);
-        if is_restless { next.min(Instant::now() + TICK) } else { next }
+        if is_restless { next.min(self.next_tick) } else { next }
     }
 
     fn tick(&mut self) {
@@ -169,6 +167,10 @@ impl Task {
             Mode::Online if self.next_beat <= now => self.beat(now),
             _ => {}
         }
+        if self.next_tick > now {
+            return;
+        }
+        self.next_tick = now + TICK;
         for id in self.members.ids(|shared| shared.is_restless) {
             self.tell_expiry(&id);
             self.step(&id);
@@ -202,7 +204,7 @@ impl Task {
 
     fn ask(&mut self, id: &Id, question: Question) {
         let (quorum, times, now) = (self.needed(), self.times, Instant::now());
-        let Some(shared) = self.members.get_mut(id) else { return };
+        let Some(shared) = self.members.get(id) else { return };
         let request = shared.request(question, quorum, &times, now);
         let (link, keys, id) = (self.link.clone(), shared.keys.clone(), id.clone());
         self.work.spawn(async move { Done::Answered(id, link.ask(&keys, &request).await) });
@@ -247,6 +249,7 @@ impl Task {
         drop(self.subscription.take());
         self.work.shutdown().await;
         if !self.is_online() {
+            self.link.disconnect();
             return;
         }
         for id in self.members.ids(|shared| shared.member.is_engaged()) {

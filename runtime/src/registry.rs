@@ -307,7 +307,7 @@ pub fn breakers() -> Vec<&'static CircuitBreaker> {
 /// let mirrors = steadfast::keyed_breakers("mirrors").expect("declared above");
 /// assert_eq!(mirrors.len(), 1);
 /// for breaker in mirrors.iter() {
-///     println!("{breaker}"); // payments: closed, 0 failures in a row; ...
+///     println!("{breaker}"); // mirrors for a.example.org: closed, 0 failures in a row; ...
 /// }
 /// # Ok::<(), io::Error>(())
 /// ```

@@ -1,6 +1,7 @@
 //! An operator's hand, and what is told about it.
 
 use std::{
+    cell::Cell,
     io, panic,
     sync::{Arc, Mutex},
     time::Duration,
@@ -9,10 +10,11 @@ use std::{
 use steadfast::{
     BreakerConfig,
     BreakerState::{Closed, Disabled, ForcedOpen, HalfOpen, Open},
-    CircuitBreaker, Intervention, OpenReason, Window,
+    CircuitBreaker, Intervention, OpenReason, Window, breaker, circuit_breaker,
     events::{self, Event, Subscription},
+    retry,
 };
-use tokio::time::advance;
+use tokio::time::{Instant, advance};
 
 const SECOND: Duration = Duration::from_secs(1);
 const CONFIG: BreakerConfig = BreakerConfig::new().failure_threshold(2).half_open_max_calls(1);
@@ -204,6 +206,22 @@ async fn what_only_observes_decides_and_lets_all_through() {
     crate::all_told();
     assert_eq!(heard.lock().unwrap().len(), 4);
     subscription.unsubscribe();
+}
+
+#[retry(max_attempts = 3, backoff = fixed(1s), jitter = none)]
+#[circuit_breaker(name = "observed below a retry", failure_threshold = 1, observe_only = true)]
+async fn observed(calls: &Cell<u32>) -> io::Result<()> {
+    calls.set(calls.get() + 1);
+    Err(io::ErrorKind::TimedOut.into())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_only_observes_takes_no_sleep_from_a_retry() {
+    let (start, calls) = (Instant::now(), Cell::new(0));
+    observed(&calls).await.unwrap_err();
+    assert_eq!((calls.get(), start.elapsed()), (3, 2 * SECOND));
+    let observed = breaker("observed below a retry").unwrap().snapshot();
+    assert_eq!((observed.state, observed.rejections), (Open, 2), "that would have been");
 }
 
 #[test]

@@ -414,3 +414,65 @@ fn what_redis_refuses_is_asked_again_later() {
     instance.now += SECOND;
     assert!(instance.settle().is_some());
 }
+
+#[test]
+fn the_same_answer_is_not_asked_for_at_once() {
+    // The clock of Redis was set back: there the rest is not over yet.
+    let mut instance = Instance::held();
+    instance.now += SECOND;
+    let mut asked = 0;
+    for _ in 0..1_000 {
+        if let Some(question) = instance.settle() {
+            assert!(matches!(question, Question::Ask { .. }), "{question:?}");
+            asked += 1;
+            instance.is_told(answer(known(1, Kind::Open, Some(8 * SECOND))));
+        }
+        instance.now += SECOND / 1_000;
+    }
+    assert!((10..=21).contains(&asked), "{asked} questions in a second");
+    // Nor what nothing came of.
+    let mut closed = Instance::held();
+    closed.becomes(Closed);
+    assert_eq!(closed.settle(), Some(Question::Close { seen: 1 }));
+    closed.is_told(answer(known(1, Kind::Open, Some(SECOND))));
+    assert_eq!(closed.settle(), None);
+    closed.now += SECOND / 10;
+    assert_eq!(closed.settle(), Some(Question::Close { seen: 1 }));
+}
+
+#[test]
+fn what_may_have_been_missed_is_looked_at_at_once() {
+    let mut instance = Instance::held();
+    instance.now += SECOND;
+    assert!(matches!(instance.settle(), Some(Question::Ask { .. })));
+    instance.is_told(Answer { lease_left: 2 * SECOND, ..answer(known(1, Kind::Open, Some(Duration::ZERO))) });
+    assert_eq!(instance.settle(), None, "another has the lease");
+    instance.member.read();
+    assert_eq!(instance.settle(), Some(Question::Read));
+    // One that was asked for something else before does not look for it.
+    let mut late = Instance::held();
+    late.now += SECOND;
+    assert!(matches!(late.settle(), Some(Question::Ask { .. })));
+    late.member.read();
+    late.is_told(Answer { lease_left: 2 * SECOND, ..answer(known(1, Kind::Open, Some(Duration::ZERO))) });
+    assert_eq!(late.settle(), Some(Question::Read));
+}
+
+#[test]
+fn an_answer_changes_nothing_that_was_heard_after_its_question() {
+    let mut instance = Instance::held();
+    instance.becomes(Closed);
+    assert_eq!(instance.settle(), Some(Question::Close { seen: 1 }));
+    instance.hears(known(5, Kind::Forced, None));
+    assert_eq!((instance.settle(), instance.local.state), (None, ForcedOpen));
+    instance.is_told(answer(known(0, Kind::Missing, None)));
+    assert_eq!((instance.settle(), instance.local.state), (None, ForcedOpen));
+
+    let mut leased = Instance::held();
+    leased.now += SECOND;
+    assert!(matches!(leased.settle(), Some(Question::Ask { .. })));
+    leased.hears(known(2, Kind::Open, Some(9 * SECOND)));
+    leased.is_granted(known(1, Kind::Open, Some(Duration::ZERO)));
+    assert_eq!(leased.settle(), None);
+    assert!(leased.member.hold_ends.is_some_and(|ends| ends > leased.now + 9 * SECOND), "it is not let go");
+}

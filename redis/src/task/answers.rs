@@ -19,7 +19,9 @@ impl Task {
             Done::Connected(Ok(beat)) => self.arrive(beat),
             Done::Connected(Err(error)) => self.lose(error),
             Done::Beat(Ok(beat)) => self.take_beat(beat),
+            // What it was to say may have arrived all the same. Whoever needs it has missed the message, too, and looks every so often.
             Done::Beat(Err(error)) => {
+                self.list_all();
                 self.missed += 1;
                 if self.missed >= MOST_MISSED {
                     self.lose(error);
@@ -38,7 +40,7 @@ impl Task {
             // They are said with the next heartbeat.
             Done::Reported(id, failures, Err(_)) => {
                 if let Some(shared) = self.members.get_mut(&id) {
-                    shared.reported -= failures;
+                    shared.reported = shared.reported.saturating_sub(failures);
                 }
             }
             Done::Listed(ids) => {

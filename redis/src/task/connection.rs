@@ -24,7 +24,7 @@ impl Task {
         // What is left of the last connection is over.
         self.pushes = unbounded_channel();
         let (link, pushes) = (self.link.clone(), self.pushes.0.clone());
-        let names: Vec<_> = self.members.names().collect();
+        let names = self.members.registered();
         self.work.spawn(async move { Done::Connected(link.connect(pushes, &names).await) });
     }
 
@@ -37,6 +37,8 @@ impl Task {
         self.is_told = false;
         self.schedule_beat();
         self.tell(&FleetEvent::Available);
+        // What was to be listed when the connection was lost.
+        self.list_all();
         self.read_all();
     }
 
@@ -56,11 +58,11 @@ impl Task {
 
     pub(super) fn beat(&mut self, now: Instant) {
         if now >= self.next_beat {
+            self.schedule_beat();
             self.round += 1;
             self.members.let_go();
             self.report_failures();
         }
-        self.schedule_beat();
         let (link, (changes, listed)) = (self.link.clone(), self.changes.take_made());
         self.work.spawn(async move { Done::Beat(link.beat(changes, &listed).await) });
     }
@@ -76,8 +78,9 @@ impl Task {
         let has_missed = self.changes.has_missed(beat.changes);
         let is_full = self.round >= FULL_ROUND;
         if is_full {
+            self.changes.begin(beat.changes);
             self.list_all();
-            let (link, names) = (self.link.clone(), self.members.names().collect::<Vec<_>>());
+            let (link, names) = (self.link.clone(), self.members.registered());
             self.work.spawn(async move { Done::Listed(link.register(&names).await.map(|()| Vec::new())) });
         }
         if has_missed || is_full {

@@ -39,6 +39,13 @@ impl Members {
         self.shared.values().map(|shared| shared.circuit.name()).chain(self.families.keys().copied())
     }
 
+    /// Under what they are known to be shared.
+    pub(super) fn registered(&self) -> Vec<String> {
+        let named = self.shared.values().filter(|shared| shared.circuit.key().is_none());
+        let named = named.map(|shared| names::registered(shared.circuit.name(), false));
+        named.chain(self.families.keys().map(|name| names::registered(name, true))).collect()
+    }
+
     pub(super) fn get(&self, id: &str) -> Option<&Shared> {
         self.shared.get(id)
     }

@@ -14,7 +14,6 @@ use crate::{
     names::{Keys, field},
 };
 
-#[allow(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub(crate) struct Shared {
     pub(super) circuit: Circuit,
     pub(super) keys: Arc<Keys>,
@@ -25,8 +24,8 @@ pub(crate) struct Shared {
     idle: u32,
     /// Failures that were told to Redis.
     pub(super) reported: u64,
-    /// Its announcement needs no other vote.
-    pub(super) speaks_for_all: bool,
+    /// The local transition whose announcement needs no other vote.
+    speaks_for_all: Option<u64>,
     /// An operator of the fleet holds it.
     is_under_orders: bool,
 }
@@ -44,7 +43,7 @@ impl Shared {
             is_refused: false,
             idle: 0,
             reported,
-            speaks_for_all: false,
+            speaks_for_all: None,
             is_under_orders: false,
         }
     }
@@ -67,7 +66,7 @@ impl Shared {
     }
 
     /// A question as it is put now.
-    pub(super) fn request(&mut self, question: Question, quorum: u64, times: &Times, now: Instant) -> Request {
+    pub(super) fn request(&self, question: Question, quorum: u64, times: &Times, now: Instant) -> Request {
         match question {
             Question::Read => Request::Read,
             Question::Announce { .. } => {
@@ -76,7 +75,7 @@ impl Shared {
                 Request::Announce(Trip {
                     rest,
                     failed: snapshot.failed_recoveries,
-                    quorum: if std::mem::take(&mut self.speaks_for_all) { 1 } else { quorum },
+                    quorum: if self.speaks_for_all == Some(snapshot.transitions) { 1 } else { quorum },
                     lasts: rest + times.grace,
                     reason: why(&snapshot),
                 })
@@ -131,9 +130,9 @@ impl Shared {
 
     /// Opens it, as the failures of the fleet are enough.
     pub(super) fn open_by_sum(&mut self, threshold: u64, within: Duration) {
-        self.speaks_for_all = true;
         let reason = format!("{threshold} failures in the fleet within {within:?}");
         self.circuit.intervene(&Intervention::open().reason(reason));
+        self.speaks_for_all = Some(self.circuit.snapshot().transitions);
     }
 }
 

@@ -148,6 +148,10 @@ async fn an_operator_holds_a_key() {
     assert_eq!(instance.fleet.audit_of("hosts", "eu").await.unwrap().len(), 2);
     assert_eq!(instance.fleet.audit("hosts").await.unwrap(), []);
     assert_ne!(state("eu"), HalfOpen);
+    let error = instance.fleet.operate("hosts", &Operation::reset()).await.unwrap_err().to_string();
+    assert!(error.contains("say which, by `key`"), "{error}");
+    let error = instance.fleet.operate("host", &Operation::reset().key("eu")).await.unwrap_err().to_string();
+    assert!(error.contains("no instance of `shop` shares a breaker `host`"), "{error}");
     for instance in [instance, later] {
         instance.fleet.stop().await;
     }

@@ -96,6 +96,7 @@ async fn an_operators_program_is_short() {
     for (application, breaker, operation, expected) in [
         ("shop", "paymets", Operation::reset(), "no instance of `shop` shares a breaker `paymets`"),
         ("shops", BREAKER, Operation::reset(), "no instance of `shops` shares a breaker `payments`"),
+        ("shop", BREAKER, Operation::reset().key("eu"), "this breaker has no keys: leave `key` out"),
         ("shop", BREAKER, Operation::force_open().expires_in(Duration::ZERO), "`expires_in` must be longer than 0"),
     ] {
         let fleet = Fleet::connect(&redis.address()).application(application).start().unwrap();

@@ -5,8 +5,11 @@ use std::{
     io::{BufRead, BufReader},
     net::TcpListener,
     path::PathBuf,
-    process::{self, Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    process::{self, Child, ChildStdout, Command, Stdio},
+    sync::{
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
@@ -75,14 +78,13 @@ impl Redis {
     pub(crate) fn run(&mut self) {
         // Who knocks at a port where nobody listens can be given that very port, and talk to itself for a moment: so it is its own word
         // that it is ready, and it begins again if it can't have the port.
-        for _ in 0..50 {
+        for _ in 0..20 {
             let mut child = self.spawn();
-            let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-            if lines.any(|line| line.contains("Ready to accept connections")) {
-                thread::spawn(move || lines.for_each(drop));
+            if is_ready(child.stdout.take().unwrap()) {
                 self.child = Some(child);
                 return;
             }
+            _ = child.kill();
             child.wait().unwrap();
             thread::sleep(Duration::from_millis(100));
         }
@@ -133,6 +135,7 @@ impl Redis {
     pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().unwrap();
+            _ = child.kill();
             child.wait().unwrap();
         }
     }
@@ -154,6 +157,19 @@ impl Redis {
         let line = info.lines().find_map(|line| line.strip_prefix("total_commands_processed:")).unwrap();
         line.trim().parse().unwrap()
     }
+}
+
+/// Waits until it says that it is ready; not if it ends before, or says nothing for long.
+fn is_ready(output: ChildStdout) -> bool {
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if line.contains("Ready to accept connections") {
+                _ = tell.send(());
+            }
+        }
+    });
+    told.recv_timeout(Duration::from_secs(10)).is_ok()
 }
 
 impl Drop for Redis {

@@ -28,6 +28,10 @@ async fn mistakes_are_told_at_the_start() {
         (fleet().timeout(Duration::ZERO), "`timeout`"),
         (fleet().heartbeat(Duration::ZERO), "`heartbeat`"),
         (fleet().lease(Duration::from_millis(60)), "`lease`"),
+        (fleet().lease(Duration::MAX), "`lease`"),
+        (fleet().timeout(Duration::MAX), "`timeout`"),
+        (fleet().heartbeat(Duration::MAX), "`heartbeat`"),
+        (fleet().sum_failures(1, Duration::MAX).timeout(Duration::ZERO), "`timeout`"),
     ] {
         let error = builder.start().unwrap_err();
         assert!(error.to_string().starts_with(expected), "{error}");
@@ -58,13 +62,13 @@ async fn a_password_is_in_no_text() {
 
 #[tokio::test]
 async fn an_instance_counts_once() {
-    let fleet = || Fleet::connect("redis://127.0.0.1:1").share(&SHARED).rate_limits(&LIMITS);
+    let fleet = || Fleet::connect("redis://127.0.0.1:1").share(&SHARED).rate_limits(&LIMITS).rate_limits(&LIMITS);
     let one = fleet().start().unwrap();
     let again = fleet().start().unwrap_err().to_string();
     assert!(again.starts_with("`shared once` is shared by another fleet of this program"), "{again}");
     let limits = Fleet::connect("redis://127.0.0.1:1").rate_limits(&LIMITS).start().unwrap_err();
     assert!(matches!(limits, FleetError::AlreadyShared(_)), "{limits}");
-    one.stop().await;
+    drop(one);
     fleet().start().unwrap().stop().await;
 }
 
@@ -81,7 +85,10 @@ fn called_with_a_key() -> Option<()> {
 #[tokio::test]
 async fn a_breaker_is_shared_by_its_name_before_its_first_call() {
     let fleet = Fleet::connect("redis://127.0.0.1:1").share("by name").share("by name and key").start().unwrap();
-    for (found, name) in [(steadfast::breaker("by name").is_some(), "by name"), (true, "by name and key")] {
+    for (found, name) in [
+        (steadfast::breaker("by name").is_some(), "by name"),
+        (steadfast::keyed_breakers("by name and key").is_some(), "by name and key"),
+    ] {
         assert!(found, "{name}");
         let again = Fleet::connect("redis://127.0.0.1:1").share(name).start().unwrap_err();
         assert!(matches!(&again, FleetError::AlreadyShared(shared) if **shared == *name), "{again}");

@@ -18,36 +18,22 @@ pub(super) fn merge(
     section: &Section,
     mistakes: &mut Mistakes,
 ) -> Option<RateLimitConfig> {
-    let mut config = declared.or_else(|| first(section, mistakes))?;
-    for Assignment { option, value, place, key } in &section.assignments {
+    let Section { kind, name, place, assignments } = section;
+    // What the code gives no settings for begins with some, both of which are to be replaced.
+    let mut config = declared.unwrap_or(RateLimitConfig::new(1, Duration::from_secs(1)));
+    for Assignment { option, value, place, key } in assignments {
         match set(config, option, value.trim()) {
             Ok(changed) => config = changed,
             Err(message) => mistakes.add(place, key, message),
         }
     }
-    Some(config)
-}
-
-/// Where the code gives no settings, the first two make some.
-fn first(Section { kind, name, place, assignments }: &Section, mistakes: &mut Mistakes) -> Option<RateLimitConfig> {
-    let find = |option: &str| assignments.iter().find(|assignment| assignment.option == option);
-    let (Some(limit), Some(per)) = (find("limit"), find("per")) else {
+    let has = |option: &str| assignments.iter().any(|assignment| assignment.option == option);
+    if declared.is_none() && !(has("limit") && has("per")) {
         let message = "needs both `limit` and `per`, as the code gives no settings";
         mistakes.add(place, &format!("{}.{name}", kind.table()), message);
         return None;
-    };
-    let (count, span) = (value::count(limit.value.trim()), value::duration(per.value.trim()));
-    match (count, span) {
-        // What is out of range is found when it is set.
-        (Ok(_), Ok(_)) => Some(RateLimitConfig::new(1, Duration::from_secs(1))),
-        (count, span) => {
-            let wrong = [count.err().map(|message| (limit, message)), span.err().map(|message| (per, message))];
-            for (Assignment { place, key, .. }, message) in wrong.into_iter().flatten() {
-                mistakes.add(place, key, message);
-            }
-            None
-        }
     }
+    Some(config)
 }
 
 fn set(config: RateLimitConfig, option: &str, text: &str) -> Read<RateLimitConfig> {

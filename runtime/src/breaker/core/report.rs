@@ -41,8 +41,9 @@ impl View<'_> {
     /// How much longer calls are rejected; `None` if they aren't, or if only an operator knows.
     pub(crate) fn open_for(self) -> Option<Duration> {
         let word = self.core.word.load();
-        let is_open = matches!(word.state(), BreakerState::Open | BreakerState::ForcedOpen);
-        let left = if is_open { self.time_left(word, &self.settings.rules(), clock::now()) } else { None };
+        let rules = self.settings.rules();
+        let is_open = matches!(word.state(), BreakerState::Open | BreakerState::ForcedOpen) && !rules.observe_only;
+        let left = if is_open { self.time_left(word, &rules, clock::now()) } else { None };
         left.map(Duration::from_micros)
     }
 

@@ -131,19 +131,7 @@ impl Fleet {
             return Err(FleetError::Setting("`expires_in` must be longer than 0"));
         }
         self.reach().await?;
-        let is_keyed = operation.key.is_some();
-        if !self.link.is_registered(breaker, is_keyed).await? {
-            return Err(if self.link.is_registered(breaker, !is_keyed).await? {
-                FleetError::Setting(if is_keyed {
-                    "this breaker has no keys: leave `key` out"
-                } else {
-                    "there is a breaker of this name for each key: say which, by `key`"
-                })
-            } else {
-                let application = self.link.application().into();
-                FleetError::NobodyShares { application, breaker: breaker.into() }
-            });
-        }
+        self.check_is_shared(breaker, operation.key.is_some()).await?;
         let keys = self.link.keys(breaker, operation.key.as_deref());
         let known = self.link.ask(&keys, &Request::Operate(operation.clone())).await?.known;
         let listed = operation.key.is_some().then(|| (keys.id, known.is_listed_for()));
@@ -168,6 +156,20 @@ impl Fleet {
     /// Redis does not answer in time, or refuses.
     pub async fn audit_of(&self, breaker: &str, key: &str) -> Result<Vec<AuditEntry>, FleetError> {
         self.entries(&self.link.keys(breaker, Some(key))).await
+    }
+
+    async fn check_is_shared(&self, breaker: &str, is_keyed: bool) -> Result<(), FleetError> {
+        if self.link.is_registered(breaker, is_keyed).await? {
+            return Ok(());
+        }
+        let is_otherwise = self.link.is_registered(breaker, !is_keyed).await?;
+        Err(match (is_otherwise, is_keyed) {
+            (true, true) => FleetError::Setting("this breaker has no keys: leave `key` out"),
+            (true, false) => FleetError::Setting("there is a breaker of this name for each key: say which, by `key`"),
+            (false, _) => {
+                FleetError::NobodyShares { application: self.link.application().into(), breaker: breaker.into() }
+            }
+        })
     }
 
     /// Waits for a connection that is being made.

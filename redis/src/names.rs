@@ -15,10 +15,7 @@ pub(crate) struct Keys {
 
 impl Keys {
     pub(crate) fn new(application: &str, breaker: &str, key: Option<&str>) -> Self {
-        let id = match key {
-            Some(key) => format!("{}:{}", plain(breaker), plain(key)),
-            None => plain(breaker),
-        };
+        let id = id(breaker, key);
         let tag = format!("steadfast:{{{}:{id}}}", plain(application));
         let key = |part: &str| format!("{tag}:{part}");
         Self {
@@ -29,6 +26,14 @@ impl Keys {
             audit: key("audit"),
             failures: key("failures"),
         }
+    }
+}
+
+/// What a breaker or a limit is called in Redis; each of the keys has one of its own.
+pub(crate) fn id(name: &str, key: Option<&str>) -> String {
+    match key {
+        Some(key) => format!("{}:{}", plain(name), plain(key)),
+        None => plain(name),
     }
 }
 
@@ -60,10 +65,7 @@ pub(crate) fn channel(application: &str, database: i64) -> String {
 
 /// The key of a rate limit.
 pub(crate) fn of_limit(application: &str, limit: &str, key: Option<&str>) -> String {
-    match key {
-        Some(key) => format!("steadfast:{{{}:{}:{}}}:limit", plain(application), plain(limit), plain(key)),
-        None => format!("steadfast:{{{}:{}}}:limit", plain(application), plain(limit)),
-    }
+    format!("steadfast:{{{}:{}}}:limit", plain(application), id(limit, key))
 }
 
 /// A name that can't be taken for two: without what separates names, each such character as `%` and its number.

@@ -16,7 +16,8 @@ pub(crate) struct Limited {
     limit: u32,
     per: u64,
     wait: u64,
-    name: String,
+    /// No other call of this instance has it.
+    number: u64,
 }
 
 impl Link {
@@ -24,8 +25,6 @@ impl Link {
     pub(crate) fn limited(&self, request: &RateLimitRequest<'_>) -> Limited {
         let config = &request.config;
         let algorithm = if config.counted_by() == Algorithm::Gcra { "gcra" } else { "window" };
-        // ORDERING: Relaxed: no two are the same, whatever their order.
-        let number = self.calls.fetch_add(1, Ordering::Relaxed);
         Limited {
             // What one has counted is of no use to the other.
             key: format!("{}:{algorithm}", names::of_limit(&self.application, request.name, request.key)),
@@ -33,14 +32,16 @@ impl Link {
             limit: config.limit(),
             per: micros(config.per()),
             wait: micros(config.max_wait().unwrap_or_default()),
-            name: format!("{}-{number}", self.instance),
+            // ORDERING: Relaxed: no two are the same, whatever their order.
+            number: self.calls.fetch_add(1, Ordering::Relaxed),
         }
     }
 
     /// Asks for a place; gives whether there is one, and how long until it or the next.
     pub(crate) async fn limit(&self, call: &Limited) -> Result<(bool, Duration), FleetError> {
         let mut connection = self.connection()?;
-        let Limited { key, algorithm, limit, per, wait, name } = call;
+        let Limited { key, algorithm, limit, per, wait, number } = call;
+        let name = self.name_of(*number);
         let mut call = self.limit.prepare_invoke();
         call.key(key).arg(algorithm).arg(limit).arg(per).arg(wait).arg(name);
         let (admitted, after, _): (u64, u64, u64) = self.wait_for(call.invoke_async(&mut connection)).await?;
@@ -50,9 +51,15 @@ impl Link {
     /// Gives back the place of a call that is not made.
     pub(crate) async fn give_back(&self, call: &Limited) -> Result<(), FleetError> {
         let mut connection = self.connection()?;
-        let Limited { key, algorithm, limit, per, name, .. } = call;
+        let Limited { key, algorithm, limit, per, number, .. } = call;
+        let name = self.name_of(*number);
         let mut call = self.give_back.prepare_invoke();
         call.key(key).arg(algorithm).arg(limit).arg(per).arg(name);
         self.wait_for(call.invoke_async(&mut connection)).await
+    }
+
+    /// What a call is called in Redis, where it stands among those of all instances.
+    fn name_of(&self, number: u64) -> String {
+        format!("{}-{number}", self.instance)
     }
 }

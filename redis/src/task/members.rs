@@ -8,11 +8,7 @@ use std::{collections::HashMap, sync::Arc};
 use steadfast::KeyedBreakers;
 
 use super::{circuit::Circuit, shared::Shared};
-use crate::{
-    builder::Shares,
-    link::Link,
-    names::{self, Keys},
-};
+use crate::{builder::Shares, link::Link, names};
 
 /// What a breaker is called in Redis.
 pub(crate) type Id = Arc<str>;
@@ -28,8 +24,7 @@ impl Members {
         let families = shares.keyed.into_iter().map(|breakers| (breakers.name(), breakers)).collect();
         let mut members = Self { link, shared: HashMap::new(), families };
         for breaker in shares.named {
-            let keys = members.link.keys(breaker.name(), None);
-            members.add(Circuit::Named(breaker), keys);
+            members.add(Circuit::Named(breaker));
         }
         members
     }
@@ -72,11 +67,8 @@ impl Members {
 
     /// A circuit of this program that has changed its state; `None` if it is not shared.
     pub(super) fn changed(&mut self, name: &str, key: Option<&str>) -> Option<Id> {
-        let keys = self.link.keys(name, key);
-        if self.shared.contains_key(&keys.id) {
-            return Some(keys.id);
-        }
-        self.join(name, key?, keys)
+        let known = self.shared.get_key_value(names::id(name, key).as_str());
+        known.map(|(id, _)| id.clone()).or_else(|| self.join(name, key?))
     }
 
     /// The breaker that Redis calls so. That of a key is made if there is none yet and `is_open` says that it is needed.
@@ -89,8 +81,7 @@ impl Members {
         if is_open {
             _ = breakers.breaker(&key);
         }
-        let keys = self.link.keys(&name, Some(&key));
-        self.join(&name, &key, keys)
+        self.join(&name, &key)
     }
 
     /// Lets go the breakers of keys at which nothing has happened since the last time.
@@ -99,12 +90,13 @@ impl Members {
     }
 
     /// Takes in the breaker of a key, if that has one of its own: when there are as many as may be, others share one.
-    fn join(&mut self, name: &str, key: &str, keys: Keys) -> Option<Id> {
+    fn join(&mut self, name: &str, key: &str) -> Option<Id> {
         let breaker = self.families.get(name)?.get(key)?;
-        Some(self.add(Circuit::Keyed(breaker), keys))
+        Some(self.add(Circuit::Keyed(breaker)))
     }
 
-    fn add(&mut self, circuit: Circuit, keys: Keys) -> Id {
+    fn add(&mut self, circuit: Circuit) -> Id {
+        let keys = self.link.keys(circuit.name(), circuit.key());
         let id = keys.id.clone();
         self.shared.insert(id.clone(), Shared::new(circuit, keys));
         id

@@ -48,21 +48,37 @@ fn trial_calls_of_all_together_are_as_many_as_of_one() {
     assert!(recoveries.iter().all(|trials| *trials <= TRIALS), "{recoveries:?}");
 }
 
+/// Three instances, one of which is making a trial call under a lease of a second.
+struct Trial {
+    _redis: Redis,
+    service: Service,
+    instances: Vec<Instance>,
+    holder: usize,
+}
+
+impl Trial {
+    fn that_takes(long: Duration) -> Self {
+        let (redis, service) = (Redis::start(), Service::start());
+        let (recovery, lease) = (REST, SECOND);
+        let setup = Setup { recovery, lease, service: Some(service.address), ..Setup::new(redis.address()) };
+        let mut instances = Instance::fleet(3, &setup);
+        instances[0].tell("trip");
+        all_are(&instances, Open, SECOND);
+        service.takes(long);
+        for instance in &mut instances {
+            instance.tell("load 1 5");
+        }
+        eventually(5 * SECOND, "a trial call", || instances.iter().any(|instance| instance.is(HalfOpen)));
+        let holder = instances.iter().position(|instance| instance.is(HalfOpen)).unwrap();
+        Self { _redis: redis, service, instances, holder }
+    }
+}
+
 #[test]
 fn a_holder_that_dies_loses_the_lease() {
     let _alone = alone();
-    let (redis, service) = (Redis::start(), Service::start());
-    let setup = Setup { recovery: REST, lease: SECOND, service: Some(service.address), ..Setup::new(redis.address()) };
-    let mut instances = Instance::fleet(3, &setup);
-    instances[0].tell("trip");
-    all_are(&instances, Open, SECOND);
     // A trial call hangs, and its instance dies over it.
-    service.takes(3 * SECOND);
-    for instance in &mut instances {
-        instance.tell("load 1 5");
-    }
-    eventually(5 * SECOND, "a trial call", || instances.iter().any(|instance| instance.is(HalfOpen)));
-    let holder = instances.iter().position(|instance| instance.is(HalfOpen)).unwrap();
+    let Trial { _redis, service, mut instances, holder } = Trial::that_takes(3 * SECOND);
     thread::sleep(SECOND / 2);
     assert_eq!(instances.iter().filter(|instance| instance.is(HalfOpen)).count(), 1);
     instances.remove(holder).kill();
@@ -76,17 +92,7 @@ fn a_holder_that_dies_loses_the_lease() {
 #[test]
 fn a_holder_that_is_frozen_loses_the_lease_and_does_no_harm() {
     let _alone = alone();
-    let (redis, service) = (Redis::start(), Service::start());
-    let setup = Setup { recovery: REST, lease: SECOND, service: Some(service.address), ..Setup::new(redis.address()) };
-    let mut instances = Instance::fleet(3, &setup);
-    instances[0].tell("trip");
-    all_are(&instances, Open, SECOND);
-    service.takes(SECOND / 2);
-    for instance in &mut instances {
-        instance.tell("load 1 5");
-    }
-    eventually(5 * SECOND, "a trial call", || instances.iter().any(|instance| instance.is(HalfOpen)));
-    let holder = instances.iter().position(|instance| instance.is(HalfOpen)).unwrap();
+    let Trial { _redis, service, mut instances, holder } = Trial::that_takes(SECOND / 2);
     let frozen = instances.remove(holder);
     frozen.signal(Signal::STOP);
     let began = Instant::now();

@@ -74,7 +74,10 @@ pub(crate) fn candidates(signature: &Signature, renames: &[Local]) -> Vec<Argume
         // The new name takes the place of the old one.
         candidates.retain(|argument| argument.name != *source);
         let first = candidates.len();
-        bind(&rename.pat, &rename.attrs, input.map_or(Holding::Owned, Holding::of), &mut candidates);
+        match input {
+            Some(FnArg::Typed(input)) => bind_parts(&rename.pat, &input.ty, &rename.attrs, &mut candidates),
+            input => bind(&rename.pat, &rename.attrs, input.map_or(Holding::Owned, Holding::of), &mut candidates),
+        }
         candidates[first..].iter_mut().for_each(|argument| argument.is_renamed = true);
     }
     candidates

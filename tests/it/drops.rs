@@ -406,3 +406,54 @@ async fn a_future_drops_its_arguments_as_the_plain_one_wherever_it_ends() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+macro_rules! rejected {
+    ($module:ident: $(#[$attribute:meta])*) => {
+        mod $module {
+            use super::*;
+
+            $(#[$attribute])* fn several(_a: Noisy, _: Noisy, (_b, _c): (Noisy, Noisy), mut _d: Noisy) -> Answer { fail().map(|()| 0) }
+            $(#[$attribute])* async fn several_async(_a: Noisy, _: Noisy, (_b, _c): (Noisy, Noisy), mut _d: Noisy) -> Answer { fail().map(|()| 0) }
+
+
+            impl Pair {
+                $(#[$attribute])* fn $module(self, _b: Noisy) -> Answer { fail().map(|()| 0) }
+            }
+
+            pub(super) async fn dropped() -> Vec<Vec<&'static str>> {
+                take_log();
+                several(Noisy("a"), Noisy("_"), (Noisy("b"), Noisy("c")), Noisy("d")).unwrap_err();
+                let mut seen = vec![take_log()];
+                several_async(Noisy("a"), Noisy("_"), (Noisy("b"), Noisy("c")), Noisy("d")).await.unwrap_err();
+                seen.push(take_log());
+                Pair::new().$module(Noisy("b")).unwrap_err();
+                seen.push(take_log());
+                seen
+            }
+        }
+    };
+}
+
+rejected!(never_rejected:);
+rejected!(rejected_by_breaker: #[circuit_breaker(name = "drops, rejected")]);
+rejected!(rejected_by_limit: #[rate_limit(name = "drops, rejected", limit = 1, per = 1h)]);
+rejected!(rejected_by_bulkhead: #[bulkhead(name = "drops, rejected", max_concurrent = 1)]);
+rejected!(rejected_below: #[retry(max_attempts = 1)] #[circuit_breaker(name = "drops, rejected")] #[bulkhead(name = "drops, rejected")]);
+
+#[rate_limit(name = "drops, rejected")]
+fn takes_the_only_one() -> Answer {
+    Ok(1)
+}
+
+#[tokio::test]
+async fn a_rejected_call_drops_its_arguments_in_the_same_order() {
+    breaker("drops, rejected").unwrap().force_open();
+    takes_the_only_one().unwrap();
+    let full = steadfast::bulkhead("drops, rejected").unwrap();
+    let _permit = full.try_acquire().unwrap();
+    let expected = never_rejected::dropped().await;
+    assert_eq!(rejected_by_breaker::dropped().await, expected);
+    assert_eq!(rejected_by_limit::dropped().await, expected);
+    assert_eq!(rejected_by_bulkhead::dropped().await, expected);
+    assert_eq!(rejected_below::dropped().await, expected);
+}

@@ -33,6 +33,7 @@ mod registry;
 mod retry;
 mod retry_properties;
 mod retry_situations;
+mod send;
 mod server;
 mod settings;
 mod shapes;

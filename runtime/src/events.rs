@@ -10,27 +10,36 @@
 //! drop(subscription); // or `subscription.forever()`, to hear as long as the program runs
 //! ```
 //!
-//! Events reach every subscriber in the order in which they happened, one at a time, with no lock held: a callback may use
-//! the library as it likes. They are delivered by the threads that cause them; one whose event meets another thread in the
-//! middle of a delivery leaves it to that one and goes on. A callback that takes long holds up such a thread and the
-//! events behind it, so hand work over to a channel. One that panics is left alone, and the others still hear.
+//! # Delivery
 //!
-//! What waits behind a slow callback is bounded: beyond 1,024 events only changes of state are kept, and of those no more than
-//! 16,384. [`Event::EventsLost`] stands where some are missing and says how many.
+//! Every subscriber gets every event, in the order in which they happened, one at a time, with no lock held: a callback may use
+//! the library as it likes. Events are delivered by the threads that cause them, and one thread delivers at a time. A thread
+//! whose event meets another thread in the middle of a delivery leaves the event to that one and goes on.
+//!
+//! No call delivers without end for others. After 32 events the next thread that causes an event takes over: it waits until the
+//! callback that runs has returned, at most 50 ms, and then delivers up to 32 itself. While no other thread causes events, the
+//! first one delivers what is queued.
+//!
+//! A subscriber that causes events itself does not hold a call for ever either: a call goes on with what its own deliveries have
+//! caused four times at most. What is queued then is delivered by the next call that causes an event.
+//!
+//! A callback that takes long holds up such a thread and the events behind it, so hand work over to a channel. A callback that
+//! panics hears the next event all the same, and so do the others.
+//!
+//! The queue is bounded: beyond 1,024 events only changes of state are kept, and of those no more than 16,384.
+//! [`Event::EventsLost`] stands where some are missing and says how many.
 //!
 //! Without subscribers nothing is kept, and what could be told costs one load.
 
+mod hub;
+
 use std::{
-    collections::VecDeque,
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, MutexGuard},
     time::Duration,
 };
 
+use self::hub::{Callback, Dispatcher, Hub};
 use crate::{BreakerState, CircuitOpen, OpenReason};
 
 /// Something that happened.
@@ -264,12 +273,7 @@ impl fmt::Display for Event {
 /// threads.
 pub fn subscribe(callback: impl Fn(&Event) + Send + Sync + 'static) -> Subscription {
     let callback: Callback = Arc::new(callback);
-    let before = {
-        let mut hub = hub();
-        let all = hub.subscribers().cloned().chain([callback.clone()]).collect();
-        hub.subscribe(Some(all))
-    };
-    drop(before);
+    EVENTS.subscribe(&callback);
     Subscription(Some(callback))
 }
 
@@ -289,14 +293,9 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let Some(callback) = self.0.take() else { return };
-        let before = {
-            let mut hub = hub();
-            let others: Arc<[_]> = hub.subscribers().filter(|other| !Arc::ptr_eq(other, &callback)).cloned().collect();
-            hub.subscribe((!others.is_empty()).then_some(others))
-        };
-        // What a callback holds is the user's: it goes after the lock.
-        drop(before);
+        if let Some(callback) = self.0.take() {
+            EVENTS.unsubscribe(&callback);
+        }
     }
 }
 
@@ -306,33 +305,11 @@ impl fmt::Debug for Subscription {
     }
 }
 
-type Callback = Arc<dyn Fn(&Event) + Send + Sync>;
-
-/// Where events wait until they are delivered. Whoever makes a transition holds its lock meanwhile, so that transitions
-/// and events have one order.
-///
-/// **Invariant:** nothing of the user's runs while it is locked.
-pub(crate) struct Hub {
-    subscribers: Option<Arc<[Callback]>>,
-    waiting: VecDeque<Event>,
-    /// Events dropped since the last that was kept.
-    lost: u64,
-    /// A thread is delivering, and will deliver what comes.
-    delivering: bool,
-}
-
-/// So many events wait, and then only changes of state: a flood of rejections must not push those out.
-const MOST: usize = 1_024;
-/// So many changes of state.
-const MOST_CHANGES: usize = 16_384;
-
-static HUB: Mutex<Hub> = Mutex::new(Hub { subscribers: None, waiting: VecDeque::new(), lost: 0, delivering: false });
-
-/// Whether anybody listens.
-static HEARD: AtomicBool = AtomicBool::new(false);
+/// The events of the program.
+static EVENTS: Dispatcher = Dispatcher::new(Duration::from_millis(50));
 
 pub(crate) fn hub() -> MutexGuard<'static, Hub> {
-    HUB.lock().unwrap_or_else(PoisonError::into_inner)
+    EVENTS.hub()
 }
 
 /// Whether anybody listens.
@@ -341,8 +318,7 @@ pub(crate) fn are_heard() -> bool {
     if crate::trace::hears_of_changes() {
         return true;
     }
-    // ORDERING: Relaxed: as in `tell`.
-    HEARD.load(Ordering::Relaxed)
+    EVENTS.is_heard()
 }
 
 /// Tells of a call: something that has no order among transitions, and of which there may be very many.
@@ -352,8 +328,7 @@ pub(crate) fn tell(event: impl FnOnce() -> Event) {
     if crate::trace::hears_of_calls() {
         return publish(event());
     }
-    // ORDERING: Relaxed: who subscribes hears of what comes later.
-    if HEARD.load(Ordering::Relaxed) {
+    if EVENTS.is_heard() {
         publish(event());
     }
 }
@@ -366,67 +341,7 @@ pub(crate) fn publish(event: Event) {
     deliver();
 }
 
-impl Hub {
-    /// Keeps an event for delivery, if anybody listens and there is room.
-    pub(crate) fn push(&mut self, event: impl FnOnce() -> Event) {
-        if self.subscribers.is_none() {
-            return;
-        }
-        if self.waiting.len() >= MOST_CHANGES {
-            self.lost += 1;
-            return;
-        }
-        let event = event();
-        if self.waiting.len() >= MOST && !matches!(event, Event::StateChanged { .. }) {
-            self.lost += 1;
-            return;
-        }
-        let lost = self.take_lost();
-        self.waiting.extend(lost);
-        self.waiting.push_back(event);
-    }
-
-    /// Those that hear from now on; gives those that did, to be dropped where no lock is held.
-    fn subscribe(&mut self, subscribers: Option<Arc<[Callback]>>) -> Option<Arc<[Callback]>> {
-        // ORDERING: Relaxed: see `tell`. Written under the lock, so that the last word is the right one.
-        HEARD.store(subscribers.is_some(), Ordering::Relaxed);
-        if subscribers.is_none() {
-            (self.waiting, self.lost) = (VecDeque::new(), 0);
-        }
-        std::mem::replace(&mut self.subscribers, subscribers)
-    }
-
-    fn subscribers(&self) -> impl Iterator<Item = &Callback> {
-        self.subscribers.iter().flat_map(|callbacks| callbacks.iter())
-    }
-
-    fn take_lost(&mut self) -> Option<Event> {
-        let events = std::mem::take(&mut self.lost);
-        (events > 0).then_some(Event::EventsLost { events })
-    }
-
-    /// The event to deliver next, and to whom.
-    fn next(&mut self) -> Option<(Event, Arc<[Callback]>)> {
-        let event = self.waiting.pop_front().or_else(|| self.take_lost());
-        let next = event.zip(self.subscribers.clone());
-        self.delivering = next.is_some();
-        next
-    }
-}
-
 /// Delivers what waits, unless another thread, or a caller of this one, is at it.
 pub(crate) fn deliver() {
-    let mut next = {
-        let mut hub = hub();
-        if hub.delivering { None } else { hub.next() }
-    };
-    while let Some((event, callbacks)) = next {
-        for callback in &*callbacks {
-            // What a callback leaves behind when it panics is its own business.
-            _ = catch_unwind(AssertUnwindSafe(|| callback(&event)));
-        }
-        // What a callback holds goes with it, if it has unsubscribed meanwhile: not under the lock.
-        drop((event, callbacks));
-        next = hub().next();
-    }
+    EVENTS.deliver();
 }

@@ -122,6 +122,7 @@ mod known;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 mod outcome;
+mod panics;
 #[cfg(feature = "prometheus-client")]
 pub mod prometheus;
 mod random;

@@ -40,7 +40,7 @@ use std::{
 };
 
 use self::hub::{Callback, Dispatcher, Hub};
-use crate::{BreakerState, CircuitOpen, OpenReason};
+use crate::{BreakerState, CircuitOpen, ConfigChange, ConfigLayer, OpenReason, escape::escaped};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -196,6 +196,14 @@ pub enum Event {
         /// Both places.
         conflict: Box<crate::ConfigConflict>,
     },
+    /// A layer of settings was replaced: by a file, by the environment, or live by `reconfigure` and `reset_config`.
+    #[non_exhaustive]
+    ConfigApplied {
+        /// The layer.
+        layer: ConfigLayer,
+        /// The settings in force that have changed by it; none where the layer says what held before.
+        changes: Arc<[ConfigChange]>,
+    },
     /// Subscribers were too slow: events that would stand here were dropped.
     #[non_exhaustive]
     EventsLost {
@@ -204,66 +212,87 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Whether it tells of a change, which a flood of events about calls must not push out.
+    pub(crate) const fn is_change(&self) -> bool {
+        matches!(self, Self::StateChanged { .. } | Self::ConfigApplied { .. })
+    }
+}
+
+/// On one line: names, keys and reasons are [escaped](crate::escaped).
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = |retry: &Option<&'static str>| escaped(retry.unwrap_or("unnamed"));
         match self {
             Self::StateChanged { breaker, key, from, to, reason, operator_reason } => {
-                write!(f, "circuit `{breaker}`")?;
+                write!(f, "circuit `{}`", escaped(breaker))?;
                 if let Some(key) = key {
-                    write!(f, " for `{key}`")?;
+                    write!(f, " for `{}`", escaped(key))?;
                 }
                 write!(f, ": {from} -> {to}")?;
                 if let (BreakerState::Open, Some(reason)) = (to, reason) {
                     write!(f, " {}", reason.cause())?;
                 }
-                operator_reason.as_ref().map_or(Ok(()), |reason| write!(f, " ({reason})"))
+                operator_reason.as_ref().map_or(Ok(()), |reason| write!(f, " ({})", escaped(reason)))
             }
             Self::CallRejected { rejection } => rejection.fmt(f),
             Self::KeysOverflowed { breakers, max_keys } => {
-                write!(f, "circuit breakers `{breakers}`: all {max_keys} are in use, new keys share one")
+                write!(f, "circuit breakers `{}`: all {max_keys} are in use, new keys share one", escaped(breakers))
             }
             Self::RetryScheduled { retry, attempt, delay } => {
-                write!(f, "retry `{}`: attempt {attempt} failed, the next in {delay:.3?}", retry.unwrap_or("unnamed"))
+                write!(f, "retry `{}`: attempt {attempt} failed, the next in {delay:.3?}", named(retry))
             }
             Self::RetrySucceeded { retry, attempts } => {
-                write!(f, "retry `{}`: attempt {attempts} succeeded", retry.unwrap_or("unnamed"))
+                write!(f, "retry `{}`: attempt {attempts} succeeded", named(retry))
             }
             Self::RetriesExhausted { retry, attempts } => {
-                write!(f, "retry `{}`: given up after attempt {attempts}", retry.unwrap_or("unnamed"))
+                write!(f, "retry `{}`: given up after attempt {attempts}", named(retry))
             }
             Self::RetryRejected { retry, attempt } => {
-                write!(f, "retry `{}`: given up, attempt {attempt} was rejected", retry.unwrap_or("unnamed"))
+                write!(f, "retry `{}`: given up, attempt {attempt} was rejected", named(retry))
             }
             Self::BudgetDenied { retry, attempts } => {
-                write!(f, "retry `{}`: denied by the budget after attempt {attempts}", retry.unwrap_or("unnamed"))
+                write!(f, "retry `{}`: denied by the budget after attempt {attempts}", named(retry))
             }
             Self::RetryStopped { retry, attempts } => {
-                write!(f, "retry `{}`: stopped after attempt {attempts}", retry.unwrap_or("unnamed"))
+                write!(f, "retry `{}`: stopped after attempt {attempts}", named(retry))
             }
             Self::NestedRetries { outer, inner } => {
-                let [outer, inner] = [outer, inner].map(|name| name.unwrap_or("unnamed"));
+                let [outer, inner] = [outer, inner].map(named);
                 write!(f, "retry `{inner}` retries within retry `{outer}`: attempts multiply")
             }
             Self::BlockingSleep { retry } => {
-                write!(f, "retry `{}`: sleeps on a thread of the tokio runtime", retry.unwrap_or("unnamed"))
+                write!(f, "retry `{}`: sleeps on a thread of the tokio runtime", named(retry))
             }
-            Self::TimedOut { function, limit } => write!(f, "timeout: `{function}` took longer than {limit:?}"),
+            Self::TimedOut { function, limit } => {
+                write!(f, "timeout: `{}` took longer than {limit:?}", escaped(function))
+            }
             Self::FallbackUsed { function, fallback, error } => {
-                write!(f, "fallback: `{function}` failed, {fallback} is called")?;
-                error.as_ref().map_or(Ok(()), |error| write!(f, " ({error})"))
+                write!(f, "fallback: `{}` failed, {} is called", escaped(function), escaped(fallback))?;
+                error.as_ref().map_or(Ok(()), |error| write!(f, " ({})", escaped(error)))
             }
             Self::BulkheadFull { bulkhead, max_concurrent } => {
-                write!(f, "bulkhead `{bulkhead}`: full with {max_concurrent} calls in flight")
+                write!(f, "bulkhead `{}`: full with {max_concurrent} calls in flight", escaped(bulkhead))
             }
             Self::RateLimited { limit, key, retry_after } => {
-                write!(f, "rate limit `{limit}`")?;
-                key.as_ref().map_or(Ok(()), |key| write!(f, " for `{key}`"))?;
+                write!(f, "rate limit `{}`", escaped(limit))?;
+                key.as_ref().map_or(Ok(()), |key| write!(f, " for `{}`", escaped(key)))?;
                 write!(f, ": reached, the next call in {retry_after:.3?}")
             }
             Self::RateLimitKeysOverflowed { limits, max_keys } => {
-                write!(f, "rate limits `{limits}`: all {max_keys} are in use, new keys share one")
+                write!(f, "rate limits `{}`: all {max_keys} are in use, new keys share one", escaped(limits))
             }
             Self::ConfigConflict { conflict } => conflict.fmt(f),
+            Self::ConfigApplied { layer, changes } => {
+                write!(f, "settings applied ({layer}): ")?;
+                match &**changes {
+                    [] => f.write_str("no change"),
+                    [first, others @ ..] => {
+                        first.fmt(f)?;
+                        others.iter().try_for_each(|change| write!(f, "; {change}"))
+                    }
+                }
+            }
             Self::EventsLost { events } => write!(f, "{events} events were lost: a subscriber is too slow"),
         }
     }

@@ -21,6 +21,7 @@ mod fallback;
 mod futures;
 mod hooks;
 mod keyed;
+mod layers;
 mod nested;
 mod operator;
 mod order;

@@ -204,7 +204,7 @@ impl Hub {
             return;
         }
         let event = event();
-        if self.waiting.len() >= MOST && !matches!(event, Event::StateChanged { .. }) {
+        if self.waiting.len() >= MOST && !event.is_change() {
             self.lost = self.lost.saturating_add(1);
             return;
         }

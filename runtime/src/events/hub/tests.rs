@@ -66,7 +66,10 @@ fn a_subscriber_that_answers_each_event_with_another_does_not_hold_the_call() {
     publish(dispatcher, 1_000);
     let heard = numbers(&heard);
     assert!(heard.len() <= 3 * bound, "{}", heard.len());
-    assert!(heard.starts_with(&(0..=36).collect::<Vec<_>>()), "the next call goes on where the first one stopped: {heard:?}");
+    assert!(
+        heard.starts_with(&(0..=36).collect::<Vec<_>>()),
+        "the next call goes on where the first one stopped: {heard:?}"
+    );
     assert!(heard.contains(&1_000));
 }
 

@@ -17,6 +17,7 @@ mod cascade;
 mod clients;
 mod clocks;
 mod configure;
+mod escapes;
 mod fallback;
 mod futures;
 mod hooks;

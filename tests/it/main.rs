@@ -42,7 +42,6 @@ mod shapes;
 mod situations;
 mod statistics;
 mod stop;
-mod storm;
 mod telemetry;
 mod timeout;
 mod told;

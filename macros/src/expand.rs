@@ -252,20 +252,20 @@ impl Context {
 
     /// Input: `statements`. Output: `{ captured; statements }`, in place of the `block` that they are from.
     ///
-    /// Where arguments are bound again it is `{ captured; let outcome = { statements }; outcome }`: in old editions the temporary
-    /// values of the last expression would outlive them.
+    /// Where arguments are bound again it is `{ captured; { statements } }`. In editions before 2024 the temporary values of a block's
+    /// last expression outlive its variables, and so the arguments. The edition is that of the inner block, so this is ours.
     fn body(&self, block: &Group, statements: &TokenStream, exit: &TokenStream) -> Group {
-        let captured = self.captures.tokens(exit);
-        let group = |stream| {
+        let braces = |stream, span| {
             let mut group = Group::new(Delimiter::Brace, stream);
-            group.set_span(block.span());
+            group.set_span(span);
             group
         };
+        let captured = self.captures.tokens(exit);
         if self.captures.rebinds() {
-            let inner = group(statements.clone());
-            group(code!(#captured let outcome = #inner; outcome))
+            let inner = braces(statements.clone(), Span::mixed_site().located_at(block.span()));
+            braces(code!(#captured #inner), block.span())
         } else {
-            group(code!(#captured #statements))
+            braces(code!(#captured #statements), block.span())
         }
     }
 

@@ -25,6 +25,7 @@ use crate::{
     clock::micros,
     events::{self, Event},
     registry::{Declared, DeclaredConfig, Listed, Registry, Shared},
+    slices::BULKHEADS,
     totals::{Count, Totals},
 };
 
@@ -240,10 +241,6 @@ impl fmt::Display for Bulkhead {
         self.snapshot().fmt(f)
     }
 }
-
-/// Where `#[bulkhead]` declares them.
-#[linkme::distributed_slice]
-pub static BULKHEADS: [&'static Declared<Bulkhead>];
 
 /// The bulkhead of that name, also before its first call.
 #[must_use]

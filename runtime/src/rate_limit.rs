@@ -29,9 +29,7 @@ pub use self::{
 };
 #[cfg(feature = "keyed")]
 pub use self::{
-    keyed::{
-        KEYED_RATE_LIMITS, KeyedRateLimit, KeyedRateLimits, SharedRules, all_keyed_rate_limits, keyed_rate_limits,
-    },
+    keyed::{KeyedRateLimit, KeyedRateLimits, SharedRules, all_keyed_rate_limits, keyed_rate_limits},
     snapshot::KeyedRateLimitSnapshot,
 };
 #[cfg(feature = "keyed")]
@@ -39,6 +37,7 @@ use crate::registry::{Place, places};
 use crate::{
     registry::{Declared, DeclaredConfig, Listed, Registry, Shared},
     retry::pause,
+    slices::RATE_LIMITS,
     totals::{Count, Totals},
 };
 
@@ -260,10 +259,6 @@ impl<R: Borrow<Rules>> fmt::Display for RateLimit<R> {
         self.snapshot().fmt(f)
     }
 }
-
-/// Where `#[rate_limit]` declares them.
-#[linkme::distributed_slice]
-pub static RATE_LIMITS: [&'static Declared<RateLimit>];
 
 /// The rate limit of that name, also before its first call.
 #[must_use]

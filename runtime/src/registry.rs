@@ -18,7 +18,7 @@ use once_cell::{race::OnceRef, sync::Lazy};
 pub(crate) use self::shared::places;
 pub use self::{
     conflict::{ConfigConflict, DeclaredConfig, Place},
-    registered::{REGISTERED, Registered},
+    registered::Registered,
     shared::Declared,
 };
 pub(crate) use self::{
@@ -28,6 +28,7 @@ pub(crate) use self::{
 use crate::{
     BreakerConfig, Bulkhead, CircuitBreaker, RateLimit, clock,
     events::{self, Event},
+    slices::{DECLARATIONS, REGISTERED},
 };
 #[cfg(feature = "keyed")]
 use crate::{KeyedBreaker, KeyedBreakers, KeyedRateLimits};
@@ -56,10 +57,6 @@ enum Source {
     #[cfg(feature = "keyed")]
     StaticKeyed(&'static KeyedBreakers),
 }
-
-/// All declarations of the program.
-#[linkme::distributed_slice]
-pub static DECLARATIONS: [&'static Declaration];
 
 impl Declaration {
     /// `#[circuit_breaker(name = "...", ...)]`

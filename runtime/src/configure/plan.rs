@@ -10,7 +10,8 @@ use crate::KeyedRateLimits;
 use crate::{
     BreakerConfig, Bulkhead, BulkheadConfig, RateLimit, RateLimitConfig, RetryPolicy, bulkheads, rate_limits,
     registry::{Configurable, Shared, configurables},
-    retry::named::{NamedPolicy, POLICIES},
+    retry::named::NamedPolicy,
+    slices::POLICIES,
 };
 
 pub(super) struct Plan(Vec<Change>);

@@ -16,6 +16,7 @@ use crate::{
     events::{self, Event},
     keyed::{self, Kept, Text, ring::Standing},
     registry::{Declared, DeclaredConfig, Listed, Place, Registry, Shared, places},
+    slices::KEYED_RATE_LIMITS,
     totals::{Count, Sums, Totals},
 };
 
@@ -258,10 +259,6 @@ impl Display for KeyedRateLimits {
         self.snapshot().fmt(f)
     }
 }
-
-/// Where `#[rate_limit(key = ...)]` declares them.
-#[linkme::distributed_slice]
-pub static KEYED_RATE_LIMITS: [&'static Declared<KeyedRateLimits>];
 
 /// The rate limits of that name that are declared with a `key`, also before their first call.
 #[must_use]

@@ -7,8 +7,9 @@ use once_cell::{race::OnceRef, sync::Lazy};
 use super::{
     conflict::{ConfigConflict, DeclaredConfig, Place},
     disagree,
-    registered::{Listed, REGISTERED},
+    registered::Listed,
 };
+use crate::slices::REGISTERED;
 
 /// A kind of thing that functions share by name.
 pub trait Shared: Debug + Sync + Sized + 'static {

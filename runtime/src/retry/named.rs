@@ -24,10 +24,6 @@ struct Version {
     next: OnceBox<Version>,
 }
 
-/// All named policies of the program; several may go by one name.
-#[linkme::distributed_slice]
-pub static POLICIES: [&'static NamedPolicy];
-
 impl NamedPolicy {
     /// The policy as it is declared, and where its calls are counted.
     #[must_use]

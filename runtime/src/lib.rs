@@ -116,6 +116,7 @@ mod clock;
 mod configure;
 pub mod events;
 mod fallback;
+mod key;
 #[cfg(feature = "keyed")]
 mod keyed;
 mod known;

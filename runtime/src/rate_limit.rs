@@ -32,9 +32,12 @@ pub use self::{
     keyed::{KeyedRateLimit, KeyedRateLimits, SharedRules, all_keyed_rate_limits, keyed_rate_limits},
     snapshot::KeyedRateLimitSnapshot,
 };
+#[cfg(feature = "tokio")]
+use crate::key::Key;
 #[cfg(feature = "keyed")]
 use crate::registry::{Place, places};
 use crate::{
+    key,
     registry::{Declared, DeclaredConfig, Listed, Registry, Shared},
     retry::pause,
     slices::RATE_LIMITS,
@@ -181,9 +184,11 @@ impl<R: Borrow<Rules>> RateLimit<R> {
     pub fn snapshot(&self) -> RateLimitSnapshot {
         let (config, totals) = (self.config(), self.limiter.totals.sums());
         let (in_window, waiting) = self.limiter.load(self.rules());
+        let (key, overflow) = key::parts(self.limiter.key.as_ref());
         RateLimitSnapshot {
             name: self.rules().name,
-            key: self.limiter.key.clone(),
+            key,
+            overflow,
             limit: config.map_or(0, |config| config.limit),
             per: config.map(|config| config.per).unwrap_or_default(),
             in_window,
@@ -227,7 +232,9 @@ impl<R: Borrow<Rules>> RateLimit<R> {
             let rules = self.rules();
             let Some(config) = rules.config() else { return Ok(false) };
             let Some(Store(store)) = config.store else { return Ok(false) };
-            let request = RateLimitRequest { name: rules.name, key: self.limiter.key.as_deref(), config };
+            let key = self.limiter.key.as_ref();
+            let (key, overflow) = (key.and_then(Key::text).map(AsRef::as_ref), key.is_some_and(Key::is_overflow));
+            let request = RateLimitRequest { name: rules.name, key, overflow, config };
             match store.acquire(&request).await {
                 RateLimitDecision::Admitted { after } => {
                     if !after.is_zero() {

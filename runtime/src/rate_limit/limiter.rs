@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
@@ -15,6 +15,7 @@ use super::{
 use crate::{
     clock::{self, micros},
     events::{self, Event},
+    key::{self, Key},
     totals::{Count, Totals},
 };
 
@@ -73,7 +74,7 @@ impl Rules {
 pub(super) struct Limiter {
     counted: Mutex<Counted>,
     pub(super) totals: Totals,
-    pub(super) key: Option<Arc<str>>,
+    pub(super) key: Option<Key>,
 }
 
 #[derive(Debug)]
@@ -103,7 +104,7 @@ pub(super) struct Reserved<'l> {
 }
 
 impl Limiter {
-    pub(super) const fn new(totals: Totals, key: Option<Arc<str>>) -> Self {
+    pub(super) const fn new(totals: Totals, key: Option<Key>) -> Self {
         let counted = Mutex::new(Counted { meter: Meter::new(), adopted: None });
         Self { counted, totals, key }
     }
@@ -145,7 +146,10 @@ impl Limiter {
     #[cold]
     pub(super) fn reject(&self, rules: &Rules, retry_after: Duration) -> RateLimited {
         self.totals.add(Count::Rejection);
-        events::tell(|| Event::RateLimited { limit: rules.name, key: self.key.clone(), retry_after });
+        events::tell(|| {
+            let (key, overflow) = key::parts(self.key.as_ref());
+            Event::RateLimited { limit: rules.name, key, overflow, retry_after }
+        });
         RateLimited { name: rules.name, key: self.key.clone(), retry_after }
     }
 

@@ -165,6 +165,12 @@ impl Labels {
         Sample { labels: self, value: Value::Micros(micros) }
     }
 
+    /// Whether it is about one of many keys.
+    #[cfg(feature = "metrics")]
+    pub(crate) const fn is_of_key(&self) -> bool {
+        self.key.0.is_some() || self.key.1
+    }
+
     /// Names and values.
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let (key, overflow) = &self.key;

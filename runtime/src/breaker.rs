@@ -120,6 +120,11 @@ impl CircuitBreaker {
     pub const fn name(&self) -> &'static str {
         self.settings.name
     }
+
+    /// The settings that the code declares.
+    pub(crate) const fn declared(&self) -> BreakerConfig {
+        self.settings.declared()
+    }
 }
 
 impl<S: Borrow<Settings>> CircuitBreaker<S> {

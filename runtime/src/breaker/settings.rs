@@ -33,6 +33,8 @@ pub struct Settings {
     plain_rests: [AtomicU64; 2],
     /// Who replaces it holds the lock until the words are those of the new one.
     config: Mutex<BreakerConfig>,
+    /// The settings that the code declares.
+    declared: BreakerConfig,
 }
 
 const WORDS: usize = size_of::<Encoded>() / size_of::<u64>();
@@ -48,7 +50,12 @@ impl Settings {
             index += 1;
         }
         let plain_rests = [AtomicU64::new(first), AtomicU64::new(later)];
-        Self { name, version: AtomicU64::new(0), words, plain_rests, config: Mutex::new(config) }
+        Self { name, version: AtomicU64::new(0), words, plain_rests, config: Mutex::new(config), declared: config }
+    }
+
+    /// The settings that the code declares, whatever was set since.
+    pub(crate) const fn declared(&self) -> BreakerConfig {
+        self.declared
     }
 
     pub(crate) fn config(&self) -> BreakerConfig {

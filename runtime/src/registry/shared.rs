@@ -139,7 +139,7 @@ impl<S: Shared> Declared<S> {
     /// This place, with these settings.
     fn place(&self, config: Option<S::Config>) -> Place {
         let (config, max_keys) = S::show(config);
-        Place { location: self.location, config, max_keys }
+        Place { location: self.location, config, max_keys, failure_if: None }
     }
 }
 

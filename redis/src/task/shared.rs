@@ -80,7 +80,7 @@ impl Shared {
                     reason: why(&snapshot),
                 })
             }
-            Question::Ask { yields, .. } => Request::Lease { lasts: times.lease, yields },
+            Question::Ask { claim, .. } => Request::Lease { lasts: times.lease, claim },
             Question::Close { seen } => Request::Close { seen },
             Question::Leave => Request::Leave,
             Question::Restore => Request::Restore(self.lost(now)),

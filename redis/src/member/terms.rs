@@ -31,10 +31,20 @@ pub(crate) struct Local {
 }
 
 impl Local {
-    pub(crate) fn of(snapshot: &Snapshot) -> Self {
+    /// Reads the circuit, which was seen last as `seen`.
+    ///
+    /// A snapshot says what the next call finds: a circuit whose time is over reads half-open or closed before any call has made that
+    /// transition. Decisions go by transitions that were made, so without one the circuit is still open, or held by an operator.
+    pub(crate) fn of(snapshot: &Snapshot, seen: Option<Self>) -> Self {
+        let is_ours = snapshot.operator_reason.as_ref().is_some_and(|reason| reason.starts_with(PREFIX));
+        let is_over = matches!(snapshot.state, BreakerState::HalfOpen | BreakerState::Closed);
+        let (state, is_ours) = match seen {
+            Some(seen) if is_over && seen.transitions == snapshot.transitions => (seen.state, is_ours || seen.is_ours),
+            _ => (snapshot.state, is_ours),
+        };
         Self {
-            state: snapshot.state,
-            is_ours: snapshot.operator_reason.as_ref().is_some_and(|reason| reason.starts_with(PREFIX)),
+            state,
+            is_ours,
             transitions: snapshot.transitions,
             rejections: snapshot.rejections,
             trial_successes: snapshot.trial_successes,

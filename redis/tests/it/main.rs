@@ -15,6 +15,7 @@ mod cluster;
 mod cost;
 mod failover;
 mod faults;
+mod flood;
 mod instance;
 mod keyed;
 mod limits;
@@ -56,6 +57,20 @@ fn eventually(within: Duration, what: &str, mut holds: impl FnMut() -> bool) -> 
     let start = Instant::now();
     while !holds() {
         assert!(start.elapsed() < within, "not within {within:?}: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    start.elapsed()
+}
+
+/// In this time something happens, or it never will.
+const HANG: Duration = Duration::from_secs(30);
+
+/// Waits until something holds, and says how long that took; fails where it never will.
+#[track_caller]
+fn until(what: &str, mut holds: impl FnMut() -> bool) -> Duration {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < HANG, "not within {HANG:?}: {what}");
         std::thread::sleep(Duration::from_millis(1));
     }
     start.elapsed()

@@ -12,7 +12,7 @@ use std::{
 use steadfast::{BreakerConfig, BreakerState::Open, KeyedBreakers};
 use steadfast_redis::{Fleet, FleetEvent};
 
-use crate::{alone, server::Redis, until};
+use crate::{alone, server::Redis, until, until_all};
 
 const KEYS: usize = 10_000;
 
@@ -53,11 +53,10 @@ async fn ten_thousand_circuits_open_at_once_and_redis_is_not_given_up() {
     for key in 0..KEYS {
         _ = one.hosts.breaker(&key).call(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut)));
     }
-    let took = until("all are open in the other instance", || other.open() == KEYS);
-    println!("{KEYS} circuits that opened at once are open in the other instance after {took:?}");
+    until_all("all are open in the other instance", KEYS, || other.open());
     // Who comes later finds all of them, too.
     let later = Instance::start(&redis).await;
-    until("all are open where nobody has heard of them", || later.open() == KEYS);
+    until_all("all are open where nobody has heard of them", KEYS, || later.open());
     until("all three live", || one.fleet.instances() == 3);
     assert_eq!([&one, &other, &later].map(|instance| instance.given_up.load(Ordering::Relaxed)), [0; 3]);
     for instance in [one, other, later] {

@@ -66,9 +66,10 @@ pub(crate) fn channel(application: &str, database: i64) -> String {
     }
 }
 
-/// The key of a rate limit.
-pub(crate) fn of_limit(application: &str, limit: &str, key: Option<&str>) -> String {
-    format!("steadfast:{{{}:{}}}:limit", plain(application), id(limit, key))
+/// The key of a rate limit. That of the overflow has a colon more than that of any key, which has none in it.
+pub(crate) fn of_limit(application: &str, limit: &str, key: Option<&str>, overflow: bool) -> String {
+    let mark = if overflow { "::overflow" } else { "" };
+    format!("steadfast:{{{}:{}{mark}}}:limit", plain(application), id(limit, key))
 }
 
 /// A name that can't be taken for two: without what separates names, each such character as `%` and its number.

@@ -29,16 +29,20 @@ pub use self::{
 };
 #[cfg(feature = "keyed")]
 pub use self::{
-    keyed::{
-        KEYED_RATE_LIMITS, KeyedRateLimit, KeyedRateLimits, SharedRules, all_keyed_rate_limits, keyed_rate_limits,
-    },
+    keyed::{KeyedRateLimit, KeyedRateLimits, SharedRules, all_keyed_rate_limits, keyed_rate_limits},
     snapshot::KeyedRateLimitSnapshot,
 };
+#[cfg(feature = "config")]
+use crate::ConfigChange;
+#[cfg(feature = "tokio")]
+use crate::key::Key;
 #[cfg(feature = "keyed")]
 use crate::registry::{Place, places};
 use crate::{
+    key,
     registry::{Declared, DeclaredConfig, Listed, Registry, Shared},
     retry::pause,
+    slices::RATE_LIMITS,
     totals::{Count, Totals},
 };
 
@@ -80,8 +84,22 @@ impl RateLimit {
     }
 
     /// Changes the settings from now on. What was counted goes on counting, unless it is by another algorithm.
+    ///
+    /// These settings hold as a whole, on top of those from a file and the environment, until [`reset_config`](Self::reset_config).
     pub fn reconfigure(&self, config: RateLimitConfig) {
-        self.rules.replace(config);
+        self.rules.set_live(Some(config));
+    }
+
+    /// Ends what [`reconfigure`](Self::reconfigure) has set: the settings of the code hold again, with those that a file and the
+    /// environment put on top of them.
+    pub fn reset_config(&self) {
+        self.rules.set_live(None);
+    }
+
+    /// Replaces the settings from a file and the environment.
+    #[cfg(feature = "config")]
+    pub(crate) fn set_outside(&self, outside: Option<RateLimitConfig>) -> Option<ConfigChange> {
+        self.rules.change(|layers| layers.set_outside(outside.map(Some)))
     }
 }
 
@@ -182,9 +200,11 @@ impl<R: Borrow<Rules>> RateLimit<R> {
     pub fn snapshot(&self) -> RateLimitSnapshot {
         let (config, totals) = (self.config(), self.limiter.totals.sums());
         let (in_window, waiting) = self.limiter.load(self.rules());
+        let (key, overflow) = key::parts(self.limiter.key.as_ref());
         RateLimitSnapshot {
             name: self.rules().name,
-            key: self.limiter.key.clone(),
+            key,
+            overflow,
             limit: config.map_or(0, |config| config.limit),
             per: config.map(|config| config.per).unwrap_or_default(),
             in_window,
@@ -228,7 +248,9 @@ impl<R: Borrow<Rules>> RateLimit<R> {
             let rules = self.rules();
             let Some(config) = rules.config() else { return Ok(false) };
             let Some(Store(store)) = config.store else { return Ok(false) };
-            let request = RateLimitRequest { name: rules.name, key: self.limiter.key.as_deref(), config };
+            let key = self.limiter.key.as_ref();
+            let (key, overflow) = (key.and_then(Key::text).map(AsRef::as_ref), key.is_some_and(Key::is_overflow));
+            let request = RateLimitRequest { name: rules.name, key, overflow, config };
             match store.acquire(&request).await {
                 RateLimitDecision::Admitted { after } => {
                     if !after.is_zero() {
@@ -260,10 +282,6 @@ impl<R: Borrow<Rules>> fmt::Display for RateLimit<R> {
         self.snapshot().fmt(f)
     }
 }
-
-/// Where `#[rate_limit]` declares them.
-#[linkme::distributed_slice]
-pub static RATE_LIMITS: [&'static Declared<RateLimit>];
 
 /// The rate limit of that name, also before its first call.
 #[must_use]
@@ -297,7 +315,7 @@ impl Shared for RateLimit {
     }
 
     fn declared(&self) -> Option<RateLimitConfig> {
-        self.rules.declared
+        self.rules.declared()
     }
 
     fn show(config: Option<RateLimitConfig>) -> (DeclaredConfig, Option<usize>) {

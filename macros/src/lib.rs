@@ -19,6 +19,7 @@ mod options;
 mod order;
 mod spelling;
 mod stack;
+mod text;
 
 use proc_macro::TokenStream;
 

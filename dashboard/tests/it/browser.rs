@@ -79,11 +79,11 @@ impl Browser {
         }
     }
 
-    /// The card of a breaker, as a JavaScript expression.
+    /// The card of a breaker, as a JavaScript expression. The page shows the name escaped.
     pub(crate) fn card(name: &str) -> String {
         format!(
             "[...document.querySelectorAll('.card')].find(card => card.querySelector('h3').textContent === {})",
-            json!(name)
+            json!(steadfast::escaped(name))
         )
     }
 

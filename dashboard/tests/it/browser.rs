@@ -84,7 +84,7 @@ impl Browser {
     pub(crate) fn card(name: &str) -> String {
         format!(
             "[...document.querySelectorAll('.card')].find(card => card.querySelector('h3').textContent === {})",
-            json!(name)
+            json!(steadfast::escaped(name))
         )
     }
 

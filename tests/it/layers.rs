@@ -297,7 +297,7 @@ fn reloading_many_times_leaves_nothing_behind() {
 #[test]
 fn what_is_shown_of_a_text_is_bounded() {
     let _alone = alone();
-    let long = "k".repeat(4 << 20);
+    let long = "k".repeat(256 << 10);
     for text in [
         format!("[breaker.{long}]\nfailure_threshold = 1"),
         format!("[{long}]"),
@@ -333,7 +333,7 @@ fn what_is_shown_of_a_text_is_escaped() {
 fn settings_have_the_limits_of_the_attributes() {
     let _alone = alone();
     for (text, expected) in [
-        ("[retry.layer_retry]\nmax_elapsed = \"0s\"", "`max_elapsed` must be longer than zero"),
+        ("[retry.layer_retry]\nmax_elapsed = \"0s\"", "`max_elapsed` must be longer than 0"),
         ("[retry.layer_retry]\nmax_attempts = 0", "`max_attempts` must be at least 1"),
         ("[retry.layer_retry]\nbackoff = \"none\"\njitter = \"full\"", "jitter: means nothing with this backoff"),
         (

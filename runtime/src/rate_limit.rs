@@ -29,18 +29,20 @@ pub use self::{
 };
 #[cfg(feature = "keyed")]
 pub use self::{
-    keyed::{
-        KEYED_RATE_LIMITS, KeyedRateLimit, KeyedRateLimits, SharedRules, all_keyed_rate_limits, keyed_rate_limits,
-    },
+    keyed::{KeyedRateLimit, KeyedRateLimits, SharedRules, all_keyed_rate_limits, keyed_rate_limits},
     snapshot::KeyedRateLimitSnapshot,
 };
 #[cfg(feature = "config")]
 use crate::ConfigChange;
+#[cfg(feature = "tokio")]
+use crate::key::Key;
 #[cfg(feature = "keyed")]
 use crate::registry::{Place, places};
 use crate::{
+    key,
     registry::{Declared, DeclaredConfig, Listed, Registry, Shared},
     retry::pause,
+    slices::RATE_LIMITS,
     totals::{Count, Totals},
 };
 
@@ -198,9 +200,11 @@ impl<R: Borrow<Rules>> RateLimit<R> {
     pub fn snapshot(&self) -> RateLimitSnapshot {
         let (config, totals) = (self.config(), self.limiter.totals.sums());
         let (in_window, waiting) = self.limiter.load(self.rules());
+        let (key, overflow) = key::parts(self.limiter.key.as_ref());
         RateLimitSnapshot {
             name: self.rules().name,
-            key: self.limiter.key.clone(),
+            key,
+            overflow,
             limit: config.map_or(0, |config| config.limit),
             per: config.map(|config| config.per).unwrap_or_default(),
             in_window,
@@ -244,7 +248,9 @@ impl<R: Borrow<Rules>> RateLimit<R> {
             let rules = self.rules();
             let Some(config) = rules.config() else { return Ok(false) };
             let Some(Store(store)) = config.store else { return Ok(false) };
-            let request = RateLimitRequest { name: rules.name, key: self.limiter.key.as_deref(), config };
+            let key = self.limiter.key.as_ref();
+            let (key, overflow) = (key.and_then(Key::text).map(AsRef::as_ref), key.is_some_and(Key::is_overflow));
+            let request = RateLimitRequest { name: rules.name, key, overflow, config };
             match store.acquire(&request).await {
                 RateLimitDecision::Admitted { after } => {
                     if !after.is_zero() {
@@ -276,10 +282,6 @@ impl<R: Borrow<Rules>> fmt::Display for RateLimit<R> {
         self.snapshot().fmt(f)
     }
 }
-
-/// Where `#[rate_limit]` declares them.
-#[linkme::distributed_slice]
-pub static RATE_LIMITS: [&'static Declared<RateLimit>];
 
 /// The rate limit of that name, also before its first call.
 #[must_use]

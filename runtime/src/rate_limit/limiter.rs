@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
@@ -16,6 +16,7 @@ use crate::{
     ConfigChange, ConfigLayer, DeclaredConfig,
     clock::{self, micros},
     events::{self, Event},
+    key::{self, Key},
     layers::{self, Layered},
     totals::{Count, Totals},
 };
@@ -92,7 +93,7 @@ impl Rules {
 pub(super) struct Limiter {
     counted: Mutex<Counted>,
     pub(super) totals: Totals,
-    pub(super) key: Option<Arc<str>>,
+    pub(super) key: Option<Key>,
 }
 
 #[derive(Debug)]
@@ -122,7 +123,7 @@ pub(super) struct Reserved<'l> {
 }
 
 impl Limiter {
-    pub(super) const fn new(totals: Totals, key: Option<Arc<str>>) -> Self {
+    pub(super) const fn new(totals: Totals, key: Option<Key>) -> Self {
         let counted = Mutex::new(Counted { meter: Meter::new(), adopted: None });
         Self { counted, totals, key }
     }
@@ -164,7 +165,10 @@ impl Limiter {
     #[cold]
     pub(super) fn reject(&self, rules: &Rules, retry_after: Duration) -> RateLimited {
         self.totals.add(Count::Rejection);
-        events::tell(|| Event::RateLimited { limit: rules.name, key: self.key.clone(), retry_after });
+        events::tell(|| {
+            let (key, overflow) = key::parts(self.key.as_ref());
+            Event::RateLimited { limit: rules.name, key, overflow, retry_after }
+        });
         RateLimited { name: rules.name, key: self.key.clone(), retry_after }
     }
 

@@ -7,6 +7,8 @@ use std::{
 
 use once_cell::sync::Lazy;
 
+use crate::escape::escaped;
+
 /// A key; or the mark of what all keys share that have nothing of their own, which is no text, so that no key is taken for it.
 #[derive(Clone)]
 pub(crate) struct Key(Arc<str>);
@@ -60,7 +62,7 @@ pub(crate) fn parts(key: Option<&Key>) -> (Option<Arc<str>>, bool) {
 /// Follows a name in a sentence: `` for `example.org` ``, or `for all other keys`.
 pub(crate) fn whose(key: Option<&str>, overflow: bool) -> impl Display {
     fmt::from_fn(move |f| match key {
-        Some(key) => write!(f, " for `{key}`"),
+        Some(key) => write!(f, " for `{}`", escaped(key)),
         None if overflow => f.write_str(" for all other keys"),
         None => Ok(()),
     })
@@ -69,7 +71,7 @@ pub(crate) fn whose(key: Option<&str>, overflow: bool) -> impl Display {
 /// Follows a name at the head of a line: `[example.org]`, or `, all other keys`.
 pub(crate) fn suffix(key: Option<&str>, overflow: bool) -> impl Display {
     fmt::from_fn(move |f| match key {
-        Some(key) => write!(f, "[{key}]"),
+        Some(key) => write!(f, "[{}]", escaped(key)),
         None if overflow => f.write_str(", all other keys"),
         None => Ok(()),
     })

@@ -8,7 +8,7 @@ mod keyed;
 mod rate_limits;
 mod retries;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 #[cfg(feature = "prometheus-client")]
 pub(crate) use self::retries::of as of_retry;
@@ -16,6 +16,7 @@ pub(crate) use self::retries::of as of_retry;
 use crate::{
     BreakerState,
     breaker::history::{STATES, Tally, index},
+    escape::escaped,
     totals::{Count, Sums},
 };
 
@@ -171,13 +172,14 @@ impl Labels {
         self.key.0.is_some() || self.key.1
     }
 
-    /// Names and values.
-    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    /// Names and values, which are [escaped].
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&'static str, Cow<'_, str>)> {
         let (key, overflow) = &self.key;
         let key = key.as_deref().map(|key| ("key", key));
         // A label of its own, since every value of `key` can be a key.
         let overflow = overflow.then_some(("overflow", "true"));
-        [self.subject].into_iter().chain(self.part).chain(key).chain(overflow)
+        let pairs = [self.subject].into_iter().chain(self.part).chain(key).chain(overflow);
+        pairs.map(|(name, value)| (name, escaped(value)))
     }
 }
 

@@ -1,7 +1,10 @@
 use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
 use super::cause::Why;
-use crate::key::{self, Key};
+use crate::{
+    escape::escaped,
+    key::{self, Key},
+};
 
 /// A call was not made, because the circuit breaker in front of it is open.
 ///
@@ -162,9 +165,10 @@ impl Wait {
 
 impl fmt::Display for CircuitOpen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "circuit `{}`{} is {}", self.name, key::whose(self.key(), self.is_overflow()), self.reason())?;
+        let whose = key::whose(self.key(), self.is_overflow());
+        write!(f, "circuit `{}`{whose} is {}", escaped(self.name), self.reason())?;
         if let Some(note) = self.operator_reason() {
-            write!(f, " ({note})")?;
+            write!(f, " ({})", escaped(note))?;
         }
         match self.retry_after() {
             Some(wait) => write!(f, "; retry after {wait:.3?}"),

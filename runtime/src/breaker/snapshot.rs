@@ -5,7 +5,7 @@ use std::{
 };
 
 use super::{BreakerState, Limits, OpenReason};
-use crate::key;
+use crate::{escape::escaped, key};
 
 /// What a breaker was doing at one moment.
 ///
@@ -112,7 +112,7 @@ impl WindowSnapshot {
 
 impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}: {}", self.name, key::suffix(self.key.as_deref(), self.overflow), self.state)?;
+        write!(f, "{}{}: {}", escaped(self.name), key::suffix(self.key.as_deref(), self.overflow), self.state)?;
         if let (BreakerState::Open, Some(reason)) = (self.state, self.open_reason) {
             write!(f, " {},", reason.cause())?;
         }
@@ -133,7 +133,7 @@ impl fmt::Display for Snapshot {
             _ => {}
         }
         if let Some(reason) = &self.operator_reason {
-            write!(f, " ({reason})")?;
+            write!(f, " ({})", escaped(reason))?;
         }
         write!(
             f,

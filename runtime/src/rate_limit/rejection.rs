@@ -2,6 +2,7 @@ use std::{error::Error, fmt, io, time::Duration};
 
 use crate::{
     Transient,
+    escape::escaped,
     key::{self, Key},
 };
 
@@ -48,7 +49,7 @@ impl RateLimited {
 impl fmt::Display for RateLimited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let whose = key::whose(self.key(), self.is_overflow());
-        write!(f, "rate limit `{}`{whose} is reached; there is a place in {:.3?}", self.name, self.retry_after)
+        write!(f, "rate limit `{}`{whose} is reached; there is a place in {:.3?}", escaped(self.name), self.retry_after)
     }
 }
 

@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::key;
+use crate::{escape::escaped, key};
 
 /// What a rate limit was doing at one moment.
 ///
@@ -46,7 +46,7 @@ pub struct RateLimitSnapshot {
 impl fmt::Display for RateLimitSnapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, key, overflow, limit, per, in_window, waiting, admitted, rejected } = self;
-        write!(f, "{name}{}", key::suffix(key.as_deref(), *overflow))?;
+        write!(f, "{}{}", escaped(name), key::suffix(key.as_deref(), *overflow))?;
         write!(f, ": {in_window} of {limit} in {per:?}, {waiting} waiting; {admitted} admitted, {rejected} rejected")
     }
 }
@@ -84,7 +84,8 @@ impl fmt::Display for KeyedRateLimitSnapshot {
         let Self { name, keys, max_keys, reached, admitted, rejected, .. } = self;
         write!(
             f,
-            "{name}: {keys} of {max_keys} keys, {reached} at their limit; {admitted} admitted, {rejected} rejected"
+            "{}: {keys} of {max_keys} keys, {reached} at their limit; {admitted} admitted, {rejected} rejected",
+            escaped(name)
         )
     }
 }

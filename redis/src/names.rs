@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(Keys::new("shop", "hosts", Some("eu:1")).state, "steadfast:{shop:hosts:eu%3A1}:state");
         assert_ne!(Keys::new("a", "b:c", None).state, Keys::new("a", "b", Some("c")).state);
         assert_eq!(of_application("shop", "changes"), "steadfast:{shop}:changes");
-        assert_ne!(of_limit("a", "b", Some("c")), of_limit("a", "b:c", None));
+        assert_ne!(of_limit("a", "b", Some("c"), false), of_limit("a", "b:c", None, false));
     }
 
     #[test]

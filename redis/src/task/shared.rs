@@ -14,6 +14,7 @@ use crate::{
     names::{Keys, field},
 };
 
+#[allow(clippy::struct_excessive_bools, reason = "facts that do not exclude one another")]
 pub(crate) struct Shared {
     pub(super) circuit: Circuit,
     pub(super) keys: Arc<Keys>,
@@ -24,6 +25,8 @@ pub(crate) struct Shared {
     /// The circuit as it was when it was looked at last.
     seen: Option<Local>,
     pub(super) is_refused: bool,
+    /// An answer was lost, and with it whether its question changed something.
+    pub(super) is_in_doubt: bool,
     /// Heartbeats since something has happened.
     idle: u32,
     /// Failures that were told to Redis.
@@ -47,6 +50,7 @@ impl Shared {
             is_in_round: false,
             seen: None,
             is_refused: false,
+            is_in_doubt: false,
             idle: 0,
             reported,
             speaks_for_all: None,

@@ -59,7 +59,7 @@ impl Shared {
     }
 
     pub(super) fn decide(&mut self, online: bool, now: Instant, times: &Times) -> Step {
-        let local = Local::of(&self.circuit.snapshot(), self.seen);
+        let local = Local::of(&self.circuit.snapshot()).after(self.seen);
         self.seen = Some(local);
         let step = self.member.decide(&local, online, now, times);
         self.is_restless = self.member.is_restless(&local);
@@ -100,7 +100,7 @@ impl Shared {
 
     /// What Redis has lost.
     pub(super) fn lost(&self, now: Instant) -> Known {
-        self.member.lost(&Local::of(&self.circuit.snapshot(), self.seen), now)
+        self.member.lost(&Local::of(&self.circuit.snapshot()).after(self.seen), now)
     }
 
     /// What is to be told once an operator's word has expired, which nobody says.

@@ -38,8 +38,8 @@ pub use self::{
 use crate::registry::{Place, places};
 use crate::{
     registry::{Declared, DeclaredConfig, Listed, Registry, Shared},
-    retry::pause,
     totals::{Count, Totals},
+    wait,
 };
 
 /// Bounds how many calls are made in how long: at most `limit` in any window of that length, however it lies.
@@ -105,7 +105,7 @@ impl<R: Borrow<Rules>> RateLimit<R> {
     #[inline]
     pub fn acquire(&self) -> Result<(), RateLimited> {
         if let Some(place) = self.limiter.acquire(self.rules(), true)? {
-            pause::thread(place.after);
+            wait::sleep_on_thread(place.after);
             place.begin();
         }
         Ok(())

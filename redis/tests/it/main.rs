@@ -18,6 +18,7 @@ mod faults;
 mod instance;
 mod keyed;
 mod limits;
+mod limits_queue;
 mod operator;
 mod proxy;
 mod recovery;

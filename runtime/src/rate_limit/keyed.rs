@@ -190,6 +190,8 @@ impl KeyedRateLimits {
     /// Changes the settings of all keys from now on, as [`RateLimit::reconfigure`] does for one.
     pub fn reconfigure(&self, config: RateLimitConfig) {
         self.kept().rules.replace(config);
+        // Those who wait hold their limits, so that all of these are here.
+        self.iter().for_each(|limit| limit.limiter.signal());
     }
 
     fn all(&self) -> (Sums, Vec<Arc<KeyedRateLimit>>) {

@@ -25,7 +25,13 @@ const ALGORITHMS: [Algorithm; 2] = [Algorithm::SlidingWindow, Algorithm::Gcra];
 
 async fn fleet(redis: &Redis, limits: &'static RedisRateLimits) -> Fleet {
     // A machine that stands still for a while does not count as a Redis that can't be reached.
-    let fleet = Fleet::connect(&redis.address()).application("shop").timeout(HANG).rate_limits(limits).start().unwrap();
+    let fleet = Fleet::connect(&redis.address())
+        .application("shop")
+        .timeout(SECOND * 5)
+        .lease(HANG)
+        .rate_limits(limits)
+        .start()
+        .unwrap();
     crate::found(&fleet).await;
     fleet
 }

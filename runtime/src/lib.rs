@@ -114,14 +114,17 @@ mod checked;
 mod clock;
 #[cfg(feature = "config")]
 mod configure;
+mod escape;
 pub mod events;
 mod fallback;
 #[cfg(feature = "keyed")]
 mod keyed;
 mod known;
+mod layers;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 mod outcome;
+mod panics;
 #[cfg(feature = "prometheus-client")]
 pub mod prometheus;
 mod random;
@@ -168,7 +171,9 @@ pub use self::{
         OpenReason, Permit, Settings, Snapshot, Threshold, Window, WindowSnapshot,
     },
     bulkhead::{Bulkhead, BulkheadConfig, BulkheadFull, BulkheadPermit, BulkheadSnapshot, bulkhead, bulkheads},
+    escape::escaped,
     fallback::{Fallback, FallbackIf},
+    layers::{ConfigChange, ConfigLayer},
     rate_limit::{
         Algorithm, RateLimit, RateLimitConfig, RateLimitDecision, RateLimitRequest, RateLimitSnapshot, RateLimitStore,
         RateLimited, Rules, rate_limit, rate_limits,

@@ -39,7 +39,8 @@ pub use self::{
 #[cfg(feature = "keyed")]
 use crate::registry::{Place, places};
 use crate::{
-    clock,
+    ConfigChange, ConfigLayer, clock,
+    layers::{self, Layered},
     registry::{Declared, DeclaredConfig, Listed, Registry, Shared},
     totals::{Count, Totals},
 };
@@ -87,9 +88,33 @@ impl RateLimit {
 
     /// Changes the settings from now on. What was counted goes on counting, unless it is by another algorithm. Calls that wait go by the
     /// new limit at once; each of them waits as long as it was to.
+    ///
+    /// These settings hold as a whole, on top of those from a file and the environment, until [`reset_config`](Self::reset_config).
     pub fn reconfigure(&self, config: RateLimitConfig) {
-        self.rules.replace(config);
+        self.set_live(Some(config));
+    }
+
+    /// Ends what [`reconfigure`](Self::reconfigure) has set: the settings of the code hold again, with those that a file and the
+    /// environment put on top of them.
+    pub fn reset_config(&self) {
+        self.set_live(None);
+    }
+
+    fn set_live(&self, live: Option<RateLimitConfig>) {
+        let change = self.change(|layers| layers.set_live(live.map(Some)));
+        layers::tell(ConfigLayer::Live, || change.into_iter().collect());
+    }
+
+    /// Replaces the settings from a file and the environment.
+    #[cfg(feature = "config")]
+    pub(crate) fn set_outside(&self, outside: Option<RateLimitConfig>) -> Option<ConfigChange> {
+        self.change(|layers| layers.set_outside(outside.map(Some)))
+    }
+
+    fn change(&self, layer: impl FnOnce(&mut Layered<Option<RateLimitConfig>>)) -> Option<ConfigChange> {
+        let change = self.rules.change(layer);
         self.limiter.signal();
+        change
     }
 }
 
@@ -276,7 +301,7 @@ impl Shared for RateLimit {
     }
 
     fn declared(&self) -> Option<RateLimitConfig> {
-        self.rules.declared
+        self.rules.declared()
     }
 
     fn show(config: Option<RateLimitConfig>) -> (DeclaredConfig, Option<usize>) {

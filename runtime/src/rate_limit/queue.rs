@@ -8,9 +8,10 @@
 
 use std::{
     collections::BTreeMap,
-    panic::{AssertUnwindSafe, catch_unwind},
     task::{Poll, Waker},
 };
+
+use crate::panics::contain;
 
 /// The time that a waiter has to run when its turn has come, in microseconds; and once more when it was reminded. Then it is passed
 /// over: it may be a future that nobody polls, or a thread that is stopped. Much longer than a busy executor takes, since to be passed
@@ -154,8 +155,9 @@ impl Wakers {
     /// Wakes them, each one even if another panics.
     pub(super) fn wake(self) {
         for waker in self.to_wake {
-            _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            contain(|| waker.wake());
         }
+        contain(|| drop(self.idle));
     }
 }
 

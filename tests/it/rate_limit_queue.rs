@@ -2,6 +2,7 @@
 //! the limit.
 
 mod model;
+mod store;
 
 use std::{
     future::Future,

@@ -18,6 +18,7 @@ mod options;
 mod order;
 mod spelling;
 mod stack;
+mod text;
 
 use proc_macro::TokenStream;
 

@@ -31,17 +31,16 @@ pub use self::{
 };
 #[cfg(feature = "keyed")]
 pub use self::{
-    keyed::{
-        KEYED_RATE_LIMITS, KeyedRateLimit, KeyedRateLimits, SharedRules, all_keyed_rate_limits, keyed_rate_limits,
-    },
+    keyed::{KeyedRateLimit, KeyedRateLimits, SharedRules, all_keyed_rate_limits, keyed_rate_limits},
     snapshot::KeyedRateLimitSnapshot,
 };
 #[cfg(feature = "keyed")]
 use crate::registry::{Place, places};
 use crate::{
-    ConfigChange, ConfigLayer, clock,
+    ConfigChange, ConfigLayer, clock, key,
     layers::{self, Layered},
     registry::{Declared, DeclaredConfig, Listed, Registry, Shared},
+    slices::RATE_LIMITS,
     totals::{Count, Totals},
 };
 
@@ -211,9 +210,11 @@ impl<R: Borrow<Rules>> RateLimit<R> {
     pub fn snapshot(&self) -> RateLimitSnapshot {
         let (config, totals) = (self.config(), self.limiter.totals.sums());
         let (in_window, waiting) = self.limiter.load(self.rules());
+        let (key, overflow) = key::parts(self.limiter.key.as_ref());
         RateLimitSnapshot {
             name: self.rules().name,
-            key: self.limiter.key.clone(),
+            key,
+            overflow,
             limit: config.map_or(0, |config| config.limit),
             per: config.map(|config| config.per).unwrap_or_default(),
             in_window,
@@ -264,10 +265,6 @@ impl<R: Borrow<Rules>> fmt::Display for RateLimit<R> {
         self.snapshot().fmt(f)
     }
 }
-
-/// Where `#[rate_limit]` declares them.
-#[linkme::distributed_slice]
-pub static RATE_LIMITS: [&'static Declared<RateLimit>];
 
 /// The rate limit of that name, also before its first call.
 #[must_use]

@@ -26,7 +26,10 @@ impl Link {
         let algorithm = if config.counted_by() == Algorithm::Gcra { "gcra" } else { "window" };
         Limited {
             // What one has counted is of no use to the other.
-            key: format!("{}:{algorithm}", names::of_limit(&self.application, request.name, request.key)),
+            key: format!(
+                "{}:{algorithm}",
+                names::of_limit(&self.application, request.name, request.key, request.overflow)
+            ),
             algorithm,
             limit: config.limit(),
             per: micros(config.per()),

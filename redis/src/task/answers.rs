@@ -3,7 +3,7 @@
 use steadfast::BreakerState;
 use tokio::time::Instant;
 
-use super::{Done, Task, connection::MOST_MISSED, members::Id};
+use super::{Done, Task, members::Id, queue::Work};
 use crate::{
     FleetError, FleetEvent,
     answer::{Answer, Granted, Known},
@@ -15,18 +15,15 @@ impl Task {
         while let Ok(push) = self.pushes.1.try_recv() {
             self.take_push(&push);
         }
+        if matches!(&done, Done::Answered(..) | Done::Reported(..)) {
+            self.queue.answered();
+        }
+        self.heartbeat.is_answered |=
+            matches!(&done, Done::Answered(_, Ok(_)) | Done::Reported(_, _, Ok(_)) | Done::Listed(Ok(_)));
         match done {
             Done::Connected(Ok(beat)) => self.arrive(beat),
             Done::Connected(Err(error)) => self.lose(error),
-            Done::Beat(Ok(beat)) => self.take_beat(beat),
-            // What it was to say may have arrived all the same. Whoever needs it has missed the message, too, and looks every so often.
-            Done::Beat(Err(error)) => {
-                self.list_all();
-                self.missed += 1;
-                if self.missed >= MOST_MISSED {
-                    self.lose(error);
-                }
-            }
+            Done::Beat(beat) => self.take_beat(beat),
             Done::Answered(id, Ok(answer)) => self.take_answer(&id, answer),
             Done::Answered(id, Err(error)) => self.take_failure(&id, error),
             Done::Reported(id, _, Ok(answer)) => {
@@ -43,14 +40,18 @@ impl Task {
                     shared.reported = shared.reported.saturating_sub(failures);
                 }
             }
-            Done::Listed(ids) => {
-                for id in ids.unwrap_or_default() {
+            Done::Listed(Ok(ids)) => {
+                for id in ids {
                     if let Some(id) = self.members.met(&id, true) {
                         self.read(&id);
                     }
                 }
             }
+            // Asked again after the next heartbeat.
+            Done::Listed(Err(_)) => self.changes.forget(),
+            Done::Registered => {}
         }
+        self.send_queued();
     }
 
     /// Takes in a state that nobody was asked for.
@@ -74,7 +75,7 @@ impl Task {
             if is_keyed {
                 self.changes.list(id.clone(), known.is_listed_for());
             }
-            self.beat(Instant::now());
+            self.beat();
         }
         if is_news {
             self.tell_news(id, &known);
@@ -87,7 +88,7 @@ impl Task {
         shared.member.fail(Instant::now(), &self.times);
         if error.is_unavailable() {
             // The heartbeat will tell whether it was this one alone.
-            self.next_beat = self.next_beat.min(Instant::now());
+            self.heartbeat.next = self.heartbeat.next.min(Instant::now());
             return;
         }
         if !std::mem::replace(&mut shared.is_refused, true) {
@@ -127,17 +128,26 @@ impl Task {
 
     /// Says how many failures there were, if the fleet counts them.
     pub(super) fn report_failures(&mut self) {
-        let Some(sum) = self.sum else { return };
-        for (id, shared) in self.members.iter_mut() {
-            let snapshot = shared.circuit.snapshot();
-            let failures = snapshot.failures.saturating_sub(shared.reported);
-            shared.reported += failures;
-            if failures == 0 || snapshot.state != BreakerState::Closed {
-                continue;
-            }
-            let (link, keys, id) = (self.link.clone(), shared.keys.clone(), id.clone());
-            self.work.spawn(async move { Done::Reported(id, failures, link.report(&keys, failures, sum).await) });
+        if self.sum.is_none() {
+            return;
         }
+        for id in self.members.ids(|shared| shared.circuit.snapshot().failures > shared.reported) {
+            self.queue.push(Work::Report(id), false);
+        }
+        self.send_queued();
+    }
+
+    pub(super) fn report(&mut self, id: &Id) {
+        let (Some(sum), Some(shared)) = (self.sum, self.members.get_mut(id)) else { return };
+        let snapshot = shared.circuit.snapshot();
+        let failures = snapshot.failures.saturating_sub(shared.reported);
+        shared.reported += failures;
+        if failures == 0 || snapshot.state != BreakerState::Closed {
+            return;
+        }
+        let (link, keys, id) = (self.link.clone(), shared.keys.clone(), id.clone());
+        self.queue.sent();
+        self.work.spawn(async move { Done::Reported(id, failures, link.report(&keys, failures, sum).await) });
     }
 
     fn tell_news(&self, id: &Id, known: &Known) {

@@ -19,6 +19,10 @@ pub(crate) struct Shared {
     pub(super) keys: Arc<Keys>,
     pub(super) member: Member,
     pub(super) is_restless: bool,
+    /// It waits for its turn to be looked at.
+    pub(super) is_in_round: bool,
+    /// The circuit as it was when it was looked at last.
+    seen: Option<Local>,
     pub(super) is_refused: bool,
     /// Heartbeats since something has happened.
     idle: u32,
@@ -40,6 +44,8 @@ impl Shared {
             keys,
             member: Member::new(),
             is_restless: true,
+            is_in_round: false,
+            seen: None,
             is_refused: false,
             idle: 0,
             reported,
@@ -48,8 +54,9 @@ impl Shared {
         }
     }
 
-    pub(super) fn decide(&mut self, snapshot: &Snapshot, online: bool, now: Instant, times: &Times) -> Step {
-        let local = Local::of(snapshot);
+    pub(super) fn decide(&mut self, online: bool, now: Instant, times: &Times) -> Step {
+        let local = Local::of(&self.circuit.snapshot(), self.seen);
+        self.seen = Some(local);
         let step = self.member.decide(&local, online, now, times);
         self.is_restless = self.member.is_restless(&local);
         step
@@ -80,7 +87,7 @@ impl Shared {
                     reason: why(&snapshot),
                 })
             }
-            Question::Ask { yields, .. } => Request::Lease { lasts: times.lease, yields },
+            Question::Ask { claim, .. } => Request::Lease { lasts: times.lease, claim },
             Question::Close { seen } => Request::Close { seen },
             Question::Leave => Request::Leave,
             Question::Restore => Request::Restore(self.lost(now)),
@@ -89,7 +96,7 @@ impl Shared {
 
     /// What Redis has lost.
     pub(super) fn lost(&self, now: Instant) -> Known {
-        self.member.lost(&Local::of(&self.circuit.snapshot()), now)
+        self.member.lost(&Local::of(&self.circuit.snapshot(), self.seen), now)
     }
 
     /// What is to be told once an operator's word has expired, which nobody says.

@@ -52,6 +52,11 @@ impl Settings {
         Self { name, version: AtomicU64::new(0), words, plain_rests, layers: Mutex::new(Layered::new(config)) }
     }
 
+    /// The settings that the code declares, whatever was set since.
+    pub(crate) fn declared(&self) -> BreakerConfig {
+        self.lock().declared()
+    }
+
     pub(crate) fn config(&self) -> BreakerConfig {
         self.lock().in_force()
     }

@@ -1,7 +1,7 @@
 //! One limit: its counts, its waiters, and the decision about a call that comes.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -16,6 +16,7 @@ use super::{
 use crate::{
     clock::{self, Moment, micros},
     events::{self, Event},
+    key::{self, Key},
     totals::{Count, Totals},
 };
 
@@ -27,7 +28,7 @@ pub(super) const ONE: usize = 1;
 pub(super) struct Limiter {
     state: Mutex<State>,
     pub(super) totals: Totals,
-    pub(super) key: Option<Arc<str>>,
+    pub(super) key: Option<Key>,
 }
 
 #[derive(Debug)]
@@ -59,7 +60,7 @@ enum Decision {
 }
 
 impl Limiter {
-    pub(super) const fn new(totals: Totals, key: Option<Arc<str>>) -> Self {
+    pub(super) const fn new(totals: Totals, key: Option<Key>) -> Self {
         let state = Mutex::new(State {
             meter: Meter::new(),
             adopted: None,
@@ -99,7 +100,10 @@ impl Limiter {
     pub(super) fn reject(&self, rules: &Rules, retry_after: u64) -> RateLimited {
         let retry_after = Duration::from_micros(retry_after);
         self.totals.add(Count::Rejection);
-        events::tell(|| Event::RateLimited { limit: rules.name, key: self.key.clone(), retry_after });
+        events::tell(|| {
+            let (key, overflow) = key::parts(self.key.as_ref());
+            Event::RateLimited { limit: rules.name, key, overflow, retry_after }
+        });
         RateLimited { name: rules.name, key: self.key.clone(), retry_after }
     }
 

@@ -50,6 +50,8 @@ pub struct RateLimitRequest<'a> {
     pub name: &'static str,
     /// Which of the limits of that name, where there is one for each key.
     pub key: Option<&'a str>,
+    /// True for the limit that all keys share that have none of their own. Its `key` is `None`.
+    pub overflow: bool,
     /// How many calls in how long, how they are counted, and how long the caller would wait.
     pub config: RateLimitConfig,
 }

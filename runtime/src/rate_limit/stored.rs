@@ -13,7 +13,7 @@ use super::{
     queue::{Place, Queue, Wakers},
     waiting::OwnTime,
 };
-use crate::{clock, totals::Count};
+use crate::{clock, key::Key, totals::Count};
 
 /// Callers that may ask the store at once while others wait. There is one more of them after each that was admitted, and again only
 /// one after one that was not: so a store that is far away serves a large limit in a few ways there and back, and is not
@@ -74,7 +74,9 @@ pub(super) async fn ask(limiter: &Limiter, rules: &Rules) -> Result<Option<u64>,
         let Some(config @ RateLimitConfig { store: Some(Store(store)), .. }) = config else {
             return Ok(Some(caller.left()));
         };
-        let request = RateLimitRequest { name: rules.name, key: limiter.key.as_deref(), config };
+        let key = limiter.key.as_ref();
+        let (key, overflow) = (key.and_then(Key::text).map(AsRef::as_ref), key.is_some_and(Key::is_overflow));
+        let request = RateLimitRequest { name: rules.name, key, overflow, config };
         match store.acquire(&request).await {
             RateLimitDecision::Admitted => {
                 caller.admitted();

@@ -21,6 +21,7 @@ mod flood;
 mod instance;
 mod keyed;
 mod limits;
+mod limits_queue;
 mod operator;
 mod proxy;
 mod recovery;

@@ -29,6 +29,7 @@ mod operator;
 mod order;
 mod pairs;
 mod rate_limit;
+mod rate_limit_queue;
 mod reference;
 mod refused;
 mod registry;

@@ -212,10 +212,7 @@ pub mod __private {
     };
     #[cfg(feature = "tokio")]
     pub use crate::{
-        retry::{
-            nested::Scoped,
-            pause::{Pause, pause},
-        },
+        retry::{nested::Scoped, pause::Pause},
         timeout::within,
     };
 }

@@ -165,7 +165,7 @@ fn it_grants_what_is_due_however_often_it_is_asked() {
         let (policy, budget) = policy(RetryBudget::new().ratio(0.0).reserve_per_second(per_second));
         let clock = FakeClock::new();
         let _entered = clock.enter();
-        calls(&policy, 100);
+        calls(&policy, 1_000);
         let before = budget.withdrawn();
         assert_eq!(before, 10 * u64::from(per_second), "all of the reserve");
         for _ in 0..asks {

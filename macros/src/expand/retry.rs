@@ -22,7 +22,7 @@ use crate::{
 ///             None => break outcome,
 ///         }
 ///     };
-///     pause(delay).await;
+///     attempts.pause(delay).await;
 /// }
 /// ```
 ///
@@ -148,8 +148,7 @@ fn stop_signal(stop: &Expr, krate: &TokenStream) -> TokenStream {
 }
 
 fn pause(context: &Context) -> TokenStream {
-    let krate = &context.krate;
-    if context.is_async { code!(#krate::__private::pause(delay).await) } else { code!(attempts.pause_thread(delay)) }
+    if context.is_async { code!(attempts.pause(delay).await) } else { code!(attempts.pause_thread(delay)) }
 }
 
 fn pause_until(context: &Context) -> TokenStream {

@@ -1,7 +1,9 @@
-use std::time::Duration;
-
 #[cfg(feature = "tokio")]
 use std::pin::Pin;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 #[cfg(feature = "rt-multi-thread")]
 use super::blocking;
@@ -38,6 +40,12 @@ pub struct Attempts<'p> {
     previous_delay: u64,
     made: u32,
     clock: Clock,
+    /// Whether the end of the call is still to be counted.
+    counts: bool,
+    /// Whether a retry is scheduled whose attempt has not begun.
+    scheduled: AtomicBool,
+    /// Whether a task is within an attempt, or between it and the next pause. A future that is dropped then has panicked.
+    running: AtomicBool,
 }
 
 /// The clock that the sleeps go by. A paused task clock would never reach the end of sleeps that a thread really sleeps.
@@ -77,7 +85,16 @@ impl<'p> Attempts<'p> {
         if let Some(Shared(budget)) = policy.budget {
             budget.count_call();
         }
-        Self { policy, started, previous_delay: 0, made: 0, clock }
+        Self {
+            policy,
+            started,
+            previous_delay: 0,
+            made: 0,
+            clock,
+            counts: policy.statistics.is_some(),
+            scheduled: AtomicBool::new(false),
+            running: AtomicBool::new(false),
+        }
     }
 
     #[cfg(test)]
@@ -109,6 +126,7 @@ impl<'p> Attempts<'p> {
     /// Makes the attempt that comes: inside of it, other retries know of this one.
     #[inline]
     pub fn within<R>(&self, policy: &RetryPolicy, call: impl FnOnce() -> R) -> R {
+        self.begin(policy);
         let _scope = Scope::of(self.worth_knowing(policy));
         #[cfg(feature = "tracing")]
         let _span = self.span().map(tracing::Span::entered);
@@ -120,10 +138,53 @@ impl<'p> Attempts<'p> {
     #[inline]
     #[must_use]
     pub fn scope<'a, F>(&'a self, call: Pin<&'a mut F>) -> Scoped<'a, F> {
-        let scoped = Scoped::new(self.worth_knowing(self.policy), call);
+        self.begin(self.policy);
+        let scoped = Scoped::new(self, call);
         #[cfg(feature = "tracing")]
         let scoped = scoped.traced(self.span());
         scoped
+    }
+
+    /// Counts the attempt that comes.
+    #[inline]
+    fn begin(&self, policy: &RetryPolicy) {
+        if let (true, Some(Counted(statistics))) = (self.counts, policy.statistics) {
+            statistics.count_attempt();
+        }
+        if self.made > 0 {
+            self.begin_retry();
+        }
+    }
+
+    /// Counts the retry that was scheduled, if one was. One that a layer inside rejects was made, too.
+    #[cold]
+    fn begin_retry(&self) {
+        // ORDERING: Relaxed: only the call that it belongs to looks at it.
+        if !self.scheduled.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let delay = Duration::from_nanos(self.previous_delay);
+        if let Some(Counted(statistics)) = self.policy.statistics {
+            statistics.count_retry(delay);
+        }
+        #[cfg(feature = "metrics")]
+        crate::metrics::record_delay(self.policy.name, delay);
+    }
+
+    /// Puts the retry that was scheduled back, if one was.
+    fn unschedule(&self) {
+        // ORDERING: Relaxed, as above.
+        if let (true, Some(Shared(budget))) = (self.scheduled.swap(false, Ordering::Relaxed), self.policy.budget) {
+            budget.put_back();
+        }
+    }
+
+    /// Notes whether the task goes on with the attempt, or waits.
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub(super) fn set_running(&self, running: bool) {
+        // ORDERING: Relaxed: only the task looks at it.
+        self.running.store(running, Ordering::Relaxed);
     }
 
     /// The span of the attempt that comes, if it is a further one.
@@ -135,7 +196,7 @@ impl<'p> Attempts<'p> {
 
     /// This, if a retry inside of the attempt that comes has to know of it.
     #[inline]
-    const fn worth_knowing(&self, policy: &RetryPolicy) -> Option<&Self> {
+    pub(super) const fn worth_knowing(&self, policy: &RetryPolicy) -> Option<&Self> {
         if self.made > 0 || policy.max_elapsed.is_some() { Some(self) } else { None }
     }
 
@@ -171,10 +232,11 @@ impl<'p> Attempts<'p> {
     /// Counts it, if it is one.
     #[allow(clippy::inline_always, reason = "as above")]
     #[inline(always)]
-    fn is_first_success(&self, policy: &RetryPolicy, verdict: Verdict) -> bool {
+    fn is_first_success(&mut self, policy: &RetryPolicy, verdict: Verdict) -> bool {
         let is_first_success = self.made == 0 && verdict == Verdict::Success;
         if let (true, Some(Counted(statistics))) = (is_first_success, policy.statistics) {
             statistics.count_first_success();
+            self.counts = false;
         }
         is_first_success
     }
@@ -183,6 +245,7 @@ impl<'p> Attempts<'p> {
     #[cold]
     #[inline(never)]
     fn after_more(&mut self, verdict: Verdict) -> Option<Duration> {
+        self.begin_retry(); // unless the function was called
         match verdict {
             Verdict::Success => self.after_success(),
             Verdict::Final => self.after_final(),
@@ -222,6 +285,7 @@ impl<'p> Attempts<'p> {
     ) -> Option<Duration> {
         match verdict {
             Verdict::Transient { .. } if stop.is_stopped() => {
+                self.begin_retry();
                 self.made = self.made.saturating_add(1);
                 self.stopped();
                 None
@@ -240,7 +304,7 @@ impl<'p> Attempts<'p> {
 
     /// Sleeps on the thread until a signal is given; whether it was.
     #[cold]
-    pub fn pause_thread_until(&self, stop: &dyn Stop, delay: Duration) -> bool {
+    pub fn pause_thread_until(&mut self, stop: &dyn Stop, delay: Duration) -> bool {
         let stopped =
             if delay.is_zero() { stop.is_stopped() } else { self.give_way(|| pause::thread_until(stop, delay)) };
         if stopped {
@@ -249,10 +313,19 @@ impl<'p> Attempts<'p> {
         stopped
     }
 
+    /// Sleeps in the task.
+    #[cfg(feature = "tokio")]
+    #[cold]
+    pub fn pause(&self, delay: Duration) -> pause::Pause {
+        self.set_running(false);
+        pause::pause(delay)
+    }
+
     /// Sleeps in the task until a signal is given; whether it was.
     #[cfg(feature = "tokio")]
     #[cold]
-    pub async fn pause_until(&self, stop: &dyn Stop, delay: Duration) -> bool {
+    pub async fn pause_until(&mut self, stop: &dyn Stop, delay: Duration) -> bool {
+        self.set_running(false);
         let stopped = pause::pause_until(stop, delay).await;
         if stopped {
             self.stopped();
@@ -269,33 +342,29 @@ impl<'p> Attempts<'p> {
         return sleep();
     }
 
-    fn count(&self, end: End) {
-        if let Some(Counted(statistics)) = self.policy.statistics {
-            statistics.count(end);
+    /// Counts the end of the call, once.
+    fn count(&mut self, end: End) {
+        if let (true, Some(Counted(statistics))) = (self.counts, self.policy.statistics) {
+            statistics.count(end, self.made == 0);
         }
+        self.counts = false;
     }
 
-    fn after_final(&self) -> Option<Duration> {
-        match self.policy.statistics {
-            Some(Counted(statistics)) if self.made == 0 => statistics.count_first_failure(),
-            _ => self.count(End::NotTransient),
-        }
+    fn after_final(&mut self) -> Option<Duration> {
+        self.count(End::NotTransient);
         None
     }
 
     /// After an attempt that was none.
-    fn after_rejection(&self) -> Option<Duration> {
+    fn after_rejection(&mut self) -> Option<Duration> {
         let (retry, attempt) = (self.policy.name, self.made.saturating_add(1));
-        match self.policy.statistics {
-            Some(Counted(statistics)) if self.made == 0 => statistics.count_first_rejection(),
-            _ => self.count(End::Rejected),
-        }
+        self.count(End::Rejected);
         events::tell(|| Event::RetryRejected { retry, attempt });
         None
     }
 
     /// A success that is not the first attempt's.
-    fn after_success(&self) -> Option<Duration> {
+    fn after_success(&mut self) -> Option<Duration> {
         let (retry, attempts) = (self.policy.name, self.made.saturating_add(1));
         self.count(End::RetriedSuccess);
         events::tell(|| Event::RetrySucceeded { retry, attempts });
@@ -303,13 +372,14 @@ impl<'p> Attempts<'p> {
     }
 
     #[cold]
-    fn stopped(&self) {
+    fn stopped(&mut self) {
         let (retry, attempts) = (self.policy.name, self.made);
+        self.unschedule();
         self.count(End::Stopped);
         events::tell(|| Event::RetryStopped { retry, attempts });
     }
 
-    fn exhausted(&self) -> Option<Duration> {
+    fn exhausted(&mut self) -> Option<Duration> {
         let (retry, attempts) = (self.policy.name, self.made);
         self.count(End::Exhausted);
         events::tell(|| Event::RetriesExhausted { retry, attempts });
@@ -337,7 +407,7 @@ impl<'p> Attempts<'p> {
     /// Tells of the attempt that comes after this delay, if the budget has it; or gives no delay before what will be rejected.
     #[cold]
     #[inline(never)]
-    fn schedule(&self, delay: Duration, left_open: Option<Duration>) -> Option<Duration> {
+    fn schedule(&mut self, delay: Duration, left_open: Option<Duration>) -> Option<Duration> {
         if !is_worth(delay, left_open) {
             return Some(Duration::ZERO);
         }
@@ -350,12 +420,28 @@ impl<'p> Attempts<'p> {
             events::tell(|| Event::BudgetDenied { retry, attempts: attempt });
             return None;
         }
-        if let Some(Counted(statistics)) = policy.statistics {
-            statistics.count_retry(delay);
-        }
-        #[cfg(feature = "metrics")]
-        crate::metrics::record_delay(policy.name, delay);
+        *self.scheduled.get_mut() = true;
         events::tell(|| Event::RetryScheduled { retry, attempt, delay });
         Some(delay)
+    }
+}
+
+/// Counts a call that ends without an outcome. That of a thread has panicked; that of a task may have been dropped.
+impl Drop for Attempts<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.counts || *self.scheduled.get_mut() {
+            self.abandon();
+        }
+    }
+}
+
+impl Attempts<'_> {
+    #[cold]
+    #[inline(never)]
+    fn abandon(&mut self) {
+        self.unschedule();
+        let has_panicked = matches!(self.clock, Clock::Thread) || *self.running.get_mut();
+        self.count(if has_panicked { End::Panicked } else { End::Cancelled });
     }
 }

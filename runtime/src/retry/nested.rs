@@ -189,8 +189,7 @@ pub(super) fn tell(inner: Option<&'static str>) {
 #[cfg(feature = "tokio")]
 #[derive(Debug)]
 pub struct Scoped<'a, F> {
-    /// What to note of it, if it is worth knowing.
-    noted: Option<&'a Attempts<'a>>,
+    attempts: &'a Attempts<'a>,
     call: Pin<&'a mut F>,
     /// Of a further attempt. In a box, so that a future is larger by a pointer alone.
     #[cfg(feature = "tracing")]
@@ -200,9 +199,9 @@ pub struct Scoped<'a, F> {
 #[cfg(feature = "tokio")]
 impl<'a, F> Scoped<'a, F> {
     #[inline]
-    pub(super) const fn new(noted: Option<&'a Attempts<'a>>, call: Pin<&'a mut F>) -> Self {
+    pub(super) const fn new(attempts: &'a Attempts<'a>, call: Pin<&'a mut F>) -> Self {
         Self {
-            noted,
+            attempts,
             call,
             #[cfg(feature = "tracing")]
             span: None,
@@ -222,10 +221,16 @@ impl<F: Future> Future for Scoped<'_, F> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let _scope = Scope::of(self.noted);
+        let attempts = self.attempts;
+        let _scope = Scope::of(attempts.worth_knowing(attempts.policy()));
         let this = &mut *self;
         #[cfg(feature = "tracing")]
         let _entered = this.span.as_ref().map(|span| span.enter());
-        this.call.as_mut().poll(context)
+        attempts.set_running(true);
+        let poll = this.call.as_mut().poll(context);
+        if poll.is_pending() {
+            attempts.set_running(false);
+        }
+        poll
     }
 }

@@ -56,7 +56,7 @@ pub(super) fn thread_until(stop: &dyn Stop, delay: Duration) -> bool {
 /// Sleeps in the task. No delay gives the other tasks a turn.
 #[cfg(feature = "tokio")]
 #[must_use]
-pub fn pause(delay: Duration) -> Pause {
+pub(super) fn pause(delay: Duration) -> Pause {
     #[cfg(feature = "testing")]
     testing::note_sleep(delay);
     if delay.is_zero() { Pause::Yield } else { Pause::Sleep(Box::pin(tokio::time::sleep(delay))) }

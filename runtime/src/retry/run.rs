@@ -6,8 +6,6 @@ use std::future::Future;
 use std::pin::pin;
 use std::{fmt, marker::PhantomData, time::Duration};
 
-#[cfg(feature = "tokio")]
-use super::pause;
 use super::{
     RetryPolicy,
     attempts::Attempts,
@@ -211,6 +209,6 @@ where
                 None => return outcome,
             }
         };
-        pause::pause(delay).await;
+        attempts.pause(delay).await;
     }
 }

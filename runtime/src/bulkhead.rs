@@ -4,6 +4,8 @@
 
 mod config;
 mod gate;
+#[cfg(test)]
+mod models;
 mod park;
 mod permit;
 mod rejection;
@@ -14,8 +16,12 @@ mod tests;
 #[cfg(feature = "tokio")]
 use std::pin::{Pin, pin};
 use std::{
+    collections::VecDeque,
     fmt,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        self, Mutex,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -64,7 +70,7 @@ impl Bulkhead {
         Self {
             name,
             declared: config,
-            gate: Gate::new(config.max_concurrent),
+            gate: Gate::of(AtomicU32::new(config.max_concurrent), AtomicU64::new(0), Mutex::new(VecDeque::new())),
             max_wait: AtomicU64::new(wait_of(config)),
             totals: Totals::sharded(),
         }

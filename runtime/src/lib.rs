@@ -121,6 +121,8 @@ mod keyed;
 mod known;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+#[cfg(test)]
+mod models;
 mod outcome;
 #[cfg(feature = "prometheus-client")]
 pub mod prometheus;

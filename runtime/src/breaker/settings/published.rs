@@ -1,0 +1,75 @@
+//! A value that is replaced now and then, and the numbers that it amounts to, which are read all the time.
+//!
+//! Readers take no lock: they read all numbers, and again if somebody wrote in the meantime (a sequence lock; see Boehm, Can seqlocks
+//! get along with programming language memory models?, 2012).
+
+use std::{array, sync::PoisonError};
+
+use super::{
+    hint,
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering, fence},
+    },
+};
+
+#[derive(Debug)]
+pub(super) struct Published<T, const N: usize> {
+    /// Who replaces it holds the lock until the words are those of the new one.
+    value: Mutex<T>,
+    /// Odd while somebody writes.
+    version: AtomicU64,
+    words: [AtomicU64; N],
+}
+
+impl<T: Copy, const N: usize> Published<T, N> {
+    /// A value and its words, in an even version.
+    pub(super) const fn of(value: Mutex<T>, version: AtomicU64, words: [AtomicU64; N]) -> Self {
+        Self { value, version, words }
+    }
+
+    pub(super) fn value(&self) -> T {
+        *self.lock()
+    }
+
+    /// The first words, all of one value.
+    pub(super) fn words<const M: usize>(&self) -> [u64; M] {
+        const { assert!(M <= N) };
+        loop {
+            // ORDERING: Acquire pairs with the Release at the end of `replace`: what was written before an even version is
+            // seen. The fence keeps the second look behind the words: if one of them is of a later write, so is the version.
+            let version = self.version.load(Ordering::Acquire);
+            let words = array::from_fn(|index| self.words[index].load(Ordering::Relaxed));
+            fence(Ordering::Acquire);
+            if version.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == version {
+                return words;
+            }
+            hint::spin_loop();
+        }
+    }
+
+    /// One word, which may be of another value than the one that is read next.
+    #[inline]
+    pub(super) fn word(&self, index: usize) -> u64 {
+        // ORDERING: Relaxed: one number that stands alone.
+        self.words[index].load(Ordering::Relaxed)
+    }
+
+    /// Replaces the value, and writes the words that it amounts to.
+    pub(super) fn replace(&self, value: T, words: [u64; N]) {
+        let mut current = self.lock();
+        *current = value;
+        // ORDERING: Relaxed, since only the holder of the lock writes. The fence keeps the words behind the odd version.
+        let version = self.version.load(Ordering::Relaxed);
+        self.version.store(version.wrapping_add(1), Ordering::Relaxed);
+        fence(Ordering::Release);
+        for (word, value) in self.words.iter().zip(words) {
+            word.store(value, Ordering::Relaxed);
+        }
+        self.version.store(version.wrapping_add(2), Ordering::Release);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, T> {
+        self.value.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -92,7 +92,8 @@ pub(crate) async fn act(
     let state = action.apply(&intervention);
     let action = Action { done: state.is_some(), ..action };
     if let Some(callback) = &inner.on_action {
-        callback(&action);
+        // What was asked for is done, whatever becomes of the callback.
+        guard::contain(|| callback(&action));
     }
     match state {
         Some(state) => json(format!("{{\"state\":\"{state}\"}}")),

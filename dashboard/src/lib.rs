@@ -46,6 +46,7 @@
 //! Who may *see* the page when it is mounted in a service is for that service to decide: put its own layer around the router.
 
 mod actions;
+mod connection;
 mod entry;
 mod guard;
 mod page;
@@ -107,7 +108,8 @@ impl Dashboard {
         self
     }
 
-    /// Calls `callback` with everything that was asked to be done with a right token, after it was tried.
+    /// Calls `callback` with everything that was asked to be done with a right token, after it was tried. The operator is answered
+    /// even if `callback` panics.
     pub fn on_action(mut self, callback: impl Fn(&Action) + Send + Sync + 'static) -> Self {
         self.on_action = Some(Arc::new(callback));
         self
@@ -152,6 +154,7 @@ impl Dashboard {
             .route("/api/live", get(stream::live))
             .route("/api/actions", post(actions::act).layer(actions::limit()))
             .route("/metrics", get(metrics))
+            .layer(middleware::from_fn(guard::answer_in_any_case))
             .layer(middleware::map_response_with_state(embeddable, guard::protect))
             .layer(middleware::from_fn_with_state(hosts.map(Arc::from), guard::check_host))
             .with_state(state)

@@ -114,16 +114,19 @@ mod checked;
 mod clock;
 #[cfg(feature = "config")]
 mod configure;
+mod escape;
 pub mod events;
 mod fallback;
 #[cfg(feature = "keyed")]
 mod keyed;
 mod known;
+mod layers;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 #[cfg(test)]
 mod models;
 mod outcome;
+mod panics;
 #[cfg(feature = "prometheus-client")]
 pub mod prometheus;
 mod random;
@@ -169,7 +172,9 @@ pub use self::{
         OpenReason, Permit, Settings, Snapshot, Threshold, Window, WindowSnapshot,
     },
     bulkhead::{Bulkhead, BulkheadConfig, BulkheadFull, BulkheadPermit, BulkheadSnapshot, bulkhead, bulkheads},
+    escape::escaped,
     fallback::{Fallback, FallbackIf},
+    layers::{ConfigChange, ConfigLayer},
     rate_limit::{
         Algorithm, RateLimit, RateLimitConfig, RateLimitDecision, RateLimitRequest, RateLimitSnapshot, RateLimitStore,
         RateLimited, Rules, rate_limit, rate_limits,

@@ -40,7 +40,7 @@ pub fn report_with_keys(keys: usize) {
             let labels: Vec<_> = sample
                 .labels
                 .pairs()
-                .map(|(name, value)| Label::new(name, SharedString::from(value.to_owned())))
+                .map(|(name, value)| Label::new(name, SharedString::from(value.into_owned())))
                 .collect();
             match kind {
                 Kind::Counter => ::metrics::counter!(name.clone(), labels).absolute(sample.value.as_whole()),
@@ -52,7 +52,8 @@ pub fn report_with_keys(keys: usize) {
 
 /// Tells of a sleep that is over.
 pub(crate) fn record_delay(retry: Option<&'static str>, delay: Duration) {
-    ::metrics::histogram!("retry_delay_seconds", "retry" => retry.unwrap_or("unnamed")).record(delay.as_secs_f64());
+    let label = crate::escaped(retry.unwrap_or("unnamed"));
+    ::metrics::histogram!("retry_delay_seconds", "retry" => label).record(delay.as_secs_f64());
 }
 
 fn full(name: &'static str, kind: Kind) -> SharedString {

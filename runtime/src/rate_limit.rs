@@ -34,6 +34,8 @@ pub use self::{
     },
     snapshot::KeyedRateLimitSnapshot,
 };
+#[cfg(feature = "config")]
+use crate::ConfigChange;
 #[cfg(feature = "keyed")]
 use crate::registry::{Place, places};
 use crate::{
@@ -80,8 +82,22 @@ impl RateLimit {
     }
 
     /// Changes the settings from now on. What was counted goes on counting, unless it is by another algorithm.
+    ///
+    /// These settings hold as a whole, on top of those from a file and the environment, until [`reset_config`](Self::reset_config).
     pub fn reconfigure(&self, config: RateLimitConfig) {
-        self.rules.replace(config);
+        self.rules.set_live(Some(config));
+    }
+
+    /// Ends what [`reconfigure`](Self::reconfigure) has set: the settings of the code hold again, with those that a file and the
+    /// environment put on top of them.
+    pub fn reset_config(&self) {
+        self.rules.set_live(None);
+    }
+
+    /// Replaces the settings from a file and the environment.
+    #[cfg(feature = "config")]
+    pub(crate) fn set_outside(&self, outside: Option<RateLimitConfig>) -> Option<ConfigChange> {
+        self.rules.change(|layers| layers.set_outside(outside.map(Some)))
     }
 }
 
@@ -297,7 +313,7 @@ impl Shared for RateLimit {
     }
 
     fn declared(&self) -> Option<RateLimitConfig> {
-        self.rules.declared
+        self.rules.declared()
     }
 
     fn show(config: Option<RateLimitConfig>) -> (DeclaredConfig, Option<usize>) {

@@ -25,6 +25,8 @@ pub(crate) use self::{
     registered::Listed,
     shared::{Registry, Shared},
 };
+#[cfg(feature = "config")]
+use crate::ConfigChange;
 use crate::{
     BreakerConfig, Bulkhead, CircuitBreaker, RateLimit, clock,
     events::{self, Event},
@@ -394,13 +396,22 @@ impl Configurable {
         self.entry.declared
     }
 
-    pub(crate) fn reconfigure(&self, config: BreakerConfig) {
+    /// Replaces the settings from a file and the environment; [`adopt`](Self::adopt) has to follow.
+    pub(crate) fn set_outside(&self, outside: Option<BreakerConfig>) -> Option<ConfigChange> {
+        let change = self.entry.breaker.and_then(|breaker| breaker.set_outside(outside));
+        #[cfg(feature = "keyed")]
+        let change = self.entry.keyed.and_then(|breakers| breakers.set_outside(outside)).or(change);
+        change
+    }
+
+    /// Judges what was counted by the settings in force.
+    pub(crate) fn adopt(&self) {
         if let Some(breaker) = self.entry.breaker {
-            breaker.reconfigure(config);
+            breaker.adopt();
         }
         #[cfg(feature = "keyed")]
         if let Some(breakers) = self.entry.keyed {
-            breakers.reconfigure(config);
+            breakers.adopt();
         }
     }
 }

@@ -8,7 +8,7 @@ mod keyed;
 mod rate_limits;
 mod retries;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 #[cfg(feature = "prometheus-client")]
 pub(crate) use self::retries::of as of_retry;
@@ -16,6 +16,7 @@ pub(crate) use self::retries::of as of_retry;
 use crate::{
     BreakerState,
     breaker::history::{STATES, Tally, index},
+    escape::escaped,
     totals::{Count, Sums},
 };
 
@@ -164,10 +165,10 @@ impl Labels {
         Sample { labels: self, value: Value::Micros(micros) }
     }
 
-    /// Names and values.
-    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    /// Names and values, which are [escaped].
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&'static str, Cow<'_, str>)> {
         let key = self.key.as_deref().map(|key| ("key", key));
-        [self.subject].into_iter().chain(self.part).chain(key)
+        [self.subject].into_iter().chain(self.part).chain(key).map(|(name, value)| (name, escaped(value)))
     }
 }
 

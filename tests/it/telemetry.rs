@@ -104,7 +104,8 @@ fn of_many_keys_those_that_reject_most_have_series() {
     }
     assert_eq!(lines.iter().filter(|line| line.contains("key_state")).count(), 2);
     let all = scrape(SteadfastCollector::new(), "service=\"tenants\"");
-    let quoted = r#"circuit_breaker_key_rejections_total{,key="a \"quoted\\\nkey\""} 1"#;
+    // Escaped as in all texts, and then once more by the format.
+    let quoted = r#"circuit_breaker_key_rejections_total{,key="a \"quoted\\\\\\nkey\""} 1"#;
     assert!(all.iter().any(|line| line == quoted), "{all:#?}");
 }
 

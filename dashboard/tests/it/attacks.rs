@@ -223,6 +223,28 @@ fn who_has_the_token_acts_and_it_is_told() {
     assert_eq!(of_key.state(), ForcedOpen);
 }
 
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a payload that is dropped");
+    }
+}
+
+#[test]
+fn an_operator_is_answered_though_the_callback_panics() {
+    static ACTED_ON: CircuitBreaker = CircuitBreaker::new("acted on by a panic", CONFIG);
+    steadfast::register!(ACTED_ON);
+    let served = Served::new(&with_token().on_action(|_| std::panic::panic_any(Bomb)));
+    for (action, state) in [("force_open", "forced-open"), ("disable", "disabled")] {
+        let body = json!({ "breaker": "acted on by a panic", "action": action, "reason": "a test" });
+        let response = right(&served).body(body.to_string()).send().unwrap();
+        assert_eq!(response.json::<Value>().unwrap(), json!({ "state": state }));
+    }
+    assert_eq!(ACTED_ON.state(), Disabled);
+}
+
 #[test]
 fn every_answer_carries_the_headers_that_keep_others_out() {
     let served = Served::new(&Dashboard::new());

@@ -120,7 +120,7 @@ async fn markup_is_text_wherever_it_comes_from() {
     for name in [MARKUP.name(), MORE_MARKUP.name()] {
         browser.open_details(name).await;
         let title = browser.run("return document.querySelector('#details-name').textContent").await;
-        assert_eq!(title, json!(name));
+        assert_eq!(title, json!(steadfast::escaped(name)));
         browser.press(Key::Escape).await;
         browser.until("return !document.querySelector('#details').open").await;
     }
@@ -132,6 +132,24 @@ async fn markup_is_text_wherever_it_comes_from() {
     assert_eq!(found, json!([0, 0]));
     let by_hand = browser.run("return fetch(new URL('api/breakers', document.baseURI)).then(a => a.text()).then(t => JSON.parse(t).breakers.length > 0)").await;
     assert_eq!(by_hand, json!(true));
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_misleads_is_escaped_as_in_all_texts() {
+    const EVIL: &str = "a\r\nb\\\u{1b}[31m\u{2028}\u{202e}c\u{0}";
+    static HOSTS: KeyedBreakers = KeyedBreakers::new("keyed by what misleads", CONFIG);
+    steadfast::register!(HOSTS);
+    HOSTS.breaker(EVIL).intervene(&Intervention::force_open().reason(EVIL));
+    let served = Served::new(&Dashboard::new());
+    let browser = Browser::open(&served.url("/")).await;
+    let key = format!("({}).querySelector('.key')", Browser::card("keyed by what misleads"));
+    browser.until(&format!("return {key}?.children[1].textContent === {}", json!(steadfast::escaped(EVIL)))).await;
+    browser.run(&format!("{key}.click()")).await;
+    browser.until("return document.querySelector('#details').open").await;
+    let shown = browser.run("return document.querySelector('#details').textContent").await;
+    assert!(!shown.as_str().unwrap().contains(|c: char| c.is_control() || "\u{2028}\u{202e}".contains(c)), "{shown:?}");
+    assert_eq!(shown.as_str().unwrap().matches(&*steadfast::escaped(EVIL)).count(), 3, "the key, and the reason twice");
     browser.close().await;
 }
 

@@ -15,8 +15,10 @@ use once_cell::race::OnceBox;
 pub use self::summary::KeyedSnapshot;
 use super::{BreakerConfig, BreakerState, CircuitBreaker, Settings, core::Core};
 use crate::{
+    ConfigChange, ConfigLayer,
     events::{self, Event},
     keyed::{self, Kept, Text, ring::Standing},
+    layers,
     totals::{Count, Sums, Totals},
 };
 
@@ -202,10 +204,39 @@ impl KeyedBreakers {
     /// Changes the settings of all keys from now on, as
     /// [`CircuitBreaker::reconfigure`](crate::CircuitBreaker::reconfigure) does for one.
     pub fn reconfigure(&self, config: BreakerConfig) {
-        self.store().settings.replace(config);
+        self.set_live(Some(config));
+    }
+
+    /// Ends what [`reconfigure`](Self::reconfigure) has set, as
+    /// [`CircuitBreaker::reset_config`](crate::CircuitBreaker::reset_config) does for one.
+    pub fn reset_config(&self) {
+        self.set_live(None);
+    }
+
+    fn set_live(&self, live: Option<BreakerConfig>) {
+        let changed = self.store().settings.change(|layers| layers.set_live(live));
+        self.adopt();
+        layers::tell(ConfigLayer::Live, || changed.map(|config| self.changed(config)).into_iter().collect());
+    }
+
+    /// Replaces the settings from a file and the environment; [`adopt`](Self::adopt) has to follow.
+    #[cfg(feature = "config")]
+    pub(crate) fn set_outside(&self, outside: Option<BreakerConfig>) -> Option<ConfigChange> {
+        if outside.is_none() && self.store.get().is_none() {
+            return None;
+        }
+        self.store().settings.change(|layers| layers.set_outside(outside)).map(|config| self.changed(config))
+    }
+
+    /// Judges what was counted by the settings in force.
+    pub(crate) fn adopt(&self) {
         for breaker in self.iter() {
             breaker.view().adopt();
         }
+    }
+
+    fn changed(&self, config: BreakerConfig) -> ConfigChange {
+        ConfigChange::new("breaker", self.name, config)
     }
 
     /// The settings it was declared with, and how many keys.

@@ -1,6 +1,7 @@
 use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
 use super::cause::Why;
+use crate::escape::escaped;
 
 /// A call was not made, because the circuit breaker in front of it is open.
 ///
@@ -155,13 +156,13 @@ impl Wait {
 
 impl fmt::Display for CircuitOpen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "circuit `{}`", self.name)?;
+        write!(f, "circuit `{}`", escaped(self.name))?;
         if let Some(key) = self.key() {
-            write!(f, " for `{key}`")?;
+            write!(f, " for `{}`", escaped(key))?;
         }
         write!(f, " is {}", self.reason())?;
         if let Some(note) = self.operator_reason() {
-            write!(f, " ({note})")?;
+            write!(f, " ({})", escaped(note))?;
         }
         match self.retry_after() {
             Some(wait) => write!(f, "; retry after {wait:.3?}"),

@@ -14,6 +14,7 @@ use super::{
     config::BreakerConfig,
     rules::{Encoded, Rules, SPAN, Span},
 };
+use crate::layers::Layered;
 
 /// A breaker's name and the settings in force.
 ///
@@ -22,8 +23,8 @@ use super::{
 #[derive(Debug)]
 pub struct Settings {
     pub(crate) name: &'static str,
-    /// The rules that the config amounts to, and behind them what [`Rules::plain_rests`] says.
-    published: Published<BreakerConfig, { WORDS + 2 }>,
+    /// The layers; the rules that the config in force amounts to, and behind them what [`Rules::plain_rests`] says.
+    published: Published<Layered<BreakerConfig>, { WORDS + 2 }>,
 }
 
 const WORDS: usize = size_of::<Encoded>() / size_of::<u64>();
@@ -37,11 +38,12 @@ impl Settings {
             words[index] = AtomicU64::new(values[index]);
             index += 1;
         }
-        Self { name, published: Published::of(Mutex::new(config), AtomicU64::new(0), words) }
+        let layers = Mutex::new(Layered::new(config));
+        Self { name, published: Published::of(layers, AtomicU64::new(0), words) }
     }
 
     pub(crate) fn config(&self) -> BreakerConfig {
-        self.published.value()
+        self.published.value().in_force()
     }
 
     pub(crate) fn rules(&self) -> Rules {
@@ -62,8 +64,17 @@ impl Settings {
         self.published.word(WORDS + usize::from(failed))
     }
 
-    pub(crate) fn replace(&self, config: BreakerConfig) {
-        self.published.replace(config, words(&config));
+    /// Changes a layer. Gives the settings in force if they have changed by it; the breakers have yet to adopt them.
+    pub(crate) fn change(&self, layer: impl FnOnce(&mut Layered<BreakerConfig>)) -> Option<BreakerConfig> {
+        let mut changed = None;
+        self.published.change(|layers| {
+            let before = layers.in_force();
+            layer(layers);
+            let config = layers.in_force();
+            changed = (config != before).then_some(config);
+            changed.as_ref().map(words)
+        });
+        changed
     }
 }
 

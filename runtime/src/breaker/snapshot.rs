@@ -5,6 +5,7 @@ use std::{
 };
 
 use super::{BreakerState, Limits, OpenReason};
+use crate::escape::escaped;
 
 /// What a breaker was doing at one moment.
 ///
@@ -108,9 +109,9 @@ impl WindowSnapshot {
 
 impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)?;
+        f.write_str(&escaped(self.name))?;
         if let Some(key) = &self.key {
-            write!(f, "[{key}]")?;
+            write!(f, "[{}]", escaped(key))?;
         }
         write!(f, ": {}", self.state)?;
         if let (BreakerState::Open, Some(reason)) = (self.state, self.open_reason) {
@@ -133,7 +134,7 @@ impl fmt::Display for Snapshot {
             _ => {}
         }
         if let Some(reason) = &self.operator_reason {
-            write!(f, " ({reason})")?;
+            write!(f, " ({})", escaped(reason))?;
         }
         write!(
             f,

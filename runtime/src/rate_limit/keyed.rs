@@ -189,7 +189,21 @@ impl KeyedRateLimits {
 
     /// Changes the settings of all keys from now on, as [`RateLimit::reconfigure`] does for one.
     pub fn reconfigure(&self, config: RateLimitConfig) {
-        self.kept().rules.replace(config);
+        self.kept().rules.set_live(Some(config));
+    }
+
+    /// Ends what [`reconfigure`](Self::reconfigure) has set, as [`RateLimit::reset_config`] does for one.
+    pub fn reset_config(&self) {
+        self.kept().rules.set_live(None);
+    }
+
+    /// Replaces the settings from a file and the environment.
+    #[cfg(feature = "config")]
+    pub(crate) fn set_outside(&self, outside: Option<RateLimitConfig>) -> Option<crate::ConfigChange> {
+        if outside.is_none() && self.store.get().is_none() {
+            return None;
+        }
+        self.kept().rules.change(|layers| layers.set_outside(outside.map(Some)))
     }
 
     fn all(&self) -> (Sums, Vec<Arc<KeyedRateLimit>>) {

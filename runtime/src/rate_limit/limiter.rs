@@ -13,8 +13,10 @@ use super::{
     meter::{Limit, Meter},
 };
 use crate::{
+    ConfigChange, ConfigLayer, DeclaredConfig,
     clock::{self, micros},
     events::{self, Event},
+    layers::{self, Layered},
     totals::{Count, Totals},
 };
 
@@ -22,10 +24,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Rules {
     pub(super) name: &'static str,
-    /// As it was declared; `None` where no place has given a limit.
-    pub(super) declared: Option<RateLimitConfig>,
-    /// What was set since.
-    current: Mutex<Option<RateLimitConfig>>,
+    /// `None` where no layer gives a limit.
+    layers: Mutex<Layered<Option<RateLimitConfig>>>,
     /// How often something was set: who has seen the last knows the settings.
     version: AtomicU32,
     /// Whether there is a store to ask.
@@ -35,7 +35,7 @@ pub struct Rules {
 impl Rules {
     pub(super) const fn new(name: &'static str, declared: Option<RateLimitConfig>) -> Self {
         let has_store = AtomicBool::new(matches!(declared, Some(RateLimitConfig { store: Some(_), .. })));
-        Self { name, declared, current: Mutex::new(None), version: AtomicU32::new(0), has_store }
+        Self { name, layers: Mutex::new(Layered::new(declared)), version: AtomicU32::new(0), has_store }
     }
 
     /// Whether there is a store to ask.
@@ -46,20 +46,39 @@ impl Rules {
     }
 
     pub(super) fn config(&self) -> Option<RateLimitConfig> {
-        self.current().or(self.declared)
+        self.layers().in_force()
     }
 
-    pub(super) fn replace(&self, config: RateLimitConfig) {
-        let mut current = self.current();
-        *current = Some(config);
+    /// The settings in the code.
+    pub(super) fn declared(&self) -> Option<RateLimitConfig> {
+        self.layers().declared()
+    }
+
+    /// Changes a layer.
+    pub(super) fn change(&self, layer: impl FnOnce(&mut Layered<Option<RateLimitConfig>>)) -> Option<ConfigChange> {
+        let mut layers = self.layers();
+        let before = layers.in_force();
+        layer(&mut layers);
+        let config = layers.in_force();
+        if config == before {
+            return None;
+        }
         // ORDERING: Relaxed, as in `has_store`.
-        self.has_store.store(config.store.is_some(), Ordering::Relaxed);
+        self.has_store.store(config.is_some_and(|config| config.store.is_some()), Ordering::Relaxed);
         // ORDERING: Relaxed: who sees the new number takes the lock to see what it is about.
         self.version.fetch_add(1, Ordering::Relaxed);
+        drop(layers);
+        Some(ConfigChange::new("rate_limit", self.name, DeclaredConfig::RateLimit(config)))
     }
 
-    fn current(&self) -> MutexGuard<'_, Option<RateLimitConfig>> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Changes what is set live, and tells of it.
+    pub(super) fn set_live(&self, live: Option<RateLimitConfig>) {
+        let change = self.change(|layers| layers.set_live(live.map(Some)));
+        layers::tell(ConfigLayer::Live, || change.into_iter().collect());
+    }
+
+    fn layers(&self) -> MutexGuard<'_, Layered<Option<RateLimitConfig>>> {
+        self.layers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn version(&self) -> u32 {

@@ -1,6 +1,6 @@
 use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
-use crate::Transient;
+use crate::{Transient, escape::escaped};
 
 /// A call was not made, because it was above a rate limit.
 ///
@@ -38,8 +38,8 @@ impl RateLimited {
 
 impl fmt::Display for RateLimited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "rate limit `{}`", self.name)?;
-        self.key.as_ref().map_or(Ok(()), |key| write!(f, " for `{key}`"))?;
+        write!(f, "rate limit `{}`", escaped(self.name))?;
+        self.key.as_ref().map_or(Ok(()), |key| write!(f, " for `{}`", escaped(key)))?;
         write!(f, " is reached; there is a place in {:.3?}", self.retry_after)
     }
 }

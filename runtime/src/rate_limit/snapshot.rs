@@ -1,5 +1,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
+use crate::escape::escaped;
+
 /// What a rate limit was doing at one moment.
 ///
 /// The totals are added up beside the rest, and count since the program started. Its `Display` is one line:
@@ -41,8 +43,8 @@ pub struct RateLimitSnapshot {
 impl fmt::Display for RateLimitSnapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, key, limit, per, in_window, waiting, admitted, rejected } = self;
-        f.write_str(name)?;
-        key.as_ref().map_or(Ok(()), |key| write!(f, "[{key}]"))?;
+        f.write_str(&escaped(name))?;
+        key.as_ref().map_or(Ok(()), |key| write!(f, "[{}]", escaped(key)))?;
         write!(f, ": {in_window} of {limit} in {per:?}, {waiting} waiting; {admitted} admitted, {rejected} rejected")
     }
 }
@@ -80,7 +82,8 @@ impl fmt::Display for KeyedRateLimitSnapshot {
         let Self { name, keys, max_keys, reached, admitted, rejected, .. } = self;
         write!(
             f,
-            "{name}: {keys} of {max_keys} keys, {reached} at their limit; {admitted} admitted, {rejected} rejected"
+            "{}: {keys} of {max_keys} keys, {reached} at their limit; {admitted} admitted, {rejected} rejected",
+            escaped(name)
         )
     }
 }

@@ -68,6 +68,7 @@ impl fmt::Display for DeclaredConfig {
 impl fmt::Display for ConfigConflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, first, second } = self;
+        let name = crate::escaped(name);
         let kind = first.config.kind();
         if first.max_keys.is_some() != second.max_keys.is_some() {
             let (with, without) = if first.max_keys.is_some() { (first, second) } else { (second, first) };

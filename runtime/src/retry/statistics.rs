@@ -111,7 +111,7 @@ impl fmt::Display for RetrySnapshot {
             f,
             "{}: {} calls, {} succeeded at once, {} after a retry, {} failed ({} not transient, {} rejected, {} exhausted, {} denied, \
              {} stopped)",
-            self.name,
+            crate::escaped(self.name),
             self.calls(),
             self.first_try_successes,
             self.retried_successes,

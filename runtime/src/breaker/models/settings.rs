@@ -23,7 +23,12 @@ fn pair() -> Arc<Pair> {
 
 fn replace(pair: &Arc<Pair>, value: u64) -> thread::JoinHandle<()> {
     let pair = pair.clone();
-    thread::spawn(move || pair.replace(value, [value; 2]))
+    thread::spawn(move || {
+        pair.change(|current| {
+            *current = value;
+            Some([value; 2])
+        });
+    })
 }
 
 /// Reads in a thread of its own: loom does not go back over a main thread that does nothing but look.

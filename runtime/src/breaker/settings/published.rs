@@ -1,4 +1,4 @@
-//! A value that is replaced now and then, and the numbers that it amounts to, which are read all the time.
+//! A value that changes now and then, and the numbers that it amounts to, which are read all the time.
 //!
 //! Readers take no lock: they read all numbers, and again if somebody wrote in the meantime (a sequence lock; see Boehm, Can seqlocks
 //! get along with programming language memory models?, 2012).
@@ -15,7 +15,7 @@ use super::{
 
 #[derive(Debug)]
 pub(super) struct Published<T, const N: usize> {
-    /// Who replaces it holds the lock until the words are those of the new one.
+    /// A writer holds the lock until the words are those of the new value.
     value: Mutex<T>,
     /// Odd while somebody writes.
     version: AtomicU64,
@@ -36,7 +36,7 @@ impl<T: Copy, const N: usize> Published<T, N> {
     pub(super) fn words<const M: usize>(&self) -> [u64; M] {
         const { assert!(M <= N) };
         loop {
-            // ORDERING: Acquire pairs with the Release at the end of `replace`: what was written before an even version is
+            // ORDERING: Acquire pairs with the Release at the end of `change`: what was written before an even version is
             // seen. The fence keeps the second look behind the words: if one of them is of a later write, so is the version.
             let version = self.version.load(Ordering::Acquire);
             let words = array::from_fn(|index| self.words[index].load(Ordering::Relaxed));
@@ -55,10 +55,10 @@ impl<T: Copy, const N: usize> Published<T, N> {
         self.words[index].load(Ordering::Relaxed)
     }
 
-    /// Replaces the value, and writes the words that it amounts to.
-    pub(super) fn replace(&self, value: T, words: [u64; N]) {
-        let mut current = self.lock();
-        *current = value;
+    /// Changes the value. The change gives the words that the value amounts to, if they are others now.
+    pub(super) fn change(&self, change: impl FnOnce(&mut T) -> Option<[u64; N]>) {
+        let mut value = self.lock();
+        let Some(words) = change(&mut value) else { return };
         // ORDERING: Relaxed, since only the holder of the lock writes. The fence keeps the words behind the odd version.
         let version = self.version.load(Ordering::Relaxed);
         self.version.store(version.wrapping_add(1), Ordering::Relaxed);

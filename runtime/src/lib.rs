@@ -128,6 +128,7 @@ mod random;
 mod rate_limit;
 mod registry;
 mod retry;
+mod scope;
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
 mod telemetry;
 #[cfg(feature = "testing")]
@@ -206,17 +207,14 @@ pub mod __private {
         retry::{
             attempts::Attempts,
             named::{NamedPolicy, POLICIES},
-            nested::Scope,
             statistics::Statistics,
             verdict::{Passage, Verdict},
         },
+        scope::Scope,
     };
     #[cfg(feature = "tokio")]
     pub use crate::{
-        retry::{
-            nested::Scoped,
-            pause::{Pause, pause},
-        },
+        retry::{nested::Scoped, pause::Pause},
         timeout::within,
     };
 }

@@ -22,7 +22,7 @@ use crate::{
 ///             None => break outcome,
 ///         }
 ///     };
-///     pause(delay).await;
+///     attempts.pause(delay).await;
 /// }
 /// ```
 ///
@@ -31,9 +31,12 @@ use crate::{
 /// attempt needs no loop, and so can move what it likes. With a signal that can end the sleep, the outcome stays:
 ///
 /// ```text
-///     let (outcome, delay) = { ... match attempts.after_unless(..., stop, ...) { Some(delay) => (outcome, delay), ... } };
-///     if attempts.pause_until(stop, delay).await { break outcome; }
+///     let (outcome, delay) = { ... match attempts.after(...) { Some(delay) => (outcome, delay), ... } };
+///     attempts.pause(delay).await;
+///     if attempts.ends() { break outcome; }
 /// ```
+///
+/// It stays as well in a function that is not `async` and has a hook: a signal further out can end its sleep.
 pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) -> Attempt {
     let krate = context.krate.clone();
     let (begin, by) = (begin(retry, context), context.policy());
@@ -45,10 +48,12 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
     } else {
         code!(outcome: #output)
     };
+    let stop = retry.stop_on.as_ref().map(|stop| stop_signal(stop, &krate));
     if retry.is_single() {
         let code = &attempt.code;
         let code = code! {
             #begin
+            #stop
             let #outcome = #code;
             _ = attempts.after(#by, #verdict, #passage);
             outcome
@@ -62,48 +67,48 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
     };
     let (slots, arguments) = context.arguments();
     let delay = scheduled(retry, attempt.has_passage, &krate);
-    let (stop, attempt) = match &retry.stop_on {
-        Some(stop) => {
-            let (stop, pause) = (stop_signal(stop, &krate), pause_until(context));
-            let attempt = code! {
+    let scheduled = code! {
+        #arguments
+        let #outcome = #code;
+        match attempts.after(#by, #verdict, #passage)
+    };
+    let attempt = match (context.is_async, &stop) {
+        (false, _) if retry.hook.is_none() => code! {
+            #arguments
+            let #outcome = #code;
+            if !attempts.again(#by, #verdict, #passage) {
+                break outcome;
+            }
+        },
+        (true, None) => code! {
+            let delay = {
+                #scheduled {
+                    ::core::option::Option::Some(delay) => #delay,
+                    ::core::option::Option::None => break outcome,
+                }
+            };
+            attempts.pause(delay).await;
+        },
+        (is_async, _) => {
+            let ends = if is_async {
+                code!({
+                    attempts.pause(delay).await;
+                    attempts.ends()
+                })
+            } else {
+                code!(attempts.pause_thread(delay))
+            };
+            code! {
                 let (outcome, delay) = {
-                    #arguments
-                    let #outcome = #code;
-                    match attempts.after_unless(#by, stop, #verdict, #passage) {
+                    #scheduled {
                         ::core::option::Option::Some(delay) => { let delay = #delay; (outcome, delay) }
                         ::core::option::Option::None => break outcome,
                     }
                 };
-                if #pause {
+                if #ends {
                     break outcome;
                 }
-            };
-            (Some(stop), attempt)
-        }
-        None if context.is_async || retry.hook.is_some() => {
-            let pause = pause(context);
-            let attempt = code! {
-                let delay = {
-                    #arguments
-                    let #outcome = #code;
-                    match attempts.after(#by, #verdict, #passage) {
-                        ::core::option::Option::Some(delay) => #delay,
-                        ::core::option::Option::None => break outcome,
-                    }
-                };
-                #pause;
-            };
-            (None, attempt)
-        }
-        None => {
-            let attempt = code! {
-                #arguments
-                let #outcome = #code;
-                if !attempts.again(#by, #verdict, #passage) {
-                    break outcome;
-                }
-            };
-            (None, attempt)
+            }
         }
     };
     let code = code! {
@@ -139,24 +144,14 @@ fn scheduled(retry: &Retry, has_passage: bool, krate: &TokenStream) -> TokenStre
     })
 }
 
-/// Input: `TOKEN`. Output: `let stop: &dyn Stop = &TOKEN;`. That it is no signal is reported at its place.
+/// Input: `TOKEN`. Output: `let stop: &dyn Stop = &TOKEN; attempts.stop_on(stop);`. That it is no signal is reported at its place.
 fn stop_signal(stop: &Expr, krate: &TokenStream) -> TokenStream {
     let place = Span::mixed_site().located_at(stop.span());
     let krate = at(place, krate);
     let reference = quote_spanned!(place=> &#stop);
-    code!(let stop: &dyn #krate::Stop = #reference;)
-}
-
-fn pause(context: &Context) -> TokenStream {
-    let krate = &context.krate;
-    if context.is_async { code!(#krate::__private::pause(delay).await) } else { code!(attempts.pause_thread(delay)) }
-}
-
-fn pause_until(context: &Context) -> TokenStream {
-    if context.is_async {
-        code!(attempts.pause_until(stop, delay).await)
-    } else {
-        code!(attempts.pause_thread_until(stop, delay))
+    code! {
+        let stop: &dyn #krate::Stop = #reference;
+        attempts.stop_on(stop);
     }
 }
 

@@ -48,25 +48,24 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
     } else {
         code!(outcome: #output)
     };
-    let stop = retry.stop_on.as_ref().map(|stop| stop_signal(stop, &krate));
     if retry.is_single() {
         let code = &attempt.code;
         let code = code! {
             #begin
-            #stop
             let #outcome = #code;
             _ = attempts.after(#by, #verdict, #passage);
             outcome
         };
-        return Attempt { code: code!({ #code }), has_passage: false, is_limited: false, is_retry: attempt.is_retry };
+        return Attempt { code: code!({ #code }), has_passage: false, is_limited: false, is_scoped: attempt.is_scoped };
     }
-    let code = match (&attempt.code, attempt.is_retry) {
-        (code, false) => code.clone(), // the call itself is scoped
-        (code, true) if context.is_async => scoped(&code!(async { #code })),
-        (code, true) => code!(attempts.within(#by, || #code)),
+    let code = match (&attempt.code, attempt.is_scoped) {
+        (code, true) => code.clone(),
+        (code, false) if context.is_async => scoped(&code!(async { #code })),
+        (code, false) => code!(attempts.within(#by, || #code)),
     };
     let (slots, arguments) = context.arguments();
     let delay = scheduled(retry, attempt.has_passage, &krate);
+    let stop = retry.stop_on.as_ref().map(|stop| stop_signal(stop, &krate));
     let scheduled = code! {
         #arguments
         let #outcome = #code;
@@ -121,7 +120,7 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
     };
     // An outer retry prepares its own copies; it leaves the names themselves as they are.
     context.arguments.needed.iter_mut().for_each(|argument| argument.mutability = None);
-    Attempt { code: code!({ #code }), has_passage: false, is_limited: false, is_retry: true }
+    Attempt { code: code!({ #code }), has_passage: false, is_limited: false, is_scoped: false }
 }
 
 /// The delay before the next attempt, told to the hook if there is one to wait for.

@@ -1,12 +1,11 @@
 //! At most so many calls at once.
 //!
-//! [`gate`] has the places and the queue, [`park`] waits on a thread, this file has the public methods.
+//! [`gate`] has the places and the queue, this file has the public methods.
 
 mod config;
 mod gate;
 #[cfg(test)]
 mod models;
-mod park;
 mod permit;
 mod rejection;
 mod snapshot;
@@ -14,10 +13,11 @@ mod snapshot;
 mod tests;
 
 #[cfg(feature = "tokio")]
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::{
     collections::VecDeque,
     fmt,
+    pin::pin,
     sync::{
         self, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -34,6 +34,7 @@ use crate::{
     layers::{self, Layered},
     registry::{Declared, DeclaredConfig, Listed, Registry, Shared},
     totals::{Count, Totals},
+    wait,
 };
 
 /// Bounds how many calls are in flight at once, so that one slow service does not take all threads, tasks or connections.
@@ -257,7 +258,10 @@ impl Bulkhead {
     fn wait(&self) -> Result<BulkheadPermit<'_>, BulkheadFull> {
         let Some(max_wait) = self.max_wait() else { return Err(self.reject(None)) };
         let entered = match self.gate.enter() {
-            Some(waiting) => park::until(waiting, max_wait),
+            Some(waiting) => {
+                let mut waiting = pin!(waiting);
+                wait::on_thread(waiting.as_mut(), max_wait).is_some() || waiting.end()
+            }
             None => true,
         };
         if entered { Ok(self.admit()) } else { Err(self.reject(Some(max_wait))) }
@@ -271,8 +275,7 @@ impl Bulkhead {
             let entered = match self.gate.enter() {
                 Some(waiting) => {
                     let mut waiting = pin!(waiting);
-                    let in_time = tokio::time::timeout(max_wait, waiting.as_mut()).await.is_ok();
-                    in_time || waiting.end()
+                    wait::in_task(waiting.as_mut(), max_wait).await.is_some() || waiting.end()
                 }
                 None => true,
             };

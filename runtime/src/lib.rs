@@ -133,6 +133,7 @@ mod random;
 mod rate_limit;
 mod registry;
 mod retry;
+mod scope;
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
 mod telemetry;
 #[cfg(feature = "testing")]
@@ -142,6 +143,7 @@ mod totals;
 #[cfg(feature = "tracing")]
 mod trace;
 mod transient;
+mod wait;
 
 #[doc = include_str!("../docs/derive_transient.md")]
 pub use steadfast_macros::Transient;
@@ -212,10 +214,10 @@ pub mod __private {
         retry::{
             attempts::Attempts,
             named::{NamedPolicy, POLICIES},
-            nested::Scope,
             statistics::Statistics,
             verdict::{Passage, Verdict},
         },
+        scope::Scope,
     };
     #[cfg(feature = "tokio")]
     pub use crate::{

@@ -163,8 +163,9 @@ pub fn by_chain<O: Returned>(outcome: &O, show: fn(&O::Error) -> &(dyn Error + '
 fn chain_verdict(error: &(dyn Error + 'static), types: &[IsType]) -> Verdict {
     match rejection(error) {
         Some(open) => Verdict::rejected(open.retry_after(), wants_rejection(types)),
-        None if is_any_of(error, types) => Verdict::transient_if(true),
-        None => end_by(error),
+        None if !is_any_of(error, types) => end_by(error),
+        None if wants_rejection(types) => Verdict::Wanted { retry_after: None },
+        None => Verdict::transient_if(true),
     }
 }
 

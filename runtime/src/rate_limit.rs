@@ -40,8 +40,8 @@ use crate::ConfigChange;
 use crate::registry::{Place, places};
 use crate::{
     registry::{Declared, DeclaredConfig, Listed, Registry, Shared},
-    retry::pause,
     totals::{Count, Totals},
+    wait,
 };
 
 /// Bounds how many calls are made in how long: at most `limit` in any window of that length, however it lies.
@@ -121,7 +121,7 @@ impl<R: Borrow<Rules>> RateLimit<R> {
     #[inline]
     pub fn acquire(&self) -> Result<(), RateLimited> {
         if let Some(place) = self.limiter.acquire(self.rules(), true)? {
-            pause::thread(place.after);
+            wait::sleep_on_thread(place.after);
             place.begin();
         }
         Ok(())

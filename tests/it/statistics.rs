@@ -12,7 +12,8 @@ use std::{
 };
 
 use steadfast::{
-    BulkheadFull, RetryBudget, RetryPolicy, RetrySnapshot, Schedule, StopSignal, bulkhead, retries, retry,
+    BulkheadFull, RateLimited, RetryBudget, RetryPolicy, RetrySnapshot, Schedule, StopSignal, bulkhead,
+    circuit_breaker, rate_limit, retries, retry,
     testing::{FakeClock, Script},
 };
 use tokio::time::timeout;
@@ -249,13 +250,13 @@ async fn queues() -> Result<(), BulkheadFull> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_is_cancelled_before_its_first_attempt_is_counted() {
+async fn a_call_that_is_cancelled_in_a_queue_is_counted() {
     let mut first = Box::pin(queues());
     poll_fn(|context| Poll::Ready(first.as_mut().poll(context).is_pending())).await;
     poll_once(queues()).await;
-    assert_eq!(abandoned("in a queue"), (1, 0, 1, 0));
+    assert_eq!(abandoned("in a queue"), (1, 0, 2, 0), "an attempt begins with its wait for a place");
     drop(first);
-    assert_eq!(abandoned("in a queue"), (2, 0, 1, 0));
+    assert_eq!(abandoned("in a queue"), (2, 0, 2, 0));
 }
 
 #[test]
@@ -273,4 +274,44 @@ fn a_policy_without_a_name_puts_its_retry_back_too() {
         result.unwrap_err();
         assert_eq!((BUDGET.withdrawn(), BUDGET.balance()), (0, 10));
     });
+}
+
+#[retry(name = "attempts, limited", retry_if = |_| false)]
+#[rate_limit(name = "limits attempts", limit = 2, per = 1h)]
+fn limited() -> Result<(), RateLimited> {
+    Ok(())
+}
+
+#[retry(name = "attempts, limited", retry_if = |_| false)]
+#[rate_limit(name = "limits attempts of a task", limit = 2, per = 1h)]
+async fn limited_in_a_task() -> Result<(), RateLimited> {
+    Ok(())
+}
+
+#[retry(name = "attempts, broken", max_attempts = 4, backoff = none)]
+#[circuit_breaker(name = "breaks attempts", failure_threshold = 2)]
+fn broken() -> io::Result<()> {
+    timed_out()
+}
+
+#[retry(name = "attempts, broken", max_attempts = 4, backoff = none)]
+#[circuit_breaker(name = "breaks attempts of a task", failure_threshold = 2)]
+async fn broken_in_a_task() -> io::Result<()> {
+    timed_out()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_is_rejected_is_none() {
+    for succeeds in [true, true, false] {
+        assert_eq!(limited().is_ok(), succeeds);
+        assert_eq!(limited_in_a_task().await.is_ok(), succeeds);
+    }
+    let limited = counted("attempts, limited");
+    assert_eq!((limited.calls(), limited.first_try_successes, limited.attempts), (6, 4, 4), "{limited}");
+    for _ in 0..2 {
+        broken().unwrap_err();
+        broken_in_a_task().await.unwrap_err();
+    }
+    let broken = counted("attempts, broken");
+    assert_eq!((broken.calls(), broken.rejected, broken.attempts, broken.retries), (4, 4, 4, 2), "{broken}");
 }

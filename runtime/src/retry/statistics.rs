@@ -24,8 +24,8 @@ use crate::{
 pub struct RetrySnapshot {
     /// The name.
     pub name: &'static str,
-    /// Attempts made: calls of the function itself, the first attempt of each call included. An attempt that a breaker, a rate limit or a
-    /// bulkhead inside has rejected is none.
+    /// Attempts made, the first of each call included. An attempt that a breaker, a rate limit or a bulkhead inside has rejected is
+    /// none; one that waits for a place of theirs is.
     pub attempts: u64,
     /// Calls whose first attempt succeeded.
     pub first_try_successes: u64,
@@ -168,6 +168,8 @@ pub struct Statistics {
     /// transient, and rejections.
     first: Totals,
     counts: [AtomicU64; ENDS],
+    /// Attempts that were counted and then rejected.
+    rejected_attempts: AtomicU64,
     delays: [AtomicU64; BOUNDS + 1],
     delayed_micros: AtomicU64,
 }
@@ -196,6 +198,7 @@ impl Statistics {
         Self {
             first: Totals::sharded(),
             counts: [const { AtomicU64::new(0) }; ENDS],
+            rejected_attempts: AtomicU64::new(0),
             delays: [const { AtomicU64::new(0) }; BOUNDS + 1],
             delayed_micros: AtomicU64::new(0),
         }
@@ -209,6 +212,11 @@ impl Statistics {
     #[inline]
     pub(super) fn count_attempt(&self) {
         self.first.add(ATTEMPT);
+    }
+
+    /// Takes an attempt out again that was rejected.
+    pub(super) fn take_attempt_back(&self) {
+        add(&self.rejected_attempts, 1);
     }
 
     /// Counts an end. The frequent ones of a first attempt are counted in the thread's own cell.
@@ -233,7 +241,7 @@ impl Statistics {
         let of = |end: End| load(&self.counts[end as usize]);
         let delays: [u64; BOUNDS + 1] = array::from_fn(|bound| load(&self.delays[bound]));
         for (total, field) in [
-            (first.get(ATTEMPT), &mut sum.attempts),
+            (first.get(ATTEMPT).saturating_sub(load(&self.rejected_attempts)), &mut sum.attempts),
             (first.get(Count::Success), &mut sum.first_try_successes),
             (first.get(Count::Failure).saturating_add(of(End::NotTransient)), &mut sum.not_transient),
             (first.get(Count::Rejection).saturating_add(of(End::Rejected)), &mut sum.rejected),

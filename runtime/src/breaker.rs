@@ -151,6 +151,11 @@ impl CircuitBreaker {
     pub const fn name(&self) -> &'static str {
         self.settings.name
     }
+
+    /// The settings that the code declares.
+    pub(crate) fn declared(&self) -> BreakerConfig {
+        self.settings.declared()
+    }
 }
 
 impl<S: Borrow<Settings>> CircuitBreaker<S> {

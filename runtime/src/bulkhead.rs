@@ -33,6 +33,7 @@ use crate::{
     events::{self, Event},
     layers::{self, Layered},
     registry::{Declared, DeclaredConfig, Listed, Registry, Shared},
+    slices::BULKHEADS,
     totals::{Count, Totals},
     wait,
 };
@@ -296,10 +297,6 @@ impl fmt::Display for Bulkhead {
         self.snapshot().fmt(f)
     }
 }
-
-/// Where `#[bulkhead]` declares them.
-#[linkme::distributed_slice]
-pub static BULKHEADS: [&'static Declared<Bulkhead>];
 
 /// The bulkhead of that name, also before its first call.
 #[must_use]

@@ -40,7 +40,7 @@ use std::{
 };
 
 use self::hub::{Callback, Dispatcher, Hub};
-use crate::{BreakerState, CircuitOpen, ConfigChange, ConfigLayer, OpenReason, escape::escaped};
+use crate::{BreakerState, CircuitOpen, ConfigChange, ConfigLayer, OpenReason, escape::escaped, key::whose};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub enum Event {
         breaker: &'static str,
         /// Which of the breakers of that name, where there is one for each key.
         key: Option<Arc<str>>,
+        /// True for the breaker that all keys share that have none of their own. Its `key` is `None`.
+        overflow: bool,
         /// The state before.
         from: BreakerState,
         /// The state since.
@@ -68,8 +70,8 @@ pub enum Event {
         /// What the caller got: which breaker, why, and until when.
         rejection: CircuitOpen,
     },
-    /// The breakers of that name are as many as they may be and none is idle: keys that are new share one breaker from now on.
-    /// Told once, and again after a newcomer has had a breaker of its own.
+    /// The breakers of that name are as many as they may be, and a new key could evict none: it shares the overflow breaker.
+    /// Told once, and again after a new key has had a breaker of its own.
     #[non_exhaustive]
     KeysOverflowed {
         /// The breakers' name.
@@ -178,11 +180,13 @@ pub enum Event {
         limit: &'static str,
         /// Which of the limits of that name, where there is one for each key.
         key: Option<Arc<str>>,
+        /// True for the limit that all keys share that have none of their own. Its `key` is `None`.
+        overflow: bool,
         /// When there will be a place.
         retry_after: Duration,
     },
-    /// The limits of that name are as many as they may be and none is idle: keys that are new share one from now on. Told once, and
-    /// again after a newcomer has had a limit of its own.
+    /// The limits of that name are as many as they may be, and a new key could evict none: it shares the overflow limit. Told once,
+    /// and again after a new key has had a limit of its own.
     #[non_exhaustive]
     RateLimitKeysOverflowed {
         /// The limits' name.
@@ -222,14 +226,10 @@ impl Event {
 /// On one line: names, keys and reasons are [escaped](crate::escaped).
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named = |retry: &Option<&'static str>| escaped(retry.unwrap_or("unnamed"));
+        let named = |retry: Option<&'static str>| escaped(retry.unwrap_or("unnamed"));
         match self {
-            Self::StateChanged { breaker, key, from, to, reason, operator_reason } => {
-                write!(f, "circuit `{}`", escaped(breaker))?;
-                if let Some(key) = key {
-                    write!(f, " for `{}`", escaped(key))?;
-                }
-                write!(f, ": {from} -> {to}")?;
+            Self::StateChanged { breaker, key, overflow, from, to, reason, operator_reason } => {
+                write!(f, "circuit `{}`{}: {from} -> {to}", escaped(breaker), whose(key.as_deref(), *overflow))?;
                 if let (BreakerState::Open, Some(reason)) = (to, reason) {
                     write!(f, " {}", reason.cause())?;
                 }
@@ -240,29 +240,29 @@ impl fmt::Display for Event {
                 write!(f, "circuit breakers `{}`: all {max_keys} are in use, new keys share one", escaped(breakers))
             }
             Self::RetryScheduled { retry, attempt, delay } => {
-                write!(f, "retry `{}`: attempt {attempt} failed, the next in {delay:.3?}", named(retry))
+                write!(f, "retry `{}`: attempt {attempt} failed, the next in {delay:.3?}", named(*retry))
             }
             Self::RetrySucceeded { retry, attempts } => {
-                write!(f, "retry `{}`: attempt {attempts} succeeded", named(retry))
+                write!(f, "retry `{}`: attempt {attempts} succeeded", named(*retry))
             }
             Self::RetriesExhausted { retry, attempts } => {
-                write!(f, "retry `{}`: given up after attempt {attempts}", named(retry))
+                write!(f, "retry `{}`: given up after attempt {attempts}", named(*retry))
             }
             Self::RetryRejected { retry, attempt } => {
-                write!(f, "retry `{}`: given up, attempt {attempt} was rejected", named(retry))
+                write!(f, "retry `{}`: given up, attempt {attempt} was rejected", named(*retry))
             }
             Self::BudgetDenied { retry, attempts } => {
-                write!(f, "retry `{}`: denied by the budget after attempt {attempts}", named(retry))
+                write!(f, "retry `{}`: denied by the budget after attempt {attempts}", named(*retry))
             }
             Self::RetryStopped { retry, attempts } => {
-                write!(f, "retry `{}`: stopped after attempt {attempts}", named(retry))
+                write!(f, "retry `{}`: stopped after attempt {attempts}", named(*retry))
             }
             Self::NestedRetries { outer, inner } => {
-                let [outer, inner] = [outer, inner].map(named);
+                let [outer, inner] = [*outer, *inner].map(named);
                 write!(f, "retry `{inner}` retries within retry `{outer}`: attempts multiply")
             }
             Self::BlockingSleep { retry } => {
-                write!(f, "retry `{}`: sleeps on a thread of the tokio runtime", named(retry))
+                write!(f, "retry `{}`: sleeps on a thread of the tokio runtime", named(*retry))
             }
             Self::TimedOut { function, limit } => {
                 write!(f, "timeout: `{}` took longer than {limit:?}", escaped(function))
@@ -274,10 +274,9 @@ impl fmt::Display for Event {
             Self::BulkheadFull { bulkhead, max_concurrent } => {
                 write!(f, "bulkhead `{}`: full with {max_concurrent} calls in flight", escaped(bulkhead))
             }
-            Self::RateLimited { limit, key, retry_after } => {
-                write!(f, "rate limit `{}`", escaped(limit))?;
-                key.as_ref().map_or(Ok(()), |key| write!(f, " for `{}`", escaped(key)))?;
-                write!(f, ": reached, the next call in {retry_after:.3?}")
+            Self::RateLimited { limit, key, overflow, retry_after } => {
+                let whose = whose(key.as_deref(), *overflow);
+                write!(f, "rate limit `{}`{whose}: reached, the next call in {retry_after:.3?}", escaped(limit))
             }
             Self::RateLimitKeysOverflowed { limits, max_keys } => {
                 write!(f, "rate limits `{}`: all {max_keys} are in use, new keys share one", escaped(limits))

@@ -117,6 +117,7 @@ mod configure;
 mod escape;
 pub mod events;
 mod fallback;
+mod key;
 #[cfg(feature = "keyed")]
 mod keyed;
 mod known;
@@ -134,6 +135,7 @@ mod rate_limit;
 mod registry;
 mod retry;
 mod scope;
+mod slices;
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
 mod telemetry;
 #[cfg(feature = "testing")]
@@ -203,21 +205,18 @@ pub use self::{
 pub mod __private {
     pub use linkme;
 
-    #[cfg(feature = "keyed")]
-    pub use crate::rate_limit::KEYED_RATE_LIMITS;
     pub use crate::{
-        bulkhead::BULKHEADS,
-        known::{Find, FindError, FindNothing, KNOWN, Known},
+        known::{Find, FindError, FindNothing, Known},
         outcome::*,
-        rate_limit::RATE_LIMITS,
-        registry::{DECLARATIONS, Declaration, Declared, REGISTERED, Registered},
+        registry::{Declaration, Declared, Registered},
         retry::{
             attempts::Attempts,
-            named::{NamedPolicy, POLICIES},
+            named::NamedPolicy,
             statistics::Statistics,
             verdict::{Passage, Verdict},
         },
         scope::Scope,
+        slices::*,
     };
     #[cfg(feature = "tokio")]
     pub use crate::{

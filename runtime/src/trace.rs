@@ -32,15 +32,17 @@ pub(crate) fn attempt(retry: Option<&'static str>, number: u32) -> Option<Span> 
 /// Tells of it; no lock is held.
 pub(crate) fn emit(event: &Event) {
     match event {
-        Event::StateChanged { breaker, key, from, to, operator_reason, .. } => {
+        Event::StateChanged { breaker, key, overflow, from, to, operator_reason, .. } => {
             let [key, reason] = [key, operator_reason].map(|text| text.as_deref().map(escaped));
-            change(event, &escaped(breaker), key.as_deref(), [*from, *to], reason.as_deref());
+            let whose = (key.as_deref(), mark(*overflow));
+            change(event, &escaped(breaker), whose, [*from, *to], reason.as_deref());
         }
         Event::CallRejected { rejection } => debug!(
             target: "steadfast",
             {
                 circuit_breaker.name = &*escaped(rejection.name()),
                 circuit_breaker.key = rejection.key().map(escaped).as_deref(),
+                circuit_breaker.overflow = mark(rejection.is_overflow()),
                 circuit_breaker.retry_after = rejection.retry_after().map(|wait| wait.as_secs_f64()),
             },
             "{event}"
@@ -74,11 +76,12 @@ pub(crate) fn emit(event: &Event) {
         Event::BulkheadFull { bulkhead, .. } => {
             debug!(target: "steadfast", { bulkhead.name = &*escaped(bulkhead) }, "{event}");
         }
-        Event::RateLimited { limit, key, retry_after } => debug!(
+        Event::RateLimited { limit, key, overflow, retry_after } => debug!(
             target: "steadfast",
             {
                 rate_limit.name = &*escaped(limit),
                 rate_limit.key = key.as_deref().map(escaped).as_deref(),
+                rate_limit.overflow = mark(*overflow),
                 rate_limit.retry_after = retry_after.as_secs_f64(),
             },
             "{event}"
@@ -91,7 +94,18 @@ pub(crate) fn emit(event: &Event) {
     }
 }
 
-fn change(event: &Event, breaker: &str, key: Option<&str>, [from, to]: [BreakerState; 2], reason: Option<&str>) {
+/// A field that is there only where it is true.
+fn mark(is_so: bool) -> Option<bool> {
+    is_so.then_some(true)
+}
+
+fn change(
+    event: &Event,
+    breaker: &str,
+    (key, overflow): (Option<&str>, Option<bool>),
+    [from, to]: [BreakerState; 2],
+    reason: Option<&str>,
+) {
     // The level belongs to the place in the code, so there are two.
     macro_rules! tell {
         ($level:ident) => {
@@ -100,6 +114,7 @@ fn change(event: &Event, breaker: &str, key: Option<&str>, [from, to]: [BreakerS
                 {
                     circuit_breaker.name = breaker,
                     circuit_breaker.key = key,
+                    circuit_breaker.overflow = overflow,
                     circuit_breaker.state = %to,
                     circuit_breaker.previous_state = %from,
                     circuit_breaker.operator_reason = reason,

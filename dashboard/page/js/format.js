@@ -92,4 +92,7 @@ export function clock(at) {
   return new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 }
 
-export const title = (entry) => (entry.key == null ? entry.name : `${entry.name} · ${entry.key}`);
+/** The text of an entry's key. The overflow has none; its rows have a class of their own, since a key may have the same text. */
+export const keyText = (entry) => (entry.overflow ? "All other keys" : entry.key);
+
+export const title = (entry) => (entry.overflow ? `${entry.name}, all other keys` : entry.key == null ? entry.name : `${entry.name} · ${entry.key}`);

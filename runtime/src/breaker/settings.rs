@@ -42,6 +42,11 @@ impl Settings {
         Self { name, published: Published::of(layers, AtomicU64::new(0), words) }
     }
 
+    /// The settings that the code declares, whatever was set since.
+    pub(crate) fn declared(&self) -> BreakerConfig {
+        self.published.value().declared()
+    }
+
     pub(crate) fn config(&self) -> BreakerConfig {
         self.published.value().in_force()
     }

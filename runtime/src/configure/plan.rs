@@ -13,7 +13,8 @@ use crate::{
     BreakerConfig, Bulkhead, BulkheadConfig, ConfigChange, RateLimit, RateLimitConfig, RetryPolicy, bulkheads,
     rate_limits,
     registry::{Configurable, Shared, configurables},
-    retry::named::{NamedPolicy, POLICIES},
+    retry::named::NamedPolicy,
+    slices::POLICIES,
 };
 
 /// Everything that can be configured, each with what the layers make of its settings; `None` where they say nothing.

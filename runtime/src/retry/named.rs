@@ -27,10 +27,6 @@ pub struct NamedPolicy {
 /// Room for 16 million policies.
 const ROWS: usize = 24;
 
-/// All named policies of the program; several may go by one name.
-#[linkme::distributed_slice]
-pub static POLICIES: [&'static NamedPolicy];
-
 impl NamedPolicy {
     /// The policy as it is declared, and where its calls are counted.
     #[must_use]

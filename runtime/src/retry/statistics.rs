@@ -8,9 +8,9 @@ use std::{
     time::Duration,
 };
 
-use super::named::POLICIES;
 use crate::{
     clock::micros,
+    slices::POLICIES,
     totals::{Count, Totals},
 };
 

@@ -111,12 +111,12 @@ async fn nor_does_an_error_type_that_calls_it_transient() {
     assert_eq!(rejections(breaker), 3);
 }
 
-#[circuit_breaker(name = "further inside")]
+#[circuit_breaker(name = "rejected further inside")]
 fn inside<E: From<CircuitOpen>>() -> Result<(), E> {
     Ok(())
 }
 
-#[circuit_breaker(name = "further inside")]
+#[circuit_breaker(name = "rejected further inside")]
 fn inside_option() -> Option<()> {
     Some(())
 }
@@ -148,7 +148,7 @@ fn option() -> Option<()> {
 
 #[tokio::test]
 async fn a_breaker_further_inside_is_known_to_attributes_as_well() {
-    let breaker = steadfast::breaker("further inside").unwrap();
+    let breaker = steadfast::breaker("rejected further inside").unwrap();
     breaker.force_open();
     any().unwrap_err();
     assert_eq!(rejections(breaker), 1);

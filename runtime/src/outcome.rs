@@ -7,11 +7,12 @@ mod answer;
 mod argument;
 mod carry;
 mod inherit;
+mod last;
 mod show;
 
 use std::{borrow::Borrow, error::Error, time::Duration};
 
-pub use self::{answer::*, argument::*, carry::*, inherit::*, show::*};
+pub use self::{answer::*, argument::*, carry::*, inherit::*, last::*, show::*};
 use crate::{
     BulkheadFull, CircuitOpen, Permit, RateLimited, Settings, TimedOut, Transient,
     retry::verdict::{Passage, Verdict},

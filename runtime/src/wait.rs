@@ -72,7 +72,7 @@ pub(crate) async fn in_task<F: Future>(mut future: Pin<&mut F>, limit: Duration)
 
 /// Sleeps on this thread, unless a retry around is to end.
 pub(crate) fn sleep_on_thread(delay: Duration) {
-    on_thread(pin!(pending::<()>()), delay);
+    _ = on_thread(pin!(pending::<()>()), delay);
 }
 
 /// Blocks a thread until it is woken.

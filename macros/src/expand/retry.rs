@@ -15,28 +15,21 @@ use crate::{
 /// ```text
 /// let mut attempts = Attempts::of_task(const { &policy });
 /// loop {
-///     let delay = {
+///     let (last, delay) = {
 ///         let outcome: R = attempt;
 ///         match attempts.after(attempts.policy(), by_type(&outcome, judge), Passage::Made) {
-///             Some(delay) => delay,
+///             Some(delay) => ((&Keep(&outcome)).kind().keep(outcome, attempts.can_be_stopped()), delay),
 ///             None => break outcome,
 ///         }
 ///     };
 ///     attempts.pause(delay).await;
+///     if let Some(outcome) = attempts.ends_with(last) { break outcome; }
 /// }
 /// ```
 ///
-/// Without a hook, `again` does the last two in a function that is not `async`. In others
-/// the outcome is gone before the sleep, so that an error that is not `Send` does not make the future so. A single
-/// attempt needs no loop, and so can move what it likes. With a signal that can end the sleep, the outcome stays:
-///
-/// ```text
-///     let (outcome, delay) = { ... match attempts.after(...) { Some(delay) => (outcome, delay), ... } };
-///     attempts.pause(delay).await;
-///     if attempts.ends() { break outcome; }
-/// ```
-///
-/// It stays as well in a function that is not `async` and has a hook: a signal further out can end its sleep.
+/// A signal can end the sleep, and then the outcome is returned. One that is not `Send` is gone before, since it would make the future not
+/// `Send`; with a signal of its own, the retry keeps it all the same. A single attempt needs no loop, and so can move what it likes.
+/// Without a hook, `again` does all that follows the attempt in a function that is not `async`.
 pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) -> Attempt {
     let krate = context.krate.clone();
     let (begin, by) = (begin(retry, context), context.policy());
@@ -80,13 +73,21 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
             }
         },
         (true, None) => code! {
-            let delay = {
+            let (last, delay) = {
                 #scheduled {
-                    ::core::option::Option::Some(delay) => #delay,
+                    ::core::option::Option::Some(delay) => {
+                        let delay = #delay;
+                        #[allow(unused_imports)]
+                        use #krate::__private::{KeepsNothing as _, KeepsSend as _};
+                        ((&#krate::__private::Keep(&outcome)).kind().keep(outcome, attempts.can_be_stopped()), delay)
+                    }
                     ::core::option::Option::None => break outcome,
                 }
             };
             attempts.pause(delay).await;
+            if let ::core::option::Option::Some(outcome) = attempts.ends_with(last) {
+                break outcome;
+            }
         },
         (is_async, _) => {
             let ends = if is_async {

@@ -25,6 +25,7 @@ use crate::{
     breaker::trace,
     clock::{self, Moment},
     events::{self, Event},
+    outcome::Last,
     random,
     scope::{Around, Clock, Created, Deadline, Found, Innermost, Retried, Scope},
     wait,
@@ -434,6 +435,27 @@ impl<'p> Attempts<'p> {
             self.stopped();
         }
         stopped
+    }
+
+    /// Returns true if a signal further out can end a sleep.
+    #[cold]
+    pub fn can_be_stopped(&self) -> bool {
+        self.around().is_some_and(|around| !around.signals.is_empty())
+    }
+
+    /// The outcome of the last attempt, if a signal ends the attempts after a sleep and the outcome was kept.
+    ///
+    /// Without the outcome there has to be another attempt, which then is the last.
+    #[cold]
+    pub fn ends_with<L: Last>(&mut self, last: L) -> Option<L::Outcome> {
+        if !self.is_stopped() {
+            return None;
+        }
+        let outcome = last.take();
+        if outcome.is_some() {
+            self.stopped();
+        }
+        outcome
     }
 
     /// Tells that the thread is about to be blocked, if that holds up tasks.

@@ -103,8 +103,8 @@ async fn under_load(limit: Arc<RateLimit>, patience: Duration) -> Vec<Duration> 
         });
         sleep(Duration::from_millis(20)).await;
     }
-    let started = started.lock().unwrap().clone();
-    started
+    let mut started = started.lock().unwrap();
+    std::mem::take(&mut *started)
 }
 
 #[tokio::test(start_paused = true)]

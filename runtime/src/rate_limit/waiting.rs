@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{clock::Moment, totals::Count, wait};
 
-/// A place in the queue. Dropped, it is left.
+/// A waiter. Dropped, it leaves the queue.
 #[derive(Debug)]
 pub(super) struct Waiting<'l> {
     limiter: &'l Limiter,
@@ -24,8 +24,8 @@ pub(super) struct Waiting<'l> {
     time: OwnTime,
 }
 
-/// The time of one waiter: when it came, and how long it has slept since by the clock that ends its sleeps. A clock of a test may
-/// stand still meanwhile.
+/// The time of one waiter: its arrival, and the time since by the clock that ends its sleeps. The clock that the limit reads may be
+/// one of a test that stands still.
 #[derive(Debug)]
 pub(super) struct OwnTime {
     arrived: u64,
@@ -33,10 +33,10 @@ pub(super) struct OwnTime {
     began: Moment,
 }
 
-/// What becomes of a waiter that looks.
+/// The result of a look.
 enum Decision {
     Admitted,
-    /// For so long, in microseconds, unless it is signalled.
+    /// Sleeps for so many microseconds, unless it is signalled.
     Sleeps(u64),
     Rejected {
         retry_after: u64,
@@ -116,7 +116,7 @@ impl<'l> Waiting<'l> {
         if now < self.deadline {
             return Decision::Sleeps(until.min(self.deadline) - now);
         }
-        // There may be enough for all who come before as well.
+        // There may be enough for all waiters before it as well.
         let taken = meter.try_take(now, limit, queue.ahead(self.ticket));
         queue.leave(self.ticket, ONE, wakers);
         match taken {
@@ -125,10 +125,10 @@ impl<'l> Waiting<'l> {
         }
     }
 
-    /// Ready when it has to look again.
+    /// Gives a future that is ready when the waiter has to look again.
     fn signalled(&self) -> impl Future<Output = ()> {
         poll_fn(|context| {
-            // The one before is dropped when the lock is gone.
+            // The waker of the poll before is dropped after the lock.
             let mut waker = Some(context.waker().clone());
             self.limiter.state().queue.sleep(self.ticket, &mut waker)
         })

@@ -39,8 +39,8 @@ struct Attempt {
     has_passage: bool,
     /// Whether a rate limit or a bulkhead may refuse it.
     is_limited: bool,
-    /// Whether it makes more calls than the one that is an attempt by itself: those of a retry, those of a fallback.
-    is_retry: bool,
+    /// Whether the retry above has its scope around the call already; else the retry puts it around all of this.
+    is_scoped: bool,
 }
 
 /// What all layers of one function know.
@@ -103,13 +103,17 @@ pub(crate) fn stack(function: &Function, layers: &[Layer], prelude: &TokenStream
         output: function.inner_output(),
         output_place: Span::mixed_site().located_at(place),
         arguments,
-        is_attempt: layers.iter().any(Layer::repeats),
+        is_attempt: is_attempt(&layers),
         passed,
         renamed_self: body.as_ref().and_then(|body| arguments::renamed_self(&body.renames)),
         gives_arguments_away: layers.iter().all(|layer| !layer.repeats() && !layer.sees_arguments()),
     };
-    let mut attempt =
-        Attempt { code: context.call(function, body.as_ref()), has_passage: false, is_limited: false, is_retry: false };
+    let mut attempt = Attempt {
+        code: context.call(function, body.as_ref()),
+        has_passage: false,
+        is_limited: false,
+        is_scoped: context.is_attempt,
+    };
     let below_retry = |index| layers.iter().take(index).any(|above| matches!(above, Layer::Retry(_)));
     // A breaker asks whether the call was made at all.
     let is_asked =
@@ -134,6 +138,13 @@ pub(crate) fn stack(function: &Function, layers: &[Layer], prelude: &TokenStream
         Form::Future { boxed: true, .. } => code!(::std::boxed::Box::pin(async move { #renames #code })),
     };
     Ok(function.with_body(&signature, &code!({ #prelude #code })))
+}
+
+/// Whether the call itself is what a retry scopes as its attempt: where there are only breakers between the two. All others have to be
+/// inside of the scope, since they wait or call something else.
+fn is_attempt(layers: &[Layer]) -> bool {
+    let innermost = layers.iter().rposition(Layer::repeats);
+    innermost.is_some_and(|retry| layers[retry + 1..].iter().all(|layer| matches!(layer, Layer::CircuitBreaker(_))))
 }
 
 /// What each attempt of a retry needs for itself, if there is a retry, and what a fallback gets.

@@ -273,8 +273,7 @@ impl Bulkhead {
             let entered = match self.gate.enter() {
                 Some(waiting) => {
                     let mut waiting = pin!(waiting);
-                    let in_time = tokio::time::timeout(max_wait, waiting.as_mut()).await.is_ok();
-                    in_time || waiting.end()
+                    wait::in_task(waiting.as_mut(), max_wait).await.is_some() || waiting.end()
                 }
                 None => true,
             };

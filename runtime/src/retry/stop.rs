@@ -1,13 +1,13 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    future::Future,
+    future::{Future, poll_fn},
     pin::Pin,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Wake, Waker},
 };
 
 /// Says when retries are to end, such as at the end of the program.
@@ -15,7 +15,8 @@ use std::{
 /// For `#[retry(stop_on = ...)]` and [`RetryPolicy::stop_on`](crate::RetryPolicy::stop_on). A [`StopSignal`] is one; with the feature
 /// `tokio-util`, so is its `CancellationToken`.
 ///
-/// A signal ends sleeps at once. An attempt that is under way is not cut short, and there always is a first.
+/// A signal ends sleeps at once, and with them all waits inside of an attempt: for a place of a rate limit or a bulkhead, which rejects
+/// the call, and those of retries further in. The call itself is not cut short, and there always is a first attempt.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no signal to stop on",
     label = "no signal",
@@ -26,6 +27,8 @@ pub trait Stop: Send + Sync {
     fn is_stopped(&self) -> bool;
 
     /// Waits until it is so.
+    ///
+    /// In code that is not `async`, the waits inside of an attempt end when this future wakes its task.
     fn stopped(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
@@ -142,6 +145,48 @@ impl fmt::Debug for StopSignal {
     }
 }
 
+/// A stop signal as the waits below its retry see it, which may outlive what the signal borrows from.
+///
+/// Code that is not `async` gives it when the future of the signal wakes it.
+#[derive(Debug, Default)]
+pub(crate) struct Relay(StopSignal);
+
+impl Relay {
+    /// Ends the waits below.
+    pub(crate) fn give(&self) {
+        self.0.stop();
+    }
+
+    /// Returns true once it was given.
+    pub(crate) fn is_given(&self) -> bool {
+        self.0.is_stopped()
+    }
+}
+
+impl Wake for Relay {
+    fn wake(self: Arc<Self>) {
+        self.give();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.give();
+    }
+}
+
+pub(crate) fn is_any_given(signals: &[Arc<Relay>]) -> bool {
+    signals.iter().any(|signal| signal.is_given())
+}
+
+/// Waits until one of the signals is given; without any, for ever.
+pub(crate) async fn any_given(signals: &[Arc<Relay>]) {
+    let mut given: Vec<_> = signals.iter().map(|signal| signal.0.stopped()).collect();
+    poll_fn(|context| {
+        let is_given = given.iter_mut().any(|given| given.as_mut().poll(context).is_ready());
+        if is_given { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
 /// Its cancellation ends the retries.
 #[cfg(feature = "tokio-util")]
 impl Stop for tokio_util::sync::CancellationToken {
@@ -155,6 +200,16 @@ impl Stop for tokio_util::sync::CancellationToken {
 }
 
 impl<S: Stop + ?Sized> Stop for &S {
+    fn is_stopped(&self) -> bool {
+        (**self).is_stopped()
+    }
+
+    fn stopped(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        (**self).stopped()
+    }
+}
+
+impl<S: Stop + ?Sized> Stop for Arc<S> {
     fn is_stopped(&self) -> bool {
         (**self).is_stopped()
     }

@@ -135,7 +135,7 @@ impl RetryPolicy {
     #[cfg(feature = "config")]
     pub(crate) const fn try_max_elapsed(mut self, limit: Duration) -> Checked<Self> {
         if limit.is_zero() {
-            return Err("`max_elapsed` must be longer than zero: `max_attempts = 1` makes no retry");
+            return Err("`max_elapsed` must be longer than 0: `max_attempts = 1` makes no retry");
         }
         self.max_elapsed = Some(limit);
         Ok(self)

@@ -180,7 +180,7 @@ impl KeyedRateLimits {
     /// them.
     #[must_use]
     pub fn most_rejected(&self, keys: usize) -> Vec<Arc<KeyedRateLimit>> {
-        keyed::top(self.iter().filter(|limit| limit.rejections() > 0), keys, |limit| limit.rejections())
+        keyed::top(self.iter().filter(|limit| limit.rejections() > 0), keys, KeyedRateLimit::rejections)
     }
 
     /// The limits that have series of their own in metrics: of those that have rejected calls.

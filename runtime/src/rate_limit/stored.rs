@@ -3,6 +3,7 @@
 
 use std::{
     future::{Future, poll_fn},
+    pin::pin,
     time::Duration,
 };
 
@@ -13,7 +14,7 @@ use super::{
     queue::{Place, Queue, Wakers},
     waiting::OwnTime,
 };
-use crate::{clock, key::Key, totals::Count};
+use crate::{clock, key::Key, totals::Count, wait};
 
 /// The most waiters that may ask the store at once. Their number begins at one, rises by one with each that is admitted, and is one again
 /// after a refusal: so a large limit is served in a few ways to the store and back, and a small one does not make all waiters ask.
@@ -66,7 +67,11 @@ pub(super) async fn ask(limiter: &Limiter, rules: &Rules) -> Result<Option<u64>,
     let Some(mut caller) = Caller::arrive(limiter, rules)? else { return Ok(Some(0)) };
     loop {
         while let Some(limit) = caller.look()? {
-            _ = tokio::time::timeout(limit, caller.signalled()).await;
+            let until = caller.time.after(limit);
+            // Without a signal and before its time, it ends because a retry around it is to end.
+            if wait::in_task(pin!(caller.signalled()), limit).await.is_none() && caller.time.is_before(until) {
+                return Err(caller.stopped());
+            }
         }
         // In this order: at worst a refusal counts as one under settings that are gone, and the store is asked again.
         let (version, config) = (rules.version(), rules.config());
@@ -183,6 +188,15 @@ impl<'l> Caller<'l> {
         });
         self.is_queued = true;
         refused.map_err(|retry_after| self.limiter.reject(self.rules, retry_after))
+    }
+
+    /// Leaves the queue, since a retry around it is to end.
+    fn stopped(&self) -> RateLimited {
+        let retry_after = self.with(|line, now, adopted, wakers| {
+            line.queue.leave(self.ticket, line.turns, wakers);
+            line.earliest(now, adopted) - now
+        });
+        self.limiter.reject(self.rules, retry_after)
     }
 
     fn admitted(self) {

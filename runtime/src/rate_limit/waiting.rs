@@ -11,7 +11,11 @@ use super::{
     limiter::{Adopted, Limiter, ONE, State},
     queue::{Place, Wakers},
 };
-use crate::{clock::Moment, totals::Count, wait};
+use crate::{
+    clock::{Moment, micros},
+    totals::Count,
+    wait,
+};
 
 /// A waiter. Dropped, it leaves the queue.
 #[derive(Debug)]
@@ -51,6 +55,14 @@ impl OwnTime {
     pub(super) fn now(&self) -> u64 {
         self.arrived.saturating_add((self.timer)().as_micros().saturating_sub(self.began.as_micros()))
     }
+
+    pub(super) fn after(&self, wait: Duration) -> u64 {
+        self.now().saturating_add(micros(wait))
+    }
+
+    pub(super) fn is_before(&self, moment: u64) -> bool {
+        self.now() < moment
+    }
 }
 
 impl<'l> Waiting<'l> {
@@ -62,7 +74,10 @@ impl<'l> Waiting<'l> {
     #[cold]
     pub(super) fn on_thread(self) -> Result<(), RateLimited> {
         while let Some(limit) = self.look()? {
-            wait::on_thread(pin!(self.signalled()), limit);
+            let until = self.time.after(limit);
+            if wait::on_thread(pin!(self.signalled()), limit).is_none() && self.time.is_before(until) {
+                return Err(self.stopped());
+            }
         }
         Ok(())
     }
@@ -71,7 +86,10 @@ impl<'l> Waiting<'l> {
     #[cfg(feature = "tokio")]
     pub(super) async fn in_task(self) -> Result<(), RateLimited> {
         while let Some(limit) = self.look()? {
-            _ = tokio::time::timeout(limit, self.signalled()).await;
+            let until = self.time.after(limit);
+            if wait::in_task(pin!(self.signalled()), limit).await.is_none() && self.time.is_before(until) {
+                return Err(self.stopped());
+            }
         }
         Ok(())
     }
@@ -123,6 +141,21 @@ impl<'l> Waiting<'l> {
             Ok(()) => Decision::Admitted,
             Err(_) => Decision::Rejected { retry_after: meter.earliest(now, limit, queue.len()) - now },
         }
+    }
+
+    /// Leaves the queue, since a retry around it is to end.
+    #[cold]
+    fn stopped(&self) -> RateLimited {
+        let mut wakers = Wakers::default();
+        let retry_after = {
+            let mut state = self.limiter.state();
+            let (adopted, now) = (state.adopt(self.rules), state.meter.now().max(self.time.now()));
+            let State { meter, queue, .. } = &mut *state;
+            queue.leave(self.ticket, ONE, &mut wakers);
+            adopted.map_or(0, |Adopted { limit, .. }| meter.earliest(now, limit, queue.len()) - now)
+        };
+        wakers.wake();
+        self.limiter.reject(self.rules, retry_after)
     }
 
     /// Gives a future that is ready when the waiter has to look again.

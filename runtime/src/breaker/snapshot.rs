@@ -33,7 +33,7 @@ pub struct Snapshot {
     /// Which of the breakers of that name, where there is one for each key.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text_if_any"))]
     pub key: Option<Arc<str>>,
-    /// The state it was in.
+    /// The state that the next call would have found: see [`CircuitBreaker::state`](crate::CircuitBreaker::state).
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text"))]
     pub state: BreakerState,
     /// Failures in a row, while closed and judged by them; 0 otherwise.
@@ -53,16 +53,18 @@ pub struct Snapshot {
     pub rejections: u64,
     /// Changes of state so far.
     pub transitions: u64,
-    /// When it came into this state; `None` before the first change.
+    /// The time of the last change of state; `None` before the first. An open circuit whose recovery timeout has passed reads
+    /// half-open, and has not changed since it opened.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::moment"))]
     pub last_transition: Option<SystemTime>,
-    /// While open, how long until a call is admitted; zero once the next call will be. `None` where only an operator knows.
+    /// While open, the time until a call is admitted: zero once the recovery timeout has passed and the next call is a trial.
+    /// `None` where only an operator knows, and in every other state.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::seconds"))]
     pub open_for: Option<Duration>,
     /// While disabled for a time, how long still.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::seconds"))]
     pub disabled_for: Option<Duration>,
-    /// Why it is open: the rule, with its figures.
+    /// The rule that opened it, with its figures, until a trial call is made.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text_if_any"))]
     pub open_reason: Option<OpenReason>,
     /// While open or half-open, recoveries that failed since it was closed last.
@@ -118,8 +120,7 @@ impl fmt::Display for Snapshot {
         }
         match self.open_for.or(self.disabled_for) {
             Some(left) if !left.is_zero() => write!(f, " for another {left:.3?}")?,
-            Some(_) if self.state == BreakerState::Disabled => f.write_str(" until the next call")?,
-            Some(_) => f.write_str(" until the next call, a trial")?,
+            Some(_) => f.write_str(", the next call is a trial")?,
             None => {}
         }
         match (self.state, self.window) {

@@ -35,6 +35,8 @@ use code;
 /// An expression that makes one call.
 struct Attempt {
     code: TokenStream,
+    /// The same as a future that can be polled where it is, and that `code` awaits; `None` where it does more than that.
+    future: Option<TokenStream>,
     /// Whether it is a pair: the returned value, and how the attempt fared at a breaker.
     has_passage: bool,
     /// Whether a rate limit or a bulkhead may refuse it.
@@ -108,8 +110,7 @@ pub(crate) fn stack(function: &Function, layers: &[Layer], prelude: &TokenStream
         renamed_self: body.as_ref().and_then(|body| arguments::renamed_self(&body.renames)),
         gives_arguments_away: layers.iter().all(|layer| !layer.repeats() && !layer.sees_arguments()),
     };
-    let mut attempt =
-        Attempt { code: context.call(function, body.as_ref()), has_passage: false, is_limited: false, is_retry: false };
+    let mut attempt = context.call(function, body.as_ref());
     let below_retry = |index| layers.iter().take(index).any(|above| matches!(above, Layer::Retry(_)));
     // A breaker asks whether the call was made at all.
     let is_asked =
@@ -178,6 +179,13 @@ fn arguments_of(
     errors.or((Arguments { needed, self_used_up }, passed))
 }
 
+impl Attempt {
+    /// Of the call itself.
+    const fn once(code: TokenStream) -> Self {
+        Self { code, future: None, has_passage: false, is_limited: false, is_retry: false }
+    }
+}
+
 impl Context {
     /// One call of the old body, which runs until its own end.
     ///
@@ -189,22 +197,32 @@ impl Context {
     /// | future | `{ body }` | `(\|\| -> F { body })().await` |
     ///
     /// As an attempt of a retry it is `attempts.within(policy, \|\| -> R { body })`, and `attempts.scope(pin!(future)).await`.
-    fn call(&self, function: &Function, body: Option<&AsyncBody>) -> TokenStream {
+    fn call(&self, function: &Function, body: Option<&AsyncBody>) -> Attempt {
         let (block, output, krate) = (&function.body, &self.output, &self.krate);
-        match (&function.form, body) {
-            (Form::Sync, _) if self.is_attempt => code!(attempts.within(policy, || -> #output #block)),
-            (Form::Sync, _) => code!(#krate::__private::once(|| -> #output #block)),
+        let future = match (&function.form, body) {
+            (Form::Sync, _) if self.is_attempt => {
+                return Attempt::once(code!(attempts.within(policy, || -> #output #block)));
+            }
+            (Form::Sync, _) => return Attempt::once(code!(#krate::__private::once(|| -> #output #block))),
             (Form::Async, _) => self.async_block(&block.stream(), block.span()),
             (Form::Future { .. }, Some(AsyncBody { rest, .. })) => self.async_block(rest, block.span()),
             (Form::Future { boxed: true, .. }, None) => {
                 let future = &function.signature.output;
-                self.awaited(&code!((|| #future #block)()))
+                code!((|| #future #block)())
             }
-            (Form::Future { boxed: false, .. }, None) => self.awaited(&code!((|| #block)())),
+            (Form::Future { boxed: false, .. }, None) => code!((|| #block)()),
+        };
+        // Pinned where it stands, so that it is not moved.
+        let pinned = code!(::core::pin::pin!(#future));
+        if self.is_attempt {
+            let scoped = code!(attempts.scope(#pinned));
+            Attempt { future: Some(scoped.clone()), ..Attempt::once(code!(#scoped.await)) }
+        } else {
+            Attempt { future: Some(pinned), ..Attempt::once(code!(#future.await)) }
         }
     }
 
-    /// Input: `statements`. Output: `async { ...; statements }.await`, where `...` is a `return` that is never reached
+    /// Input: `statements`. Output: `async { ...; statements }`, where `...` is a `return` that is never reached
     /// and pins the type, since an `async` block has no place to declare one.
     ///
     /// It is an `async move` block where it can be: one that borrows is not `Send` if what it borrows is not `Sync`.
@@ -221,12 +239,7 @@ impl Context {
         );
         block.set_span(place);
         let capture = self.gives_arguments_away.then(|| code!(move));
-        self.awaited(&code!(async #capture #block))
-    }
-
-    /// Input: `future`. Output: `future.await`, as an attempt where it is one.
-    fn awaited(&self, future: &TokenStream) -> TokenStream {
-        if self.is_attempt { scoped(future) } else { code!(#future.await) }
+        code!(async #capture #block)
     }
 
     /// Takes a place, and waits for it where that can be done.

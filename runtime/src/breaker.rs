@@ -24,7 +24,7 @@ mod tests;
 mod window;
 mod word;
 
-use std::{borrow::Borrow, fmt, time::Duration};
+use std::{borrow::Borrow, fmt, pin::pin, time::Duration};
 
 use self::core::{Core, View};
 #[cfg(feature = "keyed")]
@@ -34,7 +34,7 @@ pub use self::{
     history::{Happening, Incident},
     intervention::Intervention,
     limits::{Limits, Threshold},
-    permit::Permit,
+    permit::{Permit, Polled, Running},
     rejection::{CircuitOpen, OpenReason},
     settings::Settings,
     snapshot::{Snapshot, WindowSnapshot},
@@ -141,9 +141,9 @@ impl<S: Borrow<Settings>> CircuitBreaker<S> {
     /// What `work` returns, or the rejection as the caller's own error type.
     #[inline]
     pub fn call<T, E: From<CircuitOpen>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        let permit = self.try_acquire()?;
+        let running = Running::of(self.try_acquire()?);
         let result = work();
-        permit.end(&result);
+        running.returned().end(&result);
         result
     }
 
@@ -165,8 +165,8 @@ impl<S: Borrow<Settings>> CircuitBreaker<S> {
     /// # }
     /// ```
     pub async fn call_async<T, E: From<CircuitOpen>>(&self, work: impl AsyncFnOnce() -> Result<T, E>) -> Result<T, E> {
-        let permit = self.try_acquire()?;
-        let result = work().await;
+        let running = Running::of(self.try_acquire()?);
+        let (result, permit) = Polled::new(running, pin!(work())).await;
         permit.end(&result);
         result
     }

@@ -197,6 +197,7 @@ pub mod __private {
     #[cfg(feature = "keyed")]
     pub use crate::rate_limit::KEYED_RATE_LIMITS;
     pub use crate::{
+        breaker::{Polled, Running},
         bulkhead::BULKHEADS,
         known::{Find, FindError, FindNothing, KNOWN, Known},
         outcome::*,

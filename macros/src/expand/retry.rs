@@ -53,7 +53,13 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
             _ = attempts.after(#by, #verdict, #passage);
             outcome
         };
-        return Attempt { code: code!({ #code }), has_passage: false, is_limited: false, is_retry: attempt.is_retry };
+        return Attempt {
+            future: None,
+            code: code!({ #code }),
+            has_passage: false,
+            is_limited: false,
+            is_retry: attempt.is_retry,
+        };
     }
     let code = match (&attempt.code, attempt.is_retry) {
         (code, false) => code.clone(), // the call itself is scoped
@@ -116,7 +122,7 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
     };
     // An outer retry prepares its own copies; it leaves the names themselves as they are.
     context.arguments.needed.iter_mut().for_each(|argument| argument.mutability = None);
-    Attempt { code: code!({ #code }), has_passage: false, is_limited: false, is_retry: true }
+    Attempt { future: None, code: code!({ #code }), has_passage: false, is_limited: false, is_retry: true }
 }
 
 /// The delay before the next attempt, told to the hook if there is one to wait for.

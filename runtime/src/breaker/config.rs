@@ -86,7 +86,7 @@ impl Window {
     }
 
     /// The calls of the last so many seconds. Kept in at least 16 parts: nothing older counts, and what is up to a
-    /// sixteenth younger may have left. Takes 1.5 KiB once a call has been made.
+    /// sixteenth younger may have left. Takes up to 1 KiB once calls have been made.
     ///
     /// # Panics
     ///

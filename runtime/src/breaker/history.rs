@@ -226,7 +226,11 @@ mod tests {
         // It was stopped for an hour after it had read the clock.
         let late = Moment::from_micros(now.as_micros() - 3_600_000_000);
         let (from, to) = (BreakerState::Closed, BreakerState::Open);
-        history.change(now, [(from, 0), (from, 0)], Happening::StateChanged { from, to, reason: None, operator_reason: None });
+        history.change(
+            now,
+            [(from, 0), (from, 0)],
+            Happening::StateChanged { from, to, reason: None, operator_reason: None },
+        );
         history.rejection(late, Why::FORCED);
         let recent = history.recent(now);
         let [change, rejection] = recent.as_slice() else { panic!("{recent:?}") };

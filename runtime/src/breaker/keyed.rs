@@ -56,7 +56,7 @@ pub type KeyedBreaker = CircuitBreaker<SharedSettings>;
 /// When none can leave, newcomers share one more breaker, the [`overflow`](Self::overflow), and an
 /// [event](crate::events::Event::KeysOverflowed) says so.
 ///
-/// A breaker by time takes another 1.5 KiB, and one by calls 8 bytes for each call of its window once one has failed.
+/// A breaker by time takes up to another 1.5 KiB, and one by calls 8 bytes for each call of its window once one has failed.
 /// Unlike those of other breakers, the totals of a key are counted in one place by all threads.
 #[derive(Debug)]
 pub struct KeyedBreakers {

@@ -520,9 +520,7 @@ fn a_growing_recovery() {
 
 #[test]
 fn a_rest_never_overflows() {
-    for (base, factor, max) in
-        [(1, f64::MAX, u64::MAX), (LONG, 1e300, LONG), (u64::MAX, 2.0, u64::MAX), (5, 1.0, 5)]
-    {
+    for (base, factor, max) in [(1, f64::MAX, u64::MAX), (LONG, 1e300, LONG), (u64::MAX, 2.0, u64::MAX), (5, 1.0, 5)] {
         for failed in 0..=u8::MAX {
             for jitter in [0.0, 1.0] {
                 let recovery = Recovery { base, factor, max, jitter, seed: 7 };

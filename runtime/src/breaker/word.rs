@@ -37,8 +37,8 @@ mod outside;
 
 use std::fmt;
 
-pub(crate) use self::layout::{Ticket, Word};
 use self::layout::{Duties, MAX_FAILED, MAX_FAILURES, MAX_ROUNDS, pack};
+pub(crate) use self::layout::{Ticket, Word};
 use super::{
     BreakerState, OpenReason,
     cause::Why,

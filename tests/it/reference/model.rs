@@ -265,9 +265,7 @@ impl Model {
         let held: Vec<_> = match self.config.policy {
             Policy::Consecutive(_) => return None,
             Policy::Calls(most) => self.by_calls.iter().rev().take(most as usize).collect(),
-            Policy::Time(window) => {
-                self.by_time.iter().filter(|call| call.part + window > self.now).collect()
-            }
+            Policy::Time(window) => self.by_time.iter().filter(|call| call.part + window > self.now).collect(),
         };
         let count = |counts: fn(&Call) -> bool| u32::try_from(held.iter().filter(|call| counts(call)).count()).unwrap();
         Some(Counts { calls: count(|_| true), failures: count(|call| call.failed), slow: count(|call| call.slow) })

@@ -53,10 +53,8 @@ fn at(micros: u64) -> impl Fn() -> Moment {
 }
 
 fn shared(circuit: Circuit) -> Shared {
-    let [own, other] = [circuit.moment(), 0].map(|moment| Detail {
-        moment: AtomicU64::new(moment),
-        why: AtomicU64::new(circuit.cause().bits()),
-    });
+    let [own, other] = [circuit.moment(), 0]
+        .map(|moment| Detail { moment: AtomicU64::new(moment), why: AtomicU64::new(circuit.cause().bits()) });
     let details = if circuit.word().epoch().is_multiple_of(2) { [own, other] } else { [other, own] };
     Arc::new((Mutex::new(()), SharedCircuit::of(AtomicU64::new(circuit.word().bits()), details)))
 }

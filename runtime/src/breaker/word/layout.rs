@@ -193,7 +193,8 @@ pub(super) const fn pack(epoch: u32, phase: Phase) -> (Word, Option<u64>) {
         Phase::Closed { duties: Duties { windowed, timed }, failures, ramp } => {
             let failures = if failures > MAX_FAILURES { MAX_FAILURES } else { failures };
             let ramping = ramp.is_some();
-            let flags = (windowed as u64) << 3 | (ramping as u64) << 2 | (timed as u64) << 1 | (timed || ramping) as u64;
+            let flags =
+                (windowed as u64) << 3 | (ramping as u64) << 2 | (timed as u64) << 1 | (timed || ramping) as u64;
             (CLOSED, (failures as u64) << FLAG_BITS | flags, ramp)
         }
         Phase::Open { failed, since } => (OPEN, failed as u64, Some(since)),

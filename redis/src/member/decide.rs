@@ -1,14 +1,10 @@
 //! What there is to do, by what is known.
 
-use std::time::Duration;
-
 use steadfast::BreakerState;
 use tokio::time::Instant;
 
 use super::{Act, Local, Member, Question, Step, Times, view::View};
 
-/// For how long a circuit can be held at once; it is held again in time.
-const MAX_HOLD: Duration = Duration::from_hours(38);
 /// For how many leases trial calls may be under way, until another instance may have its turn.
 const MOST_LEASES: u32 = 10;
 
@@ -145,7 +141,7 @@ impl Member {
 
     /// The same for another time, in the state in which it is held.
     fn hold_on(&mut self, local: &Local, end: Instant, now: Instant, failed: u32) -> Act {
-        let lasts = end.saturating_duration_since(now).min(MAX_HOLD);
+        let lasts = end.saturating_duration_since(now);
         self.hold_ends = Some(now + lasts);
         match local.state {
             BreakerState::ForcedOpen => Act::ForceOpen { lasts: Some(lasts) },

@@ -36,6 +36,9 @@ pub struct Snapshot {
     /// The state that the next call would have found: see [`CircuitBreaker::state`](crate::CircuitBreaker::state).
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text"))]
     pub state: BreakerState,
+    /// The state that the last change led to. Another than `state` while that is over by itself and no call has come since.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text"))]
+    pub entered: BreakerState,
     /// Failures in a row, while closed and judged by them; 0 otherwise.
     pub consecutive_failures: u32,
     /// What is in the window, if it is judged by one. Empty while it is not closed.
@@ -69,7 +72,7 @@ pub struct Snapshot {
     pub open_reason: Option<OpenReason>,
     /// While open or half-open, recoveries that failed since it was closed last.
     pub failed_recoveries: u32,
-    /// What the operator gave as a reason who brought it into this state.
+    /// The reason that was given for the last change, where an operator or an [`Intervention`](crate::Intervention) made it.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text_if_any"))]
     pub operator_reason: Option<Arc<str>>,
     /// The settings by which the counts are judged.

@@ -90,6 +90,7 @@ impl View<'_> {
                 name: self.settings.name,
                 key: self.core.key.clone(),
                 state,
+                entered: word.state(),
                 consecutive_failures,
                 window,
                 trial_successes: u32::from(word.trial_successes()),
@@ -103,7 +104,7 @@ impl View<'_> {
                 disabled_for: if state == BreakerState::Disabled { left } else { None },
                 open_reason: open_reason(circuit, state),
                 failed_recoveries: u32::from(word.failed_recoveries()),
-                operator_reason: if state == word.state() { note } else { None },
+                operator_reason: note,
                 limits: Limits::of(&rules),
             };
         }

@@ -114,20 +114,25 @@ mod checked;
 mod clock;
 #[cfg(feature = "config")]
 mod configure;
+mod escape;
 pub mod events;
 mod fallback;
+mod key;
 #[cfg(feature = "keyed")]
 mod keyed;
 mod known;
+mod layers;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 mod outcome;
+mod panics;
 #[cfg(feature = "prometheus-client")]
 pub mod prometheus;
 mod random;
 mod rate_limit;
 mod registry;
 mod retry;
+mod slices;
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
 mod telemetry;
 #[cfg(feature = "testing")]
@@ -137,6 +142,7 @@ mod totals;
 #[cfg(feature = "tracing")]
 mod trace;
 mod transient;
+mod wait;
 
 #[doc = include_str!("../docs/derive_transient.md")]
 pub use steadfast_macros::Transient;
@@ -167,7 +173,9 @@ pub use self::{
         OpenReason, Permit, Settings, Snapshot, Threshold, Window, WindowSnapshot,
     },
     bulkhead::{Bulkhead, BulkheadConfig, BulkheadFull, BulkheadPermit, BulkheadSnapshot, bulkhead, bulkheads},
+    escape::escaped,
     fallback::{Fallback, FallbackIf},
+    layers::{ConfigChange, ConfigLayer},
     rate_limit::{
         Algorithm, RateLimit, RateLimitConfig, RateLimitDecision, RateLimitRequest, RateLimitSnapshot, RateLimitStore,
         RateLimited, Rules, rate_limit, rate_limits,
@@ -194,22 +202,19 @@ pub use self::{
 pub mod __private {
     pub use linkme;
 
-    #[cfg(feature = "keyed")]
-    pub use crate::rate_limit::KEYED_RATE_LIMITS;
     pub use crate::{
         breaker::{Polled, Running},
-        bulkhead::BULKHEADS,
-        known::{Find, FindError, FindNothing, KNOWN, Known},
+        known::{Find, FindError, FindNothing, Known},
         outcome::*,
-        rate_limit::RATE_LIMITS,
-        registry::{DECLARATIONS, Declaration, Declared, REGISTERED, Registered},
+        registry::{Declaration, Declared, Registered},
         retry::{
             attempts::Attempts,
-            named::{NamedPolicy, POLICIES},
+            named::NamedPolicy,
             nested::Scope,
             statistics::Statistics,
             verdict::{Passage, Verdict},
         },
+        slices::*,
     };
     #[cfg(feature = "tokio")]
     pub use crate::{

@@ -6,6 +6,8 @@ mod admit;
 mod clocks;
 mod report;
 mod settle;
+#[cfg(feature = "keyed")]
+mod standing;
 mod transition;
 
 use std::sync::{Arc, PoisonError, atomic::Ordering};
@@ -27,6 +29,7 @@ use super::{
 use crate::totals::Sums;
 use crate::{
     clock::{self, Moment},
+    key::Key,
     totals::Totals,
 };
 
@@ -39,7 +42,7 @@ pub(crate) struct Core {
     window: OnceBox<Window>,
     /// What has happened of late; nothing as long as it has always been closed.
     history: OnceBox<History>,
-    key: Option<Arc<str>>,
+    key: Option<Key>,
 }
 
 /// A breaker, wherever its settings are.
@@ -50,7 +53,7 @@ pub(crate) struct View<'a> {
 }
 
 impl Core {
-    pub(crate) const fn new(rules: &Rules, totals: Totals, key: Option<Arc<str>>) -> Self {
+    pub(crate) const fn new(rules: &Rules, totals: Totals, key: Option<Key>) -> Self {
         Self {
             circuit: SharedCircuit::new(Circuit::new(rules)),
             totals,
@@ -60,18 +63,12 @@ impl Core {
         }
     }
 
-    /// Whether failures in a row are counted; those in a window aren't looked at.
-    #[cfg(feature = "keyed")]
-    pub(crate) fn has_failures(&self) -> bool {
-        self.circuit.word().failures() > 0
-    }
-
     #[cfg(any(feature = "keyed", feature = "metrics", feature = "prometheus-client"))]
     pub(crate) fn sums(&self) -> Sums {
         self.totals.sums()
     }
 
-    pub(crate) const fn key(&self) -> Option<&Arc<str>> {
+    pub(crate) const fn key(&self) -> Option<&Key> {
         self.key.as_ref()
     }
 

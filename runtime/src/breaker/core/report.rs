@@ -18,7 +18,7 @@ use crate::{
         word::{Circuit, Word},
     },
     clock::{self, Moment},
-    events,
+    events, key,
     totals::Count,
 };
 
@@ -86,9 +86,11 @@ impl View<'_> {
             let state = circuit.state_at(&rules, now);
             let left = circuit.time_left(&rules, now).map(Duration::from_micros);
             let age = (changed_at != 0).then(|| Duration::from_micros(now.as_micros().saturating_sub(changed_at)));
+            let (key, overflow) = key::parts(self.core.key());
             return Snapshot {
                 name: self.settings.name,
-                key: self.core.key.clone(),
+                key,
+                overflow,
                 state,
                 entered: word.state(),
                 consecutive_failures,

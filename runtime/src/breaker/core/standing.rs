@@ -1,0 +1,50 @@
+//! What an eviction of a key's breaker would lose.
+
+use super::View;
+use crate::{
+    breaker::{BreakerState, rules::Policy},
+    clock,
+    keyed::ring::Standing,
+};
+
+/// For how long a breaker that has recovered keeps its series, so that a short trip between two scrapes is seen.
+#[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+const RECENT: std::time::Duration = std::time::Duration::from_mins(10);
+
+impl View<'_> {
+    /// How the breaker of a key stands, as long as no call is under way through it.
+    pub(crate) fn standing(self) -> Standing {
+        match self.state() {
+            BreakerState::Closed if self.counts_failures() => Standing::Failing,
+            BreakerState::Closed => Standing::Idle,
+            BreakerState::Open | BreakerState::HalfOpen if self.is_abandoned() => Standing::Abandoned,
+            _ => Standing::Stays,
+        }
+    }
+
+    /// Whether the breaker of a key has series of its own in metrics: it is not closed, failures are counted, or it has changed its state
+    /// a short time ago.
+    #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+    pub(crate) fn is_troubled(self) -> bool {
+        let has_changed = || self.core.changed_at() > 0 && clock::now().since(self.core.since()) < RECENT;
+        self.state() != BreakerState::Closed || self.counts_failures() || has_changed()
+    }
+
+    /// Closed: whether failures or slow calls are counted, in a row or in the window.
+    fn counts_failures(self) -> bool {
+        let (word, core) = (self.core.circuit.word(), self.core);
+        let Policy::Rates(rates) = self.settings.rules().policy else { return word.failures() > 0 };
+        let counts = core.window.get().map(|window| window.counts(word.epoch(), rates.span, clock::now_micros));
+        counts.is_some_and(|counts| counts.failed + counts.slow > 0)
+    }
+
+    /// Open or half-open: whether a trial call would be admitted, and twice the recovery timeout has passed since the last change of
+    /// state. An open circuit has had no call since it was due, because that call would have changed the state.
+    fn is_abandoned(self) -> bool {
+        let (rules, now) = (self.settings.rules(), clock::now());
+        let circuit = self.circuit_by(now);
+        let rest = rules.recovery.rest(circuit.word().failed_recoveries());
+        let is_due = circuit.time_left(&rules, now).is_none_or(|left| left == 0);
+        is_due && clock::micros(now.since(self.core.since())) >= rest.saturating_mul(2)
+    }
+}

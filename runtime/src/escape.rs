@@ -1,0 +1,70 @@
+use std::borrow::Cow;
+
+/// A name, key or reason as it is safe to show on one line of a log, a terminal or a page.
+///
+/// Control characters (line breaks and the escapes of terminals among them), the line and paragraph separators of Unicode, the
+/// characters that change the direction of a text, invisible ones, and the backslash become escapes as in a Rust string:
+/// `\n`, `\u{1b}`, `\\`. So no text looks like two lines, and no two texts look the same. A text without any of them is
+/// returned as it is.
+///
+/// Every `Display` of this crate, `tracing` fields and the labels of metrics show names, keys and reasons like this; accessors
+/// such as [`CircuitOpen::key`](crate::CircuitOpen::key) and JSON have the text itself.
+///
+/// ```
+/// assert_eq!(steadfast::escaped("tenant-7"), "tenant-7");
+/// assert_eq!(steadfast::escaped("a\r\nERROR all is lost\u{1b}[2J"), r"a\r\nERROR all is lost\u{1b}[2J");
+/// ```
+#[must_use]
+pub fn escaped(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(misleads) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if misleads(character) {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// A character that ends a line, steers a terminal, changes the direction of a text or is not seen.
+fn misleads(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\\' | '\u{61c}'
+                | '\u{200b}'
+                | '\u{200e}'
+                | '\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_misleads_a_reader_is_escaped() {
+        for (text, shown) in [
+            ("", ""),
+            ("tenant 7: `ünïcødé` 日本 👩‍👩‍👧", "tenant 7: `ünïcødé` 日本 👩‍👩‍👧"),
+            ("a\nb\r\tc", r"a\nb\r\tc"),
+            ("\u{1b}[31mred\u{7}\u{0}\u{7f}", r"\u{1b}[31mred\u{7}\u{0}\u{7f}"),
+            ("\u{85}\u{9b}", r"\u{85}\u{9b}"),
+            ("\u{2028}\u{2029}", r"\u{2028}\u{2029}"),
+            ("\u{202e}gpj\u{2066}\u{200f}\u{61c}", r"\u{202e}gpj\u{2066}\u{200f}\u{61c}"),
+            ("a\u{200b}b\u{feff}", r"a\u{200b}b\u{feff}"),
+            (r"a\nb", r"a\\nb"),
+        ] {
+            assert_eq!(escaped(text), shown);
+        }
+        assert!(matches!(escaped("plain"), Cow::Borrowed("plain")));
+    }
+}

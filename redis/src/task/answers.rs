@@ -153,7 +153,7 @@ impl Task {
         let snapshot = shared.circuit.snapshot();
         let failures = snapshot.failures.saturating_sub(shared.reported);
         shared.reported += failures;
-        if failures == 0 || snapshot.state != BreakerState::Closed {
+        if failures == 0 || snapshot.entered != BreakerState::Closed {
             return;
         }
         let (link, keys, id) = (self.link.clone(), shared.keys.clone(), id.clone());

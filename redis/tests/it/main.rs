@@ -31,10 +31,7 @@ mod settings;
 mod trips;
 mod wait;
 
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use steadfast_redis::Fleet;
 

@@ -287,36 +287,4 @@ impl Task {
             Status { is_available: self.is_online(), instances: if self.is_online() { self.instances } else { 0 } };
         self.status.send_if_modified(|old| std::mem::replace(old, status) != status);
     }
-
-    /// Takes back its votes, its leases and its place among the living, as far as Redis answers at once.
-    async fn leave(mut self) {
-        drop(self.subscription.take());
-        self.work.shutdown().await;
-        if !self.is_online() {
-            self.link.disconnect();
-            return;
-        }
-        self.queue.clear();
-        for id in self.members.ids(|shared| shared.member.is_engaged()) {
-            if self.queue.is_full() && !self.has_answered().await {
-                break;
-            }
-            self.ask(&id, Question::Leave);
-        }
-        while self.has_answered().await {}
-        self.work.shutdown().await;
-        // If Redis does not hear of it, the place lapses.
-        _ = self.link.depart().await;
-        self.link.disconnect();
-    }
-
-    /// Waits for one of the answers; false if there is none, or Redis does not give it.
-    async fn has_answered(&mut self) -> bool {
-        self.queue.answered();
-        match self.work.join_next().await {
-            Some(Ok(Done::Answered(_, Err(error)))) => !error.is_unavailable(),
-            Some(answered) => answered.is_ok(),
-            None => false,
-        }
-    }
 }

@@ -6,7 +6,7 @@ use steadfast::{Jitter, RetryPolicy, Schedule};
 use tokio::{sync::mpsc::unbounded_channel, task::JoinSet, time::Instant};
 
 use super::{Done, Mode, Task};
-use crate::{FleetError, FleetEvent, link::Beat};
+use crate::{FleetError, FleetEvent, link::Beat, member::Question};
 
 /// Heartbeats in a row without an answer, after which the connection is given up.
 pub(super) const MOST_MISSED: u32 = 2;
@@ -148,6 +148,38 @@ impl Task {
         if has_missed || is_full {
             self.heartbeat.round = 0;
             self.read_all();
+        }
+    }
+
+    /// Takes back its votes, its leases and its place among the living, as far as Redis answers at once.
+    pub(super) async fn leave(mut self) {
+        drop(self.subscription.take());
+        self.work.shutdown().await;
+        if !self.is_online() {
+            self.link.disconnect();
+            return;
+        }
+        self.queue.clear();
+        for id in self.members.ids(|shared| shared.member.is_engaged()) {
+            if self.queue.is_full() && !self.has_answered().await {
+                break;
+            }
+            self.ask(&id, Question::Leave);
+        }
+        while self.has_answered().await {}
+        self.work.shutdown().await;
+        // If Redis does not hear of it, the place lapses.
+        _ = self.link.depart().await;
+        self.link.disconnect();
+    }
+
+    /// Waits for one of the answers; false if there is none, or Redis does not give it.
+    async fn has_answered(&mut self) -> bool {
+        self.queue.answered();
+        match self.work.join_next().await {
+            Some(Ok(Done::Answered(_, Err(error)))) => !error.is_unavailable(),
+            Some(answered) => answered.is_ok(),
+            None => false,
         }
     }
 }

@@ -181,6 +181,10 @@ impl Instance {
         until("calls are made", || self.number("calls") >= before + calls);
     }
 
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// How often its fleet has said so.
     pub(crate) fn told(&self, text: &str) -> usize {
         self.heard.lock().unwrap().fleet.iter().filter(|event| event.contains(text)).count()

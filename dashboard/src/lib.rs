@@ -43,6 +43,10 @@
 //! addresses, unless [told otherwise](Dashboard::allow_remote), and only to requests that name such a host, so that no foreign
 //! name that resolves to this machine reads it.
 //!
+//! Served by itself, it has at most 256 connections, and closes those that are silent, slow or do not read: see [`Server::run`].
+//! A request whose body does not come within 10 s is answered with 408. In a service with a server of its own, limits of
+//! connections are for that one.
+//!
 //! Who may *see* the page when it is mounted in a service is for that service to decide: put its own layer around the router.
 
 mod actions;

@@ -70,12 +70,9 @@ impl Server {
         loop {
             // The semaphore is never closed.
             let Ok(place) = places.clone().acquire_owned().await else { return Ok(()) };
-            let stream = match listener.accept().await {
-                Ok((stream, _)) => stream,
-                Err(_) => {
-                    time::sleep(PAUSE).await;
-                    continue;
-                }
+            let Ok((stream, _)) = listener.accept().await else {
+                time::sleep(PAUSE).await;
+                continue;
             };
             while connections.try_join_next().is_some() {}
             let router = router.clone();

@@ -113,6 +113,9 @@ mod tests {
         assert_ne!(Keys::new("a", "b:c", None).state, Keys::new("a", "b", Some("c")).state);
         assert_eq!(of_application("shop", "changes"), "steadfast:{shop}:changes");
         assert_ne!(of_limit("a", "b", Some("c"), false), of_limit("a", "b:c", None, false));
+        for key in [None, Some(""), Some("overflow"), Some(":overflow"), Some("::overflow")] {
+            assert_ne!(of_limit("a", "b", key, false), of_limit("a", "b", None, true));
+        }
     }
 
     #[test]

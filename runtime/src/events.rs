@@ -226,7 +226,7 @@ impl Event {
 /// On one line: names, keys and reasons are [escaped](crate::escaped).
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named = |retry: &Option<&'static str>| escaped(retry.unwrap_or("unnamed"));
+        let named = |retry: Option<&'static str>| escaped(retry.unwrap_or("unnamed"));
         match self {
             Self::StateChanged { breaker, key, overflow, from, to, reason, operator_reason } => {
                 write!(f, "circuit `{}`{}: {from} -> {to}", escaped(breaker), whose(key.as_deref(), *overflow))?;
@@ -240,29 +240,29 @@ impl fmt::Display for Event {
                 write!(f, "circuit breakers `{}`: all {max_keys} are in use, new keys share one", escaped(breakers))
             }
             Self::RetryScheduled { retry, attempt, delay } => {
-                write!(f, "retry `{}`: attempt {attempt} failed, the next in {delay:.3?}", named(retry))
+                write!(f, "retry `{}`: attempt {attempt} failed, the next in {delay:.3?}", named(*retry))
             }
             Self::RetrySucceeded { retry, attempts } => {
-                write!(f, "retry `{}`: attempt {attempts} succeeded", named(retry))
+                write!(f, "retry `{}`: attempt {attempts} succeeded", named(*retry))
             }
             Self::RetriesExhausted { retry, attempts } => {
-                write!(f, "retry `{}`: given up after attempt {attempts}", named(retry))
+                write!(f, "retry `{}`: given up after attempt {attempts}", named(*retry))
             }
             Self::RetryRejected { retry, attempt } => {
-                write!(f, "retry `{}`: given up, attempt {attempt} was rejected", named(retry))
+                write!(f, "retry `{}`: given up, attempt {attempt} was rejected", named(*retry))
             }
             Self::BudgetDenied { retry, attempts } => {
-                write!(f, "retry `{}`: denied by the budget after attempt {attempts}", named(retry))
+                write!(f, "retry `{}`: denied by the budget after attempt {attempts}", named(*retry))
             }
             Self::RetryStopped { retry, attempts } => {
-                write!(f, "retry `{}`: stopped after attempt {attempts}", named(retry))
+                write!(f, "retry `{}`: stopped after attempt {attempts}", named(*retry))
             }
             Self::NestedRetries { outer, inner } => {
-                let [outer, inner] = [outer, inner].map(named);
+                let [outer, inner] = [*outer, *inner].map(named);
                 write!(f, "retry `{inner}` retries within retry `{outer}`: attempts multiply")
             }
             Self::BlockingSleep { retry } => {
-                write!(f, "retry `{}`: sleeps on a thread of the tokio runtime", named(retry))
+                write!(f, "retry `{}`: sleeps on a thread of the tokio runtime", named(*retry))
             }
             Self::TimedOut { function, limit } => {
                 write!(f, "timeout: `{}` took longer than {limit:?}", escaped(function))

@@ -11,6 +11,7 @@ mod budget;
 mod jitter;
 pub(crate) mod named;
 pub(crate) mod nested;
+#[cfg(feature = "tokio")]
 pub(crate) mod pause;
 mod run;
 mod schedule;
@@ -131,7 +132,7 @@ impl RetryPolicy {
     #[cfg(feature = "config")]
     pub(crate) const fn try_max_elapsed(mut self, limit: Duration) -> Checked<Self> {
         if limit.is_zero() {
-            return Err("`max_elapsed` must be longer than zero: `max_attempts = 1` makes no retry");
+            return Err("`max_elapsed` must be longer than 0: `max_attempts = 1` makes no retry");
         }
         self.max_elapsed = Some(limit);
         Ok(self)

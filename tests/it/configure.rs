@@ -286,6 +286,7 @@ fn all_mistakes_at_once_and_nothing_applied() {
     assert_eq!(find("outside_nothing").config(), before);
 }
 
+#[allow(clippy::await_holding_lock, reason = "the runtime has no other task")]
 #[tokio::test(start_paused = true)]
 async fn retries_by_name() {
     let _alone = alone();

@@ -21,7 +21,7 @@ steadfast::register!(BREAKER);
 static HOSTS: KeyedBreakers = KeyedBreakers::new("escaped hosts", BreakerConfig::new());
 steadfast::register!(HOSTS);
 static TENANTS: KeyedRateLimits =
-    KeyedRateLimits::new("escaped tenants", RateLimitConfig::new(1, Duration::from_secs(60)));
+    KeyedRateLimits::new("escaped tenants", RateLimitConfig::new(1, Duration::from_mins(1)));
 steadfast::register!(TENANTS);
 static PLACES: Bulkhead = Bulkhead::new(EVIL, BulkheadConfig::new().max_concurrent(1));
 steadfast::register!(PLACES);

@@ -14,12 +14,12 @@ const TOKEN: &str = "a-token-of-the-tests";
 
 /// A client, and the end of its connection.
 fn connect(buffer: usize) -> (DuplexStream, JoinHandle<Duration>) {
-    let (client, server) = duplex(buffer);
+    let (client, stream) = duplex(buffer);
     let token = Token::new(TOKEN).expect("long enough");
     let router = Dashboard::new().token(token).router();
     let served = tokio::spawn(async move {
         let begun = Instant::now();
-        serve(server, router, LIMITS).await;
+        serve(stream, router, LIMITS).await;
         begun.elapsed()
     });
     (client, served)
@@ -102,7 +102,7 @@ async fn a_page_that_does_not_take_what_changes_is_let_go() {
 async fn a_page_that_listens_stays() {
     let (mut client, served) = connect(1024);
     client.write_all(b"GET /api/live HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("it fits");
-    let hour = timeout(Duration::from_secs(3_600), async {
+    let hour = timeout(Duration::from_hours(1), async {
         loop {
             read_to(&mut client, "\n\n").await;
         }

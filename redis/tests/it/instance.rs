@@ -348,7 +348,7 @@ fn hammer(address: &str, limit: &str, micros: &str, lasts: Duration) -> String {
     while begun.elapsed() < lasts {
         calls += 1;
         let mut call = script.key("hammered");
-        call.arg("window").arg(limit).arg(micros).arg(0).arg(format!("{}-{calls}", process::id()));
+        call.arg("window").arg(limit).arg(micros).arg(format!("{}-{calls}", process::id()));
         let (is_admitted, _, now): (bool, u64, u64) = call.invoke(&mut connection).unwrap();
         if is_admitted {
             admitted.push(now.to_string());

@@ -21,6 +21,7 @@ mod flood;
 mod instance;
 mod keyed;
 mod limits;
+mod limits_queue;
 mod load;
 mod operator;
 mod proxy;
@@ -32,10 +33,7 @@ mod settings;
 mod trips;
 mod wait;
 
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use steadfast_redis::Fleet;
 
@@ -56,10 +54,4 @@ fn alone() -> Alone {
 /// Waits until a fleet has found Redis.
 async fn found(fleet: &Fleet) {
     tokio::time::timeout(HANG, fleet.available()).await.expect("Redis answers");
-}
-
-/// The same as [`until`], whatever the time.
-#[track_caller]
-fn eventually(_: Duration, what: &str, holds: impl FnMut() -> bool) -> Duration {
-    until(what, holds)
 }

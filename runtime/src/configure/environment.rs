@@ -12,7 +12,7 @@ use super::{
 struct Names {
     kind: Kind,
     prefix: String,
-    names: Vec<(&'static str, String)>,
+    shouted: Vec<(&'static str, String)>,
 }
 
 /// A reading of a variable: a name, and the option of it.
@@ -52,7 +52,7 @@ pub(super) fn sections(variables: Vec<(String, String)>, mistakes: &mut Mistakes
 impl Names {
     fn of(kind: Kind) -> Self {
         let prefix = format!("STEADFAST_{}_", shouted(kind.table()));
-        Self { kind, prefix, names: kind.names().into_iter().map(|name| (name, shouted(name))).collect() }
+        Self { kind, prefix, shouted: kind.names().into_iter().map(|name| (name, shouted(name))).collect() }
     }
 
     /// The name and the option that the rest of a variable is about.
@@ -62,7 +62,7 @@ impl Names {
     fn read<'r>(&self, rest: &'r str) -> Result<Reading<'r>, String> {
         let reading =
             |(name, shouted): &(&'static str, String)| Some((*name, rest.strip_prefix(shouted)?.strip_prefix('_')?));
-        let readings: Vec<Reading<'r>> = self.names.iter().filter_map(reading).collect();
+        let readings: Vec<Reading<'r>> = self.shouted.iter().filter_map(reading).collect();
         let has_option = |(_, option): &&Reading<'_>| self.kind.options().contains(&&*option.to_ascii_lowercase());
         let table = self.kind.table();
         let mut right = readings.iter().filter(has_option);
@@ -79,7 +79,7 @@ impl Names {
             (unlike, Reverse(rest.len() - option.len()))
         };
         readings.iter().min_by_key(unlikeness).copied().ok_or_else(|| {
-            let known: Vec<_> = self.names.iter().map(|(_, shouted)| shouted.as_str()).collect();
+            let known: Vec<_> = self.shouted.iter().map(|(_, shouted)| shouted.as_str()).collect();
             format!("names no {table}: {}", unknown(table, rest, &known))
         })
     }

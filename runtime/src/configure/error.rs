@@ -163,5 +163,5 @@ fn shortened(text: &str, longest: usize) -> String {
 }
 
 fn bounded(text: &str) -> String {
-    shortened(&escaped(text), LONGEST)
+    escaped(&shortened(text, LONGEST)).into_owned()
 }

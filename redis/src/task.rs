@@ -262,7 +262,6 @@ impl Task {
                 let Some(Value::BulkString(message)) = push.data.last() else { return };
                 let Ok(text) = std::str::from_utf8(message) else { return };
                 let Some((known, id)) = Known::of_message(text) else { return };
-                self.heartbeat.is_answered = true;
                 self.changes.heard();
                 let is_open = !known.is_listed_for().is_zero();
                 if let Some(id) = self.members.met(id, is_open) {

@@ -18,8 +18,6 @@ impl Task {
         if matches!(&done, Done::Answered(..) | Done::Reported(..)) {
             self.queue.answered();
         }
-        self.heartbeat.is_answered |=
-            matches!(&done, Done::Answered(_, Ok(_)) | Done::Reported(_, _, Ok(_)) | Done::Listed(_, Ok(_)));
         match done {
             Done::Connected(Ok(beat)) => self.arrive(beat),
             Done::Connected(Err(error)) => self.lose(error),

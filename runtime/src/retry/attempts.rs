@@ -68,10 +68,22 @@ enum State {
 #[derive(Debug, Default)]
 struct Rare<'p> {
     previous_delay: Option<Duration>,
-    /// Whether a retry is scheduled whose attempt has not begun.
-    is_scheduled: bool,
+    /// A retry whose attempt has not begun.
+    scheduled: Option<Scheduled>,
     around: Around,
     stop: Option<OwnStop<'p>>,
+}
+
+/// A retry that is scheduled. Dropped before it begins, it goes back to the budget.
+#[derive(Debug)]
+struct Scheduled(Option<Shared>);
+
+impl Drop for Scheduled {
+    fn drop(&mut self) {
+        if let Some(Shared(budget)) = self.0 {
+            budget.put_back();
+        }
+    }
 }
 
 /// The signal that ends the attempts.
@@ -198,12 +210,9 @@ impl<'p> Attempts<'p> {
     /// Counts the attempt that comes.
     #[inline]
     fn begin(&mut self, policy: &RetryPolicy) {
-        self.go_on();
         if let Some(Counted(statistics)) = policy.statistics {
             statistics.count_attempt();
-        }
-        if self.made > 0 {
-            self.begin_retry();
+            self.state = State::Running;
         }
     }
 
@@ -211,9 +220,8 @@ impl<'p> Attempts<'p> {
     #[cold]
     fn begin_retry(&mut self) {
         let Some(rare) = &mut self.rare else { return };
-        if !mem::take(&mut rare.is_scheduled) {
-            return;
-        }
+        let Some(scheduled) = rare.scheduled.take() else { return };
+        mem::forget(scheduled);
         let delay = rare.previous_delay.unwrap_or_default();
         if let Some(Counted(statistics)) = self.policy.statistics {
             statistics.count_retry(delay);
@@ -222,14 +230,7 @@ impl<'p> Attempts<'p> {
         crate::metrics::record_delay(self.policy.name, delay);
     }
 
-    /// Puts the retry that was scheduled back, if one was.
-    fn unschedule(&mut self) {
-        let is_scheduled = self.rare.as_mut().is_some_and(|rare| mem::take(&mut rare.is_scheduled));
-        if let (true, Some(Shared(budget))) = (is_scheduled, self.policy.budget) {
-            budget.put_back();
-        }
-    }
-
+    #[cfg(feature = "tokio")]
     #[inline]
     fn go_on(&mut self) {
         if self.state == State::Waiting {
@@ -293,6 +294,7 @@ impl<'p> Attempts<'p> {
     /// The same, while the thread cannot wait for the signal itself.
     #[cold]
     fn noted_by_thread(&mut self) -> Around {
+        self.begin_retry();
         if let Some(stop) = self.rare.as_mut().and_then(|rare| rare.stop.as_mut()) {
             // Another relay for each attempt: what has woken the one before may have been no signal.
             *stop = OwnStop { signal: stop.signal, relay: Arc::default(), stopped: stop.signal.stopped() };
@@ -306,6 +308,7 @@ impl<'p> Attempts<'p> {
     #[cfg(feature = "tokio")]
     #[cold]
     fn noted_by_task(&mut self, context: &mut Context<'_>) -> Around {
+        self.begin_retry();
         if let Some(stop) = self.rare.as_mut().and_then(|rare| rare.stop.as_mut())
             && !stop.relay.is_given()
         {
@@ -497,7 +500,9 @@ impl<'p> Attempts<'p> {
     #[cold]
     fn stopped(&mut self) {
         let (retry, attempts) = (self.policy.name, self.made);
-        self.unschedule();
+        if let Some(rare) = &mut self.rare {
+            rare.scheduled = None;
+        }
         self.count(End::Stopped);
         events::tell(|| Event::RetryStopped { retry, attempts });
     }
@@ -547,7 +552,7 @@ impl<'p> Attempts<'p> {
             events::tell(|| Event::BudgetDenied { retry, attempts: attempt });
             return None;
         }
-        self.rare().is_scheduled = true;
+        self.rare().scheduled = Some(Scheduled(policy.budget));
         events::tell(|| Event::RetryScheduled { retry, attempt, delay });
         Some(delay)
     }
@@ -557,7 +562,7 @@ impl<'p> Attempts<'p> {
 impl Drop for Attempts<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.state != State::Done || self.rare.is_some() {
+        if self.state != State::Done {
             self.abandon();
         }
     }
@@ -567,7 +572,6 @@ impl Attempts<'_> {
     #[cold]
     #[inline(never)]
     fn abandon(&mut self) {
-        self.unschedule();
         let has_panicked = matches!(self.clock, Clock::Thread) || self.state == State::Running;
         self.count(if has_panicked { End::Panicked } else { End::Cancelled });
     }

@@ -94,7 +94,7 @@ impl Condition {
         match self {
             Self::ByType | Self::Any => None,
             Self::Types(types) => {
-                let mut types: Vec<_> = types.iter().map(|ty| text::of(ty)).collect();
+                let mut types: Vec<_> = types.iter().map(text::of).collect();
                 types.sort_unstable();
                 types.dedup();
                 Some(format!("failure_if({})", types.join(", ")))

@@ -101,15 +101,12 @@ pub(crate) fn field(text: &str) -> String {
     text.chars().map(|character| if character.is_control() { ' ' } else { character }).take(200).collect()
 }
 
-/// Text from outside as it is shown: what is no visible character, as its escape.
+/// Text from outside as all texts of `steadfast` show it.
 pub(crate) struct Shown<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|character| match character {
-            '\'' | '"' => f.write_char(character),
-            _ => character.escape_debug().try_for_each(|escaped| f.write_char(escaped)),
-        })
+        f.write_str(&steadfast::escaped(self.0))
     }
 }
 

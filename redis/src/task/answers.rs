@@ -1,5 +1,10 @@
 //! What has come of what was begun.
 
+use std::{
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
 use steadfast::BreakerState;
 use tokio::time::Instant;
 
@@ -94,7 +99,7 @@ impl Task {
             self.heartbeat.next = self.heartbeat.next.min(Instant::now());
             return;
         }
-        if !std::mem::replace(&mut shared.is_refused, true) {
+        if !mem::replace(&mut shared.is_refused, true) {
             let event = FleetEvent::Refused { breaker: shared.circuit.name(), key: shared.key(), error };
             self.tell(&event);
         }
@@ -173,8 +178,15 @@ impl Task {
 
     pub(super) fn tell(&self, event: &FleetEvent) {
         if let Some(callback) = &self.on_event {
-            // What a callback leaves behind when it panics is its own business.
-            _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| callback(event)));
+            contain(|| callback(event));
         }
+    }
+}
+
+/// Calls a callback, and lets no panic out; nor one of the payload, whose destructor may panic, too.
+fn contain(callback: impl FnOnce()) {
+    let Err(payload) = catch_unwind(AssertUnwindSafe(callback)) else { return };
+    if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        mem::forget(another);
     }
 }

@@ -10,7 +10,7 @@ use std::{
     sync::Mutex,
 };
 
-use steadfast::{bulkhead, circuit_breaker, rate_limit, retry, validate};
+use steadfast::{BreakerConfig, CircuitBreaker, bulkhead, circuit_breaker, rate_limit, retry, validate};
 
 type Outcome = io::Result<()>;
 /// Two calls, and the lines of their attributes.
@@ -99,6 +99,70 @@ mod with_a_key_and_without {
     }
 }
 
+mod which_errors {
+    use super::*;
+
+    pub(super) const LINES: [u32; 2] = [line!() + 2, line!() + 7];
+
+    #[circuit_breaker(name = "judged", failure_threshold = 2, failure_if = |_| false)]
+    pub(super) fn one() -> Outcome {
+        Ok(())
+    }
+
+    #[circuit_breaker(name = "judged")]
+    pub(super) async fn other() -> Outcome {
+        Ok(())
+    }
+}
+
+mod which_errors_of_a_key {
+    use super::*;
+
+    pub(super) const LINES: [u32; 2] = [line!() + 2, line!() + 8];
+
+    #[circuit_breaker(name = "judged by key", key = 1)]
+    pub(super) fn one() -> Outcome {
+        Ok(())
+    }
+
+    #[retry(max_attempts = 2)]
+    #[circuit_breaker(name = "judged by key", key = 1, failure_if(io::Error))]
+    pub(super) async fn other() -> Outcome {
+        Ok(())
+    }
+}
+
+mod which_errors_of_a_static {
+    use super::*;
+
+    static JUDGED: CircuitBreaker = CircuitBreaker::new("judged static", BreakerConfig::new());
+    steadfast::register!(JUDGED);
+
+    pub(super) const LINES: [u32; 2] = [line!() + 2, line!() + 7];
+
+    #[circuit_breaker(breaker = JUDGED, failure_if = |error| error.kind() == io::ErrorKind::TimedOut)]
+    pub(super) fn one() -> Outcome {
+        Ok(())
+    }
+
+    #[circuit_breaker(breaker = JUDGED, failure_if = |error| error.kind() == io::ErrorKind::NotFound)]
+    pub(super) async fn other() -> Outcome {
+        Ok(())
+    }
+}
+
+static EARLY: CircuitBreaker = CircuitBreaker::new("early", BreakerConfig::new().failure_threshold(1));
+
+#[circuit_breaker(breaker = EARLY)]
+fn early() -> Outcome {
+    Ok(())
+}
+
+#[circuit_breaker(name = "early", failure_threshold = 1)]
+fn as_early_is_declared() -> Outcome {
+    Ok(())
+}
+
 static PLACE: Mutex<Option<(String, u32)>> = Mutex::new(None);
 
 /// What a call says that panics, and in which file and line.
@@ -113,7 +177,20 @@ fn a_conflict_panics_at_the_users_own_line() {
     macro_rules! pairs {
         ($($pair:ident),*) => { [$(([$pair::one as fn() -> _, || run($pair::other())], $pair::LINES)),*] };
     }
-    let pairs: [Pair; 5] = pairs!(breakers, keyed_breakers, bulkheads, rate_limits, with_a_key_and_without);
+    // Settings that were changed before the first look at the registry are not those that are declared.
+    EARLY.reconfigure(BreakerConfig::new().failure_threshold(7));
+    early().unwrap();
+    as_early_is_declared().unwrap();
+    let pairs: [Pair; 8] = pairs!(
+        breakers,
+        keyed_breakers,
+        bulkheads,
+        rate_limits,
+        with_a_key_and_without,
+        which_errors,
+        which_errors_of_a_key,
+        which_errors_of_a_static
+    );
     panic::set_hook(Box::new(|panic| {
         *PLACE.lock().unwrap() = panic.location().map(|place| (place.file().to_owned(), place.line()));
     }));
@@ -125,7 +202,7 @@ fn a_conflict_panics_at_the_users_own_line() {
             assert!(lines.iter().all(|line| message.contains(&format!("{file}:{line}:"))), "both places: {message}");
         }
     }
-    assert_eq!(validate().unwrap_err().len(), 5, "each of them once");
+    assert_eq!(validate().unwrap_err().len(), 8, "each of them once");
 }
 
 /// Runs a future that has nothing to wait for.

@@ -21,6 +21,8 @@ pub struct Action {
     pub breaker: String,
     /// Which of the breakers of that name, where there is one for each key.
     pub key: Option<String>,
+    /// True for the breaker that all keys share that have none of their own. Its `key` is `None`.
+    pub overflow: bool,
     /// What.
     pub kind: ActionKind,
     /// Why.
@@ -50,6 +52,8 @@ pub enum ActionKind {
 struct Wanted {
     breaker: String,
     key: Option<String>,
+    #[serde(default)]
+    overflow: bool,
     action: ActionKind,
     reason: Option<String>,
     /// In seconds.
@@ -92,7 +96,8 @@ pub(crate) async fn act(
     let state = action.apply(&intervention);
     let action = Action { done: state.is_some(), ..action };
     if let Some(callback) = &inner.on_action {
-        callback(&action);
+        // What was asked for is done, whatever becomes of the callback.
+        guard::contain(|| callback(&action));
     }
     match state {
         Some(state) => json(format!("{{\"state\":\"{state}\"}}")),
@@ -107,7 +112,10 @@ pub(crate) fn limit() -> DefaultBodyLimit {
 
 impl Wanted {
     fn check(self) -> Result<(Action, Intervention), &'static str> {
-        let Self { breaker, key, action: kind, reason, expires_in } = self;
+        let Self { breaker, key, overflow, action: kind, reason, expires_in } = self;
+        if overflow && key.is_some() {
+            return Err("the overflow has no `key`");
+        }
         let reason = reason.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
         if reason.is_none() && kind != ActionKind::Reset {
             return Err("a `reason` is needed: others will ask");
@@ -135,7 +143,7 @@ impl Wanted {
         if let Some(reason) = &reason {
             intervention = intervention.reason(reason.as_str());
         }
-        Ok((Action { breaker, key, kind, reason, expires_in, done: false }, intervention))
+        Ok((Action { breaker, key, overflow, kind, reason, expires_in, done: false }, intervention))
     }
 }
 
@@ -143,15 +151,18 @@ impl Action {
     /// The state that it led to; `None` if there is no such breaker.
     fn apply(&self, intervention: &Intervention) -> Option<steadfast::BreakerState> {
         match &self.key {
+            None if self.overflow => {
+                let breaker = steadfast::keyed_breakers(&self.breaker)?.overflow()?;
+                breaker.intervene(intervention);
+                Some(breaker.state())
+            }
             None => {
                 let breaker = steadfast::breaker(&self.breaker)?;
                 breaker.intervene(intervention);
                 Some(breaker.state())
             }
             Some(key) => {
-                let breakers = steadfast::keyed_breakers(&self.breaker)?;
-                let of_key = breakers.get(key);
-                let breaker = of_key.or_else(|| breakers.overflow().filter(|overflow| overflow.key() == key))?;
+                let breaker = steadfast::keyed_breakers(&self.breaker)?.get(key)?;
                 breaker.intervene(intervention);
                 Some(breaker.state())
             }

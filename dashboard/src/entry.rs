@@ -19,6 +19,8 @@ pub(crate) struct Breaker {
     kind: &'static str,
     name: &'static str,
     key: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    overflow: bool,
     state: String,
     /// When it came into the state.
     since: Option<f64>,
@@ -109,6 +111,7 @@ impl Breaker {
         let Snapshot {
             name,
             key,
+            overflow,
             state,
             consecutive_failures,
             trial_successes,
@@ -129,9 +132,10 @@ impl Breaker {
         } = breaker.snapshot();
         let left = open_for.or(disabled_for);
         Self {
-            id: id(name, key.as_deref()),
-            kind: if key.is_some() { "key" } else { "breaker" },
+            id: id(name, key.as_deref(), overflow),
+            kind: if key.is_some() || overflow { "key" } else { "breaker" },
             name,
+            overflow,
             key: key.as_deref().map(Into::into),
             state: state.to_string(),
             since: last_transition.map(moment),
@@ -237,9 +241,10 @@ impl Line {
 }
 
 /// Never the same for two.
-fn id(name: &str, key: Option<&str>) -> String {
+fn id(name: &str, key: Option<&str>, overflow: bool) -> String {
     match key {
         Some(key) => format!("key {} {name} {key}", name.len()),
+        None if overflow => format!("overflow {name}"),
         None => format!("breaker {name}"),
     }
 }

@@ -1,6 +1,12 @@
-//! What keeps foreign pages out: the headers of each answer, and what a request must bring.
+//! What keeps foreign pages out: the headers of each answer, and what a request must bring; and that there is an answer.
 
-use std::sync::Arc;
+use std::{
+    any::Any,
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     extract::{Request, State},
@@ -8,6 +14,8 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use futures_util::FutureExt;
+use tokio::time;
 
 /// What the page may do, up to who may put it into a frame.
 macro_rules! policy {
@@ -39,6 +47,36 @@ pub(crate) async fn protect(State(embeddable): State<bool>, mut response: Respon
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
+}
+
+/// Longest time until an answer begins, and so for a client to send the body of its request.
+pub(crate) const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
+
+/// Answers a request whose body does not come, and one on which a panic of somebody's code (a callback, a `Debug`) has put an end.
+pub(crate) async fn answer_in_any_case(request: Request, next: Next) -> Response {
+    let answered = AssertUnwindSafe(next.run(request)).catch_unwind();
+    match time::timeout(ANSWERED_WITHIN, answered).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(payload)) => {
+            let_go(payload);
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+        Err(_) => (StatusCode::REQUEST_TIMEOUT, [(header::CONNECTION, "close")]).into_response(),
+    }
+}
+
+/// Calls a callback, and lets no panic out.
+pub(crate) fn contain(callback: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(callback)) {
+        let_go(payload);
+    }
+}
+
+/// Drops the payload of a panic, whose destructor may panic with another.
+fn let_go(payload: Box<dyn Any + Send>) {
+    if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        mem::forget(another);
+    }
 }
 
 /// Hosts that requests may name; any if `None`.

@@ -43,9 +43,14 @@
 //! addresses, unless [told otherwise](Dashboard::allow_remote), and only to requests that name such a host, so that no foreign
 //! name that resolves to this machine reads it.
 //!
+//! Served by itself, it has at most 256 connections, and closes those that are silent, slow or do not read: see [`Server::run`].
+//! A request whose body does not come within 10 s is answered with 408. In a service with a server of its own, limits of
+//! connections are for that one.
+//!
 //! Who may *see* the page when it is mounted in a service is for that service to decide: put its own layer around the router.
 
 mod actions;
+mod connection;
 mod entry;
 mod guard;
 mod page;
@@ -107,7 +112,8 @@ impl Dashboard {
         self
     }
 
-    /// Calls `callback` with everything that was asked to be done with a right token, after it was tried.
+    /// Calls `callback` with everything that was asked to be done with a right token, after it was tried. The operator is answered
+    /// even if `callback` panics.
     pub fn on_action(mut self, callback: impl Fn(&Action) + Send + Sync + 'static) -> Self {
         self.on_action = Some(Arc::new(callback));
         self
@@ -152,6 +158,7 @@ impl Dashboard {
             .route("/api/live", get(stream::live))
             .route("/api/actions", post(actions::act).layer(actions::limit()))
             .route("/metrics", get(metrics))
+            .layer(middleware::from_fn(guard::answer_in_any_case))
             .layer(middleware::map_response_with_state(embeddable, guard::protect))
             .layer(middleware::from_fn_with_state(hosts.map(Arc::from), guard::check_host))
             .with_state(state)

@@ -18,6 +18,7 @@ use crate::{
     duration::Time,
     errors::Errors,
     options::{Either, Options, word},
+    text,
 };
 
 /// Which outcomes a layer acts on.
@@ -85,6 +86,21 @@ impl Condition {
             Err(error) => Err(error),
         };
         errors.keep(condition)
+    }
+
+    /// What was written, with the types in an order of their own; `None` where it leaves out no error. Two functions judge alike if it
+    /// is the same, as far as an attribute can see.
+    pub(crate) fn text(&self) -> Option<String> {
+        match self {
+            Self::ByType | Self::Any => None,
+            Self::Types(types) => {
+                let mut types: Vec<_> = types.iter().map(text::of).collect();
+                types.sort_unstable();
+                types.dedup();
+                Some(format!("failure_if({})", types.join(", ")))
+            }
+            Self::Error(predicate) | Self::Value(predicate) => Some(format!("failure_if = {}", text::of(predicate))),
+        }
     }
 
     fn of_types(name: &str, types: Vec<Type>) -> Result<Self> {

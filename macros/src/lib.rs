@@ -5,6 +5,7 @@
 
 mod args;
 mod arguments;
+mod captures;
 mod derive;
 mod duration;
 mod errors;
@@ -18,6 +19,7 @@ mod options;
 mod order;
 mod spelling;
 mod stack;
+mod text;
 
 use proc_macro::TokenStream;
 

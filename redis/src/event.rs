@@ -1,5 +1,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
+use steadfast::escaped;
+
 use crate::FleetError;
 
 /// Something that has happened to the fleet, or between it and this instance.
@@ -9,7 +11,6 @@ use crate::FleetError;
 #[non_exhaustive]
 pub enum FleetEvent {
     /// Redis answers; what has happened meanwhile is being made up for.
-    #[non_exhaustive]
     Available,
     /// Redis does not answer any more, or never has: each instance goes by itself. Told once, until it answers again.
     #[non_exhaustive]
@@ -93,10 +94,10 @@ impl fmt::Display for FleetEvent {
             Self::Available => f.write_str("fleet: Redis answers"),
             Self::Unavailable { error } => write!(f, "fleet: every instance by itself: {error}"),
             Self::Opened { breaker, key, by, reason } => {
-                write!(f, "fleet: circuit {} opened by {by}: {reason}", Circuit(breaker, key))
+                write!(f, "fleet: circuit {} opened by {}: {}", Circuit(breaker, key), escaped(by), escaped(reason))
             }
             Self::Closed { breaker, key, by } => {
-                write!(f, "fleet: circuit {} closed by {}", Circuit(breaker, key), operator(by))
+                write!(f, "fleet: circuit {} closed by {}", Circuit(breaker, key), escaped(operator(by)))
             }
             Self::ForcedOpen { breaker, key, expires_in, by, reason } => {
                 write!(f, "fleet: circuit {} forced open by {}", Circuit(breaker, key), Order(by, *expires_in, reason))
@@ -120,8 +121,8 @@ struct Circuit<'a>(&'a str, &'a Option<Arc<str>>);
 impl fmt::Display for Circuit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(breaker, key) = self;
-        write!(f, "`{breaker}`")?;
-        key.as_ref().map_or(Ok(()), |key| write!(f, " for `{key}`"))
+        write!(f, "`{}`", escaped(breaker))?;
+        key.as_ref().map_or(Ok(()), |key| write!(f, " for `{}`", escaped(key)))
     }
 }
 
@@ -131,15 +132,35 @@ pub(crate) struct Order<'a>(pub(crate) &'a str, pub(crate) Option<Duration>, pub
 impl fmt::Display for Order<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(by, expires_in, reason) = *self;
-        f.write_str(operator(by))?;
+        f.write_str(&escaped(operator(by)))?;
         if let Some(expires_in) = expires_in {
             write!(f, " for {expires_in:?}")?;
         }
-        if reason.is_empty() { Ok(()) } else { write!(f, ": {reason}") }
+        if reason.is_empty() { Ok(()) } else { write!(f, ": {}", escaped(reason)) }
     }
 }
 
 /// Who does not say who it is.
 fn operator(by: &str) -> &str {
     if by.is_empty() { "an operator" } else { by }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FleetEvent;
+    use crate::FleetError;
+
+    #[test]
+    fn an_event_is_one_line_whatever_a_key_or_a_server_says() {
+        let (breaker, key) = ("hosts", Some("eu\n2026-01-01 all is well\x1b[2J".into()));
+        let opened = FleetEvent::Opened { breaker, key, by: "a\rb".into(), reason: "c\nd".into() };
+        assert_eq!(
+            opened.to_string(),
+            "fleet: circuit `hosts` for `eu\\n2026-01-01 all is well\\u{1b}[2J` opened by a\\rb: c\\nd"
+        );
+        let error = FleetError::Refused("ERR\nx".into());
+        let refused = FleetEvent::Refused { breaker, key: None, error: error.clone() };
+        let texts = [refused.to_string(), format!("{refused:?}"), format!("{error} {error:?} {error:#}")];
+        assert!(texts.iter().all(|text| !text.contains(char::is_control)), "{texts:?}");
+    }
 }

@@ -63,6 +63,8 @@ pub(crate) struct Beat {
 const MISSED: u32 = 5;
 /// For how long it is known that a breaker was shared; it is said anew long before.
 const REGISTERED: Duration = Duration::from_hours(24);
+/// Breakers of keys that one command lists.
+const LISTED_AT_ONCE: usize = 500;
 /// Connecting takes a few ways there and back, and perhaps TLS.
 const CONNECTING: u32 = 10;
 
@@ -210,12 +212,13 @@ impl Link {
         self.answer(&call).await
     }
 
-    /// What the breakers of keys are called that are in trouble, or were of late.
-    pub(crate) async fn listed(&self) -> Result<Vec<String>, FleetError> {
+    /// Lists breakers of keys that are in trouble, or were of late, from a place of the list on; gives the next place, 0 at the end.
+    pub(crate) async fn listed(&self, cursor: u64) -> Result<(u64, Vec<String>), FleetError> {
         let mut connection = self.connection()?;
-        let mut command = redis::cmd("ZRANGE");
-        command.arg(names::of_application(&self.application, "listed")).arg(0).arg(-1);
-        self.wait_for(command.query_async(&mut connection)).await
+        let mut command = redis::cmd("ZSCAN");
+        command.arg(names::of_application(&self.application, "listed")).arg(cursor).arg("COUNT").arg(LISTED_AT_ONCE);
+        let (next, page): (u64, Vec<(String, f64)>) = self.wait_for(command.query_async(&mut connection)).await?;
+        Ok((next, page.into_iter().map(|(id, _)| id).collect()))
     }
 
     /// The newest entries of a list, as they stand there.

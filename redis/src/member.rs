@@ -23,7 +23,7 @@ use std::time::Duration;
 use steadfast::BreakerState;
 use tokio::time::Instant;
 
-pub(crate) use self::terms::{Act, Local, Question, Step, Times};
+pub(crate) use self::terms::{Act, Claim, Local, Question, Step, Times};
 use self::{terms::PREFIX, view::View};
 use crate::answer::{Answer, Granted, Kind, Known};
 
@@ -32,6 +32,7 @@ const SOON: Duration = Duration::from_millis(50);
 
 /// A breaker, as this instance sees the fleet's.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "facts that do not exclude one another")]
 pub(crate) struct Member {
     view: View,
     /// Of the view; 0 before anything is known.
@@ -45,8 +46,10 @@ pub(crate) struct Member {
     /// The local transition that Redis knows of.
     announced: Option<u64>,
     has_voted: bool,
-    /// Rejections that are no reason to ask for trial calls; `None` where none is needed, as its own calls have found the service down.
-    rejections: Option<u64>,
+    /// The local count of rejections above which a rejected call is a claim to the lease.
+    counted: u64,
+    /// The instance asks for the lease without a rejected call: its own calls found the service down.
+    asks_unprompted: bool,
     asks_at: Option<Instant>,
     /// What is under way, and under which version it was asked.
     asked: Option<(Question, u64)>,
@@ -60,9 +63,12 @@ pub(crate) struct Member {
 
 #[derive(Clone, Copy, Debug)]
 struct Lease {
+    /// The grant, the first trial call or the last success of one, whichever came last.
     since: Instant,
     until: Instant,
-    /// Another one is waiting for it.
+    /// Successful trial calls; `None` before the first one is made.
+    trial_successes: Option<u32>,
+    /// Another instance waits for it, with the better claim.
     is_last: bool,
 }
 
@@ -77,7 +83,8 @@ impl Member {
             lease: None,
             announced: None,
             has_voted: false,
-            rejections: Some(0),
+            counted: 0,
+            asks_unprompted: false,
             asks_at: None,
             asked: None,
             restores: false,
@@ -119,6 +126,11 @@ impl Member {
         !is_quiet || local.state != BreakerState::Closed
     }
 
+    /// Returns whether this instance holds a lease, which lapses unless Redis hears of it in time.
+    pub(crate) const fn is_urgent(&self) -> bool {
+        self.lease.is_some()
+    }
+
     /// Whether Redis has a vote or a lease of this instance.
     pub(crate) const fn is_engaged(&self) -> bool {
         self.has_voted || self.lease.is_some()
@@ -152,16 +164,16 @@ impl Member {
         match question {
             Question::Announce { transitions } => {
                 (self.announced, self.has_voted, self.lease) = (Some(transitions), kind != Kind::Open, None);
-                if kind == Kind::Open {
-                    self.rejections = None;
-                }
+                self.asks_unprompted |= kind == Kind::Open;
             }
-            Question::Ask { sent, since, .. } => match granted {
+            Question::Ask { sent, .. } => match granted {
                 // For a state that is no more.
                 Granted::Yes if current != self.version => {}
                 Granted::Yes => {
                     // Shorter than Redis has it: counted from before it was asked, and clocks may differ by a little.
-                    self.lease = Some(Lease { since, until: sent + times.lease.mul_f64(0.9), is_last: false });
+                    let until = sent + times.lease.mul_f64(0.9);
+                    let new = Lease { since: sent, until, trial_successes: None, is_last: false };
+                    self.lease = Some(self.lease.map_or(new, |lease| Lease { until, is_last: false, ..lease }));
                 }
                 Granted::ForTheLastTime => match &mut self.lease {
                     Some(lease) => lease.is_last = true,
@@ -190,6 +202,11 @@ impl Member {
         is_news
     }
 
+    /// Notes that the question is under way.
+    pub(crate) const fn ask(&mut self, question: Question) {
+        self.asked = Some((question, self.version));
+    }
+
     /// Takes in that the question was in vain. What led to it leads to it again, a little later.
     pub(crate) fn fail(&mut self, now: Instant, times: &Times) {
         (self.asked, self.asks_at) = (None, Some(now + times.again));
@@ -202,7 +219,7 @@ impl Member {
 
     fn learn(&mut self, known: Known, now: Instant) {
         (self.lease, self.asks_at, self.restores) = (None, None, false);
-        self.rejections.get_or_insert_default();
+        self.asks_unprompted = false;
         let Some(view) = View::of(&known, now) else {
             // Redis has lost it. An operator's word is said again, and a circuit that is open has to recover before it closes.
             self.restores = self.view.is_order(now);

@@ -63,9 +63,10 @@ pub(crate) fn channel(application: &str, database: i64) -> String {
     }
 }
 
-/// The key of a rate limit.
-pub(crate) fn of_limit(application: &str, limit: &str, key: Option<&str>) -> String {
-    format!("steadfast:{{{}:{}}}:limit", plain(application), id(limit, key))
+/// The key of a rate limit. That of the overflow has a colon more than that of any key, which has none in it.
+pub(crate) fn of_limit(application: &str, limit: &str, key: Option<&str>, overflow: bool) -> String {
+    let mark = if overflow { "::overflow" } else { "" };
+    format!("steadfast:{{{}:{}{mark}}}:limit", plain(application), id(limit, key))
 }
 
 /// A name that can't be taken for two: without what separates names, each such character as `%` and its number.
@@ -111,7 +112,10 @@ mod tests {
         assert_eq!(Keys::new("shop", "hosts", Some("eu:1")).state, "steadfast:{shop:hosts:eu%3A1}:state");
         assert_ne!(Keys::new("a", "b:c", None).state, Keys::new("a", "b", Some("c")).state);
         assert_eq!(of_application("shop", "changes"), "steadfast:{shop}:changes");
-        assert_ne!(of_limit("a", "b", Some("c")), of_limit("a", "b:c", None));
+        assert_ne!(of_limit("a", "b", Some("c"), false), of_limit("a", "b:c", None, false));
+        for key in [None, Some(""), Some("overflow"), Some(":overflow"), Some("::overflow")] {
+            assert_ne!(of_limit("a", "b", key, false), of_limit("a", "b", None, true));
+        }
     }
 
     #[test]

@@ -5,9 +5,14 @@ mod changes;
 mod circuit;
 mod connection;
 mod members;
+mod queue;
 mod shared;
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use redis::{PushInfo, PushKind, Value};
 use steadfast::events::{self, Event, Subscription};
@@ -21,7 +26,11 @@ use tokio::{
 };
 
 pub(crate) use self::members::{Id, Members};
-use self::{changes::Changes, connection::RECONNECT};
+use self::{
+    changes::Changes,
+    connection::{Heartbeat, RECONNECT},
+    queue::{Queue, Work},
+};
 use crate::{
     FleetBuilder, FleetError,
     answer::{Answer, Known},
@@ -31,14 +40,16 @@ use crate::{
     member::{Question, Step, Times},
 };
 
-/// How often it looks at circuits that are not at rest.
+/// The interval at which it looks at circuits that are not at rest.
 const TICK: Duration = Duration::from_millis(50);
+/// Circuits that it looks at each time; the others have their turn the next time.
+const LOOKS: usize = 1_000;
 
 pub(crate) struct Task {
     link: Arc<Link>,
     members: Members,
     times: Times,
-    heartbeat: Duration,
+    heartbeat: Heartbeat,
     quorum: Quorum,
     sum: Option<(u64, Duration)>,
     on_event: Option<OnEvent>,
@@ -51,10 +62,12 @@ pub(crate) struct Task {
     work: JoinSet<Done>,
     mode: Mode,
     delays: Box<dyn Iterator<Item = Duration> + Send>,
-    next_beat: Instant,
     next_tick: Instant,
-    missed: u32,
-    round: u32,
+    /// Circuits that are not at rest, each once.
+    restless: VecDeque<Id>,
+    queue: Queue,
+    /// The place of the list of breakers of keys that is to be read next.
+    lists_from: Option<u64>,
     changes: Changes,
     instances: u64,
     /// Whether it was told that Redis can't be reached.
@@ -75,8 +88,9 @@ enum Done {
     Beat(Result<Beat, FleetError>),
     Answered(Id, Result<Answer, FleetError>),
     Reported(Id, u64, Result<Answer, FleetError>),
-    /// Breakers of keys that are in trouble.
-    Listed(Result<Vec<String>, FleetError>),
+    /// Breakers of keys that are in trouble, from a place of the list on, and the next place; 0 at the end.
+    Listed(u64, Result<(u64, Vec<String>), FleetError>),
+    Registered,
 }
 
 impl Task {
@@ -102,7 +116,7 @@ impl Task {
             link,
             members,
             times: Times { lease, grace: lease.max(2 * heartbeat), again: heartbeat },
-            heartbeat,
+            heartbeat: Heartbeat::new(heartbeat, now),
             quorum: builder.quorum,
             sum: builder.sum.map(|(threshold, span)| (threshold.into(), span)),
             on_event: builder.on_event.clone(),
@@ -113,10 +127,10 @@ impl Task {
             work: JoinSet::new(),
             mode: Mode::Away(now),
             delays: Box::new(RECONNECT.delays()),
-            next_beat: now,
             next_tick: now,
-            missed: 0,
-            round: 0,
+            restless: VecDeque::new(),
+            queue: Queue::default(),
+            lists_from: None,
             changes: Changes::default(),
             instances: 1,
             is_told: false,
@@ -125,20 +139,23 @@ impl Task {
 
     /// Runs until it is to stop; then gives back what it holds in Redis.
     pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        for id in self.members.ids(|_| true) {
+            self.step(&id);
+        }
         loop {
             let wake = self.wake();
             tokio::select! {
-                // Messages before answers: those on the same connection came earlier.
+                // Heartbeats before all else, and messages before answers: those on the same connection came earlier.
                 biased;
                 _ = stop.wait_for(|stop| *stop) => break,
+                () = sleep_until(wake) => self.tick(),
                 Some(push) = self.pushes.1.recv() => self.take_push(&push),
-                Some((name, key)) = self.touched.recv() => self.touch(name, key.as_deref()),
                 Some(done) = self.work.join_next() => match done {
                     Ok(done) => self.take(done),
                     // A bug, here or in the client: begun anew, so that nothing waits for what will not come.
                     Err(error) => self.lose(FleetError::Unavailable(error.to_string().into())),
                 },
-                () = sleep_until(wake) => self.tick(),
+                Some((name, key)) = self.touched.recv() => self.touch(name, key.as_deref()),
             }
             self.publish();
         }
@@ -153,27 +170,30 @@ impl Task {
     fn wake(&self) -> Instant {
         let next = match self.mode {
             Mode::Away(until) => until,
-            Mode::Connecting => Instant::now() + self.heartbeat,
-            Mode::Online => self.next_beat,
+            Mode::Connecting => Instant::now() + self.heartbeat.interval,
+            Mode::Online => self.heartbeat.next,
         };
-        let is_restless = self.members.any(|shared| shared.is_restless);
-        if is_restless { next.min(self.next_tick) } else { next }
+        if self.restless.is_empty() { next } else { next.min(self.next_tick) }
     }
 
     fn tick(&mut self) {
         let now = Instant::now();
         match self.mode {
             Mode::Away(until) if until <= now => self.connect(),
-            Mode::Online if self.next_beat <= now => self.beat(now),
+            Mode::Online if self.heartbeat.next <= now => self.beat_in_time(),
             _ => {}
         }
         if self.next_tick > now {
             return;
         }
         self.next_tick = now + TICK;
-        for id in self.members.ids(|shared| shared.is_restless) {
-            self.tell_expiry(&id);
-            self.step(&id);
+        for _ in 0..self.restless.len().min(LOOKS) {
+            let Some(id) = self.restless.pop_front() else { break };
+            if let Some(shared) = self.members.get_mut(&id) {
+                shared.is_in_round = false;
+                self.tell_expiry(&id);
+                self.step(&id);
+            }
         }
     }
 
@@ -188,26 +208,49 @@ impl Task {
     fn step(&mut self, id: &Id) {
         let (online, now, times) = (self.is_online(), Instant::now(), self.times);
         let Some(shared) = self.members.get_mut(id) else { return };
+        let mut asks = None;
         // Each act leads to another state; two of them are the most that follow one another.
         for _ in 0..4 {
-            let snapshot = shared.circuit.snapshot();
-            match shared.decide(&snapshot, online, now, &times) {
-                Step::Rest => return,
+            match shared.decide(online, now, &times) {
+                Step::Rest => break,
                 Step::Act(act) => shared.act(act),
                 Step::Ask(question) => {
-                    self.ask(id, question);
-                    return;
+                    asks = Some(question);
+                    break;
                 }
             }
+        }
+        if shared.is_restless && !std::mem::replace(&mut shared.is_in_round, true) {
+            self.restless.push_back(id.clone());
+        }
+        match asks {
+            Some(_) if self.queue.is_full() => {
+                let is_urgent = shared.member.is_urgent();
+                self.queue.push(Work::Ask(id.clone()), is_urgent);
+            }
+            Some(question) => self.ask(id, question),
+            None => {}
         }
     }
 
     fn ask(&mut self, id: &Id, question: Question) {
         let (quorum, times, now) = (self.needed(), self.times, Instant::now());
-        let Some(shared) = self.members.get(id) else { return };
+        let Some(shared) = self.members.get_mut(id) else { return };
+        shared.member.ask(question);
         let request = shared.request(question, quorum, &times, now);
         let (link, keys, id) = (self.link.clone(), shared.keys.clone(), id.clone());
+        self.queue.sent();
         self.work.spawn(async move { Done::Answered(id, link.ask(&keys, &request).await) });
+    }
+
+    /// Sends what has waited for a place.
+    fn send_queued(&mut self) {
+        while let Some(work) = self.queue.pop() {
+            match work {
+                Work::Ask(id) => self.step(&id),
+                Work::Report(id) => self.report(&id),
+            }
+        }
     }
 
     fn take_push(&mut self, push: &PushInfo) {
@@ -219,6 +262,7 @@ impl Task {
                 let Some(Value::BulkString(message)) = push.data.last() else { return };
                 let Ok(text) = std::str::from_utf8(message) else { return };
                 let Some((known, id)) = Known::of_message(text) else { return };
+                self.heartbeat.is_answered = true;
                 self.changes.heard();
                 let is_open = !known.is_listed_for().is_zero();
                 if let Some(id) = self.members.met(id, is_open) {
@@ -252,12 +296,27 @@ impl Task {
             self.link.disconnect();
             return;
         }
+        self.queue.clear();
         for id in self.members.ids(|shared| shared.member.is_engaged()) {
+            if self.queue.is_full() && !self.has_answered().await {
+                break;
+            }
             self.ask(&id, Question::Leave);
         }
-        while self.work.join_next().await.is_some() {}
+        while self.has_answered().await {}
+        self.work.shutdown().await;
         // If Redis does not hear of it, the place lapses.
         _ = self.link.depart().await;
         self.link.disconnect();
+    }
+
+    /// Waits for one of the answers; false if there is none, or Redis does not give it.
+    async fn has_answered(&mut self) -> bool {
+        self.queue.answered();
+        match self.work.join_next().await {
+            Some(Ok(Done::Answered(_, Err(error)))) => !error.is_unavailable(),
+            Some(answered) => answered.is_ok(),
+            None => false,
+        }
     }
 }

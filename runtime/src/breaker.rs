@@ -40,7 +40,7 @@ pub use self::{
     settings::Settings,
     snapshot::{Snapshot, WindowSnapshot},
 };
-use crate::totals::Totals;
+use crate::{ConfigChange, ConfigLayer, layers, totals::Totals};
 
 /// Stops calling what is down, and tries again carefully.
 ///
@@ -110,16 +110,51 @@ impl CircuitBreaker {
     ///
     /// static STOCK: CircuitBreaker = CircuitBreaker::new("stock", BreakerConfig::new());
     /// STOCK.reconfigure(STOCK.config().failure_threshold(10));
+    /// STOCK.reset_config();
+    /// assert_eq!(STOCK.config(), BreakerConfig::new());
     /// ```
+    ///
+    /// These settings hold as a whole, on top of those from a file and the environment, until [`reset_config`](Self::reset_config).
     pub fn reconfigure(&self, config: BreakerConfig) {
-        self.settings.replace(config);
+        self.set_live(Some(config));
+    }
+
+    /// Ends what [`reconfigure`](Self::reconfigure) has set: the settings of the code hold again, with those that a file and the
+    /// environment put on top of them.
+    pub fn reset_config(&self) {
+        self.set_live(None);
+    }
+
+    fn set_live(&self, live: Option<BreakerConfig>) {
+        let changed = self.settings.change(|layers| layers.set_live(live));
+        self.adopt();
+        layers::tell(ConfigLayer::Live, || changed.map(|config| self.changed(config)).into_iter().collect());
+    }
+
+    /// Replaces the settings from a file and the environment; [`adopt`](Self::adopt) has to follow.
+    #[cfg(feature = "config")]
+    pub(crate) fn set_outside(&self, outside: Option<BreakerConfig>) -> Option<ConfigChange> {
+        self.settings.change(|layers| layers.set_outside(outside)).map(|config| self.changed(config))
+    }
+
+    /// Judges what was counted by the settings in force.
+    pub(crate) fn adopt(&self) {
         self.view().adopt();
+    }
+
+    fn changed(&self, config: BreakerConfig) -> ConfigChange {
+        ConfigChange::new("breaker", self.name(), config)
     }
 
     /// The name it was declared with.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.settings.name
+    }
+
+    /// The settings that the code declares.
+    pub(crate) fn declared(&self) -> BreakerConfig {
+        self.settings.declared()
     }
 }
 

@@ -15,16 +15,22 @@ use std::pin::Pin;
 use std::{
     fmt,
     pin::pin,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use self::gate::Gate;
 pub use self::{config::BulkheadConfig, permit::BulkheadPermit, rejection::BulkheadFull, snapshot::BulkheadSnapshot};
 use crate::{
+    ConfigChange, ConfigLayer,
     clock::micros,
     events::{self, Event},
+    layers::{self, Layered},
     registry::{Declared, DeclaredConfig, Listed, Registry, Shared},
+    slices::BULKHEADS,
     totals::{Count, Totals},
     wait,
 };
@@ -51,7 +57,7 @@ use crate::{
 /// lock, reads no clock and allocates nothing.
 pub struct Bulkhead {
     name: &'static str,
-    declared: BulkheadConfig,
+    layers: Mutex<Layered<BulkheadConfig>>,
     gate: Gate,
     /// In microseconds; 0 if nobody waits.
     max_wait: AtomicU64,
@@ -64,7 +70,7 @@ impl Bulkhead {
     pub const fn new(name: &'static str, config: BulkheadConfig) -> Self {
         Self {
             name,
-            declared: config,
+            layers: Mutex::new(Layered::new(config)),
             gate: Gate::new(config.max_concurrent),
             max_wait: AtomicU64::new(wait_of(config)),
             totals: Totals::sharded(),
@@ -157,15 +163,60 @@ impl Bulkhead {
     /// The settings in force.
     #[must_use]
     pub fn config(&self) -> BulkheadConfig {
-        BulkheadConfig { max_concurrent: self.gate.places(), max_wait: self.max_wait() }
+        self.layers().in_force()
     }
 
     /// Changes the settings from now on. Where there are more places, who waits gets in; where there are fewer, calls in flight go
     /// on, and nobody gets in before enough of them have ended. Who waits already waits as long as it was to.
+    ///
+    /// These settings hold as a whole, on top of those from a file and the environment, until [`reset_config`](Self::reset_config).
     pub fn reconfigure(&self, config: BulkheadConfig) {
-        // ORDERING: Relaxed: a number by itself, for calls that come later.
-        self.max_wait.store(wait_of(config), Ordering::Relaxed);
-        self.gate.set_places(config.max_concurrent);
+        self.set_live(Some(config));
+    }
+
+    /// Ends what [`reconfigure`](Self::reconfigure) has set: the settings of the code hold again, with those that a file and the
+    /// environment put on top of them.
+    pub fn reset_config(&self) {
+        self.set_live(None);
+    }
+
+    fn set_live(&self, live: Option<BulkheadConfig>) {
+        let changed = self.change(|layers| layers.set_live(live));
+        self.adopt();
+        layers::tell(ConfigLayer::Live, || changed.into_iter().collect());
+    }
+
+    /// Replaces the settings from a file and the environment; [`adopt`](Self::adopt) has to follow.
+    #[cfg(feature = "config")]
+    pub(crate) fn set_outside(&self, outside: Option<BulkheadConfig>) -> Option<ConfigChange> {
+        self.change(|layers| layers.set_outside(outside))
+    }
+
+    fn change(&self, layer: impl FnOnce(&mut Layered<BulkheadConfig>)) -> Option<ConfigChange> {
+        let mut layers = self.layers();
+        let before = layers.in_force();
+        layer(&mut layers);
+        let config = layers.in_force();
+        (config != before).then(|| ConfigChange::new("bulkhead", self.name, config))
+    }
+
+    /// Puts the settings in force into effect. No lock is held where waiters are woken, so that another thread may change the settings
+    /// meanwhile; then this looks again.
+    pub(crate) fn adopt(&self) {
+        loop {
+            let layers = *self.layers();
+            let config = layers.in_force();
+            // ORDERING: Relaxed: a number by itself, for calls that come later.
+            self.max_wait.store(wait_of(config), Ordering::Relaxed);
+            self.gate.set_places(config.max_concurrent);
+            if self.layers().version() == layers.version() {
+                return;
+            }
+        }
+    }
+
+    fn layers(&self) -> MutexGuard<'_, Layered<BulkheadConfig>> {
+        self.layers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Places, queue and totals.
@@ -207,7 +258,7 @@ impl Bulkhead {
         let entered = match self.gate.enter() {
             Some(waiting) => {
                 let mut waiting = pin!(waiting);
-                wait::on_thread(waiting.as_mut(), max_wait).is_some() || waiting.end()
+                wait::on_thread(waiting.as_mut(), max_wait).is_ok() || waiting.end()
             }
             None => true,
         };
@@ -222,7 +273,7 @@ impl Bulkhead {
             let entered = match self.gate.enter() {
                 Some(waiting) => {
                     let mut waiting = pin!(waiting);
-                    wait::in_task(waiting.as_mut(), max_wait).await.is_some() || waiting.end()
+                    wait::in_task(waiting.as_mut(), max_wait).await.is_ok() || waiting.end()
                 }
                 None => true,
             };
@@ -231,7 +282,7 @@ impl Bulkhead {
     }
 
     fn max_wait(&self) -> Option<Duration> {
-        // ORDERING: Relaxed, as in `reconfigure`.
+        // ORDERING: Relaxed, as in `adopt`.
         let max_wait = self.max_wait.load(Ordering::Relaxed);
         (max_wait > 0).then(|| Duration::from_micros(max_wait))
     }
@@ -243,10 +294,6 @@ impl fmt::Display for Bulkhead {
         self.snapshot().fmt(f)
     }
 }
-
-/// Where `#[bulkhead]` declares them.
-#[linkme::distributed_slice]
-pub static BULKHEADS: [&'static Declared<Bulkhead>];
 
 /// The bulkhead of that name, also before its first call.
 #[must_use]
@@ -280,7 +327,7 @@ impl Shared for Bulkhead {
     }
 
     fn declared(&self) -> Option<BulkheadConfig> {
-        Some(self.declared)
+        Some(self.layers().declared())
     }
 
     fn show(config: Option<BulkheadConfig>) -> (DeclaredConfig, Option<usize>) {

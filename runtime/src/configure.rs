@@ -1,29 +1,36 @@
 //! Settings from outside: a file, the environment.
 //!
-//! A text becomes sections of assignments, each with the place that it comes from; [`plan`] checks them against what the code declares. [`value`] reads the words of the attributes.
+//! A text becomes sections of assignments, each with its place; [`plan`] puts those of all layers on top of the settings in the code and
+//! checks them. [`value`] reads the words of the attributes.
 //!
-//! **Invariant:** all or nothing. Nothing is applied before everything is checked, and all mistakes are reported at once.
+//! **Invariant:** all or nothing. Nothing is applied before everything is checked, and all mistakes are reported at once. One layer
+//! is replaced at a time, as a whole.
 
 mod breaker;
 mod bulkhead;
 mod environment;
 mod error;
 mod file;
+mod place;
 mod plan;
 mod rate_limit;
 mod retry;
 mod value;
 
-use std::{env, fs, path::Path};
-
-pub use self::error::{ConfigError, Mistake};
-use self::{
-    error::{Mistakes, Place},
-    plan::Plan,
+use std::{
+    env,
+    ffi::OsString,
+    fs, mem,
+    path::Path,
+    sync::{Mutex, PoisonError},
 };
 
+pub use self::error::{ConfigError, Mistake};
+use self::{error::Mistakes, place::Place, plan::Plan};
+use crate::{ConfigLayer, layers};
+
 /// What can be configured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Kind {
     Breaker,
     Retry,
@@ -62,6 +69,39 @@ impl Kind {
             Self::Bulkhead => "bulkhead",
         }
     }
+
+    const fn options(self) -> &'static [&'static str] {
+        match self {
+            Self::Breaker => &breaker::OPTIONS,
+            Self::Retry => &retry::OPTIONS,
+            Self::RateLimit => &rate_limit::OPTIONS,
+            Self::Bulkhead => &bulkhead::OPTIONS,
+        }
+    }
+}
+
+/// The layers from outside, as they were applied last.
+#[derive(Debug)]
+struct Outside {
+    file: Vec<Section>,
+    environment: Vec<Section>,
+}
+
+/// Held while a layer is read, checked and put in place of the one before, so that two that are applied at once do not mix.
+static OUTSIDE: Mutex<Outside> = Mutex::new(Outside { file: Vec::new(), environment: Vec::new() });
+
+impl Outside {
+    /// The lowest first.
+    fn layers(&self) -> impl Iterator<Item = &[Section]> {
+        [self.file.as_slice(), self.environment.as_slice()].into_iter()
+    }
+
+    const fn layer(&mut self, layer: ConfigLayer) -> &mut Vec<Section> {
+        match layer {
+            ConfigLayer::Environment => &mut self.environment,
+            _ => &mut self.file,
+        }
+    }
 }
 
 /// Applies the settings in a TOML text to the breakers, retries, rate limits and bulkheads of the program, live.
@@ -94,47 +134,63 @@ impl Kind {
 /// # Ok::<(), steadfast::ConfigError>(())
 /// ```
 ///
-/// What a table leaves out is as the code declares it, not as it was set last: a line that is removed goes back. What
-/// has no table stays as it is. Nothing that a breaker or a limit counted is lost, see
+/// # Layers
+///
+/// Settings have layers: the code, the file, the environment ([`configure_from_env`]), and what is set live by
+/// [`CircuitBreaker::reconfigure`](crate::CircuitBreaker::reconfigure) and the like. Each option holds as the highest layer says that
+/// gives it; what is set live holds as a whole, until `reset_config`.
+///
+/// A text replaces the layer of the file as a whole, whether it comes from a file or not: a table or a line that is not there any
+/// more goes back to what the code says. Texts that are applied at once, by several threads, never mix. An
+/// [event](crate::events::Event::ConfigApplied) tells of each, with the settings that have changed.
+///
+/// Nothing that a breaker or a limit counted is lost, see
 /// [`CircuitBreaker::reconfigure`](crate::CircuitBreaker::reconfigure), [`RateLimit::reconfigure`](crate::RateLimit::reconfigure) and
 /// [`Bulkhead::reconfigure`](crate::Bulkhead::reconfigure); a retried call that is under way goes on as it began.
 ///
 /// # Errors
 ///
-/// All mistakes of the text, each with its place; then nothing has changed.
+/// All mistakes of the text, each with its place; then nothing has changed. Mistakes in the layer of the environment are among them,
+/// where it does not go with the text: a `failure_rate` whose window is gone.
 pub fn configure_from_toml(text: &str) -> Result<(), ConfigError> {
-    configure_from_text(text, None)
+    apply(ConfigLayer::File, |mistakes| Ok(file::sections(text, None, mistakes)))
 }
 
-/// Applies the settings in a TOML file, as [`configure_from_toml`] does. Call it again to apply what has changed.
+/// Applies the settings in a TOML file, as [`configure_from_toml`] does. Call it again to apply what has changed; a file that is
+/// empty puts all settings back.
 ///
 /// # Errors
 ///
 /// The file can't be read, or has mistakes; then nothing has changed.
 pub fn configure_from_file(path: impl AsRef<Path>) -> Result<(), ConfigError> {
     let path = path.as_ref();
-    match fs::read_to_string(path) {
-        Ok(text) => configure_from_text(&text, Some(path)),
-        Err(error) => Err(ConfigError::unreadable(path, error)),
-    }
+    apply(ConfigLayer::File, |mistakes| {
+        let text = fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, error))?;
+        Ok(file::sections(&text, Some(path), mistakes))
+    })
 }
 
 /// Applies the settings in the environment: `STEADFAST_BREAKER_PAYMENTS_FAILURE_THRESHOLD=10`,
 /// `STEADFAST_RETRY_CHARGE_MAX_ATTEMPTS=5`, `STEADFAST_RATE_LIMIT_SEARCH_LIMIT=50`, `STEADFAST_BULKHEAD_REPORTS_MAX_CONCURRENT=10`.
 ///
 /// The name is in upper case, with `_` for all that is no letter and no digit; so is the option. Values are in
-/// the words of the attribute, without quotes: `STEADFAST_BREAKER_PAYMENTS_RECOVERY_TIMEOUT=30s`. Otherwise as with
-/// [`configure_from_toml`]; what one of the two has set, the other takes for unset.
+/// the words of the attribute, without quotes: `STEADFAST_BREAKER_PAYMENTS_RECOVERY_TIMEOUT=30s`. Where one name begins with another, as
+/// `api_failure` does with `api`, a variable is about the one that leaves an option which exists; where both do, it is a mistake.
+///
+/// The variables replace the layer of the environment as a whole. That layer is on top of the file's, whichever was applied last:
+/// see [`configure_from_toml`].
 ///
 /// # Errors
 ///
 /// All mistakes in variables that begin with `STEADFAST_BREAKER_`, `STEADFAST_RETRY_`, `STEADFAST_RATE_LIMIT_` or
 /// `STEADFAST_BULKHEAD_`; then nothing has changed.
 pub fn configure_from_env() -> Result<(), ConfigError> {
-    // What is not Unicode can't be one of ours, or has a value that can't be right.
-    let variables =
-        env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()));
-    configure_from_vars(variables)
+    apply(ConfigLayer::Environment, |mistakes| {
+        // What is not Unicode can't be one of ours, or has a value that can't be right.
+        let text = |text: OsString| text.to_string_lossy().into_owned();
+        let variables = env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
+        Ok(environment::sections(variables, mistakes))
+    })
 }
 
 /// Applies settings in variables, as [`configure_from_env`] does with those of the process.
@@ -151,20 +207,29 @@ pub fn configure_from_env() -> Result<(), ConfigError> {
 ///
 /// As with [`configure_from_env`].
 pub fn configure_from_vars(variables: impl IntoIterator<Item = (String, String)>) -> Result<(), ConfigError> {
-    let mut mistakes = Mistakes::default();
-    let sections = environment::sections(variables, &mut mistakes);
-    apply(&sections, mistakes)
+    let variables = variables.into_iter().collect();
+    apply(ConfigLayer::Environment, |mistakes| Ok(environment::sections(variables, mistakes)))
 }
 
-fn configure_from_text(text: &str, path: Option<&Path>) -> Result<(), ConfigError> {
-    let mut mistakes = Mistakes::default();
-    let sections = file::sections(text, path, &mut mistakes);
-    apply(&sections, mistakes)
-}
-
-fn apply(sections: &[Section], mut mistakes: Mistakes) -> Result<(), ConfigError> {
-    let plan = Plan::of(sections, &mut mistakes);
-    mistakes.none()?;
-    plan.carry_out();
+/// Replaces a layer by what is read, if that goes with the code and the other layer.
+fn apply(
+    layer: ConfigLayer,
+    read: impl FnOnce(&mut Mistakes) -> Result<Vec<Section>, ConfigError>,
+) -> Result<(), ConfigError> {
+    let (plan, changes) = {
+        let mut outside = OUTSIDE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut mistakes = Mistakes::default();
+        let sections = read(&mut mistakes)?;
+        let before = mem::replace(outside.layer(layer), sections);
+        let plan = Plan::of(&outside, &mut mistakes);
+        if let Err(error) = mistakes.none() {
+            *outside.layer(layer) = before;
+            return Err(error);
+        }
+        let changes = plan.carry_out();
+        (plan, changes)
+    };
+    plan.adopt();
+    layers::tell(layer, || changes);
     Ok(())
 }

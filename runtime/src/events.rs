@@ -10,28 +10,37 @@
 //! drop(subscription); // or `subscription.forever()`, to hear as long as the program runs
 //! ```
 //!
-//! Events reach every subscriber in the order in which they happened, one at a time, with no lock held: a callback may use
-//! the library as it likes. They are delivered by the threads that cause them; one whose event meets another thread in the
-//! middle of a delivery leaves it to that one and goes on. A callback that takes long holds up such a thread and the
-//! events behind it, so hand work over to a channel. One that panics is left alone, and the others still hear.
+//! # Delivery
 //!
-//! What waits behind a slow callback is bounded: beyond 1,024 events only changes of state are kept, and of those no more than
-//! 16,384. [`Event::EventsLost`] stands where some are missing and says how many.
+//! Every subscriber gets every event, in the order in which they happened, one at a time, with no lock held: a callback may use
+//! the library as it likes. Events are delivered by the threads that cause them, and one thread delivers at a time. A thread
+//! whose event meets another thread in the middle of a delivery leaves the event to that one and goes on.
+//!
+//! No call delivers without end for others. After 32 events the next thread that causes an event takes over: it waits until the
+//! callback that runs has returned, at most 50 ms, and then delivers up to 32 itself. While no other thread causes events, the
+//! first one delivers what is queued.
+//!
+//! A subscriber that causes events itself does not hold a call for ever either: a call goes on with what its own deliveries have
+//! caused four times at most. What is queued then is delivered by the next call that causes an event.
+//!
+//! A callback that takes long holds up such a thread and the events behind it, so hand work over to a channel. A callback that
+//! panics hears the next event all the same, and so do the others.
+//!
+//! The queue is bounded: beyond 1,024 events only changes of state are kept, and of those no more than 16,384.
+//! [`Event::EventsLost`] stands where some are missing and says how many.
 //!
 //! Without subscribers nothing is kept, and what could be told costs one load.
 
+mod hub;
+
 use std::{
-    collections::VecDeque,
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, MutexGuard},
     time::Duration,
 };
 
-use crate::{BreakerState, CircuitOpen, OpenReason};
+use self::hub::{Callback, Dispatcher, Hub};
+use crate::{BreakerState, CircuitOpen, ConfigChange, ConfigLayer, OpenReason, escape::escaped, key::whose};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +53,8 @@ pub enum Event {
         breaker: &'static str,
         /// Which of the breakers of that name, where there is one for each key.
         key: Option<Arc<str>>,
+        /// True for the breaker that all keys share that have none of their own. Its `key` is `None`.
+        overflow: bool,
         /// The state before.
         from: BreakerState,
         /// The state since.
@@ -59,8 +70,8 @@ pub enum Event {
         /// What the caller got: which breaker, why, and until when.
         rejection: CircuitOpen,
     },
-    /// The breakers of that name are as many as they may be and none is idle: keys that are new share one breaker from now on.
-    /// Told once, and again after a newcomer has had a breaker of its own.
+    /// The breakers of that name are as many as they may be, and a new key could evict none: it shares the overflow breaker.
+    /// Told once, and again after a new key has had a breaker of its own.
     #[non_exhaustive]
     KeysOverflowed {
         /// The breakers' name.
@@ -169,11 +180,13 @@ pub enum Event {
         limit: &'static str,
         /// Which of the limits of that name, where there is one for each key.
         key: Option<Arc<str>>,
+        /// True for the limit that all keys share that have none of their own. Its `key` is `None`.
+        overflow: bool,
         /// When there will be a place.
         retry_after: Duration,
     },
-    /// The limits of that name are as many as they may be and none is idle: keys that are new share one from now on. Told once, and
-    /// again after a newcomer has had a limit of its own.
+    /// The limits of that name are as many as they may be, and a new key could evict none: it shares the overflow limit. Told once,
+    /// and again after a new key has had a limit of its own.
     #[non_exhaustive]
     RateLimitKeysOverflowed {
         /// The limits' name.
@@ -187,6 +200,14 @@ pub enum Event {
         /// Both places.
         conflict: Box<crate::ConfigConflict>,
     },
+    /// A layer of settings was replaced: by a file, by the environment, or live by `reconfigure` and `reset_config`.
+    #[non_exhaustive]
+    ConfigApplied {
+        /// The layer.
+        layer: ConfigLayer,
+        /// The settings in force that have changed by it; none where the layer says what held before.
+        changes: Arc<[ConfigChange]>,
+    },
     /// Subscribers were too slow: events that would stand here were dropped.
     #[non_exhaustive]
     EventsLost {
@@ -195,66 +216,82 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Whether it tells of a change, which a flood of events about calls must not push out.
+    pub(crate) const fn is_change(&self) -> bool {
+        matches!(self, Self::StateChanged { .. } | Self::ConfigApplied { .. })
+    }
+}
+
+/// On one line: names, keys and reasons are [escaped](crate::escaped).
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = |retry: Option<&'static str>| escaped(retry.unwrap_or("unnamed"));
         match self {
-            Self::StateChanged { breaker, key, from, to, reason, operator_reason } => {
-                write!(f, "circuit `{breaker}`")?;
-                if let Some(key) = key {
-                    write!(f, " for `{key}`")?;
-                }
-                write!(f, ": {from} -> {to}")?;
+            Self::StateChanged { breaker, key, overflow, from, to, reason, operator_reason } => {
+                write!(f, "circuit `{}`{}: {from} -> {to}", escaped(breaker), whose(key.as_deref(), *overflow))?;
                 if let (BreakerState::Open, Some(reason)) = (to, reason) {
                     write!(f, " {}", reason.cause())?;
                 }
-                operator_reason.as_ref().map_or(Ok(()), |reason| write!(f, " ({reason})"))
+                operator_reason.as_ref().map_or(Ok(()), |reason| write!(f, " ({})", escaped(reason)))
             }
             Self::CallRejected { rejection } => rejection.fmt(f),
             Self::KeysOverflowed { breakers, max_keys } => {
-                write!(f, "circuit breakers `{breakers}`: all {max_keys} are in use, new keys share one")
+                write!(f, "circuit breakers `{}`: all {max_keys} are in use, new keys share one", escaped(breakers))
             }
             Self::RetryScheduled { retry, attempt, delay } => {
-                write!(f, "retry `{}`: attempt {attempt} failed, the next in {delay:.3?}", retry.unwrap_or("unnamed"))
+                write!(f, "retry `{}`: attempt {attempt} failed, the next in {delay:.3?}", named(*retry))
             }
             Self::RetrySucceeded { retry, attempts } => {
-                write!(f, "retry `{}`: attempt {attempts} succeeded", retry.unwrap_or("unnamed"))
+                write!(f, "retry `{}`: attempt {attempts} succeeded", named(*retry))
             }
             Self::RetriesExhausted { retry, attempts } => {
-                write!(f, "retry `{}`: given up after attempt {attempts}", retry.unwrap_or("unnamed"))
+                write!(f, "retry `{}`: given up after attempt {attempts}", named(*retry))
             }
             Self::RetryRejected { retry, attempt } => {
-                write!(f, "retry `{}`: given up, attempt {attempt} was rejected", retry.unwrap_or("unnamed"))
+                write!(f, "retry `{}`: given up, attempt {attempt} was rejected", named(*retry))
             }
             Self::BudgetDenied { retry, attempts } => {
-                write!(f, "retry `{}`: denied by the budget after attempt {attempts}", retry.unwrap_or("unnamed"))
+                write!(f, "retry `{}`: denied by the budget after attempt {attempts}", named(*retry))
             }
             Self::RetryStopped { retry, attempts } => {
-                write!(f, "retry `{}`: stopped after attempt {attempts}", retry.unwrap_or("unnamed"))
+                write!(f, "retry `{}`: stopped after attempt {attempts}", named(*retry))
             }
             Self::NestedRetries { outer, inner } => {
-                let [outer, inner] = [outer, inner].map(|name| name.unwrap_or("unnamed"));
+                let [outer, inner] = [*outer, *inner].map(named);
                 write!(f, "retry `{inner}` retries within retry `{outer}`: attempts multiply")
             }
             Self::BlockingSleep { retry } => {
-                write!(f, "retry `{}`: sleeps on a thread of the tokio runtime", retry.unwrap_or("unnamed"))
+                write!(f, "retry `{}`: sleeps on a thread of the tokio runtime", named(*retry))
             }
-            Self::TimedOut { function, limit } => write!(f, "timeout: `{function}` took longer than {limit:?}"),
+            Self::TimedOut { function, limit } => {
+                write!(f, "timeout: `{}` took longer than {limit:?}", escaped(function))
+            }
             Self::FallbackUsed { function, fallback, error } => {
-                write!(f, "fallback: `{function}` failed, {fallback} is called")?;
-                error.as_ref().map_or(Ok(()), |error| write!(f, " ({error})"))
+                write!(f, "fallback: `{}` failed, {} is called", escaped(function), escaped(fallback))?;
+                error.as_ref().map_or(Ok(()), |error| write!(f, " ({})", escaped(error)))
             }
             Self::BulkheadFull { bulkhead, max_concurrent } => {
-                write!(f, "bulkhead `{bulkhead}`: full with {max_concurrent} calls in flight")
+                write!(f, "bulkhead `{}`: full with {max_concurrent} calls in flight", escaped(bulkhead))
             }
-            Self::RateLimited { limit, key, retry_after } => {
-                write!(f, "rate limit `{limit}`")?;
-                key.as_ref().map_or(Ok(()), |key| write!(f, " for `{key}`"))?;
-                write!(f, ": reached, the next call in {retry_after:.3?}")
+            Self::RateLimited { limit, key, overflow, retry_after } => {
+                let whose = whose(key.as_deref(), *overflow);
+                write!(f, "rate limit `{}`{whose}: reached, the next call in {retry_after:.3?}", escaped(limit))
             }
             Self::RateLimitKeysOverflowed { limits, max_keys } => {
-                write!(f, "rate limits `{limits}`: all {max_keys} are in use, new keys share one")
+                write!(f, "rate limits `{}`: all {max_keys} are in use, new keys share one", escaped(limits))
             }
             Self::ConfigConflict { conflict } => conflict.fmt(f),
+            Self::ConfigApplied { layer, changes } => {
+                write!(f, "settings applied ({layer}): ")?;
+                match &**changes {
+                    [] => f.write_str("no change"),
+                    [first, others @ ..] => {
+                        first.fmt(f)?;
+                        others.iter().try_for_each(|change| write!(f, "; {change}"))
+                    }
+                }
+            }
             Self::EventsLost { events } => write!(f, "{events} events were lost: a subscriber is too slow"),
         }
     }
@@ -264,12 +301,7 @@ impl fmt::Display for Event {
 /// threads.
 pub fn subscribe(callback: impl Fn(&Event) + Send + Sync + 'static) -> Subscription {
     let callback: Callback = Arc::new(callback);
-    let before = {
-        let mut hub = hub();
-        let all = hub.subscribers().cloned().chain([callback.clone()]).collect();
-        hub.subscribe(Some(all))
-    };
-    drop(before);
+    EVENTS.subscribe(&callback);
     Subscription(Some(callback))
 }
 
@@ -289,14 +321,9 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let Some(callback) = self.0.take() else { return };
-        let before = {
-            let mut hub = hub();
-            let others: Arc<[_]> = hub.subscribers().filter(|other| !Arc::ptr_eq(other, &callback)).cloned().collect();
-            hub.subscribe((!others.is_empty()).then_some(others))
-        };
-        // What a callback holds is the user's: it goes after the lock.
-        drop(before);
+        if let Some(callback) = self.0.take() {
+            EVENTS.unsubscribe(&callback);
+        }
     }
 }
 
@@ -306,33 +333,11 @@ impl fmt::Debug for Subscription {
     }
 }
 
-type Callback = Arc<dyn Fn(&Event) + Send + Sync>;
-
-/// Where events wait until they are delivered. Whoever makes a transition holds its lock meanwhile, so that transitions
-/// and events have one order.
-///
-/// **Invariant:** nothing of the user's runs while it is locked.
-pub(crate) struct Hub {
-    subscribers: Option<Arc<[Callback]>>,
-    waiting: VecDeque<Event>,
-    /// Events dropped since the last that was kept.
-    lost: u64,
-    /// A thread is delivering, and will deliver what comes.
-    delivering: bool,
-}
-
-/// So many events wait, and then only changes of state: a flood of rejections must not push those out.
-const MOST: usize = 1_024;
-/// So many changes of state.
-const MOST_CHANGES: usize = 16_384;
-
-static HUB: Mutex<Hub> = Mutex::new(Hub { subscribers: None, waiting: VecDeque::new(), lost: 0, delivering: false });
-
-/// Whether anybody listens.
-static HEARD: AtomicBool = AtomicBool::new(false);
+/// The events of the program.
+static EVENTS: Dispatcher = Dispatcher::new(Duration::from_millis(50));
 
 pub(crate) fn hub() -> MutexGuard<'static, Hub> {
-    HUB.lock().unwrap_or_else(PoisonError::into_inner)
+    EVENTS.hub()
 }
 
 /// Whether anybody listens.
@@ -341,8 +346,7 @@ pub(crate) fn are_heard() -> bool {
     if crate::trace::hears_of_changes() {
         return true;
     }
-    // ORDERING: Relaxed: as in `tell`.
-    HEARD.load(Ordering::Relaxed)
+    EVENTS.is_heard()
 }
 
 /// Tells of a call: something that has no order among transitions, and of which there may be very many.
@@ -352,8 +356,7 @@ pub(crate) fn tell(event: impl FnOnce() -> Event) {
     if crate::trace::hears_of_calls() {
         return publish(event());
     }
-    // ORDERING: Relaxed: who subscribes hears of what comes later.
-    if HEARD.load(Ordering::Relaxed) {
+    if EVENTS.is_heard() {
         publish(event());
     }
 }
@@ -366,67 +369,7 @@ pub(crate) fn publish(event: Event) {
     deliver();
 }
 
-impl Hub {
-    /// Keeps an event for delivery, if anybody listens and there is room.
-    pub(crate) fn push(&mut self, event: impl FnOnce() -> Event) {
-        if self.subscribers.is_none() {
-            return;
-        }
-        if self.waiting.len() >= MOST_CHANGES {
-            self.lost += 1;
-            return;
-        }
-        let event = event();
-        if self.waiting.len() >= MOST && !matches!(event, Event::StateChanged { .. }) {
-            self.lost += 1;
-            return;
-        }
-        let lost = self.take_lost();
-        self.waiting.extend(lost);
-        self.waiting.push_back(event);
-    }
-
-    /// Those that hear from now on; gives those that did, to be dropped where no lock is held.
-    fn subscribe(&mut self, subscribers: Option<Arc<[Callback]>>) -> Option<Arc<[Callback]>> {
-        // ORDERING: Relaxed: see `tell`. Written under the lock, so that the last word is the right one.
-        HEARD.store(subscribers.is_some(), Ordering::Relaxed);
-        if subscribers.is_none() {
-            (self.waiting, self.lost) = (VecDeque::new(), 0);
-        }
-        std::mem::replace(&mut self.subscribers, subscribers)
-    }
-
-    fn subscribers(&self) -> impl Iterator<Item = &Callback> {
-        self.subscribers.iter().flat_map(|callbacks| callbacks.iter())
-    }
-
-    fn take_lost(&mut self) -> Option<Event> {
-        let events = std::mem::take(&mut self.lost);
-        (events > 0).then_some(Event::EventsLost { events })
-    }
-
-    /// The event to deliver next, and to whom.
-    fn next(&mut self) -> Option<(Event, Arc<[Callback]>)> {
-        let event = self.waiting.pop_front().or_else(|| self.take_lost());
-        let next = event.zip(self.subscribers.clone());
-        self.delivering = next.is_some();
-        next
-    }
-}
-
 /// Delivers what waits, unless another thread, or a caller of this one, is at it.
 pub(crate) fn deliver() {
-    let mut next = {
-        let mut hub = hub();
-        if hub.delivering { None } else { hub.next() }
-    };
-    while let Some((event, callbacks)) = next {
-        for callback in &*callbacks {
-            // What a callback leaves behind when it panics is its own business.
-            _ = catch_unwind(AssertUnwindSafe(|| callback(&event)));
-        }
-        // What a callback holds goes with it, if it has unsubscribed meanwhile: not under the lock.
-        drop((event, callbacks));
-        next = hub().next();
-    }
+    EVENTS.deliver();
 }

@@ -2,7 +2,10 @@
 
 use std::{error::Error, fmt, marker::PhantomData};
 
-use crate::events::{self, Event};
+use crate::{
+    events::{self, Event},
+    panics::contain,
+};
 
 /// Calls something else when a call has failed.
 ///
@@ -121,5 +124,11 @@ impl<E, P> fmt::Debug for FallbackIf<E, P> {
 
 /// Tells that a fallback is called.
 pub(crate) fn tell(function: &'static str, fallback: &'static str, error: Option<&(dyn Error + 'static)>) {
-    events::tell(|| Event::FallbackUsed { function, fallback, error: error.map(|error| error.to_string().into()) });
+    // A `Display` that panics would end a call that has a fallback only because somebody listens.
+    let text = |error: &dyn Error| {
+        let mut text = None;
+        contain(|| text = Some(error.to_string().into()));
+        text
+    };
+    events::tell(|| Event::FallbackUsed { function, fallback, error: error.and_then(text) });
 }

@@ -1,13 +1,18 @@
 //! Something for each key: for each host, tenant or user, bounded in number.
 //!
-//! Keys are found in a concurrent map. New keys, and those that leave, pass through one lock; they leave in the order of
+//! Keys are found in a concurrent map. New keys, and evicted ones, pass through one lock; the order of eviction is that of
 //! CLOCK, an approximation of least recently used in which a use costs at most one store (Corbató, A paging experiment with
 //! the Multics system, 1968).
 //!
-//! **Invariant:** what is kept leaves only while nobody but map and ring holds it, judged where nobody can get hold of it. So
-//! no call is under way through something that has left.
+//! **Invariant:** an entry is evicted only while nobody but map and ring holds it, judged where nobody can get hold of it. So
+//! no call is under way through an evicted entry.
+//!
+//! **Invariant:** what keys share when there is no place for them is not in the map, and its mark is not a text. So no caller can
+//! reach it by a key.
 
 pub(crate) mod ring;
+#[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+mod roster;
 mod text;
 
 use std::{
@@ -24,7 +29,7 @@ use once_cell::race::OnceBox;
 
 use self::ring::{Candidate, Place, Ring, Standing};
 pub(crate) use self::text::Text;
-use crate::totals::Sums;
+use crate::{key::Key, totals::Sums};
 
 /// What is kept for a key.
 pub(crate) trait Kept {
@@ -34,8 +39,7 @@ pub(crate) trait Kept {
     /// Looked for since the hand of the clock came by last.
     fn used(&self) -> &AtomicBool;
 
-    /// How it stands while nobody holds it: [`Idle`](Standing::Idle), [`Failing`](Standing::Failing) or
-    /// [`Stays`](Standing::Stays).
+    /// How it stands while nobody holds it, whether used or not.
     fn standing(&self) -> Standing;
 
     /// Its totals.
@@ -48,6 +52,8 @@ pub(crate) struct Store<V: Kept> {
     map: scc::HashSet<Entry<V>, foldhash::fast::RandomState>,
     ring: Mutex<Ring<Entry<V>>>,
     overflow: OnceBox<Entry<V>>,
+    #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+    roster: Mutex<roster::Roster>,
 }
 
 /// What is kept, in the map, where its key is what counts.
@@ -57,17 +63,20 @@ struct Entry<V>(Arc<V>);
 /// Map and ring.
 const HOLDERS: usize = 2;
 
-/// What the overflow calls itself.
-const OVERFLOW: &str = "(overflow)";
-
 impl<V: Kept> Store<V> {
     pub(crate) fn new() -> Self {
-        Self { map: scc::HashSet::default(), ring: Mutex::default(), overflow: OnceBox::new() }
+        Self {
+            map: scc::HashSet::default(),
+            ring: Mutex::default(),
+            overflow: OnceBox::new(),
+            #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+            roster: Mutex::default(),
+        }
     }
 
     /// What is kept for a key. `make` makes it if there is none yet; `tell` is called if it is news that there is no room for it.
     #[inline]
-    pub(crate) fn of(&self, key: &Text, max_keys: usize, make: impl Fn(&str) -> V, tell: impl FnOnce()) -> Arc<V> {
+    pub(crate) fn of(&self, key: &Text, max_keys: usize, make: impl Fn(Key) -> V, tell: impl FnOnce()) -> Arc<V> {
         match self.find(key) {
             Some(Entry(found)) => found,
             None => self.add(key, max_keys, make, tell),
@@ -94,6 +103,22 @@ impl<V: Kept> Store<V> {
         (ring.retired(), ring.entries().into_iter().map(|Entry(kept)| kept).collect())
     }
 
+    /// The entries of `troubled` that have series of their own in metrics: those for which `rank` is highest, highest first, so many at
+    /// most, and the overflow's.
+    #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+    pub(crate) fn told<R: Ord>(&self, mut troubled: Vec<Arc<V>>, most: usize, rank: impl Fn(&V) -> R) -> Vec<Arc<V>> {
+        troubled.sort_by_cached_key(|kept| Reverse(rank(kept)));
+        let overflow = self.overflow().filter(|_| most > 0);
+        let overflow = overflow.and_then(|overflow| {
+            let index = troubled.iter().position(|kept| Arc::ptr_eq(kept, &overflow))?;
+            Some(troubled.remove(index))
+        });
+        let mut roster = self.roster.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = roster.pick(troubled, most, crate::clock::now());
+        told.extend(overflow);
+        told
+    }
+
     #[inline]
     fn find(&self, key: &Text) -> Option<Entry<V>> {
         self.map.read_sync(key.as_bytes(), |entry| {
@@ -103,7 +128,7 @@ impl<V: Kept> Store<V> {
     }
 
     #[cold]
-    fn add(&self, key: &Text, max_keys: usize, make: impl Fn(&str) -> V, tell: impl FnOnce()) -> Arc<V> {
+    fn add(&self, key: &Text, max_keys: usize, make: impl Fn(Key) -> V, tell: impl FnOnce()) -> Arc<V> {
         let mut ring = self.ring();
         // Another thread may have been first.
         if let Some(Entry(found)) = self.find(key) {
@@ -111,15 +136,16 @@ impl<V: Kept> Store<V> {
         }
         let place = if ring.len() < max_keys { Place::New } else { ring.make_room(|entry| self.remove(entry)) };
         if matches!(place, Place::None) {
-            let Entry(overflow) = self.overflow.get_or_init(|| Box::new(Entry(Arc::new(make(OVERFLOW))))).clone();
-            let is_news = ring.overflows();
+            let Entry(overflow) =
+                self.overflow.get_or_init(|| Box::new(Entry(Arc::new(make(Key::overflow()))))).clone();
+            let is_news = ring.overflow();
             drop(ring);
             if is_news {
                 tell();
             }
             return overflow;
         }
-        let entry = Entry(Arc::new(make(key.as_str())));
+        let entry = Entry(Arc::new(make(Key::of(key.as_str()))));
         // It is not there: only who holds the ring's lock adds.
         _ = self.map.insert_sync(entry.clone());
         ring.put(place, entry.clone());
@@ -172,6 +198,7 @@ impl<V: Kept> Candidate for Entry<V> {
         }
         match kept.standing() {
             Standing::Idle if used => Standing::Used,
+            Standing::Abandoned | Standing::Failing if used => Standing::FailingAndUsed,
             standing => standing,
         }
     }

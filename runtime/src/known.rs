@@ -3,14 +3,10 @@
 
 use std::{error::Error, marker::PhantomData};
 
-use crate::Transient;
+use crate::{Transient, slices::KNOWN};
 
 /// Sees a type in an error, if it is of that type.
 pub type Find = for<'a> fn(&'a (dyn Error + 'static)) -> Option<&'a dyn Transient>;
-
-/// All types of the program that derive `Transient` and are errors.
-#[linkme::distributed_slice]
-pub static KNOWN: [Find];
 
 /// The error as one of those types.
 pub(crate) fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {

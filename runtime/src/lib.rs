@@ -114,14 +114,18 @@ mod checked;
 mod clock;
 #[cfg(feature = "config")]
 mod configure;
+mod escape;
 pub mod events;
 mod fallback;
+mod key;
 #[cfg(feature = "keyed")]
 mod keyed;
 mod known;
+mod layers;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 mod outcome;
+mod panics;
 #[cfg(feature = "prometheus-client")]
 pub mod prometheus;
 mod random;
@@ -129,6 +133,7 @@ mod rate_limit;
 mod registry;
 mod retry;
 mod scope;
+mod slices;
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
 mod telemetry;
 #[cfg(feature = "testing")]
@@ -169,7 +174,9 @@ pub use self::{
         OpenReason, Permit, Settings, Snapshot, Threshold, Window, WindowSnapshot,
     },
     bulkhead::{Bulkhead, BulkheadConfig, BulkheadFull, BulkheadPermit, BulkheadSnapshot, bulkhead, bulkheads},
+    escape::escaped,
     fallback::{Fallback, FallbackIf},
+    layers::{ConfigChange, ConfigLayer},
     rate_limit::{
         Algorithm, RateLimit, RateLimitConfig, RateLimitDecision, RateLimitRequest, RateLimitSnapshot, RateLimitStore,
         RateLimited, Rules, rate_limit, rate_limits,
@@ -196,21 +203,18 @@ pub use self::{
 pub mod __private {
     pub use linkme;
 
-    #[cfg(feature = "keyed")]
-    pub use crate::rate_limit::KEYED_RATE_LIMITS;
     pub use crate::{
-        bulkhead::BULKHEADS,
-        known::{Find, FindError, FindNothing, KNOWN, Known},
+        known::{Find, FindError, FindNothing, Known},
         outcome::*,
-        rate_limit::RATE_LIMITS,
-        registry::{DECLARATIONS, Declaration, Declared, REGISTERED, Registered},
+        registry::{Declaration, Declared, Registered},
         retry::{
             attempts::Attempts,
-            named::{NamedPolicy, POLICIES},
+            named::NamedPolicy,
             statistics::Statistics,
             verdict::{Passage, Verdict},
         },
         scope::Scope,
+        slices::*,
     };
     #[cfg(feature = "tokio")]
     pub use crate::{

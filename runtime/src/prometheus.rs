@@ -40,9 +40,16 @@
 //! | `bulkhead_calls_total` | counter | `bulkhead`, `outcome`: admitted, rejected |
 //! | `bulkhead_in_flight`, `bulkhead_max_concurrent`, `bulkhead_waiting` | gauge | `bulkhead` |
 //!
-//! Of retries, those are there that have a `name`. Of breakers and rate limits with a `key`, the totals of all keys stand under their
-//! `service` or `limit`, those included that have left; and the keys that reject most have series of their own
-//! ([`top_keys`](SteadfastCollector::top_keys)), so that the number of series is bounded.
+//! Retries are there that have a `name`. Of breakers and rate limits with a `key`, the totals of all keys stand under their `service` or
+//! `limit`, evicted keys included.
+//!
+//! A key has series of its own only while it is in trouble: its breaker is not closed, has failures counted or has changed its state in
+//! the last ten minutes; its rate limit has rejected calls. Of these, the worst 20 of each name have series
+//! ([`top_keys`](SteadfastCollector::top_keys)), and in each hour at most as many keys that had none before, so that the number of
+//! series is bounded over time, too. The breaker or limit that all keys share that have none of their own has the label
+//! `overflow="true"` and no `key`.
+//!
+//! Where two versions of this crate are in one program, each has a collector of its own; register the second with a prefix.
 
 use std::{fmt, time::Duration};
 
@@ -73,7 +80,7 @@ impl SteadfastCollector {
         Self { top_keys: telemetry::DEFAULT_TOP_KEYS }
     }
 
-    /// How many keys of each name have series of their own: those that have rejected most calls.
+    /// How many keys of each name have series of their own at once, of those in trouble; those that reject most come first.
     #[must_use]
     pub const fn top_keys(mut self, keys: usize) -> Self {
         self.top_keys = keys;

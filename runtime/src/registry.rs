@@ -18,16 +18,19 @@ use once_cell::{race::OnceRef, sync::Lazy};
 pub(crate) use self::shared::places;
 pub use self::{
     conflict::{ConfigConflict, DeclaredConfig, Place},
-    registered::{REGISTERED, Registered},
+    registered::Registered,
     shared::Declared,
 };
 pub(crate) use self::{
     registered::Listed,
     shared::{Registry, Shared},
 };
+#[cfg(feature = "config")]
+use crate::ConfigChange;
 use crate::{
     BreakerConfig, Bulkhead, CircuitBreaker, RateLimit, clock,
     events::{self, Event},
+    slices::{DECLARATIONS, REGISTERED},
 };
 #[cfg(feature = "keyed")]
 use crate::{KeyedBreaker, KeyedBreakers, KeyedRateLimits};
@@ -36,6 +39,7 @@ use crate::{KeyedBreaker, KeyedBreakers, KeyedRateLimits};
 #[derive(Debug)]
 pub struct Declaration {
     source: Source,
+    judge: Judge,
     location: &'static Location<'static>,
     /// The breaker that goes by this name; found at the first use.
     found: OnceRef<'static, CircuitBreaker>,
@@ -57,9 +61,16 @@ enum Source {
     StaticKeyed(&'static KeyedBreakers),
 }
 
-/// All declarations of the program.
-#[linkme::distributed_slice]
-pub static DECLARATIONS: [&'static Declaration];
+/// Which errors a place counts as failures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Judge {
+    /// None: a static that is listed judges no calls.
+    Listed,
+    /// All.
+    All,
+    /// Those that `failure_if` says, by its text.
+    Some(&'static str),
+}
 
 impl Declaration {
     /// `#[circuit_breaker(name = "...", ...)]`
@@ -97,14 +108,22 @@ impl Declaration {
         Self::new(Source::StaticKeyed(breakers))
     }
 
-    #[track_caller]
-    const fn new(source: Source) -> Self {
-        Self::at(source, Location::caller())
+    /// `failure_if`, as it is written.
+    #[must_use]
+    pub const fn failure_if(mut self, text: &'static str) -> Self {
+        self.judge = Judge::Some(text);
+        self
     }
 
-    const fn at(source: Source, location: &'static Location<'static>) -> Self {
+    #[track_caller]
+    const fn new(source: Source) -> Self {
+        Self::at(source, Judge::All, Location::caller())
+    }
+
+    const fn at(source: Source, judge: Judge, location: &'static Location<'static>) -> Self {
         Self {
             source,
+            judge,
             location,
             found: OnceRef::new(),
             #[cfg(feature = "keyed")]
@@ -188,7 +207,8 @@ impl Declaration {
 
     /// This place, with the settings that it gives, or with those that hold.
     const fn place(&self, config: BreakerConfig, max_keys: Option<usize>) -> Place {
-        Place { location: self.location, config: DeclaredConfig::Breaker(config), max_keys }
+        let failure_if = if let Judge::Some(text) = self.judge { Some(text) } else { None };
+        Place { location: self.location, config: DeclaredConfig::Breaker(config), max_keys, failure_if }
     }
 }
 
@@ -208,7 +228,7 @@ impl Source {
     fn config(&self) -> Option<BreakerConfig> {
         match self {
             Self::Named { config, .. } => *config,
-            Self::Static(breaker) => Some(breaker.config()),
+            Self::Static(breaker) => Some(breaker.declared()),
             #[cfg(feature = "keyed")]
             Self::NamedKeyed { config, max_keys, .. } => config.or(max_keys.map(|_| BreakerConfig::new())),
             #[cfg(feature = "keyed")]
@@ -307,7 +327,7 @@ pub fn breakers() -> Vec<&'static CircuitBreaker> {
 /// let mirrors = steadfast::keyed_breakers("mirrors").expect("declared above");
 /// assert_eq!(mirrors.len(), 1);
 /// for breaker in mirrors.iter() {
-///     println!("{breaker}"); // mirrors for a.example.org: closed, 0 failures in a row; ...
+///     println!("{breaker}"); // mirrors[a.example.org]: closed, 0 failures in a row; ...
 /// }
 /// # Ok::<(), io::Error>(())
 /// ```
@@ -324,10 +344,12 @@ pub fn all_keyed_breakers() -> Vec<&'static KeyedBreakers> {
     REGISTRY.values().filter_map(|entry| entry.keyed).collect()
 }
 
-/// Checks that no two places declare the same name with different settings. Call it when the program starts.
+/// Checks that no two places declare the same name with different settings, or with a different `failure_if`. Call it when the program
+/// starts.
 ///
-/// Without it, the first use of such a breaker panics in a debug build; in a release build the settings of the first
-/// place by file and line hold, or those of a `static` where there is one.
+/// Without it, the first use of such a breaker, rate limit or bulkhead panics in a debug build. In a release build an
+/// [event](crate::events::Event::ConfigConflict) says so; the settings of the first place by file and line hold, or those of a `static`
+/// where there is one, and each place goes on with its own `failure_if`.
 ///
 /// # Errors
 ///
@@ -394,13 +416,22 @@ impl Configurable {
         self.entry.declared
     }
 
-    pub(crate) fn reconfigure(&self, config: BreakerConfig) {
+    /// Replaces the settings from a file and the environment; [`adopt`](Self::adopt) has to follow.
+    pub(crate) fn set_outside(&self, outside: Option<BreakerConfig>) -> Option<ConfigChange> {
+        let change = self.entry.breaker.and_then(|breaker| breaker.set_outside(outside));
+        #[cfg(feature = "keyed")]
+        let change = self.entry.keyed.and_then(|breakers| breakers.set_outside(outside)).or(change);
+        change
+    }
+
+    /// Judges what was counted by the settings in force.
+    pub(crate) fn adopt(&self) {
         if let Some(breaker) = self.entry.breaker {
-            breaker.reconfigure(config);
+            breaker.adopt();
         }
         #[cfg(feature = "keyed")]
         if let Some(breakers) = self.entry.keyed {
-            breakers.reconfigure(config);
+            breakers.adopt();
         }
     }
 }
@@ -415,7 +446,7 @@ static REGISTRY: Lazy<BTreeMap<&'static str, Entry>> = Lazy::new(|| {
             Listed::KeyedBreakers(own) => Source::StaticKeyed(own),
             _ => return None,
         };
-        Some(&*Box::leak(Box::new(Declaration::at(source, registered.location))))
+        Some(&*Box::leak(Box::new(Declaration::at(source, Judge::Listed, registered.location))))
     });
     let mut declarations: Vec<_> = DECLARATIONS.iter().copied().chain(listed).collect();
     // The linker's order is nobody's choice; the order of file and line is.
@@ -467,16 +498,34 @@ fn settle(declarations: &[&'static Declaration]) -> (Option<Settled>, Vec<Config
         return (None, Vec::new());
     };
     let (config, max_keys) = (first.source.config().unwrap_or_default(), first.source.max_keys());
-    let disagrees = |other: &&'static Declaration| {
-        let (theirs, their_keys) = (other.source.config()?, other.source.max_keys());
-        let differs = theirs != config || their_keys != max_keys || other.source.is_other_static(&first.source);
-        differs.then(|| ConfigConflict {
+    let conflict = |one: &Declaration, other: &Declaration| {
+        // A place that gives the name alone has the settings that hold.
+        let settings = other.source.config().map(|theirs| (theirs, other.source.max_keys()));
+        let (theirs, their_keys) = settings.unwrap_or((config, max_keys));
+        ConfigConflict {
             name: first.source.name(),
-            first: first.place(config, max_keys),
+            first: one.place(config, max_keys),
             second: other.place(theirs, their_keys),
-        })
+        }
     };
-    (Some((*first, config, max_keys)), declarations.iter().filter_map(disagrees).collect())
+    let disagrees = |other: &&'static Declaration| {
+        let theirs = other.source.config()?;
+        let differs =
+            theirs != config || other.source.max_keys() != max_keys || other.source.is_other_static(&first.source);
+        differs.then(|| conflict(first, other))
+    };
+    // Those by which calls are judged, the place that holds first. Which calls are failures belongs to the name like the settings; but a
+    // predicate is about the error type of its function, so that another place cannot take it over.
+    let mut judges =
+        [*first].into_iter().chain(declarations.iter().copied()).filter(|place| place.judge != Judge::Listed);
+    let judge = judges.next();
+    let judges_otherwise = |other: &&'static Declaration| {
+        let judge = judge.filter(|judge| other.judge != Judge::Listed && other.judge != judge.judge)?;
+        Some(conflict(judge, other))
+    };
+    let conflicts =
+        declarations.iter().filter_map(|other| disagrees(other).or_else(|| judges_otherwise(other))).collect();
+    (Some((*first, config, max_keys)), conflicts)
 }
 
 /// What nobody has validated is found by the first use, which is where it panics.

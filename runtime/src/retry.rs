@@ -23,7 +23,7 @@ pub(crate) mod verdict;
 
 #[cfg(feature = "tokio")]
 use std::future::Future;
-use std::{marker::PhantomData, time::Duration};
+use std::{fmt, marker::PhantomData, time::Duration};
 
 pub(crate) use self::run::verdict_of;
 pub use self::{
@@ -130,6 +130,21 @@ impl RetryPolicy {
     pub(crate) const fn any_number(mut self) -> Self {
         self.max_attempts = 0;
         self
+    }
+
+    #[cfg(feature = "config")]
+    pub(crate) const fn try_max_elapsed(mut self, limit: Duration) -> Checked<Self> {
+        if limit.is_zero() {
+            return Err("`max_elapsed` must be longer than 0: `max_attempts = 1` makes no retry");
+        }
+        self.max_elapsed = Some(limit);
+        Ok(self)
+    }
+
+    /// Whether a jitter that was chosen has an effect.
+    #[cfg(feature = "config")]
+    pub(crate) fn has_useless_jitter(&self) -> bool {
+        self.jitter != Jitter::none() && self.schedule.ignores_jitter()
     }
 
     /// Whether it would go on for ever.
@@ -316,5 +331,17 @@ impl RetryPolicy {
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// The settings in the words of the attribute: `max_attempts = 3, backoff = fixed(1s), jitter = full, max_elapsed = 30s`.
+impl fmt::Display for RetryPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.max_attempts {
+            0 => f.write_str("max_attempts = unlimited")?,
+            attempts => write!(f, "max_attempts = {attempts}")?,
+        }
+        write!(f, ", backoff = {}, jitter = {}", self.schedule, self.jitter)?;
+        self.max_elapsed.map_or(Ok(()), |limit| write!(f, ", max_elapsed = {limit:?}"))
     }
 }

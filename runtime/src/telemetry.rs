@@ -8,7 +8,7 @@ mod keyed;
 mod rate_limits;
 mod retries;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 #[cfg(feature = "prometheus-client")]
 pub(crate) use self::retries::of as of_retry;
@@ -16,6 +16,7 @@ pub(crate) use self::retries::of as of_retry;
 use crate::{
     BreakerState,
     breaker::history::{STATES, Tally, index},
+    escape::escaped,
     totals::{Count, Sums},
 };
 
@@ -55,10 +56,11 @@ pub(crate) struct Labels {
     pub(crate) subject: (&'static str, &'static str),
     /// What of it.
     pub(crate) part: Option<(&'static str, &'static str)>,
-    pub(crate) key: Option<Arc<str>>,
+    /// Which of the keys; and whether it is what all keys share that have nothing of their own.
+    pub(crate) key: (Option<Arc<str>>, bool),
 }
 
-/// Keys of a name that are told of one by one, if nothing is said.
+/// Keys of a name that have series of their own, if nothing is said.
 pub(crate) const DEFAULT_TOP_KEYS: usize = 20;
 
 /// Everything, the families in a fixed order. A family without samples is there as well.
@@ -147,7 +149,7 @@ impl Totals {
 }
 
 const fn of(service: &'static str) -> Labels {
-    Labels { subject: ("service", service), part: None, key: None }
+    Labels { subject: ("service", service), part: None, key: (None, false) }
 }
 
 impl Labels {
@@ -164,10 +166,20 @@ impl Labels {
         Sample { labels: self, value: Value::Micros(micros) }
     }
 
-    /// Names and values.
-    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let key = self.key.as_deref().map(|key| ("key", key));
-        [self.subject].into_iter().chain(self.part).chain(key)
+    /// Whether it is about one of many keys.
+    #[cfg(feature = "metrics")]
+    pub(crate) const fn is_of_key(&self) -> bool {
+        self.key.0.is_some() || self.key.1
+    }
+
+    /// Names and values, which are [escaped].
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&'static str, Cow<'_, str>)> {
+        let (key, overflow) = &self.key;
+        let key = key.as_deref().map(|key| ("key", key));
+        // A label of its own, since every value of `key` can be a key.
+        let overflow = overflow.then_some(("overflow", "true"));
+        let pairs = [self.subject].into_iter().chain(self.part).chain(key).chain(overflow);
+        pairs.map(|(name, value)| (name, escaped(value)))
     }
 }
 

@@ -8,7 +8,7 @@
 
 use tracing::{Span, debug, info, info_span, level_filters::LevelFilter, warn};
 
-use crate::{BreakerState, events::Event};
+use crate::{BreakerState, escape::escaped, events::Event};
 
 /// Whether somebody may want to hear of single calls.
 #[inline]
@@ -24,29 +24,32 @@ pub(crate) fn hears_of_changes() -> bool {
 /// The span of the attempt of that number, if somebody wants it.
 #[cold]
 pub(crate) fn attempt(retry: Option<&'static str>, number: u32) -> Option<Span> {
-    let span = info_span!(target: "steadfast", "attempt", retry.name = retry, retry.attempt = number);
+    let span =
+        info_span!(target: "steadfast", "attempt", retry.name = retry.map(escaped).as_deref(), retry.attempt = number);
     (!span.is_disabled()).then_some(span)
 }
 
 /// Tells of it; no lock is held.
 pub(crate) fn emit(event: &Event) {
     match event {
-        Event::StateChanged { breaker, key, from, to, operator_reason, .. } => {
-            let (key, reason) = (key.as_deref(), operator_reason.as_deref());
-            change(event, breaker, key, [*from, *to], reason);
+        Event::StateChanged { breaker, key, overflow, from, to, operator_reason, .. } => {
+            let [key, reason] = [key, operator_reason].map(|text| text.as_deref().map(escaped));
+            let whose = (key.as_deref(), mark(*overflow));
+            change(event, &escaped(breaker), whose, [*from, *to], reason.as_deref());
         }
         Event::CallRejected { rejection } => debug!(
             target: "steadfast",
             {
-                circuit_breaker.name = rejection.name(),
-                circuit_breaker.key = rejection.key(),
+                circuit_breaker.name = &*escaped(rejection.name()),
+                circuit_breaker.key = rejection.key().map(escaped).as_deref(),
+                circuit_breaker.overflow = mark(rejection.is_overflow()),
                 circuit_breaker.retry_after = rejection.retry_after().map(|wait| wait.as_secs_f64()),
             },
             "{event}"
         ),
         Event::RetryScheduled { retry, attempt, delay } => debug!(
             target: "steadfast",
-            { retry.name = retry, retry.attempt = attempt, retry.delay = delay.as_secs_f64() },
+            { retry.name = retry.map(escaped).as_deref(), retry.attempt = attempt, retry.delay = delay.as_secs_f64() },
             "{event}"
         ),
         Event::RetrySucceeded { retry, attempts }
@@ -54,42 +57,55 @@ pub(crate) fn emit(event: &Event) {
         | Event::RetryStopped { retry, attempts }
         | Event::RetryRejected { retry, attempt: attempts }
         | Event::BudgetDenied { retry, attempts } => {
-            debug!(target: "steadfast", { retry.name = retry, retry.attempt = attempts }, "{event}");
+            debug!(target: "steadfast", { retry.name = retry.map(escaped).as_deref(), retry.attempt = attempts }, "{event}");
         }
         Event::KeysOverflowed { breakers, .. } => {
-            warn!(target: "steadfast", { circuit_breaker.name = breakers }, "{event}");
+            warn!(target: "steadfast", { circuit_breaker.name = &*escaped(breakers) }, "{event}");
         }
         Event::NestedRetries { inner: retry, .. } | Event::BlockingSleep { retry } => {
-            warn!(target: "steadfast", { retry.name = retry }, "{event}");
+            warn!(target: "steadfast", { retry.name = retry.map(escaped).as_deref() }, "{event}");
         }
         Event::TimedOut { function, limit } => debug!(
             target: "steadfast",
-            { timeout.function = function, timeout.limit = limit.as_secs_f64() },
+            { timeout.function = &*escaped(function), timeout.limit = limit.as_secs_f64() },
             "{event}"
         ),
         Event::FallbackUsed { function, fallback, .. } => {
-            debug!(target: "steadfast", { fallback.function = function, fallback.name = fallback }, "{event}");
+            debug!(target: "steadfast", { fallback.function = &*escaped(function), fallback.name = &*escaped(fallback) }, "{event}");
         }
         Event::BulkheadFull { bulkhead, .. } => {
-            debug!(target: "steadfast", { bulkhead.name = bulkhead }, "{event}");
+            debug!(target: "steadfast", { bulkhead.name = &*escaped(bulkhead) }, "{event}");
         }
-        Event::RateLimited { limit, key, retry_after } => debug!(
+        Event::RateLimited { limit, key, overflow, retry_after } => debug!(
             target: "steadfast",
             {
-                rate_limit.name = limit,
-                rate_limit.key = key.as_deref(),
+                rate_limit.name = &*escaped(limit),
+                rate_limit.key = key.as_deref().map(escaped).as_deref(),
+                rate_limit.overflow = mark(*overflow),
                 rate_limit.retry_after = retry_after.as_secs_f64(),
             },
             "{event}"
         ),
         Event::RateLimitKeysOverflowed { limits, .. } => {
-            warn!(target: "steadfast", { rate_limit.name = limits }, "{event}");
+            warn!(target: "steadfast", { rate_limit.name = &*escaped(limits) }, "{event}");
         }
+        Event::ConfigApplied { layer, .. } => info!(target: "steadfast", { config.layer = %layer }, "{event}"),
         Event::ConfigConflict { .. } | Event::EventsLost { .. } => warn!(target: "steadfast", "{event}"),
     }
 }
 
-fn change(event: &Event, breaker: &str, key: Option<&str>, [from, to]: [BreakerState; 2], reason: Option<&str>) {
+/// A field that is there only where it is true.
+fn mark(is_so: bool) -> Option<bool> {
+    is_so.then_some(true)
+}
+
+fn change(
+    event: &Event,
+    breaker: &str,
+    (key, overflow): (Option<&str>, Option<bool>),
+    [from, to]: [BreakerState; 2],
+    reason: Option<&str>,
+) {
     // The level belongs to the place in the code, so there are two.
     macro_rules! tell {
         ($level:ident) => {
@@ -98,6 +114,7 @@ fn change(event: &Event, breaker: &str, key: Option<&str>, [from, to]: [BreakerS
                 {
                     circuit_breaker.name = breaker,
                     circuit_breaker.key = key,
+                    circuit_breaker.overflow = overflow,
                     circuit_breaker.state = %to,
                     circuit_breaker.previous_state = %from,
                     circuit_breaker.operator_reason = reason,

@@ -1,6 +1,12 @@
 //! Settings from a text, a file and the environment.
 
-use std::{cell::Cell, error::Error as _, fs, io, process, time::Duration};
+use std::{
+    cell::Cell,
+    error::Error as _,
+    fs, io, process,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use proptest::prelude::*;
 use steadfast::{Algorithm, BulkheadConfig, BulkheadFull, KeyedRateLimits, RateLimitConfig, RateLimited};
@@ -76,6 +82,15 @@ mod ambiguous {
     }
 }
 
+/// Keeps the other tests of the layers away, and begins with layers that say nothing.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static LAYERS: Mutex<()> = Mutex::new(());
+    let guard = LAYERS.lock().unwrap_or_else(PoisonError::into_inner);
+    configure_from_vars([]).unwrap();
+    configure_from_toml("").unwrap();
+    guard
+}
+
 fn find(name: &str) -> &'static CircuitBreaker {
     breaker(name).unwrap()
 }
@@ -86,6 +101,7 @@ fn failure() -> io::Result<()> {
 
 #[test]
 fn every_option_is_set() {
+    let _alone = alone();
     for (settings, expected) in [
         (
             "failure_threshold = 1_0\nrecovery_timeout = \"1.5m\"\nhalf_open_max_calls = 1\nramp_up = \"30s\"",
@@ -127,6 +143,7 @@ fn every_option_is_set() {
 
 #[test]
 fn counts_stay_and_new_limits_hold() {
+    let _alone = alone();
     outside_live(failure()).unwrap_err();
     outside_live(failure()).unwrap_err();
     configure_from_toml("[breaker.outside_live]\nfailure_threshold = 4").unwrap();
@@ -139,13 +156,15 @@ fn counts_stay_and_new_limits_hold() {
 
 #[test]
 fn what_is_left_out_is_as_declared() {
+    let _alone = alone();
     let declared = find("outside_removed").config();
     configure_from_toml("[breaker.outside_removed]\nfailure_threshold = 10\nhalf_open_max_calls = 1").unwrap();
     assert_eq!(find("outside_removed").config(), declared.failure_threshold(10).half_open_max_calls(1));
     configure_from_toml("[breaker.outside_removed]\nhalf_open_max_calls = 2").unwrap();
     assert_eq!(find("outside_removed").config(), declared.half_open_max_calls(2));
     configure_from_toml("# nothing about it").unwrap();
-    assert_eq!(find("outside_removed").config(), declared.half_open_max_calls(2), "without a table it stays as it is");
+    assert_eq!(find("outside_removed").config(), declared, "without a table it goes back");
+    configure_from_toml("[breaker.outside_removed]\nhalf_open_max_calls = 2").unwrap();
     configure_from_toml("[breaker.outside_removed]").unwrap();
     assert_eq!(find("outside_removed").config(), declared);
 
@@ -160,6 +179,7 @@ fn what_is_left_out_is_as_declared() {
 
 #[test]
 fn mistakes_say_where_and_what_would_be_right() {
+    let _alone = alone();
     let before = find("outside_nothing").config();
     for (setting, expected) in [
         (
@@ -242,6 +262,7 @@ fn mistakes_say_where_and_what_would_be_right() {
 
 #[test]
 fn all_mistakes_at_once_and_nothing_applied() {
+    let _alone = alone();
     let before = find("outside_nothing").config();
     let error = configure_from_toml(
         "[breaker.outside_nothing]\nfailure_threshold = 7\nrecovery_timeout = 5\n  ramp_up = \"x\"\n\n\
@@ -265,8 +286,10 @@ fn all_mistakes_at_once_and_nothing_applied() {
     assert_eq!(find("outside_nothing").config(), before);
 }
 
+#[allow(clippy::await_holding_lock, reason = "the runtime has no other task")]
 #[tokio::test(start_paused = true)]
 async fn retries_by_name() {
+    let _alone = alone();
     let calls = Cell::new(0);
     let count = async || {
         calls.set(0);
@@ -290,6 +313,8 @@ async fn retries_by_name() {
     vars(&[("STEADFAST_RETRY_OUTSIDE_RETRY_MAX_ATTEMPTS", "3"), ("STEADFAST_RETRY_OUTSIDE_RETRY_BACKOFF", "none")])
         .unwrap();
     assert_eq!((count().await, count_other()), ((3, Duration::ZERO), 3));
+    vars(&[]).unwrap();
+    assert_eq!(count().await, (4, seconds(1 + 3 + 5)), "the file's layer is still there");
     let unlimited = "[retry.outside_retry]\nmax_attempts = \"unlimited\"\nbackoff = \"fixed(1s)\"\njitter = \"none\"\n";
     configure_from_toml(&format!("{unlimited}max_elapsed = \"10s\"")).unwrap();
     assert_eq!(count().await, (11, seconds(10)));
@@ -342,6 +367,7 @@ fn vars(variables: &[(&str, &str)]) -> Result<(), String> {
 
 #[test]
 fn the_environment() {
+    let _alone = alone();
     vars(&[
         ("PATH", "/bin"),
         ("STEADFAST_BREAKER_OUTSIDE_VARS_FAILURE_THRESHOLD", "10"),
@@ -368,6 +394,7 @@ fn the_environment() {
 
 #[test]
 fn breakers_of_keys() {
+    let _alone = alone();
     outside_hosts(failure()).unwrap_err();
     configure_from_toml("[breaker.outside_hosts]\nfailure_threshold = 2").unwrap();
     outside_hosts(failure()).unwrap_err();
@@ -397,6 +424,7 @@ fn bounded() -> Result<(), BulkheadFull> {
 
 #[test]
 fn rate_limits() {
+    let _alone = alone();
     let config = || rate_limit("outside_limit").unwrap().config();
     let declared = RateLimitConfig::new(1, seconds(3_600)).wait(Duration::from_millis(1));
     limited().unwrap();
@@ -435,6 +463,7 @@ fn rate_limits() {
 
 #[test]
 fn bulkheads() {
+    let _alone = alone();
     let config = || bulkhead("outside_bulkhead").unwrap().config();
     let declared = BulkheadConfig::new().max_concurrent(3);
     configure_from_toml("[bulkhead.outside_bulkhead]\nmax_concurrent = 9\nmax_wait = \"2s\"").unwrap();
@@ -447,6 +476,7 @@ fn bulkheads() {
 
 #[test]
 fn mistakes_in_limits_and_bulkheads_are_told_with_what_is_right() {
+    let _alone = alone();
     for (text, expected) in [
         (
             "[rate_limit.outside_tenants]\nlimit = 2000000",
@@ -469,6 +499,7 @@ fn mistakes_in_limits_and_bulkheads_are_told_with_what_is_right() {
 
 #[test]
 fn a_file_is_named_in_its_mistakes() {
+    let _alone = alone();
     let path = std::env::temp_dir().join(format!("steadfast-{}.toml", process::id()));
     let missing = configure_from_file(&path).unwrap_err();
     assert!(missing.to_string().starts_with(&format!("{}: can't be read: ", path.display())), "{missing}");
@@ -499,6 +530,7 @@ proptest! {
         ],
         value in prop_oneof!["\\PC{0,40}", "\"[a-z(]{0,12}[0-9.e_]{0,30}[a-z)= ,]{0,12}\"", "-?[0-9]{1,30}"],
     ) {
+        let _alone = alone();
         let before = find("outside_random").config();
         if configure_from_toml(&format!("[breaker.outside_random]\n{option} = {value}\n")).is_err() {
             prop_assert_eq!(find("outside_random").config(), before);

@@ -131,6 +131,120 @@ async fn what_is_not_closed_never_leaves() {
     assert!(breakers.get("half-open").is_none());
 }
 
+#[tokio::test(start_paused = true)]
+async fn keys_that_failed_and_are_never_called_again_make_room() {
+    const DAY: Duration = Duration::from_hours(24);
+    let breakers = KeyedBreakers::new("pods", CONFIG).max_keys(4);
+    for pod in ["open", "open, asked again", "half-open", "failed once"] {
+        fail(&breakers, pod);
+    }
+    for pod in ["open", "open, asked again", "half-open"] {
+        fail(&breakers, pod);
+    }
+    breakers.breaker("open, asked again").try_acquire().unwrap_err();
+    advance(Duration::from_secs(30)).await;
+    drop(breakers.breaker("half-open").try_acquire().unwrap());
+    assert_eq!(state(&breakers, "half-open"), Some(HalfOpen));
+    advance(DAY).await;
+    for newcomer in 1..=4 {
+        fail(&breakers, newcomer);
+    }
+    for newcomer in 1..=4 {
+        assert!(breakers.get(&newcomer).is_some(), "{newcomer} has a breaker of its own");
+    }
+    assert!(breakers.overflow().is_none());
+    assert_eq!(breakers.snapshot().failures, 2 * 3 + 1 + 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_circuit_stays_until_its_recovery_timeout_has_passed_twice() {
+    let breakers = KeyedBreakers::new("twice", CONFIG).max_keys(2);
+    for key in ["a", "b"] {
+        fail(&breakers, key);
+        fail(&breakers, key);
+    }
+    let flood = || {
+        for newcomer in 0..100 {
+            assert!(succeed(&breakers, newcomer));
+        }
+    };
+    for _ in 0..5 {
+        flood();
+        advance(Duration::from_secs(10)).await;
+    }
+    advance(Duration::from_micros(9_999_999)).await;
+    flood();
+    assert!(breakers.get("a").is_some() && breakers.get("b").is_some());
+    assert_eq!(breakers.overflow().unwrap().snapshot().successes, 600);
+    advance(Duration::from_micros(1)).await;
+    flood();
+    assert!(breakers.get("a").is_none() || breakers.get("b").is_none(), "one makes room for all that are closed");
+    assert_eq!(breakers.overflow().unwrap().snapshot().successes, 600);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operators_word_stays_as_long_as_it_holds() {
+    let breakers = KeyedBreakers::new("by hand", CONFIG).max_keys(2);
+    breakers.breaker("forced").force_open();
+    breakers.breaker("disabled").disable();
+    advance(Duration::from_hours(1_000)).await;
+    assert!(succeed(&breakers, "newcomer"));
+    assert!(breakers.get("newcomer").is_none());
+    assert_eq!(
+        (state(&breakers, "forced"), state(&breakers, "disabled")),
+        (Some(ForcedOpen), Some(BreakerState::Disabled))
+    );
+}
+
+#[test]
+fn failures_in_a_window_count_as_failures_in_a_row_do() {
+    let config = CONFIG.window(Window::calls(10)).min_calls(2).failure_rate(0.5);
+    let breakers = KeyedBreakers::new("by rate", config).max_keys(3);
+    fail(&breakers, "failed");
+    for newcomer in 0..100 {
+        assert!(succeed(&breakers, newcomer));
+    }
+    fail(&breakers, "failed");
+    assert_eq!(state(&breakers, "failed"), Some(Open));
+}
+
+#[test]
+fn one_place_among_many_is_found() {
+    let breakers = KeyedBreakers::new("one place", CONFIG).max_keys(1_000);
+    for key in 0..1_000 {
+        breakers.breaker(&key).force_open();
+    }
+    breakers.breaker(&567).reset();
+    let newcomers = (1_000..).take_while(|newcomer| succeed(&breakers, newcomer) && breakers.get(newcomer).is_none());
+    assert!(newcomers.count() < 1_000 / 8, "each newcomer looks at eight more");
+    assert!(breakers.get(&567).is_none());
+}
+
+#[test]
+fn no_key_is_taken_for_the_overflow() {
+    let breakers = KeyedBreakers::new("forged", CONFIG).max_keys(4);
+    let forged = ["(overflow)", "", "all other keys", "overflow"];
+    for key in forged {
+        breakers.breaker(key).force_open();
+    }
+    let overflow = breakers.breaker("newcomer");
+    assert!(overflow.is_overflow() && Arc::ptr_eq(&overflow, &breakers.overflow().unwrap()));
+    overflow.force_open();
+    let (shown, rejected) = (overflow.snapshot(), overflow.try_acquire().unwrap_err());
+    assert_eq!((shown.key.clone(), shown.overflow, rejected.key(), rejected.is_overflow()), (None, true, None, true));
+    assert_eq!(rejected.to_string(), "circuit `forged` for all other keys is forced open");
+    assert!(shown.to_string().starts_with("forged, all other keys: forced-open"), "{shown}");
+    for key in forged {
+        let breaker = breakers.breaker(key);
+        assert!(!Arc::ptr_eq(&breaker, &overflow) && !breaker.is_overflow());
+        let (snapshot, rejection) = (breaker.snapshot(), breaker.try_acquire().unwrap_err());
+        assert_eq!((snapshot.key.as_deref(), snapshot.overflow), (Some(key), false));
+        assert_eq!((rejection.key(), rejection.is_overflow()), (Some(key), false));
+        assert_ne!(rejection.to_string(), rejected.to_string());
+        assert!(rejection != rejected);
+    }
+}
+
 #[test]
 fn a_call_under_way_keeps_its_breaker() {
     let breakers = KeyedBreakers::new("under way", CONFIG).max_keys(2);
@@ -174,7 +288,7 @@ fn newcomers_share_one_breaker_when_none_can_leave_and_an_event_says_so() {
     fail(&BREAKERS, "c");
     fail(&BREAKERS, "d");
     let rejected = BREAKERS.breaker("e").try_acquire().unwrap_err();
-    assert_eq!(rejected.key(), Some("(overflow)"));
+    assert_eq!((rejected.key(), rejected.is_overflow()), (None, true));
     assert_eq!(
         BREAKERS.snapshot().to_string().split(';').next().unwrap(),
         "overflowing: 2 of 2 keys, 0 closed, 1 open, 0 half-open, 2 forced-open, 0 disabled"

@@ -1,6 +1,6 @@
 //! Which breakers there are.
 
-use std::{io, panic::catch_unwind, ptr, time::Duration};
+use std::{fmt, io, panic::catch_unwind, ptr, time::Duration};
 
 use steadfast::{
     BreakerConfig, Bulkhead, BulkheadConfig, CircuitBreaker, KeyedBreakers, KeyedRateLimits, RateLimit,
@@ -147,6 +147,106 @@ fn an_unvalidated_conflict_panics_at_the_first_use_of_a_debug_build() {
         }
     }
     assert_eq!(breaker("contested").unwrap().config(), BreakerConfig::new().failure_threshold(1));
+}
+
+/// Places that count the same errors as failures, however that is written.
+mod agreeing {
+    use super::*;
+
+    static STATIC: CircuitBreaker = CircuitBreaker::new("agreed, static", BreakerConfig::new());
+    steadfast::register!(STATIC);
+
+    #[circuit_breaker(name = "agreed", preset = critical, failure_if(io::Error, fmt::Error))]
+    pub(super) fn types() -> io::Result<()> {
+        Ok(())
+    }
+
+    #[circuit_breaker(name = "agreed", failure_if(fmt::Error, io::Error))]
+    pub(super) fn types_in_another_order() -> io::Result<()> {
+        Ok(())
+    }
+
+    #[circuit_breaker(name = "agreed, by a closure", failure_if = |error| error.kind() == io::ErrorKind::TimedOut)]
+    pub(super) fn closure() -> io::Result<()> {
+        Ok(())
+    }
+
+    #[rustfmt::skip]
+    #[circuit_breaker(name = "agreed, by a closure", failure_if = |error| error . kind()
+        == io::ErrorKind::TimedOut)]
+    pub(super) fn closure_in_two_lines() -> io::Result<()> {
+        Ok(())
+    }
+
+    #[circuit_breaker(breaker = STATIC, failure_if = |_| true)]
+    pub(super) fn of_a_listed_static() -> io::Result<()> {
+        Ok(())
+    }
+
+    #[circuit_breaker(name = "agreed, static", failure_if = |_| true)]
+    pub(super) fn of_the_name_of_a_listed_static() -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn places_that_agree_on_which_errors_are_failures() {
+    for call in [
+        agreeing::types,
+        agreeing::types_in_another_order,
+        agreeing::closure,
+        agreeing::closure_in_two_lines,
+        agreeing::of_a_listed_static,
+        agreeing::of_the_name_of_a_listed_static,
+    ] {
+        call().unwrap();
+    }
+    assert!(validate().unwrap_err().iter().all(|conflict| !conflict.name.starts_with("agreed")));
+}
+
+#[circuit_breaker(name = "counted apart", failure_threshold = 2, failure_if = |_| false)]
+fn no_error_is_a_failure(result: io::Result<()>) -> io::Result<()> {
+    result
+}
+
+#[circuit_breaker(name = "counted apart")]
+fn every_error_is_a_failure(result: io::Result<()>) -> io::Result<()> {
+    result
+}
+
+#[circuit_breaker(name = "counted apart, with settings", failure_threshold = 2)]
+fn first_with_settings(result: io::Result<()>) -> io::Result<()> {
+    result
+}
+
+#[circuit_breaker(name = "counted apart, with settings", failure_threshold = 3, failure_if(io::Error))]
+fn second_with_settings(result: io::Result<()>) -> io::Result<()> {
+    result
+}
+
+#[test]
+fn which_errors_are_failures_belongs_to_the_name() {
+    let conflicts = validate().unwrap_err();
+    let ours: Vec<_> = conflicts.iter().filter(|conflict| conflict.name.starts_with("counted apart")).collect();
+    let [judged, with_settings] = ours.as_slice() else { panic!("two conflicts: {ours:?}") };
+    assert_eq!(judged.first.failure_if, Some("failure_if = |_| false"));
+    assert_eq!(judged.second.failure_if, None);
+    assert_eq!(judged.first.location.line() + 5, judged.second.location.line());
+    let text = judged.to_string();
+    for part in [
+        "circuit breaker `counted apart` counts different errors as failures: `failure_if = |_| false` at ",
+        "`every error` at ",
+        "give both places the same `failure_if`",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+    let text = with_settings.to_string();
+    for part in ["with different settings", "failure_threshold = 2", "failure_threshold = 3", "failure_if(io::Error)"] {
+        assert!(text.contains(part), "{text}");
+    }
+    for call in [no_error_is_a_failure, every_error_is_a_failure, first_with_settings, second_with_settings] {
+        assert_eq!(catch_unwind(|| call(Ok(()))).is_err(), cfg!(debug_assertions));
+    }
 }
 
 #[bulkhead(name = "disputed", max_concurrent = 1)]

@@ -1,8 +1,9 @@
 //! What Prometheus and the `metrics` facade are told.
 
 use std::{
+    collections::BTreeSet,
     fmt, io,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -104,8 +105,95 @@ fn of_many_keys_those_that_reject_most_have_series() {
     }
     assert_eq!(lines.iter().filter(|line| line.contains("key_state")).count(), 2);
     let all = scrape(SteadfastCollector::new(), "service=\"tenants\"");
-    let quoted = r#"circuit_breaker_key_rejections_total{,key="a \"quoted\\\nkey\""} 1"#;
+    // Escaped as in all texts, and then once more by the format.
+    let quoted = r#"circuit_breaker_key_rejections_total{,key="a \"quoted\\\\\\nkey\""} 1"#;
     assert!(all.iter().any(|line| line == quoted), "{all:#?}");
+}
+
+static NEWCOMERS: KeyedBreakers = KeyedBreakers::new("newcomers", CONFIG);
+steadfast::register!(NEWCOMERS);
+static NEW_USERS: KeyedRateLimits = KeyedRateLimits::new("new users", RateLimitConfig::new(2, HOUR));
+steadfast::register!(NEW_USERS);
+
+/// The keys that have series in a scrape.
+fn keys_told(label: &str) -> BTreeSet<String> {
+    let lines = scrape(SteadfastCollector::new(), label);
+    let keys = lines.iter().filter_map(|line| Some(line.split_once("key=\"")?.1.split_once('"')?.0.to_owned()));
+    keys.collect()
+}
+
+#[test]
+fn healthy_keys_have_no_series() {
+    for scrape in 0..50 {
+        for newcomer in 0..100 {
+            let key = format!("{scrape}-{newcomer}");
+            NEWCOMERS.breaker(&key).call(|| Ok::<_, io::Error>(())).unwrap();
+            NEW_USERS.limit(&key).try_acquire().unwrap();
+        }
+        for label in ["service=\"newcomers\"", "limit=\"new users\""] {
+            assert_eq!(keys_told(label), BTreeSet::new());
+        }
+    }
+    let lines = scrape(SteadfastCollector::new(), "service=\"newcomers\"");
+    assert!(lines.iter().any(|line| line == "circuit_breaker_keys{,state=\"closed\"} 5000"), "{lines:#?}");
+}
+
+static TROUBLED: KeyedBreakers = KeyedBreakers::new("troubled", CONFIG).max_keys(1_000);
+steadfast::register!(TROUBLED);
+
+#[tokio::test(start_paused = true)]
+async fn a_key_has_series_while_it_is_in_trouble_and_a_while_longer() {
+    let told = || keys_told("service=\"troubled\"");
+    let fails = || _ = TROUBLED.breaker("a").call(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut)));
+    let works = || TROUBLED.breaker("a").call(|| Ok::<_, io::Error>(())).is_ok();
+    let series = BTreeSet::from(["a".to_owned()]);
+    assert!(works() && told().is_empty());
+    fails();
+    assert_eq!(told(), series, "a failure is counted");
+    assert!(works() && told().is_empty());
+    (fails(), fails());
+    assert_eq!(told(), series, "open");
+    advance(30 * SECOND).await;
+    assert!(works());
+    assert_eq!(told(), series, "closed a moment ago");
+    advance(HOUR / 6).await;
+    assert_eq!(told(), BTreeSet::new());
+}
+
+static ATTACKED: KeyedBreakers = KeyedBreakers::new("attacked", CONFIG).max_keys(1_000);
+steadfast::register!(ATTACKED);
+static ATTACKED_LIMITS: KeyedRateLimits = KeyedRateLimits::new("attacked", RateLimitConfig::new(1, HOUR));
+steadfast::register!(ATTACKED_LIMITS);
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_keys_in_trouble_has_a_bounded_number_of_series_over_time() {
+    let (mut of_breakers, mut of_limits) = (BTreeSet::new(), BTreeSet::new());
+    let scrape = |at: u32, of_breakers: &mut BTreeSet<_>, of_limits: &mut BTreeSet<_>| {
+        for newcomer in 0..50 {
+            let key = format!("{at}-{newcomer}");
+            ATTACKED.breaker(&key).force_open();
+            ATTACKED.breaker(&key).try_acquire().unwrap_err();
+            (0..at + 2).for_each(|_| _ = ATTACKED_LIMITS.limit(&key).try_acquire());
+        }
+        for (told, label) in [(of_breakers, "service=\"attacked\""), (of_limits, "limit=\"attacked\"")] {
+            let now = keys_told(label);
+            assert_eq!(now.len(), 20);
+            told.extend(now);
+        }
+    };
+    for at in 0..30 {
+        scrape(at, &mut of_breakers, &mut of_limits);
+        advance(SECOND).await;
+    }
+    assert_eq!((of_breakers.len(), of_limits.len()), (20, 20));
+    advance(HOUR).await;
+    scrape(30, &mut of_breakers, &mut of_limits);
+    assert!(of_breakers.len() <= 40 && of_limits.len() == 40, "as many again each hour");
+    // Those that share a breaker have one series that is no key.
+    let lines = self::scrape(SteadfastCollector::new(), "service=\"attacked\"");
+    ATTACKED.overflow().unwrap().force_open();
+    let shared = self::scrape(SteadfastCollector::new(), "service=\"attacked\",overflow=\"true\"");
+    assert!(shared.iter().any(|line| line == "circuit_breaker_key_state{} 3"), "{shared:#?} {lines:#?}");
 }
 
 #[steadfast::retry(name = "patient", max_attempts = 3, backoff = fixed(2ms), jitter = none)]
@@ -244,6 +332,33 @@ async fn a_scrape_tells_of_bulkheads() {
     }
 }
 
+/// A report knows the one before it, to whatever recorder.
+static FACADE: Mutex<()> = Mutex::new(());
+static RECOVERING: KeyedBreakers = KeyedBreakers::new("recovering", CONFIG);
+steadfast::register!(RECOVERING);
+
+#[tokio::test(start_paused = true)]
+async fn the_facade_is_told_when_a_key_is_out_of_trouble() {
+    let _alone = FACADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let notes = Notes::default();
+    let state = "Key(circuit_breaker_key_state, [service = recovering, key = a])";
+    let breaker = RECOVERING.breaker("a");
+    metrics::with_local_recorder(&notes, || {
+        breaker.force_open();
+        steadfast::metrics::report();
+        assert!(notes.has(&format!("{state} 3")));
+        breaker.reset();
+    });
+    advance(HOUR).await;
+    metrics::with_local_recorder(&notes, || {
+        steadfast::metrics::report();
+        assert!(notes.has(&format!("{state} 0")), "a gauge keeps its last value");
+        notes.0.lock().unwrap().clear();
+        steadfast::metrics::report();
+        assert!(!notes.has(&format!("{state} 0")), "once");
+    });
+}
+
 /// Writes down what it is told.
 #[derive(Clone, Default)]
 struct Notes(Arc<Mutex<Vec<String>>>);
@@ -335,6 +450,7 @@ fn the_facade_is_told_the_same() {
     }
     _ = [REPORTED_RATE.try_acquire(), REPORTED_RATE.try_acquire()];
     let notes = Notes::default();
+    let _alone = FACADE.lock().unwrap_or_else(PoisonError::into_inner);
     metrics::with_local_recorder(&notes, || {
         steadfast::metrics::describe();
         steadfast::metrics::report();

@@ -1,8 +1,10 @@
 //! What is told: to whom, how much of it waits, and what a breaker remembers.
 
 use std::{
-    io,
+    cell::Cell,
+    io, panic,
     sync::{Arc, Mutex},
+    thread,
     time::{Duration, SystemTime},
 };
 
@@ -116,7 +118,8 @@ async fn a_breaker_remembers_what_happened_of_late() {
     assert!(matches!(half_open, Happening::StateChanged { from: Open, to: HalfOpen, reason: None, .. }));
     // By the wall clock, of which the test's clock has passed 30 s meanwhile.
     let apart = recent[3].at.duration_since(recent[0].at).unwrap();
-    assert!((29 * SECOND..31 * SECOND).contains(&apart), "{apart:?}");
+    let meanwhile = begun.elapsed().unwrap();
+    assert!((29 * SECOND..=31 * SECOND + meanwhile).contains(&apart), "{apart:?}");
     assert!(recent[3].at >= begun);
 }
 
@@ -133,4 +136,96 @@ async fn what_is_remembered_is_bounded() {
     let rejections = recent.iter().filter(|incident| matches!(incident.what, Happening::Rejected { .. })).count();
     assert_eq!((recent.len(), rejections), (40, 8));
     assert!(recent.is_sorted_by_key(|incident| incident.at));
+}
+
+#[test]
+fn a_subscriber_that_calls_what_is_rejected_does_not_hold_the_call() {
+    static ECHOED: CircuitBreaker = CircuitBreaker::new("echoed", CONFIG);
+    let heard = Arc::new(Mutex::new(0));
+    let subscription = events::subscribe({
+        let heard = heard.clone();
+        move |event| {
+            if matches!(event, Event::CallRejected { .. }) && is_of(event, "echoed") {
+                *heard.lock().unwrap() += 1;
+                ECHOED.try_acquire().unwrap_err();
+            }
+        }
+    });
+    ECHOED.force_open();
+    ECHOED.try_acquire().unwrap_err(); // returns
+    crate::until(|| *heard.lock().unwrap() > 0);
+    // Without a call nothing is delivered, and there are no more rejections than there were deliveries.
+    drop(subscription);
+    assert!(ECHOED.snapshot().rejections <= 2 + *heard.lock().unwrap());
+}
+
+#[test]
+fn threads_that_are_rejected_deliver_for_one_another_in_turns() {
+    thread_local! {
+        /// Events that this thread has delivered since its last call began.
+        static DELIVERED: Cell<usize> = const { Cell::new(0) };
+    }
+    const CALLS: u64 = 5_000;
+    let breaker = CircuitBreaker::new("flooded", CONFIG);
+    breaker.force_open();
+    let counted = Arc::new(Mutex::new((0, 0)));
+    let subscription = events::subscribe({
+        let counted = counted.clone();
+        move |event| {
+            DELIVERED.set(DELIVERED.get() + 1);
+            let mut counted = counted.lock().unwrap();
+            match event {
+                Event::EventsLost { events, .. } => counted.1 += events,
+                event if is_of(event, "flooded") => counted.0 += 1,
+                _ => {}
+            }
+        }
+    });
+    let most = Mutex::new(0);
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                for _ in 0..CALLS {
+                    DELIVERED.set(0);
+                    breaker.try_acquire().unwrap_err();
+                    let mut most = most.lock().unwrap();
+                    *most = DELIVERED.get().max(*most);
+                }
+            });
+        }
+    });
+    // All that was queued at last is bounded, too: no call has delivered a flood.
+    let most = *most.lock().unwrap();
+    assert!(most <= 32 + 4 * 1_024, "{most} events by one call");
+    crate::until(|| {
+        let (heard, lost) = *counted.lock().unwrap();
+        heard + lost >= 3 * CALLS
+    });
+    drop(subscription);
+}
+
+#[test]
+fn a_subscriber_that_panics_with_what_panics_again_does_not_end_delivery() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("a payload that is dropped");
+        }
+    }
+    let breaker = CircuitBreaker::new("bombed", CONFIG);
+    let heard = Arc::new(Mutex::new(0));
+    let _panics = events::subscribe(|event| {
+        if is_of(event, "bombed") {
+            panic::panic_any(Bomb);
+        }
+    });
+    let _counts = events::subscribe({
+        let heard = heard.clone();
+        move |event| *heard.lock().unwrap() += u32::from(is_of(event, "bombed"))
+    });
+    for changes in 1..=3 {
+        breaker.force_open();
+        breaker.reset();
+        crate::until(|| *heard.lock().unwrap() == 2 * changes);
+    }
 }

@@ -1,13 +1,14 @@
 //! Set-up and checks as code. CI calls the same commands that the README tells a person to call.
 
+mod cargo;
 mod programs;
+mod test_run;
 
-use std::{
-    env,
-    process::{Command, ExitCode},
-};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::cargo::{Step, step};
 
 /// Checks of the steadfast workspace.
 #[derive(Parser)]
@@ -19,12 +20,13 @@ struct Arguments {
 
 #[derive(Clone, Subcommand)]
 enum Task {
-    /// Runs all tests: unit, behaviour, compile errors, documentation, the runtime without its default features, and the guard
-    /// on the instructions that a success costs; installs the browser, the Prometheus and the Redis that they need, where these are missing
+    /// Runs all tests to the end and lists the failures: unit, behaviour, compile errors, documentation, the runtime without its
+    /// default features, and the guard on the instructions that a success costs; installs the browser, the Prometheus and the Redis
+    /// that they need, where these are missing. With cargo-nextest where that is installed
     Test,
     /// Runs all that has to pass before a change lands: formatting, lints, documentation, tests
     Ci,
-    /// Writes the expected compile errors and counts of instructions anew; read them before you commit them
+    /// Writes the expected compile errors and counts of instructions again; read them before you commit them
     Bless,
     /// Explores every interleaving of the model-checked cores, which takes some minutes
     Loom,
@@ -44,22 +46,6 @@ enum Task {
     },
 }
 
-/// A command line, and what it is for.
-struct Step {
-    purpose: &'static str,
-    cargo: &'static [&'static str],
-    environment: &'static [(&'static str, &'static str)],
-}
-
-const fn step(purpose: &'static str, cargo: &'static [&'static str]) -> Step {
-    Step { purpose, cargo, environment: &[] }
-}
-
-const TEST: &[Step] = &[
-    step("all tests of the workspace", &["test", "--workspace"]),
-    step("the runtime without default features", &["test", "--package", "steadfast", "--no-default-features", "--lib"]),
-];
-
 const LINTS: &[Step] = &[
     step("formatting", &["fmt", "--all", "--check"]),
     step("lints", &["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]),
@@ -69,18 +55,19 @@ const LINTS: &[Step] = &[
     ),
     Step {
         purpose: "documentation",
-        cargo: &["doc", "--workspace", "--all-features", "--no-deps", "--document-private-items"],
+        arguments: &["doc", "--workspace", "--all-features", "--no-deps", "--document-private-items"],
         environment: &[("RUSTDOCFLAGS", "--deny warnings")],
     },
 ];
 
 const BLESS: &[Step] = &[Step {
     purpose: "expected compile errors",
-    cargo: &["test", "--package", "steadfast-ui-tests"],
+    arguments: &["test", "--package", "steadfast-ui-tests"],
     environment: &[("TRYBUILD", "overwrite")],
 }];
 
-const GUARD: &[Step] = &[step(
+/// Counts the instructions of a success and compares them with those in benches/instructions.toml.
+pub(crate) const GUARD: &[Step] = &[step(
     "instructions of a success",
     &["run", "--profile", "counted", "--package", "steadfast-benches", "--bin", "instructions", "guard"],
 )];
@@ -93,7 +80,7 @@ const MEASURE: &[&str] = &["--release", "--package", "steadfast-benches", "--fea
 
 const LOOM: &[Step] = &[Step {
     purpose: "every interleaving",
-    cargo: &["test", "--package", "steadfast", "--release", "--lib", "models"],
+    arguments: &["test", "--package", "steadfast", "--release", "--lib", "models"],
     environment: &[("LOOM_MAX_PREEMPTIONS", "100")],
 }];
 
@@ -109,34 +96,30 @@ const CHECK: &[Step] = &[
 
 const MANY_CASES: &[(&str, &str)] = &[("PROPTEST_CASES", "100000")];
 const LONG: &[Step] = &[
-    Step { purpose: "the breaker beside its reference", cargo: REFERENCE, environment: MANY_CASES },
-    Step { purpose: "random attributes", cargo: ATTRIBUTES, environment: MANY_CASES },
+    Step { purpose: "the breaker beside its reference", arguments: REFERENCE, environment: MANY_CASES },
+    Step { purpose: "random attributes", arguments: ATTRIBUTES, environment: MANY_CASES },
 ];
 
 fn main() -> ExitCode {
     let succeeds = match Arguments::parse().task {
-        Task::Test => programs::install(programs::OF_TESTS) && run(TEST) && guard(GUARD),
-        Task::Ci => run(LINTS) && programs::install(programs::OF_TESTS) && run(TEST) && guard(GUARD),
-        Task::Bless => run(BLESS) && guard(BLESS_COUNTS),
-        Task::Loom => run(LOOM),
-        Task::Check { long: false } => run(CHECK),
-        Task::Check { long: true } => run(LONG) && run(LOOM),
+        Task::Test => test_run::run_all(),
+        Task::Ci => cargo::run_all(LINTS) && test_run::run_all(),
+        Task::Bless => cargo::run_all(BLESS) && guard(BLESS_COUNTS),
+        Task::Loom => cargo::run_all(LOOM),
+        Task::Check { long: false } => cargo::run_all(CHECK),
+        Task::Check { long: true } => cargo::run_all(LONG) && cargo::run_all(LOOM),
         Task::Bench { arguments } => bench(&arguments),
     };
     if succeeds { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn run(steps: &[Step]) -> bool {
-    steps.iter().all(Step::succeeds)
-}
-
-/// Counts instructions, where the counts that are expected were made.
+/// Counts instructions, where the expected counts hold.
 fn guard(steps: &[Step]) -> bool {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-        eprintln!("==> instructions are not counted: what is expected holds for x86-64 Linux");
+        eprintln!("==> instructions are not counted: the expected counts hold for x86-64 Linux");
         return true;
     }
-    programs::install(programs::OF_COUNTS) && run(steps)
+    programs::install(programs::OF_COUNTS) && cargo::run_all(steps)
 }
 
 fn bench(arguments: &[String]) -> bool {
@@ -144,27 +127,7 @@ fn bench(arguments: &[String]) -> bool {
     let measure: Vec<_> =
         ["run"].into_iter().chain(MEASURE.iter().copied()).chain(["--bin", "measure", "--"]).collect();
     let measure: Vec<_> = measure.into_iter().chain(arguments.iter().map(String::as_str)).collect();
-    programs::install(programs::OF_COUNTS) && cargo("all peers", &build, &[]) && cargo("measurements", &measure, &[])
-}
-
-impl Step {
-    fn succeeds(&self) -> bool {
-        cargo(self.purpose, self.cargo, self.environment)
-    }
-}
-
-fn cargo(purpose: &str, arguments: &[&str], environment: &[(&str, &str)]) -> bool {
-    eprintln!("==> {purpose}: cargo {}", arguments.join(" "));
-    let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    match Command::new(program).args(arguments).envs(environment.iter().copied()).status() {
-        Ok(status) if status.success() => true,
-        Ok(status) => {
-            eprintln!("==> {purpose}: failed, {status}");
-            false
-        }
-        Err(error) => {
-            eprintln!("==> {purpose}: cargo could not be run: {error}");
-            false
-        }
-    }
+    programs::install(programs::OF_COUNTS)
+        && cargo::run("all peers", &build, &[])
+        && cargo::run("measurements", &measure, &[])
 }

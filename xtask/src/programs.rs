@@ -1,11 +1,11 @@
-//! What tests and measurements need beside Rust, from Debian's packages where it is missing.
+//! Programs that tests and measurements need beside Rust, installed from Debian's packages where they are missing.
 
 use std::{env, process::Command};
 
-/// A program, and the Debian package that has it.
+/// A program and the Debian package that contains it.
 type Program = (&'static str, &'static str);
 
-/// What the tests need: a browser, Prometheus and Redis.
+/// Needed by the tests: a browser, Prometheus and Redis.
 pub(crate) const OF_TESTS: &[Program] = &[
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
@@ -14,10 +14,11 @@ pub(crate) const OF_TESTS: &[Program] = &[
     ("redis-server", "redis-server"),
 ];
 
-/// What counts instructions.
+/// Needed to count instructions.
 pub(crate) const OF_COUNTS: &[Program] = &[("valgrind", "valgrind")];
 
-/// Installs what is missing, and says so; false if that fails.
+/// Installs what is missing, in silence but for one line; returns whether everything is there. What apt-get prints is shown only
+/// if it fails.
 pub(crate) fn install(needed: &[Program]) -> bool {
     let mut packages: Vec<_> =
         needed.iter().filter(|(program, _)| !is_there(program)).map(|(_, package)| *package).collect();
@@ -25,25 +26,32 @@ pub(crate) fn install(needed: &[Program]) -> bool {
     if packages.is_empty() {
         return true;
     }
-    eprintln!("==> this needs {}: installing by apt-get", packages.join(", "));
-    let install = [&["install", "--yes", "--no-install-recommends"], &packages[..]].concat();
+    eprintln!("==> installing with apt-get: {}", packages.join(", "));
+    let install = [&["install", "--yes", "--quiet", "--no-install-recommends"], &packages[..]].concat();
     // Package lists that are old may still do; without any, the first attempt fails.
-    let installed = apt_get(&install) || (apt_get(&["update"]) && apt_get(&install));
-    if !installed {
-        eprintln!("==> not installed. Put these into the PATH, as your system has them: {}", packages.join(", "));
+    if apt_get(&install).is_ok() {
+        return true;
     }
-    installed
+    let Err(output) = apt_get(&["update"]).and_then(|()| apt_get(&install)) else { return true };
+    eprintln!("{output}");
+    eprintln!("==> not installed. Put these into the PATH, as your system has them: {}", packages.join(", "));
+    false
 }
 
-fn apt_get(arguments: &[&str]) -> bool {
+/// Runs apt-get; the error is what it printed.
+fn apt_get(arguments: &[&str]) -> Result<(), String> {
     let mut command = Command::new("apt-get");
     // Root needs no sudo, and may not have it.
     if !is_root() {
         command = Command::new("sudo");
         command.arg("apt-get");
     }
-    let status = command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").status();
-    status.is_ok_and(|status| status.success())
+    let output = command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").output();
+    let output = output.map_err(|error| format!("apt-get could not be run: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err([output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat())
 }
 
 fn is_root() -> bool {

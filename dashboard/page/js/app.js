@@ -2,7 +2,7 @@
 
 import { BreakerCard, GroupCard } from "./card.js";
 import { Details } from "./details.js";
-import { ORDER, STATES, clock, count, element, icon, setText, title } from "./format.js";
+import { ORDER, STATES, clock, count, element, icon, keyText, setText, title } from "./format.js";
 import { Limits, isLimit } from "./limit.js";
 import { connect } from "./live.js";
 import { RetryRow } from "./retry.js";
@@ -140,14 +140,14 @@ function byRejected(one, other) {
 function matchesLimit(entry, wanted) {
   // The filter is one by states of breakers.
   if (filter.size) return false;
-  const names = [entry.name, ...(entry.most_rejected ?? []).map(({ key }) => key)];
+  const names = [entry.name, ...(entry.most_rejected ?? []).map(keyText)];
   return names.some((name) => name.toLowerCase().includes(wanted));
 }
 
 function matches(entry, wanted) {
   const inState = !filter.size || (entry.kind === "group" ? [...filter].some((state) => entry[state.replace("-", "_")] > 0) : filter.has(entry.state));
   if (!inState || !wanted) return inState;
-  const names = entry.kind === "group" ? [entry.name, ...keysOf(entry.name).map(({ key }) => key)] : [entry.name];
+  const names = entry.kind === "group" ? [entry.name, ...keysOf(entry.name).map(keyText)] : [entry.name];
   return names.some((name) => name.toLowerCase().includes(wanted));
 }
 

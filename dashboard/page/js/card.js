@@ -1,6 +1,6 @@
 // One card: a breaker, or all breakers of a name that has keys. Made once, then only what has changed is written.
 
-import { ORDER, STATES, count, element, icon, percent, rate, setText, span } from "./format.js";
+import { ORDER, STATES, count, element, escaped, icon, keyText, percent, rate, setText, span } from "./format.js";
 import { Strip } from "./strip.js";
 
 /** Keys on a card, and how many of them fit on one that is no taller than others. */
@@ -31,7 +31,7 @@ export class BreakerCard {
     this.node = element("li", { class: "card" },
       element("header", {}, element("h3", {}, this.name), this.#pill), this.#why, gauge, counts, this.#strip.node);
     setText(this.name, entry.name);
-    this.name.title = entry.name;
+    this.name.title = escaped(entry.name);
   }
 
   update(entry, now) {
@@ -179,8 +179,9 @@ export class GroupCard {
         row.dataset.state = key.state;
         row.firstChild.replaceWith(icon(key.state));
       }
-      setText(row.children[1], key.key);
-      row.children[1].title = key.key;
+      row.classList.toggle("overflow", Boolean(key.overflow));
+      setText(row.children[1], keyText(key));
+      row.children[1].title = escaped(keyText(key));
       setText(row.children[2], STATES[key.state]?.word ?? key.state);
       setText(row.children[3], key.rejections ? `${count(key.rejections)} rej.` : "");
     });

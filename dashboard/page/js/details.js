@@ -121,9 +121,10 @@ export class Details {
   }
 
   async #act(action, reason, expiry) {
-    const { name, key } = this.#entry;
+    const { name, key, overflow } = this.#entry;
     const body = { breaker: name, action, reason: reason.trim() || null };
     if (key != null) body.key = key;
+    if (overflow) body.overflow = true;
     if (expiry && action !== "reset") body.expires_in = Number(expiry);
     try {
       const response = await fetch(this.#actions, {

@@ -40,6 +40,13 @@ export function svgElement(name, attributes) {
   return element;
 }
 
+/** Characters that end a line, change the direction of a text or are not seen; and the backslash, so that no two texts look the same. */
+const MISLEADING = /[\p{Cc}\\\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/gu;
+const SHORT = { "\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\" };
+
+/** A text as the library itself shows names, keys and reasons. */
+export const escaped = (text) => text.replace(MISLEADING, (one) => SHORT[one] ?? `\\u{${one.codePointAt(0).toString(16)}}`);
+
 /** An element with attributes and children; strings become text. */
 export function element(name, attributes = {}, ...children) {
   const created = document.createElement(name);
@@ -47,13 +54,14 @@ export function element(name, attributes = {}, ...children) {
     if (key in created && typeof value !== "string") created[key] = value;
     else created.setAttribute(key, value);
   }
-  created.append(...children);
+  created.append(...children.map((child) => (typeof child === "string" ? escaped(child) : child)));
   return created;
 }
 
 /** Sets text if it is another, so that nothing is laid out for nothing. */
 export function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
+  const safe = escaped(text);
+  if (node.textContent !== safe) node.textContent = safe;
 }
 
 const whole = new Intl.NumberFormat("en");
@@ -84,4 +92,7 @@ export function clock(at) {
   return new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 }
 
-export const title = (entry) => (entry.key == null ? entry.name : `${entry.name} · ${entry.key}`);
+/** The text of an entry's key. The overflow has none; its rows have a class of their own, since a key may have the same text. */
+export const keyText = (entry) => (entry.overflow ? "All other keys" : entry.key);
+
+export const title = (entry) => (entry.overflow ? `${entry.name}, all other keys` : entry.key == null ? entry.name : `${entry.name} · ${entry.key}`);

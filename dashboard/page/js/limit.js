@@ -1,6 +1,6 @@
 // What may be at most: rate limits and bulkheads. Their cards stand below those of the breakers.
 
-import { LOADS, count, element, icon, rate, setText, span } from "./format.js";
+import { LOADS, count, element, escaped, icon, keyText, rate, setText, span } from "./format.js";
 
 /** Keys on a card: those that reject most. */
 const KEYS_SHOWN = 3;
@@ -81,7 +81,8 @@ class LimitCard {
   #list(keys) {
     const rows = keys.map((limit) => {
       const load = level(limit.in_window + limit.waiting, limit.limit);
-      return element("li", { class: "key", "data-state": load }, icon(load), element("span", { title: limit.key }, limit.key),
+      return element("li", { class: limit.overflow ? "key overflow" : "key", "data-state": load }, icon(load),
+        element("span", { title: escaped(keyText(limit)) }, keyText(limit)),
         element("em", {}, LOADS[load].word), element("small", {}, `${count(limit.rejected)} rej.`));
     });
     this.#keys.replaceChildren(...rows);

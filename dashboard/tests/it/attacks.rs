@@ -18,7 +18,7 @@ use steadfast::{
 };
 use steadfast_dashboard::{ActionKind, Dashboard};
 
-use crate::{CONFIG, Served, TOKEN, with_token};
+use crate::{CONFIG, Served, TOKEN, comes, with_token};
 
 static TARGET: CircuitBreaker = CircuitBreaker::new("target", CONFIG);
 steadfast::register!(TARGET);
@@ -223,6 +223,58 @@ fn who_has_the_token_acts_and_it_is_told() {
     assert_eq!(of_key.state(), ForcedOpen);
 }
 
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a payload that is dropped");
+    }
+}
+
+#[test]
+fn an_operator_is_answered_though_the_callback_panics() {
+    static ACTED_ON: CircuitBreaker = CircuitBreaker::new("acted on by a panic", CONFIG);
+    steadfast::register!(ACTED_ON);
+    let served = Served::new(&with_token().on_action(|_| std::panic::panic_any(Bomb)));
+    for (action, state) in [("force_open", "forced-open"), ("disable", "disabled")] {
+        let body = json!({ "breaker": "acted on by a panic", "action": action, "reason": "a test" });
+        let response = right(&served).body(body.to_string()).send().unwrap();
+        assert_eq!(response.json::<Value>().unwrap(), json!({ "state": state }));
+    }
+    assert_eq!(ACTED_ON.state(), Disabled);
+}
+
+#[test]
+fn the_overflow_is_named_by_a_flag_and_by_no_key() {
+    static CROWD: KeyedBreakers = KeyedBreakers::new("acted-on crowd", CONFIG).max_keys(1);
+    steadfast::register!(CROWD);
+    let served = Served::new(&with_token());
+    let act = |whose: Value| {
+        let mut body = json!({ "breaker": "acted-on crowd", "action": "force_open", "reason": "a test" });
+        body.as_object_mut().unwrap().extend(whose.as_object().unwrap().clone());
+        right(&served).body(body.to_string()).send().unwrap().status()
+    };
+    assert_eq!(act(json!({ "overflow": true })), StatusCode::NOT_FOUND);
+    CROWD.breaker("(overflow)").disable();
+    let overflow = CROWD.breaker("newcomer");
+    assert_eq!(act(json!({ "overflow": true, "key": "newcomer" })), StatusCode::BAD_REQUEST);
+    for key in ["newcomer", "all other keys", ""] {
+        assert_eq!(act(json!({ "key": key })), StatusCode::NOT_FOUND, "{key}");
+    }
+    assert_eq!(overflow.state(), Closed);
+    assert_eq!(act(json!({ "overflow": true })), StatusCode::OK);
+    assert_eq!((overflow.state(), CROWD.breaker("(overflow)").state()), (ForcedOpen, Disabled));
+    assert_eq!(act(json!({ "key": "(overflow)" })), StatusCode::OK);
+    assert_eq!(CROWD.breaker("(overflow)").state(), ForcedOpen);
+
+    let seen: Value = client().get(served.url("/api/breakers")).send().unwrap().json().unwrap();
+    let keys = seen["keys"].as_array().unwrap().iter().filter(|key| key["name"] == "acted-on crowd");
+    let mut shown: Vec<_> = keys.map(|key| (key["key"].as_str(), key["overflow"].as_bool())).collect();
+    shown.sort_unstable();
+    assert_eq!(shown, [(None, Some(true)), (Some("(overflow)"), None)]);
+}
+
 #[test]
 fn every_answer_carries_the_headers_that_keep_others_out() {
     let served = Served::new(&Dashboard::new());
@@ -322,9 +374,5 @@ fn only_so_many_pages_are_kept_up_to_date() {
     assert!(client().get(served.url("/api/breakers")).send().unwrap().status().is_success(), "the rest goes on");
     // A place is free again once the server has noticed; it writes to each page several times a minute.
     pages.pop();
-    let freed = (0..400).any(|_| {
-        std::thread::sleep(Duration::from_millis(25));
-        open().status().is_success()
-    });
-    assert!(freed);
+    comes(|| open().status().is_success().then_some(()));
 }

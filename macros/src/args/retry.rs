@@ -85,7 +85,9 @@ impl Retry {
         let attempts = options.value("max_attempts", "max_attempts = 5", errors, attempts);
         let backoff = options.value("backoff", "backoff = exponential(base = 100ms)", errors, Backoff::parse);
         let jitter = options.value("jitter", "jitter = full", errors, Jitter::parse);
-        let max_elapsed = options.value("max_elapsed", "max_elapsed = 30s", errors, Time::parse);
+        let max_elapsed = options.value("max_elapsed", "max_elapsed = 30s", errors, |value| {
+            super::positive("`max_elapsed`", "`max_attempts = 1` makes no retry", value)
+        });
         let budget = options.value("budget", "budget = BUDGET", errors, budget);
         let stop_on = options.value("stop_on", "stop_on = SHUTDOWN", errors, stop_on);
         let nested = options.value("nested", "nested = inherit", errors, nested);

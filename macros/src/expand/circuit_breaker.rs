@@ -134,6 +134,10 @@ fn target(breaker: &CircuitBreaker, krate: &TokenStream) -> TokenStream {
         }
         Target::Missing => return TokenStream::new(),
     };
+    let declaration = match breaker.condition.text() {
+        Some(text) => quote_spanned!(place=> #declaration.failure_if(#text)),
+        None => declaration,
+    };
     let find = match &breaker.key {
         Some(key) => {
             // An error about the key's type belongs to the key.

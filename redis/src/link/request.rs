@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::ScriptInvocation;
 
 use super::{millis, millis_or_endless};
-use crate::{Operation, answer::Known};
+use crate::{Operation, answer::Known, member::Claim};
 
 /// A verb of the script, with what it needs.
 pub(crate) enum Request {
@@ -13,8 +13,8 @@ pub(crate) enum Request {
     Read,
     /// To open, or to count the vote for it.
     Announce(Trip),
-    /// To hold the lease for so long, or so much longer; if it `yields`, only if nobody else wants it.
-    Lease { lasts: Duration, yields: bool },
+    /// To hold the lease for so long, or so much longer, unless another instance has the better claim.
+    Lease { lasts: Duration, claim: Claim },
     /// To close, if nothing is newer than that version.
     Close { seen: u64 },
     /// To give back lease and vote.
@@ -55,7 +55,11 @@ impl Request {
             Self::Announce(Trip { rest, failed, quorum, lasts, reason }) => {
                 call.arg(millis(*rest)).arg(failed).arg(quorum).arg(millis(*lasts)).arg(reason);
             }
-            Self::Lease { lasts, yields } => _ = call.arg(millis(*lasts)).arg(if *yields { "yields" } else { "" }),
+            Self::Lease { lasts, claim: Claim { rejections, yields_above } } => {
+                call.arg(millis(*lasts))
+                    .arg(rejections)
+                    .arg(yields_above.map_or(-1, |above| i64::try_from(above).unwrap_or(i64::MAX)));
+            }
             Self::Close { seen } => _ = call.arg(seen),
             Self::Restore(Known { version, kind, left, failed, by, reason }) => {
                 call.arg(kind.text()).arg(millis_or_endless(*left)).arg(by).arg(reason).arg(version).arg(failed);

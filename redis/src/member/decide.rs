@@ -5,16 +5,26 @@ use std::time::Duration;
 use steadfast::BreakerState;
 use tokio::time::Instant;
 
-use super::{Act, Local, Member, Question, Step, Times, view::View};
+use super::{Act, Claim, Lease, Local, Member, Question, Step, Times, view::View};
 
 /// For how long a circuit can be held at once; it is held again in time.
 const MAX_HOLD: Duration = Duration::from_hours(38);
-/// For how many leases trial calls may be under way, until another instance may have its turn.
+/// The number of leases after which an instance yields to any other that has a claim, whether trial calls are under way or none came.
 const MOST_LEASES: u32 = 10;
+
+impl Lease {
+    fn is_long(&self, now: Instant, times: &Times) -> bool {
+        now >= self.since + MOST_LEASES * times.lease
+    }
+}
 
 impl Member {
     /// What to do to the circuit now, or what to ask.
     pub(crate) fn decide(&mut self, local: &Local, online: bool, now: Instant, times: &Times) -> Step {
+        let trial_successes = (local.state == BreakerState::HalfOpen).then_some(local.trial_successes);
+        if let Some(lease) = self.lease.as_mut().filter(|lease| lease.trial_successes != trial_successes) {
+            (lease.trial_successes, lease.since) = (trial_successes, now);
+        }
         if let Some(act) = self.act(local, online && !self.reads, now, times) {
             return Step::Act(act);
         }
@@ -23,13 +33,7 @@ impl Member {
             return Step::Rest;
         }
         let question = if self.reads { Some(Question::Read) } else { self.question(local, now, times) };
-        match question {
-            Some(question) => {
-                self.asked = Some((question, self.version));
-                Step::Ask(question)
-            }
-            None => Step::Rest,
-        }
+        question.map_or(Step::Rest, Step::Ask)
     }
 
     fn act(&mut self, local: &Local, online: bool, now: Instant, times: &Times) -> Option<Act> {
@@ -65,6 +69,10 @@ impl Member {
             }
             (_, Some(lease)) => {
                 (self.lease, self.asks_at) = (None, lease.is_last.then(|| now + times.lease));
+                if lease.is_last {
+                    // Its turn is over: it asks again for a call that comes from now on.
+                    (self.counted, self.asks_unprompted) = (local.rejections, false);
+                }
                 Some(self.hold_on(local, end, now, failed))
             }
             (BreakerState::Open | BreakerState::ForcedOpen, None) if is_held => {
@@ -91,7 +99,7 @@ impl Member {
         self.passed_on = self.version;
         let is_order = self.view == View::Reset || self.view.is_order(now);
         if matches!(self.view, View::Forced { .. }) {
-            (self.held, self.rejections) = (self.version, Some(local.rejections));
+            (self.held, self.counted, self.asks_unprompted) = (self.version, local.rejections, false);
             self.hold_ends =
                 if let View::Forced { until: Some(until) } = self.view { Some(until + times.grace) } else { None };
         }
@@ -105,6 +113,8 @@ impl Member {
         if self.view.is_order(now) {
             return None;
         }
+        let rejections = local.rejections.saturating_sub(self.counted);
+        let ask = |yields_above| Question::Ask { sent: now, claim: Claim { rejections, yields_above } };
         let announce = Question::Announce { transitions: local.transitions };
         let Some((until, _)) = self.view.rest(now) else {
             return match local.state {
@@ -117,18 +127,18 @@ impl Member {
             (BreakerState::Closed, _) => Some(Question::Close { seen: self.version }),
             (BreakerState::Open, Some(_)) if !local.is_ours => Some(announce),
             (BreakerState::HalfOpen, Some(lease)) => {
-                let yields = now >= lease.since + MOST_LEASES * times.lease;
+                let yields = lease.is_long(now, times);
                 let is_due = lease.until - now < times.lease / 2 && !(yields && lease.is_last);
-                is_due.then_some(Question::Ask { sent: now, since: lease.since, yields })
+                is_due.then(|| ask(yields.then_some(0)))
             }
-            // Until a call comes, for as long as no other instance has one to make.
+            // Until a call comes, for as long as no other instance has the better claim.
             (BreakerState::Open | BreakerState::ForcedOpen, Some(lease)) => {
-                let is_due = lease.until - now < times.lease / 4 && !lease.is_last;
-                is_due.then_some(Question::Ask { sent: now, since: now, yields: true })
+                let is_due = lease.until - now < times.lease / 3 && !lease.is_last;
+                is_due.then(|| ask(Some(if lease.is_long(now, times) { 0 } else { rejections })))
             }
             (BreakerState::Open | BreakerState::ForcedOpen, None) if local.is_ours => {
-                let is_wanted = until <= now && self.rejections.is_none_or(|known| local.rejections > known);
-                is_wanted.then_some(Question::Ask { sent: now, since: now, yields: true })
+                let is_wanted = until <= now && (self.asks_unprompted || rejections > 0);
+                is_wanted.then(|| ask(Some(rejections)))
             }
             _ => None,
         }
@@ -137,8 +147,7 @@ impl Member {
     /// Holds the circuit open by this version.
     fn hold(&mut self, local: &Local, end: Instant, now: Instant, failed: u32) -> Act {
         if self.held != self.version {
-            self.held = self.version;
-            self.rejections = self.rejections.and(Some(local.rejections));
+            (self.held, self.counted) = (self.version, local.rejections);
         }
         self.hold_on(local, end, now, failed)
     }

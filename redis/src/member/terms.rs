@@ -27,6 +27,7 @@ pub(crate) struct Local {
     pub(crate) is_ours: bool,
     pub(crate) transitions: u64,
     pub(crate) rejections: u64,
+    pub(crate) trial_successes: u32,
 }
 
 impl Local {
@@ -36,6 +37,23 @@ impl Local {
             is_ours: snapshot.operator_reason.as_ref().is_some_and(|reason| reason.starts_with(PREFIX)),
             transitions: snapshot.transitions,
             rejections: snapshot.rejections,
+            trial_successes: snapshot.trial_successes,
+        }
+    }
+
+    /// Corrects the state by the one that was seen before.
+    ///
+    /// A snapshot says what the next call finds: a circuit whose time is over reads half-open or closed before any call has made that
+    /// transition. Decisions go by transitions that were made, so without one the circuit is still open, or held by an operator.
+    pub(crate) fn after(self, seen: Option<Self>) -> Self {
+        match seen {
+            Some(Self { state, is_ours, transitions, .. })
+                if transitions == self.transitions
+                    && matches!(self.state, BreakerState::HalfOpen | BreakerState::Closed) =>
+            {
+                Self { state, is_ours: is_ours || self.is_ours, ..self }
+            }
+            _ => self,
         }
     }
 }
@@ -67,15 +85,24 @@ pub(crate) enum Step {
     Rest,
 }
 
-/// What to ask Redis.
+/// The right of an instance to the lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    /// Calls that this instance has rejected since the fleet opened and since its last turn.
+    pub(crate) rejections: u64,
+    /// The lease goes to an instance that has rejected more calls than this; `None` while trial calls are under way.
+    pub(crate) yields_above: Option<u64>,
+}
+
+/// A question for Redis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Question {
     /// What the state is.
     Read,
     /// To open, or to count the vote for it.
     Announce { transitions: u64 },
-    /// To hold the lease, or hold it longer, for trial calls since then; if it `yields`, only if nobody else wants it.
-    Ask { sent: Instant, since: Instant, yields: bool },
+    /// To hold the lease, or hold it longer, asked at `sent`, after so many rejected calls.
+    Ask { sent: Instant, claim: Claim },
     /// To close, if nothing is newer than that version.
     Close { seen: u64 },
     /// To give back lease and vote.

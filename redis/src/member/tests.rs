@@ -1,11 +1,13 @@
 //! Decisions, situation by situation; nothing here waits.
 
+mod turns;
+
 use std::time::Duration;
 
 use steadfast::BreakerState::{self, Closed, Disabled, ForcedOpen, HalfOpen, Open};
 use tokio::time::Instant;
 
-use super::{Act, Local, Member, Question, Step, Times};
+use super::{Act, Claim, Local, Member, Question, Step, Times};
 use crate::answer::{Answer, Granted, Kind, Known};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -27,9 +29,14 @@ fn answer(known: Known) -> Answer {
     Answer { known, granted: Granted::No, lease_left: Duration::ZERO, changed: false }
 }
 
+fn claim_of(question: Question) -> Claim {
+    let Question::Ask { claim, .. } = question else { panic!("{question:?}") };
+    claim
+}
+
 impl Instance {
     fn new() -> Self {
-        let local = Local { state: Closed, is_ours: false, transitions: 0, rejections: 0 };
+        let local = Local { state: Closed, is_ours: false, transitions: 0, rejections: 0, trial_successes: 0 };
         Self { member: Member::new(), local, now: Instant::now(), online: true }
     }
 
@@ -38,7 +45,10 @@ impl Instance {
         for _ in 0..5 {
             match self.member.decide(&self.local, self.online, self.now, &TIMES) {
                 Step::Act(act) => self.act(act),
-                Step::Ask(question) => return Some(question),
+                Step::Ask(question) => {
+                    self.member.ask(question);
+                    return Some(question);
+                }
                 Step::Rest => return None,
             }
         }
@@ -155,7 +165,7 @@ fn without_calls_nobody_asks_and_who_has_asked_waits_for_one_until_another_has_o
     for _ in 0..1_000 {
         instance.now += SECOND / 20;
         if let Some(question) = instance.settle() {
-            assert!(matches!(question, Question::Ask { yields: true, .. }), "{question:?}");
+            assert!(claim_of(question).yields_above.is_some(), "{question:?}");
             instance.is_granted(lease.clone());
             renewals += 1;
         }
@@ -173,7 +183,10 @@ fn without_calls_nobody_asks_and_who_has_asked_waits_for_one_until_another_has_o
     assert_eq!(instance.settle(), None, "not at once");
     assert!(instance.member.hold_ends.is_some_and(|ends| ends > instance.now), "held again");
     instance.now += TIMES.lease;
-    assert!(matches!(instance.settle(), Some(Question::Ask { .. })), "it still has one to make");
+    assert_eq!(instance.settle(), None, "its turn is over");
+    instance.local.rejections += 1;
+    let again = instance.settle().map(|question| claim_of(question).rejections);
+    assert_eq!(again, Some(1), "for another call it asks, too");
 }
 
 #[test]
@@ -187,7 +200,7 @@ fn a_call_while_another_waits_is_made_under_the_lease_that_there_is() {
     }
     instance.is_told(Answer { granted: Granted::ForTheLastTime, ..answer(known(1, Kind::Open, Some(Duration::ZERO))) });
     instance.becomes(HalfOpen);
-    assert!(matches!(instance.settle(), Some(Question::Ask { yields: false, .. })), "it needs it for longer");
+    assert_eq!(instance.settle().map(|question| claim_of(question).yields_above), Some(None), "it needs it for longer");
 }
 
 #[test]
@@ -229,9 +242,9 @@ fn a_failed_trial_call_is_announced_and_a_hung_one_gives_way() {
     let mut renewals = 0;
     while instance.local.state == HalfOpen {
         instance.now += SECOND / 2;
-        if let Some(Question::Ask { yields, .. }) = instance.settle() {
+        if let Some(Question::Ask { claim, .. }) = instance.settle() {
             renewals += 1;
-            let granted = if yields { Granted::ForTheLastTime } else { Granted::Yes };
+            let granted = if claim.yields_above.is_some() { Granted::ForTheLastTime } else { Granted::Yes };
             instance.is_told(Answer { granted, ..answer(known(2, Kind::Open, Some(Duration::ZERO))) });
         }
         assert!(renewals < 100, "others have their turn, too");
@@ -475,4 +488,21 @@ fn an_answer_changes_nothing_that_was_heard_after_its_question() {
     leased.is_granted(known(1, Kind::Open, Some(Duration::ZERO)));
     assert_eq!(leased.settle(), None);
     assert!(leased.member.hold_ends.is_some_and(|ends| ends > leased.now + 9 * SECOND), "it is not let go");
+}
+
+#[test]
+fn a_circuit_whose_time_is_over_is_open_until_a_call_comes() {
+    let mut instance = Instance::held();
+    let seen = instance.local;
+    // It reads so before a call has made the transition.
+    let reads = |state| Local { state, is_ours: false, ..seen };
+    for (before, state) in [(seen, HalfOpen), (reads(ForcedOpen), HalfOpen), (reads(Disabled), Closed)] {
+        let local = reads(state).after(Some(before));
+        assert_eq!((local.state, local.is_ours), (before.state, before.is_ours));
+    }
+    instance.becomes(HalfOpen);
+    assert_eq!(instance.local.after(Some(seen)).state, HalfOpen);
+    assert_eq!(reads(HalfOpen).after(None).state, HalfOpen);
+    // Held anew, it is open without a transition.
+    assert_eq!(seen.after(Some(seen)).state, Open);
 }

@@ -3,7 +3,7 @@
 use steadfast::BreakerState;
 use tokio::time::Instant;
 
-use super::{Done, Task, connection::MOST_MISSED, members::Id};
+use super::{Done, Task, members::Id, queue::Work};
 use crate::{
     FleetError, FleetEvent,
     answer::{Answer, Granted, Known},
@@ -15,18 +15,15 @@ impl Task {
         while let Ok(push) = self.pushes.1.try_recv() {
             self.take_push(&push);
         }
+        if matches!(&done, Done::Answered(..) | Done::Reported(..)) {
+            self.queue.answered();
+        }
+        self.heartbeat.is_answered |=
+            matches!(&done, Done::Answered(_, Ok(_)) | Done::Reported(_, _, Ok(_)) | Done::Listed(_, Ok(_)));
         match done {
             Done::Connected(Ok(beat)) => self.arrive(beat),
             Done::Connected(Err(error)) => self.lose(error),
-            Done::Beat(Ok(beat)) => self.take_beat(beat),
-            // What it was to say may have arrived all the same. Whoever needs it has missed the message, too, and looks every so often.
-            Done::Beat(Err(error)) => {
-                self.list_all();
-                self.missed += 1;
-                if self.missed >= MOST_MISSED {
-                    self.lose(error);
-                }
-            }
+            Done::Beat(beat) => self.take_beat(beat),
             Done::Answered(id, Ok(answer)) => self.take_answer(&id, answer),
             Done::Answered(id, Err(error)) => self.take_failure(&id, error),
             Done::Reported(id, _, Ok(answer)) => {
@@ -43,14 +40,21 @@ impl Task {
                     shared.reported = shared.reported.saturating_sub(failures);
                 }
             }
-            Done::Listed(ids) => {
-                for id in ids.unwrap_or_default() {
+            Done::Listed(cursor, Ok((next, ids))) => {
+                for id in ids {
                     if let Some(id) = self.members.met(&id, true) {
                         self.read(&id);
                     }
                 }
+                if self.lists_from == Some(cursor) {
+                    self.lists_from = (next != 0).then_some(next);
+                    self.read_listed();
+                }
             }
+            // A list that was not given is asked for again with the next heartbeat.
+            Done::Listed(_, Err(_)) | Done::Registered => {}
         }
+        self.send_queued();
     }
 
     /// Takes in a state that nobody was asked for.
@@ -65,7 +69,8 @@ impl Task {
     fn take_answer(&mut self, id: &Id, answer: Answer) {
         let Some(shared) = self.members.get_mut(id) else { return };
         let known = answer.known.clone();
-        let (has_changed, is_keyed) = (answer.changed, shared.circuit.key().is_some());
+        let is_in_doubt = std::mem::take(&mut shared.is_in_doubt);
+        let (has_changed, is_keyed) = (answer.changed || is_in_doubt, shared.circuit.key().is_some());
         shared.is_refused = false;
         let is_news = shared.member.take(answer, Instant::now(), &self.times);
         if has_changed {
@@ -74,7 +79,7 @@ impl Task {
             if is_keyed {
                 self.changes.list(id.clone(), known.is_listed_for());
             }
-            self.beat(Instant::now());
+            self.beat();
         }
         if is_news {
             self.tell_news(id, &known);
@@ -86,8 +91,9 @@ impl Task {
         let Some(shared) = self.members.get_mut(id) else { return };
         shared.member.fail(Instant::now(), &self.times);
         if error.is_unavailable() {
+            shared.is_in_doubt = true;
             // The heartbeat will tell whether it was this one alone.
-            self.next_beat = self.next_beat.min(Instant::now());
+            self.heartbeat.next = self.heartbeat.next.min(Instant::now());
             return;
         }
         if !std::mem::replace(&mut shared.is_refused, true) {
@@ -101,9 +107,15 @@ impl Task {
         for id in self.members.ids(|_| true) {
             self.read(&id);
         }
-        if self.members.has_keyed() {
+        self.lists_from = self.members.has_keyed().then_some(0);
+        self.read_listed();
+    }
+
+    /// Goes on with the list of the breakers of keys that are in trouble, if there is more of it.
+    pub(super) fn read_listed(&mut self) {
+        if let Some(cursor) = self.lists_from {
             let link = self.link.clone();
-            self.work.spawn(async move { Done::Listed(link.listed().await) });
+            self.work.spawn(async move { Done::Listed(cursor, link.listed(cursor).await) });
         }
     }
 
@@ -127,17 +139,26 @@ impl Task {
 
     /// Says how many failures there were, if the fleet counts them.
     pub(super) fn report_failures(&mut self) {
-        let Some(sum) = self.sum else { return };
-        for (id, shared) in self.members.iter_mut() {
-            let snapshot = shared.circuit.snapshot();
-            let failures = snapshot.failures.saturating_sub(shared.reported);
-            shared.reported += failures;
-            if failures == 0 || snapshot.state != BreakerState::Closed {
-                continue;
-            }
-            let (link, keys, id) = (self.link.clone(), shared.keys.clone(), id.clone());
-            self.work.spawn(async move { Done::Reported(id, failures, link.report(&keys, failures, sum).await) });
+        if self.sum.is_none() {
+            return;
         }
+        for id in self.members.ids(|shared| shared.circuit.snapshot().failures > shared.reported) {
+            self.queue.push(Work::Report(id), false);
+        }
+        self.send_queued();
+    }
+
+    pub(super) fn report(&mut self, id: &Id) {
+        let (Some(sum), Some(shared)) = (self.sum, self.members.get_mut(id)) else { return };
+        let snapshot = shared.circuit.snapshot();
+        let failures = snapshot.failures.saturating_sub(shared.reported);
+        shared.reported += failures;
+        if failures == 0 || snapshot.state != BreakerState::Closed {
+            return;
+        }
+        let (link, keys, id) = (self.link.clone(), shared.keys.clone(), id.clone());
+        self.queue.sent();
+        self.work.spawn(async move { Done::Reported(id, failures, link.report(&keys, failures, sum).await) });
     }
 
     fn tell_news(&self, id: &Id, known: &Known) {

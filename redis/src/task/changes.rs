@@ -1,6 +1,6 @@
 //! Whether a message was missed: Redis counts the changes, and so does who listens.
 
-use std::{mem, time::Duration};
+use std::{collections::HashMap, mem, time::Duration};
 
 use super::members::Id;
 
@@ -14,8 +14,11 @@ pub(super) struct Changes {
     /// Changes made here that Redis has yet to count.
     made: u64,
     /// What Redis is yet to list, and for how long.
-    listed: Vec<(Id, Duration)>,
+    listed: HashMap<Id, Duration>,
 }
+
+/// Breakers that one heartbeat lists: Redis does so in one step, and does nothing else meanwhile.
+const MOST_LISTED: usize = 500;
 
 impl Changes {
     /// Everything is looked at now, so nothing before it matters.
@@ -33,12 +36,18 @@ impl Changes {
 
     /// The breaker of a key is to be listed for so long.
     pub(super) fn list(&mut self, id: Id, lasts: Duration) {
-        self.listed.push((id, lasts));
+        self.listed.insert(id, lasts);
     }
 
-    /// What Redis is to count, and to list.
+    /// Takes what Redis is to count, and to list with the next heartbeat.
     pub(super) fn take_made(&mut self) -> (u64, Vec<(Id, Duration)>) {
-        (mem::take(&mut self.made), mem::take(&mut self.listed))
+        let ids: Vec<Id> = self.listed.keys().take(MOST_LISTED).cloned().collect();
+        (mem::take(&mut self.made), ids.iter().filter_map(|id| self.listed.remove_entry(id)).collect())
+    }
+
+    /// Returns whether something is left for another heartbeat.
+    pub(super) fn has_more(&self) -> bool {
+        !self.listed.is_empty()
     }
 
     /// Compares with Redis's count. A message may come a little before its change is counted, which is no reason to look.
@@ -53,7 +62,9 @@ impl Changes {
 
 #[cfg(test)]
 mod tests {
-    use super::Changes;
+    use std::time::Duration;
+
+    use super::{Changes, MOST_LISTED};
 
     #[test]
     fn what_no_message_has_told_is_missed() {
@@ -71,5 +82,18 @@ mod tests {
         changes.made();
         changes.made();
         assert_eq!((changes.take_made().0, changes.take_made().0), (2, 0));
+    }
+
+    #[test]
+    fn a_heartbeat_lists_so_many_at_most_and_each_as_it_is_now() {
+        let mut changes = Changes::default();
+        for lasts in [Duration::from_secs(1), Duration::ZERO] {
+            (0..MOST_LISTED + 10).for_each(|number| changes.list(number.to_string().into(), lasts));
+        }
+        let (_, mut listed) = changes.take_made();
+        assert_eq!((listed.len(), changes.has_more()), (MOST_LISTED, true));
+        listed.append(&mut changes.take_made().1);
+        assert_eq!((listed.len(), changes.has_more()), (MOST_LISTED + 10, false));
+        assert!(listed.iter().all(|(_, lasts)| lasts.is_zero()));
     }
 }

@@ -18,6 +18,33 @@ pub(super) const RECONNECT: RetryPolicy = RetryPolicy::new()
     .backoff(Schedule::exponential(Duration::from_millis(50), 2.0, Duration::from_secs(1)))
     .jitter(Jitter::full());
 
+/// When heartbeats are sent, and whether they are answered.
+#[derive(Debug)]
+pub(super) struct Heartbeat {
+    pub(super) interval: Duration,
+    pub(super) next: Instant,
+    /// One is under way, and no other is sent meanwhile.
+    is_under_way: bool,
+    /// Another is to follow at once.
+    is_wanted: bool,
+    /// Redis has answered something since the last was sent: it is busy, not away.
+    pub(super) is_answered: bool,
+    missed: u32,
+    round: u32,
+}
+
+impl Heartbeat {
+    pub(super) const fn new(interval: Duration, next: Instant) -> Self {
+        let (is_under_way, is_wanted, is_answered) = (false, false, false);
+        Self { interval, next, is_under_way, is_wanted, is_answered, missed: 0, round: 0 }
+    }
+
+    /// Not in step with those of the others.
+    fn schedule(&mut self) {
+        self.next = Instant::now() + self.interval.mul_f64(0.9 + 0.1 * fastrand::f64());
+    }
+}
+
 impl Task {
     pub(super) fn connect(&mut self) {
         self.mode = Mode::Connecting;
@@ -31,11 +58,11 @@ impl Task {
     pub(super) fn arrive(&mut self, beat: Beat) {
         self.mode = Mode::Online;
         self.delays = Box::new(RECONNECT.delays());
-        self.missed = 0;
+        self.heartbeat = Heartbeat::new(self.heartbeat.interval, Instant::now());
+        self.heartbeat.schedule();
         self.instances = beat.instances;
         self.changes.begin(beat.changes);
         self.is_told = false;
-        self.schedule_beat();
         self.tell(&FleetEvent::Available);
         // What was to be listed when the connection was lost.
         self.list_all();
@@ -46,6 +73,7 @@ impl Task {
         self.link.disconnect();
         // What is under way on that connection must not be taken for what is asked on the next.
         self.work = JoinSet::new();
+        self.queue.clear();
         let delay = self.delays.next().unwrap_or(Duration::from_secs(1));
         self.mode = Mode::Away(Instant::now() + delay);
         for (_, shared) in self.members.iter_mut() {
@@ -56,35 +84,69 @@ impl Task {
         }
     }
 
-    pub(super) fn beat(&mut self, now: Instant) {
-        if now >= self.next_beat {
-            self.schedule_beat();
-            self.round += 1;
-            self.members.let_go();
-            self.report_failures();
+    /// Sends the heartbeat of this interval.
+    pub(super) fn beat_in_time(&mut self) {
+        self.heartbeat.schedule();
+        self.heartbeat.round += 1;
+        self.members.let_go();
+        self.report_failures();
+        self.beat();
+        // What was not answered.
+        self.read_listed();
+    }
+
+    /// Sends a heartbeat, with what has changed; after the one that is under way, if there is one.
+    pub(super) fn beat(&mut self) {
+        if self.heartbeat.is_under_way {
+            self.heartbeat.is_wanted = true;
+            return;
         }
         let (link, (changes, listed)) = (self.link.clone(), self.changes.take_made());
+        self.heartbeat.is_wanted = self.changes.has_more();
+        (self.heartbeat.is_under_way, self.heartbeat.is_answered) = (true, false);
         self.work.spawn(async move { Done::Beat(link.beat(changes, &listed).await) });
     }
 
-    /// Not in step with the others.
-    pub(super) fn schedule_beat(&mut self) {
-        self.next_beat = Instant::now() + self.heartbeat.mul_f64(0.9 + 0.1 * fastrand::f64());
+    pub(super) fn take_beat(&mut self, beat: Result<Beat, FleetError>) {
+        self.heartbeat.is_under_way = false;
+        match beat {
+            Ok(beat) => self.compare(beat),
+            // What it was to say may have arrived all the same. Whoever needs it has missed the message, too, and looks every so often.
+            Err(error) => {
+                self.list_all();
+                if error.is_unavailable() && self.heartbeat.is_answered {
+                    self.heartbeat.missed = 0;
+                } else {
+                    self.heartbeat.missed += 1;
+                }
+                if self.heartbeat.missed >= MOST_MISSED {
+                    self.lose(error);
+                    return;
+                }
+            }
+        }
+        if self.heartbeat.is_wanted {
+            self.beat();
+        }
     }
 
-    pub(super) fn take_beat(&mut self, beat: Beat) {
-        self.missed = 0;
+    fn compare(&mut self, beat: Beat) {
+        self.heartbeat.missed = 0;
         self.instances = beat.instances;
         let has_missed = self.changes.has_missed(beat.changes);
-        let is_full = self.round >= FULL_ROUND;
+        let is_full = self.heartbeat.round >= FULL_ROUND;
         if is_full {
             self.changes.begin(beat.changes);
             self.list_all();
             let (link, names) = (self.link.clone(), self.members.registered());
-            self.work.spawn(async move { Done::Listed(link.register(&names).await.map(|()| Vec::new())) });
+            self.work.spawn(async move {
+                // One who may not say so shares all the same.
+                _ = link.register(&names).await;
+                Done::Registered
+            });
         }
         if has_missed || is_full {
-            self.round = 0;
+            self.heartbeat.round = 0;
             self.read_all();
         }
     }

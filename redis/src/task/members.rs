@@ -57,10 +57,6 @@ impl Members {
         self.shared.iter().filter(|(_, shared)| wanted(shared)).map(|(id, _)| id.clone()).collect()
     }
 
-    pub(super) fn any(&self, is: impl Fn(&Shared) -> bool) -> bool {
-        self.shared.values().any(is)
-    }
-
     pub(super) fn has_keyed(&self) -> bool {
         !self.families.is_empty()
     }

@@ -14,12 +14,19 @@ use crate::{
     names::{Keys, field},
 };
 
+#[allow(clippy::struct_excessive_bools, reason = "facts that do not exclude one another")]
 pub(crate) struct Shared {
     pub(super) circuit: Circuit,
     pub(super) keys: Arc<Keys>,
     pub(super) member: Member,
     pub(super) is_restless: bool,
+    /// It waits for its turn to be looked at.
+    pub(super) is_in_round: bool,
+    /// The circuit as it was when it was looked at last.
+    seen: Option<Local>,
     pub(super) is_refused: bool,
+    /// An answer was lost, and with it whether its question changed something.
+    pub(super) is_in_doubt: bool,
     /// Heartbeats since something has happened.
     idle: u32,
     /// Failures that were told to Redis.
@@ -40,7 +47,10 @@ impl Shared {
             keys,
             member: Member::new(),
             is_restless: true,
+            is_in_round: false,
+            seen: None,
             is_refused: false,
+            is_in_doubt: false,
             idle: 0,
             reported,
             speaks_for_all: None,
@@ -48,8 +58,9 @@ impl Shared {
         }
     }
 
-    pub(super) fn decide(&mut self, snapshot: &Snapshot, online: bool, now: Instant, times: &Times) -> Step {
-        let local = Local::of(snapshot);
+    pub(super) fn decide(&mut self, online: bool, now: Instant, times: &Times) -> Step {
+        let local = Local::of(&self.circuit.snapshot()).after(self.seen);
+        self.seen = Some(local);
         let step = self.member.decide(&local, online, now, times);
         self.is_restless = self.member.is_restless(&local);
         step
@@ -80,7 +91,7 @@ impl Shared {
                     reason: why(&snapshot),
                 })
             }
-            Question::Ask { yields, .. } => Request::Lease { lasts: times.lease, yields },
+            Question::Ask { claim, .. } => Request::Lease { lasts: times.lease, claim },
             Question::Close { seen } => Request::Close { seen },
             Question::Leave => Request::Leave,
             Question::Restore => Request::Restore(self.lost(now)),
@@ -89,7 +100,7 @@ impl Shared {
 
     /// What Redis has lost.
     pub(super) fn lost(&self, now: Instant) -> Known {
-        self.member.lost(&Local::of(&self.circuit.snapshot()), now)
+        self.member.lost(&Local::of(&self.circuit.snapshot()).after(self.seen), now)
     }
 
     /// What is to be told once an operator's word has expired, which nobody says.

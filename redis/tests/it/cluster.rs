@@ -1,22 +1,22 @@
 //! Clusters: several nodes, each with some of the keys.
 
-use std::net::TcpListener;
+use std::time::Duration;
 
 use steadfast::BreakerState::{Closed, Open};
 use steadfast::{RateLimit, RateLimitConfig, RateLimited};
 use steadfast_redis::{Fleet, FleetBuilder, Operation, RedisRateLimits};
 
 use crate::{
-    alone, eventually,
-    faults::AGREED,
+    alone,
     instance::{BREAKER, Instance, Setup, all_are},
-    server::Redis,
+    server::{Redis, Reserved},
+    until,
 };
 
 const SLOTS: u32 = 16_384;
 
 static LIMITS: RedisRateLimits = RedisRateLimits::new();
-static SEARCH: RateLimit = RateLimit::new("search", RateLimitConfig::new(2, AGREED).store(&LIMITS));
+static SEARCH: RateLimit = RateLimit::new("search", RateLimitConfig::new(2, Duration::from_mins(10)).store(&LIMITS));
 
 struct Cluster {
     masters: Vec<Redis>,
@@ -31,14 +31,17 @@ impl Cluster {
             node.command::<()>(&["CLUSTER", "ADDSLOTSRANGE", &slots[0], &slots[1]]);
         }
         cluster.masters[1..].iter().for_each(|node| cluster.meet(node));
-        eventually(AGREED * 10, "the cluster is ready", || cluster.masters.iter().all(Self::is_ready));
+        until("the cluster is ready", || cluster.masters.iter().all(Self::is_ready));
         cluster
     }
 
     fn node() -> Redis {
-        // Free now, and nobody else is given it soon.
-        let bus = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
-        Redis::with(&["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", &bus])
+        let bus = Reserved::new();
+        let port = bus.port.to_string();
+        let mut node =
+            Redis::with(&["--cluster-enabled", "yes", "--cluster-node-timeout", "3000", "--cluster-port", &port]);
+        node.keep(bus);
+        node
     }
 
     fn is_ready(node: &Redis) -> bool {
@@ -64,12 +67,12 @@ impl Cluster {
         let id: String = master.command(&["CLUSTER", "MYID"]);
         let replicate =
             || redis::cmd("CLUSTER").arg("REPLICATE").arg(&id).query::<()>(&mut replica.connection()).is_ok();
-        eventually(AGREED * 10, "it knows whom to copy", replicate);
+        until("it knows whom to copy", replicate);
         let info = || -> String { replica.command(&["INFO", "replication"]) };
-        eventually(AGREED * 10, "it has copied everything", || info().contains("master_link_status:up"));
+        until("it has copied everything", || info().contains("master_link_status:up"));
         let all = format!("cluster_known_nodes:{}", self.masters.len() + 1);
         let knows_all = |node: &Redis| node.command::<String>(&["CLUSTER", "INFO"]).contains(&all);
-        eventually(AGREED * 10, "all know all", || self.masters.iter().chain([&replica]).all(knows_all));
+        until("all know all", || self.masters.iter().chain([&replica]).all(knows_all));
         replica
     }
 
@@ -80,7 +83,7 @@ impl Cluster {
     }
 
     fn fleet(&self) -> FleetBuilder {
-        Fleet::connect_cluster(self.addresses().split(',')).application("shop")
+        Fleet::connect_cluster(self.addresses().split(',')).application("shop").timeout(Duration::from_secs(1))
     }
 }
 
@@ -94,14 +97,14 @@ async fn a_cluster_does_as_one_node() {
     let mut instances = Instance::fleet(3, &Setup { more: 9, ..Setup::new(cluster.addresses()) });
     instances[0].tell("trip-more");
     for instance in &mut instances {
-        eventually(AGREED, "all nine are open", || instance.ask("open-more") == "9");
+        until("all nine are open", || instance.ask("open-more") == "9");
     }
     instances[0].tell("trip");
-    all_are(&instances, Open, AGREED);
+    all_are(&instances, Open);
     let fleet = cluster.fleet().rate_limits(&LIMITS).start().unwrap();
     crate::found(&fleet).await;
     fleet.operate(BREAKER, &Operation::reset().by("ada")).await.unwrap();
-    all_are(&instances, Closed, AGREED);
+    all_are(&instances, Closed);
     assert_eq!(fleet.audit(BREAKER).await.unwrap().len(), 1);
     for expected in [true, true, false] {
         let call = SEARCH.call_async(async || Ok::<_, RateLimited>(())).await;
@@ -121,9 +124,8 @@ fn a_master_that_dies_is_replaced() {
     let mut instances = Instance::fleet(3, &Setup::new(cluster.addresses()));
     cluster.masters[place].kill();
     instances[0].tell("trip");
-    eventually(AGREED, "it opens by itself", || instances[0].is(Open));
-    let took = all_are(&instances, Open, AGREED * 5);
-    println!("all are open {took:?} after the master of their slot has died (node timeout 1 s)");
+    until("it opens by itself", || instances[0].is(Open));
+    all_are(&instances, Open);
     let others: Vec<_> = instances.iter().map(|instance| instance.times(Open)).collect();
     assert_eq!(others, [1; 3]);
 }

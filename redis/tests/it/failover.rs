@@ -1,15 +1,14 @@
 //! A replica takes over, with or without what was said last.
 
-use std::thread;
-
 use steadfast::BreakerState::{Closed, Open};
 
 use crate::{
-    alone, eventually,
-    faults::{AGREED, Trial},
-    instance::{Instance, Setup, all_are},
+    alone,
+    faults::Trial,
+    instance::{Instance, Setup, all_are, all_hear_of_another},
     proxy::Proxy,
     server::Redis,
+    until,
 };
 
 const STATE: &str = "steadfast:{shop:payments}:state";
@@ -25,7 +24,7 @@ fn promote(redis: &Redis) {
 
 /// Waits until it has copied a state, and lets it copy no more.
 fn cut_off(replica: &Redis, state: &str) {
-    eventually(AGREED, "it has copied the state", || kind(replica) == state);
+    until("it has copied the state", || kind(replica) == state);
     promote(replica);
 }
 
@@ -37,7 +36,7 @@ fn a_replica_takes_over() {
     let mut trial = Trial::new(master, &Setup::new(proxy.address()));
     trial.reset();
     cut_off(&replica, "reset");
-    trial.suffer("failed over to a replica", Redis::kill, |_| proxy.lead_to(replica.port));
+    trial.suffer_loss("failed over to a replica", Redis::kill, |_| proxy.lead_to(replica.port));
 }
 
 #[test]
@@ -45,22 +44,22 @@ fn what_a_failover_loses_is_said_again() {
     let _alone = alone();
     let mut master = Redis::start();
     let (mut replica, proxy) = (master.replica(), Proxy::to(master.port));
-    let setup = Setup::new(proxy.address());
+    let setup = Setup { more: 2, ..Setup::new(proxy.address()) };
     let mut trial = Trial::new(Redis::start(), &setup);
     trial.reset();
     let has_heard = |instance: &Instance| instance.events().iter().any(|event| event.contains("closed by"));
-    eventually(AGREED, "all have heard of it", || trial.instances.iter().all(has_heard));
+    until("all have heard of it", || trial.instances.iter().all(has_heard));
     cut_off(&replica, "reset");
     // It has opened, and the replica has not heard of it.
     trial.instances[0].tell("trip");
-    all_are(&trial.instances, Open, AGREED);
+    all_are(&trial.instances, Open);
     proxy.lead_to(replica.port);
     master.kill();
-    eventually(AGREED, "it is told what it has not heard", || kind(&replica) == "open");
-    thread::sleep(AGREED);
+    until("it is told what it has not heard", || kind(&replica) == "open");
+    all_hear_of_another(&mut trial.instances, 0);
     assert!(trial.instances.iter().all(|instance| instance.is(Open) && instance.times(Open) == 1));
     let mut later = Instance::fleet(1, &setup);
-    all_are(&later, Open, AGREED);
+    all_are(&later, Open);
 
     // It has closed, and the replica of that one has not heard of it.
     let last = replica.replica();
@@ -70,8 +69,8 @@ fn what_a_failover_loses_is_said_again() {
     assert_eq!((kind(&replica).as_str(), kind(&last).as_str()), ("reset", "open"));
     proxy.lead_to(last.port);
     replica.kill();
-    eventually(AGREED, "it is told what it has not heard", || kind(&last) == "closed");
-    thread::sleep(AGREED);
+    until("it is told what it has not heard", || kind(&last) == "closed");
+    all_hear_of_another(&mut trial.instances, 1);
     assert!(trial.instances.iter().all(|instance| instance.is(Closed) && instance.times(Open) == 1));
-    all_are(&Instance::fleet(1, &setup), Closed, AGREED);
+    all_are(&Instance::fleet(1, &setup), Closed);
 }

@@ -3,15 +3,15 @@
 use std::{
     collections::HashMap,
     env,
-    io::{self, BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpStream},
+    io::{self, BufRead, BufReader, Write},
+    net::SocketAddr,
     path::PathBuf,
-    process::{Child, ChildStdin, Command, Stdio},
+    process::{self, Child, ChildStdin, Command, Stdio},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -23,8 +23,8 @@ use steadfast::{
 use steadfast_redis::Fleet;
 
 use crate::{
-    eventually, quantile,
-    service::{CALL, TRIAL},
+    service::{self, Trial},
+    wait::until,
 };
 
 /// What the library runs.
@@ -44,6 +44,8 @@ pub(crate) struct Setup {
     pub(crate) quorum: u32,
     pub(crate) recovery: Duration,
     pub(crate) lease: Duration,
+    pub(crate) timeout: Duration,
+    pub(crate) heartbeat: Duration,
     /// Breakers besides the one that is called.
     pub(crate) more: u32,
     pub(crate) service: Option<SocketAddr>,
@@ -58,7 +60,10 @@ impl Setup {
             application: "shop",
             quorum: 1,
             recovery: Duration::from_mins(1),
-            lease: Duration::from_secs(2),
+            // Patient, so that a busy machine is not taken for a Redis that is away.
+            lease: Duration::from_secs(3),
+            timeout: Duration::from_secs(1),
+            heartbeat: Duration::from_secs(1),
             more: 0,
             service: None,
             authority: None,
@@ -66,10 +71,10 @@ impl Setup {
     }
 
     fn line(&self) -> String {
-        let Self { address, application, quorum, recovery, lease, more, service, .. } = self;
+        let Self { address, application, quorum, recovery, lease, timeout, heartbeat, more, service, .. } = self;
         let service = service.map(|service| service.to_string()).unwrap_or_default();
-        let (recovery, lease) = (recovery.as_millis(), lease.as_millis());
-        format!("{address}|{application}|{quorum}|{recovery}|{lease}|{more}|{service}")
+        let [recovery, lease, timeout, heartbeat] = [recovery, lease, timeout, heartbeat].map(Duration::as_millis);
+        format!("{address}|{application}|{quorum}|{recovery}|{lease}|{timeout}|{heartbeat}|{more}|{service}")
     }
 }
 
@@ -130,9 +135,7 @@ impl Instance {
         let mut instances: Vec<_> = (0..count).map(|_| Self::start(setup)).collect();
         for instance in &mut instances {
             let heard = instance.heard.clone();
-            eventually(Duration::from_secs(20), "an instance is ready", || {
-                heard.lock().unwrap().last.contains_key("ready")
-            });
+            until("an instance is ready", || heard.lock().unwrap().last.contains_key("ready"));
         }
         instances
     }
@@ -147,13 +150,13 @@ impl Instance {
         self.heard.lock().unwrap().last.remove(&kind);
         self.tell(line);
         let heard = self.heard.clone();
-        eventually(Duration::from_secs(20), line, || heard.lock().unwrap().last.contains_key(&kind));
+        until(line, || heard.lock().unwrap().last.contains_key(&kind));
         heard.lock().unwrap().last[&kind].clone()
     }
 
     /// The last line of a kind, once there is one.
     pub(crate) fn last(&self, kind: &str) -> String {
-        eventually(Duration::from_secs(20), kind, || self.heard.lock().unwrap().last.contains_key(kind));
+        until(kind, || self.heard.lock().unwrap().last.contains_key(kind));
         self.heard.lock().unwrap().last[kind].clone()
     }
 
@@ -162,6 +165,7 @@ impl Instance {
     }
 
     /// When it came into this state for the last time, in microseconds.
+    #[allow(dead_code, reason = "for measurements")]
     pub(crate) fn since(&self, state: BreakerState) -> Option<u64> {
         let heard = self.heard.lock().unwrap();
         heard.states.iter().rev().find(|(_, other)| *other == state.to_string()).map(|(at, _)| *at)
@@ -170,6 +174,22 @@ impl Instance {
     /// How often it came into this state.
     pub(crate) fn times(&self, state: BreakerState) -> usize {
         self.heard.lock().unwrap().states.iter().filter(|(_, other)| *other == state.to_string()).count()
+    }
+
+    /// Asks for a number.
+    pub(crate) fn number(&mut self, line: &str) -> u64 {
+        self.ask(line).parse().unwrap()
+    }
+
+    /// Waits until it has made so many more calls under load.
+    pub(crate) fn makes_calls(&mut self, calls: u64) {
+        let before = self.number("calls");
+        until("calls are made", || self.number("calls") >= before + calls);
+    }
+
+    /// How often its fleet has said so.
+    pub(crate) fn told(&self, text: &str) -> usize {
+        self.heard.lock().unwrap().fleet.iter().filter(|event| event.contains(text)).count()
     }
 
     /// What has happened to the fleet.
@@ -196,17 +216,49 @@ impl Drop for Instance {
 
 /// Waits until all of them are in a state.
 #[track_caller]
-pub(crate) fn all_are(instances: &[Instance], state: BreakerState, within: Duration) -> Duration {
-    eventually(within, &format!("all are {state}"), || instances.iter().all(|instance| instance.is(state)))
+pub(crate) fn all_are(instances: &[Instance], state: BreakerState) -> Duration {
+    until(&format!("all are {state}"), || instances.iter().all(|instance| instance.is(state)))
+}
+
+/// Waits until all of them have been in a state, however long.
+#[track_caller]
+pub(crate) fn all_were(instances: &[Instance], state: BreakerState) {
+    until(&format!("all were {state}"), || instances.iter().all(|instance| instance.times(state) > 0));
+}
+
+/// Trips another breaker in the first instance, and waits until all have heard of it. Whatever was said before on the same connections
+/// has been heard then, too.
+#[track_caller]
+pub(crate) fn all_hear_of_another(instances: &mut [Instance], other: u32) {
+    instances[0].tell(&format!("trip-other {other}"));
+    for instance in instances {
+        until("all have heard of another breaker", || instance.ask(&format!("is-other {other}")) == "open");
+    }
 }
 
 /// Not a test by itself: what the other tests start as a process.
 #[test]
 #[ignore = "started by other tests"]
 fn process() {
-    let Ok(settings) = env::var(SETTINGS) else { return };
+    is_one();
+}
+
+/// Runs as an instance if this process was started as one; false at once if it was not.
+pub(crate) fn is_one() -> bool {
+    let settings = env::var(SETTINGS);
+    if let Ok(settings) = &settings {
+        run(settings);
+    }
+    settings.is_ok()
+}
+
+/// Runs as an instance, if this process was started as one.
+#[allow(clippy::too_many_lines, reason = "a list of commands")]
+fn run(settings: &str) {
     let fields: Vec<_> = settings.split('|').collect();
-    let [address, application, quorum, recovery, lease, more, service] = fields[..] else { panic!("{settings}") };
+    let [address, application, quorum, recovery, lease, timeout, heartbeat, more, service] = fields[..] else {
+        panic!("{settings}")
+    };
     let millis = |text: &str| Duration::from_millis(text.parse().unwrap());
     let config = BreakerConfig::new().failure_threshold(3).recovery_timeout(millis(recovery)).half_open_max_calls(3);
     let leak = |name: &str| -> &'static CircuitBreaker {
@@ -229,6 +281,8 @@ fn process() {
         .application(application)
         .quorum(quorum.parse().unwrap())
         .lease(millis(lease))
+        .timeout(millis(timeout))
+        .heartbeat(millis(heartbeat))
         .share(breaker)
         .on_event(|event| say(&format!("fleet {event}")));
     for breaker in &more {
@@ -237,13 +291,7 @@ fn process() {
     let fleet = builder.start().unwrap();
     runtime.block_on(fleet.available());
     say("ready");
-    let load = Load {
-        breaker,
-        service: service.parse().ok(),
-        left: Arc::default(),
-        waits: Arc::default(),
-        rejected: Arc::default(),
-    };
+    let load = Load::new(breaker, service.parse().ok());
     let own = |breaker: &CircuitBreaker| {
         for _ in 0..3 {
             _ = breaker.call(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut)));
@@ -260,8 +308,18 @@ fn process() {
                     more.iter().filter(|breaker| breaker.state() == BreakerState::Open).count()
                 ));
             }
-            ["call-more"] => more.iter().for_each(|breaker| _ = breaker.call(|| Ok::<_, io::Error>(()))),
+            ["trip-other", number] => own(more[number.parse::<usize>().unwrap()]),
+            ["is-other", number] => say(&format!("is-other {}", more[number.parse::<usize>().unwrap()].state())),
             ["call"] => _ = breaker.call(|| Ok::<_, io::Error>(())),
+            ["name"] => say(&format!("name {}", fleet.instance())),
+            // Whether the next call is a trial call.
+            ["tries"] => {
+                let snapshot = breaker.snapshot();
+                let tries = snapshot.state == BreakerState::HalfOpen || snapshot.open_for == Some(Duration::ZERO);
+                say(&format!("tries {tries}"));
+            }
+            ["rejected"] => say(&format!("rejected {}", breaker.snapshot().rejections)),
+            ["calls"] => say(&format!("calls {}", load.calls.load(Ordering::Relaxed))),
             ["is"] => say(&format!("is {}", breaker.state())),
             ["trips"] => say(&format!("trips {}", fleet.round_trips())),
             ["alive"] => say(&format!("alive {}", fleet.instances())),
@@ -290,26 +348,38 @@ struct Load {
     service: Option<SocketAddr>,
     /// Rises when those who call are to leave.
     left: Arc<AtomicU64>,
+    calls: Arc<AtomicU64>,
+    rejected: Arc<AtomicU64>,
     /// How long it took to be admitted or rejected, and to say how it ended.
     waits: Arc<Mutex<Vec<Duration>>>,
-    rejected: Arc<AtomicU64>,
+    callers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Load {
+    fn new(breaker: &'static CircuitBreaker, service: Option<SocketAddr>) -> Self {
+        let (left, calls, rejected) = (Arc::default(), Arc::default(), Arc::default());
+        Self { breaker, service, left, calls, rejected, waits: Arc::default(), callers: Mutex::default() }
+    }
+
     fn start(&self, threads: u32, pause: u64) {
         let round = self.left.load(Ordering::Relaxed);
         for _ in 0..threads {
-            let (breaker, service) = (self.breaker, self.service);
-            let (left, waits, rejected) = (self.left.clone(), self.waits.clone(), self.rejected.clone());
-            thread::spawn(move || {
+            let (breaker, service, left) = (self.breaker, self.service, self.left.clone());
+            let (calls, rejected, waits) = (self.calls.clone(), self.rejected.clone(), self.waits.clone());
+            let caller = thread::spawn(move || {
                 let mut own = Vec::new();
                 while left.load(Ordering::Relaxed) == round {
+                    let before = breaker.snapshot().transitions;
                     let begun = Instant::now();
                     let permit = breaker.try_acquire();
                     let mut took = begun.elapsed();
                     if let Ok(permit) = permit {
-                        let kind = if breaker.state() == BreakerState::HalfOpen { TRIAL } else { CALL };
-                        let is_fine = service.is_none_or(|service| call(service, kind).unwrap_or(false));
+                        let snapshot = breaker.snapshot();
+                        // Half-open since before the call, or by it; not since it was admitted by a closed circuit.
+                        let is_trial = snapshot.state == BreakerState::HalfOpen && before + 1 >= snapshot.transitions;
+                        let trial =
+                            is_trial.then(|| Trial { instance: process::id(), transitions: snapshot.transitions });
+                        let is_fine = service.is_none_or(|address| service::call(address, trial).unwrap_or(false));
                         let ended = Instant::now();
                         if is_fine {
                             permit.success();
@@ -320,25 +390,28 @@ impl Load {
                     } else {
                         rejected.fetch_add(1, Ordering::Relaxed);
                     }
+                    calls.fetch_add(1, Ordering::Relaxed);
                     own.push(took);
                     thread::sleep(Duration::from_millis(pause));
                 }
                 waits.lock().unwrap().append(&mut own);
             });
+            self.callers.lock().unwrap().push(caller);
         }
     }
 
-    /// Calls, how many of them were rejected, and what the breaker took at the median, at 99 % and at worst, in nanoseconds.
+    /// Calls, how many of them were rejected, and what the breaker took at 99 % and at worst, in nanoseconds.
     fn stop(&self) -> String {
         self.left.fetch_add(1, Ordering::Relaxed);
-        thread::sleep(Duration::from_millis(100));
-        let mut waits = std::mem::take(&mut *self.waits.lock().unwrap());
-        if waits.is_empty() {
-            return "0 0 0 0 0".to_owned();
+        for caller in self.callers.lock().unwrap().drain(..) {
+            caller.join().unwrap();
         }
-        let [median, most, worst] = [0.5, 0.99, 1.0].map(|share| quantile(&mut waits, share).as_nanos());
+        let mut waits = std::mem::take(&mut *self.waits.lock().unwrap());
+        waits.sort_unstable();
+        let [most, worst] =
+            [waits.get(waits.len() * 99 / 100), waits.last()].map(|wait| wait.map_or(0, Duration::as_nanos));
         let rejected = self.rejected.swap(0, Ordering::Relaxed);
-        format!("{} {rejected} {median} {most} {worst}", waits.len())
+        format!("{} {rejected} {most} {worst}", waits.len())
     }
 }
 
@@ -350,19 +423,11 @@ fn hammer(address: &str, limit: &str, micros: &str, lasts: Duration) -> String {
     while begun.elapsed() < lasts {
         calls += 1;
         let mut call = script.key("hammered");
-        call.arg("window").arg(limit).arg(micros).arg(0).arg(format!("{}-{calls}", std::process::id()));
+        call.arg("window").arg(limit).arg(micros).arg(format!("{}-{calls}", process::id()));
         let (is_admitted, _, now): (bool, u64, u64) = call.invoke(&mut connection).unwrap();
         if is_admitted {
             admitted.push(now.to_string());
         }
     }
     format!("{calls} {}", admitted.join(","))
-}
-
-fn call(service: SocketAddr, kind: u8) -> io::Result<bool> {
-    let mut stream = TcpStream::connect(service)?;
-    stream.write_all(&[kind])?;
-    let mut answer = [0];
-    stream.read_exact(&mut answer)?;
-    Ok(answer[0] == b'y')
 }

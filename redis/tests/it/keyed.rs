@@ -1,18 +1,20 @@
 //! Breakers with a key: as many circuits as there are hosts or tenants.
 
-use std::{io, thread, time::Duration};
+use std::{io, time::Duration};
 
 use steadfast::{
     BreakerConfig,
-    BreakerState::{Closed, ForcedOpen, HalfOpen, Open},
+    BreakerState::{Closed, Disabled, ForcedOpen, HalfOpen, Open},
     KeyedBreakers,
 };
 use steadfast_redis::{Fleet, Operation};
 
-use crate::{alone, eventually, server::Redis};
+use crate::{alone, server::Redis, until, wait::HANG};
 
 const SECOND: Duration = Duration::from_secs(1);
-const BEAT: Duration = Duration::from_millis(200);
+/// Often, for what is found out by a heartbeat; or so seldom that nothing is.
+const OFTEN: Duration = Duration::from_millis(200);
+const SELDOM: Duration = Duration::from_secs(2 * HANG.as_secs());
 
 /// One of several instances in this process, with circuits of its own.
 struct Instance {
@@ -22,9 +24,14 @@ struct Instance {
 
 impl Instance {
     async fn start(redis: &Redis, rest: Duration, max_keys: usize) -> Self {
+        Self::with_heartbeat(redis, rest, max_keys, OFTEN).await
+    }
+
+    async fn with_heartbeat(redis: &Redis, rest: Duration, max_keys: usize, heartbeat: Duration) -> Self {
         let config = BreakerConfig::new().failure_threshold(3).recovery_timeout(rest);
         let hosts: &'static KeyedBreakers = Box::leak(Box::new(KeyedBreakers::new("hosts", config).max_keys(max_keys)));
-        let fleet = Fleet::connect(&redis.address()).application("shop").heartbeat(BEAT).share(hosts);
+        let fleet =
+            Fleet::connect(&redis.address()).application("shop").timeout(SECOND).heartbeat(heartbeat).share(hosts);
         let fleet = fleet.start().unwrap();
         crate::found(&fleet).await;
         Self { hosts, fleet }
@@ -50,30 +57,28 @@ impl Instance {
 async fn a_key_that_trips_is_open_everywhere_and_others_are_not() {
     let _alone = alone();
     let redis = Redis::start();
-    let (one, other) = (Instance::start(&redis, SECOND, 100).await, Instance::start(&redis, SECOND, 100).await);
+    // By a message: no heartbeat tells of it in the time that it may take.
+    let one = Instance::with_heartbeat(&redis, 3 * SECOND, 100, SELDOM).await;
+    let other = Instance::with_heartbeat(&redis, 3 * SECOND, 100, SELDOM).await;
     assert!(other.call("us:1"));
     one.fail("eu:1");
-    let took = eventually(SECOND, "it opens the same", || other.is_open("eu:1"));
-    println!("the circuit of a key is open {took:?} after its trip, where nobody has ever called it");
-    assert!(took < SECOND / 10, "by a message, not by the heartbeat: {took:?}");
+    until("it opens the same", || other.is_open("eu:1"));
     assert_eq!((other.hosts.len(), other.hosts.get("us:1").unwrap().state()), (2, Closed));
     let error = other.hosts.breaker("eu:1").call(|| Ok::<_, Error>(())).unwrap_err();
     assert!(error.0.contains("3 failures in a row"), "{}", error.0);
     // Who comes later has not heard it.
-    let later = Instance::start(&redis, SECOND, 100).await;
-    eventually(SECOND, "it is open there, too", || later.is_open("eu:1"));
+    let later = Instance::start(&redis, 3 * SECOND, 100).await;
+    until("it is open there, too", || later.is_open("eu:1"));
     // One of them tries, and all are closed.
-    eventually(3 * SECOND, "one has recovered", || {
-        thread::sleep(BEAT / 10);
-        [&one, &other, &later].map(|instance| instance.call("eu:1")) == [true; 3]
-    });
+    until("one has recovered", || [&one, &other, &later].map(|instance| instance.call("eu:1")) == [true; 3]);
     let all = [&one, &other, &later];
     let is_closed = |instance: &&Instance| instance.hosts.get("eu:1").is_some_and(|breaker| breaker.state() == Closed);
-    eventually(SECOND, "all are closed", || all.iter().all(is_closed));
+    until("all are closed", || all.iter().all(is_closed));
     redis.forgets_everything(2);
     // And nobody who comes later opens it.
     let last = Instance::start(&redis, SECOND, 100).await;
-    thread::sleep(2 * BEAT);
+    open_without_a_message(&redis, "jp");
+    until("it looks at what is listed", || last.is_open("jp"));
     assert!(last.hosts.get("eu:1").is_none(), "there is no need for it");
     for instance in [one, other, later, last] {
         instance.fleet.stop().await;
@@ -85,45 +90,42 @@ async fn a_lost_message_about_a_key_costs_a_heartbeat() {
     let _alone = alone();
     let redis = Redis::start();
     let instance = Instance::start(&redis, SECOND, 100).await;
-    // What scripts of ours do, without the message.
-    let now = redis.command::<(u64, u64)>(&["TIME"]).0;
-    let (version, until) = ((now * 1_000_000).to_string(), (now * 1_000 + 60_000).to_string());
-    redis.command::<()>(&[
-        "HSET",
-        "steadfast:{shop:hosts:eu}:state",
-        "version",
-        &version,
-        "kind",
-        "open",
-        "until",
-        &until,
-    ]);
-    redis.command::<()>(&["ZADD", "steadfast:{shop}:listed", &until, "hosts:eu"]);
-    redis.command::<()>(&["INCR", "steadfast:{shop}:version"]);
-    let took = eventually(SECOND, "it finds out", || instance.is_open("eu"));
-    println!("a key's circuit opens {took:?} after a change without a message, with a heartbeat of {BEAT:?}");
+    open_without_a_message(&redis, "eu");
+    until("it finds out", || instance.is_open("eu"));
     instance.fleet.stop().await;
+}
+
+/// Does what scripts of ours do, without the message.
+fn open_without_a_message(redis: &Redis, key: &str) {
+    let now = redis.micros();
+    let (version, until) = (now.to_string(), (now / 1_000 + 60_000).to_string());
+    let state = format!("steadfast:{{shop:hosts:{key}}}:state");
+    redis.command::<()>(&["HSET", &state, "version", &version, "kind", "open", "until", &until]);
+    redis.command::<()>(&["ZADD", "steadfast:{shop}:listed", &until, &format!("hosts:{key}")]);
+    redis.command::<()>(&["INCR", "steadfast:{shop}:version"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_well_makes_room_and_what_has_no_room_is_left_alone() {
     let _alone = alone();
     let redis = Redis::start();
-    let (one, narrow) = (Instance::start(&redis, BEAT, 100).await, Instance::start(&redis, BEAT, 1).await);
+    let (one, narrow) = (Instance::start(&redis, OFTEN, 100).await, Instance::start(&redis, OFTEN, 1).await);
     one.fail("eu");
-    eventually(SECOND, "it is open", || narrow.is_open("eu"));
+    until("it is open", || narrow.is_open("eu"));
     // A circuit that is open stays, so another key has none of its own, and what the fleet says of that key does not concern those
     // that share one.
     assert!(narrow.call("us"));
     one.fail("us");
     one.fail("jp");
-    eventually(SECOND, "they are open", || one.is_open("us") && one.is_open("jp"));
-    thread::sleep(BEAT);
+    until("they are open", || one.is_open("us") && one.is_open("jp"));
+    // It has heard of them when it hears what comes after.
+    one.fleet.operate("hosts", &Operation::disable().key("eu")).await.unwrap();
+    until("it is disabled", || narrow.hosts.get("eu").is_some_and(|breaker| breaker.state() == Disabled));
     assert!(narrow.hosts.get("us").is_none() && narrow.hosts.overflow().unwrap().snapshot().transitions == 0);
     // Once it is closed and nothing happens, it can go.
-    eventually(3 * SECOND, "it is closed", || narrow.call("eu") && one.call("eu"));
-    thread::sleep(4 * BEAT);
-    eventually(2 * SECOND, "the key makes room", || narrow.call("fr") && narrow.hosts.get("fr").is_some());
+    one.fleet.operate("hosts", &Operation::reset().key("eu")).await.unwrap();
+    until("it is closed", || narrow.hosts.get("eu").is_none_or(|breaker| breaker.state() == Closed));
+    until("the key makes room", || narrow.call("fr") && narrow.hosts.get("fr").is_some());
     for instance in [one, narrow] {
         instance.fleet.stop().await;
     }
@@ -137,14 +139,12 @@ async fn an_operator_holds_a_key() {
     assert!(instance.call("eu") && instance.call("us"));
     let state = |key: &str| instance.hosts.get(key).unwrap().state();
     instance.fleet.operate("hosts", &Operation::force_open().key("eu").by("ada")).await.unwrap();
-    eventually(SECOND, "it is held", || state("eu") == ForcedOpen);
+    until("it is held", || state("eu") == ForcedOpen);
     assert_eq!(state("us"), Closed);
     let later = Instance::start(&redis, SECOND, 100).await;
-    eventually(SECOND, "it is held there, too", || {
-        later.hosts.get("eu").is_some_and(|breaker| breaker.state() == ForcedOpen)
-    });
+    until("it is held there, too", || later.hosts.get("eu").is_some_and(|breaker| breaker.state() == ForcedOpen));
     instance.fleet.operate("hosts", &Operation::reset().key("eu")).await.unwrap();
-    eventually(SECOND, "it is closed", || state("eu") == Closed);
+    until("it is closed", || state("eu") == Closed);
     assert_eq!(instance.fleet.audit_of("hosts", "eu").await.unwrap().len(), 2);
     assert_eq!(instance.fleet.audit("hosts").await.unwrap(), []);
     assert_ne!(state("eu"), HalfOpen);

@@ -1,9 +1,9 @@
 //! A Redis for one test.
 
 use std::{
-    env, fs,
+    env,
+    fs::{self, File},
     io::{BufRead, BufReader},
-    net::TcpListener,
     path::PathBuf,
     process::{self, Child, ChildStdout, Command, Stdio},
     sync::{
@@ -11,18 +11,18 @@ use std::{
         mpsc,
     },
     thread,
-    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::eventually;
+use crate::wait::{HANG, until};
 
 pub(crate) struct Redis {
     child: Option<Child>,
     pub(crate) port: u16,
+    reserved: Vec<Reserved>,
     folder: PathBuf,
-    /// Of its certificate.
+    /// The folder of its certificate.
     secrets: Option<PathBuf>,
     options: Vec<String>,
 }
@@ -34,23 +34,26 @@ impl Redis {
 
     pub(crate) fn with(options: &[&str]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        // Free now, and nobody else is given it soon.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let folder = env::temp_dir().join(format!(
-            "steadfast-redis-{}-{}",
-            process::id(),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        ));
-        fs::create_dir_all(&folder).unwrap();
-        let options = options.iter().map(|&option| option.to_owned()).collect();
-        let mut redis = Self { child: None, port, folder, secrets: None, options };
-        redis.run();
-        redis
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let folder = env::temp_dir().join(format!("steadfast-redis-{}-{number}", process::id()));
+        let options: Vec<_> = options.iter().map(|&option| option.to_owned()).collect();
+        // A program that knows nothing of reservations may listen there: then Redis ends, and another port is tried.
+        for _ in 0..20 {
+            fs::create_dir_all(&folder).unwrap();
+            let reserved = Reserved::new();
+            let (port, folder, options) = (reserved.port, folder.clone(), options.clone());
+            let mut redis = Self { child: None, port, reserved: vec![reserved], folder, secrets: None, options };
+            if redis.is_started() {
+                return redis;
+            }
+        }
+        panic!("redis-server ends as soon as it is started");
     }
 
     /// The same behind TLS, on another port; gives that, and the file of the authority to trust.
     pub(crate) fn with_tls() -> (Self, u16, PathBuf) {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let reserved = Reserved::new();
+        let port = reserved.port;
         let folder = env::temp_dir().join(format!("steadfast-redis-{}-tls", process::id()));
         fs::create_dir_all(&folder).unwrap();
         let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -71,24 +74,24 @@ impl Redis {
             "no",
         ]);
         redis.secrets = Some(folder);
+        redis.keep(reserved);
         (redis, port, certificate)
     }
 
     /// Starts it where it was.
     pub(crate) fn run(&mut self) {
-        // Who knocks at a port where nobody listens can be given that very port, and talk to itself for a moment: so it is its own word
-        // that it is ready, and it begins again if it can't have the port.
-        for _ in 0..20 {
-            let mut child = self.spawn();
-            if is_ready(child.stdout.take().unwrap()) {
-                self.child = Some(child);
-                return;
-            }
-            _ = child.kill();
-            child.wait().unwrap();
-            thread::sleep(Duration::from_millis(100));
+        until("redis-server starts where it was", || self.is_started());
+    }
+
+    /// Starts it, and waits for its own word that it is ready; false if it ends before.
+    fn is_started(&mut self) -> bool {
+        let mut child = self.spawn();
+        let is_ready = is_ready(child.stdout.take().unwrap());
+        self.child = Some(child);
+        if !is_ready {
+            self.kill();
         }
-        panic!("redis-server ends as soon as it is started on port {}", self.port);
+        is_ready
     }
 
     fn spawn(&self) -> Child {
@@ -103,6 +106,11 @@ impl Redis {
             .unwrap_or_else(|error| {
                 panic!("redis-server can't be run ({error}): `cargo xtask test` installs it, or your system's package redis-server")
             })
+    }
+
+    /// Keeps another port for as long as it runs.
+    pub(crate) fn keep(&mut self, port: Reserved) {
+        self.reserved.push(port);
     }
 
     pub(crate) fn address(&self) -> String {
@@ -127,17 +135,29 @@ impl Redis {
     pub(crate) fn replica(&self) -> Self {
         let replica = Self::with(&["--replicaof", "127.0.0.1", &self.port.to_string()]);
         let info = || -> String { replica.command(&["INFO", "replication"]) };
-        eventually(Duration::from_secs(10), "it has copied everything", || info().contains("master_link_status:up"));
+        until("it has copied everything", || info().contains("master_link_status:up"));
         replica
     }
 
     /// Ends it without a warning.
     pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
-            child.kill().unwrap();
             _ = child.kill();
-            child.wait().unwrap();
+            _ = child.wait();
         }
+    }
+
+    /// The time of its clock, in microseconds since 1970.
+    pub(crate) fn micros(&self) -> u64 {
+        let (seconds, micros): (u64, u64) = self.command(&["TIME"]);
+        seconds * 1_000_000 + micros
+    }
+
+    /// How many calls of a command there were, those within scripts included.
+    pub(crate) fn calls_of(&self, command: &str) -> u64 {
+        let info: String = self.command(&["INFO", "commandstats"]);
+        let line = info.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+        line.and_then(|line| line.split(',').next()).map_or(0, |calls| calls.parse().unwrap())
     }
 
     /// Nothing of ours stays for ever.
@@ -149,13 +169,6 @@ impl Redis {
             let left: i64 = self.command(&["PTTL", &key]);
             assert!(left > 0, "{key} stays for ever");
         }
-    }
-
-    /// Commands of clients so far.
-    pub(crate) fn commands(&self) -> u64 {
-        let info: String = self.command(&["INFO", "stats"]);
-        let line = info.lines().find_map(|line| line.strip_prefix("total_commands_processed:")).unwrap();
-        line.trim().parse().unwrap()
     }
 }
 
@@ -169,7 +182,33 @@ fn is_ready(output: ChildStdout) -> bool {
             }
         }
     });
-    told.recv_timeout(Duration::from_secs(10)).is_ok()
+    told.recv_timeout(HANG).is_ok()
+}
+
+/// A port that no other test of this machine uses until it is dropped.
+///
+/// It is below those that a system gives to connections, so that nobody is given it by chance: not even a client that knocks there while
+/// Redis is away.
+pub(crate) struct Reserved {
+    pub(crate) port: u16,
+    _file: File,
+}
+
+impl Reserved {
+    pub(crate) fn new() -> Self {
+        let folder = env::temp_dir().join(format!("steadfast-ports-{}", rustix::process::getuid().as_raw()));
+        fs::create_dir_all(&folder).unwrap();
+        // Another start for each process, so that they seldom meet.
+        let start = process::id().wrapping_mul(37);
+        let ports = (0..10_000).map(|number| u16::try_from(20_000 + (start.wrapping_add(number)) % 10_000).unwrap());
+        for port in ports {
+            let file = File::create(folder.join(port.to_string())).unwrap();
+            if file.try_lock().is_ok() {
+                return Self { port, _file: file };
+            }
+        }
+        panic!("no port is free");
+    }
 }
 
 impl Drop for Redis {

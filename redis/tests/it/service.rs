@@ -1,47 +1,48 @@
-//! What the instances call: a service on a socket that can be down, and that notes what it sees.
+//! What the instances call: a service on a socket that can be down, that can keep trial calls waiting, and that notes what it sees.
 
 use std::{
-    io::{Read, Write},
-    net::{SocketAddr, TcpListener},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    collections::BTreeMap,
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, Condvar, Mutex, MutexGuard},
     thread,
-    time::{Duration, Instant},
 };
 
-/// A call says what it is, in a byte.
-pub(crate) const CALL: u8 = b'c';
-pub(crate) const TRIAL: u8 = b't';
+/// The recovery that a trial call belongs to: an instance is half-open once between two transitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Trial {
+    pub(crate) instance: u32,
+    pub(crate) transitions: u64,
+}
 
 #[derive(Clone)]
 pub(crate) struct Service {
     pub(crate) address: SocketAddr,
-    state: Arc<State>,
+    shared: Arc<(Mutex<State>, Condvar)>,
 }
 
 #[derive(Default)]
 struct State {
-    is_down: AtomicBool,
-    /// How long an answer takes, in milliseconds.
-    takes: AtomicU64,
-    trials: Mutex<Vec<Instant>>,
+    is_down: bool,
+    /// Trial calls are answered only when they are let go.
+    holds: bool,
+    /// Trial calls that wait for their answer.
+    held: Vec<Trial>,
+    trials: BTreeMap<Trial, usize>,
 }
 
 impl Service {
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (address, state) = (listener.local_addr().unwrap(), Arc::new(State::default()));
-        let service = Self { address, state };
+        let service = Self { address: listener.local_addr().unwrap(), shared: Arc::default() };
         let accepting = service.clone();
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let (Ok(mut stream), service) = (stream, accepting.clone()) else { continue };
                 thread::spawn(move || {
-                    let mut kind = [0];
-                    if stream.read_exact(&mut kind).is_ok() {
-                        _ = stream.write_all(&[service.answer(kind[0])]);
+                    let mut question = [0; 13];
+                    if stream.read_exact(&mut question).is_ok() {
+                        _ = stream.write_all(&[service.answer(read(question)).into()]);
                     }
                 });
             }
@@ -49,28 +50,57 @@ impl Service {
         service
     }
 
-    fn answer(&self, kind: u8) -> u8 {
-        let state = &self.state;
-        if kind == TRIAL {
-            state.trials.lock().unwrap().push(Instant::now());
+    fn answer(&self, trial: Option<Trial>) -> bool {
+        let mut state = self.state();
+        if let Some(trial) = trial {
+            *state.trials.entry(trial).or_default() += 1;
+            state.held.push(trial);
+            state = self.shared.1.wait_while(state, |state| state.holds).unwrap();
+            state.held.retain(|other| *other != trial);
         }
-        let is_down = state.is_down.load(Ordering::Relaxed);
-        thread::sleep(Duration::from_millis(state.takes.load(Ordering::Relaxed)));
-        if is_down { b'n' } else { b'y' }
+        !state.is_down
     }
 
     pub(crate) fn set_down(&self, is_down: bool) {
-        self.state.is_down.store(is_down, Ordering::Relaxed);
+        self.state().is_down = is_down;
     }
 
-    pub(crate) fn takes(&self, duration: Duration) {
-        self.state.takes.store(duration.as_millis().try_into().unwrap(), Ordering::Relaxed);
+    /// Keeps trial calls waiting from now on, or lets them go.
+    pub(crate) fn hold_trials(&self, holds: bool) {
+        self.state().holds = holds;
+        self.shared.1.notify_all();
     }
 
-    /// The trial calls so far, in recoveries: those of one are closer together than `rest`.
-    pub(crate) fn recoveries(&self, rest: Duration) -> Vec<usize> {
-        let mut trials = self.state.trials.lock().unwrap().clone();
-        trials.sort_unstable();
-        trials.chunk_by(|one, next| next.duration_since(*one) < rest / 2).map(<[_]>::len).collect()
+    /// Trial calls that wait for their answer.
+    pub(crate) fn held(&self) -> Vec<Trial> {
+        self.state().held.clone()
     }
+
+    /// How many trial calls there were in each recovery.
+    pub(crate) fn recoveries(&self) -> Vec<usize> {
+        self.state().trials.values().copied().collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.0.lock().unwrap()
+    }
+}
+
+/// Calls the service; gives whether it is well.
+pub(crate) fn call(service: SocketAddr, trial: Option<Trial>) -> io::Result<bool> {
+    let mut stream = TcpStream::connect(service)?;
+    let Trial { instance, transitions } = trial.unwrap_or(Trial { instance: 0, transitions: 0 });
+    let mut question = vec![u8::from(trial.is_some())];
+    question.extend(instance.to_le_bytes());
+    question.extend(transitions.to_le_bytes());
+    stream.write_all(&question)?;
+    let mut answer = [0];
+    stream.read_exact(&mut answer)?;
+    Ok(answer[0] == 1)
+}
+
+fn read(question: [u8; 13]) -> Option<Trial> {
+    let (instance, transitions) = (question[1..5].try_into().unwrap(), question[5..].try_into().unwrap());
+    let trial = Trial { instance: u32::from_le_bytes(instance), transitions: u64::from_le_bytes(transitions) };
+    (question[0] == 1).then_some(trial)
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use steadfast::{BreakerConfig, CircuitBreaker, circuit_breaker};
-use steadfast_redis::{Fleet, FleetError, RedisRateLimits};
+use steadfast_redis::{Fleet, FleetError, FleetEvent, OnUnavailable, RedisRateLimits};
 
 // One for each test: what a fleet shares, no other of this program can.
 static SECRET: CircuitBreaker = CircuitBreaker::new("secret", BreakerConfig::new());
@@ -95,4 +95,16 @@ async fn a_breaker_is_shared_by_its_name_before_its_first_call() {
     }
     fleet.stop().await;
     assert_eq!((called(), called_with_a_key()), (None, None));
+}
+
+#[test]
+fn variants_without_fields_are_matched_by_their_names() {
+    let is_available = |event| match event {
+        FleetEvent::Available => true,
+        FleetEvent::Unavailable { .. } => false,
+        _ => unreachable!("not given"),
+    };
+    assert!(is_available(FleetEvent::Available));
+    assert!(matches!(OnUnavailable::Deny, OnUnavailable::Deny));
+    assert!(!matches!(FleetError::Address, FleetError::NoRuntime));
 }

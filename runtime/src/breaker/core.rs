@@ -6,6 +6,8 @@ mod admit;
 mod clocks;
 mod report;
 mod settle;
+#[cfg(feature = "keyed")]
+mod standing;
 mod transition;
 
 use std::sync::{
@@ -31,6 +33,7 @@ use super::{
 use crate::totals::Sums;
 use crate::{
     clock::{self, Moment},
+    key::Key,
     totals::Totals,
 };
 
@@ -51,7 +54,7 @@ pub(crate) struct Core {
     note: OnceBox<Mutex<(u16, Option<Arc<str>>)>>,
     /// What has happened of late; nothing as long as it has always been closed.
     history: OnceBox<History>,
-    key: Option<Arc<str>>,
+    key: Option<Key>,
 }
 
 /// A breaker, wherever its settings are.
@@ -62,7 +65,7 @@ pub(crate) struct View<'a> {
 }
 
 impl Core {
-    pub(crate) const fn new(rules: &Rules, totals: Totals, key: Option<Arc<str>>) -> Self {
+    pub(crate) const fn new(rules: &Rules, totals: Totals, key: Option<Key>) -> Self {
         Self {
             word: SharedWord::new(Word::new(rules)),
             totals,
@@ -81,18 +84,12 @@ impl Core {
         self.word.load().state()
     }
 
-    /// Whether failures in a row are counted; those in a window aren't looked at.
-    #[cfg(feature = "keyed")]
-    pub(crate) fn has_failures(&self) -> bool {
-        self.word.load().failures() > 0
-    }
-
     #[cfg(any(feature = "keyed", feature = "metrics", feature = "prometheus-client"))]
     pub(crate) fn sums(&self) -> Sums {
         self.totals.sums()
     }
 
-    pub(crate) const fn key(&self) -> Option<&Arc<str>> {
+    pub(crate) const fn key(&self) -> Option<&Key> {
         self.key.as_ref()
     }
 

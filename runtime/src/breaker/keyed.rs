@@ -1,6 +1,7 @@
 //! A circuit breaker for each key: for each host, tenant or shard. [`crate::keyed`] keeps them.
 //!
-//! **Invariant:** none leaves that is not closed.
+//! **Invariant:** a breaker whose rejections still matter is never evicted: not one that is open and not yet due, and not one that an
+//! operator holds.
 
 mod summary;
 
@@ -15,8 +16,11 @@ use once_cell::race::OnceBox;
 pub use self::summary::KeyedSnapshot;
 use super::{BreakerConfig, BreakerState, CircuitBreaker, Settings, core::Core};
 use crate::{
+    ConfigChange, ConfigLayer,
     events::{self, Event},
+    key::Key,
     keyed::{self, Kept, Text, ring::Standing},
+    layers,
     totals::{Count, Sums, Totals},
 };
 
@@ -48,13 +52,21 @@ pub type KeyedBreaker = CircuitBreaker<SharedSettings>;
 /// # Limits
 ///
 /// There are at most [`max_keys`](Self::max_keys) keys, so that a flood of them takes no more memory than that; 10,000 if
-/// nothing is said, of which each takes about 200 bytes and its text. When all places are taken, a newcomer gets the place
-/// of one that is closed: of one without failures that has not been used lately, if there is one. A breaker that is open,
-/// half-open or held by an operator never leaves, and neither does one that somebody holds, for a call that is under way
-/// or otherwise.
+/// nothing is said, of which each takes about 200 bytes and its text. When all places are taken, a new key evicts another. The order of
+/// eviction is:
 ///
-/// When none can leave, newcomers share one more breaker, the [`overflow`](Self::overflow), and an
-/// [event](crate::events::Event::KeysOverflowed) says so.
+/// 1. a closed breaker without failures that was not used lately,
+/// 2. one that is open or half-open, that would admit a trial call, and that has been in its state for at least twice the recovery
+///    timeout: a host that is gone,
+/// 3. a closed breaker without failures that was used lately,
+/// 4. a closed breaker with failures, which are forgotten.
+///
+/// Never evicted are a breaker that is open for less than twice its recovery timeout, one that an operator holds, and one that somebody
+/// holds, for a call that is under way or otherwise.
+///
+/// A new key looks at eight breakers on average and at most at 128, however many there are. If it can evict none of these, its calls go
+/// through one more breaker that all such keys share, the [`overflow`](Self::overflow), until it finds a place; an
+/// [event](crate::events::Event::KeysOverflowed) says so. The overflow has no key, and no key reaches it.
 ///
 /// A breaker by time takes another 1.5 KiB, and one by calls 8 bytes for each call of its window once one has failed.
 /// Unlike those of other breakers, the totals of a key are counted in one place by all threads.
@@ -117,7 +129,7 @@ impl KeyedBreakers {
             text,
             max_keys,
             |key| CircuitBreaker {
-                core: Core::new(&settings.rules(), Totals::plain(), Some(key.into())),
+                core: Core::new(&settings.rules(), Totals::plain(), Some(key)),
                 settings: SharedSettings { settings: settings.clone(), used: AtomicBool::new(false) },
             },
             || events::publish(Event::KeysOverflowed { breakers: name, max_keys }),
@@ -130,7 +142,7 @@ impl KeyedBreakers {
         self.store.get()?.breakers.get(Text::new().with(key))
     }
 
-    /// The breaker that keys share which have none of their own, if it ever came to that.
+    /// The breaker that all keys share that have none of their own, if it ever came to that.
     #[must_use]
     pub fn overflow(&self) -> Option<Arc<KeyedBreaker>> {
         self.store.get()?.breakers.overflow()
@@ -174,16 +186,21 @@ impl KeyedBreakers {
         })
     }
 
-    /// What metrics tell of all keys, and the breakers that have rejected most.
+    /// Measures all keys together, and those breakers one by one that are in trouble.
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
     pub(crate) fn measure(&self, top: usize) -> Reading {
         let (retired, entries) = self.all();
-        let (mut sums, mut states) = (retired, [0; 5]);
+        let (mut sums, mut states, mut troubled) = (retired, [0; 5], Vec::new());
         for breaker in entries.into_iter().chain(self.overflow()) {
             sums = sums.plus(breaker.core.sums());
             states[super::history::index(breaker.state())] += 1;
+            if breaker.view().is_troubled() {
+                troubled.push(breaker);
+            }
         }
-        let top = keyed::top(self.iter(), top, |breaker| breaker.core.sums().get(Count::Rejection));
+        let rank =
+            |breaker: &KeyedBreaker| (breaker.state() != BreakerState::Closed, breaker.sums().get(Count::Rejection));
+        let top = self.store.get().map(|store| store.breakers.told(troubled, top, rank)).unwrap_or_default();
         Reading { sums, states, top }
     }
 
@@ -202,10 +219,39 @@ impl KeyedBreakers {
     /// Changes the settings of all keys from now on, as
     /// [`CircuitBreaker::reconfigure`](crate::CircuitBreaker::reconfigure) does for one.
     pub fn reconfigure(&self, config: BreakerConfig) {
-        self.store().settings.replace(config);
+        self.set_live(Some(config));
+    }
+
+    /// Ends what [`reconfigure`](Self::reconfigure) has set, as
+    /// [`CircuitBreaker::reset_config`](crate::CircuitBreaker::reset_config) does for one.
+    pub fn reset_config(&self) {
+        self.set_live(None);
+    }
+
+    fn set_live(&self, live: Option<BreakerConfig>) {
+        let changed = self.store().settings.change(|layers| layers.set_live(live));
+        self.adopt();
+        layers::tell(ConfigLayer::Live, || changed.map(|config| self.changed(config)).into_iter().collect());
+    }
+
+    /// Replaces the settings from a file and the environment; [`adopt`](Self::adopt) has to follow.
+    #[cfg(feature = "config")]
+    pub(crate) fn set_outside(&self, outside: Option<BreakerConfig>) -> Option<ConfigChange> {
+        if outside.is_none() && self.store.get().is_none() {
+            return None;
+        }
+        self.store().settings.change(|layers| layers.set_outside(outside)).map(|config| self.changed(config))
+    }
+
+    /// Judges what was counted by the settings in force.
+    pub(crate) fn adopt(&self) {
         for breaker in self.iter() {
             breaker.view().adopt();
         }
+    }
+
+    fn changed(&self, config: BreakerConfig) -> ConfigChange {
+        ConfigChange::new("breaker", self.name, config)
     }
 
     /// The settings it was declared with, and how many keys.
@@ -234,6 +280,7 @@ pub(crate) struct Reading {
     pub(crate) sums: Sums,
     /// How many are in which state.
     pub(crate) states: [u64; 5],
+    /// Those that have series of their own.
     pub(crate) top: Vec<Arc<KeyedBreaker>>,
 }
 
@@ -244,15 +291,22 @@ impl KeyedBreaker {
         self.settings.settings.name
     }
 
-    /// The text of its key.
+    /// The text of its key; empty for the [overflow](Self::is_overflow), which has no key.
     #[must_use]
     pub fn key(&self) -> &str {
-        self.core.key().map_or("", |key| key)
+        self.core.key().and_then(Key::text).map_or("", |key| key)
     }
 
+    /// True for the breaker that all keys share that have none of their own: the [`KeyedBreakers::overflow`].
+    #[must_use]
+    pub fn is_overflow(&self) -> bool {
+        self.core.key().is_some_and(Key::is_overflow)
+    }
+
+    /// The text of its key, and a flag for the overflow.
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
-    pub(crate) fn shared_key(&self) -> Option<Arc<str>> {
-        self.core.key().cloned()
+    pub(crate) fn label(&self) -> (Option<Arc<str>>, bool) {
+        crate::key::parts(self.core.key())
     }
 
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
@@ -277,13 +331,7 @@ impl Kept for KeyedBreaker {
     }
 
     fn standing(&self) -> Standing {
-        if self.state() != BreakerState::Closed {
-            Standing::Stays
-        } else if self.core.has_failures() {
-            Standing::Failing
-        } else {
-            Standing::Idle
-        }
+        self.view().standing()
     }
 
     fn sums(&self) -> Sums {

@@ -1,6 +1,10 @@
 use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
 use super::{cause::Why, trace::Trace};
+use crate::{
+    escape::escaped,
+    key::{self, Key},
+};
 
 /// A call was not made, because the circuit breaker in front of it is open.
 ///
@@ -13,18 +17,18 @@ use super::{cause::Why, trace::Trace};
 #[non_exhaustive]
 pub struct CircuitOpen {
     pub(super) name: &'static str,
-    pub(super) key: Rare,
+    pub(super) key: Rare<Key>,
     pub(super) reason: Why,
     /// What an operator said.
-    pub(super) note: Rare,
+    pub(super) note: Rare<Arc<str>>,
     pub(super) elapsed: Wait,
     pub(super) retry_after: Wait,
     pub(super) trace: Trace,
 }
 
-/// A text that few rejections have.
+/// Something that few rejections have.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Rare(pub(super) Option<Arc<str>>);
+pub(super) struct Rare<T>(pub(super) Option<T>);
 
 /// Microseconds, or nothing: half of what an `Option<Duration>` takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,10 +87,16 @@ impl CircuitOpen {
         self.name
     }
 
-    /// Which of the breakers of that name it is, where there is one for each key.
+    /// Which of the breakers of that name it is, where there is one for each key; `None` for the [overflow](Self::is_overflow).
     #[must_use]
     pub fn key(&self) -> Option<&str> {
-        self.key.0.as_deref()
+        self.key.0.as_ref()?.text().map(AsRef::as_ref)
+    }
+
+    /// True for the breaker that all keys share that have none of their own.
+    #[must_use]
+    pub fn is_overflow(&self) -> bool {
+        self.key.0.as_ref().is_some_and(Key::is_overflow)
     }
 
     /// Why the call was rejected: the rule, with its figures.
@@ -119,19 +129,19 @@ impl CircuitOpen {
 
 /// Out of line and by value, so that nobody asks for its address: who throws a rejection away need not have it in memory, and does
 /// not move it there first.
-impl Drop for Rare {
+impl<T> Drop for Rare<T> {
     #[inline]
     fn drop(&mut self) {
         #[cold]
-        fn let_go(_: Arc<str>) {}
+        fn let_go<T>(_: T) {}
 
-        if let Some(text) = self.0.take() {
-            let_go(text);
+        if let Some(rare) = self.0.take() {
+            let_go(rare);
         }
     }
 }
 
-impl fmt::Debug for Rare {
+impl<T: fmt::Debug> fmt::Debug for Rare<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
@@ -157,13 +167,10 @@ impl Wait {
 
 impl fmt::Display for CircuitOpen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "circuit `{}`", self.name)?;
-        if let Some(key) = self.key() {
-            write!(f, " for `{key}`")?;
-        }
-        write!(f, " is {}", self.reason())?;
+        let whose = key::whose(self.key(), self.is_overflow());
+        write!(f, "circuit `{}`{whose} is {}", escaped(self.name), self.reason())?;
         if let Some(note) = self.operator_reason() {
-            write!(f, " ({note})")?;
+            write!(f, " ({})", escaped(note))?;
         }
         match self.retry_after() {
             Some(wait) => write!(f, "; retry after {wait:.3?}"),

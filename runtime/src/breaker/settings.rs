@@ -14,6 +14,7 @@ use super::{
     config::BreakerConfig,
     rules::{Encoded, Rules, SPAN, Span},
 };
+use crate::layers::Layered;
 
 /// A breaker's name and the settings in force.
 ///
@@ -31,8 +32,8 @@ pub struct Settings {
     words: [AtomicU64; WORDS],
     /// What [`Rules::plain_rests`] says.
     plain_rests: [AtomicU64; 2],
-    /// Who replaces it holds the lock until the words are those of the new one.
-    config: Mutex<BreakerConfig>,
+    /// A writer holds the lock until the words are those of the settings in force.
+    layers: Mutex<Layered<BreakerConfig>>,
 }
 
 const WORDS: usize = size_of::<Encoded>() / size_of::<u64>();
@@ -48,11 +49,16 @@ impl Settings {
             index += 1;
         }
         let plain_rests = [AtomicU64::new(first), AtomicU64::new(later)];
-        Self { name, version: AtomicU64::new(0), words, plain_rests, config: Mutex::new(config) }
+        Self { name, version: AtomicU64::new(0), words, plain_rests, layers: Mutex::new(Layered::new(config)) }
+    }
+
+    /// The settings that the code declares, whatever was set since.
+    pub(crate) fn declared(&self) -> BreakerConfig {
+        self.lock().declared()
     }
 
     pub(crate) fn config(&self) -> BreakerConfig {
-        *self.lock()
+        self.lock().in_force()
     }
 
     pub(crate) fn rules(&self) -> Rules {
@@ -84,9 +90,15 @@ impl Settings {
         self.plain_rests[usize::from(failed)].load(Ordering::Relaxed)
     }
 
-    pub(crate) fn replace(&self, config: BreakerConfig) {
-        let mut current = self.lock();
-        *current = config;
+    /// Changes a layer. Gives the settings in force if they have changed by it; the breakers have yet to adopt them.
+    pub(crate) fn change(&self, layer: impl FnOnce(&mut Layered<BreakerConfig>)) -> Option<BreakerConfig> {
+        let mut layers = self.lock();
+        let before = layers.in_force();
+        layer(&mut layers);
+        let config = layers.in_force();
+        if config == before {
+            return None;
+        }
         // ORDERING: Relaxed, since only the holder of the lock writes. The fence keeps the words behind the odd version.
         let version = self.version.load(Ordering::Relaxed);
         self.version.store(version.wrapping_add(1), Ordering::Relaxed);
@@ -97,10 +109,11 @@ impl Settings {
             word.store(value, Ordering::Relaxed);
         }
         self.version.store(version.wrapping_add(2), Ordering::Release);
+        Some(config)
     }
 
-    fn lock(&self) -> MutexGuard<'_, BreakerConfig> {
-        self.config.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Layered<BreakerConfig>> {
+        self.layers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

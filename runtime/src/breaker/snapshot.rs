@@ -5,6 +5,7 @@ use std::{
 };
 
 use super::{BreakerState, Limits, OpenReason};
+use crate::{escape::escaped, key};
 
 /// What a breaker was doing at one moment.
 ///
@@ -33,6 +34,9 @@ pub struct Snapshot {
     /// Which of the breakers of that name, where there is one for each key.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text_if_any"))]
     pub key: Option<Arc<str>>,
+    /// True for the breaker that all keys share that have none of their own. Its `key` is `None`.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "std::ops::Not::not"))]
+    pub overflow: bool,
     /// The state it was in.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text"))]
     pub state: BreakerState,
@@ -108,11 +112,7 @@ impl WindowSnapshot {
 
 impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)?;
-        if let Some(key) = &self.key {
-            write!(f, "[{key}]")?;
-        }
-        write!(f, ": {}", self.state)?;
+        write!(f, "{}{}: {}", escaped(self.name), key::suffix(self.key.as_deref(), self.overflow), self.state)?;
         if let (BreakerState::Open, Some(reason)) = (self.state, self.open_reason) {
             write!(f, " {},", reason.cause())?;
         }
@@ -133,7 +133,7 @@ impl fmt::Display for Snapshot {
             _ => {}
         }
         if let Some(reason) = &self.operator_reason {
-            write!(f, " ({reason})")?;
+            write!(f, " ({})", escaped(reason))?;
         }
         write!(
             f,

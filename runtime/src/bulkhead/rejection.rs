@@ -1,6 +1,6 @@
 use std::{error::Error, fmt, io, time::Duration};
 
-use crate::Transient;
+use crate::{Transient, escape::escaped};
 
 /// A call was not made, because as many as may be are in flight.
 ///
@@ -38,7 +38,7 @@ impl BulkheadFull {
 
 impl fmt::Display for BulkheadFull {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "bulkhead `{}` is full: {} calls are in flight", self.name, self.max_concurrent)?;
+        write!(f, "bulkhead `{}` is full: {} calls are in flight", escaped(self.name), self.max_concurrent)?;
         self.waited.map_or(Ok(()), |waited| write!(f, ", and the wait of {waited:?} is over"))
     }
 }

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use crate::escape::escaped;
+
 /// What a bulkhead was doing at one moment.
 ///
 /// The totals are added up beside the rest, and count since the program started. Its `Display` is one line:
@@ -34,7 +36,7 @@ pub struct BulkheadSnapshot {
 impl fmt::Display for BulkheadSnapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, max_concurrent, in_flight, waiting, admitted, rejected } = self;
-        write!(f, "{name}: {in_flight} of {max_concurrent} in flight, {waiting} waiting; ")?;
+        write!(f, "{}: {in_flight} of {max_concurrent} in flight, {waiting} waiting; ", escaped(name))?;
         write!(f, "{admitted} admitted, {rejected} rejected")
     }
 }

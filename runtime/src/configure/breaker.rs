@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{BreakerConfig, Window};
 
-const OPTIONS: [&str; 12] = [
+pub(super) const OPTIONS: [&str; 12] = [
     "preset",
     "failure_threshold",
     "window",
@@ -24,9 +24,9 @@ const OPTIONS: [&str; 12] = [
     "observe_only",
 ];
 
-/// The declared settings of one breaker, with what is assigned.
-pub(super) fn merge(declared: BreakerConfig, assignments: &[Assignment], mistakes: &mut Mistakes) -> BreakerConfig {
-    let mut config = declared;
+/// The settings below, with what is assigned on top.
+pub(super) fn merge(below: BreakerConfig, assignments: &[Assignment], mistakes: &mut Mistakes) -> BreakerConfig {
+    let mut config = below;
     // A preset and a window are what the others go on top of.
     for pass in [
         |option: &str| option == "preset",

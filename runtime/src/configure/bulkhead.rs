@@ -7,11 +7,11 @@ use super::{
 };
 use crate::BulkheadConfig;
 
-const OPTIONS: [&str; 2] = ["max_concurrent", "max_wait"];
+pub(super) const OPTIONS: [&str; 2] = ["max_concurrent", "max_wait"];
 
-/// The declared settings of one bulkhead, with what is assigned.
-pub(super) fn merge(declared: BulkheadConfig, assignments: &[Assignment], mistakes: &mut Mistakes) -> BulkheadConfig {
-    let mut config = declared;
+/// The settings below, with what is assigned on top.
+pub(super) fn merge(below: BulkheadConfig, assignments: &[Assignment], mistakes: &mut Mistakes) -> BulkheadConfig {
+    let mut config = below;
     for Assignment { option, value, place, key } in assignments {
         match set(config, option, value.trim()) {
             Ok(changed) => config = changed,

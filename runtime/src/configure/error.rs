@@ -1,50 +1,59 @@
 use std::{error::Error, fmt, io, path::Path};
 
+use super::place::Place;
+use crate::escape::escaped;
+
 /// Settings from outside that can't be applied. Nothing was.
 ///
-/// Its `Display` is a line for each mistake.
+/// Its `Display` is a line for each mistake, the first 100 at most.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ConfigError {
     mistakes: Vec<Mistake>,
+    /// There may be mistakes beyond those that are listed.
+    may_have_more: bool,
     source: Option<io::Error>,
 }
 
-/// Something wrong with a setting.
+/// A mistake in a setting. All texts are [escaped](crate::escaped), and of bounded length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Mistake {
-    /// Where it stands: a file with line and column, line and column of a text, or the name of a variable.
+    /// The place: a file with line and column, line and column of a text, or the name of a variable.
     pub place: String,
     /// The setting, such as `breaker.payments.failure_threshold`; empty where that is the place already.
     pub key: String,
-    /// What is wrong with it, and what would be right.
+    /// The mistake, and what would be right.
     pub message: String,
-}
-
-/// Where a setting stands.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
-    /// In the text, to tell what comes first.
-    pub(super) position: usize,
-    pub(super) name: String,
 }
 
 /// The mistakes found so far.
 #[derive(Debug, Default)]
-pub(super) struct Mistakes(Vec<(usize, Mistake)>);
+pub(super) struct Mistakes {
+    found: Vec<(usize, Mistake)>,
+    may_have_more: bool,
+}
 
-/// How much of a value is shown.
+/// Mistakes that are listed.
+const MOST: usize = 100;
+/// Characters of a value or a name that are shown.
 const SHOWN: usize = 60;
+/// Characters of a place, a key or a message.
+const LONGEST: usize = 1_000;
+/// Names that are listed where one is unknown.
+const LISTED: usize = 20;
+/// Bytes of a name up to which one that is like it is looked for.
+const COMPARED: usize = 100;
 
 impl ConfigError {
     pub(super) fn unreadable(path: &Path, source: io::Error) -> Self {
-        let message = format!("can't be read: {source}");
-        let mistake = Mistake { place: path.display().to_string(), key: String::new(), message };
-        Self { mistakes: vec![mistake], source: Some(source) }
+        // The text of the error itself is that of the source.
+        let message = format!("can't be read: {}", source.kind());
+        let mistake = Mistake { place: bounded(&path.display().to_string()), key: String::new(), message };
+        Self { mistakes: vec![mistake], may_have_more: false, source: Some(source) }
     }
 
-    /// All mistakes that were found, in the order of the text.
+    /// The mistakes that were found, in the order of the text; the first 100 at most.
     #[must_use]
     pub fn mistakes(&self) -> &[Mistake] {
         &self.mistakes
@@ -53,20 +62,30 @@ impl ConfigError {
 
 impl Mistakes {
     pub(super) fn add(&mut self, place: &Place, key: &str, message: impl Into<String>) {
-        let mistake = Mistake { place: place.name.clone(), key: key.to_owned(), message: message.into() };
-        self.0.push((place.position, mistake));
+        if self.is_full() {
+            return;
+        }
+        let mistake = Mistake { place: bounded(&place.name()), key: bounded(key), message: bounded(&message.into()) };
+        self.found.push((place.position(), mistake));
+    }
+
+    /// Whether as many were found as are listed: there is no need to look for more.
+    pub(super) fn is_full(&mut self) -> bool {
+        let is_full = self.found.len() >= MOST;
+        self.may_have_more |= is_full;
+        is_full
     }
 
     pub(super) fn none(self) -> Result<(), ConfigError> {
-        let Self(mut mistakes) = self;
-        if mistakes.is_empty() {
+        let Self { mut found, may_have_more } = self;
+        if found.is_empty() {
             return Ok(());
         }
-        mistakes.sort_by_key(|(position, _)| *position);
+        found.sort_by_key(|(position, _)| *position);
         // Functions that share a name share its mistakes.
-        mistakes.dedup();
-        let mistakes = mistakes.into_iter().map(|(_, mistake)| mistake).collect();
-        Err(ConfigError { mistakes, source: None })
+        found.dedup();
+        let mistakes = found.into_iter().map(|(_, mistake)| mistake).collect();
+        Err(ConfigError { mistakes, may_have_more, source: None })
     }
 }
 
@@ -78,7 +97,7 @@ impl fmt::Display for ConfigError {
             }
             mistake.fmt(f)?;
         }
-        Ok(())
+        if self.may_have_more { write!(f, "\nonly the first {MOST} mistakes are listed") } else { Ok(()) }
     }
 }
 
@@ -101,24 +120,48 @@ impl Error for ConfigError {
 
 /// A value as it is shown: not all of what may be a whole document.
 pub(super) fn shown(value: &str) -> String {
-    match value.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("`{}...`", value.get(..end).unwrap_or_default()),
-        None => format!("`{value}`"),
-    }
+    format!("`{}`", shortened(value, SHOWN))
 }
 
-/// What is wrong with a name that is not among those there are.
+/// A name as a part of a key.
+pub(super) fn named(name: &str) -> String {
+    shortened(name, SHOWN)
+}
+
+/// An unknown name: the one like it, and those that there are.
 pub(super) fn unknown(what: &str, name: &str, known: &[&str]) -> String {
-    let near = known
-        .iter()
+    if known.is_empty() {
+        return format!("unknown {what} {}; there is none", shown(name));
+    }
+    let near = nearest(name, known).map(|(_, near)| format!(", did you mean `{near}`?"));
+    let separator = if near.is_some() { "" } else { ";" };
+    let list = known.iter().take(LISTED).map(|name| shown(name)).collect::<Vec<_>>().join(", ");
+    let more = match known.len().saturating_sub(LISTED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("unknown {what}{}{separator} there are {list}{more}", near.unwrap_or_default())
+}
+
+/// The name that is most like another, and how unlike it is.
+pub(super) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<(usize, &'k str)> {
+    if name.len() > COMPARED {
+        return None;
+    }
+    let candidates = known.iter().filter(|candidate| candidate.len().abs_diff(name.len()) <= COMPARED);
+    candidates
         .map(|candidate| (strsim::osa_distance(name, candidate), *candidate))
         .filter(|(distance, candidate)| *distance <= candidate.len().max(name.len()) / 3)
         .min()
-        .map(|(_, candidate)| format!(", did you mean `{candidate}`?"));
-    let list = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    match (near, known.is_empty()) {
-        (_, true) => format!("unknown {what} {}; there is none", shown(name)),
-        (Some(near), false) => format!("unknown {what}{near} there are {list}"),
-        (None, false) => format!("unknown {what}; there are {list}"),
+}
+
+fn shortened(text: &str, longest: usize) -> String {
+    match text.char_indices().nth(longest) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
     }
+}
+
+fn bounded(text: &str) -> String {
+    escaped(&shortened(text, LONGEST)).into_owned()
 }

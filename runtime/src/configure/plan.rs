@@ -1,87 +1,132 @@
-//! What the sections come to, once all of them are checked against what the code declares.
+//! The settings of everything in the program, once the sections of all layers are checked against those in the code.
+
+use std::collections::HashMap;
 
 use super::{
-    Kind, Section, breaker, bulkhead,
-    error::{Mistakes, unknown},
+    Kind, Outside, Section, breaker, bulkhead,
+    error::{Mistakes, named, unknown},
     rate_limit, retry,
 };
 #[cfg(feature = "keyed")]
 use crate::KeyedRateLimits;
 use crate::{
-    BreakerConfig, Bulkhead, BulkheadConfig, RateLimit, RateLimitConfig, RetryPolicy, bulkheads, rate_limits,
+    BreakerConfig, Bulkhead, BulkheadConfig, ConfigChange, RateLimit, RateLimitConfig, RetryPolicy, bulkheads,
+    rate_limits,
     registry::{Configurable, Shared, configurables},
-    retry::named::{NamedPolicy, POLICIES},
+    retry::named::NamedPolicy,
+    slices::POLICIES,
 };
 
-pub(super) struct Plan(Vec<Change>);
+/// Everything that can be configured, each with what the layers make of its settings; `None` where they say nothing.
+pub(super) struct Plan(Vec<Setting>);
 
-enum Change {
-    Breaker(Configurable, BreakerConfig),
-    Retry(&'static NamedPolicy, RetryPolicy),
-    RateLimit(&'static RateLimit, RateLimitConfig),
+enum Setting {
+    Breaker(Configurable, Option<BreakerConfig>),
+    Retry(&'static NamedPolicy, Option<RetryPolicy>),
+    RateLimit(&'static RateLimit, Option<RateLimitConfig>),
     #[cfg(feature = "keyed")]
-    KeyedRateLimits(&'static KeyedRateLimits, RateLimitConfig),
-    Bulkhead(&'static Bulkhead, BulkheadConfig),
+    KeyedRateLimits(&'static KeyedRateLimits, Option<RateLimitConfig>),
+    Bulkhead(&'static Bulkhead, Option<BulkheadConfig>),
 }
 
+/// The sections about one name, the lowest layer first.
+type Sections<'s> = HashMap<(Kind, &'s str), Vec<&'s Section>>;
+
 impl Plan {
-    pub(super) fn of(sections: &[Section], mistakes: &mut Mistakes) -> Self {
-        let breakers = configurables();
-        let mut changes = Vec::new();
-        for section in sections {
-            let Section { kind, name, place, assignments } = section;
-            if !kind.names().contains(&name.as_str()) {
-                let message = unknown(kind.table(), name, &kind.names());
-                mistakes.add(place, &format!("{}.{name}", kind.table()), message);
-                continue;
-            }
-            match kind {
-                Kind::Breaker => {
-                    let breaker = breakers.iter().find(|breaker| breaker.name() == name);
-                    changes.extend(breaker.map(|breaker| {
-                        Change::Breaker(*breaker, breaker::merge(breaker.declared(), assignments, mistakes))
-                    }));
-                }
-                // Several functions may give the same name, each with settings of its own.
-                Kind::Retry => changes.extend(
-                    POLICIES
-                        .iter()
-                        .filter(|policy| policy.name() == name)
-                        .map(|policy| Change::Retry(policy, retry::merge(policy.declared(), assignments, mistakes))),
-                ),
-                Kind::RateLimit => {
-                    let limit = rate_limits().into_iter().find(|limit| limit.name() == name);
-                    changes.extend(limit.and_then(|limit| {
-                        Some(Change::RateLimit(limit, rate_limit::merge(limit.declared(), section, mistakes)?))
-                    }));
-                    #[cfg(feature = "keyed")]
-                    changes.extend(crate::keyed_rate_limits(name).and_then(|limits| {
-                        let declared = limits.declared().map(|(config, _)| config);
-                        Some(Change::KeyedRateLimits(limits, rate_limit::merge(declared, section, mistakes)?))
-                    }));
-                }
-                Kind::Bulkhead => {
-                    let bulkhead = bulkheads().into_iter().find(|bulkhead| bulkhead.name() == name);
-                    changes.extend(bulkhead.map(|bulkhead| {
-                        let declared = bulkhead.declared().unwrap_or_default();
-                        Change::Bulkhead(bulkhead, bulkhead::merge(declared, assignments, mistakes))
-                    }));
-                }
+    pub(super) fn of(outside: &Outside, mistakes: &mut Mistakes) -> Self {
+        let mut sections = Sections::new();
+        let names = Kind::ALL.map(|kind| (kind, kind.names()));
+        for section in outside.layers().flatten() {
+            let Section { kind, name, place, .. } = section;
+            let known = names.iter().find(|(other, _)| other == kind).map_or(&[][..], |(_, names)| names);
+            if known.binary_search(&name.as_str()).is_ok() {
+                sections.entry((*kind, name)).or_default().push(section);
+            } else if !mistakes.is_full() {
+                let key = format!("{}.{}", kind.table(), named(name));
+                mistakes.add(place, &key, unknown(kind.table(), name, known));
+            } else {
+                break;
             }
         }
-        Self(changes)
+        let about = |kind, name: &'static str| sections.get(&(kind, name)).map_or(&[][..], Vec::as_slice);
+
+        let mut settings = Vec::new();
+        settings.extend(configurables().into_iter().map(|breaker| {
+            let sections = about(Kind::Breaker, breaker.name());
+            let config = layered(breaker.declared(), sections, |below, section| {
+                breaker::merge(below, &section.assignments, mistakes)
+            });
+            Setting::Breaker(breaker, config)
+        }));
+        // Several functions may give the same name, each with settings of its own.
+        settings.extend(POLICIES.iter().map(|policy| {
+            let sections = about(Kind::Retry, policy.name());
+            let merged = layered(policy.declared(), sections, |below, section| {
+                retry::merge(below, &section.assignments, mistakes)
+            });
+            Setting::Retry(policy, merged)
+        }));
+        settings.extend(rate_limits().into_iter().map(|limit| {
+            let sections = about(Kind::RateLimit, limit.name());
+            let config =
+                layered(limit.declared(), sections, |below, section| rate_limit::merge(below, section, mistakes));
+            Setting::RateLimit(limit, config.flatten())
+        }));
+        #[cfg(feature = "keyed")]
+        settings.extend(crate::all_keyed_rate_limits().into_iter().map(|limits| {
+            let sections = about(Kind::RateLimit, limits.name());
+            let declared = limits.declared().map(|(config, _)| config);
+            let config = layered(declared, sections, |below, section| rate_limit::merge(below, section, mistakes));
+            Setting::KeyedRateLimits(limits, config.flatten())
+        }));
+        settings.extend(bulkheads().into_iter().map(|bulkhead| {
+            let sections = about(Kind::Bulkhead, bulkhead.name());
+            let config = layered(bulkhead.declared().unwrap_or_default(), sections, |below, section| {
+                bulkhead::merge(below, &section.assignments, mistakes)
+            });
+            Setting::Bulkhead(bulkhead, config)
+        }));
+        Self(settings)
     }
 
-    pub(super) fn carry_out(self) {
-        for change in self.0 {
-            match change {
-                Change::Breaker(breaker, config) => breaker.reconfigure(config),
-                Change::Retry(named, policy) => named.replace(policy),
-                Change::RateLimit(limit, config) => limit.reconfigure(config),
+    /// Replaces the settings. Gives those that have changed; what goes by them has yet to [adopt](Self::adopt) them.
+    pub(super) fn carry_out(&self) -> Vec<ConfigChange> {
+        self.0.iter().filter_map(Setting::carry_out).collect()
+    }
+
+    /// Lets everything go by the settings in force, which may open circuits and wake waiters: no lock is held.
+    pub(super) fn adopt(&self) {
+        for setting in &self.0 {
+            match setting {
+                Setting::Breaker(breaker, _) => breaker.adopt(),
+                Setting::Bulkhead(bulkhead, _) => bulkhead.adopt(),
+                // These look at their settings with each call.
+                Setting::Retry(..) | Setting::RateLimit(..) => {}
                 #[cfg(feature = "keyed")]
-                Change::KeyedRateLimits(limits, config) => limits.reconfigure(config),
-                Change::Bulkhead(bulkhead, config) => bulkhead.reconfigure(config),
+                Setting::KeyedRateLimits(..) => {}
             }
+        }
+    }
+}
+
+/// The declared settings with one section after the other on top; `None` without a section.
+fn layered<C>(declared: C, sections: &[&Section], mut merge: impl FnMut(C, &Section) -> C) -> Option<C> {
+    let is_given = !sections.is_empty();
+    let merged = sections.iter().fold(declared, |below, section| merge(below, section));
+    is_given.then_some(merged)
+}
+
+impl Setting {
+    fn carry_out(&self) -> Option<ConfigChange> {
+        match self {
+            Self::Breaker(breaker, config) => breaker.set_outside(*config),
+            Self::Retry(named, policy) => {
+                named.replace(*policy).then(|| ConfigChange::new(Kind::Retry.table(), named.name(), named.current()))
+            }
+            Self::RateLimit(limit, config) => limit.set_outside(*config),
+            #[cfg(feature = "keyed")]
+            Self::KeyedRateLimits(limits, config) => limits.set_outside(*config),
+            Self::Bulkhead(bulkhead, config) => bulkhead.set_outside(*config),
         }
     }
 }

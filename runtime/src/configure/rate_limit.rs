@@ -4,23 +4,23 @@ use std::time::Duration;
 
 use super::{
     Assignment, Section,
-    error::{Mistakes, shown, unknown},
+    error::{Mistakes, named, shown, unknown},
     value::{self, Read},
 };
 use crate::{Algorithm, RateLimitConfig};
 
-const OPTIONS: [&str; 4] = ["limit", "per", "wait", "algorithm"];
+pub(super) const OPTIONS: [&str; 4] = ["limit", "per", "wait", "algorithm"];
 const ALGORITHMS: [&str; 2] = ["sliding_window", "gcra"];
 
-/// The declared settings of one limit, with what is assigned; `None` if they are not enough to be any.
+/// The settings below, with what is assigned on top; `None` if they are not enough to be any.
 pub(super) fn merge(
-    declared: Option<RateLimitConfig>,
+    below: Option<RateLimitConfig>,
     section: &Section,
     mistakes: &mut Mistakes,
 ) -> Option<RateLimitConfig> {
     let Section { kind, name, place, assignments } = section;
-    // What the code gives no settings for begins with some, both of which are to be replaced.
-    let mut config = declared.unwrap_or(RateLimitConfig::new(1, Duration::from_secs(1)));
+    // Where there are no settings below it begins with some, both of which are to be replaced.
+    let mut config = below.unwrap_or(RateLimitConfig::new(1, Duration::from_secs(1)));
     for Assignment { option, value, place, key } in assignments {
         match set(config, option, value.trim()) {
             Ok(changed) => config = changed,
@@ -28,9 +28,9 @@ pub(super) fn merge(
         }
     }
     let has = |option: &str| assignments.iter().any(|assignment| assignment.option == option);
-    if declared.is_none() && !(has("limit") && has("per")) {
+    if below.is_none() && !(has("limit") && has("per")) {
         let message = "needs both `limit` and `per`, as the code gives no settings";
-        mistakes.add(place, &format!("{}.{name}", kind.table()), message);
+        mistakes.add(place, &format!("{}.{}", kind.table(), named(name)), message);
         return None;
     }
     Some(config)

@@ -9,21 +9,28 @@ use super::{
 };
 use crate::{Jitter, RetryPolicy, Schedule};
 
-const OPTIONS: [&str; 4] = ["max_attempts", "backoff", "jitter", "max_elapsed"];
+pub(super) const OPTIONS: [&str; 4] = ["max_attempts", "backoff", "jitter", "max_elapsed"];
 const BACKOFFS: [&str; 6] = ["exponential", "fixed", "linear", "fibonacci", "decorrelated", "none"];
 const JITTERS: [&str; 4] = ["full", "equal", "proportional", "none"];
 
-/// The declared settings of one retry, with what is assigned.
-pub(super) fn merge(declared: RetryPolicy, assignments: &[Assignment], mistakes: &mut Mistakes) -> RetryPolicy {
-    let mut policy = declared;
+/// The settings below, with what is assigned on top.
+pub(super) fn merge(below: RetryPolicy, assignments: &[Assignment], mistakes: &mut Mistakes) -> RetryPolicy {
+    let mut policy = below;
     for Assignment { option, value, place, key } in assignments {
         match set(policy, option, value.trim()) {
             Ok(changed) => policy = changed,
             Err(message) => mistakes.add(place, key, message),
         }
     }
-    let attempts = assignments.iter().find(|assignment| assignment.option == "max_attempts");
-    if let (true, Some(Assignment { place, key, .. })) = (policy.never_ends(), attempts) {
+    let find = |option: &str| assignments.iter().find(|assignment| assignment.option == option);
+    if let (true, Some(Assignment { place, key, .. })) = (policy.has_useless_jitter(), find("jitter")) {
+        mistakes.add(
+            place,
+            key,
+            "means nothing with this backoff: there is no delay to spread, or it is random by itself",
+        );
+    }
+    if let (true, Some(Assignment { place, key, .. })) = (policy.never_ends(), find("max_attempts")) {
         mistakes.add(
             place,
             key,
@@ -34,13 +41,11 @@ pub(super) fn merge(declared: RetryPolicy, assignments: &[Assignment], mistakes:
 }
 
 fn set(policy: RetryPolicy, option: &str, text: &str) -> Read<RetryPolicy> {
+    let out_of_range = |problem| format!("{} is out of range: {problem}", shown(text));
     match option {
         "max_attempts" if text == "unlimited" => Ok(policy.any_number()),
-        "max_attempts" => {
-            let checked = policy.try_max_attempts(value::count(text)?);
-            checked.map_err(|problem| format!("{} is out of range: {problem}", shown(text)))
-        }
-        "max_elapsed" => Ok(policy.max_elapsed(value::duration(text)?)),
+        "max_attempts" => policy.try_max_attempts(value::count(text)?).map_err(out_of_range),
+        "max_elapsed" => policy.try_max_elapsed(value::duration(text)?).map_err(out_of_range),
         "backoff" => Ok(policy.backoff(backoff(text)?)),
         "jitter" => Ok(policy.jitter(jitter(text)?)),
         _ => Err(unknown("option", option, &OPTIONS)),

@@ -1,4 +1,4 @@
-//! Who leaves when a newcomer needs a place.
+//! The order of eviction: which entry makes room for a newcomer.
 
 use crate::totals::Sums;
 
@@ -7,51 +7,61 @@ use crate::totals::Sums;
 pub(crate) struct Ring<E> {
     entries: Vec<E>,
     hand: usize,
-    /// Nobody could leave when the hand went around last, and since then no newcomer has found a place.
-    full: bool,
-    /// The totals of those that have left.
+    /// Steps that the hand may take for the next newcomer, besides [`STEPS`].
+    saved: usize,
+    /// The last newcomer has found no place.
+    overflows: bool,
+    /// The totals of the entries that were evicted.
     retired: Sums,
 }
 
-/// Something that can leave.
+/// Something that can be evicted.
 pub(crate) trait Candidate {
-    /// How it stands; its use until now is forgotten.
+    /// How it stands. The note that it was used is cleared.
     fn standing(&self) -> Standing;
 
     /// Its totals.
     fn sums(&self) -> Sums;
 }
 
-/// Who leaves first.
+/// How much an eviction would lose: what loses least is evicted first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Standing {
-    /// Not used since the hand came by last.
+    /// Nothing is counted, and it was not used since the hand came by.
     Idle,
+    /// It has failed, but nobody has used it for a long time.
+    Abandoned,
+    /// Nothing is counted, and it was used since the hand came by.
     Used,
-    /// Has failures counted, which would be forgotten.
+    /// Failures are counted, and it was not used since the hand came by.
     Failing,
-    /// Never leaves.
+    /// Failures are counted, and it was used since the hand came by.
+    FailingAndUsed,
+    /// It is never evicted.
     Stays,
 }
 
 /// Where a newcomer goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// To those that are there.
+    /// To the others.
     New,
-    /// Instead of one that has left.
+    /// Instead of an entry that was evicted.
     Instead(usize),
-    /// Nowhere: nobody can leave.
+    /// Nowhere: no entry was found that can be evicted.
     None,
 }
 
-/// How many the hand looks at for a newcomer while the ring is full: so that a flood of keys meets a bounded wait, and one
-/// that could leave by now is found soon.
-const GLANCE: usize = 64;
+/// Steps that each newcomer pays for. The hand saves those that it does not need.
+const STEPS: usize = 8;
+/// The most steps for one newcomer, so that even the worst wait is short.
+const MOST_STEPS: usize = 128;
+/// The standings of entries that can be evicted.
+const EVICTABLE: usize = Standing::Stays as usize;
 
 impl<E> Default for Ring<E> {
     fn default() -> Self {
-        Self { entries: Vec::new(), hand: 0, full: false, retired: Sums::default() }
+        Self { entries: Vec::new(), hand: 0, saved: MOST_STEPS, overflows: false, retired: Sums::default() }
     }
 }
 
@@ -68,25 +78,33 @@ impl<E: Candidate + Clone> Ring<E> {
         self.retired
     }
 
-    /// Lets one leave, if `remove` can remove it, the first that is idle or else the best of all.
+    /// Evicts an entry, if `remove` can remove it: the first that is idle, or else the one among those looked at that loses least.
+    ///
+    /// The hand takes at most [`MOST_STEPS`], and [`STEPS`] on average, whatever the length of the ring.
     pub(crate) fn make_room(&mut self, remove: impl Fn(&E) -> bool) -> Place {
-        let mut candidates: [Option<usize>; 2] = [None; 2];
-        let looks = if self.full { GLANCE.min(self.entries.len()) } else { self.entries.len() };
+        let mut found = [None; EVICTABLE];
+        self.saved = (self.saved + STEPS).min(MOST_STEPS);
+        let looks = self.entries.len().min(self.saved);
         for _ in 0..looks {
             let index = self.hand;
             self.hand = (index + 1) % self.entries.len();
-            match self.entries.get(index).map(E::standing) {
-                Some(Standing::Idle) if self.leaves(index, &remove) => return Place::Instead(index),
-                Some(Standing::Used | Standing::Idle) => _ = candidates[0].get_or_insert(index),
-                Some(Standing::Failing) => _ = candidates[1].get_or_insert(index),
-                Some(Standing::Stays) | None => {}
+            self.saved -= 1;
+            let Some(entry) = self.entries.get(index) else { continue };
+            let standing = entry.standing();
+            if standing == Standing::Idle && remove(entry) {
+                return Place::Instead(index);
+            }
+            if let Some(first) = found.get_mut(standing as usize) {
+                first.get_or_insert(index);
             }
         }
-        let best = candidates.into_iter().flatten().find(|index| self.leaves(*index, &remove));
-        best.map_or(Place::None, |index| {
-            self.hand = (index + 1) % self.entries.len();
-            Place::Instead(index)
-        })
+        let evicted = found.into_iter().flatten().find(|index| self.entries.get(*index).is_some_and(&remove));
+        let Some(index) = evicted else { return Place::None };
+        if looks == self.entries.len() {
+            // The hand is where it began. The newcomer is the last one that it comes to again.
+            self.hand = (index + 1) % looks;
+        }
+        Place::Instead(index)
     }
 
     /// Takes a newcomer in.
@@ -94,22 +112,80 @@ impl<E: Candidate + Clone> Ring<E> {
         match place {
             Place::New => self.entries.push(entry),
             Place::Instead(index) => {
-                if let Some(left) = self.entries.get_mut(index) {
-                    let left = std::mem::replace(left, entry);
-                    self.retired = self.retired.plus(left.sums());
+                if let Some(place) = self.entries.get_mut(index) {
+                    let evicted = std::mem::replace(place, entry);
+                    self.retired = self.retired.plus(evicted.sums());
                 }
-                self.full = false;
             }
-            Place::None => {}
+            Place::None => return,
+        }
+        self.overflows = false;
+    }
+
+    /// Notes that a newcomer has found no place; true if the one before it had found one.
+    pub(crate) const fn overflow(&mut self) -> bool {
+        !std::mem::replace(&mut self.overflows, true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, rc::Rc};
+
+    use super::*;
+
+    /// Counts how often it is looked at.
+    #[derive(Clone)]
+    struct Entry(Rc<Cell<usize>>, Standing);
+
+    impl Candidate for Entry {
+        fn standing(&self) -> Standing {
+            self.0.set(self.0.get() + 1);
+            self.1
+        }
+
+        fn sums(&self) -> Sums {
+            Sums::default()
         }
     }
 
-    /// Notes that a newcomer has found no place; true if that is news.
-    pub(crate) const fn overflows(&mut self) -> bool {
-        !std::mem::replace(&mut self.full, true)
+    fn ring(standings: impl Iterator<Item = Standing>) -> (Ring<Entry>, Rc<Cell<usize>>) {
+        let (mut ring, steps) = (Ring::default(), Rc::default());
+        standings.for_each(|standing| ring.put(Place::New, Entry(Rc::clone(&steps), standing)));
+        (ring, steps)
     }
 
-    fn leaves(&self, index: usize, remove: impl Fn(&E) -> bool) -> bool {
-        self.entries.get(index).is_some_and(remove)
+    #[test]
+    fn a_newcomer_costs_few_steps_whatever_the_length_of_the_ring() {
+        const NEWCOMERS: usize = 10_000;
+        for standing in [Standing::Stays, Standing::FailingAndUsed, Standing::Used, Standing::Idle] {
+            let (mut ring, steps) = ring((0..10_000).map(|_| standing));
+            for _ in 0..NEWCOMERS {
+                let before = steps.get();
+                let place = ring.make_room(|_| true);
+                assert_eq!(place == Place::None, standing == Standing::Stays);
+                assert!(steps.get() - before <= MOST_STEPS);
+            }
+            assert!(steps.get() <= MOST_STEPS + NEWCOMERS * STEPS, "{} steps, {standing:?}", steps.get());
+        }
+    }
+
+    #[test]
+    fn what_loses_least_is_evicted_first() {
+        use Standing::{Abandoned, Failing, FailingAndUsed, Idle, Stays, Used};
+        let order = [Idle, Abandoned, Used, Failing, FailingAndUsed];
+        for (best, rest) in order.iter().enumerate() {
+            let worse = order.iter().skip(best + 1).rev().copied();
+            let (mut ring, _) = ring([Stays].into_iter().chain(worse).chain([*rest, Stays]));
+            let expected = ring.len() - 2;
+            assert_eq!(ring.make_room(|_| true), Place::Instead(expected), "{rest:?}");
+        }
+    }
+
+    #[test]
+    fn the_one_place_among_many_is_found_in_time() {
+        let (mut ring, _) = ring((0..1_000).map(|index| if index == 999 { Standing::Idle } else { Standing::Stays }));
+        let found = (0..1_000 / STEPS).any(|_| ring.make_room(|_| true) == Place::Instead(999));
+        assert!(found);
     }
 }

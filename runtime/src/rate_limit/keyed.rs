@@ -1,6 +1,6 @@
 //! A rate limit for each key: for each user, tenant or host. [`crate::keyed`] keeps them.
 //!
-//! **Invariant:** none leaves whose limit is reached.
+//! **Invariant:** a limit is evicted only while its window is empty, so no key's calls are forgotten because of other keys.
 
 use std::{
     borrow::Borrow,
@@ -13,9 +13,13 @@ use once_cell::race::OnceBox;
 
 use super::{KeyedRateLimitSnapshot, RateLimit, RateLimitConfig, Rules, limiter::Limiter};
 use crate::{
+    ConfigChange, ConfigLayer,
     events::{self, Event},
+    key::Key,
     keyed::{self, Kept, Text, ring::Standing},
+    layers::{self, Layered},
     registry::{Declared, DeclaredConfig, Listed, Place, Registry, Shared, places},
+    slices::KEYED_RATE_LIMITS,
     totals::{Count, Sums, Totals},
 };
 
@@ -40,10 +44,13 @@ pub type KeyedRateLimit = RateLimit<SharedRules>;
 ///
 /// # Limits
 ///
-/// There are at most [`max_keys`](Self::max_keys) keys, 10,000 if nothing is said. When all places are taken, a newcomer gets the place
-/// of one that has no calls in its window, or else of one that has some and has not reached its limit, whose calls then are
-/// forgotten. A limit that is reached never leaves, and neither does one that somebody holds. When none can leave, newcomers share
-/// one more limit, and an [event](crate::events::Event::RateLimitKeysOverflowed) says so.
+/// There are at most [`max_keys`](Self::max_keys) keys, 10,000 if nothing is said. When all places are taken, a new key evicts one that
+/// has no calls in its window. Never evicted are a limit with calls in its window, and one that somebody holds.
+///
+/// A new key looks at eight limits on average and at most at 128, however many there are. If it can evict none of these, its calls count
+/// against one more limit that all such keys share, the [`overflow`](Self::overflow), until it finds a place; an
+/// [event](crate::events::Event::RateLimitKeysOverflowed) says so. So a flood of keys is limited itself: give `max_keys` room for the
+/// keys that call in one window. The overflow has no key, and no key reaches it.
 ///
 /// Each key takes about 250 bytes, its text, and 8 bytes for each call in its window.
 #[derive(Debug)]
@@ -109,7 +116,7 @@ impl KeyedRateLimits {
             text,
             max_keys,
             |key| RateLimit {
-                limiter: Limiter::new(Totals::plain(), Some(key.into())),
+                limiter: Limiter::new(Totals::plain(), Some(key)),
                 rules: SharedRules { rules: rules.clone(), used: AtomicBool::new(false) },
             },
             || events::publish(Event::RateLimitKeysOverflowed { limits: name, max_keys }),
@@ -122,7 +129,7 @@ impl KeyedRateLimits {
         self.store.get()?.limits.get(Text::new().with(key))
     }
 
-    /// The limit that keys share which have none of their own, if it ever came to that.
+    /// The limit that all keys share that have none of their own, if it ever came to that.
     #[must_use]
     pub fn overflow(&self) -> Option<Arc<KeyedRateLimit>> {
         self.store.get()?.limits.overflow()
@@ -169,10 +176,18 @@ impl KeyedRateLimits {
         }
     }
 
-    /// The limits of the keys that have had most calls rejected, most first, so many at most.
+    /// The limits of the keys that have had most calls rejected, most first, so many at most. A key that has had none is not among
+    /// them.
     #[must_use]
     pub fn most_rejected(&self, keys: usize) -> Vec<Arc<KeyedRateLimit>> {
-        keyed::top(self.iter(), keys, |limit| limit.limiter.totals.sums().get(Count::Rejection))
+        keyed::top(self.iter().filter(|limit| limit.rejections() > 0), keys, KeyedRateLimit::rejections)
+    }
+
+    /// The limits that have series of their own in metrics: of those that have rejected calls.
+    #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+    pub(crate) fn told(&self, keys: usize) -> Vec<Arc<KeyedRateLimit>> {
+        let troubled = self.iter().filter(|limit| limit.rejections() > 0).collect();
+        self.store.get().map(|store| store.limits.told(troubled, keys, KeyedRateLimit::rejections)).unwrap_or_default()
     }
 
     /// The name it was declared with.
@@ -189,7 +204,33 @@ impl KeyedRateLimits {
 
     /// Changes the settings of all keys from now on, as [`RateLimit::reconfigure`] does for one.
     pub fn reconfigure(&self, config: RateLimitConfig) {
-        self.kept().rules.replace(config);
+        self.set_live(Some(config));
+    }
+
+    /// Ends what [`reconfigure`](Self::reconfigure) has set, as [`RateLimit::reset_config`] does for one.
+    pub fn reset_config(&self) {
+        self.set_live(None);
+    }
+
+    fn set_live(&self, live: Option<RateLimitConfig>) {
+        let change = self.change(|layers| layers.set_live(live.map(Some)));
+        layers::tell(ConfigLayer::Live, || change.into_iter().collect());
+    }
+
+    /// Replaces the settings from a file and the environment.
+    #[cfg(feature = "config")]
+    pub(crate) fn set_outside(&self, outside: Option<RateLimitConfig>) -> Option<ConfigChange> {
+        if outside.is_none() && self.store.get().is_none() {
+            return None;
+        }
+        self.change(|layers| layers.set_outside(outside.map(Some)))
+    }
+
+    fn change(&self, layer: impl FnOnce(&mut Layered<Option<RateLimitConfig>>)) -> Option<ConfigChange> {
+        let change = self.kept().rules.change(layer);
+        // Those who wait hold their limits, so that all of these are here.
+        self.iter().for_each(|limit| limit.limiter.signal());
+        change
     }
 
     fn all(&self) -> (Sums, Vec<Arc<KeyedRateLimit>>) {
@@ -212,10 +253,20 @@ impl KeyedRateLimit {
         self.rules.rules.name
     }
 
-    /// The text of its key.
+    /// The text of its key; empty for the [overflow](Self::is_overflow), which has no key.
     #[must_use]
     pub fn key(&self) -> &str {
-        self.limiter.key.as_deref().unwrap_or("")
+        self.limiter.key.as_ref().and_then(Key::text).map_or("", |key| key)
+    }
+
+    /// True for the limit that all keys share that have none of their own: the [`KeyedRateLimits::overflow`].
+    #[must_use]
+    pub fn is_overflow(&self) -> bool {
+        self.limiter.key.as_ref().is_some_and(Key::is_overflow)
+    }
+
+    fn rejections(&self) -> u64 {
+        self.limiter.totals.sums().get(Count::Rejection)
     }
 
     fn is_reached(&self) -> bool {
@@ -236,8 +287,7 @@ impl Kept for KeyedRateLimit {
     fn standing(&self) -> Standing {
         match self.limiter.load(self.rules()) {
             (0, 0) => Standing::Idle,
-            _ if self.is_reached() => Standing::Stays,
-            _ => Standing::Failing,
+            _ => Standing::Stays,
         }
     }
 
@@ -258,10 +308,6 @@ impl Display for KeyedRateLimits {
         self.snapshot().fmt(f)
     }
 }
-
-/// Where `#[rate_limit(key = ...)]` declares them.
-#[linkme::distributed_slice]
-pub static KEYED_RATE_LIMITS: [&'static Declared<KeyedRateLimits>];
 
 /// The rate limits of that name that are declared with a `key`, also before their first call.
 #[must_use]

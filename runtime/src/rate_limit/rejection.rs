@@ -1,6 +1,10 @@
-use std::{error::Error, fmt, io, sync::Arc, time::Duration};
+use std::{error::Error, fmt, io, time::Duration};
 
-use crate::Transient;
+use crate::{
+    Transient,
+    escape::escaped,
+    key::{self, Key},
+};
 
 /// A call was not made, because it was above a rate limit.
 ///
@@ -12,7 +16,7 @@ use crate::Transient;
 #[non_exhaustive]
 pub struct RateLimited {
     pub(super) name: &'static str,
-    pub(super) key: Option<Arc<str>>,
+    pub(super) key: Option<Key>,
     pub(super) retry_after: Duration,
 }
 
@@ -23,10 +27,16 @@ impl RateLimited {
         self.name
     }
 
-    /// Which of the limits of that name it is, where there is one for each key.
+    /// Which of the limits of that name it is, where there is one for each key; `None` for the [overflow](Self::is_overflow).
     #[must_use]
     pub fn key(&self) -> Option<&str> {
-        self.key.as_deref()
+        self.key.as_ref()?.text().map(AsRef::as_ref)
+    }
+
+    /// True for the limit that all keys share that have none of their own.
+    #[must_use]
+    pub fn is_overflow(&self) -> bool {
+        self.key.as_ref().is_some_and(Key::is_overflow)
     }
 
     /// How long from the rejection until there is a place for a call, if nobody else takes it.
@@ -38,9 +48,8 @@ impl RateLimited {
 
 impl fmt::Display for RateLimited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "rate limit `{}`", self.name)?;
-        self.key.as_ref().map_or(Ok(()), |key| write!(f, " for `{key}`"))?;
-        write!(f, " is reached; there is a place in {:.3?}", self.retry_after)
+        let whose = key::whose(self.key(), self.is_overflow());
+        write!(f, "rate limit `{}`{whose} is reached; there is a place in {:.3?}", escaped(self.name), self.retry_after)
     }
 }
 

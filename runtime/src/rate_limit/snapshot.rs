@@ -1,5 +1,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
+use crate::{escape::escaped, key};
+
 /// What a rate limit was doing at one moment.
 ///
 /// The totals are added up beside the rest, and count since the program started. Its `Display` is one line:
@@ -23,6 +25,9 @@ pub struct RateLimitSnapshot {
     /// Which of the limits of that name, where there is one for each key.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text_if_any"))]
     pub key: Option<Arc<str>>,
+    /// True for the limit that all keys share that have none of their own. Its `key` is `None`.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "std::ops::Not::not"))]
+    pub overflow: bool,
     /// How many calls there may be; 0 if no place has declared a limit.
     pub limit: u32,
     /// In how long.
@@ -40,9 +45,8 @@ pub struct RateLimitSnapshot {
 
 impl fmt::Display for RateLimitSnapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, key, limit, per, in_window, waiting, admitted, rejected } = self;
-        f.write_str(name)?;
-        key.as_ref().map_or(Ok(()), |key| write!(f, "[{key}]"))?;
+        let Self { name, key, overflow, limit, per, in_window, waiting, admitted, rejected } = self;
+        write!(f, "{}{}", escaped(name), key::suffix(key.as_deref(), *overflow))?;
         write!(f, ": {in_window} of {limit} in {per:?}, {waiting} waiting; {admitted} admitted, {rejected} rejected")
     }
 }
@@ -80,7 +84,8 @@ impl fmt::Display for KeyedRateLimitSnapshot {
         let Self { name, keys, max_keys, reached, admitted, rejected, .. } = self;
         write!(
             f,
-            "{name}: {keys} of {max_keys} keys, {reached} at their limit; {admitted} admitted, {rejected} rejected"
+            "{}: {keys} of {max_keys} keys, {reached} at their limit; {admitted} admitted, {rejected} rejected",
+            escaped(name)
         )
     }
 }

@@ -2,7 +2,8 @@ use std::{error::Error, fmt, panic::Location};
 
 use crate::{BreakerConfig, BulkheadConfig, RateLimitConfig};
 
-/// Two places declare the same breaker, rate limit or bulkhead with different settings; or none gives a rate limit its limit.
+/// Two places declare the same breaker, rate limit or bulkhead with different settings, or a breaker with a different `failure_if`; or none
+/// gives a rate limit its limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigConflict {
@@ -24,6 +25,8 @@ pub struct Place {
     pub config: DeclaredConfig,
     /// How many keys there are at most; `None` without a `key`.
     pub max_keys: Option<usize>,
+    /// Which errors are failures, as the attribute says it: `failure_if(io::Error)`. `None` without the option.
+    pub failure_if: Option<&'static str>,
 }
 
 /// Settings of any kind. Its `Display` reads like the attribute's options.
@@ -68,6 +71,7 @@ impl fmt::Display for DeclaredConfig {
 impl fmt::Display for ConfigConflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, first, second } = self;
+        let name = crate::escaped(name);
         let kind = first.config.kind();
         if first.max_keys.is_some() != second.max_keys.is_some() {
             let (with, without) = if first.max_keys.is_some() { (first, second) } else { (second, first) };
@@ -85,7 +89,17 @@ impl fmt::Display for ConfigConflict {
                 first.location,
             );
         }
-        if first.config == second.config && first.max_keys == second.max_keys {
+        let same_settings = first.config == second.config && first.max_keys == second.max_keys;
+        if same_settings && first.failure_if != second.failure_if {
+            let [one, other] = [first, second].map(|place| place.failure_if.unwrap_or("every error"));
+            return write!(
+                f,
+                "{kind} `{name}` counts different errors as failures: `{one}` at {}, `{other}` at {}; give both places the same \
+                 `failure_if`, or each a name of its own",
+                first.location, second.location,
+            );
+        }
+        if same_settings {
             return write!(
                 f,
                 "two statics are {kind} `{name}`, at {} and at {}; share one, or give each a name of its own",
@@ -110,7 +124,8 @@ impl Place {
     fn settings(&self) -> impl fmt::Display {
         fmt::from_fn(|f| {
             write!(f, "{}", self.config)?;
-            self.max_keys.map_or(Ok(()), |max_keys| write!(f, ", max_keys = {max_keys}"))
+            self.max_keys.map_or(Ok(()), |max_keys| write!(f, ", max_keys = {max_keys}"))?;
+            self.failure_if.map_or(Ok(()), |failure_if| write!(f, ", {failure_if}"))
         })
     }
 }

@@ -11,10 +11,6 @@ pub struct Registered {
     pub(super) location: &'static Location<'static>,
 }
 
-/// All of the program.
-#[linkme::distributed_slice]
-pub static REGISTERED: [Registered];
-
 /// What can be listed: a `static` breaker, rate limit or bulkhead.
 #[diagnostic::on_unimplemented(
     message = "a `{Self}` can't be listed by name",

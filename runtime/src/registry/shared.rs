@@ -7,8 +7,9 @@ use once_cell::{race::OnceRef, sync::Lazy};
 use super::{
     conflict::{ConfigConflict, DeclaredConfig, Place},
     disagree,
-    registered::{Listed, REGISTERED},
+    registered::Listed,
 };
+use crate::slices::REGISTERED;
 
 /// A kind of thing that functions share by name.
 pub trait Shared: Debug + Sync + Sized + 'static {
@@ -138,7 +139,7 @@ impl<S: Shared> Declared<S> {
     /// This place, with these settings.
     fn place(&self, config: Option<S::Config>) -> Place {
         let (config, max_keys) = S::show(config);
-        Place { location: self.location, config, max_keys }
+        Place { location: self.location, config, max_keys, failure_if: None }
     }
 }
 

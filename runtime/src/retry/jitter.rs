@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use super::schedule::between;
 use crate::checked::{Checked, valid};
@@ -65,6 +65,18 @@ impl Jitter {
                 between(delay, delay.saturating_add(most).min(max), random)
             }
             Kind::None => delay,
+        }
+    }
+}
+
+/// The jitter in the words of the attribute: `full`, `proportional(0.1)`.
+impl fmt::Display for Jitter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Kind::Full => f.write_str("full"),
+            Kind::Equal => f.write_str("equal"),
+            Kind::Proportional(share) => write!(f, "proportional({share})"),
+            Kind::None => f.write_str("none"),
         }
     }
 }

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use super::{
     Jitter,
@@ -111,6 +111,12 @@ impl Schedule {
         Self(Kind::None)
     }
 
+    /// Whether delays have no use for a jitter: there are none, or they are random by themselves.
+    #[cfg(feature = "config")]
+    pub(crate) const fn ignores_jitter(&self) -> bool {
+        matches!(self.0, Kind::None | Kind::Decorrelated { .. })
+    }
+
     /// What a [`Backoff`] of your own says.
     #[must_use]
     pub const fn custom(backoff: &'static dyn Backoff) -> Self {
@@ -146,6 +152,23 @@ impl Schedule {
             Kind::Custom(Custom(backoff)) => (backoff.delay(retry), Duration::MAX),
         };
         jitter.apply(delay, max, random)
+    }
+}
+
+/// The schedule in the words of the attribute: `exponential(base = 100ms, factor = 2, max = 30s)`.
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Kind::None => f.write_str("none"),
+            Kind::Fixed { delay } => write!(f, "fixed({delay:?})"),
+            Kind::Exponential { base, factor, max } => {
+                write!(f, "exponential(base = {base:?}, factor = {factor}, max = {max:?})")
+            }
+            Kind::Linear { base, step, max } => write!(f, "linear(base = {base:?}, step = {step:?}, max = {max:?})"),
+            Kind::Fibonacci { base, max } => write!(f, "fibonacci(base = {base:?}, max = {max:?})"),
+            Kind::Decorrelated { base, max } => write!(f, "decorrelated(base = {base:?}, max = {max:?})"),
+            Kind::Custom(_) => f.write_str("custom"),
+        }
     }
 }
 

@@ -8,9 +8,9 @@ use std::{
     time::Duration,
 };
 
-use super::named::POLICIES;
 use crate::{
     clock::micros,
+    slices::POLICIES,
     totals::{Count, Totals},
 };
 
@@ -99,7 +99,7 @@ impl fmt::Display for RetrySnapshot {
             f,
             "{}: {} calls, {} succeeded at once, {} after a retry, {} failed ({} not transient, {} rejected, {} exhausted, {} denied, \
              {} stopped); {} retries",
-            self.name,
+            crate::escaped(self.name),
             self.calls(),
             self.first_try_successes,
             self.retried_successes,

@@ -30,5 +30,5 @@ pub(super) fn families() -> [Family; 4] {
 }
 
 const fn of(bulkhead: &'static str) -> Labels {
-    Labels { subject: ("bulkhead", bulkhead), part: None, key: None }
+    Labels { subject: ("bulkhead", bulkhead), part: None, key: (None, false) }
 }

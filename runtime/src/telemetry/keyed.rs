@@ -1,5 +1,5 @@
-//! The breakers of keys: all of a name together, and those that reject most one by one, so that the number of series is
-//! bounded whatever the number of keys.
+//! The breakers of keys: all of a name together, and those in trouble one by one, so that the number of series is bounded whatever the
+//! number of keys.
 
 use super::Family;
 #[cfg(feature = "keyed")]
@@ -23,7 +23,7 @@ pub(super) fn add(families: &mut Vec<Family>, top_keys: usize) {
             STATES.into_iter().zip(reading.states).map(|(state, keys)| of(name).with("state", word(state)).count(keys)),
         );
         for breaker in reading.top {
-            let labels = Labels { key: breaker.shared_key(), ..of(name) };
+            let labels = Labels { key: breaker.label(), ..of(name) };
             let (state, sums) = (breaker.state(), breaker.sums());
             states.push(labels.clone().count(code(state)));
             failures.push(labels.clone().count(sums.get(Count::Failure)));
@@ -41,11 +41,11 @@ pub(super) fn add(families: &mut Vec<Family>, top_keys: usize) {
     let family = |name, help, kind, samples: Vec<Sample>| Family { name, help, kind, samples };
     families.extend([
         family("circuit_breaker_keys", "Keys that have a breaker, by its state.", Kind::Gauge, keys),
-        family("circuit_breaker_key_state", "State as above, of the keys that reject most.", Kind::Gauge, states),
-        family("circuit_breaker_key_failures", "Failed calls, of the keys that reject most.", Kind::Counter, failures),
+        family("circuit_breaker_key_state", "State as above, of keys in trouble.", Kind::Gauge, states),
+        family("circuit_breaker_key_failures", "Failed calls, of keys in trouble.", Kind::Counter, failures),
         family(
             "circuit_breaker_key_rejections",
-            "Calls that were not made, of the keys that reject most; those of all keys are in circuit_breaker_rejections.",
+            "Calls that were not made, of keys in trouble; those of all keys are in circuit_breaker_rejections.",
             Kind::Counter,
             rejections,
         ),

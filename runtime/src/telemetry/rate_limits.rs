@@ -54,9 +54,9 @@ impl Limits {
             for (state, keys) in [("free", free), ("reached", all.reached)] {
                 self.keys.push(of(all.name).with("state", state).count(keys as u64));
             }
-            for limit in limits.most_rejected(top_keys) {
-                let RateLimitSnapshot { name, key, rejected, .. } = limit.snapshot();
-                self.key_rejections.push(Labels { key, ..of(name) }.count(rejected));
+            for limit in limits.told(top_keys) {
+                let RateLimitSnapshot { name, key, overflow, rejected, .. } = limit.snapshot();
+                self.key_rejections.push(Labels { key: (key, overflow), ..of(name) }.count(rejected));
             }
         }
     }
@@ -86,5 +86,5 @@ impl Limits {
 }
 
 const fn of(limit: &'static str) -> Labels {
-    Labels { subject: ("limit", limit), part: None, key: None }
+    Labels { subject: ("limit", limit), part: None, key: (None, false) }
 }

@@ -26,5 +26,5 @@ pub(super) fn families() -> [Family; 2] {
 }
 
 pub(crate) const fn of(retry: &'static str) -> Labels {
-    Labels { subject: ("retry", retry), part: None, key: None }
+    Labels { subject: ("retry", retry), part: None, key: (None, false) }
 }

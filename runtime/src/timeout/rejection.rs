@@ -1,6 +1,6 @@
 use std::{error::Error, fmt, io, time::Duration};
 
-use crate::Transient;
+use crate::{Transient, escape::escaped};
 
 /// A call took longer than its `#[timeout]` allows, and was dropped.
 ///
@@ -31,7 +31,7 @@ impl TimedOut {
 
 impl fmt::Display for TimedOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` took longer than {:?}", self.function, self.limit)
+        write!(f, "`{}` took longer than {:?}", escaped(self.function), self.limit)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
         window::Counts,
         word::Word,
     },
-    clock, events,
+    clock, events, key,
     totals::Count,
 };
 
@@ -77,9 +77,11 @@ impl View<'_> {
                 BreakerState::ForcedOpen => Some(OpenReason::Forced),
                 _ => None,
             };
+            let (key, overflow) = key::parts(self.core.key());
             return Snapshot {
                 name: self.settings.name,
-                key: self.core.key.clone(),
+                key,
+                overflow,
                 state,
                 consecutive_failures,
                 window,

@@ -7,6 +7,7 @@ use crate::{
     breaker::{BreakerState, Happening, OpenReason, cause::Why, shared::Witness, word::Word},
     clock,
     events::{self, Event},
+    key,
 };
 
 /// Makes transitions one at a time, and publishes what there is to say about each before the next.
@@ -53,9 +54,11 @@ impl Witness for Publisher<'_, '_> {
             _ => None,
         };
         let operator_reason = self.note.cloned();
+        let (key, overflow) = key::parts(core.key());
         let event = || Event::StateChanged {
             breaker: settings.name,
-            key: core.key.clone(),
+            key: key.clone(),
+            overflow,
             from: before,
             to: after,
             reason,

@@ -95,7 +95,11 @@ impl KeyedSnapshot {
 impl fmt::Display for KeyedSnapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, keys, max_keys, closed, open, half_open, forced_open, disabled, .. } = self;
-        write!(f, "{name}: {keys} of {max_keys} keys, {closed} closed, {open} open, {half_open} half-open, ")?;
+        write!(
+            f,
+            "{}: {keys} of {max_keys} keys, {closed} closed, {open} open, {half_open} half-open, ",
+            crate::escaped(name)
+        )?;
         write!(f, "{forced_open} forced-open, {disabled} disabled; ")?;
         let Self { successes, failures, neutral, rejections, .. } = self;
         write!(f, "{successes} succeeded, {failures} failed, {neutral} neutral, {rejections} rejected")

@@ -1,0 +1,369 @@
+//! The layers of settings: code, file, environment, live.
+
+use std::{
+    io,
+    sync::{Arc, Barrier, Mutex},
+    thread,
+    time::Duration,
+};
+
+use steadfast::{
+    BreakerConfig, Bulkhead, BulkheadConfig, BulkheadFull, CircuitBreaker, ConfigLayer, KeyedBreakers, KeyedRateLimits,
+    RateLimit, RateLimitConfig, Window, breaker, bulkhead, circuit_breaker, configure_from_file, configure_from_toml,
+    configure_from_vars,
+    events::{self, Event},
+    retry,
+};
+
+use crate::configure::alone;
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+macro_rules! declare {
+    ($($function:ident($name:literal, $($options:tt)*);)*) => {
+        $(#[allow(dead_code, reason = "configured without being called")]
+        #[circuit_breaker(name = $name, $($options)*)]
+        fn $function() -> Option<()> {
+            Some(())
+        })*
+    };
+}
+
+declare! {
+    merged("layer_merged", failure_threshold = 3, recovery_timeout = 7s);
+    one("layer_one", failure_threshold = 3);
+    two("layer_two", failure_threshold = 3);
+    api("layer_api", failure_threshold = 3);
+    api_failure("layer_api_failure", failure_threshold = 3);
+    api_dashed("layer-api-failure-rate", failure_threshold = 3);
+    told("layer_told\n\u{1b}[31m", failure_threshold = 3);
+}
+
+static HOSTS: KeyedBreakers = KeyedBreakers::new("layer_hosts", BreakerConfig::new());
+steadfast::register!(HOSTS);
+static SEARCH: RateLimit = RateLimit::new("layer_search", RateLimitConfig::new(5, seconds(1)));
+steadfast::register!(SEARCH);
+static TENANTS: KeyedRateLimits = KeyedRateLimits::new("layer_tenants", RateLimitConfig::new(5, seconds(1)));
+steadfast::register!(TENANTS);
+static PLACES: Bulkhead = Bulkhead::new("layer_places", BulkheadConfig::new());
+steadfast::register!(PLACES);
+
+#[bulkhead(name = "layer_other_places", max_concurrent = 3)]
+fn bounded() -> Result<(), BulkheadFull> {
+    Ok(())
+}
+
+#[retry(name = "layer_retry", max_attempts = 2, backoff = none)]
+fn retried(calls: &mut u32) -> io::Result<()> {
+    *calls += 1;
+    Err(io::ErrorKind::TimedOut.into())
+}
+
+fn attempts() -> u32 {
+    let mut calls = 0;
+    retried(&mut calls).unwrap_err();
+    calls
+}
+
+fn find(name: &str) -> &'static CircuitBreaker {
+    breaker(name).unwrap()
+}
+
+fn vars(variables: &[(&str, &str)]) -> Result<(), steadfast::ConfigError> {
+    configure_from_vars(variables.iter().map(|(name, value)| (format!("STEADFAST_{name}"), (*value).to_owned())))
+}
+
+const DECLARED: BreakerConfig = BreakerConfig::new().failure_threshold(3).recovery_timeout(seconds(7));
+
+#[test]
+fn each_option_holds_as_the_highest_layer_says_that_gives_it() {
+    let _alone = alone();
+    let config = || find("layer_merged").config();
+    configure_from_toml("[breaker.layer_merged]\nfailure_threshold = 10\nhalf_open_max_calls = 1").unwrap();
+    vars(&[("BREAKER_LAYER_MERGED_FAILURE_THRESHOLD", "20")]).unwrap();
+    assert_eq!(config(), DECLARED.failure_threshold(20).half_open_max_calls(1));
+    configure_from_toml("[breaker.layer_merged]\nfailure_threshold = 11\nramp_up = \"5s\"").unwrap();
+    assert_eq!(config(), DECLARED.failure_threshold(20).ramp_up(seconds(5)), "whichever was applied last");
+    vars(&[("BREAKER_LAYER_MERGED_HALF_OPEN_MAX_CALLS", "9")]).unwrap();
+    assert_eq!(config(), DECLARED.failure_threshold(11).ramp_up(seconds(5)).half_open_max_calls(9));
+    vars(&[]).unwrap();
+    assert_eq!(config(), DECLARED.failure_threshold(11).ramp_up(seconds(5)));
+    configure_from_toml("").unwrap();
+    assert_eq!(config(), DECLARED);
+}
+
+#[test]
+fn a_table_that_is_gone_goes_back_for_every_kind() {
+    let _alone = alone();
+    let all = || {
+        let limits = (SEARCH.config().unwrap().limit(), TENANTS.config().unwrap().limit());
+        let places = (PLACES.config(), bulkhead("layer_other_places").unwrap().config());
+        (find("layer_one").config(), HOSTS.config(), limits, places, attempts())
+    };
+    let declared = all();
+    configure_from_toml(
+        "[breaker.layer_one]\nfailure_threshold = 9\n[breaker.layer_hosts]\nfailure_threshold = 9\n\
+         [rate_limit.layer_search]\nlimit = 9\n[rate_limit.layer_tenants]\nlimit = 9\n\
+         [bulkhead.layer_places]\nmax_concurrent = 9\n[bulkhead.layer_other_places]\nmax_concurrent = 9\n\
+         [retry.layer_retry]\nmax_attempts = 9\n",
+    )
+    .unwrap();
+    let nine = BulkheadConfig::new().max_concurrent(9);
+    let breakers = [BreakerConfig::new().failure_threshold(9); 2];
+    assert_eq!(all(), (breakers[0], breakers[1], (9, 9), (nine, nine), 9));
+    configure_from_toml("[breaker.layer_two]\nfailure_threshold = 9").unwrap();
+    assert_eq!(all(), declared);
+}
+
+#[test]
+fn what_is_set_live_stays_until_it_is_reset() {
+    let _alone = alone();
+    let (breaker, live) = (find("layer_one"), BreakerConfig::new().failure_threshold(77));
+    breaker.reconfigure(live);
+    HOSTS.reconfigure(live);
+    SEARCH.reconfigure(RateLimitConfig::new(77, seconds(1)));
+    TENANTS.reconfigure(RateLimitConfig::new(77, seconds(1)));
+    PLACES.reconfigure(BulkheadConfig::new().max_concurrent(77));
+    configure_from_toml(
+        "[breaker.layer_one]\nfailure_threshold = 9\n[breaker.layer_hosts]\nfailure_threshold = 9\n\
+         [rate_limit.layer_search]\nlimit = 9\n[rate_limit.layer_tenants]\nlimit = 9\n\
+         [bulkhead.layer_places]\nmax_concurrent = 9\n",
+    )
+    .unwrap();
+    let numbers = || {
+        let limits = [SEARCH.config(), TENANTS.config()].map(|config| config.unwrap().limit());
+        (breaker.config() == HOSTS.config(), breaker.config(), limits, PLACES.config())
+    };
+    assert_eq!(numbers(), (true, live, [77, 77], BulkheadConfig::new().max_concurrent(77)));
+    breaker.reset_config();
+    HOSTS.reset_config();
+    SEARCH.reset_config();
+    TENANTS.reset_config();
+    PLACES.reset_config();
+    let nine = BreakerConfig::new().failure_threshold(9);
+    assert_eq!(numbers(), (true, nine, [9, 9], BulkheadConfig::new().max_concurrent(9)), "the file's layer is below");
+    assert_eq!(PLACES.snapshot().max_concurrent, 9);
+}
+
+#[test]
+fn an_option_that_a_higher_layer_overrides_is_no_mistake() {
+    let _alone = alone();
+    configure_from_toml("[breaker.layer_merged]\nwindow = \"calls(100)\"\nfailure_rate = 0.2\nmin_calls = 50").unwrap();
+    vars(&[("BREAKER_LAYER_MERGED_WINDOW", "none")]).unwrap();
+    assert!(find("layer_merged").config().to_string().starts_with("failure_threshold = 3,"));
+    vars(&[("BREAKER_LAYER_MERGED_WINDOW", "calls(20)")]).unwrap();
+    vars(&[("BREAKER_LAYER_MERGED_PRESET", "critical")]).unwrap();
+    assert_eq!(find("layer_merged").config(), BreakerConfig::critical());
+}
+
+#[test]
+fn a_layer_that_no_longer_goes_with_another_is_not_applied() {
+    let _alone = alone();
+    let windowed = DECLARED.window(Window::calls(100)).failure_rate(0.9);
+    configure_from_toml("[breaker.layer_merged]\nwindow = \"calls(100)\"").unwrap();
+    vars(&[("BREAKER_LAYER_MERGED_FAILURE_RATE", "0.9")]).unwrap();
+    assert_eq!(find("layer_merged").config(), windowed);
+    let error = configure_from_toml("[breaker.layer_one]\nfailure_threshold = 8").unwrap_err();
+    assert!(
+        error.to_string().starts_with("STEADFAST_BREAKER_LAYER_MERGED_FAILURE_RATE: needs a window"),
+        "the mistake is named where it stands: {error}"
+    );
+    assert_eq!(
+        (find("layer_merged").config(), find("layer_one").config().failures()),
+        (windowed, 3),
+        "nothing changed"
+    );
+    // The file's layer is the one before, too.
+    vars(&[]).unwrap();
+    assert_eq!(find("layer_merged").config(), DECLARED.window(Window::calls(100)));
+}
+
+trait Failures {
+    fn failures(&self) -> u32;
+}
+
+impl Failures for BreakerConfig {
+    fn failures(&self) -> u32 {
+        let text = self.to_string();
+        text.strip_prefix("failure_threshold = ").and_then(|rest| rest.split(',').next()).unwrap().parse().unwrap()
+    }
+}
+
+#[test]
+fn two_texts_that_are_applied_at_once_never_mix() {
+    let _alone = alone();
+    let start = Barrier::new(2);
+    let reload = |number: u32| {
+        let text = format!(
+            "[breaker.layer_one]\nfailure_threshold = {number}\n[breaker.layer_two]\nfailure_threshold = {number}\n\
+             [bulkhead.layer_places]\nmax_concurrent = {number}\n[retry.layer_retry]\nmax_attempts = {number}\n\
+             [rate_limit.layer_search]\nlimit = {number}\n"
+        );
+        start.wait();
+        configure_from_toml(&text).unwrap();
+    };
+    for _ in 0..500 {
+        thread::scope(|scope| {
+            scope.spawn(|| reload(4));
+            reload(5);
+        });
+        let one = find("layer_one").config().failures();
+        let limits = (SEARCH.config().unwrap().limit(), PLACES.snapshot().max_concurrent);
+        assert_eq!((find("layer_two").config().failures(), attempts(), limits), (one, one, (one, one)));
+    }
+}
+
+#[test]
+fn names_that_contain_each_other_work_from_the_environment() {
+    let _alone = alone();
+    let thresholds = || ["layer_api", "layer_api_failure"].map(|name| find(name).config().failures());
+    vars(&[("BREAKER_LAYER_API_FAILURE_THRESHOLD", "5")]).unwrap();
+    assert_eq!(thresholds(), [5, 3]);
+    vars(&[("BREAKER_LAYER_API_FAILURE_FAILURE_THRESHOLD", "6")]).unwrap();
+    assert_eq!(thresholds(), [3, 6]);
+    vars(&[
+        ("BREAKER_LAYER_API_FAILURE_THRESHOLD", "5"),
+        ("BREAKER_LAYER_API_FAILURE_FAILURE_THRESHOLD", "6"),
+        ("BREAKER_LAYER_API_FAILURE_RATE_FAILURE_THRESHOLD", "7"),
+    ])
+    .unwrap();
+    assert_eq!((thresholds(), find("layer-api-failure-rate").config().failures()), ([5, 6], 7));
+    for (variable, expected) in [
+        // Of `layer_api`, and not the unknown option `treshold` of `layer_api_failure`.
+        ("LAYER_API_FAILURE_TRESHOLD", "unknown option, did you mean `failure_threshold`?"),
+        ("LAYER_API_FAILURE_RAMP", "unknown option, did you mean `failure_rate`?"),
+        ("LAYER_API_FAILURE", "unknown option; there are "),
+    ] {
+        let variable = format!("BREAKER_{variable}");
+        let error = vars(&[(&variable, "5")]).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("STEADFAST_{variable}: {expected}")), "{error}");
+    }
+}
+
+#[test]
+fn applying_a_layer_is_told() {
+    let _alone = alone();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let _subscription = events::subscribe({
+        let heard = heard.clone();
+        move |event| {
+            if let Event::ConfigApplied { layer, changes, .. } = event
+                && changes.iter().any(|change| change.name.starts_with("layer_told"))
+            {
+                heard.lock().unwrap().push((*layer, event.to_string()));
+            }
+        }
+    });
+    let breaker = find("layer_told\n\u{1b}[31m");
+    configure_from_toml("[breaker.\"layer_told\\n\\u001b[31m\"]\nfailure_threshold = 9").unwrap();
+    breaker.reconfigure(BreakerConfig::new().failure_threshold(8));
+    breaker.reset_config();
+    configure_from_toml("").unwrap();
+    crate::until(|| heard.lock().unwrap().len() == 4);
+    let rest = "recovery_timeout = 30s, half_open_max_calls = 3";
+    let expected = [(ConfigLayer::File, 9), (ConfigLayer::Live, 8), (ConfigLayer::Live, 9), (ConfigLayer::File, 3)]
+        .map(|(layer, threshold)| {
+            let name = r"layer_told\n\u{1b}[31m";
+            (layer, format!("settings applied ({layer}): breaker.{name}: failure_threshold = {threshold}, {rest}"))
+        });
+    assert_eq!(*heard.lock().unwrap(), expected);
+}
+
+#[test]
+fn a_subscriber_may_apply_settings() {
+    let _alone = alone();
+    let _subscription = events::subscribe(|event| {
+        if let Event::ConfigApplied { layer: ConfigLayer::File, changes, .. } = event
+            && changes.iter().any(|change| change.name == "layer_one")
+        {
+            vars(&[("BREAKER_LAYER_TWO_FAILURE_THRESHOLD", "42")]).unwrap();
+        }
+    });
+    configure_from_toml("[breaker.layer_one]\nfailure_threshold = 41").unwrap();
+    crate::until(|| find("layer_two").config().failures() == 42);
+}
+
+#[test]
+fn reloading_many_times_leaves_nothing_behind() {
+    let _alone = alone();
+    for round in 0..2_000 {
+        configure_from_toml(&format!("[retry.layer_retry]\nmax_attempts = {}", 3 + round % 2)).unwrap();
+    }
+    assert_eq!(attempts(), 4);
+}
+
+#[test]
+fn what_is_shown_of_a_text_is_bounded() {
+    let _alone = alone();
+    let long = "k".repeat(256 << 10);
+    for text in [
+        format!("[breaker.{long}]\nfailure_threshold = 1"),
+        format!("[{long}]"),
+        format!("[breaker.layer_one]\n{long} = 1"),
+        format!("[breaker.layer_one]\nramp_up = \"{long}\""),
+        format!("[breaker.layer_one]\nramp_up = \"{long}ms"),
+        format!("{long} = "),
+    ] {
+        let error = configure_from_toml(&text).unwrap_err();
+        assert!(error.to_string().len() < 3_000, "{} bytes", error.to_string().len());
+    }
+    let variable = format!("STEADFAST_BREAKER_{}", long.to_uppercase());
+    assert!(configure_from_vars([(variable, long.clone())]).unwrap_err().to_string().len() < 3_000);
+    let numbered =
+        |text: &str| (0..20_000).map(|number| text.replace('#', &number.to_string())).collect::<Vec<_>>().concat();
+    let tables = numbered("[breaker.unknown_#]\nramp_up = \"1s\"\n");
+    let error = configure_from_toml(&tables).unwrap_err();
+    assert_eq!(error.mistakes().len(), 100);
+    assert_eq!(error.to_string().lines().last(), Some("only the first 100 mistakes are listed"));
+    let options = numbered("option_# = 1\n");
+    assert_eq!(configure_from_toml(&format!("[breaker.layer_one]\n{options}")).unwrap_err().mistakes().len(), 100);
+}
+
+#[test]
+fn what_is_shown_of_a_text_is_escaped() {
+    let _alone = alone();
+    let error = configure_from_toml("[breaker.\"a\\n\\u001b[2Jb\"]\nfailure_threshold = 1").unwrap_err().to_string();
+    assert!(error.contains(r"breaker.a\n\u{1b}[2Jb: unknown breaker"), "{error}");
+    assert_eq!(error.lines().count(), 1);
+    let error = configure_from_toml("[breaker.layer_one]\nramp_up = \"1\\r\\n2\"").unwrap_err().to_string();
+    assert!(error.contains(r"1\r\n2") && error.lines().count() == 1, "{error}");
+}
+
+#[test]
+fn settings_have_the_limits_of_the_attributes() {
+    let _alone = alone();
+    for (text, expected) in [
+        ("[retry.layer_retry]\nmax_elapsed = \"0s\"", "`max_elapsed` must be longer than 0"),
+        ("[retry.layer_retry]\nmax_attempts = 0", "`max_attempts` must be at least 1"),
+        ("[retry.layer_retry]\nbackoff = \"none\"\njitter = \"full\"", "jitter: means nothing with this backoff"),
+        (
+            "[retry.layer_retry]\nbackoff = \"decorrelated\"\njitter = \"equal\"",
+            "jitter: means nothing with this backoff",
+        ),
+        ("[retry.layer_retry]\nbackoff = \"exponential(factor = 0.5)\"", "`factor` must be"),
+        ("[retry.layer_retry]\nbackoff = \"fixed(1s, 2s)\"", "write it as `fixed(1s)`"),
+        ("[breaker.layer_one]\nwindow = \"time(999us)\"", "at least a millisecond"),
+        ("[breaker.layer_one]\nwindow = \"calls(1048577)\"", "at most 1048576"),
+        ("[breaker.layer_one]\nwindow = \"calls(10)\"\nslow_call = \"0s\"", "`slow_call` must be longer than zero"),
+        ("[breaker.layer_one]\nrecovery_jitter = 1.1", "must be in 0.0..=1.0"),
+        ("[breaker.layer_one]\nhalf_open_max_calls = 0", "must be at least 1"),
+        ("[rate_limit.layer_search]\nper = \"0ms\"", "`per` must be longer than 0"),
+        ("[bulkhead.layer_places]\nmax_wait = \"0us\"", "`max_wait` must be longer than 0"),
+    ] {
+        let error = configure_from_toml(text).unwrap_err().to_string();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+    configure_from_toml("[retry.layer_retry]\nbackoff = \"none\"\njitter = \"none\"").unwrap();
+}
+
+#[test]
+fn a_cause_is_printed_once() {
+    let _alone = alone();
+    let error = configure_from_file("/nowhere/at/all.toml").unwrap_err();
+    assert!(error.to_string().starts_with("/nowhere/at/all.toml: can't be read: "), "{error}");
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    let chain = format!("{error}: {cause}");
+    assert_eq!(chain.matches(&cause).count(), 1, "{chain}");
+}

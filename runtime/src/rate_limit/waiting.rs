@@ -14,7 +14,7 @@ use super::{
 use crate::{
     clock::{Moment, micros},
     totals::Count,
-    wait,
+    wait::{self, Ended},
 };
 
 /// A waiter. Dropped, it leaves the queue.
@@ -74,8 +74,7 @@ impl<'l> Waiting<'l> {
     #[cold]
     pub(super) fn on_thread(self) -> Result<(), RateLimited> {
         while let Some(limit) = self.look()? {
-            let until = self.time.after(limit);
-            if wait::on_thread(pin!(self.signalled()), limit).is_none() && self.time.is_before(until) {
+            if wait::on_thread(pin!(self.signalled()), limit) == Err(Ended::Stopped) {
                 return Err(self.stopped());
             }
         }
@@ -86,8 +85,7 @@ impl<'l> Waiting<'l> {
     #[cfg(feature = "tokio")]
     pub(super) async fn in_task(self) -> Result<(), RateLimited> {
         while let Some(limit) = self.look()? {
-            let until = self.time.after(limit);
-            if wait::in_task(pin!(self.signalled()), limit).await.is_none() && self.time.is_before(until) {
+            if wait::in_task(pin!(self.signalled()), limit).await == Err(Ended::Stopped) {
                 return Err(self.stopped());
             }
         }

@@ -90,9 +90,9 @@ pub enum OnUnavailable {
 const MOST_FULL: usize = 10_000;
 /// When a call that was denied may be tried again; and Redis, after it has not answered.
 const AGAIN: Duration = Duration::from_secs(1);
-/// How long a full limit is not asked for.
+/// The time for which Redis is not asked about a limit that it has said is full.
 const KNOWN: Duration = Duration::from_secs(1);
-/// By how much, at most, a call that waits asks later than there is capacity, so that not all processes ask at once.
+/// The most time by which a call that waits asks later than there is capacity, so that not all processes ask at once.
 const MOST_JITTER: Duration = Duration::from_millis(5);
 
 impl RedisRateLimits {
@@ -154,14 +154,14 @@ impl RedisRateLimits {
         }
     }
 
-    /// How long its limit is known to be full.
+    /// The time for which its limit is known to be full.
     fn is_full_for(&self, call: &Limited, now: Instant) -> Option<Duration> {
         let full = *self.attached().as_ref()?.full.get(&call.key)?;
         let is_known = full.limit == (call.limit, call.per) && full.ask_again > now && full.until > now;
         is_known.then(|| full.until - now)
     }
 
-    /// Redis was asked at that moment, and has counted from some time after it.
+    /// Remembers a limit that is full. Redis was asked at that moment, and has counted from some time after it.
     fn remember(&self, call: &Limited, asked: Instant, retry_after: Duration) {
         let mut attached = self.attached();
         let Some(Attached { full, prune_at, .. }) = attached.as_mut() else { return };

@@ -1,4 +1,4 @@
-//! Waits, on a thread and in a task, for a future or for a limit of time.
+//! Waits, on a thread and in a task, for a future, a limit of time, or a stop signal of a retry around.
 //!
 //! **Invariant:** a wait on a thread has a parker of its own. It neither consumes an `unpark` that is meant for its thread nor is ended
 //! by one.
@@ -14,26 +14,33 @@ use std::{
     time::{Duration, Instant},
 };
 
+#[cfg(feature = "tokio")]
+use std::future::poll_fn;
+
 #[cfg(feature = "rt-multi-thread")]
 use self::worker::give_way;
+use crate::{retry::stop::any_given, scope};
 
-/// Polls the future on this thread until it is ready. `None` when the limit has passed before.
+/// Polls the future on this thread until it is ready. `None` when the limit has passed before, or a retry around it is to end.
 ///
 /// In a task of a multi-threaded runtime, the other tasks of the worker move to another thread before this one blocks.
 pub(crate) fn on_thread<F: Future>(mut future: Pin<&mut F>, limit: Duration) -> Option<F::Output> {
     let parker = Arc::new(Parker::default());
     let waker = Waker::from(parker.clone());
     let mut context = Context::from_waker(&waker);
-    let mut ready = || match future.as_mut().poll(&mut context) {
-        Poll::Ready(output) => Some(output),
+    let signals = scope::signals_of_thread();
+    let mut stopped = pin!(any_given(&signals));
+    let mut ended = || match future.as_mut().poll(&mut context) {
+        Poll::Ready(output) => Some(Some(output)),
+        Poll::Pending if stopped.as_mut().poll(&mut context).is_ready() => Some(None),
         Poll::Pending => None,
     };
-    if let Some(output) = ready() {
-        return Some(output);
+    if let Some(output) = ended() {
+        return output;
     }
     #[cfg(feature = "testing")]
     if crate::testing::sleeps(limit) {
-        return ready();
+        return ended().flatten();
     }
     // A limit that is longer than the clock can say has no end.
     let end = Instant::now().checked_add(limit);
@@ -44,16 +51,28 @@ pub(crate) fn on_thread<F: Future>(mut future: Pin<&mut F>, limit: Duration) -> 
                 return None;
             }
             parker.park(left);
-            if let Some(output) = ready() {
-                return Some(output);
+            if let Some(output) = ended() {
+                return output;
             }
         }
     })
 }
 
-/// Sleeps on this thread.
+/// Waits in a task for the future. `None` when the limit has passed before, or a retry around it is to end.
+#[cfg(feature = "tokio")]
+pub(crate) async fn in_task<F: Future>(mut future: Pin<&mut F>, limit: Duration) -> Option<F::Output> {
+    let signals = poll_fn(|context| Poll::Ready(scope::signals_of_task(context))).await;
+    let mut stopped = pin!(any_given(&signals));
+    let ended = poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => stopped.as_mut().poll(context).map(|()| None),
+    });
+    tokio::time::timeout(limit, ended).await.ok().flatten()
+}
+
+/// Sleeps on this thread, unless a retry around is to end.
 pub(crate) fn sleep_on_thread(delay: Duration) {
-    on_thread(pin!(pending::<()>()), delay);
+    _ = on_thread(pin!(pending::<()>()), delay);
 }
 
 /// Blocks a thread until it is woken.
@@ -99,7 +118,7 @@ mod tests {
 
     /// Ready once its sender is gone; gives its waker away at the first poll.
     fn until_closed(wakers: mpsc::Sender<Waker>, closed: mpsc::Receiver<()>) -> impl Future<Output = ()> {
-        std::future::poll_fn(move |context| {
+        poll_fn(move |context| {
             _ = wakers.send(context.waker().clone());
             match closed.try_recv() {
                 Err(mpsc::TryRecvError::Disconnected) => Poll::Ready(()),

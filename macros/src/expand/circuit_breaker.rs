@@ -79,7 +79,7 @@ pub(super) fn expand(
             #admitted
         }
     };
-    Attempt { code, has_passage: asked, is_limited: attempt.is_limited, is_retry: attempt.is_retry }
+    Attempt { code, has_passage: asked, is_limited: attempt.is_limited, is_scoped: attempt.is_scoped }
 }
 
 /// Tells the permit how the call ended.

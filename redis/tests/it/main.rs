@@ -56,9 +56,3 @@ fn alone() -> Alone {
 async fn found(fleet: &Fleet) {
     tokio::time::timeout(HANG, fleet.available()).await.expect("Redis answers");
 }
-
-/// The same as [`until`], whatever the time.
-#[track_caller]
-fn eventually(_: Duration, what: &str, holds: impl FnMut() -> bool) -> Duration {
-    until(what, holds)
-}

@@ -151,7 +151,8 @@ async fn a_key_has_series_while_it_is_in_trouble_and_a_while_longer() {
     fails();
     assert_eq!(told(), series, "a failure is counted");
     assert!(works() && told().is_empty());
-    (fails(), fails());
+    fails();
+    fails();
     assert_eq!(told(), series, "open");
     advance(30 * SECOND).await;
     assert!(works());

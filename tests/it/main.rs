@@ -49,6 +49,7 @@ mod telemetry;
 mod timeout;
 mod told;
 mod transient;
+mod wakers;
 
 use std::{
     cell::Cell,

@@ -10,6 +10,8 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
+use crate::panics::contain;
+
 /// Says when retries are to end, such as at the end of the program.
 ///
 /// For `#[retry(stop_on = ...)]` and [`RetryPolicy::stop_on`](crate::RetryPolicy::stop_on). A [`StopSignal`] is one; with the feature
@@ -76,7 +78,9 @@ impl StopSignal {
             self.is_stopped.store(true, Ordering::Release);
             std::mem::take(&mut waiting.wakers)
         };
-        wakers.into_values().for_each(Waker::wake);
+        for waker in wakers.into_values() {
+            contain(|| waker.wake());
+        }
     }
 
     /// Whether it was given.
@@ -118,8 +122,10 @@ impl Future for Stopped<'_> {
         }
         let number = self.number.unwrap_or(waiting.next);
         waiting.next = waiting.next.max(number.wrapping_add(1));
-        waiting.wakers.insert(number, context.waker().clone());
+        // The waker of the poll before is dropped after the lock: that may drop a task that waits here as well.
+        let before = waiting.wakers.insert(number, context.waker().clone());
         drop(waiting);
+        drop(before);
         self.number = Some(number);
         Poll::Pending
     }
@@ -128,7 +134,9 @@ impl Future for Stopped<'_> {
 impl Drop for Stopped<'_> {
     fn drop(&mut self) {
         if let Some(number) = self.number {
-            self.signal.waiting().wakers.remove(&number);
+            // Dropped after the lock, as above.
+            let waker = self.signal.waiting().wakers.remove(&number);
+            drop(waker);
         }
     }
 }

@@ -58,6 +58,8 @@ struct Attached {
     link: Arc<Link>,
     /// Limits that are full.
     full: HashMap<String, Full>,
+    /// The moment from which on those that are over are looked for again, so that a flood of keys does not pay for that at each call.
+    prune_at: Instant,
 }
 
 /// A limit that was found full.
@@ -113,7 +115,7 @@ impl RedisRateLimits {
     }
 
     pub(crate) fn attach(&self, link: Arc<Link>) {
-        *self.attached() = Some(Attached { link, full: HashMap::new() });
+        *self.attached() = Some(Attached { link, full: HashMap::new(), prune_at: Instant::now() });
     }
 
     async fn decide(&self, request: &RateLimitRequest<'_>) -> RateLimitDecision {
@@ -162,8 +164,9 @@ impl RedisRateLimits {
     /// Remembers a limit that is full. Redis was asked at that moment, and has counted from some time after it.
     fn remember(&self, call: &Limited, asked: Instant, retry_after: Duration) {
         let mut attached = self.attached();
-        let Some(Attached { full, .. }) = attached.as_mut() else { return };
-        if full.len() >= MOST_FULL {
+        let Some(Attached { full, prune_at, .. }) = attached.as_mut() else { return };
+        if full.len() >= MOST_FULL && asked >= *prune_at {
+            *prune_at = asked + KNOWN;
             full.retain(|_, full| full.until.min(full.ask_again) > asked);
         }
         let Some(until) = asked.checked_add(retry_after) else { return };

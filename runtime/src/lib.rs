@@ -124,6 +124,8 @@ mod known;
 mod layers;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+#[cfg(test)]
+mod models;
 mod outcome;
 mod panics;
 #[cfg(feature = "prometheus-client")]

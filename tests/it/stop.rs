@@ -368,7 +368,7 @@ fn a_signal_ends_the_waits_of_threads_inside_of_an_attempt() {
 fn a_retry_leaves_the_caller_its_unpark() {
     let signal = Arc::new(StopSignal::new());
     thread::current().unpark();
-    let policy = RetryPolicy::new().backoff(Schedule::fixed(Duration::from_micros(1)));
+    let policy = RetryPolicy::new().backoff(Schedule::fixed(Duration::from_millis(1))).jitter(Jitter::none());
     policy.stop_on(&signal).run(|| Err::<(), _>(timed_out())).unwrap_err();
     thread::park(); // returns at once, or hangs
 }

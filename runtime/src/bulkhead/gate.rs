@@ -12,13 +12,14 @@ use std::{
     future::Future,
     mem,
     pin::Pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering},
-    },
+    sync::PoisonError,
     task::{Context, Poll, Waker},
 };
 
+use super::sync::{
+    Arc, Mutex, MutexGuard,
+    atomic::{AtomicU32, AtomicU64, Ordering},
+};
 use crate::panics::contain;
 
 /// Places taken, and who waits for one.
@@ -55,7 +56,7 @@ impl Load {
 
 /// One who waits.
 #[derive(Debug)]
-struct Waiter(Mutex<Turn>);
+pub(super) struct Waiter(Mutex<Turn>);
 
 #[derive(Debug)]
 enum Turn {
@@ -71,8 +72,9 @@ impl Waiter {
 }
 
 impl Gate {
-    pub(super) const fn new(places: u32) -> Self {
-        Self { places: AtomicU32::new(places), word: AtomicU64::new(0), queue: Mutex::new(VecDeque::new()) }
+    /// A gate with these places, none of which is taken (0), and an empty queue.
+    pub(super) const fn of(places: AtomicU32, none: AtomicU64, queue: Mutex<VecDeque<Arc<Waiter>>>) -> Self {
+        Self { places, word: none, queue }
     }
 
     #[inline]

@@ -18,6 +18,7 @@ impl View<'_> {
             BreakerState::Closed if self.counts_failures() => Standing::Failing,
             BreakerState::Closed => Standing::Idle,
             BreakerState::Open | BreakerState::HalfOpen if self.is_abandoned() => Standing::Abandoned,
+            BreakerState::ForcedOpen | BreakerState::Disabled if self.is_released() => Standing::Abandoned,
             _ => Standing::Stays,
         }
     }
@@ -49,5 +50,10 @@ impl View<'_> {
         let rest = rules.recovery.rest(word.failed_recoveries());
         let is_due = self.time_left(word, &rules, now).is_none_or(|left| left == 0);
         is_due && clock::micros(now.since(self.core.since())) >= rest.saturating_mul(2)
+    }
+
+    /// Held by an operator: whether the time for that is over, which the next call would find.
+    fn is_released(self) -> bool {
+        self.time_left(self.core.word.load(), &self.settings.rules(), clock::now()) == Some(0)
     }
 }

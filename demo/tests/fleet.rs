@@ -59,7 +59,7 @@ fn is_ready(output: ChildStdout) -> bool {
             }
         }
     });
-    told.recv_timeout(Duration::from_secs(10)).is_ok()
+    told.recv_timeout(Duration::from_secs(30)).is_ok()
 }
 
 impl Drop for Redis {
@@ -81,7 +81,8 @@ fn text(bytes: &[u8]) -> String {
 fn three_processes_play_alone_and_as_a_fleet() {
     let redis = Redis::start();
     let address = format!("redis://:sesame@127.0.0.1:{}", redis.port);
-    let script = "healthy 300ms, 503 700ms, healthy 2500ms";
+    // Long enough for every process to open, and to close again, however busy the machine is.
+    let script = "healthy 300ms, 503 3s, healthy 8s";
     let output = demo(&["--instances", "3", "--redis", &address, "--script", script, "--rps", "60"]);
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{out}{err}");
@@ -99,7 +100,7 @@ fn three_processes_play_alone_and_as_a_fleet() {
     assert_eq!(columns("circuits that opened"), ["3 of 3", "3 of 3"], "{out}");
     assert_eq!(columns("│ failed"), ["0", "0"], "{out}");
     let callers: Vec<u32> = columns("│ callers").iter().map(|count| count.parse().unwrap()).collect();
-    assert_eq!(callers, [210, 210], "{out}");
+    assert_eq!(callers, [678, 678], "{out}");
     // They have shared it.
     let keys = redis.keys();
     assert!(keys.contains(":payments}:state"), "{keys}");

@@ -23,6 +23,10 @@ pub(crate) struct Argument {
     /// The `#[cfg]`s that the argument depends on.
     pub(crate) cfgs: Vec<Attribute>,
     pub(crate) supply: Supply,
+    /// A pattern of its own binds it, or a tuple of such.
+    pub(crate) is_plain: bool,
+    /// A statement at the start of the body binds it, and not the signature.
+    pub(crate) is_renamed: bool,
 }
 
 /// What needs the arguments more than once.
@@ -45,6 +49,17 @@ pub(crate) enum Supply {
     Repin,
 }
 
+impl Supply {
+    pub(crate) const fn of(holding: Holding) -> Self {
+        match holding {
+            Holding::Owned => Self::Clone,
+            Holding::Mutable => Self::Reborrow,
+            Holding::Shared => Self::Copy,
+            Holding::Pinned => Self::Repin,
+        }
+    }
+}
+
 /// All names that a function's arguments bind, and how each attempt could get its own.
 pub(crate) fn candidates(signature: &Signature, renames: &[Local]) -> Vec<Argument> {
     let mut candidates = Vec::new();
@@ -58,7 +73,12 @@ pub(crate) fn candidates(signature: &Signature, renames: &[Local]) -> Vec<Argume
         let input = signature.inputs.iter().find(|input| form::is_called(input, source));
         // The new name takes the place of the old one.
         candidates.retain(|argument| argument.name != *source);
-        bind(&rename.pat, &rename.attrs, input.map_or(Holding::Owned, Holding::of), &mut candidates);
+        let first = candidates.len();
+        match input {
+            Some(FnArg::Typed(input)) => bind_parts(&rename.pat, &input.ty, &rename.attrs, &mut candidates),
+            input => bind(&rename.pat, &rename.attrs, input.map_or(Holding::Owned, Holding::of), &mut candidates),
+        }
+        candidates[first..].iter_mut().for_each(|argument| argument.is_renamed = true);
     }
     candidates
 }
@@ -137,14 +157,11 @@ fn bind_parts(pattern: &Pat, ty: &Type, attributes: &[Attribute], candidates: &m
 }
 
 fn bind(pattern: &Pat, attributes: &[Attribute], holding: Holding, candidates: &mut Vec<Argument>) {
-    let supply = match (holding, pattern) {
-        (Holding::Owned, _) => Supply::Clone,
-        (Holding::Mutable, Pat::Ident(_)) => Supply::Reborrow,
-        (Holding::Shared, Pat::Ident(_)) => Supply::Copy,
-        (Holding::Pinned, Pat::Ident(_)) => Supply::Repin,
-        // A pattern that looks through a reference binds references.
-        _ => return,
-    };
+    let is_plain = matches!(pattern, Pat::Ident(pattern) if pattern.by_ref.is_none() && pattern.subpat.is_none());
+    if holding != Holding::Owned && !matches!(pattern, Pat::Ident(_)) {
+        return; // A pattern that looks through a reference binds references.
+    }
+    let supply = Supply::of(holding);
     let cfgs: Vec<_> = attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).cloned().collect();
     let mut bindings = Bindings(Vec::new());
     bindings.visit_pat(pattern);
@@ -153,6 +170,8 @@ fn bind(pattern: &Pat, attributes: &[Attribute], holding: Holding, candidates: &
         mutability,
         cfgs: cfgs.clone(),
         supply,
+        is_plain,
+        is_renamed: false,
     }));
 }
 

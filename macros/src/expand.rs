@@ -14,11 +14,12 @@ use std::collections::HashSet;
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{PathArguments, PathSegment, Signature, Type, ext::IdentExt as _, spanned::Spanned};
+use syn::{Expr, PathArguments, PathSegment, Signature, Type, ext::IdentExt as _, spanned::Spanned};
 
 use crate::{
     args::{Condition, fallback::Fallback, retry::Retry},
     arguments::{self, Argument, Repeats},
+    captures::{Captures, Uses},
     errors::Errors,
     form::{AsyncBody, Form},
     function::Function,
@@ -30,7 +31,7 @@ use crate::{
 macro_rules! code {
     ($($tokens:tt)*) => { quote::quote_spanned!(proc_macro2::Span::mixed_site()=> $($tokens)*) };
 }
-use code;
+pub(crate) use code;
 
 /// An expression that makes one call.
 struct Attempt {
@@ -60,8 +61,8 @@ struct Context {
     passed: Vec<Argument>,
     /// What `#[async_trait]` calls `self`.
     renamed_self: Option<Ident>,
-    /// Whether nothing but the one attempt has a use for the arguments.
-    gives_arguments_away: bool,
+    /// How the old body takes the arguments over.
+    captures: Captures,
     /// Whether the call is an attempt of a retry.
     is_attempt: bool,
 }
@@ -87,13 +88,30 @@ impl Arguments {
 
 /// Input: `fn f(a: A) -> R { body }` and its layers, the topmost first. Output: the same function with a body that
 /// runs the layers. `prelude` goes first. `Err` has what only now can be seen to be wrong.
-pub(crate) fn stack(function: &Function, layers: &[Layer], prelude: &TokenStream) -> Result<TokenStream, Errors> {
+///
+/// `written` is what stands in the parentheses of all attributes.
+pub(crate) fn stack(
+    function: &Function,
+    layers: &[Layer],
+    written: &TokenStream,
+    prelude: &TokenStream,
+) -> Result<TokenStream, Errors> {
     let mut signature = function.signature.clone();
     let mut body = match function.form {
         Form::Future { .. } => AsyncBody::of(&function.body),
         Form::Sync | Form::Async => None,
     };
-    let (arguments, passed) = arguments_of(function, layers, &mut signature, &mut body)?;
+    let candidates = arguments::candidates(&signature, body.as_ref().map_or(&[], |body| &body.renames));
+    let uses = Uses {
+        repeats: layers.iter().any(Layer::repeats),
+        later: layers.iter().map(Layer::later).collect(),
+        passes_all: layers.iter().any(|layer| matches!(layer, Layer::Fallback(fallback) if fallback.gets_arguments())),
+        held: layers.iter().map(Layer::held).collect(),
+        written,
+        renamed_self: body.as_ref().and_then(|body| arguments::renamed_self(&body.renames)),
+    };
+    let (arguments, passed) = arguments_of(function, layers, &candidates, &uses, &mut signature, &mut body)?;
+    let captures = Captures::of(function, candidates, &arguments.needed, &uses, &mut signature, &mut body);
 
     let place = function.output().map_or_else(|| signature.ident.span(), error_place);
     let mut context = Context {
@@ -105,8 +123,8 @@ pub(crate) fn stack(function: &Function, layers: &[Layer], prelude: &TokenStream
         arguments,
         is_attempt: layers.iter().any(Layer::repeats),
         passed,
-        renamed_self: body.as_ref().and_then(|body| arguments::renamed_self(&body.renames)),
-        gives_arguments_away: layers.iter().all(|layer| !layer.repeats() && !layer.sees_arguments()),
+        renamed_self: uses.renamed_self,
+        captures,
     };
     let mut attempt =
         Attempt { code: context.call(function, body.as_ref()), has_passage: false, is_limited: false, is_retry: false };
@@ -140,6 +158,8 @@ pub(crate) fn stack(function: &Function, layers: &[Layer], prelude: &TokenStream
 fn arguments_of(
     function: &Function,
     layers: &[Layer],
+    candidates: &[Argument],
+    uses: &Uses<'_>,
     signature: &mut Signature,
     body: &mut Option<AsyncBody>,
 ) -> Result<(Arguments, Vec<Argument>), Errors> {
@@ -152,9 +172,8 @@ fn arguments_of(
         None => (function.body.to_token_stream(), &mut [][..]),
     };
     let mut errors = Errors::default();
-    let candidates = arguments::candidates(signature, renames);
     let to_clone: HashSet<Ident> = retries.clone().flat_map(|retry| retry.clone.iter().cloned()).collect();
-    arguments::check_named(&to_clone, &candidates, &mut errors);
+    arguments::check_named(&to_clone, candidates, &mut errors);
     let mut fallbacks = layers.iter().filter_map(|layer| match layer {
         Layer::Fallback(fallback) => Some(&**fallback),
         _ => None,
@@ -165,63 +184,89 @@ fn arguments_of(
         (true, None) => return errors.or(Default::default()),
     };
     let passed = if fallbacks.any(Fallback::gets_arguments) {
-        arguments::passed(signature, renames, &candidates, &mut errors)
+        arguments::passed(signature, renames, candidates, &mut errors)
     } else {
-        arguments::passed(signature, renames, &candidates, &mut Errors::default())
+        arguments::passed(signature, renames, candidates, &mut Errors::default())
     };
     let names = candidates.iter().map(|argument| argument.name.clone());
     let moved = Moved::by(&block, names.chain([Ident::new("self", Span::call_site())]));
-    let self_used_up = arguments::check_self(signature, &moved, &mut errors);
+    let is_self_kept = uses.keeps(&Ident::new("self", Span::call_site()));
+    let self_used_up = is_self_kept.then(|| arguments::check_self(signature, &moved, &mut errors)).flatten();
     arguments::check_output(signature, function.output(), what, &mut errors);
-    let needed = arguments::needed(candidates, &moved, &to_clone);
+    let mut needed = arguments::needed(candidates.to_vec(), &moved, &to_clone);
+    // What no fallback sees is the body's.
+    needed.retain(|argument| uses.keeps(&argument.name));
     arguments::strip_mut(&needed, signature, renames);
     errors.or((Arguments { needed, self_used_up }, passed))
 }
 
 impl Context {
-    /// One call of the old body, which runs until its own end.
+    /// One call of the old body, which runs until its own end. `captured` says how it takes the arguments over.
     ///
     /// | form | input | output |
     /// | --- | --- | --- |
-    /// | sync | `{ body }` | `once(\|\| -> R { body })` |
-    /// | async | `{ body }` | `async { body }.await` |
-    /// | future | `{ async move { body } }`, perhaps in a box | `async { body }.await` |
-    /// | future | `{ body }` | `(\|\| -> F { body })().await` |
+    /// | sync | `{ body }` | `once(\|\| -> R { captured; body })` |
+    /// | async | `{ body }` | `async { captured; body }.await` |
+    /// | future | `{ async move { body } }`, perhaps in a box | `async { captured; body }.await` |
+    /// | future | `{ body }` | `once(\|\| -> F { captured; body }).await` |
     ///
     /// As an attempt of a retry it is `attempts.within(policy, \|\| -> R { body })`, and `attempts.scope(pin!(future)).await`.
     fn call(&self, function: &Function, body: Option<&AsyncBody>) -> TokenStream {
         let (block, output, krate) = (&function.body, &self.output, &self.krate);
         match (&function.form, body) {
-            (Form::Sync, _) if self.is_attempt => code!(attempts.within(policy, || -> #output #block)),
-            (Form::Sync, _) => code!(#krate::__private::once(|| -> #output #block)),
-            (Form::Async, _) => self.async_block(&block.stream(), block.span()),
-            (Form::Future { .. }, Some(AsyncBody { rest, .. })) => self.async_block(rest, block.span()),
-            (Form::Future { boxed: true, .. }, None) => {
-                let future = &function.signature.output;
-                self.awaited(&code!((|| #future #block)()))
+            (Form::Sync, _) => {
+                let block = self.closure_body(block);
+                if self.is_attempt {
+                    code!(attempts.within(policy, || -> #output #block))
+                } else {
+                    code!(#krate::__private::once(|| -> #output #block))
+                }
             }
-            (Form::Future { boxed: false, .. }, None) => self.awaited(&code!((|| #block)())),
+            (Form::Async, _) => self.async_block(block, &block.stream()),
+            (Form::Future { .. }, Some(AsyncBody { rest, .. })) => self.async_block(block, rest),
+            (Form::Future { boxed, .. }, None) => {
+                let future = boxed.then_some(&function.signature.output);
+                let block = self.closure_body(block);
+                self.awaited(&code!(#krate::__private::once(|| #future #block)))
+            }
         }
     }
 
-    /// Input: `statements`. Output: `async { ...; statements }.await`, where `...` is a `return` that is never reached
-    /// and pins the type, since an `async` block has no place to declare one.
-    ///
-    /// It is an `async move` block where it can be: one that borrows is not `Send` if what it borrows is not `Sync`.
-    fn async_block(&self, statements: &TokenStream, place: Span) -> TokenStream {
+    /// Input: `{ body }`. Output: `{ captured; body }`.
+    fn closure_body(&self, block: &Group) -> Group {
+        if self.captures.is_empty() {
+            return block.clone();
+        }
+        let krate = &self.krate;
+        self.body(block, &block.stream(), &code!(return #krate::__private::never();))
+    }
+
+    /// Input: `statements`. Output: `async { captured; statements }.await`, where `captured` has a `return` that is never
+    /// reached and pins the type, since an `async` block has no place to declare one.
+    fn async_block(&self, block: &Group, statements: &TokenStream) -> TokenStream {
         let (output, krate) = (&self.output, &self.krate);
-        let mut block = Group::new(
-            Delimiter::Brace,
-            code! {
-                if false {
-                    return #krate::__private::never::<#output>();
-                }
-                #statements
-            },
-        );
-        block.set_span(place);
-        let capture = self.gives_arguments_away.then(|| code!(move));
+        let block = self.body(block, statements, &code!(return #krate::__private::never::<#output>();));
+        let capture = self.captures.is_move.then(|| code!(move));
         self.awaited(&code!(async #capture #block))
+    }
+
+    /// Input: `statements`. Output: `{ captured; statements }`, in place of the `block` that they are from.
+    ///
+    /// Where arguments are bound again it is `{ captured; { statements } }`. In editions before 2024 the temporary values of a block's
+    /// last expression outlive its variables, and so the arguments. The edition is that of the inner block, so this is ours.
+    fn body(&self, block: &Group, statements: &TokenStream, exit: &TokenStream) -> Group {
+        let braces = |stream, span| {
+            let mut group = Group::new(Delimiter::Brace, stream);
+            group.set_span(span);
+            group
+        };
+        let captured = self.captures.tokens(exit);
+        if self.captures.rebinds() {
+            let inner = braces(statements.clone(), Span::mixed_site().located_at(block.span()));
+            braces(code!(#captured #inner), block.span())
+        } else {
+            braces(code!(#captured #statements), block.span())
+        }
     }
 
     /// Input: `future`. Output: `future.await`, as an attempt where it is one.
@@ -383,21 +428,38 @@ impl Layer {
         matches!(self, Self::Retry(retry) if !retry.is_single())
     }
 
-    /// Whether it looks at the function's arguments after a call.
-    const fn sees_arguments(&self) -> bool {
+    /// The user's expressions that are evaluated after a call: the function's arguments may occur in them.
+    fn later(&self) -> TokenStream {
         match self {
-            Self::Retry(retry) => retry.condition.sees_arguments(),
-            Self::CircuitBreaker(breaker) => breaker.condition.sees_arguments(),
-            Self::Timeout(_) | Self::RateLimit(_) | Self::Bulkhead(_) => false,
-            Self::Fallback(_) => true,
+            Self::Retry(retry) => {
+                let (condition, hook, stop) = (retry.condition.expression(), &retry.hook, &retry.stop_on);
+                quote!(#condition #hook #stop)
+            }
+            Self::CircuitBreaker(breaker) => breaker.condition.expression().to_token_stream(),
+            Self::Fallback(fallback) => {
+                let (condition, steps) = (fallback.condition.expression(), &fallback.steps);
+                quote!(#condition #(#steps)*)
+            }
+            Self::Timeout(_) | Self::RateLimit(_) | Self::Bulkhead(_) => TokenStream::new(),
+        }
+    }
+
+    /// The user's expressions whose value is borrowed while the call is made.
+    fn held(&self) -> TokenStream {
+        match self {
+            Self::Retry(retry) => retry.stop_on.to_token_stream(),
+            _ => TokenStream::new(),
         }
     }
 }
 
 impl Condition {
-    /// Whether it is an expression of the user's, in which the function's arguments may occur.
-    const fn sees_arguments(&self) -> bool {
-        matches!(self, Self::Error(_) | Self::Value(_))
+    /// The expression of the user's that it is, if it is one.
+    const fn expression(&self) -> Option<&Expr> {
+        match self {
+            Self::Error(predicate) | Self::Value(predicate) => Some(predicate),
+            Self::ByType | Self::Any | Self::Types(_) => None,
+        }
     }
 
     /// The types that it names, if it names any.

@@ -5,6 +5,7 @@
 
 mod args;
 mod arguments;
+mod captures;
 mod derive;
 mod duration;
 mod errors;

@@ -88,13 +88,16 @@ pub(crate) fn expand(kind: Kind, args: TokenStream, item: TokenStream) -> TokenS
     };
     let mut errors = Errors::default();
     let mut order = Order::default();
+    let mut written = args.clone();
     let mut layers = vec![layer(kind, args, Span::call_site(), &function, &mut order, &mut errors)];
     let (mut foreign, mut taken) = (Vec::new(), Vec::new());
     for attribute in std::mem::take(&mut function.attributes) {
         match Kind::of(&attribute) {
             Some(kind) => {
                 let path = attribute.path().clone();
-                layers.push(layer(kind, arguments(attribute), path.span(), &function, &mut order, &mut errors));
+                let args = arguments(attribute);
+                written.extend(args.clone());
+                layers.push(layer(kind, args, path.span(), &function, &mut order, &mut errors));
                 taken.push(path);
             }
             None => foreign.push(attribute),
@@ -103,7 +106,7 @@ pub(crate) fn expand(kind: Kind, args: TokenStream, item: TokenStream) -> TokenS
     function.attributes = foreign;
     order.check(&mut errors);
     let mentions = mentions(&taken);
-    errors.or(()).and_then(|()| expand::stack(&function, &layers, &mentions)).unwrap_or_else(|errors| {
+    errors.or(()).and_then(|()| expand::stack(&function, &layers, &written, &mentions)).unwrap_or_else(|errors| {
         // The function stays, so that its callers have nothing to complain about.
         let body = function.body.stream();
         let function = function.with_body(&function.signature, &quote!({ #mentions #body }));

@@ -192,7 +192,9 @@ fn cost() {
     let at_rest = per_second(&redis);
     let trips = |instances: &mut [Instance]| instances.iter_mut().map(|instance| instance.number("trips")).sum::<u64>();
     let before = (commands(&redis), trips(&mut instances));
-    instances.iter_mut().for_each(|instance| instance.tell("trip-more"));
+    for instance in &mut instances {
+        instance.tell("trip-more");
+    }
     for instance in &mut instances {
         until("all are open", || instance.ask("open-more") == "99");
     }

@@ -1,8 +1,7 @@
 use std::{error::Error, fmt, io, sync::Arc};
 
 use redis::RedisError;
-
-use crate::names::Shown;
+use steadfast::escaped;
 
 /// What a fleet could not do.
 ///
@@ -42,23 +41,23 @@ impl fmt::Display for FleetError {
                 "not the address of a Redis, such as redis://host:6379 (rediss:// needs the feature tls-rustls)",
             ),
             Self::UnknownBreaker(Some(name)) => {
-                write!(f, "no breaker `{}` to be shared is declared in the program", Shown(name))
+                write!(f, "no breaker `{}` to be shared is declared in the program", escaped(name))
             }
             Self::UnknownBreaker(None) => {
                 f.write_str("a breaker to be shared is not declared in the program; given by its name, this says which")
             }
-            Self::SharedTwice(name) => write!(f, "two breakers named `{}` are to be shared", Shown(name)),
+            Self::SharedTwice(name) => write!(f, "two breakers named `{}` are to be shared", escaped(name)),
             Self::AlreadyShared(name) => {
-                let name = Shown(name);
+                let name = escaped(name);
                 write!(f, "`{name}` is shared by another fleet of this program, which is one instance and counts once")
             }
             Self::NobodyShares { application, breaker } => {
-                write!(f, "no instance of `{}` shares a breaker `{}`", Shown(application), Shown(breaker))
+                write!(f, "no instance of `{}` shares a breaker `{}`", escaped(application), escaped(breaker))
             }
             Self::Setting(what) => f.write_str(what),
             Self::NoRuntime => f.write_str("a fleet has to be started on a tokio runtime"),
-            Self::Unavailable(why) => write!(f, "Redis is not available: {}", Shown(why)),
-            Self::Refused(why) => write!(f, "Redis has refused: {}", Shown(why)),
+            Self::Unavailable(why) => write!(f, "Redis is not available: {}", escaped(why)),
+            Self::Refused(why) => write!(f, "Redis has refused: {}", escaped(why)),
         }
     }
 }

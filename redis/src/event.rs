@@ -1,6 +1,8 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::{FleetError, names::Shown};
+use steadfast::escaped;
+
+use crate::FleetError;
 
 /// Something that has happened to the fleet, or between it and this instance.
 ///
@@ -92,10 +94,10 @@ impl fmt::Display for FleetEvent {
             Self::Available => f.write_str("fleet: Redis answers"),
             Self::Unavailable { error } => write!(f, "fleet: every instance by itself: {error}"),
             Self::Opened { breaker, key, by, reason } => {
-                write!(f, "fleet: circuit {} opened by {}: {}", Circuit(breaker, key), Shown(by), Shown(reason))
+                write!(f, "fleet: circuit {} opened by {}: {}", Circuit(breaker, key), escaped(by), escaped(reason))
             }
             Self::Closed { breaker, key, by } => {
-                write!(f, "fleet: circuit {} closed by {}", Circuit(breaker, key), Shown(operator(by)))
+                write!(f, "fleet: circuit {} closed by {}", Circuit(breaker, key), escaped(operator(by)))
             }
             Self::ForcedOpen { breaker, key, expires_in, by, reason } => {
                 write!(f, "fleet: circuit {} forced open by {}", Circuit(breaker, key), Order(by, *expires_in, reason))
@@ -119,8 +121,8 @@ struct Circuit<'a>(&'a str, &'a Option<Arc<str>>);
 impl fmt::Display for Circuit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(breaker, key) = self;
-        write!(f, "`{}`", Shown(breaker))?;
-        key.as_ref().map_or(Ok(()), |key| write!(f, " for `{}`", Shown(key)))
+        write!(f, "`{}`", escaped(breaker))?;
+        key.as_ref().map_or(Ok(()), |key| write!(f, " for `{}`", escaped(key)))
     }
 }
 
@@ -130,11 +132,11 @@ pub(crate) struct Order<'a>(pub(crate) &'a str, pub(crate) Option<Duration>, pub
 impl fmt::Display for Order<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(by, expires_in, reason) = *self;
-        Shown(operator(by)).fmt(f)?;
+        f.write_str(&escaped(operator(by)))?;
         if let Some(expires_in) = expires_in {
             write!(f, " for {expires_in:?}")?;
         }
-        if reason.is_empty() { Ok(()) } else { write!(f, ": {}", Shown(reason)) }
+        if reason.is_empty() { Ok(()) } else { write!(f, ": {}", escaped(reason)) }
     }
 }
 

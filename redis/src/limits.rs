@@ -8,12 +8,12 @@ use std::{
 };
 
 use steadfast::{BreakerConfig, CircuitBreaker, RateLimitDecision, RateLimitRequest, RateLimitStore};
-use tokio::{
-    runtime::Handle,
-    time::{Instant, sleep},
-};
+use tokio::{runtime::Handle, time::Instant};
 
-use crate::link::{Limited, Link};
+use crate::{
+    FleetError,
+    link::{Limited, Link},
+};
 
 /// Rate limits whose calls are counted for the whole fleet, in Redis.
 ///
@@ -22,8 +22,12 @@ use crate::link::{Limited, Link};
 /// call on waits for [`Fleet::available`](crate::Fleet::available) before it serves.
 ///
 /// A call costs one way to Redis and back, and none while a limit is known to be full. In any window as long as the limit says, by the
-/// clock of Redis, there are no more calls than it says; what is rejected is not counted, and the time until there is a place is exact.
-/// A window takes 40 to 120 bytes for each of its calls there, `gcra` 120 for each key; both go away by themselves.
+/// clock of Redis, no more calls are admitted than it says; what is rejected is not counted.
+/// A window takes 40 to 120 bytes for each of its calls there, `gcra` about 150 for each key; both go away by themselves.
+///
+/// With a `wait`, the calls of one process wait in a queue of its own; the first of it asks Redis when there is capacity again, and is
+/// counted when it is admitted. Nothing is reserved: a caller that gives up holds nothing. Between processes the order is about that in
+/// which they ask: where several wait for the same limit, each of them gets a share, but not the one whose caller came first.
 ///
 /// ```no_run
 /// use std::io;
@@ -52,8 +56,19 @@ pub struct RedisRateLimits {
 /// What there is once a fleet has been started.
 struct Attached {
     link: Arc<Link>,
-    /// Limits that are full, and until when.
-    full: HashMap<String, Instant>,
+    /// Limits that are full.
+    full: HashMap<String, Full>,
+}
+
+/// A limit that was found full.
+#[derive(Clone, Copy, Debug)]
+struct Full {
+    /// The limit by which it is, and its window; by another one it may not be.
+    limit: (u32, u64),
+    /// The moment at which there is capacity.
+    until: Instant,
+    /// The moment from which on Redis is asked again all the same: its counts may be lost, or a call taken out.
+    ask_again: Instant,
 }
 
 /// What becomes of a call whose limit can't be asked for.
@@ -73,6 +88,10 @@ pub enum OnUnavailable {
 const MOST_FULL: usize = 10_000;
 /// When a call that was denied may be tried again; and Redis, after it has not answered.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How long a full limit is not asked for.
+const KNOWN: Duration = Duration::from_secs(1);
+/// By how much, at most, a call that waits asks later than there is capacity, so that not all processes ask at once.
+const MOST_JITTER: Duration = Duration::from_millis(5);
 
 impl RedisRateLimits {
     /// For a `static`.
@@ -102,27 +121,19 @@ impl RedisRateLimits {
         let Some(link) = link.filter(|link| link.is_up()) else { return self.without() };
         let call = link.limited(request);
         let asked = Instant::now();
-        let patience = request.config.max_wait().unwrap_or_default();
-        if let Some(retry_after) = self.is_full_for(&call.key, asked).filter(|left| *left > patience) {
-            return RateLimitDecision::Rejected { retry_after };
+        if let Some(retry_after) = self.is_full_for(&call, asked) {
+            return rejected(request, retry_after);
         }
         let Ok(permit) = self.redis.try_acquire() else { return self.without() };
-        match link.limit(&call).await {
-            Ok((true, after)) => {
+        let question = Question { limits: self, link, call: Some(call) };
+        match question.answer().await {
+            Ok(None) => {
                 permit.success();
-                if !after.is_zero() {
-                    let place = Place { limits: self, link, call: Some(call) };
-                    // Longer by the way back, so that it is not too early.
-                    sleep(after).await;
-                    place.keep();
-                }
-                RateLimitDecision::Admitted { after: Duration::ZERO }
+                RateLimitDecision::Admitted
             }
-            Ok((false, retry_after)) => {
+            Ok(Some(retry_after)) => {
                 permit.success();
-                // Redis has counted from some time after it was asked.
-                self.remember(call.key, asked + retry_after, asked);
-                RateLimitDecision::Rejected { retry_after }
+                rejected(request, retry_after)
             }
             Err(error) => {
                 if error.is_unavailable() {
@@ -136,25 +147,34 @@ impl RedisRateLimits {
     const fn without(&self) -> RateLimitDecision {
         match self.on_unavailable {
             OnUnavailable::Local => RateLimitDecision::Unknown,
-            OnUnavailable::Allow => RateLimitDecision::Admitted { after: Duration::ZERO },
+            OnUnavailable::Allow => RateLimitDecision::Admitted,
             OnUnavailable::Deny => RateLimitDecision::Rejected { retry_after: AGAIN },
         }
     }
 
-    /// How long it is known to be full.
-    fn is_full_for(&self, key: &str, now: Instant) -> Option<Duration> {
-        let until = *self.attached().as_ref()?.full.get(key)?;
-        (until > now).then(|| until - now)
+    /// How long its limit is known to be full.
+    fn is_full_for(&self, call: &Limited, now: Instant) -> Option<Duration> {
+        let full = *self.attached().as_ref()?.full.get(&call.key)?;
+        let is_known = full.limit == (call.limit, call.per) && full.ask_again > now && full.until > now;
+        is_known.then(|| full.until - now)
     }
 
-    fn remember(&self, key: String, until: Instant, now: Instant) {
+    /// Redis was asked at that moment, and has counted from some time after it.
+    fn remember(&self, call: &Limited, asked: Instant, retry_after: Duration) {
         let mut attached = self.attached();
         let Some(Attached { full, .. }) = attached.as_mut() else { return };
         if full.len() >= MOST_FULL {
-            full.retain(|_, until| *until > now);
+            full.retain(|_, full| full.until.min(full.ask_again) > asked);
         }
+        let Some(until) = asked.checked_add(retry_after) else { return };
         if full.len() < MOST_FULL {
-            full.insert(key, until);
+            full.insert(call.key.clone(), Full { limit: (call.limit, call.per), until, ask_again: asked + KNOWN });
+        }
+    }
+
+    fn forget(&self, call: &Limited) {
+        if let Some(Attached { full, .. }) = self.attached().as_mut() {
+            full.remove(&call.key);
         }
     }
 
@@ -163,30 +183,41 @@ impl RedisRateLimits {
     }
 }
 
-/// A place that a call waits for. Dropped before, it is given back.
-struct Place<'a> {
+/// A call that Redis is asked about. Dropped before it has an answer, the call is not made, and does not count.
+struct Question<'a> {
     limits: &'a RedisRateLimits,
     link: Arc<Link>,
     call: Option<Limited>,
 }
 
-impl Place<'_> {
-    fn keep(mut self) {
+impl Question<'_> {
+    async fn answer(mut self) -> Result<Option<Duration>, FleetError> {
+        let Some(call) = &self.call else { return Ok(None) };
+        let asked = Instant::now();
+        let answer = self.link.limit(call).await;
+        if let Ok(Some(retry_after)) = answer {
+            self.limits.remember(call, asked, retry_after);
+        }
         self.call = None;
+        answer
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Question<'_> {
     fn drop(&mut self) {
         // Where there is no runtime any more, it lapses with the window.
         let (Some(call), Ok(runtime)) = (self.call.take(), Handle::try_current()) else { return };
-        if let Some(Attached { full, .. }) = self.limits.attached().as_mut() {
-            full.remove(&call.key);
-        }
+        self.limits.forget(&call);
         let link = self.link.clone();
-        // If Redis does not hear of it, as well.
+        // Redis gets it after the question and before what is asked later. If it does not, the call lapses as well.
         runtime.spawn(async move { link.give_back(&call).await });
     }
+}
+
+/// A call that waits asks again a little later than there is capacity.
+fn rejected(request: &RateLimitRequest<'_>, retry_after: Duration) -> RateLimitDecision {
+    let most = if request.config.max_wait().is_some() { (retry_after / 64).min(MOST_JITTER) } else { Duration::ZERO };
+    RateLimitDecision::Rejected { retry_after: retry_after.saturating_add(most.mul_f64(fastrand::f64())) }
 }
 
 impl Default for RedisRateLimits {

@@ -212,24 +212,13 @@ impl Link {
         self.answer(&call).await
     }
 
-    /// What the breakers of keys are called that are in trouble, or were of late.
-    pub(crate) async fn listed(&self) -> Result<Vec<String>, FleetError> {
-        let (mut listed, mut cursor) = (Vec::new(), 0);
-        loop {
-            let mut connection = self.connection()?;
-            let mut command = redis::cmd("ZSCAN");
-            command
-                .arg(names::of_application(&self.application, "listed"))
-                .arg(cursor)
-                .arg("COUNT")
-                .arg(LISTED_AT_ONCE);
-            let (next, page): (u64, Vec<(String, f64)>) = self.wait_for(command.query_async(&mut connection)).await?;
-            listed.extend(page.into_iter().map(|(id, _)| id));
-            if next == 0 {
-                return Ok(listed);
-            }
-            cursor = next;
-        }
+    /// Lists breakers of keys that are in trouble, or were of late, from a place of the list on; gives the next place, 0 at the end.
+    pub(crate) async fn listed(&self, cursor: u64) -> Result<(u64, Vec<String>), FleetError> {
+        let mut connection = self.connection()?;
+        let mut command = redis::cmd("ZSCAN");
+        command.arg(names::of_application(&self.application, "listed")).arg(cursor).arg("COUNT").arg(LISTED_AT_ONCE);
+        let (next, page): (u64, Vec<(String, f64)>) = self.wait_for(command.query_async(&mut connection)).await?;
+        Ok((next, page.into_iter().map(|(id, _)| id).collect()))
     }
 
     /// The newest entries of a list, as they stand there.

@@ -32,6 +32,7 @@ const SOON: Duration = Duration::from_millis(50);
 
 /// A breaker, as this instance sees the fleet's.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "facts that do not exclude one another")]
 pub(crate) struct Member {
     view: View,
     /// Of the view; 0 before anything is known.

@@ -66,6 +66,8 @@ pub(crate) struct Task {
     /// Circuits that are not at rest, each once.
     restless: VecDeque<Id>,
     queue: Queue,
+    /// The place of the list of breakers of keys that is to be read next.
+    lists_from: Option<u64>,
     changes: Changes,
     instances: u64,
     /// Whether it was told that Redis can't be reached.
@@ -86,8 +88,8 @@ enum Done {
     Beat(Result<Beat, FleetError>),
     Answered(Id, Result<Answer, FleetError>),
     Reported(Id, u64, Result<Answer, FleetError>),
-    /// Breakers of keys that are in trouble.
-    Listed(Result<Vec<String>, FleetError>),
+    /// Breakers of keys that are in trouble, from a place of the list on, and the next place; 0 at the end.
+    Listed(u64, Result<(u64, Vec<String>), FleetError>),
     Registered,
 }
 
@@ -128,6 +130,7 @@ impl Task {
             next_tick: now,
             restless: VecDeque::new(),
             queue: Queue::default(),
+            lists_from: None,
             changes: Changes::default(),
             instances: 1,
             is_told: false,

@@ -1,10 +1,9 @@
 //! At most so many calls at once.
 //!
-//! [`gate`] has the places and the queue, [`park`] waits on a thread, this file has the public methods.
+//! [`gate`] has the places and the queue, this file has the public methods.
 
 mod config;
 mod gate;
-mod park;
 mod permit;
 mod rejection;
 mod snapshot;
@@ -12,9 +11,10 @@ mod snapshot;
 mod tests;
 
 #[cfg(feature = "tokio")]
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::{
     fmt,
+    pin::pin,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -32,6 +32,7 @@ use crate::{
     registry::{Declared, DeclaredConfig, Listed, Registry, Shared},
     slices::BULKHEADS,
     totals::{Count, Totals},
+    wait,
 };
 
 /// Bounds how many calls are in flight at once, so that one slow service does not take all threads, tasks or connections.
@@ -255,7 +256,10 @@ impl Bulkhead {
     fn wait(&self) -> Result<BulkheadPermit<'_>, BulkheadFull> {
         let Some(max_wait) = self.max_wait() else { return Err(self.reject(None)) };
         let entered = match self.gate.enter() {
-            Some(waiting) => park::until(waiting, max_wait),
+            Some(waiting) => {
+                let mut waiting = pin!(waiting);
+                wait::on_thread(waiting.as_mut(), max_wait).is_some() || waiting.end()
+            }
             None => true,
         };
         if entered { Ok(self.admit()) } else { Err(self.reject(Some(max_wait))) }

@@ -142,6 +142,7 @@ mod totals;
 #[cfg(feature = "tracing")]
 mod trace;
 mod transient;
+mod wait;
 
 #[doc = include_str!("../docs/derive_transient.md")]
 pub use steadfast_macros::Transient;

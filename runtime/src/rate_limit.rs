@@ -1,29 +1,31 @@
 //! At most so many calls in so long.
 //!
-//! [`meter`] counts, [`limiter`] decides, this file waits and has the public methods.
+//! [`meter`] counts, [`queue`] has those who wait, [`limiter`] decides about a call that comes, [`waiting`] and [`stored`] about one that
+//! waits. This file has the public methods.
 
 mod config;
 #[cfg(feature = "keyed")]
 mod keyed;
 mod limiter;
 mod meter;
+mod queue;
 mod rejection;
+mod rules;
 mod snapshot;
 mod store;
+#[cfg(feature = "tokio")]
+mod stored;
+mod waiting;
 
 #[cfg(feature = "keyed")]
 use std::collections::BTreeMap;
-#[cfg(feature = "tokio")]
-use std::pin::Pin;
 use std::{borrow::Borrow, fmt};
 
-#[cfg(feature = "tokio")]
-use self::config::Store;
 use self::limiter::Limiter;
 pub use self::{
     config::{Algorithm, RateLimitConfig},
-    limiter::Rules,
     rejection::RateLimited,
+    rules::Rules,
     snapshot::RateLimitSnapshot,
     store::{RateLimitDecision, RateLimitRequest, RateLimitStore},
 };
@@ -32,16 +34,11 @@ pub use self::{
     keyed::{KeyedRateLimit, KeyedRateLimits, SharedRules, all_keyed_rate_limits, keyed_rate_limits},
     snapshot::KeyedRateLimitSnapshot,
 };
-#[cfg(feature = "config")]
-use crate::ConfigChange;
-#[cfg(feature = "tokio")]
-use crate::key::Key;
 #[cfg(feature = "keyed")]
 use crate::registry::{Place, places};
 use crate::{
-    key,
+    ConfigLayer, clock, key, layers,
     registry::{Declared, DeclaredConfig, Listed, Registry, Shared},
-    retry::pause,
     slices::RATE_LIMITS,
     totals::{Count, Totals},
 };
@@ -61,8 +58,12 @@ use crate::{
 /// # Ok::<(), io::Error>(())
 /// ```
 ///
-/// A call that is rejected does not count. One that waits has its place already, so that those who wait come in the order in which
-/// they asked, and are sure to come; dropped before, it gives its place back.
+/// A call counts from the moment at which it starts, and one that is rejected does not count.
+///
+/// With [`wait`](RateLimitConfig::wait), calls above the limit wait in a queue, threads and tasks in the same one. The first of the
+/// queue takes what comes free, and nobody overtakes. A waiter may give up at any moment: it has taken nothing, and
+/// the next has its turn at once. A call that could not start in time if all who wait were to stay is rejected at once. One whose turn
+/// has come and that does not run for a second, as a future that nobody polls, is passed over until it does.
 ///
 /// A decision takes a lock that is held for a few nanoseconds, and reads the clock. Times are whole microseconds.
 pub struct RateLimit<R: Borrow<Rules> = Rules> {
@@ -83,57 +84,68 @@ impl RateLimit {
         self.rules.name
     }
 
-    /// Changes the settings from now on. What was counted goes on counting, unless it is by another algorithm.
+    /// Changes the settings from now on. What was counted goes on counting, unless it is by another algorithm. Calls that wait go by the
+    /// new limit at once; each of them waits as long as it was to.
     ///
     /// These settings hold as a whole, on top of those from a file and the environment, until [`reset_config`](Self::reset_config).
     pub fn reconfigure(&self, config: RateLimitConfig) {
-        self.rules.set_live(Some(config));
+        self.set_live(Some(config));
     }
 
     /// Ends what [`reconfigure`](Self::reconfigure) has set: the settings of the code hold again, with those that a file and the
     /// environment put on top of them.
     pub fn reset_config(&self) {
-        self.rules.set_live(None);
+        self.set_live(None);
     }
 
-    /// Replaces the settings from a file and the environment.
+    fn set_live(&self, live: Option<RateLimitConfig>) {
+        let change = self.rules.change(|layers| layers.set_live(live.map(Some)));
+        self.adopt();
+        layers::tell(ConfigLayer::Live, || change.into_iter().collect());
+    }
+
+    /// Replaces the settings from a file and the environment; [`adopt`](Self::adopt) has to follow.
     #[cfg(feature = "config")]
-    pub(crate) fn set_outside(&self, outside: Option<RateLimitConfig>) -> Option<ConfigChange> {
+    pub(crate) fn set_outside(&self, outside: Option<RateLimitConfig>) -> Option<crate::ConfigChange> {
         self.rules.change(|layers| layers.set_outside(outside.map(Some)))
+    }
+
+    /// Lets calls that wait go by the settings in force.
+    pub(crate) fn adopt(&self) {
+        self.limiter.signal();
     }
 }
 
 impl<R: Borrow<Rules>> RateLimit<R> {
-    /// Takes a place if there is one now, by the counts of this process.
+    /// Takes capacity if there is some now, by the counts of this process, that no caller who waits comes before.
     ///
     /// # Errors
     ///
-    /// There is none; the error says when there will be one.
+    /// There is none; the error says when there will be some.
     #[inline]
     pub fn try_acquire(&self) -> Result<(), RateLimited> {
         // Without patience there is nothing to wait for.
-        self.limiter.acquire(self.rules(), false).map(drop)
+        self.limiter.acquire(self.rules(), 0, clock::thread_now).map(drop)
     }
 
-    /// Takes a place by the counts of this process, and waits for it on the thread as long as the settings say.
+    /// Takes capacity by the counts of this process, and waits for it on the thread as long as the settings say.
     ///
     /// # Errors
     ///
-    /// There is none in time, which is known at once; the error says when there will be one.
+    /// There is none in time; the error says when there will be some.
     #[inline]
     pub fn acquire(&self) -> Result<(), RateLimited> {
-        if let Some(place) = self.limiter.acquire(self.rules(), true)? {
-            pause::thread(place.after);
-            place.begin();
+        match self.limiter.acquire(self.rules(), u64::MAX, clock::thread_now)? {
+            None => Ok(()),
+            Some(waiting) => waiting.on_thread(),
         }
-        Ok(())
     }
 
-    /// Takes a place, and waits for it as long as the settings say. Asks the store, if there is one.
+    /// Takes capacity, and waits for it as long as the settings say. Asks the store, if there is one.
     ///
     /// # Errors
     ///
-    /// There is none in time, which is known at once; the error says when there will be one.
+    /// There is none in time; the error says when there will be some.
     ///
     /// # Panics
     ///
@@ -143,20 +155,17 @@ impl<R: Borrow<Rules>> RateLimit<R> {
     where
         R: Sync,
     {
-        if self.rules().has_store() && self.ask_store().await? {
-            return Ok(());
-        }
-        match self.limiter.acquire(self.rules(), true)? {
-            None => Ok(()),
-            Some(place) => {
-                // In a box, so that a future that never waits is not larger for it.
-                Box::pin(async {
-                    tokio::time::sleep(place.after).await;
-                    place.begin();
-                })
-                .await;
-                Ok(())
+        let mut patience = u64::MAX;
+        if self.rules().has_store() {
+            match Box::pin(stored::ask(&self.limiter, self.rules())).await? {
+                None => return Ok(()),
+                Some(left) => patience = left,
             }
+        }
+        match self.limiter.acquire(self.rules(), patience, clock::task_now)? {
+            None => Ok(()),
+            // In a box, so that a future that never waits is not larger for it.
+            Some(waiting) => Box::pin(waiting.in_task()).await,
         }
     }
 
@@ -216,7 +225,7 @@ impl<R: Borrow<Rules>> RateLimit<R> {
 
     /// Forgets the calls that were counted, so that there is room for as many as if there had been none. Totals stay.
     ///
-    /// Calls that wait go on waiting for as long as they were to, and count no more. What a store counts elsewhere stays as it is.
+    /// Calls that wait have their turn at once, in order. What a store counts elsewhere stays as it is.
     ///
     /// ```
     /// use std::time::Duration;
@@ -236,33 +245,6 @@ impl<R: Borrow<Rules>> RateLimit<R> {
     #[inline]
     fn rules(&self) -> &Rules {
         self.rules.borrow()
-    }
-
-    /// Asks the store; `false` if it can't say.
-    #[cfg(feature = "tokio")]
-    fn ask_store(&self) -> Pin<Box<dyn Future<Output = Result<bool, RateLimited>> + Send + '_>>
-    where
-        R: Sync,
-    {
-        Box::pin(async {
-            let rules = self.rules();
-            let Some(config) = rules.config() else { return Ok(false) };
-            let Some(Store(store)) = config.store else { return Ok(false) };
-            let key = self.limiter.key.as_ref();
-            let (key, overflow) = (key.and_then(Key::text).map(AsRef::as_ref), key.is_some_and(Key::is_overflow));
-            let request = RateLimitRequest { name: rules.name, key, overflow, config };
-            match store.acquire(&request).await {
-                RateLimitDecision::Admitted { after } => {
-                    if !after.is_zero() {
-                        tokio::time::sleep(after).await;
-                    }
-                    self.limiter.totals.add(Count::Success);
-                    Ok(true)
-                }
-                RateLimitDecision::Rejected { retry_after } => Err(self.limiter.reject(rules, retry_after)),
-                RateLimitDecision::Unknown => Ok(false),
-            }
-        })
     }
 }
 

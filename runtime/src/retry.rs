@@ -11,6 +11,7 @@ mod budget;
 mod jitter;
 pub(crate) mod named;
 pub(crate) mod nested;
+#[cfg(feature = "tokio")]
 pub(crate) mod pause;
 mod run;
 mod schedule;

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use steadfast::{BreakerConfig, CircuitBreaker, CircuitOpen, RetryPolicy, Schedule, Transient};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
 };
 
 /// Whether to try again, and the wait that the error asks for.
@@ -32,9 +32,13 @@ fn assert_says<E: Error + Transient + Send + Sync + 'static>(error: E, expected:
     assert_eq!(says(&error), expected, "{name}, inside of a boxed error: {error:?}");
 }
 
-/// An address at which nobody listens.
+/// An address at which nobody listens. It stays taken until the end of the process, so that no other test is given it.
 async fn refusing() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    std::mem::forget(socket);
+    address
 }
 
 /// A server that treats each connection so, until the end of the test.

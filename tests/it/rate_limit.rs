@@ -298,7 +298,7 @@ async fn a_limit_opens_no_circuit_and_a_retry_waits_for_it() {
     assert_eq!((snapshot.successes, snapshot.failures, snapshot.neutral), (1, 0, 1));
 }
 
-/// A store that lets three of four through, after a second, and that sometimes is not there.
+/// A store that admits and rejects, and that sometimes is not there.
 #[derive(Debug)]
 struct Remote {
     asked: Mutex<Vec<String>>,
@@ -314,8 +314,7 @@ impl RateLimitStore for Remote {
             let mut asked = self.asked.lock().unwrap();
             asked.push(format!("{} {:?} {}", request.name, request.key, request.config.limit()));
             match asked.len() {
-                1 => RateLimitDecision::Admitted { after: Duration::ZERO },
-                2 => RateLimitDecision::Admitted { after: SECOND },
+                1 | 2 => RateLimitDecision::Admitted,
                 3 => RateLimitDecision::Rejected { retry_after: SECOND * 7 },
                 _ => RateLimitDecision::Unknown,
             }
@@ -334,9 +333,8 @@ async fn remote(user: &str) -> Result<usize, Failure> {
 async fn a_store_is_asked_once_for_each_call() {
     let start = Instant::now();
     remote("ada").await.unwrap();
-    assert_eq!(start.elapsed(), Duration::ZERO);
     remote("ada").await.unwrap();
-    assert_eq!(start.elapsed(), SECOND);
+    assert_eq!(start.elapsed(), Duration::ZERO);
     let Err(Failure::Limited(error)) = remote("ada").await else { panic!("the store says so") };
     assert_eq!((error.key(), error.retry_after()), (Some("ada"), SECOND * 7));
     // It can't say: this process decides.

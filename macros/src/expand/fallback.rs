@@ -12,6 +12,7 @@ use crate::{
         name_or_path,
     },
     arguments::{Argument, Supply},
+    captures::mentions,
     moves::Moved,
 };
 
@@ -183,7 +184,7 @@ impl Context {
     fn kept_arguments(&self, fallback: &Fallback) -> (TokenStream, TokenStream) {
         let (mut slots, mut bindings) = (self.used_up(), TokenStream::new());
         let gets_all = fallback.gets_arguments();
-        for (index, Argument { name, mutability, cfgs, supply }) in self.arguments.needed.iter().enumerate() {
+        for (index, Argument { name, mutability, cfgs, supply, .. }) in self.arguments.needed.iter().enumerate() {
             let is_seen = gets_all || fallback.steps.iter().any(|step| mentions(step.to_token_stream(), name));
             let is_judged = matches!(&fallback.condition, Condition::Error(predicate) if mentions(predicate.to_token_stream(), name));
             let place = Span::mixed_site().located_at(name.span());
@@ -252,15 +253,4 @@ impl Context {
             })
             .collect()
     }
-}
-
-/// Whether a name occurs, in a text that may be a format as well.
-fn mentions(tokens: TokenStream, name: &Ident) -> bool {
-    let text = name.to_string();
-    tokens.into_iter().any(|token| match token {
-        TokenTree::Group(group) => mentions(group.stream(), name),
-        TokenTree::Ident(ident) => ident == *name,
-        TokenTree::Literal(literal) => literal.to_string().contains(&text),
-        TokenTree::Punct(_) => false,
-    })
 }

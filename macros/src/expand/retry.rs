@@ -273,7 +273,7 @@ impl Context {
     fn arguments(&self) -> (TokenStream, TokenStream) {
         let (krate, by) = (&self.krate, self.policy());
         let (mut slots, mut bindings) = (self.used_up(), TokenStream::new());
-        for (index, Argument { name, mutability, cfgs, supply }) in self.arguments.needed.iter().enumerate() {
+        for (index, Argument { name, mutability, cfgs, supply, .. }) in self.arguments.needed.iter().enumerate() {
             // What is no `Clone` is reported at the argument.
             let place = Span::mixed_site().located_at(name.span());
             let slot = format_ident!("argument_{index}", span = place);

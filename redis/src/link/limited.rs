@@ -13,9 +13,8 @@ pub(crate) struct Limited {
     /// Under which it is counted.
     pub(crate) key: String,
     algorithm: &'static str,
-    limit: u32,
-    per: u64,
-    wait: u64,
+    pub(crate) limit: u32,
+    pub(crate) per: u64,
     /// No other call of this instance has it.
     number: u64,
 }
@@ -34,24 +33,23 @@ impl Link {
             algorithm,
             limit: config.limit(),
             per: micros(config.per()),
-            wait: micros(config.max_wait().unwrap_or_default()),
             // ORDERING: Relaxed: no two are the same, whatever their order.
             number: self.calls.fetch_add(1, Ordering::Relaxed),
         }
     }
 
-    /// Asks for a place; gives whether there is one, and how long until it or the next.
-    pub(crate) async fn limit(&self, call: &Limited) -> Result<(bool, Duration), FleetError> {
+    /// Asks for a call that starts now; `None` if it is admitted, and otherwise how long until there is capacity.
+    pub(crate) async fn limit(&self, call: &Limited) -> Result<Option<Duration>, FleetError> {
         let mut connection = self.connection()?;
-        let Limited { key, algorithm, limit, per, wait, number } = call;
+        let Limited { key, algorithm, limit, per, number } = call;
         let name = self.name_of(*number);
         let mut call = self.limit.prepare_invoke();
-        call.key(key).arg(algorithm).arg(limit).arg(per).arg(wait).arg(name);
+        call.key(key).arg(algorithm).arg(limit).arg(per).arg(name);
         let (admitted, after, _): (u64, u64, u64) = self.wait_for(call.invoke_async(&mut connection)).await?;
-        Ok((admitted != 0, Duration::from_micros(after)))
+        Ok((admitted == 0).then(|| Duration::from_micros(after)))
     }
 
-    /// Gives back the place of a call that is not made.
+    /// Takes a call out of the counts that is not made, if it was admitted.
     pub(crate) async fn give_back(&self, call: &Limited) -> Result<(), FleetError> {
         let mut connection = self.connection()?;
         let Limited { key, algorithm, limit, per, number, .. } = call;

@@ -31,23 +31,29 @@ pub(crate) struct Local {
 }
 
 impl Local {
-    /// Reads the circuit, which was seen last as `seen`.
-    ///
-    /// A snapshot says what the next call finds: a circuit whose time is over reads half-open or closed before any call has made that
-    /// transition. Decisions go by transitions that were made, so without one the circuit is still open, or held by an operator.
-    pub(crate) fn of(snapshot: &Snapshot, seen: Option<Self>) -> Self {
-        let is_ours = snapshot.operator_reason.as_ref().is_some_and(|reason| reason.starts_with(PREFIX));
-        let is_over = matches!(snapshot.state, BreakerState::HalfOpen | BreakerState::Closed);
-        let (state, is_ours) = match seen {
-            Some(seen) if is_over && seen.transitions == snapshot.transitions => (seen.state, is_ours || seen.is_ours),
-            _ => (snapshot.state, is_ours),
-        };
+    pub(crate) fn of(snapshot: &Snapshot) -> Self {
         Self {
-            state,
-            is_ours,
+            state: snapshot.state,
+            is_ours: snapshot.operator_reason.as_ref().is_some_and(|reason| reason.starts_with(PREFIX)),
             transitions: snapshot.transitions,
             rejections: snapshot.rejections,
             trial_successes: snapshot.trial_successes,
+        }
+    }
+
+    /// Corrects the state by the one that was seen before.
+    ///
+    /// A snapshot says what the next call finds: a circuit whose time is over reads half-open or closed before any call has made that
+    /// transition. Decisions go by transitions that were made, so without one the circuit is still open, or held by an operator.
+    pub(crate) fn after(self, seen: Option<Self>) -> Self {
+        match seen {
+            Some(Self { state, is_ours, transitions, .. })
+                if transitions == self.transitions
+                    && matches!(self.state, BreakerState::HalfOpen | BreakerState::Closed) =>
+            {
+                Self { state, is_ours: is_ours || self.is_ours, ..self }
+            }
+            _ => self,
         }
     }
 }

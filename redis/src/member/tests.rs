@@ -489,3 +489,20 @@ fn an_answer_changes_nothing_that_was_heard_after_its_question() {
     assert_eq!(leased.settle(), None);
     assert!(leased.member.hold_ends.is_some_and(|ends| ends > leased.now + 9 * SECOND), "it is not let go");
 }
+
+#[test]
+fn a_circuit_whose_time_is_over_is_open_until_a_call_comes() {
+    let mut instance = Instance::held();
+    let seen = instance.local;
+    // It reads so before a call has made the transition.
+    let reads = |state| Local { state, is_ours: false, ..seen };
+    for (before, state) in [(seen, HalfOpen), (reads(ForcedOpen), HalfOpen), (reads(Disabled), Closed)] {
+        let local = reads(state).after(Some(before));
+        assert_eq!((local.state, local.is_ours), (before.state, before.is_ours));
+    }
+    instance.becomes(HalfOpen);
+    assert_eq!(instance.local.after(Some(seen)).state, HalfOpen);
+    assert_eq!(reads(HalfOpen).after(None).state, HalfOpen);
+    // Held anew, it is open without a transition.
+    assert_eq!(seen.after(Some(seen)).state, Open);
+}

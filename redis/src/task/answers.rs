@@ -24,7 +24,7 @@ impl Task {
             self.queue.answered();
         }
         self.heartbeat.is_answered |=
-            matches!(&done, Done::Answered(_, Ok(_)) | Done::Reported(_, _, Ok(_)) | Done::Listed(Ok(_)));
+            matches!(&done, Done::Answered(_, Ok(_)) | Done::Reported(_, _, Ok(_)) | Done::Listed(_, Ok(_)));
         match done {
             Done::Connected(Ok(beat)) => self.arrive(beat),
             Done::Connected(Err(error)) => self.lose(error),
@@ -45,16 +45,19 @@ impl Task {
                     shared.reported = shared.reported.saturating_sub(failures);
                 }
             }
-            Done::Listed(Ok(ids)) => {
+            Done::Listed(cursor, Ok((next, ids))) => {
                 for id in ids {
                     if let Some(id) = self.members.met(&id, true) {
                         self.read(&id);
                     }
                 }
+                if self.lists_from == Some(cursor) {
+                    self.lists_from = (next != 0).then_some(next);
+                    self.read_listed();
+                }
             }
-            // Asked again after the next heartbeat.
-            Done::Listed(Err(_)) => self.changes.forget(),
-            Done::Registered => {}
+            // A list that was not given is asked for again with the next heartbeat.
+            Done::Listed(_, Err(_)) | Done::Registered => {}
         }
         self.send_queued();
     }
@@ -71,7 +74,8 @@ impl Task {
     fn take_answer(&mut self, id: &Id, answer: Answer) {
         let Some(shared) = self.members.get_mut(id) else { return };
         let known = answer.known.clone();
-        let (has_changed, is_keyed) = (answer.changed, shared.circuit.key().is_some());
+        let is_in_doubt = std::mem::take(&mut shared.is_in_doubt);
+        let (has_changed, is_keyed) = (answer.changed || is_in_doubt, shared.circuit.key().is_some());
         shared.is_refused = false;
         let is_news = shared.member.take(answer, Instant::now(), &self.times);
         if has_changed {
@@ -92,6 +96,7 @@ impl Task {
         let Some(shared) = self.members.get_mut(id) else { return };
         shared.member.fail(Instant::now(), &self.times);
         if error.is_unavailable() {
+            shared.is_in_doubt = true;
             // The heartbeat will tell whether it was this one alone.
             self.heartbeat.next = self.heartbeat.next.min(Instant::now());
             return;
@@ -107,9 +112,15 @@ impl Task {
         for id in self.members.ids(|_| true) {
             self.read(&id);
         }
-        if self.members.has_keyed() {
+        self.lists_from = self.members.has_keyed().then_some(0);
+        self.read_listed();
+    }
+
+    /// Goes on with the list of the breakers of keys that are in trouble, if there is more of it.
+    pub(super) fn read_listed(&mut self) {
+        if let Some(cursor) = self.lists_from {
             let link = self.link.clone();
-            self.work.spawn(async move { Done::Listed(link.listed().await) });
+            self.work.spawn(async move { Done::Listed(cursor, link.listed(cursor).await) });
         }
     }
 

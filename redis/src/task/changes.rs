@@ -50,11 +50,6 @@ impl Changes {
         !self.listed.is_empty()
     }
 
-    /// Forgets what was heard, so that the next comparison says that something was missed.
-    pub(super) const fn forget(&mut self) {
-        (self.counted, self.heard) = (u64::MAX, 0);
-    }
-
     /// Compares with Redis's count. A message may come a little before its change is counted, which is no reason to look.
     pub(super) const fn has_missed(&mut self, counted: u64) -> bool {
         let changed = counted.wrapping_sub(self.counted);

@@ -91,6 +91,8 @@ impl Task {
         self.members.let_go();
         self.report_failures();
         self.beat();
+        // What was not answered.
+        self.read_listed();
     }
 
     /// Sends a heartbeat, with what has changed; after the one that is under way, if there is one.

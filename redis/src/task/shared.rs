@@ -14,6 +14,7 @@ use crate::{
     names::{Keys, field},
 };
 
+#[allow(clippy::struct_excessive_bools, reason = "facts that do not exclude one another")]
 pub(crate) struct Shared {
     pub(super) circuit: Circuit,
     pub(super) keys: Arc<Keys>,
@@ -24,6 +25,8 @@ pub(crate) struct Shared {
     /// The circuit as it was when it was looked at last.
     seen: Option<Local>,
     pub(super) is_refused: bool,
+    /// An answer was lost, and with it whether its question changed something.
+    pub(super) is_in_doubt: bool,
     /// Heartbeats since something has happened.
     idle: u32,
     /// Failures that were told to Redis.
@@ -47,6 +50,7 @@ impl Shared {
             is_in_round: false,
             seen: None,
             is_refused: false,
+            is_in_doubt: false,
             idle: 0,
             reported,
             speaks_for_all: None,
@@ -55,7 +59,7 @@ impl Shared {
     }
 
     pub(super) fn decide(&mut self, online: bool, now: Instant, times: &Times) -> Step {
-        let local = Local::of(&self.circuit.snapshot(), self.seen);
+        let local = Local::of(&self.circuit.snapshot()).after(self.seen);
         self.seen = Some(local);
         let step = self.member.decide(&local, online, now, times);
         self.is_restless = self.member.is_restless(&local);
@@ -96,7 +100,7 @@ impl Shared {
 
     /// What Redis has lost.
     pub(super) fn lost(&self, now: Instant) -> Known {
-        self.member.lost(&Local::of(&self.circuit.snapshot(), self.seen), now)
+        self.member.lost(&Local::of(&self.circuit.snapshot()).after(self.seen), now)
     }
 
     /// What is to be told once an operator's word has expired, which nobody says.

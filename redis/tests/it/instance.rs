@@ -369,12 +369,14 @@ impl Load {
             let caller = thread::spawn(move || {
                 let mut own = Vec::new();
                 while left.load(Ordering::Relaxed) == round {
+                    let before = breaker.snapshot().transitions;
                     let begun = Instant::now();
                     let permit = breaker.try_acquire();
                     let mut took = begun.elapsed();
                     if let Ok(permit) = permit {
                         let snapshot = breaker.snapshot();
-                        let is_trial = snapshot.state == BreakerState::HalfOpen;
+                        // Half-open since before the call, or by it; not since it was admitted by a closed circuit.
+                        let is_trial = snapshot.state == BreakerState::HalfOpen && before + 1 >= snapshot.transitions;
                         let trial =
                             is_trial.then(|| Trial { instance: process::id(), transitions: snapshot.transitions });
                         let is_fine = service.is_none_or(|address| service::call(address, trial).unwrap_or(false));
@@ -421,7 +423,7 @@ fn hammer(address: &str, limit: &str, micros: &str, lasts: Duration) -> String {
     while begun.elapsed() < lasts {
         calls += 1;
         let mut call = script.key("hammered");
-        call.arg("window").arg(limit).arg(micros).arg(0).arg(format!("{}-{calls}", process::id()));
+        call.arg("window").arg(limit).arg(micros).arg(format!("{}-{calls}", process::id()));
         let (is_admitted, _, now): (bool, u64, u64) = call.invoke(&mut connection).unwrap();
         if is_admitted {
             admitted.push(now.to_string());

@@ -6,11 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use steadfast::{RateLimit, RateLimitConfig, RateLimited, rate_limit};
+use steadfast::{RateLimit, RateLimitConfig, RateLimited};
 use steadfast_redis::{Fleet, OnUnavailable, RedisRateLimits};
 
 use crate::{
-    alone, eventually,
+    alone,
     instance::{Instance, LIMIT, Setup},
     server::Redis,
 };
@@ -57,26 +57,25 @@ struct Reference {
 }
 
 impl Reference {
-    fn window(&mut self, now: u64, limit: usize, per: u64, wait: u64) -> (bool, u64) {
+    /// How long until there is capacity: zero for a call that is admitted.
+    fn window(&mut self, now: u64, limit: usize, per: u64) -> u64 {
         self.calls.retain(|at| at + per > now);
-        let at = if self.calls.len() < limit { now } else { now.max(self.calls[self.calls.len() - limit] + per) };
-        if at - now <= wait {
-            self.calls.push(at);
-            self.calls.sort_unstable();
+        if self.calls.len() < limit {
+            self.calls.push(now);
+            return 0;
         }
-        (at - now <= wait, at - now)
+        self.calls[self.calls.len() - limit] + per - now
     }
 
     /// Moments in limit-ths of a microsecond, so that all of them are whole.
-    fn gcra(&mut self, now: u64, limit: u32, per: u64, wait: u64) -> (bool, u64) {
+    fn gcra(&mut self, now: u64, limit: u32, per: u64) -> u64 {
         let [scaled_now, scaled_per] = [now, per].map(|micros| u128::from(micros) * u128::from(limit));
         let arrival = self.arrival.max(scaled_now) + u128::from(per);
         let after = arrival.saturating_sub(scaled_per).saturating_sub(scaled_now).div_ceil(limit.into());
-        let after = u64::try_from(after).unwrap();
-        if after <= wait {
+        if after == 0 {
             self.arrival = arrival;
         }
-        (after <= wait, after)
+        u64::try_from(after).unwrap()
     }
 }
 
@@ -90,32 +89,51 @@ fn the_script_does_as_its_reference() {
         random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (random >> 8) % below
     };
-    let (mut admitted, mut rejected, mut waiting) = (0, 0, 0);
+    let (mut admitted, mut rejected) = (0, 0);
     for case in 0..60 {
         let (limit, per) = (1 + next(8), 1_000 + u64::from(next(20_000)));
         let (mut reference, is_window) = (Reference::default(), case % 2 == 0);
         for number in 0..60 {
-            let wait = if next(3) == 0 { u64::from(next(30_000)) } else { 0 };
             let mut call = script.key(format!("case {case}"));
-            call.arg(if is_window { "window" } else { "gcra" }).arg(limit).arg(per).arg(wait).arg(number);
+            call.arg(if is_window { "window" } else { "gcra" }).arg(limit).arg(per).arg(number);
             let (is_admitted, after, now): (bool, u64, u64) = call.invoke(&mut connection).unwrap();
-            if is_window {
-                assert_eq!((is_admitted, after), reference.window(now, limit as usize, per, wait), "{case}: {number}");
-            } else {
-                assert_eq!((is_admitted, after), reference.gcra(now, limit, per, wait), "{case}: {number}");
-            }
-            match (is_admitted, after) {
-                (true, 0) => admitted += 1,
-                (true, _) => waiting += 1,
-                (false, _) => rejected += 1,
-            }
+            let expected =
+                if is_window { reference.window(now, limit as usize, per) } else { reference.gcra(now, limit, per) };
+            assert_eq!((is_admitted, after), (expected == 0, expected), "{case}: {number}");
+            (admitted, rejected) = (admitted + u32::from(is_admitted), rejected + u32::from(!is_admitted));
             if next(4) == 0 {
                 thread::sleep(Duration::from_micros(u64::from(next(3_000))));
             }
         }
     }
-    println!("as the reference: {admitted} admitted, {waiting} after a wait, {rejected} rejected");
-    assert!(admitted > 100 && waiting > 100 && rejected > 100);
+    println!("as the reference: {admitted} admitted, {rejected} rejected");
+    assert!(admitted > 100 && rejected > 100);
+}
+
+#[test]
+fn the_script_counts_on_under_another_limit() {
+    const HOUR: u64 = 3_600_000_000;
+    let _alone = alone();
+    let redis = Redis::start();
+    let (script, mut connection) = (redis::Script::new(LIMIT), redis.connection());
+    let mut number = 0;
+    let mut admitted = |key: &str, algorithm: &str, limit: u32| {
+        let mut made = 0;
+        for _ in 0..40 {
+            number += 1;
+            let mut call = script.key(key);
+            call.arg(algorithm).arg(limit).arg(HOUR).arg(number);
+            made += u32::from(call.invoke::<(bool, u64, u64)>(&mut connection).unwrap().0);
+        }
+        made
+    };
+    for algorithm in ["window", "gcra"] {
+        for (first, then, expected) in [(1, 30, 29), (30, 1, 0), (4, 7, 3), (9, 9, 0)] {
+            let key = format!("{algorithm} {first} {then}");
+            assert_eq!(admitted(&key, algorithm, first), first);
+            assert_eq!(admitted(&key, algorithm, then), expected, "{key}");
+        }
+    }
 }
 
 #[test]
@@ -127,7 +145,7 @@ fn as_many_as_the_limit_are_admitted_at_once() {
         for limit in 1..=50 {
             let mut ask = |number: u32| {
                 let mut call = script.key(format!("{algorithm} {limit}"));
-                call.arg(algorithm).arg(limit).arg(1_000_000_000_u64).arg(0).arg(number);
+                call.arg(algorithm).arg(limit).arg(1_000_000_000_u64).arg(number);
                 call.invoke::<(bool, u64, u64)>(&mut connection).unwrap().0
             };
             assert!((0..limit).all(&mut ask) && !ask(limit), "{algorithm}: {limit}");
@@ -193,48 +211,6 @@ async fn a_call_is_one_way_there_and_back_and_none_when_it_is_full() {
     fleet.stop().await;
 }
 
-static PATIENT: RedisRateLimits = RedisRateLimits::new();
-
-#[rate_limit(name = "window", limit = 2, per = 1s, wait = 2s, key = user, store = PATIENT)]
-async fn by_window(user: &str) -> Result<usize, RateLimited> {
-    Ok(user.len())
-}
-
-#[rate_limit(name = "gcra", limit = 2, per = 1s, wait = 2s, algorithm = gcra, key = user, store = PATIENT)]
-async fn by_gcra(user: &str) -> Result<usize, RateLimited> {
-    Ok(user.len())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn who_gives_up_while_it_waits_gives_its_place_back() {
-    let _alone = alone();
-    let redis = Redis::start();
-    let fleet = Fleet::connect(&redis.address()).application("shop").rate_limits(&PATIENT).start().unwrap();
-    crate::found(&fleet).await;
-    let begun = Instant::now();
-    for _ in 0..2 {
-        assert_eq!((by_window("ada").await, by_gcra("ada").await), (Ok(3), Ok(3)));
-    }
-    assert!(begun.elapsed() < SECOND / 2, "nobody has waited: {:?}", begun.elapsed());
-    let places = || redis.command::<u64>(&["ZCARD", "steadfast:{shop:window:ada}:limit:window"]);
-    let arrival = || {
-        let text: String = redis.command(&["GET", "steadfast:{shop:gcra:ada}:limit:gcra"]);
-        text.split_once('+').unwrap().0.parse::<f64>().unwrap()
-    };
-    let before = (places(), arrival());
-    let waiting = [tokio::spawn(async { by_window("ada").await }), tokio::spawn(async { by_gcra("ada").await })];
-    eventually(SECOND / 2, "they have a place", || (places(), arrival() - before.1 > 499_000.0) == (3, true));
-    for call in waiting {
-        call.abort();
-    }
-    eventually(SECOND / 2, "they have none", || (places(), (arrival() - before.1).abs() < 1.0) == (2, true));
-    // Another has it, and waits as long as it has to.
-    by_window("ada").await.unwrap();
-    assert!(begun.elapsed() > SECOND * 9 / 10, "{:?}", begun.elapsed());
-    redis.forgets_everything(2);
-    fleet.stop().await;
-}
-
 #[tokio::test]
 async fn without_redis_it_does_as_it_was_told() {
     static ALLOW: RedisRateLimits = RedisRateLimits::new().on_unavailable(OnUnavailable::Allow);
@@ -259,7 +235,7 @@ fn what_a_key_takes_in_redis() {
         let key = format!("steadfast:{{shop:search:user-17}}:limit:{algorithm}");
         for number in 0..limit {
             let mut call = script.key(&key);
-            call.arg(algorithm).arg(limit).arg(60_000_000).arg(0).arg(format!("instance-5f3a0c1e-{number}"));
+            call.arg(algorithm).arg(limit).arg(60_000_000).arg(format!("instance-5f3a0c1e-{number}"));
             call.invoke::<(u64, u64, u64)>(&mut connection).unwrap();
         }
         let bytes: u64 = redis.command(&["MEMORY", "USAGE", &key, "SAMPLES", "0"]);

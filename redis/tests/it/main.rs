@@ -21,6 +21,7 @@ mod flood;
 mod instance;
 mod keyed;
 mod limits;
+mod limits_queue;
 mod operator;
 mod proxy;
 mod recovery;
@@ -54,10 +55,4 @@ fn alone() -> Alone {
 /// Waits until a fleet has found Redis.
 async fn found(fleet: &Fleet) {
     tokio::time::timeout(HANG, fleet.available()).await.expect("Redis answers");
-}
-
-/// The same as [`until`], whatever the time.
-#[track_caller]
-fn eventually(_: Duration, what: &str, holds: impl FnMut() -> bool) -> Duration {
-    until(what, holds)
 }

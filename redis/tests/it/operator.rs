@@ -33,7 +33,9 @@ async fn an_operator_holds_all_and_is_on_record() {
     // Once it has expired one of them tries, by the first calls.
     operator.operate(BREAKER, &force.expires_in(SECOND / 2)).await.unwrap();
     until("calls close it", || {
-        instances.iter_mut().for_each(|instance| instance.tell("call"));
+        for instance in &mut instances {
+            instance.tell("call");
+        }
         instances.iter().all(|instance| instance.is(Closed))
     });
     operator.operate(BREAKER, &Operation::disable().by("bob")).await.unwrap();

@@ -114,7 +114,9 @@ fn never_more_inside_than_places_and_none_lost() {
                             // Gives up at once, or has a place by then.
                             gate.enter().is_none_or(|mut waiting| waiting.end())
                         }
-                        _ => gate.enter().is_none_or(|waiting| super::park::until(waiting, std::time::Duration::MAX)),
+                        _ => gate.enter().is_none_or(|waiting| {
+                            crate::wait::on_thread(std::pin::pin!(waiting), std::time::Duration::MAX).is_some()
+                        }),
                     };
                     if entered {
                         most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);

@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn the_one_place_among_many_is_found_in_time() {
         let (mut ring, _) = ring((0..1_000).map(|index| if index == 999 { Standing::Idle } else { Standing::Stays }));
-        let newcomers = (1..).find(|_| ring.make_room(|_| true) == Place::Instead(999));
-        assert!(newcomers.is_some_and(|newcomers| newcomers <= 1_000 / STEPS), "{newcomers:?}");
+        let found = (0..1_000 / STEPS).any(|_| ring.make_room(|_| true) == Place::Instead(999));
+        assert!(found);
     }
 }

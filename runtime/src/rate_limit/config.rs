@@ -78,7 +78,7 @@ impl RateLimitConfig {
         Ok(self)
     }
 
-    /// How long a call waits for a place, if it is sure to get one by then. Otherwise it is rejected at once.
+    /// How long a call waits for its turn. One that could not have it in time if all who wait were to stay is rejected at once.
     ///
     /// # Panics
     ///

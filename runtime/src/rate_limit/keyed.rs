@@ -13,9 +13,11 @@ use once_cell::race::OnceBox;
 
 use super::{KeyedRateLimitSnapshot, RateLimit, RateLimitConfig, Rules, limiter::Limiter};
 use crate::{
+    ConfigChange, ConfigLayer,
     events::{self, Event},
     key::Key,
     keyed::{self, Kept, Text, ring::Standing},
+    layers,
     registry::{Declared, DeclaredConfig, Listed, Place, Registry, Shared, places},
     slices::KEYED_RATE_LIMITS,
     totals::{Count, Sums, Totals},
@@ -178,7 +180,7 @@ impl KeyedRateLimits {
     /// them.
     #[must_use]
     pub fn most_rejected(&self, keys: usize) -> Vec<Arc<KeyedRateLimit>> {
-        keyed::top(self.iter().filter(|limit| limit.rejections() > 0), keys, |limit| limit.rejections())
+        keyed::top(self.iter().filter(|limit| limit.rejections() > 0), keys, KeyedRateLimit::rejections)
     }
 
     /// The limits that have series of their own in metrics: of those that have rejected calls.
@@ -202,21 +204,33 @@ impl KeyedRateLimits {
 
     /// Changes the settings of all keys from now on, as [`RateLimit::reconfigure`] does for one.
     pub fn reconfigure(&self, config: RateLimitConfig) {
-        self.kept().rules.set_live(Some(config));
+        self.set_live(Some(config));
     }
 
     /// Ends what [`reconfigure`](Self::reconfigure) has set, as [`RateLimit::reset_config`] does for one.
     pub fn reset_config(&self) {
-        self.kept().rules.set_live(None);
+        self.set_live(None);
     }
 
-    /// Replaces the settings from a file and the environment.
+    fn set_live(&self, live: Option<RateLimitConfig>) {
+        let change = self.kept().rules.change(|layers| layers.set_live(live.map(Some)));
+        self.adopt();
+        layers::tell(ConfigLayer::Live, || change.into_iter().collect());
+    }
+
+    /// Replaces the settings from a file and the environment; [`adopt`](Self::adopt) has to follow.
     #[cfg(feature = "config")]
-    pub(crate) fn set_outside(&self, outside: Option<RateLimitConfig>) -> Option<crate::ConfigChange> {
+    pub(crate) fn set_outside(&self, outside: Option<RateLimitConfig>) -> Option<ConfigChange> {
         if outside.is_none() && self.store.get().is_none() {
             return None;
         }
         self.kept().rules.change(|layers| layers.set_outside(outside.map(Some)))
+    }
+
+    /// Lets calls that wait go by the settings in force.
+    pub(crate) fn adopt(&self) {
+        // Those who wait hold their limits, so that all of these are here.
+        self.iter().for_each(|limit| limit.limiter.signal());
     }
 
     fn all(&self) -> (Sums, Vec<Arc<KeyedRateLimit>>) {

@@ -1,169 +1,104 @@
-//! One limit: its counts, and the decision.
+//! One limit: its counts, its waiters, and the decision about a call that comes.
 
 use std::{
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU32, Ordering},
-    },
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+#[cfg(feature = "tokio")]
+use super::stored::Line;
 use super::{
-    RateLimitConfig, RateLimited,
+    Algorithm, RateLimited, Rules,
     meter::{Limit, Meter},
+    queue::{Queue, Wakers},
+    waiting::{OwnTime, Waiting},
 };
 use crate::{
-    ConfigChange, ConfigLayer, DeclaredConfig,
-    clock::{self, micros},
+    clock::{self, Moment, micros},
     events::{self, Event},
     key::{self, Key},
-    layers::{self, Layered},
     totals::{Count, Totals},
 };
 
-/// Name and settings, which the limits of all keys share.
-#[derive(Debug)]
-pub struct Rules {
-    pub(super) name: &'static str,
-    /// `None` where no layer gives a limit.
-    layers: Mutex<Layered<Option<RateLimitConfig>>>,
-    /// How often something was set: who has seen the last knows the settings.
-    version: AtomicU32,
-    /// Whether there is a store to ask.
-    has_store: AtomicBool,
-}
+/// Waiters whose turn it may be at once: the one that takes the capacity that comes free next.
+pub(super) const ONE: usize = 1;
 
-impl Rules {
-    pub(super) const fn new(name: &'static str, declared: Option<RateLimitConfig>) -> Self {
-        let has_store = AtomicBool::new(matches!(declared, Some(RateLimitConfig { store: Some(_), .. })));
-        Self { name, layers: Mutex::new(Layered::new(declared)), version: AtomicU32::new(0), has_store }
-    }
-
-    /// Whether there is a store to ask.
-    #[cfg(feature = "tokio")]
-    pub(super) fn has_store(&self) -> bool {
-        // ORDERING: Relaxed: who sees that there is one takes the lock to see which.
-        self.has_store.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn config(&self) -> Option<RateLimitConfig> {
-        self.layers().in_force()
-    }
-
-    /// The settings in the code.
-    pub(super) fn declared(&self) -> Option<RateLimitConfig> {
-        self.layers().declared()
-    }
-
-    /// Changes a layer.
-    pub(super) fn change(&self, layer: impl FnOnce(&mut Layered<Option<RateLimitConfig>>)) -> Option<ConfigChange> {
-        let mut layers = self.layers();
-        let before = layers.in_force();
-        layer(&mut layers);
-        let config = layers.in_force();
-        if config == before {
-            return None;
-        }
-        // ORDERING: Relaxed, as in `has_store`.
-        self.has_store.store(config.is_some_and(|config| config.store.is_some()), Ordering::Relaxed);
-        // ORDERING: Relaxed: who sees the new number takes the lock to see what it is about.
-        self.version.fetch_add(1, Ordering::Relaxed);
-        drop(layers);
-        Some(ConfigChange::new("rate_limit", self.name, DeclaredConfig::RateLimit(config)))
-    }
-
-    /// Changes what is set live, and tells of it.
-    pub(super) fn set_live(&self, live: Option<RateLimitConfig>) {
-        let change = self.change(|layers| layers.set_live(live.map(Some)));
-        layers::tell(ConfigLayer::Live, || change.into_iter().collect());
-    }
-
-    fn layers(&self) -> MutexGuard<'_, Layered<Option<RateLimitConfig>>> {
-        self.layers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn version(&self) -> u32 {
-        // ORDERING: Relaxed, as above.
-        self.version.load(Ordering::Relaxed)
-    }
-}
-
-/// The counts of one limit.
+/// The counts of one limit, and those who wait for it.
 #[derive(Debug)]
 pub(super) struct Limiter {
-    counted: Mutex<Counted>,
+    state: Mutex<State>,
     pub(super) totals: Totals,
     pub(super) key: Option<Key>,
 }
 
 #[derive(Debug)]
-struct Counted {
-    meter: Meter,
+pub(super) struct State {
+    pub(super) meter: Meter,
     adopted: Option<Adopted>,
+    /// For capacity by the counts of this process.
+    pub(super) queue: Queue,
+    /// For capacity by the counts of a store; from the first call on that asks one.
+    #[cfg(feature = "tokio")]
+    pub(super) line: Option<Box<Line>>,
 }
 
 /// The settings by which a meter counts.
 #[derive(Clone, Copy, Debug)]
-struct Adopted {
-    limit: Limit,
+pub(super) struct Adopted {
+    pub(super) limit: Limit,
+    pub(super) algorithm: Algorithm,
     /// How long a call may wait, in microseconds.
-    wait: u64,
+    pub(super) wait: u64,
     /// How often some were set before.
     version: u32,
 }
 
-/// A place that was taken for later. Dropped before, it is given back.
-#[derive(Debug)]
-pub(super) struct Reserved<'l> {
-    limiter: &'l Limiter,
-    at: u64,
-    era: u32,
-    pub(super) after: Duration,
-    pub(super) begun: bool,
+enum Decision {
+    Admitted,
+    Waits { ticket: u64, arrived: u64, deadline: u64 },
+    Rejected { retry_after: u64 },
 }
 
 impl Limiter {
     pub(super) const fn new(totals: Totals, key: Option<Key>) -> Self {
-        let counted = Mutex::new(Counted { meter: Meter::new(), adopted: None });
-        Self { counted, totals, key }
+        let state = Mutex::new(State {
+            meter: Meter::new(),
+            adopted: None,
+            queue: Queue::new(),
+            #[cfg(feature = "tokio")]
+            line: None,
+        });
+        Self { state, totals, key }
     }
 
-    /// Takes a place, now or, if `may_wait`, as late as the settings allow. `None` is one for now.
+    /// Admits a call, or gives its place in the queue, if its turn comes within `patience` and the wait of the settings. `timer` is the
+    /// clock by which it would sleep.
     #[inline]
-    pub(super) fn acquire(&self, rules: &Rules, may_wait: bool) -> Result<Option<Reserved<'_>>, RateLimited> {
-        let now = clock::now_micros();
-        let decision = {
-            let mut counted = self.counted();
-            let Some(Adopted { limit, wait, .. }) = counted.adopt(rules) else {
-                self.totals.add(Count::Success);
-                return Ok(None);
-            };
-            let meter = &mut counted.meter;
-            let now = meter.moment(now, clock::now_micros);
-            let at = meter.next(now, limit);
-            let patience = if may_wait { wait } else { 0 };
-            let after = at.saturating_sub(now);
-            if after <= patience {
-                meter.enter(at, limit);
-                Ok((at, meter.era(), after))
-            } else {
-                Err(after)
-            }
-        };
+    pub(super) fn acquire<'l>(
+        &'l self,
+        rules: &'l Rules,
+        patience: u64,
+        timer: fn() -> Moment,
+    ) -> Result<Option<Waiting<'l>>, RateLimited> {
+        let mut wakers = Wakers::default();
+        let decision = self.state().decide(rules, patience, &mut wakers);
+        wakers.wake();
         match decision {
-            Ok((_, _, 0)) => {
+            Decision::Admitted => {
                 self.totals.add(Count::Success);
                 Ok(None)
             }
-            Ok((at, era, after)) => {
-                Ok(Some(Reserved { limiter: self, at, era, after: Duration::from_micros(after), begun: false }))
+            Decision::Waits { ticket, arrived, deadline } => {
+                Ok(Some(Waiting::new(self, rules, ticket, deadline, OwnTime::since(arrived, timer))))
             }
-            Err(after) => Err(self.reject(rules, Duration::from_micros(after))),
+            Decision::Rejected { retry_after } => Err(self.reject(rules, retry_after)),
         }
     }
 
+    /// Rejects a call; `retry_after` is in microseconds.
     #[cold]
-    pub(super) fn reject(&self, rules: &Rules, retry_after: Duration) -> RateLimited {
+    pub(super) fn reject(&self, rules: &Rules, retry_after: u64) -> RateLimited {
+        let retry_after = Duration::from_micros(retry_after);
         self.totals.add(Count::Rejection);
         events::tell(|| {
             let (key, overflow) = key::parts(self.key.as_ref());
@@ -174,25 +109,84 @@ impl Limiter {
 
     /// Calls that count, and calls that wait.
     pub(super) fn load(&self, rules: &Rules) -> (usize, usize) {
-        let now = clock::now_micros();
-        let mut counted = self.counted();
-        let adopted = counted.adopt(rules);
-        adopted.map_or((0, 0), |Adopted { limit, .. }| counted.meter.load(now, clock::now_micros, limit))
+        let mut state = self.state();
+        let Some(Adopted { limit, .. }) = state.adopt(rules) else { return (0, 0) };
+        (state.meter.load(clock::now_micros(), limit), state.waiting())
     }
 
     /// Forgets what was counted.
     pub(super) fn reset(&self) {
-        self.counted().meter.reset();
+        let mut wakers = Wakers::default();
+        {
+            let mut state = self.state();
+            state.meter.reset();
+            state.signal(&mut wakers);
+        }
+        wakers.wake();
     }
 
-    fn counted(&self) -> MutexGuard<'_, Counted> {
-        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Lets those who wait look at settings that are new.
+    pub(super) fn signal(&self) {
+        let mut wakers = Wakers::default();
+        self.state().signal(&mut wakers);
+        wakers.wake();
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Counted {
+impl State {
+    fn decide(&mut self, rules: &Rules, patience: u64, wakers: &mut Wakers) -> Decision {
+        let Some(Adopted { limit, wait, .. }) = self.adopt(rules) else { return Decision::Admitted };
+        let arrived = self.read_clock(wakers);
+        let (now, ahead, patience) = (self.meter.now(), self.queue.len(), wait.min(patience));
+        // Nobody overtakes; but who does not wait may have what those who do leave.
+        let taken = if ahead > 0 && patience > 0 {
+            Err(self.meter.earliest(now, limit, ahead))
+        } else {
+            self.meter.try_take(now, limit, ahead)
+        };
+        match taken {
+            Ok(()) => Decision::Admitted,
+            Err(at) if patience == 0 || at - now > patience => Decision::Rejected { retry_after: at - now },
+            Err(_) => {
+                let ticket = self.queue.ticket();
+                self.queue.enter(ticket);
+                Decision::Waits { ticket, arrived, deadline: now.saturating_add(patience) }
+            }
+        }
+    }
+
+    /// Reads the clock. If it is another than before, those who wait look again.
+    pub(super) fn read_clock(&mut self, wakers: &mut Wakers) -> u64 {
+        let now = clock::now_micros();
+        if self.meter.clock(now) {
+            self.signal(wakers);
+        }
+        now
+    }
+
+    /// Lets those who wait look again: what they go by has changed.
+    #[cold]
+    fn signal(&mut self, wakers: &mut Wakers) {
+        self.queue.signal(ONE, wakers);
+        #[cfg(feature = "tokio")]
+        if let Some(line) = &mut self.line {
+            line.signal(wakers);
+        }
+    }
+
+    fn waiting(&self) -> usize {
+        #[cfg(feature = "tokio")]
+        return self.queue.len() + self.line.as_ref().map_or(0, |line| line.len());
+        #[cfg(not(feature = "tokio"))]
+        self.queue.len()
+    }
+
     /// Takes over settings that are new.
-    fn adopt(&mut self, rules: &Rules) -> Option<Adopted> {
+    pub(super) fn adopt(&mut self, rules: &Rules) -> Option<Adopted> {
         let version = rules.version();
         match self.adopted {
             Some(adopted) if adopted.version == version => Some(adopted),
@@ -204,27 +198,9 @@ impl Counted {
     fn adopt_new(&mut self, rules: &Rules, version: u32) -> Option<Adopted> {
         let config = rules.config()?;
         let limit = Limit { calls: config.limit, per: micros(config.per) };
-        self.adopted = Some(Adopted { limit, wait: config.wait.map_or(0, micros), version });
-        self.meter.count_by(config.algorithm);
+        let (algorithm, wait) = (config.algorithm, config.wait.map_or(0, micros));
+        self.adopted = Some(Adopted { limit, algorithm, wait, version });
+        self.meter.count_by(algorithm);
         self.adopted
-    }
-}
-
-impl Reserved<'_> {
-    /// The wait is over: the place is used.
-    pub(super) fn begin(mut self) {
-        self.begun = true;
-        self.limiter.totals.add(Count::Success);
-    }
-}
-
-impl Drop for Reserved<'_> {
-    fn drop(&mut self) {
-        if !self.begun {
-            let mut counted = self.limiter.counted();
-            if let Some(Adopted { limit, .. }) = counted.adopted {
-                counted.meter.take_back(self.at, self.era, limit);
-            }
-        }
     }
 }

@@ -7,6 +7,10 @@ use super::RateLimitConfig;
 /// A limit that has a store asks it for each call of an `async` function: one question, one answer, so one way to a server and
 /// back. The calls of functions that are not `async` are counted in this process alone, since they can't wait for one.
 ///
+/// A store counts; it does not wait. Where calls may wait, those that it rejects stand in a queue of this process, and the first of
+/// them asks again when `retry_after` has passed, or when the settings change. A call that comes while others wait is not asked for before
+/// its turn has come. So calls of one process come in order; those of several processes come in about the order in which they ask.
+///
 /// ```
 /// use std::{future::Future, pin::Pin, time::Duration};
 /// use steadfast::{RateLimit, RateLimitConfig, RateLimitDecision, RateLimitRequest, RateLimitStore};
@@ -29,10 +33,9 @@ use super::RateLimitConfig;
 ///     RateLimit::new("search", RateLimitConfig::new(100, Duration::from_secs(60)).store(&CLOSED));
 /// ```
 pub trait RateLimitStore: fmt::Debug + Send + Sync {
-    /// Asks for a place. An answer by which the caller has to wait has taken the place that it waits for.
+    /// Asks for a call that starts as soon as it is admitted, and is counted in that case alone.
     ///
-    /// The future may be dropped before it has an answer, and the caller may be dropped while it waits; its place then lapses with the
-    /// window. A store that can take places back does the waiting itself, and answers when the place is due.
+    /// The future may be dropped before it has an answer: that call is not made.
     fn acquire<'a>(
         &'a self,
         request: &'a RateLimitRequest<'a>,
@@ -57,14 +60,11 @@ pub struct RateLimitRequest<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RateLimitDecision {
-    /// There is a place, after so long; not longer than the caller would wait.
-    Admitted {
-        /// From now; zero for at once.
-        after: Duration,
-    },
-    /// There is none in time.
+    /// The call is counted, and starts now.
+    Admitted,
+    /// There is no capacity now.
     Rejected {
-        /// How long until there is one.
+        /// The time until there is some, under these settings. It is not asked again for a call that waits before that has passed.
         retry_after: Duration,
     },
     /// The store can't say, as when its server can't be reached: this process decides by its own counts.

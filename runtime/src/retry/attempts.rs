@@ -1,26 +1,24 @@
-use std::time::Duration;
-
 #[cfg(feature = "tokio")]
 use std::pin::Pin;
+use std::{pin::pin, time::Duration};
 
 #[cfg(feature = "rt-multi-thread")]
 use super::blocking;
-#[cfg(feature = "tokio")]
-use super::nested::Scoped;
 use super::{
     RetryPolicy,
     backoff::Retry,
     budget::Shared,
     nested::{self, Nested, Scope},
-    pause,
     statistics::{Counted, End},
     stop::Stop,
     verdict::{Passage, Verdict, is_worth},
 };
+#[cfg(feature = "tokio")]
+use super::{nested::Scoped, pause};
 use crate::{
     clock::{self, Moment},
     events::{self, Event},
-    random,
+    random, wait,
 };
 
 /// The attempts of one call under a policy: counts them and decides after each whether there is another.
@@ -234,15 +232,18 @@ impl<'p> Attempts<'p> {
     #[cold]
     pub fn pause_thread(&self, delay: Duration) {
         if !delay.is_zero() {
-            self.give_way(|| pause::thread(delay));
+            self.tell_of_blocking();
+            wait::sleep_on_thread(delay);
         }
     }
 
     /// Sleeps on the thread until a signal is given; whether it was.
     #[cold]
     pub fn pause_thread_until(&self, stop: &dyn Stop, delay: Duration) -> bool {
-        let stopped =
-            if delay.is_zero() { stop.is_stopped() } else { self.give_way(|| pause::thread_until(stop, delay)) };
+        if !delay.is_zero() {
+            self.tell_of_blocking();
+        }
+        let stopped = wait::on_thread(pin!(stop.stopped()), delay).is_some();
         if stopped {
             self.stopped();
         }
@@ -260,13 +261,11 @@ impl<'p> Attempts<'p> {
         stopped
     }
 
-    /// Blocks the thread, and lets the tasks that wait for it go on elsewhere where that can be.
+    /// Tells that the thread is about to be blocked, if that holds up tasks.
     #[allow(clippy::unused_self, reason = "with the feature it is used")]
-    fn give_way<R>(&self, sleep: impl FnOnce() -> R) -> R {
+    fn tell_of_blocking(&self) {
         #[cfg(feature = "rt-multi-thread")]
-        return blocking::give_way(self.policy.name, sleep);
-        #[cfg(not(feature = "rt-multi-thread"))]
-        return sleep();
+        blocking::tell(self.policy.name);
     }
 
     fn count(&self, end: End) {

@@ -1,4 +1,4 @@
-//! Sleeping on a thread that has other tasks to run.
+//! Tells that a retry blocks a thread of a runtime.
 
 use std::{
     collections::BTreeSet,
@@ -6,21 +6,17 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use tokio::{
-    runtime::{Handle, RuntimeFlavor},
-    task::{block_in_place, coop},
-};
+use tokio::task::coop;
 
 use crate::events::{self, Event};
 
-/// Sleeps. In a task of a multi-threaded runtime the other tasks of the thread move to another one first.
-pub(super) fn give_way<R>(retry: Option<&'static str>, sleep: impl FnOnce() -> R) -> R {
-    let Some(flavor) = Handle::try_current().ok().filter(|_| is_in_a_task()).map(|handle| handle.runtime_flavor())
-    else {
-        return sleep();
-    };
-    tell(retry);
-    if flavor == RuntimeFlavor::MultiThread { block_in_place(sleep) } else { sleep() }
+/// Tells, once for each retry, that it is about to sleep where a task is being polled.
+pub(super) fn tell(retry: Option<&'static str>) {
+    static TOLD: Mutex<BTreeSet<Option<&str>>> = Mutex::new(BTreeSet::new());
+    let told = || TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    if events::are_heard() && !told().contains(&retry) && is_in_a_task() && told().insert(retry) {
+        events::publish(Event::BlockingSleep { retry });
+    }
 }
 
 /// Whether a task is being polled, not a closure of `spawn_blocking`, which may block as it likes. tokio has no question for that;
@@ -41,12 +37,4 @@ fn is_in_a_task() -> bool {
     // The last first: each puts back what it found.
     while taken.pop().is_some() {}
     ends
-}
-
-/// Tells it once for each retry.
-fn tell(retry: Option<&'static str>) {
-    static TOLD: Mutex<BTreeSet<Option<&str>>> = Mutex::new(BTreeSet::new());
-    if events::are_heard() && TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert(retry) {
-        events::publish(Event::BlockingSleep { retry });
-    }
 }

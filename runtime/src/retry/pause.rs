@@ -1,60 +1,19 @@
-//! Sleeping between two attempts, on a thread and in a task.
+//! Sleeping between two attempts in a task.
 
-#[cfg(feature = "tokio")]
-use std::{future::Future, pin::Pin, task::Poll};
 use std::{
-    sync::Arc,
-    task::{Context, Wake, Waker},
-    thread::{self, Thread},
-    time::{Duration, Instant},
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
 };
 
-#[cfg(feature = "tokio")]
 use tokio::time::Sleep;
 
 use super::stop::Stop;
 #[cfg(feature = "testing")]
 use crate::testing;
 
-/// Sleeps on the thread.
-pub(crate) fn thread(delay: Duration) {
-    #[cfg(feature = "testing")]
-    if testing::sleeps(delay) {
-        return;
-    }
-    thread::sleep(delay);
-}
-
-/// Sleeps on the thread until a signal is given; whether it was.
-pub(super) fn thread_until(stop: &dyn Stop, delay: Duration) -> bool {
-    struct Unpark(Thread);
-
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-
-    #[cfg(feature = "testing")]
-    if testing::sleeps(delay) {
-        return stop.is_stopped();
-    }
-    // A delay that is longer than the clock can say ends with the signal alone.
-    let end = Instant::now().checked_add(delay);
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let (mut context, mut stopped) = (Context::from_waker(&waker), stop.stopped());
-    while stopped.as_mut().poll(&mut context).is_pending() {
-        let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
-        if left.is_zero() {
-            return false;
-        }
-        thread::park_timeout(left);
-    }
-    true
-}
-
 /// Sleeps in the task. No delay gives the other tasks a turn.
-#[cfg(feature = "tokio")]
 #[must_use]
 pub fn pause(delay: Duration) -> Pause {
     #[cfg(feature = "testing")]
@@ -63,7 +22,6 @@ pub fn pause(delay: Duration) -> Pause {
 }
 
 /// Sleeps in the task until a signal is given; whether it was.
-#[cfg(feature = "tokio")]
 pub(super) async fn pause_until(stop: &dyn Stop, delay: Duration) -> bool {
     let (mut pause, mut stopped) = (pause(delay), stop.stopped());
     std::future::poll_fn(|context| {
@@ -76,7 +34,6 @@ pub(super) async fn pause_until(stop: &dyn Stop, delay: Duration) -> bool {
 }
 
 /// The future of [`pause`]. The timer is boxed, so that a future that never retries is not larger for it.
-#[cfg(feature = "tokio")]
 #[derive(Debug)]
 pub enum Pause {
     /// Has yet to give the other tasks a turn.
@@ -87,7 +44,6 @@ pub enum Pause {
     Sleep(Pin<Box<Sleep>>),
 }
 
-#[cfg(feature = "tokio")]
 impl Future for Pause {
     type Output = ();
 

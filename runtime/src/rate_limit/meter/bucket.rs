@@ -3,67 +3,65 @@ use super::Limit;
 /// The generic cell rate algorithm: one moment, at which a bucket that leaks evenly would be empty (ITU-T I.371).
 #[derive(Debug)]
 pub(super) struct Bucket {
-    /// In parts of a microsecond.
+    /// In parts of a microsecond, which has as many as the limit has calls. So a call leaks out in a whole number of them, `per`.
     empty_at: u128,
-    /// How many parts a microsecond has: as many as the limit has calls. So a call leaks out in a whole number of them, `per`.
-    parts: u32,
+    limit: Limit,
 }
 
 impl Bucket {
     pub(super) const fn new() -> Self {
-        Self { empty_at: 0, parts: 1 }
+        Self { empty_at: 0, limit: Limit { calls: 1, per: 1 } }
     }
 
-    /// When there is room for a call: `now`, or later.
-    pub(super) fn next(&mut self, now: u64, limit: Limit) -> u64 {
-        self.keep_to(limit);
-        let room = u128::from(limit.per) * u128::from(limit.calls.saturating_sub(1));
-        let at = self.empty_at.saturating_sub(room);
-        if at <= self.parts_of(now) {
+    /// The first moment at which there is room for a call behind so many others, each of which is made as early as it can be.
+    pub(super) fn earliest(&mut self, now: u64, limit: Limit, ahead: usize) -> u64 {
+        self.keep_to(limit, now);
+        let (start, per) = (self.parts_of(now), u128::from(limit.per));
+        let room = per * u128::from(limit.calls.saturating_sub(1));
+        let others = per.saturating_mul(u128::try_from(ahead).unwrap_or(u128::MAX));
+        let at = self.empty_at.max(start).saturating_add(others).saturating_sub(room);
+        if at <= start {
             return now;
         }
         // Rounded up to whole microseconds.
-        u64::try_from(at.div_ceil(self.parts.into())).unwrap_or(u64::MAX)
+        u64::try_from(at.div_ceil(limit.calls.into())).unwrap_or(u64::MAX)
     }
 
     /// Enters a call.
-    pub(super) fn enter(&mut self, at: u64, limit: Limit) {
-        self.keep_to(limit);
-        self.empty_at = self.empty_at.max(self.parts_of(at)) + u128::from(limit.per);
+    pub(super) fn enter(&mut self, now: u64, limit: Limit) {
+        self.keep_to(limit, now);
+        self.empty_at = self.empty_at.max(self.parts_of(now)) + u128::from(limit.per);
     }
 
-    /// Takes a call out that was not made.
-    pub(super) fn take_back(&mut self, limit: Limit) {
-        self.keep_to(limit);
-        self.empty_at = self.empty_at.saturating_sub(limit.per.into());
+    /// Calls that have not leaked away yet.
+    pub(super) fn load(&self, now: u64, limit: Limit) -> usize {
+        let left = if self.limit == limit { self.left(now) } else { self.left_under(limit, now) };
+        usize::try_from(left.div_ceil(limit.per.into())).unwrap_or(usize::MAX).min(limit.calls as usize)
     }
 
-    /// Calls that have not leaked away yet, and those among them that are to come.
-    pub(super) fn load(&self, now: u64, limit: Limit) -> (usize, usize) {
-        let Self { empty_at, parts } = self.kept_to(limit);
-        let left = empty_at.saturating_sub(u128::from(now) * u128::from(parts)).div_ceil(limit.per.into());
-        let left = usize::try_from(left).unwrap_or(usize::MAX);
-        let come = left.min(limit.calls as usize);
-        (come, left - come)
-    }
-
-    /// Other limits have other parts.
-    fn keep_to(&mut self, limit: Limit) {
-        if self.parts != limit.calls {
-            *self = self.kept_to(limit);
+    /// Under another limit the calls that are in the bucket stay in it, at most as many as it holds.
+    fn keep_to(&mut self, limit: Limit, now: u64) {
+        if self.limit != limit {
+            let left = self.left_under(limit, now);
+            self.limit = limit;
+            self.empty_at = self.parts_of(now) + left;
         }
     }
 
-    fn kept_to(&self, limit: Limit) -> Self {
-        let Self { empty_at, parts } = *self;
-        let (parts, calls) = (u128::from(parts), u128::from(limit.calls));
-        // Of the whole microseconds and of the rest, so that nothing overflows; rounded up.
-        let empty_at = empty_at / parts * calls + (empty_at % parts * calls).div_ceil(parts);
-        Self { empty_at, parts: limit.calls }
+    fn left_under(&self, limit: Limit, now: u64) -> u128 {
+        let [before, per] = [self.limit.per, limit.per].map(u128::from);
+        let left = self.left(now);
+        // Whole calls and the rest of one, so that nothing overflows; rounded up.
+        let calls = (left / before).min(limit.calls.into());
+        (calls * per + (left % before * per).div_ceil(before)).min(per * u128::from(limit.calls))
+    }
+
+    fn left(&self, now: u64) -> u128 {
+        self.empty_at.saturating_sub(self.parts_of(now))
     }
 
     fn parts_of(&self, moment: u64) -> u128 {
-        u128::from(moment) * u128::from(self.parts)
+        u128::from(moment) * u128::from(self.limit.calls)
     }
 }
 
@@ -81,7 +79,7 @@ mod tests {
             let (mut bucket, mut now, mut made) = (Bucket::new(), 1_000_000, Vec::new());
             for time in times {
                 now += time;
-                if bucket.next(now, limit) == now {
+                if bucket.earliest(now, limit, 0) == now {
                     bucket.enter(now, limit);
                     made.push(now);
                 }
@@ -101,10 +99,10 @@ mod tests {
             let mut bucket = Bucket::new();
             for now in [5_000, 1_005_000] {
                 for _ in 0..calls {
-                    assert_eq!(bucket.next(now, limit), now, "of {calls}");
+                    assert_eq!(bucket.earliest(now, limit, 0), now, "of {calls}");
                     bucket.enter(now, limit);
                 }
-                assert!(bucket.next(now, limit) > now, "{calls} and one more");
+                assert!(bucket.earliest(now, limit, 0) > now, "{calls} and one more");
             }
         }
     }
@@ -114,26 +112,37 @@ mod tests {
         let limit = Limit { calls: 4, per: 1_000 };
         let mut bucket = Bucket::new();
         for (now, at) in
-            [(5_000, 5_000), (5_000, 5_000), (5_000, 5_000), (5_000, 5_000), (5_100, 5_250), (5_500, 5_500)]
+            [(5_000, 5_000), (5_000, 5_000), (5_000, 5_000), (5_000, 5_000), (5_250, 5_250), (5_500, 5_500)]
         {
-            assert_eq!(bucket.next(now, limit), at, "at {now}");
+            assert_eq!(bucket.earliest(now, limit, 0), at, "at {now}");
             bucket.enter(at, limit);
         }
-        assert_eq!(bucket.load(5_500, limit), (4, 0));
-        bucket.take_back(limit);
-        assert_eq!(bucket.next(5_500, limit), 5_500);
+        assert_eq!(bucket.load(5_500, limit), 4);
+        assert_eq!([0, 1, 4].map(|ahead| bucket.earliest(5_600, limit, ahead)), [5_750, 6_000, 6_750]);
+        assert_eq!([0, 3, 4, 5].map(|ahead| bucket.earliest(9_000, limit, ahead)), [9_000, 9_000, 9_250, 9_500]);
     }
 
     #[test]
-    fn another_limit_lets_what_is_there_leak_as_evenly() {
-        let mut bucket = Bucket::new();
-        for _ in 0..3 {
-            bucket.enter(5_000, Limit { calls: 3, per: 1_000 });
+    fn calls_stay_in_the_bucket_under_another_limit() {
+        const HOUR: u64 = 3_600_000_000;
+        for (before, calls, after, left, at) in [
+            // One of one is one of a thousand.
+            ((1, 60_000), 1, (1_000, 60_000), 1, 5_000),
+            ((1, 60_000), 1, (1, 1_000), 1, 6_000),
+            ((3, 3_000), 3, (6, 3_000), 3, 5_000),
+            ((3, 3_000), 3, (4, 4_000), 3, 5_000),
+            // Not more than it holds.
+            ((100, 1_000), 100, (1, 1_000), 1, 6_000),
+            ((4, 1_000), 2, (2, 5_000), 2, 7_500),
+            ((1_048_576, HOUR), 9, (1, u64::MAX), 1, u64::MAX),
+        ] {
+            let [before, after] = [before, after].map(|(calls, per)| Limit { calls, per });
+            let mut bucket = Bucket::new();
+            for _ in 0..calls {
+                bucket.enter(5_000, before);
+            }
+            assert_eq!(bucket.load(5_000, after), left, "{before:?}, {after:?}");
+            assert_eq!(bucket.earliest(5_000, after, 0), at, "{before:?}, {after:?}");
         }
-        // It would be empty at 6,000.
-        for (calls, at) in [(1, 6_000), (2, 5_500), (5, 5_200), (3, 5_334)] {
-            assert_eq!(bucket.next(5_000, Limit { calls, per: 1_000 }), at, "{calls}");
-        }
-        assert_eq!(bucket.load(5_000, Limit { calls: 4, per: 1_000 }), (4, 0));
     }
 }

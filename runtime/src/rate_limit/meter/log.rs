@@ -2,10 +2,10 @@ use std::collections::VecDeque;
 
 use super::Limit;
 
-/// The calls of the last window, each with its moment; and those that are to come, which wait for theirs.
+/// The calls of the last window, each with the moment at which it started.
 ///
-/// **Invariant:** in any window, however it lies, there are at most `calls` of these moments. A call is entered at the moment at
-/// which all but `calls - 1` of the others have left its window, so there is room whatever comes before or after it.
+/// **Invariant:** in any window, however it lies, there are at most `calls` of these moments: a call is entered when all but
+/// `calls - 1` of the others have left its window.
 #[derive(Debug)]
 pub(super) struct Log {
     /// In order.
@@ -17,38 +17,31 @@ impl Log {
         Self { moments: VecDeque::new() }
     }
 
-    /// When there is room for a call: `now`, or later. What has left the window by now is forgotten.
-    pub(super) fn next(&mut self, now: u64, limit: Limit) -> u64 {
+    /// The first moment at which there is room for a call behind so many others, each of which is made as early as it can be. What has
+    /// left the window by now is forgotten.
+    pub(super) fn earliest(&mut self, now: u64, limit: Limit, ahead: usize) -> u64 {
         while self.moments.front().is_some_and(|moment| has_left(*moment, now, limit)) {
             self.moments.pop_front();
         }
+        let calls = limit.calls as usize;
+        // After each `calls` others a whole window passes.
+        let (windows, others) = (ahead / calls, ahead % calls);
         // With all but `calls - 1` of them gone there is room.
-        let last_to_go = self.moments.len().checked_sub(limit.calls as usize).and_then(|index| self.moments.get(index));
-        last_to_go.map_or(now, |moment| moment.saturating_add(limit.per).max(now))
+        let last_to_go = (self.moments.len() + others).checked_sub(calls).and_then(|index| self.moments.get(index));
+        let first = last_to_go.map_or(now, |moment| moment.saturating_add(limit.per).max(now));
+        first.saturating_add(limit.per.saturating_mul(u64::try_from(windows).unwrap_or(u64::MAX)))
     }
 
     /// Enters a call.
-    pub(super) fn enter(&mut self, at: u64) {
-        if self.moments.back().is_none_or(|last| *last <= at) {
-            return self.moments.push_back(at);
-        }
-        // Where a place was given back there may be room between others.
-        let index = self.moments.partition_point(|moment| *moment <= at);
-        self.moments.insert(index, at);
+    pub(super) fn enter(&mut self, now: u64) {
+        // A thread's clock may be ahead of one that a test has stopped.
+        let last = self.moments.back().copied().unwrap_or(now);
+        self.moments.push_back(last.max(now));
     }
 
-    /// Takes a call out that was not made.
-    pub(super) fn take_back(&mut self, at: u64) {
-        if let Ok(index) = self.moments.binary_search(&at) {
-            self.moments.remove(index);
-        }
-    }
-
-    /// Calls in the window, and those that are to come.
-    pub(super) fn load(&self, now: u64, limit: Limit) -> (usize, usize) {
-        let left = self.moments.partition_point(|moment| has_left(*moment, now, limit));
-        let come = self.moments.partition_point(|moment| *moment <= now);
-        (come.saturating_sub(left), self.moments.len() - come)
+    /// Calls in the window.
+    pub(super) fn load(&self, now: u64, limit: Limit) -> usize {
+        self.moments.len() - self.moments.partition_point(|moment| has_left(*moment, now, limit))
     }
 }
 
@@ -69,25 +62,31 @@ mod tests {
             let (mut log, mut now) = (Log::new(), 0);
             for time in times {
                 now += time;
-                if log.next(now, limit) == now {
+                if log.earliest(now, limit, 0) == now {
                     log.enter(now);
                 }
                 prop_assert!(log.moments.len() <= calls as usize);
             }
             let kept = log.moments.len();
-            prop_assert_eq!(log.load(now + per, limit), (0, 0));
+            prop_assert_eq!(log.load(now + per, limit), 0);
             prop_assert_eq!(log.moments.len(), kept, "who only looks changes nothing");
         }
     }
 
     #[test]
-    fn places_come_free_one_by_one() {
+    fn room_comes_free_call_by_call() {
         let limit = Limit { calls: 2, per: 10 };
         let mut log = Log::new();
-        for (now, at) in [(0, 0), (4, 4), (5, 10), (5, 14), (9, 20), (24, 24), (29, 30)] {
-            assert_eq!(log.next(now, limit), at, "at {now}");
-            log.enter(at);
+        for (now, at) in [(0, 0), (4, 4), (5, 10), (10, 10), (11, 14), (24, 24), (29, 29)] {
+            assert_eq!(log.earliest(now, limit, 0), at, "at {now}");
+            if at == now {
+                log.enter(now);
+            }
         }
-        assert_eq!(log.load(29, limit), (2, 1));
+        assert_eq!(log.load(29, limit), 2);
+        assert_eq!([0, 1, 2, 3, 4].map(|ahead| log.earliest(30, limit, ahead)), [34, 39, 44, 49, 54]);
+        assert_eq!([0, 1, 2, 3].map(|ahead| log.earliest(36, limit, ahead)), [36, 39, 46, 49]);
+        // Under a lower limit more have to leave.
+        assert_eq!(log.earliest(36, Limit { calls: 1, per: 20 }, 1), 69);
     }
 }

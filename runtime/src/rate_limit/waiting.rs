@@ -1,0 +1,144 @@
+//! A call that waits for capacity by the counts of this process, on a thread or in a task.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    time::Duration,
+};
+
+use super::{
+    RateLimited, Rules,
+    limiter::{Adopted, Limiter, ONE, State},
+    queue::{Place, Wakers},
+};
+use crate::{clock::Moment, totals::Count, wait};
+
+/// A place in the queue. Dropped, it is left.
+#[derive(Debug)]
+pub(super) struct Waiting<'l> {
+    limiter: &'l Limiter,
+    rules: &'l Rules,
+    ticket: u64,
+    /// The moment until which it waits.
+    deadline: u64,
+    time: OwnTime,
+}
+
+/// The time of one waiter: when it came, and how long it has slept since by the clock that ends its sleeps. A clock of a test may
+/// stand still meanwhile.
+#[derive(Debug)]
+pub(super) struct OwnTime {
+    arrived: u64,
+    timer: fn() -> Moment,
+    began: Moment,
+}
+
+/// What becomes of a waiter that looks.
+enum Decision {
+    Admitted,
+    /// For so long, in microseconds, unless it is signalled.
+    Sleeps(u64),
+    Rejected {
+        retry_after: u64,
+    },
+}
+
+impl OwnTime {
+    pub(super) fn since(arrived: u64, timer: fn() -> Moment) -> Self {
+        Self { arrived, timer, began: timer() }
+    }
+
+    pub(super) fn now(&self) -> u64 {
+        self.arrived.saturating_add((self.timer)().as_micros().saturating_sub(self.began.as_micros()))
+    }
+}
+
+impl<'l> Waiting<'l> {
+    pub(super) const fn new(limiter: &'l Limiter, rules: &'l Rules, ticket: u64, deadline: u64, time: OwnTime) -> Self {
+        Self { limiter, rules, ticket, deadline, time }
+    }
+
+    /// Waits on the thread.
+    #[cold]
+    pub(super) fn on_thread(self) -> Result<(), RateLimited> {
+        while let Some(limit) = self.look()? {
+            wait::on_thread(pin!(self.signalled()), limit);
+        }
+        Ok(())
+    }
+
+    /// Waits in a task.
+    #[cfg(feature = "tokio")]
+    pub(super) async fn in_task(self) -> Result<(), RateLimited> {
+        while let Some(limit) = self.look()? {
+            _ = tokio::time::timeout(limit, self.signalled()).await;
+        }
+        Ok(())
+    }
+
+    /// Takes capacity if it is there and it is this waiter's turn; otherwise gives how long it sleeps.
+    fn look(&self) -> Result<Option<Duration>, RateLimited> {
+        let mut wakers = Wakers::default();
+        let decision = self.decide(&mut self.limiter.state(), &mut wakers);
+        wakers.wake();
+        match decision {
+            Decision::Admitted => {
+                self.limiter.totals.add(Count::Success);
+                Ok(None)
+            }
+            Decision::Sleeps(micros) => Ok(Some(Duration::from_micros(micros))),
+            Decision::Rejected { retry_after } => Err(self.limiter.reject(self.rules, retry_after)),
+        }
+    }
+
+    fn decide(&self, state: &mut State, wakers: &mut Wakers) -> Decision {
+        let Some(Adopted { limit, .. }) = state.adopt(self.rules) else { return Decision::Admitted };
+        state.read_clock(wakers);
+        let State { meter, queue, .. } = state;
+        let now = meter.now().max(self.time.now());
+        queue.enter(self.ticket);
+        let until = loop {
+            match queue.place(self.ticket, ONE) {
+                Place::Turn => match meter.try_take(now, limit, 0) {
+                    Ok(()) => {
+                        queue.leave(self.ticket, ONE, wakers);
+                        return Decision::Admitted;
+                    }
+                    Err(at) => break at,
+                },
+                Place::Behind(ahead) => {
+                    if let Some(at) = queue.look_after_first(ahead, meter.earliest(now, limit, 0), now, wakers) {
+                        break at;
+                    }
+                }
+            }
+        };
+        if now < self.deadline {
+            return Decision::Sleeps(until.min(self.deadline) - now);
+        }
+        // There may be enough for all who come before as well.
+        let taken = meter.try_take(now, limit, queue.ahead(self.ticket));
+        queue.leave(self.ticket, ONE, wakers);
+        match taken {
+            Ok(()) => Decision::Admitted,
+            Err(_) => Decision::Rejected { retry_after: meter.earliest(now, limit, queue.len()) - now },
+        }
+    }
+
+    /// Ready when it has to look again.
+    fn signalled(&self) -> impl Future<Output = ()> {
+        poll_fn(|context| {
+            // The one before is dropped when the lock is gone.
+            let mut waker = Some(context.waker().clone());
+            self.limiter.state().queue.sleep(self.ticket, &mut waker)
+        })
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut wakers = Wakers::default();
+        self.limiter.state().queue.leave(self.ticket, ONE, &mut wakers);
+        wakers.wake();
+    }
+}

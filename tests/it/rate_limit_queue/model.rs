@@ -1,0 +1,181 @@
+//! Callers that come and give up, settings and resets at any moment, polled by hand, against a model that is written to be read.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+    time::Duration,
+};
+
+use proptest::{collection::vec, prelude::*};
+use steadfast::{Algorithm, RateLimit, RateLimitConfig};
+use tokio::{
+    runtime::Builder,
+    time::{Instant, advance},
+};
+
+use super::Call;
+
+const PER: u64 = 20;
+
+/// What happens next. Times are milliseconds.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Pass(u64),
+    /// A caller that waits if need be.
+    Come,
+    /// One that does not.
+    Try,
+    /// One of those who wait, or was just woken.
+    GiveUp(prop::sample::Index),
+    Limit(u32),
+    Reset,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (1_u64..30).prop_map(Step::Pass),
+        6 => Just(Step::Come),
+        1 => Just(Step::Try),
+        4 => any::<prop::sample::Index>().prop_map(Step::GiveUp),
+        1 => (1_u32..6).prop_map(Step::Limit),
+        1 => Just(Step::Reset),
+    ]
+}
+
+/// The calls that have started.
+#[derive(Clone)]
+struct Model {
+    algorithm: Algorithm,
+    calls: u32,
+    starts: Vec<u64>,
+    /// The moment at which the bucket is empty, in parts of a millisecond: as many as there are calls.
+    empty_at: u64,
+}
+
+impl Model {
+    fn has_room(&self, now: u64) -> bool {
+        let calls = u64::from(self.calls);
+        match self.algorithm {
+            Algorithm::Gcra => self.empty_at <= now * calls + PER * (calls - 1),
+            _ => (self.starts.iter().filter(|start| **start + PER > now).count() as u64) < calls,
+        }
+    }
+
+    fn starts(&mut self, now: u64) {
+        assert!(self.has_room(now), "above the limit at {now}: {:?}", self.starts);
+        self.starts.push(now);
+        self.empty_at = self.empty_at.max(now * u64::from(self.calls)) + PER;
+    }
+}
+
+#[derive(Default)]
+struct IsWoken(AtomicBool);
+
+impl Wake for IsWoken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+struct Caller<'l> {
+    number: u32,
+    call: Call<'l>,
+    is_woken: Arc<IsWoken>,
+    deadline: u64,
+}
+
+impl Caller<'_> {
+    fn poll(&mut self) -> Poll<bool> {
+        self.is_woken.0.store(false, Ordering::Relaxed);
+        let waker = Waker::from(self.is_woken.clone());
+        self.call.as_mut().poll(&mut Context::from_waker(&waker)).map(|result| result.is_ok())
+    }
+}
+
+async fn follows(algorithm: Algorithm, wait: u64, steps: Vec<Step>, order: Vec<prop::sample::Index>) {
+    let config = |calls| {
+        RateLimitConfig::new(calls, Duration::from_millis(PER)).wait(Duration::from_millis(wait)).algorithm(algorithm)
+    };
+    let limit = RateLimit::new("modelled", config(2));
+    let mut model = Model { algorithm, calls: 2, starts: Vec::new(), empty_at: 0 };
+    let start = Instant::now();
+    let now = || start.elapsed().as_millis() as u64;
+    let (mut waiting, mut order, mut come): (Vec<Caller<'_>>, _, _) = (Vec::new(), order.iter().cycle(), 0);
+    for step in steps {
+        match step {
+            Step::Pass(time) => advance(Duration::from_millis(time)).await,
+            Step::Come => {
+                come += 1;
+                let call = Box::pin(limit.acquire_async());
+                let mut caller = Caller { number: come, call, is_woken: Arc::default(), deadline: now() + wait };
+                match caller.poll() {
+                    Poll::Ready(true) => {
+                        assert!(waiting.is_empty(), "{come} has overtaken");
+                        model.starts(now());
+                    }
+                    Poll::Ready(false) => assert!(!waiting.is_empty() || !model.has_room(now() + wait)),
+                    Poll::Pending => waiting.push(caller),
+                }
+            }
+            Step::Try => {
+                if limit.try_acquire().is_ok() {
+                    model.starts(now());
+                } else {
+                    assert!(!waiting.is_empty() || !model.has_room(now()));
+                }
+            }
+            Step::GiveUp(index) if !waiting.is_empty() => drop(waiting.remove(index.index(waiting.len()))),
+            Step::GiveUp(_) => {}
+            // The bucket is asked about one limit only.
+            Step::Limit(_) if algorithm == Algorithm::Gcra => {}
+            Step::Limit(calls) => {
+                limit.reconfigure(config(calls));
+                model.calls = calls;
+            }
+            Step::Reset => {
+                limit.reset();
+                (model.starts, model.empty_at) = (Vec::new(), 0);
+            }
+        }
+        // Who was woken runs, in any order.
+        loop {
+            let woken: Vec<_> =
+                (0..waiting.len()).filter(|index| waiting[*index].is_woken.0.load(Ordering::Relaxed)).collect();
+            let Some(index) = order.next().filter(|_| !woken.is_empty()).map(|index| *index.get(&woken)) else { break };
+            let Poll::Ready(is_admitted) = waiting[index].poll() else { continue };
+            let caller = waiting.remove(index);
+            if is_admitted {
+                model.starts(now());
+                // At its deadline it may come before others that start at this moment as well.
+                let ahead = waiting.iter().filter(|other| other.number < caller.number).count();
+                assert!(ahead == 0 || now() >= caller.deadline, "{} has overtaken", caller.number);
+                let mut others = model.clone();
+                (0..ahead).for_each(|_| others.starts(now()));
+            } else {
+                assert!(now() >= caller.deadline, "rejected before its time");
+            }
+        }
+        assert!(waiting.is_empty() || !model.has_room(now()), "capacity at {} although one waits", now());
+        assert!(waiting.iter().all(|caller| now() < caller.deadline), "one waits for too long");
+        assert_eq!(limit.snapshot().waiting, waiting.len());
+    }
+    drop(waiting);
+    assert_eq!(limit.snapshot().waiting, 0);
+}
+
+proptest! {
+    #[test]
+    fn a_queue_of_callers_who_come_and_go(
+        is_window in any::<bool>(),
+        wait in prop_oneof![5_u64..100, Just(100_000)],
+        steps in vec(step(), 1..200),
+        order in vec(any::<prop::sample::Index>(), 1..20),
+    ) {
+        let algorithm = if is_window { Algorithm::SlidingWindow } else { Algorithm::Gcra };
+        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(follows(algorithm, wait, steps, order));
+    }
+}

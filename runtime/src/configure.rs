@@ -221,7 +221,7 @@ fn apply(
         let mut mistakes = Mistakes::default();
         let sections = read(&mut mistakes)?;
         let before = mem::replace(outside.layer(layer), sections);
-        let plan = Plan::of(&outside, &mut mistakes);
+        let mut plan = Plan::of(&outside, &mut mistakes);
         if let Err(error) = mistakes.none() {
             *outside.layer(layer) = before;
             return Err(error);

@@ -37,8 +37,7 @@ pub use self::{
 #[cfg(feature = "keyed")]
 use crate::registry::{Place, places};
 use crate::{
-    ConfigChange, ConfigLayer, clock, key,
-    layers::{self, Layered},
+    ConfigLayer, clock, key, layers,
     registry::{Declared, DeclaredConfig, Listed, Registry, Shared},
     slices::RATE_LIMITS,
     totals::{Count, Totals},
@@ -100,20 +99,20 @@ impl RateLimit {
     }
 
     fn set_live(&self, live: Option<RateLimitConfig>) {
-        let change = self.change(|layers| layers.set_live(live.map(Some)));
+        let change = self.rules.change(|layers| layers.set_live(live.map(Some)));
+        self.adopt();
         layers::tell(ConfigLayer::Live, || change.into_iter().collect());
     }
 
-    /// Replaces the settings from a file and the environment.
+    /// Replaces the settings from a file and the environment; [`adopt`](Self::adopt) has to follow.
     #[cfg(feature = "config")]
-    pub(crate) fn set_outside(&self, outside: Option<RateLimitConfig>) -> Option<ConfigChange> {
-        self.change(|layers| layers.set_outside(outside.map(Some)))
+    pub(crate) fn set_outside(&self, outside: Option<RateLimitConfig>) -> Option<crate::ConfigChange> {
+        self.rules.change(|layers| layers.set_outside(outside.map(Some)))
     }
 
-    fn change(&self, layer: impl FnOnce(&mut Layered<Option<RateLimitConfig>>)) -> Option<ConfigChange> {
-        let change = self.rules.change(layer);
+    /// Lets calls that wait go by the settings in force.
+    pub(crate) fn adopt(&self) {
         self.limiter.signal();
-        change
     }
 }
 

@@ -198,7 +198,7 @@ impl State {
     fn adopt_new(&mut self, rules: &Rules, version: u32) -> Option<Adopted> {
         let config = rules.config()?;
         let limit = Limit { calls: config.limit, per: micros(config.per) };
-        let (algorithm, wait) = (config.algorithm, config.wait.map_or(0, micros));
+        let (algorithm, wait) = (config.algorithm, config.max_wait.map_or(0, micros));
         self.adopted = Some(Adopted { limit, algorithm, wait, version });
         self.meter.count_by(algorithm);
         self.adopted

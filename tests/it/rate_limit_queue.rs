@@ -16,7 +16,10 @@ use std::{
     time::Duration,
 };
 
-use steadfast::{Algorithm, KeyedRateLimits, RateLimit, RateLimitConfig, RateLimited, rate_limit, testing::FakeClock};
+use steadfast::{
+    Algorithm, KeyedRateLimits, RateLimit, RateLimitConfig, RateLimited, StopSignal, rate_limit, retry,
+    testing::FakeClock,
+};
 use tokio::{
     runtime::Builder,
     task::yield_now,
@@ -103,8 +106,8 @@ async fn under_load(limit: Arc<RateLimit>, patience: Duration) -> Vec<Duration> 
         });
         sleep(Duration::from_millis(20)).await;
     }
-    let started = started.lock().unwrap().clone();
-    started
+    let mut started = started.lock().unwrap();
+    std::mem::take(&mut *started)
 }
 
 #[tokio::test(start_paused = true)]
@@ -481,4 +484,35 @@ fn waiters_with_other_clocks_are_all_served() {
             assert_eq!(is_served, Ok(Ok(())), "{hours:?}");
         }
     }
+}
+
+static SHUTDOWN: StopSignal = StopSignal::new();
+
+#[retry(max_attempts = 5, backoff = none, retry_if = any, stop_on = SHUTDOWN)]
+#[rate_limit(name = "stopped", limit = 1, per = 1h, wait = 2h)]
+async fn stopped_in_a_task() -> Result<(), RateLimited> {
+    Ok(())
+}
+
+#[retry(max_attempts = 5, backoff = none, retry_if = any, stop_on = SHUTDOWN)]
+#[rate_limit(name = "stopped")]
+fn stopped_on_a_thread() -> Result<(), RateLimited> {
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_signal_ends_a_wait_with_the_rejection() {
+    let limit = rate_limit("stopped").unwrap();
+    limit.try_acquire().unwrap();
+    let start = Instant::now();
+    let thread = thread::spawn(stopped_on_a_thread);
+    crate::until(|| limit.snapshot().waiting == 1);
+    let task = tokio::spawn(stopped_in_a_task());
+    settle().await;
+    assert_eq!(limit.snapshot().waiting, 2);
+    SHUTDOWN.stop();
+    let error = task.await.unwrap().unwrap_err();
+    assert!(error.retry_after() > Duration::from_mins(59), "{error}");
+    thread.join().unwrap().unwrap_err();
+    assert_eq!((start.elapsed(), limit.snapshot().waiting), (Duration::ZERO, 0));
 }

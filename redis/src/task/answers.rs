@@ -23,8 +23,6 @@ impl Task {
         if matches!(&done, Done::Answered(..) | Done::Reported(..)) {
             self.queue.answered();
         }
-        self.heartbeat.is_answered |=
-            matches!(&done, Done::Answered(_, Ok(_)) | Done::Reported(_, _, Ok(_)) | Done::Listed(_, Ok(_)));
         match done {
             Done::Connected(Ok(beat)) => self.arrive(beat),
             Done::Connected(Err(error)) => self.lose(error),
@@ -158,7 +156,7 @@ impl Task {
         let snapshot = shared.circuit.snapshot();
         let failures = snapshot.failures.saturating_sub(shared.reported);
         shared.reported += failures;
-        if failures == 0 || snapshot.state != BreakerState::Closed {
+        if failures == 0 || snapshot.entered != BreakerState::Closed {
             return;
         }
         let (link, keys, id) = (self.link.clone(), shared.keys.clone(), id.clone());

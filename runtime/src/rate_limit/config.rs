@@ -78,7 +78,7 @@ impl RateLimitConfig {
         Ok(self)
     }
 
-    /// How long a call waits for its turn. One that could not have it in time if all who wait were to stay is rejected at once.
+    /// Lets a call wait for its turn, for so long at most. A call whose turn would not come in time if all waiters stay is rejected at once.
     ///
     /// # Panics
     ///

@@ -52,7 +52,7 @@ pub type KeyedRateLimit = RateLimit<SharedRules>;
 /// [event](crate::events::Event::RateLimitKeysOverflowed) says so. So a flood of keys is limited itself: give `max_keys` room for the
 /// keys that call in one window. The overflow has no key, and no key reaches it.
 ///
-/// Each key takes about 250 bytes, its text, and 8 bytes for each call in its window.
+/// Each key takes about 300 bytes, its text, and 8 bytes for each call in its window.
 #[derive(Debug)]
 pub struct KeyedRateLimits {
     name: &'static str,

@@ -102,7 +102,7 @@ async fn follows(algorithm: Algorithm, wait: u64, steps: Vec<Step>, order: Vec<p
     let limit = RateLimit::new("modelled", config(2));
     let mut model = Model { algorithm, calls: 2, starts: Vec::new(), empty_at: 0 };
     let start = Instant::now();
-    let now = || start.elapsed().as_millis() as u64;
+    let now = || u64::try_from(start.elapsed().as_millis()).unwrap();
     let (mut waiting, mut order, mut come): (Vec<Caller<'_>>, _, _) = (Vec::new(), order.iter().cycle(), 0);
     for step in steps {
         match step {

@@ -46,6 +46,7 @@ pub(super) struct State {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Adopted {
     pub(super) limit: Limit,
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "a store is asked in tasks alone"))]
     pub(super) algorithm: Algorithm,
     /// How long a call may wait, in microseconds.
     pub(super) wait: u64,

@@ -21,7 +21,7 @@ use super::{
 #[cfg(feature = "tokio")]
 use super::{nested::Scoped, pause::Pause};
 use crate::{
-    breaker::trace,
+    breaker::trace::{self, Rejection},
     clock::{self, Moment},
     events::{self, Event},
     outcome::Last,
@@ -295,8 +295,8 @@ impl<'p> Attempts<'p> {
     fn after_more(&mut self, verdict: Verdict, is_made: bool) -> Option<Duration> {
         let rejected = if is_made { trace::last() } else { None };
         let verdict = match (verdict, rejected) {
-            (Verdict::Transient { .. } | Verdict::Final, Some(wait)) => {
-                Verdict::rejected(wait, self.policy.retries_rejections)
+            (Verdict::Transient { .. } | Verdict::Final, Some(Rejection { retry_after })) => {
+                Verdict::rejected(retry_after, self.policy.retries_rejections)
             }
             (verdict, _) => verdict,
         };
@@ -328,6 +328,7 @@ impl<'p> Attempts<'p> {
 
     /// Sleeps on the thread until a signal is given. Returns true if that is the end.
     #[cold]
+    #[must_use]
     pub fn pause_thread(&self, delay: Duration) -> bool {
         if !delay.is_zero() {
             self.tell_of_blocking();
@@ -353,6 +354,7 @@ impl<'p> Attempts<'p> {
 
     /// Returns true if a signal ends the attempts after a sleep.
     #[cold]
+    #[must_use]
     pub fn ends(&self) -> bool {
         let stopped = self.is_stopped();
         if stopped {
@@ -363,6 +365,7 @@ impl<'p> Attempts<'p> {
 
     /// Returns true if a signal further out can end a sleep.
     #[cold]
+    #[must_use]
     pub fn can_be_stopped(&self) -> bool {
         self.around().is_some_and(|around| !around.signals.is_empty())
     }

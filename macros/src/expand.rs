@@ -3,6 +3,7 @@
 //! The old body is wrapped, never edited: in an `async` block or in a closure that is called in place, so that `?` and
 //! `return` end an attempt and not the function, and so that what it borrows is borrowed again for each attempt.
 
+mod body;
 mod bulkhead;
 mod circuit_breaker;
 mod fallback;
@@ -12,7 +13,7 @@ mod timeout;
 
 use std::collections::HashSet;
 
-use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Expr, PathArguments, PathSegment, Signature, Type, ext::IdentExt as _, spanned::Spanned};
 
@@ -42,8 +43,8 @@ struct Attempt {
     has_passage: bool,
     /// Whether a rate limit or a bulkhead may refuse it.
     is_limited: bool,
-    /// Whether it makes more calls than the one that is an attempt by itself: those of a retry, those of a fallback.
-    is_retry: bool,
+    /// Whether the retry above has its scope around the call already; else the retry puts it around all of this.
+    is_scoped: bool,
 }
 
 /// What all layers of one function know.
@@ -123,7 +124,7 @@ pub(crate) fn stack(
         output: function.inner_output(),
         output_place: Span::mixed_site().located_at(place),
         arguments,
-        is_attempt: layers.iter().any(Layer::repeats),
+        is_attempt: is_attempt(&layers),
         passed,
         renamed_self: uses.renamed_self,
         captures,
@@ -153,6 +154,13 @@ pub(crate) fn stack(
         Form::Future { boxed: true, .. } => code!(::std::boxed::Box::pin(async move { #renames #code })),
     };
     Ok(function.with_body(&signature, &code!({ #prelude #code })))
+}
+
+/// Whether the call itself is what a retry scopes as its attempt: where there are only breakers between the two. All others have to be
+/// inside of the scope, since they wait or call something else.
+fn is_attempt(layers: &[Layer]) -> bool {
+    let innermost = layers.iter().rposition(Layer::repeats);
+    innermost.is_some_and(|retry| layers[retry + 1..].iter().all(|layer| matches!(layer, Layer::CircuitBreaker(_))))
 }
 
 /// What each attempt of a retry needs for itself, if there is a retry, and what a fallback gets.
@@ -201,90 +209,7 @@ fn arguments_of(
     errors.or((Arguments { needed, self_used_up }, passed))
 }
 
-impl Attempt {
-    /// Of the call itself.
-    const fn once(code: TokenStream) -> Self {
-        Self { code, future: None, has_passage: false, is_limited: false, is_retry: false }
-    }
-}
-
 impl Context {
-    /// One call of the old body, which runs until its own end. `captured` says how it takes the arguments over.
-    ///
-    /// | form | input | output |
-    /// | --- | --- | --- |
-    /// | sync | `{ body }` | `once(\|\| -> R { captured; body })` |
-    /// | async | `{ body }` | `async { captured; body }.await` |
-    /// | future | `{ async move { body } }`, perhaps in a box | `async { captured; body }.await` |
-    /// | future | `{ body }` | `once(\|\| -> F { captured; body }).await` |
-    ///
-    /// As an attempt of a retry it is `attempts.within(policy, \|\| -> R { body })`, and `attempts.scope(pin!(future)).await`.
-    fn call(&self, function: &Function, body: Option<&AsyncBody>) -> Attempt {
-        let (block, output, krate) = (&function.body, &self.output, &self.krate);
-        let future = match (&function.form, body) {
-            (Form::Sync, _) => {
-                let block = self.closure_body(block);
-                return Attempt::once(if self.is_attempt {
-                    code!(attempts.within(policy, || -> #output #block))
-                } else {
-                    code!(#krate::__private::once(|| -> #output #block))
-                });
-            }
-            (Form::Async, _) => self.async_block(block, &block.stream()),
-            (Form::Future { .. }, Some(AsyncBody { rest, .. })) => self.async_block(block, rest),
-            (Form::Future { boxed, .. }, None) => {
-                let future = boxed.then_some(&function.signature.output);
-                let block = self.closure_body(block);
-                code!(#krate::__private::once(|| #future #block))
-            }
-        };
-        // Pinned where it stands, so that it is not moved.
-        let pinned = code!(::core::pin::pin!(#future));
-        if self.is_attempt {
-            let scoped = code!(attempts.scope(#pinned));
-            Attempt { future: Some(scoped.clone()), ..Attempt::once(code!(#scoped.await)) }
-        } else {
-            Attempt { future: Some(pinned), ..Attempt::once(code!(#future.await)) }
-        }
-    }
-
-    /// Input: `{ body }`. Output: `{ captured; body }`.
-    fn closure_body(&self, block: &Group) -> Group {
-        if self.captures.is_empty() {
-            return block.clone();
-        }
-        let krate = &self.krate;
-        self.body(block, &block.stream(), &code!(return #krate::__private::never();))
-    }
-
-    /// Input: `statements`. Output: `async { captured; statements }`, where `captured` has a `return` that is never
-    /// reached and pins the type, since an `async` block has no place to declare one.
-    fn async_block(&self, block: &Group, statements: &TokenStream) -> TokenStream {
-        let (output, krate) = (&self.output, &self.krate);
-        let block = self.body(block, statements, &code!(return #krate::__private::never::<#output>();));
-        let capture = self.captures.is_move.then(|| code!(move));
-        code!(async #capture #block)
-    }
-
-    /// Input: `statements`. Output: `{ captured; statements }`, in place of the `block` that they are from.
-    ///
-    /// Where arguments are bound again it is `{ captured; { statements } }`. In editions before 2024 the temporary values of a block's
-    /// last expression outlive its variables, and so the arguments. The edition is that of the inner block, so this is ours.
-    fn body(&self, block: &Group, statements: &TokenStream, exit: &TokenStream) -> Group {
-        let braces = |stream, span| {
-            let mut group = Group::new(Delimiter::Brace, stream);
-            group.set_span(span);
-            group
-        };
-        let captured = self.captures.tokens(exit);
-        if self.captures.rebinds() {
-            let inner = braces(statements.clone(), Span::mixed_site().located_at(block.span()));
-            braces(code!(#captured #inner), block.span())
-        } else {
-            braces(code!(#captured #statements), block.span())
-        }
-    }
-
     /// Takes a place, and waits for it where that can be done.
     fn acquire(&self) -> TokenStream {
         match (self.is_async, cfg!(feature = "tokio")) {

@@ -21,6 +21,7 @@ mod shared;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+pub(crate) mod trace;
 mod window;
 mod word;
 
@@ -176,7 +177,7 @@ impl<S: Borrow<Settings>> CircuitBreaker<S> {
     /// What `work` returns, or the rejection as the caller's own error type.
     #[inline]
     pub fn call<T, E: From<CircuitOpen>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        let running = Running::of(self.try_acquire()?);
+        let running = Running::of(self.try_acquire().map_err(trace::convert::<E>)?);
         let result = work();
         running.returned().end(&result);
         result
@@ -200,7 +201,7 @@ impl<S: Borrow<Settings>> CircuitBreaker<S> {
     /// # }
     /// ```
     pub async fn call_async<T, E: From<CircuitOpen>>(&self, work: impl AsyncFnOnce() -> Result<T, E>) -> Result<T, E> {
-        let running = Running::of(self.try_acquire()?);
+        let running = Running::of(self.try_acquire().map_err(trace::convert::<E>)?);
         let (result, permit) = Polled::new(running, pin!(work())).await;
         permit.end(&result);
         result

@@ -7,11 +7,12 @@ mod answer;
 mod argument;
 mod carry;
 mod inherit;
+mod last;
 mod show;
 
 use std::{borrow::Borrow, error::Error, time::Duration};
 
-pub use self::{answer::*, argument::*, carry::*, inherit::*, show::*};
+pub use self::{answer::*, argument::*, carry::*, inherit::*, last::*, show::*};
 use crate::{
     BulkheadFull, CircuitOpen, Permit, RateLimited, Settings, TimedOut, Transient,
     breaker::Running,
@@ -164,8 +165,9 @@ pub fn by_chain<O: Returned>(outcome: &O, show: fn(&O::Error) -> &(dyn Error + '
 fn chain_verdict(error: &(dyn Error + 'static), types: &[IsType]) -> Verdict {
     match rejection(error) {
         Some(open) => Verdict::rejected(open.retry_after(), wants_rejection(types)),
-        None if is_any_of(error, types) => Verdict::transient_if(true),
-        None => end_by(error),
+        None if !is_any_of(error, types) => end_by(error),
+        None if wants_rejection(types) => Verdict::Wanted { retry_after: None },
+        None => Verdict::transient_if(true),
     }
 }
 

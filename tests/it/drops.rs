@@ -449,7 +449,7 @@ fn takes_the_only_one() -> Answer {
 async fn a_rejected_call_drops_its_arguments_in_the_same_order() {
     breaker("drops, rejected").unwrap().force_open();
     takes_the_only_one().unwrap();
-    let full = steadfast::bulkhead("drops, rejected").unwrap();
+    let full = bulkhead("drops, rejected").unwrap();
     let _permit = full.try_acquire().unwrap();
     let expected = never_rejected::dropped().await;
     assert_eq!(rejected_by_breaker::dropped().await, expected);

@@ -196,6 +196,20 @@ async fn an_operators_word_stays_as_long_as_it_holds() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_operators_word_that_is_over_makes_room() {
+    let breakers = KeyedBreakers::new("by hand, for a time", CONFIG).max_keys(2);
+    let hour = Duration::from_hours(1);
+    breakers.breaker("forced").force_open_for(hour);
+    breakers.breaker("disabled").disable_for(hour);
+    advance(hour - Duration::from_secs(1)).await;
+    assert!(succeed(&breakers, "early") && breakers.get("early").is_none());
+    advance(Duration::from_secs(1)).await;
+    let two = [breakers.breaker("late"), breakers.breaker("later")];
+    assert!(breakers.get("forced").is_none() && breakers.get("disabled").is_none());
+    assert!(two.iter().all(|breaker| !breaker.is_overflow()));
+}
+
 #[test]
 fn failures_in_a_window_count_as_failures_in_a_row_do() {
     let config = CONFIG.window(Window::calls(10)).min_calls(2).failure_rate(0.5);

@@ -37,7 +37,9 @@ mod refused;
 mod registry;
 mod retry;
 mod retry_properties;
+mod retry_rejections;
 mod retry_situations;
+mod scope;
 mod send;
 mod server;
 mod settings;
@@ -49,6 +51,7 @@ mod telemetry;
 mod timeout;
 mod told;
 mod transient;
+mod wakers;
 
 use std::{
     cell::Cell,

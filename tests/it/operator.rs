@@ -9,7 +9,7 @@ use std::{
 
 use steadfast::{
     BreakerConfig,
-    BreakerState::{Closed, Disabled, ForcedOpen, HalfOpen, Open},
+    BreakerState::{Closed, Disabled, HalfOpen, Open},
     CircuitBreaker, Intervention, OpenReason, Window, breaker, circuit_breaker,
     events::{self, Event, Subscription},
     retry,

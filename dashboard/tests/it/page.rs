@@ -11,7 +11,7 @@ use steadfast::{
 use steadfast_dashboard::Dashboard;
 use thirtyfour::Key;
 
-use crate::{CONFIG, Served, TOKEN, browser::Browser, comes, fail, succeed, with_token};
+use crate::{CONFIG, Served, TOKEN, browser::Browser, fail, succeed, with_token};
 
 macro_rules! breakers {
     ($($static:ident = $name:expr;)*) => {

@@ -97,7 +97,8 @@ pub(super) fn expand(
             #admitted
         }
     };
-    Attempt { future: None, code, has_passage: asked, is_limited: attempt.is_limited, is_retry: attempt.is_retry }
+    let is_limited = attempt.is_limited;
+    Attempt { future: None, code, has_passage: asked, is_limited, is_scoped: attempt.is_scoped }
 }
 
 /// Tells the permit how the call ended.

@@ -22,19 +22,18 @@ mod instance;
 mod keyed;
 mod limits;
 mod limits_queue;
+mod load;
 mod operator;
 mod proxy;
 mod recovery;
+mod script;
 mod server;
 mod service;
 mod settings;
 mod trips;
 mod wait;
 
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use steadfast_redis::Fleet;
 
@@ -55,10 +54,4 @@ fn alone() -> Alone {
 /// Waits until a fleet has found Redis.
 async fn found(fleet: &Fleet) {
     tokio::time::timeout(HANG, fleet.available()).await.expect("Redis answers");
-}
-
-/// The same as [`until`], whatever the time.
-#[track_caller]
-fn eventually(_: Duration, what: &str, holds: impl FnMut() -> bool) -> Duration {
-    until(what, holds)
 }

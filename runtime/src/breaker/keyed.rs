@@ -57,11 +57,11 @@ pub type KeyedBreaker = CircuitBreaker<SharedSettings>;
 ///
 /// 1. a closed breaker without failures that was not used lately,
 /// 2. one that is open or half-open, that would admit a trial call, and that has been in its state for at least twice the recovery
-///    timeout: a host that is gone,
+///    timeout: a host that is gone; or one that an operator held for a time that is over,
 /// 3. a closed breaker without failures that was used lately,
 /// 4. a closed breaker with failures, which are forgotten.
 ///
-/// Never evicted are a breaker that is open for less than twice its recovery timeout, one that an operator holds, and one that somebody
+/// Never evicted are a breaker that is open for less than twice its recovery timeout, one that an operator holds, and one that a caller
 /// holds, for a call that is under way or otherwise.
 ///
 /// A new key looks at eight breakers on average and at most at 128, however many there are. If it can evict none of these, its calls go

@@ -8,6 +8,7 @@ use crate::{
         CircuitOpen,
         cause::Why,
         rejection::{Rare, Wait},
+        trace::Trace,
         word::{Circuit, Refusal, Ticket},
     },
     clock::{self, Moment},
@@ -88,16 +89,16 @@ impl View<'_> {
         self.count_rejection(why, now);
         events::tell(|| self.told(why, wait, note.clone(), elapsed));
         // Made last, and another one for the event: so it comes into being where the caller wants it.
-        self.rejection(why, wait, note, elapsed)
+        self.rejection(why, wait, note, elapsed, Trace::begin(wait.get()))
     }
 
     #[cold]
     fn told(self, why: Why, wait: Wait, note: Option<Arc<str>>, elapsed: Wait) -> Event {
-        Event::CallRejected { rejection: self.rejection(why, wait, note, elapsed) }
+        Event::CallRejected { rejection: self.rejection(why, wait, note, elapsed, Trace::NONE) }
     }
 
     #[inline]
-    fn rejection(self, why: Why, wait: Wait, note: Option<Arc<str>>, elapsed: Wait) -> CircuitOpen {
+    fn rejection(self, why: Why, wait: Wait, note: Option<Arc<str>>, elapsed: Wait, trace: Trace) -> CircuitOpen {
         CircuitOpen {
             name: self.settings.name,
             key: Rare(self.core.key.clone()),
@@ -105,6 +106,7 @@ impl View<'_> {
             note: Rare(note),
             elapsed,
             retry_after: wait,
+            trace,
         }
     }
 }

@@ -14,10 +14,11 @@ const RECENT: std::time::Duration = std::time::Duration::from_mins(10);
 impl View<'_> {
     /// How the breaker of a key stands, as long as no call is under way through it.
     pub(crate) fn standing(self) -> Standing {
-        match self.state() {
+        match self.core.circuit.word().state() {
             BreakerState::Closed if self.counts_failures() => Standing::Failing,
             BreakerState::Closed => Standing::Idle,
             BreakerState::Open | BreakerState::HalfOpen if self.is_abandoned() => Standing::Abandoned,
+            BreakerState::ForcedOpen | BreakerState::Disabled if self.is_released() => Standing::Abandoned,
             _ => Standing::Stays,
         }
     }
@@ -46,5 +47,11 @@ impl View<'_> {
         let rest = rules.recovery.rest(circuit.word().failed_recoveries());
         let is_due = circuit.time_left(&rules, now).is_none_or(|left| left == 0);
         is_due && clock::micros(now.since(self.core.since())) >= rest.saturating_mul(2)
+    }
+
+    /// Held by an operator: whether the time for that is over, which the next call would find.
+    fn is_released(self) -> bool {
+        let now = clock::now();
+        self.circuit_by(now).time_left(&self.settings.rules(), now) == Some(0)
     }
 }

@@ -129,7 +129,8 @@ impl Breaker {
             limits,
             ..
         } = breaker.snapshot();
-        let left = open_for.or(disabled_for);
+        // What is over has no end to wait for.
+        let left = open_for.or(disabled_for).filter(|left| !left.is_zero());
         Self {
             id: id(name, key.as_deref(), overflow),
             kind: if key.is_some() || overflow { "key" } else { "breaker" },

@@ -37,6 +37,8 @@ pub(crate) use code;
 /// An expression that makes one call.
 struct Attempt {
     code: TokenStream,
+    /// The same as a future that can be polled where it is, and that `code` awaits; `None` where it does more than that.
+    future: Option<TokenStream>,
     /// Whether it is a pair: the returned value, and how the attempt fared at a breaker.
     has_passage: bool,
     /// Whether a rate limit or a bulkhead may refuse it.
@@ -127,12 +129,7 @@ pub(crate) fn stack(
         renamed_self: uses.renamed_self,
         captures,
     };
-    let mut attempt = Attempt {
-        code: context.call(function, body.as_ref()),
-        has_passage: false,
-        is_limited: false,
-        is_scoped: context.is_attempt,
-    };
+    let mut attempt = context.call(function, body.as_ref());
     let below_retry = |index| layers.iter().take(index).any(|above| matches!(above, Layer::Retry(_)));
     // A breaker asks whether the call was made at all.
     let is_asked =

@@ -49,6 +49,8 @@ pub(crate) struct Link {
     calls: AtomicU64,
     current: Mutex<Option<Connection>>,
     round_trips: AtomicU64,
+    /// Answers so far, those to rate limits included.
+    answers: AtomicU64,
 }
 
 /// How the fleet is.
@@ -89,6 +91,7 @@ impl Link {
             calls: AtomicU64::new(0),
             current: Mutex::new(None),
             round_trips: AtomicU64::new(0),
+            answers: AtomicU64::new(0),
         })
     }
 
@@ -100,6 +103,12 @@ impl Link {
     pub(crate) fn round_trips(&self) -> u64 {
         // ORDERING: Relaxed: a number to look at.
         self.round_trips.load(Ordering::Relaxed)
+    }
+
+    /// Returns a number that rises with each answer of Redis.
+    pub(crate) fn answers(&self) -> u64 {
+        // ORDERING: Relaxed: a number that is compared with itself.
+        self.answers.load(Ordering::Relaxed)
     }
 
     /// How long a connection may take to be made, if it can be made at once.
@@ -250,7 +259,12 @@ impl Link {
         self.round_trips.fetch_add(1, Ordering::Relaxed);
         // A script that Redis does not know yet takes three ways, each of which has its own limit.
         match timeout(self.timeout * 3, answer).await {
-            Ok(answer) => answer.map_err(|error| self.secrets.redact(&error)),
+            Ok(Ok(answer)) => {
+                // ORDERING: Relaxed: a number that is compared with itself.
+                self.answers.fetch_add(1, Ordering::Relaxed);
+                Ok(answer)
+            }
+            Ok(Err(error)) => Err(self.secrets.redact(&error)),
             Err(_) => Err(timed_out()),
         }
     }

@@ -117,7 +117,7 @@ async fn what_is_not_closed_never_leaves() {
     for newcomer in 0..1_000 {
         assert!(succeed(&breakers, newcomer));
     }
-    assert_eq!(state(&breakers, "open"), Some(Open));
+    assert_eq!(state(&breakers, "open"), Some(HalfOpen), "its recovery timeout has passed");
     assert_eq!(state(&breakers, "half-open"), Some(HalfOpen));
     assert_eq!(state(&breakers, "forced"), Some(ForcedOpen));
     assert_eq!(state(&breakers, "disabled"), Some(BreakerState::Disabled));

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream};
 
-use super::{Context, code, scoped};
+use super::{Attempt, Context, code};
 use crate::{
     form::{AsyncBody, Form},
     function::Function,
@@ -19,25 +19,38 @@ impl Context {
     /// | future | `{ body }` | `once(\|\| -> F { captured; body }).await` |
     ///
     /// As an attempt of a retry it is `attempts.within(policy, \|\| -> R { body })`, and `attempts.scope(pin!(future)).await`.
-    pub(super) fn call(&self, function: &Function, body: Option<&AsyncBody>) -> TokenStream {
+    pub(super) fn call(&self, function: &Function, body: Option<&AsyncBody>) -> Attempt {
         let (block, output, krate) = (&function.body, &self.output, &self.krate);
-        match (&function.form, body) {
+        let future = match (&function.form, body) {
             (Form::Sync, _) => {
                 let block = self.closure_body(block);
-                if self.is_attempt {
+                return self.attempt(if self.is_attempt {
                     code!(attempts.within(policy, || -> #output #block))
                 } else {
                     code!(#krate::__private::once(|| -> #output #block))
-                }
+                });
             }
             (Form::Async, _) => self.async_block(block, &block.stream()),
             (Form::Future { .. }, Some(AsyncBody { rest, .. })) => self.async_block(block, rest),
             (Form::Future { boxed, .. }, None) => {
                 let future = boxed.then_some(&function.signature.output);
                 let block = self.closure_body(block);
-                self.awaited(&code!(#krate::__private::once(|| #future #block)))
+                code!(#krate::__private::once(|| #future #block))
             }
+        };
+        // Pinned where it stands, so that it is not moved.
+        let pinned = code!(::core::pin::pin!(#future));
+        if self.is_attempt {
+            let scoped = code!(attempts.scope(#pinned));
+            Attempt { future: Some(scoped.clone()), ..self.attempt(code!(#scoped.await)) }
+        } else {
+            Attempt { future: Some(pinned), ..self.attempt(code!(#future.await)) }
         }
+    }
+
+    /// The call itself, without a layer around it.
+    const fn attempt(&self, code: TokenStream) -> Attempt {
+        Attempt { code, future: None, has_passage: false, is_limited: false, is_scoped: self.is_attempt }
     }
 
     /// Input: `{ body }`. Output: `{ captured; body }`.
@@ -49,13 +62,13 @@ impl Context {
         self.body(block, &block.stream(), &code!(return #krate::__private::never();))
     }
 
-    /// Input: `statements`. Output: `async { captured; statements }.await`, where `captured` has a `return` that is never
+    /// Input: `statements`. Output: `async { captured; statements }`, where `captured` has a `return` that is never
     /// reached and pins the type, since an `async` block has no place to declare one.
     fn async_block(&self, block: &Group, statements: &TokenStream) -> TokenStream {
         let (output, krate) = (&self.output, &self.krate);
         let block = self.body(block, statements, &code!(return #krate::__private::never::<#output>();));
         let capture = self.captures.is_move.then(|| code!(move));
-        self.awaited(&code!(async #capture #block))
+        code!(async #capture #block)
     }
 
     /// Input: `statements`. Output: `{ captured; statements }`, in place of the `block` that they are from.
@@ -75,10 +88,5 @@ impl Context {
         } else {
             braces(code!(#captured #statements), block.span())
         }
-    }
-
-    /// Input: `future`. Output: `future.await`, as an attempt where it is one.
-    fn awaited(&self, future: &TokenStream) -> TokenStream {
-        if self.is_attempt { scoped(future) } else { code!(#future.await) }
     }
 }

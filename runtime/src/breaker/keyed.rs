@@ -68,7 +68,7 @@ pub type KeyedBreaker = CircuitBreaker<SharedSettings>;
 /// through one more breaker that all such keys share, the [`overflow`](Self::overflow), until it finds a place; an
 /// [event](crate::events::Event::KeysOverflowed) says so. The overflow has no key, and no key reaches it.
 ///
-/// A breaker by time takes another 1.5 KiB, and one by calls 8 bytes for each call of its window once one has failed.
+/// A breaker by time takes up to another 1.5 KiB, and one by calls 8 bytes for each call of its window once one has failed.
 /// Unlike those of other breakers, the totals of a key are counted in one place by all threads.
 #[derive(Debug)]
 pub struct KeyedBreakers {

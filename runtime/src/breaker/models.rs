@@ -18,6 +18,10 @@ impl AtomicCell for AtomicU64 {
         self.load(ordering)
     }
 
+    fn store(&self, value: u64, ordering: Ordering) {
+        self.store(value, ordering);
+    }
+
     fn compare_exchange_weak(&self, current: u64, new: u64, success: Ordering, failure: Ordering) -> Result<u64, u64> {
         self.compare_exchange_weak(current, new, success, failure)
     }

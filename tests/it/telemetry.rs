@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fmt, io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -336,13 +336,13 @@ async fn a_scrape_tells_of_bulkheads() {
 }
 
 /// A report knows the one before it, to whatever recorder.
-static FACADE: Mutex<()> = Mutex::new(());
+static FACADE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 static RECOVERING: KeyedBreakers = KeyedBreakers::new("recovering", CONFIG);
 steadfast::register!(RECOVERING);
 
 #[tokio::test(start_paused = true)]
 async fn the_facade_is_told_when_a_key_is_out_of_trouble() {
-    let _alone = FACADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = FACADE.lock().await;
     let notes = Notes::default();
     let state = "Key(circuit_breaker_key_state, [service = recovering, key = a])";
     let breaker = RECOVERING.breaker("a");
@@ -453,7 +453,7 @@ fn the_facade_is_told_the_same() {
     }
     _ = [REPORTED_RATE.try_acquire(), REPORTED_RATE.try_acquire()];
     let notes = Notes::default();
-    let _alone = FACADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = FACADE.blocking_lock();
     metrics::with_local_recorder(&notes, || {
         steadfast::metrics::describe();
         steadfast::metrics::report();

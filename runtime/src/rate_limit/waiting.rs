@@ -12,7 +12,7 @@ use super::{
     queue::{Place, Wakers},
 };
 use crate::{
-    clock::{Moment, micros},
+    clock::Moment,
     totals::Count,
     wait::{self, Ended},
 };
@@ -54,14 +54,6 @@ impl OwnTime {
 
     pub(super) fn now(&self) -> u64 {
         self.arrived.saturating_add((self.timer)().as_micros().saturating_sub(self.began.as_micros()))
-    }
-
-    pub(super) fn after(&self, wait: Duration) -> u64 {
-        self.now().saturating_add(micros(wait))
-    }
-
-    pub(super) fn is_before(&self, moment: u64) -> bool {
-        self.now() < moment
     }
 }
 

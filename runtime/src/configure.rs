@@ -109,7 +109,7 @@ impl Outside {
 /// There is a table for each breaker, with the options of
 /// [`#[circuit_breaker]`](macro@crate::circuit_breaker) and their values in the same words; what is no number, `true` or
 /// `false` stands in quotes. `window = "none"` goes back from a window to failures in a row. A `#[retry]` that has a `name` is
-/// set in `[retry.name]`: `max_attempts`, `backoff`, `jitter` and `max_elapsed`. `[rate_limit.name]` has `limit`, `per`, `wait` and
+/// set in `[retry.name]`: `max_attempts`, `backoff`, `jitter` and `max_elapsed`. `[rate_limit.name]` has `limit`, `per`, `max_wait` and
 /// `algorithm`, `[bulkhead.name]` has `max_concurrent` and `max_wait`; `"none"` for a wait lets nobody wait.
 ///
 /// ```

@@ -60,7 +60,7 @@ use crate::{
 ///
 /// A call counts from the moment at which it starts, and one that is rejected does not count.
 ///
-/// With [`wait`](RateLimitConfig::wait), calls above the limit wait in a queue, threads and tasks in the same one. The first waiter
+/// With [`max_wait`](RateLimitConfig::max_wait), calls above the limit wait in a queue, threads and tasks in the same one. The first waiter
 /// takes capacity that comes free, and no call overtakes. A waiter may give up at any moment: it has taken nothing, and
 /// the next has its turn at once. A call whose turn would not come in time if all waiters stay is rejected at once. A waiter whose turn
 /// has come and that does not run for a second, such as a future that is not polled any more, is passed over until it does.

@@ -368,10 +368,10 @@ fn a_cause_is_printed_once() {
     assert_eq!(chain.matches(&cause).count(), 1, "{chain}");
 }
 
-static RAISED: RateLimit = RateLimit::new("layer_raised", RateLimitConfig::new(1, seconds(60)).wait(seconds(600)));
+static RAISED: RateLimit = RateLimit::new("layer_raised", RateLimitConfig::new(1, seconds(60)).max_wait(seconds(600)));
 steadfast::register!(RAISED);
 static RAISED_KEYS: KeyedRateLimits =
-    KeyedRateLimits::new("layer_raised_keys", RateLimitConfig::new(1, seconds(60)).wait(seconds(600)));
+    KeyedRateLimits::new("layer_raised_keys", RateLimitConfig::new(1, seconds(60)).max_wait(seconds(600)));
 steadfast::register!(RAISED_KEYS);
 static WIDENED: Bulkhead =
     Bulkhead::new("layer_widened", BulkheadConfig::new().max_concurrent(1).max_wait(seconds(600)));

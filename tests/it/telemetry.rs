@@ -258,7 +258,7 @@ async fn a_scrape_tells_of_rate_limits() {
     }
     let accepted = (0..5).filter(|_| RATE.try_acquire().is_ok()).count();
     assert_eq!(accepted, 2);
-    RATE.reconfigure(RateLimitConfig::new(2, HOUR).wait(2 * HOUR));
+    RATE.reconfigure(RateLimitConfig::new(2, HOUR).max_wait(2 * HOUR));
     let mut waiting = std::pin::pin!(RATE.acquire_async());
     tokio::select! {
         biased;

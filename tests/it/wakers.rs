@@ -26,7 +26,8 @@ struct Awaited {
 }
 
 fn all() -> [Awaited; 3] {
-    let limit: &RateLimit = Box::leak(Box::new(RateLimit::new("woken", RateLimitConfig::new(1, HOUR).wait(24 * HOUR))));
+    let limit: &RateLimit =
+        Box::leak(Box::new(RateLimit::new("woken", RateLimitConfig::new(1, HOUR).max_wait(24 * HOUR))));
     limit.try_acquire().unwrap();
     let bulkhead: &Bulkhead =
         Box::leak(Box::new(Bulkhead::new("woken", BulkheadConfig::new().max_concurrent(1).max_wait(HOUR))));

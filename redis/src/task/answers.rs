@@ -72,7 +72,7 @@ impl Task {
     fn take_answer(&mut self, id: &Id, answer: Answer) {
         let Some(shared) = self.members.get_mut(id) else { return };
         let known = answer.known.clone();
-        let is_in_doubt = std::mem::take(&mut shared.is_in_doubt);
+        let is_in_doubt = mem::take(&mut shared.is_in_doubt);
         let (has_changed, is_keyed) = (answer.changed || is_in_doubt, shared.circuit.key().is_some());
         shared.is_refused = false;
         let is_news = shared.member.take(answer, Instant::now(), &self.times);

@@ -22,7 +22,7 @@ use super::{
 #[cfg(feature = "tokio")]
 use super::{nested::Scoped, pause::Pause};
 use crate::{
-    breaker::trace,
+    breaker::trace::{self, Rejection},
     clock::{self, Moment},
     events::{self, Event},
     outcome::Last,
@@ -369,8 +369,8 @@ impl<'p> Attempts<'p> {
         }
         let rejected = if is_made { trace::last() } else { None };
         let verdict = match (verdict, rejected) {
-            (Verdict::Transient { .. } | Verdict::Final, Some(wait)) => {
-                Verdict::rejected(wait, self.policy.retries_rejections)
+            (Verdict::Transient { .. } | Verdict::Final, Some(Rejection { retry_after })) => {
+                Verdict::rejected(retry_after, self.policy.retries_rejections)
             }
             (verdict, _) => verdict,
         };
@@ -402,6 +402,7 @@ impl<'p> Attempts<'p> {
 
     /// Sleeps on the thread until a signal is given. Returns true if that is the end.
     #[cold]
+    #[must_use]
     pub fn pause_thread(&mut self, delay: Duration) -> bool {
         self.suspend();
         if !delay.is_zero() {
@@ -429,6 +430,7 @@ impl<'p> Attempts<'p> {
 
     /// Returns true if a signal ends the attempts after a sleep.
     #[cold]
+    #[must_use]
     pub fn ends(&mut self) -> bool {
         let stopped = self.is_stopped();
         if stopped {
@@ -439,6 +441,7 @@ impl<'p> Attempts<'p> {
 
     /// Returns true if a signal further out can end a sleep.
     #[cold]
+    #[must_use]
     pub fn can_be_stopped(&self) -> bool {
         self.around().is_some_and(|around| !around.signals.is_empty())
     }

@@ -9,7 +9,11 @@ use loom::{
 use self::published::Published;
 use super::model;
 
-#[allow(dead_code, reason = "the models use a part of it")]
+#[allow(
+    clippy::duplicate_mod,
+    dead_code,
+    reason = "it is compiled once more, with the types of loom, and used in part"
+)]
 #[path = "../settings/published.rs"]
 mod published;
 
@@ -57,7 +61,9 @@ fn two_writers_leave_the_words_of_the_last() {
     model(|| {
         let pair = pair();
         let writers = [replace(&pair, 2), replace(&pair, 3)];
-        writers.into_iter().for_each(|writer| writer.join().expect("ends well"));
+        for writer in writers {
+            writer.join().expect("ends well");
+        }
         assert_eq!(pair.words(), [pair.value(); 2]);
     });
 }

@@ -11,6 +11,7 @@ use loom::{
 use self::signal::{Signal, Waiting};
 use crate::models::{block_on, is_ready, model};
 
+#[allow(clippy::duplicate_mod, reason = "it is compiled once more, with the types of loom")]
 #[path = "signal.rs"]
 mod signal;
 

@@ -12,8 +12,10 @@ use std::{
 use once_cell::race::OnceBox;
 
 use super::{KeyedRateLimitSnapshot, RateLimit, RateLimitConfig, Rules, limiter::Limiter};
+#[cfg(feature = "config")]
+use crate::ConfigChange;
 use crate::{
-    ConfigChange, ConfigLayer,
+    ConfigLayer,
     events::{self, Event},
     key::Key,
     keyed::{self, Kept, Text, ring::Standing},

@@ -6,8 +6,8 @@
 
 #[path = "../tests/it/instance.rs"]
 mod instance;
-#[path = "../tests/it/proxy.rs"]
-mod proxy;
+#[path = "../tests/it/load.rs"]
+mod load;
 #[path = "../tests/it/server.rs"]
 mod server;
 #[path = "../tests/it/service.rs"]

@@ -262,7 +262,6 @@ impl Task {
                 let Some(Value::BulkString(message)) = push.data.last() else { return };
                 let Ok(text) = std::str::from_utf8(message) else { return };
                 let Some((known, id)) = Known::of_message(text) else { return };
-                self.heartbeat.is_answered = true;
                 self.changes.heard();
                 let is_open = !known.is_listed_for().is_zero();
                 if let Some(id) = self.members.met(id, is_open) {
@@ -286,37 +285,5 @@ impl Task {
         let status =
             Status { is_available: self.is_online(), instances: if self.is_online() { self.instances } else { 0 } };
         self.status.send_if_modified(|old| std::mem::replace(old, status) != status);
-    }
-
-    /// Takes back its votes, its leases and its place among the living, as far as Redis answers at once.
-    async fn leave(mut self) {
-        drop(self.subscription.take());
-        self.work.shutdown().await;
-        if !self.is_online() {
-            self.link.disconnect();
-            return;
-        }
-        self.queue.clear();
-        for id in self.members.ids(|shared| shared.member.is_engaged()) {
-            if self.queue.is_full() && !self.has_answered().await {
-                break;
-            }
-            self.ask(&id, Question::Leave);
-        }
-        while self.has_answered().await {}
-        self.work.shutdown().await;
-        // If Redis does not hear of it, the place lapses.
-        _ = self.link.depart().await;
-        self.link.disconnect();
-    }
-
-    /// Waits for one of the answers; false if there is none, or Redis does not give it.
-    async fn has_answered(&mut self) -> bool {
-        self.queue.answered();
-        match self.work.join_next().await {
-            Some(Ok(Done::Answered(_, Err(error)))) => !error.is_unavailable(),
-            Some(answered) => answered.is_ok(),
-            None => false,
-        }
     }
 }

@@ -124,6 +124,8 @@ mod known;
 mod layers;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+#[cfg(test)]
+mod models;
 mod outcome;
 mod panics;
 #[cfg(feature = "prometheus-client")]
@@ -204,6 +206,7 @@ pub mod __private {
     pub use linkme;
 
     pub use crate::{
+        breaker::{Polled, Running},
         known::{Find, FindError, FindNothing, Known},
         outcome::*,
         registry::{Declaration, Declared, Registered},

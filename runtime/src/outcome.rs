@@ -15,6 +15,7 @@ use std::{borrow::Borrow, error::Error, time::Duration};
 pub use self::{answer::*, argument::*, carry::*, inherit::*, last::*, show::*};
 use crate::{
     BulkheadFull, CircuitOpen, Permit, RateLimited, Settings, TimedOut, Transient,
+    breaker::Running,
     retry::verdict::{Passage, Verdict},
     transient::{is_rejection, sources},
 };
@@ -250,7 +251,12 @@ pub fn end_by_error<O: Returned, S: Borrow<Settings>>(
             permit.success();
             Passage::Made
         }
-        Some(error) => permit.pass_on(!predicate(error)),
+        Some(error) => {
+            // A predicate is code of the call.
+            let running = Running::of(permit);
+            let is_neutral = !predicate(error);
+            running.returned().pass_on(is_neutral)
+        }
     }
 }
 

@@ -24,10 +24,12 @@ mod futures;
 mod hooks;
 mod keyed;
 mod layers;
+mod long;
 mod nested;
 mod operator;
 mod order;
 mod pairs;
+mod panics;
 mod rate_limit;
 mod rate_limit_queue;
 mod reference;
@@ -49,6 +51,7 @@ mod telemetry;
 mod timeout;
 mod told;
 mod transient;
+mod wakers;
 
 use std::{
     cell::Cell,

@@ -49,7 +49,13 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
             _ = attempts.after(#by, #verdict, #passage);
             outcome
         };
-        return Attempt { code: code!({ #code }), has_passage: false, is_limited: false, is_scoped: attempt.is_scoped };
+        return Attempt {
+            future: None,
+            code: code!({ #code }),
+            has_passage: false,
+            is_limited: false,
+            is_scoped: attempt.is_scoped,
+        };
     }
     let code = match (&attempt.code, attempt.is_scoped) {
         (code, true) => code.clone(),
@@ -121,7 +127,7 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
     };
     // An outer retry prepares its own copies; it leaves the names themselves as they are.
     context.arguments.needed.iter_mut().for_each(|argument| argument.mutability = None);
-    Attempt { code: code!({ #code }), has_passage: false, is_limited: false, is_scoped: false }
+    Attempt { future: None, code: code!({ #code }), has_passage: false, is_limited: false, is_scoped: false }
 }
 
 /// The delay before the next attempt, told to the hook if there is one to wait for.

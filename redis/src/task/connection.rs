@@ -6,7 +6,7 @@ use steadfast::{Jitter, RetryPolicy, Schedule};
 use tokio::{sync::mpsc::unbounded_channel, task::JoinSet, time::Instant};
 
 use super::{Done, Mode, Task};
-use crate::{FleetError, FleetEvent, link::Beat};
+use crate::{FleetError, FleetEvent, link::Beat, member::Question};
 
 /// Heartbeats in a row without an answer, after which the connection is given up.
 pub(super) const MOST_MISSED: u32 = 2;
@@ -27,16 +27,15 @@ pub(super) struct Heartbeat {
     is_under_way: bool,
     /// Another is to follow at once.
     is_wanted: bool,
-    /// Redis has answered something since the last was sent: it is busy, not away.
-    pub(super) is_answered: bool,
+    /// Redis's answers when the last was sent. If there are more since, it is busy, not away.
+    answers: u64,
     missed: u32,
     round: u32,
 }
 
 impl Heartbeat {
     pub(super) const fn new(interval: Duration, next: Instant) -> Self {
-        let (is_under_way, is_wanted, is_answered) = (false, false, false);
-        Self { interval, next, is_under_way, is_wanted, is_answered, missed: 0, round: 0 }
+        Self { interval, next, is_under_way: false, is_wanted: false, answers: 0, missed: 0, round: 0 }
     }
 
     /// Not in step with those of the others.
@@ -103,7 +102,7 @@ impl Task {
         }
         let (link, (changes, listed)) = (self.link.clone(), self.changes.take_made());
         self.heartbeat.is_wanted = self.changes.has_more();
-        (self.heartbeat.is_under_way, self.heartbeat.is_answered) = (true, false);
+        (self.heartbeat.is_under_way, self.heartbeat.answers) = (true, link.answers());
         self.work.spawn(async move { Done::Beat(link.beat(changes, &listed).await) });
     }
 
@@ -114,7 +113,7 @@ impl Task {
             // What it was to say may have arrived all the same. Whoever needs it has missed the message, too, and looks every so often.
             Err(error) => {
                 self.list_all();
-                if error.is_unavailable() && self.heartbeat.is_answered {
+                if error.is_unavailable() && self.link.answers() > self.heartbeat.answers {
                     self.heartbeat.missed = 0;
                 } else {
                     self.heartbeat.missed += 1;
@@ -148,6 +147,38 @@ impl Task {
         if has_missed || is_full {
             self.heartbeat.round = 0;
             self.read_all();
+        }
+    }
+
+    /// Takes back its votes, its leases and its place among the living, as far as Redis answers at once.
+    pub(super) async fn leave(mut self) {
+        drop(self.subscription.take());
+        self.work.shutdown().await;
+        if !self.is_online() {
+            self.link.disconnect();
+            return;
+        }
+        self.queue.clear();
+        for id in self.members.ids(|shared| shared.member.is_engaged()) {
+            if self.queue.is_full() && !self.has_answered().await {
+                break;
+            }
+            self.ask(&id, Question::Leave);
+        }
+        while self.has_answered().await {}
+        self.work.shutdown().await;
+        // If Redis does not hear of it, the place lapses.
+        _ = self.link.depart().await;
+        self.link.disconnect();
+    }
+
+    /// Waits for one of the answers; false if there is none, or Redis does not give it.
+    async fn has_answered(&mut self) -> bool {
+        self.queue.answered();
+        match self.work.join_next().await {
+            Some(Ok(Done::Answered(_, Err(error)))) => !error.is_unavailable(),
+            Some(answered) => answered.is_ok(),
+            None => false,
         }
     }
 }

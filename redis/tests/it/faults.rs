@@ -171,6 +171,13 @@ fn redis_loses_connections_and_scripts() {
     trial.suffer("scripts flushed", |redis| redis.command(&["SCRIPT", "FLUSH"]), |_| {});
 }
 
+/// How often Redis has answered with an error.
+fn errors(connection: &mut redis::Connection, error: &str) -> u64 {
+    let info: String = redis::cmd("INFO").arg("errorstats").query(connection).unwrap();
+    let count = info.lines().find_map(|line| line.strip_prefix(&format!("errorstat_{error}:count=")));
+    count.map_or(0, |count| count.trim().parse().unwrap())
+}
+
 #[test]
 fn connections_break_in_the_middle_of_an_answer() {
     let _alone = alone();
@@ -193,10 +200,12 @@ fn redis_refuses() {
     trial.suffer(
         "a wrong type under the key",
         |redis| redis.command::<()>(&["SET", STATE, "x"]),
-        |redis| redis.command::<()>(&["DEL", STATE]),
+        |redis| {
+            until("it has refused something", || errors(&mut redis.connection(), "WRONGTYPE") > 0);
+            redis.command::<()>(&["DEL", STATE]);
+        },
     );
-    let told = |text| trial.instances.iter().flat_map(Instance::events).filter(|event| event.contains(text)).count();
-    assert!(told("WRONGTYPE") >= 1);
+    until("that is told", || trial.instances.iter().any(|instance| instance.told("WRONGTYPE") > 0));
     trial.suffer(
         "foreign content under the key",
         |redis| redis.command::<()>(&["HSET", STATE, "version", "x", "kind", "17", "until", "never", "y", "z"]),
@@ -277,12 +286,8 @@ async fn a_wrong_password_is_told_once_and_not_shown() {
     assert!(!text.contains("battery-staple"), "{text}");
     assert!(matches!(event, FleetEvent::Unavailable { .. }), "{text}");
     // It tries again and again.
-    let client = redis::Client::open(address("correct-horse")).unwrap();
-    until("it has tried several times", || {
-        let info: String = redis::cmd("INFO").arg("errorstats").query(&mut client.get_connection().unwrap()).unwrap();
-        let count = info.lines().find_map(|line| line.strip_prefix("errorstat_WRONGPASS:count="));
-        count.is_some_and(|count| count.trim().parse::<u64>().unwrap() >= 4)
-    });
+    let mut connection = redis::Client::open(address("correct-horse")).unwrap().get_connection().unwrap();
+    until("it has tried several times", || errors(&mut connection, "WRONGPASS") >= 4);
     assert_eq!(told.try_recv().unwrap_err(), TryRecvError::Empty, "told once");
     let refused = fleet.operate(BREAKER, &Operation::reset()).await.unwrap_err();
     assert!(matches!(refused, FleetError::Unavailable(_)), "{refused}");

@@ -7,11 +7,8 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     process::{self, Child, ChildStdin, Command, Stdio},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
-    thread::{self, JoinHandle},
+    sync::{Arc, Mutex, atomic::Ordering},
+    thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -22,10 +19,7 @@ use steadfast::{
 };
 use steadfast_redis::Fleet;
 
-use crate::{
-    service::{self, Trial},
-    wait::until,
-};
+use crate::{load::Load, wait::until};
 
 /// What the library runs.
 pub(crate) const BREAKER_SCRIPT: &str = include_str!("../../src/breaker.lua");
@@ -187,6 +181,10 @@ impl Instance {
         until("calls are made", || self.number("calls") >= before + calls);
     }
 
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// How often its fleet has said so.
     pub(crate) fn told(&self, text: &str) -> usize {
         self.heard.lock().unwrap().fleet.iter().filter(|event| event.contains(text)).count()
@@ -340,79 +338,6 @@ fn say(line: &str) {
     let mut out = io::stdout().lock();
     _ = writeln!(out, "{MARK}{line}");
     _ = out.flush();
-}
-
-/// Callers of the service, or of nothing.
-struct Load {
-    breaker: &'static CircuitBreaker,
-    service: Option<SocketAddr>,
-    /// Rises when those who call are to leave.
-    left: Arc<AtomicU64>,
-    calls: Arc<AtomicU64>,
-    rejected: Arc<AtomicU64>,
-    /// How long it took to be admitted or rejected, and to say how it ended.
-    waits: Arc<Mutex<Vec<Duration>>>,
-    callers: Mutex<Vec<JoinHandle<()>>>,
-}
-
-impl Load {
-    fn new(breaker: &'static CircuitBreaker, service: Option<SocketAddr>) -> Self {
-        let (left, calls, rejected) = (Arc::default(), Arc::default(), Arc::default());
-        Self { breaker, service, left, calls, rejected, waits: Arc::default(), callers: Mutex::default() }
-    }
-
-    fn start(&self, threads: u32, pause: u64) {
-        let round = self.left.load(Ordering::Relaxed);
-        for _ in 0..threads {
-            let (breaker, service, left) = (self.breaker, self.service, self.left.clone());
-            let (calls, rejected, waits) = (self.calls.clone(), self.rejected.clone(), self.waits.clone());
-            let caller = thread::spawn(move || {
-                let mut own = Vec::new();
-                while left.load(Ordering::Relaxed) == round {
-                    let before = breaker.snapshot().transitions;
-                    let begun = Instant::now();
-                    let permit = breaker.try_acquire();
-                    let mut took = begun.elapsed();
-                    if let Ok(permit) = permit {
-                        let snapshot = breaker.snapshot();
-                        // Half-open since before the call, or by it; not since it was admitted by a closed circuit.
-                        let is_trial = snapshot.state == BreakerState::HalfOpen && before + 1 >= snapshot.transitions;
-                        let trial =
-                            is_trial.then(|| Trial { instance: process::id(), transitions: snapshot.transitions });
-                        let is_fine = service.is_none_or(|address| service::call(address, trial).unwrap_or(false));
-                        let ended = Instant::now();
-                        if is_fine {
-                            permit.success();
-                        } else {
-                            permit.failure();
-                        }
-                        took += ended.elapsed();
-                    } else {
-                        rejected.fetch_add(1, Ordering::Relaxed);
-                    }
-                    calls.fetch_add(1, Ordering::Relaxed);
-                    own.push(took);
-                    thread::sleep(Duration::from_millis(pause));
-                }
-                waits.lock().unwrap().append(&mut own);
-            });
-            self.callers.lock().unwrap().push(caller);
-        }
-    }
-
-    /// Calls, how many of them were rejected, and what the breaker took at 99 % and at worst, in nanoseconds.
-    fn stop(&self) -> String {
-        self.left.fetch_add(1, Ordering::Relaxed);
-        for caller in self.callers.lock().unwrap().drain(..) {
-            caller.join().unwrap();
-        }
-        let mut waits = std::mem::take(&mut *self.waits.lock().unwrap());
-        waits.sort_unstable();
-        let [most, worst] =
-            [waits.get(waits.len() * 99 / 100), waits.last()].map(|wait| wait.map_or(0, Duration::as_nanos));
-        let rejected = self.rejected.swap(0, Ordering::Relaxed);
-        format!("{} {rejected} {most} {worst}", waits.len())
-    }
 }
 
 /// Asks for places as fast as it can; when it was given one, by the clock of Redis.

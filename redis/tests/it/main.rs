@@ -22,19 +22,18 @@ mod instance;
 mod keyed;
 mod limits;
 mod limits_queue;
+mod load;
 mod operator;
 mod proxy;
 mod recovery;
+mod script;
 mod server;
 mod service;
 mod settings;
 mod trips;
 mod wait;
 
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use steadfast_redis::Fleet;
 

@@ -19,6 +19,7 @@ use crate::wait::{HANG, until};
 
 pub(crate) struct Redis {
     child: Option<Child>,
+    watchdog: Option<Child>,
     pub(crate) port: u16,
     reserved: Vec<Reserved>,
     folder: PathBuf,
@@ -42,7 +43,8 @@ impl Redis {
             fs::create_dir_all(&folder).unwrap();
             let reserved = Reserved::new();
             let (port, folder, options) = (reserved.port, folder.clone(), options.clone());
-            let mut redis = Self { child: None, port, reserved: vec![reserved], folder, secrets: None, options };
+            let mut redis =
+                Self { child: None, watchdog: None, port, reserved: vec![reserved], folder, secrets: None, options };
             if redis.is_started() {
                 return redis;
             }
@@ -87,6 +89,7 @@ impl Redis {
     fn is_started(&mut self) -> bool {
         let mut child = self.spawn();
         let is_ready = is_ready(child.stdout.take().unwrap());
+        self.watchdog = Some(watchdog(child.id()));
         self.child = Some(child);
         if !is_ready {
             self.kill();
@@ -141,7 +144,8 @@ impl Redis {
 
     /// Ends it without a warning.
     pub(crate) fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
+        // The watchdog first, as its duty is the process of that number.
+        for mut child in [self.watchdog.take(), self.child.take()].into_iter().flatten() {
             _ = child.kill();
             _ = child.wait();
         }
@@ -183,6 +187,13 @@ fn is_ready(output: ChildStdout) -> bool {
         }
     });
     told.recv_timeout(HANG).is_ok()
+}
+
+/// Ends a process as soon as this one has ended, however that was.
+fn watchdog(process: u32) -> Child {
+    let script = "read -r _; kill -9 $0";
+    let mut command = Command::new("sh");
+    command.args(["-c", script, &process.to_string()]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap()
 }
 
 /// A port that no other test of this machine uses until it is dropped.

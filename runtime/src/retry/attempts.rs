@@ -1,6 +1,7 @@
 use std::{
     fmt,
     future::Future,
+    mem,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Waker},
@@ -51,12 +52,26 @@ pub struct Attempts<'p> {
     is_nested: bool,
     /// Whether the call has found all that is around it.
     is_settled: bool,
+    state: State,
+}
+
+/// The state of a call whose end is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Its end has been counted, or is not.
+    Done,
+    /// It waits: for its first attempt, between two attempts, or as a task that is not polled.
+    Waiting,
+    /// It is within an attempt, or decides about the next. If it is dropped now, it has panicked.
+    Running,
 }
 
 /// What a call needs that is retried, that has something around it, or that a signal can stop.
 #[derive(Debug, Default)]
 struct Rare<'p> {
     previous_delay: Option<Duration>,
+    /// Whether a retry is scheduled whose attempt has not begun.
+    is_scheduled: bool,
     around: Around,
     stop: Option<OwnStop<'p>>,
 }
@@ -104,7 +119,8 @@ impl<'p> Attempts<'p> {
         if let Some(Shared(budget)) = policy.budget {
             budget.count_call();
         }
-        Self { policy, started, rare: None, made: 0, clock, is_nested: false, is_settled: false }
+        let state = if policy.statistics.is_some() { State::Waiting } else { State::Done };
+        Self { policy, started, rare: None, made: 0, clock, is_nested: false, is_settled: false, state }
     }
 
     /// Takes over what is around the call.
@@ -159,6 +175,7 @@ impl<'p> Attempts<'p> {
     /// Makes the attempt that comes: inside of it, other retries know of this one.
     #[inline]
     pub fn within<R>(&mut self, policy: &RetryPolicy, call: impl FnOnce() -> R) -> R {
+        self.begin(policy);
         let _scope = Scope::of_thread(self.is_noted(policy), || self.noted_by_thread());
         #[cfg(feature = "tracing")]
         let _span = self.span().map(tracing::Span::entered);
@@ -171,12 +188,63 @@ impl<'p> Attempts<'p> {
     #[inline]
     #[must_use]
     pub fn scope<'a, F>(&'a mut self, call: Pin<&'a mut F>) -> Scoped<'a, 'p, F> {
+        self.begin(self.policy);
         #[cfg(feature = "tracing")]
         let span = self.span();
         let scoped = Scoped::new(self, call);
         #[cfg(feature = "tracing")]
         let scoped = scoped.traced(span);
         scoped
+    }
+
+    /// Counts the attempt that comes.
+    #[inline]
+    fn begin(&mut self, policy: &RetryPolicy) {
+        self.go_on();
+        if let Some(Counted(statistics)) = policy.statistics {
+            statistics.count_attempt();
+        }
+        if self.made > 0 {
+            self.begin_retry();
+        }
+    }
+
+    /// Counts the retry that was scheduled, if one was. One that a layer inside rejects was made, too.
+    #[cold]
+    fn begin_retry(&mut self) {
+        let Some(rare) = &mut self.rare else { return };
+        if !mem::take(&mut rare.is_scheduled) {
+            return;
+        }
+        let delay = rare.previous_delay.unwrap_or_default();
+        if let Some(Counted(statistics)) = self.policy.statistics {
+            statistics.count_retry(delay);
+        }
+        #[cfg(feature = "metrics")]
+        crate::metrics::record_delay(self.policy.name, delay);
+    }
+
+    /// Puts the retry that was scheduled back, if one was.
+    fn unschedule(&mut self) {
+        let is_scheduled = self.rare.as_mut().is_some_and(|rare| mem::take(&mut rare.is_scheduled));
+        if let (true, Some(Shared(budget))) = (is_scheduled, self.policy.budget) {
+            budget.put_back();
+        }
+    }
+
+    #[inline]
+    fn go_on(&mut self) {
+        if self.state == State::Waiting {
+            self.state = State::Running;
+        }
+    }
+
+    /// Notes that the call waits from now on.
+    #[inline]
+    pub(super) fn suspend(&mut self) {
+        if self.state == State::Running {
+            self.state = State::Waiting;
+        }
     }
 
     /// Enters the attempt that a task polls.
@@ -191,6 +259,7 @@ impl<'p> Attempts<'p> {
                 self.settle(innermost.found_by_task(context));
             }
         }
+        self.go_on();
         trace::forget();
         let is_noted = self.is_noted(self.policy);
         let noted = if is_noted { Some(self.noted_by_task(context)) } else { None };
@@ -283,10 +352,11 @@ impl<'p> Attempts<'p> {
     /// Counts it, if it is one.
     #[allow(clippy::inline_always, reason = "as above")]
     #[inline(always)]
-    fn is_first_success(&self, policy: &RetryPolicy, verdict: Verdict) -> bool {
+    fn is_first_success(&mut self, policy: &RetryPolicy, verdict: Verdict) -> bool {
         let is_first_success = self.made == 0 && verdict == Verdict::Success;
         if let (true, Some(Counted(statistics))) = (is_first_success, policy.statistics) {
             statistics.count_first_success();
+            self.state = State::Done;
         }
         is_first_success
     }
@@ -295,6 +365,10 @@ impl<'p> Attempts<'p> {
     #[cold]
     #[inline(never)]
     fn after_more(&mut self, verdict: Verdict, is_made: bool) -> Option<Duration> {
+        self.begin_retry(); // it is counted by now, unless a breaker has rejected it
+        if let (false, State::Running, Some(Counted(statistics))) = (is_made, self.state, self.policy.statistics) {
+            statistics.take_attempt_back();
+        }
         let rejected = if is_made { trace::last() } else { None };
         let verdict = match (verdict, rejected) {
             (Verdict::Transient { .. } | Verdict::Final, Some(Rejection { retry_after })) => {
@@ -331,7 +405,8 @@ impl<'p> Attempts<'p> {
     /// Sleeps on the thread until a signal is given. Returns true if that is the end.
     #[cold]
     #[must_use]
-    pub fn pause_thread(&self, delay: Duration) -> bool {
+    pub fn pause_thread(&mut self, delay: Duration) -> bool {
+        self.suspend();
         if !delay.is_zero() {
             self.tell_of_blocking();
         }
@@ -346,7 +421,8 @@ impl<'p> Attempts<'p> {
     #[cfg(feature = "tokio")]
     #[cold]
     #[must_use]
-    pub fn pause(&self, delay: Duration) -> Pause<'p> {
+    pub fn pause(&mut self, delay: Duration) -> Pause<'p> {
+        self.suspend();
         let (own, around) = (self.own_stop().map(|stop| stop.signal), self.around());
         match (own, around.map(|around| around.signals.clone()).unwrap_or_default()) {
             (None, signals) if signals.is_empty() => Pause::for_all_of(delay),
@@ -357,7 +433,7 @@ impl<'p> Attempts<'p> {
     /// Returns true if a signal ends the attempts after a sleep.
     #[cold]
     #[must_use]
-    pub fn ends(&self) -> bool {
+    pub fn ends(&mut self) -> bool {
         let stopped = self.is_stopped();
         if stopped {
             self.stopped();
@@ -376,7 +452,7 @@ impl<'p> Attempts<'p> {
     ///
     /// Without the outcome there has to be another attempt, which then is the last.
     #[cold]
-    pub fn ends_with<L: Last>(&self, last: L) -> Option<L::Outcome> {
+    pub fn ends_with<L: Last>(&mut self, last: L) -> Option<L::Outcome> {
         if !self.is_stopped() {
             return None;
         }
@@ -394,33 +470,29 @@ impl<'p> Attempts<'p> {
         blocking::tell(self.policy.name);
     }
 
-    fn count(&self, end: End) {
-        if let Some(Counted(statistics)) = self.policy.statistics {
-            statistics.count(end);
+    /// Counts the end of the call, once.
+    fn count(&mut self, end: End) {
+        if let (true, Some(Counted(statistics))) = (self.state != State::Done, self.policy.statistics) {
+            statistics.count(end, self.made == 0);
         }
+        self.state = State::Done;
     }
 
-    fn after_final(&self) -> Option<Duration> {
-        match self.policy.statistics {
-            Some(Counted(statistics)) if self.made == 0 => statistics.count_first_failure(),
-            _ => self.count(End::NotTransient),
-        }
+    fn after_final(&mut self) -> Option<Duration> {
+        self.count(End::NotTransient);
         None
     }
 
     /// After an attempt that was none.
-    fn after_rejection(&self) -> Option<Duration> {
+    fn after_rejection(&mut self) -> Option<Duration> {
         let (retry, attempt) = (self.policy.name, self.made.saturating_add(1));
-        match self.policy.statistics {
-            Some(Counted(statistics)) if self.made == 0 => statistics.count_first_rejection(),
-            _ => self.count(End::Rejected),
-        }
+        self.count(End::Rejected);
         events::tell(|| Event::RetryRejected { retry, attempt });
         None
     }
 
     /// A success that is not the first attempt's.
-    fn after_success(&self) -> Option<Duration> {
+    fn after_success(&mut self) -> Option<Duration> {
         let (retry, attempts) = (self.policy.name, self.made.saturating_add(1));
         self.count(End::RetriedSuccess);
         events::tell(|| Event::RetrySucceeded { retry, attempts });
@@ -428,13 +500,14 @@ impl<'p> Attempts<'p> {
     }
 
     #[cold]
-    fn stopped(&self) {
+    fn stopped(&mut self) {
         let (retry, attempts) = (self.policy.name, self.made);
+        self.unschedule();
         self.count(End::Stopped);
         events::tell(|| Event::RetryStopped { retry, attempts });
     }
 
-    fn exhausted(&self) -> Option<Duration> {
+    fn exhausted(&mut self) -> Option<Duration> {
         let (retry, attempts) = (self.policy.name, self.made);
         self.count(End::Exhausted);
         events::tell(|| Event::RetriesExhausted { retry, attempts });
@@ -466,7 +539,7 @@ impl<'p> Attempts<'p> {
     /// Tells of the attempt that comes after this delay, if the budget has it; or gives no delay before what will be rejected.
     #[cold]
     #[inline(never)]
-    fn schedule(&self, delay: Duration, left_open: Option<Duration>) -> Option<Duration> {
+    fn schedule(&mut self, delay: Duration, left_open: Option<Duration>) -> Option<Duration> {
         if !is_worth(delay, left_open) {
             return Some(Duration::ZERO);
         }
@@ -479,13 +552,29 @@ impl<'p> Attempts<'p> {
             events::tell(|| Event::BudgetDenied { retry, attempts: attempt });
             return None;
         }
-        if let Some(Counted(statistics)) = policy.statistics {
-            statistics.count_retry(delay);
-        }
-        #[cfg(feature = "metrics")]
-        crate::metrics::record_delay(policy.name, delay);
+        self.rare().is_scheduled = true;
         events::tell(|| Event::RetryScheduled { retry, attempt, delay });
         Some(delay)
+    }
+}
+
+/// Counts a call that ends without an outcome. That of a thread has panicked; that of a task may have been dropped.
+impl Drop for Attempts<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.state != State::Done || self.rare.is_some() {
+            self.abandon();
+        }
+    }
+}
+
+impl Attempts<'_> {
+    #[cold]
+    #[inline(never)]
+    fn abandon(&mut self) {
+        self.unschedule();
+        let has_panicked = matches!(self.clock, Clock::Thread) || self.state == State::Running;
+        self.count(if has_panicked { End::Panicked } else { End::Cancelled });
     }
 }
 

@@ -84,6 +84,10 @@ impl<F: Future> Future for Scoped<'_, '_, F> {
         let _scope = this.attempts.enter(context);
         #[cfg(feature = "tracing")]
         let _entered = this.span.as_ref().map(|span| span.enter());
-        this.call.as_mut().poll(context)
+        let poll = this.call.as_mut().poll(context);
+        if poll.is_pending() {
+            this.attempts.suspend();
+        }
+        poll
     }
 }

@@ -1,14 +1,16 @@
+#[cfg(test)]
+mod models;
+mod signal;
+
 use std::{
-    collections::BTreeMap,
     fmt,
     future::{Future, poll_fn},
     pin::Pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll, Wake, Waker},
+    sync::{self, Arc, Mutex, atomic::AtomicBool},
+    task::{Poll, Wake},
 };
+
+use self::signal::{Signal, Waiting};
 
 /// Says when retries are to end, such as at the end of the program.
 ///
@@ -49,45 +51,25 @@ pub trait Stop: Send + Sync {
 /// assert_eq!(connect().unwrap_err().kind(), io::ErrorKind::TimedOut); // after one attempt
 /// ```
 pub struct StopSignal {
-    is_stopped: AtomicBool,
-    waiting: Mutex<Waiting>,
-}
-
-/// Who waits, by number.
-struct Waiting {
-    wakers: BTreeMap<u64, Waker>,
-    next: u64,
+    signal: Signal,
 }
 
 impl StopSignal {
     /// A signal that is yet to be given.
     #[must_use]
     pub const fn new() -> Self {
-        let waiting = Waiting { wakers: BTreeMap::new(), next: 0 };
-        Self { is_stopped: AtomicBool::new(false), waiting: Mutex::new(waiting) }
+        Self { signal: Signal::of(AtomicBool::new(false), Mutex::new(Waiting::new())) }
     }
 
     /// Ends the retries that go by it. Further calls change nothing.
     pub fn stop(&self) {
-        let wakers = {
-            let mut waiting = self.waiting();
-            // ORDERING: Release, paired with the Acquire of who sees it: what was done before the signal is done. It is set under
-            // the lock, so that nobody begins to wait whom nobody would wake.
-            self.is_stopped.store(true, Ordering::Release);
-            std::mem::take(&mut waiting.wakers)
-        };
-        wakers.into_values().for_each(Waker::wake);
+        self.signal.give();
     }
 
     /// Whether it was given.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
-        // ORDERING: Acquire, see `stop`.
-        self.is_stopped.load(Ordering::Acquire)
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.signal.is_given()
     }
 }
 
@@ -97,39 +79,7 @@ impl Stop for StopSignal {
     }
 
     fn stopped(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(Stopped { signal: self, number: None })
-    }
-}
-
-/// Waits for a signal.
-struct Stopped<'a> {
-    signal: &'a StopSignal,
-    /// Under which its waker is kept.
-    number: Option<u64>,
-}
-
-impl Future for Stopped<'_> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let mut waiting = self.signal.waiting();
-        if self.signal.is_stopped() {
-            return Poll::Ready(());
-        }
-        let number = self.number.unwrap_or(waiting.next);
-        waiting.next = waiting.next.max(number.wrapping_add(1));
-        waiting.wakers.insert(number, context.waker().clone());
-        drop(waiting);
-        self.number = Some(number);
-        Poll::Pending
-    }
-}
-
-impl Drop for Stopped<'_> {
-    fn drop(&mut self) {
-        if let Some(number) = self.number {
-            self.signal.waiting().wakers.remove(&number);
-        }
+        Box::pin(self.signal.given())
     }
 }
 

@@ -14,9 +14,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-#[cfg(feature = "tokio")]
-use std::future::poll_fn;
-
 #[cfg(feature = "rt-multi-thread")]
 use self::worker::give_way;
 use crate::{retry::stop::any_given, scope};
@@ -70,6 +67,8 @@ pub(crate) fn on_thread<F: Future>(mut future: Pin<&mut F>, limit: Duration) -> 
 /// Waits in a task until the future is ready, the limit has passed, or a retry around it is to end.
 #[cfg(feature = "tokio")]
 pub(crate) async fn in_task<F: Future>(mut future: Pin<&mut F>, limit: Duration) -> Result<F::Output, Ended> {
+    use std::future::poll_fn;
+
     let signals = poll_fn(|context| Poll::Ready(scope::signals_of_task(context))).await;
     let mut stopped = pin!(any_given(&signals));
     let ended = poll_fn(|context| match future.as_mut().poll(context) {
@@ -119,7 +118,11 @@ fn give_way<R>(mut block: impl FnMut() -> R) -> R {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::mpsc, task::Waker, thread};
+    use std::{
+        future::{poll_fn, ready},
+        sync::mpsc,
+        thread,
+    };
 
     use super::*;
 
@@ -151,7 +154,7 @@ mod tests {
     fn it_ends_with_the_limit() {
         assert_eq!(on_thread(pin!(pending::<()>()), Duration::from_micros(1)), Err(Ended::Late));
         assert_eq!(on_thread(pin!(pending::<()>()), Duration::ZERO), Err(Ended::Late));
-        assert_eq!(on_thread(pin!(std::future::ready(7)), Duration::ZERO), Ok(7));
+        assert_eq!(on_thread(pin!(ready(7)), Duration::ZERO), Ok(7));
     }
 
     #[test]

@@ -69,7 +69,6 @@ pub(crate) struct Retry {
     id: String,
     kind: &'static str,
     calls: u64,
-    attempts: u64,
     #[serde(flatten)]
     counts: RetrySnapshot,
 }
@@ -130,7 +129,8 @@ impl Breaker {
             limits,
             ..
         } = breaker.snapshot();
-        let left = open_for.or(disabled_for);
+        // What is over has no end to wait for.
+        let left = open_for.or(disabled_for).filter(|left| !left.is_zero());
         Self {
             id: id(name, key.as_deref(), overflow),
             kind: if key.is_some() || overflow { "key" } else { "breaker" },
@@ -175,8 +175,7 @@ impl Group {
 
 impl Retry {
     pub(crate) fn of(counts: RetrySnapshot) -> Self {
-        let (calls, attempts) = (counts.calls(), counts.calls().saturating_add(counts.retries));
-        Self { id: format!("retry {}", counts.name), kind: "retry", calls, attempts, counts }
+        Self { id: format!("retry {}", counts.name), kind: "retry", calls: counts.calls(), counts }
     }
 
     pub(crate) fn id(&self) -> &str {

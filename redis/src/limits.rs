@@ -25,7 +25,7 @@ use crate::{
 /// clock of Redis, no more calls are admitted than it says; what is rejected is not counted.
 /// A window takes 40 to 120 bytes for each of its calls there, `gcra` about 150 for each key; both go away by themselves.
 ///
-/// With a `wait`, the calls of one process wait in a queue of its own; the first of it asks Redis when there is capacity again, and is
+/// With a `max_wait`, the calls of one process wait in a queue of its own; the first of it asks Redis when there is capacity again, and is
 /// counted when it is admitted. Nothing is reserved: a caller that gives up holds nothing. Between processes the order is about that in
 /// which they ask: where several wait for the same limit, each of them gets a share, but not the one whose caller came first.
 ///
@@ -58,6 +58,8 @@ struct Attached {
     link: Arc<Link>,
     /// Limits that are full.
     full: HashMap<String, Full>,
+    /// The moment from which on those that are over are looked for again, so that a flood of keys does not pay for that at each call.
+    prune_at: Instant,
 }
 
 /// A limit that was found full.
@@ -88,9 +90,9 @@ pub enum OnUnavailable {
 const MOST_FULL: usize = 10_000;
 /// When a call that was denied may be tried again; and Redis, after it has not answered.
 const AGAIN: Duration = Duration::from_secs(1);
-/// How long a full limit is not asked for.
+/// The time for which Redis is not asked about a limit that it has said is full.
 const KNOWN: Duration = Duration::from_secs(1);
-/// By how much, at most, a call that waits asks later than there is capacity, so that not all processes ask at once.
+/// The most time by which a call that waits asks later than there is capacity, so that not all processes ask at once.
 const MOST_JITTER: Duration = Duration::from_millis(5);
 
 impl RedisRateLimits {
@@ -113,7 +115,7 @@ impl RedisRateLimits {
     }
 
     pub(crate) fn attach(&self, link: Arc<Link>) {
-        *self.attached() = Some(Attached { link, full: HashMap::new() });
+        *self.attached() = Some(Attached { link, full: HashMap::new(), prune_at: Instant::now() });
     }
 
     async fn decide(&self, request: &RateLimitRequest<'_>) -> RateLimitDecision {
@@ -152,18 +154,19 @@ impl RedisRateLimits {
         }
     }
 
-    /// How long its limit is known to be full.
+    /// The time for which its limit is known to be full.
     fn is_full_for(&self, call: &Limited, now: Instant) -> Option<Duration> {
         let full = *self.attached().as_ref()?.full.get(&call.key)?;
         let is_known = full.limit == (call.limit, call.per) && full.ask_again > now && full.until > now;
         is_known.then(|| full.until - now)
     }
 
-    /// Redis was asked at that moment, and has counted from some time after it.
+    /// Remembers a limit that is full. Redis was asked at that moment, and has counted from some time after it.
     fn remember(&self, call: &Limited, asked: Instant, retry_after: Duration) {
         let mut attached = self.attached();
-        let Some(Attached { full, .. }) = attached.as_mut() else { return };
-        if full.len() >= MOST_FULL {
+        let Some(Attached { full, prune_at, .. }) = attached.as_mut() else { return };
+        if full.len() >= MOST_FULL && asked >= *prune_at {
+            *prune_at = asked + KNOWN;
             full.retain(|_, full| full.until.min(full.ask_again) > asked);
         }
         let Some(until) = asked.checked_add(retry_after) else { return };
@@ -216,7 +219,8 @@ impl Drop for Question<'_> {
 
 /// A call that waits asks again a little later than there is capacity.
 fn rejected(request: &RateLimitRequest<'_>, retry_after: Duration) -> RateLimitDecision {
-    let most = if request.config.max_wait().is_some() { (retry_after / 64).min(MOST_JITTER) } else { Duration::ZERO };
+    let most =
+        if request.config.get_max_wait().is_some() { (retry_after / 64).min(MOST_JITTER) } else { Duration::ZERO };
     RateLimitDecision::Rejected { retry_after: retry_after.saturating_add(most.mul_f64(fastrand::f64())) }
 }
 

@@ -21,10 +21,11 @@ mod shared;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+pub(crate) mod trace;
 mod window;
 mod word;
 
-use std::{borrow::Borrow, fmt, time::Duration};
+use std::{borrow::Borrow, fmt, pin::pin, time::Duration};
 
 use self::core::{Core, View};
 #[cfg(feature = "keyed")]
@@ -34,7 +35,7 @@ pub use self::{
     history::{Happening, Incident},
     intervention::Intervention,
     limits::{Limits, Threshold},
-    permit::Permit,
+    permit::{Permit, Polled, Running},
     rejection::{CircuitOpen, OpenReason},
     settings::Settings,
     snapshot::{Snapshot, WindowSnapshot},
@@ -48,7 +49,7 @@ use crate::{ConfigChange, ConfigLayer, layers, totals::Totals};
 /// calls go through; enough successes close it, one failure opens it again.
 ///
 /// There is no timer and no thread behind it. An open circuit becomes half-open with the first call after its recovery
-/// timeout; until that call its state reads `open`.
+/// timeout; from that moment on its state reads `half-open`, whether a call comes or not.
 ///
 /// A call through a closed breaker with no failures counted takes no lock, reads no clock and writes no memory that
 /// another thread writes. The first call of a breaker takes 4 KiB for its totals, and a thread's first call a lock.
@@ -176,9 +177,9 @@ impl<S: Borrow<Settings>> CircuitBreaker<S> {
     /// What `work` returns, or the rejection as the caller's own error type.
     #[inline]
     pub fn call<T, E: From<CircuitOpen>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        let permit = self.try_acquire()?;
+        let running = Running::of(self.try_acquire().map_err(trace::convert::<E>)?);
         let result = work();
-        permit.end(&result);
+        running.returned().end(&result);
         result
     }
 
@@ -200,16 +201,19 @@ impl<S: Borrow<Settings>> CircuitBreaker<S> {
     /// # }
     /// ```
     pub async fn call_async<T, E: From<CircuitOpen>>(&self, work: impl AsyncFnOnce() -> Result<T, E>) -> Result<T, E> {
-        let permit = self.try_acquire()?;
-        let result = work().await;
+        let running = Running::of(self.try_acquire().map_err(trace::convert::<E>)?);
+        let (result, permit) = Polled::new(running, pin!(work())).await;
         permit.end(&result);
         result
     }
 
-    /// What it does with calls now. Looking takes no trial call's place and moves nothing.
+    /// The state that the next call finds. Looking takes no trial call's permit and moves nothing.
+    ///
+    /// It goes by the time: once its recovery timeout has passed, an open circuit reads half-open, although the transition and its
+    /// event come with the next call. A circuit that is forced open or disabled for a time reads half-open or closed after that.
     #[must_use]
     pub fn state(&self) -> BreakerState {
-        self.core.state()
+        self.view().state()
     }
 
     /// The settings in force.
@@ -239,7 +243,7 @@ impl<S: Borrow<Settings>> CircuitBreaker<S> {
         self.intervene(&Intervention::force_open());
     }
 
-    /// Rejects every call for this long, at most 4 years. Then trial calls decide, as after any rest.
+    /// Rejects every call for this long. Then trial calls decide, as after any rest.
     pub fn force_open_for(&self, duration: Duration) {
         self.intervene(&Intervention::force_open().expires_in(duration));
     }
@@ -250,7 +254,7 @@ impl<S: Borrow<Settings>> CircuitBreaker<S> {
         self.intervene(&Intervention::disable());
     }
 
-    /// Lets every call through for this long, at most 4 years. Then the circuit is closed with nothing counted.
+    /// Lets every call through for this long. Then the circuit is closed with nothing counted.
     pub fn disable_for(&self, duration: Duration) {
         self.intervene(&Intervention::disable().expires_in(duration));
     }
@@ -269,7 +273,7 @@ impl<S: Borrow<Settings>> CircuitBreaker<S> {
     /// What metrics tell of it.
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
     pub(crate) fn measure(&self) -> (crate::totals::Sums, history::Tally, BreakerState) {
-        (self.core.sums(), self.core.tally(), self.state())
+        (self.core.sums(), self.view().tally(), self.state())
     }
 
     #[inline]

@@ -4,6 +4,8 @@
 
 mod config;
 mod gate;
+#[cfg(test)]
+mod models;
 mod permit;
 mod rejection;
 mod snapshot;
@@ -13,11 +15,12 @@ mod tests;
 #[cfg(feature = "tokio")]
 use std::pin::Pin;
 use std::{
+    collections::VecDeque,
     fmt,
     pin::pin,
     sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        self, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -71,7 +74,7 @@ impl Bulkhead {
         Self {
             name,
             layers: Mutex::new(Layered::new(config)),
-            gate: Gate::new(config.max_concurrent),
+            gate: Gate::of(AtomicU32::new(config.max_concurrent), AtomicU64::new(0), Mutex::new(VecDeque::new())),
             max_wait: AtomicU64::new(wait_of(config)),
             totals: Totals::sharded(),
         }
@@ -258,7 +261,7 @@ impl Bulkhead {
         let entered = match self.gate.enter() {
             Some(waiting) => {
                 let mut waiting = pin!(waiting);
-                wait::on_thread(waiting.as_mut(), max_wait).is_some() || waiting.end()
+                wait::on_thread(waiting.as_mut(), max_wait).is_ok() || waiting.end()
             }
             None => true,
         };
@@ -273,8 +276,7 @@ impl Bulkhead {
             let entered = match self.gate.enter() {
                 Some(waiting) => {
                     let mut waiting = pin!(waiting);
-                    let in_time = tokio::time::timeout(max_wait, waiting.as_mut()).await.is_ok();
-                    in_time || waiting.end()
+                    wait::in_task(waiting.as_mut(), max_wait).await.is_ok() || waiting.end()
                 }
                 None => true,
             };

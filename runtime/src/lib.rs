@@ -124,6 +124,8 @@ mod known;
 mod layers;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+#[cfg(test)]
+mod models;
 mod outcome;
 mod panics;
 #[cfg(feature = "prometheus-client")]
@@ -132,6 +134,7 @@ mod random;
 mod rate_limit;
 mod registry;
 mod retry;
+mod scope;
 mod slices;
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
 mod telemetry;
@@ -203,24 +206,22 @@ pub mod __private {
     pub use linkme;
 
     pub use crate::{
+        breaker::{Polled, Running},
         known::{Find, FindError, FindNothing, Known},
         outcome::*,
         registry::{Declaration, Declared, Registered},
         retry::{
             attempts::Attempts,
             named::NamedPolicy,
-            nested::Scope,
             statistics::Statistics,
             verdict::{Passage, Verdict},
         },
+        scope::Scope,
         slices::*,
     };
     #[cfg(feature = "tokio")]
     pub use crate::{
-        retry::{
-            nested::Scoped,
-            pause::{Pause, pause},
-        },
+        retry::{nested::Scoped, pause::Pause},
         timeout::within,
     };
 }

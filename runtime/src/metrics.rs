@@ -7,7 +7,7 @@
 //!
 //! The names are those of the feature `prometheus-client`, whose module has a table of them; counters end with `_total`. Calls
 //! pay nothing: [`report`] reads what the breakers have counted. Only the histogram `retry_delay_seconds` is told as it happens,
-//! before the sleep.
+//! after the sleep.
 
 use std::{
     collections::BTreeSet,
@@ -70,7 +70,7 @@ pub fn report_with_keys(keys: usize) {
 /// The gauges of keys in the latest report.
 static LATEST: Mutex<BTreeSet<(SharedString, Vec<Label>)>> = Mutex::new(BTreeSet::new());
 
-/// Tells of a sleep that is about to begin.
+/// Tells of a sleep that is over.
 pub(crate) fn record_delay(retry: Option<&'static str>, delay: Duration) {
     let label = crate::escaped(retry.unwrap_or("unnamed"));
     ::metrics::histogram!("retry_delay_seconds", "retry" => label).record(delay.as_secs_f64());

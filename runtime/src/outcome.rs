@@ -7,13 +7,15 @@ mod answer;
 mod argument;
 mod carry;
 mod inherit;
+mod last;
 mod show;
 
 use std::{borrow::Borrow, error::Error, time::Duration};
 
-pub use self::{answer::*, argument::*, carry::*, inherit::*, show::*};
+pub use self::{answer::*, argument::*, carry::*, inherit::*, last::*, show::*};
 use crate::{
     BulkheadFull, CircuitOpen, Permit, RateLimited, Settings, TimedOut, Transient,
+    breaker::Running,
     retry::verdict::{Passage, Verdict},
     transient::{is_rejection, sources},
 };
@@ -163,8 +165,9 @@ pub fn by_chain<O: Returned>(outcome: &O, show: fn(&O::Error) -> &(dyn Error + '
 fn chain_verdict(error: &(dyn Error + 'static), types: &[IsType]) -> Verdict {
     match rejection(error) {
         Some(open) => Verdict::rejected(open.retry_after(), wants_rejection(types)),
-        None if is_any_of(error, types) => Verdict::transient_if(true),
-        None => end_by(error),
+        None if !is_any_of(error, types) => end_by(error),
+        None if wants_rejection(types) => Verdict::Wanted { retry_after: None },
+        None => Verdict::transient_if(true),
     }
 }
 
@@ -248,7 +251,12 @@ pub fn end_by_error<O: Returned, S: Borrow<Settings>>(
             permit.success();
             Passage::Made
         }
-        Some(error) => permit.pass_on(!predicate(error)),
+        Some(error) => {
+            // A predicate is code of the call.
+            let running = Running::of(permit);
+            let is_neutral = !predicate(error);
+            running.returned().pass_on(is_neutral)
+        }
     }
 }
 

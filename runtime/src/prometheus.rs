@@ -29,7 +29,7 @@
 //! | `circuit_breaker_key_state` | gauge, as above | `service`, `key` |
 //! | `circuit_breaker_key_failures_total` | counter | `service`, `key` |
 //! | `circuit_breaker_key_rejections_total` | counter | `service`, `key` |
-//! | `retry_calls_total` | counter | `retry`, `outcome`: `first_try`, retried, `not_transient`, rejected, exhausted, denied, stopped |
+//! | `retry_calls_total` | counter | `retry`, `outcome`: `first_try`, retried, `not_transient`, rejected, exhausted, denied, stopped, cancelled, panicked |
 //! | `retry_attempts_total` | counter | `retry` |
 //! | `retry_delay_seconds` | histogram | `retry` |
 //! | `rate_limit_calls_total` | counter | `limit`, `outcome`: admitted, rejected |

@@ -37,8 +37,7 @@ pub use self::{
 #[cfg(feature = "keyed")]
 use crate::registry::{Place, places};
 use crate::{
-    ConfigChange, ConfigLayer, clock, key,
-    layers::{self, Layered},
+    ConfigLayer, clock, key, layers,
     registry::{Declared, DeclaredConfig, Listed, Registry, Shared},
     slices::RATE_LIMITS,
     totals::{Count, Totals},
@@ -61,10 +60,10 @@ use crate::{
 ///
 /// A call counts from the moment at which it starts, and one that is rejected does not count.
 ///
-/// With [`wait`](RateLimitConfig::wait), calls above the limit wait in a queue, threads and tasks in the same one. The first of the
-/// queue takes what comes free, and nobody overtakes. A waiter may give up at any moment: it has taken nothing, and
-/// the next has its turn at once. A call that could not start in time if all who wait were to stay is rejected at once. One whose turn
-/// has come and that does not run for a second, as a future that nobody polls, is passed over until it does.
+/// With [`max_wait`](RateLimitConfig::max_wait), calls above the limit wait in a queue, threads and tasks in the same one. The first waiter
+/// takes capacity that comes free, and no call overtakes. A waiter may give up at any moment: it has taken nothing, and
+/// the next has its turn at once. A call whose turn would not come in time if all waiters stay is rejected at once. A waiter whose turn
+/// has come and that does not run for a second, such as a future that is not polled any more, is passed over until it does.
 ///
 /// A decision takes a lock that is held for a few nanoseconds, and reads the clock. Times are whole microseconds.
 pub struct RateLimit<R: Borrow<Rules> = Rules> {
@@ -100,29 +99,29 @@ impl RateLimit {
     }
 
     fn set_live(&self, live: Option<RateLimitConfig>) {
-        let change = self.change(|layers| layers.set_live(live.map(Some)));
+        let change = self.rules.change(|layers| layers.set_live(live.map(Some)));
+        self.adopt();
         layers::tell(ConfigLayer::Live, || change.into_iter().collect());
     }
 
-    /// Replaces the settings from a file and the environment.
+    /// Replaces the settings from a file and the environment; [`adopt`](Self::adopt) has to follow.
     #[cfg(feature = "config")]
-    pub(crate) fn set_outside(&self, outside: Option<RateLimitConfig>) -> Option<ConfigChange> {
-        self.change(|layers| layers.set_outside(outside.map(Some)))
+    pub(crate) fn set_outside(&self, outside: Option<RateLimitConfig>) -> Option<crate::ConfigChange> {
+        self.rules.change(|layers| layers.set_outside(outside.map(Some)))
     }
 
-    fn change(&self, layer: impl FnOnce(&mut Layered<Option<RateLimitConfig>>)) -> Option<ConfigChange> {
-        let change = self.rules.change(layer);
+    /// Lets calls that wait go by the settings in force.
+    pub(crate) fn adopt(&self) {
         self.limiter.signal();
-        change
     }
 }
 
 impl<R: Borrow<Rules>> RateLimit<R> {
-    /// Takes capacity if there is some now, by the counts of this process, that no caller who waits comes before.
+    /// Takes capacity by the counts of this process, if there is enough now for the calls that wait and for this one.
     ///
     /// # Errors
     ///
-    /// There is none; the error says when there will be some.
+    /// There is no capacity; the error says when there will be.
     #[inline]
     pub fn try_acquire(&self) -> Result<(), RateLimited> {
         // Without patience there is nothing to wait for.
@@ -133,7 +132,7 @@ impl<R: Borrow<Rules>> RateLimit<R> {
     ///
     /// # Errors
     ///
-    /// There is none in time; the error says when there will be some.
+    /// There is no capacity in time; the error says when there will be.
     #[inline]
     pub fn acquire(&self) -> Result<(), RateLimited> {
         match self.limiter.acquire(self.rules(), u64::MAX, clock::thread_now)? {
@@ -146,7 +145,7 @@ impl<R: Borrow<Rules>> RateLimit<R> {
     ///
     /// # Errors
     ///
-    /// There is none in time; the error says when there will be some.
+    /// There is no capacity in time; the error says when there will be.
     ///
     /// # Panics
     ///

@@ -16,7 +16,7 @@ pub(crate) mod pause;
 mod run;
 mod schedule;
 pub(crate) mod statistics;
-mod stop;
+pub(crate) mod stop;
 #[cfg(test)]
 mod tests;
 pub(crate) mod verdict;
@@ -78,6 +78,8 @@ pub struct RetryPolicy {
     budget: Option<Shared>,
     nested: Nested,
     name: Option<&'static str>,
+    /// Whether what an open circuit rejects is retried.
+    retries_rejections: bool,
     /// Whether a hook wants to know the time that has passed.
     is_timed: bool,
     /// Where calls are counted, if they are.
@@ -99,6 +101,7 @@ impl RetryPolicy {
             budget: None,
             nested: Nested::Independent,
             name: None,
+            retries_rejections: false,
             is_timed: false,
             statistics: None,
         }
@@ -200,6 +203,30 @@ impl RetryPolicy {
         self
     }
 
+    /// Retries calls that an open circuit breaker has rejected, too: after the `retry_after` of the rejection, by which the policy's delay
+    /// is replaced.
+    ///
+    /// Without it a rejection ends the retry, whatever the error type or the predicate says of the error. A rejection by a circuit that
+    /// an operator has forced open without an expiry ends it in any case.
+    ///
+    /// ```
+    /// use std::{io, time::Duration};
+    /// use steadfast::{BreakerConfig, CircuitBreaker, RetryPolicy, Schedule};
+    ///
+    /// static MAIL: CircuitBreaker = CircuitBreaker::new("mail", BreakerConfig::new());
+    /// static POLICY: RetryPolicy = RetryPolicy::new().backoff(Schedule::none());
+    ///
+    /// # fn send() -> io::Result<()> { Ok(()) }
+    /// MAIL.force_open_for(Duration::from_millis(5));
+    /// assert!(POLICY.run(|| MAIL.call(send)).is_err()); // after one attempt
+    /// assert!(POLICY.retry_rejections().run(|| MAIL.call(send)).is_ok());
+    /// ```
+    #[must_use]
+    pub const fn retry_rejections(mut self) -> Self {
+        self.retries_rejections = true;
+        self
+    }
+
     /// For a hook that wants to know the time that has passed.
     #[doc(hidden)]
     #[must_use]
@@ -293,11 +320,11 @@ impl RetryPolicy {
     ///
     /// If it has to sleep outside of a tokio runtime with its timer enabled.
     #[cfg(feature = "tokio")]
-    pub async fn run_async<T, E: Transient, F>(&self, work: impl FnMut() -> F) -> Result<T, E>
+    pub fn run_async<T, E: Transient, F>(&self, work: impl FnMut() -> F) -> impl Future<Output = Result<T, E>>
     where
         F: Future<Output = Result<T, E>>,
     {
-        run::run_async(self, work, verdict_of).await
+        run::run_async(self, work, verdict_of)
     }
 }
 

@@ -76,14 +76,17 @@ impl Totals {
         Self { lines: OnceBox::new(), sharded, shared: [const { AtomicU64::new(0) }; KINDS] }
     }
 
+    /// Adds one, and gives what the cell that was counted in had before.
     #[inline]
-    pub(crate) fn add(&self, count: Count) {
+    pub(crate) fn add(&self, count: Count) -> u64 {
         match self.lines.get().and_then(|lines| lines.get(SLOT.get())) {
             Some(Line(counters)) => {
                 let counter = &counters[count as usize];
                 // ORDERING: Relaxed, and no read-modify-write: only this thread writes the counter, and the count
                 // says nothing about any other memory. A slot passes from one thread to the next through a mutex.
-                counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+                let before = counter.load(Ordering::Relaxed);
+                counter.store(before.wrapping_add(1), Ordering::Relaxed);
+                before
             }
             None => self.add_cold(count),
         }
@@ -91,7 +94,7 @@ impl Totals {
 
     /// The first count of a breaker or of a thread, and every count of a thread or a breaker without lines.
     #[cold]
-    fn add_cold(&self, count: Count) {
+    fn add_cold(&self, count: Count) -> u64 {
         if self.sharded {
             let lines = self.lines.get_or_init(|| Box::new(array::from_fn(|_| Line::default())));
             if SLOT.get() == UNASKED {
@@ -102,7 +105,7 @@ impl Totals {
             }
         }
         // ORDERING: Relaxed: a count that nothing else is inferred from.
-        self.shared[count as usize].fetch_add(1, Ordering::Relaxed);
+        self.shared[count as usize].fetch_add(1, Ordering::Relaxed)
     }
 
     /// Adds up what all threads counted. Counts that are under way may be missing.

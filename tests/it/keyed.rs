@@ -117,7 +117,7 @@ async fn what_is_not_closed_never_leaves() {
     for newcomer in 0..1_000 {
         assert!(succeed(&breakers, newcomer));
     }
-    assert_eq!(state(&breakers, "open"), Some(Open));
+    assert_eq!(state(&breakers, "open"), Some(HalfOpen), "its recovery timeout has passed");
     assert_eq!(state(&breakers, "half-open"), Some(HalfOpen));
     assert_eq!(state(&breakers, "forced"), Some(ForcedOpen));
     assert_eq!(state(&breakers, "disabled"), Some(BreakerState::Disabled));
@@ -194,6 +194,20 @@ async fn an_operators_word_stays_as_long_as_it_holds() {
         (state(&breakers, "forced"), state(&breakers, "disabled")),
         (Some(ForcedOpen), Some(BreakerState::Disabled))
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operators_word_that_is_over_makes_room() {
+    let breakers = KeyedBreakers::new("by hand, for a time", CONFIG).max_keys(2);
+    let hour = Duration::from_hours(1);
+    breakers.breaker("forced").force_open_for(hour);
+    breakers.breaker("disabled").disable_for(hour);
+    advance(hour - Duration::from_secs(1)).await;
+    assert!(succeed(&breakers, "early") && breakers.get("early").is_none());
+    advance(Duration::from_secs(1)).await;
+    let two = [breakers.breaker("late"), breakers.breaker("later")];
+    assert!(breakers.get("forced").is_none() && breakers.get("disabled").is_none());
+    assert!(two.iter().all(|breaker| !breaker.is_overflow()));
 }
 
 #[test]

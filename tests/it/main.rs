@@ -24,10 +24,12 @@ mod futures;
 mod hooks;
 mod keyed;
 mod layers;
+mod long;
 mod nested;
 mod operator;
 mod order;
 mod pairs;
+mod panics;
 mod rate_limit;
 mod rate_limit_queue;
 mod reference;
@@ -35,7 +37,9 @@ mod refused;
 mod registry;
 mod retry;
 mod retry_properties;
+mod retry_rejections;
 mod retry_situations;
+mod scope;
 mod send;
 mod server;
 mod settings;
@@ -47,6 +51,7 @@ mod telemetry;
 mod timeout;
 mod told;
 mod transient;
+mod wakers;
 
 use std::{
     cell::Cell,

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -11,8 +12,10 @@ use std::{
 };
 
 use steadfast::{
-    Jitter, RetryPolicy, Schedule, StopSignal, retry,
+    Bulkhead, BulkheadConfig, BulkheadFull, Jitter, RateLimit, RateLimitConfig, RateLimited, RetryPolicy, Schedule,
+    StopSignal, TimedOut, Transient, bulkhead, retry,
     testing::{FakeClock, Script},
+    timeout,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -168,4 +171,263 @@ fn it_is_told_how_often_it_was_tried() {
     let retries = steadfast::retries();
     let counted = retries.iter().find(|retry| retry.name == "stopped in the attempt").unwrap();
     assert_eq!((counted.calls(), counted.stopped, counted.retries), (1, 1, 1));
+}
+
+// Waits inside of an attempt.
+
+#[derive(Clone, Debug, PartialEq, thiserror::Error, Transient)]
+enum Failure {
+    #[error(transparent)]
+    #[transient(inherit)]
+    Full(#[from] BulkheadFull),
+    #[error(transparent)]
+    #[transient(inherit)]
+    TimedOut(#[from] TimedOut),
+    #[error("failed")]
+    #[transient]
+    Failed,
+}
+
+/// A bulkhead without a place, for whose calls one waits.
+fn full(name: &'static str) -> &'static Bulkhead {
+    let config = BulkheadConfig::new().max_concurrent(1).max_wait(LONG);
+    let bulkhead: &'static Bulkhead = Box::leak(Box::new(Bulkhead::new(name, config)));
+    std::mem::forget(bulkhead.try_acquire().unwrap());
+    bulkhead
+}
+
+#[timeout(2h)]
+async fn in_time(bulkhead: &Bulkhead) -> Result<(), Failure> {
+    bulkhead.call_async(async || Ok(())).await
+}
+
+#[retry(max_attempts = 9, backoff = none, stop_on = *stop)]
+async fn waits(stop: &CancellationToken, bulkhead: &Bulkhead) -> Result<(), Failure> {
+    bulkhead.call_async(async || Ok(())).await
+}
+
+#[retry(max_attempts = 9, backoff = none, stop_on = *stop)]
+async fn waits_in_time(stop: &CancellationToken, bulkhead: &Bulkhead) -> Result<(), Failure> {
+    Box::pin(in_time(bulkhead)).await
+}
+
+#[retry(max_attempts = 9, backoff = none, stop_on = *stop)]
+#[timeout(2h)]
+#[bulkhead(name = "stopped in a stack", max_concurrent = 1, max_wait = 1h)]
+async fn waits_in_a_stack(stop: &CancellationToken) -> Result<(), Failure> {
+    unreachable!("there is no place")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_ends_the_waits_of_tasks_inside_of_an_attempt() {
+    let stop = CancellationToken::new();
+    let bulkhead = full("stopped in tasks");
+    let in_stack = steadfast::bulkhead("stopped in a stack").unwrap();
+    let _held = in_stack.try_acquire().unwrap();
+    let start = Instant::now();
+    let end = async {
+        tokio::time::sleep(SECOND).await;
+        assert_eq!((bulkhead.waiting(), in_stack.waiting()), (3, 1));
+        stop.cancel();
+    };
+    // One by a policy, whose closure waits.
+    let by_policy = async {
+        let policy = RetryPolicy::new().backoff(Schedule::none());
+        let policy = policy.stop_on(&stop);
+        policy.run_async(|| bulkhead.call_async(async || Ok::<(), Failure>(()))).await
+    };
+    let (a, b, c, d, ()) =
+        tokio::join!(waits(&stop, bulkhead), waits_in_time(&stop, bulkhead), waits_in_a_stack(&stop), by_policy, end);
+    for result in [a, b, c, d] {
+        assert!(matches!(result, Err(Failure::Full(_))), "{result:?}");
+    }
+    assert_eq!(start.elapsed(), SECOND);
+    assert_eq!((bulkhead.snapshot().rejected, in_stack.snapshot().rejected), (3, 1), "each has waited once");
+}
+
+#[retry(max_attempts = 9, backoff = fixed(1h), jitter = none)]
+async fn sleeps(calls: &Script<Result<(), Failure>>) -> Result<(), Failure> {
+    calls.call()
+}
+
+#[timeout(20h)]
+async fn sleeps_in_time(calls: &Script<Result<(), Failure>>) -> Result<(), Failure> {
+    tokio::join!(sleeps(calls), tokio::task::yield_now()).0
+}
+
+#[retry(max_attempts = 9, backoff = none, stop_on = *stop)]
+async fn around(stop: &StopSignal, calls: &Script<Result<(), Failure>>) -> Result<(), Failure> {
+    sleeps_in_time(calls).await
+}
+
+#[retry(max_attempts = 9, backoff = fixed(1h), jitter = none, retry_if = any)]
+async fn sleeps_without_send(calls: &Script<io::Result<()>>) -> Result<(), Rc<io::Error>> {
+    calls.call().map_err(Rc::new)
+}
+
+#[retry(max_attempts = 9, backoff = none, retry_if = any, stop_on = *stop)]
+async fn around_without_send(stop: &StopSignal, calls: &Script<io::Result<()>>) -> Result<(), Rc<io::Error>> {
+    sleeps_without_send(calls).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_ends_the_sleeps_of_retries_further_in() {
+    let (stop, start) = (StopSignal::new(), Instant::now());
+    let end = async {
+        tokio::time::sleep(SECOND).await;
+        stop.stop();
+    };
+    let calls = Script::always(|| Err(Failure::Failed));
+    let (result, ()) = tokio::join!(around(&stop, &calls), end);
+    assert_eq!((result, calls.calls(), start.elapsed()), (Err(Failure::Failed), 1, SECOND));
+    // There is a first attempt.
+    let calls = Script::always(|| Err(Failure::Failed));
+    around(&stop, &calls).await.unwrap_err();
+    assert_eq!((calls.calls(), start.elapsed()), (1, SECOND));
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_the_error_could_not_be_kept_one_more_attempt_gives_another() {
+    let (stop, start) = (StopSignal::new(), Instant::now());
+    let end = async {
+        tokio::time::sleep(SECOND).await;
+        stop.stop();
+    };
+    let calls = Script::always(|| Err(timed_out()));
+    let (result, ()) = tokio::join!(around_without_send(&stop, &calls), end);
+    result.unwrap_err();
+    assert_eq!((calls.calls(), start.elapsed()), (2, SECOND));
+}
+
+#[retry(max_attempts = 9, backoff = none, stop_on = *stop)]
+fn waits_on_a_thread(stop: &StopSignal, bulkhead: &Bulkhead) -> Result<(), Failure> {
+    bulkhead.call(|| Ok(()))
+}
+
+#[retry(max_attempts = 9, backoff = none, stop_on = *stop)]
+#[bulkhead(name = "stopped in a stack on a thread", max_concurrent = 1, max_wait = 1h)]
+fn waits_in_a_stack_on_a_thread(stop: &StopSignal) -> Result<(), Failure> {
+    unreachable!("there is no place")
+}
+
+#[retry(max_attempts = 9, backoff = fixed(1h), jitter = none)]
+fn sleeps_on_a_thread(calls: &Script<Result<(), Failure>>) -> Result<(), Failure> {
+    calls.call()
+}
+
+#[retry(max_attempts = 9, backoff = fixed(1h), jitter = none, on_retry = |_, _, _| ())]
+fn sleeps_with_a_hook(calls: &Script<Result<(), Failure>>) -> Result<(), Failure> {
+    calls.call()
+}
+
+type Inner = fn(&Script<Result<(), Failure>>) -> Result<(), Failure>;
+
+#[retry(max_attempts = 9, backoff = none, stop_on = *stop)]
+fn around_on_a_thread(stop: &StopSignal, calls: &Script<Result<(), Failure>>, inner: Inner) -> Result<(), Failure> {
+    inner(calls)
+}
+
+#[test]
+fn a_signal_ends_the_waits_of_threads_inside_of_an_attempt() {
+    let stop = StopSignal::new();
+    let bulkhead = full("stopped on threads");
+    let in_stack = steadfast::bulkhead("stopped in a stack on a thread").unwrap();
+    let _held = in_stack.try_acquire().unwrap();
+    let (plain, hooked) = (Script::always(|| Err(Failure::Failed)), Script::always(|| Err(Failure::Failed)));
+    thread::scope(|scope| {
+        let waiting = [
+            scope.spawn(|| waits_on_a_thread(&stop, bulkhead)),
+            scope.spawn(|| waits_in_a_stack_on_a_thread(&stop)),
+            // Through a retry with a signal of its own.
+            scope.spawn(|| {
+                let policy = RetryPolicy::new().backoff(Schedule::none());
+                policy.stop_on(&stop).run(|| waits_on_a_thread(&StopSignal::new(), bulkhead))
+            }),
+        ];
+        let sleeping = [
+            scope.spawn(|| around_on_a_thread(&stop, &plain, sleeps_on_a_thread)),
+            scope.spawn(|| around_on_a_thread(&stop, &hooked, sleeps_with_a_hook)),
+        ];
+        crate::until(|| bulkhead.waiting() == 2 && in_stack.waiting() == 1 && plain.calls() > 0 && hooked.calls() > 0);
+        stop.stop();
+        for waiting in waiting {
+            let result = waiting.join().unwrap();
+            assert!(matches!(result, Err(Failure::Full(_))), "{result:?}");
+        }
+        for sleeping in sleeping {
+            assert_eq!(sleeping.join().unwrap(), Err(Failure::Failed));
+        }
+    });
+    assert_eq!((bulkhead.snapshot().rejected, in_stack.snapshot().rejected), (2, 1));
+    assert_eq!((plain.calls(), hooked.calls()), (1, 1));
+}
+
+/// A rate limit without a place, for whose calls one waits.
+fn exhausted(name: &'static str) -> &'static RateLimit {
+    let config = RateLimitConfig::new(1, LONG).wait(10 * LONG);
+    let limit: &'static RateLimit = Box::leak(Box::new(RateLimit::new(name, config)));
+    limit.try_acquire().unwrap();
+    limit
+}
+
+#[retry(max_attempts = 9, backoff = none, stop_on = *stop)]
+async fn waits_for_a_limit(stop: &StopSignal, limit: &RateLimit) -> Result<(), RateLimited> {
+    limit.call_async(async || Ok(())).await
+}
+
+#[retry(max_attempts = 9, backoff = none, stop_on = *stop)]
+fn waits_for_a_limit_on_a_thread(stop: &StopSignal, limit: &RateLimit) -> Result<(), RateLimited> {
+    limit.call(|| Ok(()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_ends_the_waits_for_a_rate_limit() {
+    let (stop, limit, start) = (StopSignal::new(), exhausted("stopped in a task"), Instant::now());
+    let end = async {
+        tokio::time::sleep(SECOND).await;
+        assert_eq!(limit.snapshot().waiting, 2);
+        stop.stop();
+    };
+    let (a, b, ()) = tokio::join!(waits_for_a_limit(&stop, limit), waits_for_a_limit(&stop, limit), end);
+    a.unwrap_err();
+    b.unwrap_err();
+    assert_eq!((limit.snapshot().rejected, limit.snapshot().waiting, start.elapsed()), (2, 0, SECOND));
+}
+
+#[test]
+fn a_signal_ends_the_waits_of_threads_for_a_rate_limit() {
+    let (stop, limit) = (StopSignal::new(), exhausted("stopped on a thread"));
+    thread::scope(|scope| {
+        let waiting = [(); 2].map(|()| scope.spawn(|| waits_for_a_limit_on_a_thread(&stop, limit)));
+        crate::until(|| limit.snapshot().waiting == 2);
+        stop.stop();
+        for waiting in waiting {
+            waiting.join().unwrap().unwrap_err();
+        }
+    });
+    assert_eq!((limit.snapshot().rejected, limit.snapshot().waiting), (2, 0));
+}
+
+#[test]
+fn a_retry_leaves_the_caller_its_unpark() {
+    let signal = Arc::new(StopSignal::new());
+    thread::current().unpark();
+    let policy = RetryPolicy::new().backoff(Schedule::fixed(Duration::from_millis(1))).jitter(Jitter::none());
+    policy.stop_on(&signal).run(|| Err::<(), _>(timed_out())).unwrap_err();
+    thread::park(); // returns at once, or hangs
+}
+
+#[test]
+fn a_wait_for_a_place_leaves_the_caller_its_unpark() {
+    let bulkhead = full("leaves an unpark");
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            let _place = bulkhead.acquire().unwrap();
+            thread::park();
+        });
+        crate::until(|| bulkhead.waiting() == 1);
+        waiting.thread().unpark();
+        bulkhead.reconfigure(bulkhead.config().max_concurrent(2));
+        waiting.join().unwrap();
+    });
 }

@@ -29,7 +29,7 @@ mod elsewhere {
         Err(Error::Busy)
     }
 
-    #[circuit_breaker(crate = crate::resilience, name = "elsewhere", failure_if = |error| matches!(error, Error::Busy))]
+    #[circuit_breaker(crate = crate::resilience, name = "elsewhere, sync", failure_if = |error| matches!(error, Error::Busy))]
     pub fn call_sync() -> Result<(), Error> {
         Err(Error::Busy)
     }

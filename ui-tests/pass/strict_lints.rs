@@ -28,7 +28,7 @@ pub enum Error {
 ///
 /// Always.
 #[retry(max_attempts = 2, retry_if(io::Error, CircuitOpen))]
-#[circuit_breaker(name = "lints", failure_if(io::Error))]
+#[circuit_breaker(name = "lints of io", failure_if(io::Error))]
 pub fn sync(path: &str, mut count: u32, owned: String) -> Result<String, Error> {
     count += 1;
     if count > 1 {

@@ -72,7 +72,8 @@ export function why(entry, now) {
     case "open":
       return sentence(entry.reason ?? "open") + since;
     case "half-open":
-      return `Trial calls decide${since}`;
+      // With a reason, it has not been tried yet.
+      return entry.reason ? `The next call is a trial; ${entry.reason}` : `Trial calls decide${since}`;
     case "forced-open":
       return `By an operator${note}${since}`;
     case "disabled":

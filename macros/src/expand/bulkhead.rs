@@ -34,7 +34,7 @@ pub(super) fn expand(bulkhead: &Bulkhead, attempt: &Attempt, index: usize, asked
             #outcome
         }
     };
-    Attempt { code, has_passage: asked, is_limited: true, is_retry: attempt.is_retry }
+    Attempt { future: None, code, has_passage: asked, is_limited: true, is_scoped: attempt.is_scoped }
 }
 
 /// Input: `name = "database", max_concurrent = 10`. Output: a declaration that the registry lists, and its bulkhead.

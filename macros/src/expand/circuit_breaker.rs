@@ -18,11 +18,16 @@ use crate::args::{
 ///         Ok(permit) => permit,
 ///         Err(open) => break 'call reject(open),
 ///     };
+///     let running = Running::of(permit);
 ///     let outcome: R = attempt;
+///     let permit = running.returned();
 ///     end(permit, &outcome);
 ///     outcome
 /// }
 /// ```
+///
+/// In an `async` function it is `let (outcome, permit): (R, _) = Polled::new(Running::of(permit), future).await;` in the middle: the
+/// attempt runs while it is polled. A panic out of it is a failure of the call, and one somewhere else is not.
 ///
 /// The result of `try_acquire` is gone before the attempt, so that the future of an `async` function has no room in it for
 /// a rejection. Where that is `asked`, as below a retry, the block gives a pair: the outcome, and how the attempt fared at the breaker.
@@ -40,7 +45,7 @@ pub(super) fn expand(
     let place = context.output_place;
     let (output, code) = (&context.output, &attempt.code);
     let end = end(breaker, context);
-    let (binding, passage) = if attempt.has_passage {
+    let (pattern, returned, passage) = if attempt.has_passage {
         let passage = code! {
             match passage {
                 #krate::__private::Passage::Refused => {
@@ -50,9 +55,9 @@ pub(super) fn expand(
                 passage => passage.or(#end),
             }
         };
-        (code!((outcome, passage): (#output, #krate::__private::Passage)), passage)
+        (code!((outcome, passage)), code!((#output, #krate::__private::Passage)), passage)
     } else {
-        (code!(outcome: #output), end)
+        (code!(outcome), code!(#output), end)
     };
     let admitted =
         if asked { code!({ let passage = #passage; (outcome, passage) }) } else { code!({ _ = #passage; outcome }) };
@@ -61,6 +66,19 @@ pub(super) fn expand(
         code!({ let passage = #krate::__private::Passage::Rejected(open.retry_after()); (#value, passage) })
     } else {
         value
+    };
+    let run = if context.is_async {
+        let future = attempt.future.clone().unwrap_or_else(|| code!(::core::pin::pin!(async { #code })));
+        code! {
+            let (#pattern, permit): (#returned, _) =
+                #krate::__private::Polled::new(#krate::__private::Running::of(permit), #future).await;
+        }
+    } else {
+        code! {
+            let running = #krate::__private::Running::of(permit);
+            let #pattern: #returned = #code;
+            let permit = running.returned();
+        }
     };
     let target = target(breaker, krate);
     // The breaker of a key is held for the call: as long as it is, it does not leave.
@@ -75,11 +93,12 @@ pub(super) fn expand(
                 ::core::result::Result::Ok(permit) => permit,
                 ::core::result::Result::Err(open) => break #call #rejected,
             };
-            let #binding = #code;
+            #run
             #admitted
         }
     };
-    Attempt { code, has_passage: asked, is_limited: attempt.is_limited, is_retry: attempt.is_retry }
+    let is_limited = attempt.is_limited;
+    Attempt { future: None, code, has_passage: asked, is_limited, is_scoped: attempt.is_scoped }
 }
 
 /// Tells the permit how the call ended.

@@ -99,7 +99,7 @@ pub(super) fn expand(fallback: &Fallback, attempt: &Attempt, index: usize, conte
     if fallback.gets_arguments() {
         context.arguments.give_away(&context.passed);
     }
-    Attempt { code, is_retry: true, ..*attempt }
+    Attempt { future: None, code, ..*attempt }
 }
 
 /// Whether the outcome is one that the next function is called for.

@@ -32,7 +32,7 @@ pub(super) fn expand(limit: &RateLimit, attempt: &Attempt, index: usize, asked: 
             #outcome
         }
     };
-    Attempt { code, has_passage: asked, is_limited: true, is_retry: attempt.is_retry }
+    Attempt { future: None, code, has_passage: asked, is_limited: true, is_scoped: attempt.is_scoped }
 }
 
 /// Input: `name = "search", limit = 100, per = 60s`. Output: a declaration that the registry lists, and its limit.

@@ -15,25 +15,21 @@ use crate::{
 /// ```text
 /// let mut attempts = Attempts::of_task(const { &policy });
 /// loop {
-///     let delay = {
+///     let (last, delay) = {
 ///         let outcome: R = attempt;
 ///         match attempts.after(attempts.policy(), by_type(&outcome, judge), Passage::Made) {
-///             Some(delay) => delay,
+///             Some(delay) => ((&Keep(&outcome)).kind().keep(outcome, attempts.can_be_stopped()), delay),
 ///             None => break outcome,
 ///         }
 ///     };
-///     pause(delay).await;
+///     attempts.pause(delay).await;
+///     if let Some(outcome) = attempts.ends_with(last) { break outcome; }
 /// }
 /// ```
 ///
-/// Without a hook, `again` does the last two in a function that is not `async`. In others
-/// the outcome is gone before the sleep, so that an error that is not `Send` does not make the future so. A single
-/// attempt needs no loop, and so can move what it likes. With a signal that can end the sleep, the outcome stays:
-///
-/// ```text
-///     let (outcome, delay) = { ... match attempts.after_unless(..., stop, ...) { Some(delay) => (outcome, delay), ... } };
-///     if attempts.pause_until(stop, delay).await { break outcome; }
-/// ```
+/// A signal can end the sleep, and then the outcome is returned. One that is not `Send` is gone before, since it would make the future not
+/// `Send`; with a signal of its own, the retry keeps it all the same. A single attempt needs no loop, and so can move what it likes.
+/// Without a hook, `again` does all that follows the attempt in a function that is not `async`.
 pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) -> Attempt {
     let krate = context.krate.clone();
     let (begin, by) = (begin(retry, context), context.policy());
@@ -53,57 +49,72 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
             _ = attempts.after(#by, #verdict, #passage);
             outcome
         };
-        return Attempt { code: code!({ #code }), has_passage: false, is_limited: false, is_retry: attempt.is_retry };
+        return Attempt {
+            future: None,
+            code: code!({ #code }),
+            has_passage: false,
+            is_limited: false,
+            is_scoped: attempt.is_scoped,
+        };
     }
-    let code = match (&attempt.code, attempt.is_retry) {
-        (code, false) => code.clone(), // the call itself is scoped
-        (code, true) if context.is_async => scoped(&code!(async { #code })),
-        (code, true) => code!(attempts.within(#by, || #code)),
+    let code = match (&attempt.code, attempt.is_scoped) {
+        (code, true) => code.clone(),
+        (code, false) if context.is_async => scoped(&code!(async { #code })),
+        (code, false) => code!(attempts.within(#by, || #code)),
     };
     let (slots, arguments) = context.arguments();
     let delay = scheduled(retry, attempt.has_passage, &krate);
-    let (stop, attempt) = match &retry.stop_on {
-        Some(stop) => {
-            let (stop, pause) = (stop_signal(stop, &krate), pause_until(context));
-            let attempt = code! {
+    let stop = retry.stop_on.as_ref().map(|stop| stop_signal(stop, &krate));
+    let scheduled = code! {
+        #arguments
+        let #outcome = #code;
+        match attempts.after(#by, #verdict, #passage)
+    };
+    let attempt = match (context.is_async, &stop) {
+        (false, _) if retry.hook.is_none() => code! {
+            #arguments
+            let #outcome = #code;
+            if !attempts.again(#by, #verdict, #passage) {
+                break outcome;
+            }
+        },
+        (true, None) => code! {
+            let (last, delay) = {
+                #scheduled {
+                    ::core::option::Option::Some(delay) => {
+                        let delay = #delay;
+                        #[allow(unused_imports)]
+                        use #krate::__private::{KeepsNothing as _, KeepsSend as _};
+                        ((&#krate::__private::Keep(&outcome)).kind().keep(outcome, attempts.can_be_stopped()), delay)
+                    }
+                    ::core::option::Option::None => break outcome,
+                }
+            };
+            attempts.pause(delay).await;
+            if let ::core::option::Option::Some(outcome) = attempts.ends_with(last) {
+                break outcome;
+            }
+        },
+        (is_async, _) => {
+            let ends = if is_async {
+                code!({
+                    attempts.pause(delay).await;
+                    attempts.ends()
+                })
+            } else {
+                code!(attempts.pause_thread(delay))
+            };
+            code! {
                 let (outcome, delay) = {
-                    #arguments
-                    let #outcome = #code;
-                    match attempts.after_unless(#by, stop, #verdict, #passage) {
+                    #scheduled {
                         ::core::option::Option::Some(delay) => { let delay = #delay; (outcome, delay) }
                         ::core::option::Option::None => break outcome,
                     }
                 };
-                if #pause {
+                if #ends {
                     break outcome;
                 }
-            };
-            (Some(stop), attempt)
-        }
-        None if context.is_async || retry.hook.is_some() => {
-            let pause = pause(context);
-            let attempt = code! {
-                let delay = {
-                    #arguments
-                    let #outcome = #code;
-                    match attempts.after(#by, #verdict, #passage) {
-                        ::core::option::Option::Some(delay) => #delay,
-                        ::core::option::Option::None => break outcome,
-                    }
-                };
-                #pause;
-            };
-            (None, attempt)
-        }
-        None => {
-            let attempt = code! {
-                #arguments
-                let #outcome = #code;
-                if !attempts.again(#by, #verdict, #passage) {
-                    break outcome;
-                }
-            };
-            (None, attempt)
+            }
         }
     };
     let code = code! {
@@ -116,7 +127,7 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
     };
     // An outer retry prepares its own copies; it leaves the names themselves as they are.
     context.arguments.needed.iter_mut().for_each(|argument| argument.mutability = None);
-    Attempt { code: code!({ #code }), has_passage: false, is_limited: false, is_retry: true }
+    Attempt { future: None, code: code!({ #code }), has_passage: false, is_limited: false, is_scoped: false }
 }
 
 /// The delay before the next attempt, told to the hook if there is one to wait for.
@@ -139,24 +150,14 @@ fn scheduled(retry: &Retry, has_passage: bool, krate: &TokenStream) -> TokenStre
     })
 }
 
-/// Input: `TOKEN`. Output: `let stop: &dyn Stop = &TOKEN;`. That it is no signal is reported at its place.
+/// Input: `TOKEN`. Output: `let stop: &dyn Stop = &TOKEN; attempts.stop_on(stop);`. That it is no signal is reported at its place.
 fn stop_signal(stop: &Expr, krate: &TokenStream) -> TokenStream {
     let place = Span::mixed_site().located_at(stop.span());
     let krate = at(place, krate);
     let reference = quote_spanned!(place=> &#stop);
-    code!(let stop: &dyn #krate::Stop = #reference;)
-}
-
-fn pause(context: &Context) -> TokenStream {
-    let krate = &context.krate;
-    if context.is_async { code!(#krate::__private::pause(delay).await) } else { code!(attempts.pause_thread(delay)) }
-}
-
-fn pause_until(context: &Context) -> TokenStream {
-    if context.is_async {
-        code!(attempts.pause_until(stop, delay).await)
-    } else {
-        code!(attempts.pause_thread_until(stop, delay))
+    code! {
+        let stop: &dyn #krate::Stop = #reference;
+        attempts.stop_on(stop);
     }
 }
 

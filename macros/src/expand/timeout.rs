@@ -38,5 +38,5 @@ pub(super) fn expand(timeout: &Timeout, attempt: &Attempt, context: &Context) ->
             outcome
         }
     };
-    Attempt { code, ..*attempt }
+    Attempt { future: None, code, ..*attempt }
 }

@@ -1,14 +1,10 @@
 //! What there is to do, by what is known.
 
-use std::time::Duration;
-
 use steadfast::BreakerState;
 use tokio::time::Instant;
 
 use super::{Act, Claim, Lease, Local, Member, Question, Step, Times, view::View};
 
-/// For how long a circuit can be held at once; it is held again in time.
-const MAX_HOLD: Duration = Duration::from_hours(38);
 /// The number of leases after which an instance yields to any other that has a claim, whether trial calls are under way or none came.
 const MOST_LEASES: u32 = 10;
 
@@ -154,7 +150,7 @@ impl Member {
 
     /// The same for another time, in the state in which it is held.
     fn hold_on(&mut self, local: &Local, end: Instant, now: Instant, failed: u32) -> Act {
-        let lasts = end.saturating_duration_since(now).min(MAX_HOLD);
+        let lasts = end.saturating_duration_since(now);
         self.hold_ends = Some(now + lasts);
         match local.state {
             BreakerState::ForcedOpen => Act::ForceOpen { lasts: Some(lasts) },

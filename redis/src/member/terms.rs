@@ -33,7 +33,8 @@ pub(crate) struct Local {
 impl Local {
     pub(crate) fn of(snapshot: &Snapshot) -> Self {
         Self {
-            state: snapshot.state,
+            // Until a call comes, a rest that is over is one that no trial call has ended.
+            state: snapshot.entered,
             is_ours: snapshot.operator_reason.as_ref().is_some_and(|reason| reason.starts_with(PREFIX)),
             transitions: snapshot.transitions,
             rejections: snapshot.rejections,

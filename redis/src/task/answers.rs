@@ -1,5 +1,10 @@
 //! What has come of what was begun.
 
+use std::{
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
 use steadfast::BreakerState;
 use tokio::time::Instant;
 
@@ -73,7 +78,7 @@ impl Task {
     fn take_answer(&mut self, id: &Id, answer: Answer) {
         let Some(shared) = self.members.get_mut(id) else { return };
         let known = answer.known.clone();
-        let is_in_doubt = std::mem::take(&mut shared.is_in_doubt);
+        let is_in_doubt = mem::take(&mut shared.is_in_doubt);
         let (has_changed, is_keyed) = (answer.changed || is_in_doubt, shared.circuit.key().is_some());
         shared.is_refused = false;
         let is_news = shared.member.take(answer, Instant::now(), &self.times);
@@ -100,7 +105,7 @@ impl Task {
             self.heartbeat.next = self.heartbeat.next.min(Instant::now());
             return;
         }
-        if !std::mem::replace(&mut shared.is_refused, true) {
+        if !mem::replace(&mut shared.is_refused, true) {
             let event = FleetEvent::Refused { breaker: shared.circuit.name(), key: shared.key(), error };
             self.tell(&event);
         }
@@ -157,7 +162,7 @@ impl Task {
         let snapshot = shared.circuit.snapshot();
         let failures = snapshot.failures.saturating_sub(shared.reported);
         shared.reported += failures;
-        if failures == 0 || snapshot.state != BreakerState::Closed {
+        if failures == 0 || snapshot.entered != BreakerState::Closed {
             return;
         }
         let (link, keys, id) = (self.link.clone(), shared.keys.clone(), id.clone());
@@ -179,8 +184,15 @@ impl Task {
 
     pub(super) fn tell(&self, event: &FleetEvent) {
         if let Some(callback) = &self.on_event {
-            // What a callback leaves behind when it panics is its own business.
-            _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| callback(event)));
+            contain(|| callback(event));
         }
+    }
+}
+
+/// Calls a callback, and lets no panic out; nor one of the payload, whose destructor may panic, too.
+fn contain(callback: impl FnOnce()) {
+    let Err(payload) = catch_unwind(AssertUnwindSafe(callback)) else { return };
+    if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        mem::forget(another);
     }
 }

@@ -1,25 +1,14 @@
-//! Why calls are rejected, in one number; and in one cell what opened the circuit, so that a rejection can say it without a lock.
+//! Why calls are rejected, in one number: the state carries it, so that a rejection can say it without a lock.
 
-use std::{
-    fmt,
-    sync::atomic::{AtomicU64, Ordering},
-};
+use std::fmt;
 
-use super::OpenReason;
+use super::{OpenReason, window::FIGURE_BITS};
 
 /// An [`OpenReason`] with its figures, packed: a rejection carries it, and few are ever asked.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Why(u64);
+pub(crate) struct Why(u64);
 
-/// What opened the circuit, tagged with the epoch that this led to. Written by whoever makes the transition.
-#[derive(Debug)]
-pub(super) struct Cause(AtomicU64);
-
-const EPOCH_BITS: u32 = 12;
-const RULE_BITS: u32 = 2;
-const COUNT_BITS: u32 = 25;
-const WHY_BITS: u32 = RULE_BITS + 2 * COUNT_BITS;
-const _: () = assert!(EPOCH_BITS + WHY_BITS == u64::BITS);
+const COUNT_BITS: u32 = FIGURE_BITS;
 const MOST: u32 = (1 << COUNT_BITS) - 1;
 
 /// A rule without figures; the count tells which.
@@ -28,7 +17,7 @@ const CONSECUTIVE: u64 = 1;
 const FAILURE_RATE: u64 = 2;
 const SLOW_CALL_RATE: u64 = 3;
 
-// None is 0, so that none is taken for a cell that nobody has written.
+// None is 0: that stands for no reason.
 const INTERVENTION: u32 = 1;
 const TRIAL_FAILED: u32 = 2;
 const TRIALS_UNDER_WAY: u32 = 3;
@@ -40,7 +29,17 @@ impl Why {
     pub(super) const RAMPING_UP: Self = Self::of(OpenReason::RampingUp);
     pub(super) const TRIALS_UNDER_WAY: Self = Self::of(OpenReason::TrialsUnderWay);
     pub(super) const TRIAL_FAILED: Self = Self::of(OpenReason::TrialFailed);
-    const INTERVENTION: Self = Self::of(OpenReason::Intervention);
+    pub(super) const INTERVENTION: Self = Self::of(OpenReason::Intervention);
+    /// Of a state that is not open.
+    pub(super) const NONE: Self = Self(0);
+
+    pub(super) const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    pub(super) const fn bits(self) -> u64 {
+        self.0
+    }
 
     pub(super) const fn of(reason: OpenReason) -> Self {
         let (rule, count, calls) = match reason {
@@ -56,7 +55,7 @@ impl Why {
         Self((rule << COUNT_BITS | held(count)) << COUNT_BITS | held(calls))
     }
 
-    #[allow(clippy::cast_possible_truncation, reason = "25 bits")]
+    #[allow(clippy::cast_possible_truncation, reason = "30 bits")]
     pub(super) const fn reason(self) -> OpenReason {
         let (count, calls) = ((self.0 >> COUNT_BITS) as u32 & MOST, self.0 as u32 & MOST);
         match (self.0 >> (2 * COUNT_BITS), count) {
@@ -79,25 +78,6 @@ impl Why {
 
 const fn held(count: u32) -> u64 {
     (if count < MOST { count } else { MOST }) as u64
-}
-
-impl Cause {
-    pub(super) const fn new() -> Self {
-        Self(AtomicU64::new(0))
-    }
-
-    pub(super) fn publish(&self, epoch: u16, why: Why) {
-        // ORDERING: Relaxed: the cell is looked at by itself, and its tag tells what it belongs to.
-        self.0.store(u64::from(epoch) << WHY_BITS | why.0, Ordering::Relaxed);
-    }
-
-    /// What led to `epoch`; `None` in the moment before it is published.
-    #[inline]
-    pub(super) fn of(&self, epoch: u16) -> Option<Why> {
-        // ORDERING: Relaxed, as above.
-        let why = self.0.load(Ordering::Relaxed) ^ u64::from(epoch) << WHY_BITS;
-        (why != 0 && why >> WHY_BITS == 0).then_some(Why(why))
-    }
 }
 
 impl fmt::Debug for Why {
@@ -133,16 +113,5 @@ mod tests {
     fn what_is_too_much_to_count_stays_the_most() {
         let much = Why::of(OpenReason::SlowCallRate { slow: u32::MAX, calls: MOST + 1 });
         assert_eq!(much.reason(), OpenReason::SlowCallRate { slow: MOST, calls: MOST });
-    }
-
-    #[test]
-    fn a_cause_is_that_of_its_epoch() {
-        let (cause, why) = (Cause::new(), Why::of(OpenReason::Intervention));
-        assert_eq!(cause.of(0), None, "nobody has written it");
-        for epoch in [0, 1, (1 << EPOCH_BITS) - 1] {
-            cause.publish(epoch, why);
-            assert_eq!(cause.of(epoch), Some(why));
-            assert_eq!(cause.of(epoch ^ 1), None);
-        }
     }
 }

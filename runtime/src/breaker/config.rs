@@ -2,10 +2,7 @@ mod checked;
 
 use std::{fmt, time::Duration};
 
-use super::{
-    rules::{Policy, Rates, Recovery, Rules, Span},
-    word::MAX_RECOVERY,
-};
+use super::rules::{Policy, Rates, Recovery, Rules, Span};
 use crate::{checked::valid, clock::micros};
 
 /// When a breaker opens, for how long, and how it closes again.
@@ -89,7 +86,7 @@ impl Window {
     }
 
     /// The calls of the last so many seconds. Kept in at least 16 parts: nothing older counts, and what is up to a
-    /// sixteenth younger may have left. Takes 1.5 KiB once a call has been made.
+    /// sixteenth younger may have left. Takes up to 1 KiB once calls have been made.
     ///
     /// # Panics
     ///
@@ -228,8 +225,7 @@ impl BreakerConfig {
 
     /// How long the circuit stays open before trial calls are let through.
     ///
-    /// Kept in whole microseconds, rounded up. More than 50 days is held as 50 days. Trial calls that have not ended
-    /// after a further `recovery_timeout` are given up, and their places given out again.
+    /// Kept in whole microseconds, rounded up. Trial calls that have not ended after a further `recovery_timeout` are given up, and their places given out again.
     ///
     /// # Panics
     ///
@@ -296,9 +292,9 @@ impl BreakerConfig {
 
     pub(crate) const fn rules(&self, seed: u64) -> Rules {
         let recovery = Recovery {
-            base: at_most(micros(self.recovery.base), MAX_RECOVERY),
+            base: micros(self.recovery.base),
             factor: self.recovery.factor,
-            max: at_most(micros(self.recovery.max), MAX_RECOVERY),
+            max: micros(self.recovery.max),
             jitter: self.recovery_jitter,
             seed,
         };
@@ -322,7 +318,8 @@ impl BreakerConfig {
             policy,
             recovery,
             trials: self.half_open_max_calls,
-            ramp: at_most(micros(self.ramp_up), MAX_RECOVERY),
+            // So that ten times as much is a number: 58,000 years.
+            ramp: at_most(micros(self.ramp_up), u64::MAX / 10),
             observe_only: self.observe_only,
         }
     }

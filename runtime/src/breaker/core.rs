@@ -10,24 +10,20 @@ mod settle;
 mod standing;
 mod transition;
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicU32, AtomicU64, Ordering},
-};
+use std::sync::{Arc, PoisonError, atomic::Ordering};
 
 use once_cell::race::OnceBox;
 
 use self::transition::Publisher;
 use super::{
-    BreakerConfig, BreakerState, Intervention, OpenReason,
-    cause::Cause,
+    BreakerConfig, BreakerState, Intervention,
     history::History,
     intervention::Action,
-    rules::Rules,
+    rules::{Policy, Rules},
     settings::Settings,
-    shared::SharedWord,
+    shared::SharedCircuit,
     window::Window,
-    word::{MAX_HOLD, MAX_REST, Word},
+    word::Circuit,
 };
 #[cfg(any(feature = "keyed", feature = "metrics", feature = "prometheus-client"))]
 use crate::totals::Sums;
@@ -40,18 +36,10 @@ use crate::{
 /// All of a breaker but its settings.
 #[derive(Debug)]
 pub(crate) struct Core {
-    word: SharedWord,
+    circuit: SharedCircuit,
     totals: Totals,
     /// Only a breaker by rates has one.
     window: OnceBox<Window>,
-    cause: Cause,
-    /// The moment of the last transition, in microseconds; 0 before the first.
-    changed_at: AtomicU64,
-    /// The latest of the moments that the word goes by, in microseconds; 0 before the first.
-    dated_at: AtomicU64,
-    transitions: AtomicU32,
-    /// What an operator said, and in which epoch that holds.
-    note: OnceBox<Mutex<(u16, Option<Arc<str>>)>>,
     /// What has happened of late; nothing as long as it has always been closed.
     history: OnceBox<History>,
     key: Option<Key>,
@@ -67,21 +55,12 @@ pub(crate) struct View<'a> {
 impl Core {
     pub(crate) const fn new(rules: &Rules, totals: Totals, key: Option<Key>) -> Self {
         Self {
-            word: SharedWord::new(Word::new(rules)),
+            circuit: SharedCircuit::new(Circuit::new(rules)),
             totals,
             window: OnceBox::new(),
-            cause: Cause::new(),
-            changed_at: AtomicU64::new(0),
-            dated_at: AtomicU64::new(0),
-            transitions: AtomicU32::new(0),
-            note: OnceBox::new(),
             history: OnceBox::new(),
             key,
         }
-    }
-
-    pub(crate) fn state(&self) -> BreakerState {
-        self.word.load().state()
     }
 
     #[cfg(any(feature = "keyed", feature = "metrics", feature = "prometheus-client"))]
@@ -99,23 +78,27 @@ impl Core {
 
     /// When it came into its state; when time began, before the first transition.
     fn since(&self) -> Moment {
-        // ORDERING: Relaxed: whoever needs it exact holds the lock under which it is written.
-        match self.changed_at.load(Ordering::Relaxed) {
+        match self.changed_at() {
             0 => Moment::ORIGIN,
             changed_at => Moment::from_micros(changed_at),
         }
     }
 
+    /// The same in microseconds; 0 before the first transition.
+    fn changed_at(&self) -> u64 {
+        // ORDERING: Relaxed: whoever needs it exact holds the lock under which it is written.
+        self.history.get().map_or(0, |history| history.changed_at.load(Ordering::Relaxed))
+    }
+
     /// What an operator said about the state that it is in since `epoch`.
-    fn note(&self, epoch: u16) -> Option<Arc<str>> {
-        let note = self.note.get()?.lock().unwrap_or_else(PoisonError::into_inner);
+    fn note(&self, epoch: u32) -> Option<Arc<str>> {
+        let note = self.history.get()?.note.lock().unwrap_or_else(PoisonError::into_inner);
         if note.0 == epoch { note.1.clone() } else { None }
     }
 
-    fn set_note(&self, epoch: u16, reason: Option<&Arc<str>>) {
-        if reason.is_some() || self.note.get().is_some() {
-            let note = self.note.get_or_init(Box::default);
-            *note.lock().unwrap_or_else(PoisonError::into_inner) = (epoch, reason.cloned());
+    fn set_note(&self, epoch: u32, reason: Option<&Arc<str>>) {
+        if reason.is_some() || self.history.get().is_some() {
+            *self.history().note.lock().unwrap_or_else(PoisonError::into_inner) = (epoch, reason.cloned());
         }
     }
 }
@@ -136,31 +119,29 @@ impl<'a> View<'a> {
 
     /// Takes in that the settings have changed.
     pub(crate) fn adopt(self) {
-        self.go_by(clock::now());
-        self.core.word.step(&self.witness(), |word| word.adopt(&self.settings.rules(), clock::now));
+        if let (Some(window), Policy::Rates(rates)) = (self.core.window.get(), self.settings.rules().policy) {
+            window.adopt(rates.span);
+        }
+        self.core.circuit.step(&self.witness(), |circuit| circuit.adopt(&self.settings.rules(), clock::now));
     }
 
     pub(crate) fn intervene(self, intervention: &Intervention) {
         let Intervention { action, expires_in, ref reason } = *intervention;
-        let (most, cause) = match action {
-            Action::Open { .. } => (MAX_REST, Some(OpenReason::Intervention)),
-            _ => (MAX_HOLD, None),
-        };
         let now = clock::now();
         self.go_by(now);
-        let until = expires_in.map(|expires_in| now.after(clock::micros(expires_in).min(most)));
-        let witness = Publisher { cause, note: reason.as_ref(), ..self.witness() };
+        let until = expires_in.map(|expires_in| now.after(clock::micros(expires_in)));
+        let witness = Publisher { note: reason.as_ref(), ..self.witness() };
         let rules = self.settings.rules();
-        let held = self.core.word.step(&witness, |word| match action {
-            Action::ForceOpen => word.force_open(until),
-            Action::Disable => word.disable(until),
-            Action::Reset => Some(word.reset(&rules)),
-            Action::Open { failed } => word.open(until, failed, now),
-            Action::Close => word.close(&rules, clock::now),
+        let held = self.core.circuit.step(&witness, |circuit| match action {
+            Action::ForceOpen => circuit.force_open(until),
+            Action::Disable => circuit.disable(until),
+            Action::Reset => Some(circuit.reset(&rules)),
+            Action::Open { failed } => circuit.open(until, failed, now),
+            Action::Close => circuit.close(&rules, clock::now),
         });
         self.core.date(now);
         // Held already, and now for another time or reason: that is no transition.
-        let word = held.unwrap_or_else(|| self.core.word.load());
+        let word = held.map_or_else(|| self.core.circuit.word(), Circuit::word);
         let same = match action {
             Action::ForceOpen => word.state() == BreakerState::ForcedOpen,
             Action::Disable => word.state() == BreakerState::Disabled,
@@ -173,6 +154,6 @@ impl<'a> View<'a> {
     }
 
     const fn witness(self) -> Publisher<'a, 'static> {
-        Publisher { view: self, cause: None, note: None }
+        Publisher { view: self, note: None }
     }
 }

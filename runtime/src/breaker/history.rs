@@ -49,6 +49,14 @@ pub enum Happening {
 /// Kept for each breaker once there is something to keep.
 #[derive(Debug, Default)]
 pub(super) struct History {
+    /// The moment of the last change of state, in microseconds; 0 before the first.
+    pub(super) changed_at: AtomicU64,
+    /// The latest of the moments that the state goes by, in microseconds; 0 before the first.
+    pub(super) dated_at: AtomicU64,
+    /// Changes of state so far.
+    pub(super) transitions: AtomicU64,
+    /// What an operator said, and in which epoch that holds.
+    pub(super) note: Mutex<(u32, Option<Arc<str>>)>,
     /// When the last rejection that is kept was, in microseconds.
     rejected_at: AtomicU64,
     /// Calls admitted to try whether the service is back.
@@ -95,6 +103,18 @@ pub(crate) struct Tally {
     pub(crate) trials: u64,
 }
 
+/// How long a breaker was in a state, in microseconds: in the one that it had come into, and after that was over by itself, in the
+/// one that a call would have found.
+pub(crate) type Spent = [(BreakerState, u64); 2];
+
+impl Tally {
+    pub(crate) fn add(&mut self, spent: Spent) {
+        for (state, micros) in spent {
+            self.spent[index(state)] += micros;
+        }
+    }
+}
+
 pub(crate) const STATES: [BreakerState; 5] = [
     BreakerState::Closed,
     BreakerState::Open,
@@ -112,12 +132,12 @@ const APART: u64 = 1_000_000;
 
 impl History {
     /// Whoever calls this makes transitions one at a time.
-    pub(super) fn change(&self, now: Moment, since: Moment, change: Happening) {
-        let Happening::StateChanged { from, to, .. } = &change else { return };
-        let (from, to) = (index(*from), index(*to));
+    pub(super) fn change(&self, now: Moment, spent: Spent, change: Happening) {
+        let Happening::StateChanged { to, .. } = &change else { return };
+        let to = index(*to);
         let mut pages = self.pages();
         pages.tally.entered[to] += 1;
-        pages.tally.spent[from] += now.as_micros().saturating_sub(since.as_micros());
+        pages.tally.add(spent);
         let line = pages.line(now, change);
         push(&mut pages.changes, CHANGES, line);
     }
@@ -206,7 +226,11 @@ mod tests {
         // It was stopped for an hour after it had read the clock.
         let late = Moment::from_micros(now.as_micros() - 3_600_000_000);
         let (from, to) = (BreakerState::Closed, BreakerState::Open);
-        history.change(now, now, Happening::StateChanged { from, to, reason: None, operator_reason: None });
+        history.change(
+            now,
+            [(from, 0), (from, 0)],
+            Happening::StateChanged { from, to, reason: None, operator_reason: None },
+        );
         history.rejection(late, Why::FORCED);
         let recent = history.recent(now);
         let [change, rejection] = recent.as_slice() else { panic!("{recent:?}") };

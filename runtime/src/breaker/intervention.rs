@@ -91,7 +91,7 @@ impl Intervention {
         Self { action, expires_in: None, reason: None }
     }
 
-    /// Ends by itself, at most after 4 years, and for [`open`](Self::open) 38 hours: with the first call after that long.
+    /// Ends by itself after that long: the first call from then on finds it ended.
     pub const fn expires_in(mut self, duration: Duration) -> Self {
         self.expires_in = Some(duration);
         self

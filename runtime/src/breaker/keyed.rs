@@ -57,18 +57,18 @@ pub type KeyedBreaker = CircuitBreaker<SharedSettings>;
 ///
 /// 1. a closed breaker without failures that was not used lately,
 /// 2. one that is open or half-open, that would admit a trial call, and that has been in its state for at least twice the recovery
-///    timeout: a host that is gone,
+///    timeout: a host that is gone; or one that an operator held for a time that is over,
 /// 3. a closed breaker without failures that was used lately,
 /// 4. a closed breaker with failures, which are forgotten.
 ///
-/// Never evicted are a breaker that is open for less than twice its recovery timeout, one that an operator holds, and one that somebody
+/// Never evicted are a breaker that is open for less than twice its recovery timeout, one that an operator holds, and one that a caller
 /// holds, for a call that is under way or otherwise.
 ///
 /// A new key looks at eight breakers on average and at most at 128, however many there are. If it can evict none of these, its calls go
 /// through one more breaker that all such keys share, the [`overflow`](Self::overflow), until it finds a place; an
 /// [event](crate::events::Event::KeysOverflowed) says so. The overflow has no key, and no key reaches it.
 ///
-/// A breaker by time takes another 1.5 KiB, and one by calls 8 bytes for each call of its window once one has failed.
+/// A breaker by time takes up to another 1.5 KiB, and one by calls 8 bytes for each call of its window once one has failed.
 /// Unlike those of other breakers, the totals of a key are counted in one place by all threads.
 #[derive(Debug)]
 pub struct KeyedBreakers {

@@ -1,6 +1,6 @@
 use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
-use super::cause::Why;
+use super::{cause::Why, trace::Trace};
 use crate::{
     escape::escaped,
     key::{self, Key},
@@ -23,6 +23,7 @@ pub struct CircuitOpen {
     pub(super) note: Rare<Arc<str>>,
     pub(super) elapsed: Wait,
     pub(super) retry_after: Wait,
+    pub(super) trace: Trace,
 }
 
 /// Something that few rejections have.
@@ -77,6 +78,7 @@ impl CircuitOpen {
         note: Rare(None),
         elapsed: Wait::new(None),
         retry_after: Wait::new(None),
+        trace: Trace::NONE,
     };
 
     /// The name of the breaker.
@@ -155,7 +157,7 @@ impl Wait {
         }
     }
 
-    const fn get(self) -> Option<Duration> {
+    pub(super) const fn get(self) -> Option<Duration> {
         match self.0 {
             Self::NOTHING => None,
             micros => Some(Duration::from_micros(micros)),

@@ -1,89 +1,149 @@
-//! The state word, shared: each step of [`Word`] applied by compare-and-swap.
+//! The circuit, shared: each step of [`Circuit`] applied by compare-and-swap.
 //!
-//! **Invariant:** this is the only code that writes the word, and it writes it only with a successor that `Word`
-//! computed from the very value it replaces.
+//! The word decides. What does not fit into it, its moment and reason, stands beside it in two cells, that of even and that of
+//! odd epochs. A transition writes the cell of the epoch that it leads to before it swaps the word; nobody reads that cell yet.
+//! Whoever has read a cell looks at the word again: while its epoch is the same, so is what the cell belongs to.
+//!
+//! **Invariant:** this is the only code that writes these cells, and it writes them only with a successor that `Circuit`
+//! computed from the very word it replaces.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::word::{Admission, Refusal, Ticket, Word};
+use super::{
+    cause::Why,
+    word::{Admission, Circuit, Refusal, Ticket, Word},
+};
 
 /// A 64-bit cell that threads share: the standard one, or the one of a model checker.
 pub(crate) trait AtomicCell {
     fn load(&self, ordering: Ordering) -> u64;
+    fn store(&self, value: u64, ordering: Ordering);
     fn compare_exchange_weak(&self, current: u64, new: u64, success: Ordering, failure: Ordering) -> Result<u64, u64>;
 }
 
 /// Sees every transition as it happens.
 pub(crate) trait Witness {
-    /// Calls `swap`, which makes the transition if it still can and says whether it did. Witnesses of one breaker call it
-    /// one after the other, so that what they tell is in order.
-    fn transition(&self, from: Word, to: Word, swap: &mut dyn FnMut() -> bool) -> bool;
+    /// Calls `swap`, which makes the change if it still can and says whether it did: a transition, or another moment of the same
+    /// state. Witnesses of one breaker call it one after the other, so that what they tell is in order.
+    fn change(&self, from: Circuit, to: Circuit, swap: &mut dyn FnMut() -> bool) -> bool;
+
+    /// Makes ready what calls of the new epoch will find, just before they can.
+    fn prepare(&self, _to: Circuit) {}
 }
 
-/// The shared state word.
+/// The shared circuit.
 #[derive(Debug)]
-pub(crate) struct SharedWord<A = AtomicU64> {
+pub(crate) struct SharedCircuit<A = AtomicU64> {
     word: A,
+    /// Of even epochs, and of odd ones.
+    details: [Detail<A>; 2],
 }
 
-impl SharedWord<AtomicU64> {
-    pub(crate) const fn new(word: Word) -> Self {
-        Self::of(AtomicU64::new(word.bits()))
+/// What belongs to a state beside its word.
+#[derive(Debug)]
+pub(crate) struct Detail<A> {
+    pub(crate) moment: A,
+    pub(crate) why: A,
+}
+
+impl SharedCircuit<AtomicU64> {
+    pub(crate) const fn new(circuit: Circuit) -> Self {
+        let (moment, why) = (AtomicU64::new(circuit.moment()), AtomicU64::new(circuit.cause().bits()));
+        let other = Detail { moment: AtomicU64::new(0), why: AtomicU64::new(0) };
+        Self::of(AtomicU64::new(circuit.word().bits()), [Detail { moment, why }, other])
     }
 }
 
-impl<A> SharedWord<A> {
-    pub(crate) const fn of(word: A) -> Self {
-        Self { word }
+impl<A> SharedCircuit<A> {
+    /// With the detail of even epochs first.
+    pub(crate) const fn of(word: A, details: [Detail<A>; 2]) -> Self {
+        Self { word, details }
     }
-}
 
-impl<A: AtomicCell> SharedWord<A> {
     #[inline]
-    pub(crate) fn load(&self) -> Word {
+    const fn detail(&self, word: Word) -> &Detail<A> {
+        let [even, odd] = &self.details;
+        if word.epoch().is_multiple_of(2) { even } else { odd }
+    }
+}
+
+impl<A: AtomicCell> SharedCircuit<A> {
+    #[inline]
+    pub(crate) fn word(&self) -> Word {
         // ORDERING: Acquire pairs with the Release of the transition that wrote the word, so that whoever sees a
         // state also sees what happened before it was entered. On x86 and Arm64 it costs what a relaxed load costs.
         Word::from_bits(self.word.load(Ordering::Acquire))
     }
 
-    /// Admits a call, as `admit` decides. `Err` has the word that refuses it.
-    pub(crate) fn acquire(
-        &self,
-        witness: &impl Witness,
-        admit: impl Fn(Word) -> Admission,
-    ) -> Result<Ticket, (Word, Refusal)> {
-        let mut word = self.load();
+    /// The word, and what belongs to its epoch.
+    #[inline]
+    pub(crate) fn load(&self) -> Circuit {
         loop {
-            match admit(word) {
-                Admission::Free => return Ok(word.ticket()),
-                Admission::Refused(refusal) => return Err((word, refusal)),
-                Admission::Take(next) if self.replace(word, next, witness) => return Ok(next.ticket()),
-                Admission::Take(_) => word = self.load(),
+            let word = self.word();
+            let detail = self.detail(word);
+            // ORDERING: Acquire pairs with the Release in `replace`: whoever sees here what belongs to a later epoch sees below
+            // that the one it asks about is over.
+            let (moment, why) = (detail.moment.load(Ordering::Acquire), detail.why.load(Ordering::Acquire));
+            if Word::from_bits(self.word.load(Ordering::Relaxed)).epoch() == word.epoch() {
+                return Circuit::of(word, moment, Why::from_bits(why));
             }
         }
     }
 
-    /// Applies a step until it is applied to an unchanged word, or changes nothing. Gives the word that it led to, if it
-    /// changed anything.
-    pub(crate) fn step(&self, witness: &impl Witness, step: impl Fn(Word) -> Option<Word>) -> Option<Word> {
-        let mut word = self.load();
+    /// Admits a call, as `admit` decides. `Err` has the circuit that refuses it.
+    pub(crate) fn acquire(
+        &self,
+        witness: &impl Witness,
+        admit: impl Fn(Circuit) -> Admission,
+    ) -> Result<Ticket, (Circuit, Refusal)> {
         loop {
-            let next = step(word)?;
-            if self.replace(word, next, witness) {
+            let circuit = self.load();
+            match admit(circuit) {
+                Admission::Free => return Ok(circuit.word().ticket()),
+                Admission::Refused(refusal) => return Err((circuit, refusal)),
+                Admission::Take(next) if self.replace(circuit, next, witness) => return Ok(next.word().ticket()),
+                Admission::Take(_) => {}
+            }
+        }
+    }
+
+    /// Applies a step until it is applied to an unchanged circuit, or changes nothing. Gives the one that it led to, if it
+    /// changed anything.
+    pub(crate) fn step(&self, witness: &impl Witness, step: impl Fn(Circuit) -> Option<Circuit>) -> Option<Circuit> {
+        loop {
+            let circuit = self.load();
+            let next = step(circuit)?;
+            if self.replace(circuit, next, witness) {
                 return Some(next);
             }
-            word = self.load();
         }
     }
 
     /// The only write. `false` if something else stands there now.
-    fn replace(&self, word: Word, next: Word, witness: &impl Witness) -> bool {
-        let mut swap = || {
+    fn replace(&self, from: Circuit, to: Circuit, witness: &impl Witness) -> bool {
+        let (old, new) = (from.word(), to.word());
+        let swap = || {
             // ORDERING: AcqRel on success: Release publishes what led to the transition, Acquire sees what led to the
             // word that it replaces. Relaxed on failure, because the word is loaded again.
-            self.word.compare_exchange_weak(word.bits(), next.bits(), Ordering::AcqRel, Ordering::Relaxed).is_ok()
+            self.word.compare_exchange_weak(old.bits(), new.bits(), Ordering::AcqRel, Ordering::Relaxed).is_ok()
         };
-        if word.epoch() == next.epoch() { swap() } else { witness.transition(word, next, &mut swap) }
+        if old.epoch() == new.epoch() && from.moment() == to.moment() {
+            return swap();
+        }
+        witness.change(from, to, &mut || {
+            // No transition is under way meanwhile, so that the epoch stays as it is.
+            if self.word().epoch() != old.epoch() {
+                return false;
+            }
+            let detail = self.detail(new);
+            // ORDERING: Release, as in `load`.
+            detail.moment.store(to.moment(), Ordering::Release);
+            detail.why.store(to.cause().bits(), Ordering::Release);
+            if old.epoch() != new.epoch() {
+                witness.prepare(to);
+            }
+            swap()
+        })
     }
 }
 
@@ -91,6 +151,10 @@ impl AtomicCell for AtomicU64 {
     #[inline]
     fn load(&self, ordering: Ordering) -> u64 {
         self.load(ordering)
+    }
+
+    fn store(&self, value: u64, ordering: Ordering) {
+        self.store(value, ordering);
     }
 
     fn compare_exchange_weak(&self, current: u64, new: u64, success: Ordering, failure: Ordering) -> Result<u64, u64> {

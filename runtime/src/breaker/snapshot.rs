@@ -37,9 +37,12 @@ pub struct Snapshot {
     /// True for the breaker that all keys share that have none of their own. Its `key` is `None`.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "std::ops::Not::not"))]
     pub overflow: bool,
-    /// The state it was in.
+    /// The state that the next call would have found: see [`CircuitBreaker::state`](crate::CircuitBreaker::state).
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text"))]
     pub state: BreakerState,
+    /// The state that the last change led to. Another than `state` while that is over by itself and no call has come since.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text"))]
+    pub entered: BreakerState,
     /// Failures in a row, while closed and judged by them; 0 otherwise.
     pub consecutive_failures: u32,
     /// What is in the window, if it is judged by one. Empty while it is not closed.
@@ -57,21 +60,23 @@ pub struct Snapshot {
     pub rejections: u64,
     /// Changes of state so far.
     pub transitions: u64,
-    /// When it came into this state; `None` before the first change.
+    /// The time of the last change of state; `None` before the first. An open circuit whose recovery timeout has passed reads
+    /// half-open, and has not changed since it opened.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::moment"))]
     pub last_transition: Option<SystemTime>,
-    /// While open, how long until a call is admitted; zero once the next call will be. `None` where only an operator knows.
+    /// While open, the time until a call is admitted: zero once the recovery timeout has passed and the next call is a trial.
+    /// `None` where only an operator knows, and in every other state.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::seconds"))]
     pub open_for: Option<Duration>,
     /// While disabled for a time, how long still.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::seconds"))]
     pub disabled_for: Option<Duration>,
-    /// Why it is open: the rule, with its figures.
+    /// The rule that opened it, with its figures, until a trial call is made.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text_if_any"))]
     pub open_reason: Option<OpenReason>,
     /// While open or half-open, recoveries that failed since it was closed last.
     pub failed_recoveries: u32,
-    /// What the operator gave as a reason who brought it into this state.
+    /// The reason that was given for the last change, where an operator or an [`Intervention`](crate::Intervention) made it.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text_if_any"))]
     pub operator_reason: Option<Arc<str>>,
     /// The settings by which the counts are judged.
@@ -118,8 +123,7 @@ impl fmt::Display for Snapshot {
         }
         match self.open_for.or(self.disabled_for) {
             Some(left) if !left.is_zero() => write!(f, " for another {left:.3?}")?,
-            Some(_) if self.state == BreakerState::Disabled => f.write_str(" until the next call")?,
-            Some(_) => f.write_str(" until the next call, a trial")?,
+            Some(_) => f.write_str(", the next call is a trial")?,
             None => {}
         }
         match (self.state, self.window) {

@@ -1,14 +1,13 @@
-//! What a breaker by rates has seen of late. No locks: successes, failures and judgements run side by side.
+//! The calls by which a breaker by rates judges. Successes, failures and judgements run side by side.
 //!
-//! **Invariant:** what is recorded under one epoch is never counted under another: every number carries the epoch that it
-//! belongs to. So a new state begins with an empty window, and nobody has to empty it.
+//! **Invariant:** what is recorded under one epoch is never counted under another. A circuit that closes [begins](Window::begin)
+//! the window anew before anyone can see that it has closed; and every count carries a tag of the epoch that it belongs to, so
+//! that a thread which was stopped between its look at the circuit and its record leaves nothing behind.
 
 mod calls;
 mod time;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-
-use once_cell::race::OnceBox;
 
 pub(crate) use self::calls::MAX_CALLS;
 use self::{calls::CallsWindow, time::TimeWindow};
@@ -19,11 +18,10 @@ use super::{
 };
 
 /// The calls of late: the last so many, or those of the last so many seconds.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Window<A = AtomicU64> {
     calls: CallsWindow<A>,
-    /// Takes 1.5 KiB where it is used.
-    time: OnceBox<TimeWindow<A>>,
+    time: TimeWindow<A>,
 }
 
 /// What is recorded of a call.
@@ -42,31 +40,41 @@ pub(crate) struct Counts {
 }
 
 impl<A: AtomicCell + Default> Window<A> {
-    /// Takes in a call that was admitted under `epoch`; `is_current` tells whether that still is the breaker's.
-    pub(crate) fn record(
-        &self,
-        record: Record,
-        epoch: u16,
-        span: Span,
-        now: impl Fn() -> u64,
-        is_current: impl Fn() -> bool,
-    ) {
+    /// Empty, for the calls of that epoch and of this span.
+    pub(crate) fn new(epoch: u32, span: Span) -> Self {
+        let window = Self { calls: CallsWindow::default(), time: TimeWindow::default() };
+        window.begin(epoch);
+        window.adopt(span);
+        window
+    }
+
+    /// Empties it, for the calls of that epoch. No transition is under way meanwhile.
+    pub(crate) fn begin(&self, epoch: u32) {
+        self.calls.begin(epoch);
+        self.time.begin(epoch);
+    }
+
+    /// Takes in that the span is another from now on. What it has counted stays.
+    pub(crate) fn adopt(&self, span: Span) {
+        if let Span::Calls(calls) = span {
+            self.calls.adopt(calls);
+        }
+    }
+
+    /// Takes in a call that was admitted under `epoch`.
+    pub(crate) fn record(&self, record: Record, epoch: u32, span: Span, now: impl Fn() -> u64) {
         match span {
-            Span::Calls(calls) => self.calls.record(record, epoch, calls, is_current),
-            Span::Time(time) => self.time().record(record, epoch, time, now, is_current),
+            Span::Calls(calls) => self.calls.record(record, epoch, calls),
+            Span::Time(time) => self.time.record(record, epoch, time, now),
         }
     }
 
     /// What is in it now, of that epoch.
-    pub(crate) fn counts(&self, epoch: u16, span: Span, now: impl Fn() -> u64) -> Counts {
+    pub(crate) fn counts(&self, epoch: u32, span: Span, now: impl Fn() -> u64) -> Counts {
         match span {
             Span::Calls(calls) => self.calls.counts(epoch, calls),
-            Span::Time(time) => self.time.get().map_or_else(Counts::default, |window| window.counts(epoch, time, now)),
+            Span::Time(time) => self.time.counts(epoch, time, now),
         }
-    }
-
-    fn time(&self) -> &TimeWindow<A> {
-        self.time.get_or_init(Box::default)
     }
 }
 
@@ -85,18 +93,27 @@ impl Rates {
             return None;
         }
         if failed > 0 && share(failed, calls) >= self.failure_rate {
-            return Some(OpenReason::FailureRate { failures: figure(failed), calls: figure(calls) });
+            let (failures, calls) = figures(failed, calls);
+            return Some(OpenReason::FailureRate { failures, calls });
         }
         let slow_matters = self.slow_call.is_some() && slow > 0;
-        (slow_matters && share(slow, calls) >= self.slow_call_rate)
-            .then(|| OpenReason::SlowCallRate { slow: figure(slow), calls: figure(calls) })
+        (slow_matters && share(slow, calls) >= self.slow_call_rate).then(|| {
+            let (slow, calls) = figures(slow, calls);
+            OpenReason::SlowCallRate { slow, calls }
+        })
     }
 }
 
-/// A count as it is told.
-fn figure(count: u64) -> u32 {
-    count.try_into().unwrap_or(u32::MAX)
+/// A part and its whole as they are told: where they are too large for that, both are scaled down, so that the share stays.
+#[allow(clippy::cast_possible_truncation, reason = "scaled down")]
+pub(super) const fn figures(part: u64, whole: u64) -> (u32, u32) {
+    let (part, whole) = if part > whole { (whole, whole) } else { (part, whole) };
+    let excess = (u64::BITS - whole.leading_zeros()).saturating_sub(FIGURE_BITS);
+    ((part >> excess) as u32, (whole >> excess) as u32)
 }
+
+/// The bits of a figure: what a packed reason has room for.
+pub(super) const FIGURE_BITS: u32 = 30;
 
 /// A quotient is rounded once, and so equals the literal that was meant: 3 of 30 is 0.1.
 #[allow(clippy::cast_precision_loss, reason = "counts below 2⁵³")]
@@ -115,22 +132,60 @@ fn line_up<A: AtomicCell>(cell: &A) {
     }
 }
 
-/// Counts one more in a cell that says beside the count, by a tag, what is counted. Under another tag it starts anew, if
-/// `replaces` says so of the tag that is found; `None` if not.
-fn count<A: AtomicCell>(cell: &A, tag: u64, count_bits: u32, replaces: impl Fn(u64) -> bool) -> Option<u64> {
-    let most = (1 << count_bits) - 1;
-    // ORDERING: Acquire, so that who finds the count of a later epoch knows that it is later. AcqRel, so that whoever sees a
-    // count also sees what was counted elsewhere before it.
+// A count carries a tag of its epoch.
+const TAG_BITS: u32 = 12;
+/// 2⁵² calls are those of 14 years, at ten million a second.
+const COUNT_BITS: u32 = u64::BITS - TAG_BITS;
+const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
+
+const fn tag(epoch: u32) -> u64 {
+    (epoch as u64) << COUNT_BITS
+}
+
+/// Counts one more, if the cell counts for that epoch.
+fn count<A: AtomicCell>(cell: &A, epoch: u32) -> Option<u64> {
+    // ORDERING: AcqRel, so that whoever sees a count also sees what was counted elsewhere before it.
     let mut found = cell.load(Ordering::Acquire);
-    loop {
-        let count = match found >> count_bits {
-            same if same == tag => (found & most).saturating_add(1).min(most),
-            other if replaces(other) => 1,
-            _ => return None,
-        };
-        match cell.compare_exchange_weak(found, tag << count_bits | count, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => return Some(count),
+    while found & !COUNT_MASK == tag(epoch) {
+        let next = (found & COUNT_MASK).saturating_add(1).min(COUNT_MASK);
+        match cell.compare_exchange_weak(found, tag(epoch) | next, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return Some(next),
             Err(changed) => found = changed,
         }
+    }
+    None
+}
+
+/// What the cell has counted, if it counts for that epoch.
+fn counted<A: AtomicCell>(cell: &A, epoch: u32) -> Option<u64> {
+    // ORDERING: Acquire pairs with the AcqRel of `count`.
+    let found = cell.load(Ordering::Acquire);
+    (found & !COUNT_MASK == tag(epoch)).then_some(found & COUNT_MASK)
+}
+
+/// Counts on, but for another epoch. Gives what was counted until now.
+fn retag<A: AtomicCell>(cell: &A, epoch: u32) -> u64 {
+    // ORDERING: AcqRel, as in `count`.
+    let mut found = cell.load(Ordering::Acquire);
+    loop {
+        let count = found & COUNT_MASK;
+        match cell.compare_exchange_weak(found, tag(epoch) | count, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return count,
+            Err(changed) => found = changed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_stays_where_figures_are_scaled_down() {
+        assert_eq!(figures(3, 10), (3, 10));
+        assert_eq!(figures(0, 0), (0, 0));
+        let (part, whole) = figures(2_000_000_000, 10_000_000_000);
+        assert_eq!(u64::from(part) * 1_000 / u64::from(whole), 200, "{part} of {whole}");
+        assert!(whole > 1 << (FIGURE_BITS - 1));
     }
 }

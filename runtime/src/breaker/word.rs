@@ -1,46 +1,47 @@
-//! The breaker's state as one 64-bit value, and every step it can take.
+//! The breaker's state as one value, and every step it can take.
 //!
-//! Nothing here is atomic, reads a clock or waits: each step is a function from one word to the next.
+//! Nothing here is atomic, reads a clock or waits: each step is a function from one [`Circuit`] to the next.
 //! [`shared`](super::shared) applies them with compare-and-swap.
 //!
+//! A circuit is a 64-bit word, a moment, and the reason why it opened:
+//!
 //! ```text
-//!           63                                                 15 14      3 2   0
-//!          ┌─────────────────────────────────────────────────────┬─────────┬─────┐
-//! closed   │ failures in a row │ ramp since │ duties of a call    │  epoch  │  0  │ 22 bits (32 without a ramp), 23, 4
-//! open     │            opened at                │    failed     │  epoch  │  1  │ 43 bits of microseconds, 6
-//! half-open│ last trial at │failed│succeeded│taken│    round      │  epoch  │  2  │ 23, 6, 8, 8, 4 bits
-//! forced   │                 until                   │ expires   │  epoch  │  3  │ 48 bits of microseconds, 1
-//! disabled │                 until                   │ expires   │  epoch  │  4  │ 48 bits of microseconds, 1
-//! resting  │                until                │    failed     │  epoch  │  5  │ 43 bits of microseconds, 6
-//!          └─────────────────────────────────────────────────────┴─────────┴─────┘
+//!           63     32 31                                        3 2   0
+//!          ┌─────────┬───────────────────────────────────────────┬─────┐
+//! closed   │  epoch  │ failures in a row │ duties of a call      │  0  │ 25, 4 bits   moment: start of the ramp, if there is one
+//! open     │  epoch  │                              │   failed   │  1  │ 6            when it opened
+//! half-open│  epoch  │ rounds │ failed │ succeeded │   taken    │  2  │ 7, 6, 8, 8   the last trial call
+//! forced   │  epoch  │                              │  expires   │  3  │ 1            when it expires, if it does
+//! disabled │  epoch  │                              │  expires   │  4  │ 1            when it expires, if it does
+//! resting  │  epoch  │                              │   failed   │  5  │ 6            when the rest ends
+//!          └─────────┴───────────────────────────────────────────┴─────┘
 //! ```
 //!
 //! Resting is open, too: not for its own recovery timeout but until a moment that someone else has named.
 //!
-//! The epoch rises (and wraps) on every transition. A call keeps the epoch it was admitted under, and a result that
-//! comes back under another one moves nothing.
+//! The epoch rises on every transition. A call keeps the epoch it was admitted under, and a result that comes back under another
+//! one moves nothing. It has 32 bits: a permit would have to be held over four billion transitions to be taken for a later one.
 //!
 //! `failed` counts failed recoveries in a row, by which the rest of an open circuit grows.
 //!
-//! Half-open, when no trial call has been admitted for a whole recovery timeout and all places are taken, the calls that
-//! hold them are given up: a new round begins. The result of a call from an earlier round still counts, since a service
-//! that answers slowly does answer; but it has no place to give back.
+//! Half-open, when no trial call has been admitted for a whole recovery timeout and all permits are given out, the calls that
+//! hold them are given up: a new round begins, with an epoch of its own. `rounds` counts the earlier ones. The result of a call
+//! from any of these still counts, since a service that answers slowly does answer; but it has no permit to give back. Of rounds
+//! more than 127 ago nothing is known.
 //!
-//! Moments are kept modulo the width of their field, and only their differences are looked at. A difference just below
-//! the whole range means that the clock was behind, and counts as nothing. With a clock that stays behind, as that of another
-//! test, [`by_another_clock`](Word::by_another_clock) dates the word anew. So the worst that a wrap can do is to an open
-//! circuit that nobody has called for 100 days: for a day and a half it may stay open.
+//! Moments are microseconds of the clock, in 64 bits. One by which the clock is behind has let nothing pass. With a clock that
+//! stays behind, as that of another test, [`by_another_clock`](Circuit::by_another_clock) dates the circuit anew.
 
 mod layout;
-mod stamp;
+mod outside;
 
+use std::fmt;
+
+use self::layout::{Duties, MAX_FAILED, MAX_FAILURES, MAX_ROUNDS, pack};
 pub(crate) use self::layout::{Ticket, Word};
-use self::{
-    layout::{Duties, MAX_FAILED, SINCE_BITS, UNTIL_BITS, mask, pack},
-    stamp::Stamp,
-};
 use super::{
-    BreakerState,
+    BreakerState, OpenReason,
+    cause::Why,
     rules::{Policy, Rules},
 };
 use crate::clock::Moment;
@@ -57,8 +58,8 @@ pub(crate) enum Outcome {
 /// Why a call was not admitted. Waits are in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// Open for `wait` more; since a failed trial call, or else since the rule was broken.
-    Open { wait: u64, after_trial: bool },
+    /// Open for `wait` more.
+    Open { wait: u64 },
     /// All trial calls are given out; an unfinished one is given up in `wait`.
     TrialsTaken { wait: u64 },
     /// Closed a short time ago, and this call is not among those that are let through; all are in `wait`.
@@ -67,45 +68,44 @@ pub(crate) enum Refusal {
     Forced { wait: Option<u64> },
 }
 
-/// What a word answers to a call that asks to be admitted.
+/// The answer of a circuit to a call that asks to be admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
-    /// Admitted, and the word stays as it is.
+    /// Admitted, and the circuit stays as it is.
     Free,
-    /// Admitted, once the word has become this one.
-    Take(Word),
+    /// Admitted, once the circuit has become this one.
+    Take(Circuit),
     Refused(Refusal),
 }
 
-/// What a word says. Moments are in microseconds, modulo the width of their field.
+/// A circuit at one moment: a value that can be looked at and stepped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Circuit {
+    word: Word,
+    /// The moment that belongs to the state, in microseconds.
+    moment: u64,
+    why: Why,
+}
+
+/// The state with everything that belongs to it. Moments are in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    Closed { duties: Duties, failures: u32, ramp: Option<Stamp> },
+    Closed { duties: Duties, failures: u32, ramp: Option<u64> },
     Open { failed: u8, since: u64 },
     Resting { failed: u8, until: u64 },
-    HalfOpen { round: u8, taken: u8, succeeded: u8, failed: u8, last_trial: Stamp },
+    HalfOpen { rounds: u8, taken: u8, succeeded: u8, failed: u8, last_trial: u64 },
     ForcedOpen { until: Option<u64> },
     Disabled { until: Option<u64> },
 }
 
-/// The longest rest that the word can measure, in microseconds: 50 days.
-pub(crate) const MAX_RECOVERY: u64 = mask(SINCE_BITS - 1);
-/// The longest time for which an operator can hold a circuit, in microseconds: 4 years.
-pub(crate) const MAX_HOLD: u64 = mask(UNTIL_BITS - 1);
-/// How far behind a clock can be recognised to be, in microseconds: 38 hours.
-const BEHIND: u64 = mask(37);
-/// The longest time for which a circuit rests because someone else says so, in microseconds: 38 hours. So the worst that a wrap
-/// can do is as above.
-pub(crate) const MAX_REST: u64 = BEHIND;
+const fn mask(bits: u32) -> u64 {
+    (1 << bits) - 1
+}
 
 impl Word {
-    /// Closed, nothing counted.
-    pub(crate) const fn new(rules: &Rules) -> Self {
-        pack(0, fresh(rules))
-    }
-
+    #[inline]
     pub(crate) const fn state(self) -> BreakerState {
-        match self.phase() {
+        match self.phase(0) {
             Phase::Closed { .. } => BreakerState::Closed,
             Phase::Open { .. } | Phase::Resting { .. } => BreakerState::Open,
             Phase::HalfOpen { .. } => BreakerState::HalfOpen,
@@ -116,7 +116,7 @@ impl Word {
 
     /// Failures in a row; 0 in every state but closed.
     pub(crate) const fn failures(self) -> u32 {
-        match self.phase() {
+        match self.phase(0) {
             Phase::Closed { failures, .. } => failures,
             _ => 0,
         }
@@ -124,27 +124,83 @@ impl Word {
 
     /// Half-open: trial calls that have succeeded.
     pub(crate) const fn trial_successes(self) -> u8 {
-        match self.phase() {
+        match self.phase(0) {
             Phase::HalfOpen { succeeded, .. } => succeeded,
             _ => 0,
         }
     }
 
     /// Failed recoveries in a row, since the circuit was closed last.
+    #[inline]
     pub(crate) const fn failed_recoveries(self) -> u8 {
-        match self.phase() {
+        match self.phase(0) {
             Phase::Open { failed, .. } | Phase::Resting { failed, .. } | Phase::HalfOpen { failed, .. } => failed,
             _ => 0,
+        }
+    }
+}
+
+impl Circuit {
+    /// Closed, nothing counted.
+    pub(crate) const fn new(rules: &Rules) -> Self {
+        let (word, _) = pack(0, fresh(rules));
+        Self::of(word, 0, Why::NONE)
+    }
+
+    pub(crate) const fn of(word: Word, moment: u64, why: Why) -> Self {
+        Self { word, moment, why }
+    }
+
+    pub(crate) const fn word(self) -> Word {
+        self.word
+    }
+
+    pub(crate) const fn moment(self) -> u64 {
+        self.moment
+    }
+
+    /// Why it is open, where a rule or someone else has opened it.
+    #[inline]
+    pub(crate) const fn why(self) -> Why {
+        if self.word.failed_recoveries() > 0 { Why::TRIAL_FAILED } else { self.why }
+    }
+
+    /// Why it has come into its state, where that is open; also if the recoveries of another instance have failed.
+    pub(crate) const fn cause(self) -> Why {
+        self.why
+    }
+
+    const fn phase(self) -> Phase {
+        self.word.phase(self.moment)
+    }
+
+    /// The moment at which the state ends by itself, in microseconds; `None` where that is not a matter of time.
+    pub(crate) fn ends_at(self, rules: &Rules) -> Option<u64> {
+        match self.phase() {
+            Phase::Open { failed, since } => Some(since.saturating_add(rules.recovery.rest_since(failed, since))),
+            Phase::Resting { until, .. } => Some(until),
+            Phase::ForcedOpen { until } | Phase::Disabled { until } => until,
+            Phase::Closed { .. } | Phase::HalfOpen { .. } => None,
         }
     }
 
     /// How much longer it stays as it is by itself, in microseconds; `None` where that is not a matter of time.
     pub(crate) fn time_left(self, rules: &Rules, now: Moment) -> Option<u64> {
-        match self.phase() {
-            Phase::Open { failed, since } => Some(rest_left(rules, failed, since, now)),
-            Phase::Resting { until, .. } => Some(named_rest_left(until, now)),
-            Phase::ForcedOpen { until } | Phase::Disabled { until } => Some(hold_left(until?, now)),
-            Phase::Closed { .. } | Phase::HalfOpen { .. } => None,
+        let ends_at = self.ends_at(rules)?;
+        // By a clock that is behind, nothing of a rest has passed.
+        let now = match self.phase() {
+            Phase::Open { since, .. } => now.as_micros().max(since),
+            _ => now.as_micros(),
+        };
+        Some(ends_at.saturating_sub(now))
+    }
+
+    /// The state that the next call finds: that of the word, unless this is over by itself.
+    pub(crate) fn state_at(self, rules: &Rules, now: Moment) -> BreakerState {
+        match (self.word.state(), self.time_left(rules, now)) {
+            (BreakerState::Open | BreakerState::ForcedOpen, Some(0)) => BreakerState::HalfOpen,
+            (BreakerState::Disabled, Some(0)) => BreakerState::Closed,
+            (state, _) => state,
         }
     }
 
@@ -159,10 +215,11 @@ impl Word {
 
     /// Asks for a call to be admitted. `dice` gives a number from 0 up to the one it gets.
     pub(crate) fn admit(self, rules: &Rules, now: Moment, dice: impl FnOnce(u64) -> u64) -> Admission {
+        let left = self.time_left(rules, now);
         match self.phase() {
             Phase::Disabled { until: None } | Phase::Closed { ramp: None, .. } => Admission::Free,
             Phase::Closed { duties, failures, ramp: Some(ramp) } => {
-                let wait = ramp.left_of(rules.ramp, now.as_micros());
+                let wait = left_of(rules.ramp, ramp, now);
                 if wait == 0 {
                     return Admission::Take(self.with(Phase::Closed { duties, failures, ramp: None }));
                 }
@@ -171,36 +228,26 @@ impl Word {
                 let admitted = rules.ramp.saturating_add(passed.saturating_mul(9));
                 if dice(all - 1) < admitted { Admission::Free } else { Admission::Refused(Refusal::Ramp { wait }) }
             }
-            Phase::Disabled { until: Some(until) } => match hold_left(until, now) {
-                0 => Admission::Take(self.next(fresh(rules))),
-                _ => Admission::Free,
+            Phase::Disabled { .. } if left == Some(0) => Admission::Take(self.next(fresh(rules), Why::NONE)),
+            Phase::Disabled { .. } => Admission::Free,
+            Phase::ForcedOpen { .. } if left == Some(0) => Admission::Take(self.first_trial(0, now)),
+            Phase::ForcedOpen { .. } => Admission::Refused(Refusal::Forced { wait: left }),
+            Phase::Open { failed, .. } | Phase::Resting { failed, .. } => match left.unwrap_or(0) {
+                0 => Admission::Take(self.first_trial(failed, now)),
+                wait => Admission::Refused(Refusal::Open { wait }),
             },
-            Phase::ForcedOpen { until: None } => Admission::Refused(Refusal::Forced { wait: None }),
-            Phase::ForcedOpen { until: Some(until) } => match hold_left(until, now) {
-                0 => Admission::Take(self.next(first_trial(rules, 0, now))),
-                wait => Admission::Refused(Refusal::Forced { wait: Some(wait) }),
-            },
-            Phase::Open { failed, since } => match rest_left(rules, failed, since, now) {
-                0 => Admission::Take(self.next(first_trial(rules, failed, now))),
-                wait => Admission::Refused(Refusal::Open { wait, after_trial: failed > 0 }),
-            },
-            Phase::Resting { failed, until } => match named_rest_left(until, now) {
-                0 => Admission::Take(self.next(first_trial(rules, failed, now))),
-                wait => Admission::Refused(Refusal::Open { wait, after_trial: failed > 0 }),
-            },
-            Phase::HalfOpen { round, taken, succeeded, failed, last_trial } => {
-                let rest = rules.recovery.rest(failed);
-                let this_trial = Stamp::new(now.as_micros(), rest);
+            Phase::HalfOpen { rounds, taken, succeeded, failed, last_trial } => {
+                let this_trial = last_trial.max(now.as_micros());
                 if taken < rules.trials {
                     let taken = taken + 1;
-                    let phase = Phase::HalfOpen { round, taken, succeeded, failed, last_trial: this_trial };
+                    let phase = Phase::HalfOpen { rounds, taken, succeeded, failed, last_trial: this_trial };
                     return Admission::Take(self.with(phase));
                 }
-                match last_trial.left_of(rest, now.as_micros()) {
+                match left_of(rules.recovery.rest(failed), last_trial, now) {
                     0 => {
-                        let (round, taken) = (round.wrapping_add(1), succeeded.saturating_add(1));
-                        let phase = Phase::HalfOpen { round, taken, succeeded, failed, last_trial: this_trial };
-                        Admission::Take(self.with(phase))
+                        let (rounds, taken) = (rounds.saturating_add(1).min(MAX_ROUNDS), succeeded.saturating_add(1));
+                        let phase = Phase::HalfOpen { rounds, taken, succeeded, failed, last_trial: this_trial };
+                        Admission::Take(self.next(phase, Why::NONE))
                     }
                     wait => Admission::Refused(Refusal::TrialsTaken { wait }),
                 }
@@ -216,7 +263,7 @@ impl Word {
         rules: &Rules,
         now: impl Fn() -> Moment,
     ) -> Option<Self> {
-        if !self.gave(ticket) {
+        if !self.word.gave(ticket) {
             return None;
         }
         match (self.phase(), outcome, rules.policy) {
@@ -232,140 +279,78 @@ impl Word {
             }
             (Phase::Closed { failures, ramp, .. }, Outcome::Failure, Policy::Consecutive { threshold }) => {
                 let failures = failures.saturating_add(1);
-                if failures < threshold {
+                if failures < threshold.min(MAX_FAILURES) {
                     return Some(self.with(Phase::Closed { duties: duties(rules), failures, ramp }));
                 }
-                Some(self.next(open(now(), 0)))
+                Some(self.opened(now(), 0, Why::of(OpenReason::ConsecutiveFailures { failures })))
             }
-            (Phase::HalfOpen { round, taken, succeeded, failed, last_trial }, Outcome::Success, _) => {
+            (Phase::HalfOpen { rounds, taken, succeeded, failed, last_trial }, Outcome::Success, _) => {
                 let succeeded = succeeded.saturating_add(1);
                 if succeeded >= rules.trials {
-                    return Some(self.next(recovered(rules, now)));
+                    return Some(self.recovered(rules, now));
                 }
-                // A success keeps its place. One of an earlier round takes one again.
-                let taken = if self.has_place_of(ticket) { taken } else { taken.saturating_add(1) };
-                Some(self.with(Phase::HalfOpen { round, taken, succeeded, failed, last_trial }))
+                // A success keeps its permit. One of an earlier round takes one again.
+                let taken = if self.word.has_place_of(ticket) { taken } else { taken.saturating_add(1) };
+                Some(self.with(Phase::HalfOpen { rounds, taken, succeeded, failed, last_trial }))
             }
             (Phase::HalfOpen { failed, .. }, Outcome::Failure, _) => {
-                Some(self.next(open(now(), failed.saturating_add(1).min(MAX_FAILED))))
+                Some(self.opened(now(), failed.saturating_add(1).min(MAX_FAILED), Why::TRIAL_FAILED))
             }
-            (Phase::HalfOpen { round, taken, succeeded, failed, last_trial }, Outcome::Neutral, _)
-                if self.has_place_of(ticket) =>
+            (Phase::HalfOpen { rounds, taken, succeeded, failed, last_trial }, Outcome::Neutral, _)
+                if self.word.has_place_of(ticket) =>
             {
                 let taken = taken.saturating_sub(1);
-                Some(self.with(Phase::HalfOpen { round, taken, succeeded, failed, last_trial }))
+                Some(self.with(Phase::HalfOpen { rounds, taken, succeeded, failed, last_trial }))
             }
             _ => None,
         }
     }
 
     /// Opens a closed circuit for what its window holds, if the ticket is of this epoch.
-    pub(crate) fn trip(self, ticket: Ticket, now: Moment) -> Option<Self> {
+    pub(crate) fn trip(self, ticket: Ticket, now: Moment, reason: OpenReason) -> Option<Self> {
         match self.phase() {
-            Phase::Closed { .. } if self.gave(ticket) => Some(self.next(open(now, 0))),
+            Phase::Closed { .. } if self.word.gave(ticket) => Some(self.opened(now, 0, Why::of(reason))),
             _ => None,
         }
     }
 
-    /// Opens the circuit because someone else says so: for its recovery timeout, or until that moment; then trial calls decide.
-    /// The failed recoveries are at least `failed`. What an operator holds stays as it is.
-    ///
-    /// To rest for another time is no transition.
-    pub(crate) fn open(self, until: Option<Moment>, failed: u8, now: Moment) -> Option<Self> {
-        let (own, is_open) = match self.phase() {
-            Phase::Closed { .. } => (0, false),
-            Phase::HalfOpen { failed, .. } => (failed, false),
-            Phase::Open { failed, .. } | Phase::Resting { failed, .. } => (failed, true),
-            Phase::ForcedOpen { .. } | Phase::Disabled { .. } => return None,
-        };
-        let failed = own.max(failed).min(MAX_FAILED);
-        let phase = match until {
-            Some(until) => Phase::Resting { failed, until: until.as_micros() & mask(SINCE_BITS) },
-            None => open(now, failed),
-        };
-        if !is_open {
-            return Some(self.next(phase));
-        }
-        let rests = self.with(phase);
-        (rests != self).then_some(rests)
+    /// The same epoch, another phase.
+    const fn with(self, phase: Phase) -> Self {
+        let (word, moment) = pack(self.word.epoch(), phase);
+        Self { word, moment: if let Some(moment) = moment { moment } else { self.moment }, why: self.why }
     }
 
-    /// Closes an open or half-open circuit as a recovery does, because someone else says so. What an operator holds stays as it
-    /// is.
-    pub(crate) fn close(self, rules: &Rules, now: impl Fn() -> Moment) -> Option<Self> {
-        match self.phase() {
-            Phase::Open { .. } | Phase::Resting { .. } | Phase::HalfOpen { .. } => {
-                Some(self.next(recovered(rules, now)))
-            }
-            _ => None,
-        }
+    /// The next epoch.
+    const fn next(self, phase: Phase, why: Why) -> Self {
+        let (word, moment) = pack(self.word.epoch().wrapping_add(1), phase);
+        Self { word, moment: if let Some(moment) = moment { moment } else { 0 }, why }
     }
 
-    /// Opens the circuit until someone says otherwise, or until that moment.
-    pub(crate) fn force_open(self, until: Option<Moment>) -> Option<Self> {
-        self.hold(Phase::ForcedOpen { until: until.map(Moment::as_micros) })
+    const fn opened(self, now: Moment, failed: u8, why: Why) -> Self {
+        self.next(Phase::Open { failed, since: now.as_micros() }, why)
     }
 
-    /// Admits every call and counts nothing towards a state until someone says otherwise, or until that moment.
-    pub(crate) fn disable(self, until: Option<Moment>) -> Option<Self> {
-        self.hold(Phase::Disabled { until: until.map(Moment::as_micros) })
+    const fn first_trial(self, failed: u8, now: Moment) -> Self {
+        let last_trial = now.as_micros();
+        self.next(Phase::HalfOpen { rounds: 0, taken: 1, succeeded: 0, failed, last_trial }, Why::NONE)
     }
 
-    /// Closes the circuit with nothing counted. Calls under way belong to the past, also when it was closed already.
-    pub(crate) const fn reset(self, rules: &Rules) -> Self {
-        self.next(fresh(rules))
-    }
-
-    /// Takes in that the settings have changed; `None` if that makes no difference now.
-    pub(crate) fn adopt(self, rules: &Rules, now: impl Fn() -> Moment) -> Option<Self> {
-        let adopted = match self.phase() {
-            Phase::Closed { failures, ramp, .. } => {
-                let ramp = ramp.map(|ramp| ramp.with_span(rules.ramp, now().as_micros()));
-                self.with(Phase::Closed { duties: duties(rules), failures, ramp })
-            }
-            // Fewer successes are needed now: these are enough, and no further trial call would be admitted.
-            Phase::HalfOpen { succeeded, .. } if succeeded >= rules.trials => self.next(recovered(rules, now)),
-            Phase::HalfOpen { round, taken, succeeded, failed, last_trial } => {
-                let last_trial = last_trial.with_span(rules.recovery.rest(failed), now().as_micros());
-                self.with(Phase::HalfOpen { round, taken, succeeded, failed, last_trial })
-            }
-            _ => self,
-        };
-        (adopted != self).then_some(adopted)
-    }
-
-    /// The same by another clock, which says that it is `now` and is behind by `ahead` microseconds: what has begun begins anew, and
-    /// what ends at some moment is as far from its end as it was. No transition.
-    pub(crate) fn by_another_clock(self, rules: &Rules, now: Moment, ahead: u64) -> Self {
-        self.with(match self.phase() {
-            Phase::Closed { duties, failures, ramp: Some(_) } => {
-                Phase::Closed { duties, failures, ramp: Some(Stamp::new(now.as_micros(), rules.ramp)) }
-            }
-            Phase::Open { failed, .. } => open(now, failed),
-            Phase::Resting { failed, until } => Phase::Resting { failed, until: until.wrapping_sub(ahead) },
-            Phase::HalfOpen { round, taken, succeeded, failed, .. } => {
-                let last_trial = Stamp::new(now.as_micros(), rules.recovery.rest(failed));
-                Phase::HalfOpen { round, taken, succeeded, failed, last_trial }
-            }
-            Phase::ForcedOpen { until: Some(until) } => Phase::ForcedOpen { until: Some(until.wrapping_sub(ahead)) },
-            Phase::Disabled { until: Some(until) } => Phase::Disabled { until: Some(until.wrapping_sub(ahead)) },
-            same => same,
-        })
-    }
-
-    /// A state that an operator holds. To hold it for another time is no transition.
-    fn hold(self, phase: Phase) -> Option<Self> {
-        let held = self.with(phase);
-        if held.state() != self.state() {
-            return Some(self.next(phase));
-        }
-        (held != self).then_some(held)
+    /// Closed after a recovery.
+    fn recovered(self, rules: &Rules, now: impl Fn() -> Moment) -> Self {
+        let ramp = (rules.ramp > 0).then(|| now().as_micros());
+        self.next(Phase::Closed { duties: duties(rules), failures: 0, ramp }, Why::NONE)
     }
 }
 
-impl std::fmt::Debug for Word {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?} in epoch {}", self.phase(), self.epoch())
+impl fmt::Debug for Circuit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} in epoch {}", self.phase(), self.word.epoch())
+    }
+}
+
+impl fmt::Debug for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in epoch {}", self.state(), self.epoch())
     }
 }
 
@@ -377,41 +362,34 @@ const fn fresh(rules: &Rules) -> Phase {
     Phase::Closed { duties: duties(rules), failures: 0, ramp: None }
 }
 
-/// Closed after a recovery.
-fn recovered(rules: &Rules, now: impl Fn() -> Moment) -> Phase {
-    let ramp = (rules.ramp > 0).then(|| Stamp::new(now().as_micros(), rules.ramp));
-    Phase::Closed { duties: duties(rules), failures: 0, ramp }
-}
-
-const fn open(now: Moment, failed: u8) -> Phase {
-    Phase::Open { failed, since: now.as_micros() & mask(SINCE_BITS) }
-}
-
-fn first_trial(rules: &Rules, failed: u8, now: Moment) -> Phase {
-    let last_trial = Stamp::new(now.as_micros(), rules.recovery.rest(failed));
-    Phase::HalfOpen { round: 0, taken: 1, succeeded: 0, failed, last_trial }
-}
-
-/// How much longer the circuit rests, in microseconds.
-fn rest_left(rules: &Rules, failed: u8, since: u64, now: Moment) -> u64 {
-    left_of(rules.recovery.rest_since(failed, since).min(MAX_RECOVERY), since, now)
-}
-
-/// How much is left of a rest that began at `since`.
+/// How much is left of a span that began at `since`, in microseconds. By a clock that is behind nothing of it has passed.
 #[inline]
-const fn left_of(rest: u64, since: u64, now: Moment) -> u64 {
-    let rested = now.as_micros().wrapping_sub(since) & mask(SINCE_BITS);
-    rest.saturating_sub(if rested > mask(SINCE_BITS) - BEHIND { 0 } else { rested })
+const fn left_of(span: u64, since: u64, now: Moment) -> u64 {
+    span.saturating_sub(now.as_micros().saturating_sub(since))
 }
 
-/// How much longer the circuit rests that rests until then, in microseconds.
-const fn named_rest_left(until: u64, now: Moment) -> u64 {
-    let left = until.wrapping_sub(now.as_micros()) & mask(SINCE_BITS);
-    if left > MAX_REST { 0 } else { left }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::breaker::rules::Recovery;
 
-/// How much longer an operator holds the circuit, in microseconds.
-const fn hold_left(until: u64, now: Moment) -> u64 {
-    let left = until.wrapping_sub(now.as_micros()) & mask(UNTIL_BITS);
-    if left > MAX_HOLD { 0 } else { left }
+    #[test]
+    fn a_threshold_beyond_what_is_counted_opens_as_well() {
+        let rules = Rules {
+            policy: Policy::Consecutive { threshold: u32::MAX },
+            recovery: Recovery { base: 1, factor: 1.0, max: 1, jitter: 0.0, seed: 0 },
+            trials: 1,
+            ramp: 0,
+            observe_only: false,
+        };
+        let failures = MAX_FAILURES - 2;
+        let circuit = Circuit::new(&rules).with(Phase::Closed { duties: duties(&rules), failures, ramp: None });
+        let fail = |circuit: Circuit| {
+            let now = || Moment::from_micros(0);
+            circuit.settle(circuit.word.ticket(), Outcome::Failure, &rules, now).expect("counts")
+        };
+        let most = fail(circuit);
+        assert_eq!(most.word.failures(), MAX_FAILURES - 1);
+        assert_eq!(fail(most).word.state(), BreakerState::Open);
+    }
 }

@@ -12,12 +12,15 @@ use std::{
     future::Future,
     mem,
     pin::Pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering},
-    },
+    sync::PoisonError,
     task::{Context, Poll, Waker},
 };
+
+use super::sync::{
+    Arc, Mutex, MutexGuard,
+    atomic::{AtomicU32, AtomicU64, Ordering},
+};
+use crate::panics::contain;
 
 /// Places taken, and who waits for one.
 #[derive(Debug)]
@@ -53,7 +56,7 @@ impl Load {
 
 /// One who waits.
 #[derive(Debug)]
-struct Waiter(Mutex<Turn>);
+pub(super) struct Waiter(Mutex<Turn>);
 
 #[derive(Debug)]
 enum Turn {
@@ -69,8 +72,9 @@ impl Waiter {
 }
 
 impl Gate {
-    pub(super) const fn new(places: u32) -> Self {
-        Self { places: AtomicU32::new(places), word: AtomicU64::new(0), queue: Mutex::new(VecDeque::new()) }
+    /// A gate with these places, none of which is taken (0), and an empty queue.
+    pub(super) const fn of(places: AtomicU32, none: AtomicU64, queue: Mutex<VecDeque<Arc<Waiter>>>) -> Self {
+        Self { places, word: none, queue }
     }
 
     #[inline]
@@ -145,7 +149,9 @@ impl Gate {
             }
         }
         drop(queue);
-        wakers.into_iter().for_each(Waker::wake);
+        for waker in wakers {
+            contain(|| waker.wake());
+        }
     }
 
     /// Changes the numbers; what they are then, or `None` if there is no such step.
@@ -187,10 +193,12 @@ impl Future for Waiting<'_> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let Some(waiter) = &self.waiter else { return Poll::Ready(()) };
+        // The waker of the poll before is dropped after the lock: that may drop a task that waits here as well.
+        let mut own = context.waker().clone();
         {
             let mut turn = waiter.turn();
             if let Turn::Waits(waker) = &mut *turn {
-                waker.clone_from(context.waker());
+                mem::swap(waker, &mut own);
                 return Poll::Pending;
             }
         }

@@ -20,10 +20,10 @@ use crate::{
     totals::{Count, Totals},
 };
 
-/// Waiters whose turn it may be at once: the one that takes the capacity that comes free next.
+/// The number of waiters whose turn it may be at once: only the first takes capacity that comes free.
 pub(super) const ONE: usize = 1;
 
-/// The counts of one limit, and those who wait for it.
+/// The counts and the waiters of one limit.
 #[derive(Debug)]
 pub(super) struct Limiter {
     state: Mutex<State>,
@@ -35,9 +35,9 @@ pub(super) struct Limiter {
 pub(super) struct State {
     pub(super) meter: Meter,
     adopted: Option<Adopted>,
-    /// For capacity by the counts of this process.
+    /// Waiters for capacity by the counts of this process.
     pub(super) queue: Queue,
-    /// For capacity by the counts of a store; from the first call on that asks one.
+    /// Waiters for capacity by the counts of a store; `None` until a call asks one.
     #[cfg(feature = "tokio")]
     pub(super) line: Option<Box<Line>>,
 }
@@ -46,6 +46,7 @@ pub(super) struct State {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Adopted {
     pub(super) limit: Limit,
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "a store is asked in tasks alone"))]
     pub(super) algorithm: Algorithm,
     /// How long a call may wait, in microseconds.
     pub(super) wait: u64,
@@ -71,8 +72,8 @@ impl Limiter {
         Self { state, totals, key }
     }
 
-    /// Admits a call, or gives its place in the queue, if its turn comes within `patience` and the wait of the settings. `timer` is the
-    /// clock by which it would sleep.
+    /// Admits a call, or puts it into the queue if its turn comes within `patience` and the wait of the settings. `timer` is the clock by
+    /// which it would sleep.
     #[inline]
     pub(super) fn acquire<'l>(
         &'l self,
@@ -125,7 +126,7 @@ impl Limiter {
         wakers.wake();
     }
 
-    /// Lets those who wait look at settings that are new.
+    /// Lets the waiters look at settings that are new.
     pub(super) fn signal(&self) {
         let mut wakers = Wakers::default();
         self.state().signal(&mut wakers);
@@ -142,7 +143,7 @@ impl State {
         let Some(Adopted { limit, wait, .. }) = self.adopt(rules) else { return Decision::Admitted };
         let arrived = self.read_clock(wakers);
         let (now, ahead, patience) = (self.meter.now(), self.queue.len(), wait.min(patience));
-        // Nobody overtakes; but who does not wait may have what those who do leave.
+        // No call overtakes the waiters. One that does not wait may have the capacity that they leave.
         let taken = if ahead > 0 && patience > 0 {
             Err(self.meter.earliest(now, limit, ahead))
         } else {
@@ -159,7 +160,7 @@ impl State {
         }
     }
 
-    /// Reads the clock. If it is another than before, those who wait look again.
+    /// Reads the clock. If it is another clock than before, the waiters look again.
     pub(super) fn read_clock(&mut self, wakers: &mut Wakers) -> u64 {
         let now = clock::now_micros();
         if self.meter.clock(now) {
@@ -168,7 +169,7 @@ impl State {
         now
     }
 
-    /// Lets those who wait look again: what they go by has changed.
+    /// Lets the waiters look again, since what they go by has changed.
     #[cold]
     fn signal(&mut self, wakers: &mut Wakers) {
         self.queue.signal(ONE, wakers);
@@ -198,7 +199,7 @@ impl State {
     fn adopt_new(&mut self, rules: &Rules, version: u32) -> Option<Adopted> {
         let config = rules.config()?;
         let limit = Limit { calls: config.limit, per: micros(config.per) };
-        let (algorithm, wait) = (config.algorithm, config.wait.map_or(0, micros));
+        let (algorithm, wait) = (config.algorithm, config.max_wait.map_or(0, micros));
         self.adopted = Some(Adopted { limit, algorithm, wait, version });
         self.meter.count_by(algorithm);
         self.adopted

@@ -54,9 +54,9 @@ impl Meter {
         });
     }
 
-    /// Takes in what the clock says. By another clock everything begins anew; gives whether it does.
+    /// Takes in a reading of the clock. By another clock the counts begin anew; true if they do.
     ///
-    /// The clock is read under the lock that guards the meter. So nobody is late with what it has read.
+    /// The clock is read under the lock that guards the meter, so that no reading is late.
     pub(super) fn clock(&mut self, now: u64) -> bool {
         let begins = clock::is_another(now, self.latest, || now);
         if begins {
@@ -66,7 +66,7 @@ impl Meter {
         begins
     }
 
-    /// The moment that it is: what the clock said last, or a little more, which another core has read.
+    /// The latest reading of the clock, by whatever core.
     pub(super) const fn now(&self) -> u64 {
         self.latest
     }
@@ -75,7 +75,7 @@ impl Meter {
     ///
     /// # Errors
     ///
-    /// There is none; the error is the first moment at which there is, if each of the others starts as early as it can.
+    /// There is no room; the error is the first moment at which there is, if each of the others starts as early as it can.
     pub(super) fn try_take(&mut self, now: u64, limit: Limit, ahead: usize) -> Result<(), u64> {
         match self.earliest(now, limit, ahead) {
             at if at > now => Err(at),

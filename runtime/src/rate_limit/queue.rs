@@ -1,10 +1,10 @@
 //! The waiters of a rate limit, in the order in which they came: a value, with no clock and no lock.
 //!
-//! **Invariant:** a waiter has its place in the queue and nothing else. Capacity is taken by the first when it runs, so that a waiter
+//! **Invariant:** a waiter has its place in the queue and nothing else. The first takes capacity when it runs, so that a waiter
 //! that gives up leaves nothing behind, and the next has its turn at once.
 //!
-//! **Invariant:** whoever changes what a waiter goes by signals it: the settings, the counts, or its place among the first. A
-//! signal that is given before the waiter sleeps is found when it is about to.
+//! **Invariant:** a change of what a waiter goes by (the settings, the counts, its place among the first) signals it. A waiter finds
+//! a signal that was given before it sleeps when it is about to sleep.
 
 use std::{
     collections::BTreeMap,
@@ -13,12 +13,12 @@ use std::{
 
 use crate::panics::contain;
 
-/// The time that a waiter has to run when its turn has come, in microseconds; and once more when it was reminded. Then it is passed
-/// over: it may be a future that nobody polls, or a thread that is stopped. Much longer than a busy executor takes, since to be passed
-/// over out of turn costs a place in the order.
+/// The time that a waiter has to run when its turn has come, in microseconds, and has once more after a reminder. Then it is passed
+/// over: it may be a future that is not polled any more, or a thread that is stopped. The time is much longer than a busy executor
+/// takes, since passing over a waiter that would have run changes the order.
 const GRACE: u64 = 500_000;
 
-/// Waiters by their tickets, which rise in the order in which they came.
+/// Waiters by their tickets, which rise in the order of arrival.
 #[derive(Debug)]
 pub(super) struct Queue {
     waiters: BTreeMap<u64, Waiter>,
@@ -29,18 +29,18 @@ pub(super) struct Queue {
 struct Waiter {
     /// Present while it sleeps.
     waker: Option<Waker>,
-    /// It has to look again instead of sleeping.
+    /// True if it has to look again instead of sleeping.
     is_signalled: bool,
     /// The moment at which it was reminded that its turn has come.
     reminded: Option<u64>,
 }
 
-/// What a waiter may do.
+/// The place of a waiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// It is its turn.
+    /// Among those whose turn it may be.
     Turn,
-    /// So many came before.
+    /// Behind so many others.
     Behind(usize),
 }
 
@@ -53,7 +53,7 @@ impl Queue {
         self.waiters.len()
     }
 
-    /// A ticket, by which a caller may enter now or later.
+    /// Gives a ticket, with which a caller enters now or later.
     pub(super) fn ticket(&mut self) -> u64 {
         self.next += 1;
         self.next
@@ -65,7 +65,7 @@ impl Queue {
         (waiter.is_signalled, waiter.reminded) = (false, None);
     }
 
-    /// Leaves. Where so many may have their turn at once, those that come forward are signalled.
+    /// Leaves. Signals the waiters that come forward, where so many may have their turn at once.
     pub(super) fn leave(&mut self, ticket: u64, turns: usize, wakers: &mut Wakers) {
         let Some(waiter) = self.waiters.remove(&ticket) else { return };
         wakers.idle.extend(waiter.waker);
@@ -74,7 +74,7 @@ impl Queue {
         }
     }
 
-    /// Signals those whose turn it may be, and the one behind them.
+    /// Signals the waiters whose turn it may be, and the one behind them.
     pub(super) fn signal(&mut self, turns: usize, wakers: &mut Wakers) {
         for waiter in self.waiters.values_mut().take(turns.saturating_add(1)) {
             waiter.signal(wakers);
@@ -101,7 +101,7 @@ impl Queue {
     /// nobody signals it, or `None` if the first was passed over.
     pub(super) fn look_after_first(&mut self, ahead: usize, due: u64, now: u64, wakers: &mut Wakers) -> Option<u64> {
         let mut first = self.waiters.first_entry()?;
-        // The next looks first, and those behind it if it does not.
+        // The next waiter looks first, and those behind it if it does not.
         let pauses = u64::try_from(ahead).unwrap_or(u64::MAX).saturating_mul(2).saturating_sub(1);
         let again = |from: u64| Some(from.saturating_add(GRACE.saturating_mul(pauses)));
         if due > now {
@@ -141,7 +141,7 @@ impl Waiter {
     }
 }
 
-/// Wakers that were taken out under a lock, for when it is gone: waking and dropping one runs code of an executor, which may
+/// Wakers that were taken out under a lock and are used without it: waking and dropping one runs code of an executor, which may
 /// drop futures that wait in the same queue.
 #[derive(Debug, Default)]
 #[must_use = "a waiter that is not woken sleeps on"]

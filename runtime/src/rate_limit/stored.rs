@@ -1,8 +1,9 @@
-//! A call of a limit that a store counts. Those who wait stand in a queue of this process; the first of them asks the store again when
-//! there may be capacity.
+//! A call under a limit that a store counts. The calls of this process that wait stand in a queue; the first of them asks the store again
+//! when there may be capacity.
 
 use std::{
     future::{Future, poll_fn},
+    pin::pin,
     time::Duration,
 };
 
@@ -13,20 +14,24 @@ use super::{
     queue::{Place, Queue, Wakers},
     waiting::OwnTime,
 };
-use crate::{clock, key::Key, totals::Count};
+use crate::{
+    clock,
+    key::Key,
+    totals::Count,
+    wait::{self, Ended},
+};
 
-/// Callers that may ask the store at once while others wait. There is one more of them after each that was admitted, and again only
-/// one after one that was not: so a store that is far away serves a large limit in a few ways there and back, and is not
-/// flooded by those who wait for a small one.
+/// The most waiters that may ask the store at once. Their number begins at one, rises by one with each that is admitted, and is one again
+/// after a refusal: so a large limit is served in a few ways to the store and back, and a small one does not make all waiters ask.
 const MOST_TURNS: usize = 64;
 
-/// Those who wait for capacity by the counts of a store.
+/// The waiters for capacity by the counts of a store.
 #[derive(Debug)]
 pub(super) struct Line {
     queue: Queue,
-    /// How many may ask at once.
+    /// The number of waiters that may ask at once.
     turns: usize,
-    /// The moment before which the store has no capacity under these settings, as it has said last.
+    /// The moment before which the store has no capacity under these settings, by its last answer.
     full_until: u64,
 }
 
@@ -39,20 +44,20 @@ impl Line {
         self.queue.len()
     }
 
-    /// What the store has said was about other settings, or by another clock.
+    /// Lets the waiters ask again: the last answer was about other settings, or by another clock.
     pub(super) fn signal(&mut self, wakers: &mut Wakers) {
         (self.full_until, self.turns) = (0, 1);
         self.queue.signal(self.turns, wakers);
     }
 
-    /// A moment before which the store has no capacity for a call behind all who wait, if each of them is made. It may come later, for
-    /// what other processes take.
+    /// A moment before which the store has no capacity for a call behind all waiters, if each of those is made. Other processes may take
+    /// capacity, so that it comes later.
     fn earliest(&self, now: u64, adopted: &Adopted) -> u64 {
         let (calls, per) = (u64::from(adopted.limit.calls), adopted.limit.per);
         let ahead = u64::try_from(self.queue.len()).unwrap_or(u64::MAX);
         let spacing = match adopted.algorithm {
             Algorithm::SlidingWindow => (ahead / calls).saturating_mul(per),
-            // One by one if the bucket is full, and otherwise after as many as it holds.
+            // One by one from a full bucket, and otherwise one by one after as many as it holds.
             Algorithm::Gcra => {
                 let ahead = if self.full_until > now { ahead } else { (ahead + 1).saturating_sub(calls) };
                 u64::try_from(u128::from(ahead) * u128::from(per) / u128::from(calls)).unwrap_or(u64::MAX)
@@ -62,12 +67,14 @@ impl Line {
     }
 }
 
-/// Asks the store until it admits the call; `Some` if it can't say, with the microseconds that are left of the wait.
+/// Asks the store until it admits the call. `Some` if it can't say, with the microseconds that are left of the wait.
 pub(super) async fn ask(limiter: &Limiter, rules: &Rules) -> Result<Option<u64>, RateLimited> {
     let Some(mut caller) = Caller::arrive(limiter, rules)? else { return Ok(Some(0)) };
     loop {
         while let Some(limit) = caller.look()? {
-            _ = tokio::time::timeout(limit, caller.signalled()).await;
+            if wait::in_task(pin!(caller.signalled()), limit).await == Err(Ended::Stopped) {
+                return Err(caller.stopped());
+            }
         }
         // In this order: at worst a refusal counts as one under settings that are gone, and the store is asked again.
         let (version, config) = (rules.version(), rules.config());
@@ -88,21 +95,21 @@ pub(super) async fn ask(limiter: &Limiter, rules: &Rules) -> Result<Option<u64>,
     }
 }
 
-/// One who asks, or waits to ask. Dropped, it leaves the queue.
+/// A call that asks the store, or waits to ask. Dropped, it leaves the queue.
 struct Caller<'l> {
     limiter: &'l Limiter,
     rules: &'l Rules,
-    /// The settings when it came.
+    /// The settings at its arrival.
     adopted: Adopted,
     ticket: u64,
     deadline: u64,
     time: OwnTime,
-    /// It asks at once as long as it is not.
+    /// True if it waits for its turn to ask; a call that arrives while none waits asks at once.
     is_queued: bool,
 }
 
 impl<'l> Caller<'l> {
-    /// Asks at once if nobody waits. Otherwise it comes last, if it can have its turn in time. `None` if there are no settings.
+    /// A call that asks at once if none waits, and otherwise comes last, if its turn can come in time. `None` if there are no settings.
     fn arrive(limiter: &'l Limiter, rules: &'l Rules) -> Result<Option<Self>, RateLimited> {
         let mut wakers = Wakers::default();
         let entered = {
@@ -111,7 +118,7 @@ impl<'l> Caller<'l> {
             let arrived = state.read_clock(&mut wakers);
             let now = state.meter.now();
             let line = state.line();
-            // Where nobody is to wait any more, the store decides.
+            // A call that may not wait is decided by the store.
             let is_queued = adopted.wait > 0 && line.len() > 0;
             let at = if is_queued { line.earliest(now, &adopted) } else { now };
             if at - now > adopted.wait {
@@ -134,7 +141,7 @@ impl<'l> Caller<'l> {
         }
     }
 
-    /// How long it sleeps; `None` if it is its turn to ask.
+    /// Gives how long it sleeps, or `None` if it is its turn to ask.
     fn look(&self) -> Result<Option<Duration>, RateLimited> {
         if !self.is_queued {
             return Ok(None);
@@ -166,7 +173,7 @@ impl<'l> Caller<'l> {
         }
     }
 
-    /// The store has no capacity now. It waits for its turn to ask again, if that comes in time.
+    /// Notes that the store has no capacity now. The call waits for its turn to ask again, if that comes in time.
     fn refused(&mut self, retry_after: Duration, version: u32) -> Result<(), RateLimited> {
         let retry_after = clock::micros(retry_after).max(1);
         let is_current = self.rules.version() == version;
@@ -186,6 +193,15 @@ impl<'l> Caller<'l> {
         refused.map_err(|retry_after| self.limiter.reject(self.rules, retry_after))
     }
 
+    /// Leaves the queue, since a retry around it is to end.
+    fn stopped(&self) -> RateLimited {
+        let retry_after = self.with(|line, now, adopted, wakers| {
+            line.queue.leave(self.ticket, line.turns, wakers);
+            line.earliest(now, adopted) - now
+        });
+        self.limiter.reject(self.rules, retry_after)
+    }
+
     fn admitted(self) {
         self.with(|line, _, _, wakers| {
             if self.is_queued {
@@ -197,12 +213,12 @@ impl<'l> Caller<'l> {
         self.limiter.totals.add(Count::Success);
     }
 
-    /// What is left of its wait, in microseconds.
+    /// The rest of its wait, in microseconds.
     fn left(&self) -> u64 {
         self.deadline.saturating_sub(self.time.now())
     }
 
-    /// Ready when it has to look again.
+    /// Gives a future that is ready when the call has to look again.
     fn signalled(&self) -> impl Future<Output = ()> {
         poll_fn(|context| {
             let mut waker = Some(context.waker().clone());
@@ -213,7 +229,7 @@ impl<'l> Caller<'l> {
         })
     }
 
-    /// Looks at the line, at the moment that it is for this caller.
+    /// Looks at the line, at the moment of this caller's own time.
     fn with<T>(&self, act: impl FnOnce(&mut Line, u64, &Adopted, &mut Wakers) -> T) -> T {
         let mut wakers = Wakers::default();
         let result = {

@@ -11,9 +11,13 @@ use super::{
     limiter::{Adopted, Limiter, ONE, State},
     queue::{Place, Wakers},
 };
-use crate::{clock::Moment, totals::Count, wait};
+use crate::{
+    clock::Moment,
+    totals::Count,
+    wait::{self, Ended},
+};
 
-/// A place in the queue. Dropped, it is left.
+/// A waiter. Dropped, it leaves the queue.
 #[derive(Debug)]
 pub(super) struct Waiting<'l> {
     limiter: &'l Limiter,
@@ -24,8 +28,8 @@ pub(super) struct Waiting<'l> {
     time: OwnTime,
 }
 
-/// The time of one waiter: when it came, and how long it has slept since by the clock that ends its sleeps. A clock of a test may
-/// stand still meanwhile.
+/// The time of one waiter: its arrival, and the time since by the clock that ends its sleeps. The clock that the limit reads may be
+/// one of a test that stands still.
 #[derive(Debug)]
 pub(super) struct OwnTime {
     arrived: u64,
@@ -33,10 +37,10 @@ pub(super) struct OwnTime {
     began: Moment,
 }
 
-/// What becomes of a waiter that looks.
+/// The result of a look.
 enum Decision {
     Admitted,
-    /// For so long, in microseconds, unless it is signalled.
+    /// Sleeps for so many microseconds, unless it is signalled.
     Sleeps(u64),
     Rejected {
         retry_after: u64,
@@ -62,7 +66,9 @@ impl<'l> Waiting<'l> {
     #[cold]
     pub(super) fn on_thread(self) -> Result<(), RateLimited> {
         while let Some(limit) = self.look()? {
-            wait::on_thread(pin!(self.signalled()), limit);
+            if wait::on_thread(pin!(self.signalled()), limit) == Err(Ended::Stopped) {
+                return Err(self.stopped());
+            }
         }
         Ok(())
     }
@@ -71,7 +77,9 @@ impl<'l> Waiting<'l> {
     #[cfg(feature = "tokio")]
     pub(super) async fn in_task(self) -> Result<(), RateLimited> {
         while let Some(limit) = self.look()? {
-            _ = tokio::time::timeout(limit, self.signalled()).await;
+            if wait::in_task(pin!(self.signalled()), limit).await == Err(Ended::Stopped) {
+                return Err(self.stopped());
+            }
         }
         Ok(())
     }
@@ -116,7 +124,7 @@ impl<'l> Waiting<'l> {
         if now < self.deadline {
             return Decision::Sleeps(until.min(self.deadline) - now);
         }
-        // There may be enough for all who come before as well.
+        // There may be enough for all waiters before it as well.
         let taken = meter.try_take(now, limit, queue.ahead(self.ticket));
         queue.leave(self.ticket, ONE, wakers);
         match taken {
@@ -125,10 +133,25 @@ impl<'l> Waiting<'l> {
         }
     }
 
-    /// Ready when it has to look again.
+    /// Leaves the queue, since a retry around it is to end.
+    #[cold]
+    fn stopped(&self) -> RateLimited {
+        let mut wakers = Wakers::default();
+        let retry_after = {
+            let mut state = self.limiter.state();
+            let (adopted, now) = (state.adopt(self.rules), state.meter.now().max(self.time.now()));
+            let State { meter, queue, .. } = &mut *state;
+            queue.leave(self.ticket, ONE, &mut wakers);
+            adopted.map_or(0, |Adopted { limit, .. }| meter.earliest(now, limit, queue.len()) - now)
+        };
+        wakers.wake();
+        self.limiter.reject(self.rules, retry_after)
+    }
+
+    /// Gives a future that is ready when the waiter has to look again.
     fn signalled(&self) -> impl Future<Output = ()> {
         poll_fn(|context| {
-            // The one before is dropped when the lock is gone.
+            // The waker of the poll before is dropped after the lock.
             let mut waker = Some(context.waker().clone());
             self.limiter.state().queue.sleep(self.ticket, &mut waker)
         })

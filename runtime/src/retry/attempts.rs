@@ -1,6 +1,12 @@
-#[cfg(feature = "tokio")]
-use std::pin::Pin;
-use std::{pin::pin, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    mem,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Waker},
+    time::Duration,
+};
 
 #[cfg(feature = "rt-multi-thread")]
 use super::blocking;
@@ -8,17 +14,23 @@ use super::{
     RetryPolicy,
     backoff::Retry,
     budget::Shared,
-    nested::{self, Nested, Scope},
+    nested::{self, Nested},
     statistics::{Counted, End},
-    stop::Stop,
+    stop::{Relay, Stop},
     verdict::{Passage, Verdict, is_worth},
 };
 #[cfg(feature = "tokio")]
-use super::{nested::Scoped, pause};
+use super::{nested::Scoped, pause::Pause, stop::given};
+#[cfg(feature = "tokio")]
+use crate::scope::Created;
 use crate::{
+    breaker::trace::{self, Rejection},
     clock::{self, Moment},
     events::{self, Event},
-    random, wait,
+    outcome::Last,
+    random,
+    scope::{Around, Clock, Deadline, Found, Innermost, Retried, Scope},
+    wait,
 };
 
 /// The attempts of one call under a policy: counts them and decides after each whether there is another.
@@ -32,26 +44,45 @@ pub struct Attempts<'p> {
     policy: &'p RetryPolicy,
     /// When the first attempt began, where there is a `max_elapsed`; otherwise any moment.
     started: Moment,
-    /// The delay before the last attempt in nanoseconds; 0 before the first delay. Futures hold this, so it is small.
-    previous_delay: u64,
+    /// In a box, so that futures, which hold this, are small.
+    rare: Option<Box<Rare<'p>>>,
     made: u32,
     clock: Clock,
+    /// Whether the call is a part of an attempt of another retry.
+    is_nested: bool,
+    /// Whether the call has found all that is around it.
+    is_settled: bool,
+    state: State,
 }
 
-/// The clock that the sleeps go by. A paused task clock would never reach the end of sleeps that a thread really sleeps.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Clock {
-    Thread,
-    Task,
+/// The state of a call whose end is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Its end has been counted, or is not.
+    Done,
+    /// It waits: for its first attempt, between two attempts, or as a task that is not polled.
+    Waiting,
+    /// It is within an attempt, or decides about the next. If it is dropped now, it has panicked.
+    Running,
 }
 
-impl Clock {
-    pub(super) fn read(self) -> Moment {
-        match self {
-            Self::Task => clock::now(),
-            Self::Thread => clock::thread_now(),
-        }
-    }
+/// What a call needs that is retried, that has something around it, or that a signal can stop.
+#[derive(Debug, Default)]
+struct Rare<'p> {
+    previous_delay: Option<Duration>,
+    /// Whether a retry is scheduled whose attempt has not begun.
+    is_scheduled: bool,
+    around: Around,
+    stop: Option<OwnStop<'p>>,
+}
+
+/// The signal that ends the attempts.
+struct OwnStop<'p> {
+    signal: &'p dyn Stop,
+    /// Passes it on to the waits inside of an attempt.
+    relay: Arc<Relay>,
+    /// Waits for the signal during an attempt.
+    stopped: Pin<Box<dyn Future<Output = ()> + Send + 'p>>,
 }
 
 impl<'p> Attempts<'p> {
@@ -62,11 +93,24 @@ impl<'p> Attempts<'p> {
         Self::by(Clock::Task, policy)
     }
 
+    /// Before the first attempt of a task, with the scope in which its future was created.
+    #[cfg(feature = "tokio")]
+    pub(super) async fn of_task_in(created: Created, policy: &'p RetryPolicy) -> Self {
+        let mut attempts = Self::by(Clock::Task, policy);
+        attempts.settle(created.found().await);
+        attempts
+    }
+
     /// Before the first attempt of a thread.
     #[inline]
     #[must_use]
     pub fn of_thread(policy: &'p RetryPolicy) -> Self {
-        Self::by(Clock::Thread, policy)
+        let mut attempts = Self::by(Clock::Thread, policy);
+        let innermost = Innermost::get();
+        if !innermost.is_nothing() {
+            attempts.settle(innermost.found_by_thread());
+        }
+        attempts
     }
 
     #[inline]
@@ -75,7 +119,31 @@ impl<'p> Attempts<'p> {
         if let Some(Shared(budget)) = policy.budget {
             budget.count_call();
         }
-        Self { policy, started, previous_delay: 0, made: 0, clock }
+        let state = if policy.statistics.is_some() { State::Waiting } else { State::Done };
+        Self { policy, started, rare: None, made: 0, clock, is_nested: false, is_settled: false, state }
+    }
+
+    /// Takes over what is around the call.
+    #[cold]
+    fn settle(&mut self, Found { is_attempt, is_settled, around }: Found) {
+        (self.is_nested, self.is_settled) = (is_attempt, is_settled);
+        if let Some(around) = around {
+            self.rare().around = *around;
+        }
+    }
+
+    /// Ends the attempts when the signal is given, and the waits inside of them.
+    pub fn stop_on(&mut self, signal: &'p dyn Stop) {
+        let stop = OwnStop { signal, relay: Arc::default(), stopped: signal.stopped() };
+        self.rare().stop = Some(stop);
+    }
+
+    fn rare(&mut self) -> &mut Rare<'p> {
+        self.rare.get_or_insert_default()
+    }
+
+    fn around(&self) -> Option<&Around> {
+        self.rare.as_ref().map(|rare| &rare.around)
     }
 
     #[cfg(test)]
@@ -106,10 +174,12 @@ impl<'p> Attempts<'p> {
 
     /// Makes the attempt that comes: inside of it, other retries know of this one.
     #[inline]
-    pub fn within<R>(&self, policy: &RetryPolicy, call: impl FnOnce() -> R) -> R {
-        let _scope = Scope::of(self.worth_knowing(policy));
+    pub fn within<R>(&mut self, policy: &RetryPolicy, call: impl FnOnce() -> R) -> R {
+        self.begin(policy);
+        let _scope = Scope::of_thread(self.is_noted(policy), || self.noted_by_thread());
         #[cfg(feature = "tracing")]
         let _span = self.span().map(tracing::Span::entered);
+        trace::forget();
         call()
     }
 
@@ -117,11 +187,83 @@ impl<'p> Attempts<'p> {
     #[cfg(feature = "tokio")]
     #[inline]
     #[must_use]
-    pub fn scope<'a, F>(&'a self, call: Pin<&'a mut F>) -> Scoped<'a, F> {
-        let scoped = Scoped::new(self.worth_knowing(self.policy), call);
+    pub fn scope<'a, F>(&'a mut self, call: Pin<&'a mut F>) -> Scoped<'a, 'p, F> {
+        self.begin(self.policy);
         #[cfg(feature = "tracing")]
-        let scoped = scoped.traced(self.span());
+        let span = self.span();
+        let scoped = Scoped::new(self, call);
+        #[cfg(feature = "tracing")]
+        let scoped = scoped.traced(span);
         scoped
+    }
+
+    /// Counts the attempt that comes.
+    #[inline]
+    fn begin(&mut self, policy: &RetryPolicy) {
+        self.go_on();
+        if let Some(Counted(statistics)) = policy.statistics {
+            statistics.count_attempt();
+        }
+        if self.made > 0 {
+            self.begin_retry();
+        }
+    }
+
+    /// Counts the retry that was scheduled, if one was. One that a layer inside rejects was made, too.
+    #[cold]
+    fn begin_retry(&mut self) {
+        let Some(rare) = &mut self.rare else { return };
+        if !mem::take(&mut rare.is_scheduled) {
+            return;
+        }
+        let delay = rare.previous_delay.unwrap_or_default();
+        if let Some(Counted(statistics)) = self.policy.statistics {
+            statistics.count_retry(delay);
+        }
+        #[cfg(feature = "metrics")]
+        crate::metrics::record_delay(self.policy.name, delay);
+    }
+
+    /// Puts the retry that was scheduled back, if one was.
+    fn unschedule(&mut self) {
+        let is_scheduled = self.rare.as_mut().is_some_and(|rare| mem::take(&mut rare.is_scheduled));
+        if let (true, Some(Shared(budget))) = (is_scheduled, self.policy.budget) {
+            budget.put_back();
+        }
+    }
+
+    #[inline]
+    fn go_on(&mut self) {
+        if self.state == State::Waiting {
+            self.state = State::Running;
+        }
+    }
+
+    /// Notes that the call waits from now on.
+    #[inline]
+    pub(super) fn suspend(&mut self) {
+        if self.state == State::Running {
+            self.state = State::Waiting;
+        }
+    }
+
+    /// Enters the attempt that a task polls.
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub(super) fn enter(&mut self, context: &mut Context<'_>) -> Scope {
+        if !self.is_settled {
+            let innermost = Innermost::get();
+            if innermost.is_nothing() {
+                self.is_settled = true;
+            } else {
+                self.settle(innermost.found_by_task(context));
+            }
+        }
+        self.go_on();
+        trace::forget();
+        let is_noted = self.is_noted(self.policy);
+        let noted = if is_noted { Some(self.noted_by_task(context)) } else { None };
+        Scope::of_task(context, [true, self.is_settled, is_noted], || noted.unwrap_or_default())
     }
 
     /// The span of the attempt that comes, if it is a further one.
@@ -131,15 +273,56 @@ impl<'p> Attempts<'p> {
         if self.made == 0 { None } else { crate::trace::attempt(self.name(), self.made.saturating_add(1)) }
     }
 
-    /// This, if a retry inside of the attempt that comes has to know of it.
+    /// Returns true if there is something that calls inside of the attempt have to know, beside that it is one.
     #[inline]
-    const fn worth_knowing(&self, policy: &RetryPolicy) -> Option<&Self> {
-        if self.made > 0 || policy.max_elapsed.is_some() { Some(self) } else { None }
+    const fn is_noted(&self, policy: &RetryPolicy) -> bool {
+        self.made > 0 || policy.max_elapsed.is_some() || self.rare.is_some()
     }
 
-    /// When all has to be over, and by which clock.
-    pub(super) fn deadline(&self) -> Option<(Moment, Clock)> {
-        self.policy.max_elapsed.map(|limit| (self.started.after(clock::micros(limit)), self.clock))
+    /// What calls inside of the attempt have to know.
+    fn noted(&self) -> Around {
+        let mut around = self.around().cloned().unwrap_or_default();
+        if self.made > 0 {
+            around.retried = Some(Retried(self.name()));
+        }
+        if let Some(limit) = self.policy.max_elapsed {
+            around = around.until(Deadline::new(self.started, limit, self.clock));
+        }
+        around.signals.extend(self.own_stop().map(|stop| stop.relay.clone()));
+        around
+    }
+
+    /// The same, while the thread cannot wait for the signal itself.
+    #[cold]
+    fn noted_by_thread(&mut self) -> Around {
+        if let Some(stop) = self.rare.as_mut().and_then(|rare| rare.stop.as_mut()) {
+            // Another relay for each attempt: what has woken the one before may have been no signal.
+            *stop = OwnStop { signal: stop.signal, relay: Arc::default(), stopped: stop.signal.stopped() };
+            let waker = Waker::from(stop.relay.clone());
+            stop.pass_on(&mut Context::from_waker(&waker));
+        }
+        self.noted()
+    }
+
+    /// The same, while the task waits for the signal as well.
+    #[cfg(feature = "tokio")]
+    #[cold]
+    fn noted_by_task(&mut self, context: &mut Context<'_>) -> Around {
+        if let Some(stop) = self.rare.as_mut().and_then(|rare| rare.stop.as_mut())
+            && !stop.relay.is_given()
+        {
+            stop.pass_on(context);
+        }
+        self.noted()
+    }
+
+    fn own_stop(&self) -> Option<&OwnStop<'p>> {
+        self.rare.as_ref()?.stop.as_ref()
+    }
+
+    /// Returns true if a signal of this retry or of one around it is given.
+    fn is_stopped(&self) -> bool {
+        self.own_stop().is_some_and(|stop| stop.signal.is_stopped()) || self.around().is_some_and(Around::is_stopped)
     }
 
     pub(super) const fn name(&self) -> Option<&'static str> {
@@ -162,17 +345,18 @@ impl<'p> Attempts<'p> {
         if self.is_first_success(policy, verdict) {
             return None;
         }
-        let delay = self.after_more(verdict)?;
+        let delay = self.after_more(verdict, passage.is_made())?;
         self.schedule(delay, passage.left_open())
     }
 
     /// Counts it, if it is one.
     #[allow(clippy::inline_always, reason = "as above")]
     #[inline(always)]
-    fn is_first_success(&self, policy: &RetryPolicy, verdict: Verdict) -> bool {
+    fn is_first_success(&mut self, policy: &RetryPolicy, verdict: Verdict) -> bool {
         let is_first_success = self.made == 0 && verdict == Verdict::Success;
         if let (true, Some(Counted(statistics))) = (is_first_success, policy.statistics) {
             statistics.count_first_success();
+            self.state = State::Done;
         }
         is_first_success
     }
@@ -180,12 +364,23 @@ impl<'p> Attempts<'p> {
     /// After anything but a success of the first attempt.
     #[cold]
     #[inline(never)]
-    fn after_more(&mut self, verdict: Verdict) -> Option<Duration> {
+    fn after_more(&mut self, verdict: Verdict, is_made: bool) -> Option<Duration> {
+        self.begin_retry(); // it is counted by now, unless a breaker has rejected it
+        if let (false, State::Running, Some(Counted(statistics))) = (is_made, self.state, self.policy.statistics) {
+            statistics.take_attempt_back();
+        }
+        let rejected = if is_made { trace::last() } else { None };
+        let verdict = match (verdict, rejected) {
+            (Verdict::Transient { .. } | Verdict::Final, Some(Rejection { retry_after })) => {
+                Verdict::rejected(retry_after, self.policy.retries_rejections)
+            }
+            (verdict, _) => verdict,
+        };
         match verdict {
             Verdict::Success => self.after_success(),
             Verdict::Final => self.after_final(),
             Verdict::Rejected => self.after_rejection(),
-            Verdict::Transient { retry_after } => self.after_transient(retry_after),
+            Verdict::Transient { retry_after } | Verdict::Wanted { retry_after } => self.after_transient(retry_after),
         }
     }
 
@@ -196,69 +391,76 @@ impl<'p> Attempts<'p> {
         if self.is_first_success(policy, verdict) {
             return false;
         }
-        self.again_after(verdict, passage.left_open())
+        self.again_after(verdict, passage)
     }
 
     #[cold]
     #[inline(never)]
-    fn again_after(&mut self, verdict: Verdict, left_open: Option<Duration>) -> bool {
-        let delay = self.after_more(verdict).and_then(|delay| self.schedule(delay, left_open));
-        if let Some(delay) = delay {
-            self.pause_thread(delay);
-        }
-        delay.is_some()
+    fn again_after(&mut self, verdict: Verdict, passage: Passage) -> bool {
+        let delay = self.after_more(verdict, passage.is_made());
+        let delay = delay.and_then(|delay| self.schedule(delay, passage.left_open()));
+        delay.is_some_and(|delay| !self.pause_thread(delay))
     }
 
-    /// As [`after`](Self::after), with a signal that there is to be no further attempt.
-    #[inline]
-    pub fn after_unless(
-        &mut self,
-        policy: &RetryPolicy,
-        stop: &dyn Stop,
-        verdict: Verdict,
-        passage: Passage,
-    ) -> Option<Duration> {
-        match verdict {
-            Verdict::Transient { .. } if stop.is_stopped() => {
-                self.made = self.made.saturating_add(1);
-                self.stopped();
-                None
-            }
-            verdict => self.after(policy, verdict, passage),
-        }
-    }
-
-    /// Sleeps on the thread.
+    /// Sleeps on the thread until a signal is given. Returns true if that is the end.
     #[cold]
-    pub fn pause_thread(&self, delay: Duration) {
-        if !delay.is_zero() {
-            self.tell_of_blocking();
-            wait::sleep_on_thread(delay);
-        }
-    }
-
-    /// Sleeps on the thread until a signal is given; whether it was.
-    #[cold]
-    pub fn pause_thread_until(&self, stop: &dyn Stop, delay: Duration) -> bool {
+    #[must_use]
+    pub fn pause_thread(&mut self, delay: Duration) -> bool {
+        self.suspend();
         if !delay.is_zero() {
             self.tell_of_blocking();
         }
-        let stopped = wait::on_thread(pin!(stop.stopped()), delay).is_some();
-        if stopped {
-            self.stopped();
+        match self.own_stop() {
+            Some(stop) => _ = wait::on_thread(pin!(stop.signal.stopped()), delay),
+            None => wait::sleep_on_thread(delay),
         }
-        stopped
+        self.ends()
     }
 
-    /// Sleeps in the task until a signal is given; whether it was.
+    /// Sleeps in the task until a signal is given.
     #[cfg(feature = "tokio")]
     #[cold]
-    pub async fn pause_until(&self, stop: &dyn Stop, delay: Duration) -> bool {
-        let stopped = pause::pause_until(stop, delay).await;
+    #[must_use]
+    pub fn pause(&mut self, delay: Duration) -> Pause<'p> {
+        self.suspend();
+        let (own, around) = (self.own_stop().map(|stop| stop.signal), self.around());
+        match (own, around.map(|around| around.signals.clone()).unwrap_or_default()) {
+            (None, signals) if signals.is_empty() => Pause::for_all_of(delay),
+            (own, signals) => Pause::until(delay, Box::pin(given(own, signals))),
+        }
+    }
+
+    /// Returns true if a signal ends the attempts after a sleep.
+    #[cold]
+    #[must_use]
+    pub fn ends(&mut self) -> bool {
+        let stopped = self.is_stopped();
         if stopped {
             self.stopped();
         }
         stopped
+    }
+
+    /// Returns true if a signal further out can end a sleep.
+    #[cold]
+    #[must_use]
+    pub fn can_be_stopped(&self) -> bool {
+        self.around().is_some_and(|around| !around.signals.is_empty())
+    }
+
+    /// The outcome of the last attempt, if a signal ends the attempts after a sleep and the outcome was kept.
+    ///
+    /// Without the outcome there has to be another attempt, which then is the last.
+    #[cold]
+    pub fn ends_with<L: Last>(&mut self, last: L) -> Option<L::Outcome> {
+        if !self.is_stopped() {
+            return None;
+        }
+        let outcome = last.take();
+        if outcome.is_some() {
+            self.stopped();
+        }
+        outcome
     }
 
     /// Tells that the thread is about to be blocked, if that holds up tasks.
@@ -268,33 +470,29 @@ impl<'p> Attempts<'p> {
         blocking::tell(self.policy.name);
     }
 
-    fn count(&self, end: End) {
-        if let Some(Counted(statistics)) = self.policy.statistics {
-            statistics.count(end);
+    /// Counts the end of the call, once.
+    fn count(&mut self, end: End) {
+        if let (true, Some(Counted(statistics))) = (self.state != State::Done, self.policy.statistics) {
+            statistics.count(end, self.made == 0);
         }
+        self.state = State::Done;
     }
 
-    fn after_final(&self) -> Option<Duration> {
-        match self.policy.statistics {
-            Some(Counted(statistics)) if self.made == 0 => statistics.count_first_failure(),
-            _ => self.count(End::NotTransient),
-        }
+    fn after_final(&mut self) -> Option<Duration> {
+        self.count(End::NotTransient);
         None
     }
 
     /// After an attempt that was none.
-    fn after_rejection(&self) -> Option<Duration> {
+    fn after_rejection(&mut self) -> Option<Duration> {
         let (retry, attempt) = (self.policy.name, self.made.saturating_add(1));
-        match self.policy.statistics {
-            Some(Counted(statistics)) if self.made == 0 => statistics.count_first_rejection(),
-            _ => self.count(End::Rejected),
-        }
+        self.count(End::Rejected);
         events::tell(|| Event::RetryRejected { retry, attempt });
         None
     }
 
     /// A success that is not the first attempt's.
-    fn after_success(&self) -> Option<Duration> {
+    fn after_success(&mut self) -> Option<Duration> {
         let (retry, attempts) = (self.policy.name, self.made.saturating_add(1));
         self.count(End::RetriedSuccess);
         events::tell(|| Event::RetrySucceeded { retry, attempts });
@@ -302,13 +500,14 @@ impl<'p> Attempts<'p> {
     }
 
     #[cold]
-    fn stopped(&self) {
+    fn stopped(&mut self) {
         let (retry, attempts) = (self.policy.name, self.made);
+        self.unschedule();
         self.count(End::Stopped);
         events::tell(|| Event::RetryStopped { retry, attempts });
     }
 
-    fn exhausted(&self) -> Option<Duration> {
+    fn exhausted(&mut self) -> Option<Duration> {
         let (retry, attempts) = (self.policy.name, self.made);
         self.count(End::Exhausted);
         events::tell(|| Event::RetriesExhausted { retry, attempts });
@@ -318,16 +517,20 @@ impl<'p> Attempts<'p> {
     fn after_transient(&mut self, retry_after: Option<Duration>) -> Option<Duration> {
         let (policy, is_last) = (self.policy, self.is_last(self.policy));
         self.made = self.made.saturating_add(1);
-        if is_last || (policy.nested == Nested::Inherit && nested::is_nested()) {
+        if self.is_stopped() {
+            self.stopped();
+            return None;
+        }
+        if is_last || (policy.nested == Nested::Inherit && self.is_nested) {
             return self.exhausted();
         }
         let elapsed = self.elapsed();
-        let previous = (self.made > 1).then(|| Duration::from_nanos(self.previous_delay));
+        let previous = self.rare.as_ref().and_then(|rare| rare.previous_delay);
         let retry = Retry { attempt: self.made, previous, elapsed, hint: retry_after };
         let delay = policy.schedule.delay(&retry, policy.jitter, random::up_to);
-        self.previous_delay = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
+        self.rare().previous_delay = Some(delay);
         let too_late = policy.max_elapsed.is_some_and(|limit| elapsed.saturating_add(delay) > limit);
-        if too_late || nested::ends_too_late(delay) {
+        if too_late || self.around().is_some_and(|around| around.ends_too_late(delay)) {
             return self.exhausted();
         }
         Some(delay)
@@ -336,25 +539,56 @@ impl<'p> Attempts<'p> {
     /// Tells of the attempt that comes after this delay, if the budget has it; or gives no delay before what will be rejected.
     #[cold]
     #[inline(never)]
-    fn schedule(&self, delay: Duration, left_open: Option<Duration>) -> Option<Duration> {
+    fn schedule(&mut self, delay: Duration, left_open: Option<Duration>) -> Option<Duration> {
         if !is_worth(delay, left_open) {
             return Some(Duration::ZERO);
         }
         let (policy, retry, attempt) = (self.policy, self.policy.name, self.made);
-        if nested::is_nested() {
-            nested::tell(retry);
+        if let Some(outer) = self.around().and_then(|around| around.retried) {
+            nested::tell(outer, retry);
         }
         if policy.budget.is_some_and(|Shared(budget)| !budget.withdraw(clock::now())) {
             self.count(End::Denied);
             events::tell(|| Event::BudgetDenied { retry, attempts: attempt });
             return None;
         }
-        if let Some(Counted(statistics)) = policy.statistics {
-            statistics.count_retry(delay);
-        }
-        #[cfg(feature = "metrics")]
-        crate::metrics::record_delay(policy.name, delay);
+        self.rare().is_scheduled = true;
         events::tell(|| Event::RetryScheduled { retry, attempt, delay });
         Some(delay)
+    }
+}
+
+/// Counts a call that ends without an outcome. That of a thread has panicked; that of a task may have been dropped.
+impl Drop for Attempts<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.state != State::Done || self.rare.is_some() {
+            self.abandon();
+        }
+    }
+}
+
+impl Attempts<'_> {
+    #[cold]
+    #[inline(never)]
+    fn abandon(&mut self) {
+        self.unschedule();
+        let has_panicked = matches!(self.clock, Clock::Thread) || self.state == State::Running;
+        self.count(if has_panicked { End::Panicked } else { End::Cancelled });
+    }
+}
+
+impl OwnStop<'_> {
+    /// Gives the signal to the waits inside of an attempt, once it is given.
+    fn pass_on(&mut self, context: &mut Context<'_>) {
+        if self.stopped.as_mut().poll(context).is_ready() {
+            self.relay.give();
+        }
+    }
+}
+
+impl fmt::Debug for OwnStop<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnStop").field("is_stopped", &self.signal.is_stopped()).finish_non_exhaustive()
     }
 }

@@ -1,24 +1,26 @@
+mod account;
+
 use std::{
     fmt, ptr,
     sync::{
-        Mutex, MutexGuard, PoisonError, TryLockError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    thread,
 };
 
+use self::account::{Account, Income, PERIOD};
 use crate::{
     checked::{Checked, valid},
     clock::{self, Moment},
     totals::{Count, Totals},
 };
 
-/// How many retries there may be in all, as a share of the calls: shared by any number of functions.
+/// A limit on the retries of any number of functions, as a share of their calls.
 ///
 /// A retry policy looks at one call. When a whole service is down, every call is retried, and three attempts each are three
-/// times the load on what is down already. A budget looks at all calls together: with the default of 20 %, a thousand calls
-/// bring at most 200 retries, and what is behind it sees at most a fifth more than its usual load, however many attempts each
-/// policy allows. A reserve lets retries be made when there are only few calls.
+/// times the load on a service that is down already. A budget looks at all calls together. With the default of 20 %, a thousand calls
+/// allow 200 retries, however many attempts each policy allows. A reserve allows some more by time alone, so that a service with few
+/// calls has retries too.
 ///
 /// ```
 /// use std::io;
@@ -41,31 +43,30 @@ use crate::{
 ///
 /// A retry that the budget denies is not made: the error of the last attempt comes back at once.
 ///
-/// # How it counts
+/// # Limits
 ///
-/// The idea and the defaults are those of the `RetryBudget` of Twitter's Finagle: each call deposits `ratio` of a retry, each
-/// retry withdraws one, deposits expire after about ten seconds, and `reserve_per_second` is deposited by time alone. Here
-/// they expire gradually, by a factor of e in ten seconds, and are reckoned when somebody wants to retry, taking the calls
-/// since the last time as spread evenly. So a first attempt that succeeds reads no clock and takes no lock: it adds one to a
-/// count that only its own thread writes. A budget takes 4 KiB at its first call.
+/// Each call deposits `ratio` of a retry, and each retry withdraws one. Deposits that nobody withdraws expire after ten seconds. The
+/// reserve gains `reserve_per_second` and holds at most ten seconds of it, which it does at first. So with calls at a steady rate,
+/// however long nothing had to be retried before, retries within `t` seconds are at most
+/// `(ratio * calls per second + reserve_per_second) * (t + 10)`, and without a reserve retries are never more than `ratio` of all calls.
+/// A retry that is withdrawn and then not made, because the call is cancelled or stopped before, is put back.
+///
+/// The idea and the defaults are those of the `RetryBudget` of Twitter's Finagle. Here the arithmetic is exact: the budget grants
+/// the same however often it is asked, and deposits that are too small to make a retry before they expire add up all the same.
+///
+/// # Cost
+///
+/// A call adds one to a count that only its own thread writes. One call in 64 reads the clock as well, so that deposits expire although
+/// nothing is retried; between two such calls, calls count as spread evenly over the time. So up to 63 calls of each thread may expire
+/// early or late. A budget takes 4 KiB at its first call.
 pub struct RetryBudget {
     ratio: f64,
     reserve_per_second: u32,
-    /// Calls are its successes, withdrawals its failures, denials its rejections.
+    /// Calls are its successes, withdrawals its failures, denials its rejections, what was put back its neutral calls.
     totals: Totals,
-    /// A thousandth of a retry each.
-    balance: AtomicU64,
-    /// What the balance holds already. Whoever deposits has the lock.
-    deposited: Mutex<Deposited>,
-}
-
-/// What was deposited until when.
-#[derive(Debug)]
-struct Deposited {
-    /// Calls that were deposited for.
-    calls: u64,
-    /// `None` before the first time: the reserve has been growing for ever.
-    at: Option<Moment>,
+    account: Mutex<Account>,
+    /// When the period that the account has reached ends.
+    period_end: AtomicU64,
 }
 
 /// A budget that policies share: the same if it is the same place in memory.
@@ -78,15 +79,12 @@ impl PartialEq for Shared {
     }
 }
 
-/// How long deposits last, in microseconds.
-const LIFETIME: u64 = 10_000_000;
-/// What a retry takes.
-const RETRY: u64 = 1_000;
-/// How often a thread that finds nothing looks again while another deposits.
-const MOST_LOOKS: u32 = 100;
+/// One in so many calls of a thread credits the account.
+const STRIDE: u64 = 64;
 
 const CALL: Count = Count::Success;
 const WITHDRAWN: Count = Count::Failure;
+const PUT_BACK: Count = Count::Neutral;
 const DENIED: Count = Count::Rejection;
 
 impl RetryBudget {
@@ -97,12 +95,12 @@ impl RetryBudget {
             ratio: 0.2,
             reserve_per_second: 10,
             totals: Totals::sharded(),
-            balance: AtomicU64::new(0),
-            deposited: Mutex::new(Deposited { calls: 0, at: None }),
+            account: Mutex::new(Account::new()),
+            period_end: AtomicU64::new(0),
         }
     }
 
-    /// How many retries there may be for each call.
+    /// The retries that each call deposits. A part of 10⁻¹² is the smallest.
     ///
     /// # Panics
     ///
@@ -113,30 +111,30 @@ impl RetryBudget {
         self
     }
 
-    /// How many retries there may be in each second however few calls there are. Ten seconds' worth are there to begin with.
+    /// The retries that each second allows however few calls there are. Ten seconds' worth are there to begin with, and never more.
     #[must_use]
     pub const fn reserve_per_second(mut self, retries: u32) -> Self {
         self.reserve_per_second = retries;
         self
     }
 
-    /// How many retries could be made now. Looking changes nothing.
+    /// The number of retries that could be made now. Looking changes nothing.
     #[must_use]
     pub fn balance(&self) -> u64 {
-        let now = clock::now();
-        let deposited = self.deposited();
-        let growth = self.growth(&deposited, self.calls(), now);
-        // ORDERING: Relaxed: a number to look at.
-        growth.of(self.balance.load(Ordering::Relaxed)) / RETRY
+        let (calls, now) = (self.calls(), clock::now());
+        let mut account = *self.account();
+        self.credit(&mut account, calls, now);
+        account.balance()
     }
 
-    /// How many retries were made.
+    /// The number of retries that were made or are waited for.
     #[must_use]
     pub fn withdrawn(&self) -> u64 {
-        self.totals.sums().get(WITHDRAWN)
+        let sums = self.totals.sums();
+        sums.get(WITHDRAWN).saturating_sub(sums.get(PUT_BACK))
     }
 
-    /// How many retries were not made because there was nothing left.
+    /// The number of retries that were not made because the balance was spent.
     #[must_use]
     pub fn denied(&self) -> u64 {
         self.totals.sums().get(DENIED)
@@ -154,87 +152,80 @@ impl RetryBudget {
     /// assert_eq!(BUDGET.balance(), 50);
     /// ```
     pub fn reset(&self) {
-        let mut deposited = self.deposited();
-        *deposited = Deposited { calls: self.calls(), at: None };
-        // ORDERING: Relaxed: the balance stands for nothing but itself.
-        self.balance.store(0, Ordering::Relaxed);
+        let now = clock::now();
+        let mut account = self.account();
+        *account = Account::started(self.income(), self.calls(), now);
+        self.publish(&account);
     }
 
     /// Counts a call.
     #[inline]
     pub(crate) fn count_call(&self) {
-        self.totals.add(CALL);
+        if self.totals.add(CALL).is_multiple_of(STRIDE) {
+            self.keep_up();
+        }
     }
 
     /// Takes a retry out, if there is one.
     pub(crate) fn withdraw(&self, now: Moment) -> bool {
-        let mut looks = 0;
-        let taken = loop {
-            let deposited = self.deposit(now);
-            // ORDERING: Relaxed: the balance stands for nothing but itself.
-            let taken =
-                self.balance.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |balance| balance.checked_sub(RETRY));
-            looks += 1;
-            if taken.is_ok() || deposited || looks == MOST_LOOKS {
-                break taken.is_ok();
-            }
-            // Another thread is about to deposit. Where it was put off while it was at it, that takes a moment.
-            thread::yield_now();
+        let calls = self.calls();
+        let taken = {
+            let mut account = self.account();
+            self.credit(&mut account, calls, now);
+            self.publish(&account);
+            account.withdraw()
         };
         self.totals.add(if taken { WITHDRAWN } else { DENIED });
         taken
     }
 
-    /// Lets what is there expire, and adds what has come since the last time; `false` if another thread is at it.
-    fn deposit(&self, now: Moment) -> bool {
-        let mut deposited = match self.deposited.try_lock() {
-            Ok(deposited) => deposited,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return false,
-        };
+    /// Puts a retry back that was taken out and not made.
+    pub(crate) fn put_back(&self) {
+        // No reading of the clock: this runs where a call is dropped, which may be outside of the runtime whose clock it went by.
+        self.account().put_back();
+        self.totals.add(PUT_BACK);
+    }
+
+    /// Credits the calls until now if a period has ended, unless another thread is about to credit them.
+    #[cold]
+    fn keep_up(&self) {
+        let now = clock::now();
+        // ORDERING: Relaxed: a hint. A thread that misses a later end credits once more, which changes nothing.
+        if now.as_micros() < self.period_end.load(Ordering::Relaxed) {
+            return;
+        }
         let calls = self.calls();
-        let growth = self.growth(&deposited, calls, now);
-        *deposited = Deposited { calls, at: Some(growth.until) };
-        // ORDERING: Relaxed: withdrawals meanwhile are not lost, since the balance is read and replaced in one step.
-        _ = self.balance.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |balance| Some(growth.of(balance)));
-        true
+        if let Ok(mut account) = self.account.try_lock() {
+            self.credit(&mut account, calls, now);
+            self.publish(&account);
+        }
     }
 
-    /// What becomes of the balance until now.
-    fn growth(&self, deposited: &Deposited, calls: u64, now: Moment) -> Growth {
-        // By another clock, it is the first time.
-        let at = deposited.at.filter(|at| !clock::is_another(now.as_micros(), at.as_micros(), clock::now_micros));
-        let passed = at.map_or(u64::MAX, |at| now.as_micros().saturating_sub(at.as_micros()));
-        let (kept, mean) = expiry(passed);
-        let new_calls = calls.saturating_sub(deposited.calls);
-        let of_calls = thousandths(new_calls) * 1_000.0 * self.ratio * if at.is_none() { 1.0 } else { mean };
-        // Deposited evenly and expiring evenly, the reserve tends to what comes in a lifetime.
-        let of_reserve = f64::from(self.reserve_per_second) * 1_000.0 * (thousandths(LIFETIME) / 1e6) * (1.0 - kept);
-        Growth { kept, income: of_calls + of_reserve, until: at.map_or(now, |at| at.max(now)) }
+    /// Credits an account. By another clock than before, it begins anew.
+    fn credit(&self, account: &mut Account, calls: u64, now: Moment) {
+        let income = self.income();
+        if account.at().is_some_and(|at| clock::is_another(now.as_micros(), at.as_micros(), clock::now_micros)) {
+            *account = Account::started(income, account.calls(), now);
+        }
+        account.credit(income, calls, now);
     }
 
-    fn deposited(&self) -> MutexGuard<'_, Deposited> {
-        self.deposited.lock().unwrap_or_else(PoisonError::into_inner)
+    fn publish(&self, account: &Account) {
+        let end = account.at().map_or(0, |at| (at.as_micros() / PERIOD + 1).saturating_mul(PERIOD));
+        // ORDERING: Relaxed: a hint, see `keep_up`.
+        self.period_end.store(end, Ordering::Relaxed);
+    }
+
+    const fn income(&self) -> Income {
+        Income::new(self.ratio, self.reserve_per_second)
+    }
+
+    fn account(&self) -> MutexGuard<'_, Account> {
+        self.account.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn calls(&self) -> u64 {
         self.totals.sums().get(CALL)
-    }
-}
-
-/// What becomes of a balance with time.
-#[derive(Clone, Copy)]
-struct Growth {
-    /// The share of it that has not expired.
-    kept: f64,
-    /// What has come in and not expired, in thousandths of a retry.
-    income: f64,
-    until: Moment,
-}
-
-impl Growth {
-    fn of(self, balance: u64) -> u64 {
-        rounded(thousandths(balance) * self.kept + self.income)
     }
 }
 
@@ -244,25 +235,6 @@ const fn check_ratio(ratio: f64) -> Checked<f64> {
     } else {
         Err("`ratio` must be in 0.0..=1.0; 0.2 is a retry for every five calls")
     }
-}
-
-/// What is left of what was there, and on average of what came evenly since, after so many microseconds.
-#[allow(clippy::cast_precision_loss, reason = "a share")]
-fn expiry(passed: u64) -> (f64, f64) {
-    let lifetimes = passed as f64 / LIFETIME as f64;
-    let kept = (-lifetimes).exp();
-    // The mean of e^-t for t from 0 to `lifetimes`, which tends to 1 at 0.
-    (kept, if lifetimes > 1e-9 { (1.0 - kept) / lifetimes } else { 1.0 })
-}
-
-#[allow(clippy::cast_precision_loss, reason = "counts below 2⁵³")]
-const fn thousandths(number: u64) -> f64 {
-    number as f64
-}
-
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
-const fn rounded(number: f64) -> u64 {
-    number.round() as u64
 }
 
 impl Default for RetryBudget {
@@ -282,19 +254,4 @@ impl fmt::Debug for RetryBudget {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_thread_that_is_late_is_no_other_clock() {
-        let budget = RetryBudget::new().ratio(0.0).reserve_per_second(1);
-        let now = clock::now();
-        for _ in 0..10 {
-            assert!(budget.withdraw(now));
-        }
-        // It was stopped for an hour after it had read the clock.
-        let late = Moment::from_micros(now.as_micros() - 3_600_000_000);
-        assert!(!budget.withdraw(late));
-        assert!(!budget.withdraw(now));
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! Sleeping between two attempts in a task.
 
 use std::{
+    fmt,
     future::Future,
     pin::Pin,
     task::{Context, Poll},
@@ -9,53 +10,65 @@ use std::{
 
 use tokio::time::Sleep;
 
-use super::stop::Stop;
 #[cfg(feature = "testing")]
 use crate::testing;
 
-/// Sleeps in the task. No delay gives the other tasks a turn.
-#[must_use]
-pub fn pause(delay: Duration) -> Pause {
-    #[cfg(feature = "testing")]
-    testing::note_sleep(delay);
-    if delay.is_zero() { Pause::Yield } else { Pause::Sleep(Box::pin(tokio::time::sleep(delay))) }
-}
+/// A sleep in a task. The timer is boxed, so that a future that never retries is not larger for it.
+pub struct Pause<'s>(State<'s>);
 
-/// Sleeps in the task until a signal is given; whether it was.
-pub(super) async fn pause_until(stop: &dyn Stop, delay: Duration) -> bool {
-    let (mut pause, mut stopped) = (pause(delay), stop.stopped());
-    std::future::poll_fn(|context| {
-        if stopped.as_mut().poll(context).is_ready() {
-            return Poll::Ready(true);
-        }
-        Pin::new(&mut pause).poll(context).map(|()| false)
-    })
-    .await
-}
-
-/// The future of [`pause`]. The timer is boxed, so that a future that never retries is not larger for it.
-#[derive(Debug)]
-pub enum Pause {
-    /// Has yet to give the other tasks a turn.
+enum State<'s> {
+    /// Has yet to give the other tasks a turn, which is all that it does.
     Yield,
     /// Has done so.
     Yielded,
     /// Waits for the timer.
     Sleep(Pin<Box<Sleep>>),
+    /// Waits for a signal as well.
+    Until(Box<(Pause<'s>, Stopped<'s>)>),
 }
 
-impl Future for Pause {
+/// Ready when a signal is given.
+type Stopped<'s> = Pin<Box<dyn Future<Output = ()> + Send + 's>>;
+
+impl<'s> Pause<'s> {
+    /// Sleeps that long. No delay gives the other tasks a turn.
+    pub(super) fn for_all_of(delay: Duration) -> Self {
+        #[cfg(feature = "testing")]
+        testing::note_sleep(delay);
+        Self(if delay.is_zero() { State::Yield } else { State::Sleep(Box::pin(tokio::time::sleep(delay))) })
+    }
+
+    /// Sleeps that long, or until a signal is given.
+    pub(super) fn until(delay: Duration, stopped: Stopped<'s>) -> Self {
+        Self(State::Until(Box::new((Self::for_all_of(delay), stopped))))
+    }
+}
+
+impl Future for Pause<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        match &mut *self {
-            Self::Yield => {
-                *self = Self::Yielded;
+        match &mut self.0 {
+            State::Yield => {
+                self.0 = State::Yielded;
                 context.waker().wake_by_ref();
                 Poll::Pending
             }
-            Self::Yielded => Poll::Ready(()),
-            Self::Sleep(sleep) => sleep.as_mut().poll(context),
+            State::Yielded => Poll::Ready(()),
+            State::Sleep(sleep) => sleep.as_mut().poll(context),
+            State::Until(both) => {
+                let (pause, stopped) = &mut **both;
+                if stopped.as_mut().poll(context).is_ready() {
+                    return Poll::Ready(());
+                }
+                Pin::new(pause).poll(context)
+            }
         }
+    }
+}
+
+impl fmt::Debug for Pause<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pause").finish_non_exhaustive()
     }
 }

@@ -4,10 +4,8 @@
 use std::future::Future;
 #[cfg(feature = "tokio")]
 use std::pin::pin;
-use std::{fmt, marker::PhantomData, time::Duration};
+use std::{fmt, marker::PhantomData};
 
-#[cfg(feature = "tokio")]
-use super::pause;
 use super::{
     RetryPolicy,
     attempts::Attempts,
@@ -15,6 +13,8 @@ use super::{
     verdict::{Passage, Verdict},
 };
 use crate::Transient;
+#[cfg(feature = "tokio")]
+use crate::scope::Created;
 
 /// A [`RetryPolicy`] with a predicate of its own: see [`RetryPolicy::retry_if`].
 pub struct RetryIf<'p, E, P> {
@@ -49,11 +49,11 @@ impl<'p, E, P: Fn(&E) -> bool> RetryIf<'p, E, P> {
     ///
     /// If it has to sleep outside of a tokio runtime with its timer enabled.
     #[cfg(feature = "tokio")]
-    pub async fn run_async<T, F>(&self, work: impl FnMut() -> F) -> Result<T, E>
+    pub fn run_async<T, F>(&self, work: impl FnMut() -> F) -> impl Future<Output = Result<T, E>>
     where
         F: Future<Output = Result<T, E>>,
     {
-        run_async(self.policy, work, |error| Verdict::transient_if((self.predicate)(error))).await
+        run_async(self.policy, work, |error| Verdict::transient_if((self.predicate)(error)))
     }
 }
 
@@ -116,12 +116,10 @@ impl<J> RetryUntil<'_, J> {
         J: Judge<E>,
     {
         let mut attempts = Attempts::of_thread(self.policy);
+        attempts.stop_on(self.stop);
         loop {
             let outcome = attempts.within(self.policy, &mut work);
-            let Some(delay) = self.after(&mut attempts, &outcome) else {
-                return outcome;
-            };
-            if attempts.pause_thread_until(self.stop, delay) {
+            if !attempts.again(self.policy, self.verdict(&outcome), Passage::Made) {
                 return outcome;
             }
         }
@@ -137,29 +135,33 @@ impl<J> RetryUntil<'_, J> {
     ///
     /// If it has to sleep outside of a tokio runtime with its timer enabled.
     #[cfg(feature = "tokio")]
-    pub async fn run_async<T, E, F>(&self, mut work: impl FnMut() -> F) -> Result<T, E>
+    pub fn run_async<T, E, F>(&self, mut work: impl FnMut() -> F) -> impl Future<Output = Result<T, E>>
     where
         J: Judge<E>,
         F: Future<Output = Result<T, E>>,
     {
-        let mut attempts = Attempts::of_task(self.policy);
-        loop {
-            let outcome = attempts.scope(pin!(work())).await;
-            let Some(delay) = self.after(&mut attempts, &outcome) else {
-                return outcome;
-            };
-            if attempts.pause_until(self.stop, delay).await {
-                return outcome;
+        let created = Created::here();
+        async move {
+            let mut attempts = Attempts::of_task_in(created, self.policy).await;
+            attempts.stop_on(self.stop);
+            loop {
+                let outcome = attempts.scope(pin!(work())).await;
+                let Some(delay) = attempts.after(self.policy, self.verdict(&outcome), Passage::Made) else {
+                    return outcome;
+                };
+                attempts.pause(delay).await;
+                if attempts.ends() {
+                    return outcome;
+                }
             }
         }
     }
 
-    fn after<T, E>(&self, attempts: &mut Attempts<'_>, outcome: &Result<T, E>) -> Option<Duration>
+    fn verdict<T, E>(&self, outcome: &Result<T, E>) -> Verdict
     where
         J: Judge<E>,
     {
-        let verdict = outcome.as_ref().err().map_or(Verdict::Success, |error| self.judge.verdict(error));
-        attempts.after_unless(self.policy, self.stop, verdict, Passage::Made)
+        outcome.as_ref().err().map_or(Verdict::Success, |error| self.judge.verdict(error))
     }
 }
 
@@ -192,25 +194,28 @@ pub(super) fn run<T, E>(
 }
 
 #[cfg(feature = "tokio")]
-pub(super) async fn run_async<T, E, F>(
+pub(super) fn run_async<T, E, F>(
     policy: &RetryPolicy,
     mut work: impl FnMut() -> F,
     judge: impl Fn(&E) -> Verdict,
-) -> Result<T, E>
+) -> impl Future<Output = Result<T, E>>
 where
     F: Future<Output = Result<T, E>>,
 {
-    let mut attempts = Attempts::of_task(policy);
-    loop {
-        // The outcome is gone before the pause: an error that is not `Send` does not make the future so.
-        let delay = {
-            let outcome = attempts.scope(pin!(work())).await;
-            let verdict = outcome.as_ref().err().map_or(Verdict::Success, &judge);
-            match attempts.after(policy, verdict, Passage::Made) {
-                Some(delay) => delay,
-                None => return outcome,
-            }
-        };
-        pause::pause(delay).await;
+    let created = Created::here();
+    async move {
+        let mut attempts = Attempts::of_task_in(created, policy).await;
+        loop {
+            // The outcome is gone before the pause: an error that is not `Send` does not make the future so.
+            let delay = {
+                let outcome = attempts.scope(pin!(work())).await;
+                let verdict = outcome.as_ref().err().map_or(Verdict::Success, &judge);
+                match attempts.after(policy, verdict, Passage::Made) {
+                    Some(delay) => delay,
+                    None => return outcome,
+                }
+            };
+            attempts.pause(delay).await;
+        }
     }
 }

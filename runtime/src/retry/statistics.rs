@@ -14,15 +14,19 @@ use crate::{
     totals::{Count, Totals},
 };
 
-/// What became of the calls of a named retry, at one moment. See [`retries`].
+/// The counts of a named retry at one moment. See [`retries`].
 ///
-/// A call is counted when it has ended; one that is under way is not, nor one that was cancelled or has panicked.
+/// An attempt is counted when it begins, a call when it ends. So while nothing is in flight, each call that was ever made is in exactly one
+/// of the counts by which calls end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct RetrySnapshot {
     /// The name.
     pub name: &'static str,
+    /// Attempts made, the first of each call included. An attempt that a breaker, a rate limit or a bulkhead inside has rejected is
+    /// none; one that waits for a place of theirs is.
+    pub attempts: u64,
     /// Calls whose first attempt succeeded.
     pub first_try_successes: u64,
     /// Calls that succeeded at a later attempt.
@@ -37,12 +41,16 @@ pub struct RetrySnapshot {
     pub denied: u64,
     /// Calls that a stop signal ended.
     pub stopped: u64,
-    /// Attempts beyond the first of a call, as far as they were scheduled.
+    /// Calls of a task that were dropped before their end.
+    pub cancelled: u64,
+    /// Calls that ended by a panic.
+    pub panicked: u64,
+    /// Attempts beyond the first of a call, rejected ones included. One that was scheduled and not begun is not counted.
     pub retries: u64,
-    /// How many of their delays were at most so long: a count for each of [`DELAYS`](Self::DELAYS), and a last one for those that
-    /// were longer.
+    /// The number of their delays up to each of [`DELAYS`](Self::DELAYS) and above the one before it; the last is of those that were longer.
     pub delays: [u64; BOUNDS + 1],
     /// The sum of their delays.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "seconds"))]
     pub delayed: Duration,
 }
 
@@ -66,6 +74,7 @@ impl RetrySnapshot {
     const fn empty(name: &'static str) -> Self {
         Self {
             name,
+            attempts: 0,
             first_try_successes: 0,
             retried_successes: 0,
             not_transient: 0,
@@ -73,6 +82,8 @@ impl RetrySnapshot {
             exhausted: 0,
             denied: 0,
             stopped: 0,
+            cancelled: 0,
+            panicked: 0,
             retries: 0,
             delays: [0; BOUNDS + 1],
             delayed: Duration::ZERO,
@@ -82,10 +93,11 @@ impl RetrySnapshot {
     /// Calls that have ended, in whatever way.
     #[must_use]
     pub const fn calls(&self) -> u64 {
-        self.first_try_successes.saturating_add(self.retried_successes).saturating_add(self.failures())
+        let successes = self.first_try_successes.saturating_add(self.retried_successes);
+        successes.saturating_add(self.failures()).saturating_add(self.cancelled).saturating_add(self.panicked)
     }
 
-    /// Calls that have failed, for whatever reason.
+    /// Calls that have given a failure back, for whatever reason. Those that were cancelled or have panicked are not among them.
     #[must_use]
     pub const fn failures(&self) -> u64 {
         let given_up = self.exhausted.saturating_add(self.denied).saturating_add(self.stopped);
@@ -98,7 +110,7 @@ impl fmt::Display for RetrySnapshot {
         write!(
             f,
             "{}: {} calls, {} succeeded at once, {} after a retry, {} failed ({} not transient, {} rejected, {} exhausted, {} denied, \
-             {} stopped); {} retries",
+             {} stopped)",
             crate::escaped(self.name),
             self.calls(),
             self.first_try_successes,
@@ -109,8 +121,13 @@ impl fmt::Display for RetrySnapshot {
             self.exhausted,
             self.denied,
             self.stopped,
-            self.retries,
-        )
+        )?;
+        for (count, end) in [(self.cancelled, "cancelled"), (self.panicked, "panicked")] {
+            if count > 0 {
+                write!(f, ", {count} {end}")?;
+            }
+        }
+        write!(f, "; {} retries", self.retries)
     }
 }
 
@@ -147,16 +164,20 @@ pub fn retries() -> Vec<RetrySnapshot> {
 /// What is counted of the calls of one function.
 #[derive(Debug)]
 pub struct Statistics {
-    /// How calls ended at their first attempt: successes are successes, errors that are not transient failures, rejections are those.
+    /// Attempts are its neutral calls. The others are calls that ended at their first attempt: successes, failures that are not
+    /// transient, and rejections.
     first: Totals,
     counts: [AtomicU64; ENDS],
+    /// Attempts that were counted and then rejected.
+    rejected_attempts: AtomicU64,
     delays: [AtomicU64; BOUNDS + 1],
     delayed_micros: AtomicU64,
 }
 
-const ENDS: usize = 6;
+const ATTEMPT: Count = Count::Neutral;
+const ENDS: usize = 8;
 
-/// How a call ended that made more than one attempt, or would have.
+/// The end of a call, but for a success of its first attempt.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum End {
     RetriedSuccess,
@@ -165,6 +186,8 @@ pub(super) enum End {
     Exhausted,
     Denied,
     Stopped,
+    Cancelled,
+    Panicked,
 }
 
 impl Statistics {
@@ -175,6 +198,7 @@ impl Statistics {
         Self {
             first: Totals::sharded(),
             counts: [const { AtomicU64::new(0) }; ENDS],
+            rejected_attempts: AtomicU64::new(0),
             delays: [const { AtomicU64::new(0) }; BOUNDS + 1],
             delayed_micros: AtomicU64::new(0),
         }
@@ -186,17 +210,22 @@ impl Statistics {
     }
 
     #[inline]
-    pub(super) fn count_first_failure(&self) {
-        self.first.add(Count::Failure);
+    pub(super) fn count_attempt(&self) {
+        self.first.add(ATTEMPT);
     }
 
-    #[inline]
-    pub(super) fn count_first_rejection(&self) {
-        self.first.add(Count::Rejection);
+    /// Takes an attempt out again that was rejected.
+    pub(super) fn take_attempt_back(&self) {
+        add(&self.rejected_attempts, 1);
     }
 
-    pub(super) fn count(&self, end: End) {
-        add(&self.counts[end as usize], 1);
+    /// Counts an end. The frequent ones of a first attempt are counted in the thread's own cell.
+    pub(super) fn count(&self, end: End, is_first: bool) {
+        match end {
+            End::NotTransient if is_first => _ = self.first.add(Count::Failure),
+            End::Rejected if is_first => _ = self.first.add(Count::Rejection),
+            _ => add(&self.counts[end as usize], 1),
+        }
     }
 
     pub(super) fn count_retry(&self, delay: Duration) {
@@ -212,6 +241,7 @@ impl Statistics {
         let of = |end: End| load(&self.counts[end as usize]);
         let delays: [u64; BOUNDS + 1] = array::from_fn(|bound| load(&self.delays[bound]));
         for (total, field) in [
+            (first.get(ATTEMPT).saturating_sub(load(&self.rejected_attempts)), &mut sum.attempts),
             (first.get(Count::Success), &mut sum.first_try_successes),
             (first.get(Count::Failure).saturating_add(of(End::NotTransient)), &mut sum.not_transient),
             (first.get(Count::Rejection).saturating_add(of(End::Rejected)), &mut sum.rejected),
@@ -219,6 +249,8 @@ impl Statistics {
             (of(End::Exhausted), &mut sum.exhausted),
             (of(End::Denied), &mut sum.denied),
             (of(End::Stopped), &mut sum.stopped),
+            (of(End::Cancelled), &mut sum.cancelled),
+            (of(End::Panicked), &mut sum.panicked),
             (delays.iter().sum(), &mut sum.retries),
         ] {
             *field = field.saturating_add(total);
@@ -226,6 +258,12 @@ impl Statistics {
         sum.delays = array::from_fn(|bound| sum.delays[bound].saturating_add(delays[bound]));
         sum.delayed = sum.delayed.saturating_add(Duration::from_micros(load(&self.delayed_micros)));
     }
+}
+
+#[cfg(feature = "serde")]
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "what serde calls")]
+fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
 }
 
 fn add(count: &AtomicU64, more: u64) {

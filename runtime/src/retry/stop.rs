@@ -1,21 +1,24 @@
+#[cfg(test)]
+mod models;
+mod signal;
+
 use std::{
-    collections::BTreeMap,
     fmt,
-    future::Future,
+    future::{Future, poll_fn},
     pin::Pin,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll, Waker},
+    sync::{self, Arc, Mutex, atomic::AtomicBool},
+    task::{Poll, Wake},
 };
+
+use self::signal::{Signal, Waiting};
 
 /// Says when retries are to end, such as at the end of the program.
 ///
 /// For `#[retry(stop_on = ...)]` and [`RetryPolicy::stop_on`](crate::RetryPolicy::stop_on). A [`StopSignal`] is one; with the feature
 /// `tokio-util`, so is its `CancellationToken`.
 ///
-/// A signal ends sleeps at once. An attempt that is under way is not cut short, and there always is a first.
+/// A signal ends sleeps at once, and with them all waits inside of an attempt: for a place of a rate limit or a bulkhead, which rejects
+/// the call, and those of retries further in. The call itself is not cut short, and there always is a first attempt.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no signal to stop on",
     label = "no signal",
@@ -26,6 +29,8 @@ pub trait Stop: Send + Sync {
     fn is_stopped(&self) -> bool;
 
     /// Waits until it is so.
+    ///
+    /// In code that is not `async`, the waits inside of an attempt end when this future wakes its task.
     fn stopped(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
@@ -46,45 +51,25 @@ pub trait Stop: Send + Sync {
 /// assert_eq!(connect().unwrap_err().kind(), io::ErrorKind::TimedOut); // after one attempt
 /// ```
 pub struct StopSignal {
-    is_stopped: AtomicBool,
-    waiting: Mutex<Waiting>,
-}
-
-/// Who waits, by number.
-struct Waiting {
-    wakers: BTreeMap<u64, Waker>,
-    next: u64,
+    signal: Signal,
 }
 
 impl StopSignal {
     /// A signal that is yet to be given.
     #[must_use]
     pub const fn new() -> Self {
-        let waiting = Waiting { wakers: BTreeMap::new(), next: 0 };
-        Self { is_stopped: AtomicBool::new(false), waiting: Mutex::new(waiting) }
+        Self { signal: Signal::of(AtomicBool::new(false), Mutex::new(Waiting::new())) }
     }
 
     /// Ends the retries that go by it. Further calls change nothing.
     pub fn stop(&self) {
-        let wakers = {
-            let mut waiting = self.waiting();
-            // ORDERING: Release, paired with the Acquire of who sees it: what was done before the signal is done. It is set under
-            // the lock, so that nobody begins to wait whom nobody would wake.
-            self.is_stopped.store(true, Ordering::Release);
-            std::mem::take(&mut waiting.wakers)
-        };
-        wakers.into_values().for_each(Waker::wake);
+        self.signal.give();
     }
 
     /// Whether it was given.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
-        // ORDERING: Acquire, see `stop`.
-        self.is_stopped.load(Ordering::Acquire)
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.signal.is_given()
     }
 }
 
@@ -94,39 +79,7 @@ impl Stop for StopSignal {
     }
 
     fn stopped(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(Stopped { signal: self, number: None })
-    }
-}
-
-/// Waits for a signal.
-struct Stopped<'a> {
-    signal: &'a StopSignal,
-    /// Under which its waker is kept.
-    number: Option<u64>,
-}
-
-impl Future for Stopped<'_> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let mut waiting = self.signal.waiting();
-        if self.signal.is_stopped() {
-            return Poll::Ready(());
-        }
-        let number = self.number.unwrap_or(waiting.next);
-        waiting.next = waiting.next.max(number.wrapping_add(1));
-        waiting.wakers.insert(number, context.waker().clone());
-        drop(waiting);
-        self.number = Some(number);
-        Poll::Pending
-    }
-}
-
-impl Drop for Stopped<'_> {
-    fn drop(&mut self) {
-        if let Some(number) = self.number {
-            self.signal.waiting().wakers.remove(&number);
-        }
+        Box::pin(self.signal.given())
     }
 }
 
@@ -142,6 +95,59 @@ impl fmt::Debug for StopSignal {
     }
 }
 
+/// A stop signal as the waits below its retry see it, which may outlive what the signal borrows from.
+///
+/// Code that is not `async` gives it when the future of the signal wakes it.
+#[derive(Debug, Default)]
+pub(crate) struct Relay(StopSignal);
+
+impl Relay {
+    /// Ends the waits below.
+    pub(crate) fn give(&self) {
+        self.0.stop();
+    }
+
+    /// Returns true once it was given.
+    pub(crate) fn is_given(&self) -> bool {
+        self.0.is_stopped()
+    }
+}
+
+impl Wake for Relay {
+    fn wake(self: Arc<Self>) {
+        self.give();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.give();
+    }
+}
+
+pub(crate) fn is_any_given(signals: &[Arc<Relay>]) -> bool {
+    signals.iter().any(|signal| signal.is_given())
+}
+
+/// Waits until one of the signals is given; without any, for ever.
+pub(crate) async fn any_given(signals: &[Arc<Relay>]) {
+    let mut given: Vec<_> = signals.iter().map(|signal| signal.0.stopped()).collect();
+    poll_fn(|context| {
+        let is_given = given.iter_mut().any(|given| given.as_mut().poll(context).is_ready());
+        if is_given { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+/// Waits for the signal of a retry, or for one of those around it.
+#[cfg(feature = "tokio")]
+pub(super) async fn given(own: Option<&dyn Stop>, around: Vec<Arc<Relay>>) {
+    let (mut own, mut around) = (own.map(Stop::stopped), std::pin::pin!(any_given(&around)));
+    poll_fn(|context| {
+        let own = own.as_mut().is_some_and(|own| own.as_mut().poll(context).is_ready());
+        if own { Poll::Ready(()) } else { around.as_mut().poll(context) }
+    })
+    .await;
+}
+
 /// Its cancellation ends the retries.
 #[cfg(feature = "tokio-util")]
 impl Stop for tokio_util::sync::CancellationToken {
@@ -155,6 +161,16 @@ impl Stop for tokio_util::sync::CancellationToken {
 }
 
 impl<S: Stop + ?Sized> Stop for &S {
+    fn is_stopped(&self) -> bool {
+        (**self).is_stopped()
+    }
+
+    fn stopped(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        (**self).stopped()
+    }
+}
+
+impl<S: Stop + ?Sized> Stop for Arc<S> {
     fn is_stopped(&self) -> bool {
         (**self).is_stopped()
     }

@@ -211,6 +211,6 @@ fn what_makes_no_sense_is_refused_and_what_is_at_the_limit_is_not() {
 #[test]
 fn a_future_keeps_little_of_a_retry() {
     let span = if cfg!(feature = "tracing") { size_of::<Option<Box<()>>>() } else { 0 };
-    assert_eq!(size_of::<super::nested::Scoped<'_, ()>>(), 2 * size_of::<usize>() + span);
+    assert_eq!(size_of::<super::nested::Scoped<'_, '_, ()>>(), 2 * size_of::<usize>() + span);
     assert!(size_of::<Attempts<'_>>() <= 32);
 }

@@ -9,6 +9,11 @@ pub enum Verdict {
     Success,
     /// A failure that another attempt would not change.
     Final,
+    /// A rejection or another error for which the retry asks by its type: as transient.
+    Wanted {
+        /// What the rejection asks for.
+        retry_after: Option<Duration>,
+    },
     /// There was no call: a breaker, a rate limit or a bulkhead has rejected it, and that is to be the end.
     Rejected,
     /// Another attempt may succeed: after this long if it is known, else as the policy has it.
@@ -23,7 +28,7 @@ impl Verdict {
     #[must_use]
     pub const fn rejected(retry_after: Option<Duration>, wanted: bool) -> Self {
         match retry_after {
-            Some(_) if wanted => Self::Transient { retry_after },
+            Some(_) if wanted => Self::Wanted { retry_after },
             // Not asked for; or forced open by an operator, and nobody knows for how long.
             _ => Self::Rejected,
         }
@@ -50,6 +55,11 @@ pub enum Passage {
 }
 
 impl Passage {
+    /// Returns true if the call was made.
+    pub(super) const fn is_made(self) -> bool {
+        matches!(self, Self::Made | Self::Opened(_))
+    }
+
     /// How it fared at two breakers, this one being the inner.
     #[must_use]
     pub const fn or(self, outer: Self) -> Self {

@@ -13,15 +13,17 @@ pub(super) fn families() -> [Family; 2] {
             ("exhausted", retry.exhausted),
             ("denied", retry.denied),
             ("stopped", retry.stopped),
+            ("cancelled", retry.cancelled),
+            ("panicked", retry.panicked),
         ] {
             calls.push(of(retry.name).with("outcome", outcome).count(count));
         }
-        attempts.push(of(retry.name).count(retry.calls().saturating_add(retry.retries)));
+        attempts.push(of(retry.name).count(retry.attempts));
     }
     let family = |name, help, samples| Family { name, help, kind: Kind::Counter, samples };
     [
         family("retry_calls", "Calls that have ended, by how.", calls),
-        family("retry_attempts", "Attempts, the first of each call included.", attempts),
+        family("retry_attempts", "Attempts made, the first of each call included, rejected ones left out.", attempts),
     ]
 }
 

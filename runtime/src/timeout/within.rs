@@ -5,21 +5,46 @@ use std::{
 };
 
 use super::{TimedOut, Timeout};
-use crate::{clock, retry::nested::Deadline};
+use crate::{
+    clock,
+    scope::{Around, Clock, Deadline, Found, Innermost, Scope},
+};
 
 /// Waits for a call as long as the limit allows.
 ///
 /// A call that ends without waiting has no timer. The first `Pending` of one that does wait is handed on to the timer's
-/// future, which would else have to ask again. From then on retries inside know when the call has to be over.
+/// future, which would else have to ask again. From then on calls inside know when the call has to be over.
 pub async fn within<F: Future>(timeout: &Timeout, mut call: Pin<&mut F>) -> Result<F::Output, TimedOut> {
-    if let Poll::Ready(output) = poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await {
-        return Ok(output);
-    }
+    let first = poll_fn(|context| {
+        let found = Innermost::get().found_by_task(context);
+        let around = || found.around.as_deref().cloned().unwrap_or_default();
+        let scope = Scope::of_task(context, [found.is_attempt, false, found.around.is_some()], around);
+        let polled = call.as_mut().poll(context);
+        drop(scope);
+        Poll::Ready(match polled {
+            Poll::Ready(output) => Ok(output),
+            Poll::Pending => Err(found),
+        })
+    });
+    let mut found = match first.await {
+        Ok(output) => return Ok(output),
+        Err(found) => found,
+    };
     let limit = timeout.limit;
     let (now, instant) = clock::now_and_timers();
-    let (mut asked, deadline) = (true, Deadline::in_task(now, limit));
+    let deadline = Deadline::new(now, limit, Clock::Task);
+    let mut asked = true;
     let rest = poll_fn(|context| {
-        if std::mem::take(&mut asked) { Poll::Pending } else { deadline.within(|| call.as_mut().poll(context)) }
+        if std::mem::take(&mut asked) {
+            return Poll::Pending;
+        }
+        if !found.is_settled {
+            found = Innermost::get().found_by_task(context);
+        }
+        let Found { is_attempt, is_settled, around } = &found;
+        let around = || around.as_deref().map_or_else(Around::default, Around::clone).until(deadline);
+        let _scope = Scope::of_task(context, [*is_attempt, *is_settled, true], around);
+        call.as_mut().poll(context)
     });
     let limited = match instant.checked_add(limit) {
         Some(end) => tokio::time::timeout_at(end, rest),

@@ -97,12 +97,14 @@ impl Caller<'_> {
 
 async fn follows(algorithm: Algorithm, wait: u64, steps: Vec<Step>, order: Vec<prop::sample::Index>) {
     let config = |calls| {
-        RateLimitConfig::new(calls, Duration::from_millis(PER)).wait(Duration::from_millis(wait)).algorithm(algorithm)
+        RateLimitConfig::new(calls, Duration::from_millis(PER))
+            .max_wait(Duration::from_millis(wait))
+            .algorithm(algorithm)
     };
     let limit = RateLimit::new("modelled", config(2));
     let mut model = Model { algorithm, calls: 2, starts: Vec::new(), empty_at: 0 };
     let start = Instant::now();
-    let now = || start.elapsed().as_millis() as u64;
+    let now = || u64::try_from(start.elapsed().as_millis()).unwrap();
     let (mut waiting, mut order, mut come): (Vec<Caller<'_>>, _, _) = (Vec::new(), order.iter().cycle(), 0);
     for step in steps {
         match step {

@@ -71,7 +71,8 @@ pub(super) struct Counts {
 
 #[derive(Clone, Copy, Debug)]
 struct Call {
-    at: u64,
+    /// When the part of the window began that it was counted in.
+    part: u64,
     failed: bool,
     slow: bool,
 }
@@ -83,11 +84,6 @@ struct Trials {
     taken: u32,
     succeeded: u32,
     last: u64,
-    /// For how long `last` is remembered: for dozens of rests.
-    remembered: u64,
-    /// The longest rest by which it was measured, and how often it was measured anew.
-    coarsest: u64,
-    measured: u64,
 }
 
 #[derive(Debug)]
@@ -105,8 +101,10 @@ pub(super) struct Model {
     in_a_row: u32,
     by_calls: VecDeque<Call>,
     by_time: VecDeque<Call>,
-    /// When the first call was made that a window of time has seen.
-    origin: Option<u64>,
+    /// When the part of a window of time began that calls are counted in.
+    part: Option<u64>,
+    /// How many calls a window of calls holds, once there has been one.
+    size: Option<u32>,
     cause: Option<OpenReason>,
     trials: Trials,
     until: Option<u64>,
@@ -126,7 +124,8 @@ impl Model {
             in_a_row: 0,
             by_calls: VecDeque::new(),
             by_time: VecDeque::new(),
-            origin: None,
+            part: None,
+            size: None,
             cause: None,
             trials: Trials::default(),
             until: None,
@@ -238,9 +237,20 @@ impl Model {
 
     pub(super) fn reconfigure(&mut self, config: Config) {
         self.config = config;
+        if let (Some(size), Policy::Calls(calls)) = (self.size, config.policy) {
+            self.resize(size, calls);
+        }
         if self.state == HalfOpen {
             self.close_if_recovered();
-            self.measure();
+        }
+    }
+
+    /// The state that the next call finds.
+    pub(super) fn state_by_time(&self) -> BreakerState {
+        match (self.state, self.open_for().or(self.hold_left())) {
+            (Open | ForcedOpen, Some(0)) => HalfOpen,
+            (Disabled, Some(0)) => Closed,
+            (state, _) => state,
         }
     }
 
@@ -255,9 +265,7 @@ impl Model {
         let held: Vec<_> = match self.config.policy {
             Policy::Consecutive(_) => return None,
             Policy::Calls(most) => self.by_calls.iter().rev().take(most as usize).collect(),
-            Policy::Time(window) => {
-                self.by_time.iter().filter(|call| self.leaves_at(call, window) > self.now).collect()
-            }
+            Policy::Time(window) => self.by_time.iter().filter(|call| call.part + window > self.now).collect(),
         };
         let count = |counts: fn(&Call) -> bool| u32::try_from(held.iter().filter(|call| counts(call)).count()).unwrap();
         Some(Counts { calls: count(|_| true), failures: count(|call| call.failed), slow: count(|call| call.slow) })
@@ -266,7 +274,7 @@ impl Model {
     pub(super) fn open_reason(&self) -> Option<OpenReason> {
         match self.state {
             Open => self.cause,
-            ForcedOpen => Some(OpenReason::Forced),
+            ForcedOpen if self.hold_left() != Some(0) => Some(OpenReason::Forced),
             _ => None,
         }
     }
@@ -280,27 +288,13 @@ impl Model {
     }
 
     pub(super) fn disabled_for(&self) -> Option<u64> {
-        if self.state == Disabled { self.hold_left() } else { None }
-    }
-
-    /// How far a wait for trial calls may be off: it is measured to a thousandth.
-    pub(super) fn imprecision(&self) -> u64 {
-        self.trials.coarsest * self.trials.measured / 1_000
-    }
-
-    /// Whether the next answer depends on what is measured coarsely, or has not been measured for dozens of rests.
-    pub(super) fn is_imprecise(&self) -> bool {
-        let passed = self.now - self.trials.last;
-        let limit = self.trials.last + self.rest();
-        self.state == HalfOpen
-            && self.trials.taken >= self.config.trials
-            && (self.now.abs_diff(limit) <= self.imprecision() || passed > self.trials.remembered)
+        if self.state == Disabled { self.hold_left().filter(|left| *left > 0) } else { None }
     }
 
     /// How long until something changes by itself: for the clock to stop close by.
     pub(super) fn deadlines(&self) -> Vec<u64> {
         let window = match self.config.policy {
-            Policy::Time(window) => self.by_time.iter().map(|call| self.leaves_at(call, window)).collect(),
+            Policy::Time(window) => self.by_time.iter().map(|call| call.part + window).collect(),
             _ => vec![],
         };
         let ends = match self.state {
@@ -317,7 +311,13 @@ impl Model {
             (true, _) => self.in_a_row,
             (false, _) => 0,
         };
-        let call = Call { at: self.now, failed, slow };
+        if !matches!(self.config.policy, Policy::Consecutive(_)) && self.size.is_none() {
+            self.size = Some(if let Policy::Calls(calls) = self.config.policy { calls } else { 0 });
+        }
+        if let Policy::Time(window) = self.config.policy {
+            self.begin_part(window);
+        }
+        let call = Call { part: self.part.unwrap_or(0), failed, slow };
         match self.config.policy {
             Policy::Consecutive(threshold) => {
                 if failed && self.in_a_row >= threshold {
@@ -326,10 +326,7 @@ impl Model {
                 return;
             }
             Policy::Calls(_) => self.by_calls.push_back(call),
-            Policy::Time(_) => {
-                self.origin.get_or_insert(self.now);
-                self.by_time.push_back(call);
-            }
+            Policy::Time(_) => self.by_time.push_back(call),
         }
         if failed || slow {
             self.judge();
@@ -353,14 +350,21 @@ impl Model {
         }
     }
 
-    /// When a call leaves a window of time: a window after the beginning of its bucket.
-    fn leaves_at(&self, call: &Call, window: u64) -> u64 {
-        let mut width = 1;
-        while 2 * width * 16 <= window {
-            width *= 2;
+    /// A sixteenth of the window is over: what is not in it is forgotten, and calls are counted in another part.
+    fn begin_part(&mut self, window: u64) {
+        if self.part.is_some_and(|part| self.now - part < (window / 16).max(1)) {
+            return;
         }
-        let origin = self.origin.expect("of the first call");
-        call.at - (call.at - origin) % width + window
+        self.part = Some(self.now);
+        self.by_time.retain(|call| call.part + window > self.now);
+    }
+
+    /// What a window of calls held, and no more, is held by a larger one.
+    fn resize(&mut self, size: u32, calls: u32) {
+        while size > 0 && calls > size && self.by_calls.len() > size as usize {
+            self.by_calls.pop_front();
+        }
+        self.size = Some(calls);
     }
 
     fn open(&mut self, cause: OpenReason) {
@@ -394,6 +398,7 @@ impl Model {
         self.in_a_row = 0;
         self.by_calls.clear();
         self.by_time.clear();
+        self.part = None;
         if self.state != state {
             self.state = state;
             self.changed = Some(self.now);
@@ -404,17 +409,6 @@ impl Model {
     fn take_place(&mut self) {
         self.trials.taken += 1;
         self.trials.last = self.now;
-        (self.trials.remembered, self.trials.coarsest, self.trials.measured) = (u64::MAX, 0, 0);
-        self.measure();
-    }
-
-    fn measure(&mut self) {
-        let rest = self.rest();
-        // Once forgotten, for good.
-        let is_remembered = self.now - self.trials.last <= self.trials.remembered;
-        self.trials.remembered = if is_remembered { 30 * rest } else { 0 };
-        self.trials.coarsest = self.trials.coarsest.max(rest);
-        self.trials.measured += 1;
     }
 
     /// How long an open circuit rests now.

@@ -1,9 +1,6 @@
 //! Before a call: whether it is admitted, and what it gets if it is not.
 
-use std::{
-    hint,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{hint, sync::Arc};
 
 use super::View;
 use crate::{
@@ -11,7 +8,8 @@ use crate::{
         CircuitOpen,
         cause::Why,
         rejection::{Rare, Wait},
-        word::{Refusal, Ticket, Word},
+        trace::Trace,
+        word::{Circuit, Refusal, Ticket},
     },
     clock::{self, Moment},
     events::{self, Event},
@@ -22,9 +20,9 @@ use crate::{
 impl View<'_> {
     #[inline]
     pub(crate) fn admit(self) -> Result<Ticket, CircuitOpen> {
-        let word = self.core.word.load();
+        let word = self.core.circuit.word();
         if word.admits_freely() {
-            return Ok(word.free_ticket());
+            return Ok(word.ticket());
         }
         hint::cold_path();
         self.admit_guarded()
@@ -44,57 +42,35 @@ impl View<'_> {
     /// look at all the rules.
     #[inline]
     fn rest(self, now: Moment) -> Option<(Why, u64)> {
-        let word = self.core.word.load();
-        let failed = word.failed_recoveries() > 0;
-        let wait = word.left_of(self.settings.plain_rest(failed), now)?;
-        let why = if failed { Why::TRIAL_FAILED } else { self.core.cause.of(word.epoch())? };
+        let circuit = self.core.circuit.load();
+        let failed = circuit.word().failed_recoveries() > 0;
+        let wait = circuit.left_of(self.settings.plain_rest(failed), now)?;
+        let why = circuit.why();
         (!why.is_decreed()).then_some((why, wait))
     }
 
     #[cold]
     fn admit_by_rules(self, now: Moment) -> Result<Ticket, CircuitOpen> {
-        loop {
-            let rules = self.settings.rules();
-            match self.core.word.acquire(&self.witness(), |word| word.admit(&rules, now, random::up_to)) {
-                Ok(ticket) => {
-                    if ticket.is_trial() {
-                        self.core.date(now);
-                        self.core.history().trial();
-                    }
-                    let timed = rules.slow_call().is_some();
-                    return Ok(if timed { ticket.timed(now.as_micros()) } else { ticket });
+        let rules = self.settings.rules();
+        match self.core.circuit.acquire(&self.witness(), |circuit| circuit.admit(&rules, now, random::up_to)) {
+            Ok(ticket) => {
+                if ticket.is_trial() {
+                    self.core.date(now);
+                    self.core.history().trial();
                 }
-                Err((word, refusal)) => {
-                    let Some((why, wait)) = self.refused(word, refusal) else { continue };
-                    if rules.observe_only {
-                        self.count_rejection(why, now);
-                        return Ok(Ticket::UNADMITTED);
-                    }
-                    let note = if why.is_decreed() { self.core.note(word.epoch()) } else { None };
-                    return Err(self.reject(why, wait, note, now));
+                let timed = rules.slow_call().is_some();
+                Ok(if timed { ticket.timed(now.as_micros()) } else { ticket })
+            }
+            Err((circuit, refusal)) => {
+                let (why, wait) = refused(circuit, refusal);
+                if rules.observe_only {
+                    self.count_rejection(why, now);
+                    return Ok(Ticket::UNADMITTED);
                 }
+                let note = if why.is_decreed() { self.core.note(circuit.word().epoch()) } else { None };
+                Err(self.reject(why, wait, note, now))
             }
         }
-    }
-
-    /// Why and for how long the call is refused; `None` if the circuit is in another state by now.
-    fn refused(self, word: Word, refusal: Refusal) -> Option<(Why, Option<u64>)> {
-        Some(match refusal {
-            Refusal::Open { wait, after_trial: true } => (Why::TRIAL_FAILED, Some(wait)),
-            Refusal::Open { wait, after_trial: false } => (self.cause(word.epoch())?, Some(wait)),
-            Refusal::TrialsTaken { wait } => (Why::TRIALS_UNDER_WAY, Some(wait)),
-            Refusal::Ramp { wait } => (Why::RAMPING_UP, Some(wait)),
-            Refusal::Forced { wait } => (Why::FORCED, wait),
-        })
-    }
-
-    /// The rule that led to `epoch`, if that is not over.
-    fn cause(self, epoch: u16) -> Option<Why> {
-        self.core.cause.of(epoch).or_else(|| {
-            // Whoever made the transition publishes the cause before letting go of the lock.
-            let _published = events::hub();
-            self.core.cause.of(epoch)
-        })
     }
 
     #[inline]
@@ -107,23 +83,22 @@ impl View<'_> {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call would cost as much again")]
     fn reject(self, why: Why, wait: Option<u64>, note: Option<Arc<str>>, now: Moment) -> CircuitOpen {
-        // ORDERING: Relaxed: for a human to read.
-        let changed_at = self.core.changed_at.load(Ordering::Relaxed);
+        let changed_at = self.core.changed_at();
         let elapsed = Wait::new((changed_at != 0).then(|| now.as_micros().saturating_sub(changed_at)));
         let wait = Wait::new(wait);
         self.count_rejection(why, now);
         events::tell(|| self.told(why, wait, note.clone(), elapsed));
         // Made last, and another one for the event: so it comes into being where the caller wants it.
-        self.rejection(why, wait, note, elapsed)
+        self.rejection(why, wait, note, elapsed, Trace::begin(wait.get()))
     }
 
     #[cold]
     fn told(self, why: Why, wait: Wait, note: Option<Arc<str>>, elapsed: Wait) -> Event {
-        Event::CallRejected { rejection: self.rejection(why, wait, note, elapsed) }
+        Event::CallRejected { rejection: self.rejection(why, wait, note, elapsed, Trace::NONE) }
     }
 
     #[inline]
-    fn rejection(self, why: Why, wait: Wait, note: Option<Arc<str>>, elapsed: Wait) -> CircuitOpen {
+    fn rejection(self, why: Why, wait: Wait, note: Option<Arc<str>>, elapsed: Wait, trace: Trace) -> CircuitOpen {
         CircuitOpen {
             name: self.settings.name,
             key: Rare(self.core.key.clone()),
@@ -131,6 +106,17 @@ impl View<'_> {
             note: Rare(note),
             elapsed,
             retry_after: wait,
+            trace,
         }
+    }
+}
+
+/// Why and for how long the call is refused.
+const fn refused(circuit: Circuit, refusal: Refusal) -> (Why, Option<u64>) {
+    match refusal {
+        Refusal::Open { wait } => (circuit.why(), Some(wait)),
+        Refusal::TrialsTaken { wait } => (Why::TRIALS_UNDER_WAY, Some(wait)),
+        Refusal::Ramp { wait } => (Why::RAMPING_UP, Some(wait)),
+        Refusal::Forced { wait } => (Why::FORCED, wait),
     }
 }

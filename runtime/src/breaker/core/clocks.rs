@@ -4,22 +4,22 @@ use std::sync::atomic::Ordering;
 
 use super::{Core, View};
 use crate::{
-    breaker::{rules::Rules, word::Word},
+    breaker::{shared::Witness, word::Circuit},
     clock::{self, Moment},
     events,
 };
 
 impl Core {
-    /// Notes that the word goes by a moment of the clock that says `now`.
+    /// Notes that the state goes by a moment of the clock that says `now`.
     pub(super) fn date(&self, now: Moment) {
         // ORDERING: Relaxed: what is seen too early or too late only moves the moment at which another clock is noticed.
-        self.dated_at.store(now.as_micros(), Ordering::Relaxed);
+        self.history().dated_at.store(now.as_micros(), Ordering::Relaxed);
     }
 
     /// How far the clock that says `now` is behind what the word goes by, if it is another.
     fn ahead_of(&self, now: Moment) -> Option<u64> {
         // ORDERING: Relaxed, as above.
-        let (dated_at, now) = (self.dated_at.load(Ordering::Relaxed), now.as_micros());
+        let (dated_at, now) = (self.history.get()?.dated_at.load(Ordering::Relaxed), now.as_micros());
         clock::is_another(now, dated_at, clock::now_micros).then(|| dated_at - now)
     }
 }
@@ -34,27 +34,34 @@ impl View<'_> {
         }
     }
 
-    /// How much longer the word stays as it is by itself, in microseconds. Looking changes nothing, by whatever clock.
-    pub(super) fn time_left(self, word: Word, rules: &Rules, now: Moment) -> Option<u64> {
-        let word = self.core.ahead_of(now).map_or(word, |ahead| word.by_another_clock(rules, now, ahead));
-        word.time_left(rules, now)
+    /// The circuit by the clock that says `now`. Looking changes nothing, by whatever clock.
+    pub(super) fn circuit_by(self, now: Moment) -> Circuit {
+        let circuit = self.core.circuit.load();
+        self.core.ahead_of(now).map_or(circuit, |ahead| circuit.by_another_clock(now, ahead))
     }
 
     #[cold]
     fn take_over(self, now: Moment) {
         // No transition is under way meanwhile, and nobody else takes over.
         let _at_rest = events::hub();
-        let (core, rules) = (self.core, self.settings.rules());
+        let core = self.core;
         let Some(ahead) = core.ahead_of(now) else { return };
         core.date(now);
         // ORDERING: Relaxed: written under the same lock.
-        if core.changed_at.load(Ordering::Relaxed) > now.as_micros() {
-            core.changed_at.store(now.as_micros(), Ordering::Relaxed);
-        }
-        core.word.step(&self.witness(), |word| {
-            let moved = word.by_another_clock(&rules, now, ahead);
-            (moved != word).then_some(moved)
+        core.history().changed_at.fetch_min(now.as_micros(), Ordering::Relaxed);
+        core.circuit.step(&AtRest, |circuit| {
+            let moved = circuit.by_another_clock(now, ahead);
+            (moved != circuit).then_some(moved)
         });
+    }
+}
+
+/// Changes moments, by someone who holds the lock already.
+struct AtRest;
+
+impl Witness for AtRest {
+    fn change(&self, _: Circuit, _: Circuit, swap: &mut dyn FnMut() -> bool) -> bool {
+        swap()
     }
 }
 
@@ -73,11 +80,11 @@ mod tests {
         let view = View::new(&core, &settings);
         let ticket = view.admit().expect("closed");
         view.fail(ticket, false);
-        let (open, dated_at) = (core.word.load(), core.since());
+        let (open, dated_at) = (core.circuit.load(), core.since());
         // It was stopped for an hour after it had read the clock.
         let late = Moment::from_micros(dated_at.as_micros() - 3_600_000_000);
         view.go_by(late);
-        assert_eq!((core.word.load(), core.since()), (open, dated_at));
+        assert_eq!((core.circuit.load(), core.since()), (open, dated_at));
         assert_eq!(core.ahead_of(late), None);
     }
 }

@@ -5,45 +5,60 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-#[cfg(any(feature = "metrics", feature = "prometheus-client"))]
-use super::Core;
 use super::View;
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
-use crate::breaker::history::{History, Tally, index};
+use crate::breaker::history::{History, Tally};
 use crate::{
     breaker::{
         BreakerState, Incident, Limits, OpenReason, Snapshot,
-        cause::Why,
+        history::Spent,
         rules::{Policy, Rates},
         snapshot::WindowSnapshot,
         window::Counts,
-        word::Word,
+        word::{Circuit, Word},
     },
-    clock, events, key,
+    clock::{self, Moment},
+    events, key,
     totals::Count,
 };
 
-#[cfg(any(feature = "metrics", feature = "prometheus-client"))]
-impl Core {
+impl View<'_> {
+    /// The state that the next call finds.
+    pub(crate) fn state(self) -> BreakerState {
+        let state = self.core.circuit.word().state();
+        if matches!(state, BreakerState::Closed | BreakerState::HalfOpen) {
+            return state;
+        }
+        let now = clock::now();
+        self.circuit_by(now).state_at(&self.settings.rules(), now)
+    }
+
     /// How often and how long it was in each state, until now.
-    pub(crate) fn tally(&self) -> Tally {
+    #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+    pub(crate) fn tally(self) -> Tally {
         // No transition is under way meanwhile.
         let at_rest = events::hub();
-        let mut tally = self.history.get().map(History::tally).unwrap_or_default();
-        let stay = clock::now().since(self.since());
-        tally.spent[index(self.state())] += clock::micros(stay);
+        let mut tally = self.core.history.get().map(History::tally).unwrap_or_default();
+        tally.add(self.spent(self.core.circuit.load(), clock::now()));
         drop(at_rest);
         tally
     }
-}
 
-impl View<'_> {
+    /// How long it has been in the state of `circuit`, and how long that has been over by itself. No transition is under way
+    /// meanwhile.
+    pub(super) fn spent(self, circuit: Circuit, now: Moment) -> Spent {
+        let rules = self.settings.rules();
+        let all = now.as_micros().saturating_sub(self.core.since().as_micros());
+        let over = circuit.ends_at(&rules).map_or(0, |ends_at| now.as_micros().saturating_sub(ends_at)).min(all);
+        [(circuit.word().state(), all - over), (circuit.state_at(&rules, now), over)]
+    }
+
     /// How much longer calls are rejected; `None` if they aren't, or if only an operator knows.
     pub(crate) fn open_for(self) -> Option<Duration> {
-        let word = self.core.word.load();
-        let rules = self.settings.rules();
-        let is_open = matches!(word.state(), BreakerState::Open | BreakerState::ForcedOpen) && !rules.observe_only;
-        let left = if is_open { self.time_left(word, &rules, clock::now()) } else { None };
+        let (now, rules) = (clock::now(), self.settings.rules());
+        let circuit = self.circuit_by(now);
+        let is_open = rejects(circuit.word()) && !rules.observe_only;
+        let left = if is_open { circuit.time_left(&rules, now) } else { None };
         left.map(Duration::from_micros)
     }
 
@@ -51,38 +66,33 @@ impl View<'_> {
         let rules = self.settings.rules();
         loop {
             let now = clock::now();
-            let (word, transitions, changed_at, cause, note) = {
+            let (circuit, transitions, changed_at, note) = {
                 // No transition is under way meanwhile, and what the last one published is there.
                 let _at_rest = events::hub();
-                let (word, core) = (self.core.word.load(), self.core);
+                let (circuit, core) = (self.circuit_by(now), self.core);
                 // ORDERING: Relaxed: written under the same lock.
-                let (transitions, changed_at) =
-                    (core.transitions.load(Ordering::Relaxed), core.changed_at.load(Ordering::Relaxed));
-                (word, transitions, changed_at, core.cause.of(word.epoch()), core.note(word.epoch()))
+                let transitions = core.history.get().map_or(0, |history| history.transitions.load(Ordering::Relaxed));
+                (circuit, transitions, core.changed_at(), core.note(circuit.word().epoch()))
             };
+            let word = circuit.word();
             let (window, consecutive_failures) = match rules.policy {
                 Policy::Rates(rates) => (Some(self.window(&rates, word)), 0),
                 Policy::Consecutive { .. } => (None, word.failures()),
             };
             let sums = self.core.totals.sums();
-            if self.core.word.load().epoch() != word.epoch() {
+            if self.core.circuit.word().epoch() != word.epoch() {
                 continue;
             }
-            let state = word.state();
-            let left = self.time_left(word, &rules, now).map(Duration::from_micros);
+            let state = circuit.state_at(&rules, now);
+            let left = circuit.time_left(&rules, now).map(Duration::from_micros);
             let age = (changed_at != 0).then(|| Duration::from_micros(now.as_micros().saturating_sub(changed_at)));
-            let open_reason = match state {
-                BreakerState::Open if word.failed_recoveries() > 0 => Some(OpenReason::TrialFailed),
-                BreakerState::Open => cause.map(Why::reason),
-                BreakerState::ForcedOpen => Some(OpenReason::Forced),
-                _ => None,
-            };
             let (key, overflow) = key::parts(self.core.key());
             return Snapshot {
                 name: self.settings.name,
                 key,
                 overflow,
                 state,
+                entered: word.state(),
                 consecutive_failures,
                 window,
                 trial_successes: u32::from(word.trial_successes()),
@@ -90,11 +100,11 @@ impl View<'_> {
                 failures: sums.get(Count::Failure),
                 neutral: sums.get(Count::Neutral),
                 rejections: sums.get(Count::Rejection),
-                transitions: u64::from(transitions),
+                transitions,
                 last_transition: age.and_then(|age| SystemTime::now().checked_sub(age)),
-                open_for: if state == BreakerState::Disabled { None } else { left },
+                open_for: if rejects(word) { left } else { None },
                 disabled_for: if state == BreakerState::Disabled { left } else { None },
-                open_reason,
+                open_reason: open_reason(circuit, state),
                 failed_recoveries: u32::from(word.failed_recoveries()),
                 operator_reason: note,
                 limits: Limits::of(&rules),
@@ -114,5 +124,19 @@ impl View<'_> {
             _ => Counts::default(),
         };
         WindowSnapshot { calls: counts.calls, failures: counts.failed, slow: counts.slow }
+    }
+}
+
+/// Whether calls are rejected until some moment, which may have come.
+const fn rejects(word: Word) -> bool {
+    matches!(word.state(), BreakerState::Open | BreakerState::ForcedOpen)
+}
+
+/// Why it was opened, also once its next call is a trial; but not after an operator's hold has expired.
+fn open_reason(circuit: Circuit, state: BreakerState) -> Option<OpenReason> {
+    match circuit.word().state() {
+        BreakerState::Open => Some(circuit.why().reason()),
+        BreakerState::ForcedOpen if state == BreakerState::ForcedOpen => Some(OpenReason::Forced),
+        _ => None,
     }
 }

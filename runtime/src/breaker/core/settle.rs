@@ -1,22 +1,22 @@
 //! After a call: what its end means to the circuit.
 
-use super::{Publisher, View};
+use super::View;
 use crate::{
     breaker::{
         BreakerState,
         rules::{Policy, Rates, Span},
-        window::Record,
+        window::{Record, Window},
         word::{Outcome, Ticket},
     },
-    clock,
+    clock, events,
     totals::Count,
 };
 
-impl View<'_> {
+impl<'a> View<'a> {
     #[inline]
     pub(crate) fn succeed(self, ticket: Ticket) {
         self.core.totals.add(Count::Success);
-        if !self.core.word.load().is_calm() {
+        if !self.core.circuit.word().is_calm() {
             self.succeed_counted(ticket);
         }
     }
@@ -33,7 +33,7 @@ impl View<'_> {
     /// A success that does not only go into the totals.
     #[inline(never)]
     fn succeed_counted(self, ticket: Ticket) {
-        let word = self.core.word.load();
+        let word = self.core.circuit.word();
         match self.settings.span_alone() {
             Some(span) if word.is_calm_by_window() && word.gave(ticket) => {
                 self.take_in(Record { failed: false, slow: false }, ticket, span);
@@ -44,7 +44,7 @@ impl View<'_> {
 
     #[inline(never)]
     fn settle(self, ticket: Ticket, outcome: Outcome) {
-        let word = self.core.word.load();
+        let word = self.core.circuit.word();
         if !word.gave(ticket) {
             return;
         }
@@ -61,7 +61,7 @@ impl View<'_> {
             }
             _ => outcome,
         };
-        self.core.word.step(&self.witness(), |word| word.settle(ticket, outcome, &rules, clock::now));
+        self.core.circuit.step(&self.witness(), |circuit| circuit.settle(ticket, outcome, &rules, clock::now));
     }
 
     /// Counts a call in the window; true if that has opened the circuit.
@@ -73,15 +73,22 @@ impl View<'_> {
         }
         let counts = self.core.window.get().map(|window| window.counts(ticket.epoch(), rates.span, clock::now_micros));
         let Some(cause) = rates.judge(counts.unwrap_or_default()) else { return false };
-        let witness = Publisher { cause: Some(cause), ..self.witness() };
-        let tripped = self.core.word.step(&witness, |word| word.trip(ticket, clock::now()));
+        let tripped = self.core.circuit.step(&self.witness(), |circuit| circuit.trip(ticket, clock::now(), cause));
         tripped.is_some()
     }
 
     #[inline]
     fn take_in(self, record: Record, ticket: Ticket, span: Span) {
-        let window = self.core.window.get_or_init(Box::default);
-        window.record(record, ticket.epoch(), span, clock::now_micros, || self.core.word.load().gave(ticket));
+        let window = self.core.window.get().unwrap_or_else(|| self.first_window(span));
+        window.record(record, ticket.epoch(), span, clock::now_micros);
+    }
+
+    #[cold]
+    fn first_window(self, span: Span) -> &'a Window {
+        // No transition is under way meanwhile: each to come finds the window there.
+        let _at_rest = events::hub();
+        let core = self.core;
+        core.window.get_or_init(|| Box::new(Window::new(core.circuit.word().epoch(), span)))
     }
 }
 

@@ -14,10 +14,11 @@ const RECENT: std::time::Duration = std::time::Duration::from_mins(10);
 impl View<'_> {
     /// How the breaker of a key stands, as long as no call is under way through it.
     pub(crate) fn standing(self) -> Standing {
-        match self.core.state() {
+        match self.core.circuit.word().state() {
             BreakerState::Closed if self.counts_failures() => Standing::Failing,
             BreakerState::Closed => Standing::Idle,
             BreakerState::Open | BreakerState::HalfOpen if self.is_abandoned() => Standing::Abandoned,
+            BreakerState::ForcedOpen | BreakerState::Disabled if self.is_released() => Standing::Abandoned,
             _ => Standing::Stays,
         }
     }
@@ -26,17 +27,13 @@ impl View<'_> {
     /// a short time ago.
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
     pub(crate) fn is_troubled(self) -> bool {
-        let has_changed = || {
-            // ORDERING: Relaxed: a count that nothing else is inferred from.
-            let transitions = self.core.transitions.load(std::sync::atomic::Ordering::Relaxed);
-            transitions > 0 && clock::now().since(self.core.since()) < RECENT
-        };
-        self.core.state() != BreakerState::Closed || self.counts_failures() || has_changed()
+        let has_changed = || self.core.changed_at() > 0 && clock::now().since(self.core.since()) < RECENT;
+        self.state() != BreakerState::Closed || self.counts_failures() || has_changed()
     }
 
     /// Closed: whether failures or slow calls are counted, in a row or in the window.
     fn counts_failures(self) -> bool {
-        let (word, core) = (self.core.word.load(), self.core);
+        let (word, core) = (self.core.circuit.word(), self.core);
         let Policy::Rates(rates) = self.settings.rules().policy else { return word.failures() > 0 };
         let counts = core.window.get().map(|window| window.counts(word.epoch(), rates.span, clock::now_micros));
         counts.is_some_and(|counts| counts.failed + counts.slow > 0)
@@ -45,9 +42,16 @@ impl View<'_> {
     /// Open or half-open: whether a trial call would be admitted, and twice the recovery timeout has passed since the last change of
     /// state. An open circuit has had no call since it was due, because that call would have changed the state.
     fn is_abandoned(self) -> bool {
-        let (word, rules, now) = (self.core.word.load(), self.settings.rules(), clock::now());
-        let rest = rules.recovery.rest(word.failed_recoveries());
-        let is_due = self.time_left(word, &rules, now).is_none_or(|left| left == 0);
+        let (rules, now) = (self.settings.rules(), clock::now());
+        let circuit = self.circuit_by(now);
+        let rest = rules.recovery.rest(circuit.word().failed_recoveries());
+        let is_due = circuit.time_left(&rules, now).is_none_or(|left| left == 0);
         is_due && clock::micros(now.since(self.core.since())) >= rest.saturating_mul(2)
+    }
+
+    /// Held by an operator: whether the time for that is over, which the next call would find.
+    fn is_released(self) -> bool {
+        let now = clock::now();
+        self.circuit_by(now).time_left(&self.settings.rules(), now) == Some(0)
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use super::View;
 use crate::{
-    breaker::{BreakerState, Happening, OpenReason, cause::Why, shared::Witness, word::Word},
+    breaker::{BreakerState, Happening, OpenReason, shared::Witness, word::Circuit},
     clock,
     events::{self, Event},
     key,
@@ -14,43 +14,35 @@ use crate::{
 #[derive(Clone, Copy)]
 pub(super) struct Publisher<'a, 'n> {
     pub(super) view: View<'a>,
-    /// What opens the circuit, where that is not to be seen from the word.
-    pub(super) cause: Option<OpenReason>,
     /// What the operator said.
     pub(super) note: Option<&'n Arc<str>>,
 }
 
 impl Witness for Publisher<'_, '_> {
-    fn transition(&self, from: Word, to: Word, swap: &mut dyn FnMut() -> bool) -> bool {
+    fn change(&self, from: Circuit, to: Circuit, swap: &mut dyn FnMut() -> bool) -> bool {
         let View { core, settings } = self.view;
         let mut hub = events::hub();
         if !swap() {
             return false;
         }
-        let (before, after) = (from.state(), to.state());
-        let in_a_row = OpenReason::ConsecutiveFailures { failures: from.failures().saturating_add(1) };
-        let cause = match (before, after) {
-            (BreakerState::Closed, BreakerState::Open) => Some(self.cause.unwrap_or(in_a_row)),
-            (_, BreakerState::Open) => self.cause,
-            _ => None,
-        };
-        let cause = cause.map(Why::of);
-        if let Some(why) = cause {
-            core.cause.publish(to.epoch(), why);
+        if from.word().epoch() == to.word().epoch() {
+            return true;
         }
-        core.set_note(to.epoch(), self.note);
+        core.set_note(to.word().epoch(), self.note);
+        let (before, after) = (from.word().state(), to.word().state());
         if before == after {
             return true;
         }
-        let (now, since) = (clock::now(), core.since());
+        let now = clock::now();
+        let spent = self.view.spent(from, now);
+        let history = core.history();
         // ORDERING: Relaxed: read under the same lock, or by a rejection for a human to read.
-        core.changed_at.store(now.as_micros(), Ordering::Relaxed);
+        history.changed_at.store(now.as_micros(), Ordering::Relaxed);
         core.date(now);
-        core.transitions.fetch_add(1, Ordering::Relaxed);
-        let reason = match (before, after) {
-            (_, BreakerState::Open) if cause.is_some() => cause.map(Why::reason),
-            (BreakerState::HalfOpen, BreakerState::Open) => Some(OpenReason::TrialFailed),
-            (_, BreakerState::ForcedOpen) => Some(OpenReason::Forced),
+        history.transitions.fetch_add(1, Ordering::Relaxed);
+        let reason = match after {
+            BreakerState::Open => Some(to.cause().reason()),
+            BreakerState::ForcedOpen => Some(OpenReason::Forced),
             _ => None,
         };
         let operator_reason = self.note.cloned();
@@ -68,7 +60,7 @@ impl Witness for Publisher<'_, '_> {
         #[cfg(feature = "tracing")]
         let traced = crate::trace::hears_of_changes().then(event);
         let change = Happening::StateChanged { from: before, to: after, reason, operator_reason };
-        core.history().change(now, since, change);
+        history.change(now, spent, change);
         drop(hub);
         #[cfg(feature = "tracing")]
         if let Some(event) = traced {
@@ -76,5 +68,11 @@ impl Witness for Publisher<'_, '_> {
         }
         events::deliver();
         true
+    }
+
+    fn prepare(&self, to: Circuit) {
+        if let (BreakerState::Closed, Some(window)) = (to.word().state(), self.view.core.window.get()) {
+            window.begin(to.word().epoch());
+        }
     }
 }

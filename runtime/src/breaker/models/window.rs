@@ -17,17 +17,18 @@ use crate::breaker::{
 const SUCCESS: Record = Record { failed: false, slow: false };
 const FAILURE: Record = Record { failed: true, slow: false };
 const SPANS: [Span; 2] = [Span::Calls(2), Span::Time(1_600)];
-const NOW: u64 = 100;
+const NOW: u64 = 1_000_000;
 
 /// A window whose memory is there already: what threads race for to set it up is not loom's.
 fn window(span: Span) -> Arc<Window<AtomicU64>> {
-    let window = Window::default();
-    record(&window, FAILURE, 0, span, true);
+    let window = Window::new(0, span);
+    record(&window, FAILURE, 0, span);
+    window.begin(1);
     Arc::new(window)
 }
 
-fn record(window: &Window<AtomicU64>, record: Record, epoch: u16, span: Span, is_current: bool) {
-    window.record(record, epoch, span, || NOW, || is_current);
+fn record(window: &Window<AtomicU64>, record: Record, epoch: u32, span: Span) {
+    window.record(record, epoch, span, || NOW);
 }
 
 #[test]
@@ -37,9 +38,9 @@ fn nothing_is_lost_and_nothing_counted_twice() {
             let window = window(span);
             let other = {
                 let window = window.clone();
-                thread::spawn(move || record(&window, SUCCESS, 1, span, true))
+                thread::spawn(move || record(&window, SUCCESS, 1, span))
             };
-            record(&window, FAILURE, 1, span, true);
+            record(&window, FAILURE, 1, span);
             let seen = window.counts(1, span, || NOW);
             assert!(seen.failed == 1 && (1..=2).contains(&seen.calls), "{seen:?}");
             other.join().expect("ends well");
@@ -56,7 +57,7 @@ fn the_last_of_two_failures_sees_both() {
             let deciding = Arc::new(AtomicU64::new(0));
             let fail = |window: Arc<Window<AtomicU64>>, deciding: Arc<AtomicU64>| {
                 move || {
-                    record(&window, FAILURE, 1, span, true);
+                    record(&window, FAILURE, 1, span);
                     if window.counts(1, span, || NOW).failed == 2 {
                         deciding.fetch_add(1, Ordering::Relaxed);
                     }
@@ -78,7 +79,7 @@ fn what_is_seen_of_failures_never_exceeds_the_calls() {
             let window = window(span);
             let writer = {
                 let window = window.clone();
-                thread::spawn(move || record(&window, FAILURE, 1, span, true))
+                thread::spawn(move || record(&window, FAILURE, 1, span))
             };
             // In a thread of its own: loom does not go back over a main thread that does nothing but look.
             let reader = thread::spawn(move || {
@@ -96,15 +97,12 @@ fn a_straggler_of_an_old_epoch_leaves_nothing_in_the_new() {
     for span in SPANS {
         model(move || {
             let window = window(span);
-            let epoch = Arc::new(AtomicU64::new(1));
             let straggler = {
-                let (window, epoch) = (window.clone(), epoch.clone());
-                thread::spawn(move || {
-                    window.record(FAILURE, 1, span, || NOW, || epoch.load(Ordering::Acquire) == 1);
-                })
+                let window = window.clone();
+                thread::spawn(move || record(&window, FAILURE, 1, span))
             };
-            epoch.store(2, Ordering::Release);
-            window.record(SUCCESS, 2, span, || NOW, || true);
+            window.begin(2);
+            record(&window, SUCCESS, 2, span);
             straggler.join().expect("ends well");
             assert_eq!(window.counts(2, span, || NOW), Counts { calls: 1, failed: 0, slow: 0 });
         });
@@ -116,9 +114,9 @@ fn two_threads_bring_another_clock_at_the_same_time() {
     const SPAN: Span = Span::Time(1_600);
     const LATE: u64 = 3_000_000;
     const EARLY: u64 = 2_000_000;
-    let fail = |window: &Window<AtomicU64>, now| window.record(FAILURE, 1, SPAN, || now, || true);
+    let fail = |window: &Window<AtomicU64>, now| window.record(FAILURE, 1, SPAN, || now);
     model(move || {
-        let window = Arc::new(Window::default());
+        let window = Arc::new(Window::new(1, SPAN));
         for now in [EARLY, LATE] {
             fail(&window, now);
         }

@@ -1,22 +1,23 @@
-//! The state word, shared between threads.
+//! The circuit, shared between threads.
 
 use std::cell::Cell;
 
 use loom::{
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, Mutex, atomic::AtomicU64},
     thread,
 };
 
 use super::model;
 use crate::breaker::{
-    BreakerState,
+    BreakerState, OpenReason,
     rules::{Policy, Recovery, Rules},
-    shared::{SharedWord, Witness},
-    word::{Outcome, Ticket, Word},
+    shared::{Detail, SharedCircuit, Witness},
+    word::{Circuit, Outcome, Ticket},
 };
 use crate::clock::Moment;
 
-type Shared = Arc<SharedWord<AtomicU64>>;
+/// The lock under which transitions are made, and the circuit.
+type Shared = Arc<(Mutex<()>, SharedCircuit<AtomicU64>)>;
 
 const RULES: Rules = Rules {
     policy: Policy::Consecutive { threshold: 2 },
@@ -26,18 +27,22 @@ const RULES: Rules = Rules {
     observe_only: false,
 };
 
+/// As many permits as make a race of two threads for the last.
+const ONE_TRIAL: Rules = Rules { trials: 1, ..RULES };
+
 /// The change of state that a step has made.
 type Transition = (BreakerState, BreakerState);
 
-/// Notes the transition that one step makes.
-#[derive(Default)]
-struct Note(Cell<Option<Transition>>);
+/// Notes the transition that one step makes, under the lock.
+struct Note<'a>(&'a Mutex<()>, Cell<Option<Transition>>);
 
-impl Witness for Note {
-    fn transition(&self, from: Word, to: Word, swap: &mut dyn FnMut() -> bool) -> bool {
+impl Witness for Note<'_> {
+    fn change(&self, from: Circuit, to: Circuit, swap: &mut dyn FnMut() -> bool) -> bool {
+        let _one_at_a_time = self.0.lock().expect("nobody panics");
         let swapped = swap();
-        if swapped && from.state() != to.state() {
-            assert_eq!(self.0.replace(Some((from.state(), to.state()))), None, "one step, one transition");
+        let (from, to) = (from.word().state(), to.word().state());
+        if swapped && from != to {
+            assert_eq!(self.1.replace(Some((from, to))), None, "one step, one transition");
         }
         swapped
     }
@@ -47,35 +52,46 @@ fn at(micros: u64) -> impl Fn() -> Moment {
     move || Moment::from_micros(micros)
 }
 
-fn shared(word: Word) -> Shared {
-    Arc::new(SharedWord::of(AtomicU64::new(word.bits())))
+fn shared(circuit: Circuit) -> Shared {
+    let [own, other] = [circuit.moment(), 0]
+        .map(|moment| Detail { moment: AtomicU64::new(moment), why: AtomicU64::new(circuit.cause().bits()) });
+    let details = if circuit.word().epoch().is_multiple_of(2) { [own, other] } else { [other, own] };
+    Arc::new((Mutex::new(()), SharedCircuit::of(AtomicU64::new(circuit.word().bits()), details)))
+}
+
+fn load(shared: &Shared) -> Circuit {
+    shared.1.load()
 }
 
 /// An open circuit whose recovery timeout has passed at 200.
-fn recovering() -> Word {
-    let closed = Word::new(&RULES);
-    let ticket = closed.ticket();
+fn recovering() -> Circuit {
+    let closed = Circuit::new(&RULES);
+    let ticket = closed.word().ticket();
     let once = closed.settle(ticket, Outcome::Failure, &RULES, at(0)).expect("counts");
     let open = once.settle(ticket, Outcome::Failure, &RULES, at(0)).expect("opens");
-    assert_eq!(open.state(), BreakerState::Open);
+    assert_eq!(open.word().state(), BreakerState::Open);
     open
 }
 
 fn acquire(shared: &Shared, micros: u64) -> Option<(Ticket, Option<Transition>)> {
-    let note = Note::default();
-    let now = Moment::from_micros(micros);
-    let ticket = shared.acquire(&note, |word| word.admit(&RULES, now, |_| 0)).ok()?;
-    Some((ticket, note.0.get()))
+    acquire_by(&RULES, shared, micros)
 }
 
-fn step(shared: &Shared, step: impl Fn(Word) -> Option<Word>) -> Option<Transition> {
-    let note = Note::default();
-    shared.step(&note, step);
-    note.0.get()
+fn acquire_by(rules: &Rules, shared: &Shared, micros: u64) -> Option<(Ticket, Option<Transition>)> {
+    let note = Note(&shared.0, Cell::default());
+    let now = Moment::from_micros(micros);
+    let ticket = shared.1.acquire(&note, |circuit| circuit.admit(rules, now, |_| 0)).ok()?;
+    Some((ticket, note.1.get()))
+}
+
+fn step(shared: &Shared, step: impl Fn(Circuit) -> Option<Circuit>) -> Option<Transition> {
+    let note = Note(&shared.0, Cell::default());
+    shared.1.step(&note, step);
+    note.1.get()
 }
 
 fn settle(shared: &Shared, ticket: Ticket, outcome: Outcome, micros: u64) -> Option<Transition> {
-    step(shared, |word| word.settle(ticket, outcome, &RULES, at(micros)))
+    step(shared, |circuit| circuit.settle(ticket, outcome, &RULES, at(micros)))
 }
 
 fn in_threads<T: 'static>(shared: &Shared, threads: usize, run: impl Fn(&Shared) -> T + Clone + 'static) -> Vec<T> {
@@ -91,10 +107,10 @@ fn in_threads<T: 'static>(shared: &Shared, threads: usize, run: impl Fn(&Shared)
 #[test]
 fn failures_are_not_lost_and_one_opens() {
     model(|| {
-        let shared = shared(Word::new(&RULES));
-        let ticket = shared.load().ticket();
+        let shared = shared(Circuit::new(&RULES));
+        let ticket = load(&shared).word().ticket();
         let transitions = in_threads(&shared, 2, move |shared| settle(shared, ticket, Outcome::Failure, 0));
-        assert_eq!(shared.load().state(), BreakerState::Open);
+        assert_eq!(load(&shared).word().state(), BreakerState::Open);
         let expected = (BreakerState::Closed, BreakerState::Open);
         assert_eq!(transitions.into_iter().flatten().collect::<Vec<_>>(), [expected]);
     });
@@ -103,8 +119,8 @@ fn failures_are_not_lost_and_one_opens() {
 #[test]
 fn a_success_between_failures_is_seen_or_comes_first() {
     model(|| {
-        let shared = shared(Word::new(&RULES));
-        let ticket = shared.load().ticket();
+        let shared = shared(Circuit::new(&RULES));
+        let ticket = load(&shared).word().ticket();
         let success = {
             let shared = shared.clone();
             thread::spawn(move || settle(&shared, ticket, Outcome::Success, 0))
@@ -115,8 +131,8 @@ fn a_success_between_failures_is_seen_or_comes_first() {
         assert_eq!(first, None);
         // Between the two failures the success starts the count again; before or after them it changes nothing.
         match second {
-            Some(_) => assert_eq!(shared.load().state(), BreakerState::Open),
-            None => assert!(shared.load().failures() <= 1),
+            Some(_) => assert_eq!(load(&shared).word().state(), BreakerState::Open),
+            None => assert!(load(&shared).word().failures() <= 1),
         }
     });
 }
@@ -125,11 +141,11 @@ fn a_success_between_failures_is_seen_or_comes_first() {
 fn never_more_trial_calls_than_allowed() {
     model(|| {
         let shared = shared(recovering());
-        let admitted = in_threads(&shared, 3, |shared| acquire(shared, 200));
-        assert_eq!(admitted.iter().flatten().count(), 2);
+        let admitted = in_threads(&shared, 2, |shared| acquire_by(&ONE_TRIAL, shared, 200));
+        assert_eq!(admitted.iter().flatten().count(), 1);
         let half_opened = admitted.into_iter().flatten().filter_map(|(_, transition)| transition);
         assert_eq!(half_opened.count(), 1);
-        assert_eq!(shared.load().state(), BreakerState::HalfOpen);
+        assert_eq!(load(&shared).word().state(), BreakerState::HalfOpen);
     });
 }
 
@@ -156,8 +172,8 @@ fn trial_successes_close_once() {
             let (ticket, _) = acquire(shared, 200)?;
             settle(shared, ticket, Outcome::Success, 200)
         });
-        assert_eq!(shared.load().state(), BreakerState::Closed);
-        assert_eq!(shared.load().failures(), 0);
+        assert_eq!(load(&shared).word().state(), BreakerState::Closed);
+        assert_eq!(load(&shared).word().failures(), 0);
         assert_eq!(transitions.into_iter().flatten().count(), 1);
     });
 }
@@ -174,7 +190,7 @@ fn a_trial_that_fails_beside_one_that_succeeds_opens() {
         let failure = settle(&shared, tickets[1], Outcome::Failure, 200);
         assert_eq!(success.join().expect("ends well"), None);
         assert_eq!(failure.map(|transition| transition.1), Some(BreakerState::Open));
-        assert_eq!(shared.load().state(), BreakerState::Open);
+        assert_eq!(load(&shared).word().state(), BreakerState::Open);
     });
 }
 
@@ -183,7 +199,7 @@ fn a_stale_result_moves_nothing() {
     model(|| {
         // Admitted while closed; meanwhile the circuit opens, and half-opens in another thread.
         let shared = shared(recovering());
-        let stale = Word::new(&RULES).ticket();
+        let stale = Circuit::new(&RULES).word().ticket();
         let trial = {
             let shared = shared.clone();
             thread::spawn(move || acquire(&shared, 200).is_some())
@@ -192,7 +208,7 @@ fn a_stale_result_moves_nothing() {
         assert_eq!(settle(&shared, stale, Outcome::Success, 200), None);
         assert_eq!(settle(&shared, stale, Outcome::Neutral, 200), None);
         assert!(trial.join().expect("ends well"));
-        assert_eq!(shared.load().state(), BreakerState::HalfOpen);
+        assert_eq!(load(&shared).word().state(), BreakerState::HalfOpen);
         assert!(acquire(&shared, 200).is_some());
         assert!(acquire(&shared, 200).is_none(), "the stale drop freed no place");
     });
@@ -201,17 +217,17 @@ fn a_stale_result_moves_nothing() {
 #[test]
 fn an_operator_wins_over_results() {
     model(|| {
-        let shared = shared(Word::new(&RULES));
-        let ticket = shared.load().ticket();
+        let shared = shared(Circuit::new(&RULES));
+        let ticket = load(&shared).word().ticket();
         let failures = {
             let shared = shared.clone();
             thread::spawn(move || {
                 [(); 2].map(|()| settle(&shared, ticket, Outcome::Failure, 0)).into_iter().flatten().count()
             })
         };
-        let forced = step(&shared, |word| word.force_open(None));
+        let forced = step(&shared, |circuit| circuit.force_open(None));
         let opened = failures.join().expect("ends well");
-        assert_eq!(shared.load().state(), BreakerState::ForcedOpen);
+        assert_eq!(load(&shared).word().state(), BreakerState::ForcedOpen);
         let from = forced.expect("a transition").0;
         assert_eq!(from, if opened == 1 { BreakerState::Open } else { BreakerState::Closed });
     });
@@ -221,10 +237,52 @@ fn an_operator_wins_over_results() {
 fn abandoned_places_are_given_out_once() {
     model(|| {
         let shared = shared(recovering());
-        // Two trial calls that never end; the recovery timeout passes once more.
-        assert!(acquire(&shared, 200).is_some() && acquire(&shared, 200).is_some());
-        let later = 200 + 100 + 64;
-        let admitted = in_threads(&shared, 3, move |shared| acquire(shared, later).is_some());
-        assert_eq!(admitted.into_iter().filter(|admitted| *admitted).count(), 2);
+        // A trial call that never ends; the recovery timeout passes once more.
+        assert!(acquire_by(&ONE_TRIAL, &shared, 200).is_some());
+        let later = 200 + 100;
+        let admitted = in_threads(&shared, 2, move |shared| acquire_by(&ONE_TRIAL, shared, later).is_some());
+        assert_eq!(admitted.into_iter().filter(|admitted| *admitted).count(), 1);
+    });
+}
+
+#[test]
+fn a_moment_is_that_of_its_epoch() {
+    model(|| {
+        let shared = shared(Circuit::new(&RULES));
+        let operator = {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                for until in [1_000, 2_000] {
+                    step(&shared, |circuit| circuit.force_open(Some(Moment::from_micros(until))));
+                    step(&shared, |circuit| Some(circuit.reset(&RULES)));
+                }
+            })
+        };
+        let circuit = load(&shared);
+        let left = circuit.time_left(&RULES, Moment::from_micros(0));
+        match circuit.word().epoch() {
+            1 => assert_eq!(left, Some(1_000)),
+            3 => assert_eq!(left, Some(2_000)),
+            _ => assert_eq!(left, None),
+        }
+        operator.join().expect("ends well");
+    });
+}
+
+#[test]
+fn a_rejection_knows_why_its_circuit_opened() {
+    model(|| {
+        let shared = shared(Circuit::new(&RULES));
+        let ticket = load(&shared).word().ticket();
+        let failures = {
+            let shared = shared.clone();
+            thread::spawn(move || [(); 2].map(|()| settle(&shared, ticket, Outcome::Failure, 0)))
+        };
+        let circuit = load(&shared);
+        if circuit.word().state() == BreakerState::Open {
+            assert_eq!(circuit.why().reason(), OpenReason::ConsecutiveFailures { failures: 2 });
+            assert_eq!(circuit.time_left(&RULES, Moment::from_micros(0)), Some(100));
+        }
+        failures.join().expect("ends well");
     });
 }

@@ -1,166 +1,157 @@
-//! The calls of the last so many seconds, in buckets.
+//! The calls of the last so many seconds, in parts.
 //!
-//! A bucket is a power of two of microseconds, the largest of which at least 16 make a window; there are 64 in a ring.
-//! What a window holds are the buckets that began within it. So nothing older than the window counts, and what is up to
-//! a sixteenth of it younger may have left. Periods are counted from the first call, which leaves exactly in time.
+//! Calls are counted since the epoch began, and never taken off again. Where a part begins, with the first call after the one
+//! before it is over, a mark notes what was counted until then: so what a window holds is what was counted since the first
+//! mark in it. A part is a sixteenth of the window. So nothing older than the window counts, and what is up to a sixteenth of it
+//! younger may have left; the first call of a part leaves exactly in time.
 //!
-//! With another clock they are counted from its first call, and on from where they were, after so many that nothing from before
-//! is in a window any more. So nobody has to empty it here either.
+//! A mark is a moment and says nothing of the window's length. So under another length what was counted stays, as far as it lies
+//! in the window then.
+//!
+//! Another clock, which is behind all marks, begins with none.
 
 use std::{
-    array,
-    sync::atomic::{AtomicU64, Ordering},
+    collections::VecDeque,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use super::{Counts, Record, count, line_up};
+use super::{Counts, Record, count, counted, line_up, retag};
 use crate::{breaker::shared::AtomicCell, clock};
 
-/// See the module.
-#[derive(Debug)]
+/// See the module. Takes 32 bytes for each mark.
+#[derive(Debug, Default)]
 pub(super) struct TimeWindow<A = AtomicU64> {
-    /// The moment from which periods are counted; 0 before the first call.
-    origin: A,
-    /// When the latest period began that a call was recorded in, since the origin.
-    reached: A,
-    calls: [A; BUCKETS],
-    failed: [A; BUCKETS],
-    slow: [A; BUCKETS],
+    // With the tag of the epoch each.
+    calls: A,
+    failed: A,
+    slow: A,
+    /// When the part began that calls are counted in. Before the first of an epoch it is the epoch's number: as a moment, that was
+    /// long ago.
+    part: A,
+    marks: Mutex<Marks>,
 }
 
-const BUCKETS: usize = 64;
-/// A window has at least this many buckets, and fewer than twice as many.
-const FEWEST: u32 = 16;
-
-// What a number carries besides itself: the epoch, how long the period is, and which one it is.
-const WIDTH_BITS: u32 = 6;
-const PERIOD_BITS: u32 = 22;
-const COUNT_BITS: u32 = 24;
-const PERIOD_MASK: u64 = (1 << PERIOD_BITS) - 1;
-
-impl<A: AtomicCell + Default> Default for TimeWindow<A> {
-    fn default() -> Self {
-        let cells = || array::from_fn(|_| A::default());
-        Self { origin: A::default(), reached: A::default(), calls: cells(), failed: cells(), slow: cells() }
-    }
+#[derive(Debug, Default)]
+struct Marks {
+    epoch: u32,
+    /// The latest last.
+    marks: VecDeque<Mark>,
 }
+
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    at: u64,
+    /// What was counted before.
+    before: Counts,
+}
+
+/// A window has this many parts.
+const PARTS: u64 = 16;
 
 impl<A: AtomicCell> TimeWindow<A> {
-    pub(super) fn record(
-        &self,
-        record: Record,
-        epoch: u16,
-        window: u64,
-        now: impl Fn() -> u64,
-        is_current: impl Fn() -> bool,
-    ) {
-        let width = width(window);
-        let first = now();
-        let origin = self.origin(first, width, &now);
-        let period_of = |now: u64| now.saturating_sub(origin) >> width;
-        let period = period_of(first);
-        self.reach(period << width);
-        let (index, tag) = (bucket(period), tag(epoch, width, period));
-        // A call that was held up for two windows finds a later period in its place. Periods are kept modulo a few million,
-        // and so what looks later is so only if that much time has passed by now.
-        let is_later = |found: u64| {
-            let ahead = found.wrapping_sub(tag) & PERIOD_MASK;
-            found >> PERIOD_BITS == tag >> PERIOD_BITS && ahead <= period_of(now()).saturating_sub(period)
-        };
+    pub(super) fn begin(&self, epoch: u32) {
+        for cell in [&self.calls, &self.failed, &self.slow] {
+            retag(cell, epoch);
+        }
+        *self.marks() = Marks { epoch, marks: VecDeque::new() };
+        // After the marks: who sees this number finds the epoch there. A straggler that has set a mark before does not see it.
+        // ORDERING: AcqRel: an exchange, not a store, so that it comes after what a straggler has exchanged.
+        let mut found = self.part.load(Ordering::Relaxed);
+        while let Err(changed) =
+            self.part.compare_exchange_weak(found, u64::from(epoch), Ordering::AcqRel, Ordering::Relaxed)
+        {
+            found = changed;
+        }
+    }
+
+    pub(super) fn record(&self, record: Record, epoch: u32, window: u64, now: impl Fn() -> u64) {
+        let read = now();
+        // ORDERING: Relaxed: the number only says when to look at the marks, and a transition publishes it.
+        let part = self.part.load(Ordering::Relaxed);
+        if read.saturating_sub(part) >= length(window) || clock::is_another(read, part, &now) {
+            self.begin_part(part, epoch, window, read, &now);
+        }
         // Calls before failures, and read the other way round: a share is never read too high.
-        for (cells, counts) in [(&self.calls, true), (&self.failed, record.failed), (&self.slow, record.slow)] {
-            if counts && let Some(cell) = cells.get(index) {
-                _ = count(cell, tag, COUNT_BITS, |found| !is_later(found) && is_current());
+        for (cell, counts) in [(&self.calls, true), (&self.failed, record.failed), (&self.slow, record.slow)] {
+            if counts {
+                _ = count(cell, epoch);
             }
         }
         if record.is_held_against() {
-            line_up(&self.origin);
+            line_up(&self.calls);
         }
     }
 
-    pub(super) fn counts(&self, epoch: u16, window: u64, now: impl Fn() -> u64) -> Counts {
-        // ORDERING: Relaxed: the numbers stand alone.
-        let (origin, reached) = (self.origin.load(Ordering::Relaxed), self.reached.load(Ordering::Relaxed));
+    pub(super) fn counts(&self, epoch: u32, window: u64, now: impl Fn() -> u64) -> Counts {
         let read = now();
-        if origin == 0 || clock::is_another(read, origin.saturating_add(reached), now) {
+        let mark = {
+            let guard = self.marks();
+            let Marks { epoch: of, marks } = &*guard;
+            let is_another = marks.back().is_some_and(|latest| clock::is_another(read, latest.at, &now));
+            let is_held = |mark: &&Mark| *of == epoch && !is_another && mark.is_in(window, read);
+            marks.iter().find(is_held).copied()
+        };
+        let Some(Mark { before, .. }) = mark else { return Counts::default() };
+        let (slow, failed) = (counted(&self.slow, epoch), counted(&self.failed, epoch));
+        let (Some(slow), Some(failed), Some(calls)) = (slow, failed, counted(&self.calls, epoch)) else {
             return Counts::default();
-        }
-        let width = width(window);
-        let since_origin = read.saturating_sub(origin);
-        let last = since_origin >> width;
-        // The first period that began after the window did.
-        let first = (since_origin + 1).checked_sub(window).map_or(0, |start| start.div_ceil(1 << width));
-        let sum = |cells: &[A; BUCKETS]| {
-            let counts = (first..=last).filter_map(|period| {
-                // ORDERING: Acquire pairs with the AcqRel of `count`: whoever sees a failure sees its call.
-                let found = cells.get(bucket(period))?.load(Ordering::Acquire);
-                (found >> COUNT_BITS == tag(epoch, width, period)).then_some(found & ((1 << COUNT_BITS) - 1))
-            });
-            counts.sum()
         };
-        let (slow, failed) = (sum(&self.slow), sum(&self.failed));
-        Counts { calls: sum(&self.calls), failed, slow }
-    }
-
-    /// The moment from which periods are counted, by the clock that says `now`.
-    fn origin(&self, now: u64, width: u32, again: impl FnOnce() -> u64) -> u64 {
-        // ORDERING: Relaxed: the numbers stand alone. An old one beside a new one is only seen while another clock takes over, and
-        // makes that happen again or not at all.
-        let (found, reached) = (self.origin.load(Ordering::Relaxed), self.reached.load(Ordering::Relaxed));
-        let begun = if found == 0 {
-            0
-        } else if clock::is_another(now, found.saturating_add(reached), again) {
-            // Tags don't know more of a period than this.
-            (((reached >> width) + BUCKETS as u64) & PERIOD_MASK) << width
-        } else {
-            return found;
-        };
-        let origin = now.saturating_sub(begun).max(1);
-        match swap(&self.origin, found, origin) {
-            Ok(()) => {
-                _ = swap(&self.reached, reached, begun);
-                origin
-            }
-            Err(first) => first,
+        Counts {
+            calls: calls.saturating_sub(before.calls),
+            failed: failed.saturating_sub(before.failed),
+            slow: slow.saturating_sub(before.slow),
         }
     }
 
-    /// Notes that a call was recorded in the period that began then.
-    fn reach(&self, start: u64) {
-        // ORDERING: Relaxed: the number stands alone.
-        let mut found = self.reached.load(Ordering::Relaxed);
-        while found < start {
-            match self.reached.compare_exchange_weak(found, start, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return,
-                Err(further) => found = further,
+    /// Sets a mark, unless another thread has just done so. `part` is what was seen to be over.
+    #[cold]
+    fn begin_part(&self, part: u64, epoch: u32, window: u64, read: u64, now: impl Fn() -> u64) {
+        let counted = [&self.calls, &self.failed, &self.slow].map(|cell| counted(cell, epoch));
+        let [Some(calls), Some(failed), Some(slow)] = counted else { return };
+        let before = Counts { calls, failed, slow };
+        let Some(begun) = self.marks().begin_part(epoch, window, Mark { at: read, before }, now) else { return };
+        // ORDERING: AcqRel, as in `begin`. If it is another by now, or fails for no reason, the next call looks at the marks again.
+        _ = self.part.compare_exchange_weak(part, begun, Ordering::AcqRel, Ordering::Relaxed);
+    }
+
+    fn marks(&self) -> MutexGuard<'_, Marks> {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Marks {
+    /// Gives when the latest part began: with this mark, if the one before it is over. `None` if the epoch is over.
+    fn begin_part(&mut self, epoch: u32, window: u64, mark: Mark, now: impl Fn() -> u64) -> Option<u64> {
+        if self.epoch != epoch {
+            return None;
+        }
+        if let Some(latest) = self.marks.back().copied() {
+            if clock::is_another(mark.at, latest.at, now) {
+                self.marks.clear();
+            } else if mark.at.saturating_sub(latest.at) < length(window) {
+                return Some(latest.at);
             }
         }
+        while self.marks.pop_front_if(|first| !first.is_in(window, mark.at)).is_some() {}
+        self.marks.push_back(mark);
+        Some(mark.at)
     }
 }
 
-/// Puts `new` in the place of `old`; `Err` has what stands there instead.
-fn swap<A: AtomicCell>(cell: &A, old: u64, new: u64) -> Result<(), u64> {
-    loop {
-        // ORDERING: Relaxed, as in `origin`.
-        match cell.compare_exchange_weak(old, new, Ordering::Relaxed, Ordering::Relaxed) {
-            Ok(_) => return Ok(()),
-            Err(found) if found == old => {}
-            Err(found) => return Err(found),
-        }
+impl Mark {
+    /// Whether the part that it begins is in the window.
+    const fn is_in(&self, window: u64, now: u64) -> bool {
+        now.saturating_sub(self.at) < window
     }
 }
 
-/// The width of a period as a power of two of microseconds.
-fn width(window: u64) -> u32 {
-    (window / u64::from(FEWEST)).max(1).ilog2()
-}
-
-#[allow(clippy::cast_possible_truncation, reason = "the remainder is small")]
-const fn bucket(period: u64) -> usize {
-    (period % BUCKETS as u64) as usize
-}
-
-const fn tag(epoch: u16, width: u32, period: u64) -> u64 {
-    ((epoch as u64) << WIDTH_BITS | width as u64) << PERIOD_BITS | period & PERIOD_MASK
+/// How long a part is at least, in microseconds.
+const fn length(window: u64) -> u64 {
+    let length = window / PARTS;
+    if length == 0 { 1 } else { length }
 }
 
 #[cfg(test)]
@@ -174,7 +165,7 @@ mod tests {
     const HOUR: u64 = 3_600_000_000;
 
     fn record(window: &TimeWindow, now: u64) {
-        window.record(Record { failed: true, slow: false }, 0, WINDOW, || now, || true);
+        window.record(Record { failed: true, slow: false }, 0, WINDOW, || now);
     }
 
     fn failed(window: &TimeWindow, now: u64) -> u64 {
@@ -211,9 +202,68 @@ mod tests {
         let readings = [NOW + 1_000, NOW + WINDOW / 2 + 1_000].map(AtomicU64::new);
         let read = std::cell::Cell::new(0);
         let late = || readings[read.replace(1)].load(Ordering::Relaxed);
-        window.record(Record { failed: true, slow: false }, 0, WINDOW, late, || true);
+        window.record(Record { failed: true, slow: false }, 0, WINDOW, late);
         assert_eq!(failed(&window, NOW + WINDOW / 2 + 1_000), 3);
-        assert_eq!(failed(&window, NOW + WINDOW), 1, "it counts at the moment at which it began");
+        assert_eq!(failed(&window, NOW + WINDOW), 2, "it counts at the moment at which it was recorded");
+    }
+
+    #[test]
+    fn a_day_of_ten_thousand_million_calls_keeps_its_share() {
+        const DAY: u64 = 24 * HOUR;
+        let window = TimeWindow::default();
+        record(&window, NOW);
+        // So many calls have been made since, of which one in five has failed.
+        window.calls.store(10_000_000_000, Ordering::Relaxed);
+        window.failed.store(2_000_000_000, Ordering::Relaxed);
+        window.record(Record { failed: true, slow: false }, 0, DAY, || NOW + HOUR);
+        let counts = window.counts(0, DAY, || NOW + HOUR);
+        assert_eq!(counts, Counts { calls: 10_000_000_001, failed: 2_000_000_001, slow: 0 });
+    }
+
+    #[test]
+    fn nothing_of_an_epoch_is_left_in_another() {
+        let window = TimeWindow::default();
+        record(&window, NOW);
+        for epoch in [1, 4_095, u32::MAX] {
+            window.begin(epoch);
+            assert_eq!(window.counts(epoch, WINDOW, || NOW), Counts::default(), "{epoch}");
+            window.record(Record { failed: false, slow: true }, epoch, WINDOW, || NOW);
+            let expected = Counts { calls: 1, failed: 0, slow: 1 };
+            assert_eq!(window.counts(epoch, WINDOW, || NOW), expected, "{epoch}");
+            record(&window, NOW);
+            assert_eq!(window.counts(epoch, WINDOW, || NOW), expected, "{epoch}: a straggler leaves nothing");
+        }
+    }
+
+    #[test]
+    fn another_length_keeps_what_lies_in_it() {
+        const SECOND: u64 = 1_000_000;
+        let window: TimeWindow = TimeWindow::default();
+        let record = |length, seconds| {
+            window.record(Record { failed: true, slow: false }, 0, length * SECOND, || NOW + seconds * SECOND);
+        };
+        let failed = |length, seconds| window.counts(0, length * SECOND, || NOW + seconds * SECOND).failed;
+        for second in 0..60 {
+            record(60, second);
+        }
+        assert_eq!([failed(60, 59), failed(90, 59)], [60, 60]);
+        // A part has 3.75 s: every fourth call begins one, and the one after second 56 is the only in the last 5 s.
+        assert_eq!(failed(5, 59), 4);
+        for second in 60..90 {
+            record(90, second);
+        }
+        assert_eq!(failed(90, 89), 90);
+        assert_eq!(failed(60, 89), 58, "those after second 29, in whole parts");
+    }
+
+    #[test]
+    fn it_takes_no_more_room_the_longer_it_is_used() {
+        let window = TimeWindow::default();
+        for step in 0..100_000 {
+            record(&window, NOW + step * 1_000_000);
+        }
+        assert!(window.marks().marks.len() <= 17);
+        assert!(window.marks().marks.capacity() <= 32);
     }
 
     proptest! {
@@ -230,7 +280,7 @@ mod tests {
                 if now < latest {
                     own.clear();
                 }
-                // One that is behind by less than a period may be the same.
+                // One that is behind by less than a part may be the same.
                 let is_plain = now >= latest || now + WINDOW / 16 + 10_000 < latest;
                 latest = now;
                 record(&window, now);

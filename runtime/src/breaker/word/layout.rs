@@ -1,17 +1,21 @@
-//! How a phase is packed into 64 bits. The picture is in [`super`].
+//! The layout of the state word. The picture is in [`super`].
 
-use super::{Phase, Stamp};
+use super::{Phase, mask};
 
-/// The state word.
+/// The state word: state, epoch, and the counts that change together with them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Word(u64);
 
-/// The place that an admitted call holds: the state, epoch and round it was admitted under, and where somebody asks how
-/// long calls take, when that was.
+/// The permit of an admitted call: the state and epoch in which it was given, and the moment, where calls are timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket(u64);
+pub(crate) struct Ticket {
+    /// Tag and epoch.
+    place: u64,
+    /// In microseconds; 0 for a call that is not timed.
+    started: u64,
+}
 
-/// What each call of a closed circuit has to do besides going through.
+/// The duties of each call through a closed circuit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Duties {
     /// Successes are counted, too.
@@ -21,14 +25,16 @@ pub(super) struct Duties {
 }
 
 const TAG_BITS: u32 = 3;
-const EPOCH_BITS: u32 = 12;
-const BODY_SHIFT: u32 = TAG_BITS + EPOCH_BITS;
-const BODY_BITS: u32 = u64::BITS - BODY_SHIFT;
+const EPOCH_BITS: u32 = 32;
+/// The epoch fills the upper half, so that what a call asks first is in the lower one.
+const EPOCH_SHIFT: u32 = u64::BITS - EPOCH_BITS;
+const BODY_SHIFT: u32 = TAG_BITS;
+const BODY_BITS: u32 = EPOCH_SHIFT - BODY_SHIFT;
 
 const TAG_MASK: u64 = mask(TAG_BITS);
-const EPOCH_MASK: u64 = mask(EPOCH_BITS);
+const LOWER_MASK: u64 = mask(EPOCH_SHIFT);
 /// Tag and epoch together.
-const PHASE_MASK: u64 = mask(BODY_SHIFT);
+const PLACE_MASK: u64 = !LOWER_MASK | TAG_MASK;
 
 const CLOSED: u64 = 0;
 const OPEN: u64 = 1;
@@ -40,39 +46,25 @@ const RESTING: u64 = 5;
 const NEVER: u64 = TAG_MASK;
 
 // Closed.
-/// Not freely admitted: calls are timed, or only some go through. Disabled or forced open: not for ever.
+/// Not freely admitted: calls are timed, or only some are admitted. Disabled or forced open: it expires.
 const GUARDED: u64 = 1 << BODY_SHIFT;
-const TIMED: u64 = 1;
-const RAMPING: u64 = 1;
-const WINDOWED: u64 = 1;
 const FLAG_BITS: u32 = 4;
-const STREAK_BITS: u32 = 22;
+const STREAK_BITS: u32 = 25;
 
-// Open, resting.
+// Open, resting, half-open.
 const FAILED_BITS: u32 = 6;
-pub(super) const SINCE_BITS: u32 = 43;
-
-// Half-open.
-const ROUND_BITS: u32 = 4;
 const COUNT_BITS: u32 = 8;
+const ROUND_BITS: u32 = 7;
 
-// Forced open, disabled.
-pub(super) const UNTIL_BITS: u32 = 48;
+const _: () = assert!(FLAG_BITS + STREAK_BITS == BODY_BITS);
+const _: () = assert!(FAILED_BITS + 2 * COUNT_BITS + ROUND_BITS == BODY_BITS);
 
-const _: () = assert!(FLAG_BITS + STREAK_BITS + Stamp::BITS == BODY_BITS);
-const _: () = assert!(FAILED_BITS + SINCE_BITS == BODY_BITS);
-const _: () = assert!(ROUND_BITS + 2 * COUNT_BITS + FAILED_BITS + Stamp::BITS == BODY_BITS);
-const _: () = assert!(1 + UNTIL_BITS == BODY_BITS);
-
-/// Where in a ticket its moment begins.
-const STARTED_SHIFT: u32 = BODY_SHIFT + ROUND_BITS;
-
+/// Failures in a row that are counted.
+pub(super) const MAX_FAILURES: u32 = (1 << STREAK_BITS) - 1;
 /// Failed recoveries in a row that are counted.
 pub(super) const MAX_FAILED: u8 = (1 << FAILED_BITS) - 1;
-
-pub(super) const fn mask(bits: u32) -> u64 {
-    (1 << bits) - 1
-}
+/// Earlier rounds of a half-open phase whose results still count.
+pub(super) const MAX_ROUNDS: u8 = (1 << ROUND_BITS) - 1;
 
 impl Word {
     pub(crate) const fn from_bits(bits: u64) -> Self {
@@ -91,108 +83,92 @@ impl Word {
     /// Whether a success changes nothing and is counted in the totals alone: closed, with no failure counted, by
     /// failures in a row.
     pub(crate) const fn is_calm(self) -> bool {
-        self.0 & !(EPOCH_MASK << TAG_BITS) == CLOSED
+        self.0 & LOWER_MASK == CLOSED
     }
 
     /// Whether a success changes nothing and is counted in the totals and a window: closed, with no failure in a row counted
     /// from before there was one.
     pub(crate) const fn is_calm_by_window(self) -> bool {
         let duties = Duties { windowed: true, timed: false };
-        let calm = pack(0, Phase::Closed { duties, failures: 0, ramp: None });
-        self.0 & !(EPOCH_MASK << TAG_BITS) == calm.0
+        let (calm, _) = pack(0, Phase::Closed { duties, failures: 0, ramp: None });
+        self.0 & LOWER_MASK == calm.0
     }
 
-    /// Rises, and wraps, with every transition.
-    #[allow(clippy::cast_possible_truncation, reason = "masked")]
-    pub(crate) const fn epoch(self) -> u16 {
-        (self.0 >> TAG_BITS & EPOCH_MASK) as u16
-    }
-
-    /// The ticket of a call that is [admitted freely](Self::admits_freely): no trial call, and not timed.
-    pub(crate) const fn free_ticket(self) -> Ticket {
-        Ticket(self.0 & PHASE_MASK)
+    /// The epoch, which rises with every transition.
+    pub(crate) const fn epoch(self) -> u32 {
+        (self.0 >> EPOCH_SHIFT) as u32
     }
 
     /// The ticket of a call that is not timed.
     pub(crate) const fn ticket(self) -> Ticket {
-        let round = if self.0 & TAG_MASK == HALF_OPEN { mask(ROUND_BITS) << BODY_SHIFT } else { 0 };
-        Ticket(self.0 & (PHASE_MASK | round))
+        Ticket { place: self.0 & PLACE_MASK, started: 0 }
     }
 
-    /// Whether the ticket was given in this state and epoch.
+    /// Whether the ticket was given in this state, without a transition since. A new round of trial calls is none.
     pub(crate) const fn gave(self, ticket: Ticket) -> bool {
-        self.0 & PHASE_MASK == ticket.0 & PHASE_MASK
+        if self.has_place_of(ticket) {
+            return true;
+        }
+        let earlier = self.epoch().wrapping_sub(ticket.epoch());
+        self.0 & TAG_MASK == HALF_OPEN
+            && ticket.is_trial()
+            && earlier as u64 <= (self.0 & LOWER_MASK) >> (EPOCH_SHIFT - ROUND_BITS)
     }
 
-    /// Whether the ticket holds one of the places of this round.
+    /// Whether the ticket holds one of the permits of this round.
     pub(super) const fn has_place_of(self, ticket: Ticket) -> bool {
-        self.ticket().0 == ticket.0 & mask(STARTED_SHIFT)
+        self.0 & PLACE_MASK == ticket.place
     }
 
-    /// The same epoch, another phase.
-    pub(super) const fn with(self, phase: Phase) -> Self {
-        pack(self.0 >> TAG_BITS & EPOCH_MASK, phase)
-    }
-
-    /// The next epoch.
-    pub(super) const fn next(self, phase: Phase) -> Self {
-        pack(((self.0 >> TAG_BITS) + 1) & EPOCH_MASK, phase)
-    }
-
+    /// The phase, with the moment that belongs to it.
     #[allow(clippy::cast_possible_truncation, reason = "each field is masked to its width, or fills the type")]
-    pub(super) const fn phase(self) -> Phase {
-        let mut body = Fields(self.0 >> BODY_SHIFT);
+    pub(super) const fn phase(self, moment: u64) -> Phase {
+        let mut body = Fields((self.0 & LOWER_MASK) >> BODY_SHIFT);
         match self.0 & TAG_MASK {
             CLOSED => {
                 _ = body.take(1);
                 let (timed, ramping, windowed) = (body.take(1) != 0, body.take(1) != 0, body.take(1) != 0);
-                let ramp = if ramping { Some(Stamp::from_bits(body.take(Stamp::BITS))) } else { None };
+                let ramp = if ramping { Some(moment) } else { None };
                 Phase::Closed { duties: Duties { windowed, timed }, failures: body.0 as u32, ramp }
             }
-            OPEN => Phase::Open { failed: body.take(FAILED_BITS) as u8, since: body.0 },
+            OPEN => Phase::Open { failed: body.take(FAILED_BITS) as u8, since: moment },
             HALF_OPEN => Phase::HalfOpen {
-                round: body.take(ROUND_BITS) as u8,
                 taken: body.take(COUNT_BITS) as u8,
                 succeeded: body.take(COUNT_BITS) as u8,
                 failed: body.take(FAILED_BITS) as u8,
-                last_trial: Stamp::from_bits(body.0),
+                rounds: body.0 as u8,
+                last_trial: moment,
             },
-            RESTING => Phase::Resting { failed: body.take(FAILED_BITS) as u8, until: body.0 },
-            FORCED_OPEN => Phase::ForcedOpen { until: until(body) },
-            _ => Phase::Disabled { until: until(body) },
+            RESTING => Phase::Resting { failed: body.take(FAILED_BITS) as u8, until: moment },
+            FORCED_OPEN => Phase::ForcedOpen { until: until(body, moment) },
+            _ => Phase::Disabled { until: until(body, moment) },
         }
     }
 }
 
 impl Ticket {
     /// Of a call that was let through although the circuit does not admit it: its result moves nothing.
-    pub(crate) const UNADMITTED: Self = Self(NEVER);
+    pub(crate) const UNADMITTED: Self = Self { place: NEVER, started: 0 };
 
-    pub(crate) const fn epoch(self) -> u16 {
-        Word(self.0).epoch()
+    pub(crate) const fn epoch(self) -> u32 {
+        Word(self.place).epoch()
     }
 
-    /// Of a call that tries whether the service is back.
+    /// Whether it is that of a trial call.
     pub(crate) const fn is_trial(self) -> bool {
-        self.0 & TAG_MASK == HALF_OPEN
+        self.place & TAG_MASK == HALF_OPEN
     }
 
-    /// The same place, taken at that moment.
+    /// The same permit, given at that moment.
     pub(crate) const fn timed(self, micros: u64) -> Self {
-        // 0 stands for a call that is not timed.
-        let started = micros & mask(u64::BITS - STARTED_SHIFT);
-        Self(self.0 & mask(STARTED_SHIFT) | if started == 0 { 1 } else { started } << STARTED_SHIFT)
+        Self { place: self.place, started: if micros == 0 { 1 } else { micros } }
     }
 
-    /// How long ago the call began, in microseconds; `None` if it is not timed. Wraps after 407 days.
+    /// The time since the call began, in microseconds; `None` if it is not timed. Nothing by a clock that is behind.
     pub(crate) const fn age(self, now_micros: u64) -> Option<u64> {
-        match self.0 >> STARTED_SHIFT {
+        match self.started {
             0 => None,
-            started => {
-                let age = now_micros.wrapping_sub(started) & mask(u64::BITS - STARTED_SHIFT);
-                // The clock was behind.
-                Some(if age > mask(u64::BITS - STARTED_SHIFT - 1) { 0 } else { age })
-            }
+            started => Some(now_micros.saturating_sub(started)),
         }
     }
 }
@@ -209,43 +185,29 @@ impl Fields {
     }
 }
 
-const fn until(mut body: Fields) -> Option<u64> {
-    if body.take(1) != 0 { Some(body.0) } else { None }
+const fn until(mut body: Fields, moment: u64) -> Option<u64> {
+    if body.take(1) != 0 { Some(moment) } else { None }
 }
 
-/// The one place that builds a word.
-pub(super) const fn pack(epoch: u64, phase: Phase) -> Word {
-    let (tag, body) = match phase {
+/// The one place that builds a word; and the moment that belongs to it, if there is one.
+pub(super) const fn pack(epoch: u32, phase: Phase) -> (Word, Option<u64>) {
+    let (tag, body, moment) = match phase {
         Phase::Closed { duties: Duties { windowed, timed }, failures, ramp } => {
-            let guarded = timed || ramp.is_some();
-            let (streak, stamp_bits) = match ramp {
-                Some(stamp) => {
-                    let most = mask(STREAK_BITS);
-                    let failures = if failures as u64 > most { most } else { failures as u64 };
-                    (failures << Stamp::BITS | stamp.bits(), RAMPING)
-                }
-                None => (failures as u64, 0),
-            };
-            let windowed = if windowed { WINDOWED } else { 0 };
-            let timed = if timed { TIMED } else { 0 };
-            (CLOSED, streak << FLAG_BITS | windowed << 3 | stamp_bits << 2 | timed << 1 | guarded as u64)
+            let failures = if failures > MAX_FAILURES { MAX_FAILURES } else { failures };
+            let ramping = ramp.is_some();
+            let flags =
+                (windowed as u64) << 3 | (ramping as u64) << 2 | (timed as u64) << 1 | (timed || ramping) as u64;
+            (CLOSED, (failures as u64) << FLAG_BITS | flags, ramp)
         }
-        Phase::Open { failed, since } => (OPEN, (since & mask(SINCE_BITS)) << FAILED_BITS | failed as u64),
-        Phase::Resting { failed, until } => (RESTING, (until & mask(SINCE_BITS)) << FAILED_BITS | failed as u64),
-        Phase::HalfOpen { round, taken, succeeded, failed, last_trial } => {
-            let high = last_trial.bits() << FAILED_BITS | failed as u64;
-            let counts = (high << COUNT_BITS | succeeded as u64) << COUNT_BITS | taken as u64;
-            (HALF_OPEN, counts << ROUND_BITS | round as u64 & mask(ROUND_BITS))
+        Phase::Open { failed, since } => (OPEN, failed as u64, Some(since)),
+        Phase::Resting { failed, until } => (RESTING, failed as u64, Some(until)),
+        Phase::HalfOpen { rounds, taken, succeeded, failed, last_trial } => {
+            let high = (rounds as u64) << FAILED_BITS | failed as u64;
+            let body = (high << COUNT_BITS | succeeded as u64) << COUNT_BITS | taken as u64;
+            (HALF_OPEN, body, Some(last_trial))
         }
-        Phase::ForcedOpen { until } => (FORCED_OPEN, pack_until(until)),
-        Phase::Disabled { until } => (DISABLED, pack_until(until)),
+        Phase::ForcedOpen { until } => (FORCED_OPEN, until.is_some() as u64, until),
+        Phase::Disabled { until } => (DISABLED, until.is_some() as u64, until),
     };
-    Word(body << BODY_SHIFT | epoch << TAG_BITS | tag)
-}
-
-const fn pack_until(until: Option<u64>) -> u64 {
-    match until {
-        Some(until) => (until & mask(UNTIL_BITS)) << 1 | 1,
-        None => 0,
-    }
+    (Word((epoch as u64) << EPOCH_SHIFT | body << BODY_SHIFT | tag), moment)
 }

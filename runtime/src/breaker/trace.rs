@@ -1,0 +1,103 @@
+//! Which rejection the error of an attempt stands for.
+//!
+//! A retry must not retry what an open circuit has rejected, and the error that it gets may be of any type. So each rejection has a
+//! [`Trace`]: the last one of a thread is noted, until it is dropped. What is still noted when an attempt has failed is in its error. A
+//! rejection that the attempt has dealt with, by a second source for instance, is gone by then.
+//!
+//! An error type may keep nothing of the rejection that it is made of. Of such a type, which [`convert`] sees, the last rejection of the
+//! attempt counts, whatever has become of the error.
+
+use std::{cell::Cell, time::Duration};
+
+use super::CircuitOpen;
+
+thread_local! {
+    static LAST: Cell<Noted> = const { Cell::new(Noted::NOTHING) };
+    static SERIAL: Cell<u16> = const { Cell::new(0) };
+}
+
+/// The last rejection of a thread.
+#[derive(Clone, Copy)]
+struct Noted {
+    /// 0 for none.
+    mark: u64,
+    retry_after: Option<Duration>,
+}
+
+impl Noted {
+    const NOTHING: Self = Self { mark: 0, retry_after: None };
+}
+
+/// Lives as long as a rejection. A copy of the rejection has none.
+#[derive(Debug)]
+pub(super) struct Trace(u64);
+
+impl Trace {
+    pub(super) const NONE: Self = Self(0);
+
+    /// Notes a rejection of this thread.
+    #[inline]
+    pub(super) fn begin(retry_after: Option<Duration>) -> Self {
+        let serial = SERIAL.get().wrapping_add(1);
+        SERIAL.set(serial);
+        // The address of a thread-local variable tells the thread from all others.
+        let thread = LAST.with(|last| std::ptr::from_ref(last).addr());
+        let mark = (thread as u64) << 16 | u64::from(serial);
+        LAST.set(Noted { mark, retry_after });
+        Self(mark)
+    }
+}
+
+impl Drop for Trace {
+    #[inline]
+    fn drop(&mut self) {
+        if self.0 != 0 && LAST.get().mark == self.0 {
+            LAST.set(Noted::NOTHING);
+        }
+    }
+}
+
+impl Clone for Trace {
+    fn clone(&self) -> Self {
+        Self::NONE
+    }
+}
+
+/// Rejections are equal by what they say.
+impl PartialEq for Trace {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Trace {}
+
+/// Makes the caller's own error of a rejection.
+#[cold]
+pub(crate) fn convert<E: From<CircuitOpen>>(open: CircuitOpen) -> E {
+    let noted = Noted { mark: open.trace.0, retry_after: open.retry_after() };
+    let error = E::from(open);
+    if noted.mark != 0 {
+        LAST.set(noted);
+    }
+    error
+}
+
+/// Begins an attempt, in which there is no rejection yet.
+#[inline]
+pub(crate) fn forget() {
+    LAST.set(Noted::NOTHING);
+}
+
+/// What a retry has to know of a rejection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rejection {
+    /// When a call may be admitted, if that is known.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+/// The rejection that the error of an attempt stands for, if it does.
+pub(crate) fn last() -> Option<Rejection> {
+    let Noted { mark, retry_after } = LAST.get();
+    (mark != 0).then_some(Rejection { retry_after })
+}

@@ -1,0 +1,92 @@
+//! The steps that come from outside: an operator's, another instance's, those of new settings and of another clock.
+
+use super::{Circuit, Phase, Why, duties, fresh, layout::MAX_FAILED};
+use crate::{breaker::rules::Rules, clock::Moment};
+
+impl Circuit {
+    /// Opens the circuit because someone else says so: for its recovery timeout, or until that moment; then trial calls decide.
+    /// The failed recoveries are at least `failed`. What an operator holds stays as it is.
+    ///
+    /// To rest for another time is no transition.
+    pub(crate) fn open(self, until: Option<Moment>, failed: u8, now: Moment) -> Option<Self> {
+        let (own, is_open) = match self.phase() {
+            Phase::Closed { .. } => (0, false),
+            Phase::HalfOpen { failed, .. } => (failed, false),
+            Phase::Open { failed, .. } | Phase::Resting { failed, .. } => (failed, true),
+            Phase::ForcedOpen { .. } | Phase::Disabled { .. } => return None,
+        };
+        let failed = own.max(failed).min(MAX_FAILED);
+        let phase = match until {
+            Some(until) => Phase::Resting { failed, until: until.as_micros() },
+            None => Phase::Open { failed, since: now.as_micros() },
+        };
+        if is_open { self.changed(phase) } else { Some(self.next(phase, Why::INTERVENTION)) }
+    }
+
+    /// Closes an open or half-open circuit as a recovery does, because someone else says so. What an operator holds stays as it
+    /// is.
+    pub(crate) fn close(self, rules: &Rules, now: impl Fn() -> Moment) -> Option<Self> {
+        match self.phase() {
+            Phase::Open { .. } | Phase::Resting { .. } | Phase::HalfOpen { .. } => Some(self.recovered(rules, now)),
+            _ => None,
+        }
+    }
+
+    /// Opens the circuit until someone says otherwise, or until that moment.
+    pub(crate) fn force_open(self, until: Option<Moment>) -> Option<Self> {
+        self.hold(Phase::ForcedOpen { until: until.map(Moment::as_micros) })
+    }
+
+    /// Admits every call and counts nothing towards a state until someone says otherwise, or until that moment.
+    pub(crate) fn disable(self, until: Option<Moment>) -> Option<Self> {
+        self.hold(Phase::Disabled { until: until.map(Moment::as_micros) })
+    }
+
+    /// Closes the circuit with nothing counted. Calls under way belong to the past, also when it was closed already.
+    pub(crate) const fn reset(self, rules: &Rules) -> Self {
+        self.next(fresh(rules), Why::NONE)
+    }
+
+    /// Takes in that the settings have changed; `None` if that makes no difference now.
+    pub(crate) fn adopt(self, rules: &Rules, now: impl Fn() -> Moment) -> Option<Self> {
+        match self.phase() {
+            Phase::Closed { failures, ramp, .. } => {
+                self.changed(Phase::Closed { duties: duties(rules), failures, ramp })
+            }
+            // Fewer successes are needed now: these are enough, and no further trial call would be admitted.
+            Phase::HalfOpen { succeeded, .. } if succeeded >= rules.trials => Some(self.recovered(rules, now)),
+            _ => None,
+        }
+    }
+
+    /// The same by another clock, which says that it is `now` and is behind by `ahead` microseconds: what has begun begins anew, and
+    /// what ends at some moment is as far from its end as it was. No transition.
+    pub(crate) fn by_another_clock(self, now: Moment, ahead: u64) -> Self {
+        let (now, sooner) = (now.as_micros(), |moment: u64| moment.saturating_sub(ahead));
+        self.with(match self.phase() {
+            Phase::Closed { duties, failures, ramp } => Phase::Closed { duties, failures, ramp: ramp.map(|_| now) },
+            Phase::Open { failed, .. } => Phase::Open { failed, since: now },
+            Phase::Resting { failed, until } => Phase::Resting { failed, until: sooner(until) },
+            Phase::HalfOpen { rounds, taken, succeeded, failed, .. } => {
+                Phase::HalfOpen { rounds, taken, succeeded, failed, last_trial: now }
+            }
+            Phase::ForcedOpen { until } => Phase::ForcedOpen { until: until.map(sooner) },
+            Phase::Disabled { until } => Phase::Disabled { until: until.map(sooner) },
+        })
+    }
+
+    /// A state that an operator holds. To hold it for another time is no transition.
+    fn hold(self, phase: Phase) -> Option<Self> {
+        if self.with(phase).word().state() == self.word().state() {
+            self.changed(phase)
+        } else {
+            Some(self.next(phase, Why::NONE))
+        }
+    }
+
+    /// Another phase of the same epoch; `None` if it is the same.
+    fn changed(self, phase: Phase) -> Option<Self> {
+        let changed = self.with(phase);
+        (changed != self).then_some(changed)
+    }
+}

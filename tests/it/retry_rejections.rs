@@ -1,0 +1,212 @@
+//! A rejection by an open circuit ends a retry, whatever the error type is and however it is judged.
+
+use std::{error::Error, io, time::Duration};
+
+use steadfast::{
+    BreakerConfig, CircuitBreaker, CircuitOpen, RetryPolicy, Schedule, StopSignal, Transient, circuit_breaker, retry,
+    testing::FakeClock,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+static POLICY: RetryPolicy = RetryPolicy::new().max_attempts(4).backoff(Schedule::none());
+static NEVER: StopSignal = StopSignal::new();
+
+fn open(name: &'static str) -> &'static CircuitBreaker {
+    let breaker = Box::leak(Box::new(CircuitBreaker::new(name, BreakerConfig::new())));
+    breaker.force_open_for(10 * SECOND);
+    breaker
+}
+
+fn rejections(breaker: &CircuitBreaker) -> u64 {
+    breaker.snapshot().rejections
+}
+
+/// No `std::error::Error`, and keeps the rejection.
+#[derive(Debug)]
+enum Opaque {
+    Open(#[allow(dead_code)] CircuitOpen),
+    Other,
+}
+
+impl From<CircuitOpen> for Opaque {
+    fn from(open: CircuitOpen) -> Self {
+        Self::Open(open)
+    }
+}
+
+/// Does not keep the rejection.
+#[derive(Debug)]
+struct Forgetful;
+
+impl From<CircuitOpen> for Forgetful {
+    fn from(_: CircuitOpen) -> Self {
+        Self
+    }
+}
+
+/// Keeps the rejection outside of its sources.
+#[derive(Debug, thiserror::Error)]
+#[error("unavailable: {0}")]
+struct Silent(CircuitOpen);
+
+impl From<CircuitOpen> for Silent {
+    fn from(open: CircuitOpen) -> Self {
+        Self(open)
+    }
+}
+
+/// Calls a rejection transient.
+#[derive(Debug, thiserror::Error, Transient)]
+enum Eager {
+    #[error("open")]
+    #[transient]
+    Open(#[from] CircuitOpen),
+}
+
+/// One rejection for each way to run a policy with a predicate.
+async fn by_predicate<E: From<CircuitOpen>>(name: &'static str) {
+    let breaker = open(name);
+    let always = |_: &E| true;
+    let call = || breaker.call(|| Ok::<(), E>(()));
+    let call_async = || breaker.call_async(async || Ok::<(), E>(()));
+    assert!(POLICY.retry_if(always).run(call).is_err());
+    assert_eq!(rejections(breaker), 1, "{name}");
+    assert!(POLICY.retry_if(always).run_async(call_async).await.is_err());
+    assert_eq!(rejections(breaker), 2, "{name}");
+    assert!(POLICY.retry_if(always).stop_on(&NEVER).run(call).is_err());
+    assert_eq!(rejections(breaker), 3, "{name}");
+    assert!(POLICY.stop_on(&NEVER).retry_if(always).run_async(call_async).await.is_err());
+    assert_eq!(rejections(breaker), 4, "{name}");
+    // One retry inside of another.
+    assert!(POLICY.retry_if(always).run(|| POLICY.retry_if(always).run(call)).is_err());
+    assert_eq!(rejections(breaker), 5, "{name}");
+    // The permit is asked for by hand.
+    if name != "forgetful" {
+        let by_hand = || -> Result<(), E> {
+            breaker.try_acquire()?.success();
+            Ok(())
+        };
+        assert!(POLICY.retry_if(always).run(by_hand).is_err());
+        assert_eq!(rejections(breaker), 6, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_predicate_does_not_retry_it() {
+    by_predicate::<io::Error>("io").await;
+    by_predicate::<anyhow::Error>("anyhow").await;
+    by_predicate::<Box<dyn Error + Send + Sync>>("boxed").await;
+    by_predicate::<CircuitOpen>("itself").await;
+    by_predicate::<Opaque>("opaque").await;
+    by_predicate::<Silent>("silent").await;
+    by_predicate::<Forgetful>("forgetful").await;
+}
+
+#[tokio::test]
+async fn nor_does_an_error_type_that_calls_it_transient() {
+    let breaker = open("eager");
+    POLICY.run(|| breaker.call(|| Ok::<(), Eager>(()))).unwrap_err();
+    POLICY.run_async(|| breaker.call_async(async || Ok::<(), Eager>(()))).await.unwrap_err();
+    POLICY.stop_on(&NEVER).run(|| breaker.call(|| Ok::<(), Eager>(()))).unwrap_err();
+    assert_eq!(rejections(breaker), 3);
+}
+
+#[circuit_breaker(name = "rejected further inside")]
+fn inside<E: From<CircuitOpen>>() -> Result<(), E> {
+    Ok(())
+}
+
+#[circuit_breaker(name = "rejected further inside")]
+fn inside_option() -> Option<()> {
+    Some(())
+}
+
+#[retry(max_attempts = 4, backoff = none, retry_if = any)]
+fn any() -> Result<(), Silent> {
+    inside()
+}
+
+#[retry(max_attempts = 4, backoff = none, retry_if = |_| true)]
+fn predicate() -> Result<(), Forgetful> {
+    inside()
+}
+
+#[retry(max_attempts = 4, backoff = none, retry_if_result = Result::is_err)]
+async fn by_result() -> Result<(), Opaque> {
+    inside()
+}
+
+#[retry(max_attempts = 4, backoff = none)]
+fn by_type() -> Result<(), Eager> {
+    inside()
+}
+
+#[retry(max_attempts = 4, backoff = none)]
+fn option() -> Option<()> {
+    inside_option()
+}
+
+#[tokio::test]
+async fn a_breaker_further_inside_is_known_to_attributes_as_well() {
+    let breaker = steadfast::breaker("rejected further inside").unwrap();
+    breaker.force_open();
+    any().unwrap_err();
+    assert_eq!(rejections(breaker), 1);
+    predicate().unwrap_err();
+    assert_eq!(rejections(breaker), 2);
+    by_result().await.unwrap_err();
+    assert_eq!(rejections(breaker), 3);
+    by_type().unwrap_err();
+    assert_eq!(rejections(breaker), 4);
+    assert_eq!(option(), None);
+    assert_eq!(rejections(breaker), 5);
+}
+
+#[test]
+fn a_rejection_that_the_attempt_has_dealt_with_ends_nothing() {
+    let (breaker, mut replicas) = (open("dealt with"), 0);
+    let result = POLICY.retry_if(|_: &Opaque| true).run(|| {
+        match breaker.call(|| Ok::<(), Opaque>(())) {
+            Err(Opaque::Open(_)) => replicas += 1,
+            other => return other,
+        }
+        Err(Opaque::Other)
+    });
+    assert!(matches!(result, Err(Opaque::Other)));
+    assert_eq!(replicas, 4);
+    let mut replicas = 0;
+    let result: io::Result<()> = POLICY.run(|| {
+        breaker.call(|| Ok::<(), io::Error>(())).map_err(|_| {
+            replicas += 1;
+            io::ErrorKind::TimedOut.into()
+        })
+    });
+    assert_eq!((result.unwrap_err().kind(), replicas), (io::ErrorKind::TimedOut, 4));
+}
+
+#[test]
+fn nor_does_one_of_another_call() {
+    let breaker = open("of another call");
+    let kept = breaker.call(|| Ok::<(), Opaque>(())).unwrap_err();
+    let mut calls = 0;
+    let result: Result<(), Opaque> = POLICY.retry_if(|_: &Opaque| true).run(|| {
+        calls += 1;
+        Err(Opaque::Other)
+    });
+    result.unwrap_err();
+    assert_eq!(calls, 4);
+    drop(kept);
+}
+
+#[test]
+fn a_policy_can_ask_for_it_and_then_waits_as_long_as_the_circuit_rests() {
+    let clock = FakeClock::new();
+    let _entered = clock.enter();
+    let breaker = open("asked for");
+    let policy = POLICY.retry_rejections();
+    policy.retry_if(|_: &Opaque| false).run(|| breaker.call(|| Ok(()))).unwrap();
+    assert_eq!((rejections(breaker), clock.slept()), (1, vec![10 * SECOND]));
+    breaker.force_open();
+    policy.retry_if(|_: &Opaque| true).run(|| breaker.call(|| Ok(()))).unwrap_err();
+    assert_eq!(rejections(breaker), 2, "nobody knows for how long");
+}

@@ -20,8 +20,8 @@ impl Task {
         while let Ok(push) = self.pushes.1.try_recv() {
             self.take_push(&push);
         }
-        if matches!(&done, Done::Answered(..) | Done::Reported(..)) {
-            self.queue.answered();
+        if let Done::Answered(_, answer) | Done::Reported(_, _, answer) = &done {
+            self.queue.answered(!answer.as_ref().is_err_and(FleetError::is_unavailable));
         }
         match done {
             Done::Connected(Ok(beat)) => self.arrive(beat),
@@ -63,7 +63,13 @@ impl Task {
     /// Takes in a state that nobody was asked for.
     pub(super) fn hear(&mut self, id: &Id, known: &Known) {
         let Some(shared) = self.members.get_mut(id) else { return };
-        if shared.member.hear(known.clone(), Instant::now()) {
+        let is_in_doubt = std::mem::take(&mut shared.is_in_doubt);
+        let is_news = shared.member.hear(known.clone(), Instant::now());
+        if is_in_doubt && shared.circuit.key().is_some() {
+            // The answer that was lost may have been the change itself: it is listed with the next heartbeat.
+            self.changes.list(id.clone(), known.is_listed_for());
+        }
+        if is_news {
             self.tell_news(id, known);
         }
         self.step(id);

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use steadfast::{BreakerConfig, CircuitBreaker, RetryPolicy, Schedule, retry};
+use steadfast::{BreakerConfig, CircuitBreaker, Intervention, RetryPolicy, Schedule, retry};
 use tracing::Instrument;
 
 const CONFIG: BreakerConfig = BreakerConfig::new().failure_threshold(2).half_open_max_calls(1);
@@ -166,4 +166,24 @@ fn a_further_attempt_has_a_span() {
     let told = lines(tracing::Level::INFO, &beside);
     assert_eq!(told.iter().filter(|line| *line == "INFO other").count(), 5, "{told:#?}");
     assert_eq!(told.iter().filter(|line| line.contains("retry.attempt=2")).count(), 2, "{told:#?}");
+}
+
+#[test]
+fn names_and_reasons_are_on_one_line() {
+    const EVIL: &str = "a\r\nERROR forged\u{1b}[2J\u{2028}\u{202e}b";
+    let text = logged(tracing::Level::DEBUG, || {
+        let breaker = CircuitBreaker::new(EVIL, CONFIG);
+        breaker.intervene(&Intervention::force_open().reason(EVIL));
+        breaker.try_acquire().unwrap_err();
+        breaker.reconfigure(CONFIG.failure_threshold(7));
+        let fail = || Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut));
+        RetryPolicy::new().name(EVIL).max_attempts(2).backoff(Schedule::none()).run(fail).unwrap_err();
+    });
+    let shown = steadfast::escaped(EVIL);
+    for line in text.lines() {
+        assert!(line.contains(&*shown), "{line:?}");
+        assert!(!line.contains(|c: char| c.is_control() || "\u{2028}\u{202e}".contains(c)), "{line:?}");
+    }
+    assert!(text.contains(" INFO steadfast: settings applied (live): breaker."), "{text}");
+    assert_eq!(text.lines().count(), 5, "{text}");
 }

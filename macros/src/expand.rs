@@ -124,7 +124,7 @@ pub(crate) fn stack(
         output: function.inner_output(),
         output_place: Span::mixed_site().located_at(place),
         arguments,
-        is_attempt: is_attempt(&layers),
+        is_attempt: is_attempt(layers),
         passed,
         renamed_self: uses.renamed_self,
         captures,

@@ -25,7 +25,7 @@ use crate::{
 /// clock of Redis, no more calls are admitted than it says; what is rejected is not counted.
 /// A window takes 40 to 120 bytes for each of its calls there, `gcra` about 150 for each key; both go away by themselves.
 ///
-/// With a `wait`, the calls of one process wait in a queue of its own; the first of it asks Redis when there is capacity again, and is
+/// With a `max_wait`, the calls of one process wait in a queue of its own; the first of it asks Redis when there is capacity again, and is
 /// counted when it is admitted. Nothing is reserved: a caller that gives up holds nothing. Between processes the order is about that in
 /// which they ask: where several wait for the same limit, each of them gets a share, but not the one whose caller came first.
 ///
@@ -219,7 +219,8 @@ impl Drop for Question<'_> {
 
 /// A call that waits asks again a little later than there is capacity.
 fn rejected(request: &RateLimitRequest<'_>, retry_after: Duration) -> RateLimitDecision {
-    let most = if request.config.max_wait().is_some() { (retry_after / 64).min(MOST_JITTER) } else { Duration::ZERO };
+    let most =
+        if request.config.get_max_wait().is_some() { (retry_after / 64).min(MOST_JITTER) } else { Duration::ZERO };
     RateLimitDecision::Rejected { retry_after: retry_after.saturating_add(most.mul_f64(fastrand::f64())) }
 }
 

@@ -36,8 +36,7 @@ pub(crate) struct Link {
     server: Server,
     secrets: Secrets,
     timeout: Duration,
-    /// For how long an instance counts as living after it has said so.
-    lives: Duration,
+    interval: Duration,
     pub(crate) instance: String,
     application: String,
     channel: String,
@@ -80,7 +79,7 @@ impl Link {
             server,
             secrets,
             timeout: *timeout,
-            lives: *heartbeat * MISSED,
+            interval: *heartbeat,
             instance,
             channel,
             application,
@@ -194,11 +193,14 @@ impl Link {
         call.key(names::of_application(&self.application, "instances"));
         call.key(names::of_application(&self.application, "version"));
         call.key(names::of_application(&self.application, "listed"));
-        call.arg(&self.instance).arg(millis(self.lives)).arg(changes);
+        call.arg(&self.instance).arg(millis(self.interval * MISSED)).arg(changes);
         for (id, lasts) in listed {
             call.arg(&**id).arg(millis(*lasts));
         }
-        let (instances, changes) = self.wait_for(call.invoke_async(&mut connection)).await?;
+        // It is due by the next one: if this machine stands still for a moment, Redis is not away.
+        let patience = self.interval.max(self.timeout * 3);
+        connection.set_response_timeout(patience);
+        let (instances, changes) = self.wait_within(patience, call.invoke_async(&mut connection)).await?;
         Ok(Beat { instances, changes })
     }
 
@@ -255,10 +257,18 @@ impl Link {
         &self,
         answer: impl Future<Output = redis::RedisResult<T>>,
     ) -> Result<T, FleetError> {
+        // A script that Redis does not know yet takes three ways, each of which has its own limit.
+        self.wait_within(self.timeout * 3, answer).await
+    }
+
+    async fn wait_within<T: FromRedisValue>(
+        &self,
+        limit: Duration,
+        answer: impl Future<Output = redis::RedisResult<T>>,
+    ) -> Result<T, FleetError> {
         // ORDERING: Relaxed: a number to look at.
         self.round_trips.fetch_add(1, Ordering::Relaxed);
-        // A script that Redis does not know yet takes three ways, each of which has its own limit.
-        match timeout(self.timeout * 3, answer).await {
+        match timeout(limit, answer).await {
             Ok(Ok(answer)) => {
                 // ORDERING: Relaxed: a number that is compared with itself.
                 self.answers.fetch_add(1, Ordering::Relaxed);

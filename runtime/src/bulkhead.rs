@@ -261,7 +261,7 @@ impl Bulkhead {
         let entered = match self.gate.enter() {
             Some(waiting) => {
                 let mut waiting = pin!(waiting);
-                wait::on_thread(waiting.as_mut(), max_wait).is_some() || waiting.end()
+                wait::on_thread(waiting.as_mut(), max_wait).is_ok() || waiting.end()
             }
             None => true,
         };
@@ -276,7 +276,7 @@ impl Bulkhead {
             let entered = match self.gate.enter() {
                 Some(waiting) => {
                     let mut waiting = pin!(waiting);
-                    wait::in_task(waiting.as_mut(), max_wait).await.is_some() || waiting.end()
+                    wait::in_task(waiting.as_mut(), max_wait).await.is_ok() || waiting.end()
                 }
                 None => true,
             };

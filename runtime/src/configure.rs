@@ -109,7 +109,7 @@ impl Outside {
 /// There is a table for each breaker, with the options of
 /// [`#[circuit_breaker]`](macro@crate::circuit_breaker) and their values in the same words; what is no number, `true` or
 /// `false` stands in quotes. `window = "none"` goes back from a window to failures in a row. A `#[retry]` that has a `name` is
-/// set in `[retry.name]`: `max_attempts`, `backoff`, `jitter` and `max_elapsed`. `[rate_limit.name]` has `limit`, `per`, `wait` and
+/// set in `[retry.name]`: `max_attempts`, `backoff`, `jitter` and `max_elapsed`. `[rate_limit.name]` has `limit`, `per`, `max_wait` and
 /// `algorithm`, `[bulkhead.name]` has `max_concurrent` and `max_wait`; `"none"` for a wait lets nobody wait.
 ///
 /// ```
@@ -221,7 +221,7 @@ fn apply(
         let mut mistakes = Mistakes::default();
         let sections = read(&mut mistakes)?;
         let before = mem::replace(outside.layer(layer), sections);
-        let plan = Plan::of(&outside, &mut mistakes);
+        let mut plan = Plan::of(&outside, &mut mistakes);
         if let Err(error) = mistakes.none() {
             *outside.layer(layer) = before;
             return Err(error);

@@ -35,7 +35,9 @@ fn misleads(character: char) -> bool {
     character.is_control()
         || matches!(
             character,
-            '\\' | '\u{61c}'
+            '\\' | '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
                 | '\u{200b}'
                 | '\u{200e}'
                 | '\u{200f}'
@@ -43,6 +45,7 @@ fn misleads(character: char) -> bool {
                 | '\u{2060}'..='\u{206f}'
                 | '\u{feff}'
                 | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e0fff}'
         )
 }
 
@@ -60,7 +63,7 @@ mod tests {
             ("\u{85}\u{9b}", r"\u{85}\u{9b}"),
             ("\u{2028}\u{2029}", r"\u{2028}\u{2029}"),
             ("\u{202e}gpj\u{2066}\u{200f}\u{61c}", r"\u{202e}gpj\u{2066}\u{200f}\u{61c}"),
-            ("a\u{200b}b\u{feff}", r"a\u{200b}b\u{feff}"),
+            ("a\u{200b}b\u{feff}\u{ad}\u{e0061}", r"a\u{200b}b\u{feff}\u{ad}\u{e0061}"),
             (r"a\nb", r"a\\nb"),
         ] {
             assert_eq!(escaped(text), shown);

@@ -37,8 +37,7 @@ pub use self::{
 #[cfg(feature = "keyed")]
 use crate::registry::{Place, places};
 use crate::{
-    ConfigChange, ConfigLayer, clock, key,
-    layers::{self, Layered},
+    ConfigLayer, clock, key, layers,
     registry::{Declared, DeclaredConfig, Listed, Registry, Shared},
     slices::RATE_LIMITS,
     totals::{Count, Totals},
@@ -61,7 +60,7 @@ use crate::{
 ///
 /// A call counts from the moment at which it starts, and one that is rejected does not count.
 ///
-/// With [`wait`](RateLimitConfig::wait), calls above the limit wait in a queue, threads and tasks in the same one. The first waiter
+/// With [`max_wait`](RateLimitConfig::max_wait), calls above the limit wait in a queue, threads and tasks in the same one. The first waiter
 /// takes capacity that comes free, and no call overtakes. A waiter may give up at any moment: it has taken nothing, and
 /// the next has its turn at once. A call whose turn would not come in time if all waiters stay is rejected at once. A waiter whose turn
 /// has come and that does not run for a second, such as a future that is not polled any more, is passed over until it does.
@@ -100,20 +99,20 @@ impl RateLimit {
     }
 
     fn set_live(&self, live: Option<RateLimitConfig>) {
-        let change = self.change(|layers| layers.set_live(live.map(Some)));
+        let change = self.rules.change(|layers| layers.set_live(live.map(Some)));
+        self.adopt();
         layers::tell(ConfigLayer::Live, || change.into_iter().collect());
     }
 
-    /// Replaces the settings from a file and the environment.
+    /// Replaces the settings from a file and the environment; [`adopt`](Self::adopt) has to follow.
     #[cfg(feature = "config")]
-    pub(crate) fn set_outside(&self, outside: Option<RateLimitConfig>) -> Option<ConfigChange> {
-        self.change(|layers| layers.set_outside(outside.map(Some)))
+    pub(crate) fn set_outside(&self, outside: Option<RateLimitConfig>) -> Option<crate::ConfigChange> {
+        self.rules.change(|layers| layers.set_outside(outside.map(Some)))
     }
 
-    fn change(&self, layer: impl FnOnce(&mut Layered<Option<RateLimitConfig>>)) -> Option<ConfigChange> {
-        let change = self.rules.change(layer);
+    /// Lets calls that wait go by the settings in force.
+    pub(crate) fn adopt(&self) {
         self.limiter.signal();
-        change
     }
 }
 

@@ -18,9 +18,11 @@ use std::{
     cell::{Cell, RefCell},
     marker::PhantomData,
     sync::Arc,
-    task::Context,
     time::Duration,
 };
+
+#[cfg(feature = "tokio")]
+use std::task::Context;
 
 use crate::{
     clock::{self, Moment},
@@ -122,24 +124,31 @@ pub(crate) struct Innermost {
 enum Task {
     /// Code that is not `async`.
     Thread(ThreadTask),
+    #[cfg(feature = "tokio")]
     /// Addresses that tell a waker from all others while it exists.
     Waker { data: usize, vtable: usize },
 }
 
-/// The task that is being polled on a thread.
-#[cfg(feature = "rt-multi-thread")]
-type ThreadTask = Option<tokio::task::Id>;
-#[cfg(not(feature = "rt-multi-thread"))]
-type ThreadTask = ();
+/// The task that is being polled on a thread, as far as tokio says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ThreadTask(#[cfg(feature = "rt-multi-thread")] Option<tokio::task::Id>);
 
-#[cfg(feature = "rt-multi-thread")]
-fn thread_task() -> ThreadTask {
-    tokio::task::try_id()
+impl ThreadTask {
+    const NONE: Self = Self(
+        #[cfg(feature = "rt-multi-thread")]
+        None,
+    );
+
+    #[inline]
+    fn polled() -> Self {
+        Self(
+            #[cfg(feature = "rt-multi-thread")]
+            tokio::task::try_id(),
+        )
+    }
 }
-#[cfg(not(feature = "rt-multi-thread"))]
-#[inline]
-const fn thread_task() -> ThreadTask {}
 
+#[cfg(feature = "tokio")]
 impl Task {
     #[inline]
     fn polled_by(context: &Context<'_>) -> Self {
@@ -162,7 +171,8 @@ impl Found {
 }
 
 impl Innermost {
-    const NOTHING: Self = Self { task: Task::Thread(NO_TASK), is_attempt: false, is_noted: false, is_settled: true };
+    const NOTHING: Self =
+        Self { task: Task::Thread(ThreadTask::NONE), is_attempt: false, is_noted: false, is_settled: true };
 
     #[inline]
     pub(crate) fn get() -> Self {
@@ -178,13 +188,12 @@ impl Innermost {
     /// What a call that is not `async` finds.
     #[cold]
     pub(crate) fn found_by_thread(self) -> Found {
-        match self.task {
-            Task::Thread(task) if task != thread_task() => Found::NOTHING,
-            _ => self.found(),
-        }
+        let is_of_another = matches!(self.task, Task::Thread(task) if task != ThreadTask::polled());
+        if is_of_another { Found::NOTHING } else { self.found() }
     }
 
     /// What a future finds that is polled.
+    #[cfg(feature = "tokio")]
     #[cold]
     pub(crate) fn found_by_task(self, context: &Context<'_>) -> Found {
         if self.task == Task::polled_by(context) { self.found() } else { Found::NOTHING }
@@ -196,11 +205,6 @@ impl Innermost {
         Found { is_attempt, is_settled, around: if is_noted { last().map(Box::new) } else { None } }
     }
 }
-
-#[cfg(feature = "rt-multi-thread")]
-const NO_TASK: ThreadTask = None;
-#[cfg(not(feature = "rt-multi-thread"))]
-const NO_TASK: ThreadTask = ();
 
 /// What a future finds that is created here.
 #[cfg(feature = "tokio")]
@@ -216,7 +220,11 @@ impl Created {
     }
 
     /// The scope, if the future is polled by the task that has created it.
-    pub(crate) fn found_by_task(&self, context: &Context<'_>) -> Found {
+    pub(crate) async fn found(self) -> Found {
+        std::future::poll_fn(|context| std::task::Poll::Ready(self.found_by_task(context))).await
+    }
+
+    fn found_by_task(&self, context: &Context<'_>) -> Found {
         match self.0.as_deref() {
             Some((task, found)) if *task == Task::polled_by(context) => found.clone(),
             _ => Found::NOTHING,
@@ -256,7 +264,7 @@ impl Scope {
     /// Enters an attempt of code that is not `async`. What is to know of it, if anything, is asked when it `is_noted`.
     #[inline]
     pub(crate) fn of_thread(is_noted: bool, around: impl FnOnce() -> Around) -> Self {
-        let task = Task::Thread(thread_task());
+        let task = Task::Thread(ThreadTask::polled());
         Self::enter(Innermost { task, is_attempt: true, is_noted, is_settled: true }, around)
     }
 

@@ -14,25 +14,31 @@ use std::{
     time::{Duration, Instant},
 };
 
-#[cfg(feature = "tokio")]
-use std::future::poll_fn;
-
 #[cfg(feature = "rt-multi-thread")]
 use self::worker::give_way;
 use crate::{retry::stop::any_given, scope};
 
-/// Polls the future on this thread until it is ready. `None` when the limit has passed before, or a retry around it is to end.
+/// The reason for which a wait has ended before its future was ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The limit has passed.
+    Late,
+    /// A stop signal of a retry around was given. There is nothing more to wait for.
+    Stopped,
+}
+
+/// Polls the future on this thread until it is ready, the limit has passed, or a retry around it is to end.
 ///
 /// In a task of a multi-threaded runtime, the other tasks of the worker move to another thread before this one blocks.
-pub(crate) fn on_thread<F: Future>(mut future: Pin<&mut F>, limit: Duration) -> Option<F::Output> {
+pub(crate) fn on_thread<F: Future>(mut future: Pin<&mut F>, limit: Duration) -> Result<F::Output, Ended> {
     let parker = Arc::new(Parker::default());
     let waker = Waker::from(parker.clone());
     let mut context = Context::from_waker(&waker);
     let signals = scope::signals_of_thread();
     let mut stopped = pin!(any_given(&signals));
     let mut ended = || match future.as_mut().poll(&mut context) {
-        Poll::Ready(output) => Some(Some(output)),
-        Poll::Pending if stopped.as_mut().poll(&mut context).is_ready() => Some(None),
+        Poll::Ready(output) => Some(Ok(output)),
+        Poll::Pending if stopped.as_mut().poll(&mut context).is_ready() => Some(Err(Ended::Stopped)),
         Poll::Pending => None,
     };
     if let Some(output) = ended() {
@@ -40,7 +46,7 @@ pub(crate) fn on_thread<F: Future>(mut future: Pin<&mut F>, limit: Duration) -> 
     }
     #[cfg(feature = "testing")]
     if crate::testing::sleeps(limit) {
-        return ended().flatten();
+        return ended().unwrap_or(Err(Ended::Late));
     }
     // A limit that is longer than the clock can say has no end.
     let end = Instant::now().checked_add(limit);
@@ -48,7 +54,7 @@ pub(crate) fn on_thread<F: Future>(mut future: Pin<&mut F>, limit: Duration) -> 
         loop {
             let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
             if left.is_zero() {
-                return None;
+                return Err(Ended::Late);
             }
             parker.park(left);
             if let Some(output) = ended() {
@@ -58,16 +64,18 @@ pub(crate) fn on_thread<F: Future>(mut future: Pin<&mut F>, limit: Duration) -> 
     })
 }
 
-/// Waits in a task for the future. `None` when the limit has passed before, or a retry around it is to end.
+/// Waits in a task until the future is ready, the limit has passed, or a retry around it is to end.
 #[cfg(feature = "tokio")]
-pub(crate) async fn in_task<F: Future>(mut future: Pin<&mut F>, limit: Duration) -> Option<F::Output> {
+pub(crate) async fn in_task<F: Future>(mut future: Pin<&mut F>, limit: Duration) -> Result<F::Output, Ended> {
+    use std::future::poll_fn;
+
     let signals = poll_fn(|context| Poll::Ready(scope::signals_of_task(context))).await;
     let mut stopped = pin!(any_given(&signals));
     let ended = poll_fn(|context| match future.as_mut().poll(context) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending => stopped.as_mut().poll(context).map(|()| None),
+        Poll::Ready(output) => Poll::Ready(Ok(output)),
+        Poll::Pending => stopped.as_mut().poll(context).map(|()| Err(Ended::Stopped)),
     });
-    tokio::time::timeout(limit, ended).await.ok().flatten()
+    tokio::time::timeout(limit, ended).await.unwrap_or(Err(Ended::Late))
 }
 
 /// Sleeps on this thread, unless a retry around is to end.
@@ -110,7 +118,11 @@ fn give_way<R>(mut block: impl FnMut() -> R) -> R {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::mpsc, task::Waker, thread};
+    use std::{
+        future::{poll_fn, ready},
+        sync::mpsc,
+        thread,
+    };
 
     use super::*;
 
@@ -135,14 +147,14 @@ mod tests {
         waker.wake_by_ref(); // too early
         drop(open);
         waker.wake();
-        assert_eq!(waiting.join().unwrap(), Some(()));
+        assert_eq!(waiting.join().unwrap(), Ok(()));
     }
 
     #[test]
     fn it_ends_with_the_limit() {
-        assert_eq!(on_thread(pin!(pending::<()>()), Duration::from_micros(1)), None);
-        assert_eq!(on_thread(pin!(pending::<()>()), Duration::ZERO), None);
-        assert_eq!(on_thread(pin!(std::future::ready(7)), Duration::ZERO), Some(7));
+        assert_eq!(on_thread(pin!(pending::<()>()), Duration::from_micros(1)), Err(Ended::Late));
+        assert_eq!(on_thread(pin!(pending::<()>()), Duration::ZERO), Err(Ended::Late));
+        assert_eq!(on_thread(pin!(ready(7)), Duration::ZERO), Ok(7));
     }
 
     #[test]
@@ -164,6 +176,6 @@ mod tests {
         waiting.thread().unpark();
         drop(open);
         waker.wake();
-        assert_eq!(waiting.join().unwrap(), Some(()), "and is there afterwards");
+        assert_eq!(waiting.join().unwrap(), Ok(()), "and is there afterwards");
     }
 }

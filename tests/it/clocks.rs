@@ -54,7 +54,7 @@ async fn limited_evenly() -> io::Result<()> {
     Ok(())
 }
 
-#[rate_limit(name = "one clock after the other, waiting", limit = 1, per = 1s, wait = 5s)]
+#[rate_limit(name = "one clock after the other, waiting", limit = 1, per = 1s, max_wait = 5s)]
 async fn waiting() -> io::Result<()> {
     Ok(())
 }
@@ -412,7 +412,7 @@ fn a_rate_limit_that_was_reset_is_as_new() {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_waits_has_its_turn_after_a_reset() {
     for algorithm in ALGORITHMS {
-        let config = RateLimitConfig::new(1, SECOND).algorithm(algorithm).wait(10 * SECOND);
+        let config = RateLimitConfig::new(1, SECOND).algorithm(algorithm).max_wait(10 * SECOND);
         let limit = RateLimit::new("reset while one waits", config);
         let wait = || {
             let mut call = Box::pin(limit.acquire_async());

@@ -401,7 +401,7 @@ fn breakers_of_keys() {
     assert_eq!(keyed_breakers("outside_hosts").unwrap().get(&1).unwrap().state(), Open);
 }
 
-#[rate_limit(name = "outside_limit", limit = 1, per = 1h, wait = 1ms)]
+#[rate_limit(name = "outside_limit", limit = 1, per = 1h, max_wait = 1ms)]
 fn limited() -> Result<(), RateLimited> {
     Ok(())
 }
@@ -426,11 +426,11 @@ fn bounded() -> Result<(), BulkheadFull> {
 fn rate_limits() {
     let _alone = alone();
     let config = || rate_limit("outside_limit").unwrap().config();
-    let declared = RateLimitConfig::new(1, seconds(3_600)).wait(Duration::from_millis(1));
+    let declared = RateLimitConfig::new(1, seconds(3_600)).max_wait(Duration::from_millis(1));
     limited().unwrap();
     limited().unwrap_err();
     configure_from_toml("[rate_limit.outside_limit]\nlimit = 2").unwrap();
-    assert_eq!(config(), Some(RateLimitConfig::new(2, seconds(3_600)).wait(Duration::from_millis(1))));
+    assert_eq!(config(), Some(RateLimitConfig::new(2, seconds(3_600)).max_wait(Duration::from_millis(1))));
     // What was counted counts.
     limited().unwrap();
     limited().unwrap_err();
@@ -439,7 +439,7 @@ fn rate_limits() {
     configure_from_toml("[rate_limit.outside_limit]").unwrap();
     assert_eq!(config(), Some(declared), "as the code declares it");
     configure_from_toml("[rate_limit.outside_tenants]\nwait = \"5s\"").unwrap();
-    assert_eq!(TENANTS.config(), Some(RateLimitConfig::new(5, seconds(1)).wait(seconds(5))));
+    assert_eq!(TENANTS.config(), Some(RateLimitConfig::new(5, seconds(1)).max_wait(seconds(5))));
     vars(&[("STEADFAST_RATE_LIMIT_OUTSIDE_LIMIT_LIMIT", "7")]).unwrap();
     assert_eq!(config().unwrap().limit(), 7);
 
@@ -483,12 +483,12 @@ fn mistakes_in_limits_and_bulkheads_are_told_with_what_is_right() {
             "`2000000` is out of range: `limit` must be at most 1,048,576",
         ),
         ("[rate_limit.outside_tenants]\nper = \"0s\"", "`0s` is out of range: `per` must be longer than 0"),
-        ("[rate_limit.outside_tenants]\nwait = \"0s\"", "`0s` is out of range: `wait` must be longer than 0"),
+        ("[rate_limit.outside_tenants]\nmax_wait = \"0s\"", "`0s` is out of range: `max_wait` must be longer than 0"),
         ("[rate_limit.outside_tenants]\nalgorithm = \"gcr\"", "unknown algorithm, did you mean `gcra`?"),
         ("[rate_limit.outside_tenants]\nlimits = 1", "unknown option, did you mean `limit`?"),
         ("[rate_limit.outside_tenant]", "unknown rate_limit, did you mean `outside_tenants`?"),
         ("[bulkhead.outside_bulkhead]\nmax_concurrent = 0", "`max_concurrent` must be at least 1"),
-        ("[bulkhead.outside_bulkhead]\nmax_wait = \"0s\"", "`max_wait` must be longer than 0"),
+        ("[bulkhead.outside_bulkhead]\nmax_max_wait = \"0s\"", "`max_wait` must be longer than 0"),
         ("[bulkhead.outside_bulkhead]\nplaces = 1", "unknown option; there are `max_concurrent`, `max_wait`"),
         ("[bulkheads.outside_bulkhead]", "unknown table, did you mean `bulkhead`?"),
     ] {

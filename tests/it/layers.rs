@@ -367,3 +367,41 @@ fn a_cause_is_printed_once() {
     let chain = format!("{error}: {cause}");
     assert_eq!(chain.matches(&cause).count(), 1, "{chain}");
 }
+
+static RAISED: RateLimit = RateLimit::new("layer_raised", RateLimitConfig::new(1, seconds(60)).max_wait(seconds(600)));
+steadfast::register!(RAISED);
+static RAISED_KEYS: KeyedRateLimits =
+    KeyedRateLimits::new("layer_raised_keys", RateLimitConfig::new(1, seconds(60)).max_wait(seconds(600)));
+steadfast::register!(RAISED_KEYS);
+static WIDENED: Bulkhead =
+    Bulkhead::new("layer_widened", BulkheadConfig::new().max_concurrent(1).max_wait(seconds(600)));
+steadfast::register!(WIDENED);
+
+#[allow(clippy::await_holding_lock, reason = "the runtime has no other test")]
+#[tokio::test(start_paused = true)]
+async fn what_is_raised_from_outside_serves_those_who_wait() {
+    let _alone = alone();
+    let of_key = RAISED_KEYS.limit("a");
+    RAISED.acquire_async().await.unwrap();
+    of_key.acquire_async().await.unwrap();
+    let _held = WIDENED.acquire_async().await.unwrap();
+    let waiting = [
+        tokio::spawn(async { RAISED.acquire_async().await.map_err(drop) }),
+        tokio::spawn(async move { of_key.acquire_async().await.map_err(drop) }),
+        tokio::spawn(async { WIDENED.acquire_async().await.map(drop).map_err(drop) }),
+    ];
+    let waits = || (RAISED.snapshot().waiting, RAISED_KEYS.limit("a").snapshot().waiting, WIDENED.waiting());
+    while waits() != (1, 1, 1) {
+        tokio::task::yield_now().await;
+    }
+    let begun = tokio::time::Instant::now();
+    configure_from_toml(
+        "[rate_limit.layer_raised]\nlimit = 10\n[rate_limit.layer_raised_keys]\nlimit = 10\n\
+         [bulkhead.layer_widened]\nmax_concurrent = 2\n",
+    )
+    .unwrap();
+    for served in waiting {
+        served.await.unwrap().unwrap();
+    }
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}

@@ -51,6 +51,7 @@ mod telemetry;
 mod timeout;
 mod told;
 mod transient;
+mod wakers;
 
 use std::{
     cell::Cell,

@@ -108,8 +108,8 @@ pairs! {
     bulkhead_breaker: [bulkhead(name = "pairs 14", max_concurrent = 1)] [circuit_breaker(name = "pairs 14", failure_threshold = 2)];
     timeout_fallback: [timeout(2s)] [fallback(instead)];
     fallback_timeout: [fallback(instead)] [timeout(2s)];
-    timeout_limit: [timeout(2s)] [rate_limit(name = "pairs 15", limit = 1, per = 60s, wait = 60s)];
-    limit_timeout: [rate_limit(name = "pairs 16", limit = 1, per = 60s, wait = 60s)] [timeout(2s)];
+    timeout_limit: [timeout(2s)] [rate_limit(name = "pairs 15", limit = 1, per = 60s, max_wait = 60s)];
+    limit_timeout: [rate_limit(name = "pairs 16", limit = 1, per = 60s, max_wait = 60s)] [timeout(2s)];
     timeout_bulkhead: [timeout(2s)] [bulkhead(name = "pairs 17", max_concurrent = 1, max_wait = 60s)];
     bulkhead_timeout: [bulkhead(name = "pairs 18", max_concurrent = 1, max_wait = 60s)] [timeout(2s)];
     fallback_limit: [fallback(instead)] [rate_limit(name = "pairs 19", limit = 1, per = 60s)];

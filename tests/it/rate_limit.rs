@@ -131,7 +131,7 @@ fn eight_threads_and_a_hundred_thousand_calls() {
     assert_eq!(admitted, expected);
 }
 
-#[rate_limit(name = "waits", limit = 2, per = 1s, wait = 2500ms)]
+#[rate_limit(name = "waits", limit = 2, per = 1s, max_wait = 2500ms)]
 async fn waits(number: usize, order: &Mutex<Vec<(usize, Duration)>>, start: Instant) -> Result<(), Failure> {
     order.lock().unwrap().push((number, start.elapsed()));
     Ok(())
@@ -161,7 +161,7 @@ async fn who_waits_comes_in_order_and_who_would_wait_too_long_is_told_at_once() 
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_is_given_up_gives_its_place_back() {
-    let limit = RateLimit::new("given up", RateLimitConfig::new(1, SECOND).wait(SECOND * 10));
+    let limit = RateLimit::new("given up", RateLimitConfig::new(1, SECOND).max_wait(SECOND * 10));
     let context = &mut Context::from_waker(Waker::noop());
     limit.acquire_async().await.unwrap();
     for _ in 0..5 {
@@ -185,7 +185,7 @@ async fn a_wait_that_is_given_up_gives_its_place_back() {
 fn a_thread_waits_by_its_clock() {
     let clock = FakeClock::new();
     let _entered = clock.enter();
-    let limit = RateLimit::new("of a thread", RateLimitConfig::new(2, SECOND).wait(SECOND));
+    let limit = RateLimit::new("of a thread", RateLimitConfig::new(2, SECOND).max_wait(SECOND));
     for _ in 0..6 {
         limit.call(|| io::Result::Ok(())).unwrap();
     }

@@ -32,7 +32,7 @@ const ALGORITHMS: [Algorithm; 2] = [Algorithm::SlidingWindow, Algorithm::Gcra];
 type Call<'l> = Pin<Box<dyn Future<Output = Result<(), RateLimited>> + Send + 'l>>;
 
 fn limit(calls: u32, per: Duration, wait: Duration, algorithm: Algorithm) -> RateLimit {
-    RateLimit::new("queue", RateLimitConfig::new(calls, per).wait(wait).algorithm(algorithm))
+    RateLimit::new("queue", RateLimitConfig::new(calls, per).max_wait(wait).algorithm(algorithm))
 }
 
 fn shared(calls: u32, per: Duration, wait: Duration, algorithm: Algorithm) -> Arc<RateLimit> {
@@ -158,7 +158,7 @@ async fn a_limit_that_is_raised_serves_those_who_wait_at_once_and_in_order() {
         }
         settle().await;
         assert_eq!((limit.snapshot().waiting, order.lock().unwrap().len()), (50, 0));
-        limit.reconfigure(RateLimitConfig::new(1_000, 60 * SECOND).wait(SECOND).algorithm(algorithm));
+        limit.reconfigure(RateLimitConfig::new(1_000, 60 * SECOND).max_wait(SECOND).algorithm(algorithm));
         // One that comes now does not overtake them.
         limit.acquire_async().await.unwrap();
         assert_eq!(*order.lock().unwrap(), (0..50).collect::<Vec<_>>(), "{algorithm:?}");
@@ -174,7 +174,7 @@ async fn a_reset_and_settings_for_all_keys_serve_those_who_wait_at_once() {
     let mut call = waiting(&limit);
     limit.reset();
     assert_eq!(call.as_mut().await, Ok(()));
-    let keyed = KeyedRateLimits::new("queue", RateLimitConfig::new(1, 60 * SECOND).wait(3_600 * SECOND));
+    let keyed = KeyedRateLimits::new("queue", RateLimitConfig::new(1, 60 * SECOND).max_wait(3_600 * SECOND));
     let limits = [keyed.limit("ada"), keyed.limit("grace")];
     for limit in &limits {
         limit.try_acquire().unwrap();
@@ -203,7 +203,7 @@ async fn settings_that_allow_less_hold_for_those_who_wait() {
         })
         .collect();
     settle().await;
-    limit.reconfigure(RateLimitConfig::new(1, 2 * SECOND).wait(3 * SECOND));
+    limit.reconfigure(RateLimitConfig::new(1, 2 * SECOND).max_wait(3 * SECOND));
     let mut results = Vec::new();
     for call in calls {
         results.push(call.await.unwrap());
@@ -400,14 +400,14 @@ async fn the_waker_of_the_last_poll_is_the_one_that_is_used() {
 
 #[test]
 fn threads_and_tasks_stand_in_one_queue() {
-    static MIXED: RateLimit = RateLimit::new("mixed", RateLimitConfig::new(1, HOUR).wait(HOUR));
+    static MIXED: RateLimit = RateLimit::new("mixed", RateLimitConfig::new(1, HOUR).max_wait(HOUR));
     const HOUR: Duration = Duration::from_hours(1);
     MIXED.try_acquire().unwrap();
     let order = Arc::new(Mutex::new(Vec::new()));
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
     let (mut tasks, mut threads) = (Vec::new(), Vec::new());
     // The waits of all are over before an hour is, and nobody comes before its turn.
-    MIXED.reconfigure(RateLimitConfig::new(1, HOUR).wait(24 * HOUR));
+    MIXED.reconfigure(RateLimitConfig::new(1, HOUR).max_wait(24 * HOUR));
     for number in 0..10 {
         let order = order.clone();
         if number % 2 == 0 {
@@ -439,7 +439,7 @@ fn threads_and_tasks_stand_in_one_queue() {
     assert_eq!((MIXED.snapshot().waiting, MIXED.snapshot().admitted), (0, 11));
 }
 
-#[rate_limit(name = "a thread beside a paused clock", limit = 1, per = 5ms, wait = 1s)]
+#[rate_limit(name = "a thread beside a paused clock", limit = 1, per = 5ms, max_wait = 1s)]
 fn on_a_thread() -> Result<(), RateLimited> {
     Ok(())
 }
@@ -489,7 +489,7 @@ fn waiters_with_other_clocks_are_all_served() {
 static SHUTDOWN: StopSignal = StopSignal::new();
 
 #[retry(max_attempts = 5, backoff = none, retry_if = any, stop_on = SHUTDOWN)]
-#[rate_limit(name = "stopped", limit = 1, per = 1h, wait = 2h)]
+#[rate_limit(name = "stopped", limit = 1, per = 1h, max_wait = 2h)]
 async fn stopped_in_a_task() -> Result<(), RateLimited> {
     Ok(())
 }

@@ -176,9 +176,9 @@ fn a_rejection_that_the_attempt_has_dealt_with_ends_nothing() {
     assert_eq!(replicas, 4);
     let mut replicas = 0;
     let result: io::Result<()> = POLICY.run(|| {
-        breaker.call(|| Ok::<(), io::Error>(())).or_else(|_| {
+        breaker.call(|| Ok::<(), io::Error>(())).map_err(|_| {
             replicas += 1;
-            Err(io::ErrorKind::TimedOut.into())
+            io::ErrorKind::TimedOut.into()
         })
     });
     assert_eq!((result.unwrap_err().kind(), replicas), (io::ErrorKind::TimedOut, 4));

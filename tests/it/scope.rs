@@ -23,6 +23,7 @@ use tokio::{
 };
 
 type Calls = Script<io::Result<()>>;
+type Boxed = Pin<Box<dyn Future<Output = io::Result<()>>>>;
 
 const SECOND: Duration = Duration::from_secs(1);
 static SLOW: RetryPolicy = RetryPolicy::new().backoff(Schedule::fixed(SECOND)).jitter(Jitter::none());
@@ -73,7 +74,7 @@ async fn calls_within(work: impl AsyncFn(&Calls)) -> u32 {
 #[tokio::test(start_paused = true)]
 async fn a_shared_call_keeps_its_own_deadline() {
     // A function, and a policy whose future is made outside or inside of what is shared.
-    let kinds: [fn(Rc<Calls>) -> Pin<Box<dyn Future<Output = io::Result<()>>>>; 3] = [
+    let kinds: [fn(Rc<Calls>) -> Boxed; 3] = [
         |calls| Box::pin(async move { load(&calls).await }),
         |calls| {
             Box::pin(SLOW.run_async(move || {
@@ -160,7 +161,7 @@ async fn what_has_a_waker_of_its_own_is_as_good_as_a_task() {
     };
     assert_eq!(calls_within(unordered).await, 6);
     let buffered = async |calls: &Calls| {
-        stream::iter(0..2).map(|_| inherits(calls)).buffer_unordered(2).for_each(async |_| ()).await
+        stream::iter(0..2).map(|_| inherits(calls)).buffer_unordered(2).for_each(async |_| ()).await;
     };
     assert_eq!(calls_within(buffered).await, 6);
     // Inside of it, nesting goes on.
@@ -213,7 +214,7 @@ fn a_task_that_a_block_on_happens_to_poll_is_not_nested() {
         .run(|| {
             runtime.block_on(async {
                 while !stranger.is_finished() {
-                    yield_now().await
+                    yield_now().await;
                 }
             });
             Ok::<_, io::Error>(())
@@ -237,7 +238,7 @@ async fn attempts_may_end_in_any_order() {
     let hangs = || {
         Box::pin(attempt(async || {
             waits.set(waits.get() + 1);
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }))
     };
     for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {

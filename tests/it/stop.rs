@@ -12,8 +12,8 @@ use std::{
 };
 
 use steadfast::{
-    Bulkhead, BulkheadConfig, BulkheadFull, Jitter, RetryPolicy, Schedule, StopSignal, TimedOut, Transient, bulkhead,
-    retry,
+    Bulkhead, BulkheadConfig, BulkheadFull, Jitter, RateLimit, RateLimitConfig, RateLimited, RetryPolicy, Schedule,
+    StopSignal, TimedOut, Transient, bulkhead, retry,
     testing::{FakeClock, Script},
     timeout,
 };
@@ -320,12 +320,10 @@ fn sleeps_with_a_hook(calls: &Script<Result<(), Failure>>) -> Result<(), Failure
     calls.call()
 }
 
+type Inner = fn(&Script<Result<(), Failure>>) -> Result<(), Failure>;
+
 #[retry(max_attempts = 9, backoff = none, stop_on = *stop)]
-fn around_on_a_thread(
-    stop: &StopSignal,
-    calls: &Script<Result<(), Failure>>,
-    inner: fn(&Script<Result<(), Failure>>) -> Result<(), Failure>,
-) -> Result<(), Failure> {
+fn around_on_a_thread(stop: &StopSignal, calls: &Script<Result<(), Failure>>, inner: Inner) -> Result<(), Failure> {
     inner(calls)
 }
 
@@ -362,6 +360,52 @@ fn a_signal_ends_the_waits_of_threads_inside_of_an_attempt() {
     });
     assert_eq!((bulkhead.snapshot().rejected, in_stack.snapshot().rejected), (2, 1));
     assert_eq!((plain.calls(), hooked.calls()), (1, 1));
+}
+
+/// A rate limit without a place, for whose calls one waits.
+fn exhausted(name: &'static str) -> &'static RateLimit {
+    let config = RateLimitConfig::new(1, LONG).wait(10 * LONG);
+    let limit: &'static RateLimit = Box::leak(Box::new(RateLimit::new(name, config)));
+    limit.try_acquire().unwrap();
+    limit
+}
+
+#[retry(max_attempts = 9, backoff = none, stop_on = *stop)]
+async fn waits_for_a_limit(stop: &StopSignal, limit: &RateLimit) -> Result<(), RateLimited> {
+    limit.call_async(async || Ok(())).await
+}
+
+#[retry(max_attempts = 9, backoff = none, stop_on = *stop)]
+fn waits_for_a_limit_on_a_thread(stop: &StopSignal, limit: &RateLimit) -> Result<(), RateLimited> {
+    limit.call(|| Ok(()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_ends_the_waits_for_a_rate_limit() {
+    let (stop, limit, start) = (StopSignal::new(), exhausted("stopped in a task"), Instant::now());
+    let end = async {
+        tokio::time::sleep(SECOND).await;
+        assert_eq!(limit.snapshot().waiting, 2);
+        stop.stop();
+    };
+    let (a, b, ()) = tokio::join!(waits_for_a_limit(&stop, limit), waits_for_a_limit(&stop, limit), end);
+    a.unwrap_err();
+    b.unwrap_err();
+    assert_eq!((limit.snapshot().rejected, limit.snapshot().waiting, start.elapsed()), (2, 0, SECOND));
+}
+
+#[test]
+fn a_signal_ends_the_waits_of_threads_for_a_rate_limit() {
+    let (stop, limit) = (StopSignal::new(), exhausted("stopped on a thread"));
+    thread::scope(|scope| {
+        let waiting = [(); 2].map(|()| scope.spawn(|| waits_for_a_limit_on_a_thread(&stop, limit)));
+        crate::until(|| limit.snapshot().waiting == 2);
+        stop.stop();
+        for waiting in waiting {
+            waiting.join().unwrap().unwrap_err();
+        }
+    });
+    assert_eq!((limit.snapshot().rejected, limit.snapshot().waiting), (2, 0));
 }
 
 #[test]

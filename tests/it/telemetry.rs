@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fmt, io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -151,7 +151,8 @@ async fn a_key_has_series_while_it_is_in_trouble_and_a_while_longer() {
     fails();
     assert_eq!(told(), series, "a failure is counted");
     assert!(works() && told().is_empty());
-    (fails(), fails());
+    fails();
+    fails();
     assert_eq!(told(), series, "open");
     advance(30 * SECOND).await;
     assert!(works());
@@ -257,7 +258,7 @@ async fn a_scrape_tells_of_rate_limits() {
     }
     let accepted = (0..5).filter(|_| RATE.try_acquire().is_ok()).count();
     assert_eq!(accepted, 2);
-    RATE.reconfigure(RateLimitConfig::new(2, HOUR).wait(2 * HOUR));
+    RATE.reconfigure(RateLimitConfig::new(2, HOUR).max_wait(2 * HOUR));
     let mut waiting = std::pin::pin!(RATE.acquire_async());
     tokio::select! {
         biased;
@@ -335,13 +336,13 @@ async fn a_scrape_tells_of_bulkheads() {
 }
 
 /// A report knows the one before it, to whatever recorder.
-static FACADE: Mutex<()> = Mutex::new(());
+static FACADE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 static RECOVERING: KeyedBreakers = KeyedBreakers::new("recovering", CONFIG);
 steadfast::register!(RECOVERING);
 
 #[tokio::test(start_paused = true)]
 async fn the_facade_is_told_when_a_key_is_out_of_trouble() {
-    let _alone = FACADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = FACADE.lock().await;
     let notes = Notes::default();
     let state = "Key(circuit_breaker_key_state, [service = recovering, key = a])";
     let breaker = RECOVERING.breaker("a");
@@ -452,7 +453,7 @@ fn the_facade_is_told_the_same() {
     }
     _ = [REPORTED_RATE.try_acquire(), REPORTED_RATE.try_acquire()];
     let notes = Notes::default();
-    let _alone = FACADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = FACADE.blocking_lock();
     metrics::with_local_recorder(&notes, || {
         steadfast::metrics::describe();
         steadfast::metrics::report();

@@ -1,6 +1,6 @@
 use steadfast::rate_limit;
 
-#[rate_limit(name = "mail", wait = 1s)]
+#[rate_limit(name = "mail", max_wait = 1s)]
 fn send() -> std::io::Result<()> {
     Ok(())
 }

@@ -30,7 +30,7 @@ use shadow::*;
 #[timeout(10s)]
 #[retry(max_attempts = 2)]
 #[circuit_breaker(name = "family")]
-#[rate_limit(name = "family", limit = 10, per = 1s, wait = 1s, key = outcome)]
+#[rate_limit(name = "family", limit = 10, per = 1s, max_wait = 1s, key = outcome)]
 #[bulkhead(name = "family", max_concurrent = 5, max_wait = 1s)]
 #[timeout(2s)]
 pub async fn all(outcome: &str, mut error: u8, owned: ::std::string::String) -> ::std::io::Result<usize> {

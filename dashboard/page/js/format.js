@@ -41,7 +41,7 @@ export function svgElement(name, attributes) {
 }
 
 /** Characters that end a line, change the direction of a text or are not seen; and the backslash, so that no two texts look the same. */
-const MISLEADING = /[\p{Cc}\\\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/gu;
+const MISLEADING = /[\p{Cc}\\\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e0fff}]/gu;
 const SHORT = { "\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\" };
 
 /** A text as the library itself shows names, keys and reasons. */

@@ -3,7 +3,6 @@
 use std::{
     fs,
     io::Write,
-    net::TcpListener,
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -13,6 +12,7 @@ use reqwest::blocking::Client;
 use serde_json::Value;
 use steadfast::{Bulkhead, BulkheadConfig, CircuitBreaker, KeyedBreakers, RateLimit, RateLimitConfig, retry};
 use steadfast_dashboard::Dashboard;
+use tokio::net::TcpSocket;
 
 use crate::{CONFIG, Folder, Running, Served, fail, missing, rules::file, succeed};
 
@@ -53,6 +53,8 @@ fn the_metrics_are_as_prometheus_wants_them() {
 /// A Prometheus that scrapes a dashboard ten times a second.
 struct Prometheus {
     address: String,
+    /// Keeps the port until the end, so that nobody else is given it.
+    _port: TcpSocket,
     _running: Running,
     _folder: Folder,
 }
@@ -71,8 +73,12 @@ impl Prometheus {
             ),
         )
         .unwrap();
-        // It does not tell which port it took, so it is given one that is free.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        // It does not tell which port it took, so it is given one that is bound already. Two sockets may be bound to an address as long as
+        // both say so and only one of them listens.
+        let port = TcpSocket::new_v4().unwrap();
+        port.set_reuseaddr(true).unwrap();
+        port.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = port.local_addr().unwrap().to_string();
         let arguments = [
             format!("--config.file={}", config.display()),
             format!("--storage.tsdb.path={}", folder.0.join("data").display()),
@@ -80,7 +86,7 @@ impl Prometheus {
         ];
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
         let running = Running::start("prometheus", &arguments, Stdio::null());
-        Self { address, _running: running, _folder: folder }
+        Self { address, _port: port, _running: running, _folder: folder }
     }
 
     /// The values that a query gives, or why there are none.

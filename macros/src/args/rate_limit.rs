@@ -25,18 +25,18 @@ pub(crate) struct RateLimit {
     pub(crate) max_keys: Option<Count>,
     limit: Option<Count>,
     per: Option<Time>,
-    wait: Option<Time>,
+    max_wait: Option<Time>,
     algorithm: Option<Ident>,
     store: Option<Expr>,
     pub(crate) krate: Option<Path>,
 }
 
 const OPTIONS: [&str; 11] =
-    ["name", "rate_limit", "limit", "per", "wait", "key", "max_keys", "algorithm", "store", "allow_order", "crate"];
+    ["name", "rate_limit", "limit", "per", "max_wait", "key", "max_keys", "algorithm", "store", "allow_order", "crate"];
 
 const LIMIT: &str = "write `limit = 100, per = 60s`";
-const WAIT: &str = "`wait` is how long a call waits for a place";
-const HINTS: [(&str, &str); 12] = [
+const WAIT: &str = "`max_wait` is how long a call waits for its turn";
+const HINTS: [(&str, &str); 11] = [
     ("max_calls", LIMIT),
     ("calls", LIMIT),
     ("rate", LIMIT),
@@ -46,7 +46,6 @@ const HINTS: [(&str, &str); 12] = [
     ("window", LIMIT),
     ("period", LIMIT),
     ("interval", LIMIT),
-    ("max_wait", WAIT),
     ("timeout", WAIT),
     ("backend", "did you mean `store`?"),
 ];
@@ -71,8 +70,10 @@ impl RateLimit {
         let per = options.value("per", "per = 60s", errors, |value| {
             super::positive("`per`", "no call would ever be in such a window", value)
         });
-        let wait = options.value("wait", "wait = 1s", errors, |value| {
-            super::positive("`wait`", "leave it out, and no call waits", value)
+        // `wait` is the former name.
+        let is_former = options.mentions("wait", &[]) && !options.mentions("max_wait", &[]);
+        let max_wait = options.value(if is_former { "wait" } else { "max_wait" }, "max_wait = 1s", errors, |value| {
+            super::positive("`max_wait`", "leave it out, and no call waits", value)
         });
         let key = options.value("key", "key = user", errors, Ok);
         let max_keys = options.value("max_keys", "max_keys = 1_000", errors, |value| {
@@ -83,7 +84,7 @@ impl RateLimit {
         let keys = settings([
             limit.as_ref().map(|given| &given.key),
             per.as_ref().map(|given| &given.key),
-            wait.as_ref().map(|given| &given.key),
+            max_wait.as_ref().map(|given| &given.key),
             max_keys.as_ref().map(|given| &given.key),
             algorithm.as_ref().map(|given| &given.key),
             store.as_ref().map(|given| &given.key),
@@ -101,7 +102,7 @@ impl RateLimit {
         if let (Some(store), false) = (&store, is_async) {
             errors.at(&store.key, "a store is asked in `async` functions alone: others can't wait for its answer");
         }
-        for needs_timer in [wait.as_ref().map(|given| &given.key), store.as_ref().map(|given| &given.key)] {
+        for needs_timer in [max_wait.as_ref().map(|given| &given.key), store.as_ref().map(|given| &given.key)] {
             if let (Some(key), true, false) = (needs_timer, is_async, cfg!(feature = "tokio")) {
                 errors.at(key, "waiting in an async function needs a timer: enable steadfast's feature `tokio`");
             }
@@ -124,7 +125,7 @@ impl RateLimit {
             max_keys: max_keys.map(|given| given.value),
             limit: limit.map(|given| given.value),
             per: per.map(|given| given.value),
-            wait: wait.map(|given| given.value),
+            max_wait: max_wait.map(|given| given.value),
             algorithm: algorithm.map(|given| given.value),
             store: store.map(|given| given.value),
             krate: krate.map(|given| given.value),
@@ -134,7 +135,7 @@ impl RateLimit {
     /// The settings as a const expression, if any are given.
     pub(crate) fn config(&self, krate: &TokenStream) -> Option<TokenStream> {
         let (limit, per) = (self.limit.as_ref()?, self.per.as_ref()?);
-        let wait = self.wait.as_ref().map(|wait| quote!(.wait(#wait)));
+        let max_wait = self.max_wait.as_ref().map(|max_wait| quote!(.max_wait(#max_wait)));
         let algorithm = self.algorithm.as_ref().map(|algorithm| quote!(.algorithm(#krate::Algorithm::#algorithm)));
         let store = self.store.as_ref().map(|store| {
             // A static that is no store is a mistake at its path.
@@ -142,7 +143,7 @@ impl RateLimit {
             let own = quote_spanned!(place=> &#store);
             quote!(.store(#own))
         });
-        Some(quote!(#krate::RateLimitConfig::new(#limit, #per) #wait #algorithm #store))
+        Some(quote!(#krate::RateLimitConfig::new(#limit, #per) #max_wait #algorithm #store))
     }
 }
 

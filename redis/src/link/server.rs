@@ -27,6 +27,17 @@ pub(super) enum Connection {
     Cluster(ClusterConnection),
 }
 
+impl Connection {
+    /// Waits so long for answers; a cluster's nodes, as long as for all others.
+    pub(super) fn set_response_timeout(&mut self, limit: Duration) {
+        match self {
+            Self::Node(node) => node.set_response_timeout(limit),
+            #[cfg(feature = "cluster")]
+            Self::Cluster(_) => {}
+        }
+    }
+}
+
 impl Server {
     /// Gives what goes into no text, too.
     pub(super) fn new(addresses: &[String], is_cluster: bool) -> Result<(Self, Secrets), FleetError> {

@@ -1,5 +1,10 @@
 //! What has come of what was begun.
 
+use std::{
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
 use steadfast::BreakerState;
 use tokio::time::Instant;
 
@@ -15,8 +20,8 @@ impl Task {
         while let Ok(push) = self.pushes.1.try_recv() {
             self.take_push(&push);
         }
-        if matches!(&done, Done::Answered(..) | Done::Reported(..)) {
-            self.queue.answered();
+        if let Done::Answered(_, answer) | Done::Reported(_, _, answer) = &done {
+            self.queue.answered(!answer.as_ref().is_err_and(FleetError::is_unavailable));
         }
         match done {
             Done::Connected(Ok(beat)) => self.arrive(beat),
@@ -58,7 +63,13 @@ impl Task {
     /// Takes in a state that nobody was asked for.
     pub(super) fn hear(&mut self, id: &Id, known: &Known) {
         let Some(shared) = self.members.get_mut(id) else { return };
-        if shared.member.hear(known.clone(), Instant::now()) {
+        let is_in_doubt = std::mem::take(&mut shared.is_in_doubt);
+        let is_news = shared.member.hear(known.clone(), Instant::now());
+        if is_in_doubt && shared.circuit.key().is_some() {
+            // The answer that was lost may have been the change itself: it is listed with the next heartbeat.
+            self.changes.list(id.clone(), known.is_listed_for());
+        }
+        if is_news {
             self.tell_news(id, known);
         }
         self.step(id);
@@ -67,7 +78,7 @@ impl Task {
     fn take_answer(&mut self, id: &Id, answer: Answer) {
         let Some(shared) = self.members.get_mut(id) else { return };
         let known = answer.known.clone();
-        let is_in_doubt = std::mem::take(&mut shared.is_in_doubt);
+        let is_in_doubt = mem::take(&mut shared.is_in_doubt);
         let (has_changed, is_keyed) = (answer.changed || is_in_doubt, shared.circuit.key().is_some());
         shared.is_refused = false;
         let is_news = shared.member.take(answer, Instant::now(), &self.times);
@@ -94,7 +105,7 @@ impl Task {
             self.heartbeat.next = self.heartbeat.next.min(Instant::now());
             return;
         }
-        if !std::mem::replace(&mut shared.is_refused, true) {
+        if !mem::replace(&mut shared.is_refused, true) {
             let event = FleetEvent::Refused { breaker: shared.circuit.name(), key: shared.key(), error };
             self.tell(&event);
         }
@@ -173,8 +184,15 @@ impl Task {
 
     pub(super) fn tell(&self, event: &FleetEvent) {
         if let Some(callback) = &self.on_event {
-            // What a callback leaves behind when it panics is its own business.
-            _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| callback(event)));
+            contain(|| callback(event));
         }
+    }
+}
+
+/// Calls a callback, and lets no panic out; nor one of the payload, whose destructor may panic, too.
+fn contain(callback: impl FnOnce()) {
+    let Err(payload) = catch_unwind(AssertUnwindSafe(callback)) else { return };
+    if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        mem::forget(another);
     }
 }

@@ -174,7 +174,7 @@ impl Task {
 
     /// Waits for one of the answers; false if there is none, or Redis does not give it.
     async fn has_answered(&mut self) -> bool {
-        self.queue.answered();
+        self.queue.answered(true);
         match self.work.join_next().await {
             Some(Ok(Done::Answered(_, Err(error)))) => !error.is_unavailable(),
             Some(answered) => answered.is_ok(),

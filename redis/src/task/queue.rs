@@ -21,13 +21,22 @@ pub(super) enum Work {
     Report(Id),
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Queue {
     /// Breakers with a lease that lapses. They take turns with the others.
     urgent: Line,
     others: Line,
     is_turn_of_others: bool,
     in_flight: usize,
+    /// In flight at once for now: fewer after answers that did not come in time.
+    most: usize,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        let (urgent, others) = (Line::default(), Line::default());
+        Self { urgent, others, is_turn_of_others: false, in_flight: 0, most: MOST_IN_FLIGHT }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -38,7 +47,7 @@ struct Line {
 
 impl Queue {
     pub(super) const fn is_full(&self) -> bool {
-        self.in_flight >= MOST_IN_FLIGHT
+        self.in_flight >= self.most
     }
 
     /// Adds work, unless it waits already.
@@ -64,7 +73,9 @@ impl Queue {
         self.in_flight += 1;
     }
 
-    pub(super) const fn answered(&mut self) {
+    /// Frees a place. Where answers come late, fewer are asked for at once.
+    pub(super) fn answered(&mut self, is_in_time: bool) {
+        self.most = if is_in_time { (self.most + 1).min(MOST_IN_FLIGHT) } else { (self.most / 2).max(1) };
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
@@ -122,8 +133,11 @@ mod tests {
             sent += 1;
         }
         assert_eq!((sent, queue.is_full()), (MOST_IN_FLIGHT, true));
-        queue.answered();
+        queue.answered(true);
         assert_eq!(queue.pop(), Some(ask(MOST_IN_FLIGHT)));
+        queue.sent();
+        queue.answered(false);
+        assert_eq!(queue.pop(), None, "fewer from now on");
         queue.clear();
         assert_eq!((queue.pop(), queue.is_full()), (None, false));
     }

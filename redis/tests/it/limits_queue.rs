@@ -65,7 +65,7 @@ async fn the_last_of_a_queue_of_callers_who_give_up_waits_for_one_call() {
     let fleet = fleet(&redis, &LIMITS).await;
     let last = ALGORITHMS.map(|algorithm| {
         // Were each of them waited for, it would take 42 s.
-        let config = RateLimitConfig::new(1, 6 * SECOND).wait(HOUR).algorithm(algorithm);
+        let config = RateLimitConfig::new(1, 6 * SECOND).max_wait(HOUR).algorithm(algorithm);
         let limit = limit(if algorithm == Algorithm::Gcra { "gcra" } else { "window" }, config, &LIMITS);
         tokio::spawn(async move {
             limit.acquire_async().await.unwrap();
@@ -106,7 +106,7 @@ async fn under_five_times_the_load_what_the_limit_allows_is_served() {
     let mut runs = Vec::new();
     for algorithm in ALGORITHMS {
         for patience in [500, 1_000, 2_000, 4_900].map(Duration::from_millis) {
-            let config = RateLimitConfig::new(10, SECOND).wait(5 * SECOND).algorithm(algorithm);
+            let config = RateLimitConfig::new(10, SECOND).max_wait(5 * SECOND).algorithm(algorithm);
             let key = patience.as_millis();
             let limits = [&ONE, &OTHER].map(|store| Arc::new(KeyedRateLimits::new("load", config.store(store))));
             let served = Arc::new(AtomicU32::new(0));
@@ -158,7 +158,7 @@ async fn a_limit_that_is_raised_serves_those_who_wait_and_those_who_were_rejecte
         (Algorithm::Gcra, ["raised gcra", "raised gcra at once"]),
     ] {
         let config = |calls| RateLimitConfig::new(calls, HOUR).algorithm(algorithm);
-        let limit_of_waiters = limit(patient, config(1).wait(2 * 24 * HOUR), &LIMITS);
+        let limit_of_waiters = limit(patient, config(1).max_wait(2 * 24 * HOUR), &LIMITS);
         limit_of_waiters.acquire_async().await.unwrap();
         let calls: Vec<_> = (0..40)
             .map(|_| {
@@ -167,7 +167,7 @@ async fn a_limit_that_is_raised_serves_those_who_wait_and_those_who_were_rejecte
             })
             .collect();
         until_waiting(&limit_of_waiters, 40).await;
-        limit_of_waiters.reconfigure(config(1_000).wait(SECOND).store(&LIMITS));
+        limit_of_waiters.reconfigure(config(1_000).max_wait(SECOND).store(&LIMITS));
         for call in calls {
             timeout(HANG, call).await.expect("at once").unwrap().unwrap();
         }
@@ -199,7 +199,7 @@ async fn a_call_that_is_dropped_before_its_answer_does_not_count() {
         line.split(',').next().unwrap().parse::<u64>().unwrap()
     };
     for (algorithm, name) in [(Algorithm::SlidingWindow, "dropped"), (Algorithm::Gcra, "dropped gcra")] {
-        let config = RateLimitConfig::new(1, HOUR).algorithm(algorithm).wait(2 * HOUR);
+        let config = RateLimitConfig::new(1, HOUR).algorithm(algorithm).max_wait(2 * HOUR);
         // Redis has the script.
         limit("first", config, &LIMITS).acquire_async().await.unwrap();
         let limit = limit(name, config, &LIMITS);
@@ -226,7 +226,7 @@ async fn those_who_wait_come_in_order() {
     let _alone = alone();
     let redis = Redis::start();
     let fleet = fleet(&redis, &LIMITS).await;
-    let limit = limit("in order", RateLimitConfig::new(1, SECOND / 20).wait(HANG), &LIMITS);
+    let limit = limit("in order", RateLimitConfig::new(1, SECOND / 20).max_wait(HANG), &LIMITS);
     let order = Arc::new(std::sync::Mutex::new(Vec::new()));
     let mut calls = Vec::new();
     limit.acquire_async().await.unwrap();

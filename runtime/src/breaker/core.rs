@@ -119,7 +119,6 @@ impl<'a> View<'a> {
 
     /// Takes in that the settings have changed.
     pub(crate) fn adopt(self) {
-        self.go_by(clock::now());
         if let (Some(window), Policy::Rates(rates)) = (self.core.window.get(), self.settings.rules().policy) {
             window.adopt(rates.span);
         }

@@ -89,8 +89,15 @@ pub(crate) fn forget() {
     LAST.set(Noted::NOTHING);
 }
 
-/// The rejection that the error of an attempt stands for: when a call may be admitted, if that is known.
-pub(crate) fn last() -> Option<Option<Duration>> {
+/// What a retry has to know of a rejection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rejection {
+    /// When a call may be admitted, if that is known.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+/// The rejection that the error of an attempt stands for, if it does.
+pub(crate) fn last() -> Option<Rejection> {
     let Noted { mark, retry_after } = LAST.get();
-    (mark != 0).then_some(retry_after)
+    (mark != 0).then_some(Rejection { retry_after })
 }

@@ -6,15 +6,15 @@
 //! A circuit is a 64-bit word, a moment, and the reason why it opened:
 //!
 //! ```text
-//!           63                                       35 34      3 2   0
-//!          ┌───────────────────────────────────────────┬─────────┬─────┐
-//! closed   │ failures in a row │ duties of a call      │  epoch  │  0  │ 25, 4 bits   moment: start of the ramp, if there is one
-//! open     │                              │   failed   │  epoch  │  1  │ 6            when it opened
-//! half-open│ rounds │ failed │ succeeded │   taken    │  epoch  │  2  │ 7, 6, 8, 8   the last trial call
-//! forced   │                              │  expires   │  epoch  │  3  │ 1            when it expires, if it does
-//! disabled │                              │  expires   │  epoch  │  4  │ 1            when it expires, if it does
-//! resting  │                              │   failed   │  epoch  │  5  │ 6            when the rest ends
-//!          └───────────────────────────────────────────┴─────────┴─────┘
+//!           63     32 31                                        3 2   0
+//!          ┌─────────┬───────────────────────────────────────────┬─────┐
+//! closed   │  epoch  │ failures in a row │ duties of a call      │  0  │ 25, 4 bits   moment: start of the ramp, if there is one
+//! open     │  epoch  │                              │   failed   │  1  │ 6            when it opened
+//! half-open│  epoch  │ rounds │ failed │ succeeded │   taken    │  2  │ 7, 6, 8, 8   the last trial call
+//! forced   │  epoch  │                              │  expires   │  3  │ 1            when it expires, if it does
+//! disabled │  epoch  │                              │  expires   │  4  │ 1            when it expires, if it does
+//! resting  │  epoch  │                              │   failed   │  5  │ 6            when the rest ends
+//!          └─────────┴───────────────────────────────────────────┴─────┘
 //! ```
 //!
 //! Resting is open, too: not for its own recovery timeout but until a moment that someone else has named.
@@ -103,6 +103,7 @@ const fn mask(bits: u32) -> u64 {
 }
 
 impl Word {
+    #[inline]
     pub(crate) const fn state(self) -> BreakerState {
         match self.phase(0) {
             Phase::Closed { .. } => BreakerState::Closed,
@@ -130,6 +131,7 @@ impl Word {
     }
 
     /// Failed recoveries in a row, since the circuit was closed last.
+    #[inline]
     pub(crate) const fn failed_recoveries(self) -> u8 {
         match self.phase(0) {
             Phase::Open { failed, .. } | Phase::Resting { failed, .. } | Phase::HalfOpen { failed, .. } => failed,

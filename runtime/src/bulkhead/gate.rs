@@ -20,6 +20,7 @@ use super::sync::{
     Arc, Mutex, MutexGuard,
     atomic::{AtomicU32, AtomicU64, Ordering},
 };
+use crate::panics::contain;
 
 /// Places taken, and who waits for one.
 #[derive(Debug)]
@@ -148,7 +149,9 @@ impl Gate {
             }
         }
         drop(queue);
-        wakers.into_iter().for_each(Waker::wake);
+        for waker in wakers {
+            contain(|| waker.wake());
+        }
     }
 
     /// Changes the numbers; what they are then, or `None` if there is no such step.
@@ -190,10 +193,12 @@ impl Future for Waiting<'_> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let Some(waiter) = &self.waiter else { return Poll::Ready(()) };
+        // The waker of the poll before is dropped after the lock: that may drop a task that waits here as well.
+        let mut own = context.waker().clone();
         {
             let mut turn = waiter.turn();
             if let Turn::Waits(waker) = &mut *turn {
-                waker.clone_from(context.waker());
+                mem::swap(waker, &mut own);
                 return Poll::Pending;
             }
         }

@@ -123,7 +123,7 @@ fn never_more_inside_than_places_and_none_lost() {
                             gate.enter().is_none_or(|mut waiting| waiting.end())
                         }
                         _ => gate.enter().is_none_or(|waiting| {
-                            crate::wait::on_thread(std::pin::pin!(waiting), std::time::Duration::MAX).is_some()
+                            crate::wait::on_thread(std::pin::pin!(waiting), std::time::Duration::MAX).is_ok()
                         }),
                     };
                     if entered {

@@ -89,21 +89,29 @@ impl Plan {
         Self(settings)
     }
 
-    /// Replaces the settings. Gives those that have changed; what goes by them has yet to [adopt](Self::adopt) them.
-    pub(super) fn carry_out(&self) -> Vec<ConfigChange> {
-        self.0.iter().filter_map(Setting::carry_out).collect()
+    /// Replaces the settings. Gives those that have changed, and keeps what goes by them: it has yet to [adopt](Self::adopt) them.
+    pub(super) fn carry_out(&mut self) -> Vec<ConfigChange> {
+        let mut changes = Vec::new();
+        self.0.retain(|setting| {
+            let change = setting.carry_out();
+            let has_changed = change.is_some();
+            changes.extend(change);
+            has_changed
+        });
+        changes
     }
 
-    /// Lets everything go by the settings in force, which may open circuits and wake waiters: no lock is held.
+    /// Lets what has changed go by the settings in force, which may open circuits and wake waiters: no lock is held.
     pub(super) fn adopt(&self) {
         for setting in &self.0 {
             match setting {
                 Setting::Breaker(breaker, _) => breaker.adopt(),
                 Setting::Bulkhead(bulkhead, _) => bulkhead.adopt(),
-                // These look at their settings with each call.
-                Setting::Retry(..) | Setting::RateLimit(..) => {}
+                Setting::RateLimit(limit, _) => limit.adopt(),
                 #[cfg(feature = "keyed")]
-                Setting::KeyedRateLimits(..) => {}
+                Setting::KeyedRateLimits(limits, _) => limits.adopt(),
+                // Each call looks at the policy.
+                Setting::Retry(..) => {}
             }
         }
     }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{Algorithm, RateLimitConfig};
 
-pub(super) const OPTIONS: [&str; 4] = ["limit", "per", "wait", "algorithm"];
+pub(super) const OPTIONS: [&str; 4] = ["limit", "per", "max_wait", "algorithm"];
 const ALGORITHMS: [&str; 2] = ["sliding_window", "gcra"];
 
 /// The settings below, with what is assigned on top; `None` if they are not enough to be any.
@@ -40,8 +40,8 @@ fn set(config: RateLimitConfig, option: &str, text: &str) -> Read<RateLimitConfi
     let checked = match option {
         "limit" => config.try_limit(value::count(text)?),
         "per" => config.try_per(value::duration(text)?),
-        "wait" if text == "none" => Ok(config.without_wait()),
-        "wait" => config.try_wait(value::duration(text)?),
+        "max_wait" if text == "none" => Ok(config.without_max_wait()),
+        "max_wait" => config.try_max_wait(value::duration(text)?),
         "algorithm" => Ok(config.algorithm(algorithm(text)?)),
         _ => return Err(unknown("option", option, &OPTIONS)),
     };

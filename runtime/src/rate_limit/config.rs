@@ -12,7 +12,7 @@ use crate::checked::{Checked, valid};
 pub struct RateLimitConfig {
     pub(super) limit: u32,
     pub(super) per: Duration,
-    pub(super) wait: Option<Duration>,
+    pub(super) max_wait: Option<Duration>,
     pub(super) algorithm: Algorithm,
     #[cfg_attr(feature = "serde", serde(skip))]
     pub(super) store: Option<Store>,
@@ -55,7 +55,7 @@ impl RateLimitConfig {
     /// If `limit` is 0 or above 1,048,576, or `per` is 0. In a `const` or `static` that is a compile error.
     #[must_use]
     pub const fn new(limit: u32, per: Duration) -> Self {
-        let config = Self { limit, per, wait: None, algorithm: Algorithm::SlidingWindow, store: None };
+        let config = Self { limit, per, max_wait: None, algorithm: Algorithm::SlidingWindow, store: None };
         valid!(valid!(config.try_limit(limit)).try_per(per))
     }
 
@@ -84,21 +84,28 @@ impl RateLimitConfig {
     ///
     /// If `wait` is 0. In a `const` or `static` that is a compile error.
     #[must_use]
-    pub const fn wait(self, wait: Duration) -> Self {
-        valid!(self.try_wait(wait))
+    pub const fn max_wait(self, wait: Duration) -> Self {
+        valid!(self.try_max_wait(wait))
     }
 
-    pub(crate) const fn try_wait(mut self, wait: Duration) -> Checked<Self> {
+    /// The former name of [`max_wait`](Self::max_wait).
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn wait(self, wait: Duration) -> Self {
+        self.max_wait(wait)
+    }
+
+    pub(crate) const fn try_max_wait(mut self, wait: Duration) -> Checked<Self> {
         if wait.is_zero() {
-            return Err("`wait` must be longer than 0: leave it out, and no call waits");
+            return Err("`max_wait` must be longer than 0: leave it out, and no call waits");
         }
-        self.wait = Some(wait);
+        self.max_wait = Some(wait);
         Ok(self)
     }
 
     #[cfg(feature = "config")]
-    pub(crate) const fn without_wait(mut self) -> Self {
-        self.wait = None;
+    pub(crate) const fn without_max_wait(mut self) -> Self {
+        self.max_wait = None;
         self
     }
 
@@ -128,10 +135,10 @@ impl RateLimitConfig {
         self.per
     }
 
-    /// How long a call waits for a place.
+    /// The longest time for which a call waits for its turn; `None` if no call waits.
     #[must_use]
-    pub const fn max_wait(&self) -> Option<Duration> {
-        self.wait
+    pub const fn get_max_wait(&self) -> Option<Duration> {
+        self.max_wait
     }
 
     /// How calls are counted.
@@ -143,10 +150,10 @@ impl RateLimitConfig {
 
 impl fmt::Display for RateLimitConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { limit, per, wait, algorithm, store } = self;
+        let Self { limit, per, max_wait, algorithm, store } = self;
         write!(f, "limit = {limit}, per = {per:?}")?;
-        if let Some(wait) = wait {
-            write!(f, ", wait = {wait:?}")?;
+        if let Some(max_wait) = max_wait {
+            write!(f, ", max_wait = {max_wait:?}")?;
         }
         if *algorithm == Algorithm::Gcra {
             f.write_str(", algorithm = gcra")?;

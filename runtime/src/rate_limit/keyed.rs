@@ -12,12 +12,14 @@ use std::{
 use once_cell::race::OnceBox;
 
 use super::{KeyedRateLimitSnapshot, RateLimit, RateLimitConfig, Rules, limiter::Limiter};
+#[cfg(feature = "config")]
+use crate::ConfigChange;
 use crate::{
-    ConfigChange, ConfigLayer,
+    ConfigLayer,
     events::{self, Event},
     key::Key,
     keyed::{self, Kept, Text, ring::Standing},
-    layers::{self, Layered},
+    layers,
     registry::{Declared, DeclaredConfig, Listed, Place, Registry, Shared, places},
     slices::KEYED_RATE_LIMITS,
     totals::{Count, Sums, Totals},
@@ -213,24 +215,24 @@ impl KeyedRateLimits {
     }
 
     fn set_live(&self, live: Option<RateLimitConfig>) {
-        let change = self.change(|layers| layers.set_live(live.map(Some)));
+        let change = self.kept().rules.change(|layers| layers.set_live(live.map(Some)));
+        self.adopt();
         layers::tell(ConfigLayer::Live, || change.into_iter().collect());
     }
 
-    /// Replaces the settings from a file and the environment.
+    /// Replaces the settings from a file and the environment; [`adopt`](Self::adopt) has to follow.
     #[cfg(feature = "config")]
     pub(crate) fn set_outside(&self, outside: Option<RateLimitConfig>) -> Option<ConfigChange> {
         if outside.is_none() && self.store.get().is_none() {
             return None;
         }
-        self.change(|layers| layers.set_outside(outside.map(Some)))
+        self.kept().rules.change(|layers| layers.set_outside(outside.map(Some)))
     }
 
-    fn change(&self, layer: impl FnOnce(&mut Layered<Option<RateLimitConfig>>)) -> Option<ConfigChange> {
-        let change = self.kept().rules.change(layer);
+    /// Lets calls that wait go by the settings in force.
+    pub(crate) fn adopt(&self) {
         // Those who wait hold their limits, so that all of these are here.
         self.iter().for_each(|limit| limit.limiter.signal());
-        change
     }
 
     fn all(&self) -> (Sums, Vec<Arc<KeyedRateLimit>>) {

@@ -46,6 +46,7 @@ pub(super) struct State {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Adopted {
     pub(super) limit: Limit,
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "a store is asked in tasks alone"))]
     pub(super) algorithm: Algorithm,
     /// How long a call may wait, in microseconds.
     pub(super) wait: u64,
@@ -198,7 +199,7 @@ impl State {
     fn adopt_new(&mut self, rules: &Rules, version: u32) -> Option<Adopted> {
         let config = rules.config()?;
         let limit = Limit { calls: config.limit, per: micros(config.per) };
-        let (algorithm, wait) = (config.algorithm, config.wait.map_or(0, micros));
+        let (algorithm, wait) = (config.algorithm, config.max_wait.map_or(0, micros));
         self.adopted = Some(Adopted { limit, algorithm, wait, version });
         self.meter.count_by(algorithm);
         self.adopted

@@ -14,7 +14,12 @@ use super::{
     queue::{Place, Queue, Wakers},
     waiting::OwnTime,
 };
-use crate::{clock, key::Key, totals::Count, wait};
+use crate::{
+    clock,
+    key::Key,
+    totals::Count,
+    wait::{self, Ended},
+};
 
 /// The most waiters that may ask the store at once. Their number begins at one, rises by one with each that is admitted, and is one again
 /// after a refusal: so a large limit is served in a few ways to the store and back, and a small one does not make all waiters ask.
@@ -67,9 +72,7 @@ pub(super) async fn ask(limiter: &Limiter, rules: &Rules) -> Result<Option<u64>,
     let Some(mut caller) = Caller::arrive(limiter, rules)? else { return Ok(Some(0)) };
     loop {
         while let Some(limit) = caller.look()? {
-            let until = caller.time.after(limit);
-            // Without a signal and before its time, it ends because a retry around it is to end.
-            if wait::in_task(pin!(caller.signalled()), limit).await.is_none() && caller.time.is_before(until) {
+            if wait::in_task(pin!(caller.signalled()), limit).await == Err(Ended::Stopped) {
                 return Err(caller.stopped());
             }
         }

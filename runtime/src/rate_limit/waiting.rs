@@ -12,9 +12,9 @@ use super::{
     queue::{Place, Wakers},
 };
 use crate::{
-    clock::{Moment, micros},
+    clock::Moment,
     totals::Count,
-    wait,
+    wait::{self, Ended},
 };
 
 /// A waiter. Dropped, it leaves the queue.
@@ -55,14 +55,6 @@ impl OwnTime {
     pub(super) fn now(&self) -> u64 {
         self.arrived.saturating_add((self.timer)().as_micros().saturating_sub(self.began.as_micros()))
     }
-
-    pub(super) fn after(&self, wait: Duration) -> u64 {
-        self.now().saturating_add(micros(wait))
-    }
-
-    pub(super) fn is_before(&self, moment: u64) -> bool {
-        self.now() < moment
-    }
 }
 
 impl<'l> Waiting<'l> {
@@ -74,8 +66,7 @@ impl<'l> Waiting<'l> {
     #[cold]
     pub(super) fn on_thread(self) -> Result<(), RateLimited> {
         while let Some(limit) = self.look()? {
-            let until = self.time.after(limit);
-            if wait::on_thread(pin!(self.signalled()), limit).is_none() && self.time.is_before(until) {
+            if wait::on_thread(pin!(self.signalled()), limit) == Err(Ended::Stopped) {
                 return Err(self.stopped());
             }
         }
@@ -86,8 +77,7 @@ impl<'l> Waiting<'l> {
     #[cfg(feature = "tokio")]
     pub(super) async fn in_task(self) -> Result<(), RateLimited> {
         while let Some(limit) = self.look()? {
-            let until = self.time.after(limit);
-            if wait::in_task(pin!(self.signalled()), limit).await.is_none() && self.time.is_before(until) {
+            if wait::in_task(pin!(self.signalled()), limit).await == Err(Ended::Stopped) {
                 return Err(self.stopped());
             }
         }

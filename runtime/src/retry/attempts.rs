@@ -1,10 +1,10 @@
 use std::{
     fmt,
-    future::{Future, poll_fn},
+    future::Future,
     mem,
     pin::{Pin, pin},
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Waker},
     time::Duration,
 };
 
@@ -16,18 +16,20 @@ use super::{
     budget::Shared,
     nested::{self, Nested},
     statistics::{Counted, End},
-    stop::{self, Relay, Stop},
+    stop::{Relay, Stop},
     verdict::{Passage, Verdict, is_worth},
 };
 #[cfg(feature = "tokio")]
-use super::{nested::Scoped, pause::Pause};
+use super::{nested::Scoped, pause::Pause, stop::given};
+#[cfg(feature = "tokio")]
+use crate::scope::Created;
 use crate::{
-    breaker::trace,
+    breaker::trace::{self, Rejection},
     clock::{self, Moment},
     events::{self, Event},
     outcome::Last,
     random,
-    scope::{Around, Clock, Created, Deadline, Found, Innermost, Retried, Scope},
+    scope::{Around, Clock, Deadline, Found, Innermost, Retried, Scope},
     wait,
 };
 
@@ -107,7 +109,7 @@ impl<'p> Attempts<'p> {
     #[cfg(feature = "tokio")]
     pub(super) async fn of_task_in(created: Created, policy: &'p RetryPolicy) -> Self {
         let mut attempts = Self::by(Clock::Task, policy);
-        attempts.settle(poll_fn(|context| Poll::Ready(created.found_by_task(context))).await);
+        attempts.settle(created.found().await);
         attempts
     }
 
@@ -372,8 +374,8 @@ impl<'p> Attempts<'p> {
         }
         let rejected = if is_made { trace::last() } else { None };
         let verdict = match (verdict, rejected) {
-            (Verdict::Transient { .. } | Verdict::Final, Some(wait)) => {
-                Verdict::rejected(wait, self.policy.retries_rejections)
+            (Verdict::Transient { .. } | Verdict::Final, Some(Rejection { retry_after })) => {
+                Verdict::rejected(retry_after, self.policy.retries_rejections)
             }
             (verdict, _) => verdict,
         };
@@ -405,6 +407,7 @@ impl<'p> Attempts<'p> {
 
     /// Sleeps on the thread until a signal is given. Returns true if that is the end.
     #[cold]
+    #[must_use]
     pub fn pause_thread(&mut self, delay: Duration) -> bool {
         self.suspend();
         if !delay.is_zero() {
@@ -432,6 +435,7 @@ impl<'p> Attempts<'p> {
 
     /// Returns true if a signal ends the attempts after a sleep.
     #[cold]
+    #[must_use]
     pub fn ends(&mut self) -> bool {
         let stopped = self.is_stopped();
         if stopped {
@@ -442,6 +446,7 @@ impl<'p> Attempts<'p> {
 
     /// Returns true if a signal further out can end a sleep.
     #[cold]
+    #[must_use]
     pub fn can_be_stopped(&self) -> bool {
         self.around().is_some_and(|around| !around.signals.is_empty())
     }
@@ -590,15 +595,4 @@ impl fmt::Debug for OwnStop<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OwnStop").field("is_stopped", &self.signal.is_stopped()).finish_non_exhaustive()
     }
-}
-
-/// Waits for the signal of a retry, or for one of those around it.
-#[cfg(feature = "tokio")]
-async fn given(own: Option<&dyn Stop>, around: Vec<Arc<Relay>>) {
-    let (mut own, mut around) = (own.map(Stop::stopped), pin!(stop::any_given(&around)));
-    poll_fn(|context| {
-        let own = own.as_mut().is_some_and(|own| own.as_mut().poll(context).is_ready());
-        if own { Poll::Ready(()) } else { around.as_mut().poll(context) }
-    })
-    .await;
 }

@@ -45,7 +45,8 @@ pub struct RetrySnapshot {
     pub cancelled: u64,
     /// Calls that ended by a panic.
     pub panicked: u64,
-    /// Attempts beyond the first of a call, rejected ones included. One that was scheduled and not begun is not counted.
+    /// Attempts beyond the first of a call that began after their delay; of these, some may have been rejected. Not counted are a retry
+    /// that was scheduled and never began, and one that was made without a delay because the circuit would still be open after it.
     pub retries: u64,
     /// The number of their delays up to each of [`DELAYS`](Self::DELAYS) and above the one before it; the last is of those that were longer.
     pub delays: [u64; BOUNDS + 1],

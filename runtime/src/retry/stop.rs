@@ -137,6 +137,17 @@ pub(crate) async fn any_given(signals: &[Arc<Relay>]) {
     .await;
 }
 
+/// Waits for the signal of a retry, or for one of those around it.
+#[cfg(feature = "tokio")]
+pub(super) async fn given(own: Option<&dyn Stop>, around: Vec<Arc<Relay>>) {
+    let (mut own, mut around) = (own.map(Stop::stopped), std::pin::pin!(any_given(&around)));
+    poll_fn(|context| {
+        let own = own.as_mut().is_some_and(|own| own.as_mut().poll(context).is_ready());
+        if own { Poll::Ready(()) } else { around.as_mut().poll(context) }
+    })
+    .await;
+}
+
 /// Its cancellation ends the retries.
 #[cfg(feature = "tokio-util")]
 impl Stop for tokio_util::sync::CancellationToken {

@@ -97,7 +97,9 @@ impl Caller<'_> {
 
 async fn follows(algorithm: Algorithm, wait: u64, steps: Vec<Step>, order: Vec<prop::sample::Index>) {
     let config = |calls| {
-        RateLimitConfig::new(calls, Duration::from_millis(PER)).wait(Duration::from_millis(wait)).algorithm(algorithm)
+        RateLimitConfig::new(calls, Duration::from_millis(PER))
+            .max_wait(Duration::from_millis(wait))
+            .algorithm(algorithm)
     };
     let limit = RateLimit::new("modelled", config(2));
     let mut model = Model { algorithm, calls: 2, starts: Vec::new(), empty_at: 0 };

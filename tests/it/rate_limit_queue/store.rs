@@ -66,7 +66,7 @@ impl RateLimitStore for Window {
 }
 
 fn limit(calls: u32, per: Duration, wait: Duration, store: &'static Window) -> Arc<RateLimit> {
-    Arc::new(RateLimit::new("stored", RateLimitConfig::new(calls, per).wait(wait).store(store)))
+    Arc::new(RateLimit::new("stored", RateLimitConfig::new(calls, per).max_wait(wait).store(store)))
 }
 
 /// Calls that note their numbers when they start.
@@ -157,7 +157,7 @@ async fn other_settings_are_asked_about_at_once() {
     sleep(SECOND).await;
     assert_eq!(*order.lock().unwrap(), (0..40).collect::<Vec<_>>());
     // And while a question is on its way that is about settings that are gone.
-    limit.reconfigure(RateLimitConfig::new(1, 3_600 * SECOND).wait(7_200 * SECOND).store(store));
+    limit.reconfigure(RateLimitConfig::new(1, 3_600 * SECOND).max_wait(7_200 * SECOND).store(store));
     let order = calls(&limit, 0..1);
     settle().await;
     limit.reconfigure(RateLimitConfig::new(1_000, 3_600 * SECOND).store(store));

@@ -26,13 +26,15 @@ pub(super) struct Duties {
 
 const TAG_BITS: u32 = 3;
 const EPOCH_BITS: u32 = 32;
-const BODY_SHIFT: u32 = TAG_BITS + EPOCH_BITS;
-const BODY_BITS: u32 = u64::BITS - BODY_SHIFT;
+/// The epoch fills the upper half, so that what a call asks first is in the lower one.
+const EPOCH_SHIFT: u32 = u64::BITS - EPOCH_BITS;
+const BODY_SHIFT: u32 = TAG_BITS;
+const BODY_BITS: u32 = EPOCH_SHIFT - BODY_SHIFT;
 
 const TAG_MASK: u64 = mask(TAG_BITS);
-const EPOCH_MASK: u64 = mask(EPOCH_BITS);
+const LOWER_MASK: u64 = mask(EPOCH_SHIFT);
 /// Tag and epoch together.
-const PLACE_MASK: u64 = mask(BODY_SHIFT);
+const PLACE_MASK: u64 = !LOWER_MASK | TAG_MASK;
 
 const CLOSED: u64 = 0;
 const OPEN: u64 = 1;
@@ -81,7 +83,7 @@ impl Word {
     /// Whether a success changes nothing and is counted in the totals alone: closed, with no failure counted, by
     /// failures in a row.
     pub(crate) const fn is_calm(self) -> bool {
-        self.0 & !(EPOCH_MASK << TAG_BITS) == CLOSED
+        self.0 & LOWER_MASK == CLOSED
     }
 
     /// Whether a success changes nothing and is counted in the totals and a window: closed, with no failure in a row counted
@@ -89,13 +91,12 @@ impl Word {
     pub(crate) const fn is_calm_by_window(self) -> bool {
         let duties = Duties { windowed: true, timed: false };
         let (calm, _) = pack(0, Phase::Closed { duties, failures: 0, ramp: None });
-        self.0 & !(EPOCH_MASK << TAG_BITS) == calm.0
+        self.0 & LOWER_MASK == calm.0
     }
 
     /// The epoch, which rises with every transition.
-    #[allow(clippy::cast_possible_truncation, reason = "masked")]
     pub(crate) const fn epoch(self) -> u32 {
-        (self.0 >> TAG_BITS & EPOCH_MASK) as u32
+        (self.0 >> EPOCH_SHIFT) as u32
     }
 
     /// The ticket of a call that is not timed.
@@ -109,7 +110,9 @@ impl Word {
             return true;
         }
         let earlier = self.epoch().wrapping_sub(ticket.epoch());
-        self.0 & TAG_MASK == HALF_OPEN && ticket.is_trial() && earlier as u64 <= self.0 >> (u64::BITS - ROUND_BITS)
+        self.0 & TAG_MASK == HALF_OPEN
+            && ticket.is_trial()
+            && earlier as u64 <= (self.0 & LOWER_MASK) >> (EPOCH_SHIFT - ROUND_BITS)
     }
 
     /// Whether the ticket holds one of the permits of this round.
@@ -120,7 +123,7 @@ impl Word {
     /// The phase, with the moment that belongs to it.
     #[allow(clippy::cast_possible_truncation, reason = "each field is masked to its width, or fills the type")]
     pub(super) const fn phase(self, moment: u64) -> Phase {
-        let mut body = Fields(self.0 >> BODY_SHIFT);
+        let mut body = Fields((self.0 & LOWER_MASK) >> BODY_SHIFT);
         match self.0 & TAG_MASK {
             CLOSED => {
                 _ = body.take(1);
@@ -147,9 +150,8 @@ impl Ticket {
     /// Of a call that was let through although the circuit does not admit it: its result moves nothing.
     pub(crate) const UNADMITTED: Self = Self { place: NEVER, started: 0 };
 
-    #[allow(clippy::cast_possible_truncation, reason = "tag and epoch fill it")]
     pub(crate) const fn epoch(self) -> u32 {
-        (self.place >> TAG_BITS) as u32
+        Word(self.place).epoch()
     }
 
     /// Whether it is that of a trial call.
@@ -207,5 +209,5 @@ pub(super) const fn pack(epoch: u32, phase: Phase) -> (Word, Option<u64>) {
         Phase::ForcedOpen { until } => (FORCED_OPEN, until.is_some() as u64, until),
         Phase::Disabled { until } => (DISABLED, until.is_some() as u64, until),
     };
-    (Word(body << BODY_SHIFT | (epoch as u64) << TAG_BITS | tag), moment)
+    (Word((epoch as u64) << EPOCH_SHIFT | body << BODY_SHIFT | tag), moment)
 }

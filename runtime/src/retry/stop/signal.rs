@@ -13,6 +13,7 @@ use super::sync::{
     Mutex, MutexGuard,
     atomic::{AtomicBool, Ordering},
 };
+use crate::panics::contain;
 
 #[derive(Debug)]
 pub(super) struct Signal {
@@ -47,7 +48,9 @@ impl Signal {
             self.is_given.store(true, Ordering::Release);
             mem::take(&mut waiting.wakers)
         };
-        wakers.into_values().for_each(Waker::wake);
+        for waker in wakers.into_values() {
+            contain(|| waker.wake());
+        }
     }
 
     pub(super) fn is_given(&self) -> bool {
@@ -83,8 +86,10 @@ impl Future for Given<'_> {
         }
         let number = self.number.unwrap_or(waiting.next);
         waiting.next = waiting.next.max(number.wrapping_add(1));
-        waiting.wakers.insert(number, context.waker().clone());
+        // The waker of the poll before is dropped after the lock: that may drop a task that waits here as well.
+        let before = waiting.wakers.insert(number, context.waker().clone());
         drop(waiting);
+        drop(before);
         self.number = Some(number);
         Poll::Pending
     }
@@ -93,7 +98,9 @@ impl Future for Given<'_> {
 impl Drop for Given<'_> {
     fn drop(&mut self) {
         if let Some(number) = self.number {
-            self.signal.waiting().wakers.remove(&number);
+            // Dropped after the lock, as above.
+            let waker = self.signal.waiting().wakers.remove(&number);
+            drop(waker);
         }
     }
 }

@@ -1,0 +1,116 @@
+//! Wakers that panic, and wakers that drop other waiters, in everything that is waited for.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    task::{Context, Wake, Waker},
+    thread,
+    time::Duration,
+};
+
+use steadfast::{Bulkhead, BulkheadConfig, RateLimit, RateLimitConfig, Stop, StopSignal};
+
+const HOUR: Duration = Duration::from_hours(1);
+
+type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Something to wait for: a new waiter, and what wakes all waiters that sleep.
+struct Awaited {
+    name: &'static str,
+    wait: Box<dyn Fn() -> Waiting + Send>,
+    wake: Box<dyn Fn() + Send>,
+}
+
+fn all() -> [Awaited; 3] {
+    let limit: &RateLimit =
+        Box::leak(Box::new(RateLimit::new("woken", RateLimitConfig::new(1, HOUR).max_wait(24 * HOUR))));
+    limit.try_acquire().unwrap();
+    let bulkhead: &Bulkhead =
+        Box::leak(Box::new(Bulkhead::new("woken", BulkheadConfig::new().max_concurrent(1).max_wait(HOUR))));
+    std::mem::forget(bulkhead.try_acquire().unwrap());
+    let signal: &StopSignal = Box::leak(Box::new(StopSignal::new()));
+    [
+        Awaited {
+            name: "rate limit",
+            wait: Box::new(|| Box::pin(async { limit.acquire_async().await.unwrap() })),
+            wake: Box::new(|| limit.reconfigure(RateLimitConfig::new(9, HOUR))),
+        },
+        Awaited {
+            name: "bulkhead",
+            wait: Box::new(|| Box::pin(async { drop(bulkhead.acquire_async().await.unwrap()) })),
+            wake: Box::new(|| bulkhead.reconfigure(BulkheadConfig::new().max_concurrent(9))),
+        },
+        Awaited {
+            name: "stop signal",
+            wait: Box::new(|| Box::pin(signal.stopped())),
+            wake: Box::new(|| signal.stop()),
+        },
+    ]
+}
+
+fn is_pending(waiting: &mut Waiting, waker: &Waker) -> bool {
+    waiting.as_mut().poll(&mut Context::from_waker(waker)).is_pending()
+}
+
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker that panics");
+    }
+}
+
+#[derive(Default)]
+struct Notes(AtomicU32);
+
+impl Wake for Notes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waker_that_panics_keeps_nobody_else_asleep() {
+    for Awaited { name, wait, wake } in all() {
+        let (mut panics, mut notes) = (wait(), wait());
+        let noted = Arc::new(Notes::default());
+        assert!(is_pending(&mut panics, &Waker::from(Arc::new(Panics))), "{name}");
+        assert!(is_pending(&mut notes, &Waker::from(noted.clone())), "{name}");
+        wake();
+        assert_eq!(noted.0.load(Ordering::Relaxed), 1, "{name}");
+        assert!(!is_pending(&mut panics, Waker::noop()) && !is_pending(&mut notes, Waker::noop()), "{name}");
+    }
+}
+
+/// A waker of a task that waits for the same, and that is gone with its waker.
+struct Holds(#[allow(dead_code, reason = "it is dropped")] Mutex<Option<Waiting>>);
+
+impl Wake for Holds {
+    fn wake(self: Arc<Self>) {}
+}
+
+#[test]
+fn a_waker_may_drop_another_waiter() {
+    // It would wait for itself for ever.
+    let thread = thread::spawn(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let _entered = runtime.enter();
+        for Awaited { name, wait, wake } in all() {
+            let (mut first, mut other) = (wait(), wait());
+            assert!(is_pending(&mut other, Waker::noop()));
+            assert!(is_pending(&mut first, &Waker::from(Arc::new(Holds(Mutex::new(Some(other)))))), "{name}");
+            // The waker before is dropped here.
+            assert!(is_pending(&mut first, Waker::noop()), "{name}");
+            let mut last = wait();
+            assert!(is_pending(&mut last, &Waker::from(Arc::new(Holds(Mutex::new(Some(first)))))), "{name}");
+            drop(last);
+            wake();
+        }
+    });
+    crate::until(|| thread.is_finished());
+    thread.join().unwrap();
+}

@@ -434,11 +434,11 @@ fn rate_limits() {
     // What was counted counts.
     limited().unwrap();
     limited().unwrap_err();
-    configure_from_toml("[rate_limit.outside_limit]\nper = \"2s\"\nwait = \"none\"\nalgorithm = \"gcra\"").unwrap();
+    configure_from_toml("[rate_limit.outside_limit]\nper = \"2s\"\nmax_wait = \"none\"\nalgorithm = \"gcra\"").unwrap();
     assert_eq!(config(), Some(RateLimitConfig::new(1, seconds(2)).algorithm(Algorithm::Gcra)));
     configure_from_toml("[rate_limit.outside_limit]").unwrap();
     assert_eq!(config(), Some(declared), "as the code declares it");
-    configure_from_toml("[rate_limit.outside_tenants]\nwait = \"5s\"").unwrap();
+    configure_from_toml("[rate_limit.outside_tenants]\nmax_wait = \"5s\"").unwrap();
     assert_eq!(TENANTS.config(), Some(RateLimitConfig::new(5, seconds(1)).max_wait(seconds(5))));
     vars(&[("STEADFAST_RATE_LIMIT_OUTSIDE_LIMIT_LIMIT", "7")]).unwrap();
     assert_eq!(config().unwrap().limit(), 7);

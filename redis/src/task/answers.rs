@@ -63,7 +63,7 @@ impl Task {
     /// Takes in a state that nobody was asked for.
     pub(super) fn hear(&mut self, id: &Id, known: &Known) {
         let Some(shared) = self.members.get_mut(id) else { return };
-        let is_in_doubt = std::mem::take(&mut shared.is_in_doubt);
+        let is_in_doubt = mem::take(&mut shared.is_in_doubt);
         let is_news = shared.member.hear(known.clone(), Instant::now());
         if is_in_doubt && shared.circuit.key().is_some() {
             // The answer that was lost may have been the change itself: it is listed with the next heartbeat.

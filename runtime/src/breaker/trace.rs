@@ -10,22 +10,12 @@
 use std::{cell::Cell, time::Duration};
 
 use super::CircuitOpen;
+use crate::scope::with_rejection;
 
 thread_local! {
-    static LAST: Cell<Noted> = const { Cell::new(Noted::NOTHING) };
+    /// When a call may be admitted after the last rejection of this thread.
+    static RETRY_AFTER: Cell<Option<Duration>> = const { Cell::new(None) };
     static SERIAL: Cell<u16> = const { Cell::new(0) };
-}
-
-/// The last rejection of a thread.
-#[derive(Clone, Copy)]
-struct Noted {
-    /// 0 for none.
-    mark: u64,
-    retry_after: Option<Duration>,
-}
-
-impl Noted {
-    const NOTHING: Self = Self { mark: 0, retry_after: None };
 }
 
 /// Lives as long as a rejection. A copy of the rejection has none.
@@ -41,9 +31,9 @@ impl Trace {
         let serial = SERIAL.get().wrapping_add(1);
         SERIAL.set(serial);
         // The address of a thread-local variable tells the thread from all others.
-        let thread = LAST.with(|last| std::ptr::from_ref(last).addr());
+        let thread = with_rejection(|last| std::ptr::from_ref(last).addr());
         let mark = (thread as u64) << 16 | u64::from(serial);
-        LAST.set(Noted { mark, retry_after });
+        note(mark, retry_after);
         Self(mark)
     }
 }
@@ -51,8 +41,8 @@ impl Trace {
 impl Drop for Trace {
     #[inline]
     fn drop(&mut self) {
-        if self.0 != 0 && LAST.get().mark == self.0 {
-            LAST.set(Noted::NOTHING);
+        if self.0 != 0 && with_rejection(Cell::get) == self.0 {
+            forget();
         }
     }
 }
@@ -75,18 +65,24 @@ impl Eq for Trace {}
 /// Makes the caller's own error of a rejection.
 #[cold]
 pub(crate) fn convert<E: From<CircuitOpen>>(open: CircuitOpen) -> E {
-    let noted = Noted { mark: open.trace.0, retry_after: open.retry_after() };
+    let (mark, retry_after) = (open.trace.0, open.retry_after());
     let error = E::from(open);
-    if noted.mark != 0 {
-        LAST.set(noted);
+    if mark != 0 {
+        note(mark, retry_after);
     }
     error
+}
+
+#[inline]
+fn note(mark: u64, retry_after: Option<Duration>) {
+    with_rejection(|last| last.set(mark));
+    RETRY_AFTER.set(retry_after);
 }
 
 /// Begins an attempt, in which there is no rejection yet.
 #[inline]
 pub(crate) fn forget() {
-    LAST.set(Noted::NOTHING);
+    with_rejection(|last| last.set(0));
 }
 
 /// What a retry has to know of a rejection.
@@ -98,6 +94,5 @@ pub(crate) struct Rejection {
 
 /// The rejection that the error of an attempt stands for, if it does.
 pub(crate) fn last() -> Option<Rejection> {
-    let Noted { mark, retry_after } = LAST.get();
-    (mark != 0).then_some(Rejection { retry_after })
+    (with_rejection(Cell::get) != 0).then(|| Rejection { retry_after: RETRY_AFTER.get() })
 }

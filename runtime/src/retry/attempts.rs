@@ -1,7 +1,7 @@
 use std::{
     fmt,
     future::Future,
-    mem,
+    mem::{self, ManuallyDrop},
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Waker},
@@ -10,6 +10,8 @@ use std::{
 
 #[cfg(feature = "rt-multi-thread")]
 use super::blocking;
+#[cfg(feature = "rt-multi-thread")]
+use crate::scope::polled::Polled;
 use super::{
     RetryPolicy,
     backoff::Retry,
@@ -22,14 +24,14 @@ use super::{
 #[cfg(feature = "tokio")]
 use super::{nested::Scoped, pause::Pause, stop::given};
 #[cfg(feature = "tokio")]
-use crate::scope::Created;
+use crate::scope::{Created, Scope};
 use crate::{
     breaker::trace::{self, Rejection},
     clock::{self, Moment},
     events::{self, Event},
     outcome::Last,
     random,
-    scope::{Around, Clock, Deadline, Found, Innermost, Retried, Scope},
+    scope::{Around, Clock, Deadline, Found, Innermost, Retried, ThreadScope},
     wait,
 };
 
@@ -44,26 +46,58 @@ pub struct Attempts<'p> {
     policy: &'p RetryPolicy,
     /// When the first attempt began, where there is a `max_elapsed`; otherwise any moment.
     started: Moment,
-    /// In a box, so that futures, which hold this, are small.
-    rare: Option<Box<Rare<'p>>>,
+    /// In a box, so that futures, which hold this, are small. Taken out by [`finish`](Self::finish), so that a success has nothing to drop.
+    rare: ManuallyDrop<Option<Box<Rare<'p>>>>,
     made: u32,
     clock: Clock,
-    /// Whether the call is a part of an attempt of another retry.
+    /// True if the call is a part of an attempt of another retry.
     is_nested: bool,
-    /// Whether the call has found all that is around it.
-    is_settled: bool,
+    stage: Stage,
     state: State,
 }
 
-/// The state of a call whose end is counted.
+/// What is known of the scope around a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    /// Nothing yet. The call is within its first attempt, and has nothing in the box.
+    New,
+    /// There is nothing around it. The same otherwise.
+    Alone,
+    /// Nothing yet.
+    Unread,
+    /// All that there was when it was read. Where it is polled next, there may be more.
+    Open,
+    /// All.
+    Settled,
+}
+
+impl Stage {
+    /// Returns true in the first attempt of a call without a time limit, a stop signal, and anything to know around it, as long as it has
+    /// not waited. That is all that the path of a success asks.
+    #[inline]
+    const fn is_plain(self) -> bool {
+        matches!(self, Self::New | Self::Alone)
+    }
+}
+
+/// The end of a call: what is to be done if it is dropped now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Its end has been counted, or is not.
+    /// Nothing: its end has been counted, or is not.
     Done,
+    /// The box is dropped. The end has been counted, or is not.
+    Held,
     /// It waits: for its first attempt, between two attempts, or as a task that is not polled.
     Waiting,
     /// It is within an attempt, or decides about the next. If it is dropped now, it has panicked.
     Running,
+}
+
+impl State {
+    /// Returns true if the end is to be counted.
+    const fn is_counted(self) -> bool {
+        matches!(self, Self::Waiting | Self::Running)
+    }
 }
 
 /// What a call needs that is retried, that has something around it, or that a signal can stop.
@@ -109,7 +143,12 @@ impl<'p> Attempts<'p> {
     #[cfg(feature = "tokio")]
     pub(super) async fn of_task_in(created: Created, policy: &'p RetryPolicy) -> Self {
         let mut attempts = Self::by(Clock::Task, policy);
-        attempts.settle(created.found().await);
+        let found = created.found().await;
+        if attempts.stage == Stage::New && found.is_nothing() {
+            attempts.stage = Stage::Alone;
+        } else {
+            attempts.settle(found);
+        }
         attempts
     }
 
@@ -117,12 +156,7 @@ impl<'p> Attempts<'p> {
     #[inline]
     #[must_use]
     pub fn of_thread(policy: &'p RetryPolicy) -> Self {
-        let mut attempts = Self::by(Clock::Thread, policy);
-        let innermost = Innermost::get();
-        if !innermost.is_nothing() {
-            attempts.settle(innermost.found_by_thread());
-        }
-        attempts
+        Self::by(Clock::Thread, policy)
     }
 
     #[inline]
@@ -132,15 +166,50 @@ impl<'p> Attempts<'p> {
             budget.count_call();
         }
         let state = if policy.statistics.is_some() { State::Waiting } else { State::Done };
-        Self { policy, started, rare: None, made: 0, clock, is_nested: false, is_settled: false, state }
+        let stage = if policy.max_elapsed.is_none() { Stage::New } else { Stage::Unread };
+        Self { policy, started, rare: ManuallyDrop::new(None), made: 0, clock, is_nested: false, stage, state }
     }
 
     /// Takes over what is around the call.
-    #[cold]
     fn settle(&mut self, Found { is_attempt, is_settled, around }: Found) {
-        (self.is_nested, self.is_settled) = (is_attempt, is_settled);
+        self.is_nested = is_attempt;
+        self.stage = if is_settled { Stage::Settled } else { Stage::Open };
         if let Some(around) = around {
             self.rare().around = *around;
+        }
+    }
+
+    /// Reads what is around a call of a thread. That does not change while the call is made.
+    #[cold]
+    fn settle_by_thread(&mut self) {
+        if self.stage != Stage::Settled {
+            self.settle(Innermost::get().found_by_thread());
+        }
+    }
+
+    /// Reads what is around a call that a task polls.
+    #[cfg(feature = "tokio")]
+    fn settle_by_task(&mut self, context: &Context<'_>) {
+        match self.stage {
+            Stage::New | Stage::Unread | Stage::Open => {
+                let innermost = Innermost::get();
+                if innermost.is_nothing() {
+                    self.stage = Stage::Settled;
+                } else {
+                    self.settle(innermost.found_by_task(context));
+                }
+            }
+            Stage::Alone | Stage::Settled => self.stage = Stage::Settled,
+        }
+    }
+
+    /// Leaves the path of a call that succeeds at its first attempt and does not wait.
+    fn leave_plain(&mut self) {
+        match (self.stage, self.clock) {
+            (Stage::New, Clock::Thread) => self.settle_by_thread(),
+            // The first poll has found nothing: else it would have left this path.
+            (Stage::New | Stage::Alone, _) => self.stage = Stage::Settled,
+            _ => {}
         }
     }
 
@@ -148,9 +217,17 @@ impl<'p> Attempts<'p> {
     pub fn stop_on(&mut self, signal: &'p dyn Stop) {
         let stop = OwnStop { signal, relay: Arc::default(), stopped: signal.stopped() };
         self.rare().stop = Some(stop);
+        self.stage = match self.stage {
+            Stage::New => Stage::Unread,
+            Stage::Alone => Stage::Settled,
+            other => other,
+        };
     }
 
     fn rare(&mut self) -> &mut Rare<'p> {
+        if self.state == State::Done {
+            self.state = State::Held;
+        }
         self.rare.get_or_insert_default()
     }
 
@@ -161,6 +238,7 @@ impl<'p> Attempts<'p> {
     #[cfg(test)]
     pub(super) const fn skip_to(&mut self, made: u32) {
         self.made = made;
+        self.stage = Stage::Settled;
     }
 
     /// The policy that they go by.
@@ -188,7 +266,9 @@ impl<'p> Attempts<'p> {
     #[inline]
     pub fn within<R>(&mut self, policy: &RetryPolicy, call: impl FnOnce() -> R) -> R {
         self.begin(policy);
-        let _scope = Scope::of_thread(self.is_noted(policy), || self.noted_by_thread());
+        let _scope = if self.stage.is_plain() { ThreadScope::plain() } else { self.enter_noted() };
+        #[cfg(feature = "rt-multi-thread")]
+        let _polled = Polled::note();
         #[cfg(feature = "tracing")]
         let _span = self.span().map(tracing::Span::entered);
         trace::forget();
@@ -200,7 +280,9 @@ impl<'p> Attempts<'p> {
     #[inline]
     #[must_use]
     pub fn scope<'a, F>(&'a mut self, call: Pin<&'a mut F>) -> Scoped<'a, 'p, F> {
-        self.begin(self.policy);
+        if self.state != State::Done {
+            self.begin(self.policy);
+        }
         #[cfg(feature = "tracing")]
         let span = self.span();
         let scoped = Scoped::new(self, call);
@@ -221,7 +303,7 @@ impl<'p> Attempts<'p> {
     /// Counts the retry that was scheduled, if one was. One that a layer inside rejects was made, too.
     #[cold]
     fn begin_retry(&mut self) {
-        let Some(rare) = &mut self.rare else { return };
+        let Some(rare) = self.rare.as_mut() else { return };
         let Some(scheduled) = rare.scheduled.take() else { return };
         mem::forget(scheduled);
         let delay = rare.previous_delay.unwrap_or_default();
@@ -232,17 +314,10 @@ impl<'p> Attempts<'p> {
         crate::metrics::record_delay(self.policy.name, delay);
     }
 
-    #[cfg(feature = "tokio")]
-    #[inline]
-    fn go_on(&mut self) {
-        if self.state == State::Waiting {
-            self.state = State::Running;
-        }
-    }
-
     /// Notes that the call waits from now on.
-    #[inline]
+    #[inline(never)]
     pub(super) fn suspend(&mut self) {
+        self.leave_plain();
         if self.state == State::Running {
             self.state = State::Waiting;
         }
@@ -252,19 +327,32 @@ impl<'p> Attempts<'p> {
     #[cfg(feature = "tokio")]
     #[inline]
     pub(super) fn enter(&mut self, context: &mut Context<'_>) -> Scope {
-        if !self.is_settled {
-            let innermost = Innermost::get();
-            if innermost.is_nothing() {
-                self.is_settled = true;
-            } else {
-                self.settle(innermost.found_by_task(context));
-            }
-        }
-        self.go_on();
         trace::forget();
-        let is_noted = self.is_noted(self.policy);
-        let noted = if is_noted { Some(self.noted_by_task(context)) } else { None };
-        Scope::of_task(context, [true, self.is_settled, is_noted], || noted.unwrap_or_default())
+        if self.stage.is_plain()
+            && let Some(scope) = Scope::alone(context, Innermost::ATTEMPT)
+        {
+            return scope;
+        }
+        self.enter_more(context)
+    }
+
+    /// The same where there is something around the call, or to know of it, or to restore; or it has waited.
+    #[cfg(feature = "tokio")]
+    #[inline(never)]
+    fn enter_more(&mut self, context: &mut Context<'_>) -> Scope {
+        self.settle_by_task(context);
+        if self.state == State::Waiting {
+            self.state = State::Running;
+        }
+        let is_open = self.stage == Stage::Open;
+        let innermost = if is_open { Innermost::ATTEMPT.with(Innermost::OPEN) } else { Innermost::ATTEMPT };
+        let around = if self.is_noted() { Some(self.noted_by_task(context)) } else { None };
+        if around.is_none()
+            && let Some(scope) = Scope::alone(context, innermost)
+        {
+            return scope;
+        }
+        Scope::within(context, innermost, around)
     }
 
     /// The span of the attempt that comes, if it is a further one.
@@ -275,9 +363,9 @@ impl<'p> Attempts<'p> {
     }
 
     /// Returns true if there is something that calls inside of the attempt have to know, beside that it is one.
-    #[inline]
-    const fn is_noted(&self, policy: &RetryPolicy) -> bool {
-        self.made > 0 || policy.max_elapsed.is_some() || self.rare.is_some()
+    #[cfg(feature = "tokio")]
+    fn is_noted(&self) -> bool {
+        self.made > 0 || self.policy.max_elapsed.is_some() || self.rare.is_some()
     }
 
     /// What calls inside of the attempt have to know.
@@ -293,9 +381,11 @@ impl<'p> Attempts<'p> {
         around
     }
 
-    /// The same, while the thread cannot wait for the signal itself.
+    /// Enters an attempt of a thread of which there is something to know. The thread cannot wait for the signal itself.
     #[cold]
-    fn noted_by_thread(&mut self) -> Around {
+    #[inline(never)]
+    fn enter_noted(&mut self) -> ThreadScope {
+        self.settle_by_thread();
         self.begin_retry();
         if let Some(stop) = self.rare.as_mut().and_then(|rare| rare.stop.as_mut()) {
             // Another relay for each attempt: what has woken the one before may have been no signal.
@@ -303,7 +393,7 @@ impl<'p> Attempts<'p> {
             let waker = Waker::from(stop.relay.clone());
             stop.pass_on(&mut Context::from_waker(&waker));
         }
-        self.noted()
+        ThreadScope::noted(self.noted())
     }
 
     /// The same, while the task waits for the signal as well.
@@ -345,29 +435,40 @@ impl<'p> Attempts<'p> {
     )]
     #[inline(always)]
     pub fn after(&mut self, policy: &RetryPolicy, verdict: Verdict, passage: Passage) -> Option<Duration> {
-        if self.is_first_success(policy, verdict) {
+        if self.is_plain_success(verdict) {
+            if self.state != State::Done {
+                self.succeed(policy);
+            }
             return None;
         }
         let delay = self.after_more(verdict, passage.is_made())?;
         self.schedule(delay, passage.left_open())
     }
 
-    /// Counts it, if it is one.
-    #[allow(clippy::inline_always, reason = "as above")]
-    #[inline(always)]
-    fn is_first_success(&mut self, policy: &RetryPolicy, verdict: Verdict) -> bool {
-        let is_first_success = self.made == 0 && verdict == Verdict::Success;
-        if let (true, Some(Counted(statistics))) = (is_first_success, policy.statistics) {
-            statistics.count_first_success();
-            self.state = State::Done;
-        }
-        is_first_success
+    #[inline]
+    fn is_plain_success(&self, verdict: Verdict) -> bool {
+        verdict == Verdict::Success && self.stage.is_plain()
     }
 
-    /// After anything but a success of the first attempt.
+    /// Counts a success of the first attempt, for which there is no box.
+    #[inline]
+    fn succeed(&mut self, policy: &RetryPolicy) {
+        if let Some(Counted(statistics)) = policy.statistics {
+            statistics.count_first_success();
+        }
+        self.state = State::Done;
+    }
+
+    /// After anything but a success of the first attempt that needs no more than a count.
     #[cold]
     #[inline(never)]
     fn after_more(&mut self, verdict: Verdict, is_made: bool) -> Option<Duration> {
+        if self.made == 0 && verdict == Verdict::Success {
+            self.succeed(self.policy);
+            self.state = State::Held;
+            return None;
+        }
+        self.leave_plain();
         self.begin_retry(); // it is counted by now, unless a breaker has rejected it
         if let (false, State::Running, Some(Counted(statistics))) = (is_made, self.state, self.policy.statistics) {
             statistics.take_attempt_back();
@@ -391,7 +492,8 @@ impl<'p> Attempts<'p> {
     #[allow(clippy::inline_always, reason = "as above")]
     #[inline(always)]
     pub fn again(&mut self, policy: &RetryPolicy, verdict: Verdict, passage: Passage) -> bool {
-        if self.is_first_success(policy, verdict) {
+        if self.is_plain_success(verdict) {
+            self.succeed(policy);
             return false;
         }
         self.again_after(verdict, passage)
@@ -475,10 +577,10 @@ impl<'p> Attempts<'p> {
 
     /// Counts the end of the call, once.
     fn count(&mut self, end: End) {
-        if let (true, Some(Counted(statistics))) = (self.state != State::Done, self.policy.statistics) {
+        if let (true, Some(Counted(statistics))) = (self.state.is_counted(), self.policy.statistics) {
             statistics.count(end, self.made == 0);
         }
-        self.state = State::Done;
+        self.state = State::Held;
     }
 
     fn after_final(&mut self) -> Option<Duration> {
@@ -505,7 +607,7 @@ impl<'p> Attempts<'p> {
     #[cold]
     fn stopped(&mut self) {
         let (retry, attempts) = (self.policy.name, self.made);
-        if let Some(rare) = &mut self.rare {
+        if let Some(rare) = self.rare.as_mut() {
             rare.scheduled = None;
         }
         self.count(End::Stopped);
@@ -568,7 +670,7 @@ impl Drop for Attempts<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.state != State::Done {
-            self.abandon();
+            self.finish();
         }
     }
 }
@@ -576,9 +678,12 @@ impl Drop for Attempts<'_> {
 impl Attempts<'_> {
     #[cold]
     #[inline(never)]
-    fn abandon(&mut self) {
-        let has_panicked = matches!(self.clock, Clock::Thread) || self.state == State::Running;
-        self.count(if has_panicked { End::Panicked } else { End::Cancelled });
+    fn finish(&mut self) {
+        if self.state.is_counted() {
+            let has_panicked = matches!(self.clock, Clock::Thread) || self.state == State::Running;
+            self.count(if has_panicked { End::Panicked } else { End::Cancelled });
+        }
+        drop(self.rare.take());
     }
 }
 

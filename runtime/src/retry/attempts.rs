@@ -83,9 +83,9 @@ impl Stage {
 /// The end of a call: what is to be done if it is dropped now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Nothing: its end has been counted, or is not.
+    /// Nothing. Either the stage is plain and no end is counted, or a success of a plain stage has been counted.
     Done,
-    /// The box is dropped. The end has been counted, or is not.
+    /// The box is dropped, if there is one. The end has been counted, or is not.
     Held,
     /// It waits: for its first attempt, between two attempts, or as a task that is not polled.
     Waiting,
@@ -165,15 +165,19 @@ impl<'p> Attempts<'p> {
         if let Some(Shared(budget)) = policy.budget {
             budget.count_call();
         }
-        let state = if policy.statistics.is_some() { State::Waiting } else { State::Done };
         let stage = if policy.max_elapsed.is_none() { Stage::New } else { Stage::Unread };
+        let state = match (policy.statistics, stage) {
+            (Some(_), _) => State::Waiting,
+            (None, Stage::New) => State::Done,
+            (None, _) => State::Held,
+        };
         Self { policy, started, rare: ManuallyDrop::new(None), made: 0, clock, is_nested: false, stage, state }
     }
 
     /// Takes over what is around the call.
     fn settle(&mut self, Found { is_attempt, is_settled, around }: Found) {
         self.is_nested = is_attempt;
-        self.stage = if is_settled { Stage::Settled } else { Stage::Open };
+        self.go_to(if is_settled { Stage::Settled } else { Stage::Open });
         if let Some(around) = around {
             self.rare().around = *around;
         }
@@ -194,12 +198,20 @@ impl<'p> Attempts<'p> {
             Stage::New | Stage::Unread | Stage::Open => {
                 let innermost = Innermost::get();
                 if innermost.is_nothing() {
-                    self.stage = Stage::Settled;
+                    self.go_to(Stage::Settled);
                 } else {
                     self.settle(innermost.found_by_task(context));
                 }
             }
-            Stage::Alone | Stage::Settled => self.stage = Stage::Settled,
+            Stage::Alone | Stage::Settled => self.go_to(Stage::Settled),
+        }
+    }
+
+    /// Enters a stage that is not plain.
+    fn go_to(&mut self, stage: Stage) {
+        self.stage = stage;
+        if self.state == State::Done {
+            self.state = State::Held;
         }
     }
 
@@ -208,7 +220,7 @@ impl<'p> Attempts<'p> {
         match (self.stage, self.clock) {
             (Stage::New, Clock::Thread) => self.settle_by_thread(),
             // The first poll has found nothing: else it would have left this path.
-            (Stage::New | Stage::Alone, _) => self.stage = Stage::Settled,
+            (Stage::New | Stage::Alone, _) => self.go_to(Stage::Settled),
             _ => {}
         }
     }
@@ -217,17 +229,15 @@ impl<'p> Attempts<'p> {
     pub fn stop_on(&mut self, signal: &'p dyn Stop) {
         let stop = OwnStop { signal, relay: Arc::default(), stopped: signal.stopped() };
         self.rare().stop = Some(stop);
-        self.stage = match self.stage {
+        self.go_to(match self.stage {
             Stage::New => Stage::Unread,
             Stage::Alone => Stage::Settled,
             other => other,
-        };
+        });
     }
 
+    /// The box, which there is in a stage that is not plain alone.
     fn rare(&mut self) -> &mut Rare<'p> {
-        if self.state == State::Done {
-            self.state = State::Held;
-        }
         self.rare.get_or_insert_default()
     }
 
@@ -238,7 +248,7 @@ impl<'p> Attempts<'p> {
     #[cfg(test)]
     pub(super) const fn skip_to(&mut self, made: u32) {
         self.made = made;
-        self.stage = Stage::Settled;
+        self.go_to(Stage::Settled);
     }
 
     /// The policy that they go by.
@@ -265,8 +275,14 @@ impl<'p> Attempts<'p> {
     /// Makes the attempt that comes: inside of it, other retries know of this one.
     #[inline]
     pub fn within<R>(&mut self, policy: &RetryPolicy, call: impl FnOnce() -> R) -> R {
+        self.within_first(policy, true, call)
+    }
+
+    /// The same where it is known of a further attempt that it is one.
+    #[inline]
+    pub(super) fn within_first<R>(&mut self, policy: &RetryPolicy, is_first: bool, call: impl FnOnce() -> R) -> R {
         self.begin(policy);
-        let _scope = if self.stage.is_plain() { ThreadScope::plain() } else { self.enter_noted() };
+        let _scope = if is_first && self.stage.is_plain() { ThreadScope::plain() } else { self.enter_noted() };
         #[cfg(feature = "rt-multi-thread")]
         let _polled = Polled::note();
         #[cfg(feature = "tracing")]
@@ -435,19 +451,28 @@ impl<'p> Attempts<'p> {
     )]
     #[inline(always)]
     pub fn after(&mut self, policy: &RetryPolicy, verdict: Verdict, passage: Passage) -> Option<Duration> {
-        if self.is_plain_success(verdict) {
-            if self.state != State::Done {
-                self.succeed(policy);
-            }
+        if self.is_plain_success(policy, verdict) {
             return None;
         }
         let delay = self.after_more(verdict, passage.is_made())?;
         self.schedule(delay, passage.left_open())
     }
 
-    #[inline]
-    fn is_plain_success(&self, verdict: Verdict) -> bool {
-        verdict == Verdict::Success && self.stage.is_plain()
+    /// Counts it, if it is one.
+    #[allow(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
+    fn is_plain_success(&mut self, policy: &RetryPolicy, verdict: Verdict) -> bool {
+        if verdict != Verdict::Success {
+            return false;
+        }
+        if self.state == State::Done {
+            return true;
+        }
+        let is_plain = self.stage.is_plain();
+        if is_plain {
+            self.succeed(policy);
+        }
+        is_plain
     }
 
     /// Counts a success of the first attempt, for which there is no box.
@@ -492,8 +517,7 @@ impl<'p> Attempts<'p> {
     #[allow(clippy::inline_always, reason = "as above")]
     #[inline(always)]
     pub fn again(&mut self, policy: &RetryPolicy, verdict: Verdict, passage: Passage) -> bool {
-        if self.is_plain_success(verdict) {
-            self.succeed(policy);
+        if self.is_plain_success(policy, verdict) {
             return false;
         }
         self.again_after(verdict, passage)

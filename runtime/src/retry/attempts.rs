@@ -246,7 +246,7 @@ impl<'p> Attempts<'p> {
     }
 
     #[cfg(test)]
-    pub(super) const fn skip_to(&mut self, made: u32) {
+    pub(super) fn skip_to(&mut self, made: u32) {
         self.made = made;
         self.go_to(Stage::Settled);
     }
@@ -451,20 +451,17 @@ impl<'p> Attempts<'p> {
     )]
     #[inline(always)]
     pub fn after(&mut self, policy: &RetryPolicy, verdict: Verdict, passage: Passage) -> Option<Duration> {
-        if self.is_plain_success(policy, verdict) {
+        if verdict == Verdict::Success && self.is_plain_success(policy) {
             return None;
         }
         let delay = self.after_more(verdict, passage.is_made())?;
         self.schedule(delay, passage.left_open())
     }
 
-    /// Counts it, if it is one.
+    /// Counts a success, if it is one that needs no more than that. Without a name it needs not even a count.
     #[allow(clippy::inline_always, reason = "as above")]
     #[inline(always)]
-    fn is_plain_success(&mut self, policy: &RetryPolicy, verdict: Verdict) -> bool {
-        if verdict != Verdict::Success {
-            return false;
-        }
+    fn is_plain_success(&mut self, policy: &RetryPolicy) -> bool {
         if self.state == State::Done {
             return true;
         }
@@ -517,7 +514,8 @@ impl<'p> Attempts<'p> {
     #[allow(clippy::inline_always, reason = "as above")]
     #[inline(always)]
     pub fn again(&mut self, policy: &RetryPolicy, verdict: Verdict, passage: Passage) -> bool {
-        if self.is_plain_success(policy, verdict) {
+        if verdict == Verdict::Success && self.stage.is_plain() {
+            self.succeed(policy);
             return false;
         }
         self.again_after(verdict, passage)

@@ -157,6 +157,7 @@ impl Innermost {
     }
 
     /// Returns true if there is no scope.
+    #[cfg(feature = "tokio")]
     #[inline]
     pub(crate) const fn is_nothing(self) -> bool {
         self.0 == 0
@@ -333,7 +334,7 @@ impl Drop for ThreadScope {
 /// As long as it lives, what a task polls on this thread is inside of a call.
 #[cfg(feature = "tokio")]
 #[derive(Debug)]
-pub struct Scope {
+pub(crate) struct Scope {
     before: Option<Before>,
     /// It belongs to a thread.
     _thread: PhantomData<*const ()>,

@@ -10,8 +10,6 @@ use std::{
 
 #[cfg(feature = "rt-multi-thread")]
 use super::blocking;
-#[cfg(feature = "rt-multi-thread")]
-use crate::scope::polled::Polled;
 use super::{
     RetryPolicy,
     backoff::Retry,
@@ -23,6 +21,8 @@ use super::{
 };
 #[cfg(feature = "tokio")]
 use super::{nested::Scoped, pause::Pause, stop::given};
+#[cfg(feature = "rt-multi-thread")]
+use crate::scope::polled::Polled;
 #[cfg(feature = "tokio")]
 use crate::scope::{Created, Scope};
 use crate::{
@@ -52,16 +52,17 @@ pub struct Attempts<'p> {
     clock: Clock,
     /// True if the call is a part of an attempt of another retry.
     is_nested: bool,
-    stage: Stage,
+    surroundings: Surroundings,
     state: State,
 }
 
 /// What is known of the scope around a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
+enum Surroundings {
     /// Nothing yet. The call is within its first attempt, and has nothing in the box.
     New,
     /// There is nothing around it. The same otherwise.
+    #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "only futures are created before they run"))]
     Alone,
     /// Nothing yet.
     Unread,
@@ -71,7 +72,7 @@ enum Stage {
     Settled,
 }
 
-impl Stage {
+impl Surroundings {
     /// Returns true in the first attempt of a call without a time limit, a stop signal, and anything to know around it, as long as it has
     /// not waited. That is all that the path of a success asks.
     #[inline]
@@ -83,7 +84,7 @@ impl Stage {
 /// The end of a call: what is to be done if it is dropped now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Nothing. Either the stage is plain and no end is counted, or a success of a plain stage has been counted.
+    /// Nothing. The surroundings are plain, and no end is counted or a success has been.
     Done,
     /// The box is dropped, if there is one. The end has been counted, or is not.
     Held,
@@ -144,8 +145,8 @@ impl<'p> Attempts<'p> {
     pub(super) async fn of_task_in(created: Created, policy: &'p RetryPolicy) -> Self {
         let mut attempts = Self::by(Clock::Task, policy);
         let found = created.found().await;
-        if attempts.stage == Stage::New && found.is_nothing() {
-            attempts.stage = Stage::Alone;
+        if attempts.surroundings == Surroundings::New && found.is_nothing() {
+            attempts.surroundings = Surroundings::Alone;
         } else {
             attempts.settle(found);
         }
@@ -165,19 +166,21 @@ impl<'p> Attempts<'p> {
         if let Some(Shared(budget)) = policy.budget {
             budget.count_call();
         }
-        let stage = if policy.max_elapsed.is_none() { Stage::New } else { Stage::Unread };
-        let state = match (policy.statistics, stage) {
-            (Some(_), _) => State::Waiting,
-            (None, Stage::New) => State::Done,
-            (None, _) => State::Held,
+        let is_plain = policy.max_elapsed.is_none();
+        let surroundings = if is_plain { Surroundings::New } else { Surroundings::Unread };
+        let state = match (policy.statistics.is_some(), is_plain) {
+            (true, _) => State::Waiting,
+            (false, true) => State::Done,
+            (false, false) => State::Held,
         };
-        Self { policy, started, rare: ManuallyDrop::new(None), made: 0, clock, is_nested: false, stage, state }
+        let rare = ManuallyDrop::new(None);
+        Self { policy, started, rare, made: 0, clock, is_nested: false, surroundings, state }
     }
 
     /// Takes over what is around the call.
     fn settle(&mut self, Found { is_attempt, is_settled, around }: Found) {
         self.is_nested = is_attempt;
-        self.go_to(if is_settled { Stage::Settled } else { Stage::Open });
+        self.go_to(if is_settled { Surroundings::Settled } else { Surroundings::Open });
         if let Some(around) = around {
             self.rare().around = *around;
         }
@@ -186,7 +189,7 @@ impl<'p> Attempts<'p> {
     /// Reads what is around a call of a thread. That does not change while the call is made.
     #[cold]
     fn settle_by_thread(&mut self) {
-        if self.stage != Stage::Settled {
+        if self.surroundings != Surroundings::Settled {
             self.settle(Innermost::get().found_by_thread());
         }
     }
@@ -194,22 +197,22 @@ impl<'p> Attempts<'p> {
     /// Reads what is around a call that a task polls.
     #[cfg(feature = "tokio")]
     fn settle_by_task(&mut self, context: &Context<'_>) {
-        match self.stage {
-            Stage::New | Stage::Unread | Stage::Open => {
+        match self.surroundings {
+            Surroundings::New | Surroundings::Unread | Surroundings::Open => {
                 let innermost = Innermost::get();
                 if innermost.is_nothing() {
-                    self.go_to(Stage::Settled);
+                    self.go_to(Surroundings::Settled);
                 } else {
                     self.settle(innermost.found_by_task(context));
                 }
             }
-            Stage::Alone | Stage::Settled => self.go_to(Stage::Settled),
+            Surroundings::Alone | Surroundings::Settled => self.go_to(Surroundings::Settled),
         }
     }
 
-    /// Enters a stage that is not plain.
-    fn go_to(&mut self, stage: Stage) {
-        self.stage = stage;
+    /// Notes what is known from now on, which is not plain.
+    fn go_to(&mut self, surroundings: Surroundings) {
+        self.surroundings = surroundings;
         if self.state == State::Done {
             self.state = State::Held;
         }
@@ -217,11 +220,11 @@ impl<'p> Attempts<'p> {
 
     /// Leaves the path of a call that succeeds at its first attempt and does not wait.
     fn leave_plain(&mut self) {
-        match (self.stage, self.clock) {
-            (Stage::New, Clock::Thread) => self.settle_by_thread(),
+        match (self.clock, self.surroundings) {
+            (Clock::Thread, _) => self.settle_by_thread(),
             // The first poll has found nothing: else it would have left this path.
-            (Stage::New | Stage::Alone, _) => self.go_to(Stage::Settled),
-            _ => {}
+            (Clock::Task, Surroundings::New | Surroundings::Alone) => self.go_to(Surroundings::Settled),
+            (Clock::Task, _) => {}
         }
     }
 
@@ -229,14 +232,14 @@ impl<'p> Attempts<'p> {
     pub fn stop_on(&mut self, signal: &'p dyn Stop) {
         let stop = OwnStop { signal, relay: Arc::default(), stopped: signal.stopped() };
         self.rare().stop = Some(stop);
-        self.go_to(match self.stage {
-            Stage::New => Stage::Unread,
-            Stage::Alone => Stage::Settled,
+        self.go_to(match self.surroundings {
+            Surroundings::New => Surroundings::Unread,
+            Surroundings::Alone => Surroundings::Settled,
             other => other,
         });
     }
 
-    /// The box, which there is in a stage that is not plain alone.
+    /// The box. There is none while the surroundings are plain.
     fn rare(&mut self) -> &mut Rare<'p> {
         self.rare.get_or_insert_default()
     }
@@ -248,7 +251,7 @@ impl<'p> Attempts<'p> {
     #[cfg(test)]
     pub(super) fn skip_to(&mut self, made: u32) {
         self.made = made;
-        self.go_to(Stage::Settled);
+        self.go_to(Surroundings::Settled);
     }
 
     /// The policy that they go by.
@@ -282,7 +285,7 @@ impl<'p> Attempts<'p> {
     #[inline]
     pub(super) fn within_first<R>(&mut self, policy: &RetryPolicy, is_first: bool, call: impl FnOnce() -> R) -> R {
         self.begin(policy);
-        let _scope = if is_first && self.stage.is_plain() { ThreadScope::plain() } else { self.enter_noted() };
+        let _scope = if is_first && self.surroundings.is_plain() { ThreadScope::plain() } else { self.enter_noted() };
         #[cfg(feature = "rt-multi-thread")]
         let _polled = Polled::note();
         #[cfg(feature = "tracing")]
@@ -344,7 +347,7 @@ impl<'p> Attempts<'p> {
     #[inline]
     pub(super) fn enter(&mut self, context: &mut Context<'_>) -> Scope {
         trace::forget();
-        if self.stage.is_plain()
+        if self.surroundings.is_plain()
             && let Some(scope) = Scope::alone(context, Innermost::ATTEMPT)
         {
             return scope;
@@ -360,7 +363,7 @@ impl<'p> Attempts<'p> {
         if self.state == State::Waiting {
             self.state = State::Running;
         }
-        let is_open = self.stage == Stage::Open;
+        let is_open = self.surroundings == Surroundings::Open;
         let innermost = if is_open { Innermost::ATTEMPT.with(Innermost::OPEN) } else { Innermost::ATTEMPT };
         let around = if self.is_noted() { Some(self.noted_by_task(context)) } else { None };
         if around.is_none()
@@ -465,7 +468,7 @@ impl<'p> Attempts<'p> {
         if self.state == State::Done {
             return true;
         }
-        let is_plain = self.stage.is_plain();
+        let is_plain = self.surroundings.is_plain();
         if is_plain {
             self.succeed(policy);
         }
@@ -514,7 +517,7 @@ impl<'p> Attempts<'p> {
     #[allow(clippy::inline_always, reason = "as above")]
     #[inline(always)]
     pub fn again(&mut self, policy: &RetryPolicy, verdict: Verdict, passage: Passage) -> bool {
-        if verdict == Verdict::Success && self.stage.is_plain() {
+        if verdict == Verdict::Success && self.surroundings.is_plain() {
             self.succeed(policy);
             return false;
         }

@@ -216,7 +216,6 @@ pub mod __private {
             statistics::Statistics,
             verdict::{Passage, Verdict},
         },
-        scope::Scope,
         slices::*,
     };
     #[cfg(feature = "tokio")]

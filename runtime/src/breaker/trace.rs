@@ -14,11 +14,10 @@ use std::{
 };
 
 use super::{CircuitOpen, rejection::Wait};
+use crate::scope::with_rejection;
 
 thread_local! {
-    /// The mark of the last rejection of the thread; 0 for none.
-    static LAST: Cell<u64> = const { Cell::new(0) };
-    /// Its wait.
+    /// The wait of the last rejection of this thread.
     static WAIT: Cell<Wait> = const { Cell::new(Wait::new(None)) };
     /// The mark before the next.
     static MARK: Cell<u64> = const { Cell::new(0) };
@@ -43,8 +42,7 @@ impl Trace {
         }
         mark += 1;
         MARK.set(mark);
-        LAST.set(mark);
-        WAIT.set(wait);
+        note(mark, wait);
         Self(mark)
     }
 }
@@ -62,8 +60,8 @@ impl Drop for Trace {
     #[inline]
     fn drop(&mut self) {
         // One without a mark finds 0 or the mark of another, and changes nothing.
-        if LAST.get() == self.0 {
-            LAST.set(0);
+        if with_rejection(Cell::get) == self.0 {
+            forget();
         }
     }
 }
@@ -89,16 +87,22 @@ pub(crate) fn convert<E: From<CircuitOpen>>(open: CircuitOpen) -> E {
     let (mark, wait) = (open.trace.0, open.retry_after);
     let error = E::from(open);
     if mark != 0 {
-        LAST.set(mark);
-        WAIT.set(wait);
+        note(mark, wait);
     }
     error
+}
+
+/// Notes the last rejection of this thread: its mark, and its wait.
+#[inline]
+fn note(mark: u64, wait: Wait) {
+    with_rejection(|last| last.set(mark));
+    WAIT.set(wait);
 }
 
 /// Begins an attempt, in which there is no rejection yet.
 #[inline]
 pub(crate) fn forget() {
-    LAST.set(0);
+    with_rejection(|last| last.set(0));
 }
 
 /// What a retry has to know of a rejection.
@@ -110,5 +114,5 @@ pub(crate) struct Rejection {
 
 /// The rejection that the error of an attempt stands for, if it does.
 pub(crate) fn last() -> Option<Rejection> {
-    (LAST.get() != 0).then(|| Rejection { retry_after: WAIT.get().get() })
+    (with_rejection(Cell::get) != 0).then(|| Rejection { retry_after: WAIT.get().get() })
 }

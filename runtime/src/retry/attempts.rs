@@ -1,7 +1,7 @@
 use std::{
     fmt,
     future::Future,
-    mem,
+    mem::{self, ManuallyDrop},
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Waker},
@@ -21,15 +21,17 @@ use super::{
 };
 #[cfg(feature = "tokio")]
 use super::{nested::Scoped, pause::Pause, stop::given};
+#[cfg(feature = "rt-multi-thread")]
+use crate::scope::polled::Polled;
 #[cfg(feature = "tokio")]
-use crate::scope::Created;
+use crate::scope::{Created, Scope};
 use crate::{
     breaker::trace::{self, Rejection},
     clock::{self, Moment},
     events::{self, Event},
     outcome::Last,
     random,
-    scope::{Around, Clock, Deadline, Found, Innermost, Retried, Scope},
+    scope::{Around, Clock, Deadline, Found, Innermost, Retried, ThreadScope},
     wait,
 };
 
@@ -44,26 +46,59 @@ pub struct Attempts<'p> {
     policy: &'p RetryPolicy,
     /// When the first attempt began, where there is a `max_elapsed`; otherwise any moment.
     started: Moment,
-    /// In a box, so that futures, which hold this, are small.
-    rare: Option<Box<Rare<'p>>>,
+    /// In a box, so that futures, which hold this, are small. Taken out by [`finish`](Self::finish), so that a success has nothing to drop.
+    rare: ManuallyDrop<Option<Box<Rare<'p>>>>,
     made: u32,
     clock: Clock,
-    /// Whether the call is a part of an attempt of another retry.
+    /// True if the call is a part of an attempt of another retry.
     is_nested: bool,
-    /// Whether the call has found all that is around it.
-    is_settled: bool,
+    surroundings: Surroundings,
     state: State,
 }
 
-/// The state of a call whose end is counted.
+/// What is known of the scope around a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Surroundings {
+    /// Nothing yet. The call is within its first attempt, and has nothing in the box.
+    New,
+    /// There is nothing around it. The same otherwise.
+    #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "only futures are created before they run"))]
+    Alone,
+    /// Nothing yet.
+    Unread,
+    /// All that there was when it was read. Where it is polled next, there may be more.
+    Open,
+    /// All.
+    Settled,
+}
+
+impl Surroundings {
+    /// Returns true in the first attempt of a call without a time limit, a stop signal, and anything to know around it, as long as it has
+    /// not waited. That is all that the path of a success asks.
+    #[inline]
+    const fn is_plain(self) -> bool {
+        matches!(self, Self::New | Self::Alone)
+    }
+}
+
+/// The end of a call: what is to be done if it is dropped now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Its end has been counted, or is not.
+    /// Nothing. The surroundings are plain, and no end is counted or a success has been.
     Done,
+    /// The box is dropped, if there is one. The end has been counted, or is not.
+    Held,
     /// It waits: for its first attempt, between two attempts, or as a task that is not polled.
     Waiting,
     /// It is within an attempt, or decides about the next. If it is dropped now, it has panicked.
     Running,
+}
+
+impl State {
+    /// Returns true if the end is to be counted.
+    const fn is_counted(self) -> bool {
+        matches!(self, Self::Waiting | Self::Running)
+    }
 }
 
 /// What a call needs that is retried, that has something around it, or that a signal can stop.
@@ -109,7 +144,12 @@ impl<'p> Attempts<'p> {
     #[cfg(feature = "tokio")]
     pub(super) async fn of_task_in(created: Created, policy: &'p RetryPolicy) -> Self {
         let mut attempts = Self::by(Clock::Task, policy);
-        attempts.settle(created.found().await);
+        let found = created.found().await;
+        if attempts.surroundings == Surroundings::New && found.is_nothing() {
+            attempts.surroundings = Surroundings::Alone;
+        } else {
+            attempts.settle(found);
+        }
         attempts
     }
 
@@ -117,12 +157,7 @@ impl<'p> Attempts<'p> {
     #[inline]
     #[must_use]
     pub fn of_thread(policy: &'p RetryPolicy) -> Self {
-        let mut attempts = Self::by(Clock::Thread, policy);
-        let innermost = Innermost::get();
-        if !innermost.is_nothing() {
-            attempts.settle(innermost.found_by_thread());
-        }
-        attempts
+        Self::by(Clock::Thread, policy)
     }
 
     #[inline]
@@ -131,16 +166,65 @@ impl<'p> Attempts<'p> {
         if let Some(Shared(budget)) = policy.budget {
             budget.count_call();
         }
-        let state = if policy.statistics.is_some() { State::Waiting } else { State::Done };
-        Self { policy, started, rare: None, made: 0, clock, is_nested: false, is_settled: false, state }
+        let is_plain = policy.max_elapsed.is_none();
+        let surroundings = if is_plain { Surroundings::New } else { Surroundings::Unread };
+        let state = match (policy.statistics.is_some(), is_plain) {
+            (true, _) => State::Waiting,
+            (false, true) => State::Done,
+            (false, false) => State::Held,
+        };
+        let rare = ManuallyDrop::new(None);
+        Self { policy, started, rare, made: 0, clock, is_nested: false, surroundings, state }
     }
 
     /// Takes over what is around the call.
-    #[cold]
     fn settle(&mut self, Found { is_attempt, is_settled, around }: Found) {
-        (self.is_nested, self.is_settled) = (is_attempt, is_settled);
+        self.is_nested = is_attempt;
+        self.go_to(if is_settled { Surroundings::Settled } else { Surroundings::Open });
         if let Some(around) = around {
             self.rare().around = *around;
+        }
+    }
+
+    /// Reads what is around a call of a thread. That does not change while the call is made.
+    #[cold]
+    fn settle_by_thread(&mut self) {
+        if self.surroundings != Surroundings::Settled {
+            self.settle(Innermost::get().found_by_thread());
+        }
+    }
+
+    /// Reads what is around a call that a task polls.
+    #[cfg(feature = "tokio")]
+    fn settle_by_task(&mut self, context: &Context<'_>) {
+        match self.surroundings {
+            Surroundings::New | Surroundings::Unread | Surroundings::Open => {
+                let innermost = Innermost::get();
+                if innermost.is_nothing() {
+                    self.go_to(Surroundings::Settled);
+                } else {
+                    self.settle(innermost.found_by_task(context));
+                }
+            }
+            Surroundings::Alone | Surroundings::Settled => self.go_to(Surroundings::Settled),
+        }
+    }
+
+    /// Notes what is known from now on, which is not plain.
+    fn go_to(&mut self, surroundings: Surroundings) {
+        self.surroundings = surroundings;
+        if self.state == State::Done {
+            self.state = State::Held;
+        }
+    }
+
+    /// Leaves the path of a call that succeeds at its first attempt and does not wait.
+    fn leave_plain(&mut self) {
+        match (self.clock, self.surroundings) {
+            (Clock::Thread, _) => self.settle_by_thread(),
+            // The first poll has found nothing: else it would have left this path.
+            (Clock::Task, Surroundings::New | Surroundings::Alone) => self.go_to(Surroundings::Settled),
+            (Clock::Task, _) => {}
         }
     }
 
@@ -148,8 +232,14 @@ impl<'p> Attempts<'p> {
     pub fn stop_on(&mut self, signal: &'p dyn Stop) {
         let stop = OwnStop { signal, relay: Arc::default(), stopped: signal.stopped() };
         self.rare().stop = Some(stop);
+        self.go_to(match self.surroundings {
+            Surroundings::New => Surroundings::Unread,
+            Surroundings::Alone => Surroundings::Settled,
+            other => other,
+        });
     }
 
+    /// The box. There is none while the surroundings are plain.
     fn rare(&mut self) -> &mut Rare<'p> {
         self.rare.get_or_insert_default()
     }
@@ -159,8 +249,9 @@ impl<'p> Attempts<'p> {
     }
 
     #[cfg(test)]
-    pub(super) const fn skip_to(&mut self, made: u32) {
+    pub(super) fn skip_to(&mut self, made: u32) {
         self.made = made;
+        self.go_to(Surroundings::Settled);
     }
 
     /// The policy that they go by.
@@ -187,8 +278,16 @@ impl<'p> Attempts<'p> {
     /// Makes the attempt that comes: inside of it, other retries know of this one.
     #[inline]
     pub fn within<R>(&mut self, policy: &RetryPolicy, call: impl FnOnce() -> R) -> R {
+        self.within_first(policy, true, call)
+    }
+
+    /// The same where it is known of a further attempt that it is one.
+    #[inline]
+    pub(super) fn within_first<R>(&mut self, policy: &RetryPolicy, is_first: bool, call: impl FnOnce() -> R) -> R {
         self.begin(policy);
-        let _scope = Scope::of_thread(self.is_noted(policy), || self.noted_by_thread());
+        let _scope = if is_first && self.surroundings.is_plain() { ThreadScope::plain() } else { self.enter_noted() };
+        #[cfg(feature = "rt-multi-thread")]
+        let _polled = Polled::note();
         #[cfg(feature = "tracing")]
         let _span = self.span().map(tracing::Span::entered);
         trace::forget();
@@ -200,7 +299,9 @@ impl<'p> Attempts<'p> {
     #[inline]
     #[must_use]
     pub fn scope<'a, F>(&'a mut self, call: Pin<&'a mut F>) -> Scoped<'a, 'p, F> {
-        self.begin(self.policy);
+        if self.state != State::Done {
+            self.begin(self.policy);
+        }
         #[cfg(feature = "tracing")]
         let span = self.span();
         let scoped = Scoped::new(self, call);
@@ -221,7 +322,7 @@ impl<'p> Attempts<'p> {
     /// Counts the retry that was scheduled, if one was. One that a layer inside rejects was made, too.
     #[cold]
     fn begin_retry(&mut self) {
-        let Some(rare) = &mut self.rare else { return };
+        let Some(rare) = self.rare.as_mut() else { return };
         let Some(scheduled) = rare.scheduled.take() else { return };
         mem::forget(scheduled);
         let delay = rare.previous_delay.unwrap_or_default();
@@ -232,17 +333,10 @@ impl<'p> Attempts<'p> {
         crate::metrics::record_delay(self.policy.name, delay);
     }
 
-    #[cfg(feature = "tokio")]
-    #[inline]
-    fn go_on(&mut self) {
-        if self.state == State::Waiting {
-            self.state = State::Running;
-        }
-    }
-
     /// Notes that the call waits from now on.
-    #[inline]
+    #[inline(never)]
     pub(super) fn suspend(&mut self) {
+        self.leave_plain();
         if self.state == State::Running {
             self.state = State::Waiting;
         }
@@ -252,19 +346,32 @@ impl<'p> Attempts<'p> {
     #[cfg(feature = "tokio")]
     #[inline]
     pub(super) fn enter(&mut self, context: &mut Context<'_>) -> Scope {
-        if !self.is_settled {
-            let innermost = Innermost::get();
-            if innermost.is_nothing() {
-                self.is_settled = true;
-            } else {
-                self.settle(innermost.found_by_task(context));
-            }
-        }
-        self.go_on();
         trace::forget();
-        let is_noted = self.is_noted(self.policy);
-        let noted = if is_noted { Some(self.noted_by_task(context)) } else { None };
-        Scope::of_task(context, [true, self.is_settled, is_noted], || noted.unwrap_or_default())
+        if self.surroundings.is_plain()
+            && let Some(scope) = Scope::alone(context, Innermost::ATTEMPT)
+        {
+            return scope;
+        }
+        self.enter_more(context)
+    }
+
+    /// The same where there is something around the call, or to know of it, or to restore; or it has waited.
+    #[cfg(feature = "tokio")]
+    #[inline(never)]
+    fn enter_more(&mut self, context: &mut Context<'_>) -> Scope {
+        self.settle_by_task(context);
+        if self.state == State::Waiting {
+            self.state = State::Running;
+        }
+        let is_open = self.surroundings == Surroundings::Open;
+        let innermost = if is_open { Innermost::ATTEMPT.with(Innermost::OPEN) } else { Innermost::ATTEMPT };
+        let around = if self.is_noted() { Some(self.noted_by_task(context)) } else { None };
+        if around.is_none()
+            && let Some(scope) = Scope::alone(context, innermost)
+        {
+            return scope;
+        }
+        Scope::within(context, innermost, around)
     }
 
     /// The span of the attempt that comes, if it is a further one.
@@ -275,9 +382,9 @@ impl<'p> Attempts<'p> {
     }
 
     /// Returns true if there is something that calls inside of the attempt have to know, beside that it is one.
-    #[inline]
-    const fn is_noted(&self, policy: &RetryPolicy) -> bool {
-        self.made > 0 || policy.max_elapsed.is_some() || self.rare.is_some()
+    #[cfg(feature = "tokio")]
+    fn is_noted(&self) -> bool {
+        self.made > 0 || self.policy.max_elapsed.is_some() || self.rare.is_some()
     }
 
     /// What calls inside of the attempt have to know.
@@ -293,9 +400,11 @@ impl<'p> Attempts<'p> {
         around
     }
 
-    /// The same, while the thread cannot wait for the signal itself.
+    /// Enters an attempt of a thread of which there is something to know. The thread cannot wait for the signal itself.
     #[cold]
-    fn noted_by_thread(&mut self) -> Around {
+    #[inline(never)]
+    fn enter_noted(&mut self) -> ThreadScope {
+        self.settle_by_thread();
         self.begin_retry();
         if let Some(stop) = self.rare.as_mut().and_then(|rare| rare.stop.as_mut()) {
             // Another relay for each attempt: what has woken the one before may have been no signal.
@@ -303,7 +412,7 @@ impl<'p> Attempts<'p> {
             let waker = Waker::from(stop.relay.clone());
             stop.pass_on(&mut Context::from_waker(&waker));
         }
-        self.noted()
+        ThreadScope::noted(self.noted())
     }
 
     /// The same, while the task waits for the signal as well.
@@ -345,29 +454,46 @@ impl<'p> Attempts<'p> {
     )]
     #[inline(always)]
     pub fn after(&mut self, policy: &RetryPolicy, verdict: Verdict, passage: Passage) -> Option<Duration> {
-        if self.is_first_success(policy, verdict) {
+        if verdict == Verdict::Success && self.is_plain_success(policy) {
             return None;
         }
         let delay = self.after_more(verdict, passage.is_made())?;
         self.schedule(delay, passage.left_open())
     }
 
-    /// Counts it, if it is one.
+    /// Counts a success, if it is one that needs no more than that. Without a name it needs not even a count.
     #[allow(clippy::inline_always, reason = "as above")]
     #[inline(always)]
-    fn is_first_success(&mut self, policy: &RetryPolicy, verdict: Verdict) -> bool {
-        let is_first_success = self.made == 0 && verdict == Verdict::Success;
-        if let (true, Some(Counted(statistics))) = (is_first_success, policy.statistics) {
-            statistics.count_first_success();
-            self.state = State::Done;
+    fn is_plain_success(&mut self, policy: &RetryPolicy) -> bool {
+        if self.state == State::Done {
+            return true;
         }
-        is_first_success
+        let is_plain = self.surroundings.is_plain();
+        if is_plain {
+            self.succeed(policy);
+        }
+        is_plain
     }
 
-    /// After anything but a success of the first attempt.
+    /// Counts a success of the first attempt, for which there is no box.
+    #[inline]
+    fn succeed(&mut self, policy: &RetryPolicy) {
+        if let Some(Counted(statistics)) = policy.statistics {
+            statistics.count_first_success();
+        }
+        self.state = State::Done;
+    }
+
+    /// After anything but a success of the first attempt that needs no more than a count.
     #[cold]
     #[inline(never)]
     fn after_more(&mut self, verdict: Verdict, is_made: bool) -> Option<Duration> {
+        if self.made == 0 && verdict == Verdict::Success {
+            self.succeed(self.policy);
+            self.state = State::Held;
+            return None;
+        }
+        self.leave_plain();
         self.begin_retry(); // it is counted by now, unless a breaker has rejected it
         if let (false, State::Running, Some(Counted(statistics))) = (is_made, self.state, self.policy.statistics) {
             statistics.take_attempt_back();
@@ -391,7 +517,8 @@ impl<'p> Attempts<'p> {
     #[allow(clippy::inline_always, reason = "as above")]
     #[inline(always)]
     pub fn again(&mut self, policy: &RetryPolicy, verdict: Verdict, passage: Passage) -> bool {
-        if self.is_first_success(policy, verdict) {
+        if verdict == Verdict::Success && self.surroundings.is_plain() {
+            self.succeed(policy);
             return false;
         }
         self.again_after(verdict, passage)
@@ -475,10 +602,10 @@ impl<'p> Attempts<'p> {
 
     /// Counts the end of the call, once.
     fn count(&mut self, end: End) {
-        if let (true, Some(Counted(statistics))) = (self.state != State::Done, self.policy.statistics) {
+        if let (true, Some(Counted(statistics))) = (self.state.is_counted(), self.policy.statistics) {
             statistics.count(end, self.made == 0);
         }
-        self.state = State::Done;
+        self.state = State::Held;
     }
 
     fn after_final(&mut self) -> Option<Duration> {
@@ -505,7 +632,7 @@ impl<'p> Attempts<'p> {
     #[cold]
     fn stopped(&mut self) {
         let (retry, attempts) = (self.policy.name, self.made);
-        if let Some(rare) = &mut self.rare {
+        if let Some(rare) = self.rare.as_mut() {
             rare.scheduled = None;
         }
         self.count(End::Stopped);
@@ -568,7 +695,7 @@ impl Drop for Attempts<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.state != State::Done {
-            self.abandon();
+            self.finish();
         }
     }
 }
@@ -576,9 +703,12 @@ impl Drop for Attempts<'_> {
 impl Attempts<'_> {
     #[cold]
     #[inline(never)]
-    fn abandon(&mut self) {
-        let has_panicked = matches!(self.clock, Clock::Thread) || self.state == State::Running;
-        self.count(if has_panicked { End::Panicked } else { End::Cancelled });
+    fn finish(&mut self) {
+        if self.state.is_counted() {
+            let has_panicked = matches!(self.clock, Clock::Thread) || self.state == State::Running;
+            self.count(if has_panicked { End::Panicked } else { End::Cancelled });
+        }
+        drop(self.rare.take());
     }
 }
 

@@ -184,8 +184,11 @@ pub(super) fn run<T, E>(
     judge: impl Fn(&E) -> Verdict,
 ) -> Result<T, E> {
     let mut attempts = Attempts::of_thread(policy);
+    // The compiler takes the first turn out of the loop for that, and so what the others need is not made ready before.
+    let mut is_first = true;
     loop {
-        let outcome = attempts.within(policy, &mut work);
+        let outcome = attempts.within_first(policy, is_first, &mut work);
+        is_first = false;
         let verdict = outcome.as_ref().err().map_or(Verdict::Success, &judge);
         if !attempts.again(policy, verdict, Passage::Made) {
             return outcome;

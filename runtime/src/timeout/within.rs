@@ -16,9 +16,11 @@ use crate::{
 /// future, which would else have to ask again. From then on calls inside know when the call has to be over.
 pub async fn within<F: Future>(timeout: &Timeout, mut call: Pin<&mut F>) -> Result<F::Output, TimedOut> {
     let first = poll_fn(|context| {
-        let found = Innermost::get().found_by_task(context);
-        let around = || found.around.as_deref().cloned().unwrap_or_default();
-        let scope = Scope::of_task(context, [found.is_attempt, false, found.around.is_some()], around);
+        let mut found = Found::NOTHING;
+        let scope = Scope::alone(context, Innermost::OPEN).unwrap_or_else(|| {
+            found = Innermost::get().found_by_task(context);
+            Scope::within(context, innermost(&found).with(Innermost::OPEN), found.around.as_deref().cloned())
+        });
         let polled = call.as_mut().poll(context);
         drop(scope);
         Poll::Ready(match polled {
@@ -41,9 +43,8 @@ pub async fn within<F: Future>(timeout: &Timeout, mut call: Pin<&mut F>) -> Resu
         if !found.is_settled {
             found = Innermost::get().found_by_task(context);
         }
-        let Found { is_attempt, is_settled, around } = &found;
-        let around = || around.as_deref().map_or_else(Around::default, Around::clone).until(deadline);
-        let _scope = Scope::of_task(context, [*is_attempt, *is_settled, true], around);
+        let around = found.around.as_deref().map_or_else(Around::default, Around::clone).until(deadline);
+        let _scope = Scope::within(context, innermost(&found), Some(around));
         call.as_mut().poll(context)
     });
     let limited = match instant.checked_add(limit) {
@@ -52,4 +53,10 @@ pub async fn within<F: Future>(timeout: &Timeout, mut call: Pin<&mut F>) -> Resu
         None => tokio::time::timeout(limit, rest),
     };
     limited.await.map_err(|_| timeout.ends())
+}
+
+/// The scope of a part of the call, beside what it adds.
+const fn innermost(found: &Found) -> Innermost {
+    let attempt = if found.is_attempt { Innermost::ATTEMPT } else { Innermost::NOTHING };
+    if found.is_settled { attempt } else { attempt.with(Innermost::OPEN) }
 }

@@ -7,26 +7,25 @@
 //! An error type may keep nothing of the rejection that it is made of. Of such a type, which [`convert`] sees, the last rejection of the
 //! attempt counts, whatever has become of the error.
 
-use std::{cell::Cell, time::Duration};
+use std::{
+    cell::Cell,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
-use super::CircuitOpen;
+use super::{CircuitOpen, rejection::Wait};
 
 thread_local! {
-    static LAST: Cell<Noted> = const { Cell::new(Noted::NOTHING) };
-    static SERIAL: Cell<u16> = const { Cell::new(0) };
+    /// The mark of the last rejection of the thread; 0 for none.
+    static LAST: Cell<u64> = const { Cell::new(0) };
+    /// Its wait.
+    static WAIT: Cell<Wait> = const { Cell::new(Wait::new(None)) };
+    /// The mark before the next.
+    static MARK: Cell<u64> = const { Cell::new(0) };
 }
 
-/// The last rejection of a thread.
-#[derive(Clone, Copy)]
-struct Noted {
-    /// 0 for none.
-    mark: u64,
-    retry_after: Option<Duration>,
-}
-
-impl Noted {
-    const NOTHING: Self = Self { mark: 0, retry_after: None };
-}
+/// Threads take marks in blocks of this size, so that no two rejections have the same.
+const BLOCK: u64 = 1 << 20;
 
 /// Lives as long as a rejection. A copy of the rejection has none.
 #[derive(Debug)]
@@ -37,22 +36,34 @@ impl Trace {
 
     /// Notes a rejection of this thread.
     #[inline]
-    pub(super) fn begin(retry_after: Option<Duration>) -> Self {
-        let serial = SERIAL.get().wrapping_add(1);
-        SERIAL.set(serial);
-        // The address of a thread-local variable tells the thread from all others.
-        let thread = LAST.with(|last| std::ptr::from_ref(last).addr());
-        let mark = (thread as u64) << 16 | u64::from(serial);
-        LAST.set(Noted { mark, retry_after });
+    pub(super) fn begin(wait: Wait) -> Self {
+        let mut mark = MARK.get();
+        if mark.is_multiple_of(BLOCK) {
+            mark = next_block();
+        }
+        mark += 1;
+        MARK.set(mark);
+        LAST.set(mark);
+        WAIT.set(wait);
         Self(mark)
     }
+}
+
+/// The mark before the first of a new block.
+#[cold]
+#[inline(never)]
+fn next_block() -> u64 {
+    static BLOCKS: AtomicU64 = AtomicU64::new(0);
+    // ORDERING: Relaxed: only the number counts, and each is given once.
+    BLOCKS.fetch_add(1, Ordering::Relaxed) * BLOCK
 }
 
 impl Drop for Trace {
     #[inline]
     fn drop(&mut self) {
-        if self.0 != 0 && LAST.get().mark == self.0 {
-            LAST.set(Noted::NOTHING);
+        // One without a mark finds 0 or the mark of another, and changes nothing.
+        if LAST.get() == self.0 {
+            LAST.set(0);
         }
     }
 }
@@ -75,10 +86,11 @@ impl Eq for Trace {}
 /// Makes the caller's own error of a rejection.
 #[cold]
 pub(crate) fn convert<E: From<CircuitOpen>>(open: CircuitOpen) -> E {
-    let noted = Noted { mark: open.trace.0, retry_after: open.retry_after() };
+    let (mark, wait) = (open.trace.0, open.retry_after);
     let error = E::from(open);
-    if noted.mark != 0 {
-        LAST.set(noted);
+    if mark != 0 {
+        LAST.set(mark);
+        WAIT.set(wait);
     }
     error
 }
@@ -86,7 +98,7 @@ pub(crate) fn convert<E: From<CircuitOpen>>(open: CircuitOpen) -> E {
 /// Begins an attempt, in which there is no rejection yet.
 #[inline]
 pub(crate) fn forget() {
-    LAST.set(Noted::NOTHING);
+    LAST.set(0);
 }
 
 /// What a retry has to know of a rejection.
@@ -98,6 +110,5 @@ pub(crate) struct Rejection {
 
 /// The rejection that the error of an attempt stands for, if it does.
 pub(crate) fn last() -> Option<Rejection> {
-    let Noted { mark, retry_after } = LAST.get();
-    (mark != 0).then_some(Rejection { retry_after })
+    (LAST.get() != 0).then(|| Rejection { retry_after: WAIT.get().get() })
 }

@@ -15,12 +15,10 @@ use steadfast::{Algorithm, KeyedRateLimits, RateLimit, RateLimitConfig};
 use steadfast_redis::{Fleet, OnUnavailable, RedisRateLimits};
 use tokio::time::{sleep, timeout};
 
-use crate::{alone, server::Redis};
+use crate::{HANG, alone, server::Redis};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
-/// The bound of a hang.
-const HANG: Duration = Duration::from_secs(30);
 const ALGORITHMS: [Algorithm; 2] = [Algorithm::SlidingWindow, Algorithm::Gcra];
 
 async fn fleet(redis: &Redis, limits: &'static RedisRateLimits) -> Fleet {

@@ -25,7 +25,7 @@ pub(crate) mod trace;
 mod window;
 mod word;
 
-use std::{borrow::Borrow, fmt, pin::pin, time::Duration};
+use std::{borrow::Borrow, fmt, hint, pin::pin, time::Duration};
 
 use self::core::{Core, View};
 #[cfg(feature = "keyed")]
@@ -35,7 +35,7 @@ pub use self::{
     history::{Happening, Incident},
     intervention::Intervention,
     limits::{Limits, Threshold},
-    permit::{Permit, Polled, Running},
+    permit::{PanicMark, Permit, Polled},
     rejection::{CircuitOpen, OpenReason},
     settings::Settings,
     snapshot::{Snapshot, WindowSnapshot},
@@ -170,6 +170,22 @@ impl<S: Borrow<Settings>> CircuitBreaker<S> {
         Ok(Permit::new(self, ticket))
     }
 
+    /// Gives the rejection as the caller's own error.
+    #[inline]
+    fn acquire_or_fail<E: From<CircuitOpen>>(&self) -> Result<Permit<'_, S>, E> {
+        /// The path of calls that are not admitted freely, out of line.
+        #[cold]
+        #[inline(never)]
+        fn guarded<S: Borrow<Settings>, E: From<CircuitOpen>>(breaker: &CircuitBreaker<S>) -> Result<Permit<'_, S>, E> {
+            breaker.try_acquire().map_err(trace::convert)
+        }
+
+        match self.view().admit_freely() {
+            Some(ticket) => Ok(Permit::new(self, ticket)),
+            None => guarded(self),
+        }
+    }
+
     /// Makes a call if the circuit admits it. An `Err` counts as a failure, and so does a panic.
     ///
     /// # Errors
@@ -177,10 +193,21 @@ impl<S: Borrow<Settings>> CircuitBreaker<S> {
     /// What `work` returns, or the rejection as the caller's own error type.
     #[inline]
     pub fn call<T, E: From<CircuitOpen>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        let running = Running::of(self.try_acquire().map_err(trace::convert::<E>)?);
+        let mut permit = self.acquire_or_fail::<E>()?;
+        let mark = PanicMark::new(&mut permit);
         let result = work();
-        running.returned().end(&result);
-        result
+        mark.returned();
+        match result {
+            Ok(value) => {
+                permit.success();
+                Ok(value)
+            }
+            Err(error) => {
+                hint::cold_path();
+                permit.failure();
+                Err(error)
+            }
+        }
     }
 
     /// Makes a call if the circuit admits it. An `Err` counts as a failure, and so does a panic; dropping the future
@@ -201,8 +228,9 @@ impl<S: Borrow<Settings>> CircuitBreaker<S> {
     /// # }
     /// ```
     pub async fn call_async<T, E: From<CircuitOpen>>(&self, work: impl AsyncFnOnce() -> Result<T, E>) -> Result<T, E> {
-        let running = Running::of(self.try_acquire().map_err(trace::convert::<E>)?);
-        let (result, permit) = Polled::new(running, pin!(work())).await;
+        let mut permit = self.acquire_or_fail::<E>()?;
+        // The code that makes the future runs with the first poll.
+        let result = Polled::new(&mut permit, pin!(async { work().await })).await;
         permit.end(&result);
         result
     }

@@ -206,7 +206,7 @@ pub mod __private {
     pub use linkme;
 
     pub use crate::{
-        breaker::{Polled, Running},
+        breaker::{PanicMark, Polled},
         known::{Find, FindError, FindNothing, Known},
         outcome::*,
         registry::{Declaration, Declared, Registered},

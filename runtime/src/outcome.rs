@@ -15,7 +15,7 @@ use std::{borrow::Borrow, error::Error, time::Duration};
 pub use self::{answer::*, argument::*, carry::*, inherit::*, last::*, show::*};
 use crate::{
     BulkheadFull, CircuitOpen, Permit, RateLimited, Settings, TimedOut, Transient,
-    breaker::Running,
+    breaker::PanicMark,
     retry::verdict::{Passage, Verdict},
     transient::{is_rejection, sources},
 };
@@ -242,7 +242,7 @@ pub fn end<O: Returned, S: Borrow<Settings>>(permit: Permit<'_, S>, outcome: &O)
 /// `failure_if` over the error: the errors that it leaves out are neutral.
 #[inline]
 pub fn end_by_error<O: Returned, S: Borrow<Settings>>(
-    permit: Permit<'_, S>,
+    mut permit: Permit<'_, S>,
     outcome: &O,
     predicate: impl FnOnce(&O::Error) -> bool,
 ) -> Passage {
@@ -253,9 +253,10 @@ pub fn end_by_error<O: Returned, S: Borrow<Settings>>(
         }
         Some(error) => {
             // A predicate is code of the call.
-            let running = Running::of(permit);
+            let mark = PanicMark::new(&mut permit);
             let is_neutral = !predicate(error);
-            running.returned().pass_on(is_neutral)
+            mark.returned();
+            permit.pass_on(is_neutral)
         }
     }
 }

@@ -488,7 +488,7 @@ fn mistakes_in_limits_and_bulkheads_are_told_with_what_is_right() {
         ("[rate_limit.outside_tenants]\nlimits = 1", "unknown option, did you mean `limit`?"),
         ("[rate_limit.outside_tenant]", "unknown rate_limit, did you mean `outside_tenants`?"),
         ("[bulkhead.outside_bulkhead]\nmax_concurrent = 0", "`max_concurrent` must be at least 1"),
-        ("[bulkhead.outside_bulkhead]\nmax_max_wait = \"0s\"", "`max_wait` must be longer than 0"),
+        ("[bulkhead.outside_bulkhead]\nmax_wait = \"0s\"", "`max_wait` must be longer than 0"),
         ("[bulkhead.outside_bulkhead]\nplaces = 1", "unknown option; there are `max_concurrent`, `max_wait`"),
         ("[bulkheads.outside_bulkhead]", "unknown table, did you mean `bulkhead`?"),
     ] {

@@ -177,9 +177,9 @@ async fn a_window_keeps_what_it_has_counted_under_another_length() {
         let breaker = CircuitBreaker::new("resized", config.window(from));
         for call in 0..60 {
             if call % 4 == 0 {
-                fail(&breaker)
+                fail(&breaker);
             } else {
-                assert!(succeed(&breaker))
+                assert!(succeed(&breaker));
             }
             advance(SECOND).await;
         }

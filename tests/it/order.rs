@@ -384,8 +384,8 @@ fn futures_stay_small() {
     let span = size_of::<Option<Box<()>>>();
     for (name, size, most) in [
         ("retry", size_of_val(&retried(&script)), 64 + span),
-        ("breaker", size_of_val(&broken(&script)), 40),
-        ("both", size_of_val(&both(&script)), 96 + span),
+        ("breaker", size_of_val(&broken(&script)), 48),
+        ("both", size_of_val(&both(&script)), 104 + span),
     ] {
         assert!(size <= bare + most, "{name}: {bare} grew to {size}");
     }

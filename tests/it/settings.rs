@@ -197,7 +197,7 @@ fn futures_that_know_their_key_stay_small() {
         Ok(host.len())
     }
     let (bare, keyed) = (size(&bare("a")), size(&keyed("a")));
-    assert!(keyed <= bare + 64, "{bare} grew to {keyed}");
+    assert!(keyed <= bare + 72, "{bare} grew to {keyed}");
 }
 
 #[allow(dead_code, reason = "declared to be found in conflict")]

@@ -77,11 +77,11 @@ impl Wake for Notes {
 async fn a_waker_that_panics_keeps_nobody_else_asleep() {
     for Awaited { name, wait, wake } in all() {
         let (mut panics, mut notes) = (wait(), wait());
-        let noted = Arc::new(Notes::default());
+        let woken = Arc::new(Notes::default());
         assert!(is_pending(&mut panics, &Waker::from(Arc::new(Panics))), "{name}");
-        assert!(is_pending(&mut notes, &Waker::from(noted.clone())), "{name}");
+        assert!(is_pending(&mut notes, &Waker::from(woken.clone())), "{name}");
         wake();
-        assert_eq!(noted.0.load(Ordering::Relaxed), 1, "{name}");
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1, "{name}");
         assert!(!is_pending(&mut panics, Waker::noop()) && !is_pending(&mut notes, Waker::noop()), "{name}");
     }
 }

@@ -37,6 +37,12 @@ enum Task {
         #[arg(long)]
         long: bool,
     },
+    /// Prints how long a fleet takes for what it does over a real Redis, and what that costs; judges nothing. Each subject takes up to
+    /// some minutes
+    Measure {
+        /// `trips`, `message`, `recoveries`, `faults`, `cost`, `flood`; all of them if none is named
+        subjects: Vec<String>,
+    },
     /// Measures side by side with all peers, prints the tables and writes benches/RESULTS.md and its pictures; on a quiet
     /// machine, after some minutes of building
     Bench {
@@ -76,7 +82,7 @@ const BLESS_COUNTS: &[Step] = &[step(
     &["run", "--profile", "counted", "--package", "steadfast-benches", "--bin", "instructions", "bless"],
 )];
 
-const MEASURE: &[&str] = &["--release", "--package", "steadfast-benches", "--features", "peers"];
+const PEERS: &[&str] = &["--release", "--package", "steadfast-benches", "--features", "peers"];
 
 const LOOM: &[Step] = &[Step {
     purpose: "every interleaving",
@@ -108,6 +114,7 @@ fn main() -> ExitCode {
         Task::Loom => cargo::run_all(LOOM),
         Task::Check { long: false } => cargo::run_all(CHECK),
         Task::Check { long: true } => cargo::run_all(LONG) && cargo::run_all(LOOM),
+        Task::Measure { subjects } => measure(&subjects),
         Task::Bench { arguments } => bench(&arguments),
     };
     if succeeds { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -122,10 +129,15 @@ fn guard(steps: &[Step]) -> bool {
     programs::install(programs::OF_COUNTS) && cargo::run_all(steps)
 }
 
+fn measure(subjects: &[String]) -> bool {
+    let bench = ["bench", "--package", "steadfast-redis", "--bench", "measure", "--"];
+    let bench: Vec<_> = bench.into_iter().chain(subjects.iter().map(String::as_str)).collect();
+    programs::install(programs::OF_FLEETS) && cargo::run("figures of fleets", &bench, &[])
+}
+
 fn bench(arguments: &[String]) -> bool {
-    let build: Vec<_> = ["build"].into_iter().chain(MEASURE.iter().copied()).collect();
-    let measure: Vec<_> =
-        ["run"].into_iter().chain(MEASURE.iter().copied()).chain(["--bin", "measure", "--"]).collect();
+    let build: Vec<_> = ["build"].into_iter().chain(PEERS.iter().copied()).collect();
+    let measure: Vec<_> = ["run"].into_iter().chain(PEERS.iter().copied()).chain(["--bin", "measure", "--"]).collect();
     let measure: Vec<_> = measure.into_iter().chain(arguments.iter().map(String::as_str)).collect();
     programs::install(programs::OF_COUNTS)
         && cargo::run("all peers", &build, &[])

@@ -14,6 +14,9 @@ pub(crate) const OF_TESTS: &[Program] = &[
     ("redis-server", "redis-server"),
 ];
 
+/// Needed to measure fleets.
+pub(crate) const OF_FLEETS: &[Program] = &[("redis-server", "redis-server")];
+
 /// Needed to count instructions.
 pub(crate) const OF_COUNTS: &[Program] = &[("valgrind", "valgrind")];
 

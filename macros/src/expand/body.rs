@@ -35,7 +35,8 @@ impl Context {
             (Form::Future { boxed, .. }, None) => {
                 let future = boxed.then_some(&function.signature.output);
                 let block = self.closure_body(block);
-                code!(#krate::__private::once(|| #future #block))
+                // In a block, so that what makes the future runs when it is polled.
+                code!(async { #krate::__private::once(|| #future #block).await })
             }
         };
         // Pinned where it stands, so that it is not moved.

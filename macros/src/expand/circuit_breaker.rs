@@ -14,19 +14,19 @@ use crate::args::{
 ///
 /// ```text
 /// 'call: {
-///     let permit = match breaker.try_acquire() {
+///     let mut permit = match breaker.try_acquire() {
 ///         Ok(permit) => permit,
 ///         Err(open) => break 'call reject(open),
 ///     };
-///     let running = Running::of(permit);
+///     let mark = PanicMark::new(&mut permit);
 ///     let outcome: R = attempt;
-///     let permit = running.returned();
+///     mark.returned();
 ///     end(permit, &outcome);
 ///     outcome
 /// }
 /// ```
 ///
-/// In an `async` function it is `let (outcome, permit): (R, _) = Polled::new(Running::of(permit), future).await;` in the middle: the
+/// In an `async` function it is `let outcome: R = Polled::new(&mut permit, future).await;` in the middle: the
 /// attempt runs while it is polled. A panic out of it is a failure of the call, and one somewhere else is not.
 ///
 /// The result of `try_acquire` is gone before the attempt, so that the future of an `async` function has no room in it for
@@ -70,14 +70,13 @@ pub(super) fn expand(
     let run = if context.is_async {
         let future = attempt.future.clone().unwrap_or_else(|| code!(::core::pin::pin!(async { #code })));
         code! {
-            let (#pattern, permit): (#returned, _) =
-                #krate::__private::Polled::new(#krate::__private::Running::of(permit), #future).await;
+            let #pattern: #returned = #krate::__private::Polled::new(&mut permit, #future).await;
         }
     } else {
         code! {
-            let running = #krate::__private::Running::of(permit);
+            let mark = #krate::__private::PanicMark::new(&mut permit);
             let #pattern: #returned = #code;
-            let permit = running.returned();
+            mark.returned();
         }
     };
     let target = target(breaker, krate);
@@ -89,7 +88,7 @@ pub(super) fn expand(
     let code = code! {
         #call: {
             #held
-            let permit = match #breaker.try_acquire() {
+            let mut permit = match #breaker.try_acquire() {
                 ::core::result::Result::Ok(permit) => permit,
                 ::core::result::Result::Err(open) => break #call #rejected,
             };

@@ -52,6 +52,7 @@ impl<'a, S: Borrow<Settings>> Permit<'a, S> {
     }
 
     /// The call failed in a way that speaks against what it called.
+    #[inline]
     pub fn failure(self) {
         self.fail(false);
     }
@@ -64,6 +65,7 @@ impl<'a, S: Borrow<Settings>> Permit<'a, S> {
         }
     }
 
+    #[inline]
     fn fail(self, is_neutral: bool) {
         self.breaker.view().fail(self.ticket, is_neutral);
         mem::forget(self);
@@ -81,75 +83,62 @@ impl<'a, S: Borrow<Settings>> Permit<'a, S> {
 
 impl<S: Borrow<Settings>> Drop for Permit<'_, S> {
     fn drop(&mut self) {
-        self.breaker.view().fail(self.ticket, true);
+        let (ticket, has_panicked) = self.ticket.without_panic();
+        self.breaker.view().fail(ticket, !has_panicked);
     }
 }
 
-/// The permit of a call while the code of the call runs. Dropped before that has returned, it counts as a failure: a panic passes
-/// through the call.
+/// Marks a permit if the code of its call panics: created before that code runs, and ended by [`returned`](Self::returned) after it. If it
+/// is dropped instead, a panic passes through, and the permit counts as a failure when it is dropped.
 #[derive(Debug)]
-#[must_use = "dropped, it is a failure"]
-pub struct Running<'a, S: Borrow<Settings> = Settings> {
-    breaker: &'a CircuitBreaker<S>,
-    ticket: Ticket,
-}
+pub struct PanicMark<'p, 'a, S: Borrow<Settings> = Settings>(&'p mut Permit<'a, S>);
 
-impl<'a, S: Borrow<Settings>> Running<'a, S> {
+impl<'p, 'a, S: Borrow<Settings>> PanicMark<'p, 'a, S> {
     /// From here on the code of the call runs.
     #[inline]
-    pub const fn of(permit: Permit<'a, S>) -> Self {
-        let running = Self { breaker: permit.breaker, ticket: permit.ticket };
-        mem::forget(permit);
-        running
+    pub const fn new(permit: &'p mut Permit<'a, S>) -> Self {
+        Self(permit)
     }
 
     /// It has returned.
     #[inline]
-    pub const fn returned(self) -> Permit<'a, S> {
-        let permit = Permit::new(self.breaker, self.ticket);
+    pub const fn returned(self) {
         mem::forget(self);
-        permit
     }
 }
 
-impl<S: Borrow<Settings>> Drop for Running<'_, S> {
+impl<S: Borrow<Settings>> Drop for PanicMark<'_, '_, S> {
+    #[cold]
     fn drop(&mut self) {
-        self.breaker.view().fail(self.ticket, false);
+        self.0.ticket = self.0.ticket.with_panic();
     }
 }
 
-/// A call whose code runs when it is polled, and not in between. Gives the permit back beside the output.
+/// A call whose code runs while it is polled, and not in between.
 #[derive(Debug)]
-pub struct Polled<'a, F, S: Borrow<Settings> = Settings> {
-    /// `None` once the call has ended.
-    permit: Option<Permit<'a, S>>,
+pub struct Polled<'p, 'a, F, S: Borrow<Settings> = Settings> {
+    permit: &'p mut Permit<'a, S>,
     call: F,
 }
 
-impl<'a, F, S: Borrow<Settings>> Polled<'a, F, S> {
+impl<'p, 'a, F, S: Borrow<Settings>> Polled<'p, 'a, F, S> {
+    /// Not polled yet.
     #[inline]
-    /// Not polled yet; `running` covers what made the call.
-    pub const fn new(running: Running<'a, S>, call: F) -> Self {
-        Self { permit: Some(running.returned()), call }
+    pub const fn new(permit: &'p mut Permit<'a, S>, call: F) -> Self {
+        Self { permit, call }
     }
 }
 
-impl<'a, F: Future + Unpin, S: Borrow<Settings>> Future for Polled<'a, F, S> {
-    type Output = (F::Output, Permit<'a, S>);
+impl<F: Future + Unpin, S: Borrow<Settings>> Future for Polled<'_, '_, F, S> {
+    type Output = F::Output;
 
     #[inline]
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(permit) = self.permit.take() else { return Poll::Pending };
-        let running = Running::of(permit);
-        let poll = Pin::new(&mut self.call).poll(context);
-        let permit = running.returned();
-        match poll {
-            Poll::Ready(output) => Poll::Ready((output, permit)),
-            Poll::Pending => {
-                self.permit = Some(permit);
-                Poll::Pending
-            }
-        }
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = &mut *self;
+        let mark = PanicMark::new(this.permit);
+        let poll = Pin::new(&mut this.call).poll(context);
+        mark.returned();
+        poll
     }
 }
 

@@ -7,16 +7,24 @@
 //! An error type may keep nothing of the rejection that it is made of. Of such a type, which [`convert`] sees, the last rejection of the
 //! attempt counts, whatever has become of the error.
 
-use std::{cell::Cell, time::Duration};
+use std::{
+    cell::Cell,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
-use super::CircuitOpen;
+use super::{CircuitOpen, rejection::Wait};
 use crate::scope::with_rejection;
 
 thread_local! {
-    /// When a call may be admitted after the last rejection of this thread.
-    static RETRY_AFTER: Cell<Option<Duration>> = const { Cell::new(None) };
-    static SERIAL: Cell<u16> = const { Cell::new(0) };
+    /// The wait of the last rejection of the thread.
+    static WAIT: Cell<Wait> = const { Cell::new(Wait::new(None)) };
+    /// The mark before the next.
+    static MARK: Cell<u64> = const { Cell::new(0) };
 }
+
+/// Threads take marks in blocks of this size, so that no two rejections have the same.
+const BLOCK: u64 = 1 << 20;
 
 /// Lives as long as a rejection. A copy of the rejection has none.
 #[derive(Debug)]
@@ -27,22 +35,34 @@ impl Trace {
 
     /// Notes a rejection of this thread.
     #[inline]
-    pub(super) fn begin(retry_after: Option<Duration>) -> Self {
-        let serial = SERIAL.get().wrapping_add(1);
-        SERIAL.set(serial);
-        // The address of a thread-local variable tells the thread from all others.
-        let thread = with_rejection(|last| std::ptr::from_ref(last).addr());
-        let mark = (thread as u64) << 16 | u64::from(serial);
-        note(mark, retry_after);
+    pub(super) fn begin(wait: Wait) -> Self {
+        let mut mark = MARK.get();
+        if mark.is_multiple_of(BLOCK) {
+            mark = next_block();
+        }
+        mark += 1;
+        MARK.set(mark);
+        with_rejection(|last| last.set(mark));
+        WAIT.set(wait);
         Self(mark)
     }
+}
+
+/// The mark before the first of a new block.
+#[cold]
+#[inline(never)]
+fn next_block() -> u64 {
+    static BLOCKS: AtomicU64 = AtomicU64::new(0);
+    // ORDERING: Relaxed: only the number counts, and each is given once.
+    BLOCKS.fetch_add(1, Ordering::Relaxed) * BLOCK
 }
 
 impl Drop for Trace {
     #[inline]
     fn drop(&mut self) {
-        if self.0 != 0 && with_rejection(Cell::get) == self.0 {
-            forget();
+        // One without a mark finds 0 or the mark of another, and changes nothing.
+        if with_rejection(Cell::get) == self.0 {
+            with_rejection(|last| last.set(0));
         }
     }
 }
@@ -65,18 +85,13 @@ impl Eq for Trace {}
 /// Makes the caller's own error of a rejection.
 #[cold]
 pub(crate) fn convert<E: From<CircuitOpen>>(open: CircuitOpen) -> E {
-    let (mark, retry_after) = (open.trace.0, open.retry_after());
+    let (mark, wait) = (open.trace.0, open.retry_after);
     let error = E::from(open);
     if mark != 0 {
-        note(mark, retry_after);
+        with_rejection(|last| last.set(mark));
+        WAIT.set(wait);
     }
     error
-}
-
-#[inline]
-fn note(mark: u64, retry_after: Option<Duration>) {
-    with_rejection(|last| last.set(mark));
-    RETRY_AFTER.set(retry_after);
 }
 
 /// Begins an attempt, in which there is no rejection yet.
@@ -94,5 +109,5 @@ pub(crate) struct Rejection {
 
 /// The rejection that the error of an attempt stands for, if it does.
 pub(crate) fn last() -> Option<Rejection> {
-    (with_rejection(Cell::get) != 0).then(|| Rejection { retry_after: RETRY_AFTER.get() })
+    (with_rejection(Cell::get) != 0).then(|| Rejection { retry_after: WAIT.get().get() })
 }

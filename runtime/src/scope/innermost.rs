@@ -15,7 +15,7 @@ pub(super) struct Thread {
     pub(super) innermost: Cell<Innermost>,
     /// The task whose poll has published the innermost scope, if one has.
     pub(super) task: Cell<Task>,
-    /// The mark of the last rejection: see [`trace`](crate::breaker::trace).
+    /// The mark of the last rejection, 0 for none: see [`trace`](crate::breaker::trace).
     rejection: Cell<u64>,
 }
 

@@ -20,12 +20,20 @@ use crate::{
 impl View<'_> {
     #[inline]
     pub(crate) fn admit(self) -> Result<Ticket, CircuitOpen> {
-        let word = self.core.circuit.word();
-        if word.admits_freely() {
-            return Ok(word.ticket());
+        match self.admit_freely() {
+            Some(ticket) => Ok(ticket),
+            None => {
+                hint::cold_path();
+                self.admit_guarded()
+            }
         }
-        hint::cold_path();
-        self.admit_guarded()
+    }
+
+    /// Admits a call if nothing has to be looked at but the word.
+    #[inline]
+    pub(crate) fn admit_freely(self) -> Option<Ticket> {
+        let word = self.core.circuit.word();
+        word.admits_freely().then(|| word.ticket())
     }
 
     #[inline(never)]
@@ -89,7 +97,7 @@ impl View<'_> {
         self.count_rejection(why, now);
         events::tell(|| self.told(why, wait, note.clone(), elapsed));
         // Made last, and another one for the event: so it comes into being where the caller wants it.
-        self.rejection(why, wait, note, elapsed, Trace::begin(wait.get()))
+        self.rejection(why, wait, note, elapsed, Trace::begin(wait))
     }
 
     #[cold]

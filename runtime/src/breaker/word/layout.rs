@@ -42,6 +42,8 @@ const HALF_OPEN: u64 = 2;
 const FORCED_OPEN: u64 = 3;
 const DISABLED: u64 = 4;
 const RESTING: u64 = 5;
+/// In a ticket, beside tag and epoch.
+const PANICKED: u64 = 1 << BODY_SHIFT;
 /// No word has this tag.
 const NEVER: u64 = TAG_MASK;
 
@@ -162,6 +164,16 @@ impl Ticket {
     /// The same permit, given at that moment.
     pub(crate) const fn timed(self, micros: u64) -> Self {
         Self { place: self.place, started: if micros == 0 { 1 } else { micros } }
+    }
+
+    /// The same permit, after a panic in the code of its call.
+    pub(crate) const fn with_panic(self) -> Self {
+        Self { place: self.place | PANICKED, ..self }
+    }
+
+    /// The permit without the mark of a panic, and true if it had one.
+    pub(crate) const fn without_panic(self) -> (Self, bool) {
+        (Self { place: self.place & !PANICKED, ..self }, self.place & PANICKED != 0)
     }
 
     /// The time since the call began, in microseconds; `None` if it is not timed. Nothing by a clock that is behind.

@@ -1,7 +1,8 @@
 //! The scope of a call: the retries, deadlines and stop signals around it.
 //!
-//! An attempt of a retry and a call with a time limit publish their scope on the thread, while they run or are polled. A call that
-//! begins inside of it reads that scope once and keeps it. So it knows the same afterwards, whatever thread or task polls it.
+//! An attempt of a retry and a call with a time limit publish their scope on the thread, while they run or are polled. A future
+//! inside of it reads that scope at its first poll and keeps it. So it knows the same afterwards, whatever thread or task polls it. Code
+//! that is not `async` reads it when it first needs it, since until its end the scope around it stays the same.
 //!
 //! **Invariant:** a future takes a scope only from the task that it is a part of. The waker tells: who polls a future of another
 //! task does so by another waker. So the scope of a task that polls a `Shared`, which others wait for as well, is not the scope of what is

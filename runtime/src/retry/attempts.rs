@@ -38,7 +38,7 @@ use crate::{
 /// The attempts of one call under a policy: counts them and decides after each whether there is another.
 ///
 /// Not generic, so that hundreds of annotated functions share one piece of code. **Invariant:** a call that succeeds at
-/// the first attempt costs a comparison, and a step in and out of its [`Scope`]; with `max_elapsed` one reading of the clock; with a
+/// the first attempt costs a comparison, and a step in and out of its scope; with `max_elapsed` one reading of the clock; with a
 /// name a count. To that end the policy comes along as an argument wherever a success passes: generated code has it as a constant, and
 /// what it does not ask for is not there.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 mod answer;
 mod builder;
 mod claims;
+mod contain;
 mod error;
 mod event;
 mod fleet;

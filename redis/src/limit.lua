@@ -1,10 +1,29 @@
--- Asks for a call under a rate limit. It starts now if it is admitted, and is counted in that case alone. The time is Redis's own, in
--- microseconds, and what has no effect any more expires.
+-- Asks for a call under a rate limit, or takes one out of the counts. A call starts now if it is admitted, and is counted in that case
+-- alone. The time is Redis's own, in microseconds, and what has no effect any more expires.
+--
+-- One script does both, so that Redis has it when there is something to take out: a script that it has yet to get is overtaken.
 --
 -- KEYS: counts
--- ARGV: window or gcra, limit, the window's length, a name that no other call has
--- Gives: whether it is admitted, how long until there is capacity if it is not, now
+-- ARGV: window or gcra, limit, the window's length, a name that no other call has, and `take out` for a call that is not made
+-- Gives: whether it is admitted, how long until there is capacity if it is not, now; nothing if it takes a call out
 local counts, limit, per, name = KEYS[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+if ARGV[5] == 'take out' then
+  -- Nothing happens if it was not admitted.
+  if ARGV[1] == 'gcra' then
+    -- Only the last call can be taken out: what those after it have found depends on it. Another one leaks away.
+    local micros, parts, limit, per, name = string.match(redis.call('GET', counts) or '', '^(%d+)%+(%d+)%+(%d+)%+(%d+)%+(.*)$')
+    if name == ARGV[4] then
+      limit, per = tonumber(limit), tonumber(per)
+      micros, parts = tonumber(micros) - math.floor(per / limit), tonumber(parts) - per % limit
+      if parts < 0 then micros, parts = micros - 1, parts + limit end
+      redis.call('SET', counts, string.format('%.0f+%.0f+%.0f+%.0f+', micros, parts, limit, per), 'KEEPTTL')
+    end
+  else
+    redis.call('ZREM', counts, ARGV[4])
+  end
+  return
+end
+
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 

@@ -4,14 +4,16 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Waker},
     time::Duration,
 };
 
 use steadfast::{BreakerConfig, CircuitBreaker, RateLimitDecision, RateLimitRequest, RateLimitStore};
-use tokio::{runtime::Handle, time::Instant};
+use tokio::{runtime::Handle, task::coop::unconstrained, time::Instant};
 
 use crate::{
     FleetError,
+    contain::contain,
     link::{Limited, Link},
 };
 
@@ -212,8 +214,12 @@ impl Drop for Question<'_> {
         let (Some(call), Ok(runtime)) = (self.call.take(), Handle::try_current()) else { return };
         self.limits.forget(&call);
         let link = self.link.clone();
-        // Redis gets it after the question and before what is asked later. If it does not, the call lapses as well.
-        runtime.spawn(async move { link.give_back(&call).await });
+        let mut give_back = Box::pin(unconstrained(async move { link.give_back(&call).await }));
+        // Its first step sends it: after the question, and before what is asked from now on. If it does not arrive, the call lapses, too.
+        let is_under_way = || give_back.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending();
+        if contain(is_under_way) == Some(true) {
+            runtime.spawn(give_back);
+        }
     }
 }
 

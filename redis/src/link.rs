@@ -43,7 +43,6 @@ pub(crate) struct Link {
     breaker: Script,
     heartbeat: Script,
     limit: Script,
-    give_back: Script,
     /// Calls that were counted, so that each has a name of its own.
     calls: AtomicU64,
     current: Mutex<Option<Connection>>,
@@ -86,7 +85,6 @@ impl Link {
             breaker: Script::new(include_str!("breaker.lua")),
             heartbeat: Script::new(include_str!("heartbeat.lua")),
             limit: Script::new(include_str!("limit.lua")),
-            give_back: Script::new(include_str!("give_back.lua")),
             calls: AtomicU64::new(0),
             current: Mutex::new(None),
             round_trips: AtomicU64::new(0),

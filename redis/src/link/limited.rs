@@ -2,6 +2,7 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
+use redis::ScriptInvocation;
 use steadfast::{Algorithm, RateLimitRequest};
 
 use super::{Link, micros};
@@ -41,22 +42,24 @@ impl Link {
     /// Asks for a call that starts now; `None` if it is admitted, and otherwise how long until there is capacity.
     pub(crate) async fn limit(&self, call: &Limited) -> Result<Option<Duration>, FleetError> {
         let mut connection = self.connection()?;
-        let Limited { key, algorithm, limit, per, number } = call;
-        let name = self.name_of(*number);
-        let mut call = self.limit.prepare_invoke();
-        call.key(key).arg(algorithm).arg(limit).arg(per).arg(name);
-        let (admitted, after, _): (u64, u64, u64) = self.wait_for(call.invoke_async(&mut connection)).await?;
+        let script = self.limit_script(call);
+        let (admitted, after, _): (u64, u64, u64) = self.wait_for(script.invoke_async(&mut connection)).await?;
         Ok((admitted == 0).then(|| Duration::from_micros(after)))
     }
 
     /// Takes a call out of the counts that is not made, if it was admitted.
     pub(crate) async fn give_back(&self, call: &Limited) -> Result<(), FleetError> {
         let mut connection = self.connection()?;
-        let Limited { key, algorithm, limit, per, number, .. } = call;
-        let name = self.name_of(*number);
-        let mut call = self.give_back.prepare_invoke();
-        call.key(key).arg(algorithm).arg(limit).arg(per).arg(name);
-        self.wait_for(call.invoke_async(&mut connection)).await
+        let mut script = self.limit_script(call);
+        script.arg("take out");
+        self.wait_for(script.invoke_async(&mut connection)).await
+    }
+
+    fn limit_script(&self, call: &Limited) -> ScriptInvocation<'_> {
+        let Limited { key, algorithm, limit, per, number } = call;
+        let mut script = self.limit.prepare_invoke();
+        script.key(key).arg(algorithm).arg(limit).arg(per).arg(self.name_of(*number));
+        script
     }
 
     /// What a call is called in Redis, where it stands among those of all instances.

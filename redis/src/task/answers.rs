@@ -1,9 +1,6 @@
 //! What has come of what was begun.
 
-use std::{
-    mem,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use std::mem;
 
 use steadfast::BreakerState;
 use tokio::time::Instant;
@@ -12,6 +9,7 @@ use super::{Done, Task, members::Id, queue::Work};
 use crate::{
     FleetError, FleetEvent,
     answer::{Answer, Granted, Known},
+    contain::contain,
 };
 
 impl Task {
@@ -186,13 +184,5 @@ impl Task {
         if let Some(callback) = &self.on_event {
             contain(|| callback(event));
         }
-    }
-}
-
-/// Calls a callback, and lets no panic out; nor one of the payload, whose destructor may panic, too.
-fn contain(callback: impl FnOnce()) {
-    let Err(payload) = catch_unwind(AssertUnwindSafe(callback)) else { return };
-    if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        mem::forget(another);
     }
 }

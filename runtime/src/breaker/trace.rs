@@ -17,7 +17,7 @@ use super::{CircuitOpen, rejection::Wait};
 use crate::scope::with_rejection;
 
 thread_local! {
-    /// The wait of the last rejection of the thread.
+    /// The wait of the last rejection of this thread.
     static WAIT: Cell<Wait> = const { Cell::new(Wait::new(None)) };
     /// The mark before the next.
     static MARK: Cell<u64> = const { Cell::new(0) };
@@ -42,8 +42,7 @@ impl Trace {
         }
         mark += 1;
         MARK.set(mark);
-        with_rejection(|last| last.set(mark));
-        WAIT.set(wait);
+        note(mark, wait);
         Self(mark)
     }
 }
@@ -62,7 +61,7 @@ impl Drop for Trace {
     fn drop(&mut self) {
         // One without a mark finds 0 or the mark of another, and changes nothing.
         if with_rejection(Cell::get) == self.0 {
-            with_rejection(|last| last.set(0));
+            forget();
         }
     }
 }
@@ -88,10 +87,16 @@ pub(crate) fn convert<E: From<CircuitOpen>>(open: CircuitOpen) -> E {
     let (mark, wait) = (open.trace.0, open.retry_after);
     let error = E::from(open);
     if mark != 0 {
-        with_rejection(|last| last.set(mark));
-        WAIT.set(wait);
+        note(mark, wait);
     }
     error
+}
+
+/// Notes the last rejection of this thread: its mark, and its wait.
+#[inline]
+fn note(mark: u64, wait: Wait) {
+    with_rejection(|last| last.set(mark));
+    WAIT.set(wait);
 }
 
 /// Begins an attempt, in which there is no rejection yet.

@@ -4,6 +4,7 @@ use std::{
     cell::Cell,
     future::Future,
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     rc::Rc,
     task::{Context, Poll, Waker},
@@ -254,4 +255,52 @@ async fn attempts_may_end_in_any_order() {
         }
     }
     assert_eq!(waits.get(), 9);
+}
+
+/// Succeeds at its first attempt, without waiting.
+#[retry]
+fn succeeds_sync() -> io::Result<()> {
+    Ok(())
+}
+
+#[retry]
+async fn succeeds() -> io::Result<()> {
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_success_inside_of_an_attempt_leaves_the_rest_of_it_nested() {
+    let around_async = async |calls: &Calls| {
+        succeeds().await.unwrap();
+        succeeds_sync().unwrap();
+        _ = inherits(calls).await;
+        _ = inherits_sync(calls);
+    };
+    assert_eq!(calls_within(around_async).await, 2);
+    let calls = failing();
+    SLOW.run(|| {
+        succeeds_sync().unwrap();
+        succeeds().now_or_never().unwrap().unwrap();
+        _ = inherits_sync(&calls);
+        Ok::<_, io::Error>(())
+    })
+    .unwrap();
+    assert_eq!(calls.calls(), 1);
+    // Afterwards nothing is nested.
+    _ = inherits(&calls).await;
+    _ = inherits_sync(&calls);
+    assert_eq!(calls.calls(), 7);
+}
+
+#[tokio::test]
+async fn an_attempt_that_panics_leaves_no_scope() {
+    let panics = || -> io::Result<()> { panic!("as expected") };
+    let run = || SLOW.run(|| SLOW.run(panics));
+    catch_unwind(AssertUnwindSafe(run)).unwrap_err();
+    let run_async = SLOW.run_async(async || SLOW.run_async(async || panics()).await);
+    AssertUnwindSafe(run_async).catch_unwind().await.unwrap_err();
+    let calls = failing();
+    _ = inherits(&calls).await;
+    _ = inherits_sync(&calls);
+    assert_eq!(calls.calls(), 6);
 }

@@ -57,7 +57,7 @@ pub struct Attempts<'p> {
 }
 
 /// What is known of the scope around a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Surroundings {
     /// Nothing yet. The call is within its first attempt, and has nothing in the box.
     New,

@@ -223,7 +223,7 @@ impl Event {
     }
 }
 
-/// On one line: names, keys and reasons are [`escaped`](crate::escaped).
+/// On one line: names, keys and reasons are [`escaped`].
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let named = |retry: Option<&'static str>| escaped(retry.unwrap_or("unnamed"));

@@ -15,7 +15,7 @@ pub struct ConfigError {
     source: Option<io::Error>,
 }
 
-/// A mistake in a setting. All texts are [`escaped`](crate::escaped), and of bounded length.
+/// A mistake in a setting. All texts are [`escaped`], and of bounded length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Mistake {

@@ -215,6 +215,12 @@ impl Circuit {
         }
     }
 
+    /// Whether it is closed and still ramps up, so that a call can be rejected.
+    #[cfg(feature = "keyed")]
+    pub(crate) fn is_ramping(self, rules: &Rules, now: Moment) -> bool {
+        matches!(self.phase(), Phase::Closed { ramp: Some(ramp), .. } if left_of(rules.ramp, ramp, now) > 0)
+    }
+
     /// Asks for a call to be admitted. `dice` gives a number from 0 up to the one it gets.
     pub(crate) fn admit(self, rules: &Rules, now: Moment, dice: impl FnOnce(u64) -> u64) -> Admission {
         let left = self.time_left(rules, now);

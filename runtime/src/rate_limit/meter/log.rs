@@ -6,7 +6,7 @@ use super::Limit;
 ///
 /// **Invariant:** in any window, however it lies, there are at most `calls` of these moments: a call is entered when all but
 /// `calls - 1` of the others have left its window.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Log {
     /// In order.
     moments: VecDeque<u64>,

@@ -81,7 +81,7 @@ impl Meter {
             at if at > now => Err(at),
             _ => {
                 match &mut self.counts {
-                    Counts::Log(log) => log.enter(now),
+                    Counts::Log(log) => log.enter(now, limit),
                     Counts::Bucket(bucket) => bucket.enter(now, limit),
                 }
                 Ok(())

@@ -68,7 +68,7 @@ async fn calls_of_a_stream_whose_consumer_sleeps_hold_nobody_up() {
     for _ in 0..10 {
         calls.next().await.unwrap().unwrap();
     }
-    poll_fn(|context| Poll::Ready(assert!(calls.as_mut().poll_next(context).is_pending()))).await;
+    assert!(poll_fn(|context| Poll::Ready(calls.as_mut().poll_next(context).is_pending())).await);
     assert_eq!(limit.snapshot().waiting, 30);
     let start = Instant::now();
     limit.acquire_async().await.unwrap();

@@ -103,7 +103,9 @@ mod tests {
         let usual = Limit { calls: 2, per: 3_600 };
         for other in [Limit { calls: 2, per: 60 }, Limit { calls: 1, per: 60 }] {
             let (mut log, mut made) = (Log::new(), vec![1_000, 1_001]);
-            made.iter().for_each(|now| log.enter(*now, usual));
+            for now in &made {
+                log.enter(*now, usual);
+            }
             for now in (1_100..2_000).step_by(100) {
                 assert_eq!(log.earliest(now, other, 0), now);
                 assert_eq!(log.earliest(now, usual, 0), made[made.len() - 2] + 3_600);

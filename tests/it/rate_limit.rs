@@ -197,6 +197,25 @@ fn a_thread_waits_by_its_clock() {
     assert!(retry_after > SECOND * 9 && retry_after <= SECOND * 10, "{retry_after:?}");
 }
 
+#[test]
+fn a_period_that_is_restored_still_counts_its_calls() {
+    let clock = FakeClock::new();
+    let _entered = clock.enter();
+    let hourly = RateLimitConfig::new(2, SECOND * 3_600);
+    let limit = RateLimit::new("restored", hourly);
+    for _ in 0..2 {
+        limit.try_acquire().unwrap();
+    }
+    limit.reconfigure(RateLimitConfig::new(1, SECOND));
+    clock.advance(SECOND * 60);
+    limit.try_acquire().unwrap();
+    limit.reconfigure(hourly);
+    assert_eq!(limit.try_acquire().unwrap_err().retry_after(), SECOND * 3_540);
+    clock.advance(SECOND * 3_540);
+    limit.try_acquire().unwrap();
+    limit.try_acquire().unwrap_err();
+}
+
 #[rate_limit(name = "of each user", limit = 1, per = 60s, key = user, max_keys = 3)]
 fn of_user(user: &str) -> Result<usize, Failure> {
     Ok(user.len())

@@ -158,6 +158,7 @@ impl State {
     fn decide(&mut self, rules: &Rules, patience: u64, wakers: &mut Wakers) -> Decision {
         let Some(Adopted { limit, wait, .. }) = self.adopt(rules) else { return Decision::Admitted };
         let arrived = self.read_clock(wakers);
+        self.look_after_first(limit, wakers);
         let (now, ahead, patience) = (self.meter.now(), self.queue.len(), wait.min(patience));
         // No call overtakes the waiters. One that does not wait may have the capacity that they leave.
         let taken = if ahead > 0 && patience > 0 {
@@ -173,6 +174,15 @@ impl State {
                 self.queue.enter(ticket);
                 Decision::Waits { ticket, arrived, deadline: now.saturating_add(patience) }
             }
+        }
+    }
+
+    /// Looks after the first waiter for a call that arrives: it may be rejected, so that nobody looks any more.
+    fn look_after_first(&mut self, limit: Limit, wakers: &mut Wakers) {
+        if self.queue.len() > 0 {
+            let now = self.meter.now();
+            let due = self.meter.earliest(now, limit, 0);
+            _ = self.queue.look_after_first(u64::MAX, due, now, wakers);
         }
     }
 

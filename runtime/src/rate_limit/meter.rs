@@ -115,7 +115,7 @@ impl Meter {
 
     fn enter(&mut self, start: u64, limit: Limit) {
         match &mut self.counts {
-            Counts::Log(log) => log.enter(start),
+            Counts::Log(log) => log.enter(start, limit),
             Counts::Bucket(bucket) => bucket.enter(start, limit),
         }
     }

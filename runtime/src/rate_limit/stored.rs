@@ -50,6 +50,13 @@ impl Line {
         self.queue.signal(self.turns, wakers);
     }
 
+    /// Looks after the first for a call that arrives: it may be rejected, so that nobody looks any more.
+    fn look_after_first(&mut self, now: u64, wakers: &mut Wakers) {
+        if self.queue.len() > 0 {
+            _ = self.queue.look_after_first(u64::MAX, self.full_until, now, wakers);
+        }
+    }
+
     /// A moment before which the store has no capacity for a call behind all waiters, if each of those is made. Other processes may take
     /// capacity, so that it comes later.
     fn earliest(&self, now: u64, adopted: &Adopted) -> u64 {
@@ -118,6 +125,7 @@ impl<'l> Caller<'l> {
             let arrived = state.read_clock(&mut wakers);
             let now = state.meter.now();
             let line = state.line();
+            line.look_after_first(now, &mut wakers);
             // A call that may not wait is decided by the store.
             let is_queued = adopted.wait > 0 && line.len() > 0;
             let at = if is_queued { line.earliest(now, &adopted) } else { now };
@@ -153,8 +161,8 @@ impl<'l> Caller<'l> {
                     Place::Turn if line.full_until <= now => return Ok(None),
                     Place::Turn if line.full_until > self.deadline => break now,
                     Place::Turn => break line.full_until,
-                    Place::Behind(ahead) => {
-                        if let Some(at) = line.queue.look_after_first(ahead, line.full_until, now, wakers) {
+                    Place::Behind => {
+                        if let Some(at) = line.queue.look_after_first(self.ticket, line.full_until, now, wakers) {
                             break at;
                         }
                     }

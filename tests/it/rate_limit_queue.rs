@@ -2,6 +2,7 @@
 //! the limit.
 
 mod model;
+mod questions;
 mod store;
 
 use std::{

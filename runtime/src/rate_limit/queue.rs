@@ -16,7 +16,7 @@ use crate::panics::contain;
 /// The time that a waiter has to run when its turn has come, in microseconds, and has once more after a reminder. Then it is passed
 /// over: it may be a future that is not polled any more, or a thread that is stopped. The time is much longer than a busy executor
 /// takes, since passing over a waiter that would have run changes the order.
-const GRACE: u64 = 500_000;
+pub(super) const GRACE: u64 = 500_000;
 
 /// Waiters by their tickets, which rise in the order of arrival.
 #[derive(Debug)]
@@ -119,6 +119,14 @@ impl Queue {
                 first.get_mut().signal(wakers);
                 again(now)
             }
+        }
+    }
+
+    /// Is woken by the next signal, while it waits for something else. The signals until now are noted. `waker` is as for a sleep.
+    pub(super) fn listen(&mut self, ticket: u64, waker: &mut Option<Waker>) {
+        if let Some(waiter) = self.waiters.get_mut(&ticket) {
+            waiter.is_signalled = false;
+            std::mem::swap(&mut waiter.waker, waker);
         }
     }
 

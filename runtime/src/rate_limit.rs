@@ -7,7 +7,11 @@ mod config;
 #[cfg(feature = "keyed")]
 mod keyed;
 mod limiter;
+#[cfg(feature = "tokio")]
+mod line;
 mod meter;
+#[cfg(feature = "tokio")]
+mod question;
 mod queue;
 mod rejection;
 mod rules;

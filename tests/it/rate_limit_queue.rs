@@ -3,6 +3,7 @@
 
 mod idle;
 mod model;
+mod questions;
 mod store;
 
 use std::{

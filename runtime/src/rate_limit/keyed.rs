@@ -192,10 +192,11 @@ impl KeyedRateLimits {
         keyed::top(self.iter().filter(|limit| limit.rejections() > 0), keys, KeyedRateLimit::rejections)
     }
 
-    /// The limits that have series of their own in metrics: of those that have rejected calls.
+    /// The limits that have series of their own in metrics: of those that have rejected calls and still count or delay some.
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
     pub(crate) fn told(&self, keys: usize) -> Vec<Arc<KeyedRateLimit>> {
-        let troubled = self.iter().filter(|limit| limit.rejections() > 0).collect();
+        let is_in_use = |limit: &KeyedRateLimit| limit.limiter.load(limit.rules()) != (0, 0);
+        let troubled = self.iter().filter(|limit| limit.rejections() > 0 && is_in_use(limit)).collect();
         self.store.get().map(|store| store.limits.told(troubled, keys, KeyedRateLimit::rejections)).unwrap_or_default()
     }
 

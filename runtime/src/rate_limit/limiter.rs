@@ -6,7 +6,7 @@ use std::{
 };
 
 #[cfg(feature = "tokio")]
-use super::stored::Line;
+use super::line::Line;
 use super::{
     Algorithm, RateLimited, Rules,
     meter::{Limit, Meter},

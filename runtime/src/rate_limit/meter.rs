@@ -90,7 +90,9 @@ impl Meter {
     #[cfg(feature = "keyed")]
     pub(super) fn await_calls(&mut self, now: u64, limit: Limit, calls: usize) {
         let starts: Vec<_> = (0..calls).map(|ahead| self.earliest(now, limit, ahead)).collect();
-        starts.into_iter().for_each(|start| self.enter(start, limit));
+        for start in starts {
+            self.enter(start, limit);
+        }
     }
 
     /// The first moment at which there is room for a call behind so many others, each of which starts as early as it can: `now`, or later.

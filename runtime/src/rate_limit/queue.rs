@@ -19,7 +19,7 @@ use crate::panics::contain;
 ///
 /// A waiter that passes over another reminds all that are before it, and passes over those that do not answer together. So idle waiters
 /// cost three of these times, however many they are.
-const GRACE: u64 = 500_000;
+pub(super) const GRACE: u64 = 500_000;
 
 /// Waiters by their tickets, which rise in the order of arrival.
 #[derive(Debug)]
@@ -119,6 +119,14 @@ impl Queue {
                 Some(waiter) if due <= now => return Some(waiter.remind(now, wakers).saturating_add(GRACE)),
                 _ => return Some(due.saturating_add(GRACE)),
             }
+        }
+    }
+
+    /// Is woken by the next signal, while it waits for something else. The signals until now are noted. `waker` is as for a sleep.
+    pub(super) fn listen(&mut self, ticket: u64, waker: &mut Option<Waker>) {
+        if let Some(waiter) = self.waiters.get_mut(&ticket) {
+            waiter.is_signalled = false;
+            std::mem::swap(&mut waiter.waker, waker);
         }
     }
 

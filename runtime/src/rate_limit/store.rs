@@ -9,7 +9,7 @@ use super::RateLimitConfig;
 ///
 /// A store counts; it does not wait. Where calls may wait, those that it rejects stand in a queue of this process, and the first of
 /// them asks again when `retry_after` has passed, or when the settings change. A call that comes while others wait is not asked for before
-/// its turn has come. So calls of one process come in order; those of several processes come in about the order in which they ask.
+/// its turn has come. If a caller gives up while its question is under way, the next waiter has the answer. So calls of one process come in order; those of several processes come in about the order in which they ask.
 ///
 /// ```
 /// use std::{future::Future, pin::Pin, time::Duration};
@@ -35,7 +35,8 @@ use super::RateLimitConfig;
 pub trait RateLimitStore: fmt::Debug + Send + Sync {
     /// Asks for a call that starts as soon as it is admitted, and is counted in that case alone.
     ///
-    /// The future may be dropped before it has an answer: that call is not made.
+    /// The future may be dropped before it has an answer: that call is not made. Where the caller gives up while others wait, the task of
+    /// one of those polls it from then on.
     fn acquire<'a>(
         &'a self,
         request: &'a RateLimitRequest<'a>,
@@ -64,7 +65,8 @@ pub enum RateLimitDecision {
     Admitted,
     /// There is no capacity now.
     Rejected {
-        /// The time until there is some, under these settings. It is not asked again for a call that waits before that has passed.
+        /// The time until there is some, under these settings. It is not asked again for a call that waits before that has passed since it
+        /// was asked, so that the next question arrives when there is capacity.
         retry_after: Duration,
     },
     /// The store can't say, as when its server can't be reached: this process decides by its own counts.

@@ -1,108 +1,73 @@
 //! A call under a limit that a store counts. The calls of this process that wait stand in a queue; the first of them asks the store again
 //! when there may be capacity.
+//!
+//! **Invariant:** while calls wait, a question outlives the caller that asked it. A caller that gives up hands it on to the line, and the
+//! next whose turn it is takes it over with its answer, so that no capacity is lost with those who give up on the way to the store.
+//!
+//! **Invariant:** whoever has asked, capacity goes to the waiters in their order. A waiter that is admitted while others are ahead leaves
+//! the permit to them.
 
 use std::{
     future::{Future, poll_fn},
     pin::pin,
+    task::{Context, Poll},
     time::Duration,
 };
 
 use super::{
-    Algorithm, RateLimitConfig, RateLimitDecision, RateLimitRequest, RateLimited, Rules,
-    config::Store,
+    RateLimitDecision, RateLimited, Rules,
     limiter::{Adopted, Limiter, State},
-    queue::{Place, Queue, Wakers},
+    line::{Line, MOST_TURNS},
+    question::Question,
+    queue::{Place, Wakers},
     waiting::OwnTime,
 };
 use crate::{
     clock,
-    key::Key,
+    panics::contain,
     totals::Count,
     wait::{self, Ended},
 };
-
-/// The most waiters that may ask the store at once. Their number begins at one, rises by one with each that is admitted, and is one again
-/// after a refusal: so a large limit is served in a few ways to the store and back, and a small one does not make all waiters ask.
-const MOST_TURNS: usize = 64;
-
-/// The waiters for capacity by the counts of a store.
-#[derive(Debug)]
-pub(super) struct Line {
-    queue: Queue,
-    /// The number of waiters that may ask at once.
-    turns: usize,
-    /// The moment before which the store has no capacity under these settings, by its last answer.
-    full_until: u64,
-}
-
-impl Line {
-    const fn new() -> Self {
-        Self { queue: Queue::new(), turns: 1, full_until: 0 }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.queue.len()
-    }
-
-    /// Lets the waiters ask again: the last answer was about other settings, or by another clock.
-    pub(super) fn signal(&mut self, wakers: &mut Wakers) {
-        (self.full_until, self.turns) = (0, 1);
-        self.queue.signal(self.turns, wakers);
-    }
-
-    /// Looks after the first for a call that arrives: it may be rejected, so that nobody looks any more.
-    fn look_after_first(&mut self, now: u64, wakers: &mut Wakers) {
-        if self.queue.len() > 0 {
-            _ = self.queue.look_after_first(u64::MAX, self.full_until, now, wakers);
-        }
-    }
-
-    /// A moment before which the store has no capacity for a call behind all waiters, if each of those is made. Other processes may take
-    /// capacity, so that it comes later.
-    fn earliest(&self, now: u64, adopted: &Adopted) -> u64 {
-        let (calls, per) = (u64::from(adopted.limit.calls), adopted.limit.per);
-        let ahead = u64::try_from(self.queue.len()).unwrap_or(u64::MAX);
-        let spacing = match adopted.algorithm {
-            Algorithm::SlidingWindow => (ahead / calls).saturating_mul(per),
-            // One by one from a full bucket, and otherwise one by one after as many as it holds.
-            Algorithm::Gcra => {
-                let ahead = if self.full_until > now { ahead } else { (ahead + 1).saturating_sub(calls) };
-                u64::try_from(u128::from(ahead) * u128::from(per) / u128::from(calls)).unwrap_or(u64::MAX)
-            }
-        };
-        self.full_until.max(now).saturating_add(spacing)
-    }
-}
 
 /// Asks the store until it admits the call. `Some` if it can't say, with the microseconds that are left of the wait.
 pub(super) async fn ask(limiter: &Limiter, rules: &Rules) -> Result<Option<u64>, RateLimited> {
     let Some(mut caller) = Caller::arrive(limiter, rules)? else { return Ok(Some(0)) };
     loop {
-        while let Some(limit) = caller.look()? {
+        let limit = match caller.look()? {
+            Look::Admitted => return Ok(None),
+            Look::Sleeps(micros) => Some(Duration::from_micros(micros)),
+            Look::Asks => None,
+        };
+        if let Some(limit) = limit {
             if wait::in_task(pin!(caller.signalled()), limit).await == Err(Ended::Stopped) {
                 return Err(caller.stopped());
             }
+            continue;
         }
-        // In this order: at worst a refusal counts as one under settings that are gone, and the store is asked again.
-        let (version, config) = (rules.version(), rules.config());
-        let Some(config @ RateLimitConfig { store: Some(Store(store)), .. }) = config else {
-            return Ok(Some(caller.left()));
-        };
-        let key = limiter.key.as_ref();
-        let (key, overflow) = (key.and_then(Key::text).map(AsRef::as_ref), key.is_some_and(Key::is_overflow));
-        let request = RateLimitRequest { name: rules.name, key, overflow, config };
-        match store.acquire(&request).await {
-            RateLimitDecision::Admitted => {
-                caller.admitted();
-                return Ok(None);
-            }
-            RateLimitDecision::Rejected { retry_after } => caller.refused(retry_after, version)?,
-            RateLimitDecision::Unknown => return Ok(Some(caller.left())),
+        if caller.question.is_none() {
+            let asked = caller.with(|_, now, _, _| now);
+            caller.question = Question::ask(limiter, rules, asked);
+        }
+        let Some(question) = &caller.question else { return Ok(Some(caller.left())) };
+        let (asked, version) = (question.asked, question.version);
+        match caller.answer().await {
+            Some(RateLimitDecision::Admitted) if caller.admitted() => return Ok(None),
+            Some(RateLimitDecision::Admitted) | None => {}
+            Some(RateLimitDecision::Rejected { retry_after }) => caller.refused(retry_after, asked, version)?,
+            Some(RateLimitDecision::Unknown) => return Ok(Some(caller.left())),
         }
     }
 }
 
-/// A call that asks the store, or waits to ask. Dropped, it leaves the queue.
+/// The result of a look.
+enum Look {
+    Admitted,
+    Asks,
+    /// Sleeps for so many microseconds, unless it is signalled.
+    Sleeps(u64),
+}
+
+/// A call that asks the store, or waits to ask. Dropped, it leaves the queue and hands on its question.
 struct Caller<'l> {
     limiter: &'l Limiter,
     rules: &'l Rules,
@@ -113,6 +78,8 @@ struct Caller<'l> {
     time: OwnTime,
     /// True if it waits for its turn to ask; a call that arrives while none waits asks at once.
     is_queued: bool,
+    /// Its question under way, or one that it has taken over.
+    question: Option<Question>,
 }
 
 impl<'l> Caller<'l> {
@@ -143,22 +110,36 @@ impl<'l> Caller<'l> {
         match entered {
             Ok((ticket, adopted, is_queued, arrived, deadline)) => {
                 let time = OwnTime::since(arrived, clock::task_now);
-                Ok(Some(Self { limiter, rules, adopted, ticket, deadline, time, is_queued }))
+                Ok(Some(Self { limiter, rules, adopted, ticket, deadline, time, is_queued, question: None }))
             }
             Err(retry_after) => Err(limiter.reject(rules, retry_after)),
         }
     }
 
-    /// Gives how long it sleeps, or `None` if it is its turn to ask.
-    fn look(&self) -> Result<Option<Duration>, RateLimited> {
+    /// Takes a permit that is left for it, or a question, if it is its turn.
+    fn look(&mut self) -> Result<Look, RateLimited> {
         if !self.is_queued {
-            return Ok(None);
+            return Ok(Look::Asks);
         }
+        let is_asking = self.question.is_some();
+        let (version, mut lapsed) = (self.rules.version(), Vec::new());
         let looked = self.with(|line, now, adopted, wakers| {
             line.queue.enter(self.ticket);
+            if line.is_granted(self.ticket) {
+                line.granted -= 1;
+                line.leave(self.ticket, wakers);
+                return Ok((Look::Admitted, None));
+            }
+            if is_asking {
+                return Ok((Look::Asks, None));
+            }
             let until = loop {
                 match line.queue.place(self.ticket, line.turns) {
-                    Place::Turn if line.full_until <= now => return Ok(None),
+                    Place::Turn if !line.questions.is_empty() => match line.questions.pop_front() {
+                        Some(question) if question.is_of_use(now, version) => return Ok((Look::Asks, Some(question))),
+                        question => lapsed.extend(question),
+                    },
+                    Place::Turn if line.full_until <= now => return Ok((Look::Asks, None)),
                     Place::Turn if line.full_until > self.deadline => break now,
                     Place::Turn => break line.full_until,
                     Place::Behind => {
@@ -170,27 +151,54 @@ impl<'l> Caller<'l> {
             };
             let until = until.min(self.deadline);
             if until > now {
-                return Ok(Some(until - now));
+                return Ok((Look::Sleeps(until - now), None));
             }
-            line.queue.leave(self.ticket, line.turns, wakers);
+            line.leave(self.ticket, wakers);
             Err(line.earliest(now, adopted) - now)
         });
         match looked {
-            Ok(sleep) => Ok(sleep.map(Duration::from_micros)),
+            Ok((look, question)) => {
+                if let Look::Admitted = look {
+                    self.limiter.totals.add(Count::Success);
+                }
+                if let Some(question) = question {
+                    self.question = Some(question.taken_over());
+                }
+                Ok(look)
+            }
             Err(retry_after) => Err(self.limiter.reject(self.rules, retry_after)),
         }
     }
 
-    /// Notes that the store has no capacity now. The call waits for its turn to ask again, if that comes in time.
-    fn refused(&mut self, retry_after: Duration, version: u32) -> Result<(), RateLimited> {
+    /// Gives the answer to its question; `None` if it has to look again, since one that it has taken over gives none, or
+    /// a permit is left for it.
+    async fn answer(&mut self) -> Option<RateLimitDecision> {
+        poll_fn(|context| {
+            // Out of its place, so that a question that panics is not handed on.
+            let Some(mut question) = self.question.take() else { return Poll::Ready(None) };
+            let polled = question.poll(context);
+            if polled.is_pending() {
+                self.question = Some(question);
+                if self.is_queued && self.is_granted_or_listens(context) {
+                    return Poll::Ready(None);
+                }
+            }
+            polled
+        })
+        .await
+    }
+
+    /// Notes that the store had no capacity when it was asked. The call waits for its turn to ask again, if that comes in time.
+    fn refused(&mut self, retry_after: Duration, asked: u64, version: u32) -> Result<(), RateLimited> {
         let retry_after = clock::micros(retry_after).max(1);
         let is_current = self.rules.version() == version;
         let refused = self.with(|line, now, adopted, wakers| {
             line.turns = 1;
             if is_current {
-                line.full_until = now.saturating_add(retry_after);
-                if line.full_until > self.deadline {
-                    line.queue.leave(self.ticket, line.turns, wakers);
+                // By another clock it may have been asked any time from now.
+                line.full_until = asked.min(now).saturating_add(retry_after);
+                if line.full_until > self.deadline && !line.is_granted(self.ticket) {
+                    line.leave(self.ticket, wakers);
                     return Err(line.earliest(now, adopted) - now);
                 }
             }
@@ -204,21 +212,45 @@ impl<'l> Caller<'l> {
     /// Leaves the queue, since a retry around it is to end.
     fn stopped(&self) -> RateLimited {
         let retry_after = self.with(|line, now, adopted, wakers| {
-            line.queue.leave(self.ticket, line.turns, wakers);
+            line.leave(self.ticket, wakers);
             line.earliest(now, adopted) - now
         });
         self.limiter.reject(self.rules, retry_after)
     }
 
-    fn admitted(self) {
-        self.with(|line, _, _, wakers| {
-            if self.is_queued {
-                line.turns = (line.turns + 1).min(MOST_TURNS);
-                line.queue.leave(self.ticket, line.turns, wakers);
-                line.queue.signal(line.turns, wakers);
+    /// Notes that the store has admitted a call: this one, unless others are ahead that have no permit yet. `false` if it is left to them.
+    fn admitted(&self) -> bool {
+        let is_own = self.with(|line, _, _, wakers| {
+            if !self.is_queued {
+                return true;
             }
+            line.turns = (line.turns + 1).min(MOST_TURNS);
+            let is_own = line.queue.ahead(self.ticket) <= line.granted;
+            if is_own {
+                line.leave(self.ticket, wakers);
+            } else {
+                line.granted += 1;
+            }
+            line.queue.signal(line.turns.max(line.granted), wakers);
+            is_own
         });
-        self.limiter.totals.add(Count::Success);
+        if is_own {
+            self.limiter.totals.add(Count::Success);
+        }
+        is_own
+    }
+
+    /// True if a permit is left for it; otherwise it is woken when one is, though it does not sleep.
+    fn is_granted_or_listens(&self, context: &Context<'_>) -> bool {
+        // The waker of the poll before is dropped after the lock.
+        let mut waker = Some(context.waker().clone());
+        let mut state = self.limiter.state();
+        let line = state.line();
+        let is_granted = line.is_granted(self.ticket);
+        if !is_granted {
+            line.queue.listen(self.ticket, &mut waker);
+        }
+        is_granted
     }
 
     /// The rest of its wait, in microseconds.
@@ -227,12 +259,13 @@ impl<'l> Caller<'l> {
     }
 
     /// Gives a future that is ready when the call has to look again.
-    fn signalled(&self) -> impl Future<Output = ()> {
-        poll_fn(|context| {
+    fn signalled(&self) -> impl Future<Output = ()> + use<'l> {
+        let (limiter, ticket) = (self.limiter, self.ticket);
+        poll_fn(move |context| {
             let mut waker = Some(context.waker().clone());
-            match &mut self.limiter.state().line {
-                Some(line) => line.queue.sleep(self.ticket, &mut waker),
-                None => std::task::Poll::Ready(()),
+            match &mut limiter.state().line {
+                Some(line) => line.queue.sleep(ticket, &mut waker),
+                None => Poll::Ready(()),
             }
         })
     }
@@ -254,11 +287,18 @@ impl<'l> Caller<'l> {
 
 impl Drop for Caller<'_> {
     fn drop(&mut self) {
-        let mut wakers = Wakers::default();
-        if let Some(line) = &mut self.limiter.state().line {
-            line.queue.leave(self.ticket, line.turns, &mut wakers);
-        }
+        let (question, mut wakers) = (self.question.take(), Wakers::default());
+        let version = self.rules.version();
+        // A question that nobody takes over is dropped without the lock.
+        let left = {
+            let mut state = self.limiter.state();
+            let now = state.meter.now().max(self.time.now());
+            let line = state.line();
+            line.leave(self.ticket, &mut wakers);
+            line.hand_on(question, now, version, &mut wakers)
+        };
         wakers.wake();
+        contain(|| drop(left));
     }
 }
 

@@ -314,34 +314,6 @@ fn a_key_that_gets_a_place_has_made_the_calls_of_the_overflow() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_key_that_gets_a_place_has_made_the_calls_that_wait_at_the_overflow() {
-    for algorithm in [Algorithm::SlidingWindow, Algorithm::Gcra] {
-        let config = RateLimitConfig::new(2, SECOND * 10).max_wait(SECOND * 60).algorithm(algorithm);
-        let limits = Box::leak(Box::new(KeyedRateLimits::new("waits at the overflow", config).max_keys(1)));
-        let (one, ten) = (SECOND, SECOND * 10);
-        for _ in 0..2 {
-            limits.limit("other").try_acquire().unwrap();
-        }
-        advance(ten - one).await;
-        for _ in 0..2 {
-            limits.limit("me").try_acquire().unwrap();
-        }
-        assert!(limits.get("me").is_none());
-        let overflow = limits.limit("me");
-        let mut waits = Box::pin(overflow.acquire_async());
-        assert!(waits.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-        advance(one).await;
-        let own = limits.limit("me");
-        assert!(!own.is_overflow() && own.try_acquire().is_err(), "{algorithm:?}");
-        // By now all that was made at first has left the window.
-        advance(ten).await;
-        waits.await.unwrap();
-        let more = (0..3).filter(|_| own.try_acquire().is_ok()).count();
-        assert_eq!(more, 1, "{algorithm:?}");
-    }
-}
-
 #[test]
 fn a_flood_of_keys_locks_no_key_out_for_good() {
     const HOUR: Duration = Duration::from_hours(1);

@@ -72,17 +72,15 @@ impl Limiter {
         Self { state, totals, key }
     }
 
-    /// The limiter of a key whose calls this one may have counted: it begins with what counts here, and with the calls that wait here, as
-    /// if each started as early as it can.
+    /// The limiter of a key whose calls this one may have counted: it begins with what counts here. Calls that wait here are counted here
+    /// alone.
     #[cfg(feature = "keyed")]
     pub(super) fn heir(&self, rules: &Rules, key: Key) -> Self {
         let (heir, now) = (Self::new(Totals::plain(), Some(key)), clock::now_micros());
         let mut state = self.state();
         if let Some(adopted) = state.adopt(rules).filter(|adopted| state.meter.load(now, adopted.limit) > 0) {
-            let (mut meter, limit) = (state.meter.clone(), adopted.limit);
-            meter.await_calls(now, limit, state.queue.len().min(limit.calls as usize));
             let mut inherited = heir.state();
-            (inherited.meter, inherited.adopted) = (meter, Some(adopted));
+            (inherited.meter, inherited.adopted) = (state.meter.clone(), Some(adopted));
         }
         drop(state);
         heir

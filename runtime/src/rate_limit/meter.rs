@@ -80,18 +80,12 @@ impl Meter {
         match self.earliest(now, limit, ahead) {
             at if at > now => Err(at),
             _ => {
-                self.enter(now, limit);
+                match &mut self.counts {
+                    Counts::Log(log) => log.enter(now, limit),
+                    Counts::Bucket(bucket) => bucket.enter(now, limit),
+                }
                 Ok(())
             }
-        }
-    }
-
-    /// Counts so many calls that will start, each at the first moment at which it can.
-    #[cfg(feature = "keyed")]
-    pub(super) fn await_calls(&mut self, now: u64, limit: Limit, calls: usize) {
-        let starts: Vec<_> = (0..calls).map(|ahead| self.earliest(now, limit, ahead)).collect();
-        for start in starts {
-            self.enter(start, limit);
         }
     }
 
@@ -112,13 +106,6 @@ impl Meter {
         match &self.counts {
             Counts::Log(log) => log.load(now, limit),
             Counts::Bucket(bucket) => bucket.load(now, limit),
-        }
-    }
-
-    fn enter(&mut self, start: u64, limit: Limit) {
-        match &mut self.counts {
-            Counts::Log(log) => log.enter(start, limit),
-            Counts::Bucket(bucket) => bucket.enter(start, limit),
         }
     }
 

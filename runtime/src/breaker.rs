@@ -99,11 +99,11 @@ impl CircuitBreaker {
         Self { core: Core::new(&config.rules(0), Totals::sharded(), None), settings: Settings::new(name, config) }
     }
 
-    /// Changes the settings from now on, without a restart. Nothing that was counted is lost and no state is skipped.
+    /// Changes the settings from now on, without a restart. The totals stay, and no state is skipped.
     ///
-    /// Closed, failures in a row and the window's calls count on, judged by the new limits with the next failure. Open, the
-    /// new recovery timeout holds for the rest that is under way. Half-open, the new number of trial calls holds; if that
-    /// many have succeeded already, the circuit closes.
+    /// Closed, failures in a row and the window's calls count on, judged by the new limits with the next failure; a window of another
+    /// kind begins empty. Open, the new recovery timeout holds for the rest that is under way. Half-open, the new number of trial calls
+    /// holds; if that many have succeeded already, the circuit closes.
     ///
     /// ```
     /// use steadfast::{BreakerConfig, CircuitBreaker};

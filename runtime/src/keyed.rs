@@ -74,9 +74,16 @@ impl<V: Kept> Store<V> {
         }
     }
 
-    /// What is kept for a key. `make` makes it if there is none yet; `tell` is called if it is news that there is no room for it.
+    /// What is kept for a key. `make` makes it if there is none yet, and sees the overflow, if there is one, through which the key may
+    /// have been used; `tell` is called if it is news that there is no room for it.
     #[inline]
-    pub(crate) fn of(&self, key: &Text, max_keys: usize, make: impl Fn(Key) -> V, tell: impl FnOnce()) -> Arc<V> {
+    pub(crate) fn of(
+        &self,
+        key: &Text,
+        max_keys: usize,
+        make: impl Fn(Key, Option<&V>) -> V,
+        tell: impl FnOnce(),
+    ) -> Arc<V> {
         match self.find(key) {
             Some(Entry(found)) => found,
             None => self.add(key, max_keys, make, tell),
@@ -128,7 +135,7 @@ impl<V: Kept> Store<V> {
     }
 
     #[cold]
-    fn add(&self, key: &Text, max_keys: usize, make: impl Fn(Key) -> V, tell: impl FnOnce()) -> Arc<V> {
+    fn add(&self, key: &Text, max_keys: usize, make: impl Fn(Key, Option<&V>) -> V, tell: impl FnOnce()) -> Arc<V> {
         let mut ring = self.ring();
         // Another thread may have been first.
         if let Some(Entry(found)) = self.find(key) {
@@ -137,7 +144,7 @@ impl<V: Kept> Store<V> {
         let place = if ring.len() < max_keys { Place::New } else { ring.make_room(|entry| self.remove(entry)) };
         if matches!(place, Place::None) {
             let Entry(overflow) =
-                self.overflow.get_or_init(|| Box::new(Entry(Arc::new(make(Key::overflow()))))).clone();
+                self.overflow.get_or_init(|| Box::new(Entry(Arc::new(make(Key::overflow(), None))))).clone();
             let is_news = ring.overflow();
             drop(ring);
             if is_news {
@@ -145,7 +152,8 @@ impl<V: Kept> Store<V> {
             }
             return overflow;
         }
-        let entry = Entry(Arc::new(make(Key::of(key.as_str()))));
+        let overflow = self.overflow.get().map(|Entry(overflow)| &**overflow);
+        let entry = Entry(Arc::new(make(Key::of(key.as_str()), overflow)));
         // It is not there: only who holds the ring's lock adds.
         _ = self.map.insert_sync(entry.clone());
         ring.put(place, entry.clone());

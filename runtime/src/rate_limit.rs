@@ -67,7 +67,8 @@ use crate::{
 /// With [`max_wait`](RateLimitConfig::max_wait), calls above the limit wait in a queue, threads and tasks in the same one. The first waiter
 /// takes capacity that comes free, and no call overtakes. A waiter may give up at any moment: it has taken nothing, and
 /// the next has its turn at once. A call whose turn would not come in time if all waiters stay is rejected at once. A waiter whose turn
-/// has come and that does not run for a second, such as a future that is not polled any more, is passed over until it does.
+/// has come and that does not run for a second, such as a future that is not polled any more, is passed over until it does, together with
+/// those behind it that do not run either.
 ///
 /// A decision takes a lock that is held for a few nanoseconds, and reads the clock. Times are whole microseconds.
 pub struct RateLimit<R: Borrow<Rules> = Rules> {

@@ -183,6 +183,34 @@ async fn an_open_circuit_stays_until_its_recovery_timeout_has_passed_twice() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_breaker_that_ramps_up_stays_until_the_ramp_is_over() {
+    const HOUR: Duration = Duration::from_hours(1);
+    let rates = BreakerConfig::new().window(Window::calls(4)).min_calls(1).half_open_max_calls(1);
+    for config in [CONFIG, rates] {
+        let breakers = KeyedBreakers::new("ramping", config.ramp_up(HOUR)).max_keys(4);
+        for _ in 0..2 {
+            fail(&breakers, "host");
+        }
+        advance(Duration::from_secs(30)).await;
+        assert!(succeed(&breakers, "host"));
+        assert_eq!(state(&breakers, "host"), Some(Closed));
+        // A ramp takes as long as the settings say, and so does its stay.
+        for _ in 0..2 {
+            for newcomer in 0..100 {
+                assert!(succeed(&breakers, newcomer));
+            }
+            let admitted = (0..1_000).filter(|_| succeed(&breakers, "host")).count();
+            assert!((1..900).contains(&admitted), "{admitted} of 1,000 at the beginning and in the middle of the ramp");
+            advance(HOUR / 2).await;
+        }
+        for newcomer in 0..100 {
+            assert!(succeed(&breakers, newcomer));
+        }
+        assert!(breakers.get("host").is_none(), "it is idle when the ramp is over, also without a call");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_operators_word_stays_as_long_as_it_holds() {
     let breakers = KeyedBreakers::new("by hand", CONFIG).max_keys(2);
     breakers.breaker("forced").force_open();

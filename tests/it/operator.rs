@@ -331,3 +331,35 @@ fn a_snapshot_can_be_serialized() {
     assert!(json["open_for"].as_f64().is_some_and(|seconds| (9.0..=10.0).contains(&seconds)));
     assert!(json["last_transition"].as_f64().is_some_and(|seconds| seconds > 1e9));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_that_has_expired_holds_nothing() {
+    let holds = [Intervention::force_open(), Intervention::disable()];
+    let holds = || holds.clone().map(|hold| hold.expires_in(SECOND));
+    for hold in holds() {
+        let breaker = CircuitBreaker::new("held once", CONFIG);
+        breaker.intervene(&hold);
+        breaker.intervene(&Intervention::open());
+        breaker.intervene(&Intervention::close());
+        assert_eq!(breaker.snapshot().transitions, 1, "held");
+        advance(SECOND).await;
+        breaker.intervene(&Intervention::open().expires_in(5 * SECOND).reason("down for the others"));
+        let snapshot = breaker.snapshot();
+        assert_eq!((snapshot.state, snapshot.open_for), (Open, Some(5 * SECOND)));
+        assert_eq!(snapshot.operator_reason.as_deref(), Some("down for the others"));
+        assert_eq!(breaker.try_acquire().unwrap_err().reason(), OpenReason::Intervention);
+        advance(5 * SECOND).await;
+        assert!(succeed(&breaker));
+        assert_eq!(breaker.state(), Closed);
+    }
+    for hold in holds() {
+        let breaker = CircuitBreaker::new("held once", CONFIG);
+        breaker.intervene(&hold);
+        advance(SECOND).await;
+        breaker.intervene(&Intervention::close());
+        assert_eq!(breaker.state(), Closed);
+        assert!(succeed(&breaker) && succeed(&breaker));
+        let snapshot = breaker.snapshot();
+        assert_eq!((snapshot.state, snapshot.transitions), (Closed, 2));
+    }
+}

@@ -197,6 +197,25 @@ fn a_thread_waits_by_its_clock() {
     assert!(retry_after > SECOND * 9 && retry_after <= SECOND * 10, "{retry_after:?}");
 }
 
+#[test]
+fn a_period_that_is_restored_still_counts_its_calls() {
+    let clock = FakeClock::new();
+    let _entered = clock.enter();
+    let hourly = RateLimitConfig::new(2, SECOND * 3_600);
+    let limit = RateLimit::new("restored", hourly);
+    for _ in 0..2 {
+        limit.try_acquire().unwrap();
+    }
+    limit.reconfigure(RateLimitConfig::new(1, SECOND));
+    clock.advance(SECOND * 60);
+    limit.try_acquire().unwrap();
+    limit.reconfigure(hourly);
+    assert_eq!(limit.try_acquire().unwrap_err().retry_after(), SECOND * 3_540);
+    clock.advance(SECOND * 3_540);
+    limit.try_acquire().unwrap();
+    limit.try_acquire().unwrap_err();
+}
+
 #[rate_limit(name = "of each user", limit = 1, per = 60s, key = user, max_keys = 3)]
 fn of_user(user: &str) -> Result<usize, Failure> {
     Ok(user.len())
@@ -266,6 +285,76 @@ async fn each_key_has_a_limit_and_keys_are_bounded() {
     assert_eq!(users.len(), 3);
     assert!(users.get("barbara").is_some(), "one whose window is empty has left for her");
     assert_eq!(users.snapshot().admitted, 5);
+}
+
+#[test]
+fn a_key_that_gets_a_place_has_made_the_calls_of_the_overflow() {
+    const HOUR: Duration = Duration::from_hours(1);
+    for algorithm in [Algorithm::SlidingWindow, Algorithm::Gcra] {
+        let clock = FakeClock::new();
+        let _entered = clock.enter();
+        let config = RateLimitConfig::new(10, HOUR).algorithm(algorithm);
+        let limits = KeyedRateLimits::new("from the overflow", config).max_keys(4);
+        let calls = |key: &str| (0..20).filter(|_| limits.limit(key).try_acquire().is_ok()).count();
+        for key in ["a", "b", "c", "d"] {
+            assert_eq!(calls(key), 10);
+        }
+        clock.advance(HOUR - SECOND);
+        assert_eq!(calls("me"), 10);
+        assert!(limits.get("me").is_none());
+        clock.advance(SECOND * 2);
+        assert_eq!(calls("me"), 0, "{algorithm:?}");
+        assert!(limits.get("me").is_some(), "it has a place, and is not a fresh start");
+        // What the overflow has counted leaves the window as it would there.
+        clock.advance(HOUR);
+        assert_eq!(calls("me"), 10, "{algorithm:?}");
+        // An overflow whose window is empty leaves nothing.
+        clock.advance(HOUR);
+        assert_eq!(calls("another"), 10, "{algorithm:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_gets_a_place_has_made_the_calls_that_wait_at_the_overflow() {
+    for algorithm in [Algorithm::SlidingWindow, Algorithm::Gcra] {
+        let config = RateLimitConfig::new(2, SECOND * 10).max_wait(SECOND * 60).algorithm(algorithm);
+        let limits = Box::leak(Box::new(KeyedRateLimits::new("waits at the overflow", config).max_keys(1)));
+        let (one, ten) = (SECOND, SECOND * 10);
+        for _ in 0..2 {
+            limits.limit("other").try_acquire().unwrap();
+        }
+        advance(ten - one).await;
+        for _ in 0..2 {
+            limits.limit("me").try_acquire().unwrap();
+        }
+        assert!(limits.get("me").is_none());
+        let overflow = limits.limit("me");
+        let mut waits = Box::pin(overflow.acquire_async());
+        assert!(waits.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        advance(one).await;
+        let own = limits.limit("me");
+        assert!(!own.is_overflow() && own.try_acquire().is_err(), "{algorithm:?}");
+        // By now all that was made at first has left the window.
+        advance(ten).await;
+        waits.await.unwrap();
+        let more = (0..3).filter(|_| own.try_acquire().is_ok()).count();
+        assert_eq!(more, 1, "{algorithm:?}");
+    }
+}
+
+#[test]
+fn a_flood_of_keys_locks_no_key_out_for_good() {
+    const HOUR: Duration = Duration::from_hours(1);
+    let clock = FakeClock::new();
+    let _entered = clock.enter();
+    let limits = KeyedRateLimits::new("flooded for days", RateLimitConfig::new(10, HOUR)).max_keys(4);
+    let mut own = 0;
+    for minute in 0..3 * 24 * 60 {
+        _ = limits.limit(&minute).try_acquire();
+        own += usize::from(limits.limit("me").try_acquire().is_ok_and(|()| limits.get("me").is_some()));
+        clock.advance(SECOND * 60);
+    }
+    assert!(own >= 10, "{own} calls by a limit of its own");
 }
 
 #[circuit_breaker(name = "above a rate limit", failure_threshold = 1)]

@@ -1,6 +1,7 @@
 //! Calls that wait for a rate limit: a queue from which callers may go at any moment, with no capacity lost and no window above
 //! the limit.
 
+mod idle;
 mod model;
 mod questions;
 mod store;

@@ -210,3 +210,35 @@ fn a_policy_can_ask_for_it_and_then_waits_as_long_as_the_circuit_rests() {
     policy.retry_if(|_: &Opaque| true).run(|| breaker.call(|| Ok(()))).unwrap_err();
     assert_eq!(rejections(breaker), 2, "nobody knows for how long");
 }
+
+#[test]
+fn a_policy_that_asks_for_rejections_needs_no_predicate() {
+    let clock = FakeClock::new();
+    let _entered = clock.enter();
+    let breaker = open("wanted without a predicate");
+    let policy = POLICY.retry_rejections();
+    policy.run(|| breaker.call(|| Ok::<_, io::Error>(()))).unwrap();
+    assert_eq!(clock.slept().iter().sum::<Duration>(), 10 * SECOND);
+    assert_eq!(rejections(breaker), 1);
+}
+
+#[tokio::test]
+async fn a_rejection_is_known_after_a_wait() {
+    let breaker = open("rejected before a wait");
+    let call = async || {
+        let result = breaker.call_async(async || Ok::<_, Opaque>(())).await;
+        tokio::task::yield_now().await;
+        result
+    };
+    // Other rejections of the thread meanwhile are those of others.
+    let other = async || {
+        for _ in 0..3 {
+            _ = breaker.try_acquire();
+            tokio::task::yield_now().await;
+        }
+    };
+    let policy = POLICY.retry_if(|_: &Opaque| true);
+    let (result, ()) = tokio::join!(policy.run_async(call), other());
+    assert!(matches!(result, Err(Opaque::Open(_))));
+    assert_eq!(rejections(breaker), 1 + 3);
+}

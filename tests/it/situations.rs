@@ -355,6 +355,50 @@ async fn s19_new_settings_hold_from_then_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_window_that_comes_back_begins_empty() {
+    for (config, other) in [
+        (BY_CALLS, BY_TIME),
+        (BY_TIME, BY_CALLS),
+        (BY_CALLS, IN_A_ROW),
+        (BY_TIME, IN_A_ROW),
+        (IN_A_ROW, BY_CALLS),
+        (IN_A_ROW, BY_TIME),
+    ] {
+        let breaker = CircuitBreaker::new("there and back", config);
+        play(&breaker, "FFFF").await;
+        breaker.reconfigure(other);
+        play(&breaker, &"S".repeat(100)).await;
+        breaker.reconfigure(config);
+        let snapshot = breaker.snapshot();
+        let counted = snapshot.window.map_or(snapshot.consecutive_failures.into(), |window| window.calls);
+        assert_eq!(counted, 0, "{snapshot}");
+        assert_eq!(play(&breaker, "FFFF").await, Closed);
+        assert_eq!(play(&breaker, "F").await, Open);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hung_trial_call_keeps_its_place_for_a_recovery_timeout() {
+    for config in KINDS {
+        let config = config.recovery_timeout(seconds(10));
+        for (trials, hung) in [(1, 1), (3, 1), (3, 2), (3, 3), (255, 254)] {
+            let breaker = CircuitBreaker::new("hung", config.half_open_max_calls(trials));
+            play(&breaker, "FFFFF +10").await;
+            let hung: Vec<_> = (0..hung).map(|_| breaker.try_acquire().unwrap()).collect();
+            advance(seconds(30 * 24 * 3_600)).await;
+            let successes = "S".repeat(trials as usize);
+            assert_eq!(play(&breaker, &successes).await, Closed, "{} of {trials}", hung.len());
+        }
+        // Others come and go meanwhile.
+        let breaker = CircuitBreaker::new("hung", config.half_open_max_calls(2));
+        play(&breaker, "FFFFF +10").await;
+        let _hung = breaker.try_acquire().unwrap();
+        assert_eq!(play(&breaker, "+3 X +3 X +3 S R").await, HalfOpen);
+        assert_eq!(play(&breaker, "+1 S").await, Closed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn s20_times_near_the_ends_of_their_range() {
     let day = Duration::from_hours(24);
     for config in KINDS {

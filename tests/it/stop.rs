@@ -431,3 +431,20 @@ fn a_wait_for_a_place_leaves_the_caller_its_unpark() {
         waiting.join().unwrap();
     });
 }
+
+#[retry(max_attempts = 10, stop_on = *stop)]
+async fn waits_on_the_thread_of_a_task(stop: &StopSignal, bulkhead: &Bulkhead) -> Result<(), Failure> {
+    bulkhead.call(|| Ok(()))
+}
+
+#[test]
+fn a_wait_that_blocks_the_thread_of_a_retried_task_ends_at_a_stop() {
+    let (stop, bulkhead) = (StopSignal::new(), full("stopped in the poll of a task"));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| runtime.block_on(waits_on_the_thread_of_a_task(&stop, bulkhead)));
+        crate::until(|| bulkhead.waiting() == 1);
+        stop.stop();
+        assert!(matches!(waits.join().unwrap(), Err(Failure::Full(_))));
+    });
+}

@@ -225,7 +225,11 @@ impl BreakerConfig {
 
     /// How long the circuit stays open before trial calls are let through.
     ///
-    /// Kept in whole microseconds, rounded up. Trial calls that have not ended after a further `recovery_timeout` are given up, and their places given out again.
+    /// Kept in whole microseconds, rounded up.
+    ///
+    /// A trial call that never ends keeps its permit for at most a further `recovery_timeout`. A call that comes that long after the
+    /// oldest open trial call started begins a new round: the permits of all trial calls that are still open are given out again.
+    /// Their results still count.
     ///
     /// # Panics
     ///
@@ -259,7 +263,8 @@ impl BreakerConfig {
 
     /// How many trial calls a half-open circuit lets through, and how many of them must succeed to close it.
     ///
-    /// A trial call that fails opens the circuit again at once; one that is dropped frees its place.
+    /// A trial call that fails opens the circuit again at once; one that is dropped frees its place. No more than this are open at once,
+    /// except for those whose permits were given out again, as [`recovery_timeout`](Self::recovery_timeout) says.
     ///
     /// # Panics
     ///

@@ -119,8 +119,11 @@ impl<'a> View<'a> {
 
     /// Takes in that the settings have changed.
     pub(crate) fn adopt(self) {
-        if let (Some(window), Policy::Rates(rates)) = (self.core.window.get(), self.settings.rules().policy) {
-            window.adopt(rates.span);
+        if let Some(window) = self.core.window.get() {
+            window.adopt(match self.settings.rules().policy {
+                Policy::Rates(rates) => Some(rates.span),
+                Policy::Consecutive { .. } => None,
+            });
         }
         self.core.circuit.step(&self.witness(), |circuit| circuit.adopt(&self.settings.rules(), clock::now));
     }

@@ -49,7 +49,8 @@ impl Intervention {
     /// Opens the circuit as a broken rule would: what another instance of the program has found out, say. After
     /// [`expires_in`](Self::expires_in), or else its own recovery timeout, trial calls decide.
     ///
-    /// A circuit that is open already rests until then. One that an operator has forced open or disabled stays as it is.
+    /// A circuit that is open already rests until then. One that an operator has forced open or disabled stays as it is,
+    /// until that expires.
     ///
     /// ```
     /// use std::time::Duration;
@@ -71,7 +72,7 @@ impl Intervention {
     }
 
     /// Closes a circuit that is open or half-open as its own recovery would, with the ramp of its settings. One that an operator has
-    /// forced open or disabled stays as it is. This is over as soon as it is done, and so does not expire.
+    /// forced open or disabled stays as it is, until that expires. This is over as soon as it is done, and so does not expire.
     pub const fn close() -> Self {
         Self::new(Action::Close)
     }

@@ -1,7 +1,7 @@
 //! A circuit breaker for each key: for each host, tenant or shard. [`crate::keyed`] keeps them.
 //!
-//! **Invariant:** a breaker whose rejections still matter is never evicted: not one that is open and not yet due, and not one that an
-//! operator holds.
+//! **Invariant:** a breaker whose rejections still matter is never evicted: not one that is open and not yet due, not one that ramps
+//! up, and not one that an operator holds.
 
 mod summary;
 
@@ -61,8 +61,8 @@ pub type KeyedBreaker = CircuitBreaker<SharedSettings>;
 /// 3. a closed breaker without failures that was used lately,
 /// 4. a closed breaker with failures, which are forgotten.
 ///
-/// Never evicted are a breaker that is open for less than twice its recovery timeout, one that an operator holds, and one that a caller
-/// holds, for a call that is under way or otherwise.
+/// Never evicted are a breaker that is open for less than twice its recovery timeout, one that ramps up after its recovery, one that an
+/// operator holds, and one that a caller holds, for a call that is under way or otherwise.
 ///
 /// A new key looks at eight breakers on average and at most at 128, however many there are. If it can evict none of these, its calls go
 /// through one more breaker that all such keys share, the [`overflow`](Self::overflow), until it finds a place; an
@@ -128,7 +128,7 @@ impl KeyedBreakers {
         breakers.of(
             text,
             max_keys,
-            |key| CircuitBreaker {
+            |key, _| CircuitBreaker {
                 core: Core::new(&settings.rules(), Totals::plain(), Some(key)),
                 settings: SharedSettings { settings: settings.clone(), used: AtomicBool::new(false) },
             },

@@ -174,7 +174,7 @@ fn trial_calls_that_never_end_lose_their_places() {
         let leaked = machine.acquire().expect("a trial");
         machine.now += recovery / 2;
         let also_leaked = machine.acquire().expect("a trial");
-        machine.now += recovery - 1;
+        machine.now += recovery - recovery / 2 - 1;
         assert_eq!(machine.acquire(), Err(Refusal::TrialsTaken { wait: 1 }));
         machine.now += 1;
         let again = [machine.acquire(), machine.acquire()].map(|ticket| ticket.expect("the places are free again"));
@@ -190,6 +190,19 @@ fn trial_calls_that_never_end_lose_their_places() {
         }
         assert_eq!(machine.circuit.word().state(), Closed, "{recovery}");
     }
+}
+
+#[test]
+fn trial_calls_one_after_another_keep_their_places() {
+    let (mut machine, first) = Machine::half_opened(Rules { trials: 2, ..RULES });
+    machine.now += RULES.recovery.base - 1;
+    machine.settle(first, Outcome::Neutral);
+    let second = machine.acquire().expect("a trial beside no other");
+    machine.now += RULES.recovery.base - 1;
+    machine.acquire().expect("a third");
+    assert_eq!(machine.acquire(), Err(Refusal::TrialsTaken { wait: 1 }));
+    machine.settle(second, Outcome::Neutral);
+    assert!(machine.acquire().is_ok(), "its place was its own");
 }
 
 #[test]

@@ -105,6 +105,24 @@ pub(crate) fn forget() {
     with_rejection(|last| last.set(0));
 }
 
+/// The last rejection of this thread, to be [restored](restore) with the next poll of the attempt that was rejected.
+#[cfg(feature = "tokio")]
+#[derive(Debug)]
+pub(crate) struct Suspended(u64, Wait);
+
+/// Takes the last rejection of this thread, if there is one.
+#[cfg(feature = "tokio")]
+pub(crate) fn suspend() -> Option<Suspended> {
+    let mark = with_rejection(Cell::take);
+    (mark != 0).then(|| Suspended(mark, WAIT.get()))
+}
+
+/// Notes a rejection that was taken before, on whatever thread.
+#[cfg(feature = "tokio")]
+pub(crate) fn restore(Suspended(mark, wait): Suspended) {
+    note(mark, wait);
+}
+
 /// What a retry has to know of a rejection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rejection {

@@ -44,7 +44,7 @@ impl<A: AtomicCell + Default> Window<A> {
     pub(crate) fn new(epoch: u32, span: Span) -> Self {
         let window = Self { calls: CallsWindow::default(), time: TimeWindow::default() };
         window.begin(epoch);
-        window.adopt(span);
+        window.adopt(Some(span));
         window
     }
 
@@ -54,10 +54,12 @@ impl<A: AtomicCell + Default> Window<A> {
         self.time.begin(epoch);
     }
 
-    /// Takes in that the span is another from now on. What it has counted stays.
-    pub(crate) fn adopt(&self, span: Span) {
-        if let Span::Calls(calls) = span {
-            self.calls.adopt(calls);
+    /// Takes in that the span is this one from now on, or that no rate is judged. Another length of the same kind keeps what was
+    /// counted. A kind that is not in force forgets it: when it comes back, it would know failures without the successes since.
+    pub(crate) fn adopt(&self, span: Option<Span>) {
+        self.calls.adopt(if let Some(Span::Calls(calls)) = span { calls } else { 0 });
+        if !matches!(span, Some(Span::Time(_))) {
+            self.time.forget();
         }
     }
 

@@ -10,7 +10,7 @@
 //!          ┌─────────┬───────────────────────────────────────────┬─────┐
 //! closed   │  epoch  │ failures in a row │ duties of a call      │  0  │ 25, 4 bits   moment: start of the ramp, if there is one
 //! open     │  epoch  │                              │   failed   │  1  │ 6            when it opened
-//! half-open│  epoch  │ rounds │ failed │ succeeded │   taken    │  2  │ 7, 6, 8, 8   the last trial call
+//! half-open│  epoch  │ rounds │ failed │ succeeded │   taken    │  2  │ 7, 6, 8, 8   the first open trial call of the round
 //! forced   │  epoch  │                              │  expires   │  3  │ 1            when it expires, if it does
 //! disabled │  epoch  │                              │  expires   │  4  │ 1            when it expires, if it does
 //! resting  │  epoch  │                              │   failed   │  5  │ 6            when the rest ends
@@ -24,10 +24,12 @@
 //!
 //! `failed` counts failed recoveries in a row, by which the rest of an open circuit grows.
 //!
-//! Half-open, when no trial call has been admitted for a whole recovery timeout and all permits are given out, the calls that
-//! hold them are given up: a new round begins, with an epoch of its own. `rounds` counts the earlier ones. The result of a call
-//! from any of these still counts, since a service that answers slowly does answer; but it has no permit to give back. Of rounds
-//! more than 127 ago nothing is known.
+//! Half-open, the moment is the start of a trial call before which no open one has started: the first one that was admitted
+//! while no other was open. A call that comes a recovery timeout after it begins a new round, with an epoch of its own, and gives
+//! out again the permits of all trial calls that are still open. So no trial call holds its permit for longer than a recovery
+//! timeout, whatever other calls do meanwhile; one that started beside an older one may hold it for less. `rounds` counts the
+//! earlier rounds. The result of a call from any of these still counts, since a service that answers slowly does answer; but it
+//! has no permit to give back. Of rounds more than 127 ago nothing is known.
 //!
 //! Moments are microseconds of the clock, in 64 bits. One by which the clock is behind has let nothing pass. With a clock that
 //! stays behind, as that of another test, [`by_another_clock`](Circuit::by_another_clock) dates the circuit anew.
@@ -60,7 +62,7 @@ pub(crate) enum Outcome {
 pub(crate) enum Refusal {
     /// Open for `wait` more.
     Open { wait: u64 },
-    /// All trial calls are given out; an unfinished one is given up in `wait`.
+    /// All permits of trial calls are given out; those of the unfinished ones are given out again in `wait`.
     TrialsTaken { wait: u64 },
     /// Closed a short time ago, and this call is not among those that are let through; all are in `wait`.
     Ramp { wait: u64 },
@@ -93,7 +95,7 @@ enum Phase {
     Closed { duties: Duties, failures: u32, ramp: Option<u64> },
     Open { failed: u8, since: u64 },
     Resting { failed: u8, until: u64 },
-    HalfOpen { rounds: u8, taken: u8, succeeded: u8, failed: u8, last_trial: u64 },
+    HalfOpen { rounds: u8, taken: u8, succeeded: u8, failed: u8, oldest: u64 },
     ForcedOpen { until: Option<u64> },
     Disabled { until: Option<u64> },
 }
@@ -213,6 +215,12 @@ impl Circuit {
         }
     }
 
+    /// Whether it is closed and still ramps up, so that a call can be rejected.
+    #[cfg(feature = "keyed")]
+    pub(crate) fn is_ramping(self, rules: &Rules, now: Moment) -> bool {
+        matches!(self.phase(), Phase::Closed { ramp: Some(ramp), .. } if left_of(rules.ramp, ramp, now) > 0)
+    }
+
     /// Asks for a call to be admitted. `dice` gives a number from 0 up to the one it gets.
     pub(crate) fn admit(self, rules: &Rules, now: Moment, dice: impl FnOnce(u64) -> u64) -> Admission {
         let left = self.time_left(rules, now);
@@ -236,21 +244,19 @@ impl Circuit {
                 0 => Admission::Take(self.first_trial(failed, now)),
                 wait => Admission::Refused(Refusal::Open { wait }),
             },
-            Phase::HalfOpen { rounds, taken, succeeded, failed, last_trial } => {
-                let this_trial = last_trial.max(now.as_micros());
-                if taken < rules.trials {
-                    let taken = taken + 1;
-                    let phase = Phase::HalfOpen { rounds, taken, succeeded, failed, last_trial: this_trial };
-                    return Admission::Take(self.with(phase));
+            Phase::HalfOpen { rounds, taken, succeeded, failed, oldest } => {
+                let this_trial = oldest.max(now.as_micros());
+                let wait = left_of(rules.recovery.rest(failed), oldest, now);
+                if wait == 0 {
+                    let (rounds, taken) = (rounds.saturating_add(1).min(MAX_ROUNDS), succeeded.saturating_add(1));
+                    let phase = Phase::HalfOpen { rounds, taken, succeeded, failed, oldest: this_trial };
+                    return Admission::Take(self.next(phase, Why::NONE));
                 }
-                match left_of(rules.recovery.rest(failed), last_trial, now) {
-                    0 => {
-                        let (rounds, taken) = (rounds.saturating_add(1).min(MAX_ROUNDS), succeeded.saturating_add(1));
-                        let phase = Phase::HalfOpen { rounds, taken, succeeded, failed, last_trial: this_trial };
-                        Admission::Take(self.next(phase, Why::NONE))
-                    }
-                    wait => Admission::Refused(Refusal::TrialsTaken { wait }),
+                if taken >= rules.trials {
+                    return Admission::Refused(Refusal::TrialsTaken { wait });
                 }
+                let (taken, oldest) = (taken + 1, if taken > succeeded { oldest } else { this_trial });
+                Admission::Take(self.with(Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }))
             }
         }
     }
@@ -284,23 +290,23 @@ impl Circuit {
                 }
                 Some(self.opened(now(), 0, Why::of(OpenReason::ConsecutiveFailures { failures })))
             }
-            (Phase::HalfOpen { rounds, taken, succeeded, failed, last_trial }, Outcome::Success, _) => {
+            (Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }, Outcome::Success, _) => {
                 let succeeded = succeeded.saturating_add(1);
                 if succeeded >= rules.trials {
                     return Some(self.recovered(rules, now));
                 }
                 // A success keeps its permit. One of an earlier round takes one again.
                 let taken = if self.word.has_place_of(ticket) { taken } else { taken.saturating_add(1) };
-                Some(self.with(Phase::HalfOpen { rounds, taken, succeeded, failed, last_trial }))
+                Some(self.with(Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }))
             }
             (Phase::HalfOpen { failed, .. }, Outcome::Failure, _) => {
                 Some(self.opened(now(), failed.saturating_add(1).min(MAX_FAILED), Why::TRIAL_FAILED))
             }
-            (Phase::HalfOpen { rounds, taken, succeeded, failed, last_trial }, Outcome::Neutral, _)
+            (Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }, Outcome::Neutral, _)
                 if self.word.has_place_of(ticket) =>
             {
                 let taken = taken.saturating_sub(1);
-                Some(self.with(Phase::HalfOpen { rounds, taken, succeeded, failed, last_trial }))
+                Some(self.with(Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }))
             }
             _ => None,
         }
@@ -331,8 +337,8 @@ impl Circuit {
     }
 
     const fn first_trial(self, failed: u8, now: Moment) -> Self {
-        let last_trial = now.as_micros();
-        self.next(Phase::HalfOpen { rounds: 0, taken: 1, succeeded: 0, failed, last_trial }, Why::NONE)
+        let oldest = now.as_micros();
+        self.next(Phase::HalfOpen { rounds: 0, taken: 1, succeeded: 0, failed, oldest }, Why::NONE)
     }
 
     /// Closed after a recovery.

@@ -1,6 +1,7 @@
 //! A rate limit for each key: for each user, tenant or host. [`crate::keyed`] keeps them.
 //!
-//! **Invariant:** a limit is evicted only while its window is empty, so no key's calls are forgotten because of other keys.
+//! **Invariant:** a limit is evicted only while its window is empty, and a new one begins with what the overflow has counted, so no key's
+//! calls are forgotten because of other keys.
 
 use std::{
     borrow::Borrow,
@@ -53,6 +54,9 @@ pub type KeyedRateLimit = RateLimit<SharedRules>;
 /// against one more limit that all such keys share, the [`overflow`](Self::overflow), until it finds a place; an
 /// [event](crate::events::Event::RateLimitKeysOverflowed) says so. So a flood of keys is limited itself: give `max_keys` room for the
 /// keys that call in one window. The overflow has no key, and no key reaches it.
+///
+/// A key that finds a place may have called through the overflow before. So its limit begins with the calls that the overflow has in its
+/// window, and with those that wait there; they leave it as they grow old.
 ///
 /// Each key takes about 300 bytes, its text, and 8 bytes for each call in its window.
 #[derive(Debug)]
@@ -117,8 +121,11 @@ impl KeyedRateLimits {
         limits.of(
             text,
             max_keys,
-            |key| RateLimit {
-                limiter: Limiter::new(Totals::plain(), Some(key)),
+            |key, overflow| RateLimit {
+                limiter: match overflow {
+                    Some(overflow) => overflow.limiter.heir(rules, key),
+                    None => Limiter::new(Totals::plain(), Some(key)),
+                },
                 rules: SharedRules { rules: rules.clone(), used: AtomicBool::new(false) },
             },
             || events::publish(Event::RateLimitKeysOverflowed { limits: name, max_keys }),
@@ -185,10 +192,11 @@ impl KeyedRateLimits {
         keyed::top(self.iter().filter(|limit| limit.rejections() > 0), keys, KeyedRateLimit::rejections)
     }
 
-    /// The limits that have series of their own in metrics: of those that have rejected calls.
+    /// The limits that have series of their own in metrics: of those that have rejected calls and still count or delay some.
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
     pub(crate) fn told(&self, keys: usize) -> Vec<Arc<KeyedRateLimit>> {
-        let troubled = self.iter().filter(|limit| limit.rejections() > 0).collect();
+        let is_in_use = |limit: &KeyedRateLimit| limit.limiter.load(limit.rules()) != (0, 0);
+        let troubled = self.iter().filter(|limit| limit.rejections() > 0 && is_in_use(limit)).collect();
         self.store.get().map(|store| store.limits.told(troubled, keys, KeyedRateLimit::rejections)).unwrap_or_default()
     }
 

@@ -72,6 +72,22 @@ impl Limiter {
         Self { state, totals, key }
     }
 
+    /// The limiter of a key whose calls this one may have counted: it begins with what counts here, and with the calls that wait here, as
+    /// if each started as early as it can.
+    #[cfg(feature = "keyed")]
+    pub(super) fn heir(&self, rules: &Rules, key: Key) -> Self {
+        let (heir, now) = (Self::new(Totals::plain(), Some(key)), clock::now_micros());
+        let mut state = self.state();
+        if let Some(adopted) = state.adopt(rules).filter(|adopted| state.meter.load(now, adopted.limit) > 0) {
+            let (mut meter, limit) = (state.meter.clone(), adopted.limit);
+            meter.await_calls(now, limit, state.queue.len().min(limit.calls as usize));
+            let mut inherited = heir.state();
+            (inherited.meter, inherited.adopted) = (meter, Some(adopted));
+        }
+        drop(state);
+        heir
+    }
+
     /// Admits a call, or puts it into the queue if its turn comes within `patience` and the wait of the settings. `timer` is the clock by
     /// which it would sleep.
     #[inline]
@@ -142,6 +158,7 @@ impl State {
     fn decide(&mut self, rules: &Rules, patience: u64, wakers: &mut Wakers) -> Decision {
         let Some(Adopted { limit, wait, .. }) = self.adopt(rules) else { return Decision::Admitted };
         let arrived = self.read_clock(wakers);
+        self.look_after_first(limit, wakers);
         let (now, ahead, patience) = (self.meter.now(), self.queue.len(), wait.min(patience));
         // No call overtakes the waiters. One that does not wait may have the capacity that they leave.
         let taken = if ahead > 0 && patience > 0 {
@@ -157,6 +174,15 @@ impl State {
                 self.queue.enter(ticket);
                 Decision::Waits { ticket, arrived, deadline: now.saturating_add(patience) }
             }
+        }
+    }
+
+    /// Looks after the first waiter for a call that arrives: it may be rejected, so that nobody looks any more.
+    fn look_after_first(&mut self, limit: Limit, wakers: &mut Wakers) {
+        if self.queue.len() > 0 {
+            let now = self.meter.now();
+            let due = self.meter.earliest(now, limit, 0);
+            _ = self.queue.look_after_first(u64::MAX, due, now, wakers);
         }
     }
 

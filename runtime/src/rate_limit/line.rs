@@ -42,8 +42,15 @@ impl Line {
         self.queue.signal(self.turns, wakers);
     }
 
+    /// Looks after the first for a call that arrives: it may be rejected, so that nobody looks any more.
+    pub(super) fn look_after_first(&mut self, now: u64, wakers: &mut Wakers) {
+        if self.queue.len() > 0 {
+            _ = self.queue.look_after_first(u64::MAX, self.full_until, now, wakers);
+        }
+    }
+
     pub(super) fn is_granted(&self, ticket: u64) -> bool {
-        self.queue.place(ticket, self.granted) == Place::Turn
+        self.granted > 0 && self.queue.place(ticket, self.granted) == Place::Turn
     }
 
     /// Takes a waiter out, and signals those that come forward.

@@ -19,14 +19,14 @@ pub(super) struct Limit {
 }
 
 /// What a limit has counted, by one clock.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Meter {
     counts: Counts,
     /// The latest that the clock has said, to whoever has called.
     latest: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Counts {
     Log(Log),
     Bucket(Bucket),
@@ -80,12 +80,18 @@ impl Meter {
         match self.earliest(now, limit, ahead) {
             at if at > now => Err(at),
             _ => {
-                match &mut self.counts {
-                    Counts::Log(log) => log.enter(now),
-                    Counts::Bucket(bucket) => bucket.enter(now, limit),
-                }
+                self.enter(now, limit);
                 Ok(())
             }
+        }
+    }
+
+    /// Counts so many calls that will start, each at the first moment at which it can.
+    #[cfg(feature = "keyed")]
+    pub(super) fn await_calls(&mut self, now: u64, limit: Limit, calls: usize) {
+        let starts: Vec<_> = (0..calls).map(|ahead| self.earliest(now, limit, ahead)).collect();
+        for start in starts {
+            self.enter(start, limit);
         }
     }
 
@@ -106,6 +112,13 @@ impl Meter {
         match &self.counts {
             Counts::Log(log) => log.load(now, limit),
             Counts::Bucket(bucket) => bucket.load(now, limit),
+        }
+    }
+
+    fn enter(&mut self, start: u64, limit: Limit) {
+        match &mut self.counts {
+            Counts::Log(log) => log.enter(start, limit),
+            Counts::Bucket(bucket) => bucket.enter(start, limit),
         }
     }
 

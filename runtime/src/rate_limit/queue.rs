@@ -7,7 +7,7 @@
 //! a signal that was given before it sleeps when it is about to sleep.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::OccupiedEntry},
     task::{Poll, Waker},
 };
 
@@ -16,6 +16,9 @@ use crate::panics::contain;
 /// The time that a waiter has to run when its turn has come, in microseconds, and has once more after a reminder. Then it is passed
 /// over: it may be a future that is not polled any more, or a thread that is stopped. The time is much longer than a busy executor
 /// takes, since passing over a waiter that would have run changes the order.
+///
+/// A waiter that passes over another reminds all that are before it, and passes over those that do not answer together. So idle waiters
+/// cost three of these times, however many they are.
 pub(super) const GRACE: u64 = 500_000;
 
 /// Waiters by their tickets, which rise in the order of arrival.
@@ -31,7 +34,7 @@ struct Waiter {
     waker: Option<Waker>,
     /// True if it has to look again instead of sleeping.
     is_signalled: bool,
-    /// The moment at which it was reminded that its turn has come.
+    /// The moment of a reminder that it has not answered.
     reminded: Option<u64>,
 }
 
@@ -40,8 +43,8 @@ struct Waiter {
 pub(super) enum Place {
     /// Among those whose turn it may be.
     Turn,
-    /// Behind so many others.
-    Behind(usize),
+    /// Behind those.
+    Behind,
 }
 
 impl Queue {
@@ -69,7 +72,7 @@ impl Queue {
     pub(super) fn leave(&mut self, ticket: u64, turns: usize, wakers: &mut Wakers) {
         let Some(waiter) = self.waiters.remove(&ticket) else { return };
         wakers.idle.extend(waiter.waker);
-        if self.waiters.keys().nth(turns).is_none_or(|behind| ticket < *behind) {
+        if self.is_among_first(turns, ticket) {
             self.signal(turns, wakers);
         }
     }
@@ -83,10 +86,7 @@ impl Queue {
 
     /// The place of a waiter, where so many may have their turn at once.
     pub(super) fn place(&self, ticket: u64, turns: usize) -> Place {
-        match self.ahead(ticket) {
-            ahead if ahead < turns => Place::Turn,
-            ahead => Place::Behind(ahead),
-        }
+        if self.is_among_first(turns, ticket) { Place::Turn } else { Place::Behind }
     }
 
     /// Waiters that came before this one.
@@ -97,27 +97,27 @@ impl Queue {
         }
     }
 
-    /// Lets a waiter behind so many others look after the first, whose turn comes at `due`. Gives the moment at which it looks again if
-    /// nobody signals it, or `None` if the first was passed over.
-    pub(super) fn look_after_first(&mut self, ahead: usize, due: u64, now: u64, wakers: &mut Wakers) -> Option<u64> {
-        let mut first = self.waiters.first_entry()?;
-        // The next waiter looks first, and those behind it if it does not.
-        let pauses = u64::try_from(ahead).unwrap_or(u64::MAX).saturating_mul(2).saturating_sub(1);
-        let again = |from: u64| Some(from.saturating_add(GRACE.saturating_mul(pauses)));
-        if due > now {
-            return again(due);
-        }
-        match first.get().reminded {
-            // By another clock it may be any time ago.
-            Some(reminded) if now.abs_diff(reminded) >= GRACE => {
-                first.remove().signal(wakers);
-                None
-            }
-            Some(reminded) => again(reminded),
-            None => {
-                first.get_mut().reminded = Some(now);
-                first.get_mut().signal(wakers);
-                again(now)
+    /// Lets a caller behind others look after the first, whose turn comes at `due`. Gives the moment at which it looks again if
+    /// nobody signals it, or `None` if others were passed over.
+    pub(super) fn look_after_first(&mut self, ticket: u64, due: u64, now: u64, wakers: &mut Wakers) -> Option<u64> {
+        let mut passed = false;
+        loop {
+            let mut first = self.waiters.first_entry().filter(|first| *first.key() < ticket);
+            match first.as_mut().map(OccupiedEntry::get_mut) {
+                Some(waiter) if waiter.is_silent(now) => {
+                    waiter.signal(wakers);
+                    self.waiters.pop_first();
+                    passed = true;
+                }
+                // Others before this caller may be idle as well.
+                _ if passed => {
+                    for (_, waiter) in self.waiters.range_mut(..ticket) {
+                        waiter.remind(now, wakers);
+                    }
+                    return None;
+                }
+                Some(waiter) if due <= now => return Some(waiter.remind(now, wakers).saturating_add(GRACE)),
+                _ => return Some(due.saturating_add(GRACE)),
             }
         }
     }
@@ -129,6 +129,10 @@ impl Queue {
             waiter.is_signalled = false;
             std::mem::swap(&mut waiter.waker, waker);
         }
+    }
+
+    fn is_among_first(&self, turns: usize, ticket: u64) -> bool {
+        self.waiters.keys().nth(turns).is_none_or(|behind| ticket < *behind)
     }
 
     /// Sleeps until it is signalled. `waker` is what wakes it; the one before comes back in its place.
@@ -144,6 +148,19 @@ impl Queue {
 }
 
 impl Waiter {
+    /// Signals it, unless it has not answered an earlier reminder. Gives the moment of the reminder.
+    fn remind(&mut self, now: u64, wakers: &mut Wakers) -> u64 {
+        if self.reminded.is_none() {
+            self.signal(wakers);
+        }
+        *self.reminded.get_or_insert(now)
+    }
+
+    /// True if it has not answered a reminder in time. By another clock the reminder may be any time ago.
+    fn is_silent(&self, now: u64) -> bool {
+        self.reminded.is_some_and(|reminded| now.abs_diff(reminded) >= GRACE)
+    }
+
     fn signal(&mut self, wakers: &mut Wakers) {
         self.is_signalled = true;
         wakers.to_wake.extend(self.waker.take());
@@ -226,22 +243,49 @@ mod tests {
         assert!(!sleeps(&mut queue, 1));
     }
 
+    fn look(queue: &mut Queue, ticket: u64, now: u64) -> Option<u64> {
+        queue.look_after_first(ticket, 1_000, now, &mut Wakers::default())
+    }
+
     #[test]
     fn a_waiter_that_does_not_run_is_passed_over_and_comes_back_to_its_place() {
         let mut queue = queue(3);
-        let look = |queue: &mut Queue, ahead, now| {
-            let mut wakers = Wakers::default();
-            queue.look_after_first(ahead, 1_000, now, &mut wakers)
-        };
-        assert_eq!([1, 2].map(|ahead| look(&mut queue, ahead, 0)), [Some(1_000 + GRACE), Some(1_000 + 3 * GRACE)]);
+        assert_eq!([2, 3].map(|ticket| look(&mut queue, ticket, 0)), [Some(1_000 + GRACE); 2]);
         // However late it is, it is reminded first.
-        assert_eq!(look(&mut queue, 1, 50 * GRACE), Some(51 * GRACE));
-        assert_eq!(look(&mut queue, 1, 50 * GRACE + 1), Some(51 * GRACE));
+        assert_eq!(look(&mut queue, 2, 50 * GRACE), Some(51 * GRACE));
+        assert_eq!(look(&mut queue, 3, 50 * GRACE + 1), Some(51 * GRACE));
         queue.enter(1);
-        assert_eq!(look(&mut queue, 1, 51 * GRACE), Some(52 * GRACE), "it has run since");
+        assert_eq!(look(&mut queue, 2, 51 * GRACE), Some(52 * GRACE), "it has run since");
         assert_eq!(look(&mut queue, 2, 52 * GRACE), None);
-        assert_eq!((queue.len(), queue.place(2, 1), queue.place(3, 1)), (2, Place::Turn, Place::Behind(1)));
+        assert_eq!((queue.len(), queue.place(2, 1), queue.place(3, 1)), (2, Place::Turn, Place::Behind));
         queue.enter(1);
-        assert_eq!([1, 2, 3].map(|ticket| queue.place(ticket, 2)), [Place::Turn, Place::Turn, Place::Behind(2)]);
+        assert_eq!([1, 2, 3].map(|ticket| queue.place(ticket, 2)), [Place::Turn, Place::Turn, Place::Behind]);
+    }
+
+    #[test]
+    fn those_that_do_not_answer_are_passed_over_together() {
+        let mut queue = queue(100);
+        assert!((1..=100).all(|ticket| sleeps(&mut queue, ticket)));
+        assert_eq!(look(&mut queue, 100, 1_000), Some(1_000 + GRACE));
+        assert_eq!(look(&mut queue, 100, 1_000 + GRACE), None);
+        assert!((2..100).all(|ticket| !sleeps(&mut queue, ticket)), "all before it are reminded");
+        assert!(sleeps(&mut queue, 100));
+        queue.enter(60);
+        assert_eq!(look(&mut queue, 60, 2_000 + GRACE), Some(1_000 + 2 * GRACE));
+        assert_eq!(look(&mut queue, 100, 1_000 + 2 * GRACE), None);
+        assert_eq!((queue.len(), queue.place(60, 1)), (41, Place::Turn));
+        // The others have had their time when they come to be the first.
+        queue.leave(60, 1, &mut Wakers::default());
+        assert_eq!(look(&mut queue, 100, 1_000 + 2 * GRACE), None);
+        assert_eq!(queue.place(100, 1), Place::Turn);
+    }
+
+    #[test]
+    fn a_caller_that_does_not_wait_looks_after_all() {
+        let mut queue = queue(9);
+        for (now, left) in [(1_000, 9), (1_000 + GRACE, 8), (1_000 + 2 * GRACE, 0)] {
+            _ = look(&mut queue, u64::MAX, now);
+            assert_eq!(queue.len(), left);
+        }
     }
 }

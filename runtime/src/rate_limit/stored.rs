@@ -92,6 +92,7 @@ impl<'l> Caller<'l> {
             let arrived = state.read_clock(&mut wakers);
             let now = state.meter.now();
             let line = state.line();
+            line.look_after_first(now, &mut wakers);
             // A call that may not wait is decided by the store.
             let is_queued = adopted.wait > 0 && line.len() > 0;
             let at = if is_queued { line.earliest(now, &adopted) } else { now };
@@ -141,8 +142,8 @@ impl<'l> Caller<'l> {
                     Place::Turn if line.full_until <= now => return Ok((Look::Asks, None)),
                     Place::Turn if line.full_until > self.deadline => break now,
                     Place::Turn => break line.full_until,
-                    Place::Behind(ahead) => {
-                        if let Some(at) = line.queue.look_after_first(ahead, line.full_until, now, wakers) {
+                    Place::Behind => {
+                        if let Some(at) = line.queue.look_after_first(self.ticket, line.full_until, now, wakers) {
                             break at;
                         }
                     }

@@ -114,8 +114,8 @@ impl<'l> Waiting<'l> {
                     }
                     Err(at) => break at,
                 },
-                Place::Behind(ahead) => {
-                    if let Some(at) = queue.look_after_first(ahead, meter.earliest(now, limit, 0), now, wakers) {
+                Place::Behind => {
+                    if let Some(at) = queue.look_after_first(self.ticket, meter.earliest(now, limit, 0), now, wakers) {
                         break at;
                     }
                 }

@@ -1,3 +1,5 @@
+#[cfg(feature = "tokio")]
+use std::task::Wake;
 use std::{
     fmt,
     future::Future,
@@ -109,6 +111,9 @@ struct Rare<'p> {
     scheduled: Option<Scheduled>,
     around: Around,
     stop: Option<OwnStop<'p>>,
+    /// A rejection of the attempt that waits.
+    #[cfg(feature = "tokio")]
+    rejection: Option<trace::Suspended>,
 }
 
 /// A retry that is scheduled. Dropped before it begins, it goes back to the budget.
@@ -360,6 +365,9 @@ impl<'p> Attempts<'p> {
     #[inline(never)]
     fn enter_more(&mut self, context: &mut Context<'_>) -> Scope {
         self.settle_by_task(context);
+        if let Some(rejection) = self.rare.as_mut().and_then(|rare| rare.rejection.take()) {
+            trace::restore(rejection);
+        }
         if self.state == State::Waiting {
             self.state = State::Running;
         }
@@ -372,6 +380,16 @@ impl<'p> Attempts<'p> {
             return scope;
         }
         Scope::within(context, innermost, around)
+    }
+
+    /// Notes that the attempt waits from now on.
+    #[cfg(feature = "tokio")]
+    #[inline(never)]
+    pub(super) fn suspend_attempt(&mut self) {
+        self.suspend();
+        if let Some(rejection) = trace::suspend() {
+            self.rare().rejection = Some(rejection);
+        }
     }
 
     /// The span of the attempt that comes, if it is a further one.
@@ -423,7 +441,9 @@ impl<'p> Attempts<'p> {
         if let Some(stop) = self.rare.as_mut().and_then(|rare| rare.stop.as_mut())
             && !stop.relay.is_given()
         {
-            stop.pass_on(context);
+            // Code that is not `async` may block the thread within this poll, so the signal itself has to reach the waits below.
+            let waker = Waker::from(Arc::new(Both { relay: stop.relay.clone(), task: context.waker().clone() }));
+            stop.pass_on(&mut Context::from_waker(&waker));
         }
         self.noted()
     }
@@ -500,8 +520,12 @@ impl<'p> Attempts<'p> {
         }
         let rejected = if is_made { trace::last() } else { None };
         let verdict = match (verdict, rejected) {
-            (Verdict::Transient { .. } | Verdict::Final, Some(Rejection { retry_after })) => {
+            (Verdict::Transient { .. } | Verdict::Final | Verdict::Rejected, Some(Rejection { retry_after })) => {
                 Verdict::rejected(retry_after, self.policy.retries_rejections)
+            }
+            // Made elsewhere, on another thread for instance: its wait is not known.
+            (Verdict::Rejected, None) if is_made && self.policy.retries_rejections => {
+                Verdict::Transient { retry_after: None }
             }
             (verdict, _) => verdict,
         };
@@ -709,6 +733,25 @@ impl Attempts<'_> {
             self.count(if has_panicked { End::Panicked } else { End::Cancelled });
         }
         drop(self.rare.take());
+    }
+}
+
+/// Gives a signal to the waits inside of an attempt, and wakes the task of the attempt.
+#[cfg(feature = "tokio")]
+struct Both {
+    relay: Arc<Relay>,
+    task: Waker,
+}
+
+#[cfg(feature = "tokio")]
+impl Wake for Both {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.relay.give();
+        self.task.wake_by_ref();
     }
 }
 

@@ -86,7 +86,7 @@ impl<F: Future> Future for Scoped<'_, '_, F> {
         let _entered = this.span.as_ref().map(|span| span.enter());
         let poll = this.call.as_mut().poll(context);
         if poll.is_pending() {
-            this.attempts.suspend();
+            this.attempts.suspend_attempt();
         }
         poll
     }

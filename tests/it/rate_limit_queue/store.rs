@@ -238,3 +238,31 @@ async fn a_waiter_that_nobody_polls_holds_nobody_up_for_long() {
         call.await.unwrap();
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn however_many_waiters_are_idle_the_next_call_is_soon_served() {
+    for count in [1, 5, 20, 100] {
+        for may_wait in [true, false] {
+            let store = Window::new(Duration::ZERO);
+            let limit = limit(1, 10 * SECOND, 90_000 * SECOND, store);
+            limit.acquire_async().await.unwrap();
+            let start = Instant::now();
+            let mut idle: Vec<_> = (0..count).map(|_| waiting(&limit)).collect();
+            for call in &mut idle {
+                advance(Duration::from_millis(1)).await;
+                assert!(super::poll(call).is_pending());
+            }
+            if !may_wait {
+                // A turn that seems to come later than in 15 s.
+                limit.reconfigure(RateLimitConfig::new(1, 10 * SECOND).max_wait(15 * SECOND).store(store));
+                sleep(9 * SECOND).await;
+            }
+            while limit.acquire_async().await.is_err() {
+                assert!(start.elapsed() < 60 * SECOND, "{count} idle waiters keep out all others");
+                sleep(SECOND / 10).await;
+            }
+            let late = start.elapsed().checked_sub(10 * SECOND).expect("not before its time");
+            assert!(late <= 3 * SECOND, "{count} idle waiters cost {late:?}");
+        }
+    }
+}

@@ -83,7 +83,8 @@ struct Trials {
     round: u32,
     taken: u32,
     succeeded: u32,
-    last: u64,
+    /// When the first of those that may still be open started.
+    oldest: u64,
 }
 
 #[derive(Debug)]
@@ -142,16 +143,17 @@ impl Model {
                 self.take_place();
                 None
             }
-            HalfOpen if self.trials.taken < self.config.trials => {
-                self.take_place();
-                None
-            }
-            HalfOpen if self.trials_left() > 0 => Some((OpenReason::TrialsUnderWay, Some(self.trials_left()))),
             HalfOpen => {
-                self.trials.round += 1;
-                self.trials.taken = self.trials.succeeded;
-                self.take_place();
-                None
+                if self.trials_left() == 0 {
+                    self.trials.round += 1;
+                    self.trials.taken = self.trials.succeeded;
+                }
+                if self.trials.taken < self.config.trials {
+                    self.take_place();
+                    None
+                } else {
+                    Some((OpenReason::TrialsUnderWay, Some(self.trials_left())))
+                }
             }
             Disabled if self.hold_left() == Some(0) => {
                 self.close();
@@ -216,7 +218,7 @@ impl Model {
     }
 
     pub(super) fn open_from_outside(&mut self, expires_in: Option<u64>, failed: u32) {
-        if matches!(self.state, ForcedOpen | Disabled) {
+        if matches!(self.state, ForcedOpen | Disabled) && self.hold_left() != Some(0) {
             return;
         }
         if self.state != Open {
@@ -230,15 +232,24 @@ impl Model {
     }
 
     pub(super) fn close_from_outside(&mut self) {
-        if matches!(self.state, Open | HalfOpen) {
+        if matches!(self.state, Open | HalfOpen) || self.state_by_time() == HalfOpen {
             self.close();
         }
     }
 
     pub(super) fn reconfigure(&mut self, config: Config) {
         self.config = config;
-        if let (Some(size), Policy::Calls(calls)) = (self.size, config.policy) {
-            self.resize(size, calls);
+        // A window that is not in force forgets what it has counted.
+        match (self.size, config.policy) {
+            (Some(size), Policy::Calls(calls)) => self.resize(size, calls),
+            (size, _) => {
+                self.size = size.map(|_| 0);
+                self.by_calls.clear();
+            }
+        }
+        if !matches!(config.policy, Policy::Time(_)) {
+            self.by_time.clear();
+            self.part = None;
         }
         if self.state == HalfOpen {
             self.close_if_recovered();
@@ -298,7 +309,7 @@ impl Model {
             _ => vec![],
         };
         let ends = match self.state {
-            HalfOpen => Some(self.trials.last + self.rest()),
+            HalfOpen => Some(self.trials.oldest + self.rest()),
             _ => self.open_for().or(self.disabled_for()).map(|left| self.now + left),
         };
         let future = window.into_iter().chain(ends).filter(|at| *at > self.now);
@@ -407,8 +418,10 @@ impl Model {
     }
 
     fn take_place(&mut self) {
+        if self.trials.taken == self.trials.succeeded {
+            self.trials.oldest = self.now;
+        }
         self.trials.taken += 1;
-        self.trials.last = self.now;
     }
 
     /// How long an open circuit rests now.
@@ -428,7 +441,7 @@ impl Model {
     }
 
     fn trials_left(&self) -> u64 {
-        (self.trials.last + self.rest()).saturating_sub(self.now)
+        (self.trials.oldest + self.rest()).saturating_sub(self.now)
     }
 
     fn hold_left(&self) -> Option<u64> {

@@ -15,6 +15,7 @@ impl View<'_> {
     /// How the breaker of a key stands, as long as no call is under way through it.
     pub(crate) fn standing(self) -> Standing {
         match self.core.circuit.word().state() {
+            BreakerState::Closed if self.is_ramping() => Standing::Stays,
             BreakerState::Closed if self.counts_failures() => Standing::Failing,
             BreakerState::Closed => Standing::Idle,
             BreakerState::Open | BreakerState::HalfOpen if self.is_abandoned() => Standing::Abandoned,
@@ -29,6 +30,12 @@ impl View<'_> {
     pub(crate) fn is_troubled(self) -> bool {
         let has_changed = || self.core.changed_at() > 0 && clock::now().since(self.core.since()) < RECENT;
         self.state() != BreakerState::Closed || self.counts_failures() || has_changed()
+    }
+
+    /// Closed: whether calls are still rejected after a recovery.
+    fn is_ramping(self) -> bool {
+        let now = clock::now();
+        self.circuit_by(now).is_ramping(&self.settings.rules(), now)
     }
 
     /// Closed: whether failures or slow calls are counted, in a row or in the window.

@@ -50,6 +50,27 @@ fn nothing_is_lost_and_nothing_counted_twice() {
 }
 
 #[test]
+fn a_kind_that_comes_back_knows_only_what_was_recorded_since() {
+    for [span, other] in [SPANS, [SPANS[1], SPANS[0]]] {
+        model(move || {
+            let window = window(span);
+            record(&window, FAILURE, 1, span);
+            let late = {
+                let window = window.clone();
+                thread::spawn(move || record(&window, FAILURE, 1, span))
+            };
+            window.adopt(Some(other));
+            window.adopt(Some(span));
+            late.join().expect("ends well");
+            let Counts { calls, failed, slow } = window.counts(1, span, || NOW);
+            assert!(calls <= 1 && failed <= calls && slow == 0, "{calls}, {failed}");
+            record(&window, FAILURE, 1, span);
+            assert!(window.counts(1, span, || NOW).failed > failed);
+        });
+    }
+}
+
+#[test]
 fn the_last_of_two_failures_sees_both() {
     for span in SPANS {
         model(move || {

@@ -246,6 +246,39 @@ fn abandoned_places_are_given_out_once() {
 }
 
 #[test]
+fn a_new_round_gives_out_all_places_once() {
+    model(|| {
+        let shared = shared(recovering());
+        // One of two trial calls never ends; the other place is free.
+        let (hung, _) = acquire(&shared, 200).expect("a trial");
+        let later = 200 + 100;
+        let admitted = in_threads(&shared, 2, move |shared| acquire(shared, later).is_some());
+        assert_eq!(admitted, [true, true]);
+        assert_eq!(acquire(&shared, later), None);
+        assert_eq!(settle(&shared, hung, Outcome::Neutral, later), None);
+        assert_eq!(acquire(&shared, later), None, "it has no place to give back");
+    });
+}
+
+#[test]
+fn a_trial_beside_one_that_ends_is_dated_by_itself_or_the_older() {
+    model(|| {
+        let shared = shared(recovering());
+        let (first, _) = acquire(&shared, 200).expect("a trial");
+        let dropped = {
+            let shared = shared.clone();
+            thread::spawn(move || settle(&shared, first, Outcome::Neutral, 250))
+        };
+        let (second, _) = acquire(&shared, 250).expect("a trial");
+        assert_eq!(dropped.join().expect("ends well"), None);
+        assert!([200, 250].contains(&load(&shared).moment()));
+        assert_eq!(settle(&shared, second, Outcome::Neutral, 250), None);
+        assert!(acquire(&shared, 290).is_some());
+        assert_eq!(load(&shared).moment(), 290, "none is open beside it");
+    });
+}
+
+#[test]
 fn a_moment_is_that_of_its_epoch() {
     model(|| {
         let shared = shared(Circuit::new(&RULES));

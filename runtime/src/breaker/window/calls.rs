@@ -20,7 +20,7 @@ pub(super) struct CallsWindow<A = AtomicU64> {
     last: A,
     /// The number of the last call that is not in the window, however large the window is.
     before: A,
-    /// How many calls the window holds; 0 before anybody has said.
+    /// How many calls the window holds; 0 while it is not in force.
     size: A,
     rings: [OnceBox<Vec<A>>; RINGS],
 }
@@ -40,10 +40,11 @@ impl<A: AtomicCell + Default> CallsWindow<A> {
     }
 
     /// A larger window begins with what the smaller one held: older failures are gone, and so older successes are not counted.
+    /// So one that comes into force begins empty.
     pub(super) fn adopt(&self, calls: u32) {
         // ORDERING: Acquire and Release, as above. Who changes settings at the same time as another leaves one of both in force.
         let size = self.size.load(Ordering::Acquire);
-        if u64::from(calls) > size && size > 0 {
+        if u64::from(calls) > size {
             let held_from = (self.last.load(Ordering::Acquire) & super::COUNT_MASK).saturating_sub(size);
             let before = self.before.load(Ordering::Acquire);
             self.before.store(before.max(held_from), Ordering::Release);

@@ -57,6 +57,21 @@ impl<A: AtomicCell> TimeWindow<A> {
             retag(cell, epoch);
         }
         *self.marks() = Marks { epoch, marks: VecDeque::new() };
+        self.begin_before(epoch);
+    }
+
+    /// Empties it, in the same epoch: the next call sets the first mark.
+    pub(super) fn forget(&self) {
+        let epoch = {
+            let mut marks = self.marks();
+            marks.marks.clear();
+            marks.epoch
+        };
+        self.begin_before(epoch);
+    }
+
+    /// Puts the beginning of the part long ago, so that the next call looks at the marks.
+    fn begin_before(&self, epoch: u32) {
         // After the marks: who sees this number finds the epoch there. A straggler that has set a mark before does not see it.
         // ORDERING: AcqRel: an exchange, not a store, so that it comes after what a straggler has exchanged.
         let mut found = self.part.load(Ordering::Relaxed);

@@ -139,7 +139,7 @@ impl Word {
                 succeeded: body.take(COUNT_BITS) as u8,
                 failed: body.take(FAILED_BITS) as u8,
                 rounds: body.0 as u8,
-                last_trial: moment,
+                oldest: moment,
             },
             RESTING => Phase::Resting { failed: body.take(FAILED_BITS) as u8, until: moment },
             FORCED_OPEN => Phase::ForcedOpen { until: until(body, moment) },
@@ -213,10 +213,10 @@ pub(super) const fn pack(epoch: u32, phase: Phase) -> (Word, Option<u64>) {
         }
         Phase::Open { failed, since } => (OPEN, failed as u64, Some(since)),
         Phase::Resting { failed, until } => (RESTING, failed as u64, Some(until)),
-        Phase::HalfOpen { rounds, taken, succeeded, failed, last_trial } => {
+        Phase::HalfOpen { rounds, taken, succeeded, failed, oldest } => {
             let high = (rounds as u64) << FAILED_BITS | failed as u64;
             let body = (high << COUNT_BITS | succeeded as u64) << COUNT_BITS | taken as u64;
-            (HALF_OPEN, body, Some(last_trial))
+            (HALF_OPEN, body, Some(oldest))
         }
         Phase::ForcedOpen { until } => (FORCED_OPEN, until.is_some() as u64, until),
         Phase::Disabled { until } => (DISABLED, until.is_some() as u64, until),

@@ -5,7 +5,7 @@ use crate::{breaker::rules::Rules, clock::Moment};
 
 impl Circuit {
     /// Opens the circuit because someone else says so: for its recovery timeout, or until that moment; then trial calls decide.
-    /// The failed recoveries are at least `failed`. What an operator holds stays as it is.
+    /// The failed recoveries are at least `failed`. What an operator holds stays as it is, until the hold is over.
     ///
     /// To rest for another time is no transition.
     pub(crate) fn open(self, until: Option<Moment>, failed: u8, now: Moment) -> Option<Self> {
@@ -13,6 +13,7 @@ impl Circuit {
             Phase::Closed { .. } => (0, false),
             Phase::HalfOpen { failed, .. } => (failed, false),
             Phase::Open { failed, .. } | Phase::Resting { failed, .. } => (failed, true),
+            Phase::ForcedOpen { until } | Phase::Disabled { until } if is_over(until, now) => (0, false),
             Phase::ForcedOpen { .. } | Phase::Disabled { .. } => return None,
         };
         let failed = own.max(failed).min(MAX_FAILED);
@@ -24,10 +25,11 @@ impl Circuit {
     }
 
     /// Closes an open or half-open circuit as a recovery does, because someone else says so. What an operator holds stays as it
-    /// is.
+    /// is, until the hold is over; forced open, it is half-open then.
     pub(crate) fn close(self, rules: &Rules, now: impl Fn() -> Moment) -> Option<Self> {
         match self.phase() {
             Phase::Open { .. } | Phase::Resting { .. } | Phase::HalfOpen { .. } => Some(self.recovered(rules, now)),
+            Phase::ForcedOpen { until } if is_over(until, now()) => Some(self.recovered(rules, now)),
             _ => None,
         }
     }
@@ -68,7 +70,7 @@ impl Circuit {
             Phase::Open { failed, .. } => Phase::Open { failed, since: now },
             Phase::Resting { failed, until } => Phase::Resting { failed, until: sooner(until) },
             Phase::HalfOpen { rounds, taken, succeeded, failed, .. } => {
-                Phase::HalfOpen { rounds, taken, succeeded, failed, last_trial: now }
+                Phase::HalfOpen { rounds, taken, succeeded, failed, oldest: now }
             }
             Phase::ForcedOpen { until } => Phase::ForcedOpen { until: until.map(sooner) },
             Phase::Disabled { until } => Phase::Disabled { until: until.map(sooner) },
@@ -89,4 +91,9 @@ impl Circuit {
         let changed = self.with(phase);
         (changed != self).then_some(changed)
     }
+}
+
+/// True if the hold has expired, which the next call would find.
+fn is_over(until: Option<u64>, now: Moment) -> bool {
+    until.is_some_and(|until| until <= now.as_micros())
 }

@@ -1,7 +1,7 @@
 use super::Limit;
 
 /// The generic cell rate algorithm: one moment, at which a bucket that leaks evenly would be empty (ITU-T I.371).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Bucket {
     /// In parts of a microsecond, which has as many as the limit has calls. So a call leaks out in a whole number of them, `per`.
     empty_at: u128,

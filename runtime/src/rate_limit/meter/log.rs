@@ -2,27 +2,28 @@ use std::collections::VecDeque;
 
 use super::Limit;
 
-/// The calls of the last window, each with the moment at which it started.
+/// The latest calls, each with the moment at which it started.
 ///
 /// **Invariant:** in any window, however it lies, there are at most `calls` of these moments: a call is entered when all but
 /// `calls - 1` of the others have left its window.
-#[derive(Debug)]
+///
+/// **Invariant:** a limit that was in force before finds all that it counts: calls are forgotten by the longest window and the most calls
+/// of all limits.
+#[derive(Clone, Debug)]
 pub(super) struct Log {
     /// In order.
     moments: VecDeque<u64>,
+    /// The most calls and the longest window until now.
+    widest: Limit,
 }
 
 impl Log {
     pub(super) const fn new() -> Self {
-        Self { moments: VecDeque::new() }
+        Self { moments: VecDeque::new(), widest: Limit { calls: 1, per: 1 } }
     }
 
-    /// The first moment at which there is room for a call behind so many others, each of which is made as early as it can be. What has
-    /// left the window by now is forgotten.
-    pub(super) fn earliest(&mut self, now: u64, limit: Limit, ahead: usize) -> u64 {
-        while self.moments.front().is_some_and(|moment| has_left(*moment, now, limit)) {
-            self.moments.pop_front();
-        }
+    /// The first moment at which there is room for a call behind so many others, each of which is made as early as it can be.
+    pub(super) fn earliest(&self, now: u64, limit: Limit, ahead: usize) -> u64 {
         let calls = limit.calls as usize;
         // After each `calls` others a whole window passes.
         let (windows, others) = (ahead / calls, ahead % calls);
@@ -32,8 +33,15 @@ impl Log {
         first.saturating_add(limit.per.saturating_mul(u64::try_from(windows).unwrap_or(u64::MAX)))
     }
 
-    /// Enters a call.
-    pub(super) fn enter(&mut self, now: u64) {
+    /// Enters a call, and forgets those that no limit counts any more.
+    pub(super) fn enter(&mut self, now: u64, limit: Limit) {
+        self.widest.calls = self.widest.calls.max(limit.calls);
+        self.widest.per = self.widest.per.max(limit.per);
+        while self.moments.len() >= self.widest.calls as usize
+            || self.moments.front().is_some_and(|moment| has_left(*moment, now, self.widest))
+        {
+            self.moments.pop_front();
+        }
         // A thread's clock may be ahead of one that a test has stopped.
         let last = self.moments.back().copied().unwrap_or(now);
         self.moments.push_back(last.max(now));
@@ -63,7 +71,7 @@ mod tests {
             for time in times {
                 now += time;
                 if log.earliest(now, limit, 0) == now {
-                    log.enter(now);
+                    log.enter(now, limit);
                 }
                 prop_assert!(log.moments.len() <= calls as usize);
             }
@@ -80,7 +88,7 @@ mod tests {
         for (now, at) in [(0, 0), (4, 4), (5, 10), (10, 10), (11, 14), (24, 24), (29, 29)] {
             assert_eq!(log.earliest(now, limit, 0), at, "at {now}");
             if at == now {
-                log.enter(now);
+                log.enter(now, limit);
             }
         }
         assert_eq!(log.load(29, limit), 2);
@@ -88,5 +96,23 @@ mod tests {
         assert_eq!([0, 1, 2, 3].map(|ahead| log.earliest(36, limit, ahead)), [36, 39, 46, 49]);
         // Under a lower limit more have to leave.
         assert_eq!(log.earliest(36, Limit { calls: 1, per: 20 }, 1), 69);
+    }
+
+    #[test]
+    fn a_limit_that_is_restored_finds_its_calls() {
+        let usual = Limit { calls: 2, per: 3_600 };
+        for other in [Limit { calls: 2, per: 60 }, Limit { calls: 1, per: 60 }] {
+            let (mut log, mut made) = (Log::new(), vec![1_000, 1_001]);
+            for now in &made {
+                log.enter(*now, usual);
+            }
+            for now in (1_100..2_000).step_by(100) {
+                assert_eq!(log.earliest(now, other, 0), now);
+                assert_eq!(log.earliest(now, usual, 0), made[made.len() - 2] + 3_600);
+                log.enter(now, other);
+                made.push(now);
+                assert_eq!((log.load(now, usual), log.moments.len()), (2, 2));
+            }
+        }
     }
 }

@@ -50,7 +50,7 @@ impl Line {
     }
 
     pub(super) fn is_granted(&self, ticket: u64) -> bool {
-        self.queue.place(ticket, self.granted) == Place::Turn
+        self.granted > 0 && self.queue.place(ticket, self.granted) == Place::Turn
     }
 
     /// Takes a waiter out, and signals those that come forward.

@@ -123,6 +123,7 @@ impl Queue {
     }
 
     /// Is woken by the next signal, while it waits for something else. The signals until now are noted. `waker` is as for a sleep.
+    #[cfg(feature = "tokio")]
     pub(super) fn listen(&mut self, ticket: u64, waker: &mut Option<Waker>) {
         if let Some(waiter) = self.waiters.get_mut(&ticket) {
             waiter.is_signalled = false;
@@ -230,6 +231,16 @@ mod tests {
         assert!(!sleeps(&mut queue, 1) && !sleeps(&mut queue, 2));
         queue.enter(1);
         assert!(sleeps(&mut queue, 1));
+    }
+
+    #[cfg(feature = "tokio")]
+    #[test]
+    fn who_listens_is_woken_by_the_next_signal() {
+        let mut queue = queue(1);
+        assert_eq!(woken(|wakers| queue.signal(1, wakers)), 0);
+        queue.listen(1, &mut Some(Waker::noop().clone()));
+        assert_eq!(woken(|wakers| queue.signal(1, wakers)), 1);
+        assert!(!sleeps(&mut queue, 1));
     }
 
     fn look(queue: &mut Queue, ticket: u64, now: u64) -> Option<u64> {

@@ -67,6 +67,8 @@ pub struct RetryBudget {
     account: Mutex<Account>,
     /// When the period that the account has reached ends.
     period_end: AtomicU64,
+    /// The moment of the last call that looked whether to credit, in microseconds: most calls until now were made by then.
+    seen: AtomicU64,
 }
 
 /// A budget that policies share: the same if it is the same place in memory.
@@ -97,6 +99,7 @@ impl RetryBudget {
             totals: Totals::sharded(),
             account: Mutex::new(Account::new()),
             period_end: AtomicU64::new(0),
+            seen: AtomicU64::new(0),
         }
     }
 
@@ -190,6 +193,8 @@ impl RetryBudget {
     #[cold]
     fn keep_up(&self) {
         let now = clock::now();
+        // ORDERING: Relaxed: a moment that stands alone. One that is missed lets calls count as made a little later.
+        self.seen.store(now.as_micros(), Ordering::Relaxed);
         // ORDERING: Relaxed: a hint. A thread that misses a later end credits once more, which changes nothing.
         if now.as_micros() < self.period_end.load(Ordering::Relaxed) {
             return;
@@ -206,6 +211,12 @@ impl RetryBudget {
         let income = self.income();
         if account.at().is_some_and(|at| clock::is_another(now.as_micros(), at.as_micros(), clock::now_micros)) {
             *account = Account::started(income, account.calls(), now);
+        }
+        // Calls before a pause do not count as spread over the pause.
+        // ORDERING: Relaxed, as in `keep_up`.
+        let seen = Moment::from_micros(self.seen.load(Ordering::Relaxed));
+        if account.at().is_some_and(|at| at < seen) && seen < now {
+            account.credit(income, calls, seen);
         }
         account.credit(income, calls, now);
     }

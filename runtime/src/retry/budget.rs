@@ -193,17 +193,17 @@ impl RetryBudget {
     #[cold]
     fn keep_up(&self) {
         let now = clock::now();
+        // ORDERING: Relaxed: a hint. A thread that misses a later end credits once more, which changes nothing.
+        if now.as_micros() >= self.period_end.load(Ordering::Relaxed) {
+            let calls = self.calls();
+            if let Ok(mut account) = self.account.try_lock() {
+                self.credit(&mut account, calls, now);
+                self.publish(&account);
+            }
+        }
+        // Last, since the calls until the last look are credited apart from those since.
         // ORDERING: Relaxed: a moment that stands alone. One that is missed lets calls count as made a little later.
         self.seen.store(now.as_micros(), Ordering::Relaxed);
-        // ORDERING: Relaxed: a hint. A thread that misses a later end credits once more, which changes nothing.
-        if now.as_micros() < self.period_end.load(Ordering::Relaxed) {
-            return;
-        }
-        let calls = self.calls();
-        if let Ok(mut account) = self.account.try_lock() {
-            self.credit(&mut account, calls, now);
-            self.publish(&account);
-        }
     }
 
     /// Credits an account. By another clock than before, it begins anew.

@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 ///
 /// STOCK.intervene(&Intervention::force_open().expires_in(Duration::from_secs(600)).reason("migration until 14:00"));
 /// let rejected = STOCK.try_acquire().unwrap_err();
-/// assert_eq!(rejected.to_string(), "circuit `stock` is forced open (migration until 14:00); retry after 600.000s");
+/// assert!(rejected.to_string().starts_with("circuit `stock` is forced open (migration until 14:00); retry after "));
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "it does nothing until it is given to `CircuitBreaker::intervene`"]
@@ -60,10 +60,8 @@ impl Intervention {
     ///
     /// STOCK.intervene(&Intervention::open().expires_in(Duration::from_secs(5)).reason("down for the others"));
     /// let rejected = STOCK.try_acquire().unwrap_err();
-    /// assert_eq!(
-    ///     rejected.to_string(),
-    ///     "circuit `stock` is open by an intervention (down for the others); retry after 5.000s",
-    /// );
+    /// let text = rejected.to_string(); // ...; retry after 5.000s
+    /// assert!(text.starts_with("circuit `stock` is open by an intervention (down for the others); retry after "));
     /// STOCK.intervene(&Intervention::close());
     /// assert_eq!(STOCK.state(), BreakerState::Closed);
     /// ```

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use steadfast::{BreakerConfig, CircuitBreaker, Intervention, RetryPolicy, Schedule, retry};
+use steadfast::{BreakerConfig, CircuitBreaker, Override, RetryPolicy, Schedule, retry};
 use tracing::Instrument;
 
 const CONFIG: BreakerConfig = BreakerConfig::new().failure_threshold(2).half_open_max_calls(1);
@@ -173,7 +173,7 @@ fn names_and_reasons_are_on_one_line() {
     const EVIL: &str = "a\r\nERROR forged\u{1b}[2J\u{2028}\u{202e}b";
     let text = logged(tracing::Level::DEBUG, || {
         let breaker = CircuitBreaker::new(EVIL, CONFIG);
-        breaker.intervene(&Intervention::force_open().reason(EVIL));
+        breaker.apply_override(&Override::force_open().reason(EVIL));
         breaker.try_acquire().unwrap_err();
         breaker.reconfigure(CONFIG.failure_threshold(7));
         let fail = || Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut));

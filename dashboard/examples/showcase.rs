@@ -3,7 +3,7 @@
 use std::{cell::Cell, env, error::Error, io, time::Duration};
 
 use steadfast::{
-    BreakerConfig, Bulkhead, BulkheadConfig, CircuitBreaker, Intervention, KeyedBreakers, KeyedRateLimits, RateLimit,
+    BreakerConfig, Bulkhead, BulkheadConfig, CircuitBreaker, KeyedBreakers, KeyedRateLimits, Override, RateLimit,
     RateLimitConfig, Window, retry,
 };
 use steadfast_dashboard::{Dashboard, Token};
@@ -61,8 +61,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let token = Token::new("an-example-token")?;
     let server = Dashboard::new().token(token).bind(("127.0.0.1", port)).await?;
     println!("http://{}/  (the token: an-example-token)", server.address());
-    FRAUD.intervene(&Intervention::force_open().reason("migration until 14:00").expires_in(20 * MINUTE));
-    LEDGER.intervene(&Intervention::disable().reason("known to be flaky, OPS-311"));
+    FRAUD.apply_override(&Override::force_open().reason("migration until 14:00").expires_in(20 * MINUTE));
+    LEDGER.apply_override(&Override::disable().reason("known to be flaky, OPS-311"));
     tokio::select! {
         ended = server.run() => ended?,
         () = trade() => {}

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
-use steadfast::Intervention;
+use steadfast::Override;
 
 use crate::{Shared, guard, json};
 
@@ -111,7 +111,7 @@ pub(crate) fn limit() -> DefaultBodyLimit {
 }
 
 impl Wanted {
-    fn check(self) -> Result<(Action, Intervention), &'static str> {
+    fn check(self) -> Result<(Action, Override), &'static str> {
         let Self { breaker, key, overflow, action: kind, reason, expires_in } = self;
         if overflow && key.is_some() {
             return Err("the overflow has no `key`");
@@ -133,9 +133,9 @@ impl Wanted {
             Some(_) => return Err("`expires_in` must be a number of seconds above zero"),
         };
         let mut intervention = match kind {
-            ActionKind::ForceOpen => Intervention::force_open(),
-            ActionKind::Disable => Intervention::disable(),
-            ActionKind::Reset => Intervention::reset(),
+            ActionKind::ForceOpen => Override::force_open(),
+            ActionKind::Disable => Override::disable(),
+            ActionKind::Reset => Override::reset(),
         };
         if let Some(expires_in) = expires_in {
             intervention = intervention.expires_in(expires_in);
@@ -149,21 +149,21 @@ impl Wanted {
 
 impl Action {
     /// The state that it led to; `None` if there is no such breaker.
-    fn apply(&self, intervention: &Intervention) -> Option<steadfast::BreakerState> {
+    fn apply(&self, intervention: &Override) -> Option<steadfast::BreakerState> {
         match &self.key {
             None if self.overflow => {
                 let breaker = steadfast::keyed_breakers(&self.breaker)?.overflow()?;
-                breaker.intervene(intervention);
+                breaker.apply_override(intervention);
                 Some(breaker.state())
             }
             None => {
                 let breaker = steadfast::breaker(&self.breaker)?;
-                breaker.intervene(intervention);
+                breaker.apply_override(intervention);
                 Some(breaker.state())
             }
             Some(key) => {
                 let breaker = steadfast::keyed_breakers(&self.breaker)?.get(key)?;
-                breaker.intervene(intervention);
+                breaker.apply_override(intervention);
                 Some(breaker.state())
             }
         }

@@ -7,9 +7,9 @@ use std::{
 
 use serde::Serialize;
 use steadfast::{
-    Bulkhead, BulkheadSnapshot, CircuitBreaker, Happening, Incident, KeyedBreakers, KeyedRateLimitSnapshot,
-    KeyedRateLimits, KeyedSnapshot, Limits, RateLimit, RateLimitSnapshot, RetrySnapshot, Settings, Snapshot,
-    WindowSnapshot,
+    BreakerSettings, Bulkhead, BulkheadSnapshot, CircuitBreaker, HistoryEntry, HistoryEvent, KeyedBreakers,
+    KeyedRateLimitSnapshot, KeyedRateLimits, KeyedSnapshot, RateLimit, RateLimitSnapshot, RetrySnapshot, Snapshot,
+    SnapshotConfig, WindowSnapshot,
 };
 
 /// A breaker.
@@ -32,7 +32,7 @@ pub(crate) struct Breaker {
     trial_successes: u32,
     failed_recoveries: u32,
     window: Option<WindowSnapshot>,
-    limits: Limits,
+    limits: SnapshotConfig,
     settings: String,
     successes: u64,
     failures: u64,
@@ -106,7 +106,7 @@ pub(crate) struct Places {
 }
 
 impl Breaker {
-    pub(crate) fn of<S: Borrow<Settings>>(breaker: &CircuitBreaker<S>, now: SystemTime) -> Self {
+    pub(crate) fn of<S: Borrow<BreakerSettings>>(breaker: &CircuitBreaker<S>, now: SystemTime) -> Self {
         let Snapshot {
             name,
             key,
@@ -226,14 +226,14 @@ impl Places {
 }
 
 impl Line {
-    fn of(Incident { at, what, .. }: Incident) -> Self {
+    fn of(HistoryEntry { at, what, .. }: HistoryEntry) -> Self {
         let at = moment(at);
         match what {
-            Happening::StateChanged { from, to, reason, operator_reason, .. } => {
+            HistoryEvent::StateChanged { from, to, reason, operator_reason, .. } => {
                 let why = operator_reason.map(|reason| reason.to_string()).or(reason.map(|reason| reason.to_string()));
                 Self { at, from: Some(from.to_string()), to: Some(to.to_string()), text: why.unwrap_or_default() }
             }
-            Happening::Rejected { reason, .. } => Self { at, from: None, to: None, text: reason.to_string() },
+            HistoryEvent::Rejected { reason, .. } => Self { at, from: None, to: None, text: reason.to_string() },
             _ => Self { at, from: None, to: None, text: String::new() },
         }
     }

@@ -89,7 +89,7 @@ impl Reading {
         for breakers in steadfast::all_keyed_breakers() {
             let group = Group::of(breakers);
             reading.add(group.id(), Section::Groups, &group);
-            for breaker in breakers.most_troubled(KEYS) {
+            for breaker in breakers.unhealthiest(KEYS) {
                 let breaker = Breaker::of(&*breaker, now);
                 reading.add(breaker.id(), Section::Keys, &breaker);
             }

@@ -254,11 +254,11 @@ fn refused(
     let (value, code) = (context.ask(refuse, &quote_spanned!(place=> #reason)), &attempt.code);
     match (asked, attempt.has_passage) {
         (false, _) => (value, code.clone()),
-        (true, true) => (code!((#value, #krate::__private::Passage::Refused)), code.clone()),
+        (true, true) => (code!((#value, #krate::__private::Disposition::LimitRejected)), code.clone()),
         (true, false) => {
             let output = &context.output;
-            let made = code!({ let outcome: #output = #code; (outcome, #krate::__private::Passage::Made) });
-            (code!((#value, #krate::__private::Passage::Refused)), made)
+            let made = code!({ let outcome: #output = #code; (outcome, #krate::__private::Disposition::Called) });
+            (code!((#value, #krate::__private::Disposition::LimitRejected)), made)
         }
     }
 }
@@ -334,7 +334,7 @@ fn show(krate: &TokenStream, place: Span) -> TokenStream {
 fn judge(krate: &TokenStream, place: Span) -> TokenStream {
     quote_spanned!(place=> |error| {
         #[allow(unused_imports)]
-        use #krate::__private::{PointsToWhatSaysIt as _, SaysIt as _, SaysNothing as _};
+        use #krate::__private::{ViaDeref as _, ViaTransient as _, MissingTransient as _};
         (&&#krate::__private::Judge(error)).verdict()
     })
 }
@@ -343,7 +343,7 @@ fn judge(krate: &TokenStream, place: Span) -> TokenStream {
 fn look(krate: &TokenStream) -> TokenStream {
     code!(|error| {
         #[allow(unused_imports)]
-        use #krate::__private::{LookAtError as _, LookAway as _, LookThrough as _};
+        use #krate::__private::{LookAtError as _, NoError as _, LookThrough as _};
         (&&#krate::__private::LookAt(error)).look()
     })
 }

@@ -7,15 +7,15 @@ mod cause;
 mod config;
 mod core;
 pub(crate) mod history;
-mod intervention;
 #[cfg(feature = "keyed")]
 mod keyed;
 mod limits;
+mod manual_override;
 #[cfg(test)]
 mod models;
+mod parameters;
 mod permit;
 mod rejection;
-mod rules;
 mod settings;
 mod shared;
 mod snapshot;
@@ -27,17 +27,17 @@ mod word;
 
 use std::{borrow::Borrow, fmt, hint, pin::pin, time::Duration};
 
-use self::core::{Core, View};
+use self::core::{BreakerRef, Core};
 #[cfg(feature = "keyed")]
-pub use self::keyed::{KeyedBreaker, KeyedBreakers, KeyedSnapshot, SharedSettings};
+pub use self::keyed::{KeyedBreaker, KeyedBreakerSettings, KeyedBreakers, KeyedSnapshot};
 pub use self::{
     config::{BreakerConfig, Window},
-    history::{Happening, Incident},
-    intervention::Intervention,
-    limits::{Limits, Threshold},
+    history::{HistoryEntry, HistoryEvent},
+    limits::{SnapshotConfig, TripRule},
+    manual_override::Override,
     permit::{PanicMark, Permit, Polled},
     rejection::{CircuitOpen, OpenReason},
-    settings::Settings,
+    settings::BreakerSettings,
     snapshot::{Snapshot, WindowSnapshot},
 };
 use crate::{ConfigChange, ConfigLayer, layers, totals::Totals};
@@ -70,7 +70,7 @@ use crate::{ConfigChange, ConfigLayer, layers, totals::Totals};
 /// let rejected = DISK.call(read).unwrap_err(); // `read` is not run
 /// assert_eq!(rejected.kind(), io::ErrorKind::ResourceBusy);
 /// ```
-pub struct CircuitBreaker<S = Settings> {
+pub struct CircuitBreaker<S = BreakerSettings> {
     core: Core,
     settings: S,
 }
@@ -96,7 +96,10 @@ impl CircuitBreaker {
     /// `#[circuit_breaker(breaker = PATH)]`.
     #[must_use]
     pub const fn new(name: &'static str, config: BreakerConfig) -> Self {
-        Self { core: Core::new(&config.rules(0), Totals::sharded(), None), settings: Settings::new(name, config) }
+        Self {
+            core: Core::new(&config.rules(0), Totals::sharded(), None),
+            settings: BreakerSettings::new(name, config),
+        }
     }
 
     /// Changes the settings from now on, without a restart. The totals stay, and no state is skipped.
@@ -127,19 +130,19 @@ impl CircuitBreaker {
 
     fn set_live(&self, live: Option<BreakerConfig>) {
         let changed = self.settings.change(|layers| layers.set_live(live));
-        self.adopt();
+        self.apply_settings();
         layers::tell(ConfigLayer::Live, || changed.map(|config| self.changed(config)).into_iter().collect());
     }
 
-    /// Replaces the settings from a file and the environment; [`adopt`](Self::adopt) has to follow.
+    /// Replaces the settings from a file and the environment; [`apply_settings`](Self::apply_settings) has to follow.
     #[cfg(feature = "config")]
     pub(crate) fn set_outside(&self, outside: Option<BreakerConfig>) -> Option<ConfigChange> {
         self.settings.change(|layers| layers.set_outside(outside)).map(|config| self.changed(config))
     }
 
     /// Judges what was counted by the settings in force.
-    pub(crate) fn adopt(&self) {
-        self.view().adopt();
+    pub(crate) fn apply_settings(&self) {
+        self.view().apply_settings();
     }
 
     fn changed(&self, config: BreakerConfig) -> ConfigChange {
@@ -158,7 +161,7 @@ impl CircuitBreaker {
     }
 }
 
-impl<S: Borrow<Settings>> CircuitBreaker<S> {
+impl<S: Borrow<BreakerSettings>> CircuitBreaker<S> {
     /// Asks to make a call.
     ///
     /// # Errors
@@ -166,8 +169,8 @@ impl<S: Borrow<Settings>> CircuitBreaker<S> {
     /// The circuit does not admit it.
     #[inline]
     pub fn try_acquire(&self) -> Result<Permit<'_, S>, CircuitOpen> {
-        let ticket = self.view().admit()?;
-        Ok(Permit::new(self, ticket))
+        let admission = self.view().admit()?;
+        Ok(Permit::new(self, admission))
     }
 
     /// Gives the rejection as the caller's own error.
@@ -176,12 +179,14 @@ impl<S: Borrow<Settings>> CircuitBreaker<S> {
         /// The path of calls that are not admitted freely, out of line.
         #[cold]
         #[inline(never)]
-        fn guarded<S: Borrow<Settings>, E: From<CircuitOpen>>(breaker: &CircuitBreaker<S>) -> Result<Permit<'_, S>, E> {
+        fn guarded<S: Borrow<BreakerSettings>, E: From<CircuitOpen>>(
+            breaker: &CircuitBreaker<S>,
+        ) -> Result<Permit<'_, S>, E> {
             breaker.try_acquire().map_err(trace::convert)
         }
 
         match self.view().admit_freely() {
-            Some(ticket) => Ok(Permit::new(self, ticket)),
+            Some(admission) => Ok(Permit::new(self, admission)),
             None => guarded(self),
         }
     }
@@ -261,41 +266,41 @@ impl<S: Borrow<Settings>> CircuitBreaker<S> {
     /// Of rejections that follow each other within a second only the first is kept. Nothing is kept before the circuit opens
     /// for the first time.
     #[must_use]
-    pub fn recent(&self) -> Vec<Incident> {
+    pub fn recent(&self) -> Vec<HistoryEntry> {
         self.view().recent()
     }
 
     /// Rejects every call from now on, whatever the clock says, until [`reset`](Self::reset) or
     /// [`disable`](Self::disable).
     pub fn force_open(&self) {
-        self.intervene(&Intervention::force_open());
+        self.apply_override(&Override::force_open());
     }
 
     /// Rejects every call for this long. Then trial calls decide, as after any rest.
     pub fn force_open_for(&self, duration: Duration) {
-        self.intervene(&Intervention::force_open().expires_in(duration));
+        self.apply_override(&Override::force_open().expires_in(duration));
     }
 
     /// Lets every call through from now on and opens for nothing, until [`reset`](Self::reset) or
     /// [`force_open`](Self::force_open). Totals are still counted.
     pub fn disable(&self) {
-        self.intervene(&Intervention::disable());
+        self.apply_override(&Override::disable());
     }
 
     /// Lets every call through for this long. Then the circuit is closed with nothing counted.
     pub fn disable_for(&self, duration: Duration) {
-        self.intervene(&Intervention::disable().expires_in(duration));
+        self.apply_override(&Override::disable().expires_in(duration));
     }
 
     /// Closes the circuit with nothing counted, from any state. Totals stay. Results of calls that are under way move nothing
     /// any more.
     pub fn reset(&self) {
-        self.intervene(&Intervention::reset());
+        self.apply_override(&Override::reset());
     }
 
     /// An operator's hand, with an expiry and a reason.
-    pub fn intervene(&self, intervention: &Intervention) {
-        self.view().intervene(intervention);
+    pub fn apply_override(&self, manual_override: &Override) {
+        self.view().apply_override(manual_override);
     }
 
     /// What metrics tell of it.
@@ -305,12 +310,12 @@ impl<S: Borrow<Settings>> CircuitBreaker<S> {
     }
 
     #[inline]
-    fn view(&self) -> View<'_> {
-        View::new(&self.core, self.settings.borrow())
+    fn view(&self) -> BreakerRef<'_> {
+        BreakerRef::new(&self.core, self.settings.borrow())
     }
 }
 
-impl<S: Borrow<Settings>> fmt::Debug for CircuitBreaker<S> {
+impl<S: Borrow<BreakerSettings>> fmt::Debug for CircuitBreaker<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CircuitBreaker")
             .field("name", &self.view().name())
@@ -322,7 +327,7 @@ impl<S: Borrow<Settings>> fmt::Debug for CircuitBreaker<S> {
 }
 
 /// As its [`snapshot`](CircuitBreaker::snapshot).
-impl<S: Borrow<Settings>> fmt::Display for CircuitBreaker<S> {
+impl<S: Borrow<BreakerSettings>> fmt::Display for CircuitBreaker<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.snapshot().fmt(f)
     }

@@ -1,13 +1,13 @@
 //! At most so many calls at once.
 //!
-//! [`gate`] has the places and the queue, this file has the public methods.
+//! [`semaphore`] has the places and the queue, this file has the public methods.
 
 mod config;
-mod gate;
 #[cfg(test)]
 mod models;
 mod permit;
 mod rejection;
+mod semaphore;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -25,7 +25,7 @@ use std::{
     time::Duration,
 };
 
-use self::gate::Gate;
+use self::semaphore::Semaphore;
 pub use self::{config::BulkheadConfig, permit::BulkheadPermit, rejection::BulkheadFull, snapshot::BulkheadSnapshot};
 use crate::{
     ConfigChange, ConfigLayer,
@@ -61,7 +61,7 @@ use crate::{
 pub struct Bulkhead {
     name: &'static str,
     layers: Mutex<Layered<BulkheadConfig>>,
-    gate: Gate,
+    semaphore: Semaphore,
     /// In microseconds; 0 if nobody waits.
     max_wait: AtomicU64,
     totals: Totals,
@@ -74,7 +74,11 @@ impl Bulkhead {
         Self {
             name,
             layers: Mutex::new(Layered::new(config)),
-            gate: Gate::of(AtomicU32::new(config.max_concurrent), AtomicU64::new(0), Mutex::new(VecDeque::new())),
+            semaphore: Semaphore::of(
+                AtomicU32::new(config.max_concurrent),
+                AtomicU64::new(0),
+                Mutex::new(VecDeque::new()),
+            ),
             max_wait: AtomicU64::new(wait_of(config)),
             totals: Totals::sharded(),
         }
@@ -154,13 +158,13 @@ impl Bulkhead {
     /// How many calls are in flight.
     #[must_use]
     pub fn in_flight(&self) -> u32 {
-        self.gate.load().taken
+        self.semaphore.load().taken
     }
 
     /// How many calls wait for a place.
     #[must_use]
     pub fn waiting(&self) -> u32 {
-        self.gate.load().waiting
+        self.semaphore.load().waiting
     }
 
     /// The settings in force.
@@ -185,11 +189,11 @@ impl Bulkhead {
 
     fn set_live(&self, live: Option<BulkheadConfig>) {
         let changed = self.change(|layers| layers.set_live(live));
-        self.adopt();
+        self.apply_settings();
         layers::tell(ConfigLayer::Live, || changed.into_iter().collect());
     }
 
-    /// Replaces the settings from a file and the environment; [`adopt`](Self::adopt) has to follow.
+    /// Replaces the settings from a file and the environment; [`apply_settings`](Self::apply_settings) has to follow.
     #[cfg(feature = "config")]
     pub(crate) fn set_outside(&self, outside: Option<BulkheadConfig>) -> Option<ConfigChange> {
         self.change(|layers| layers.set_outside(outside))
@@ -205,13 +209,13 @@ impl Bulkhead {
 
     /// Puts the settings in force into effect. No lock is held where waiters are woken, so that another thread may change the settings
     /// meanwhile; then this looks again.
-    pub(crate) fn adopt(&self) {
+    pub(crate) fn apply_settings(&self) {
         loop {
             let layers = *self.layers();
             let config = layers.in_force();
             // ORDERING: Relaxed: a number by itself, for calls that come later.
             self.max_wait.store(wait_of(config), Ordering::Relaxed);
-            self.gate.set_places(config.max_concurrent);
+            self.semaphore.set_places(config.max_concurrent);
             if self.layers().version() == layers.version() {
                 return;
             }
@@ -225,10 +229,10 @@ impl Bulkhead {
     /// Places, queue and totals.
     #[must_use]
     pub fn snapshot(&self) -> BulkheadSnapshot {
-        let (load, totals) = (self.gate.load(), self.totals.sums());
+        let (load, totals) = (self.semaphore.load(), self.totals.sums());
         BulkheadSnapshot {
             name: self.name,
-            max_concurrent: self.gate.places(),
+            max_concurrent: self.semaphore.places(),
             in_flight: load.taken,
             waiting: load.waiting,
             admitted: totals.get(Count::Success),
@@ -238,7 +242,7 @@ impl Bulkhead {
 
     #[inline]
     fn enter(&self) -> Option<BulkheadPermit<'_>> {
-        self.gate.try_enter().then(|| self.admit())
+        self.semaphore.try_enter().then(|| self.admit())
     }
 
     #[inline]
@@ -250,7 +254,7 @@ impl Bulkhead {
     #[cold]
     fn reject(&self, waited: Option<Duration>) -> BulkheadFull {
         self.totals.add(Count::Rejection);
-        let (name, max_concurrent) = (self.name, self.gate.places());
+        let (name, max_concurrent) = (self.name, self.semaphore.places());
         events::tell(|| Event::BulkheadFull { bulkhead: name, max_concurrent });
         BulkheadFull { name, max_concurrent, waited }
     }
@@ -258,7 +262,7 @@ impl Bulkhead {
     #[cold]
     fn wait(&self) -> Result<BulkheadPermit<'_>, BulkheadFull> {
         let Some(max_wait) = self.max_wait() else { return Err(self.reject(None)) };
-        let entered = match self.gate.enter() {
+        let entered = match self.semaphore.enter() {
             Some(waiting) => {
                 let mut waiting = pin!(waiting);
                 wait::on_thread(waiting.as_mut(), max_wait).is_ok() || waiting.end()
@@ -273,7 +277,7 @@ impl Bulkhead {
     fn wait_async(&self) -> Pin<Box<dyn Future<Output = Result<BulkheadPermit<'_>, BulkheadFull>> + Send + '_>> {
         Box::pin(async {
             let Some(max_wait) = self.max_wait() else { return Err(self.reject(None)) };
-            let entered = match self.gate.enter() {
+            let entered = match self.semaphore.enter() {
                 Some(waiting) => {
                     let mut waiting = pin!(waiting);
                     wait::in_task(waiting.as_mut(), max_wait).await.is_ok() || waiting.end()
@@ -285,7 +289,7 @@ impl Bulkhead {
     }
 
     fn max_wait(&self) -> Option<Duration> {
-        // ORDERING: Relaxed, as in `adopt`.
+        // ORDERING: Relaxed, as in `apply_settings`.
         let max_wait = self.max_wait.load(Ordering::Relaxed);
         (max_wait > 0).then(|| Duration::from_micros(max_wait))
     }

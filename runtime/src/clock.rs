@@ -57,7 +57,7 @@ const APART: u64 = 10_000;
 /// A thread that was stopped after it had read the clock is late with what it has read, and be that by hours; so the clock is read
 /// `again` before that is believed. Nobody sees a moment before it has come: by the same clock, what is read after `latest` was seen
 /// is not behind it.
-pub(crate) fn is_another(now: u64, latest: u64, again: impl FnOnce() -> u64) -> bool {
+pub(crate) fn is_different_clock(now: u64, latest: u64, again: impl FnOnce() -> u64) -> bool {
     let is_behind = |now: u64| latest.saturating_sub(now) > APART;
     is_behind(now) && is_behind(again())
 }
@@ -139,12 +139,12 @@ mod tests {
             (0, HOUR, 1, true),
             (0, u64::MAX, 0, true),
         ] {
-            assert_eq!(is_another(now, latest, || again), expected, "{now}, {latest}, {again}");
+            assert_eq!(is_different_clock(now, latest, || again), expected, "{now}, {latest}, {again}");
         }
     }
 
     #[test]
     fn a_clock_that_is_not_behind_is_not_read_again() {
-        assert!(!is_another(5, 5, || panic!("read again")));
+        assert!(!is_different_clock(5, 5, || panic!("read again")));
     }
 }

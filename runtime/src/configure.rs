@@ -25,8 +25,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-pub use self::error::{ConfigError, Mistake};
-use self::{error::Mistakes, place::Place, plan::Plan};
+pub use self::error::{ConfigError, ConfigIssue};
+use self::{error::Issues, place::Place, plan::Plan};
 use crate::{ConfigLayer, layers};
 
 /// What can be configured.
@@ -214,11 +214,11 @@ pub fn configure_from_vars(variables: impl IntoIterator<Item = (String, String)>
 /// Replaces a layer by what is read, if that goes with the code and the other layer.
 fn apply(
     layer: ConfigLayer,
-    read: impl FnOnce(&mut Mistakes) -> Result<Vec<Section>, ConfigError>,
+    read: impl FnOnce(&mut Issues) -> Result<Vec<Section>, ConfigError>,
 ) -> Result<(), ConfigError> {
     let (plan, changes) = {
         let mut outside = OUTSIDE.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut mistakes = Mistakes::default();
+        let mut mistakes = Issues::default();
         let sections = read(&mut mistakes)?;
         let before = mem::replace(outside.layer(layer), sections);
         let mut plan = Plan::of(&outside, &mut mistakes);
@@ -229,7 +229,7 @@ fn apply(
         let changes = plan.carry_out();
         (plan, changes)
     };
-    plan.adopt();
+    plan.apply_settings();
     layers::tell(layer, || changes);
     Ok(())
 }

@@ -31,7 +31,7 @@
 //!
 //! Without subscribers nothing is kept, and what could be told costs one load.
 
-mod hub;
+mod queue;
 
 use std::{
     fmt,
@@ -39,7 +39,7 @@ use std::{
     time::Duration,
 };
 
-use self::hub::{Callback, Dispatcher, Hub};
+use self::queue::{Callback, Dispatcher, EventQueue};
 use crate::{BreakerState, CircuitOpen, ConfigChange, ConfigLayer, OpenReason, escape::escaped, key::whose};
 
 /// Something that happened.
@@ -336,14 +336,14 @@ impl fmt::Debug for Subscription {
 /// The events of the program.
 static EVENTS: Dispatcher = Dispatcher::new(Duration::from_millis(50));
 
-pub(crate) fn hub() -> MutexGuard<'static, Hub> {
-    EVENTS.hub()
+pub(crate) fn queue() -> MutexGuard<'static, EventQueue> {
+    EVENTS.queue()
 }
 
 /// Whether anybody listens.
 pub(crate) fn are_heard() -> bool {
     #[cfg(feature = "tracing")]
-    if crate::trace::hears_of_changes() {
+    if crate::trace::info_enabled() {
         return true;
     }
     EVENTS.is_heard()
@@ -353,7 +353,7 @@ pub(crate) fn are_heard() -> bool {
 #[inline]
 pub(crate) fn tell(event: impl FnOnce() -> Event) {
     #[cfg(feature = "tracing")]
-    if crate::trace::hears_of_calls() {
+    if crate::trace::debug_enabled() {
         return publish(event());
     }
     if EVENTS.is_heard() {
@@ -365,7 +365,7 @@ pub(crate) fn tell(event: impl FnOnce() -> Event) {
 pub(crate) fn publish(event: Event) {
     #[cfg(feature = "tracing")]
     crate::trace::emit(&event);
-    hub().push(|| event);
+    queue().push(|| event);
     deliver();
 }
 

@@ -27,12 +27,12 @@ use std::{
 
 use once_cell::race::OnceBox;
 
-use self::ring::{Candidate, Place, Ring, Standing};
+use self::ring::{Candidate, EvictionClass, Place, Ring};
 pub(crate) use self::text::Text;
 use crate::{key::Key, totals::Sums};
 
 /// What is kept for a key.
-pub(crate) trait Kept {
+pub(crate) trait KeyedEntry {
     /// The text of its key.
     fn key(&self) -> &str;
 
@@ -40,7 +40,7 @@ pub(crate) trait Kept {
     fn used(&self) -> &AtomicBool;
 
     /// How it stands while nobody holds it, whether used or not.
-    fn standing(&self) -> Standing;
+    fn standing(&self) -> EvictionClass;
 
     /// Its totals.
     fn sums(&self) -> Sums;
@@ -48,7 +48,7 @@ pub(crate) trait Kept {
 
 /// What is kept for all keys.
 #[derive(Debug)]
-pub(crate) struct Store<V: Kept> {
+pub(crate) struct Store<V: KeyedEntry> {
     map: scc::HashSet<Entry<V>, foldhash::fast::RandomState>,
     ring: Mutex<Ring<Entry<V>>>,
     overflow: OnceBox<Entry<V>>,
@@ -63,7 +63,7 @@ struct Entry<V>(Arc<V>);
 /// Map and ring.
 const HOLDERS: usize = 2;
 
-impl<V: Kept> Store<V> {
+impl<V: KeyedEntry> Store<V> {
     pub(crate) fn new() -> Self {
         Self {
             map: scc::HashSet::default(),
@@ -141,7 +141,7 @@ impl<V: Kept> Store<V> {
         if let Some(Entry(found)) = self.find(key) {
             return found;
         }
-        let place = if ring.len() < max_keys { Place::New } else { ring.make_room(|entry| self.remove(entry)) };
+        let place = if ring.len() < max_keys { Place::New } else { ring.evict_one(|entry| self.remove(entry)) };
         if matches!(place, Place::None) {
             let Entry(overflow) =
                 self.overflow.get_or_init(|| Box::new(Entry(Arc::new(make(Key::overflow(), None))))).clone();
@@ -165,7 +165,7 @@ impl<V: Kept> Store<V> {
     fn remove(&self, entry: &Entry<V>) -> bool {
         let Entry(kept) = entry;
         let removed = self.map.remove_if_sync(entry.key().as_bytes(), || {
-            Arc::strong_count(kept) == HOLDERS && kept.standing() != Standing::Stays
+            Arc::strong_count(kept) == HOLDERS && kept.standing() != EvictionClass::Stays
         });
         removed.is_some()
     }
@@ -175,7 +175,7 @@ impl<V: Kept> Store<V> {
     }
 }
 
-impl<V: Kept> Entry<V> {
+impl<V: KeyedEntry> Entry<V> {
     fn key(&self) -> &str {
         self.0.key()
     }
@@ -196,17 +196,17 @@ impl<V> Clone for Entry<V> {
     }
 }
 
-impl<V: Kept> Candidate for Entry<V> {
-    fn standing(&self) -> Standing {
+impl<V: KeyedEntry> Candidate for Entry<V> {
+    fn standing(&self) -> EvictionClass {
         let Self(kept) = self;
         // ORDERING: Relaxed, as above.
         let used = kept.used().swap(false, Ordering::Relaxed);
         if Arc::strong_count(kept) > HOLDERS {
-            return Standing::Stays;
+            return EvictionClass::Stays;
         }
         match kept.standing() {
-            Standing::Idle if used => Standing::Used,
-            Standing::Abandoned | Standing::Failing if used => Standing::FailingAndUsed,
+            EvictionClass::Idle if used => EvictionClass::Used,
+            EvictionClass::Abandoned | EvictionClass::Failing if used => EvictionClass::FailingAndUsed,
             standing => standing,
         }
     }
@@ -216,7 +216,7 @@ impl<V: Kept> Candidate for Entry<V> {
     }
 }
 
-impl<V: Kept> Borrow<[u8]> for Entry<V> {
+impl<V: KeyedEntry> Borrow<[u8]> for Entry<V> {
     fn borrow(&self) -> &[u8] {
         self.key().as_bytes()
     }
@@ -234,16 +234,16 @@ pub(crate) fn top<V, R: Ord>(all: impl Iterator<Item = Arc<V>>, most: usize, ran
     all.into_iter().map(|(_, kept)| kept).collect()
 }
 
-impl<V: Kept> PartialEq for Entry<V> {
+impl<V: KeyedEntry> PartialEq for Entry<V> {
     fn eq(&self, other: &Self) -> bool {
         self.key() == other.key()
     }
 }
 
-impl<V: Kept> Eq for Entry<V> {}
+impl<V: KeyedEntry> Eq for Entry<V> {}
 
 /// As the bytes of its key, by which it is looked for.
-impl<V: Kept> Hash for Entry<V> {
+impl<V: KeyedEntry> Hash for Entry<V> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.key().as_bytes().hash(state);
     }

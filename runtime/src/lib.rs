@@ -164,7 +164,7 @@ pub use steadfast_macros::timeout;
 
 #[cfg(feature = "config")]
 pub use self::configure::{
-    ConfigError, Mistake, configure_from_env, configure_from_file, configure_from_toml, configure_from_vars,
+    ConfigError, ConfigIssue, configure_from_env, configure_from_file, configure_from_toml, configure_from_vars,
 };
 #[cfg(feature = "tokio")]
 pub use self::timeout::Timeout;
@@ -172,30 +172,31 @@ pub use self::timeout::Timeout;
 pub use self::transient::http::retry_after;
 pub use self::{
     breaker::{
-        BreakerConfig, BreakerState, CircuitBreaker, CircuitOpen, Happening, Incident, Intervention, Limits,
-        OpenReason, Permit, Settings, Snapshot, Threshold, Window, WindowSnapshot,
+        BreakerConfig, BreakerSettings, BreakerState, CircuitBreaker, CircuitOpen, HistoryEntry, HistoryEvent,
+        OpenReason, Override, Permit, Snapshot, SnapshotConfig, TripRule, Window, WindowSnapshot,
     },
     bulkhead::{Bulkhead, BulkheadConfig, BulkheadFull, BulkheadPermit, BulkheadSnapshot, bulkhead, bulkheads},
     escape::escaped,
     fallback::{Fallback, FallbackIf},
     layers::{ConfigChange, ConfigLayer},
     rate_limit::{
-        Algorithm, RateLimit, RateLimitConfig, RateLimitDecision, RateLimitRequest, RateLimitSnapshot, RateLimitStore,
-        RateLimited, Rules, rate_limit, rate_limits,
+        Algorithm, RateLimit, RateLimitConfig, RateLimitDecision, RateLimitRequest, RateLimitSettings,
+        RateLimitSnapshot, RateLimitStore, RateLimited, rate_limit, rate_limits,
     },
-    registry::{ConfigConflict, DeclaredConfig, Place, breaker, breakers, validate},
+    registry::{ConfigConflict, DeclarationSite, DeclaredConfig, breaker, breakers, validate},
     retry::{
-        Backoff, Jitter, Nested, Retry, RetryBudget, RetryIf, RetryPolicy, RetrySnapshot, RetryUntil, Schedule, Stop,
-        StopSignal, retries,
+        Backoff, Jitter, Nested, RetryBudget, RetryContext, RetryIf, RetryPolicy, RetrySnapshot, RetryUntil, Schedule,
+        Stop, StopSignal, retries,
     },
     timeout::TimedOut,
     transient::Transient,
 };
 #[cfg(feature = "keyed")]
 pub use self::{
-    breaker::{KeyedBreaker, KeyedBreakers, KeyedSnapshot, SharedSettings},
+    breaker::{KeyedBreaker, KeyedBreakerSettings, KeyedBreakers, KeyedSnapshot},
     rate_limit::{
-        KeyedRateLimit, KeyedRateLimitSnapshot, KeyedRateLimits, SharedRules, all_keyed_rate_limits, keyed_rate_limits,
+        KeyedRateLimit, KeyedRateLimitSettings, KeyedRateLimitSnapshot, KeyedRateLimits, all_keyed_rate_limits,
+        keyed_rate_limits,
     },
     registry::{all_keyed_breakers, keyed_breakers},
 };
@@ -214,7 +215,7 @@ pub mod __private {
             attempts::Attempts,
             named::NamedPolicy,
             statistics::Statistics,
-            verdict::{Passage, Verdict},
+            verdict::{Disposition, Verdict},
         },
         slices::*,
     };

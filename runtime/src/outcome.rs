@@ -14,9 +14,9 @@ use std::{borrow::Borrow, error::Error, time::Duration};
 
 pub use self::{answer::*, argument::*, carry::*, inherit::*, last::*, show::*};
 use crate::{
-    BulkheadFull, CircuitOpen, Permit, RateLimited, Settings, TimedOut, Transient,
+    BreakerSettings, BulkheadFull, CircuitOpen, Permit, RateLimited, TimedOut, Transient,
     breaker::PanicMark,
-    retry::verdict::{Passage, Verdict},
+    retry::verdict::{Disposition, Verdict},
     transient::{is_rejection, sources},
 };
 
@@ -28,8 +28,8 @@ use crate::{
     label = "neither a `Result` nor an `Option`",
     note = "return a `Result` or an `Option`; a `#[retry]` on its own can judge any value: `retry_if_result = |value| ...`"
 )]
-pub trait Returned {
-    /// The error type; for an `Option`, which has none, [`Absent`].
+pub trait CallResult {
+    /// The error type; for an `Option`, which has none, [`NoneError`].
     type Error;
 
     /// The error, if the call failed.
@@ -44,7 +44,7 @@ pub trait Returned {
     fn from_error(error: Self::Error) -> Self;
 }
 
-impl<T, E> Returned for Result<T, E> {
+impl<T, E> CallResult for Result<T, E> {
     type Error = E;
 
     fn error(&self) -> Option<&E> {
@@ -63,18 +63,18 @@ impl<T, E> Returned for Result<T, E> {
     }
 }
 
-impl<T> Returned for Option<T> {
-    type Error = Absent;
+impl<T> CallResult for Option<T> {
+    type Error = NoneError;
 
-    fn error(&self) -> Option<&Absent> {
-        self.is_none().then_some(&Absent)
+    fn error(&self) -> Option<&NoneError> {
+        self.is_none().then_some(&NoneError)
     }
 
-    fn into_error(self) -> Result<Absent, Self> {
-        self.is_none().then_some(Absent).ok_or(self)
+    fn into_error(self) -> Result<NoneError, Self> {
+        self.is_none().then_some(NoneError).ok_or(self)
     }
 
-    fn from_error(_: Absent) -> Self {
+    fn from_error(_: NoneError) -> Self {
         None
     }
 }
@@ -82,33 +82,33 @@ impl<T> Returned for Option<T> {
 /// The error of an `Option`: that there is nothing. Always worth another attempt. What `on_retry` gets of a function that
 /// returns one.
 #[derive(Debug)]
-pub struct Absent;
+pub struct NoneError;
 
-impl Transient for Absent {
+impl Transient for NoneError {
     fn is_transient(&self) -> bool {
         true
     }
 }
 
-impl From<CircuitOpen> for Absent {
+impl From<CircuitOpen> for NoneError {
     fn from(_: CircuitOpen) -> Self {
         Self
     }
 }
 
-impl From<RateLimited> for Absent {
+impl From<RateLimited> for NoneError {
     fn from(_: RateLimited) -> Self {
         Self
     }
 }
 
-impl From<BulkheadFull> for Absent {
+impl From<BulkheadFull> for NoneError {
     fn from(_: BulkheadFull) -> Self {
         Self
     }
 }
 
-impl From<TimedOut> for Absent {
+impl From<TimedOut> for NoneError {
     fn from(_: TimedOut) -> Self {
         Self
     }
@@ -118,19 +118,19 @@ impl From<TimedOut> for Absent {
 
 /// Without `retry_if`: what the error type says.
 #[inline]
-pub fn by_type<O: Returned>(outcome: &O, judge: fn(&O::Error) -> Verdict) -> Verdict {
+pub fn by_type<O: CallResult>(outcome: &O, judge: fn(&O::Error) -> Verdict) -> Verdict {
     outcome.error().map_or(Verdict::Success, judge)
 }
 
 /// `retry_if = any`. `look` shows the error, if it is one: a rejection by a breaker further inside is not retried.
 #[inline]
-pub fn by_any<O: Returned>(outcome: &O, look: fn(&O::Error) -> Option<&(dyn Error + 'static)>) -> Verdict {
+pub fn by_any<O: CallResult>(outcome: &O, look: fn(&O::Error) -> Option<&(dyn Error + 'static)>) -> Verdict {
     by_error(outcome, |_| true, look)
 }
 
 /// `retry_if = predicate`, with `look` as above.
 #[inline]
-pub fn by_error<O: Returned>(
+pub fn by_error<O: CallResult>(
     outcome: &O,
     predicate: impl FnOnce(&O::Error) -> bool,
     look: fn(&O::Error) -> Option<&(dyn Error + 'static)>,
@@ -147,7 +147,7 @@ pub fn by_error<O: Returned>(
 
 /// `retry_if = |error, attempt| ...`
 #[inline]
-pub fn by_error_at<O: Returned>(
+pub fn by_error_at<O: CallResult>(
     outcome: &O,
     attempt: u32,
     predicate: impl FnOnce(&O::Error, u32) -> bool,
@@ -158,7 +158,11 @@ pub fn by_error_at<O: Returned>(
 
 /// `retry_if(Type, ...)`
 #[inline]
-pub fn by_chain<O: Returned>(outcome: &O, show: fn(&O::Error) -> &(dyn Error + 'static), types: &[IsType]) -> Verdict {
+pub fn by_chain<O: CallResult>(
+    outcome: &O,
+    show: fn(&O::Error) -> &(dyn Error + 'static),
+    types: &[IsType],
+) -> Verdict {
     outcome.error().map_or(Verdict::Success, |error| chain_verdict(show(error), types))
 }
 
@@ -195,7 +199,12 @@ pub fn by_value_at<O>(outcome: &O, attempt: u32, predicate: impl FnOnce(&O, u32)
 
 /// `on_retry = hook`, over the error.
 #[inline]
-pub fn on_retry<O: Returned>(outcome: &O, attempt: u32, delay: Duration, hook: impl FnOnce(u32, Duration, &O::Error)) {
+pub fn on_retry<O: CallResult>(
+    outcome: &O,
+    attempt: u32,
+    delay: Duration,
+    hook: impl FnOnce(u32, Duration, &O::Error),
+) {
     if let Some(error) = outcome.error() {
         hook(attempt, delay, error);
     }
@@ -209,7 +218,7 @@ pub fn on_retry_value<O>(outcome: &O, attempt: u32, delay: Duration, hook: impl 
 
 /// `on_retry = |attempt, delay, error, elapsed| ...`
 #[inline]
-pub fn on_retry_timed<O: Returned>(
+pub fn on_retry_timed<O: CallResult>(
     outcome: &O,
     attempt: u32,
     delay: Duration,
@@ -235,21 +244,21 @@ pub fn on_retry_value_timed<O>(
 
 /// Without `failure_if`: every `Err` and every `None` is a failure.
 #[inline]
-pub fn end<O: Returned, S: Borrow<Settings>>(permit: Permit<'_, S>, outcome: &O) -> Passage {
+pub fn end<O: CallResult, S: Borrow<BreakerSettings>>(permit: Permit<'_, S>, outcome: &O) -> Disposition {
     end_by_error(permit, outcome, |_| true)
 }
 
 /// `failure_if` over the error: the errors that it leaves out are neutral.
 #[inline]
-pub fn end_by_error<O: Returned, S: Borrow<Settings>>(
+pub fn end_by_error<O: CallResult, S: Borrow<BreakerSettings>>(
     mut permit: Permit<'_, S>,
     outcome: &O,
     predicate: impl FnOnce(&O::Error) -> bool,
-) -> Passage {
+) -> Disposition {
     match outcome.error() {
         None => {
             permit.success();
-            Passage::Made
+            Disposition::Called
         }
         Some(error) => {
             // A predicate is code of the call.
@@ -263,12 +272,12 @@ pub fn end_by_error<O: Returned, S: Borrow<Settings>>(
 
 /// `failure_if(Type, ...)`
 #[inline]
-pub fn end_by_chain<O: Returned, S: Borrow<Settings>>(
+pub fn end_by_chain<O: CallResult, S: Borrow<BreakerSettings>>(
     permit: Permit<'_, S>,
     outcome: &O,
     show: fn(&O::Error) -> &(dyn Error + 'static),
     types: &[IsType],
-) -> Passage {
+) -> Disposition {
     end_by_error(permit, outcome, |error| is_any_of(show(error), types))
 }
 

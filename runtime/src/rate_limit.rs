@@ -1,15 +1,15 @@
 //! At most so many calls in so long.
 //!
-//! [`meter`] counts, [`queue`] has those who wait, [`limiter`] decides about a call that comes, [`waiting`] and [`stored`] about one that
+//! [`counter`] counts, [`queue`] has those who wait, [`limiter`] decides about a call that comes, [`waiting`] and [`stored`] about one that
 //! waits. This file has the public methods.
 
 mod config;
+mod counter;
 #[cfg(feature = "keyed")]
 mod keyed;
 mod limiter;
 #[cfg(feature = "tokio")]
 mod line;
-mod meter;
 #[cfg(feature = "tokio")]
 mod question;
 mod queue;
@@ -29,17 +29,17 @@ use self::limiter::Limiter;
 pub use self::{
     config::{Algorithm, RateLimitConfig},
     rejection::RateLimited,
-    rules::Rules,
+    rules::RateLimitSettings,
     snapshot::RateLimitSnapshot,
     store::{RateLimitDecision, RateLimitRequest, RateLimitStore},
 };
 #[cfg(feature = "keyed")]
 pub use self::{
-    keyed::{KeyedRateLimit, KeyedRateLimits, SharedRules, all_keyed_rate_limits, keyed_rate_limits},
+    keyed::{KeyedRateLimit, KeyedRateLimitSettings, KeyedRateLimits, all_keyed_rate_limits, keyed_rate_limits},
     snapshot::KeyedRateLimitSnapshot,
 };
 #[cfg(feature = "keyed")]
-use crate::registry::{Place, places};
+use crate::registry::{DeclarationSite, places};
 use crate::{
     ConfigLayer, clock, key, layers,
     registry::{Declared, DeclaredConfig, Listed, Registry, Shared},
@@ -71,7 +71,7 @@ use crate::{
 /// those behind it that do not run either.
 ///
 /// A decision takes a lock that is held for a few nanoseconds, and reads the clock. Times are whole microseconds.
-pub struct RateLimit<R: Borrow<Rules> = Rules> {
+pub struct RateLimit<R: Borrow<RateLimitSettings> = RateLimitSettings> {
     limiter: Limiter,
     rules: R,
 }
@@ -80,7 +80,7 @@ impl RateLimit {
     /// A rate limit. Declare it as a `static`, and list it with [`register!`](crate::register).
     #[must_use]
     pub const fn new(name: &'static str, config: RateLimitConfig) -> Self {
-        Self { limiter: Limiter::new(Totals::sharded(), None), rules: Rules::new(name, Some(config)) }
+        Self { limiter: Limiter::new(Totals::sharded(), None), rules: RateLimitSettings::new(name, Some(config)) }
     }
 
     /// The name it was declared with.
@@ -105,23 +105,23 @@ impl RateLimit {
 
     fn set_live(&self, live: Option<RateLimitConfig>) {
         let change = self.rules.change(|layers| layers.set_live(live.map(Some)));
-        self.adopt();
+        self.apply_settings();
         layers::tell(ConfigLayer::Live, || change.into_iter().collect());
     }
 
-    /// Replaces the settings from a file and the environment; [`adopt`](Self::adopt) has to follow.
+    /// Replaces the settings from a file and the environment; [`apply_settings`](Self::apply_settings) has to follow.
     #[cfg(feature = "config")]
     pub(crate) fn set_outside(&self, outside: Option<RateLimitConfig>) -> Option<crate::ConfigChange> {
         self.rules.change(|layers| layers.set_outside(outside.map(Some)))
     }
 
     /// Lets calls that wait go by the settings in force.
-    pub(crate) fn adopt(&self) {
+    pub(crate) fn apply_settings(&self) {
         self.limiter.signal();
     }
 }
 
-impl<R: Borrow<Rules>> RateLimit<R> {
+impl<R: Borrow<RateLimitSettings>> RateLimit<R> {
     /// Takes capacity by the counts of this process, if there is enough now for the calls that wait and for this one.
     ///
     /// # Errors
@@ -248,12 +248,12 @@ impl<R: Borrow<Rules>> RateLimit<R> {
     }
 
     #[inline]
-    fn rules(&self) -> &Rules {
+    fn rules(&self) -> &RateLimitSettings {
         self.rules.borrow()
     }
 }
 
-impl<R: Borrow<Rules>> fmt::Debug for RateLimit<R> {
+impl<R: Borrow<RateLimitSettings>> fmt::Debug for RateLimit<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RateLimit")
             .field("name", &self.rules().name)
@@ -264,7 +264,7 @@ impl<R: Borrow<Rules>> fmt::Debug for RateLimit<R> {
 }
 
 /// As its [`snapshot`](RateLimit::snapshot).
-impl<R: Borrow<Rules>> fmt::Display for RateLimit<R> {
+impl<R: Borrow<RateLimitSettings>> fmt::Display for RateLimit<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.snapshot().fmt(f)
     }
@@ -294,7 +294,7 @@ impl Shared for RateLimit {
     const NEEDS_SETTINGS: bool = true;
 
     fn create(name: &'static str, config: Option<RateLimitConfig>) -> Self {
-        Self { limiter: Limiter::new(Totals::sharded(), None), rules: Rules::new(name, config) }
+        Self { limiter: Limiter::new(Totals::sharded(), None), rules: RateLimitSettings::new(name, config) }
     }
 
     fn name(&self) -> &'static str {
@@ -310,7 +310,7 @@ impl Shared for RateLimit {
     }
 
     #[cfg(feature = "keyed")]
-    fn rivals() -> BTreeMap<&'static str, Place> {
+    fn rivals() -> BTreeMap<&'static str, DeclarationSite> {
         places::<KeyedRateLimits>()
     }
 

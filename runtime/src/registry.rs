@@ -17,7 +17,7 @@ use once_cell::{race::OnceRef, sync::Lazy};
 #[cfg(feature = "keyed")]
 pub(crate) use self::shared::places;
 pub use self::{
-    conflict::{ConfigConflict, DeclaredConfig, Place},
+    conflict::{ConfigConflict, DeclarationSite, DeclaredConfig},
     registered::Registered,
     shared::Declared,
 };
@@ -206,9 +206,9 @@ impl Declaration {
     }
 
     /// This place, with the settings that it gives, or with those that hold.
-    const fn place(&self, config: BreakerConfig, max_keys: Option<usize>) -> Place {
+    const fn place(&self, config: BreakerConfig, max_keys: Option<usize>) -> DeclarationSite {
         let failure_if = if let Judge::Some(text) = self.judge { Some(text) } else { None };
-        Place { location: self.location, config: DeclaredConfig::Breaker(config), max_keys, failure_if }
+        DeclarationSite { location: self.location, config: DeclaredConfig::Breaker(config), max_keys, failure_if }
     }
 }
 
@@ -416,7 +416,7 @@ impl Configurable {
         self.entry.declared
     }
 
-    /// Replaces the settings from a file and the environment; [`adopt`](Self::adopt) has to follow.
+    /// Replaces the settings from a file and the environment; [`apply_settings`](Self::apply_settings) has to follow.
     pub(crate) fn set_outside(&self, outside: Option<BreakerConfig>) -> Option<ConfigChange> {
         let change = self.entry.breaker.and_then(|breaker| breaker.set_outside(outside));
         #[cfg(feature = "keyed")]
@@ -425,13 +425,13 @@ impl Configurable {
     }
 
     /// Judges what was counted by the settings in force.
-    pub(crate) fn adopt(&self) {
+    pub(crate) fn apply_settings(&self) {
         if let Some(breaker) = self.entry.breaker {
-            breaker.adopt();
+            breaker.apply_settings();
         }
         #[cfg(feature = "keyed")]
         if let Some(breakers) = self.entry.keyed {
-            breakers.adopt();
+            breakers.apply_settings();
         }
     }
 }

@@ -27,7 +27,7 @@ use std::{fmt, marker::PhantomData, time::Duration};
 
 pub(crate) use self::run::verdict_of;
 pub use self::{
-    backoff::{Backoff, Retry},
+    backoff::{Backoff, RetryContext},
     budget::RetryBudget,
     jitter::Jitter,
     nested::Nested,
@@ -251,7 +251,7 @@ impl RetryPolicy {
         let (policy, mut previous) = (*self, None);
         let retries = if policy.max_attempts == 0 { u32::MAX } else { policy.max_attempts - 1 };
         (1..=retries).map(move |attempt| {
-            let retry = Retry { attempt, previous, elapsed: Duration::ZERO, hint: None };
+            let retry = RetryContext { attempt, previous, elapsed: Duration::ZERO, hint: None };
             let delay = policy.schedule.delay(&retry, Jitter::none(), random::up_to);
             previous = Some(delay);
             delay

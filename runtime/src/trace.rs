@@ -12,12 +12,12 @@ use crate::{BreakerState, escape::escaped, events::Event};
 
 /// Whether somebody may want to hear of single calls.
 #[inline]
-pub(crate) fn hears_of_calls() -> bool {
+pub(crate) fn debug_enabled() -> bool {
     LevelFilter::current() >= LevelFilter::DEBUG
 }
 
 /// Whether somebody may want to hear of changes of state.
-pub(crate) fn hears_of_changes() -> bool {
+pub(crate) fn info_enabled() -> bool {
     LevelFilter::current() >= LevelFilter::WARN
 }
 

@@ -12,9 +12,9 @@ use std::{
 };
 
 use steadfast::{
-    Algorithm, BreakerConfig, BreakerState, CircuitBreaker, Happening, Intervention, KeyedRateLimits, Permit,
-    RateLimit, RateLimitConfig, RetryBudget, RetryPolicy, Schedule, Window, breaker, circuit_breaker, keyed_breakers,
-    rate_limit, retry, testing::FakeClock,
+    Algorithm, BreakerConfig, BreakerState, CircuitBreaker, HistoryEvent, KeyedRateLimits, Override, Permit, RateLimit,
+    RateLimitConfig, RetryBudget, RetryPolicy, Schedule, Window, breaker, circuit_breaker, keyed_breakers, rate_limit,
+    retry, testing::FakeClock,
 };
 use tokio::{
     runtime::Builder,
@@ -228,13 +228,13 @@ fn what_a_breaker_was_left_in_lasts_as_long_as_it_ever_did() {
         ("open, and opened again later by someone else", |breaker, clock| {
             breaker.call(failure).unwrap_err();
             clock.advance(HOUR);
-            breaker.intervene(&Intervention::open());
+            breaker.apply_override(&Override::open());
         }),
-        ("open until a moment", |breaker, _| breaker.intervene(&Intervention::open().expires_in(REST))),
+        ("open until a moment", |breaker, _| breaker.apply_override(&Override::open().expires_in(REST))),
         ("open until a moment that was named later", |breaker, clock| {
-            breaker.intervene(&Intervention::open());
+            breaker.apply_override(&Override::open());
             clock.advance(HOUR);
-            breaker.intervene(&Intervention::open().expires_in(REST));
+            breaker.apply_override(&Override::open().expires_in(REST));
         }),
         ("forced open for a time", |breaker, _| breaker.force_open_for(REST)),
         ("forced open for a time that was set later", |breaker, clock| {
@@ -342,7 +342,7 @@ fn what_happened_stays_in_its_order() {
         .recent()
         .into_iter()
         .map(|incident| match incident.what {
-            Happening::StateChanged { to, .. } => to.to_string(),
+            HistoryEvent::StateChanged { to, .. } => to.to_string(),
             _ => "rejected".to_owned(),
         })
         .collect();

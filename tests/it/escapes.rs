@@ -9,7 +9,7 @@ use std::{
 
 use prometheus_client::{encoding::prometheus_text::encode, registry::Registry};
 use steadfast::{
-    BreakerConfig, Bulkhead, BulkheadConfig, CircuitBreaker, Fallback, Intervention, KeyedBreakers, KeyedRateLimits,
+    BreakerConfig, Bulkhead, BulkheadConfig, CircuitBreaker, Fallback, KeyedBreakers, KeyedRateLimits, Override,
     RateLimitConfig, RetryPolicy, Schedule, Timeout, events, prometheus::SteadfastCollector,
 };
 
@@ -34,8 +34,8 @@ fn assert_shown(text: &str) {
 
 #[test]
 fn rejections_and_snapshots() {
-    let forced = Intervention::force_open().reason(EVIL);
-    BREAKER.intervene(&forced);
+    let forced = Override::force_open().reason(EVIL);
+    BREAKER.apply_override(&forced);
     let open = BREAKER.try_acquire().unwrap_err();
     assert_shown(&open.to_string());
     assert_shown(&BREAKER.to_string());
@@ -81,7 +81,7 @@ async fn events() {
     });
     let count = |begin: &str| heard.lock().unwrap().iter().filter(|text| text.starts_with(begin)).count();
     let breaker = CircuitBreaker::new(EVIL, BreakerConfig::new());
-    breaker.intervene(&Intervention::force_open().reason(EVIL));
+    breaker.apply_override(&Override::force_open().reason(EVIL));
     breaker.try_acquire().unwrap_err();
     let fail = || Err::<(), _>(io::Error::other(EVIL));
     RetryPolicy::new()

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use steadfast::{Backoff, Retry, RetryBudget, RetryPolicy, Schedule, circuit_breaker, retry};
+use steadfast::{Backoff, RetryBudget, RetryContext, RetryPolicy, Schedule, circuit_breaker, retry};
 use tokio::time::{Instant, advance};
 
 use crate::Failure;
@@ -15,10 +15,10 @@ use crate::Failure;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Keeps what it is asked.
-struct Asked(Mutex<Vec<Retry>>);
+struct Asked(Mutex<Vec<RetryContext>>);
 
 impl Backoff for Asked {
-    fn delay(&self, retry: &Retry) -> Duration {
+    fn delay(&self, retry: &RetryContext) -> Duration {
         self.0.lock().unwrap().push(*retry);
         retry.hint.unwrap_or(SECOND * retry.attempt * retry.attempt)
     }

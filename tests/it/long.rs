@@ -9,7 +9,7 @@ use prometheus_client::{encoding::prometheus_text, registry::Registry};
 use steadfast::{
     BreakerConfig,
     BreakerState::{self, Closed, Disabled, ForcedOpen, HalfOpen, Open},
-    CircuitBreaker, Intervention, KeyedBreakers, OpenReason, Window,
+    CircuitBreaker, KeyedBreakers, OpenReason, Override, Window,
     prometheus::SteadfastCollector,
     testing::FakeClock,
 };
@@ -70,7 +70,7 @@ async fn waits_of_any_length_pass_and_never_before_their_time() {
         let held = CircuitBreaker::new("long hold", CONFIG);
         held.force_open_for(wait);
         let told = CircuitBreaker::new("long word", CONFIG);
-        told.intervene(&Intervention::open().expires_in(wait));
+        told.apply_override(&Override::open().expires_in(wait));
         for breaker in [&opened, &held, &told] {
             assert_eq!(breaker.try_acquire().unwrap_err().retry_after(), Some(wait));
         }
@@ -261,7 +261,7 @@ fn what_is_held_for_a_time_reads_as_the_next_call_finds_it() {
     let holds: [(Hold, BreakerState, BreakerState); 4] = [
         (|breaker| breaker.force_open_for(SECOND), ForcedOpen, HalfOpen),
         (|breaker| breaker.disable_for(SECOND), Disabled, Closed),
-        (|breaker| breaker.intervene(&Intervention::open().expires_in(SECOND).reason("others")), Open, HalfOpen),
+        (|breaker| breaker.apply_override(&Override::open().expires_in(SECOND).reason("others")), Open, HalfOpen),
         (CircuitBreaker::force_open, ForcedOpen, ForcedOpen),
     ];
     for (hold, held, then) in holds {

@@ -10,7 +10,7 @@ use std::{
 use steadfast::{
     BreakerConfig,
     BreakerState::{Closed, Disabled, HalfOpen, Open},
-    CircuitBreaker, Intervention, OpenReason, Window, breaker, circuit_breaker,
+    CircuitBreaker, OpenReason, Override, Window, breaker, circuit_breaker,
     events::{self, Event, Subscription},
     retry,
 };
@@ -44,7 +44,7 @@ fn listen(name: &'static str) -> (Arc<Mutex<Vec<String>>>, Subscription) {
 async fn a_reason_shows_wherever_one_looks() {
     let (heard, subscription) = listen("migrating");
     let breaker = CircuitBreaker::new("migrating", CONFIG);
-    breaker.intervene(&Intervention::force_open().expires_in(600 * SECOND).reason("migration until 14:00"));
+    breaker.apply_override(&Override::force_open().expires_in(600 * SECOND).reason("migration until 14:00"));
     let rejected = breaker.try_acquire().unwrap_err();
     assert_eq!(
         rejected.to_string(),
@@ -59,13 +59,13 @@ async fn a_reason_shows_wherever_one_looks() {
     );
     // For longer, and for another reason: no transition.
     advance(300 * SECOND).await;
-    breaker.intervene(&Intervention::force_open().reason("it takes longer"));
+    breaker.apply_override(&Override::force_open().reason("it takes longer"));
     let rejected = breaker.try_acquire().unwrap_err();
     assert_eq!(rejected.to_string(), "circuit `migrating` is forced open (it takes longer)");
     assert_eq!((rejected.retry_after(), rejected.elapsed()), (None, Some(300 * SECOND)));
     breaker.force_open();
     assert_eq!(breaker.try_acquire().unwrap_err().operator_reason(), None, "what was said before is over");
-    breaker.intervene(&Intervention::reset().reason("done"));
+    breaker.apply_override(&Override::reset().reason("done"));
     assert_eq!(breaker.snapshot().operator_reason.as_deref(), Some("done"));
     fail(&breaker);
     fail(&breaker);
@@ -119,27 +119,27 @@ async fn what_others_know_opens_and_closes() {
     let (heard, subscription) = listen("told");
     let breaker = CircuitBreaker::new("told", CONFIG.exponential_recovery(SECOND, 2.0, 100 * SECOND));
     let under_way = breaker.try_acquire().unwrap();
-    breaker.intervene(&Intervention::open().expires_in(7 * SECOND).failed_recoveries(2).reason("down for the others"));
+    breaker.apply_override(&Override::open().expires_in(7 * SECOND).failed_recoveries(2).reason("down for the others"));
     under_way.success();
     assert_eq!((breaker.state(), breaker.snapshot().open_for), (Open, Some(7 * SECOND)));
     assert_eq!(breaker.snapshot().operator_reason.as_deref(), Some("down for the others"));
     // Another rest is no transition, and fewer failed recoveries than are known count for nothing.
-    breaker.intervene(&Intervention::open().expires_in(9 * SECOND));
+    breaker.apply_override(&Override::open().expires_in(9 * SECOND));
     advance(9 * SECOND - Duration::from_micros(1)).await;
     assert!(!succeed(&breaker));
     advance(Duration::from_micros(1)).await;
     fail(&breaker);
     let failed = breaker.snapshot();
     assert_eq!((failed.failed_recoveries, failed.open_for), (3, Some(8 * SECOND)), "the rest grows on");
-    breaker.intervene(&Intervention::close());
+    breaker.apply_override(&Override::close());
     assert_eq!((breaker.state(), breaker.snapshot().failed_recoveries), (Closed, 0));
-    breaker.intervene(&Intervention::close()); // nothing to close
-    breaker.intervene(&Intervention::open()); // for its own timeout
+    breaker.apply_override(&Override::close()); // nothing to close
+    breaker.apply_override(&Override::open()); // for its own timeout
     assert_eq!((breaker.state(), breaker.snapshot().open_for), (Open, Some(SECOND)));
-    assert_eq!(breaker.try_acquire().unwrap_err().reason(), OpenReason::Intervention);
+    assert_eq!(breaker.try_acquire().unwrap_err().reason(), OpenReason::Override);
     advance(SECOND).await;
     let trial = breaker.try_acquire().unwrap();
-    breaker.intervene(&Intervention::open().reason("another one is trying"));
+    breaker.apply_override(&Override::open().reason("another one is trying"));
     trial.success();
     let rejected = breaker.try_acquire().unwrap_err();
     assert_eq!(
@@ -164,8 +164,8 @@ async fn what_others_know_opens_and_closes() {
     for hold in [CircuitBreaker::force_open, CircuitBreaker::disable] {
         hold(&breaker);
         let state = breaker.state();
-        breaker.intervene(&Intervention::open());
-        breaker.intervene(&Intervention::close());
+        breaker.apply_override(&Override::open());
+        breaker.apply_override(&Override::close());
         assert_eq!(breaker.state(), state);
     }
 }
@@ -173,10 +173,10 @@ async fn what_others_know_opens_and_closes() {
 #[tokio::test(start_paused = true)]
 async fn a_close_from_outside_ramps_up() {
     let breaker = CircuitBreaker::new("ramped", CONFIG.ramp_up(100 * SECOND));
-    breaker.intervene(&Intervention::open().expires_in(Duration::MAX));
+    breaker.apply_override(&Override::open().expires_in(Duration::MAX));
     advance(Duration::from_hours(38)).await;
     assert!(!succeed(&breaker), "for the longest time");
-    breaker.intervene(&Intervention::close());
+    breaker.apply_override(&Override::close());
     let admitted = (0..1_000).filter(|_| succeed(&breaker)).count();
     assert!((50..200).contains(&admitted), "{admitted} of 1000 calls at the beginning");
     advance(100 * SECOND).await;
@@ -334,29 +334,29 @@ fn a_snapshot_can_be_serialized() {
 
 #[tokio::test(start_paused = true)]
 async fn a_hold_that_has_expired_holds_nothing() {
-    let holds = [Intervention::force_open(), Intervention::disable()];
+    let holds = [Override::force_open(), Override::disable()];
     let holds = || holds.clone().map(|hold| hold.expires_in(SECOND));
     for hold in holds() {
         let breaker = CircuitBreaker::new("held once", CONFIG);
-        breaker.intervene(&hold);
-        breaker.intervene(&Intervention::open());
-        breaker.intervene(&Intervention::close());
+        breaker.apply_override(&hold);
+        breaker.apply_override(&Override::open());
+        breaker.apply_override(&Override::close());
         assert_eq!(breaker.snapshot().transitions, 1, "held");
         advance(SECOND).await;
-        breaker.intervene(&Intervention::open().expires_in(5 * SECOND).reason("down for the others"));
+        breaker.apply_override(&Override::open().expires_in(5 * SECOND).reason("down for the others"));
         let snapshot = breaker.snapshot();
         assert_eq!((snapshot.state, snapshot.open_for), (Open, Some(5 * SECOND)));
         assert_eq!(snapshot.operator_reason.as_deref(), Some("down for the others"));
-        assert_eq!(breaker.try_acquire().unwrap_err().reason(), OpenReason::Intervention);
+        assert_eq!(breaker.try_acquire().unwrap_err().reason(), OpenReason::Override);
         advance(5 * SECOND).await;
         assert!(succeed(&breaker));
         assert_eq!(breaker.state(), Closed);
     }
     for hold in holds() {
         let breaker = CircuitBreaker::new("held once", CONFIG);
-        breaker.intervene(&hold);
+        breaker.apply_override(&hold);
         advance(SECOND).await;
-        breaker.intervene(&Intervention::close());
+        breaker.apply_override(&Override::close());
         assert_eq!(breaker.state(), Closed);
         assert!(succeed(&breaker) && succeed(&breaker));
         let snapshot = breaker.snapshot();

@@ -12,7 +12,7 @@ use std::{
 };
 
 use proptest::{collection::vec, prelude::*, sample::select};
-use steadfast::{BreakerConfig, CircuitBreaker, Intervention, Window};
+use steadfast::{BreakerConfig, CircuitBreaker, Override, Window};
 use tokio::runtime;
 
 use self::model::{Config, Counts, Model, Outcome, Policy, Refused, Totals};
@@ -199,15 +199,15 @@ impl<'a> Pair<'a> {
                 self.model.reset();
             }
             Event::Open { expires_in, failed } => {
-                let open = Intervention::open().failed_recoveries(failed);
-                self.breaker.intervene(&match expires_in {
+                let open = Override::open().failed_recoveries(failed);
+                self.breaker.apply_override(&match expires_in {
                     Some(micros) => open.expires_in(Duration::from_micros(micros)),
                     None => open,
                 });
                 self.model.open_from_outside(expires_in, failed);
             }
             Event::Close => {
-                self.breaker.intervene(&Intervention::close());
+                self.breaker.apply_override(&Override::close());
                 self.model.close_from_outside();
             }
             Event::Reconfigure(which) => {

@@ -11,7 +11,7 @@ use std::{
 use steadfast::{
     BreakerConfig,
     BreakerState::{Closed, HalfOpen, Open},
-    CircuitBreaker, Happening, OpenReason,
+    CircuitBreaker, HistoryEvent, OpenReason,
     events::{self, Event},
 };
 use tokio::time::advance;
@@ -110,12 +110,12 @@ async fn a_breaker_remembers_what_happened_of_late() {
     let reason = OpenReason::ConsecutiveFailures { failures: 2 };
     let [opened, rejected, again, half_open] = &what[..] else { panic!("{what:?}") };
     assert!(
-        matches!(opened, Happening::StateChanged { from: Closed, to: Open, reason: Some(why), .. } if *why == reason)
+        matches!(opened, HistoryEvent::StateChanged { from: Closed, to: Open, reason: Some(why), .. } if *why == reason)
     );
     for rejected in [rejected, again] {
-        assert!(matches!(rejected, Happening::Rejected { reason: why, .. } if *why == reason), "one of a thousand");
+        assert!(matches!(rejected, HistoryEvent::Rejected { reason: why, .. } if *why == reason), "one of a thousand");
     }
-    assert!(matches!(half_open, Happening::StateChanged { from: Open, to: HalfOpen, reason: None, .. }));
+    assert!(matches!(half_open, HistoryEvent::StateChanged { from: Open, to: HalfOpen, reason: None, .. }));
     // By the wall clock, of which the test's clock has passed 30 s meanwhile.
     let apart = recent[3].at.duration_since(recent[0].at).unwrap();
     let meanwhile = begun.elapsed().unwrap();
@@ -133,7 +133,7 @@ async fn what_is_remembered_is_bounded() {
         breaker.reset();
     }
     let recent = breaker.recent();
-    let rejections = recent.iter().filter(|incident| matches!(incident.what, Happening::Rejected { .. })).count();
+    let rejections = recent.iter().filter(|incident| matches!(incident.what, HistoryEvent::Rejected { .. })).count();
     assert_eq!((recent.len(), rejections), (40, 8));
     assert!(recent.is_sorted_by_key(|incident| incident.at));
 }

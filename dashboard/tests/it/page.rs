@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use steadfast::{
     BreakerState::{Closed, ForcedOpen, HalfOpen},
-    Bulkhead, BulkheadConfig, CircuitBreaker, Intervention, KeyedBreakers, KeyedRateLimits, RateLimit, RateLimitConfig,
+    Bulkhead, BulkheadConfig, CircuitBreaker, KeyedBreakers, KeyedRateLimits, Override, RateLimit, RateLimitConfig,
     rate_limit, retry,
 };
 use steadfast_dashboard::Dashboard;
@@ -109,8 +109,8 @@ async fn a_click_with_the_token_forces_open_and_one_without_does_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn markup_is_text_wherever_it_comes_from() {
     const EVIL: &str = r#"<script>window.pwned=1</script><img src=x onerror="window.pwned=1">"#;
-    KEYS.breaker(EVIL).intervene(&Intervention::force_open().reason(EVIL));
-    MORE_MARKUP.intervene(&Intervention::force_open().reason(EVIL));
+    KEYS.breaker(EVIL).apply_override(&Override::force_open().reason(EVIL));
+    MORE_MARKUP.apply_override(&Override::force_open().reason(EVIL));
     let served = Served::new(&Dashboard::new());
     let browser = Browser::open(&served.url("/")).await;
     browser.shows(MARKUP.name(), "closed", "Closed").await;
@@ -138,7 +138,7 @@ async fn what_misleads_is_escaped_as_in_all_texts() {
     const EVIL: &str = "a\r\nb\\\u{1b}[31m\u{2028}\u{202e}c\u{0}";
     static HOSTS: KeyedBreakers = KeyedBreakers::new("keyed by what misleads", CONFIG);
     steadfast::register!(HOSTS);
-    HOSTS.breaker(EVIL).intervene(&Intervention::force_open().reason(EVIL));
+    HOSTS.breaker(EVIL).apply_override(&Override::force_open().reason(EVIL));
     let served = Served::new(&Dashboard::new());
     let browser = Browser::open(&served.url("/")).await;
     let key = format!("({}).querySelector('.key')", Browser::card("keyed by what misleads"));

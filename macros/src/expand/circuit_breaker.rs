@@ -48,14 +48,14 @@ pub(super) fn expand(
     let (pattern, returned, passage) = if attempt.has_passage {
         let passage = code! {
             match passage {
-                #krate::__private::Passage::Refused => {
+                #krate::__private::Disposition::LimitRejected => {
                     ::core::mem::drop(permit);
-                    #krate::__private::Passage::Refused
+                    #krate::__private::Disposition::LimitRejected
                 }
                 passage => passage.or(#end),
             }
         };
-        (code!((outcome, passage)), code!((#output, #krate::__private::Passage)), passage)
+        (code!((outcome, passage)), code!((#output, #krate::__private::Disposition)), passage)
     } else {
         (code!(outcome), code!(#output), end)
     };
@@ -63,7 +63,7 @@ pub(super) fn expand(
         if asked { code!({ let passage = #passage; (outcome, passage) }) } else { code!({ _ = #passage; outcome }) };
     let value = context.ask("reject", &quote_spanned!(place=> open));
     let rejected = if asked {
-        code!({ let passage = #krate::__private::Passage::Rejected(open.retry_after()); (#value, passage) })
+        code!({ let passage = #krate::__private::Disposition::CircuitRejected(open.retry_after()); (#value, passage) })
     } else {
         value
     };

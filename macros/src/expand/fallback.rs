@@ -44,13 +44,13 @@ pub(super) fn expand(fallback: &Fallback, attempt: &Attempt, index: usize, conte
     let (slots, bindings) = context.kept_arguments(fallback);
     let (output, call) = (&context.output, &attempt.code);
     let (mut outcome, mut value) = if attempt.has_passage {
-        (code!((outcome, passage): (#output, #krate::__private::Passage)), code!((outcome, passage)))
+        (code!((outcome, passage): (#output, #krate::__private::Disposition)), code!((outcome, passage)))
     } else {
         (code!(outcome: #output), code!(outcome))
     };
     // How the attempt fared at a breaker is of no interest once another function has answered.
     let answered =
-        if attempt.has_passage { code!((outcome, #krate::__private::Passage::Made)) } else { code!(outcome) };
+        if attempt.has_passage { code!((outcome, #krate::__private::Disposition::Called)) } else { code!(outcome) };
     let failed = failed(fallback, context);
     let (mut call, mut steps) = (code!({ #bindings #call }), TokenStream::new());
     // A function in place of a closure would be called with the arguments, not with the error.
@@ -170,7 +170,7 @@ fn answer(step: &Step, is_last: bool, context: &Context) -> TokenStream {
             let answer = #call;
             let kind = {
                 #[allow(unused_imports)]
-                use #krate::__private::{AnswersLater as _, AnswersNow as _};
+                use #krate::__private::{FutureAnswer as _, ReadyAnswer as _};
                 (&&#krate::__private::Answer(&answer)).kind()
             };
             #settled

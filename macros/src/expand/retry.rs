@@ -17,7 +17,7 @@ use crate::{
 /// loop {
 ///     let (last, delay) = {
 ///         let outcome: R = attempt;
-///         match attempts.after(attempts.policy(), by_type(&outcome, judge), Passage::Made) {
+///         match attempts.after(attempts.policy(), by_type(&outcome, judge), Disposition::Called) {
 ///             Some(delay) => ((&Keep(&outcome)).kind().keep(outcome, attempts.can_be_stopped()), delay),
 ///             None => break outcome,
 ///         }
@@ -35,9 +35,9 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
     let (begin, by) = (begin(retry, context), context.policy());
     let output = &context.output;
     let verdict = verdict(retry, attempt, context);
-    let passage = if attempt.has_passage { code!(passage) } else { code!(#krate::__private::Passage::Made) };
+    let passage = if attempt.has_passage { code!(passage) } else { code!(#krate::__private::Disposition::Called) };
     let outcome = if attempt.has_passage {
-        code!((outcome, passage): (#output, #krate::__private::Passage))
+        code!((outcome, passage): (#output, #krate::__private::Disposition))
     } else {
         code!(outcome: #output)
     };
@@ -250,7 +250,7 @@ fn verdict(retry: &Retry, attempt: &Attempt, context: &Context) -> TokenStream {
     };
     code! {
         match passage {
-            #krate::__private::Passage::Rejected(wait) => #krate::__private::Verdict::rejected(wait, #wanted),
+            #krate::__private::Disposition::CircuitRejected(wait) => #krate::__private::Verdict::rejected(wait, #wanted),
             #others
         }
     }

@@ -24,7 +24,7 @@ pub(super) fn expand(timeout: &Timeout, attempt: &Attempt, context: &Context) ->
     let (limit, call) = (timeout.value(krate, &context.function), &attempt.code);
     let value = context.ask("time_out", &quote_spanned!(place=> timed_out));
     let (output, late) = if attempt.has_passage {
-        (code!((#output, #krate::__private::Passage)), code!((#value, #krate::__private::Passage::Made)))
+        (code!((#output, #krate::__private::Disposition)), code!((#value, #krate::__private::Disposition::Called)))
     } else {
         (code!(#output), value)
     };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use steadfast::{CircuitBreaker, Intervention, KeyedBreaker, Snapshot};
+use steadfast::{CircuitBreaker, KeyedBreaker, Override, Snapshot};
 
 pub(crate) enum Circuit {
     Named(&'static CircuitBreaker),
@@ -32,10 +32,10 @@ impl Circuit {
         }
     }
 
-    pub(super) fn intervene(&self, intervention: &Intervention) {
+    pub(super) fn apply_override(&self, intervention: &Override) {
         match self {
-            Self::Named(breaker) => breaker.intervene(intervention),
-            Self::Keyed(breaker) => breaker.intervene(intervention),
+            Self::Named(breaker) => breaker.apply_override(intervention),
+            Self::Keyed(breaker) => breaker.apply_override(intervention),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use steadfast::{Intervention, Snapshot};
+use steadfast::{Override, Snapshot};
 use tokio::time::Instant;
 
 use super::circuit::Circuit;
@@ -125,24 +125,24 @@ impl Shared {
     }
 
     pub(super) fn act(&self, act: Act) {
-        let with = |intervention: Intervention, lasts: Option<Duration>| match lasts {
+        let with = |intervention: Override, lasts: Option<Duration>| match lasts {
             Some(lasts) => intervention.expires_in(lasts),
             None => intervention,
         };
         let intervention = match act {
-            Act::Hold { lasts, failed } => Intervention::open().failed_recoveries(failed).expires_in(lasts),
-            Act::Close => Intervention::close(),
-            Act::ForceOpen { lasts } => with(Intervention::force_open(), lasts),
-            Act::Disable { lasts } => with(Intervention::disable(), lasts),
-            Act::Reset => Intervention::reset(),
+            Act::Hold { lasts, failed } => Override::open().failed_recoveries(failed).expires_in(lasts),
+            Act::Close => Override::close(),
+            Act::ForceOpen { lasts } => with(Override::force_open(), lasts),
+            Act::Disable { lasts } => with(Override::disable(), lasts),
+            Act::Reset => Override::reset(),
         };
-        self.circuit.intervene(&intervention.reason(self.member.reason()));
+        self.circuit.apply_override(&intervention.reason(self.member.reason()));
     }
 
     /// Opens it, as the failures of the fleet are enough.
     pub(super) fn open_by_sum(&mut self, threshold: u64, within: Duration) {
         let reason = format!("{threshold} failures in the fleet within {within:?}");
-        self.circuit.intervene(&Intervention::open().reason(reason));
+        self.circuit.apply_override(&Override::open().reason(reason));
         self.speaks_for_all = Some(self.circuit.snapshot().transitions);
     }
 }

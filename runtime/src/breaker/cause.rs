@@ -6,7 +6,7 @@ use super::{OpenReason, window::FIGURE_BITS};
 
 /// An [`OpenReason`] with its figures, packed: a rejection carries it, and few are ever asked.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Why(u64);
+pub(crate) struct PackedReason(u64);
 
 const COUNT_BITS: u32 = FIGURE_BITS;
 const MOST: u32 = (1 << COUNT_BITS) - 1;
@@ -24,12 +24,12 @@ const TRIALS_UNDER_WAY: u32 = 3;
 const RAMPING_UP: u32 = 4;
 const FORCED: u32 = 5;
 
-impl Why {
+impl PackedReason {
     pub(super) const FORCED: Self = Self::of(OpenReason::Forced);
     pub(super) const RAMPING_UP: Self = Self::of(OpenReason::RampingUp);
     pub(super) const TRIALS_UNDER_WAY: Self = Self::of(OpenReason::TrialsUnderWay);
     pub(super) const TRIAL_FAILED: Self = Self::of(OpenReason::TrialFailed);
-    pub(super) const INTERVENTION: Self = Self::of(OpenReason::Intervention);
+    pub(super) const INTERVENTION: Self = Self::of(OpenReason::Override);
     /// Of a state that is not open.
     pub(super) const NONE: Self = Self(0);
 
@@ -46,7 +46,7 @@ impl Why {
             OpenReason::ConsecutiveFailures { failures } => (CONSECUTIVE, failures, 0),
             OpenReason::FailureRate { failures, calls } => (FAILURE_RATE, failures, calls),
             OpenReason::SlowCallRate { slow, calls } => (SLOW_CALL_RATE, slow, calls),
-            OpenReason::Intervention => (PLAIN, INTERVENTION, 0),
+            OpenReason::Override => (PLAIN, INTERVENTION, 0),
             OpenReason::TrialFailed => (PLAIN, TRIAL_FAILED, 0),
             OpenReason::TrialsUnderWay => (PLAIN, TRIALS_UNDER_WAY, 0),
             OpenReason::RampingUp => (PLAIN, RAMPING_UP, 0),
@@ -62,7 +62,7 @@ impl Why {
             (CONSECUTIVE, failures) => OpenReason::ConsecutiveFailures { failures },
             (FAILURE_RATE, failures) => OpenReason::FailureRate { failures, calls },
             (SLOW_CALL_RATE, slow) => OpenReason::SlowCallRate { slow, calls },
-            (_, INTERVENTION) => OpenReason::Intervention,
+            (_, INTERVENTION) => OpenReason::Override,
             (_, TRIAL_FAILED) => OpenReason::TrialFailed,
             (_, TRIALS_UNDER_WAY) => OpenReason::TrialsUnderWay,
             (_, RAMPING_UP) => OpenReason::RampingUp,
@@ -71,7 +71,7 @@ impl Why {
     }
 
     /// Whether somebody outside has decided it, who may have said something about it.
-    pub(super) fn is_decreed(self) -> bool {
+    pub(super) fn is_operator_set(self) -> bool {
         self == Self::FORCED || self == Self::INTERVENTION
     }
 }
@@ -80,7 +80,7 @@ const fn held(count: u32) -> u64 {
     (if count < MOST { count } else { MOST }) as u64
 }
 
-impl fmt::Debug for Why {
+impl fmt::Debug for PackedReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.reason().fmt(f)
     }
@@ -97,21 +97,21 @@ mod tests {
             OpenReason::FailureRate { failures: 0, calls: MOST },
             OpenReason::FailureRate { failures: MOST, calls: 1 },
             OpenReason::SlowCallRate { slow: 3, calls: 10 },
-            OpenReason::Intervention,
+            OpenReason::Override,
             OpenReason::TrialFailed,
             OpenReason::TrialsUnderWay,
             OpenReason::RampingUp,
             OpenReason::Forced,
         ] {
-            assert_eq!(Why::of(reason).reason(), reason);
-            let is_decreed = matches!(reason, OpenReason::Intervention | OpenReason::Forced);
-            assert_eq!(Why::of(reason).is_decreed(), is_decreed, "{reason:?}");
+            assert_eq!(PackedReason::of(reason).reason(), reason);
+            let is_operator_set = matches!(reason, OpenReason::Override | OpenReason::Forced);
+            assert_eq!(PackedReason::of(reason).is_operator_set(), is_operator_set, "{reason:?}");
         }
     }
 
     #[test]
     fn what_is_too_much_to_count_stays_the_most() {
-        let much = Why::of(OpenReason::SlowCallRate { slow: u32::MAX, calls: MOST + 1 });
+        let much = PackedReason::of(OpenReason::SlowCallRate { slow: u32::MAX, calls: MOST + 1 });
         assert_eq!(much.reason(), OpenReason::SlowCallRate { slow: MOST, calls: MOST });
     }
 }

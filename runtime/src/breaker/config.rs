@@ -2,7 +2,7 @@ mod checked;
 
 use std::{fmt, time::Duration};
 
-use super::rules::{Policy, Rates, Recovery, Rules, Span};
+use super::parameters::{Parameters, Policy, Rates, Recovery, Span};
 use crate::{checked::valid, clock::micros};
 
 /// When a breaker opens, for how long, and how it closes again.
@@ -295,7 +295,7 @@ impl BreakerConfig {
         self
     }
 
-    pub(crate) const fn rules(&self, seed: u64) -> Rules {
+    pub(crate) const fn rules(&self, seed: u64) -> Parameters {
         let recovery = Recovery {
             base: micros(self.recovery.base),
             factor: self.recovery.factor,
@@ -319,7 +319,7 @@ impl BreakerConfig {
                 Policy::Rates(Rates { span, failure_rate, min_calls, slow_call, slow_call_rate })
             }
         };
-        Rules {
+        Parameters {
             policy,
             recovery,
             trials: self.half_open_max_calls,

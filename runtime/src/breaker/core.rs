@@ -16,12 +16,12 @@ use once_cell::race::OnceBox;
 
 use self::transition::Publisher;
 use super::{
-    BreakerConfig, BreakerState, Intervention,
+    BreakerConfig, BreakerState, Override,
     history::History,
-    intervention::Action,
-    rules::{Policy, Rules},
-    settings::Settings,
-    shared::SharedCircuit,
+    manual_override::Action,
+    parameters::{Parameters, Policy},
+    settings::BreakerSettings,
+    shared::AtomicState,
     window::Window,
     word::Circuit,
 };
@@ -36,7 +36,7 @@ use crate::{
 /// All of a breaker but its settings.
 #[derive(Debug)]
 pub(crate) struct Core {
-    circuit: SharedCircuit,
+    circuit: AtomicState,
     totals: Totals,
     /// Only a breaker by rates has one.
     window: OnceBox<Window>,
@@ -47,15 +47,15 @@ pub(crate) struct Core {
 
 /// A breaker, wherever its settings are.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct View<'a> {
+pub(crate) struct BreakerRef<'a> {
     core: &'a Core,
-    settings: &'a Settings,
+    settings: &'a BreakerSettings,
 }
 
 impl Core {
-    pub(crate) const fn new(rules: &Rules, totals: Totals, key: Option<Key>) -> Self {
+    pub(crate) const fn new(rules: &Parameters, totals: Totals, key: Option<Key>) -> Self {
         Self {
-            circuit: SharedCircuit::new(Circuit::new(rules)),
+            circuit: AtomicState::new(Circuit::new(rules)),
             totals,
             window: OnceBox::new(),
             history: OnceBox::new(),
@@ -103,9 +103,9 @@ impl Core {
     }
 }
 
-impl<'a> View<'a> {
+impl<'a> BreakerRef<'a> {
     #[inline]
-    pub(crate) const fn new(core: &'a Core, settings: &'a Settings) -> Self {
+    pub(crate) const fn new(core: &'a Core, settings: &'a BreakerSettings) -> Self {
         Self { core, settings }
     }
 
@@ -118,31 +118,31 @@ impl<'a> View<'a> {
     }
 
     /// Takes in that the settings have changed.
-    pub(crate) fn adopt(self) {
+    pub(crate) fn apply_settings(self) {
         if let Some(window) = self.core.window.get() {
-            window.adopt(match self.settings.rules().policy {
+            window.apply_settings(match self.settings.rules().policy {
                 Policy::Rates(rates) => Some(rates.span),
                 Policy::Consecutive { .. } => None,
             });
         }
-        self.core.circuit.step(&self.witness(), |circuit| circuit.adopt(&self.settings.rules(), clock::now));
+        self.core.circuit.step(&self.observer(), |circuit| circuit.apply_settings(&self.settings.rules(), clock::now));
     }
 
-    pub(crate) fn intervene(self, intervention: &Intervention) {
-        let Intervention { action, expires_in, ref reason } = *intervention;
+    pub(crate) fn apply_override(self, manual_override: &Override) {
+        let Override { action, expires_in, ref reason } = *manual_override;
         let now = clock::now();
-        self.go_by(now);
+        self.sync_clock(now);
         let until = expires_in.map(|expires_in| now.after(clock::micros(expires_in)));
-        let witness = Publisher { note: reason.as_ref(), ..self.witness() };
+        let observer = Publisher { note: reason.as_ref(), ..self.observer() };
         let rules = self.settings.rules();
-        let held = self.core.circuit.step(&witness, |circuit| match action {
+        let held = self.core.circuit.step(&observer, |circuit| match action {
             Action::ForceOpen => circuit.force_open(until),
             Action::Disable => circuit.disable(until),
             Action::Reset => Some(circuit.reset(&rules)),
             Action::Open { failed } => circuit.open(until, failed, now),
             Action::Close => circuit.close(&rules, clock::now),
         });
-        self.core.date(now);
+        self.core.stamp_clock(now);
         // Held already, and now for another time or reason: that is no transition.
         let word = held.map_or_else(|| self.core.circuit.word(), Circuit::word);
         let same = match action {
@@ -156,7 +156,7 @@ impl<'a> View<'a> {
         }
     }
 
-    const fn witness(self) -> Publisher<'a, 'static> {
-        Publisher { view: self, note: None }
+    const fn observer(self) -> Publisher<'a, 'static> {
+        Publisher { breaker: self, note: None }
     }
 }

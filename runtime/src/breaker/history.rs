@@ -9,23 +9,23 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{BreakerState, OpenReason, cause::Why};
+use super::{BreakerState, OpenReason, cause::PackedReason};
 use crate::clock::{self, Moment};
 
 /// Something that happened to a breaker, and when: see [`CircuitBreaker::recent`](crate::CircuitBreaker::recent).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Incident {
+pub struct HistoryEntry {
     /// When.
     pub at: SystemTime,
     /// What.
-    pub what: Happening,
+    pub what: HistoryEvent,
 }
 
 /// What happened to a breaker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Happening {
+pub enum HistoryEvent {
     /// It came into another state.
     #[non_exhaustive]
     StateChanged {
@@ -79,14 +79,15 @@ struct Pages {
 struct Line {
     number: u64,
     at: Moment,
-    what: Happening,
+    what: HistoryEvent,
 }
 
 impl Pages {
     /// By one clock, no line is before the one above it, however late a thread is with what it has read.
-    fn line(&mut self, at: Moment, what: Happening) -> Line {
-        let is_late =
-            |last: &Moment| at < *last && !clock::is_another(at.as_micros(), last.as_micros(), clock::now_micros);
+    fn line(&mut self, at: Moment, what: HistoryEvent) -> Line {
+        let is_late = |last: &Moment| {
+            at < *last && !clock::is_different_clock(at.as_micros(), last.as_micros(), clock::now_micros)
+        };
         let at = self.last.filter(is_late).unwrap_or(at);
         self.last = Some(at);
         self.lines += 1;
@@ -132,8 +133,8 @@ const APART: u64 = 1_000_000;
 
 impl History {
     /// Whoever calls this makes transitions one at a time.
-    pub(super) fn change(&self, now: Moment, spent: Spent, change: Happening) {
-        let Happening::StateChanged { to, .. } = &change else { return };
+    pub(super) fn change(&self, now: Moment, spent: Spent, change: HistoryEvent) {
+        let HistoryEvent::StateChanged { to, .. } = &change else { return };
         let to = index(*to);
         let mut pages = self.pages();
         pages.tally.entered[to] += 1;
@@ -143,7 +144,7 @@ impl History {
     }
 
     #[inline]
-    pub(super) fn rejection(&self, now: Moment, why: Why) {
+    pub(super) fn rejection(&self, now: Moment, why: PackedReason) {
         // ORDERING: Relaxed: which of the rejections of a moment is kept does not matter, and the lock publishes it.
         let last = self.rejected_at.load(Ordering::Relaxed);
         if now.as_micros().abs_diff(last) >= APART {
@@ -152,11 +153,11 @@ impl History {
     }
 
     #[cold]
-    fn keep(&self, last: u64, now: Moment, why: Why) {
+    fn keep(&self, last: u64, now: Moment, why: PackedReason) {
         // ORDERING: Relaxed, as above.
         if self.rejected_at.compare_exchange(last, now.as_micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             let mut pages = self.pages();
-            let line = pages.line(now, Happening::Rejected { reason: why.reason() });
+            let line = pages.line(now, HistoryEvent::Rejected { reason: why.reason() });
             push(&mut pages.rejections, REJECTIONS, line);
         }
     }
@@ -173,7 +174,7 @@ impl History {
     }
 
     /// What is kept, in the order in which it happened.
-    pub(super) fn recent(&self, now: Moment) -> Vec<Incident> {
+    pub(super) fn recent(&self, now: Moment) -> Vec<HistoryEntry> {
         let mut all: Vec<_> = {
             let pages = self.pages();
             pages.changes.iter().chain(&pages.rejections).cloned().collect()
@@ -186,7 +187,7 @@ impl History {
             line.at = latest;
         }
         let wall = SystemTime::now();
-        all.into_iter().map(|line| Incident { at: before(wall, now.since(line.at)), what: line.what }).collect()
+        all.into_iter().map(|line| HistoryEntry { at: before(wall, now.since(line.at)), what: line.what }).collect()
     }
 
     fn pages(&self) -> MutexGuard<'_, Pages> {
@@ -229,13 +230,13 @@ mod tests {
         history.change(
             now,
             [(from, 0), (from, 0)],
-            Happening::StateChanged { from, to, reason: None, operator_reason: None },
+            HistoryEvent::StateChanged { from, to, reason: None, operator_reason: None },
         );
-        history.rejection(late, Why::FORCED);
+        history.rejection(late, PackedReason::FORCED);
         let recent = history.recent(now);
         let [change, rejection] = recent.as_slice() else { panic!("{recent:?}") };
         assert_eq!(change.at, rejection.at);
-        assert!(matches!(rejection.what, Happening::Rejected { .. }));
+        assert!(matches!(rejection.what, HistoryEvent::Rejected { .. }));
         assert!(change.at.elapsed().is_ok_and(|ago| ago < Duration::from_mins(30)), "{change:?}");
     }
 }

@@ -14,18 +14,18 @@ use std::{
 use once_cell::race::OnceBox;
 
 pub use self::summary::KeyedSnapshot;
-use super::{BreakerConfig, BreakerState, CircuitBreaker, Settings, core::Core};
+use super::{BreakerConfig, BreakerSettings, BreakerState, CircuitBreaker, core::Core};
 use crate::{
     ConfigChange, ConfigLayer,
     events::{self, Event},
     key::Key,
-    keyed::{self, Kept, Text, ring::Standing},
+    keyed::{self, KeyedEntry, Text, ring::EvictionClass},
     layers,
     totals::{Count, Sums, Totals},
 };
 
 /// One of the breakers of a [`KeyedBreakers`]: a [`CircuitBreaker`] that shares its settings with those of the other keys.
-pub type KeyedBreaker = CircuitBreaker<SharedSettings>;
+pub type KeyedBreaker = CircuitBreaker<KeyedBreakerSettings>;
 
 /// A circuit breaker for each key, all with the same settings: one host that is down does not close the way to the others.
 ///
@@ -49,7 +49,7 @@ pub type KeyedBreaker = CircuitBreaker<SharedSettings>;
 /// assert_eq!(HOSTS.breaker("up.example.org").state(), BreakerState::Closed);
 /// ```
 ///
-/// # Limits
+/// # SnapshotConfig
 ///
 /// There are at most [`max_keys`](Self::max_keys) keys, so that a flood of them takes no more memory than that; 10,000 if
 /// nothing is said, of which each takes about 200 bytes and its text. When all places are taken, a new key evicts another. The order of
@@ -80,15 +80,15 @@ pub struct KeyedBreakers {
 
 /// The settings of a keyed breaker, shared with those of the other keys.
 #[derive(Debug)]
-pub struct SharedSettings {
-    settings: Arc<Settings>,
+pub struct KeyedBreakerSettings {
+    settings: Arc<BreakerSettings>,
     /// Looked for since the hand of the clock came by last.
     used: AtomicBool,
 }
 
 #[derive(Debug)]
 struct Store {
-    settings: Arc<Settings>,
+    settings: Arc<BreakerSettings>,
     breakers: keyed::Store<KeyedBreaker>,
 }
 
@@ -130,7 +130,7 @@ impl KeyedBreakers {
             max_keys,
             |key, _| CircuitBreaker {
                 core: Core::new(&settings.rules(), Totals::plain(), Some(key)),
-                settings: SharedSettings { settings: settings.clone(), used: AtomicBool::new(false) },
+                settings: KeyedBreakerSettings { settings: settings.clone(), used: AtomicBool::new(false) },
             },
             || events::publish(Event::KeysOverflowed { breakers: name, max_keys }),
         )
@@ -179,7 +179,7 @@ impl KeyedBreakers {
     /// The breakers of the keys that need looking at first, so many at most: those that are not closed, and then those that have
     /// rejected most calls.
     #[must_use]
-    pub fn most_troubled(&self, keys: usize) -> Vec<Arc<KeyedBreaker>> {
+    pub fn unhealthiest(&self, keys: usize) -> Vec<Arc<KeyedBreaker>> {
         keyed::top(self.iter(), keys, |breaker| {
             let rejections = breaker.core.sums().get(Count::Rejection);
             (breaker.state() != BreakerState::Closed, rejections)
@@ -230,11 +230,11 @@ impl KeyedBreakers {
 
     fn set_live(&self, live: Option<BreakerConfig>) {
         let changed = self.store().settings.change(|layers| layers.set_live(live));
-        self.adopt();
+        self.apply_settings();
         layers::tell(ConfigLayer::Live, || changed.map(|config| self.changed(config)).into_iter().collect());
     }
 
-    /// Replaces the settings from a file and the environment; [`adopt`](Self::adopt) has to follow.
+    /// Replaces the settings from a file and the environment; [`apply_settings`](Self::apply_settings) has to follow.
     #[cfg(feature = "config")]
     pub(crate) fn set_outside(&self, outside: Option<BreakerConfig>) -> Option<ConfigChange> {
         if outside.is_none() && self.store.get().is_none() {
@@ -244,9 +244,9 @@ impl KeyedBreakers {
     }
 
     /// Judges what was counted by the settings in force.
-    pub(crate) fn adopt(&self) {
+    pub(crate) fn apply_settings(&self) {
         for breaker in self.iter() {
-            breaker.view().adopt();
+            breaker.view().apply_settings();
         }
     }
 
@@ -267,7 +267,7 @@ impl KeyedBreakers {
     #[inline]
     fn store(&self) -> &Store {
         self.store.get_or_init(|| {
-            let settings = Arc::new(Settings::new(self.name, self.declared));
+            let settings = Arc::new(BreakerSettings::new(self.name, self.declared));
             Box::new(Store { settings, breakers: keyed::Store::new() })
         })
     }
@@ -315,13 +315,13 @@ impl KeyedBreaker {
     }
 }
 
-impl Borrow<Settings> for SharedSettings {
-    fn borrow(&self) -> &Settings {
+impl Borrow<BreakerSettings> for KeyedBreakerSettings {
+    fn borrow(&self) -> &BreakerSettings {
         &self.settings
     }
 }
 
-impl Kept for KeyedBreaker {
+impl KeyedEntry for KeyedBreaker {
     fn key(&self) -> &str {
         self.key()
     }
@@ -330,7 +330,7 @@ impl Kept for KeyedBreaker {
         &self.settings.used
     }
 
-    fn standing(&self) -> Standing {
+    fn standing(&self) -> EvictionClass {
         self.view().standing()
     }
 

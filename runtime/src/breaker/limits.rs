@@ -1,14 +1,14 @@
 use std::time::Duration;
 
-use super::rules::{Policy, Rates, Rules, Span};
+use super::parameters::{Parameters, Policy, Rates, Span};
 
 /// The settings that a reader of a [`Snapshot`](super::Snapshot) needs to make sense of its counts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
-pub struct Limits {
+pub struct SnapshotConfig {
     /// What opens the circuit.
-    pub threshold: Threshold,
+    pub threshold: TripRule,
     /// How long it stays open, after no failed recovery.
     #[cfg_attr(feature = "serde", serde(serialize_with = "super::snapshot::serialize::duration"))]
     pub recovery_timeout: Duration,
@@ -22,7 +22,7 @@ pub struct Limits {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(tag = "rule", rename_all = "snake_case"))]
 #[non_exhaustive]
-pub enum Threshold {
+pub enum TripRule {
     /// This many failures in a row.
     ConsecutiveFailures {
         /// How many.
@@ -48,17 +48,17 @@ pub enum Threshold {
     },
 }
 
-impl Limits {
-    pub(super) fn of(rules: &Rules) -> Self {
+impl SnapshotConfig {
+    pub(super) fn of(rules: &Parameters) -> Self {
         let threshold = match rules.policy {
-            Policy::Consecutive { threshold } => Threshold::ConsecutiveFailures { failures: threshold },
+            Policy::Consecutive { threshold } => TripRule::ConsecutiveFailures { failures: threshold },
             Policy::Rates(Rates { span, failure_rate, min_calls, slow_call, slow_call_rate }) => {
                 let (calls, time) = match span {
                     Span::Calls(calls) => (Some(calls), None),
                     Span::Time(micros) => (None, Some(Duration::from_micros(micros))),
                 };
                 let slow_call = slow_call.map(Duration::from_micros);
-                Threshold::Rates { calls, time, failure_rate, min_calls, slow_call, slow_call_rate }
+                TripRule::Rates { calls, time, failure_rate, min_calls, slow_call, slow_call_rate }
             }
         };
         Self {

@@ -7,8 +7,8 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{CircuitBreaker, Settings, word::Ticket};
-use crate::retry::verdict::Passage;
+use super::{BreakerSettings, CircuitBreaker, word::Admission};
+use crate::retry::verdict::Disposition;
 
 /// A call that a breaker has admitted, until it is known how it ended.
 ///
@@ -33,21 +33,21 @@ use crate::retry::verdict::Passage;
 /// # Ok::<(), CircuitOpen>(())
 /// ```
 #[must_use = "a permit that is dropped at once is neutral: tell it `success` or `failure` when the call has ended"]
-pub struct Permit<'a, S: Borrow<Settings> = Settings> {
+pub struct Permit<'a, S: Borrow<BreakerSettings> = BreakerSettings> {
     breaker: &'a CircuitBreaker<S>,
-    ticket: Ticket,
+    admission: Admission,
 }
 
-impl<'a, S: Borrow<Settings>> Permit<'a, S> {
+impl<'a, S: Borrow<BreakerSettings>> Permit<'a, S> {
     #[inline]
-    pub(super) const fn new(breaker: &'a CircuitBreaker<S>, ticket: Ticket) -> Self {
-        Self { breaker, ticket }
+    pub(super) const fn new(breaker: &'a CircuitBreaker<S>, admission: Admission) -> Self {
+        Self { breaker, admission }
     }
 
     /// The call did what it was for.
     #[inline]
     pub fn success(self) {
-        self.breaker.view().succeed(self.ticket);
+        self.breaker.view().succeed(self.admission);
         mem::forget(self);
     }
 
@@ -67,33 +67,33 @@ impl<'a, S: Borrow<Settings>> Permit<'a, S> {
 
     #[inline]
     fn fail(self, is_neutral: bool) {
-        self.breaker.view().fail(self.ticket, is_neutral);
+        self.breaker.view().fail(self.admission, is_neutral);
         mem::forget(self);
     }
 
     /// Ends a call that has failed, or says nothing, and tells a retry around it how things stand.
     #[cold]
     #[inline(never)]
-    pub(crate) fn pass_on(self, is_neutral: bool) -> Passage {
+    pub(crate) fn pass_on(self, is_neutral: bool) -> Disposition {
         let view = self.breaker.view();
         self.fail(is_neutral);
-        view.open_for().map_or(Passage::Made, Passage::Opened)
+        view.open_for().map_or(Disposition::Called, Disposition::CalledAndOpened)
     }
 }
 
-impl<S: Borrow<Settings>> Drop for Permit<'_, S> {
+impl<S: Borrow<BreakerSettings>> Drop for Permit<'_, S> {
     fn drop(&mut self) {
-        let (ticket, has_panicked) = self.ticket.without_panic();
-        self.breaker.view().fail(ticket, !has_panicked);
+        let (admission, has_panicked) = self.admission.without_panic();
+        self.breaker.view().fail(admission, !has_panicked);
     }
 }
 
 /// Marks a permit if the code of its call panics: created before that code runs, and ended by [`returned`](Self::returned) after it. If it
 /// is dropped instead, a panic passes through, and the permit counts as a failure when it is dropped.
 #[derive(Debug)]
-pub struct PanicMark<'p, 'a, S: Borrow<Settings> = Settings>(&'p mut Permit<'a, S>);
+pub struct PanicMark<'p, 'a, S: Borrow<BreakerSettings> = BreakerSettings>(&'p mut Permit<'a, S>);
 
-impl<'p, 'a, S: Borrow<Settings>> PanicMark<'p, 'a, S> {
+impl<'p, 'a, S: Borrow<BreakerSettings>> PanicMark<'p, 'a, S> {
     /// From here on the code of the call runs.
     #[inline]
     pub const fn new(permit: &'p mut Permit<'a, S>) -> Self {
@@ -107,21 +107,21 @@ impl<'p, 'a, S: Borrow<Settings>> PanicMark<'p, 'a, S> {
     }
 }
 
-impl<S: Borrow<Settings>> Drop for PanicMark<'_, '_, S> {
+impl<S: Borrow<BreakerSettings>> Drop for PanicMark<'_, '_, S> {
     #[cold]
     fn drop(&mut self) {
-        self.0.ticket = self.0.ticket.with_panic();
+        self.0.admission = self.0.admission.with_panic();
     }
 }
 
 /// A call whose code runs while it is polled, and not in between.
 #[derive(Debug)]
-pub struct Polled<'p, 'a, F, S: Borrow<Settings> = Settings> {
+pub struct Polled<'p, 'a, F, S: Borrow<BreakerSettings> = BreakerSettings> {
     permit: &'p mut Permit<'a, S>,
     call: F,
 }
 
-impl<'p, 'a, F, S: Borrow<Settings>> Polled<'p, 'a, F, S> {
+impl<'p, 'a, F, S: Borrow<BreakerSettings>> Polled<'p, 'a, F, S> {
     /// Not polled yet.
     #[inline]
     pub const fn new(permit: &'p mut Permit<'a, S>, call: F) -> Self {
@@ -129,7 +129,7 @@ impl<'p, 'a, F, S: Borrow<Settings>> Polled<'p, 'a, F, S> {
     }
 }
 
-impl<F: Future + Unpin, S: Borrow<Settings>> Future for Polled<'_, '_, F, S> {
+impl<F: Future + Unpin, S: Borrow<BreakerSettings>> Future for Polled<'_, '_, F, S> {
     type Output = F::Output;
 
     #[inline]
@@ -142,7 +142,7 @@ impl<F: Future + Unpin, S: Borrow<Settings>> Future for Polled<'_, '_, F, S> {
     }
 }
 
-impl<S: Borrow<Settings>> fmt::Debug for Permit<'_, S> {
+impl<S: Borrow<BreakerSettings>> fmt::Debug for Permit<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Permit").field("breaker", &self.breaker.view().name()).finish_non_exhaustive()
     }

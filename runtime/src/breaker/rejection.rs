@@ -1,6 +1,6 @@
 use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
-use super::{cause::Why, trace::Trace};
+use super::{cause::PackedReason, trace::Trace};
 use crate::{
     escape::escaped,
     key::{self, Key},
@@ -17,22 +17,22 @@ use crate::{
 #[non_exhaustive]
 pub struct CircuitOpen {
     pub(super) name: &'static str,
-    pub(super) key: Rare<Key>,
-    pub(super) reason: Why,
+    pub(super) key: OptText<Key>,
+    pub(super) reason: PackedReason,
     /// What an operator said.
-    pub(super) note: Rare<Arc<str>>,
-    pub(super) elapsed: Wait,
-    pub(super) retry_after: Wait,
+    pub(super) note: OptText<Arc<str>>,
+    pub(super) elapsed: Micros,
+    pub(super) retry_after: Micros,
     pub(super) trace: Trace,
 }
 
 /// Something that few rejections have.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Rare<T>(pub(super) Option<T>);
+pub(super) struct OptText<T>(pub(super) Option<T>);
 
 /// Microseconds, or nothing: half of what an `Option<Duration>` takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Wait(u64);
+pub(super) struct Micros(u64);
 
 /// Why a call was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,19 +65,19 @@ pub enum OpenReason {
     RampingUp,
     /// An operator forced it open.
     Forced,
-    /// [`Intervention::open`](crate::Intervention::open) opened it: another instance of the program has found out, say.
-    Intervention,
+    /// [`Override::open`](crate::Override::open) opened it: another instance of the program has found out, say.
+    Override,
 }
 
 impl CircuitOpen {
     /// One to ask about its type.
     pub(crate) const EXAMPLE: Self = Self {
         name: "",
-        key: Rare(None),
-        reason: Why::FORCED,
-        note: Rare(None),
-        elapsed: Wait::new(None),
-        retry_after: Wait::new(None),
+        key: OptText(None),
+        reason: PackedReason::FORCED,
+        note: OptText(None),
+        elapsed: Micros::new(None),
+        retry_after: Micros::new(None),
         trace: Trace::NONE,
     };
 
@@ -129,7 +129,7 @@ impl CircuitOpen {
 
 /// Out of line and by value, so that nobody asks for its address: who throws a rejection away need not have it in memory, and does
 /// not move it there first.
-impl<T> Drop for Rare<T> {
+impl<T> Drop for OptText<T> {
     #[inline]
     fn drop(&mut self) {
         #[cold]
@@ -141,13 +141,13 @@ impl<T> Drop for Rare<T> {
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for Rare<T> {
+impl<T: fmt::Debug> fmt::Debug for OptText<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl Wait {
+impl Micros {
     const NOTHING: u64 = u64::MAX;
 
     pub(super) const fn new(micros: Option<u64>) -> Self {
@@ -203,7 +203,7 @@ impl OpenReason {
                 write!(f, "after {slow} of {calls} calls were slow ({} %)", percent(slow, calls))
             }
             Self::TrialFailed => f.write_str("after a failed trial call"),
-            Self::Intervention => f.write_str("by an intervention"),
+            Self::Override => f.write_str("by an intervention"),
             other => fmt::Display::fmt(&other, f),
         })
     }

@@ -12,7 +12,7 @@ use once_cell::sync::Lazy;
 use self::published::Published;
 use super::{
     config::BreakerConfig,
-    rules::{Encoded, Rules, SPAN, Span},
+    parameters::{Encoded, Parameters, SPAN, Span},
 };
 use crate::layers::Layered;
 
@@ -21,15 +21,15 @@ use crate::layers::Layered;
 /// What [`CircuitBreaker`](crate::CircuitBreaker) is generic over: a breaker has its own, or shares them with those of other
 /// keys.
 #[derive(Debug)]
-pub struct Settings {
+pub struct BreakerSettings {
     pub(crate) name: &'static str,
-    /// The layers; the rules that the config in force amounts to, and behind them what [`Rules::plain_rests`] says.
+    /// The layers; the rules that the config in force amounts to, and behind them what [`Parameters::fixed_open_micros`] says.
     published: Published<Layered<BreakerConfig>, { WORDS + 2 }>,
 }
 
 const WORDS: usize = size_of::<Encoded>() / size_of::<u64>();
 
-impl Settings {
+impl BreakerSettings {
     pub(crate) const fn new(name: &'static str, config: BreakerConfig) -> Self {
         let values = words(&config);
         let mut words = [const { AtomicU64::new(0) }; WORDS + 2];
@@ -51,13 +51,13 @@ impl Settings {
         self.published.value().in_force()
     }
 
-    pub(crate) fn rules(&self) -> Rules {
-        Rules::decode(self.published.words(), || *SEED)
+    pub(crate) fn rules(&self) -> Parameters {
+        Parameters::decode(self.published.words(), || *SEED)
     }
 
     /// What the window holds, if there is one and no call is slow: all that a success has to know.
     #[inline]
-    pub(crate) fn span_alone(&self) -> Option<Span> {
+    pub(crate) fn window_without_slow_calls(&self) -> Option<Span> {
         // A call that ends while the settings change may go by either.
         Span::alone(self.published.word(SPAN))
     }
@@ -92,7 +92,7 @@ const fn words(config: &BreakerConfig) -> [u64; WORDS + 2] {
         words[index] = encoded[index];
         index += 1;
     }
-    [words[WORDS], words[WORDS + 1]] = rules.plain_rests();
+    [words[WORDS], words[WORDS + 1]] = rules.fixed_open_micros();
     words
 }
 

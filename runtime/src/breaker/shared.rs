@@ -10,8 +10,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{
-    cause::Why,
-    word::{Admission, Circuit, Refusal, Ticket, Word},
+    cause::PackedReason,
+    word::{Admission, AdmitDecision, Circuit, Refusal, State},
 };
 
 /// A 64-bit cell that threads share: the standard one, or the one of a model checker.
@@ -22,7 +22,7 @@ pub(crate) trait AtomicCell {
 }
 
 /// Sees every transition as it happens.
-pub(crate) trait Witness {
+pub(crate) trait TransitionObserver {
     /// Calls `swap`, which makes the change if it still can and says whether it did: a transition, or another moment of the same
     /// state. Witnesses of one breaker call it one after the other, so that what they tell is in order.
     fn change(&self, from: Circuit, to: Circuit, swap: &mut dyn FnMut() -> bool) -> bool;
@@ -33,7 +33,7 @@ pub(crate) trait Witness {
 
 /// The shared circuit.
 #[derive(Debug)]
-pub(crate) struct SharedCircuit<A = AtomicU64> {
+pub(crate) struct AtomicState<A = AtomicU64> {
     word: A,
     /// Of even epochs, and of odd ones.
     details: [Detail<A>; 2],
@@ -46,7 +46,7 @@ pub(crate) struct Detail<A> {
     pub(crate) why: A,
 }
 
-impl SharedCircuit<AtomicU64> {
+impl AtomicState<AtomicU64> {
     pub(crate) const fn new(circuit: Circuit) -> Self {
         let (moment, why) = (AtomicU64::new(circuit.moment()), AtomicU64::new(circuit.cause().bits()));
         let other = Detail { moment: AtomicU64::new(0), why: AtomicU64::new(0) };
@@ -54,25 +54,25 @@ impl SharedCircuit<AtomicU64> {
     }
 }
 
-impl<A> SharedCircuit<A> {
+impl<A> AtomicState<A> {
     /// With the detail of even epochs first.
     pub(crate) const fn of(word: A, details: [Detail<A>; 2]) -> Self {
         Self { word, details }
     }
 
     #[inline]
-    const fn detail(&self, word: Word) -> &Detail<A> {
+    const fn detail(&self, word: State) -> &Detail<A> {
         let [even, odd] = &self.details;
         if word.epoch().is_multiple_of(2) { even } else { odd }
     }
 }
 
-impl<A: AtomicCell> SharedCircuit<A> {
+impl<A: AtomicCell> AtomicState<A> {
     #[inline]
-    pub(crate) fn word(&self) -> Word {
+    pub(crate) fn word(&self) -> State {
         // ORDERING: Acquire pairs with the Release of the transition that wrote the word, so that whoever sees a
         // state also sees what happened before it was entered. On x86 and Arm64 it costs what a relaxed load costs.
-        Word::from_bits(self.word.load(Ordering::Acquire))
+        State::from_bits(self.word.load(Ordering::Acquire))
     }
 
     /// The word, and what belongs to its epoch.
@@ -84,8 +84,8 @@ impl<A: AtomicCell> SharedCircuit<A> {
             // ORDERING: Acquire pairs with the Release in `replace`: whoever sees here what belongs to a later epoch sees below
             // that the one it asks about is over.
             let (moment, why) = (detail.moment.load(Ordering::Acquire), detail.why.load(Ordering::Acquire));
-            if Word::from_bits(self.word.load(Ordering::Relaxed)).epoch() == word.epoch() {
-                return Circuit::of(word, moment, Why::from_bits(why));
+            if State::from_bits(self.word.load(Ordering::Relaxed)).epoch() == word.epoch() {
+                return Circuit::of(word, moment, PackedReason::from_bits(why));
             }
         }
     }
@@ -93,34 +93,40 @@ impl<A: AtomicCell> SharedCircuit<A> {
     /// Admits a call, as `admit` decides. `Err` has the circuit that refuses it.
     pub(crate) fn acquire(
         &self,
-        witness: &impl Witness,
-        admit: impl Fn(Circuit) -> Admission,
-    ) -> Result<Ticket, (Circuit, Refusal)> {
+        observer: &impl TransitionObserver,
+        admit: impl Fn(Circuit) -> AdmitDecision,
+    ) -> Result<Admission, (Circuit, Refusal)> {
         loop {
             let circuit = self.load();
             match admit(circuit) {
-                Admission::Free => return Ok(circuit.word().ticket()),
-                Admission::Refused(refusal) => return Err((circuit, refusal)),
-                Admission::Take(next) if self.replace(circuit, next, witness) => return Ok(next.word().ticket()),
-                Admission::Take(_) => {}
+                AdmitDecision::Free => return Ok(circuit.word().admission()),
+                AdmitDecision::Refused(refusal) => return Err((circuit, refusal)),
+                AdmitDecision::Take(next) if self.replace(circuit, next, observer) => {
+                    return Ok(next.word().admission());
+                }
+                AdmitDecision::Take(_) => {}
             }
         }
     }
 
     /// Applies a step until it is applied to an unchanged circuit, or changes nothing. Gives the one that it led to, if it
     /// changed anything.
-    pub(crate) fn step(&self, witness: &impl Witness, step: impl Fn(Circuit) -> Option<Circuit>) -> Option<Circuit> {
+    pub(crate) fn step(
+        &self,
+        observer: &impl TransitionObserver,
+        step: impl Fn(Circuit) -> Option<Circuit>,
+    ) -> Option<Circuit> {
         loop {
             let circuit = self.load();
             let next = step(circuit)?;
-            if self.replace(circuit, next, witness) {
+            if self.replace(circuit, next, observer) {
                 return Some(next);
             }
         }
     }
 
     /// The only write. `false` if something else stands there now.
-    fn replace(&self, from: Circuit, to: Circuit, witness: &impl Witness) -> bool {
+    fn replace(&self, from: Circuit, to: Circuit, observer: &impl TransitionObserver) -> bool {
         let (old, new) = (from.word(), to.word());
         let swap = || {
             // ORDERING: AcqRel on success: Release publishes what led to the transition, Acquire sees what led to the
@@ -130,7 +136,7 @@ impl<A: AtomicCell> SharedCircuit<A> {
         if old.epoch() == new.epoch() && from.moment() == to.moment() {
             return swap();
         }
-        witness.change(from, to, &mut || {
+        observer.change(from, to, &mut || {
             // No transition is under way meanwhile, so that the epoch stays as it is.
             if self.word().epoch() != old.epoch() {
                 return false;
@@ -140,7 +146,7 @@ impl<A: AtomicCell> SharedCircuit<A> {
             detail.moment.store(to.moment(), Ordering::Release);
             detail.why.store(to.cause().bits(), Ordering::Release);
             if old.epoch() != new.epoch() {
-                witness.prepare(to);
+                observer.prepare(to);
             }
             swap()
         })

@@ -4,7 +4,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{BreakerState, Limits, OpenReason};
+use super::{BreakerState, OpenReason, SnapshotConfig};
 use crate::{escape::escaped, key};
 
 /// What a breaker was doing at one moment.
@@ -47,7 +47,7 @@ pub struct Snapshot {
     pub consecutive_failures: u32,
     /// What is in the window, if it is judged by one. Empty while it is not closed.
     pub window: Option<WindowSnapshot>,
-    /// Half-open, trial calls that have succeeded; as many as [`half_open_max_calls`](Limits::half_open_max_calls) close it.
+    /// Half-open, trial calls that have succeeded; as many as [`half_open_max_calls`](SnapshotConfig::half_open_max_calls) close it.
     pub trial_successes: u32,
     /// Calls that succeeded.
     pub successes: u64,
@@ -76,11 +76,11 @@ pub struct Snapshot {
     pub open_reason: Option<OpenReason>,
     /// While open or half-open, recoveries that failed since it was closed last.
     pub failed_recoveries: u32,
-    /// The reason that was given for the last change, where an operator or an [`Intervention`](crate::Intervention) made it.
+    /// The reason that was given for the last change, where an operator or an [`Override`](crate::Override) made it.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text_if_any"))]
     pub operator_reason: Option<Arc<str>>,
     /// The settings by which the counts are judged.
-    pub limits: Limits,
+    pub limits: SnapshotConfig,
 }
 
 /// The calls in a breaker's window.

@@ -4,13 +4,13 @@ use proptest::prelude::*;
 
 use super::{
     BreakerState::{self, Closed, Disabled, ForcedOpen, HalfOpen, Open},
-    rules::{Policy, Recovery, Rules, mix},
-    word::{Admission, Circuit, Outcome, Refusal, Ticket},
+    parameters::{Parameters, Policy, Recovery, mix},
+    word::{Admission, AdmitDecision, Circuit, Outcome, Refusal},
 };
 use crate::clock::Moment;
 
 const SECOND: u64 = 1_000_000;
-const RULES: Rules = Rules {
+const RULES: Parameters = Parameters {
     policy: Policy::Consecutive { threshold: 5 },
     recovery: fixed(30 * SECOND),
     trials: 3,
@@ -31,35 +31,35 @@ const fn fixed(rest: u64) -> Recovery {
 #[derive(Clone, Copy)]
 struct Machine {
     circuit: Circuit,
-    rules: Rules,
+    rules: Parameters,
     now: u64,
 }
 
 impl Machine {
-    fn new(rules: Rules) -> Self {
+    fn new(rules: Parameters) -> Self {
         Self { circuit: Circuit::new(&rules), rules, now: 7_654_321 }
     }
 
-    fn acquire(&mut self) -> Result<Ticket, Refusal> {
+    fn acquire(&mut self) -> Result<Admission, Refusal> {
         match self.circuit.admit(&self.rules, Moment::from_micros(self.now), |most| most) {
-            Admission::Free => {}
-            Admission::Take(next) => self.circuit = next,
-            Admission::Refused(refusal) => return Err(refusal),
+            AdmitDecision::Free => {}
+            AdmitDecision::Take(next) => self.circuit = next,
+            AdmitDecision::Refused(refusal) => return Err(refusal),
         }
-        Ok(self.circuit.word().ticket())
+        Ok(self.circuit.word().admission())
     }
 
-    fn settle(&mut self, ticket: Ticket, outcome: Outcome) {
+    fn record_outcome(&mut self, admission: Admission, outcome: Outcome) {
         let now = Moment::from_micros(self.now);
-        self.circuit = self.circuit.settle(ticket, outcome, &self.rules, || now).unwrap_or(self.circuit);
+        self.circuit = self.circuit.record_outcome(admission, outcome, &self.rules, || now).unwrap_or(self.circuit);
     }
 
     /// Calls that end at once: `F`ailure, `S`uccess, `X` neither.
     fn calls(&mut self, outcomes: &str) -> BreakerState {
         for outcome in outcomes.chars().filter(|outcome| *outcome != ' ') {
-            let ticket = self.acquire().expect("admitted");
-            self.settle(
-                ticket,
+            let admission = self.acquire().expect("admitted");
+            self.record_outcome(
+                admission,
                 match outcome {
                     'F' => Outcome::Failure,
                     'S' => Outcome::Success,
@@ -70,7 +70,7 @@ impl Machine {
         self.circuit.word().state()
     }
 
-    fn opened(rules: Rules) -> Self {
+    fn opened(rules: Parameters) -> Self {
         let mut machine = Self::new(rules);
         while machine.circuit.word().state() == Closed {
             machine.calls("F");
@@ -78,12 +78,12 @@ impl Machine {
         machine
     }
 
-    fn half_opened(rules: Rules) -> (Self, Ticket) {
+    fn half_opened(rules: Parameters) -> (Self, Admission) {
         let mut machine = Self::opened(rules);
         machine.now += rules.recovery.base;
-        let ticket = machine.acquire().expect("a trial call");
+        let admission = machine.acquire().expect("a trial call");
         assert_eq!(machine.circuit.word().state(), HalfOpen);
-        (machine, ticket)
+        (machine, admission)
     }
 }
 
@@ -132,10 +132,10 @@ fn half_open_admits_so_many_and_no_more() {
     assert!(machine.acquire().is_ok());
     assert!(matches!(machine.acquire(), Err(Refusal::TrialsTaken { .. })));
     // A success does not make room for a fourth: three are enough to decide.
-    machine.settle(first, Outcome::Success);
+    machine.record_outcome(first, Outcome::Success);
     assert!(machine.acquire().is_err());
     // One that is given up does.
-    machine.settle(second, Outcome::Neutral);
+    machine.record_outcome(second, Outcome::Neutral);
     assert!(machine.acquire().is_ok());
     assert!(machine.acquire().is_err());
 }
@@ -162,31 +162,32 @@ fn half_open_closes_after_successes_and_opens_after_a_failure() {
 fn a_failed_trial_starts_the_recovery_timeout_again() {
     let (mut machine, trial) = Machine::half_opened(RULES);
     machine.now += 5 * SECOND;
-    machine.settle(trial, Outcome::Failure);
+    machine.record_outcome(trial, Outcome::Failure);
     assert_eq!(machine.acquire(), Err(Refusal::Open { wait: 30 * SECOND }));
 }
 
 #[test]
 fn trial_calls_that_never_end_lose_their_places() {
     for recovery in [1, 127, 30 * SECOND, 24 * 3_600 * SECOND, LONG] {
-        let (mut machine, first) = Machine::half_opened(Rules { recovery: fixed(recovery), ..RULES });
-        machine.settle(first, Outcome::Success);
+        let (mut machine, first) = Machine::half_opened(Parameters { recovery: fixed(recovery), ..RULES });
+        machine.record_outcome(first, Outcome::Success);
         let leaked = machine.acquire().expect("a trial");
         machine.now += recovery / 2;
         let also_leaked = machine.acquire().expect("a trial");
         machine.now += recovery - recovery / 2 - 1;
         assert_eq!(machine.acquire(), Err(Refusal::TrialsTaken { wait: 1 }));
         machine.now += 1;
-        let again = [machine.acquire(), machine.acquire()].map(|ticket| ticket.expect("the places are free again"));
+        let again =
+            [machine.acquire(), machine.acquire()].map(|admission| admission.expect("the places are free again"));
         assert!(machine.acquire().is_err());
         // The late ones have no place to give back.
-        machine.settle(leaked, Outcome::Neutral);
-        machine.settle(also_leaked, Outcome::Neutral);
+        machine.record_outcome(leaked, Outcome::Neutral);
+        machine.record_outcome(also_leaked, Outcome::Neutral);
         assert!(machine.acquire().is_err());
         // What had succeeded counts on: two more close.
-        for ticket in again {
+        for admission in again {
             assert_eq!(machine.circuit.word().state(), HalfOpen);
-            machine.settle(ticket, Outcome::Success);
+            machine.record_outcome(admission, Outcome::Success);
         }
         assert_eq!(machine.circuit.word().state(), Closed, "{recovery}");
     }
@@ -194,14 +195,14 @@ fn trial_calls_that_never_end_lose_their_places() {
 
 #[test]
 fn trial_calls_one_after_another_keep_their_places() {
-    let (mut machine, first) = Machine::half_opened(Rules { trials: 2, ..RULES });
+    let (mut machine, first) = Machine::half_opened(Parameters { trials: 2, ..RULES });
     machine.now += RULES.recovery.base - 1;
-    machine.settle(first, Outcome::Neutral);
+    machine.record_outcome(first, Outcome::Neutral);
     let second = machine.acquire().expect("a trial beside no other");
     machine.now += RULES.recovery.base - 1;
     machine.acquire().expect("a third");
     assert_eq!(machine.acquire(), Err(Refusal::TrialsTaken { wait: 1 }));
-    machine.settle(second, Outcome::Neutral);
+    machine.record_outcome(second, Outcome::Neutral);
     assert!(machine.acquire().is_ok(), "its place was its own");
 }
 
@@ -216,13 +217,13 @@ fn trial_calls_that_take_longer_than_the_recovery_timeout_still_decide() {
             machine.now += SECOND;
             seconds += 1;
             assert!(seconds < 300, "{outcome:?}: {:?}", machine.circuit);
-            while let Some((_, ticket)) = under_way.pop_front_if(|(ends, _)| *ends <= machine.now) {
-                machine.settle(ticket, outcome);
+            while let Some((_, admission)) = under_way.pop_front_if(|(ends, _)| *ends <= machine.now) {
+                machine.record_outcome(admission, outcome);
             }
             if machine.circuit.word().state() == HalfOpen
-                && let Ok(ticket) = machine.acquire()
+                && let Ok(admission) = machine.acquire()
             {
-                under_way.push_back((machine.now + 45 * SECOND, ticket));
+                under_way.push_back((machine.now + 45 * SECOND, admission));
             }
         }
         assert_eq!(machine.circuit.word().state(), expected);
@@ -232,15 +233,15 @@ fn trial_calls_that_take_longer_than_the_recovery_timeout_still_decide() {
 
 #[test]
 fn a_late_success_takes_its_place_again() {
-    let rules = Rules { trials: 2, ..RULES };
+    let rules = Parameters { trials: 2, ..RULES };
     let (mut machine, first) = Machine::half_opened(rules);
     machine.acquire().expect("a second trial, which never ends");
     machine.now += rules.recovery.base;
     let third = machine.acquire().expect("a place that was given up");
     machine.acquire().expect("another");
-    machine.settle(first, Outcome::Success);
+    machine.record_outcome(first, Outcome::Success);
     assert!(machine.acquire().is_err(), "two calls are under way, and one has succeeded");
-    machine.settle(third, Outcome::Neutral);
+    machine.record_outcome(third, Outcome::Neutral);
     assert!(machine.acquire().is_err(), "one is under way, and one has succeeded");
 }
 
@@ -266,7 +267,7 @@ fn idle_for_any_time_it_admits_a_call() {
         assert!(machine.acquire().is_ok(), "{days}");
     }
     // The longest recovery timeout passes, too, and not only at one moment.
-    let mut machine = Machine::opened(Rules { recovery: fixed(LONG), ..RULES });
+    let mut machine = Machine::opened(Parameters { recovery: fixed(LONG), ..RULES });
     let opened_at = machine.now;
     for days in IDLE_DAYS.into_iter().filter(|days| days * DAY < LONG) {
         machine.now = opened_at + days * DAY;
@@ -288,7 +289,7 @@ fn half_open_and_idle_for_any_time_it_admits_a_call() {
     }
     // A rest that is short beside the time that has passed.
     for minutes in 1..10_000 {
-        let (mut machine, _hung) = Machine::half_opened(Rules { trials: 1, ..RULES });
+        let (mut machine, _hung) = Machine::half_opened(Parameters { trials: 1, ..RULES });
         machine.now += minutes * 60 * SECOND;
         assert!(machine.acquire().is_ok(), "{minutes}");
     }
@@ -297,7 +298,7 @@ fn half_open_and_idle_for_any_time_it_admits_a_call() {
 #[test]
 fn a_ramp_is_over_for_good() {
     let ramped = || {
-        let mut machine = Machine::opened(Rules { ramp: 10 * SECOND, ..RULES });
+        let mut machine = Machine::opened(Parameters { ramp: 10 * SECOND, ..RULES });
         machine.now += RULES.recovery.base;
         assert_eq!(machine.calls("SSS"), Closed);
         machine
@@ -315,7 +316,7 @@ fn a_ramp_is_over_for_good() {
 #[test]
 fn a_permit_of_any_number_of_rounds_ago_takes_no_place() {
     for rounds in [1, 2, 15, 16, 17, 127, 128, 129, 5_000] {
-        let rules = Rules { trials: 2, ..RULES };
+        let rules = Parameters { trials: 2, ..RULES };
         let (mut machine, hung) = Machine::half_opened(rules);
         machine.acquire().expect("a second trial, which hangs as well");
         for _ in 0..rounds {
@@ -324,9 +325,9 @@ fn a_permit_of_any_number_of_rounds_ago_takes_no_place() {
             machine.acquire().expect("another");
             assert!(machine.acquire().is_err());
         }
-        machine.settle(hung, Outcome::Neutral);
+        machine.record_outcome(hung, Outcome::Neutral);
         assert!(machine.acquire().is_err(), "it has no place to give back: {rounds}");
-        machine.settle(hung, Outcome::Failure);
+        machine.record_outcome(hung, Outcome::Failure);
         assert_eq!(machine.circuit.word().state(), if rounds <= 127 { Open } else { HalfOpen }, "{rounds}");
     }
 }
@@ -338,17 +339,17 @@ fn a_permit_of_any_number_of_transitions_ago_moves_nothing() {
     for resets in 1..=200_000_u32 {
         machine.circuit = machine.circuit.reset(&RULES);
         let before = machine.circuit;
-        machine.settle(stale, Outcome::Failure);
+        machine.record_outcome(stale, Outcome::Failure);
         assert_eq!(machine.circuit, before, "{resets}");
     }
     let (mut machine, stale) = Machine::half_opened(RULES);
     for phases in 1..=20_000 {
-        machine.settle(machine.circuit.word().ticket(), Outcome::Failure);
+        machine.record_outcome(machine.circuit.word().admission(), Outcome::Failure);
         machine.now += RULES.recovery.base;
         machine.acquire().expect("a trial");
         let before = machine.circuit;
         for outcome in [Outcome::Success, Outcome::Failure, Outcome::Neutral] {
-            machine.settle(stale, outcome);
+            machine.record_outcome(stale, outcome);
             assert_eq!(machine.circuit, before, "{phases}");
         }
     }
@@ -356,14 +357,14 @@ fn a_permit_of_any_number_of_transitions_ago_moves_nothing() {
 
 #[test]
 fn a_call_is_as_old_as_it_is() {
-    let (mut machine, ticket) = Machine::half_opened(RULES);
-    let ticket = ticket.timed(machine.now);
+    let (mut machine, admission) = Machine::half_opened(RULES);
+    let admission = admission.timed(machine.now);
     for days in IDLE_DAYS {
         machine.now += days * DAY;
         let begun = machine.now - days * DAY;
-        assert_eq!(ticket.timed(begun).age(machine.now), Some(days * DAY));
+        assert_eq!(admission.timed(begun).age(machine.now), Some(days * DAY));
     }
-    assert_eq!(ticket.age(0), Some(0), "by a clock that is behind");
+    assert_eq!(admission.age(0), Some(0), "by a clock that is behind");
 }
 
 #[test]
@@ -398,23 +399,23 @@ fn results_from_another_epoch_move_nothing() {
     machine.calls("FFFFF");
     for outcome in [Outcome::Success, Outcome::Failure, Outcome::Neutral] {
         let open = machine.circuit;
-        machine.settle(stale, outcome);
+        machine.record_outcome(stale, outcome);
         assert_eq!(machine.circuit, open);
     }
     machine.now += RULES.recovery.base;
     let trial = machine.acquire().expect("a trial");
     let half_open = machine.circuit;
     for outcome in [Outcome::Success, Outcome::Failure, Outcome::Neutral] {
-        machine.settle(stale, outcome);
+        machine.record_outcome(stale, outcome);
         assert_eq!(machine.circuit, half_open);
     }
-    machine.settle(trial, Outcome::Success);
+    machine.record_outcome(trial, Outcome::Success);
     assert_eq!(machine.calls("SS"), Closed);
     machine.calls("FFFF");
-    machine.settle(stale, Outcome::Failure);
-    machine.settle(trial, Outcome::Failure);
+    machine.record_outcome(stale, Outcome::Failure);
+    machine.record_outcome(trial, Outcome::Failure);
     assert_eq!(machine.circuit.word().state(), Closed);
-    machine.settle(stale, Outcome::Success);
+    machine.record_outcome(stale, Outcome::Success);
     assert_eq!(machine.circuit.word().failures(), 4, "nor does a stale success end a streak");
 }
 
@@ -429,13 +430,13 @@ fn an_operators_hand() {
     machine.circuit = machine.circuit.disable(None).expect("a transition");
     assert_eq!(machine.circuit.disable(None), None);
     assert_eq!(machine.calls(&"F".repeat(100)), Disabled);
-    machine.settle(stale, Outcome::Failure);
+    machine.record_outcome(stale, Outcome::Failure);
     machine.circuit = machine.circuit.reset(&RULES);
     assert_eq!(machine.circuit.word().state(), Closed);
     assert_eq!(machine.calls("FFFF"), Closed);
     let under_way = machine.acquire().expect("closed");
     machine.circuit = machine.circuit.reset(&RULES);
-    machine.settle(under_way, Outcome::Failure);
+    machine.record_outcome(under_way, Outcome::Failure);
     assert_eq!(machine.circuit.word().failures(), 0, "what was under way belongs to the past");
     assert_eq!(machine.calls("FFFF"), Closed, "reset starts the count again when closed, too");
     for circuit in [Machine::opened(RULES).circuit, Machine::half_opened(RULES).0.circuit] {
@@ -472,26 +473,26 @@ fn what_an_operator_holds_expires() {
 #[test]
 fn a_plain_rest_is_that_of_the_rules() {
     let (base, plain) = (30 * SECOND, fixed(30 * SECOND));
-    let with = |recovery| Rules { recovery, ..RULES };
+    let with = |recovery| Parameters { recovery, ..RULES };
     for (rules, expected) in [
         (RULES, [base; 2]),
         (with(Recovery { factor: 2.0, ..plain }), [base; 2]),
         (with(Recovery { factor: 2.0, max: 60 * SECOND, ..plain }), [base, 0]),
         (with(Recovery { jitter: 0.1, ..plain }), [0; 2]),
-        (Rules { observe_only: true, ..RULES }, [0; 2]),
+        (Parameters { observe_only: true, ..RULES }, [0; 2]),
     ] {
-        let rests = rules.plain_rests();
+        let rests = rules.fixed_open_micros();
         assert_eq!(rests, expected, "{rules:?}");
         for failed in [0, 1, 2, 63] {
             let rest = rests[usize::from(failed > 0)];
-            assert!(rest == 0 || rest == rules.recovery.rest_since(failed, 7), "{rules:?}, {failed} failed");
+            assert!(rest == 0 || rest == rules.recovery.open_duration_since(failed, 7), "{rules:?}, {failed} failed");
         }
     }
 }
 
 #[test]
 fn what_is_left_of_a_plain_rest_is_what_the_rules_leave() {
-    let [rest, _] = RULES.plain_rests();
+    let [rest, _] = RULES.fixed_open_micros();
     let mut machine = Machine::opened(RULES);
     let opened_at = machine.now;
     for now in
@@ -499,7 +500,7 @@ fn what_is_left_of_a_plain_rest_is_what_the_rules_leave() {
     {
         machine.now = now;
         let left = match machine.circuit.admit(&RULES, Moment::from_micros(now), |most| most) {
-            Admission::Refused(Refusal::Open { wait }) => Some(wait),
+            AdmitDecision::Refused(Refusal::Open { wait }) => Some(wait),
             _ => None,
         };
         assert_eq!(machine.circuit.left_of(rest, Moment::from_micros(now)), left, "at {now}");
@@ -512,7 +513,7 @@ fn what_is_left_of_a_plain_rest_is_what_the_rules_leave() {
 #[test]
 fn a_growing_recovery() {
     let recovery = Recovery { base: SECOND, factor: 2.0, max: 40 * SECOND, jitter: 0.0, seed: 0 };
-    let mut machine = Machine::opened(Rules { recovery, ..RULES });
+    let mut machine = Machine::opened(Parameters { recovery, ..RULES });
     for seconds in [1, 2, 4, 8, 16, 32, 40, 40] {
         assert_eq!(machine.circuit.time_left(&machine.rules, Moment::from_micros(machine.now)), Some(seconds * SECOND));
         machine.now += seconds * SECOND - 1;
@@ -537,8 +538,8 @@ fn a_rest_never_overflows() {
         for failed in 0..=u8::MAX {
             for jitter in [0.0, 1.0] {
                 let recovery = Recovery { base, factor, max, jitter, seed: 7 };
-                assert!((base..=max).contains(&recovery.rest(failed)));
-                assert!(recovery.rest_since(failed, u64::from(failed)) >= recovery.rest(failed));
+                assert!((base..=max).contains(&recovery.open_duration(failed)));
+                assert!(recovery.open_duration_since(failed, u64::from(failed)) >= recovery.open_duration(failed));
             }
         }
     }
@@ -547,15 +548,19 @@ fn a_rest_never_overflows() {
 #[test]
 fn the_jitter_of_a_rest_is_uniform_and_stays_as_it_is() {
     let recovery = Recovery { jitter: 0.5, seed: 42, ..fixed(1_000) };
-    let rests: Vec<_> = (0..10_000).map(|since| recovery.rest_since(0, since)).collect();
-    assert_eq!(rests, (0..10_000).map(|since| recovery.rest_since(0, since)).collect::<Vec<_>>());
+    let rests: Vec<_> = (0..10_000).map(|since| recovery.open_duration_since(0, since)).collect();
+    assert_eq!(rests, (0..10_000).map(|since| recovery.open_duration_since(0, since)).collect::<Vec<_>>());
     for tenth in 0..10 {
         let (from, to) = (1_000 + tenth * 50, 1_050 + tenth * 50);
         let share = rests.iter().filter(|rest| (from..to).contains(*rest)).count();
         assert!((850..1_150).contains(&share), "{share} of 10,000 are in {from}..{to}");
     }
     let other = Recovery { seed: 43, ..recovery };
-    assert_ne!(other.rest_since(0, 0), recovery.rest_since(0, 0), "another machine waits for another time");
+    assert_ne!(
+        other.open_duration_since(0, 0),
+        recovery.open_duration_since(0, 0),
+        "another machine waits for another time"
+    );
 }
 
 #[test]
@@ -578,7 +583,7 @@ fn the_hash_is_the_published_one() {
 #[test]
 fn a_ramp_lets_more_and_more_through() {
     let ramp = 30 * SECOND;
-    let mut machine = Machine::opened(Rules { ramp, ..RULES });
+    let mut machine = Machine::opened(Parameters { ramp, ..RULES });
     machine.now += RULES.recovery.base;
     assert_eq!(machine.calls("SSS"), Closed);
     let closed_at = machine.now;
@@ -587,24 +592,24 @@ fn a_ramp_lets_more_and_more_through() {
         let now = Moment::from_micros(machine.now);
         let admitted = (0..1_000).filter(|dice| {
             let admission = machine.circuit.admit(&machine.rules, now, |most| most / 1_000 * dice);
-            admission == Admission::Free
+            admission == AdmitDecision::Free
         });
         let share = admitted.count().div_ceil(10);
         assert!(share.abs_diff(expected) <= 1, "{share} % after {percent} % of the time");
     }
     let refused = machine.circuit.admit(&machine.rules, Moment::from_micros(machine.now), |most| most);
-    assert_eq!(refused, Admission::Refused(Refusal::Ramp { wait: ramp / 100 }));
+    assert_eq!(refused, AdmitDecision::Refused(Refusal::Ramp { wait: ramp / 100 }));
     // Failures count meanwhile.
-    let ticket = machine.circuit.word().ticket();
+    let admission = machine.circuit.word().admission();
     for _ in 0..4 {
-        machine.settle(ticket, Outcome::Failure);
+        machine.record_outcome(admission, Outcome::Failure);
     }
     assert_eq!(machine.circuit.word().failures(), 4);
     machine.now = closed_at + ramp;
     assert!(machine.acquire().is_ok());
     assert!(machine.circuit.word().admits_freely(), "over");
     assert_eq!(machine.circuit.word().failures(), 4);
-    machine.settle(ticket, Outcome::Failure);
+    machine.record_outcome(admission, Outcome::Failure);
     assert_eq!(machine.circuit.word().state(), Open);
 }
 
@@ -615,7 +620,7 @@ fn new_settings_hold_from_then_on() {
     let mut machine = Machine::new(RULES);
     machine.calls("FFF");
     machine.rules.policy = Policy::Consecutive { threshold: 2 };
-    assert_eq!(machine.circuit.adopt(&machine.rules, now), None);
+    assert_eq!(machine.circuit.apply_settings(&machine.rules, now), None);
     assert_eq!((machine.circuit.word().state(), machine.circuit.word().failures()), (Closed, 3));
     assert_eq!(machine.calls("F"), Open);
     // Open: the rest that is under way is the new one.
@@ -625,13 +630,13 @@ fn new_settings_hold_from_then_on() {
     // Half-open: fewer trial calls, and as many have succeeded.
     assert_eq!(machine.calls("SS"), HalfOpen);
     machine.rules.trials = 2;
-    machine.circuit = machine.circuit.adopt(&machine.rules, now).expect("a transition");
+    machine.circuit = machine.circuit.apply_settings(&machine.rules, now).expect("a transition");
     assert_eq!(machine.circuit.word().state(), Closed);
     // Half-open: more trial calls.
-    let (mut machine, _) = Machine::half_opened(Rules { trials: 1, ..RULES });
+    let (mut machine, _) = Machine::half_opened(Parameters { trials: 1, ..RULES });
     assert!(machine.acquire().is_err());
     machine.rules.trials = 2;
-    assert_eq!(machine.circuit.adopt(&machine.rules, now), None);
+    assert_eq!(machine.circuit.apply_settings(&machine.rules, now), None);
     assert!(machine.acquire().is_ok());
     assert!(machine.acquire().is_err());
 }
@@ -646,7 +651,7 @@ fn times_at_the_ends_of_their_range() {
         machine.now += 1;
         assert!(machine.acquire().is_ok(), "{now}");
     }
-    let forever = Rules { recovery: fixed(u64::MAX), ..RULES };
+    let forever = Parameters { recovery: fixed(u64::MAX), ..RULES };
     let mut machine = Machine::opened(forever);
     machine.now = u64::MAX - 1;
     assert_eq!(machine.acquire(), Err(Refusal::Open { wait: 1 }));
@@ -654,7 +659,7 @@ fn times_at_the_ends_of_their_range() {
 
 #[test]
 fn a_million_transitions_harm_nothing() {
-    let quick = Rules { policy: Policy::Consecutive { threshold: 1 }, recovery: fixed(1), trials: 1, ..RULES };
+    let quick = Parameters { policy: Policy::Consecutive { threshold: 1 }, recovery: fixed(1), trials: 1, ..RULES };
     let mut machine = Machine::new(quick);
     for _ in 0..400_000 {
         assert_eq!(machine.calls("F"), Open);
@@ -671,33 +676,33 @@ proptest! {
         trials in 1_u8..6,
         steps in prop::collection::vec((0_u8..7, 0_u64..40), 1..200),
     ) {
-        let rules = Rules { policy: Policy::Consecutive { threshold }, recovery: fixed(100), trials, ..RULES };
+        let rules = Parameters { policy: Policy::Consecutive { threshold }, recovery: fixed(100), trials, ..RULES };
         let mut machine = Machine { now: 0, ..Machine::new(rules) };
-        let mut under_way: Vec<Ticket> = Vec::new();
+        let mut under_way: Vec<Admission> = Vec::new();
         let mut trials_under_way = 0_u8;
         for (step, pick) in steps {
             let before = machine.circuit.word();
             match step {
                 0..=2 => {
-                    if let Ok(ticket) = machine.acquire() {
-                        under_way.push(ticket);
+                    if let Ok(admission) = machine.acquire() {
+                        under_way.push(admission);
                         if machine.circuit.word().state() == HalfOpen {
                             trials_under_way += 1;
                         }
                     }
                 }
                 3..=5 if !under_way.is_empty() => {
-                    let ticket = under_way.remove(usize::try_from(pick).unwrap_or(0) % under_way.len());
+                    let admission = under_way.remove(usize::try_from(pick).unwrap_or(0) % under_way.len());
                     let outcome = [Outcome::Success, Outcome::Failure, Outcome::Neutral][usize::from(step - 3)];
-                    if machine.circuit.word().state() == HalfOpen && ticket == machine.circuit.word().ticket() && outcome == Outcome::Neutral {
+                    if machine.circuit.word().state() == HalfOpen && admission == machine.circuit.word().admission() && outcome == Outcome::Neutral {
                         trials_under_way -= 1;
                     }
-                    machine.settle(ticket, outcome);
+                    machine.record_outcome(admission, outcome);
                 }
                 // Short of a recovery timeout in all but the longest histories, so that places are rarely given up.
                 _ => machine.now += pick,
             }
-            if before.state() == HalfOpen && machine.circuit.word().state() == HalfOpen && machine.circuit.word().ticket() != before.ticket() {
+            if before.state() == HalfOpen && machine.circuit.word().state() == HalfOpen && machine.circuit.word().admission() != before.admission() {
                 break; // a new round: who holds which place is told by the tests above
             }
             if machine.circuit.word().state() != before.state() {

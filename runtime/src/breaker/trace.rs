@@ -13,12 +13,12 @@ use std::{
     time::Duration,
 };
 
-use super::{CircuitOpen, rejection::Wait};
+use super::{CircuitOpen, rejection::Micros};
 use crate::scope::with_rejection;
 
 thread_local! {
     /// The wait of the last rejection of this thread.
-    static WAIT: Cell<Wait> = const { Cell::new(Wait::new(None)) };
+    static WAIT: Cell<Micros> = const { Cell::new(Micros::new(None)) };
     /// The mark before the next.
     static MARK: Cell<u64> = const { Cell::new(0) };
 }
@@ -35,7 +35,7 @@ impl Trace {
 
     /// Notes a rejection of this thread.
     #[inline]
-    pub(super) fn begin(wait: Wait) -> Self {
+    pub(super) fn begin(wait: Micros) -> Self {
         let mut mark = MARK.get();
         if mark.is_multiple_of(BLOCK) {
             mark = next_block();
@@ -94,7 +94,7 @@ pub(crate) fn convert<E: From<CircuitOpen>>(open: CircuitOpen) -> E {
 
 /// Notes the last rejection of this thread: its mark, and its wait.
 #[inline]
-fn note(mark: u64, wait: Wait) {
+fn note(mark: u64, wait: Micros) {
     with_rejection(|last| last.set(mark));
     WAIT.set(wait);
 }
@@ -108,7 +108,7 @@ pub(crate) fn forget() {
 /// The last rejection of this thread, to be [restored](restore) with the next poll of the attempt that was rejected.
 #[cfg(feature = "tokio")]
 #[derive(Debug)]
-pub(crate) struct Suspended(u64, Wait);
+pub(crate) struct Suspended(u64, Micros);
 
 /// Takes the last rejection of this thread, if there is one.
 #[cfg(feature = "tokio")]

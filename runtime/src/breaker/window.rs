@@ -13,7 +13,7 @@ pub(crate) use self::calls::MAX_CALLS;
 use self::{calls::CallsWindow, time::TimeWindow};
 use super::{
     OpenReason,
-    rules::{Rates, Span},
+    parameters::{Rates, Span},
     shared::AtomicCell,
 };
 
@@ -44,7 +44,7 @@ impl<A: AtomicCell + Default> Window<A> {
     pub(crate) fn new(epoch: u32, span: Span) -> Self {
         let window = Self { calls: CallsWindow::default(), time: TimeWindow::default() };
         window.begin(epoch);
-        window.adopt(Some(span));
+        window.apply_settings(Some(span));
         window
     }
 
@@ -56,8 +56,8 @@ impl<A: AtomicCell + Default> Window<A> {
 
     /// Takes in that the span is this one from now on, or that no rate is judged. Another length of the same kind keeps what was
     /// counted. A kind that is not in force forgets it: when it comes back, it would know failures without the successes since.
-    pub(crate) fn adopt(&self, span: Option<Span>) {
-        self.calls.adopt(if let Some(Span::Calls(calls)) = span { calls } else { 0 });
+    pub(crate) fn apply_settings(&self, span: Option<Span>) {
+        self.calls.apply_settings(if let Some(Span::Calls(calls)) = span { calls } else { 0 });
         if !matches!(span, Some(Span::Time(_))) {
             self.time.forget();
         }
@@ -125,7 +125,7 @@ fn share(part: u64, whole: u64) -> f64 {
 
 /// Puts everyone who calls this with the same cell in an order: the later sees what the earlier wrote before. So of two
 /// calls that record and then judge at the same time, one sees both.
-fn line_up<A: AtomicCell>(cell: &A) {
+fn order_by_rmw<A: AtomicCell>(cell: &A) {
     // ORDERING: AcqRel: each of these exchanges reads what the one before it wrote, and so all that came before that. A
     // store and a load of other cells, with no such exchange between them, may pass each other.
     let mut found = cell.load(Ordering::Relaxed);

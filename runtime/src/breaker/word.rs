@@ -8,7 +8,7 @@
 //! ```text
 //!           63     32 31                                        3 2   0
 //!          ┌─────────┬───────────────────────────────────────────┬─────┐
-//! closed   │  epoch  │ failures in a row │ duties of a call      │  0  │ 25, 4 bits   moment: start of the ramp, if there is one
+//! closed   │  epoch  │ failures in a row │ flags of a call      │  0  │ 25, 4 bits   moment: start of the ramp, if there is one
 //! open     │  epoch  │                              │   failed   │  1  │ 6            when it opened
 //! half-open│  epoch  │ rounds │ failed │ succeeded │   taken    │  2  │ 7, 6, 8, 8   the first open trial call of the round
 //! forced   │  epoch  │                              │  expires   │  3  │ 1            when it expires, if it does
@@ -39,12 +39,12 @@ mod outside;
 
 use std::fmt;
 
-use self::layout::{Duties, MAX_FAILED, MAX_FAILURES, MAX_ROUNDS, pack};
-pub(crate) use self::layout::{Ticket, Word};
+pub(crate) use self::layout::{Admission, State};
+use self::layout::{ClosedFlags, MAX_FAILED, MAX_FAILURES, MAX_ROUNDS, pack};
 use super::{
     BreakerState, OpenReason,
-    cause::Why,
-    rules::{Policy, Rules},
+    cause::PackedReason,
+    parameters::{Parameters, Policy},
 };
 use crate::clock::Moment;
 
@@ -72,7 +72,7 @@ pub(crate) enum Refusal {
 
 /// The answer of a circuit to a call that asks to be admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Admission {
+pub(crate) enum AdmitDecision {
     /// Admitted, and the circuit stays as it is.
     Free,
     /// Admitted, once the circuit has become this one.
@@ -83,18 +83,18 @@ pub(crate) enum Admission {
 /// A circuit at one moment: a value that can be looked at and stepped.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Circuit {
-    word: Word,
+    word: State,
     /// The moment that belongs to the state, in microseconds.
     moment: u64,
-    why: Why,
+    why: PackedReason,
 }
 
 /// The state with everything that belongs to it. Moments are in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    Closed { duties: Duties, failures: u32, ramp: Option<u64> },
+    Closed { flags: ClosedFlags, failures: u32, ramp: Option<u64> },
     Open { failed: u8, since: u64 },
-    Resting { failed: u8, until: u64 },
+    OpenUntil { failed: u8, until: u64 },
     HalfOpen { rounds: u8, taken: u8, succeeded: u8, failed: u8, oldest: u64 },
     ForcedOpen { until: Option<u64> },
     Disabled { until: Option<u64> },
@@ -104,12 +104,12 @@ const fn mask(bits: u32) -> u64 {
     (1 << bits) - 1
 }
 
-impl Word {
+impl State {
     #[inline]
     pub(crate) const fn state(self) -> BreakerState {
         match self.phase(0) {
             Phase::Closed { .. } => BreakerState::Closed,
-            Phase::Open { .. } | Phase::Resting { .. } => BreakerState::Open,
+            Phase::Open { .. } | Phase::OpenUntil { .. } => BreakerState::Open,
             Phase::HalfOpen { .. } => BreakerState::HalfOpen,
             Phase::ForcedOpen { .. } => BreakerState::ForcedOpen,
             Phase::Disabled { .. } => BreakerState::Disabled,
@@ -136,7 +136,7 @@ impl Word {
     #[inline]
     pub(crate) const fn failed_recoveries(self) -> u8 {
         match self.phase(0) {
-            Phase::Open { failed, .. } | Phase::Resting { failed, .. } | Phase::HalfOpen { failed, .. } => failed,
+            Phase::Open { failed, .. } | Phase::OpenUntil { failed, .. } | Phase::HalfOpen { failed, .. } => failed,
             _ => 0,
         }
     }
@@ -144,16 +144,16 @@ impl Word {
 
 impl Circuit {
     /// Closed, nothing counted.
-    pub(crate) const fn new(rules: &Rules) -> Self {
+    pub(crate) const fn new(rules: &Parameters) -> Self {
         let (word, _) = pack(0, fresh(rules));
-        Self::of(word, 0, Why::NONE)
+        Self::of(word, 0, PackedReason::NONE)
     }
 
-    pub(crate) const fn of(word: Word, moment: u64, why: Why) -> Self {
+    pub(crate) const fn of(word: State, moment: u64, why: PackedReason) -> Self {
         Self { word, moment, why }
     }
 
-    pub(crate) const fn word(self) -> Word {
+    pub(crate) const fn word(self) -> State {
         self.word
     }
 
@@ -163,12 +163,12 @@ impl Circuit {
 
     /// Why it is open, where a rule or someone else has opened it.
     #[inline]
-    pub(crate) const fn why(self) -> Why {
-        if self.word.failed_recoveries() > 0 { Why::TRIAL_FAILED } else { self.why }
+    pub(crate) const fn why(self) -> PackedReason {
+        if self.word.failed_recoveries() > 0 { PackedReason::TRIAL_FAILED } else { self.why }
     }
 
     /// Why it has come into its state, where that is open; also if the recoveries of another instance have failed.
-    pub(crate) const fn cause(self) -> Why {
+    pub(crate) const fn cause(self) -> PackedReason {
         self.why
     }
 
@@ -177,17 +177,19 @@ impl Circuit {
     }
 
     /// The moment at which the state ends by itself, in microseconds; `None` where that is not a matter of time.
-    pub(crate) fn ends_at(self, rules: &Rules) -> Option<u64> {
+    pub(crate) fn ends_at(self, rules: &Parameters) -> Option<u64> {
         match self.phase() {
-            Phase::Open { failed, since } => Some(since.saturating_add(rules.recovery.rest_since(failed, since))),
-            Phase::Resting { until, .. } => Some(until),
+            Phase::Open { failed, since } => {
+                Some(since.saturating_add(rules.recovery.open_duration_since(failed, since)))
+            }
+            Phase::OpenUntil { until, .. } => Some(until),
             Phase::ForcedOpen { until } | Phase::Disabled { until } => until,
             Phase::Closed { .. } | Phase::HalfOpen { .. } => None,
         }
     }
 
     /// How much longer it stays as it is by itself, in microseconds; `None` where that is not a matter of time.
-    pub(crate) fn time_left(self, rules: &Rules, now: Moment) -> Option<u64> {
+    pub(crate) fn time_left(self, rules: &Parameters, now: Moment) -> Option<u64> {
         let ends_at = self.ends_at(rules)?;
         // By a clock that is behind, nothing of a rest has passed.
         let now = match self.phase() {
@@ -198,7 +200,7 @@ impl Circuit {
     }
 
     /// The state that the next call finds: that of the word, unless this is over by itself.
-    pub(crate) fn state_at(self, rules: &Rules, now: Moment) -> BreakerState {
+    pub(crate) fn state_at(self, rules: &Parameters, now: Moment) -> BreakerState {
         match (self.word.state(), self.time_left(rules, now)) {
             (BreakerState::Open | BreakerState::ForcedOpen, Some(0)) => BreakerState::HalfOpen,
             (BreakerState::Disabled, Some(0)) => BreakerState::Closed,
@@ -217,59 +219,65 @@ impl Circuit {
 
     /// Whether it is closed and still ramps up, so that a call can be rejected.
     #[cfg(feature = "keyed")]
-    pub(crate) fn is_ramping(self, rules: &Rules, now: Moment) -> bool {
+    pub(crate) fn is_ramping(self, rules: &Parameters, now: Moment) -> bool {
         matches!(self.phase(), Phase::Closed { ramp: Some(ramp), .. } if left_of(rules.ramp, ramp, now) > 0)
     }
 
     /// Asks for a call to be admitted. `dice` gives a number from 0 up to the one it gets.
-    pub(crate) fn admit(self, rules: &Rules, now: Moment, dice: impl FnOnce(u64) -> u64) -> Admission {
+    pub(crate) fn admit(self, rules: &Parameters, now: Moment, dice: impl FnOnce(u64) -> u64) -> AdmitDecision {
         let left = self.time_left(rules, now);
         match self.phase() {
-            Phase::Disabled { until: None } | Phase::Closed { ramp: None, .. } => Admission::Free,
-            Phase::Closed { duties, failures, ramp: Some(ramp) } => {
+            Phase::Disabled { until: None } | Phase::Closed { ramp: None, .. } => AdmitDecision::Free,
+            Phase::Closed { flags, failures, ramp: Some(ramp) } => {
                 let wait = left_of(rules.ramp, ramp, now);
                 if wait == 0 {
-                    return Admission::Take(self.with(Phase::Closed { duties, failures, ramp: None }));
+                    return AdmitDecision::Take(self.with(Phase::Closed { flags, failures, ramp: None }));
                 }
                 // From a tenth of the calls to all of them.
                 let (all, passed) = (rules.ramp.saturating_mul(10), rules.ramp.saturating_sub(wait));
                 let admitted = rules.ramp.saturating_add(passed.saturating_mul(9));
-                if dice(all - 1) < admitted { Admission::Free } else { Admission::Refused(Refusal::Ramp { wait }) }
+                if dice(all - 1) < admitted {
+                    AdmitDecision::Free
+                } else {
+                    AdmitDecision::Refused(Refusal::Ramp { wait })
+                }
             }
-            Phase::Disabled { .. } if left == Some(0) => Admission::Take(self.next(fresh(rules), Why::NONE)),
-            Phase::Disabled { .. } => Admission::Free,
-            Phase::ForcedOpen { .. } if left == Some(0) => Admission::Take(self.first_trial(0, now)),
-            Phase::ForcedOpen { .. } => Admission::Refused(Refusal::Forced { wait: left }),
-            Phase::Open { failed, .. } | Phase::Resting { failed, .. } => match left.unwrap_or(0) {
-                0 => Admission::Take(self.first_trial(failed, now)),
-                wait => Admission::Refused(Refusal::Open { wait }),
+            Phase::Disabled { .. } if left == Some(0) => {
+                AdmitDecision::Take(self.next(fresh(rules), PackedReason::NONE))
+            }
+            Phase::Disabled { .. } => AdmitDecision::Free,
+            Phase::ForcedOpen { .. } if left == Some(0) => AdmitDecision::Take(self.first_trial(0, now)),
+            Phase::ForcedOpen { .. } => AdmitDecision::Refused(Refusal::Forced { wait: left }),
+            Phase::Open { failed, .. } | Phase::OpenUntil { failed, .. } => match left.unwrap_or(0) {
+                0 => AdmitDecision::Take(self.first_trial(failed, now)),
+                wait => AdmitDecision::Refused(Refusal::Open { wait }),
             },
             Phase::HalfOpen { rounds, taken, succeeded, failed, oldest } => {
                 let this_trial = oldest.max(now.as_micros());
-                let wait = left_of(rules.recovery.rest(failed), oldest, now);
+                let wait = left_of(rules.recovery.open_duration(failed), oldest, now);
                 if wait == 0 {
                     let (rounds, taken) = (rounds.saturating_add(1).min(MAX_ROUNDS), succeeded.saturating_add(1));
                     let phase = Phase::HalfOpen { rounds, taken, succeeded, failed, oldest: this_trial };
-                    return Admission::Take(self.next(phase, Why::NONE));
+                    return AdmitDecision::Take(self.next(phase, PackedReason::NONE));
                 }
                 if taken >= rules.trials {
-                    return Admission::Refused(Refusal::TrialsTaken { wait });
+                    return AdmitDecision::Refused(Refusal::TrialsTaken { wait });
                 }
                 let (taken, oldest) = (taken + 1, if taken > succeeded { oldest } else { this_trial });
-                Admission::Take(self.with(Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }))
+                AdmitDecision::Take(self.with(Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }))
             }
         }
     }
 
     /// Takes in how a call ended; `None` if that changes nothing. By rates, a closed circuit leaves that to the window.
-    pub(crate) fn settle(
+    pub(crate) fn record_outcome(
         self,
-        ticket: Ticket,
+        admission: Admission,
         outcome: Outcome,
-        rules: &Rules,
+        rules: &Parameters,
         now: impl Fn() -> Moment,
     ) -> Option<Self> {
-        if !self.word.gave(ticket) {
+        if !self.word.issued(admission) {
             return None;
         }
         match (self.phase(), outcome, rules.policy) {
@@ -277,18 +285,18 @@ impl Circuit {
                 // Failures in a row, of the time before the window was configured, end with a success as ever.
                 let failures = if outcome == Outcome::Success { 0 } else { failures };
                 // The settings may have changed while this circuit closed.
-                let same = self.with(Phase::Closed { duties: duties(rules), failures, ramp });
+                let same = self.with(Phase::Closed { flags: flags(rules), failures, ramp });
                 (same != self).then_some(same)
             }
             (Phase::Closed { failures: 1.., ramp, .. }, Outcome::Success, _) => {
-                Some(self.with(Phase::Closed { duties: duties(rules), failures: 0, ramp }))
+                Some(self.with(Phase::Closed { flags: flags(rules), failures: 0, ramp }))
             }
             (Phase::Closed { failures, ramp, .. }, Outcome::Failure, Policy::Consecutive { threshold }) => {
                 let failures = failures.saturating_add(1);
                 if failures < threshold.min(MAX_FAILURES) {
-                    return Some(self.with(Phase::Closed { duties: duties(rules), failures, ramp }));
+                    return Some(self.with(Phase::Closed { flags: flags(rules), failures, ramp }));
                 }
-                Some(self.opened(now(), 0, Why::of(OpenReason::ConsecutiveFailures { failures })))
+                Some(self.opened(now(), 0, PackedReason::of(OpenReason::ConsecutiveFailures { failures })))
             }
             (Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }, Outcome::Success, _) => {
                 let succeeded = succeeded.saturating_add(1);
@@ -296,14 +304,14 @@ impl Circuit {
                     return Some(self.recovered(rules, now));
                 }
                 // A success keeps its permit. One of an earlier round takes one again.
-                let taken = if self.word.has_place_of(ticket) { taken } else { taken.saturating_add(1) };
+                let taken = if self.word.holds_trial_permit(admission) { taken } else { taken.saturating_add(1) };
                 Some(self.with(Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }))
             }
             (Phase::HalfOpen { failed, .. }, Outcome::Failure, _) => {
-                Some(self.opened(now(), failed.saturating_add(1).min(MAX_FAILED), Why::TRIAL_FAILED))
+                Some(self.opened(now(), failed.saturating_add(1).min(MAX_FAILED), PackedReason::TRIAL_FAILED))
             }
             (Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }, Outcome::Neutral, _)
-                if self.word.has_place_of(ticket) =>
+                if self.word.holds_trial_permit(admission) =>
             {
                 let taken = taken.saturating_sub(1);
                 Some(self.with(Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }))
@@ -313,9 +321,9 @@ impl Circuit {
     }
 
     /// Opens a closed circuit for what its window holds, if the ticket is of this epoch.
-    pub(crate) fn trip(self, ticket: Ticket, now: Moment, reason: OpenReason) -> Option<Self> {
+    pub(crate) fn trip(self, admission: Admission, now: Moment, reason: OpenReason) -> Option<Self> {
         match self.phase() {
-            Phase::Closed { .. } if self.word.gave(ticket) => Some(self.opened(now, 0, Why::of(reason))),
+            Phase::Closed { .. } if self.word.issued(admission) => Some(self.opened(now, 0, PackedReason::of(reason))),
             _ => None,
         }
     }
@@ -327,24 +335,24 @@ impl Circuit {
     }
 
     /// The next epoch.
-    const fn next(self, phase: Phase, why: Why) -> Self {
+    const fn next(self, phase: Phase, why: PackedReason) -> Self {
         let (word, moment) = pack(self.word.epoch().wrapping_add(1), phase);
         Self { word, moment: if let Some(moment) = moment { moment } else { 0 }, why }
     }
 
-    const fn opened(self, now: Moment, failed: u8, why: Why) -> Self {
+    const fn opened(self, now: Moment, failed: u8, why: PackedReason) -> Self {
         self.next(Phase::Open { failed, since: now.as_micros() }, why)
     }
 
     const fn first_trial(self, failed: u8, now: Moment) -> Self {
         let oldest = now.as_micros();
-        self.next(Phase::HalfOpen { rounds: 0, taken: 1, succeeded: 0, failed, oldest }, Why::NONE)
+        self.next(Phase::HalfOpen { rounds: 0, taken: 1, succeeded: 0, failed, oldest }, PackedReason::NONE)
     }
 
     /// Closed after a recovery.
-    fn recovered(self, rules: &Rules, now: impl Fn() -> Moment) -> Self {
+    fn recovered(self, rules: &Parameters, now: impl Fn() -> Moment) -> Self {
         let ramp = (rules.ramp > 0).then(|| now().as_micros());
-        self.next(Phase::Closed { duties: duties(rules), failures: 0, ramp }, Why::NONE)
+        self.next(Phase::Closed { flags: flags(rules), failures: 0, ramp }, PackedReason::NONE)
     }
 }
 
@@ -354,18 +362,18 @@ impl fmt::Debug for Circuit {
     }
 }
 
-impl fmt::Debug for Word {
+impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} in epoch {}", self.state(), self.epoch())
     }
 }
 
-const fn duties(rules: &Rules) -> Duties {
-    Duties { windowed: matches!(rules.policy, Policy::Rates(_)), timed: rules.slow_call().is_some() }
+const fn flags(rules: &Parameters) -> ClosedFlags {
+    ClosedFlags { windowed: matches!(rules.policy, Policy::Rates(_)), timed: rules.slow_call().is_some() }
 }
 
-const fn fresh(rules: &Rules) -> Phase {
-    Phase::Closed { duties: duties(rules), failures: 0, ramp: None }
+const fn fresh(rules: &Parameters) -> Phase {
+    Phase::Closed { flags: flags(rules), failures: 0, ramp: None }
 }
 
 /// How much is left of a span that began at `since`, in microseconds. By a clock that is behind nothing of it has passed.
@@ -377,11 +385,11 @@ const fn left_of(span: u64, since: u64, now: Moment) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::breaker::rules::Recovery;
+    use crate::breaker::parameters::Recovery;
 
     #[test]
     fn a_threshold_beyond_what_is_counted_opens_as_well() {
-        let rules = Rules {
+        let rules = Parameters {
             policy: Policy::Consecutive { threshold: u32::MAX },
             recovery: Recovery { base: 1, factor: 1.0, max: 1, jitter: 0.0, seed: 0 },
             trials: 1,
@@ -389,10 +397,10 @@ mod tests {
             observe_only: false,
         };
         let failures = MAX_FAILURES - 2;
-        let circuit = Circuit::new(&rules).with(Phase::Closed { duties: duties(&rules), failures, ramp: None });
+        let circuit = Circuit::new(&rules).with(Phase::Closed { flags: flags(&rules), failures, ramp: None });
         let fail = |circuit: Circuit| {
             let now = || Moment::from_micros(0);
-            circuit.settle(circuit.word.ticket(), Outcome::Failure, &rules, now).expect("counts")
+            circuit.record_outcome(circuit.word.admission(), Outcome::Failure, &rules, now).expect("counts")
         };
         let most = fail(circuit);
         assert_eq!(most.word.failures(), MAX_FAILURES - 1);

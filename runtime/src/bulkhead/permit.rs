@@ -18,7 +18,7 @@ impl<'b> BulkheadPermit<'b> {
 impl Drop for BulkheadPermit<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.bulkhead.gate.leave();
+        self.bulkhead.semaphore.leave();
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 
 use proptest::prelude::*;
 
-use super::gate::{Gate, Load, Waiting};
+use super::semaphore::{Load, Semaphore, Waiting};
 
 /// What can happen to a gate, and to those who wait: the number chooses among them.
 #[derive(Clone, Copy, Debug)]
@@ -36,8 +36,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn gate(places: u32) -> Gate {
-    Gate::of(AtomicU32::new(places), AtomicU64::new(0), Mutex::new(VecDeque::new()))
+fn semaphore(places: u32) -> Semaphore {
+    Semaphore::of(AtomicU32::new(places), AtomicU64::new(0), Mutex::new(VecDeque::new()))
 }
 
 fn is_inside(waiting: &mut Waiting<'_>) -> bool {
@@ -48,7 +48,7 @@ proptest! {
     /// Beside a model that is a number and a list: nobody is overtaken, no place is lost, and none is given out twice.
     #[test]
     fn a_gate_is_a_number_and_a_list(steps in prop::collection::vec(step(), 0..60)) {
-        let gate = gate(2);
+        let semaphore = semaphore(2);
         let (mut places, mut inside) = (2_u32, 0_u32);
         // Those in the queue in their order, true once they have a place; a place that nobody has asked for is taken, too.
         let mut queue: Vec<(Waiting<'_>, bool)> = Vec::new();
@@ -57,10 +57,10 @@ proptest! {
             match step {
                 Step::TryEnter => {
                     let expected = nobody_waits && inside < places;
-                    prop_assert_eq!(gate.try_enter(), expected);
+                    prop_assert_eq!(semaphore.try_enter(), expected);
                     inside += u32::from(expected);
                 }
-                Step::Enter => match gate.enter() {
+                Step::Enter => match semaphore.enter() {
                     None => {
                         prop_assert!(nobody_waits && inside < places);
                         inside += 1;
@@ -72,7 +72,7 @@ proptest! {
                 },
                 // Those who have a place by the queue and don't know yet leave by giving up.
                 Step::Leave if inside > u32::try_from(queue.iter().filter(|(_, admitted)| *admitted).count()).unwrap_or(0) => {
-                    gate.leave();
+                    semaphore.leave();
                     inside -= 1;
                 }
                 Step::GiveUp(index) if index < queue.len() => {
@@ -92,7 +92,7 @@ proptest! {
                 }
                 Step::Leave | Step::GiveUp(_) | Step::Poll(_) => {}
                 Step::Places(number) => {
-                    gate.set_places(number);
+                    semaphore.set_places(number);
                     places = number;
                 }
             }
@@ -103,26 +103,26 @@ proptest! {
                 }
             }
             let waiting = u32::try_from(queue.iter().filter(|(_, admitted)| !admitted).count()).unwrap_or(0);
-            prop_assert_eq!(gate.load(), Load { taken: inside, waiting });
+            prop_assert_eq!(semaphore.load(), Load { taken: inside, waiting });
         }
     }
 }
 
 #[test]
 fn never_more_inside_than_places_and_none_lost() {
-    let (gate, inside, most) = (gate(3), AtomicU32::new(0), AtomicU32::new(0));
+    let (semaphore, inside, most) = (semaphore(3), AtomicU32::new(0), AtomicU32::new(0));
     thread::scope(|scope| {
         for number in 0..8_u32 {
-            let (gate, inside, most) = (&gate, &inside, &most);
+            let (semaphore, inside, most) = (&semaphore, &inside, &most);
             scope.spawn(move || {
                 for round in 0..2_000_u32 {
                     let entered = match (number + round) % 3 {
-                        0 => gate.try_enter(),
+                        0 => semaphore.try_enter(),
                         1 => {
                             // Gives up at once, or has a place by then.
-                            gate.enter().is_none_or(|mut waiting| waiting.end())
+                            semaphore.enter().is_none_or(|mut waiting| waiting.end())
                         }
-                        _ => gate.enter().is_none_or(|waiting| {
+                        _ => semaphore.enter().is_none_or(|waiting| {
                             crate::wait::on_thread(std::pin::pin!(waiting), std::time::Duration::MAX).is_ok()
                         }),
                     };
@@ -130,12 +130,12 @@ fn never_more_inside_than_places_and_none_lost() {
                         most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                         thread::yield_now();
                         inside.fetch_sub(1, Ordering::SeqCst);
-                        gate.leave();
+                        semaphore.leave();
                     }
                 }
             });
         }
     });
-    assert_eq!(gate.load(), Load { taken: 0, waiting: 0 });
+    assert_eq!(semaphore.load(), Load { taken: 0, waiting: 0 });
     assert_eq!(most.into_inner(), 3);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Assignment,
-    error::{Mistakes, shown, unknown},
+    error::{Issues, shown, unknown},
     value::{self, Call, Read},
 };
 use crate::{BreakerConfig, Window};
@@ -25,7 +25,7 @@ pub(super) const OPTIONS: [&str; 12] = [
 ];
 
 /// The settings below, with what is assigned on top.
-pub(super) fn merge(below: BreakerConfig, assignments: &[Assignment], mistakes: &mut Mistakes) -> BreakerConfig {
+pub(super) fn merge(below: BreakerConfig, assignments: &[Assignment], mistakes: &mut Issues) -> BreakerConfig {
     let mut config = below;
     // A preset and a window are what the others go on top of.
     for pass in [
@@ -50,7 +50,7 @@ pub(super) fn merge(below: BreakerConfig, assignments: &[Assignment], mistakes: 
 }
 
 /// What makes no sense together.
-fn check<'a>(config: BreakerConfig, find: impl Fn(&str) -> Option<&'a Assignment>, mistakes: &mut Mistakes) {
+fn check<'a>(config: BreakerConfig, find: impl Fn(&str) -> Option<&'a Assignment>, mistakes: &mut Issues) {
     let (by_window, knows_slow_calls) = config.judges_by();
     if !by_window {
         for option in ["failure_rate", "min_calls", "slow_call", "slow_call_rate"] {

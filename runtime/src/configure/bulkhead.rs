@@ -2,7 +2,7 @@
 
 use super::{
     Assignment,
-    error::{Mistakes, shown, unknown},
+    error::{Issues, shown, unknown},
     value::{self, Read},
 };
 use crate::BulkheadConfig;
@@ -10,7 +10,7 @@ use crate::BulkheadConfig;
 pub(super) const OPTIONS: [&str; 2] = ["max_concurrent", "max_wait"];
 
 /// The settings below, with what is assigned on top.
-pub(super) fn merge(below: BulkheadConfig, assignments: &[Assignment], mistakes: &mut Mistakes) -> BulkheadConfig {
+pub(super) fn merge(below: BulkheadConfig, assignments: &[Assignment], mistakes: &mut Issues) -> BulkheadConfig {
     let mut config = below;
     for Assignment { option, value, place, key } in assignments {
         match set(config, option, value.trim()) {

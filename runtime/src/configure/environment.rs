@@ -4,7 +4,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 
 use super::{
     Assignment, Kind, Section,
-    error::{Mistakes, nearest, shown, unknown},
+    error::{Issues, nearest, shown, unknown},
     place::Place,
 };
 
@@ -19,7 +19,7 @@ struct Names {
 type Reading<'r> = (&'static str, &'r str);
 
 /// The settings in the variables, one name after the other.
-pub(super) fn sections(variables: Vec<(String, String)>, mistakes: &mut Mistakes) -> Vec<Section> {
+pub(super) fn sections(variables: Vec<(String, String)>, mistakes: &mut Issues) -> Vec<Section> {
     let kinds = Kind::ALL.map(Names::of);
     let mut sections: BTreeMap<_, Section> = BTreeMap::new();
     for (position, (variable, value)) in variables.into_iter().enumerate() {

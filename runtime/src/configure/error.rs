@@ -9,7 +9,7 @@ use crate::escape::escaped;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ConfigError {
-    mistakes: Vec<Mistake>,
+    mistakes: Vec<ConfigIssue>,
     /// There may be mistakes beyond those that are listed.
     may_have_more: bool,
     source: Option<io::Error>,
@@ -18,7 +18,7 @@ pub struct ConfigError {
 /// A mistake in a setting. All texts are [`escaped`], and of bounded length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Mistake {
+pub struct ConfigIssue {
     /// The place: a file with line and column, line and column of a text, or the name of a variable.
     pub place: String,
     /// The setting, such as `breaker.payments.failure_threshold`; empty where that is the place already.
@@ -29,8 +29,8 @@ pub struct Mistake {
 
 /// The mistakes found so far.
 #[derive(Debug, Default)]
-pub(super) struct Mistakes {
-    found: Vec<(usize, Mistake)>,
+pub(super) struct Issues {
+    found: Vec<(usize, ConfigIssue)>,
     may_have_more: bool,
 }
 
@@ -49,23 +49,24 @@ impl ConfigError {
     pub(super) fn unreadable(path: &Path, source: io::Error) -> Self {
         // The text of the error itself is that of the source.
         let message = format!("can't be read: {}", source.kind());
-        let mistake = Mistake { place: bounded(&path.display().to_string()), key: String::new(), message };
+        let mistake = ConfigIssue { place: bounded(&path.display().to_string()), key: String::new(), message };
         Self { mistakes: vec![mistake], may_have_more: false, source: Some(source) }
     }
 
     /// The mistakes that were found, in the order of the text; the first 100 at most.
     #[must_use]
-    pub fn mistakes(&self) -> &[Mistake] {
+    pub fn mistakes(&self) -> &[ConfigIssue] {
         &self.mistakes
     }
 }
 
-impl Mistakes {
+impl Issues {
     pub(super) fn add(&mut self, place: &Place, key: &str, message: impl Into<String>) {
         if self.is_full() {
             return;
         }
-        let mistake = Mistake { place: bounded(&place.name()), key: bounded(key), message: bounded(&message.into()) };
+        let mistake =
+            ConfigIssue { place: bounded(&place.name()), key: bounded(key), message: bounded(&message.into()) };
         self.found.push((place.position(), mistake));
     }
 
@@ -101,7 +102,7 @@ impl fmt::Display for ConfigError {
     }
 }
 
-impl fmt::Display for Mistake {
+impl fmt::Display for ConfigIssue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { place, key, message } = self;
         write!(f, "{place}: ")?;

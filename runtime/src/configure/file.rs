@@ -6,12 +6,12 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     Assignment, Kind, Section,
-    error::{Mistakes, named, unknown},
+    error::{Issues, named, unknown},
     place::{Place, Text},
 };
 
 /// The tables of the text, one after the other.
-pub(super) fn sections(text: &str, path: Option<&Path>, mistakes: &mut Mistakes) -> Vec<Section> {
+pub(super) fn sections(text: &str, path: Option<&Path>, mistakes: &mut Issues) -> Vec<Section> {
     let source = Text::new(text, path);
     let (document, errors) = DeTable::parse_recoverable(text);
     let place = |offset| Place::Text(source.clone(), offset);
@@ -46,7 +46,7 @@ pub(super) fn sections(text: &str, path: Option<&Path>, mistakes: &mut Mistakes)
     sections
 }
 
-fn assignments(path: &str, settings: &DeTable<'_>, source: &Arc<Text>, mistakes: &mut Mistakes) -> Vec<Assignment> {
+fn assignments(path: &str, settings: &DeTable<'_>, source: &Arc<Text>, mistakes: &mut Issues) -> Vec<Assignment> {
     let mut assignments = Vec::new();
     for (option, value) in settings {
         let (at, option) = (Place::Text(source.clone(), option.span().start), option.get_ref().to_string());

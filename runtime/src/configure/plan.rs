@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     Kind, Outside, Section, breaker, bulkhead,
-    error::{Mistakes, named, unknown},
+    error::{Issues, named, unknown},
     rate_limit, retry,
 };
 #[cfg(feature = "keyed")]
@@ -33,7 +33,7 @@ enum Setting {
 type Sections<'s> = HashMap<(Kind, &'s str), Vec<&'s Section>>;
 
 impl Plan {
-    pub(super) fn of(outside: &Outside, mistakes: &mut Mistakes) -> Self {
+    pub(super) fn of(outside: &Outside, mistakes: &mut Issues) -> Self {
         let mut sections = Sections::new();
         let names = Kind::ALL.map(|kind| (kind, kind.names()));
         for section in outside.layers().flatten() {
@@ -89,7 +89,7 @@ impl Plan {
         Self(settings)
     }
 
-    /// Replaces the settings. Gives those that have changed, and keeps what goes by them: it has yet to [adopt](Self::adopt) them.
+    /// Replaces the settings. Gives those that have changed, and keeps what goes by them: it has yet to [adopt](Self::apply_settings) them.
     pub(super) fn carry_out(&mut self) -> Vec<ConfigChange> {
         let mut changes = Vec::new();
         self.0.retain(|setting| {
@@ -102,14 +102,14 @@ impl Plan {
     }
 
     /// Lets what has changed go by the settings in force, which may open circuits and wake waiters: no lock is held.
-    pub(super) fn adopt(&self) {
+    pub(super) fn apply_settings(&self) {
         for setting in &self.0 {
             match setting {
-                Setting::Breaker(breaker, _) => breaker.adopt(),
-                Setting::Bulkhead(bulkhead, _) => bulkhead.adopt(),
-                Setting::RateLimit(limit, _) => limit.adopt(),
+                Setting::Breaker(breaker, _) => breaker.apply_settings(),
+                Setting::Bulkhead(bulkhead, _) => bulkhead.apply_settings(),
+                Setting::RateLimit(limit, _) => limit.apply_settings(),
                 #[cfg(feature = "keyed")]
-                Setting::KeyedRateLimits(limits, _) => limits.adopt(),
+                Setting::KeyedRateLimits(limits, _) => limits.apply_settings(),
                 // Each call looks at the policy.
                 Setting::Retry(..) => {}
             }

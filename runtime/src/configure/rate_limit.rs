@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Assignment, Section,
-    error::{Mistakes, named, shown, unknown},
+    error::{Issues, named, shown, unknown},
     value::{self, Read},
 };
 use crate::{Algorithm, RateLimitConfig};
@@ -16,7 +16,7 @@ const ALGORITHMS: [&str; 2] = ["sliding_window", "gcra"];
 pub(super) fn merge(
     below: Option<RateLimitConfig>,
     section: &Section,
-    mistakes: &mut Mistakes,
+    mistakes: &mut Issues,
 ) -> Option<RateLimitConfig> {
     let Section { kind, name, place, assignments } = section;
     // Where there are no settings below it begins with some, both of which are to be replaced.

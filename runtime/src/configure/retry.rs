@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Assignment,
-    error::{Mistakes, shown, unknown},
+    error::{Issues, shown, unknown},
     value::{self, Call, Read},
 };
 use crate::{Jitter, RetryPolicy, Schedule};
@@ -14,7 +14,7 @@ const BACKOFFS: [&str; 6] = ["exponential", "fixed", "linear", "fibonacci", "dec
 const JITTERS: [&str; 4] = ["full", "equal", "proportional", "none"];
 
 /// The settings below, with what is assigned on top.
-pub(super) fn merge(below: RetryPolicy, assignments: &[Assignment], mistakes: &mut Mistakes) -> RetryPolicy {
+pub(super) fn merge(below: RetryPolicy, assignments: &[Assignment], mistakes: &mut Issues) -> RetryPolicy {
     let mut policy = below;
     for Assignment { option, value, place, key } in assignments {
         match set(policy, option, value.trim()) {

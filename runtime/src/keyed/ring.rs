@@ -18,7 +18,7 @@ pub(crate) struct Ring<E> {
 /// Something that can be evicted.
 pub(crate) trait Candidate {
     /// How it stands. The note that it was used is cleared.
-    fn standing(&self) -> Standing;
+    fn standing(&self) -> EvictionClass;
 
     /// Its totals.
     fn sums(&self) -> Sums;
@@ -26,7 +26,7 @@ pub(crate) trait Candidate {
 
 /// How much an eviction would lose: what loses least is evicted first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Standing {
+pub(crate) enum EvictionClass {
     /// Nothing is counted, and it was not used since the hand came by.
     Idle,
     /// It has failed, but nobody has used it for a long time.
@@ -57,7 +57,7 @@ const STEPS: usize = 8;
 /// The most steps for one newcomer, so that even the worst wait is short.
 const MOST_STEPS: usize = 128;
 /// The standings of entries that can be evicted.
-const EVICTABLE: usize = Standing::Stays as usize;
+const EVICTABLE: usize = EvictionClass::Stays as usize;
 
 impl<E> Default for Ring<E> {
     fn default() -> Self {
@@ -81,7 +81,7 @@ impl<E: Candidate + Clone> Ring<E> {
     /// Evicts an entry, if `remove` can remove it: the first that is idle, or else the one among those looked at that loses least.
     ///
     /// The hand takes at most [`MOST_STEPS`], and [`STEPS`] on average, whatever the length of the ring.
-    pub(crate) fn make_room(&mut self, remove: impl Fn(&E) -> bool) -> Place {
+    pub(crate) fn evict_one(&mut self, remove: impl Fn(&E) -> bool) -> Place {
         let mut found = [None; EVICTABLE];
         self.saved = (self.saved + STEPS).min(MOST_STEPS);
         let looks = self.entries.len().min(self.saved);
@@ -91,7 +91,7 @@ impl<E: Candidate + Clone> Ring<E> {
             self.saved -= 1;
             let Some(entry) = self.entries.get(index) else { continue };
             let standing = entry.standing();
-            if standing == Standing::Idle && remove(entry) {
+            if standing == EvictionClass::Idle && remove(entry) {
                 return Place::Instead(index);
             }
             if let Some(first) = found.get_mut(standing as usize) {
@@ -136,10 +136,10 @@ mod tests {
 
     /// Counts how often it is looked at.
     #[derive(Clone)]
-    struct Entry(Rc<Cell<usize>>, Standing);
+    struct Entry(Rc<Cell<usize>>, EvictionClass);
 
     impl Candidate for Entry {
-        fn standing(&self) -> Standing {
+        fn standing(&self) -> EvictionClass {
             self.0.set(self.0.get() + 1);
             self.1
         }
@@ -149,7 +149,7 @@ mod tests {
         }
     }
 
-    fn ring(standings: impl Iterator<Item = Standing>) -> (Ring<Entry>, Rc<Cell<usize>>) {
+    fn ring(standings: impl Iterator<Item = EvictionClass>) -> (Ring<Entry>, Rc<Cell<usize>>) {
         let (mut ring, steps) = (Ring::default(), Rc::default());
         standings.for_each(|standing| ring.put(Place::New, Entry(Rc::clone(&steps), standing)));
         (ring, steps)
@@ -158,12 +158,13 @@ mod tests {
     #[test]
     fn a_newcomer_costs_few_steps_whatever_the_length_of_the_ring() {
         const NEWCOMERS: usize = 10_000;
-        for standing in [Standing::Stays, Standing::FailingAndUsed, Standing::Used, Standing::Idle] {
+        for standing in [EvictionClass::Stays, EvictionClass::FailingAndUsed, EvictionClass::Used, EvictionClass::Idle]
+        {
             let (mut ring, steps) = ring((0..10_000).map(|_| standing));
             for _ in 0..NEWCOMERS {
                 let before = steps.get();
-                let place = ring.make_room(|_| true);
-                assert_eq!(place == Place::None, standing == Standing::Stays);
+                let place = ring.evict_one(|_| true);
+                assert_eq!(place == Place::None, standing == EvictionClass::Stays);
                 assert!(steps.get() - before <= MOST_STEPS);
             }
             assert!(steps.get() <= MOST_STEPS + NEWCOMERS * STEPS, "{} steps, {standing:?}", steps.get());
@@ -172,20 +173,21 @@ mod tests {
 
     #[test]
     fn what_loses_least_is_evicted_first() {
-        use Standing::{Abandoned, Failing, FailingAndUsed, Idle, Stays, Used};
+        use EvictionClass::{Abandoned, Failing, FailingAndUsed, Idle, Stays, Used};
         let order = [Idle, Abandoned, Used, Failing, FailingAndUsed];
         for (best, rest) in order.iter().enumerate() {
             let worse = order.iter().skip(best + 1).rev().copied();
             let (mut ring, _) = ring([Stays].into_iter().chain(worse).chain([*rest, Stays]));
             let expected = ring.len() - 2;
-            assert_eq!(ring.make_room(|_| true), Place::Instead(expected), "{rest:?}");
+            assert_eq!(ring.evict_one(|_| true), Place::Instead(expected), "{rest:?}");
         }
     }
 
     #[test]
     fn the_one_place_among_many_is_found_in_time() {
-        let (mut ring, _) = ring((0..1_000).map(|index| if index == 999 { Standing::Idle } else { Standing::Stays }));
-        let found = (0..1_000 / STEPS).any(|_| ring.make_room(|_| true) == Place::Instead(999));
+        let (mut ring, _) =
+            ring((0..1_000).map(|index| if index == 999 { EvictionClass::Idle } else { EvictionClass::Stays }));
+        let found = (0..1_000 / STEPS).any(|_| ring.evict_one(|_| true) == Place::Instead(999));
         assert!(found);
     }
 }

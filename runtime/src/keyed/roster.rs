@@ -5,7 +5,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use super::Kept;
+use super::KeyedEntry;
 use crate::clock::Moment;
 
 /// The keys that have had series, the latest last.
@@ -25,7 +25,7 @@ const PERIOD: Duration = Duration::from_hours(1);
 
 impl Roster {
     /// Those of the `troubled`, the worst first, that have series: at most `most`, and at most `most` new ones in each [`PERIOD`].
-    pub(crate) fn pick<V: Kept>(&mut self, troubled: Vec<Arc<V>>, most: usize, now: Moment) -> Vec<Arc<V>> {
+    pub(crate) fn pick<V: KeyedEntry>(&mut self, troubled: Vec<Arc<V>>, most: usize, now: Moment) -> Vec<Arc<V>> {
         let is_new = |known: &Known| now.since(known.since) < PERIOD;
         let mut left = most.saturating_sub(self.known.iter().filter(|known| is_new(known)).count());
         let mut picked = Vec::new();

@@ -2,24 +2,24 @@
 
 use std::{error::Error, future::Future};
 
-use super::{IsType, Returned, is_any_of};
+use super::{CallResult, IsType, is_any_of};
 use crate::fallback::tell;
 
 /// Without a condition: every `Err` and every `None`.
 #[inline]
-pub fn failed<O: Returned>(outcome: &O) -> bool {
+pub fn failed<O: CallResult>(outcome: &O) -> bool {
     outcome.error().is_some()
 }
 
 /// `if = predicate`
 #[inline]
-pub fn failed_by_error<O: Returned>(outcome: &O, predicate: impl FnOnce(&O::Error) -> bool) -> bool {
+pub fn failed_by_error<O: CallResult>(outcome: &O, predicate: impl FnOnce(&O::Error) -> bool) -> bool {
     outcome.error().is_some_and(predicate)
 }
 
 /// `if(Type, ...)`
 #[inline]
-pub fn failed_by_chain<O: Returned>(
+pub fn failed_by_chain<O: CallResult>(
     outcome: &O,
     show: fn(&O::Error) -> &(dyn Error + 'static),
     types: &[IsType],
@@ -29,7 +29,7 @@ pub fn failed_by_chain<O: Returned>(
 
 /// Tells that a fallback is called.
 #[cold]
-pub fn fell_back<O: Returned>(
+pub fn fell_back<O: CallResult>(
     failed: &O,
     function: &'static str,
     fallback: &'static str,
@@ -40,7 +40,7 @@ pub fn fell_back<O: Returned>(
 
 /// The error of a failure, or what is no failure as it was.
 #[inline]
-pub fn into_error<O: Returned>(failed: O) -> Result<O::Error, O> {
+pub fn into_error<O: CallResult>(failed: O) -> Result<O::Error, O> {
     failed.into_error()
 }
 
@@ -82,24 +82,24 @@ pub fn answer<R, A: Answers<R>>(answer: A) -> R {
 pub struct Answer<'a, A>(pub &'a A);
 
 /// First choice: a future.
-pub trait AnswersLater {
+pub trait FutureAnswer {
     /// What to do with it.
     fn kind(&self) -> Later;
 }
 
-impl<A: Future> AnswersLater for &Answer<'_, A> {
+impl<A: Future> FutureAnswer for &Answer<'_, A> {
     fn kind(&self) -> Later {
         Later
     }
 }
 
 /// What remains: the value.
-pub trait AnswersNow {
+pub trait ReadyAnswer {
     /// What to do with it.
     fn kind(&self) -> Now;
 }
 
-impl<A> AnswersNow for Answer<'_, A> {
+impl<A> ReadyAnswer for Answer<'_, A> {
     fn kind(&self) -> Now {
         Now
     }

@@ -3,7 +3,7 @@
 //! A trait for each, so that each says in full what to write: a variant that compiles where it is pasted, and of which a retry makes what
 //! it should.
 
-use super::Returned;
+use super::CallResult;
 use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut, breaker::trace};
 
 /// An error type that can carry a [`CircuitOpen`].
@@ -28,7 +28,7 @@ impl<E: From<CircuitOpen>> CarriesCircuitOpen for E {
 /// What a call returns that the circuit does not admit.
 #[inline]
 #[must_use]
-pub fn reject<O: Returned<Error: CarriesCircuitOpen>>(open: CircuitOpen) -> O {
+pub fn reject<O: CallResult<Error: CarriesCircuitOpen>>(open: CircuitOpen) -> O {
     O::from_error(O::Error::carry(open))
 }
 
@@ -54,7 +54,7 @@ impl<E: From<RateLimited>> CarriesRateLimited for E {
 /// What a call returns that is above a rate limit.
 #[inline]
 #[must_use]
-pub fn refuse_limited<O: Returned<Error: CarriesRateLimited>>(limited: RateLimited) -> O {
+pub fn refuse_limited<O: CallResult<Error: CarriesRateLimited>>(limited: RateLimited) -> O {
     O::from_error(O::Error::carry(limited))
 }
 
@@ -80,7 +80,7 @@ impl<E: From<BulkheadFull>> CarriesBulkheadFull for E {
 /// What a call returns for which a bulkhead has no place.
 #[inline]
 #[must_use]
-pub fn refuse_full<O: Returned<Error: CarriesBulkheadFull>>(full: BulkheadFull) -> O {
+pub fn refuse_full<O: CallResult<Error: CarriesBulkheadFull>>(full: BulkheadFull) -> O {
     O::from_error(O::Error::carry(full))
 }
 
@@ -106,6 +106,6 @@ impl<E: From<TimedOut>> CarriesTimedOut for E {
 /// What a call returns that has taken too long.
 #[inline]
 #[must_use]
-pub fn time_out<O: Returned<Error: CarriesTimedOut>>(timed_out: TimedOut) -> O {
+pub fn time_out<O: CallResult<Error: CarriesTimedOut>>(timed_out: TimedOut) -> O {
     O::from_error(O::Error::carry(timed_out))
 }

@@ -39,8 +39,8 @@ pub struct Keeps;
 
 impl Keeps {
     /// The outcome until after the sleep, if something can end the sleep. In a box, so that the future is not larger for it.
-    pub fn keep<O>(self, outcome: O, is_wanted: bool) -> Kept<O> {
-        Kept(is_wanted.then(|| Box::new(outcome)))
+    pub fn keep<O>(self, outcome: O, is_wanted: bool) -> KeyedEntry<O> {
+        KeyedEntry(is_wanted.then(|| Box::new(outcome)))
     }
 }
 
@@ -67,9 +67,9 @@ pub trait Last {
 
 /// An outcome that was kept.
 #[derive(Debug)]
-pub struct Kept<O>(Option<Box<O>>);
+pub struct KeyedEntry<O>(Option<Box<O>>);
 
-impl<O> Last for Kept<O> {
+impl<O> Last for KeyedEntry<O> {
     type Outcome = O;
 
     fn take(self) -> Option<O> {

@@ -124,12 +124,12 @@ impl<'a, E: std::ops::Deref<Target: AnyError>> LookThrough<'a> for &&LookAt<'a, 
 }
 
 /// What remains: a type in which there is nothing to see.
-pub trait LookAway<'a> {
+pub trait NoError<'a> {
     /// Nothing.
     fn look(&self) -> Option<&'a (dyn Error + 'static)>;
 }
 
-impl<'a, E> LookAway<'a> for LookAt<'a, E> {
+impl<'a, E> NoError<'a> for LookAt<'a, E> {
     fn look(&self) -> Option<&'a (dyn Error + 'static)> {
         None
     }
@@ -142,31 +142,31 @@ impl<'a, E> LookAway<'a> for LookAt<'a, E> {
 pub struct Judge<'a, E>(pub &'a E);
 
 /// First choice: the type says it.
-pub trait SaysIt {
+pub trait ViaTransient {
     /// What the error means to a retry.
     fn verdict(&self) -> Verdict;
 }
 
-impl<E: Transient> SaysIt for &Judge<'_, E> {
+impl<E: Transient> ViaTransient for &Judge<'_, E> {
     fn verdict(&self) -> Verdict {
         verdict_of(self.0)
     }
 }
 
 /// Second choice: what it points to says it.
-pub trait PointsToWhatSaysIt {
+pub trait ViaDeref {
     /// What the error means to a retry.
     fn verdict(&self) -> Verdict;
 }
 
-impl<E: std::ops::Deref<Target: AnyError>> PointsToWhatSaysIt for &&Judge<'_, E> {
+impl<E: std::ops::Deref<Target: AnyError>> ViaDeref for &&Judge<'_, E> {
     fn verdict(&self) -> Verdict {
         verdict_of(self.0.deref().any_error())
     }
 }
 
 /// What remains: a type that says nothing, and an explanation.
-pub trait SaysNothing {
+pub trait MissingTransient {
     /// The error type.
     type Error;
 
@@ -176,7 +176,7 @@ pub trait SaysNothing {
         Self::Error: Transient;
 }
 
-impl<E> SaysNothing for Judge<'_, E> {
+impl<E> MissingTransient for Judge<'_, E> {
     type Error = E;
 
     fn verdict(&self) -> Verdict

@@ -12,22 +12,22 @@ use std::{
 
 use once_cell::race::OnceBox;
 
-use super::{KeyedRateLimitSnapshot, RateLimit, RateLimitConfig, Rules, limiter::Limiter};
+use super::{KeyedRateLimitSnapshot, RateLimit, RateLimitConfig, RateLimitSettings, limiter::Limiter};
 #[cfg(feature = "config")]
 use crate::ConfigChange;
 use crate::{
     ConfigLayer,
     events::{self, Event},
     key::Key,
-    keyed::{self, Kept, Text, ring::Standing},
+    keyed::{self, KeyedEntry, Text, ring::EvictionClass},
     layers,
-    registry::{Declared, DeclaredConfig, Listed, Place, Registry, Shared, places},
+    registry::{DeclarationSite, Declared, DeclaredConfig, Listed, Registry, Shared, places},
     slices::KEYED_RATE_LIMITS,
     totals::{Count, Sums, Totals},
 };
 
 /// One of the limits of a [`KeyedRateLimits`]: a [`RateLimit`] that shares its settings with those of the other keys.
-pub type KeyedRateLimit = RateLimit<SharedRules>;
+pub type KeyedRateLimit = RateLimit<KeyedRateLimitSettings>;
 
 /// A rate limit for each key, all with the same settings.
 ///
@@ -69,15 +69,15 @@ pub struct KeyedRateLimits {
 
 /// The settings of a keyed limit, shared with those of the other keys.
 #[derive(Debug)]
-pub struct SharedRules {
-    rules: Arc<Rules>,
+pub struct KeyedRateLimitSettings {
+    rules: Arc<RateLimitSettings>,
     /// Looked for since the hand of the clock came by last.
     used: AtomicBool,
 }
 
 #[derive(Debug)]
 struct Store {
-    rules: Arc<Rules>,
+    rules: Arc<RateLimitSettings>,
     limits: keyed::Store<KeyedRateLimit>,
 }
 
@@ -126,7 +126,7 @@ impl KeyedRateLimits {
                     Some(overflow) => overflow.limiter.heir(rules, key),
                     None => Limiter::new(Totals::plain(), Some(key)),
                 },
-                rules: SharedRules { rules: rules.clone(), used: AtomicBool::new(false) },
+                rules: KeyedRateLimitSettings { rules: rules.clone(), used: AtomicBool::new(false) },
             },
             || events::publish(Event::RateLimitKeysOverflowed { limits: name, max_keys }),
         )
@@ -224,11 +224,11 @@ impl KeyedRateLimits {
 
     fn set_live(&self, live: Option<RateLimitConfig>) {
         let change = self.kept().rules.change(|layers| layers.set_live(live.map(Some)));
-        self.adopt();
+        self.apply_settings();
         layers::tell(ConfigLayer::Live, || change.into_iter().collect());
     }
 
-    /// Replaces the settings from a file and the environment; [`adopt`](Self::adopt) has to follow.
+    /// Replaces the settings from a file and the environment; [`apply_settings`](Self::apply_settings) has to follow.
     #[cfg(feature = "config")]
     pub(crate) fn set_outside(&self, outside: Option<RateLimitConfig>) -> Option<ConfigChange> {
         if outside.is_none() && self.store.get().is_none() {
@@ -238,7 +238,7 @@ impl KeyedRateLimits {
     }
 
     /// Lets calls that wait go by the settings in force.
-    pub(crate) fn adopt(&self) {
+    pub(crate) fn apply_settings(&self) {
         // Those who wait hold their limits, so that all of these are here.
         self.iter().for_each(|limit| limit.limiter.signal());
     }
@@ -250,7 +250,7 @@ impl KeyedRateLimits {
     #[inline]
     fn kept(&self) -> &Store {
         self.store.get_or_init(|| {
-            let rules = Rules::new(self.name, self.declared);
+            let rules = RateLimitSettings::new(self.name, self.declared);
             Box::new(Store { rules: Arc::new(rules), limits: keyed::Store::new() })
         })
     }
@@ -285,7 +285,7 @@ impl KeyedRateLimit {
     }
 }
 
-impl Kept for KeyedRateLimit {
+impl KeyedEntry for KeyedRateLimit {
     fn key(&self) -> &str {
         self.key()
     }
@@ -294,10 +294,10 @@ impl Kept for KeyedRateLimit {
         &self.rules.used
     }
 
-    fn standing(&self) -> Standing {
+    fn standing(&self) -> EvictionClass {
         match self.limiter.load(self.rules()) {
-            (0, 0) => Standing::Idle,
-            _ => Standing::Stays,
+            (0, 0) => EvictionClass::Idle,
+            _ => EvictionClass::Stays,
         }
     }
 
@@ -306,8 +306,8 @@ impl Kept for KeyedRateLimit {
     }
 }
 
-impl Borrow<Rules> for SharedRules {
-    fn borrow(&self) -> &Rules {
+impl Borrow<RateLimitSettings> for KeyedRateLimitSettings {
+    fn borrow(&self) -> &RateLimitSettings {
         &self.rules
     }
 }
@@ -357,7 +357,7 @@ impl Shared for KeyedRateLimits {
         (DeclaredConfig::RateLimit(config), max_keys.or(Some(Self::DEFAULT_MAX_KEYS)))
     }
 
-    fn rivals() -> BTreeMap<&'static str, Place> {
+    fn rivals() -> BTreeMap<&'static str, DeclarationSite> {
         places::<RateLimit>()
     }
 

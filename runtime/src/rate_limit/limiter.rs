@@ -8,8 +8,8 @@ use std::{
 #[cfg(feature = "tokio")]
 use super::line::Line;
 use super::{
-    Algorithm, RateLimited, Rules,
-    meter::{Limit, Meter},
+    Algorithm, RateLimitSettings, RateLimited,
+    counter::{Counter, Limit},
     queue::{Queue, Wakers},
     waiting::{OwnTime, Waiting},
 };
@@ -33,7 +33,7 @@ pub(super) struct Limiter {
 
 #[derive(Debug)]
 pub(super) struct State {
-    pub(super) meter: Meter,
+    pub(super) counter: Counter,
     adopted: Option<Adopted>,
     /// Waiters for capacity by the counts of this process.
     pub(super) queue: Queue,
@@ -63,7 +63,7 @@ enum Decision {
 impl Limiter {
     pub(super) const fn new(totals: Totals, key: Option<Key>) -> Self {
         let state = Mutex::new(State {
-            meter: Meter::new(),
+            counter: Counter::new(),
             adopted: None,
             queue: Queue::new(),
             #[cfg(feature = "tokio")]
@@ -75,12 +75,13 @@ impl Limiter {
     /// The limiter of a key whose calls this one may have counted: it begins with what counts here. Calls that wait here are counted here
     /// alone.
     #[cfg(feature = "keyed")]
-    pub(super) fn heir(&self, rules: &Rules, key: Key) -> Self {
+    pub(super) fn heir(&self, rules: &RateLimitSettings, key: Key) -> Self {
         let (heir, now) = (Self::new(Totals::plain(), Some(key)), clock::now_micros());
         let mut state = self.state();
-        if let Some(adopted) = state.adopt(rules).filter(|adopted| state.meter.load(now, adopted.limit) > 0) {
+        if let Some(adopted) = state.apply_settings(rules).filter(|adopted| state.counter.load(now, adopted.limit) > 0)
+        {
             let mut inherited = heir.state();
-            (inherited.meter, inherited.adopted) = (state.meter.clone(), Some(adopted));
+            (inherited.counter, inherited.adopted) = (state.counter.clone(), Some(adopted));
         }
         drop(state);
         heir
@@ -91,7 +92,7 @@ impl Limiter {
     #[inline]
     pub(super) fn acquire<'l>(
         &'l self,
-        rules: &'l Rules,
+        rules: &'l RateLimitSettings,
         patience: u64,
         timer: fn() -> Moment,
     ) -> Result<Option<Waiting<'l>>, RateLimited> {
@@ -112,7 +113,7 @@ impl Limiter {
 
     /// Rejects a call; `retry_after` is in microseconds.
     #[cold]
-    pub(super) fn reject(&self, rules: &Rules, retry_after: u64) -> RateLimited {
+    pub(super) fn reject(&self, rules: &RateLimitSettings, retry_after: u64) -> RateLimited {
         let retry_after = Duration::from_micros(retry_after);
         self.totals.add(Count::Rejection);
         events::tell(|| {
@@ -123,10 +124,10 @@ impl Limiter {
     }
 
     /// Calls that count, and calls that wait.
-    pub(super) fn load(&self, rules: &Rules) -> (usize, usize) {
+    pub(super) fn load(&self, rules: &RateLimitSettings) -> (usize, usize) {
         let mut state = self.state();
-        let Some(Adopted { limit, .. }) = state.adopt(rules) else { return (0, 0) };
-        (state.meter.load(clock::now_micros(), limit), state.waiting())
+        let Some(Adopted { limit, .. }) = state.apply_settings(rules) else { return (0, 0) };
+        (state.counter.load(clock::now_micros(), limit), state.waiting())
     }
 
     /// Forgets what was counted.
@@ -134,7 +135,7 @@ impl Limiter {
         let mut wakers = Wakers::default();
         {
             let mut state = self.state();
-            state.meter.reset();
+            state.counter.reset();
             state.signal(&mut wakers);
         }
         wakers.wake();
@@ -153,16 +154,16 @@ impl Limiter {
 }
 
 impl State {
-    fn decide(&mut self, rules: &Rules, patience: u64, wakers: &mut Wakers) -> Decision {
-        let Some(Adopted { limit, wait, .. }) = self.adopt(rules) else { return Decision::Admitted };
+    fn decide(&mut self, rules: &RateLimitSettings, patience: u64, wakers: &mut Wakers) -> Decision {
+        let Some(Adopted { limit, wait, .. }) = self.apply_settings(rules) else { return Decision::Admitted };
         let arrived = self.read_clock(wakers);
         self.look_after_first(limit, wakers);
-        let (now, ahead, patience) = (self.meter.now(), self.queue.len(), wait.min(patience));
+        let (now, ahead, patience) = (self.counter.now(), self.queue.len(), wait.min(patience));
         // No call overtakes the waiters. One that does not wait may have the capacity that they leave.
         let taken = if ahead > 0 && patience > 0 {
-            Err(self.meter.earliest(now, limit, ahead))
+            Err(self.counter.earliest(now, limit, ahead))
         } else {
-            self.meter.try_take(now, limit, ahead)
+            self.counter.try_take(now, limit, ahead)
         };
         match taken {
             Ok(()) => Decision::Admitted,
@@ -178,8 +179,8 @@ impl State {
     /// Looks after the first waiter for a call that arrives: it may be rejected, so that nobody looks any more.
     fn look_after_first(&mut self, limit: Limit, wakers: &mut Wakers) {
         if self.queue.len() > 0 {
-            let now = self.meter.now();
-            let due = self.meter.earliest(now, limit, 0);
+            let now = self.counter.now();
+            let due = self.counter.earliest(now, limit, 0);
             _ = self.queue.look_after_first(u64::MAX, due, now, wakers);
         }
     }
@@ -187,7 +188,7 @@ impl State {
     /// Reads the clock. If it is another clock than before, the waiters look again.
     pub(super) fn read_clock(&mut self, wakers: &mut Wakers) -> u64 {
         let now = clock::now_micros();
-        if self.meter.clock(now) {
+        if self.counter.clock(now) {
             self.signal(wakers);
         }
         now
@@ -211,7 +212,7 @@ impl State {
     }
 
     /// Takes over settings that are new.
-    pub(super) fn adopt(&mut self, rules: &Rules) -> Option<Adopted> {
+    pub(super) fn apply_settings(&mut self, rules: &RateLimitSettings) -> Option<Adopted> {
         let version = rules.version();
         match self.adopted {
             Some(adopted) if adopted.version == version => Some(adopted),
@@ -220,12 +221,12 @@ impl State {
     }
 
     #[cold]
-    fn adopt_new(&mut self, rules: &Rules, version: u32) -> Option<Adopted> {
+    fn adopt_new(&mut self, rules: &RateLimitSettings, version: u32) -> Option<Adopted> {
         let config = rules.config()?;
         let limit = Limit { calls: config.limit, per: micros(config.per) };
         let (algorithm, wait) = (config.algorithm, config.max_wait.map_or(0, micros));
         self.adopted = Some(Adopted { limit, algorithm, wait, version });
-        self.meter.count_by(algorithm);
+        self.counter.count_by(algorithm);
         self.adopted
     }
 }

@@ -11,7 +11,8 @@ use std::{
 use tokio::time::{Sleep, sleep};
 
 use super::{
-    RateLimitConfig, RateLimitDecision, RateLimitRequest, Rules, config::Store, limiter::Limiter, queue::GRACE,
+    RateLimitConfig, RateLimitDecision, RateLimitRequest, RateLimitSettings, config::Store, limiter::Limiter,
+    queue::GRACE,
 };
 use crate::{key::Key, panics::contain};
 
@@ -28,7 +29,7 @@ pub(super) struct Question {
 
 impl Question {
     /// Asks the store; `None` if there is none.
-    pub(super) fn ask(limiter: &Limiter, rules: &Rules, asked: u64) -> Option<Self> {
+    pub(super) fn ask(limiter: &Limiter, rules: &RateLimitSettings, asked: u64) -> Option<Self> {
         // In this order: at worst a refusal counts as one under settings that are gone, and the store is asked again.
         let (version, config) = (rules.version(), rules.config());
         let config @ RateLimitConfig { store: Some(Store(store)), .. } = config? else { return None };

@@ -8,7 +8,7 @@ use crate::{ConfigChange, DeclaredConfig, layers::Layered};
 
 /// Name and settings, which the limits of all keys share.
 #[derive(Debug)]
-pub struct Rules {
+pub struct RateLimitSettings {
     pub(super) name: &'static str,
     /// `None` where no layer gives a limit.
     layers: Mutex<Layered<Option<RateLimitConfig>>>,
@@ -18,7 +18,7 @@ pub struct Rules {
     has_store: AtomicBool,
 }
 
-impl Rules {
+impl RateLimitSettings {
     pub(super) const fn new(name: &'static str, declared: Option<RateLimitConfig>) -> Self {
         let has_store = AtomicBool::new(matches!(declared, Some(RateLimitConfig { store: Some(_), .. })));
         Self { name, layers: Mutex::new(Layered::new(declared)), version: AtomicU32::new(0), has_store }

@@ -15,7 +15,7 @@ use std::{
 };
 
 use super::{
-    RateLimitDecision, RateLimited, Rules,
+    RateLimitDecision, RateLimitSettings, RateLimited,
     limiter::{Adopted, Limiter, State},
     line::{Line, MOST_TURNS},
     question::Question,
@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Asks the store until it admits the call. `Some` if it can't say, with the microseconds that are left of the wait.
-pub(super) async fn ask(limiter: &Limiter, rules: &Rules) -> Result<Option<u64>, RateLimited> {
+pub(super) async fn ask(limiter: &Limiter, rules: &RateLimitSettings) -> Result<Option<u64>, RateLimited> {
     let Some(mut caller) = Caller::arrive(limiter, rules)? else { return Ok(Some(0)) };
     loop {
         let limit = match caller.look()? {
@@ -70,7 +70,7 @@ enum Look {
 /// A call that asks the store, or waits to ask. Dropped, it leaves the queue and hands on its question.
 struct Caller<'l> {
     limiter: &'l Limiter,
-    rules: &'l Rules,
+    rules: &'l RateLimitSettings,
     /// The settings at its arrival.
     adopted: Adopted,
     ticket: u64,
@@ -84,13 +84,13 @@ struct Caller<'l> {
 
 impl<'l> Caller<'l> {
     /// A call that asks at once if none waits, and otherwise comes last, if its turn can come in time. `None` if there are no settings.
-    fn arrive(limiter: &'l Limiter, rules: &'l Rules) -> Result<Option<Self>, RateLimited> {
+    fn arrive(limiter: &'l Limiter, rules: &'l RateLimitSettings) -> Result<Option<Self>, RateLimited> {
         let mut wakers = Wakers::default();
         let entered = {
             let mut state = limiter.state();
-            let Some(adopted) = state.adopt(rules) else { return Ok(None) };
+            let Some(adopted) = state.apply_settings(rules) else { return Ok(None) };
             let arrived = state.read_clock(&mut wakers);
-            let now = state.meter.now();
+            let now = state.counter.now();
             let line = state.line();
             line.look_after_first(now, &mut wakers);
             // A call that may not wait is decided by the store.
@@ -275,9 +275,9 @@ impl<'l> Caller<'l> {
         let mut wakers = Wakers::default();
         let result = {
             let mut state = self.limiter.state();
-            let adopted = state.adopt(self.rules).unwrap_or(self.adopted);
+            let adopted = state.apply_settings(self.rules).unwrap_or(self.adopted);
             state.read_clock(&mut wakers);
-            let now = state.meter.now().max(self.time.now());
+            let now = state.counter.now().max(self.time.now());
             act(state.line(), now, &adopted, &mut wakers)
         };
         wakers.wake();
@@ -292,7 +292,7 @@ impl Drop for Caller<'_> {
         // A question that nobody takes over is dropped without the lock.
         let left = {
             let mut state = self.limiter.state();
-            let now = state.meter.now().max(self.time.now());
+            let now = state.counter.now().max(self.time.now());
             let line = state.line();
             line.leave(self.ticket, &mut wakers);
             line.hand_on(question, now, version, &mut wakers)

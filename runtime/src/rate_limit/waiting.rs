@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    RateLimited, Rules,
+    RateLimitSettings, RateLimited,
     limiter::{Adopted, Limiter, ONE, State},
     queue::{Place, Wakers},
 };
@@ -21,7 +21,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Waiting<'l> {
     limiter: &'l Limiter,
-    rules: &'l Rules,
+    rules: &'l RateLimitSettings,
     ticket: u64,
     /// The moment until which it waits.
     deadline: u64,
@@ -58,7 +58,13 @@ impl OwnTime {
 }
 
 impl<'l> Waiting<'l> {
-    pub(super) const fn new(limiter: &'l Limiter, rules: &'l Rules, ticket: u64, deadline: u64, time: OwnTime) -> Self {
+    pub(super) const fn new(
+        limiter: &'l Limiter,
+        rules: &'l RateLimitSettings,
+        ticket: u64,
+        deadline: u64,
+        time: OwnTime,
+    ) -> Self {
         Self { limiter, rules, ticket, deadline, time }
     }
 
@@ -100,14 +106,14 @@ impl<'l> Waiting<'l> {
     }
 
     fn decide(&self, state: &mut State, wakers: &mut Wakers) -> Decision {
-        let Some(Adopted { limit, .. }) = state.adopt(self.rules) else { return Decision::Admitted };
+        let Some(Adopted { limit, .. }) = state.apply_settings(self.rules) else { return Decision::Admitted };
         state.read_clock(wakers);
-        let State { meter, queue, .. } = state;
-        let now = meter.now().max(self.time.now());
+        let State { counter, queue, .. } = state;
+        let now = counter.now().max(self.time.now());
         queue.enter(self.ticket);
         let until = loop {
             match queue.place(self.ticket, ONE) {
-                Place::Turn => match meter.try_take(now, limit, 0) {
+                Place::Turn => match counter.try_take(now, limit, 0) {
                     Ok(()) => {
                         queue.leave(self.ticket, ONE, wakers);
                         return Decision::Admitted;
@@ -115,7 +121,8 @@ impl<'l> Waiting<'l> {
                     Err(at) => break at,
                 },
                 Place::Behind => {
-                    if let Some(at) = queue.look_after_first(self.ticket, meter.earliest(now, limit, 0), now, wakers) {
+                    if let Some(at) = queue.look_after_first(self.ticket, counter.earliest(now, limit, 0), now, wakers)
+                    {
                         break at;
                     }
                 }
@@ -125,11 +132,11 @@ impl<'l> Waiting<'l> {
             return Decision::Sleeps(until.min(self.deadline) - now);
         }
         // There may be enough for all waiters before it as well.
-        let taken = meter.try_take(now, limit, queue.ahead(self.ticket));
+        let taken = counter.try_take(now, limit, queue.ahead(self.ticket));
         queue.leave(self.ticket, ONE, wakers);
         match taken {
             Ok(()) => Decision::Admitted,
-            Err(_) => Decision::Rejected { retry_after: meter.earliest(now, limit, queue.len()) - now },
+            Err(_) => Decision::Rejected { retry_after: counter.earliest(now, limit, queue.len()) - now },
         }
     }
 
@@ -139,10 +146,10 @@ impl<'l> Waiting<'l> {
         let mut wakers = Wakers::default();
         let retry_after = {
             let mut state = self.limiter.state();
-            let (adopted, now) = (state.adopt(self.rules), state.meter.now().max(self.time.now()));
-            let State { meter, queue, .. } = &mut *state;
+            let (adopted, now) = (state.apply_settings(self.rules), state.counter.now().max(self.time.now()));
+            let State { counter, queue, .. } = &mut *state;
             queue.leave(self.ticket, ONE, &mut wakers);
-            adopted.map_or(0, |Adopted { limit, .. }| meter.earliest(now, limit, queue.len()) - now)
+            adopted.map_or(0, |Adopted { limit, .. }| counter.earliest(now, limit, queue.len()) - now)
         };
         wakers.wake();
         self.limiter.reject(self.rules, retry_after)

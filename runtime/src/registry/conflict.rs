@@ -10,15 +10,15 @@ pub struct ConfigConflict {
     /// The name.
     pub name: &'static str,
     /// The place whose settings hold.
-    pub first: Place,
+    pub first: DeclarationSite,
     /// The place that disagrees.
-    pub second: Place,
+    pub second: DeclarationSite,
 }
 
 /// Settings, and where in the program they stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Place {
+pub struct DeclarationSite {
     /// File, line and column.
     pub location: &'static Location<'static>,
     /// The settings.
@@ -120,7 +120,7 @@ impl fmt::Display for ConfigConflict {
 
 impl Error for ConfigConflict {}
 
-impl Place {
+impl DeclarationSite {
     fn settings(&self) -> impl fmt::Display {
         fmt::from_fn(|f| {
             write!(f, "{}", self.config)?;

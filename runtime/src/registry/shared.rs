@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Debug, panic::Location, ptr};
 use once_cell::{race::OnceRef, sync::Lazy};
 
 use super::{
-    conflict::{ConfigConflict, DeclaredConfig, Place},
+    conflict::{ConfigConflict, DeclarationSite, DeclaredConfig},
     disagree,
     registered::Listed,
 };
@@ -32,7 +32,7 @@ pub trait Shared: Debug + Sync + Sized + 'static {
     const NEEDS_SETTINGS: bool;
 
     /// Where what is like it is declared, but with a `key` where this has none, or the other way round.
-    fn rivals() -> BTreeMap<&'static str, Place> {
+    fn rivals() -> BTreeMap<&'static str, DeclarationSite> {
         BTreeMap::new()
     }
 
@@ -137,9 +137,9 @@ impl<S: Shared> Declared<S> {
     }
 
     /// This place, with these settings.
-    fn place(&self, config: Option<S::Config>) -> Place {
+    fn place(&self, config: Option<S::Config>) -> DeclarationSite {
         let (config, max_keys) = S::show(config);
-        Place { location: self.location, config, max_keys, failure_if: None }
+        DeclarationSite { location: self.location, config, max_keys, failure_if: None }
     }
 }
 
@@ -178,7 +178,7 @@ fn build<S: Shared>() -> BTreeMap<&'static str, Entry<S>> {
 
 /// The places that hold, by name.
 #[cfg(feature = "keyed")]
-pub(crate) fn places<S: Shared>() -> BTreeMap<&'static str, Place> {
+pub(crate) fn places<S: Shared>() -> BTreeMap<&'static str, DeclarationSite> {
     by_name(|same_name: &[&Declared<S>]| holder(same_name).map(|first| first.place(first.config())))
 }
 
@@ -206,7 +206,7 @@ fn holder<S: Shared>(declarations: &[&'static Declared<S>]) -> Option<&'static D
 /// What goes by a name, and who disagrees.
 fn settle<'a, S: Shared>(
     declarations: &[&'static Declared<S>],
-    rival: impl FnOnce(&str) -> Option<&'a Place>,
+    rival: impl FnOnce(&str) -> Option<&'a DeclarationSite>,
 ) -> Option<Entry<S>> {
     let first = holder(declarations)?;
     let config = first.config();

@@ -14,12 +14,12 @@ use std::{
 use super::blocking;
 use super::{
     RetryPolicy,
-    backoff::Retry,
+    backoff::RetryContext,
     budget::Shared,
     nested::{self, Nested},
     statistics::{Counted, End},
     stop::{Relay, Stop},
-    verdict::{Passage, Verdict, is_worth},
+    verdict::{Disposition, Verdict, is_worth},
 };
 #[cfg(feature = "tokio")]
 use super::{nested::Scoped, pause::Pause, stop::given};
@@ -49,7 +49,7 @@ pub struct Attempts<'p> {
     /// When the first attempt began, where there is a `max_elapsed`; otherwise any moment.
     started: Moment,
     /// In a box, so that futures, which hold this, are small. Taken out by [`finish`](Self::finish), so that a success has nothing to drop.
-    rare: ManuallyDrop<Option<Box<Rare<'p>>>>,
+    rare: ManuallyDrop<Option<Box<Extras<'p>>>>,
     made: u32,
     clock: Clock,
     /// True if the call is a part of an attempt of another retry.
@@ -105,7 +105,7 @@ impl State {
 
 /// What a call needs that is retried, that has something around it, or that a signal can stop.
 #[derive(Debug, Default)]
-struct Rare<'p> {
+struct Extras<'p> {
     previous_delay: Option<Duration>,
     /// A retry whose attempt has not begun.
     scheduled: Option<Scheduled>,
@@ -245,7 +245,7 @@ impl<'p> Attempts<'p> {
     }
 
     /// The box. There is none while the surroundings are plain.
-    fn rare(&mut self) -> &mut Rare<'p> {
+    fn rare(&mut self) -> &mut Extras<'p> {
         self.rare.get_or_insert_default()
     }
 
@@ -473,11 +473,11 @@ impl<'p> Attempts<'p> {
         reason = "a call on the path of a success makes it save registers, which costs more than all the rest"
     )]
     #[inline(always)]
-    pub fn after(&mut self, policy: &RetryPolicy, verdict: Verdict, passage: Passage) -> Option<Duration> {
+    pub fn after(&mut self, policy: &RetryPolicy, verdict: Verdict, passage: Disposition) -> Option<Duration> {
         if verdict == Verdict::Success && self.is_plain_success(policy) {
             return None;
         }
-        let delay = self.after_more(verdict, passage.is_made())?;
+        let delay = self.after_more(verdict, passage.is_called())?;
         self.schedule(delay, passage.left_open())
     }
 
@@ -507,7 +507,7 @@ impl<'p> Attempts<'p> {
     /// After anything but a success of the first attempt that needs no more than a count.
     #[cold]
     #[inline(never)]
-    fn after_more(&mut self, verdict: Verdict, is_made: bool) -> Option<Duration> {
+    fn after_more(&mut self, verdict: Verdict, is_called: bool) -> Option<Duration> {
         if self.made == 0 && verdict == Verdict::Success {
             self.succeed(self.policy);
             self.state = State::Held;
@@ -515,16 +515,16 @@ impl<'p> Attempts<'p> {
         }
         self.leave_plain();
         self.begin_retry(); // it is counted by now, unless a breaker has rejected it
-        if let (false, State::Running, Some(Counted(statistics))) = (is_made, self.state, self.policy.statistics) {
+        if let (false, State::Running, Some(Counted(statistics))) = (is_called, self.state, self.policy.statistics) {
             statistics.take_attempt_back();
         }
-        let rejected = if is_made { trace::last() } else { None };
+        let rejected = if is_called { trace::last() } else { None };
         let verdict = match (verdict, rejected) {
             (Verdict::Transient { .. } | Verdict::Final | Verdict::Rejected, Some(Rejection { retry_after })) => {
                 Verdict::rejected(retry_after, self.policy.retries_rejections)
             }
             // Made elsewhere, on another thread for instance: its wait is not known.
-            (Verdict::Rejected, None) if is_made && self.policy.retries_rejections => {
+            (Verdict::Rejected, None) if is_called && self.policy.retries_rejections => {
                 Verdict::Transient { retry_after: None }
             }
             (verdict, _) => verdict,
@@ -540,7 +540,7 @@ impl<'p> Attempts<'p> {
     /// After an attempt of a thread: whether there is another. Then it has slept until that one.
     #[allow(clippy::inline_always, reason = "as above")]
     #[inline(always)]
-    pub fn again(&mut self, policy: &RetryPolicy, verdict: Verdict, passage: Passage) -> bool {
+    pub fn again(&mut self, policy: &RetryPolicy, verdict: Verdict, passage: Disposition) -> bool {
         if verdict == Verdict::Success && self.surroundings.is_plain() {
             self.succeed(policy);
             return false;
@@ -550,8 +550,8 @@ impl<'p> Attempts<'p> {
 
     #[cold]
     #[inline(never)]
-    fn again_after(&mut self, verdict: Verdict, passage: Passage) -> bool {
-        let delay = self.after_more(verdict, passage.is_made());
+    fn again_after(&mut self, verdict: Verdict, passage: Disposition) -> bool {
+        let delay = self.after_more(verdict, passage.is_called());
         let delay = delay.and_then(|delay| self.schedule(delay, passage.left_open()));
         delay.is_some_and(|delay| !self.pause_thread(delay))
     }
@@ -682,7 +682,7 @@ impl<'p> Attempts<'p> {
         }
         let elapsed = self.elapsed();
         let previous = self.rare.as_ref().and_then(|rare| rare.previous_delay);
-        let retry = Retry { attempt: self.made, previous, elapsed, hint: retry_after };
+        let retry = RetryContext { attempt: self.made, previous, elapsed, hint: retry_after };
         let delay = policy.schedule.delay(&retry, policy.jitter, random::up_to);
         self.rare().previous_delay = Some(delay);
         let too_late = policy.max_elapsed.is_some_and(|limit| elapsed.saturating_add(delay) > limit);

@@ -6,13 +6,13 @@ use std::{fmt, ptr, time::Duration};
 ///
 /// ```
 /// use std::{io, time::Duration};
-/// use steadfast::{Backoff, Retry, retry};
+/// use steadfast::{Backoff, RetryContext, retry};
 ///
 /// /// Soon at first, then every ten seconds; what the server asks for comes first.
 /// struct Patient;
 ///
 /// impl Backoff for Patient {
-///     fn delay(&self, retry: &Retry) -> Duration {
+///     fn delay(&self, retry: &RetryContext) -> Duration {
 ///         match (retry.hint, retry.attempt) {
 ///             (Some(hint), _) => hint,
 ///             (None, 1..=3) => Duration::from_millis(100),
@@ -32,13 +32,13 @@ use std::{fmt, ptr, time::Duration};
 /// `max_elapsed` and a budget hold as ever. A panic passes through to the caller.
 pub trait Backoff: Send + Sync + 'static {
     /// The delay before the attempt that comes next.
-    fn delay(&self, retry: &Retry) -> Duration;
+    fn delay(&self, retry: &RetryContext) -> Duration;
 }
 
 /// A retry that is about to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Retry {
+pub struct RetryContext {
     /// The attempt that has failed; the first is 1.
     pub attempt: u32,
     /// The delay before that attempt; `None` before the first.

@@ -209,7 +209,8 @@ impl RetryBudget {
     /// Credits an account. By another clock than before, it begins anew.
     fn credit(&self, account: &mut Account, calls: u64, now: Moment) {
         let income = self.income();
-        if account.at().is_some_and(|at| clock::is_another(now.as_micros(), at.as_micros(), clock::now_micros)) {
+        if account.at().is_some_and(|at| clock::is_different_clock(now.as_micros(), at.as_micros(), clock::now_micros))
+        {
             *account = Account::started(income, account.calls(), now);
         }
         // Calls before a pause do not count as spread over the pause.

@@ -10,7 +10,7 @@ use super::{
     RetryPolicy,
     attempts::Attempts,
     stop::Stop,
-    verdict::{Passage, Verdict},
+    verdict::{Disposition, Verdict},
 };
 use crate::Transient;
 #[cfg(feature = "tokio")]
@@ -119,7 +119,7 @@ impl<J> RetryUntil<'_, J> {
         attempts.stop_on(self.stop);
         loop {
             let outcome = attempts.within(self.policy, &mut work);
-            if !attempts.again(self.policy, self.verdict(&outcome), Passage::Made) {
+            if !attempts.again(self.policy, self.verdict(&outcome), Disposition::Called) {
                 return outcome;
             }
         }
@@ -146,7 +146,7 @@ impl<J> RetryUntil<'_, J> {
             attempts.stop_on(self.stop);
             loop {
                 let outcome = attempts.scope(pin!(work())).await;
-                let Some(delay) = attempts.after(self.policy, self.verdict(&outcome), Passage::Made) else {
+                let Some(delay) = attempts.after(self.policy, self.verdict(&outcome), Disposition::Called) else {
                     return outcome;
                 };
                 attempts.pause(delay).await;
@@ -190,7 +190,7 @@ pub(super) fn run<T, E>(
         let outcome = attempts.within_first(policy, is_first, &mut work);
         is_first = false;
         let verdict = outcome.as_ref().err().map_or(Verdict::Success, &judge);
-        if !attempts.again(policy, verdict, Passage::Made) {
+        if !attempts.again(policy, verdict, Disposition::Called) {
             return outcome;
         }
     }
@@ -213,7 +213,7 @@ where
             let delay = {
                 let outcome = attempts.scope(pin!(work())).await;
                 let verdict = outcome.as_ref().err().map_or(Verdict::Success, &judge);
-                match attempts.after(policy, verdict, Passage::Made) {
+                match attempts.after(policy, verdict, Disposition::Called) {
                     Some(delay) => delay,
                     None => return outcome,
                 }

@@ -2,7 +2,7 @@ use std::{fmt, time::Duration};
 
 use super::{
     Jitter,
-    backoff::{Backoff, Custom, Retry},
+    backoff::{Backoff, Custom, RetryContext},
 };
 use crate::checked::{Checked, valid};
 
@@ -129,7 +129,7 @@ impl Schedule {
     }
 
     /// The delay before a retry. A hint takes the place of whatever is computed.
-    pub(super) fn delay(&self, retry: &Retry, jitter: Jitter, random: impl Fn(u64) -> u64) -> Duration {
+    pub(super) fn delay(&self, retry: &RetryContext, jitter: Jitter, random: impl Fn(u64) -> u64) -> Duration {
         match (self.0, retry.hint) {
             (Kind::Custom(Custom(backoff)), Some(_)) => backoff.delay(retry),
             (_, Some(hint)) => hint,
@@ -137,8 +137,8 @@ impl Schedule {
         }
     }
 
-    fn computed(&self, retry: &Retry, jitter: Jitter, random: impl Fn(u64) -> u64) -> Duration {
-        let Retry { attempt: number, previous, .. } = *retry;
+    fn computed(&self, retry: &RetryContext, jitter: Jitter, random: impl Fn(u64) -> u64) -> Duration {
+        let RetryContext { attempt: number, previous, .. } = *retry;
         let (delay, max) = match self.0 {
             Kind::None => return Duration::ZERO,
             Kind::Fixed { delay } => (delay, Duration::MAX),

@@ -5,14 +5,14 @@ use std::{cell::RefCell, time::Duration};
 use proptest::prelude::*;
 
 use super::{
-    Jitter, Retry, RetryPolicy, Schedule,
+    Jitter, RetryContext, RetryPolicy, Schedule,
     attempts::Attempts,
-    verdict::{Passage, Verdict},
+    verdict::{Disposition, Verdict},
 };
 
 /// A retry after so many attempts, where the delay before the last was this long.
-const fn after(attempt: u32, previous: Duration) -> Retry {
-    Retry { attempt, previous: Some(previous), elapsed: Duration::ZERO, hint: None }
+const fn after(attempt: u32, previous: Duration) -> RetryContext {
+    RetryContext { attempt, previous: Some(previous), elapsed: Duration::ZERO, hint: None }
 }
 
 fn seconds(seconds: f64) -> Duration {
@@ -118,7 +118,7 @@ fn a_delay_remembers_the_one_before() {
         .backoff(Schedule::decorrelated(Duration::from_secs(1), Duration::from_hours(1)));
     let mut attempts = Attempts::of_thread(&POLICY);
     let delays: Vec<_> =
-        std::iter::from_fn(|| attempts.after(&POLICY, Verdict::transient_if(true), Passage::Made)).collect();
+        std::iter::from_fn(|| attempts.after(&POLICY, Verdict::transient_if(true), Disposition::Called)).collect();
     assert_eq!(delays.len(), 999);
     assert!(delays.iter().any(|delay| *delay > seconds(3.0)), "it grows beyond three times the base");
     assert!(delays.windows(2).all(|pair| pair[1] <= pair[0] * 3));
@@ -130,8 +130,8 @@ async fn a_task_goes_by_the_clock_of_tasks_and_a_thread_by_its_own() {
     static POLICY: RetryPolicy = RetryPolicy::new().backoff(Schedule::none()).max_elapsed(Duration::from_hours(1));
     let (mut task, mut thread) = (Attempts::of_task(&POLICY), Attempts::of_thread(&POLICY));
     tokio::time::advance(Duration::from_hours(2)).await;
-    assert_eq!(task.after(&POLICY, Verdict::transient_if(true), Passage::Made), None);
-    assert_eq!(thread.after(&POLICY, Verdict::transient_if(true), Passage::Made), Some(Duration::ZERO));
+    assert_eq!(task.after(&POLICY, Verdict::transient_if(true), Disposition::Called), None);
+    assert_eq!(thread.after(&POLICY, Verdict::transient_if(true), Disposition::Called), Some(Duration::ZERO));
 }
 
 #[test]
@@ -139,9 +139,9 @@ fn any_number_of_attempts_ends() {
     static POLICY: RetryPolicy = RetryPolicy::new().unlimited(Duration::from_hours(1)).backoff(Schedule::none());
     let mut attempts = Attempts::of_thread(&POLICY);
     attempts.skip_to(u32::MAX - 2);
-    assert!(attempts.after(&POLICY, Verdict::transient_if(true), Passage::Made).is_some());
-    assert!(attempts.after(&POLICY, Verdict::transient_if(true), Passage::Made).is_some());
-    assert_eq!(attempts.after(&POLICY, Verdict::transient_if(true), Passage::Made), None);
+    assert!(attempts.after(&POLICY, Verdict::transient_if(true), Disposition::Called).is_some());
+    assert!(attempts.after(&POLICY, Verdict::transient_if(true), Disposition::Called).is_some());
+    assert_eq!(attempts.after(&POLICY, Verdict::transient_if(true), Disposition::Called), None);
 }
 
 #[test]

@@ -43,28 +43,28 @@ impl Verdict {
 
 /// How an attempt fared at the breaker inside the retry.
 #[derive(Clone, Copy, Debug)]
-pub enum Passage {
+pub enum Disposition {
     /// The call was made.
-    Made,
+    Called,
     /// The call was made, and the circuit is open now, for this long.
-    Opened(Duration),
+    CalledAndOpened(Duration),
     /// There was no call. One may be admitted after this long, if that is known.
-    Rejected(Option<Duration>),
+    CircuitRejected(Option<Duration>),
     /// There was no call: a rate limit or a bulkhead inside has refused it. A breaker counts that as neither.
-    Refused,
+    LimitRejected,
 }
 
-impl Passage {
+impl Disposition {
     /// Returns true if the call was made.
-    pub(super) const fn is_made(self) -> bool {
-        matches!(self, Self::Made | Self::Opened(_))
+    pub(super) const fn is_called(self) -> bool {
+        matches!(self, Self::Called | Self::CalledAndOpened(_))
     }
 
     /// How it fared at two breakers, this one being the inner.
     #[must_use]
     pub const fn or(self, outer: Self) -> Self {
         match self {
-            Self::Made => outer,
+            Self::Called => outer,
             inner => inner,
         }
     }
@@ -73,7 +73,7 @@ impl Passage {
     #[must_use]
     pub const fn judge(self, verdict: Verdict) -> Verdict {
         match (verdict, self) {
-            (Verdict::Final, Self::Refused) => Verdict::Rejected,
+            (Verdict::Final, Self::LimitRejected) => Verdict::Rejected,
             (verdict, _) => verdict,
         }
     }
@@ -82,7 +82,7 @@ impl Passage {
     #[must_use]
     pub const fn judge_value(self, verdict: Verdict) -> Verdict {
         match (verdict, self) {
-            (Verdict::Success, Self::Refused) => Verdict::Rejected,
+            (Verdict::Success, Self::LimitRejected) => Verdict::Rejected,
             (verdict, _) => verdict,
         }
     }
@@ -97,8 +97,8 @@ impl Passage {
     /// How long the circuit is open, if this call has opened it.
     pub(super) const fn left_open(self) -> Option<Duration> {
         match self {
-            Self::Opened(left) => Some(left),
-            Self::Made | Self::Rejected(_) | Self::Refused => None,
+            Self::CalledAndOpened(left) => Some(left),
+            Self::Called | Self::CircuitRejected(_) | Self::LimitRejected => None,
         }
     }
 }

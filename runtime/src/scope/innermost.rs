@@ -99,7 +99,7 @@ impl Innermost {
     /// What a call that is not `async` finds.
     #[cold]
     pub(crate) fn found_by_thread(self) -> Found {
-        if self.is_of_thread() && polled::is_another() { Found::NOTHING } else { self.found() }
+        if self.is_of_thread() && polled::is_different_clock() { Found::NOTHING } else { self.found() }
     }
 
     /// What a future finds that is polled.
@@ -166,7 +166,7 @@ pub(crate) mod polled {
     }
 
     /// Returns true if another task is being polled than when the innermost attempt began.
-    pub(super) fn is_another() -> bool {
+    pub(super) fn is_different_clock() -> bool {
         AT_ATTEMPT.get() != try_id()
     }
 }
@@ -174,7 +174,7 @@ pub(crate) mod polled {
 /// Without that feature, tokio is not asked.
 #[cfg(not(feature = "rt-multi-thread"))]
 mod polled {
-    pub(super) const fn is_another() -> bool {
+    pub(super) const fn is_different_clock() -> bool {
         false
     }
 }

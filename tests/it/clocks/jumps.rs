@@ -4,7 +4,7 @@ use std::{cell::RefCell, io, mem, time::Duration};
 
 use proptest::{collection::vec, prelude::*};
 use steadfast::{
-    BreakerState, CircuitBreaker, Intervention, KeyedBreakers, Permit, RateLimit, RateLimitConfig, RetryBudget,
+    BreakerState, CircuitBreaker, KeyedBreakers, Override, Permit, RateLimit, RateLimitConfig, RetryBudget,
     RetryPolicy, Schedule, Window, testing::FakeClock,
 };
 
@@ -99,10 +99,10 @@ impl Family {
                 }
             }
             Step::OpenByOthers(seconds) => {
-                let open = Intervention::open();
+                let open = Override::open();
                 let open = seconds.map_or(open.clone(), |seconds| open.expires_in(Duration::from_secs(seconds)));
                 for breaker in breakers {
-                    breaker.intervene(&open);
+                    breaker.apply_override(&open);
                 }
             }
             Step::Disable(seconds) => {

@@ -222,7 +222,7 @@ impl Model {
             return;
         }
         if self.state != Open {
-            self.open(OpenReason::Intervention);
+            self.open(OpenReason::Override);
         }
         self.failed_recoveries = self.failed_recoveries.max(failed);
         if self.failed_recoveries > 0 {

@@ -2,14 +2,14 @@
 
 use std::{hint, sync::Arc};
 
-use super::View;
+use super::BreakerRef;
 use crate::{
     breaker::{
         CircuitOpen,
-        cause::Why,
-        rejection::{Rare, Wait},
+        cause::PackedReason,
+        rejection::{Micros, OptText},
         trace::Trace,
-        word::{Circuit, Refusal, Ticket},
+        word::{Admission, Circuit, Refusal},
     },
     clock::{self, Moment},
     events::{self, Event},
@@ -17,11 +17,11 @@ use crate::{
     totals::Count,
 };
 
-impl View<'_> {
+impl BreakerRef<'_> {
     #[inline]
-    pub(crate) fn admit(self) -> Result<Ticket, CircuitOpen> {
+    pub(crate) fn admit(self) -> Result<Admission, CircuitOpen> {
         match self.admit_freely() {
-            Some(ticket) => Ok(ticket),
+            Some(admission) => Ok(admission),
             None => {
                 hint::cold_path();
                 self.admit_guarded()
@@ -31,16 +31,16 @@ impl View<'_> {
 
     /// Admits a call if nothing has to be looked at but the word.
     #[inline]
-    pub(crate) fn admit_freely(self) -> Option<Ticket> {
+    pub(crate) fn admit_freely(self) -> Option<Admission> {
         let word = self.core.circuit.word();
-        word.admits_freely().then(|| word.ticket())
+        word.admits_freely().then(|| word.admission())
     }
 
     #[inline(never)]
-    fn admit_guarded(self) -> Result<Ticket, CircuitOpen> {
+    fn admit_guarded(self) -> Result<Admission, CircuitOpen> {
         let now = clock::now();
-        self.go_by(now);
-        match self.rest(now) {
+        self.sync_clock(now);
+        match self.open_duration(now) {
             Some((why, wait)) => Err(self.reject(why, Some(wait), None, now)),
             None => self.admit_by_rules(now),
         }
@@ -49,40 +49,40 @@ impl View<'_> {
     /// Why and for how long it rests, if it does so for what calls have done: so do most circuits that reject, and these need no
     /// look at all the rules.
     #[inline]
-    fn rest(self, now: Moment) -> Option<(Why, u64)> {
+    fn open_duration(self, now: Moment) -> Option<(PackedReason, u64)> {
         let circuit = self.core.circuit.load();
         let failed = circuit.word().failed_recoveries() > 0;
         let wait = circuit.left_of(self.settings.plain_rest(failed), now)?;
         let why = circuit.why();
-        (!why.is_decreed()).then_some((why, wait))
+        (!why.is_operator_set()).then_some((why, wait))
     }
 
     #[cold]
-    fn admit_by_rules(self, now: Moment) -> Result<Ticket, CircuitOpen> {
+    fn admit_by_rules(self, now: Moment) -> Result<Admission, CircuitOpen> {
         let rules = self.settings.rules();
-        match self.core.circuit.acquire(&self.witness(), |circuit| circuit.admit(&rules, now, random::up_to)) {
-            Ok(ticket) => {
-                if ticket.is_trial() {
-                    self.core.date(now);
+        match self.core.circuit.acquire(&self.observer(), |circuit| circuit.admit(&rules, now, random::up_to)) {
+            Ok(admission) => {
+                if admission.is_trial() {
+                    self.core.stamp_clock(now);
                     self.core.history().trial();
                 }
                 let timed = rules.slow_call().is_some();
-                Ok(if timed { ticket.timed(now.as_micros()) } else { ticket })
+                Ok(if timed { admission.timed(now.as_micros()) } else { admission })
             }
             Err((circuit, refusal)) => {
                 let (why, wait) = refused(circuit, refusal);
                 if rules.observe_only {
                     self.count_rejection(why, now);
-                    return Ok(Ticket::UNADMITTED);
+                    return Ok(Admission::UNADMITTED);
                 }
-                let note = if why.is_decreed() { self.core.note(circuit.word().epoch()) } else { None };
+                let note = if why.is_operator_set() { self.core.note(circuit.word().epoch()) } else { None };
                 Err(self.reject(why, wait, note, now))
             }
         }
     }
 
     #[inline]
-    fn count_rejection(self, why: Why, now: Moment) {
+    fn count_rejection(self, why: PackedReason, now: Moment) {
         self.core.totals.add(Count::Rejection);
         self.core.history().rejection(now, why);
     }
@@ -90,10 +90,10 @@ impl View<'_> {
     /// What the caller gets, counted and told to whoever listens.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call would cost as much again")]
-    fn reject(self, why: Why, wait: Option<u64>, note: Option<Arc<str>>, now: Moment) -> CircuitOpen {
+    fn reject(self, why: PackedReason, wait: Option<u64>, note: Option<Arc<str>>, now: Moment) -> CircuitOpen {
         let changed_at = self.core.changed_at();
-        let elapsed = Wait::new((changed_at != 0).then(|| now.as_micros().saturating_sub(changed_at)));
-        let wait = Wait::new(wait);
+        let elapsed = Micros::new((changed_at != 0).then(|| now.as_micros().saturating_sub(changed_at)));
+        let wait = Micros::new(wait);
         self.count_rejection(why, now);
         events::tell(|| self.told(why, wait, note.clone(), elapsed));
         // Made last, and another one for the event: so it comes into being where the caller wants it.
@@ -101,17 +101,24 @@ impl View<'_> {
     }
 
     #[cold]
-    fn told(self, why: Why, wait: Wait, note: Option<Arc<str>>, elapsed: Wait) -> Event {
+    fn told(self, why: PackedReason, wait: Micros, note: Option<Arc<str>>, elapsed: Micros) -> Event {
         Event::CallRejected { rejection: self.rejection(why, wait, note, elapsed, Trace::NONE) }
     }
 
     #[inline]
-    fn rejection(self, why: Why, wait: Wait, note: Option<Arc<str>>, elapsed: Wait, trace: Trace) -> CircuitOpen {
+    fn rejection(
+        self,
+        why: PackedReason,
+        wait: Micros,
+        note: Option<Arc<str>>,
+        elapsed: Micros,
+        trace: Trace,
+    ) -> CircuitOpen {
         CircuitOpen {
             name: self.settings.name,
-            key: Rare(self.core.key.clone()),
+            key: OptText(self.core.key.clone()),
             reason: why,
-            note: Rare(note),
+            note: OptText(note),
             elapsed,
             retry_after: wait,
             trace,
@@ -120,11 +127,11 @@ impl View<'_> {
 }
 
 /// Why and for how long the call is refused.
-const fn refused(circuit: Circuit, refusal: Refusal) -> (Why, Option<u64>) {
+const fn refused(circuit: Circuit, refusal: Refusal) -> (PackedReason, Option<u64>) {
     match refusal {
         Refusal::Open { wait } => (circuit.why(), Some(wait)),
-        Refusal::TrialsTaken { wait } => (Why::TRIALS_UNDER_WAY, Some(wait)),
-        Refusal::Ramp { wait } => (Why::RAMPING_UP, Some(wait)),
-        Refusal::Forced { wait } => (Why::FORCED, wait),
+        Refusal::TrialsTaken { wait } => (PackedReason::TRIALS_UNDER_WAY, Some(wait)),
+        Refusal::Ramp { wait } => (PackedReason::RAMPING_UP, Some(wait)),
+        Refusal::Forced { wait } => (PackedReason::FORCED, wait),
     }
 }

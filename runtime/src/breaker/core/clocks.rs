@@ -1,17 +1,17 @@
-//! A breaker and the clock that it goes by, which another may come after: see [`clock::is_another`].
+//! A breaker and the clock that it goes by, which another may come after: see [`clock::is_different_clock`].
 
 use std::sync::atomic::Ordering;
 
-use super::{Core, View};
+use super::{BreakerRef, Core};
 use crate::{
-    breaker::{shared::Witness, word::Circuit},
+    breaker::{shared::TransitionObserver, word::Circuit},
     clock::{self, Moment},
     events,
 };
 
 impl Core {
     /// Notes that the state goes by a moment of the clock that says `now`.
-    pub(super) fn date(&self, now: Moment) {
+    pub(super) fn stamp_clock(&self, now: Moment) {
         // ORDERING: Relaxed: what is seen too early or too late only moves the moment at which another clock is noticed.
         self.history().dated_at.store(now.as_micros(), Ordering::Relaxed);
     }
@@ -20,17 +20,17 @@ impl Core {
     fn ahead_of(&self, now: Moment) -> Option<u64> {
         // ORDERING: Relaxed, as above.
         let (dated_at, now) = (self.history.get()?.dated_at.load(Ordering::Relaxed), now.as_micros());
-        clock::is_another(now, dated_at, clock::now_micros).then(|| dated_at - now)
+        clock::is_different_clock(now, dated_at, clock::now_micros).then(|| dated_at - now)
     }
 }
 
-impl View<'_> {
+impl BreakerRef<'_> {
     /// Goes by the clock that says `now`. If that is another, what has begun begins anew, and what ends at some moment is as far from
     /// its end as it was.
     #[inline]
-    pub(super) fn go_by(self, now: Moment) {
+    pub(super) fn sync_clock(self, now: Moment) {
         if self.core.ahead_of(now).is_some() {
-            self.take_over(now);
+            self.rebase(now);
         }
     }
 
@@ -41,12 +41,12 @@ impl View<'_> {
     }
 
     #[cold]
-    fn take_over(self, now: Moment) {
+    fn rebase(self, now: Moment) {
         // No transition is under way meanwhile, and nobody else takes over.
-        let _at_rest = events::hub();
+        let _at_rest = events::queue();
         let core = self.core;
         let Some(ahead) = core.ahead_of(now) else { return };
-        core.date(now);
+        core.stamp_clock(now);
         // ORDERING: Relaxed: written under the same lock.
         core.history().changed_at.fetch_min(now.as_micros(), Ordering::Relaxed);
         core.circuit.step(&AtRest, |circuit| {
@@ -59,7 +59,7 @@ impl View<'_> {
 /// Changes moments, by someone who holds the lock already.
 struct AtRest;
 
-impl Witness for AtRest {
+impl TransitionObserver for AtRest {
     fn change(&self, _: Circuit, _: Circuit, swap: &mut dyn FnMut() -> bool) -> bool {
         swap()
     }
@@ -69,21 +69,21 @@ impl Witness for AtRest {
 mod tests {
     use super::*;
     use crate::{
-        breaker::{BreakerConfig, Settings},
+        breaker::{BreakerConfig, BreakerSettings},
         totals::Totals,
     };
 
     #[test]
     fn a_thread_that_is_late_is_no_other_clock() {
-        let settings = Settings::new("late", BreakerConfig::new().failure_threshold(1));
+        let settings = BreakerSettings::new("late", BreakerConfig::new().failure_threshold(1));
         let core = Core::new(&settings.rules(), Totals::sharded(), None);
-        let view = View::new(&core, &settings);
-        let ticket = view.admit().expect("closed");
-        view.fail(ticket, false);
+        let breaker = BreakerRef::new(&core, &settings);
+        let admission = breaker.admit().expect("closed");
+        breaker.fail(admission, false);
         let (open, dated_at) = (core.circuit.load(), core.since());
         // It was stopped for an hour after it had read the clock.
         let late = Moment::from_micros(dated_at.as_micros() - 3_600_000_000);
-        view.go_by(late);
+        breaker.sync_clock(late);
         assert_eq!((core.circuit.load(), core.since()), (open, dated_at));
         assert_eq!(core.ahead_of(late), None);
     }

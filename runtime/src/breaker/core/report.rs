@@ -5,24 +5,24 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::View;
+use super::BreakerRef;
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
 use crate::breaker::history::{History, Tally};
 use crate::{
     breaker::{
-        BreakerState, Incident, Limits, OpenReason, Snapshot,
+        BreakerState, HistoryEntry, OpenReason, Snapshot, SnapshotConfig,
         history::Spent,
-        rules::{Policy, Rates},
+        parameters::{Policy, Rates},
         snapshot::WindowSnapshot,
         window::Counts,
-        word::{Circuit, Word},
+        word::{Circuit, State},
     },
     clock::{self, Moment},
     events, key,
     totals::Count,
 };
 
-impl View<'_> {
+impl BreakerRef<'_> {
     /// The state that the next call finds.
     pub(crate) fn state(self) -> BreakerState {
         let state = self.core.circuit.word().state();
@@ -37,7 +37,7 @@ impl View<'_> {
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
     pub(crate) fn tally(self) -> Tally {
         // No transition is under way meanwhile.
-        let at_rest = events::hub();
+        let at_rest = events::queue();
         let mut tally = self.core.history.get().map(History::tally).unwrap_or_default();
         tally.add(self.spent(self.core.circuit.load(), clock::now()));
         drop(at_rest);
@@ -68,7 +68,7 @@ impl View<'_> {
             let now = clock::now();
             let (circuit, transitions, changed_at, note) = {
                 // No transition is under way meanwhile, and what the last one published is there.
-                let _at_rest = events::hub();
+                let _at_rest = events::queue();
                 let (circuit, core) = (self.circuit_by(now), self.core);
                 // ORDERING: Relaxed: written under the same lock.
                 let transitions = core.history.get().map_or(0, |history| history.transitions.load(Ordering::Relaxed));
@@ -107,17 +107,17 @@ impl View<'_> {
                 open_reason: open_reason(circuit, state),
                 failed_recoveries: u32::from(word.failed_recoveries()),
                 operator_reason: note,
-                limits: Limits::of(&rules),
+                limits: SnapshotConfig::of(&rules),
             };
         }
     }
 
-    pub(crate) fn recent(self) -> Vec<Incident> {
+    pub(crate) fn recent(self) -> Vec<HistoryEntry> {
         self.core.history.get().map_or_else(Vec::new, |history| history.recent(clock::now()))
     }
 
     /// What is in the window. Only a closed circuit fills it.
-    fn window(self, rates: &Rates, word: Word) -> WindowSnapshot {
+    fn window(self, rates: &Rates, word: State) -> WindowSnapshot {
         let closed = word.state() == BreakerState::Closed;
         let counts = match self.core.window.get() {
             Some(window) if closed => window.counts(word.epoch(), rates.span, clock::now_micros),
@@ -128,7 +128,7 @@ impl View<'_> {
 }
 
 /// Whether calls are rejected until some moment, which may have come.
-const fn rejects(word: Word) -> bool {
+const fn rejects(word: State) -> bool {
     matches!(word.state(), BreakerState::Open | BreakerState::ForcedOpen)
 }
 

@@ -1,97 +1,100 @@
 //! After a call: what its end means to the circuit.
 
-use super::View;
+use super::BreakerRef;
 use crate::{
     breaker::{
         BreakerState,
-        rules::{Policy, Rates, Span},
+        parameters::{Policy, Rates, Span},
         window::{Record, Window},
-        word::{Outcome, Ticket},
+        word::{Admission, Outcome},
     },
     clock, events,
     totals::Count,
 };
 
-impl<'a> View<'a> {
+impl<'a> BreakerRef<'a> {
     #[inline]
-    pub(crate) fn succeed(self, ticket: Ticket) {
+    pub(crate) fn succeed(self, admission: Admission) {
         self.core.totals.add(Count::Success);
-        if !self.core.circuit.word().is_calm() {
-            self.succeed_counted(ticket);
+        if !self.core.circuit.word().success_is_noop() {
+            self.succeed_counted(admission);
         }
     }
 
     /// A call that has failed, or says nothing.
     #[cold]
-    pub(crate) fn fail(self, ticket: Ticket, is_neutral: bool) {
+    pub(crate) fn fail(self, admission: Admission, is_neutral: bool) {
         let (count, outcome) =
             if is_neutral { (Count::Neutral, Outcome::Neutral) } else { (Count::Failure, Outcome::Failure) };
         self.core.totals.add(count);
-        self.settle(ticket, outcome);
+        self.record_outcome(admission, outcome);
     }
 
     /// A success that does not only go into the totals.
     #[inline(never)]
-    fn succeed_counted(self, ticket: Ticket) {
+    fn succeed_counted(self, admission: Admission) {
         let word = self.core.circuit.word();
-        match self.settings.span_alone() {
-            Some(span) if word.is_calm_by_window() && word.gave(ticket) => {
-                self.take_in(Record { failed: false, slow: false }, ticket, span);
+        match self.settings.window_without_slow_calls() {
+            Some(span) if word.success_only_counts() && word.issued(admission) => {
+                self.take_in(Record { failed: false, slow: false }, admission, span);
             }
-            _ => self.settle(ticket, Outcome::Success),
+            _ => self.record_outcome(admission, Outcome::Success),
         }
     }
 
     #[inline(never)]
-    fn settle(self, ticket: Ticket, outcome: Outcome) {
+    fn record_outcome(self, admission: Admission, outcome: Outcome) {
         let word = self.core.circuit.word();
-        if !word.gave(ticket) {
+        if !word.issued(admission) {
             return;
         }
         let rules = self.settings.rules();
         let outcome = match (word.state(), rules.policy) {
             (BreakerState::Closed, Policy::Rates(rates)) => {
-                if outcome != Outcome::Neutral && self.record(&rates, ticket, outcome) {
+                if outcome != Outcome::Neutral && self.record(&rates, admission, outcome) {
                     return;
                 }
                 outcome
             }
             (BreakerState::HalfOpen, Policy::Rates(rates)) if outcome == Outcome::Success => {
-                if is_slow(&rates, ticket) { Outcome::Failure } else { outcome }
+                if is_slow(&rates, admission) { Outcome::Failure } else { outcome }
             }
             _ => outcome,
         };
-        self.core.circuit.step(&self.witness(), |circuit| circuit.settle(ticket, outcome, &rules, clock::now));
+        self.core
+            .circuit
+            .step(&self.observer(), |circuit| circuit.record_outcome(admission, outcome, &rules, clock::now));
     }
 
     /// Counts a call in the window; true if that has opened the circuit.
-    fn record(self, rates: &Rates, ticket: Ticket, outcome: Outcome) -> bool {
-        let record = Record { failed: outcome == Outcome::Failure, slow: is_slow(rates, ticket) };
-        self.take_in(record, ticket, rates.span);
+    fn record(self, rates: &Rates, admission: Admission, outcome: Outcome) -> bool {
+        let record = Record { failed: outcome == Outcome::Failure, slow: is_slow(rates, admission) };
+        self.take_in(record, admission, rates.span);
         if !record.is_held_against() {
             return false;
         }
-        let counts = self.core.window.get().map(|window| window.counts(ticket.epoch(), rates.span, clock::now_micros));
+        let counts =
+            self.core.window.get().map(|window| window.counts(admission.epoch(), rates.span, clock::now_micros));
         let Some(cause) = rates.judge(counts.unwrap_or_default()) else { return false };
-        let tripped = self.core.circuit.step(&self.witness(), |circuit| circuit.trip(ticket, clock::now(), cause));
+        let tripped = self.core.circuit.step(&self.observer(), |circuit| circuit.trip(admission, clock::now(), cause));
         tripped.is_some()
     }
 
     #[inline]
-    fn take_in(self, record: Record, ticket: Ticket, span: Span) {
+    fn take_in(self, record: Record, admission: Admission, span: Span) {
         let window = self.core.window.get().unwrap_or_else(|| self.first_window(span));
-        window.record(record, ticket.epoch(), span, clock::now_micros);
+        window.record(record, admission.epoch(), span, clock::now_micros);
     }
 
     #[cold]
     fn first_window(self, span: Span) -> &'a Window {
         // No transition is under way meanwhile: each to come finds the window there.
-        let _at_rest = events::hub();
+        let _at_rest = events::queue();
         let core = self.core;
         core.window.get_or_init(|| Box::new(Window::new(core.circuit.word().epoch(), span)))
     }
 }
 
-fn is_slow(rates: &Rates, ticket: Ticket) -> bool {
-    rates.slow_call.is_some_and(|limit| ticket.age(clock::now().as_micros()).is_some_and(|age| age >= limit))
+fn is_slow(rates: &Rates, admission: Admission) -> bool {
+    rates.slow_call.is_some_and(|limit| admission.age(clock::now().as_micros()).is_some_and(|age| age >= limit))
 }

@@ -1,26 +1,26 @@
 //! What an eviction of a key's breaker would lose.
 
-use super::View;
+use super::BreakerRef;
 use crate::{
-    breaker::{BreakerState, rules::Policy},
+    breaker::{BreakerState, parameters::Policy},
     clock,
-    keyed::ring::Standing,
+    keyed::ring::EvictionClass,
 };
 
 /// For how long a breaker that has recovered keeps its series, so that a short trip between two scrapes is seen.
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
 const RECENT: std::time::Duration = std::time::Duration::from_mins(10);
 
-impl View<'_> {
+impl BreakerRef<'_> {
     /// How the breaker of a key stands, as long as no call is under way through it.
-    pub(crate) fn standing(self) -> Standing {
+    pub(crate) fn standing(self) -> EvictionClass {
         match self.core.circuit.word().state() {
-            BreakerState::Closed if self.is_ramping() => Standing::Stays,
-            BreakerState::Closed if self.counts_failures() => Standing::Failing,
-            BreakerState::Closed => Standing::Idle,
-            BreakerState::Open | BreakerState::HalfOpen if self.is_abandoned() => Standing::Abandoned,
-            BreakerState::ForcedOpen | BreakerState::Disabled if self.is_released() => Standing::Abandoned,
-            _ => Standing::Stays,
+            BreakerState::Closed if self.is_ramping() => EvictionClass::Stays,
+            BreakerState::Closed if self.counts_failures() => EvictionClass::Failing,
+            BreakerState::Closed => EvictionClass::Idle,
+            BreakerState::Open | BreakerState::HalfOpen if self.is_abandoned() => EvictionClass::Abandoned,
+            BreakerState::ForcedOpen | BreakerState::Disabled if self.is_released() => EvictionClass::Abandoned,
+            _ => EvictionClass::Stays,
         }
     }
 
@@ -51,9 +51,9 @@ impl View<'_> {
     fn is_abandoned(self) -> bool {
         let (rules, now) = (self.settings.rules(), clock::now());
         let circuit = self.circuit_by(now);
-        let rest = rules.recovery.rest(circuit.word().failed_recoveries());
+        let open_duration = rules.recovery.open_duration(circuit.word().failed_recoveries());
         let is_due = circuit.time_left(&rules, now).is_none_or(|left| left == 0);
-        is_due && clock::micros(now.since(self.core.since())) >= rest.saturating_mul(2)
+        is_due && clock::micros(now.since(self.core.since())) >= open_duration.saturating_mul(2)
     }
 
     /// Held by an operator: whether the time for that is over, which the next call would find.

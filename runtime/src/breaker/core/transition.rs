@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use super::View;
+use super::BreakerRef;
 use crate::{
-    breaker::{BreakerState, Happening, OpenReason, shared::Witness, word::Circuit},
+    breaker::{BreakerState, HistoryEvent, OpenReason, shared::TransitionObserver, word::Circuit},
     clock,
     events::{self, Event},
     key,
@@ -13,15 +13,15 @@ use crate::{
 /// Makes transitions one at a time, and publishes what there is to say about each before the next.
 #[derive(Clone, Copy)]
 pub(super) struct Publisher<'a, 'n> {
-    pub(super) view: View<'a>,
+    pub(super) breaker: BreakerRef<'a>,
     /// What the operator said.
     pub(super) note: Option<&'n Arc<str>>,
 }
 
-impl Witness for Publisher<'_, '_> {
+impl TransitionObserver for Publisher<'_, '_> {
     fn change(&self, from: Circuit, to: Circuit, swap: &mut dyn FnMut() -> bool) -> bool {
-        let View { core, settings } = self.view;
-        let mut hub = events::hub();
+        let BreakerRef { core, settings } = self.breaker;
+        let mut hub = events::queue();
         if !swap() {
             return false;
         }
@@ -34,11 +34,11 @@ impl Witness for Publisher<'_, '_> {
             return true;
         }
         let now = clock::now();
-        let spent = self.view.spent(from, now);
+        let spent = self.breaker.spent(from, now);
         let history = core.history();
         // ORDERING: Relaxed: read under the same lock, or by a rejection for a human to read.
         history.changed_at.store(now.as_micros(), Ordering::Relaxed);
-        core.date(now);
+        core.stamp_clock(now);
         history.transitions.fetch_add(1, Ordering::Relaxed);
         let reason = match after {
             BreakerState::Open => Some(to.cause().reason()),
@@ -58,8 +58,8 @@ impl Witness for Publisher<'_, '_> {
         };
         hub.push(event);
         #[cfg(feature = "tracing")]
-        let traced = crate::trace::hears_of_changes().then(event);
-        let change = Happening::StateChanged { from: before, to: after, reason, operator_reason };
+        let traced = crate::trace::info_enabled().then(event);
+        let change = HistoryEvent::StateChanged { from: before, to: after, reason, operator_reason };
         history.change(now, spent, change);
         drop(hub);
         #[cfg(feature = "tracing")]
@@ -71,7 +71,7 @@ impl Witness for Publisher<'_, '_> {
     }
 
     fn prepare(&self, to: Circuit) {
-        if let (BreakerState::Closed, Some(window)) = (to.word().state(), self.view.core.window.get()) {
+        if let (BreakerState::Closed, Some(window)) = (to.word().state(), self.breaker.core.window.get()) {
             window.begin(to.word().epoch());
         }
     }

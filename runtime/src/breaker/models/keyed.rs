@@ -12,7 +12,7 @@ use loom::{
 
 use super::model;
 use crate::{
-    keyed::ring::{Candidate, Place, Ring, Standing},
+    keyed::ring::{Candidate, EvictionClass, Place, Ring},
     totals::Sums,
 };
 
@@ -26,9 +26,9 @@ struct Breaker {
 }
 
 impl Candidate for Entry {
-    fn standing(&self) -> Standing {
+    fn standing(&self) -> EvictionClass {
         let is_idle = Arc::strong_count(&self.0) <= 2 && !self.0.open.load(Ordering::Acquire);
-        if is_idle { Standing::Idle } else { Standing::Stays }
+        if is_idle { EvictionClass::Idle } else { EvictionClass::Stays }
     }
 
     fn sums(&self) -> Sums {
@@ -57,7 +57,7 @@ impl Store {
         if let Some(found) = self.find(key) {
             return Some(found);
         }
-        let place = if ring.len() < self.max_keys { Place::New } else { ring.make_room(|entry| self.remove(entry)) };
+        let place = if ring.len() < self.max_keys { Place::New } else { ring.evict_one(|entry| self.remove(entry)) };
         if place == Place::None {
             return None;
         }

@@ -10,7 +10,7 @@ use loom::{
 
 use super::model;
 use crate::breaker::{
-    rules::Span,
+    parameters::Span,
     window::{Counts, Record, Window},
 };
 
@@ -59,8 +59,8 @@ fn a_kind_that_comes_back_knows_only_what_was_recorded_since() {
                 let window = window.clone();
                 thread::spawn(move || record(&window, FAILURE, 1, span))
             };
-            window.adopt(Some(other));
-            window.adopt(Some(span));
+            window.apply_settings(Some(other));
+            window.apply_settings(Some(span));
             late.join().expect("ends well");
             let Counts { calls, failed, slow } = window.counts(1, span, || NOW);
             assert!(calls <= 1 && failed <= calls && slow == 0, "{calls}, {failed}");

@@ -10,16 +10,16 @@ use loom::{
 use super::model;
 use crate::breaker::{
     BreakerState, OpenReason,
-    rules::{Policy, Recovery, Rules},
-    shared::{Detail, SharedCircuit, Witness},
-    word::{Circuit, Outcome, Ticket},
+    parameters::{Parameters, Policy, Recovery},
+    shared::{AtomicState, Detail, TransitionObserver},
+    word::{Admission, Circuit, Outcome},
 };
 use crate::clock::Moment;
 
 /// The lock under which transitions are made, and the circuit.
-type Shared = Arc<(Mutex<()>, SharedCircuit<AtomicU64>)>;
+type Shared = Arc<(Mutex<()>, AtomicState<AtomicU64>)>;
 
-const RULES: Rules = Rules {
+const RULES: Parameters = Parameters {
     policy: Policy::Consecutive { threshold: 2 },
     recovery: Recovery { base: 100, factor: 1.0, max: 100, jitter: 0.0, seed: 0 },
     trials: 2,
@@ -28,7 +28,7 @@ const RULES: Rules = Rules {
 };
 
 /// As many permits as make a race of two threads for the last.
-const ONE_TRIAL: Rules = Rules { trials: 1, ..RULES };
+const ONE_TRIAL: Parameters = Parameters { trials: 1, ..RULES };
 
 /// The change of state that a step has made.
 type Transition = (BreakerState, BreakerState);
@@ -36,7 +36,7 @@ type Transition = (BreakerState, BreakerState);
 /// Notes the transition that one step makes, under the lock.
 struct Note<'a>(&'a Mutex<()>, Cell<Option<Transition>>);
 
-impl Witness for Note<'_> {
+impl TransitionObserver for Note<'_> {
     fn change(&self, from: Circuit, to: Circuit, swap: &mut dyn FnMut() -> bool) -> bool {
         let _one_at_a_time = self.0.lock().expect("nobody panics");
         let swapped = swap();
@@ -56,7 +56,7 @@ fn shared(circuit: Circuit) -> Shared {
     let [own, other] = [circuit.moment(), 0]
         .map(|moment| Detail { moment: AtomicU64::new(moment), why: AtomicU64::new(circuit.cause().bits()) });
     let details = if circuit.word().epoch().is_multiple_of(2) { [own, other] } else { [other, own] };
-    Arc::new((Mutex::new(()), SharedCircuit::of(AtomicU64::new(circuit.word().bits()), details)))
+    Arc::new((Mutex::new(()), AtomicState::of(AtomicU64::new(circuit.word().bits()), details)))
 }
 
 fn load(shared: &Shared) -> Circuit {
@@ -66,22 +66,22 @@ fn load(shared: &Shared) -> Circuit {
 /// An open circuit whose recovery timeout has passed at 200.
 fn recovering() -> Circuit {
     let closed = Circuit::new(&RULES);
-    let ticket = closed.word().ticket();
-    let once = closed.settle(ticket, Outcome::Failure, &RULES, at(0)).expect("counts");
-    let open = once.settle(ticket, Outcome::Failure, &RULES, at(0)).expect("opens");
+    let admission = closed.word().admission();
+    let once = closed.record_outcome(admission, Outcome::Failure, &RULES, at(0)).expect("counts");
+    let open = once.record_outcome(admission, Outcome::Failure, &RULES, at(0)).expect("opens");
     assert_eq!(open.word().state(), BreakerState::Open);
     open
 }
 
-fn acquire(shared: &Shared, micros: u64) -> Option<(Ticket, Option<Transition>)> {
+fn acquire(shared: &Shared, micros: u64) -> Option<(Admission, Option<Transition>)> {
     acquire_by(&RULES, shared, micros)
 }
 
-fn acquire_by(rules: &Rules, shared: &Shared, micros: u64) -> Option<(Ticket, Option<Transition>)> {
+fn acquire_by(rules: &Parameters, shared: &Shared, micros: u64) -> Option<(Admission, Option<Transition>)> {
     let note = Note(&shared.0, Cell::default());
     let now = Moment::from_micros(micros);
-    let ticket = shared.1.acquire(&note, |circuit| circuit.admit(rules, now, |_| 0)).ok()?;
-    Some((ticket, note.1.get()))
+    let admission = shared.1.acquire(&note, |circuit| circuit.admit(rules, now, |_| 0)).ok()?;
+    Some((admission, note.1.get()))
 }
 
 fn step(shared: &Shared, step: impl Fn(Circuit) -> Option<Circuit>) -> Option<Transition> {
@@ -90,8 +90,8 @@ fn step(shared: &Shared, step: impl Fn(Circuit) -> Option<Circuit>) -> Option<Tr
     note.1.get()
 }
 
-fn settle(shared: &Shared, ticket: Ticket, outcome: Outcome, micros: u64) -> Option<Transition> {
-    step(shared, |circuit| circuit.settle(ticket, outcome, &RULES, at(micros)))
+fn record_outcome(shared: &Shared, admission: Admission, outcome: Outcome, micros: u64) -> Option<Transition> {
+    step(shared, |circuit| circuit.record_outcome(admission, outcome, &RULES, at(micros)))
 }
 
 fn in_threads<T: 'static>(shared: &Shared, threads: usize, run: impl Fn(&Shared) -> T + Clone + 'static) -> Vec<T> {
@@ -108,8 +108,8 @@ fn in_threads<T: 'static>(shared: &Shared, threads: usize, run: impl Fn(&Shared)
 fn failures_are_not_lost_and_one_opens() {
     model(|| {
         let shared = shared(Circuit::new(&RULES));
-        let ticket = load(&shared).word().ticket();
-        let transitions = in_threads(&shared, 2, move |shared| settle(shared, ticket, Outcome::Failure, 0));
+        let admission = load(&shared).word().admission();
+        let transitions = in_threads(&shared, 2, move |shared| record_outcome(shared, admission, Outcome::Failure, 0));
         assert_eq!(load(&shared).word().state(), BreakerState::Open);
         let expected = (BreakerState::Closed, BreakerState::Open);
         assert_eq!(transitions.into_iter().flatten().collect::<Vec<_>>(), [expected]);
@@ -120,13 +120,13 @@ fn failures_are_not_lost_and_one_opens() {
 fn a_success_between_failures_is_seen_or_comes_first() {
     model(|| {
         let shared = shared(Circuit::new(&RULES));
-        let ticket = load(&shared).word().ticket();
+        let admission = load(&shared).word().admission();
         let success = {
             let shared = shared.clone();
-            thread::spawn(move || settle(&shared, ticket, Outcome::Success, 0))
+            thread::spawn(move || record_outcome(&shared, admission, Outcome::Success, 0))
         };
-        let first = settle(&shared, ticket, Outcome::Failure, 0);
-        let second = settle(&shared, ticket, Outcome::Failure, 0);
+        let first = record_outcome(&shared, admission, Outcome::Failure, 0);
+        let second = record_outcome(&shared, admission, Outcome::Failure, 0);
         assert_eq!(success.join().expect("ends well"), None);
         assert_eq!(first, None);
         // Between the two failures the success starts the count again; before or after them it changes nothing.
@@ -154,8 +154,8 @@ fn a_dropped_permit_is_given_back() {
     model(|| {
         let shared = shared(recovering());
         in_threads(&shared, 2, |shared| {
-            if let Some((ticket, _)) = acquire(shared, 200) {
-                assert_eq!(settle(shared, ticket, Outcome::Neutral, 200), None);
+            if let Some((admission, _)) = acquire(shared, 200) {
+                assert_eq!(record_outcome(shared, admission, Outcome::Neutral, 200), None);
             }
         });
         let (first, second) = (acquire(&shared, 200), acquire(&shared, 200));
@@ -169,8 +169,8 @@ fn trial_successes_close_once() {
     model(|| {
         let shared = shared(recovering());
         let transitions = in_threads(&shared, 2, |shared| {
-            let (ticket, _) = acquire(shared, 200)?;
-            settle(shared, ticket, Outcome::Success, 200)
+            let (admission, _) = acquire(shared, 200)?;
+            record_outcome(shared, admission, Outcome::Success, 200)
         });
         assert_eq!(load(&shared).word().state(), BreakerState::Closed);
         assert_eq!(load(&shared).word().failures(), 0);
@@ -185,9 +185,9 @@ fn a_trial_that_fails_beside_one_that_succeeds_opens() {
         let tickets = [acquire(&shared, 200), acquire(&shared, 200)].map(|admitted| admitted.expect("a trial").0);
         let success = {
             let shared = shared.clone();
-            thread::spawn(move || settle(&shared, tickets[0], Outcome::Success, 200))
+            thread::spawn(move || record_outcome(&shared, tickets[0], Outcome::Success, 200))
         };
-        let failure = settle(&shared, tickets[1], Outcome::Failure, 200);
+        let failure = record_outcome(&shared, tickets[1], Outcome::Failure, 200);
         assert_eq!(success.join().expect("ends well"), None);
         assert_eq!(failure.map(|transition| transition.1), Some(BreakerState::Open));
         assert_eq!(load(&shared).word().state(), BreakerState::Open);
@@ -199,14 +199,14 @@ fn a_stale_result_moves_nothing() {
     model(|| {
         // Admitted while closed; meanwhile the circuit opens, and half-opens in another thread.
         let shared = shared(recovering());
-        let stale = Circuit::new(&RULES).word().ticket();
+        let stale = Circuit::new(&RULES).word().admission();
         let trial = {
             let shared = shared.clone();
             thread::spawn(move || acquire(&shared, 200).is_some())
         };
-        assert_eq!(settle(&shared, stale, Outcome::Failure, 200), None);
-        assert_eq!(settle(&shared, stale, Outcome::Success, 200), None);
-        assert_eq!(settle(&shared, stale, Outcome::Neutral, 200), None);
+        assert_eq!(record_outcome(&shared, stale, Outcome::Failure, 200), None);
+        assert_eq!(record_outcome(&shared, stale, Outcome::Success, 200), None);
+        assert_eq!(record_outcome(&shared, stale, Outcome::Neutral, 200), None);
         assert!(trial.join().expect("ends well"));
         assert_eq!(load(&shared).word().state(), BreakerState::HalfOpen);
         assert!(acquire(&shared, 200).is_some());
@@ -218,11 +218,11 @@ fn a_stale_result_moves_nothing() {
 fn an_operator_wins_over_results() {
     model(|| {
         let shared = shared(Circuit::new(&RULES));
-        let ticket = load(&shared).word().ticket();
+        let admission = load(&shared).word().admission();
         let failures = {
             let shared = shared.clone();
             thread::spawn(move || {
-                [(); 2].map(|()| settle(&shared, ticket, Outcome::Failure, 0)).into_iter().flatten().count()
+                [(); 2].map(|()| record_outcome(&shared, admission, Outcome::Failure, 0)).into_iter().flatten().count()
             })
         };
         let forced = step(&shared, |circuit| circuit.force_open(None));
@@ -255,7 +255,7 @@ fn a_new_round_gives_out_all_places_once() {
         let admitted = in_threads(&shared, 2, move |shared| acquire(shared, later).is_some());
         assert_eq!(admitted, [true, true]);
         assert_eq!(acquire(&shared, later), None);
-        assert_eq!(settle(&shared, hung, Outcome::Neutral, later), None);
+        assert_eq!(record_outcome(&shared, hung, Outcome::Neutral, later), None);
         assert_eq!(acquire(&shared, later), None, "it has no place to give back");
     });
 }
@@ -267,12 +267,12 @@ fn a_trial_beside_one_that_ends_is_dated_by_itself_or_the_older() {
         let (first, _) = acquire(&shared, 200).expect("a trial");
         let dropped = {
             let shared = shared.clone();
-            thread::spawn(move || settle(&shared, first, Outcome::Neutral, 250))
+            thread::spawn(move || record_outcome(&shared, first, Outcome::Neutral, 250))
         };
         let (second, _) = acquire(&shared, 250).expect("a trial");
         assert_eq!(dropped.join().expect("ends well"), None);
         assert!([200, 250].contains(&load(&shared).moment()));
-        assert_eq!(settle(&shared, second, Outcome::Neutral, 250), None);
+        assert_eq!(record_outcome(&shared, second, Outcome::Neutral, 250), None);
         assert!(acquire(&shared, 290).is_some());
         assert_eq!(load(&shared).moment(), 290, "none is open beside it");
     });
@@ -306,10 +306,10 @@ fn a_moment_is_that_of_its_epoch() {
 fn a_rejection_knows_why_its_circuit_opened() {
     model(|| {
         let shared = shared(Circuit::new(&RULES));
-        let ticket = load(&shared).word().ticket();
+        let admission = load(&shared).word().admission();
         let failures = {
             let shared = shared.clone();
-            thread::spawn(move || [(); 2].map(|()| settle(&shared, ticket, Outcome::Failure, 0)))
+            thread::spawn(move || [(); 2].map(|()| record_outcome(&shared, admission, Outcome::Failure, 0)))
         };
         let circuit = load(&shared);
         if circuit.word().state() == BreakerState::Open {

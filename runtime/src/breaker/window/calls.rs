@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use once_cell::race::OnceBox;
 
-use super::{Counts, Record, count, counted, line_up, retag};
+use super::{Counts, Record, count, counted, order_by_rmw, retag};
 use crate::breaker::shared::AtomicCell;
 
 /// See the module. Entries stand in rings of a power of two, of which the smallest that holds the window is written; those
@@ -41,7 +41,7 @@ impl<A: AtomicCell + Default> CallsWindow<A> {
 
     /// A larger window begins with what the smaller one held: older failures are gone, and so older successes are not counted.
     /// So one that comes into force begins empty.
-    pub(super) fn adopt(&self, calls: u32) {
+    pub(super) fn apply_settings(&self, calls: u32) {
         // ORDERING: Acquire and Release, as above. Who changes settings at the same time as another leaves one of both in force.
         let size = self.size.load(Ordering::Acquire);
         if u64::from(calls) > size {
@@ -72,7 +72,7 @@ impl<A: AtomicCell + Default> CallsWindow<A> {
                 Err(changed) => found = changed,
             }
         }
-        line_up(&self.last);
+        order_by_rmw(&self.last);
     }
 
     pub(super) fn counts(&self, epoch: u32, calls: u32) -> Counts {

@@ -18,7 +18,7 @@ use std::{
     },
 };
 
-use super::{Counts, Record, count, counted, line_up, retag};
+use super::{Counts, Record, count, counted, order_by_rmw, retag};
 use crate::{breaker::shared::AtomicCell, clock};
 
 /// See the module. Takes 32 bytes for each mark.
@@ -86,7 +86,7 @@ impl<A: AtomicCell> TimeWindow<A> {
         let read = now();
         // ORDERING: Relaxed: the number only says when to look at the marks, and a transition publishes it.
         let part = self.part.load(Ordering::Relaxed);
-        if read.saturating_sub(part) >= length(window) || clock::is_another(read, part, &now) {
+        if read.saturating_sub(part) >= length(window) || clock::is_different_clock(read, part, &now) {
             self.begin_part(part, epoch, window, read, &now);
         }
         // Calls before failures, and read the other way round: a share is never read too high.
@@ -96,7 +96,7 @@ impl<A: AtomicCell> TimeWindow<A> {
             }
         }
         if record.is_held_against() {
-            line_up(&self.calls);
+            order_by_rmw(&self.calls);
         }
     }
 
@@ -105,8 +105,9 @@ impl<A: AtomicCell> TimeWindow<A> {
         let mark = {
             let guard = self.marks();
             let Marks { epoch: of, marks } = &*guard;
-            let is_another = marks.back().is_some_and(|latest| clock::is_another(read, latest.at, &now));
-            let is_held = |mark: &&Mark| *of == epoch && !is_another && mark.is_in(window, read);
+            let is_different_clock =
+                marks.back().is_some_and(|latest| clock::is_different_clock(read, latest.at, &now));
+            let is_held = |mark: &&Mark| *of == epoch && !is_different_clock && mark.is_in(window, read);
             marks.iter().find(is_held).copied()
         };
         let Some(Mark { before, .. }) = mark else { return Counts::default() };
@@ -144,7 +145,7 @@ impl Marks {
             return None;
         }
         if let Some(latest) = self.marks.back().copied() {
-            if clock::is_another(mark.at, latest.at, now) {
+            if clock::is_different_clock(mark.at, latest.at, now) {
                 self.marks.clear();
             } else if mark.at.saturating_sub(latest.at) < length(window) {
                 return Some(latest.at);

@@ -4,11 +4,11 @@ use super::{Phase, mask};
 
 /// The state word: state, epoch, and the counts that change together with them.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Word(u64);
+pub(crate) struct State(u64);
 
 /// The permit of an admitted call: the state and epoch in which it was given, and the moment, where calls are timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket {
+pub(crate) struct Admission {
     /// Tag and epoch.
     place: u64,
     /// In microseconds; 0 for a call that is not timed.
@@ -17,7 +17,7 @@ pub(crate) struct Ticket {
 
 /// The duties of each call through a closed circuit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Duties {
+pub(super) struct ClosedFlags {
     /// Successes are counted, too.
     pub(super) windowed: bool,
     /// Calls are timed.
@@ -41,7 +41,7 @@ const OPEN: u64 = 1;
 const HALF_OPEN: u64 = 2;
 const FORCED_OPEN: u64 = 3;
 const DISABLED: u64 = 4;
-const RESTING: u64 = 5;
+const OPEN_UNTIL: u64 = 5;
 /// In a ticket, beside tag and epoch.
 const PANICKED: u64 = 1 << BODY_SHIFT;
 /// No word has this tag.
@@ -68,7 +68,7 @@ pub(super) const MAX_FAILED: u8 = (1 << FAILED_BITS) - 1;
 /// Earlier rounds of a half-open phase whose results still count.
 pub(super) const MAX_ROUNDS: u8 = (1 << ROUND_BITS) - 1;
 
-impl Word {
+impl State {
     pub(crate) const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
@@ -84,15 +84,15 @@ impl Word {
 
     /// Whether a success changes nothing and is counted in the totals alone: closed, with no failure counted, by
     /// failures in a row.
-    pub(crate) const fn is_calm(self) -> bool {
+    pub(crate) const fn success_is_noop(self) -> bool {
         self.0 & LOWER_MASK == CLOSED
     }
 
     /// Whether a success changes nothing and is counted in the totals and a window: closed, with no failure in a row counted
     /// from before there was one.
-    pub(crate) const fn is_calm_by_window(self) -> bool {
-        let duties = Duties { windowed: true, timed: false };
-        let (calm, _) = pack(0, Phase::Closed { duties, failures: 0, ramp: None });
+    pub(crate) const fn success_only_counts(self) -> bool {
+        let flags = ClosedFlags { windowed: true, timed: false };
+        let (calm, _) = pack(0, Phase::Closed { flags, failures: 0, ramp: None });
         self.0 & LOWER_MASK == calm.0
     }
 
@@ -102,24 +102,24 @@ impl Word {
     }
 
     /// The ticket of a call that is not timed.
-    pub(crate) const fn ticket(self) -> Ticket {
-        Ticket { place: self.0 & PLACE_MASK, started: 0 }
+    pub(crate) const fn admission(self) -> Admission {
+        Admission { place: self.0 & PLACE_MASK, started: 0 }
     }
 
     /// Whether the ticket was given in this state, without a transition since. A new round of trial calls is none.
-    pub(crate) const fn gave(self, ticket: Ticket) -> bool {
-        if self.has_place_of(ticket) {
+    pub(crate) const fn issued(self, admission: Admission) -> bool {
+        if self.holds_trial_permit(admission) {
             return true;
         }
-        let earlier = self.epoch().wrapping_sub(ticket.epoch());
+        let earlier = self.epoch().wrapping_sub(admission.epoch());
         self.0 & TAG_MASK == HALF_OPEN
-            && ticket.is_trial()
+            && admission.is_trial()
             && earlier as u64 <= (self.0 & LOWER_MASK) >> (EPOCH_SHIFT - ROUND_BITS)
     }
 
     /// Whether the ticket holds one of the permits of this round.
-    pub(super) const fn has_place_of(self, ticket: Ticket) -> bool {
-        self.0 & PLACE_MASK == ticket.place
+    pub(super) const fn holds_trial_permit(self, admission: Admission) -> bool {
+        self.0 & PLACE_MASK == admission.place
     }
 
     /// The phase, with the moment that belongs to it.
@@ -131,7 +131,7 @@ impl Word {
                 _ = body.take(1);
                 let (timed, ramping, windowed) = (body.take(1) != 0, body.take(1) != 0, body.take(1) != 0);
                 let ramp = if ramping { Some(moment) } else { None };
-                Phase::Closed { duties: Duties { windowed, timed }, failures: body.0 as u32, ramp }
+                Phase::Closed { flags: ClosedFlags { windowed, timed }, failures: body.0 as u32, ramp }
             }
             OPEN => Phase::Open { failed: body.take(FAILED_BITS) as u8, since: moment },
             HALF_OPEN => Phase::HalfOpen {
@@ -141,19 +141,19 @@ impl Word {
                 rounds: body.0 as u8,
                 oldest: moment,
             },
-            RESTING => Phase::Resting { failed: body.take(FAILED_BITS) as u8, until: moment },
+            OPEN_UNTIL => Phase::OpenUntil { failed: body.take(FAILED_BITS) as u8, until: moment },
             FORCED_OPEN => Phase::ForcedOpen { until: until(body, moment) },
             _ => Phase::Disabled { until: until(body, moment) },
         }
     }
 }
 
-impl Ticket {
+impl Admission {
     /// Of a call that was let through although the circuit does not admit it: its result moves nothing.
     pub(crate) const UNADMITTED: Self = Self { place: NEVER, started: 0 };
 
     pub(crate) const fn epoch(self) -> u32 {
-        Word(self.place).epoch()
+        State(self.place).epoch()
     }
 
     /// Whether it is that of a trial call.
@@ -202,9 +202,9 @@ const fn until(mut body: Fields, moment: u64) -> Option<u64> {
 }
 
 /// The one place that builds a word; and the moment that belongs to it, if there is one.
-pub(super) const fn pack(epoch: u32, phase: Phase) -> (Word, Option<u64>) {
+pub(super) const fn pack(epoch: u32, phase: Phase) -> (State, Option<u64>) {
     let (tag, body, moment) = match phase {
-        Phase::Closed { duties: Duties { windowed, timed }, failures, ramp } => {
+        Phase::Closed { flags: ClosedFlags { windowed, timed }, failures, ramp } => {
             let failures = if failures > MAX_FAILURES { MAX_FAILURES } else { failures };
             let ramping = ramp.is_some();
             let flags =
@@ -212,7 +212,7 @@ pub(super) const fn pack(epoch: u32, phase: Phase) -> (Word, Option<u64>) {
             (CLOSED, (failures as u64) << FLAG_BITS | flags, ramp)
         }
         Phase::Open { failed, since } => (OPEN, failed as u64, Some(since)),
-        Phase::Resting { failed, until } => (RESTING, failed as u64, Some(until)),
+        Phase::OpenUntil { failed, until } => (OPEN_UNTIL, failed as u64, Some(until)),
         Phase::HalfOpen { rounds, taken, succeeded, failed, oldest } => {
             let high = (rounds as u64) << FAILED_BITS | failed as u64;
             let body = (high << COUNT_BITS | succeeded as u64) << COUNT_BITS | taken as u64;
@@ -221,5 +221,5 @@ pub(super) const fn pack(epoch: u32, phase: Phase) -> (Word, Option<u64>) {
         Phase::ForcedOpen { until } => (FORCED_OPEN, until.is_some() as u64, until),
         Phase::Disabled { until } => (DISABLED, until.is_some() as u64, until),
     };
-    (Word((epoch as u64) << EPOCH_SHIFT | body << BODY_SHIFT | tag), moment)
+    (State((epoch as u64) << EPOCH_SHIFT | body << BODY_SHIFT | tag), moment)
 }

@@ -1,7 +1,7 @@
 //! The steps that come from outside: an operator's, another instance's, those of new settings and of another clock.
 
-use super::{Circuit, Phase, Why, duties, fresh, layout::MAX_FAILED};
-use crate::{breaker::rules::Rules, clock::Moment};
+use super::{Circuit, PackedReason, Phase, flags, fresh, layout::MAX_FAILED};
+use crate::{breaker::parameters::Parameters, clock::Moment};
 
 impl Circuit {
     /// Opens the circuit because someone else says so: for its recovery timeout, or until that moment; then trial calls decide.
@@ -12,23 +12,23 @@ impl Circuit {
         let (own, is_open) = match self.phase() {
             Phase::Closed { .. } => (0, false),
             Phase::HalfOpen { failed, .. } => (failed, false),
-            Phase::Open { failed, .. } | Phase::Resting { failed, .. } => (failed, true),
+            Phase::Open { failed, .. } | Phase::OpenUntil { failed, .. } => (failed, true),
             Phase::ForcedOpen { until } | Phase::Disabled { until } if is_over(until, now) => (0, false),
             Phase::ForcedOpen { .. } | Phase::Disabled { .. } => return None,
         };
         let failed = own.max(failed).min(MAX_FAILED);
         let phase = match until {
-            Some(until) => Phase::Resting { failed, until: until.as_micros() },
+            Some(until) => Phase::OpenUntil { failed, until: until.as_micros() },
             None => Phase::Open { failed, since: now.as_micros() },
         };
-        if is_open { self.changed(phase) } else { Some(self.next(phase, Why::INTERVENTION)) }
+        if is_open { self.changed(phase) } else { Some(self.next(phase, PackedReason::INTERVENTION)) }
     }
 
     /// Closes an open or half-open circuit as a recovery does, because someone else says so. What an operator holds stays as it
     /// is, until the hold is over; forced open, it is half-open then.
-    pub(crate) fn close(self, rules: &Rules, now: impl Fn() -> Moment) -> Option<Self> {
+    pub(crate) fn close(self, rules: &Parameters, now: impl Fn() -> Moment) -> Option<Self> {
         match self.phase() {
-            Phase::Open { .. } | Phase::Resting { .. } | Phase::HalfOpen { .. } => Some(self.recovered(rules, now)),
+            Phase::Open { .. } | Phase::OpenUntil { .. } | Phase::HalfOpen { .. } => Some(self.recovered(rules, now)),
             Phase::ForcedOpen { until } if is_over(until, now()) => Some(self.recovered(rules, now)),
             _ => None,
         }
@@ -45,16 +45,14 @@ impl Circuit {
     }
 
     /// Closes the circuit with nothing counted. Calls under way belong to the past, also when it was closed already.
-    pub(crate) const fn reset(self, rules: &Rules) -> Self {
-        self.next(fresh(rules), Why::NONE)
+    pub(crate) const fn reset(self, rules: &Parameters) -> Self {
+        self.next(fresh(rules), PackedReason::NONE)
     }
 
     /// Takes in that the settings have changed; `None` if that makes no difference now.
-    pub(crate) fn adopt(self, rules: &Rules, now: impl Fn() -> Moment) -> Option<Self> {
+    pub(crate) fn apply_settings(self, rules: &Parameters, now: impl Fn() -> Moment) -> Option<Self> {
         match self.phase() {
-            Phase::Closed { failures, ramp, .. } => {
-                self.changed(Phase::Closed { duties: duties(rules), failures, ramp })
-            }
+            Phase::Closed { failures, ramp, .. } => self.changed(Phase::Closed { flags: flags(rules), failures, ramp }),
             // Fewer successes are needed now: these are enough, and no further trial call would be admitted.
             Phase::HalfOpen { succeeded, .. } if succeeded >= rules.trials => Some(self.recovered(rules, now)),
             _ => None,
@@ -66,9 +64,9 @@ impl Circuit {
     pub(crate) fn by_another_clock(self, now: Moment, ahead: u64) -> Self {
         let (now, sooner) = (now.as_micros(), |moment: u64| moment.saturating_sub(ahead));
         self.with(match self.phase() {
-            Phase::Closed { duties, failures, ramp } => Phase::Closed { duties, failures, ramp: ramp.map(|_| now) },
+            Phase::Closed { flags, failures, ramp } => Phase::Closed { flags, failures, ramp: ramp.map(|_| now) },
             Phase::Open { failed, .. } => Phase::Open { failed, since: now },
-            Phase::Resting { failed, until } => Phase::Resting { failed, until: sooner(until) },
+            Phase::OpenUntil { failed, until } => Phase::OpenUntil { failed, until: sooner(until) },
             Phase::HalfOpen { rounds, taken, succeeded, failed, .. } => {
                 Phase::HalfOpen { rounds, taken, succeeded, failed, oldest: now }
             }
@@ -82,7 +80,7 @@ impl Circuit {
         if self.with(phase).word().state() == self.word().state() {
             self.changed(phase)
         } else {
-            Some(self.next(phase, Why::NONE))
+            Some(self.next(phase, PackedReason::NONE))
         }
     }
 

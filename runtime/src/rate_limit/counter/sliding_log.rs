@@ -10,14 +10,14 @@ use super::Limit;
 /// **Invariant:** a limit that was in force before finds all that it counts: calls are forgotten by the longest window and the most calls
 /// of all limits.
 #[derive(Clone, Debug)]
-pub(super) struct Log {
+pub(super) struct SlidingLog {
     /// In order.
     moments: VecDeque<u64>,
     /// The most calls and the longest window until now.
     widest: Limit,
 }
 
-impl Log {
+impl SlidingLog {
     pub(super) const fn new() -> Self {
         Self { moments: VecDeque::new(), widest: Limit { calls: 1, per: 1 } }
     }
@@ -67,51 +67,51 @@ mod tests {
         #[test]
         fn it_forgets_what_has_left(calls in 1_u32..6, per in 1_u64..25, times in prop::collection::vec(0_u64..9, 0..100)) {
             let limit = Limit { calls, per };
-            let (mut log, mut now) = (Log::new(), 0);
+            let (mut sliding_log, mut now) = (SlidingLog::new(), 0);
             for time in times {
                 now += time;
-                if log.earliest(now, limit, 0) == now {
-                    log.enter(now, limit);
+                if sliding_log.earliest(now, limit, 0) == now {
+                    sliding_log.enter(now, limit);
                 }
-                prop_assert!(log.moments.len() <= calls as usize);
+                prop_assert!(sliding_log.moments.len() <= calls as usize);
             }
-            let kept = log.moments.len();
-            prop_assert_eq!(log.load(now + per, limit), 0);
-            prop_assert_eq!(log.moments.len(), kept, "who only looks changes nothing");
+            let kept = sliding_log.moments.len();
+            prop_assert_eq!(sliding_log.load(now + per, limit), 0);
+            prop_assert_eq!(sliding_log.moments.len(), kept, "who only looks changes nothing");
         }
     }
 
     #[test]
     fn room_comes_free_call_by_call() {
         let limit = Limit { calls: 2, per: 10 };
-        let mut log = Log::new();
+        let mut sliding_log = SlidingLog::new();
         for (now, at) in [(0, 0), (4, 4), (5, 10), (10, 10), (11, 14), (24, 24), (29, 29)] {
-            assert_eq!(log.earliest(now, limit, 0), at, "at {now}");
+            assert_eq!(sliding_log.earliest(now, limit, 0), at, "at {now}");
             if at == now {
-                log.enter(now, limit);
+                sliding_log.enter(now, limit);
             }
         }
-        assert_eq!(log.load(29, limit), 2);
-        assert_eq!([0, 1, 2, 3, 4].map(|ahead| log.earliest(30, limit, ahead)), [34, 39, 44, 49, 54]);
-        assert_eq!([0, 1, 2, 3].map(|ahead| log.earliest(36, limit, ahead)), [36, 39, 46, 49]);
+        assert_eq!(sliding_log.load(29, limit), 2);
+        assert_eq!([0, 1, 2, 3, 4].map(|ahead| sliding_log.earliest(30, limit, ahead)), [34, 39, 44, 49, 54]);
+        assert_eq!([0, 1, 2, 3].map(|ahead| sliding_log.earliest(36, limit, ahead)), [36, 39, 46, 49]);
         // Under a lower limit more have to leave.
-        assert_eq!(log.earliest(36, Limit { calls: 1, per: 20 }, 1), 69);
+        assert_eq!(sliding_log.earliest(36, Limit { calls: 1, per: 20 }, 1), 69);
     }
 
     #[test]
     fn a_limit_that_is_restored_finds_its_calls() {
         let usual = Limit { calls: 2, per: 3_600 };
         for other in [Limit { calls: 2, per: 60 }, Limit { calls: 1, per: 60 }] {
-            let (mut log, mut made) = (Log::new(), vec![1_000, 1_001]);
+            let (mut sliding_log, mut made) = (SlidingLog::new(), vec![1_000, 1_001]);
             for now in &made {
-                log.enter(*now, usual);
+                sliding_log.enter(*now, usual);
             }
             for now in (1_100..2_000).step_by(100) {
-                assert_eq!(log.earliest(now, other, 0), now);
-                assert_eq!(log.earliest(now, usual, 0), made[made.len() - 2] + 3_600);
-                log.enter(now, other);
+                assert_eq!(sliding_log.earliest(now, other, 0), now);
+                assert_eq!(sliding_log.earliest(now, usual, 0), made[made.len() - 2] + 3_600);
+                sliding_log.enter(now, other);
                 made.push(now);
-                assert_eq!((log.load(now, usual), log.moments.len()), (2, 2));
+                assert_eq!((sliding_log.load(now, usual), sliding_log.moments.len()), (2, 2));
             }
         }
     }

@@ -2,7 +2,7 @@
 
 /// The settings in force.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rules {
+pub(crate) struct Parameters {
     /// What opens the circuit.
     pub(crate) policy: Policy,
     pub(crate) recovery: Recovery,
@@ -56,7 +56,7 @@ pub(crate) struct Recovery {
     pub(crate) seed: u64,
 }
 
-impl Rules {
+impl Parameters {
     /// When a call counts as slow.
     pub(crate) const fn slow_call(&self) -> Option<u64> {
         match self.policy {
@@ -67,7 +67,7 @@ impl Rules {
 
     /// How long an open circuit rests the first time, and after a failed recovery: all that a rejection has to know. Nothing
     /// where that is not the same each time, or nothing is rejected.
-    pub(super) const fn plain_rests(&self) -> [u64; 2] {
+    pub(super) const fn fixed_open_micros(&self) -> [u64; 2] {
         let Recovery { base, max, jitter, .. } = self.recovery;
         if self.observe_only || jitter != 0.0 {
             return [0; 2];
@@ -88,7 +88,7 @@ const KIND_MASK: u64 = 3;
 const TIMED: u64 = 4;
 const EXTENT_SHIFT: u32 = 3;
 
-impl Rules {
+impl Parameters {
     pub(super) const fn encode(&self) -> Encoded {
         let small = (self.trials as u64) << 32 | (self.observe_only as u64) << 40;
         let Recovery { base, factor, max, jitter, .. } = self.recovery;
@@ -161,7 +161,7 @@ impl Recovery {
         clippy::cast_sign_loss,
         reason = "saturates"
     )]
-    pub(crate) fn rest(&self, failed: u8) -> u64 {
+    pub(crate) fn open_duration(&self, failed: u8) -> u64 {
         if failed == 0 {
             return self.base;
         }
@@ -177,8 +177,8 @@ impl Recovery {
         clippy::cast_sign_loss,
         reason = "saturates"
     )]
-    pub(crate) fn rest_since(&self, failed: u8, since: u64) -> u64 {
-        let rest = self.rest(failed);
+    pub(crate) fn open_duration_since(&self, failed: u8, since: u64) -> u64 {
+        let rest = self.open_duration(failed);
         if self.jitter == 0.0 {
             return rest;
         }

@@ -4,17 +4,17 @@ use std::{sync::Arc, time::Duration};
 ///
 /// ```
 /// use std::time::Duration;
-/// use steadfast::{BreakerConfig, CircuitBreaker, Intervention};
+/// use steadfast::{BreakerConfig, CircuitBreaker, Override};
 ///
 /// static STOCK: CircuitBreaker = CircuitBreaker::new("stock", BreakerConfig::new());
 ///
-/// STOCK.intervene(&Intervention::force_open().expires_in(Duration::from_secs(600)).reason("migration until 14:00"));
+/// STOCK.apply_override(&Override::force_open().expires_in(Duration::from_secs(600)).reason("migration until 14:00"));
 /// let rejected = STOCK.try_acquire().unwrap_err();
 /// assert!(rejected.to_string().starts_with("circuit `stock` is forced open (migration until 14:00); retry after "));
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "it does nothing until it is given to `CircuitBreaker::intervene`"]
-pub struct Intervention {
+pub struct Override {
     pub(super) action: Action,
     pub(super) expires_in: Option<Duration>,
     pub(super) reason: Option<Arc<str>>,
@@ -29,7 +29,7 @@ pub(super) enum Action {
     Close,
 }
 
-impl Intervention {
+impl Override {
     /// Rejects every call, whatever the clock says. When it expires, trial calls decide, as after any rest.
     pub const fn force_open() -> Self {
         Self::new(Action::ForceOpen)
@@ -54,15 +54,15 @@ impl Intervention {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use steadfast::{BreakerConfig, BreakerState, CircuitBreaker, Intervention};
+    /// use steadfast::{BreakerConfig, BreakerState, CircuitBreaker, Override};
     ///
     /// static STOCK: CircuitBreaker = CircuitBreaker::new("stock", BreakerConfig::new());
     ///
-    /// STOCK.intervene(&Intervention::open().expires_in(Duration::from_secs(5)).reason("down for the others"));
+    /// STOCK.apply_override(&Override::open().expires_in(Duration::from_secs(5)).reason("down for the others"));
     /// let rejected = STOCK.try_acquire().unwrap_err();
     /// let text = rejected.to_string(); // ...; retry after 5.000s
-    /// assert!(text.starts_with("circuit `stock` is open by an intervention (down for the others); retry after "));
-    /// STOCK.intervene(&Intervention::close());
+    /// assert!(text.starts_with("circuit `stock` is open by an manual_override (down for the others); retry after "));
+    /// STOCK.apply_override(&Override::close());
     /// assert_eq!(STOCK.state(), BreakerState::Closed);
     /// ```
     pub const fn open() -> Self {

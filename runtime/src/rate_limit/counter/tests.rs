@@ -4,15 +4,15 @@ use super::*;
 
 const ALGORITHMS: [Algorithm; 2] = [Algorithm::SlidingWindow, Algorithm::Gcra];
 
-fn meter(algorithm: Algorithm) -> Meter {
-    let mut meter = Meter::new();
-    meter.count_by(algorithm);
-    meter
+fn counter(algorithm: Algorithm) -> Counter {
+    let mut counter = Counter::new();
+    counter.count_by(algorithm);
+    counter
 }
 
-fn take(meter: &mut Meter, now: u64, limit: Limit) -> Result<(), u64> {
-    meter.clock(now);
-    meter.try_take(meter.now(), limit, 0)
+fn take(counter: &mut Counter, now: u64, limit: Limit) -> Result<(), u64> {
+    counter.clock(now);
+    counter.try_take(counter.now(), limit, 0)
 }
 
 /// Most of the moments that any window of that length has, its end not included.
@@ -29,12 +29,12 @@ proptest! {
         times in prop::collection::vec(0_u64..12, 0..200),
     ) {
         let limit = Limit { calls, per };
-        let (mut meter, mut now) = (Meter::new(), 1_000_000_u64);
+        let (mut counter, mut now) = (Counter::new(), 1_000_000_u64);
         let mut made: Vec<u64> = Vec::new();
         for time in times {
             now += time;
             let is_free = most_in_a_window(&[made.as_slice(), &[now]].concat(), per) <= calls as usize;
-            prop_assert_eq!(take(&mut meter, now, limit).is_ok(), is_free);
+            prop_assert_eq!(take(&mut counter, now, limit).is_ok(), is_free);
             if is_free {
                 made.push(now);
             }
@@ -52,16 +52,16 @@ proptest! {
     ) {
         let limit = Limit { calls, per };
         let algorithm = if is_window { Algorithm::SlidingWindow } else { Algorithm::Gcra };
-        let (mut meter, mut now) = (meter(algorithm), 1_000_000_u64);
+        let (mut counter, mut now) = (counter(algorithm), 1_000_000_u64);
         for time in times {
             now += time;
-            _ = take(&mut meter, now, limit);
+            _ = take(&mut counter, now, limit);
         }
-        let foretold = meter.earliest(now, limit, ahead);
+        let foretold = counter.earliest(now, limit, ahead);
         let mut at = now;
         for _ in 0..=ahead {
-            at = meter.earliest(at, limit, 0);
-            prop_assert_eq!(meter.try_take(at, limit, 0), Ok(()));
+            at = counter.earliest(at, limit, 0);
+            prop_assert_eq!(counter.try_take(at, limit, 0), Ok(()));
         }
         // Each start is rounded up to a microsecond.
         let rounded = if is_window { 0 } else { ahead as u64 };
@@ -74,12 +74,12 @@ fn the_ends_of_the_range_saturate() {
     for algorithm in ALGORITHMS {
         for limit in [Limit { calls: 1, per: u64::MAX }, Limit { calls: u32::MAX, per: 1 }] {
             for now in [0, u64::MAX - 1, u64::MAX] {
-                let mut meter = meter(algorithm);
+                let mut counter = counter(algorithm);
                 for _ in 0..3 {
-                    _ = take(&mut meter, now, limit);
+                    _ = take(&mut counter, now, limit);
                 }
-                assert!(meter.earliest(now, limit, usize::MAX) >= now);
-                _ = meter.load(0, limit);
+                assert!(counter.earliest(now, limit, usize::MAX) >= now);
+                _ = counter.load(0, limit);
             }
         }
     }
@@ -89,20 +89,20 @@ fn the_ends_of_the_range_saturate() {
 fn by_another_clock_everything_begins_anew() {
     let (limit, early, late) = (Limit { calls: 2, per: 1_000 }, 5_000_000, 9_000_000);
     for algorithm in ALGORITHMS {
-        let mut meter = meter(algorithm);
+        let mut counter = counter(algorithm);
         for _ in 0..2 {
-            assert_eq!(take(&mut meter, late, limit), Ok(()));
+            assert_eq!(take(&mut counter, late, limit), Ok(()));
         }
-        assert!(take(&mut meter, late, limit).is_err(), "it is full");
+        assert!(take(&mut counter, late, limit).is_err(), "it is full");
         // Looking changes nothing.
-        assert_eq!(meter.load(early, limit), 0, "what a call would find");
-        assert_eq!(meter.load(2 * late, limit), 0);
-        assert_eq!(meter.load(late, limit), 2);
-        assert!(meter.clock(early) && !meter.clock(early));
+        assert_eq!(counter.load(early, limit), 0, "what a call would find");
+        assert_eq!(counter.load(2 * late, limit), 0);
+        assert_eq!(counter.load(late, limit), 2);
+        assert!(counter.clock(early) && !counter.clock(early));
         for _ in 0..2 {
-            assert_eq!(take(&mut meter, early, limit), Ok(()));
+            assert_eq!(take(&mut counter, early, limit), Ok(()));
         }
-        let then = take(&mut meter, early, limit).unwrap_err();
+        let then = take(&mut counter, early, limit).unwrap_err();
         assert!(then > early && then <= early + 1_000, "{algorithm:?}: full by its own counts at {then}");
     }
 }
@@ -111,10 +111,10 @@ fn by_another_clock_everything_begins_anew() {
 fn what_was_reset_is_as_new() {
     let limit = Limit { calls: 1, per: 1_000 };
     for algorithm in ALGORITHMS {
-        let mut meter = meter(algorithm);
-        assert_eq!(take(&mut meter, 5_000, limit), Ok(()));
-        meter.reset();
-        assert_eq!(take(&mut meter, 5_000, limit), Ok(()));
-        assert_eq!(take(&mut meter, 5_000, limit), Err(6_000), "{algorithm:?}");
+        let mut counter = counter(algorithm);
+        assert_eq!(take(&mut counter, 5_000, limit), Ok(()));
+        counter.reset();
+        assert_eq!(take(&mut counter, 5_000, limit), Ok(()));
+        assert_eq!(take(&mut counter, 5_000, limit), Err(6_000), "{algorithm:?}");
     }
 }

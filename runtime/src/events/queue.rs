@@ -35,18 +35,18 @@ const ROUNDS: u32 = 4;
 /// changes and events have one order.
 ///
 /// **Invariant:** no code of the user runs while it is locked.
-pub(crate) struct Hub {
+pub(crate) struct EventQueue {
     subscribers: Option<Arc<[Callback]>>,
     waiting: VecDeque<Event>,
     /// Events dropped since the last that was kept.
     lost: u64,
-    turn: Turn,
+    turn: DispatchTurn,
     /// A thread waits to take over a turn that is on offer.
     has_heir: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Turn {
+enum DispatchTurn {
     Free,
     Taken,
     /// Taken by a thread that has delivered its share.
@@ -55,11 +55,11 @@ enum Turn {
 
 /// A hub, and the threads that wait for its turn.
 pub(super) struct Dispatcher {
-    hub: Mutex<Hub>,
+    queue: Mutex<EventQueue>,
     /// The turn is free.
     free: Condvar,
     /// There are subscribers.
-    heard: AtomicBool,
+    has_subscribers: AtomicBool,
     /// Longest wait for a callback that runs on another thread.
     patience: Duration,
 }
@@ -80,47 +80,53 @@ thread_local! {
 impl Dispatcher {
     /// A thread waits for another's callback so long at most: a callback that takes longer may wait for that very thread.
     pub(super) const fn new(patience: Duration) -> Self {
-        let hub = Hub { subscribers: None, waiting: VecDeque::new(), lost: 0, turn: Turn::Free, has_heir: false };
-        Self { hub: Mutex::new(hub), free: Condvar::new(), heard: AtomicBool::new(false), patience }
+        let queue = EventQueue {
+            subscribers: None,
+            waiting: VecDeque::new(),
+            lost: 0,
+            turn: DispatchTurn::Free,
+            has_heir: false,
+        };
+        Self { queue: Mutex::new(queue), free: Condvar::new(), has_subscribers: AtomicBool::new(false), patience }
     }
 
-    pub(super) fn hub(&self) -> MutexGuard<'_, Hub> {
-        self.hub.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn queue(&self) -> MutexGuard<'_, EventQueue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[inline]
     pub(super) fn is_heard(&self) -> bool {
         // ORDERING: Relaxed: a subscriber hears of what comes later.
-        self.heard.load(Ordering::Relaxed)
+        self.has_subscribers.load(Ordering::Relaxed)
     }
 
     pub(super) fn subscribe(&self, callback: &Callback) {
         let before = {
-            let mut hub = self.hub();
-            let all = hub.subscribers().cloned().chain([callback.clone()]).collect();
-            self.replace(&mut hub, Some(all))
+            let mut queue = self.queue();
+            let all = queue.subscribers().cloned().chain([callback.clone()]).collect();
+            self.replace(&mut queue, Some(all))
         };
         drop(before);
     }
 
     pub(super) fn unsubscribe(&self, callback: &Callback) {
         let before = {
-            let mut hub = self.hub();
-            let others: Arc<[_]> = hub.subscribers().filter(|other| !Arc::ptr_eq(other, callback)).cloned().collect();
-            self.replace(&mut hub, (!others.is_empty()).then_some(others))
+            let mut queue = self.queue();
+            let others: Arc<[_]> = queue.subscribers().filter(|other| !Arc::ptr_eq(other, callback)).cloned().collect();
+            self.replace(&mut queue, (!others.is_empty()).then_some(others))
         };
         // What a callback owns is the user's: it is dropped without the lock.
         drop(before);
     }
 
     /// Replaces the subscribers; gives those before, to be dropped where no lock is held.
-    fn replace(&self, hub: &mut Hub, subscribers: Option<Arc<[Callback]>>) -> Option<Arc<[Callback]>> {
+    fn replace(&self, queue: &mut EventQueue, subscribers: Option<Arc<[Callback]>>) -> Option<Arc<[Callback]>> {
         // ORDERING: Relaxed: see `is_heard`. Written under the lock, so that the last write is of the last subscribers.
-        self.heard.store(subscribers.is_some(), Ordering::Relaxed);
+        self.has_subscribers.store(subscribers.is_some(), Ordering::Relaxed);
         if subscribers.is_none() {
-            (hub.waiting, hub.lost) = (VecDeque::new(), 0);
+            (queue.waiting, queue.lost) = (VecDeque::new(), 0);
         }
-        std::mem::replace(&mut hub.subscribers, subscribers)
+        std::mem::replace(&mut queue.subscribers, subscribers)
     }
 
     /// Delivers what waits, unless another thread, or a caller of this one, is at it.
@@ -141,30 +147,31 @@ impl Dispatcher {
     }
 
     fn take_turn(&self) -> bool {
-        let mut hub = self.hub();
-        if hub.is_empty() {
+        let mut queue = self.queue();
+        if queue.is_empty() {
             return false;
         }
-        if hub.turn == Turn::Offered && !hub.has_heir && !DELIVERS.get() {
-            hub.has_heir = true;
-            let waited = self.free.wait_timeout_while(hub, self.patience, |hub| hub.turn == Turn::Offered);
-            (hub, _) = waited.unwrap_or_else(PoisonError::into_inner);
-            hub.has_heir = false;
+        if queue.turn == DispatchTurn::Offered && !queue.has_heir && !DELIVERS.get() {
+            queue.has_heir = true;
+            let waited =
+                self.free.wait_timeout_while(queue, self.patience, |queue| queue.turn == DispatchTurn::Offered);
+            (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            queue.has_heir = false;
         }
-        let is_free = hub.turn == Turn::Free;
+        let is_free = queue.turn == DispatchTurn::Free;
         if is_free {
-            hub.turn = Turn::Taken;
+            queue.turn = DispatchTurn::Taken;
         }
         is_free
     }
 
     /// The event to deliver next, and its receivers; or the end of the turn.
     fn next(&self, delivered: &mut Delivered) -> Option<(Event, Arc<[Callback]>)> {
-        let mut hub = self.hub();
-        let goes_on = delivered.goes_on(&mut hub);
-        let next = if goes_on { hub.take_next() } else { None };
+        let mut queue = self.queue();
+        let goes_on = delivered.goes_on(&mut queue);
+        let next = if goes_on { queue.take_next() } else { None };
         if next.is_none() {
-            hub.turn = Turn::Free;
+            queue.turn = DispatchTurn::Free;
             self.free.notify_one();
         }
         next
@@ -172,13 +179,13 @@ impl Dispatcher {
 }
 
 impl Delivered {
-    fn goes_on(&mut self, hub: &mut Hub) -> bool {
+    fn goes_on(&mut self, queue: &mut EventQueue) -> bool {
         if self.of_share < SHARE {
             self.of_share += 1;
             return true;
         }
-        hub.turn = Turn::Offered;
-        if hub.has_heir {
+        queue.turn = DispatchTurn::Offered;
+        if queue.has_heir {
             return false;
         }
         if self.left_of_round == 0 {
@@ -186,14 +193,14 @@ impl Delivered {
                 return false;
             }
             self.rounds += 1;
-            self.left_of_round = hub.waiting.len().max(1);
+            self.left_of_round = queue.waiting.len().max(1);
         }
         self.left_of_round -= 1;
         true
     }
 }
 
-impl Hub {
+impl EventQueue {
     /// Keeps an event for delivery, if there are subscribers and there is room.
     pub(crate) fn push(&mut self, event: impl FnOnce() -> Event) {
         if self.subscribers.is_none() {

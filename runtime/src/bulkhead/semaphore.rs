@@ -24,7 +24,7 @@ use crate::panics::contain;
 
 /// Places taken, and who waits for one.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(super) struct Semaphore {
     places: AtomicU32,
     word: AtomicU64,
     queue: Mutex<VecDeque<Arc<Waiter>>>,
@@ -56,22 +56,22 @@ impl Load {
 
 /// One who waits.
 #[derive(Debug)]
-pub(super) struct Waiter(Mutex<Turn>);
+pub(super) struct Waiter(Mutex<WaiterState>);
 
 #[derive(Debug)]
-enum Turn {
+enum WaiterState {
     Waits(Waker),
     /// Has a place.
     Admitted,
 }
 
 impl Waiter {
-    fn turn(&self) -> MutexGuard<'_, Turn> {
+    fn turn(&self) -> MutexGuard<'_, WaiterState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Gate {
+impl Semaphore {
     /// A gate with these places, none of which is taken (0), and an empty queue.
     pub(super) const fn of(places: AtomicU32, none: AtomicU64, queue: Mutex<VecDeque<Arc<Waiter>>>) -> Self {
         Self { places, word: none, queue }
@@ -114,9 +114,9 @@ impl Gate {
         if load.is_none_or(|load| load.waiting as usize == queue.len()) {
             return None;
         }
-        let waiter = Arc::new(Waiter(Mutex::new(Turn::Waits(Waker::noop().clone()))));
+        let waiter = Arc::new(Waiter(Mutex::new(WaiterState::Waits(Waker::noop().clone()))));
         queue.push_back(waiter.clone());
-        Some(Waiting { gate: self, waiter: Some(waiter) })
+        Some(Waiting { semaphore: self, waiter: Some(waiter) })
     }
 
     /// Gives a place back, or on to the first in the queue.
@@ -144,7 +144,7 @@ impl Gate {
         };
         while self.step(handed_over).is_some() {
             let Some(waiter) = queue.pop_front() else { break };
-            if let Turn::Waits(waker) = mem::replace(&mut *waiter.turn(), Turn::Admitted) {
+            if let WaiterState::Waits(waker) = mem::replace(&mut *waiter.turn(), WaiterState::Admitted) {
                 wakers.push(waker);
             }
         }
@@ -171,7 +171,7 @@ impl Gate {
 /// A place in the queue, until it has become one inside. Dropped before, it is given up.
 #[derive(Debug)]
 pub(super) struct Waiting<'g> {
-    gate: &'g Gate,
+    semaphore: &'g Semaphore,
     /// `None` once it is inside.
     waiter: Option<Arc<Waiter>>,
 }
@@ -180,10 +180,10 @@ impl Waiting<'_> {
     /// Leaves the queue; true if it has a place by now, which then is the caller's.
     pub(super) fn end(&mut self) -> bool {
         let Some(waiter) = self.waiter.take() else { return false };
-        let mut queue = self.gate.queue();
+        let mut queue = self.semaphore.queue();
         let Some(index) = queue.iter().position(|other| Arc::ptr_eq(other, &waiter)) else { return true };
         queue.remove(index);
-        self.gate.step(|load| Some(Load { waiting: load.waiting.saturating_sub(1), ..load }));
+        self.semaphore.step(|load| Some(Load { waiting: load.waiting.saturating_sub(1), ..load }));
         false
     }
 }
@@ -197,7 +197,7 @@ impl Future for Waiting<'_> {
         let mut own = context.waker().clone();
         {
             let mut turn = waiter.turn();
-            if let Turn::Waits(waker) = &mut *turn {
+            if let WaiterState::Waits(waker) = &mut *turn {
                 mem::swap(waker, &mut own);
                 return Poll::Pending;
             }
@@ -210,7 +210,7 @@ impl Future for Waiting<'_> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         if self.end() {
-            self.gate.leave();
+            self.semaphore.leave();
         }
     }
 }

@@ -2,12 +2,12 @@
 //!
 //! **Invariant:** only calls that start are counted, each at the moment at which it starts.
 
-mod bucket;
-mod log;
+mod gcra;
+mod sliding_log;
 #[cfg(test)]
 mod tests;
 
-use self::{bucket::Bucket, log::Log};
+use self::{gcra::Gcra, sliding_log::SlidingLog};
 use super::Algorithm;
 use crate::clock;
 
@@ -20,7 +20,7 @@ pub(super) struct Limit {
 
 /// What a limit has counted, by one clock.
 #[derive(Clone, Debug)]
-pub(super) struct Meter {
+pub(super) struct Counter {
     counts: Counts,
     /// The latest that the clock has said, to whoever has called.
     latest: u64,
@@ -28,29 +28,29 @@ pub(super) struct Meter {
 
 #[derive(Clone, Debug)]
 enum Counts {
-    Log(Log),
-    Bucket(Bucket),
+    SlidingLog(SlidingLog),
+    Gcra(Gcra),
 }
 
-impl Meter {
+impl Counter {
     pub(super) const fn new() -> Self {
-        Self { counts: Counts::Log(Log::new()), latest: 0 }
+        Self { counts: Counts::SlidingLog(SlidingLog::new()), latest: 0 }
     }
 
     /// Counts by that algorithm from now on. What another has counted is of no use to it.
     pub(super) fn count_by(&mut self, algorithm: Algorithm) {
         match (algorithm, &self.counts) {
-            (Algorithm::SlidingWindow, Counts::Log(_)) | (Algorithm::Gcra, Counts::Bucket(_)) => {}
-            (Algorithm::SlidingWindow, Counts::Bucket(_)) => self.begin(Counts::Log(Log::new())),
-            (Algorithm::Gcra, Counts::Log(_)) => self.begin(Counts::Bucket(Bucket::new())),
+            (Algorithm::SlidingWindow, Counts::SlidingLog(_)) | (Algorithm::Gcra, Counts::Gcra(_)) => {}
+            (Algorithm::SlidingWindow, Counts::Gcra(_)) => self.begin(Counts::SlidingLog(SlidingLog::new())),
+            (Algorithm::Gcra, Counts::SlidingLog(_)) => self.begin(Counts::Gcra(Gcra::new())),
         }
     }
 
     /// Forgets everything.
     pub(super) fn reset(&mut self) {
         self.begin(match self.counts {
-            Counts::Log(_) => Counts::Log(Log::new()),
-            Counts::Bucket(_) => Counts::Bucket(Bucket::new()),
+            Counts::SlidingLog(_) => Counts::SlidingLog(SlidingLog::new()),
+            Counts::Gcra(_) => Counts::Gcra(Gcra::new()),
         });
     }
 
@@ -58,7 +58,7 @@ impl Meter {
     ///
     /// The clock is read under the lock that guards the meter, so that no reading is late.
     pub(super) fn clock(&mut self, now: u64) -> bool {
-        let begins = clock::is_another(now, self.latest, || now);
+        let begins = clock::is_different_clock(now, self.latest, || now);
         if begins {
             self.reset();
         }
@@ -81,8 +81,8 @@ impl Meter {
             at if at > now => Err(at),
             _ => {
                 match &mut self.counts {
-                    Counts::Log(log) => log.enter(now, limit),
-                    Counts::Bucket(bucket) => bucket.enter(now, limit),
+                    Counts::SlidingLog(sliding_log) => sliding_log.enter(now, limit),
+                    Counts::Gcra(gcra) => gcra.enter(now, limit),
                 }
                 Ok(())
             }
@@ -92,20 +92,20 @@ impl Meter {
     /// The first moment at which there is room for a call behind so many others, each of which starts as early as it can: `now`, or later.
     pub(super) fn earliest(&mut self, now: u64, limit: Limit, ahead: usize) -> u64 {
         match &mut self.counts {
-            Counts::Log(log) => log.earliest(now, limit, ahead),
-            Counts::Bucket(bucket) => bucket.earliest(now, limit, ahead),
+            Counts::SlidingLog(sliding_log) => sliding_log.earliest(now, limit, ahead),
+            Counts::Gcra(gcra) => gcra.earliest(now, limit, ahead),
         }
     }
 
     /// Calls that count. Looking changes nothing, by whatever clock.
     pub(super) fn load(&self, now: u64, limit: Limit) -> usize {
-        if clock::is_another(now, self.latest, || now) {
+        if clock::is_different_clock(now, self.latest, || now) {
             return 0;
         }
         let now = self.latest.max(now);
         match &self.counts {
-            Counts::Log(log) => log.load(now, limit),
-            Counts::Bucket(bucket) => bucket.load(now, limit),
+            Counts::SlidingLog(sliding_log) => sliding_log.load(now, limit),
+            Counts::Gcra(gcra) => gcra.load(now, limit),
         }
     }
 

@@ -2,15 +2,15 @@ use super::Limit;
 
 /// The generic cell rate algorithm: one moment, at which a bucket that leaks evenly would be empty (ITU-T I.371).
 #[derive(Clone, Debug)]
-pub(super) struct Bucket {
+pub(super) struct Gcra {
     /// In parts of a microsecond, which has as many as the limit has calls. So a call leaks out in a whole number of them, `per`.
-    empty_at: u128,
+    tat: u128,
     limit: Limit,
 }
 
-impl Bucket {
+impl Gcra {
     pub(super) const fn new() -> Self {
-        Self { empty_at: 0, limit: Limit { calls: 1, per: 1 } }
+        Self { tat: 0, limit: Limit { calls: 1, per: 1 } }
     }
 
     /// The first moment at which there is room for a call behind so many others, each of which is made as early as it can be.
@@ -19,7 +19,7 @@ impl Bucket {
         let (start, per) = (self.parts_of(now), u128::from(limit.per));
         let room = per * u128::from(limit.calls.saturating_sub(1));
         let others = per.saturating_mul(u128::try_from(ahead).unwrap_or(u128::MAX));
-        let at = self.empty_at.max(start).saturating_add(others).saturating_sub(room);
+        let at = self.tat.max(start).saturating_add(others).saturating_sub(room);
         if at <= start {
             return now;
         }
@@ -30,7 +30,7 @@ impl Bucket {
     /// Enters a call.
     pub(super) fn enter(&mut self, now: u64, limit: Limit) {
         self.keep_to(limit, now);
-        self.empty_at = self.empty_at.max(self.parts_of(now)) + u128::from(limit.per);
+        self.tat = self.tat.max(self.parts_of(now)) + u128::from(limit.per);
     }
 
     /// Calls that have not leaked away yet.
@@ -44,7 +44,7 @@ impl Bucket {
         if self.limit != limit {
             let left = self.left_under(limit, now);
             self.limit = limit;
-            self.empty_at = self.parts_of(now) + left;
+            self.tat = self.parts_of(now) + left;
         }
     }
 
@@ -57,7 +57,7 @@ impl Bucket {
     }
 
     fn left(&self, now: u64) -> u128 {
-        self.empty_at.saturating_sub(self.parts_of(now))
+        self.tat.saturating_sub(self.parts_of(now))
     }
 
     fn parts_of(&self, moment: u64) -> u128 {
@@ -76,11 +76,11 @@ mod tests {
         #[test]
         fn it_holds_its_rate(calls in 1_u32..50, per in 1_u64..10_000, times in prop::collection::vec(0_u64..300, 1..300)) {
             let limit = Limit { calls, per };
-            let (mut bucket, mut now, mut made) = (Bucket::new(), 1_000_000, Vec::new());
+            let (mut gcra, mut now, mut made) = (Gcra::new(), 1_000_000, Vec::new());
             for time in times {
                 now += time;
-                if bucket.earliest(now, limit, 0) == now {
-                    bucket.enter(now, limit);
+                if gcra.earliest(now, limit, 0) == now {
+                    gcra.enter(now, limit);
                     made.push(now);
                 }
             }
@@ -96,13 +96,13 @@ mod tests {
     fn it_takes_as_many_at_once_as_the_limit_says() {
         for calls in 1..1_000 {
             let limit = Limit { calls, per: 1_000_000 };
-            let mut bucket = Bucket::new();
+            let mut gcra = Gcra::new();
             for now in [5_000, 1_005_000] {
                 for _ in 0..calls {
-                    assert_eq!(bucket.earliest(now, limit, 0), now, "of {calls}");
-                    bucket.enter(now, limit);
+                    assert_eq!(gcra.earliest(now, limit, 0), now, "of {calls}");
+                    gcra.enter(now, limit);
                 }
-                assert!(bucket.earliest(now, limit, 0) > now, "{calls} and one more");
+                assert!(gcra.earliest(now, limit, 0) > now, "{calls} and one more");
             }
         }
     }
@@ -110,16 +110,16 @@ mod tests {
     #[test]
     fn it_takes_all_at_once_and_then_one_by_one() {
         let limit = Limit { calls: 4, per: 1_000 };
-        let mut bucket = Bucket::new();
+        let mut gcra = Gcra::new();
         for (now, at) in
             [(5_000, 5_000), (5_000, 5_000), (5_000, 5_000), (5_000, 5_000), (5_250, 5_250), (5_500, 5_500)]
         {
-            assert_eq!(bucket.earliest(now, limit, 0), at, "at {now}");
-            bucket.enter(at, limit);
+            assert_eq!(gcra.earliest(now, limit, 0), at, "at {now}");
+            gcra.enter(at, limit);
         }
-        assert_eq!(bucket.load(5_500, limit), 4);
-        assert_eq!([0, 1, 4].map(|ahead| bucket.earliest(5_600, limit, ahead)), [5_750, 6_000, 6_750]);
-        assert_eq!([0, 3, 4, 5].map(|ahead| bucket.earliest(9_000, limit, ahead)), [9_000, 9_000, 9_250, 9_500]);
+        assert_eq!(gcra.load(5_500, limit), 4);
+        assert_eq!([0, 1, 4].map(|ahead| gcra.earliest(5_600, limit, ahead)), [5_750, 6_000, 6_750]);
+        assert_eq!([0, 3, 4, 5].map(|ahead| gcra.earliest(9_000, limit, ahead)), [9_000, 9_000, 9_250, 9_500]);
     }
 
     #[test]
@@ -137,12 +137,12 @@ mod tests {
             ((1_048_576, HOUR), 9, (1, u64::MAX), 1, u64::MAX),
         ] {
             let [before, after] = [before, after].map(|(calls, per)| Limit { calls, per });
-            let mut bucket = Bucket::new();
+            let mut gcra = Gcra::new();
             for _ in 0..calls {
-                bucket.enter(5_000, before);
+                gcra.enter(5_000, before);
             }
-            assert_eq!(bucket.load(5_000, after), left, "{before:?}, {after:?}");
-            assert_eq!(bucket.earliest(5_000, after, 0), at, "{before:?}, {after:?}");
+            assert_eq!(gcra.load(5_000, after), left, "{before:?}, {after:?}");
+            assert_eq!(gcra.earliest(5_000, after, 0), at, "{before:?}, {after:?}");
         }
     }
 }

@@ -23,7 +23,7 @@ fn number(event: &Event) -> u32 {
 }
 
 fn push(dispatcher: &Dispatcher, attempts: u32) {
-    dispatcher.hub().push(|| numbered(attempts));
+    dispatcher.queue().push(|| numbered(attempts));
 }
 
 fn publish(dispatcher: &Dispatcher, attempts: u32) {
@@ -131,7 +131,7 @@ fn a_call_that_has_delivered_its_share_hands_the_rest_to_the_next() {
     let first = thread::spawn(|| dispatcher.deliver());
     has_entered.recv().unwrap();
     let second = thread::spawn(|| publish(dispatcher, 500));
-    while !dispatcher.hub().has_heir {
+    while !dispatcher.queue().has_heir {
         thread::yield_now();
     }
     // A third leaves its event to those two.
@@ -178,7 +178,7 @@ fn threads_share_a_flood_and_hear_all_that_is_not_told_as_lost() {
         }
     });
     assert_eq!(numbers(&heard).len() as u64 + *lost.lock().unwrap(), 15_000);
-    assert!(dispatcher.hub().turn == Turn::Free);
+    assert!(dispatcher.queue().turn == DispatchTurn::Free);
 }
 
 /// Panics when it is dropped, with another one of its kind as often as it says.

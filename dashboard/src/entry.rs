@@ -126,7 +126,7 @@ impl Breaker {
             open_reason,
             failed_recoveries,
             operator_reason,
-            limits,
+            config: limits,
             ..
         } = breaker.snapshot();
         // What is over has no end to wait for.

@@ -3,44 +3,46 @@
 //! [`word`] is the state machine as a value, [`shared`] shares it between threads, [`window`] holds the calls of late for
 //! those that judge by rates, [`totals`](crate::totals) counts beside it; [`core`] puts them together for a call.
 
-mod cause;
 mod config;
-mod core;
-pub(crate) mod history;
+mod engine;
+mod history;
 #[cfg(feature = "keyed")]
 mod keyed;
-mod limits;
 mod manual_override;
+#[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+mod metrics;
 #[cfg(test)]
 mod models;
+mod named;
 mod parameters;
 mod permit;
-mod rejection;
 mod settings;
-mod shared;
 mod snapshot;
+mod state;
 #[cfg(test)]
 mod tests;
 pub(crate) mod trace;
 mod window;
-mod word;
 
 use std::{borrow::Borrow, fmt, hint, pin::pin, time::Duration};
 
-use self::core::{BreakerRef, Core};
-#[cfg(feature = "keyed")]
-pub use self::keyed::{KeyedBreaker, KeyedBreakerSettings, KeyedBreakers, KeyedSnapshot};
+use self::engine::{BreakerRef, Core};
+pub(crate) use self::named::Breakers;
 pub use self::{
     config::{BreakerConfig, Window},
     history::{HistoryEntry, HistoryEvent},
-    limits::{SnapshotConfig, TripRule},
     manual_override::Override,
+    named::{BREAKERS, breaker, breakers},
     permit::{PanicMark, Permit, Polled},
-    rejection::{CircuitOpen, OpenReason},
     settings::BreakerSettings,
-    snapshot::{Snapshot, WindowSnapshot},
+    snapshot::{Snapshot, SnapshotConfig, TripRule, WindowSnapshot},
 };
-use crate::{ConfigChange, ConfigLayer, layers, totals::Totals};
+#[cfg(feature = "keyed")]
+pub use self::{
+    keyed::{KeyedBreaker, KeyedBreakerSettings, KeyedBreakers, KeyedSnapshot},
+    named::{KEYED_BREAKERS, all_keyed_breakers, keyed_breakers},
+};
+use crate::{BreakerState, CircuitOpen, ConfigChange, ConfigLayer, events, totals::Totals};
 
 /// Stops calling what is down, and tries again carefully.
 ///
@@ -73,22 +75,6 @@ use crate::{ConfigChange, ConfigLayer, layers, totals::Totals};
 pub struct CircuitBreaker<S = BreakerSettings> {
     core: Core,
     settings: S,
-}
-
-/// What a breaker does with a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum BreakerState {
-    /// Calls go through.
-    Closed,
-    /// Calls are rejected, until the recovery timeout has passed.
-    Open,
-    /// A few trial calls go through.
-    HalfOpen,
-    /// Calls are rejected, until an operator says otherwise.
-    ForcedOpen,
-    /// Calls go through and nothing opens the circuit, until an operator says otherwise.
-    Disabled,
 }
 
 impl CircuitBreaker {
@@ -131,7 +117,7 @@ impl CircuitBreaker {
     fn set_live(&self, live: Option<BreakerConfig>) {
         let changed = self.settings.change(|layers| layers.set_live(live));
         self.apply_settings();
-        layers::tell(ConfigLayer::Live, || changed.map(|config| self.changed(config)).into_iter().collect());
+        events::config_applied(ConfigLayer::Live, || changed.map(|config| self.changed(config)).into_iter().collect());
     }
 
     /// Replaces the settings from a file and the environment; [`apply_settings`](Self::apply_settings) has to follow.
@@ -146,7 +132,7 @@ impl CircuitBreaker {
     }
 
     fn changed(&self, config: BreakerConfig) -> ConfigChange {
-        ConfigChange::new("breaker", self.name(), config)
+        ConfigChange::new(named::TERMS.table, self.name(), config)
     }
 
     /// The name it was declared with.
@@ -330,18 +316,5 @@ impl<S: Borrow<BreakerSettings>> fmt::Debug for CircuitBreaker<S> {
 impl<S: Borrow<BreakerSettings>> fmt::Display for CircuitBreaker<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.snapshot().fmt(f)
-    }
-}
-
-/// One of `closed`, `open`, `half-open`, `forced-open`, `disabled`.
-impl fmt::Display for BreakerState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Closed => "closed",
-            Self::Open => "open",
-            Self::HalfOpen => "half-open",
-            Self::ForcedOpen => "forced-open",
-            Self::Disabled => "disabled",
-        })
     }
 }

@@ -3,8 +3,11 @@
 //! [`semaphore`] has the places and the queue, this file has the public methods.
 
 mod config;
+#[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+mod metrics;
 #[cfg(test)]
 mod models;
+mod named;
 mod permit;
 mod rejection;
 mod semaphore;
@@ -25,15 +28,20 @@ use std::{
     time::Duration,
 };
 
+pub(crate) use self::named::Bulkheads;
 use self::semaphore::Semaphore;
-pub use self::{config::BulkheadConfig, permit::BulkheadPermit, rejection::BulkheadFull, snapshot::BulkheadSnapshot};
+pub use self::{
+    config::BulkheadConfig,
+    named::{BULKHEADS, bulkhead, bulkheads},
+    permit::BulkheadPermit,
+    rejection::BulkheadFull,
+    snapshot::BulkheadSnapshot,
+};
 use crate::{
     ConfigChange, ConfigLayer,
     clock::micros,
     events::{self, Event},
-    layers::{self, Layered},
-    registry::{Declared, DeclaredConfig, Listed, Registry, Shared},
-    slices::BULKHEADS,
+    layers::Layered,
     totals::{Count, Totals},
     wait,
 };
@@ -190,7 +198,7 @@ impl Bulkhead {
     fn set_live(&self, live: Option<BulkheadConfig>) {
         let changed = self.change(|layers| layers.set_live(live));
         self.apply_settings();
-        layers::tell(ConfigLayer::Live, || changed.into_iter().collect());
+        events::config_applied(ConfigLayer::Live, || changed.into_iter().collect());
     }
 
     /// Replaces the settings from a file and the environment; [`apply_settings`](Self::apply_settings) has to follow.
@@ -204,7 +212,7 @@ impl Bulkhead {
         let before = layers.in_force();
         layer(&mut layers);
         let config = layers.in_force();
-        (config != before).then(|| ConfigChange::new("bulkhead", self.name, config))
+        (config != before).then(|| ConfigChange::new(named::TERMS.table, self.name, config))
     }
 
     /// Puts the settings in force into effect. No lock is held where waiters are woken, so that another thread may change the settings
@@ -220,6 +228,11 @@ impl Bulkhead {
                 return;
             }
         }
+    }
+
+    /// The settings that the code declares.
+    pub(crate) fn declared_config(&self) -> BulkheadConfig {
+        self.layers().declared()
     }
 
     fn layers(&self) -> MutexGuard<'_, Layered<BulkheadConfig>> {
@@ -255,7 +268,7 @@ impl Bulkhead {
     fn reject(&self, waited: Option<Duration>) -> BulkheadFull {
         self.totals.add(Count::Rejection);
         let (name, max_concurrent) = (self.name, self.semaphore.places());
-        events::tell(|| Event::BulkheadFull { bulkhead: name, max_concurrent });
+        events::emit(|| Event::BulkheadFull { bulkhead: name, max_concurrent });
         BulkheadFull { name, max_concurrent, waited }
     }
 
@@ -299,59 +312,6 @@ impl Bulkhead {
 impl fmt::Display for Bulkhead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.snapshot().fmt(f)
-    }
-}
-
-/// The bulkhead of that name, also before its first call.
-#[must_use]
-pub fn bulkhead(name: &str) -> Option<&'static Bulkhead> {
-    Bulkhead::registry().get(name)
-}
-
-/// Every named bulkhead of the program, sorted by name, also before its first call.
-///
-/// ```
-/// for bulkhead in steadfast::bulkheads() {
-///     println!("{bulkhead}"); // mail: 1 of 4 in flight, 0 waiting; ...
-/// }
-/// ```
-#[must_use]
-pub fn bulkheads() -> Vec<&'static Bulkhead> {
-    Bulkhead::registry().all()
-}
-
-impl Shared for Bulkhead {
-    type Config = BulkheadConfig;
-
-    const NEEDS_SETTINGS: bool = false;
-
-    fn create(name: &'static str, config: Option<BulkheadConfig>) -> Self {
-        Self::new(name, config.unwrap_or_default())
-    }
-
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn declared(&self) -> Option<BulkheadConfig> {
-        Some(self.layers().declared())
-    }
-
-    fn show(config: Option<BulkheadConfig>) -> (DeclaredConfig, Option<usize>) {
-        (DeclaredConfig::Bulkhead(config.unwrap_or_default()), None)
-    }
-
-    fn listed(listed: Listed) -> Option<&'static Self> {
-        if let Listed::Bulkhead(own) = listed { Some(own) } else { None }
-    }
-
-    fn declarations() -> &'static [&'static Declared<Self>] {
-        &BULKHEADS
-    }
-
-    fn registry() -> &'static Registry<Self> {
-        static REGISTRY: Registry<Bulkhead> = Registry::new();
-        &REGISTRY
     }
 }
 

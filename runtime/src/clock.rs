@@ -1,25 +1,26 @@
-//! The one place that reads a clock.
+//! The only code that reads a clock.
 //!
-//! Time is monotonic and counted in whole microseconds, so that a moment fits into the breaker's state word beside
-//! everything else. With the `tokio` feature the reading is tokio's, which a test can pause and move.
+//! Times are monotonic, in whole microseconds, so that a moment fits into an atomic cell. With the feature `tokio` the clock is tokio's,
+//! which a test can pause and advance; with the feature `testing` a thread can enter a fake clock.
+
+#[cfg(feature = "testing")]
+pub(crate) mod fake;
 
 use std::time::{Duration, Instant};
 
 use once_cell::sync::Lazy;
 
-/// A moment of the monotonic clock, in microseconds since an arbitrary origin.
+/// A moment of the monotonic clock, in microseconds since an arbitrary origin, rounded down.
 ///
-/// Rounded down, as is every wait that is compared with a difference of two moments: a wait of whole microseconds
-/// therefore ends exactly when it should, whatever fraction of a microsecond it began at.
+/// A wait of whole microseconds therefore ends exactly on time, whatever fraction of a microsecond it began at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment(u64);
 
 impl Moment {
-    /// The moment that the others are counted from. It leaves room on both sides: a paused clock of a test may have
-    /// stopped before the first reading.
+    /// The moment of the first reading. It leaves room on both sides, because the paused clock of a test may have stopped before it.
     pub(crate) const ORIGIN: Self = Self(1 << 62);
 
-    /// No moment in particular, for what nobody reads.
+    /// A placeholder for a moment that is never read.
     pub(crate) const NONE: Self = Self(0);
 
     pub(crate) const fn from_micros(micros: u64) -> Self {
@@ -30,73 +31,105 @@ impl Moment {
         self.0
     }
 
-    /// So many microseconds later.
+    /// The moment `micros` microseconds later.
     pub(crate) const fn after(self, micros: u64) -> Self {
         Self(self.0.saturating_add(micros))
     }
 
-    /// How long ago `earlier` was; zero if it was not.
+    /// The time since `earlier`; zero if that is in the future.
     pub(crate) const fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
 }
 
-/// The length of a wait in microseconds, rounded up, at most `u64::MAX`.
+/// A duration in microseconds that can be absent, in half the size of an `Option<Duration>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OptMicros(u64);
+
+impl OptMicros {
+    const NONE: u64 = u64::MAX;
+
+    pub(crate) const fn new(micros: Option<u64>) -> Self {
+        match micros {
+            Some(micros) => Self(micros),
+            None => Self(Self::NONE),
+        }
+    }
+
+    pub(crate) const fn get(self) -> Option<Duration> {
+        match self.0 {
+            Self::NONE => None,
+            micros => Some(Duration::from_micros(micros)),
+        }
+    }
+}
+
+/// A duration in microseconds, rounded up; at most `u64::MAX`.
 pub(crate) const fn micros(wait: Duration) -> u64 {
     let rest = (wait.subsec_nanos() as u64).div_ceil(1_000);
     wait.as_secs().saturating_mul(1_000_000).saturating_add(rest)
 }
 
-/// By how much cores may disagree about the time, in microseconds: far more than they do where an operating system looks after it,
-/// and less than a test moves its clock by.
-const APART: u64 = 10_000;
+/// The difference between the clocks of two cores that is tolerated, in microseconds: far more than operating systems let occur, and
+/// less than the steps by which tests advance their clocks.
+#[cfg(any(test, feature = "testing"))]
+const TOLERANCE: u64 = 10_000;
 
-/// Whether the clock that says `now` is another than the one that has said `latest`: as the clock of a test is that begins after one
-/// whose clock was moved on. What the one before it has counted is of no use to it: there, time would stand still.
+/// Returns true if the reading `now` is from another clock than the earlier reading `latest`.
 ///
-/// A thread that was stopped after it had read the clock is late with what it has read, and be that by hours; so the clock is read
-/// `again` before that is believed. Nobody sees a moment before it has come: by the same clock, what is read after `latest` was seen
-/// is not behind it.
+/// That occurs in tests that share a static: one test advances its clock, and the clock of the next is behind. Stored moments would
+/// then lie in the future, and no time would pass. With the feature `testing`, the code that stores moments discards or rebases them
+/// in this case.
+///
+/// A reading can also be behind because its thread was suspended after it read the clock, for any time. Therefore the clock is read
+/// `again`: by the same clock, a reading made after `latest` was seen is not behind it.
+#[cfg(any(test, feature = "testing"))]
 pub(crate) fn is_different_clock(now: u64, latest: u64, again: impl FnOnce() -> u64) -> bool {
-    let is_behind = |now: u64| latest.saturating_sub(now) > APART;
+    let is_behind = |now: u64| latest.saturating_sub(now) > TOLERANCE;
     is_behind(now) && is_behind(again())
 }
 
-/// Reads the clock of the task: tokio's, which a test can pause and move.
+/// Returns false: outside of tests a program has one clock.
+#[cfg(not(any(test, feature = "testing")))]
+pub(crate) fn is_different_clock(_: u64, _: u64, _: impl FnOnce() -> u64) -> bool {
+    false
+}
+
+/// Reads the clock of the current task, or the fake clock that its thread has entered.
 pub(crate) fn now() -> Moment {
     #[cfg(feature = "testing")]
-    if let Some(now) = crate::testing::now() {
+    if let Some(now) = fake::now() {
         return now;
     }
     task_now()
 }
 
-/// The same as a number.
+/// Reads the clock as [`now`] does, in microseconds.
 pub(crate) fn now_micros() -> u64 {
     now().as_micros()
 }
 
-/// Reads the clock of the task once, for a moment and for a timer.
+/// Reads the clock once, as a moment and as an instant for timers.
 #[cfg(feature = "tokio")]
 pub(crate) fn now_and_timers() -> (Moment, tokio::time::Instant) {
     let instant = tokio::time::Instant::now();
     #[cfg(feature = "testing")]
-    if let Some(now) = crate::testing::now() {
+    if let Some(now) = fake::now() {
         return (now, instant);
     }
     (moment(instant.into_std()), instant)
 }
 
-/// Reads the clock by which threads sleep.
+/// Reads the clock of blocking sleeps, or the fake clock that this thread has entered.
 pub(crate) fn thread_now() -> Moment {
     #[cfg(feature = "testing")]
-    if let Some(now) = crate::testing::now() {
+    if let Some(now) = fake::now() {
         return now;
     }
     moment(Instant::now())
 }
 
-/// Reads tokio's clock, where there is one.
+/// Reads tokio's clock, or the system's without the feature `tokio`.
 pub(crate) fn task_now() -> Moment {
     #[cfg(feature = "tokio")]
     return moment(tokio::time::Instant::now().into_std());
@@ -110,12 +143,12 @@ fn moment(now: Instant) -> Moment {
     let start = *START;
     Moment(match now.checked_duration_since(start) {
         Some(since) => Moment::ORIGIN.0.saturating_add(whole_micros(since)),
-        // Down as well, which is up from this side.
+        // Also rounded down, which is up for a distance before the origin.
         None => Moment::ORIGIN.0.saturating_sub(micros(start.duration_since(now))),
     })
 }
 
-/// Rounded down, and at most `u64::MAX`; without the 128 bits of [`Duration::as_micros`].
+/// A duration in microseconds, rounded down; at most `u64::MAX`. It avoids the 128-bit arithmetic of [`Duration::as_micros`].
 const fn whole_micros(since: Duration) -> u64 {
     since.as_secs().saturating_mul(1_000_000).saturating_add(since.subsec_micros() as u64)
 }
@@ -125,17 +158,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_read_again_tells_a_late_thread_from_another_clock() {
+    fn a_second_reading_distinguishes_a_late_thread_from_another_clock() {
         const HOUR: u64 = 3_600_000_000;
         for (now, latest, again, expected) in [
             (HOUR, HOUR, HOUR, false),
             (2 * HOUR, HOUR, 2 * HOUR, false),
-            // Cores disagree.
-            (HOUR - APART, HOUR, HOUR - APART, false),
-            // It was stopped for an hour, and others went on.
+            // Within the tolerance between cores.
+            (HOUR - TOLERANCE, HOUR, HOUR - TOLERANCE, false),
+            // The thread was suspended for an hour.
             (0, HOUR, HOUR, false),
-            (0, HOUR, HOUR - APART, false),
-            (HOUR - APART - 1, HOUR, HOUR - APART - 1, true),
+            (0, HOUR, HOUR - TOLERANCE, false),
+            (HOUR - TOLERANCE - 1, HOUR, HOUR - TOLERANCE - 1, true),
             (0, HOUR, 1, true),
             (0, u64::MAX, 0, true),
         ] {
@@ -144,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_not_behind_is_not_read_again() {
+    fn a_reading_that_is_not_behind_needs_no_second_one() {
         assert!(!is_different_clock(5, 5, || panic!("read again")));
     }
 }

@@ -1,21 +1,14 @@
-//! Settings from outside: a file, the environment.
+//! Settings from a file or the environment, applied while the program runs.
 //!
-//! A text becomes sections of assignments, each with its place; [`plan`] puts those of all layers on top of the settings in the code and
-//! checks them. [`value`] reads the words of the attributes.
+//! [`file`] and [`environment`] read texts into sections; [`plan`] merges the sections of all layers into the settings in the code and
+//! checks the result.
 //!
-//! **Invariant:** all or nothing. Nothing is applied before everything is checked, and all mistakes are reported at once. One layer
-//! is replaced at a time, as a whole.
+//! **Invariant:** all or nothing. Nothing is applied before everything is checked, and all mistakes are reported at once. One layer is
+//! replaced at a time, as a whole.
 
-mod breaker;
-mod bulkhead;
 mod environment;
-mod error;
 mod file;
-mod place;
 mod plan;
-mod rate_limit;
-mod retry;
-mod value;
 
 use std::{
     env,
@@ -25,73 +18,24 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-pub use self::error::{ConfigError, ConfigIssue};
-use self::{error::Issues, place::Place, plan::Plan};
-use crate::{ConfigLayer, layers};
+use self::plan::Plan;
+use crate::{
+    ConfigLayer, events,
+    settings::{ConfigError, Issues, Section},
+};
 
-/// What can be configured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Kind {
-    Breaker,
-    Retry,
-    RateLimit,
-    Bulkhead,
-}
-
-/// What was written about one of them.
-#[derive(Debug)]
-struct Section {
-    kind: Kind,
-    name: String,
-    /// Where it stands, for errors.
-    place: Place,
-    assignments: Vec<Assignment>,
-}
-
-/// A setting as it was written.
-#[derive(Debug)]
-struct Assignment {
-    option: String,
-    value: String,
-    place: Place,
-    /// What errors call it, where the place does not say it.
-    key: String,
-}
-
-impl Kind {
-    const ALL: [Self; 4] = [Self::Breaker, Self::Retry, Self::RateLimit, Self::Bulkhead];
-
-    const fn table(self) -> &'static str {
-        match self {
-            Self::Breaker => "breaker",
-            Self::Retry => "retry",
-            Self::RateLimit => "rate_limit",
-            Self::Bulkhead => "bulkhead",
-        }
-    }
-
-    const fn options(self) -> &'static [&'static str] {
-        match self {
-            Self::Breaker => &breaker::OPTIONS,
-            Self::Retry => &retry::OPTIONS,
-            Self::RateLimit => &rate_limit::OPTIONS,
-            Self::Bulkhead => &bulkhead::OPTIONS,
-        }
-    }
-}
-
-/// The layers from outside, as they were applied last.
+/// The layers outside the code, as they were applied last.
 #[derive(Debug)]
 struct Outside {
     file: Vec<Section>,
     environment: Vec<Section>,
 }
 
-/// Held while a layer is read, checked and put in place of the one before, so that two that are applied at once do not mix.
+/// Locked while a layer is read, checked and replaced, so that concurrent changes do not mix.
 static OUTSIDE: Mutex<Outside> = Mutex::new(Outside { file: Vec::new(), environment: Vec::new() });
 
 impl Outside {
-    /// The lowest first.
+    /// The layers, the lowest first.
     fn layers(&self) -> impl Iterator<Item = &[Section]> {
         [self.file.as_slice(), self.environment.as_slice()].into_iter()
     }
@@ -104,13 +48,17 @@ impl Outside {
     }
 }
 
-/// Applies the settings in a TOML text to the breakers, retries, rate limits and bulkheads of the program, live.
+/// Applies the settings in a TOML text to the circuit breakers, retries, rate limits and bulkheads of the program.
 ///
-/// There is a table for each breaker, with the options of
-/// [`#[circuit_breaker]`](macro@crate::circuit_breaker) and their values in the same words; what is no number, `true` or
-/// `false` stands in quotes. `window = "none"` goes back from a window to failures in a row. A `#[retry]` that has a `name` is
-/// set in `[retry.name]`: `max_attempts`, `backoff`, `jitter` and `max_elapsed`. `[rate_limit.name]` has `limit`, `per`, `max_wait` and
-/// `algorithm`, `[bulkhead.name]` has `max_concurrent` and `max_wait`; `"none"` for a wait lets nobody wait.
+/// Each name has a table, with the options of its attribute. Values are written as in the attribute; values other than numbers,
+/// `true` and `false` are quoted.
+///
+/// | table | options |
+/// | --- | --- |
+/// | `[breaker.name]` | those of [`#[circuit_breaker]`](macro@crate::circuit_breaker); `window = "none"` returns to the failure threshold |
+/// | `[retry.name]` | `max_attempts`, `backoff`, `jitter` and `max_elapsed`, of each `#[retry]` with that `name` |
+/// | `[rate_limit.name]` | `limit`, `per`, `algorithm` and `max_wait`; `max_wait = "none"` disables waiting |
+/// | `[bulkhead.name]` | `max_concurrent` and `max_wait` |
 ///
 /// ```
 /// use std::{io, time::Duration};
@@ -136,64 +84,65 @@ impl Outside {
 ///
 /// # Layers
 ///
-/// Settings have layers: the code, the file, the environment ([`configure_from_env`]), and what is set live by
-/// [`CircuitBreaker::reconfigure`](crate::CircuitBreaker::reconfigure) and the like. Each option holds as the highest layer says that
-/// gives it; what is set live holds as a whole, until `reset_config`.
+/// Settings have four layers: the code, the file, the environment ([`configure_from_env`]), and the settings set at run time by
+/// [`CircuitBreaker::reconfigure`](crate::CircuitBreaker::reconfigure) and its counterparts. For each option the highest layer that
+/// gives it is in force. Settings set at run time replace all options, until `reset_config`.
 ///
-/// A text replaces the layer of the file as a whole, whether it comes from a file or not: a table or a line that is not there any
-/// more goes back to what the code says. Texts that are applied at once, by several threads, never mix. An
-/// [event](crate::events::Event::ConfigApplied) tells of each, with the settings that have changed.
+/// The text replaces the layer of the file as a whole, whether or not it comes from a file: a setting that the new text does not
+/// contain reverts to the code's. Concurrent calls do not mix. Each call emits an
+/// [event](crate::events::Event::ConfigApplied) with the settings that have changed.
 ///
-/// Nothing that a breaker or a limit counted is lost, see
-/// [`CircuitBreaker::reconfigure`](crate::CircuitBreaker::reconfigure), [`RateLimit::reconfigure`](crate::RateLimit::reconfigure) and
-/// [`Bulkhead::reconfigure`](crate::Bulkhead::reconfigure); a retried call that is under way goes on as it began.
+/// Counts are kept; see [`CircuitBreaker::reconfigure`](crate::CircuitBreaker::reconfigure),
+/// [`RateLimit::reconfigure`](crate::RateLimit::reconfigure) and [`Bulkhead::reconfigure`](crate::Bulkhead::reconfigure). A retried call
+/// in flight keeps the policy that it began with.
 ///
 /// # Errors
 ///
-/// All mistakes of the text, each with its place; then nothing has changed. Mistakes in the layer of the environment are among them,
-/// where it does not go with the text: a `failure_rate` whose window is gone.
+/// All mistakes of the text, each with its place; no setting has changed then. A mistake can also be in the layer of the environment,
+/// if it does not fit the new text: a `failure_rate` whose window is gone.
 pub fn configure_from_toml(text: &str) -> Result<(), ConfigError> {
-    apply(ConfigLayer::File, |mistakes| Ok(file::sections(text, None, mistakes)))
+    apply(ConfigLayer::File, |issues| Ok(file::sections(text, None, issues)))
 }
 
-/// Applies the settings in a TOML file, as [`configure_from_toml`] does. Call it again to apply what has changed; a file that is
-/// empty puts all settings back.
+/// Applies the settings in a TOML file, as [`configure_from_toml`] does.
+///
+/// Call it again after the file has changed; an empty file reverts all settings to the code's.
 ///
 /// # Errors
 ///
-/// The file can't be read, or has mistakes; then nothing has changed.
+/// The file cannot be read, or contains mistakes; no setting has changed then.
 pub fn configure_from_file(path: impl AsRef<Path>) -> Result<(), ConfigError> {
     let path = path.as_ref();
-    apply(ConfigLayer::File, |mistakes| {
+    apply(ConfigLayer::File, |issues| {
         let text = fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, error))?;
-        Ok(file::sections(&text, Some(path), mistakes))
+        Ok(file::sections(&text, Some(path), issues))
     })
 }
 
 /// Applies the settings in the environment: `STEADFAST_BREAKER_PAYMENTS_FAILURE_THRESHOLD=10`,
 /// `STEADFAST_RETRY_CHARGE_MAX_ATTEMPTS=5`, `STEADFAST_RATE_LIMIT_SEARCH_LIMIT=50`, `STEADFAST_BULKHEAD_REPORTS_MAX_CONCURRENT=10`.
 ///
-/// The name is in upper case, with `_` for all that is no letter and no digit; so is the option. Values are in
-/// the words of the attribute, without quotes: `STEADFAST_BREAKER_PAYMENTS_RECOVERY_TIMEOUT=30s`. Where one name begins with another, as
-/// `api_failure` does with `api`, a variable is about the one that leaves an option which exists; where both do, it is a mistake.
+/// Name and option are in upper case, with `_` for everything but letters and digits. Values are written as in the attribute, without
+/// quotes: `STEADFAST_BREAKER_PAYMENTS_RECOVERY_TIMEOUT=30s`. If one name is the beginning of another, such as `api` of `api_failure`,
+/// a variable belongs to the name that leaves an existing option; if both do, the variable is a mistake.
 ///
-/// The variables replace the layer of the environment as a whole. That layer is on top of the file's, whichever was applied last:
-/// see [`configure_from_toml`].
+/// The variables replace the layer of the environment as a whole. It is above the layer of the file, whichever was applied last: see
+/// [`configure_from_toml`].
 ///
 /// # Errors
 ///
 /// All mistakes in variables that begin with `STEADFAST_BREAKER_`, `STEADFAST_RETRY_`, `STEADFAST_RATE_LIMIT_` or
-/// `STEADFAST_BULKHEAD_`; then nothing has changed.
+/// `STEADFAST_BULKHEAD_`; no setting has changed then.
 pub fn configure_from_env() -> Result<(), ConfigError> {
-    apply(ConfigLayer::Environment, |mistakes| {
-        // What is not Unicode can't be one of ours, or has a value that can't be right.
+    apply(ConfigLayer::Environment, |issues| {
+        // A name that is not Unicode is not one of ours, and such a value is wrong in any case.
         let text = |text: OsString| text.to_string_lossy().into_owned();
         let variables = env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
-        Ok(environment::sections(variables, mistakes))
+        Ok(environment::sections(variables, issues))
     })
 }
 
-/// Applies settings in variables, as [`configure_from_env`] does with those of the process.
+/// Applies settings in the given variables, as [`configure_from_env`] does with those of the process.
 ///
 /// ```
 /// # #[steadfast::circuit_breaker(name = "postage")]
@@ -205,31 +154,31 @@ pub fn configure_from_env() -> Result<(), ConfigError> {
 ///
 /// # Errors
 ///
-/// As with [`configure_from_env`].
+/// Those of [`configure_from_env`].
 pub fn configure_from_vars(variables: impl IntoIterator<Item = (String, String)>) -> Result<(), ConfigError> {
     let variables = variables.into_iter().collect();
-    apply(ConfigLayer::Environment, |mistakes| Ok(environment::sections(variables, mistakes)))
+    apply(ConfigLayer::Environment, |issues| Ok(environment::sections(variables, issues)))
 }
 
-/// Replaces a layer by what is read, if that goes with the code and the other layer.
+/// Replaces a layer by the sections that `read` returns, if they fit the code and the other layer.
 fn apply(
     layer: ConfigLayer,
     read: impl FnOnce(&mut Issues) -> Result<Vec<Section>, ConfigError>,
 ) -> Result<(), ConfigError> {
     let (plan, changes) = {
         let mut outside = OUTSIDE.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut mistakes = Issues::default();
-        let sections = read(&mut mistakes)?;
+        let mut issues = Issues::default();
+        let sections = read(&mut issues)?;
         let before = mem::replace(outside.layer(layer), sections);
-        let mut plan = Plan::of(&outside, &mut mistakes);
-        if let Err(error) = mistakes.none() {
+        let mut plan = Plan::new(&outside, &mut issues);
+        if let Err(error) = issues.into_result() {
             *outside.layer(layer) = before;
             return Err(error);
         }
-        let changes = plan.carry_out();
+        let changes = plan.replace();
         (plan, changes)
     };
-    plan.apply_settings();
-    layers::tell(layer, || changes);
+    plan.apply();
+    events::config_applied(layer, || changes);
     Ok(())
 }

@@ -130,5 +130,5 @@ pub(crate) fn tell(function: &'static str, fallback: &'static str, error: Option
         contain(|| text = Some(error.to_string().into()));
         text
     };
-    events::tell(|| Event::FallbackUsed { function, fallback, error: error.and_then(text) });
+    events::emit(|| Event::FallbackUsed { function, fallback, error: error.and_then(text) });
 }

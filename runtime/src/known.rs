@@ -3,15 +3,7 @@
 
 use std::{error::Error, marker::PhantomData};
 
-use crate::{Transient, slices::KNOWN};
-
-/// Sees a type in an error, if it is of that type.
-pub type Find = for<'a> fn(&'a (dyn Error + 'static)) -> Option<&'a dyn Transient>;
-
-/// The error as one of those types.
-pub(crate) fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
-    KNOWN.iter().find_map(|find| find(error))
-}
+use crate::Transient;
 
 /// A type to look for: `(&Known::<E>::new()).find(error)` finds it if it is an error, and nothing if it is none.
 #[derive(Debug)]

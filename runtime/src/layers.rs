@@ -2,10 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{
-    escape::escaped,
-    events::{self, Event},
-};
+use crate::escape::escaped;
 
 /// A source of settings. A later one is on top of an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,13 +75,6 @@ impl<C: Copy> Layered<C> {
 impl ConfigChange {
     pub(crate) fn new(table: &'static str, name: &'static str, config: impl fmt::Display) -> Self {
         Self { table, name, config: config.to_string().into() }
-    }
-}
-
-/// Tells that a layer was replaced. No lock is held.
-pub(crate) fn tell(layer: ConfigLayer, changes: impl FnOnce() -> Vec<ConfigChange>) {
-    if events::are_heard() {
-        events::publish(Event::ConfigApplied { layer, changes: changes().into() });
     }
 }
 

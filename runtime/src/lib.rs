@@ -110,10 +110,12 @@ struct Readme;
 
 mod breaker;
 mod bulkhead;
+mod capabilities;
 mod checked;
 mod clock;
 #[cfg(feature = "config")]
 mod configure;
+mod errors;
 mod escape;
 pub mod events;
 mod fallback;
@@ -135,6 +137,8 @@ mod rate_limit;
 mod registry;
 mod retry;
 mod scope;
+#[cfg(feature = "config")]
+mod settings;
 mod slices;
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
 mod telemetry;
@@ -142,8 +146,6 @@ mod telemetry;
 pub mod testing;
 mod timeout;
 mod totals;
-#[cfg(feature = "tracing")]
-mod trace;
 mod transient;
 mod wait;
 
@@ -162,20 +164,18 @@ pub use steadfast_macros::retry;
 #[doc = include_str!("../docs/timeout.md")]
 pub use steadfast_macros::timeout;
 
-#[cfg(feature = "config")]
-pub use self::configure::{
-    ConfigError, ConfigIssue, configure_from_env, configure_from_file, configure_from_toml, configure_from_vars,
-};
 #[cfg(feature = "tokio")]
 pub use self::timeout::Timeout;
 #[cfg(feature = "http")]
 pub use self::transient::http::retry_after;
 pub use self::{
     breaker::{
-        BreakerConfig, BreakerSettings, BreakerState, CircuitBreaker, CircuitOpen, HistoryEntry, HistoryEvent,
-        OpenReason, Override, Permit, Snapshot, SnapshotConfig, TripRule, Window, WindowSnapshot,
+        BreakerConfig, BreakerSettings, CircuitBreaker, HistoryEntry, HistoryEvent, Override, Permit, Snapshot,
+        SnapshotConfig, TripRule, Window, WindowSnapshot, breaker, breakers,
     },
     bulkhead::{Bulkhead, BulkheadConfig, BulkheadFull, BulkheadPermit, BulkheadSnapshot, bulkhead, bulkheads},
+    capabilities::validate,
+    errors::{BreakerState, CircuitOpen, ConfigConflict, DeclarationSite, DeclaredConfig, OpenReason, Transient},
     escape::escaped,
     fallback::{Fallback, FallbackIf},
     layers::{ConfigChange, ConfigLayer},
@@ -183,41 +183,48 @@ pub use self::{
         Algorithm, RateLimit, RateLimitConfig, RateLimitDecision, RateLimitRequest, RateLimitSettings,
         RateLimitSnapshot, RateLimitStore, RateLimited, rate_limit, rate_limits,
     },
-    registry::{ConfigConflict, DeclarationSite, DeclaredConfig, breaker, breakers, validate},
     retry::{
         Backoff, Jitter, Nested, RetryBudget, RetryContext, RetryIf, RetryPolicy, RetrySnapshot, RetryUntil, Schedule,
         Stop, StopSignal, retries,
     },
     timeout::TimedOut,
-    transient::Transient,
 };
 #[cfg(feature = "keyed")]
 pub use self::{
-    breaker::{KeyedBreaker, KeyedBreakerSettings, KeyedBreakers, KeyedSnapshot},
+    breaker::{KeyedBreaker, KeyedBreakerSettings, KeyedBreakers, KeyedSnapshot, all_keyed_breakers, keyed_breakers},
     rate_limit::{
         KeyedRateLimit, KeyedRateLimitSettings, KeyedRateLimitSnapshot, KeyedRateLimits, all_keyed_rate_limits,
         keyed_rate_limits,
     },
-    registry::{all_keyed_breakers, keyed_breakers},
+};
+#[cfg(feature = "config")]
+pub use self::{
+    configure::{configure_from_env, configure_from_file, configure_from_toml, configure_from_vars},
+    settings::{ConfigError, ConfigIssue},
 };
 
-/// What the attributes expand to. Not for use by hand: it changes without notice.
+/// The functions and types that generated code calls. Not part of the public interface: they change without notice.
 #[doc(hidden)]
 pub mod __private {
     pub use linkme;
 
+    #[cfg(feature = "keyed")]
+    pub use crate::{breaker::KEYED_BREAKERS, rate_limit::KEYED_RATE_LIMITS};
     pub use crate::{
-        breaker::{PanicMark, Polled},
-        known::{Find, FindError, FindNothing, Known},
+        breaker::{BREAKERS, PanicMark, Polled},
+        bulkhead::BULKHEADS,
+        known::{FindError, FindNothing, Known},
         outcome::*,
-        registry::{Declaration, Declared, Registered},
+        rate_limit::RATE_LIMITS,
+        registry::{Declared, Policy, REGISTERED, Registered},
         retry::{
+            POLICIES,
             attempts::Attempts,
             named::NamedPolicy,
             statistics::Statistics,
             verdict::{Disposition, Verdict},
         },
-        slices::*,
+        transient::known::{Find, KNOWN},
     };
     #[cfg(feature = "tokio")]
     pub use crate::{

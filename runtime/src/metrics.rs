@@ -1,84 +1,80 @@
-//! Every breaker, retry, rate limit and bulkhead told to the recorder of the `metrics` facade.
+//! All named circuit breakers, retries, rate limits and bulkheads as metrics, for the recorder of the `metrics` facade.
 //!
 //! ```
 //! steadfast::metrics::describe(); // once, after the recorder is installed
 //! steadfast::metrics::report(); // before each scrape, or every few seconds
 //! ```
 //!
-//! The names are those of the feature `prometheus-client`, whose module has a table of them; counters end with `_total`. Calls
-//! pay nothing: [`report`] reads what the breakers have counted. Only the histogram `retry_delay_seconds` is told as it happens,
-//! after the sleep.
+//! The names are those of the feature `prometheus-client`, whose module lists them; counters end with `_total`. Calls have no extra
+//! cost: [`report`] reads the counters that exist anyway. Only the histogram `retry_delay_seconds` is recorded after each delay.
 
 use std::{
     collections::BTreeSet,
+    mem,
     sync::{Mutex, PoisonError},
-    time::Duration,
 };
 
-use ::metrics::{Label, SharedString};
+use ::metrics::{Label, SharedString, Unit};
 
-use crate::telemetry::{self, Family, Kind};
+use crate::{
+    capabilities,
+    telemetry::{DEFAULT_TOP_KEYS, Family, MetricKind},
+};
 
-/// Gives the recorder the description of each metric.
+/// Registers the description of each metric with the recorder.
 pub fn describe() {
-    for Family { name, help, kind, .. } in telemetry::families(0) {
+    for Family { name, help, kind, .. } in capabilities::families(0) {
         match kind {
-            Kind::Counter => ::metrics::describe_counter!(full(name, kind), help),
-            Kind::Gauge => ::metrics::describe_gauge!(full(name, kind), help),
+            MetricKind::Counter => ::metrics::describe_counter!(full_name(name, kind), help),
+            MetricKind::Gauge => ::metrics::describe_gauge!(full_name(name, kind), help),
+            MetricKind::Histogram => ::metrics::describe_histogram!(full_name(name, kind), Unit::Seconds, help),
         }
     }
-    ::metrics::describe_histogram!("retry_delay_seconds", ::metrics::Unit::Seconds, "Delays before retries.");
 }
 
-/// Tells the recorder where everything stands, with series for 20 keys of each name.
+/// Reports all metrics to the recorder, with series for at most 20 keys of each name.
 pub fn report() {
-    report_with_keys(telemetry::DEFAULT_TOP_KEYS);
+    report_with_keys(DEFAULT_TOP_KEYS);
 }
 
-/// Tells the recorder where everything stands, with series for so many keys of each name: the worst of those in trouble, as the table of
-/// the feature `prometheus-client` says.
+/// Reports all metrics to the recorder, with series for at most `keys` keys of each name.
 ///
-/// A recorder keeps a series for as long as it likes. The gauge of a key that is out of trouble is set to 0 once; its counters stay as
-/// they were.
+/// The keys with most trouble have series, as the module of the feature `prometheus-client` describes. A recorder keeps a series as long
+/// as it chooses to. If a key has no series any more, its gauges are set to 0 once, and its counters keep their last values.
 pub fn report_with_keys(keys: usize) {
-    let mut of_keys = BTreeSet::new();
-    for Family { name, kind, samples, .. } in telemetry::families(keys) {
-        let name = full(name, kind);
+    let mut key_gauges = BTreeSet::new();
+    for Family { name, kind, samples, .. } in capabilities::families(keys) {
+        let name = full_name(name, kind);
         for sample in samples {
-            let labels: Vec<_> = sample
-                .labels
-                .pairs()
-                .map(|(name, value)| Label::new(name, SharedString::from(value.into_owned())))
-                .collect();
+            let pairs = sample.labels.pairs();
+            let labels: Vec<_> =
+                pairs.map(|(name, value)| Label::new(name, SharedString::from(value.into_owned()))).collect();
             match kind {
-                Kind::Counter => ::metrics::counter!(name.clone(), labels).absolute(sample.value.as_whole()),
-                Kind::Gauge => {
-                    if sample.labels.is_of_key() {
-                        of_keys.insert((name.clone(), labels.clone()));
+                MetricKind::Counter => ::metrics::counter!(name.clone(), labels).absolute(sample.value.as_whole()),
+                MetricKind::Gauge => {
+                    if sample.labels.has_key() {
+                        key_gauges.insert((name.clone(), labels.clone()));
                     }
                     ::metrics::gauge!(name.clone(), labels).set(sample.value.as_f64());
                 }
+                // Recorded value by value, as each occurs.
+                MetricKind::Histogram => {}
             }
         }
     }
-    let before = std::mem::replace(&mut *LATEST.lock().unwrap_or_else(PoisonError::into_inner), of_keys.clone());
-    for (name, labels) in before.difference(&of_keys).cloned() {
+    let mut last = key_gauges.clone();
+    mem::swap(&mut *LAST_KEY_GAUGES.lock().unwrap_or_else(PoisonError::into_inner), &mut last);
+    for (name, labels) in last.difference(&key_gauges).cloned() {
         ::metrics::gauge!(name, labels).set(0.0);
     }
 }
 
-/// The gauges of keys in the latest report.
-static LATEST: Mutex<BTreeSet<(SharedString, Vec<Label>)>> = Mutex::new(BTreeSet::new());
+/// The gauges of keys in the last report.
+static LAST_KEY_GAUGES: Mutex<BTreeSet<(SharedString, Vec<Label>)>> = Mutex::new(BTreeSet::new());
 
-/// Tells of a sleep that is over.
-pub(crate) fn record_delay(retry: Option<&'static str>, delay: Duration) {
-    let label = crate::escaped(retry.unwrap_or("unnamed"));
-    ::metrics::histogram!("retry_delay_seconds", "retry" => label).record(delay.as_secs_f64());
-}
-
-fn full(name: &'static str, kind: Kind) -> SharedString {
+fn full_name(name: &'static str, kind: MetricKind) -> SharedString {
     match kind {
-        Kind::Counter => SharedString::from(format!("{name}_total")),
-        Kind::Gauge => SharedString::from(name),
+        MetricKind::Counter => SharedString::from(format!("{name}_total")),
+        MetricKind::Gauge | MetricKind::Histogram => SharedString::from(name),
     }
 }

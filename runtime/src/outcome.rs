@@ -17,7 +17,7 @@ use crate::{
     BreakerSettings, BulkheadFull, CircuitOpen, Permit, RateLimited, TimedOut, Transient,
     breaker::PanicMark,
     retry::verdict::{Disposition, Verdict},
-    transient::{is_rejection, sources},
+    transient::chain::{is_rejection, sources},
 };
 
 /// What a guarded function returns: a `Result` or an `Option`.

@@ -1,4 +1,4 @@
-//! Every breaker, retry, rate limit and bulkhead as metrics for Prometheus, read when it scrapes.
+//! All named circuit breakers, retries, rate limits and bulkheads as metrics for Prometheus, read at each scrape.
 //!
 //! ```
 //! use prometheus_client::{encoding::prometheus_text::encode, registry::Registry};
@@ -7,14 +7,13 @@
 //! let mut registry = Registry::default();
 //! registry.register_collector(Box::new(SteadfastCollector::new()));
 //!
-//! let mut text = String::new(); // what a handler of `/metrics` answers
+//! let mut text = String::new(); // the response of a handler for `/metrics`
 //! encode(&mut text, &registry)?;
 //! assert!(text.contains("# TYPE circuit_breaker_state gauge"));
 //! # Ok::<(), std::fmt::Error>(())
 //! ```
 //!
-//! Calls pay nothing for it, and every breaker of the program is there from the first scrape on, with zeros before its first
-//! call.
+//! Calls have no extra cost, and every breaker of the program is exported from the first scrape on, with zeros before its first call.
 //!
 //! | metric | type | labels |
 //! | --- | --- | --- |
@@ -33,23 +32,22 @@
 //! | `retry_attempts_total` | counter | `retry` |
 //! | `retry_delay_seconds` | histogram | `retry` |
 //! | `rate_limit_calls_total` | counter | `limit`, `outcome`: admitted, rejected |
-//! | `rate_limit_max_calls`, `rate_limit_window_seconds` | gauge: what may be | `limit` |
-//! | `rate_limit_used`, `rate_limit_waiting` | gauge: what is | `limit`, without keys |
+//! | `rate_limit_max_calls`, `rate_limit_window_seconds` | gauge: the configured limit and window | `limit` |
+//! | `rate_limit_used`, `rate_limit_waiting` | gauge: calls in the window, waiting calls | `limit`, without keys |
 //! | `rate_limit_keys` | gauge | `limit`, `state`: free, reached |
 //! | `rate_limit_key_rejections_total` | counter | `limit`, `key` |
 //! | `bulkhead_calls_total` | counter | `bulkhead`, `outcome`: admitted, rejected |
 //! | `bulkhead_in_flight`, `bulkhead_max_concurrent`, `bulkhead_waiting` | gauge | `bulkhead` |
 //!
-//! Retries are there that have a `name`. Of breakers and rate limits with a `key`, the totals of all keys stand under their `service` or
-//! `limit`, evicted keys included.
+//! Retries are exported if they have a `name`. For breakers and rate limits with a `key`, the totals under `service` or `limit` include
+//! all keys, also evicted ones.
 //!
-//! A key has series of its own only while it is in trouble: its breaker is not closed, has failures counted or has changed its state in
-//! the last ten minutes; its rate limit has rejected calls. Of these, the worst 20 of each name have series
-//! ([`top_keys`](SteadfastCollector::top_keys)), and in each hour at most as many keys that had none before, so that the number of
-//! series is bounded over time, too. The breaker or limit that all keys share that have none of their own has the label
-//! `overflow="true"` and no `key`.
+//! A key has series of its own while it is in trouble. For a breaker: it is not closed, has counted failures, or has changed its state
+//! within the last ten minutes. For a rate limit: it has rejected calls. At most 20 keys of each name have series
+//! ([`top_keys`](SteadfastCollector::top_keys)), those with most trouble first, and in each hour at most as many keys again can be added,
+//! so that the number of series is bounded over time as well. The overflow breaker or limit has the label `overflow="true"` and no `key`.
 //!
-//! Where two versions of this crate are in one program, each has a collector of its own; register the second with a prefix.
+//! If a program contains two versions of this crate, each has its own collector; register the second one with a prefix.
 
 use std::{fmt, time::Duration};
 
@@ -57,30 +55,30 @@ use prometheus_client::{
     collector::Collector,
     encoding::{
         CounterValueEncoder, DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeLabel, EncodeLabelSet,
-        GaugeValueEncoder, LabelSetEncoder, NoLabelSet,
+        GaugeValueEncoder, LabelSetEncoder, MetricEncoder, NoLabelSet,
     },
     metrics::MetricType,
 };
 
 use crate::{
-    RetrySnapshot,
-    telemetry::{self, Family, Kind, Labels, Value, of_retry},
+    capabilities,
+    telemetry::{DEFAULT_TOP_KEYS, Family, Labels, MetricKind, Value},
 };
 
-/// Reads all of them at each scrape: see the [module](self).
+/// A collector that reads all metrics at each scrape. The [module documentation](self) lists them.
 #[derive(Clone, Copy, Debug)]
 pub struct SteadfastCollector {
     top_keys: usize,
 }
 
 impl SteadfastCollector {
-    /// With series for 20 keys of each name.
+    /// Creates a collector with series for at most 20 keys of each name.
     #[must_use]
     pub const fn new() -> Self {
-        Self { top_keys: telemetry::DEFAULT_TOP_KEYS }
+        Self { top_keys: DEFAULT_TOP_KEYS }
     }
 
-    /// How many keys of each name have series of their own at once, of those in trouble; those that reject most come first.
+    /// Sets the maximum number of keys of each name that have series of their own at a time.
     #[must_use]
     pub const fn top_keys(mut self, keys: usize) -> Self {
         self.top_keys = keys;
@@ -96,36 +94,34 @@ impl Default for SteadfastCollector {
 
 impl Collector for SteadfastCollector {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        for Family { name, help, kind, samples } in telemetry::families(self.top_keys) {
+        for Family { name, help, kind, samples } in capabilities::families(self.top_keys) {
             let kind = match kind {
-                Kind::Counter => MetricType::Counter,
-                Kind::Gauge => MetricType::Gauge,
+                MetricKind::Counter => MetricType::Counter,
+                MetricKind::Gauge => MetricType::Gauge,
+                MetricKind::Histogram => MetricType::Histogram,
             };
-            // The encoder puts a full stop behind it.
+            // The encoder appends a full stop.
             let help = help.trim_end_matches('.');
             let mut family = encoder.encode_descriptor(name, help, None, kind)?;
             for sample in samples {
-                let mut metric = family.encode_family(&sample.labels)?;
-                match kind {
-                    MetricType::Counter => metric.encode_counter::<NoLabelSet, _, u64>(&sample.value, None)?,
-                    _ => metric.encode_gauge(&sample.value)?,
-                }
+                encode_value(family.encode_family(&sample.labels)?, kind, &sample.value)?;
             }
         }
-        encode_delays(&mut encoder)
+        Ok(())
     }
 }
 
-fn encode_delays(encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-    let help = "Delays before retries, in seconds";
-    let mut family = encoder.encode_descriptor("retry_delay_seconds", help, None, MetricType::Histogram)?;
-    for RetrySnapshot { name, delays, delayed, .. } in crate::retries() {
-        let bounds = RetrySnapshot::DELAYS.iter().map(Duration::as_secs_f64).chain([f64::INFINITY]);
-        let buckets: Vec<_> = bounds.zip(delays).collect();
-        let (sum, count) = (delayed.as_secs_f64(), delays.iter().sum());
-        family.encode_family(&of_retry(name))?.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
+fn encode_value(mut encoder: MetricEncoder<'_>, kind: MetricType, value: &Value) -> fmt::Result {
+    match (kind, value) {
+        (_, Value::Histogram(histogram)) => {
+            let bound = |bound: Option<Duration>| bound.map_or(f64::INFINITY, |bound| bound.as_secs_f64());
+            let buckets: Vec<_> = histogram.buckets.iter().map(|(max, count)| (bound(*max), *count)).collect();
+            let count = buckets.iter().map(|(_, count)| count).sum();
+            encoder.encode_histogram::<NoLabelSet>(histogram.sum.as_secs_f64(), count, &buckets, None)
+        }
+        (MetricType::Counter, value) => encoder.encode_counter::<NoLabelSet, _, u64>(value, None),
+        (_, value) => encoder.encode_gauge(value),
     }
-    Ok(())
 }
 
 impl EncodeLabelSet for Labels {
@@ -138,7 +134,7 @@ impl EncodeGaugeValue for Value {
     fn encode(&self, encoder: &mut GaugeValueEncoder<'_>) -> fmt::Result {
         match self {
             Self::Count(count) => EncodeGaugeValue::encode(count, encoder),
-            Self::Micros(_) => EncodeGaugeValue::encode(&self.as_f64(), encoder),
+            value => EncodeGaugeValue::encode(&value.as_f64(), encoder),
         }
     }
 }
@@ -147,7 +143,7 @@ impl EncodeCounterValue for Value {
     fn encode(&self, encoder: &mut CounterValueEncoder<'_>) -> fmt::Result {
         match self {
             Self::Count(count) => EncodeCounterValue::encode(count, encoder),
-            Self::Micros(_) => EncodeCounterValue::encode(&self.as_f64(), encoder),
+            value => EncodeCounterValue::encode(&value.as_f64(), encoder),
         }
     }
 }

@@ -10,6 +10,9 @@ mod keyed;
 mod limiter;
 #[cfg(feature = "tokio")]
 mod line;
+#[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+mod metrics;
+mod named;
 #[cfg(feature = "tokio")]
 mod question;
 mod queue;
@@ -21,13 +24,13 @@ mod store;
 mod stored;
 mod waiting;
 
-#[cfg(feature = "keyed")]
-use std::collections::BTreeMap;
 use std::{borrow::Borrow, fmt};
 
 use self::limiter::Limiter;
+pub(crate) use self::named::RateLimits;
 pub use self::{
     config::{Algorithm, RateLimitConfig},
+    named::{RATE_LIMITS, rate_limit, rate_limits},
     rejection::RateLimited,
     rules::RateLimitSettings,
     snapshot::RateLimitSnapshot,
@@ -35,15 +38,12 @@ pub use self::{
 };
 #[cfg(feature = "keyed")]
 pub use self::{
-    keyed::{KeyedRateLimit, KeyedRateLimitSettings, KeyedRateLimits, all_keyed_rate_limits, keyed_rate_limits},
+    keyed::{KeyedRateLimit, KeyedRateLimitSettings, KeyedRateLimits},
+    named::{KEYED_RATE_LIMITS, all_keyed_rate_limits, keyed_rate_limits},
     snapshot::KeyedRateLimitSnapshot,
 };
-#[cfg(feature = "keyed")]
-use crate::registry::{DeclarationSite, places};
 use crate::{
-    ConfigLayer, clock, key, layers,
-    registry::{Declared, DeclaredConfig, Listed, Registry, Shared},
-    slices::RATE_LIMITS,
+    ConfigLayer, clock, events, key,
     totals::{Count, Totals},
 };
 
@@ -83,6 +83,15 @@ impl RateLimit {
         Self { limiter: Limiter::new(Totals::sharded(), None), rules: RateLimitSettings::new(name, Some(config)) }
     }
 
+    pub(crate) fn with_optional(name: &'static str, config: Option<RateLimitConfig>) -> Self {
+        Self { limiter: Limiter::new(Totals::sharded(), None), rules: RateLimitSettings::new(name, config) }
+    }
+
+    /// The settings that the code declares.
+    pub(crate) fn declared_config(&self) -> Option<RateLimitConfig> {
+        self.rules.declared()
+    }
+
     /// The name it was declared with.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -106,7 +115,7 @@ impl RateLimit {
     fn set_live(&self, live: Option<RateLimitConfig>) {
         let change = self.rules.change(|layers| layers.set_live(live.map(Some)));
         self.apply_settings();
-        layers::tell(ConfigLayer::Live, || change.into_iter().collect());
+        events::config_applied(ConfigLayer::Live, || change.into_iter().collect());
     }
 
     /// Replaces the settings from a file and the environment; [`apply_settings`](Self::apply_settings) has to follow.
@@ -267,63 +276,5 @@ impl<R: Borrow<RateLimitSettings>> fmt::Debug for RateLimit<R> {
 impl<R: Borrow<RateLimitSettings>> fmt::Display for RateLimit<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.snapshot().fmt(f)
-    }
-}
-
-/// The rate limit of that name, also before its first call.
-#[must_use]
-pub fn rate_limit(name: &str) -> Option<&'static RateLimit> {
-    RateLimit::registry().get(name)
-}
-
-/// Every named rate limit of the program, sorted by name, also before its first call.
-///
-/// ```
-/// for limit in steadfast::rate_limits() {
-///     println!("{limit}"); // search: 1 of 100 in 60s, 0 waiting; ...
-/// }
-/// ```
-#[must_use]
-pub fn rate_limits() -> Vec<&'static RateLimit> {
-    RateLimit::registry().all()
-}
-
-impl Shared for RateLimit {
-    type Config = RateLimitConfig;
-
-    const NEEDS_SETTINGS: bool = true;
-
-    fn create(name: &'static str, config: Option<RateLimitConfig>) -> Self {
-        Self { limiter: Limiter::new(Totals::sharded(), None), rules: RateLimitSettings::new(name, config) }
-    }
-
-    fn name(&self) -> &'static str {
-        self.rules.name
-    }
-
-    fn declared(&self) -> Option<RateLimitConfig> {
-        self.rules.declared()
-    }
-
-    fn show(config: Option<RateLimitConfig>) -> (DeclaredConfig, Option<usize>) {
-        (DeclaredConfig::RateLimit(config), None)
-    }
-
-    #[cfg(feature = "keyed")]
-    fn rivals() -> BTreeMap<&'static str, DeclarationSite> {
-        places::<KeyedRateLimits>()
-    }
-
-    fn listed(listed: Listed) -> Option<&'static Self> {
-        if let Listed::RateLimit(own) = listed { Some(own) } else { None }
-    }
-
-    fn declarations() -> &'static [&'static Declared<Self>] {
-        &RATE_LIMITS
-    }
-
-    fn registry() -> &'static Registry<Self> {
-        static REGISTRY: Registry<RateLimit> = Registry::new();
-        &REGISTRY
     }
 }

@@ -8,7 +8,12 @@ mod backoff;
 #[cfg(feature = "rt-multi-thread")]
 mod blocking;
 mod budget;
+mod capability;
 mod jitter;
+#[cfg(feature = "config")]
+mod merge;
+#[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+mod metrics;
 pub(crate) mod named;
 pub(crate) mod nested;
 #[cfg(feature = "tokio")]
@@ -25,6 +30,7 @@ pub(crate) mod verdict;
 use std::future::Future;
 use std::{fmt, marker::PhantomData, time::Duration};
 
+pub(crate) use self::capability::Retries;
 pub(crate) use self::run::verdict_of;
 pub use self::{
     backoff::{Backoff, RetryContext},
@@ -42,6 +48,11 @@ use crate::{
     checked::{Checked, valid},
     random,
 };
+
+crate::slices::slices! {
+    /// The policy of every `#[retry]` with a `name`. Several may have the same name.
+    POLICIES = STEADFAST_0_1_0_POLICIES: [&'static named::NamedPolicy];
+}
 
 /// How often to make a call, and how long to wait in between.
 ///

@@ -1,19 +1,10 @@
-//! The lists that the linker gathers from the whole program.
+//! The lists that the linker collects from the whole program.
 //!
-//! **Invariant:** each list has the crate and its version in its name. linkme puts a list into a section that is named after the
-//! identifier alone, so that two lists of one name are one section wherever they are declared: the lists of another version of this
-//! crate must not meet these, and neither must those that the program declares for itself.
+//! **Invariant:** the name of each list contains the crate and its version. linkme names the section of a list after its identifier
+//! alone, so that two lists of one name would be one list, also across crates. The lists of another version of this crate must stay
+//! apart from these.
 
-#[cfg(feature = "keyed")]
-use crate::KeyedRateLimits;
-use crate::{
-    Bulkhead, RateLimit,
-    known::Find,
-    registry::{Declaration, Declared, Registered},
-    retry::named::NamedPolicy,
-};
-
-/// Declares a list under its full name, and the short name by which this crate and its attributes use it.
+/// Declares a list under its full name, and re-exports it under the short name that this crate and generated code use.
 macro_rules! slices {
     ($($(#[$meta:meta])* $short:ident = $full:ident: [$element:ty];)*) => {
         $(
@@ -25,52 +16,37 @@ macro_rules! slices {
         )*
 
         #[cfg(test)]
-        const NAMES: &[[&str; 2]] = &[$([stringify!($short), stringify!($full)]),*];
+        #[test]
+        fn slices_are_named_after_the_version() {
+            let version = env!("CARGO_PKG_VERSION").replace(|c: char| !c.is_ascii_alphanumeric(), "_").to_uppercase();
+            for [short, full] in [$([stringify!($short), stringify!($full)]),*] {
+                assert_eq!(full, format!("STEADFAST_{version}_{short}"));
+            }
+        }
     };
 }
 
-slices! {
-    /// Every place that declares a circuit breaker.
-    DECLARATIONS = STEADFAST_0_1_0_DECLARATIONS: [&'static Declaration];
-    /// Every static that `register!` lists.
-    REGISTERED = STEADFAST_0_1_0_REGISTERED: [Registered];
-    /// Every place that declares a bulkhead.
-    BULKHEADS = STEADFAST_0_1_0_BULKHEADS: [&'static Declared<Bulkhead>];
-    /// Every place that declares a rate limit.
-    RATE_LIMITS = STEADFAST_0_1_0_RATE_LIMITS: [&'static Declared<RateLimit>];
-    /// Every place that declares a rate limit for each key.
-    #[cfg(feature = "keyed")]
-    KEYED_RATE_LIMITS = STEADFAST_0_1_0_KEYED_RATE_LIMITS: [&'static Declared<KeyedRateLimits>];
-    /// Every named retry policy; several may have one name.
-    POLICIES = STEADFAST_0_1_0_POLICIES: [&'static NamedPolicy];
-    /// Every type that derives `Transient` and is an error.
-    KNOWN = STEADFAST_0_1_0_KNOWN: [Find];
-}
+pub(crate) use slices;
 
 #[cfg(test)]
 mod tests {
-    use super::NAMES;
+    use std::{fs, path::Path};
 
     #[test]
-    fn each_list_is_named_after_the_version_of_the_crate() {
-        let version = env!("CARGO_PKG_VERSION").replace(|c: char| !c.is_ascii_alphanumeric(), "_").to_uppercase();
-        for [short, full] in NAMES {
-            assert_eq!(*full, format!("STEADFAST_{version}_{short}"));
+    fn every_list_is_declared_by_the_macro() {
+        fn declaring(folder: &Path, found: &mut Vec<String>) {
+            for path in fs::read_dir(folder).expect("the sources are readable").flatten().map(|entry| entry.path()) {
+                if path.is_dir() {
+                    declaring(&path, found);
+                } else if fs::read_to_string(&path)
+                    .is_ok_and(|text| text.contains(concat!("#[linkme::", "distributed_slice]")))
+                {
+                    found.push(path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default());
+                }
+            }
         }
-    }
-
-    #[test]
-    fn no_list_is_declared_elsewhere() {
-        fn sources(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
-            let entries = std::fs::read_dir(folder).expect("the sources are here").flatten().map(|entry| entry.path());
-            entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
-        }
-        let attribute = concat!("#[linkme::", "distributed_slice]");
-        let declaring: Vec<_> = sources(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
-            .into_iter()
-            .filter(|path| std::fs::read_to_string(path).expect("it is text").contains(attribute))
-            .map(|path| path.file_name().map(|name| name.to_string_lossy().into_owned()))
-            .collect();
-        assert_eq!(declaring, [Some("slices.rs".to_owned())]);
+        let mut found = Vec::new();
+        declaring(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+        assert_eq!(found, ["slices.rs"]);
     }
 }

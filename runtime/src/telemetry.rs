@@ -1,39 +1,29 @@
-//! What there is to measure, read from the registry when somebody asks: the features `prometheus-client` and `metrics` differ
-//! only in whom they tell it.
+//! Metrics as plain values: families of samples with labels, which each capability reads from its counters on demand.
 //!
-//! **Invariant:** nothing here runs during a call.
+//! `crate::prometheus` and `crate::metrics` export them; the two differ only in the receiver.
+//!
+//! **Invariant:** no call executes code of this module, except that the `metrics` facade gets the delay before each retry.
 
-mod bulkheads;
-mod keyed;
-mod rate_limits;
-mod retries;
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
-use std::{borrow::Cow, sync::Arc};
+use crate::escape::escaped;
 
-#[cfg(feature = "prometheus-client")]
-pub(crate) use self::retries::of as of_retry;
-
-use crate::{
-    BreakerState,
-    breaker::history::{STATES, Tally, index},
-    escape::escaped,
-    totals::{Count, Sums},
-};
-
-/// All values of one name.
+/// All samples of one metric.
 #[derive(Debug)]
 pub(crate) struct Family {
-    /// Without the `_total` that counters end with.
+    /// The name, without the suffix `_total` of counters.
     pub(crate) name: &'static str,
     pub(crate) help: &'static str,
-    pub(crate) kind: Kind,
+    pub(crate) kind: MetricKind,
     pub(crate) samples: Vec<Sample>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum MetricKind {
     Counter,
     Gauge,
+    /// In seconds.
+    Histogram,
 }
 
 #[derive(Debug)]
@@ -42,176 +32,122 @@ pub(crate) struct Sample {
     pub(crate) value: Value,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Value {
     Count(u64),
-    /// In microseconds; told in seconds.
+    /// A time in microseconds, exported in seconds.
     Micros(u64),
+    Histogram(Histogram),
 }
 
-/// Names and values of a sample's labels.
+/// The number of values up to each bound, and their sum.
+#[derive(Clone, Debug)]
+#[cfg_attr(
+    not(feature = "prometheus-client"),
+    allow(dead_code, reason = "the `metrics` facade has histograms of its own")
+)]
+pub(crate) struct Histogram {
+    /// Upper bounds, each with the number of values above the previous bound. The last bound is `None`, for infinity.
+    pub(crate) buckets: Vec<(Option<Duration>, u64)>,
+    pub(crate) sum: Duration,
+}
+
+/// The labels of a sample.
 #[derive(Clone, Debug)]
 pub(crate) struct Labels {
-    /// What it is about: a `service`, a `retry`, a `limit` or a `bulkhead`.
-    pub(crate) subject: (&'static str, &'static str),
-    /// What of it.
-    pub(crate) part: Option<(&'static str, &'static str)>,
-    /// Which of the keys; and whether it is what all keys share that have nothing of their own.
-    pub(crate) key: (Option<Arc<str>>, bool),
+    /// The label with the name: `service`, `retry`, `limit` or `bulkhead`.
+    subject: (&'static str, &'static str),
+    /// A further label, such as `outcome`.
+    part: Option<(&'static str, &'static str)>,
+    key: Option<Arc<str>>,
+    /// True for the overflow breaker or limit.
+    overflow: bool,
 }
 
-/// Keys of a name that have series of their own, if nothing is said.
+/// The default number of keys of each name that have series of their own.
 pub(crate) const DEFAULT_TOP_KEYS: usize = 20;
 
-/// Everything, the families in a fixed order. A family without samples is there as well.
-pub(crate) fn families(top_keys: usize) -> Vec<Family> {
-    let mut breakers = Breakers::default();
-    for breaker in crate::breakers() {
-        let (sums, tally, state) = breaker.measure();
-        breakers.add(breaker.name(), state, sums, &tally);
-    }
-    let mut families = breakers.families();
-    keyed::add(&mut families, top_keys);
-    families.extend(retries::families());
-    families.extend(rate_limits::families(top_keys));
-    families.extend(bulkheads::families());
-    families
+/// The name of the histogram of delays before retries.
+pub(crate) const RETRY_DELAY: &str = "retry_delay_seconds";
+
+/// Records the delay before a retry, after it has passed, in the recorder of the `metrics` facade.
+#[cfg(feature = "metrics")]
+pub(crate) fn record_delay(retry: Option<&'static str>, delay: Duration) {
+    let label = escaped(retry.unwrap_or("unnamed"));
+    ::metrics::histogram!(RETRY_DELAY, "retry" => label).record(delay.as_secs_f64());
 }
 
-#[derive(Debug, Default)]
-struct Breakers {
-    state: Vec<Sample>,
-    totals: Totals,
-    transitions: Vec<Sample>,
-    spent: Vec<Sample>,
-    trials: Vec<Sample>,
-}
-
-/// What keyed breakers have as well, all keys together.
-#[derive(Debug, Default)]
-struct Totals {
-    calls: Vec<Sample>,
-    failures: Vec<Sample>,
-    rejections: Vec<Sample>,
-}
-
-impl Breakers {
-    fn add(&mut self, name: &'static str, state: BreakerState, sums: Sums, tally: &Tally) {
-        self.state.push(of(name).count(code(state)));
-        self.totals.add(name, sums);
-        for state in STATES {
-            let part = of(name).with("state", word(state));
-            self.transitions.push(part.clone().count(tally.entered[index(state)]));
-            self.spent.push(part.micros(tally.spent[index(state)]));
-        }
-        self.trials.push(of(name).count(tally.trials));
+impl Family {
+    pub(crate) const fn counter(name: &'static str, help: &'static str, samples: Vec<Sample>) -> Self {
+        Self { name, help, kind: MetricKind::Counter, samples }
     }
 
-    fn families(self) -> Vec<Family> {
-        let Totals { calls, failures, rejections } = self.totals;
-        let counters = [
-            (FAILURES, "Calls that failed, panics included.", failures),
-            (REJECTIONS, "Calls that were not made, because the circuit did not admit them.", rejections),
-            (CALLS, "Calls by outcome: success, failure, neutral or rejected.", calls),
-            ("circuit_breaker_transitions", "Changes of state, by the state that was entered.", self.transitions),
-            ("circuit_breaker_state_seconds", "Time spent in each state.", self.spent),
-            ("circuit_breaker_trial_calls", "Calls admitted to try whether the service is back.", self.trials),
-        ];
-        let state = Family {
-            name: "circuit_breaker_state",
-            help: "What the breaker does with calls: 0 closed, 1 open, 2 half-open, 3 forced open, 4 disabled.",
-            kind: Kind::Gauge,
-            samples: self.state,
-        };
-        let counters =
-            counters.into_iter().map(|(name, help, samples)| Family { name, help, kind: Kind::Counter, samples });
-        [state].into_iter().chain(counters).collect()
+    pub(crate) const fn gauge(name: &'static str, help: &'static str, samples: Vec<Sample>) -> Self {
+        Self { name, help, kind: MetricKind::Gauge, samples }
     }
-}
 
-const CALLS: &str = "circuit_breaker_calls";
-const FAILURES: &str = "circuit_breaker_failures";
-const REJECTIONS: &str = "circuit_breaker_rejections";
-
-impl Totals {
-    fn add(&mut self, name: &'static str, sums: Sums) {
-        self.failures.push(of(name).count(sums.get(Count::Failure)));
-        self.rejections.push(of(name).count(sums.get(Count::Rejection)));
-        for (outcome, count) in [
-            ("success", Count::Success),
-            ("failure", Count::Failure),
-            ("neutral", Count::Neutral),
-            ("rejected", Count::Rejection),
-        ] {
-            self.calls.push(of(name).with("outcome", outcome).count(sums.get(count)));
-        }
+    pub(crate) const fn histogram(name: &'static str, help: &'static str, samples: Vec<Sample>) -> Self {
+        Self { name, help, kind: MetricKind::Histogram, samples }
     }
-}
-
-const fn of(service: &'static str) -> Labels {
-    Labels { subject: ("service", service), part: None, key: (None, false) }
 }
 
 impl Labels {
-    const fn with(mut self, name: &'static str, value: &'static str) -> Self {
-        self.part = Some((name, value));
+    pub(crate) const fn new(label: &'static str, name: &'static str) -> Self {
+        Self { subject: (label, name), part: None, key: None, overflow: false }
+    }
+
+    pub(crate) const fn with(mut self, label: &'static str, value: &'static str) -> Self {
+        self.part = Some((label, value));
         self
     }
 
-    const fn count(self, count: u64) -> Sample {
+    /// Adds the key of a breaker or limit, or the mark of the overflow.
+    #[cfg(feature = "keyed")]
+    pub(crate) fn with_key(self, (key, overflow): (Option<Arc<str>>, bool)) -> Self {
+        Self { key, overflow, ..self }
+    }
+
+    pub(crate) const fn count(self, count: u64) -> Sample {
         Sample { labels: self, value: Value::Count(count) }
     }
 
-    const fn micros(self, micros: u64) -> Sample {
+    pub(crate) const fn micros(self, micros: u64) -> Sample {
         Sample { labels: self, value: Value::Micros(micros) }
     }
 
-    /// Whether it is about one of many keys.
+    /// Returns true for a sample of one key.
     #[cfg(feature = "metrics")]
-    pub(crate) const fn is_of_key(&self) -> bool {
-        self.key.0.is_some() || self.key.1
+    pub(crate) const fn has_key(&self) -> bool {
+        self.key.is_some() || self.overflow
     }
 
-    /// Names and values, which are [escaped].
+    /// The labels with their values, which are [escaped].
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (&'static str, Cow<'_, str>)> {
-        let (key, overflow) = &self.key;
-        let key = key.as_deref().map(|key| ("key", key));
-        // A label of its own, since every value of `key` can be a key.
-        let overflow = overflow.then_some(("overflow", "true"));
+        let key = self.key.as_deref().map(|key| ("key", key));
+        // A label of its own, since `key` can have any value.
+        let overflow = self.overflow.then_some(("overflow", "true"));
         let pairs = [self.subject].into_iter().chain(self.part).chain(key).chain(overflow);
         pairs.map(|(name, value)| (name, escaped(value)))
     }
 }
 
 impl Value {
-    /// Counters of the `metrics` facade have no fractions.
+    /// The value of a counter of the `metrics` facade, which has no fractions.
     #[cfg(feature = "metrics")]
-    pub(crate) const fn as_whole(self) -> u64 {
+    pub(crate) const fn as_whole(&self) -> u64 {
         match self {
-            Self::Count(count) => count,
-            Self::Micros(micros) => micros / 1_000_000,
+            Self::Count(count) => *count,
+            Self::Micros(micros) => *micros / 1_000_000,
+            Self::Histogram(_) => 0,
         }
     }
 
     #[allow(clippy::cast_precision_loss, reason = "285 years of microseconds are exact")]
-    pub(crate) fn as_f64(self) -> f64 {
+    pub(crate) fn as_f64(&self) -> f64 {
         match self {
-            Self::Count(count) => count as f64,
-            Self::Micros(micros) => micros as f64 / 1e6,
+            Self::Count(count) => *count as f64,
+            Self::Micros(micros) => *micros as f64 / 1e6,
+            Self::Histogram(histogram) => histogram.sum.as_secs_f64(),
         }
-    }
-}
-
-const fn code(state: BreakerState) -> u64 {
-    index(state) as u64
-}
-
-const fn word(state: BreakerState) -> &'static str {
-    match state {
-        BreakerState::Closed => "closed",
-        BreakerState::Open => "open",
-        BreakerState::HalfOpen => "half_open",
-        BreakerState::ForcedOpen => "forced_open",
-        BreakerState::Disabled => "disabled",
     }
 }

@@ -1,17 +1,9 @@
 #![doc = include_str!("../docs/testing.md")]
 
-mod clock;
 mod script;
-mod seed;
 
-#[cfg(feature = "tokio")]
-pub(crate) use self::clock::note_sleep;
-pub use self::{
-    clock::{Entered, FakeClock},
-    script::Script,
-    seed::{Seeded, seed_jitter},
-};
-pub(crate) use self::{
-    clock::{now, sleeps},
-    seed::random,
+pub use self::script::Script;
+pub use crate::{
+    clock::fake::{Entered, FakeClock},
+    random::seeded::{Seeded, seed_jitter},
 };

@@ -81,7 +81,7 @@ impl Timeout {
     #[cold]
     fn ends(&self) -> TimedOut {
         let Self { name, limit } = *self;
-        events::tell(|| Event::TimedOut { function: name, limit });
+        events::emit(|| Event::TimedOut { function: name, limit });
         TimedOut { function: name, limit }
     }
 }

@@ -45,7 +45,7 @@ pub(crate) fn on_thread<F: Future>(mut future: Pin<&mut F>, limit: Duration) -> 
         return output;
     }
     #[cfg(feature = "testing")]
-    if crate::testing::sleeps(limit) {
+    if crate::clock::fake::sleeps(limit) {
         return ended().unwrap_or(Err(Ended::Late));
     }
     // A limit that is longer than the clock can say has no end.

@@ -269,7 +269,7 @@ fn all_mistakes_at_once_and_nothing_applied() {
          [braker.a]\nx = 1\n[breaker.outside_noting]\nfailure_threshold = 1\n",
     )
     .unwrap_err();
-    let lines: Vec<_> = error.mistakes().iter().map(|mistake| (mistake.place.as_str(), mistake.key.as_str())).collect();
+    let lines: Vec<_> = error.issues().iter().map(|mistake| (mistake.place.as_str(), mistake.key.as_str())).collect();
     assert_eq!(
         lines,
         [

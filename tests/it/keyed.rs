@@ -311,7 +311,7 @@ fn newcomers_share_one_breaker_when_none_can_leave_and_an_event_says_so() {
     let subscription = events::subscribe({
         let events = events.clone();
         move |event| {
-            if let Event::KeysOverflowed { breakers: "overflowing", .. } = event {
+            if let Event::KeysOverflowed { name: "overflowing", .. } = event {
                 // A callback may use what it is told about.
                 assert_eq!(BREAKERS.len(), 2);
                 events.lock().unwrap().push(event.to_string());

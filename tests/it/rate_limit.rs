@@ -439,7 +439,7 @@ fn an_event_tells_of_it() {
         move |event: &Event| {
             let is_ours = matches!(
                 event,
-                Event::RateLimited { limit: "told of", .. } | Event::RateLimitKeysOverflowed { limits: "told of", .. }
+                Event::RateLimited { limit: "told of", .. } | Event::KeysOverflowed { name: "told of", .. }
             );
             if is_ours {
                 heard.lock().unwrap().push(event.to_string());

@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 use syn::{Lifetime, spanned::Spanned};
 
-use super::{Attempt, Context, code, moved, show, type_list};
+use super::{Attempt, Context, code, declared, moved, show, type_list};
 use crate::args::{
     Condition,
     circuit_breaker::{CircuitBreaker, Target},
@@ -131,24 +131,17 @@ fn target(breaker: &CircuitBreaker, krate: &TokenStream) -> TokenStream {
                 }
                 None => code!(::core::option::Option::None),
             };
-            match (&breaker.key, &breaker.max_keys) {
-                (None, _) => quote_spanned!(place=> #here::__private::Declaration::named(#name, #config)),
-                (Some(_), None) => quote_spanned!(place=>
-                    #here::__private::Declaration::named_keyed(#name, #config, ::core::option::Option::None)
-                ),
-                (Some(_), Some(max_keys)) => quote_spanned!(place=>
-                    #here::__private::Declaration::named_keyed(#name, #config, ::core::option::Option::Some(#max_keys))
-                ),
+            let declaration = quote_spanned!(place=> #here::__private::Declared::named(#name, #config));
+            match &breaker.max_keys {
+                Some(max_keys) => quote_spanned!(place=> #declaration.max_keys(#max_keys)),
+                None => declaration,
             }
         }
         Target::Static(path) => {
             // A static of another type is a mistake at its path.
             let at_path = path.span();
             let own = quote_spanned!(at_path=> &#path);
-            match breaker.key {
-                Some(_) => quote_spanned!(place=> #here::__private::Declaration::of_keyed(#own)),
-                None => quote_spanned!(place=> #here::__private::Declaration::of(#own)),
-            }
+            quote_spanned!(place=> #here::__private::Declared::of(#own))
         }
         Target::Missing => return TokenStream::new(),
     };
@@ -156,26 +149,16 @@ fn target(breaker: &CircuitBreaker, krate: &TokenStream) -> TokenStream {
         Some(text) => quote_spanned!(place=> #declaration.failure_if(#text)),
         None => declaration,
     };
-    let find = match &breaker.key {
+    // A conflict is reported there as well.
+    let get = quote_spanned!(place=> get());
+    match &breaker.key {
+        None => declared(&declaration, &code!(#krate::CircuitBreaker), "BREAKERS", &code!(DECLARATION.#get), krate),
         Some(key) => {
             // An error about the key's type belongs to the key.
             let at_key = key.span();
-            let of_key = quote_spanned!(at_key=> keyed_breaker(&(#key)));
-            code!(DECLARATION.#of_key)
-        }
-        None => {
-            // A conflict is reported there as well.
-            let find = quote_spanned!(place=> breaker());
-            code!(DECLARATION.#find)
-        }
-    };
-    code! {
-        {
-            static DECLARATION: #krate::__private::Declaration = #declaration;
-            #[#krate::__private::linkme::distributed_slice(#krate::__private::DECLARATIONS)]
-            #[linkme(crate = #krate::__private::linkme)]
-            static DECLARED: &#krate::__private::Declaration = &DECLARATION;
-            #find
+            let of_key = quote_spanned!(at_key=> breaker(&(#key)));
+            let find = code!(DECLARATION.#get.#of_key);
+            declared(&declaration, &code!(#krate::KeyedBreakers), "KEYED_BREAKERS", &find, krate)
         }
     }
 }

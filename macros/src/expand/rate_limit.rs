@@ -42,13 +42,12 @@ fn target(limit: &RateLimit, krate: &TokenStream) -> TokenStream {
     let here = moved(place, krate);
     let declaration = match &limit.owner {
         Owner::Named(name) => {
-            let config = limit.config(krate).map(|config| match (&limit.key, &limit.max_keys) {
-                (None, _) => config,
-                (Some(_), None) => code!((#config, #krate::KeyedRateLimits::DEFAULT_MAX_KEYS)),
-                (Some(_), Some(max_keys)) => code!((#config, #max_keys)),
-            });
-            let config = super::option(config);
-            quote_spanned!(place=> #here::__private::Declared::named(#name, #config))
+            let config = super::option(limit.config(krate));
+            let declaration = quote_spanned!(place=> #here::__private::Declared::named(#name, #config));
+            match &limit.max_keys {
+                Some(max_keys) => quote_spanned!(place=> #declaration.max_keys(#max_keys)),
+                None => declaration,
+            }
         }
         Owner::Static(path) => {
             // A static of another type is a mistake at its path.

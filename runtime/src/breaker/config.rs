@@ -1,8 +1,12 @@
 mod checked;
+#[cfg(feature = "config")]
+mod merge;
 
 use std::{fmt, time::Duration};
 
-use super::parameters::{Parameters, Policy, Rates, Recovery, Span};
+#[cfg(feature = "config")]
+pub(super) use self::merge::OPTIONS;
+use super::parameters::{Parameters, Rates, Recovery, Span, TripPolicy};
 use crate::{checked::valid, clock::micros};
 
 /// When a breaker opens, for how long, and how it closes again.
@@ -304,7 +308,7 @@ impl BreakerConfig {
             seed,
         };
         let policy = match self.window {
-            None => Policy::Consecutive { threshold: self.failure_threshold },
+            None => TripPolicy::Consecutive { threshold: self.failure_threshold },
             Some(Window(extent)) => {
                 let (span, most_calls) = match extent {
                     Extent::Calls(calls) => (Span::Calls(calls), calls),
@@ -316,7 +320,7 @@ impl BreakerConfig {
                     None => None,
                 };
                 let (failure_rate, slow_call_rate) = (self.failure_rate, self.slow_call_rate);
-                Policy::Rates(Rates { span, failure_rate, min_calls, slow_call, slow_call_rate })
+                TripPolicy::Rates(Rates { span, failure_rate, min_calls, slow_call, slow_call_rate })
             }
         };
         Parameters {

@@ -9,8 +9,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{BreakerState, OpenReason, cause::PackedReason};
 use crate::clock::{self, Moment};
+use crate::{BreakerState, OpenReason, errors::PackedReason};
 
 /// Something that happened to a breaker, and when: see [`CircuitBreaker::recent`](crate::CircuitBreaker::recent).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,12 +95,12 @@ impl Pages {
     }
 }
 
-/// How often and how long a breaker was in each state, in the order of [`STATES`]; the last stay left out.
+/// How often and how long a breaker was in each state, in the order of [`BreakerState::ALL`]; the last stay left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
-    pub(crate) entered: [u64; STATES.len()],
+    pub(crate) entered: [u64; BreakerState::ALL.len()],
     /// In microseconds.
-    pub(crate) spent: [u64; STATES.len()],
+    pub(crate) spent: [u64; BreakerState::ALL.len()],
     pub(crate) trials: u64,
 }
 
@@ -111,18 +111,10 @@ pub(crate) type Spent = [(BreakerState, u64); 2];
 impl Tally {
     pub(crate) fn add(&mut self, spent: Spent) {
         for (state, micros) in spent {
-            self.spent[index(state)] += micros;
+            self.spent[state.index()] += micros;
         }
     }
 }
-
-pub(crate) const STATES: [BreakerState; 5] = [
-    BreakerState::Closed,
-    BreakerState::Open,
-    BreakerState::HalfOpen,
-    BreakerState::ForcedOpen,
-    BreakerState::Disabled,
-];
 
 /// Changes of state that are kept.
 const CHANGES: usize = 32;
@@ -135,7 +127,7 @@ impl History {
     /// Whoever calls this makes transitions one at a time.
     pub(super) fn change(&self, now: Moment, spent: Spent, change: HistoryEvent) {
         let HistoryEvent::StateChanged { to, .. } = &change else { return };
-        let to = index(*to);
+        let to = to.index();
         let mut pages = self.pages();
         pages.tally.entered[to] += 1;
         pages.tally.add(spent);
@@ -192,16 +184,6 @@ impl History {
 
     fn pages(&self) -> MutexGuard<'_, Pages> {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-pub(crate) const fn index(state: BreakerState) -> usize {
-    match state {
-        BreakerState::Closed => 0,
-        BreakerState::Open => 1,
-        BreakerState::HalfOpen => 2,
-        BreakerState::ForcedOpen => 3,
-        BreakerState::Disabled => 4,
     }
 }
 

@@ -3,7 +3,7 @@
 //! **Invariant:** a breaker whose rejections still matter is never evicted: not one that is open and not yet due, not one that ramps
 //! up, and not one that an operator holds.
 
-mod summary;
+mod snapshot;
 
 use std::{
     borrow::Borrow,
@@ -13,14 +13,13 @@ use std::{
 
 use once_cell::race::OnceBox;
 
-pub use self::summary::KeyedSnapshot;
-use super::{BreakerConfig, BreakerSettings, BreakerState, CircuitBreaker, core::Core};
+pub use self::snapshot::KeyedSnapshot;
+use super::{BreakerConfig, BreakerSettings, CircuitBreaker, engine::Core};
 use crate::{
-    ConfigChange, ConfigLayer,
+    BreakerState, ConfigChange, ConfigLayer,
     events::{self, Event},
     key::Key,
     keyed::{self, KeyedEntry, Text, ring::EvictionClass},
-    layers,
     totals::{Count, Sums, Totals},
 };
 
@@ -49,7 +48,7 @@ pub type KeyedBreaker = CircuitBreaker<KeyedBreakerSettings>;
 /// assert_eq!(HOSTS.breaker("up.example.org").state(), BreakerState::Closed);
 /// ```
 ///
-/// # SnapshotConfig
+/// # Limits
 ///
 /// There are at most [`max_keys`](Self::max_keys) keys, so that a flood of them takes no more memory than that; 10,000 if
 /// nothing is said, of which each takes about 200 bytes and its text. When all places are taken, a new key evicts another. The order of
@@ -132,7 +131,7 @@ impl KeyedBreakers {
                 core: Core::new(&settings.rules(), Totals::plain(), Some(key)),
                 settings: KeyedBreakerSettings { settings: settings.clone(), used: AtomicBool::new(false) },
             },
-            || events::publish(Event::KeysOverflowed { breakers: name, max_keys }),
+            || events::publish(Event::KeysOverflowed { kind: super::named::TERMS.kind, name, max_keys }),
         )
     }
 
@@ -193,7 +192,7 @@ impl KeyedBreakers {
         let (mut sums, mut states, mut troubled) = (retired, [0; 5], Vec::new());
         for breaker in entries.into_iter().chain(self.overflow()) {
             sums = sums.plus(breaker.core.sums());
-            states[super::history::index(breaker.state())] += 1;
+            states[breaker.state().index()] += 1;
             if breaker.view().is_troubled() {
                 troubled.push(breaker);
             }
@@ -231,7 +230,7 @@ impl KeyedBreakers {
     fn set_live(&self, live: Option<BreakerConfig>) {
         let changed = self.store().settings.change(|layers| layers.set_live(live));
         self.apply_settings();
-        layers::tell(ConfigLayer::Live, || changed.map(|config| self.changed(config)).into_iter().collect());
+        events::config_applied(ConfigLayer::Live, || changed.map(|config| self.changed(config)).into_iter().collect());
     }
 
     /// Replaces the settings from a file and the environment; [`apply_settings`](Self::apply_settings) has to follow.
@@ -251,7 +250,7 @@ impl KeyedBreakers {
     }
 
     fn changed(&self, config: BreakerConfig) -> ConfigChange {
-        ConfigChange::new("breaker", self.name, config)
+        ConfigChange::new(super::named::TERMS.table, self.name, config)
     }
 
     /// The settings it was declared with, and how many keys.

@@ -61,7 +61,7 @@ impl Override {
     /// STOCK.apply_override(&Override::open().expires_in(Duration::from_secs(5)).reason("down for the others"));
     /// let rejected = STOCK.try_acquire().unwrap_err();
     /// let text = rejected.to_string(); // ...; retry after 5.000s
-    /// assert!(text.starts_with("circuit `stock` is open by an manual_override (down for the others); retry after "));
+    /// assert!(text.starts_with("circuit `stock` is open by a manual override (down for the others); retry after "));
     /// STOCK.apply_override(&Override::close());
     /// assert_eq!(STOCK.state(), BreakerState::Closed);
     /// ```

@@ -3,14 +3,14 @@
 #[cfg(feature = "keyed")]
 mod keyed;
 mod settings;
+mod state;
 mod window;
-mod word;
 
 use std::sync::atomic::Ordering;
 
 use loom::sync::atomic::AtomicU64;
 
-use super::shared::AtomicCell;
+use super::state::atomic::AtomicCell;
 use crate::models::model;
 
 impl AtomicCell for AtomicU64 {

@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parameters {
     /// What opens the circuit.
-    pub(crate) policy: Policy,
+    pub(crate) policy: TripPolicy,
     pub(crate) recovery: Recovery,
     /// Trial calls in a half-open phase, and successes that close it; at least 1.
     pub(crate) trials: u8,
@@ -15,7 +15,7 @@ pub(crate) struct Parameters {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Policy {
+pub(crate) enum TripPolicy {
     /// This many failures in a row; at least 1.
     Consecutive { threshold: u32 },
     /// A share of the calls in a window.
@@ -60,8 +60,8 @@ impl Parameters {
     /// When a call counts as slow.
     pub(crate) const fn slow_call(&self) -> Option<u64> {
         match self.policy {
-            Policy::Rates(Rates { slow_call, .. }) => slow_call,
-            Policy::Consecutive { .. } => None,
+            TripPolicy::Rates(Rates { slow_call, .. }) => slow_call,
+            TripPolicy::Consecutive { .. } => None,
         }
     }
 
@@ -94,10 +94,10 @@ impl Parameters {
         let Recovery { base, factor, max, jitter, .. } = self.recovery;
         let (factor, jitter) = (factor.to_bits(), jitter.to_bits());
         let Rates { span, failure_rate, min_calls, slow_call, slow_call_rate } = match self.policy {
-            Policy::Consecutive { threshold } => {
+            TripPolicy::Consecutive { threshold } => {
                 return [small | threshold as u64, 0, 0, 0, 0, 0, base, factor, max, jitter, self.ramp];
             }
-            Policy::Rates(rates) => rates,
+            TripPolicy::Rates(rates) => rates,
         };
         let (kind, extent) = match span {
             Span::Calls(calls) => (CALLS, calls as u64),
@@ -120,8 +120,8 @@ impl Parameters {
     pub(super) fn decode(words: Encoded, seed: impl FnOnce() -> u64) -> Self {
         let [small, span, failure_rate, min_calls, slow_call, slow_call_rate, base, factor, max, jitter, ramp] = words;
         let policy = match Span::decode(span) {
-            None => Policy::Consecutive { threshold: small as u32 },
-            Some(of) => Policy::Rates(Rates {
+            None => TripPolicy::Consecutive { threshold: small as u32 },
+            Some(of) => TripPolicy::Rates(Rates {
                 span: of,
                 failure_rate: f64::from_bits(failure_rate),
                 min_calls,

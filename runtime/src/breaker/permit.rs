@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{BreakerSettings, CircuitBreaker, word::Admission};
+use super::{BreakerSettings, CircuitBreaker, state::Admission};
 use crate::retry::verdict::Disposition;
 
 /// A call that a breaker has admitted, until it is known how it ended.

@@ -65,7 +65,7 @@ impl BreakerSettings {
     /// How long an open circuit rests, first or after a failed recovery, where that is all that a rejection has to know; or else
     /// nothing.
     #[inline]
-    pub(crate) fn plain_rest(&self, failed: bool) -> u64 {
+    pub(crate) fn fixed_open_duration(&self, failed: bool) -> u64 {
         self.published.word(WORDS + usize::from(failed))
     }
 

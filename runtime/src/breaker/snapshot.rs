@@ -1,11 +1,13 @@
+mod config;
+
 use std::{
     fmt,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use super::{BreakerState, OpenReason, SnapshotConfig};
-use crate::{escape::escaped, key};
+pub use self::config::{SnapshotConfig, TripRule};
+use crate::{BreakerState, OpenReason, escape::escaped, key};
 
 /// What a breaker was doing at one moment.
 ///
@@ -80,7 +82,7 @@ pub struct Snapshot {
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text_if_any"))]
     pub operator_reason: Option<Arc<str>>,
     /// The settings by which the counts are judged.
-    pub limits: SnapshotConfig,
+    pub config: SnapshotConfig,
 }
 
 /// The calls in a breaker's window.

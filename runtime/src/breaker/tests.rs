@@ -4,14 +4,14 @@ use proptest::prelude::*;
 
 use super::{
     BreakerState::{self, Closed, Disabled, ForcedOpen, HalfOpen, Open},
-    parameters::{Parameters, Policy, Recovery, mix},
-    word::{Admission, AdmitDecision, Circuit, Outcome, Refusal},
+    parameters::{Parameters, Recovery, TripPolicy, mix},
+    state::{Admission, AdmitDecision, Circuit, Outcome, Rejection},
 };
 use crate::clock::Moment;
 
 const SECOND: u64 = 1_000_000;
 const RULES: Parameters = Parameters {
-    policy: Policy::Consecutive { threshold: 5 },
+    policy: TripPolicy::Consecutive { threshold: 5 },
     recovery: fixed(30 * SECOND),
     trials: 3,
     ramp: 0,
@@ -40,11 +40,11 @@ impl Machine {
         Self { circuit: Circuit::new(&rules), rules, now: 7_654_321 }
     }
 
-    fn acquire(&mut self) -> Result<Admission, Refusal> {
+    fn acquire(&mut self) -> Result<Admission, Rejection> {
         match self.circuit.admit(&self.rules, Moment::from_micros(self.now), |most| most) {
             AdmitDecision::Free => {}
             AdmitDecision::Take(next) => self.circuit = next,
-            AdmitDecision::Refused(refusal) => return Err(refusal),
+            AdmitDecision::Rejected(refusal) => return Err(refusal),
         }
         Ok(self.circuit.word().admission())
     }
@@ -63,7 +63,7 @@ impl Machine {
                 match outcome {
                     'F' => Outcome::Failure,
                     'S' => Outcome::Success,
-                    _ => Outcome::Neutral,
+                    _ => Outcome::Ignored,
                 },
             );
         }
@@ -116,9 +116,9 @@ fn a_new_state_has_fresh_counts() {
 #[test]
 fn open_until_exactly_the_recovery_timeout() {
     let mut machine = Machine::opened(RULES);
-    assert_eq!(machine.acquire(), Err(Refusal::Open { wait: 30 * SECOND }));
+    assert_eq!(machine.acquire(), Err(Rejection::Open { wait: 30 * SECOND }));
     machine.now += RULES.recovery.base - 1;
-    assert_eq!(machine.acquire(), Err(Refusal::Open { wait: 1 }));
+    assert_eq!(machine.acquire(), Err(Rejection::Open { wait: 1 }));
     assert_eq!(machine.circuit.word().state(), Open);
     machine.now += 1;
     assert!(machine.acquire().is_ok());
@@ -130,12 +130,12 @@ fn half_open_admits_so_many_and_no_more() {
     let (mut machine, first) = Machine::half_opened(RULES);
     let second = machine.acquire().expect("second trial");
     assert!(machine.acquire().is_ok());
-    assert!(matches!(machine.acquire(), Err(Refusal::TrialsTaken { .. })));
+    assert!(matches!(machine.acquire(), Err(Rejection::TrialsTaken { .. })));
     // A success does not make room for a fourth: three are enough to decide.
     machine.record_outcome(first, Outcome::Success);
     assert!(machine.acquire().is_err());
     // One that is given up does.
-    machine.record_outcome(second, Outcome::Neutral);
+    machine.record_outcome(second, Outcome::Ignored);
     assert!(machine.acquire().is_ok());
     assert!(machine.acquire().is_err());
 }
@@ -163,7 +163,7 @@ fn a_failed_trial_starts_the_recovery_timeout_again() {
     let (mut machine, trial) = Machine::half_opened(RULES);
     machine.now += 5 * SECOND;
     machine.record_outcome(trial, Outcome::Failure);
-    assert_eq!(machine.acquire(), Err(Refusal::Open { wait: 30 * SECOND }));
+    assert_eq!(machine.acquire(), Err(Rejection::Open { wait: 30 * SECOND }));
 }
 
 #[test]
@@ -175,14 +175,14 @@ fn trial_calls_that_never_end_lose_their_places() {
         machine.now += recovery / 2;
         let also_leaked = machine.acquire().expect("a trial");
         machine.now += recovery - recovery / 2 - 1;
-        assert_eq!(machine.acquire(), Err(Refusal::TrialsTaken { wait: 1 }));
+        assert_eq!(machine.acquire(), Err(Rejection::TrialsTaken { wait: 1 }));
         machine.now += 1;
         let again =
             [machine.acquire(), machine.acquire()].map(|admission| admission.expect("the places are free again"));
         assert!(machine.acquire().is_err());
         // The late ones have no place to give back.
-        machine.record_outcome(leaked, Outcome::Neutral);
-        machine.record_outcome(also_leaked, Outcome::Neutral);
+        machine.record_outcome(leaked, Outcome::Ignored);
+        machine.record_outcome(also_leaked, Outcome::Ignored);
         assert!(machine.acquire().is_err());
         // What had succeeded counts on: two more close.
         for admission in again {
@@ -197,12 +197,12 @@ fn trial_calls_that_never_end_lose_their_places() {
 fn trial_calls_one_after_another_keep_their_places() {
     let (mut machine, first) = Machine::half_opened(Parameters { trials: 2, ..RULES });
     machine.now += RULES.recovery.base - 1;
-    machine.record_outcome(first, Outcome::Neutral);
+    machine.record_outcome(first, Outcome::Ignored);
     let second = machine.acquire().expect("a trial beside no other");
     machine.now += RULES.recovery.base - 1;
     machine.acquire().expect("a third");
-    assert_eq!(machine.acquire(), Err(Refusal::TrialsTaken { wait: 1 }));
-    machine.record_outcome(second, Outcome::Neutral);
+    assert_eq!(machine.acquire(), Err(Rejection::TrialsTaken { wait: 1 }));
+    machine.record_outcome(second, Outcome::Ignored);
     assert!(machine.acquire().is_ok(), "its place was its own");
 }
 
@@ -241,7 +241,7 @@ fn a_late_success_takes_its_place_again() {
     machine.acquire().expect("another");
     machine.record_outcome(first, Outcome::Success);
     assert!(machine.acquire().is_err(), "two calls are under way, and one has succeeded");
-    machine.record_outcome(third, Outcome::Neutral);
+    machine.record_outcome(third, Outcome::Ignored);
     assert!(machine.acquire().is_err(), "one is under way, and one has succeeded");
 }
 
@@ -250,13 +250,13 @@ fn a_clock_that_is_behind_opens_nothing() {
     let mut machine = Machine { now: 3_600 * SECOND, ..Machine::new(RULES) };
     machine.calls("FFFFF");
     machine.now -= 600 * SECOND;
-    assert_eq!(machine.acquire(), Err(Refusal::Open { wait: RULES.recovery.base }));
+    assert_eq!(machine.acquire(), Err(Rejection::Open { wait: RULES.recovery.base }));
     machine.now += 630 * SECOND;
     for _ in 0..3 {
         machine.acquire().expect("a trial");
     }
     machine.now -= 10 * SECOND;
-    assert!(matches!(machine.acquire(), Err(Refusal::TrialsTaken { .. })));
+    assert!(matches!(machine.acquire(), Err(Rejection::TrialsTaken { .. })));
 }
 
 #[test]
@@ -271,7 +271,7 @@ fn idle_for_any_time_it_admits_a_call() {
     let opened_at = machine.now;
     for days in IDLE_DAYS.into_iter().filter(|days| days * DAY < LONG) {
         machine.now = opened_at + days * DAY;
-        assert_eq!(machine.acquire(), Err(Refusal::Open { wait: LONG - days * DAY }), "{days}");
+        assert_eq!(machine.acquire(), Err(Rejection::Open { wait: LONG - days * DAY }), "{days}");
     }
     machine.now = opened_at + LONG;
     assert!(machine.acquire().is_ok());
@@ -325,7 +325,7 @@ fn a_permit_of_any_number_of_rounds_ago_takes_no_place() {
             machine.acquire().expect("another");
             assert!(machine.acquire().is_err());
         }
-        machine.record_outcome(hung, Outcome::Neutral);
+        machine.record_outcome(hung, Outcome::Ignored);
         assert!(machine.acquire().is_err(), "it has no place to give back: {rounds}");
         machine.record_outcome(hung, Outcome::Failure);
         assert_eq!(machine.circuit.word().state(), if rounds <= 127 { Open } else { HalfOpen }, "{rounds}");
@@ -348,7 +348,7 @@ fn a_permit_of_any_number_of_transitions_ago_moves_nothing() {
         machine.now += RULES.recovery.base;
         machine.acquire().expect("a trial");
         let before = machine.circuit;
-        for outcome in [Outcome::Success, Outcome::Failure, Outcome::Neutral] {
+        for outcome in [Outcome::Success, Outcome::Failure, Outcome::Ignored] {
             machine.record_outcome(stale, outcome);
             assert_eq!(machine.circuit, before, "{phases}");
         }
@@ -397,7 +397,7 @@ fn results_from_another_epoch_move_nothing() {
     let mut machine = Machine::new(RULES);
     let stale = machine.acquire().expect("closed");
     machine.calls("FFFFF");
-    for outcome in [Outcome::Success, Outcome::Failure, Outcome::Neutral] {
+    for outcome in [Outcome::Success, Outcome::Failure, Outcome::Ignored] {
         let open = machine.circuit;
         machine.record_outcome(stale, outcome);
         assert_eq!(machine.circuit, open);
@@ -405,7 +405,7 @@ fn results_from_another_epoch_move_nothing() {
     machine.now += RULES.recovery.base;
     let trial = machine.acquire().expect("a trial");
     let half_open = machine.circuit;
-    for outcome in [Outcome::Success, Outcome::Failure, Outcome::Neutral] {
+    for outcome in [Outcome::Success, Outcome::Failure, Outcome::Ignored] {
         machine.record_outcome(stale, outcome);
         assert_eq!(machine.circuit, half_open);
     }
@@ -426,7 +426,7 @@ fn an_operators_hand() {
     machine.circuit = machine.circuit.force_open(None).expect("a transition");
     assert_eq!(machine.circuit.force_open(None), None);
     machine.now += 1 << 62;
-    assert_eq!(machine.acquire(), Err(Refusal::Forced { wait: None }));
+    assert_eq!(machine.acquire(), Err(Rejection::Forced { wait: None }));
     machine.circuit = machine.circuit.disable(None).expect("a transition");
     assert_eq!(machine.circuit.disable(None), None);
     assert_eq!(machine.calls(&"F".repeat(100)), Disabled);
@@ -452,7 +452,7 @@ fn what_an_operator_holds_expires() {
     let mut machine = Machine::new(RULES);
     machine.circuit = machine.circuit.force_open(until(&machine, 600)).expect("a transition");
     machine.now += 600 * SECOND - 1;
-    assert_eq!(machine.acquire(), Err(Refusal::Forced { wait: Some(1) }));
+    assert_eq!(machine.acquire(), Err(Rejection::Forced { wait: Some(1) }));
     let longer = machine.circuit.force_open(until(&machine, 60)).expect("held for longer");
     assert_eq!(longer.word().epoch(), machine.circuit.word().epoch(), "which is no transition");
     machine.now += 1;
@@ -500,14 +500,14 @@ fn what_is_left_of_a_plain_rest_is_what_the_rules_leave() {
     {
         machine.now = now;
         let left = match machine.circuit.admit(&RULES, Moment::from_micros(now), |most| most) {
-            AdmitDecision::Refused(Refusal::Open { wait }) => Some(wait),
+            AdmitDecision::Rejected(Rejection::Open { wait }) => Some(wait),
             _ => None,
         };
-        assert_eq!(machine.circuit.left_of(rest, Moment::from_micros(now)), left, "at {now}");
+        assert_eq!(machine.circuit.remaining(rest, Moment::from_micros(now)), left, "at {now}");
     }
-    assert_eq!(Machine::new(RULES).circuit.left_of(rest, Moment::from_micros(0)), None, "closed");
+    assert_eq!(Machine::new(RULES).circuit.remaining(rest, Moment::from_micros(0)), None, "closed");
     let (half_open, _) = Machine::half_opened(RULES);
-    assert_eq!(half_open.circuit.left_of(rest, Moment::from_micros(half_open.now)), None, "half-open");
+    assert_eq!(half_open.circuit.remaining(rest, Moment::from_micros(half_open.now)), None, "half-open");
 }
 
 #[test]
@@ -529,7 +529,7 @@ fn a_growing_recovery() {
     machine.now += 40 * SECOND;
     assert_eq!(machine.calls("SSS"), Closed);
     machine.calls("FFFFF");
-    assert_eq!(machine.acquire(), Err(Refusal::Open { wait: SECOND }), "a close begins anew");
+    assert_eq!(machine.acquire(), Err(Rejection::Open { wait: SECOND }), "a close begins anew");
 }
 
 #[test]
@@ -598,7 +598,7 @@ fn a_ramp_lets_more_and_more_through() {
         assert!(share.abs_diff(expected) <= 1, "{share} % after {percent} % of the time");
     }
     let refused = machine.circuit.admit(&machine.rules, Moment::from_micros(machine.now), |most| most);
-    assert_eq!(refused, AdmitDecision::Refused(Refusal::Ramp { wait: ramp / 100 }));
+    assert_eq!(refused, AdmitDecision::Rejected(Rejection::Ramp { wait: ramp / 100 }));
     // Failures count meanwhile.
     let admission = machine.circuit.word().admission();
     for _ in 0..4 {
@@ -619,13 +619,13 @@ fn new_settings_hold_from_then_on() {
     // Closed: what was counted stays; the limit is looked at with the next failure.
     let mut machine = Machine::new(RULES);
     machine.calls("FFF");
-    machine.rules.policy = Policy::Consecutive { threshold: 2 };
+    machine.rules.policy = TripPolicy::Consecutive { threshold: 2 };
     assert_eq!(machine.circuit.apply_settings(&machine.rules, now), None);
     assert_eq!((machine.circuit.word().state(), machine.circuit.word().failures()), (Closed, 3));
     assert_eq!(machine.calls("F"), Open);
     // Open: the rest that is under way is the new one.
     machine.rules.recovery = fixed(SECOND);
-    assert_eq!(machine.acquire(), Err(Refusal::Open { wait: SECOND }));
+    assert_eq!(machine.acquire(), Err(Rejection::Open { wait: SECOND }));
     machine.now += SECOND;
     // Half-open: fewer trial calls, and as many have succeeded.
     assert_eq!(machine.calls("SS"), HalfOpen);
@@ -654,12 +654,12 @@ fn times_at_the_ends_of_their_range() {
     let forever = Parameters { recovery: fixed(u64::MAX), ..RULES };
     let mut machine = Machine::opened(forever);
     machine.now = u64::MAX - 1;
-    assert_eq!(machine.acquire(), Err(Refusal::Open { wait: 1 }));
+    assert_eq!(machine.acquire(), Err(Rejection::Open { wait: 1 }));
 }
 
 #[test]
 fn a_million_transitions_harm_nothing() {
-    let quick = Parameters { policy: Policy::Consecutive { threshold: 1 }, recovery: fixed(1), trials: 1, ..RULES };
+    let quick = Parameters { policy: TripPolicy::Consecutive { threshold: 1 }, recovery: fixed(1), trials: 1, ..RULES };
     let mut machine = Machine::new(quick);
     for _ in 0..400_000 {
         assert_eq!(machine.calls("F"), Open);
@@ -676,7 +676,7 @@ proptest! {
         trials in 1_u8..6,
         steps in prop::collection::vec((0_u8..7, 0_u64..40), 1..200),
     ) {
-        let rules = Parameters { policy: Policy::Consecutive { threshold }, recovery: fixed(100), trials, ..RULES };
+        let rules = Parameters { policy: TripPolicy::Consecutive { threshold }, recovery: fixed(100), trials, ..RULES };
         let mut machine = Machine { now: 0, ..Machine::new(rules) };
         let mut under_way: Vec<Admission> = Vec::new();
         let mut trials_under_way = 0_u8;
@@ -693,8 +693,8 @@ proptest! {
                 }
                 3..=5 if !under_way.is_empty() => {
                     let admission = under_way.remove(usize::try_from(pick).unwrap_or(0) % under_way.len());
-                    let outcome = [Outcome::Success, Outcome::Failure, Outcome::Neutral][usize::from(step - 3)];
-                    if machine.circuit.word().state() == HalfOpen && admission == machine.circuit.word().admission() && outcome == Outcome::Neutral {
+                    let outcome = [Outcome::Success, Outcome::Failure, Outcome::Ignored][usize::from(step - 3)];
+                    if machine.circuit.word().state() == HalfOpen && admission == machine.circuit.word().admission() && outcome == Outcome::Ignored {
                         trials_under_way -= 1;
                     }
                     machine.record_outcome(admission, outcome);

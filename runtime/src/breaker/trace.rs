@@ -13,12 +13,12 @@ use std::{
     time::Duration,
 };
 
-use super::{CircuitOpen, rejection::Micros};
 use crate::scope::with_rejection;
+use crate::{CircuitOpen, clock::OptMicros};
 
 thread_local! {
     /// The wait of the last rejection of this thread.
-    static WAIT: Cell<Micros> = const { Cell::new(Micros::new(None)) };
+    static WAIT: Cell<OptMicros> = const { Cell::new(OptMicros::new(None)) };
     /// The mark before the next.
     static MARK: Cell<u64> = const { Cell::new(0) };
 }
@@ -28,14 +28,14 @@ const BLOCK: u64 = 1 << 20;
 
 /// Lives as long as a rejection. A copy of the rejection has none.
 #[derive(Debug)]
-pub(super) struct Trace(u64);
+pub(crate) struct Trace(u64);
 
 impl Trace {
-    pub(super) const NONE: Self = Self(0);
+    pub(crate) const NONE: Self = Self(0);
 
     /// Notes a rejection of this thread.
     #[inline]
-    pub(super) fn begin(wait: Micros) -> Self {
+    pub(crate) fn begin(wait: OptMicros) -> Self {
         let mut mark = MARK.get();
         if mark.is_multiple_of(BLOCK) {
             mark = next_block();
@@ -94,7 +94,7 @@ pub(crate) fn convert<E: From<CircuitOpen>>(open: CircuitOpen) -> E {
 
 /// Notes the last rejection of this thread: its mark, and its wait.
 #[inline]
-fn note(mark: u64, wait: Micros) {
+fn note(mark: u64, wait: OptMicros) {
     with_rejection(|last| last.set(mark));
     WAIT.set(wait);
 }
@@ -108,7 +108,7 @@ pub(crate) fn forget() {
 /// The last rejection of this thread, to be [restored](restore) with the next poll of the attempt that was rejected.
 #[cfg(feature = "tokio")]
 #[derive(Debug)]
-pub(crate) struct Suspended(u64, Micros);
+pub(crate) struct Suspended(u64, OptMicros);
 
 /// Takes the last rejection of this thread, if there is one.
 #[cfg(feature = "tokio")]

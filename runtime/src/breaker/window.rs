@@ -12,10 +12,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) use self::calls::MAX_CALLS;
 use self::{calls::CallsWindow, time::TimeWindow};
 use super::{
-    OpenReason,
     parameters::{Rates, Span},
-    shared::AtomicCell,
+    state::atomic::AtomicCell,
 };
+use crate::{OpenReason, errors::COUNT_BITS};
 
 /// The calls of late: the last so many, or those of the last so many seconds.
 #[derive(Debug)]
@@ -110,12 +110,9 @@ impl Rates {
 #[allow(clippy::cast_possible_truncation, reason = "scaled down")]
 pub(super) const fn figures(part: u64, whole: u64) -> (u32, u32) {
     let (part, whole) = if part > whole { (whole, whole) } else { (part, whole) };
-    let excess = (u64::BITS - whole.leading_zeros()).saturating_sub(FIGURE_BITS);
+    let excess = (u64::BITS - whole.leading_zeros()).saturating_sub(COUNT_BITS);
     ((part >> excess) as u32, (whole >> excess) as u32)
 }
-
-/// The bits of a figure: what a packed reason has room for.
-pub(super) const FIGURE_BITS: u32 = 30;
 
 /// A quotient is rounded once, and so equals the literal that was meant: 3 of 30 is 0.1.
 #[allow(clippy::cast_precision_loss, reason = "counts below 2⁵³")]
@@ -137,11 +134,11 @@ fn order_by_rmw<A: AtomicCell>(cell: &A) {
 // A count carries a tag of its epoch.
 const TAG_BITS: u32 = 12;
 /// 2⁵² calls are those of 14 years, at ten million a second.
-const COUNT_BITS: u32 = u64::BITS - TAG_BITS;
-const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
+const TAGGED_BITS: u32 = u64::BITS - TAG_BITS;
+const COUNT_MASK: u64 = (1 << TAGGED_BITS) - 1;
 
 const fn tag(epoch: u32) -> u64 {
-    (epoch as u64) << COUNT_BITS
+    (epoch as u64) << TAGGED_BITS
 }
 
 /// Counts one more, if the cell counts for that epoch.
@@ -188,6 +185,6 @@ mod tests {
         assert_eq!(figures(0, 0), (0, 0));
         let (part, whole) = figures(2_000_000_000, 10_000_000_000);
         assert_eq!(u64::from(part) * 1_000 / u64::from(whole), 200, "{part} of {whole}");
-        assert!(whole > 1 << (FIGURE_BITS - 1));
+        assert!(whole > 1 << (COUNT_BITS - 1));
     }
 }

@@ -1,5 +1,10 @@
+#[cfg(feature = "config")]
+mod merge;
+
 use std::{fmt, time::Duration};
 
+#[cfg(feature = "config")]
+pub(super) use self::merge::OPTIONS;
 use crate::checked::{Checked, valid};
 
 /// How many calls there may be at once, and how long others wait.

@@ -1,90 +1,98 @@
-//! Variables such as `STEADFAST_BREAKER_PAYMENTS_FAILURE_THRESHOLD=10` and `STEADFAST_RETRY_CHARGE_MAX_ATTEMPTS=5`.
+//! Settings in environment variables such as `STEADFAST_BREAKER_PAYMENTS_FAILURE_THRESHOLD=10`.
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
-use super::{
-    Assignment, Kind, Section,
-    error::{Issues, nearest, shown, unknown},
-    place::Place,
+use super::plan;
+use crate::{
+    capabilities,
+    registry::Capability,
+    settings::{Assignment, Issues, Section, Source, nearest, quoted, unknown},
 };
 
-/// Names of a kind, each with the prefix of its variables.
-struct Names {
-    kind: Kind,
+/// The variables of one capability.
+struct Variables {
+    table: &'static str,
+    /// The prefix of all its variables: `STEADFAST_BREAKER_`.
     prefix: String,
-    shouted: Vec<(&'static str, String)>,
+    options: &'static [&'static str],
+    /// The configurable names, with the form that they have in variables.
+    names: Vec<(&'static str, String)>,
 }
 
-/// A reading of a variable: a name, and the option of it.
+/// A way to split a variable into a name and an option.
 type Reading<'r> = (&'static str, &'r str);
 
-/// The settings in the variables, one name after the other.
-pub(super) fn sections(variables: Vec<(String, String)>, mistakes: &mut Issues) -> Vec<Section> {
-    let kinds = Kind::ALL.map(Names::of);
+/// The variables as sections, one for each name.
+pub(super) fn sections(variables: Vec<(String, String)>, issues: &mut Issues) -> Vec<Section> {
+    let capabilities = capabilities::ALL.map(Variables::new);
     let mut sections: BTreeMap<_, Section> = BTreeMap::new();
     for (position, (variable, value)) in variables.into_iter().enumerate() {
-        let Some((rest, names)) =
-            kinds.iter().find_map(|names| Some((variable.strip_prefix(names.prefix.as_str())?, names)))
+        let Some((rest, own)) =
+            capabilities.iter().find_map(|own| Some((variable.strip_prefix(own.prefix.as_str())?, own)))
         else {
             continue;
         };
-        let place = Place::Variable(variable.clone(), position);
-        if mistakes.is_full() {
+        let source = Source::Variable(variable.clone(), position);
+        if issues.is_full() {
             break;
         }
-        match names.read(rest) {
+        match own.read(rest) {
             Ok((name, option)) => {
                 let option = option.to_ascii_lowercase();
-                let section = sections.entry((names.kind, name)).or_insert_with(|| Section {
-                    kind: names.kind,
+                let section = sections.entry((own.table, name)).or_insert_with(|| Section {
+                    table: own.table,
                     name: name.to_owned(),
-                    place: place.clone(),
+                    source: source.clone(),
                     assignments: Vec::new(),
                 });
-                section.assignments.push(Assignment { option, value, place, key: String::new() });
+                section.assignments.push(Assignment { option, value, source, key: String::new() });
             }
-            Err(message) => mistakes.add(&place, "", message),
+            Err(message) => issues.add(&source, "", message),
         }
     }
     sections.into_values().collect()
 }
 
-impl Names {
-    fn of(kind: Kind) -> Self {
-        let prefix = format!("STEADFAST_{}_", shouted(kind.table()));
-        Self { kind, prefix, shouted: kind.names().into_iter().map(|name| (name, shouted(name))).collect() }
+impl Variables {
+    fn new(capability: &dyn Capability) -> Self {
+        let table = capability.terms().table;
+        let names = plan::names(capability).into_iter().map(|name| (name, variable_form(name))).collect();
+        let prefix = format!("STEADFAST_{}_", variable_form(table));
+        Self { table, prefix, options: capability.options(), names }
     }
 
-    /// The name and the option that the rest of a variable is about.
+    /// Splits the part of a variable after the prefix into a name and an option.
     ///
-    /// Names may contain each other: of `api` and `api_failure`, `API_FAILURE_THRESHOLD` is about `api`, since `threshold` is no
-    /// option. Where two readings have an option that there is, it may be either.
+    /// One name may be the beginning of another. For the names `api` and `api_failure`, `API_FAILURE_THRESHOLD` sets
+    /// `failure_threshold` of `api`, since `threshold` is not an option. If two readings have a known option, the variable is ambiguous.
     fn read<'r>(&self, rest: &'r str) -> Result<Reading<'r>, String> {
         let reading =
-            |(name, shouted): &(&'static str, String)| Some((*name, rest.strip_prefix(shouted)?.strip_prefix('_')?));
-        let readings: Vec<Reading<'r>> = self.shouted.iter().filter_map(reading).collect();
-        let has_option = |(_, option): &&Reading<'_>| self.kind.options().contains(&&*option.to_ascii_lowercase());
-        let table = self.kind.table();
-        let mut right = readings.iter().filter(has_option);
-        match (right.next(), right.next()) {
+            |(name, form): &(&'static str, String)| Some((*name, rest.strip_prefix(form)?.strip_prefix('_')?));
+        let readings: Vec<Reading<'r>> = self.names.iter().filter_map(reading).collect();
+        let has_option = |(_, option): &&Reading<'_>| self.options.contains(&&*option.to_ascii_lowercase());
+        let table = self.table;
+        let mut matching = readings.iter().filter(has_option);
+        match (matching.next(), matching.next()) {
             (Some((one, _)), Some((other, _))) => {
-                return Err(format!("may mean {table} {} or {table} {}: set them by a file", shown(one), shown(other)));
+                let (one, other) = (quoted(one), quoted(other));
+                return Err(format!("is ambiguous between {table} {one} and {table} {other}: set both in a file"));
             }
             (Some(only), None) => return Ok(*only),
             (None, _) => {}
         }
-        // An option that does not exist is a mistake, of the name by which it is most like one that does.
-        let unlikeness = |(_, option): &&Reading<'_>| {
-            let unlike = nearest(&option.to_ascii_lowercase(), self.kind.options()).map_or(usize::MAX, |(by, _)| by);
-            (unlike, Reverse(rest.len() - option.len()))
+        // The option is unknown: report it for the name with the most similar option.
+        let distance = |(_, option): &&Reading<'_>| {
+            let distance = nearest(&option.to_ascii_lowercase(), self.options).map_or(usize::MAX, |(by, _)| by);
+            (distance, Reverse(rest.len() - option.len()))
         };
-        readings.iter().min_by_key(unlikeness).copied().ok_or_else(|| {
-            let known: Vec<_> = self.shouted.iter().map(|(_, shouted)| shouted.as_str()).collect();
+        readings.iter().min_by_key(distance).copied().ok_or_else(|| {
+            let known: Vec<_> = self.names.iter().map(|(_, form)| form.as_str()).collect();
             format!("names no {table}: {}", unknown(table, rest, &known))
         })
     }
 }
 
-fn shouted(name: &str) -> String {
+/// A name as it is written in variables: in upper case, with `_` for everything but letters and digits.
+fn variable_form(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
 }

@@ -1,69 +1,68 @@
-//! A TOML text.
+//! Settings in a TOML text.
 
 use std::{path::Path, sync::Arc};
 
 use toml::de::{DeTable, DeValue};
 
-use super::{
-    Assignment, Kind, Section,
-    error::{Issues, named, unknown},
-    place::{Place, Text},
+use crate::{
+    capabilities,
+    settings::{Assignment, Issues, Section, Source, Text, shortened, unknown},
 };
 
-/// The tables of the text, one after the other.
-pub(super) fn sections(text: &str, path: Option<&Path>, mistakes: &mut Issues) -> Vec<Section> {
-    let source = Text::new(text, path);
-    let (document, errors) = DeTable::parse_recoverable(text);
-    let place = |offset| Place::Text(source.clone(), offset);
+/// The tables of the text as sections.
+pub(super) fn sections(text: &str, path: Option<&Path>, issues: &mut Issues) -> Vec<Section> {
+    let text = Text::new(text, path);
+    let (document, errors) = DeTable::parse_recoverable(&text.text);
+    let source = |offset| Source::Text(text.clone(), offset);
     for error in errors {
-        mistakes.add(&place(error.span().unwrap_or_default().start), "", error.message());
+        issues.add(&source(error.span().unwrap_or_default().start), "", error.message());
     }
+    let tables = capabilities::ALL.map(|capability| capability.terms().table);
     let mut sections = Vec::new();
     for (key, value) in document.get_ref() {
-        let (at, table) = (place(key.span().start), key.get_ref().as_ref());
-        let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.table() == table) else {
-            if mistakes.is_full() {
+        let (at, table) = (source(key.span().start), key.get_ref().as_ref());
+        let Some(table) = tables.into_iter().find(|known| *known == table) else {
+            if issues.is_full() {
                 break;
             }
-            mistakes.add(&at, &named(table), unknown("table", table, &Kind::ALL.map(Kind::table)));
+            issues.add(&at, &shortened(table), unknown("table", table, &tables));
             continue;
         };
-        let DeValue::Table(things) = value.get_ref() else {
-            mistakes.add(&at, table, format!("is no table of tables: write `[{table}.payments]`"));
+        let DeValue::Table(names) = value.get_ref() else {
+            issues.add(&at, table, format!("must be a table of tables: write `[{table}.payments]`"));
             continue;
         };
-        for (name, settings) in things {
-            let (at, name) = (place(name.span().start), name.get_ref().to_string());
-            let path = format!("{table}.{}", named(&name));
+        for (name, settings) in names {
+            let source = source(name.span().start);
+            let mut section = Section { table, name: name.get_ref().to_string(), source, assignments: Vec::new() };
             let DeValue::Table(settings) = settings.get_ref() else {
-                mistakes.add(&at, &path, "is no table of settings");
+                issues.add(&section.source, &section.key(), "must be a table of settings");
                 continue;
             };
-            let assignments = assignments(&path, settings, &source, mistakes);
-            sections.push(Section { kind, name, place: at, assignments });
+            section.assignments = assignments(&section.key(), settings, &text, issues);
+            sections.push(section);
         }
     }
     sections
 }
 
-fn assignments(path: &str, settings: &DeTable<'_>, source: &Arc<Text>, mistakes: &mut Issues) -> Vec<Assignment> {
+fn assignments(path: &str, settings: &DeTable<'_>, text: &Arc<Text>, issues: &mut Issues) -> Vec<Assignment> {
     let mut assignments = Vec::new();
     for (option, value) in settings {
-        let (at, option) = (Place::Text(source.clone(), option.span().start), option.get_ref().to_string());
-        let key = format!("{path}.{}", named(&option));
-        // Text is taken as it is meant, all else as it is written.
+        let (source, option) = (Source::Text(text.clone(), option.span().start), option.get_ref().to_string());
+        let key = format!("{path}.{}", shortened(&option));
+        // Strings are taken by their value, numbers and booleans as they are written.
         let value = match value.get_ref() {
-            DeValue::String(text) => text.to_string(),
+            DeValue::String(value) => value.to_string(),
             DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) => {
-                source.text.get(value.span()).unwrap_or_default().to_owned()
+                text.text.get(value.span()).unwrap_or_default().to_owned()
             }
             DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
-                let message = "has a value that is neither a number nor `true` or `false`, nor a text in quotes";
-                mistakes.add(&at, &key, message);
+                issues.add(&source, &key, "must be a number, `true`, `false`, or a quoted string");
                 continue;
             }
         };
-        assignments.push(Assignment { option, value, place: at, key });
+        assignments.push(Assignment { option, value, source, key });
     }
     assignments
 }

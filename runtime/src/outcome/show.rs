@@ -5,7 +5,7 @@ use std::error::Error;
 use crate::{
     CircuitOpen, Transient,
     retry::{verdict::Verdict, verdict_of},
-    transient::sources,
+    transient::chain::sources,
 };
 
 /// Asks whether an error is of one type.

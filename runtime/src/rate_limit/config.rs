@@ -1,5 +1,10 @@
+#[cfg(feature = "config")]
+mod merge;
+
 use std::{fmt, ptr, time::Duration};
 
+#[cfg(feature = "config")]
+pub(super) use self::merge::OPTIONS;
 use super::RateLimitStore;
 use crate::checked::{Checked, valid};
 

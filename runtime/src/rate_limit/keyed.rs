@@ -5,7 +5,6 @@
 
 use std::{
     borrow::Borrow,
-    collections::BTreeMap,
     fmt::{self, Display},
     sync::{Arc, atomic::AtomicBool},
 };
@@ -20,9 +19,6 @@ use crate::{
     events::{self, Event},
     key::Key,
     keyed::{self, KeyedEntry, Text, ring::EvictionClass},
-    layers,
-    registry::{DeclarationSite, Declared, DeclaredConfig, Listed, Registry, Shared, places},
-    slices::KEYED_RATE_LIMITS,
     totals::{Count, Sums, Totals},
 };
 
@@ -52,7 +48,7 @@ pub type KeyedRateLimit = RateLimit<KeyedRateLimitSettings>;
 ///
 /// A new key looks at eight limits on average and at most at 128, however many there are. If it can evict none of these, its calls count
 /// against one more limit that all such keys share, the [`overflow`](Self::overflow), until it finds a place; an
-/// [event](crate::events::Event::RateLimitKeysOverflowed) says so. So a flood of keys is limited itself: give `max_keys` room for the
+/// [event](crate::events::Event::KeysOverflowed) says so. So a flood of keys is limited itself: give `max_keys` room for the
 /// keys that call in one window. The overflow has no key, and no key reaches it.
 ///
 /// A key that finds a place may have called through the overflow before. So its limit begins with the calls that the overflow has in its
@@ -89,10 +85,10 @@ impl KeyedRateLimits {
     /// with [`register!`](crate::register).
     #[must_use]
     pub const fn new(name: &'static str, config: RateLimitConfig) -> Self {
-        Self::of(name, Some(config))
+        Self::with_optional(name, Some(config))
     }
 
-    const fn of(name: &'static str, declared: Option<RateLimitConfig>) -> Self {
+    pub(crate) const fn with_optional(name: &'static str, declared: Option<RateLimitConfig>) -> Self {
         Self { name, declared, max_keys: Self::DEFAULT_MAX_KEYS, store: OnceBox::new() }
     }
 
@@ -128,7 +124,7 @@ impl KeyedRateLimits {
                 },
                 rules: KeyedRateLimitSettings { rules: rules.clone(), used: AtomicBool::new(false) },
             },
-            || events::publish(Event::RateLimitKeysOverflowed { limits: name, max_keys }),
+            || events::publish(Event::KeysOverflowed { kind: super::named::TERMS.kind, name, max_keys }),
         )
     }
 
@@ -194,10 +190,19 @@ impl KeyedRateLimits {
 
     /// The limits that have series of their own in metrics: of those that have rejected calls and still count or delay some.
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
-    pub(crate) fn told(&self, keys: usize) -> Vec<Arc<KeyedRateLimit>> {
+    pub(crate) fn top(&self, keys: usize) -> Vec<Arc<KeyedRateLimit>> {
         let is_in_use = |limit: &KeyedRateLimit| limit.limiter.load(limit.rules()) != (0, 0);
         let troubled = self.iter().filter(|limit| limit.rejections() > 0 && is_in_use(limit)).collect();
         self.store.get().map(|store| store.limits.told(troubled, keys, KeyedRateLimit::rejections)).unwrap_or_default()
+    }
+
+    /// The settings that the code declares.
+    pub(crate) const fn declared_config(&self) -> Option<RateLimitConfig> {
+        self.declared
+    }
+
+    pub(crate) const fn declared_max_keys(&self) -> usize {
+        self.max_keys
     }
 
     /// The name it was declared with.
@@ -225,7 +230,7 @@ impl KeyedRateLimits {
     fn set_live(&self, live: Option<RateLimitConfig>) {
         let change = self.kept().rules.change(|layers| layers.set_live(live.map(Some)));
         self.apply_settings();
-        layers::tell(ConfigLayer::Live, || change.into_iter().collect());
+        events::config_applied(ConfigLayer::Live, || change.into_iter().collect());
     }
 
     /// Replaces the settings from a file and the environment; [`apply_settings`](Self::apply_settings) has to follow.
@@ -316,61 +321,5 @@ impl Borrow<RateLimitSettings> for KeyedRateLimitSettings {
 impl Display for KeyedRateLimits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.snapshot().fmt(f)
-    }
-}
-
-/// The rate limits of that name that are declared with a `key`, also before their first call.
-#[must_use]
-pub fn keyed_rate_limits(name: &str) -> Option<&'static KeyedRateLimits> {
-    KeyedRateLimits::registry().get(name)
-}
-
-/// All rate limits of the program that are declared with a `key`, sorted by name, also before their first call.
-#[must_use]
-pub fn all_keyed_rate_limits() -> Vec<&'static KeyedRateLimits> {
-    KeyedRateLimits::registry().all()
-}
-
-impl Shared for KeyedRateLimits {
-    /// The settings, and how many keys.
-    type Config = (RateLimitConfig, usize);
-
-    const NEEDS_SETTINGS: bool = true;
-
-    fn create(name: &'static str, config: Option<(RateLimitConfig, usize)>) -> Self {
-        match config {
-            Some((config, max_keys)) => Self::new(name, config).max_keys(max_keys),
-            None => Self::of(name, None),
-        }
-    }
-
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn declared(&self) -> Option<(RateLimitConfig, usize)> {
-        self.declared.map(|config| (config, self.max_keys))
-    }
-
-    fn show(config: Option<(RateLimitConfig, usize)>) -> (DeclaredConfig, Option<usize>) {
-        let (config, max_keys) = config.unzip();
-        (DeclaredConfig::RateLimit(config), max_keys.or(Some(Self::DEFAULT_MAX_KEYS)))
-    }
-
-    fn rivals() -> BTreeMap<&'static str, DeclarationSite> {
-        places::<RateLimit>()
-    }
-
-    fn listed(listed: Listed) -> Option<&'static Self> {
-        if let Listed::KeyedRateLimits(own) = listed { Some(own) } else { None }
-    }
-
-    fn declarations() -> &'static [&'static Declared<Self>] {
-        &KEYED_RATE_LIMITS
-    }
-
-    fn registry() -> &'static Registry<Self> {
-        static REGISTRY: Registry<KeyedRateLimits> = Registry::new();
-        &REGISTRY
     }
 }

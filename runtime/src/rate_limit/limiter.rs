@@ -116,7 +116,7 @@ impl Limiter {
     pub(super) fn reject(&self, rules: &RateLimitSettings, retry_after: u64) -> RateLimited {
         let retry_after = Duration::from_micros(retry_after);
         self.totals.add(Count::Rejection);
-        events::tell(|| {
+        events::emit(|| {
             let (key, overflow) = key::parts(self.key.as_ref());
             Event::RateLimited { limit: rules.name, key, overflow, retry_after }
         });

@@ -4,6 +4,7 @@ use std::sync::{
 };
 
 use super::RateLimitConfig;
+use super::named;
 use crate::{ConfigChange, DeclaredConfig, layers::Layered};
 
 /// Name and settings, which the limits of all keys share.
@@ -54,7 +55,7 @@ impl RateLimitSettings {
         // ORDERING: Relaxed: who sees the new number takes the lock to see what it is about.
         self.version.fetch_add(1, Ordering::Relaxed);
         drop(layers);
-        Some(ConfigChange::new("rate_limit", self.name, DeclaredConfig::RateLimit(config)))
+        Some(ConfigChange::new(named::TERMS.table, self.name, DeclaredConfig::new(&named::TERMS, config)))
     }
 
     fn layers(&self) -> MutexGuard<'_, Layered<Option<RateLimitConfig>>> {

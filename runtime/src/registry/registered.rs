@@ -1,85 +1,56 @@
-use std::panic::Location;
+use std::{any::Any, fmt, panic::Location};
 
-use crate::{Bulkhead, CircuitBreaker, RateLimit};
-#[cfg(feature = "keyed")]
-use crate::{KeyedBreakers, KeyedRateLimits};
+use super::Policy;
+use crate::slices::slices;
 
-/// A static of the user's own, and where it is listed by [`register!`](crate::register).
-#[derive(Debug)]
+/// A static that [`register!`](crate::register) lists.
 pub struct Registered {
-    it: &'static (dyn Register + Sync),
+    policy: &'static (dyn Any + Sync),
     pub(super) location: &'static Location<'static>,
 }
 
-/// What can be listed: a `static` breaker, rate limit or bulkhead.
-#[diagnostic::on_unimplemented(
-    message = "a `{Self}` can't be listed by name",
-    label = "no circuit breaker, rate limit or bulkhead"
-)]
-pub trait Register: std::fmt::Debug {
-    /// Which of them it is.
-    #[doc(hidden)]
-    fn listed(&'static self) -> Listed;
-}
-
-/// One that was listed.
-#[derive(Clone, Copy, Debug)]
-pub enum Listed {
-    /// By `CircuitBreaker`.
-    Breaker(&'static CircuitBreaker),
-    /// By `KeyedBreakers`.
-    #[cfg(feature = "keyed")]
-    KeyedBreakers(&'static KeyedBreakers),
-    /// By `RateLimit`.
-    RateLimit(&'static RateLimit),
-    /// By `KeyedRateLimits`.
-    #[cfg(feature = "keyed")]
-    KeyedRateLimits(&'static KeyedRateLimits),
-    /// By `Bulkhead`.
-    Bulkhead(&'static Bulkhead),
+slices! {
+    /// Every static that `register!` lists.
+    REGISTERED = STEADFAST_0_1_0_REGISTERED: [Registered];
 }
 
 impl Registered {
-    /// What `register!` leaves.
+    /// `register!(PATH)`
     #[track_caller]
     #[must_use]
-    pub const fn new(it: &'static (dyn Register + Sync)) -> Self {
-        Self { it, location: Location::caller() }
+    pub const fn new<P: Policy>(policy: &'static P) -> Self {
+        Self { policy, location: Location::caller() }
     }
 
-    pub(super) fn listed(&self) -> Listed {
-        self.it.listed()
+    /// The static, if it is of that kind.
+    pub(super) fn downcast<P: Policy>(&self) -> Option<&'static P> {
+        (self.policy as &'static dyn Any).downcast_ref()
     }
 }
 
-impl Register for CircuitBreaker {
-    fn listed(&'static self) -> Listed {
-        Listed::Breaker(self)
+impl fmt::Debug for Registered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registered").field("location", &self.location).finish_non_exhaustive()
     }
 }
 
-#[cfg(feature = "keyed")]
-impl Register for KeyedBreakers {
-    fn listed(&'static self) -> Listed {
-        Listed::KeyedBreakers(self)
-    }
-}
-
-impl Register for RateLimit {
-    fn listed(&'static self) -> Listed {
-        Listed::RateLimit(self)
-    }
-}
-
-#[cfg(feature = "keyed")]
-impl Register for KeyedRateLimits {
-    fn listed(&'static self) -> Listed {
-        Listed::KeyedRateLimits(self)
-    }
-}
-
-impl Register for Bulkhead {
-    fn listed(&'static self) -> Listed {
-        Listed::Bulkhead(self)
-    }
+/// Registers a `static` circuit breaker, rate limit or bulkhead that no attribute names, so that it is found by its name.
+///
+/// ```
+/// use steadfast::{BreakerConfig, CircuitBreaker};
+///
+/// static LEDGER: CircuitBreaker = CircuitBreaker::new("ledger", BreakerConfig::new());
+/// steadfast::register!(LEDGER);
+///
+/// assert!(steadfast::breaker("ledger").is_some());
+/// ```
+#[macro_export]
+macro_rules! register {
+    ($own:path) => {
+        const _: () = {
+            #[$crate::__private::linkme::distributed_slice($crate::__private::REGISTERED)]
+            #[linkme(crate = $crate::__private::linkme)]
+            static REGISTERED: $crate::__private::Registered = $crate::__private::Registered::new(&$own);
+        };
+    };
 }

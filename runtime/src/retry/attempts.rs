@@ -335,7 +335,7 @@ impl<'p> Attempts<'p> {
             statistics.count_retry(delay);
         }
         #[cfg(feature = "metrics")]
-        crate::metrics::record_delay(self.policy.name, delay);
+        crate::telemetry::record_delay(self.policy.name, delay);
     }
 
     /// Notes that the call waits from now on.
@@ -396,7 +396,7 @@ impl<'p> Attempts<'p> {
     #[cfg(feature = "tracing")]
     #[inline]
     fn span(&self) -> Option<tracing::Span> {
-        if self.made == 0 { None } else { crate::trace::attempt(self.name(), self.made.saturating_add(1)) }
+        if self.made == 0 { None } else { events::tracing::attempt(self.name(), self.made.saturating_add(1)) }
     }
 
     /// Returns true if there is something that calls inside of the attempt have to know, beside that it is one.
@@ -641,7 +641,7 @@ impl<'p> Attempts<'p> {
     fn after_rejection(&mut self) -> Option<Duration> {
         let (retry, attempt) = (self.policy.name, self.made.saturating_add(1));
         self.count(End::Rejected);
-        events::tell(|| Event::RetryRejected { retry, attempt });
+        events::emit(|| Event::RetryRejected { retry, attempt });
         None
     }
 
@@ -649,7 +649,7 @@ impl<'p> Attempts<'p> {
     fn after_success(&mut self) -> Option<Duration> {
         let (retry, attempts) = (self.policy.name, self.made.saturating_add(1));
         self.count(End::RetriedSuccess);
-        events::tell(|| Event::RetrySucceeded { retry, attempts });
+        events::emit(|| Event::RetrySucceeded { retry, attempts });
         None
     }
 
@@ -660,13 +660,13 @@ impl<'p> Attempts<'p> {
             rare.scheduled = None;
         }
         self.count(End::Stopped);
-        events::tell(|| Event::RetryStopped { retry, attempts });
+        events::emit(|| Event::RetryStopped { retry, attempts });
     }
 
     fn exhausted(&mut self) -> Option<Duration> {
         let (retry, attempts) = (self.policy.name, self.made);
         self.count(End::Exhausted);
-        events::tell(|| Event::RetriesExhausted { retry, attempts });
+        events::emit(|| Event::RetriesExhausted { retry, attempts });
         None
     }
 
@@ -705,11 +705,11 @@ impl<'p> Attempts<'p> {
         }
         if policy.budget.is_some_and(|Shared(budget)| !budget.withdraw(clock::now())) {
             self.count(End::Denied);
-            events::tell(|| Event::BudgetDenied { retry, attempts: attempt });
+            events::emit(|| Event::BudgetDenied { retry, attempts: attempt });
             return None;
         }
         self.rare().scheduled = Some(Scheduled(policy.budget));
-        events::tell(|| Event::RetryScheduled { retry, attempt, delay });
+        events::emit(|| Event::RetryScheduled { retry, attempt, delay });
         Some(delay)
     }
 }

@@ -14,7 +14,7 @@ use crate::events::{self, Event};
 pub(super) fn tell(retry: Option<&'static str>) {
     static TOLD: Mutex<BTreeSet<Option<&str>>> = Mutex::new(BTreeSet::new());
     let told = || TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-    if events::are_heard() && !told().contains(&retry) && is_in_a_task() && told().insert(retry) {
+    if events::has_subscribers() && !told().contains(&retry) && is_in_a_task() && told().insert(retry) {
         events::publish(Event::BlockingSleep { retry });
     }
 }

@@ -39,7 +39,7 @@ pub enum Nested {
 /// Tells, once for each pair of names, that a retry is about to retry within one that retries.
 pub(super) fn tell(Retried(outer): Retried, inner: Option<&'static str>) {
     static TOLD: Mutex<BTreeSet<(Option<&str>, Option<&str>)>> = Mutex::new(BTreeSet::new());
-    if events::are_heard() && TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert((outer, inner)) {
+    if events::has_subscribers() && TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert((outer, inner)) {
         events::publish(Event::NestedRetries { outer, inner });
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use tokio::time::Sleep;
 
 #[cfg(feature = "testing")]
-use crate::testing;
+use crate::clock::fake;
 
 /// A sleep in a task. The timer is boxed, so that a future that never retries is not larger for it.
 pub struct Pause<'s>(State<'s>);
@@ -34,7 +34,7 @@ impl<'s> Pause<'s> {
     /// Sleeps that long. No delay gives the other tasks a turn.
     pub(super) fn for_all_of(delay: Duration) -> Self {
         #[cfg(feature = "testing")]
-        testing::note_sleep(delay);
+        fake::note_sleep(delay);
         Self(if delay.is_zero() { State::Yield } else { State::Sleep(Box::pin(tokio::time::sleep(delay))) })
     }
 

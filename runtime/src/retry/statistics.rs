@@ -10,7 +10,6 @@ use std::{
 
 use crate::{
     clock::micros,
-    slices::POLICIES,
     totals::{Count, Totals},
 };
 
@@ -155,7 +154,7 @@ impl fmt::Display for RetrySnapshot {
 #[must_use]
 pub fn retries() -> Vec<RetrySnapshot> {
     let mut by_name = BTreeMap::new();
-    for policy in POLICIES {
+    for policy in super::POLICIES {
         let name = policy.name();
         policy.statistics().add_to(by_name.entry(name).or_insert_with(|| RetrySnapshot::empty(name)));
     }

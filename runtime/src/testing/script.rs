@@ -3,7 +3,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-/// What a dependency does, call by call: fails twice and then works, for instance.
+/// A scripted dependency, which answers each call as its steps say: for example, fails twice and then succeeds.
 ///
 /// ```
 /// use std::io::{self, ErrorKind};
@@ -20,7 +20,7 @@ use std::{
 /// # Ok::<(), io::Error>(())
 /// ```
 ///
-/// It can be shared between threads and tasks; each call takes the next step, whoever makes it.
+/// It can be shared between threads and tasks, which take its steps in the order of their calls.
 pub struct Script<T> {
     steps: Vec<Step<T>>,
     calls: AtomicU32,
@@ -32,36 +32,36 @@ struct Step<T> {
 }
 
 impl<T> Script<T> {
-    /// Answers so many calls in this way. Without a further step, all calls.
+    /// Creates a script whose first `times` calls return `answer()`, or all calls if no further step is added.
     #[must_use]
     pub fn times(times: u32, answer: impl Fn() -> T + Send + Sync + 'static) -> Self {
         Self { steps: vec![Step { times, answer: Box::new(answer) }], calls: AtomicU32::new(0) }
     }
 
-    /// Answers every call in this way.
+    /// Creates a script whose calls all return `answer()`.
     #[must_use]
     pub fn always(answer: impl Fn() -> T + Send + Sync + 'static) -> Self {
         Self::times(u32::MAX, answer)
     }
 
-    /// After that, so many calls in this way.
+    /// Adds a step: the next `times` calls return `answer()`.
     #[must_use]
     pub fn then_times(mut self, times: u32, answer: impl Fn() -> T + Send + Sync + 'static) -> Self {
         self.steps.push(Step { times, answer: Box::new(answer) });
         self
     }
 
-    /// After that, all calls in this way.
+    /// Adds the last step: all further calls return `answer()`.
     #[must_use]
     pub fn then(self, answer: impl Fn() -> T + Send + Sync + 'static) -> Self {
         self.then_times(u32::MAX, answer)
     }
 
-    /// Makes a call. When all steps are done, the last goes on.
+    /// Makes a call. After the last step, that step repeats.
     pub fn call(&self) -> T {
-        // ORDERING: Relaxed: each call has its number, and nothing else depends on it.
+        // ORDERING: Relaxed: each call gets a number of its own, and nothing else depends on it.
         let mut number = self.calls.fetch_add(1, Ordering::Relaxed);
-        let last = self.steps.len() - 1; // there is always a step
+        let last = self.steps.len() - 1; // there is at least one step
         for step in &self.steps[..last] {
             match number.checked_sub(step.times) {
                 Some(rest) => number = rest,
@@ -71,10 +71,10 @@ impl<T> Script<T> {
         (self.steps[last].answer)()
     }
 
-    /// How many calls were made.
+    /// The number of calls made.
     #[must_use]
     pub fn calls(&self) -> u32 {
-        // ORDERING: Relaxed: a count. Who needs it exactly has joined the threads that call.
+        // ORDERING: Relaxed: a count. For an exact value the caller joins the calling threads first.
         self.calls.load(Ordering::Relaxed)
     }
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use anyhow::Error;
 
-use super::Transient;
+use crate::Transient;
 
 /// By its chain of sources, as boxed errors.
 impl Transient for Error {

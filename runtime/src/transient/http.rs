@@ -2,7 +2,7 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode, header};
 
-use super::Transient;
+use crate::Transient;
 
 /// Transient: 408, 425, 429, 500, 502, 503 and 504.
 ///

@@ -2,7 +2,8 @@ use std::error::Error as _;
 
 use redis::{ErrorKind, RedisError, RetryMethod};
 
-use super::{Transient, decisive};
+use super::chain::decisive;
+use crate::Transient;
 
 /// Transient: connections that were refused or dropped, time-outs, and the answers that the redis crate itself calls worth a
 /// wait ([`RetryMethod`]): `LOADING`, `TRYAGAIN`, `CLUSTERDOWN`, `MASTERDOWN`, `READONLY`, a sentinel that knows no master

@@ -2,7 +2,8 @@ use std::error::Error as _;
 
 use reqwest::Error;
 
-use super::{Transient, decisive, sources};
+use super::chain::{decisive, sources};
+use crate::Transient;
 
 /// Transient: time-outs, failed look-ups of a name, connections that were refused, reset or closed in the middle of an
 /// answer, and the statuses of [`error_for_status`](reqwest::Response::error_for_status) that are transient.

@@ -1,6 +1,6 @@
 use sqlx::Error;
 
-use super::Transient;
+use crate::Transient;
 
 /// Transient: a connection that fails as an [`io::Error`](std::io::Error) that is transient, a time-out of the pool, and
 /// what the database says by one of these codes.

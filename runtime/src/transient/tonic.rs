@@ -5,8 +5,8 @@ use tonic::{
     metadata::{Ascii, MetadataValue},
 };
 
-use super::{Transient, decisive, is_rejection, sources};
-use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut};
+use super::chain::{decisive, is_rejection, sources};
+use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut, Transient};
 
 /// Transient: `Unavailable`, `ResourceExhausted`, `DeadlineExceeded`; and what tonic itself makes of a broken connection
 /// (`Unknown`) and of its own time-outs (`Cancelled`).
@@ -44,7 +44,7 @@ impl Transient for Status {
     }
 }
 
-/// The rejection as a status of code `Unavailable`, with the `CircuitOpen` as its source.
+/// A status of code `Unavailable` whose source is the `CircuitOpen`.
 impl From<CircuitOpen> for Status {
     fn from(open: CircuitOpen) -> Self {
         with_source(Self::unavailable(open.to_string()), open)
@@ -72,6 +72,7 @@ impl From<BulkheadFull> for Status {
     }
 }
 
+/// A status with an error of this crate as its source.
 fn with_source(mut status: Status, source: impl Error + Send + Sync + 'static) -> Status {
     status.set_source(Arc::new(source));
     status

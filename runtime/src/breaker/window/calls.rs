@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use once_cell::race::OnceBox;
 
 use super::{Counts, Record, count, counted, order_by_rmw, retag};
-use crate::breaker::shared::AtomicCell;
+use crate::breaker::state::atomic::AtomicCell;
 
 /// See the module. Entries stand in rings of a power of two, of which the smallest that holds the window is written; those
 /// that were written under other settings are still read.

@@ -19,7 +19,7 @@ use std::{
 };
 
 use super::{Counts, Record, count, counted, order_by_rmw, retag};
-use crate::{breaker::shared::AtomicCell, clock};
+use crate::{breaker::state::atomic::AtomicCell, clock};
 
 /// See the module. Takes 32 bytes for each mark.
 #[derive(Debug, Default)]

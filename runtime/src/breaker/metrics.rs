@@ -1,0 +1,141 @@
+//! The metrics of circuit breakers.
+//!
+//! Breakers with keys have totals for all keys of a name, and series for single keys only while these are in trouble, so that the
+//! number of series is bounded whatever the number of keys.
+
+use crate::{
+    BreakerState,
+    breaker::breakers,
+    telemetry::{Family, Labels, Sample},
+    totals::{Count, Sums},
+};
+
+pub(super) fn families(top_keys: usize) -> Vec<Family> {
+    let mut samples = Samples::default();
+    for breaker in breakers() {
+        let name = breaker.name();
+        let (sums, tally, state) = breaker.measure();
+        samples.states.push(labels(name).count(state.index() as u64));
+        samples.add_totals(name, sums);
+        for state in BreakerState::ALL {
+            let part = labels(name).with("state", label(state));
+            samples.transitions.push(part.clone().count(tally.entered[state.index()]));
+            samples.spent.push(part.micros(tally.spent[state.index()]));
+        }
+        samples.trials.push(labels(name).count(tally.trials));
+    }
+    samples.add_keyed(top_keys);
+    samples.families()
+}
+
+#[derive(Default)]
+struct Samples {
+    states: Vec<Sample>,
+    failures: Vec<Sample>,
+    rejections: Vec<Sample>,
+    calls: Vec<Sample>,
+    transitions: Vec<Sample>,
+    spent: Vec<Sample>,
+    trials: Vec<Sample>,
+    keyed: KeyedSamples,
+}
+
+#[derive(Default)]
+struct KeyedSamples {
+    keys: Vec<Sample>,
+    states: Vec<Sample>,
+    failures: Vec<Sample>,
+    rejections: Vec<Sample>,
+}
+
+impl Samples {
+    fn add_totals(&mut self, name: &'static str, sums: Sums) {
+        self.failures.push(labels(name).count(sums.get(Count::Failure)));
+        self.rejections.push(labels(name).count(sums.get(Count::Rejection)));
+        for (outcome, count) in [
+            ("success", Count::Success),
+            ("failure", Count::Failure),
+            ("neutral", Count::Neutral),
+            ("rejected", Count::Rejection),
+        ] {
+            self.calls.push(labels(name).with("outcome", outcome).count(sums.get(count)));
+        }
+    }
+
+    #[cfg(feature = "keyed")]
+    fn add_keyed(&mut self, top_keys: usize) {
+        for breakers in super::all_keyed_breakers() {
+            let name = breakers.name();
+            let reading = breakers.measure(top_keys);
+            // If a breaker without keys has the same name, which `validate` reports, the totals are its own.
+            if super::breaker(name).is_none() {
+                self.add_totals(name, reading.sums);
+            }
+            for (state, keys) in BreakerState::ALL.into_iter().zip(reading.states) {
+                self.keyed.keys.push(labels(name).with("state", label(state)).count(keys));
+            }
+            for breaker in reading.top {
+                let labels = labels(name).with_key(breaker.label());
+                let (state, sums) = (breaker.state(), breaker.sums());
+                self.keyed.states.push(labels.clone().count(state.index() as u64));
+                self.keyed.failures.push(labels.clone().count(sums.get(Count::Failure)));
+                self.keyed.rejections.push(labels.count(sums.get(Count::Rejection)));
+            }
+        }
+    }
+
+    #[cfg(not(feature = "keyed"))]
+    #[allow(clippy::unused_self, clippy::needless_pass_by_ref_mut, reason = "with the feature it is used")]
+    fn add_keyed(&mut self, _: usize) {}
+
+    fn families(self) -> Vec<Family> {
+        let Self { states, failures, rejections, calls, transitions, spent, trials, keyed } = self;
+        let families = vec![
+            Family::gauge(
+                "circuit_breaker_state",
+                "The state of the breaker: 0 closed, 1 open, 2 half-open, 3 forced open, 4 disabled.",
+                states,
+            ),
+            Family::counter("circuit_breaker_failures", "Calls that failed, panics included.", failures),
+            Family::counter("circuit_breaker_rejections", "Calls that the breaker rejected.", rejections),
+            Family::counter("circuit_breaker_calls", "Calls by outcome: success, failure, neutral or rejected.", calls),
+            Family::counter("circuit_breaker_transitions", "Changes of state, by the new state.", transitions),
+            Family::counter("circuit_breaker_state_seconds", "Time spent in each state.", spent),
+            Family::counter("circuit_breaker_trial_calls", "Trial calls admitted while half-open.", trials),
+        ];
+        if cfg!(feature = "keyed") { families.into_iter().chain(keyed.families()).collect() } else { families }
+    }
+}
+
+impl KeyedSamples {
+    fn families(self) -> [Family; 4] {
+        [
+            Family::gauge("circuit_breaker_keys", "Keys that have a breaker, by its state.", self.keys),
+            Family::gauge(
+                "circuit_breaker_key_state",
+                "The state of the breaker, as in circuit_breaker_state, of keys in trouble.",
+                self.states,
+            ),
+            Family::counter("circuit_breaker_key_failures", "Calls that failed, of keys in trouble.", self.failures),
+            Family::counter(
+                "circuit_breaker_key_rejections",
+                "Calls that the breaker rejected, of keys in trouble; circuit_breaker_rejections has those of all keys.",
+                self.rejections,
+            ),
+        ]
+    }
+}
+
+const fn labels(service: &'static str) -> Labels {
+    Labels::new("service", service)
+}
+
+const fn label(state: BreakerState) -> &'static str {
+    match state {
+        BreakerState::Closed => "closed",
+        BreakerState::Open => "open",
+        BreakerState::HalfOpen => "half_open",
+        BreakerState::ForcedOpen => "forced_open",
+        BreakerState::Disabled => "disabled",
+    }
+}

@@ -1,0 +1,321 @@
+//! The circuit, shared between threads.
+
+use std::cell::Cell;
+
+use loom::{
+    sync::{Arc, Mutex, atomic::AtomicU64},
+    thread,
+};
+
+use super::model;
+use crate::breaker::{
+    BreakerState,
+    parameters::{Parameters, Recovery, TripPolicy},
+    state::atomic::{AtomicState, Detail, TransitionObserver},
+    state::{Admission, Circuit, Outcome},
+};
+use crate::{OpenReason, clock::Moment};
+
+/// The lock under which transitions are made, and the circuit.
+type Shared = Arc<(Mutex<()>, AtomicState<AtomicU64>)>;
+
+const RULES: Parameters = Parameters {
+    policy: TripPolicy::Consecutive { threshold: 2 },
+    recovery: Recovery { base: 100, factor: 1.0, max: 100, jitter: 0.0, seed: 0 },
+    trials: 2,
+    ramp: 0,
+    observe_only: false,
+};
+
+/// As many permits as make a race of two threads for the last.
+const ONE_TRIAL: Parameters = Parameters { trials: 1, ..RULES };
+
+/// The change of state that a step has made.
+type Transition = (BreakerState, BreakerState);
+
+/// Notes the transition that one step makes, under the lock.
+struct Note<'a>(&'a Mutex<()>, Cell<Option<Transition>>);
+
+impl TransitionObserver for Note<'_> {
+    fn change(&self, from: Circuit, to: Circuit, swap: &mut dyn FnMut() -> bool) -> bool {
+        let _one_at_a_time = self.0.lock().expect("nobody panics");
+        let swapped = swap();
+        let (from, to) = (from.word().state(), to.word().state());
+        if swapped && from != to {
+            assert_eq!(self.1.replace(Some((from, to))), None, "one step, one transition");
+        }
+        swapped
+    }
+}
+
+fn at(micros: u64) -> impl Fn() -> Moment {
+    move || Moment::from_micros(micros)
+}
+
+fn shared(circuit: Circuit) -> Shared {
+    let [own, other] = [circuit.moment(), 0]
+        .map(|moment| Detail { moment: AtomicU64::new(moment), reason: AtomicU64::new(circuit.reason().bits()) });
+    let details = if circuit.word().epoch().is_multiple_of(2) { [own, other] } else { [other, own] };
+    Arc::new((Mutex::new(()), AtomicState::of(AtomicU64::new(circuit.word().bits()), details)))
+}
+
+fn load(shared: &Shared) -> Circuit {
+    shared.1.load()
+}
+
+/// An open circuit whose recovery timeout has passed at 200.
+fn recovering() -> Circuit {
+    let closed = Circuit::new(&RULES);
+    let admission = closed.word().admission();
+    let once = closed.record_outcome(admission, Outcome::Failure, &RULES, at(0)).expect("counts");
+    let open = once.record_outcome(admission, Outcome::Failure, &RULES, at(0)).expect("opens");
+    assert_eq!(open.word().state(), BreakerState::Open);
+    open
+}
+
+fn acquire(shared: &Shared, micros: u64) -> Option<(Admission, Option<Transition>)> {
+    acquire_by(&RULES, shared, micros)
+}
+
+fn acquire_by(rules: &Parameters, shared: &Shared, micros: u64) -> Option<(Admission, Option<Transition>)> {
+    let note = Note(&shared.0, Cell::default());
+    let now = Moment::from_micros(micros);
+    let admission = shared.1.acquire(&note, |circuit| circuit.admit(rules, now, |_| 0)).ok()?;
+    Some((admission, note.1.get()))
+}
+
+fn step(shared: &Shared, step: impl Fn(Circuit) -> Option<Circuit>) -> Option<Transition> {
+    let note = Note(&shared.0, Cell::default());
+    shared.1.step(&note, step);
+    note.1.get()
+}
+
+fn record_outcome(shared: &Shared, admission: Admission, outcome: Outcome, micros: u64) -> Option<Transition> {
+    step(shared, |circuit| circuit.record_outcome(admission, outcome, &RULES, at(micros)))
+}
+
+fn in_threads<T: 'static>(shared: &Shared, threads: usize, run: impl Fn(&Shared) -> T + Clone + 'static) -> Vec<T> {
+    let spawned: Vec<_> = (0..threads)
+        .map(|_| {
+            let (shared, run) = (shared.clone(), run.clone());
+            thread::spawn(move || run(&shared))
+        })
+        .collect();
+    spawned.into_iter().map(|thread| thread.join().expect("the thread ends well")).collect()
+}
+
+#[test]
+fn failures_are_not_lost_and_one_opens() {
+    model(|| {
+        let shared = shared(Circuit::new(&RULES));
+        let admission = load(&shared).word().admission();
+        let transitions = in_threads(&shared, 2, move |shared| record_outcome(shared, admission, Outcome::Failure, 0));
+        assert_eq!(load(&shared).word().state(), BreakerState::Open);
+        let expected = (BreakerState::Closed, BreakerState::Open);
+        assert_eq!(transitions.into_iter().flatten().collect::<Vec<_>>(), [expected]);
+    });
+}
+
+#[test]
+fn a_success_between_failures_is_seen_or_comes_first() {
+    model(|| {
+        let shared = shared(Circuit::new(&RULES));
+        let admission = load(&shared).word().admission();
+        let success = {
+            let shared = shared.clone();
+            thread::spawn(move || record_outcome(&shared, admission, Outcome::Success, 0))
+        };
+        let first = record_outcome(&shared, admission, Outcome::Failure, 0);
+        let second = record_outcome(&shared, admission, Outcome::Failure, 0);
+        assert_eq!(success.join().expect("ends well"), None);
+        assert_eq!(first, None);
+        // Between the two failures the success starts the count again; before or after them it changes nothing.
+        match second {
+            Some(_) => assert_eq!(load(&shared).word().state(), BreakerState::Open),
+            None => assert!(load(&shared).word().failures() <= 1),
+        }
+    });
+}
+
+#[test]
+fn never_more_trial_calls_than_allowed() {
+    model(|| {
+        let shared = shared(recovering());
+        let admitted = in_threads(&shared, 2, |shared| acquire_by(&ONE_TRIAL, shared, 200));
+        assert_eq!(admitted.iter().flatten().count(), 1);
+        let half_opened = admitted.into_iter().flatten().filter_map(|(_, transition)| transition);
+        assert_eq!(half_opened.count(), 1);
+        assert_eq!(load(&shared).word().state(), BreakerState::HalfOpen);
+    });
+}
+
+#[test]
+fn a_dropped_permit_is_given_back() {
+    model(|| {
+        let shared = shared(recovering());
+        in_threads(&shared, 2, |shared| {
+            if let Some((admission, _)) = acquire(shared, 200) {
+                assert_eq!(record_outcome(shared, admission, Outcome::Ignored, 200), None);
+            }
+        });
+        let (first, second) = (acquire(&shared, 200), acquire(&shared, 200));
+        assert!(first.is_some() && second.is_some(), "both places are free again");
+        assert_eq!(acquire(&shared, 200), None);
+    });
+}
+
+#[test]
+fn trial_successes_close_once() {
+    model(|| {
+        let shared = shared(recovering());
+        let transitions = in_threads(&shared, 2, |shared| {
+            let (admission, _) = acquire(shared, 200)?;
+            record_outcome(shared, admission, Outcome::Success, 200)
+        });
+        assert_eq!(load(&shared).word().state(), BreakerState::Closed);
+        assert_eq!(load(&shared).word().failures(), 0);
+        assert_eq!(transitions.into_iter().flatten().count(), 1);
+    });
+}
+
+#[test]
+fn a_trial_that_fails_beside_one_that_succeeds_opens() {
+    model(|| {
+        let shared = shared(recovering());
+        let tickets = [acquire(&shared, 200), acquire(&shared, 200)].map(|admitted| admitted.expect("a trial").0);
+        let success = {
+            let shared = shared.clone();
+            thread::spawn(move || record_outcome(&shared, tickets[0], Outcome::Success, 200))
+        };
+        let failure = record_outcome(&shared, tickets[1], Outcome::Failure, 200);
+        assert_eq!(success.join().expect("ends well"), None);
+        assert_eq!(failure.map(|transition| transition.1), Some(BreakerState::Open));
+        assert_eq!(load(&shared).word().state(), BreakerState::Open);
+    });
+}
+
+#[test]
+fn a_stale_result_moves_nothing() {
+    model(|| {
+        // Admitted while closed; meanwhile the circuit opens, and half-opens in another thread.
+        let shared = shared(recovering());
+        let stale = Circuit::new(&RULES).word().admission();
+        let trial = {
+            let shared = shared.clone();
+            thread::spawn(move || acquire(&shared, 200).is_some())
+        };
+        assert_eq!(record_outcome(&shared, stale, Outcome::Failure, 200), None);
+        assert_eq!(record_outcome(&shared, stale, Outcome::Success, 200), None);
+        assert_eq!(record_outcome(&shared, stale, Outcome::Ignored, 200), None);
+        assert!(trial.join().expect("ends well"));
+        assert_eq!(load(&shared).word().state(), BreakerState::HalfOpen);
+        assert!(acquire(&shared, 200).is_some());
+        assert!(acquire(&shared, 200).is_none(), "the stale drop freed no place");
+    });
+}
+
+#[test]
+fn an_operator_wins_over_results() {
+    model(|| {
+        let shared = shared(Circuit::new(&RULES));
+        let admission = load(&shared).word().admission();
+        let failures = {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                [(); 2].map(|()| record_outcome(&shared, admission, Outcome::Failure, 0)).into_iter().flatten().count()
+            })
+        };
+        let forced = step(&shared, |circuit| circuit.force_open(None));
+        let opened = failures.join().expect("ends well");
+        assert_eq!(load(&shared).word().state(), BreakerState::ForcedOpen);
+        let from = forced.expect("a transition").0;
+        assert_eq!(from, if opened == 1 { BreakerState::Open } else { BreakerState::Closed });
+    });
+}
+
+#[test]
+fn abandoned_places_are_given_out_once() {
+    model(|| {
+        let shared = shared(recovering());
+        // A trial call that never ends; the recovery timeout passes once more.
+        assert!(acquire_by(&ONE_TRIAL, &shared, 200).is_some());
+        let later = 200 + 100;
+        let admitted = in_threads(&shared, 2, move |shared| acquire_by(&ONE_TRIAL, shared, later).is_some());
+        assert_eq!(admitted.into_iter().filter(|admitted| *admitted).count(), 1);
+    });
+}
+
+#[test]
+fn a_new_round_gives_out_all_places_once() {
+    model(|| {
+        let shared = shared(recovering());
+        // One of two trial calls never ends; the other place is free.
+        let (hung, _) = acquire(&shared, 200).expect("a trial");
+        let later = 200 + 100;
+        let admitted = in_threads(&shared, 2, move |shared| acquire(shared, later).is_some());
+        assert_eq!(admitted, [true, true]);
+        assert_eq!(acquire(&shared, later), None);
+        assert_eq!(record_outcome(&shared, hung, Outcome::Ignored, later), None);
+        assert_eq!(acquire(&shared, later), None, "it has no place to give back");
+    });
+}
+
+#[test]
+fn a_trial_beside_one_that_ends_is_dated_by_itself_or_the_older() {
+    model(|| {
+        let shared = shared(recovering());
+        let (first, _) = acquire(&shared, 200).expect("a trial");
+        let dropped = {
+            let shared = shared.clone();
+            thread::spawn(move || record_outcome(&shared, first, Outcome::Ignored, 250))
+        };
+        let (second, _) = acquire(&shared, 250).expect("a trial");
+        assert_eq!(dropped.join().expect("ends well"), None);
+        assert!([200, 250].contains(&load(&shared).moment()));
+        assert_eq!(record_outcome(&shared, second, Outcome::Ignored, 250), None);
+        assert!(acquire(&shared, 290).is_some());
+        assert_eq!(load(&shared).moment(), 290, "none is open beside it");
+    });
+}
+
+#[test]
+fn a_moment_is_that_of_its_epoch() {
+    model(|| {
+        let shared = shared(Circuit::new(&RULES));
+        let operator = {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                for until in [1_000, 2_000] {
+                    step(&shared, |circuit| circuit.force_open(Some(Moment::from_micros(until))));
+                    step(&shared, |circuit| Some(circuit.reset(&RULES)));
+                }
+            })
+        };
+        let circuit = load(&shared);
+        let left = circuit.time_left(&RULES, Moment::from_micros(0));
+        match circuit.word().epoch() {
+            1 => assert_eq!(left, Some(1_000)),
+            3 => assert_eq!(left, Some(2_000)),
+            _ => assert_eq!(left, None),
+        }
+        operator.join().expect("ends well");
+    });
+}
+
+#[test]
+fn a_rejection_knows_why_its_circuit_opened() {
+    model(|| {
+        let shared = shared(Circuit::new(&RULES));
+        let admission = load(&shared).word().admission();
+        let failures = {
+            let shared = shared.clone();
+            thread::spawn(move || [(); 2].map(|()| record_outcome(&shared, admission, Outcome::Failure, 0)))
+        };
+        let circuit = load(&shared);
+        if circuit.word().state() == BreakerState::Open {
+            assert_eq!(circuit.reported_reason().reason(), OpenReason::ConsecutiveFailures { failures: 2 });
+            assert_eq!(circuit.time_left(&RULES, Moment::from_micros(0)), Some(100));
+        }
+        failures.join().expect("ends well");
+    });
+}

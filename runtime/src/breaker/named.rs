@@ -1,0 +1,225 @@
+//! Breakers in the registry: lookup by name, settings from outside, metrics.
+
+#[cfg(feature = "keyed")]
+use std::collections::BTreeMap;
+
+#[cfg(feature = "keyed")]
+use super::KeyedBreakers;
+use super::{BreakerConfig, CircuitBreaker};
+#[cfg(feature = "config")]
+use crate::{
+    ConfigChange,
+    registry::{Configurable, PolicySettings, configurables},
+    settings::{Issues, Section},
+};
+use crate::{
+    ConfigConflict,
+    errors::{PolicyConfig, PolicyTerms},
+    registry::{Capability, Declared, Policy, Registry},
+    slices::slices,
+};
+#[cfg(feature = "keyed")]
+use crate::{DeclarationSite, registry::sites};
+
+/// The circuit breaker of that name, also before its first call.
+///
+/// `None` as well for a name that is declared with a `key`: see `keyed_breakers`.
+#[must_use]
+pub fn breaker(name: &str) -> Option<&'static CircuitBreaker> {
+    CircuitBreaker::registry().get(name)
+}
+
+/// All named circuit breakers of the program without a `key`, sorted by name, also before their first call.
+///
+/// Breakers with a `key` are listed by `all_keyed_breakers`.
+///
+/// ```
+/// for breaker in steadfast::breakers() {
+///     println!("{breaker}"); // payments: closed, 0 failures in a row; ...
+/// }
+/// ```
+#[must_use]
+pub fn breakers() -> Vec<&'static CircuitBreaker> {
+    CircuitBreaker::registry().all()
+}
+
+/// The circuit breakers of that name with a `key`, also before their first call.
+///
+/// ```
+/// # use std::io;
+/// use steadfast::circuit_breaker;
+///
+/// #[circuit_breaker(name = "mirrors", key = host, failure_threshold = 3)]
+/// fn fetch(host: &str) -> io::Result<String> {
+///     # Ok(host.to_owned())
+/// }
+///
+/// fetch("a.example.org")?;
+/// let mirrors = steadfast::keyed_breakers("mirrors").expect("declared above");
+/// assert_eq!(mirrors.len(), 1);
+/// for breaker in mirrors.iter() {
+///     println!("{breaker}"); // mirrors[a.example.org]: closed, 0 failures in a row; ...
+/// }
+/// # Ok::<(), io::Error>(())
+/// ```
+#[cfg(feature = "keyed")]
+#[must_use]
+pub fn keyed_breakers(name: &str) -> Option<&'static KeyedBreakers> {
+    KeyedBreakers::registry().get(name)
+}
+
+/// All named circuit breakers of the program with a `key`, sorted by name, also before their first call.
+#[cfg(feature = "keyed")]
+#[must_use]
+pub fn all_keyed_breakers() -> Vec<&'static KeyedBreakers> {
+    KeyedBreakers::registry().all()
+}
+
+slices! {
+    /// Every attribute that declares a circuit breaker without a `key`.
+    BREAKERS = STEADFAST_0_1_0_BREAKERS: [&'static Declared<CircuitBreaker>];
+    /// Every attribute that declares circuit breakers with a `key`.
+    #[cfg(feature = "keyed")]
+    KEYED_BREAKERS = STEADFAST_0_1_0_KEYED_BREAKERS: [&'static Declared<KeyedBreakers>];
+}
+
+pub(super) const TERMS: PolicyTerms =
+    PolicyTerms { kind: "circuit breaker", table: "breaker", example: "failure_threshold = 5" };
+
+impl PolicyConfig for BreakerConfig {}
+
+impl Policy for CircuitBreaker {
+    type Config = BreakerConfig;
+
+    const TERMS: &'static PolicyTerms = &TERMS;
+    const DEFAULT_CONFIG: Option<BreakerConfig> = Some(BreakerConfig::new());
+
+    fn create(name: &'static str, config: Option<BreakerConfig>, _: Option<usize>) -> Self {
+        Self::new(name, config.unwrap_or_default())
+    }
+
+    fn name(&self) -> &'static str {
+        self.name()
+    }
+
+    fn declared(&self) -> Option<BreakerConfig> {
+        Some(self.declared())
+    }
+
+    fn declarations() -> &'static [&'static Declared<Self>] {
+        &BREAKERS
+    }
+
+    fn registry() -> &'static Registry<Self> {
+        static REGISTRY: Registry<CircuitBreaker> = Registry::new();
+        &REGISTRY
+    }
+
+    #[cfg(feature = "keyed")]
+    fn counterparts() -> BTreeMap<&'static str, DeclarationSite> {
+        sites::<KeyedBreakers>()
+    }
+}
+
+#[cfg(feature = "keyed")]
+impl Policy for KeyedBreakers {
+    type Config = BreakerConfig;
+
+    const TERMS: &'static PolicyTerms = &TERMS;
+    const DEFAULT_CONFIG: Option<BreakerConfig> = Some(BreakerConfig::new());
+    const DEFAULT_MAX_KEYS: Option<usize> = Some(Self::DEFAULT_MAX_KEYS);
+
+    fn create(name: &'static str, config: Option<BreakerConfig>, max_keys: Option<usize>) -> Self {
+        Self::new(name, config.unwrap_or_default()).max_keys(max_keys.unwrap_or(Self::DEFAULT_MAX_KEYS))
+    }
+
+    fn name(&self) -> &'static str {
+        self.name()
+    }
+
+    fn declared(&self) -> Option<BreakerConfig> {
+        Some(self.declared().0)
+    }
+
+    fn max_keys(&self) -> Option<usize> {
+        Some(self.declared().1)
+    }
+
+    fn declarations() -> &'static [&'static Declared<Self>] {
+        &KEYED_BREAKERS
+    }
+
+    fn registry() -> &'static Registry<Self> {
+        static REGISTRY: Registry<KeyedBreakers> = Registry::new();
+        &REGISTRY
+    }
+
+    fn counterparts() -> BTreeMap<&'static str, DeclarationSite> {
+        sites::<CircuitBreaker>()
+    }
+}
+
+#[cfg(feature = "config")]
+impl PolicySettings for CircuitBreaker {
+    fn merge(below: Option<BreakerConfig>, section: &Section, issues: &mut Issues) -> Option<BreakerConfig> {
+        Some(below.unwrap_or_default().merge(section, issues))
+    }
+
+    fn replace_outside(&self, config: Option<BreakerConfig>) -> Option<ConfigChange> {
+        self.set_outside(config)
+    }
+
+    fn apply_settings(&self) {
+        self.apply_settings();
+    }
+}
+
+#[cfg(all(feature = "config", feature = "keyed"))]
+impl PolicySettings for KeyedBreakers {
+    fn merge(below: Option<BreakerConfig>, section: &Section, issues: &mut Issues) -> Option<BreakerConfig> {
+        Some(below.unwrap_or_default().merge(section, issues))
+    }
+
+    fn replace_outside(&self, config: Option<BreakerConfig>) -> Option<ConfigChange> {
+        self.set_outside(config)
+    }
+
+    fn apply_settings(&self) {
+        self.apply_settings();
+    }
+}
+
+/// Circuit breakers, with and without keys.
+pub(crate) struct Breakers;
+
+impl Capability for Breakers {
+    #[cfg(feature = "config")]
+    fn terms(&self) -> &'static PolicyTerms {
+        &TERMS
+    }
+
+    fn conflicts(&self) -> Vec<ConfigConflict> {
+        let conflicts = CircuitBreaker::registry().conflicts();
+        #[cfg(feature = "keyed")]
+        let conflicts = conflicts.chain(KeyedBreakers::registry().conflicts());
+        conflicts.collect()
+    }
+
+    #[cfg(feature = "config")]
+    fn options(&self) -> &'static [&'static str] {
+        &super::config::OPTIONS
+    }
+
+    #[cfg(feature = "config")]
+    fn configurables(&self) -> Vec<Box<dyn Configurable>> {
+        let all = configurables::<CircuitBreaker>();
+        #[cfg(feature = "keyed")]
+        let all = all.chain(configurables::<KeyedBreakers>());
+        all.collect()
+    }
+
+    #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+    fn families(&self, top_keys: usize) -> Vec<crate::telemetry::Family> {
+        super::metrics::families(top_keys)
+    }
+}

@@ -1,0 +1,413 @@
+//! The state machine of a breaker as a value, and every step that it can take.
+//!
+//! Nothing here is atomic, reads a clock or waits: each step is a pure function from one [`Circuit`] to the next. [`atomic`] applies
+//! the steps by compare-and-swap.
+//!
+//! A circuit consists of a 64-bit word ([`State`]), a moment, and the reason for its opening:
+//!
+//! ```text
+//!           63     32 31                                        3 2   0
+//!          ┌─────────┬───────────────────────────────────────────┬─────┐
+//! closed   │  epoch  │ failures in a row │ flags                │  0  │ 25, 4 bits   moment: start of the ramp-up, if any
+//! open     │  epoch  │                              │   failed   │  1  │ 6            moment: opening
+//! half-open│  epoch  │ rounds │ failed │ succeeded │   taken    │  2  │ 7, 6, 8, 8   moment: start of the oldest trial call of the round
+//! forced   │  epoch  │                              │  expires   │  3  │ 1            moment: expiry, if any
+//! disabled │  epoch  │                              │  expires   │  4  │ 1            moment: expiry, if any
+//! until    │  epoch  │                              │   failed   │  5  │ 6            moment: end
+//!          └─────────┴───────────────────────────────────────────┴─────┘
+//! ```
+//!
+//! `until` is open as well, but until a given moment instead of for its own recovery timeout.
+//!
+//! The epoch increases with every transition. A call keeps the epoch in which it was admitted; its result changes nothing in another
+//! epoch. With 32 bits a permit would have to be held across four billion transitions to be mistaken for a later one.
+//!
+//! `failed` counts failed recoveries in a row, with which the recovery timeout can grow.
+//!
+//! # Half-open
+//!
+//! `taken` counts the permits that are in use or have led to a success, `succeeded` the successes.
+//!
+//! The moment is a lower bound for the start of every trial call in flight: the start of the first one that was admitted while no other
+//! was in flight. A call that comes a recovery timeout after it begins a new round with its own epoch, in which the permits of all trial
+//! calls in flight are available again. No trial call holds a permit for longer than a recovery timeout, whatever other calls do; one
+//! that started beside an older one may hold it for less.
+//!
+//! `rounds` counts the earlier rounds. The result of a call from any of these still counts, because a service that responds late has
+//! recovered; but such a call has no permit to give back. Rounds more than 127 ago are forgotten.
+//!
+//! # Moments
+//!
+//! Moments are microseconds of the clock, in 64 bits. A reading before a moment counts as no time passed. For a clock that stays behind,
+//! as that of another test, [`rebase`](Circuit::rebase) moves the moments.
+
+pub(super) mod atomic;
+mod layout;
+mod manual;
+
+use std::fmt;
+
+pub(crate) use self::layout::{Admission, State};
+use self::layout::{ClosedFlags, MAX_FAILED, MAX_FAILURES, MAX_ROUNDS, pack};
+use super::parameters::{Parameters, TripPolicy};
+use crate::{BreakerState, OpenReason, clock::Moment, errors::PackedReason};
+
+/// The outcome of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Success,
+    Failure,
+    /// Cancelled, or an error that `failure_if` leaves out.
+    Ignored,
+}
+
+/// The reason for a rejection, with the time until calls can be admitted, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rejection {
+    /// Open.
+    Open { wait: u64 },
+    /// Half-open with all permits taken; those of unfinished trial calls become available again after `wait`.
+    TrialsTaken { wait: u64 },
+    /// Closed and ramping up, and this call is not in the admitted share; all calls are admitted after `wait`.
+    Ramp { wait: u64 },
+    /// Forced open, without an expiry if `wait` is `None`.
+    Forced { wait: Option<u64> },
+}
+
+/// The decision on a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AdmitDecision {
+    /// Admitted without a change of the circuit.
+    Free,
+    /// Admitted if the circuit is replaced by this one.
+    Take(Circuit),
+    Rejected(Rejection),
+}
+
+/// The complete state of a circuit as a value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Circuit {
+    word: State,
+    /// The moment of the state, in microseconds.
+    moment: u64,
+    reason: PackedReason,
+}
+
+/// The unpacked state. Moments are in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Closed { flags: ClosedFlags, failures: u32, ramp: Option<u64> },
+    Open { failed: u8, since: u64 },
+    OpenUntil { failed: u8, until: u64 },
+    HalfOpen { rounds: u8, taken: u8, succeeded: u8, failed: u8, oldest: u64 },
+    ForcedOpen { until: Option<u64> },
+    Disabled { until: Option<u64> },
+}
+
+const fn mask(bits: u32) -> u64 {
+    (1 << bits) - 1
+}
+
+impl State {
+    #[inline]
+    pub(crate) const fn state(self) -> BreakerState {
+        match self.phase(0) {
+            Phase::Closed { .. } => BreakerState::Closed,
+            Phase::Open { .. } | Phase::OpenUntil { .. } => BreakerState::Open,
+            Phase::HalfOpen { .. } => BreakerState::HalfOpen,
+            Phase::ForcedOpen { .. } => BreakerState::ForcedOpen,
+            Phase::Disabled { .. } => BreakerState::Disabled,
+        }
+    }
+
+    /// The failures in a row while closed; 0 in other states.
+    pub(crate) const fn failures(self) -> u32 {
+        match self.phase(0) {
+            Phase::Closed { failures, .. } => failures,
+            _ => 0,
+        }
+    }
+
+    /// The successful trial calls while half-open; 0 in other states.
+    pub(crate) const fn trial_successes(self) -> u8 {
+        match self.phase(0) {
+            Phase::HalfOpen { succeeded, .. } => succeeded,
+            _ => 0,
+        }
+    }
+
+    /// The failed recoveries in a row since the circuit was last closed.
+    #[inline]
+    pub(crate) const fn failed_recoveries(self) -> u8 {
+        match self.phase(0) {
+            Phase::Open { failed, .. } | Phase::OpenUntil { failed, .. } | Phase::HalfOpen { failed, .. } => failed,
+            _ => 0,
+        }
+    }
+}
+
+impl Circuit {
+    /// A closed circuit with all counts at 0.
+    pub(crate) const fn new(parameters: &Parameters) -> Self {
+        let (word, _) = pack(0, fresh(parameters));
+        Self::of(word, 0, PackedReason::NONE)
+    }
+
+    pub(crate) const fn of(word: State, moment: u64, reason: PackedReason) -> Self {
+        Self { word, moment, reason }
+    }
+
+    pub(crate) const fn word(self) -> State {
+        self.word
+    }
+
+    pub(crate) const fn moment(self) -> u64 {
+        self.moment
+    }
+
+    /// The reason for being open, as rejections report it: a failed trial call after a failed recovery.
+    #[inline]
+    pub(crate) const fn reported_reason(self) -> PackedReason {
+        if self.word.failed_recoveries() > 0 { PackedReason::TRIAL_FAILED } else { self.reason }
+    }
+
+    /// The stored reason: the rule or override that opened the circuit.
+    pub(crate) const fn reason(self) -> PackedReason {
+        self.reason
+    }
+
+    const fn phase(self) -> Phase {
+        self.word.phase(self.moment)
+    }
+
+    /// The moment at which the state ends without a call, in microseconds; `None` for a state without an end.
+    pub(crate) fn ends_at(self, parameters: &Parameters) -> Option<u64> {
+        match self.phase() {
+            Phase::Open { failed, since } => {
+                Some(since.saturating_add(parameters.recovery.open_duration_since(failed, since)))
+            }
+            Phase::OpenUntil { until, .. } => Some(until),
+            Phase::ForcedOpen { until } | Phase::Disabled { until } => until,
+            Phase::Closed { .. } | Phase::HalfOpen { .. } => None,
+        }
+    }
+
+    /// The time until the state ends without a call, in microseconds; `None` for a state without an end.
+    pub(crate) fn time_left(self, parameters: &Parameters, now: Moment) -> Option<u64> {
+        let ends_at = self.ends_at(parameters)?;
+        // A reading before the opening counts as no time passed.
+        let now = match self.phase() {
+            Phase::Open { since, .. } => now.as_micros().max(since),
+            _ => now.as_micros(),
+        };
+        Some(ends_at.saturating_sub(now))
+    }
+
+    /// The state that the next call finds: the stored one, or its successor if it has ended.
+    pub(crate) fn state_at(self, parameters: &Parameters, now: Moment) -> BreakerState {
+        match (self.word.state(), self.time_left(parameters, now)) {
+            (BreakerState::Open | BreakerState::ForcedOpen, Some(0)) => BreakerState::HalfOpen,
+            (BreakerState::Disabled, Some(0)) => BreakerState::Closed,
+            (state, _) => state,
+        }
+    }
+
+    /// The time left if the circuit is open for `open_duration` from its opening; `None` if it is not open, or no time is left.
+    #[inline]
+    pub(crate) fn remaining(self, open_duration: u64, now: Moment) -> Option<u64> {
+        match self.phase() {
+            Phase::Open { since, .. } => Some(remaining(open_duration, since, now)).filter(|left| *left > 0),
+            _ => None,
+        }
+    }
+
+    /// Returns true if the circuit is closed and ramping up, so that it may reject a call.
+    #[cfg(feature = "keyed")]
+    pub(crate) fn is_ramping(self, parameters: &Parameters, now: Moment) -> bool {
+        matches!(self.phase(), Phase::Closed { ramp: Some(ramp), .. } if remaining(parameters.ramp, ramp, now) > 0)
+    }
+
+    /// Decides on a call. `random` returns a number in `0..=max` for its argument `max`.
+    pub(crate) fn admit(self, parameters: &Parameters, now: Moment, random: impl FnOnce(u64) -> u64) -> AdmitDecision {
+        let left = self.time_left(parameters, now);
+        match self.phase() {
+            Phase::Disabled { until: None } | Phase::Closed { ramp: None, .. } => AdmitDecision::Free,
+            Phase::Closed { flags, failures, ramp: Some(ramp) } => {
+                let wait = remaining(parameters.ramp, ramp, now);
+                if wait == 0 {
+                    return AdmitDecision::Take(self.with(Phase::Closed { flags, failures, ramp: None }));
+                }
+                // The admitted share grows evenly from a tenth of the calls to all of them.
+                let (all, passed) = (parameters.ramp.saturating_mul(10), parameters.ramp.saturating_sub(wait));
+                let admitted = parameters.ramp.saturating_add(passed.saturating_mul(9));
+                if random(all - 1) < admitted {
+                    AdmitDecision::Free
+                } else {
+                    AdmitDecision::Rejected(Rejection::Ramp { wait })
+                }
+            }
+            Phase::Disabled { .. } if left == Some(0) => {
+                AdmitDecision::Take(self.next(fresh(parameters), PackedReason::NONE))
+            }
+            Phase::Disabled { .. } => AdmitDecision::Free,
+            Phase::ForcedOpen { .. } if left == Some(0) => AdmitDecision::Take(self.first_trial(0, now)),
+            Phase::ForcedOpen { .. } => AdmitDecision::Rejected(Rejection::Forced { wait: left }),
+            Phase::Open { failed, .. } | Phase::OpenUntil { failed, .. } => match left.unwrap_or(0) {
+                0 => AdmitDecision::Take(self.first_trial(failed, now)),
+                wait => AdmitDecision::Rejected(Rejection::Open { wait }),
+            },
+            Phase::HalfOpen { rounds, taken, succeeded, failed, oldest } => {
+                let this_trial = oldest.max(now.as_micros());
+                let wait = remaining(parameters.recovery.open_duration(failed), oldest, now);
+                if wait == 0 {
+                    let (rounds, taken) = (rounds.saturating_add(1).min(MAX_ROUNDS), succeeded.saturating_add(1));
+                    let phase = Phase::HalfOpen { rounds, taken, succeeded, failed, oldest: this_trial };
+                    return AdmitDecision::Take(self.next(phase, PackedReason::NONE));
+                }
+                if taken >= parameters.trials {
+                    return AdmitDecision::Rejected(Rejection::TrialsTaken { wait });
+                }
+                let (taken, oldest) = (taken + 1, if taken > succeeded { oldest } else { this_trial });
+                AdmitDecision::Take(self.with(Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }))
+            }
+        }
+    }
+
+    /// Records the outcome of a call; `None` if it changes nothing. With rates, a closed circuit is judged by its window instead.
+    pub(crate) fn record_outcome(
+        self,
+        admission: Admission,
+        outcome: Outcome,
+        parameters: &Parameters,
+        now: impl Fn() -> Moment,
+    ) -> Option<Self> {
+        if !self.word.issued(admission) {
+            return None;
+        }
+        match (self.phase(), outcome, parameters.policy) {
+            (Phase::Closed { failures, ramp, .. }, _, TripPolicy::Rates(_)) => {
+                // Failures in a row from before the window was configured are reset by a success, as always.
+                let failures = if outcome == Outcome::Success { 0 } else { failures };
+                // The settings may have changed while the circuit was closing.
+                let same = self.with(Phase::Closed { flags: flags(parameters), failures, ramp });
+                (same != self).then_some(same)
+            }
+            (Phase::Closed { failures: 1.., ramp, .. }, Outcome::Success, _) => {
+                Some(self.with(Phase::Closed { flags: flags(parameters), failures: 0, ramp }))
+            }
+            (Phase::Closed { failures, ramp, .. }, Outcome::Failure, TripPolicy::Consecutive { threshold }) => {
+                let failures = failures.saturating_add(1);
+                if failures < threshold.min(MAX_FAILURES) {
+                    return Some(self.with(Phase::Closed { flags: flags(parameters), failures, ramp }));
+                }
+                Some(self.opened(now(), 0, PackedReason::of(OpenReason::ConsecutiveFailures { failures })))
+            }
+            (Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }, Outcome::Success, _) => {
+                let succeeded = succeeded.saturating_add(1);
+                if succeeded >= parameters.trials {
+                    return Some(self.recovered(parameters, now));
+                }
+                // A success keeps its permit. A success from an earlier round takes a permit of this round.
+                let taken = if self.word.holds_trial_permit(admission) { taken } else { taken.saturating_add(1) };
+                Some(self.with(Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }))
+            }
+            (Phase::HalfOpen { failed, .. }, Outcome::Failure, _) => {
+                Some(self.opened(now(), failed.saturating_add(1).min(MAX_FAILED), PackedReason::TRIAL_FAILED))
+            }
+            (Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }, Outcome::Ignored, _)
+                if self.word.holds_trial_permit(admission) =>
+            {
+                let taken = taken.saturating_sub(1);
+                Some(self.with(Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }))
+            }
+            _ => None,
+        }
+    }
+
+    /// Opens a closed circuit because of its window, if the call was admitted in this epoch.
+    pub(crate) fn trip(self, admission: Admission, now: Moment, reason: OpenReason) -> Option<Self> {
+        match self.phase() {
+            Phase::Closed { .. } if self.word.issued(admission) => Some(self.opened(now, 0, PackedReason::of(reason))),
+            _ => None,
+        }
+    }
+
+    /// The circuit in another phase of the same epoch.
+    const fn with(self, phase: Phase) -> Self {
+        let (word, moment) = pack(self.word.epoch(), phase);
+        Self { word, moment: if let Some(moment) = moment { moment } else { self.moment }, reason: self.reason }
+    }
+
+    /// The circuit in the next epoch.
+    const fn next(self, phase: Phase, reason: PackedReason) -> Self {
+        let (word, moment) = pack(self.word.epoch().wrapping_add(1), phase);
+        Self { word, moment: if let Some(moment) = moment { moment } else { 0 }, reason }
+    }
+
+    const fn opened(self, now: Moment, failed: u8, reason: PackedReason) -> Self {
+        self.next(Phase::Open { failed, since: now.as_micros() }, reason)
+    }
+
+    const fn first_trial(self, failed: u8, now: Moment) -> Self {
+        let oldest = now.as_micros();
+        self.next(Phase::HalfOpen { rounds: 0, taken: 1, succeeded: 0, failed, oldest }, PackedReason::NONE)
+    }
+
+    /// The closed circuit after a recovery.
+    fn recovered(self, parameters: &Parameters, now: impl Fn() -> Moment) -> Self {
+        let ramp = (parameters.ramp > 0).then(|| now().as_micros());
+        self.next(Phase::Closed { flags: flags(parameters), failures: 0, ramp }, PackedReason::NONE)
+    }
+}
+
+impl fmt::Debug for Circuit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} in epoch {}", self.phase(), self.word.epoch())
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in epoch {}", self.state(), self.epoch())
+    }
+}
+
+const fn flags(parameters: &Parameters) -> ClosedFlags {
+    ClosedFlags { windowed: matches!(parameters.policy, TripPolicy::Rates(_)), timed: parameters.slow_call().is_some() }
+}
+
+const fn fresh(parameters: &Parameters) -> Phase {
+    Phase::Closed { flags: flags(parameters), failures: 0, ramp: None }
+}
+
+/// The rest of a duration that began at `since`, in microseconds. A reading before `since` counts as no time passed.
+#[inline]
+const fn remaining(span: u64, since: u64, now: Moment) -> u64 {
+    span.saturating_sub(now.as_micros().saturating_sub(since))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::breaker::parameters::Recovery;
+
+    #[test]
+    fn a_threshold_above_the_largest_count_opens_at_that_count() {
+        let parameters = Parameters {
+            policy: TripPolicy::Consecutive { threshold: u32::MAX },
+            recovery: Recovery { base: 1, factor: 1.0, max: 1, jitter: 0.0, seed: 0 },
+            trials: 1,
+            ramp: 0,
+            observe_only: false,
+        };
+        let failures = MAX_FAILURES - 2;
+        let circuit = Circuit::new(&parameters).with(Phase::Closed { flags: flags(&parameters), failures, ramp: None });
+        let fail = |circuit: Circuit| {
+            let now = || Moment::from_micros(0);
+            circuit.record_outcome(circuit.word.admission(), Outcome::Failure, &parameters, now).expect("counts")
+        };
+        let most = fail(circuit);
+        assert_eq!(most.word.failures(), MAX_FAILURES - 1);
+        assert_eq!(fail(most).word.state(), BreakerState::Open);
+    }
+}

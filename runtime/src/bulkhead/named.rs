@@ -1,0 +1,115 @@
+//! Bulkheads in the registry: lookup by name, settings from outside, metrics.
+
+use super::{Bulkhead, BulkheadConfig};
+#[cfg(feature = "config")]
+use crate::{
+    ConfigChange,
+    registry::{Configurable, PolicySettings, configurables},
+    settings::{Issues, Section},
+};
+use crate::{
+    ConfigConflict,
+    errors::{PolicyConfig, PolicyTerms},
+    registry::{Capability, Declared, Policy, Registry},
+    slices::slices,
+};
+
+/// The bulkhead of that name, also before its first call.
+#[must_use]
+pub fn bulkhead(name: &str) -> Option<&'static Bulkhead> {
+    Bulkhead::registry().get(name)
+}
+
+/// All named bulkheads of the program, sorted by name, also before their first call.
+///
+/// ```
+/// for bulkhead in steadfast::bulkheads() {
+///     println!("{bulkhead}"); // mail: 1 of 4 in flight, 0 waiting; ...
+/// }
+/// ```
+#[must_use]
+pub fn bulkheads() -> Vec<&'static Bulkhead> {
+    Bulkhead::registry().all()
+}
+
+slices! {
+    /// Every attribute that declares a bulkhead.
+    BULKHEADS = STEADFAST_0_1_0_BULKHEADS: [&'static Declared<Bulkhead>];
+}
+
+pub(super) const TERMS: PolicyTerms =
+    PolicyTerms { kind: "bulkhead", table: "bulkhead", example: "max_concurrent = 25" };
+
+impl PolicyConfig for BulkheadConfig {}
+
+impl Policy for Bulkhead {
+    type Config = BulkheadConfig;
+
+    const TERMS: &'static PolicyTerms = &TERMS;
+    const DEFAULT_CONFIG: Option<BulkheadConfig> = Some(BulkheadConfig::new());
+
+    fn create(name: &'static str, config: Option<BulkheadConfig>, _: Option<usize>) -> Self {
+        Self::new(name, config.unwrap_or_default())
+    }
+
+    fn name(&self) -> &'static str {
+        self.name()
+    }
+
+    fn declared(&self) -> Option<BulkheadConfig> {
+        Some(self.declared_config())
+    }
+
+    fn declarations() -> &'static [&'static Declared<Self>] {
+        &BULKHEADS
+    }
+
+    fn registry() -> &'static Registry<Self> {
+        static REGISTRY: Registry<Bulkhead> = Registry::new();
+        &REGISTRY
+    }
+}
+
+#[cfg(feature = "config")]
+impl PolicySettings for Bulkhead {
+    fn merge(below: Option<BulkheadConfig>, section: &Section, issues: &mut Issues) -> Option<BulkheadConfig> {
+        Some(below.unwrap_or_default().merge(section, issues))
+    }
+
+    fn replace_outside(&self, config: Option<BulkheadConfig>) -> Option<ConfigChange> {
+        self.set_outside(config)
+    }
+
+    fn apply_settings(&self) {
+        self.apply_settings();
+    }
+}
+
+/// Bulkheads.
+pub(crate) struct Bulkheads;
+
+impl Capability for Bulkheads {
+    #[cfg(feature = "config")]
+    fn terms(&self) -> &'static PolicyTerms {
+        &TERMS
+    }
+
+    fn conflicts(&self) -> Vec<ConfigConflict> {
+        Bulkhead::registry().conflicts().collect()
+    }
+
+    #[cfg(feature = "config")]
+    fn options(&self) -> &'static [&'static str] {
+        &super::config::OPTIONS
+    }
+
+    #[cfg(feature = "config")]
+    fn configurables(&self) -> Vec<Box<dyn Configurable>> {
+        configurables::<Bulkhead>().collect()
+    }
+
+    #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+    fn families(&self, _: usize) -> Vec<crate::telemetry::Family> {
+        super::metrics::families()
+    }
+}

@@ -1,0 +1,40 @@
+//! The table of all capabilities, and what works on all of them.
+
+use crate::{ConfigConflict, breaker, bulkhead, rate_limit, registry::Capability, retry};
+
+/// All capabilities with names, in the order of metrics and settings.
+pub(crate) static ALL: [&dyn Capability; 4] =
+    [&breaker::Breakers, &retry::Retries, &rate_limit::RateLimits, &bulkhead::Bulkheads];
+
+/// Checks that the declarations of each name agree. Call it when the program starts.
+///
+/// Without it, the first use of a name whose declarations contradict each other panics in a debug build. A release build emits an
+/// [event](crate::events::Event::ConfigConflict) instead; the settings of the first declaration by file and line are in force, or those
+/// of a `static` if there is one, and each function keeps its own `failure_if`.
+///
+/// # Errors
+///
+/// All conflicts, each with both places.
+///
+/// ```
+/// # fn main() -> Result<(), Vec<steadfast::ConfigConflict>> {
+/// steadfast::validate()?;
+/// # Ok(())
+/// # }
+/// ```
+pub fn validate() -> Result<(), Vec<ConfigConflict>> {
+    let mut conflicts = Vec::new();
+    for conflict in ALL.iter().flat_map(|capability| capability.conflicts()) {
+        // The kinds with and without keys both report the conflict between them.
+        if !conflicts.contains(&conflict) {
+            conflicts.push(conflict);
+        }
+    }
+    if conflicts.is_empty() { Ok(()) } else { Err(conflicts) }
+}
+
+/// The metrics of all capabilities, in a fixed order. A family without samples is included.
+#[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+pub(crate) fn families(top_keys: usize) -> Vec<crate::telemetry::Family> {
+    ALL.iter().flat_map(|capability| capability.families(top_keys)).collect()
+}

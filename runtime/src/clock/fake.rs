@@ -1,0 +1,166 @@
+use std::{
+    cell::RefCell,
+    fmt,
+    marker::PhantomData,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use super::{Moment, micros, task_now};
+
+/// A clock that advances when a test advances it, or when a retry sleeps.
+///
+/// It applies to the threads that have [entered](Self::enter) it, and only to these. There, a delay between two attempts advances the
+/// clock and returns at once; breakers, budgets, rate limits and time limits read it. A clone is the same clock, for other threads.
+///
+/// ```
+/// use std::{io, time::Duration};
+/// use steadfast::{retry, testing::FakeClock};
+///
+/// #[retry(max_attempts = 4, backoff = exponential(base = 1s), jitter = none)]
+/// fn load() -> io::Result<()> {
+///     Err(io::ErrorKind::TimedOut.into())
+/// }
+///
+/// let clock = FakeClock::new();
+/// let _entered = clock.enter();
+/// load().unwrap_err();
+/// assert_eq!(clock.slept(), [1, 2, 4].map(Duration::from_secs)); // without waiting
+/// assert_eq!(clock.elapsed(), Duration::from_secs(7));
+/// ```
+#[derive(Clone)]
+pub struct FakeClock(Arc<Inner>);
+
+struct Inner {
+    kind: Kind,
+    state: Mutex<State>,
+}
+
+enum Kind {
+    /// Does not advance by itself.
+    Frozen { start: Moment },
+    /// Advances with tokio's clock.
+    #[cfg(feature = "tokio")]
+    BesideTokio,
+}
+
+#[derive(Default)]
+struct State {
+    /// The time by which it was advanced, in microseconds.
+    advanced: u64,
+    slept: Vec<Duration>,
+}
+
+thread_local! {
+    static ENTERED: RefCell<Option<FakeClock>> = const { RefCell::new(None) };
+}
+
+impl FakeClock {
+    /// Creates a clock that advances only by [`advance`](Self::advance) and by sleeps. For code that is not `async`.
+    #[must_use]
+    #[allow(clippy::new_without_default, reason = "there are two constructors")]
+    pub fn new() -> Self {
+        Self::of(Kind::Frozen { start: task_now() })
+    }
+
+    /// Creates a clock that advances with tokio's, which the test pauses, and with the sleeps of functions that are not `async`.
+    ///
+    /// For tests of both kinds of functions under `#[tokio::test(start_paused = true)]`.
+    #[cfg(feature = "tokio")]
+    #[must_use]
+    pub fn beside_tokio() -> Self {
+        Self::of(Kind::BesideTokio)
+    }
+
+    fn of(kind: Kind) -> Self {
+        Self(Arc::new(Inner { kind, state: Mutex::default() }))
+    }
+
+    /// Makes this the clock of the current thread until the guard is dropped, which restores the previous one.
+    #[must_use = "dropped, it has no effect"]
+    pub fn enter(&self) -> Entered {
+        Entered { before: ENTERED.replace(Some(self.clone())), _thread: PhantomData }
+    }
+
+    /// Advances the clock.
+    pub fn advance(&self, by: Duration) {
+        self.with(|state| state.advanced = state.advanced.saturating_add(micros(by)));
+    }
+
+    /// The time by which the clock was advanced: by [`advance`](Self::advance), and by the sleeps of functions that are not `async`.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        Duration::from_micros(self.with(|state| state.advanced))
+    }
+
+    /// The delays between attempts on the threads that have entered the clock, in order, `async` ones included. Delays of zero are left
+    /// out.
+    #[must_use]
+    pub fn slept(&self) -> Vec<Duration> {
+        self.with(|state| state.slept.clone())
+    }
+
+    fn now(&self) -> Moment {
+        let base = match self.0.kind {
+            Kind::Frozen { start } => start,
+            #[cfg(feature = "tokio")]
+            Kind::BesideTokio => task_now(),
+        };
+        base.after(self.with(|state| state.advanced))
+    }
+
+    fn with<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
+        act(&mut self.0.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl fmt::Debug for FakeClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FakeClock").field("elapsed", &self.elapsed()).field("slept", &self.slept()).finish()
+    }
+}
+
+/// A guard that keeps its thread on a [`FakeClock`]. Returned by [`FakeClock::enter`].
+pub struct Entered {
+    before: Option<FakeClock>,
+    /// The guard must be dropped on its own thread.
+    _thread: PhantomData<*const ()>,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        ENTERED.set(self.before.take());
+    }
+}
+
+impl fmt::Debug for Entered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entered").finish_non_exhaustive()
+    }
+}
+
+fn entered() -> Option<FakeClock> {
+    ENTERED.with_borrow(Clone::clone)
+}
+
+/// Reads the fake clock of this thread, if it has entered one.
+pub(crate) fn now() -> Option<Moment> {
+    entered().map(|clock| clock.now())
+}
+
+/// Sleeps on the fake clock of this thread. Returns false if the thread has not entered one.
+pub(crate) fn sleeps(delay: Duration) -> bool {
+    note_sleep(delay);
+    let clock = entered();
+    if let Some(clock) = &clock {
+        clock.advance(delay);
+    }
+    clock.is_some()
+}
+
+/// Records a sleep that another clock measures.
+pub(crate) fn note_sleep(delay: Duration) {
+    if let Some(clock) = entered().filter(|_| !delay.is_zero()) {
+        clock.with(|state| state.slept.push(delay));
+    }
+}

@@ -1,0 +1,20 @@
+//! The errors and states that other parts of the crate report: leaf types that depend on no capability.
+
+mod breaker_state;
+mod circuit_open;
+mod config_conflict;
+mod open_reason;
+mod transient;
+
+pub use self::{
+    breaker_state::BreakerState,
+    circuit_open::CircuitOpen,
+    config_conflict::{ConfigConflict, DeclarationSite, DeclaredConfig},
+    open_reason::OpenReason,
+    transient::Transient,
+};
+pub(crate) use self::{
+    circuit_open::OptText,
+    config_conflict::{PolicyConfig, PolicyTerms},
+    open_reason::{COUNT_BITS, PackedReason},
+};

@@ -1,0 +1,150 @@
+use std::{error::Error, fmt, io, sync::Arc, time::Duration};
+
+use super::{OpenReason, PackedReason};
+use crate::{
+    Transient,
+    breaker::trace::Trace,
+    clock::OptMicros,
+    escape::escaped,
+    key::{self, Key},
+};
+
+/// A call that was not made because its circuit breaker did not admit it.
+///
+/// A function returns it inside its own error type, which needs a `From<CircuitOpen>`. thiserror generates one for a variant
+/// `Open(#[from] CircuitOpen)`; [`std::io::Error`], `anyhow::Error` and boxed errors have one already.
+///
+/// It is never [`Transient`]: a retry does not repeat a call that an open circuit has rejected, unless the retry asks for that by
+/// `retry_if(CircuitOpen)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CircuitOpen {
+    pub(crate) name: &'static str,
+    pub(crate) key: OptText<Key>,
+    pub(crate) reason: PackedReason,
+    /// The reason that an operator gave for a manual override.
+    pub(crate) note: OptText<Arc<str>>,
+    pub(crate) elapsed: OptMicros,
+    pub(crate) retry_after: OptMicros,
+    pub(crate) trace: Trace,
+}
+
+/// An optional part of an error that is almost always absent.
+///
+/// It is dropped through an out-of-line function that takes it by value, so that a discarded rejection can stay in registers.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct OptText<T>(pub(crate) Option<T>);
+
+impl CircuitOpen {
+    /// A placeholder rejection, for checks of its type.
+    pub(crate) const EXAMPLE: Self = Self {
+        name: "",
+        key: OptText(None),
+        reason: PackedReason::FORCED,
+        note: OptText(None),
+        elapsed: OptMicros::new(None),
+        retry_after: OptMicros::new(None),
+        trace: Trace::NONE,
+    };
+
+    /// The name of the breaker.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The key of the breaker; `None` for a breaker without keys, and for the [overflow breaker](Self::is_overflow).
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.key.0.as_ref()?.text().map(AsRef::as_ref)
+    }
+
+    /// Returns true for the overflow breaker, which all keys share that have no breaker of their own.
+    #[must_use]
+    pub fn is_overflow(&self) -> bool {
+        self.key.0.as_ref().is_some_and(Key::is_overflow)
+    }
+
+    /// The reason for the rejection, with the figures of the rule that opened the circuit.
+    #[must_use]
+    pub const fn reason(&self) -> OpenReason {
+        self.reason.reason()
+    }
+
+    /// The reason that was given with the manual override that forced or opened the circuit.
+    #[must_use]
+    pub fn operator_reason(&self) -> Option<&str> {
+        self.note.0.as_deref()
+    }
+
+    /// The time from the last change of state to the rejection; `None` if the state has never changed.
+    #[must_use]
+    pub const fn elapsed(&self) -> Option<Duration> {
+        self.elapsed.get()
+    }
+
+    /// The time from the rejection until a call can be admitted.
+    ///
+    /// While trial calls are in flight it is an upper bound: the time after which unfinished trial calls are given up. `None` for a
+    /// circuit that is forced open without an expiry.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.retry_after.get()
+    }
+}
+
+impl<T> Drop for OptText<T> {
+    #[inline]
+    fn drop(&mut self) {
+        #[cold]
+        fn drop_by_value<T>(_: T) {}
+
+        if let Some(text) = self.0.take() {
+            drop_by_value(text);
+        }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for OptText<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for CircuitOpen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whose = key::whose(self.key(), self.is_overflow());
+        write!(f, "circuit `{}`{whose} is {}", escaped(self.name), self.reason())?;
+        if let Some(note) = self.operator_reason() {
+            write!(f, " ({})", escaped(note))?;
+        }
+        match self.retry_after() {
+            Some(wait) => write!(f, "; retry after {wait:.3?}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error for CircuitOpen {}
+
+/// Never transient: an open circuit is not called again. Its `retry_after` is the breaker's.
+impl Transient for CircuitOpen {
+    fn is_transient(&self) -> bool {
+        false
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        Self::retry_after(self)
+    }
+
+    fn is_rejection(&self) -> bool {
+        true
+    }
+}
+
+/// An [`io::Error`] of kind [`ResourceBusy`](io::ErrorKind::ResourceBusy) that contains the `CircuitOpen`.
+impl From<CircuitOpen> for io::Error {
+    fn from(open: CircuitOpen) -> Self {
+        Self::new(io::ErrorKind::ResourceBusy, open)
+    }
+}

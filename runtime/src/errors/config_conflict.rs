@@ -1,0 +1,181 @@
+use std::{any::Any, error::Error, fmt, panic::Location, sync::Arc};
+
+use crate::escape::escaped;
+
+/// Two declarations of one name that contradict each other.
+///
+/// They give different settings or a different `failure_if`, one has a `key` and the other has none, both are statics, or no
+/// declaration of the name gives the settings that it needs. Its `Display` names both places and the fix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConfigConflict {
+    /// The name that both declare.
+    pub name: &'static str,
+    /// The declaration whose settings are in force.
+    pub first: DeclarationSite,
+    /// The declaration that contradicts it.
+    pub second: DeclarationSite,
+}
+
+/// A place in the program that declares a circuit breaker, a rate limit or a bulkhead, with its settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeclarationSite {
+    /// File, line and column of the declaration.
+    pub location: &'static Location<'static>,
+    /// The declared settings.
+    pub config: DeclaredConfig,
+    /// The maximum number of keys; `None` without a `key`.
+    pub max_keys: Option<usize>,
+    /// The option that selects which errors are failures, as it is written: `failure_if(io::Error)`. `None` without the option.
+    pub failure_if: Option<&'static str>,
+}
+
+/// The settings of one declaration, of any kind.
+///
+/// It compares with the settings themselves, such as [`BreakerConfig`](crate::BreakerConfig). Its `Display` reads like the options of
+/// the attribute.
+#[derive(Clone)]
+pub struct DeclaredConfig {
+    terms: &'static PolicyTerms,
+    config: Option<Arc<dyn ErasedConfig>>,
+}
+
+/// The settings of a kind of policy. Their `Display` reads like the options of the attribute.
+pub trait PolicyConfig: Any + Copy + PartialEq + fmt::Debug + fmt::Display + Send + Sync {}
+
+/// The words for a kind of policy in messages and settings files.
+#[derive(Debug)]
+pub struct PolicyTerms {
+    /// The kind in a sentence: `circuit breaker`.
+    pub(crate) kind: &'static str,
+    /// The table in a settings file: `breaker`.
+    pub(crate) table: &'static str,
+    /// Settings that a declaration can give, as an example in messages.
+    pub(crate) example: &'static str,
+}
+
+/// A [`PolicyConfig`] of unknown type.
+trait ErasedConfig: fmt::Debug + fmt::Display + Send + Sync {
+    fn as_any(&self) -> &dyn Any;
+    fn equals(&self, other: &dyn Any) -> bool;
+}
+
+impl<C: PolicyConfig> ErasedConfig for C {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn equals(&self, other: &dyn Any) -> bool {
+        other.downcast_ref() == Some(self)
+    }
+}
+
+impl DeclaredConfig {
+    pub(crate) fn new<C: PolicyConfig>(terms: &'static PolicyTerms, config: Option<C>) -> Self {
+        Self { terms, config: config.map(|config| Arc::new(config) as _) }
+    }
+
+    /// The settings as a value of type `C`, if they are of that type.
+    ///
+    /// `None` as well for a declaration without settings.
+    #[must_use]
+    pub fn downcast_ref<C: 'static>(&self) -> Option<&C> {
+        self.config.as_deref()?.as_any().downcast_ref()
+    }
+}
+
+impl PartialEq for DeclaredConfig {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.config, &other.config) {
+            (Some(own), Some(others)) => own.equals(others.as_any()),
+            (None, None) => self.terms.table == other.terms.table,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for DeclaredConfig {}
+
+impl<C: PolicyConfig> PartialEq<C> for DeclaredConfig {
+    fn eq(&self, other: &C) -> bool {
+        self.downcast_ref() == Some(other)
+    }
+}
+
+impl fmt::Debug for DeclaredConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("DeclaredConfig").field(&self.config).finish()
+    }
+}
+
+impl fmt::Display for DeclaredConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.config {
+            Some(config) => config.fmt(f),
+            None => f.write_str("no settings"),
+        }
+    }
+}
+
+impl fmt::Display for ConfigConflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, first, second } = self;
+        let name = escaped(name);
+        let PolicyTerms { kind, example, .. } = first.config.terms;
+        if first.max_keys.is_some() != second.max_keys.is_some() {
+            let (with, without) = if first.max_keys.is_some() { (first, second) } else { (second, first) };
+            return write!(
+                f,
+                "{kind} `{name}` is declared with a `key` at {} and without one at {}; rename one of them",
+                with.location, without.location,
+            );
+        }
+        if first.config.config.is_none() {
+            return write!(
+                f,
+                "{kind} `{name}` is declared at {} without settings, and nowhere with them; add them there: `{example}`",
+                first.location,
+            );
+        }
+        let same_settings = first.config == second.config && first.max_keys == second.max_keys;
+        if same_settings && first.failure_if != second.failure_if {
+            let [one, other] = [first, second].map(|site| site.failure_if.unwrap_or("every error"));
+            return write!(
+                f,
+                "{kind} `{name}` counts different errors as failures: `{one}` at {}, `{other}` at {}; use the same \
+                 `failure_if` at both places, or rename one of them",
+                first.location, second.location,
+            );
+        }
+        if same_settings {
+            return write!(
+                f,
+                "two statics are {kind} `{name}`, at {} and at {}; share one static, or rename one of them",
+                first.location, second.location,
+            );
+        }
+        write!(
+            f,
+            "{kind} `{name}` is declared with different settings: `{}` at {}, `{}` at {}; give the settings in \
+             one place, and the name alone in the others",
+            first.settings(),
+            first.location,
+            second.settings(),
+            second.location,
+        )
+    }
+}
+
+impl Error for ConfigConflict {}
+
+impl DeclarationSite {
+    /// The settings with `max_keys` and `failure_if`, as the options of the attribute.
+    fn settings(&self) -> impl fmt::Display {
+        fmt::from_fn(|f| {
+            write!(f, "{}", self.config)?;
+            self.max_keys.map_or(Ok(()), |max_keys| write!(f, ", max_keys = {max_keys}"))?;
+            self.failure_if.map_or(Ok(()), |failure_if| write!(f, ", {failure_if}"))
+        })
+    }
+}

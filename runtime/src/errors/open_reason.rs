@@ -1,0 +1,186 @@
+//! The reason for a rejection: as users read it, and packed into one number that the breaker's state carries.
+
+use std::fmt;
+
+/// The reason for a rejection, with the figures of the rule that opened the circuit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OpenReason {
+    /// The failure threshold was reached: this number of calls failed in a row.
+    ConsecutiveFailures {
+        /// The number of failures in a row.
+        failures: u32,
+    },
+    /// The failure rate in the sliding window was too high.
+    FailureRate {
+        /// The failed calls in the window.
+        failures: u32,
+        /// All calls in the window.
+        calls: u32,
+    },
+    /// The slow-call rate in the sliding window was too high.
+    SlowCallRate {
+        /// The slow calls in the window.
+        slow: u32,
+        /// All calls in the window.
+        calls: u32,
+    },
+    /// A trial call failed while the circuit was half-open.
+    TrialFailed,
+    /// The circuit is half-open, and all its trial calls are in flight.
+    TrialsUnderWay,
+    /// The circuit closed recently and admits only a share of the calls so far.
+    RampingUp,
+    /// An operator forced the circuit open.
+    Forced,
+    /// [`Override::open`](crate::Override::open) opened the circuit, for example on behalf of another instance of the program.
+    Override,
+}
+
+/// An [`OpenReason`] with its figures, packed into 64 bits, as the breaker's state and rejections carry it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PackedReason(u64);
+
+/// The width of a packed figure. Larger figures saturate.
+pub(crate) const COUNT_BITS: u32 = 30;
+const MAX_COUNT: u32 = (1 << COUNT_BITS) - 1;
+
+// The rule. A reason without figures has its own code in place of the first figure.
+const PLAIN: u64 = 0;
+const CONSECUTIVE: u64 = 1;
+const FAILURE_RATE: u64 = 2;
+const SLOW_CALL_RATE: u64 = 3;
+
+// The codes of reasons without figures. 0 stands for no reason.
+const OVERRIDE: u32 = 1;
+const TRIAL_FAILED: u32 = 2;
+const TRIALS_UNDER_WAY: u32 = 3;
+const RAMPING_UP: u32 = 4;
+const FORCED: u32 = 5;
+
+impl PackedReason {
+    pub(crate) const FORCED: Self = Self::of(OpenReason::Forced);
+    pub(crate) const RAMPING_UP: Self = Self::of(OpenReason::RampingUp);
+    pub(crate) const TRIALS_UNDER_WAY: Self = Self::of(OpenReason::TrialsUnderWay);
+    pub(crate) const TRIAL_FAILED: Self = Self::of(OpenReason::TrialFailed);
+    pub(crate) const OVERRIDE: Self = Self::of(OpenReason::Override);
+    /// The reason of a state that is not open.
+    pub(crate) const NONE: Self = Self(0);
+
+    pub(crate) const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    pub(crate) const fn bits(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) const fn of(reason: OpenReason) -> Self {
+        let (rule, count, calls) = match reason {
+            OpenReason::ConsecutiveFailures { failures } => (CONSECUTIVE, failures, 0),
+            OpenReason::FailureRate { failures, calls } => (FAILURE_RATE, failures, calls),
+            OpenReason::SlowCallRate { slow, calls } => (SLOW_CALL_RATE, slow, calls),
+            OpenReason::Override => (PLAIN, OVERRIDE, 0),
+            OpenReason::TrialFailed => (PLAIN, TRIAL_FAILED, 0),
+            OpenReason::TrialsUnderWay => (PLAIN, TRIALS_UNDER_WAY, 0),
+            OpenReason::RampingUp => (PLAIN, RAMPING_UP, 0),
+            OpenReason::Forced => (PLAIN, FORCED, 0),
+        };
+        Self((rule << COUNT_BITS | saturating(count)) << COUNT_BITS | saturating(calls))
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "30 bits")]
+    pub(crate) const fn reason(self) -> OpenReason {
+        let (count, calls) = ((self.0 >> COUNT_BITS) as u32 & MAX_COUNT, self.0 as u32 & MAX_COUNT);
+        match (self.0 >> (2 * COUNT_BITS), count) {
+            (CONSECUTIVE, failures) => OpenReason::ConsecutiveFailures { failures },
+            (FAILURE_RATE, failures) => OpenReason::FailureRate { failures, calls },
+            (SLOW_CALL_RATE, slow) => OpenReason::SlowCallRate { slow, calls },
+            (_, OVERRIDE) => OpenReason::Override,
+            (_, TRIAL_FAILED) => OpenReason::TrialFailed,
+            (_, TRIALS_UNDER_WAY) => OpenReason::TrialsUnderWay,
+            (_, RAMPING_UP) => OpenReason::RampingUp,
+            _ => OpenReason::Forced,
+        }
+    }
+
+    /// Returns true if an operator, or code on behalf of one, set the state; it may have a text as its reason.
+    pub(crate) fn is_operator_set(self) -> bool {
+        self == Self::FORCED || self == Self::OVERRIDE
+    }
+}
+
+impl fmt::Display for OpenReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TrialsUnderWay => f.write_str("half-open, and all trial calls are in flight"),
+            Self::RampingUp => f.write_str("closed, and admits only a share of the calls so far"),
+            Self::Forced => f.write_str("forced open"),
+            _ => write!(f, "open {}", self.cause()),
+        }
+    }
+}
+
+impl OpenReason {
+    /// The cause of the opening as the end of a sentence: `after 5 failures in a row`.
+    pub(crate) fn cause(self) -> impl fmt::Display {
+        fmt::from_fn(move |f| match self {
+            Self::ConsecutiveFailures { failures: 1 } => f.write_str("after a failure"),
+            Self::ConsecutiveFailures { failures } => write!(f, "after {failures} failures in a row"),
+            Self::FailureRate { failures, calls } => {
+                write!(f, "after {failures} of {calls} calls failed ({} %)", percent(failures, calls))
+            }
+            Self::SlowCallRate { slow, calls } => {
+                write!(f, "after {slow} of {calls} calls were slow ({} %)", percent(slow, calls))
+            }
+            Self::TrialFailed => f.write_str("after a failed trial call"),
+            Self::Override => f.write_str("by a manual override"),
+            other => fmt::Display::fmt(&other, f),
+        })
+    }
+}
+
+/// The share in percent, rounded down, so that 100 means all.
+fn percent(part: u32, whole: u32) -> u64 {
+    (u64::from(part) * 100).checked_div(u64::from(whole)).unwrap_or(0)
+}
+
+const fn saturating(count: u32) -> u64 {
+    (if count < MAX_COUNT { count } else { MAX_COUNT }) as u64
+}
+
+impl fmt::Debug for PackedReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packing_keeps_a_reason() {
+        for reason in [
+            OpenReason::ConsecutiveFailures { failures: 5 },
+            OpenReason::FailureRate { failures: 0, calls: MAX_COUNT },
+            OpenReason::FailureRate { failures: MAX_COUNT, calls: 1 },
+            OpenReason::SlowCallRate { slow: 3, calls: 10 },
+            OpenReason::Override,
+            OpenReason::TrialFailed,
+            OpenReason::TrialsUnderWay,
+            OpenReason::RampingUp,
+            OpenReason::Forced,
+        ] {
+            assert_eq!(PackedReason::of(reason).reason(), reason);
+            let is_operator_set = matches!(reason, OpenReason::Override | OpenReason::Forced);
+            assert_eq!(PackedReason::of(reason).is_operator_set(), is_operator_set, "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn packing_saturates_figures() {
+        let packed = PackedReason::of(OpenReason::SlowCallRate { slow: u32::MAX, calls: MAX_COUNT + 1 });
+        assert_eq!(packed.reason(), OpenReason::SlowCallRate { slow: MAX_COUNT, calls: MAX_COUNT });
+    }
+}

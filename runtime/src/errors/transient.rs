@@ -1,0 +1,69 @@
+use std::time::Duration;
+
+/// Which values of an error type are worth another attempt.
+///
+/// `#[retry]` asks it, so that nothing is retried by guesswork. Derive it:
+///
+/// ```
+/// use std::{io, time::Duration};
+/// use steadfast::Transient;
+///
+/// #[derive(Debug, Transient)]
+/// enum SearchError {
+///     #[transient]
+///     Timeout,
+///     #[transient(retry_after = after)] // a `Duration` or an `Option<Duration>`
+///     RateLimited { after: Duration },
+///     #[transient(inherit)] // as transient as the error inside
+///     Connection(io::Error),
+///     NotFound, // no attribute: permanent
+/// }
+///
+/// assert!(SearchError::Timeout.is_transient());
+/// assert!(!SearchError::NotFound.is_transient());
+/// assert!(SearchError::Connection(io::ErrorKind::ConnectionRefused.into()).is_transient());
+/// assert_eq!(
+///     SearchError::RateLimited { after: Duration::from_secs(7) }.retry_after(),
+///     Some(Duration::from_secs(7)),
+/// );
+/// ```
+///
+/// or implement it by hand.
+///
+/// These types have it, some behind a feature of this crate:
+///
+/// | type | feature | transient | not worth another attempt | `retry_after` |
+/// | --- | --- | --- | --- | --- |
+/// | [`std::io::Error`] | | of kind `ConnectionRefused`, `ConnectionReset`, `ConnectionAborted`, `NotConnected`, `BrokenPipe`, `TimedOut`, `Interrupted`, `WouldBlock`, `UnexpectedEof`, `HostUnreachable`, `NetworkUnreachable`, `NetworkDown`, `ResourceBusy` | all other kinds; where the error that it was made of says something, that counts | from the error that it was made of |
+/// | `tokio::time::error::Elapsed` | `tokio` | always | | |
+/// | [`TimedOut`], [`BulkheadFull`] | | always | | |
+/// | [`RateLimited`] | | always | | when there will be a place |
+/// | [`CircuitOpen`] | | | always | from the breaker |
+/// | `Box<dyn Error>`, also with `Send` and `Sync` | | what the first error in its chain of sources says that is of a type in this table, or of one that derives `Transient` and has no generic parameters | a chain without such an error | from that error |
+/// | `anyhow::Error` | `anyhow`; the attributes do without | as `Box<dyn Error>` | as `Box<dyn Error>` | as `Box<dyn Error>` |
+/// | `http::StatusCode` | `http` | 408, 425, 429, 500, 502, 503, 504 | all others | a status has no headers: `steadfast::retry_after(&headers)` |
+/// | `reqwest::Error` | `reqwest` | time-out; failed look-up of a name; connection or body that fails by a transient `io::Error`; connection closed before the end of the answer; `error_for_status` with a transient status | a wrong URL or request, redirects, rubbish in the answer, a refused certificate, a proxy that does not let it through | the error has no headers: its impl shows how an error type of your own has them |
+/// | `tonic::Status` | `tonic` | `Unavailable`, `ResourceExhausted`, `DeadlineExceeded`; `Unknown` and `Cancelled` that come of a transient `io::Error` or of tonic's own time-out | all other codes, also `Aborted`; a [`CircuitOpen`] in its sources; `grpc-retry-pushback-ms` that is negative or no number | `grpc-retry-pushback-ms` |
+/// | `sqlx::Error` | `sqlx` | a transient `io::Error`; time-out of the pool; SQLSTATE `08...`, `40001`, `40P01`, `53...`, `55P03`, `57P01`, `57P02`, `57P03`, `57P05`; busy or locked in SQLite | all others, also failures of TLS, and a lock wait timeout in MySQL (its SQLSTATE `HY000` says nothing) | |
+/// | `redis::RedisError` | `redis` | connection refused or dropped, time-out, another transient `io::Error`; `LOADING`, `TRYAGAIN`, `CLUSTERDOWN`, `MASTERDOWN`, `READONLY`, `BUSY`; sentinel or cluster without a node | all others, also failed authentication, `WRONGTYPE`, `OOM`, `MOVED`, `ASK` | |
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say which of its values are worth another attempt",
+    label = "this error type is not `Transient`",
+    note = "on a type of your own: `#[derive(steadfast::Transient)]`, and `#[transient]` on the variants to retry",
+    note = "or say it where it is retried: `retry_if(SomeError, OtherError)`, `retry_if = |error| ...` or `retry_if = any`; of a policy, `.retry_if(|error| ...)`"
+)]
+pub trait Transient {
+    /// Whether another attempt may succeed.
+    fn is_transient(&self) -> bool;
+
+    /// How long to wait before it, where the error knows. It replaces the computed delay.
+    fn retry_after(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Whether there was no call: a breaker, a rate limit or a bulkhead of this crate has rejected it. Where that ends a retry, it is
+    /// counted and told as such. What is derived passes on what the error inside says.
+    fn is_rejection(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,259 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use crate::{
+    BreakerState, CircuitOpen, ConfigChange, ConfigConflict, ConfigLayer, OpenReason, escape::escaped, key::whose,
+};
+
+/// A change of state, a call that was not made, or another occurrence that an operator may need to see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The state of a circuit breaker changed.
+    #[non_exhaustive]
+    StateChanged {
+        /// The name of the breaker.
+        breaker: &'static str,
+        /// The key of the breaker, if it has one.
+        key: Option<Arc<str>>,
+        /// True for the overflow breaker, which all keys share that have no breaker of their own. Its `key` is `None`.
+        overflow: bool,
+        /// The state before.
+        from: BreakerState,
+        /// The state now.
+        to: BreakerState,
+        /// The rule that opened the circuit, with its figures.
+        reason: Option<OpenReason>,
+        /// The reason that was given with a manual override.
+        operator_reason: Option<Arc<str>>,
+    },
+    /// A circuit breaker rejected a call. Not emitted for breakers that only observe.
+    #[non_exhaustive]
+    CallRejected {
+        /// The rejection that the caller gets, with breaker, reason and wait.
+        rejection: CircuitOpen,
+    },
+    /// A new key shares the overflow breaker or limit, because the maximum number of keys is reached and none can be evicted.
+    ///
+    /// Emitted once, and again after a later key has been given a breaker or limit of its own.
+    #[non_exhaustive]
+    KeysOverflowed {
+        /// The kind of what is kept for each key: `circuit breaker` or `rate limit`.
+        kind: &'static str,
+        /// The name.
+        name: &'static str,
+        /// The maximum number of keys.
+        max_keys: usize,
+    },
+    /// An attempt failed, and the next one follows after a delay.
+    ///
+    /// Not emitted where the delay would end before a breaker inside admits calls again: the retry then returns the rejection at once.
+    #[non_exhaustive]
+    RetryScheduled {
+        /// The name of the policy, or the path of the function.
+        retry: Option<&'static str>,
+        /// The number of the failed attempt; the first is 1.
+        attempt: u32,
+        /// The delay before the next attempt.
+        delay: Duration,
+    },
+    /// An attempt after the first succeeded.
+    #[non_exhaustive]
+    RetrySucceeded {
+        /// The name of the policy, or the path of the function.
+        retry: Option<&'static str>,
+        /// The number of attempts made.
+        attempts: u32,
+    },
+    /// A call failed with a transient error, and `max_attempts` or `max_elapsed` allows no further attempt.
+    ///
+    /// Not emitted for a retry that ends with a permanent error.
+    #[non_exhaustive]
+    RetriesExhausted {
+        /// The name of the policy, or the path of the function.
+        retry: Option<&'static str>,
+        /// The number of attempts made.
+        attempts: u32,
+    },
+    /// A breaker, a rate limit or a bulkhead inside a retry rejected an attempt, and the retry ended.
+    #[non_exhaustive]
+    RetryRejected {
+        /// The name of the policy, or the path of the function.
+        retry: Option<&'static str>,
+        /// The number of the rejected attempt; the first is 1.
+        attempt: u32,
+    },
+    /// A stop signal ended a retry before its next attempt.
+    #[non_exhaustive]
+    RetryStopped {
+        /// The name of the policy, or the path of the function.
+        retry: Option<&'static str>,
+        /// The number of attempts made.
+        attempts: u32,
+    },
+    /// A retry runs inside another retry, so that their attempts multiply.
+    ///
+    /// Emitted once for each pair, at the second attempt of the outer one. `nested = inherit` leaves all retries to the outer one.
+    #[non_exhaustive]
+    NestedRetries {
+        /// The name of the outer policy, or the path of its function.
+        outer: Option<&'static str>,
+        /// The name of the inner policy, or the path of its function.
+        inner: Option<&'static str>,
+    },
+    /// A retried function that is not `async` sleeps on a worker thread of a tokio runtime.
+    ///
+    /// On a multi-threaded runtime the other tasks of the worker move to other threads; on a single-threaded one they are blocked.
+    /// Emitted once for each retry, with the feature `rt-multi-thread`.
+    #[non_exhaustive]
+    BlockingSleep {
+        /// The name of the policy, or the path of the function.
+        retry: Option<&'static str>,
+    },
+    /// The retry budget is exhausted: an attempt that was due is not made.
+    #[non_exhaustive]
+    BudgetDenied {
+        /// The name of the policy, or the path of the function.
+        retry: Option<&'static str>,
+        /// The number of attempts made.
+        attempts: u32,
+    },
+    /// A call exceeded its time limit, and its future was dropped.
+    #[non_exhaustive]
+    TimedOut {
+        /// The path of the function, or the name of the timeout.
+        function: &'static str,
+        /// The time limit.
+        limit: Duration,
+    },
+    /// A call failed, and a fallback is called. Each fallback in a chain emits its own event, with the error before it.
+    #[non_exhaustive]
+    FallbackUsed {
+        /// The path of the function that failed, or the name of the fallback policy.
+        function: &'static str,
+        /// The fallback: the name of a function or method, or `a closure`.
+        fallback: &'static str,
+        /// The text of the error, if the error type implements `Error`.
+        error: Option<Arc<str>>,
+    },
+    /// A bulkhead rejected a call.
+    #[non_exhaustive]
+    BulkheadFull {
+        /// The name of the bulkhead.
+        bulkhead: &'static str,
+        /// The maximum number of calls in flight.
+        max_concurrent: u32,
+    },
+    /// A rate limit rejected a call.
+    #[non_exhaustive]
+    RateLimited {
+        /// The name of the limit.
+        limit: &'static str,
+        /// The key of the limit, if it has one.
+        key: Option<Arc<str>>,
+        /// True for the overflow limit, which all keys share that have no limit of their own. Its `key` is `None`.
+        overflow: bool,
+        /// The time until a call can be admitted.
+        retry_after: Duration,
+    },
+    /// Two declarations of one name contradict each other. Emitted at the first use, in release builds; the settings of the first
+    /// declaration are in force.
+    #[non_exhaustive]
+    ConfigConflict {
+        /// Both declarations.
+        conflict: Box<ConfigConflict>,
+    },
+    /// A layer of settings was replaced: by a file, by the environment, or by `reconfigure` and `reset_config`.
+    #[non_exhaustive]
+    ConfigApplied {
+        /// The layer that was replaced.
+        layer: ConfigLayer,
+        /// The settings in force that changed; empty if the new layer changes nothing.
+        changes: Arc<[ConfigChange]>,
+    },
+    /// Subscribers were too slow, and events were dropped at this place in the order.
+    #[non_exhaustive]
+    EventsLost {
+        /// The number of dropped events.
+        events: u64,
+    },
+}
+
+impl Event {
+    /// Returns true for changes, which a flood of events about calls must not displace from the queue.
+    pub(super) const fn is_change(&self) -> bool {
+        matches!(self, Self::StateChanged { .. } | Self::ConfigApplied { .. })
+    }
+}
+
+/// On one line: names, keys and reasons are [`escaped`].
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = |retry: Option<&'static str>| escaped(retry.unwrap_or("unnamed"));
+        match self {
+            Self::StateChanged { breaker, key, overflow, from, to, reason, operator_reason } => {
+                write!(f, "circuit `{}`{}: {from} -> {to}", escaped(breaker), whose(key.as_deref(), *overflow))?;
+                if let (BreakerState::Open, Some(reason)) = (to, reason) {
+                    write!(f, " {}", reason.cause())?;
+                }
+                operator_reason.as_ref().map_or(Ok(()), |reason| write!(f, " ({})", escaped(reason)))
+            }
+            Self::CallRejected { rejection } => rejection.fmt(f),
+            Self::KeysOverflowed { kind, name, max_keys } => {
+                write!(f, "{kind} `{}`: all {max_keys} keys are in use; new keys share one {kind}", escaped(name))
+            }
+            Self::RetryScheduled { retry, attempt, delay } => {
+                write!(f, "retry `{}`: attempt {attempt} failed; next attempt in {delay:.3?}", named(*retry))
+            }
+            Self::RetrySucceeded { retry, attempts } => {
+                write!(f, "retry `{}`: attempt {attempts} succeeded", named(*retry))
+            }
+            Self::RetriesExhausted { retry, attempts } => {
+                write!(f, "retry `{}`: exhausted after attempt {attempts}", named(*retry))
+            }
+            Self::RetryRejected { retry, attempt } => {
+                write!(f, "retry `{}`: ended, because attempt {attempt} was rejected", named(*retry))
+            }
+            Self::BudgetDenied { retry, attempts } => {
+                write!(f, "retry `{}`: budget exhausted after attempt {attempts}", named(*retry))
+            }
+            Self::RetryStopped { retry, attempts } => {
+                write!(f, "retry `{}`: stopped after attempt {attempts}", named(*retry))
+            }
+            Self::NestedRetries { outer, inner } => {
+                let [outer, inner] = [*outer, *inner].map(named);
+                write!(f, "retry `{inner}` runs inside retry `{outer}`: their attempts multiply")
+            }
+            Self::BlockingSleep { retry } => {
+                write!(f, "retry `{}`: sleeps on a worker thread of the tokio runtime", named(*retry))
+            }
+            Self::TimedOut { function, limit } => {
+                write!(f, "timeout: `{}` exceeded {limit:?}", escaped(function))
+            }
+            Self::FallbackUsed { function, fallback, error } => {
+                let quote = if fallback.contains(' ') { "" } else { "`" };
+                let fallback = escaped(fallback);
+                write!(f, "`{}` failed; calling fallback {quote}{fallback}{quote}", escaped(function))?;
+                error.as_ref().map_or(Ok(()), |error| write!(f, " ({})", escaped(error)))
+            }
+            Self::BulkheadFull { bulkhead, max_concurrent } => {
+                write!(f, "bulkhead `{}`: full with {max_concurrent} calls in flight", escaped(bulkhead))
+            }
+            Self::RateLimited { limit, key, overflow, retry_after } => {
+                let whose = whose(key.as_deref(), *overflow);
+                write!(f, "rate limit `{}`{whose}: reached; retry after {retry_after:.3?}", escaped(limit))
+            }
+            Self::ConfigConflict { conflict } => conflict.fmt(f),
+            Self::ConfigApplied { layer, changes } => {
+                write!(f, "settings applied ({layer}): ")?;
+                match &**changes {
+                    [] => f.write_str("no change"),
+                    [first, others @ ..] => {
+                        first.fmt(f)?;
+                        others.iter().try_for_each(|change| write!(f, "; {change}"))
+                    }
+                }
+            }
+            Self::EventsLost { events } => write!(f, "{events} events were dropped: a subscriber is too slow"),
+        }
+    }
+}

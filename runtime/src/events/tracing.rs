@@ -1,0 +1,130 @@
+//! Events as `tracing` events, emitted on the thread and within the span in which they happen. Their target is `steadfast`.
+//!
+//! A log at level `INFO` shows changes of state: a circuit that opens, or that an operator forces open or disables, is a `WARN`, other
+//! changes are `INFO`. Events about single calls, of which an outage has thousands, are `DEBUG`.
+//!
+//! Each attempt after the first is an `INFO` span named `attempt`, so that the log lines of attempts can be told apart.
+
+use ::tracing::{Span, debug, info, info_span, level_filters::LevelFilter, warn};
+
+use super::Event;
+use crate::{BreakerState, escape::escaped};
+
+/// Returns true if events about single calls may be enabled.
+#[inline]
+pub(crate) fn debug_enabled() -> bool {
+    LevelFilter::current() >= LevelFilter::DEBUG
+}
+
+/// Returns true if changes of state may be enabled.
+pub(crate) fn info_enabled() -> bool {
+    LevelFilter::current() >= LevelFilter::WARN
+}
+
+/// Creates the span of an attempt, if it is enabled.
+#[cold]
+pub(crate) fn attempt(retry: Option<&'static str>, number: u32) -> Option<Span> {
+    let span =
+        info_span!(target: "steadfast", "attempt", retry.name = retry.map(escaped).as_deref(), retry.attempt = number);
+    (!span.is_disabled()).then_some(span)
+}
+
+/// Emits `event` to the current subscriber. The caller holds no lock.
+pub(crate) fn emit(event: &Event) {
+    match event {
+        Event::StateChanged { breaker, key, overflow, from, to, operator_reason, .. } => {
+            let [key, reason] = [key, operator_reason].map(|text| text.as_deref().map(escaped));
+            let whose = (key.as_deref(), true_or_absent(*overflow));
+            emit_change(event, &escaped(breaker), whose, [*from, *to], reason.as_deref());
+        }
+        Event::CallRejected { rejection } => debug!(
+            target: "steadfast",
+            {
+                circuit_breaker.name = &*escaped(rejection.name()),
+                circuit_breaker.key = rejection.key().map(escaped).as_deref(),
+                circuit_breaker.overflow = true_or_absent(rejection.is_overflow()),
+                circuit_breaker.retry_after = rejection.retry_after().map(|wait| wait.as_secs_f64()),
+            },
+            "{event}"
+        ),
+        Event::RetryScheduled { retry, attempt, delay } => debug!(
+            target: "steadfast",
+            { retry.name = retry.map(escaped).as_deref(), retry.attempt = attempt, retry.delay = delay.as_secs_f64() },
+            "{event}"
+        ),
+        Event::RetrySucceeded { retry, attempts }
+        | Event::RetriesExhausted { retry, attempts }
+        | Event::RetryStopped { retry, attempts }
+        | Event::RetryRejected { retry, attempt: attempts }
+        | Event::BudgetDenied { retry, attempts } => {
+            debug!(target: "steadfast", { retry.name = retry.map(escaped).as_deref(), retry.attempt = attempts }, "{event}");
+        }
+        Event::KeysOverflowed { kind: "rate limit", name, .. } => {
+            warn!(target: "steadfast", { rate_limit.name = &*escaped(name) }, "{event}");
+        }
+        Event::KeysOverflowed { name, .. } => {
+            warn!(target: "steadfast", { circuit_breaker.name = &*escaped(name) }, "{event}");
+        }
+        Event::NestedRetries { inner: retry, .. } | Event::BlockingSleep { retry } => {
+            warn!(target: "steadfast", { retry.name = retry.map(escaped).as_deref() }, "{event}");
+        }
+        Event::TimedOut { function, limit } => debug!(
+            target: "steadfast",
+            { timeout.function = &*escaped(function), timeout.limit = limit.as_secs_f64() },
+            "{event}"
+        ),
+        Event::FallbackUsed { function, fallback, .. } => {
+            debug!(target: "steadfast", { fallback.function = &*escaped(function), fallback.name = &*escaped(fallback) }, "{event}");
+        }
+        Event::BulkheadFull { bulkhead, .. } => {
+            debug!(target: "steadfast", { bulkhead.name = &*escaped(bulkhead) }, "{event}");
+        }
+        Event::RateLimited { limit, key, overflow, retry_after } => debug!(
+            target: "steadfast",
+            {
+                rate_limit.name = &*escaped(limit),
+                rate_limit.key = key.as_deref().map(escaped).as_deref(),
+                rate_limit.overflow = true_or_absent(*overflow),
+                rate_limit.retry_after = retry_after.as_secs_f64(),
+            },
+            "{event}"
+        ),
+        Event::ConfigApplied { layer, .. } => info!(target: "steadfast", { config.layer = %layer }, "{event}"),
+        Event::ConfigConflict { .. } | Event::EventsLost { .. } => warn!(target: "steadfast", "{event}"),
+    }
+}
+
+/// The value of a field that is present only if it is true.
+fn true_or_absent(is_so: bool) -> Option<bool> {
+    is_so.then_some(true)
+}
+
+fn emit_change(
+    event: &Event,
+    breaker: &str,
+    (key, overflow): (Option<&str>, Option<bool>),
+    [from, to]: [BreakerState; 2],
+    reason: Option<&str>,
+) {
+    // The level of a `tracing` event is constant, so each level has a call site of its own.
+    macro_rules! emit_at {
+        ($level:ident) => {
+            $level!(
+                target: "steadfast",
+                {
+                    circuit_breaker.name = breaker,
+                    circuit_breaker.key = key,
+                    circuit_breaker.overflow = overflow,
+                    circuit_breaker.state = %to,
+                    circuit_breaker.previous_state = %from,
+                    circuit_breaker.operator_reason = reason,
+                },
+                "{event}"
+            )
+        };
+    }
+    match to {
+        BreakerState::Open | BreakerState::ForcedOpen | BreakerState::Disabled => emit_at!(warn),
+        BreakerState::Closed | BreakerState::HalfOpen => emit_at!(info),
+    }
+}

@@ -1,0 +1,54 @@
+use std::{cell::RefCell, fmt, marker::PhantomData};
+
+use fastrand::Rng;
+
+thread_local! {
+    static RNG: RefCell<Option<Rng>> = const { RefCell::new(None) };
+}
+
+/// Makes the random numbers of this thread, above all jitter, the same in every run until the returned guard is dropped.
+///
+/// ```
+/// use std::time::Duration;
+/// use steadfast::{RetryPolicy, Schedule, testing};
+///
+/// static POLICY: RetryPolicy = RetryPolicy::new().backoff(Schedule::fixed(Duration::from_secs(10))); // with full jitter
+///
+/// let slept = |seed| {
+///     let (_seeded, clock) = (testing::seed_jitter(seed), testing::FakeClock::new());
+///     let _entered = clock.enter();
+///     let failure = std::io::ErrorKind::TimedOut;
+///     _ = POLICY.run(|| Err::<(), _>(std::io::Error::from(failure)));
+///     clock.slept()
+/// };
+/// assert_eq!(slept(7), slept(7));
+/// assert_ne!(slept(7), slept(8));
+/// ```
+#[must_use = "dropped, it has no effect"]
+pub fn seed_jitter(seed: u64) -> Seeded {
+    Seeded { before: RNG.replace(Some(Rng::with_seed(seed))), _thread: PhantomData }
+}
+
+/// A guard that keeps the random numbers of its thread seeded. Returned by [`seed_jitter`].
+pub struct Seeded {
+    before: Option<Rng>,
+    /// The guard must be dropped on its own thread.
+    _thread: PhantomData<*const ()>,
+}
+
+impl Drop for Seeded {
+    fn drop(&mut self) {
+        RNG.set(self.before.take());
+    }
+}
+
+impl fmt::Debug for Seeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seeded").finish_non_exhaustive()
+    }
+}
+
+/// A number in `0..=max` from the seed of this thread; `None` without a seed.
+pub(crate) fn random(max: u64) -> Option<u64> {
+    RNG.with_borrow_mut(|rng| rng.as_mut().map(|rng| rng.u64(..=max)))
+}

@@ -1,0 +1,48 @@
+//! Rate-limit settings from outside the code.
+
+use std::time::Duration;
+
+use super::{Algorithm, RateLimitConfig};
+use crate::settings::{
+    Issues, Section, quoted, unknown,
+    value::{self, Parsed},
+};
+
+pub(in crate::rate_limit) const OPTIONS: [&str; 4] = ["limit", "per", "max_wait", "algorithm"];
+const ALGORITHMS: [&str; 2] = ["sliding_window", "gcra"];
+
+impl RateLimitConfig {
+    /// Applies a section of settings to those of the layers below, and reports its mistakes; `None` if there are no settings yet and
+    /// the section does not give enough.
+    pub(in crate::rate_limit) fn merge(below: Option<Self>, section: &Section, issues: &mut Issues) -> Option<Self> {
+        // Without settings below, the placeholders are replaced: `limit` and `per` are both required then.
+        let placeholder = Self::new(1, Duration::from_secs(1));
+        let config = section.apply(below.unwrap_or(placeholder), issues, set);
+        if below.is_none() && (section.find("limit").is_none() || section.find("per").is_none()) {
+            let message = "needs both `limit` and `per`, because the code gives no settings";
+            issues.add(&section.source, &section.key(), message);
+            return None;
+        }
+        Some(config)
+    }
+}
+
+fn set(config: RateLimitConfig, option: &str, text: &str) -> Parsed<RateLimitConfig> {
+    let checked = match option {
+        "limit" => config.try_limit(value::count(text)?),
+        "per" => config.try_per(value::duration(text)?),
+        "max_wait" if text == "none" => Ok(config.without_max_wait()),
+        "max_wait" => config.try_max_wait(value::duration(text)?),
+        "algorithm" => Ok(config.algorithm(algorithm(text)?)),
+        _ => return Err(unknown("option", option, &OPTIONS)),
+    };
+    checked.map_err(|problem| format!("{} is out of range: {problem}", quoted(text)))
+}
+
+fn algorithm(text: &str) -> Parsed<Algorithm> {
+    match text {
+        "sliding_window" => Ok(Algorithm::SlidingWindow),
+        "gcra" => Ok(Algorithm::Gcra),
+        _ => Err(unknown("algorithm", text, &ALGORITHMS)),
+    }
+}

@@ -1,0 +1,101 @@
+#[cfg(feature = "config")]
+use super::Policy;
+use crate::ConfigConflict;
+#[cfg(feature = "config")]
+use crate::{
+    ConfigChange,
+    errors::PolicyTerms,
+    settings::{Issues, Section},
+};
+
+/// One capability of the crate, such as circuit breakers, with everything that works on all capabilities alike: validation, settings
+/// from outside, metrics.
+///
+/// `crate::capabilities` is the table of all.
+pub(crate) trait Capability: Sync {
+    /// The words for it in messages and settings files.
+    #[cfg(feature = "config")]
+    fn terms(&self) -> &'static PolicyTerms;
+
+    /// The conflicts among its declarations.
+    fn conflicts(&self) -> Vec<ConfigConflict> {
+        Vec::new()
+    }
+
+    /// The options that settings from outside can set.
+    #[cfg(feature = "config")]
+    fn options(&self) -> &'static [&'static str];
+
+    /// Everything that settings from outside can configure. Several may have one name.
+    #[cfg(feature = "config")]
+    fn configurables(&self) -> Vec<Box<dyn Configurable>>;
+
+    /// The metrics of everything that has a name. For policies with keys, `top_keys` keys of each name have series of their own.
+    #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+    fn families(&self, top_keys: usize) -> Vec<crate::telemetry::Family>;
+}
+
+/// Something that settings from outside can configure.
+#[cfg(feature = "config")]
+pub(crate) trait Configurable {
+    fn name(&self) -> &'static str;
+
+    /// Merges the sections of all layers, the lowest first, into the declared settings.
+    fn merge(&mut self, sections: &[&Section], issues: &mut Issues);
+
+    /// Replaces the settings of the layers outside the code by the merged ones. Returns the settings in force if they have changed;
+    /// [`apply`](Self::apply) must follow then.
+    fn replace(&self) -> Option<ConfigChange>;
+
+    /// Judges by the settings in force what was counted under earlier ones. It may open circuits and wake waiters; the caller holds no
+    /// lock.
+    fn apply(&self);
+}
+
+/// A [`Policy`] whose settings can be replaced from outside.
+#[cfg(feature = "config")]
+pub(crate) trait PolicySettings: Policy {
+    /// Merges a section into the settings of the layers below; `None` if there are no settings yet.
+    fn merge(below: Option<Self::Config>, section: &Section, issues: &mut Issues) -> Option<Self::Config>;
+
+    /// As [`Configurable::replace`].
+    fn replace_outside(&self, config: Option<Self::Config>) -> Option<ConfigChange>;
+
+    /// As [`Configurable::apply`].
+    fn apply_settings(&self);
+}
+
+/// All policies of a kind, as [`Configurable`]s.
+#[cfg(feature = "config")]
+pub(crate) fn configurables<P: PolicySettings>() -> impl Iterator<Item = Box<dyn Configurable>> {
+    P::registry().all().into_iter().map(|policy| Box::new(Merged { policy, config: None }) as _)
+}
+
+/// A policy and the settings that the layers outside the code give it; `None` if they give none.
+#[cfg(feature = "config")]
+struct Merged<P: PolicySettings> {
+    policy: &'static P,
+    config: Option<P::Config>,
+}
+
+#[cfg(feature = "config")]
+impl<P: PolicySettings> Configurable for Merged<P> {
+    fn name(&self) -> &'static str {
+        self.policy.name()
+    }
+
+    fn merge(&mut self, sections: &[&Section], issues: &mut Issues) {
+        if !sections.is_empty() {
+            let declared = self.policy.declared();
+            self.config = sections.iter().fold(declared, |below, section| P::merge(below, section, issues));
+        }
+    }
+
+    fn replace(&self) -> Option<ConfigChange> {
+        self.policy.replace_outside(self.config)
+    }
+
+    fn apply(&self) {
+        self.policy.apply_settings();
+    }
+}

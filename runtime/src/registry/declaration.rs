@@ -1,0 +1,164 @@
+use std::panic::Location;
+
+use once_cell::race::OnceRef;
+
+use super::{Policy, resolve};
+use crate::{
+    ConfigConflict, DeclarationSite, DeclaredConfig,
+    events::{self, Event},
+};
+
+/// The declaration of a policy by an attribute: a static in the annotated function.
+#[derive(Debug)]
+pub struct Declared<P: Policy> {
+    pub(super) source: Source<P>,
+    pub(super) failures: FailureRule,
+    pub(super) location: &'static Location<'static>,
+    /// The policy of this name, once it has been looked up.
+    found: OnceRef<'static, P>,
+}
+
+#[derive(Debug)]
+pub(super) enum Source<P: Policy> {
+    /// A name, with settings or with those that another declaration gives.
+    Named { name: &'static str, config: Option<P::Config>, max_keys: Option<usize> },
+    /// A static of the user.
+    Static(&'static P),
+}
+
+/// The errors that a declaration counts as failures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FailureRule {
+    /// No rule: a registered static calls nothing.
+    Unused,
+    /// All errors.
+    All,
+    /// Those that `failure_if` selects, with its text.
+    Text(&'static str),
+}
+
+impl<P: Policy> Declared<P> {
+    /// `#[bulkhead(name = "...", ...)]`
+    #[track_caller]
+    #[must_use]
+    pub const fn named(name: &'static str, config: Option<P::Config>) -> Self {
+        Self::new(Source::Named { name, config, max_keys: None }, FailureRule::All, Location::caller())
+    }
+
+    /// `#[bulkhead(bulkhead = PATH)]`
+    #[track_caller]
+    #[must_use]
+    pub const fn of(own: &'static P) -> Self {
+        Self::new(Source::Static(own), FailureRule::All, Location::caller())
+    }
+
+    /// `max_keys = ...`, of a declaration by name.
+    ///
+    /// # Panics
+    ///
+    /// If `number` is 0; in a `static` that is a compile error.
+    #[must_use]
+    pub const fn max_keys(mut self, number: usize) -> Self {
+        assert!(number > 0, "`max_keys` must be at least 1: with 0 all keys would share one");
+        if let Source::Named { max_keys, .. } = &mut self.source {
+            *max_keys = Some(number);
+        }
+        self
+    }
+
+    /// `failure_if`, as it is written.
+    #[must_use]
+    pub const fn failure_if(mut self, text: &'static str) -> Self {
+        self.failures = FailureRule::Text(text);
+        self
+    }
+
+    pub(super) const fn new(source: Source<P>, failures: FailureRule, location: &'static Location<'static>) -> Self {
+        Self { source, failures, location, found: OnceRef::new() }
+    }
+
+    /// The policy that this declares.
+    ///
+    /// # Panics
+    ///
+    /// In debug builds, if another declaration of the name contradicts this one.
+    #[inline]
+    #[track_caller]
+    pub fn get(&self) -> &'static P {
+        match self.found.get() {
+            Some(found) => found,
+            None => self.find(),
+        }
+    }
+
+    #[cold]
+    #[track_caller]
+    fn find(&self) -> &'static P {
+        let entry = P::registry().0.get(self.name());
+        for conflict in entry.into_iter().flat_map(|entry| &entry.conflicts) {
+            report(conflict);
+        }
+        let found = match (&self.source, entry) {
+            (Source::Static(own), _) => own,
+            (_, Some(entry)) => entry.policy,
+            // The registry contains every declaration, unless a linker has dropped this one.
+            (Source::Named { name, .. }, None) => resolve::create(name, self.config(), self.keys()),
+        };
+        // If another thread has set it first, its policy is the one for all.
+        _ = self.found.set(found);
+        self.found.get().unwrap_or(found)
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        match self.source {
+            Source::Named { name, .. } => name,
+            Source::Static(own) => own.name(),
+        }
+    }
+
+    /// The settings that this declaration gives, if any.
+    pub(super) fn config(&self) -> Option<P::Config> {
+        match self.source {
+            // `max_keys` alone gives settings, too: the defaults.
+            Source::Named { config, max_keys, .. } => config.or(max_keys.and(P::DEFAULT_CONFIG)),
+            Source::Static(own) => own.declared(),
+        }
+    }
+
+    /// The maximum number of keys; `None` for a kind without keys.
+    pub(super) fn keys(&self) -> Option<usize> {
+        match self.source {
+            Source::Named { max_keys, .. } => max_keys.or(P::DEFAULT_MAX_KEYS),
+            Source::Static(own) => own.max_keys(),
+        }
+    }
+
+    /// The static of the user that this declares, if it is one.
+    pub(super) const fn own(&self) -> Option<&'static P> {
+        match self.source {
+            Source::Named { .. } => None,
+            Source::Static(own) => Some(own),
+        }
+    }
+
+    pub(super) fn position(&self) -> (&'static str, u32, u32) {
+        (self.location.file(), self.location.line(), self.location.column())
+    }
+
+    /// This place with the given settings.
+    pub(super) fn site(&self, config: Option<P::Config>, max_keys: Option<usize>) -> DeclarationSite {
+        let failure_if = if let FailureRule::Text(text) = self.failures { Some(text) } else { None };
+        let config = DeclaredConfig::new(P::TERMS, config.or(P::DEFAULT_CONFIG));
+        DeclarationSite { location: self.location, config, max_keys, failure_if }
+    }
+}
+
+/// Panics in debug builds, and emits an event in release builds: the program has not called [`validate`](crate::validate).
+#[track_caller]
+fn report(conflict: &ConfigConflict) {
+    #[allow(clippy::manual_assert, reason = "a constant can't be asserted")]
+    if cfg!(debug_assertions) {
+        panic!("{conflict}");
+    }
+    events::publish(Event::ConfigConflict { conflict: Box::new(conflict.clone()) });
+}

@@ -1,0 +1,90 @@
+//! The resolution of all declarations of a name to one policy.
+//!
+//! A static of the user is the policy of its name. Otherwise the first declaration with settings creates it, by file and line, so that
+//! the result does not depend on the linker. Each other declaration that gives something else is a conflict.
+
+use std::{collections::BTreeMap, ptr};
+
+use super::{
+    Entry, Policy, REGISTERED,
+    declaration::{Declared, FailureRule, Source},
+};
+use crate::{ConfigConflict, DeclarationSite, clock};
+
+/// The policy and the conflicts of each name.
+pub(super) fn entries<P: Policy>() -> BTreeMap<&'static str, Entry<P>> {
+    // The time that breakers spend in their first state counts from here.
+    _ = clock::now();
+    let counterparts = P::counterparts();
+    by_name(|declarations: &[_]| resolve(declarations, |name| counterparts.get(name)))
+}
+
+/// The declaration of each name that is in force.
+#[cfg(feature = "keyed")]
+pub(crate) fn sites<P: Policy>() -> BTreeMap<&'static str, DeclarationSite> {
+    by_name(|declarations: &[&Declared<P>]| {
+        in_force(declarations).map(|first| first.site(first.config(), first.keys()))
+    })
+}
+
+/// Creates a policy that lives as long as the program.
+pub(super) fn create<P: Policy>(name: &'static str, config: Option<P::Config>, max_keys: Option<usize>) -> &'static P {
+    Box::leak(Box::new(P::create(name, config.or(P::DEFAULT_CONFIG), max_keys)))
+}
+
+/// Calls `resolve` with the declarations of each name, sorted by file and line.
+fn by_name<P: Policy, T>(resolve: impl Fn(&[&'static Declared<P>]) -> Option<T>) -> BTreeMap<&'static str, T> {
+    let registered = REGISTERED.iter().filter_map(|registered| {
+        let source = Source::Static(registered.downcast::<P>()?);
+        Some(&*Box::leak(Box::new(Declared::new(source, FailureRule::Unused, registered.location))))
+    });
+    let mut declarations: Vec<_> = P::declarations().iter().copied().chain(registered).collect();
+    declarations.sort_by_key(|declaration| (declaration.name(), declaration.position()));
+    let same_names = declarations.chunk_by(|one, next| one.name() == next.name());
+    same_names.filter_map(|same_name| Some((same_name.first()?.name(), resolve(same_name)?))).collect()
+}
+
+/// The declaration whose settings are in force.
+fn in_force<P: Policy>(declarations: &[&'static Declared<P>]) -> Option<&'static Declared<P>> {
+    let own = declarations.iter().find(|declaration| declaration.own().is_some());
+    let with_settings = || declarations.iter().find(|declaration| declaration.config().is_some());
+    own.or_else(with_settings).or_else(|| declarations.first()).copied()
+}
+
+fn resolve<'a, P: Policy>(
+    declarations: &[&'static Declared<P>],
+    counterpart: impl FnOnce(&str) -> Option<&'a DeclarationSite>,
+) -> Option<Entry<P>> {
+    let first = in_force(declarations)?;
+    let (name, config, max_keys) = (first.name(), first.config(), first.keys());
+    let conflict = |one: &Declared<P>, other: &Declared<P>| {
+        // A declaration by the name alone has the settings in force.
+        let others = other.config().map_or((config, max_keys), |others| (Some(others), other.keys()));
+        ConfigConflict { name, first: one.site(config, max_keys), second: other.site(others.0, others.1) }
+    };
+    let disagrees = |other: &&'static Declared<P>| {
+        let is_other_static = other.own().zip(first.own()).is_some_and(|(one, other)| !ptr::eq(one, other));
+        let gives_others = other.config().is_some() && (other.config() != config || other.keys() != max_keys);
+        (gives_others || is_other_static).then(|| conflict(first, other))
+    };
+    // The rule for failures belongs to the name like its settings. It cannot be taken over from another declaration, since a predicate
+    // depends on the error type of its function.
+    let mut with_rule = [first].into_iter().chain(declarations.iter().copied());
+    let rule = with_rule.find(|declaration| declaration.failures != FailureRule::Unused);
+    let counts_other_failures = |other: &&'static Declared<P>| {
+        let first = rule.filter(|rule| other.failures != FailureRule::Unused && other.failures != rule.failures)?;
+        Some(conflict(first, other))
+    };
+    let mut conflicts: Vec<_> =
+        declarations.iter().filter_map(|other| disagrees(other).or_else(|| counts_other_failures(other))).collect();
+    if let Some(counterpart) = counterpart(name) {
+        let own = first.site(config, max_keys);
+        let (first, second) =
+            if own.max_keys.is_none() { (own, counterpart.clone()) } else { (counterpart.clone(), own) };
+        conflicts.push(ConfigConflict { name, first, second });
+    } else if config.or(P::DEFAULT_CONFIG).is_none() {
+        conflicts.push(conflict(first, first));
+    }
+    let policy = first.own().unwrap_or_else(|| create(name, config, max_keys));
+    Some(Entry { policy, conflicts })
+}

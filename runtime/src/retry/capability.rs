@@ -1,0 +1,69 @@
+//! Named retries: settings from outside, metrics.
+
+#[cfg(feature = "config")]
+use super::{RetryPolicy, named::NamedPolicy};
+use crate::registry::Capability;
+#[cfg(feature = "config")]
+use crate::{
+    ConfigChange,
+    errors::PolicyTerms,
+    registry::Configurable,
+    settings::{Issues, Section},
+};
+
+#[cfg(feature = "config")]
+const TERMS: PolicyTerms = PolicyTerms { kind: "retry", table: "retry", example: "max_attempts = 3" };
+
+/// Retries that have a name. Several functions may use the same name, each with a policy of its own.
+pub(crate) struct Retries;
+
+impl Capability for Retries {
+    #[cfg(feature = "config")]
+    fn terms(&self) -> &'static PolicyTerms {
+        &TERMS
+    }
+
+    #[cfg(feature = "config")]
+    fn options(&self) -> &'static [&'static str] {
+        &super::merge::OPTIONS
+    }
+
+    #[cfg(feature = "config")]
+    fn configurables(&self) -> Vec<Box<dyn Configurable>> {
+        super::POLICIES.iter().map(|policy| Box::new(Merged { policy, config: None }) as _).collect()
+    }
+
+    #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+    fn families(&self, _: usize) -> Vec<crate::telemetry::Family> {
+        super::metrics::families()
+    }
+}
+
+/// A policy and the settings that the layers outside the code give it; `None` if they give none.
+#[cfg(feature = "config")]
+struct Merged {
+    policy: &'static NamedPolicy,
+    config: Option<RetryPolicy>,
+}
+
+#[cfg(feature = "config")]
+impl Configurable for Merged {
+    fn name(&self) -> &'static str {
+        self.policy.name()
+    }
+
+    fn merge(&mut self, sections: &[&Section], issues: &mut Issues) {
+        if !sections.is_empty() {
+            let declared = self.policy.declared();
+            self.config = Some(sections.iter().fold(declared, |below, section| below.merge(section, issues)));
+        }
+    }
+
+    fn replace(&self) -> Option<ConfigChange> {
+        let has_changed = self.policy.replace(self.config);
+        has_changed.then(|| ConfigChange::new(TERMS.table, self.policy.name(), self.policy.current()))
+    }
+
+    /// Does nothing: each call reads the policy in force.
+    fn apply(&self) {}
+}

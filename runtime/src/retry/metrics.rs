@@ -1,0 +1,38 @@
+//! The metrics of retries that have a name.
+
+use super::{RetrySnapshot, retries};
+use crate::telemetry::{Family, Histogram, Labels, RETRY_DELAY, Sample, Value};
+
+pub(super) fn families() -> Vec<Family> {
+    let (mut calls, mut attempts, mut delays) = (Vec::new(), Vec::new(), Vec::new());
+    for retry in retries() {
+        let labels = || Labels::new("retry", retry.name);
+        for (outcome, count) in [
+            ("first_try", retry.first_try_successes),
+            ("retried", retry.retried_successes),
+            ("not_transient", retry.not_transient),
+            ("rejected", retry.rejected),
+            ("exhausted", retry.exhausted),
+            ("denied", retry.denied),
+            ("stopped", retry.stopped),
+            ("cancelled", retry.cancelled),
+            ("panicked", retry.panicked),
+        ] {
+            calls.push(labels().with("outcome", outcome).count(count));
+        }
+        attempts.push(labels().count(retry.attempts));
+        let bounds = RetrySnapshot::DELAYS.iter().copied().map(Some).chain([None]);
+        let buckets = bounds.zip(retry.delays).collect();
+        let histogram = Histogram { buckets, sum: retry.delayed };
+        delays.push(Sample { labels: labels(), value: Value::Histogram(histogram) });
+    }
+    vec![
+        Family::counter("retry_calls", "Calls that ended, by outcome.", calls),
+        Family::counter(
+            "retry_attempts",
+            "Attempts made, the first of each call included, rejected ones not.",
+            attempts,
+        ),
+        Family::histogram(RETRY_DELAY, "Delays before retries, in seconds.", delays),
+    ]
+}

@@ -1,0 +1,62 @@
+//! Settings from outside the code, as text: sections of assignments with their places, and the values in the words of the attributes.
+//!
+//! Each capability merges sections into its configuration with these parts; [`configure`](crate::configure) reads them from a file or
+//! the environment and applies them.
+
+mod issues;
+mod source;
+pub(crate) mod value;
+
+pub use self::issues::{ConfigError, ConfigIssue};
+pub(crate) use self::{
+    issues::{Issues, nearest, quoted, shortened, unknown},
+    source::{Source, Text},
+};
+
+/// The settings that a layer gives for one name.
+#[derive(Debug)]
+pub(crate) struct Section {
+    /// The table of the capability: `breaker`.
+    pub(crate) table: &'static str,
+    pub(crate) name: String,
+    pub(crate) source: Source,
+    pub(crate) assignments: Vec<Assignment>,
+}
+
+/// A setting as it is written.
+#[derive(Debug)]
+pub(crate) struct Assignment {
+    pub(crate) option: String,
+    pub(crate) value: String,
+    pub(crate) source: Source,
+    /// The setting in messages, such as `breaker.payments.window`; empty where the source names it.
+    pub(crate) key: String,
+}
+
+impl Section {
+    /// Applies the assignments to `config` by `set`, in order, and reports those that it rejects.
+    pub(crate) fn apply<C: Copy>(
+        &self,
+        mut config: C,
+        issues: &mut Issues,
+        set: impl Fn(C, &str, &str) -> value::Parsed<C>,
+    ) -> C {
+        for Assignment { option, value, source, key } in &self.assignments {
+            match set(config, option, value.trim()) {
+                Ok(changed) => config = changed,
+                Err(message) => issues.add(source, key, message),
+            }
+        }
+        config
+    }
+
+    /// The assignment of an option, if there is one.
+    pub(crate) fn find(&self, option: &str) -> Option<&Assignment> {
+        self.assignments.iter().find(|assignment| assignment.option == option)
+    }
+
+    /// The section in messages: `breaker.payments`.
+    pub(crate) fn key(&self) -> String {
+        format!("{}.{}", self.table, shortened(&self.name))
+    }
+}

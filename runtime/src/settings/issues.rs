@@ -1,0 +1,170 @@
+//! The mistakes in settings from outside, all of them at once.
+
+use std::{error::Error, fmt, io, path::Path};
+
+use super::source::Source;
+use crate::escape::escaped;
+
+/// Settings from outside that cannot be applied. None of them has been.
+///
+/// Its `Display` is one line for each mistake, at most the first 100.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ConfigError {
+    issues: Vec<ConfigIssue>,
+    /// True if there may be mistakes beyond the listed ones.
+    may_have_more: bool,
+    source: Option<io::Error>,
+}
+
+/// A mistake in a setting. All texts are [`escaped`] and of bounded length.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConfigIssue {
+    /// The place: a file with line and column, line and column of a text, or the name of a variable.
+    pub place: String,
+    /// The setting, such as `breaker.payments.failure_threshold`; empty if `place` names it already.
+    pub key: String,
+    /// The mistake and its fix.
+    pub message: String,
+}
+
+/// The mistakes found so far, with their positions.
+#[derive(Debug, Default)]
+pub(crate) struct Issues {
+    found: Vec<(usize, ConfigIssue)>,
+    may_have_more: bool,
+}
+
+/// The number of mistakes that are listed.
+const MAX_ISSUES: usize = 100;
+/// The length of a value or a name in a message, in characters.
+const MAX_QUOTED: usize = 60;
+/// The length of a place, a key or a message, in characters.
+const MAX_TEXT: usize = 1_000;
+/// The number of known names that are listed after an unknown one.
+const MAX_LISTED: usize = 20;
+/// The length in bytes up to which an unknown name is compared with known ones.
+const MAX_COMPARED: usize = 100;
+
+impl ConfigError {
+    pub(crate) fn unreadable(path: &Path, source: io::Error) -> Self {
+        // `source` has the full text of the error.
+        let message = format!("cannot be read: {}", source.kind());
+        let issue = ConfigIssue { place: bounded(&path.display().to_string()), key: String::new(), message };
+        Self { issues: vec![issue], may_have_more: false, source: Some(source) }
+    }
+
+    /// The mistakes, in the order of the text; at most the first 100.
+    #[must_use]
+    pub fn issues(&self) -> &[ConfigIssue] {
+        &self.issues
+    }
+}
+
+impl Issues {
+    pub(crate) fn add(&mut self, source: &Source, key: &str, message: impl Into<String>) {
+        if self.is_full() {
+            return;
+        }
+        let (place, key, message) = (bounded(&source.describe()), bounded(key), bounded(&message.into()));
+        self.found.push((source.position(), ConfigIssue { place, key, message }));
+    }
+
+    /// Returns true if no further mistake is listed, so that the search for them can end.
+    pub(crate) fn is_full(&mut self) -> bool {
+        let is_full = self.found.len() >= MAX_ISSUES;
+        self.may_have_more |= is_full;
+        is_full
+    }
+
+    /// Returns the mistakes as an error, if there are any.
+    pub(crate) fn into_result(self) -> Result<(), ConfigError> {
+        let Self { mut found, may_have_more } = self;
+        if found.is_empty() {
+            return Ok(());
+        }
+        found.sort_by_key(|(position, _)| *position);
+        // Functions that share a name share its mistakes.
+        found.dedup();
+        let issues = found.into_iter().map(|(_, issue)| issue).collect();
+        Err(ConfigError { issues, may_have_more, source: None })
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, issue) in self.issues.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            issue.fmt(f)?;
+        }
+        if self.may_have_more { write!(f, "\nonly the first {MAX_ISSUES} mistakes are listed") } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for ConfigIssue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { place, key, message } = self;
+        write!(f, "{place}: ")?;
+        if !key.is_empty() {
+            write!(f, "{key}: ")?;
+        }
+        f.write_str(message)
+    }
+}
+
+impl Error for ConfigError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_ref().map(|source| source as _)
+    }
+}
+
+/// A value in backticks, shortened.
+pub(crate) fn quoted(value: &str) -> String {
+    format!("`{}`", shortened(value))
+}
+
+/// A name as a part of a key, shortened.
+pub(crate) fn shortened(name: &str) -> String {
+    cut(name, MAX_QUOTED)
+}
+
+/// The message for an unknown name: the most similar known name, and a list of the known ones.
+pub(crate) fn unknown(what: &str, name: &str, known: &[&str]) -> String {
+    if known.is_empty() {
+        return format!("unknown {what} {}; there is none", quoted(name));
+    }
+    let suggestion = nearest(name, known).map(|(_, near)| format!(", did you mean `{near}`?"));
+    let separator = if suggestion.is_some() { "" } else { ";" };
+    let list = known.iter().take(MAX_LISTED).map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
+    let more = match known.len().saturating_sub(MAX_LISTED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("unknown {what}{}{separator} there are {list}{more}", suggestion.unwrap_or_default())
+}
+
+/// The known name that is most similar to `name`, with its edit distance; `None` if none is similar.
+pub(crate) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<(usize, &'k str)> {
+    if name.len() > MAX_COMPARED {
+        return None;
+    }
+    let candidates = known.iter().filter(|candidate| candidate.len().abs_diff(name.len()) <= MAX_COMPARED);
+    candidates
+        .map(|candidate| (strsim::osa_distance(name, candidate), *candidate))
+        .filter(|(distance, candidate)| *distance <= candidate.len().max(name.len()) / 3)
+        .min()
+}
+
+fn cut(text: &str, max: usize) -> String {
+    match text.char_indices().nth(max) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+fn bounded(text: &str) -> String {
+    escaped(&cut(text, MAX_TEXT)).into_owned()
+}

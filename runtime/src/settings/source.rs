@@ -1,0 +1,53 @@
+//! The places of settings, for messages.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// The place of a setting.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    /// A byte offset in a text.
+    Text(Arc<Text>, usize),
+    /// An environment variable, with its position among all.
+    Variable(String, usize),
+}
+
+/// A text, with the path of the file that it comes from.
+#[derive(Debug)]
+pub(crate) struct Text {
+    pub(crate) text: String,
+    path: Option<PathBuf>,
+}
+
+impl Text {
+    pub(crate) fn new(text: &str, path: Option<&Path>) -> Arc<Self> {
+        Arc::new(Self { text: text.to_owned(), path: path.map(Into::into) })
+    }
+}
+
+impl Source {
+    /// The sort key of the place within its layer.
+    pub(super) const fn position(&self) -> usize {
+        match self {
+            Self::Text(_, position) | Self::Variable(_, position) => *position,
+        }
+    }
+
+    /// The place in messages: line and column, from 1 and in characters, or the name of the variable. It reads the text up to there.
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::Text(source, position) => {
+                let before = source.text.get(..*position).unwrap_or(&source.text);
+                let line = before.matches('\n').count() + 1;
+                let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+                match &source.path {
+                    Some(path) => format!("{}:{line}:{column}", path.display()),
+                    None => format!("line {line}, column {column}"),
+                }
+            }
+            Self::Variable(name, _) => name.clone(),
+        }
+    }
+}

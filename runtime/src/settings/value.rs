@@ -1,0 +1,93 @@
+//! Values in the words of the attributes: `10`, `0.5`, `true`, `30s`, `calls(100)`,
+//! `exponential(base = 30s, factor = 2, max = 5m)`.
+
+use std::time::Duration;
+
+use super::quoted;
+
+/// A parsed value, or the message about what is wrong and how to write it.
+pub(crate) type Parsed<T> = Result<T, String>;
+
+const UNITS: [(&str, u128); 6] = [
+    ("ns", 1),
+    ("us", 1_000),
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+    ("m", 60 * 1_000_000_000),
+    ("h", 3_600 * 1_000_000_000),
+];
+
+pub(crate) fn count(text: &str) -> Parsed<u32> {
+    let digits = text.replace('_', "");
+    digits.parse().map_err(|_| format!("{} is not a whole number, such as `10`", quoted(text)))
+}
+
+pub(crate) fn number(text: &str) -> Parsed<f64> {
+    let number = text.parse().map_err(|_| format!("{} is not a number, such as `0.5`", quoted(text)))?;
+    if f64::is_finite(number) { Ok(number) } else { Err(format!("{} is not a number, such as `0.5`", quoted(text))) }
+}
+
+pub(crate) fn flag(text: &str) -> Parsed<bool> {
+    text.parse().map_err(|_| format!("{} is not `true` or `false`", quoted(text)))
+}
+
+/// Parses a number with a unit.
+pub(crate) fn duration(text: &str) -> Parsed<Duration> {
+    let digits_end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_').unwrap_or(text.len());
+    let (digits, unit) = text.split_at(digits_end);
+    let digits = digits.replace('_', "");
+    let Some((_, nanos)) = UNITS.iter().find(|(name, _)| *name == unit) else {
+        return Err(match (digits.is_empty(), unit.is_empty()) {
+            (false, true) => format!("a duration needs a unit: `{digits}ms`, `{digits}s`, `{digits}m` or `{digits}h`"),
+            _ => format!("{} is not a duration, such as `100ms`, `2s`, `1.5m` or `1h`", quoted(text)),
+        });
+    };
+    scale(&digits, *nanos)
+        .ok_or_else(|| format!("{} is not a duration: too long, or not a decimal number", quoted(text)))
+}
+
+/// Multiplies decimal digits, with or without a point, by a unit in nanoseconds, and rounds down.
+fn scale(digits: &str, unit: u128) -> Option<Duration> {
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let mut nanos = whole.parse::<u128>().ok()?.checked_mul(unit)?;
+    let mut place_value = unit;
+    for digit in fraction.chars() {
+        place_value /= 10;
+        nanos = nanos.checked_add(u128::from(digit.to_digit(10)?) * place_value)?;
+    }
+    let seconds = u64::try_from(nanos / 1_000_000_000).ok()?;
+    Some(Duration::new(seconds, u32::try_from(nanos % 1_000_000_000).ok()?))
+}
+
+/// A value of the form `name(value)`, `name(key = value, ...)` or `name`.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) name: &'a str,
+    /// Keys and values. The key of a value without one is empty.
+    arguments: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn parse(text: &'a str) -> Option<Self> {
+        let text = text.trim();
+        let Some((name, arguments)) = text.split_once('(') else {
+            return Some(Self { name: text, arguments: Vec::new() });
+        };
+        let arguments = arguments.strip_suffix(')')?.split(',').map(str::trim).filter(|argument| !argument.is_empty());
+        let arguments = arguments.map(|argument| match argument.split_once('=') {
+            Some((key, value)) => (key.trim(), value.trim()),
+            None => ("", argument),
+        });
+        Some(Self { name: name.trim(), arguments: arguments.collect() })
+    }
+
+    pub(crate) fn take(&mut self, key: &str) -> Option<&'a str> {
+        let index = self.arguments.iter().position(|(other, _)| *other == key)?;
+        Some(self.arguments.remove(index).1)
+    }
+
+    /// Checks that all arguments have been taken.
+    pub(crate) fn finish(self, form: &str) -> Parsed<()> {
+        if self.arguments.is_empty() { Ok(()) } else { Err(format!("write it as `{form}`")) }
+    }
+}

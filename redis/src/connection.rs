@@ -24,7 +24,7 @@ use self::server::{Server, ServerConnection};
 pub(crate) use self::{
     commands::HeartbeatReply,
     rate_limit::RateLimitedCall,
-    request::{Request, Trip},
+    request::{Request, Vote},
 };
 use crate::{
     FleetError,

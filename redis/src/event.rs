@@ -12,7 +12,8 @@ use crate::FleetError;
 pub enum FleetEvent {
     /// The connection to Redis is established. Changes made in the meantime are now being fetched.
     Available,
-    /// The connection to Redis was lost or could not be established: each instance decides alone. Emitted once per outage.
+    /// The connection to Redis was lost or could not be established. Each instance uses only its local circuits. Emitted
+    /// once per outage.
     #[non_exhaustive]
     Unavailable {
         /// The error of the last request or connection attempt.
@@ -76,8 +77,8 @@ pub enum FleetEvent {
         /// The key, if the breaker is keyed.
         key: Option<Arc<str>>,
     },
-    /// Redis returned an error to the requests about one breaker, so only its local circuit decides. Emitted once, until a request about
-    /// that breaker succeeds again.
+    /// Redis returned an error to a request about one breaker, so its local circuit is not synchronized. Emitted once, until a request
+    /// about that breaker succeeds again.
     #[non_exhaustive]
     Refused {
         /// The breaker's name.
@@ -93,7 +94,7 @@ impl fmt::Display for FleetEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Available => f.write_str("fleet: connected to Redis"),
-            Self::Unavailable { error } => write!(f, "fleet: disconnected, each instance decides alone: {error}"),
+            Self::Unavailable { error } => write!(f, "fleet: disconnected, using only local circuits: {error}"),
             Self::Opened { breaker, key, by, reason } => {
                 write!(f, "fleet: circuit {} opened by {}: {}", CircuitName(breaker, key), escaped(by), escaped(reason))
             }
@@ -112,7 +113,7 @@ impl fmt::Display for FleetEvent {
                 write!(f, "fleet: override of circuit {} expired", CircuitName(breaker, key))
             }
             Self::Refused { breaker, key, error } => {
-                write!(f, "fleet: circuit {} decides alone: {error}", CircuitName(breaker, key))
+                write!(f, "fleet: circuit {} is not synchronized: {error}", CircuitName(breaker, key))
             }
         }
     }

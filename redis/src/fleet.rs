@@ -63,7 +63,7 @@ impl Fleet {
     ///
     /// The addresses have the format of [`connect`](Self::connect), with the same user and password for all. All keys of one breaker, and
     /// those of one key of a rate limit, are in one slot. Heartbeats use the slot of the application: while that slot has no master, each
-    /// instance decides alone.
+    /// instance uses only its local circuits.
     #[cfg(feature = "cluster")]
     pub fn connect_cluster<'a>(nodes: impl IntoIterator<Item = &'a str>) -> FleetBuilder {
         FleetBuilder::new(nodes.into_iter().map(str::to_owned).collect(), true)
@@ -81,7 +81,9 @@ impl Fleet {
         let (stop, stopped) = watch::channel(false);
         let (status_sender, status) = watch::channel(Status::default());
         let worker = Worker::new(config, on_event.clone(), members, connection.clone(), status_sender);
-        rate_limits.iter().for_each(|limits| limits.attach(connection.clone()));
+        for limits in rate_limits {
+            limits.attach(connection.clone());
+        }
         let worker = Some(runtime.spawn(worker.run(stopped)));
         Ok(Self { connection, stop, status, worker, _claims: claims })
     }
@@ -112,7 +114,7 @@ impl Fleet {
 
     /// Waits until the fleet is connected to Redis.
     pub async fn available(&self) {
-        // An error would mean that the worker has ended, which happens only after this handle is gone.
+        // Fails only if the worker has ended, which it does after this handle is dropped.
         _ = self.status.clone().wait_for(|status| status.is_available).await;
     }
 
@@ -190,7 +192,7 @@ impl Fleet {
 
     /// Stops the fleet: withdraws this instance's votes and leases and removes it from the live instances.
     ///
-    /// The circuits keep their states and decide alone from then on. One that was forced open without an expiry stays so until its
+    /// The local circuits keep their states and are no longer synchronized. One that was forced open without an expiry stays so until its
     /// `reset`.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);

@@ -6,7 +6,7 @@
 //! **Invariant:** while the fleet is open, the local circuit is held open beyond the end of the fleet's recovery timeout, and is released
 //! only under the lease. So one instance at a time makes trial calls: it holds the lease from its request until it has made them, or until
 //! the lease goes to another instance that has rejected calls. A hold ends at most the grace period after the known end of the fleet's
-//! state: without Redis it expires, and the circuit recovers on its own.
+//! state: without Redis it expires, and the circuit recovers without the fleet.
 //!
 //! **Invariant:** an operator's override of the local circuit stays until an operator overrides the fleet again.
 //!
@@ -224,7 +224,7 @@ impl Member {
         (self.in_flight, self.next_request_at) = (None, Some(now + timing.retry_delay));
     }
 
-    /// Records that the connection is lost. From then on the local circuit decides alone.
+    /// Records that the connection is lost. From then on only the local circuit's own transitions count.
     pub(crate) fn on_disconnect(&mut self) {
         (self.in_flight, self.lease, self.next_request_at) = (None, None, None);
     }

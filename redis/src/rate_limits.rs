@@ -31,7 +31,7 @@ use crate::{
 /// Redis, at most `limit` calls are admitted. Rejected calls are not counted. A sliding window takes 40 to 120 bytes in Redis for each of
 /// its calls, `gcra` about 150 bytes for each key; both expire.
 ///
-/// With a `max_wait`, the calls of one process wait in a local FIFO queue. Its first call asks Redis again when there should be capacity, and
+/// With a `max_wait`, the calls of one process wait in a local FIFO queue. The first of them queries Redis again when there should be capacity, and
 /// is counted when it is admitted. Nothing is reserved, so a caller that gives up holds nothing. Between processes the order is
 /// approximate: if several wait for the same limit, each of them gets a share, not necessarily in the order in which their callers arrived.
 ///
@@ -78,9 +78,9 @@ pub enum OnUnavailable {
     Deny,
 }
 
-/// The `retry_after` of a call that is denied during an outage, and the time for which Redis is not asked after consecutive failures.
+/// The `retry_after` of a call that is denied during an outage, and the time for which Redis is not queried after consecutive timeouts.
 const UNAVAILABLE_RETRY: Duration = Duration::from_secs(1);
-/// The maximum jitter that is added to the `retry_after` of a waiting call, so that not all processes ask at once.
+/// The maximum jitter that is added to the `retry_after` of a waiting call, so that not all processes query Redis at once.
 const MAX_JITTER: Duration = Duration::from_millis(5);
 
 impl RedisRateLimits {
@@ -161,12 +161,12 @@ struct PendingAdmission<'a> {
 impl PendingAdmission<'_> {
     async fn decide(mut self) -> Result<Option<Duration>, FleetError> {
         let Some(call) = &self.call else { return Ok(None) };
-        let asked_at = Instant::now();
+        let requested_at = Instant::now();
         let decision = self.connection.admit(call).await;
         if let Ok(Some(retry_after)) = decision
             && let Some(attached) = self.store.attached().as_mut()
         {
-            attached.full.insert(call, asked_at, retry_after);
+            attached.full.insert(call, requested_at, retry_after);
         }
         self.call = None;
         decision
@@ -191,7 +191,7 @@ impl Drop for PendingAdmission<'_> {
     }
 }
 
-/// Rejects a call. A waiting call gets some jitter, so that it asks a little later than there is capacity.
+/// Rejects a call. A waiting call gets some jitter, so that it queries Redis a little later than there is capacity.
 fn rejected(request: &RateLimitRequest<'_>, retry_after: Duration) -> RateLimitDecision {
     let max_jitter =
         if request.config.get_max_wait().is_some() { (retry_after / 64).min(MAX_JITTER) } else { Duration::ZERO };

@@ -66,7 +66,7 @@ pub(crate) struct Worker {
     pushes: (UnboundedSender<PushInfo>, UnboundedReceiver<PushInfo>),
     /// Requests in flight.
     requests: JoinSet<Completion>,
-    link: LinkState,
+    state: ConnectionState,
     reconnect_delays: Box<dyn Iterator<Item = Duration> + Send>,
     next_tick: Instant,
     /// Breakers whose next decision depends on time, each once.
@@ -89,7 +89,7 @@ pub(crate) struct Status {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum LinkState {
+enum ConnectionState {
     /// The time is that of the next connection attempt.
     Disconnected(Instant),
     Connecting,
@@ -129,7 +129,7 @@ impl Worker {
             subscription: Some(subscription),
             pushes: unbounded_channel(),
             requests: JoinSet::new(),
-            link: LinkState::Disconnected(now),
+            state: ConnectionState::Disconnected(now),
             reconnect_delays: Box::new(RECONNECT.delays()),
             next_tick: now,
             tick_queue: VecDeque::new(),
@@ -167,24 +167,24 @@ impl Worker {
     }
 
     fn is_online(&self) -> bool {
-        self.link == LinkState::Online
+        self.state == ConnectionState::Online
     }
 
     /// The time of the next connection attempt, heartbeat or tick.
     fn wake_at(&self) -> Instant {
-        let next = match self.link {
-            LinkState::Disconnected(retry_at) => retry_at,
-            LinkState::Connecting => Instant::now() + self.heartbeats.interval,
-            LinkState::Online => self.heartbeats.next,
+        let next = match self.state {
+            ConnectionState::Disconnected(retry_at) => retry_at,
+            ConnectionState::Connecting => Instant::now() + self.heartbeats.interval,
+            ConnectionState::Online => self.heartbeats.next,
         };
         if self.tick_queue.is_empty() { next } else { next.min(self.next_tick) }
     }
 
     fn on_timer(&mut self) {
         let now = Instant::now();
-        match self.link {
-            LinkState::Disconnected(retry_at) if retry_at <= now => self.connect(),
-            LinkState::Online if self.heartbeats.next <= now => self.scheduled_heartbeat(),
+        match self.state {
+            ConnectionState::Disconnected(retry_at) if retry_at <= now => self.connect(),
+            ConnectionState::Online if self.heartbeats.next <= now => self.scheduled_heartbeat(),
             _ => {}
         }
         if self.next_tick > now {

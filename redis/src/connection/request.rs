@@ -15,7 +15,7 @@ pub(crate) enum Request {
     /// Reads the state.
     Read,
     /// Votes to open the circuit, which opens it if the quorum is reached.
-    Vote(Trip),
+    Vote(Vote),
     /// Acquires or renews the lease, unless another instance has a better claim.
     Lease { duration: Duration, claim: LeaseClaim },
     /// Closes the circuit, unless its state has changed since that version.
@@ -30,7 +30,7 @@ pub(crate) enum Request {
 
 /// The arguments of a vote.
 #[derive(Clone, Debug)]
-pub(crate) struct Trip {
+pub(crate) struct Vote {
     /// The recovery timeout: the time for which the circuit is to stay open.
     pub(crate) open_for: Duration,
     pub(crate) failed_recoveries: u32,
@@ -56,7 +56,7 @@ impl Request {
     pub(super) fn write_to(&self, call: &mut ScriptInvocation<'_>) {
         match self {
             Self::Read | Self::Withdraw => {}
-            Self::Vote(Trip { open_for, failed_recoveries, quorum, valid_for, reason }) => {
+            Self::Vote(Vote { open_for, failed_recoveries, quorum, valid_for, reason }) => {
                 call.arg(millis(*open_for)).arg(failed_recoveries).arg(quorum).arg(millis(*valid_for)).arg(reason);
             }
             Self::Lease { duration, claim: LeaseClaim { rejections, yields_above } } => {

@@ -115,7 +115,8 @@ impl FleetBuilder {
         self
     }
 
-    /// Starts the fleet without waiting for Redis. Until the connection is established, each instance decides alone.
+    /// Starts the fleet without waiting for Redis. Until the connection is established, each instance uses only its
+    /// local circuits.
     ///
     /// A program that is not `async` enters a runtime first: `let _entered = runtime.enter();`. It must be a multi-threaded runtime, since
     /// no `block_on` drives it, with time and I/O enabled.

@@ -8,7 +8,7 @@ use crate::connection::RateLimitedCall;
 
 /// The maximum number of cached limits.
 const MAX_ENTRIES: usize = 10_000;
-/// The time after which Redis is asked again about a full limit, since its counts may be lost or a call may be cancelled.
+/// The time after which a full limit is queried again, since its counts may be lost or a call may be cancelled.
 const MAX_AGE: Duration = Duration::from_secs(1);
 
 /// Limits that are full, by their Redis key.
@@ -42,15 +42,15 @@ impl FullLimits {
 
     /// Adds a limit, unless the cache is full.
     ///
-    /// `asked_at` is the time of the request. Redis computed `retry_after` a little later, so the entry ends a little early.
-    pub(super) fn insert(&mut self, call: &RateLimitedCall, asked_at: Instant, retry_after: Duration) {
-        if self.entries.len() >= MAX_ENTRIES && asked_at >= self.prune_at {
-            self.prune_at = asked_at + MAX_AGE;
-            self.entries.retain(|_, entry| entry.full_until.min(entry.expires_at) > asked_at);
+    /// `requested_at` is the time of the request. Redis computed `retry_after` a little later, so the entry ends a little early.
+    pub(super) fn insert(&mut self, call: &RateLimitedCall, requested_at: Instant, retry_after: Duration) {
+        if self.entries.len() >= MAX_ENTRIES && requested_at >= self.prune_at {
+            self.prune_at = requested_at + MAX_AGE;
+            self.entries.retain(|_, entry| entry.full_until.min(entry.expires_at) > requested_at);
         }
-        let Some(full_until) = asked_at.checked_add(retry_after) else { return };
+        let Some(full_until) = requested_at.checked_add(retry_after) else { return };
         if self.entries.len() < MAX_ENTRIES {
-            let entry = FullLimit { limit: (call.limit, call.per), full_until, expires_at: asked_at + MAX_AGE };
+            let entry = FullLimit { limit: (call.limit, call.per), full_until, expires_at: requested_at + MAX_AGE };
             self.entries.insert(call.key.clone(), entry);
         }
     }

@@ -5,7 +5,7 @@ use std::{mem, time::Duration};
 use steadfast::{Jitter, RetryPolicy, Schedule};
 use tokio::{sync::mpsc::unbounded_channel, task::JoinSet, time::Instant};
 
-use super::{LinkState, Worker, completions::Completion};
+use super::{ConnectionState, Worker, completions::Completion};
 use crate::{FleetError, FleetEvent, connection::HeartbeatReply, member::Intent};
 
 /// The number of consecutive failed heartbeats after which the connection is dropped.
@@ -50,7 +50,7 @@ impl Heartbeats {
 
 impl Worker {
     pub(super) fn connect(&mut self) {
-        self.link = LinkState::Connecting;
+        self.state = ConnectionState::Connecting;
         // A new channel discards the broadcasts of the previous connection.
         self.pushes = unbounded_channel();
         let (connection, pushes) = (self.connection.clone(), self.pushes.0.clone());
@@ -59,7 +59,7 @@ impl Worker {
     }
 
     pub(super) fn on_connected(&mut self, reply: HeartbeatReply) {
-        self.link = LinkState::Online;
+        self.state = ConnectionState::Online;
         self.reconnect_delays = Box::new(RECONNECT.delays());
         self.heartbeats = Heartbeats::new(self.heartbeats.interval, Instant::now());
         self.heartbeats.schedule();
@@ -78,7 +78,7 @@ impl Worker {
         self.requests = JoinSet::new();
         self.queue.clear();
         let delay = self.reconnect_delays.next().unwrap_or(MAX_RECONNECT_DELAY);
-        self.link = LinkState::Disconnected(Instant::now() + delay);
+        self.state = ConnectionState::Disconnected(Instant::now() + delay);
         for shared in self.members.iter_mut() {
             shared.member.on_disconnect();
         }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::circuit::Circuit;
 use crate::{
     FleetEvent,
-    connection::{Request, Trip},
+    connection::{Request, Vote},
     member::{Action, Decision, Intent, LocalState, Member, Timing},
     protocol::{
         FleetState, StateKind,
@@ -90,7 +90,7 @@ impl SharedBreaker {
             Intent::Vote { .. } => {
                 let snapshot = self.circuit.snapshot();
                 let open_for = snapshot.open_for.unwrap_or_default();
-                Request::Vote(Trip {
+                Request::Vote(Vote {
                     open_for,
                     failed_recoveries: snapshot.failed_recoveries,
                     quorum: if self.bypasses_quorum == Some(snapshot.transitions) { 1 } else { quorum },

@@ -4,8 +4,10 @@ use steadfast::BreakerState::Open;
 
 use crate::{
     exclusive,
-    support::instance::{Instance, Setup, all_are},
-    support::server::Redis,
+    support::{
+        instance::{Instance, Setup, all_are},
+        server::Redis,
+    },
 };
 
 #[test]

@@ -6,8 +6,10 @@ use steadfast::BreakerState::{Closed, Open};
 
 use crate::{
     exclusive,
-    support::instance::{BREAKER_SCRIPT, Instance, Setup, all_are},
-    support::server::Redis,
+    support::{
+        instance::{BREAKER_SCRIPT, Instance, Setup, all_are},
+        server::Redis,
+    },
     until,
 };
 

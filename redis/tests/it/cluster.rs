@@ -8,8 +8,10 @@ use steadfast_redis::{Fleet, FleetBuilder, Override, RedisRateLimits};
 
 use crate::{
     exclusive,
-    support::instance::{BREAKER, Instance, Setup, all_are},
-    support::server::{Redis, Reserved},
+    support::{
+        instance::{BREAKER, Instance, Setup, all_are},
+        server::{Redis, Reserved},
+    },
     until,
 };
 

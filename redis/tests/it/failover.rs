@@ -4,10 +4,12 @@ use steadfast::BreakerState::{Closed, Open};
 
 use crate::{
     exclusive,
-    faults::FaultTest,
-    support::instance::{Instance, Setup, all_are, all_received_another_broadcast},
-    support::proxy::Proxy,
-    support::server::Redis,
+    fault_test::FaultTest,
+    support::{
+        instance::{Instance, Setup, all_are, all_received_another_broadcast},
+        proxy::Proxy,
+        server::Redis,
+    },
     until,
 };
 

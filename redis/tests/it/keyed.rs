@@ -23,12 +23,12 @@ struct Instance {
 }
 
 impl Instance {
-    async fn start(redis: &Redis, rest: Duration, max_keys: usize) -> Self {
-        Self::with_heartbeat(redis, rest, max_keys, SHORT).await
+    async fn start(redis: &Redis, recovery_timeout: Duration, max_keys: usize) -> Self {
+        Self::with_heartbeat(redis, recovery_timeout, max_keys, SHORT).await
     }
 
-    async fn with_heartbeat(redis: &Redis, rest: Duration, max_keys: usize, heartbeat: Duration) -> Self {
-        let config = BreakerConfig::new().failure_threshold(3).recovery_timeout(rest);
+    async fn with_heartbeat(redis: &Redis, recovery_timeout: Duration, max_keys: usize, heartbeat: Duration) -> Self {
+        let config = BreakerConfig::new().failure_threshold(3).recovery_timeout(recovery_timeout);
         let hosts: &'static KeyedBreakers = Box::leak(Box::new(KeyedBreakers::new("hosts", config).max_keys(max_keys)));
         let fleet =
             Fleet::connect(&redis.address()).application("shop").timeout(SECOND).heartbeat(heartbeat).share(hosts);

@@ -17,6 +17,7 @@ mod access;
 mod breaker_script;
 mod cluster;
 mod failover;
+mod fault_test;
 mod faults;
 mod keyed;
 mod many_breakers;
@@ -48,5 +49,5 @@ fn exclusive() -> Exclusive {
 
 /// Waits until a fleet is connected.
 async fn connected(fleet: &Fleet) {
-    tokio::time::timeout(HANG, fleet.available()).await.expect("Redis answers");
+    tokio::time::timeout(HANG, fleet.available()).await.expect("connected to Redis");
 }

@@ -7,8 +7,10 @@ use steadfast_redis::{Fleet, FleetError, Override};
 
 use crate::{
     exclusive,
-    support::instance::{BREAKER, Instance, Setup, all_are, all_were},
-    support::server::Redis,
+    support::{
+        instance::{BREAKER, Instance, Setup, all_are, all_were},
+        server::Redis,
+    },
     until,
 };
 

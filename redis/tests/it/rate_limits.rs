@@ -11,8 +11,10 @@ use steadfast_redis::{Fleet, OnUnavailable, RedisRateLimits};
 
 use crate::{
     exclusive,
-    support::instance::{Instance, RATE_LIMIT_SCRIPT, Setup},
-    support::server::Redis,
+    support::{
+        instance::{Instance, RATE_LIMIT_SCRIPT, Setup},
+        server::Redis,
+    },
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -29,8 +31,8 @@ fn eight_processes_together_never_exceed_a_window() {
     }
     let (mut requests, mut admitted): (u64, Vec<u64>) = (0, Vec::new());
     for instance in &mut instances {
-        let answer = instance.last("hammer");
-        let (calls, times) = answer.split_once(' ').unwrap();
+        let reply = instance.last("hammer");
+        let (calls, times) = reply.split_once(' ').unwrap();
         requests += calls.parse::<u64>().unwrap();
         admitted.extend(times.split(',').filter(|time| !time.is_empty()).map(|time| time.parse::<u64>().unwrap()));
     }

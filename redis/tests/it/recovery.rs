@@ -8,9 +8,11 @@ use steadfast_redis::{Fleet, Override};
 
 use crate::{
     exclusive,
-    support::instance::{BREAKER, Instance, Setup, all_are},
-    support::server::Redis,
-    support::service::Service,
+    support::{
+        instance::{BREAKER, Instance, Setup, all_are},
+        server::Redis,
+        service::Service,
+    },
     until,
 };
 
@@ -125,8 +127,8 @@ async fn a_frozen_holder_loses_the_lease_and_does_not_affect_the_others() {
     frozen.signal(Signal::STOP);
     service.hold_trials(false);
     until("all others are closed", || {
-        let has_lease = instances.iter().any(|instance| !instance.is(Open));
-        assert!(!has_lease || holder(&redis).as_ref() != Some(&name), "the lease was taken before its end");
+        let is_recovering = instances.iter().any(|instance| !instance.is(Open));
+        assert!(!is_recovering || holder(&redis).as_ref() != Some(&name), "the lease was taken before its end");
         instances.iter().all(|instance| instance.is(Closed))
     });
     let opened: Vec<_> = instances.iter().map(|instance| instance.entries(Open)).collect();

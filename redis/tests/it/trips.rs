@@ -11,9 +11,11 @@ use steadfast_redis::{Fleet, FleetBuilder, Override};
 
 use crate::{
     exclusive,
-    support::instance::{BREAKER, Instance, Setup, all_are},
-    support::server::Redis,
-    support::wait::{HANG, PAUSE},
+    support::{
+        instance::{BREAKER, Instance, Setup, all_are},
+        server::Redis,
+        wait::{HANG, PAUSE},
+    },
     until,
 };
 

@@ -1,4 +1,4 @@
-//! The lease: who requests it, who gets it, and how long it is kept.
+//! Requests for the lease, its grant, renewal and end.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How the lease passes between instances with rare calls, for many intervals between two calls.
+//! The passing of the lease between instances with rare calls, for many intervals between two calls.
 
 use std::time::Duration;
 

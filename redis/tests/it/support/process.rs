@@ -92,7 +92,7 @@ fn run(settings: &str) {
             }
             ["trip-other", number] => trip(more[number.parse::<usize>().unwrap()]),
             ["state-of-other", number] => {
-                say(&format!("state-of-other {}", more[number.parse::<usize>().unwrap()].state()))
+                say(&format!("state-of-other {}", more[number.parse::<usize>().unwrap()].state()));
             }
             ["call"] => _ = breaker.call(|| Ok::<_, io::Error>(())),
             ["name"] => say(&format!("name {}", fleet.instance())),

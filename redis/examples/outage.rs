@@ -1,4 +1,4 @@
-//! Five processes call one service, which fails for a while and comes back.
+//! Five processes call one service, which is down for a while and recovers.
 //!
 //! `cargo run -p steadfast-redis --example outage -- redis://127.0.0.1`
 
@@ -44,59 +44,63 @@ async fn main() -> Result<(), Box<dyn Error>> {
     match &arguments[..] {
         [redis] => outage(redis).await,
         [redis, service, number] => instance(redis, service, number).await,
-        _ => Err("give the address of a Redis, such as redis://127.0.0.1".into()),
+        _ => Err("usage: outage <Redis address, such as redis://127.0.0.1>".into()),
     }
 }
 
-/// One of the processes.
+/// Runs one of the processes.
 async fn instance(redis: &str, service: &str, number: &str) -> Result<(), Box<dyn Error>> {
     let name = format!("instance {number}");
-    let tell = move |event: &Event| {
+    let print = move |event: &Event| {
         if matches!(event, Event::StateChanged { .. }) {
             println!("{name}: {event}");
         }
     };
-    events::subscribe(tell).forever();
+    events::subscribe(print).forever();
     let fleet = Fleet::connect(redis).application("outage").instance(number).share_all().start()?;
     fleet.available().await;
     loop {
-        // What comes of it, the breaker counts.
+        // The breaker records the outcome.
         _ = pay(service).await;
         sleep(Duration::from_millis(20)).await;
     }
 }
 
-/// What the service has seen.
+/// The state and the statistics of the service.
 #[derive(Default)]
-struct Seen {
+struct Service {
     is_down: AtomicBool,
     calls: AtomicU32,
     trials: AtomicU32,
 }
 
-/// The service, and the processes that call it.
+/// Runs the service and starts the processes that call it.
 async fn outage(redis: &str) -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let (service, seen) = (listener.local_addr()?.to_string(), Arc::new(Seen::default()));
-    tokio::spawn(serve(listener, seen.clone()));
-    // Tells what happens to the fleet, and when.
+    let (address, service) = (listener.local_addr()?.to_string(), Arc::new(Service::default()));
+    tokio::spawn(serve(listener, service.clone()));
+    // Prints the events of the fleet with their times.
     let start = Instant::now();
-    let tell = move |event: &FleetEvent| println!("{:>5.2} s  {event}", start.elapsed().as_secs_f64());
+    let print = move |event: &FleetEvent| println!("{:>5.2} s  {event}", start.elapsed().as_secs_f64());
     let breaker = steadfast::breaker("payments");
-    let fleet = Fleet::connect(redis).application("outage").share(breaker).on_event(tell).start()?;
+    let fleet = Fleet::connect(redis).application("outage").share(breaker).on_event(print).start()?;
     let program = env::current_exe()?;
-    let start_one = |number: u32| Command::new(&program).args([redis, &service, &number.to_string()]).spawn();
+    let start_one = |number: u32| Command::new(&program).args([redis, &address, &number.to_string()]).spawn();
     let instances: Vec<Child> = (1..=INSTANCES).map(start_one).collect::<Result<_, _>>()?;
     sleep(Duration::from_secs(2)).await;
-    println!("{:>5.2} s  the service fails; {} instances live", start.elapsed().as_secs_f64(), fleet.instances());
-    seen.is_down.store(true, Ordering::Relaxed);
-    let before = seen.calls.load(Ordering::Relaxed);
+    println!(
+        "{:>5.2} s  the service goes down; {} instances are live",
+        start.elapsed().as_secs_f64(),
+        fleet.instances()
+    );
+    service.is_down.store(true, Ordering::Relaxed);
+    let before = service.calls.load(Ordering::Relaxed);
     sleep(Duration::from_secs(7)).await;
-    let calls = seen.calls.load(Ordering::Relaxed) - before;
-    println!("{:>5.2} s  the service is well; it has seen {calls} calls since", start.elapsed().as_secs_f64());
-    seen.is_down.store(false, Ordering::Relaxed);
+    let calls = service.calls.load(Ordering::Relaxed) - before;
+    println!("{:>5.2} s  the service recovers; it received {calls} calls while down", start.elapsed().as_secs_f64());
+    service.is_down.store(false, Ordering::Relaxed);
     sleep(Duration::from_secs(4)).await;
-    println!("trial calls in all, by {INSTANCES} instances: {}", seen.trials.load(Ordering::Relaxed));
+    println!("trial calls of all {INSTANCES} instances: {}", service.trials.load(Ordering::Relaxed));
     for mut instance in instances {
         instance.kill()?;
         instance.wait()?;
@@ -105,14 +109,14 @@ async fn outage(redis: &str) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn serve(listener: TcpListener, seen: Arc<Seen>) {
+async fn serve(listener: TcpListener, service: Arc<Service>) {
     while let Ok((mut stream, _)) = listener.accept().await {
-        let seen = seen.clone();
+        let service = service.clone();
         tokio::spawn(async move {
             let Ok(is_trial) = stream.read_u8().await else { return };
-            seen.calls.fetch_add(1, Ordering::Relaxed);
-            seen.trials.fetch_add(is_trial.into(), Ordering::Relaxed);
-            _ = stream.write_all(&[u8::from(seen.is_down.load(Ordering::Relaxed))]).await;
+            service.calls.fetch_add(1, Ordering::Relaxed);
+            service.trials.fetch_add(is_trial.into(), Ordering::Relaxed);
+            _ = stream.write_all(&[u8::from(service.is_down.load(Ordering::Relaxed))]).await;
         });
     }
 }

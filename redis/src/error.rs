@@ -3,66 +3,69 @@ use std::{error::Error, fmt, io, sync::Arc};
 use redis::RedisError;
 use steadfast::escaped;
 
-/// What a fleet could not do.
+/// The error of starting or using a [`Fleet`](crate::Fleet).
 ///
-/// No text of it, nor any `Debug`, contains an address' user or password.
+/// Neither its `Display` nor its `Debug` output contains the user or password of an address.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum FleetError {
-    /// The address is none of a Redis, or asks for TLS without the feature for it.
-    Address,
-    /// No breaker of the program has this name, which was to be shared.
+    /// The address is not a Redis URL, or requires TLS while the `tls-rustls` feature is off.
+    InvalidAddress,
+    /// No breaker with this name is declared in the program. The name is `None` if the breaker was shared by an empty lookup result.
     UnknownBreaker(Option<Arc<str>>),
-    /// Two breakers that were to be shared have this name.
-    SharedTwice(&'static str),
-    /// Another fleet of this program shares it.
+    /// Two different breakers with this name were given to the same fleet.
+    DuplicateName(&'static str),
+    /// Another fleet in this program already shares the breaker or rate limits with this name.
     AlreadyShared(Arc<str>),
-    /// No instance of the application has shared this breaker of late.
-    NobodyShares {
-        /// The application that was asked.
+    /// No instance of the application has recently shared a breaker with this name.
+    NotShared {
+        /// The name of the application.
         application: Arc<str>,
         /// The breaker's name.
         breaker: Arc<str>,
     },
-    /// A number that makes no sense: which, and why.
-    Setting(&'static str),
-    /// It was not started on a tokio runtime.
+    /// A setting is out of range. The text names the setting and its range.
+    InvalidSetting(&'static str),
+    /// The fleet was started outside a tokio runtime.
     NoRuntime,
-    /// Redis can't be reached, or does not answer in time.
+    /// Redis cannot be reached or did not reply in time.
     Unavailable(Arc<str>),
-    /// Redis has answered with an error.
+    /// Redis replied with an error.
     Refused(Arc<str>),
 }
 
 impl fmt::Display for FleetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Address => f.write_str(
-                "not the address of a Redis, such as redis://host:6379 (rediss:// needs the feature tls-rustls)",
+            Self::InvalidAddress => f.write_str(
+                "not a Redis address: expected redis://host:6379 or similar (rediss:// requires the feature `tls-rustls`)",
             ),
             Self::UnknownBreaker(Some(name)) => {
-                write!(f, "no breaker `{}` to be shared is declared in the program", escaped(name))
+                write!(f, "no breaker named `{}` is declared in this program", escaped(name))
             }
-            Self::UnknownBreaker(None) => {
-                f.write_str("a breaker to be shared is not declared in the program; given by its name, this says which")
+            Self::UnknownBreaker(None) => f.write_str(
+                "the breaker to share is not declared in this program; share it by name to get an error that names it",
+            ),
+            Self::DuplicateName(name) => {
+                write!(f, "one fleet cannot share two different breakers named `{}`", escaped(name))
             }
-            Self::SharedTwice(name) => write!(f, "two breakers named `{}` are to be shared", escaped(name)),
             Self::AlreadyShared(name) => {
                 let name = escaped(name);
-                write!(f, "`{name}` is shared by another fleet of this program, which is one instance and counts once")
+                write!(f, "`{name}` is already shared by another fleet in this program, which is one instance with one vote")
             }
-            Self::NobodyShares { application, breaker } => {
-                write!(f, "no instance of `{}` shares a breaker `{}`", escaped(application), escaped(breaker))
+            Self::NotShared { application, breaker } => {
+                let (application, breaker) = (escaped(application), escaped(breaker));
+                write!(f, "no instance of application `{application}` shares a breaker named `{breaker}`")
             }
-            Self::Setting(what) => f.write_str(what),
-            Self::NoRuntime => f.write_str("a fleet has to be started on a tokio runtime"),
-            Self::Unavailable(why) => write!(f, "Redis is not available: {}", escaped(why)),
-            Self::Refused(why) => write!(f, "Redis has refused: {}", escaped(why)),
+            Self::InvalidSetting(message) => f.write_str(message),
+            Self::NoRuntime => f.write_str("a fleet must be started inside a tokio runtime"),
+            Self::Unavailable(reason) => write!(f, "Redis is unavailable: {}", escaped(reason)),
+            Self::Refused(reason) => write!(f, "Redis returned an error: {}", escaped(reason)),
         }
     }
 }
 
-/// As its `Display`: this is what a `main` shows that returns it.
+/// Same as `Display`, since this is the text that Rust prints for an error returned from `main`.
 impl fmt::Debug for FleetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -75,9 +78,19 @@ impl FleetError {
     pub(crate) fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable(_))
     }
+
+    /// Returns the error of a request whose reply did not arrive in time.
+    pub(crate) fn timed_out() -> Self {
+        Self::Unavailable(io::Error::from(io::ErrorKind::TimedOut).to_string().into())
+    }
+
+    /// Returns the error of a request that was made without a connection.
+    pub(crate) fn not_connected() -> Self {
+        Self::Unavailable("not connected".into())
+    }
 }
 
-/// What goes into no text.
+/// The users and passwords of the addresses, which are removed from every error text.
 #[derive(Clone)]
 pub(crate) struct Secrets(Vec<String>);
 
@@ -85,12 +98,12 @@ impl Secrets {
     pub(crate) fn of<'a>(nodes: impl IntoIterator<Item = &'a redis::RedisConnectionInfo>) -> Self {
         let secrets = nodes.into_iter().flat_map(|node| [node.username(), node.password()]);
         let mut secrets: Vec<_> = secrets.flatten().filter(|secret| !secret.is_empty()).map(str::to_owned).collect();
-        // One may begin with the other.
+        // Longest first, since one secret may be a prefix of another.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         Self(secrets)
     }
 
-    /// The error in our words: what the client says of it, without secrets.
+    /// Converts an error of the client, replacing each secret in its text by `***`.
     pub(crate) fn redact(&self, error: &RedisError) -> FleetError {
         let mut text = match (error.code(), error.detail()) {
             (Some(code), Some(detail)) => format!("{code} {detail}"),
@@ -114,11 +127,6 @@ impl fmt::Debug for Secrets {
     }
 }
 
-/// Waited in vain.
-pub(crate) fn timed_out() -> FleetError {
-    FleetError::Unavailable(io::Error::from(io::ErrorKind::TimedOut).to_string().into())
-}
-
 #[cfg(test)]
 mod tests {
     use redis::{ErrorKind, RedisConnectionInfo, RedisError};
@@ -126,7 +134,7 @@ mod tests {
     use super::{FleetError, Secrets};
 
     #[test]
-    fn whatever_a_server_repeats_is_not_repeated() {
+    fn credentials_are_redacted_from_server_errors() {
         let settings = RedisConnectionInfo::default().set_username("anna").set_password("hunter2");
         let secrets = Secrets::of([&settings]);
         let error = RedisError::from((ErrorKind::Client, "sent", "AUTH anna hunter2 is wrong".to_owned()));

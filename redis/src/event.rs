@@ -4,86 +4,88 @@ use steadfast::escaped;
 
 use crate::FleetError;
 
-/// Something that has happened to the fleet, or between it and this instance.
+/// A change of the fleet's state, or of this instance's connection to it.
 ///
-/// What it makes of this instance's circuits, [`steadfast::events`] tell as ever.
+/// The resulting state changes of this instance's local circuits are emitted as usual, through [`steadfast::events`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum FleetEvent {
-    /// Redis answers; what has happened meanwhile is being made up for.
+    /// The connection to Redis is established. Changes made in the meantime are now being fetched.
     Available,
-    /// Redis does not answer any more, or never has: each instance goes by itself. Told once, until it answers again.
+    /// The connection to Redis was lost or could not be established. Each instance uses only its local circuits. Emitted
+    /// once per outage.
     #[non_exhaustive]
     Unavailable {
-        /// What was tried last, and how it failed.
+        /// The error of the last request or connection attempt.
         error: FleetError,
     },
-    /// The fleet has opened a circuit.
+    /// The fleet opened a circuit.
     #[non_exhaustive]
     Opened {
         /// The breaker's name.
         breaker: &'static str,
-        /// Which of the breakers of that name, where there is one for each key.
+        /// The key, if the breaker is keyed.
         key: Option<Arc<str>>,
-        /// The instance whose word was the last that was needed.
+        /// The instance whose vote completed the quorum.
         by: Arc<str>,
-        /// What it has found.
+        /// The reason why that instance's circuit opened.
         reason: Arc<str>,
     },
-    /// The fleet has closed a circuit.
+    /// The fleet closed a circuit.
     #[non_exhaustive]
     Closed {
         /// The breaker's name.
         breaker: &'static str,
-        /// Which of the breakers of that name, where there is one for each key.
+        /// The key, if the breaker is keyed.
         key: Option<Arc<str>>,
-        /// The instance whose trial calls have succeeded, or the operator.
+        /// The instance whose trial calls succeeded, or the operator who reset the circuit.
         by: Arc<str>,
     },
-    /// An operator has forced a circuit open for the whole fleet: no call is let through.
+    /// An operator forced a circuit open for the whole fleet: every call is rejected.
     #[non_exhaustive]
     ForcedOpen {
         /// The breaker's name.
         breaker: &'static str,
-        /// Which of the breakers of that name, where there is one for each key.
+        /// The key, if the breaker is keyed.
         key: Option<Arc<str>>,
-        /// For how long from now; `None` without an end.
+        /// The remaining time until the override expires; `None` if it does not expire.
         expires_in: Option<Duration>,
         /// The operator.
         by: Arc<str>,
         /// The operator's reason.
         reason: Arc<str>,
     },
-    /// An operator has disabled a circuit for the whole fleet: every call is let through.
+    /// An operator disabled a circuit for the whole fleet: every call is admitted.
     #[non_exhaustive]
     Disabled {
         /// The breaker's name.
         breaker: &'static str,
-        /// Which of the breakers of that name, where there is one for each key.
+        /// The key, if the breaker is keyed.
         key: Option<Arc<str>>,
-        /// For how long from now; `None` without an end.
+        /// The remaining time until the override expires; `None` if it does not expire.
         expires_in: Option<Duration>,
         /// The operator.
         by: Arc<str>,
         /// The operator's reason.
         reason: Arc<str>,
     },
-    /// What an operator wanted of a circuit has expired. After it was forced open, trial calls decide; after it was disabled, it is closed.
+    /// An operator's override of a circuit expired. A circuit that was forced open now admits trial calls; a disabled one is closed.
     #[non_exhaustive]
     Expired {
         /// The breaker's name.
         breaker: &'static str,
-        /// Which of the breakers of that name, where there is one for each key.
+        /// The key, if the breaker is keyed.
         key: Option<Arc<str>>,
     },
-    /// Redis refuses what is asked for one breaker, which goes by itself meanwhile. Told once, until it is answered again.
+    /// Redis returned an error to a request about one breaker, so its local circuit is not synchronized. Emitted once, until a request
+    /// about that breaker succeeds again.
     #[non_exhaustive]
     Refused {
         /// The breaker's name.
         breaker: &'static str,
-        /// Which of the breakers of that name, where there is one for each key.
+        /// The key, if the breaker is keyed.
         key: Option<Arc<str>>,
-        /// What Redis has answered.
+        /// The error that Redis returned.
         error: FleetError,
     },
 }
@@ -91,34 +93,36 @@ pub enum FleetEvent {
 impl fmt::Display for FleetEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Available => f.write_str("fleet: Redis answers"),
-            Self::Unavailable { error } => write!(f, "fleet: every instance by itself: {error}"),
+            Self::Available => f.write_str("fleet: connected to Redis"),
+            Self::Unavailable { error } => write!(f, "fleet: disconnected, using only local circuits: {error}"),
             Self::Opened { breaker, key, by, reason } => {
-                write!(f, "fleet: circuit {} opened by {}: {}", Circuit(breaker, key), escaped(by), escaped(reason))
+                write!(f, "fleet: circuit {} opened by {}: {}", CircuitName(breaker, key), escaped(by), escaped(reason))
             }
             Self::Closed { breaker, key, by } => {
-                write!(f, "fleet: circuit {} closed by {}", Circuit(breaker, key), escaped(operator(by)))
+                write!(f, "fleet: circuit {} closed by {}", CircuitName(breaker, key), escaped(operator(by)))
             }
             Self::ForcedOpen { breaker, key, expires_in, by, reason } => {
-                write!(f, "fleet: circuit {} forced open by {}", Circuit(breaker, key), Order(by, *expires_in, reason))
+                let details = OverrideDetails { by, expires_in: *expires_in, reason };
+                write!(f, "fleet: circuit {} forced open by {details}", CircuitName(breaker, key))
             }
             Self::Disabled { breaker, key, expires_in, by, reason } => {
-                write!(f, "fleet: circuit {} disabled by {}", Circuit(breaker, key), Order(by, *expires_in, reason))
+                let details = OverrideDetails { by, expires_in: *expires_in, reason };
+                write!(f, "fleet: circuit {} disabled by {details}", CircuitName(breaker, key))
             }
             Self::Expired { breaker, key } => {
-                write!(f, "fleet: circuit {} held no more: that has expired", Circuit(breaker, key))
+                write!(f, "fleet: override of circuit {} expired", CircuitName(breaker, key))
             }
             Self::Refused { breaker, key, error } => {
-                write!(f, "fleet: circuit {} goes by itself: {error}", Circuit(breaker, key))
+                write!(f, "fleet: circuit {} is not synchronized: {error}", CircuitName(breaker, key))
             }
         }
     }
 }
 
-/// A breaker's name, and the key.
-struct Circuit<'a>(&'a str, &'a Option<Arc<str>>);
+/// A breaker's name and key.
+struct CircuitName<'a>(&'a str, &'a Option<Arc<str>>);
 
-impl fmt::Display for Circuit<'_> {
+impl fmt::Display for CircuitName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(breaker, key) = self;
         write!(f, "`{}`", escaped(breaker))?;
@@ -126,12 +130,16 @@ impl fmt::Display for Circuit<'_> {
     }
 }
 
-/// Who wants something, for how long, and why.
-pub(crate) struct Order<'a>(pub(crate) &'a str, pub(crate) Option<Duration>, pub(crate) &'a str);
+/// The operator, duration and reason of an override, as in `ada for 10s: migration`.
+pub(crate) struct OverrideDetails<'a> {
+    pub(crate) by: &'a str,
+    pub(crate) expires_in: Option<Duration>,
+    pub(crate) reason: &'a str,
+}
 
-impl fmt::Display for Order<'_> {
+impl fmt::Display for OverrideDetails<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(by, expires_in, reason) = *self;
+        let Self { by, expires_in, reason } = *self;
         f.write_str(&escaped(operator(by)))?;
         if let Some(expires_in) = expires_in {
             write!(f, " for {expires_in:?}")?;
@@ -140,7 +148,7 @@ impl fmt::Display for Order<'_> {
     }
 }
 
-/// Who does not say who it is.
+/// Returns the operator's name, or a placeholder if none was given.
 fn operator(by: &str) -> &str {
     if by.is_empty() { "an operator" } else { by }
 }
@@ -151,7 +159,7 @@ mod tests {
     use crate::FleetError;
 
     #[test]
-    fn an_event_is_one_line_whatever_a_key_or_a_server_says() {
+    fn control_characters_in_keys_and_server_errors_are_escaped() {
         let (breaker, key) = ("hosts", Some("eu\n2026-01-01 all is well\x1b[2J".into()));
         let opened = FleetEvent::Opened { breaker, key, by: "a\rb".into(), reason: "c\nd".into() };
         assert_eq!(

@@ -1,19 +1,25 @@
+//! The public handle of a fleet: start, status, overrides, audit trail, stop.
+
+mod builder;
+mod share;
+
 use std::{fmt, sync::Arc};
 
 use tokio::{runtime::Handle, sync::watch, task::JoinHandle, time::timeout};
 
+use self::share::{Claims, SharedBreakers};
+pub use self::{builder::FleetBuilder, share::ShareTarget};
 use crate::{
-    AuditEntry, FleetBuilder, FleetError, Operation,
-    claims::Claims,
-    link::{Link, Request},
-    names::Keys,
-    task::{Members, Task},
+    AuditEntry, FleetError, Override,
+    connection::{Connection, Request},
+    protocol::keys::BreakerKeys,
+    worker::{Members, Status, Worker},
 };
 
 /// Shares circuit breakers with the other instances of an application, through Redis.
 ///
-/// A task in the background talks to Redis. Calls go by the local circuit alone, so a closed breaker costs them nothing, and what
-/// becomes of Redis does not concern them. Keep it for as long as the program runs: when it is dropped, the task ends.
+/// A background task communicates with Redis. Calls consult only the local circuit, so a closed breaker has no extra cost, and calls are
+/// not affected by a Redis outage. Keep the handle for as long as the program runs: dropping it ends the task.
 ///
 /// ```no_run
 /// use steadfast_redis::{Fleet, FleetError};
@@ -32,169 +38,171 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "the task ends when this is dropped"]
+#[must_use = "dropping the fleet ends its background task"]
 pub struct Fleet {
-    link: Arc<Link>,
+    connection: Arc<Connection>,
     stop: watch::Sender<bool>,
     status: watch::Receiver<Status>,
-    task: Option<JoinHandle<()>>,
-    /// Until it is dropped, no other fleet of this program shares the same.
+    worker: Option<JoinHandle<()>>,
+    /// Keeps other fleets of this program from sharing the same breakers and rate limits.
     _claims: Claims,
 }
 
-/// What this instance knows of its fleet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Status {
-    pub(crate) is_available: bool,
-    pub(crate) instances: u64,
-}
-
 impl Fleet {
-    /// A fleet that meets at this address; nothing happens before [`FleetBuilder::start`].
+    /// Returns the builder of a fleet that connects to this address. No connection is made before [`FleetBuilder::start`].
     ///
-    /// `redis://user:password@host:port/database`; `rediss://` with the feature `tls-rustls`; the
-    /// program's rustls provider is used, or ring where it has chosen none. The address goes into no text.
+    /// The format is `redis://user:password@host:port/database`. `rediss://` requires the feature `tls-rustls`; it uses the program's
+    /// default rustls provider and installs ring if there is none. The address does not appear in errors, events or `Debug` output.
     #[allow(clippy::new_ret_no_self, reason = "a builder")]
     pub fn connect(address: &str) -> FleetBuilder {
         FleetBuilder::new(vec![address.to_owned()], false)
     }
 
-    /// A fleet that meets in a cluster, of which these are some nodes: the others are found, and followed as they change.
+    /// Returns the builder of a fleet that connects to a Redis cluster. The addresses are those of some of its nodes; the others are
+    /// discovered, and changes of the cluster are followed.
     ///
-    /// The addresses as in [`connect`](Self::connect), with one user and password for all. All that belongs to one breaker, and to one
-    /// key of a limit, is in one slot. The instances meet where the application's own slot is: while that has no master, each goes
-    /// by itself.
+    /// The addresses have the format of [`connect`](Self::connect), with the same user and password for all. All keys of one breaker, and
+    /// those of one key of a rate limit, are in one slot. Heartbeats use the slot of the application: while that slot has no master, each
+    /// instance uses only its local circuits.
     #[cfg(feature = "cluster")]
     pub fn connect_cluster<'a>(nodes: impl IntoIterator<Item = &'a str>) -> FleetBuilder {
         FleetBuilder::new(nodes.into_iter().map(str::to_owned).collect(), true)
     }
 
-    pub(crate) fn start(builder: &FleetBuilder) -> Result<Self, FleetError> {
-        builder.check()?;
-        let (shares, mut claims) = (builder.shares()?, Claims::new());
-        let link = Arc::new(Link::new(builder)?);
+    fn start(builder: &FleetBuilder) -> Result<Self, FleetError> {
+        let FleetBuilder { config, targets, rate_limits, on_event } = builder;
+        config.validate()?;
+        let (shared, mut claims) = (SharedBreakers::of(targets)?, Claims::new());
+        let connection = Arc::new(Connection::new(config)?);
         let runtime = Handle::try_current().map_err(|_| FleetError::NoRuntime)?;
-        shares.claim(&mut claims)?;
-        builder.limits.iter().try_for_each(|limits| claims.add(*limits, "rate limits in Redis"))?;
-        let members = Members::new(link.clone(), shares);
+        shared.claim(&mut claims)?;
+        rate_limits.iter().try_for_each(|limits| claims.add(*limits, "rate limits in Redis"))?;
+        let members = Members::new(connection.clone(), shared.named, shared.keyed);
         let (stop, stopped) = watch::channel(false);
-        let (status_of_task, status) = watch::channel(Status::default());
-        let task = Task::new(builder, members, link.clone(), status_of_task);
-        builder.limits.iter().for_each(|limits| limits.attach(link.clone()));
-        let task = Some(runtime.spawn(task.run(stopped)));
-        Ok(Self { link, stop, status, task, _claims: claims })
+        let (status_sender, status) = watch::channel(Status::default());
+        let worker = Worker::new(config, on_event.clone(), members, connection.clone(), status_sender);
+        for limits in rate_limits {
+            limits.attach(connection.clone());
+        }
+        let worker = Some(runtime.spawn(worker.run(stopped)));
+        Ok(Self { connection, stop, status, worker, _claims: claims })
     }
 
-    /// What this instance is called by the others.
+    /// The name of this instance, with its random suffix, as it appears in events and reasons.
     #[must_use]
     pub fn instance(&self) -> &str {
-        &self.link.instance
+        &self.connection.instance
     }
 
-    /// Whether Redis answers.
+    /// Returns true if the fleet is connected to Redis.
     #[must_use]
     pub fn is_available(&self) -> bool {
         self.status.borrow().is_available
     }
 
-    /// How many instances live, as of the last heartbeat; 0 while Redis does not answer.
+    /// The number of live instances at the last heartbeat; 0 while the fleet is disconnected.
     #[must_use]
     pub fn instances(&self) -> u64 {
         self.status.borrow().instances
     }
 
-    /// Ways to Redis and back so far.
+    /// The number of round trips to Redis so far.
     #[must_use]
     pub fn round_trips(&self) -> u64 {
-        self.link.round_trips()
+        self.connection.round_trips()
     }
 
-    /// Waits until Redis answers.
+    /// Waits until the fleet is connected to Redis.
     pub async fn available(&self) {
-        // The task outlives what it is asked by, so there is no other end.
+        // Fails only if the worker has ended, which it does after this handle is dropped.
         _ = self.status.clone().wait_for(|status| status.is_available).await;
     }
 
-    /// Does to a breaker of every instance what an operator wants, and writes it into the audit trail.
+    /// Overrides the state of a breaker in every instance, and records that in the audit trail.
     ///
-    /// It need not be shared by this instance: an operator's program shares nothing, and names the application. If the fleet is still
-    /// connecting, it waits for that, ten times the [`timeout`](FleetBuilder::timeout) at most. Where that is short for the way to
-    /// Redis, an operator's program takes a longer one.
+    /// The breaker need not be shared by this instance: an operator's program shares nothing and sets only the application. If the fleet
+    /// is still connecting, this waits for at most ten times the [`timeout`](FleetBuilder::timeout). An operator's program that is far
+    /// from Redis should set a longer one.
     ///
     /// # Errors
     ///
-    /// Redis does not answer in time, in which case it may still have been done, and [`audit`](Self::audit) tells; or it refuses. Or
-    /// Redis knows of no instance of the application that shares a breaker of this name, with or without a key as the operation has it;
-    /// then nothing is done.
-    pub async fn operate(&self, breaker: &str, operation: &Operation) -> Result<(), FleetError> {
-        if operation.expires_in.is_some_and(|duration| duration.is_zero()) {
-            return Err(FleetError::Setting("`expires_in` must be longer than 0"));
+    /// - [`FleetError::Unavailable`] if Redis does not reply in time. The override may have been applied all the same;
+    ///   [`audit`](Self::audit) shows it.
+    /// - [`FleetError::Refused`] if Redis returns an error.
+    /// - [`FleetError::NotShared`] if no instance of the application shares a breaker of this name. Nothing is changed.
+    /// - [`FleetError::InvalidSetting`] if the expiry is zero, or if a key is given for a breaker without keys or missing for a keyed one.
+    ///   Nothing is changed.
+    pub async fn apply_override(&self, breaker: &str, manual: &Override) -> Result<(), FleetError> {
+        if manual.expires_in.is_some_and(|duration| duration.is_zero()) {
+            return Err(FleetError::InvalidSetting("`expires_in` must be longer than 0"));
         }
-        self.reach().await?;
-        self.check_is_shared(breaker, operation.key.is_some()).await?;
-        let keys = self.link.keys(breaker, operation.key.as_deref());
-        let known = self.link.ask(&keys, &Request::Operate(operation.clone())).await?.known;
-        let listed = operation.key.is_some().then(|| (keys.id, known.is_listed_for()));
-        // For those whom the message does not reach; if this is lost, they look every so often.
-        _ = self.link.beat(1, listed.as_slice()).await;
+        self.wait_for_connection().await?;
+        self.check_is_shared(breaker, manual.key.is_some()).await?;
+        let keys = self.connection.keys(breaker, manual.key.as_deref());
+        let state = self.connection.send(&keys, &Request::Override(manual.clone())).await?.state;
+        let indexed = manual.key.is_some().then(|| (keys.id, state.index_ttl()));
+        // For instances that miss the broadcast. If this heartbeat is lost, they find the change in their next full read.
+        _ = self.connection.heartbeat(1, indexed.as_slice()).await;
         Ok(())
     }
 
-    /// What operators have done to a breaker of the fleet, the newest first: the last hundred of ninety days.
+    /// Returns the overrides of a breaker, newest first. The trail keeps the last 100 entries, for 90 days after the newest.
     ///
     /// # Errors
     ///
-    /// Redis does not answer in time, or refuses.
+    /// Fails if Redis does not reply in time or returns an error.
     pub async fn audit(&self, breaker: &str) -> Result<Vec<AuditEntry>, FleetError> {
-        self.entries(&self.link.keys(breaker, None)).await
+        self.audit_entries(&self.connection.keys(breaker, None)).await
     }
 
-    /// The same for the breaker of a key.
+    /// Returns the overrides of one key of a keyed breaker, as [`audit`](Self::audit) does.
     ///
     /// # Errors
     ///
-    /// Redis does not answer in time, or refuses.
+    /// Fails if Redis does not reply in time or returns an error.
     pub async fn audit_of(&self, breaker: &str, key: &str) -> Result<Vec<AuditEntry>, FleetError> {
-        self.entries(&self.link.keys(breaker, Some(key))).await
+        self.audit_entries(&self.connection.keys(breaker, Some(key))).await
     }
 
     async fn check_is_shared(&self, breaker: &str, is_keyed: bool) -> Result<(), FleetError> {
-        if self.link.is_registered(breaker, is_keyed).await? {
+        if self.connection.is_registered(breaker, is_keyed).await? {
             return Ok(());
         }
-        let is_otherwise = self.link.is_registered(breaker, !is_keyed).await?;
-        Err(match (is_otherwise, is_keyed) {
-            (true, true) => FleetError::Setting("this breaker has no keys: leave `key` out"),
-            (true, false) => FleetError::Setting("there is a breaker of this name for each key: say which, by `key`"),
+        let has_other_form = self.connection.is_registered(breaker, !is_keyed).await?;
+        Err(match (has_other_form, is_keyed) {
+            (true, true) => FleetError::InvalidSetting("this breaker has no keys: remove `key`"),
+            (true, false) => FleetError::InvalidSetting("this breaker is keyed: select one with `key`"),
             (false, _) => {
-                FleetError::NobodyShares { application: self.link.application().into(), breaker: breaker.into() }
+                FleetError::NotShared { application: self.connection.application().into(), breaker: breaker.into() }
             }
         })
     }
 
-    /// Waits for a connection that is being made.
-    async fn reach(&self) -> Result<(), FleetError> {
-        let is_reached = timeout(self.link.connecting(), self.available()).await;
-        is_reached.map_err(|_| FleetError::Unavailable("not connected".into()))
+    /// Waits for a connection that is being established.
+    async fn wait_for_connection(&self) -> Result<(), FleetError> {
+        let connected = timeout(self.connection.connect_timeout(), self.available()).await;
+        connected.map_err(|_| FleetError::not_connected())
     }
 
-    async fn entries(&self, keys: &Keys) -> Result<Vec<AuditEntry>, FleetError> {
-        self.reach().await?;
-        let lines = self.link.list(&keys.audit).await?;
-        Ok(lines.iter().filter_map(|line| AuditEntry::read(line)).collect())
+    async fn audit_entries(&self, keys: &BreakerKeys) -> Result<Vec<AuditEntry>, FleetError> {
+        self.wait_for_connection().await?;
+        let lines = self.connection.audit_lines(keys).await?;
+        Ok(lines.iter().filter_map(|line| AuditEntry::parse(line)).collect())
     }
 
-    /// Ends it: takes back this instance's votes, its leases and its place among the living. The circuits stay as they are, and go by
-    /// themselves: one that was forced open without an end stays so until its `reset`.
+    /// Stops the fleet: withdraws this instance's votes and leases and removes it from the live instances.
+    ///
+    /// The local circuits keep their states and are no longer synchronized. One that was forced open without an expiry stays so until its
+    /// `reset`.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
-        if let Some(task) = self.task.take() {
-            _ = task.await;
+        if let Some(worker) = self.worker.take() {
+            _ = worker.await;
         }
     }
 }
 
-/// The task ends by itself, without anybody waiting for it.
+/// Signals the background task to end, without waiting for it.
 impl Drop for Fleet {
     fn drop(&mut self) {
         self.stop.send_replace(true);

@@ -1,26 +1,21 @@
 #![doc = include_str!("../README.md")]
 
-mod answer;
-mod builder;
-mod claims;
-mod contain;
+mod config;
+mod connection;
 mod error;
 mod event;
 mod fleet;
-mod limits;
-mod link;
+mod manual_override;
 mod member;
-mod names;
-mod operation;
-mod share;
-mod task;
+mod panics;
+mod protocol;
+mod rate_limits;
+mod worker;
 
 pub use self::{
-    builder::FleetBuilder,
     error::FleetError,
     event::FleetEvent,
-    fleet::Fleet,
-    limits::{OnUnavailable, RedisRateLimits},
-    operation::{AuditEntry, Operation},
-    share::Share,
+    fleet::{Fleet, FleetBuilder, ShareTarget},
+    manual_override::{AuditEntry, Override},
+    rate_limits::{OnUnavailable, RedisRateLimits},
 };

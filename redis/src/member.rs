@@ -1,242 +1,254 @@
-//! What one instance does about one breaker of the fleet: decisions, with no clock and no Redis.
+//! The state machine of one instance for one breaker of the fleet, without a clock and without Redis.
 //!
-//! [`Member::decide`] compares what the fleet has agreed on with what the local circuit does, and says what to do to the circuit
-//! and what to ask Redis. It goes by states and not by what led to them, so an event that is lost costs time and nothing else.
+//! [`Member::decide`] compares the state that the fleet has agreed on with the state of the local circuit, and returns a change to make to
+//! the circuit or a request to send. It depends on states, not on the events that led to them, so a lost event costs only time.
 //!
-//! **Invariant:** while the fleet is open, the local circuit is held open beyond the fleet's rest, and is let go only under the
-//! lease. So one instance at a time makes trial calls: it has the lease from when it wants to make some, until it has made them or
-//! another one wants to. A hold is no longer than the grace beyond what is known: without Redis it runs out, and the circuit recovers
-//! by itself.
+//! **Invariant:** while the fleet is open, the local circuit is held open beyond the end of the fleet's recovery timeout, and is released
+//! only under the lease. So one instance at a time makes trial calls: it holds the lease from its request until it has made them, or until
+//! the lease goes to another instance that has rejected calls. A hold ends at most the grace period after the known end of the fleet's
+//! state: without Redis it expires, and the circuit recovers without the fleet.
 //!
-//! **Invariant:** what an operator has done to the local circuit stays, until an operator of the fleet says something new.
+//! **Invariant:** an operator's override of the local circuit stays until an operator overrides the fleet again.
 //!
-//! **Invariant:** one question at a time.
+//! **Invariant:** at most one request is in flight.
 
+mod agreed_state;
 mod decide;
-mod terms;
 #[cfg(test)]
 mod tests;
-mod view;
+mod types;
 
 use std::time::Duration;
 
 use steadfast::BreakerState;
 use tokio::time::Instant;
 
-pub(crate) use self::terms::{Act, Claim, Local, Question, Step, Times};
-use self::{terms::PREFIX, view::View};
-use crate::answer::{Answer, Granted, Kind, Known};
+pub(crate) use self::types::{Action, Decision, Intent, LocalState, Timing};
+use self::{agreed_state::AgreedState, types::REASON_PREFIX};
+use crate::protocol::{FleetState, Grant, Reply, StateKind};
 
-/// The least time between two questions that are answered in the same way.
-const SOON: Duration = Duration::from_millis(50);
+/// The minimum time between two equal requests with the same reply.
+const MIN_REPEAT_DELAY: Duration = Duration::from_millis(50);
 
-/// A breaker, as this instance sees the fleet's.
+/// The state of the fleet's circuit as known to this instance, and what this instance has done about it.
 #[derive(Debug)]
-#[allow(clippy::struct_excessive_bools, reason = "facts that do not exclude one another")]
+#[allow(clippy::struct_excessive_bools, reason = "independent flags")]
 pub(crate) struct Member {
-    view: View,
-    /// Of the view; 0 before anything is known.
+    agreed: AgreedState,
+    /// The version of `agreed`; 0 before any state was received.
     version: u64,
-    /// The version by which the local circuit was held last.
-    held: u64,
-    /// The version of the operator's word that was passed on last.
-    passed_on: u64,
-    hold_ends: Option<Instant>,
+    /// The version for which the local circuit was last held open.
+    held_version: u64,
+    /// The version of the last override that was applied to the local circuit.
+    applied_override: u64,
+    /// The end of the current hold; `None` without an end.
+    hold_until: Option<Instant>,
     lease: Option<Lease>,
-    /// The local transition that Redis knows of.
-    announced: Option<u64>,
+    /// The local transition that Redis has received as a vote.
+    voted_transition: Option<u64>,
     has_voted: bool,
-    /// The local count of rejections above which a rejected call is a claim to the lease.
-    counted: u64,
-    /// The instance asks for the lease without a rejected call: its own calls found the service down.
-    asks_unprompted: bool,
-    asks_at: Option<Instant>,
-    /// What is under way, and under which version it was asked.
-    asked: Option<(Question, u64)>,
-    /// Redis has lost what is known here, and is to be told.
-    restores: bool,
-    /// It may have missed something, and is to look before it does anything else.
-    reads: bool,
+    /// The number of local rejections that do not count towards a lease claim.
+    rejection_baseline: u64,
+    /// The instance requests the lease without a rejected call, because its own calls opened the circuit.
+    requests_lease_unprompted: bool,
+    /// The earliest time of the next request.
+    next_request_at: Option<Instant>,
+    /// The request in flight, and the version when it was sent.
+    in_flight: Option<(Intent, u64)>,
+    /// Redis has lost the state and it must be written back.
+    needs_restore: bool,
+    /// A broadcast may have been missed, so the state must be read before any other request.
+    needs_read: bool,
     by: String,
     reason: String,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Lease {
-    /// The grant, the first trial call or the last success of one, whichever came last.
-    since: Instant,
+    /// The time of the grant, of the first trial call, or of the last successful trial call, whichever is latest.
+    progress_at: Instant,
     until: Instant,
-    /// Successful trial calls; `None` before the first one is made.
+    /// The number of successful trial calls; `None` before the first trial call.
     trial_successes: Option<u32>,
-    /// Another instance waits for it, with the better claim.
-    is_last: bool,
+    /// Another instance has the better claim, so the lease is not renewed.
+    is_final: bool,
 }
 
 impl Member {
     pub(crate) const fn new() -> Self {
         Self {
-            view: View::Closed,
+            agreed: AgreedState::Closed,
             version: 0,
-            held: 0,
-            passed_on: 0,
-            hold_ends: None,
+            held_version: 0,
+            applied_override: 0,
+            hold_until: None,
             lease: None,
-            announced: None,
+            voted_transition: None,
             has_voted: false,
-            counted: 0,
-            asks_unprompted: false,
-            asks_at: None,
-            asked: None,
-            restores: false,
-            reads: false,
+            rejection_baseline: 0,
+            requests_lease_unprompted: false,
+            next_request_at: None,
+            in_flight: None,
+            needs_restore: false,
+            needs_read: false,
             by: String::new(),
             reason: String::new(),
         }
     }
 
-    /// Why it is in its state, for whoever reads it.
+    /// The reason that the local circuit shows for a state that the fleet set.
     pub(crate) fn reason(&self) -> String {
         match (self.reason.as_str(), self.by.as_str()) {
-            ("", by) => format!("{PREFIX}{by}"),
-            (reason, "") => format!("{PREFIX}{reason}"),
-            (reason, by) => format!("{PREFIX}{reason}, {by}"),
+            ("", by) => format!("{REASON_PREFIX}{by}"),
+            (reason, "") => format!("{REASON_PREFIX}{reason}"),
+            (reason, by) => format!("{REASON_PREFIX}{reason}, {by}"),
         }
     }
 
-    /// What Redis has lost: the state and its version.
-    pub(crate) fn lost(&self, local: &Local, now: Instant) -> Known {
-        let view = match self.view.rest(now) {
-            // It has recovered by itself.
-            Some(_) if local.state == BreakerState::Closed && !self.view.is_order(now) => View::Closed,
-            _ => self.view,
+    /// The state to write back to a Redis that has lost it.
+    pub(crate) fn state_to_restore(&self, local: &LocalState, now: Instant) -> FleetState {
+        let agreed = match self.agreed.open_phase(now) {
+            // The local circuit has recovered without Redis.
+            Some(_) if local.state == BreakerState::Closed && !self.agreed.is_override_active(now) => {
+                AgreedState::Closed
+            }
+            _ => self.agreed,
         };
-        let (kind, left, failed) = view.told(now);
-        Known { version: self.version, kind, left, failed, by: self.by.clone(), reason: self.reason.clone() }
+        let (kind, remaining, failed_recoveries) = agreed.to_stored(now);
+        let (by, reason) = (self.by.clone(), self.reason.clone());
+        FleetState { version: self.version, kind, remaining, failed_recoveries, by, reason }
     }
 
-    /// Whether an operator's word, the last thing heard, is in force.
-    pub(crate) fn is_in_force(&self, now: Instant) -> Option<bool> {
-        matches!(self.view, View::Forced { .. } | View::Disabled { .. }).then(|| self.view.is_order(now))
+    /// Returns whether the fleet's override still applies; `None` if the last received state is not an override.
+    pub(crate) fn is_override_active(&self, now: Instant) -> Option<bool> {
+        matches!(self.agreed, AgreedState::ForcedOpen { .. } | AgreedState::Disabled { .. })
+            .then(|| self.agreed.is_override_active(now))
     }
 
-    /// Whether time alone may change what there is to do.
-    pub(crate) fn is_restless(&self, local: &Local) -> bool {
-        let is_quiet =
-            matches!(self.view, View::Closed | View::Reset) && self.lease.is_none() && !self.has_voted && !self.reads;
-        !is_quiet || local.state != BreakerState::Closed
+    /// Returns true if the next decision may change with time alone.
+    pub(crate) fn needs_tick(&self, local: &LocalState) -> bool {
+        let is_settled = matches!(self.agreed, AgreedState::Closed | AgreedState::Reset)
+            && self.lease.is_none()
+            && !self.has_voted
+            && !self.needs_read;
+        !is_settled || local.state != BreakerState::Closed
     }
 
-    /// Returns whether this instance holds a lease, which lapses unless Redis hears of it in time.
-    pub(crate) const fn is_urgent(&self) -> bool {
+    /// Returns true if this instance holds a lease, which lapses unless it is renewed in time.
+    pub(crate) const fn holds_lease(&self) -> bool {
         self.lease.is_some()
     }
 
-    /// Whether Redis has a vote or a lease of this instance.
-    pub(crate) const fn is_engaged(&self) -> bool {
+    /// Returns true if Redis has a vote or a lease of this instance.
+    pub(crate) const fn holds_vote_or_lease(&self) -> bool {
         self.has_voted || self.lease.is_some()
     }
 
-    /// Takes in a message; true if it is news.
-    pub(crate) fn hear(&mut self, known: Known, now: Instant) -> bool {
-        let is_news = known.version > self.version;
-        if is_news {
-            self.learn(known, now);
+    /// Applies a state that was not requested. Returns true if it is newer than the known one.
+    pub(crate) fn on_broadcast(&mut self, state: FleetState, now: Instant) -> bool {
+        let is_newer = state.version > self.version;
+        if is_newer {
+            self.adopt(state, now);
         }
-        is_news
+        is_newer
     }
 
-    /// Takes in the answer to the question that is under way; true if it is news.
-    pub(crate) fn take(&mut self, answer: Answer, now: Instant, times: &Times) -> bool {
-        let Some((question, version)) = self.asked.take() else { return false };
-        let Answer { known, granted, lease_left, .. } = answer;
-        let (kind, current) = (known.kind, known.version);
-        // An answer is as old as its question. If nothing was heard meanwhile and it is still an older state, Redis has lost the
-        // newer one: by a failover, or by a crash.
-        let is_current = version == self.version;
-        let is_lost = is_current && current < version;
-        let is_new = current > self.version || (is_lost && kind == Kind::Missing);
-        // Who comes when all is well need not be told that it was otherwise.
-        let is_news =
-            is_new && !(version == 0 && matches!(kind, Kind::Closed | Kind::Reset) && question == Question::Read);
+    /// Applies the reply to the request in flight. Returns true if it has a new state that is worth an event.
+    pub(crate) fn on_reply(&mut self, reply: Reply, now: Instant, timing: &Timing) -> bool {
+        let Some((intent, sent_version)) = self.in_flight.take() else { return false };
+        let Reply { state, grant, lease_left, .. } = reply;
+        let (kind, version) = (state.kind, state.version);
+        // A reply shows the state at the time of its request. If no newer state was received since, and the reply has an older one, Redis
+        // has lost the newer state by a failover or a crash.
+        let is_current = sent_version == self.version;
+        let is_lost = is_current && version < sent_version;
+        let is_new = version > self.version || (is_lost && kind == StateKind::Missing);
+        // For an instance that has just started, a closed circuit is not a change.
+        let is_first_read_of_closed =
+            sent_version == 0 && matches!(kind, StateKind::Closed | StateKind::Reset) && intent == Intent::Read;
         if is_new {
-            self.learn(known, now);
+            self.adopt(state, now);
         }
-        match question {
-            Question::Announce { transitions } => {
-                (self.announced, self.has_voted, self.lease) = (Some(transitions), kind != Kind::Open, None);
-                self.asks_unprompted |= kind == Kind::Open;
+        match intent {
+            Intent::Vote { transitions } => {
+                (self.voted_transition, self.has_voted, self.lease) =
+                    (Some(transitions), kind != StateKind::Open, None);
+                self.requests_lease_unprompted |= kind == StateKind::Open;
             }
-            Question::Ask { sent, .. } => match granted {
-                // For a state that is no more.
-                Granted::Yes if current != self.version => {}
-                Granted::Yes => {
-                    // Shorter than Redis has it: counted from before it was asked, and clocks may differ by a little.
-                    let until = sent + times.lease.mul_f64(0.9);
-                    let new = Lease { since: sent, until, trial_successes: None, is_last: false };
-                    self.lease = Some(self.lease.map_or(new, |lease| Lease { until, is_last: false, ..lease }));
+            Intent::Lease { sent, .. } => match grant {
+                // The grant is for a state that has changed since.
+                Grant::Granted if version != self.version => {}
+                Grant::Granted => {
+                    // Ends earlier than in Redis: it is counted from before the request, and 10 % allow for different clock rates.
+                    let until = sent + timing.lease.mul_f64(0.9);
+                    let new = Lease { progress_at: sent, until, trial_successes: None, is_final: false };
+                    self.lease = Some(self.lease.map_or(new, |lease| Lease { until, is_final: false, ..lease }));
                 }
-                Granted::ForTheLastTime => match &mut self.lease {
-                    Some(lease) => lease.is_last = true,
-                    None => self.asks_at = Some(now + times.lease),
+                Grant::Final => match &mut self.lease {
+                    Some(lease) => lease.is_final = true,
+                    None => self.next_request_at = Some(now + timing.lease),
                 },
-                // Not at once, even where the clock of Redis was set back and the rest is not over there.
-                Granted::No => {
-                    (self.lease, self.asks_at) = (None, (!self.reads).then(|| now + lease_left.max(SOON)));
+                // A minimum delay, in case the clock of Redis was set back and the recovery timeout has not elapsed there.
+                Grant::Denied => {
+                    self.lease = None;
+                    self.next_request_at = (!self.needs_read).then(|| now + lease_left.max(MIN_REPEAT_DELAY));
                 }
             },
-            Question::Close { .. } => {
+            Intent::Close { .. } => {
                 (self.has_voted, self.lease) = (false, None);
                 match kind {
-                    Kind::Missing if is_current => self.view = View::Closed,
-                    Kind::Closed | Kind::Reset | Kind::Missing => {}
-                    Kind::Open | Kind::Forced | Kind::Disabled => self.asks_at = Some(now + SOON),
+                    StateKind::Missing if is_current => self.agreed = AgreedState::Closed,
+                    StateKind::Closed | StateKind::Reset | StateKind::Missing => {}
+                    StateKind::Open | StateKind::ForcedOpen | StateKind::Disabled => {
+                        self.next_request_at = Some(now + MIN_REPEAT_DELAY);
+                    }
                 }
             }
-            Question::Leave => self.has_voted = false,
-            Question::Read => self.reads = false,
-            Question::Restore => self.restores = false,
+            Intent::Withdraw => self.has_voted = false,
+            Intent::Read => self.needs_read = false,
+            Intent::Restore => self.needs_restore = false,
         }
         if is_lost && !is_new {
-            (self.restores, self.announced) = (true, None);
+            (self.needs_restore, self.voted_transition) = (true, None);
         }
-        is_news
+        is_new && !is_first_read_of_closed
     }
 
-    /// Notes that the question is under way.
-    pub(crate) const fn ask(&mut self, question: Question) {
-        self.asked = Some((question, self.version));
+    /// Records that a request was sent.
+    pub(crate) const fn on_request_sent(&mut self, intent: Intent) {
+        self.in_flight = Some((intent, self.version));
     }
 
-    /// Takes in that the question was in vain. What led to it leads to it again, a little later.
-    pub(crate) fn fail(&mut self, now: Instant, times: &Times) {
-        (self.asked, self.asks_at) = (None, Some(now + times.again));
+    /// Records that the request in flight failed. It is decided on again after the retry delay.
+    pub(crate) fn on_request_failed(&mut self, now: Instant, timing: &Timing) {
+        (self.in_flight, self.next_request_at) = (None, Some(now + timing.retry_delay));
     }
 
-    /// Takes in that Redis can't be reached: the circuit goes by itself.
-    pub(crate) fn lose(&mut self) {
-        (self.asked, self.lease, self.asks_at) = (None, None, None);
+    /// Records that the connection is lost. From then on only the local circuit's own transitions count.
+    pub(crate) fn on_disconnect(&mut self) {
+        (self.in_flight, self.lease, self.next_request_at) = (None, None, None);
     }
 
-    fn learn(&mut self, known: Known, now: Instant) {
-        (self.lease, self.asks_at, self.restores) = (None, None, false);
-        self.asks_unprompted = false;
-        let Some(view) = View::of(&known, now) else {
-            // Redis has lost it. An operator's word is said again, and a circuit that is open has to recover before it closes.
-            self.restores = self.view.is_order(now);
-            if !self.restores {
-                (self.version, self.held) = (0, 0);
-                if self.view.rest(now).is_none() {
-                    self.view = View::Closed;
+    /// Requests a read of the fleet's state before any other request.
+    pub(crate) const fn request_read(&mut self) {
+        (self.needs_read, self.next_request_at) = (true, None);
+    }
+
+    fn adopt(&mut self, state: FleetState, now: Instant) {
+        (self.lease, self.next_request_at, self.needs_restore) = (None, None, false);
+        self.requests_lease_unprompted = false;
+        let Some(agreed) = AgreedState::received(&state, now) else {
+            // Redis has lost the state. An override is written back; an open circuit must recover before it closes.
+            self.needs_restore = self.agreed.is_override_active(now);
+            if !self.needs_restore {
+                (self.version, self.held_version) = (0, 0);
+                if self.agreed.open_phase(now).is_none() {
+                    self.agreed = AgreedState::Closed;
                 }
             }
             return;
         };
-        self.has_voted &= !matches!(view, View::Open { .. });
-        (self.view, self.version, self.by, self.reason) = (view, known.version, known.by, known.reason);
-    }
-
-    /// Looks what the state is, before it does anything else.
-    pub(crate) const fn read(&mut self) {
-        (self.reads, self.asks_at) = (true, None);
+        self.has_voted &= !matches!(agreed, AgreedState::Open { .. });
+        (self.agreed, self.version, self.by, self.reason) = (agreed, state.version, state.by, state.reason);
     }
 }

@@ -1,160 +1,167 @@
-//! What there is to do, by what is known.
+//! The decision: a change of the local circuit, or a request to send.
 
 use steadfast::BreakerState;
 use tokio::time::Instant;
 
-use super::{Act, Claim, Lease, Local, Member, Question, Step, Times, view::View};
+use super::{Action, Decision, Intent, Lease, LocalState, Member, Timing, agreed_state::AgreedState};
+use crate::protocol::LeaseClaim;
 
-/// The number of leases after which an instance yields to any other that has a claim, whether trial calls are under way or none came.
-const MOST_LEASES: u32 = 10;
+/// The number of lease durations without progress after which an instance yields the lease to any other instance with a claim, even while
+/// trial calls are in flight.
+const MAX_IDLE_LEASES: u32 = 10;
 
 impl Lease {
-    fn is_long(&self, now: Instant, times: &Times) -> bool {
-        now >= self.since + MOST_LEASES * times.lease
+    fn is_stalled(&self, now: Instant, timing: &Timing) -> bool {
+        now >= self.progress_at + MAX_IDLE_LEASES * timing.lease
     }
 }
 
 impl Member {
-    /// What to do to the circuit now, or what to ask.
-    pub(crate) fn decide(&mut self, local: &Local, online: bool, now: Instant, times: &Times) -> Step {
+    /// Returns the next change of the local circuit or the next request. Requests are returned only while online.
+    pub(crate) fn decide(&mut self, local: &LocalState, online: bool, now: Instant, timing: &Timing) -> Decision {
         let trial_successes = (local.state == BreakerState::HalfOpen).then_some(local.trial_successes);
         if let Some(lease) = self.lease.as_mut().filter(|lease| lease.trial_successes != trial_successes) {
-            (lease.trial_successes, lease.since) = (trial_successes, now);
+            (lease.trial_successes, lease.progress_at) = (trial_successes, now);
         }
-        if let Some(act) = self.act(local, online && !self.reads, now, times) {
-            return Step::Act(act);
+        if let Some(action) = self.next_action(local, online && !self.needs_read, now, timing) {
+            return Decision::Act(action);
         }
-        let is_due = self.asks_at.is_none_or(|at| at <= now);
-        if !online || !is_due || self.asked.is_some() {
-            return Step::Rest;
+        let is_due = self.next_request_at.is_none_or(|at| at <= now);
+        if !online || !is_due || self.in_flight.is_some() {
+            return Decision::Idle;
         }
-        let question = if self.reads { Some(Question::Read) } else { self.question(local, now, times) };
-        question.map_or(Step::Rest, Step::Ask)
+        let intent = if self.needs_read { Some(Intent::Read) } else { self.next_intent(local, now, timing) };
+        intent.map_or(Decision::Idle, Decision::Send)
     }
 
-    fn act(&mut self, local: &Local, online: bool, now: Instant, times: &Times) -> Option<Act> {
-        if let Some(act) = self.order(local, now, times) {
-            return Some(act);
+    fn next_action(&mut self, local: &LocalState, online: bool, now: Instant, timing: &Timing) -> Option<Action> {
+        if let Some(action) = self.operator_override(local, now, timing) {
+            return Some(action);
         }
-        if self.view.is_order(now) {
+        if self.agreed.is_override_active(now) {
             return None;
         }
-        let Some((until, failed)) = self.view.rest(now) else {
+        let Some((until, failed)) = self.agreed.open_phase(now) else {
             return match local.state {
-                BreakerState::Open | BreakerState::HalfOpen if local.is_ours => Some(Act::Close),
-                BreakerState::ForcedOpen | BreakerState::Disabled if local.is_ours => Some(Act::Reset),
+                BreakerState::Open | BreakerState::HalfOpen if local.is_fleet_set => Some(Action::Close),
+                BreakerState::ForcedOpen | BreakerState::Disabled if local.is_fleet_set => Some(Action::Reset),
                 _ => None,
             };
         };
         if !online {
             return None;
         }
-        let end = until.max(now) + times.grace;
-        let is_held = local.is_ours && self.held == self.version;
+        let end = until.max(now) + timing.grace;
+        let is_held = local.is_fleet_set && self.held_version == self.version;
         match (local.state, self.lease) {
-            // It has closed since it was held: that is for Redis to hear.
-            (BreakerState::Closed, _) if self.held == self.version => None,
+            // The circuit has closed since it was held: `next_intent` closes the fleet.
+            (BreakerState::Closed, _) if self.held_version == self.version => None,
             (BreakerState::Closed, _) => Some(self.hold(local, end, now, failed)),
-            (BreakerState::Disabled, _) => local.is_ours.then_some(Act::Reset),
-            (BreakerState::ForcedOpen, _) if !local.is_ours => None,
-            // Trial calls may be made, and are under way, or have failed; or none was made in time.
+            (BreakerState::Disabled, _) => local.is_fleet_set.then_some(Action::Reset),
+            (BreakerState::ForcedOpen, _) if !local.is_fleet_set => None,
+            // Under the lease a held circuit is released, once, for trial calls.
             (state, Some(lease)) if now < lease.until => {
-                let is_to_go =
-                    is_held && state != BreakerState::HalfOpen && self.hold_ends.is_some_and(|ends| ends > now);
-                is_to_go.then(|| self.hold_on(local, now, now, failed))
+                let is_to_release =
+                    is_held && state != BreakerState::HalfOpen && self.hold_until.is_some_and(|until| until > now);
+                is_to_release.then(|| self.set_hold_end(local, now, now, failed))
             }
+            // The lease has lapsed.
             (_, Some(lease)) => {
-                (self.lease, self.asks_at) = (None, lease.is_last.then(|| now + times.lease));
-                if lease.is_last {
-                    // Its turn is over: it asks again for a call that comes from now on.
-                    (self.counted, self.asks_unprompted) = (local.rejections, false);
+                (self.lease, self.next_request_at) = (None, lease.is_final.then(|| now + timing.lease));
+                if lease.is_final {
+                    // Another instance is next: only calls that are rejected from now on give a new claim.
+                    (self.rejection_baseline, self.requests_lease_unprompted) = (local.rejections, false);
                 }
-                Some(self.hold_on(local, end, now, failed))
+                Some(self.set_hold_end(local, end, now, failed))
             }
             (BreakerState::Open | BreakerState::ForcedOpen, None) if is_held => {
-                let ends_soon = self.hold_ends.is_none_or(|ends| ends + times.grace / 2 < end);
-                ends_soon.then(|| self.hold_on(local, end, now, failed))
+                let ends_soon = self.hold_until.is_none_or(|until| until + timing.grace / 2 < end);
+                ends_soon.then(|| self.set_hold_end(local, end, now, failed))
             }
             _ => Some(self.hold(local, end, now, failed)),
         }
     }
 
-    /// What an operator of the fleet wants, once.
-    fn order(&mut self, local: &Local, now: Instant, times: &Times) -> Option<Act> {
-        let act = match self.view {
-            View::Forced { until } => {
-                Act::ForceOpen { lasts: until.map(|until| until.saturating_duration_since(now) + times.grace) }
+    /// Returns the action of an operator's override of the fleet, once for each override.
+    fn operator_override(&mut self, local: &LocalState, now: Instant, timing: &Timing) -> Option<Action> {
+        let remaining = |until: Option<Instant>| until.map(|until| until.saturating_duration_since(now));
+        let action = match self.agreed {
+            AgreedState::ForcedOpen { until } => {
+                Action::ForceOpen { duration: remaining(until).map(|duration| duration + timing.grace) }
             }
-            View::Disabled { until } => Act::Disable { lasts: until.map(|until| until.saturating_duration_since(now)) },
-            View::Reset => Act::Reset,
-            View::Closed | View::Open { .. } => return None,
+            AgreedState::Disabled { until } => Action::Disable { duration: remaining(until) },
+            AgreedState::Reset => Action::Reset,
+            AgreedState::Closed | AgreedState::Open { .. } => return None,
         };
-        if self.passed_on == self.version || self.version == 0 {
+        if self.applied_override == self.version || self.version == 0 {
             return None;
         }
-        self.passed_on = self.version;
-        let is_order = self.view == View::Reset || self.view.is_order(now);
-        if matches!(self.view, View::Forced { .. }) {
-            (self.held, self.counted, self.asks_unprompted) = (self.version, local.rejections, false);
-            self.hold_ends =
-                if let View::Forced { until: Some(until) } = self.view { Some(until + times.grace) } else { None };
+        self.applied_override = self.version;
+        let is_active = self.agreed == AgreedState::Reset || self.agreed.is_override_active(now);
+        if let AgreedState::ForcedOpen { until } = self.agreed {
+            (self.held_version, self.rejection_baseline) = (self.version, local.rejections);
+            self.requests_lease_unprompted = false;
+            self.hold_until = until.map(|until| until + timing.grace);
         }
-        (is_order && !(act == Act::Reset && local.state == BreakerState::Closed)).then_some(act)
+        (is_active && !(action == Action::Reset && local.state == BreakerState::Closed)).then_some(action)
     }
 
-    fn question(&self, local: &Local, now: Instant, times: &Times) -> Option<Question> {
-        if self.restores {
-            return Some(Question::Restore);
+    fn next_intent(&self, local: &LocalState, now: Instant, timing: &Timing) -> Option<Intent> {
+        if self.needs_restore {
+            return Some(Intent::Restore);
         }
-        if self.view.is_order(now) {
+        if self.agreed.is_override_active(now) {
             return None;
         }
-        let rejections = local.rejections.saturating_sub(self.counted);
-        let ask = |yields_above| Question::Ask { sent: now, claim: Claim { rejections, yields_above } };
-        let announce = Question::Announce { transitions: local.transitions };
-        let Some((until, _)) = self.view.rest(now) else {
+        let rejections = local.rejections.saturating_sub(self.rejection_baseline);
+        let lease_request = |yields_above| Intent::Lease { sent: now, claim: LeaseClaim { rejections, yields_above } };
+        let vote = Intent::Vote { transitions: local.transitions };
+        let Some((until, _)) = self.agreed.open_phase(now) else {
             return match local.state {
-                BreakerState::Open if !local.is_ours && self.announced != Some(local.transitions) => Some(announce),
-                BreakerState::Closed if self.has_voted => Some(Question::Leave),
+                BreakerState::Open if !local.is_fleet_set && self.voted_transition != Some(local.transitions) => {
+                    Some(vote)
+                }
+                BreakerState::Closed if self.has_voted => Some(Intent::Withdraw),
                 _ => None,
             };
         };
         match (local.state, self.lease) {
-            (BreakerState::Closed, _) => Some(Question::Close { seen: self.version }),
-            (BreakerState::Open, Some(_)) if !local.is_ours => Some(announce),
+            (BreakerState::Closed, _) => Some(Intent::Close { version: self.version }),
+            // Trial calls failed.
+            (BreakerState::Open, Some(_)) if !local.is_fleet_set => Some(vote),
             (BreakerState::HalfOpen, Some(lease)) => {
-                let yields = lease.is_long(now, times);
-                let is_due = lease.until - now < times.lease / 2 && !(yields && lease.is_last);
-                is_due.then(|| ask(yields.then_some(0)))
+                let yields = lease.is_stalled(now, timing);
+                let is_due = lease.until - now < timing.lease / 2 && !(yields && lease.is_final);
+                is_due.then(|| lease_request(yields.then_some(0)))
             }
-            // Until a call comes, for as long as no other instance has the better claim.
+            // Released, but no trial call has been made: the lease is renewed unless another instance has a better claim.
             (BreakerState::Open | BreakerState::ForcedOpen, Some(lease)) => {
-                let is_due = lease.until - now < times.lease / 3 && !lease.is_last;
-                is_due.then(|| ask(Some(if lease.is_long(now, times) { 0 } else { rejections })))
+                let is_due = lease.until - now < timing.lease / 3 && !lease.is_final;
+                is_due.then(|| lease_request(Some(if lease.is_stalled(now, timing) { 0 } else { rejections })))
             }
-            (BreakerState::Open | BreakerState::ForcedOpen, None) if local.is_ours => {
-                let is_wanted = until <= now && (self.asks_unprompted || rejections > 0);
-                is_wanted.then(|| ask(Some(rejections)))
+            (BreakerState::Open | BreakerState::ForcedOpen, None) if local.is_fleet_set => {
+                let is_wanted = until <= now && (self.requests_lease_unprompted || rejections > 0);
+                is_wanted.then(|| lease_request(Some(rejections)))
             }
             _ => None,
         }
     }
 
-    /// Holds the circuit open by this version.
-    fn hold(&mut self, local: &Local, end: Instant, now: Instant, failed: u32) -> Act {
-        if self.held != self.version {
-            (self.held, self.counted) = (self.version, local.rejections);
+    /// Holds the circuit open for the current version.
+    fn hold(&mut self, local: &LocalState, end: Instant, now: Instant, failed_recoveries: u32) -> Action {
+        if self.held_version != self.version {
+            (self.held_version, self.rejection_baseline) = (self.version, local.rejections);
         }
-        self.hold_on(local, end, now, failed)
+        self.set_hold_end(local, end, now, failed_recoveries)
     }
 
-    /// The same for another time, in the state in which it is held.
-    fn hold_on(&mut self, local: &Local, end: Instant, now: Instant, failed: u32) -> Act {
-        let lasts = end.saturating_duration_since(now);
-        self.hold_ends = Some(now + lasts);
+    /// Changes the end of a hold without changing the kind of state in which the circuit is held.
+    fn set_hold_end(&mut self, local: &LocalState, end: Instant, now: Instant, failed_recoveries: u32) -> Action {
+        let duration = end.saturating_duration_since(now);
+        self.hold_until = Some(now + duration);
         match local.state {
-            BreakerState::ForcedOpen => Act::ForceOpen { lasts: Some(lasts) },
-            _ => Act::Hold { lasts, failed },
+            BreakerState::ForcedOpen => Action::ForceOpen { duration: Some(duration) },
+            _ => Action::Hold { duration, failed_recoveries },
         }
     }
 }

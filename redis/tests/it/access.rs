@@ -1,16 +1,18 @@
-//! Users with few rights, and TLS.
+//! Access control: a user with minimal rights, and TLS.
 
 use steadfast::BreakerState::Open;
 
 use crate::{
-    alone,
-    instance::{Instance, Setup, all_are},
-    server::Redis,
+    exclusive,
+    support::{
+        instance::{Instance, Setup, all_are},
+        server::Redis,
+    },
 };
 
 #[test]
-fn a_user_needs_no_more_rights_than_the_readme_says() {
-    let _alone = alone();
+fn the_acl_rights_in_the_readme_are_sufficient() {
+    let _exclusive = exclusive();
     let redis = Redis::start();
     let readme = include_str!("../../README.md");
     let rights = readme.split('`').find(|text| text.starts_with("~steadfast:")).unwrap();
@@ -19,18 +21,18 @@ fn a_user_needs_no_more_rights_than_the_readme_says() {
     redis.command::<()>(&command);
     let setup = Setup::new(format!("redis://fleet:swordfish@127.0.0.1:{}", redis.port));
     let mut instances = Instance::fleet(2, &setup);
-    instances[0].tell("trip");
+    instances[0].send("trip");
     all_are(&instances, Open);
     let events: Vec<_> = instances.iter().flat_map(Instance::events).collect();
     assert!(events.iter().all(|event| !event.contains("NOPERM")), "{events:?}");
 }
 
 #[test]
-fn a_fleet_meets_behind_tls() {
-    let _alone = alone();
+fn a_fleet_connects_with_tls() {
+    let _exclusive = exclusive();
     let (_redis, port, authority) = Redis::with_tls();
     let setup = Setup { authority: Some(authority), ..Setup::new(format!("rediss://localhost:{port}")) };
     let mut instances = Instance::fleet(2, &setup);
-    instances[0].tell("trip");
+    instances[0].send("trip");
     all_are(&instances, Open);
 }

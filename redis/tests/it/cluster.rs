@@ -1,15 +1,17 @@
-//! Clusters: several nodes, each with some of the keys.
+//! A Redis cluster: several nodes, each with a part of the slots.
 
 use std::time::Duration;
 
 use steadfast::BreakerState::{Closed, Open};
 use steadfast::{RateLimit, RateLimitConfig, RateLimited};
-use steadfast_redis::{Fleet, FleetBuilder, Operation, RedisRateLimits};
+use steadfast_redis::{Fleet, FleetBuilder, Override, RedisRateLimits};
 
 use crate::{
-    alone,
-    instance::{BREAKER, Instance, Setup, all_are},
-    server::{Redis, Reserved},
+    exclusive,
+    support::{
+        instance::{BREAKER, Instance, Setup, all_are},
+        server::{Redis, Reserved},
+    },
     until,
 };
 
@@ -23,7 +25,7 @@ struct Cluster {
 }
 
 impl Cluster {
-    /// As many masters, with a share of the slots each.
+    /// Starts a cluster with a number of masters and an equal part of the slots for each.
     fn of(count: u32) -> Self {
         let cluster = Self { masters: (0..count).map(|_| Self::node()).collect() };
         for (index, node) in (0..).zip(&cluster.masters) {
@@ -40,7 +42,7 @@ impl Cluster {
         let port = bus.port.to_string();
         let mut node =
             Redis::with(&["--cluster-enabled", "yes", "--cluster-node-timeout", "3000", "--cluster-port", &port]);
-        node.keep(bus);
+        node.reserve(bus);
         node
     }
 
@@ -53,30 +55,30 @@ impl Cluster {
         self.masters[0].command::<()>(&["CLUSTER", "MEET", "127.0.0.1", &node.port.to_string(), &bus]);
     }
 
-    /// Which of the masters has a key.
-    fn place(&self, key: &str) -> usize {
+    /// The index of the master that stores a key.
+    fn master_of(&self, key: &str) -> usize {
         let slot: u32 = self.masters[0].command(&["CLUSTER", "KEYSLOT", key]);
         let count = u32::try_from(self.masters.len()).unwrap();
         (0..count).find(|index| slot < (index + 1) * SLOTS / count).unwrap().try_into().unwrap()
     }
 
-    /// A copy of one of the masters, which takes its place when it dies.
-    fn replica_of(&self, place: usize) -> Redis {
-        let (replica, master) = (Self::node(), &self.masters[place]);
+    /// Starts a replica of a master.
+    fn replica_of(&self, master: usize) -> Redis {
+        let (replica, master) = (Self::node(), &self.masters[master]);
         self.meet(&replica);
         let id: String = master.command(&["CLUSTER", "MYID"]);
         let replicate =
             || redis::cmd("CLUSTER").arg("REPLICATE").arg(&id).query::<()>(&mut replica.connection()).is_ok();
-        until("it knows whom to copy", replicate);
+        until("the replica knows its master", replicate);
         let info = || -> String { replica.command(&["INFO", "replication"]) };
-        until("it has copied everything", || info().contains("master_link_status:up"));
+        until("the replica is in sync", || info().contains("master_link_status:up"));
         let all = format!("cluster_known_nodes:{}", self.masters.len() + 1);
         let knows_all = |node: &Redis| node.command::<String>(&["CLUSTER", "INFO"]).contains(&all);
-        until("all know all", || self.masters.iter().chain([&replica]).all(knows_all));
+        until("all nodes know each other", || self.masters.iter().chain([&replica]).all(knows_all));
         replica
     }
 
-    /// As `Setup` has it: some of the nodes.
+    /// The addresses in the format of `Setup`.
     fn addresses(&self) -> String {
         let addresses: Vec<_> = self.masters.iter().map(Redis::address).collect();
         addresses.join(",")
@@ -88,22 +90,22 @@ impl Cluster {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_does_as_one_node() {
-    let _alone = alone();
+async fn a_cluster_behaves_like_one_node() {
+    let _exclusive = exclusive();
     let cluster = Cluster::of(3);
-    let places: Vec<_> =
-        (0..9).map(|number| cluster.place(&format!("steadfast:{{shop:other {number}}}:state"))).collect();
-    assert!((0..3).all(|place| places.contains(&place)), "breakers on all nodes: {places:?}");
+    let masters: Vec<_> =
+        (0..9).map(|number| cluster.master_of(&format!("steadfast:{{shop:other {number}}}:state"))).collect();
+    assert!((0..3).all(|master| masters.contains(&master)), "each node has a breaker: {masters:?}");
     let mut instances = Instance::fleet(3, &Setup { more: 9, ..Setup::new(cluster.addresses()) });
-    instances[0].tell("trip-more");
+    instances[0].send("trip-more");
     for instance in &mut instances {
-        until("all nine are open", || instance.ask("open-more") == "9");
+        until("all nine are open", || instance.query("open-more") == "9");
     }
-    instances[0].tell("trip");
+    instances[0].send("trip");
     all_are(&instances, Open);
     let fleet = cluster.fleet().rate_limits(&LIMITS).start().unwrap();
-    crate::found(&fleet).await;
-    fleet.operate(BREAKER, &Operation::reset().by("ada")).await.unwrap();
+    crate::connected(&fleet).await;
+    fleet.apply_override(BREAKER, &Override::reset().by("ada")).await.unwrap();
     all_are(&instances, Closed);
     assert_eq!(fleet.audit(BREAKER).await.unwrap().len(), 1);
     for expected in [true, true, false] {
@@ -111,21 +113,21 @@ async fn a_cluster_does_as_one_node() {
         assert_eq!(call.is_ok(), expected);
     }
     let key = "steadfast:{shop:search}:limit:window";
-    assert_eq!(cluster.masters[cluster.place(key)].command::<u64>(&["ZCARD", key]), 2);
+    assert_eq!(cluster.masters[cluster.master_of(key)].command::<u64>(&["ZCARD", key]), 2);
     fleet.stop().await;
 }
 
 #[test]
-fn a_master_that_dies_is_replaced() {
-    let _alone = alone();
+fn a_replica_takes_over_from_a_killed_master() {
+    let _exclusive = exclusive();
     let mut cluster = Cluster::of(3);
-    let place = cluster.place("steadfast:{shop:payments}:state");
-    let _replica = cluster.replica_of(place);
+    let master = cluster.master_of("steadfast:{shop:payments}:state");
+    let _replica = cluster.replica_of(master);
     let mut instances = Instance::fleet(3, &Setup::new(cluster.addresses()));
-    cluster.masters[place].kill();
-    instances[0].tell("trip");
-    until("it opens by itself", || instances[0].is(Open));
+    cluster.masters[master].kill();
+    instances[0].send("trip");
+    until("the local circuit opens", || instances[0].is(Open));
     all_are(&instances, Open);
-    let others: Vec<_> = instances.iter().map(|instance| instance.times(Open)).collect();
-    assert_eq!(others, [1; 3]);
+    let opened: Vec<_> = instances.iter().map(|instance| instance.entries(Open)).collect();
+    assert_eq!(opened, [1; 3]);
 }

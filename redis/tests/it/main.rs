@@ -1,10 +1,10 @@
-//! Fleets of real processes on a real Redis.
+//! Fleets of real processes over a real Redis.
 //!
-//! Each test has a Redis of its own. The processes are this binary once more, as [`instance`]. Here time passes, since the clocks of
-//! several processes and of Redis can't be paused together; what needs none of them is tested in the crate.
+//! Each test has its own Redis. The processes are this test binary, started again as [`support::process`]. Time passes here, since the
+//! clocks of several processes and of Redis cannot be paused together. Everything that needs none of them is a unit test.
 //!
-//! A test fails by what happened, never by how long it took: it waits for events with the bound of a hang, and what must not happen is
-//! looked at after a later event was seen. `cargo bench -p steadfast-redis` prints how long things take.
+//! No test depends on speed: it waits for events, limited only by the timeout of a hang, and checks that something did not happen after a
+//! later event was observed. `cargo bench -p steadfast-redis` prints durations.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,44 +14,40 @@
 )]
 
 mod access;
+mod breaker_script;
 mod cluster;
 mod failover;
+mod fault_test;
 mod faults;
-mod flood;
-mod instance;
 mod keyed;
-mod limits;
-mod limits_queue;
-mod load;
-mod operator;
-mod proxy;
+mod many_breakers;
+mod overrides;
+mod rate_limit_queue;
+mod rate_limits;
 mod recovery;
-mod script;
-mod server;
-mod service;
 mod settings;
+mod support;
 mod trips;
-mod wait;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use steadfast_redis::Fleet;
 
-use self::wait::{HANG, until, until_all};
+use self::support::wait::{HANG, until, until_count};
 
-/// One test at a time: each starts several processes.
-static ALONE: Mutex<()> = Mutex::new(());
+/// Serializes the tests, since each of them starts several processes.
+static EXCLUSIVE: Mutex<()> = Mutex::new(());
 
-/// Until it is dropped, no other test runs.
-struct Alone {
+/// Keeps other tests from running until it is dropped.
+struct Exclusive {
     _guard: MutexGuard<'static, ()>,
 }
 
-fn alone() -> Alone {
-    Alone { _guard: ALONE.lock().unwrap_or_else(PoisonError::into_inner) }
+fn exclusive() -> Exclusive {
+    Exclusive { _guard: EXCLUSIVE.lock().unwrap_or_else(PoisonError::into_inner) }
 }
 
-/// Waits until a fleet has found Redis.
-async fn found(fleet: &Fleet) {
-    tokio::time::timeout(HANG, fleet.available()).await.expect("Redis answers");
+/// Waits until a fleet is connected.
+async fn connected(fleet: &Fleet) {
+    tokio::time::timeout(HANG, fleet.available()).await.expect("connected to Redis");
 }

@@ -1,11 +1,11 @@
-//! What can be wrong before anything begins, and what no text contains.
+//! Errors of `start`, and texts that must not contain secrets.
 
 use std::time::Duration;
 
 use steadfast::{BreakerConfig, CircuitBreaker, circuit_breaker};
 use steadfast_redis::{Fleet, FleetError, FleetEvent, OnUnavailable, RedisRateLimits};
 
-// One for each test: what a fleet shares, no other of this program can.
+// One breaker for each test, since two fleets of one program cannot share the same one.
 static SECRET: CircuitBreaker = CircuitBreaker::new("secret", BreakerConfig::new());
 static SHARED: CircuitBreaker = CircuitBreaker::new("shared once", BreakerConfig::new());
 static LIMITS: RedisRateLimits = RedisRateLimits::new();
@@ -13,14 +13,14 @@ static ONE: CircuitBreaker = CircuitBreaker::new("one", BreakerConfig::new());
 static OTHER: CircuitBreaker = CircuitBreaker::new("one", BreakerConfig::new());
 
 #[tokio::test]
-async fn mistakes_are_told_at_the_start() {
+async fn start_fails_on_invalid_settings() {
     let fleet = || Fleet::connect("redis://127.0.0.1:1");
     for (builder, expected) in [
-        (Fleet::connect("http://127.0.0.1"), "not the address of a Redis"),
-        (fleet().share(steadfast::breaker("no such")), "a breaker to be shared is not declared"),
-        (fleet().share(steadfast::keyed_breakers("no such")), "a breaker to be shared is not declared"),
-        (fleet().share("no such"), "no breaker `no such` to be shared is declared"),
-        (fleet().share(&ONE).share(&OTHER), "two breakers named `one`"),
+        (Fleet::connect("http://127.0.0.1"), "not a Redis address"),
+        (fleet().share(steadfast::breaker("no such")), "the breaker to share is not declared"),
+        (fleet().share(steadfast::keyed_breakers("no such")), "the breaker to share is not declared"),
+        (fleet().share("no such"), "no breaker named `no such` is declared"),
+        (fleet().share(&ONE).share(&OTHER), "one fleet cannot share two different breakers named `one`"),
         (fleet().quorum(0), "`quorum`"),
         (fleet().quorum_share(f64::NAN), "`quorum`"),
         (fleet().quorum_share(1.5), "`quorum`"),
@@ -35,7 +35,7 @@ async fn mistakes_are_told_at_the_start() {
     ] {
         let error = builder.start().unwrap_err();
         assert!(error.to_string().starts_with(expected), "{error}");
-        assert_eq!(format!("{error:?}"), error.to_string(), "it may come out of a `main`");
+        assert_eq!(format!("{error:?}"), error.to_string(), "`main` prints the Debug output");
     }
     let fleet = fleet().share(&ONE).share(&ONE).start().unwrap();
     assert!(!fleet.is_available());
@@ -43,13 +43,13 @@ async fn mistakes_are_told_at_the_start() {
 }
 
 #[test]
-fn outside_of_a_runtime_it_says_so() {
+fn start_fails_outside_a_runtime() {
     let started = Fleet::connect("redis://127.0.0.1:1").start();
     assert!(matches!(started, Err(FleetError::NoRuntime)), "{started:?}");
 }
 
 #[tokio::test]
-async fn a_password_is_in_no_text() {
+async fn passwords_do_not_appear_in_any_text() {
     let builder = Fleet::connect("redis://anna:hunter2@127.0.0.1:1").share(&SECRET);
     assert!(!format!("{builder:?}").contains("hunter2"));
     let fleet = builder.start().unwrap();
@@ -61,11 +61,11 @@ async fn a_password_is_in_no_text() {
 }
 
 #[tokio::test]
-async fn an_instance_counts_once() {
+async fn two_fleets_of_one_program_cannot_share_a_breaker() {
     let fleet = || Fleet::connect("redis://127.0.0.1:1").share(&SHARED).rate_limits(&LIMITS).rate_limits(&LIMITS);
     let one = fleet().start().unwrap();
     let again = fleet().start().unwrap_err().to_string();
-    assert!(again.starts_with("`shared once` is shared by another fleet of this program"), "{again}");
+    assert!(again.starts_with("`shared once` is already shared by another fleet in this program"), "{again}");
     let limits = Fleet::connect("redis://127.0.0.1:1").rate_limits(&LIMITS).start().unwrap_err();
     assert!(matches!(limits, FleetError::AlreadyShared(_)), "{limits}");
     drop(one);
@@ -83,7 +83,7 @@ fn called_with_a_key() -> Option<()> {
 }
 
 #[tokio::test]
-async fn a_breaker_is_shared_by_its_name_before_its_first_call() {
+async fn a_breaker_can_be_shared_by_name_before_its_first_call() {
     let fleet = Fleet::connect("redis://127.0.0.1:1").share("by name").share("by name and key").start().unwrap();
     for (found, name) in [
         (steadfast::breaker("by name").is_some(), "by name"),
@@ -98,13 +98,13 @@ async fn a_breaker_is_shared_by_its_name_before_its_first_call() {
 }
 
 #[test]
-fn variants_without_fields_are_matched_by_their_names() {
+fn unit_variants_can_be_matched_by_name() {
     let is_available = |event| match event {
         FleetEvent::Available => true,
         FleetEvent::Unavailable { .. } => false,
-        _ => unreachable!("not given"),
+        _ => unreachable!("only these two are passed"),
     };
     assert!(is_available(FleetEvent::Available));
     assert!(matches!(OnUnavailable::Deny, OnUnavailable::Deny));
-    assert!(!matches!(FleetError::Address, FleetError::NoRuntime));
+    assert!(!matches!(FleetError::InvalidAddress, FleetError::NoRuntime));
 }

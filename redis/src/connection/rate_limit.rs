@@ -1,0 +1,64 @@
+//! Calls under a rate limit that is counted in Redis.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use redis::ScriptInvocation;
+use steadfast::{Algorithm, RateLimitRequest};
+
+use super::{Connection, micros};
+use crate::{FleetError, protocol::keys};
+
+/// A call under a rate limit, with the arguments of the script.
+#[derive(Clone, Debug)]
+pub(crate) struct RateLimitedCall {
+    /// The Redis key of the counts.
+    pub(crate) key: String,
+    algorithm: &'static str,
+    pub(crate) limit: u32,
+    /// The length of the window, in microseconds.
+    pub(crate) per: u64,
+    /// A number that no other call of this instance has.
+    number: u64,
+}
+
+impl Connection {
+    /// Assigns a unique number to a call.
+    pub(crate) fn rate_limited_call(&self, request: &RateLimitRequest<'_>) -> RateLimitedCall {
+        let config = &request.config;
+        let algorithm = if config.counted_by() == Algorithm::Gcra { "gcra" } else { "window" };
+        let limit_key = keys::rate_limit_key(&self.application, request.name, request.key, request.overflow);
+        RateLimitedCall {
+            // The algorithms store their counts in different formats, so each has its own key.
+            key: format!("{limit_key}:{algorithm}"),
+            algorithm,
+            limit: config.limit(),
+            per: micros(config.per()),
+            // ORDERING: Relaxed: the numbers must differ; their order is irrelevant.
+            number: self.rate_limited_calls.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+
+    /// Requests admission of a call that starts now. Returns `None` if it is admitted, otherwise the time until there is capacity.
+    pub(crate) async fn admit(&self, call: &RateLimitedCall) -> Result<Option<Duration>, FleetError> {
+        let mut connection = self.connected()?;
+        let script = self.rate_limit_call(call);
+        let (admitted, after, _): (u64, u64, u64) = self.wait_for(script.invoke_async(&mut connection)).await?;
+        Ok((admitted == 0).then(|| Duration::from_micros(after)))
+    }
+
+    /// Removes a call that was not made from the counts. Has no effect if the call was not admitted.
+    pub(crate) async fn cancel(&self, call: &RateLimitedCall) -> Result<(), FleetError> {
+        let mut connection = self.connected()?;
+        let mut script = self.rate_limit_call(call);
+        script.arg("cancel");
+        self.wait_for(script.invoke_async(&mut connection)).await
+    }
+
+    fn rate_limit_call(&self, call: &RateLimitedCall) -> ScriptInvocation<'_> {
+        let RateLimitedCall { key, algorithm, limit, per, number } = call;
+        let mut script = self.rate_limit_script.prepare_invoke();
+        // The instance's name makes the call's name unique in the fleet.
+        script.key(key).arg(algorithm).arg(limit).arg(per).arg(format!("{}-{number}", self.instance));
+        script
+    }
+}

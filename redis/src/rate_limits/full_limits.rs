@@ -1,0 +1,61 @@
+//! A cache of limits that Redis reported as full, so that rejected calls need no round trip.
+
+use std::{collections::HashMap, time::Duration};
+
+use tokio::time::Instant;
+
+use crate::connection::RateLimitedCall;
+
+/// The maximum number of cached limits.
+const MAX_ENTRIES: usize = 10_000;
+/// The time after which a full limit is queried again, since its counts may be lost or a call may be cancelled.
+const MAX_AGE: Duration = Duration::from_secs(1);
+
+/// Limits that are full, by their Redis key.
+pub(super) struct FullLimits {
+    entries: HashMap<String, FullLimit>,
+    /// The earliest time of the next search for expired entries, so that a flood of keys does not cause one for each call.
+    prune_at: Instant,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct FullLimit {
+    /// The limit and the window that are exhausted. After a reconfiguration the entry does not apply.
+    limit: (u32, u64),
+    /// The time at which there is capacity.
+    full_until: Instant,
+    /// The time at which the entry is too old.
+    expires_at: Instant,
+}
+
+impl FullLimits {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { entries: HashMap::new(), prune_at: now }
+    }
+
+    /// Returns the time until the limit of a call has capacity; `None` if it is not known to be full.
+    pub(super) fn full_for(&self, call: &RateLimitedCall, now: Instant) -> Option<Duration> {
+        let entry = *self.entries.get(&call.key)?;
+        let is_valid = entry.limit == (call.limit, call.per) && entry.expires_at > now && entry.full_until > now;
+        is_valid.then(|| entry.full_until - now)
+    }
+
+    /// Adds a limit, unless the cache is full.
+    ///
+    /// `requested_at` is the time of the request. Redis computed `retry_after` a little later, so the entry ends a little early.
+    pub(super) fn insert(&mut self, call: &RateLimitedCall, requested_at: Instant, retry_after: Duration) {
+        if self.entries.len() >= MAX_ENTRIES && requested_at >= self.prune_at {
+            self.prune_at = requested_at + MAX_AGE;
+            self.entries.retain(|_, entry| entry.full_until.min(entry.expires_at) > requested_at);
+        }
+        let Some(full_until) = requested_at.checked_add(retry_after) else { return };
+        if self.entries.len() < MAX_ENTRIES {
+            let entry = FullLimit { limit: (call.limit, call.per), full_until, expires_at: requested_at + MAX_AGE };
+            self.entries.insert(call.key.clone(), entry);
+        }
+    }
+
+    pub(super) fn remove(&mut self, call: &RateLimitedCall) {
+        self.entries.remove(&call.key);
+    }
+}

@@ -24,3 +24,8 @@ pub use self::{
     operation::{AuditEntry, Operation},
     share::Share,
 };
+
+/// The page about fleets, compiled and run as doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/fleets.md")]
+struct Fleets;

@@ -19,3 +19,8 @@ pub use self::{
     manual_override::{AuditEntry, Override},
     rate_limits::{OnUnavailable, RedisRateLimits},
 };
+
+/// The page about fleets, compiled and run as doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/fleets.md")]
+struct Fleets;

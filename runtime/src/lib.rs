@@ -1,7 +1,6 @@
-//! Attributes that let functions survive the failures of what they call.
+//! Attribute macros that make Rust functions resilient to failing dependencies.
 //!
-//! You annotate a function. It retries what is transient, stops calling what is down, and tells you at run time what it
-//! is doing.
+//! An annotated function retries transient failures, stops calling a dependency that is down, and reports its state at run time.
 //!
 //! ```
 //! use std::time::Duration;
@@ -40,26 +39,29 @@
 //! }
 //! ```
 //!
-//! # What holds
+//! Each attribute has a page here with all its options: [`retry`](macro@retry), [`circuit_breaker`](macro@circuit_breaker),
+//! [`timeout`](macro@timeout), [`fallback`](macro@fallback), [`rate_limit`](macro@rate_limit) and [`bulkhead`](macro@bulkhead).
+//!
+//! # Guarantees
 //!
 //! 1. **Reading order is running order.** The attribute nearest to `fn` is innermost. `#[retry]` above
-//!    `#[circuit_breaker]` sends every attempt through the breaker; the other way round, the breaker counts one result for
-//!    each retried call as a whole.
+//!    `#[circuit_breaker]` sends every attempt through the breaker; the other way round, the breaker counts one result per
+//!    retried call.
 //! 2. **Success is free.** A call that succeeds at the first attempt through a closed breaker takes no lock, reads no
-//!    clock (but for a `max_elapsed`), allocates nothing and writes to no memory that another thread writes. Only the very
+//!    clock (except for a `max_elapsed`), allocates nothing and writes to no memory that another thread writes. Only the
 //!    first call of a breaker, or of a thread, sets up its totals.
-//! 3. **Nothing is retried by guesswork.** The error type says which of its values are [`Transient`], or the attribute
+//! 3. **Nothing is retried by guesswork.** Either the error type says which of its values are [`Transient`], or the attribute
 //!    says it with `retry_if`.
 //! 4. **An open circuit is not hammered.** A retry does not retry a rejection by a breaker below it in the same stack,
-//!    unless it asks for it by `retry_if(CircuitOpen)`.
-//! 5. **A dropped future gives its place back.** Cancelling a call counts as neither success nor failure; a panic counts
+//!    unless `retry_if(CircuitOpen)` requests it.
+//! 5. **A dropped future releases its permit.** A cancelled call counts as neither success nor failure; a panic counts
 //!    as a failure.
-//! 6. **The error is the caller's.** After the last attempt, the function's own last error comes back as it was. A
-//!    rejection comes as the function's own error type, through `From<CircuitOpen>`.
+//! 6. **The error is the caller's.** After the last attempt, the function's own last error is returned unchanged. A
+//!    rejection is returned as the function's own error type, through `From<CircuitOpen>`.
 //!
 //! # Without attributes
 //!
-//! [`CircuitBreaker`] and [`RetryPolicy`] work by themselves:
+//! [`CircuitBreaker`], [`RetryPolicy`], [`RateLimit`], [`Bulkhead`], [`Timeout`] and [`Fallback`] do the same as values:
 //!
 //! ```
 //! use std::io;
@@ -75,38 +77,20 @@
 //!
 //! # Features
 //!
-//! `tokio`, on by default: retrying `async` functions, which sleep with tokio's timer. Breakers read tokio's clock, so that
-//! a test under `#[tokio::test(start_paused = true)]` moves time by `tokio::time::advance` and never waits. Without it,
-//! everything for functions that are not `async` is there, and `#[circuit_breaker]` and
-//! [`CircuitBreaker::call_async`] on any executor.
-//!
-//! `keyed`, on by default: a circuit breaker for each key, [`KeyedBreakers`] and the option `key`.
-//!
-//! `config`, off by default: settings from a TOML file or the environment, live, by `configure_from_file`,
-//! `configure_from_toml` and `configure_from_env`.
-//!
-//! `serde`, off by default: [`Snapshot`], [`RetrySnapshot`] and `KeyedSnapshot` are `Serialize`.
-//!
-//! `testing`, off by default and meant for `[dev-dependencies]`: clocks and chance that a test moves, in the module `testing`.
-//!
-//! `rt-multi-thread`, off by default: a blocking sleep in a task of a multi-threaded tokio runtime lets its other tasks go on.
-//!
-//! `tokio-util`, off by default: a `CancellationToken` is a [`Stop`].
-//!
-//! `http`, `reqwest`, `tonic`, `sqlx`, `redis`, off by default: which errors of these clients are worth another attempt. The
-//! table at [`Transient`] says it for each. With `http` comes `retry_after`, which reads the header `Retry-After`; with
-//! `tonic` a `tonic::Status` can carry a rejection.
-//!
-//! `prometheus-client`, `metrics`, `tracing`, off by default: what happens, told to Prometheus by a collector that is read at each
-//! scrape, to the recorder of the `metrics` facade, or to `tracing`'s subscriber.
-//!
-//! `anyhow`, off by default: `anyhow::Error` is [`Transient`], so that [`RetryPolicy::run`] takes it. The attributes do
-//! without.
-
-/// The snippets of the README, compiled and run.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;
+//! | feature | default | adds |
+//! | --- | --- | --- |
+//! | `tokio` | on | In `async` functions, retries, timeouts and waits for permits and capacity, which use tokio's timer. Breakers read tokio's clock, so a test under `#[tokio::test(start_paused = true)]` moves time with `tokio::time::advance` and never waits. Without this feature, everything works in functions that are not `async`, and `#[circuit_breaker]` and [`CircuitBreaker::call_async`] work on any executor |
+//! | `keyed` | on | One circuit breaker or rate limit per key: the option `key`, [`KeyedBreakers`] and [`KeyedRateLimits`] |
+//! | `config` | off | Settings from a TOML file or the environment at run time: `configure_from_file`, `configure_from_toml`, `configure_from_env` |
+//! | `serde` | off | `Serialize` for [`Snapshot`], [`RetrySnapshot`] and the other snapshots |
+//! | `testing` | off | The module `testing`, for `[dev-dependencies]`: a clock and randomness under the control of a test |
+//! | `rt-multi-thread` | off | A blocking sleep or wait in a task of a multi-threaded tokio runtime moves the other tasks of its worker to another thread |
+//! | `tokio-util` | off | [`Stop`] for `CancellationToken` |
+//! | `http`, `reqwest`, `tonic`, `sqlx`, `redis` | off | [`Transient`] for the errors of these clients; the trait has the table. `http` also adds `retry_after`, which reads the header `Retry-After`. With `tonic`, a `tonic::Status` can carry a rejection |
+//! | `prometheus-client` | off | The module `prometheus`: a collector that reads all metrics at each scrape |
+//! | `metrics` | off | The module `metrics`: all metrics for the recorder of the `metrics` facade |
+//! | `tracing` | off | Log events for `tracing`, and a span for each further attempt of a retry |
+//! | `anyhow` | off | [`Transient`] for `anyhow::Error`, so that [`RetryPolicy::run`] accepts it. The attributes accept it without this feature |
 
 mod breaker;
 mod bulkhead;
@@ -115,6 +99,8 @@ mod checked;
 mod clock;
 #[cfg(feature = "config")]
 mod configure;
+#[cfg(doctest)]
+mod doc_pages;
 mod errors;
 mod escape;
 pub mod events;

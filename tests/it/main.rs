@@ -24,6 +24,7 @@ mod futures;
 mod hooks;
 mod keyed;
 mod layers;
+mod links;
 mod long;
 mod nested;
 mod operator;

@@ -1,0 +1,50 @@
+//! The README and the pages in `docs/`, compiled and run as doc tests. Pages of other crates are tested there.
+
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
+#[doc = include_str!("../../docs/bulkhead.md")]
+struct Bulkhead;
+
+#[doc = include_str!("../../docs/circuit-breaker.md")]
+struct CircuitBreaker;
+
+#[doc = include_str!("../../docs/errors-and-transient.md")]
+struct ErrorsAndTransient;
+
+#[doc = include_str!("../../docs/fallback.md")]
+struct Fallback;
+
+#[cfg(feature = "keyed")]
+#[doc = include_str!("../../docs/keyed.md")]
+struct Keyed;
+
+#[doc = include_str!("../../docs/manual-control.md")]
+struct ManualControl;
+
+#[cfg(feature = "prometheus-client")]
+#[doc = include_str!("../../docs/observability.md")]
+struct Observability;
+
+#[doc = include_str!("../../docs/order-of-attributes.md")]
+struct OrderOfAttributes;
+
+#[doc = include_str!("../../docs/rate-limit.md")]
+struct RateLimit;
+
+#[doc = include_str!("../../docs/retry.md")]
+struct Retry;
+
+#[cfg(feature = "config")]
+#[doc = include_str!("../../docs/settings.md")]
+struct Settings;
+
+#[cfg(feature = "testing")]
+#[doc = include_str!("../../docs/testing.md")]
+struct Testing;
+
+#[doc = include_str!("../../docs/timeout.md")]
+struct Timeout;
+
+#[doc = include_str!("../../docs/without-attributes.md")]
+struct WithoutAttributes;

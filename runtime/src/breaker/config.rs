@@ -1,4 +1,5 @@
 mod checked;
+mod getters;
 #[cfg(feature = "config")]
 mod merge;
 

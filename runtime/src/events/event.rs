@@ -199,7 +199,7 @@ impl fmt::Display for Event {
             }
             Self::CallRejected { rejection } => rejection.fmt(f),
             Self::KeysOverflowed { kind, name, max_keys } => {
-                write!(f, "{kind} `{}`: all {max_keys} keys are in use; new keys share one {kind}", escaped(name))
+                write!(f, "{kind} `{}`: `max_keys = {max_keys}` is reached; new keys share one {kind}", escaped(name))
             }
             Self::RetryScheduled { retry, attempt, delay } => {
                 write!(f, "retry `{}`: attempt {attempt} failed; next attempt in {delay:.3?}", named(*retry))
@@ -230,9 +230,14 @@ impl fmt::Display for Event {
                 write!(f, "timeout: `{}` exceeded {limit:?}", escaped(function))
             }
             Self::FallbackUsed { function, fallback, error } => {
-                let quote = if fallback.contains(' ') { "" } else { "`" };
                 let fallback = escaped(fallback);
-                write!(f, "`{}` failed; calling fallback {quote}{fallback}{quote}", escaped(function))?;
+                write!(f, "`{}` failed; calling ", escaped(function))?;
+                // A closure has no name: it is described by words.
+                if fallback.contains(' ') {
+                    f.write_str(&fallback)?
+                } else {
+                    write!(f, "fallback `{fallback}`")?
+                }
                 error.as_ref().map_or(Ok(()), |error| write!(f, " ({})", escaped(error)))
             }
             Self::BulkheadFull { bulkhead, max_concurrent } => {

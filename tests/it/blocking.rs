@@ -1,4 +1,4 @@
-//! Sleeps that block a thread of a runtime.
+//! Blocking sleeps of sync retries on threads of a tokio runtime.
 
 use std::{
     io,
@@ -12,7 +12,7 @@ use tokio::{
     task::{LocalSet, block_in_place, coop, coop::unconstrained, spawn_blocking, spawn_local, yield_now},
 };
 
-/// Ends the sleeps of the test, which otherwise would take an hour.
+/// Ends the sleeps of the test, which would otherwise last an hour.
 static OTHER_TASK_RAN: StopSignal = StopSignal::new();
 
 #[retry(name = "blocks", max_attempts = 2, backoff = fixed(1h), jitter = none, stop_on = OTHER_TASK_RAN)]
@@ -21,10 +21,10 @@ fn blocks() -> io::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn other_tasks_go_on_while_a_thread_sleeps() {
+async fn other_tasks_run_during_a_blocking_sleep() {
     let heard = crate::heard("blocks");
     tokio::spawn(async {
-        // The thread's other task, which no other thread is there to take over.
+        // A task on the same worker; there is no other worker to run it.
         let other = tokio::spawn(async { OTHER_TASK_RAN.stop() });
         blocks().unwrap_err();
         other.await.unwrap();
@@ -32,8 +32,8 @@ async fn other_tasks_go_on_while_a_thread_sleeps() {
     })
     .await
     .unwrap();
-    let told = heard.texts().iter().filter(|text| text.ends_with("sleeps on a thread of the tokio runtime")).count();
-    assert_eq!(told, 1, "once");
+    let count = heard.texts().iter().filter(|text| text.ends_with("sleeps on a thread of the tokio runtime")).count();
+    assert_eq!(count, 1, "emitted once");
 }
 
 #[retry(name = "may block", max_attempts = 2, backoff = fixed(1us), jitter = none)]
@@ -41,29 +41,29 @@ fn may_block() -> io::Result<()> {
     Err(io::ErrorKind::TimedOut.into())
 }
 
-#[retry(name = "holds up all", max_attempts = 2, backoff = fixed(1us), jitter = none)]
-fn holds_up_all() -> io::Result<()> {
+#[retry(name = "blocks the runtime", max_attempts = 2, backoff = fixed(1us), jitter = none)]
+fn blocks_the_runtime() -> io::Result<()> {
     Err(io::ErrorKind::TimedOut.into())
 }
 
 #[tokio::test]
-async fn only_a_thread_of_the_runtime_is_told_of() {
+async fn an_event_is_emitted_only_for_a_thread_of_the_runtime() {
     let heard = crate::heard("");
     spawn_blocking(may_block).await.unwrap().unwrap_err();
     std::thread::spawn(may_block).join().unwrap().unwrap_err();
-    holds_up_all().unwrap_err();
+    blocks_the_runtime().unwrap_err();
     let texts = heard.texts();
     assert!(!texts.iter().any(|text| text.contains("`may block`: sleeps on")), "{texts:?}");
-    assert!(texts.iter().any(|text| text.contains("`holds up all`: sleeps on")), "{texts:?}");
+    assert!(texts.iter().any(|text| text.contains("`blocks the runtime`: sleeps on")), "{texts:?}");
 }
 
-#[retry(name = "takes nothing", max_attempts = 2, backoff = fixed(1us), jitter = none)]
-fn takes_nothing() -> io::Result<()> {
+#[retry(name = "retries once", max_attempts = 2, backoff = fixed(1us), jitter = none)]
+fn retries_once() -> io::Result<()> {
     Err(io::ErrorKind::TimedOut.into())
 }
 
-/// How often the task may go on before tokio wants it to give way: all of it, which is nothing afterwards.
-fn spent() -> usize {
+/// Uses up the task's coop budget and returns the number of steps that were left in it.
+fn spend_budget() -> usize {
     let mut context = Context::from_waker(Waker::noop());
     let mut steps = 0;
     while let Poll::Ready(step) = coop::poll_proceed(&mut context) {
@@ -73,31 +73,31 @@ fn spent() -> usize {
     steps
 }
 
-async fn spent_without_a_sleep_and_after_one() -> (usize, usize) {
+async fn budget_without_and_after_a_sleep() -> (usize, usize) {
     let task = async {
-        let without = spent();
-        yield_now().await; // which gives it as much again
-        takes_nothing().unwrap_err();
-        (without, spent())
+        let without = spend_budget();
+        yield_now().await; // restores the budget
+        retries_once().unwrap_err();
+        (without, spend_budget())
     };
     tokio::spawn(task).await.unwrap()
 }
 
 #[tokio::test]
-async fn a_sleep_leaves_the_task_its_budget() {
-    let (without, after) = spent_without_a_sleep_and_after_one().await;
+async fn a_blocking_sleep_keeps_the_coop_budget() {
+    let (without, after) = budget_without_and_after_a_sleep().await;
     assert_eq!((without > 1, after), (true, without));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_sleep_that_moves_other_tasks_leaves_it_as_well() {
-    let (without, after) = spent_without_a_sleep_and_after_one().await;
+async fn block_in_place_keeps_the_coop_budget() {
+    let (without, after) = budget_without_and_after_a_sleep().await;
     assert_eq!((without > 1, after), (true, without));
 }
 
-/// Retries, with sleeps that end at once.
+/// Retries with sleeps of a microsecond.
 #[retry(max_attempts = 3, backoff = fixed(1us), jitter = none)]
-fn sleeps() -> io::Result<()> {
+fn retried_with_sleeps() -> io::Result<()> {
     Err(io::ErrorKind::TimedOut.into())
 }
 
@@ -110,10 +110,10 @@ fn current_thread() -> Runtime {
 }
 
 #[test]
-fn a_sleep_panics_nowhere() {
+fn a_blocking_sleep_panics_on_no_kind_of_thread() {
     let (multi, single) = (multi_thread(1), current_thread());
     let handle = multi.handle();
-    let fails = || sleeps().unwrap_err().kind();
+    let fails = || retried_with_sleeps().unwrap_err().kind();
     let in_local_set = async || {
         let local = LocalSet::new();
         local.run_until(async { spawn_local(async move { fails() }).await.unwrap() }).await
@@ -128,7 +128,7 @@ fn a_sleep_panics_nowhere() {
         multi.block_on(async { tokio::spawn(async move { fails() }).await.unwrap() }),
         multi.block_on(async { tokio::spawn(unconstrained(async move { fails() })).await.unwrap() }),
         multi.block_on(async { spawn_blocking(fails).await.unwrap() }),
-        // A runtime inside of another.
+        // A runtime inside another runtime.
         multi.block_on(async {
             tokio::spawn(async move {
                 block_in_place(|| {
@@ -139,7 +139,7 @@ fn a_sleep_panics_nowhere() {
             .unwrap()
         }),
         multi.block_on(async { spawn_blocking(move || current_thread().block_on(async { fails() })).await.unwrap() }),
-        // The handle of another runtime is entered.
+        // Inside the entered handle of another runtime.
         {
             let _entered = handle.enter();
             fails()
@@ -165,7 +165,7 @@ fn a_sleep_panics_nowhere() {
 }
 
 #[test]
-fn who_holds_a_place_goes_on_while_threads_wait_for_it() {
+fn the_holder_of_a_permit_runs_while_threads_wait_for_it() {
     static ONE: Bulkhead =
         Bulkhead::new("blocks workers", BulkheadConfig::new().max_concurrent(1).max_wait(Duration::from_hours(1)));
 
@@ -176,7 +176,11 @@ fn who_holds_a_place_goes_on_while_threads_wait_for_it() {
     runtime.spawn(async move { drop(held) });
     runtime.block_on(async {
         for waiting in waiting {
-            tokio::time::timeout(Duration::from_secs(30), waiting).await.expect("it hangs").unwrap().unwrap();
+            tokio::time::timeout(Duration::from_secs(30), waiting)
+                .await
+                .expect("the waiting calls end")
+                .unwrap()
+                .unwrap();
         }
     });
 }

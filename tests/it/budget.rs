@@ -1,4 +1,4 @@
-//! A share of calls that may be retried.
+//! Retry budgets: the share of calls that may be retried, the reserve, and the limit under an outage.
 
 use std::{
     cell::Cell,
@@ -17,7 +17,7 @@ fn failure() -> io::Result<()> {
     Err(io::ErrorKind::TimedOut.into())
 }
 
-/// A policy of its own for a test.
+/// A policy with a budget of its own.
 fn policy(budget: RetryBudget) -> (RetryPolicy, &'static RetryBudget) {
     let budget: &'static RetryBudget = Box::leak(Box::new(budget));
     (RetryPolicy::new().max_attempts(5).backoff(Schedule::none()).budget(budget), budget)
@@ -36,15 +36,15 @@ fn calls(policy: &RetryPolicy, calls: u32) -> u32 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_thousand_calls_that_all_fail_bring_two_hundred_retries() {
+async fn a_thousand_failing_calls_earn_two_hundred_retries() {
     let (policy, budget) = policy(RetryBudget::new().ratio(0.2).reserve_per_second(0));
     assert_eq!(calls(&policy, 1_000), 1_000 + 200);
     assert_eq!((budget.withdrawn(), budget.balance()), (200, 0));
-    assert_eq!(budget.denied(), 1_000, "each call ends at the first retry that it is denied");
+    assert_eq!(budget.denied(), 1_000, "each call ends at its first denied retry");
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_reserve_comes_on_top_and_again_with_time() {
+async fn the_reserve_adds_retries_and_refills_over_time() {
     let (policy, budget) = policy(RetryBudget::new().ratio(0.0).reserve_per_second(10));
     assert_eq!(budget.balance(), 100);
     assert_eq!(calls(&policy, 1_000), 1_000 + 100);
@@ -53,30 +53,30 @@ async fn the_reserve_comes_on_top_and_again_with_time() {
     advance(100 * SECOND).await;
     assert_eq!(budget.balance(), 100);
     advance(10_000 * SECOND).await;
-    assert_eq!(budget.balance(), 100, "never more than ten seconds' worth");
+    assert_eq!(budget.balance(), 100, "at most ten seconds of reserve accumulate");
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_never_a_third_of_all_traffic() {
+async fn retries_stay_below_a_third_of_all_traffic() {
     let (policy, budget) = policy(RetryBudget::new().reserve_per_second(0));
     let (mut all, mut retries) = (0, 0);
     for second in 0..100 {
-        // Busy, then quiet, then busy again.
+        // High load, low load, high load.
         let made = if (20..60).contains(&second) { 3 } else { 50 };
         let sent = calls(&policy, made);
         all += sent;
         retries += sent - made;
         assert!(retries * 3 <= all, "{retries} of {all} in second {second}");
-        // Nor of the calls of the second, but for what is left of the ones before.
+        // Also per second, except while deposits of the high load are left.
         assert!((sent - made) * 3 <= sent || (19..=25).contains(&second), "{sent} for {made} in second {second}");
         advance(SECOND).await;
     }
-    assert!(retries * 10 > all, "and not far less: {retries} of {all}");
+    assert!(retries * 10 > all, "the budget is used: {retries} of {all}");
     assert_eq!(u64::from(retries), budget.withdrawn());
 }
 
 #[tokio::test(start_paused = true)]
-async fn deposits_of_long_ago_have_expired() {
+async fn old_deposits_expire() {
     let (policy, budget) = policy(RetryBudget::new().reserve_per_second(0));
     for _ in 0..1_000 {
         policy.run(|| Ok::<_, io::Error>(())).unwrap();
@@ -91,7 +91,7 @@ async fn deposits_of_long_ago_have_expired() {
     assert_eq!(calls(&policy, 1), 1);
 }
 
-/// Calls that succeed, at a steady rate for so many seconds.
+/// Makes successful calls at a steady rate for `seconds`.
 fn successes(policy: &RetryPolicy, clock: &FakeClock, per_second: u32, seconds: u32) {
     for _ in 0..per_second * seconds {
         clock.advance(SECOND / per_second);
@@ -99,8 +99,8 @@ fn successes(policy: &RetryPolicy, clock: &FakeClock, per_second: u32, seconds: 
     }
 }
 
-/// The load on a service that is down, for so many seconds: attempts for each call.
-fn load_of_an_outage(policy: &RetryPolicy, clock: &FakeClock, per_second: u32, seconds: u32) -> f64 {
+/// Makes failing calls at a steady rate for `seconds`; returns the number of attempts per call.
+fn attempts_per_call_in_outage(policy: &RetryPolicy, clock: &FakeClock, per_second: u32, seconds: u32) -> f64 {
     let (mut made, all) = (0, per_second * seconds);
     for _ in 0..all {
         clock.advance(SECOND / per_second);
@@ -110,26 +110,26 @@ fn load_of_an_outage(policy: &RetryPolicy, clock: &FakeClock, per_second: u32, s
 }
 
 #[test]
-fn the_first_outage_is_limited_as_any_other() {
+fn the_first_outage_is_limited_whatever_came_before() {
     type Before = fn(&RetryPolicy, &RetryBudget, &FakeClock);
     let before: [(&str, Before); 6] = [
         ("nothing", |_, _, _| {}),
         ("an hour of successes", |policy, _, clock| successes(policy, clock, 100, 3_600)),
-        ("successes at many times the rate, and a pause", |policy, _, clock| {
+        ("successes at 100 times the rate, then a pause", |policy, _, clock| {
             successes(policy, clock, 10_000, 20);
             clock.advance(20 * SECOND);
         }),
-        ("three months without a call, and a few", |policy, _, clock| {
+        ("three months without a call, then one second of successes", |policy, _, clock| {
             clock.advance(90 * 86_400 * SECOND);
             successes(policy, clock, 100, 1);
         }),
-        ("a month at one call in a minute", |policy, _, clock| {
+        ("a month at one call per minute", |policy, _, clock| {
             for _ in 0..30 * 24 * 60 {
                 clock.advance(60 * SECOND);
                 successes(policy, clock, 1, 1);
             }
         }),
-        ("an hour of successes since a reset", |policy, budget, clock| {
+        ("an hour of successes after a reset", |policy, budget, clock| {
             calls(policy, 1_000);
             budget.reset();
             successes(policy, clock, 100, 3_600);
@@ -140,13 +140,13 @@ fn the_first_outage_is_limited_as_any_other() {
         let clock = FakeClock::new();
         let _entered = clock.enter();
         before(&policy, budget, &clock);
-        let load = load_of_an_outage(&policy, &clock, 100, 30);
+        let load = attempts_per_call_in_outage(&policy, &clock, 100, 30);
         assert!((1.3..=1.4).contains(&load), "{load} after {name}");
     }
 }
 
 #[test]
-fn an_outage_after_one_that_was_long_ago_is_limited_too() {
+fn repeated_outages_are_limited_alike() {
     let (policy, _) = policy(RetryBudget::new());
     let clock = FakeClock::new();
     let _entered = clock.enter();
@@ -154,31 +154,31 @@ fn an_outage_after_one_that_was_long_ago_is_limited_too() {
         successes(&policy, &clock, 100, 600);
         clock.advance(SECOND * 3_600);
         successes(&policy, &clock, 100, 600);
-        let load = load_of_an_outage(&policy, &clock, 100, 30);
+        let load = attempts_per_call_in_outage(&policy, &clock, 100, 30);
         assert!((1.3..=1.4).contains(&load), "{load}");
     }
 }
 
 #[test]
-fn it_grants_what_is_due_however_often_it_is_asked() {
+fn the_reserve_grants_the_same_however_often_it_is_used() {
     for (per_second, micros, asks, due) in [(10, 55, 200_000, 110), (1, 400, 100_000, 40), (300, 1, 10_000, 3)] {
         let (policy, budget) = policy(RetryBudget::new().ratio(0.0).reserve_per_second(per_second));
         let clock = FakeClock::new();
         let _entered = clock.enter();
         calls(&policy, 1_000);
         let before = budget.withdrawn();
-        assert_eq!(before, 10 * u64::from(per_second), "all of the reserve");
+        assert_eq!(before, 10 * u64::from(per_second), "the whole reserve");
         for _ in 0..asks {
             clock.advance(Duration::from_micros(micros));
             calls(&policy, 1);
         }
-        assert_eq!(budget.withdrawn() - before, due, "{per_second} a second, asked every {micros} us");
+        assert_eq!(budget.withdrawn() - before, due, "{per_second} per second, used every {micros} us");
     }
 }
 
 #[test]
-fn small_parts_of_calls_add_up() {
-    // However slowly they come: parts of a retry do not expire.
+fn fractions_of_a_retry_accumulate() {
+    // At any rate of calls: fractions of a retry do not expire.
     for every in [Duration::ZERO, Duration::from_micros(400), Duration::from_millis(50), SECOND] {
         let (policy, budget) = policy(RetryBudget::new().ratio(0.000_4).reserve_per_second(0));
         let clock = FakeClock::new();
@@ -209,18 +209,18 @@ async fn other() -> io::Result<()> {
 #[tokio::test(start_paused = true)]
 async fn functions_share_a_budget() {
     one().unwrap_err();
-    assert_eq!((CALLS.load(Ordering::Relaxed), SHARED.balance()), (1, 0), "half of a retry is none");
+    assert_eq!((CALLS.load(Ordering::Relaxed), SHARED.balance()), (1, 0), "half a retry is not granted");
     let start = tokio::time::Instant::now();
     other().await.unwrap_err();
-    assert_eq!(CALLS.load(Ordering::Relaxed), 3, "the second call has made it a whole one");
-    assert_eq!(start.elapsed(), SECOND, "and none is slept for in vain");
+    assert_eq!(CALLS.load(Ordering::Relaxed), 3, "the second call completes a whole retry");
+    assert_eq!(start.elapsed(), SECOND, "there is no sleep before a denied retry");
     assert_eq!((SHARED.withdrawn(), SHARED.denied()), (1, 2));
 }
 
 #[test]
-fn threads_never_take_more_than_there_is() {
+fn concurrent_withdrawals_never_exceed_the_deposits() {
     let (policy, budget) = policy(RetryBudget::new().ratio(0.25).reserve_per_second(0));
-    let clock = FakeClock::new(); // nothing expires meanwhile
+    let clock = FakeClock::new(); // stands still, so no deposit expires
     let made: u32 = thread::scope(|scope| {
         let call = || {
             let _entered = clock.enter();
@@ -230,6 +230,6 @@ fn threads_never_take_more_than_there_is() {
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
     assert_eq!(u64::from(made), 8_000 + budget.withdrawn());
-    // Calls that two threads count at the same time may be credited only when the next one asks.
+    // Deposits that two threads make at the same time may be credited only at the next withdrawal.
     assert!((1_990..=2_000).contains(&budget.withdrawn()), "{}", budget.withdrawn());
 }

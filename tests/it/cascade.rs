@@ -1,4 +1,4 @@
-//! A cascade of providers: three real servers that misbehave by script.
+//! A fallback cascade of three providers, each a real server that answers by script.
 
 use std::{
     net::SocketAddr,
@@ -23,17 +23,17 @@ enum ModelError {
     Network { provider: &'static str, source: reqwest::Error },
 }
 
-/// Where the three are.
+/// A client of three providers.
 struct Models {
     client: reqwest::Client,
     primary: Provider,
     second: Provider,
     cheap: Provider,
-    /// The delays before retries, added up.
+    /// The sum of the delays before retries.
     slept: Mutex<Duration>,
 }
 
-/// A server, and how often it was asked.
+/// A server and the number of its requests.
 struct Provider {
     name: &'static str,
     address: SocketAddr,
@@ -42,28 +42,28 @@ struct Provider {
 
 impl Models {
     #[fallback(self.ask_second, self.ask_cheap)]
-    #[retry(max_attempts = 3, backoff = exponential(base = 100ms, factor = 2), jitter = none, on_retry = |_, delay, _| self.sleeps(delay))]
+    #[retry(max_attempts = 3, backoff = exponential(base = 100ms, factor = 2), jitter = none, on_retry = |_, delay, _| self.add_sleep(delay))]
     async fn ask(&self, prompt: &str) -> Result<String, ModelError> {
         self.primary.ask(&self.client, prompt).await
     }
 
-    #[retry(max_attempts = 2, backoff = exponential(base = 100ms, factor = 2), jitter = none, on_retry = |_, delay, _| self.sleeps(delay))]
+    #[retry(max_attempts = 2, backoff = exponential(base = 100ms, factor = 2), jitter = none, on_retry = |_, delay, _| self.add_sleep(delay))]
     async fn ask_second(&self, prompt: &str) -> Result<String, ModelError> {
         self.second.ask(&self.client, prompt).await
     }
 
-    #[retry(max_attempts = 5, backoff = exponential(base = 100ms, factor = 2), jitter = none, on_retry = |_, delay, _| self.sleeps(delay))]
+    #[retry(max_attempts = 5, backoff = exponential(base = 100ms, factor = 2), jitter = none, on_retry = |_, delay, _| self.add_sleep(delay))]
     async fn ask_cheap(&self, prompt: &str) -> Result<String, ModelError> {
         self.cheap.ask(&self.client, prompt).await
     }
 
-    fn sleeps(&self, delay: Duration) {
+    fn add_sleep(&self, delay: Duration) {
         *self.slept.lock().unwrap() += delay;
     }
 }
 
 impl Provider {
-    /// Answers each request as the script says, and goes on as the last.
+    /// Starts a server that answers each request by the script; its last entry repeats.
     async fn new(name: &'static str, script: &'static [&'static str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -98,7 +98,7 @@ impl Provider {
     }
 }
 
-/// `-` closes the connection without an answer.
+/// Answers one request; `-` closes the connection without an answer.
 async fn serve(mut connection: TcpStream, name: &str, status: &str) {
     _ = connection.read(&mut [0; 4096]).await;
     if status != "-" {
@@ -115,7 +115,7 @@ const SLOWER_7: &str = "429 Too Many Requests\r\nretry-after: 7";
 const BROKEN: &str = "500 Internal Server Error";
 const CLOSED: &str = "-";
 
-/// What the three answer, what the caller gets, how often each was asked, and how long the sleeps take in milliseconds.
+/// The answers of the three providers, the caller's result, the requests to each, and the total sleep in milliseconds.
 type Situation = ([&'static [&'static str]; 3], Result<&'static str, &'static str>, [u32; 3], u64);
 
 const SITUATIONS: [Situation; 9] = [
@@ -131,8 +131,8 @@ const SITUATIONS: [Situation; 9] = [
 ];
 
 #[tokio::test(start_paused = true)]
-async fn a_rate_limit_is_retried_and_a_failure_goes_to_the_next() {
-    for (index, (scripts, expected, asked, sleeps)) in SITUATIONS.into_iter().enumerate() {
+async fn a_rate_limit_is_retried_and_a_failure_falls_back_to_the_next_provider() {
+    for (index, (scripts, expected, asked, add_sleep)) in SITUATIONS.into_iter().enumerate() {
         let [primary, second, cheap] = scripts;
         let models = Models {
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
@@ -145,7 +145,7 @@ async fn a_rate_limit_is_retried_and_a_failure_goes_to_the_next() {
         assert_eq!(result.as_deref().map_err(String::as_str), expected, "situation {index}");
         let counts = [&models.primary, &models.second, &models.cheap].map(|provider| *provider.asked.lock().unwrap());
         assert_eq!(counts, asked, "situation {index}");
-        // A paused clock does not stand still while a real socket is waited for, so the delays are asked for themselves.
-        assert_eq!(*models.slept.lock().unwrap(), Duration::from_millis(sleeps), "situation {index}");
+        // A paused clock advances while a real socket is awaited, so the delays are summed instead of measured.
+        assert_eq!(*models.slept.lock().unwrap(), Duration::from_millis(add_sleep), "situation {index}");
     }
 }

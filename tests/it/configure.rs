@@ -1,4 +1,4 @@
-//! Settings from a text, a file and the environment.
+//! Settings from TOML text, a file and environment variables.
 
 use std::{
     cell::Cell,
@@ -31,14 +31,14 @@ macro_rules! declare {
     };
 }
 
-// One for each test, since all of a program are configured together.
+// One breaker for each test, since one call configures all policies of the program.
 declare! {
     outside_all();
     outside_live(failure_threshold = 3);
     outside_removed(failure_threshold = 3, recovery_timeout = 7s);
     outside_window(window = calls(20), failure_rate = 0.2);
     outside_preset(ramp_up = 5s);
-    outside_nothing(failure_threshold = 3);
+    outside_unchanged(failure_threshold = 3);
     outside_vars(failure_threshold = 3);
     outside_vars_longer();
     outside_hosts(key = 1, failure_threshold = 3);
@@ -52,7 +52,10 @@ async fn retried(calls: &Cell<u32>) -> io::Result<()> {
     failure()
 }
 
-#[allow(clippy::needless_pass_by_value, reason = "what is moved is cloned for each attempt but the last")]
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "an argument that the body moves is cloned for each attempt but the last"
+)]
 #[retry(name = "outside_retry", max_attempts = 2, backoff = none)]
 fn also_retried(calls: &Cell<u32>, text: String) -> io::Result<()> {
     calls.set(calls.get() + 1);
@@ -82,8 +85,8 @@ mod ambiguous {
     }
 }
 
-/// Keeps the other tests of the layers away, and begins with layers that say nothing.
-pub(crate) fn alone() -> MutexGuard<'static, ()> {
+/// Locks out other tests that apply settings, and clears the file and environment layers.
+pub(crate) fn lock_layers() -> MutexGuard<'static, ()> {
     static LAYERS: Mutex<()> = Mutex::new(());
     let guard = LAYERS.lock().unwrap_or_else(PoisonError::into_inner);
     configure_from_vars([]).unwrap();
@@ -101,7 +104,7 @@ fn failure() -> io::Result<()> {
 
 #[test]
 fn every_option_is_set() {
-    let _alone = alone();
+    let _lock = lock_layers();
     for (settings, expected) in [
         (
             "failure_threshold = 1_0\nrecovery_timeout = \"1.5m\"\nhalf_open_max_calls = 1\nramp_up = \"30s\"",
@@ -142,8 +145,8 @@ fn every_option_is_set() {
 }
 
 #[test]
-fn counts_stay_and_new_limits_hold() {
-    let _alone = alone();
+fn new_settings_keep_the_counts() {
+    let _lock = lock_layers();
     outside_live(failure()).unwrap_err();
     outside_live(failure()).unwrap_err();
     configure_from_toml("[breaker.outside_live]\nfailure_threshold = 4").unwrap();
@@ -155,15 +158,15 @@ fn counts_stay_and_new_limits_hold() {
 }
 
 #[test]
-fn what_is_left_out_is_as_declared() {
-    let _alone = alone();
+fn omitted_options_are_as_declared() {
+    let _lock = lock_layers();
     let declared = find("outside_removed").config();
     configure_from_toml("[breaker.outside_removed]\nfailure_threshold = 10\nhalf_open_max_calls = 1").unwrap();
     assert_eq!(find("outside_removed").config(), declared.failure_threshold(10).half_open_max_calls(1));
     configure_from_toml("[breaker.outside_removed]\nhalf_open_max_calls = 2").unwrap();
     assert_eq!(find("outside_removed").config(), declared.half_open_max_calls(2));
-    configure_from_toml("# nothing about it").unwrap();
-    assert_eq!(find("outside_removed").config(), declared, "without a table it goes back");
+    configure_from_toml("# no table").unwrap();
+    assert_eq!(find("outside_removed").config(), declared, "without a table the declared settings apply");
     configure_from_toml("[breaker.outside_removed]\nhalf_open_max_calls = 2").unwrap();
     configure_from_toml("[breaker.outside_removed]").unwrap();
     assert_eq!(find("outside_removed").config(), declared);
@@ -174,13 +177,13 @@ fn what_is_left_out_is_as_declared() {
     configure_from_toml("[breaker.outside_window]\nmin_calls = 4").unwrap();
     assert_eq!(find("outside_window").config(), declared.min_calls(4));
     configure_from_toml("[breaker.outside_preset]\npreset = \"flaky_api\"").unwrap();
-    assert_eq!(find("outside_preset").config(), BreakerConfig::flaky_api(), "a preset says all of it");
+    assert_eq!(find("outside_preset").config(), BreakerConfig::flaky_api(), "a preset replaces all options");
 }
 
 #[test]
-fn mistakes_say_where_and_what_would_be_right() {
-    let _alone = alone();
-    let before = find("outside_nothing").config();
+fn an_issue_names_the_place_and_the_remedy() {
+    let _lock = lock_layers();
+    let before = find("outside_unchanged").config();
     for (setting, expected) in [
         (
             "failure_treshold = 5",
@@ -252,20 +255,20 @@ fn mistakes_say_where_and_what_would_be_right() {
             "recovery_timeout: `a text that is much, much longer than anybody would want to ...` is no duration such as `100ms`, `2s`, `1.5m` or `1h`",
         ),
     ] {
-        let text = format!("[breaker.outside_nothing]\n# a comment\n{setting}");
+        let text = format!("[breaker.outside_unchanged]\n# a comment\n{setting}");
         let error = configure_from_toml(&text).unwrap_err();
         let line = text.lines().position(|line| line.starts_with(expected.split(':').next().unwrap())).unwrap() + 1;
-        assert_eq!(error.to_string(), format!("line {line}, column 1: breaker.outside_nothing.{expected}"));
-        assert_eq!(find("outside_nothing").config(), before, "{setting}");
+        assert_eq!(error.to_string(), format!("line {line}, column 1: breaker.outside_unchanged.{expected}"));
+        assert_eq!(find("outside_unchanged").config(), before, "{setting}");
     }
 }
 
 #[test]
-fn all_mistakes_at_once_and_nothing_applied() {
-    let _alone = alone();
-    let before = find("outside_nothing").config();
+fn all_issues_are_reported_and_nothing_is_applied() {
+    let _lock = lock_layers();
+    let before = find("outside_unchanged").config();
     let error = configure_from_toml(
-        "[breaker.outside_nothing]\nfailure_threshold = 7\nrecovery_timeout = 5\n  ramp_up = \"x\"\n\n\
+        "[breaker.outside_unchanged]\nfailure_threshold = 7\nrecovery_timeout = 5\n  ramp_up = \"x\"\n\n\
          [braker.a]\nx = 1\n[breaker.outside_noting]\nfailure_threshold = 1\n",
     )
     .unwrap_err();
@@ -273,23 +276,23 @@ fn all_mistakes_at_once_and_nothing_applied() {
     assert_eq!(
         lines,
         [
-            ("line 3, column 1", "breaker.outside_nothing.recovery_timeout"),
-            ("line 4, column 3", "breaker.outside_nothing.ramp_up"),
+            ("line 3, column 1", "breaker.outside_unchanged.recovery_timeout"),
+            ("line 4, column 3", "breaker.outside_unchanged.ramp_up"),
             ("line 6, column 2", "braker"),
             ("line 8, column 10", "breaker.outside_noting"),
         ]
     );
-    assert!(error.to_string().contains("unknown breaker, did you mean `outside_nothing`? there are "), "{error}");
-    assert_eq!(find("outside_nothing").config(), before);
-    let error = configure_from_toml("[breaker.outside_nothing]\nfailure_threshold = \nramp_up = \"1s\"").unwrap_err();
+    assert!(error.to_string().contains("unknown breaker, did you mean `outside_unchanged`? there are "), "{error}");
+    assert_eq!(find("outside_unchanged").config(), before);
+    let error = configure_from_toml("[breaker.outside_unchanged]\nfailure_threshold = \nramp_up = \"1s\"").unwrap_err();
     assert!(error.to_string().starts_with("line 2, column "), "{error}");
-    assert_eq!(find("outside_nothing").config(), before);
+    assert_eq!(find("outside_unchanged").config(), before);
 }
 
 #[allow(clippy::await_holding_lock, reason = "the runtime has no other task")]
 #[tokio::test(start_paused = true)]
-async fn retries_by_name() {
-    let _alone = alone();
+async fn retries_are_configured_by_name() {
+    let _lock = lock_layers();
     let calls = Cell::new(0);
     let count = async || {
         calls.set(0);
@@ -304,7 +307,7 @@ async fn retries_by_name() {
     };
     assert_eq!((count().await, count_other()), ((1, Duration::ZERO), 2));
     configure_from_toml("[retry.outside_retry]\nbackoff = \"fixed(1s)\"\njitter = \"none\"").unwrap();
-    assert_eq!(count().await, (1, Duration::ZERO), "as many as declared");
+    assert_eq!(count().await, (1, Duration::ZERO), "max_attempts is as declared");
     configure_from_toml(
         "[retry.outside_retry]\nmax_attempts = 4\nbackoff = \"linear(base = 1s, step = 2s)\"\njitter = \"none\"",
     )
@@ -314,7 +317,7 @@ async fn retries_by_name() {
         .unwrap();
     assert_eq!((count().await, count_other()), ((3, Duration::ZERO), 3));
     vars(&[]).unwrap();
-    assert_eq!(count().await, (4, seconds(1 + 3 + 5)), "the file's layer is still there");
+    assert_eq!(count().await, (4, seconds(1 + 3 + 5)), "the file's layer remains");
     let unlimited = "[retry.outside_retry]\nmax_attempts = \"unlimited\"\nbackoff = \"fixed(1s)\"\njitter = \"none\"\n";
     configure_from_toml(&format!("{unlimited}max_elapsed = \"10s\"")).unwrap();
     assert_eq!(count().await, (11, seconds(10)));
@@ -355,7 +358,7 @@ async fn retries_by_name() {
         let error = configure_from_toml(text).unwrap_err().to_string();
         assert!(error.starts_with(expected), "{error}");
     }
-    assert_eq!(count().await, (11, seconds(10)), "no mistake has changed anything");
+    assert_eq!(count().await, (11, seconds(10)), "a text with issues changes nothing");
     configure_from_toml("[retry.outside_retry]").unwrap();
     assert_eq!((count().await, count_other()), ((1, Duration::ZERO), 2));
 }
@@ -366,8 +369,8 @@ fn vars(variables: &[(&str, &str)]) -> Result<(), String> {
 }
 
 #[test]
-fn the_environment() {
-    let _alone = alone();
+fn environment_variables_configure_breakers() {
+    let _lock = lock_layers();
     vars(&[
         ("PATH", "/bin"),
         ("STEADFAST_BREAKER_OUTSIDE_VARS_FAILURE_THRESHOLD", "10"),
@@ -388,13 +391,17 @@ fn the_environment() {
         let all = [(variable.as_str(), value), ("STEADFAST_BREAKER_OUTSIDE_VARS_LONGER_FAILURE_THRESHOLD", "99")];
         let error = vars(&all).unwrap_err();
         assert!(error.starts_with(&format!("{variable}: {expected}")), "{error}");
-        assert_eq!(find("outside_vars_longer").config(), BreakerConfig::new().failure_threshold(11), "nothing applied");
+        assert_eq!(
+            find("outside_vars_longer").config(),
+            BreakerConfig::new().failure_threshold(11),
+            "nothing is applied"
+        );
     }
 }
 
 #[test]
-fn breakers_of_keys() {
-    let _alone = alone();
+fn settings_apply_to_keyed_breakers() {
+    let _lock = lock_layers();
     outside_hosts(failure()).unwrap_err();
     configure_from_toml("[breaker.outside_hosts]\nfailure_threshold = 2").unwrap();
     outside_hosts(failure()).unwrap_err();
@@ -406,7 +413,7 @@ fn limited() -> Result<(), RateLimited> {
     Ok(())
 }
 
-// No place gives it settings.
+// Declares a name without settings.
 #[allow(dead_code, reason = "configured without being called")]
 #[rate_limit(name = "outside_unlimited")]
 fn unlimited() -> Result<(), RateLimited> {
@@ -423,21 +430,21 @@ fn bounded() -> Result<(), BulkheadFull> {
 }
 
 #[test]
-fn rate_limits() {
-    let _alone = alone();
+fn rate_limits_are_configured() {
+    let _lock = lock_layers();
     let config = || rate_limit("outside_limit").unwrap().config();
     let declared = RateLimitConfig::new(1, seconds(3_600)).max_wait(Duration::from_millis(1));
     limited().unwrap();
     limited().unwrap_err();
     configure_from_toml("[rate_limit.outside_limit]\nlimit = 2").unwrap();
     assert_eq!(config(), Some(RateLimitConfig::new(2, seconds(3_600)).max_wait(Duration::from_millis(1))));
-    // What was counted counts.
+    // Calls that were counted before still count.
     limited().unwrap();
     limited().unwrap_err();
     configure_from_toml("[rate_limit.outside_limit]\nper = \"2s\"\nmax_wait = \"none\"\nalgorithm = \"gcra\"").unwrap();
     assert_eq!(config(), Some(RateLimitConfig::new(1, seconds(2)).algorithm(Algorithm::Gcra)));
     configure_from_toml("[rate_limit.outside_limit]").unwrap();
-    assert_eq!(config(), Some(declared), "as the code declares it");
+    assert_eq!(config(), Some(declared), "an empty table restores the declared settings");
     configure_from_toml("[rate_limit.outside_tenants]\nmax_wait = \"5s\"").unwrap();
     assert_eq!(TENANTS.config(), Some(RateLimitConfig::new(5, seconds(1)).max_wait(seconds(5))));
     vars(&[("STEADFAST_RATE_LIMIT_OUTSIDE_LIMIT_LIMIT", "7")]).unwrap();
@@ -455,28 +462,28 @@ fn rate_limits() {
         let error =
             configure_from_toml(&format!("[rate_limit.outside_unlimited]\n{settings}")).unwrap_err().to_string();
         assert!(error.starts_with(expected) && error.lines().count() == 1, "{error}");
-        assert_eq!(unlimited(), None, "nothing applied");
+        assert_eq!(unlimited(), None, "nothing is applied");
     }
     configure_from_toml("[rate_limit.outside_unlimited]\nper = \"1m\"\nlimit = 100").unwrap();
     assert_eq!(unlimited(), Some(RateLimitConfig::new(100, seconds(60))));
 }
 
 #[test]
-fn bulkheads() {
-    let _alone = alone();
+fn bulkheads_are_configured() {
+    let _lock = lock_layers();
     let config = || bulkhead("outside_bulkhead").unwrap().config();
     let declared = BulkheadConfig::new().max_concurrent(3);
     configure_from_toml("[bulkhead.outside_bulkhead]\nmax_concurrent = 9\nmax_wait = \"2s\"").unwrap();
     assert_eq!(config(), declared.max_concurrent(9).max_wait(seconds(2)));
     configure_from_toml("[bulkhead.outside_bulkhead]\nmax_wait = \"none\"").unwrap();
-    assert_eq!(config(), declared, "as the code declares it");
+    assert_eq!(config(), declared, "`none` clears max_wait");
     vars(&[("STEADFAST_BULKHEAD_OUTSIDE_BULKHEAD_MAX_CONCURRENT", "4")]).unwrap();
     assert_eq!(config(), declared.max_concurrent(4));
 }
 
 #[test]
-fn mistakes_in_limits_and_bulkheads_are_told_with_what_is_right() {
-    let _alone = alone();
+fn issues_in_limits_and_bulkheads_name_the_remedy() {
+    let _lock = lock_layers();
     for (text, expected) in [
         (
             "[rate_limit.outside_tenants]\nlimit = 2000000",
@@ -498,8 +505,8 @@ fn mistakes_in_limits_and_bulkheads_are_told_with_what_is_right() {
 }
 
 #[test]
-fn a_file_is_named_in_its_mistakes() {
-    let _alone = alone();
+fn an_issue_in_a_file_names_the_file() {
+    let _lock = lock_layers();
     let path = std::env::temp_dir().join(format!("steadfast-{}.toml", process::id()));
     let missing = configure_from_file(&path).unwrap_err();
     assert!(missing.to_string().starts_with(&format!("{}: can't be read: ", path.display())), "{missing}");
@@ -520,9 +527,9 @@ fn a_file_is_named_in_its_mistakes() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-    /// Whatever is written: it is applied, or it is a mistake, and then nothing has changed.
+    /// Any text is either applied or rejected, and a rejected one changes nothing.
     #[test]
-    fn any_text_is_applied_or_a_mistake(
+    fn any_text_is_applied_or_rejected(
         option in prop_oneof![
             "[a-z_]{1,20}",
             prop::sample::select(vec!["window", "recovery_timeout", "failure_threshold", "preset", "slow_call", "min_calls"])
@@ -530,7 +537,7 @@ proptest! {
         ],
         value in prop_oneof!["\\PC{0,40}", "\"[a-z(]{0,12}[0-9.e_]{0,30}[a-z)= ,]{0,12}\"", "-?[0-9]{1,30}"],
     ) {
-        let _alone = alone();
+        let _lock = lock_layers();
         let before = find("outside_random").config();
         if configure_from_toml(&format!("[breaker.outside_random]\n{option} = {value}\n")).is_err() {
             prop_assert_eq!(find("outside_random").config(), before);

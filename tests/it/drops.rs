@@ -1,14 +1,14 @@
-//! What is dropped, when: an annotated function drops its arguments as the plain one does, if its first attempt is its last.
+//! Drop order of arguments: an annotated function drops its arguments like the plain one if its first attempt is its last.
 //!
-//! The plain function is the oracle. Each function below is compiled without an attribute and under each stack, and what is dropped is
-//! written down in a log.
+//! The plain function is the oracle. Each function below is compiled without an attribute and under each stack, and records every
+//! drop in a log.
 
 #![allow(
     clippy::all,
     clippy::pedantic,
     unused_assignments,
     unused_mut,
-    reason = "the shapes that people write, not the best ones"
+    reason = "code as users write it, not the best code"
 )]
 
 use std::{
@@ -35,38 +35,38 @@ fn take_log() -> Vec<&'static str> {
     LOG.take()
 }
 
-/// Says when it is dropped. Not `Clone`.
-struct Noisy(&'static str);
+/// Logs its name when it is dropped. Not `Clone`.
+struct Logged(&'static str);
 
-impl Drop for Noisy {
+impl Drop for Logged {
     fn drop(&mut self) {
         log(self.0);
     }
 }
 
-impl Noisy {
-    fn look(&self) -> usize {
+impl Logged {
+    fn touch(&self) -> usize {
         self.0.len()
     }
 
-    fn lend(&self) -> &Self {
+    fn by_ref_to_self(&self) -> &Self {
         self
     }
 }
 
 struct Pair {
-    first: Noisy,
-    second: Noisy,
+    first: Logged,
+    second: Logged,
 }
 
 impl Pair {
     fn new() -> Self {
-        Self { first: Noisy("first"), second: Noisy("second") }
+        Self { first: Logged("first"), second: Logged("second") }
     }
 }
 
-fn noisy() -> Noisy {
-    Noisy("made")
+fn temporary() -> Logged {
+    Logged("temporary")
 }
 
 fn take<T>(_: T) {}
@@ -88,105 +88,105 @@ macro_rules! sync {
         mod $module {
             use super::*;
 
-            $(#[$attribute])* fn unused(_a: Noisy, _b: Noisy, _c: Noisy) -> Answer { Ok(1) }
-            $(#[$attribute])* #[allow(unused_variables)] fn named_unused(a: Noisy, b: Noisy, c: Noisy) -> Answer { Ok(b.look()) }
-            $(#[$attribute])* fn allowed_unused(#[allow(unused_variables)] a: Noisy, #[expect(unused_variables)] b: Noisy, c: Noisy) -> Answer { Ok(c.look()) }
-            $(#[$attribute])* fn ignored(_: Noisy, b: Noisy, _: Noisy, _d: Noisy) -> Answer { Ok(b.look()) }
-            $(#[$attribute])* fn borrowed(a: Noisy, b: Noisy, c: Noisy) -> Answer { Ok(c.look() + a.look() + b.look()) }
-            $(#[$attribute])* fn moved(a: Noisy, b: Noisy, c: Noisy) -> Answer { take(b); log("after b"); Ok(a.look() + c.look()) }
-            $(#[$attribute])* fn perhaps(flag: bool, a: Noisy, b: Noisy, c: Noisy) -> Answer { if flag { take(a); } log("body"); Ok(c.look() + b.look()) }
-            $(#[$attribute])* fn into_local(a: Noisy, b: Noisy, c: Noisy) -> Answer { let _local = Noisy("local"); let _b = b; log("body"); Ok(a.look() + c.look()) }
-            $(#[$attribute])* fn shadowed(a: Noisy, b: Noisy) -> Answer { let a = Noisy(if a.look() > 0 { "inner" } else { "" }); Ok(a.look() + b.look()) }
-            $(#[$attribute])* fn changed(mut a: Noisy, mut b: Noisy, c: Noisy) -> Answer { b = Noisy("b, new"); a.0 = "a, changed"; Ok(b.look() + c.look()) }
-            $(#[$attribute])* fn tuple((a, b): (Noisy, Noisy), c: Noisy) -> Answer { Ok(b.look() + c.look() + a.look()) }
-            $(#[$attribute])* fn part_of_tuple(z: Noisy, (a, _): (Noisy, Noisy), b: Noisy) -> Answer { Ok(a.look() + b.look() + z.look()) }
-            $(#[$attribute])* fn parts_of_tuple((_, a): (Noisy, Noisy), (b, ..): (Noisy, Noisy, Noisy)) -> Answer { Ok(b.look() + a.look()) }
-            $(#[$attribute])* fn nested(((mut a, _), b): ((Noisy, Noisy), Noisy), _: Noisy) -> Answer { a.0 = "a, changed"; take(b); Ok(a.look()) }
-            $(#[$attribute])* fn of_struct(Pair { first, .. }: Pair, b: Noisy) -> Answer { Ok(first.look() + b.look()) }
-            $(#[$attribute])* fn of_struct_reversed(b: Noisy, Pair { second, first }: Pair) -> Answer { Ok(first.look() + b.look() + second.look()) }
-            $(#[$attribute])* fn copied_out(Noisy(name): Noisy, b: Noisy) -> Answer { Ok(name.len() + b.look()) }
-            $(#[$attribute])* fn by_ref(ref a: Noisy, b: Noisy, ref mut c: Noisy) -> Answer { c.0 = "c, changed"; Ok(b.look() + a.look()) }
-            $(#[$attribute])* fn array([a, _, c]: [Noisy; 3], d: Noisy) -> Answer { Ok(d.look() + c.look() + a.look()) }
-            $(#[$attribute])* fn at(whole @ Noisy(_): Noisy, b: Noisy) -> Answer { Ok(b.look() + whole.look()) }
+            $(#[$attribute])* fn unused(_a: Logged, _b: Logged, _c: Logged) -> Answer { Ok(1) }
+            $(#[$attribute])* #[allow(unused_variables)] fn named_unused(a: Logged, b: Logged, c: Logged) -> Answer { Ok(b.touch()) }
+            $(#[$attribute])* fn allowed_unused(#[allow(unused_variables)] a: Logged, #[expect(unused_variables)] b: Logged, c: Logged) -> Answer { Ok(c.touch()) }
+            $(#[$attribute])* fn ignored(_: Logged, b: Logged, _: Logged, _d: Logged) -> Answer { Ok(b.touch()) }
+            $(#[$attribute])* fn borrowed(a: Logged, b: Logged, c: Logged) -> Answer { Ok(c.touch() + a.touch() + b.touch()) }
+            $(#[$attribute])* fn moved(a: Logged, b: Logged, c: Logged) -> Answer { take(b); log("after b"); Ok(a.touch() + c.touch()) }
+            $(#[$attribute])* fn conditionally_moved(flag: bool, a: Logged, b: Logged, c: Logged) -> Answer { if flag { take(a); } log("body"); Ok(c.touch() + b.touch()) }
+            $(#[$attribute])* fn into_local(a: Logged, b: Logged, c: Logged) -> Answer { let _local = Logged("local"); let _b = b; log("body"); Ok(a.touch() + c.touch()) }
+            $(#[$attribute])* fn shadowed(a: Logged, b: Logged) -> Answer { let a = Logged(if a.touch() > 0 { "inner" } else { "" }); Ok(a.touch() + b.touch()) }
+            $(#[$attribute])* fn changed(mut a: Logged, mut b: Logged, c: Logged) -> Answer { b = Logged("b, new"); a.0 = "a, changed"; Ok(b.touch() + c.touch()) }
+            $(#[$attribute])* fn tuple((a, b): (Logged, Logged), c: Logged) -> Answer { Ok(b.touch() + c.touch() + a.touch()) }
+            $(#[$attribute])* fn part_of_tuple(z: Logged, (a, _): (Logged, Logged), b: Logged) -> Answer { Ok(a.touch() + b.touch() + z.touch()) }
+            $(#[$attribute])* fn parts_of_tuple((_, a): (Logged, Logged), (b, ..): (Logged, Logged, Logged)) -> Answer { Ok(b.touch() + a.touch()) }
+            $(#[$attribute])* fn nested(((mut a, _), b): ((Logged, Logged), Logged), _: Logged) -> Answer { a.0 = "a, changed"; take(b); Ok(a.touch()) }
+            $(#[$attribute])* fn of_struct(Pair { first, .. }: Pair, b: Logged) -> Answer { Ok(first.touch() + b.touch()) }
+            $(#[$attribute])* fn of_struct_reversed(b: Logged, Pair { second, first }: Pair) -> Answer { Ok(first.touch() + b.touch() + second.touch()) }
+            $(#[$attribute])* fn copied_out(Logged(name): Logged, b: Logged) -> Answer { Ok(name.len() + b.touch()) }
+            $(#[$attribute])* fn by_ref(ref a: Logged, b: Logged, ref mut c: Logged) -> Answer { c.0 = "c, changed"; Ok(b.touch() + a.touch()) }
+            $(#[$attribute])* fn array([a, _, c]: [Logged; 3], d: Logged) -> Answer { Ok(d.touch() + c.touch() + a.touch()) }
+            $(#[$attribute])* fn at(whole @ Logged(_): Logged, b: Logged) -> Answer { Ok(b.touch() + whole.touch()) }
             $(#[$attribute])* fn generic<T, U: AsRef<str>>(a: T, b: U, c: T) -> Answer where T: Sized { take(c); log("body"); let _a = &a; Ok(b.as_ref().len()) }
-            $(#[$attribute])* fn hidden(call: impl FnOnce() -> usize, b: Noisy) -> Answer { let length = b.look(); Ok(call() + length) }
-            $(#[$attribute])* fn early(flag: bool, a: Noisy, b: Noisy) -> Answer { let _local = Noisy("local"); if flag { return Ok(b.look()); } Ok(a.look()) }
-            $(#[$attribute])* fn question(a: Noisy, b: Noisy) -> Answer { let _local = Noisy("local"); take(a); fail()?; Ok(b.look()) }
-            $(#[$attribute])* fn panics(a: Noisy, (b, _): (Noisy, Noisy), c: Noisy) -> Answer { let _local = Noisy("local"); take(b); if c.look() > 0 { panic!("as it was") } Ok(a.look()) }
-            $(#[$attribute])* fn temporaries(a: Noisy, b: Noisy) -> Answer { let local = Noisy("local"); Ok(noisy().lend().look() + b.look() + local.look() + a.look()) }
-            $(#[$attribute])* fn temporaries_of_match(a: Noisy, _: Noisy) -> Answer { match noisy().lend().look() { 0 => fail().map(|()| 0), length => { log("arm"); Ok(length + a.look()) } } }
-            $(#[$attribute])* fn closures(a: Noisy, b: Noisy, c: Noisy) -> Answer { let call = move || c.look() + a.look(); log("body"); Ok(call() + b.look()) }
-            $(#[$attribute])* fn behind_cfg(a: Noisy, #[cfg(any())] missing: Missing, #[cfg(not(any()))] (b, _): (Noisy, Noisy)) -> Answer { Ok(b.look() + a.look()) }
-            $(#[$attribute])* fn references(a: Noisy, text: &str, log: &mut Vec<usize>, b: Noisy) -> Answer { log.push(text.len() + a.look()); Ok(b.look()) }
+            $(#[$attribute])* fn impl_trait(call: impl FnOnce() -> usize, b: Logged) -> Answer { let length = b.touch(); Ok(call() + length) }
+            $(#[$attribute])* fn early(flag: bool, a: Logged, b: Logged) -> Answer { let _local = Logged("local"); if flag { return Ok(b.touch()); } Ok(a.touch()) }
+            $(#[$attribute])* fn question(a: Logged, b: Logged) -> Answer { let _local = Logged("local"); take(a); fail()?; Ok(b.touch()) }
+            $(#[$attribute])* fn panics(a: Logged, (b, _): (Logged, Logged), c: Logged) -> Answer { let _local = Logged("local"); take(b); if c.touch() > 0 { panic!("original payload") } Ok(a.touch()) }
+            $(#[$attribute])* fn temporaries(a: Logged, b: Logged) -> Answer { let local = Logged("local"); Ok(temporary().by_ref_to_self().touch() + b.touch() + local.touch() + a.touch()) }
+            $(#[$attribute])* fn temporaries_of_match(a: Logged, _: Logged) -> Answer { match temporary().by_ref_to_self().touch() { 0 => fail().map(|()| 0), length => { log("arm"); Ok(length + a.touch()) } } }
+            $(#[$attribute])* fn closures(a: Logged, b: Logged, c: Logged) -> Answer { let call = move || c.touch() + a.touch(); log("body"); Ok(call() + b.touch()) }
+            $(#[$attribute])* fn behind_cfg(a: Logged, #[cfg(any())] missing: Missing, #[cfg(not(any()))] (b, _): (Logged, Logged)) -> Answer { Ok(b.touch() + a.touch()) }
+            $(#[$attribute])* fn references(a: Logged, text: &str, log: &mut Vec<usize>, b: Logged) -> Answer { log.push(text.len() + a.touch()); Ok(b.touch()) }
             $(#[$attribute])* fn in_threads(sender: mpsc::Sender<u8>, receiver: mpsc::Receiver<u8>) -> Answer { thread::spawn(move || sender.send(1)); Ok(receiver.iter().count()) }
-            $(#[$attribute])* fn sender_unused(_: mpsc::Sender<u8>, (sender, _): (mpsc::Sender<u8>, u8), last: Noisy) -> Answer { drop(sender); Ok(last.look()) }
+            $(#[$attribute])* fn sender_unused(_: mpsc::Sender<u8>, (sender, _): (mpsc::Sender<u8>, u8), last: Logged) -> Answer { drop(sender); Ok(last.touch()) }
 
             impl Pair {
-                $(#[$attribute])* fn $module(self, c: Noisy) -> Answer { Ok(c.look() + self.second.look()) }
+                $(#[$attribute])* fn $module(self, c: Logged) -> Answer { Ok(c.touch() + self.second.touch()) }
             }
 
-            pub(super) fn rest() -> Vec<(&'static str, Run)> {
+            pub(super) fn method_cases() -> Vec<(&'static str, Run)> {
                 trait Methods: Sized {
-                    fn of_box(self: Box<Self>, c: Noisy) -> Answer;
-                    fn of_mut(&mut self, b: Noisy, c: Noisy) -> Answer;
-                    $(#[$attribute])* fn provided(self, (b, c): (Noisy, Noisy)) -> Answer { Ok(b.look() + c.look()) }
+                    fn of_box(self: Box<Self>, c: Logged) -> Answer;
+                    fn of_mut(&mut self, b: Logged, c: Logged) -> Answer;
+                    $(#[$attribute])* fn provided(self, (b, c): (Logged, Logged)) -> Answer { Ok(b.touch() + c.touch()) }
                 }
                 impl Methods for Pair {
-                    $(#[$attribute])* fn of_box(self: Box<Self>, c: Noisy) -> Answer { take(self.first); log("body"); Ok(c.look()) }
-                    $(#[$attribute])* fn of_mut(&mut self, b: Noisy, c: Noisy) -> Answer { self.first = b; Ok(c.look()) }
+                    $(#[$attribute])* fn of_box(self: Box<Self>, c: Logged) -> Answer { take(self.first); log("body"); Ok(c.touch()) }
+                    $(#[$attribute])* fn of_mut(&mut self, b: Logged, c: Logged) -> Answer { self.first = b; Ok(c.touch()) }
                 }
                 vec![
-                    ("Box<Self>", || drop(Box::new(Pair::new()).of_box(Noisy("c")))),
-                    ("&mut self", || drop(Pair::new().of_mut(Noisy("b"), Noisy("c")))),
-                    ("provided", || drop(Pair::new().provided((Noisy("b"), Noisy("c"))))),
+                    ("Box<Self>", || drop(Box::new(Pair::new()).of_box(Logged("c")))),
+                    ("&mut self", || drop(Pair::new().of_mut(Logged("b"), Logged("c")))),
+                    ("provided", || drop(Pair::new().provided((Logged("b"), Logged("c"))))),
                 ]
             }
 
             pub(super) fn cases() -> Vec<(&'static str, Run)> {
                 let mut cases = vec![
-                    case!(unused(Noisy("a"), Noisy("b"), Noisy("c"))),
-                    case!(named_unused(Noisy("a"), Noisy("b"), Noisy("c"))),
-                    case!(allowed_unused(Noisy("a"), Noisy("b"), Noisy("c"))),
-                    case!(ignored(Noisy("a"), Noisy("b"), Noisy("c"), Noisy("d"))),
-                    case!(borrowed(Noisy("a"), Noisy("b"), Noisy("c"))),
-                    case!(moved(Noisy("a"), Noisy("b"), Noisy("c"))),
-                    case!(perhaps(true, Noisy("a"), Noisy("b"), Noisy("c"))),
-                    case!(perhaps(false, Noisy("a"), Noisy("b"), Noisy("c"))),
-                    case!(into_local(Noisy("a"), Noisy("b"), Noisy("c"))),
-                    case!(shadowed(Noisy("a"), Noisy("b"))),
-                    case!(changed(Noisy("a"), Noisy("b"), Noisy("c"))),
-                    case!(tuple((Noisy("a"), Noisy("b")), Noisy("c"))),
-                    case!(part_of_tuple(Noisy("z"), (Noisy("a"), Noisy("_")), Noisy("b"))),
-                    case!(parts_of_tuple((Noisy("_"), Noisy("a")), (Noisy("b"), Noisy(".. 1"), Noisy(".. 2")))),
-                    case!(nested(((Noisy("a"), Noisy("_")), Noisy("b")), Noisy("c"))),
-                    case!(of_struct(Pair::new(), Noisy("b"))),
-                    case!(of_struct_reversed(Noisy("b"), Pair::new())),
-                    case!(copied_out(Noisy("a"), Noisy("b"))),
-                    case!(by_ref(Noisy("a"), Noisy("b"), Noisy("c"))),
-                    case!(array([Noisy("a"), Noisy("b"), Noisy("c")], Noisy("d"))),
-                    case!(at(Noisy("a"), Noisy("b"))),
-                    case!(generic(Noisy("a"), "text", Noisy("c"))),
-                    case!(hidden({ let inner = Noisy("call"); move || inner.look() }, Noisy("b"))),
-                    case!(early(true, Noisy("a"), Noisy("b"))),
-                    case!(early(false, Noisy("a"), Noisy("b"))),
-                    case!(question(Noisy("a"), Noisy("b"))),
-                    case!(panics(Noisy("a"), (Noisy("b"), Noisy("_")), Noisy("c"))),
-                    case!(temporaries(Noisy("a"), Noisy("b"))),
-                    case!(temporaries_of_match(Noisy("a"), Noisy("b"))),
-                    case!(closures(Noisy("a"), Noisy("b"), Noisy("c"))),
-                    case!(behind_cfg(Noisy("a"), (Noisy("b"), Noisy("_")))),
-                    case!(references(Noisy("a"), "text", &mut Vec::new(), Noisy("b"))),
-                    ("self", || drop(Pair::new().$module(Noisy("c")))),
+                    case!(unused(Logged("a"), Logged("b"), Logged("c"))),
+                    case!(named_unused(Logged("a"), Logged("b"), Logged("c"))),
+                    case!(allowed_unused(Logged("a"), Logged("b"), Logged("c"))),
+                    case!(ignored(Logged("a"), Logged("b"), Logged("c"), Logged("d"))),
+                    case!(borrowed(Logged("a"), Logged("b"), Logged("c"))),
+                    case!(moved(Logged("a"), Logged("b"), Logged("c"))),
+                    case!(conditionally_moved(true, Logged("a"), Logged("b"), Logged("c"))),
+                    case!(conditionally_moved(false, Logged("a"), Logged("b"), Logged("c"))),
+                    case!(into_local(Logged("a"), Logged("b"), Logged("c"))),
+                    case!(shadowed(Logged("a"), Logged("b"))),
+                    case!(changed(Logged("a"), Logged("b"), Logged("c"))),
+                    case!(tuple((Logged("a"), Logged("b")), Logged("c"))),
+                    case!(part_of_tuple(Logged("z"), (Logged("a"), Logged("_")), Logged("b"))),
+                    case!(parts_of_tuple((Logged("_"), Logged("a")), (Logged("b"), Logged(".. 1"), Logged(".. 2")))),
+                    case!(nested(((Logged("a"), Logged("_")), Logged("b")), Logged("c"))),
+                    case!(of_struct(Pair::new(), Logged("b"))),
+                    case!(of_struct_reversed(Logged("b"), Pair::new())),
+                    case!(copied_out(Logged("a"), Logged("b"))),
+                    case!(by_ref(Logged("a"), Logged("b"), Logged("c"))),
+                    case!(array([Logged("a"), Logged("b"), Logged("c")], Logged("d"))),
+                    case!(at(Logged("a"), Logged("b"))),
+                    case!(generic(Logged("a"), "text", Logged("c"))),
+                    case!(impl_trait({ let inner = Logged("call"); move || inner.touch() }, Logged("b"))),
+                    case!(early(true, Logged("a"), Logged("b"))),
+                    case!(early(false, Logged("a"), Logged("b"))),
+                    case!(question(Logged("a"), Logged("b"))),
+                    case!(panics(Logged("a"), (Logged("b"), Logged("_")), Logged("c"))),
+                    case!(temporaries(Logged("a"), Logged("b"))),
+                    case!(temporaries_of_match(Logged("a"), Logged("b"))),
+                    case!(closures(Logged("a"), Logged("b"), Logged("c"))),
+                    case!(behind_cfg(Logged("a"), (Logged("b"), Logged("_")))),
+                    case!(references(Logged("a"), "text", &mut Vec::new(), Logged("b"))),
+                    ("self", || drop(Pair::new().$module(Logged("c")))),
                 ];
-                cases.extend(rest());
+                cases.extend(method_cases());
                 cases
             }
 
-            pub(super) fn ends_when_the_senders_are_gone() -> Vec<usize> {
+            pub(super) fn receive_until_senders_are_dropped() -> Vec<usize> {
                 let (sender, receiver) = mpsc::channel();
                 let (other, _receiver) = mpsc::channel();
                 let count = in_threads(sender, receiver).unwrap();
-                vec![count, sender_unused(other.clone(), (other, 1), Noisy("last")).unwrap()]
+                vec![count, sender_unused(other.clone(), (other, 1), Logged("last")).unwrap()]
             }
         }
     };
@@ -194,10 +194,10 @@ macro_rules! sync {
 
 sync!(plain:);
 sync!(retried: #[retry(max_attempts = 1, retry_if = any)]);
-sync!(broken: #[circuit_breaker(name = "drops")]);
-sync!(fallen: #[fallback(|error| Err(error))]);
-sync!(limited: #[rate_limit(name = "drops", limit = 100_000, per = 1h)]);
-sync!(bulky: #[bulkhead(name = "drops", max_concurrent = 100)]);
+sync!(behind_breaker: #[circuit_breaker(name = "drops")]);
+sync!(with_fallback: #[fallback(|error| Err(error))]);
+sync!(behind_rate_limit: #[rate_limit(name = "drops", limit = 100_000, per = 1h)]);
+sync!(behind_bulkhead: #[bulkhead(name = "drops", max_concurrent = 100)]);
 sync!(stacked:
     #[fallback(|error| Err(error))]
     #[retry(max_attempts = 1, retry_if = |_| true)]
@@ -206,7 +206,7 @@ sync!(stacked:
     #[bulkhead(name = "drops, stacked", max_concurrent = 100)]
 );
 
-/// What a run drops, and what it drops of what its caller has kept.
+/// Runs `run` and returns what it dropped, in order, including what its caller kept.
 fn dropped(run: Run) -> Vec<&'static str> {
     take_log();
     _ = catch_unwind(AssertUnwindSafe(run));
@@ -214,14 +214,14 @@ fn dropped(run: Run) -> Vec<&'static str> {
 }
 
 #[test]
-fn a_function_drops_its_arguments_as_the_plain_one() {
-    let mut wrong = Vec::new();
+fn sync_arguments_drop_in_the_order_of_the_plain_function() {
+    let mut differences = Vec::new();
     for (stack, cases) in [
         ("#[retry]", retried::cases()),
-        ("#[circuit_breaker]", broken::cases()),
-        ("#[fallback]", fallen::cases()),
-        ("#[rate_limit]", limited::cases()),
-        ("#[bulkhead]", bulky::cases()),
+        ("#[circuit_breaker]", behind_breaker::cases()),
+        ("#[fallback]", with_fallback::cases()),
+        ("#[rate_limit]", behind_rate_limit::cases()),
+        ("#[bulkhead]", behind_bulkhead::cases()),
         ("all of them", stacked::cases()),
     ] {
         breaker("drops").unwrap().reset();
@@ -229,23 +229,23 @@ fn a_function_drops_its_arguments_as_the_plain_one() {
             let (expected, seen) = (dropped(oracle), dropped(run));
             assert!(!expected.is_empty());
             if seen != expected {
-                wrong.push(format!("{stack} {name}: {seen:?} where the plain function drops {expected:?}"));
+                differences.push(format!("{stack} {name}: {seen:?} where the plain function drops {expected:?}"));
             }
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
 #[test]
-fn a_sender_that_is_given_away_is_gone() {
+fn a_moved_sender_is_dropped_inside_the_function() {
     for run in [
-        plain::ends_when_the_senders_are_gone,
-        retried::ends_when_the_senders_are_gone,
-        broken::ends_when_the_senders_are_gone,
-        fallen::ends_when_the_senders_are_gone,
-        limited::ends_when_the_senders_are_gone,
-        bulky::ends_when_the_senders_are_gone,
-        stacked::ends_when_the_senders_are_gone,
+        plain::receive_until_senders_are_dropped,
+        retried::receive_until_senders_are_dropped,
+        behind_breaker::receive_until_senders_are_dropped,
+        with_fallback::receive_until_senders_are_dropped,
+        behind_rate_limit::receive_until_senders_are_dropped,
+        behind_bulkhead::receive_until_senders_are_dropped,
+        stacked::receive_until_senders_are_dropped,
     ] {
         let (ended, end) = mpsc::channel();
         thread::spawn(move || ended.send(run()));
@@ -264,83 +264,83 @@ macro_rules! asynchronous {
         mod $module {
             use super::*;
 
-            $(#[$attribute])* async fn unused(_a: Noisy, _b: Noisy, _c: Noisy) -> Answer { yield_now().await; Ok(1) }
-            $(#[$attribute])* #[allow(unused_variables)] async fn named_unused(a: Noisy, b: Noisy, c: Noisy) -> Answer { yield_now().await; Ok(b.look()) }
-            $(#[$attribute])* async fn ignored(_: Noisy, b: Noisy, _: Noisy, _d: Noisy) -> Answer { yield_now().await; Ok(b.look()) }
-            $(#[$attribute])* async fn borrowed(a: Noisy, b: Noisy, c: Noisy) -> Answer { let length = c.look(); yield_now().await; Ok(length + a.look() + b.look()) }
-            $(#[$attribute])* async fn moved(a: Noisy, b: Noisy, c: Noisy) -> Answer { yield_now().await; take(b); log("after b"); yield_now().await; Ok(a.look() + c.look()) }
-            $(#[$attribute])* async fn perhaps(flag: bool, a: Noisy, b: Noisy, c: Noisy) -> Answer { if flag { take(a); } yield_now().await; log("body"); Ok(c.look() + b.look()) }
-            $(#[$attribute])* async fn into_local(a: Noisy, b: Noisy, c: Noisy) -> Answer { let _local = Noisy("local"); let _b = b; yield_now().await; log("body"); Ok(a.look() + c.look()) }
-            $(#[$attribute])* async fn changed(mut a: Noisy, mut b: Noisy, c: Noisy) -> Answer { b = Noisy("b, new"); a.0 = "a, changed"; yield_now().await; Ok(b.look() + c.look()) }
-            $(#[$attribute])* async fn tuple((a, b): (Noisy, Noisy), c: Noisy) -> Answer { yield_now().await; Ok(b.look() + c.look() + a.look()) }
-            $(#[$attribute])* async fn part_of_tuple(z: Noisy, (a, _): (Noisy, Noisy), b: Noisy) -> Answer { yield_now().await; Ok(a.look() + b.look() + z.look()) }
-            $(#[$attribute])* async fn of_struct(Pair { first, .. }: Pair, b: Noisy) -> Answer { yield_now().await; Ok(first.look() + b.look()) }
-            $(#[$attribute])* async fn copied_out(Noisy(name): Noisy, b: Noisy) -> Answer { yield_now().await; Ok(name.len() + b.look()) }
-            $(#[$attribute])* async fn by_ref(ref a: Noisy, b: Noisy, ref mut c: Noisy) -> Answer { c.0 = "c, changed"; yield_now().await; Ok(b.look() + a.look()) }
-            $(#[$attribute])* async fn generic<T: AsRef<str>>(a: Noisy, b: T, c: impl FnOnce() -> usize) -> Answer { let length = c(); yield_now().await; log("body"); let _a = &a; Ok(b.as_ref().len() + length) }
-            $(#[$attribute])* async fn early(flag: bool, a: Noisy, b: Noisy) -> Answer { let _local = Noisy("local"); if flag { return Ok(b.look()); } yield_now().await; Ok(a.look()) }
-            $(#[$attribute])* async fn question(a: Noisy, b: Noisy) -> Answer { let _local = Noisy("local"); take(a); yield_now().await; fail()?; Ok(b.look()) }
-            $(#[$attribute])* async fn panics(a: Noisy, (b, _): (Noisy, Noisy), c: Noisy) -> Answer { let _local = Noisy("local"); take(b); yield_now().await; if c.look() > 0 { panic!("as it was") } Ok(a.look()) }
-            $(#[$attribute])* async fn temporaries(a: Noisy, b: Noisy) -> Answer { let local = Noisy("local"); yield_now().await; Ok(noisy().lend().look() + b.look() + local.look() + a.look()) }
-            $(#[$attribute])* async fn blocks(a: Noisy, b: Noisy, c: Noisy) -> Answer { let inner = async move { yield_now().await; c.look() + a.look() }; log("body"); Ok(inner.await + b.look()) }
-            $(#[$attribute])* async fn references(a: Noisy, text: &str, log: &mut Vec<usize>, b: Noisy) -> Answer { log.push(text.len() + a.look()); yield_now().await; Ok(b.look()) }
+            $(#[$attribute])* async fn unused(_a: Logged, _b: Logged, _c: Logged) -> Answer { yield_now().await; Ok(1) }
+            $(#[$attribute])* #[allow(unused_variables)] async fn named_unused(a: Logged, b: Logged, c: Logged) -> Answer { yield_now().await; Ok(b.touch()) }
+            $(#[$attribute])* async fn ignored(_: Logged, b: Logged, _: Logged, _d: Logged) -> Answer { yield_now().await; Ok(b.touch()) }
+            $(#[$attribute])* async fn borrowed(a: Logged, b: Logged, c: Logged) -> Answer { let length = c.touch(); yield_now().await; Ok(length + a.touch() + b.touch()) }
+            $(#[$attribute])* async fn moved(a: Logged, b: Logged, c: Logged) -> Answer { yield_now().await; take(b); log("after b"); yield_now().await; Ok(a.touch() + c.touch()) }
+            $(#[$attribute])* async fn conditionally_moved(flag: bool, a: Logged, b: Logged, c: Logged) -> Answer { if flag { take(a); } yield_now().await; log("body"); Ok(c.touch() + b.touch()) }
+            $(#[$attribute])* async fn into_local(a: Logged, b: Logged, c: Logged) -> Answer { let _local = Logged("local"); let _b = b; yield_now().await; log("body"); Ok(a.touch() + c.touch()) }
+            $(#[$attribute])* async fn changed(mut a: Logged, mut b: Logged, c: Logged) -> Answer { b = Logged("b, new"); a.0 = "a, changed"; yield_now().await; Ok(b.touch() + c.touch()) }
+            $(#[$attribute])* async fn tuple((a, b): (Logged, Logged), c: Logged) -> Answer { yield_now().await; Ok(b.touch() + c.touch() + a.touch()) }
+            $(#[$attribute])* async fn part_of_tuple(z: Logged, (a, _): (Logged, Logged), b: Logged) -> Answer { yield_now().await; Ok(a.touch() + b.touch() + z.touch()) }
+            $(#[$attribute])* async fn of_struct(Pair { first, .. }: Pair, b: Logged) -> Answer { yield_now().await; Ok(first.touch() + b.touch()) }
+            $(#[$attribute])* async fn copied_out(Logged(name): Logged, b: Logged) -> Answer { yield_now().await; Ok(name.len() + b.touch()) }
+            $(#[$attribute])* async fn by_ref(ref a: Logged, b: Logged, ref mut c: Logged) -> Answer { c.0 = "c, changed"; yield_now().await; Ok(b.touch() + a.touch()) }
+            $(#[$attribute])* async fn generic<T: AsRef<str>>(a: Logged, b: T, c: impl FnOnce() -> usize) -> Answer { let length = c(); yield_now().await; log("body"); let _a = &a; Ok(b.as_ref().len() + length) }
+            $(#[$attribute])* async fn early(flag: bool, a: Logged, b: Logged) -> Answer { let _local = Logged("local"); if flag { return Ok(b.touch()); } yield_now().await; Ok(a.touch()) }
+            $(#[$attribute])* async fn question(a: Logged, b: Logged) -> Answer { let _local = Logged("local"); take(a); yield_now().await; fail()?; Ok(b.touch()) }
+            $(#[$attribute])* async fn panics(a: Logged, (b, _): (Logged, Logged), c: Logged) -> Answer { let _local = Logged("local"); take(b); yield_now().await; if c.touch() > 0 { panic!("original payload") } Ok(a.touch()) }
+            $(#[$attribute])* async fn temporaries(a: Logged, b: Logged) -> Answer { let local = Logged("local"); yield_now().await; Ok(temporary().by_ref_to_self().touch() + b.touch() + local.touch() + a.touch()) }
+            $(#[$attribute])* async fn blocks(a: Logged, b: Logged, c: Logged) -> Answer { let inner = async move { yield_now().await; c.touch() + a.touch() }; log("body"); Ok(inner.await + b.touch()) }
+            $(#[$attribute])* async fn references(a: Logged, text: &str, log: &mut Vec<usize>, b: Logged) -> Answer { log.push(text.len() + a.touch()); yield_now().await; Ok(b.touch()) }
 
             // Functions that return a future.
-            $(#[$attribute])* fn future(a: Noisy, b: Noisy, c: Noisy) -> impl Future<Output = Answer> { async move { let _local = Noisy("local"); let length = c.look(); yield_now().await; Ok(a.look() + b.look() + length) } }
-            $(#[$attribute])* fn boxed(a: Noisy, b: Noisy, c: Noisy) -> Pin<Box<dyn Future<Output = Answer>>> { Box::pin(async move { take(c); let length = b.look(); yield_now().await; Ok(a.look() + length) }) }
-            $(#[$attribute])* fn renaming(a: Noisy, b: Noisy, c: Noisy) -> Pin<Box<dyn Future<Output = Answer> + Send>> { Box::pin(async move { let b = b; let length = c.look(); yield_now().await; Ok(a.look() + b.look() + length) }) }
+            $(#[$attribute])* fn future(a: Logged, b: Logged, c: Logged) -> impl Future<Output = Answer> { async move { let _local = Logged("local"); let length = c.touch(); yield_now().await; Ok(a.touch() + b.touch() + length) } }
+            $(#[$attribute])* fn boxed(a: Logged, b: Logged, c: Logged) -> Pin<Box<dyn Future<Output = Answer>>> { Box::pin(async move { take(c); let length = b.touch(); yield_now().await; Ok(a.touch() + length) }) }
+            $(#[$attribute])* fn renaming(a: Logged, b: Logged, c: Logged) -> Pin<Box<dyn Future<Output = Answer> + Send>> { Box::pin(async move { let b = b; let length = c.touch(); yield_now().await; Ok(a.touch() + b.touch() + length) }) }
             type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-            $(#[$attribute])* fn aliased(a: Noisy, b: Noisy) -> BoxFuture<Answer> { Box::pin(async move { let length = b.look(); yield_now().await; Ok(a.look() + length) }) }
+            $(#[$attribute])* fn aliased(a: Logged, b: Logged) -> BoxFuture<Answer> { Box::pin(async move { let length = b.touch(); yield_now().await; Ok(a.touch() + length) }) }
 
             impl Pair {
-                $(#[$attribute])* async fn $module(self, c: Noisy) -> Answer { yield_now().await; Ok(c.look() + self.second.look()) }
+                $(#[$attribute])* async fn $module(self, c: Logged) -> Answer { yield_now().await; Ok(c.touch() + self.second.touch()) }
             }
 
             #[async_trait::async_trait]
             trait Methods: Sized {
-                async fn by_value(self, b: Noisy, _: Noisy) -> Answer;
-                async fn by_arc(self: Arc<Self>, (a, b): (Noisy, Noisy), c: Noisy) -> Answer;
-                $(#[$attribute])* async fn provided(b: Noisy, mut c: Noisy) -> Answer { yield_now().await; c.0 = "c, changed"; Ok(b.look() + c.look()) }
+                async fn by_value(self, b: Logged, _: Logged) -> Answer;
+                async fn by_arc(self: Arc<Self>, (a, b): (Logged, Logged), c: Logged) -> Answer;
+                $(#[$attribute])* async fn provided(b: Logged, mut c: Logged) -> Answer { yield_now().await; c.0 = "c, changed"; Ok(b.touch() + c.touch()) }
             }
 
             #[async_trait::async_trait]
             impl Methods for Pair {
-                $(#[$attribute])* async fn by_value(self, b: Noisy, _: Noisy) -> Answer { take(self.first); yield_now().await; log("body"); Ok(b.look()) }
-                $(#[$attribute])* async fn by_arc(self: Arc<Self>, (a, b): (Noisy, Noisy), c: Noisy) -> Answer { let length = c.look(); yield_now().await; Ok(length + a.look() + b.look()) }
+                $(#[$attribute])* async fn by_value(self, b: Logged, _: Logged) -> Answer { take(self.first); yield_now().await; log("body"); Ok(b.touch()) }
+                $(#[$attribute])* async fn by_arc(self: Arc<Self>, (a, b): (Logged, Logged), c: Logged) -> Answer { let length = c.touch(); yield_now().await; Ok(length + a.touch() + b.touch()) }
             }
 
             pub(super) fn cases() -> Vec<(&'static str, Start)> {
                 vec![
-                    start!(unused(Noisy("a"), Noisy("b"), Noisy("c"))),
-                    start!(named_unused(Noisy("a"), Noisy("b"), Noisy("c"))),
-                    start!(ignored(Noisy("a"), Noisy("b"), Noisy("c"), Noisy("d"))),
-                    start!(borrowed(Noisy("a"), Noisy("b"), Noisy("c"))),
-                    start!(moved(Noisy("a"), Noisy("b"), Noisy("c"))),
-                    start!(perhaps(true, Noisy("a"), Noisy("b"), Noisy("c"))),
-                    start!(perhaps(false, Noisy("a"), Noisy("b"), Noisy("c"))),
-                    start!(into_local(Noisy("a"), Noisy("b"), Noisy("c"))),
-                    start!(changed(Noisy("a"), Noisy("b"), Noisy("c"))),
-                    start!(tuple((Noisy("a"), Noisy("b")), Noisy("c"))),
-                    start!(part_of_tuple(Noisy("z"), (Noisy("a"), Noisy("_")), Noisy("b"))),
-                    start!(of_struct(Pair::new(), Noisy("b"))),
-                    start!(copied_out(Noisy("a"), Noisy("b"))),
-                    start!(by_ref(Noisy("a"), Noisy("b"), Noisy("c"))),
-                    start!(generic(Noisy("a"), "text", { let inner = Noisy("call"); move || inner.look() })),
-                    start!(early(true, Noisy("a"), Noisy("b"))),
-                    start!(early(false, Noisy("a"), Noisy("b"))),
-                    start!(question(Noisy("a"), Noisy("b"))),
-                    start!(panics(Noisy("a"), (Noisy("b"), Noisy("_")), Noisy("c"))),
-                    start!(temporaries(Noisy("a"), Noisy("b"))),
-                    start!(blocks(Noisy("a"), Noisy("b"), Noisy("c"))),
-                    start!(future(Noisy("a"), Noisy("b"), Noisy("c"))),
-                    start!(boxed(Noisy("a"), Noisy("b"), Noisy("c"))),
-                    start!(renaming(Noisy("a"), Noisy("b"), Noisy("c"))),
-                    start!(aliased(Noisy("a"), Noisy("b"))),
-                    ("references", || Box::pin(async { references(Noisy("a"), "text", &mut Vec::new(), Noisy("b")).await })),
-                    ("self", || Box::pin(Pair::new().$module(Noisy("c")))),
-                    ("self, async_trait", || Pair::new().by_value(Noisy("b"), Noisy("c"))),
-                    ("Arc<Self>, async_trait", || Arc::new(Pair::new()).by_arc((Noisy("a"), Noisy("b")), Noisy("c"))),
-                    ("provided, async_trait", || <Pair as Methods>::provided(Noisy("b"), Noisy("c"))),
+                    start!(unused(Logged("a"), Logged("b"), Logged("c"))),
+                    start!(named_unused(Logged("a"), Logged("b"), Logged("c"))),
+                    start!(ignored(Logged("a"), Logged("b"), Logged("c"), Logged("d"))),
+                    start!(borrowed(Logged("a"), Logged("b"), Logged("c"))),
+                    start!(moved(Logged("a"), Logged("b"), Logged("c"))),
+                    start!(conditionally_moved(true, Logged("a"), Logged("b"), Logged("c"))),
+                    start!(conditionally_moved(false, Logged("a"), Logged("b"), Logged("c"))),
+                    start!(into_local(Logged("a"), Logged("b"), Logged("c"))),
+                    start!(changed(Logged("a"), Logged("b"), Logged("c"))),
+                    start!(tuple((Logged("a"), Logged("b")), Logged("c"))),
+                    start!(part_of_tuple(Logged("z"), (Logged("a"), Logged("_")), Logged("b"))),
+                    start!(of_struct(Pair::new(), Logged("b"))),
+                    start!(copied_out(Logged("a"), Logged("b"))),
+                    start!(by_ref(Logged("a"), Logged("b"), Logged("c"))),
+                    start!(generic(Logged("a"), "text", { let inner = Logged("call"); move || inner.touch() })),
+                    start!(early(true, Logged("a"), Logged("b"))),
+                    start!(early(false, Logged("a"), Logged("b"))),
+                    start!(question(Logged("a"), Logged("b"))),
+                    start!(panics(Logged("a"), (Logged("b"), Logged("_")), Logged("c"))),
+                    start!(temporaries(Logged("a"), Logged("b"))),
+                    start!(blocks(Logged("a"), Logged("b"), Logged("c"))),
+                    start!(future(Logged("a"), Logged("b"), Logged("c"))),
+                    start!(boxed(Logged("a"), Logged("b"), Logged("c"))),
+                    start!(renaming(Logged("a"), Logged("b"), Logged("c"))),
+                    start!(aliased(Logged("a"), Logged("b"))),
+                    ("references", || Box::pin(async { references(Logged("a"), "text", &mut Vec::new(), Logged("b")).await })),
+                    ("self", || Box::pin(Pair::new().$module(Logged("c")))),
+                    ("self, async_trait", || Pair::new().by_value(Logged("b"), Logged("c"))),
+                    ("Arc<Self>, async_trait", || Arc::new(Pair::new()).by_arc((Logged("a"), Logged("b")), Logged("c"))),
+                    ("provided, async_trait", || <Pair as Methods>::provided(Logged("b"), Logged("c"))),
                 ]
             }
         }
@@ -349,11 +349,11 @@ macro_rules! asynchronous {
 
 asynchronous!(plain_async:);
 asynchronous!(retried_async: #[retry(max_attempts = 1, retry_if = any)]);
-asynchronous!(broken_async: #[circuit_breaker(name = "drops, async", failure_threshold = 10_000)]);
-asynchronous!(timed_async: #[timeout(1h)]);
-asynchronous!(fallen_async: #[fallback(|error| Err(error))]);
-asynchronous!(limited_async: #[rate_limit(name = "drops", limit = 100_000, per = 1h)]);
-asynchronous!(bulky_async: #[bulkhead(name = "drops", max_concurrent = 100)]);
+asynchronous!(behind_breaker_async: #[circuit_breaker(name = "drops, async", failure_threshold = 10_000)]);
+asynchronous!(with_timeout_async: #[timeout(1h)]);
+asynchronous!(with_fallback_async: #[fallback(|error| Err(error))]);
+asynchronous!(behind_rate_limit_async: #[rate_limit(name = "drops", limit = 100_000, per = 1h)]);
+asynchronous!(behind_bulkhead_async: #[bulkhead(name = "drops", max_concurrent = 100)]);
 asynchronous!(stacked_async:
     #[fallback(|error| Err(error))]
     #[timeout(1h, allow_order)]
@@ -364,7 +364,7 @@ asynchronous!(stacked_async:
     #[timeout(1m)]
 );
 
-/// What a future drops that is polled so often and then dropped itself.
+/// Polls a future `polls` times, drops it, and returns what was dropped, in order.
 fn dropped_after(start: Start, polls: u32) -> Vec<&'static str> {
     take_log();
     let mut call = start();
@@ -382,29 +382,29 @@ fn dropped_after(start: Start, polls: u32) -> Vec<&'static str> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_future_drops_its_arguments_as_the_plain_one_wherever_it_ends() {
-    let mut wrong = Vec::new();
+async fn async_arguments_drop_in_the_order_of_the_plain_function_at_every_await() {
+    let mut differences = Vec::new();
     for (stack, cases) in [
         ("#[retry]", retried_async::cases()),
-        ("#[circuit_breaker]", broken_async::cases()),
-        ("#[timeout]", timed_async::cases()),
-        ("#[fallback]", fallen_async::cases()),
-        ("#[rate_limit]", limited_async::cases()),
-        ("#[bulkhead]", bulky_async::cases()),
+        ("#[circuit_breaker]", behind_breaker_async::cases()),
+        ("#[timeout]", with_timeout_async::cases()),
+        ("#[fallback]", with_fallback_async::cases()),
+        ("#[rate_limit]", behind_rate_limit_async::cases()),
+        ("#[bulkhead]", behind_bulkhead_async::cases()),
         ("all of them", stacked_async::cases()),
     ] {
         for ((name, oracle), (_, start)) in plain_async::cases().into_iter().zip(cases) {
             for polls in 0..4 {
                 let (expected, seen) = (dropped_after(oracle, polls), dropped_after(start, polls));
                 if seen != expected {
-                    wrong.push(format!(
-                        "{stack} {name}, after {polls}: {seen:?} where the plain one drops {expected:?}"
+                    differences.push(format!(
+                        "{stack} {name}, after {polls} polls: {seen:?} where the plain function drops {expected:?}"
                     ));
                 }
             }
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
 macro_rules! rejected {
@@ -412,21 +412,21 @@ macro_rules! rejected {
         mod $module {
             use super::*;
 
-            $(#[$attribute])* fn several(_a: Noisy, _: Noisy, (_b, _c): (Noisy, Noisy), mut _d: Noisy) -> Answer { fail().map(|()| 0) }
-            $(#[$attribute])* async fn several_async(_a: Noisy, _: Noisy, (_b, _c): (Noisy, Noisy), mut _d: Noisy) -> Answer { fail().map(|()| 0) }
+            $(#[$attribute])* fn several(_a: Logged, _: Logged, (_b, _c): (Logged, Logged), mut _d: Logged) -> Answer { fail().map(|()| 0) }
+            $(#[$attribute])* async fn several_async(_a: Logged, _: Logged, (_b, _c): (Logged, Logged), mut _d: Logged) -> Answer { fail().map(|()| 0) }
 
 
             impl Pair {
-                $(#[$attribute])* fn $module(self, _b: Noisy) -> Answer { fail().map(|()| 0) }
+                $(#[$attribute])* fn $module(self, _b: Logged) -> Answer { fail().map(|()| 0) }
             }
 
             pub(super) async fn dropped() -> Vec<Vec<&'static str>> {
                 take_log();
-                several(Noisy("a"), Noisy("_"), (Noisy("b"), Noisy("c")), Noisy("d")).unwrap_err();
+                several(Logged("a"), Logged("_"), (Logged("b"), Logged("c")), Logged("d")).unwrap_err();
                 let mut seen = vec![take_log()];
-                several_async(Noisy("a"), Noisy("_"), (Noisy("b"), Noisy("c")), Noisy("d")).await.unwrap_err();
+                several_async(Logged("a"), Logged("_"), (Logged("b"), Logged("c")), Logged("d")).await.unwrap_err();
                 seen.push(take_log());
-                Pair::new().$module(Noisy("b")).unwrap_err();
+                Pair::new().$module(Logged("b")).unwrap_err();
                 seen.push(take_log());
                 seen
             }
@@ -441,14 +441,14 @@ rejected!(rejected_by_bulkhead: #[bulkhead(name = "drops, rejected", max_concurr
 rejected!(rejected_below: #[retry(max_attempts = 1)] #[circuit_breaker(name = "drops, rejected")] #[bulkhead(name = "drops, rejected")]);
 
 #[rate_limit(name = "drops, rejected")]
-fn takes_the_only_one() -> Answer {
+fn use_up_limit() -> Answer {
     Ok(1)
 }
 
 #[tokio::test]
-async fn a_rejected_call_drops_its_arguments_in_the_same_order() {
+async fn a_rejected_call_drops_its_arguments_in_the_order_of_the_plain_function() {
     breaker("drops, rejected").unwrap().force_open();
-    takes_the_only_one().unwrap();
+    use_up_limit().unwrap();
     let full = bulkhead("drops, rejected").unwrap();
     let _permit = full.try_acquire().unwrap();
     let expected = never_rejected::dropped().await;

@@ -1,4 +1,4 @@
-//! Functions that return a future instead of being `async`, by their own choice or by another macro's.
+//! Functions that return a future instead of being `async`, in the source or after the expansion of another macro.
 
 use std::{
     future::Future,
@@ -15,28 +15,28 @@ use crate::Failure;
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Fails until the given call.
+/// A server that fails until its call number `succeeds_from`.
 #[derive(Debug, Default)]
 struct Server {
     calls: AtomicU32,
-    works_from: u32,
+    succeeds_from: u32,
     log: Vec<u32>,
 }
 
 impl Server {
-    fn new(works_from: u32) -> Self {
-        Self { works_from, ..Self::default() }
+    fn new(succeeds_from: u32) -> Self {
+        Self { succeeds_from, ..Self::default() }
     }
 
     fn call(&self) -> Result<u32, Failure> {
         let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
-        if call < self.works_from { Err(Failure::Transient(call)) } else { Ok(call) }
+        if call < self.succeeds_from { Err(Failure::Transient(call)) } else { Ok(call) }
     }
 }
 
 #[retry(max_attempts = 4, backoff = none)]
 #[circuit_breaker(name = "futures", failure_threshold = 100)]
-fn hidden(server: &Server) -> impl Future<Output = Result<u32, Failure>> + Send {
+fn impl_future(server: &Server) -> impl Future<Output = Result<u32, Failure>> + Send {
     async move {
         tokio::task::yield_now().await;
         server.call()
@@ -44,7 +44,7 @@ fn hidden(server: &Server) -> impl Future<Output = Result<u32, Failure>> + Send 
 }
 
 #[retry(max_attempts = 4, backoff = none)]
-fn hidden_with_work_before(server: &Server, text: String) -> impl Future<Output = Result<usize, Failure>> {
+fn impl_future_after_sync_work(server: &Server, text: String) -> impl Future<Output = Result<usize, Failure>> {
     let length = text.len();
     async move { server.call().map(|_| length + text.len()) }
 }
@@ -62,7 +62,7 @@ fn boxed<'a>(
 }
 
 #[retry(max_attempts = 4, backoff = none)]
-fn boxed_with_work_before(
+fn boxed_after_sync_work(
     server: Arc<Server>,
     early: bool,
 ) -> Pin<Box<dyn Future<Output = Result<u32, Failure>> + Send>> {
@@ -72,7 +72,7 @@ fn boxed_with_work_before(
     Box::pin(async move { server.call() })
 }
 
-/// A type alias hides what it is; its name and its last parameter tell.
+/// A type alias hides the boxed future; the macro recognises its name and takes its last parameter as the output.
 type BoxFuture<'a, T> = Boxed<'a, T>;
 
 #[retry(max_attempts = 4, backoff = none)]
@@ -81,14 +81,14 @@ fn by_alias(server: &Server) -> BoxFuture<'_, Result<u32, Failure>> {
 }
 
 #[tokio::test]
-async fn functions_that_return_futures() {
-    assert_eq!(hidden(&Server::new(3)).await, Ok(3));
-    assert_eq!(hidden_with_work_before(&Server::new(3), "abc".to_owned()).await, Ok(6));
+async fn functions_that_return_futures_are_retried() {
+    assert_eq!(impl_future(&Server::new(3)).await, Ok(3));
+    assert_eq!(impl_future_after_sync_work(&Server::new(3), "abc".to_owned()).await, Ok(6));
     let mut text = String::new();
     assert_eq!(boxed(&Server::new(3), &mut text).await, Ok(3));
     assert_eq!(text, "xxx");
-    assert_eq!(boxed_with_work_before(Arc::new(Server::new(3)), false).await, Ok(3));
-    assert_eq!(boxed_with_work_before(Arc::new(Server::new(3)), true).await, Ok(0));
+    assert_eq!(boxed_after_sync_work(Arc::new(Server::new(3)), false).await, Ok(3));
+    assert_eq!(boxed_after_sync_work(Arc::new(Server::new(3)), true).await, Ok(0));
     assert_eq!(by_alias(&Server::new(3)).await, Ok(3));
 }
 
@@ -97,7 +97,7 @@ trait Fetch {
     async fn by_reference(&self, text: &str) -> Result<usize, Failure>;
     async fn by_mut(&mut self, times: &mut Vec<u32>) -> Result<u32, Failure>;
     async fn owned(&self, text: String, pair: (String, u32)) -> Result<usize, Failure>;
-    async fn changed(&self, count: u32) -> Result<u32, Failure>;
+    async fn modified(&self, count: u32) -> Result<u32, Failure>;
     async fn consumed(self) -> Result<u32, Failure>;
     async fn shared(self: Arc<Self>) -> Result<u32, Failure>;
 
@@ -111,12 +111,12 @@ trait Fetch {
 struct Client(Arc<Server>, Arc<Mutex<Vec<u32>>>);
 
 impl Client {
-    fn new(works_from: u32) -> Self {
-        Self(Arc::new(Server::new(works_from)), Arc::default())
+    fn new(succeeds_from: u32) -> Self {
+        Self(Arc::new(Server::new(succeeds_from)), Arc::default())
     }
 }
 
-/// Takes what it is given.
+/// Takes its argument by value.
 fn take<T>(_: T) {}
 
 #[async_trait::async_trait]
@@ -145,7 +145,7 @@ impl Fetch for Client {
     }
 
     #[retry(max_attempts = 4, backoff = none)]
-    async fn changed(&self, mut count: u32) -> Result<u32, Failure> {
+    async fn modified(&self, mut count: u32) -> Result<u32, Failure> {
         count += 1;
         self.0.call().map(|_| count)
     }
@@ -164,13 +164,13 @@ impl Fetch for Client {
 }
 
 #[tokio::test]
-async fn under_async_trait() {
+async fn methods_under_async_trait_are_retried() {
     assert_eq!(Client::new(3).by_reference("abc").await, Ok(6));
     let mut times = Vec::new();
     assert_eq!(Client::new(3).by_mut(&mut times).await, Ok(3));
     assert_eq!(times, [1, 1, 1]);
     assert_eq!(Client::new(3).owned("abc".to_owned(), ("de".to_owned(), 5)).await, Ok(10));
-    assert_eq!(Client::new(3).changed(7).await, Ok(8), "each attempt starts from the caller's value");
+    assert_eq!(Client::new(3).modified(7).await, Ok(8), "each attempt starts from the original value");
     assert_eq!(Client::new(3).consumed().await, Ok(3));
     assert_eq!(Arc::new(Client::new(3)).shared().await, Ok(3));
     assert_eq!(Client::new(3).provided().await, Ok(3));
@@ -223,7 +223,7 @@ impl Server {
 }
 
 #[tokio::test]
-async fn under_and_over_instrument() {
+async fn attributes_combine_with_instrument_in_either_order() {
     assert_eq!(instrumented_above(&Server::new(3), "abc".to_owned()).await, Ok(3));
     assert_eq!(instrumented_between(&Server::new(3), &mut Vec::new()).await, Ok(3));
     assert_eq!(instrumented_with_a_mutable_argument(&Server::new(3), &mut Vec::new()).await, Ok(3));

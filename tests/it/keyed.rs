@@ -1,4 +1,4 @@
-//! A breaker for each key.
+//! Keyed breakers: one per key, eviction, the overflow breaker.
 
 use std::{
     fmt, io, panic, ptr,
@@ -35,7 +35,7 @@ fn state(breakers: &KeyedBreakers, key: impl fmt::Display) -> Option<BreakerStat
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_key_has_a_circuit_of_its_own() {
+async fn each_key_has_its_own_breaker() {
     let hosts = KeyedBreakers::new("hosts", CONFIG);
     for _ in 0..2 {
         fail(&hosts, "down");
@@ -71,8 +71,8 @@ fn keys_with_the_same_text_are_the_same_key() {
 }
 
 #[test]
-fn looking_makes_none() {
-    let breakers = KeyedBreakers::new("looked at", CONFIG);
+fn get_creates_no_breaker() {
+    let breakers = KeyedBreakers::new("inspected", CONFIG);
     assert!(breakers.get("a").is_none() && breakers.is_empty() && breakers.overflow().is_none());
     assert_eq!(breakers.iter().count(), 0);
     assert_eq!(breakers.config(), CONFIG);
@@ -80,30 +80,30 @@ fn looking_makes_none() {
 }
 
 #[test]
-fn idle_ones_leave_first_and_the_oldest_of_them() {
+fn the_least_recently_used_idle_breaker_is_evicted() {
     let breakers = KeyedBreakers::new("bounded", CONFIG).max_keys(4);
     for key in 0..4 {
         assert!(succeed(&breakers, key));
     }
     fail(&breakers, 0);
-    for newcomer in 4..7 {
-        // 3 is used all the time, 0 has failed.
+    for new_key in 4..7 {
+        // 3 is in constant use, 0 has failed.
         assert!(succeed(&breakers, 3));
-        assert!(succeed(&breakers, newcomer));
+        assert!(succeed(&breakers, new_key));
         assert_eq!(breakers.len(), 4);
     }
     assert!(breakers.get(&1).is_none() && breakers.get(&2).is_none());
-    assert!(breakers.get(&0).is_some(), "its failure counts on");
-    assert!(breakers.get(&3).is_some(), "it is in use");
+    assert!(breakers.get(&0).is_some(), "its failure still counts");
+    assert!(breakers.get(&3).is_some(), "it is in use and kept");
     fail(&breakers, 0);
     assert_eq!(state(&breakers, 0), Some(Open));
     let snapshot = breakers.snapshot();
     assert_eq!((snapshot.keys, snapshot.closed, snapshot.open), (4, 3, 1));
-    assert_eq!((snapshot.successes, snapshot.failures), (10, 2), "what has left is counted");
+    assert_eq!((snapshot.successes, snapshot.failures), (10, 2), "totals include evicted breakers");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_closed_never_leaves() {
+async fn a_breaker_that_is_not_closed_is_not_evicted() {
     let breakers = KeyedBreakers::new("held", CONFIG).max_keys(4);
     for key in ["open", "half-open"] {
         fail(&breakers, key);
@@ -114,10 +114,10 @@ async fn what_is_not_closed_never_leaves() {
     let trial = half_open.try_acquire().unwrap();
     breakers.breaker("forced").force_open();
     breakers.breaker("disabled").disable();
-    for newcomer in 0..1_000 {
-        assert!(succeed(&breakers, newcomer));
+    for new_key in 0..1_000 {
+        assert!(succeed(&breakers, new_key));
     }
-    assert_eq!(state(&breakers, "open"), Some(HalfOpen), "its recovery timeout has passed");
+    assert_eq!(state(&breakers, "open"), Some(HalfOpen), "its recovery timeout has elapsed");
     assert_eq!(state(&breakers, "half-open"), Some(HalfOpen));
     assert_eq!(state(&breakers, "forced"), Some(ForcedOpen));
     assert_eq!(state(&breakers, "disabled"), Some(BreakerState::Disabled));
@@ -125,47 +125,47 @@ async fn what_is_not_closed_never_leaves() {
     assert_eq!(breakers.overflow().unwrap().snapshot().successes, 1_000);
     trial.success();
     drop(half_open);
-    // One is closed now, so a newcomer gets its place.
-    assert!(succeed(&breakers, "newcomer"));
-    assert_eq!(state(&breakers, "newcomer"), Some(Closed));
+    // It is closed now, so it is evicted for a new key.
+    assert!(succeed(&breakers, "new key"));
+    assert_eq!(state(&breakers, "new key"), Some(Closed));
     assert!(breakers.get("half-open").is_none());
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_that_failed_and_are_never_called_again_make_room() {
+async fn breakers_that_failed_and_are_no_longer_called_are_evicted() {
     const DAY: Duration = Duration::from_hours(24);
     let breakers = KeyedBreakers::new("pods", CONFIG).max_keys(4);
-    for pod in ["open", "open, asked again", "half-open", "failed once"] {
+    for pod in ["open", "open, rejected", "half-open", "failed once"] {
         fail(&breakers, pod);
     }
-    for pod in ["open", "open, asked again", "half-open"] {
+    for pod in ["open", "open, rejected", "half-open"] {
         fail(&breakers, pod);
     }
-    breakers.breaker("open, asked again").try_acquire().unwrap_err();
+    breakers.breaker("open, rejected").try_acquire().unwrap_err();
     advance(Duration::from_secs(30)).await;
     drop(breakers.breaker("half-open").try_acquire().unwrap());
     assert_eq!(state(&breakers, "half-open"), Some(HalfOpen));
     advance(DAY).await;
-    for newcomer in 1..=4 {
-        fail(&breakers, newcomer);
+    for new_key in 1..=4 {
+        fail(&breakers, new_key);
     }
-    for newcomer in 1..=4 {
-        assert!(breakers.get(&newcomer).is_some(), "{newcomer} has a breaker of its own");
+    for new_key in 1..=4 {
+        assert!(breakers.get(&new_key).is_some(), "{new_key} has a breaker of its own");
     }
     assert!(breakers.overflow().is_none());
     assert_eq!(breakers.snapshot().failures, 2 * 3 + 1 + 4);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_open_circuit_stays_until_its_recovery_timeout_has_passed_twice() {
+async fn an_open_breaker_is_kept_until_its_recovery_timeout_has_elapsed_twice() {
     let breakers = KeyedBreakers::new("twice", CONFIG).max_keys(2);
     for key in ["a", "b"] {
         fail(&breakers, key);
         fail(&breakers, key);
     }
     let flood = || {
-        for newcomer in 0..100 {
-            assert!(succeed(&breakers, newcomer));
+        for new_key in 0..100 {
+            assert!(succeed(&breakers, new_key));
         }
     };
     for _ in 0..5 {
@@ -178,12 +178,15 @@ async fn an_open_circuit_stays_until_its_recovery_timeout_has_passed_twice() {
     assert_eq!(breakers.overflow().unwrap().snapshot().successes, 600);
     advance(Duration::from_micros(1)).await;
     flood();
-    assert!(breakers.get("a").is_none() || breakers.get("b").is_none(), "one makes room for all that are closed");
+    assert!(
+        breakers.get("a").is_none() || breakers.get("b").is_none(),
+        "one evicted breaker is enough for all closed ones"
+    );
     assert_eq!(breakers.overflow().unwrap().snapshot().successes, 600);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_breaker_that_ramps_up_stays_until_the_ramp_is_over() {
+async fn a_breaker_that_ramps_up_is_kept_until_the_ramp_ends() {
     const HOUR: Duration = Duration::from_hours(1);
     let rates = BreakerConfig::new().window(Window::calls(4)).min_calls(1).half_open_max_calls(1);
     for config in [CONFIG, rates] {
@@ -194,30 +197,30 @@ async fn a_breaker_that_ramps_up_stays_until_the_ramp_is_over() {
         advance(Duration::from_secs(30)).await;
         assert!(succeed(&breakers, "host"));
         assert_eq!(state(&breakers, "host"), Some(Closed));
-        // A ramp takes as long as the settings say, and so does its stay.
+        // The ramp takes as long as configured, and the breaker is kept that long.
         for _ in 0..2 {
-            for newcomer in 0..100 {
-                assert!(succeed(&breakers, newcomer));
+            for new_key in 0..100 {
+                assert!(succeed(&breakers, new_key));
             }
             let admitted = (0..1_000).filter(|_| succeed(&breakers, "host")).count();
-            assert!((1..900).contains(&admitted), "{admitted} of 1,000 at the beginning and in the middle of the ramp");
+            assert!((1..900).contains(&admitted), "{admitted} of 1,000 at the start and in the middle of the ramp");
             advance(HOUR / 2).await;
         }
-        for newcomer in 0..100 {
-            assert!(succeed(&breakers, newcomer));
+        for new_key in 0..100 {
+            assert!(succeed(&breakers, new_key));
         }
-        assert!(breakers.get("host").is_none(), "it is idle when the ramp is over, also without a call");
+        assert!(breakers.get("host").is_none(), "it is idle once the ramp has ended, even without a call");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operators_word_stays_as_long_as_it_holds() {
-    let breakers = KeyedBreakers::new("by hand", CONFIG).max_keys(2);
+async fn an_override_without_expiry_is_never_evicted() {
+    let breakers = KeyedBreakers::new("overridden", CONFIG).max_keys(2);
     breakers.breaker("forced").force_open();
     breakers.breaker("disabled").disable();
     advance(Duration::from_hours(1_000)).await;
-    assert!(succeed(&breakers, "newcomer"));
-    assert!(breakers.get("newcomer").is_none());
+    assert!(succeed(&breakers, "new key"));
+    assert!(breakers.get("new key").is_none());
     assert_eq!(
         (state(&breakers, "forced"), state(&breakers, "disabled")),
         (Some(ForcedOpen), Some(BreakerState::Disabled))
@@ -225,8 +228,8 @@ async fn an_operators_word_stays_as_long_as_it_holds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operators_word_that_is_over_makes_room() {
-    let breakers = KeyedBreakers::new("by hand, for a time", CONFIG).max_keys(2);
+async fn an_expired_override_is_evicted() {
+    let breakers = KeyedBreakers::new("overridden with expiry", CONFIG).max_keys(2);
     let hour = Duration::from_hours(1);
     breakers.breaker("forced").force_open_for(hour);
     breakers.breaker("disabled").disable_for(hour);
@@ -239,37 +242,37 @@ async fn an_operators_word_that_is_over_makes_room() {
 }
 
 #[test]
-fn failures_in_a_window_count_as_failures_in_a_row_do() {
+fn failures_in_a_window_prevent_eviction_like_consecutive_failures() {
     let config = CONFIG.window(Window::calls(10)).min_calls(2).failure_rate(0.5);
     let breakers = KeyedBreakers::new("by rate", config).max_keys(3);
     fail(&breakers, "failed");
-    for newcomer in 0..100 {
-        assert!(succeed(&breakers, newcomer));
+    for new_key in 0..100 {
+        assert!(succeed(&breakers, new_key));
     }
     fail(&breakers, "failed");
     assert_eq!(state(&breakers, "failed"), Some(Open));
 }
 
 #[test]
-fn one_place_among_many_is_found() {
-    let breakers = KeyedBreakers::new("one place", CONFIG).max_keys(1_000);
+fn one_evictable_breaker_among_many_is_found() {
+    let breakers = KeyedBreakers::new("one evictable", CONFIG).max_keys(1_000);
     for key in 0..1_000 {
         breakers.breaker(&key).force_open();
     }
     breakers.breaker(&567).reset();
-    let newcomers = (1_000..).take_while(|newcomer| succeed(&breakers, newcomer) && breakers.get(newcomer).is_none());
-    assert!(newcomers.count() < 1_000 / 8, "each newcomer looks at eight more");
+    let new_keys = (1_000..).take_while(|new_key| succeed(&breakers, new_key) && breakers.get(new_key).is_none());
+    assert!(new_keys.count() < 1_000 / 8, "each new key scans eight more entries");
     assert!(breakers.get(&567).is_none());
 }
 
 #[test]
-fn no_key_is_taken_for_the_overflow() {
+fn no_key_is_confused_with_the_overflow_breaker() {
     let breakers = KeyedBreakers::new("forged", CONFIG).max_keys(4);
     let forged = ["(overflow)", "", "all other keys", "overflow"];
     for key in forged {
         breakers.breaker(key).force_open();
     }
-    let overflow = breakers.breaker("newcomer");
+    let overflow = breakers.breaker("new key");
     assert!(overflow.is_overflow() && Arc::ptr_eq(&overflow, &breakers.overflow().unwrap()));
     overflow.force_open();
     let (shown, rejected) = (overflow.snapshot(), overflow.try_acquire().unwrap_err());
@@ -288,31 +291,31 @@ fn no_key_is_taken_for_the_overflow() {
 }
 
 #[test]
-fn a_call_under_way_keeps_its_breaker() {
-    let breakers = KeyedBreakers::new("under way", CONFIG).max_keys(2);
+fn a_breaker_with_a_call_in_flight_is_not_evicted() {
+    let breakers = KeyedBreakers::new("in flight", CONFIG).max_keys(2);
     let held = breakers.breaker("held");
     let permit = held.try_acquire().unwrap();
-    for newcomer in 0..100 {
-        assert!(succeed(&breakers, newcomer));
+    for new_key in 0..100 {
+        assert!(succeed(&breakers, new_key));
     }
     permit.failure();
     assert_eq!(breakers.get("held").unwrap().snapshot().failures, 1);
     drop(held);
-    for newcomer in 0..100 {
-        fail(&breakers, newcomer);
+    for new_key in 0..100 {
+        fail(&breakers, new_key);
     }
-    assert!(breakers.get("held").is_none(), "none is idle, so one with failures leaves");
+    assert!(breakers.get("held").is_none(), "none is idle, so one with failures is evicted");
 }
 
 #[test]
-fn newcomers_share_one_breaker_when_none_can_leave_and_an_event_says_so() {
+fn new_keys_share_an_overflow_breaker_and_an_event_is_emitted() {
     static BREAKERS: KeyedBreakers = KeyedBreakers::new("overflowing", CONFIG).max_keys(2);
     let events = Arc::new(Mutex::new(Vec::new()));
     let subscription = events::subscribe({
         let events = events.clone();
         move |event| {
             if let Event::KeysOverflowed { breakers: "overflowing", .. } = event {
-                // A callback may use what it is told about.
+                // A callback may use the breakers that its event is about.
                 assert_eq!(BREAKERS.len(), 2);
                 events.lock().unwrap().push(event.to_string());
             }
@@ -335,7 +338,7 @@ fn newcomers_share_one_breaker_when_none_can_leave_and_an_event_says_so() {
         BREAKERS.snapshot().to_string().split(';').next().unwrap(),
         "overflowing: 2 of 2 keys, 0 closed, 1 open, 0 half-open, 2 forced-open, 0 disabled"
     );
-    // A place, and then none again.
+    // Overflows again after a breaker could be evicted.
     BREAKERS.breaker("a").reset();
     assert!(succeed(&BREAKERS, "f"));
     BREAKERS.breaker("f").force_open();
@@ -346,7 +349,7 @@ fn newcomers_share_one_breaker_when_none_can_leave_and_an_event_says_so() {
 }
 
 #[test]
-fn new_settings_hold_for_all_keys_and_lose_nothing() {
+fn reconfigure_applies_to_all_keys_and_keeps_their_counts() {
     let breakers = KeyedBreakers::new("reconfigured", CONFIG);
     fail(&breakers, "a");
     fail(&breakers, "b");
@@ -368,12 +371,12 @@ fn new_settings_hold_for_all_keys_and_lose_nothing() {
 }
 
 #[test]
-fn a_key_that_panics_changes_nothing() {
+fn a_key_whose_display_panics_creates_no_breaker() {
     struct Panics;
     impl fmt::Display for Panics {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("half of ")?;
-            panic!("no text")
+            panic!("display failed")
         }
     }
     let breakers = KeyedBreakers::new("panicking", CONFIG);
@@ -384,7 +387,7 @@ fn a_key_that_panics_changes_nothing() {
 }
 
 #[test]
-fn a_flood_of_keys_from_many_threads() {
+fn many_threads_with_many_keys_stay_within_max_keys() {
     const KEYS: usize = 100;
     const THREADS: usize = 8;
     let breakers = KeyedBreakers::new("flooded", CONFIG).max_keys(KEYS);
@@ -408,20 +411,17 @@ fn a_flood_of_keys_from_many_threads() {
     for key in 0..KEYS / 2 {
         assert_eq!(state(&breakers, key), Some(ForcedOpen));
     }
-    assert_eq!(breakers.snapshot().successes, THREADS as u64 * 5_000, "not a call is lost");
+    assert_eq!(breakers.snapshot().successes, THREADS as u64 * 5_000, "every call is counted");
 }
 
-static LISTED: KeyedBreakers = KeyedBreakers::new("listed by hand", CONFIG);
+static LISTED: KeyedBreakers = KeyedBreakers::new("registered", CONFIG);
 steadfast::register!(LISTED);
 
 #[test]
-fn listed_before_the_first_call() {
-    let listed = keyed_breakers("listed by hand").unwrap();
+fn registered_breakers_are_listed_before_their_first_call() {
+    let listed = keyed_breakers("registered").unwrap();
     assert!(ptr::eq(listed, &raw const LISTED));
     assert!(keyed_breakers("no such").is_none());
-    assert!(steadfast::breaker("listed by hand").is_none());
-    assert_eq!(
-        steadfast::all_keyed_breakers().iter().filter(|breakers| breakers.name() == "listed by hand").count(),
-        1
-    );
+    assert!(steadfast::breaker("registered").is_none());
+    assert_eq!(steadfast::all_keyed_breakers().iter().filter(|breakers| breakers.name() == "registered").count(), 1);
 }

@@ -1,4 +1,4 @@
-//! The layers of settings: code, file, environment, live.
+//! The layers of settings: declared in code, file, environment, live.
 
 use std::{
     io,
@@ -15,7 +15,7 @@ use steadfast::{
     retry,
 };
 
-use crate::configure::alone;
+use crate::configure::lock_layers;
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -38,7 +38,7 @@ declare! {
     api("layer_api", failure_threshold = 3);
     api_failure("layer_api_failure", failure_threshold = 3);
     api_dashed("layer-api-failure-rate", failure_threshold = 3);
-    told("layer_told\n\u{1b}[31m", failure_threshold = 3);
+    escaped_name("layer_named\n\u{1b}[31m", failure_threshold = 3);
 }
 
 static HOSTS: KeyedBreakers = KeyedBreakers::new("layer_hosts", BreakerConfig::new());
@@ -47,10 +47,10 @@ static SEARCH: RateLimit = RateLimit::new("layer_search", RateLimitConfig::new(5
 steadfast::register!(SEARCH);
 static TENANTS: KeyedRateLimits = KeyedRateLimits::new("layer_tenants", RateLimitConfig::new(5, seconds(1)));
 steadfast::register!(TENANTS);
-static PLACES: Bulkhead = Bulkhead::new("layer_places", BulkheadConfig::new());
-steadfast::register!(PLACES);
+static POOL: Bulkhead = Bulkhead::new("layer_bulkhead", BulkheadConfig::new());
+steadfast::register!(POOL);
 
-#[bulkhead(name = "layer_other_places", max_concurrent = 3)]
+#[bulkhead(name = "layer_other_bulkhead", max_concurrent = 3)]
 fn bounded() -> Result<(), BulkheadFull> {
     Ok(())
 }
@@ -78,14 +78,18 @@ fn vars(variables: &[(&str, &str)]) -> Result<(), steadfast::ConfigError> {
 const DECLARED: BreakerConfig = BreakerConfig::new().failure_threshold(3).recovery_timeout(seconds(7));
 
 #[test]
-fn each_option_holds_as_the_highest_layer_says_that_gives_it() {
-    let _alone = alone();
+fn each_option_comes_from_the_highest_layer_that_sets_it() {
+    let _lock = lock_layers();
     let config = || find("layer_merged").config();
     configure_from_toml("[breaker.layer_merged]\nfailure_threshold = 10\nhalf_open_max_calls = 1").unwrap();
     vars(&[("BREAKER_LAYER_MERGED_FAILURE_THRESHOLD", "20")]).unwrap();
     assert_eq!(config(), DECLARED.failure_threshold(20).half_open_max_calls(1));
     configure_from_toml("[breaker.layer_merged]\nfailure_threshold = 11\nramp_up = \"5s\"").unwrap();
-    assert_eq!(config(), DECLARED.failure_threshold(20).ramp_up(seconds(5)), "whichever was applied last");
+    assert_eq!(
+        config(),
+        DECLARED.failure_threshold(20).ramp_up(seconds(5)),
+        "the environment wins even if the file is applied later"
+    );
     vars(&[("BREAKER_LAYER_MERGED_HALF_OPEN_MAX_CALLS", "9")]).unwrap();
     assert_eq!(config(), DECLARED.failure_threshold(11).ramp_up(seconds(5)).half_open_max_calls(9));
     vars(&[]).unwrap();
@@ -95,18 +99,18 @@ fn each_option_holds_as_the_highest_layer_says_that_gives_it() {
 }
 
 #[test]
-fn a_table_that_is_gone_goes_back_for_every_kind() {
-    let _alone = alone();
+fn a_removed_table_restores_the_declared_settings_of_every_kind() {
+    let _lock = lock_layers();
     let all = || {
         let limits = (SEARCH.config().unwrap().limit(), TENANTS.config().unwrap().limit());
-        let places = (PLACES.config(), bulkhead("layer_other_places").unwrap().config());
-        (find("layer_one").config(), HOSTS.config(), limits, places, attempts())
+        let bulkheads = (POOL.config(), bulkhead("layer_other_bulkhead").unwrap().config());
+        (find("layer_one").config(), HOSTS.config(), limits, bulkheads, attempts())
     };
     let declared = all();
     configure_from_toml(
         "[breaker.layer_one]\nfailure_threshold = 9\n[breaker.layer_hosts]\nfailure_threshold = 9\n\
          [rate_limit.layer_search]\nlimit = 9\n[rate_limit.layer_tenants]\nlimit = 9\n\
-         [bulkhead.layer_places]\nmax_concurrent = 9\n[bulkhead.layer_other_places]\nmax_concurrent = 9\n\
+         [bulkhead.layer_bulkhead]\nmax_concurrent = 9\n[bulkhead.layer_other_bulkhead]\nmax_concurrent = 9\n\
          [retry.layer_retry]\nmax_attempts = 9\n",
     )
     .unwrap();
@@ -118,38 +122,42 @@ fn a_table_that_is_gone_goes_back_for_every_kind() {
 }
 
 #[test]
-fn what_is_set_live_stays_until_it_is_reset() {
-    let _alone = alone();
+fn live_settings_hold_until_they_are_reset() {
+    let _lock = lock_layers();
     let (breaker, live) = (find("layer_one"), BreakerConfig::new().failure_threshold(77));
     breaker.reconfigure(live);
     HOSTS.reconfigure(live);
     SEARCH.reconfigure(RateLimitConfig::new(77, seconds(1)));
     TENANTS.reconfigure(RateLimitConfig::new(77, seconds(1)));
-    PLACES.reconfigure(BulkheadConfig::new().max_concurrent(77));
+    POOL.reconfigure(BulkheadConfig::new().max_concurrent(77));
     configure_from_toml(
         "[breaker.layer_one]\nfailure_threshold = 9\n[breaker.layer_hosts]\nfailure_threshold = 9\n\
          [rate_limit.layer_search]\nlimit = 9\n[rate_limit.layer_tenants]\nlimit = 9\n\
-         [bulkhead.layer_places]\nmax_concurrent = 9\n",
+         [bulkhead.layer_bulkhead]\nmax_concurrent = 9\n",
     )
     .unwrap();
     let numbers = || {
         let limits = [SEARCH.config(), TENANTS.config()].map(|config| config.unwrap().limit());
-        (breaker.config() == HOSTS.config(), breaker.config(), limits, PLACES.config())
+        (breaker.config() == HOSTS.config(), breaker.config(), limits, POOL.config())
     };
     assert_eq!(numbers(), (true, live, [77, 77], BulkheadConfig::new().max_concurrent(77)));
     breaker.reset_config();
     HOSTS.reset_config();
     SEARCH.reset_config();
     TENANTS.reset_config();
-    PLACES.reset_config();
+    POOL.reset_config();
     let nine = BreakerConfig::new().failure_threshold(9);
-    assert_eq!(numbers(), (true, nine, [9, 9], BulkheadConfig::new().max_concurrent(9)), "the file's layer is below");
-    assert_eq!(PLACES.snapshot().max_concurrent, 9);
+    assert_eq!(
+        numbers(),
+        (true, nine, [9, 9], BulkheadConfig::new().max_concurrent(9)),
+        "the file's layer applies again"
+    );
+    assert_eq!(POOL.snapshot().max_concurrent, 9);
 }
 
 #[test]
-fn an_option_that_a_higher_layer_overrides_is_no_mistake() {
-    let _alone = alone();
+fn an_option_overridden_by_a_higher_layer_is_not_an_issue() {
+    let _lock = lock_layers();
     configure_from_toml("[breaker.layer_merged]\nwindow = \"calls(100)\"\nfailure_rate = 0.2\nmin_calls = 50").unwrap();
     vars(&[("BREAKER_LAYER_MERGED_WINDOW", "none")]).unwrap();
     assert!(find("layer_merged").config().to_string().starts_with("failure_threshold = 3,"));
@@ -159,8 +167,8 @@ fn an_option_that_a_higher_layer_overrides_is_no_mistake() {
 }
 
 #[test]
-fn a_layer_that_no_longer_goes_with_another_is_not_applied() {
-    let _alone = alone();
+fn a_layer_that_conflicts_with_another_is_not_applied() {
+    let _lock = lock_layers();
     let windowed = DECLARED.window(Window::calls(100)).failure_rate(0.9);
     configure_from_toml("[breaker.layer_merged]\nwindow = \"calls(100)\"").unwrap();
     vars(&[("BREAKER_LAYER_MERGED_FAILURE_RATE", "0.9")]).unwrap();
@@ -168,14 +176,14 @@ fn a_layer_that_no_longer_goes_with_another_is_not_applied() {
     let error = configure_from_toml("[breaker.layer_one]\nfailure_threshold = 8").unwrap_err();
     assert!(
         error.to_string().starts_with("STEADFAST_BREAKER_LAYER_MERGED_FAILURE_RATE: needs a window"),
-        "the mistake is named where it stands: {error}"
+        "the issue names the option that caused it: {error}"
     );
     assert_eq!(
         (find("layer_merged").config(), find("layer_one").config().failures()),
         (windowed, 3),
         "nothing changed"
     );
-    // The file's layer is the one before, too.
+    // The file's layer is the previous one, too.
     vars(&[]).unwrap();
     assert_eq!(find("layer_merged").config(), DECLARED.window(Window::calls(100)));
 }
@@ -192,13 +200,13 @@ impl Failures for BreakerConfig {
 }
 
 #[test]
-fn two_texts_that_are_applied_at_once_never_mix() {
-    let _alone = alone();
+fn texts_applied_at_the_same_time_do_not_mix() {
+    let _lock = lock_layers();
     let start = Barrier::new(2);
     let reload = |number: u32| {
         let text = format!(
             "[breaker.layer_one]\nfailure_threshold = {number}\n[breaker.layer_two]\nfailure_threshold = {number}\n\
-             [bulkhead.layer_places]\nmax_concurrent = {number}\n[retry.layer_retry]\nmax_attempts = {number}\n\
+             [bulkhead.layer_bulkhead]\nmax_concurrent = {number}\n[retry.layer_retry]\nmax_attempts = {number}\n\
              [rate_limit.layer_search]\nlimit = {number}\n"
         );
         start.wait();
@@ -210,14 +218,14 @@ fn two_texts_that_are_applied_at_once_never_mix() {
             reload(5);
         });
         let one = find("layer_one").config().failures();
-        let limits = (SEARCH.config().unwrap().limit(), PLACES.snapshot().max_concurrent);
+        let limits = (SEARCH.config().unwrap().limit(), POOL.snapshot().max_concurrent);
         assert_eq!((find("layer_two").config().failures(), attempts(), limits), (one, one, (one, one)));
     }
 }
 
 #[test]
-fn names_that_contain_each_other_work_from_the_environment() {
-    let _alone = alone();
+fn names_that_are_prefixes_of_each_other_work_in_the_environment() {
+    let _lock = lock_layers();
     let thresholds = || ["layer_api", "layer_api_failure"].map(|name| find(name).config().failures());
     vars(&[("BREAKER_LAYER_API_FAILURE_THRESHOLD", "5")]).unwrap();
     assert_eq!(thresholds(), [5, 3]);
@@ -231,7 +239,7 @@ fn names_that_contain_each_other_work_from_the_environment() {
     .unwrap();
     assert_eq!((thresholds(), find("layer-api-failure-rate").config().failures()), ([5, 6], 7));
     for (variable, expected) in [
-        // Of `layer_api`, and not the unknown option `treshold` of `layer_api_failure`.
+        // An unknown option of `layer_api`, not `treshold` of `layer_api_failure`.
         ("LAYER_API_FAILURE_TRESHOLD", "unknown option, did you mean `failure_threshold`?"),
         ("LAYER_API_FAILURE_RAMP", "unknown option, did you mean `failure_rate`?"),
         ("LAYER_API_FAILURE", "unknown option; there are "),
@@ -243,37 +251,37 @@ fn names_that_contain_each_other_work_from_the_environment() {
 }
 
 #[test]
-fn applying_a_layer_is_told() {
-    let _alone = alone();
-    let heard = Arc::new(Mutex::new(Vec::new()));
+fn applying_a_layer_emits_an_event() {
+    let _lock = lock_layers();
+    let applied = Arc::new(Mutex::new(Vec::new()));
     let _subscription = events::subscribe({
-        let heard = heard.clone();
+        let applied = applied.clone();
         move |event| {
             if let Event::ConfigApplied { layer, changes, .. } = event
-                && changes.iter().any(|change| change.name.starts_with("layer_told"))
+                && changes.iter().any(|change| change.name.starts_with("layer_named"))
             {
-                heard.lock().unwrap().push((*layer, event.to_string()));
+                applied.lock().unwrap().push((*layer, event.to_string()));
             }
         }
     });
-    let breaker = find("layer_told\n\u{1b}[31m");
-    configure_from_toml("[breaker.\"layer_told\\n\\u001b[31m\"]\nfailure_threshold = 9").unwrap();
+    let breaker = find("layer_named\n\u{1b}[31m");
+    configure_from_toml("[breaker.\"layer_named\\n\\u001b[31m\"]\nfailure_threshold = 9").unwrap();
     breaker.reconfigure(BreakerConfig::new().failure_threshold(8));
     breaker.reset_config();
     configure_from_toml("").unwrap();
-    crate::until(|| heard.lock().unwrap().len() == 4);
+    crate::until(|| applied.lock().unwrap().len() == 4);
     let rest = "recovery_timeout = 30s, half_open_max_calls = 3";
     let expected = [(ConfigLayer::File, 9), (ConfigLayer::Live, 8), (ConfigLayer::Live, 9), (ConfigLayer::File, 3)]
         .map(|(layer, threshold)| {
-            let name = r"layer_told\n\u{1b}[31m";
+            let name = r"layer_named\n\u{1b}[31m";
             (layer, format!("settings applied ({layer}): breaker.{name}: failure_threshold = {threshold}, {rest}"))
         });
-    assert_eq!(*heard.lock().unwrap(), expected);
+    assert_eq!(*applied.lock().unwrap(), expected);
 }
 
 #[test]
-fn a_subscriber_may_apply_settings() {
-    let _alone = alone();
+fn a_subscriber_can_apply_settings() {
+    let _lock = lock_layers();
     let _subscription = events::subscribe(|event| {
         if let Event::ConfigApplied { layer: ConfigLayer::File, changes, .. } = event
             && changes.iter().any(|change| change.name == "layer_one")
@@ -286,8 +294,8 @@ fn a_subscriber_may_apply_settings() {
 }
 
 #[test]
-fn reloading_many_times_leaves_nothing_behind() {
-    let _alone = alone();
+fn repeated_reloads_apply_the_last_settings() {
+    let _lock = lock_layers();
     for round in 0..2_000 {
         configure_from_toml(&format!("[retry.layer_retry]\nmax_attempts = {}", 3 + round % 2)).unwrap();
     }
@@ -295,8 +303,8 @@ fn reloading_many_times_leaves_nothing_behind() {
 }
 
 #[test]
-fn what_is_shown_of_a_text_is_bounded() {
-    let _alone = alone();
+fn error_texts_are_bounded() {
+    let _lock = lock_layers();
     let long = "k".repeat(256 << 10);
     for text in [
         format!("[breaker.{long}]\nfailure_threshold = 1"),
@@ -322,8 +330,8 @@ fn what_is_shown_of_a_text_is_bounded() {
 }
 
 #[test]
-fn what_is_shown_of_a_text_is_escaped() {
-    let _alone = alone();
+fn error_texts_are_escaped() {
+    let _lock = lock_layers();
     let error = configure_from_toml("[breaker.\"a\\n\\u001b[2Jb\"]\nfailure_threshold = 1").unwrap_err().to_string();
     assert!(error.contains(r"breaker.a\n\u{1b}[2Jb: unknown breaker"), "{error}");
     assert_eq!(error.lines().count(), 1);
@@ -333,7 +341,7 @@ fn what_is_shown_of_a_text_is_escaped() {
 
 #[test]
 fn settings_have_the_limits_of_the_attributes() {
-    let _alone = alone();
+    let _lock = lock_layers();
     for (text, expected) in [
         ("[retry.layer_retry]\nmax_elapsed = \"0s\"", "`max_elapsed` must be longer than 0"),
         ("[retry.layer_retry]\nmax_attempts = 0", "`max_attempts` must be at least 1"),
@@ -360,7 +368,7 @@ fn settings_have_the_limits_of_the_attributes() {
 
 #[test]
 fn a_cause_is_printed_once() {
-    let _alone = alone();
+    let _lock = lock_layers();
     let error = configure_from_file("/nowhere/at/all.toml").unwrap_err();
     assert!(error.to_string().starts_with("/nowhere/at/all.toml: can't be read: "), "{error}");
     let cause = std::error::Error::source(&error).unwrap().to_string();
@@ -380,7 +388,7 @@ steadfast::register!(WIDENED);
 #[allow(clippy::await_holding_lock, reason = "the runtime has no other test")]
 #[tokio::test(start_paused = true)]
 async fn what_is_raised_from_outside_serves_those_who_wait() {
-    let _alone = alone();
+    let _lock = lock_layers();
     let of_key = RAISED_KEYS.limit("a");
     RAISED.acquire_async().await.unwrap();
     of_key.acquire_async().await.unwrap();

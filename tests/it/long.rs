@@ -1,4 +1,4 @@
-//! Long times, many transitions, many calls: no number comes round, and nothing is read that is over.
+//! Long idle times, many transitions, many calls: packed counters and timestamps do not wrap visibly, expired values are not read.
 
 use std::{
     io,
@@ -27,14 +27,14 @@ fn succeed(breaker: &CircuitBreaker) -> bool {
     breaker.call(|| Ok::<_, io::Error>(())).is_ok()
 }
 
-/// Times for which a service is left alone.
+/// Times without a call, from none to ten years.
 fn idle_times() -> impl Iterator<Item = Duration> {
     let minutes = (0..120).map(|minutes| SECOND * 60 * minutes);
     minutes.chain([1, 7, 30, 50, 101, 180, 365, 3_650].map(|days| DAY * days))
 }
 
 #[tokio::test(start_paused = true)]
-async fn hung_trial_calls_are_given_up_whenever_the_next_call_comes() {
+async fn hung_trial_permits_are_reclaimed_after_any_idle_time() {
     for idle in idle_times().filter(|idle| *idle >= 30 * SECOND) {
         let breaker = CircuitBreaker::new("hung trials", CONFIG);
         fail(&breaker);
@@ -49,7 +49,7 @@ async fn hung_trial_calls_are_given_up_whenever_the_next_call_comes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_ramp_that_is_over_stays_over() {
+async fn a_ramp_that_has_ended_does_not_start_again() {
     for idle in idle_times().filter(|idle| *idle >= 10 * SECOND) {
         let breaker = CircuitBreaker::new("ramped", CONFIG.half_open_max_calls(1).ramp_up(10 * SECOND));
         fail(&breaker);
@@ -62,34 +62,34 @@ async fn a_ramp_that_is_over_stays_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waits_of_any_length_pass_and_never_before_their_time() {
+async fn long_recovery_timeouts_and_overrides_expire_exactly() {
     let longest = [DAY * 30, DAY * 60, DAY * 365, DAY * 3_650];
     for wait in longest {
-        let opened = CircuitBreaker::new("long rest", CONFIG.recovery_timeout(wait));
+        let opened = CircuitBreaker::new("long recovery timeout", CONFIG.recovery_timeout(wait));
         fail(&opened);
-        let held = CircuitBreaker::new("long hold", CONFIG);
-        held.force_open_for(wait);
-        let told = CircuitBreaker::new("long word", CONFIG);
-        told.apply_override(&Override::open().expires_in(wait));
-        for breaker in [&opened, &held, &told] {
+        let forced = CircuitBreaker::new("long force open", CONFIG);
+        forced.force_open_for(wait);
+        let overridden = CircuitBreaker::new("long override", CONFIG);
+        overridden.apply_override(&Override::open().expires_in(wait));
+        for breaker in [&opened, &forced, &overridden] {
             assert_eq!(breaker.try_acquire().unwrap_err().retry_after(), Some(wait));
         }
         for _ in 1..10 {
             advance(wait / 10).await;
-            assert!([&opened, &held, &told].iter().all(|breaker| breaker.try_acquire().is_err()), "{wait:?}");
+            assert!([&opened, &forced, &overridden].iter().all(|breaker| breaker.try_acquire().is_err()), "{wait:?}");
         }
         advance(wait / 10).await;
-        assert!([&opened, &held, &told].iter().all(|breaker| breaker.try_acquire().is_ok()), "{wait:?}");
+        assert!([&opened, &forced, &overridden].iter().all(|breaker| breaker.try_acquire().is_ok()), "{wait:?}");
     }
-    let forever = CircuitBreaker::new("for ever", CONFIG.recovery_timeout(Duration::MAX));
-    fail(&forever);
+    let unlimited = CircuitBreaker::new("unlimited", CONFIG.recovery_timeout(Duration::MAX));
+    fail(&unlimited);
     advance(DAY * 3_650).await;
-    assert_eq!(forever.state(), Open);
-    assert!(forever.try_acquire().is_err());
+    assert_eq!(unlimited.state(), Open);
+    assert!(unlimited.try_acquire().is_err());
 }
 
 #[test]
-fn a_permit_held_over_any_number_of_resets_moves_nothing() {
+fn a_permit_from_before_any_number_of_resets_does_not_change_the_state() {
     let breaker = CircuitBreaker::new("held", CONFIG);
     let mut held = Some(breaker.try_acquire().unwrap());
     for resets in 1..=20_000_u32 {
@@ -100,16 +100,16 @@ fn a_permit_held_over_any_number_of_resets_moves_nothing() {
             held = Some(breaker.try_acquire().unwrap());
         }
     }
-    let since_first = held.take().expect("held");
+    let held_over_resets = held.take().expect("held");
     for _ in 0..3 * 4_096 {
         breaker.reset();
     }
-    since_first.failure();
+    held_over_resets.failure();
     assert_eq!(breaker.state(), Closed);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_permit_held_over_any_number_of_rounds_gives_nothing_back() {
+async fn a_permit_from_before_any_number_of_rounds_releases_nothing() {
     let breaker = CircuitBreaker::new("rounds", CONFIG.half_open_max_calls(1));
     fail(&breaker);
     advance(30 * SECOND).await;
@@ -126,7 +126,7 @@ async fn a_permit_held_over_any_number_of_rounds_gives_nothing_back() {
 }
 
 #[test]
-fn a_window_shows_nothing_of_an_epoch_that_is_over() {
+fn a_window_excludes_calls_before_a_reset() {
     for window in [Window::calls(100), Window::time(3_600 * SECOND)] {
         let breaker = CircuitBreaker::new("windowed", BreakerConfig::new().window(window).min_calls(50));
         for resets in 0..10_000_u32 {
@@ -144,12 +144,12 @@ fn a_window_shows_nothing_of_an_epoch_that_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_short_window_forgets_for_good() {
+async fn a_short_window_stays_empty_after_it_has_elapsed() {
     let config = BreakerConfig::new().window(Window::time(Duration::from_millis(1))).min_calls(100);
     for seconds in 1..1_000 {
         let breaker = CircuitBreaker::new("short", config);
         fail(&breaker);
-        // Among them 134.2 s, after which a period of 22 bits came round.
+        // Includes 134.2 s, after which a slot number of 22 bits would wrap.
         advance(Duration::from_micros(268_435_456 / 1_000 * seconds)).await;
         assert_eq!(breaker.snapshot().window.unwrap().calls, 0, "{seconds}");
     }
@@ -160,7 +160,7 @@ async fn a_short_window_forgets_for_good() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_window_keeps_what_it_has_counted_under_another_length() {
+async fn a_resized_window_keeps_its_counts() {
     let seconds = |seconds| Window::time(SECOND * seconds);
     for (from, to, calls) in [
         (seconds(60), seconds(90), 60),
@@ -185,7 +185,7 @@ async fn a_window_keeps_what_it_has_counted_under_another_length() {
         }
         breaker.reconfigure(config.window(to));
         let counted = breaker.snapshot().window.unwrap();
-        // What is up to a sixteenth younger than the window may have left.
+        // Calls in up to a sixteenth of the window may have been dropped early.
         assert!((calls - calls / 12 - 1..=calls).contains(&counted.calls), "{from:?} to {to:?}: {counted:?}");
         assert!(counted.failures.abs_diff(counted.calls / 4) <= 1, "{from:?} to {to:?}: {counted:?}");
         breaker.reconfigure(config.window(from));
@@ -196,7 +196,7 @@ async fn a_window_keeps_what_it_has_counted_under_another_length() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn reconfigured_again_and_again_a_window_counts_on() {
+async fn a_window_keeps_counting_through_repeated_reconfiguration() {
     let config = BreakerConfig::new().min_calls(1_000);
     let breaker = CircuitBreaker::new("reconfigured", config.window(Window::time(60 * SECOND)));
     for second in 0..50 {
@@ -207,7 +207,7 @@ async fn reconfigured_again_and_again_a_window_counts_on() {
     assert_eq!(breaker.snapshot().window.unwrap().failures, 50);
 }
 
-/// A line of a scrape.
+/// Returns true if a scrape contains the line.
 fn scraped(line: &str) -> bool {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(SteadfastCollector::new()));
@@ -222,7 +222,7 @@ steadfast::register!(IDLE);
 steadfast::register!(IDLE_HOSTS);
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_circuit_reads_the_same_everywhere() {
+async fn an_idle_circuit_reads_alike_in_state_snapshot_and_metrics() {
     fail(&IDLE);
     _ = IDLE_HOSTS.breaker("a").call(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut)));
     let opened = SystemTime::now();
@@ -235,7 +235,7 @@ async fn an_idle_circuit_reads_the_same_everywhere() {
     let snapshot = IDLE.snapshot();
     assert_eq!((snapshot.state, snapshot.open_for, snapshot.transitions), (HalfOpen, Some(Duration::ZERO), 1));
     assert_eq!(snapshot.open_reason, Some(OpenReason::ConsecutiveFailures { failures: 1 }));
-    assert!(snapshot.last_transition.is_some_and(|at| at < opened), "it has not changed since");
+    assert!(snapshot.last_transition.is_some_and(|at| at < opened), "no transition since it opened");
     let text = "idle: half-open, the next call is a trial; 0 succeeded, 1 failed, 0 neutral, 0 rejected";
     assert_eq!((snapshot.to_string(), IDLE.to_string()), (text.to_owned(), text.to_owned()));
     assert!(format!("{IDLE:?}").contains("HalfOpen"));
@@ -246,7 +246,7 @@ async fn an_idle_circuit_reads_the_same_everywhere() {
     assert_eq!((hosts.open, hosts.half_open, hosts.closed), (0, 1, 0));
     assert_eq!(IDLE_HOSTS.get("a").unwrap().state(), HalfOpen);
     assert!(scraped("circuit_breaker_keys{service=\"idle hosts\",state=\"half_open\"} 1"));
-    // The transition comes with the call that makes it; no time is counted twice.
+    // The transition happens at the next call; its time is not counted twice.
     let trial = IDLE.try_acquire().unwrap();
     assert_eq!(IDLE.snapshot().transitions, 2);
     assert!(scraped("circuit_breaker_state_seconds_total{service=\"idle\",state=\"open\"} 30.0"));
@@ -256,34 +256,34 @@ async fn an_idle_circuit_reads_the_same_everywhere() {
 }
 
 #[test]
-fn what_is_held_for_a_time_reads_as_the_next_call_finds_it() {
-    type Hold = fn(&CircuitBreaker);
-    let holds: [(Hold, BreakerState, BreakerState); 4] = [
+fn an_expired_override_reads_as_the_next_call_finds_it() {
+    type Apply = fn(&CircuitBreaker);
+    let overrides: [(Apply, BreakerState, BreakerState); 4] = [
         (|breaker| breaker.force_open_for(SECOND), ForcedOpen, HalfOpen),
         (|breaker| breaker.disable_for(SECOND), Disabled, Closed),
         (|breaker| breaker.apply_override(&Override::open().expires_in(SECOND).reason("others")), Open, HalfOpen),
         (CircuitBreaker::force_open, ForcedOpen, ForcedOpen),
     ];
-    for (hold, held, then) in holds {
+    for (apply, forced, after_expiry) in overrides {
         let clock = FakeClock::new();
         let _clock = clock.enter();
-        let breaker = CircuitBreaker::new("held for a time", CONFIG);
-        hold(&breaker);
-        assert_eq!(breaker.state(), held);
+        let breaker = CircuitBreaker::new("override with expiry", CONFIG);
+        apply(&breaker);
+        assert_eq!(breaker.state(), forced);
         clock.advance(SECOND * 3_600);
         let snapshot = breaker.snapshot();
-        assert_eq!((breaker.state(), snapshot.state), (then, then));
-        if held != then {
-            assert_eq!((snapshot.disabled_for, snapshot.entered), (None, held));
+        assert_eq!((breaker.state(), snapshot.state), (after_expiry, after_expiry));
+        if forced != after_expiry {
+            assert_eq!((snapshot.disabled_for, snapshot.entered), (None, forced));
         }
         let called = breaker.try_acquire().is_ok();
-        assert_eq!(called, then != ForcedOpen);
-        assert_eq!(breaker.state(), then, "and that is what the call found");
+        assert_eq!(called, after_expiry != ForcedOpen);
+        assert_eq!(breaker.state(), after_expiry, "the call found the same state");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_for_trial_calls_is_never_too_short() {
+async fn retry_after_of_a_half_open_rejection_is_never_too_short() {
     for micros in [1, 999, 12_345, 1_000_003, 29_999_999, 86_400_000_001] {
         let breaker = CircuitBreaker::new("waiting", CONFIG.recovery_timeout(Duration::from_micros(micros)));
         fail(&breaker);
@@ -292,13 +292,13 @@ async fn a_wait_for_trial_calls_is_never_too_short() {
         for _ in 0..3 {
             advance(Duration::from_micros(micros / 7)).await;
             let wait = breaker.try_acquire().unwrap_err().retry_after().unwrap();
-            assert_eq!(wait, Duration::from_micros(micros - micros / 7), "the whole of what is left");
+            assert_eq!(wait, Duration::from_micros(micros - micros / 7), "the whole remaining time");
             advance(wait - Duration::from_micros(1)).await;
             assert!(breaker.try_acquire().is_err() || micros == 1);
             advance(Duration::from_micros(1)).await;
-            let given_out = [(); 3].map(|()| breaker.try_acquire());
-            assert!(given_out.iter().all(Result::is_ok), "{micros}: after exactly that wait");
-            std::mem::forget(given_out);
+            let permits = [(); 3].map(|()| breaker.try_acquire());
+            assert!(permits.iter().all(Result::is_ok), "{micros}: admitted after exactly that wait");
+            std::mem::forget(permits);
         }
         drop(hung);
     }

@@ -1,4 +1,4 @@
-//! Retries within retries: who retries, how long, and what is told.
+//! Retries inside retries: which of them retries, until when, and whether the nesting is inherited or independent.
 
 use std::{io, time::Duration};
 
@@ -17,18 +17,18 @@ fn failing() -> Calls {
 }
 
 #[retry(backoff = none, nested = inherit)]
-fn leaves_it(calls: &Calls) -> io::Result<()> {
+fn inherits(calls: &Calls) -> io::Result<()> {
     calls.call()
 }
 
 #[retry(backoff = none, nested = inherit)]
-async fn leaves_it_async(calls: &Calls) -> io::Result<()> {
+async fn inherits_async(calls: &Calls) -> io::Result<()> {
     tokio::task::yield_now().await;
     calls.call()
 }
 
 #[retry(backoff = none, nested = independent)]
-fn keeps_it(calls: &Calls) -> io::Result<()> {
+fn independent(calls: &Calls) -> io::Result<()> {
     calls.call()
 }
 
@@ -39,58 +39,58 @@ fn around(calls: &Calls, inner: fn(&Calls) -> io::Result<()>) -> io::Result<()> 
 
 #[retry(max_attempts = 4, backoff = none)]
 async fn around_async(calls: &Calls) -> io::Result<()> {
-    leaves_it_async(calls).await
+    inherits_async(calls).await
 }
 
 #[retry(max_attempts = 4, backoff = none)]
 async fn around_sync(calls: &Calls) -> io::Result<()> {
     tokio::task::yield_now().await;
-    leaves_it(calls)
+    inherits(calls)
 }
 
 #[retry(max_attempts = 1)]
 fn around_once(calls: &Calls) -> io::Result<()> {
-    leaves_it(calls)
+    inherits(calls)
 }
 
 #[tokio::test]
-async fn an_inner_retry_can_leave_the_attempts_to_the_one_around_it() {
+async fn an_inner_retry_with_nested_inherit_makes_one_attempt() {
     let counted = |result: io::Result<()>, calls: Calls| {
         result.unwrap_err();
         calls.calls()
     };
     let calls = failing();
-    assert_eq!(counted(leaves_it(&calls), calls), 3, "alone it makes its own");
+    assert_eq!(counted(inherits(&calls), calls), 3, "not nested, it makes its own attempts");
     let calls = failing();
-    assert_eq!(counted(around(&calls, leaves_it), calls), 4);
+    assert_eq!(counted(around(&calls, inherits), calls), 4);
     let calls = failing();
-    assert_eq!(counted(around(&calls, keeps_it), calls), 12);
+    assert_eq!(counted(around(&calls, independent), calls), 12);
     let calls = failing();
     assert_eq!(counted(around_async(&calls).await, calls), 4);
     let calls = failing();
     assert_eq!(counted(around_sync(&calls).await, calls), 4);
     let calls = failing();
-    assert_eq!(counted(around_once(&calls), calls), 3, "one attempt is no retry");
+    assert_eq!(counted(around_once(&calls), calls), 3, "a single attempt is no retry");
     let calls = failing();
-    assert_eq!(counted(leaves_it_async(&calls).await, calls), 3, "all have come out of it");
-    // What is spawned is another task.
+    assert_eq!(counted(inherits_async(&calls).await, calls), 3, "the nesting has ended");
+    // A spawned task is not nested.
     let policy = RetryPolicy::new().backoff(Schedule::none());
     let spawned = policy.run_async(|| async {
         let calls = failing();
-        let task = async move { (leaves_it_async(&calls).await, calls.calls()) };
+        let task = async move { (inherits_async(&calls).await, calls.calls()) };
         let (result, made) = tokio::spawn(task).await.unwrap();
         assert_eq!(made, 3);
         result
     });
     spawned.await.unwrap_err();
-    // The same without attributes.
+    // The same with policies instead of attributes.
     let (inner, calls) = (policy.nested(Nested::Inherit), failing());
     policy.run(|| inner.run(|| calls.call())).unwrap_err();
     assert_eq!(calls.calls(), 3);
 }
 
 #[test]
-fn a_panic_leads_out_of_an_attempt_as_well() {
+fn a_panic_ends_the_nesting() {
     #[retry(backoff = none)]
     fn panics() -> io::Result<()> {
         std::panic::resume_unwind(Box::new(()))
@@ -98,26 +98,26 @@ fn a_panic_leads_out_of_an_attempt_as_well() {
 
     std::panic::catch_unwind(panics).unwrap_err();
     let calls = failing();
-    leaves_it(&calls).unwrap_err();
+    inherits(&calls).unwrap_err();
     assert_eq!(calls.calls(), 3);
 }
 
 #[tokio::test]
-async fn a_cancelled_attempt_leads_out_as_well() {
+async fn a_cancelled_attempt_ends_the_nesting() {
     #[retry(backoff = none)]
     async fn hangs() -> io::Result<()> {
         std::future::pending().await
     }
 
     let mut hanging = Box::pin(hangs());
-    assert!(futures_poll(&mut hanging).is_pending());
+    assert!(poll_once(&mut hanging).is_pending());
     let calls = failing();
-    leaves_it(&calls).unwrap_err();
-    assert_eq!(calls.calls(), 3, "also while another call waits");
+    inherits(&calls).unwrap_err();
+    assert_eq!(calls.calls(), 3, "not nested while another call is pending");
     drop(hanging);
 }
 
-fn futures_poll<F: Future>(future: &mut std::pin::Pin<Box<F>>) -> std::task::Poll<F::Output> {
+fn poll_once<F: Future>(future: &mut std::pin::Pin<Box<F>>) -> std::task::Poll<F::Output> {
     future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
 }
 
@@ -147,17 +147,17 @@ async fn with_less_time(calls: &Calls) -> io::Result<()> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_sleep_ends_past_the_limit_of_a_retry_further_out() {
+async fn no_sleep_ends_past_max_elapsed_of_an_outer_retry() {
     let (calls, start) = (failing(), Instant::now());
     outer(&calls).await.unwrap_err();
-    // 0, 4, 8; a third sleep would end at 12. The outer one sleeps a second, and once more to 10.
+    // Calls at 0, 4 and 8 s; a third sleep would end at 12 s. The outer retry sleeps 1 s twice, until 10 s.
     assert_eq!((calls.calls(), start.elapsed()), (5, 10 * SECOND));
     let (calls, start) = (failing(), Instant::now());
     outermost(&calls).await.unwrap_err();
-    assert_eq!((calls.calls(), start.elapsed()), (10, 20 * SECOND), "the nearest end counts, and afterwards its own");
+    assert_eq!((calls.calls(), start.elapsed()), (10, 20 * SECOND), "the nearest deadline applies to each attempt");
     let (calls, start) = (failing(), Instant::now());
     with_less_time(&calls).await.unwrap_err();
-    assert_eq!(start.elapsed(), 8 * SECOND, "also where the one in between has more time");
+    assert_eq!(start.elapsed(), 8 * SECOND, "also if the retry in between has more time");
     let (calls, start) = (failing(), Instant::now());
     inner(&calls).await.unwrap_err();
     assert_eq!((calls.calls(), start.elapsed()), (10, 36 * SECOND));
@@ -176,10 +176,10 @@ fn on_one_sync_function(calls: &Calls) -> io::Result<()> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_on_one_function_know_of_each_other() {
+async fn two_retries_on_one_function_share_the_deadline() {
     let calls = failing();
     on_one_function(&calls).await.unwrap_err();
-    assert_eq!(calls.calls(), 4, "at 0, 4, 8, and 8 again");
+    assert_eq!(calls.calls(), 4, "calls at 0, 4, 8 and again 8 s");
     let (calls, clock) = (failing(), FakeClock::new());
     let _entered = clock.enter();
     on_one_sync_function(&calls).unwrap_err();
@@ -187,7 +187,7 @@ async fn two_on_one_function_know_of_each_other() {
 }
 
 #[test]
-fn the_limit_of_one_holds_for_a_policy_within_it() {
+fn max_elapsed_of_a_policy_limits_the_policy_inside() {
     let clock = FakeClock::new();
     let _entered = clock.enter();
     let plain = RetryPolicy::new().jitter(Jitter::none()).backoff(Schedule::fixed(3 * SECOND)).max_attempts(100);

@@ -1,4 +1,4 @@
-//! An operator's hand, and what is told about it.
+//! Manual control: overrides with expiry and reason, and the events and rejections that show them.
 
 use std::{
     cell::Cell,
@@ -27,22 +27,22 @@ fn succeed(breaker: &CircuitBreaker) -> bool {
     breaker.call(|| Ok::<_, io::Error>(())).is_ok()
 }
 
-/// Hears of one breaker: subscribers hear of all, and other tests have theirs.
-fn listen(name: &'static str) -> (Arc<Mutex<Vec<String>>>, Subscription) {
-    let heard = Arc::new(Mutex::new(Vec::new()));
+/// Collects the state changes of one breaker; subscribers receive the events of all tests.
+fn state_changes(name: &'static str) -> (Arc<Mutex<Vec<String>>>, Subscription) {
+    let events = Arc::new(Mutex::new(Vec::new()));
     let subscription = events::subscribe({
-        let heard = heard.clone();
+        let events = events.clone();
         move |event| match event {
-            Event::StateChanged { breaker, .. } if *breaker == name => heard.lock().unwrap().push(event.to_string()),
+            Event::StateChanged { breaker, .. } if *breaker == name => events.lock().unwrap().push(event.to_string()),
             _ => {}
         }
     });
-    (heard, subscription)
+    (events, subscription)
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reason_shows_wherever_one_looks() {
-    let (heard, subscription) = listen("migrating");
+async fn the_reason_of_an_override_is_shown_everywhere() {
+    let (events, subscription) = state_changes("migrating");
     let breaker = CircuitBreaker::new("migrating", CONFIG);
     breaker.apply_override(&Override::force_open().expires_in(600 * SECOND).reason("migration until 14:00"));
     let rejected = breaker.try_acquire().unwrap_err();
@@ -57,14 +57,14 @@ async fn a_reason_shows_wherever_one_looks() {
         "migrating: forced-open for another 600.000s (migration until 14:00); \
          0 succeeded, 0 failed, 0 neutral, 1 rejected"
     );
-    // For longer, and for another reason: no transition.
+    // A later expiry and another reason are no transition.
     advance(300 * SECOND).await;
     breaker.apply_override(&Override::force_open().reason("it takes longer"));
     let rejected = breaker.try_acquire().unwrap_err();
     assert_eq!(rejected.to_string(), "circuit `migrating` is forced open (it takes longer)");
     assert_eq!((rejected.retry_after(), rejected.elapsed()), (None, Some(300 * SECOND)));
     breaker.force_open();
-    assert_eq!(breaker.try_acquire().unwrap_err().operator_reason(), None, "what was said before is over");
+    assert_eq!(breaker.try_acquire().unwrap_err().operator_reason(), None, "the earlier reason no longer applies");
     breaker.apply_override(&Override::reset().reason("done"));
     assert_eq!(breaker.snapshot().operator_reason.as_deref(), Some("done"));
     fail(&breaker);
@@ -72,7 +72,7 @@ async fn a_reason_shows_wherever_one_looks() {
     assert_eq!(breaker.snapshot().operator_reason, None);
     crate::all_told();
     assert_eq!(
-        *heard.lock().unwrap(),
+        *events.lock().unwrap(),
         [
             "circuit `migrating`: closed -> forced-open (migration until 14:00)",
             "circuit `migrating`: forced-open -> closed (done)",
@@ -82,11 +82,11 @@ async fn a_reason_shows_wherever_one_looks() {
     subscription.unsubscribe();
     breaker.reset();
     crate::all_told();
-    assert_eq!(heard.lock().unwrap().len(), 3);
+    assert_eq!(events.lock().unwrap().len(), 3);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hold_expires_with_the_next_call() {
+async fn an_override_expires_at_the_next_call() {
     let breaker = CircuitBreaker::new("expiring", CONFIG);
     breaker.force_open_for(10 * SECOND);
     advance(10 * SECOND - Duration::from_micros(1)).await;
@@ -106,7 +106,7 @@ async fn a_hold_expires_with_the_next_call() {
     fail(&breaker);
     assert_eq!((breaker.state(), breaker.snapshot().consecutive_failures), (Closed, 1));
 
-    // Whatever is asked for, and for the longest time.
+    // The shortest and the longest expiry.
     breaker.force_open_for(Duration::ZERO);
     assert!(succeed(&breaker));
     breaker.force_open_for(Duration::MAX);
@@ -115,54 +115,60 @@ async fn a_hold_expires_with_the_next_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_others_know_opens_and_closes() {
-    let (heard, subscription) = listen("told");
-    let breaker = CircuitBreaker::new("told", CONFIG.exponential_recovery(SECOND, 2.0, 100 * SECOND));
-    let under_way = breaker.try_acquire().unwrap();
-    breaker.apply_override(&Override::open().expires_in(7 * SECOND).failed_recoveries(2).reason("down for the others"));
-    under_way.success();
+async fn an_override_from_outside_opens_and_closes() {
+    let (events, subscription) = state_changes("overridden");
+    let breaker = CircuitBreaker::new("overridden", CONFIG.exponential_recovery(SECOND, 2.0, 100 * SECOND));
+    let in_flight = breaker.try_acquire().unwrap();
+    breaker.apply_override(
+        &Override::open().expires_in(7 * SECOND).failed_recoveries(2).reason("down on other instances"),
+    );
+    in_flight.success();
     assert_eq!((breaker.state(), breaker.snapshot().open_for), (Open, Some(7 * SECOND)));
-    assert_eq!(breaker.snapshot().operator_reason.as_deref(), Some("down for the others"));
-    // Another rest is no transition, and fewer failed recoveries than are known count for nothing.
+    assert_eq!(breaker.snapshot().operator_reason.as_deref(), Some("down on other instances"));
+    // A new expiry is no transition, and a smaller number of failed recoveries does not lower the count.
     breaker.apply_override(&Override::open().expires_in(9 * SECOND));
     advance(9 * SECOND - Duration::from_micros(1)).await;
     assert!(!succeed(&breaker));
     advance(Duration::from_micros(1)).await;
     fail(&breaker);
     let failed = breaker.snapshot();
-    assert_eq!((failed.failed_recoveries, failed.open_for), (3, Some(8 * SECOND)), "the rest grows on");
+    assert_eq!(
+        (failed.failed_recoveries, failed.open_for),
+        (3, Some(8 * SECOND)),
+        "the recovery timeout keeps growing"
+    );
     breaker.apply_override(&Override::close());
     assert_eq!((breaker.state(), breaker.snapshot().failed_recoveries), (Closed, 0));
-    breaker.apply_override(&Override::close()); // nothing to close
-    breaker.apply_override(&Override::open()); // for its own timeout
+    breaker.apply_override(&Override::close()); // already closed
+    breaker.apply_override(&Override::open()); // for the configured recovery timeout
     assert_eq!((breaker.state(), breaker.snapshot().open_for), (Open, Some(SECOND)));
     assert_eq!(breaker.try_acquire().unwrap_err().reason(), OpenReason::Override);
     advance(SECOND).await;
     let trial = breaker.try_acquire().unwrap();
-    breaker.apply_override(&Override::open().reason("another one is trying"));
+    breaker.apply_override(&Override::open().reason("another instance is trying"));
     trial.success();
     let rejected = breaker.try_acquire().unwrap_err();
     assert_eq!(
         rejected.to_string(),
-        "circuit `told` is open by an intervention (another one is trying); retry after 1.000s"
+        "circuit `overridden` is open by an intervention (another instance is trying); retry after 1.000s"
     );
     crate::all_told();
     assert_eq!(
-        *heard.lock().unwrap(),
+        *events.lock().unwrap(),
         [
-            "circuit `told`: closed -> open by an intervention (down for the others)",
-            "circuit `told`: open -> half-open",
-            "circuit `told`: half-open -> open after a failed trial call",
-            "circuit `told`: open -> closed",
-            "circuit `told`: closed -> open by an intervention",
-            "circuit `told`: open -> half-open",
-            "circuit `told`: half-open -> open by an intervention (another one is trying)",
+            "circuit `overridden`: closed -> open by an intervention (down on other instances)",
+            "circuit `overridden`: open -> half-open",
+            "circuit `overridden`: half-open -> open after a failed trial call",
+            "circuit `overridden`: open -> closed",
+            "circuit `overridden`: closed -> open by an intervention",
+            "circuit `overridden`: open -> half-open",
+            "circuit `overridden`: half-open -> open by an intervention (another instance is trying)",
         ]
     );
     subscription.unsubscribe();
-    // The word of an operator weighs more.
-    for hold in [CircuitBreaker::force_open, CircuitBreaker::disable] {
-        hold(&breaker);
+    // An operator's override takes precedence.
+    for override_ in [CircuitBreaker::force_open, CircuitBreaker::disable] {
+        override_(&breaker);
         let state = breaker.state();
         breaker.apply_override(&Override::open());
         breaker.apply_override(&Override::close());
@@ -171,38 +177,38 @@ async fn what_others_know_opens_and_closes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_close_from_outside_ramps_up() {
+async fn a_close_override_ramps_up() {
     let breaker = CircuitBreaker::new("ramped", CONFIG.ramp_up(100 * SECOND));
     breaker.apply_override(&Override::open().expires_in(Duration::MAX));
     advance(Duration::from_hours(38)).await;
-    assert!(!succeed(&breaker), "for the longest time");
+    assert!(!succeed(&breaker), "with the longest expiry");
     breaker.apply_override(&Override::close());
     let admitted = (0..1_000).filter(|_| succeed(&breaker)).count();
-    assert!((50..200).contains(&admitted), "{admitted} of 1000 calls at the beginning");
+    assert!((50..200).contains(&admitted), "{admitted} of 1000 calls at the start of the ramp");
     advance(100 * SECOND).await;
     assert!((0..1_000).all(|_| succeed(&breaker)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_only_observes_decides_and_lets_all_through() {
-    let (heard, subscription) = listen("observed");
+async fn an_observing_breaker_changes_state_and_rejects_nothing() {
+    let (events, subscription) = state_changes("observed");
     let breaker = CircuitBreaker::new("observed", CONFIG.observe_only(true));
     for _ in 0..5 {
         fail(&breaker);
     }
     assert_eq!(breaker.state(), Open);
     let snapshot = breaker.snapshot();
-    assert_eq!((snapshot.failures, snapshot.rejections), (5, 3), "three would not have been made");
+    assert_eq!((snapshot.failures, snapshot.rejections), (5, 3), "three would have been rejected");
     advance(30 * SECOND).await;
     let trial = breaker.try_acquire().unwrap();
-    assert!(succeed(&breaker), "would have been rejected beside the trial");
-    assert_eq!(breaker.state(), HalfOpen, "so its success closes nothing");
+    assert!(succeed(&breaker), "would have been rejected beside the trial call");
+    assert_eq!(breaker.state(), HalfOpen, "its success does not close the circuit");
     trial.success();
     assert_eq!(breaker.state(), Closed);
     breaker.force_open();
     assert!(succeed(&breaker));
     crate::all_told();
-    assert_eq!(heard.lock().unwrap().len(), 4);
+    assert_eq!(events.lock().unwrap().len(), 4);
     subscription.unsubscribe();
 }
 
@@ -214,30 +220,30 @@ async fn observed(calls: &Cell<u32>) -> io::Result<()> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_only_observes_takes_no_sleep_from_a_retry() {
+async fn an_observing_breaker_does_not_shorten_the_sleeps_of_a_retry() {
     let (start, calls) = (Instant::now(), Cell::new(0));
     observed(&calls).await.unwrap_err();
     assert_eq!((calls.get(), start.elapsed()), (3, 2 * SECOND));
     let observed = breaker("observed below a retry").unwrap().snapshot();
-    assert_eq!((observed.state, observed.rejections), (Open, 2), "that would have been");
+    assert_eq!((observed.state, observed.rejections), (Open, 2), "would have been rejected");
 }
 
 #[test]
-fn a_callback_may_do_as_it_likes() {
-    static BREAKER: CircuitBreaker = CircuitBreaker::new("called back", CONFIG);
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    let of_ours = |event: &Event| matches!(event, Event::StateChanged { breaker: "called back", .. });
+fn a_callback_may_panic_and_call_the_library() {
+    static BREAKER: CircuitBreaker = CircuitBreaker::new("callback", CONFIG);
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let is_ours = |event: &Event| matches!(event, Event::StateChanged { breaker: "callback", .. });
     let subscriptions = [
-        events::subscribe(move |event| assert!(!of_ours(event), "a callback that panics")),
+        events::subscribe(move |event| assert!(!is_ours(event), "a callback that panics")),
         events::subscribe({
-            let heard = heard.clone();
+            let events = events.clone();
             move |event| {
-                if !of_ours(event) {
+                if !is_ours(event) {
                     return;
                 }
                 let Event::StateChanged { from, to, .. } = event else { return };
-                heard.lock().unwrap().push((*from, *to));
-                // What follows from it is told after it, not within.
+                events.lock().unwrap().push((*from, *to));
+                // The event of this change is delivered after this callback returns, not within it.
                 if *to == Open {
                     BREAKER.disable();
                     assert_eq!(BREAKER.state(), Disabled);
@@ -246,20 +252,20 @@ fn a_callback_may_do_as_it_likes() {
             }
         }),
     ];
-    let quiet = panic::take_hook();
+    let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));
     fail(&BREAKER);
     fail(&BREAKER);
-    panic::set_hook(quiet);
+    panic::set_hook(hook);
     crate::all_told();
-    // Where another test's thread delivers, what the callback did comes after what was waited for.
+    // If another test's thread delivers, the callback's own change comes after the first marker.
     crate::all_told();
-    assert_eq!(*heard.lock().unwrap(), [(Closed, Open), (Open, Disabled)]);
+    assert_eq!(*events.lock().unwrap(), [(Closed, Open), (Open, Disabled)]);
     subscriptions.into_iter().for_each(Subscription::unsubscribe);
 }
 
 #[test]
-fn a_rejection_says_which_rule_and_the_figures() {
+fn a_rejection_names_the_rule_and_its_counts() {
     let by_rate = CONFIG.window(Window::calls(10)).min_calls(4);
     for (config, calls, expected) in [
         (CONFIG.failure_threshold(1), "F", "open after a failure"),
@@ -267,7 +273,7 @@ fn a_rejection_says_which_rule_and_the_figures() {
         (by_rate, "SSFF", "open after 2 of 4 calls failed (50 %)"),
         (by_rate.failure_rate(0.1), "SSSSSSSSSSSSSF", "open after 1 of 10 calls failed (10 %)"),
     ] {
-        let breaker = CircuitBreaker::new("ruled", config);
+        let breaker = CircuitBreaker::new("tripped", config);
         for call in calls.chars() {
             if call == 'S' {
                 assert!(succeed(&breaker));
@@ -282,7 +288,7 @@ fn a_rejection_says_which_rule_and_the_figures() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn slow_calls_open_and_say_so() {
+async fn slow_calls_open_and_are_named_as_the_reason() {
     let config = CONFIG.window(Window::calls(10)).min_calls(4).slow_call(2 * SECOND);
     let breaker = CircuitBreaker::new("slow", config);
     for seconds in [1, 2, 1, 3] {
@@ -297,14 +303,14 @@ async fn slow_calls_open_and_say_so() {
     let trial = breaker.try_acquire().unwrap();
     advance(2 * SECOND).await;
     trial.success();
-    assert_eq!(breaker.state(), Open, "what is still slow has not recovered");
+    assert_eq!(breaker.state(), Open, "a slow trial call fails");
     assert_eq!(breaker.snapshot().open_reason, Some(OpenReason::TrialFailed));
     let snapshot = breaker.snapshot();
     assert_eq!((snapshot.successes, snapshot.failures, snapshot.failed_recoveries), (5, 0, 1));
 }
 
 #[test]
-fn presets_are_what_they_say() {
+fn presets_have_their_documented_values() {
     for (preset, failures, seconds) in [
         (BreakerConfig::critical(), 3, 15),
         (BreakerConfig::non_critical(), 10, 60),
@@ -333,28 +339,28 @@ fn a_snapshot_can_be_serialized() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hold_that_has_expired_holds_nothing() {
-    let holds = [Override::force_open(), Override::disable()];
-    let holds = || holds.clone().map(|hold| hold.expires_in(SECOND));
-    for hold in holds() {
-        let breaker = CircuitBreaker::new("held once", CONFIG);
-        breaker.apply_override(&hold);
+async fn an_expired_override_gives_way_to_another() {
+    let overrides = [Override::force_open(), Override::disable()];
+    let overrides = || overrides.clone().map(|override_| override_.expires_in(SECOND));
+    for override_ in overrides() {
+        let breaker = CircuitBreaker::new("expired", CONFIG);
+        breaker.apply_override(&override_);
         breaker.apply_override(&Override::open());
         breaker.apply_override(&Override::close());
-        assert_eq!(breaker.snapshot().transitions, 1, "held");
+        assert_eq!(breaker.snapshot().transitions, 1, "the override holds");
         advance(SECOND).await;
-        breaker.apply_override(&Override::open().expires_in(5 * SECOND).reason("down for the others"));
+        breaker.apply_override(&Override::open().expires_in(5 * SECOND).reason("down on other instances"));
         let snapshot = breaker.snapshot();
         assert_eq!((snapshot.state, snapshot.open_for), (Open, Some(5 * SECOND)));
-        assert_eq!(snapshot.operator_reason.as_deref(), Some("down for the others"));
+        assert_eq!(snapshot.operator_reason.as_deref(), Some("down on other instances"));
         assert_eq!(breaker.try_acquire().unwrap_err().reason(), OpenReason::Override);
         advance(5 * SECOND).await;
         assert!(succeed(&breaker));
         assert_eq!(breaker.state(), Closed);
     }
-    for hold in holds() {
-        let breaker = CircuitBreaker::new("held once", CONFIG);
-        breaker.apply_override(&hold);
+    for override_ in overrides() {
+        let breaker = CircuitBreaker::new("expired", CONFIG);
+        breaker.apply_override(&override_);
         advance(SECOND).await;
         breaker.apply_override(&Override::close());
         assert_eq!(breaker.state(), Closed);

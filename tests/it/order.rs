@@ -1,4 +1,4 @@
-//! Reading order is running order.
+//! Stacks of attributes: the attribute nearest to `fn` is innermost.
 
 use std::{cell::Cell, io, time::Duration};
 
@@ -24,7 +24,7 @@ async fn retry_over_breaker_async(script: &Script) -> Result<u32, Failure> {
 async fn retry_over_breaker_sends_every_attempt_through_the_breaker() {
     let script = Script::new("T");
     assert!(matches!(retry_over_breaker(&script), Err(Failure::Open(_))));
-    assert_eq!(script.calls(), 3, "the fourth attempt was rejected, and no fifth was made");
+    assert_eq!(script.calls(), 3, "the fourth attempt was rejected and is the last");
     let snapshot = breaker("retry over breaker").unwrap().snapshot();
     assert_eq!((snapshot.failures, snapshot.rejections), (3, 1));
 
@@ -70,7 +70,7 @@ fn by_path(script: &Script) -> Result<u32, Failure> {
 }
 
 #[test]
-fn siblings_are_known_by_their_last_segment_and_through_cfg_attr() {
+fn siblings_are_recognised_by_their_last_path_segment_and_through_cfg_attr() {
     let script = Script::new("T");
     assert_eq!(by_path(&script), Err(Failure::Transient(2)));
     assert_eq!(breaker("by path").unwrap().snapshot().failures, 2);
@@ -85,7 +85,7 @@ fn four(script: &Script) -> Result<u32, Failure> {
 }
 
 #[test]
-fn a_stack_of_four() {
+fn a_stack_of_four_runs_in_order() {
     let script = Script::new("T");
     assert_eq!(four(&script), Err(Failure::Transient(6)));
     assert_eq!(breaker("in the middle").unwrap().snapshot().failures, 2);
@@ -93,8 +93,8 @@ fn a_stack_of_four() {
 }
 
 #[retry(max_attempts = 3, backoff = none, retry_if = any)]
-#[circuit_breaker(name = "hammered by any", failure_threshold = 1)]
-fn any(script: &Script) -> Result<u32, Failure> {
+#[circuit_breaker(name = "retried by any", failure_threshold = 1)]
+fn retry_any(script: &Script) -> Result<u32, Failure> {
     script.call()
 }
 
@@ -106,60 +106,60 @@ fn below_another_breaker(script: &Script) -> Result<u32, Failure> {
 }
 
 #[test]
-fn an_open_circuit_is_not_hammered() {
+fn an_open_circuit_is_not_retried() {
     let script = Script::new("T");
-    assert!(matches!(any(&script), Err(Failure::Open(_))));
-    assert_eq!(breaker("hammered by any").unwrap().snapshot().rejections, 1);
+    assert!(matches!(retry_any(&script), Err(Failure::Open(_))));
+    assert_eq!(breaker("retried by any").unwrap().snapshot().rejections, 1);
 
     let script = Script::new("T");
     assert!(matches!(below_another_breaker(&script), Err(Failure::Open(_))));
     assert_eq!(breaker("inner of two").unwrap().snapshot().rejections, 1);
 }
 
-#[circuit_breaker(name = "further inside", failure_threshold = 1, recovery_timeout = 20s)]
-fn further_inside(calls: &Cell<u32>) -> io::Result<()> {
+#[circuit_breaker(name = "deeper", failure_threshold = 1, recovery_timeout = 20s)]
+fn deeper_call(calls: &Cell<u32>) -> io::Result<()> {
     calls.set(calls.get() + 1);
     Err(io::ErrorKind::TimedOut.into())
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("inside")]
-struct Inside(#[from] io::Error);
+#[error("wrapped")]
+struct Wrapped(#[from] io::Error);
 
 #[retry(max_attempts = 5, backoff = none, retry_if = any)]
-fn any_around(calls: &Cell<u32>) -> Result<(), Inside> {
-    Ok(further_inside(calls)?)
+fn retry_any_around(calls: &Cell<u32>) -> Result<(), Wrapped> {
+    Ok(deeper_call(calls)?)
 }
 
 #[retry(max_attempts = 5, backoff = none, retry_if = |_| true)]
 async fn predicate_around(calls: &Cell<u32>) -> anyhow::Result<()> {
-    Ok(further_inside(calls)?)
+    Ok(deeper_call(calls)?)
 }
 
 #[retry(max_attempts = 5, backoff = none, retry_if(io::Error))]
 fn type_around(calls: &Cell<u32>) -> Result<(), Box<dyn std::error::Error>> {
-    Ok(further_inside(calls)?)
+    Ok(deeper_call(calls)?)
 }
 
 #[retry(max_attempts = 2, backoff = none, retry_if(CircuitOpen))]
-async fn rejection_wanted(calls: &Cell<u32>) -> Result<(), Inside> {
-    Ok(further_inside(calls)?)
+async fn retries_rejections(calls: &Cell<u32>) -> Result<(), Wrapped> {
+    Ok(deeper_call(calls)?)
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rejection_further_inside_is_known_by_its_chain() {
-    let inside = breaker("further inside").unwrap();
+async fn a_rejection_deeper_inside_is_found_in_the_error_chain() {
+    let inside = breaker("deeper").unwrap();
     let rejections = || inside.snapshot().rejections;
     let calls = Cell::new(0);
-    any_around(&calls).unwrap_err();
+    retry_any_around(&calls).unwrap_err();
     assert_eq!((calls.get(), rejections()), (1, 1));
     predicate_around(&calls).await.unwrap_err();
     assert_eq!((calls.get(), rejections()), (1, 2));
     type_around(&calls).unwrap_err();
     assert_eq!((calls.get(), rejections()), (1, 3));
     let start = Instant::now();
-    rejection_wanted(&calls).await.unwrap_err();
-    assert_eq!((calls.get(), rejections()), (2, 4), "it waited, and was a trial");
+    retries_rejections(&calls).await.unwrap_err();
+    assert_eq!((calls.get(), rejections()), (2, 4), "it waited and made a trial call");
     assert_eq!(start.elapsed(), Duration::from_secs(20));
 }
 
@@ -178,11 +178,11 @@ async fn gives_up(calls: &Cell<u32>) -> io::Result<()> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn asked_to_it_waits_for_the_breaker_or_gives_up() {
+async fn a_retry_of_rejections_waits_for_the_breaker_or_gives_up() {
     let (calls, start) = (Cell::new(0), Instant::now());
     waits(&calls).await.unwrap();
     assert_eq!(calls.get(), 2);
-    assert_eq!(start.elapsed(), Duration::from_secs(20), "no sleep of 1 s first");
+    assert_eq!(start.elapsed(), Duration::from_secs(20), "no sleep of 1 s before it");
 
     let (calls, start) = (Cell::new(0), Instant::now());
     let error = gives_up(&calls).await.unwrap_err();
@@ -194,56 +194,56 @@ async fn asked_to_it_waits_for_the_breaker_or_gives_up() {
 #[retry(max_attempts = 5, backoff = fixed(10s), jitter = none)]
 #[circuit_breaker(name = "outer opens", failure_threshold = 2, recovery_timeout = 60s)]
 #[circuit_breaker(name = "inner stays closed", failure_threshold = 100)]
-async fn opens_on_the_way(script: &Script) -> Result<u32, Failure> {
+async fn opens_during_retry(script: &Script) -> Result<u32, Failure> {
     script.call()
 }
 
 #[retry(max_attempts = 5, backoff = fixed(10s), jitter = none)]
-#[circuit_breaker(name = "soon closed", failure_threshold = 1, recovery_timeout = 7s)]
-async fn closes_on_the_way(script: &Script) -> Result<u32, Failure> {
+#[circuit_breaker(name = "recovers soon", failure_threshold = 1, recovery_timeout = 7s)]
+async fn closes_during_retry(script: &Script) -> Result<u32, Failure> {
     script.call()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retry_does_not_sleep_towards_a_rejection() {
+async fn a_retry_does_not_sleep_before_a_certain_rejection() {
     let (script, start) = (Script::new("T"), Instant::now());
-    assert!(matches!(opens_on_the_way(&script).await, Err(Failure::Open(_))));
+    assert!(matches!(opens_during_retry(&script).await, Err(Failure::Open(_))));
     assert_eq!(script.calls(), 2);
-    assert_eq!(start.elapsed(), Duration::from_secs(10), "once, between the two attempts");
+    assert_eq!(start.elapsed(), Duration::from_secs(10), "one sleep, between the two attempts");
 
     let (script, start) = (Script::new("TS"), Instant::now());
-    assert_eq!(closes_on_the_way(&script).await, Ok(2));
-    assert_eq!(start.elapsed(), Duration::from_secs(10), "the sleep is longer than the circuit is open");
+    assert_eq!(closes_during_retry(&script).await, Ok(2));
+    assert_eq!(start.elapsed(), Duration::from_secs(10), "the circuit has recovered when the sleep ends");
 }
 
-#[circuit_breaker(name = "neutral", failure_threshold = 1, failure_if(io::Error))]
+#[circuit_breaker(name = "failures by type", failure_threshold = 1, failure_if(io::Error))]
 fn by_type(error: &'static str) -> anyhow::Result<()> {
     match error {
         "io" => Err(io::Error::from(io::ErrorKind::TimedOut))?,
-        "other" => anyhow::bail!("no failure of the disk"),
+        "other" => anyhow::bail!("not an io error"),
         _ => Ok(()),
     }
 }
 
-#[circuit_breaker(name = "judged", failure_threshold = 1, failure_if = |error| error.kind() != io::ErrorKind::NotFound)]
+#[circuit_breaker(name = "failures by predicate", failure_threshold = 1, failure_if = |error| error.kind() != io::ErrorKind::NotFound)]
 async fn by_predicate(kind: io::ErrorKind) -> io::Result<()> {
     Err(kind.into())
 }
 
 #[tokio::test]
-async fn what_counts_as_a_failure() {
+async fn failure_if_selects_failures() {
     by_type("other").unwrap_err();
     by_type("").unwrap();
-    let snapshot = breaker("neutral").unwrap().snapshot();
+    let snapshot = breaker("failures by type").unwrap().snapshot();
     assert_eq!((snapshot.successes, snapshot.failures, snapshot.neutral), (1, 0, 1));
     by_type("io").unwrap_err();
-    assert_eq!(breaker("neutral").unwrap().state(), BreakerState::Open);
+    assert_eq!(breaker("failures by type").unwrap().state(), BreakerState::Open);
     assert!(by_type("").unwrap_err().is::<CircuitOpen>());
 
     by_predicate(io::ErrorKind::NotFound).await.unwrap_err();
-    assert_eq!(breaker("judged").unwrap().snapshot().neutral, 1);
+    assert_eq!(breaker("failures by predicate").unwrap().snapshot().neutral, 1);
     by_predicate(io::ErrorKind::TimedOut).await.unwrap_err();
-    assert_eq!(breaker("judged").unwrap().state(), BreakerState::Open);
+    assert_eq!(breaker("failures by predicate").unwrap().state(), BreakerState::Open);
 }
 
 #[circuit_breaker(name = "option", failure_threshold = 2)]
@@ -260,9 +260,9 @@ fn an_option_is_rejected_with_none() {
 }
 
 #[circuit_breaker(name = "panics", failure_threshold = 1)]
-#[allow(clippy::unused_async, reason = "what is tested")]
+#[allow(clippy::unused_async, reason = "the panic is what is tested")]
 async fn panics() -> io::Result<()> {
-    panic!("as it was")
+    panic!("original payload")
 }
 
 #[circuit_breaker(name = "dropped", failure_threshold = 1, half_open_max_calls = 1)]
@@ -274,7 +274,7 @@ async fn hangs(forever: bool) -> io::Result<()> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_fails_and_a_drop_does_not() {
+async fn a_panic_is_a_failure_and_a_drop_is_not() {
     assert!(tokio::spawn(panics()).await.unwrap_err().is_panic());
     let panicked = breaker("panics").unwrap();
     assert_eq!((panicked.state(), panicked.snapshot().failures), (BreakerState::Open, 1));
@@ -341,7 +341,7 @@ impl Read for Store {
 }
 
 #[tokio::test]
-async fn methods() {
+async fn methods_are_retried_behind_a_breaker() {
     assert_eq!(Store::new("TTS").get(), Ok(3));
     assert_eq!(Store::new("TTS").read().await, Ok(3));
     let mut store = Store::new("TTS");
@@ -364,7 +364,7 @@ async fn retried(script: &Script) -> Result<u32, Failure> {
 }
 
 #[circuit_breaker(name = "sizes")]
-async fn broken(script: &Script) -> Result<u32, Failure> {
+async fn behind_breaker(script: &Script) -> Result<u32, Failure> {
     tokio::task::yield_now().await;
     script.call()
 }
@@ -380,11 +380,11 @@ async fn both(script: &Script) -> Result<u32, Failure> {
 fn futures_stay_small() {
     let script = Script::new("S");
     let bare = size_of_val(&plain(&script));
-    // The span of an attempt: the feature `tracing` is on here.
+    // The span of an attempt, since the feature `tracing` is on here.
     let span = size_of::<Option<Box<()>>>();
     for (name, size, most) in [
         ("retry", size_of_val(&retried(&script)), 64 + span),
-        ("breaker", size_of_val(&broken(&script)), 48),
+        ("breaker", size_of_val(&behind_breaker(&script)), 48),
         ("both", size_of_val(&both(&script)), 104 + span),
     ] {
         assert!(size <= bare + most, "{name}: {bare} grew to {size}");

@@ -1,6 +1,6 @@
-//! Every two of the attributes in both orders: which of them sees what the other does.
+//! Every two attributes in both orders: which of them sees the effects of the other.
 //!
-//! Each pair stands around the same function, which fails, succeeds, or hangs.
+//! Each pair is on the same function, which fails, succeeds, or hangs.
 
 use std::{cell::RefCell, future::pending, time::Duration};
 
@@ -28,7 +28,7 @@ enum Failure {
     Open(#[from] CircuitOpen),
 }
 
-/// What the function does: a letter for each call, `F`ails, `S`ucceeds, `H`angs, and goes on as the last. And what was called.
+/// The outcomes of a function's calls, a letter each: `F`ails, `S`ucceeds, `H`angs; the last repeats. Records the calls made.
 struct Script {
     letters: &'static str,
     made: RefCell<String>,
@@ -58,13 +58,13 @@ impl Script {
     }
 }
 
-/// What a fallback answers.
+/// The fallback of the pairs.
 #[allow(clippy::unnecessary_wraps, reason = "a fallback has the signature of the function")]
 const fn instead(_: &Script) -> Result<char, Failure> {
     Ok('I')
 }
 
-/// The letter of a result: `S` and `I` as they are; `f`, `t`, `l`, `b`, `o` for each of the errors.
+/// The letter of a result: `S` and `I` for values; `f`, `t`, `l`, `b`, `o` for each of the errors.
 fn letter(result: &Result<char, Failure>) -> char {
     match result {
         Ok(letter) => *letter,
@@ -76,7 +76,7 @@ fn letter(result: &Result<char, Failure>) -> char {
     }
 }
 
-/// Functions under two attributes each, by a name.
+/// Declares functions under two attributes each.
 macro_rules! pairs {
     ($($name:ident: [$($upper:tt)*] [$($lower:tt)*];)*) => { $(
         #[$($upper)*]
@@ -120,7 +120,7 @@ pairs! {
     bulkhead_limit: [bulkhead(name = "pairs 24", max_concurrent = 1)] [rate_limit(name = "pairs 24", limit = 1, per = 60s)];
 }
 
-/// Calls so often, one after the other; gives the letters of the results and of the calls made, and the seconds that it took.
+/// Calls a function several times in sequence; returns the letters of the results, those of the calls made, and the elapsed seconds.
 macro_rules! calls {
     ($function:ident, $letters:literal, $times:literal) => {{
         let (script, start, mut results) = (Script::new($letters), Instant::now(), String::new());
@@ -131,48 +131,48 @@ macro_rules! calls {
     }};
 }
 
-fn expect((got, calls, took): (String, String, f64), results: &str, made: &str, seconds: f64) {
+fn assert_calls((got, calls, took): (String, String, f64), results: &str, made: &str, seconds: f64) {
     assert_eq!((got, calls), (results.to_owned(), made.to_owned()));
     assert!((took - seconds).abs() < 0.1, "took {took} s, not {seconds} s");
 }
 
 #[tokio::test(start_paused = true)]
-async fn retry_and_the_others() {
-    expect(calls!(retry_breaker, "F", 2), "oo", "FF", 1.0);
-    expect(calls!(breaker_retry, "F", 3), "ffo", "FFFFFF", 4.0);
-    expect(calls!(retry_timeout, "HHS", 1), "S", "HHS", 6.0);
-    // A third sleep would end past the limit; an attempt can be cut short by it.
-    expect(calls!(timeout_retry, "F", 1), "f", "FFF", 2.0);
-    expect(calls!(timeout_retry, "FFH", 1), "t", "FFH", 2.5);
-    expect(calls!(retry_fallback, "F", 1), "I", "F", 0.0);
-    expect(calls!(fallback_retry, "F", 1), "I", "FFF", 2.0);
-    expect(calls!(retry_limit, "F", 1), "l", "FF", 2.0);
-    expect(calls!(limit_retry, "F", 3), "ffl", "FFFFFF", 4.0);
+async fn retry_with_each_other_attribute() {
+    assert_calls(calls!(retry_breaker, "F", 2), "oo", "FF", 1.0);
+    assert_calls(calls!(breaker_retry, "F", 3), "ffo", "FFFFFF", 4.0);
+    assert_calls(calls!(retry_timeout, "HHS", 1), "S", "HHS", 6.0);
+    // A third sleep would end past the timeout; an attempt that hangs is cut short by it.
+    assert_calls(calls!(timeout_retry, "F", 1), "f", "FFF", 2.0);
+    assert_calls(calls!(timeout_retry, "FFH", 1), "t", "FFH", 2.5);
+    assert_calls(calls!(retry_fallback, "F", 1), "I", "F", 0.0);
+    assert_calls(calls!(fallback_retry, "F", 1), "I", "FFF", 2.0);
+    assert_calls(calls!(retry_limit, "F", 1), "l", "FF", 2.0);
+    assert_calls(calls!(limit_retry, "F", 3), "ffl", "FFFFFF", 4.0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn breaker_and_the_others() {
-    expect(calls!(breaker_timeout, "H", 3), "tto", "HH", 4.0);
-    expect(calls!(timeout_breaker, "H", 3), "ttt", "HHH", 6.0);
-    expect(calls!(breaker_fallback, "F", 3), "III", "FFF", 0.0);
-    expect(calls!(fallback_breaker, "F", 3), "III", "FF", 0.0);
-    expect(calls!(breaker_limit, "SSF", 5), "SSlll", "SS", 0.0);
-    expect(calls!(limit_breaker, "F", 6), "ffooll", "FF", 0.0);
-    let neutral = |name| breaker(name).unwrap().snapshot().neutral;
-    assert_eq!([neutral("pairs 8"), neutral("pairs 11"), neutral("pairs 12")], [3, 3, 0]);
+async fn breaker_with_each_other_attribute() {
+    assert_calls(calls!(breaker_timeout, "H", 3), "tto", "HH", 4.0);
+    assert_calls(calls!(timeout_breaker, "H", 3), "ttt", "HHH", 6.0);
+    assert_calls(calls!(breaker_fallback, "F", 3), "III", "FFF", 0.0);
+    assert_calls(calls!(fallback_breaker, "F", 3), "III", "FF", 0.0);
+    assert_calls(calls!(breaker_limit, "SSF", 5), "SSlll", "SS", 0.0);
+    assert_calls(calls!(limit_breaker, "F", 6), "ffooll", "FF", 0.0);
+    let ignored = |name| breaker(name).unwrap().snapshot().neutral;
+    assert_eq!([ignored("pairs 8"), ignored("pairs 11"), ignored("pairs 12")], [3, 3, 0]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn timeout_fallback_and_rate_limit() {
-    expect(calls!(timeout_fallback, "H", 1), "t", "H", 2.0);
-    expect(calls!(fallback_timeout, "H", 1), "I", "H", 2.0);
-    expect(calls!(timeout_limit, "S", 2), "St", "S", 2.0);
-    expect(calls!(limit_timeout, "H", 2), "tt", "HH", 62.0);
-    expect(calls!(fallback_limit, "S", 2), "SI", "S", 0.0);
-    expect(calls!(limit_fallback, "F", 2), "Il", "F", 0.0);
+async fn timeout_fallback_and_rate_limit_with_each_other() {
+    assert_calls(calls!(timeout_fallback, "H", 1), "t", "H", 2.0);
+    assert_calls(calls!(fallback_timeout, "H", 1), "I", "H", 2.0);
+    assert_calls(calls!(timeout_limit, "S", 2), "St", "S", 2.0);
+    assert_calls(calls!(limit_timeout, "H", 2), "tt", "HH", 62.0);
+    assert_calls(calls!(fallback_limit, "S", 2), "SI", "S", 0.0);
+    assert_calls(calls!(limit_fallback, "F", 2), "Il", "F", 0.0);
 }
 
-/// The results of two calls, the second half a second after the first; and what was called.
+/// Makes two calls, the second half a second after the first; returns the results, the calls made, and the elapsed seconds.
 macro_rules! two_at_once {
     ($function:ident, $letters:literal) => {{
         let (script, start) = (Script::new($letters), Instant::now());
@@ -188,26 +188,26 @@ macro_rules! two_at_once {
 }
 
 #[tokio::test(start_paused = true)]
-async fn bulkhead_and_the_others() {
-    // The place is free while the first sleeps, or held.
-    expect(two_at_once!(retry_bulkhead, "FSS"), "SS", "FSS", 1.0);
-    expect(two_at_once!(bulkhead_retry, "FSS"), "Sb", "FS", 1.0);
-    // The second finds no place, and that opens nothing; the first hangs.
-    expect(two_at_once!(breaker_bulkhead, "H"), "--", "H", 100.0);
+async fn bulkhead_with_each_other_attribute() {
+    // Retry outside: the permit is free during the sleep. Bulkhead outside: the permit is held.
+    assert_calls(two_at_once!(retry_bulkhead, "FSS"), "SS", "FSS", 1.0);
+    assert_calls(two_at_once!(bulkhead_retry, "FSS"), "Sb", "FS", 1.0);
+    // The first call hangs. The second is rejected, which opens no circuit.
+    assert_calls(two_at_once!(breaker_bulkhead, "H"), "--", "H", 100.0);
     assert_eq!(breaker("pairs 13").unwrap().snapshot().neutral, 2);
-    expect(two_at_once!(bulkhead_breaker, "H"), "--", "H", 100.0);
+    assert_calls(two_at_once!(bulkhead_breaker, "H"), "--", "H", 100.0);
     assert_eq!(breaker("pairs 14").unwrap().snapshot().neutral, 1);
-    // The limit ends the wait of the second, too; or each has its own from when it is inside.
-    expect(two_at_once!(timeout_bulkhead, "H"), "tt", "HH", 2.5);
-    expect(two_at_once!(bulkhead_timeout, "H"), "tt", "HH", 4.0);
-    expect(two_at_once!(fallback_bulkhead, "H"), "--", "H", 100.0);
-    expect(two_at_once!(bulkhead_fallback, "F"), "II", "FF", 0.5);
-    // A call that finds no place has used up the limit, or has not.
+    // Timeout outside: it also ends the second call's wait. Bulkhead outside: the timeout starts once admitted.
+    assert_calls(two_at_once!(timeout_bulkhead, "H"), "tt", "HH", 2.5);
+    assert_calls(two_at_once!(bulkhead_timeout, "H"), "tt", "HH", 4.0);
+    assert_calls(two_at_once!(fallback_bulkhead, "H"), "--", "H", 100.0);
+    assert_calls(two_at_once!(bulkhead_fallback, "F"), "II", "FF", 0.5);
+    // Rate limit outside: a call rejected by the bulkhead uses up the limit. Bulkhead outside: it does not.
     let full = bulkhead("pairs 23").unwrap().try_acquire().unwrap();
-    expect(calls!(limit_bulkhead, "S", 2), "bl", "", 0.0);
+    assert_calls(calls!(limit_bulkhead, "S", 2), "bl", "", 0.0);
     drop(full);
     let full = bulkhead("pairs 24").unwrap().try_acquire().unwrap();
-    expect(calls!(bulkhead_limit, "S", 2), "bb", "", 0.0);
+    assert_calls(calls!(bulkhead_limit, "S", 2), "bb", "", 0.0);
     drop(full);
-    expect(calls!(bulkhead_limit, "S", 2), "Sl", "S", 0.0);
+    assert_calls(calls!(bulkhead_limit, "S", 2), "Sl", "S", 0.0);
 }

@@ -1,6 +1,6 @@
-//! The breaker beside a model of it: whatever happens, both give the same answers.
+//! Model-based test: a breaker and a simple model of it give the same answers for random sequences of events.
 //!
-//! `PROPTEST_CASES` says how many sequences of events are tried.
+//! `PROPTEST_CASES` sets the number of sequences.
 
 mod model;
 
@@ -15,29 +15,29 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use steadfast::{BreakerConfig, CircuitBreaker, Override, Window};
 use tokio::runtime;
 
-use self::model::{Config, Counts, Model, Outcome, Policy, Refused, Totals};
+use self::model::{Config, Counts, Model, Outcome, Policy, Rejected, Totals};
 
-/// Sixty in the middle. They may be fewer, so that one which fails can be made shorter.
+/// 60 on average. One is allowed, so that a failing sequence can be shrunk.
 const STEPS: RangeInclusive<usize> = 1..=119;
 
-/// Shares of a time that pass. The largest are weeks, and years.
+/// Percentages of a configured time. The largest amount to weeks and years.
 const PERCENT: [u64; 10] = [1, 6, 50, 50, 99, 101, 200, 1_000, 1_000_000, 100_000_000];
 
-/// Something that happens. Numbers choose among what there is to choose from.
+/// An event of a sequence. Numbers select among what is available at that point.
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Acquire,
-    /// A permit that is held is told how its call ended.
+    /// Ends a call in flight.
     End(usize, Outcome),
-    /// A call that ends as soon as it is made.
+    /// Makes a call that ends at once.
     Call(Outcome),
     Panic,
-    /// By a share of one of the times in the settings.
+    /// Advances the clock by a percentage of one of the configured times.
     Advance {
         which: usize,
         percent: u64,
     },
-    /// To where something changes by itself, and this many microseconds further.
+    /// Advances the clock to a point at which something expires, plus this many microseconds.
     AdvanceTo {
         which: usize,
         beyond: i64,
@@ -53,13 +53,13 @@ enum Event {
     Reconfigure(usize),
 }
 
-/// What a breaker can be configured to in the course of a sequence.
+/// The configurations between which a sequence switches.
 fn settings() -> impl Strategy<Value = Vec<Config>> {
     vec(config(), 1..4)
 }
 
 fn config() -> impl Strategy<Value = Config> {
-    // Of any length from a millisecond to ten minutes.
+    // Times from a millisecond to ten minutes.
     let time = (6..25_u32).prop_flat_map(|length| (16_u64 << length)..(32 << length));
     let policy = prop_oneof![
         2 => (1..5_u32).prop_map(Policy::Consecutive),
@@ -91,16 +91,16 @@ fn config() -> impl Strategy<Value = Config> {
     )
 }
 
-/// Two numbers for each event are made several times as fast as a choice of strategies, which took longer than all else.
+/// Two numbers per event are generated several times as fast as a union of strategies, which would dominate the run time.
 fn event() -> impl Strategy<Value = Event> {
-    (0..75_u32, 0..1_000_usize).prop_map(|(what, which)| {
-        let outcome = match what % 9 {
+    (0..75_u32, 0..1_000_usize).prop_map(|(kind, which)| {
+        let outcome = match kind % 9 {
             0..4 => Outcome::Failure,
             4..8 => Outcome::Success,
             _ => Outcome::Neutral,
         };
-        let hold = [None, Some(0), Some(1), Some(1_000), Some(5_000_000)][which % 5];
-        match what {
+        let expiry = [None, Some(0), Some(1), Some(1_000), Some(5_000_000)][which % 5];
+        match kind {
             0..14 => Event::Acquire,
             14..32 => Event::End(which, outcome),
             32..50 => Event::Call(outcome),
@@ -109,62 +109,62 @@ fn event() -> impl Strategy<Value = Event> {
             58..61 => Event::AdvanceTo { which, beyond: 0 },
             61..63 => Event::AdvanceTo { which, beyond: 1 },
             63..65 => Event::AdvanceTo { which, beyond: -1 },
-            65 => Event::ForceOpen(hold),
-            66 => Event::Disable(hold),
+            65 => Event::ForceOpen(expiry),
+            66 => Event::Disable(expiry),
             67 => Event::Reset,
-            72..74 => Event::Open { expires_in: hold, failed: [0, 1, 2][which / 5 % 3] },
+            72..74 => Event::Open { expires_in: expiry, failed: [0, 1, 2][which / 5 % 3] },
             74 => Event::Close,
             _ => Event::Reconfigure(which),
         }
     })
 }
 
-/// The settings in the words of the library.
-fn said(config: &Config) -> BreakerConfig {
+/// Converts the model's settings to those of the library.
+fn library_config(config: &Config) -> BreakerConfig {
     let micros = Duration::from_micros;
-    let said = BreakerConfig::new()
+    let converted = BreakerConfig::new()
         .min_calls(config.min_calls)
         .failure_rate(config.failure_rate)
         .slow_call_rate(config.slow_call_rate)
         .exponential_recovery(micros(config.recovery), config.factor, micros(config.max_recovery))
         .half_open_max_calls(config.trials)
         .observe_only(config.observe_only);
-    let said = match config.slow_call {
-        Some(limit) => said.slow_call(micros(limit)),
-        None => said,
+    let converted = match config.slow_call {
+        Some(limit) => converted.slow_call(micros(limit)),
+        None => converted,
     };
     match config.policy {
-        Policy::Consecutive(threshold) => said.failure_threshold(threshold),
-        Policy::Calls(calls) => said.window(Window::calls(calls)),
-        Policy::Time(time) => said.window(Window::time(micros(time))),
+        Policy::Consecutive(threshold) => converted.failure_threshold(threshold),
+        Policy::Calls(calls) => converted.window(Window::calls(calls)),
+        Policy::Time(time) => converted.window(Window::time(micros(time))),
     }
 }
 
-/// Both of them, and the calls under way.
+/// A breaker, its model, and the calls in flight.
 struct Pair<'a> {
     breaker: &'a CircuitBreaker,
     model: Model,
     settings: &'a [Config],
-    held: Vec<Held<'a>>,
+    in_flight: Vec<InFlight<'a>>,
 }
 
-type Held<'a> = (steadfast::Permit<'a>, model::Permit);
+type InFlight<'a> = (steadfast::Permit<'a>, model::Permit);
 
 impl<'a> Pair<'a> {
     async fn step(&mut self, event: Event) -> Result<(), TestCaseError> {
         match event {
             Event::Acquire => {
-                let held = self.acquire()?;
-                self.held.extend(held);
+                let in_flight = self.acquire()?;
+                self.in_flight.extend(in_flight);
             }
-            Event::End(..) if self.held.is_empty() => {}
+            Event::End(..) if self.in_flight.is_empty() => {}
             Event::End(which, outcome) => {
-                let held = self.held.swap_remove(which % self.held.len());
-                self.end(held, outcome);
+                let in_flight = self.in_flight.swap_remove(which % self.in_flight.len());
+                self.end(in_flight, outcome);
             }
             Event::Call(outcome) => {
-                if let Some(held) = self.acquire()? {
-                    self.end(held, outcome);
+                if let Some(in_flight) = self.acquire()? {
+                    self.end(in_flight, outcome);
                 }
             }
             Event::Panic => self.panic()?,
@@ -204,15 +204,15 @@ impl<'a> Pair<'a> {
                     Some(micros) => open.expires_in(Duration::from_micros(micros)),
                     None => open,
                 });
-                self.model.open_from_outside(expires_in, failed);
+                self.model.override_open(expires_in, failed);
             }
             Event::Close => {
                 self.breaker.apply_override(&Override::close());
-                self.model.close_from_outside();
+                self.model.override_close();
             }
             Event::Reconfigure(which) => {
                 let config = self.settings[which % self.settings.len()];
-                self.breaker.reconfigure(said(&config));
+                self.breaker.reconfigure(library_config(&config));
                 self.model.reconfigure(config);
             }
         }
@@ -224,23 +224,23 @@ impl<'a> Pair<'a> {
         self.model.now += micros;
     }
 
-    fn acquire(&mut self) -> Result<Option<Held<'a>>, TestCaseError> {
+    fn acquire(&mut self) -> Result<Option<InFlight<'a>>, TestCaseError> {
         let expected = self.model.acquire();
         match (self.breaker.try_acquire(), expected) {
             (Ok(permit), Ok(expected)) => Ok(Some((permit, expected))),
             (Err(open), Err(expected)) => {
                 let (reason, elapsed, retry_after) = (open.reason(), open.elapsed(), open.retry_after());
-                prop_assert_eq!(Refused { reason, elapsed, retry_after }, expected);
+                prop_assert_eq!(Rejected { reason, elapsed, retry_after }, expected);
                 Ok(None)
             }
-            (given, expected) => {
-                let given = given.map(|_| "admitted");
-                Err(TestCaseError::fail(format!("{given:?}, and should be {expected:?}")))
+            (actual, expected) => {
+                let actual = actual.map(|_| "admitted");
+                Err(TestCaseError::fail(format!("{actual:?}, expected {expected:?}")))
             }
         }
     }
 
-    fn end(&mut self, (permit, expected): Held<'a>, outcome: Outcome) {
+    fn end(&mut self, (permit, expected): InFlight<'a>, outcome: Outcome) {
         match outcome {
             Outcome::Success => permit.success(),
             Outcome::Failure => permit.failure(),
@@ -250,10 +250,10 @@ impl<'a> Pair<'a> {
     }
 
     fn panic(&mut self) -> Result<(), TestCaseError> {
-        let call = || self.breaker.call(|| -> io::Result<()> { resume_unwind(Box::new("broken")) });
-        let made = catch_unwind(AssertUnwindSafe(call)).is_err();
+        let call = || self.breaker.call(|| -> io::Result<()> { resume_unwind(Box::new("panic in a call")) });
+        let panicked = catch_unwind(AssertUnwindSafe(call)).is_err();
         let expected = self.model.acquire();
-        prop_assert_eq!(made, expected.is_ok());
+        prop_assert_eq!(panicked, expected.is_ok());
         if let Ok(permit) = expected {
             self.model.end(permit, Outcome::Failure);
         }
@@ -265,11 +265,11 @@ impl<'a> Pair<'a> {
         let state = model.state_by_time();
         prop_assert_eq!((self.breaker.state(), snapshot.state), (state, state));
         prop_assert_eq!(snapshot.consecutive_failures, model.consecutive_failures());
-        let small = |count: u64| u32::try_from(count).unwrap();
+        let as_u32 = |count: u64| u32::try_from(count).unwrap();
         let window = snapshot.window.map(|window| Counts {
-            calls: small(window.calls),
-            failures: small(window.failures),
-            slow: small(window.slow),
+            calls: as_u32(window.calls),
+            failures: as_u32(window.failures),
+            slow: as_u32(window.slow),
         });
         prop_assert_eq!(window, model.window());
         let totals = Totals {
@@ -288,7 +288,7 @@ impl<'a> Pair<'a> {
     }
 }
 
-/// 3,000 sequences, unless the environment says otherwise.
+/// Runs 3,000 sequences, unless `PROPTEST_CASES` is set.
 fn cases() -> ProptestConfig {
     let default = ProptestConfig::default();
     let cases = if env::var_os("PROPTEST_CASES").is_some() { default.cases } else { 3_000 };
@@ -299,16 +299,16 @@ proptest! {
     #![proptest_config(cases())]
 
     #[test]
-    fn the_breaker_does_as_its_model(settings in settings(), events in vec(event(), STEPS)) {
+    fn the_breaker_behaves_like_its_model(settings in settings(), events in vec(event(), STEPS)) {
         let runtime = runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        let breaker = CircuitBreaker::new("modelled", said(&settings[0]));
-        let mut pair = Pair { breaker: &breaker, model: Model::new(settings[0]), settings: &settings, held: vec![] };
+        let breaker = CircuitBreaker::new("modelled", library_config(&settings[0]));
+        let mut pair = Pair { breaker: &breaker, model: Model::new(settings[0]), settings: &settings, in_flight: vec![] };
         runtime.block_on(async {
             for event in events {
                 pair.step(event).await?;
             }
-            while let Some(held) = pair.held.pop() {
-                pair.end(held, Outcome::Neutral);
+            while let Some(in_flight) = pair.in_flight.pop() {
+                pair.end(in_flight, Outcome::Neutral);
             }
             pair.compare()
         })?;

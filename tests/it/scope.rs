@@ -1,4 +1,4 @@
-//! What a call knows of those around it: what its future is a part of, not who happens to poll it.
+//! Nesting of calls: it follows the structure of futures, not the task or thread that happens to poll them.
 
 use std::{
     cell::Cell,
@@ -34,14 +34,14 @@ fn failing() -> Calls {
     Script::always(|| Err(io::ErrorKind::TimedOut.into()))
 }
 
-/// Three attempts, a second apart.
+/// Makes three attempts, a second apart.
 #[retry(backoff = fixed(1s), jitter = none)]
 async fn load(calls: &Calls) -> io::Result<()> {
     yield_now().await;
     calls.call()
 }
 
-/// Three attempts alone, one inside of an attempt.
+/// Makes three attempts on its own, one inside an attempt.
 #[retry(backoff = none, nested = inherit)]
 async fn inherits(calls: &Calls) -> io::Result<()> {
     yield_now().await;
@@ -53,7 +53,7 @@ fn inherits_sync(calls: &Calls) -> io::Result<()> {
     calls.call()
 }
 
-/// One attempt of a retry, with any work inside of it.
+/// Runs `work` inside one attempt of a retry.
 #[retry(max_attempts = 2, backoff = none, retry_if = |_| false)]
 async fn attempt<F: AsyncFn()>(work: F) -> io::Result<()> {
     work().await;
@@ -65,8 +65,8 @@ async fn in_half_a_second<T>(call: impl Future<Output = T>) -> io::Result<T> {
     Ok(call.await)
 }
 
-/// How many calls are made by one that is polled within an attempt.
-async fn calls_within(work: impl AsyncFn(&Calls)) -> u32 {
+/// Runs `work` inside an attempt; returns the number of calls it makes.
+async fn calls_within_attempt(work: impl AsyncFn(&Calls)) -> u32 {
     let calls = failing();
     _ = attempt(async || work(&calls).await).await;
     calls.calls()
@@ -74,7 +74,7 @@ async fn calls_within(work: impl AsyncFn(&Calls)) -> u32 {
 
 #[tokio::test(start_paused = true)]
 async fn a_shared_call_keeps_its_own_deadline() {
-    // A function, and a policy whose future is made outside or inside of what is shared.
+    // A function, and a policy whose future is created outside or inside the shared future.
     let kinds: [fn(Rc<Calls>) -> Boxed; 3] = [
         |calls| Box::pin(async move { load(&calls).await }),
         |calls| {
@@ -117,33 +117,45 @@ async fn a_call_that_outlives_a_deadline_keeps_its_attempts() {
     let mut call = pin!(SLOW.run_async(attempt));
     in_half_a_second(call.as_mut()).await.unwrap_err();
     call.await.unwrap_err();
-    assert_eq!((calls.calls(), start.elapsed()), (3, 23 * SECOND / 10), "a policy: what its future was created in");
+    assert_eq!(
+        (calls.calls(), start.elapsed()),
+        (3, 23 * SECOND / 10),
+        "the deadline of a policy is fixed where its future is created"
+    );
 
     let (calls, start) = (failing(), Instant::now());
     let mut call = pin!(load(&calls));
     assert!(call.as_mut().now_or_never().is_none());
     in_half_a_second(call.as_mut()).await.unwrap_err();
     call.await.unwrap_err();
-    assert_eq!((calls.calls(), start.elapsed()), (3, 2 * SECOND), "a function: what it was polled in at first");
+    assert_eq!(
+        (calls.calls(), start.elapsed()),
+        (3, 2 * SECOND),
+        "the deadline of a function is fixed at its first poll"
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deadline_is_known_through_what_is_in_between() {
+async fn a_deadline_applies_through_combinators() {
     let (calls, start) = (failing(), Instant::now());
     let error = in_half_a_second(Box::pin(async { tokio::join!(load(&calls), yield_now()).0 })).await.unwrap();
     assert_eq!(error.unwrap_err().kind(), io::ErrorKind::TimedOut);
-    assert_eq!((calls.calls(), start.elapsed()), (1, Duration::ZERO), "no sleep that would end too late");
+    assert_eq!(
+        (calls.calls(), start.elapsed()),
+        (1, Duration::ZERO),
+        "no sleep begins that would end after the deadline"
+    );
 }
 
 #[tokio::test]
 async fn a_call_in_the_same_task_is_nested() {
-    assert_eq!(calls_within(async |calls| _ = inherits(calls).await).await, 1);
-    assert_eq!(calls_within(async |calls| _ = inherits_sync(calls)).await, 1);
-    assert_eq!(calls_within(async |calls| _ = INHERITS.run_async(async || calls.call()).await).await, 1);
-    assert_eq!(calls_within(async |calls| _ = INHERITS.run(|| calls.call())).await, 1);
-    assert_eq!(calls_within(async |calls| _ = Box::pin(inherits(calls)).await).await, 1);
-    assert_eq!(calls_within(async |calls| _ = tokio::join!(inherits(calls), inherits(calls))).await, 2);
-    assert_eq!(calls_within(async |calls| _ = join_all((0..5).map(|_| inherits(calls))).await).await, 5);
+    assert_eq!(calls_within_attempt(async |calls| _ = inherits(calls).await).await, 1);
+    assert_eq!(calls_within_attempt(async |calls| _ = inherits_sync(calls)).await, 1);
+    assert_eq!(calls_within_attempt(async |calls| _ = INHERITS.run_async(async || calls.call()).await).await, 1);
+    assert_eq!(calls_within_attempt(async |calls| _ = INHERITS.run(|| calls.call())).await, 1);
+    assert_eq!(calls_within_attempt(async |calls| _ = Box::pin(inherits(calls)).await).await, 1);
+    assert_eq!(calls_within_attempt(async |calls| _ = tokio::join!(inherits(calls), inherits(calls))).await, 2);
+    assert_eq!(calls_within_attempt(async |calls| _ = join_all((0..5).map(|_| inherits(calls))).await).await, 5);
     let selected = async |calls: &Calls| {
         tokio::select! {
             _ = inherits(calls) => {}
@@ -151,35 +163,35 @@ async fn a_call_in_the_same_task_is_nested() {
         }
         _ = select_all([Box::pin(inherits(calls))]).await;
     };
-    assert_eq!(calls_within(selected).await, 2);
+    assert_eq!(calls_within_attempt(selected).await, 2);
 }
 
 #[tokio::test]
-async fn what_has_a_waker_of_its_own_is_as_good_as_a_task() {
+async fn a_future_with_its_own_waker_counts_as_a_task() {
     let unordered = async |calls: &Calls| {
         let mut all: FuturesUnordered<_> = (0..2).map(|_| inherits(calls)).collect();
         while all.next().await.is_some() {}
     };
-    assert_eq!(calls_within(unordered).await, 6);
+    assert_eq!(calls_within_attempt(unordered).await, 6);
     let buffered = async |calls: &Calls| {
         stream::iter(0..2).map(|_| inherits(calls)).buffer_unordered(2).for_each(async |_| ()).await;
     };
-    assert_eq!(calls_within(buffered).await, 6);
-    // Inside of it, nesting goes on.
+    assert_eq!(calls_within_attempt(buffered).await, 6);
+    // Nesting continues inside it.
     let nested = async |calls: &Calls| {
         let mut one: FuturesUnordered<_> = [attempt(async || _ = inherits(calls).await)].into_iter().collect();
         _ = one.next().await;
     };
-    assert_eq!(calls_within(nested).await, 1);
+    assert_eq!(calls_within_attempt(nested).await, 1);
     let other_waker = async |calls: &Calls| {
         let (mut call, mut context) = (pin!(inherits(calls)), Context::from_waker(Waker::noop()));
         while call.as_mut().poll(&mut context).is_pending() {}
     };
-    assert_eq!(calls_within(other_waker).await, 3, "a poll inside of a poll");
+    assert_eq!(calls_within_attempt(other_waker).await, 3, "a poll inside a poll");
 }
 
 #[tokio::test]
-async fn what_is_spawned_is_not_nested() {
+async fn a_spawned_task_is_not_nested() {
     let calls = Rc::new(failing());
     let local = LocalSet::new();
     let spawned = local.run_until(attempt(async || {
@@ -192,29 +204,29 @@ async fn what_is_spawned_is_not_nested() {
     }));
     _ = spawned.await;
     assert_eq!(calls.calls(), 6);
-    // A future that was created in an attempt and that another task polls.
+    // A future created in an attempt and polled by another task.
     let calls: &'static Calls = Box::leak(Box::new(failing()));
     _ = attempt(async || _ = tokio::spawn(INHERITS.run_async(async || calls.call())).await.unwrap()).await;
     assert_eq!(calls.calls(), 3);
 }
 
 #[test]
-fn a_task_that_a_block_on_happens_to_poll_is_not_nested() {
+fn a_task_polled_by_block_on_inside_an_attempt_is_not_nested() {
     let calls: &'static Calls = Box::leak(Box::new(failing()));
     let runtime = Builder::new_current_thread().build().unwrap();
     let policy = RetryPolicy::new().backoff(Schedule::none());
-    let stranger = runtime.spawn(async {
+    let unrelated = runtime.spawn(async {
         _ = inherits(calls).await;
         _ = INHERITS.run_async(async || calls.call()).await;
         #[allow(clippy::let_underscore_must_use)]
         let _ = inherits_sync(calls);
         _ = INHERITS.run(|| calls.call());
     });
-    // The sync attempt polls the task until that has ended.
+    // The sync attempt polls the unrelated task until it has finished.
     policy
         .run(|| {
             runtime.block_on(async {
-                while !stranger.is_finished() {
+                while !unrelated.is_finished() {
                     yield_now().await;
                 }
             });
@@ -222,7 +234,7 @@ fn a_task_that_a_block_on_happens_to_poll_is_not_nested() {
         })
         .unwrap();
     assert_eq!(calls.calls(), 12);
-    // What is called in it without a task in between is.
+    // A call inside `block_on` without a task in between is nested.
     let calls = failing();
     policy
         .run(|| {
@@ -257,7 +269,7 @@ async fn attempts_may_end_in_any_order() {
     assert_eq!(waits.get(), 9);
 }
 
-/// Succeeds at its first attempt, without waiting.
+/// Succeeds at its first attempt, without yielding.
 #[retry]
 fn succeeds_sync() -> io::Result<()> {
     Ok(())
@@ -269,14 +281,14 @@ async fn succeeds() -> io::Result<()> {
 }
 
 #[tokio::test]
-async fn a_success_inside_of_an_attempt_leaves_the_rest_of_it_nested() {
+async fn a_success_inside_an_attempt_keeps_the_rest_nested() {
     let around_async = async |calls: &Calls| {
         succeeds().await.unwrap();
         succeeds_sync().unwrap();
         _ = inherits(calls).await;
         _ = inherits_sync(calls);
     };
-    assert_eq!(calls_within(around_async).await, 2);
+    assert_eq!(calls_within_attempt(around_async).await, 2);
     let calls = failing();
     SLOW.run(|| {
         succeeds_sync().unwrap();
@@ -286,15 +298,15 @@ async fn a_success_inside_of_an_attempt_leaves_the_rest_of_it_nested() {
     })
     .unwrap();
     assert_eq!(calls.calls(), 1);
-    // Afterwards nothing is nested.
+    // After the attempt nothing is nested.
     _ = inherits(&calls).await;
     _ = inherits_sync(&calls);
     assert_eq!(calls.calls(), 7);
 }
 
 #[tokio::test]
-async fn an_attempt_that_panics_leaves_no_scope() {
-    let panics = || -> io::Result<()> { panic!("as expected") };
+async fn an_attempt_that_panics_ends_the_nesting() {
+    let panics = || -> io::Result<()> { panic!("in an attempt") };
     let run = || SLOW.run(|| SLOW.run(panics));
     catch_unwind(AssertUnwindSafe(run)).unwrap_err();
     let run_async = SLOW.run_async(async || SLOW.run_async(async || panics()).await);

@@ -1,15 +1,15 @@
-//! Futures are `Send` where the plain ones are: an argument has to be `Send` for that, and not `Sync`.
+//! Futures of annotated functions are `Send` where the plain ones are: arguments must be `Send`, but not `Sync`.
 //!
-//! These tests fail by not compiling.
+//! A failure of these tests is a compile error.
 
-#![allow(clippy::all, clippy::pedantic, reason = "the shapes that people write, not the best ones")]
+#![allow(clippy::all, clippy::pedantic, reason = "code as users write it, not the best code")]
 
 use std::{cell::Cell, future::Future, io, pin::Pin};
 
 use steadfast::{bulkhead, circuit_breaker, fallback, rate_limit, retry, timeout};
 use tokio::task::yield_now;
 
-/// `Send`, neither `Sync` nor `Clone`.
+/// `Send`, but neither `Sync` nor `Clone`.
 #[derive(Default)]
 struct Request {
     body: Cell<u8>,
@@ -109,11 +109,11 @@ async fn take(request: &mut Request) -> Answer {
 sends!(plain:);
 sends!(retried: #[retry]);
 sends!(retried_once: #[retry(max_attempts = 1)]);
-sends!(broken: #[circuit_breaker(name = "sends")]);
-sends!(timed: #[timeout(1s)]);
-sends!(fallen: #[fallback(|_| Ok(1))]);
-sends!(limited: #[rate_limit(name = "sends", limit = 10, per = 1s)]);
-sends!(bulky: #[bulkhead(name = "sends", max_concurrent = 10)]);
+sends!(behind_breaker: #[circuit_breaker(name = "sends")]);
+sends!(with_timeout: #[timeout(1s)]);
+sends!(with_fallback: #[fallback(|_| Ok(1))]);
+sends!(behind_rate_limit: #[rate_limit(name = "sends", limit = 10, per = 1s)]);
+sends!(behind_bulkhead: #[bulkhead(name = "sends", max_concurrent = 10)]);
 sends!(stacked:
     #[fallback(|error| Err(error))]
     #[timeout(10s)]
@@ -124,17 +124,17 @@ sends!(stacked:
     #[timeout(1s)]
 );
 
-// Arguments that the attributes mention as well.
+// Arguments that the attributes use as well.
 
-#[circuit_breaker(name = "sends, judged", failure_if = |_| cell.get() > 0)]
-async fn judged(cell: Cell<u8>, request: Request) -> Answer {
+#[circuit_breaker(name = "sends, condition", failure_if = |_| cell.get() > 0)]
+async fn used_by_condition(cell: Cell<u8>, request: Request) -> Answer {
     yield_now().await;
     Ok(cell.get() + request.get())
 }
 
 #[retry(retry_if = |_| cell.get() > 0, on_retry = |_, _, _| cell.set(0))]
 #[circuit_breaker(name = "sends, retried", failure_if = |_| request.get() > 0)]
-async fn judged_twice(cell: Cell<u8>, request: Request) -> Answer {
+async fn used_by_two_conditions(cell: Cell<u8>, request: Request) -> Answer {
     yield_now().await;
     Ok(cell.get() + request.get())
 }
@@ -186,19 +186,19 @@ impl Store {
 }
 
 #[test]
-fn a_future_is_send_where_its_arguments_are() {
+fn a_future_is_send_if_its_arguments_are() {
     plain::are_send();
     retried::are_send();
     retried_once::are_send();
-    broken::are_send();
-    timed::are_send();
-    fallen::are_send();
-    limited::are_send();
-    bulky::are_send();
+    behind_breaker::are_send();
+    with_timeout::are_send();
+    with_fallback::are_send();
+    behind_rate_limit::are_send();
+    behind_bulkhead::are_send();
     stacked::are_send();
     let request = Request::default;
-    is_send(judged(Cell::new(1), request()));
-    is_send(judged_twice(Cell::new(1), request()));
+    is_send(used_by_condition(Cell::new(1), request()));
+    is_send(used_by_two_conditions(Cell::new(1), request()));
     is_send(by_key(Cell::new(1), request()));
     is_send(with_function(Cell::new(1), request(), &mut request()));
     is_send(with_closure(Cell::new(1), request()));

@@ -1,4 +1,4 @@
-//! Retries against a real HTTP server that misbehaves as a script has it, counting the requests that arrive.
+//! Retries against a real HTTP server that answers by script and counts the requests it receives.
 
 use std::{
     io::{self, Read, Write},
@@ -15,37 +15,37 @@ use std::{
 use http::{HeaderMap, HeaderValue, StatusCode, header::RETRY_AFTER};
 use steadfast::{Transient, retry, retry_after, testing::FakeClock};
 
-/// What the server does with a request.
+/// The server's reaction to a request.
 #[derive(Clone)]
 enum Answer {
     Status(&'static str),
-    /// Closes the connection as one does who has no time for good-byes.
+    /// Resets the connection.
     Reset,
-    /// Nothing, until the client goes.
+    /// Sends nothing until the client closes the connection.
     Hang,
 }
 
 struct Server {
     address: SocketAddr,
-    /// The attempts of the client.
+    /// The number of attempts by the client.
     attempts: AtomicU32,
-    /// The requests that have arrived.
+    /// The number of requests received.
     requests: Arc<AtomicU32>,
-    is_over: Arc<AtomicBool>,
+    is_stopped: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Server {
-    /// Answers one request after the other as the script says; the last answer goes on.
+    /// Starts a server that answers requests by the script; its last answer repeats.
     fn start(script: Vec<Answer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let (requests, is_over) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
+        let (requests, is_stopped) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
         let thread = thread::spawn({
-            let (requests, is_over) = (requests.clone(), is_over.clone());
+            let (requests, is_stopped) = (requests.clone(), is_stopped.clone());
             move || {
                 for connection in listener.incoming() {
-                    if is_over.load(Ordering::Relaxed) {
+                    if is_stopped.load(Ordering::Relaxed) {
                         return;
                     }
                     let number = requests.fetch_add(1, Ordering::Relaxed) as usize;
@@ -53,7 +53,7 @@ impl Server {
                 }
             }
         });
-        Self { address, attempts: AtomicU32::new(0), requests, is_over, thread: Some(thread) }
+        Self { address, attempts: AtomicU32::new(0), requests, is_stopped, thread: Some(thread) }
     }
 
     fn requests(&self) -> u32 {
@@ -63,7 +63,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.is_over.store(true, Ordering::Relaxed);
+        self.is_stopped.store(true, Ordering::Relaxed);
         _ = TcpStream::connect(self.address);
         self.thread.take().unwrap().join().unwrap();
     }
@@ -71,7 +71,7 @@ impl Drop for Server {
 
 fn answer(mut connection: TcpStream, answer: &Answer) {
     if let Answer::Reset = answer {
-        return; // closed with the request unread, which resets it
+        return; // closing with the request unread resets the connection
     }
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {
@@ -87,7 +87,7 @@ fn answer(mut connection: TcpStream, answer: &Answer) {
             _ = connection.shutdown(Shutdown::Write);
         }
         Answer::Reset => {}
-        Answer::Hang => _ = connection.read(&mut [0]), // until the client has closed it
+        Answer::Hang => _ = connection.read(&mut [0]), // returns once the client has closed the connection
     }
 }
 
@@ -103,10 +103,10 @@ enum HttpError {
     Permanent(StatusCode),
 }
 
-/// A request of a client that is no more than what the test needs.
-fn get(address: SocketAddr, patience: Duration) -> Result<StatusCode, HttpError> {
+/// A minimal HTTP client.
+fn get(address: SocketAddr, read_timeout: Duration) -> Result<StatusCode, HttpError> {
     let mut connection = TcpStream::connect(address)?;
-    connection.set_read_timeout(Some(patience))?;
+    connection.set_read_timeout(Some(read_timeout))?;
     write!(connection, "GET / HTTP/1.1\r\nhost: {address}\r\n\r\n")?;
     let mut answer = String::new();
     connection.read_to_string(&mut answer)?;
@@ -125,23 +125,23 @@ fn get(address: SocketAddr, patience: Duration) -> Result<StatusCode, HttpError>
     }
 }
 
-const PATIENCE: Duration = Duration::from_mins(1);
+const READ_TIMEOUT: Duration = Duration::from_mins(1);
 
 #[retry(max_attempts = 5, backoff = exponential(base = 1s, max = 60s), jitter = none, max_elapsed = 5m)]
 fn fetch(server: &Server) -> Result<StatusCode, HttpError> {
-    // The server never answers the first request, so the client need not wait for long.
+    // The server never answers the first request, so a short timeout suffices.
     let is_first = server.attempts.fetch_add(1, Ordering::Relaxed) == 0;
-    let patience = if is_first { Duration::from_millis(20) } else { PATIENCE };
-    get(server.address, patience)
+    let read_timeout = if is_first { Duration::from_millis(20) } else { READ_TIMEOUT };
+    get(server.address, read_timeout)
 }
 
 #[retry(max_attempts = 5, backoff = exponential(base = 1s, max = 60s), jitter = none, max_elapsed = 5m)]
-fn fetch_patiently(server: &Server) -> Result<StatusCode, HttpError> {
-    get(server.address, PATIENCE)
+fn fetch_with_long_timeout(server: &Server) -> Result<StatusCode, HttpError> {
+    get(server.address, READ_TIMEOUT)
 }
 
-/// Asks it, and gives back what came of it, the requests that arrived, and the seconds slept.
-fn ask(call: fn(&Server) -> Result<StatusCode, HttpError>, script: &[Answer]) -> (Result<u16, String>, u32, Vec<u64>) {
+/// Calls a server with this script; returns the result, the number of requests received, and the sleeps in seconds.
+fn run(call: fn(&Server) -> Result<StatusCode, HttpError>, script: &[Answer]) -> (Result<u16, String>, u32, Vec<u64>) {
     let (server, clock) = (Server::start(script.to_vec()), FakeClock::new());
     let _entered = clock.enter();
     let result = call(&server).map(|status| status.as_u16()).map_err(|error| error.to_string());
@@ -149,7 +149,7 @@ fn ask(call: fn(&Server) -> Result<StatusCode, HttpError>, script: &[Answer]) ->
 }
 
 #[test]
-fn a_server_that_misbehaves() {
+fn attempts_follow_the_answers_of_the_server() {
     use Answer::{Hang, Reset, Status};
 
     const OK: Answer = Status("204 No Content");
@@ -158,28 +158,33 @@ fn a_server_that_misbehaves() {
     const TOO_BUSY: Answer = Status("429 Too Many Requests\r\nretry-after: 3600");
 
     for (name, script, expected) in [
-        ("works", vec![OK], (Ok(204), 1, vec![])),
-        ("is down for a while", vec![DOWN, DOWN, OK], (Ok(204), 3, vec![1, 2])),
-        ("is down", vec![DOWN], (Err("503 Service Unavailable".to_owned()), 5, vec![1, 2, 4, 8])),
-        ("asks to wait", vec![BUSY, OK], (Ok(204), 2, vec![7])),
-        ("asks to wait and is down then", vec![BUSY, DOWN, BUSY, OK], (Ok(204), 4, vec![7, 2, 7])),
-        ("asks to wait for too long", vec![TOO_BUSY, OK], (Err("429 Too Many Requests".to_owned()), 1, vec![])),
+        ("succeeds", vec![OK], (Ok(204), 1, vec![])),
+        ("fails twice", vec![DOWN, DOWN, OK], (Ok(204), 3, vec![1, 2])),
+        ("always fails", vec![DOWN], (Err("503 Service Unavailable".to_owned()), 5, vec![1, 2, 4, 8])),
+        ("sends retry-after", vec![BUSY, OK], (Ok(204), 2, vec![7])),
+        ("sends retry-after, then fails", vec![BUSY, DOWN, BUSY, OK], (Ok(204), 4, vec![7, 2, 7])),
+        (
+            "sends a retry-after that is too long",
+            vec![TOO_BUSY, OK],
+            (Err("429 Too Many Requests".to_owned()), 1, vec![]),
+        ),
         ("resets the connection", vec![Reset, Reset, OK], (Ok(204), 3, vec![1, 2])),
-        ("does not know it", vec![DOWN, Status("404 Not Found"), OK], (Err("404 Not Found".to_owned()), 2, vec![1])),
+        ("answers 404", vec![DOWN, Status("404 Not Found"), OK], (Err("404 Not Found".to_owned()), 2, vec![1])),
     ] {
-        assert_eq!(ask(fetch_patiently, &script), expected, "{name}");
+        assert_eq!(run(fetch_with_long_timeout, &script), expected, "{name}");
     }
-    assert_eq!(ask(fetch, &[Hang, OK]), (Ok(204), 2, vec![1]), "hangs");
+    assert_eq!(run(fetch, &[Hang, OK]), (Ok(204), 2, vec![1]), "hangs");
 }
 
 #[test]
-fn a_server_that_asks_for_a_date() {
-    let asked = SystemTime::now();
-    let date = httpdate::fmt_http_date(asked + Duration::from_secs(100));
+fn a_retry_after_date_is_honoured() {
+    let requested = SystemTime::now();
+    let date = httpdate::fmt_http_date(requested + Duration::from_secs(100));
     let head: &'static str = format!("503 Service Unavailable\r\nretry-after: {date}").leak();
-    let (result, requests, slept) = ask(fetch_patiently, &[Answer::Status(head), Answer::Status("204 No Content")]);
+    let (result, requests, slept) =
+        run(fetch_with_long_timeout, &[Answer::Status(head), Answer::Status("204 No Content")]);
     assert_eq!((result, requests), (Ok(204), 2));
-    // Whole seconds, less the time that has passed since, and the part of a second that a date leaves out.
-    let least = 98_u64.saturating_sub(asked.elapsed().unwrap().as_secs());
+    // Whole seconds, less the time since the request and the fraction of a second that an HTTP date omits.
+    let least = 98_u64.saturating_sub(requested.elapsed().unwrap().as_secs());
     assert!((least..=100).contains(&slept[0]), "{slept:?}");
 }

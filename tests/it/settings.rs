@@ -1,4 +1,4 @@
-//! What an attribute says reaches the breaker.
+//! Options of `#[circuit_breaker]`: each reaches the breaker, also by key.
 
 use std::{io, time::Duration};
 
@@ -36,7 +36,7 @@ mod each {
         by_path(window = Window::time(seconds(9)));
         growing(recovery_timeout = exponential(base = 1s, factor = 1.5, max = 1m), recovery_jitter = 0.1);
         growing_by_default(recovery_timeout = exponential());
-        own_function(recovery_timeout = seconds(11));
+        const_function(recovery_timeout = seconds(11));
         ramping(ramp_up = 30s, observe_only = true);
         observing(observe_only);
         not_observing(observe_only = false);
@@ -56,7 +56,7 @@ fn each_option_reaches_the_breaker() {
         ("by_path", NEW.window(Window::time(seconds(9)))),
         ("growing", NEW.exponential_recovery(seconds(1), 1.5, seconds(60)).recovery_jitter(0.1)),
         ("growing_by_default", NEW.exponential_recovery(seconds(30), 2.0, seconds(300))),
-        ("own_function", NEW.recovery_timeout(seconds(11))),
+        ("const_function", NEW.recovery_timeout(seconds(11))),
         ("ramping", NEW.ramp_up(seconds(30)).observe_only(true)),
         ("observing", NEW.observe_only(true)),
         ("not_observing", NEW),
@@ -70,8 +70,8 @@ fn each_option_reaches_the_breaker() {
     assert_eq!(breaker("by_calls").unwrap().snapshot().window.unwrap().calls, 1);
 }
 
-#[circuit_breaker(name = "by the share", window = calls(10), min_calls = 4, half_open_max_calls = 1)]
-async fn by_the_share(result: io::Result<()>) -> io::Result<()> {
+#[circuit_breaker(name = "by failure rate", window = calls(10), min_calls = 4, half_open_max_calls = 1)]
+async fn by_failure_rate(result: io::Result<()>) -> io::Result<()> {
     result
 }
 
@@ -86,18 +86,18 @@ fn failure() -> io::Result<()> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn windows_judge_annotated_functions() {
+async fn windows_open_breakers_of_annotated_functions() {
     for result in [Ok(()), failure(), Ok(()), Ok(())] {
-        _ = by_the_share(result).await;
+        _ = by_failure_rate(result).await;
     }
-    assert_eq!(breaker("by the share").unwrap().state(), Closed);
+    assert_eq!(breaker("by failure rate").unwrap().state(), Closed);
     for expected in [Closed, Open] {
-        by_the_share(failure()).await.unwrap_err();
-        assert_eq!(breaker("by the share").unwrap().state(), expected);
+        by_failure_rate(failure()).await.unwrap_err();
+        assert_eq!(breaker("by failure rate").unwrap().state(), expected);
     }
     advance(seconds(30)).await;
-    by_the_share(Ok(())).await.unwrap();
-    assert_eq!(breaker("by the share").unwrap().state(), Closed);
+    by_failure_rate(Ok(())).await.unwrap();
+    assert_eq!(breaker("by failure rate").unwrap().state(), Closed);
 
     for duration in [3, 1, 1, 2] {
         assert_eq!(breaker("by slow calls").unwrap().state(), Closed);
@@ -149,11 +149,11 @@ fn state(name: &str, key: &str) -> Option<BreakerState> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_has_a_breaker_of_its_own() {
+async fn each_key_has_its_own_breaker() {
     assert_eq!(keyed_breakers("by host").unwrap().len(), 0);
     let request = |host: &str| Request { host: host.to_owned(), port: 443 };
     by_host(request("down"), || Err(io::ErrorKind::TimedOut.into())).await.unwrap_err();
-    assert_eq!(state("by host", "down:443"), Some(Open), "each attempt went through it");
+    assert_eq!(state("by host", "down:443"), Some(Open), "each attempt went through the breaker");
     let rejected = by_host(request("down"), || Ok(())).await.unwrap_err();
     let expected = "circuit `by host` for `down:443` is open after 2 failures in a row; retry after 30.000s";
     assert_eq!(rejected.to_string(), expected);
@@ -168,7 +168,7 @@ async fn a_key_has_a_breaker_of_its_own() {
 }
 
 #[test]
-fn keys_of_methods_and_statics() {
+fn methods_and_statics_have_keys() {
     let mut client = Client { tenant: "a".to_owned() };
     client.call(failure()).unwrap_err();
     assert_eq!(state("by tenant", "a"), Some(Open));
@@ -182,11 +182,11 @@ fn keys_of_methods_and_statics() {
 }
 
 #[test]
-fn futures_that_know_their_key_stay_small() {
+fn futures_with_a_key_stay_small() {
     const fn size<F>(_: &F) -> usize {
         size_of::<F>()
     }
-    #[allow(clippy::unused_async, reason = "its size is looked at")]
+    #[allow(clippy::unused_async, reason = "its size is measured")]
     async fn bare(host: &str) -> io::Result<usize> {
         sleep(seconds(1)).await;
         Ok(host.len())
@@ -200,7 +200,7 @@ fn futures_that_know_their_key_stay_small() {
     assert!(keyed <= bare + 72, "{bare} grew to {keyed}");
 }
 
-#[allow(dead_code, reason = "declared to be found in conflict")]
+#[allow(dead_code, reason = "declared only to conflict")]
 mod conflicting {
     use super::*;
 
@@ -231,7 +231,7 @@ mod conflicting {
 }
 
 #[test]
-fn a_key_in_one_place_and_none_in_another_is_a_conflict() {
+fn declarations_with_and_without_a_key_conflict() {
     let conflicts = steadfast::validate().unwrap_err();
     let of = |name| conflicts.iter().filter(move |conflict| conflict.name == name).map(ToString::to_string);
     let both_kinds: Vec<_> = of("both kinds").collect();
@@ -243,7 +243,7 @@ fn a_key_in_one_place_and_none_in_another_is_a_conflict() {
 }
 
 #[test]
-fn a_config_says_itself_in_the_words_of_the_attribute() {
+fn a_config_displays_as_attribute_options() {
     let config = BreakerConfig::new()
         .window(Window::time(seconds(60)))
         .slow_call(seconds(2))
@@ -257,6 +257,6 @@ fn a_config_says_itself_in_the_words_of_the_attribute() {
          recovery_timeout = exponential(base = 1s, factor = 1.5, max = 60s), recovery_jitter = 0.1, \
          half_open_max_calls = 3, ramp_up = 30s, observe_only"
     );
-    let breaker = CircuitBreaker::new("said", config);
-    assert_eq!(breaker.config(), config, "kept as it was");
+    let breaker = CircuitBreaker::new("displayed", config);
+    assert_eq!(breaker.config(), config, "the config is kept unchanged");
 }

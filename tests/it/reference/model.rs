@@ -1,4 +1,4 @@
-//! A breaker for one thread, written to be read: no packing, no sharing, nothing clever. Times are in microseconds.
+//! A single-threaded breaker written for readability: no packing, no sharing. Times are in microseconds.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -7,7 +7,7 @@ use steadfast::{
     OpenReason,
 };
 
-/// The settings, as they were said.
+/// The settings of a breaker.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Config {
     pub(super) policy: Policy,
@@ -36,18 +36,18 @@ pub(super) enum Outcome {
     Neutral,
 }
 
-/// What an admitted call holds.
+/// The permit of an admitted call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Permit {
-    /// `None` if it was let through only because the breaker observes.
+    /// The generation in which the call was admitted; `None` if it was admitted only because the breaker observes.
     generation: Option<u32>,
     round: u32,
-    /// When it began, if anyone asked how long calls take.
+    /// The start of the call, if slow calls are counted.
     started: Option<u64>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refused {
+pub(super) struct Rejected {
     pub(super) reason: OpenReason,
     pub(super) elapsed: Option<Duration>,
     pub(super) retry_after: Option<Duration>,
@@ -71,19 +71,19 @@ pub(super) struct Counts {
 
 #[derive(Clone, Copy, Debug)]
 struct Call {
-    /// When the part of the window began that it was counted in.
-    part: u64,
+    /// The start of the window's slot in which the call was counted.
+    slot: u64,
     failed: bool,
     slow: bool,
 }
 
-/// The places of a half-open circuit.
+/// The trial permits of a half-open circuit.
 #[derive(Debug, Default)]
 struct Trials {
     round: u32,
     taken: u32,
     succeeded: u32,
-    /// When the first of those that may still be open started.
+    /// The start of the oldest trial call that may still be in flight.
     oldest: u64,
 }
 
@@ -94,17 +94,17 @@ pub(super) struct Model {
     pub(super) state: BreakerState,
     pub(super) totals: Totals,
     pub(super) failed_recoveries: u32,
-    /// Rises whenever what is under way becomes a matter of the past.
+    /// Increased whenever results of calls in flight become obsolete.
     generation: u32,
-    changed: Option<u64>,
-    /// Since when it rests, and until when if someone has named a moment.
-    rests: (u64, Option<u64>),
-    in_a_row: u32,
+    last_transition: Option<u64>,
+    /// When the circuit opened, and until when, if an override has set an expiry.
+    opened: (u64, Option<u64>),
+    consecutive_failures: u32,
     by_calls: VecDeque<Call>,
     by_time: VecDeque<Call>,
-    /// When the part of a window of time began that calls are counted in.
-    part: Option<u64>,
-    /// How many calls a window of calls holds, once there has been one.
+    /// The start of the current slot of a time window.
+    slot: Option<u64>,
+    /// The number of calls that a count window holds; `None` before the first one.
     size: Option<u32>,
     cause: Option<OpenReason>,
     trials: Trials,
@@ -120,12 +120,12 @@ impl Model {
             totals: Totals::default(),
             failed_recoveries: 0,
             generation: 0,
-            changed: None,
-            rests: (0, None),
-            in_a_row: 0,
+            last_transition: None,
+            opened: (0, None),
+            consecutive_failures: 0,
             by_calls: VecDeque::new(),
             by_time: VecDeque::new(),
-            part: None,
+            slot: None,
             size: None,
             cause: None,
             trials: Trials::default(),
@@ -133,35 +133,37 @@ impl Model {
         }
     }
 
-    pub(super) fn acquire(&mut self) -> Result<Permit, Refused> {
-        let refusal = match self.state {
-            Open if self.rest_left() > 0 => Some((self.cause.expect("known"), Some(self.rest_left()))),
-            ForcedOpen if self.hold_left() != Some(0) => Some((OpenReason::Forced, self.hold_left())),
+    pub(super) fn acquire(&mut self) -> Result<Permit, Rejected> {
+        let rejection = match self.state {
+            Open if self.open_left() > 0 => {
+                Some((self.cause.expect("an open circuit has a cause"), Some(self.open_left())))
+            }
+            ForcedOpen if self.override_left() != Some(0) => Some((OpenReason::Forced, self.override_left())),
             Open | ForcedOpen => {
                 self.enter(HalfOpen);
                 self.trials = Trials::default();
-                self.take_place();
+                self.take_permit();
                 None
             }
             HalfOpen => {
-                if self.trials_left() == 0 {
+                if self.trial_timeout_left() == 0 {
                     self.trials.round += 1;
                     self.trials.taken = self.trials.succeeded;
                 }
                 if self.trials.taken < self.config.trials {
-                    self.take_place();
+                    self.take_permit();
                     None
                 } else {
-                    Some((OpenReason::TrialsUnderWay, Some(self.trials_left())))
+                    Some((OpenReason::TrialsUnderWay, Some(self.trial_timeout_left())))
                 }
             }
-            Disabled if self.hold_left() == Some(0) => {
+            Disabled if self.override_left() == Some(0) => {
                 self.close();
                 None
             }
             _ => None,
         };
-        let Some((reason, wait)) = refusal else {
+        let Some((reason, wait)) = rejection else {
             let started = self.config.slow_call().map(|_| self.now);
             return Ok(Permit { generation: Some(self.generation), round: self.trials.round, started });
         };
@@ -169,8 +171,8 @@ impl Model {
         if self.config.observe_only {
             return Ok(Permit { generation: None, round: 0, started: None });
         }
-        let elapsed = self.changed.map(|changed| Duration::from_micros(self.now - changed));
-        Err(Refused { reason, elapsed, retry_after: wait.map(Duration::from_micros) })
+        let elapsed = self.last_transition.map(|last_transition| Duration::from_micros(self.now - last_transition));
+        Err(Rejected { reason, elapsed, retry_after: wait.map(Duration::from_micros) })
     }
 
     pub(super) fn end(&mut self, permit: Permit, outcome: Outcome) {
@@ -206,19 +208,19 @@ impl Model {
     }
 
     pub(super) fn force_open(&mut self, expires_in: Option<u64>) {
-        self.hold(ForcedOpen, expires_in);
+        self.apply_override(ForcedOpen, expires_in);
     }
 
     pub(super) fn disable(&mut self, expires_in: Option<u64>) {
-        self.hold(Disabled, expires_in);
+        self.apply_override(Disabled, expires_in);
     }
 
     pub(super) fn reset(&mut self) {
         self.close();
     }
 
-    pub(super) fn open_from_outside(&mut self, expires_in: Option<u64>, failed: u32) {
-        if matches!(self.state, ForcedOpen | Disabled) && self.hold_left() != Some(0) {
+    pub(super) fn override_open(&mut self, expires_in: Option<u64>, failed: u32) {
+        if matches!(self.state, ForcedOpen | Disabled) && self.override_left() != Some(0) {
             return;
         }
         if self.state != Open {
@@ -228,10 +230,10 @@ impl Model {
         if self.failed_recoveries > 0 {
             self.cause = Some(OpenReason::TrialFailed);
         }
-        self.rests = (self.now, expires_in.map(|expires_in| self.now + expires_in));
+        self.opened = (self.now, expires_in.map(|expires_in| self.now + expires_in));
     }
 
-    pub(super) fn close_from_outside(&mut self) {
+    pub(super) fn override_close(&mut self) {
         if matches!(self.state, Open | HalfOpen) || self.state_by_time() == HalfOpen {
             self.close();
         }
@@ -239,7 +241,7 @@ impl Model {
 
     pub(super) fn reconfigure(&mut self, config: Config) {
         self.config = config;
-        // A window that is not in force forgets what it has counted.
+        // A window that is not configured drops its counts.
         match (self.size, config.policy) {
             (Some(size), Policy::Calls(calls)) => self.resize(size, calls),
             (size, _) => {
@@ -249,16 +251,16 @@ impl Model {
         }
         if !matches!(config.policy, Policy::Time(_)) {
             self.by_time.clear();
-            self.part = None;
+            self.slot = None;
         }
         if self.state == HalfOpen {
             self.close_if_recovered();
         }
     }
 
-    /// The state that the next call finds.
+    /// Returns the state that the next call finds.
     pub(super) fn state_by_time(&self) -> BreakerState {
-        match (self.state, self.open_for().or(self.hold_left())) {
+        match (self.state, self.open_for().or(self.override_left())) {
             (Open | ForcedOpen, Some(0)) => HalfOpen,
             (Disabled, Some(0)) => Closed,
             (state, _) => state,
@@ -267,7 +269,7 @@ impl Model {
 
     pub(super) fn consecutive_failures(&self) -> u32 {
         match self.config.policy {
-            Policy::Consecutive(_) => self.in_a_row,
+            Policy::Consecutive(_) => self.consecutive_failures,
             _ => 0,
         }
     }
@@ -276,7 +278,7 @@ impl Model {
         let held: Vec<_> = match self.config.policy {
             Policy::Consecutive(_) => return None,
             Policy::Calls(most) => self.by_calls.iter().rev().take(most as usize).collect(),
-            Policy::Time(window) => self.by_time.iter().filter(|call| call.part + window > self.now).collect(),
+            Policy::Time(window) => self.by_time.iter().filter(|call| call.slot + window > self.now).collect(),
         };
         let count = |counts: fn(&Call) -> bool| u32::try_from(held.iter().filter(|call| counts(call)).count()).unwrap();
         Some(Counts { calls: count(|_| true), failures: count(|call| call.failed), slow: count(|call| call.slow) })
@@ -285,31 +287,31 @@ impl Model {
     pub(super) fn open_reason(&self) -> Option<OpenReason> {
         match self.state {
             Open => self.cause,
-            ForcedOpen if self.hold_left() != Some(0) => Some(OpenReason::Forced),
+            ForcedOpen if self.override_left() != Some(0) => Some(OpenReason::Forced),
             _ => None,
         }
     }
 
     pub(super) fn open_for(&self) -> Option<u64> {
         match self.state {
-            Open => Some(self.rest_left()),
-            ForcedOpen => self.hold_left(),
+            Open => Some(self.open_left()),
+            ForcedOpen => self.override_left(),
             _ => None,
         }
     }
 
     pub(super) fn disabled_for(&self) -> Option<u64> {
-        if self.state == Disabled { self.hold_left().filter(|left| *left > 0) } else { None }
+        if self.state == Disabled { self.override_left().filter(|left| *left > 0) } else { None }
     }
 
-    /// How long until something changes by itself: for the clock to stop close by.
+    /// The times until something expires, so that a test can stop the clock near them.
     pub(super) fn deadlines(&self) -> Vec<u64> {
         let window = match self.config.policy {
-            Policy::Time(window) => self.by_time.iter().map(|call| call.part + window).collect(),
+            Policy::Time(window) => self.by_time.iter().map(|call| call.slot + window).collect(),
             _ => vec![],
         };
         let ends = match self.state {
-            HalfOpen => Some(self.trials.oldest + self.rest()),
+            HalfOpen => Some(self.trials.oldest + self.open_duration()),
             _ => self.open_for().or(self.disabled_for()).map(|left| self.now + left),
         };
         let future = window.into_iter().chain(ends).filter(|at| *at > self.now);
@@ -317,22 +319,22 @@ impl Model {
     }
 
     fn count(&mut self, failed: bool, slow: bool) {
-        self.in_a_row = match (failed, self.config.policy) {
-            (true, Policy::Consecutive(_)) => self.in_a_row + 1,
-            (true, _) => self.in_a_row,
+        self.consecutive_failures = match (failed, self.config.policy) {
+            (true, Policy::Consecutive(_)) => self.consecutive_failures + 1,
+            (true, _) => self.consecutive_failures,
             (false, _) => 0,
         };
         if !matches!(self.config.policy, Policy::Consecutive(_)) && self.size.is_none() {
             self.size = Some(if let Policy::Calls(calls) = self.config.policy { calls } else { 0 });
         }
         if let Policy::Time(window) = self.config.policy {
-            self.begin_part(window);
+            self.begin_slot(window);
         }
-        let call = Call { part: self.part.unwrap_or(0), failed, slow };
+        let call = Call { slot: self.slot.unwrap_or(0), failed, slow };
         match self.config.policy {
             Policy::Consecutive(threshold) => {
-                if failed && self.in_a_row >= threshold {
-                    self.open(OpenReason::ConsecutiveFailures { failures: self.in_a_row });
+                if failed && self.consecutive_failures >= threshold {
+                    self.open(OpenReason::ConsecutiveFailures { failures: self.consecutive_failures });
                 }
                 return;
             }
@@ -345,15 +347,15 @@ impl Model {
     }
 
     fn judge(&mut self) {
-        let Counts { calls, failures, slow } = self.window().expect("judged by one");
-        let enough = match self.config.policy {
+        let Counts { calls, failures, slow } = self.window().expect("only windows are judged");
+        let min_calls = match self.config.policy {
             Policy::Calls(most) => self.config.min_calls.min(most),
             _ => self.config.min_calls,
         };
-        if calls < enough {
+        if calls < min_calls {
             return;
         }
-        let share = |part: u32| f64::from(part) / f64::from(calls);
+        let share = |count: u32| f64::from(count) / f64::from(calls);
         if failures > 0 && share(failures) >= self.config.failure_rate {
             self.open(OpenReason::FailureRate { failures, calls });
         } else if self.config.slow_call.is_some() && slow > 0 && share(slow) >= self.config.slow_call_rate {
@@ -361,16 +363,16 @@ impl Model {
         }
     }
 
-    /// A sixteenth of the window is over: what is not in it is forgotten, and calls are counted in another part.
-    fn begin_part(&mut self, window: u64) {
-        if self.part.is_some_and(|part| self.now - part < (window / 16).max(1)) {
+    /// Starts a new slot once a sixteenth of the window has elapsed, and drops calls that are older than the window.
+    fn begin_slot(&mut self, window: u64) {
+        if self.slot.is_some_and(|slot| self.now - slot < (window / 16).max(1)) {
             return;
         }
-        self.part = Some(self.now);
-        self.by_time.retain(|call| call.part + window > self.now);
+        self.slot = Some(self.now);
+        self.by_time.retain(|call| call.slot + window > self.now);
     }
 
-    /// What a window of calls held, and no more, is held by a larger one.
+    /// Resizes a count window. A larger window keeps only the calls that the smaller one held.
     fn resize(&mut self, size: u32, calls: u32) {
         while size > 0 && calls > size && self.by_calls.len() > size as usize {
             self.by_calls.pop_front();
@@ -381,7 +383,7 @@ impl Model {
     fn open(&mut self, cause: OpenReason) {
         self.enter(Open);
         self.cause = Some(cause);
-        self.rests = (self.now, None);
+        self.opened = (self.now, None);
     }
 
     fn close(&mut self) {
@@ -395,7 +397,7 @@ impl Model {
         }
     }
 
-    fn hold(&mut self, state: BreakerState, expires_in: Option<u64>) {
+    fn apply_override(&mut self, state: BreakerState, expires_in: Option<u64>) {
         if self.state != state {
             self.enter(state);
             self.failed_recoveries = 0;
@@ -403,48 +405,53 @@ impl Model {
         self.until = expires_in.map(|expires_in| self.now + expires_in);
     }
 
-    /// Counts begin anew in each state.
+    /// Enters a state. Counts start at zero in each state.
     fn enter(&mut self, state: BreakerState) {
         self.generation += 1;
-        self.in_a_row = 0;
+        self.consecutive_failures = 0;
         self.by_calls.clear();
         self.by_time.clear();
-        self.part = None;
+        self.slot = None;
         if self.state != state {
             self.state = state;
-            self.changed = Some(self.now);
+            self.last_transition = Some(self.now);
             self.totals.transitions += 1;
         }
     }
 
-    fn take_place(&mut self) {
+    fn take_permit(&mut self) {
         if self.trials.taken == self.trials.succeeded {
             self.trials.oldest = self.now;
         }
         self.trials.taken += 1;
     }
 
-    /// How long an open circuit rests now.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "minutes")]
-    fn rest(&self) -> u64 {
+    /// How long an open circuit stays open after the present number of failed recoveries.
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "recovery timeouts in these tests are minutes"
+    )]
+    fn open_duration(&self) -> u64 {
         let Config { recovery, factor, max_recovery, .. } = self.config;
-        let mut rest = recovery as f64;
+        let mut open_duration = recovery as f64;
         for _ in 0..self.failed_recoveries {
-            rest = (rest * factor).min(max_recovery as f64);
+            open_duration = (open_duration * factor).min(max_recovery as f64);
         }
-        rest as u64
+        open_duration as u64
     }
 
-    fn rest_left(&self) -> u64 {
-        let (since, until) = self.rests;
-        until.unwrap_or(since + self.rest()).saturating_sub(self.now)
+    fn open_left(&self) -> u64 {
+        let (since, until) = self.opened;
+        until.unwrap_or(since + self.open_duration()).saturating_sub(self.now)
     }
 
-    fn trials_left(&self) -> u64 {
-        (self.trials.oldest + self.rest()).saturating_sub(self.now)
+    fn trial_timeout_left(&self) -> u64 {
+        (self.trials.oldest + self.open_duration()).saturating_sub(self.now)
     }
 
-    fn hold_left(&self) -> Option<u64> {
+    fn override_left(&self) -> Option<u64> {
         self.until.map(|until| until.saturating_sub(self.now))
     }
 }

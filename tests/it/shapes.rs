@@ -1,10 +1,10 @@
-//! Functions of every shape, under each attribute and under both in either order: how often the body ran, and what came
-//! out.
+//! Signatures, bodies and receivers of every kind under each attribute and under two in either order: how often the body runs, and
+//! the result of the call.
 //!
-//! Each body fails twice and then succeeds. With a retry it runs three times and the call succeeds; with a breaker alone it
-//! runs once and the call fails.
+//! Each body fails twice and then succeeds. With a retry it runs three times and the call succeeds; with a breaker alone it runs
+//! once and the call fails.
 
-#![allow(clippy::all, clippy::pedantic, reason = "the shapes that people write, not the best ones")]
+#![allow(clippy::all, clippy::pedantic, reason = "code as users write it, not the best code")]
 
 use std::{
     cell::Cell,
@@ -21,23 +21,23 @@ use tokio::task::yield_now;
 
 use crate::{Failure, Script};
 
-/// Not `Clone`, and only good for being borrowed.
+/// Not `Clone`; can only be borrowed.
 #[derive(Debug, Default)]
-struct Socket(#[expect(dead_code, reason = "it is shown")] AtomicU32);
+struct Socket(#[expect(dead_code, reason = "shown by `Debug`")] AtomicU32);
 
 type Answer<T> = Result<T, Failure>;
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
-/// What was seen of one function: its name, how often its body ran, whether the call succeeded.
-type Seen = (&'static str, u32, bool);
+/// The observed behaviour of a function: its name, how often its body ran, and whether the call succeeded.
+type Observed = (&'static str, u32, bool);
 
-fn see(name: &'static str, run: impl FnOnce(&Script) -> bool) -> Seen {
+fn observe(name: &'static str, run: impl FnOnce(&Script) -> bool) -> Observed {
     let script = Script::new("TTS");
     let succeeded = run(&script);
     (name, script.calls(), succeeded)
 }
 
-async fn see_async(name: &'static str, run: impl AsyncFnOnce(&Script) -> bool) -> Seen {
+async fn observe_async(name: &'static str, run: impl AsyncFnOnce(&Script) -> bool) -> Observed {
     let script = Script::new("TTS");
     let succeeded = run(&script).await;
     (name, script.calls(), succeeded)
@@ -49,7 +49,7 @@ const fn is_send<T: Send>(value: T) -> T {
     value
 }
 
-macro_rules! shapes {
+macro_rules! signatures {
     ($module:ident: $(#[$attribute:meta])*) => {
         mod $module {
             use super::*;
@@ -74,7 +74,7 @@ macro_rules! shapes {
             $(#[$attribute])* async fn shared_async(script: &Script, text: &str) -> Answer<usize> { yield_now().await; script.call().map(|_| text.len()) }
             $(#[$attribute])* fn mutable(script: &Script, text: &mut String) -> Answer<usize> { text.push('x'); script.call().map(|_| text.len()) }
             $(#[$attribute])* async fn mutable_async(script: &Script, text: &mut String) -> Answer<usize> { text.push('x'); yield_now().await; script.call().map(|_| text.len()) }
-            $(#[$attribute])* fn given_on(script: &Script, text: &mut String) -> Answer<u32> { take(text); script.call() }
+            $(#[$attribute])* fn passed_on(script: &Script, text: &mut String) -> Answer<u32> { take(text); script.call() }
             $(#[$attribute])* async fn pinned(script: &Script, mut text: Pin<&mut String>) -> Answer<u32> { text.as_mut().push('x'); script.call() }
             $(#[$attribute])* fn owned(script: &Script, socket: Socket) -> Answer<String> { script.call().map(|_| format!("{socket:?}")) }
             $(#[$attribute])* async fn owned_async(script: &Script, socket: Socket) -> Answer<String> { yield_now().await; script.call().map(|_| format!("{socket:?}")) }
@@ -82,22 +82,22 @@ macro_rules! shapes {
             $(#[$attribute])* async fn moved_async(script: &Script, text: String) -> Answer<u32> { take(text); yield_now().await; script.call() }
             $(#[$attribute])* fn changed(script: &Script, mut count: Vec<u8>) -> Answer<()> { count.push(1); assert_eq!(count, [1]); script.call().map(drop) }
             $(#[$attribute])* async fn changed_async(script: &Script, mut count: Vec<u8>) -> Answer<()> { count.push(1); assert_eq!(count, [1]); script.call().map(drop) }
-            $(#[$attribute])* fn apart(script: &Script, (a, _): (u8, u8), [b, c]: [u8; 2], Handle(other): Handle<'_>) -> Answer<u8> { take(other); script.call().map(|_| a + b + c) }
-            $(#[$attribute])* async fn apart_async(script: &Script, (a, ref b): (u8, String), &c: &u8) -> Answer<usize> { script.call().map(|_| usize::from(a + c) + b.len()) }
+            $(#[$attribute])* fn destructured(script: &Script, (a, _): (u8, u8), [b, c]: [u8; 2], Handle(other): Handle<'_>) -> Answer<u8> { take(other); script.call().map(|_| a + b + c) }
+            $(#[$attribute])* async fn destructured_async(script: &Script, (a, ref b): (u8, String), &c: &u8) -> Answer<usize> { script.call().map(|_| usize::from(a + c) + b.len()) }
             $(#[$attribute])* fn ignored(script: &Script, _: Socket, _rest: u8) -> Answer<u32> { script.call() }
-            $(#[$attribute])* fn hidden_in(script: &Script, text: impl Display + Clone, call: impl Fn() -> u8) -> Answer<String> { take(text.clone()); script.call().map(|_| format!("{text}{}", call())) }
-            $(#[$attribute])* async fn hidden_in_async(script: &Script, text: impl AsRef<str>) -> Answer<usize> { script.call().map(|_| text.as_ref().len()) }
+            $(#[$attribute])* fn impl_argument(script: &Script, text: impl Display + Clone, call: impl Fn() -> u8) -> Answer<String> { take(text.clone()); script.call().map(|_| format!("{text}{}", call())) }
+            $(#[$attribute])* async fn impl_argument_async(script: &Script, text: impl AsRef<str>) -> Answer<usize> { script.call().map(|_| text.as_ref().len()) }
             $(#[$attribute])* fn raw(r#type: &Script) -> Answer<u32> { r#type.call() }
             $(#[$attribute])* fn colliding(outcome: &Script, attempts: u32, delay: u32, permit: u32, passage: u32, open: u32, __private: u32) -> Answer<u32> { outcome.call().map(|_| attempts + delay + permit + passage + open + __private) }
             $(#[$attribute])* async fn colliding_async(outcome: &Script, attempts: u32, argument_0: String, error: u32) -> Answer<u32> { take(argument_0); outcome.call().map(|_| attempts + error) }
-            $(#[$attribute])* fn behind_cfg(script: &Script, #[cfg(any())] gone: Gone, #[cfg(not(any()))] here: String) -> Answer<u32> { take(here); script.call() }
+            $(#[$attribute])* fn behind_cfg(script: &Script, #[cfg(any())] absent: Absent, #[cfg(not(any()))] present: String) -> Answer<u32> { take(present); script.call() }
 
-            // Generics and what comes out.
+            // Generics and return types.
             $(#[$attribute])* fn generic<'a, T, const N: usize>(script: &'a Script, items: [T; N]) -> Answer<(&'a Script, usize)> where T: Display { script.call().map(|_| (script, items.iter().map(|item| item.to_string().len()).sum())) }
             $(#[$attribute])* async fn generic_async<T: Display + Clone>(script: &Script, item: T) -> Answer<T> { script.call().map(|_| item.clone()) }
-            $(#[$attribute])* fn hidden_out(script: &Script) -> Answer<impl Iterator<Item = u32> + use<>> { script.call().map(|call| 0..call) }
-            $(#[$attribute])* async fn hidden_out_async(script: &Script) -> Answer<impl Display> { script.call().map(|call| call.to_string()) }
-            $(#[$attribute])* fn hidden_lifetime(handle: Handle<'_>) -> Answer<Handle<'_>> { handle.0.call().map(|_| handle) }
+            $(#[$attribute])* fn impl_return(script: &Script) -> Answer<impl Iterator<Item = u32> + use<>> { script.call().map(|call| 0..call) }
+            $(#[$attribute])* async fn impl_return_async(script: &Script) -> Answer<impl Display> { script.call().map(|call| call.to_string()) }
+            $(#[$attribute])* fn elided_lifetime(handle: Handle<'_>) -> Answer<Handle<'_>> { handle.0.call().map(|_| handle) }
             $(#[$attribute])* fn option(script: &Script) -> Option<u32> { script.call().ok() }
             $(#[$attribute])* async fn option_async(script: &Script) -> Option<u32> { let call = script.call().ok()?; Some(call) }
             $(#[$attribute])* fn alias(script: &Script) -> anyhow::Result<u32> { Ok(script.call()?) }
@@ -180,114 +180,114 @@ macro_rules! shapes {
                 fn script(&self) -> &Script { self.script }
             }
 
-            pub(super) async fn run() -> Vec<Seen> {
+            pub(super) async fn run() -> Vec<Observed> {
                 let text = || String::from("abc");
                 vec![
-                    see("&T", |s| shared(s, "abc").is_ok()),
-                    see_async("&T, async", async |s| shared_async(s, "abc").await.is_ok()).await,
-                    see("&mut T", |s| mutable(s, &mut text()).is_ok()),
-                    see_async("&mut T, async", async |s| mutable_async(s, &mut text()).await.is_ok()).await,
-                    see("&mut T, given on", |s| given_on(s, &mut text()).is_ok()),
-                    see_async("Pin<&mut T>, async", async |s| pinned(s, Pin::new(&mut text())).await.is_ok()).await,
-                    see("owned, not Clone, borrowed", |s| owned(s, Socket::default()).is_ok()),
-                    see_async("owned, not Clone, borrowed, async", async |s| owned_async(s, Socket::default()).await.is_ok()).await,
-                    see("owned, moved", |s| moved(s, text()).is_ok()),
-                    see_async("owned, moved, async", async |s| moved_async(s, text()).await.is_ok()).await,
-                    see("mut x: T", |s| changed(s, Vec::new()).is_ok()),
-                    see_async("mut x: T, async", async |s| changed_async(s, Vec::new()).await.is_ok()).await,
-                    see("destructured", |s| apart(s, (1, 2), [3, 4], Handle(s)).is_ok()),
-                    see_async("destructured, async", async |s| apart_async(s, (1, text()), &2).await.is_ok()).await,
-                    see("_", |s| ignored(s, Socket::default(), 1).is_ok()),
-                    see("impl Trait argument", |s| hidden_in(s, 1, || 2).is_ok()),
-                    see_async("impl Trait argument, async", async |s| hidden_in_async(s, text()).await.is_ok()).await,
-                    see("raw identifier", |s| raw(s).is_ok()),
-                    see("colliding names", |s| colliding(s, 1, 2, 3, 4, 5, 6).is_ok()),
-                    see_async("colliding names, async", async |s| colliding_async(s, 1, text(), 2).await.is_ok()).await,
-                    see("#[cfg] on arguments", |s| behind_cfg(s, text()).is_ok()),
-                    see("generics, lifetimes, where, const", |s| generic(s, [1, 2]).is_ok()),
-                    see_async("generics, async", async |s| generic_async(s, 1).await.is_ok()).await,
-                    see("impl Trait out", |s| hidden_out(s).is_ok_and(|numbers| numbers.count() == 3)),
-                    see_async("impl Trait out, async", async |s| hidden_out_async(s).await.is_ok()).await,
-                    see("hidden lifetime out", |s| hidden_lifetime(Handle(s)).is_ok()),
-                    see("Option", |s| option(s).is_some()),
-                    see_async("Option with ?, async", async |s| option_async(s).await.is_some()).await,
-                    see("anyhow::Result", |s| alias(s).is_ok()),
-                    see_async("anyhow::Result, async", async |s| alias_async(s).await.is_ok()).await,
-                    see("boxed error", |s| boxed_error(s).is_ok()),
-                    see_async("boxed error, async", async |s| boxed_error_async(s).await.is_ok()).await,
-                    see("coerced tail", |s| coerced(s).is_ok()),
-                    see_async("coerced tail, async", async |s| coerced_async(s).await.is_ok()).await,
-                    see("? in closures and format!", |s| questions(s).is_ok()),
-                    see_async("? in async blocks and format!", async |s| questions_async(s).await.is_ok()).await,
-                    see("return in a loop", |s| returns(s).is_ok()),
-                    see("labels", |s| labels(s).is_ok()),
-                    see_async("labels, async", async |s| labels_async(s).await.is_ok()).await,
-                    see("diverging tail", |s| diverges(s).is_ok()),
-                    see("items in the body", |s| items(s).is_ok()),
-                    see_async("a future that is not Send", async |s| not_send(Rc::new(s)).await.is_ok()).await,
-                    see("foreign attributes", |s| qualified(s).is_ok()),
-                    see("extern \"C\"", |s| foreign(s).is_ok()),
-                    see("doc, must_use, inline", |s| decorated(s).is_ok()),
-                    see_async("#[instrument] above", async |s| instrumented(s, text(), &mut Vec::new()).await.is_ok()).await,
-                    see_async("#[instrument] below", async |s| instrumented_below(s, text()).await.is_ok()).await,
-                    see("#[instrument] above, sync", |s| instrumented_sync(s, text()).is_ok()),
-                    see_async("impl Future", async |s| future(s, text()).await.is_ok()).await,
-                    see_async("impl Future, by a variable", async |s| future_later(s).await.is_ok()).await,
-                    see_async("BoxFuture", async |s| boxed_future(s, &mut text()).await.is_ok()).await,
-                    see_async("Pin<Box<dyn Future>>", async |s| spelled_out(s).await.is_ok()).await,
-                    see("&self", |s| Client::new(s).by_ref().is_ok()),
-                    see_async("&self, async", async |s| Client::new(s).by_ref_async().await.is_ok()).await,
-                    see("&mut self", |s| Client::new(s).by_mut(&mut Vec::new()).is_ok()),
-                    see_async("&mut self, async", async |s| Client::new(s).by_mut_async(&mut Vec::new()).await.is_ok()).await,
-                    see("self", |s| Client::new(s).by_value().is_ok()),
-                    see("self, Copy", |s| Handle(s).by_copy().is_ok()),
-                    see("Box<Self>", |s| Box::new(Client::new(s)).by_box().is_ok()),
-                    see("Rc<Self>", |s| Rc::new(Client::new(s)).by_rc().is_ok()),
-                    see_async("Arc<Self>, async", async |s| Arc::new(Client::new(s)).by_arc().await.is_ok()).await,
-                    see_async("Pin<&mut Self>, async", async |s| Box::pin(Client::new(s)).as_mut().by_pin().await.is_ok()).await,
-                    see("associated function", |s| Handle::associated(s).is_ok()),
-                    see("trait impl", |s| Client::new(s).get().is_ok()),
-                    see_async("native async fn in trait", async |s| Client::new(s).native().await.is_ok()).await,
-                    see("trait default", |s| Calls::provided(&Client::new(s)).is_ok()),
-                    see_async("trait default, async", async |s| Client::new(s).provided_async().await.is_ok()).await,
-                    see_async("#[async_trait] impl", async |s| Client::new(s).fetch(text(), &mut Vec::new()).await.is_ok()).await,
-                    see_async("#[async_trait] impl, &mut self", async |s| Client::new(s).change(Vec::new()).await.is_ok()).await,
-                    see_async("#[async_trait] default", async |s| Boxes::provided(&Client::new(s)).await.is_ok()).await,
+                    observe("&T", |s| shared(s, "abc").is_ok()),
+                    observe_async("&T, async", async |s| shared_async(s, "abc").await.is_ok()).await,
+                    observe("&mut T", |s| mutable(s, &mut text()).is_ok()),
+                    observe_async("&mut T, async", async |s| mutable_async(s, &mut text()).await.is_ok()).await,
+                    observe("&mut T, passed on", |s| passed_on(s, &mut text()).is_ok()),
+                    observe_async("Pin<&mut T>, async", async |s| pinned(s, Pin::new(&mut text())).await.is_ok()).await,
+                    observe("owned, not Clone, borrowed", |s| owned(s, Socket::default()).is_ok()),
+                    observe_async("owned, not Clone, borrowed, async", async |s| owned_async(s, Socket::default()).await.is_ok()).await,
+                    observe("owned, moved", |s| moved(s, text()).is_ok()),
+                    observe_async("owned, moved, async", async |s| moved_async(s, text()).await.is_ok()).await,
+                    observe("mut x: T", |s| changed(s, Vec::new()).is_ok()),
+                    observe_async("mut x: T, async", async |s| changed_async(s, Vec::new()).await.is_ok()).await,
+                    observe("destructured", |s| destructured(s, (1, 2), [3, 4], Handle(s)).is_ok()),
+                    observe_async("destructured, async", async |s| destructured_async(s, (1, text()), &2).await.is_ok()).await,
+                    observe("_", |s| ignored(s, Socket::default(), 1).is_ok()),
+                    observe("impl Trait argument", |s| impl_argument(s, 1, || 2).is_ok()),
+                    observe_async("impl Trait argument, async", async |s| impl_argument_async(s, text()).await.is_ok()).await,
+                    observe("raw identifier", |s| raw(s).is_ok()),
+                    observe("colliding names", |s| colliding(s, 1, 2, 3, 4, 5, 6).is_ok()),
+                    observe_async("colliding names, async", async |s| colliding_async(s, 1, text(), 2).await.is_ok()).await,
+                    observe("#[cfg] on arguments", |s| behind_cfg(s, text()).is_ok()),
+                    observe("generics, lifetimes, where, const", |s| generic(s, [1, 2]).is_ok()),
+                    observe_async("generics, async", async |s| generic_async(s, 1).await.is_ok()).await,
+                    observe("impl Trait returned", |s| impl_return(s).is_ok_and(|numbers| numbers.count() == 3)),
+                    observe_async("impl Trait returned, async", async |s| impl_return_async(s).await.is_ok()).await,
+                    observe("elided lifetime returned", |s| elided_lifetime(Handle(s)).is_ok()),
+                    observe("Option", |s| option(s).is_some()),
+                    observe_async("Option with ?, async", async |s| option_async(s).await.is_some()).await,
+                    observe("anyhow::Result", |s| alias(s).is_ok()),
+                    observe_async("anyhow::Result, async", async |s| alias_async(s).await.is_ok()).await,
+                    observe("boxed error", |s| boxed_error(s).is_ok()),
+                    observe_async("boxed error, async", async |s| boxed_error_async(s).await.is_ok()).await,
+                    observe("coerced tail", |s| coerced(s).is_ok()),
+                    observe_async("coerced tail, async", async |s| coerced_async(s).await.is_ok()).await,
+                    observe("? in closures and format!", |s| questions(s).is_ok()),
+                    observe_async("? in async blocks and format!", async |s| questions_async(s).await.is_ok()).await,
+                    observe("return in a loop", |s| returns(s).is_ok()),
+                    observe("labels", |s| labels(s).is_ok()),
+                    observe_async("labels, async", async |s| labels_async(s).await.is_ok()).await,
+                    observe("diverging tail", |s| diverges(s).is_ok()),
+                    observe("items in the body", |s| items(s).is_ok()),
+                    observe_async("a future that is not Send", async |s| not_send(Rc::new(s)).await.is_ok()).await,
+                    observe("foreign attributes", |s| qualified(s).is_ok()),
+                    observe("extern \"C\"", |s| foreign(s).is_ok()),
+                    observe("doc, must_use, inline", |s| decorated(s).is_ok()),
+                    observe_async("#[instrument] above", async |s| instrumented(s, text(), &mut Vec::new()).await.is_ok()).await,
+                    observe_async("#[instrument] below", async |s| instrumented_below(s, text()).await.is_ok()).await,
+                    observe("#[instrument] above, sync", |s| instrumented_sync(s, text()).is_ok()),
+                    observe_async("impl Future", async |s| future(s, text()).await.is_ok()).await,
+                    observe_async("impl Future, from a variable", async |s| future_later(s).await.is_ok()).await,
+                    observe_async("BoxFuture", async |s| boxed_future(s, &mut text()).await.is_ok()).await,
+                    observe_async("Pin<Box<dyn Future>>", async |s| spelled_out(s).await.is_ok()).await,
+                    observe("&self", |s| Client::new(s).by_ref().is_ok()),
+                    observe_async("&self, async", async |s| Client::new(s).by_ref_async().await.is_ok()).await,
+                    observe("&mut self", |s| Client::new(s).by_mut(&mut Vec::new()).is_ok()),
+                    observe_async("&mut self, async", async |s| Client::new(s).by_mut_async(&mut Vec::new()).await.is_ok()).await,
+                    observe("self", |s| Client::new(s).by_value().is_ok()),
+                    observe("self, Copy", |s| Handle(s).by_copy().is_ok()),
+                    observe("Box<Self>", |s| Box::new(Client::new(s)).by_box().is_ok()),
+                    observe("Rc<Self>", |s| Rc::new(Client::new(s)).by_rc().is_ok()),
+                    observe_async("Arc<Self>, async", async |s| Arc::new(Client::new(s)).by_arc().await.is_ok()).await,
+                    observe_async("Pin<&mut Self>, async", async |s| Box::pin(Client::new(s)).as_mut().by_pin().await.is_ok()).await,
+                    observe("associated function", |s| Handle::associated(s).is_ok()),
+                    observe("trait impl", |s| Client::new(s).get().is_ok()),
+                    observe_async("native async fn in trait", async |s| Client::new(s).native().await.is_ok()).await,
+                    observe("trait default", |s| Calls::provided(&Client::new(s)).is_ok()),
+                    observe_async("trait default, async", async |s| Client::new(s).provided_async().await.is_ok()).await,
+                    observe_async("#[async_trait] impl", async |s| Client::new(s).fetch(text(), &mut Vec::new()).await.is_ok()).await,
+                    observe_async("#[async_trait] impl, &mut self", async |s| Client::new(s).change(Vec::new()).await.is_ok()).await,
+                    observe_async("#[async_trait] default", async |s| Boxes::provided(&Client::new(s)).await.is_ok()).await,
                 ]
             }
         }
     };
 }
 
-shapes!(retried: #[retry(max_attempts = 3, backoff = none, retry_if = any)]);
-shapes!(broken: #[circuit_breaker(name = "shapes", failure_threshold = 1_000)]);
-shapes!(retry_over_breaker:
+signatures!(retried: #[retry(max_attempts = 3, backoff = none, retry_if = any)]);
+signatures!(behind_breaker: #[circuit_breaker(name = "signatures", failure_threshold = 1_000)]);
+signatures!(retry_over_breaker:
     #[retry(max_attempts = 3, backoff = none, retry_if = any)]
-    #[circuit_breaker(name = "shapes")]
+    #[circuit_breaker(name = "signatures")]
 );
-shapes!(breaker_over_retry:
-    #[circuit_breaker(name = "shapes")]
+signatures!(breaker_over_retry:
+    #[circuit_breaker(name = "signatures")]
     #[retry(max_attempts = 3, backoff = none, retry_if = any)]
 );
 
 #[tokio::test]
-async fn every_shape_runs_as_often_as_it_should() {
+async fn every_signature_runs_as_often_as_expected() {
     for (stack, seen, calls, succeeds) in [
         ("#[retry]", retried::run().await, 3, true),
-        ("#[circuit_breaker]", broken::run().await, 1, false),
+        ("#[circuit_breaker]", behind_breaker::run().await, 1, false),
         ("#[retry] over #[circuit_breaker]", retry_over_breaker::run().await, 3, true),
         ("#[circuit_breaker] over #[retry]", breaker_over_retry::run().await, 3, true),
     ] {
         assert!(seen.len() > 60);
-        for (shape, ran, succeeded) in seen {
-            assert_eq!((ran, succeeded), (calls, succeeds), "{shape} under {stack}");
+        for (signature, ran, succeeded) in seen {
+            assert_eq!((ran, succeeded), (calls, succeeds), "{signature} under {stack}");
         }
     }
 }
 
 #[tokio::test]
 #[retry(max_attempts = 3, backoff = none, retry_if = any)]
-async fn on_a_test_itself() -> Result<(), Failure> {
+async fn a_test_function_can_be_retried() -> Result<(), Failure> {
     thread_local!(static SCRIPT: Script = const { Script::new("TTS") });
     SCRIPT.with(Script::call).map(drop)
 }

@@ -1,7 +1,7 @@
-//! What correct means: situations that users of circuit breakers have met, each for every kind of window where it makes sense.
+//! Correctness of circuit breakers, as a numbered table of situations that users have met, for every kind of window where it applies.
 //!
-//! A history is a row of words: `F` a failure, `S` a success, `X` a call that is neither, `P` a panic, `R` a call that is
-//! rejected, `+7` seven seconds later.
+//! A history is a row of words of letters: `F` a failure, `S` a success, `X` a dropped permit, `P` a panic, `R` a rejected call; `+7`
+//! advances the clock by seven seconds.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
@@ -21,11 +21,11 @@ const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-const IN_A_ROW: BreakerConfig = BreakerConfig::new().failure_threshold(5);
-/// All but what the kind of window decides: opens at 50 % of at least 5 calls.
+const CONSECUTIVE: BreakerConfig = BreakerConfig::new().failure_threshold(5);
+/// Opens at 50 % of at least 5 calls, in either kind of window.
 const BY_CALLS: BreakerConfig = BreakerConfig::new().window(Window::calls(10)).failure_rate(0.5).min_calls(5);
 const BY_TIME: BreakerConfig = BreakerConfig::new().window(Window::time(seconds(20))).failure_rate(0.5).min_calls(5);
-const KINDS: [BreakerConfig; 3] = [IN_A_ROW, BY_CALLS, BY_TIME];
+const KINDS: [BreakerConfig; 3] = [CONSECUTIVE, BY_CALLS, BY_TIME];
 
 async fn play(breaker: &CircuitBreaker, history: &str) -> BreakerState {
     for word in history.split_whitespace() {
@@ -42,9 +42,9 @@ async fn play(breaker: &CircuitBreaker, history: &str) -> BreakerState {
                 ('X', Ok(permit)) => drop(permit),
                 ('P', Ok(permit)) => {
                     drop(permit);
-                    let call = || breaker.call(|| -> Result<(), CircuitOpen> { resume_unwind(Box::new("kept")) });
+                    let call = || breaker.call(|| -> Result<(), CircuitOpen> { resume_unwind(Box::new("payload")) });
                     let panic = catch_unwind(AssertUnwindSafe(call)).unwrap_err();
-                    assert_eq!(panic.downcast_ref(), Some(&"kept"), "passed on as it was");
+                    assert_eq!(panic.downcast_ref(), Some(&"payload"), "the panic propagates unchanged");
                 }
                 (_, permit) => panic!("{history}: {call} {permit:?}"),
             }
@@ -53,7 +53,7 @@ async fn play(breaker: &CircuitBreaker, history: &str) -> BreakerState {
     breaker.state()
 }
 
-/// Fails so many times at most.
+/// Makes up to `times` failing calls while the circuit is closed.
 async fn fail_until_open(breaker: &CircuitBreaker, times: usize) {
     for _ in 0..times {
         if breaker.state() == Closed {
@@ -62,7 +62,7 @@ async fn fail_until_open(breaker: &CircuitBreaker, times: usize) {
     }
 }
 
-/// Plays histories on fresh breakers.
+/// Plays histories on new breakers.
 async fn check(number: u32, config: BreakerConfig, histories: &[(&str, BreakerState)]) {
     for (history, expected) in histories {
         let breaker = CircuitBreaker::new("situation", config);
@@ -71,15 +71,15 @@ async fn check(number: u32, config: BreakerConfig, histories: &[(&str, BreakerSt
 }
 
 #[tokio::test(start_paused = true)]
-async fn s01_failures_in_a_row() {
-    check(1, IN_A_ROW, &[("FFFF S FFFF", Closed), ("FFFF S FFFF F", Open)]).await;
-    let breaker = CircuitBreaker::new("situation", IN_A_ROW);
+async fn s01_consecutive_failures_open() {
+    check(1, CONSECUTIVE, &[("FFFF S FFFF", Closed), ("FFFF S FFFF F", Open)]).await;
+    let breaker = CircuitBreaker::new("situation", CONSECUTIVE);
     play(&breaker, "FFFFF +30 S").await;
     assert_eq!((breaker.state(), breaker.snapshot().consecutive_failures), (HalfOpen, 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn s02_an_open_circuit_runs_nothing_and_says_so() {
+async fn s02_an_open_circuit_runs_nothing_and_names_itself() {
     for config in KINDS {
         let breaker = CircuitBreaker::new("named", config);
         play(&breaker, "FFFFF").await;
@@ -95,21 +95,21 @@ async fn s02_an_open_circuit_runs_nothing_and_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s03_a_rate_is_judged_when_a_failure_is_recorded() {
+async fn s03_a_rate_is_evaluated_when_a_failure_is_recorded() {
     for config in [BY_CALLS, BY_TIME] {
         check(3, config, &[("FFFSS", Closed), ("FFFSS SSSSS", Closed), ("FFFSS F", Open)]).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn s04_a_threshold_is_reached_at_exactly_it() {
+async fn s04_a_rate_equal_to_the_threshold_opens() {
     for config in [BY_CALLS, BY_TIME] {
         check(4, config, &[("SSSFF", Closed), ("SSSFF F", Open)]).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn s05_how_many_calls_and_how_many_of_them_fail() {
+async fn s05_min_calls_and_failure_rate() {
     for window in [Window::calls(100), Window::time(seconds(20))] {
         for (calls, least, rate, threshold, opens) in
             [(10, 10, 0, 0.1, false), (10, 10, 1, 0.1, true), (11, 10, 2, 0.1, true), (9, 10, 1, 0.1, false)]
@@ -126,7 +126,7 @@ async fn s05_how_many_calls_and_how_many_of_them_fail() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s06_what_is_older_than_the_window_does_not_count() {
+async fn s06_calls_older_than_the_window_do_not_count() {
     check(
         6,
         BY_TIME,
@@ -141,11 +141,11 @@ async fn s06_what_is_older_than_the_window_does_not_count() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s07_the_oldest_result_leaves_as_a_new_one_enters() {
+async fn s07_a_new_result_replaces_the_oldest() {
     for size in [1, 3, 4, 7, 10, 64] {
         let config = BreakerConfig::new().window(Window::calls(size)).failure_rate(1.0).min_calls(size);
         let breaker = CircuitBreaker::new("ring", config);
-        // A failure every third time: never all of a window, however often it wraps around.
+        // Every third call fails: a full window never consists of failures only, however often it wraps around.
         let mut last = std::collections::VecDeque::new();
         for call in 0..1_000 {
             let failed = call % 3 == 0 && size > 1;
@@ -164,14 +164,14 @@ async fn s07_the_oldest_result_leaves_as_a_new_one_enters() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s08_a_panic_counts_one_failure() {
+async fn s08_a_panic_counts_as_one_failure() {
     for config in KINDS {
         check(8, config, &[("PPPP", Closed), ("PPPP P", Open)]).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn s09_neither_counts_as_neither() {
+async fn s09_a_dropped_permit_is_neither_success_nor_failure() {
     for config in KINDS {
         check(9, config, &[("XXXXXXXXXX", Closed), ("FFFF X F", Open), ("FFFF XXXXX", Closed)]).await;
         check(9, config, &[("FFFFF +30 XXXXXXX S", HalfOpen)]).await;
@@ -181,7 +181,7 @@ async fn s09_neither_counts_as_neither() {
 #[tokio::test(start_paused = true)]
 async fn s10_open_until_exactly_the_recovery_timeout() {
     for config in KINDS {
-        let breaker = CircuitBreaker::new("resting", config);
+        let breaker = CircuitBreaker::new("open", config);
         play(&breaker, "FFFFF").await;
         advance(seconds(30) - Duration::from_micros(1)).await;
         play(&breaker, "R").await;
@@ -191,7 +191,7 @@ async fn s10_open_until_exactly_the_recovery_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s11_a_growing_recovery() {
+async fn s11_the_recovery_timeout_grows() {
     for config in KINDS {
         let config = config.exponential_recovery(seconds(1), 2.0, seconds(5));
         check(11, config, &[("FFFFF +1 F +1 R +1 F +3 R +1 F +4 R +1 F +4 R +1 SSS FFFFF +1 S", HalfOpen)]).await;
@@ -199,7 +199,7 @@ async fn s11_a_growing_recovery() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s12_so_many_trial_calls_and_no_more() {
+async fn s12_trial_calls_are_limited() {
     for config in KINDS {
         let breaker = CircuitBreaker::new("tried", config);
         play(&breaker, "FFFFF +30").await;
@@ -211,7 +211,7 @@ async fn s12_so_many_trial_calls_and_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s13_a_failed_trial_opens_and_enough_successes_close() {
+async fn s13_a_failed_trial_reopens_and_enough_successes_close() {
     for config in KINDS {
         let histories = [
             ("FFFFF +30 F R", Open),
@@ -224,14 +224,14 @@ async fn s13_a_failed_trial_opens_and_enough_successes_close() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s14_trial_calls_that_are_neither() {
+async fn s14_dropped_trial_permits_are_released() {
     for config in KINDS {
         check(14, config, &[("FFFFF +30 XXX SSS", Closed), ("FFFFF +30 XSXSXS", Closed)]).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn s15_a_trial_call_that_never_ends() {
+async fn s15_the_permit_of_a_hung_trial_call_is_reclaimed() {
     for config in KINDS {
         let breaker = CircuitBreaker::new("leaked", config);
         play(&breaker, "FFFFF +30").await;
@@ -242,7 +242,7 @@ async fn s15_a_trial_call_that_never_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s16_a_late_result_moves_nothing() {
+async fn s16_a_late_result_does_not_change_the_state() {
     for config in KINDS {
         let breaker = CircuitBreaker::new("late", config);
         let late: Vec<_> = (0..4).map(|_| breaker.try_acquire().unwrap()).collect();
@@ -258,14 +258,14 @@ async fn s16_a_late_result_moves_nothing() {
         late.next().unwrap().failure();
         assert_eq!(breaker.state(), Closed);
         let snapshot = breaker.snapshot();
-        assert_eq!((snapshot.successes, snapshot.failures), (2 + 3, 2 + 9), "but it is counted");
+        assert_eq!((snapshot.successes, snapshot.failures), (2 + 3, 2 + 9), "late results are counted in the totals");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn s17_an_operators_hand() {
+async fn s17_manual_control() {
     for config in KINDS {
-        let breaker = CircuitBreaker::new("held", config);
+        let breaker = CircuitBreaker::new("manual", config);
         breaker.force_open();
         assert_eq!(play(&breaker, "R +100000 R").await, ForcedOpen);
         breaker.disable();
@@ -282,17 +282,17 @@ async fn s17_an_operators_hand() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s18_one_event_each_in_order_to_every_subscriber() {
-    let heard = [(); 2].map(|()| Arc::new(Mutex::new(Vec::new())));
-    let subscriptions = heard.clone().map(|heard| {
+async fn s18_every_subscriber_receives_each_transition_once_and_in_order() {
+    let events_of = [(); 2].map(|()| Arc::new(Mutex::new(Vec::new())));
+    let subscriptions = events_of.clone().map(|events_of| {
         events::subscribe(move |event| {
-            if let Event::StateChanged { breaker: "told", from, to, .. } = event {
-                heard.lock().unwrap().push((*from, *to));
+            if let Event::StateChanged { breaker: "observed", from, to, .. } = event {
+                events_of.lock().unwrap().push((*from, *to));
             }
         })
     });
     for config in KINDS {
-        let breaker = CircuitBreaker::new("told", config);
+        let breaker = CircuitBreaker::new("observed", config);
         play(&breaker, "FFFFF R +30 F +30 SSS").await;
         breaker.reset();
         breaker.force_open();
@@ -310,8 +310,8 @@ async fn s18_one_event_each_in_order_to_every_subscriber() {
             (Disabled, Closed),
         ];
         crate::all_told();
-        for heard in &heard {
-            assert_eq!(*std::mem::take(&mut *heard.lock().unwrap()), expected);
+        for events_of in &events_of {
+            assert_eq!(*std::mem::take(&mut *events_of.lock().unwrap()), expected);
         }
         assert_eq!(breaker.snapshot().transitions, expected.len() as u64);
     }
@@ -319,22 +319,26 @@ async fn s18_one_event_each_in_order_to_every_subscriber() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s19_new_settings_hold_from_then_on() {
+async fn s19_reconfigure_applies_at_once() {
     for config in KINDS {
-        // Open: for the rest that is under way.
+        // Open: applies to the current recovery timeout.
         let breaker = CircuitBreaker::new("changed", config);
         play(&breaker, "FFFFF +5 R").await;
         breaker.reconfigure(config.recovery_timeout(seconds(5)).half_open_max_calls(2));
-        assert_eq!(play(&breaker, "S").await, HalfOpen, "no state is skipped");
-        // Half-open: fewer successes are needed, and as many were seen.
+        assert_eq!(play(&breaker, "S").await, HalfOpen, "half-open is not skipped");
+        // Half-open: a single success is needed now, and one has been counted.
         breaker.reconfigure(config.half_open_max_calls(1));
         assert_eq!(breaker.state(), Closed);
         let snapshot = breaker.snapshot();
-        assert_eq!((snapshot.successes, snapshot.failures, snapshot.rejections), (1, 5, 1), "nothing is lost");
+        assert_eq!(
+            (snapshot.successes, snapshot.failures, snapshot.rejections),
+            (1, 5, 1),
+            "reconfigure keeps the totals"
+        );
     }
-    let breaker = CircuitBreaker::new("changed", IN_A_ROW);
+    let breaker = CircuitBreaker::new("changed", CONSECUTIVE);
     play(&breaker, "FFF").await;
-    breaker.reconfigure(IN_A_ROW.failure_threshold(4));
+    breaker.reconfigure(CONSECUTIVE.failure_threshold(4));
     assert_eq!(play(&breaker, "F").await, Open);
     for (config, changed) in [
         (BY_CALLS, BY_CALLS.window(Window::calls(8)).min_calls(4)),
@@ -346,8 +350,8 @@ async fn s19_new_settings_hold_from_then_on() {
         assert_eq!(breaker.snapshot().window.map(|window| (window.calls, window.failures)), Some((3, 2)));
         assert_eq!(play(&breaker, "F").await, Open);
     }
-    // From one kind to another: what that kind has not seen it does not know.
-    let breaker = CircuitBreaker::new("changed", IN_A_ROW);
+    // To another kind of window: it starts without counts.
+    let breaker = CircuitBreaker::new("changed", CONSECUTIVE);
     play(&breaker, "FFFF").await;
     breaker.reconfigure(BY_CALLS);
     assert_eq!(play(&breaker, "FFFF").await, Closed);
@@ -355,16 +359,16 @@ async fn s19_new_settings_hold_from_then_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_window_that_comes_back_begins_empty() {
+async fn a_window_that_is_configured_again_starts_empty() {
     for (config, other) in [
         (BY_CALLS, BY_TIME),
         (BY_TIME, BY_CALLS),
-        (BY_CALLS, IN_A_ROW),
-        (BY_TIME, IN_A_ROW),
-        (IN_A_ROW, BY_CALLS),
-        (IN_A_ROW, BY_TIME),
+        (BY_CALLS, CONSECUTIVE),
+        (BY_TIME, CONSECUTIVE),
+        (CONSECUTIVE, BY_CALLS),
+        (CONSECUTIVE, BY_TIME),
     ] {
-        let breaker = CircuitBreaker::new("there and back", config);
+        let breaker = CircuitBreaker::new("reconfigured twice", config);
         play(&breaker, "FFFF").await;
         breaker.reconfigure(other);
         play(&breaker, &"S".repeat(100)).await;
@@ -378,7 +382,7 @@ async fn a_window_that_comes_back_begins_empty() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hung_trial_call_keeps_its_place_for_a_recovery_timeout() {
+async fn a_hung_trial_call_keeps_its_permit_for_one_recovery_timeout() {
     for config in KINDS {
         let config = config.recovery_timeout(seconds(10));
         for (trials, hung) in [(1, 1), (3, 1), (3, 2), (3, 3), (255, 254)] {
@@ -389,7 +393,7 @@ async fn a_hung_trial_call_keeps_its_place_for_a_recovery_timeout() {
             let successes = "S".repeat(trials as usize);
             assert_eq!(play(&breaker, &successes).await, Closed, "{} of {trials}", hung.len());
         }
-        // Others come and go meanwhile.
+        // Other trial calls succeed or are dropped in the meantime.
         let breaker = CircuitBreaker::new("hung", config.half_open_max_calls(2));
         play(&breaker, "FFFFF +10").await;
         let _hung = breaker.try_acquire().unwrap();
@@ -399,16 +403,16 @@ async fn a_hung_trial_call_keeps_its_place_for_a_recovery_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s20_times_near_the_ends_of_their_range() {
+async fn s20_times_at_the_ends_of_their_range() {
     let day = Duration::from_hours(24);
     for config in KINDS {
-        let breaker = CircuitBreaker::new("patient", config.recovery_timeout(Duration::MAX));
+        let breaker = CircuitBreaker::new("longest", config.recovery_timeout(Duration::MAX));
         play(&breaker, "FFFFF").await;
         for days in [40, 11, 4_000] {
             advance(day * days).await;
             assert_eq!(play(&breaker, "R").await, Open);
         }
-        let breaker = CircuitBreaker::new("hasty", config.recovery_timeout(Duration::from_nanos(1)));
+        let breaker = CircuitBreaker::new("shortest", config.recovery_timeout(Duration::from_nanos(1)));
         play(&breaker, "FFFFF R").await;
         advance(Duration::from_micros(1)).await;
         assert_eq!(play(&breaker, "SSS").await, Closed);

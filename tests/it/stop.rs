@@ -1,4 +1,4 @@
-//! Signals that end retries.
+//! Stop signals: they end the sleeps and waits of retries.
 
 use std::{
     io,
@@ -56,7 +56,7 @@ impl Service {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_ends_the_sleep_of_a_task_at_once() {
+async fn a_cancellation_token_ends_the_sleep_of_a_task_at_once() {
     let (service, start) = (Service::new(), Instant::now());
     let task = tokio::spawn({
         let service = service.clone();
@@ -64,14 +64,14 @@ async fn a_token_ends_the_sleep_of_a_task_at_once() {
     });
     tokio::time::sleep(25 * SECOND).await;
     service.shutdown.cancel();
-    assert_eq!(task.await.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut, "the last error comes back");
+    assert_eq!(task.await.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut, "the last error is returned");
     assert_eq!((service.calls(), start.elapsed()), (3, 25 * SECOND));
     service.call().await.unwrap_err();
-    assert_eq!((service.calls(), start.elapsed()), (4, 25 * SECOND), "there always is a first attempt");
+    assert_eq!((service.calls(), start.elapsed()), (4, 25 * SECOND), "the first attempt is always made");
 }
 
 #[test]
-fn a_token_ends_the_sleep_of_a_thread_at_once() {
+fn a_cancellation_token_ends_the_sleep_of_a_thread_at_once() {
     let service = Service::new();
     thread::scope(|scope| {
         let call = scope.spawn(|| service.call_blocking());
@@ -79,11 +79,11 @@ fn a_token_ends_the_sleep_of_a_thread_at_once() {
         service.shutdown.cancel();
         call.join().unwrap().unwrap_err();
     });
-    assert_eq!(service.calls(), 1, "it has not slept for an hour");
+    assert_eq!(service.calls(), 1, "the sleep of an hour was ended");
 }
 
 #[test]
-fn a_signal_wakes_all_threads_that_wait_for_it() {
+fn a_stop_wakes_all_waiting_threads() {
     let (signal, calls) = (StopSignal::new(), AtomicU32::new(0));
     thread::scope(|scope| {
         for _ in 0..8 {
@@ -104,7 +104,7 @@ fn a_signal_wakes_all_threads_that_wait_for_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_signal_wakes_all_tasks_that_wait_for_it_and_no_other() {
+async fn a_stop_wakes_all_waiting_tasks_and_no_aborted_ones() {
     let (signal, start) = (Arc::new(StopSignal::new()), Instant::now());
     let waiting: Vec<_> = (0..100)
         .map(|_| {
@@ -116,9 +116,9 @@ async fn a_signal_wakes_all_tasks_that_wait_for_it_and_no_other() {
         })
         .collect();
     tokio::time::sleep(SECOND).await;
-    // Those that are gone are not woken.
-    let (gone, waiting): (Vec<_>, Vec<_>) = waiting.into_iter().enumerate().partition(|(index, _)| index % 2 == 0);
-    for (_, task) in gone {
+    // Tasks that have been aborted are not woken.
+    let (aborted, waiting): (Vec<_>, Vec<_>) = waiting.into_iter().enumerate().partition(|(index, _)| index % 2 == 0);
+    for (_, task) in aborted {
         task.abort();
     }
     tokio::time::sleep(SECOND).await;
@@ -130,7 +130,7 @@ async fn a_signal_wakes_all_tasks_that_wait_for_it_and_no_other() {
 }
 
 #[test]
-fn a_signal_that_is_not_given_changes_nothing() {
+fn an_unused_signal_changes_nothing() {
     static NEVER: StopSignal = StopSignal::new();
 
     #[retry(max_attempts = 4, backoff = fixed(1s), jitter = none, stop_on = NEVER)]
@@ -152,11 +152,11 @@ fn a_signal_that_is_not_given_changes_nothing() {
 }
 
 #[test]
-fn it_is_told_how_often_it_was_tried() {
+fn a_stop_emits_an_event_and_is_counted() {
     static SIGNAL: StopSignal = StopSignal::new();
 
     #[retry(name = "stopped in the attempt", backoff = fixed(1h), stop_on = SIGNAL)]
-    fn stops(calls: &Script<io::Result<()>>) -> io::Result<()> {
+    fn stops_in_second_attempt(calls: &Script<io::Result<()>>) -> io::Result<()> {
         if calls.calls() == 1 {
             SIGNAL.stop();
         }
@@ -166,14 +166,14 @@ fn it_is_told_how_often_it_was_tried() {
     let heard = crate::heard("stopped in the attempt");
     let clock = FakeClock::new();
     let _entered = clock.enter();
-    stops(&Script::always(|| Err(timed_out()))).unwrap_err();
+    stops_in_second_attempt(&Script::always(|| Err(timed_out()))).unwrap_err();
     assert_eq!(heard.texts().last().unwrap(), "retry `stopped in the attempt`: stopped after attempt 2");
     let retries = steadfast::retries();
     let counted = retries.iter().find(|retry| retry.name == "stopped in the attempt").unwrap();
     assert_eq!((counted.calls(), counted.stopped, counted.retries), (1, 1, 1));
 }
 
-// Waits inside of an attempt.
+// Waits inside an attempt.
 
 #[derive(Clone, Debug, PartialEq, thiserror::Error, Transient)]
 enum Failure {
@@ -188,7 +188,7 @@ enum Failure {
     Failed,
 }
 
-/// A bulkhead without a place, for whose calls one waits.
+/// A bulkhead without a free permit, whose calls wait.
 fn full(name: &'static str) -> &'static Bulkhead {
     let config = BulkheadConfig::new().max_concurrent(1).max_wait(LONG);
     let bulkhead: &'static Bulkhead = Box::leak(Box::new(Bulkhead::new(name, config)));
@@ -197,7 +197,7 @@ fn full(name: &'static str) -> &'static Bulkhead {
 }
 
 #[timeout(2h)]
-async fn in_time(bulkhead: &Bulkhead) -> Result<(), Failure> {
+async fn within_timeout(bulkhead: &Bulkhead) -> Result<(), Failure> {
     bulkhead.call_async(async || Ok(())).await
 }
 
@@ -207,19 +207,19 @@ async fn waits(stop: &CancellationToken, bulkhead: &Bulkhead) -> Result<(), Fail
 }
 
 #[retry(max_attempts = 9, backoff = none, stop_on = *stop)]
-async fn waits_in_time(stop: &CancellationToken, bulkhead: &Bulkhead) -> Result<(), Failure> {
-    Box::pin(in_time(bulkhead)).await
+async fn waits_within_timeout(stop: &CancellationToken, bulkhead: &Bulkhead) -> Result<(), Failure> {
+    Box::pin(within_timeout(bulkhead)).await
 }
 
 #[retry(max_attempts = 9, backoff = none, stop_on = *stop)]
 #[timeout(2h)]
 #[bulkhead(name = "stopped in a stack", max_concurrent = 1, max_wait = 1h)]
 async fn waits_in_a_stack(stop: &CancellationToken) -> Result<(), Failure> {
-    unreachable!("there is no place")
+    unreachable!("the bulkhead is full")
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_signal_ends_the_waits_of_tasks_inside_of_an_attempt() {
+async fn a_stop_ends_the_waits_of_tasks_inside_an_attempt() {
     let stop = CancellationToken::new();
     let bulkhead = full("stopped in tasks");
     let in_stack = steadfast::bulkhead("stopped in a stack").unwrap();
@@ -230,19 +230,24 @@ async fn a_signal_ends_the_waits_of_tasks_inside_of_an_attempt() {
         assert_eq!((bulkhead.waiting(), in_stack.waiting()), (3, 1));
         stop.cancel();
     };
-    // One by a policy, whose closure waits.
+    // A policy whose closure waits.
     let by_policy = async {
         let policy = RetryPolicy::new().backoff(Schedule::none());
         let policy = policy.stop_on(&stop);
         policy.run_async(|| bulkhead.call_async(async || Ok::<(), Failure>(()))).await
     };
-    let (a, b, c, d, ()) =
-        tokio::join!(waits(&stop, bulkhead), waits_in_time(&stop, bulkhead), waits_in_a_stack(&stop), by_policy, end);
+    let (a, b, c, d, ()) = tokio::join!(
+        waits(&stop, bulkhead),
+        waits_within_timeout(&stop, bulkhead),
+        waits_in_a_stack(&stop),
+        by_policy,
+        end
+    );
     for result in [a, b, c, d] {
         assert!(matches!(result, Err(Failure::Full(_))), "{result:?}");
     }
     assert_eq!(start.elapsed(), SECOND);
-    assert_eq!((bulkhead.snapshot().rejected, in_stack.snapshot().rejected), (3, 1), "each has waited once");
+    assert_eq!((bulkhead.snapshot().rejected, in_stack.snapshot().rejected), (3, 1), "each call waited once");
 }
 
 #[retry(max_attempts = 9, backoff = fixed(1h), jitter = none)]
@@ -251,13 +256,13 @@ async fn sleeps(calls: &Script<Result<(), Failure>>) -> Result<(), Failure> {
 }
 
 #[timeout(20h)]
-async fn sleeps_in_time(calls: &Script<Result<(), Failure>>) -> Result<(), Failure> {
+async fn sleeps_within_timeout(calls: &Script<Result<(), Failure>>) -> Result<(), Failure> {
     tokio::join!(sleeps(calls), tokio::task::yield_now()).0
 }
 
 #[retry(max_attempts = 9, backoff = none, stop_on = *stop)]
 async fn around(stop: &StopSignal, calls: &Script<Result<(), Failure>>) -> Result<(), Failure> {
-    sleeps_in_time(calls).await
+    sleeps_within_timeout(calls).await
 }
 
 #[retry(max_attempts = 9, backoff = fixed(1h), jitter = none, retry_if = any)]
@@ -271,7 +276,7 @@ async fn around_without_send(stop: &StopSignal, calls: &Script<io::Result<()>>) 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_signal_ends_the_sleeps_of_retries_further_in() {
+async fn a_stop_ends_the_sleeps_of_inner_retries() {
     let (stop, start) = (StopSignal::new(), Instant::now());
     let end = async {
         tokio::time::sleep(SECOND).await;
@@ -280,14 +285,14 @@ async fn a_signal_ends_the_sleeps_of_retries_further_in() {
     let calls = Script::always(|| Err(Failure::Failed));
     let (result, ()) = tokio::join!(around(&stop, &calls), end);
     assert_eq!((result, calls.calls(), start.elapsed()), (Err(Failure::Failed), 1, SECOND));
-    // There is a first attempt.
+    // The first attempt is made even after the stop.
     let calls = Script::always(|| Err(Failure::Failed));
     around(&stop, &calls).await.unwrap_err();
     assert_eq!((calls.calls(), start.elapsed()), (1, SECOND));
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_the_error_could_not_be_kept_one_more_attempt_gives_another() {
+async fn an_error_that_is_not_send_costs_one_more_attempt() {
     let (stop, start) = (StopSignal::new(), Instant::now());
     let end = async {
         tokio::time::sleep(SECOND).await;
@@ -307,7 +312,7 @@ fn waits_on_a_thread(stop: &StopSignal, bulkhead: &Bulkhead) -> Result<(), Failu
 #[retry(max_attempts = 9, backoff = none, stop_on = *stop)]
 #[bulkhead(name = "stopped in a stack on a thread", max_concurrent = 1, max_wait = 1h)]
 fn waits_in_a_stack_on_a_thread(stop: &StopSignal) -> Result<(), Failure> {
-    unreachable!("there is no place")
+    unreachable!("the bulkhead is full")
 }
 
 #[retry(max_attempts = 9, backoff = fixed(1h), jitter = none)]
@@ -328,7 +333,7 @@ fn around_on_a_thread(stop: &StopSignal, calls: &Script<Result<(), Failure>>, in
 }
 
 #[test]
-fn a_signal_ends_the_waits_of_threads_inside_of_an_attempt() {
+fn a_stop_ends_the_waits_of_threads_inside_an_attempt() {
     let stop = StopSignal::new();
     let bulkhead = full("stopped on threads");
     let in_stack = steadfast::bulkhead("stopped in a stack on a thread").unwrap();
@@ -338,7 +343,7 @@ fn a_signal_ends_the_waits_of_threads_inside_of_an_attempt() {
         let waiting = [
             scope.spawn(|| waits_on_a_thread(&stop, bulkhead)),
             scope.spawn(|| waits_in_a_stack_on_a_thread(&stop)),
-            // Through a retry with a signal of its own.
+            // Through an inner retry with its own signal.
             scope.spawn(|| {
                 let policy = RetryPolicy::new().backoff(Schedule::none());
                 policy.stop_on(&stop).run(|| waits_on_a_thread(&StopSignal::new(), bulkhead))
@@ -362,9 +367,9 @@ fn a_signal_ends_the_waits_of_threads_inside_of_an_attempt() {
     assert_eq!((plain.calls(), hooked.calls()), (1, 1));
 }
 
-/// A rate limit without a place, for whose calls one waits.
+/// A rate limit that is reached, whose calls wait.
 fn exhausted(name: &'static str) -> &'static RateLimit {
-    let config = RateLimitConfig::new(1, LONG).wait(10 * LONG);
+    let config = RateLimitConfig::new(1, LONG).max_wait(10 * LONG);
     let limit: &'static RateLimit = Box::leak(Box::new(RateLimit::new(name, config)));
     limit.try_acquire().unwrap();
     limit
@@ -381,7 +386,7 @@ fn waits_for_a_limit_on_a_thread(stop: &StopSignal, limit: &RateLimit) -> Result
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_signal_ends_the_waits_for_a_rate_limit() {
+async fn a_stop_ends_the_waits_of_tasks_for_a_rate_limit() {
     let (stop, limit, start) = (StopSignal::new(), exhausted("stopped in a task"), Instant::now());
     let end = async {
         tokio::time::sleep(SECOND).await;
@@ -395,7 +400,7 @@ async fn a_signal_ends_the_waits_for_a_rate_limit() {
 }
 
 #[test]
-fn a_signal_ends_the_waits_of_threads_for_a_rate_limit() {
+fn a_stop_ends_the_waits_of_threads_for_a_rate_limit() {
     let (stop, limit) = (StopSignal::new(), exhausted("stopped on a thread"));
     thread::scope(|scope| {
         let waiting = [(); 2].map(|()| scope.spawn(|| waits_for_a_limit_on_a_thread(&stop, limit)));
@@ -409,20 +414,20 @@ fn a_signal_ends_the_waits_of_threads_for_a_rate_limit() {
 }
 
 #[test]
-fn a_retry_leaves_the_caller_its_unpark() {
+fn a_retry_does_not_consume_the_callers_unpark() {
     let signal = Arc::new(StopSignal::new());
     thread::current().unpark();
     let policy = RetryPolicy::new().backoff(Schedule::fixed(Duration::from_millis(1))).jitter(Jitter::none());
     policy.stop_on(&signal).run(|| Err::<(), _>(timed_out())).unwrap_err();
-    thread::park(); // returns at once, or hangs
+    thread::park(); // returns at once, unless the token was consumed
 }
 
 #[test]
-fn a_wait_for_a_place_leaves_the_caller_its_unpark() {
-    let bulkhead = full("leaves an unpark");
+fn a_wait_for_a_permit_does_not_consume_the_callers_unpark() {
+    let bulkhead = full("keeps an unpark");
     thread::scope(|scope| {
         let waiting = scope.spawn(|| {
-            let _place = bulkhead.acquire().unwrap();
+            let _permit = bulkhead.acquire().unwrap();
             thread::park();
         });
         crate::until(|| bulkhead.waiting() == 1);
@@ -433,16 +438,16 @@ fn a_wait_for_a_place_leaves_the_caller_its_unpark() {
 }
 
 #[retry(max_attempts = 10, stop_on = *stop)]
-async fn waits_on_the_thread_of_a_task(stop: &StopSignal, bulkhead: &Bulkhead) -> Result<(), Failure> {
+async fn blocks_in_a_task(stop: &StopSignal, bulkhead: &Bulkhead) -> Result<(), Failure> {
     bulkhead.call(|| Ok(()))
 }
 
 #[test]
-fn a_wait_that_blocks_the_thread_of_a_retried_task_ends_at_a_stop() {
-    let (stop, bulkhead) = (StopSignal::new(), full("stopped in the poll of a task"));
+fn a_stop_ends_a_blocking_wait_inside_a_retried_task() {
+    let (stop, bulkhead) = (StopSignal::new(), full("stopped in a blocking wait"));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     thread::scope(|scope| {
-        let waits = scope.spawn(|| runtime.block_on(waits_on_the_thread_of_a_task(&stop, bulkhead)));
+        let waits = scope.spawn(|| runtime.block_on(blocks_in_a_task(&stop, bulkhead)));
         crate::until(|| bulkhead.waiting() == 1);
         stop.stop();
         assert!(matches!(waits.join().unwrap(), Err(Failure::Full(_))));

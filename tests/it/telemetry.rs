@@ -1,4 +1,4 @@
-//! What Prometheus and the `metrics` facade are told.
+//! Metrics: the Prometheus collector and the `metrics` facade.
 
 use std::{
     collections::BTreeSet,
@@ -16,7 +16,7 @@ use steadfast::{
 use tokio::time::advance;
 
 const SECOND: Duration = Duration::from_secs(1);
-/// The window of rate limits, which tests with another clock count as well, when they scrape.
+/// The window of rate limits: long enough to be unaffected by tests under other clocks that scrape at the same time.
 const HOUR: Duration = Duration::from_hours(1);
 const CONFIG: BreakerConfig = BreakerConfig::new().failure_threshold(2).half_open_max_calls(1);
 
@@ -24,7 +24,7 @@ fn fail(breaker: &CircuitBreaker) {
     _ = breaker.call(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut)));
 }
 
-/// The lines of a scrape that are about `label`, without it.
+/// Scrapes, and returns the lines that contain `label`, without it.
 fn scrape(collector: SteadfastCollector, label: &str) -> Vec<String> {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(collector));
@@ -37,7 +37,7 @@ static MEASURED: CircuitBreaker = CircuitBreaker::new("measured", CONFIG);
 steadfast::register!(MEASURED);
 
 #[tokio::test(start_paused = true)]
-async fn a_scrape_tells_of_a_breaker() {
+async fn a_scrape_contains_a_breaker() {
     let scrape = || scrape(SteadfastCollector::new(), "service=\"measured\"");
     let before = scrape();
     for zero in [
@@ -83,7 +83,7 @@ static TENANTS: KeyedBreakers = KeyedBreakers::new("tenants", CONFIG);
 steadfast::register!(TENANTS);
 
 #[test]
-fn of_many_keys_those_that_reject_most_have_series() {
+fn the_keys_with_the_most_rejections_have_series() {
     for (key, rejections) in [("quiet", 0), ("busy", 2), ("busiest", 3), ("a \"quoted\\\nkey\"", 1)] {
         let breaker = TENANTS.breaker(key);
         breaker.try_acquire().unwrap().success();
@@ -105,18 +105,18 @@ fn of_many_keys_those_that_reject_most_have_series() {
     }
     assert_eq!(lines.iter().filter(|line| line.contains("key_state")).count(), 2);
     let all = scrape(SteadfastCollector::new(), "service=\"tenants\"");
-    // Escaped as in all texts, and then once more by the format.
+    // Escaped as in all texts, and once more by the exposition format.
     let quoted = r#"circuit_breaker_key_rejections_total{,key="a \"quoted\\\\\\nkey\""} 1"#;
     assert!(all.iter().any(|line| line == quoted), "{all:#?}");
 }
 
-static NEWCOMERS: KeyedBreakers = KeyedBreakers::new("newcomers", CONFIG);
-steadfast::register!(NEWCOMERS);
-static NEW_USERS: KeyedRateLimits = KeyedRateLimits::new("new users", RateLimitConfig::new(2, HOUR));
-steadfast::register!(NEW_USERS);
+static HEALTHY: KeyedBreakers = KeyedBreakers::new("healthy keys", CONFIG);
+steadfast::register!(HEALTHY);
+static HEALTHY_USERS: KeyedRateLimits = KeyedRateLimits::new("healthy users", RateLimitConfig::new(2, HOUR));
+steadfast::register!(HEALTHY_USERS);
 
-/// The keys that have series in a scrape.
-fn keys_told(label: &str) -> BTreeSet<String> {
+/// Returns the keys that have series in a scrape.
+fn keys_in_scrape(label: &str) -> BTreeSet<String> {
     let lines = scrape(SteadfastCollector::new(), label);
     let keys = lines.iter().filter_map(|line| Some(line.split_once("key=\"")?.1.split_once('"')?.0.to_owned()));
     keys.collect()
@@ -125,98 +125,98 @@ fn keys_told(label: &str) -> BTreeSet<String> {
 #[test]
 fn healthy_keys_have_no_series() {
     for scrape in 0..50 {
-        for newcomer in 0..100 {
-            let key = format!("{scrape}-{newcomer}");
-            NEWCOMERS.breaker(&key).call(|| Ok::<_, io::Error>(())).unwrap();
-            NEW_USERS.limit(&key).try_acquire().unwrap();
+        for number in 0..100 {
+            let key = format!("{scrape}-{number}");
+            HEALTHY.breaker(&key).call(|| Ok::<_, io::Error>(())).unwrap();
+            HEALTHY_USERS.limit(&key).try_acquire().unwrap();
         }
-        for label in ["service=\"newcomers\"", "limit=\"new users\""] {
-            assert_eq!(keys_told(label), BTreeSet::new());
+        for label in ["service=\"healthy keys\"", "limit=\"healthy users\""] {
+            assert_eq!(keys_in_scrape(label), BTreeSet::new());
         }
     }
-    let lines = scrape(SteadfastCollector::new(), "service=\"newcomers\"");
+    let lines = scrape(SteadfastCollector::new(), "service=\"healthy keys\"");
     assert!(lines.iter().any(|line| line == "circuit_breaker_keys{,state=\"closed\"} 5000"), "{lines:#?}");
 }
 
-static TROUBLED: KeyedBreakers = KeyedBreakers::new("troubled", CONFIG).max_keys(1_000);
-steadfast::register!(TROUBLED);
+static UNHEALTHY: KeyedBreakers = KeyedBreakers::new("unhealthy", CONFIG).max_keys(1_000);
+steadfast::register!(UNHEALTHY);
 
 #[tokio::test(start_paused = true)]
-async fn a_key_has_series_while_it_is_in_trouble_and_a_while_longer() {
-    let told = || keys_told("service=\"troubled\"");
-    let fails = || _ = TROUBLED.breaker("a").call(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut)));
-    let works = || TROUBLED.breaker("a").call(|| Ok::<_, io::Error>(())).is_ok();
+async fn a_key_has_series_while_it_is_unhealthy_and_for_some_time_after() {
+    let keys = || keys_in_scrape("service=\"unhealthy\"");
+    let fails = || _ = UNHEALTHY.breaker("a").call(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut)));
+    let succeeds = || UNHEALTHY.breaker("a").call(|| Ok::<_, io::Error>(())).is_ok();
     let series = BTreeSet::from(["a".to_owned()]);
-    assert!(works() && told().is_empty());
+    assert!(succeeds() && keys().is_empty());
     fails();
-    assert_eq!(told(), series, "a failure is counted");
-    assert!(works() && told().is_empty());
+    assert_eq!(keys(), series, "failures above zero");
+    assert!(succeeds() && keys().is_empty());
     fails();
     fails();
-    assert_eq!(told(), series, "open");
+    assert_eq!(keys(), series, "open");
     advance(30 * SECOND).await;
-    assert!(works());
-    assert_eq!(told(), series, "closed a moment ago");
+    assert!(succeeds());
+    assert_eq!(keys(), series, "recently closed");
     advance(HOUR / 6).await;
-    assert_eq!(told(), BTreeSet::new());
+    assert_eq!(keys(), BTreeSet::new());
 }
 
-static ATTACKED: KeyedBreakers = KeyedBreakers::new("attacked", CONFIG).max_keys(1_000);
-steadfast::register!(ATTACKED);
-static ATTACKED_LIMITS: KeyedRateLimits = KeyedRateLimits::new("attacked", RateLimitConfig::new(1, HOUR));
-steadfast::register!(ATTACKED_LIMITS);
+static FLOODED: KeyedBreakers = KeyedBreakers::new("flooded keys", CONFIG).max_keys(1_000);
+steadfast::register!(FLOODED);
+static FLOODED_LIMITS: KeyedRateLimits = KeyedRateLimits::new("flooded keys", RateLimitConfig::new(1, HOUR));
+steadfast::register!(FLOODED_LIMITS);
 
 #[tokio::test(start_paused = true)]
-async fn a_flood_of_keys_in_trouble_has_a_bounded_number_of_series_over_time() {
-    let (mut of_breakers, mut of_limits) = (BTreeSet::new(), BTreeSet::new());
-    let scrape = |at: u32, of_breakers: &mut BTreeSet<_>, of_limits: &mut BTreeSet<_>| {
-        for newcomer in 0..50 {
-            let key = format!("{at}-{newcomer}");
-            ATTACKED.breaker(&key).force_open();
-            ATTACKED.breaker(&key).try_acquire().unwrap_err();
-            (0..at + 2).for_each(|_| _ = ATTACKED_LIMITS.limit(&key).try_acquire());
+async fn a_flood_of_unhealthy_keys_has_a_bounded_number_of_series_over_time() {
+    let (mut breaker_keys, mut limit_keys) = (BTreeSet::new(), BTreeSet::new());
+    let scrape = |at: u32, breaker_keys: &mut BTreeSet<_>, limit_keys: &mut BTreeSet<_>| {
+        for number in 0..50 {
+            let key = format!("{at}-{number}");
+            FLOODED.breaker(&key).force_open();
+            FLOODED.breaker(&key).try_acquire().unwrap_err();
+            (0..at + 2).for_each(|_| _ = FLOODED_LIMITS.limit(&key).try_acquire());
         }
-        for (told, label) in [(of_breakers, "service=\"attacked\""), (of_limits, "limit=\"attacked\"")] {
-            let now = keys_told(label);
+        for (keys, label) in [(breaker_keys, "service=\"flooded keys\""), (limit_keys, "limit=\"flooded keys\"")] {
+            let now = keys_in_scrape(label);
             assert_eq!(now.len(), 20);
-            told.extend(now);
+            keys.extend(now);
         }
     };
     for at in 0..30 {
-        scrape(at, &mut of_breakers, &mut of_limits);
+        scrape(at, &mut breaker_keys, &mut limit_keys);
         advance(SECOND).await;
     }
-    assert_eq!((of_breakers.len(), of_limits.len()), (20, 20));
+    assert_eq!((breaker_keys.len(), limit_keys.len()), (20, 20));
     advance(HOUR).await;
-    scrape(30, &mut of_breakers, &mut of_limits);
-    assert!(of_breakers.len() <= 40 && of_limits.len() == 40, "as many again each hour");
-    // Those that share a breaker have one series that is no key.
-    let lines = self::scrape(SteadfastCollector::new(), "service=\"attacked\"");
-    ATTACKED.overflow().unwrap().force_open();
-    let shared = self::scrape(SteadfastCollector::new(), "service=\"attacked\",overflow=\"true\"");
+    scrape(30, &mut breaker_keys, &mut limit_keys);
+    assert!(breaker_keys.len() <= 40 && limit_keys.len() == 40, "20 new keys per hour");
+    // The overflow breaker has one series, without a key.
+    let lines = self::scrape(SteadfastCollector::new(), "service=\"flooded keys\"");
+    FLOODED.overflow().unwrap().force_open();
+    let shared = self::scrape(SteadfastCollector::new(), "service=\"flooded keys\",overflow=\"true\"");
     assert!(shared.iter().any(|line| line == "circuit_breaker_key_state{} 3"), "{shared:#?} {lines:#?}");
 }
 
-#[steadfast::retry(name = "patient", max_attempts = 3, backoff = fixed(2ms), jitter = none)]
-fn patient(works: bool) -> io::Result<()> {
-    if works { Ok(()) } else { Err(io::ErrorKind::TimedOut.into()) }
+#[steadfast::retry(name = "scraped", max_attempts = 3, backoff = fixed(2ms), jitter = none)]
+fn retried(succeeds: bool) -> io::Result<()> {
+    if succeeds { Ok(()) } else { Err(io::ErrorKind::TimedOut.into()) }
 }
 
-#[steadfast::retry(name = "patient", retry_if = |_| false)]
-#[steadfast::rate_limit(name = "patience", limit = 1, per = 1h)]
-fn impatient() -> io::Result<()> {
+#[steadfast::retry(name = "scraped", retry_if = |_| false)]
+#[steadfast::rate_limit(name = "scraped retries", limit = 1, per = 1h)]
+fn rejected_by_limit() -> io::Result<()> {
     Ok(())
 }
 
 #[test]
-fn a_scrape_tells_of_retries() {
-    let scrape = || scrape(SteadfastCollector::new(), "retry=\"patient\"");
+fn a_scrape_contains_retries() {
+    let scrape = || scrape(SteadfastCollector::new(), "retry=\"scraped\"");
     let before = scrape();
     assert!(before.iter().any(|line| line == "retry_calls_total{,outcome=\"exhausted\"} 0"), "{before:#?}");
-    patient(true).unwrap();
-    patient(false).unwrap_err();
-    impatient().unwrap();
-    impatient().unwrap_err();
+    retried(true).unwrap();
+    retried(false).unwrap_err();
+    rejected_by_limit().unwrap();
+    rejected_by_limit().unwrap_err();
     let lines = scrape();
     for expected in [
         "retry_calls_total{,outcome=\"first_try\"} 2",
@@ -243,7 +243,7 @@ static RATES: KeyedRateLimits = KeyedRateLimits::new("rates, measured", RateLimi
 steadfast::register!(RATES);
 
 #[tokio::test]
-async fn a_scrape_tells_of_rate_limits() {
+async fn a_scrape_contains_rate_limits() {
     let scrape = || scrape(SteadfastCollector::new(), "limit=\"rate, measured\"");
     let before = scrape();
     for zero in [
@@ -256,8 +256,8 @@ async fn a_scrape_tells_of_rate_limits() {
     ] {
         assert!(before.iter().any(|line| line == zero), "{zero} before the first call, in {before:#?}");
     }
-    let accepted = (0..5).filter(|_| RATE.try_acquire().is_ok()).count();
-    assert_eq!(accepted, 2);
+    let admitted = (0..5).filter(|_| RATE.try_acquire().is_ok()).count();
+    assert_eq!(admitted, 2);
     RATE.reconfigure(RateLimitConfig::new(2, HOUR).max_wait(2 * HOUR));
     let mut waiting = std::pin::pin!(RATE.acquire_async());
     tokio::select! {
@@ -277,7 +277,7 @@ async fn a_scrape_tells_of_rate_limits() {
 }
 
 #[test]
-fn of_limits_with_keys_those_that_reject_most_have_series() {
+fn the_rate_limits_with_the_most_rejections_have_series() {
     let before = scrape(SteadfastCollector::new(), "limit=\"rates, measured\"");
     assert!(before.iter().any(|line| line == "rate_limit_calls_total{,outcome=\"rejected\"} 0"), "{before:#?}");
     for (key, calls) in [("quiet", 1), ("busy", 3), ("busiest", 4)] {
@@ -300,12 +300,12 @@ fn of_limits_with_keys_those_that_reject_most_have_series() {
     assert_eq!(lines.iter().filter(|line| line.contains("key_rejections")).count(), 2);
 }
 
-static PLACES: Bulkhead = Bulkhead::new("places, measured", BulkheadConfig::new().max_concurrent(2).max_wait(SECOND));
-steadfast::register!(PLACES);
+static POOL: Bulkhead = Bulkhead::new("bulkhead, measured", BulkheadConfig::new().max_concurrent(2).max_wait(SECOND));
+steadfast::register!(POOL);
 
 #[tokio::test(start_paused = true)]
-async fn a_scrape_tells_of_bulkheads() {
-    let scrape = || scrape(SteadfastCollector::new(), "bulkhead=\"places, measured\"");
+async fn a_scrape_contains_bulkheads() {
+    let scrape = || scrape(SteadfastCollector::new(), "bulkhead=\"bulkhead, measured\"");
     let before = scrape();
     for zero in [
         "bulkhead_calls_total{,outcome=\"admitted\"} 0",
@@ -316,12 +316,12 @@ async fn a_scrape_tells_of_bulkheads() {
     ] {
         assert!(before.iter().any(|line| line == zero), "{zero} before the first call, in {before:#?}");
     }
-    let _held = [PLACES.try_acquire().unwrap(), PLACES.try_acquire().unwrap()];
-    PLACES.try_acquire().unwrap_err();
-    let mut waiting = std::pin::pin!(PLACES.acquire_async());
+    let _held = [POOL.try_acquire().unwrap(), POOL.try_acquire().unwrap()];
+    POOL.try_acquire().unwrap_err();
+    let mut waiting = std::pin::pin!(POOL.acquire_async());
     tokio::select! {
         biased;
-        _ = &mut waiting => unreachable!("there is no place"),
+        _ = &mut waiting => unreachable!("the bulkhead is full"),
         () = tokio::task::yield_now() => {}
     }
     let full = scrape();
@@ -335,47 +335,47 @@ async fn a_scrape_tells_of_bulkheads() {
     }
 }
 
-/// A report knows the one before it, to whatever recorder.
+/// Serialises reports: each is relative to the one before it, whatever the recorder.
 static FACADE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-static RECOVERING: KeyedBreakers = KeyedBreakers::new("recovering", CONFIG);
-steadfast::register!(RECOVERING);
+static RECOVERED: KeyedBreakers = KeyedBreakers::new("recovered", CONFIG);
+steadfast::register!(RECOVERED);
 
 #[tokio::test(start_paused = true)]
-async fn the_facade_is_told_when_a_key_is_out_of_trouble() {
-    let _alone = FACADE.lock().await;
-    let notes = Notes::default();
-    let state = "Key(circuit_breaker_key_state, [service = recovering, key = a])";
-    let breaker = RECOVERING.breaker("a");
-    metrics::with_local_recorder(&notes, || {
+async fn the_facade_reports_a_key_once_more_after_it_recovered() {
+    let _lock = FACADE.lock().await;
+    let recorded = RecordedMetrics::default();
+    let state = "Key(circuit_breaker_key_state, [service = recovered, key = a])";
+    let breaker = RECOVERED.breaker("a");
+    metrics::with_local_recorder(&recorded, || {
         breaker.force_open();
         steadfast::metrics::report();
-        assert!(notes.has(&format!("{state} 3")));
+        assert!(recorded.has(&format!("{state} 3")));
         breaker.reset();
     });
     advance(HOUR).await;
-    metrics::with_local_recorder(&notes, || {
+    metrics::with_local_recorder(&recorded, || {
         steadfast::metrics::report();
-        assert!(notes.has(&format!("{state} 0")), "a gauge keeps its last value");
-        notes.0.lock().unwrap().clear();
+        assert!(recorded.has(&format!("{state} 0")), "a gauge keeps its last value");
+        recorded.0.lock().unwrap().clear();
         steadfast::metrics::report();
-        assert!(!notes.has(&format!("{state} 0")), "once");
+        assert!(!recorded.has(&format!("{state} 0")), "reported once");
     });
 }
 
-/// Writes down what it is told.
+/// A recorder that keeps all calls as text.
 #[derive(Clone, Default)]
-struct Notes(Arc<Mutex<Vec<String>>>);
+struct RecordedMetrics(Arc<Mutex<Vec<String>>>);
 
-struct Note(Notes, String);
+struct RecordedMetric(RecordedMetrics, String);
 
-impl Note {
+impl RecordedMetric {
     fn write(&self, value: impl fmt::Display) {
-        let Self(Notes(lines), name) = self;
+        let Self(RecordedMetrics(lines), name) = self;
         lines.lock().unwrap().push(format!("{name} {value}"));
     }
 }
 
-impl CounterFn for Note {
+impl CounterFn for RecordedMetric {
     fn increment(&self, value: u64) {
         self.write(format_args!("+{value}"));
     }
@@ -384,7 +384,7 @@ impl CounterFn for Note {
     }
 }
 
-impl GaugeFn for Note {
+impl GaugeFn for RecordedMetric {
     fn increment(&self, value: f64) {
         self.write(format_args!("+{value}"));
     }
@@ -396,15 +396,15 @@ impl GaugeFn for Note {
     }
 }
 
-impl HistogramFn for Note {
+impl HistogramFn for RecordedMetric {
     fn record(&self, value: f64) {
         self.write(value);
     }
 }
 
-impl Notes {
-    fn of(&self, key: &Key) -> Arc<Note> {
-        Arc::new(Note(self.clone(), key.to_string()))
+impl RecordedMetrics {
+    fn of(&self, key: &Key) -> Arc<RecordedMetric> {
+        Arc::new(RecordedMetric(self.clone(), key.to_string()))
     }
 
     fn describe(&self, name: &KeyName) {
@@ -416,7 +416,7 @@ impl Notes {
     }
 }
 
-impl Recorder for Notes {
+impl Recorder for RecordedMetrics {
     fn describe_counter(&self, name: KeyName, _: Option<Unit>, _: metrics::SharedString) {
         self.describe(&name);
     }
@@ -441,20 +441,20 @@ static REPORTED: CircuitBreaker = CircuitBreaker::new("reported", CONFIG);
 steadfast::register!(REPORTED);
 static REPORTED_RATE: RateLimit = RateLimit::new("rate, reported", RateLimitConfig::new(1, HOUR));
 steadfast::register!(REPORTED_RATE);
-static REPORTED_PLACES: Bulkhead = Bulkhead::new("places, reported", BulkheadConfig::new().max_concurrent(3));
-steadfast::register!(REPORTED_PLACES);
+static REPORTED_POOL: Bulkhead = Bulkhead::new("bulkhead, reported", BulkheadConfig::new().max_concurrent(3));
+steadfast::register!(REPORTED_POOL);
 
 #[test]
-fn the_facade_is_told_the_same() {
+fn the_facade_reports_the_same_metrics() {
     static POLICY: RetryPolicy =
-        RetryPolicy::new().name("told").max_attempts(2).jitter(steadfast::Jitter::none()).backoff(Schedule::none());
+        RetryPolicy::new().name("reported").max_attempts(2).jitter(steadfast::Jitter::none()).backoff(Schedule::none());
     for _ in 0..5 {
         fail(&REPORTED);
     }
     _ = [REPORTED_RATE.try_acquire(), REPORTED_RATE.try_acquire()];
-    let notes = Notes::default();
-    let _alone = FACADE.blocking_lock();
-    metrics::with_local_recorder(&notes, || {
+    let recorded = RecordedMetrics::default();
+    let _lock = FACADE.blocking_lock();
+    metrics::with_local_recorder(&recorded, || {
         steadfast::metrics::describe();
         steadfast::metrics::report();
         POLICY.run(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut))).unwrap_err();
@@ -465,16 +465,16 @@ fn the_facade_is_told_the_same() {
         "describes retry_delay_seconds",
         "describes rate_limit_calls_total",
         "describes bulkhead_in_flight",
-        "Key(bulkhead_max_concurrent, [bulkhead = places, reported]) 3",
-        "Key(bulkhead_in_flight, [bulkhead = places, reported]) 0",
+        "Key(bulkhead_max_concurrent, [bulkhead = bulkhead, reported]) 3",
+        "Key(bulkhead_in_flight, [bulkhead = bulkhead, reported]) 0",
         "Key(rate_limit_calls_total, [limit = rate, reported, outcome = rejected]) 1",
         "Key(rate_limit_window_seconds, [limit = rate, reported]) 3600",
         "Key(circuit_breaker_state, [service = reported]) 1",
         "Key(circuit_breaker_failures_total, [service = reported]) 2",
         "Key(circuit_breaker_rejections_total, [service = reported]) 3",
         "Key(circuit_breaker_transitions_total, [service = reported, state = open]) 1",
-        "Key(retry_delay_seconds, [retry = told]) 0",
+        "Key(retry_delay_seconds, [retry = reported]) 0",
     ] {
-        assert!(notes.has(line), "{line} in {:#?}", notes.0.lock().unwrap());
+        assert!(recorded.has(line), "{line} in {:#?}", recorded.0.lock().unwrap());
     }
 }

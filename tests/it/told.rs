@@ -1,4 +1,4 @@
-//! What is told: to whom, how much of it waits, and what a breaker remembers.
+//! Events: subscriptions, delivery, bounded queues; and the history that a breaker keeps.
 
 use std::{
     cell::Cell,
@@ -23,7 +23,7 @@ fn fail(breaker: &CircuitBreaker) {
     breaker.call(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut))).unwrap_err();
 }
 
-/// Whether the event is about the breaker of that name: subscribers hear of all, and other tests have theirs.
+/// Returns true if the event is about the breaker of that name. Subscribers receive the events of all tests.
 fn is_of(event: &Event, name: &str) -> bool {
     match event {
         Event::StateChanged { breaker, .. } => *breaker == name,
@@ -35,28 +35,28 @@ fn is_of(event: &Event, name: &str) -> bool {
 #[test]
 fn a_subscription_ends_when_it_is_dropped() {
     let breaker = CircuitBreaker::new("dropped", CONFIG);
-    let heard = Arc::new(Mutex::new(0));
+    let received = Arc::new(Mutex::new(0));
     let count = || {
-        let heard = heard.clone();
-        events::subscribe(move |event| *heard.lock().unwrap() += u32::from(is_of(event, "dropped")))
+        let received = received.clone();
+        events::subscribe(move |event| *received.lock().unwrap() += u32::from(is_of(event, "dropped")))
     };
     let first = count();
     breaker.force_open();
-    crate::until(|| *heard.lock().unwrap() == 1);
+    crate::until(|| *received.lock().unwrap() == 1);
     drop(first);
     breaker.reset();
-    crate::until(|| Arc::strong_count(&heard) == 1); // the callback is gone, whoever was just calling it
+    crate::until(|| Arc::strong_count(&received) == 1); // the callback is dropped, even if another thread was calling it
     count().unsubscribe();
-    crate::until(|| Arc::strong_count(&heard) == 1);
-    assert_eq!(*heard.lock().unwrap(), 1);
+    crate::until(|| Arc::strong_count(&received) == 1);
+    assert_eq!(*received.lock().unwrap(), 1);
     count().forever();
     breaker.force_open();
-    crate::until(|| *heard.lock().unwrap() > 1);
-    assert_eq!(*heard.lock().unwrap(), 2);
+    crate::until(|| *received.lock().unwrap() > 1);
+    assert_eq!(*received.lock().unwrap(), 2);
 }
 
 #[test]
-fn what_a_callback_holds_may_use_the_library_as_it_goes() {
+fn the_drop_of_a_callbacks_captures_may_use_the_library() {
     struct Held;
     impl Drop for Held {
         fn drop(&mut self) {
@@ -65,34 +65,34 @@ fn what_a_callback_holds_may_use_the_library_as_it_goes() {
     }
     let held = Held;
     let subscription = events::subscribe(move |_| _ = &held);
-    drop(subscription); // and does not wait for a lock that it holds itself
+    drop(subscription); // must not wait for a lock that this thread holds
 }
 
 #[test]
-fn a_rejection_is_told_with_its_reason() {
+fn a_rejection_emits_an_event_with_its_reason() {
     let breaker = CircuitBreaker::new("rejecting", CONFIG);
-    let heard = Arc::new(Mutex::new(Vec::new()));
+    let received = Arc::new(Mutex::new(Vec::new()));
     let _subscription = events::subscribe({
-        let heard = heard.clone();
+        let received = received.clone();
         move |event| {
             if is_of(event, "rejecting") {
-                heard.lock().unwrap().push(event.to_string());
+                received.lock().unwrap().push(event.to_string());
             }
         }
     });
     fail(&breaker);
     fail(&breaker);
     fail(&breaker);
-    crate::until(|| heard.lock().unwrap().len() >= 2);
-    let heard = heard.lock().unwrap();
-    let [opened, rejected] = &heard[..] else { panic!("{heard:?}") };
+    crate::until(|| received.lock().unwrap().len() >= 2);
+    let received = received.lock().unwrap();
+    let [opened, rejected] = &received[..] else { panic!("{received:?}") };
     assert_eq!(opened, "circuit `rejecting`: closed -> open after 2 failures in a row");
     assert!(rejected.starts_with("circuit `rejecting` is open after 2 failures in a row; retry after "), "{rejected}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_breaker_remembers_what_happened_of_late() {
-    let breaker = CircuitBreaker::new("remembering", CONFIG);
+async fn a_breaker_keeps_a_history_of_recent_changes() {
+    let breaker = CircuitBreaker::new("history", CONFIG);
     assert_eq!(breaker.recent(), []);
     let begun = SystemTime::now();
     fail(&breaker);
@@ -106,25 +106,28 @@ async fn a_breaker_remembers_what_happened_of_late() {
     drop(breaker.try_acquire().unwrap());
 
     let recent = breaker.recent();
-    let what: Vec<_> = recent.iter().map(|incident| incident.what.clone()).collect();
+    let what: Vec<_> = recent.iter().map(|entry| entry.what.clone()).collect();
     let reason = OpenReason::ConsecutiveFailures { failures: 2 };
     let [opened, rejected, again, half_open] = &what[..] else { panic!("{what:?}") };
     assert!(
         matches!(opened, HistoryEvent::StateChanged { from: Closed, to: Open, reason: Some(why), .. } if *why == reason)
     );
     for rejected in [rejected, again] {
-        assert!(matches!(rejected, HistoryEvent::Rejected { reason: why, .. } if *why == reason), "one of a thousand");
+        assert!(
+            matches!(rejected, HistoryEvent::Rejected { reason: why, .. } if *why == reason),
+            "repeated rejections are recorded once per second"
+        );
     }
     assert!(matches!(half_open, HistoryEvent::StateChanged { from: Open, to: HalfOpen, reason: None, .. }));
-    // By the wall clock, of which the test's clock has passed 30 s meanwhile.
+    // Entries use the wall clock, plus the 30 s by which the test's clock was advanced.
     let apart = recent[3].at.duration_since(recent[0].at).unwrap();
-    let meanwhile = begun.elapsed().unwrap();
-    assert!((29 * SECOND..=31 * SECOND + meanwhile).contains(&apart), "{apart:?}");
+    let real_time = begun.elapsed().unwrap();
+    assert!((29 * SECOND..=31 * SECOND + real_time).contains(&apart), "{apart:?}");
     assert!(recent[3].at >= begun);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_remembered_is_bounded() {
+async fn the_history_is_bounded() {
     let breaker = CircuitBreaker::new("long-lived", CONFIG);
     for _ in 0..100 {
         breaker.force_open();
@@ -133,36 +136,36 @@ async fn what_is_remembered_is_bounded() {
         breaker.reset();
     }
     let recent = breaker.recent();
-    let rejections = recent.iter().filter(|incident| matches!(incident.what, HistoryEvent::Rejected { .. })).count();
+    let rejections = recent.iter().filter(|entry| matches!(entry.what, HistoryEvent::Rejected { .. })).count();
     assert_eq!((recent.len(), rejections), (40, 8));
-    assert!(recent.is_sorted_by_key(|incident| incident.at));
+    assert!(recent.is_sorted_by_key(|entry| entry.at));
 }
 
 #[test]
-fn a_subscriber_that_calls_what_is_rejected_does_not_hold_the_call() {
+fn a_subscriber_whose_calls_are_rejected_does_not_block_the_caller() {
     static ECHOED: CircuitBreaker = CircuitBreaker::new("echoed", CONFIG);
-    let heard = Arc::new(Mutex::new(0));
+    let received = Arc::new(Mutex::new(0));
     let subscription = events::subscribe({
-        let heard = heard.clone();
+        let received = received.clone();
         move |event| {
             if matches!(event, Event::CallRejected { .. }) && is_of(event, "echoed") {
-                *heard.lock().unwrap() += 1;
+                *received.lock().unwrap() += 1;
                 ECHOED.try_acquire().unwrap_err();
             }
         }
     });
     ECHOED.force_open();
     ECHOED.try_acquire().unwrap_err(); // returns
-    crate::until(|| *heard.lock().unwrap() > 0);
-    // Without a call nothing is delivered, and there are no more rejections than there were deliveries.
+    crate::until(|| *received.lock().unwrap() > 0);
+    // Events are delivered by calls only, so there are no more rejections than deliveries.
     drop(subscription);
-    assert!(ECHOED.snapshot().rejections <= 2 + *heard.lock().unwrap());
+    assert!(ECHOED.snapshot().rejections <= 2 + *received.lock().unwrap());
 }
 
 #[test]
-fn threads_that_are_rejected_deliver_for_one_another_in_turns() {
+fn rejected_threads_share_the_delivery_of_events() {
     thread_local! {
-        /// Events that this thread has delivered since its last call began.
+        /// The number of events this thread has delivered since its last call began.
         static DELIVERED: Cell<usize> = const { Cell::new(0) };
     }
     const CALLS: u64 = 5_000;
@@ -194,38 +197,38 @@ fn threads_that_are_rejected_deliver_for_one_another_in_turns() {
             });
         }
     });
-    // All that was queued at last is bounded, too: no call has delivered a flood.
+    // Includes what was queued at the end; no call delivers an unbounded number.
     let most = *most.lock().unwrap();
     assert!(most <= 32 + 4 * 1_024, "{most} events by one call");
     crate::until(|| {
-        let (heard, lost) = *counted.lock().unwrap();
-        heard + lost >= 3 * CALLS
+        let (received, lost) = *counted.lock().unwrap();
+        received + lost >= 3 * CALLS
     });
     drop(subscription);
 }
 
 #[test]
-fn a_subscriber_that_panics_with_what_panics_again_does_not_end_delivery() {
-    struct Bomb;
-    impl Drop for Bomb {
+fn a_subscriber_whose_panic_payload_panics_does_not_end_delivery() {
+    struct PanicsOnDrop;
+    impl Drop for PanicsOnDrop {
         fn drop(&mut self) {
-            panic!("a payload that is dropped");
+            panic!("the payload of a panic panics in its drop");
         }
     }
-    let breaker = CircuitBreaker::new("bombed", CONFIG);
-    let heard = Arc::new(Mutex::new(0));
+    let breaker = CircuitBreaker::new("panicking subscriber", CONFIG);
+    let received = Arc::new(Mutex::new(0));
     let _panics = events::subscribe(|event| {
-        if is_of(event, "bombed") {
-            panic::panic_any(Bomb);
+        if is_of(event, "panicking subscriber") {
+            panic::panic_any(PanicsOnDrop);
         }
     });
     let _counts = events::subscribe({
-        let heard = heard.clone();
-        move |event| *heard.lock().unwrap() += u32::from(is_of(event, "bombed"))
+        let received = received.clone();
+        move |event| *received.lock().unwrap() += u32::from(is_of(event, "panicking subscriber"))
     });
     for changes in 1..=3 {
         breaker.force_open();
         breaker.reset();
-        crate::until(|| *heard.lock().unwrap() == 2 * changes);
+        crate::until(|| *received.lock().unwrap() == 2 * changes);
     }
 }

@@ -136,7 +136,7 @@ fn threads_and_tasks_share_one_queue() {
                     runtime.block_on(MIXED.call_async(async || enter())).unwrap();
                 }
             });
-            crate::until(|| MIXED.waiting() > number);
+            crate::wait_until(|| MIXED.waiting() > number);
         }
         assert!(MIXED.try_acquire().is_err(), "a new call must not overtake the queue");
         drop(first);
@@ -349,11 +349,11 @@ async fn a_full_bulkhead_opens_no_circuit() {
 
 #[test]
 fn a_rejection_emits_an_event() {
-    let heard = crate::heard("bulkhead `reported`");
+    let events = crate::collect_events("bulkhead `reported`");
     let full = Bulkhead::new("reported", BulkheadConfig::new().max_concurrent(1));
     let _permit = full.try_acquire().unwrap();
     full.try_acquire().unwrap_err();
-    assert_eq!(heard.texts(), ["bulkhead `reported`: full with 1 calls in flight"]);
+    assert_eq!(events.texts(), ["bulkhead `reported`: full with 1 calls in flight"]);
     let json = serde_json::to_string(&full.snapshot()).unwrap();
     let expected = r#"{"name":"reported","max_concurrent":1,"in_flight":1,"waiting":0,"admitted":1,"rejected":1}"#;
     assert_eq!(json, expected);

@@ -423,11 +423,11 @@ fn threads_and_tasks_stand_in_one_queue() {
                 order.lock().unwrap().push(number);
             }));
         }
-        crate::until(|| MIXED.snapshot().waiting > number);
+        crate::wait_until(|| MIXED.snapshot().waiting > number);
     }
     for admitted in 1..=10 {
         MIXED.reset();
-        crate::until(|| order.lock().unwrap().len() == admitted);
+        crate::wait_until(|| order.lock().unwrap().len() == admitted);
     }
     runtime.block_on(async {
         for task in tasks {
@@ -508,7 +508,7 @@ async fn a_stop_signal_ends_a_wait_with_the_rejection() {
     limit.try_acquire().unwrap();
     let start = Instant::now();
     let thread = thread::spawn(stopped_on_a_thread);
-    crate::until(|| limit.snapshot().waiting == 1);
+    crate::wait_until(|| limit.snapshot().waiting == 1);
     let task = tokio::spawn(stopped_in_a_task());
     settle().await;
     assert_eq!(limit.snapshot().waiting, 2);

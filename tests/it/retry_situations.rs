@@ -250,12 +250,12 @@ fn s30_nested_retries_multiply_and_emit_an_event() {
         inner(calls)
     }
 
-    let heard = crate::heard("retry_situations::");
+    let collected = crate::collect_events("retry_situations::");
     let calls = Script::always(|| Err(timed_out()));
     outer(&calls).unwrap_err();
     outer(&calls).unwrap_err();
     assert_eq!(calls.calls(), 2 * 3 * 3);
-    let events: Vec<_> = heard.texts().into_iter().filter(|text| text.contains("within")).collect();
+    let events: Vec<_> = collected.texts().into_iter().filter(|text| text.contains("within")).collect();
     let [event] = events.as_slice() else { panic!("one event: {events:?}") };
     assert!(event.contains("::inner` retries within retry `") && event.contains("::outer`"), "{event}");
 }

@@ -111,6 +111,6 @@ fn a_waker_may_drop_another_waiter() {
             wake();
         }
     });
-    crate::until(|| thread.is_finished());
+    crate::wait_until(|| thread.is_finished());
     thread.join().unwrap();
 }

@@ -19,32 +19,32 @@ use steadfast::{
 
 const CONFIG: BreakerConfig = BreakerConfig::new().failure_threshold(2).half_open_max_calls(1);
 
-type Heard = Arc<Mutex<Vec<Event>>>;
+type Received = Arc<Mutex<Vec<Event>>>;
 
-/// A callback that is in the middle of an event until it is let go.
-fn stuck(name: &'static str) -> (events::Subscription, Receiver<()>, Sender<()>, Heard) {
+/// Subscribes a callback that blocks in the event of a forced open until it gets a message.
+fn blocked(name: &'static str) -> (events::Subscription, Receiver<()>, Sender<()>, Received) {
     let (arrived, has_arrived) = mpsc::channel();
     let (go, may_go) = mpsc::channel();
-    let (heard, may_go) = (Arc::new(Mutex::new(Vec::new())), Mutex::new(may_go));
+    let (received, may_go) = (Arc::new(Mutex::new(Vec::new())), Mutex::new(may_go));
     let subscription = events::subscribe({
-        let heard = heard.clone();
+        let received = received.clone();
         move |event| {
             if matches!(event, Event::StateChanged { breaker, to: BreakerState::ForcedOpen, .. } if *breaker == name) {
                 arrived.send(()).unwrap();
                 may_go.lock().unwrap().recv().unwrap();
             } else if !matches!(event, Event::KeysOverflowed { .. }) {
-                heard.lock().unwrap().push(event.clone());
+                received.lock().unwrap().push(event.clone());
             }
         }
     });
-    (subscription, has_arrived, go, heard)
+    (subscription, has_arrived, go, received)
 }
 
 #[test]
 fn a_slow_subscriber_loses_rejections_but_no_change_of_state() {
     static BREAKER: CircuitBreaker = CircuitBreaker::new("flooded", CONFIG);
     const FLOOD: u64 = 3_000;
-    let (_subscription, has_arrived, go, heard) = stuck("flooded");
+    let (_subscription, has_arrived, go, received) = blocked("flooded");
     let delivering = thread::spawn(|| BREAKER.force_open());
     has_arrived.recv().unwrap();
     for _ in 0..FLOOD {
@@ -55,18 +55,18 @@ fn a_slow_subscriber_loses_rejections_but_no_change_of_state() {
     go.send(()).unwrap();
     delivering.join().unwrap();
 
-    let heard = heard.lock().unwrap();
+    let received = received.lock().unwrap();
     let lost: u64 =
-        heard.iter().map(|event| if let Event::EventsLost { events, .. } = event { *events } else { 0 }).sum();
-    let rejections = heard.iter().filter(|event| matches!(event, Event::CallRejected { .. })).count() as u64;
+        received.iter().map(|event| if let Event::EventsLost { events, .. } = event { *events } else { 0 }).sum();
+    let rejections = received.iter().filter(|event| matches!(event, Event::CallRejected { .. })).count() as u64;
     assert_eq!(rejections, 1_024);
-    assert_eq!(lost, FLOOD - rejections, "{rejections} told");
-    let changes: Vec<_> = heard
+    assert_eq!(lost, FLOOD - rejections, "{rejections} delivered");
+    let changes: Vec<_> = received
         .iter()
         .filter_map(|event| if let Event::StateChanged { from, to, .. } = event { Some((*from, *to)) } else { None })
         .collect();
     assert_eq!(changes, [(BreakerState::ForcedOpen, BreakerState::Disabled), (BreakerState::Disabled, Closed)]);
-    let first_lost = heard.iter().position(|event| matches!(event, Event::EventsLost { .. })).unwrap();
-    let last_rejection = heard.iter().rposition(|event| matches!(event, Event::CallRejected { .. })).unwrap();
-    assert!(last_rejection < first_lost, "the gap stands where it is");
+    let first_lost = received.iter().position(|event| matches!(event, Event::EventsLost { .. })).unwrap();
+    let last_rejection = received.iter().rposition(|event| matches!(event, Event::CallRejected { .. })).unwrap();
+    assert!(last_rejection < first_lost, "EventsLost comes where events were lost");
 }

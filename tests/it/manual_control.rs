@@ -70,7 +70,7 @@ async fn the_reason_of_an_override_is_shown_everywhere() {
     fail(&breaker);
     fail(&breaker);
     assert_eq!(breaker.snapshot().operator_reason, None);
-    crate::all_told();
+    crate::flush_events();
     assert_eq!(
         *events.lock().unwrap(),
         [
@@ -81,7 +81,7 @@ async fn the_reason_of_an_override_is_shown_everywhere() {
     );
     subscription.unsubscribe();
     breaker.reset();
-    crate::all_told();
+    crate::flush_events();
     assert_eq!(events.lock().unwrap().len(), 3);
 }
 
@@ -152,7 +152,7 @@ async fn an_override_from_outside_opens_and_closes() {
         rejected.to_string(),
         "circuit `overridden` is open by an intervention (another instance is trying); retry after 1.000s"
     );
-    crate::all_told();
+    crate::flush_events();
     assert_eq!(
         *events.lock().unwrap(),
         [
@@ -207,7 +207,7 @@ async fn an_observing_breaker_changes_state_and_rejects_nothing() {
     assert_eq!(breaker.state(), Closed);
     breaker.force_open();
     assert!(succeed(&breaker));
-    crate::all_told();
+    crate::flush_events();
     assert_eq!(events.lock().unwrap().len(), 4);
     subscription.unsubscribe();
 }
@@ -257,9 +257,9 @@ fn a_callback_may_panic_and_call_the_library() {
     fail(&BREAKER);
     fail(&BREAKER);
     panic::set_hook(hook);
-    crate::all_told();
+    crate::flush_events();
     // If another test's thread delivers, the callback's own change comes after the first marker.
-    crate::all_told();
+    crate::flush_events();
     assert_eq!(*events.lock().unwrap(), [(Closed, Open), (Open, Disabled)]);
     subscriptions.into_iter().for_each(Subscription::unsubscribe);
 }

@@ -309,7 +309,7 @@ async fn s18_every_subscriber_receives_each_transition_once_and_in_order() {
             (ForcedOpen, Disabled),
             (Disabled, Closed),
         ];
-        crate::all_told();
+        crate::flush_events();
         for events_of in &events_of {
             assert_eq!(*std::mem::take(&mut *events_of.lock().unwrap()), expected);
         }

@@ -9,7 +9,7 @@ use steadfast::{
     BreakerConfig, CircuitBreaker, Transient, bulkhead, circuit_breaker, fallback, rate_limit, retry, timeout,
 };
 
-/// Empty slices of the program, whose elements are of a type that steadfast does not know.
+/// Declares empty slices with an element type that steadfast does not use.
 macro_rules! own_slices {
     ($($name:ident)*) => {
         $(
@@ -50,7 +50,7 @@ static LISTED: CircuitBreaker = CircuitBreaker::new("listed", BreakerConfig::new
 steadfast::register!(LISTED);
 
 #[tokio::test]
-async fn slices_of_the_program_and_those_of_the_crate_do_not_meet() {
+async fn slices_of_the_program_do_not_clash_with_those_of_the_crate() {
     call().unwrap();
     call_in_time().await.unwrap();
     assert!(steadfast::breaker("called").is_some() && steadfast::breaker("listed").is_some());

@@ -22,7 +22,7 @@ fn blocks() -> io::Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn other_tasks_run_during_a_blocking_sleep() {
-    let heard = crate::heard("blocks");
+    let events = crate::collect_events("blocks");
     tokio::spawn(async {
         // A task on the same worker; there is no other worker to run it.
         let other = tokio::spawn(async { OTHER_TASK_RAN.stop() });
@@ -32,7 +32,7 @@ async fn other_tasks_run_during_a_blocking_sleep() {
     })
     .await
     .unwrap();
-    let count = heard.texts().iter().filter(|text| text.ends_with("sleeps on a thread of the tokio runtime")).count();
+    let count = events.texts().iter().filter(|text| text.ends_with("sleeps on a thread of the tokio runtime")).count();
     assert_eq!(count, 1, "emitted once");
 }
 
@@ -48,11 +48,11 @@ fn blocks_the_runtime() -> io::Result<()> {
 
 #[tokio::test]
 async fn an_event_is_emitted_only_for_a_thread_of_the_runtime() {
-    let heard = crate::heard("");
+    let events = crate::collect_events("");
     spawn_blocking(may_block).await.unwrap().unwrap_err();
     std::thread::spawn(may_block).join().unwrap().unwrap_err();
     blocks_the_runtime().unwrap_err();
-    let texts = heard.texts();
+    let texts = events.texts();
     assert!(!texts.iter().any(|text| text.contains("`may block`: sleeps on")), "{texts:?}");
     assert!(texts.iter().any(|text| text.contains("`blocks the runtime`: sleeps on")), "{texts:?}");
 }
@@ -172,7 +172,7 @@ fn the_holder_of_a_permit_runs_while_threads_wait_for_it() {
     let runtime = multi_thread(2);
     let held = runtime.block_on(ONE.acquire_async()).unwrap();
     let waiting = [(); 2].map(|()| runtime.spawn(async { ONE.call(|| Ok::<_, io::Error>(())) }));
-    crate::until(|| ONE.waiting() == 2);
+    crate::wait_until(|| ONE.waiting() == 2);
     runtime.spawn(async move { drop(held) });
     runtime.block_on(async {
         for waiting in waiting {

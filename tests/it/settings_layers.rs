@@ -15,7 +15,7 @@ use steadfast::{
     retry,
 };
 
-use crate::configure::lock_layers;
+use crate::settings_sources::lock_layers;
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -269,7 +269,7 @@ fn applying_a_layer_emits_an_event() {
     breaker.reconfigure(BreakerConfig::new().failure_threshold(8));
     breaker.reset_config();
     configure_from_toml("").unwrap();
-    crate::until(|| applied.lock().unwrap().len() == 4);
+    crate::wait_until(|| applied.lock().unwrap().len() == 4);
     let rest = "recovery_timeout = 30s, half_open_max_calls = 3";
     let expected = [(ConfigLayer::File, 9), (ConfigLayer::Live, 8), (ConfigLayer::Live, 9), (ConfigLayer::File, 3)]
         .map(|(layer, threshold)| {
@@ -290,7 +290,7 @@ fn a_subscriber_can_apply_settings() {
         }
     });
     configure_from_toml("[breaker.layer_one]\nfailure_threshold = 41").unwrap();
-    crate::until(|| find("layer_two").config().failures() == 42);
+    crate::wait_until(|| find("layer_two").config().failures() == 42);
 }
 
 #[test]
@@ -358,7 +358,7 @@ fn settings_have_the_limits_of_the_attributes() {
         ("[breaker.layer_one]\nrecovery_jitter = 1.1", "must be in 0.0..=1.0"),
         ("[breaker.layer_one]\nhalf_open_max_calls = 0", "must be at least 1"),
         ("[rate_limit.layer_search]\nper = \"0ms\"", "`per` must be longer than 0"),
-        ("[bulkhead.layer_places]\nmax_wait = \"0us\"", "`max_wait` must be longer than 0"),
+        ("[bulkhead.layer_bulkhead]\nmax_wait = \"0us\"", "`max_wait` must be longer than 0"),
     ] {
         let error = configure_from_toml(text).unwrap_err().to_string();
         assert!(error.contains(expected), "{text}: {error}");
@@ -385,9 +385,9 @@ static WIDENED: Bulkhead =
     Bulkhead::new("layer_widened", BulkheadConfig::new().max_concurrent(1).max_wait(seconds(600)));
 steadfast::register!(WIDENED);
 
-#[allow(clippy::await_holding_lock, reason = "the runtime has no other test")]
+#[allow(clippy::await_holding_lock, reason = "the runtime has no other task")]
 #[tokio::test(start_paused = true)]
-async fn what_is_raised_from_outside_serves_those_who_wait() {
+async fn raised_limits_serve_waiting_calls_at_once() {
     let _lock = lock_layers();
     let of_key = RAISED_KEYS.limit("a");
     RAISED.acquire_async().await.unwrap();
@@ -402,7 +402,7 @@ async fn what_is_raised_from_outside_serves_those_who_wait() {
     while waits() != (1, 1, 1) {
         tokio::task::yield_now().await;
     }
-    let begun = tokio::time::Instant::now();
+    let start = tokio::time::Instant::now();
     configure_from_toml(
         "[rate_limit.layer_raised]\nlimit = 10\n[rate_limit.layer_raised_keys]\nlimit = 10\n\
          [bulkhead.layer_widened]\nmax_concurrent = 2\n",
@@ -411,5 +411,5 @@ async fn what_is_raised_from_outside_serves_those_who_wait() {
     for served in waiting {
         served.await.unwrap().unwrap();
     }
-    assert_eq!(begun.elapsed(), Duration::ZERO);
+    assert_eq!(start.elapsed(), Duration::ZERO);
 }

@@ -1,5 +1,5 @@
-//! Thousands of tasks and several threads at one breaker that trips and recovers all the time, in a process of its own: the events
-//! of its rejections would push out those that other tests wait for.
+//! Thousands of tasks and several threads on one breaker that opens and recovers continually. Runs in a process of its own: the events
+//! of its rejections would displace those that other tests wait for.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -20,55 +20,55 @@ use tokio::{runtime, task::JoinSet, time::advance};
 
 const TASKS: usize = 10_000;
 const THREADS: usize = 8;
-const TRIPS: usize = 1_000;
+const ROUNDS: usize = 1_000;
 const TRIALS: u32 = 3;
-/// Whether calls work, and how many a thread makes: until it opens, while it is open, and until it closes.
+/// Whether calls succeed, and how many each thread makes: until the circuit opens, while it is open, and until it closes.
 const PHASES: [(bool, usize); 3] = [(false, 5), (true, 1), (true, 1)];
 const RECOVERY: Duration = Duration::from_secs(30);
 
-/// What the callers themselves have seen.
+/// The callers' own counts.
 #[derive(Default)]
-struct Seen {
+struct Counts {
     successes: AtomicU64,
     failures: AtomicU64,
     rejections: AtomicU64,
-    trials_under_way: AtomicUsize,
+    trials_in_flight: AtomicUsize,
     most_trials: AtomicUsize,
 }
 
-fn call(breaker: &CircuitBreaker, seen: &Seen, works: bool) {
+fn call(breaker: &CircuitBreaker, counts: &Counts, succeeds: bool) {
     let Ok(permit) = breaker.try_acquire() else {
-        seen.rejections.fetch_add(1, Ordering::Relaxed);
+        counts.rejections.fetch_add(1, Ordering::Relaxed);
         return;
     };
-    // While a circuit is half-open, whatever it has admitted lately is a trial.
+    // A call admitted while the circuit is half-open is a trial call.
     if breaker.state() == BreakerState::HalfOpen {
-        let under_way = seen.trials_under_way.fetch_add(1, Ordering::SeqCst) + 1;
-        seen.most_trials.fetch_max(under_way, Ordering::SeqCst);
+        let in_flight = counts.trials_in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+        counts.most_trials.fetch_max(in_flight, Ordering::SeqCst);
         thread::yield_now();
-        // Before the permit: what it frees may be given out at once.
-        seen.trials_under_way.fetch_sub(1, Ordering::SeqCst);
+        // Before the permit is released: it may be issued again at once.
+        counts.trials_in_flight.fetch_sub(1, Ordering::SeqCst);
     }
-    if works {
-        seen.successes.fetch_add(1, Ordering::Relaxed);
+    if succeeds {
+        counts.successes.fetch_add(1, Ordering::Relaxed);
         permit.success();
     } else {
-        seen.failures.fetch_add(1, Ordering::Relaxed);
+        counts.failures.fetch_add(1, Ordering::Relaxed);
         permit.failure();
     }
 }
 
 #[test]
-fn it_trips_and_recovers_a_thousand_times() {
+fn a_breaker_opens_and_recovers_a_thousand_times() {
     let config = BreakerConfig::new().failure_threshold(5).recovery_timeout(RECOVERY).half_open_max_calls(TRIALS);
-    let breaker = Arc::new(CircuitBreaker::new("storm", config));
-    let seen = Arc::new(Seen::default());
-    let heard = Arc::new(Mutex::new(Vec::new()));
+    let breaker = Arc::new(CircuitBreaker::new("stress", config));
+    let counts = Arc::new(Counts::default());
+    let changes = Arc::new(Mutex::new(Vec::new()));
     let subscription = events::subscribe({
-        let heard = heard.clone();
+        let changes = changes.clone();
         move |event| {
-            if let Event::StateChanged { breaker: "storm", from, to, .. } = event {
-                heard.lock().unwrap().push((*from, *to));
+            if let Event::StateChanged { breaker: "stress", from, to, .. } = event {
+                changes.lock().unwrap().push((*from, *to));
             }
         }
     });
@@ -81,11 +81,11 @@ fn it_trips_and_recovers_a_thousand_times() {
             scope.spawn(|| {
                 // Reads the clock of the runtime, which stands still while the threads run.
                 let _guard = handle.enter();
-                for _ in 0..TRIPS {
-                    for (works, calls) in PHASES {
+                for _ in 0..ROUNDS {
+                    for (succeeds, calls) in PHASES {
                         begin.wait();
                         for _ in 0..calls {
-                            call(&breaker, &seen, works);
+                            call(&breaker, &counts, succeeds);
                         }
                         end.wait();
                     }
@@ -94,14 +94,14 @@ fn it_trips_and_recovers_a_thousand_times() {
         }
         runtime.block_on(async {
             let mut tasks = JoinSet::new();
-            for round in 0..TRIPS {
+            for round in 0..ROUNDS {
                 for phase in 0..3 {
                     begin.wait();
-                    // Tasks run beside the threads.
+                    // Tasks run at the same time as the threads.
                     if phase == 2 {
-                        for _ in 0..TASKS / TRIPS {
-                            let (breaker, seen) = (breaker.clone(), seen.clone());
-                            tasks.spawn(async move { call(&breaker, &seen, true) });
+                        for _ in 0..TASKS / ROUNDS {
+                            let (breaker, counts) = (breaker.clone(), counts.clone());
+                            tasks.spawn(async move { call(&breaker, &counts, true) });
                         }
                     }
                     while tasks.join_next().await.is_some() {}
@@ -118,24 +118,24 @@ fn it_trips_and_recovers_a_thousand_times() {
 
     let snapshot = breaker.snapshot();
     let counted = [snapshot.successes, snapshot.failures, snapshot.rejections];
-    let expected = [&seen.successes, &seen.failures, &seen.rejections].map(|count| count.load(Ordering::Relaxed));
+    let expected = [&counts.successes, &counts.failures, &counts.rejections].map(|count| count.load(Ordering::Relaxed));
     assert_eq!(counted, expected);
     let calls_of_a_round: usize = PHASES.iter().map(|(_, calls)| THREADS * calls).sum();
-    let calls = TRIPS * calls_of_a_round + TASKS;
+    let calls = ROUNDS * calls_of_a_round + TASKS;
     assert_eq!(counted.iter().sum::<u64>(), calls as u64);
 
-    let most_trials = seen.most_trials.load(Ordering::SeqCst);
+    let most_trials = counts.most_trials.load(Ordering::SeqCst);
     assert!((1..=TRIALS as usize).contains(&most_trials), "{most_trials} trial calls at once");
 
-    // Another thread may still be delivering the last.
+    // Another thread may still be delivering the last events.
     let start = Instant::now();
-    while heard.lock().unwrap().len() < TRIPS * 3 {
-        assert!(start.elapsed() < Duration::from_secs(30), "it has not come to that");
+    while changes.lock().unwrap().len() < ROUNDS * 3 {
+        assert!(start.elapsed() < Duration::from_secs(30), "events are missing after 30 s");
         thread::yield_now();
     }
-    let heard = heard.lock().unwrap();
-    assert_eq!((heard.len(), snapshot.transitions), (TRIPS * 3, TRIPS as u64 * 3));
-    for (index, transition) in heard.iter().enumerate() {
+    let changes = changes.lock().unwrap();
+    assert_eq!((changes.len(), snapshot.transitions), (ROUNDS * 3, ROUNDS as u64 * 3));
+    for (index, transition) in changes.iter().enumerate() {
         use BreakerState::{Closed, HalfOpen, Open};
         assert_eq!(*transition, [(Closed, Open), (Open, HalfOpen), (HalfOpen, Closed)][index % 3]);
     }
@@ -143,9 +143,9 @@ fn it_trips_and_recovers_a_thousand_times() {
 }
 
 #[test]
-fn ten_thousand_callers_meet_a_half_open_circuit() {
+fn ten_thousand_callers_get_three_trial_calls() {
     let config = BreakerConfig::new().failure_threshold(1).recovery_timeout(RECOVERY).half_open_max_calls(TRIALS);
-    let breaker = Arc::new(CircuitBreaker::new("met", config));
+    let breaker = Arc::new(CircuitBreaker::new("crowded", config));
     let runtime = runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         breaker.try_acquire().unwrap().failure();

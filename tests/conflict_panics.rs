@@ -1,5 +1,5 @@
-//! Where a conflict of settings panics: at the attribute that is used first. In a process of its own, since a panic's place is known to
-//! the hook alone, of which there is one.
+//! Conflicting declarations panic at the attribute that is used first. Runs in a process of its own, since only the panic hook sees the
+//! location of a panic, and a process has one hook.
 
 #![cfg(debug_assertions)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -13,7 +13,7 @@ use std::{
 use steadfast::{BreakerConfig, CircuitBreaker, bulkhead, circuit_breaker, rate_limit, retry, validate};
 
 type Outcome = io::Result<()>;
-/// Two calls, and the lines of their attributes.
+/// The two calls of a pair of declarations, and the lines of their attributes.
 type Pair = ([fn() -> Outcome; 2], [u32; 2]);
 
 mod breakers {
@@ -83,7 +83,7 @@ mod rate_limits {
     }
 }
 
-mod with_a_key_and_without {
+mod with_and_without_key {
     use super::*;
 
     pub(super) const LINES: [u32; 2] = [line!() + 2, line!() + 7];
@@ -99,53 +99,53 @@ mod with_a_key_and_without {
     }
 }
 
-mod which_errors {
+mod failure_conditions {
     use super::*;
 
     pub(super) const LINES: [u32; 2] = [line!() + 2, line!() + 7];
 
-    #[circuit_breaker(name = "judged", failure_threshold = 2, failure_if = |_| false)]
+    #[circuit_breaker(name = "conditions", failure_threshold = 2, failure_if = |_| false)]
     pub(super) fn one() -> Outcome {
         Ok(())
     }
 
-    #[circuit_breaker(name = "judged")]
+    #[circuit_breaker(name = "conditions")]
     pub(super) async fn other() -> Outcome {
         Ok(())
     }
 }
 
-mod which_errors_of_a_key {
+mod failure_conditions_by_key {
     use super::*;
 
     pub(super) const LINES: [u32; 2] = [line!() + 2, line!() + 8];
 
-    #[circuit_breaker(name = "judged by key", key = 1)]
+    #[circuit_breaker(name = "conditions by key", key = 1)]
     pub(super) fn one() -> Outcome {
         Ok(())
     }
 
     #[retry(max_attempts = 2)]
-    #[circuit_breaker(name = "judged by key", key = 1, failure_if(io::Error))]
+    #[circuit_breaker(name = "conditions by key", key = 1, failure_if(io::Error))]
     pub(super) async fn other() -> Outcome {
         Ok(())
     }
 }
 
-mod which_errors_of_a_static {
+mod failure_conditions_of_a_static {
     use super::*;
 
-    static JUDGED: CircuitBreaker = CircuitBreaker::new("judged static", BreakerConfig::new());
-    steadfast::register!(JUDGED);
+    static BREAKER: CircuitBreaker = CircuitBreaker::new("conditions of a static", BreakerConfig::new());
+    steadfast::register!(BREAKER);
 
     pub(super) const LINES: [u32; 2] = [line!() + 2, line!() + 7];
 
-    #[circuit_breaker(breaker = JUDGED, failure_if = |error| error.kind() == io::ErrorKind::TimedOut)]
+    #[circuit_breaker(breaker = BREAKER, failure_if = |error| error.kind() == io::ErrorKind::TimedOut)]
     pub(super) fn one() -> Outcome {
         Ok(())
     }
 
-    #[circuit_breaker(breaker = JUDGED, failure_if = |error| error.kind() == io::ErrorKind::NotFound)]
+    #[circuit_breaker(breaker = BREAKER, failure_if = |error| error.kind() == io::ErrorKind::NotFound)]
     pub(super) async fn other() -> Outcome {
         Ok(())
     }
@@ -159,16 +159,16 @@ fn early() -> Outcome {
 }
 
 #[circuit_breaker(name = "early", failure_threshold = 1)]
-fn as_early_is_declared() -> Outcome {
+fn declared_like_early() -> Outcome {
     Ok(())
 }
 
-static PLACE: Mutex<Option<(String, u32)>> = Mutex::new(None);
+static LOCATION: Mutex<Option<(String, u32)>> = Mutex::new(None);
 
-/// What a call says that panics, and in which file and line.
+/// Returns the message, file and line of the panic of a call.
 fn panicking(call: impl FnOnce() -> Outcome + UnwindSafe) -> (String, String, u32) {
     let panic = panic::catch_unwind(call).unwrap_err();
-    let (file, line) = PLACE.lock().unwrap().take().unwrap();
+    let (file, line) = LOCATION.lock().unwrap().take().unwrap();
     (*panic.downcast::<String>().unwrap(), file, line)
 }
 
@@ -177,39 +177,42 @@ fn a_conflict_panics_at_the_users_own_line() {
     macro_rules! pairs {
         ($($pair:ident),*) => { [$(([$pair::one as fn() -> _, || run($pair::other())], $pair::LINES)),*] };
     }
-    // Settings that were changed before the first look at the registry are not those that are declared.
+    // The declared settings are compared, not those set before the first use of the registry.
     EARLY.reconfigure(BreakerConfig::new().failure_threshold(7));
     early().unwrap();
-    as_early_is_declared().unwrap();
+    declared_like_early().unwrap();
     let pairs: [Pair; 8] = pairs!(
         breakers,
         keyed_breakers,
         bulkheads,
         rate_limits,
-        with_a_key_and_without,
-        which_errors,
-        which_errors_of_a_key,
-        which_errors_of_a_static
+        with_and_without_key,
+        failure_conditions,
+        failure_conditions_by_key,
+        failure_conditions_of_a_static
     );
     panic::set_hook(Box::new(|panic| {
-        *PLACE.lock().unwrap() = panic.location().map(|place| (place.file().to_owned(), place.line()));
+        *LOCATION.lock().unwrap() = panic.location().map(|place| (place.file().to_owned(), place.line()));
     }));
     let told = pairs.map(|(calls, lines)| (calls.map(panicking), lines));
     drop(panic::take_hook());
     for (pair, lines) in told {
         for ((message, file, line), expected) in pair.into_iter().zip(lines) {
             assert_eq!((file.as_str(), line), (file!(), expected), "{message}");
-            assert!(lines.iter().all(|line| message.contains(&format!("{file}:{line}:"))), "both places: {message}");
+            assert!(
+                lines.iter().all(|line| message.contains(&format!("{file}:{line}:"))),
+                "names both declarations: {message}"
+            );
         }
     }
-    assert_eq!(validate().unwrap_err().len(), 8, "each of them once");
+    assert_eq!(validate().unwrap_err().len(), 8, "each conflict once");
 }
 
-/// Runs a future that has nothing to wait for.
+/// Runs a future that is ready at its first poll.
 fn run<R>(future: impl Future<Output = R>) -> R {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     match std::pin::pin!(future).poll(&mut context) {
         std::task::Poll::Ready(outcome) => outcome,
-        std::task::Poll::Pending => panic!("it waits"),
+        std::task::Poll::Pending => panic!("the future is pending"),
     }
 }

@@ -328,7 +328,7 @@ fn new_keys_share_an_overflow_breaker_and_an_event_is_emitted() {
     assert!(succeed(&BREAKERS, "c") && succeed(&BREAKERS, "d"));
     assert!(Arc::ptr_eq(&BREAKERS.breaker("c"), &BREAKERS.breaker("d")));
     let expected = "circuit breakers `overflowing`: all 2 are in use, new keys share one";
-    crate::all_told();
+    crate::flush_events();
     assert_eq!(*events.lock().unwrap(), [expected]);
     fail(&BREAKERS, "c");
     fail(&BREAKERS, "d");
@@ -344,7 +344,7 @@ fn new_keys_share_an_overflow_breaker_and_an_event_is_emitted() {
     BREAKERS.breaker("f").force_open();
     BREAKERS.breaker("g");
     assert_eq!(events.lock().unwrap().len(), 2);
-    crate::all_told();
+    crate::flush_events();
     subscription.unsubscribe();
 }
 

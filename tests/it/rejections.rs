@@ -89,8 +89,8 @@ async fn around_async<F: Future<Output = Outcome>>(inner: impl Fn() -> F) -> Res
 }
 
 /// Returns the new event texts about attempts, without the names of the retries.
-fn new_events(heard: &crate::Heard, from: &Cell<usize>) -> Vec<String> {
-    let texts = heard.texts();
+fn new_events(events: &crate::CollectedEvents, from: &Cell<usize>) -> Vec<String> {
+    let texts = events.texts();
     let rest = texts[from.replace(texts.len())..].iter().filter_map(|text| text.split("`: ").nth(1));
     rest.filter(|text| text.contains("attempt")).map(str::to_owned).collect()
 }
@@ -107,9 +107,9 @@ const REJECTED_SECOND: &str = "given up, attempt 2 was rejected";
 
 #[tokio::test(start_paused = true)]
 async fn a_rejected_retry_emits_an_event_and_is_counted() {
-    let (clock, heard, seen) = (FakeClock::beside_tokio(), crate::heard("retry `rejected: "), Cell::new(0));
+    let (clock, events, seen) = (FakeClock::beside_tokio(), crate::collect_events("retry `rejected: "), Cell::new(0));
     let _entered = clock.enter();
-    let new_events = || new_events(&heard, &seen);
+    let new_events = || new_events(&events, &seen);
 
     assert!(matches!(by_breaker(), Err(Failure::Open(_))));
     assert_eq!(new_events(), [REJECTED_SECOND], "there is no sleep, so no retry is scheduled");
@@ -188,7 +188,7 @@ fn listed() -> io::Result<()> {
 
 #[tokio::test]
 async fn a_rejection_deeper_inside_is_found_in_the_chain_under_any_condition() {
-    let (heard, seen) = (crate::heard("retry `rejected by chain: "), Cell::new(0));
+    let (events, seen) = (crate::collect_events("retry `rejected by chain: "), Cell::new(0));
     open_circuit().unwrap_err();
     by_error_type().unwrap_err();
     boxed().await.unwrap_err();
@@ -196,14 +196,14 @@ async fn a_rejection_deeper_inside_is_found_in_the_chain_under_any_condition() {
     any().unwrap_err();
     predicate().await.unwrap_err();
     listed().unwrap_err();
-    assert_eq!(new_events(&heard, &seen), [REJECTED_FIRST; 6]);
+    assert_eq!(new_events(&events, &seen), [REJECTED_FIRST; 6]);
     let ended = retries().into_iter().filter(|retry| retry.name.starts_with("rejected by chain"));
     assert!(ended.map(|retry| (retry.rejected, retry.failures())).eq([(1, 1); 6]));
     // A policy without an attribute has no statistics.
     let policy = RetryPolicy::new().name("rejected by chain: policy").backoff(Schedule::none());
     policy.run(open_circuit).unwrap_err();
     policy.run_async(async || open_circuit()).await.unwrap_err();
-    assert_eq!(new_events(&heard, &seen), [REJECTED_FIRST; 2]);
+    assert_eq!(new_events(&events, &seen), [REJECTED_FIRST; 2]);
 }
 
 #[retry(name = "rejected value", backoff = none, retry_if_result = |outcome| matches!(outcome, Ok(false)))]
@@ -292,10 +292,10 @@ fn a_sleep(script: &Script) -> Result<u32, crate::Failure> {
 
 #[tokio::test(start_paused = true)]
 async fn a_retry_without_a_sleep_emits_no_event_and_is_neither_counted_nor_withdrawn() {
-    let (clock, heard, seen) = (FakeClock::beside_tokio(), crate::heard("retry `unslept: "), Cell::new(0));
+    let (clock, events, seen) = (FakeClock::beside_tokio(), crate::collect_events("retry `unslept: "), Cell::new(0));
     let _entered = clock.enter();
     let new_events = |part| {
-        let texts = heard.texts();
+        let texts = events.texts();
         texts[seen.replace(texts.len())..].iter().filter(|text| text.contains(part)).count()
     };
     assert!(matches!(no_sleep(&Script::new("T")).await, Err(crate::Failure::Open(_))));

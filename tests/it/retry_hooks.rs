@@ -137,10 +137,10 @@ fn named() -> Option<()> {
 
 #[tokio::test(start_paused = true)]
 async fn retries_emit_events() {
-    let log = crate::heard("emits");
+    let log = crate::collect_events("emits");
     let (log, seen_before) = (&log, Cell::new(0));
     let hook_calls = || {
-        let texts: Vec<_> = log.texts().iter().map(|text| text.replace("it::hooks::", "")).collect();
+        let texts: Vec<_> = log.texts().iter().map(|text| text.replace("it::retry_hooks::", "")).collect();
         texts[seen_before.replace(texts.len())..].to_vec()
     };
     emits_events(0, &mut 0).await.unwrap();

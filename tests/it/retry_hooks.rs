@@ -113,7 +113,7 @@ async fn on_retry_is_called_before_each_sleep() {
     by_value();
     assert_eq!(hook_calls(), ["1 0ns 3"]);
     assert_eq!(of_option(), None);
-    assert_eq!(hook_calls(), ["1 0ns Absent"]);
+    assert_eq!(hook_calls(), ["1 0ns NoneError"]);
     through_a_breaker().await.unwrap_err();
     assert_eq!(
         hook_calls(),

@@ -269,7 +269,7 @@ fn all_issues_are_reported_and_nothing_is_applied() {
     let before = find("outside_unchanged").config();
     let error = configure_from_toml(
         "[breaker.outside_unchanged]\nfailure_threshold = 7\nrecovery_timeout = 5\n  ramp_up = \"x\"\n\n\
-         [braker.a]\nx = 1\n[breaker.outside_noting]\nfailure_threshold = 1\n",
+         [braker.a]\nx = 1\n[breaker.outside_unchaned]\nfailure_threshold = 1\n",
     )
     .unwrap_err();
     let lines: Vec<_> = error.mistakes().iter().map(|mistake| (mistake.place.as_str(), mistake.key.as_str())).collect();
@@ -279,7 +279,7 @@ fn all_issues_are_reported_and_nothing_is_applied() {
             ("line 3, column 1", "breaker.outside_unchanged.recovery_timeout"),
             ("line 4, column 3", "breaker.outside_unchanged.ramp_up"),
             ("line 6, column 2", "braker"),
-            ("line 8, column 10", "breaker.outside_noting"),
+            ("line 8, column 10", "breaker.outside_unchaned"),
         ]
     );
     assert!(error.to_string().contains("unknown breaker, did you mean `outside_unchanged`? there are "), "{error}");

@@ -1,8 +1,7 @@
-//! Ten thousand tasks call at the moment at which a circuit would recover. Who lets how many through, and how long does it
-//! take to turn the others away?
+//! Ten thousand tasks call at the moment at which a circuit may recover: how many are admitted, and how long it takes to reject the
+//! others.
 //!
-//! A call that is let through does not end before all tasks have been decided about, so the circuit is half-open all the
-//! while.
+//! An admitted call does not end before every task has been admitted or rejected, so the circuit stays half-open.
 
 use std::{
     future::Future,
@@ -22,33 +21,33 @@ use tokio::sync::Semaphore;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 use crate::{
-    contest::{Answer, Answered},
+    contestant::{Answer, Answered},
     peers::{arcly, failsafe as failsafe_peer, recloser, tower_resilience},
     timing::median,
     work::Error,
 };
 
-/// How many tasks there are.
+/// The number of tasks.
 pub const TASKS: usize = 10_000;
-/// The circuit recovers after this long, which is longer than any storm.
+/// The recovery timeout, which is longer than a round takes.
 const RECOVERY: Duration = Duration::from_millis(300);
 
-/// What became of them.
+/// The result for a breaker.
 #[derive(Clone, Debug)]
-pub struct Storm {
-    /// Whose breaker.
+pub struct Recovery {
+    /// The name of the breaker.
     pub name: &'static str,
-    /// How many calls a half-open circuit is set to let through.
+    /// The configured number of half-open calls.
     pub limit: &'static str,
-    /// How many it let through, at most.
-    pub let_through: usize,
-    /// For all tasks, in milliseconds.
+    /// The largest number of admitted calls in a round.
+    pub admitted: usize,
+    /// The time of all tasks, in milliseconds.
     pub millis: f64,
 }
 
 type Call = Box<dyn Fn(Arc<Gate>, bool) -> Pin<Box<dyn Future<Output = Answer> + Send>>>;
 
-/// Where the calls that are let through wait.
+/// The gate at which admitted calls wait.
 struct Gate {
     admitted: AtomicUsize,
     decided: AtomicUsize,
@@ -57,7 +56,7 @@ struct Gate {
 
 impl Gate {
     fn decide(&self) {
-        // ORDERING: AcqRel, so that whoever is last sees all of them.
+        // ORDERING: AcqRel, so that the last to decide sees the decisions of all others.
         if self.decided.fetch_add(1, Ordering::AcqRel) + 1 == TASKS {
             self.open.close();
         }
@@ -76,29 +75,29 @@ impl Gate {
     }
 }
 
-/// Everybody's, each several times, in turns.
-pub fn storms(quick: bool) -> Result<Vec<Storm>> {
+/// Measures each breaker several times, in turns.
+pub fn recoveries(quick: bool) -> Result<Vec<Recovery>> {
     let rounds = if quick { 1 } else { 7 };
-    let mut storms: Vec<(Storm, Vec<f64>)> = Vec::new();
+    let mut recoveries: Vec<(Recovery, Vec<f64>)> = Vec::new();
     for _ in 0..rounds {
         for (index, (name, limit, call)) in contestants().into_iter().enumerate() {
-            let (let_through, millis) = storm(&call)?;
-            if storms.len() == index {
-                storms.push((Storm { name, limit, let_through, millis: 0.0 }, Vec::new()));
+            let (admitted, millis) = recovery(&call)?;
+            if recoveries.len() == index {
+                recoveries.push((Recovery { name, limit, admitted, millis: 0.0 }, Vec::new()));
             }
-            let (storm, times) = &mut storms[index];
-            storm.let_through = storm.let_through.max(let_through);
+            let (recovery, times) = &mut recoveries[index];
+            recovery.admitted = recovery.admitted.max(admitted);
             times.push(millis);
         }
     }
-    Ok(storms.into_iter().map(|(storm, times)| Storm { millis: median(&times), ..storm }).collect())
+    Ok(recoveries.into_iter().map(|(recovery, times)| Recovery { millis: median(&times), ..recovery }).collect())
 }
 
-fn storm(call: &Call) -> Result<(usize, f64)> {
+fn recovery(call: &Call) -> Result<(usize, f64)> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build()?;
     let gate = || Arc::new(Gate { admitted: 0.into(), decided: 0.into(), open: Semaphore::new(0) });
     runtime.block_on(async {
-        // recloser looks at 100 calls.
+        // recloser judges 100 calls.
         for _ in 0..100 {
             call(gate(), true).await;
         }
@@ -132,14 +131,14 @@ fn storm(call: &Call) -> Result<(usize, f64)> {
     let rejected = answers.iter().filter(|answer| **answer == Answer::Rejected).count();
     ensure!(
         admitted == values && values + rejected == TASKS,
-        "{admitted} let through, {values} done, {rejected} rejected"
+        "{admitted} admitted, {values} done, {rejected} rejected"
     );
     Ok((admitted, millis))
 }
 
 fn contestants() -> Vec<(&'static str, &'static str, Call)> {
     let config = BreakerConfig::new().failure_threshold(5).recovery_timeout(RECOVERY).half_open_max_calls(3);
-    let ours = Arc::new(CircuitBreaker::new("storm", config));
+    let ours = Arc::new(CircuitBreaker::new("recovery", config));
     let reclosing = recloser::recovering(RECOVERY);
     let failing_safe = failsafe_peer::by_failures(RECOVERY);
     let arcly = Arc::new(arcly::breaker(RECOVERY));

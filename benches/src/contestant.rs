@@ -1,4 +1,4 @@
-//! Who is measured, and the proof that the work was done.
+//! Contestants, and the check that their calls did the work.
 
 use std::{any::type_name, hint::black_box, ops::Range};
 
@@ -6,20 +6,20 @@ use anyhow::{Result, ensure};
 
 use crate::work::{Error, FAILING};
 
-/// What a call came to.
+/// The result of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// The work was done.
     Value(u64),
-    /// It has failed.
+    /// The work failed.
     Failed,
-    /// It was not done.
+    /// The call was rejected.
     Rejected,
 }
 
-/// What the contestants return, each in its own type.
+/// Results of contestants, each of its own type.
 pub trait Answered {
-    /// What it came to.
+    /// Converts to an [`Answer`].
     fn answer(self) -> Answer;
 }
 
@@ -34,7 +34,7 @@ impl Answered for std::result::Result<u64, Error> {
     }
 }
 
-/// What many calls came to.
+/// The combined results of many calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// The sum of all values.
@@ -45,24 +45,24 @@ pub struct Tally {
     pub failed: u64,
 }
 
-/// Which side somebody is on.
+/// The kind of a contestant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// What the others are compared with: nothing around the work, or a part of what must be paid.
-    Floor,
+    /// A baseline: the bare work, or an unavoidable part of the cost.
+    Baseline,
     /// steadfast.
     Ours,
-    /// Others, and what one would write by hand.
+    /// A peer, or handwritten code.
     Peer,
 }
 
-/// Something around the work.
+/// The work with something around it.
 pub struct Contestant {
-    /// How the tables call it.
+    /// The name in tables.
     pub name: &'static str,
-    /// How it was set, so that it does the same as the others.
+    /// The settings, equivalent to those of the others.
     pub settings: &'static str,
-    /// Which side it is on.
+    /// The kind of contestant.
     pub side: Side,
     /// The path of the function, by which callgrind's counts are found.
     pub symbol: &'static str,
@@ -73,7 +73,7 @@ pub struct Contestant {
 }
 
 impl Contestant {
-    /// `call` is a function that is not inlined, so that all pay for one call.
+    /// Creates a contestant. `call` must not be inlined, so that each contestant pays for one call.
     pub fn new<R: Answered + 'static, F>(side: Side, name: &'static str, settings: &'static str, call: F) -> Self
     where
         F: Fn(u64) -> R + Send + Sync + Copy + 'static,
@@ -90,21 +90,21 @@ impl Contestant {
         }
     }
 
-    /// It has a breaker that has to open after so many failures: proven by [`retire`](Self::retire).
+    /// Expects the breaker to open after exactly this many failures, checked by [`retire`](Self::retire).
     #[must_use]
     pub const fn opens_after(mut self, failures: u64) -> Self {
         self.opens_after = Some(failures);
         self
     }
 
-    /// Its circuit is open, and each call has to be rejected: opened by [`warm_up`](Self::warm_up).
+    /// Expects the circuit to be open and each call rejected. [`warm_up`](Self::warm_up) opens it.
     #[must_use]
     pub const fn rejects(mut self) -> Self {
         self.rejects = true;
         self
     }
 
-    /// Makes all that is made with the first calls.
+    /// Makes the first calls, which create whatever is created lazily.
     pub fn warm_up(&self) -> Result<()> {
         if self.rejects {
             self.open(1_000)?;
@@ -119,7 +119,7 @@ impl Contestant {
         (self.calls)(numbers)
     }
 
-    /// Whether these calls did what they had to do.
+    /// Checks the results of calls.
     pub fn check(&self, tally: Tally, numbers: &Range<u64>) -> Result<()> {
         let calls = numbers.end - numbers.start;
         let expected = if self.rejects {
@@ -132,7 +132,7 @@ impl Contestant {
         Ok(())
     }
 
-    /// After all that was measured: whether its breaker was on guard.
+    /// Checks after all measurements that the breaker opens.
     pub fn retire(&self) -> Result<()> {
         match self.opens_after {
             Some(failures) => self.open(failures),
@@ -140,7 +140,7 @@ impl Contestant {
         }
     }
 
-    /// Fails until the circuit opens, which it has to do after exactly so many failures; or earlier, with as many as it takes.
+    /// Makes failing calls until the circuit opens, which must happen after exactly `most` failures, or at most that many if it rejects.
     fn open(&self, most: u64) -> Result<()> {
         for failures in 0..=most {
             if (self.first_calls)(FAILING..FAILING).failed == 0 {
@@ -152,13 +152,13 @@ impl Contestant {
     }
 }
 
-/// What callgrind looks at: calls that are made from here.
+/// Makes the measured calls. Callgrind counts what this function calls.
 #[inline(never)]
 fn measured_calls<R: Answered>(numbers: Range<u64>, call: impl Fn(u64) -> R) -> Tally {
     tally(numbers, call)
 }
 
-/// And not from here. An empty range stands for its start alone.
+/// Makes calls that are not measured. An empty range stands for one call with its start.
 #[inline(never)]
 fn first_calls<R: Answered>(numbers: Range<u64>, call: impl Fn(u64) -> R) -> Tally {
     if numbers.is_empty() {
@@ -170,7 +170,7 @@ fn first_calls<R: Answered>(numbers: Range<u64>, call: impl Fn(u64) -> R) -> Tal
 }
 
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "callgrind has to see the callers of the work under their names")]
+#[expect(clippy::inline_always, reason = "callgrind identifies the callers of the work by name")]
 fn tally<R: Answered>(numbers: Range<u64>, call: impl Fn(u64) -> R) -> Tally {
     let mut tally = Tally::default();
     for number in numbers {

@@ -1,4 +1,4 @@
-//! A first build: what a crate brings along, from nothing.
+//! Clean builds: the cost of a crate and all its dependencies.
 
 use std::{fs, path::Path, process::Command, time::Instant};
 
@@ -7,12 +7,12 @@ use anyhow::{Context, Result, ensure};
 use super::{Workshop, cargo, write};
 use crate::timing::median;
 
-/// A build from nothing.
+/// The figures of a clean build.
 #[derive(Clone, Debug)]
-pub struct Cold {
-    /// What is built.
+pub struct CleanBuild {
+    /// The crates that are built.
     pub name: &'static str,
-    /// How many crates it is, its own included.
+    /// The number of crates, dependencies included.
     pub crates: usize,
     /// Seconds of `cargo build`.
     pub debug: f64,
@@ -20,26 +20,26 @@ pub struct Cold {
     pub release: f64,
 }
 
-/// A name, a folder, and what is depended on.
+/// A name, a folder, and the dependencies.
 type Subject = (&'static str, &'static str, fn(&Path) -> String);
 
 const SUBJECTS: &[Subject] = &[
-    ("steadfast, default features", "cold-steadfast", |root| {
+    ("steadfast, default features", "clean-steadfast", |root| {
         format!("steadfast = {{ path = '{}' }}\n", root.join("runtime").display())
     }),
-    ("backon + backon-macros, default features", "cold-backon", |_| {
+    ("backon + backon-macros, default features", "clean-backon", |_| {
         "backon = \"1\"\nbackon-macros = \"1\"\n".to_owned()
     }),
-    ("tower-resilience-circuitbreaker", "cold-tower-resilience", |_| {
+    ("tower-resilience-circuitbreaker", "clean-tower-resilience", |_| {
         "tower-resilience-circuitbreaker = \"0\"\n".to_owned()
     }),
-    ("backon + backon-macros + tower-resilience-circuitbreaker", "cold-both", |_| {
+    ("backon + backon-macros + tower-resilience-circuitbreaker", "clean-both", |_| {
         "backon = \"1\"\nbackon-macros = \"1\"\ntower-resilience-circuitbreaker = \"0\"\n".to_owned()
     }),
 ];
 
-/// Builds each from nothing, in turns.
-pub fn cold_builds(workshop: &Workshop, quick: bool) -> Result<Vec<Cold>> {
+/// Makes clean builds of all subjects, in turns.
+pub fn clean_builds(workshop: &Workshop, quick: bool) -> Result<Vec<CleanBuild>> {
     for (_, package, dependencies) in SUBJECTS {
         let folder = workshop.folder.join(package);
         let manifest = format!(
@@ -59,11 +59,11 @@ pub fn cold_builds(workshop: &Workshop, quick: bool) -> Result<Vec<Cold>> {
             release.push(time(workshop, package, &["build", "--release"])?);
         }
     }
-    let cold = SUBJECTS.iter().zip(times).map(|((name, package, _), (debug, release))| {
+    let builds = SUBJECTS.iter().zip(times).map(|((name, package, _), (debug, release))| {
         let crates = crates(&workshop.folder.join(package))?;
-        Ok(Cold { name, crates, debug: median(&debug), release: median(&release) })
+        Ok(CleanBuild { name, crates, debug: median(&debug), release: median(&release) })
     });
-    cold.collect()
+    builds.collect()
 }
 
 fn time(workshop: &Workshop, package: &str, arguments: &[&str]) -> Result<f64> {
@@ -77,7 +77,7 @@ fn time(workshop: &Workshop, package: &str, arguments: &[&str]) -> Result<f64> {
     Ok(start.elapsed().as_secs_f64())
 }
 
-/// The crates that are built on this machine, without the empty one.
+/// Returns the number of crates that are built on this machine, without the empty one.
 fn crates(folder: &Path) -> Result<usize> {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(program)

@@ -1,1 +1,1 @@
-//! Empty: the tests are in `it` and in the files beside it.
+//! Empty: the tests are in `it` and in the other files of this folder.

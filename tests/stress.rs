@@ -22,7 +22,7 @@ const TASKS: usize = 10_000;
 const THREADS: usize = 8;
 const ROUNDS: usize = 1_000;
 const TRIALS: u32 = 3;
-/// Whether calls succeed, and how many each thread makes: until the circuit opens, while it is open, and until it closes.
+/// The phases of a round: true if calls succeed, and the number of calls per thread. The phases last until the circuit opens, while it is open, and until it closes.
 const PHASES: [(bool, usize); 3] = [(false, 5), (true, 1), (true, 1)];
 const RECOVERY: Duration = Duration::from_secs(30);
 
@@ -79,7 +79,7 @@ fn a_breaker_opens_and_recovers_a_thousand_times() {
     thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
-                // Reads the clock of the runtime, which stands still while the threads run.
+                // Reads the clock of the runtime, which does not advance while the threads run.
                 let _guard = handle.enter();
                 for _ in 0..ROUNDS {
                     for (succeeds, calls) in PHASES {

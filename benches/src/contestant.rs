@@ -158,7 +158,7 @@ fn measured_calls<R: Answered>(numbers: Range<u64>, call: impl Fn(u64) -> R) -> 
     tally(numbers, call)
 }
 
-/// Makes calls that are not measured. An empty range stands for one call with its start.
+/// Makes calls that are not measured. An empty range means one call, with its start.
 #[inline(never)]
 fn first_calls<R: Answered>(numbers: Range<u64>, call: impl Fn(u64) -> R) -> Tally {
     if numbers.is_empty() {

@@ -106,7 +106,7 @@ pub fn bless(counts: &BTreeMap<String, f64>, file: &Path) -> Result<()> {
 }
 
 /// Parses callgrind's format: a function's name, then its own costs and, after each `calls=`, the inclusive cost of the function
-/// named by `cfn=`. A name is spelled out once and then given by number.
+/// named by `cfn=`. A name is spelled out once, and referred to by number afterwards.
 /// <https://valgrind.org/docs/manual/cl-format.html>
 fn parse(profile: &str) -> Result<BTreeMap<String, f64>> {
     let mut names = HashMap::new();

@@ -97,7 +97,7 @@ fn recovery(call: &Call) -> Result<(usize, f64)> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build()?;
     let gate = || Arc::new(Gate { admitted: 0.into(), decided: 0.into(), open: Semaphore::new(0) });
     runtime.block_on(async {
-        // recloser judges 100 calls.
+        // recloser evaluates a window of 100 calls.
         for _ in 0..100 {
             call(gate(), true).await;
         }

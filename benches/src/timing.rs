@@ -23,7 +23,7 @@ pub struct Effort {
 }
 
 impl Effort {
-    /// Returns an effort with turns so long that displacement from the caches by other contestants does not matter.
+    /// Returns an effort with turns long enough to make displacement from the caches by other contestants negligible.
     #[must_use]
     pub const fn long(self) -> Self {
         Self { rounds: self.rounds.div_ceil(10), turn: self.turn.saturating_mul(50) }
@@ -153,17 +153,17 @@ struct BreakOnPanic<'a>(&'a SpinBarrier);
 impl Drop for BreakOnPanic<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            // ORDERING: Relaxed: looked at until it is seen.
+            // ORDERING: Relaxed: the waiting threads poll it until they read `true`.
             self.0.broken.store(true, Ordering::Relaxed);
         }
     }
 }
 
 impl SpinBarrier {
-    /// `None` if a thread will not come any more.
+    /// Waits for all threads. Returns `None` if one of them has panicked.
     fn wait(&self, turn: usize) -> Option<()> {
         let cores = cores();
-        // ORDERING: Relaxed: it orders nothing but time.
+        // ORDERING: Relaxed: the barrier aligns the threads in time and publishes no memory.
         self.arrived.fetch_add(1, Ordering::Relaxed);
         let mut spins = 0_u32;
         while self.arrived.load(Ordering::Relaxed) < self.threads * (turn + 1) {
@@ -171,7 +171,7 @@ impl SpinBarrier {
                 return None;
             }
             spins = spins.saturating_add(1);
-            // Somebody may be waiting for this very core.
+            // Another thread may be waiting for this core.
             if self.threads > cores || spins > 10_000 { thread::yield_now() } else { std::hint::spin_loop() }
         }
         Some(())

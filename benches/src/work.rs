@@ -64,7 +64,7 @@ pub const fn add(number: u64) -> Result<u64, Error> {
     }
 }
 
-/// The same, failing at its first attempt; the result shows that it was retried.
+/// Adds one, but fails at its first attempt; the result shows that it was retried.
 ///
 /// # Errors
 ///

@@ -1,6 +1,6 @@
 //! Correctness of circuit breakers, as a numbered table of situations that users have met, for every kind of window where it applies.
 //!
-//! A history is a row of words of letters: `F` a failure, `S` a success, `X` a dropped permit, `P` a panic, `R` a rejected call; `+7`
+//! A history is a string of letters: `F` a failure, `S` a success, `X` a dropped permit, `P` a panic, `R` a rejected call; `+7`
 //! advances the clock by seven seconds.
 
 use std::{

@@ -14,7 +14,7 @@ use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
 };
 
-/// Whether the error is transient, and its `retry_after` hint.
+/// The values of `is_transient` and `retry_after`.
 type Verdict = (bool, Option<Duration>);
 
 const TRANSIENT: Verdict = (true, None);

@@ -29,8 +29,8 @@ enum Failure {
     #[error("busy at {0}")]
     #[transient]
     Busy(&'static str),
-    #[error("gone at {0}")]
-    Gone(&'static str),
+    #[error("permanent failure at {0}")]
+    Permanent(&'static str),
     #[error(transparent)]
     Open(#[from] CircuitOpen),
     #[error(transparent)]
@@ -55,7 +55,7 @@ impl Calls {
         self.made.borrow_mut().push(format!("{name}({key})"));
         let matches = |fails: &&str| fails.strip_prefix('!').unwrap_or(fails) == name;
         match self.fails.iter().copied().find(matches) {
-            Some(fails) if fails.starts_with('!') => Err(Failure::Gone(name)),
+            Some(fails) if fails.starts_with('!') => Err(Failure::Permanent(name)),
             Some(_) => Err(Failure::Busy(name)),
             None => Ok(format!("{key} from {name}")),
         }
@@ -137,10 +137,10 @@ fn if_io(kind: &str) -> anyhow::Result<u8> {
 #[test]
 fn an_error_that_does_not_meet_the_condition_ends_the_chain() {
     let calls = Calls::failing(&["!first"]);
-    assert_eq!(if_busy(&calls, "a"), Err(Failure::Gone("first")));
+    assert_eq!(if_busy(&calls, "a"), Err(Failure::Permanent("first")));
     assert_eq!(calls.made(), "first(a)");
     let calls = Calls::failing(&["first", "!second"]);
-    assert_eq!(if_busy(&calls, "a"), Err(Failure::Gone("second")));
+    assert_eq!(if_busy(&calls, "a"), Err(Failure::Permanent("second")));
     assert_eq!(calls.made(), "first(a) second(a)");
     let calls = Calls::failing(&["first", "second"]);
     assert_eq!(if_busy(&calls, "a").unwrap(), "a from third");
@@ -202,7 +202,7 @@ impl Remote for Loader {
 impl Loader {
     async fn shorter(&mut self, key: String) -> Result<String, Failure> {
         self.0 += 10;
-        if key.len() > 3 { Ok(key[..3].to_owned()) } else { Err(Failure::Gone("shorter")) }
+        if key.len() > 3 { Ok(key[..3].to_owned()) } else { Err(Failure::Permanent("shorter")) }
     }
 }
 
@@ -392,9 +392,9 @@ async fn events_carry_the_errors_of_each_step() {
     assert_eq!(result.unwrap(), "a from later");
     let only = by_hand.only_if(|error: &Failure| error.is_transient());
     let calls = Calls::failing(&["!first"]);
-    assert_eq!(only.run(|| calls.call("first", "a"), |_| Ok(String::new())), Err(Failure::Gone("first")));
+    assert_eq!(only.run(|| calls.call("first", "a"), |_| Ok(String::new())), Err(Failure::Permanent("first")));
     let result = only.run_async(async || calls.call("first", "a"), async |_| Ok(String::new())).await;
-    assert_eq!(result, Err(Failure::Gone("first")));
+    assert_eq!(result, Err(Failure::Permanent("first")));
     subscription.unsubscribe();
     assert_eq!(
         *texts.lock().unwrap(),

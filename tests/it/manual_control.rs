@@ -201,7 +201,7 @@ async fn an_observing_breaker_changes_state_and_rejects_nothing() {
     assert_eq!((snapshot.failures, snapshot.rejections), (5, 3), "three would have been rejected");
     advance(30 * SECOND).await;
     let trial = breaker.try_acquire().unwrap();
-    assert!(succeed(&breaker), "would have been rejected beside the trial call");
+    assert!(succeed(&breaker), "would have been rejected during the trial call");
     assert_eq!(breaker.state(), HalfOpen, "its success does not close the circuit");
     trial.success();
     assert_eq!(breaker.state(), Closed);

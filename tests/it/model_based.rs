@@ -1,4 +1,4 @@
-//! Model-based test: a breaker and a simple model of it give the same answers for random sequences of events.
+//! Model-based test: a breaker and a simple model of it behave alike for random sequences of events.
 //!
 //! `PROPTEST_CASES` sets the number of sequences.
 

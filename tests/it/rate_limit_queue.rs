@@ -57,7 +57,7 @@ async fn settle() {
     }
 }
 
-/// Returns a generator of numbers below its argument; equal seeds give equal numbers.
+/// Returns a generator of numbers below its argument. Equal seeds lead to equal numbers.
 fn random(mut seed: u64) -> impl FnMut(u64) -> u64 {
     move |below| {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -71,13 +71,13 @@ fn most_in_a_window(moments: &[Duration], per: Duration) -> usize {
     moments.iter().map(within).max().unwrap_or(0)
 }
 
-/// Makes a call every 20 ms for a minute, each of which gives up after `patience`; returns when the admitted ones started.
-async fn under_load(limit: Arc<RateLimit>, patience: Duration) -> Vec<Duration> {
+/// Makes a call every 20 ms for a minute, each of which gives up after `give_up_after`; returns when the admitted ones started.
+async fn under_load(limit: Arc<RateLimit>, give_up_after: Duration) -> Vec<Duration> {
     let (start, started) = (Instant::now(), Arc::new(Mutex::new(Vec::new())));
     while start.elapsed() < 60 * SECOND {
         let (limit, started) = (limit.clone(), started.clone());
         tokio::spawn(async move {
-            if let Ok(Ok(())) = timeout(patience, limit.acquire_async()).await {
+            if let Ok(Ok(())) = timeout(give_up_after, limit.acquire_async()).await {
                 started.lock().unwrap().push(start.elapsed());
             }
         });

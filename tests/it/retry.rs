@@ -125,7 +125,7 @@ async fn no_sleep_begins_that_would_end_after_max_elapsed() {
 }
 
 #[derive(Debug, thiserror::Error, Transient)]
-#[error("asked to wait")]
+#[error("busy")]
 #[transient(retry_after = 0)]
 struct Hint(Duration);
 

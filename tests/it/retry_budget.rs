@@ -220,7 +220,7 @@ async fn functions_share_a_budget() {
 #[test]
 fn concurrent_withdrawals_never_exceed_the_deposits() {
     let (policy, budget) = policy(RetryBudget::new().ratio(0.25).reserve_per_second(0));
-    let clock = FakeClock::new(); // stands still, so no deposit expires
+    let clock = FakeClock::new(); // does not advance, so no deposit expires
     let made: u32 = thread::scope(|scope| {
         let call = || {
             let _entered = clock.enter();

@@ -43,7 +43,7 @@ macro_rules! sends {
             $(#[$attribute])* async fn generic<T: Into<u8> + Copy + Send>(first: T, second: T) -> Answer { yield_now().await; Ok(first.into() + second.into()) }
             $(#[$attribute])* async fn read(request: &mut Request) -> Answer { yield_now().await; Ok(request.get()) }
             $(#[$attribute])* async fn written(request: &mut Request) -> Answer { *request.body.get_mut() += 1; yield_now().await; Ok(request.get()) }
-            $(#[$attribute])* async fn given_on(request: &mut Request) -> Answer { yield_now().await; super::take(request).await }
+            $(#[$attribute])* async fn passed_on(request: &mut Request) -> Answer { yield_now().await; super::take(request).await }
             $(#[$attribute])* async fn tuple((first, second): (Request, Request)) -> Answer { yield_now().await; Ok(first.get() + second.get()) }
             $(#[$attribute])* async fn unused(_request: Request, _: Request) -> Answer { yield_now().await; Ok(1) }
             $(#[$attribute])* async fn early(request: Request, flag: bool) -> Answer { if flag { return Ok(1); } yield_now().await; Ok(request.get()) }
@@ -84,7 +84,7 @@ macro_rules! sends {
                 is_send(generic(1, 2));
                 is_send(read(&mut request()));
                 is_send(written(&mut request()));
-                is_send(given_on(&mut request()));
+                is_send(passed_on(&mut request()));
                 is_send(tuple((request(), request())));
                 is_send(unused(request(), request()));
                 is_send(early(request(), true));

@@ -12,9 +12,9 @@ pub(super) struct Variant {
     pub(super) dependencies: fn(&Path) -> String,
     /// The code before all functions.
     prelude: &'static str,
-    /// The attributes of each function; `{}` stands for its number.
+    /// The attributes of each function; `{}` is replaced by its number.
     attributes: &'static str,
-    /// The body of each function; `{}` stands for its number.
+    /// The body of each function; `{}` is replaced by its number.
     body: &'static str,
 }
 

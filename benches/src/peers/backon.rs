@@ -29,7 +29,7 @@ const fn none() -> ConstantBuilder {
 
 const fn no_sleep(_: Duration) {}
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "backon gives it so")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "backon passes a reference")]
 fn is_transient(error: &Error) -> bool {
     *error == Error::Failed
 }

@@ -1,6 +1,6 @@
 //! retry-if: an attribute; reads the clock for each call.
 
-#![expect(unexpected_cfgs, reason = "the attribute asks for a feature of the crate that it is used in")]
+#![expect(unexpected_cfgs, reason = "the attribute tests a feature of the crate in which it is used")]
 
 use std::time::Duration;
 

@@ -98,7 +98,7 @@ async fn timeouts() {
 #[cfg(unix)]
 #[test]
 fn missing_socket() {
-    let client = Client::open(format!("redis+unix://{}/nobody.sock", env!("CARGO_TARGET_TMPDIR"))).unwrap();
+    let client = Client::open(format!("redis+unix://{}/missing.sock", env!("CARGO_TARGET_TMPDIR"))).unwrap();
     let error = client.get_connection().err().unwrap();
     assert!(error.is_connection_refusal(), "{error:?}");
     assert_verdict(error, TRANSIENT, "no such socket");

@@ -342,12 +342,12 @@ impl Model {
             Policy::Time(_) => self.by_time.push_back(call),
         }
         if failed || slow {
-            self.judge();
+            self.evaluate_window();
         }
     }
 
-    fn judge(&mut self) {
-        let Counts { calls, failures, slow } = self.window().expect("only windows are judged");
+    fn evaluate_window(&mut self) {
+        let Counts { calls, failures, slow } = self.window().expect("called with a window only");
         let min_calls = match self.config.policy {
             Policy::Calls(most) => self.config.min_calls.min(most),
             _ => self.config.min_calls,
@@ -426,7 +426,7 @@ impl Model {
         self.trials.taken += 1;
     }
 
-    /// How long an open circuit stays open after the present number of failed recoveries.
+    /// Returns the duration of the open state after the present number of failed recoveries.
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_precision_loss,

@@ -13,14 +13,14 @@ use super::{ALGORITHMS, SECOND, most_in_a_window, random, shared, stores::Window
 #[tokio::test(start_paused = true)]
 async fn at_five_times_the_load_the_whole_limit_is_used() {
     for algorithm in ALGORITHMS {
-        for patience in [500, 1_000, 2_000, 4_900].map(Duration::from_millis) {
-            let started = under_load(shared(10, SECOND, 5 * SECOND, algorithm), patience).await;
-            println!("{algorithm:?}, patience {patience:?}: {} of 600", started.len());
-            assert!(started.len() >= 590, "{algorithm:?}, {patience:?}: {}", started.len());
+        for give_up_after in [500, 1_000, 2_000, 4_900].map(Duration::from_millis) {
+            let started = under_load(shared(10, SECOND, 5 * SECOND, algorithm), give_up_after).await;
+            println!("{algorithm:?}, giving up after {give_up_after:?}: {} of 600", started.len());
+            assert!(started.len() >= 590, "{algorithm:?}, {give_up_after:?}: {}", started.len());
             let most = most_in_a_window(&started, SECOND);
             match algorithm {
-                Algorithm::Gcra => assert!(started.len() <= 610 && most <= 20, "{patience:?}: {most}"),
-                _ => assert!(most <= 10, "{patience:?}: {most}"),
+                Algorithm::Gcra => assert!(started.len() <= 610 && most <= 20, "{give_up_after:?}: {most}"),
+                _ => assert!(most <= 10, "{give_up_after:?}: {most}"),
             }
         }
     }
@@ -29,22 +29,22 @@ async fn at_five_times_the_load_the_whole_limit_is_used() {
 #[tokio::test(start_paused = true)]
 async fn at_five_times_the_load_the_whole_limit_of_a_store_is_used() {
     for latency in [0, 1, 3, 10, 25].map(Duration::from_millis) {
-        for patience in [500, 1_000, 2_000, 4_900].map(Duration::from_millis) {
+        for give_up_after in [500, 1_000, 2_000, 4_900].map(Duration::from_millis) {
             let store = WindowStore::new(latency);
-            let started = under_load(store.limit(10, SECOND, 5 * SECOND), patience).await;
+            let started = under_load(store.limit(10, SECOND, 5 * SECOND), give_up_after).await;
             println!(
-                "latency {latency:?}, patience {patience:?}: {} of 600, {} requests",
+                "latency {latency:?}, giving up after {give_up_after:?}: {} of 600, {} requests",
                 started.len(),
                 store.requests()
             );
-            assert!((588..=610).contains(&started.len()), "{latency:?}, {patience:?}: {}", started.len());
+            assert!((588..=610).contains(&started.len()), "{latency:?}, {give_up_after:?}: {}", started.len());
             assert!(most_in_a_window(&started, SECOND) <= 10);
             assert!(store.requests() <= 3_000, "at most one request for each of 3,000 calls: {}", store.requests());
         }
     }
 }
 
-/// Now and then the executor stalls for 12 ms, while waiting calls start and give up.
+/// At random the executor stalls for 12 ms, while waiting calls start and give up.
 #[tokio::test(start_paused = true)]
 async fn the_limit_holds_for_the_starts_of_calls_on_an_executor_that_stalls() {
     const PER: Duration = Duration::from_millis(100);
@@ -53,9 +53,9 @@ async fn the_limit_holds_for_the_starts_of_calls_on_an_executor_that_stalls() {
         let limit = shared(calls, PER, 3 * PER, Algorithm::SlidingWindow);
         let (start, started) = (Instant::now(), Arc::new(Mutex::new(Vec::new())));
         for _ in 0..4_000 {
-            let (limit, started, patience) = (limit.clone(), started.clone(), 1 + random(400));
+            let (limit, started, give_up_after) = (limit.clone(), started.clone(), 1 + random(400));
             tokio::spawn(async move {
-                if let Ok(Ok(())) = timeout(Duration::from_millis(patience), limit.acquire_async()).await {
+                if let Ok(Ok(())) = timeout(Duration::from_millis(give_up_after), limit.acquire_async()).await {
                     started.lock().unwrap().push(start.elapsed());
                 }
             });

@@ -59,7 +59,7 @@ async fn a_request_with_previous_settings_is_dropped() {
         limit.reconfigure(RateLimitConfig::new(10, SECOND).max_wait(60 * SECOND).store(other));
     })
     .await;
-    assert_eq!([store, other].map(|store| store.requests()), [2, 1]);
+    assert_eq!([store.requests(), other.requests()], [2, 1]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -103,7 +103,7 @@ async fn a_request_is_dropped_with_the_last_waiter() {
 #[tokio::test(start_paused = true)]
 async fn large_limits_are_served_in_order_while_callers_give_up() {
     for (calls, latency) in [(20, 10), (100, 1), (100, 3), (100, 25), (1_000, 1)] {
-        for patience in [500, 800].map(Duration::from_millis) {
+        for give_up_after in [500, 800].map(Duration::from_millis) {
             let store = WindowStore::new(Duration::from_millis(latency));
             let limit = store.limit(calls, SECOND, 5 * SECOND);
             let (start, order) = (Instant::now(), Arc::new(Mutex::new(Vec::new())));
@@ -113,7 +113,7 @@ async fn large_limits_are_served_in_order_while_callers_give_up() {
                     let (limit, order) = (limit.clone(), order.clone());
                     number += 1;
                     tokio::spawn(async move {
-                        if let Ok(Ok(())) = timeout(patience, limit.acquire_async()).await {
+                        if let Ok(Ok(())) = timeout(give_up_after, limit.acquire_async()).await {
                             order.lock().unwrap().push((start.elapsed(), number));
                         }
                     });
@@ -122,7 +122,7 @@ async fn large_limits_are_served_in_order_while_callers_give_up() {
             }
             let order = order.lock().unwrap();
             let (served, most) = (order.len(), calls as usize * 5);
-            assert!(served * 100 >= most * 98, "{calls}, latency {latency} ms, {patience:?}: {served} of {most}");
+            assert!(served * 100 >= most * 98, "{calls}, latency {latency} ms, {give_up_after:?}: {served} of {most}");
             // Calls that start at the same moment start in any order.
             let mut moments = BTreeMap::<_, Vec<_>>::new();
             for (at, number) in order.iter() {

@@ -1,9 +1,9 @@
-//! What a timeout, a bulkhead, a rate limit and a fallback cost a call that succeeds, beside what one would write by hand: tokio's
-//! `timeout` and `Semaphore`, and governor: `cargo bench -p steadfast-benches --features peers --bench family`.
+//! Overhead of a timeout, a bulkhead, a rate limit and a fallback for a successful call, next to handwritten equivalents: tokio's
+//! `timeout` and `Semaphore`, and governor. Run with `cargo bench -p steadfast-benches --features peers --bench family`.
 //!
-//! A call that is ready at once never waits; one that yields does, once.
+//! A plain call is ready at its first poll; the `_yields` variants are pending once.
 
-#![allow(clippy::unused_async, clippy::missing_docs_in_private_items, reason = "what is measured")]
+#![allow(clippy::unused_async, clippy::missing_docs_in_private_items, reason = "measured functions")]
 
 use std::{
     future::Future,
@@ -28,8 +28,8 @@ fn main() {
 
 const CALLS: u32 = 1_000;
 const PER: Duration = Duration::from_millis(1);
-/// Never reached by the calls of a millisecond, so that every call is admitted; kept by a window of as many places as there are
-/// calls in it.
+/// So high that the calls of a millisecond never reach it and every call is admitted. The sliding window keeps one entry for each
+/// call in it.
 const LIMIT: u32 = 1_000_000;
 
 /// Adds 1, ready at once.
@@ -37,7 +37,7 @@ async fn bare(number: u64) -> io::Result<u64> {
     Ok(black_box(number) + 1)
 }
 
-/// The same, and gives the others a turn first.
+/// Like [`bare`], but yields once first.
 async fn bare_yields(number: u64) -> io::Result<u64> {
     tokio::task::yield_now().await;
     bare(number).await
@@ -62,7 +62,7 @@ async fn timeout_by_hand_yields(number: u64) -> io::Result<u64> {
     tokio::time::timeout(Duration::from_secs(10), bare_yields(number)).await?
 }
 
-#[fallback(instead)]
+#[fallback(fallback_value)]
 async fn fallback_by_attribute(number: u64) -> io::Result<u64> {
     Ok(black_box(number) + 1)
 }
@@ -70,20 +70,20 @@ async fn fallback_by_attribute(number: u64) -> io::Result<u64> {
 async fn fallback_by_hand(number: u64) -> io::Result<u64> {
     match bare(number).await {
         Ok(number) => Ok(number),
-        Err(_) => instead(number).await,
+        Err(_) => fallback_value(number).await,
     }
 }
 
 #[cold]
-async fn instead(number: u64) -> io::Result<u64> {
+async fn fallback_value(number: u64) -> io::Result<u64> {
     Ok(number)
 }
 
-static PLACES: Bulkhead = Bulkhead::new("measured", BulkheadConfig::new().max_concurrent(100));
-register!(PLACES);
+static POOL: Bulkhead = Bulkhead::new("measured", BulkheadConfig::new().max_concurrent(100));
+register!(POOL);
 static SEMAPHORE: Semaphore = Semaphore::const_new(100);
 
-#[bulkhead(bulkhead = PLACES)]
+#[bulkhead(bulkhead = POOL)]
 async fn bulkhead_by_attribute(number: u64) -> io::Result<u64> {
     Ok(black_box(number) + 1)
 }
@@ -94,11 +94,11 @@ async fn bulkhead_by_hand(number: u64) -> io::Result<u64> {
 }
 
 static WINDOW: RateLimit = RateLimit::new("window", RateLimitConfig::new(LIMIT, PER));
-static BUCKET: RateLimit = RateLimit::new("bucket", RateLimitConfig::new(LIMIT, PER).algorithm(Algorithm::Gcra));
+static GCRA: RateLimit = RateLimit::new("gcra", RateLimitConfig::new(LIMIT, PER).algorithm(Algorithm::Gcra));
 static GOVERNOR: LazyLock<DefaultDirectRateLimiter> = LazyLock::new(|| RateLimiter::direct(quota()));
 static GOVERNOR_KEYED: LazyLock<DefaultKeyedRateLimiter<String>> = LazyLock::new(|| RateLimiter::keyed(quota()));
 
-/// A million in a millisecond.
+/// A million calls per millisecond.
 fn quota() -> Quota {
     let burst = NonZeroU32::new(LIMIT).unwrap_or(NonZeroU32::MIN);
     Quota::with_period(PER / LIMIT).map_or_else(|| Quota::per_second(burst), |quota| quota.allow_burst(burst))
@@ -109,13 +109,13 @@ async fn window_by_attribute(number: u64) -> io::Result<u64> {
     Ok(black_box(number) + 1)
 }
 
-#[rate_limit(rate_limit = BUCKET)]
-async fn bucket_by_attribute(number: u64) -> io::Result<u64> {
+#[rate_limit(rate_limit = GCRA)]
+async fn gcra_by_attribute(number: u64) -> io::Result<u64> {
     Ok(black_box(number) + 1)
 }
 
 #[rate_limit(name = "measured keys", limit = 1_000_000, per = 1ms, key = KEY)]
-async fn window_of_a_key(number: u64) -> io::Result<u64> {
+async fn keyed_window_by_attribute(number: u64) -> io::Result<u64> {
     Ok(black_box(number) + 1)
 }
 
@@ -126,13 +126,13 @@ async fn governor_by_hand(number: u64) -> io::Result<u64> {
     bare(number).await
 }
 
-async fn governor_of_a_key(number: u64) -> io::Result<u64> {
+async fn keyed_governor_by_hand(number: u64) -> io::Result<u64> {
     let key = KEY.to_owned();
     GOVERNOR_KEYED.check_key(&key).map_err(|_| io::ErrorKind::ResourceBusy)?;
     bare(number).await
 }
 
-/// Calls a thousand times, in a runtime whose timer never fires.
+/// Measures a thousand calls, in a runtime whose timer never fires.
 fn measure<F: Future<Output = io::Result<u64>>>(bencher: Bencher<'_, '_>, call: impl Fn(u64) -> F + Sync) {
     bencher.counter(CALLS).bench(|| {
         RUNTIME.with(|runtime| {
@@ -175,6 +175,6 @@ mod measured {
     benches! {
         bare, bare_yields, timeout_by_attribute, timeout_by_hand, timeout_by_attribute_yields, timeout_by_hand_yields,
         fallback_by_attribute, fallback_by_hand, bulkhead_by_attribute, bulkhead_by_hand, window_by_attribute,
-        bucket_by_attribute, governor_by_hand, window_of_a_key, governor_of_a_key
+        gcra_by_attribute, governor_by_hand, keyed_window_by_attribute, keyed_governor_by_hand
     }
 }

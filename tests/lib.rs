@@ -1,1 +1,1 @@
-//! Nothing is here: the tests are in `it`.
+//! Empty: the tests are in `it` and in the other files of this folder.

@@ -1,5 +1,5 @@
-//! What `tracing` is told, in a process of its own: what a place in the code tells whom is decided for all threads at once, and
-//! another test's threads would come in between.
+//! Output to `tracing`. Runs in a process of its own: `tracing` caches for all threads which call sites are enabled, so that the threads
+//! of other tests would interfere.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -19,11 +19,11 @@ fn fail(breaker: &CircuitBreaker) {
     _ = breaker.call(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut)));
 }
 
-/// Where a log goes.
+/// A writer into memory.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+struct Buffer(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Log {
+impl Write for Buffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
@@ -33,11 +33,11 @@ impl Write for Log {
     }
 }
 
-/// What is logged at that level and above while `act` runs. One at a time, for the reason above.
+/// Returns what `act` logs at `level` and above. One call runs at a time, for the reason above.
 fn logged(level: tracing::Level, act: impl FnOnce()) -> String {
     static ONE: Mutex<()> = Mutex::new(());
     let _alone = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let log = Log::default();
+    let log = Buffer::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer({
@@ -53,7 +53,7 @@ fn logged(level: tracing::Level, act: impl FnOnce()) -> String {
 }
 
 #[test]
-fn tracing_is_quiet_about_calls_unless_asked() {
+fn calls_are_logged_at_debug_level_only() {
     static POLICY: RetryPolicy = RetryPolicy::new().name("traced").max_attempts(2).backoff(Schedule::none());
     let act = || {
         let breaker = CircuitBreaker::new("traced", CONFIG);
@@ -90,16 +90,16 @@ async fn attempts(fails: &Cell<u32>) -> io::Result<u32> {
     tracing::info!("before");
     tokio::task::yield_now().await;
     tracing::info!("after");
-    next(fails)
+    next_result(fails)
 }
 
 #[retry(max_attempts = 2, backoff = none)]
-fn attempts_of_a_thread(fails: &Cell<u32>) -> io::Result<u32> {
+fn sync_attempts(fails: &Cell<u32>) -> io::Result<u32> {
     tracing::info!("once");
-    next(fails)
+    next_result(fails)
 }
 
-fn next(fails: &Cell<u32>) -> io::Result<u32> {
+fn next_result(fails: &Cell<u32>) -> io::Result<u32> {
     match fails.get() {
         0 => Ok(7),
         left => {
@@ -109,12 +109,12 @@ fn next(fails: &Cell<u32>) -> io::Result<u32> {
     }
 }
 
-fn paused() -> tokio::runtime::Runtime {
+fn paused_runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
 
 #[test]
-fn a_further_attempt_has_a_span() {
+fn each_attempt_after_the_first_has_a_span() {
     let lines = |level, act: &dyn Fn()| {
         let text = logged(level, act);
         text.lines().map(|line| line.trim().replace("tracing: ", "")).collect::<Vec<_>>()
@@ -125,7 +125,7 @@ fn a_further_attempt_has_a_span() {
             attempts(&Cell::new(2)).await.unwrap();
             tracing::info!("answered");
         };
-        paused().block_on(call.instrument(span));
+        paused_runtime().block_on(call.instrument(span));
     };
     let (second, third) = (
         "INFO request{id=7}:attempt{retry.name=\"traced attempts\" retry.attempt=2}: ",
@@ -141,16 +141,16 @@ fn a_further_attempt_has_a_span() {
         "INFO request{id=7}: answered".to_owned(),
     ];
     assert_eq!(lines(tracing::Level::INFO, &request), expected);
-    let at_once = || _ = paused().block_on(attempts(&Cell::new(0))).unwrap();
-    assert_eq!(lines(tracing::Level::INFO, &at_once), ["INFO before", "INFO after"], "a success at once has none");
-    let of_a_thread = || _ = attempts_of_a_thread(&Cell::new(1)).unwrap();
+    let at_once = || _ = paused_runtime().block_on(attempts(&Cell::new(0))).unwrap();
+    assert_eq!(lines(tracing::Level::INFO, &at_once), ["INFO before", "INFO after"], "no span at the first attempt");
+    let of_a_thread = || _ = sync_attempts(&Cell::new(1)).unwrap();
     assert_eq!(
         lines(tracing::Level::INFO, &of_a_thread),
-        ["INFO once", "INFO attempt{retry.name=\"tracing::attempts_of_a_thread\" retry.attempt=2}: once"]
+        ["INFO once", "INFO attempt{retry.name=\"tracing::sync_attempts\" retry.attempt=2}: once"]
     );
-    // What others on the thread log meanwhile is not part of it.
+    // Other tasks on the thread are not inside the span.
     let beside = || {
-        paused().block_on(async {
+        paused_runtime().block_on(async {
             let fails = Cell::new(1);
             let other = async {
                 tokio::time::sleep(Duration::from_secs(1)).await;
@@ -163,23 +163,23 @@ fn a_further_attempt_has_a_span() {
             result.unwrap();
         });
     };
-    let told = lines(tracing::Level::INFO, &beside);
-    assert_eq!(told.iter().filter(|line| *line == "INFO other").count(), 5, "{told:#?}");
-    assert_eq!(told.iter().filter(|line| line.contains("retry.attempt=2")).count(), 2, "{told:#?}");
+    let events = lines(tracing::Level::INFO, &beside);
+    assert_eq!(events.iter().filter(|line| *line == "INFO other").count(), 5, "{events:#?}");
+    assert_eq!(events.iter().filter(|line| line.contains("retry.attempt=2")).count(), 2, "{events:#?}");
 }
 
 #[test]
 fn names_and_reasons_are_on_one_line() {
-    const EVIL: &str = "a\r\nERROR forged\u{1b}[2J\u{2028}\u{202e}b";
+    const HOSTILE: &str = "a\r\nERROR forged\u{1b}[2J\u{2028}\u{202e}b";
     let text = logged(tracing::Level::DEBUG, || {
-        let breaker = CircuitBreaker::new(EVIL, CONFIG);
-        breaker.apply_override(&Override::force_open().reason(EVIL));
+        let breaker = CircuitBreaker::new(HOSTILE, CONFIG);
+        breaker.apply_override(&Override::force_open().reason(HOSTILE));
         breaker.try_acquire().unwrap_err();
         breaker.reconfigure(CONFIG.failure_threshold(7));
         let fail = || Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut));
-        RetryPolicy::new().name(EVIL).max_attempts(2).backoff(Schedule::none()).run(fail).unwrap_err();
+        RetryPolicy::new().name(HOSTILE).max_attempts(2).backoff(Schedule::none()).run(fail).unwrap_err();
     });
-    let shown = steadfast::escaped(EVIL);
+    let shown = steadfast::escaped(HOSTILE);
     for line in text.lines() {
         assert!(line.contains(&*shown), "{line:?}");
         assert!(!line.contains(|c: char| c.is_control() || "\u{2028}\u{202e}".contains(c)), "{line:?}");

@@ -1,7 +1,6 @@
-//! What annotations cost the compiler, and how much machine code they become: crates of 500 functions are written, checked and
-//! built, each way of making a call survive beside the same functions without.
+//! Compile times and code sizes: crates of 500 functions, checked and built with each kind of retry or breaker, and plain.
 
-mod cold;
+mod clean;
 mod source;
 
 use std::{
@@ -16,15 +15,15 @@ use object::{Object, ObjectSection, SectionKind};
 
 use self::source::{VARIANTS, Variant};
 pub use self::{
-    cold::{Cold, cold_builds},
+    clean::{CleanBuild, clean_builds},
     source::FUNCTIONS,
 };
 use crate::timing::median;
 
-/// What 500 functions of a kind come to.
+/// The build figures of 500 functions of one kind.
 #[derive(Clone, Debug)]
 pub struct Built {
-    /// What is around each of them.
+    /// The kind.
     pub name: &'static str,
     /// Bytes of machine code at `opt-level = 2`.
     pub text: u64,
@@ -36,7 +35,7 @@ pub struct Built {
     pub release: f64,
 }
 
-/// A folder below `target` for crates that are written by this program.
+/// A folder below `target` for generated crates.
 #[derive(Debug)]
 pub struct Workshop {
     folder: PathBuf,
@@ -44,7 +43,7 @@ pub struct Workshop {
 }
 
 impl Workshop {
-    /// In the target folder of the workspace at `root`.
+    /// Creates a workshop in the target folder of the workspace at `root`.
     #[must_use]
     pub fn new(root: &Path) -> Self {
         Self { folder: root.join("target/bench-builds"), root: root.to_owned() }
@@ -62,10 +61,10 @@ impl Workshop {
             members.join(", ")
         );
         write(&self.folder.join("Cargo.toml"), &workspace)?;
-        // The versions of the workspace, so that nothing is asked of a registry but what is not there yet.
+        // The versions of the workspace, so that cargo fetches only what is missing.
         fs::copy(self.root.join("Cargo.lock"), self.folder.join("Cargo.lock"))?;
 
-        // What the functions need is built before anything is timed.
+        // Dependencies are built before anything is timed.
         self.cargo(&["check", "--workspace"])?;
         self.cargo(&["build", "--workspace", "--release"])?;
         let mut times = vec![(Vec::new(), Vec::new()); VARIANTS.len()];
@@ -93,7 +92,7 @@ impl Workshop {
         write(&folder.join("src/main.rs"), &variant.source())
     }
 
-    /// The crate's own share of what it is compiled to: its functions, and of its dependencies what is generic.
+    /// Returns the code of the crate itself: its functions, and its instances of generic functions of its dependencies.
     fn generated(&self, variant: &Variant) -> Result<(u64, usize)> {
         let emit = |profile: &[&str], kind: &str| -> Result<PathBuf> {
             let file = self.folder.join(format!("{}.{kind}", variant.package));
@@ -119,7 +118,7 @@ impl Workshop {
         Ok(start.elapsed().as_secs_f64())
     }
 
-    /// Makes cargo compile it again.
+    /// Makes cargo recompile the crate.
     fn touch(&self, variant: &Variant) -> Result<()> {
         write(&self.folder.join(variant.package).join("src/main.rs"), &variant.source())
     }
@@ -134,7 +133,7 @@ fn cargo(folder: &Path, arguments: &[&str]) -> Result<()> {
     let output = Command::new(program)
         .args(arguments)
         .current_dir(folder)
-        // Its own target folder, and none of what cargo has said to the program that runs this.
+        // A target folder of its own, and no flags of the cargo that runs this program.
         .env("CARGO_TARGET_DIR", folder.join("target"))
         .env("CARGO_TERM_QUIET", "true")
         .env_remove("RUSTFLAGS")

@@ -1,4 +1,4 @@
-//! What one would write by hand, with as little as will do: no totals, no trial calls, no events.
+//! Minimal handwritten breakers and retries: no totals, no half-open limit, no events.
 
 use std::{
     cell::Cell,
@@ -15,26 +15,26 @@ use steadfast::Transient;
 
 use crate::work::{Error, add, add_at_second_try, wait};
 
-/// How the breaker is set.
-pub const BREAKER: &str = "an AtomicU32 of failures in a row and the moment of the 5th: no totals, no half-open";
-/// How the retry is set.
+/// The settings of the breaker.
+pub const BREAKER: &str = "an AtomicU32 of consecutive failures and the time of the 5th: no totals, no half-open";
+/// The settings of the retry.
 pub const RETRY: &str = "a loop of 3 attempts, 100 ms doubled, sleeping between them";
 
-/// Nothing but the work.
+/// The bare work.
 ///
 /// # Errors
 ///
-/// The work's.
+/// Those of the work.
 #[inline(never)]
 pub fn bare(number: u64) -> Result<u64, Error> {
     add(number)
 }
 
-/// The same in an `async fn`.
+/// The bare work in an `async fn`.
 ///
 /// # Errors
 ///
-/// The work's.
+/// Those of the work.
 #[inline(never)]
 pub fn bare_async(number: u64) -> Result<u64, Error> {
     async fn bare(number: u64) -> Result<u64, Error> {
@@ -43,11 +43,11 @@ pub fn bare_async(number: u64) -> Result<u64, Error> {
     wait(bare(number))
 }
 
-/// The work and a look at the clock, which whoever goes by time has to pay.
+/// The bare work and a clock read, the least cost of anything that depends on time.
 ///
 /// # Errors
 ///
-/// The work's.
+/// Those of the work.
 #[inline(never)]
 pub fn clock(number: u64) -> Result<u64, Error> {
     black_box(Instant::now());
@@ -58,7 +58,7 @@ pub fn clock(number: u64) -> Result<u64, Error> {
 #[derive(Debug, Default)]
 pub struct Breaker {
     failures: AtomicU32,
-    /// In milliseconds of the process; 0 while closed.
+    /// Milliseconds since the start of the process; 0 while closed.
     opened_at: AtomicU64,
 }
 
@@ -66,21 +66,21 @@ impl Breaker {
     const THRESHOLD: u32 = 5;
     const RECOVERY: u64 = 3_600_000;
 
-    /// A closed one.
+    /// Creates a closed breaker.
     #[must_use]
     pub const fn new() -> Self {
         Self { failures: AtomicU32::new(0), opened_at: AtomicU64::new(0) }
     }
 
-    /// Whether a call may be made.
+    /// Returns true if a call may be made.
     #[inline]
     pub fn admits(&self) -> bool {
-        // ORDERING: Relaxed, here and below: numbers that say nothing about other memory.
+        // ORDERING: Relaxed, here and below: the numbers guard no other memory.
         let opened_at = self.opened_at.load(Ordering::Relaxed);
         opened_at == 0 || millis().saturating_sub(opened_at) >= Self::RECOVERY
     }
 
-    /// Takes in how it ended.
+    /// Records the outcome of a call.
     #[inline]
     pub fn record(&self, success: bool) {
         if !success {
@@ -119,29 +119,29 @@ fn millis() -> u64 {
     u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
-/// Through a closed breaker.
+/// A call through a closed breaker.
 ///
 /// # Errors
 ///
-/// The work's, or the rejection.
+/// Those of the work, or the rejection.
 #[inline(never)]
 pub fn consecutive(number: u64) -> Result<u64, Error> {
     static CLOSED: Breaker = Breaker::new();
     CLOSED.call(|| add(number))
 }
 
-/// Through a closed breaker, `async`.
+/// An `async` call through a closed breaker.
 ///
 /// # Errors
 ///
-/// The work's, or the rejection.
+/// Those of the work, or the rejection.
 #[inline(never)]
 pub fn consecutive_async(number: u64) -> Result<u64, Error> {
     static CLOSED: Breaker = Breaker::new();
     wait(CLOSED.call_async(async || add(number)))
 }
 
-/// At an open breaker.
+/// A call to an open breaker.
 ///
 /// # Errors
 ///
@@ -155,11 +155,11 @@ pub fn open(number: u64) -> Result<u64, Error> {
 const ATTEMPTS: u32 = 3;
 const BASE: Duration = Duration::from_millis(100);
 
-/// Retried, and it succeeds at once.
+/// A retried call that succeeds at its first attempt.
 ///
 /// # Errors
 ///
-/// The work's.
+/// Those of the work.
 #[inline(never)]
 pub fn retry(number: u64) -> Result<u64, Error> {
     let mut delay = BASE;
@@ -188,65 +188,65 @@ async fn retried(number: u64) -> Result<u64, Error> {
     work(number).await
 }
 
-/// Retried, and it succeeds at once, `async`.
+/// A retried `async` call that succeeds at its first attempt.
 ///
 /// # Errors
 ///
-/// The work's.
+/// Those of the work.
 #[inline(never)]
 pub fn retry_async(number: u64) -> Result<u64, Error> {
     wait(retried(number))
 }
 
-/// The future of a retry.
+/// Returns the future of a retried call.
 pub fn retry_future(number: u64) -> impl Future<Output = Result<u64, Error>> {
     retried(number)
 }
 
-/// Retried, and it succeeds at the second attempt.
+/// A retried call that succeeds at its second attempt.
 ///
 /// # Errors
 ///
-/// The work's.
+/// Those of the work.
 #[inline(never)]
 pub fn second_try(number: u64) -> Result<u64, Error> {
-    let tried = Cell::new(false);
+    let attempted = Cell::new(false);
     for _ in 1..ATTEMPTS {
-        match add_at_second_try(number, &tried) {
+        match add_at_second_try(number, &attempted) {
             Err(error) if error.is_transient() => {}
             result => return result,
         }
     }
-    add_at_second_try(number, &tried)
+    add_at_second_try(number, &attempted)
 }
 
-/// Retried, and it succeeds at the second attempt, `async`.
+/// A retried `async` call that succeeds at its second attempt.
 ///
 /// # Errors
 ///
-/// The work's.
+/// Those of the work.
 #[inline(never)]
 pub fn second_try_async(number: u64) -> Result<u64, Error> {
-    async fn work(number: u64, tried: &Cell<bool>) -> Result<u64, Error> {
-        add_at_second_try(number, tried)
+    async fn work(number: u64, attempted: &Cell<bool>) -> Result<u64, Error> {
+        add_at_second_try(number, attempted)
     }
     wait(async move {
-        let tried = Cell::new(false);
+        let attempted = Cell::new(false);
         for _ in 1..ATTEMPTS {
-            match work(number, &tried).await {
+            match work(number, &attempted).await {
                 Err(error) if error.is_transient() => {}
                 result => return result,
             }
         }
-        work(number, &tried).await
+        work(number, &attempted).await
     })
 }
 
-/// A retry around a breaker.
+/// A retry around a breaker, `async`.
 ///
 /// # Errors
 ///
-/// The work's, or the rejection.
+/// Those of the work, or the rejection.
 #[inline(never)]
 pub fn stack_async(number: u64) -> Result<u64, Error> {
     static CLOSED: Breaker = Breaker::new();

@@ -1,7 +1,7 @@
-//! Counts instructions with callgrind: they do not depend on what else the machine is doing, so a test can hold them.
+//! Instruction counts by callgrind. They do not depend on the load of the machine, so a test can guard them.
 //!
-//! One run under valgrind makes many calls of each contestant. Callgrind writes down what each function has cost that
-//! [`contest`](crate::contest) calls from where it measures; the first calls come from elsewhere.
+//! One run under valgrind makes many calls of each contestant. Callgrind records the cost of each function called by
+//! [`contestant`](crate::contestant)'s measured loop; first calls are made by another function.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -15,21 +15,21 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
     by_hand,
-    contest::{Contestant, Side},
+    contestant::{Contestant, Side},
     ours,
 };
 
-/// The calls of each contestant that are counted.
+/// The number of counted calls per contestant.
 pub const CALLS: u64 = 1_000;
 
-/// How much a count may grow.
+/// The factor by which a count may grow.
 const TOLERANCE: f64 = 1.10;
 
-/// What the guard holds: the paths of a success, and that of a rejection.
+/// Returns the guarded contestants: the success paths, and a rejection.
 #[must_use]
 pub fn guarded() -> Vec<Contestant> {
     vec![
-        Contestant::new(Side::Floor, "bare", "", by_hand::bare),
+        Contestant::new(Side::Baseline, "bare", "", by_hand::bare),
         Contestant::new(Side::Ours, "CircuitBreaker::call", ours::BREAKER, ours::call),
         Contestant::new(Side::Ours, "#[circuit_breaker]", ours::BREAKER, ours::consecutive),
         Contestant::new(Side::Ours, "#[circuit_breaker], async", ours::BREAKER, ours::consecutive_async),
@@ -43,7 +43,7 @@ pub fn guarded() -> Vec<Contestant> {
     ]
 }
 
-/// What runs under valgrind.
+/// Makes the calls that are counted under valgrind.
 pub fn make_calls(contestants: &[Contestant]) -> Result<()> {
     for contestant in contestants {
         contestant.warm_up()?;
@@ -52,7 +52,7 @@ pub fn make_calls(contestants: &[Contestant]) -> Result<()> {
     Ok(())
 }
 
-/// Runs `program` under valgrind, which has to [`make_calls`], and returns the instructions of a call by the function's path.
+/// Runs `program` under valgrind, which has to call [`make_calls`]; returns the instructions per call, by the path of the function.
 pub fn count(program: &Path, arguments: &[&str], scratch: &Path) -> Result<BTreeMap<String, f64>> {
     fs::create_dir_all(scratch)?;
     let profile = scratch.join("callgrind.out");
@@ -67,14 +67,14 @@ pub fn count(program: &Path, arguments: &[&str], scratch: &Path) -> Result<BTree
     parse(&fs::read_to_string(&profile)?)
 }
 
-/// Holds the counts to those in `file`.
+/// Compares the counts with those in `file`.
 pub fn guard(counts: &BTreeMap<String, f64>, file: &Path) -> Result<()> {
     let expected: BTreeMap<String, f64> = toml::from_str(&fs::read_to_string(file)?)?;
     let mut grown = Vec::new();
     for contestant in guarded() {
         let name = contestant.name;
         let found = counts.get(contestant.symbol).with_context(|| format!("`{name}` was not counted"))?;
-        let expected = expected.get(name).with_context(|| format!("no count is expected of `{name}`"))?;
+        let expected = expected.get(name).with_context(|| format!("`{name}` has no expected count"))?;
         let ratio = found / expected;
         println!("{name:28} {found:6.1} instructions, {expected:.1} expected, ratio {ratio:.2}");
         if ratio > TOLERANCE {
@@ -85,18 +85,18 @@ pub fn guard(counts: &BTreeMap<String, f64>, file: &Path) -> Result<()> {
         return Ok(());
     }
     bail!(
-        "the path of a call has grown by more than 10 %: {}\nif that is meant, or the compiler is another: \
-         cargo xtask bless",
+        "calls take over 10 % more instructions: {}\nif that is intended, or the compiler has changed, run \
+         `cargo xtask bless`",
         grown.join(", ")
     )
 }
 
-/// Writes the counts down as those to expect.
+/// Writes the counts as the expected ones.
 pub fn bless(counts: &BTreeMap<String, f64>, file: &Path) -> Result<()> {
     let mut text =
-        "# Instructions of a call, the work and all around it: counted by callgrind, x86-64 Linux, Rust 1.95.\n\
-                    # `cargo xtask test` fails where one grows by more than 10 %; `cargo xtask bless` writes \
-                    them anew.\n"
+        "# Instructions per call, including the work, counted by callgrind on x86-64 Linux with Rust 1.95.\n\
+                    # `cargo xtask test` fails if one grows by more than 10 %; `cargo xtask bless` rewrites \
+                    them.\n"
             .to_owned();
     for contestant in guarded() {
         let found = counts.get(contestant.symbol).with_context(|| format!("`{}` was not counted", contestant.name))?;
@@ -105,8 +105,8 @@ pub fn bless(counts: &BTreeMap<String, f64>, file: &Path) -> Result<()> {
     Ok(fs::write(file, text)?)
 }
 
-/// Callgrind's format: a function's name, then its own costs and, after each `calls=`, what the function that is named by
-/// `cfn=` has cost for the caller. Names are given once, then by number.
+/// Parses callgrind's format: a function's name, then its own costs and, after each `calls=`, the inclusive cost of the function
+/// named by `cfn=`. A name is spelled out once, and referred to by number afterwards.
 /// <https://valgrind.org/docs/manual/cl-format.html>
 fn parse(profile: &str) -> Result<BTreeMap<String, f64>> {
     let mut names = HashMap::new();
@@ -114,7 +114,7 @@ fn parse(profile: &str) -> Result<BTreeMap<String, f64>> {
     let (mut measures, mut callee, mut calls) = (false, String::new(), None);
     for line in profile.lines() {
         if let Some(name) = line.strip_prefix("fn=") {
-            measures = resolve(&mut names, name)?.contains("contest::measured_calls");
+            measures = resolve(&mut names, name)?.contains("contestant::measured_calls");
         } else if let Some(name) = line.strip_prefix("cfn=") {
             callee = resolve(&mut names, name)?;
         } else if let Some(count) = line.strip_prefix("calls=") {
@@ -126,7 +126,7 @@ fn parse(profile: &str) -> Result<BTreeMap<String, f64>> {
             *sum = (sum.0 + calls, sum.1 + cost);
         }
     }
-    ensure!(!costs.is_empty(), "callgrind has seen no call");
+    ensure!(!costs.is_empty(), "callgrind has recorded no call");
     #[expect(clippy::cast_precision_loss, reason = "far below 2⁵³")]
     let per_call = costs.into_iter().map(|(name, (calls, cost))| (name, cost as f64 / calls as f64)).collect();
     Ok(per_call)
@@ -137,5 +137,5 @@ fn resolve(names: &mut HashMap<String, String>, name: &str) -> Result<String> {
     if let Some(name) = name.strip_prefix(' ') {
         names.insert(number.to_owned(), format!("{:#}", rustc_demangle::demangle(name)));
     }
-    names.get(number).cloned().context("a name that was given before")
+    names.get(number).cloned().context("a name spelled out before")
 }

@@ -1,4 +1,4 @@
-//! A breaker for each key, among a thousand and among a million.
+//! Keyed breakers, with a thousand and with a million keys.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use steadfast::{BreakerConfig, CircuitBreaker, KeyedBreakers};
 
 use crate::{
-    contest::{
+    contestant::{
         Contestant,
         Side::{Ours, Peer},
     },
@@ -19,15 +19,14 @@ use crate::{
 
 const MANY: usize = 1_000_000;
 const FEW: usize = 1_000;
-/// The length of a key's text.
+/// The length of a key in bytes.
 const LENGTH: usize = "host-0000000.example.org".len();
 
-/// Breakers with keys, and the order in which they are asked for.
+/// Keyed breakers of each side, and the order in which their keys are used.
 pub struct Keyed {
     few: Sides,
     many: Sides,
-    /// Texts side by side, since the text that a caller has in hand is in its cache; in an order that no prefetcher sees
-    /// through.
+    /// All keys in one text, since a caller usually has its key in the cache; in an order that defeats prefetching.
     in_order: String,
     spread: String,
 }
@@ -39,14 +38,14 @@ struct Sides {
 }
 
 impl Keyed {
-    /// steadfast among a thousand keys.
+    /// steadfast with a thousand keys.
     pub const FEW: &str = "steadfast, 1,000 keys";
-    /// steadfast among a million keys of which a thousand are in use.
+    /// steadfast with a million keys, of which a thousand are in use.
     pub const SOME: &str = "steadfast, 1,000 of 1,000,000 keys";
-    /// steadfast among a million keys.
+    /// steadfast with a million keys, all in use.
     pub const ALL: &str = "steadfast, all of 1,000,000 keys";
 
-    /// Makes them all.
+    /// Creates all breakers.
     #[must_use]
     pub fn new() -> Self {
         let keys = keys();
@@ -54,14 +53,14 @@ impl Keyed {
         Self { few: Sides::new(&keys[..FEW]), many: Sides::new(&keys), in_order: keys[..FEW].concat(), spread }
     }
 
-    /// Those who find them.
+    /// Returns the contestants.
     #[must_use]
     pub fn contestants(&'static self) -> Vec<Contestant> {
         let few = |number: u64| key::<FEW>(&self.in_order, number);
         let some = |number: u64| key::<FEW>(&self.spread, number);
         let all = |number: u64| key::<MANY>(&self.spread, number);
         let ours = "max_keys = the number of keys, failure_threshold = 5";
-        let by_hand = "Mutex<HashMap<String, Arc<CircuitBreaker>>> of steadfast's breakers: no bound, nobody leaves";
+        let by_hand = "Mutex<HashMap<String, Arc<CircuitBreaker>>> of steadfast's breakers: unbounded, no eviction";
         let governor = "dashmap, u32::MAX per second: a rate limiter by key, no breaker";
         vec![
             Contestant::new(Ours, Self::FEW, ours, move |number| self.few.ours(few(number), number)),
@@ -92,7 +91,7 @@ impl Sides {
         let breaker = || Arc::new(CircuitBreaker::new("by hand", BreakerConfig::new()));
         let governor = RateLimiter::keyed(Quota::per_second(NonZeroU32::MAX));
         for key in keys {
-            // The answer to a first call is yes: what counts is that the key is there.
+            // The result is irrelevant: the call only inserts the key.
             _ = governor.check_key(key);
         }
         Self {
@@ -115,19 +114,19 @@ impl Sides {
 
     #[inline(never)]
     fn governor(&self, key: &str, number: u64) -> Result<u64, Error> {
-        // It wants a `&String`, which a caller with a `&str` has to make.
+        // `check_key` takes a `&String`, which a caller with a `&str` has to allocate.
         self.governor.check_key(&key.to_owned()).map_err(|_| Error::Rejected)?;
         add(number)
     }
 }
 
-/// A million texts.
+/// Returns a million keys.
 #[must_use]
 pub fn keys() -> Vec<String> {
     (0..MANY).map(|key| format!("host-{key:07}.example.org")).collect()
 }
 
-/// Breakers for these keys.
+/// Returns breakers for these keys.
 #[must_use]
 pub fn filled(keys: &[String]) -> KeyedBreakers {
     let breakers = KeyedBreakers::new("measured", BreakerConfig::new()).max_keys(keys.len());

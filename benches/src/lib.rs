@@ -1,12 +1,12 @@
-//! steadfast measured side by side with its peers, and with what one would write by hand: `cargo xtask bench`.
+//! steadfast measured side by side with its peers and with handwritten code: `cargo xtask bench`.
 //!
-//! [`work`] is what is called. [`ours`], [`by_hand`] and one file for each peer in `peers` put something around it, all set to
-//! do the same. [`contest`] calls them and proves that the work was done; `rows` says who is compared with whom.
+//! [`work`] is the measured work. [`ours`], [`by_hand`] and one file per peer in `peers` wrap it, all with equivalent settings.
+//! [`contestant`] calls them and checks that the work was done; `rows` groups them for comparison.
 
-#![allow(clippy::unused_async, reason = "async work that has nothing to wait for is what is measured")]
+#![allow(clippy::unused_async, reason = "the measured work is async and always ready")]
 
 pub mod by_hand;
-pub mod contest;
+pub mod contestant;
 pub mod instructions;
 pub mod ours;
 pub mod work;
@@ -20,12 +20,12 @@ pub mod memory;
 #[cfg(feature = "peers")]
 pub mod peers;
 #[cfg(feature = "peers")]
+pub mod recovery;
+#[cfg(feature = "peers")]
 pub mod report;
 #[cfg(feature = "peers")]
 pub mod rows;
 #[cfg(feature = "peers")]
 pub mod sizes;
-#[cfg(feature = "peers")]
-pub mod storm;
 #[cfg(feature = "peers")]
 pub mod timing;

@@ -1,4 +1,4 @@
-//! What a breaker takes, and what a call allocates. In a program of its own, since counting slows allocations down.
+//! Memory of breakers and allocations of calls. Measured in a program of its own, since the counting allocator slows allocations down.
 
 use std::{any::Any, hint::black_box, sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use steadfast::{BreakerConfig, CircuitBreaker, Window};
 use tower::Layer;
 
 use crate::{
-    contest::Contestant,
+    contestant::Contestant,
     keyed::{filled, keys},
     peers::{arcly, circuitbreaker_rs, failsafe, recloser, tower_resilience},
     work::{FAILING, add, wait},
@@ -18,7 +18,7 @@ use crate::{
 const HOUR: Duration = Duration::from_hours(1);
 const CALLS: u64 = 1_000;
 
-/// The bytes of a breaker, itself and all that it holds after a thousand calls of which one has failed.
+/// Returns the bytes of each breaker and all memory it owns, after a thousand calls of which one failed.
 #[must_use]
 pub fn breakers() -> Vec<(&'static str, i64)> {
     let ours = |config: BreakerConfig| {
@@ -73,7 +73,7 @@ fn bytes<B: Any>(make: impl FnOnce() -> B, call: impl Fn(&B, u64)) -> i64 {
     info.bytes_current
 }
 
-/// Allocations of a call, on the average.
+/// Returns the average number of allocations per call.
 pub fn allocations(contestant: &Contestant) -> Result<f64> {
     contestant.warm_up()?;
     let info = measure(|| {
@@ -82,11 +82,11 @@ pub fn allocations(contestant: &Contestant) -> Result<f64> {
     Ok(crate::timing::to_f64(info.count_total) / crate::timing::to_f64(CALLS))
 }
 
-/// The bytes that a keyed breaker takes, and its key's text, by what the process grows by for a million.
+/// Returns the bytes of a keyed breaker, and of the text of its key: the growth of the process for a million of them.
 pub fn keyed() -> Result<(usize, usize)> {
     let keys = keys();
     let (texts, texts_alone) = grown_by(|| keys.iter().map(|key| Arc::<str>::from(key.as_str())).collect::<Vec<_>>())?;
-    // The list of them is not the keys'.
+    // The list itself is not part of the keys.
     let texts_alone = texts_alone.saturating_sub(size_of_val(texts.as_slice()));
     let (breakers, all) = grown_by(|| filled(&keys))?;
     ensure!(breakers.len() == keys.len(), "{} breakers", breakers.len());
@@ -95,7 +95,7 @@ pub fn keyed() -> Result<(usize, usize)> {
 }
 
 fn grown_by<T>(make: impl FnOnce() -> T) -> Result<(T, usize)> {
-    let memory = || memory_stats().map(|stats| stats.physical_mem).context("the system does not tell");
+    let memory = || memory_stats().map(|stats| stats.physical_mem).context("the system does not report memory use");
     let before = memory()?;
     let value = make();
     Ok((value, memory()?.saturating_sub(before)))

@@ -1,4 +1,4 @@
-//! steadfast's own.
+//! The contestants of steadfast.
 
 use std::{cell::Cell, time::Duration};
 
@@ -8,18 +8,18 @@ use steadfast::{
 
 use crate::work::{Error, add, add_at_second_try, wait};
 
-/// How the breaker is set.
+/// The settings of the breaker.
 pub const BREAKER: &str = "failure_threshold = 5, recovery_timeout = 1h, totals kept";
-/// How the window of calls is set.
+/// The settings of the count window.
 pub const BY_CALLS: &str = "window = calls(100), failure_rate = 0.5, min_calls = 100, totals kept";
-/// How the window of time is set.
+/// The settings of the time window.
 pub const BY_TIME: &str = "window = time(60s), failure_rate = 0.5, min_calls = 10, totals kept";
-/// How the retry is set.
+/// The settings of the retry.
 pub const RETRY: &str = "max_attempts = 3, exponential(base = 100ms, factor = 2, max = 30s), jitter = full";
-/// How the retry without a sleep is set.
+/// The settings of the retry without a sleep.
 pub const NO_SLEEP: &str = "max_attempts = 3, backoff = none";
 
-/// The breakers that count the calls of a run, by name.
+/// The names of the breakers that count the measured calls.
 pub const COUNTED: &[&str] = &["attribute", "attribute, async", "called", "by calls", "by time", "stack, async"];
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -41,21 +41,21 @@ register!(CALLED);
 register!(BY_CALLS_BREAKER);
 register!(BY_TIME_BREAKER);
 
-/// Through [`CircuitBreaker::call`], closed.
+/// A call through [`CircuitBreaker::call`], closed.
 ///
 /// # Errors
 ///
-/// The work's, or the rejection.
+/// Those of the work, or the rejection.
 #[inline(never)]
 pub fn call(number: u64) -> Result<u64, Error> {
     CALLED.call(|| add(number))
 }
 
-/// With the attribute, closed.
+/// A call through the attribute, closed.
 ///
 /// # Errors
 ///
-/// The work's, or the rejection.
+/// Those of the work, or the rejection.
 #[inline(never)]
 #[circuit_breaker(name = "attribute", recovery_timeout = 1h)]
 pub fn consecutive(number: u64) -> Result<u64, Error> {
@@ -67,21 +67,21 @@ async fn guarded(number: u64) -> Result<u64, Error> {
     add(number)
 }
 
-/// With the attribute, closed, `async`.
+/// An `async` call through the attribute, closed.
 ///
 /// # Errors
 ///
-/// The work's, or the rejection.
+/// Those of the work, or the rejection.
 #[inline(never)]
 pub fn consecutive_async(number: u64) -> Result<u64, Error> {
     wait(guarded(number))
 }
 
-/// The same once more, with a breaker that nothing has opened.
+/// An `async` call through the attribute, closed, with a breaker that was never opened.
 ///
 /// # Errors
 ///
-/// The work's, or the rejection.
+/// Those of the work, or the rejection.
 #[inline(never)]
 pub fn guarded_alone(number: u64) -> Result<u64, Error> {
     #[circuit_breaker(name = "alone", recovery_timeout = 1h)]
@@ -91,27 +91,27 @@ pub fn guarded_alone(number: u64) -> Result<u64, Error> {
     wait(guarded(number))
 }
 
-/// By the calls of late, closed.
+/// A call with a window of calls, closed.
 ///
 /// # Errors
 ///
-/// The work's, or the rejection.
+/// Those of the work, or the rejection.
 #[inline(never)]
 pub fn by_calls(number: u64) -> Result<u64, Error> {
     BY_CALLS_BREAKER.call(|| add(number))
 }
 
-/// By the calls of the last minute, closed.
+/// A call with a window of a minute, closed.
 ///
 /// # Errors
 ///
-/// The work's, or the rejection.
+/// Those of the work, or the rejection.
 #[inline(never)]
 pub fn by_time(number: u64) -> Result<u64, Error> {
     BY_TIME_BREAKER.call(|| add(number))
 }
 
-/// With the attribute, open.
+/// A call through the attribute, open.
 ///
 /// # Errors
 ///
@@ -122,22 +122,22 @@ pub fn open(number: u64) -> Result<u64, Error> {
     add(number)
 }
 
-/// Retried, and it succeeds at once.
+/// A retried call that succeeds at its first attempt.
 ///
 /// # Errors
 ///
-/// The work's.
+/// Those of the work.
 #[inline(never)]
 #[retry]
 pub fn retried(number: u64) -> Result<u64, Error> {
     add(number)
 }
 
-/// Retried by [`RetryPolicy::run`], and it succeeds at once.
+/// A call retried by [`RetryPolicy::run`] that succeeds at its first attempt.
 ///
 /// # Errors
 ///
-/// The work's.
+/// Those of the work.
 #[inline(never)]
 pub fn run(number: u64) -> Result<u64, Error> {
     static POLICY: RetryPolicy = RetryPolicy::new();
@@ -149,52 +149,52 @@ async fn retried_async_fn(number: u64) -> Result<u64, Error> {
     add(number)
 }
 
-/// Retried, and it succeeds at once, `async`.
+/// A retried `async` call that succeeds at its first attempt.
 ///
 /// # Errors
 ///
-/// The work's.
+/// Those of the work.
 #[inline(never)]
 pub fn retried_async(number: u64) -> Result<u64, Error> {
     wait(retried_async_fn(number))
 }
 
-/// Retried, and it succeeds at the second attempt.
+/// A retried call that succeeds at its second attempt.
 ///
 /// # Errors
 ///
-/// The work's.
+/// Those of the work.
 #[inline(never)]
 pub fn second_try(number: u64) -> Result<u64, Error> {
     #[retry(backoff = none)]
-    fn retried(number: u64, tried: &Cell<bool>) -> Result<u64, Error> {
-        add_at_second_try(number, tried)
+    fn retried(number: u64, attempted: &Cell<bool>) -> Result<u64, Error> {
+        add_at_second_try(number, attempted)
     }
     retried(number, &Cell::new(false))
 }
 
-/// Retried by [`RetryPolicy::run`], and it succeeds at the second attempt.
+/// A call retried by [`RetryPolicy::run`] that succeeds at its second attempt.
 ///
 /// # Errors
 ///
-/// The work's.
+/// Those of the work.
 #[inline(never)]
 pub fn run_second_try(number: u64) -> Result<u64, Error> {
     static POLICY: RetryPolicy = RetryPolicy::new().backoff(Schedule::none());
-    let tried = Cell::new(false);
-    POLICY.run(|| add_at_second_try(number, &tried))
+    let attempted = Cell::new(false);
+    POLICY.run(|| add_at_second_try(number, &attempted))
 }
 
-/// Retried, and it succeeds at the second attempt, `async`.
+/// A retried `async` call that succeeds at its second attempt.
 ///
 /// # Errors
 ///
-/// The work's.
+/// Those of the work.
 #[inline(never)]
 pub fn second_try_async(number: u64) -> Result<u64, Error> {
     #[retry(backoff = none)]
-    async fn retried(number: u64, tried: &Cell<bool>) -> Result<u64, Error> {
-        add_at_second_try(number, tried)
+    async fn retried(number: u64, attempted: &Cell<bool>) -> Result<u64, Error> {
+        add_at_second_try(number, attempted)
     }
     wait(retried(number, &Cell::new(false)))
 }
@@ -203,7 +203,7 @@ pub fn second_try_async(number: u64) -> Result<u64, Error> {
 ///
 /// # Errors
 ///
-/// The work's, or the rejection.
+/// Those of the work, or the rejection.
 #[inline(never)]
 #[retry]
 #[circuit_breaker(name = "stack", recovery_timeout = 1h)]
@@ -221,13 +221,13 @@ async fn stack_async_fn(number: u64) -> Result<u64, Error> {
 ///
 /// # Errors
 ///
-/// The work's, or the rejection.
+/// Those of the work, or the rejection.
 #[inline(never)]
 pub fn stack_async(number: u64) -> Result<u64, Error> {
     wait(stack_async_fn(number))
 }
 
-/// The futures of a retry, a breaker, and both.
+/// Returns the sizes of the futures of a retry, a breaker, and both.
 #[must_use]
 pub fn futures() -> [(&'static str, usize); 3] {
     [
@@ -237,7 +237,7 @@ pub fn futures() -> [(&'static str, usize); 3] {
     ]
 }
 
-/// How many successes a breaker of this file has counted.
+/// Returns the successes counted by a breaker of this file.
 #[must_use]
 pub fn successes(name: &str) -> Option<u64> {
     breaker(name).map(|breaker| breaker.snapshot().successes)

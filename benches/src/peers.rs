@@ -1,4 +1,4 @@
-//! The peers, a file for each: how it is set, and the functions that are measured.
+//! The peers, a file each: settings and measured functions.
 
 pub mod arcly;
 pub mod backon;

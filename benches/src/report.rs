@@ -1,4 +1,4 @@
-//! What was measured, as tables and pictures.
+//! Results as tables and charts.
 
 mod chart;
 mod table;
@@ -10,53 +10,53 @@ use anyhow::Result;
 pub use self::table::Layout;
 use self::table::Table;
 use crate::{
-    builds::{Built, Cold, FUNCTIONS},
-    contest::Side,
+    builds::{Built, CleanBuild, FUNCTIONS},
+    contestant::Side,
+    recovery::{Recovery, TASKS},
     rows::Row,
-    storm::{Storm, TASKS},
 };
 
-/// A row, measured.
+/// The measured figures of a row.
 #[derive(Debug)]
 pub struct Measured {
     /// The row.
     pub row: Row,
-    /// In the order of its contestants.
+    /// One per contestant, in the order of the row.
     pub figures: Vec<Figure>,
 }
 
-/// A contestant, measured.
+/// The measured figures of a contestant.
 #[derive(Clone, Debug, Default)]
 pub struct Figure {
-    /// The median of the nanoseconds of a call, and of the ratio to steadfast's in the same round, by the number of threads.
+    /// The median nanoseconds per call, and the median ratio to steadfast's in the same round, by number of threads.
     pub times: HashMap<usize, (f64, f64)>,
-    /// Instructions of a call.
+    /// Instructions per call.
     pub instructions: Option<f64>,
-    /// Allocations of a call.
+    /// Allocations per call.
     pub allocations: Option<f64>,
 }
 
-/// Everything.
+/// All results of a run.
 #[derive(Debug, Default)]
 pub struct Results {
-    /// Machine, date, versions.
-    pub circumstances: Vec<(&'static str, String)>,
-    /// The rows of the table.
+    /// Machine, compiler, versions, date, method.
+    pub environment: Vec<(&'static str, String)>,
+    /// The rows of calls.
     pub rows: Vec<Measured>,
-    /// What became of ten thousand tasks.
-    pub storms: Vec<Storm>,
-    /// Bytes, by what takes them.
+    /// Ten thousand concurrent calls at recovery, per breaker.
+    pub recoveries: Vec<Recovery>,
+    /// The bytes of each breaker.
     pub memory: Vec<(String, u64)>,
-    /// Bytes, by what is around the work.
+    /// The bytes of each future.
     pub futures: Vec<(&'static str, usize)>,
-    /// 500 functions of each kind.
+    /// Builds of 500 functions of each kind.
     pub built: Vec<Built>,
-    /// From nothing.
-    pub cold: Vec<Cold>,
+    /// Clean builds.
+    pub clean: Vec<CleanBuild>,
 }
 
 impl Measured {
-    /// The nanoseconds of a contestant.
+    /// Returns the nanoseconds per call of a contestant.
     #[must_use]
     pub fn ns(&self, name: &str, threads: usize) -> f64 {
         let index = self.row.contestants.iter().position(|contestant| contestant.name == name);
@@ -66,24 +66,24 @@ impl Measured {
 }
 
 impl Results {
-    /// As text, to be printed or to be kept.
+    /// Formats the results as text.
     #[must_use]
     pub fn text(&self, layout: Layout) -> String {
         let mut parts = vec![
-            "# Measured side by side\n\nWritten by `cargo xtask bench`. Ratios come first: how many times what steadfast takes. \
-             Above 1 steadfast is faster or smaller."
+            "# Measured side by side\n\nWritten by `cargo xtask bench`. Ratios come first: the figure divided by steadfast's. \
+             Above 1, steadfast is faster or smaller."
                 .to_owned(),
-            self.circumstances(layout),
-            format!("## At a glance\n\n{}", self.overview().text(layout)),
-            format!("## What was to be reached\n\n{}", self.goals().text(layout)),
+            self.environment(layout),
+            format!("## Overview\n\n{}", self.overview().text(layout)),
+            format!("## Targets\n\n{}", self.targets().text(layout)),
         ];
         parts.extend(self.rows.iter().map(|row| details(row, layout)));
-        parts.extend(self.others(layout));
+        parts.extend(self.further_sections(layout));
         parts.push(format!("## Settings\n\n{}", self.settings().text(layout)));
         parts.join("\n\n") + "\n"
     }
 
-    /// Writes the text and the pictures.
+    /// Writes the text and the charts.
     pub fn write(&self, folder: &Path) -> Result<()> {
         fs::create_dir_all(folder.join("charts"))?;
         let charts = [
@@ -92,7 +92,7 @@ impl Results {
             ("code.svg", chart::code(self)?),
         ];
         let mut text = self.text(Layout::Markdown);
-        text += "\n## Pictures\n\n";
+        text += "\n## Charts\n\n";
         for (name, svg) in charts {
             if let Some(svg) = svg {
                 fs::write(folder.join("charts").join(name), svg)?;
@@ -102,22 +102,22 @@ impl Results {
         Ok(fs::write(folder.join("RESULTS.md"), text.trim_end().to_owned() + "\n")?)
     }
 
-    fn circumstances(&self, layout: Layout) -> String {
+    fn environment(&self, layout: Layout) -> String {
         let mut table = Table::new(&["", ""]);
-        for (what, text) in &self.circumstances {
-            table.row([(*what).to_owned(), text.clone()]);
+        for (name, text) in &self.environment {
+            table.row([(*name).to_owned(), text.clone()]);
         }
         table.text(layout)
     }
 
-    /// The row's best peer, and how it stands to steadfast.
+    /// Compares the fastest and the slowest peer of each row with steadfast.
     fn overview(&self) -> Table {
         let mut table = Table::new(&[
             "work",
             "fastest peer / steadfast",
             "steadfast, ns",
             "fastest peer",
-            "its ns",
+            "fastest peer, ns",
             "slowest peer / steadfast",
         ]);
         for measured in &self.rows {
@@ -142,19 +142,19 @@ impl Results {
         table
     }
 
-    fn goals(&self) -> Table {
-        let mut table = Table::new(&["work", "is / may be", "", "to reach", "is", "may be"]);
+    fn targets(&self) -> Table {
+        let mut table = Table::new(&["work", "actual / limit", "", "target", "actual", "limit"]);
         for measured in &self.rows {
             let of = |name: &str, threads| measured.ns(name, threads);
-            for goal in &measured.row.goals {
-                let (is, limit) = ((goal.is)(&of), (goal.limit)(&of));
-                let reached = if is <= limit { "reached" } else { "missed" };
+            for target in &measured.row.targets {
+                let (actual, limit) = ((target.actual)(&of), (target.limit)(&of));
+                let verdict = if actual <= limit { "met" } else { "missed" };
                 table.row([
                     measured.row.title.to_owned(),
-                    ratio(is / limit),
-                    reached.to_owned(),
-                    goal.text.to_owned(),
-                    number(is),
+                    ratio(actual / limit),
+                    verdict.to_owned(),
+                    target.text.to_owned(),
+                    number(actual),
                     number(limit),
                 ]);
             }
@@ -172,19 +172,22 @@ impl Results {
         table
     }
 
-    fn others(&self, layout: Layout) -> Vec<String> {
+    fn further_sections(&self, layout: Layout) -> Vec<String> {
         let mut parts = Vec::new();
-        if !self.storms.is_empty() {
-            let ours =
-                self.storms.iter().find(|storm| storm.name == "steadfast").map_or(f64::NAN, |storm| storm.millis);
-            let mut table = Table::new(&["", "ratio", "let through", "set to let through", "ms in all"]);
-            for storm in &self.storms {
-                let row = [ratio(storm.millis / ours), storm.let_through.to_string(), storm.limit.to_owned()];
-                table.row([storm.name.to_owned()].into_iter().chain(row).chain([number(storm.millis)]));
+        if !self.recoveries.is_empty() {
+            let ours = self
+                .recoveries
+                .iter()
+                .find(|recovery| recovery.name == "steadfast")
+                .map_or(f64::NAN, |recovery| recovery.millis);
+            let mut table = Table::new(&["", "ratio", "admitted", "configured limit", "total ms"]);
+            for recovery in &self.recoveries {
+                let row = [ratio(recovery.millis / ours), recovery.admitted.to_string(), recovery.limit.to_owned()];
+                table.row([recovery.name.to_owned()].into_iter().chain(row).chain([number(recovery.millis)]));
             }
             parts.push(format!(
-                "## A storm at recovery\n\n{TASKS} tasks call at once when the circuit would recover; what is let through \
-                 hangs until all have been decided about. circuitbreaker-rs has no such call: it is not async.\n\n{}",
+                "## Concurrent calls at recovery\n\n{TASKS} tasks call at the same time once the circuit may recover. Admitted calls \
+                 end when every task has been admitted or rejected. circuitbreaker-rs is left out: it has no async call.\n\n{}",
                 table.text(layout)
             ));
         }
@@ -196,13 +199,13 @@ impl Results {
                 table.row([name.clone(), ratio(float(*bytes) / ours), bytes.to_string()]);
             }
             parts.push(format!(
-                "## Memory of a breaker\n\nItself and what it holds after a thousand calls, of which one has failed. Of \
-                 steadfast's, 4 KiB are the totals that threads do not share.\n\n{}",
+                "## Memory of a breaker\n\nThe breaker and all memory it owns after a thousand calls, one of them failed. Of \
+                 steadfast's bytes, 4 KiB are totals in per-thread cells.\n\n{}",
                 table.text(layout)
             ));
         }
         if let Some((_, bare)) = self.futures.first() {
-            let mut table = Table::new(&["", "more than without, bytes", "bytes"]);
+            let mut table = Table::new(&["", "added bytes", "bytes"]);
             for (name, bytes) in &self.futures {
                 table.row([(*name).to_owned(), bytes.saturating_sub(*bare).to_string(), bytes.to_string()]);
             }
@@ -215,27 +218,27 @@ impl Results {
     fn builds(&self, layout: Layout) -> Vec<String> {
         let mut parts = Vec::new();
         let find = |name: &str| self.built.iter().find(|built| built.name == name);
-        if let Some((without, ours)) = find("without").zip(find("steadfast, #[retry]")) {
+        if let Some((plain, ours)) = find("plain functions").zip(find("steadfast, #[retry]")) {
             let mut table = Table::new(&[
                 "",
                 "added code / #[retry]'s",
                 "added IR / #[retry]'s",
-                "check / without",
-                "release / without",
+                "check / plain",
+                "release / plain",
                 "code, kB",
                 "IR, lines",
                 "check, s",
                 "release, s",
             ]);
             for built in &self.built {
-                let text = |built: &Built| float(built.text.saturating_sub(without.text));
-                let lines = |built: &Built| float(built.lines.saturating_sub(without.lines) as u64);
+                let text = |built: &Built| float(built.text.saturating_sub(plain.text));
+                let lines = |built: &Built| float(built.lines.saturating_sub(plain.lines) as u64);
                 table.row([
                     built.name.to_owned(),
                     ratio(text(built) / text(ours)),
                     ratio(lines(built) / lines(ours)),
-                    ratio(built.check / without.check),
-                    ratio(built.release / without.release),
+                    ratio(built.check / plain.check),
+                    ratio(built.release / plain.release),
                     number(float(built.text) / 1e3),
                     built.lines.to_string(),
                     number(built.check),
@@ -243,25 +246,25 @@ impl Results {
                 ]);
             }
             parts.push(format!(
-                "## {FUNCTIONS} annotated functions\n\nMachine code at opt-level 2 and LLVM's lines at opt-level 0, of the \
-                 crate that has the functions; times of that crate alone, its dependencies being built.\n\n{}",
+                "## {FUNCTIONS} annotated functions\n\nMachine code at opt-level 2 and lines of LLVM IR at opt-level 0, of the \
+                 crate with the functions. Build times are of that crate alone, with its dependencies already built.\n\n{}",
                 table.text(layout)
             ));
         }
-        if let Some(ours) = self.cold.first() {
+        if let Some(ours) = self.clean.first() {
             let mut table =
                 Table::new(&["", "debug / steadfast", "release / steadfast", "crates", "debug, s", "release, s"]);
-            for cold in &self.cold {
+            for clean in &self.clean {
                 table.row([
-                    cold.name.to_owned(),
-                    ratio(cold.debug / ours.debug),
-                    ratio(cold.release / ours.release),
-                    cold.crates.to_string(),
-                    number(cold.debug),
-                    number(cold.release),
+                    clean.name.to_owned(),
+                    ratio(clean.debug / ours.debug),
+                    ratio(clean.release / ours.release),
+                    clean.crates.to_string(),
+                    number(clean.debug),
+                    number(clean.release),
                 ]);
             }
-            parts.push(format!("## A build from nothing\n\n{}", table.text(layout)));
+            parts.push(format!("## Clean builds\n\n{}", table.text(layout)));
         }
         parts
     }
@@ -271,9 +274,9 @@ fn details(measured: &Measured, layout: Layout) -> String {
     let mut threads: Vec<_> = measured.row.threads.to_vec();
     threads.sort_unstable();
     let mut head = vec![String::new()];
-    head.extend(threads.iter().map(|threads| format!("ratio, {}", of_threads(*threads))));
-    head.push("2 / 1".to_owned());
-    head.extend(threads.iter().map(|threads| format!("ns, {}", of_threads(*threads))));
+    head.extend(threads.iter().map(|threads| format!("ratio, {}", threads_text(*threads))));
+    head.push("2 threads / 1".to_owned());
+    head.extend(threads.iter().map(|threads| format!("ns, {}", threads_text(*threads))));
     head.extend(["instructions", "allocations"].map(str::to_owned));
     let mut table = Table::new(&head);
     for (contestant, figure) in measured.row.contestants.iter().zip(&measured.figures) {
@@ -290,7 +293,7 @@ fn details(measured: &Measured, layout: Layout) -> String {
     format!("## {}\n\n{}{note}", measured.row.title, table.text(layout))
 }
 
-fn of_threads(threads: usize) -> String {
+fn threads_text(threads: usize) -> String {
     if threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") }
 }
 

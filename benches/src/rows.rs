@@ -1,63 +1,63 @@
-//! Who is compared with whom, and what is to be reached.
+//! The rows of the comparison, and the targets.
 
 use crate::{
     by_hand,
-    contest::{
+    contestant::{
         Contestant,
-        Side::{Floor, Ours, Peer},
+        Side::{Baseline, Ours, Peer},
     },
     keyed::Keyed,
     ours,
     peers::{arcly, backon, circuitbreaker_rs, failsafe, recloser, retry_if, tokio_retry2, tower_resilience},
 };
 
-/// The figure of a contestant at a number of threads.
+/// Returns a contestant's nanoseconds per call at a number of threads.
 pub type Figures<'a> = &'a dyn Fn(&str, usize) -> f64;
 
 /// Contestants that do the same work.
 #[derive(Debug)]
 pub struct Row {
-    /// What the work is.
+    /// A description of the work.
     pub title: &'static str,
     /// The contestant that the others are compared with.
     pub ours: &'static str,
-    /// All of them.
+    /// All contestants.
     pub contestants: Vec<Contestant>,
-    /// At how many threads it is measured.
+    /// The numbers of threads at which the row is measured.
     pub threads: &'static [usize],
-    /// Whether each has to find its data in the caches, where the others leave theirs.
+    /// True if each contestant depends on its data being in the caches, from which the others displace it.
     pub needs_caches: bool,
-    /// What is to be reached.
-    pub goals: Vec<Goal>,
-    /// What is missing, and why.
+    /// The targets of the row.
+    pub targets: Vec<Target>,
+    /// Remarks on the comparison.
     pub note: &'static str,
 }
 
-/// What is to be reached.
+/// A limit for a measured figure.
 #[derive(Debug)]
-pub struct Goal {
-    /// In words.
+pub struct Target {
+    /// A description.
     pub text: &'static str,
-    /// What is.
-    pub is: fn(Figures<'_>) -> f64,
-    /// What it may be at most.
+    /// Computes the actual figure.
+    pub actual: fn(Figures<'_>) -> f64,
+    /// Computes the limit.
     pub limit: fn(Figures<'_>) -> f64,
 }
 
-const fn goal(text: &'static str, is: fn(Figures<'_>) -> f64, limit: fn(Figures<'_>) -> f64) -> Goal {
-    Goal { text, is, limit }
+const fn target(text: &'static str, actual: fn(Figures<'_>) -> f64, limit: fn(Figures<'_>) -> f64) -> Target {
+    Target { text, actual, limit }
 }
 
 const ONE_AND_TWO: &[usize] = &[1, 2];
 const MANY: &[usize] = &[1, 2, 4, 8, 16];
 
-/// All rows of the table.
+/// Returns all rows.
 #[must_use]
 pub fn all(keyed: &'static Keyed) -> Vec<Row> {
     without_keys().into_iter().chain([keyed_row(keyed)]).collect()
 }
 
-/// All but the last, which takes a million keys.
+/// Returns all rows except the keyed one, which needs a million keys.
 #[must_use]
 pub fn without_keys() -> Vec<Row> {
     vec![consecutive(), by_calls(), by_time(), open(), retry(), retry_async(), second_try(), stack()]
@@ -67,11 +67,11 @@ const ATTRIBUTE: &str = "steadfast, #[circuit_breaker]";
 
 fn consecutive() -> Row {
     Row {
-        title: "closed, success, failures in a row",
+        title: "closed, success, consecutive failures",
         ours: ATTRIBUTE,
         contestants: vec![
-            Contestant::new(Floor, "bare", "the work alone", by_hand::bare),
-            Contestant::new(Floor, "bare, async", "the work in an async fn", by_hand::bare_async),
+            Contestant::new(Baseline, "bare", "the work alone", by_hand::bare),
+            Contestant::new(Baseline, "bare, async", "the work in an async fn", by_hand::bare_async),
             Contestant::new(Ours, ATTRIBUTE, ours::BREAKER, ours::consecutive).opens_after(5),
             Contestant::new(Ours, "steadfast, async", ours::BREAKER, ours::consecutive_async).opens_after(5),
             Contestant::new(Ours, "steadfast, CircuitBreaker::call", ours::BREAKER, ours::call).opens_after(5),
@@ -87,21 +87,21 @@ fn consecutive() -> Row {
         ],
         threads: MANY,
         needs_caches: false,
-        goals: vec![
-            goal("bare + 3 ns with totals", |of| of(ATTRIBUTE, 1), |of| of("bare", 1) + 3.0),
-            goal(
-                "2 threads within 1.15x of 1, beside the bare call",
+        targets: vec![
+            target("bare + 3 ns with totals", |of| of(ATTRIBUTE, 1), |of| of("bare", 1) + 3.0),
+            target(
+                "2 threads at most 1.15x of 1, relative to the bare call",
                 |of| of(ATTRIBUTE, 2),
                 |of| of(ATTRIBUTE, 1) * 1.15 * of("bare", 2) / of("bare", 1),
             ),
-            goal(
-                "under arcly-http, async, + totals (3 ns)",
+            target(
+                "under arcly-http, async + 3 ns for totals",
                 |of| of("steadfast, async", 1),
                 |of| of("arcly-http, async", 1) + 3.0,
             ),
         ],
-        note: "recloser knows no failures in a row: it is in the next row. arcly-http counts all failures since it was made, \
-               not those in a row. Totals can't be turned off in steadfast.",
+        note: "recloser has no rule of consecutive failures; it is in the next row. arcly-http counts all failures since its creation, \
+               not consecutive ones. steadfast's totals cannot be turned off.",
     }
 }
 
@@ -112,8 +112,8 @@ fn by_calls() -> Row {
         title: "closed, success, window of 100 calls",
         ours: BY_CALLS,
         contestants: vec![
-            Contestant::new(Floor, "bare", "the work alone", by_hand::bare),
-            // The work and its proof fill the window with successes: half of 100 have to fail.
+            Contestant::new(Baseline, "bare", "the work alone", by_hand::bare),
+            // The measured calls fill the window with successes, so half of 100 calls have to fail.
             Contestant::new(Ours, BY_CALLS, ours::BY_CALLS, ours::by_calls).opens_after(50),
             Contestant::new(Peer, "recloser", recloser::SETTINGS, recloser::closed).opens_after(50),
             Contestant::new(Peer, "recloser, async", recloser::SETTINGS, recloser::closed_async).opens_after(50),
@@ -121,41 +121,41 @@ fn by_calls() -> Row {
         ],
         threads: MANY,
         needs_caches: false,
-        goals: vec![
-            goal("under 10 ns", |of| of(BY_CALLS, 1), |_| 10.0),
-            goal("under recloser, 1 thread", |of| of(BY_CALLS, 1), |of| of("recloser", 1)),
-            goal("under recloser, 2 threads", |of| of(BY_CALLS, 2), |of| of("recloser", 2)),
+        targets: vec![
+            target("under 10 ns", |of| of(BY_CALLS, 1), |_| 10.0),
+            target("under recloser, 1 thread", |of| of(BY_CALLS, 1), |of| of("recloser", 1)),
+            target("under recloser, 2 threads", |of| of(BY_CALLS, 2), |of| of("recloser", 2)),
         ],
-        note: "tower-resilience does less than asked: its window of calls does not slide. It counts all calls since the circuit \
-               was closed, so after a run of successes 50 failures do not open it.",
+        note: "tower-resilience's window of calls does not slide. It counts all calls since the circuit \
+               closed, so 50 failures after a run of successes do not open it.",
     }
 }
 
 const BY_TIME: &str = "steadfast, time(60s)";
-const CLOCK: &str = "one look at the clock";
+const CLOCK: &str = "one clock read";
 
 fn by_time() -> Row {
     Row {
         title: "closed, success, window of 60 s",
         ours: BY_TIME,
         contestants: vec![
-            Contestant::new(Floor, CLOCK, "the work and Instant::now()", by_hand::clock),
+            Contestant::new(Baseline, CLOCK, "the work and Instant::now()", by_hand::clock),
             Contestant::new(Ours, BY_TIME, ours::BY_TIME, ours::by_time),
             Contestant::new(Peer, "failsafe", failsafe::BY_TIME, failsafe::by_time),
             Contestant::new(Peer, "tower-resilience, async", tower_resilience::BY_TIME, tower_resilience::by_time),
         ],
         threads: ONE_AND_TWO,
         needs_caches: false,
-        goals: vec![
-            goal("one look at the clock + 5 ns", |of| of(BY_TIME, 1), |of| of(CLOCK, 1) + 5.0),
-            goal(
-                "2 threads within 1.15x of 1, beside the clock",
+        targets: vec![
+            target("one clock read + 5 ns", |of| of(BY_TIME, 1), |of| of(CLOCK, 1) + 5.0),
+            target(
+                "2 threads at most 1.15x of 1, relative to the clock read",
                 |of| of(BY_TIME, 2),
                 |of| of(BY_TIME, 1) * 1.15 * of(CLOCK, 2) / of(CLOCK, 1),
             ),
         ],
-        note: "After so many successes none of these opens within the run; that each does is held by the tests. \
-               tower-resilience keeps an entry for every call of 60 s, so it slows down the longer it is measured.",
+        note: "After this many successes, none of these breakers can open within the run; tests check that they do. \
+               tower-resilience keeps an entry for every call of the last 60 s, so it becomes slower during the measurement.",
     }
 }
 
@@ -164,7 +164,7 @@ fn open() -> Row {
         title: "open, rejected",
         ours: ATTRIBUTE,
         contestants: vec![
-            Contestant::new(Floor, CLOCK, "the work and Instant::now()", by_hand::clock),
+            Contestant::new(Baseline, CLOCK, "the work and Instant::now()", by_hand::clock),
             Contestant::new(Ours, ATTRIBUTE, ours::BREAKER, ours::open).rejects(),
             Contestant::new(Peer, "by hand", by_hand::BREAKER, by_hand::open).rejects(),
             Contestant::new(Peer, "arcly-http, async", arcly::SETTINGS, arcly::open).rejects(),
@@ -176,7 +176,7 @@ fn open() -> Row {
         ],
         threads: ONE_AND_TWO,
         needs_caches: false,
-        goals: vec![goal("one look at the clock + 5 ns", |of| of(ATTRIBUTE, 1), |of| of(CLOCK, 1) + 5.0)],
+        targets: vec![target("one clock read + 5 ns", |of| of(ATTRIBUTE, 1), |of| of(CLOCK, 1) + 5.0)],
         note: "",
     }
 }
@@ -188,7 +188,7 @@ fn retry() -> Row {
         title: "retry, first attempt succeeds",
         ours: RETRY,
         contestants: vec![
-            Contestant::new(Floor, "bare", "the work alone", by_hand::bare),
+            Contestant::new(Baseline, "bare", "the work alone", by_hand::bare),
             Contestant::new(Ours, RETRY, ours::RETRY, ours::retried),
             Contestant::new(Ours, "steadfast, RetryPolicy::run", ours::RETRY, ours::run),
             Contestant::new(Peer, "by hand", by_hand::RETRY, by_hand::retry),
@@ -197,7 +197,7 @@ fn retry() -> Row {
         ],
         threads: ONE_AND_TWO,
         needs_caches: false,
-        goals: vec![goal("by hand + 0.5 ns", |of| of(RETRY, 1), |of| of("by hand", 1) + 0.5)],
+        targets: vec![target("by hand + 0.5 ns", |of| of(RETRY, 1), |of| of("by hand", 1) + 0.5)],
         note: "",
     }
 }
@@ -209,7 +209,7 @@ fn retry_async() -> Row {
         title: "retry, first attempt succeeds, async",
         ours: RETRY_ASYNC,
         contestants: vec![
-            Contestant::new(Floor, "bare, async", "the work in an async fn", by_hand::bare_async),
+            Contestant::new(Baseline, "bare, async", "the work in an async fn", by_hand::bare_async),
             Contestant::new(Ours, RETRY_ASYNC, ours::RETRY, ours::retried_async),
             Contestant::new(Peer, "by hand, async", by_hand::RETRY, by_hand::retry_async),
             Contestant::new(Peer, "backon, async", backon::SETTINGS, backon::retry_async),
@@ -219,7 +219,7 @@ fn retry_async() -> Row {
         ],
         threads: ONE_AND_TWO,
         needs_caches: false,
-        goals: vec![goal("by hand + 2 ns", |of| of(RETRY_ASYNC, 1), |of| of("by hand, async", 1) + 2.0)],
+        targets: vec![target("by hand + 2 ns", |of| of(RETRY_ASYNC, 1), |of| of("by hand, async", 1) + 2.0)],
         note: "",
     }
 }
@@ -239,13 +239,13 @@ fn second_try() -> Row {
         ],
         threads: ONE_AND_TWO,
         needs_caches: false,
-        goals: vec![
-            goal("at or under backon", |of| of(RETRY, 1), |of| of("backon", 1)),
-            goal("at or under backon, async", |of| of(RETRY_ASYNC, 1), |of| of("backon, async", 1)),
+        targets: vec![
+            target("at or under backon", |of| of(RETRY, 1), |of| of("backon", 1)),
+            target("at or under backon, async", |of| of(RETRY_ASYNC, 1), |of| of("backon, async", 1)),
         ],
-        note: "Without a delay steadfast's async retry gives other tasks a turn, so its future is polled twice; backon's is told to \
-               be ready at once. tokio-retry2 and retry-if sleep by tokio's timer before each further attempt, a millisecond at least: there is \
-               nothing to compare.",
+        note: "Without a delay, steadfast's async retry yields to other tasks, so its future is polled twice; backon is given a sleeper that is \
+               ready at once. tokio-retry2 and retry-if sleep by tokio's timer, for a millisecond at least, before each retry, so they are \
+               left out.",
     }
 }
 
@@ -256,7 +256,7 @@ fn stack() -> Row {
         title: "retry + breaker, async",
         ours: STACK,
         contestants: vec![
-            Contestant::new(Floor, "bare, async", "the work in an async fn", by_hand::bare_async),
+            Contestant::new(Baseline, "bare, async", "the work in an async fn", by_hand::bare_async),
             Contestant::new(Ours, STACK, ours::BREAKER, ours::stack_async),
             Contestant::new(Ours, "steadfast, breaker alone", ours::BREAKER, ours::guarded_alone),
             Contestant::new(Ours, "steadfast, retry alone", ours::RETRY, ours::retried_async),
@@ -266,27 +266,27 @@ fn stack() -> Row {
         ],
         threads: ONE_AND_TWO,
         needs_caches: false,
-        goals: vec![goal(
-            "the sum of the two",
+        targets: vec![target(
+            "sum of breaker and retry",
             |of| of(STACK, 1) - of("bare, async", 1),
             |of| of("steadfast, breaker alone", 1) + of("steadfast, retry alone", 1) - 2.0 * of("bare, async", 1),
         )],
-        note: "The goal is about what each adds to the bare call.",
+        note: "The target compares what each adds to the bare call.",
     }
 }
 
 fn keyed_row(keyed: &'static Keyed) -> Row {
     Row {
-        title: "a breaker for each key",
+        title: "keyed breakers",
         ours: Keyed::FEW,
         contestants: keyed.contestants(),
         threads: ONE_AND_TWO,
         needs_caches: true,
-        goals: vec![
-            goal("under 60 ns among 1,000 keys", |of| of(Keyed::FEW, 1), |_| 60.0),
-            goal("a million keys, a thousand in use: under 2x", |of| of(Keyed::SOME, 1), |of| of(Keyed::FEW, 1) * 2.0),
-            goal("a million keys, all in use: under 2x", |of| of(Keyed::ALL, 1), |of| of(Keyed::FEW, 1) * 2.0),
+        targets: vec![
+            target("under 60 ns with 1,000 keys", |of| of(Keyed::FEW, 1), |_| 60.0),
+            target("1,000 of a million keys in use: under 2x", |of| of(Keyed::SOME, 1), |of| of(Keyed::FEW, 1) * 2.0),
+            target("all of a million keys in use: under 2x", |of| of(Keyed::ALL, 1), |of| of(Keyed::FEW, 1) * 2.0),
         ],
-        note: "With all of a million keys in use every call finds its breaker outside of the caches, whoever looks.",
+        note: "With all of a million keys in use, every lookup misses the caches, in every implementation.",
     }
 }

@@ -1,4 +1,4 @@
-//! The sizes of futures: what an attribute adds to what a task holds.
+//! Sizes of futures.
 
 use crate::{
     by_hand, ours,
@@ -6,7 +6,7 @@ use crate::{
     work::{Error, add},
 };
 
-/// A future's size, by what is around the work.
+/// Returns the size in bytes of each future.
 #[must_use]
 pub fn futures() -> Vec<(&'static str, usize)> {
     let mut sizes = vec![("the work in an async fn", size_of_val(&bare(0)))];

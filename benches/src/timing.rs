@@ -1,5 +1,5 @@
-//! Time. All contestants take turns in each of many short rounds, so that a machine that slows down slows all of them; what
-//! counts are medians, and the medians of the ratios within a round.
+//! Time measurement. All contestants take turns in each of many short rounds, so that a slow phase of the machine affects all of them;
+//! figures are medians over the rounds, and medians of the ratios within a round.
 
 use std::{
     hint::black_box,
@@ -11,25 +11,25 @@ use std::{
 
 use anyhow::Result;
 
-use crate::contest::{Contestant, Tally};
+use crate::contestant::{Contestant, Tally};
 
-/// How much is measured.
+/// The amount of measurement.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// Rounds in which each contestant has a turn.
+    /// The number of rounds, in each of which every contestant has a turn.
     pub rounds: usize,
-    /// How long a turn takes, about.
+    /// The approximate duration of a turn.
     pub turn: Duration,
 }
 
 impl Effort {
-    /// For contestants that others push out of the caches: turns so long that this does not matter.
+    /// Returns an effort with turns long enough to make displacement from the caches by other contestants negligible.
     #[must_use]
     pub const fn long(self) -> Self {
         Self { rounds: self.rounds.div_ceil(10), turn: self.turn.saturating_mul(50) }
     }
 
-    /// More threads than cores, and turns that are short beside a time slice of the system, say little.
+    /// Returns the effort for a number of threads. With more threads than cores, turns must be long against the system's time slices.
     #[must_use]
     pub const fn of(threads: usize, quick: bool) -> Self {
         let (rounds, turn) = match threads {
@@ -44,7 +44,7 @@ impl Effort {
     }
 }
 
-/// The nanoseconds of a core that a call has taken, for each contestant and round.
+/// Measures the core time per call in nanoseconds, for each contestant and round.
 pub fn measure(contestants: &[Contestant], threads: usize, effort: Effort) -> Result<Vec<Vec<f64>>> {
     // Threads that share a core share a turn.
     let turn = effort.turn * u32::try_from(cores().min(threads))? / u32::try_from(threads)?;
@@ -55,7 +55,7 @@ pub fn measure(contestants: &[Contestant], threads: usize, effort: Effort) -> Re
         .collect();
 
     let play = |thread: usize| -> Vec<Turn> {
-        let _guard = Leaves(&barrier);
+        let _guard = BreakOnPanic(&barrier);
         let take = |(turn, &(round, index)): (usize, &(usize, usize))| {
             let from = (round * threads + thread) as u64 * calls[index];
             let numbers = from..from + calls[index];
@@ -66,7 +66,7 @@ pub fn measure(contestants: &[Contestant], threads: usize, effort: Effort) -> Re
         };
         turns.iter().enumerate().map_while(take).collect()
     };
-    // tower-resilience sleeps by tokio's timer where another thread is at its circuit.
+    // tower-resilience sleeps by tokio's timer while another thread holds its circuit.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build()?;
     let play = |thread| {
         let _context = runtime.enter();
@@ -93,13 +93,13 @@ pub fn measure(contestants: &[Contestant], threads: usize, effort: Effort) -> Re
     Ok(figures)
 }
 
-/// Cores that this process may use.
+/// Returns the number of cores available to this process.
 #[must_use]
 pub fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// The middle one.
+/// Returns the median.
 #[must_use]
 pub fn median(figures: &[f64]) -> f64 {
     let mut sorted = figures.to_vec();
@@ -107,7 +107,7 @@ pub fn median(figures: &[f64]) -> f64 {
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// A count as a number to calculate with.
+/// Converts a count to a float.
 #[expect(clippy::cast_precision_loss, reason = "counts below 2⁵³")]
 pub fn to_f64(count: impl TryInto<u64>) -> f64 {
     count.try_into().unwrap_or_default() as f64
@@ -120,11 +120,11 @@ struct Turn {
     numbers: Range<u64>,
 }
 
-/// How many calls take so long.
+/// Returns the number of calls that take about as long as a turn.
 fn calls_in(contestant: &Contestant, turn: Duration) -> u64 {
     let mut calls = 64;
     loop {
-        // The fastest of some: whoever is held up by another process would be given too few calls.
+        // The fastest of five: an interruption by another process would lead to too few calls.
         let time = |_| {
             let start = Instant::now();
             _ = black_box(contestant.call(0..calls));
@@ -140,7 +140,7 @@ fn calls_in(contestant: &Contestant, turn: Duration) -> u64 {
     }
 }
 
-/// Threads that start together, within less than a microsecond if each has a core.
+/// A barrier at which threads start within a microsecond of each other if each has a core.
 struct SpinBarrier {
     threads: usize,
     arrived: AtomicUsize,
@@ -148,22 +148,22 @@ struct SpinBarrier {
 }
 
 /// Breaks the barrier if its thread panics, so that the others do not wait for ever.
-struct Leaves<'a>(&'a SpinBarrier);
+struct BreakOnPanic<'a>(&'a SpinBarrier);
 
-impl Drop for Leaves<'_> {
+impl Drop for BreakOnPanic<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            // ORDERING: Relaxed: looked at until it is seen.
+            // ORDERING: Relaxed: the waiting threads poll it until they read `true`.
             self.0.broken.store(true, Ordering::Relaxed);
         }
     }
 }
 
 impl SpinBarrier {
-    /// `None` if a thread will not come any more.
+    /// Waits for all threads. Returns `None` if one of them has panicked.
     fn wait(&self, turn: usize) -> Option<()> {
         let cores = cores();
-        // ORDERING: Relaxed: it orders nothing but time.
+        // ORDERING: Relaxed: the barrier aligns the threads in time and publishes no memory.
         self.arrived.fetch_add(1, Ordering::Relaxed);
         let mut spins = 0_u32;
         while self.arrived.load(Ordering::Relaxed) < self.threads * (turn + 1) {
@@ -171,7 +171,7 @@ impl SpinBarrier {
                 return None;
             }
             spins = spins.saturating_add(1);
-            // Somebody may be waiting for this very core.
+            // Another thread may be waiting for this core.
             if self.threads > cores || spins > 10_000 { thread::yield_now() } else { std::hint::spin_loop() }
         }
         Some(())

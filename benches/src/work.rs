@@ -1,4 +1,4 @@
-//! The work that is measured, with and without something around it.
+//! The measured work.
 
 use std::{
     cell::Cell,
@@ -13,14 +13,13 @@ use std::{
 
 use steadfast::{CircuitOpen, Transient};
 
-/// What can go wrong. As large as a number, so that what the work returns fits into two registers and does not drown what is
-/// measured.
+/// The error of the work. As large as a number, so that the result of the work fits into two registers and does not dominate the figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub enum Error {
-    /// The work has failed.
+    /// The work failed.
     Failed,
-    /// It was not done.
+    /// The call was rejected.
     Rejected,
 }
 
@@ -31,7 +30,7 @@ impl Transient for Error {
 }
 
 impl From<CircuitOpen> for Error {
-    /// Inlined, as what the peers' rejections are turned into.
+    /// Inlined like the conversions of the peers' rejections.
     #[inline]
     fn from(_: CircuitOpen) -> Self {
         Self::Rejected
@@ -49,14 +48,14 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// The number that the work fails for.
+/// The number for which the work fails.
 pub const FAILING: u64 = u64::MAX;
 
-/// The work: adds one. So what comes back proves that it was done, in the very calls that are timed.
+/// The work: adds one, so that the result shows that it was done.
 ///
 /// # Errors
 ///
-/// For [`FAILING`].
+/// Fails for [`FAILING`].
 #[inline]
 pub const fn add(number: u64) -> Result<u64, Error> {
     match number.checked_add(1) {
@@ -65,18 +64,18 @@ pub const fn add(number: u64) -> Result<u64, Error> {
     }
 }
 
-/// The same, failing the first time that it is tried. What comes back proves that it was tried again.
+/// Adds one, but fails at its first attempt; the result shows that it was retried.
 ///
 /// # Errors
 ///
-/// The first time, and for [`FAILING`].
+/// Fails at the first attempt, and for [`FAILING`].
 #[inline]
 pub fn add_at_second_try(number: u64, tried: &Cell<bool>) -> Result<u64, Error> {
-    // Nobody may know beforehand.
+    // Hidden from the optimizer.
     if black_box(tried.replace(true)) { add(number) } else { Err(Error::Failed) }
 }
 
-/// Runs a future to its end. One that is ready at once, as most are here, costs a poll and nothing else.
+/// Runs a future to completion. A future that is ready at its first poll, as most are here, costs only that poll.
 pub fn wait<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {

@@ -1,4 +1,4 @@
-//! What each attempt gets of an owned argument, and how often that is a clone.
+//! Owned arguments of retried functions: which are cloned, how often, and what each attempt receives.
 
 use std::{
     cell::Cell,
@@ -11,7 +11,7 @@ use steadfast::{circuit_breaker, retry};
 
 use crate::{Failure, Script};
 
-/// Counts its clones.
+/// An order that counts its clones.
 #[derive(Debug)]
 struct Order {
     id: u32,
@@ -32,7 +32,7 @@ impl Clone for Order {
     }
 }
 
-/// What the functions below do with an order.
+/// Takes the order by value.
 #[allow(clippy::needless_pass_by_value, reason = "that is the point")]
 fn post(order: Order) -> u32 {
     order.id
@@ -57,8 +57,8 @@ async fn moves_async(script: &Script, order: Order) -> Result<u32, Failure> {
 }
 
 #[retry(max_attempts = 3, backoff = none)]
-#[circuit_breaker(name = "changed orders", failure_threshold = 100)]
-fn changes(script: &Script, mut order: Order) -> Result<u32, Failure> {
+#[circuit_breaker(name = "modified orders", failure_threshold = 100)]
+fn modifies(script: &Script, mut order: Order) -> Result<u32, Failure> {
     order.id += 1;
     script.call().map(|_| order.id)
 }
@@ -70,8 +70,8 @@ fn moves_once(script: &Script, order: Order) -> Result<u32, Failure> {
 }
 
 #[retry(max_attempts = 3, backoff = none, clone(order))]
-fn moves_unseen(script: &Script, order: Order) -> Result<u32, Failure> {
-    // No naming convention says that this takes `order` by value.
+fn moves_by_method(script: &Script, order: Order) -> Result<u32, Failure> {
+    // `consume` follows no naming convention for methods that take `self` by value, so `clone(order)` is needed.
     let id = order.consume();
     script.call().map(|_| id)
 }
@@ -84,25 +84,25 @@ impl Order {
 
 #[retry(max_attempts = 2, backoff = none)]
 #[retry(max_attempts = 2, backoff = none)]
-fn twice_over(script: &Script, mut order: Order) -> Result<u32, Failure> {
+fn under_two_retries(script: &Script, mut order: Order) -> Result<u32, Failure> {
     order.id += 1;
     script.call().map(|_| order.id)
 }
 
 #[tokio::test]
-async fn clones() {
+async fn owned_arguments_are_cloned_only_when_moved() {
     type Run = fn(&Script, Order) -> Result<u32, Failure>;
     let runs: [(&str, Run, &'static str, u32, Option<u32>); 10] = [
         ("borrowed, never cloned", borrows, "TTS", 0, Some(7)),
-        ("moved, first attempt", moves, "S", 1, Some(7)),
-        ("moved, second attempt", moves, "TS", 2, Some(7)),
-        ("moved, the last attempt gets the caller's own", moves, "TTS", 2, Some(7)),
+        ("moved, succeeds at the first attempt", moves, "S", 1, Some(7)),
+        ("moved, succeeds at the second attempt", moves, "TS", 2, Some(7)),
+        ("moved, the last attempt gets the original", moves, "TTS", 2, Some(7)),
         ("moved, exhausted", moves, "TTT", 2, None),
-        ("changed, each attempt starts from the caller's value", changes, "TTS", 2, Some(8)),
+        ("modified, each attempt starts from the caller's value", modifies, "TTS", 2, Some(8)),
         ("a single attempt", moves_once, "S", 0, Some(7)),
-        ("moved behind the macro's back", moves_unseen, "TTS", 2, Some(7)),
-        ("two retries", twice_over, "TTTS", 3, Some(8)),
-        ("two retries, first attempt", twice_over, "S", 2, Some(8)),
+        ("moved by a method the macro does not recognise", moves_by_method, "TTS", 2, Some(7)),
+        ("two retries", under_two_retries, "TTTS", 3, Some(8)),
+        ("two retries, first attempt", under_two_retries, "S", 2, Some(8)),
     ];
     for (name, run, outcomes, expected, result) in runs {
         let (order, clones) = Order::new(7);
@@ -118,13 +118,13 @@ async fn clones() {
 struct Socket(AtomicU32);
 
 #[retry(max_attempts = 3, backoff = none)]
-fn borrows_what_cant_be_cloned(script: &Script, socket: Socket) -> Result<u32, Failure> {
+fn borrows_without_clone(script: &Script, socket: Socket) -> Result<u32, Failure> {
     socket.0.fetch_add(1, Ordering::Relaxed);
     script.call().map(|_| socket.0.load(Ordering::Relaxed))
 }
 
 #[circuit_breaker(name = "sockets")]
-fn moves_what_cant_be_cloned(socket: Socket) -> Result<u32, Failure> {
+fn moves_without_clone(socket: Socket) -> Result<u32, Failure> {
     Ok(socket.0.into_inner())
 }
 
@@ -136,23 +136,23 @@ fn by_mutable_reference(script: &Script, (first, rest): (&mut u32, &mut Vec<u32>
 }
 
 #[test]
-fn what_cant_be_cloned_is_left_alone() {
-    assert_eq!(borrows_what_cant_be_cloned(&Script::new("TTS"), Socket(AtomicU32::new(0))), Ok(3));
-    assert_eq!(moves_what_cant_be_cloned(Socket(AtomicU32::new(7))), Ok(7));
+fn arguments_without_clone_are_not_cloned() {
+    assert_eq!(borrows_without_clone(&Script::new("TTS"), Socket(AtomicU32::new(0))), Ok(3));
+    assert_eq!(moves_without_clone(Socket(AtomicU32::new(7))), Ok(7));
     let (mut first, mut rest) = (0, Vec::new());
     assert_eq!(by_mutable_reference(&Script::new("TTS"), (&mut first, &mut rest)), Ok(3));
     assert_eq!(rest, [1, 2, 3]);
 }
 
 #[retry(max_attempts = 3, backoff = none)]
-fn reads(script: &Script, mut input: &[u8]) -> Result<u8, Failure> {
+fn reads_from_slice(script: &Script, mut input: &[u8]) -> Result<u8, Failure> {
     let mut byte = [0];
     io::Read::read_exact(&mut input, &mut byte).map_err(|_| Failure::Permanent)?;
     script.call().map(|_| byte[0])
 }
 
 #[retry(max_attempts = 3, backoff = none)]
-async fn walks(script: &Script, mut text: &str, mut log: &mut [usize]) -> Result<usize, Failure> {
+async fn reassigns_references(script: &Script, mut text: &str, mut log: &mut [usize]) -> Result<usize, Failure> {
     text = &text[1..];
     log[0] += 1;
     log = &mut log[1..];
@@ -161,15 +161,15 @@ async fn walks(script: &Script, mut text: &str, mut log: &mut [usize]) -> Result
 }
 
 #[tokio::test]
-async fn a_reference_that_the_body_moves_on_starts_anew() {
-    assert_eq!(reads(&Script::new("TTS"), &[1, 2, 3]), Ok(1));
+async fn a_reference_that_the_body_reassigns_is_restored_for_each_attempt() {
+    assert_eq!(reads_from_slice(&Script::new("TTS"), &[1, 2, 3]), Ok(1));
     let mut log = [0; 4];
-    assert_eq!(walks(&Script::new("TTS"), "abcd", &mut log).await, Ok(3));
+    assert_eq!(reassigns_references(&Script::new("TTS"), "abcd", &mut log).await, Ok(3));
     assert_eq!(log, [3, 30, 0, 0]);
 }
 
 #[circuit_breaker(name = "not sync")]
-async fn owns_what_is_not_sync(cell: Cell<u32>) -> Result<u32, Failure> {
+async fn owns_a_cell(cell: Cell<u32>) -> Result<u32, Failure> {
     tokio::task::yield_now().await;
     Ok(cell.get())
 }
@@ -189,8 +189,8 @@ impl Slots {
 }
 
 #[tokio::test]
-async fn a_breaker_alone_asks_nothing_of_arguments() {
-    assert_eq!(tokio::spawn(owns_what_is_not_sync(Cell::new(7))).await.unwrap(), Ok(7));
+async fn a_breaker_alone_requires_neither_clone_nor_sync() {
+    assert_eq!(tokio::spawn(owns_a_cell(Cell::new(7))).await.unwrap(), Ok(7));
     let mut slots = Slots(vec![1, 2]);
     *slots.first().unwrap() += 10;
     *slots.last().await.unwrap() += 10;
@@ -198,7 +198,7 @@ async fn a_breaker_alone_asks_nothing_of_arguments() {
 }
 
 #[retry(max_attempts = 3, backoff = none)]
-fn some_not_here(
+fn with_cfg_argument(
     script: &Script,
     #[cfg(any())] missing: String,
     #[cfg(not(any()))] present: String,
@@ -217,16 +217,16 @@ macro_rules! generated {
     };
 }
 
-fn give_away(count: &mut u32) -> Result<u32, Failure> {
+fn increment(count: &mut u32) -> Result<u32, Failure> {
     *count += 1;
     Err(Failure::Transient(*count))
 }
 
-generated!(generated(count: &mut u32) { give_away(count) });
+generated!(generated(count: &mut u32) { increment(count) });
 
 #[test]
 fn arguments_behind_cfg_and_in_macros() {
-    assert_eq!(some_not_here(&Script::new("TTS"), "abc".to_owned()), Ok(3));
+    assert_eq!(with_cfg_argument(&Script::new("TTS"), "abc".to_owned()), Ok(3));
     assert_eq!(generated(&mut 1), Err(Failure::Transient(4)));
 }
 
@@ -246,6 +246,6 @@ impl Id {
 }
 
 #[test]
-fn a_copy_of_self_is_used_up_each_time() {
+fn a_copy_self_is_passed_to_each_attempt() {
     assert_eq!(Id(7).load(&Script::new("TTS")), Ok(7));
 }

@@ -1,4 +1,4 @@
-//! The breaker through its own methods.
+//! The circuit breaker through its own methods: states, permits, snapshots, totals.
 
 use std::{
     future::pending,
@@ -36,8 +36,8 @@ fn succeed(breaker: &CircuitBreaker) -> Result<(), io::Error> {
     breaker.call(|| Ok(()))
 }
 
-/// Opened, and its recovery timeout over.
-async fn recovering() -> CircuitBreaker {
+/// A breaker that has opened and whose recovery timeout has elapsed.
+async fn past_recovery_timeout() -> CircuitBreaker {
     let breaker = breaker(1);
     fail(&breaker).unwrap_err();
     assert_eq!(breaker.state(), Open);
@@ -46,7 +46,7 @@ async fn recovering() -> CircuitBreaker {
 }
 
 #[test]
-fn defaults_are_five_failures() {
+fn by_default_five_consecutive_failures_open() {
     let breaker = CircuitBreaker::new("default", BreakerConfig::new());
     for _ in 0..4 {
         fail(&breaker).unwrap_err();
@@ -61,13 +61,13 @@ fn defaults_are_five_failures() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rejection_runs_nothing_and_says_why() {
+async fn a_rejected_call_does_not_run_and_returns_the_reason() {
     let breaker = breaker(2);
     for _ in 0..2 {
         fail(&breaker).unwrap_err();
     }
     advance(10 * SECOND).await;
-    let open: CircuitOpen = breaker.call(|| -> Result<(), CircuitOpen> { panic!("not to be run") }).unwrap_err();
+    let open: CircuitOpen = breaker.call(|| -> Result<(), CircuitOpen> { panic!("a rejected call ran") }).unwrap_err();
     assert_eq!(open.name(), "tested");
     assert_eq!(open.retry_after(), Some(20 * SECOND));
     assert_eq!(open.reason(), OpenReason::ConsecutiveFailures { failures: 2 });
@@ -76,14 +76,14 @@ async fn a_rejection_runs_nothing_and_says_why() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn opens_for_exactly_its_recovery_timeout() {
+async fn stays_open_for_exactly_the_recovery_timeout() {
     let breaker = breaker(1);
     fail(&breaker).unwrap_err();
     advance(30 * SECOND - Duration::from_millis(1)).await;
     assert!(breaker.try_acquire().is_err());
     assert_eq!(breaker.state(), Open);
     advance(Duration::from_millis(1)).await;
-    assert_eq!((breaker.state(), breaker.snapshot().transitions), (HalfOpen, 1), "looking moves nothing");
+    assert_eq!((breaker.state(), breaker.snapshot().transitions), (HalfOpen, 1), "reading the state is no transition");
     let permit = breaker.try_acquire().unwrap();
     assert_eq!(breaker.state(), HalfOpen);
     permit.success();
@@ -91,7 +91,7 @@ async fn opens_for_exactly_its_recovery_timeout() {
 
 #[tokio::test(start_paused = true)]
 async fn half_open_closes_after_three_successes() {
-    let breaker = recovering().await;
+    let breaker = past_recovery_timeout().await;
     for _ in 0..2 {
         succeed(&breaker).unwrap();
         assert_eq!(breaker.state(), HalfOpen);
@@ -102,8 +102,8 @@ async fn half_open_closes_after_three_successes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn half_open_opens_again_after_one_failure() {
-    let breaker = recovering().await;
+async fn half_open_reopens_after_one_failure() {
+    let breaker = past_recovery_timeout().await;
     succeed(&breaker).unwrap();
     fail(&breaker).unwrap_err();
     let open = breaker.try_acquire().unwrap_err();
@@ -112,29 +112,29 @@ async fn half_open_opens_again_after_one_failure() {
 }
 
 #[test]
-fn a_permit_that_is_dropped_counts_as_nothing() {
+fn a_dropped_permit_is_ignored() {
     let breaker = breaker(2);
     fail(&breaker).unwrap_err();
     drop(breaker.try_acquire().unwrap());
-    assert_eq!(breaker.snapshot().consecutive_failures, 1, "nor does it end a streak");
+    assert_eq!(breaker.snapshot().consecutive_failures, 1, "a dropped permit does not reset the count");
     fail(&breaker).unwrap_err();
     assert_eq!(breaker.state(), Open);
     assert_eq!(breaker.snapshot().neutral, 1);
 }
 
 #[test]
-fn a_panic_passes_on_and_counts_as_a_failure() {
+fn a_panic_propagates_and_counts_as_a_failure() {
     let breaker = breaker(1);
-    let call = AssertUnwindSafe(|| breaker.call(|| -> io::Result<()> { panic!("as it was") }));
+    let call = AssertUnwindSafe(|| breaker.call(|| -> io::Result<()> { panic!("original payload") }));
     let panic = catch_unwind(call).unwrap_err();
-    assert_eq!(*panic.downcast::<&str>().unwrap(), "as it was");
+    assert_eq!(*panic.downcast::<&str>().unwrap(), "original payload");
     assert_eq!(breaker.snapshot().failures, 1);
     assert_eq!(breaker.state(), Open);
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropped_trial_calls_give_their_places_back() {
-    let breaker = Arc::new(recovering().await);
+async fn dropped_trial_calls_release_their_permits() {
+    let breaker = Arc::new(past_recovery_timeout().await);
     for _ in 0..10 {
         let calls: Vec<_> = (0..3)
             .map(|_| {
@@ -156,8 +156,8 @@ async fn dropped_trial_calls_give_their_places_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_leaked_trial_call_loses_its_place() {
-    let breaker = recovering().await;
+async fn a_leaked_trial_permit_is_reclaimed() {
+    let breaker = past_recovery_timeout().await;
     for _ in 0..3 {
         std::mem::forget(breaker.try_acquire().unwrap());
     }
@@ -170,7 +170,7 @@ async fn a_leaked_trial_call_loses_its_place() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn late_results_move_nothing() {
+async fn late_results_do_not_change_the_state() {
     let breaker = breaker(1);
     let late: Vec<_> = (0..3).map(|_| breaker.try_acquire().unwrap()).collect();
     fail(&breaker).unwrap_err();
@@ -182,14 +182,18 @@ async fn late_results_move_nothing() {
     late.next();
     assert_eq!(breaker.state(), HalfOpen);
     let snapshot = breaker.snapshot();
-    assert_eq!((snapshot.successes, snapshot.failures, snapshot.neutral), (1, 2, 1), "but they are counted");
+    assert_eq!(
+        (snapshot.successes, snapshot.failures, snapshot.neutral),
+        (1, 2, 1),
+        "late results are counted in the totals"
+    );
     trial.success();
     assert_eq!(breaker.state(), HalfOpen);
 }
 
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_callers_get_three_trial_calls() {
-    let (breaker, clock) = (recovering().await, Handle::current());
+    let (breaker, clock) = (past_recovery_timeout().await, Handle::current());
     let admitted = AtomicU32::new(0);
     let start = Barrier::new(8);
     thread::scope(|scope| {
@@ -208,7 +212,7 @@ async fn ten_thousand_callers_get_three_trial_calls() {
 }
 
 #[test]
-fn an_operators_hand() {
+fn manual_control() {
     let breaker = breaker(1);
     breaker.force_open();
     assert_eq!(breaker.state(), ForcedOpen);
@@ -254,7 +258,7 @@ async fn a_snapshot_is_one_line() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_run_side_by_side() {
+async fn calls_run_concurrently() {
     let breaker = Arc::new(breaker(1));
     let start = Instant::now();
     let calls: Vec<_> = (0..100)
@@ -295,9 +299,9 @@ fn totals_of_many_threads_add_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn hung_trial_calls_are_given_up_after_a_much_longer_timeout_too() {
+async fn hung_trial_permits_are_reclaimed_after_a_longer_recovery_timeout_is_set() {
     let config = BreakerConfig::new().failure_threshold(1).half_open_max_calls(1);
-    let breaker = CircuitBreaker::new("much longer", config.recovery_timeout(SECOND / 100));
+    let breaker = CircuitBreaker::new("longer timeout", config.recovery_timeout(SECOND / 100));
     fail(&breaker).unwrap_err();
     advance(SECOND / 100).await;
     let _hung = breaker.try_acquire().unwrap();
@@ -311,7 +315,7 @@ async fn hung_trial_calls_are_given_up_after_a_much_longer_timeout_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_ramp_ends_after_it_was_made_much_longer() {
+async fn a_ramp_ends_after_it_was_lengthened() {
     let config = BreakerConfig::new().failure_threshold(1).half_open_max_calls(1).ramp_up(SECOND / 100);
     let breaker = CircuitBreaker::new("ramp", config);
     fail(&breaker).unwrap_err();
@@ -325,13 +329,13 @@ async fn a_ramp_ends_after_it_was_made_much_longer() {
         })
     };
     advance(300 * SECOND).await;
-    assert_ne!((0..1_000).filter(admitted).count(), 1_000, "about half");
+    assert_ne!((0..1_000).filter(admitted).count(), 1_000, "about half are admitted");
     advance(300 * SECOND).await;
     assert_eq!((0..1_000).filter(admitted).count(), 1_000);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_window_of_time_counts_after_days() {
+async fn a_time_window_counts_correctly_after_days() {
     let config = BreakerConfig::new().window(Window::time(SECOND)).min_calls(100);
     let breaker = CircuitBreaker::new("up for days", config);
     for _ in 0..1_000 {

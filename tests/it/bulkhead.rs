@@ -1,4 +1,4 @@
-//! Bulkheads: places, the queue that threads and tasks share, and places that come back whatever happens.
+//! Bulkheads: permits, the queue that threads and tasks share, and the release of permits by every kind of exit.
 
 use std::{
     future::Future,
@@ -42,7 +42,7 @@ async fn two_at_once(until: &Notify) -> Result<(), Failure> {
 }
 
 #[bulkhead(name = "two at once")]
-fn beside_them() -> Result<u8, Failure> {
+fn sync_call() -> Result<u8, Failure> {
     Ok(1)
 }
 
@@ -52,10 +52,10 @@ fn optional() -> Option<u8> {
 }
 
 #[tokio::test]
-async fn async_and_sync_calls_share_the_places() {
+async fn async_and_sync_calls_share_the_permits() {
     let shared = bulkhead("two at once").unwrap();
     let until = Arc::new(Notify::new());
-    beside_them().unwrap();
+    sync_call().unwrap();
     let calls: Vec<_> = (0..2)
         .map(|_| {
             let until = until.clone();
@@ -64,7 +64,7 @@ async fn async_and_sync_calls_share_the_places() {
         .collect();
     yield_now().await;
     assert_eq!((shared.in_flight(), shared.waiting()), (2, 0));
-    let Err(Failure::Full(full)) = beside_them() else { panic!("there is no place") };
+    let Err(Failure::Full(full)) = sync_call() else { panic!("a call was admitted to a full bulkhead") };
     assert_eq!(full.to_string(), "bulkhead `two at once` is full: 2 calls are in flight");
     assert_eq!(
         (full.name(), full.max_concurrent(), full.waited(), full.is_transient()),
@@ -93,7 +93,7 @@ async fn queued(number: usize, order: &Mutex<Vec<usize>>) -> io::Result<()> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_came_first_gets_in_first_and_nobody_waits_too_long() {
+async fn the_queue_is_fifo_and_waits_are_bounded() {
     let (start, order) = (Instant::now(), Arc::new(Mutex::new(Vec::new())));
     let calls: Vec<_> = (0..15)
         .map(|number| {
@@ -118,9 +118,9 @@ static MIXED: Bulkhead =
     Bulkhead::new("threads and tasks", BulkheadConfig::new().max_concurrent(1).max_wait(Duration::from_mins(10)));
 
 #[test]
-fn threads_and_tasks_stand_in_one_queue() {
+fn threads_and_tasks_share_one_queue() {
     let first = MIXED.try_acquire().unwrap();
-    let (order, heard) = mpsc::channel();
+    let (order, entered) = mpsc::channel();
     thread::scope(|scope| {
         for number in 0..6_u32 {
             let order = order.clone();
@@ -136,18 +136,18 @@ fn threads_and_tasks_stand_in_one_queue() {
                     runtime.block_on(MIXED.call_async(async || enter())).unwrap();
                 }
             });
-            crate::until(|| MIXED.waiting() > number);
+            crate::wait_until(|| MIXED.waiting() > number);
         }
-        assert!(MIXED.try_acquire().is_err(), "nobody overtakes those who wait");
+        assert!(MIXED.try_acquire().is_err(), "a new call must not overtake the queue");
         drop(first);
     });
     drop(order);
-    assert_eq!(heard.iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
+    assert_eq!(entered.iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
     assert_eq!((MIXED.in_flight(), MIXED.waiting()), (0, 0));
 }
 
 #[test]
-fn a_thread_waits_no_longer_than_it_is_to() {
+fn a_thread_waits_at_most_max_wait() {
     let clock = steadfast::testing::FakeClock::new();
     let entered = clock.enter();
     let full = Bulkhead::new("full", BulkheadConfig::new().max_concurrent(1).max_wait(SECOND));
@@ -156,7 +156,7 @@ fn a_thread_waits_no_longer_than_it_is_to() {
     assert_eq!(clock.slept(), [SECOND]);
     assert_eq!((full.in_flight(), full.waiting()), (1, 0));
 
-    // And by the real clock, which nobody has to wait for.
+    // By the real clock, with a wait short enough for a test.
     drop(entered);
     let full = Bulkhead::new("full", BulkheadConfig::new().max_concurrent(1).max_wait(Duration::from_micros(1)));
     let _permit = full.acquire().unwrap();
@@ -164,8 +164,8 @@ fn a_thread_waits_no_longer_than_it_is_to() {
     assert_eq!(full.waiting(), 0);
 }
 
-#[bulkhead(name = "cancelled at a place", max_concurrent = 1, max_wait = 10s)]
-async fn waits_inside(waits: u32) -> io::Result<()> {
+#[bulkhead(name = "cancelled", max_concurrent = 1, max_wait = 10s)]
+async fn yields_inside(waits: u32) -> io::Result<()> {
     for _ in 0..waits {
         yield_now().await;
     }
@@ -173,38 +173,42 @@ async fn waits_inside(waits: u32) -> io::Result<()> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_future_dropped_at_any_await_gives_its_place_back() {
-    let shared = bulkhead("cancelled at a place").unwrap();
+async fn a_future_dropped_at_any_await_releases_its_permit() {
+    let shared = bulkhead("cancelled").unwrap();
     let poll = |call: &mut std::pin::Pin<&mut _>| {
         let call: &mut std::pin::Pin<&mut dyn Future<Output = io::Result<()>>> = call;
         call.as_mut().poll(&mut Context::from_waker(Waker::noop()))
     };
     for polls in 0..5 {
-        // Inside.
+        // Dropped while it holds a permit.
         {
-            let call: std::pin::Pin<&mut dyn Future<Output = io::Result<()>>> = pin!(waits_inside(3));
+            let call: std::pin::Pin<&mut dyn Future<Output = io::Result<()>>> = pin!(yields_inside(3));
             let mut call = call;
             let ended = (0..polls).any(|_| matches!(poll(&mut call), Poll::Ready(_)));
             assert_eq!(ended, polls == 4);
             assert_eq!(shared.in_flight(), u32::from(polls > 0 && !ended));
         }
         assert_eq!((shared.in_flight(), shared.waiting()), (0, 0));
-        // In the queue, with a place that came free meanwhile and without.
-        for comes_free in [false, true] {
+        // Dropped while queued, before and after a permit was handed to it.
+        for is_released in [false, true] {
             let permit = shared.try_acquire().unwrap();
             {
-                let call: std::pin::Pin<&mut dyn Future<Output = io::Result<()>>> = pin!(waits_inside(3));
+                let call: std::pin::Pin<&mut dyn Future<Output = io::Result<()>>> = pin!(yields_inside(3));
                 let mut call = call;
                 for _ in 0..polls {
                     assert!(poll(&mut call).is_pending());
                 }
                 assert_eq!(shared.waiting(), u32::from(polls > 0));
-                if comes_free {
+                if is_released {
                     drop(permit);
-                    assert_eq!((shared.in_flight(), shared.waiting()), (u32::from(polls > 0), 0), "handed over");
+                    assert_eq!(
+                        (shared.in_flight(), shared.waiting()),
+                        (u32::from(polls > 0), 0),
+                        "the permit is handed to the waiter"
+                    );
                 }
             }
-            assert_eq!((shared.in_flight(), shared.waiting()), (u32::from(!comes_free), 0));
+            assert_eq!((shared.in_flight(), shared.waiting()), (u32::from(!is_released), 0));
         }
     }
 }
@@ -215,56 +219,56 @@ fn panics() -> io::Result<()> {
 }
 
 #[test]
-fn a_panic_gives_its_place_back() {
+fn a_panic_releases_the_permit() {
     for _ in 0..3 {
         std::panic::catch_unwind(panics).unwrap_err();
     }
     assert_eq!(bulkhead("panics inside").unwrap().in_flight(), 0);
 }
 
-static STORMED: Bulkhead =
-    Bulkhead::new("stormed", BulkheadConfig::new().max_concurrent(5).max_wait(Duration::from_millis(1)));
+static STRESSED: Bulkhead =
+    Bulkhead::new("stressed", BulkheadConfig::new().max_concurrent(5).max_wait(Duration::from_millis(1)));
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn no_place_is_lost_in_a_storm() {
-    #[bulkhead(bulkhead = STORMED)]
+async fn no_permit_leaks_under_stress() {
+    #[bulkhead(bulkhead = STRESSED)]
     async fn call(number: u32) -> io::Result<()> {
         for _ in 0..number % 4 {
             yield_now().await;
         }
-        if number.is_multiple_of(7) { std::panic::resume_unwind(Box::new("in the storm")) } else { Ok(()) }
+        if number.is_multiple_of(7) { std::panic::resume_unwind(Box::new("under stress")) } else { Ok(()) }
     }
 
-    let gate = Arc::new(Semaphore::new(64));
+    let running = Arc::new(Semaphore::new(64));
     let mut calls = Vec::new();
     for number in 0..10_000_u32 {
-        let permit = gate.clone().acquire_owned().await.unwrap();
+        let permit = running.clone().acquire_owned().await.unwrap();
         calls.push(tokio::spawn(async move {
             _ = call(number).await;
             drop(permit);
         }));
         if number.is_multiple_of(5) {
-            // Dropped wherever it is.
+            // Cancelled wherever it happens to be.
             calls[number as usize].abort();
         }
         if number.is_multiple_of(11) {
-            _ = STORMED.try_acquire();
+            _ = STRESSED.try_acquire();
         }
     }
     for call in calls {
         _ = call.await;
     }
-    assert_eq!((STORMED.in_flight(), STORMED.waiting()), (0, 0), "zero leaked");
-    let snapshot = STORMED.snapshot();
+    assert_eq!((STRESSED.in_flight(), STRESSED.waiting()), (0, 0), "leaked permits");
+    let snapshot = STRESSED.snapshot();
     assert!(snapshot.admitted > 1_000, "{snapshot}");
     for _ in 0..5 {
-        std::mem::forget(STORMED.try_acquire().unwrap());
+        std::mem::forget(STRESSED.try_acquire().unwrap());
     }
-    assert!(STORMED.try_acquire().is_err(), "and none too many");
+    assert!(STRESSED.try_acquire().is_err(), "more permits than max_concurrent");
 }
 
 #[test]
-fn never_more_calls_than_places() {
+fn calls_in_flight_never_exceed_max_concurrent() {
     static INSIDE: AtomicU32 = AtomicU32::new(0);
     static MOST: AtomicU32 = AtomicU32::new(0);
     static NARROW: Bulkhead =
@@ -294,7 +298,7 @@ fn never_more_calls_than_places() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn other_settings_hold_from_then_on() {
+async fn reconfigure_applies_to_waiting_and_new_calls() {
     static CHANGED: Bulkhead = Bulkhead::new("changed", BulkheadConfig::new().max_concurrent(1).max_wait(SECOND));
     let first = CHANGED.acquire_async().await.unwrap();
     let waiting = tokio::spawn(CHANGED.acquire_async());
@@ -304,9 +308,9 @@ async fn other_settings_hold_from_then_on() {
     let second = waiting.await.unwrap().unwrap();
     let third = CHANGED.try_acquire().unwrap();
     CHANGED.reconfigure(BulkheadConfig::new().max_concurrent(1));
-    assert_eq!(CHANGED.in_flight(), 3, "they go on");
+    assert_eq!(CHANGED.in_flight(), 3, "running calls are not interrupted");
     drop((second, third));
-    assert!(CHANGED.acquire_async().await.is_err(), "and nobody waits any more");
+    assert!(CHANGED.acquire_async().await.is_err(), "max_wait is zero now");
     drop(first);
     assert!(CHANGED.try_acquire().is_ok());
     assert_eq!(CHANGED.config(), BulkheadConfig::new().max_concurrent(1));
@@ -336,7 +340,7 @@ async fn a_full_bulkhead_opens_no_circuit() {
 
     let start = Instant::now();
     assert!(matches!(retried().await, Err(Failure::Full(_))));
-    assert_eq!(start.elapsed(), SECOND * 2, "but is tried again");
+    assert_eq!(start.elapsed(), SECOND * 2, "it is retried twice");
     drop(permit);
     retried().await.unwrap();
     let snapshot = breaker("above a bulkhead, retried").unwrap().snapshot();
@@ -344,13 +348,13 @@ async fn a_full_bulkhead_opens_no_circuit() {
 }
 
 #[test]
-fn an_event_tells_of_it() {
-    let heard = crate::heard("bulkhead `told of`");
-    let full = Bulkhead::new("told of", BulkheadConfig::new().max_concurrent(1));
+fn a_rejection_emits_an_event() {
+    let events = crate::collect_events("bulkhead `reported`");
+    let full = Bulkhead::new("reported", BulkheadConfig::new().max_concurrent(1));
     let _permit = full.try_acquire().unwrap();
     full.try_acquire().unwrap_err();
-    assert_eq!(heard.texts(), ["bulkhead `told of`: full with 1 calls in flight"]);
+    assert_eq!(events.texts(), ["bulkhead `reported`: full with 1 calls in flight"]);
     let json = serde_json::to_string(&full.snapshot()).unwrap();
-    let expected = r#"{"name":"told of","max_concurrent":1,"in_flight":1,"waiting":0,"admitted":1,"rejected":1}"#;
+    let expected = r#"{"name":"reported","max_concurrent":1,"in_flight":1,"waiting":0,"admitted":1,"rejected":1}"#;
     assert_eq!(json, expected);
 }

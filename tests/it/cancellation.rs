@@ -1,4 +1,4 @@
-//! Futures that are dropped half-way, and calls that panic.
+//! Futures that are dropped at each of their await points, and calls that panic.
 
 use std::{
     cell::Cell,
@@ -16,7 +16,7 @@ use tokio::{
     time::advance,
 };
 
-/// Waits some times on its way, and fails as often as is left.
+/// Yields three times, then fails while `failures` is above zero.
 async fn work(failures: &Cell<u32>) -> io::Result<()> {
     for _ in 0..3 {
         yield_now().await;
@@ -58,7 +58,7 @@ async fn keyed(failures: &Cell<u32>) -> io::Result<()> {
     work(failures).await
 }
 
-/// Polls a call so many times and drops it; true if it has come to its end by then.
+/// Polls a call up to `times` times and drops it; returns true if it has completed.
 fn poll(call: impl Future<Output = io::Result<()>>, times: u32) -> bool {
     let mut call = pin!(call);
     let mut context = Context::from_waker(Waker::noop());
@@ -71,7 +71,7 @@ fn poll(call: impl Future<Output = io::Result<()>>, times: u32) -> bool {
     })
 }
 
-async fn dropped_at_every_await<F: Future<Output = io::Result<()>>>(
+async fn assert_usable_after_drop_at_every_await<F: Future<Output = io::Result<()>>>(
     call: impl Fn(&'static Cell<u32>) -> F,
     snapshot: impl Fn() -> Snapshot,
     reset: impl Fn(),
@@ -95,7 +95,7 @@ async fn dropped_at_every_await<F: Future<Output = io::Result<()>>>(
             assert_eq!(counted, (u64::from(ended), 0), "{polls} polls");
             assert_eq!(after.neutral - before.neutral, u64::from(!ended && polls > 0), "{polls} polls");
             if half_open {
-                // What was given up is free again: two trial calls fit in, and close it.
+                // The trial permit is released: two trial calls are admitted and close the circuit.
                 for _ in 0..2 - u32::from(ended) {
                     call(failures).await.unwrap();
                 }
@@ -109,7 +109,7 @@ async fn dropped_at_every_await<F: Future<Output = io::Result<()>>>(
 #[tokio::test(start_paused = true)]
 async fn a_future_dropped_in_a_sleep_makes_no_further_attempt() {
     let failures: &'static Cell<u32> = Box::leak(Box::new(Cell::new(100)));
-    assert!(!poll(asleep(failures), 4), "asleep after the first attempt");
+    assert!(!poll(asleep(failures), 4), "the call sleeps after its first attempt");
     assert_eq!(failures.get(), 99);
     let snapshot = breaker("cancelled asleep").unwrap().snapshot();
     assert_eq!((snapshot.state, snapshot.neutral), (BreakerState::Closed, 1));
@@ -119,11 +119,11 @@ async fn a_future_dropped_in_a_sleep_makes_no_further_attempt() {
 async fn a_future_dropped_at_any_await_leaves_the_breaker_usable() {
     let of = |name: &'static str| move || breaker(name).unwrap().snapshot();
     let reset = |name: &'static str| move || breaker(name).unwrap().reset();
-    dropped_at_every_await(alone, of("cancelled alone"), reset("cancelled alone")).await;
-    dropped_at_every_await(below, of("cancelled below"), reset("cancelled below")).await;
-    dropped_at_every_await(above, of("cancelled above"), reset("cancelled above")).await;
+    assert_usable_after_drop_at_every_await(alone, of("cancelled alone"), reset("cancelled alone")).await;
+    assert_usable_after_drop_at_every_await(below, of("cancelled below"), reset("cancelled below")).await;
+    assert_usable_after_drop_at_every_await(above, of("cancelled above"), reset("cancelled above")).await;
     let of_key = || keyed_breakers("cancelled key").unwrap().breaker("a");
-    dropped_at_every_await(keyed, move || of_key().snapshot(), move || of_key().reset()).await;
+    assert_usable_after_drop_at_every_await(keyed, move || of_key().snapshot(), move || of_key().reset()).await;
 }
 
 #[circuit_breaker(name = "panics once", failure_threshold = 100)]
@@ -139,7 +139,7 @@ async fn panics_later() -> io::Result<()> {
 
 #[retry(backoff = none)]
 #[circuit_breaker(name = "panics once")]
-async fn panics_elsewhere() -> io::Result<()> {
+async fn panics_in_blocking_thread() -> io::Result<()> {
     match spawn_blocking(panics_inside).await {
         Ok(()) => Ok(()),
         Err(panic) => resume_unwind(panic.into_panic()),
@@ -147,7 +147,7 @@ async fn panics_elsewhere() -> io::Result<()> {
 }
 
 fn panics_inside() {
-    resume_unwind(Box::new("in a thread for what blocks"))
+    resume_unwind(Box::new("in a blocking thread"))
 }
 
 #[tokio::test]
@@ -160,8 +160,8 @@ async fn a_panic_counts_once() {
     assert_eq!(counted(), (1, 1, 0));
     assert!(spawn(panics_later()).await.unwrap_err().is_panic());
     assert_eq!(counted(), (2, 2, 0));
-    assert!(spawn(panics_elsewhere()).await.unwrap_err().is_panic());
-    assert_eq!(counted(), (3, 3, 0), "and is not retried");
+    assert!(spawn(panics_in_blocking_thread()).await.unwrap_err().is_panic());
+    assert_eq!(counted(), (3, 3, 0), "a panic is not retried");
     assert!(spawn_blocking(panics).await.unwrap_err().is_panic());
     assert_eq!(counted(), (4, 4, 0));
 }

@@ -1,4 +1,4 @@
-//! A cascade of providers: three real servers that misbehave by script.
+//! A fallback cascade of three providers, each a real server that answers by script.
 
 use std::{
     net::SocketAddr,
@@ -14,7 +14,7 @@ use tokio::{
 
 #[derive(Debug, thiserror::Error, Transient)]
 enum ModelError {
-    #[error("{provider} asks to slow down")]
+    #[error("{provider} is rate limited")]
     #[transient(retry_after = after)]
     RateLimited { provider: &'static str, after: Option<Duration> },
     #[error("{provider} answers {status}")]
@@ -23,67 +23,67 @@ enum ModelError {
     Network { provider: &'static str, source: reqwest::Error },
 }
 
-/// Where the three are.
+/// A client of three providers.
 struct Models {
     client: reqwest::Client,
     primary: Provider,
     second: Provider,
     cheap: Provider,
-    /// The delays before retries, added up.
+    /// The sum of the delays before retries.
     slept: Mutex<Duration>,
 }
 
-/// A server, and how often it was asked.
+/// A server and the number of its requests.
 struct Provider {
     name: &'static str,
     address: SocketAddr,
-    asked: Arc<Mutex<u32>>,
+    requests: Arc<Mutex<u32>>,
 }
 
 impl Models {
-    #[fallback(self.ask_second, self.ask_cheap)]
-    #[retry(max_attempts = 3, backoff = exponential(base = 100ms, factor = 2), jitter = none, on_retry = |_, delay, _| self.sleeps(delay))]
-    async fn ask(&self, prompt: &str) -> Result<String, ModelError> {
-        self.primary.ask(&self.client, prompt).await
+    #[fallback(self.call_second, self.call_cheap)]
+    #[retry(max_attempts = 3, backoff = exponential(base = 100ms, factor = 2), jitter = none, on_retry = |_, delay, _| self.add_sleep(delay))]
+    async fn call(&self, prompt: &str) -> Result<String, ModelError> {
+        self.primary.call(&self.client, prompt).await
     }
 
-    #[retry(max_attempts = 2, backoff = exponential(base = 100ms, factor = 2), jitter = none, on_retry = |_, delay, _| self.sleeps(delay))]
-    async fn ask_second(&self, prompt: &str) -> Result<String, ModelError> {
-        self.second.ask(&self.client, prompt).await
+    #[retry(max_attempts = 2, backoff = exponential(base = 100ms, factor = 2), jitter = none, on_retry = |_, delay, _| self.add_sleep(delay))]
+    async fn call_second(&self, prompt: &str) -> Result<String, ModelError> {
+        self.second.call(&self.client, prompt).await
     }
 
-    #[retry(max_attempts = 5, backoff = exponential(base = 100ms, factor = 2), jitter = none, on_retry = |_, delay, _| self.sleeps(delay))]
-    async fn ask_cheap(&self, prompt: &str) -> Result<String, ModelError> {
-        self.cheap.ask(&self.client, prompt).await
+    #[retry(max_attempts = 5, backoff = exponential(base = 100ms, factor = 2), jitter = none, on_retry = |_, delay, _| self.add_sleep(delay))]
+    async fn call_cheap(&self, prompt: &str) -> Result<String, ModelError> {
+        self.cheap.call(&self.client, prompt).await
     }
 
-    fn sleeps(&self, delay: Duration) {
+    fn add_sleep(&self, delay: Duration) {
         *self.slept.lock().unwrap() += delay;
     }
 }
 
 impl Provider {
-    /// Answers each request as the script says, and goes on as the last.
+    /// Starts a server that answers each request by the script; its last entry repeats.
     async fn new(name: &'static str, script: &'static [&'static str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let asked = Arc::new(Mutex::new(0));
-        let served = asked.clone();
+        let requests = Arc::new(Mutex::new(0));
+        let served = requests.clone();
         tokio::spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
                 let turn = {
-                    let mut asked = served.lock().unwrap();
-                    *asked += 1;
-                    *asked - 1
+                    let mut requests = served.lock().unwrap();
+                    *requests += 1;
+                    *requests - 1
                 };
                 let status = script.get(turn as usize).or(script.last()).unwrap();
                 serve(connection, name, status).await;
             }
         });
-        Self { name, address, asked }
+        Self { name, address, requests }
     }
 
-    async fn ask(&self, client: &reqwest::Client, prompt: &str) -> Result<String, ModelError> {
+    async fn call(&self, client: &reqwest::Client, prompt: &str) -> Result<String, ModelError> {
         let provider = self.name;
         let network = |source| ModelError::Network { provider, source };
         let url = format!("http://{}/{prompt}", self.address);
@@ -98,7 +98,7 @@ impl Provider {
     }
 }
 
-/// `-` closes the connection without an answer.
+/// Answers one request; `-` closes the connection without an answer.
 async fn serve(mut connection: TcpStream, name: &str, status: &str) {
     _ = connection.read(&mut [0; 4096]).await;
     if status != "-" {
@@ -110,29 +110,29 @@ async fn serve(mut connection: TcpStream, name: &str, status: &str) {
 }
 
 const OK: &str = "200 OK";
-const SLOWER: &str = "429 Too Many Requests";
-const SLOWER_7: &str = "429 Too Many Requests\r\nretry-after: 7";
+const LIMITED: &str = "429 Too Many Requests";
+const LIMITED_7: &str = "429 Too Many Requests\r\nretry-after: 7";
 const BROKEN: &str = "500 Internal Server Error";
 const CLOSED: &str = "-";
 
-/// What the three answer, what the caller gets, how often each was asked, and how long the sleeps take in milliseconds.
+/// The answers of the three providers, the caller's result, the requests to each, and the total sleep in milliseconds.
 type Situation = ([&'static [&'static str]; 3], Result<&'static str, &'static str>, [u32; 3], u64);
 
 const SITUATIONS: [Situation; 9] = [
     ([&[OK], &[OK], &[OK]], Ok("primary"), [1, 0, 0], 0),
-    ([&[SLOWER, SLOWER, OK], &[OK], &[OK]], Ok("primary"), [3, 0, 0], 300),
-    ([&[SLOWER_7, OK], &[OK], &[OK]], Ok("primary"), [2, 0, 0], 7_000),
-    ([&[SLOWER], &[OK], &[OK]], Ok("second"), [3, 1, 0], 300),
+    ([&[LIMITED, LIMITED, OK], &[OK], &[OK]], Ok("primary"), [3, 0, 0], 300),
+    ([&[LIMITED_7, OK], &[OK], &[OK]], Ok("primary"), [2, 0, 0], 7_000),
+    ([&[LIMITED], &[OK], &[OK]], Ok("second"), [3, 1, 0], 300),
     ([&[BROKEN], &[OK], &[OK]], Ok("second"), [1, 1, 0], 0),
-    ([&[SLOWER, BROKEN], &[SLOWER, OK], &[OK]], Ok("second"), [2, 2, 0], 200),
-    ([&[CLOSED], &[SLOWER], &[SLOWER, SLOWER, SLOWER, SLOWER, OK]], Ok("cheap"), [1, 2, 5], 1_600),
+    ([&[LIMITED, BROKEN], &[LIMITED, OK], &[OK]], Ok("second"), [2, 2, 0], 200),
+    ([&[CLOSED], &[LIMITED], &[LIMITED, LIMITED, LIMITED, LIMITED, OK]], Ok("cheap"), [1, 2, 5], 1_600),
     ([&[BROKEN], &[BROKEN], &[BROKEN]], Err("cheap answers 500 Internal Server Error"), [1, 1, 1], 0),
-    ([&[SLOWER], &[SLOWER], &[SLOWER]], Err("cheap asks to slow down"), [3, 2, 5], 1_900),
+    ([&[LIMITED], &[LIMITED], &[LIMITED]], Err("cheap is rate limited"), [3, 2, 5], 1_900),
 ];
 
 #[tokio::test(start_paused = true)]
-async fn a_rate_limit_is_retried_and_a_failure_goes_to_the_next() {
-    for (index, (scripts, expected, asked, sleeps)) in SITUATIONS.into_iter().enumerate() {
+async fn a_rate_limit_is_retried_and_a_failure_falls_back_to_the_next_provider() {
+    for (index, (scripts, expected, requests, add_sleep)) in SITUATIONS.into_iter().enumerate() {
         let [primary, second, cheap] = scripts;
         let models = Models {
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
@@ -141,11 +141,12 @@ async fn a_rate_limit_is_retried_and_a_failure_goes_to_the_next() {
             cheap: Provider::new("cheap", cheap).await,
             slept: Mutex::default(),
         };
-        let result = models.ask("hello").await.map_err(|error| error.to_string());
+        let result = models.call("hello").await.map_err(|error| error.to_string());
         assert_eq!(result.as_deref().map_err(String::as_str), expected, "situation {index}");
-        let counts = [&models.primary, &models.second, &models.cheap].map(|provider| *provider.asked.lock().unwrap());
-        assert_eq!(counts, asked, "situation {index}");
-        // A paused clock does not stand still while a real socket is waited for, so the delays are asked for themselves.
-        assert_eq!(*models.slept.lock().unwrap(), Duration::from_millis(sleeps), "situation {index}");
+        let counts =
+            [&models.primary, &models.second, &models.cheap].map(|provider| *provider.requests.lock().unwrap());
+        assert_eq!(counts, requests, "situation {index}");
+        // A paused clock advances while a real socket is awaited, so the delays are summed instead of measured.
+        assert_eq!(*models.slept.lock().unwrap(), Duration::from_millis(add_sleep), "situation {index}");
     }
 }

@@ -1,4 +1,4 @@
-//! Which errors of client libraries are worth another attempt: real errors, from servers on this machine.
+//! Which errors of client libraries are transient: real errors, from servers on this machine.
 
 mod redis;
 mod reqwest;
@@ -14,25 +14,25 @@ use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
 };
 
-/// Whether to try again, and the wait that the error asks for.
+/// The values of `is_transient` and `retry_after`.
 type Verdict = (bool, Option<Duration>);
 
 const TRANSIENT: Verdict = (true, None);
 const PERMANENT: Verdict = (false, None);
 
-/// Asks the error, and then an `anyhow::Error` and a boxed error with it inside.
+/// Checks the error itself, inside an `anyhow::Error` and inside a boxed error.
 #[track_caller]
-fn assert_says<E: Error + Transient + Send + Sync + 'static>(error: E, expected: Verdict, name: &str) {
-    let says = |error: &dyn Transient| (error.is_transient(), error.retry_after());
+fn assert_verdict<E: Error + Transient + Send + Sync + 'static>(error: E, expected: Verdict, name: &str) {
+    let verdict = |error: &dyn Transient| (error.is_transient(), error.retry_after());
 
-    assert_eq!(says(&error), expected, "{name}: {error:?}");
+    assert_eq!(verdict(&error), expected, "{name}: {error:?}");
     let error = anyhow::Error::new(error).context("while calling");
-    assert_eq!(says(&error), expected, "{name}, inside of an anyhow::Error: {error:?}");
+    assert_eq!(verdict(&error), expected, "{name}, inside an anyhow::Error: {error:?}");
     let error: Box<dyn Error + Send + Sync> = error.into();
-    assert_eq!(says(&error), expected, "{name}, inside of a boxed error: {error:?}");
+    assert_eq!(verdict(&error), expected, "{name}, inside a boxed error: {error:?}");
 }
 
-/// An address at which nobody listens. It stays taken until the end of the process, so that no other test is given it.
+/// Returns an address that refuses connections. It stays bound until the process ends, so that no other test gets it.
 async fn refusing() -> SocketAddr {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -41,24 +41,24 @@ async fn refusing() -> SocketAddr {
     address
 }
 
-/// A server that treats each connection so, until the end of the test.
-async fn server<F: Future<Output = ()> + Send>(treat: impl Fn(TcpStream) -> F + Send + 'static) -> SocketAddr {
+/// Starts a server that handles each connection with `handle`, until the test ends.
+async fn server<F: Future<Output = ()> + Send>(handle: impl Fn(TcpStream) -> F + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((connection, _)) = listener.accept().await {
-            treat(connection).await;
+            handle(connection).await;
         }
     });
     address
 }
 
-/// A server that answers the first bytes that come with these, and closes the connection.
+/// Starts a server that sends `answer` after the first bytes it receives, and closes the connection.
 async fn answering(answer: impl AsRef<[u8]> + Clone + Send + Sync + 'static) -> SocketAddr {
     server(move |mut connection| {
         let answer = answer.clone();
         async move {
-            // What happens to the connection after the answer is no concern of the server.
+            // Errors of a connection that the client has closed are ignored.
             _ = connection.read(&mut [0; 4096]).await;
             _ = connection.write_all(answer.as_ref()).await;
             _ = connection.shutdown().await;
@@ -67,12 +67,12 @@ async fn answering(answer: impl AsRef<[u8]> + Clone + Send + Sync + 'static) -> 
     .await
 }
 
-/// A server that closes each connection without an answer.
+/// Starts a server that closes each connection without an answer.
 async fn closing() -> SocketAddr {
     answering([]).await
 }
 
-/// A server that resets each connection once something comes.
+/// Starts a server that resets each connection at its first byte.
 async fn resetting() -> SocketAddr {
     server(async |mut connection| {
         _ = connection.read(&mut [0; 1]).await;
@@ -81,12 +81,12 @@ async fn resetting() -> SocketAddr {
     .await
 }
 
-/// A server that never answers.
+/// Starts a server that never answers.
 async fn silent() -> SocketAddr {
     server(async |_connection| std::future::pending().await).await
 }
 
-/// A rejection that knows when to come back.
+/// A rejection with a `retry_after`.
 fn rejection() -> CircuitOpen {
     let breaker = CircuitBreaker::new("down", BreakerConfig::new().failure_threshold(1));
     breaker.try_acquire().unwrap().failure();
@@ -94,7 +94,7 @@ fn rejection() -> CircuitOpen {
 }
 
 #[tokio::test]
-async fn a_policy_takes_anyhow_errors() {
+async fn a_policy_retries_anyhow_errors() {
     let address = refusing().await;
     let policy = RetryPolicy::new().max_attempts(3).backoff(Schedule::none());
     let mut attempts = 0;

@@ -1,4 +1,4 @@
-//! Fallbacks: what is called, with which arguments, for which errors, and what the caller gets.
+//! Fallbacks: which functions are called, with which arguments and for which errors, and what the caller gets.
 
 #![allow(
     clippy::needless_pass_by_value,
@@ -29,8 +29,8 @@ enum Failure {
     #[error("busy at {0}")]
     #[transient]
     Busy(&'static str),
-    #[error("gone at {0}")]
-    Gone(&'static str),
+    #[error("permanent failure at {0}")]
+    Permanent(&'static str),
     #[error(transparent)]
     Open(#[from] CircuitOpen),
     #[error(transparent)]
@@ -39,7 +39,7 @@ enum Failure {
 
 type Answer = Result<String, Failure>;
 
-/// What was called, in order. A place that is named fails; `!` before its name makes that permanent.
+/// Records the calls, in order. A call whose name is in `fails` fails transiently, or permanently with `!` before its name.
 #[derive(Default)]
 struct Calls {
     made: RefCell<Vec<String>>,
@@ -51,13 +51,13 @@ impl Calls {
         Self { made: RefCell::default(), fails }
     }
 
-    fn call(&self, place: &'static str, key: &str) -> Answer {
-        self.made.borrow_mut().push(format!("{place}({key})"));
-        let is = |fails: &&str| fails.strip_prefix('!').unwrap_or(fails) == place;
-        match self.fails.iter().copied().find(is) {
-            Some(fails) if fails.starts_with('!') => Err(Failure::Gone(place)),
-            Some(_) => Err(Failure::Busy(place)),
-            None => Ok(format!("{key} from {place}")),
+    fn call(&self, name: &'static str, key: &str) -> Answer {
+        self.made.borrow_mut().push(format!("{name}({key})"));
+        let matches = |fails: &&str| fails.strip_prefix('!').unwrap_or(fails) == name;
+        match self.fails.iter().copied().find(matches) {
+            Some(fails) if fails.starts_with('!') => Err(Failure::Permanent(name)),
+            Some(_) => Err(Failure::Busy(name)),
+            None => Ok(format!("{key} from {name}")),
         }
     }
 
@@ -91,7 +91,7 @@ async fn later(calls: &Calls, key: &str) -> Answer {
 }
 
 #[test]
-fn each_is_called_if_what_came_before_has_failed() {
+fn a_fallback_is_called_if_the_previous_one_failed() {
     for (fails, result, made) in [
         (&[][..], Ok("a from first"), "first(a)"),
         (&["first"], Ok("a from second"), "first(a) second(a)"),
@@ -106,7 +106,7 @@ fn each_is_called_if_what_came_before_has_failed() {
 }
 
 #[tokio::test]
-async fn an_async_function_has_fallbacks_of_both_sorts() {
+async fn an_async_function_may_have_sync_and_async_fallbacks() {
     let all = "first(a) second(a) later(a) closure(a, busy at later)";
     for (fails, result, made) in [
         (&[][..], Ok("a from first"), "first(a)"),
@@ -135,12 +135,12 @@ fn if_io(kind: &str) -> anyhow::Result<u8> {
 }
 
 #[test]
-fn a_condition_ends_the_chain_wherever_it_is_not_met() {
+fn an_error_that_does_not_meet_the_condition_ends_the_chain() {
     let calls = Calls::failing(&["!first"]);
-    assert_eq!(if_busy(&calls, "a"), Err(Failure::Gone("first")));
+    assert_eq!(if_busy(&calls, "a"), Err(Failure::Permanent("first")));
     assert_eq!(calls.made(), "first(a)");
     let calls = Calls::failing(&["first", "!second"]);
-    assert_eq!(if_busy(&calls, "a"), Err(Failure::Gone("second")));
+    assert_eq!(if_busy(&calls, "a"), Err(Failure::Permanent("second")));
     assert_eq!(calls.made(), "first(a) second(a)");
     let calls = Calls::failing(&["first", "second"]);
     assert_eq!(if_busy(&calls, "a").unwrap(), "a from third");
@@ -151,18 +151,18 @@ fn a_condition_ends_the_chain_wherever_it_is_not_met() {
 
 struct Store {
     calls: Calls,
-    changes: u32,
+    writes: u32,
 }
 
 impl Store {
     #[fallback(self.cached, self.cached_later)]
     async fn get(&mut self, key: &str) -> Answer {
-        self.changes += 1;
+        self.writes += 1;
         self.calls.call("get", key)
     }
 
     fn cached(&mut self, key: &str) -> Answer {
-        self.changes += 1;
+        self.writes += 1;
         self.calls.call("cached", key)
     }
 
@@ -172,12 +172,12 @@ impl Store {
     }
 
     #[fallback(self.calls.call, Self::default)]
-    fn named(&self, place: &'static str, key: &str) -> Answer {
-        self.calls.call(place, key)
+    fn named(&self, name: &'static str, key: &str) -> Answer {
+        self.calls.call(name, key)
     }
 
-    fn default(place: &'static str, key: &str) -> Answer {
-        Ok(format!("{key} instead of {place}"))
+    fn default(name: &'static str, key: &str) -> Answer {
+        Ok(format!("{key} instead of {name}"))
     }
 }
 
@@ -202,16 +202,16 @@ impl Remote for Loader {
 impl Loader {
     async fn shorter(&mut self, key: String) -> Result<String, Failure> {
         self.0 += 10;
-        if key.len() > 3 { Ok(key[..3].to_owned()) } else { Err(Failure::Gone("shorter")) }
+        if key.len() > 3 { Ok(key[..3].to_owned()) } else { Err(Failure::Permanent("shorter")) }
     }
 }
 
 #[tokio::test]
-async fn methods() {
-    let mut store = Store { calls: Calls::failing(&["get", "cached"]), changes: 0 };
+async fn methods_are_fallbacks() {
+    let mut store = Store { calls: Calls::failing(&["get", "cached"]), writes: 0 };
     assert_eq!(store.get("a").await.unwrap(), "a from cached_later");
-    assert_eq!((store.calls.made().as_str(), store.changes), ("get(a) cached(a) cached_later(a)", 2));
-    let store = Store { calls: Calls::failing(&["named"]), changes: 0 };
+    assert_eq!((store.calls.made().as_str(), store.writes), ("get(a) cached(a) cached_later(a)", 2));
+    let store = Store { calls: Calls::failing(&["named"]), writes: 0 };
     assert_eq!(store.named("named", "a").unwrap(), "a instead of named");
     assert_eq!(store.calls.made(), "named(a) named(a)");
 
@@ -221,7 +221,7 @@ async fn methods() {
     assert_eq!(loader.0, 22);
 }
 
-/// Counts its clones.
+/// An order that counts its clones.
 struct Order<'a>(&'a Cell<u32>);
 
 impl Clone for Order<'_> {
@@ -231,35 +231,35 @@ impl Clone for Order<'_> {
     }
 }
 
-fn uses_up(order: Order<'_>, _: &mut Vec<u8>) -> io::Result<u32> {
+fn consumes_and_fails(order: Order<'_>, _: &mut Vec<u8>) -> io::Result<u32> {
     let Order(_clones) = order;
     Err(io::ErrorKind::TimedOut.into())
 }
 
-fn uses_up_and_works(order: Order<'_>, log: &mut Vec<u8>) -> io::Result<u32> {
+fn consumes_and_succeeds(order: Order<'_>, log: &mut Vec<u8>) -> io::Result<u32> {
     log.push(9);
     Ok(order.0.get())
 }
 
-#[fallback(uses_up, uses_up_and_works)]
+#[fallback(consumes_and_fails, consumes_and_succeeds)]
 fn moves(mut order: Order<'_>, log: &mut Vec<u8>) -> io::Result<u32> {
     log.push(1);
     let other = Order(order.0);
-    uses_up(std::mem::replace(&mut order, other), log)
+    consumes_and_fails(std::mem::replace(&mut order, other), log)
 }
 
-#[fallback(uses_up_and_works)]
+#[fallback(consumes_and_succeeds)]
 fn borrows(order: Order<'_>, log: &mut Vec<u8>) -> io::Result<u32> {
     log.push(2);
     _ = &order;
     Err(io::ErrorKind::TimedOut.into())
 }
 
-/// No `Clone`.
+/// Not `Clone`.
 struct Once(u8);
 
 #[fallback(|error| if log.is_empty() { Err(error) } else { Ok(log.len()) })]
-fn needed_by_nobody_else(once: Once, log: &mut Vec<u8>) -> io::Result<usize> {
+fn used_by_body_only(once: Once, log: &mut Vec<u8>) -> io::Result<usize> {
     let Once(mark) = once;
     if mark > 0 {
         log.push(mark);
@@ -267,14 +267,14 @@ fn needed_by_nobody_else(once: Once, log: &mut Vec<u8>) -> io::Result<usize> {
     Err(io::ErrorKind::NotFound.into())
 }
 
-#[fallback(|order, log: &mut Vec<u8>, error| { log.push(3); uses_up_and_works(order, log).map_err(|_| error) })]
-fn all_and_the_error(order: Order<'_>, log: &mut Vec<u8>) -> io::Result<u32> {
+#[fallback(|order, log: &mut Vec<u8>, error| { log.push(3); consumes_and_succeeds(order, log).map_err(|_| error) })]
+fn closure_with_arguments_and_error(order: Order<'_>, log: &mut Vec<u8>) -> io::Result<u32> {
     _ = (&order, log);
     Err(io::ErrorKind::TimedOut.into())
 }
 
 #[fallback(|| Ok(7))]
-fn nothing_to_see() -> io::Result<u8> {
+fn closure_without_arguments() -> io::Result<u8> {
     Err(io::ErrorKind::TimedOut.into())
 }
 
@@ -292,31 +292,31 @@ fn some(number: u8) -> Option<u8> {
 }
 
 #[test]
-fn arguments_are_cloned_only_where_they_are_needed_again() {
+fn arguments_are_cloned_only_where_they_are_used_again() {
     let (clones, mut log) = (Cell::new(0), Vec::new());
-    assert_eq!(moves(Order(&clones), &mut log).unwrap(), 2, "for the body and for the first fallback");
-    assert_eq!(borrows(Order(&clones), &mut log).unwrap(), 2, "no further");
-    assert_eq!(all_and_the_error(Order(&clones), &mut log).unwrap(), 2);
+    assert_eq!(moves(Order(&clones), &mut log).unwrap(), 2, "cloned for the body and for the first fallback");
+    assert_eq!(borrows(Order(&clones), &mut log).unwrap(), 2, "not cloned");
+    assert_eq!(closure_with_arguments_and_error(Order(&clones), &mut log).unwrap(), 2);
     assert_eq!(log, [1, 9, 2, 9, 3, 9]);
 
     let mut log = Vec::new();
-    assert_eq!(needed_by_nobody_else(Once(0), &mut log).unwrap_err().kind(), io::ErrorKind::NotFound);
-    assert_eq!(needed_by_nobody_else(Once(4), &mut log).unwrap(), 1);
-    assert_eq!(nothing_to_see().unwrap(), 7);
+    assert_eq!(used_by_body_only(Once(0), &mut log).unwrap_err().kind(), io::ErrorKind::NotFound);
+    assert_eq!(used_by_body_only(Once(4), &mut log).unwrap(), 1);
+    assert_eq!(closure_without_arguments().unwrap(), 7);
     assert_eq!(optional(3), Some(3));
 }
 
 #[fallback(second)]
 #[retry(max_attempts = 3, backoff = none)]
-#[circuit_breaker(name = "fallback on top", failure_threshold = 2)]
-fn on_top(calls: &Calls, key: &str) -> Answer {
+#[circuit_breaker(name = "fallback outermost", failure_threshold = 2)]
+fn fallback_outermost(calls: &Calls, key: &str) -> Answer {
     calls.call("first", key)
 }
 
 #[retry(max_attempts = 3, backoff = none)]
-#[circuit_breaker(name = "fallback at the bottom", failure_threshold = 2)]
+#[circuit_breaker(name = "fallback innermost", failure_threshold = 2)]
 #[fallback(second, allow_order)]
-fn at_the_bottom(calls: &Calls, key: &str) -> Answer {
+fn fallback_innermost(calls: &Calls, key: &str) -> Answer {
     calls.call("first", key)
 }
 
@@ -326,7 +326,7 @@ fn third_owned(calls: &Calls, owned: String) -> Answer {
 
 #[retry(max_attempts = 3, backoff = none, allow_order)]
 #[fallback(third_owned)]
-fn each_attempt_has_one(calls: &Calls, owned: String) -> Answer {
+fn fallback_below_retry(calls: &Calls, owned: String) -> Answer {
     calls.call("first", &owned)
 }
 
@@ -338,20 +338,20 @@ async fn hangs(calls: &Calls, key: &str) -> Answer {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_order_is_the_written_one() {
+async fn fallbacks_run_in_the_written_order() {
     let calls = Calls::failing(&["first"]);
-    assert_eq!(on_top(&calls, "a").unwrap(), "a from second", "for an open circuit, too");
+    assert_eq!(fallback_outermost(&calls, "a").unwrap(), "a from second", "also for an open circuit");
     assert_eq!(calls.made(), "first(a) first(a) second(a)");
-    assert_eq!(breaker("fallback on top").unwrap().state(), BreakerState::Open);
+    assert_eq!(breaker("fallback outermost").unwrap().state(), BreakerState::Open);
 
     let calls = Calls::failing(&["first"]);
     for _ in 0..5 {
-        assert_eq!(at_the_bottom(&calls, "a").unwrap(), "a from second");
+        assert_eq!(fallback_innermost(&calls, "a").unwrap(), "a from second");
     }
-    assert_eq!(breaker("fallback at the bottom").unwrap().snapshot().successes, 5, "it sees no failure");
+    assert_eq!(breaker("fallback innermost").unwrap().snapshot().successes, 5, "the breaker sees no failure");
 
     let calls = Calls::failing(&["first", "third"]);
-    assert_eq!(each_attempt_has_one(&calls, "a".to_owned()), Err(Failure::Busy("third")));
+    assert_eq!(fallback_below_retry(&calls, "a".to_owned()), Err(Failure::Busy("third")));
     assert_eq!(calls.made(), "first(a) third(a) first(a) third(a) first(a) third(a)");
 
     let calls = Calls::default();
@@ -361,30 +361,30 @@ async fn the_order_is_the_written_one() {
 #[retry(max_attempts = 3, backoff = none, allow_order)]
 #[fallback(third_owned)]
 #[circuit_breaker(name = "hidden rejection", failure_threshold = 1)]
-fn hides_a_rejection(calls: &Calls, owned: String) -> Answer {
+fn fallback_over_breaker(calls: &Calls, owned: String) -> Answer {
     calls.call("first", &owned)
 }
 
 #[test]
-fn an_answer_ends_what_a_breaker_inside_has_said() {
+fn a_fallback_result_replaces_the_rejection_below_it() {
     let calls = Calls::failing(&["first", "third"]);
-    assert_eq!(hides_a_rejection(&calls, "a".to_owned()), Err(Failure::Busy("third")));
-    assert_eq!(calls.made(), "first(a) third(a) third(a) third(a)", "the retry judges what the fallback has said");
+    assert_eq!(fallback_over_breaker(&calls, "a".to_owned()), Err(Failure::Busy("third")));
+    assert_eq!(calls.made(), "first(a) third(a) third(a) third(a)", "the retry judges the fallback's result");
 }
 
 #[tokio::test]
-async fn events_have_the_errors_on_the_way() {
-    let heard = Arc::new(Mutex::new(Vec::new()));
+async fn events_carry_the_errors_of_each_step() {
+    let texts = Arc::new(Mutex::new(Vec::new()));
     let subscription = events::subscribe({
-        let heard = heard.clone();
+        let texts = texts.clone();
         move |event: &Event| {
-            if let Event::FallbackUsed { function: "it::fallback::told" | "by hand", .. } = event {
-                heard.lock().unwrap().push(event.to_string());
+            if let Event::FallbackUsed { function: "it::fallback::emits_events" | "by hand", .. } = event {
+                texts.lock().unwrap().push(event.to_string());
             }
         }
     });
     let calls = Calls::failing(&["first", "second"]);
-    told(&calls, "a").await.unwrap_err();
+    emits_events(&calls, "a").await.unwrap_err();
     let by_hand = const { Fallback::new("by hand") };
     let result = by_hand.run(|| calls.call("first", "a"), |_| calls.call("third", "a"));
     assert_eq!(result.unwrap(), "a from third");
@@ -392,72 +392,72 @@ async fn events_have_the_errors_on_the_way() {
     assert_eq!(result.unwrap(), "a from later");
     let only = by_hand.only_if(|error: &Failure| error.is_transient());
     let calls = Calls::failing(&["!first"]);
-    assert_eq!(only.run(|| calls.call("first", "a"), |_| Ok(String::new())), Err(Failure::Gone("first")));
+    assert_eq!(only.run(|| calls.call("first", "a"), |_| Ok(String::new())), Err(Failure::Permanent("first")));
     let result = only.run_async(async || calls.call("first", "a"), async |_| Ok(String::new())).await;
-    assert_eq!(result, Err(Failure::Gone("first")));
+    assert_eq!(result, Err(Failure::Permanent("first")));
     subscription.unsubscribe();
     assert_eq!(
-        *heard.lock().unwrap(),
+        *texts.lock().unwrap(),
         [
-            "fallback: `it::fallback::told` failed, second is called (busy at first)",
-            "fallback: `it::fallback::told` failed, a closure is called (busy at second)",
+            "fallback: `it::fallback::emits_events` failed, second is called (busy at first)",
+            "fallback: `it::fallback::emits_events` failed, a closure is called (busy at second)",
             "fallback: `by hand` failed, a closure is called (busy at first)",
         ]
     );
 }
 
 #[fallback(second, |error| Err(error))]
-async fn told(calls: &Calls, key: &str) -> Answer {
+async fn emits_events(calls: &Calls, key: &str) -> Answer {
     calls.call("first", key)
 }
 
-/// An error that is not `Send`, in a future that is.
+/// An error that is not `Send`, in a future that is `Send`.
 #[derive(Debug)]
 struct Unsendable(#[allow(dead_code)] Rc<()>);
 
-#[fallback(sends_later)]
-async fn sends(number: u8) -> Result<u8, Unsendable> {
+#[fallback(not_send_error_fallback)]
+async fn not_send_error(number: u8) -> Result<u8, Unsendable> {
     if number > 0 { Ok(number) } else { Err(Unsendable(Rc::new(()))) }
 }
 
-async fn sends_later(number: u8) -> Result<u8, Unsendable> {
+async fn not_send_error_fallback(number: u8) -> Result<u8, Unsendable> {
     yield_now().await;
     Ok(number)
 }
 
 #[tokio::test]
-async fn an_error_that_is_not_send_is_gone_before_the_fallback_waits() {
-    assert!(tokio::spawn(async { sends(0).await.is_ok() }).await.unwrap());
+async fn a_non_send_error_is_dropped_before_the_fallback_is_awaited() {
+    assert!(tokio::spawn(async { not_send_error(0).await.is_ok() }).await.unwrap());
 }
 
-/// The breaker must see every call that is given up as neither success nor failure.
-#[fallback(guarded_later)]
+/// Each cancelled call must count as cancelled, neither as success nor as failure.
+#[fallback(fallback_behind_breaker)]
 #[circuit_breaker(name = "fallback dropped")]
-async fn guarded(calls: &Calls) -> Answer {
+async fn behind_breaker(calls: &Calls) -> Answer {
     yield_now().await;
     calls.call("first", "")
 }
 
-#[circuit_breaker(name = "fallback dropped, too")]
-async fn guarded_later(calls: &Calls) -> Answer {
+#[circuit_breaker(name = "fallback dropped, second")]
+async fn fallback_behind_breaker(calls: &Calls) -> Answer {
     yield_now().await;
     calls.call("second", "")
 }
 
 #[test]
-fn a_future_dropped_at_any_await_calls_nothing_further() {
+fn a_future_dropped_at_any_await_calls_no_further_fallback() {
     for polls in 0..4 {
         let calls = Calls::failing(&["first"]);
         let ended = {
-            let mut call = pin!(guarded(&calls));
+            let mut call = pin!(behind_breaker(&calls));
             let mut context = Context::from_waker(Waker::noop());
             (0..polls).any(|_| matches!(call.as_mut().poll(&mut context), Poll::Ready(_)))
         };
         assert_eq!(ended, polls == 3);
         assert_eq!(calls.made(), ["", "", "first()", "first() second()"][polls]);
     }
-    let neutral = |name| breaker(name).unwrap().snapshot().neutral;
-    assert_eq!((neutral("fallback dropped"), neutral("fallback dropped, too")), (1, 1));
+    let ignored = |name| breaker(name).unwrap().snapshot().neutral;
+    assert_eq!((ignored("fallback dropped"), ignored("fallback dropped, second")), (1, 1));
 }
 
 #[fallback(boxed_instead)]
@@ -470,17 +470,17 @@ fn boxed_instead(number: &u8) -> Pin<Box<dyn Future<Output = io::Result<u8>> + S
 }
 
 #[tokio::test]
-async fn functions_that_return_a_future() {
+async fn functions_that_return_a_future_have_fallbacks() {
     assert_eq!((boxed(&5).await.unwrap(), boxed(&0).await.unwrap()), (5, 1));
 }
 
-#[fallback(|_| unreachable!("a panic is no failure"))]
+#[fallback(|_| unreachable!("a panic must not call the fallback"))]
 fn panics() -> io::Result<u8> {
-    std::panic::resume_unwind(Box::new("as it was"))
+    std::panic::resume_unwind(Box::new("original payload"))
 }
 
 #[test]
-fn a_panic_is_no_failure() {
+fn a_panic_propagates_without_a_fallback() {
     let panic = std::panic::catch_unwind(panics).unwrap_err();
-    assert_eq!(*panic.downcast::<&str>().unwrap(), "as it was");
+    assert_eq!(*panic.downcast::<&str>().unwrap(), "original payload");
 }

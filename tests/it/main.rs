@@ -1,4 +1,4 @@
-//! Tests of behaviour, one file for each subject. Time never passes in them but by hand.
+//! Behaviour tests, one file per subject. Time is a fake or paused clock that the test advances.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,49 +8,49 @@
 )]
 
 mod arguments;
-mod blocking;
+mod blocking_sleeps;
 mod breaker;
-mod budget;
+mod breaker_options;
+mod breaker_situations;
 mod bulkhead;
 mod cancellation;
 mod cascade;
 mod clients;
 mod clocks;
-mod configure;
-mod drops;
-mod escapes;
+mod drop_order;
+mod escaping;
+mod events;
 mod fallback;
-mod futures;
-mod hooks;
-mod keyed;
-mod layers;
+mod http_server;
+mod keyed_breakers;
 mod links;
-mod long;
-mod nested;
-mod operator;
-mod order;
-mod pairs;
+mod long_times;
+mod manual_control;
+mod metrics;
+mod model_based;
+mod nested_retries;
+mod nesting;
 mod panics;
 mod rate_limit;
 mod rate_limit_queue;
-mod reference;
-mod refused;
 mod registry;
+mod rejections;
 mod retry;
+mod retry_budget;
+mod retry_hooks;
 mod retry_properties;
 mod retry_rejections;
 mod retry_situations;
-mod scope;
-mod send;
-mod server;
-mod settings;
-mod shapes;
-mod situations;
-mod statistics;
-mod stop;
-mod telemetry;
+mod retry_statistics;
+mod returned_futures;
+mod send_futures;
+mod settings_layers;
+mod settings_sources;
+mod signatures;
+mod stack_order;
+mod stack_pairs;
+mod stop_signal;
 mod timeout;
-mod told;
 mod transient;
 mod wakers;
 
@@ -66,10 +66,10 @@ use std::{
 
 use steadfast::{
     BreakerConfig, CircuitBreaker, CircuitOpen, Transient,
-    events::{self, Event},
+    events::{Event, Subscription, subscribe},
 };
 
-/// An error of each sort.
+/// A transient error, a permanent one, and a rejection.
 #[derive(Debug, PartialEq, thiserror::Error, Transient)]
 enum Failure {
     #[error("not now, attempt {0}")]
@@ -81,8 +81,7 @@ enum Failure {
     Open(#[from] CircuitOpen),
 }
 
-/// What a function does, call by call: `S`ucceeds, fails `T`ransiently or `P`ermanently. After the end it goes on as the
-/// last.
+/// The outcomes of a function's calls, a letter each: `S`uccess, `T`ransient failure, `P`ermanent failure. The last one repeats.
 struct Script {
     calls: Cell<u32>,
     outcomes: &'static str,
@@ -97,7 +96,7 @@ impl Script {
         self.calls.get()
     }
 
-    /// `Ok` with the number of the call, or the failure that stands in the script.
+    /// Returns `Ok` with the number of the call, or the failure of the script.
     fn call(&self) -> Result<u32, Failure> {
         let call = self.calls.get();
         self.calls.set(call + 1);
@@ -110,37 +109,41 @@ impl Script {
     }
 }
 
-/// Waits until it is so: threads take their time, but not for ever.
-fn until(is_so: impl Fn() -> bool) {
+/// Waits until the condition holds.
+///
+/// # Panics
+///
+/// Panics if it does not hold within a minute.
+fn wait_until(condition: impl Fn() -> bool) {
     let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < Duration::from_mins(1), "it has not come to that");
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_mins(1), "the condition does not hold within a minute");
         thread::yield_now();
     }
 }
 
-/// Waits until every subscriber has heard of everything until now: another thread may be delivering it.
-fn all_told() {
+/// Waits until every subscriber has received all events emitted so far. Another thread may be delivering them.
+fn flush_events() {
     static MARKERS: AtomicU32 = AtomicU32::new(0);
     let marker: &'static str = format!("marker {}", MARKERS.fetch_add(1, Ordering::Relaxed)).leak();
-    let is_told = Arc::new(AtomicBool::new(false));
-    let subscription = events::subscribe({
-        let is_told = is_told.clone();
+    let is_delivered = Arc::new(AtomicBool::new(false));
+    let subscription = subscribe({
+        let is_delivered = is_delivered.clone();
         move |event| {
             if matches!(event, Event::StateChanged { breaker, .. } if *breaker == marker) {
-                is_told.store(true, Ordering::Release);
+                is_delivered.store(true, Ordering::Release);
             }
         }
     });
-    CircuitBreaker::new(marker, BreakerConfig::new()).force_open(); // what is told last arrives last
-    until(|| is_told.load(Ordering::Acquire));
+    CircuitBreaker::new(marker, BreakerConfig::new()).force_open(); // events are delivered in order
+    wait_until(|| is_delivered.load(Ordering::Acquire));
     subscription.unsubscribe();
 }
 
-/// Keeps what events say that contain a text, until it is dropped.
-fn heard(part: &'static str) -> Heard {
+/// Collects the texts of events that contain `part`, until the result is dropped.
+fn collect_events(part: &'static str) -> CollectedEvents {
     let texts = Arc::new(Mutex::new(Vec::new()));
-    let subscription = events::subscribe({
+    let subscription = subscribe({
         let texts = texts.clone();
         move |event| {
             let text = event.to_string();
@@ -149,23 +152,23 @@ fn heard(part: &'static str) -> Heard {
             }
         }
     });
-    Heard { texts, subscription: Some(subscription) }
+    CollectedEvents { texts, subscription: Some(subscription) }
 }
 
-struct Heard {
+struct CollectedEvents {
     texts: Arc<Mutex<Vec<String>>>,
-    subscription: Option<events::Subscription>,
+    subscription: Option<Subscription>,
 }
 
-impl Heard {
-    /// All until now.
+impl CollectedEvents {
+    /// Returns the texts of the events emitted so far.
     fn texts(&self) -> Vec<String> {
-        all_told();
+        flush_events();
         self.texts.lock().unwrap().clone()
     }
 }
 
-impl Drop for Heard {
+impl Drop for CollectedEvents {
     fn drop(&mut self) {
         if let Some(subscription) = self.subscription.take() {
             subscription.unsubscribe();

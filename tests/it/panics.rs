@@ -1,4 +1,4 @@
-//! A panic is a failure of the call that it passes through, and of no other.
+//! Panics: each is a failure of the calls that it unwinds through, and of no other call.
 
 use std::{
     future::{Future, pending, ready},
@@ -20,14 +20,14 @@ fn panic() -> ! {
     resume_unwind(Box::new("broken"))
 }
 
-/// Polls it once, and says whether it panics.
+/// Polls a future once; returns true if it panics.
 fn panics(future: impl Future) -> bool {
     let mut future = pin!(future);
     let poll = || _ = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     catch_unwind(AssertUnwindSafe(poll)).is_err()
 }
 
-/// Polls all of them in turn, and drops them where they stand when one panics.
+/// Polls all futures in turn until one panics, and drops them all.
 fn join_until_a_panic(futures: Vec<Pin<Box<dyn Future<Output = ()> + '_>>>) {
     let all = async move {
         let mut futures = futures;
@@ -46,10 +46,10 @@ fn counts(snapshot: &Snapshot) -> [u64; 3] {
     [snapshot.successes, snapshot.failures, snapshot.neutral]
 }
 
-/// Dropped while the thread unwinds, in the frame that panics.
-struct WhenUnwound<F: FnMut()>(F);
+/// Runs a closure when it is dropped, which must be while the thread unwinds.
+struct OnUnwind<F: FnMut()>(F);
 
-impl<F: FnMut()> Drop for WhenUnwound<F> {
+impl<F: FnMut()> Drop for OnUnwind<F> {
     fn drop(&mut self) {
         assert!(std::thread::panicking());
         (self.0)();
@@ -57,8 +57,8 @@ impl<F: FnMut()> Drop for WhenUnwound<F> {
 }
 
 #[test]
-fn calls_beside_one_that_panics_are_cancelled() {
-    let breaker = CircuitBreaker::new("beside", CONFIG);
+fn calls_next_to_a_panicking_future_are_cancelled() {
+    let breaker = CircuitBreaker::new("neighbour", CONFIG);
     let call = || async {
         _ = breaker.call_async(async || pending::<io::Result<()>>().await).await;
     };
@@ -69,20 +69,20 @@ fn calls_beside_one_that_panics_are_cancelled() {
     assert_eq!(counts(&breaker.snapshot()), [0, 0, 5]);
 }
 
-#[circuit_breaker(name = "panics beside")]
+#[circuit_breaker(name = "panicking neighbour")]
 async fn hangs() -> io::Result<()> {
     pending().await
 }
 
 #[retry(max_attempts = 2)]
-#[circuit_breaker(name = "panics beside")]
-#[bulkhead(name = "panics beside", max_concurrent = 10)]
+#[circuit_breaker(name = "panicking neighbour")]
+#[bulkhead(name = "panicking neighbour", max_concurrent = 10)]
 async fn hangs_in_a_stack() -> io::Result<()> {
     pending().await
 }
 
 #[test]
-fn annotated_calls_beside_one_that_panics_are_cancelled() {
+fn annotated_calls_next_to_a_panicking_future_are_cancelled() {
     let mut calls: Vec<Pin<Box<dyn Future<Output = ()>>>> = Vec::new();
     for _ in 0..5 {
         calls.push(Box::pin(async { _ = hangs().await }));
@@ -90,22 +90,22 @@ fn annotated_calls_beside_one_that_panics_are_cancelled() {
     }
     calls.push(Box::pin(async { panic() }));
     join_until_a_panic(calls);
-    let snapshot = breaker("panics beside").unwrap().snapshot();
+    let snapshot = breaker("panicking neighbour").unwrap().snapshot();
     assert_eq!((snapshot.state, counts(&snapshot)), (Closed, [0, 0, 10]));
 }
 
 #[test]
-fn a_permit_is_neutral_whatever_its_thread_is_doing() {
+fn a_dropped_permit_is_ignored_even_while_the_thread_unwinds() {
     let breaker = CircuitBreaker::new("bare", CONFIG);
-    // Taken before.
+    // Acquired before the panic.
     let taken = catch_unwind(AssertUnwindSafe(|| {
         let _permit = breaker.try_acquire().unwrap();
         panic()
     }));
     assert!(taken.is_err());
-    // Taken and dropped, called and come back, while the thread unwinds.
+    // Acquired and dropped, and calls completed or cancelled, while the thread unwinds.
     let unwound = catch_unwind(AssertUnwindSafe(|| {
-        let _clean_up = WhenUnwound(|| {
+        let _clean_up = OnUnwind(|| {
             drop(breaker.try_acquire().unwrap());
             breaker.call(|| Ok::<_, io::Error>(())).unwrap();
             breaker.call(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut))).unwrap_err();
@@ -119,7 +119,7 @@ fn a_permit_is_neutral_whatever_its_thread_is_doing() {
 }
 
 #[circuit_breaker(name = "panics through", failure_threshold = 100)]
-#[allow(clippy::unnecessary_wraps, reason = "what is tested")]
+#[allow(clippy::unnecessary_wraps, reason = "the panic is what is tested")]
 fn plain() -> io::Result<()> {
     panic()
 }
@@ -136,9 +136,9 @@ async fn at_a_later_poll() -> io::Result<()> {
 }
 
 #[circuit_breaker(name = "panics through")]
-fn before_there_is_a_future() -> impl Future<Output = io::Result<()>> {
+fn before_the_future_exists() -> impl Future<Output = io::Result<()>> {
     panic();
-    #[allow(unreachable_code, reason = "its type")]
+    #[allow(unreachable_code, reason = "gives the function its type")]
     ready(Ok(()))
 }
 
@@ -167,14 +167,14 @@ fn broken() -> io::Result<()> {
     panic()
 }
 
-#[circuit_breaker(name = "panics judging", failure_if = |_| panic())]
-fn judged() -> io::Result<()> {
+#[circuit_breaker(name = "panicking predicate", failure_if = |_| panic())]
+fn panicking_predicate() -> io::Result<()> {
     Err(io::ErrorKind::TimedOut.into())
 }
 
 #[test]
-fn a_panic_through_a_call_is_its_failure() {
-    fn wakes<F: Future>(future: F) -> bool {
+fn a_panic_through_a_call_is_a_failure() {
+    fn panics_when_run<F: Future>(future: F) -> bool {
         let mut future = pin!(future);
         let mut context = Context::from_waker(Waker::noop());
         let poll = || while future.as_mut().poll(&mut context).is_pending() {};
@@ -182,25 +182,25 @@ fn a_panic_through_a_call_is_its_failure() {
     }
     let failures = || breaker("panics through").unwrap().snapshot().failures;
     assert!(catch_unwind(plain).is_err());
-    assert!(wakes(at_the_first_poll()));
-    assert!(wakes(at_a_later_poll()));
-    assert!(wakes(async { before_there_is_a_future().await }));
-    assert!(wakes(in_an_attempt()));
+    assert!(panics_when_run(at_the_first_poll()));
+    assert!(panics_when_run(at_a_later_poll()));
+    assert!(panics_when_run(async { before_the_future_exists().await }));
+    assert!(panics_when_run(in_an_attempt()));
     assert_eq!(failures(), 5);
-    assert!(wakes(in_a_layer_below()));
+    assert!(panics_when_run(in_a_layer_below()));
     assert!(catch_unwind(in_a_fallback_below).is_err());
     assert_eq!(failures(), 7);
     assert_eq!(counts(&breaker("panics through").unwrap().snapshot()), [0, 7, 0]);
-    assert!(catch_unwind(judged).is_err());
-    assert_eq!(counts(&breaker("panics judging").unwrap().snapshot()), [0, 1, 0]);
+    assert!(catch_unwind(panicking_predicate).is_err());
+    assert_eq!(counts(&breaker("panicking predicate").unwrap().snapshot()), [0, 1, 0]);
 }
 
 #[test]
-fn of_calls_in_calls_each_that_a_panic_passes_through_fails() {
+fn a_panic_is_a_failure_of_each_nested_call_it_unwinds_through() {
     let [outer, inner] = ["outer", "inner"].map(|name| CircuitBreaker::new(name, CONFIG));
     let broken = || inner.call_async(async || -> io::Result<()> { panic() });
     assert!(panics(outer.call_async(async || broken().await)));
-    // Caught between them: it does not come to the outer one.
+    // Caught between the two calls, so the outer one succeeds.
     let caught = outer.call(|| {
         _ = catch_unwind(AssertUnwindSafe(|| inner.call(|| -> io::Result<()> { panic() })));
         Ok::<_, io::Error>(())
@@ -211,7 +211,7 @@ fn of_calls_in_calls_each_that_a_panic_passes_through_fails() {
 }
 
 #[tokio::test]
-async fn a_panic_on_a_thread_that_may_block_is_a_failure() {
+async fn a_panic_on_a_blocking_thread_is_a_failure() {
     static BREAKER: CircuitBreaker = CircuitBreaker::new("blocking", CONFIG.failure_threshold(1));
     let call = tokio::task::spawn_blocking(|| BREAKER.call(|| -> io::Result<()> { panic() }));
     assert!(call.await.unwrap_err().is_panic());
@@ -219,8 +219,8 @@ async fn a_panic_on_a_thread_that_may_block_is_a_failure() {
 }
 
 #[test]
-fn a_trial_call_beside_a_panic_gives_its_permit_back() {
-    let breaker = CircuitBreaker::new("trial beside", CONFIG.half_open_max_calls(1));
+fn a_trial_call_next_to_a_panic_releases_its_permit() {
+    let breaker = CircuitBreaker::new("trial neighbour", CONFIG.half_open_max_calls(1));
     breaker.force_open_for(std::time::Duration::ZERO);
     for _ in 0..3 {
         let call = async {
@@ -228,5 +228,5 @@ fn a_trial_call_beside_a_panic_gives_its_permit_back() {
         };
         join_until_a_panic(vec![Box::pin(call), Box::pin(async { panic() })]);
     }
-    assert_eq!(counts(&breaker.snapshot()), [0, 0, 3], "the permit was there each time");
+    assert_eq!(counts(&breaker.snapshot()), [0, 0, 3], "the permit was available each time");
 }

@@ -1,4 +1,4 @@
-//! Rate limits: no window with too many calls, waits in order, keys, a store, and what a stack makes of them.
+//! Rate limits: the sliding window, queued waits, keys, a store, and rate limits in a stack.
 
 use std::{
     future::Future,
@@ -48,9 +48,9 @@ fn same_limit() -> Option<u8> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn any_window_has_at_most_so_many_calls() {
+async fn no_window_has_more_calls_than_the_limit() {
     let start = Instant::now();
-    // Milliseconds, calls, and how many of them are admitted.
+    // Time in milliseconds, calls made, calls admitted.
     for (at, calls, expected) in [
         (0, 1, 1),
         (600, 1, 1),
@@ -73,7 +73,7 @@ async fn any_window_has_at_most_so_many_calls() {
         }
         assert_eq!(admitted, expected, "at {at} ms");
     }
-    let Err(Failure::Limited(error)) = limited().await else { panic!("the window is full") };
+    let Err(Failure::Limited(error)) = limited().await else { panic!("a call was admitted to a full window") };
     assert_eq!((error.name(), error.key(), error.retry_after()), ("three a second", None, SECOND));
     assert_eq!(error.to_string(), "rate limit `three a second` is reached; there is a place in 1.000s");
     assert_eq!(same_limit(), None);
@@ -84,8 +84,8 @@ async fn any_window_has_at_most_so_many_calls() {
     assert!(rate_limits().iter().any(|limit| limit.name() == "three a second"));
 }
 
-/// What was admitted when, by eight threads that all ask as fast as they can while a ninth moves the time.
-fn storm(limit: &RateLimit, rounds: u32, calls: u32, step: Duration) -> Vec<u32> {
+/// Calls from eight threads as fast as they can, while a ninth advances the clock by `step` per round; returns the calls admitted per round.
+fn admitted_per_round(limit: &RateLimit, rounds: u32, calls: u32, step: Duration) -> Vec<u32> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let handle = runtime.handle().clone();
     let (begin, end) = (Barrier::new(9), Barrier::new(9));
@@ -94,7 +94,7 @@ fn storm(limit: &RateLimit, rounds: u32, calls: u32, step: Duration) -> Vec<u32>
         for _ in 0..8 {
             let (handle, begin, end, admitted): (Handle, _, _, _) = (handle.clone(), &begin, &end, &admitted);
             scope.spawn(move || {
-                // The clock of that runtime is this thread's clock.
+                // This thread reads the clock of `runtime`.
                 let _entered = handle.enter();
                 for round in admitted {
                     begin.wait();
@@ -115,18 +115,18 @@ fn storm(limit: &RateLimit, rounds: u32, calls: u32, step: Duration) -> Vec<u32>
 }
 
 #[test]
-fn eight_threads_and_a_hundred_thousand_calls() {
-    // A window of 1 s, looked at every 250 ms: all that may be are admitted in the first round of each second.
-    let limit = RateLimit::new("stormed", RateLimitConfig::new(1_000, SECOND));
-    let admitted = storm(&limit, 20, 5_000, SECOND / 4);
+fn eight_threads_and_a_hundred_thousand_calls_stay_within_the_limit() {
+    // A window of 1 s in rounds of 250 ms: the whole limit is admitted in the first round of each second.
+    let limit = RateLimit::new("stressed", RateLimitConfig::new(1_000, SECOND));
+    let admitted = admitted_per_round(&limit, 20, 5_000, SECOND / 4);
     let expected: Vec<_> = (0..20).map(|round| if round % 4 == 0 { 1_000 } else { 0 }).collect();
     assert_eq!(admitted, expected);
     let snapshot = limit.snapshot();
     assert_eq!((snapshot.admitted, snapshot.rejected), (5_000, 95_000));
 
-    // A bucket gives a quarter of them back in each round.
-    let bucket = RateLimit::new("bucket", RateLimitConfig::new(1_000, SECOND).algorithm(Algorithm::Gcra));
-    let admitted = storm(&bucket, 20, 5_000, SECOND / 4);
+    // GCRA: a quarter of the limit is available again in each round.
+    let gcra = RateLimit::new("stressed, gcra", RateLimitConfig::new(1_000, SECOND).algorithm(Algorithm::Gcra));
+    let admitted = admitted_per_round(&gcra, 20, 5_000, SECOND / 4);
     let expected: Vec<_> = (0..20).map(|round| if round == 0 { 1_000 } else { 250 }).collect();
     assert_eq!(admitted, expected);
 }
@@ -138,7 +138,7 @@ async fn waits(number: usize, order: &Mutex<Vec<(usize, Duration)>>, start: Inst
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_comes_in_order_and_who_would_wait_too_long_is_told_at_once() {
+async fn waiting_calls_are_served_in_order_and_too_long_waits_are_rejected_at_once() {
     let (start, order) = (Instant::now(), Arc::new(Mutex::new(Vec::new())));
     let calls: Vec<_> = (0..8)
         .map(|number| {
@@ -160,8 +160,8 @@ async fn who_waits_comes_in_order_and_who_would_wait_too_long_is_told_at_once() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_is_given_up_gives_its_place_back() {
-    let limit = RateLimit::new("given up", RateLimitConfig::new(1, SECOND).max_wait(SECOND * 10));
+async fn a_cancelled_wait_releases_its_place_in_the_queue() {
+    let limit = RateLimit::new("cancelled wait", RateLimitConfig::new(1, SECOND).max_wait(SECOND * 10));
     let context = &mut Context::from_waker(Waker::noop());
     limit.acquire_async().await.unwrap();
     for _ in 0..5 {
@@ -172,17 +172,17 @@ async fn a_wait_that_is_given_up_gives_its_place_back() {
         assert!(second.as_mut().poll(context).is_pending());
         drop(second);
         assert_eq!(limit.snapshot().waiting, 1);
-        // The pinned one is dropped here.
+        // `call` is dropped here.
     }
     assert_eq!(limit.snapshot().waiting, 0);
     let start = Instant::now();
     limit.acquire_async().await.unwrap();
-    assert_eq!(start.elapsed(), SECOND, "as if nobody else had waited");
+    assert_eq!(start.elapsed(), SECOND, "cancelled waits do not delay the next call");
     assert_eq!(limit.snapshot().admitted, 2);
 }
 
 #[test]
-fn a_thread_waits_by_its_clock() {
+fn a_thread_waits_by_its_fake_clock() {
     let clock = FakeClock::new();
     let _entered = clock.enter();
     let limit = RateLimit::new("of a thread", RateLimitConfig::new(2, SECOND).max_wait(SECOND));
@@ -198,7 +198,7 @@ fn a_thread_waits_by_its_clock() {
 }
 
 #[test]
-fn a_period_that_is_restored_still_counts_its_calls() {
+fn a_restored_period_still_counts_its_calls() {
     let clock = FakeClock::new();
     let _entered = clock.enter();
     let hourly = RateLimitConfig::new(2, SECOND * 3_600);
@@ -222,33 +222,33 @@ fn of_user(user: &str) -> Result<usize, Failure> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flood_of_keys_makes_no_key_forget_its_calls() {
+async fn a_flood_of_keys_resets_no_key() {
     for algorithm in [Algorithm::SlidingWindow, Algorithm::Gcra] {
         let hour = SECOND * 3_600;
         let config = RateLimitConfig::new(10, hour).algorithm(algorithm);
         let users = KeyedRateLimits::new("flooded", config).max_keys(100);
         let call = |user: &str| users.limit(user).try_acquire().is_ok();
         let mut admitted = [0, 0];
-        for newcomer in 0..10_000 {
-            admitted[0] += u32::from(newcomer % 50 == 0 && call("ada"));
-            admitted[1] += u32::from(call(&newcomer.to_string()));
+        for key in 0..10_000 {
+            admitted[0] += u32::from(key % 50 == 0 && call("ada"));
+            admitted[1] += u32::from(call(&key.to_string()));
         }
-        // The flood has the other 99 places, with a call each, and then one limit together.
+        // The flood fills the other 99 entries, with a call each, and then shares the overflow limit.
         assert_eq!((admitted, users.len()), ([10, 99 + 10], 100), "{algorithm:?}");
         advance(hour).await;
-        assert!(call("ada") && call("a newcomer"));
-        assert!(users.get("a newcomer").is_some(), "an empty window makes room");
+        assert!(call("ada") && call("a new key"));
+        assert!(users.get("a new key").is_some(), "a key with an empty window is evicted");
     }
 }
 
 #[test]
-fn no_key_is_taken_for_the_overflow() {
+fn no_key_is_confused_with_the_overflow_limit() {
     let limits = KeyedRateLimits::new("forged", RateLimitConfig::new(1, SECOND * 3_600)).max_keys(3);
     let forged = ["(overflow)", "", "all other keys"];
     for key in forged {
         limits.limit(key).try_acquire().unwrap();
     }
-    let overflow = limits.limit("newcomer");
+    let overflow = limits.limit("new key");
     assert!(overflow.is_overflow() && Arc::ptr_eq(&overflow, &limits.overflow().unwrap()));
     overflow.try_acquire().unwrap();
     let (shown, rejected) = (overflow.snapshot(), overflow.try_acquire().unwrap_err());
@@ -264,15 +264,15 @@ fn no_key_is_taken_for_the_overflow() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_key_has_a_limit_and_keys_are_bounded() {
+async fn each_key_has_its_own_limit_and_keys_are_bounded() {
     let users = keyed_rate_limits("of each user").unwrap();
     for user in ["ada", "grace"] {
         of_user(user).unwrap();
-        let Err(Failure::Limited(error)) = of_user(user) else { panic!("{user} has had one") };
+        let Err(Failure::Limited(error)) = of_user(user) else { panic!("{user} was admitted twice") };
         assert_eq!(error.key(), Some(user));
     }
     of_user("edsger").unwrap();
-    // All three have reached their limit: a newcomer shares what is over, and does not push one of them out.
+    // All three have reached their limit: a new key shares the overflow limit and evicts none of them.
     of_user("barbara").unwrap();
     assert!(of_user("tony").is_err());
     assert_eq!((users.len(), users.overflow().unwrap().snapshot().admitted), (3, 1));
@@ -283,12 +283,12 @@ async fn each_key_has_a_limit_and_keys_are_bounded() {
     advance(SECOND * 60).await;
     of_user("barbara").unwrap();
     assert_eq!(users.len(), 3);
-    assert!(users.get("barbara").is_some(), "one whose window is empty has left for her");
+    assert!(users.get("barbara").is_some(), "a key with an empty window is evicted for her");
     assert_eq!(users.snapshot().admitted, 5);
 }
 
 #[test]
-fn a_key_that_gets_a_place_has_made_the_calls_of_the_overflow() {
+fn a_key_from_the_overflow_starts_with_the_calls_of_the_overflow() {
     const HOUR: Duration = Duration::from_hours(1);
     for algorithm in [Algorithm::SlidingWindow, Algorithm::Gcra] {
         let clock = FakeClock::new();
@@ -304,18 +304,18 @@ fn a_key_that_gets_a_place_has_made_the_calls_of_the_overflow() {
         assert!(limits.get("me").is_none());
         clock.advance(SECOND * 2);
         assert_eq!(calls("me"), 0, "{algorithm:?}");
-        assert!(limits.get("me").is_some(), "it has a place, and is not a fresh start");
-        // What the overflow has counted leaves the window as it would there.
+        assert!(limits.get("me").is_some(), "it has its own limit, which starts with the overflow's calls");
+        // The overflow's calls expire as they would in the overflow.
         clock.advance(HOUR);
         assert_eq!(calls("me"), 10, "{algorithm:?}");
-        // An overflow whose window is empty leaves nothing.
+        // An overflow with an empty window passes no calls on.
         clock.advance(HOUR);
         assert_eq!(calls("another"), 10, "{algorithm:?}");
     }
 }
 
 #[test]
-fn a_flood_of_keys_locks_no_key_out_for_good() {
+fn a_flood_of_keys_excludes_no_key_for_ever() {
     const HOUR: Duration = Duration::from_hours(1);
     let clock = FakeClock::new();
     let _entered = clock.enter();
@@ -326,7 +326,7 @@ fn a_flood_of_keys_locks_no_key_out_for_good() {
         own += usize::from(limits.limit("me").try_acquire().is_ok_and(|()| limits.get("me").is_some()));
         clock.advance(SECOND * 60);
     }
-    assert!(own >= 10, "{own} calls by a limit of its own");
+    assert!(own >= 10, "{own} calls by its own limit");
 }
 
 #[circuit_breaker(name = "above a rate limit", failure_threshold = 1)]
@@ -343,7 +343,7 @@ async fn retried() -> Result<(), Failure> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_opens_no_circuit_and_a_retry_waits_for_it() {
+async fn a_rejection_opens_no_circuit_and_a_retry_waits_for_retry_after() {
     below_breaker().await.unwrap();
     for _ in 0..3 {
         assert!(matches!(below_breaker().await, Err(Failure::Limited(_))));
@@ -354,15 +354,15 @@ async fn a_limit_opens_no_circuit_and_a_retry_waits_for_it() {
     advance(SECOND / 4).await;
     let start = Instant::now();
     retried().await.unwrap();
-    assert_eq!(start.elapsed(), SECOND * 3 / 4, "as long as the limit says, not 10 s");
+    assert_eq!(start.elapsed(), SECOND * 3 / 4, "retry_after, not 10 s");
     let snapshot = breaker("above a rate limit, retried").unwrap().snapshot();
     assert_eq!((snapshot.successes, snapshot.failures, snapshot.neutral), (1, 0, 1));
 }
 
-/// A store that admits and rejects, and that sometimes is not there.
+/// A store that admits two calls, rejects one, and is then unavailable.
 #[derive(Debug)]
 struct Remote {
-    asked: Mutex<Vec<String>>,
+    requests: Mutex<Vec<String>>,
 }
 
 impl RateLimitStore for Remote {
@@ -372,9 +372,9 @@ impl RateLimitStore for Remote {
     ) -> Pin<Box<dyn Future<Output = RateLimitDecision> + Send + 'a>> {
         Box::pin(async {
             yield_now().await;
-            let mut asked = self.asked.lock().unwrap();
-            asked.push(format!("{} {:?} {}", request.name, request.key, request.config.limit()));
-            match asked.len() {
+            let mut requests = self.requests.lock().unwrap();
+            requests.push(format!("{} {:?} {}", request.name, request.key, request.config.limit()));
+            match requests.len() {
                 1 | 2 => RateLimitDecision::Admitted,
                 3 => RateLimitDecision::Rejected { retry_after: SECOND * 7 },
                 _ => RateLimitDecision::Unknown,
@@ -383,7 +383,7 @@ impl RateLimitStore for Remote {
     }
 }
 
-static REMOTE: Remote = Remote { asked: Mutex::new(Vec::new()) };
+static REMOTE: Remote = Remote { requests: Mutex::new(Vec::new()) };
 
 #[rate_limit(name = "remote", limit = 1, per = 60s, key = user, store = REMOTE)]
 async fn remote(user: &str) -> Result<usize, Failure> {
@@ -391,17 +391,19 @@ async fn remote(user: &str) -> Result<usize, Failure> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_is_asked_once_for_each_call() {
+async fn a_store_receives_one_request_per_call() {
     let start = Instant::now();
     remote("ada").await.unwrap();
     remote("ada").await.unwrap();
     assert_eq!(start.elapsed(), Duration::ZERO);
-    let Err(Failure::Limited(error)) = remote("ada").await else { panic!("the store says so") };
+    let Err(Failure::Limited(error)) = remote("ada").await else {
+        panic!("a call was admitted that the store rejects")
+    };
     assert_eq!((error.key(), error.retry_after()), (Some("ada"), SECOND * 7));
-    // It can't say: this process decides.
+    // The store cannot decide, so this process does.
     remote("ada").await.unwrap();
     assert!(remote("ada").await.is_err());
-    assert_eq!(*REMOTE.asked.lock().unwrap(), vec!["remote Some(\"ada\") 1"; 5]);
+    assert_eq!(*REMOTE.requests.lock().unwrap(), vec!["remote Some(\"ada\") 1"; 5]);
     let snapshot = keyed_rate_limits("remote").unwrap().snapshot();
     assert_eq!((snapshot.admitted, snapshot.rejected), (3, 2));
 }
@@ -421,7 +423,7 @@ fn own_keyed(id: u8) -> io::Result<u8> {
 }
 
 #[test]
-fn statics_of_ones_own() {
+fn user_declared_statics() {
     own().unwrap();
     assert!(std::ptr::eq(rate_limit("own").unwrap(), &raw const OWN));
     assert_eq!(OWN.snapshot().admitted, 1);
@@ -432,43 +434,43 @@ fn statics_of_ones_own() {
 }
 
 #[test]
-fn an_event_tells_of_it() {
-    let heard = Arc::new(Mutex::new(Vec::new()));
+fn a_rejection_and_an_overflow_emit_events() {
+    let texts = Arc::new(Mutex::new(Vec::new()));
     let subscription = events::subscribe({
-        let heard = heard.clone();
+        let texts = texts.clone();
         move |event: &Event| {
             let is_ours = matches!(
                 event,
-                Event::RateLimited { limit: "told of", .. } | Event::KeysOverflowed { name: "told of", .. }
+                Event::RateLimited { limit: "reported", .. } | Event::KeysOverflowed { name: "reported", .. }
             );
             if is_ours {
-                heard.lock().unwrap().push(event.to_string());
+                texts.lock().unwrap().push(event.to_string());
             }
         }
     });
     let clock = FakeClock::new();
     let _entered = clock.enter();
-    let keyed = KeyedRateLimits::new("told of", RateLimitConfig::new(1, SECOND)).max_keys(1);
+    let keyed = KeyedRateLimits::new("reported", RateLimitConfig::new(1, SECOND)).max_keys(1);
     keyed.limit("a").try_acquire().unwrap();
     keyed.limit("a").try_acquire().unwrap_err();
     keyed.limit("b").try_acquire().unwrap();
     subscription.unsubscribe();
     assert_eq!(
-        *heard.lock().unwrap(),
+        *texts.lock().unwrap(),
         [
-            "rate limit `told of` for `a`: reached, the next call in 1.000s",
-            "rate limits `told of`: all 1 are in use, new keys share one",
+            "rate limit `reported` for `a`: reached, the next call in 1.000s",
+            "rate limits `reported`: all 1 are in use, new keys share one",
         ]
     );
     let json = serde_json::to_string(&keyed.get("a").unwrap().snapshot()).unwrap();
     let expected =
-        r#"{"name":"told of","key":"a","limit":1,"per":1.0,"in_window":1,"waiting":0,"admitted":1,"rejected":1}"#;
+        r#"{"name":"reported","key":"a","limit":1,"per":1.0,"in_window":1,"waiting":0,"admitted":1,"rejected":1}"#;
     assert_eq!(json, expected);
 }
 
 #[test]
-fn a_clock_that_was_read_early_is_no_reason_to_wait() {
-    let limit = RateLimit::new("read early", RateLimitConfig::new(2, Duration::from_mins(1)));
+fn a_call_with_an_earlier_clock_reading_is_not_delayed() {
+    let limit = RateLimit::new("earlier clock", RateLimitConfig::new(2, Duration::from_mins(1)));
     let (later, earlier) = (FakeClock::new(), FakeClock::new());
     later.advance(Duration::from_millis(5));
     {

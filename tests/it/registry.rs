@@ -1,4 +1,4 @@
-//! Which breakers there are.
+//! The registry: which policies are listed, by which names, and conflicts between declarations.
 
 use std::{fmt, io, panic::catch_unwind, ptr, time::Duration};
 
@@ -39,7 +39,7 @@ async fn one_name_is_one_breaker() {
     assert_eq!(breaker("shared").unwrap().config(), expected);
 }
 
-#[allow(dead_code, reason = "it is listed without ever being called")]
+#[allow(dead_code, reason = "listed without being called")]
 #[circuit_breaker(name = "never called", half_open_max_calls = 1)]
 fn never_called<T: Default>() -> Option<T> {
     None
@@ -73,7 +73,7 @@ static LEDGER: CircuitBreaker = CircuitBreaker::new("ledger", BreakerConfig::new
 steadfast::register!(LEDGER);
 
 #[test]
-fn statics_of_ones_own() {
+fn user_declared_statics() {
     by_the_name_of_a_static(failure()).unwrap_err();
     by_static(Ok(())).unwrap_err();
     assert!(ptr::eq(breaker("mine").unwrap(), &raw const MINE));
@@ -81,16 +81,16 @@ fn statics_of_ones_own() {
 }
 
 #[test]
-fn what_is_listed_shows_itself() {
-    static SHOWN: CircuitBreaker = CircuitBreaker::new("shown", BreakerConfig::new());
-    static PLACES: Bulkhead = Bulkhead::new("shown", BulkheadConfig::new().max_concurrent(4));
+fn policies_display_their_snapshots() {
+    static BREAKER: CircuitBreaker = CircuitBreaker::new("shown", BreakerConfig::new());
+    static POOL: Bulkhead = Bulkhead::new("shown", BulkheadConfig::new().max_concurrent(4));
     static LIMIT: RateLimit = RateLimit::new("shown", CONFIG);
     static HOSTS: KeyedBreakers = KeyedBreakers::new("shown by key", BreakerConfig::new());
     static LIMITS: KeyedRateLimits = KeyedRateLimits::new("shown by key", CONFIG);
     const CONFIG: RateLimitConfig = RateLimitConfig::new(100, Duration::from_mins(1));
 
-    assert_eq!(SHOWN.to_string(), "shown: closed, 0 failures in a row; 0 succeeded, 0 failed, 0 neutral, 0 rejected");
-    assert_eq!(PLACES.to_string(), "shown: 0 of 4 in flight, 0 waiting; 0 admitted, 0 rejected");
+    assert_eq!(BREAKER.to_string(), "shown: closed, 0 failures in a row; 0 succeeded, 0 failed, 0 neutral, 0 rejected");
+    assert_eq!(POOL.to_string(), "shown: 0 of 4 in flight, 0 waiting; 0 admitted, 0 rejected");
     assert_eq!(LIMIT.to_string(), "shown: 0 of 100 in 60s, 0 waiting; 0 admitted, 0 rejected");
     assert_eq!(HOSTS.to_string(), HOSTS.snapshot().to_string());
     assert_eq!(HOSTS.breaker("a").to_string(), HOSTS.breaker("a").snapshot().to_string());
@@ -120,14 +120,14 @@ steadfast::register!(TWIN);
 steadfast::register!(OTHER_TWIN);
 
 #[test]
-fn conflicts_are_found_with_both_places() {
+fn conflicts_name_both_declarations() {
     let conflicts = validate().unwrap_err();
     let ours: Vec<_> = conflicts.iter().filter(|conflict| ["contested", "twin"].contains(&conflict.name)).collect();
     let [contested, twin] = ours.as_slice() else { panic!("two conflicts: {conflicts:?}") };
     assert_eq!(contested.name, "contested");
     assert_eq!(contested.first.config, BreakerConfig::new().failure_threshold(1));
     assert_eq!(contested.second.config, BreakerConfig::new().failure_threshold(2));
-    assert_eq!(contested.first.location.line() + 6, contested.second.location.line(), "where the attributes stand");
+    assert_eq!(contested.first.location.line() + 6, contested.second.location.line(), "the lines of the attributes");
     assert!(contested.first.location.file().ends_with("registry.rs"));
     let text = contested.to_string();
     assert!(text.contains("failure_threshold = 1") && text.contains("failure_threshold = 2"), "{text}");
@@ -149,7 +149,7 @@ fn an_unvalidated_conflict_panics_at_the_first_use_of_a_debug_build() {
     assert_eq!(breaker("contested").unwrap().config(), BreakerConfig::new().failure_threshold(1));
 }
 
-/// Places that count the same errors as failures, however that is written.
+/// Declarations that count the same errors as failures, in different spellings.
 mod agreeing {
     use super::*;
 
@@ -179,62 +179,62 @@ mod agreeing {
     }
 
     #[circuit_breaker(breaker = STATIC, failure_if = |_| true)]
-    pub(super) fn of_a_listed_static() -> io::Result<()> {
+    pub(super) fn on_registered_static() -> io::Result<()> {
         Ok(())
     }
 
     #[circuit_breaker(name = "agreed, static", failure_if = |_| true)]
-    pub(super) fn of_the_name_of_a_listed_static() -> io::Result<()> {
+    pub(super) fn by_name_of_registered_static() -> io::Result<()> {
         Ok(())
     }
 }
 
 #[test]
-fn places_that_agree_on_which_errors_are_failures() {
+fn equivalent_failure_conditions_are_no_conflict() {
     for call in [
         agreeing::types,
         agreeing::types_in_another_order,
         agreeing::closure,
         agreeing::closure_in_two_lines,
-        agreeing::of_a_listed_static,
-        agreeing::of_the_name_of_a_listed_static,
+        agreeing::on_registered_static,
+        agreeing::by_name_of_registered_static,
     ] {
         call().unwrap();
     }
     assert!(validate().unwrap_err().iter().all(|conflict| !conflict.name.starts_with("agreed")));
 }
 
-#[circuit_breaker(name = "counted apart", failure_threshold = 2, failure_if = |_| false)]
+#[circuit_breaker(name = "counted differently", failure_threshold = 2, failure_if = |_| false)]
 fn no_error_is_a_failure(result: io::Result<()>) -> io::Result<()> {
     result
 }
 
-#[circuit_breaker(name = "counted apart")]
+#[circuit_breaker(name = "counted differently")]
 fn every_error_is_a_failure(result: io::Result<()>) -> io::Result<()> {
     result
 }
 
-#[circuit_breaker(name = "counted apart, with settings", failure_threshold = 2)]
+#[circuit_breaker(name = "counted differently, with settings", failure_threshold = 2)]
 fn first_with_settings(result: io::Result<()>) -> io::Result<()> {
     result
 }
 
-#[circuit_breaker(name = "counted apart, with settings", failure_threshold = 3, failure_if(io::Error))]
+#[circuit_breaker(name = "counted differently, with settings", failure_threshold = 3, failure_if(io::Error))]
 fn second_with_settings(result: io::Result<()>) -> io::Result<()> {
     result
 }
 
 #[test]
-fn which_errors_are_failures_belongs_to_the_name() {
+fn different_failure_conditions_under_one_name_conflict() {
     let conflicts = validate().unwrap_err();
-    let ours: Vec<_> = conflicts.iter().filter(|conflict| conflict.name.starts_with("counted apart")).collect();
-    let [judged, with_settings] = ours.as_slice() else { panic!("two conflicts: {ours:?}") };
-    assert_eq!(judged.first.failure_if, Some("failure_if = |_| false"));
-    assert_eq!(judged.second.failure_if, None);
-    assert_eq!(judged.first.location.line() + 5, judged.second.location.line());
-    let text = judged.to_string();
+    let ours: Vec<_> = conflicts.iter().filter(|conflict| conflict.name.starts_with("counted differently")).collect();
+    let [condition, with_settings] = ours.as_slice() else { panic!("two conflicts: {ours:?}") };
+    assert_eq!(condition.first.failure_if, Some("failure_if = |_| false"));
+    assert_eq!(condition.second.failure_if, None);
+    assert_eq!(condition.first.location.line() + 5, condition.second.location.line());
+    let text = condition.to_string();
     for part in [
-        "circuit breaker `counted apart` counts different errors as failures: `failure_if = |_| false` at ",
+        "circuit breaker `counted differently` counts different errors as failures: `failure_if = |_| false` at ",
         "`every error` at ",
         "give both places the same `failure_if`",
     ] {
@@ -285,7 +285,7 @@ fn with_a_key() -> io::Result<()> {
 }
 
 #[test]
-fn conflicts_of_bulkheads_and_rate_limits() {
+fn bulkheads_and_rate_limits_conflict() {
     let conflicts = validate().unwrap_err();
     let texts: Vec<_> = conflicts.iter().map(ToString::to_string).collect();
     for (start, parts) in [

@@ -1,4 +1,4 @@
-//! How often, how long apart, and what comes back.
+//! Retries: number of attempts, delays, conditions, and the returned result.
 
 use std::{cell::Cell, error::Error, io, time::Duration};
 
@@ -21,7 +21,7 @@ async fn in_task(script: &Script) -> Result<u32, Failure> {
 }
 
 #[tokio::test]
-async fn how_often_and_what_comes_back() {
+async fn attempts_and_results() {
     static POLICY: RetryPolicy = RetryPolicy::new().max_attempts(4).backoff(Schedule::none());
     for (outcomes, calls, result) in [
         ("S", 1, Ok(1)),
@@ -48,28 +48,28 @@ async fn once(script: &Script) -> Result<u32, Failure> {
 }
 
 #[retry(backoff = none)]
-fn by_default(script: &Script) -> Result<u32, Failure> {
+fn with_defaults(script: &Script) -> Result<u32, Failure> {
     script.call()
 }
 
 #[tokio::test]
-async fn attempts_at_the_edges() {
+async fn one_attempt_and_the_default_of_three() {
     let script = Script::new("T");
     assert_eq!(once(&script).await, Err(Failure::Transient(1)));
     let script = Script::new("T");
-    assert_eq!(by_default(&script), Err(Failure::Transient(3)));
+    assert_eq!(with_defaults(&script), Err(Failure::Transient(3)));
 }
 
 #[retry(max_attempts = 6, backoff = exponential(base = 1s, factor = 2, max = 5s), jitter = none)]
-async fn slept(script: &Script, times: &mut Vec<Instant>) -> Result<u32, Failure> {
+async fn record_times(script: &Script, times: &mut Vec<Instant>) -> Result<u32, Failure> {
     times.push(Instant::now());
     script.call()
 }
 
 #[tokio::test(start_paused = true)]
-async fn sleeps_as_the_schedule_says() {
+async fn sleeps_follow_the_schedule() {
     let mut times = Vec::new();
-    assert!(slept(&Script::new("T"), &mut times).await.is_err());
+    assert!(record_times(&Script::new("T"), &mut times).await.is_err());
     let gaps: Vec<_> = times.windows(2).map(|pair| (pair[1] - pair[0]).as_secs()).collect();
     assert_eq!(gaps, [1, 2, 4, 5, 5]);
 }
@@ -80,7 +80,7 @@ async fn jittered(script: &Script) -> Result<u32, Failure> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn jitter_is_on_and_differs() {
+async fn jitter_varies_the_delays() {
     let mut waits = Vec::new();
     for _ in 0..20 {
         let start = Instant::now();
@@ -93,12 +93,12 @@ async fn jitter_is_on_and_differs() {
 }
 
 #[retry(max_attempts = unlimited, backoff = fixed(10ms), jitter = none, max_elapsed = 35ms)]
-async fn within_budget(script: &Script) -> Result<u32, Failure> {
+async fn within_max_elapsed(script: &Script) -> Result<u32, Failure> {
     script.call()
 }
 
 #[retry(max_attempts = 10, backoff = fixed(10ms), jitter = none, max_elapsed = 30ms)]
-async fn to_the_end_of_the_budget(script: &Script) -> Result<u32, Failure> {
+async fn until_max_elapsed(script: &Script) -> Result<u32, Failure> {
     script.call()
 }
 
@@ -109,23 +109,23 @@ async fn slow_attempts(script: &Script) -> Result<u32, Failure> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_sleep_begins_that_would_end_past_the_budget() {
+async fn no_sleep_begins_that_would_end_after_max_elapsed() {
     let (script, start) = (Script::new("T"), Instant::now());
-    assert_eq!(within_budget(&script).await, Err(Failure::Transient(4)));
+    assert_eq!(within_max_elapsed(&script).await, Err(Failure::Transient(4)));
     assert_eq!(start.elapsed(), 30 * MS, "the last error is returned at once");
 
     let script = Script::new("T");
-    assert!(to_the_end_of_the_budget(&script).await.is_err());
-    assert_eq!(script.calls(), 4, "a sleep that ends with the budget is begun");
+    assert!(until_max_elapsed(&script).await.is_err());
+    assert_eq!(script.calls(), 4, "a sleep that ends exactly at max_elapsed is allowed");
 
     let (script, start) = (Script::new("T"), Instant::now());
     assert!(slow_attempts(&script).await.is_err());
-    assert_eq!(script.calls(), 2, "attempts count, not only sleeps: 40 + 10 + 40, and 10 more would end at 100");
+    assert_eq!(script.calls(), 2, "attempts take time as well: 40 + 10 + 40 ms, and another sleep would end at 100 ms");
     assert!(start.elapsed() <= 91 * MS);
 }
 
 #[derive(Debug, thiserror::Error, Transient)]
-#[error("asked to wait")]
+#[error("busy")]
 #[transient(retry_after = 0)]
 struct Hint(Duration);
 
@@ -136,7 +136,7 @@ async fn hinted(wait: Duration, calls: &Cell<u32>) -> Result<(), Hint> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hint_replaces_the_delay_within_the_budget() {
+async fn a_hint_replaces_the_delay_within_max_elapsed() {
     for (hint, calls, slept) in [
         (Duration::from_secs(7), 2, Duration::from_secs(7)),
         (Duration::from_millis(3), 2, 3 * MS),
@@ -156,11 +156,11 @@ async fn a_dropped_future_makes_no_further_attempt() {
     let script = Script::new("T");
     let mut times = Vec::new();
     {
-        let call = slept(&script, &mut times);
+        let call = record_times(&script, &mut times);
         let mut call = std::pin::pin!(call);
         tokio::select! {
             biased;
-            _ = &mut call => panic!("it retries"),
+            _ = &mut call => panic!("the call ended early"),
             () = tokio::time::sleep(500 * MS) => {}
         }
     }
@@ -181,7 +181,7 @@ fn count(calls: &Cell<u32>) {
 }
 
 #[retry(backoff = none, retry_if(io::Error))]
-fn by_type_itself(calls: &Cell<u32>) -> io::Result<()> {
+fn by_own_type(calls: &Cell<u32>) -> io::Result<()> {
     count(calls);
     Err(io::ErrorKind::NotFound.into())
 }
@@ -246,7 +246,7 @@ fn by_any(calls: &Cell<u32>) -> Result<(), &'static str> {
 }
 
 #[retry(backoff = none)]
-fn by_absence(calls: &Cell<u32>) -> Option<u32> {
+fn by_none(calls: &Cell<u32>) -> Option<u32> {
     count(calls);
     (calls.get() == 2).then_some(7)
 }
@@ -264,19 +264,19 @@ fn by_value_of_a_result(calls: &Cell<u32>) -> Result<u32, String> {
 }
 
 #[tokio::test]
-async fn what_is_retried() {
+async fn conditions_select_what_is_retried() {
     type Check = (&'static str, fn(&Cell<u32>), u32);
     let checks: [Check; 11] = [
-        ("the type itself", |calls| by_type_itself(calls).unwrap_err().fill(()), 3),
-        ("in its chain", |calls| by_type_in_chain(calls).unwrap_err().fill(()), 3),
-        ("another type", |calls| by_another_type(calls).unwrap_err().fill(()), 1),
-        ("in a box", |calls| by_type_in_box(calls).unwrap_err().fill(()), 3),
-        ("in a box that is not Send", |calls| by_type_in_local_box(calls).unwrap_err().fill(()), 3),
-        ("a generic type", |calls| by_generic_type(calls, timed_out).unwrap_err().fill(()), 3),
-        ("a path says yes", |calls| by_path(calls, "abc").unwrap_err().fill(()), 3),
-        ("a path says no", |calls| by_path(calls, "abcdef").unwrap_err().fill(()), 1),
-        ("any", |calls| by_any(calls).unwrap_err().fill(()), 3),
-        ("none", |calls| assert_eq!(by_absence(calls), Some(7)), 2),
+        ("the type itself", |calls| by_own_type(calls).unwrap_err().discard(()), 3),
+        ("in its chain", |calls| by_type_in_chain(calls).unwrap_err().discard(()), 3),
+        ("another type", |calls| by_another_type(calls).unwrap_err().discard(()), 1),
+        ("in a box", |calls| by_type_in_box(calls).unwrap_err().discard(()), 3),
+        ("in a box that is not Send", |calls| by_type_in_local_box(calls).unwrap_err().discard(()), 3),
+        ("a generic type", |calls| by_generic_type(calls, timed_out).unwrap_err().discard(()), 3),
+        ("a path that returns true", |calls| by_path(calls, "abc").unwrap_err().discard(()), 3),
+        ("a path that returns false", |calls| by_path(calls, "abcdef").unwrap_err().discard(()), 1),
+        ("any", |calls| by_any(calls).unwrap_err().discard(()), 3),
+        ("none", |calls| assert_eq!(by_none(calls), Some(7)), 2),
         ("a value of a result", |calls| assert_eq!(by_value_of_a_result(calls), Ok(4)), 4),
     ];
     for (name, check, expected) in checks {
@@ -298,27 +298,27 @@ async fn what_is_retried() {
     assert_eq!(calls.get(), 5);
 }
 
-/// Lets a table of closures end in an expression that uses up any error.
-trait Fill {
-    fn fill(self, _: ());
+/// Lets the closures of a table consume any error in their last expression.
+trait Discard {
+    fn discard(self, _: ());
 }
 
-impl<E> Fill for E {
-    fn fill(self, (): ()) {}
+impl<E> Discard for E {
+    fn discard(self, (): ()) {}
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("inside")]
-struct Inside;
+#[error("inner")]
+struct Inner;
 
-#[retry(backoff = none, retry_if(Inside))]
+#[retry(backoff = none, retry_if(Inner))]
 fn by_type_that_an_io_error_carries(calls: &Cell<u32>) -> io::Result<()> {
     count(calls);
-    Err(io::Error::other(Inside))
+    Err(io::Error::other(Inner))
 }
 
 #[test]
-fn an_io_error_is_looked_into() {
+fn an_error_inside_an_io_error_is_found() {
     let calls = Cell::new(0);
     by_type_that_an_io_error_carries(&calls).unwrap_err();
     assert_eq!(calls.get(), 3);
@@ -342,7 +342,7 @@ async fn a_policy_runs_in_a_spawned_task() {
 }
 
 #[test]
-fn a_policy_with_a_predicate() {
+fn a_policy_retries_by_its_predicate() {
     static POLICY: RetryPolicy = RetryPolicy::new().backoff(Schedule::none()).jitter(Jitter::none());
     let calls = Cell::new(0);
     let result: Result<(), u32> = POLICY.retry_if(|error: &u32| *error < 2).run(|| {
@@ -353,7 +353,7 @@ fn a_policy_with_a_predicate() {
 }
 
 #[test]
-fn a_circuit_that_is_open_is_not_transient() {
+fn an_open_circuit_is_not_transient() {
     let open = io::Error::from(rejection());
     assert!(!open.is_transient());
     assert!(!rejection().is_transient());
@@ -367,7 +367,7 @@ fn rejection() -> CircuitOpen {
 }
 
 #[test]
-fn concurrent_calls_share_nothing() {
+fn concurrent_calls_have_independent_attempts() {
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {

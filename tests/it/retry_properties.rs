@@ -1,11 +1,11 @@
-//! What holds for any retry policy and anything that it calls.
+//! Properties of any retry policy, with any sequence of attempts.
 
 use std::{cell::RefCell, time::Duration};
 
 use proptest::{collection::vec, option, prelude::*};
 use steadfast::{Jitter, RetryPolicy, Schedule, Transient, testing::FakeClock};
 
-/// What an attempt does.
+/// The duration and the error of an attempt.
 #[derive(Clone, Copy, Debug)]
 struct Attempt {
     takes: Duration,
@@ -22,7 +22,7 @@ enum Failed {
     Permanent,
 }
 
-/// Short ones, long ones, and those at the end of the range.
+/// Short durations, long ones, and those at the ends of the range.
 fn duration() -> impl Strategy<Value = Duration> {
     prop_oneof![
         (0..10_000_000_u64).prop_map(Duration::from_micros),
@@ -33,7 +33,7 @@ fn duration() -> impl Strategy<Value = Duration> {
     ]
 }
 
-/// A schedule, and the longest delay that it may give.
+/// A schedule and its longest delay.
 fn schedule() -> impl Strategy<Value = (Schedule, Duration)> {
     (duration(), duration(), duration(), 1.0..1e9_f64, 0..6).prop_map(|(one, other, step, factor, kind)| {
         let (base, max) = (one.min(other), one.max(other));
@@ -42,7 +42,7 @@ fn schedule() -> impl Strategy<Value = (Schedule, Duration)> {
             1 => (Schedule::linear(base, step, max), max),
             2 => (Schedule::fibonacci(base, max), max),
             3 => (Schedule::decorrelated(base, max), max),
-            4 => (Schedule::fixed(base), base.saturating_mul(2)), // with a jitter that adds to it
+            4 => (Schedule::fixed(base), base.saturating_mul(2)), // proportional jitter adds up to the delay itself
             _ => (Schedule::none(), Duration::ZERO),
         }
     })
@@ -70,7 +70,7 @@ fn attempts() -> impl Strategy<Value = Vec<Attempt>> {
 
 proptest! {
     #[test]
-    fn delays_attempts_and_the_time_in_all_stay_in_their_bounds(
+    fn delays_attempts_and_elapsed_time_stay_within_their_bounds(
         (schedule, longest) in schedule(),
         jitter in jitter(),
         max_attempts in 1..12_u32,
@@ -92,16 +92,16 @@ proptest! {
         let (began, slept) = (began.take(), clock.slept());
         let made = began.len();
         prop_assert!(made >= 1 && made <= max_attempts as usize);
-        // The error of the last attempt, as it was; none is made after a permanent one.
-        let of = |number: usize| attempts[number.min(attempts.len() - 1)].error;
-        prop_assert_eq!(result.unwrap_err(), of(made - 1));
-        prop_assert!((0..made - 1).all(|number| of(number) != Failed::Permanent));
-        // No attempt begins after the limit.
+        // The result is the error of the last attempt; no attempt follows a permanent error.
+        let error_of = |number: usize| attempts[number.min(attempts.len() - 1)].error;
+        prop_assert_eq!(result.unwrap_err(), error_of(made - 1));
+        prop_assert!((0..made - 1).all(|number| error_of(number) != Failed::Permanent));
+        // No attempt begins after max_elapsed.
         if let Some(limit) = max_elapsed {
             prop_assert!(began[1..].iter().all(|began| *began <= limit.saturating_add(Duration::from_micros(made as u64))));
         }
-        // Each sleep is in the bounds of its schedule, or as long as the error asked for.
-        let hints: Vec<_> = (0..made).filter_map(|number| match of(number) {
+        // Each delay is within the bounds of its schedule, or equal to a hint.
+        let hints: Vec<_> = (0..made).filter_map(|number| match error_of(number) {
             Failed::Transient { hint, .. } => hint,
             Failed::Permanent => None,
         }).collect();

@@ -1,4 +1,4 @@
-//! A rejection by an open circuit ends a retry, whatever the error type is and however it is judged.
+//! A rejection by an open circuit ends a retry, whatever the error type and the condition.
 
 use std::{error::Error, io, time::Duration};
 
@@ -21,7 +21,7 @@ fn rejections(breaker: &CircuitBreaker) -> u64 {
     breaker.snapshot().rejections
 }
 
-/// No `std::error::Error`, and keeps the rejection.
+/// Not a `std::error::Error`; keeps the rejection.
 #[derive(Debug)]
 enum Opaque {
     Open(#[allow(dead_code)] CircuitOpen),
@@ -34,36 +34,36 @@ impl From<CircuitOpen> for Opaque {
     }
 }
 
-/// Does not keep the rejection.
+/// Discards the rejection.
 #[derive(Debug)]
-struct Forgetful;
+struct Discarding;
 
-impl From<CircuitOpen> for Forgetful {
+impl From<CircuitOpen> for Discarding {
     fn from(_: CircuitOpen) -> Self {
         Self
     }
 }
 
-/// Keeps the rejection outside of its sources.
+/// Keeps the rejection, but not among its sources.
 #[derive(Debug, thiserror::Error)]
 #[error("unavailable: {0}")]
-struct Silent(CircuitOpen);
+struct NotASource(CircuitOpen);
 
-impl From<CircuitOpen> for Silent {
+impl From<CircuitOpen> for NotASource {
     fn from(open: CircuitOpen) -> Self {
         Self(open)
     }
 }
 
-/// Calls a rejection transient.
+/// Declares a rejection transient.
 #[derive(Debug, thiserror::Error, Transient)]
-enum Eager {
+enum DeclaredTransient {
     #[error("open")]
     #[transient]
     Open(#[from] CircuitOpen),
 }
 
-/// One rejection for each way to run a policy with a predicate.
+/// Makes one rejected call for each way to run a policy with a predicate.
 async fn by_predicate<E: From<CircuitOpen>>(name: &'static str) {
     let breaker = open(name);
     let always = |_: &E| true;
@@ -77,57 +77,57 @@ async fn by_predicate<E: From<CircuitOpen>>(name: &'static str) {
     assert_eq!(rejections(breaker), 3, "{name}");
     assert!(POLICY.stop_on(&NEVER).retry_if(always).run_async(call_async).await.is_err());
     assert_eq!(rejections(breaker), 4, "{name}");
-    // One retry inside of another.
+    // A retry inside a retry.
     assert!(POLICY.retry_if(always).run(|| POLICY.retry_if(always).run(call)).is_err());
     assert_eq!(rejections(breaker), 5, "{name}");
-    // The permit is asked for by hand.
-    if name != "forgetful" {
-        let by_hand = || -> Result<(), E> {
+    // A permit acquired explicitly.
+    if name != "discarding" {
+        let explicit = || -> Result<(), E> {
             breaker.try_acquire()?.success();
             Ok(())
         };
-        assert!(POLICY.retry_if(always).run(by_hand).is_err());
+        assert!(POLICY.retry_if(always).run(explicit).is_err());
         assert_eq!(rejections(breaker), 6, "{name}");
     }
 }
 
 #[tokio::test]
-async fn a_predicate_does_not_retry_it() {
+async fn a_predicate_does_not_retry_a_rejection() {
     by_predicate::<io::Error>("io").await;
     by_predicate::<anyhow::Error>("anyhow").await;
     by_predicate::<Box<dyn Error + Send + Sync>>("boxed").await;
     by_predicate::<CircuitOpen>("itself").await;
     by_predicate::<Opaque>("opaque").await;
-    by_predicate::<Silent>("silent").await;
-    by_predicate::<Forgetful>("forgetful").await;
+    by_predicate::<NotASource>("not a source").await;
+    by_predicate::<Discarding>("discarding").await;
 }
 
 #[tokio::test]
-async fn nor_does_an_error_type_that_calls_it_transient() {
-    let breaker = open("eager");
-    POLICY.run(|| breaker.call(|| Ok::<(), Eager>(()))).unwrap_err();
-    POLICY.run_async(|| breaker.call_async(async || Ok::<(), Eager>(()))).await.unwrap_err();
-    POLICY.stop_on(&NEVER).run(|| breaker.call(|| Ok::<(), Eager>(()))).unwrap_err();
+async fn an_error_type_that_declares_a_rejection_transient_does_not_retry_it() {
+    let breaker = open("declared transient");
+    POLICY.run(|| breaker.call(|| Ok::<(), DeclaredTransient>(()))).unwrap_err();
+    POLICY.run_async(|| breaker.call_async(async || Ok::<(), DeclaredTransient>(()))).await.unwrap_err();
+    POLICY.stop_on(&NEVER).run(|| breaker.call(|| Ok::<(), DeclaredTransient>(()))).unwrap_err();
     assert_eq!(rejections(breaker), 3);
 }
 
-#[circuit_breaker(name = "rejected further inside")]
+#[circuit_breaker(name = "rejected deeper inside")]
 fn inside<E: From<CircuitOpen>>() -> Result<(), E> {
     Ok(())
 }
 
-#[circuit_breaker(name = "rejected further inside")]
+#[circuit_breaker(name = "rejected deeper inside")]
 fn inside_option() -> Option<()> {
     Some(())
 }
 
 #[retry(max_attempts = 4, backoff = none, retry_if = any)]
-fn any() -> Result<(), Silent> {
+fn any() -> Result<(), NotASource> {
     inside()
 }
 
 #[retry(max_attempts = 4, backoff = none, retry_if = |_| true)]
-fn predicate() -> Result<(), Forgetful> {
+fn predicate() -> Result<(), Discarding> {
     inside()
 }
 
@@ -137,7 +137,7 @@ async fn by_result() -> Result<(), Opaque> {
 }
 
 #[retry(max_attempts = 4, backoff = none)]
-fn by_type() -> Result<(), Eager> {
+fn by_type() -> Result<(), DeclaredTransient> {
     inside()
 }
 
@@ -147,8 +147,8 @@ fn option() -> Option<()> {
 }
 
 #[tokio::test]
-async fn a_breaker_further_inside_is_known_to_attributes_as_well() {
-    let breaker = steadfast::breaker("rejected further inside").unwrap();
+async fn attributes_recognise_a_rejection_deeper_inside() {
+    let breaker = steadfast::breaker("rejected deeper inside").unwrap();
     breaker.force_open();
     any().unwrap_err();
     assert_eq!(rejections(breaker), 1);
@@ -163,8 +163,8 @@ async fn a_breaker_further_inside_is_known_to_attributes_as_well() {
 }
 
 #[test]
-fn a_rejection_that_the_attempt_has_dealt_with_ends_nothing() {
-    let (breaker, mut replicas) = (open("dealt with"), 0);
+fn a_rejection_that_the_attempt_handled_does_not_end_the_retry() {
+    let (breaker, mut replicas) = (open("handled"), 0);
     let result = POLICY.retry_if(|_: &Opaque| true).run(|| {
         match breaker.call(|| Ok::<(), Opaque>(())) {
             Err(Opaque::Open(_)) => replicas += 1,
@@ -185,8 +185,8 @@ fn a_rejection_that_the_attempt_has_dealt_with_ends_nothing() {
 }
 
 #[test]
-fn nor_does_one_of_another_call() {
-    let breaker = open("of another call");
+fn a_rejection_of_another_call_does_not_end_the_retry() {
+    let breaker = open("other call");
     let kept = breaker.call(|| Ok::<(), Opaque>(())).unwrap_err();
     let mut calls = 0;
     let result: Result<(), Opaque> = POLICY.retry_if(|_: &Opaque| true).run(|| {
@@ -199,23 +199,23 @@ fn nor_does_one_of_another_call() {
 }
 
 #[test]
-fn a_policy_can_ask_for_it_and_then_waits_as_long_as_the_circuit_rests() {
+fn retry_rejections_waits_until_the_circuit_recovers() {
     let clock = FakeClock::new();
     let _entered = clock.enter();
-    let breaker = open("asked for");
+    let breaker = open("retried rejection");
     let policy = POLICY.retry_rejections();
     policy.retry_if(|_: &Opaque| false).run(|| breaker.call(|| Ok(()))).unwrap();
     assert_eq!((rejections(breaker), clock.slept()), (1, vec![10 * SECOND]));
     breaker.force_open();
     policy.retry_if(|_: &Opaque| true).run(|| breaker.call(|| Ok(()))).unwrap_err();
-    assert_eq!(rejections(breaker), 2, "nobody knows for how long");
+    assert_eq!(rejections(breaker), 2, "forced open without expiry, so there is no time to wait for");
 }
 
 #[test]
-fn a_policy_that_asks_for_rejections_needs_no_predicate() {
+fn retry_rejections_needs_no_predicate() {
     let clock = FakeClock::new();
     let _entered = clock.enter();
-    let breaker = open("wanted without a predicate");
+    let breaker = open("retried without predicate");
     let policy = POLICY.retry_rejections();
     policy.run(|| breaker.call(|| Ok::<_, io::Error>(()))).unwrap();
     assert_eq!(clock.slept().iter().sum::<Duration>(), 10 * SECOND);
@@ -223,14 +223,14 @@ fn a_policy_that_asks_for_rejections_needs_no_predicate() {
 }
 
 #[tokio::test]
-async fn a_rejection_is_known_after_a_wait() {
-    let breaker = open("rejected before a wait");
+async fn a_rejection_is_recognised_after_a_yield() {
+    let breaker = open("rejected before a yield");
     let call = async || {
         let result = breaker.call_async(async || Ok::<_, Opaque>(())).await;
         tokio::task::yield_now().await;
         result
     };
-    // Other rejections of the thread meanwhile are those of others.
+    // Rejections that another task on the thread receives in between are not counted as this call's.
     let other = async || {
         for _ in 0..3 {
             _ = breaker.try_acquire();

@@ -1,4 +1,4 @@
-//! What correct means for a retry: situations that users of other libraries have met. Time is a clock of the test's.
+//! Correctness of retries, as a numbered table of situations that users of other libraries have met. Time is a fake clock.
 
 use std::{
     cell::Cell,
@@ -18,7 +18,7 @@ const fn seconds(seconds: u64) -> Duration {
 
 const PLAIN: RetryPolicy = RetryPolicy::new().jitter(Jitter::none());
 
-/// Asks to wait.
+/// An error with a `retry_after` hint.
 #[derive(Debug, PartialEq, Transient)]
 #[transient(retry_after = after)]
 struct Busy {
@@ -33,7 +33,7 @@ fn timed_out() -> io::Error {
     io::ErrorKind::TimedOut.into()
 }
 
-/// How often a policy calls what always fails, and what it sleeps.
+/// Runs a policy on a function that always fails; returns the number of calls and the sleeps.
 fn run(policy: &RetryPolicy, hint: Option<Duration>) -> (u32, Vec<Duration>) {
     let (clock, calls) = (FakeClock::new(), Script::always(move || busy(hint)));
     let _entered = clock.enter();
@@ -55,7 +55,7 @@ fn s22_delays_of_an_exponential_backoff() {
     assert_eq!(policy.delays().collect::<Vec<_>>(), expected);
 }
 
-/// The greatest distance between how delays are spread and how they should be if uniform in `low..=high` (Kolmogorov and Smirnov).
+/// The Kolmogorov-Smirnov distance between the delays and a uniform distribution over `low..=high`.
 fn distance(mut delays: Vec<Duration>, low: Duration, high: Duration) -> f64 {
     delays.sort();
     let count = f64::from(u32::try_from(delays.len()).unwrap());
@@ -70,7 +70,7 @@ fn distance(mut delays: Vec<Duration>, low: Duration, high: Duration) -> f64 {
 }
 
 #[test]
-fn s23_jitters_are_spread_evenly_and_the_cap_holds() {
+fn s23_jitter_is_uniform_and_the_cap_holds() {
     let base = seconds(8);
     let _seeded = seed_jitter(23);
     for (jitter, low, high) in [
@@ -82,12 +82,12 @@ fn s23_jitters_are_spread_evenly_and_the_cap_holds() {
         let policy = RetryPolicy::new().max_attempts(10_001).backoff(Schedule::fixed(base)).jitter(jitter);
         let (calls, mut slept) = run(&policy, None);
         assert_eq!(calls, 10_001);
-        slept.resize(10_000, Duration::ZERO); // full jitter may give nothing to sleep
-        // 1.95 / sqrt(n) is passed once in a thousand seeds, and this seed is fixed.
+        slept.resize(10_000, Duration::ZERO); // full jitter may yield a delay of zero, which is not slept
+        // 1.95 / sqrt(n) is exceeded for one seed in a thousand; this seed is fixed.
         let distance = distance(slept, low, high);
         assert!(distance < 1.95 / 100.0, "{jitter:?}: {distance}");
     }
-    // With decorrelated jitter each delay is spread from the base to three times the one before, up to the cap.
+    // With decorrelated jitter each delay is uniform between the base and three times the previous delay, up to the cap.
     let (base, max) = (seconds(1), seconds(60));
     let policy = RetryPolicy::new().max_attempts(20_001).backoff(Schedule::decorrelated(base, max));
     let slept = run(&policy, None).1;
@@ -105,11 +105,15 @@ fn s23_jitters_are_spread_evenly_and_the_cap_holds() {
 }
 
 #[test]
-fn s24_no_sleep_begins_that_would_end_past_the_limit() {
+fn s24_no_sleep_begins_that_would_end_after_max_elapsed() {
     let policy = PLAIN.backoff(Schedule::fixed(seconds(10))).unlimited(seconds(35));
     assert_eq!(run(&policy, None), (4, vec![seconds(10); 3]));
-    assert_eq!(run(&policy.max_elapsed(seconds(40)), None), (5, vec![seconds(10); 4]), "one that ends with it does");
-    // The time of the attempts counts as well.
+    assert_eq!(
+        run(&policy.max_elapsed(seconds(40)), None),
+        (5, vec![seconds(10); 4]),
+        "a sleep that ends exactly at max_elapsed is allowed"
+    );
+    // The time of the attempts counts, too.
     let (clock, calls) = (FakeClock::new(), Cell::new(0));
     let _entered = clock.enter();
     let slow = || {
@@ -122,14 +126,14 @@ fn s24_no_sleep_begins_that_would_end_past_the_limit() {
 }
 
 #[test]
-fn s25_a_permanent_error_stops_and_the_last_one_comes_back() {
-    let calls = Script::times(1, || Err::<(), _>(timed_out())).then(|| Err(io::Error::other("as it was")));
+fn s25_a_permanent_error_ends_the_retry_and_the_last_error_is_returned() {
+    let calls = Script::times(1, || Err::<(), _>(timed_out())).then(|| Err(io::Error::other("original error")));
     let error = PLAIN.max_attempts(5).backoff(Schedule::none()).run(|| calls.call()).unwrap_err();
-    assert_eq!((calls.calls(), error.to_string().as_str()), (2, "as it was"));
+    assert_eq!((calls.calls(), error.to_string().as_str()), (2, "original error"));
 }
 
 #[test]
-fn s26_a_hint_replaces_the_delay_within_the_limit() {
+fn s26_a_hint_replaces_the_delay_within_max_elapsed() {
     let policy = PLAIN.max_attempts(3).backoff(Schedule::fixed(seconds(1))).max_elapsed(seconds(60));
     for (hint, calls, slept) in [
         (None, 3, vec![seconds(1); 2]),
@@ -142,13 +146,13 @@ fn s26_a_hint_replaces_the_delay_within_the_limit() {
     ] {
         assert_eq!(run(&policy, hint), (calls, slept), "{hint:?}");
     }
-    // Without a limit a wait of centuries is a wait of centuries.
+    // Without max_elapsed a hint of centuries is slept.
     let clock = FakeClock::new();
     let _entered = clock.enter();
     let calls = Script::times(1, || busy(Some(Duration::MAX))).then(|| Ok(()));
     PLAIN.run(|| calls.call()).unwrap();
     assert_eq!(clock.slept(), [Duration::MAX]);
-    // The clock is at its end now, and goes on working.
+    // The clock has reached the end of its range and still works.
     assert_eq!(PLAIN.max_elapsed(seconds(1)).run(|| busy(Some(seconds(2)))), busy(Some(seconds(2))));
 }
 
@@ -166,7 +170,7 @@ async fn s27_a_dropped_future_makes_no_further_attempt() {
         tokio::time::sleep(seconds(100)).await;
         assert_eq!(calls.calls(), made, "{limit:?}");
     }
-    // Calls at the same time each have their own attempts.
+    // Concurrent calls have attempts of their own.
     let (one, other) = (Script::always(|| Err(timed_out())), Script::times(4, || Err(timed_out())).then(|| Ok(())));
     let (failed, succeeded) = tokio::join!(slow(&one), slow(&other));
     assert!(failed.is_err() && succeeded.is_ok());
@@ -174,7 +178,7 @@ async fn s27_a_dropped_future_makes_no_further_attempt() {
 }
 
 #[test]
-fn s28_a_budget_caps_the_retries_of_all_calls() {
+fn s28_a_budget_limits_the_retries_of_all_calls() {
     static BUDGET: RetryBudget = RetryBudget::new().ratio(0.2).reserve_per_second(10);
     let policy = PLAIN.max_attempts(4).backoff(Schedule::none()).budget(&BUDGET);
     let (clock, calls) = (FakeClock::new(), Script::always(|| busy(None)));
@@ -182,11 +186,11 @@ fn s28_a_budget_caps_the_retries_of_all_calls() {
     for _ in 0..1_000 {
         policy.run(|| calls.call()).unwrap_err();
     }
-    // A fifth of the calls, and ten seconds' worth of the reserve.
+    // A fifth of the calls, plus ten seconds of the reserve.
     assert_eq!(calls.calls(), 1_000 + 200 + 100);
     assert_eq!((BUDGET.withdrawn(), BUDGET.balance()), (300, 0));
     policy.run(|| calls.call()).unwrap_err();
-    assert_eq!(calls.calls(), 1_301, "a budget that is spent gives the error back at once");
+    assert_eq!(calls.calls(), 1_301, "with an exhausted budget the error is returned at once");
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -198,44 +202,44 @@ enum Failed {
 }
 
 #[retry(max_attempts = 5, backoff = fixed(1s), jitter = none, retry_if = any)]
-#[circuit_breaker(name = "s29 not asked for", failure_threshold = 1, recovery_timeout = 30s)]
-fn not_asked_for(calls: &Script<Result<(), Failed>>) -> Result<(), Failed> {
+#[circuit_breaker(name = "s29 not retried", failure_threshold = 1, recovery_timeout = 30s)]
+fn rejection_not_retried(calls: &Script<Result<(), Failed>>) -> Result<(), Failed> {
     calls.call()
 }
 
 #[retry(max_attempts = 5, backoff = fixed(1s), jitter = none, retry_if(Failed, CircuitOpen))]
-#[circuit_breaker(name = "s29 asked for", failure_threshold = 1, recovery_timeout = 30s)]
-fn asked_for(calls: &Script<Result<(), Failed>>) -> Result<(), Failed> {
+#[circuit_breaker(name = "s29 retried", failure_threshold = 1, recovery_timeout = 30s)]
+fn rejection_retried(calls: &Script<Result<(), Failed>>) -> Result<(), Failed> {
     calls.call()
 }
 
 #[retry(max_attempts = 5, backoff = fixed(1s), jitter = none, retry_if(Failed, CircuitOpen), max_elapsed = 29s)]
-#[circuit_breaker(name = "s29 asked for, not so long", failure_threshold = 1, recovery_timeout = 30s)]
-fn asked_for_not_so_long(calls: &Script<Result<(), Failed>>) -> Result<(), Failed> {
+#[circuit_breaker(name = "s29 retried within limit", failure_threshold = 1, recovery_timeout = 30s)]
+fn rejection_retried_within_limit(calls: &Script<Result<(), Failed>>) -> Result<(), Failed> {
     calls.call()
 }
 
 #[test]
-fn s29_a_rejection_is_retried_only_if_asked_for() {
+fn s29_a_rejection_is_retried_only_if_listed() {
     let failing = || Script::always(|| Err(Failed::Itself));
     let clock = FakeClock::new();
     let _entered = clock.enter();
     let calls = failing();
-    assert!(matches!(not_asked_for(&calls), Err(Failed::Open(_))));
-    assert_eq!((calls.calls(), clock.elapsed()), (1, seconds(0)), "not even slept for");
+    assert!(matches!(rejection_not_retried(&calls), Err(Failed::Open(_))));
+    assert_eq!((calls.calls(), clock.elapsed()), (1, seconds(0)), "no sleep either");
 
     let calls = Script::times(1, || Err(Failed::Itself)).then(|| Ok(()));
-    asked_for(&calls).unwrap();
-    assert_eq!((calls.calls(), clock.elapsed()), (2, seconds(30)), "as long as the breaker says");
+    rejection_retried(&calls).unwrap();
+    assert_eq!((calls.calls(), clock.elapsed()), (2, seconds(30)), "the breaker's retry_after");
 
     let calls = failing();
-    let error = asked_for_not_so_long(&calls).unwrap_err();
+    let error = rejection_retried_within_limit(&calls).unwrap_err();
     assert!(matches!(error, Failed::Open(_)), "{error}");
     assert_eq!((calls.calls(), clock.elapsed()), (1, seconds(30)));
 }
 
 #[test]
-fn s30_nested_retries_multiply_and_an_event_says_so() {
+fn s30_nested_retries_multiply_and_emit_an_event() {
     #[retry(backoff = none)]
     fn inner(calls: &Script<io::Result<()>>) -> io::Result<()> {
         calls.call()
@@ -246,19 +250,19 @@ fn s30_nested_retries_multiply_and_an_event_says_so() {
         inner(calls)
     }
 
-    let heard = crate::heard("retry_situations::");
+    let collected = crate::collect_events("retry_situations::");
     let calls = Script::always(|| Err(timed_out()));
     outer(&calls).unwrap_err();
     outer(&calls).unwrap_err();
     assert_eq!(calls.calls(), 2 * 3 * 3);
-    let told: Vec<_> = heard.texts().into_iter().filter(|text| text.contains("within")).collect();
-    let [told] = told.as_slice() else { panic!("once: {told:?}") };
-    assert!(told.contains("::inner` retries within retry `") && told.contains("::outer`"), "{told}");
+    let events: Vec<_> = collected.texts().into_iter().filter(|text| text.contains("within")).collect();
+    let [event] = events.as_slice() else { panic!("one event: {events:?}") };
+    assert!(event.contains("::inner` retries within retry `") && event.contains("::outer`"), "{event}");
 }
 
 #[test]
-fn a_clock_of_the_test_does_not_touch_other_threads() {
-    static BREAKER: CircuitBreaker = CircuitBreaker::new("elsewhere", BreakerConfig::new().failure_threshold(1));
+fn a_fake_clock_does_not_affect_other_threads() {
+    static BREAKER: CircuitBreaker = CircuitBreaker::new("fake clock", BreakerConfig::new().failure_threshold(1));
     let clock = FakeClock::new();
     let entered = clock.enter();
     let start = Instant::now();
@@ -267,7 +271,7 @@ fn a_clock_of_the_test_does_not_touch_other_threads() {
     })
     .join()
     .unwrap();
-    assert_eq!(clock.slept(), [], "another thread has slept for itself");
+    assert_eq!(clock.slept(), [], "the other thread slept by the real clock");
     let other = clock.clone();
     thread::spawn(move || {
         let _entered = other.enter();
@@ -275,10 +279,10 @@ fn a_clock_of_the_test_does_not_touch_other_threads() {
     })
     .join()
     .unwrap();
-    assert_eq!(clock.slept(), [seconds(3600)], "one that has entered it goes by it");
+    assert_eq!(clock.slept(), [seconds(3600)], "a thread that entered the clock sleeps by it");
     BREAKER.call(|| Err::<(), io::Error>(timed_out())).unwrap_err();
     clock.advance(seconds(30));
-    assert!(BREAKER.try_acquire().is_ok(), "and so do breakers");
+    assert!(BREAKER.try_acquire().is_ok(), "breakers use the clock, too");
     drop(entered);
     assert!(start.elapsed() < seconds(60));
 }

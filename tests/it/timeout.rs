@@ -1,4 +1,4 @@
-//! Limits of time: for one attempt, for all of them, and in every place of a stack.
+//! Timeouts: of one attempt, of all attempts together, and at every position in a stack.
 
 use std::{
     cell::Cell,
@@ -29,7 +29,7 @@ enum Failure {
     Open(#[from] CircuitOpen),
 }
 
-/// Notes that it was dropped.
+/// Counts its drops.
 struct Dropped<'a>(&'a Cell<u32>);
 
 impl Drop for Dropped<'_> {
@@ -39,7 +39,7 @@ impl Drop for Dropped<'_> {
 }
 
 #[timeout(2s)]
-async fn takes(seconds: u64, dropped: &Cell<u32>) -> io::Result<u64> {
+async fn sleeps_for(seconds: u64, dropped: &Cell<u32>) -> io::Result<u64> {
     let _dropped = Dropped(dropped);
     sleep(SECOND * u32::try_from(seconds).unwrap()).await;
     Ok(seconds)
@@ -74,10 +74,10 @@ fn boxed_future<'a>(waits: &'a bool) -> Pin<Box<dyn Future<Output = io::Result<(
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_takes_longer_is_dropped_where_it_stands() {
+async fn a_call_over_its_limit_is_dropped_at_its_await() {
     for (seconds, ends_after) in [(0, Ok(0)), (1, Ok(1)), (2, Ok(2)), (3, Err(2)), (100, Err(2))] {
         let (start, dropped) = (Instant::now(), Cell::new(0));
-        let result = takes(seconds, &dropped).await;
+        let result = sleeps_for(seconds, &dropped).await;
         let after = start.elapsed().as_secs();
         assert_eq!(
             result.as_ref().map(|_| after).map_err(|_| after),
@@ -86,14 +86,14 @@ async fn what_takes_longer_is_dropped_where_it_stands() {
         assert_eq!(dropped.get(), 1, "{seconds}");
         if let Err(error) = result {
             assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-            assert_eq!(error.to_string(), "`it::timeout::takes` took longer than 2s");
+            assert_eq!(error.to_string(), "`it::timeout::sleeps_for` took longer than 2s");
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_error_is_the_callers() {
-    let Err(Failure::TimedOut(error)) = by_constant().await else { panic!("it never ends") };
+async fn the_error_is_converted_to_the_callers_type() {
+    let Err(Failure::TimedOut(error)) = by_constant().await else { panic!("a pending call returned") };
     assert_eq!((error.function(), error.limit()), ("by a constant", LIMIT));
     assert!(error.is_transient());
     assert_eq!((optional(true).await, optional(false).await), (None, Some(1)));
@@ -123,22 +123,26 @@ async fn each(calls: &Cell<u32>, owned: String) -> Result<String, Failure> {
 
 #[timeout(1s)]
 #[timeout(5s)]
-async fn the_outer_is_shorter() -> io::Result<()> {
+async fn outer_is_shorter() -> io::Result<()> {
     pending().await
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_attempt_and_all_together() {
+async fn timeouts_of_each_attempt_and_of_all_attempts() {
     let (start, calls) = (Instant::now(), Cell::new(0));
-    let Err(Failure::TimedOut(error)) = total_and_each(&calls).await else { panic!("it never ends") };
-    assert_eq!((error.limit(), start.elapsed(), calls.get()), (SECOND * 10, SECOND * 10, 4), "at 0, 3, 6 and 9 s");
+    let Err(Failure::TimedOut(error)) = total_and_each(&calls).await else { panic!("a pending call returned") };
+    assert_eq!(
+        (error.limit(), start.elapsed(), calls.get()),
+        (SECOND * 10, SECOND * 10, 4),
+        "attempts at 0, 3, 6 and 9 s"
+    );
 
     let (start, calls) = (Instant::now(), Cell::new(0));
     assert_eq!(each(&calls, "kept".to_owned()).await.unwrap(), "kept");
     assert_eq!((start.elapsed(), calls.get()), (SECOND * 6, 3));
 
     let start = Instant::now();
-    the_outer_is_shorter().await.unwrap_err();
+    outer_is_shorter().await.unwrap_err();
     assert_eq!(start.elapsed(), SECOND);
 }
 
@@ -164,13 +168,13 @@ async fn on_one_function(calls: &Cell<u32>) -> io::Result<()> {
 
 #[timeout(9s)]
 #[timeout(60s)]
-async fn the_shorter_around(calls: &Cell<u32>) -> io::Result<()> {
+async fn shorter_outside(calls: &Cell<u32>) -> io::Result<()> {
     takes_a_second_and_fails(calls).await
 }
 
 #[timeout(60s)]
 #[timeout(9s)]
-async fn the_shorter_within(calls: &Cell<u32>) -> io::Result<()> {
+async fn shorter_inside(calls: &Cell<u32>) -> io::Result<()> {
     takes_a_second_and_fails(calls).await
 }
 
@@ -182,7 +186,7 @@ async fn with_a_retry_between(calls: &Cell<u32>) -> io::Result<()> {
 
 #[timeout(60s)]
 #[retry(max_elapsed = 9s, retry_if = |_| false)]
-async fn a_retry_has_less_time(calls: &Cell<u32>) -> io::Result<()> {
+async fn with_a_shorter_retry_between(calls: &Cell<u32>) -> io::Result<()> {
     takes_a_second_and_fails(calls).await
 }
 
@@ -204,42 +208,46 @@ async fn by_policies(calls: &Cell<u32>) -> io::Result<()> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_retry_within_sleeps_past_the_limit() {
+async fn no_inner_retry_sleeps_past_the_timeout() {
     type Call = for<'a> fn(&'a Cell<u32>) -> Pin<Box<dyn Future<Output = io::Result<()>> + 'a>>;
 
     let rows: [(&str, Call, u32, &str, u32); 9] = [
         ("called", |calls| Box::pin(nine_seconds(calls)), 6, "failure 2", 2),
         ("on one function", |calls| Box::pin(on_one_function(calls)), 6, "failure 2", 2),
-        ("the outer of two limits", |calls| Box::pin(the_shorter_around(calls)), 6, "failure 2", 2),
-        ("the inner of two limits", |calls| Box::pin(the_shorter_within(calls)), 6, "failure 2", 2),
-        ("a retry between", |calls| Box::pin(with_a_retry_between(calls)), 6, "failure 2", 2),
-        ("a retry between with less time", |calls| Box::pin(a_retry_has_less_time(calls)), 6, "failure 2", 2),
+        ("the outer of two timeouts is shorter", |calls| Box::pin(shorter_outside(calls)), 6, "failure 2", 2),
+        ("the inner of two timeouts is shorter", |calls| Box::pin(shorter_inside(calls)), 6, "failure 2", 2),
+        ("a retry in between", |calls| Box::pin(with_a_retry_between(calls)), 6, "failure 2", 2),
+        ("a retry in between with less time", |calls| Box::pin(with_a_shorter_retry_between(calls)), 6, "failure 2", 2),
         ("by policies", |calls| Box::pin(by_policies(calls)), 6, "failure 2", 2),
-        // A sleep that ends with the limit is begun; the attempt after it is one that takes too long.
+        // A sleep that ends exactly at the timeout is begun; the attempt after it times out.
         (
-            "just long enough",
+            "a sleep that ends at the timeout",
             |calls| Box::pin(ten_seconds(calls)),
             10,
             "`it::timeout::ten_seconds` took longer than 10s",
             2,
         ),
-        ("no limit any more", |calls| Box::pin(takes_a_second_and_fails(calls)), 496, "failure 100", 100),
+        ("no timeout any more", |calls| Box::pin(takes_a_second_and_fails(calls)), 496, "failure 100", 100),
     ];
-    for (row, call, seconds, said, made) in rows {
+    for (row, call, seconds, message, made) in rows {
         let (start, calls) = (Instant::now(), Cell::new(0));
         let error = call(&calls).await.unwrap_err();
-        assert_eq!((start.elapsed(), error.to_string().as_str(), calls.get()), (SECOND * seconds, said, made), "{row}");
+        assert_eq!(
+            (start.elapsed(), error.to_string().as_str(), calls.get()),
+            (SECOND * seconds, message, made),
+            "{row}"
+        );
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_runs_beside_a_limited_call_is_not_limited() {
+async fn a_call_next_to_a_limited_one_is_not_limited() {
     let (start, calls, others) = (Instant::now(), Cell::new(0), Cell::new(0));
-    let (limited, free) = tokio::join!(nine_seconds(&calls), takes_a_second_and_fails(&others));
+    let (limited, unlimited) = tokio::join!(nine_seconds(&calls), takes_a_second_and_fails(&others));
     assert_eq!((limited.unwrap_err().to_string().as_str(), calls.get()), ("failure 2", 2));
-    assert_eq!((free.unwrap_err().to_string().as_str(), others.get()), ("failure 100", 100));
+    assert_eq!((unlimited.unwrap_err().to_string().as_str(), others.get()), ("failure 100", 100));
     assert_eq!(start.elapsed(), SECOND * 496);
-    // Dropped where it waits, it leaves nothing behind either.
+    // A call that is dropped while it waits leaves no deadline behind.
     let mut dropped = Box::pin(nine_seconds(&calls));
     _ = tokio::time::timeout(3 * SECOND, &mut dropped).await;
     drop(dropped);
@@ -255,7 +263,7 @@ async fn fails_at_once() -> io::Result<()> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_limit_is_known_once_the_call_has_waited() {
+async fn a_timeout_starts_at_the_first_pending_poll() {
     let start = Instant::now();
     let error = fails_at_once().await.unwrap_err();
     assert_eq!(
@@ -286,7 +294,7 @@ async fn between(calls: &Cell<u32>) -> Result<(), Failure> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_breaker_counts_what_it_sees() {
+async fn a_breaker_counts_timeouts_below_it_only() {
     for _ in 0..2 {
         assert!(matches!(below_breaker().await, Err(Failure::TimedOut(_))));
         assert!(matches!(above_breaker().await, Err(Failure::TimedOut(_))));
@@ -295,41 +303,45 @@ async fn a_breaker_counts_what_it_sees() {
     let snapshot = breaker("timeout below breaker").unwrap().snapshot();
     assert_eq!((snapshot.failures, snapshot.rejections), (2, 1));
     let snapshot = breaker("timeout above breaker").unwrap().snapshot();
-    assert_eq!((snapshot.state, snapshot.failures, snapshot.neutral), (BreakerState::Closed, 0, 2), "dropped calls");
+    assert_eq!(
+        (snapshot.state, snapshot.failures, snapshot.neutral),
+        (BreakerState::Closed, 0, 2),
+        "the calls were cancelled"
+    );
 
     let calls = Cell::new(0);
     assert!(
         matches!(between(&calls).await, Err(Failure::Open(_))),
-        "the retry hears of the rejection through the limit"
+        "the retry recognises the rejection through the timeout"
     );
     assert_eq!(calls.get(), 2);
     assert_eq!(breaker("timeout between").unwrap().snapshot().rejections, 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_tells_of_it() {
-    let heard = Arc::new(Mutex::new(Vec::new()));
+async fn a_timeout_emits_an_event() {
+    let texts = Arc::new(Mutex::new(Vec::new()));
     let subscription = events::subscribe({
-        let heard = heard.clone();
+        let texts = texts.clone();
         move |event: &Event| {
-            if matches!(event, Event::TimedOut { function: "told of", .. }) {
-                heard.lock().unwrap().push(event.to_string());
+            if matches!(event, Event::TimedOut { function: "reported", .. }) {
+                texts.lock().unwrap().push(event.to_string());
             }
         }
     });
-    let limit = const { Timeout::new(SECOND).name("told of") };
+    let limit = const { Timeout::new(SECOND).name("reported") };
     let result: io::Result<()> = limit.run_async(async || pending().await).await;
     result.unwrap_err();
     let result: io::Result<u8> = limit.run_async(async || Ok(1)).await;
     assert_eq!(result.unwrap(), 1);
     subscription.unsubscribe();
-    assert_eq!(*heard.lock().unwrap(), ["timeout: `told of` took longer than 1s"]);
+    assert_eq!(*texts.lock().unwrap(), ["timeout: `reported` took longer than 1s"]);
 }
 
-/// Waits so often for nothing, and counts how often it was asked.
-struct Asked<'a>(u32, &'a Cell<u32>);
+/// Is pending for a number of polls, and counts its polls.
+struct CountedPolls<'a>(u32, &'a Cell<u32>);
 
-impl Future for Asked<'_> {
+impl Future for CountedPolls<'_> {
     type Output = io::Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -344,36 +356,36 @@ impl Future for Asked<'_> {
 }
 
 #[timeout(1s)]
-async fn asks(waits: u32, asked: &Cell<u32>) -> io::Result<()> {
-    Asked(waits, asked).await
+async fn counts_polls(waits: u32, polls: &Cell<u32>) -> io::Result<()> {
+    CountedPolls(waits, polls).await
 }
 
 #[test]
-fn a_call_that_never_waits_needs_no_runtime() {
-    let asked = Cell::new(0);
-    let mut call = pin!(asks(0, &asked));
+fn a_call_that_is_ready_at_once_needs_no_runtime() {
+    let polls = Cell::new(0);
+    let mut call = pin!(counts_polls(0, &polls));
     assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
-    assert_eq!(asked.get(), 1);
+    assert_eq!(polls.get(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_is_asked_once_each_time() {
+async fn a_call_is_polled_once_per_wake() {
     for waits in 0..5 {
-        let asked = Cell::new(0);
-        asks(waits, &asked).await.unwrap();
-        assert_eq!(asked.get(), waits + 1);
-        // Dropped at every await.
+        let polls = Cell::new(0);
+        counts_polls(waits, &polls).await.unwrap();
+        assert_eq!(polls.get(), waits + 1);
+        // Dropped after its first poll.
         let dropped = Cell::new(0);
-        let mut call = Box::pin(takes(1, &dropped));
+        let mut call = Box::pin(sleeps_for(1, &dropped));
         _ = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         drop(call);
         assert_eq!(dropped.get(), 1);
     }
 }
 
-/// Never lets go of its turn: it uses up what tokio gives a task between two waits.
+/// Never yields to tokio between two awaits: it uses up the task's coop budget.
 #[timeout(1s)]
-async fn greedy() -> io::Result<()> {
+async fn uses_up_budget() -> io::Result<()> {
     loop {
         tokio::task::coop::consume_budget().await;
         tokio::time::advance(Duration::from_millis(1)).await;
@@ -381,12 +393,12 @@ async fn greedy() -> io::Result<()> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_uses_up_its_turns_is_limited_all_the_same() {
-    assert_eq!(greedy().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+async fn a_call_that_uses_up_the_coop_budget_times_out() {
+    assert_eq!(uses_up_budget().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_past_the_end_of_the_clock_never_comes() {
+async fn a_limit_beyond_the_range_of_the_clock_never_expires() {
     let limit = const { Timeout::new(Duration::MAX) };
     let result: io::Result<()> = limit
         .run_async(async || {
@@ -399,6 +411,6 @@ async fn a_limit_past_the_end_of_the_clock_never_comes() {
 
 #[test]
 #[should_panic(expected = "a timeout must be longer than 0")]
-fn a_limit_of_nothing_is_refused() {
+fn a_limit_of_zero_panics() {
     _ = Timeout::new(Duration::ZERO);
 }

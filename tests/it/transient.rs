@@ -1,4 +1,4 @@
-//! Which errors are worth another attempt, derived and built in.
+//! `Transient`: derived, and implemented for library and boxed errors.
 
 use std::{
     error::Error,
@@ -73,10 +73,10 @@ fn rejection() -> CircuitOpen {
 }
 
 #[test]
-fn derived() {
+fn derived_types_follow_their_attributes() {
     type Check<'a> = (&'static str, &'a dyn Transient, (bool, Option<Duration>));
 
-    let both = |error: &dyn Transient| (error.is_transient(), error.retry_after());
+    let transience = |error: &dyn Transient| (error.is_transient(), error.retry_after());
     let source = || Hint { wait: WAIT };
     let checks: [Check<'_>; 15] = [
         ("unit", &Derived::Unit, (true, None)),
@@ -96,14 +96,14 @@ fn derived() {
         ("other", &Either::<Always, Never>::Other { error: Never }, (false, None)),
     ];
     for (name, error, expected) in checks {
-        assert_eq!(both(error), expected, "{name}");
+        assert_eq!(transience(error), expected, "{name}");
     }
     let Derived::FromSource { code, .. } = (Derived::FromSource { code: 1, source: source() }) else { unreachable!() };
     assert_eq!(code, 1);
 }
 
 #[test]
-fn io_errors_by_kind() {
+fn io_errors_are_transient_by_kind() {
     for kind in [
         ErrorKind::ConnectionRefused,
         ErrorKind::ConnectionReset,
@@ -134,7 +134,7 @@ fn io_errors_by_kind() {
     ] {
         assert!(!io::Error::from(kind).is_transient(), "{kind:?}");
     }
-    assert!(!io::Error::from(rejection()).is_transient(), "an open circuit is not hammered");
+    assert!(!io::Error::from(rejection()).is_transient(), "an open circuit is not transient");
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -142,7 +142,7 @@ fn io_errors_by_kind() {
 struct Reading(#[source] io::Error);
 
 #[tokio::test(start_paused = true)]
-async fn boxed_errors_by_their_chain() {
+async fn boxed_errors_are_transient_by_their_chain() {
     let elapsed = tokio::time::timeout(WAIT, std::future::pending::<()>()).await.unwrap_err();
     let checks: [(&str, Box<dyn Error + Send + Sync>, bool); 6] = [
         ("itself", io::Error::from(ErrorKind::TimedOut).into(), true),
@@ -160,19 +160,19 @@ async fn boxed_errors_by_their_chain() {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("around")]
-struct Around(#[source] Derived);
+#[error("wrapped")]
+struct Wrapped(#[source] Derived);
 
 #[test]
-fn derived_types_are_found_inside_of_boxed_errors() {
+fn derived_types_are_found_inside_boxed_errors() {
     type Boxed = Box<dyn Error + Send + Sync>;
     type Answer = (bool, Option<Duration>);
 
     let checks: [(&str, Boxed, Answer); 5] = [
         ("itself", Derived::Named { after: WAIT }.into(), (true, Some(WAIT))),
-        ("inside", Around(Derived::Named { after: WAIT }).into(), (true, Some(WAIT))),
-        ("inside an io::Error", io::Error::other(Around(Derived::Unit)).into(), (true, None)),
-        ("permanent", Around(Derived::Permanent).into(), (false, None)),
+        ("inside", Wrapped(Derived::Named { after: WAIT }).into(), (true, Some(WAIT))),
+        ("inside an io::Error", io::Error::other(Wrapped(Derived::Unit)).into(), (true, None)),
+        ("permanent", Wrapped(Derived::Permanent).into(), (false, None)),
         ("the first in the chain decides", Derived::Inherited(ErrorKind::NotFound.into()).into(), (false, None)),
     ];
     for (name, error, expected) in checks {
@@ -186,7 +186,7 @@ fn with_anyhow(script: &Script) -> anyhow::Result<u32> {
 }
 
 #[test]
-fn anyhow_errors_by_their_chain() {
+fn anyhow_errors_are_transient_by_their_chain() {
     for (outcomes, calls) in [("T", 2), ("P", 1)] {
         let script = Script::new(outcomes);
         with_anyhow(&script).unwrap_err();

@@ -1,4 +1,4 @@
-//! Wakers that panic, and wakers that drop other waiters, in everything that is waited for.
+//! Wakers that panic and wakers that drop other waiters, for everything that can be awaited.
 
 use std::{
     future::Future,
@@ -18,14 +18,14 @@ const HOUR: Duration = Duration::from_hours(1);
 
 type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Something to wait for: a new waiter, and what wakes all waiters that sleep.
+/// Something to wait for: creates a waiter, and wakes all waiters.
 struct Awaited {
     name: &'static str,
     wait: Box<dyn Fn() -> Waiting + Send>,
     wake: Box<dyn Fn() + Send>,
 }
 
-fn all() -> [Awaited; 3] {
+fn all_kinds() -> [Awaited; 3] {
     let limit: &RateLimit =
         Box::leak(Box::new(RateLimit::new("woken", RateLimitConfig::new(1, HOUR).max_wait(24 * HOUR))));
     limit.try_acquire().unwrap();
@@ -65,52 +65,52 @@ impl Wake for Panics {
 }
 
 #[derive(Default)]
-struct Notes(AtomicU32);
+struct CountsWakes(AtomicU32);
 
-impl Wake for Notes {
+impl Wake for CountsWakes {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waker_that_panics_keeps_nobody_else_asleep() {
-    for Awaited { name, wait, wake } in all() {
-        let (mut panics, mut notes) = (wait(), wait());
-        let woken = Arc::new(Notes::default());
+async fn a_waker_that_panics_does_not_keep_other_waiters_asleep() {
+    for Awaited { name, wait, wake } in all_kinds() {
+        let (mut panics, mut counted) = (wait(), wait());
+        let woken = Arc::new(CountsWakes::default());
         assert!(is_pending(&mut panics, &Waker::from(Arc::new(Panics))), "{name}");
-        assert!(is_pending(&mut notes, &Waker::from(woken.clone())), "{name}");
+        assert!(is_pending(&mut counted, &Waker::from(woken.clone())), "{name}");
         wake();
         assert_eq!(woken.0.load(Ordering::Relaxed), 1, "{name}");
-        assert!(!is_pending(&mut panics, Waker::noop()) && !is_pending(&mut notes, Waker::noop()), "{name}");
+        assert!(!is_pending(&mut panics, Waker::noop()) && !is_pending(&mut counted, Waker::noop()), "{name}");
     }
 }
 
-/// A waker of a task that waits for the same, and that is gone with its waker.
-struct Holds(#[allow(dead_code, reason = "it is dropped")] Mutex<Option<Waiting>>);
+/// A waker that owns another waiter, which is dropped with it.
+struct OwnsWaiter(#[allow(dead_code, reason = "it is dropped")] Mutex<Option<Waiting>>);
 
-impl Wake for Holds {
+impl Wake for OwnsWaiter {
     fn wake(self: Arc<Self>) {}
 }
 
 #[test]
 fn a_waker_may_drop_another_waiter() {
-    // It would wait for itself for ever.
+    // A deadlock would make this thread hang.
     let thread = thread::spawn(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let _entered = runtime.enter();
-        for Awaited { name, wait, wake } in all() {
+        for Awaited { name, wait, wake } in all_kinds() {
             let (mut first, mut other) = (wait(), wait());
             assert!(is_pending(&mut other, Waker::noop()));
-            assert!(is_pending(&mut first, &Waker::from(Arc::new(Holds(Mutex::new(Some(other)))))), "{name}");
-            // The waker before is dropped here.
+            assert!(is_pending(&mut first, &Waker::from(Arc::new(OwnsWaiter(Mutex::new(Some(other)))))), "{name}");
+            // The previous waker is dropped here.
             assert!(is_pending(&mut first, Waker::noop()), "{name}");
             let mut last = wait();
-            assert!(is_pending(&mut last, &Waker::from(Arc::new(Holds(Mutex::new(Some(first)))))), "{name}");
+            assert!(is_pending(&mut last, &Waker::from(Arc::new(OwnsWaiter(Mutex::new(Some(first)))))), "{name}");
             drop(last);
             wake();
         }
     });
-    crate::until(|| thread.is_finished());
+    crate::wait_until(|| thread.is_finished());
     thread.join().unwrap();
 }

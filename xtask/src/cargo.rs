@@ -18,19 +18,19 @@ pub(crate) const fn step(purpose: &'static str, arguments: &'static [&'static st
     Step { purpose, arguments, environment: &[] }
 }
 
-/// Runs the steps in order up to the first that fails; returns whether all succeeded.
+/// Runs the steps in order until one fails; returns true if all succeeded.
 pub(crate) fn run_all(steps: &[Step]) -> bool {
     steps.iter().all(|step| run(step.purpose, step.arguments, step.environment))
 }
 
-/// Runs cargo with the terminal as its output; returns whether it succeeded.
+/// Runs cargo with its output on the terminal; returns true if it succeeded.
 pub(crate) fn run(purpose: &str, arguments: &[&str], environment: &[(&str, &str)]) -> bool {
     announce(purpose, arguments);
     let status = command(arguments, environment).status();
     succeeded(purpose, status)
 }
 
-/// Runs cargo, copies its output to standard error and returns it line by line, with whether it succeeded.
+/// Runs cargo and copies its output to standard error; returns whether it succeeded, and the lines of its output.
 pub(crate) fn run_and_read(step: &Step) -> (bool, Vec<String>) {
     announce(step.purpose, step.arguments);
     let mut lines = Vec::new();
@@ -38,7 +38,7 @@ pub(crate) fn run_and_read(step: &Step) -> (bool, Vec<String>) {
     (succeeded(step.purpose, status), lines)
 }
 
-/// Returns whether `cargo NAME` exists.
+/// Returns true if `cargo NAME` exists.
 pub(crate) fn has_subcommand(name: &str) -> bool {
     let status = command(&[name, "--version"], &[]).stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
@@ -55,7 +55,7 @@ fn command(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
 fn copy_output(command: &mut Command, lines: &mut Vec<String>) -> io::Result<ExitStatus> {
     let (output, input) = io::pipe()?;
     let mut child = command.stdin(Stdio::null()).stdout(input.try_clone()?).stderr(input).spawn()?;
-    // The command holds the writing end; the pipe ends only when this process has closed its own.
+    // The pipe ends only once this process has closed its copies of the writing end, which `command` holds.
     command.stdout(Stdio::null()).stderr(Stdio::null());
     for line in BufReader::new(output).split(b'\n') {
         let line = String::from_utf8_lossy(&line?).into_owned();

@@ -1,4 +1,4 @@
-//! Set-up and checks as code. CI calls the same commands that the README tells a person to call.
+//! Setup and checks as code. CI runs the same commands that the README names.
 
 mod cargo;
 mod programs;
@@ -20,33 +20,33 @@ struct Arguments {
 
 #[derive(Clone, Subcommand)]
 enum Task {
-    /// Runs all tests to the end and lists the failures: unit, behaviour, compile errors, documentation, the runtime without its
-    /// default features, and the guard on the instructions that a success costs; installs the browser, the Prometheus and the Redis
-    /// that they need, where these are missing. With cargo-nextest where that is installed
+    /// Runs all tests and lists the failures: unit and behaviour tests, compile errors, documentation examples, the runtime without
+    /// its default features, and the guard on the instructions of a successful call. Installs Chromium, Prometheus and Redis if they
+    /// are missing. Uses cargo-nextest if it is installed
     Test,
-    /// Runs all that has to pass before a change lands: formatting, lints, documentation, tests
+    /// Runs the checks that every change must pass: formatting, lints, documentation, tests
     Ci,
-    /// Writes the expected compile errors and counts of instructions again; read them before you commit them
+    /// Rewrites the expected compile errors and instruction counts; review them before you commit them
     Bless,
-    /// Explores every interleaving of the model-checked cores, which takes some minutes
+    /// Explores all interleavings of the model-checked cores with loom; takes some minutes
     Loom,
-    /// Runs the proofs: the breaker beside its reference, random attributes, and the models; takes a few seconds, or many
-    /// minutes and 100,000 cases each with `--long`
+    /// Runs the generated tests: the breaker against its model, random attributes, and the loom models; takes a few seconds, or many
+    /// minutes with `--long`
     Check {
-        /// 100,000 cases each, and every interleaving of the models
+        /// Runs 100,000 cases of each, and all interleavings of the loom models
         #[arg(long)]
         long: bool,
     },
-    /// Prints how long a fleet takes for what it does over a real Redis, and what that costs; judges nothing. Each subject takes up to
-    /// some minutes
+    /// Measures latencies and costs of a fleet on a real Redis and prints them, without pass or fail. Each subject takes up to some
+    /// minutes
     Measure {
-        /// `trips`, `message`, `recoveries`, `faults`, `cost`, `flood`; all of them if none is named
+        /// `trips`, `message`, `recoveries`, `faults`, `cost`, `flood`; all of them by default
         subjects: Vec<String>,
     },
-    /// Measures side by side with all peers, prints the tables and writes benches/RESULTS.md and its pictures; on a quiet
-    /// machine, after some minutes of building
+    /// Measures steadfast and all peers side by side, prints the tables and writes benches/RESULTS.md and its charts. Needs a quiet
+    /// machine, and builds for some minutes first
     Bench {
-        /// What to measure: `--help` after `--` lists it
+        /// Options of the measurement: `-- --help` lists them
         #[arg(last = true)]
         arguments: Vec<String>,
     },
@@ -72,37 +72,37 @@ const BLESS: &[Step] = &[Step {
     environment: &[("TRYBUILD", "overwrite")],
 }];
 
-/// Counts the instructions of a success and compares them with those in benches/instructions.toml.
+/// Counts the instructions of a successful call and compares them with benches/instructions.toml.
 pub(crate) const GUARD: &[Step] = &[step(
-    "instructions of a success",
+    "instructions of a successful call",
     &["run", "--profile", "counted", "--package", "steadfast-benches", "--bin", "instructions", "guard"],
 )];
 const BLESS_COUNTS: &[Step] = &[step(
-    "expected counts of instructions",
+    "expected instruction counts",
     &["run", "--profile", "counted", "--package", "steadfast-benches", "--bin", "instructions", "bless"],
 )];
 
 const PEERS: &[&str] = &["--release", "--package", "steadfast-benches", "--features", "peers"];
 
 const LOOM: &[Step] = &[Step {
-    purpose: "every interleaving",
+    purpose: "all interleavings",
     arguments: &["test", "--package", "steadfast", "--release", "--lib", "models"],
     environment: &[("LOOM_MAX_PREEMPTIONS", "100")],
 }];
 
-const REFERENCE: &[&str] =
-    &["test", "--package", "steadfast-tests", "--release", "--test", "it", "the_breaker_does_as_its_model"];
+const MODEL: &[&str] =
+    &["test", "--package", "steadfast-tests", "--release", "--test", "it", "the_breaker_behaves_like_its_model"];
 const ATTRIBUTES: &[&str] = &["test", "--package", "steadfast-macros", "--release", "fuzz"];
 
 const CHECK: &[Step] = &[
-    step("the breaker beside its reference", REFERENCE),
+    step("the breaker against its model", MODEL),
     step("random attributes", ATTRIBUTES),
-    step("models", &["test", "--package", "steadfast", "--release", "--lib", "models"]),
+    step("loom models", &["test", "--package", "steadfast", "--release", "--lib", "models"]),
 ];
 
 const MANY_CASES: &[(&str, &str)] = &[("PROPTEST_CASES", "100000")];
 const LONG: &[Step] = &[
-    Step { purpose: "the breaker beside its reference", arguments: REFERENCE, environment: MANY_CASES },
+    Step { purpose: "the breaker against its model", arguments: MODEL, environment: MANY_CASES },
     Step { purpose: "random attributes", arguments: ATTRIBUTES, environment: MANY_CASES },
 ];
 
@@ -120,26 +120,26 @@ fn main() -> ExitCode {
     if succeeds { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Counts instructions, where the expected counts hold.
+/// Counts instructions, on the platform for which the expected counts hold.
 fn guard(steps: &[Step]) -> bool {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-        eprintln!("==> instructions are not counted: the expected counts hold for x86-64 Linux");
+        eprintln!("==> skipped: the expected instruction counts hold for x86-64 Linux only");
         return true;
     }
-    programs::install(programs::OF_COUNTS) && cargo::run_all(steps)
+    programs::install(programs::FOR_COUNTS) && cargo::run_all(steps)
 }
 
 fn measure(subjects: &[String]) -> bool {
     let bench = ["bench", "--package", "steadfast-redis", "--bench", "measure", "--"];
     let bench: Vec<_> = bench.into_iter().chain(subjects.iter().map(String::as_str)).collect();
-    programs::install(programs::OF_FLEETS) && cargo::run("figures of fleets", &bench, &[])
+    programs::install(programs::FOR_FLEETS) && cargo::run("fleet measurements", &bench, &[])
 }
 
 fn bench(arguments: &[String]) -> bool {
     let build: Vec<_> = ["build"].into_iter().chain(PEERS.iter().copied()).collect();
     let measure: Vec<_> = ["run"].into_iter().chain(PEERS.iter().copied()).chain(["--bin", "measure", "--"]).collect();
     let measure: Vec<_> = measure.into_iter().chain(arguments.iter().map(String::as_str)).collect();
-    programs::install(programs::OF_COUNTS)
-        && cargo::run("all peers", &build, &[])
+    programs::install(programs::FOR_COUNTS)
+        && cargo::run("building all peers", &build, &[])
         && cargo::run("measurements", &measure, &[])
 }

@@ -1,12 +1,12 @@
-//! Programs that tests and measurements need beside Rust, installed from Debian's packages where they are missing.
+//! Programs other than Rust's that tests and measurements need. Missing ones are installed from Debian packages.
 
 use std::{env, process::Command};
 
 /// A program and the Debian package that contains it.
 type Program = (&'static str, &'static str);
 
-/// Needed by the tests: a browser, Prometheus and Redis.
-pub(crate) const OF_TESTS: &[Program] = &[
+/// For the tests: a browser, Prometheus and Redis.
+pub(crate) const FOR_TESTS: &[Program] = &[
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
     ("prometheus", "prometheus"),
@@ -14,37 +14,36 @@ pub(crate) const OF_TESTS: &[Program] = &[
     ("redis-server", "redis-server"),
 ];
 
-/// Needed to measure fleets.
-pub(crate) const OF_FLEETS: &[Program] = &[("redis-server", "redis-server")];
+/// For measuring fleets.
+pub(crate) const FOR_FLEETS: &[Program] = &[("redis-server", "redis-server")];
 
-/// Needed to count instructions.
-pub(crate) const OF_COUNTS: &[Program] = &[("valgrind", "valgrind")];
+/// For counting instructions.
+pub(crate) const FOR_COUNTS: &[Program] = &[("valgrind", "valgrind")];
 
-/// Installs what is missing, in silence but for one line; returns whether everything is there. What apt-get prints is shown only
-/// if it fails.
+/// Installs the missing programs; returns true if all are installed. The output of apt-get is shown only if it fails.
 pub(crate) fn install(needed: &[Program]) -> bool {
     let mut packages: Vec<_> =
-        needed.iter().filter(|(program, _)| !is_there(program)).map(|(_, package)| *package).collect();
+        needed.iter().filter(|(program, _)| !is_installed(program)).map(|(_, package)| *package).collect();
     packages.dedup();
     if packages.is_empty() {
         return true;
     }
     eprintln!("==> installing with apt-get: {}", packages.join(", "));
     let install = [&["install", "--yes", "--quiet", "--no-install-recommends"], &packages[..]].concat();
-    // Package lists that are old may still do; without any, the first attempt fails.
+    // Old package lists may suffice; without any, the first attempt fails.
     if apt_get(&install).is_ok() {
         return true;
     }
     let Err(output) = apt_get(&["update"]).and_then(|()| apt_get(&install)) else { return true };
     eprintln!("{output}");
-    eprintln!("==> not installed. Put these into the PATH, as your system has them: {}", packages.join(", "));
+    eprintln!("==> not installed. Install these packages with your system's package manager: {}", packages.join(", "));
     false
 }
 
-/// Runs apt-get; the error is what it printed.
+/// Runs apt-get; the error is its output.
 fn apt_get(arguments: &[&str]) -> Result<(), String> {
     let mut command = Command::new("apt-get");
-    // Root needs no sudo, and may not have it.
+    // root needs no sudo, which may not be installed.
     if !is_root() {
         command = Command::new("sudo");
         command.arg("apt-get");
@@ -62,7 +61,7 @@ fn is_root() -> bool {
     id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
-fn is_there(program: &str) -> bool {
+fn is_installed(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }

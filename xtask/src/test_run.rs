@@ -1,4 +1,4 @@
-//! Runs all tests to the end and then lists the failures, one line each.
+//! Runs all tests, then lists the failures, one line each.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::{
     guard, programs,
 };
 
-/// All tests that have a binary: nextest gives each a process of its own and ends one that hangs.
+/// All tests with a binary. nextest runs each in a process of its own and ends those that hang.
 const BY_NEXTEST: Step = step(
     "all tests",
     &["nextest", "run", "--workspace", "--no-fail-fast", "--status-level", "fail", "--show-progress", "none"],
@@ -22,11 +22,11 @@ const WITHOUT_DEFAULT_FEATURES: Step = step(
     &["test", "--package", "steadfast", "--no-default-features", "--lib", "--no-fail-fast", "--quiet"],
 );
 
-/// Runs everything, however much of it fails, and reports; returns whether all passed.
+/// Runs all steps even if some fail, and reports; returns true if all passed.
 pub(crate) fn run_all() -> bool {
     let mut failures = Vec::new();
-    if !programs::install(programs::OF_TESTS) {
-        failures.push("packages that the tests need: not installed, see above".to_owned());
+    if !programs::install(programs::FOR_TESTS) {
+        failures.push("programs for the tests: not installed, see above".to_owned());
     }
     let has_nextest = cargo::has_subcommand("nextest");
     let tests = if has_nextest { BY_NEXTEST } else { BY_CARGO };
@@ -34,7 +34,7 @@ pub(crate) fn run_all() -> bool {
         failures.extend(failures_of(&step));
     }
     if !guard(GUARD) {
-        failures.push("instructions of a success: see above".to_owned());
+        failures.push("instructions of a successful call: see above".to_owned());
     }
     report(&failures)
 }
@@ -51,22 +51,22 @@ fn report(failures: &[String]) -> bool {
     false
 }
 
-/// Runs a step and returns the names of the tests that failed; the step's own name where it failed for another reason, such as a
+/// Runs a step and returns the names of the failed tests, or the name of the step if it failed for another reason, such as a
 /// compile error.
 fn failures_of(step: &Step) -> Vec<String> {
     let (succeeded, lines) = cargo::run_and_read(step);
     if succeeded {
         return Vec::new();
     }
-    let names = names_of_failures(&lines);
+    let names = failed_test_names(&lines);
     if names.is_empty() {
         return vec![format!("{}: see above", step.purpose)];
     }
     names.into_iter().map(|name| format!("{}: {name}", step.purpose)).collect()
 }
 
-/// The names of failed tests in the output of nextest or of the standard test harness.
-fn names_of_failures(lines: &[String]) -> BTreeSet<String> {
+/// Returns the names of failed tests in the output of nextest or of the standard test harness.
+fn failed_test_names(lines: &[String]) -> BTreeSet<String> {
     let mut names: BTreeSet<_> = lines.iter().filter_map(|line| nextest_failure(line)).collect();
     let mut in_list = false;
     for line in lines {
@@ -81,7 +81,7 @@ fn names_of_failures(lines: &[String]) -> BTreeSet<String> {
     names
 }
 
-/// The name in a line such as `FAIL [   0.012s] (3/9) package::binary module::test`.
+/// Returns the name in a line such as `FAIL [   0.012s] (3/9) package::binary module::test`.
 fn nextest_failure(line: &str) -> Option<String> {
     const NOT_FAILED: [&str; 6] = ["PASS", "SLOW", "LEAK", "SKIP", "START", "Summary"];
     let (status, rest) = line.trim_start().split_once(" [")?;
@@ -106,11 +106,11 @@ mod tests {
 
     fn names(output: &str) -> Vec<String> {
         let lines: Vec<_> = output.lines().map(str::to_owned).collect();
-        names_of_failures(&lines).into_iter().collect()
+        failed_test_names(&lines).into_iter().collect()
     }
 
     #[test]
-    fn failures_in_the_output_of_nextest() {
+    fn failures_are_found_in_the_output_of_nextest() {
         let output = "\
     Starting 3 tests across 1 binary
         FAIL [   0.004s] (1/3) steadfast-tests::it retry::stops
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_in_the_output_of_the_standard_harness() {
+    fn failures_are_found_in_the_output_of_the_standard_harness() {
         let output = "\
 running 2 tests
 .F

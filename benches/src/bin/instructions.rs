@@ -1,4 +1,4 @@
-//! The guard on the instructions that a call costs: `cargo xtask test` runs it, `cargo xtask bless` writes its counts anew.
+//! Guards the number of instructions per call. `cargo xtask test` runs it, `cargo xtask bless` rewrites the expected counts.
 
 use std::{env, path::Path};
 
@@ -16,6 +16,6 @@ fn main() -> Result<()> {
         Some("calls") => make_calls(&guarded()),
         Some("guard") => guard(&counts()?, &file),
         Some("bless") => bless(&counts()?, &file),
-        _ => bail!("`guard` or `bless`"),
+        _ => bail!("usage: instructions guard|bless"),
     }
 }

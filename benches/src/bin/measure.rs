@@ -1,4 +1,5 @@
-//! Measures everything: `cargo xtask bench`. Run under valgrind with `calls`, it makes the calls that are counted.
+//! Measures everything: `cargo xtask bench`. With the argument `calls`, under valgrind, it makes the calls whose instructions are
+//! counted.
 
 use std::{
     collections::HashMap,
@@ -11,35 +12,35 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use steadfast_benches::{
-    builds::{Workshop, cold_builds},
+    builds::{Workshop, clean_builds},
     instructions,
     keyed::Keyed,
-    ours,
+    ours, recovery,
     report::{Figure, Layout, Measured, Results},
     rows::{self, Row},
-    sizes, storm,
+    sizes,
     timing::{self, Effort, cores, median},
 };
 
-/// steadfast and its peers side by side.
+/// Measures steadfast and its peers side by side
 #[derive(Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
 struct Arguments {
-    /// A few rounds of everything, to see that it works; what is measured means little
+    /// Makes only a few rounds of everything, to test the program; the figures mean little
     #[arg(long)]
     quick: bool,
-    /// All but what is built, which takes most of the time
+    /// Leaves out the builds, which take most of the time
     #[arg(long, conflicts_with = "only_builds")]
     no_builds: bool,
-    /// Nothing but what is built: code sizes, times of builds
+    /// Measures only the builds: code sizes and build times
     #[arg(long)]
     only_builds: bool,
-    /// Only the rows whose title has this in it
+    /// Measures only the rows whose title contains this text
     #[arg(long, value_name = "TEXT")]
     row: Option<String>,
 }
 
-/// By which valgrind's run is told apart; it has no arguments of its own.
+/// The argument of the run under valgrind, which takes no others.
 const CALLS: &str = "calls";
 
 fn main() -> Result<()> {
@@ -51,20 +52,20 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let start = Instant::now();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the package is in a workspace")?;
-    let mut results = Results { circumstances: circumstances(root)?, ..Results::default() };
+    let mut results = Results { environment: environment(root)?, ..Results::default() };
     if !arguments.only_builds {
         measure(&arguments, &mut results)?;
-        // The builds take longer: what there is by then is not lost if one fails.
+        // The builds take long: the results so far are kept if one of them fails.
         results.write(&root.join("target/bench"))?;
     }
     if !arguments.no_builds && arguments.row.is_none() {
-        progress("500 annotated functions, each way");
+        progress("500 annotated functions of each kind");
         let workshop = Workshop::new(root);
         results.built = workshop.annotated(arguments.quick)?;
-        progress("builds from nothing");
-        results.cold = cold_builds(&workshop, arguments.quick)?;
+        progress("clean builds");
+        results.clean = clean_builds(&workshop, arguments.quick)?;
     }
-    results.circumstances.push(("took", format!("{} s", start.elapsed().as_secs())));
+    results.environment.push(("duration", format!("{} s", start.elapsed().as_secs())));
 
     println!("{}", results.text(Layout::Terminal));
     let whole = !(arguments.quick || arguments.no_builds || arguments.only_builds || arguments.row.is_some());
@@ -104,17 +105,21 @@ fn measure(arguments: &Arguments, results: &mut Results) -> Result<()> {
     results.futures = sizes::futures();
     if arguments.row.is_none() {
         for name in ours::COUNTED {
-            ensure!(ours::successes(name).is_some_and(|successes| successes > 0), "`{name}` has counted nothing");
+            ensure!(ours::successes(name).is_some_and(|successes| successes > 0), "`{name}` has counted no success");
         }
-        progress("a storm at recovery");
-        results.storms = storm::storms(arguments.quick)?;
+        progress("concurrent calls at recovery");
+        results.recoveries = recovery::recoveries(arguments.quick)?;
     }
     Ok(())
 }
 
-/// Measures a row, and proves before, meanwhile and afterwards that its contestants do what they have to.
+/// Measures a row, and checks before, during and after it that its contestants do the work.
 fn time(row: Row, quick: bool) -> Result<Measured> {
-    let ours = row.contestants.iter().position(|contestant| contestant.name == row.ours).context("ours takes part")?;
+    let ours = row
+        .contestants
+        .iter()
+        .position(|contestant| contestant.name == row.ours)
+        .context("steadfast's contestant is in the row")?;
     let mut figures = vec![Figure::default(); row.contestants.len()];
     for contestant in &row.contestants {
         contestant.warm_up()?;
@@ -147,7 +152,7 @@ fn memory(program: &Path) -> Result<HashMap<(String, String), f64>> {
     Ok(figures)
 }
 
-fn circumstances(root: &Path) -> Result<Vec<(&'static str, String)>> {
+fn environment(root: &Path) -> Result<Vec<(&'static str, String)>> {
     let rustc = Command::new("rustc").arg("--version").output().context("rustc could not be run")?;
     let cpu = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
         let line = text.lines().find(|line| line.starts_with("model name"))?;
@@ -168,9 +173,9 @@ fn circumstances(root: &Path) -> Result<Vec<(&'static str, String)>> {
         ("date", httpdate::fmt_http_date(SystemTime::now())),
         (
             "method",
-            "all contestants of a row take turns in each of many short rounds in one process; medians over the rounds, and \
-             ratios within a round; each call's result proves that it was made; a nanosecond is one of a core: with more \
-             threads than cores it is what all cores have spent, divided by all calls; instructions by callgrind, \
+            "all contestants of a row take turns in each of many short rounds in one process; figures are medians over the rounds, ratios \
+             medians of the ratios within a round; the results of the calls are checked; nanoseconds are core time: with more \
+             threads than cores, the time of all cores divided by the number of calls; instructions are counted by callgrind, \
              allocations by a counting allocator in another process"
                 .to_owned(),
         ),
@@ -193,6 +198,6 @@ const PEERS: &[&str] = &[
     "tracing",
 ];
 
-fn progress(what: &str) {
-    eprintln!("==> {what}");
+fn progress(text: &str) {
+    eprintln!("==> {text}");
 }

@@ -1,4 +1,4 @@
-//! What a breaker takes and what a call allocates, a line each: `cargo xtask bench` reads them.
+//! Prints the memory of breakers and the allocations of calls, one line each, for `cargo xtask bench`.
 
 use anyhow::Result;
 use steadfast_benches::{keyed::Keyed, memory, rows};

@@ -1,20 +1,20 @@
-//! The crates of 500 functions.
+//! Sources of the crates with 500 functions.
 
 use std::{fmt::Write, path::Path};
 
-/// How many functions there are.
+/// The number of functions per crate.
 pub const FUNCTIONS: usize = 500;
 
-/// A way of making calls survive.
+/// A kind of functions.
 pub(super) struct Variant {
     pub(super) name: &'static str,
     pub(super) package: &'static str,
     pub(super) dependencies: fn(&Path) -> String,
-    /// What stands above all functions.
+    /// The code before all functions.
     prelude: &'static str,
-    /// What stands above each; `{}` stands for its number.
+    /// The attributes of each function; `{}` is replaced by its number.
     attributes: &'static str,
-    /// Its body, where `{}` stands for its number.
+    /// The body of each function; `{}` is replaced by its number.
     body: &'static str,
 }
 
@@ -93,7 +93,7 @@ fn tracing(_: &Path) -> String {
 }
 
 pub(super) const VARIANTS: &[Variant] = &[
-    Variant { name: "without", package: "plain", dependencies: none, prelude: "", attributes: "", body: BODY },
+    Variant { name: "plain functions", package: "plain", dependencies: none, prelude: "", attributes: "", body: BODY },
     Variant {
         name: "a retry by hand",
         package: "by-hand",
@@ -144,7 +144,7 @@ pub(super) const VARIANTS: &[Variant] = &[
     },
 ];
 
-/// What all of them share. Futures are polled through `dyn`, so that all of them become machine code.
+/// The code that all crates share. Futures are polled through `dyn`, so that all of them are compiled.
 const HEAD: &str = "#![allow(dead_code, unused_imports)]
 
 use std::{future::Future, pin::Pin, task::{Context, Waker}, time::Duration};
@@ -187,7 +187,7 @@ impl Variant {
     }
 }
 
-/// The lines of LLVM's text that are inside of functions.
+/// Returns the number of lines inside functions in LLVM's textual IR.
 pub(super) fn lines_of_functions(text: &str) -> usize {
     let (mut inside, mut lines) = (false, 0);
     for line in text.lines() {

@@ -1,4 +1,4 @@
-//! backon, by its builder and by its attribute.
+//! backon, with its builder and with its attribute.
 
 use std::{cell::Cell, future::ready, time::Duration};
 
@@ -7,9 +7,9 @@ use backon_macros::backon;
 
 use crate::work::{Error, add, add_at_second_try, wait};
 
-/// How it is set.
+/// The settings.
 pub const SETTINGS: &str = "ExponentialBuilder: min_delay 100 ms, factor 2, max_delay 30 s, max_times 2, with_jitter";
-/// How it is set where it must not sleep.
+/// The settings without a sleep.
 pub const NO_SLEEP: &str = "ConstantBuilder: delay 0, max_times 2; a sleeper that is ready at once";
 
 /// The backoff of [`SETTINGS`].
@@ -29,36 +29,36 @@ const fn none() -> ConstantBuilder {
 
 const fn no_sleep(_: Duration) {}
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "backon gives it so")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "backon passes a reference")]
 fn is_transient(error: &Error) -> bool {
     *error == Error::Failed
 }
 
-/// It succeeds at once.
+/// A retried call that succeeds at its first attempt.
 ///
 /// # Errors
 ///
-/// The work's.
+/// Those of the work.
 #[inline(never)]
 pub fn retry(number: u64) -> Result<u64, Error> {
     (|| add(number)).retry(exponential()).when(is_transient).call()
 }
 
-/// It succeeds at once, `async`.
+/// A retried `async` call that succeeds at its first attempt.
 ///
 /// # Errors
 ///
-/// The work's.
+/// Those of the work.
 #[inline(never)]
 pub fn retry_async(number: u64) -> Result<u64, Error> {
     wait((|| async move { add(number) }).retry(exponential()).when(is_transient))
 }
 
-/// By the attribute: it succeeds at once.
+/// A call retried by the attribute that succeeds at its first attempt.
 ///
 /// # Errors
 ///
-/// The work's.
+/// Those of the work.
 #[inline(never)]
 #[backon(backoff = exponential, when = is_transient)]
 pub fn attribute(number: u64) -> Result<u64, Error> {
@@ -70,37 +70,37 @@ async fn attribute_async_fn(number: u64) -> Result<u64, Error> {
     add(number)
 }
 
-/// By the attribute: it succeeds at once, `async`.
+/// A call retried by the attribute that succeeds at its first attempt, `async`.
 ///
 /// # Errors
 ///
-/// The work's.
+/// Those of the work.
 #[inline(never)]
 pub fn attribute_async(number: u64) -> Result<u64, Error> {
     wait(attribute_async_fn(number))
 }
 
-/// The future of the attribute.
+/// Returns the future of a call retried by the attribute.
 pub fn future(number: u64) -> impl Future<Output = Result<u64, Error>> {
     attribute_async_fn(number)
 }
 
-/// It succeeds at the second attempt.
+/// A retried call that succeeds at its second attempt.
 ///
 /// # Errors
 ///
-/// The work's.
+/// Those of the work.
 #[inline(never)]
 pub fn second_try(number: u64) -> Result<u64, Error> {
     let tried = Cell::new(false);
     (|| add_at_second_try(number, &tried)).retry(none()).sleep(no_sleep).when(is_transient).call()
 }
 
-/// It succeeds at the second attempt, `async`.
+/// A retried `async` call that succeeds at its second attempt.
 ///
 /// # Errors
 ///
-/// The work's.
+/// Those of the work.
 #[inline(never)]
 pub fn second_try_async(number: u64) -> Result<u64, Error> {
     let tried = Cell::new(false);

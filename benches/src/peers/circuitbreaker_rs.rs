@@ -5,16 +5,16 @@ use std::{sync::LazyLock, time::Duration};
 use circuitbreaker_rs::{BreakerError, CircuitBreaker, DefaultPolicy};
 
 use crate::{
-    contest::{Answer, Answered},
+    contestant::{Answer, Answered},
     work::{Error, add},
 };
 
-/// How it is set.
+/// The settings.
 pub const SETTINGS: &str = "consecutive_failures 5, min_throughput u64::MAX (no rate), cooldown 1 h; totals kept";
 
 type Breaker = CircuitBreaker<DefaultPolicy, Error>;
 
-/// One that opens after five failures in a row, for so long.
+/// Creates a breaker that opens for `cooldown` after five consecutive failures.
 #[must_use]
 pub fn breaker(cooldown: Duration) -> Breaker {
     CircuitBreaker::<DefaultPolicy, Error>::builder()
@@ -40,17 +40,17 @@ impl Answered for Result<u64, BreakerError<Error>> {
     }
 }
 
-/// Closed.
+/// A call through a closed breaker.
 ///
 /// # Errors
 ///
-/// The work's, or the rejection.
+/// Those of the work, or the rejection.
 #[inline(never)]
 pub fn closed(number: u64) -> Result<u64, BreakerError<Error>> {
     CLOSED.call(|| add(number))
 }
 
-/// Open.
+/// A call to an open breaker.
 ///
 /// # Errors
 ///

@@ -11,13 +11,13 @@ use failsafe::{
 };
 
 use crate::{
-    contest::{Answer, Answered},
+    contestant::{Answer, Answered},
     work::{Error, add, wait},
 };
 
-/// How it is set.
+/// The settings.
 pub const SETTINGS: &str = "consecutive_failures(5, constant(1 h)); no totals";
-/// How its window of time is set.
+/// The settings of the time window.
 pub const BY_TIME: &str = "success_rate_over_time_window(0.5, 10, 60 s, constant(1 h)), a moving average; no totals";
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -25,7 +25,7 @@ const HOUR: Duration = Duration::from_hours(1);
 type ByFailures = StateMachine<ConsecutiveFailures<Constant>, ()>;
 type ByTime = StateMachine<SuccessRateOverTimeWindow<Constant>, ()>;
 
-/// One that opens after five failures in a row, for so long.
+/// Creates a breaker that opens for `wait` after five consecutive failures.
 #[must_use]
 pub fn by_failures(wait: Duration) -> ByFailures {
     Config::new().failure_policy(failure_policy::consecutive_failures(5, backoff::constant(wait))).build()
@@ -51,37 +51,37 @@ impl Answered for Result<u64, Failsafe<Error>> {
     }
 }
 
-/// Closed.
+/// A call through a closed breaker.
 ///
 /// # Errors
 ///
-/// The work's, or the rejection.
+/// Those of the work, or the rejection.
 #[inline(never)]
 pub fn closed(number: u64) -> Result<u64, Failsafe<Error>> {
     CircuitBreaker::call(&*CLOSED, || add(number))
 }
 
-/// Closed, `async`.
+/// An `async` call through a closed breaker.
 ///
 /// # Errors
 ///
-/// The work's, or the rejection.
+/// Those of the work, or the rejection.
 #[inline(never)]
 pub fn closed_async(number: u64) -> Result<u64, Failsafe<Error>> {
     wait(AsyncCircuitBreaker::call(&*ASYNC, async { add(number) }))
 }
 
-/// By time, closed. It opens no earlier than a minute after it was made, so that it does is not shown here.
+/// A call with a time window, closed. The breaker opens no earlier than a minute after its creation, so its opening is not checked.
 ///
 /// # Errors
 ///
-/// The work's, or the rejection.
+/// Those of the work, or the rejection.
 #[inline(never)]
 pub fn by_time(number: u64) -> Result<u64, Failsafe<Error>> {
     CircuitBreaker::call(&*BY_TIME_BREAKER, || add(number))
 }
 
-/// Open.
+/// A call to an open breaker.
 ///
 /// # Errors
 ///
@@ -91,11 +91,11 @@ pub fn open(number: u64) -> Result<u64, Failsafe<Error>> {
     CircuitBreaker::call(&*OPEN, || add(number))
 }
 
-/// backon around it.
+/// A call through backon and the breaker.
 ///
 /// # Errors
 ///
-/// The work's, or the rejection.
+/// Those of the work, or the rejection.
 #[inline(never)]
 pub fn below_backon(number: u64) -> Result<u64, Failsafe<Error>> {
     static BELOW: LazyLock<ByFailures> = LazyLock::new(|| by_failures(HOUR));

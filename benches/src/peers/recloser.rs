@@ -1,4 +1,4 @@
-//! recloser: by the last so many calls, in a ring under a spin lock.
+//! recloser: a ring of the last calls under a spin lock.
 
 use std::{sync::LazyLock, time::Duration};
 
@@ -6,14 +6,14 @@ use backon::Retryable;
 use recloser::{AsyncRecloser, Error as Reclosed, Recloser};
 
 use crate::{
-    contest::{Answer, Answered},
+    contestant::{Answer, Answered},
     work::{Error, add, wait},
 };
 
-/// How it is set.
+/// The settings.
 pub const SETTINGS: &str = "closed_len 100, error_rate 0.5, half_open_len 3, open_wait 1 h; no totals";
 
-/// One that opens for so long.
+/// Creates a breaker that opens for `wait`.
 #[must_use]
 pub fn closing(wait: Duration) -> Recloser {
     Recloser::custom().closed_len(100).error_rate(0.5).half_open_len(3).open_wait(wait).build()
@@ -34,27 +34,27 @@ impl Answered for Result<u64, Reclosed<Error>> {
     }
 }
 
-/// Closed.
+/// A call through a closed breaker.
 ///
 /// # Errors
 ///
-/// The work's, or the rejection.
+/// Those of the work, or the rejection.
 #[inline(never)]
 pub fn closed(number: u64) -> Result<u64, Reclosed<Error>> {
     CLOSED.call(|| add(number))
 }
 
-/// Closed, `async`.
+/// An `async` call through a closed breaker.
 ///
 /// # Errors
 ///
-/// The work's, or the rejection.
+/// Those of the work, or the rejection.
 #[inline(never)]
 pub fn closed_async(number: u64) -> Result<u64, Reclosed<Error>> {
     wait(ASYNC.call(async { add(number) }))
 }
 
-/// Open.
+/// A call to an open breaker.
 ///
 /// # Errors
 ///
@@ -64,11 +64,11 @@ pub fn open(number: u64) -> Result<u64, Reclosed<Error>> {
     OPEN.call(|| add(number))
 }
 
-/// backon around it.
+/// A call through backon and the breaker.
 ///
 /// # Errors
 ///
-/// The work's, or the rejection.
+/// Those of the work, or the rejection.
 #[inline(never)]
 pub fn below_backon(number: u64) -> Result<u64, Reclosed<Error>> {
     static BELOW: LazyLock<AsyncRecloser> = LazyLock::new(|| closing(Duration::from_hours(1)).into());
@@ -76,7 +76,7 @@ pub fn below_backon(number: u64) -> Result<u64, Reclosed<Error>> {
     wait((|| BELOW.call(async { add(number) })).retry(super::backon::exponential()).when(again))
 }
 
-/// One about to recover, for a storm.
+/// Creates a breaker for concurrent calls at recovery.
 #[must_use]
 pub fn recovering(wait: Duration) -> AsyncRecloser {
     closing(wait).into()

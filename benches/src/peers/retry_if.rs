@@ -1,6 +1,6 @@
 //! retry-if: an attribute; reads the clock for each call.
 
-#![expect(unexpected_cfgs, reason = "the attribute asks for a feature of the crate that it is used in")]
+#![expect(unexpected_cfgs, reason = "the attribute tests a feature of the crate in which it is used")]
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use retry_if::{ExponentialBackoffConfig, retry};
 
 use crate::work::{Error, add, wait};
 
-/// How it is set.
+/// The settings.
 pub const SETTINGS: &str = "max_retries 2, t_wait 100 ms, backoff 2.0, backoff_max 30 s; it has no jitter";
 
 const EXPONENTIAL: ExponentialBackoffConfig = ExponentialBackoffConfig {
@@ -28,17 +28,17 @@ async fn retried(number: u64) -> Result<u64, Error> {
     add(number)
 }
 
-/// It succeeds at once.
+/// A retried call that succeeds at its first attempt.
 ///
 /// # Errors
 ///
-/// The work's.
+/// Those of the work.
 #[inline(never)]
 pub fn retry_async(number: u64) -> Result<u64, Error> {
     wait(retried(number))
 }
 
-/// Its future.
+/// Returns the future of a retried call.
 pub fn future(number: u64) -> impl Future<Output = Result<u64, Error>> {
     retried(number)
 }

@@ -9,7 +9,7 @@ use tokio_retry2::{
 
 use crate::work::{Error, add, wait};
 
-/// How it is set.
+/// The settings.
 pub const SETTINGS: &str = "ExponentialFactorBackoff from 100 ms by 2, max_delay 30 s, jitter, take(2)";
 
 async fn retried(number: u64) -> Result<u64, Error> {
@@ -23,17 +23,17 @@ async fn retried(number: u64) -> Result<u64, Error> {
     Retry::spawn(delays, attempt).await
 }
 
-/// It succeeds at once.
+/// A retried call that succeeds at its first attempt.
 ///
 /// # Errors
 ///
-/// The work's.
+/// Those of the work.
 #[inline(never)]
 pub fn retry_async(number: u64) -> Result<u64, Error> {
     wait(retried(number))
 }
 
-/// Its future.
+/// Returns the future of a retried call.
 pub fn future(number: u64) -> impl Future<Output = Result<u64, Error>> {
     retried(number)
 }

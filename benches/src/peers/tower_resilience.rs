@@ -1,4 +1,4 @@
-//! tower-resilience-circuitbreaker: a tower service; a mutex of tokio's, and a boxed future for each call.
+//! tower-resilience-circuitbreaker: a tower service; a tokio mutex, and a boxed future for each call.
 
 use std::{cell::RefCell, future::poll_fn, sync::LazyLock, task::Poll, time::Duration};
 
@@ -8,16 +8,16 @@ use tower_resilience_circuitbreaker::{
 };
 
 use crate::{
-    contest::{Answer, Answered},
+    contestant::{Answer, Answered},
     work::{Error, add, wait},
 };
 
-/// How it is set.
+/// The settings.
 pub const SETTINGS: &str =
     "consecutive_failures(5), wait_duration_in_open 1 h; a clone of the service for each thread; keeps a window of 100";
-/// How its window of calls is set.
+/// The settings of the count window.
 pub const BY_CALLS: &str = "sliding_window_size(100), failure_rate_threshold(0.5), minimum_number_of_calls(100)";
-/// How its window of time is set.
+/// The settings of the time window.
 pub const BY_TIME: &str =
     "TimeBased, sliding_window_duration(60 s), failure_rate_threshold(0.5), minimum_number_of_calls(10)";
 
@@ -39,16 +39,16 @@ impl Service<u64> for Work {
     }
 }
 
-/// The work with a breaker around it.
+/// The work behind a breaker.
 pub type Guarded = CircuitBreaker<Work, DefaultClassifier>;
 
 const HOUR: Duration = Duration::from_hours(1);
 
-/// A layer that opens after five failures in a row, for so long.
+/// Creates a layer whose circuit opens for `wait` after five consecutive failures.
 ///
 /// # Panics
 ///
-/// If the settings are refused.
+/// Panics if the settings are invalid.
 #[must_use]
 #[allow(clippy::expect_used, reason = "a measurement that can't be made ends")]
 pub fn layer(wait: Duration) -> CircuitBreakerLayer<DefaultClassifier> {
@@ -91,11 +91,11 @@ impl Answered for Result<u64, CircuitBreakerError<Error>> {
     }
 }
 
-/// A call through a service of its own.
+/// A call through the given service.
 ///
 /// # Errors
 ///
-/// The work's, or the rejection.
+/// Those of the work, or the rejection.
 #[inline]
 pub fn call(service: &mut Guarded, number: u64) -> Result<u64, CircuitBreakerError<Error>> {
     wait(async {
@@ -104,37 +104,37 @@ pub fn call(service: &mut Guarded, number: u64) -> Result<u64, CircuitBreakerErr
     })
 }
 
-/// Closed.
+/// A call through a closed breaker.
 ///
 /// # Errors
 ///
-/// The work's, or the rejection.
+/// Those of the work, or the rejection.
 #[inline(never)]
 pub fn closed(number: u64) -> Result<u64, CircuitBreakerError<Error>> {
     CLOSED_HERE.with(|service| call(&mut service.borrow_mut(), number))
 }
 
-/// By calls, closed.
+/// A call with a count window, closed.
 ///
 /// # Errors
 ///
-/// The work's, or the rejection.
+/// Those of the work, or the rejection.
 #[inline(never)]
 pub fn by_calls(number: u64) -> Result<u64, CircuitBreakerError<Error>> {
     BY_CALLS_HERE.with(|service| call(&mut service.borrow_mut(), number))
 }
 
-/// By time, closed.
+/// A call with a time window, closed.
 ///
 /// # Errors
 ///
-/// The work's, or the rejection.
+/// Those of the work, or the rejection.
 #[inline(never)]
 pub fn by_time(number: u64) -> Result<u64, CircuitBreakerError<Error>> {
     BY_TIME_HERE.with(|service| call(&mut service.borrow_mut(), number))
 }
 
-/// Open.
+/// A call to an open breaker.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Pictures: bars on a scale of powers, since the contestants lie far apart, and lines over threads.
+//! Charts: bars on a logarithmic scale, since the contestants differ by orders of magnitude, and lines over threads.
 
 use anyhow::Result;
 use plotters::{
@@ -10,7 +10,7 @@ use plotters::{
 
 use super::{Measured, Results, number};
 use crate::{
-    contest::Side,
+    contestant::Side,
     timing::{cores, to_f64},
 };
 
@@ -19,7 +19,7 @@ const LABELS: i32 = 330;
 const BAR: i32 = 22;
 const TITLE: i32 = 34;
 
-// Okabe and Ito's palette, which every kind of colour vision can tell apart (https://jfly.uni-koeln.de/color/).
+// Okabe and Ito's palette, which is safe for all kinds of colour vision (https://jfly.uni-koeln.de/color/).
 const GREEN: RGBColor = RGBColor(0, 158, 115);
 const BLUE: RGBColor = RGBColor(0, 114, 178);
 const GREY: RGBColor = RGBColor(170, 170, 170);
@@ -29,13 +29,13 @@ const COLORS: [RGBColor; 5] =
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// A bar: its name, what it stands for, and whose it is.
+/// A bar: its name, its value, and the kind of contestant.
 type Bar = (String, f64, Side);
 
-/// A line: its name, whose it is, and nanoseconds by threads.
+/// A line: its name, the kind of contestant, and nanoseconds by threads.
 type Line<'a> = (&'a str, Side, Vec<(f64, f64)>);
 
-/// What a call takes at one thread, for all rows.
+/// Draws the time per call at one thread, for all rows.
 pub(super) fn bars(results: &Results) -> Result<Option<String>> {
     let groups: Vec<_> = results
         .rows
@@ -52,10 +52,10 @@ fn at_one(measured: &Measured) -> Vec<Bar> {
         .collect()
 }
 
-/// What 500 functions become.
+/// Draws the build figures of 500 functions.
 pub(super) fn code(results: &Results) -> Result<Option<String>> {
     let side = |name: &str| match name {
-        "without" => Side::Floor,
+        "plain functions" => Side::Baseline,
         name if name.starts_with("steadfast") => Side::Ours,
         _ => Side::Peer,
     };
@@ -99,14 +99,14 @@ fn draw_group(area: &Area<'_>, top: i32, title: &str, bars: &[Bar]) -> Result<i3
     let (least, most) = (values().fold(f64::MAX, f64::min), values().fold(0.0, f64::max));
     let room = f64::from(WIDTH.cast_signed() - LABELS - 90);
     for (name, value, side) in bars {
-        // The shortest bar keeps some length.
+        // The shortest bar keeps a visible length.
         let share = ((value / least).ln() + 0.5) / ((most / least).ln() + 0.5);
         #[expect(clippy::cast_possible_truncation, reason = "pixels")]
         let right = LABELS + (share.clamp(0.0, 1.0) * room) as i32;
         let color = match side {
             Side::Ours => GREEN,
             Side::Peer => BLUE,
-            Side::Floor => GREY,
+            Side::Baseline => GREY,
         };
         area.draw(&Text::new(name.clone(), (LABELS - 8, y + BAR / 2), text(14, HPos::Right)))?;
         area.draw(&Rectangle::new([(LABELS, y + 3), (right, y + BAR - 3)], color.filled()))?;
@@ -116,7 +116,7 @@ fn draw_group(area: &Area<'_>, top: i32, title: &str, bars: &[Bar]) -> Result<i3
     Ok(y + 14)
 }
 
-/// How the cost of a call grows with threads, for the rows that were measured with many.
+/// Draws the time per call by threads, for the rows that were measured with many threads.
 pub(super) fn threads(results: &Results) -> Result<Option<String>> {
     let rows: Vec<_> = results.rows.iter().filter(|row| row.row.threads.len() > 2).collect();
     if rows.is_empty() {
@@ -143,7 +143,7 @@ fn draw_threads(area: &Area<'_>, measured: &Measured) -> Result<()> {
         .iter()
         .zip(&measured.figures)
         .map(|(contestant, figure)| {
-            // Each doubling is as far as the next.
+            // Doublings of threads are equally far apart.
             let points =
                 threads.iter().filter_map(|threads| Some((to_f64(*threads).log2(), figure.times.get(threads)?.0)));
             (contestant.name, contestant.side, points.collect())
@@ -167,7 +167,7 @@ fn draw_threads(area: &Area<'_>, measured: &Measured) -> Result<()> {
         .x_label_formatter(&|doublings| format!("{:.0}", doublings.exp2()))
         .y_label_formatter(&|ns| number(*ns))
         .draw()?;
-    // Names stand beside the ends of their lines, pushed apart where these meet.
+    // Names are next to the ends of their lines, moved apart where they would overlap.
     let mut ends: Vec<_> = lines.iter().enumerate().collect();
     let end_of = |points: &[(f64, f64)]| points.last().map_or(least, |(_, ns)| *ns);
     ends.sort_by(|(_, one), (_, other)| end_of(&other.2).total_cmp(&end_of(&one.2)));
@@ -175,7 +175,7 @@ fn draw_threads(area: &Area<'_>, measured: &Measured) -> Result<()> {
     for (index, (name, side, points)) in ends {
         let color = match side {
             Side::Ours => GREEN,
-            Side::Floor => GREY,
+            Side::Baseline => GREY,
             Side::Peer => COLORS[index % COLORS.len()],
         };
         match side {

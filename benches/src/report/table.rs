@@ -1,17 +1,17 @@
-//! A table, to be read in a terminal or kept in a file.
+//! Tables for terminals and files.
 
 use comfy_table::{CellAlignment, presets};
 
-/// Where it is read.
+/// The layout of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// In a terminal.
+    /// Borders for a terminal.
     Terminal,
-    /// In a file.
+    /// Markdown for a file.
     Markdown,
 }
 
-/// Rows below a head.
+/// A table with a header row.
 pub(super) struct Table {
     head: Vec<String>,
     rows: Vec<Vec<String>>,

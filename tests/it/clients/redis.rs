@@ -6,9 +6,9 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{PERMANENT, TRANSIENT, answering as sending, assert_says, closing, refusing, resetting, server, silent};
+use super::{PERMANENT, TRANSIENT, answering as sending, assert_verdict, closing, refusing, resetting, server, silent};
 
-/// Asks for a key, for five seconds at most.
+/// Gets a key, with a timeout of five seconds; returns the error.
 async fn get(address: SocketAddr) -> RedisError {
     let ask = async || -> RedisResult<String> {
         let config = AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(5)));
@@ -19,7 +19,7 @@ async fn get(address: SocketAddr) -> RedisError {
     ask().await.unwrap_err()
 }
 
-/// A redis server that answers `GET` with this line, and greets every client.
+/// Starts a Redis server that answers `GET` with `line` and every other command with `OK`.
 async fn answering(line: &'static str) -> SocketAddr {
     server(move |connection| async move {
         let mut connection = BufReader::new(connection);
@@ -33,7 +33,7 @@ async fn answering(line: &'static str) -> SocketAddr {
     .await
 }
 
-/// The name of the next command: an array of strings, each after a line with its length.
+/// Reads a command and returns its name. It is an array of strings, each preceded by a line with its length.
 async fn command(connection: &mut BufReader<TcpStream>) -> Option<String> {
     let mut name = None;
     for _ in 0..number(connection).await? {
@@ -44,7 +44,7 @@ async fn command(connection: &mut BufReader<TcpStream>) -> Option<String> {
     name
 }
 
-/// A line that consists of a sign and a number.
+/// Reads a line of a sign and a number.
 async fn number(connection: &mut BufReader<TcpStream>) -> Option<usize> {
     let mut line = String::new();
     connection.read_line(&mut line).await.ok()?;
@@ -52,7 +52,7 @@ async fn number(connection: &mut BufReader<TcpStream>) -> Option<usize> {
 }
 
 #[tokio::test]
-async fn answers() {
+async fn error_replies() {
     let checks = [
         ("-LOADING Redis is loading the dataset in memory", TRANSIENT),
         ("-TRYAGAIN Multiple keys request during rehashing of slot", TRANSIENT),
@@ -70,7 +70,7 @@ async fn answers() {
         ("*0", PERMANENT),
     ];
     for (line, expected) in checks {
-        assert_says(get(answering(line).await).await, expected, line);
+        assert_verdict(get(answering(line).await).await, expected, line);
     }
 }
 
@@ -83,23 +83,23 @@ async fn broken_connections() {
         ("another protocol", sending("HTTP/1.1 400 Bad Request\r\n\r\n").await, PERMANENT),
     ];
     for (name, address, expected) in checks {
-        assert_says(get(address).await, expected, name);
+        assert_verdict(get(address).await, expected, name);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn time_outs() {
+async fn timeouts() {
     let error = get(silent().await).await;
     assert!(error.is_timeout(), "{error:?}");
-    assert_says(error, TRANSIENT, "time-out");
+    assert_verdict(error, TRANSIENT, "timeout");
 }
 
-/// A server that is not there and would have a file for its address.
+/// A Unix socket that does not exist.
 #[cfg(unix)]
 #[test]
 fn missing_socket() {
-    let client = Client::open(format!("redis+unix://{}/nobody.sock", env!("CARGO_TARGET_TMPDIR"))).unwrap();
+    let client = Client::open(format!("redis+unix://{}/missing.sock", env!("CARGO_TARGET_TMPDIR"))).unwrap();
     let error = client.get_connection().err().unwrap();
     assert!(error.is_connection_refusal(), "{error:?}");
-    assert_says(error, TRANSIENT, "no such socket");
+    assert_verdict(error, TRANSIENT, "no such socket");
 }

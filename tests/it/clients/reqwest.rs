@@ -1,4 +1,4 @@
-//! `http` and `reqwest`.
+//! Errors of `reqwest`, and status codes of `http`.
 
 use std::{
     error::Error,
@@ -13,7 +13,7 @@ use reqwest::{
 };
 use steadfast::{Transient, retry_after};
 
-use super::{PERMANENT, TRANSIENT, Verdict, answering, assert_says, closing, refusing, resetting, silent};
+use super::{PERMANENT, TRANSIENT, Verdict, answering, assert_verdict, closing, refusing, resetting, silent};
 
 async fn fetch(client: &Client, url: &str) -> reqwest::Result<String> {
     client.get(url).send().await?.error_for_status()?.text().await
@@ -23,7 +23,7 @@ fn client() -> Client {
     Client::builder().no_proxy().build().unwrap()
 }
 
-/// An answer with this status line and no body.
+/// A response with this status line and no body.
 fn empty(status: &str) -> String {
     format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n")
 }
@@ -47,50 +47,50 @@ async fn failed_requests() {
         ("503", answering(empty("503 Service Unavailable")).await, TRANSIENT),
         ("404", answering(empty("404 Not Found")).await, PERMANENT),
         ("501", answering(empty("501 Not Implemented")).await, PERMANENT),
-        ("redirects in a circle", answering(empty("302 Found\r\nconnection: close\r\nlocation: /")).await, PERMANENT),
+        ("redirect loop", answering(empty("302 Found\r\nconnection: close\r\nlocation: /")).await, PERMANENT),
         ("another protocol", answering("SSH-2.0-OpenSSH_9.9\r\n\r\n").await, PERMANENT),
     ];
     for (name, address, expected) in checks {
         let error = fetch(&client(), &format!("http://{address}/")).await.unwrap_err();
-        assert_says(error, expected, name);
+        assert_verdict(error, expected, name);
     }
-    assert_says(fetch(&client(), "no address").await.unwrap_err(), PERMANENT, "no address");
+    assert_verdict(fetch(&client(), "no address").await.unwrap_err(), PERMANENT, "not a URL");
 }
 
 #[tokio::test]
-async fn rubbish_in_the_body() {
+async fn invalid_json_in_the_body() {
     let address = answering("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\noops").await;
     let response = client().get(format!("http://{address}/")).send().await.unwrap();
-    assert_says(response.json::<u8>().await.unwrap_err(), PERMANENT, "no JSON");
+    assert_verdict(response.json::<u8>().await.unwrap_err(), PERMANENT, "not JSON");
 
     let address = answering("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n1").await;
     let response = client().get(format!("http://{address}/")).send().await.unwrap();
-    assert_says(response.json::<u8>().await.unwrap_err(), TRANSIENT, "half of the JSON");
+    assert_verdict(response.json::<u8>().await.unwrap_err(), TRANSIENT, "truncated JSON");
 }
 
 #[tokio::test(start_paused = true)]
-async fn time_outs() {
+async fn timeouts() {
     let client = Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().unwrap();
     let error = fetch(&client, &format!("http://{}/", silent().await)).await.unwrap_err();
     assert!(error.is_timeout(), "{error:?}");
-    assert_says(error, TRANSIENT, "time-out");
+    assert_verdict(error, TRANSIENT, "timeout");
 }
 
-struct NoNames;
+struct FailingResolver;
 
-impl Resolve for NoNames {
+impl Resolve for FailingResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let error = format!("nobody knows {}", name.as_str());
+        let error = format!("no address for {}", name.as_str());
         Box::pin(async { Err(Box::<dyn Error + Send + Sync>::from(error)) })
     }
 }
 
 #[tokio::test]
-async fn names_that_nobody_knows() {
-    let client = Client::builder().no_proxy().dns_resolver(Arc::new(NoNames)).build().unwrap();
+async fn unresolvable_names() {
+    let client = Client::builder().no_proxy().dns_resolver(Arc::new(FailingResolver)).build().unwrap();
     let error = fetch(&client, "http://payments.example/").await.unwrap_err();
     assert!(error.is_dns(), "{error:?}");
-    assert_says(error, TRANSIENT, "name");
+    assert_verdict(error, TRANSIENT, "unresolvable name");
 }
 
 #[test]
@@ -121,7 +121,7 @@ async fn fetch_politely(url: &str) -> Result<String, FetchError> {
 }
 
 #[tokio::test]
-async fn waits_that_the_server_asks_for() {
+async fn retry_after_headers() {
     const SECONDS: Duration = Duration::from_secs(7);
 
     let past = httpdate::fmt_http_date(SystemTime::now() - SECONDS);
@@ -139,14 +139,14 @@ async fn waits_that_the_server_asks_for() {
     for (status, wait, expected) in checks {
         let address = answering(empty(&format!("{status}\r\nretry-after: {wait}"))).await;
         let error = fetch_politely(&format!("http://{address}/")).await.unwrap_err();
-        assert_says(error, expected, &format!("{status}, {wait:?}"));
+        assert_verdict(error, expected, &format!("{status}, {wait:?}"));
     }
 
-    let asked = SystemTime::now();
-    let date = httpdate::fmt_http_date(asked + Duration::from_hours(1));
+    let requested = SystemTime::now();
+    let date = httpdate::fmt_http_date(requested + Duration::from_hours(1));
     let address = answering(empty(&format!("429 Too Many Requests\r\nretry-after: {date}"))).await;
     let wait = fetch_politely(&format!("http://{address}/")).await.unwrap_err().retry_after().unwrap();
-    // The wait is shorter by the time that has passed since, and by the part of a second that a date leaves out.
-    let least = Duration::from_secs(3_599).saturating_sub(asked.elapsed().unwrap());
+    // The hint is shorter by the time since the request, and by the fraction of a second that an HTTP date omits.
+    let least = Duration::from_secs(3_599).saturating_sub(requested.elapsed().unwrap());
     assert!((least..=Duration::from_hours(1)).contains(&wait), "{wait:?}");
 }

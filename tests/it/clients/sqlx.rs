@@ -8,7 +8,7 @@ use sqlx::{
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::{PERMANENT, TRANSIENT, answering, assert_says, closing, refusing, resetting, server, silent};
+use super::{PERMANENT, TRANSIENT, answering, assert_verdict, closing, refusing, resetting, server, silent};
 
 fn options(address: SocketAddr) -> PgConnectOptions {
     PgConnectOptions::new_without_pgpass()
@@ -18,7 +18,7 @@ fn options(address: SocketAddr) -> PgConnectOptions {
         .ssl_mode(PgSslMode::Disable)
 }
 
-/// A Postgres message: a letter, the length, the content.
+/// Encodes a Postgres message: a letter, the length, the content.
 fn message(letter: u8, content: &[u8]) -> Vec<u8> {
     let length = u32::try_from(content.len() + 4).unwrap();
     [&[letter], &length.to_be_bytes()[..], content].concat()
@@ -28,7 +28,7 @@ fn error(code: &str) -> Vec<u8> {
     message(b'E', format!("SFATAL\0VFATAL\0C{code}\0Mno\0\0").as_bytes())
 }
 
-/// A Postgres server that lets everybody in and answers every statement with this error.
+/// Starts a Postgres server that accepts every login and answers every statement with this error.
 async fn failing(code: &'static str) -> SocketAddr {
     let ready = message(b'Z', b"I");
     let hello = [message(b'R', &[0; 4]), ready.clone()].concat();
@@ -47,7 +47,7 @@ async fn failing(code: &'static str) -> SocketAddr {
 }
 
 #[tokio::test]
-async fn postgres_that_lets_nobody_in() {
+async fn postgres_connection_errors() {
     let checks = [
         ("refused", refusing().await, TRANSIENT),
         ("reset", resetting().await, TRANSIENT),
@@ -60,12 +60,12 @@ async fn postgres_that_lets_nobody_in() {
     ];
     for (name, address, expected) in checks {
         let error = PgConnection::connect_with(&options(address)).await.unwrap_err();
-        assert_says(error, expected, name);
+        assert_verdict(error, expected, name);
     }
 }
 
 #[tokio::test]
-async fn postgres_that_fails_a_statement() {
+async fn postgres_statement_errors() {
     let checks = [
         ("serialization failure", "40001", TRANSIENT),
         ("deadlock", "40P01", TRANSIENT),
@@ -84,18 +84,18 @@ async fn postgres_that_fails_a_statement() {
         let mut connection = PgConnection::connect_with(&options(failing(code).await)).await.unwrap();
         let error = raw_sql("SELECT 1").execute(&mut connection).await.unwrap_err();
         assert_eq!(error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref(), Some(code));
-        assert_says(error, expected, name);
+        assert_verdict(error, expected, name);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn pools() {
+async fn pool_errors() {
     let pool = PgPoolOptions::new().acquire_timeout(Duration::from_secs(5)).connect_lazy_with(options(silent().await));
     let error = pool.acquire().await.unwrap_err();
     assert!(matches!(error, Error::PoolTimedOut), "{error:?}");
-    assert_says(error, TRANSIENT, "time-out");
+    assert_verdict(error, TRANSIENT, "timeout");
     pool.close().await;
-    assert_says(pool.acquire().await.unwrap_err(), PERMANENT, "closed");
+    assert_verdict(pool.acquire().await.unwrap_err(), PERMANENT, "closed");
 }
 
 async fn fail(connection: &mut SqliteConnection, sql: &'static str) -> (Error, String) {
@@ -109,7 +109,7 @@ async fn run(connection: &mut SqliteConnection, sql: &'static str) {
 }
 
 #[tokio::test]
-async fn sqlite() {
+async fn sqlite_errors() {
     let path = format!("{}/clients-{}.sqlite", env!("CARGO_TARGET_TMPDIR"), std::process::id());
     let options = SqliteConnectOptions::new()
         .filename(&path)
@@ -137,18 +137,18 @@ async fn sqlite() {
 
     let checks = [
         ("busy", busy, "5", TRANSIENT),
-        ("busy with a snapshot", snapshot, "517", TRANSIENT),
+        ("busy snapshot", snapshot, "517", TRANSIENT),
         ("locked", locked().await, "262", TRANSIENT),
         ("unique violation", unique, "1555", PERMANENT),
         ("syntax error", syntax, "1", PERMANENT),
     ];
     for (name, (error, code), expected_code, expected) in checks {
         assert_eq!(code, expected_code, "{name}");
-        assert_says(error, expected, name);
+        assert_verdict(error, expected, name);
     }
 }
 
-/// One connection writes, and another one with the same cache reads.
+/// The error of a read while another connection with the same shared cache writes.
 async fn locked() -> (Error, String) {
     let options = SqliteConnectOptions::new().in_memory(true).filename("file:locked").shared_cache(true);
     let mut one = options.connect().await.unwrap();

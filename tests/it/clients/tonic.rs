@@ -12,9 +12,9 @@ use tonic::{
     transport::Endpoint,
 };
 
-use super::{PERMANENT, TRANSIENT, Verdict, assert_says, closing, refusing, rejection, resetting, server, silent};
+use super::{PERMANENT, TRANSIENT, Verdict, assert_verdict, closing, refusing, rejection, resetting, server, silent};
 
-/// Messages without content.
+/// A codec of empty messages.
 #[derive(Default)]
 struct Empty;
 
@@ -61,7 +61,7 @@ fn endpoint(address: SocketAddr) -> Endpoint {
     Endpoint::from_shared(format!("http://{address}")).unwrap()
 }
 
-/// A server that answers every call with a status that this makes.
+/// Starts a server that answers every call with a status made by `status`.
 async fn answering(status: fn() -> Status) -> SocketAddr {
     server(move |connection| async move {
         let answer = service_fn(move |_| async move { Ok::<_, Infallible>(status().into_http::<String>()) });
@@ -77,7 +77,7 @@ fn pushing_back(code: Code, wait: &'static str) -> Status {
 }
 
 #[tokio::test]
-async fn statuses_of_a_server() {
+async fn status_codes() {
     const WAIT: Duration = Duration::from_millis(250);
 
     type Make = fn() -> Status;
@@ -93,14 +93,14 @@ async fn statuses_of_a_server() {
         ("invalid argument", || Status::invalid_argument(""), PERMANENT),
         ("unauthenticated", || Status::unauthenticated(""), PERMANENT),
         ("pushback", || pushing_back(Code::Unavailable, "250"), (true, Some(WAIT))),
-        ("pushback of nothing", || pushing_back(Code::Unavailable, "0"), (true, Some(Duration::ZERO))),
+        ("pushback of zero", || pushing_back(Code::Unavailable, "0"), (true, Some(Duration::ZERO))),
         ("negative pushback", || pushing_back(Code::Unavailable, "-1"), PERMANENT),
-        ("pushback that is no number", || pushing_back(Code::Unavailable, "soon"), PERMANENT),
-        ("pushback of what is permanent", || pushing_back(Code::NotFound, "250"), (false, Some(WAIT))),
+        ("pushback that is not a number", || pushing_back(Code::Unavailable, "soon"), PERMANENT),
+        ("pushback with a permanent status", || pushing_back(Code::NotFound, "250"), (false, Some(WAIT))),
         ("the server's own circuit", || rejection().into(), TRANSIENT),
     ];
     for (name, status, expected) in checks {
-        assert_says(call(endpoint(answering(status).await)).await, expected, name);
+        assert_verdict(call(endpoint(answering(status).await)).await, expected, name);
     }
 }
 
@@ -108,15 +108,15 @@ async fn statuses_of_a_server() {
 async fn broken_connections() {
     let checks = [("refused", refusing().await), ("reset", resetting().await), ("closed", closing().await)];
     for (name, address) in checks {
-        assert_says(call(endpoint(address)).await, TRANSIENT, name);
+        assert_verdict(call(endpoint(address)).await, TRANSIENT, name);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn time_outs() {
+async fn timeouts() {
     let status = call(endpoint(silent().await).timeout(Duration::from_secs(5))).await;
     assert_eq!(status.code(), Code::Cancelled, "{status:?}");
-    assert_says(status, TRANSIENT, "time-out");
+    assert_verdict(status, TRANSIENT, "timeout");
 }
 
 #[test]
@@ -127,5 +127,5 @@ fn rejections() {
     assert_eq!((status.code(), status.message()), (Code::Unavailable, text.as_str()));
     assert!(std::error::Error::source(&status).unwrap().is::<CircuitOpen>());
     assert!(wait.is_some());
-    assert_says(status, (false, wait), "rejection");
+    assert_verdict(status, (false, wait), "rejection");
 }

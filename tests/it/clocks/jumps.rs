@@ -1,4 +1,4 @@
-//! A clock that jumps back and forth at random, on all that goes by time.
+//! A clock that jumps forwards and backwards at random, under every policy that depends on time.
 
 use std::{cell::RefCell, io, mem, time::Duration};
 
@@ -10,27 +10,27 @@ use steadfast::{
 
 use super::{ALGORITHMS, CONFIG, HOUR, admitted, failure};
 
-/// How long everything lasts: long enough for what a breaker keeps in few bits, which wraps after 64 rests of nothing.
+/// The length of every window and timeout: so long that no sequence lasts 64 of them, after which a breaker's short timestamps wrap.
 const SPAN: Duration = HOUR;
-/// A trial call and a ramp are dated to a two-thousandth of that.
+/// Allows for the resolution with which the start of a trial call and of a ramp is stored: 1/2000 of `SPAN`.
 const MARGIN: Duration = Duration::from_secs(4);
 
-/// What happens next.
+/// A step of a random sequence.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// Another test's clock, so many seconds ahead of the real one.
+    /// Enters a new clock that is this many seconds ahead of the real one.
     Clock(u64),
-    /// For so many seconds.
+    /// Advances the clock by this many seconds.
     Pass(u64),
-    /// So many calls, and whether they succeed.
+    /// Makes this many calls that succeed or fail.
     Call(u32, bool),
-    /// A call that never ends.
+    /// Makes a call that never ends.
     Leak,
-    /// For so many seconds.
+    /// Forces the circuit open for this many seconds.
     ForceOpen(u64),
-    OpenByOthers(Option<u64>),
+    OpenByOverride(Option<u64>),
     Disable(u64),
-    Look,
+    Inspect,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -40,14 +40,14 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (1_u32..5, any::<bool>()).prop_map(|(calls, succeeds)| Step::Call(calls, succeeds)),
         1 => Just(Step::Leak),
         1 => (1_u64..3_600).prop_map(Step::ForceOpen),
-        1 => proptest::option::of(1_u64..3_600).prop_map(Step::OpenByOthers),
+        1 => proptest::option::of(1_u64..3_600).prop_map(Step::OpenByOverride),
         1 => (1_u64..3_600).prop_map(Step::Disable),
-        2 => Just(Step::Look),
+        2 => Just(Step::Inspect),
     ]
 }
 
-/// All that goes by time.
-struct Family {
+/// One of every policy that depends on time.
+struct Policies {
     limits: [RateLimit; 2],
     breakers: [CircuitBreaker; 3],
     keyed: KeyedBreakers,
@@ -55,23 +55,23 @@ struct Family {
     budget: &'static RetryBudget,
 }
 
-impl Family {
+impl Policies {
     fn new() -> Self {
         let config = CONFIG.recovery_timeout(SPAN);
         let windowed = config.window(Window::time(SPAN)).min_calls(3);
         let budget: &'static RetryBudget = Box::leak(Box::new(RetryBudget::new().reserve_per_second(1)));
         Self {
             limits: ALGORITHMS
-                .map(|algorithm| RateLimit::new("back and forth", RateLimitConfig::new(3, SPAN).algorithm(algorithm))),
+                .map(|algorithm| RateLimit::new("jumping clock", RateLimitConfig::new(3, SPAN).algorithm(algorithm))),
             breakers: [config, windowed, config.ramp_up(SPAN)]
-                .map(|config| CircuitBreaker::new("back and forth", config)),
-            keyed: KeyedBreakers::new("back and forth", windowed),
+                .map(|config| CircuitBreaker::new("jumping clock", config)),
+            keyed: KeyedBreakers::new("jumping clock", windowed),
             policy: RetryPolicy::new().max_attempts(2).backoff(Schedule::none()).budget(budget),
             budget,
         }
     }
 
-    fn does(&self, step: Step) {
+    fn apply(&self, step: Step) {
         let Self { limits, breakers, keyed, policy, budget } = self;
         match step {
             Step::Clock(_) | Step::Pass(_) => {}
@@ -98,7 +98,7 @@ impl Family {
                     breaker.force_open_for(Duration::from_secs(seconds));
                 }
             }
-            Step::OpenByOthers(seconds) => {
+            Step::OpenByOverride(seconds) => {
                 let open = Override::open();
                 let open = seconds.map_or(open.clone(), |seconds| open.expires_in(Duration::from_secs(seconds)));
                 for breaker in breakers {
@@ -110,7 +110,7 @@ impl Family {
                     breaker.disable_for(Duration::from_secs(seconds));
                 }
             }
-            Step::Look => {
+            Step::Inspect => {
                 for limit in limits {
                     assert!(limit.snapshot().in_window <= 3);
                 }
@@ -127,8 +127,8 @@ impl Family {
 
 proptest! {
     #[test]
-    fn a_clock_that_jumps_back_and_forth_makes_nothing_stand_still(steps in vec(step(), 1..80)) {
-        let family = Family::new();
+    fn everything_expires_under_a_clock_that_jumps(steps in vec(step(), 1..80)) {
+        let policies = Policies::new();
         let clock = RefCell::new(FakeClock::new());
         let mut entered = vec![clock.borrow().enter()];
         for step in steps {
@@ -141,33 +141,33 @@ proptest! {
                     clock.replace(other);
                 }
                 Step::Pass(seconds) => clock.borrow().advance(Duration::from_secs(seconds)),
-                _ => family.does(step),
+                _ => policies.apply(step),
             }
         }
-        // By whatever clock it is now, all that lasts an hour is over once that has passed.
+        // Under any clock, everything that lasts an hour has ended once an hour has passed.
         let pass = |time| clock.borrow().advance(time);
-        family.does(Step::Look);
-        family.policy.run(failure).unwrap_err();
-        for limit in &family.limits {
+        policies.apply(Step::Inspect);
+        policies.policy.run(failure).unwrap_err();
+        for limit in &policies.limits {
             _ = limit.try_acquire();
         }
-        for breaker in &family.breakers {
+        for breaker in &policies.breakers {
             _ = breaker.try_acquire().map(Permit::success);
         }
         pass(SPAN + MARGIN);
-        for limit in &family.limits {
+        for limit in &policies.limits {
             prop_assert_eq!(admitted(5, || limit.try_acquire()), 3);
         }
-        for breaker in &family.breakers {
+        for breaker in &policies.breakers {
             let state = breaker.state();
             prop_assert!(breaker.call(|| Ok::<_, io::Error>(())).is_ok(), "{}", breaker.snapshot());
             prop_assert_eq!(breaker.state(), BreakerState::Closed, "after {}", state);
         }
-        // Nothing is in the window any more.
+        // The windows are empty now.
         pass(SPAN + SPAN / 16 + MARGIN);
-        let windowed = family.breakers[1].snapshot().window.unwrap();
+        let windowed = policies.breakers[1].snapshot().window.unwrap();
         prop_assert_eq!((windowed.calls, windowed.failures), (0, 0));
         pass(10 * SPAN);
-        prop_assert!(family.budget.balance() >= 9, "{}", family.budget.balance());
+        prop_assert!(policies.budget.balance() >= 9, "{}", policies.budget.balance());
     }
 }

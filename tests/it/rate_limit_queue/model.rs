@@ -1,4 +1,4 @@
-//! Callers that come and give up, settings and resets at any moment, polled by hand, against a model that is written to be read.
+//! Model-based test of the queue: callers that come and give up, settings and resets at any moment, polled by hand.
 
 use std::{
     sync::{
@@ -20,15 +20,15 @@ use super::Call;
 
 const PER: u64 = 20;
 
-/// What happens next. Times are milliseconds.
+/// A step of a random sequence. Times are in milliseconds.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Pass(u64),
-    /// A caller that waits if need be.
-    Come,
-    /// One that does not.
+    /// Makes a call that waits if the limit is reached.
+    Wait,
+    /// Makes a call that does not wait.
     Try,
-    /// One of those who wait, or was just woken.
+    /// Cancels a waiting call, which may just have been woken.
     GiveUp(prop::sample::Index),
     Limit(u32),
     Reset,
@@ -37,7 +37,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (1_u64..30).prop_map(Step::Pass),
-        6 => Just(Step::Come),
+        6 => Just(Step::Wait),
         1 => Just(Step::Try),
         4 => any::<prop::sample::Index>().prop_map(Step::GiveUp),
         1 => (1_u32..6).prop_map(Step::Limit),
@@ -45,36 +45,36 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The calls that have started.
+/// The limit, and the calls that have started.
 #[derive(Clone)]
 struct Model {
     algorithm: Algorithm,
     calls: u32,
     starts: Vec<u64>,
-    /// The moment at which the bucket is empty, in parts of a millisecond: as many as there are calls.
-    empty_at: u64,
+    /// The theoretical arrival time of GCRA, in fractions of a millisecond of which `calls` make up one.
+    arrival: u64,
 }
 
 impl Model {
-    fn has_room(&self, now: u64) -> bool {
+    fn has_capacity(&self, now: u64) -> bool {
         let calls = u64::from(self.calls);
         match self.algorithm {
-            Algorithm::Gcra => self.empty_at <= now * calls + PER * (calls - 1),
+            Algorithm::Gcra => self.arrival <= now * calls + PER * (calls - 1),
             _ => (self.starts.iter().filter(|start| **start + PER > now).count() as u64) < calls,
         }
     }
 
     fn starts(&mut self, now: u64) {
-        assert!(self.has_room(now), "above the limit at {now}: {:?}", self.starts);
+        assert!(self.has_capacity(now), "above the limit at {now}: {:?}", self.starts);
         self.starts.push(now);
-        self.empty_at = self.empty_at.max(now * u64::from(self.calls)) + PER;
+        self.arrival = self.arrival.max(now * u64::from(self.calls)) + PER;
     }
 }
 
 #[derive(Default)]
-struct IsWoken(AtomicBool);
+struct WakeFlag(AtomicBool);
 
-impl Wake for IsWoken {
+impl Wake for WakeFlag {
     fn wake(self: Arc<Self>) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -83,7 +83,7 @@ impl Wake for IsWoken {
 struct Caller<'l> {
     number: u32,
     call: Call<'l>,
-    is_woken: Arc<IsWoken>,
+    is_woken: Arc<WakeFlag>,
     deadline: u64,
 }
 
@@ -95,30 +95,30 @@ impl Caller<'_> {
     }
 }
 
-async fn follows(algorithm: Algorithm, wait: u64, steps: Vec<Step>, order: Vec<prop::sample::Index>) {
+async fn run_steps(algorithm: Algorithm, max_wait: u64, steps: Vec<Step>, order: Vec<prop::sample::Index>) {
     let config = |calls| {
         RateLimitConfig::new(calls, Duration::from_millis(PER))
-            .max_wait(Duration::from_millis(wait))
+            .max_wait(Duration::from_millis(max_wait))
             .algorithm(algorithm)
     };
     let limit = RateLimit::new("modelled", config(2));
-    let mut model = Model { algorithm, calls: 2, starts: Vec::new(), empty_at: 0 };
+    let mut model = Model { algorithm, calls: 2, starts: Vec::new(), arrival: 0 };
     let start = Instant::now();
     let now = || u64::try_from(start.elapsed().as_millis()).unwrap();
-    let (mut waiting, mut order, mut come): (Vec<Caller<'_>>, _, _) = (Vec::new(), order.iter().cycle(), 0);
+    let (mut waiting, mut order, mut number): (Vec<Caller<'_>>, _, _) = (Vec::new(), order.iter().cycle(), 0);
     for step in steps {
         match step {
             Step::Pass(time) => advance(Duration::from_millis(time)).await,
-            Step::Come => {
-                come += 1;
+            Step::Wait => {
+                number += 1;
                 let call = Box::pin(limit.acquire_async());
-                let mut caller = Caller { number: come, call, is_woken: Arc::default(), deadline: now() + wait };
+                let mut caller = Caller { number, call, is_woken: Arc::default(), deadline: now() + max_wait };
                 match caller.poll() {
                     Poll::Ready(true) => {
-                        assert!(waiting.is_empty(), "{come} has overtaken");
+                        assert!(waiting.is_empty(), "{number} has overtaken a waiter");
                         model.starts(now());
                     }
-                    Poll::Ready(false) => assert!(!waiting.is_empty() || !model.has_room(now() + wait)),
+                    Poll::Ready(false) => assert!(!waiting.is_empty() || !model.has_capacity(now() + max_wait)),
                     Poll::Pending => waiting.push(caller),
                 }
             }
@@ -126,12 +126,12 @@ async fn follows(algorithm: Algorithm, wait: u64, steps: Vec<Step>, order: Vec<p
                 if limit.try_acquire().is_ok() {
                     model.starts(now());
                 } else {
-                    assert!(!waiting.is_empty() || !model.has_room(now()));
+                    assert!(!waiting.is_empty() || !model.has_capacity(now()));
                 }
             }
             Step::GiveUp(index) if !waiting.is_empty() => drop(waiting.remove(index.index(waiting.len()))),
             Step::GiveUp(_) => {}
-            // The bucket is asked about one limit only.
+            // The model of GCRA is for a fixed limit.
             Step::Limit(_) if algorithm == Algorithm::Gcra => {}
             Step::Limit(calls) => {
                 limit.reconfigure(config(calls));
@@ -139,10 +139,10 @@ async fn follows(algorithm: Algorithm, wait: u64, steps: Vec<Step>, order: Vec<p
             }
             Step::Reset => {
                 limit.reset();
-                (model.starts, model.empty_at) = (Vec::new(), 0);
+                (model.starts, model.arrival) = (Vec::new(), 0);
             }
         }
-        // Who was woken runs, in any order.
+        // Woken callers run, in any order.
         loop {
             let woken: Vec<_> =
                 (0..waiting.len()).filter(|index| waiting[*index].is_woken.0.load(Ordering::Relaxed)).collect();
@@ -151,17 +151,17 @@ async fn follows(algorithm: Algorithm, wait: u64, steps: Vec<Step>, order: Vec<p
             let caller = waiting.remove(index);
             if is_admitted {
                 model.starts(now());
-                // At its deadline it may come before others that start at this moment as well.
+                // At its deadline a caller may be ahead of others that start at the same moment.
                 let ahead = waiting.iter().filter(|other| other.number < caller.number).count();
-                assert!(ahead == 0 || now() >= caller.deadline, "{} has overtaken", caller.number);
+                assert!(ahead == 0 || now() >= caller.deadline, "{} has overtaken a waiter", caller.number);
                 let mut others = model.clone();
                 (0..ahead).for_each(|_| others.starts(now()));
             } else {
-                assert!(now() >= caller.deadline, "rejected before its time");
+                assert!(now() >= caller.deadline, "rejected before its deadline");
             }
         }
-        assert!(waiting.is_empty() || !model.has_room(now()), "capacity at {} although one waits", now());
-        assert!(waiting.iter().all(|caller| now() < caller.deadline), "one waits for too long");
+        assert!(waiting.is_empty() || !model.has_capacity(now()), "capacity at {} although a call waits", now());
+        assert!(waiting.iter().all(|caller| now() < caller.deadline), "a call waits past its deadline");
         assert_eq!(limit.snapshot().waiting, waiting.len());
     }
     drop(waiting);
@@ -170,14 +170,14 @@ async fn follows(algorithm: Algorithm, wait: u64, steps: Vec<Step>, order: Vec<p
 
 proptest! {
     #[test]
-    fn a_queue_of_callers_who_come_and_go(
+    fn the_queue_behaves_like_its_model(
         is_window in any::<bool>(),
-        wait in prop_oneof![5_u64..100, Just(100_000)],
+        max_wait in prop_oneof![5_u64..100, Just(100_000)],
         steps in vec(step(), 1..200),
         order in vec(any::<prop::sample::Index>(), 1..20),
     ) {
         let algorithm = if is_window { Algorithm::SlidingWindow } else { Algorithm::Gcra };
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        runtime.block_on(follows(algorithm, wait, steps, order));
+        runtime.block_on(run_steps(algorithm, max_wait, steps, order));
     }
 }

@@ -1,0 +1,198 @@
+//! Contestants, and the check that their calls did the work.
+
+use std::{any::type_name, hint::black_box, ops::Range};
+
+use anyhow::{Result, ensure};
+
+use crate::work::{Error, FAILING};
+
+/// The result of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The work was done.
+    Value(u64),
+    /// The work failed.
+    Failed,
+    /// The call was rejected.
+    Rejected,
+}
+
+/// Results of contestants, each of its own type.
+pub trait Answered {
+    /// Converts to an [`Answer`].
+    fn answer(self) -> Answer;
+}
+
+impl Answered for std::result::Result<u64, Error> {
+    #[inline]
+    fn answer(self) -> Answer {
+        match self {
+            Ok(value) => Answer::Value(value),
+            Err(Error::Failed) => Answer::Failed,
+            Err(Error::Rejected) => Answer::Rejected,
+        }
+    }
+}
+
+/// The combined results of many calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// The sum of all values.
+    pub sum: u64,
+    /// Calls that were rejected.
+    pub rejected: u64,
+    /// Calls that failed.
+    pub failed: u64,
+}
+
+/// The kind of a contestant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// A baseline: the bare work, or an unavoidable part of the cost.
+    Baseline,
+    /// steadfast.
+    Ours,
+    /// A peer, or handwritten code.
+    Peer,
+}
+
+/// The work with something around it.
+pub struct Contestant {
+    /// The name in tables.
+    pub name: &'static str,
+    /// The settings, equivalent to those of the others.
+    pub settings: &'static str,
+    /// The kind of contestant.
+    pub side: Side,
+    /// The path of the function, by which callgrind's counts are found.
+    pub symbol: &'static str,
+    calls: Box<dyn Fn(Range<u64>) -> Tally + Send + Sync>,
+    first_calls: Box<dyn Fn(Range<u64>) -> Tally + Send + Sync>,
+    opens_after: Option<u64>,
+    rejects: bool,
+}
+
+impl Contestant {
+    /// Creates a contestant. `call` must not be inlined, so that each contestant pays for one call.
+    pub fn new<R: Answered + 'static, F>(side: Side, name: &'static str, settings: &'static str, call: F) -> Self
+    where
+        F: Fn(u64) -> R + Send + Sync + Copy + 'static,
+    {
+        Self {
+            name,
+            settings,
+            side,
+            symbol: type_name::<F>(),
+            calls: Box::new(move |numbers| measured_calls(numbers, call)),
+            first_calls: Box::new(move |numbers| first_calls(numbers, call)),
+            opens_after: None,
+            rejects: false,
+        }
+    }
+
+    /// Expects the breaker to open after exactly this many failures, checked by [`retire`](Self::retire).
+    #[must_use]
+    pub const fn opens_after(mut self, failures: u64) -> Self {
+        self.opens_after = Some(failures);
+        self
+    }
+
+    /// Expects the circuit to be open and each call rejected. [`warm_up`](Self::warm_up) opens it.
+    #[must_use]
+    pub const fn rejects(mut self) -> Self {
+        self.rejects = true;
+        self
+    }
+
+    /// Makes the first calls, which create whatever is created lazily.
+    pub fn warm_up(&self) -> Result<()> {
+        if self.rejects {
+            self.open(1_000)?;
+            return self.check((self.first_calls)(0..100), &(0..100));
+        }
+        self.check((self.first_calls)(0..1_000), &(0..1_000))
+    }
+
+    /// Makes a call with each number.
+    #[must_use]
+    pub fn call(&self, numbers: Range<u64>) -> Tally {
+        (self.calls)(numbers)
+    }
+
+    /// Checks the results of calls.
+    pub fn check(&self, tally: Tally, numbers: &Range<u64>) -> Result<()> {
+        let calls = numbers.end - numbers.start;
+        let expected = if self.rejects {
+            Tally { rejected: calls, ..Tally::default() }
+        } else {
+            let sum = numbers.clone().fold(0_u64, |sum, number| sum.wrapping_add(number).wrapping_add(1));
+            Tally { sum, ..Tally::default() }
+        };
+        ensure!(tally == expected, "{}: {tally:?} of {numbers:?} instead of {expected:?}", self.name);
+        Ok(())
+    }
+
+    /// Checks after all measurements that the breaker opens.
+    pub fn retire(&self) -> Result<()> {
+        match self.opens_after {
+            Some(failures) => self.open(failures),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes failing calls until the circuit opens, which must happen after exactly `most` failures, or at most that many if it rejects.
+    fn open(&self, most: u64) -> Result<()> {
+        for failures in 0..=most {
+            if (self.first_calls)(FAILING..FAILING).failed == 0 {
+                ensure!(self.rejects || failures == most, "{} opened after {failures} failures", self.name);
+                return Ok(());
+            }
+        }
+        anyhow::bail!("{} did not open after {most} failures", self.name)
+    }
+}
+
+/// Makes the measured calls. Callgrind counts what this function calls.
+#[inline(never)]
+fn measured_calls<R: Answered>(numbers: Range<u64>, call: impl Fn(u64) -> R) -> Tally {
+    tally(numbers, call)
+}
+
+/// Makes calls that are not measured. An empty range means one call, with its start.
+#[inline(never)]
+fn first_calls<R: Answered>(numbers: Range<u64>, call: impl Fn(u64) -> R) -> Tally {
+    if numbers.is_empty() {
+        let mut tally = Tally::default();
+        tally.add(call(numbers.start).answer());
+        return tally;
+    }
+    tally(numbers, call)
+}
+
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "callgrind identifies the callers of the work by name")]
+fn tally<R: Answered>(numbers: Range<u64>, call: impl Fn(u64) -> R) -> Tally {
+    let mut tally = Tally::default();
+    for number in numbers {
+        tally.add(call(black_box(number)).answer());
+    }
+    tally
+}
+
+impl Tally {
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a part of each call that is measured")]
+    const fn add(&mut self, answer: Answer) {
+        match answer {
+            Answer::Value(value) => self.sum = self.sum.wrapping_add(value),
+            Answer::Failed => self.failed += 1,
+            Answer::Rejected => self.rejected += 1,
+        }
+    }
+}
+
+impl std::fmt::Debug for Contestant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Contestant").field("name", &self.name).finish_non_exhaustive()
+    }
+}

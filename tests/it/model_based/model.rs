@@ -1,0 +1,466 @@
+//! A single-threaded breaker written for readability: no packing, no sharing. Times are in microseconds.
+
+use std::{collections::VecDeque, time::Duration};
+
+use steadfast::{
+    BreakerState::{self, Closed, Disabled, ForcedOpen, HalfOpen, Open},
+    OpenReason,
+};
+
+/// The settings of a breaker.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Config {
+    pub(super) policy: Policy,
+    pub(super) min_calls: u32,
+    pub(super) failure_rate: f64,
+    pub(super) slow_call: Option<u64>,
+    pub(super) slow_call_rate: f64,
+    pub(super) recovery: u64,
+    pub(super) factor: f64,
+    pub(super) max_recovery: u64,
+    pub(super) trials: u32,
+    pub(super) observe_only: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Policy {
+    Consecutive(u32),
+    Calls(u32),
+    Time(u64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Success,
+    Failure,
+    Neutral,
+}
+
+/// The permit of an admitted call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Permit {
+    /// The generation in which the call was admitted; `None` if it was admitted only because the breaker observes.
+    generation: Option<u32>,
+    round: u32,
+    /// The start of the call, if slow calls are counted.
+    started: Option<u64>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Rejected {
+    pub(super) reason: OpenReason,
+    pub(super) elapsed: Option<Duration>,
+    pub(super) retry_after: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Totals {
+    pub(super) successes: u64,
+    pub(super) failures: u64,
+    pub(super) neutral: u64,
+    pub(super) rejections: u64,
+    pub(super) transitions: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) calls: u32,
+    pub(super) failures: u32,
+    pub(super) slow: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Call {
+    /// The start of the window's slot in which the call was counted.
+    slot: u64,
+    failed: bool,
+    slow: bool,
+}
+
+/// The trial permits of a half-open circuit.
+#[derive(Debug, Default)]
+struct Trials {
+    round: u32,
+    taken: u32,
+    succeeded: u32,
+    /// The start of the oldest trial call that may still be in flight.
+    oldest: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Model {
+    pub(super) config: Config,
+    pub(super) now: u64,
+    pub(super) state: BreakerState,
+    pub(super) totals: Totals,
+    pub(super) failed_recoveries: u32,
+    /// Increased whenever results of calls in flight become obsolete.
+    generation: u32,
+    last_transition: Option<u64>,
+    /// When the circuit opened, and until when, if an override has set an expiry.
+    opened: (u64, Option<u64>),
+    consecutive_failures: u32,
+    by_calls: VecDeque<Call>,
+    by_time: VecDeque<Call>,
+    /// The start of the current slot of a time window.
+    slot: Option<u64>,
+    /// The number of calls that a count window holds; `None` before the first one.
+    size: Option<u32>,
+    cause: Option<OpenReason>,
+    trials: Trials,
+    until: Option<u64>,
+}
+
+impl Model {
+    pub(super) fn new(config: Config) -> Self {
+        Self {
+            config,
+            now: 0,
+            state: Closed,
+            totals: Totals::default(),
+            failed_recoveries: 0,
+            generation: 0,
+            last_transition: None,
+            opened: (0, None),
+            consecutive_failures: 0,
+            by_calls: VecDeque::new(),
+            by_time: VecDeque::new(),
+            slot: None,
+            size: None,
+            cause: None,
+            trials: Trials::default(),
+            until: None,
+        }
+    }
+
+    pub(super) fn acquire(&mut self) -> Result<Permit, Rejected> {
+        let rejection = match self.state {
+            Open if self.open_left() > 0 => {
+                Some((self.cause.expect("an open circuit has a cause"), Some(self.open_left())))
+            }
+            ForcedOpen if self.override_left() != Some(0) => Some((OpenReason::Forced, self.override_left())),
+            Open | ForcedOpen => {
+                self.enter(HalfOpen);
+                self.trials = Trials::default();
+                self.take_permit();
+                None
+            }
+            HalfOpen => {
+                if self.trial_timeout_left() == 0 {
+                    self.trials.round += 1;
+                    self.trials.taken = self.trials.succeeded;
+                }
+                if self.trials.taken < self.config.trials {
+                    self.take_permit();
+                    None
+                } else {
+                    Some((OpenReason::TrialsUnderWay, Some(self.trial_timeout_left())))
+                }
+            }
+            Disabled if self.override_left() == Some(0) => {
+                self.close();
+                None
+            }
+            _ => None,
+        };
+        let Some((reason, wait)) = rejection else {
+            let started = self.config.slow_call().map(|_| self.now);
+            return Ok(Permit { generation: Some(self.generation), round: self.trials.round, started });
+        };
+        self.totals.rejections += 1;
+        if self.config.observe_only {
+            return Ok(Permit { generation: None, round: 0, started: None });
+        }
+        let elapsed = self.last_transition.map(|last_transition| Duration::from_micros(self.now - last_transition));
+        Err(Rejected { reason, elapsed, retry_after: wait.map(Duration::from_micros) })
+    }
+
+    pub(super) fn end(&mut self, permit: Permit, outcome: Outcome) {
+        match outcome {
+            Outcome::Success => self.totals.successes += 1,
+            Outcome::Failure => self.totals.failures += 1,
+            Outcome::Neutral => self.totals.neutral += 1,
+        }
+        if permit.generation != Some(self.generation) {
+            return;
+        }
+        let slow = match (permit.started, self.config.slow_call()) {
+            (Some(started), Some(limit)) => self.now - started >= limit,
+            _ => false,
+        };
+        match (self.state, outcome) {
+            (Closed, Outcome::Success | Outcome::Failure) => self.count(outcome == Outcome::Failure, slow),
+            (HalfOpen, Outcome::Neutral) if permit.round != self.trials.round => {}
+            (HalfOpen, Outcome::Neutral) => self.trials.taken -= 1,
+            (HalfOpen, Outcome::Success) if !slow => {
+                self.trials.succeeded += 1;
+                if permit.round != self.trials.round {
+                    self.trials.taken += 1;
+                }
+                self.close_if_recovered();
+            }
+            (HalfOpen, _) => {
+                self.failed_recoveries += 1;
+                self.open(OpenReason::TrialFailed);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn force_open(&mut self, expires_in: Option<u64>) {
+        self.apply_override(ForcedOpen, expires_in);
+    }
+
+    pub(super) fn disable(&mut self, expires_in: Option<u64>) {
+        self.apply_override(Disabled, expires_in);
+    }
+
+    pub(super) fn reset(&mut self) {
+        self.close();
+    }
+
+    pub(super) fn override_open(&mut self, expires_in: Option<u64>, failed: u32) {
+        if matches!(self.state, ForcedOpen | Disabled) && self.override_left() != Some(0) {
+            return;
+        }
+        if self.state != Open {
+            self.open(OpenReason::Override);
+        }
+        self.failed_recoveries = self.failed_recoveries.max(failed);
+        if self.failed_recoveries > 0 {
+            self.cause = Some(OpenReason::TrialFailed);
+        }
+        self.opened = (self.now, expires_in.map(|expires_in| self.now + expires_in));
+    }
+
+    pub(super) fn override_close(&mut self) {
+        if matches!(self.state, Open | HalfOpen) || self.state_by_time() == HalfOpen {
+            self.close();
+        }
+    }
+
+    pub(super) fn reconfigure(&mut self, config: Config) {
+        self.config = config;
+        // A window that is not configured drops its counts.
+        match (self.size, config.policy) {
+            (Some(size), Policy::Calls(calls)) => self.resize(size, calls),
+            (size, _) => {
+                self.size = size.map(|_| 0);
+                self.by_calls.clear();
+            }
+        }
+        if !matches!(config.policy, Policy::Time(_)) {
+            self.by_time.clear();
+            self.slot = None;
+        }
+        if self.state == HalfOpen {
+            self.close_if_recovered();
+        }
+    }
+
+    /// Returns the state that the next call finds.
+    pub(super) fn state_by_time(&self) -> BreakerState {
+        match (self.state, self.open_for().or(self.override_left())) {
+            (Open | ForcedOpen, Some(0)) => HalfOpen,
+            (Disabled, Some(0)) => Closed,
+            (state, _) => state,
+        }
+    }
+
+    pub(super) fn consecutive_failures(&self) -> u32 {
+        match self.config.policy {
+            Policy::Consecutive(_) => self.consecutive_failures,
+            _ => 0,
+        }
+    }
+
+    pub(super) fn window(&self) -> Option<Counts> {
+        let held: Vec<_> = match self.config.policy {
+            Policy::Consecutive(_) => return None,
+            Policy::Calls(most) => self.by_calls.iter().rev().take(most as usize).collect(),
+            Policy::Time(window) => self.by_time.iter().filter(|call| call.slot + window > self.now).collect(),
+        };
+        let count = |counts: fn(&Call) -> bool| u32::try_from(held.iter().filter(|call| counts(call)).count()).unwrap();
+        Some(Counts { calls: count(|_| true), failures: count(|call| call.failed), slow: count(|call| call.slow) })
+    }
+
+    pub(super) fn open_reason(&self) -> Option<OpenReason> {
+        match self.state {
+            Open => self.cause,
+            ForcedOpen if self.override_left() != Some(0) => Some(OpenReason::Forced),
+            _ => None,
+        }
+    }
+
+    pub(super) fn open_for(&self) -> Option<u64> {
+        match self.state {
+            Open => Some(self.open_left()),
+            ForcedOpen => self.override_left(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn disabled_for(&self) -> Option<u64> {
+        if self.state == Disabled { self.override_left().filter(|left| *left > 0) } else { None }
+    }
+
+    /// The times until something expires, so that a test can stop the clock near them.
+    pub(super) fn deadlines(&self) -> Vec<u64> {
+        let window = match self.config.policy {
+            Policy::Time(window) => self.by_time.iter().map(|call| call.slot + window).collect(),
+            _ => vec![],
+        };
+        let ends = match self.state {
+            HalfOpen => Some(self.trials.oldest + self.open_duration()),
+            _ => self.open_for().or(self.disabled_for()).map(|left| self.now + left),
+        };
+        let future = window.into_iter().chain(ends).filter(|at| *at > self.now);
+        future.map(|at| at - self.now).collect()
+    }
+
+    fn count(&mut self, failed: bool, slow: bool) {
+        self.consecutive_failures = match (failed, self.config.policy) {
+            (true, Policy::Consecutive(_)) => self.consecutive_failures + 1,
+            (true, _) => self.consecutive_failures,
+            (false, _) => 0,
+        };
+        if !matches!(self.config.policy, Policy::Consecutive(_)) && self.size.is_none() {
+            self.size = Some(if let Policy::Calls(calls) = self.config.policy { calls } else { 0 });
+        }
+        if let Policy::Time(window) = self.config.policy {
+            self.begin_slot(window);
+        }
+        let call = Call { slot: self.slot.unwrap_or(0), failed, slow };
+        match self.config.policy {
+            Policy::Consecutive(threshold) => {
+                if failed && self.consecutive_failures >= threshold {
+                    self.open(OpenReason::ConsecutiveFailures { failures: self.consecutive_failures });
+                }
+                return;
+            }
+            Policy::Calls(_) => self.by_calls.push_back(call),
+            Policy::Time(_) => self.by_time.push_back(call),
+        }
+        if failed || slow {
+            self.evaluate_window();
+        }
+    }
+
+    fn evaluate_window(&mut self) {
+        let Counts { calls, failures, slow } = self.window().expect("called with a window only");
+        let min_calls = match self.config.policy {
+            Policy::Calls(most) => self.config.min_calls.min(most),
+            _ => self.config.min_calls,
+        };
+        if calls < min_calls {
+            return;
+        }
+        let share = |count: u32| f64::from(count) / f64::from(calls);
+        if failures > 0 && share(failures) >= self.config.failure_rate {
+            self.open(OpenReason::FailureRate { failures, calls });
+        } else if self.config.slow_call.is_some() && slow > 0 && share(slow) >= self.config.slow_call_rate {
+            self.open(OpenReason::SlowCallRate { slow, calls });
+        }
+    }
+
+    /// Starts a new slot once a sixteenth of the window has elapsed, and drops calls that are older than the window.
+    fn begin_slot(&mut self, window: u64) {
+        if self.slot.is_some_and(|slot| self.now - slot < (window / 16).max(1)) {
+            return;
+        }
+        self.slot = Some(self.now);
+        self.by_time.retain(|call| call.slot + window > self.now);
+    }
+
+    /// Resizes a count window. A larger window keeps only the calls that the smaller one held.
+    fn resize(&mut self, size: u32, calls: u32) {
+        while size > 0 && calls > size && self.by_calls.len() > size as usize {
+            self.by_calls.pop_front();
+        }
+        self.size = Some(calls);
+    }
+
+    fn open(&mut self, cause: OpenReason) {
+        self.enter(Open);
+        self.cause = Some(cause);
+        self.opened = (self.now, None);
+    }
+
+    fn close(&mut self) {
+        self.enter(Closed);
+        self.failed_recoveries = 0;
+    }
+
+    fn close_if_recovered(&mut self) {
+        if self.trials.succeeded >= self.config.trials {
+            self.close();
+        }
+    }
+
+    fn apply_override(&mut self, state: BreakerState, expires_in: Option<u64>) {
+        if self.state != state {
+            self.enter(state);
+            self.failed_recoveries = 0;
+        }
+        self.until = expires_in.map(|expires_in| self.now + expires_in);
+    }
+
+    /// Enters a state. Counts start at zero in each state.
+    fn enter(&mut self, state: BreakerState) {
+        self.generation += 1;
+        self.consecutive_failures = 0;
+        self.by_calls.clear();
+        self.by_time.clear();
+        self.slot = None;
+        if self.state != state {
+            self.state = state;
+            self.last_transition = Some(self.now);
+            self.totals.transitions += 1;
+        }
+    }
+
+    fn take_permit(&mut self) {
+        if self.trials.taken == self.trials.succeeded {
+            self.trials.oldest = self.now;
+        }
+        self.trials.taken += 1;
+    }
+
+    /// Returns the duration of the open state after the present number of failed recoveries.
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "recovery timeouts in these tests are minutes"
+    )]
+    fn open_duration(&self) -> u64 {
+        let Config { recovery, factor, max_recovery, .. } = self.config;
+        let mut open_duration = recovery as f64;
+        for _ in 0..self.failed_recoveries {
+            open_duration = (open_duration * factor).min(max_recovery as f64);
+        }
+        open_duration as u64
+    }
+
+    fn open_left(&self) -> u64 {
+        let (since, until) = self.opened;
+        until.unwrap_or(since + self.open_duration()).saturating_sub(self.now)
+    }
+
+    fn trial_timeout_left(&self) -> u64 {
+        (self.trials.oldest + self.open_duration()).saturating_sub(self.now)
+    }
+
+    fn override_left(&self) -> Option<u64> {
+        self.until.map(|until| until.saturating_sub(self.now))
+    }
+}
+
+impl Config {
+    fn slow_call(&self) -> Option<u64> {
+        match self.policy {
+            Policy::Consecutive(_) => None,
+            _ => self.slow_call,
+        }
+    }
+}

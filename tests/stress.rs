@@ -1,0 +1,167 @@
+//! Thousands of tasks and several threads on one breaker that opens and recovers continually. Runs in a process of its own: the events
+//! of its rejections would displace those that other tests wait for.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    sync::{
+        Arc, Barrier, Mutex,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use steadfast::{
+    BreakerConfig, BreakerState, CircuitBreaker,
+    events::{self, Event},
+};
+use tokio::{runtime, task::JoinSet, time::advance};
+
+const TASKS: usize = 10_000;
+const THREADS: usize = 8;
+const ROUNDS: usize = 1_000;
+const TRIALS: u32 = 3;
+/// The phases of a round: true if calls succeed, and the number of calls per thread. The phases last until the circuit opens, while it is open, and until it closes.
+const PHASES: [(bool, usize); 3] = [(false, 5), (true, 1), (true, 1)];
+const RECOVERY: Duration = Duration::from_secs(30);
+
+/// The callers' own counts.
+#[derive(Default)]
+struct Counts {
+    successes: AtomicU64,
+    failures: AtomicU64,
+    rejections: AtomicU64,
+    trials_in_flight: AtomicUsize,
+    most_trials: AtomicUsize,
+}
+
+fn call(breaker: &CircuitBreaker, counts: &Counts, succeeds: bool) {
+    let Ok(permit) = breaker.try_acquire() else {
+        counts.rejections.fetch_add(1, Ordering::Relaxed);
+        return;
+    };
+    // A call admitted while the circuit is half-open is a trial call.
+    if breaker.state() == BreakerState::HalfOpen {
+        let in_flight = counts.trials_in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+        counts.most_trials.fetch_max(in_flight, Ordering::SeqCst);
+        thread::yield_now();
+        // Before the permit is released: it may be issued again at once.
+        counts.trials_in_flight.fetch_sub(1, Ordering::SeqCst);
+    }
+    if succeeds {
+        counts.successes.fetch_add(1, Ordering::Relaxed);
+        permit.success();
+    } else {
+        counts.failures.fetch_add(1, Ordering::Relaxed);
+        permit.failure();
+    }
+}
+
+#[test]
+fn a_breaker_opens_and_recovers_a_thousand_times() {
+    let config = BreakerConfig::new().failure_threshold(5).recovery_timeout(RECOVERY).half_open_max_calls(TRIALS);
+    let breaker = Arc::new(CircuitBreaker::new("stress", config));
+    let counts = Arc::new(Counts::default());
+    let changes = Arc::new(Mutex::new(Vec::new()));
+    let subscription = events::subscribe({
+        let changes = changes.clone();
+        move |event| {
+            if let Event::StateChanged { breaker: "stress", from, to, .. } = event {
+                changes.lock().unwrap().push((*from, *to));
+            }
+        }
+    });
+
+    let runtime = runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let handle = runtime.handle().clone();
+    let (begin, end) = (Barrier::new(THREADS + 1), Barrier::new(THREADS + 1));
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                // Reads the clock of the runtime, which does not advance while the threads run.
+                let _guard = handle.enter();
+                for _ in 0..ROUNDS {
+                    for (succeeds, calls) in PHASES {
+                        begin.wait();
+                        for _ in 0..calls {
+                            call(&breaker, &counts, succeeds);
+                        }
+                        end.wait();
+                    }
+                }
+            });
+        }
+        runtime.block_on(async {
+            let mut tasks = JoinSet::new();
+            for round in 0..ROUNDS {
+                for phase in 0..3 {
+                    begin.wait();
+                    // Tasks run at the same time as the threads.
+                    if phase == 2 {
+                        for _ in 0..TASKS / ROUNDS {
+                            let (breaker, counts) = (breaker.clone(), counts.clone());
+                            tasks.spawn(async move { call(&breaker, &counts, true) });
+                        }
+                    }
+                    while tasks.join_next().await.is_some() {}
+                    end.wait();
+                    let expected = if phase == 2 { BreakerState::Closed } else { BreakerState::Open };
+                    assert_eq!(breaker.state(), expected, "round {round}, phase {phase}");
+                    if phase == 1 {
+                        advance(RECOVERY).await;
+                    }
+                }
+            }
+        });
+    });
+
+    let snapshot = breaker.snapshot();
+    let counted = [snapshot.successes, snapshot.failures, snapshot.rejections];
+    let expected = [&counts.successes, &counts.failures, &counts.rejections].map(|count| count.load(Ordering::Relaxed));
+    assert_eq!(counted, expected);
+    let calls_of_a_round: usize = PHASES.iter().map(|(_, calls)| THREADS * calls).sum();
+    let calls = ROUNDS * calls_of_a_round + TASKS;
+    assert_eq!(counted.iter().sum::<u64>(), calls as u64);
+
+    let most_trials = counts.most_trials.load(Ordering::SeqCst);
+    assert!((1..=TRIALS as usize).contains(&most_trials), "{most_trials} trial calls at once");
+
+    // Another thread may still be delivering the last events.
+    let start = Instant::now();
+    while changes.lock().unwrap().len() < ROUNDS * 3 {
+        assert!(start.elapsed() < Duration::from_secs(30), "events are missing after 30 s");
+        thread::yield_now();
+    }
+    let changes = changes.lock().unwrap();
+    assert_eq!((changes.len(), snapshot.transitions), (ROUNDS * 3, ROUNDS as u64 * 3));
+    for (index, transition) in changes.iter().enumerate() {
+        use BreakerState::{Closed, HalfOpen, Open};
+        assert_eq!(*transition, [(Closed, Open), (Open, HalfOpen), (HalfOpen, Closed)][index % 3]);
+    }
+    subscription.unsubscribe();
+}
+
+#[test]
+fn ten_thousand_callers_get_three_trial_calls() {
+    let config = BreakerConfig::new().failure_threshold(1).recovery_timeout(RECOVERY).half_open_max_calls(TRIALS);
+    let breaker = Arc::new(CircuitBreaker::new("crowded", config));
+    let runtime = runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        breaker.try_acquire().unwrap().failure();
+        advance(RECOVERY).await;
+        let mut tasks = JoinSet::new();
+        for _ in 0..TASKS {
+            let breaker = breaker.clone();
+            tasks.spawn(async move {
+                let Ok(permit) = breaker.try_acquire() else { return 0 };
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                permit.success();
+                1
+            });
+        }
+        assert_eq!(tasks.join_all().await.into_iter().sum::<u32>(), TRIALS);
+    });
+    assert_eq!(breaker.state(), BreakerState::Closed);
+    assert_eq!(breaker.snapshot().rejections, (TASKS - TRIALS as usize) as u64);
+}

@@ -234,8 +234,8 @@ fn breaker_id(name: &str, key: Option<&str>, overflow: bool) -> String {
     }
 }
 
-/// Returns the seconds since 1970, rounded to hundredths: an end that is computed anew from two clocks would otherwise differ in
-/// every snapshot and count as a change.
+/// Returns the seconds since 1970, rounded to hundredths. Without rounding, [`BreakerEntry::until`] would differ in every snapshot
+/// and count as a change, because it is derived from two clocks.
 pub(crate) fn unix_seconds(time: SystemTime) -> f64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     (since.as_secs_f64() * 100.0).round() / 100.0

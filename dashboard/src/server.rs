@@ -1,3 +1,5 @@
+//! The dashboard's own server.
+
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
@@ -9,8 +11,8 @@ use tokio::{
 };
 
 use crate::{
-    Dashboard,
     connection::{self, ConnectionLimits},
+    dashboard::Dashboard,
 };
 
 /// A dashboard that listens at an address, and serves requests once it is [run](Self::run).
@@ -25,6 +27,15 @@ pub struct Server {
 
 /// The pause after a connection could not be accepted, usually because the process has no file descriptors left.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
+
+/// Serves a read-only dashboard at `address` until the future is dropped.
+///
+/// # Errors
+///
+/// Returns an error if the address is not available or is not a loopback address: see [`Dashboard::bind`].
+pub async fn serve(address: impl ToSocketAddrs) -> io::Result<()> {
+    Dashboard::new().bind(address).await?.run().await
+}
 
 impl Dashboard {
     /// Listens at `address`; port 0 selects a free port.

@@ -13,8 +13,13 @@ use axum::{
 use futures_util::stream;
 use tokio::{sync::OwnedSemaphorePermit, time};
 
-use crate::{AppState, Inner, snapshot::RegistrySnapshot};
+use crate::{
+    api::{AppState, Inner},
+    snapshot::RegistrySnapshot,
+};
 
+/// The maximum number of open pages. Each holds a connection for its event stream.
+pub(crate) const MAX_STREAMS: usize = 64;
 /// The time between two looks for changes: short enough to appear immediate, long enough to cost little.
 const UPDATE_INTERVAL: Duration = Duration::from_millis(250);
 /// The time between two keep-alive comments. Writing one also detects a broken connection.
@@ -22,6 +27,7 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
 /// The delay before a client reconnects.
 const RECONNECT_DELAY: Duration = Duration::from_secs(1);
 
+/// Streams the updates for one page: `GET /api/live`.
 pub(crate) async fn live(State(AppState(inner)): State<AppState>) -> Response {
     let Ok(permit) = inner.streams.clone().try_acquire_owned() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many open pages\n").into_response();

@@ -1,3 +1,5 @@
+//! The token of manual control.
+
 use std::{error::Error, fmt};
 
 use axum::http::{HeaderMap, header::AUTHORIZATION};

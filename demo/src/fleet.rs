@@ -7,7 +7,7 @@ mod instance;
 
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::Context;
 use futures_util::future::try_join_all;
@@ -17,15 +17,13 @@ use tokio::time::{self, Instant};
 
 use self::compare::GroupRecording;
 pub(crate) use self::instance::run as run_instance;
-use self::instance::{Change, Message, Process, Setup};
+use self::instance::{Change, Message, Process, START_TIMEOUT, Setup, unix_micros};
 use crate::checkout::Lane;
 use crate::load::{self, Call, DRAIN_TIMEOUT, Recording, Settings};
 use crate::progress::{LaneBar, Progress};
 use crate::script::Mode;
 use crate::service::PaymentService;
 
-/// The time for a process to start and to connect to Redis.
-const START_TIMEOUT: Duration = Duration::from_secs(10);
 const SHOW_EVERY: Duration = Duration::from_millis(50);
 
 /// Runs the script twice, without and with the fleet, and returns the report.
@@ -138,10 +136,4 @@ async fn collect(process: &mut Process, start_micros: u64, open: &Cell<u32>) -> 
             Message::Ended { calls, refused } => return Ok(InstanceRecord { calls, refused, ..record }),
         }
     }
-}
-
-/// Returns the microseconds since 1970: the processes share the system clock.
-fn unix_micros() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }

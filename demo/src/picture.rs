@@ -5,45 +5,27 @@
 
 mod panel;
 mod states;
+mod style;
 
 use std::time::Duration;
 
-use plotters::coord::{CoordTranslate, Shift};
-use plotters::element::DashedPathElement;
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::text_anchor::{HPos, VPos};
 
 use self::panel::{Panel, Scale};
-use crate::checkout::Lane;
+use self::style::{Area, LEFT, LineStyle, Points, RIGHT, WIDTH, text};
 use crate::load::Recording;
 use crate::measure;
 
-const WIDTH: u32 = 1200;
+// The heights of the parts.
 const HEAD: u32 = 92;
 const CALLERS: u32 = 370;
 const LOAD: u32 = 320;
 const STATES: u32 = 100;
-/// The space left and right of the plots, equal for all panels so that their time axes align.
-const LEFT: u32 = 60;
-const RIGHT: u32 = 26;
-
 /// The time between two points of a line. Callers in flight are averaged over it.
 const STEP: Duration = Duration::from_millis(50);
 /// The period over which request rates are measured.
 const WINDOW: Duration = Duration::from_millis(250);
-
-// Okabe and Ito's palette, which is distinguishable with every type of colour vision (https://jfly.uni-koeln.de/color/).
-const VERMILLION: RGBColor = RGBColor(213, 94, 0);
-const BLUE: RGBColor = RGBColor(0, 114, 178);
-const GREEN: RGBColor = RGBColor(0, 158, 115);
-const ORANGE: RGBColor = RGBColor(230, 159, 0);
-const SKY: RGBColor = RGBColor(86, 180, 233);
-const INK: RGBColor = RGBColor(40, 40, 40);
-const GREY: RGBColor = RGBColor(200, 200, 200);
-
-type Area<'a, Coord = Shift> = DrawingArea<SVGBackend<'a>, Coord>;
-/// Points of a line: seconds and a count.
-type Points = Vec<(f64, f64)>;
 
 /// Draws the recordings of a run with `rps` callers per second.
 pub(crate) fn draw(recordings: &[Recording], rps: u32) -> anyhow::Result<String> {
@@ -76,37 +58,6 @@ fn draw_all(area: &Area<'_>, recordings: &[Recording], guarded: Option<&Recordin
     Ok(())
 }
 
-/// The style and the legend of a lane's line, the same in every panel.
-struct LineStyle {
-    color: RGBColor,
-    /// The lengths of a dash and of the gap after it, in pixels; `None` for a solid line.
-    dash: Option<(i32, i32)>,
-    legend: &'static str,
-}
-
-impl LineStyle {
-    fn of(lane: Lane) -> Self {
-        match lane {
-            Lane::Naive => Self { color: VERMILLION, dash: Some((10, 5)), legend: "timeout only" },
-            Lane::Retry => Self { color: BLUE, dash: Some((3, 3)), legend: "#[retry]" },
-            Lane::Guarded => Self { color: GREEN, dash: None, legend: "#[retry] + #[circuit_breaker] + fallback" },
-        }
-    }
-
-    fn draw_line<Coord>(&self, area: &Area<'_, Coord>, points: Vec<Coord::From>) -> anyhow::Result<()>
-    where
-        Coord: CoordTranslate,
-        Coord::From: Clone + 'static,
-    {
-        let style = self.color.stroke_width(2);
-        match self.dash {
-            None => area.draw(&PathElement::new(points, style))?,
-            Some((dash, gap)) => area.draw(&DashedPathElement::new(points, dash, gap, style))?,
-        }
-        Ok(())
-    }
-}
-
 /// Draws the title and the legend of the lines.
 fn draw_head(area: &Area<'_>, recordings: &[Recording], rps: u32) -> anyhow::Result<()> {
     let left = LEFT.cast_signed();
@@ -127,10 +78,6 @@ fn draw_head(area: &Area<'_>, recordings: &[Recording], rps: u32) -> anyhow::Res
         x += width + 84;
     }
     Ok(())
-}
-
-fn text(size: i32, horizontal: HPos, vertical: VPos) -> TextStyle<'static> {
-    TextStyle::from(("sans-serif", size)).color(&INK).pos(Pos::new(horizontal, vertical))
 }
 
 fn end(recording: &Recording) -> Duration {
@@ -158,7 +105,7 @@ mod tests {
     use steadfast::BreakerState;
 
     use super::*;
-    use crate::checkout::Outcome;
+    use crate::checkout::{Lane, Outcome};
     use crate::load::{Call, PlayedPhase, Request};
     use crate::script::Mode;
 

@@ -33,10 +33,9 @@ const ROWS: &[Row<LaneStats>] = &[
 /// Returns the whole report, ready to print.
 pub(crate) fn report(lanes: &[(Lane, LaneStats)], settings: &Settings) -> String {
     let columns: Vec<_> = lanes.iter().map(|(lane, stats)| (lane.name(), stats)).collect();
-    let mut report = vec![table(ROWS, &columns).to_string()];
-    report.extend(comparisons(lanes));
-    report.push(notes(lanes, settings));
-    report.join("\n")
+    let mut parts = vec![table(ROWS, &columns).to_string(), comparisons(lanes).join("\n"), notes(lanes, settings)];
+    parts.retain(|part| !part.is_empty());
+    parts.join("\n\n")
 }
 
 /// Returns the table, with one column per lane.
@@ -80,7 +79,7 @@ fn notes(lanes: &[(Lane, LaneStats)], settings: &Settings) -> String {
     let timeout = |(lane, _): &(Lane, _)| format!("{} {:?}", lane.name(), lane.timeout(settings.naive_timeout));
     let timeouts: Vec<_> = lanes.iter().map(timeout).collect();
     format!(
-        "\nanswered by the fallback: the order is accepted and charged later.\n\
+        "answered by the fallback: the order is accepted and charged later.\n\
          latency: from the scheduled arrival of a caller to its answer, over all callers.\n\
          down: hanging, 503, 429 or refusing. A refused connection is not a received request.\n\
          attempts: received requests and refused connections.\n\

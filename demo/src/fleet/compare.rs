@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Change;
+use super::instance::Change;
 use crate::load::Recording;
 use crate::measure::LaneStats;
 use crate::report::{self, Row};

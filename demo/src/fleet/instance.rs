@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{env, io};
 
 use anyhow::Context;
@@ -14,10 +15,12 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time;
 
-use super::{START_TIMEOUT, unix_micros};
 use crate::checkout::Lane;
 use crate::load::{Call, LaneRun, Settings};
 use crate::payments::Payments;
+
+/// The time for a process to start and to connect to Redis.
+pub(super) const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The setup of a process. It is sent through a pipe because command lines are visible to all users, and the address of Redis may
 /// contain a password.
@@ -134,4 +137,10 @@ fn send(message: &Message) {
     if serde_json::to_writer(&mut out, message).is_ok() {
         _ = io::Write::write_all(&mut out, b"\n");
     }
+}
+
+/// Returns the microseconds since 1970: the processes share the system clock.
+pub(super) fn unix_micros() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }

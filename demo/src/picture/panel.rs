@@ -8,7 +8,7 @@ use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use super::{Area, GREY, INK, LEFT, LineStyle, Points, RIGHT, text};
+use super::style::{Area, GREY, INK, LEFT, LineStyle, Points, RIGHT, text};
 use crate::checkout::Lane;
 use crate::load::PlayedPhase;
 

@@ -6,7 +6,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 use steadfast::BreakerState;
 
-use super::{Area, GREY, LEFT, ORANGE, RIGHT, SKY, WIDTH, text};
+use super::style::{Area, GREY, LEFT, ORANGE, RIGHT, SKY, WIDTH, text};
 
 const TITLE: u32 = 36;
 const BOTTOM: u32 = 14;

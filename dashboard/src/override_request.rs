@@ -1,17 +1,9 @@
-//! Manual control: overrides requested through `POST /api/overrides`.
+//! A request for manual control: its JSON, its validation, and the override that it applies.
 
 use std::time::Duration;
 
-use axum::{
-    body::Bytes,
-    extract::{DefaultBodyLimit, OriginalUri, State},
-    http::{HeaderMap, StatusCode, header},
-    response::{IntoResponse, Response},
-};
 use serde::Deserialize;
 use steadfast::{BreakerState, Override};
-
-use crate::{AppState, guard, json};
 
 /// An override that was requested with a valid token: see [`Dashboard::on_override`](crate::Dashboard::on_override).
 #[derive(Clone, Debug, PartialEq)]
@@ -49,7 +41,7 @@ pub enum OverrideAction {
 /// The JSON body of a request.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RequestBody {
+pub(crate) struct RequestBody {
     breaker: String,
     key: Option<String>,
     #[serde(default)]
@@ -60,58 +52,11 @@ struct RequestBody {
     expires_in: Option<f64>,
 }
 
-/// The largest accepted body in bytes; it fits the longest reason and a key.
-pub(crate) const MAX_BODY_BYTES: usize = 16 * 1024;
 /// The longest reason in characters; it fits on the page.
 const MAX_REASON_CHARS: usize = 200;
 
-pub(crate) async fn post(
-    State(AppState(inner)): State<AppState>,
-    OriginalUri(uri): OriginalUri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let Some(token) = &inner.token else {
-        return error(StatusCode::FORBIDDEN, "read-only: no token is configured");
-    };
-    if !guard::is_same_origin(&headers, &uri) {
-        return error(StatusCode::FORBIDDEN, "cross-origin request");
-    }
-    if !token.authorizes(&headers) {
-        let mut response = error(StatusCode::UNAUTHORIZED, "wrong token");
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
-        return response;
-    }
-    if !is_json(&headers) {
-        return error(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be application/json");
-    }
-    let body = match serde_json::from_slice::<RequestBody>(&body) {
-        Ok(body) => body,
-        Err(invalid) => return error(StatusCode::BAD_REQUEST, &invalid.to_string()),
-    };
-    let request = match body.validate() {
-        Ok(request) => request,
-        Err(message) => return error(StatusCode::BAD_REQUEST, message),
-    };
-    let state = request.apply();
-    let request = OverrideRequest { applied: state.is_some(), ..request };
-    if let Some(callback) = &inner.on_override {
-        // The override is in effect, so the response reports success even if the callback panics.
-        guard::catch_panic(|| callback(&request));
-    }
-    match state {
-        Some(state) => json(format!("{{\"state\":\"{state}\"}}")),
-        None => error(StatusCode::NOT_FOUND, "no such breaker"),
-    }
-}
-
-/// Limits the body to [`MAX_BODY_BYTES`].
-pub(crate) fn body_limit() -> DefaultBodyLimit {
-    DefaultBodyLimit::max(MAX_BODY_BYTES)
-}
-
 impl RequestBody {
-    fn validate(self) -> Result<OverrideRequest, &'static str> {
+    pub(crate) fn validate(self) -> Result<OverrideRequest, &'static str> {
         let Self { breaker, key, overflow, action, reason, expires_in } = self;
         if overflow && key.is_some() {
             return Err("`overflow` and `key` exclude each other");
@@ -138,7 +83,7 @@ impl RequestBody {
 
 impl OverrideRequest {
     /// Applies the override and returns the resulting state; `None` if no such breaker exists.
-    fn apply(&self) -> Option<BreakerState> {
+    pub(crate) fn apply(&self) -> Option<BreakerState> {
         let requested = self.to_override();
         match &self.key {
             None if self.overflow => {
@@ -173,15 +118,4 @@ impl OverrideRequest {
         }
         requested
     }
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    media_type
-        .and_then(|value| value.split(';').next())
-        .is_some_and(|value| value.trim().eq_ignore_ascii_case("application/json"))
-}
-
-fn error(status: StatusCode, message: &str) -> Response {
-    (status, json(serde_json::json!({ "error": message }).to_string())).into_response()
 }

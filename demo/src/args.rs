@@ -47,7 +47,7 @@ pub(crate) struct Args {
     pub(crate) serve: Option<SocketAddr>,
 
     /// Run several processes instead, first independently and then as a fleet that shares its breaker through this Redis, for
-    /// example redis://127.0.0.1
+    /// example `redis://127.0.0.1`
     #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["lane", "picture", "serve", "naive_timeout"])]
     pub(crate) redis: Option<String>,
 

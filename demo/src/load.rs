@@ -280,8 +280,8 @@ mod tests {
 
         let stats = LaneStats::of(&recording);
         assert_eq!((stats.callers, stats.queued), (20, 20), "{stats:?}");
-        let states: Vec<_> = recording.breaker.iter().map(|&(_, state)| state).collect();
-        assert_eq!(states.get(..2), Some(&[BreakerState::Closed, BreakerState::Open][..]), "{states:?}");
+        let history: Vec<_> = recording.breaker.iter().map(|&(_, state)| state).collect();
+        assert_eq!(history.get(..2), Some(&[BreakerState::Closed, BreakerState::Open][..]), "{history:?}");
         Ok(())
     }
 }

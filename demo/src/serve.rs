@@ -159,7 +159,7 @@ mod tests {
         let script = Script::built_in("healthy 2s, 503 1s");
         let (request_mode, mode_requests) = mpsc::channel(8);
         let (status_sender, mut status) = watch::channel(Status { mode: Mode::Refusing, by_script: false });
-        let observer = async {
+        let watch = async {
             let mut observed = Vec::new();
             for _ in 0..4 {
                 status.changed().await?;
@@ -178,7 +178,7 @@ mod tests {
         let service = PaymentService::start()?;
         let observed = tokio::select! {
             ended = control_service(service, &script, mode_requests, &status_sender) => { ended?; Vec::new() }
-            observed = observer => observed?,
+            observed = watch => observed?,
         };
         let by_script = |mode| Status { mode, by_script: true };
         let (healthy, unavailable) = (by_script(Mode::Healthy), by_script(Mode::Unavailable));

@@ -1,4 +1,4 @@
-//! A headless Chromium, controlled by WebDriver.
+//! A headless Chromium, controlled by `WebDriver`.
 
 use std::{
     io::{BufRead, BufReader},

@@ -1,4 +1,4 @@
-//! A shop with breakers in every state, to look at: `cargo run -p steadfast-dashboard --example showcase -- 9090`
+//! A dashboard with breakers in every state: `cargo run -p steadfast-dashboard --example showcase -- 9090`
 
 use std::{cell::Cell, env, error::Error, io, time::Duration};
 
@@ -10,42 +10,42 @@ use steadfast_dashboard::{Dashboard, Token};
 use tokio::time::{Instant, interval, sleep};
 
 const MINUTE: Duration = Duration::from_mins(1);
-const PLAIN: BreakerConfig = BreakerConfig::new();
-const BY_TIME: BreakerConfig = PLAIN.window(Window::time(MINUTE)).failure_rate(0.5).min_calls(20);
+const DEFAULT: BreakerConfig = BreakerConfig::new();
+const FAILURE_RATE: BreakerConfig = DEFAULT.window(Window::time(MINUTE)).failure_rate(0.5).min_calls(20);
 
-/// A breaker, and how often of a hundred calls what is behind it fails.
+/// A breaker and the percentage of its calls that fail.
 type Service = (&'static CircuitBreaker, u8);
 
 macro_rules! services {
-    ($($static:ident = $name:literal, $config:expr, $fails:literal;)*) => {
+    ($($static:ident = $name:literal, $config:expr, $percent:literal;)*) => {
         $(static $static: CircuitBreaker = CircuitBreaker::new($name, $config); steadfast::register!($static);)*
-        static SERVICES: &[Service] = &[$((&$static, $fails)),*];
+        static SERVICES: &[Service] = &[$((&$static, $percent)),*];
     };
 }
 
 services! {
-    PAYMENTS = "payments", PLAIN.failure_threshold(5).recovery_timeout(Duration::from_secs(45)), 100;
-    CATALOGUE = "catalogue", PLAIN.failure_threshold(5), 0;
-    SEARCH = "search", BY_TIME, 21;
-    MAIL = "mail", PLAIN.failure_threshold(10), 38;
-    STOCK = "stock", PLAIN, 0;
-    PRICES = "prices", PLAIN.window(Window::calls(100)), 4;
-    REVIEWS = "reviews", PLAIN, 0;
-    SHIPPING = "shipping quotes", PLAIN.failure_threshold(3).recovery_timeout(Duration::from_secs(8)), 62;
-    FRAUD = "fraud check", PLAIN, 0;
-    SESSIONS = "sessions", PLAIN, 0;
-    IMAGES = "images", BY_TIME.slow_call(Duration::from_secs(2)), 1;
-    LEDGER = "ledger export", PLAIN, 0;
+    PAYMENTS = "payments", DEFAULT.failure_threshold(5).recovery_timeout(Duration::from_secs(45)), 100;
+    CATALOGUE = "catalogue", DEFAULT.failure_threshold(5), 0;
+    SEARCH = "search", FAILURE_RATE, 21;
+    MAIL = "mail", DEFAULT.failure_threshold(10), 38;
+    STOCK = "stock", DEFAULT, 0;
+    PRICES = "prices", DEFAULT.window(Window::calls(100)), 4;
+    REVIEWS = "reviews", DEFAULT, 0;
+    SHIPPING = "shipping quotes", DEFAULT.failure_threshold(3).recovery_timeout(Duration::from_secs(8)), 62;
+    FRAUD = "fraud check", DEFAULT, 0;
+    SESSIONS = "sessions", DEFAULT, 0;
+    IMAGES = "images", FAILURE_RATE.slow_call(Duration::from_secs(2)), 1;
+    LEDGER = "ledger export", DEFAULT, 0;
 }
 
-static HOSTS: KeyedBreakers = KeyedBreakers::new("suppliers", PLAIN.failure_threshold(3));
+static HOSTS: KeyedBreakers = KeyedBreakers::new("suppliers", DEFAULT.failure_threshold(3));
 steadfast::register!(HOSTS);
 
 static GEOCODING: RateLimit = RateLimit::new("geocoding", RateLimitConfig::new(100, Duration::from_secs(10)));
 steadfast::register!(GEOCODING);
 
 static TENANTS: KeyedRateLimits =
-    KeyedRateLimits::new("requests of a tenant", RateLimitConfig::new(60, MINUTE)).max_keys(5_000);
+    KeyedRateLimits::new("requests per tenant", RateLimitConfig::new(60, MINUTE)).max_keys(5_000);
 steadfast::register!(TENANTS);
 
 static DATABASE: Bulkhead =
@@ -65,7 +65,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     LEDGER.apply_override(&Override::disable().reason("known to be flaky, OPS-311"));
     tokio::select! {
         ended = server.run() => ended?,
-        () = trade() => {}
+        () = generate_traffic() => {}
     }
     Ok(())
 }
@@ -83,39 +83,39 @@ async fn refresh() -> io::Result<()> {
 }
 
 async fn query(dice: u64) {
-    let Ok(_place) = DATABASE.acquire_async().await else { return };
+    let Ok(_permit) = DATABASE.acquire_async().await else { return };
     sleep(Duration::from_millis(200 + dice % 10 * 20)).await;
 }
 
 async fn export() {
-    let Ok(_place) = EXPORTS.try_acquire() else { return };
+    let Ok(_permit) = EXPORTS.try_acquire() else { return };
     sleep(Duration::from_secs(20)).await;
 }
 
-/// Calls everything, over and over.
-async fn trade() {
+/// Calls every breaker, retry and limit in an endless loop.
+async fn generate_traffic() {
     let (mut tick, start, mut round) = (interval(Duration::from_millis(20)), Instant::now(), 0_u64);
-    // One that waits for its answer keeps its breaker half-open.
-    let mut waiting = None;
+    // A trial call without an outcome yet; it keeps its breaker half-open.
+    let mut trial_call = None;
     loop {
         tick.tick().await;
         round += 1;
-        for (index, (breaker, fails)) in (0_u64..).zip(SERVICES) {
+        for (index, (breaker, failure_percent)) in (0_u64..).zip(SERVICES) {
             let dice =
                 round.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(index * 1_442_695_040_888_963_407) >> 33;
-            let works = dice % 100 >= u64::from(*fails) || start.elapsed() < Duration::from_secs(2);
+            let succeeds = dice % 100 >= u64::from(*failure_percent) || start.elapsed() < Duration::from_secs(2);
             let permit = breaker.try_acquire();
             if breaker.name() == "shipping quotes" && breaker.state() == steadfast::BreakerState::HalfOpen {
-                let trial = waiting.get_or_insert_with(|| (Instant::now(), permit.ok()));
-                if trial.0.elapsed() > Duration::from_secs(6)
-                    && let Some((_, Some(permit))) = waiting.take()
+                let (begun, _) = trial_call.get_or_insert_with(|| (Instant::now(), permit.ok()));
+                if begun.elapsed() > Duration::from_secs(6)
+                    && let Some((_, Some(permit))) = trial_call.take()
                 {
                     permit.failure();
                 }
                 continue;
             }
             match permit {
-                Ok(permit) if works => permit.success(),
+                Ok(permit) if succeeds => permit.success(),
                 Ok(permit) => permit.failure(),
                 Err(_) => {}
             }

@@ -1,4 +1,4 @@
-//! One connection: HTTP/1 with limits of time, so that a client that says nothing, says it slowly or does not listen holds no place.
+//! One HTTP/1 connection with timeouts, so that a client that is idle, slow or does not read cannot occupy it.
 
 use std::{
     io,
@@ -18,41 +18,41 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// What a server allows its clients.
+/// Limits on connections.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// Connections at a time. More wait until one ends.
-    pub(crate) connections: usize,
-    /// Longest time until the head of a request is there, also of the next one on the same connection.
-    pub(crate) head: Duration,
-    /// Longest time in which a client takes nothing of what is sent to it.
-    pub(crate) stall: Duration,
+pub(crate) struct ConnectionLimits {
+    /// The maximum number of open connections. Further ones are accepted when one of them ends.
+    pub(crate) max_connections: usize,
+    /// The time until the head of a request is complete. It also applies to each further request on a connection that is kept alive.
+    pub(crate) head_timeout: Duration,
+    /// The longest time for which a client may accept no data while there is data to write.
+    pub(crate) write_timeout: Duration,
 }
 
-impl Limits {
+impl ConnectionLimits {
     pub(crate) const DEFAULT: Self =
-        Self { connections: 256, head: Duration::from_secs(10), stall: Duration::from_secs(30) };
+        Self { max_connections: 256, head_timeout: Duration::from_secs(10), write_timeout: Duration::from_secs(30) };
 }
 
-/// Answers on a connection until it ends, or until its client goes beyond a limit.
-pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, router: Router, limits: Limits) {
-    let stream = TokioIo::new(Impatient { stream, limit: limits.stall, stalled: None });
+/// Serves a connection until it is closed or one of its timeouts elapses.
+pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, router: Router, limits: ConnectionLimits) {
+    let stream = TokioIo::new(WriteTimeout { stream, timeout: limits.write_timeout, stalled: None });
     let mut connection = http1::Builder::new();
-    connection.timer(TokioTimer::new()).header_read_timeout(limits.head);
-    // A connection that breaks is its client's own affair.
+    connection.timer(TokioTimer::new()).header_read_timeout(limits.head_timeout);
+    // An error means that the client broke the connection or violated the protocol; the server has nothing to do about it.
     _ = connection.serve_connection(stream, TowerToHyperService::new(router)).await;
 }
 
-/// A stream that fails when nothing can be written to it for too long.
-struct Impatient<S> {
+/// A stream whose writes fail with [`io::ErrorKind::TimedOut`] after `timeout` without progress.
+struct WriteTimeout<S> {
     stream: S,
-    limit: Duration,
-    /// Runs while there is something to write that the client does not take.
+    timeout: Duration,
+    /// The timer; it runs while a write is pending.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S: AsyncWrite + Unpin> Impatient<S> {
-    /// Tries to write; ready with an error after the limit.
+impl<S: AsyncWrite + Unpin> WriteTimeout<S> {
+    /// Polls `write`, and fails once it has been pending for the timeout.
     fn poll<T>(
         &mut self,
         context: &mut Context<'_>,
@@ -62,14 +62,14 @@ impl<S: AsyncWrite + Unpin> Impatient<S> {
             self.stalled = None;
             return Poll::Ready(done);
         }
-        let limit = self.limit;
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(limit)));
+        let timeout = self.timeout;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(timeout)));
         ready!(stalled.as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Impatient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -79,7 +79,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Impatient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.poll(context, |stream, context| stream.poll_write(context, bytes))
     }

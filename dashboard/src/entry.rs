@@ -1,4 +1,4 @@
-//! What the page is told of one thing, as JSON. Moments are seconds since 1970, durations seconds.
+//! The JSON of each item on the page. Times are in seconds since 1970, durations in seconds.
 
 use std::{
     borrow::Borrow,
@@ -12,61 +12,65 @@ use steadfast::{
     SnapshotConfig, WindowSnapshot,
 };
 
-/// A breaker.
+/// A circuit breaker, with or without a key.
 #[derive(Serialize)]
-pub(crate) struct Breaker {
-    id: String,
+pub(crate) struct BreakerEntry {
+    pub(crate) id: String,
     kind: &'static str,
     name: &'static str,
     key: Option<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     overflow: bool,
     state: String,
-    /// When it came into the state.
+    /// The time at which the current state began; `None` before the first state change.
     since: Option<f64>,
-    /// When calls are admitted again, or a hold ends.
+    /// The time at which trial calls are admitted or an override expires; `None` if the state has no such end.
     until: Option<f64>,
+    /// The rule that opened the breaker, with its figures.
     reason: Option<String>,
     operator_reason: Option<String>,
     consecutive_failures: u32,
     trial_successes: u32,
     failed_recoveries: u32,
     window: Option<WindowSnapshot>,
-    limits: SnapshotConfig,
+    config: SnapshotConfig,
+    /// The whole configuration as text.
     settings: String,
     successes: u64,
     failures: u64,
+    /// Calls that ended neither in success nor in failure: ignored errors and cancelled calls.
     neutral: u64,
     rejections: u64,
     transitions: u64,
-    recent: Vec<Line>,
+    recent: Vec<RecentEvent>,
 }
 
-/// Something that happened.
+/// A state change (with `from` and `to`) or a rejection (without).
 #[derive(Serialize)]
-struct Line {
+struct RecentEvent {
     at: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<String>,
-    text: String,
+    /// The operator's reason, else the rule that opened the breaker. Empty if there is neither.
+    reason: String,
 }
 
-/// All breakers that have the same name and each its key.
+/// The sums over all breakers of one name that has keys.
 #[derive(Serialize)]
-pub(crate) struct Group {
-    id: String,
+pub(crate) struct BreakerGroupEntry {
+    pub(crate) id: String,
     kind: &'static str,
     #[serde(flatten)]
     counts: KeyedSnapshot,
     settings: String,
 }
 
-/// A retry that has a name.
+/// A named retry.
 #[derive(Serialize)]
-pub(crate) struct Retry {
-    id: String,
+pub(crate) struct RetryEntry {
+    pub(crate) id: String,
     kind: &'static str,
     calls: u64,
     #[serde(flatten)]
@@ -75,38 +79,38 @@ pub(crate) struct Retry {
 
 /// A rate limit.
 #[derive(Serialize)]
-pub(crate) struct OneRateLimit {
-    id: String,
+pub(crate) struct RateLimitEntry {
+    pub(crate) id: String,
     kind: &'static str,
     #[serde(flatten)]
     counts: RateLimitSnapshot,
     settings: Option<String>,
 }
 
-/// All rate limits that have the same name and each its key.
+/// The sums over all rate limits of one name that has keys.
 #[derive(Serialize)]
-pub(crate) struct RateLimitGroup {
-    id: String,
+pub(crate) struct RateLimitGroupEntry {
+    pub(crate) id: String,
     kind: &'static str,
     #[serde(flatten)]
     counts: KeyedRateLimitSnapshot,
     settings: Option<String>,
-    /// Those that reject most.
+    /// The keys with the most rejections. A key without rejections is not listed.
     most_rejected: Vec<RateLimitSnapshot>,
 }
 
 /// A bulkhead.
 #[derive(Serialize)]
-pub(crate) struct Places {
-    id: String,
+pub(crate) struct BulkheadEntry {
+    pub(crate) id: String,
     kind: &'static str,
     #[serde(flatten)]
     counts: BulkheadSnapshot,
     settings: String,
 }
 
-impl Breaker {
-    pub(crate) fn of<S: Borrow<BreakerSettings>>(breaker: &CircuitBreaker<S>, now: SystemTime) -> Self {
+impl BreakerEntry {
+    pub(crate) fn new<S: Borrow<BreakerSettings>>(breaker: &CircuitBreaker<S>, now: SystemTime) -> Self {
         let Snapshot {
             name,
             key,
@@ -126,121 +130,103 @@ impl Breaker {
             open_reason,
             failed_recoveries,
             operator_reason,
-            config: limits,
+            config,
             ..
         } = breaker.snapshot();
-        // What is over has no end to wait for.
+        // A duration of zero has already passed.
         let left = open_for.or(disabled_for).filter(|left| !left.is_zero());
         Self {
-            id: id(name, key.as_deref(), overflow),
+            id: breaker_id(name, key.as_deref(), overflow),
             kind: if key.is_some() || overflow { "key" } else { "breaker" },
             name,
             overflow,
             key: key.as_deref().map(Into::into),
             state: state.to_string(),
-            since: last_transition.map(moment),
-            until: left.and_then(|left| now.checked_add(left)).map(moment),
+            since: last_transition.map(unix_seconds),
+            until: left.and_then(|left| now.checked_add(left)).map(unix_seconds),
             reason: open_reason.map(|reason| reason.to_string()),
             operator_reason: operator_reason.as_deref().map(Into::into),
             consecutive_failures,
             trial_successes,
             failed_recoveries,
             window,
-            limits,
+            config,
             settings: breaker.config().to_string(),
             successes,
             failures,
             neutral,
             rejections,
             transitions,
-            recent: breaker.recent().into_iter().map(Line::of).collect(),
+            recent: breaker.recent().into_iter().map(RecentEvent::new).collect(),
         }
-    }
-
-    pub(crate) fn id(&self) -> &str {
-        &self.id
     }
 }
 
-impl Group {
-    pub(crate) fn of(breakers: &KeyedBreakers) -> Self {
+impl BreakerGroupEntry {
+    pub(crate) fn new(breakers: &KeyedBreakers) -> Self {
         let counts = breakers.snapshot();
         Self { id: format!("group {}", counts.name), kind: "group", counts, settings: breakers.config().to_string() }
     }
-
-    pub(crate) fn id(&self) -> &str {
-        &self.id
-    }
 }
 
-impl Retry {
-    pub(crate) fn of(counts: RetrySnapshot) -> Self {
+impl RetryEntry {
+    pub(crate) fn new(counts: RetrySnapshot) -> Self {
         Self { id: format!("retry {}", counts.name), kind: "retry", calls: counts.calls(), counts }
     }
-
-    pub(crate) fn id(&self) -> &str {
-        &self.id
-    }
 }
 
-impl OneRateLimit {
-    pub(crate) fn of(limit: &RateLimit) -> Self {
+impl RateLimitEntry {
+    pub(crate) fn new(limit: &RateLimit) -> Self {
         let (counts, config) = (limit.snapshot(), limit.config());
         let settings = config.map(|config| config.to_string());
         Self { id: format!("rate_limit {}", counts.name), kind: "rate_limit", counts, settings }
     }
-
-    pub(crate) fn id(&self) -> &str {
-        &self.id
-    }
 }
 
-impl RateLimitGroup {
-    pub(crate) fn of(limits: &KeyedRateLimits, keys: usize) -> Self {
+impl RateLimitGroupEntry {
+    pub(crate) fn new(limits: &KeyedRateLimits, max_keys: usize) -> Self {
         let (counts, config) = (limits.snapshot(), limits.config());
-        let rejects = |limit: &RateLimitSnapshot| limit.rejected > 0;
+        let has_rejections = |limit: &RateLimitSnapshot| limit.rejected > 0;
         Self {
             id: format!("rate_limits {}", counts.name),
             kind: "rate_limit_group",
             counts,
             settings: config.map(|config| config.to_string()),
-            most_rejected: limits.most_rejected(keys).iter().map(|limit| limit.snapshot()).filter(rejects).collect(),
+            most_rejected: limits
+                .most_rejected(max_keys)
+                .iter()
+                .map(|limit| limit.snapshot())
+                .filter(has_rejections)
+                .collect(),
         }
-    }
-
-    pub(crate) fn id(&self) -> &str {
-        &self.id
     }
 }
 
-impl Places {
-    pub(crate) fn of(bulkhead: &Bulkhead) -> Self {
+impl BulkheadEntry {
+    pub(crate) fn new(bulkhead: &Bulkhead) -> Self {
         let counts = bulkhead.snapshot();
         let settings = bulkhead.config().to_string();
         Self { id: format!("bulkhead {}", counts.name), kind: "bulkhead", counts, settings }
     }
-
-    pub(crate) fn id(&self) -> &str {
-        &self.id
-    }
 }
 
-impl Line {
-    fn of(HistoryEntry { at, what, .. }: HistoryEntry) -> Self {
-        let at = moment(at);
+impl RecentEvent {
+    fn new(HistoryEntry { at, what, .. }: HistoryEntry) -> Self {
+        let at = unix_seconds(at);
         match what {
             HistoryEvent::StateChanged { from, to, reason, operator_reason, .. } => {
-                let why = operator_reason.map(|reason| reason.to_string()).or(reason.map(|reason| reason.to_string()));
-                Self { at, from: Some(from.to_string()), to: Some(to.to_string()), text: why.unwrap_or_default() }
+                let reason =
+                    operator_reason.map(|reason| reason.to_string()).or(reason.map(|reason| reason.to_string()));
+                Self { at, from: Some(from.to_string()), to: Some(to.to_string()), reason: reason.unwrap_or_default() }
             }
-            HistoryEvent::Rejected { reason, .. } => Self { at, from: None, to: None, text: reason.to_string() },
-            _ => Self { at, from: None, to: None, text: String::new() },
+            HistoryEvent::Rejected { reason, .. } => Self { at, from: None, to: None, reason: reason.to_string() },
+            _ => Self { at, from: None, to: None, reason: String::new() },
         }
     }
 }
 
-/// Never the same for two.
-fn id(name: &str, key: Option<&str>, overflow: bool) -> String {
+/// Returns an id that is unique among all entries: the length of the name separates it from the key.
+fn breaker_id(name: &str, key: Option<&str>, overflow: bool) -> String {
     match key {
         Some(key) => format!("key {} {name} {key}", name.len()),
         None if overflow => format!("overflow {name}"),
@@ -248,8 +234,9 @@ fn id(name: &str, key: Option<&str>, overflow: bool) -> String {
     }
 }
 
-/// In hundredths, so that what is computed twice from two clocks is the same.
-pub(crate) fn moment(moment: SystemTime) -> f64 {
-    let since = moment.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+/// Returns the seconds since 1970, rounded to hundredths. Without rounding, [`BreakerEntry::until`] would differ in every snapshot
+/// and count as a change, because it is derived from two clocks.
+pub(crate) fn unix_seconds(time: SystemTime) -> f64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     (since.as_secs_f64() * 100.0).round() / 100.0
 }

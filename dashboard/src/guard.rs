@@ -1,4 +1,5 @@
-//! What keeps foreign pages out: the headers of each answer, and what a request must bring; and that there is an answer.
+//! Protection against other sites: security headers, the check of the host, the check of the origin. Also the timeout and the
+//! handling of panics that apply to every request.
 
 use std::{
     any::Any,
@@ -17,8 +18,8 @@ use axum::{
 use futures_util::FutureExt;
 use tokio::time;
 
-/// What the page may do, up to who may put it into a frame.
-macro_rules! policy {
+/// The content security policy, for the given `frame-ancestors`.
+macro_rules! content_security_policy {
     ($ancestors:literal) => {
         concat!(
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; ",
@@ -28,11 +29,11 @@ macro_rules! policy {
     };
 }
 
-const FRAMED_BY_NOBODY: [(HeaderName, &str); 2] =
-    [(header::CONTENT_SECURITY_POLICY, policy!("'none'")), (header::X_FRAME_OPTIONS, "DENY")];
-const FRAMED_BY_ITS_OWN: [(HeaderName, &str); 2] =
-    [(header::CONTENT_SECURITY_POLICY, policy!("'self'")), (header::X_FRAME_OPTIONS, "SAMEORIGIN")];
-const HEADERS: [(HeaderName, &str); 5] = [
+const FRAMES_DENIED: [(HeaderName, &str); 2] =
+    [(header::CONTENT_SECURITY_POLICY, content_security_policy!("'none'")), (header::X_FRAME_OPTIONS, "DENY")];
+const FRAMES_OF_SAME_ORIGIN: [(HeaderName, &str); 2] =
+    [(header::CONTENT_SECURITY_POLICY, content_security_policy!("'self'")), (header::X_FRAME_OPTIONS, "SAMEORIGIN")];
+const SECURITY_HEADERS: [(HeaderName, &str); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
     (header::CACHE_CONTROL, "no-store"),
@@ -40,62 +41,63 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
 ];
 
-/// Puts the headers on an answer.
-pub(crate) async fn protect(State(embeddable): State<bool>, mut response: Response) -> Response {
-    let framed = if embeddable { FRAMED_BY_ITS_OWN } else { FRAMED_BY_NOBODY };
-    for (name, value) in HEADERS.into_iter().chain(framed) {
+/// Adds the security headers to a response.
+pub(crate) async fn add_security_headers(State(embeddable): State<bool>, mut response: Response) -> Response {
+    let frames = if embeddable { FRAMES_OF_SAME_ORIGIN } else { FRAMES_DENIED };
+    for (name, value) in SECURITY_HEADERS.into_iter().chain(frames) {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
 }
 
-/// Longest time until an answer begins, and so for a client to send the body of its request.
-pub(crate) const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
+/// The time until a response begins. It includes the time in which the client sends the body of its request.
+pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Answers a request whose body does not come, and one on which a panic of somebody's code (a callback, a `Debug`) has put an end.
-pub(crate) async fn answer_in_any_case(request: Request, next: Next) -> Response {
-    let answered = AssertUnwindSafe(next.run(request)).catch_unwind();
-    match time::timeout(ANSWERED_WITHIN, answered).await {
+/// Responds with 408 after [`RESPONSE_TIMEOUT`], and with 500 if the application's code (a callback, a `Debug` impl) panics.
+pub(crate) async fn limit_time_and_catch_panics(request: Request, next: Next) -> Response {
+    let response = AssertUnwindSafe(next.run(request)).catch_unwind();
+    match time::timeout(RESPONSE_TIMEOUT, response).await {
         Ok(Ok(response)) => response,
         Ok(Err(payload)) => {
-            let_go(payload);
+            drop_payload(payload);
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
         Err(_) => (StatusCode::REQUEST_TIMEOUT, [(header::CONNECTION, "close")]).into_response(),
     }
 }
 
-/// Calls a callback, and lets no panic out.
-pub(crate) fn contain(callback: impl FnOnce()) {
+/// Calls a callback and discards its panic.
+pub(crate) fn catch_panic(callback: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(callback)) {
-        let_go(payload);
+        drop_payload(payload);
     }
 }
 
-/// Drops the payload of a panic, whose destructor may panic with another.
-fn let_go(payload: Box<dyn Any + Send>) {
-    if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        mem::forget(another);
+/// Drops the payload of a panic. If its destructor panics as well, that second payload is leaked.
+fn drop_payload(payload: Box<dyn Any + Send>) {
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        mem::forget(second);
     }
 }
 
-/// Hosts that requests may name; any if `None`.
-pub(crate) type Hosts = Option<Arc<[String]>>;
+/// The host names that requests may be sent to; any if `None`.
+pub(crate) type AllowedHosts = Option<Arc<[String]>>;
 
-/// Refuses a request that was sent to another name: a foreign page could have let its own name resolve to this machine, and the
-/// browser would take both for one site (DNS rebinding).
-pub(crate) async fn check_host(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
-    let named = authority(request.headers(), request.uri()).map(without_port);
-    match hosts {
-        Some(hosts) if !named.is_some_and(|named| hosts.iter().any(|host| host.eq_ignore_ascii_case(named))) => {
-            (StatusCode::MISDIRECTED_REQUEST, "this is not a host of the dashboard\n").into_response()
+/// Rejects a request that was sent to another host name, with 421. This prevents DNS rebinding: another site could make its own name
+/// resolve to this machine, and the browser would treat both as one origin.
+pub(crate) async fn check_host(State(allowed): State<AllowedHosts>, request: Request, next: Next) -> Response {
+    let host = authority(request.headers(), request.uri()).map(without_port);
+    match allowed {
+        Some(allowed) if !host.is_some_and(|host| allowed.iter().any(|name| name.eq_ignore_ascii_case(host))) => {
+            (StatusCode::MISDIRECTED_REQUEST, "this host name is not allowed\n").into_response()
         }
         _ => next.run(request).await,
     }
 }
 
-/// Whether the request may come from the page itself, as far as the browser says. What is no browser says nothing.
-pub(crate) fn is_own_origin(headers: &HeaderMap, uri: &Uri) -> bool {
+/// Returns false if the browser's headers show that the request comes from another origin. A request without these headers passes:
+/// only browsers send them.
+pub(crate) fn is_same_origin(headers: &HeaderMap, uri: &Uri) -> bool {
     let own = authority(headers, uri);
     let origin = match headers.get(header::ORIGIN) {
         None => true,
@@ -130,9 +132,9 @@ mod tests {
     }
 
     #[test]
-    fn origins() {
-        let uri = Uri::from_static("/api/actions");
-        for (pairs, own) in [
+    fn requests_from_another_origin_are_recognised() {
+        let uri = Uri::from_static("/api/overrides");
+        for (pairs, same) in [
             (&[("host", "127.0.0.1:9090")][..], true),
             (&[("host", "127.0.0.1:9090"), ("origin", "http://127.0.0.1:9090")], true),
             (&[("host", "ops.example.org"), ("origin", "https://ops.example.org")], true),
@@ -146,12 +148,12 @@ mod tests {
             (&[("host", "127.0.0.1:9090"), ("sec-fetch-site", "same-origin")], true),
             (&[("origin", "http://127.0.0.1:9090")], false),
         ] {
-            assert_eq!(is_own_origin(&headers(pairs), &uri), own, "{pairs:?}");
+            assert_eq!(is_same_origin(&headers(pairs), &uri), same, "{pairs:?}");
         }
     }
 
     #[test]
-    fn ports() {
+    fn a_port_is_removed_from_an_authority() {
         for (authority, host) in [
             ("localhost", "localhost"),
             ("localhost:80", "localhost"),

@@ -1,3 +1,5 @@
+//! The dashboard's own server.
+
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
@@ -9,76 +11,86 @@ use tokio::{
 };
 
 use crate::{
-    Dashboard,
-    connection::{self, Limits},
+    connection::{self, ConnectionLimits},
+    dashboard::Dashboard,
 };
 
-/// A dashboard that has an address, and waits to be [run](Self::run).
+/// A dashboard that listens at an address, and serves requests once it is [run](Self::run).
 #[derive(Debug)]
-#[must_use = "it answers nobody until it runs"]
+#[must_use = "a server answers no request until `run` is called"]
 pub struct Server {
     listener: TcpListener,
     router: Router,
     address: SocketAddr,
-    limits: Limits,
+    limits: ConnectionLimits,
 }
 
-/// The pause after a connection could not be accepted, for want of file descriptors above all.
-const PAUSE: Duration = Duration::from_millis(100);
+/// The pause after a connection could not be accepted, usually because the process has no file descriptors left.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
+
+/// Serves a read-only dashboard at `address` until the future is dropped.
+///
+/// # Errors
+///
+/// Returns an error if the address is not available or is not a loopback address: see [`Dashboard::bind`].
+pub async fn serve(address: impl ToSocketAddrs) -> io::Result<()> {
+    Dashboard::new().bind(address).await?.run().await
+}
 
 impl Dashboard {
-    /// Listens at that address; with port 0 at any that is free.
+    /// Listens at `address`; port 0 selects a free port.
     ///
     /// # Errors
     ///
-    /// The address cannot be had, or other machines reach it and [`allow_remote`](Self::allow_remote) was not called.
+    /// Returns an error if the address is not available, or if it is not a loopback address and
+    /// [`allow_remote`](Self::allow_remote) was not called.
     pub async fn bind(mut self, address: impl ToSocketAddrs) -> io::Result<Server> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         if !self.allow_remote {
             if !address.ip().is_loopback() {
-                let mistake = format!("{address} is not a loopback address: `Dashboard::allow_remote` allows it");
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, mistake));
+                let message = format!("{address} is not a loopback address; `Dashboard::allow_remote` permits others");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
             }
             self.hosts.get_or_insert_with(|| ["localhost", "127.0.0.1", "[::1]"].map(Into::into).into());
         }
-        Ok(Server { listener, router: self.router(), address, limits: Limits::DEFAULT })
+        Ok(Server { listener, router: self.router(), address, limits: ConnectionLimits::DEFAULT })
     }
 }
 
 impl Server {
-    /// The address at which it listens.
+    /// Returns the address at which the server listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Answers until the future is dropped, and then closes all connections.
+    /// Serves requests until the future is dropped, which closes all connections.
     ///
     /// # Limits
     ///
-    /// There are at most 256 connections at a time; more wait. A connection on which no request has begun and come to the end of
-    /// its head within 10 s is closed, and so is one whose client has taken nothing of an answer for 30 s.
+    /// At most 256 connections are open; further ones wait to be accepted. A connection is closed if the head of a request (the first
+    /// or the next one) is not complete within 10 s, or if the client accepts no data of a response for 30 s.
     ///
     /// # Errors
     ///
-    /// None that is known: connections that fail are the clients' own affair.
+    /// Currently none: a connection that fails does not affect the server.
     pub async fn run(self) -> io::Result<()> {
         let Self { listener, router, limits, .. } = self;
-        let places = Arc::new(Semaphore::new(limits.connections));
+        let permits = Arc::new(Semaphore::new(limits.max_connections));
         let mut connections = JoinSet::new();
         loop {
             // The semaphore is never closed.
-            let Ok(place) = places.clone().acquire_owned().await else { return Ok(()) };
+            let Ok(permit) = permits.clone().acquire_owned().await else { return Ok(()) };
             let Ok((stream, _)) = listener.accept().await else {
-                time::sleep(PAUSE).await;
+                time::sleep(ACCEPT_RETRY_DELAY).await;
                 continue;
             };
             while connections.try_join_next().is_some() {}
             let router = router.clone();
             connections.spawn(async move {
                 connection::serve(stream, router, limits).await;
-                drop(place);
+                drop(permit);
             });
         }
     }
@@ -96,8 +108,12 @@ mod tests {
     const REQUEST: &[u8] = b"GET /icon.svg HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
     #[tokio::test]
-    async fn silent_connections_give_their_places_to_others() -> io::Result<()> {
-        let limits = Limits { connections: 8, head: Duration::from_millis(50), ..Limits::DEFAULT };
+    async fn silent_connections_are_closed_and_others_accepted() -> io::Result<()> {
+        let limits = ConnectionLimits {
+            max_connections: 8,
+            head_timeout: Duration::from_millis(50),
+            ..ConnectionLimits::DEFAULT
+        };
         let server = Server { limits, ..Dashboard::new().bind("127.0.0.1:0").await? };
         let address = server.address();
         let running = tokio::spawn(server.run());
@@ -111,14 +127,14 @@ mod tests {
         client.read_to_string(&mut answer).await?;
         assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
         for mut stream in silent {
-            assert_eq!(stream.read(&mut [0]).await?, 0, "closed without a word");
+            assert_eq!(stream.read(&mut [0]).await?, 0, "closed without a response");
         }
         running.abort();
         Ok(())
     }
 
     #[tokio::test]
-    async fn all_connections_end_with_the_server() -> io::Result<()> {
+    async fn dropping_the_server_closes_all_connections() -> io::Result<()> {
         let server = Dashboard::new().bind("127.0.0.1:0").await?;
         let mut client = TcpStream::connect(server.address()).await?;
         let running = tokio::spawn(server.run());

@@ -1,4 +1,4 @@
-//! Keeps a page up to date by server-sent events: everything once, and then what changes.
+//! Server-sent events for an open page: every entry once, then the changes.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -13,49 +13,56 @@ use axum::{
 use futures_util::stream;
 use tokio::{sync::OwnedSemaphorePermit, time};
 
-use crate::{Inner, Shared, reading::Reading};
+use crate::{
+    api::{AppState, Inner},
+    snapshot::RegistrySnapshot,
+};
 
-/// How often a page hears of what has changed: soon enough to look immediate, seldom enough to cost nothing.
-const EVERY: Duration = Duration::from_millis(250);
-/// A page that hears nothing for longer than a few of these connects anew; a connection that has broken is noticed here.
-const ALIVE: Duration = Duration::from_secs(5);
-/// How long a page waits before it connects again.
-const RETRY: Duration = Duration::from_secs(1);
+/// The maximum number of open pages. Each holds a connection for its event stream.
+pub(crate) const MAX_STREAMS: usize = 64;
+/// The time between two looks for changes: short enough to appear immediate, long enough to cost little.
+const UPDATE_INTERVAL: Duration = Duration::from_millis(250);
+/// The time between two keep-alive comments. Writing one also detects a broken connection.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
+/// The delay before a client reconnects.
+const RECONNECT_DELAY: Duration = Duration::from_secs(1);
 
-pub(crate) async fn live(State(Shared(inner)): State<Shared>) -> Response {
-    let Ok(place) = inner.streams.clone().try_acquire_owned() else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "too many pages are open\n").into_response();
+/// Streams the updates for one page: `GET /api/live`.
+pub(crate) async fn live(State(AppState(inner)): State<AppState>) -> Response {
+    let Ok(permit) = inner.streams.clone().try_acquire_owned() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "too many open pages\n").into_response();
     };
-    let page = Page { inner, shown: None, _place: place };
-    let events = stream::unfold(page, async |mut page| {
-        let event = page.next().await;
-        Some((Ok::<_, Infallible>(event), page))
+    let updates = Updates { inner, sent: None, _permit: permit };
+    let events = stream::unfold(updates, async |mut updates| {
+        let event = updates.next().await;
+        Some((Ok::<_, Infallible>(event), updates))
     });
-    Sse::new(events).keep_alive(KeepAlive::new().interval(ALIVE)).into_response()
+    Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE_INTERVAL)).into_response()
 }
 
-/// A page that somebody has open. It asks when it has taken the last answer, so nothing piles up for one that is slow.
-struct Page {
+/// The updates for one page. The next one is computed only after the last one was written, so a slow client queues nothing.
+struct Updates {
     inner: Arc<Inner>,
-    shown: Option<Arc<Reading>>,
-    _place: OwnedSemaphorePermit,
+    /// The snapshot that the client has; `None` before the first event.
+    sent: Option<Arc<RegistrySnapshot>>,
+    _permit: OwnedSemaphorePermit,
 }
 
-impl Page {
+impl Updates {
     async fn next(&mut self) -> Event {
-        let Some(mut shown) = self.shown.take() else {
-            let latest = self.inner.readings.latest();
+        let Some(mut sent) = self.sent.take() else {
+            let latest = self.inner.snapshots.latest();
             let all = latest.all(self.inner.token.is_some());
-            self.shown = Some(latest);
-            return Event::default().event("all").retry(RETRY).data(all);
+            self.sent = Some(latest);
+            return Event::default().event("all").retry(RECONNECT_DELAY).data(all);
         };
         loop {
-            time::sleep(EVERY).await;
-            let latest = self.inner.readings.latest();
-            let changes = latest.since(&shown);
-            shown = latest;
+            time::sleep(UPDATE_INTERVAL).await;
+            let latest = self.inner.snapshots.latest();
+            let changes = latest.changes_since(&sent);
+            sent = latest;
             if let Some(changes) = changes {
-                self.shown = Some(shown);
+                self.sent = Some(sent);
                 return Event::default().event("changes").data(changes);
             }
         }

@@ -1,36 +1,39 @@
+//! The token of manual control.
+
 use std::{error::Error, fmt};
 
 use axum::http::{HeaderMap, header::AUTHORIZATION};
 use subtle::ConstantTimeEq;
 
-/// What an operator must know to act. Its `Debug` does not show it.
+/// The secret that authorizes manual control. Its `Debug` output does not contain it.
 #[derive(Clone)]
 pub struct Token(Box<[u8]>);
 
-/// A token that is too easily guessed.
+/// The error of [`Token::new`]: the token is too short, or contains characters other than visible ASCII.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WeakToken;
 
-/// With 16 random letters and digits, guessing takes longer than anybody waits.
-const SHORTEST: usize = 16;
+/// The shortest token in characters. 16 random letters and digits (95 bits) cannot be guessed.
+const MIN_LENGTH: usize = 16;
 
 impl Token {
-    /// A token of at least 16 visible ASCII characters: `openssl rand -hex 32` makes a good one.
+    /// Creates a token of at least 16 visible ASCII characters. `openssl rand -hex 32` generates a good one.
     ///
     /// # Errors
     ///
-    /// It is shorter, or has other characters.
+    /// Returns [`WeakToken`] if the token is shorter or contains other characters.
     pub fn new(token: impl Into<String>) -> Result<Self, WeakToken> {
         let token = token.into();
-        if token.len() < SHORTEST || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if token.len() < MIN_LENGTH || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(WeakToken);
         }
         Ok(Self(token.into_bytes().into()))
     }
 
-    /// Whether the request carries it. How long that takes tells the length of the token at most.
-    pub(crate) fn is_in(&self, headers: &HeaderMap) -> bool {
+    /// Returns true if the `Authorization` header carries this token. The comparison takes constant time for tokens of equal length, so
+    /// its duration reveals at most the length.
+    pub(crate) fn authorizes(&self, headers: &HeaderMap) -> bool {
         let given = headers.get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
         given.is_some_and(|given| self.0.ct_eq(given).into())
     }
@@ -44,7 +47,7 @@ impl fmt::Debug for Token {
 
 impl fmt::Display for WeakToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a token needs at least {SHORTEST} visible ASCII characters")
+        write!(f, "a token needs at least {MIN_LENGTH} visible ASCII characters")
     }
 }
 
@@ -61,9 +64,9 @@ mod tests {
     }
 
     #[test]
-    fn only_the_token_itself_is_right() -> Result<(), WeakToken> {
+    fn only_the_exact_token_authorizes() -> Result<(), WeakToken> {
         let token = Token::new(GOOD)?;
-        assert!(token.is_in(&with("Bearer 0123456789abcdef")));
+        assert!(token.authorizes(&with("Bearer 0123456789abcdef")));
         for wrong in [
             "",
             "Bearer ",
@@ -74,14 +77,14 @@ mod tests {
             "Basic 0123456789abcdef",
             GOOD,
         ] {
-            assert!(!token.is_in(&with(wrong)), "{wrong:?}");
+            assert!(!token.authorizes(&with(wrong)), "{wrong:?}");
         }
-        assert!(!token.is_in(&HeaderMap::new()));
+        assert!(!token.authorizes(&HeaderMap::new()));
         Ok(())
     }
 
     #[test]
-    fn a_weak_token_is_none() {
+    fn weak_tokens_are_rejected() {
         for weak in ["", "secret", "0123456789abcde", "0123456789 abcdef", "0123456789abcdef\n", "ééééééééééééééééé"]
         {
             assert_eq!(Token::new(weak).err(), Some(WeakToken), "{weak:?}");
@@ -89,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn it_does_not_show() -> Result<(), WeakToken> {
+    fn debug_output_hides_the_token() -> Result<(), WeakToken> {
         assert!(!format!("{:?}", Token::new(GOOD)?).contains(GOOD));
         Ok(())
     }

@@ -1,8 +1,8 @@
-//! A cascade of providers: three servers on this machine that misbehave by script, and a client that gets its answer all
-//! the same. `cargo run -p steadfast-demo --example cascade`
+//! A cascade of three model providers with scripted failures, and a client that falls back from one to the next:
+//! `cargo run -p steadfast-demo --example cascade`
 //!
-//! The primary model is asked 3 times while it limits the rate, then a second one twice, then a cheap one 5 times. A failure
-//! other than a rate limit goes to the next at once.
+//! While a provider limits the rate, the primary model gets up to 3 attempts, the secondary one 2 and the cheap one 5. Any other
+//! failure falls back to the next model at once.
 
 use std::{
     net::SocketAddr,
@@ -23,10 +23,10 @@ use tokio::net::TcpListener;
 
 #[derive(Debug, thiserror::Error, Transient)]
 enum ModelError {
-    #[error("asked to slow down")]
+    #[error("rate limited")]
     #[transient]
     RateLimited,
-    #[error("answers {0}")]
+    #[error("the provider answered {0}")]
     Provider(StatusCode),
     #[error(transparent)]
     Network(#[from] reqwest::Error),
@@ -34,20 +34,20 @@ enum ModelError {
 
 struct Models {
     primary: SocketAddr,
-    second: SocketAddr,
+    secondary: SocketAddr,
     cheap: SocketAddr,
 }
 
 impl Models {
-    #[fallback(self.ask_second, self.ask_cheap)]
+    #[fallback(self.ask_secondary, self.ask_cheap)]
     #[retry(max_attempts = 3, backoff = exponential(base = 100ms, max = 2s))]
     async fn ask(&self, prompt: &str) -> Result<String, ModelError> {
         ask(self.primary, prompt).await
     }
 
     #[retry(max_attempts = 2, backoff = exponential(base = 100ms, max = 2s))]
-    async fn ask_second(&self, prompt: &str) -> Result<String, ModelError> {
-        ask(self.second, prompt).await
+    async fn ask_secondary(&self, prompt: &str) -> Result<String, ModelError> {
+        ask(self.secondary, prompt).await
     }
 
     #[retry(max_attempts = 5, backoff = exponential(base = 100ms, max = 2s))]
@@ -65,13 +65,13 @@ async fn ask(model: SocketAddr, prompt: &str) -> Result<String, ModelError> {
     }
 }
 
-/// A server that gives these answers in turn, and then the last for ever.
+/// Starts a server that answers with these status codes in turn and then repeats the last one.
 async fn model(name: &'static str, script: &'static [u16]) -> anyhow::Result<SocketAddr> {
-    let turn = Arc::new(AtomicUsize::new(0));
+    let requests = Arc::new(AtomicUsize::new(0));
     let answer = move || {
-        // ORDERING: Relaxed: a count that says nothing of any other memory.
-        let turn = turn.fetch_add(1, Ordering::Relaxed);
-        let status = script.get(turn).or(script.last()).and_then(|status| StatusCode::from_u16(*status).ok());
+        // ORDERING: Relaxed: a plain count; no other memory depends on it.
+        let request = requests.fetch_add(1, Ordering::Relaxed);
+        let status = script.get(request).or(script.last()).and_then(|status| StatusCode::from_u16(*status).ok());
         async move { (status.unwrap_or(StatusCode::OK), format!("{name} says hello")) }
     };
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -85,17 +85,17 @@ async fn model(name: &'static str, script: &'static [u16]) -> anyhow::Result<Soc
 async fn main() -> anyhow::Result<()> {
     events::subscribe(|event: &Event| println!("    {event}")).forever();
     let models = Models {
-        primary: model("the primary", &[200, 429, 429, 200, 429, 429, 429, 500]).await?,
-        second: model("the second", &[200, 429, 503]).await?,
-        cheap: model("the cheap one", &[429, 429, 200]).await?,
+        primary: model("the primary model", &[200, 429, 429, 200, 429, 429, 429, 500]).await?,
+        secondary: model("the secondary model", &[200, 429, 503]).await?,
+        cheap: model("the cheap model", &[429, 429, 200]).await?,
     };
-    for (question, what_happens) in [
-        (1, "all is well"),
-        (2, "the primary limits the rate for a while"),
-        (3, "it goes on doing so"),
-        (4, "it is broken, and so is the second, after a rate limit"),
+    for (question, situation) in [
+        (1, "no failures"),
+        (2, "the primary model is rate limited twice"),
+        (3, "the primary model stays rate limited"),
+        (4, "the primary model answers 500; the secondary model is rate limited, then answers 503"),
     ] {
-        println!("question {question}: {what_happens}");
+        println!("question {question}: {situation}");
         println!("  {}", models.ask("hello").await.context("no model answers")?);
     }
     Ok(())

@@ -1,24 +1,24 @@
-// Says how the payment service is, and tells it to be otherwise.
+// Shows the mode of the payment service, and changes it.
 
-const WORDS = { healthy: "healthy", slow: "slow", hanging: "hanging", 503: "answering 503", 429: "answering 429", refusing: "refusing connections" };
+const MODE_TEXTS = { healthy: "healthy", slow: "slow", hanging: "hanging", 503: "answering 503", 429: "answering 429", refusing: "refusing connections" };
 const buttons = [...document.querySelectorAll("button")];
 
-async function show() {
+async function showMode() {
   try {
     const { mode, by_script } = await (await fetch("mode")).json();
-    document.getElementById("mode").textContent = WORDS[mode] ?? mode;
-    document.getElementById("by").textContent = by_script ? "by the script" : "until you say otherwise";
+    document.getElementById("mode").textContent = MODE_TEXTS[mode] ?? mode;
+    document.getElementById("source").textContent = by_script ? "set by the script" : "set manually";
     for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.mode === (by_script ? "" : mode)));
   } catch {
-    document.getElementById("mode").textContent = "gone, and so is the demo";
+    document.getElementById("mode").textContent = "not reachable: the demo has stopped";
   }
 }
 
 for (const button of buttons) {
   button.addEventListener("click", async () => {
     await fetch("mode", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(button.dataset.mode || null) });
-    show();
+    showMode();
   });
 }
-setInterval(show, 500);
-show();
+setInterval(showMode, 500);
+showMode();

@@ -11,68 +11,69 @@ use crate::checkout::Lane;
 use crate::load::Settings;
 use crate::script::{self, Script};
 
-/// Plays the same outage of a payment service to three checkouts, on real sockets, and shows what became of their
-/// callers. Takes about 45 s.
+/// Runs three checkouts through the same outage of a payment service, on real sockets, and reports the latency, failures and load
+/// of each. Takes about 45 s.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub(crate) struct Args {
-    /// Play only this lane; may be given again
+    /// Run only this lane; can be repeated
     #[arg(long, value_enum)]
     pub(crate) lane: Vec<Lane>,
 
-    /// Play the script this many times as fast
+    /// Speed up the script by this factor
     ///
-    /// Time-outs, backoff and the breaker's times stay as the attributes say. So the faster, the less of an outage fits
-    /// between them, and the closer the lanes come to each other.
+    /// Timeouts, backoff and recovery timeout keep their durations. A higher speed therefore shortens the outage relative to them,
+    /// and the lanes differ less.
     #[arg(long, default_value_t = 1.0, value_parser = speed)]
     pub(crate) speed: f64,
 
-    /// Callers a second
+    /// Callers per second
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) rps: u32,
 
-    /// How long the naive lane waits for its one try; an attempt in the others gets 150ms, as another can follow
-    #[arg(long, default_value = "5s", value_name = "DURATION", value_parser = time_out)]
+    /// Timeout of the naive lane's only attempt; each attempt of the other lanes has a timeout of 150ms
+    #[arg(long, default_value = "5s", value_name = "DURATION", value_parser = parse_timeout)]
     pub(crate) naive_timeout: Duration,
 
-    /// What the service goes through: healthy, slow, hanging, 503, 429 or refusing, each with a duration
+    /// Modes of the service, each with a duration: healthy, slow, hanging, 503, 429 or refusing
     ///
-    /// By default an outage of 9 s within 15 s; with --serve one that takes its time, over and over
+    /// For example "healthy 2s, hanging 5s, healthy 4s". The default is an outage of 9 s within 15 s, and with --serve a longer one
+    /// that repeats.
     #[arg(long)]
     pub(crate) script: Option<Script>,
 
-    /// Play the script to the guarded lane over and over, with a dashboard to watch it and buttons to break the service and heal it
+    /// Repeat the script for the guarded lane, and serve its dashboard with buttons that break and restore the service
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "127.0.0.1:9898", conflicts_with_all = ["lane", "picture"])]
     pub(crate) serve: Option<SocketAddr>,
 
-    /// Play the script to several processes instead, each by itself and then as a fleet that shares its breaker through this
-    /// Redis: `redis://127.0.0.1`, say
+    /// Run several processes instead, first independently and then as a fleet that shares its breaker through this Redis, for
+    /// example `redis://127.0.0.1`
     #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["lane", "picture", "serve", "naive_timeout"])]
     pub(crate) redis: Option<String>,
 
-    /// How many processes, with --redis; each sends its share of the callers
+    /// Number of processes with --redis; the callers are divided among them
     #[arg(long, default_value_t = 5, requires = "redis", value_parser = clap::value_parser!(u32).range(2..=50))]
     pub(crate) instances: u32,
 
-    /// Be one of those processes
+    /// Run as one of these processes
     #[arg(long, hide = true, exclusive = true)]
     pub(crate) instance: bool,
 
-    /// Where to write the picture [default: outage.svg in cargo's target directory]
+    /// Where to write the chart [default: outage.svg in cargo's target directory]
     #[arg(long, value_name = "PATH")]
     pub(crate) picture: Option<PathBuf>,
 }
 
 impl Args {
-    /// The lanes to play, in their order; all if none is named.
+    /// Returns the selected lanes in the order of [`Lane::ALL`]; all lanes if none is selected.
     pub(crate) fn lanes(&self) -> Vec<Lane> {
-        let wanted = |lane: &Lane| self.lane.is_empty() || self.lane.contains(lane);
-        Lane::ALL.into_iter().filter(wanted).collect()
+        let is_selected = |lane: &Lane| self.lane.is_empty() || self.lane.contains(lane);
+        Lane::ALL.into_iter().filter(is_selected).collect()
     }
 
     pub(crate) fn settings(&self) -> Settings {
         let default = if self.serve.is_some() { script::LOOP } else { script::OUTAGE };
-        let script = self.script.clone().unwrap_or_else(|| Script::known(default));
+        let script = self.script.clone().unwrap_or_else(|| Script::built_in(default));
         Settings { script: script.at_speed(self.speed), rps: self.rps, naive_timeout: self.naive_timeout }
     }
 
@@ -84,7 +85,7 @@ impl Args {
     }
 }
 
-/// Where cargo builds; asked at run time, so that a binary that was moved does not write to where it was built.
+/// Returns cargo's target directory, as determined at run time: a moved binary must not write to the place where it was built.
 fn target_directory() -> io::Result<PathBuf> {
     if let Some(target) = env::var_os("CARGO_TARGET_DIR") {
         return Ok(target.into());
@@ -102,12 +103,12 @@ fn speed(text: &str) -> Result<f64, String> {
     Ok(speed)
 }
 
-fn time_out(text: &str) -> Result<Duration, String> {
-    let time_out = script::duration(text)?;
-    if !(Duration::from_millis(10)..=Duration::from_mins(1)).contains(&time_out) {
+fn parse_timeout(text: &str) -> Result<Duration, String> {
+    let timeout = script::parse_duration(text)?;
+    if !(Duration::from_millis(10)..=Duration::from_mins(1)).contains(&timeout) {
         return Err("not in 10ms..=1m".into());
     }
-    Ok(time_out)
+    Ok(timeout)
 }
 
 #[cfg(test)]
@@ -119,12 +120,12 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn the_command_line_is_valid() {
         <Args as clap::CommandFactory>::command().debug_assert();
     }
 
     #[test]
-    fn without_arguments_all_lanes_play() -> Result<(), String> {
+    fn without_arguments_all_lanes_run() -> Result<(), String> {
         let args = parse("demo")?;
         assert_eq!(args.lanes(), Lane::ALL);
         assert_eq!(args.settings().script.total(), Duration::from_secs(15));
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn serving_plays_a_longer_script_at_an_address() -> Result<(), String> {
+    fn serve_has_a_default_address_and_a_longer_script() -> Result<(), String> {
         let args = parse("demo --serve")?;
         assert_eq!(args.serve, Some(SocketAddr::from(([127, 0, 0, 1], 9898))));
         assert!(args.settings().script.total() > Duration::from_mins(1));
@@ -141,20 +142,20 @@ mod tests {
     }
 
     #[test]
-    fn a_fleet_has_five_instances_unless_it_is_told_otherwise() -> Result<(), String> {
+    fn a_fleet_has_five_instances_by_default() -> Result<(), String> {
         assert_eq!(parse("demo --redis redis://127.0.0.1")?.instances, 5);
         assert_eq!(parse("demo --instances 7 --redis redis://127.0.0.1")?.instances, 7);
         Ok(())
     }
 
     #[test]
-    fn lanes_play_in_their_order() -> Result<(), String> {
+    fn lanes_run_in_a_fixed_order() -> Result<(), String> {
         assert_eq!(parse("demo --lane guarded --lane naive")?.lanes(), [Lane::Naive, Lane::Guarded]);
         Ok(())
     }
 
     #[test]
-    fn bad_input_is_named_with_what_is_possible() {
+    fn invalid_arguments_are_reported_with_the_valid_ones() {
         for (args, expected) in [
             ("--rps 0", "0 is not in 1..=1000"),
             ("--rps 99999", "99999 is not in 1..=1000"),

@@ -1,4 +1,4 @@
-//! The checkout, three times: what a naive one does in an outage, what retries make of it, and what a breaker does.
+//! Three versions of the checkout: with a timeout only, with retries, and with retries, a circuit breaker and a fallback.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use steadfast::{CircuitBreaker, Transient, circuit_breaker, retry};
 
 use crate::payments::{Order, PaymentError, Payments, Receipt};
 
-/// Lane 1: one try, and all the patience it has.
+/// Lane 1: one attempt with a long timeout.
 async fn naive(payments: &Payments, order: Order) -> Result<Receipt, PaymentError> {
     payments.charge(order).await
 }
 
-/// Lane 2: four quick tries.
+/// Lane 2: four attempts with a short timeout.
 #[retry(max_attempts = 4, backoff = exponential(base = 50ms, max = 1s), jitter = full)]
 async fn retrying(payments: &Payments, order: Order) -> Result<Receipt, PaymentError> {
     payments.charge(order).await
 }
 
-/// Lane 3: the same tries, each through a circuit breaker. A declined order says nothing about the service.
+/// Lane 3: the same attempts through a circuit breaker. A declined order does not count as a failure of the service.
 #[retry(name = "charge", max_attempts = 4, backoff = exponential(base = 50ms, max = 1s), jitter = full)]
 #[circuit_breaker(
     name = "payments",
@@ -32,40 +32,40 @@ async fn guarded(payments: &Payments, order: Order) -> Result<Receipt, PaymentEr
     payments.charge(order).await
 }
 
-/// Lane 3's fallback: the service is in trouble, the customer need not be.
+/// The fallback of lane 3: the order is accepted and charged later.
 async fn guarded_or_queued(payments: &Payments, order: Order) -> Result<Outcome, PaymentError> {
     match guarded(payments, order).await {
         Ok(Receipt) => Ok(Outcome::Answered),
         Err(declined @ PaymentError::Declined(_)) => Err(declined),
-        // A real shop would write the order to a durable queue here, and charge it when the breaker has closed.
+        // A real shop would write the order to a durable queue and charge it once the breaker has closed.
         Err(_) => Ok(Outcome::Queued),
     }
 }
 
-/// Which checkout takes the orders.
+/// A version of the checkout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Lane {
-    /// A time-out only.
+    /// A timeout only
     Naive,
-    /// `#[retry]` alone.
+    /// `#[retry]` alone
     Retry,
-    /// `#[retry]` + `#[circuit_breaker]` + a fallback.
+    /// `#[retry]`, `#[circuit_breaker]` and a fallback
     Guarded,
 }
 
-/// What became of an order.
+/// The outcome of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Outcome {
     /// Charged.
     Answered,
-    /// Taken, to be charged later: the fallback's answer.
+    /// Accepted by the fallback, to be charged later.
     Queued,
     /// The customer saw an error.
     Failed,
 }
 
-/// How long an attempt may take that another one can follow; the service answers in 10 to 20 ms.
-const ATTEMPT: Duration = Duration::from_millis(150);
+/// The timeout of an attempt in the lanes that retry. A healthy service answers in 10 to 20 ms.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(150);
 
 impl Lane {
     pub(crate) const ALL: [Self; 3] = [Self::Naive, Self::Retry, Self::Guarded];
@@ -79,15 +79,15 @@ impl Lane {
         outcome.unwrap_or(Outcome::Failed)
     }
 
-    /// How long one attempt may take. With a single try it is all a naive checkout has, so it waits long.
-    pub(crate) fn time_out(self, naive: Duration) -> Duration {
+    /// Returns the timeout of one attempt. The naive lane has a single attempt, so it gets a longer one.
+    pub(crate) fn timeout(self, naive: Duration) -> Duration {
         match self {
             Self::Naive => naive,
-            Self::Retry | Self::Guarded => ATTEMPT,
+            Self::Retry | Self::Guarded => ATTEMPT_TIMEOUT,
         }
     }
 
-    /// The breaker that guards this lane.
+    /// Returns the lane's circuit breaker, if it has one.
     pub(crate) fn breaker(self) -> Option<&'static CircuitBreaker> {
         match self {
             Self::Guarded => steadfast::breaker("payments"),

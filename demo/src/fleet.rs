@@ -1,13 +1,13 @@
-//! The same outage for several processes, each by itself and then as a fleet that shares its breaker: `--redis`.
+//! The same outage for several processes, first independent of each other and then as a fleet with a shared breaker: `--redis`.
 //!
-//! The processes are this program once more, as an [`instance`]; they call one payment service, which is here.
+//! Each process runs this program as an [`instance`]. All of them call one payment service, which runs in the parent process.
 
 mod compare;
 mod instance;
 
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::Context;
 use futures_util::future::try_join_all;
@@ -15,47 +15,45 @@ use steadfast_redis::{Fleet, FleetEvent};
 use tokio::sync::mpsc;
 use tokio::time::{self, Instant};
 
-use self::compare::Played;
+use self::compare::GroupRecording;
 pub(crate) use self::instance::run as run_instance;
-use self::instance::{Change, Process, Setup, Told};
+use self::instance::{Change, Message, Process, START_TIMEOUT, Setup, unix_micros};
 use crate::checkout::Lane;
-use crate::load::{self, Call, PATIENCE, Recording, Settings};
+use crate::load::{self, Call, DRAIN_TIMEOUT, Recording, Settings};
 use crate::progress::{LaneBar, Progress};
 use crate::script::Mode;
 use crate::service::PaymentService;
 
-/// How long a process may take to start and to find Redis.
-const STARTING: Duration = Duration::from_secs(10);
 const SHOW_EVERY: Duration = Duration::from_millis(50);
 
-/// Plays the script twice; gives what there is to say of it.
-pub(crate) async fn play(redis: &str, instances: u32, settings: &Settings) -> anyhow::Result<String> {
-    anyhow::ensure!(instances <= settings.rps, "{instances} instances need --rps {instances} at least");
-    // Others may play on the same Redis at the same time.
+/// Runs the script twice, without and with the fleet, and returns the report.
+pub(crate) async fn compare(redis: &str, instances: u32, settings: &Settings) -> anyhow::Result<String> {
+    anyhow::ensure!(instances <= settings.rps, "{instances} instances need at least --rps {instances}");
+    // The name is unique among demos that use the same Redis at the same time.
     let application = format!("steadfast-demo-{}", std::process::id());
-    find(redis, &application).await?;
+    check_redis(redis, &application).await?;
     let progress = Progress::new(&settings.script);
-    // Both bars stand there from the beginning.
+    // Both bars are created before the first run, so that both are visible from the start.
     let lanes = [("alone", None, progress.lane("alone")?), ("fleet", Some(redis.to_owned()), progress.lane("fleet")?)];
-    let mut played = Vec::new();
+    let mut recordings = Vec::new();
     for (name, redis, bar) in lanes {
         let share = Settings { rps: settings.rps / instances, ..settings.clone() };
-        let recorded = record(redis, &application, instances, share, &bar).await;
-        played.push((name, recorded.with_context(|| format!("`{name}` broke off"))?));
+        let recording = record(redis, &application, instances, share, &bar).await;
+        recordings.push((name, recording.with_context(|| format!("the run `{name}` failed"))?));
         bar.done();
     }
-    Ok(compare::report(&played))
+    Ok(compare::report(&recordings))
 }
 
-/// Makes sure that there is a Redis, so that nobody waits for a comparison with nothing.
-async fn find(redis: &str, application: &str) -> anyhow::Result<()> {
-    let (tell, mut told) = mpsc::unbounded_channel();
-    let on_event = move |event: &FleetEvent| _ = tell.send(event.clone());
+/// Checks that Redis is available before the runs start.
+async fn check_redis(redis: &str, application: &str) -> anyhow::Result<()> {
+    let (sender, mut events) = mpsc::unbounded_channel();
+    let on_event = move |event: &FleetEvent| _ = sender.send(event.clone());
     let fleet = Fleet::connect(redis).application(application).on_event(on_event).start()?;
-    let first = time::timeout(STARTING, told.recv()).await.context("no Redis answers there")?;
+    let first = time::timeout(START_TIMEOUT, events.recv()).await.context("Redis does not answer")?;
     fleet.stop().await;
     match first {
-        Some(FleetEvent::Unavailable { error, .. }) => Err(error).context("--redis wants a Redis that answers"),
+        Some(FleetEvent::Unavailable { error, .. }) => Err(error).context("--redis requires an available Redis"),
         _ => Ok(()),
     }
 }
@@ -66,7 +64,7 @@ async fn record(
     instances: u32,
     settings: Settings,
     bar: &LaneBar,
-) -> anyhow::Result<Played> {
+) -> anyhow::Result<GroupRecording> {
     let service = PaymentService::start().context("cannot start the payment service")?;
     let log = service.log();
     let setup = Setup { service: service.address(), redis, application: application.to_owned(), settings };
@@ -75,10 +73,10 @@ async fn record(
         processes.push(Process::start(&setup).await.context("cannot start a process")?);
     }
     for process in &mut processes {
-        let told = time::timeout(STARTING, process.next()).await.context("a process does not start")??;
-        anyhow::ensure!(matches!(told, Told::Ready), "a process is not ready");
+        let message = time::timeout(START_TIMEOUT, process.next()).await.context("a process does not start")??;
+        anyhow::ensure!(matches!(message, Message::Ready), "a process is not ready");
     }
-    let (start, began) = (Instant::now(), unix_micros());
+    let (start, start_micros) = (Instant::now(), unix_micros());
     for process in &mut processes {
         process.begin().await?;
     }
@@ -89,14 +87,14 @@ async fn record(
         let mut show = time::interval(SHOW_EVERY);
         loop {
             show.tick().await;
-            let rest = format_args!("{} of {instances} circuits open", open.get());
-            bar.show(start.elapsed(), mode.get(), &rest);
+            let lane_state = format_args!("{} of {instances} breakers open", open.get());
+            bar.show(start.elapsed(), mode.get(), &lane_state);
         }
     };
-    let limit = script.total() + PATIENCE + Lane::Guarded.time_out(setup.settings.naive_timeout);
-    let listening = try_join_all(processes.iter_mut().map(|process| listen(process, began, &open)));
-    let both = async { tokio::try_join!(load::direct(service, script, start, &mode), listening) };
-    let ((service, phases), heard) = tokio::select! {
+    let limit = script.total() + DRAIN_TIMEOUT + Lane::Guarded.timeout(setup.settings.naive_timeout);
+    let collecting = try_join_all(processes.iter_mut().map(|process| collect(process, start_micros, &open)));
+    let both = async { tokio::try_join!(load::run_script(service, script, start, &mode), collecting) };
+    let ((service, phases), records) = tokio::select! {
         both = time::timeout(limit, both) => both.context("the processes do not end")??,
         never = watch() => match never {},
     };
@@ -106,42 +104,36 @@ async fn record(
     let mut recording =
         Recording { lane: Lane::Guarded, phases, calls: Vec::new(), requests, refused: 0, breaker: Vec::new() };
     let mut changes = Vec::new();
-    for heard in heard {
-        recording.calls.extend(heard.calls);
-        recording.refused += heard.refused;
-        changes.push(heard.changes);
+    for record in records {
+        recording.calls.extend(record.calls);
+        recording.refused += record.refused;
+        changes.push(record.changes);
     }
-    Ok(Played { recording, changes })
+    Ok(GroupRecording { recording, changes })
 }
 
-/// What a process has told.
+/// The messages of one process.
 #[derive(Default)]
-struct Heard {
+struct InstanceRecord {
     changes: Vec<(Duration, Change)>,
     calls: Vec<Call>,
     refused: usize,
 }
 
-/// Listens until the process has told everything.
-async fn listen(process: &mut Process, began: u64, open: &Cell<u32>) -> anyhow::Result<Heard> {
-    let mut heard = Heard::default();
+/// Collects the messages of a process until its last one, and counts the open breakers. Times are relative to `start_micros`.
+async fn collect(process: &mut Process, start_micros: u64, open: &Cell<u32>) -> anyhow::Result<InstanceRecord> {
+    let mut record = InstanceRecord::default();
     loop {
         match process.next().await? {
-            Told::Ready => {}
-            Told::Changed { at, change } => {
+            Message::Ready => {}
+            Message::Changed { at, change } => {
                 match change {
                     Change::Opened => open.set(open.get() + 1),
                     Change::Closed => open.set(open.get().saturating_sub(1)),
                 }
-                heard.changes.push((Duration::from_micros(at.saturating_sub(began)), change));
+                record.changes.push((Duration::from_micros(at.saturating_sub(start_micros)), change));
             }
-            Told::Ended { calls, refused } => return Ok(Heard { calls, refused, ..heard }),
+            Message::Ended { calls, refused } => return Ok(InstanceRecord { calls, refused, ..record }),
         }
     }
-}
-
-/// The one clock that processes share.
-fn unix_micros() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }

@@ -1,5 +1,5 @@
-//! An outage on real sockets, three times over: a checkout with a time-out only, one that retries, and one that
-//! retries through a circuit breaker with a fallback. `--help` says what can be changed.
+//! The same outage on real sockets for three checkouts: one with a timeout only, one with retries, and one with retries, a circuit
+//! breaker and a fallback. `--help` lists the options.
 
 mod args;
 mod checkout;
@@ -21,7 +21,7 @@ use clap::Parser;
 
 use crate::args::Args;
 use crate::load::Settings;
-use crate::measure::Figures;
+use crate::measure::LaneStats;
 use crate::progress::Progress;
 
 #[tokio::main]
@@ -32,20 +32,20 @@ async fn main() -> anyhow::Result<()> {
     }
     let settings = args.settings();
     if let Some(redis) = &args.redis {
-        allow_sockets(&settings)?;
-        println!("{}", fleet::play(redis, args.instances, &settings).await?);
+        raise_socket_limit(&settings)?;
+        println!("{}", fleet::compare(redis, args.instances, &settings).await?);
         return Ok(());
     }
     if let Some(address) = args.serve {
-        allow_sockets(&settings)?;
+        raise_socket_limit(&settings)?;
         return serve::serve(address, settings).await;
     }
     let picture = args.picture()?;
     if let Some(folder) = picture.parent() {
-        // Now: nobody should wait 45 s to be told that the path is wrong.
-        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        // Before the run, so that a wrong path is reported at once.
+        fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     }
-    allow_sockets(&settings)?;
+    raise_socket_limit(&settings)?;
 
     let progress = Progress::new(&settings.script);
     let lanes = args.lanes().into_iter().map(|lane| Ok((lane, progress.lane(lane.name())?)));
@@ -53,37 +53,38 @@ async fn main() -> anyhow::Result<()> {
     let mut recordings = Vec::new();
     for (lane, bar) in lanes {
         let recording = load::play(lane, &settings, &bar).await;
-        recordings.push(recording.with_context(|| format!("the {} lane broke off", lane.name()))?);
+        recordings.push(recording.with_context(|| format!("the {} lane failed", lane.name()))?);
         bar.done();
     }
 
-    let figures: Vec<_> = recordings.iter().map(|recording| (recording.lane, Figures::of(recording))).collect();
-    println!("{}", report::report(&figures, &settings));
+    let stats: Vec<_> = recordings.iter().map(|recording| (recording.lane, LaneStats::of(recording))).collect();
+    println!("{}", report::report(&stats, &settings));
 
     let svg = picture::draw(&recordings, settings.rps).context("cannot draw the picture")?;
     fs::write(&picture, svg).with_context(|| format!("cannot write {}", picture.display()))?;
-    println!("The picture: {}", picture.display());
+    println!("Chart written to {}", picture.display());
     Ok(())
 }
 
-/// Lets the process open as many sockets as a lane can need: two for each caller who waits, as both ends are ours.
+/// Raises the limit of open files to the number of sockets that a lane needs: two per waiting caller, since this process owns both
+/// ends.
 ///
-/// The naive lane makes that a thousand, and systems allow 1,024 (Linux) or 256 (macOS) unless asked for more.
+/// The naive lane needs about a thousand; the default limits are 1,024 (Linux) and 256 (macOS).
 #[cfg(unix)]
-fn allow_sockets(settings: &Settings) -> anyhow::Result<()> {
-    const OTHERS: u64 = 256;
-    let waiting = settings.naive_timeout.min(settings.script.total()).as_secs() + 1;
-    let needed = 2 * waiting * u64::from(settings.rps) + OTHERS;
+fn raise_socket_limit(settings: &Settings) -> anyhow::Result<()> {
+    const OTHER_FILES: u64 = 256;
+    let waiting_seconds = settings.naive_timeout.min(settings.script.total()).as_secs() + 1;
+    let needed = 2 * waiting_seconds * u64::from(settings.rps) + OTHER_FILES;
     let allowed = rlimit::increase_nofile_limit(needed)?;
     anyhow::ensure!(
         allowed >= needed,
-        "this load may need {needed} open files, and the system allows {allowed}: lower --rps or --naive-timeout, or \
-         raise the limit (`ulimit -Hn`)"
+        "this load may need {needed} open files, but the system allows {allowed}: lower --rps or --naive-timeout, or \
+         raise the hard limit (`ulimit -Hn`)"
     );
     Ok(())
 }
 
 #[cfg(not(unix))]
-fn allow_sockets(_: &Settings) -> anyhow::Result<()> {
+fn raise_socket_limit(_: &Settings) -> anyhow::Result<()> {
     Ok(())
 }

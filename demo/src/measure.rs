@@ -1,50 +1,50 @@
-//! What a recording says: the figures of the table and the lines of the picture. No clock and no I/O.
+//! Statistics of a recording: the values of the table and the lines of the chart. Pure functions, without a clock or I/O.
 
 use std::ops::Range;
 use std::time::Duration;
 
 use crate::checkout::Outcome;
-use crate::load::{Call, Played, Recording};
+use crate::load::{Call, PlayedPhase, Recording};
 use crate::script::Mode;
 
-/// What was measured in one lane.
+/// The statistics of one lane.
 #[derive(Debug)]
-pub(crate) struct Figures {
+pub(crate) struct LaneStats {
     pub(crate) callers: usize,
     pub(crate) answered: usize,
     pub(crate) queued: usize,
     pub(crate) failed: usize,
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,
-    pub(crate) slowest: Duration,
-    pub(crate) most_in_flight: usize,
-    /// Callers in flight while the service hung, if it did.
-    pub(crate) in_hang: Option<InFlight>,
+    pub(crate) max: Duration,
+    pub(crate) peak_in_flight: usize,
+    /// Callers in flight while the service was hanging; `None` if the script contains no such phase.
+    pub(crate) in_flight_while_hanging: Option<InFlight>,
     pub(crate) requests_while_down: usize,
     pub(crate) refused: usize,
-    /// Attempts, refused ones included, per caller who came while the service was down.
+    /// Attempts, including refused connections, per caller that arrived while the service was down; `None` if there was none.
     pub(crate) amplification: Option<f64>,
     pub(crate) recovery: Recovery,
 }
 
-/// Callers in flight over a span of time.
+/// The number of callers in flight over a period.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct InFlight {
     pub(crate) mean: f64,
-    pub(crate) most: usize,
+    pub(crate) peak: usize,
 }
 
-/// How soon after the service was back a caller got a good answer.
+/// The time from the end of the outage to the first successful answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Recovery {
-    /// The script has none.
+    /// The script contains no recovery of the service.
     None,
-    /// No caller did.
+    /// No caller got an answer.
     Never,
     After(Duration),
 }
 
-impl Figures {
+impl LaneStats {
     pub(crate) fn of(recording: &Recording) -> Self {
         let Recording { phases, calls, requests, refused, .. } = recording;
         let count = |outcome| calls.iter().filter(|call| call.outcome == outcome).count();
@@ -52,7 +52,7 @@ impl Figures {
         latencies.sort_unstable();
 
         let steps = in_flight(calls);
-        let hangs = phases.iter().filter(|phase| phase.mode == Mode::Hanging).map(|hang| hang.from..hang.to);
+        let hanging = phases.iter().filter(|phase| phase.mode == Mode::Hanging).map(|phase| phase.from..phase.to);
         let requests_while_down = requests.iter().filter(|request| request.mode.is_down()).count();
         let callers_while_down = calls.iter().filter(|call| is_down(phases, call.arrived)).count();
         Self {
@@ -62,9 +62,9 @@ impl Figures {
             failed: count(Outcome::Failed),
             p50: percentile(&latencies, 50),
             p99: percentile(&latencies, 99),
-            slowest: percentile(&latencies, 100),
-            most_in_flight: steps.iter().map(|&(_, count)| count).max().unwrap_or(0),
-            in_hang: within(&steps, hangs),
+            max: percentile(&latencies, 100),
+            peak_in_flight: steps.iter().map(|&(_, count)| count).max().unwrap_or(0),
+            in_flight_while_hanging: in_flight_during(&steps, hanging),
             requests_while_down,
             refused: *refused,
             amplification: ratio(requests_while_down + refused, callers_while_down),
@@ -73,72 +73,72 @@ impl Figures {
     }
 }
 
-/// How many callers were in flight, and from when on; sorted by time.
+/// Returns the number of callers in flight as steps: the time of each change and the number from then on, in order of time.
 pub(crate) fn in_flight(calls: &[Call]) -> Vec<(Duration, usize)> {
     let mut changes: Vec<(Duration, bool)> =
         calls.iter().flat_map(|call| [(call.arrived, true), (call.ended, false)]).collect();
-    // Who leaves in the instant in which another one comes was not in flight together with them.
+    // At the same time, ends sort before arrivals: such callers do not overlap.
     changes.sort_unstable();
     let mut count = 0;
-    let step = |(at, comes)| {
-        count = if comes { count + 1 } else { count - 1 };
+    let step = |(at, is_arrival)| {
+        count = if is_arrival { count + 1 } else { count - 1 };
         (at, count)
     };
     changes.into_iter().map(step).collect()
 }
 
-/// How many events a second there were at `at`, over the `window` before it. The times are sorted.
+/// Returns the events per second over the `window` that ends at `at`. `times` must be sorted.
 pub(crate) fn rate(times: &[Duration], at: Duration, window: Duration) -> f64 {
-    let until = |end: Duration| times.partition_point(|&time| time <= end);
-    let seen = until(at) - at.checked_sub(window).map_or(0, until);
-    to_f64(seen) / window.as_secs_f64()
+    let count_until = |end: Duration| times.partition_point(|&time| time <= end);
+    let count = count_until(at) - at.checked_sub(window).map_or(0, count_until);
+    to_f64(count) / window.as_secs_f64()
 }
 
-/// By nearest rank; `sorted` is in ascending order.
+/// Returns a percentile by nearest rank. `sorted` must be in ascending order.
 fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }
 
-/// Callers in flight over these spans of time, taken together; `steps` as from [`in_flight`].
-pub(crate) fn within(
+/// Returns the callers in flight over all `periods` together; `None` if they are empty. `steps` come from [`in_flight`].
+pub(crate) fn in_flight_during(
     steps: &[(Duration, usize)],
-    spans: impl IntoIterator<Item = Range<Duration>>,
+    periods: impl IntoIterator<Item = Range<Duration>>,
 ) -> Option<InFlight> {
-    let (mut time, mut caller_seconds, mut most) = (0.0, 0.0, 0);
-    for span in spans {
-        let first = steps.partition_point(|&(at, _)| at <= span.start);
-        let last = steps.partition_point(|&(at, _)| at < span.end);
-        let mut here = (span.start, first.checked_sub(1).map_or(0, |before| steps[before].1));
-        for &next in steps[first..last.max(first)].iter().chain([&(span.end, 0)]) {
-            caller_seconds += to_f64(here.1) * next.0.saturating_sub(here.0).as_secs_f64();
-            most = most.max(here.1);
-            here = next;
+    let (mut seconds, mut caller_seconds, mut peak) = (0.0, 0.0, 0);
+    for period in periods {
+        let first = steps.partition_point(|&(at, _)| at <= period.start);
+        let last = steps.partition_point(|&(at, _)| at < period.end);
+        let mut current = (period.start, first.checked_sub(1).map_or(0, |before| steps[before].1));
+        for &next in steps[first..last.max(first)].iter().chain([&(period.end, 0)]) {
+            caller_seconds += to_f64(current.1) * next.0.saturating_sub(current.0).as_secs_f64();
+            peak = peak.max(current.1);
+            current = next;
         }
-        time += span.end.saturating_sub(span.start).as_secs_f64();
+        seconds += period.end.saturating_sub(period.start).as_secs_f64();
     }
-    (time > 0.0).then(|| InFlight { mean: caller_seconds / time, most })
+    (seconds > 0.0).then(|| InFlight { mean: caller_seconds / seconds, peak })
 }
 
-fn is_down(phases: &[Played], at: Duration) -> bool {
+fn is_down(phases: &[PlayedPhase], at: Duration) -> bool {
     phases.iter().any(|phase| phase.mode.is_down() && (phase.from..phase.to).contains(&at))
 }
 
-fn recovery(phases: &[Played], calls: &[Call]) -> Recovery {
-    let is_recovery = |pair: &&[Played]| pair[0].mode.is_down() && !pair[1].mode.is_down();
-    let Some(back) = phases.windows(2).rfind(is_recovery).map(|pair| pair[1].from) else {
+fn recovery(phases: &[PlayedPhase], calls: &[Call]) -> Recovery {
+    let is_recovery = |pair: &&[PlayedPhase]| pair[0].mode.is_down() && !pair[1].mode.is_down();
+    let Some(recovered) = phases.windows(2).rfind(is_recovery).map(|pair| pair[1].from) else {
         return Recovery::None;
     };
-    let good = calls.iter().filter(|call| call.outcome == Outcome::Answered && call.ended >= back);
-    good.map(|call| call.ended.saturating_sub(back)).min().map_or(Recovery::Never, Recovery::After)
+    let answered = calls.iter().filter(|call| call.outcome == Outcome::Answered && call.ended >= recovered);
+    answered.map(|call| call.ended.saturating_sub(recovered)).min().map_or(Recovery::Never, Recovery::After)
 }
 
-/// `None` if there is nothing to compare with.
-fn ratio(this: usize, that: usize) -> Option<f64> {
-    (that > 0).then(|| to_f64(this) / to_f64(that))
+/// Returns `None` if the denominator is zero.
+fn ratio(numerator: usize, denominator: usize) -> Option<f64> {
+    (denominator > 0).then(|| to_f64(numerator) / to_f64(denominator))
 }
 
-/// Exact: no count here comes near 2^32.
+/// Converts a count, exactly up to 2^32, which no count here reaches.
 pub(crate) fn to_f64(count: usize) -> f64 {
     u32::try_from(count).unwrap_or(u32::MAX).into()
 }
@@ -155,8 +155,8 @@ mod tests {
         Call { arrived: ms(arrived), ended: ms(ended), outcome }
     }
 
-    fn played(mode: Mode, from: u64, to: u64) -> Played {
-        Played { mode, from: ms(from), to: ms(to) }
+    fn played(mode: Mode, from: u64, to: u64) -> PlayedPhase {
+        PlayedPhase { mode, from: ms(from), to: ms(to) }
     }
 
     #[test]
@@ -182,10 +182,11 @@ mod tests {
         let expected = [(0, 1), (10, 2), (30, 1), (30, 2), (40, 1), (50, 0)];
         assert_eq!(steps, expected.map(|(at, count)| (ms(at), count)));
 
-        for (from, to, mean, most) in [(0, 10, 1.0, 1), (10, 40, 2.0, 2), (20, 60, 1.25, 2), (60, 80, 0.0, 0)] {
-            assert_eq!(within(&steps, [ms(from)..ms(to)]), Some(InFlight { mean, most }), "{from} to {to}");
+        for (from, to, mean, peak) in [(0, 10, 1.0, 1), (10, 40, 2.0, 2), (20, 60, 1.25, 2), (60, 80, 0.0, 0)] {
+            let during = in_flight_during(&steps, [ms(from)..ms(to)]);
+            assert_eq!(during, Some(InFlight { mean, peak }), "{from} to {to}");
         }
-        assert_eq!(within(&steps, []), None);
+        assert_eq!(in_flight_during(&steps, []), None);
     }
 
     #[test]
@@ -203,19 +204,19 @@ mod tests {
         let early = call(5, 9, Outcome::Answered);
         let queued = call(21, 22, Outcome::Queued);
         let failed = call(21, 23, Outcome::Failed);
-        let good = call(22, 27, Outcome::Answered);
+        let answered = call(22, 27, Outcome::Answered);
         for (phases, calls, expected) in [
-            (&phases[..], vec![early, queued, failed, good], Recovery::After(ms(7))),
+            (&phases[..], vec![early, queued, failed, answered], Recovery::After(ms(7))),
             (&phases[..], vec![early, queued, failed], Recovery::Never),
-            (&phases[..2], vec![early, good], Recovery::None),
+            (&phases[..2], vec![early, answered], Recovery::None),
         ] {
             assert_eq!(recovery(phases, &calls), expected);
         }
     }
 
     #[test]
-    fn the_figures_of_a_recording() {
-        let figures = Figures::of(&Recording {
+    fn statistics_of_a_recording() {
+        let stats = LaneStats::of(&Recording {
             lane: crate::checkout::Lane::Retry,
             phases: vec![played(Mode::Healthy, 0, 10), played(Mode::Hanging, 10, 20), played(Mode::Refusing, 20, 30)],
             calls: vec![call(0, 5, Outcome::Answered), call(12, 28, Outcome::Failed), call(22, 23, Outcome::Queued)],
@@ -225,9 +226,9 @@ mod tests {
             refused: 3,
             breaker: Vec::new(),
         });
-        assert_eq!((figures.callers, figures.answered, figures.queued, figures.failed), (3, 1, 1, 1));
-        assert_eq!((figures.requests_while_down, figures.refused), (2, 3));
-        assert_eq!((figures.most_in_flight, figures.amplification), (2, Some(2.5)));
-        assert_eq!(figures.in_hang, Some(InFlight { mean: 0.8, most: 1 }));
+        assert_eq!((stats.callers, stats.answered, stats.queued, stats.failed), (3, 1, 1, 1));
+        assert_eq!((stats.requests_while_down, stats.refused), (2, 3));
+        assert_eq!((stats.peak_in_flight, stats.amplification), (2, Some(2.5)));
+        assert_eq!(stats.in_flight_while_hanging, Some(InFlight { mean: 0.8, peak: 1 }));
     }
 }

@@ -1,4 +1,4 @@
-//! The shop's client of the payment service: one HTTP request per attempt, and what can become of it.
+//! The shop's HTTP client of the payment service, and its errors.
 
 use std::error::Error;
 use std::io;
@@ -11,17 +11,17 @@ use reqwest::header::RETRY_AFTER;
 use reqwest::{Response, StatusCode};
 use steadfast::{CircuitOpen, Transient};
 
-/// What a customer buys.
+/// An order of a customer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Order {
     pub(crate) number: u32,
 }
 
-/// The service's word that an order is paid.
+/// The confirmation that an order was charged.
 #[derive(Debug)]
 pub(crate) struct Receipt;
 
-/// Why an order was not charged.
+/// The reason why an order was not charged.
 #[derive(Debug, thiserror::Error, Transient)]
 pub(crate) enum PaymentError {
     #[error("timed out")]
@@ -30,7 +30,7 @@ pub(crate) enum PaymentError {
     #[error("the service answered {0}")]
     #[transient]
     Unavailable(StatusCode),
-    #[error("asked to wait {after:?}")]
+    #[error("rate limited, retry after {after:?}")]
     #[transient(retry_after = after)]
     RateLimited { after: Duration },
     #[error("no connection: {0}")]
@@ -42,7 +42,7 @@ pub(crate) enum PaymentError {
     Open(#[from] CircuitOpen),
 }
 
-/// A connection pool to the payment service.
+/// A client of the payment service with a connection pool.
 #[derive(Debug)]
 pub(crate) struct Payments {
     http: reqwest::Client,
@@ -51,18 +51,18 @@ pub(crate) struct Payments {
 }
 
 impl Payments {
-    /// A client that waits for `time_out` at most in each attempt.
-    pub(crate) fn new(service: SocketAddr, time_out: Duration) -> reqwest::Result<Self> {
-        // A proxy in the environment would not find our loopback.
-        let http = reqwest::Client::builder().timeout(time_out).no_proxy().build()?;
+    /// Creates a client whose attempts take at most `timeout`.
+    pub(crate) fn new(service: SocketAddr, timeout: Duration) -> reqwest::Result<Self> {
+        // A proxy from the environment cannot reach this machine's loopback interface.
+        let http = reqwest::Client::builder().timeout(timeout).no_proxy().build()?;
         Ok(Self { http, charges: format!("http://{service}/charges"), refused: AtomicUsize::new(0) })
     }
 
     /// Makes one attempt to charge `order`.
     pub(crate) async fn charge(&self, order: Order) -> Result<Receipt, PaymentError> {
-        // The key is what makes another attempt safe: after a time-out nobody knows whether the first one was charged.
+        // The key makes retries safe: after a timeout, the order may or may not have been charged.
         let request = self.http.post(&self.charges).header("Idempotency-Key", order.number);
-        let response = request.send().await.map_err(|error| self.no_answer(error))?;
+        let response = request.send().await.map_err(|error| self.request_error(error))?;
         match response.status() {
             status if status.is_success() => Ok(Receipt),
             StatusCode::TOO_MANY_REQUESTS => Err(PaymentError::RateLimited { after: retry_after(&response) }),
@@ -71,13 +71,13 @@ impl Payments {
         }
     }
 
-    /// How many connections were refused. Such an attempt never reaches the service, so only its client can count it.
+    /// Returns the number of refused connections. They do not reach the service, so only the client can count them.
     pub(crate) fn refused(&self) -> usize {
-        // ORDERING: Relaxed: a count that nothing else is inferred from.
+        // ORDERING: Relaxed: a plain count; no other memory depends on it.
         self.refused.load(Ordering::Relaxed)
     }
 
-    fn no_answer(&self, error: reqwest::Error) -> PaymentError {
+    fn request_error(&self, error: reqwest::Error) -> PaymentError {
         if error.is_timeout() {
             return PaymentError::Timeout;
         }

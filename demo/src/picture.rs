@@ -1,50 +1,33 @@
-//! The picture: the lanes over time in one view, as SVG.
+//! The chart: all lanes over time, as SVG.
 //!
-//! Nothing in it rests on colour alone: lines differ in dashes and carry their names, the breaker's states in height.
+//! No information depends on colour alone: the lines differ in dashes and carry their names, and the states of the breaker differ in
+//! height.
 
 mod panel;
 mod states;
+mod style;
 
 use std::time::Duration;
 
-use plotters::coord::{CoordTranslate, Shift};
-use plotters::element::DashedPathElement;
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::text_anchor::{HPos, VPos};
 
 use self::panel::{Panel, Scale};
-use crate::checkout::Lane;
+use self::style::{Area, LEFT, LineStyle, Points, RIGHT, WIDTH, text};
 use crate::load::Recording;
 use crate::measure;
 
-const WIDTH: u32 = 1200;
+// The heights of the parts.
 const HEAD: u32 = 92;
 const CALLERS: u32 = 370;
 const LOAD: u32 = 320;
 const STATES: u32 = 100;
-/// What stands left and right of the plots, so that their time axes lie one below the other.
-const LEFT: u32 = 60;
-const RIGHT: u32 = 26;
-
-/// One point of a line every so often; callers in flight are averaged over it.
+/// The time between two points of a line. Callers in flight are averaged over it.
 const STEP: Duration = Duration::from_millis(50);
-/// A rate counts the requests of this much time.
+/// The period over which request rates are measured.
 const WINDOW: Duration = Duration::from_millis(250);
 
-// Okabe and Ito's palette, which every kind of colour vision can tell apart (https://jfly.uni-koeln.de/color/).
-const VERMILLION: RGBColor = RGBColor(213, 94, 0);
-const BLUE: RGBColor = RGBColor(0, 114, 178);
-const GREEN: RGBColor = RGBColor(0, 158, 115);
-const ORANGE: RGBColor = RGBColor(230, 159, 0);
-const SKY: RGBColor = RGBColor(86, 180, 233);
-const INK: RGBColor = RGBColor(40, 40, 40);
-const GREY: RGBColor = RGBColor(200, 200, 200);
-
-type Area<'a, Coord = Shift> = DrawingArea<SVGBackend<'a>, Coord>;
-/// Seconds and a count.
-type Points = Vec<(f64, f64)>;
-
-/// Draws what was recorded at `rps` callers a second.
+/// Draws the recordings of a run with `rps` callers per second.
 pub(crate) fn draw(recordings: &[Recording], rps: u32) -> anyhow::Result<String> {
     let guarded = recordings.iter().find(|recording| !recording.breaker.is_empty());
     let height = HEAD + CALLERS + LOAD + guarded.map_or(0, |_| STATES);
@@ -67,7 +50,7 @@ fn draw_all(area: &Area<'_>, recordings: &[Recording], guarded: Option<&Recordin
 
     draw_head(&head, recordings, rps)?;
     panel("Callers in flight (log scale)", Scale::Logarithmic, callers_in_flight).draw(&callers)?;
-    panel("Requests a second that reach the service", Scale::Linear, requests_per_second).draw(&load)?;
+    panel("Requests per second received by the service", Scale::Linear, requests_per_second).draw(&load)?;
     if let Some(guarded) = guarded {
         states::draw(&states, &guarded.breaker, until)?;
     }
@@ -75,61 +58,26 @@ fn draw_all(area: &Area<'_>, recordings: &[Recording], guarded: Option<&Recordin
     Ok(())
 }
 
-/// How a lane's line looks, in every panel.
-struct Look {
-    color: RGBColor,
-    /// Length of a dash and of the gap after it, in pixels.
-    dash: Option<(i32, i32)>,
-    says: &'static str,
-}
-
-impl Look {
-    fn of(lane: Lane) -> Self {
-        match lane {
-            Lane::Naive => Self { color: VERMILLION, dash: Some((10, 5)), says: "a time-out only" },
-            Lane::Retry => Self { color: BLUE, dash: Some((3, 3)), says: "#[retry]" },
-            Lane::Guarded => Self { color: GREEN, dash: None, says: "#[retry] + #[circuit_breaker] + fallback" },
-        }
-    }
-
-    fn draw_line<Coord>(&self, area: &Area<'_, Coord>, points: Vec<Coord::From>) -> anyhow::Result<()>
-    where
-        Coord: CoordTranslate,
-        Coord::From: Clone + 'static,
-    {
-        let style = self.color.stroke_width(2);
-        match self.dash {
-            None => area.draw(&PathElement::new(points, style))?,
-            Some((dash, gap)) => area.draw(&DashedPathElement::new(points, dash, gap, style))?,
-        }
-        Ok(())
-    }
-}
-
-/// The title, and which line is which.
+/// Draws the title and the legend of the lines.
 fn draw_head(area: &Area<'_>, recordings: &[Recording], rps: u32) -> anyhow::Result<()> {
     let left = LEFT.cast_signed();
-    let title = format!("The same outage for every checkout, at {rps} callers a second");
+    let title = format!("Three checkouts in the same outage, {rps} callers per second");
     area.draw(&Text::new(title, (left, 16), text(22, HPos::Left, VPos::Top)))?;
-    let key = "shaded: the service is down";
+    let key = "shaded: service down";
     let right = (WIDTH - RIGHT).cast_signed();
     area.draw(&Text::new(key, (right, 66), text(15, HPos::Right, VPos::Center)))?;
 
     let mut x = left;
     for recording in recordings {
-        let look = Look::of(recording.lane);
-        let name = format!("{}: {}", recording.lane.name(), look.says);
-        look.draw_line(area, vec![(x, 66), (x + 44, 66)])?;
-        // Without fonts there is no telling how wide a text is; this is about right.
+        let style = LineStyle::of(recording.lane);
+        let name = format!("{}: {}", recording.lane.name(), style.legend);
+        style.draw_line(area, vec![(x, 66), (x + 44, 66)])?;
+        // An estimate: the width of a text is unknown without its font.
         let width = i32::try_from(name.len())? * 8;
         area.draw(&Text::new(name, (x + 52, 66), text(15, HPos::Left, VPos::Center)))?;
         x += width + 84;
     }
     Ok(())
-}
-
-fn text(size: i32, horizontal: HPos, vertical: VPos) -> TextStyle<'static> {
-    TextStyle::from(("sans-serif", size)).color(&INK).pos(Pos::new(horizontal, vertical))
 }
 
 fn end(recording: &Recording) -> Duration {
@@ -139,7 +87,7 @@ fn end(recording: &Recording) -> Duration {
 
 fn callers_in_flight(recording: &Recording, until: Duration) -> Points {
     let changes = measure::in_flight(&recording.calls);
-    let mean = |at| measure::within(&changes, [at..at + STEP]).map_or(0.0, |in_flight| in_flight.mean);
+    let mean = |at| measure::in_flight_during(&changes, [at..at + STEP]).map_or(0.0, |in_flight| in_flight.mean);
     steps(until).map(|at| ((at + STEP / 2).as_secs_f64(), mean(at))).collect()
 }
 
@@ -157,14 +105,14 @@ mod tests {
     use steadfast::BreakerState;
 
     use super::*;
-    use crate::checkout::Outcome;
-    use crate::load::{Call, Played, Request};
+    use crate::checkout::{Lane, Outcome};
+    use crate::load::{Call, PlayedPhase, Request};
     use crate::script::Mode;
 
     #[test]
-    fn what_was_recorded_is_in_the_picture() -> anyhow::Result<()> {
+    fn the_chart_contains_the_recording() -> anyhow::Result<()> {
         let seconds = Duration::from_secs;
-        let phase = |mode, from, to| Played { mode, from: seconds(from), to: seconds(to) };
+        let phase = |mode, from, to| PlayedPhase { mode, from: seconds(from), to: seconds(to) };
         let recording = Recording {
             lane: Lane::Guarded,
             phases: vec![phase(Mode::Healthy, 0, 1), phase(Mode::Hanging, 1, 3), phase(Mode::Healthy, 3, 4)],
@@ -182,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_recorded_is_no_panic() -> anyhow::Result<()> {
+    fn an_empty_recording_can_be_drawn() -> anyhow::Result<()> {
         draw(&[], 100).map(drop)
     }
 }

@@ -1,4 +1,4 @@
-//! How things stand while the outage plays: a bar per lane, or a line per phase where no terminal can show bars.
+//! The progress of a run: a bar per lane, or a line per phase if standard error is not a terminal.
 
 use std::cell::Cell;
 use std::fmt::Display;
@@ -9,7 +9,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::script::{Mode, Script};
 
-/// The bars of all lanes, one below the other.
+/// The progress bars of all lanes.
 pub(crate) struct Progress {
     bars: MultiProgress,
     total: Duration,
@@ -19,8 +19,8 @@ pub(crate) struct Progress {
 pub(crate) struct LaneBar {
     name: &'static str,
     bar: ProgressBar,
-    /// The phase whose beginning was written as a line, if lines are written.
-    told: Option<Cell<Option<Mode>>>,
+    /// The mode in the last printed line; `None` if bars are shown instead of lines.
+    printed: Option<Cell<Option<Mode>>>,
 }
 
 impl Progress {
@@ -28,28 +28,28 @@ impl Progress {
         Self { bars: MultiProgress::new(), total: script.total() }
     }
 
-    /// Adds a bar below those that are there.
+    /// Adds a bar below the existing ones.
     pub(crate) fn lane(&self, name: &'static str) -> anyhow::Result<LaneBar> {
         let style = ProgressStyle::with_template("{prefix:<7} {bar:20.cyan/blue} {msg}")?;
         let length = u64::try_from(self.total.as_millis())?;
         let bar = self.bars.add(ProgressBar::new(length).with_style(style).with_prefix(name));
-        bar.set_message("waits for its turn");
-        let told = (!stderr().is_terminal()).then(Cell::default);
-        Ok(LaneBar { name, bar, told })
+        bar.set_message("waiting");
+        let printed = (!stderr().is_terminal()).then(Cell::default);
+        Ok(LaneBar { name, bar, printed })
     }
 }
 
 impl LaneBar {
-    /// What the service is like now, and what else there is to say.
-    pub(crate) fn show(&self, now: Duration, mode: Mode, rest: &dyn Display) {
-        if let Some(told) = &self.told {
-            if told.replace(Some(mode)) != Some(mode) {
-                eprintln!("{:<8} {:>4.1} s  service {mode}, {rest}", self.name, now.as_secs_f64());
+    /// Shows the mode of the service and the state of the lane.
+    pub(crate) fn show(&self, now: Duration, mode: Mode, lane_state: &dyn Display) {
+        if let Some(printed) = &self.printed {
+            if printed.replace(Some(mode)) != Some(mode) {
+                eprintln!("{:<8} {:>4.1} s  service {mode}, {lane_state}", self.name, now.as_secs_f64());
             }
             return;
         }
         self.bar.set_position(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
-        self.bar.set_message(format!("{mode:<8} {rest}"));
+        self.bar.set_message(format!("{mode:<8} {lane_state}"));
     }
 
     pub(crate) fn done(&self) {

@@ -1,4 +1,4 @@
-//! The table: what was measured, lane beside lane.
+//! The report of a run: a table with a column per lane, the comparisons, and notes.
 
 use std::borrow::Borrow;
 use std::time::Duration;
@@ -8,46 +8,45 @@ use comfy_table::{CellAlignment, Table};
 
 use crate::checkout::Lane;
 use crate::load::Settings;
-use crate::measure::{Figures, InFlight, Recovery, to_f64};
+use crate::measure::{InFlight, LaneStats, Recovery, to_f64};
 
-/// A row: its name, and what it says of a lane.
+/// A row: its label, and the function that formats a lane's value.
 pub(crate) type Row<T> = (&'static str, fn(&T) -> String);
 
-const ROWS: &[Row<Figures>] = &[
+const ROWS: &[Row<LaneStats>] = &[
     ("callers", |lane| lane.callers.to_string()),
     ("answered", |lane| lane.answered.to_string()),
     ("answered by the fallback", |lane| lane.queued.to_string()),
     ("failed", |lane| lane.failed.to_string()),
     ("latency, p50", |lane| time(lane.p50)),
     ("latency, p99", |lane| time(lane.p99)),
-    ("latency, max", |lane| time(lane.slowest)),
-    ("most callers in flight at once", |lane| lane.most_in_flight.to_string()),
-    ("callers in flight in the hang, mean", |lane| hang(lane, |hang| format!("{:.1}", hang.mean))),
-    ("callers in flight in the hang, most", |lane| hang(lane, |hang| hang.most.to_string())),
-    ("requests that reached the service while down", |lane| lane.requests_while_down.to_string()),
-    ("connections refused (these do not reach it)", |lane| lane.refused.to_string()),
-    ("amplification: both, per caller while down", |lane| ratio(lane.amplification)),
-    ("from recovery to the first good answer", |lane| recovery(lane.recovery)),
+    ("latency, max", |lane| time(lane.max)),
+    ("callers in flight, peak", |lane| lane.peak_in_flight.to_string()),
+    ("callers in flight while hanging, mean", |lane| while_hanging(lane, |callers| format!("{:.1}", callers.mean))),
+    ("callers in flight while hanging, peak", |lane| while_hanging(lane, |callers| callers.peak.to_string())),
+    ("requests received while down", |lane| lane.requests_while_down.to_string()),
+    ("connections refused", |lane| lane.refused.to_string()),
+    ("attempts per caller while down", |lane| ratio(lane.amplification)),
+    ("recovery to first answer", |lane| recovery(lane.recovery)),
 ];
 
-/// Everything there is to say of these lanes, ready to print.
-pub(crate) fn report(lanes: &[(Lane, Figures)], settings: &Settings) -> String {
-    let columns: Vec<_> = lanes.iter().map(|(lane, figures)| (lane.name(), figures)).collect();
-    let mut report = vec![table(ROWS, &columns).to_string()];
-    report.extend(comparisons(lanes));
-    report.push(footnote(lanes, settings));
-    report.join("\n")
+/// Returns the whole report, ready to print.
+pub(crate) fn report(lanes: &[(Lane, LaneStats)], settings: &Settings) -> String {
+    let columns: Vec<_> = lanes.iter().map(|(lane, stats)| (lane.name(), stats)).collect();
+    let mut parts = vec![table(ROWS, &columns).to_string(), comparisons(lanes).join("\n"), notes(lanes, settings)];
+    parts.retain(|part| !part.is_empty());
+    parts.join("\n\n")
 }
 
-/// The lanes beside each other, each under its name.
+/// Returns the table, with one column per lane.
 pub(crate) fn table<T>(rows: &[Row<T>], lanes: &[(&str, impl Borrow<T>)]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_BORDERS_ONLY);
     let head = lanes.iter().map(|(name, _)| (*name).to_owned());
     table.set_header([String::new()].into_iter().chain(head));
-    for &(name, figure) in rows {
-        let figures = lanes.iter().map(|(_, figures)| figure(figures.borrow()));
-        table.add_row([name.to_owned()].into_iter().chain(figures));
+    for &(label, format) in rows {
+        let values = lanes.iter().map(|(_, stats)| format(stats.borrow()));
+        table.add_row([label.to_owned()].into_iter().chain(values));
     }
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -55,37 +54,43 @@ pub(crate) fn table<T>(rows: &[Row<T>], lanes: &[(&str, impl Borrow<T>)]) -> Tab
     table
 }
 
-/// The two ratios that the lanes are about, as far as their lanes were played.
-fn comparisons(lanes: &[(Lane, Figures)]) -> Vec<String> {
-    let of = |wanted| lanes.iter().find(|(lane, _)| *lane == wanted).map(|(_, figures)| figures);
+/// Returns the comparisons with the guarded lane, for the lanes that were run.
+fn comparisons(lanes: &[(Lane, LaneStats)]) -> Vec<String> {
+    let of = |wanted| lanes.iter().find(|(lane, _)| *lane == wanted).map(|(_, stats)| stats);
     let Some(guarded) = of(Lane::Guarded) else { return Vec::new() };
-    let in_hang = of(Lane::Naive).and_then(|naive| naive.in_hang.zip(guarded.in_hang)).map(|(naive, guarded)| {
+    let hanging = |stats: &LaneStats| stats.in_flight_while_hanging;
+    let in_flight = of(Lane::Naive).and_then(|naive| hanging(naive).zip(hanging(guarded))).map(|(naive, guarded)| {
         let mean = naive.mean / guarded.mean.max(f64::MIN_POSITIVE);
-        let most = to_f64(naive.most) / to_f64(guarded.most.max(1));
-        format!("Callers in flight in the hang, naive / guarded: {mean:.0} (mean), {most:.0} (most).")
+        let peak = to_f64(naive.peak) / to_f64(guarded.peak.max(1));
+        format!(
+            "While the service hangs, naive has {mean:.0} times as many callers in flight as guarded on average, \
+             {peak:.0} times at the peak."
+        )
     });
-    let sent = of(Lane::Retry).map(|retry| {
-        let fewer = to_f64(retry.requests_while_down) / to_f64(guarded.requests_while_down.max(1));
-        format!("Requests that reached the service while down, retry / guarded: {fewer:.0}.")
+    let requests = of(Lane::Retry).map(|retry| {
+        let times = to_f64(retry.requests_while_down) / to_f64(guarded.requests_while_down.max(1));
+        format!("While the service is down, retry sends {times:.0} times as many requests to it as guarded.")
     });
-    in_hang.into_iter().chain(sent).collect()
+    in_flight.into_iter().chain(requests).collect()
 }
 
-/// What a reader must know to judge the figures.
-fn footnote(lanes: &[(Lane, Figures)], settings: &Settings) -> String {
-    let time_out = |(lane, _): &(Lane, _)| format!("{} {:?}", lane.name(), lane.time_out(settings.naive_timeout));
-    let time_outs: Vec<_> = lanes.iter().map(time_out).collect();
+/// Returns the notes that explain the table.
+fn notes(lanes: &[(Lane, LaneStats)], settings: &Settings) -> String {
+    let timeout = |(lane, _): &(Lane, _)| format!("{} {:?}", lane.name(), lane.timeout(settings.naive_timeout));
+    let timeouts: Vec<_> = lanes.iter().map(timeout).collect();
     format!(
-        "\nAnswered by the fallback: the order is taken, to be charged later.\n\
-         Time-out of an attempt: {}. By default naive waits long, as it has one attempt only;\n\
-         where another can follow, the first may be cut short. --naive-timeout makes them the same.\n\
-         Latency counts from when the clock said that a caller comes, over all callers.\n",
-        time_outs.join(", ")
+        "answered by the fallback: the order is accepted and charged later.\n\
+         latency: from the scheduled arrival of a caller to its answer, over all callers.\n\
+         down: hanging, 503, 429 or refusing. A refused connection is not a received request.\n\
+         attempts: received requests and refused connections.\n\
+         Timeout per attempt: {}. By default, naive has a longer timeout, because it has only one\n\
+         attempt; --naive-timeout changes it.\n",
+        timeouts.join(", ")
     )
 }
 
-fn hang(lane: &Figures, say: fn(InFlight) -> String) -> String {
-    lane.in_hang.map_or("-".into(), say)
+fn while_hanging(lane: &LaneStats, format: fn(InFlight) -> String) -> String {
+    lane.in_flight_while_hanging.map_or("-".into(), format)
 }
 
 fn ratio(ratio: Option<f64>) -> String {
@@ -114,8 +119,8 @@ mod tests {
     use super::*;
     use crate::load::Recording;
 
-    fn nothing_of(lane: Lane) -> (Lane, Figures) {
-        let nothing = Recording {
+    fn empty(lane: Lane) -> (Lane, LaneStats) {
+        let recording = Recording {
             lane,
             phases: Vec::new(),
             calls: Vec::new(),
@@ -123,21 +128,22 @@ mod tests {
             refused: 0,
             breaker: Vec::new(),
         };
-        (lane, Figures::of(&nothing))
+        (lane, LaneStats::of(&recording))
     }
 
     #[test]
-    fn what_was_not_played_is_left_out() {
-        let mut lanes = vec![nothing_of(Lane::Retry)];
+    fn lanes_that_were_not_run_are_omitted() {
+        let mut lanes = vec![empty(Lane::Retry)];
         assert_eq!(comparisons(&lanes), [""; 0]);
         assert!(!table(ROWS, &[("retry", &lanes[0].1)]).to_string().contains("guarded"));
 
-        lanes.push(nothing_of(Lane::Guarded));
-        assert_eq!(comparisons(&lanes), ["Requests that reached the service while down, retry / guarded: 0."]);
+        lanes.push(empty(Lane::Guarded));
+        let expected = "While the service is down, retry sends 0 times as many requests to it as guarded.";
+        assert_eq!(comparisons(&lanes), [expected]);
     }
 
     #[test]
-    fn times() {
+    fn times_are_formatted_with_a_unit() {
         for (micros, expected) in [(400, "0.4 ms"), (20_400, "20 ms"), (999_000, "999 ms"), (5_001_000, "5.00 s")] {
             assert_eq!(time(Duration::from_micros(micros)), expected);
         }

@@ -1,4 +1,4 @@
-//! What the payment service goes through, and when. A script is data: `healthy 2s, hanging 5s, healthy 4s`.
+//! The modes of the payment service over time, as a script: `healthy 2s, hanging 5s, healthy 4s`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,29 +7,29 @@ use std::time::Duration;
 use serde::de::{Deserialize, Deserializer, Error};
 use serde::ser::{Serialize, Serializer};
 
-/// The outage that plays by default: 15 s, of which the service is down for 9.
+/// The default script: 15 s, of which the service is down for 9 s.
 pub(crate) const OUTAGE: &str = "healthy 1.5s, slow 0.5s, hanging 5.5s, 503 1.5s, 429 1s, refusing 1s, healthy 4s";
 
-/// What plays over and over under `--serve`: long enough to watch each failure come and go.
+/// The repeated script of `--serve`, slow enough to watch each failure.
 pub(crate) const LOOP: &str = "healthy 20s, slow 5s, hanging 15s, healthy 20s, 503 10s, 429 10s, refusing 10s";
 
-/// Above this a run would fill memory with records that no picture could show.
-const LONGEST: Duration = Duration::from_mins(10);
+/// The longest script: the recording of a longer run would fill memory and could not be charted.
+const MAX_TOTAL: Duration = Duration::from_mins(10);
 
-/// How the payment service behaves.
+/// A behaviour of the payment service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// Answers in 10 to 20 ms.
     Healthy,
-    /// Answers, but late.
+    /// Answers in 60 ms.
     Slow,
-    /// Takes the request and never answers.
+    /// Accepts the request and never answers.
     Hanging,
     /// Answers 503 at once.
     Unavailable,
     /// Answers 429 at once, with `Retry-After`.
     RateLimited,
-    /// Its process is gone: connections are cut, new ones refused.
+    /// Not running: open connections are closed, new ones refused.
     Refusing,
 }
 
@@ -37,7 +37,7 @@ impl Mode {
     const ALL: [Self; 6] =
         [Self::Healthy, Self::Slow, Self::Hanging, Self::Unavailable, Self::RateLimited, Self::Refusing];
 
-    /// Whether no order can be charged.
+    /// Returns true if no order can be charged in this mode.
     pub(crate) fn is_down(self) -> bool {
         !matches!(self, Self::Healthy | Self::Slow)
     }
@@ -54,7 +54,7 @@ impl Mode {
     }
 }
 
-/// By its name.
+/// Serializes the name.
 impl Serialize for Mode {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
@@ -79,25 +79,25 @@ impl FromStr for Mode {
     fn from_str(text: &str) -> Result<Self, String> {
         Self::ALL.into_iter().find(|mode| mode.name() == text).ok_or_else(|| {
             let known = Self::ALL.map(Self::name).join(", ");
-            format!("`{text}` is not something the service can be; it can be: {known}")
+            format!("`{text}` is not a mode of the service; valid modes: {known}")
         })
     }
 }
 
-/// One mode, for a while.
+/// A mode for some time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub(crate) struct Phase {
     pub(crate) mode: Mode,
-    pub(crate) lasts: Duration,
+    pub(crate) duration: Duration,
 }
 
-/// The phases that every lane goes through.
+/// The sequence of phases that every lane goes through.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub(crate) struct Script(Vec<Phase>);
 
 impl Script {
-    /// One of the scripts above, which a test reads as well.
-    pub(crate) fn known(text: &str) -> Self {
+    /// Parses [`OUTAGE`] or [`LOOP`]. Tests check that both are valid.
+    pub(crate) fn built_in(text: &str) -> Self {
         text.parse().unwrap_or(Self(Vec::new()))
     }
 
@@ -106,12 +106,12 @@ impl Script {
     }
 
     pub(crate) fn total(&self) -> Duration {
-        self.0.iter().map(|phase| phase.lasts).sum()
+        self.0.iter().map(|phase| phase.duration).sum()
     }
 
-    /// The same phases, played `speed` times as fast. `speed` is finite and above zero.
+    /// Returns the script with every phase shortened by the factor `speed`, which must be finite and above zero.
     pub(crate) fn at_speed(&self, speed: f64) -> Self {
-        let faster = |phase: &Phase| Phase { lasts: phase.lasts.div_f64(speed), ..*phase };
+        let faster = |phase: &Phase| Phase { duration: phase.duration.div_f64(speed), ..*phase };
         Self(self.0.iter().map(faster).collect())
     }
 }
@@ -120,31 +120,31 @@ impl FromStr for Script {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let phases = text.split(',').map(phase).collect::<Result<Vec<_>, _>>()?;
-        let total = phases.iter().try_fold(Duration::ZERO, |sum, phase| sum.checked_add(phase.lasts));
-        if total.is_none_or(|total| total > LONGEST) {
-            return Err(format!("a script may last {} s at most", LONGEST.as_secs()));
+        let phases = text.split(',').map(parse_phase).collect::<Result<Vec<_>, _>>()?;
+        let total = phases.iter().try_fold(Duration::ZERO, |sum, phase| sum.checked_add(phase.duration));
+        if total.is_none_or(|total| total > MAX_TOTAL) {
+            return Err(format!("a script is limited to {} s", MAX_TOTAL.as_secs()));
         }
         Ok(Self(phases))
     }
 }
 
-fn phase(text: &str) -> Result<Phase, String> {
+fn parse_phase(text: &str) -> Result<Phase, String> {
     let mut words = text.split_whitespace();
-    let (Some(mode), Some(lasts), None) = (words.next(), words.next(), words.next()) else {
+    let (Some(mode), Some(length), None) = (words.next(), words.next(), words.next()) else {
         return Err(format!("`{}` is not a phase; write a mode and a duration: `hanging 5s`", text.trim()));
     };
-    let phase = Phase { mode: mode.parse()?, lasts: duration(lasts)? };
-    if phase.lasts.is_zero() {
-        return Err(format!("the phase `{}` takes no time", text.trim()));
+    let phase = Phase { mode: mode.parse()?, duration: parse_duration(length)? };
+    if phase.duration.is_zero() {
+        return Err(format!("the duration of `{}` must be above zero", text.trim()));
     }
     Ok(phase)
 }
 
-/// Reads a duration as steadfast's attributes write it: `250us`, `100ms`, `1.5s`, `2m`.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is not a duration; write a number and a unit: 100ms, 1.5s, 2m");
-    let unit = text.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
+/// Parses a duration in the notation of steadfast's attributes: `250us`, `100ms`, `1.5s`, `2m`.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let invalid = || format!("`{text}` is not a duration; write a number and a unit: 100ms, 1.5s, 2m");
+    let unit = text.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(invalid)?;
     let (number, unit) = text.split_at(unit);
     let seconds = match unit {
         "us" => 1e-6,
@@ -152,10 +152,10 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         "s" => 1.0,
         "m" => 60.0,
         "h" => 3600.0,
-        _ => return Err(wrong()),
+        _ => return Err(invalid()),
     };
-    let number: f64 = number.parse().map_err(|_| wrong())?;
-    Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())
+    let number: f64 = number.parse().map_err(|_| invalid())?;
+    Duration::try_from_secs_f64(number * seconds).map_err(|_| invalid())
 }
 
 #[cfg(test)]
@@ -180,23 +180,24 @@ mod tests {
             ("5 parsecs", None),
             ("99999999999999999999h", None),
         ] {
-            assert_eq!(duration(text).ok(), expected, "{text:?}");
+            assert_eq!(parse_duration(text).ok(), expected, "{text:?}");
         }
     }
 
     #[test]
     fn the_default_script_is_down_for_nine_of_fifteen_seconds() -> Result<(), String> {
         let script: Script = OUTAGE.parse()?;
-        let down: Duration = script.phases().iter().filter(|phase| phase.mode.is_down()).map(|phase| phase.lasts).sum();
+        let down: Duration =
+            script.phases().iter().filter(|phase| phase.mode.is_down()).map(|phase| phase.duration).sum();
         assert_eq!((script.total(), down), (Duration::from_secs(15), Duration::from_secs(9)));
         Ok(())
     }
 
     #[test]
-    fn the_loop_breaks_in_every_way_and_comes_back() -> Result<(), String> {
+    fn the_repeated_script_contains_every_mode() -> Result<(), String> {
         let script: Script = LOOP.parse()?;
-        let seen = |mode: &Mode| script.phases().iter().any(|phase| phase.mode == *mode);
-        assert!(Mode::ALL.iter().all(seen));
+        let contains = |mode: &Mode| script.phases().iter().any(|phase| phase.mode == *mode);
+        assert!(Mode::ALL.iter().all(contains));
         Ok(())
     }
 
@@ -208,16 +209,16 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_script_says_what_is_wrong() {
+    fn invalid_scripts_are_rejected_with_the_reason() {
         for (text, expected) in [
             ("", "is not a phase"),
             ("healthy", "is not a phase"),
             ("healthy 2s 3s", "is not a phase"),
             ("healthy 2s,", "is not a phase"),
-            ("on-fire 2s", "it can be: healthy, slow, hanging, 503, 429, refusing"),
+            ("on-fire 2s", "valid modes: healthy, slow, hanging, 503, 429, refusing"),
             ("healthy 2", "is not a duration"),
-            ("healthy 0s", "takes no time"),
-            ("healthy 11m", "600 s at most"),
+            ("healthy 0s", "must be above zero"),
+            ("healthy 11m", "limited to 600 s"),
         ] {
             let error = text.parse::<Script>().err().unwrap_or_default();
             assert!(error.contains(expected), "{text:?}: {error}");

@@ -1,4 +1,4 @@
-//! The outage without end, to watch on a dashboard: `--serve`.
+//! The endless outage with a dashboard: `--serve`.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -25,102 +25,102 @@ use crate::payments::{Order, Payments};
 use crate::script::{Mode, Phase, Script};
 use crate::service::PaymentService;
 
-/// Plays the script over and over, or what somebody asks for on the page, until the process ends.
+/// Repeats the script, or keeps the mode that is selected on the page, until the process ends.
 pub(crate) async fn serve(address: SocketAddr, settings: Settings) -> anyhow::Result<()> {
     anyhow::ensure!(
         address.ip().is_loopback(),
-        "{address}: the demo can be broken by anybody, so only this machine sees it"
+        "{address} is not a loopback address: the demo has no authentication, so it serves this machine only"
     );
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen at {address}"))?;
     let address = listener.local_addr()?;
     let service = PaymentService::start().context("cannot start the payment service")?;
-    let payments = Arc::new(Payments::new(service.address(), Lane::Guarded.time_out(settings.naive_timeout))?);
+    let payments = Arc::new(Payments::new(service.address(), Lane::Guarded.timeout(settings.naive_timeout))?);
 
     let token = random_token();
-    let (orders, wanted) = mpsc::channel(8);
-    let (tells, shown) = watch::channel(Shown { mode: Mode::Healthy, by_script: true });
+    let (request_mode, mode_requests) = mpsc::channel(8);
+    let (status_sender, status) = watch::channel(Status { mode: Mode::Healthy, by_script: true });
     let dashboard = Dashboard::new().token(Token::new(token.clone())?).hosts(["127.0.0.1", "localhost", "[::1]"]);
     let app = Router::new()
         .route("/", get(page))
         .route("/page.js", get(script))
         .route("/page.css", get(style))
         .route("/mode", get(mode).post(set_mode))
-        .with_state(Controls { orders, shown })
+        .with_state(Controls { request_mode, status })
         .nest("/breakers", dashboard.embeddable().router());
 
-    println!("The shop and its payment service:  http://{address}/");
-    println!("The dashboard alone:               http://{address}/breakers");
-    println!("For Prometheus:                    http://{address}/breakers/metrics");
-    println!("To force a circuit open, the page asks for this token: {token}");
-    println!("Ctrl-C ends it.");
+    println!("Demo:                     http://{address}/");
+    println!("Dashboard only:           http://{address}/breakers");
+    println!("Prometheus metrics:       http://{address}/breakers/metrics");
+    println!("Token for manual control: {token}");
+    println!("Press Ctrl-C to stop.");
     tokio::select! {
-        ended = direct(service, &settings.script, wanted, &tells) => ended,
+        ended = control_service(service, &settings.script, mode_requests, &status_sender) => ended,
         () = send_callers(payments, settings.rps) => Ok(()),
         ended = axum::serve(listener, app) => Ok(ended?),
     }
 }
 
-/// What somebody wants of the payment service: to be in a mode until further notice, or to go on with the script.
-type Wanted = Option<Mode>;
+/// A request from the page: the mode to keep, or `None` to resume the script.
+type ModeRequest = Option<Mode>;
 
-/// What the page says of the payment service.
+/// The status of the payment service, as shown on the page.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
-struct Shown {
+struct Status {
     mode: Mode,
     by_script: bool,
 }
 
 #[derive(Clone)]
 struct Controls {
-    orders: mpsc::Sender<Wanted>,
-    shown: watch::Receiver<Shown>,
+    request_mode: mpsc::Sender<ModeRequest>,
+    status: watch::Receiver<Status>,
 }
 
-/// Takes the service through the script without end, but for what somebody wants.
-async fn direct(
+/// Repeats the script, except while a mode is requested.
+async fn control_service(
     mut service: PaymentService,
     script: &Script,
-    mut wanted: mpsc::Receiver<Wanted>,
-    tells: &watch::Sender<Shown>,
+    mut mode_requests: mpsc::Receiver<ModeRequest>,
+    status: &watch::Sender<Status>,
 ) -> anyhow::Result<()> {
     let mut phases = script.phases().iter().cycle();
-    let mut hold: Wanted = None;
+    let mut requested: ModeRequest = None;
     loop {
-        let (mode, lasts) = match (hold, phases.next()) {
+        let (mode, duration) = match (requested, phases.next()) {
             (Some(mode), _) => (mode, Duration::MAX),
-            (None, Some(Phase { mode, lasts })) => (*mode, *lasts),
+            (None, Some(Phase { mode, duration })) => (*mode, *duration),
             (None, None) => anyhow::bail!("the script is empty"),
         };
-        service = service.switch_to(mode).await.with_context(|| format!("the service cannot be made {mode}"))?;
-        service.log().forget();
-        tells.send_replace(Shown { mode, by_script: hold.is_none() });
+        service = service.switch_to(mode).await.with_context(|| format!("cannot switch the service to `{mode}`"))?;
+        service.log().clear();
+        status.send_replace(Status { mode, by_script: requested.is_none() });
         tokio::select! {
-            () = time::sleep(lasts) => {}
-            next = wanted.recv() => hold = next.context("the page is gone")?,
+            () = time::sleep(duration) => {}
+            next = mode_requests.recv() => requested = next.context("the web server has stopped")?,
         }
     }
 }
 
-/// Sends a caller every 1/rps s, for as long as this is polled.
+/// Starts a caller every 1/rps s until the future is dropped.
 async fn send_callers(payments: Arc<Payments>, rps: u32) {
-    let mut due = time::interval(Duration::from_secs(1) / rps);
-    due.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut arrivals = time::interval(Duration::from_secs(1) / rps);
+    arrivals.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut callers = JoinSet::new();
     for number in (0..=u32::MAX).cycle() {
-        due.tick().await;
+        arrivals.tick().await;
         let payments = Arc::clone(&payments);
         callers.spawn(async move { Lane::Guarded.check_out(&payments, Order { number }).await });
         while callers.try_join_next().is_some() {}
     }
 }
 
-async fn mode(State(controls): State<Controls>) -> Json<Shown> {
-    Json(*controls.shown.borrow())
+async fn mode(State(controls): State<Controls>) -> Json<Status> {
+    Json(*controls.status.borrow())
 }
 
-/// `Json` takes bodies of that type only, which no form of a foreign page can send.
-async fn set_mode(State(controls): State<Controls>, Json(wanted): Json<Wanted>) -> StatusCode {
-    match controls.orders.send(wanted).await {
+/// Handles a [`ModeRequest`]. The `Json` extractor requires a JSON content type, which no form on another site can send.
+async fn set_mode(State(controls): State<Controls>, Json(mode): Json<ModeRequest>) -> StatusCode {
+    match controls.request_mode.send(mode).await {
         Ok(()) => StatusCode::NO_CONTENT,
         Err(_) => StatusCode::SERVICE_UNAVAILABLE,
     }
@@ -145,7 +145,7 @@ fn file(media_type: &'static str, text: &'static str) -> Response {
     (headers, text).into_response()
 }
 
-/// From what the standard library draws for its hash tables: good enough for a demo that ends with its terminal.
+/// Returns 32 hexadecimal digits from the random keys of the standard library's hash tables. That suffices for a local demo.
 fn random_token() -> String {
     [(); 2].map(|()| format!("{:016x}", RandomState::new().hash_one("token"))).concat()
 }
@@ -155,43 +155,41 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn the_script_plays_over_and_over_until_somebody_breaks_the_service() -> anyhow::Result<()> {
-        let script = Script::known("healthy 2s, 503 1s");
-        let (orders, wanted) = mpsc::channel(8);
-        let (tells, mut shown) = watch::channel(Shown { mode: Mode::Refusing, by_script: false });
-        let watching = async {
-            let mut seen = Vec::new();
+    async fn the_script_repeats_until_a_mode_is_requested() -> anyhow::Result<()> {
+        let script = Script::built_in("healthy 2s, 503 1s");
+        let (request_mode, mode_requests) = mpsc::channel(8);
+        let (status_sender, mut status) = watch::channel(Status { mode: Mode::Refusing, by_script: false });
+        let watch = async {
+            let mut observed = Vec::new();
             for _ in 0..4 {
-                shown.changed().await?;
-                seen.push(*shown.borrow_and_update());
+                status.changed().await?;
+                observed.push(*status.borrow_and_update());
             }
-            orders.send(Some(Mode::Hanging)).await?;
-            for _ in 0..1 {
-                shown.changed().await?;
-                seen.push(*shown.borrow_and_update());
-            }
-            let held = time::timeout(Duration::from_mins(10), shown.changed()).await;
-            assert!(held.is_err(), "it stays as it is");
-            orders.send(None).await?;
-            shown.changed().await?;
-            seen.push(*shown.borrow_and_update());
-            anyhow::Ok(seen)
+            request_mode.send(Some(Mode::Hanging)).await?;
+            status.changed().await?;
+            observed.push(*status.borrow_and_update());
+            let unchanged = time::timeout(Duration::from_mins(10), status.changed()).await;
+            assert!(unchanged.is_err(), "a requested mode is kept");
+            request_mode.send(None).await?;
+            status.changed().await?;
+            observed.push(*status.borrow_and_update());
+            anyhow::Ok(observed)
         };
         let service = PaymentService::start()?;
-        let seen = tokio::select! {
-            ended = direct(service, &script, wanted, &tells) => { ended?; Vec::new() }
-            seen = watching => seen?,
+        let observed = tokio::select! {
+            ended = control_service(service, &script, mode_requests, &status_sender) => { ended?; Vec::new() }
+            observed = watch => observed?,
         };
-        let by_script = |mode| Shown { mode, by_script: true };
+        let by_script = |mode| Status { mode, by_script: true };
         let (healthy, unavailable) = (by_script(Mode::Healthy), by_script(Mode::Unavailable));
-        let hanging = Shown { mode: Mode::Hanging, by_script: false };
-        assert_eq!(seen[..5], [healthy, unavailable, healthy, unavailable, hanging]);
-        assert!(seen[5].by_script);
+        let hanging = Status { mode: Mode::Hanging, by_script: false };
+        assert_eq!(observed[..5], [healthy, unavailable, healthy, unavailable, hanging]);
+        assert!(observed[5].by_script);
         Ok(())
     }
 
     #[test]
-    fn tokens_differ_and_are_long_enough() {
+    fn random_tokens_differ_and_are_valid() {
         assert_ne!(random_token(), random_token());
         assert!(Token::new(random_token()).is_ok());
     }

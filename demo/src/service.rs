@@ -1,7 +1,7 @@
-//! The payment service: a real HTTP server on loopback that can be told to fail in every way that services do.
+//! The payment service: a real HTTP server on the loopback interface with switchable failure modes.
 //!
-//! It runs on a thread and a tokio runtime of its own. So the callers' load does not slow it down, and it can go away
-//! as a process does: its runtime is dropped, and with it every connection.
+//! It runs on its own thread and tokio runtime. The callers' load therefore does not slow it down, and stopping it has the effect of
+//! a killed process: dropping the runtime closes every connection.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -20,22 +20,22 @@ use tokio::sync::oneshot;
 
 use crate::script::Mode;
 
-/// Connections that the system takes before the service gets to them; it may cap this lower.
+/// The length of the queue of connections that the service has not accepted yet; the system may limit it further.
 const BACKLOG: u32 = 1024;
 const SLOW_ANSWER: Duration = Duration::from_millis(60);
 const RETRY_AFTER_SECONDS: &str = "1";
 
 pub(crate) struct PaymentService {
     address: SocketAddr,
-    log: Log,
+    log: RequestLog,
     port: Port,
 }
 
-/// The service's address stays its own throughout.
+/// The port of the service, which stays reserved while the service does not run.
 enum Port {
-    Served(Process),
-    /// Bound, but nobody listens: the system refuses connections, and gives the port to nobody else meanwhile.
-    Held(TcpSocket),
+    Served(ServerThread),
+    /// Bound without listening: the system refuses connections and gives the port to no other process.
+    Reserved(TcpSocket),
 }
 
 impl PaymentService {
@@ -43,32 +43,32 @@ impl PaymentService {
     pub(crate) fn start() -> io::Result<Self> {
         let socket = bind((Ipv4Addr::LOCALHOST, 0).into())?;
         let address = socket.local_addr()?;
-        let log = Log::new();
-        let process = Process::start(socket, &log)?;
-        Ok(Self { address, log, port: Port::Served(process) })
+        let log = RequestLog::new();
+        let server = ServerThread::start(socket, &log)?;
+        Ok(Self { address, log, port: Port::Served(server) })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// A handle to the mode and the requests counted so far.
-    pub(crate) fn log(&self) -> Log {
+    /// Returns a handle to the log of requests.
+    pub(crate) fn log(&self) -> RequestLog {
         self.log.clone()
     }
 
-    /// Changes how the service behaves; returns once it does.
+    /// Switches the mode; returns once it is in effect.
     pub(crate) async fn switch_to(self, mode: Mode) -> io::Result<Self> {
         let Self { address, log, port } = self;
         let port = match (port, mode) {
-            (Port::Served(process), Mode::Refusing) => {
-                process.kill().await?;
-                Port::Held(bind(address)?)
+            (Port::Served(server), Mode::Refusing) => {
+                server.stop().await?;
+                Port::Reserved(bind(address)?)
             }
-            (Port::Held(socket), mode) if mode != Mode::Refusing => {
-                // Before the first request can come.
+            (Port::Reserved(socket), mode) if mode != Mode::Refusing => {
+                // The mode must be set before the first request can arrive.
                 log.set_mode(mode);
-                Port::Served(Process::start(socket, &log)?)
+                Port::Served(ServerThread::start(socket, &log)?)
             }
             (port, _) => port,
         };
@@ -79,54 +79,53 @@ impl PaymentService {
 
 fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
-    // Connections of the process before may linger on the port. (On Windows the option means something else, and is
-    // not needed.)
+    // Closed connections may remain on the port in TIME_WAIT. (On Windows the option has another meaning and is not needed.)
     #[cfg(not(windows))]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     Ok(socket)
 }
 
-/// One life of the service. Dropping it ends it, too.
-struct Process {
+/// The thread of a running server. Dropping this value stops the server.
+struct ServerThread {
     stop: oneshot::Sender<()>,
     stopped: oneshot::Receiver<io::Result<()>>,
 }
 
-impl Process {
-    fn start(socket: TcpSocket, log: &Log) -> io::Result<Self> {
-        // From here on the system takes connections, so there is nothing to wait for.
+impl ServerThread {
+    fn start(socket: TcpSocket, log: &RequestLog) -> io::Result<Self> {
+        // The system queues connections from here on, so there is no need to wait for the thread.
         let listener = socket.listen(BACKLOG)?.into_std()?;
         let app = Router::new().route("/charges", post(charge)).with_state(log.clone());
-        let (stop, told_to_stop) = oneshot::channel();
-        let (has_stopped, stopped) = oneshot::channel();
+        let (stop, stop_signal) = oneshot::channel();
+        let (result_sender, stopped) = oneshot::channel();
         thread::Builder::new().name("payment service".into()).spawn(move || {
-            // Nobody may be waiting for the news.
-            let _ = has_stopped.send(live(listener, app, told_to_stop));
+            // Sending fails if the `ServerThread` was dropped.
+            let _ = result_sender.send(run_server(listener, app, stop_signal));
         })?;
         Ok(Self { stop, stopped })
     }
 
-    /// Ends the service without a word to its clients; returns once all its sockets are closed.
-    async fn kill(self) -> io::Result<()> {
+    /// Stops the server without a graceful shutdown; returns once all its sockets are closed.
+    async fn stop(self) -> io::Result<()> {
         drop(self.stop);
         self.stopped.await.map_err(|_| io::Error::other("the payment service panicked"))?
     }
 }
 
-fn live(listener: std::net::TcpListener, app: Router, told_to_stop: oneshot::Receiver<()>) -> io::Result<()> {
+fn run_server(listener: std::net::TcpListener, app: Router, stop_signal: oneshot::Receiver<()>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = TcpListener::from_std(listener)?;
         tokio::select! {
             ended = axum::serve(listener, app) => ended,
-            _ = told_to_stop => Ok(()),
+            _ = stop_signal => Ok(()),
         }
     })
 }
 
-async fn charge(State(log): State<Log>) -> Response {
-    let (mode, number) = log.request();
+async fn charge(State(log): State<RequestLog>) -> Response {
+    let (mode, number) = log.record_request();
     match mode {
         Mode::Healthy => {
             tokio::time::sleep(Duration::from_millis(10 + number % 11)).await;
@@ -138,7 +137,7 @@ async fn charge(State(log): State<Log>) -> Response {
         }
         Mode::Unavailable => StatusCode::SERVICE_UNAVAILABLE.into_response(),
         Mode::RateLimited => (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, RETRY_AFTER_SECONDS)]).into_response(),
-        // A process that refuses connections answers nobody.
+        // In the mode `Refusing` no server runs, so no request arrives.
         Mode::Hanging | Mode::Refusing => std::future::pending().await,
     }
 }
@@ -147,43 +146,44 @@ fn receipt(number: u64) -> Response {
     format!("receipt {number}").into_response()
 }
 
-/// What the service saw, and how it behaves now: under one lock, so that a request is filed under the mode it met.
+/// The received requests and the current mode. One lock protects both, so that each request is recorded with the mode that answers it.
 #[derive(Clone)]
-pub(crate) struct Log(Arc<Mutex<Entries>>);
+pub(crate) struct RequestLog(Arc<Mutex<LogState>>);
 
-struct Entries {
+struct LogState {
     mode: Mode,
     requests: Vec<(Instant, Mode)>,
 }
 
-impl Log {
+impl RequestLog {
     fn new() -> Self {
-        Self(Arc::new(Mutex::new(Entries { mode: Mode::Healthy, requests: Vec::new() })))
+        Self(Arc::new(Mutex::new(LogState { mode: Mode::Healthy, requests: Vec::new() })))
     }
 
-    /// When each request came, and the mode it met.
+    /// Returns the time and the mode of each request.
     pub(crate) fn requests(&self) -> Vec<(Instant, Mode)> {
-        self.with(|entries| entries.requests.clone())
+        self.with(|state| state.requests.clone())
     }
 
-    /// Forgets the requests so far: who plays without end cannot keep them all.
-    pub(crate) fn forget(&self) {
-        self.with(|entries| entries.requests.clear());
+    /// Removes all requests. An endless run has to bound its memory.
+    pub(crate) fn clear(&self) {
+        self.with(|state| state.requests.clear());
     }
 
     fn set_mode(&self, mode: Mode) {
-        self.with(|entries| entries.mode = mode);
+        self.with(|state| state.mode = mode);
     }
 
-    fn request(&self) -> (Mode, u64) {
-        self.with(|entries| {
-            let mode = entries.mode;
-            entries.requests.push((Instant::now(), mode));
-            (mode, entries.requests.len() as u64)
+    /// Records a request; returns the mode that answers it, and its number.
+    fn record_request(&self) -> (Mode, u64) {
+        self.with(|state| {
+            let mode = state.mode;
+            state.requests.push((Instant::now(), mode));
+            (mode, state.requests.len() as u64)
         })
     }
 
-    fn with<R>(&self, act: impl FnOnce(&mut Entries) -> R) -> R {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with<R>(&self, access: impl FnOnce(&mut LogState) -> R) -> R {
+        access(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -1,4 +1,4 @@
-//! Several processes and a real Redis, as a user starts them.
+//! The comparison of processes with a fleet, as a user runs it, on a real Redis.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -16,7 +16,7 @@ struct Redis {
 
 impl Redis {
     fn start() -> Self {
-        // Another may be given the port in the moment before Redis has it.
+        // Another process may take the port before Redis binds it.
         for _ in 0..10 {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let mut process = Self::spawn(port);
@@ -26,7 +26,7 @@ impl Redis {
             _ = process.kill();
             process.wait().unwrap();
         }
-        panic!("redis-server ends as soon as it is started");
+        panic!("redis-server exits right after its start");
     }
 
     fn spawn(port: u16) -> Child {
@@ -39,7 +39,7 @@ impl Redis {
         })
     }
 
-    /// The keys that there are, as Redis writes them.
+    /// Returns the response of Redis that lists all keys.
     fn keys(&self) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         stream.write_all(b"AUTH sesame\r\nKEYS *\r\nQUIT\r\n").unwrap();
@@ -49,17 +49,17 @@ impl Redis {
     }
 }
 
-/// Waits until it says that it is ready; not if it ends before, or says nothing for long.
+/// Waits until Redis reports that it is ready. Returns false if it exits first, or after 30 s.
 fn is_ready(output: ChildStdout) -> bool {
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(output).lines().map_while(Result::ok) {
             if line.contains("Ready to accept connections") {
-                _ = tell.send(());
+                _ = sender.send(());
             }
         }
     });
-    told.recv_timeout(Duration::from_secs(30)).is_ok()
+    receiver.recv_timeout(Duration::from_secs(30)).is_ok()
 }
 
 impl Drop for Redis {
@@ -78,10 +78,10 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn three_processes_play_alone_and_as_a_fleet() {
+fn three_processes_run_alone_and_as_a_fleet() {
     let redis = Redis::start();
     let address = format!("redis://:sesame@127.0.0.1:{}", redis.port);
-    // Long enough for every process to open, and to close again, however busy the machine is.
+    // Long enough for every breaker to open and to close again on a busy machine.
     let script = "healthy 300ms, 503 3s, healthy 8s";
     let output = demo(&["--instances", "3", "--redis", &address, "--script", script, "--rps", "60"]);
     let (out, err) = (text(&output.stdout), text(&output.stderr));
@@ -97,20 +97,20 @@ fn three_processes_play_alone_and_as_a_fleet() {
             .collect()
     };
     let columns = |name| row(name).into_iter().filter(|cell| !cell.is_empty()).collect::<Vec<_>>();
-    assert_eq!(columns("circuits that opened"), ["3 of 3", "3 of 3"], "{out}");
+    assert_eq!(columns("breakers that opened"), ["3 of 3", "3 of 3"], "{out}");
     assert_eq!(columns("│ failed"), ["0", "0"], "{out}");
     let callers: Vec<u32> = columns("│ callers").iter().map(|count| count.parse().unwrap()).collect();
     assert_eq!(callers, [678, 678], "{out}");
-    // They have shared it.
+    // The fleet has shared its breaker.
     let keys = redis.keys();
     assert!(keys.contains(":payments}:state"), "{keys}");
-    // Both have closed again.
-    assert!(columns("to the last closed circuit").iter().all(|time| time != "-"), "{out}");
+    // All breakers have closed again.
+    assert!(columns("recovery to last closed breaker").iter().all(|time| time != "-"), "{out}");
     assert!(!out.contains("sesame") && !err.contains("sesame"));
 }
 
 #[test]
-fn a_redis_that_is_not_there_or_refuses_is_told_at_once() {
+fn an_unavailable_redis_is_reported_at_once() {
     let redis = Redis::start();
     let wrong = format!("redis://:tahini@127.0.0.1:{}", redis.port);
     for (address, expected) in

@@ -1,61 +1,64 @@
-// The page: what there is, which of it is shown and in which order. Entries are replaced as they come; cards stay.
+// The page: applies the event stream to the entries, and arranges their cards. Entries are replaced by each event; cards are kept.
 
 import { BreakerCard, GroupCard } from "./card.js";
 import { Details } from "./details.js";
-import { ORDER, STATES, clock, count, element, icon, keyText, setText, title } from "./format.js";
-import { Limits, isLimit } from "./limit.js";
+import { STATE_NAMES, STATES, clock, count, counted, element, icon, keyText, setText, stateLabel, title } from "./format.js";
+import { LimitSection, isLimit } from "./limits.js";
 import { connect } from "./live.js";
 import { RetryRow } from "./retry.js";
 
-const get = (id) => document.getElementById(id);
+const byId = (id) => document.getElementById(id);
 const base = new URL(document.documentElement.dataset.base, location.href);
-const LOG_LINES = 40;
-/** How long the rates look back. */
-const RATE_SPAN = 5;
+const MAX_LOG_LINES = 40;
+/** The period over which rates are measured, in seconds. */
+const RATE_PERIOD = 5;
 
 const entries = new Map();
 const cards = new Map();
 const samples = new Map();
-const rows = new Map();
+const retryRows = new Map();
+/** The browser's clock minus the server's, in seconds. */
 let clockSkew = 0;
-let canAct = false;
+let canOverride = false;
+/** The time at which the server's dashboard was created. */
 let started = 0;
-let filter = new Set();
+/** The states to show; all if empty. */
+let stateFilter = new Set();
 
-const details = new Details(get("details"), new URL("api/actions", base));
-const limits = new Limits(get("limits"), get("limit-cards"));
+const details = new Details(byId("details"), new URL("api/overrides", base));
+const limits = new LimitSection(byId("limits"), byId("limit-cards"));
 const now = () => Date.now() / 1000 - clockSkew;
 
-function open(id) {
+function openDetails(id) {
   const entry = entries.get(id);
-  if (entry) details.open(entry, now(), { canAct, started });
+  if (entry) details.open(entry, now(), { canOverride, started });
 }
 
-/* What comes in */
+/* The event stream */
 
-function all(message) {
+function onAll(message) {
   clockSkew = Date.now() / 1000 - message.now;
-  canAct = message.can_act;
-  // Another process: what its breakers count and remember begins anew.
+  canOverride = message.can_override;
+  // The server was restarted: its counts and its history start from zero.
   if (started !== message.started) for (const id of [...entries.keys()]) remove(id);
   started = message.started;
-  setText(get("access"), canAct ? "Actions with token" : "Read-only");
+  setText(byId("access"), canOverride ? "Manual control with token" : "Read-only");
   const before = new Map(entries);
   entries.clear();
-  for (const entry of message.set) entries.set(entry.id, entry);
+  for (const entry of message.entries) entries.set(entry.id, entry);
   for (const id of before.keys()) if (!entries.has(id)) remove(id);
-  refresh(message.set, before);
+  refresh(message.entries, before);
 }
 
-function changes(message) {
+function onChanges(message) {
   clockSkew = Date.now() / 1000 - message.now;
-  const before = new Map(message.set.map(({ id }) => [id, entries.get(id)]));
-  for (const entry of message.set) entries.set(entry.id, entry);
-  for (const id of message.gone) {
+  const before = new Map(message.entries.map(({ id }) => [id, entries.get(id)]));
+  for (const entry of message.entries) entries.set(entry.id, entry);
+  for (const id of message.removed) {
     entries.delete(id);
     remove(id);
   }
-  refresh(message.set, before);
+  refresh(message.entries, before);
 }
 
 function remove(id) {
@@ -63,59 +66,62 @@ function remove(id) {
   cards.delete(id);
   samples.delete(id);
   limits.remove(id);
-  rows.get(id)?.node.remove();
-  rows.delete(id);
+  retryRows.get(id)?.node.remove();
+  retryRows.delete(id);
 }
 
+/** Updates the page; `before` maps ids to the entries that `changed` replaces. */
 function refresh(changed, before) {
   const at = now();
-  const moved = changed.filter((entry) => before.get(entry.id)?.state !== entry.state);
+  const stateChanged = changed.filter((entry) => before.get(entry.id)?.state !== entry.state);
   const groups = new Set();
   for (const entry of changed) {
-    if (entry.kind === "breaker") card(entry, BreakerCard).update(entry, at);
-    if (entry.kind === "retry") row(entry).update(entry);
+    if (entry.kind === "breaker") cardFor(entry, BreakerCard).update(entry, at);
+    if (entry.kind === "retry") retryRow(entry).update(entry);
     if (isLimit(entry)) limits.update(entry);
     if (entry.kind === "group" || entry.kind === "key") groups.add(`group ${entry.name}`);
     if (details.shown === entry.id) details.update(entry, at);
   }
   for (const id of groups) {
     const group = entries.get(id);
-    if (group) card(group, GroupCard).update(group, keysOf(group.name));
+    if (group) cardFor(group, GroupCard).update(group, keysOf(group.name));
   }
-  announce(moved.filter((entry) => before.get(entry.id)));
-  tallies();
+  announce(stateChanged.filter((entry) => before.get(entry.id)));
+  updateStateCounts();
   arrange();
-  if (moved.length || !before.size) log();
+  if (stateChanged.length || !before.size) updateLog();
 }
 
-function card(entry, Card) {
-  if (!cards.has(entry.id)) cards.set(entry.id, new Card(entry, open, started));
+function cardFor(entry, Card) {
+  if (!cards.has(entry.id)) cards.set(entry.id, new Card(entry, openDetails, started));
   return cards.get(entry.id);
 }
 
-function row(entry) {
-  if (!rows.has(entry.id)) {
-    rows.set(entry.id, new RetryRow(entry));
-    get("retry-list").append(rows.get(entry.id).node);
-    get("retries").hidden = false;
+function retryRow(entry) {
+  if (!retryRows.has(entry.id)) {
+    retryRows.set(entry.id, new RetryRow(entry));
+    byId("retry-list").append(retryRows.get(entry.id).node);
+    byId("retries").hidden = false;
   }
-  return rows.get(entry.id);
+  return retryRows.get(entry.id);
 }
 
 function keysOf(name) {
   const keys = [...entries.values()].filter((entry) => entry.kind === "key" && entry.name === name);
-  return keys.sort((one, other) => trouble(one) - trouble(other) || other.rejections - one.rejections || byName(one, other));
+  return keys.sort((one, other) => severity(one) - severity(other) || other.rejections - one.rejections || byName(one, other));
 }
 
-/* Which cards, and in which order */
+/* Filters and order */
 
+const countInState = (group, state) => group[state.replace("-", "_")];
 const byName = (one, other) => title(one).localeCompare(title(other), undefined, { numeric: true });
-const worst = (entry) => (entry.kind === "group" ? ORDER.find((state) => entry[state.replace("-", "_")] > 0) ?? "closed" : entry.state);
-const trouble = (entry) => ORDER.indexOf(worst(entry));
+const worstState = (entry) => (entry.kind === "group" ? STATE_NAMES.find((state) => countInState(entry, state) > 0) ?? "closed" : entry.state);
+/** The rank of an entry's state; 0 is the most severe one. */
+const severity = (entry) => STATE_NAMES.indexOf(worstState(entry));
 
-/** How near a closed one is to opening. */
-function nearness(entry) {
-  const threshold = entry.limits?.threshold;
+/** The failures or failure rate of a closed breaker as a share of its threshold; 1 opens it. */
+function thresholdShare(entry) {
+  const threshold = entry.config?.threshold;
   if (!threshold) return 0;
   if (threshold.rule === "consecutive_failures") return entry.consecutive_failures / threshold.failures;
   const { calls = 0, failures = 0 } = entry.window ?? {};
@@ -123,39 +129,39 @@ function nearness(entry) {
 }
 
 const SORTS = {
-  // Whole steps, or cards would change places with every call.
-  trouble: (one, other) => trouble(one) - trouble(other) || Math.floor(nearness(other) * 2) - Math.floor(nearness(one) * 2) || byName(one, other),
+  // The share is compared in steps of one half, so that cards do not move with every call.
+  severity: (one, other) => severity(one) - severity(other) || Math.floor(thresholdShare(other) * 2) - Math.floor(thresholdShare(one) * 2) || byName(one, other),
   name: byName,
   rejections: (one, other) => other.rejections - one.rejections || byName(one, other),
   failures: (one, other) => other.failures - one.failures || byName(one, other),
   changed: (one, other) => (other.since ?? 0) - (one.since ?? 0) || byName(one, other),
 };
 
-/** A limit that rejects is at work, not in trouble: one that has rejected much comes first all the same. */
-const LIMIT_SORTS = { name: byName, rejections: byRejected, trouble: byRejected, failures: byRejected, changed: byName };
+/** The order of limits for each order of breakers. A limit has no state: the most rejections count as the most severe. */
+const LIMIT_SORTS = { name: byName, rejections: byRejected, severity: byRejected, failures: byRejected, changed: byName };
 function byRejected(one, other) {
   return other.rejected - one.rejected || byName(one, other);
 }
 
-function matchesLimit(entry, wanted) {
-  // The filter is one by states of breakers.
-  if (filter.size) return false;
+function limitMatches(entry, query) {
+  // Limits have no state, so a filter by state hides them.
+  if (stateFilter.size) return false;
   const names = [entry.name, ...(entry.most_rejected ?? []).map(keyText)];
-  return names.some((name) => name.toLowerCase().includes(wanted));
+  return names.some((name) => name.toLowerCase().includes(query));
 }
 
-function matches(entry, wanted) {
-  const inState = !filter.size || (entry.kind === "group" ? [...filter].some((state) => entry[state.replace("-", "_")] > 0) : filter.has(entry.state));
-  if (!inState || !wanted) return inState;
+function breakerMatches(entry, query) {
+  const stateMatches = !stateFilter.size || (entry.kind === "group" ? [...stateFilter].some((state) => countInState(entry, state) > 0) : stateFilter.has(entry.state));
+  if (!stateMatches || !query) return stateMatches;
   const names = entry.kind === "group" ? [entry.name, ...keysOf(entry.name).map(keyText)] : [entry.name];
-  return names.some((name) => name.toLowerCase().includes(wanted));
+  return names.some((name) => name.toLowerCase().includes(query));
 }
 
 function arrange() {
-  const wanted = get("find").value.trim().toLowerCase();
-  const listed = [...entries.values()].filter((entry) => cards.has(entry.id));
-  const shown = listed.filter((entry) => matches(entry, wanted)).sort(SORTS[get("sort").value]);
-  const list = get("cards");
+  const query = byId("search").value.trim().toLowerCase();
+  const all = [...entries.values()].filter((entry) => cards.has(entry.id));
+  const shown = all.filter((entry) => breakerMatches(entry, query)).sort(SORTS[byId("sort").value]);
+  const list = byId("cards");
   const focused = document.activeElement;
   const keep = new Set(shown.map(({ id }) => cards.get(id).node));
   for (const node of [...list.children]) if (!keep.has(node)) node.remove();
@@ -163,123 +169,124 @@ function arrange() {
     const { node } = cards.get(id);
     if (list.children[index] !== node) list.insertBefore(node, list.children[index] ?? null);
   });
-  // A card that is moved loses the focus.
+  // Moving a card in the document removes the focus from it.
   if (focused !== document.activeElement && focused?.isConnected) focused.focus({ preventScroll: true });
-  limits.arrange([...entries.values()], (entry) => matchesLimit(entry, wanted), LIMIT_SORTS[get("sort").value]);
-  get("none").hidden = shown.length > 0 || listed.length === 0;
-  const all = `${count(listed.length)} ${listed.length === 1 ? "breaker" : "breakers"}`;
-  setText(get("found"), shown.length === listed.length ? all : `${count(shown.length)} of ${all}`);
+  limits.arrange([...entries.values()], (entry) => limitMatches(entry, query), LIMIT_SORTS[byId("sort").value]);
+  byId("no-match").hidden = shown.length > 0 || all.length === 0;
+  const total = counted(all.length, "breaker");
+  setText(byId("match-count"), shown.length === all.length ? total : `${count(shown.length)} of ${total}`);
 }
 
-const tallyButtons = new Map(ORDER.map((state) => {
+const stateButtons = new Map(STATE_NAMES.map((state) => {
   const number = element("b", {}, "0");
-  const button = element("button", { type: "button", class: "tally", "data-state": state, "aria-pressed": "false" },
-    icon(state), number, STATES[state].word.toLowerCase());
+  const button = element("button", { type: "button", class: "state-filter", "data-state": state, "aria-pressed": "false" },
+    icon(state), number, STATES[state].label.toLowerCase());
   button.addEventListener("click", () => {
-    if (!filter.delete(state)) filter.add(state);
-    button.setAttribute("aria-pressed", String(filter.has(state)));
+    if (!stateFilter.delete(state)) stateFilter.add(state);
+    button.setAttribute("aria-pressed", String(stateFilter.has(state)));
     arrange();
   });
   return [state, { button, number }];
 }));
-get("tallies").append(...[...tallyButtons.values()].map(({ button }) => button));
+byId("state-filters").append(...[...stateButtons.values()].map(({ button }) => button));
 
-function tallies() {
-  const numbers = Object.fromEntries(ORDER.map((state) => [state, 0]));
+function updateStateCounts() {
+  const counts = Object.fromEntries(STATE_NAMES.map((state) => [state, 0]));
   for (const entry of entries.values()) {
-    if (entry.kind === "breaker") numbers[entry.state] += 1;
-    if (entry.kind === "group") for (const state of ORDER) numbers[state] += entry[state.replace("-", "_")];
+    if (entry.kind === "breaker") counts[entry.state] += 1;
+    if (entry.kind === "group") for (const state of STATE_NAMES) counts[state] += countInState(entry, state);
   }
-  for (const [state, { button, number }] of tallyButtons) {
-    setText(number, count(numbers[state]));
-    button.classList.toggle("some", numbers[state] > 0 && state !== "closed");
+  for (const [state, { button, number }] of stateButtons) {
+    setText(number, count(counts[state]));
+    button.classList.toggle("nonzero", counts[state] > 0 && state !== "closed");
   }
-  const bad = numbers.open + numbers["forced-open"];
-  document.title = bad ? `${bad} open · Circuit breakers` : "Circuit breakers";
+  const open = counts.open + counts["forced-open"];
+  document.title = open ? `${open} open · Circuit breakers` : "Circuit breakers";
 }
 
-/* What is said */
+/* Announcements and the log */
 
-function announce(moved) {
-  if (!moved.length) return;
-  const said = moved.slice(0, 3).map((entry) => `${title(entry)} is ${(STATES[entry.state]?.word ?? entry.state).toLowerCase()}`);
-  if (moved.length > 3) said.push(`and ${moved.length - 3} more`);
-  setText(get("announce"), said.join(", "));
+/** Announces state changes to screen readers. */
+function announce(changed) {
+  if (!changed.length) return;
+  const parts = changed.slice(0, 3).map((entry) => `${title(entry)} is ${stateLabel(entry.state).toLowerCase()}`);
+  if (changed.length > 3) parts.push(`and ${changed.length - 3} more`);
+  setText(byId("announcement"), parts.join(", "));
 }
 
-function log() {
-  const lines = [...entries.values()]
+function updateLog() {
+  const changes = [...entries.values()]
     .filter((entry) => entry.recent)
-    .flatMap((entry) => entry.recent.filter((line) => line.to).map((line) => ({ ...line, name: title(entry) })))
+    .flatMap((entry) => entry.recent.filter((event) => event.to).map((event) => ({ ...event, name: title(entry) })))
     .sort((one, other) => other.at - one.at)
-    .slice(0, LOG_LINES);
-  get("log-none").hidden = lines.length > 0;
-  get("log").replaceChildren(...lines.map((line) =>
-    element("li", { "data-state": line.to }, icon(line.to),
-      element("span", {}, element("b", {}, line.name), " ", element("em", {}, (STATES[line.to]?.word ?? line.to).toLowerCase()), " ", element("time", {}, clock(line.at))),
-      ...(line.text ? [element("p", {}, line.text)] : []))));
+    .slice(0, MAX_LOG_LINES);
+  byId("log-empty").hidden = changes.length > 0;
+  byId("log").replaceChildren(...changes.map(({ at, to, name, reason }) =>
+    element("li", { "data-state": to }, icon(to),
+      element("span", {}, element("b", {}, name), " ", element("em", {}, stateLabel(to).toLowerCase()), " ", element("time", {}, clock(at))),
+      ...(reason ? [element("p", {}, reason)] : []))));
 }
 
-/* As time passes */
+/* Once a second */
 
 function sample() {
   const at = now();
-  for (const [id, shown] of cards) {
+  for (const [id, card] of cards) {
     const { successes, failures, rejections } = entries.get(id);
     const past = samples.get(id) ?? [];
     past.push({ at, successes, failures, rejections });
-    while (past.length > 1 && past[0].at < at - RATE_SPAN - 0.5) past.shift();
+    while (past.length > 1 && past[0].at < at - RATE_PERIOD - 0.5) past.shift();
     samples.set(id, past);
-    const apart = at - past[0].at;
-    const per = (key) => (apart > 0.5 ? Math.max(0, entries.get(id)[key] - past[0][key]) / apart : 0);
-    shown.rates({ successes: per("successes"), failures: per("failures"), rejections: per("rejections") });
-    shown.tick(at);
+    const elapsed = at - past[0].at;
+    const perSecond = (key) => (elapsed > 0.5 ? Math.max(0, entries.get(id)[key] - past[0][key]) / elapsed : 0);
+    card.rates({ successes: perSecond("successes"), failures: perSecond("failures"), rejections: perSecond("rejections") });
+    card.tick(at);
   }
-  limits.sample(entries, at, RATE_SPAN);
+  limits.sample(entries, at, RATE_PERIOD);
   details.tick(at);
 }
 setInterval(sample, 1000);
 
 /* Controls */
 
-get("find").addEventListener("input", arrange);
-get("sort").addEventListener("change", arrange);
-get("clear").addEventListener("click", () => {
-  get("find").value = "";
-  filter = new Set();
-  for (const { button } of tallyButtons.values()) button.setAttribute("aria-pressed", "false");
+byId("search").addEventListener("input", arrange);
+byId("sort").addEventListener("change", arrange);
+byId("clear").addEventListener("click", () => {
+  byId("search").value = "";
+  stateFilter = new Set();
+  for (const { button } of stateButtons.values()) button.setAttribute("aria-pressed", "false");
   arrange();
 });
 document.addEventListener("keydown", (event) => {
-  if (event.key === "/" && !event.ctrlKey && !event.metaKey && !/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && !get("details").open) {
+  if (event.key === "/" && !event.ctrlKey && !event.metaKey && !/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && !byId("details").open) {
     event.preventDefault();
-    get("find").focus();
+    byId("search").focus();
   }
 });
 
-const THEMES = { "": ["Auto", "as the system has it"], light: ["Light", "light"], dark: ["Dark", "dark"] };
-function theme(name) {
+const THEMES = { "": ["Auto", "same as the system"], light: ["Light", "light"], dark: ["Dark", "dark"] };
+function setTheme(name) {
   if (name) document.documentElement.dataset.theme = name;
   else delete document.documentElement.dataset.theme;
-  setText(get("theme"), THEMES[name][0]);
-  get("theme").setAttribute("aria-label", `Theme: ${THEMES[name][1]}`);
+  setText(byId("theme"), THEMES[name][0]);
+  byId("theme").setAttribute("aria-label", `Theme: ${THEMES[name][1]}`);
 }
-get("theme").addEventListener("click", () => {
+byId("theme").addEventListener("click", () => {
   const names = Object.keys(THEMES);
   const next = names[(names.indexOf(document.documentElement.dataset.theme ?? "") + 1) % names.length];
   localStorage.setItem("steadfast-theme", next);
-  theme(next);
+  setTheme(next);
 });
-const stored = localStorage.getItem("steadfast-theme") ?? "";
-theme(stored in THEMES ? stored : "");
+const storedTheme = localStorage.getItem("steadfast-theme") ?? "";
+setTheme(storedTheme in THEMES ? storedTheme : "");
 
-setText(get("host"), location.host);
-const STATUS = { connecting: "Connecting", live: "Live", lost: "Connection lost, trying again" };
+setText(byId("host"), location.host);
+const STATUS_TEXTS = { connecting: "Connecting", live: "Live", lost: "Connection lost, reconnecting" };
 connect(new URL("api/live", base), {
-  onAll: all,
-  onChanges: changes,
+  onAll,
+  onChanges,
   onStatus: (status) => {
-    get("live").dataset.state = status;
-    setText(get("live-text"), STATUS[status]);
+    byId("live").dataset.state = status;
+    setText(byId("live-text"), STATUS_TEXTS[status]);
   },
 });

@@ -1,171 +1,183 @@
-// One card: a breaker, or all breakers of a name that has keys. Made once, then only what has changed is written.
+// The card of a breaker, and the card of all breakers with the same name and different keys. A card is built once and then updated.
 
-import { ORDER, STATES, count, element, escaped, icon, keyText, percent, rate, setText, span } from "./format.js";
-import { Strip } from "./strip.js";
+import { STATE_NAMES, STATES, count, counted, duration, element, escaped, icon, keyText, percent, rate, setText, stateLabel } from "./format.js";
+import { Timeline } from "./timeline.js";
 
-/** Keys on a card, and how many of them fit on one that is no taller than others. */
-const KEYS_SHOWN = 9;
-const KEYS_LOW = 3;
+/** The number of keys on a card, and the number up to which it has the normal height. */
+const MAX_KEYS = 9;
+const MAX_KEYS_NORMAL_HEIGHT = 3;
+
+const COUNT_LABELS = { successes: "Succeeded", failures: "Failed", rejections: "Rejected" };
+
+/** The counts of a card, each with its rate. */
+class Counts {
+  #fields = Object.keys(COUNT_LABELS).map((key) => ({ key, total: element("span"), rate: element("small") }));
+  node = element("dl", { class: "counts" }, ...this.#fields.map(({ key, total, rate }) =>
+    element("div", {}, element("dt", {}, COUNT_LABELS[key]), element("dd", {}, total, rate))));
+
+  update(entry) {
+    for (const { key, total } of this.#fields) setText(total, count(entry[key]));
+  }
+
+  rates(perSecond) {
+    for (const { key, rate: node } of this.#fields) setText(node, rate(perSecond[key]));
+  }
+}
 
 export class BreakerCard {
-  #why = element("p", { class: "why" });
+  #summary = element("p", { class: "summary" });
   #pill = element("span", { class: "pill" });
   #label = element("span");
   #value = element("b");
   #fill = element("i");
   #mark = element("s", { hidden: true });
   #track = element("div", { class: "track", "aria-hidden": "true" }, this.#fill, this.#mark);
-  #counts = ["successes", "failures", "rejections"].map((key) => ({ key, total: element("span"), rate: element("small") }));
-  #strip;
-  #pilled = "";
+  #counts = new Counts();
+  #timeline;
+  #shownState = "";
   entry;
 
   constructor(entry, open, started) {
-    this.#strip = new Strip(started);
+    this.#timeline = new Timeline(started);
     this.name = element("button", { type: "button", class: "name" });
     this.name.addEventListener("click", () => open(this.entry.id));
     const gauge = element("div", { class: "gauge" }, element("div", {}, this.#label, this.#value), this.#track);
-    const words = { successes: "Succeeded", failures: "Failed", rejections: "Rejected" };
-    const counts = element("dl", { class: "counts" }, ...this.#counts.map(({ key, total, rate }) =>
-      element("div", {}, element("dt", {}, words[key]), element("dd", {}, total, rate))));
     this.node = element("li", { class: "card" },
-      element("header", {}, element("h3", {}, this.name), this.#pill), this.#why, gauge, counts, this.#strip.node);
+      element("header", {}, element("h3", {}, this.name), this.#pill), this.#summary, gauge, this.#counts.node, this.#timeline.node);
     setText(this.name, entry.name);
     this.name.title = escaped(entry.name);
   }
 
   update(entry, now) {
     this.entry = entry;
-    if (this.#pilled !== entry.state) {
-      this.#pilled = entry.state;
+    if (this.#shownState !== entry.state) {
+      this.#shownState = entry.state;
       this.node.dataset.state = entry.state;
-      this.#pill.replaceChildren(icon(entry.state), STATES[entry.state]?.word ?? entry.state);
+      this.#pill.replaceChildren(icon(entry.state), stateLabel(entry.state));
     }
-    for (const { key, total } of this.#counts) setText(total, count(entry[key]));
-    this.#strip.draw(entry, now);
+    this.#counts.update(entry);
+    this.#timeline.draw(entry, now);
     this.tick(now);
   }
 
-  /** What changes by itself as time passes. */
+  /** Updates the parts that depend on the time. */
   tick(now) {
-    setText(this.#why, why(this.entry, now));
-    const { label, value, fill, near, mark } = gauge(this.entry, now);
+    setText(this.#summary, stateSummary(this.entry, now));
+    const { label, value, fill, warning, mark } = gauge(this.entry, now);
     setText(this.#label, label);
     setText(this.#value, value);
     this.#fill.style.width = `${(Math.min(fill, 1) * 100).toFixed(1)}%`;
-    this.#fill.classList.toggle("near", near);
+    this.#fill.classList.toggle("warning", warning);
     this.#mark.hidden = mark == null;
     if (mark != null) this.#mark.style.left = `${mark * 100}%`;
-    this.#strip.move(now);
+    this.#timeline.move(now);
   }
 
   rates(perSecond) {
-    for (const { key, rate: node } of this.#counts) setText(node, rate(perSecond[key]));
+    this.#counts.rates(perSecond);
   }
 }
 
-/** What there is to say about its state. */
-export function why(entry, now) {
-  const since = entry.since ? ` · for ${span(now - entry.since)}` : "";
-  const note = entry.operator_reason ? ` — ${entry.operator_reason}` : "";
+/** One sentence about the state: its reason and its age. */
+export function stateSummary(entry, now) {
+  const age = entry.since ? ` · for ${duration(now - entry.since)}` : "";
+  const reason = entry.operator_reason ? `: ${entry.operator_reason}` : "";
   switch (entry.state) {
     case "open":
-      return sentence(entry.reason ?? "open") + since;
+      return capitalized(entry.reason ?? "open") + age;
     case "half-open":
-      // With a reason, it has not been tried yet.
-      return entry.reason ? `The next call is a trial; ${entry.reason}` : `Trial calls decide${since}`;
+      // The reason is present until the first trial call.
+      return entry.reason ? `The next call is a trial call; ${entry.reason}` : `Trial calls are admitted${age}`;
     case "forced-open":
-      return `By an operator${note}${since}`;
+      return `Forced open by an operator${reason}${age}`;
     case "disabled":
-      return `Lets every call through${note}${since}`;
+      return `All calls are admitted${reason}${age}`;
     default:
-      return (entry.limits.observe_only ? "Only observes" : entry.since ? "Calls go through" : "Has never opened") + since;
+      return (entry.config.observe_only ? "Observe only" : entry.since ? "Calls are admitted" : "Has never opened") + age;
   }
 }
 
-const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+const capitalized = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
-/** How far it is from the next change. */
+/** The gauge of a card: the progress towards the next state change. */
 function gauge(entry, now) {
-  const { limits, window } = entry;
+  const { config, window } = entry;
   if (entry.state === "open" || (entry.state === "forced-open" && entry.until)) {
     const left = Math.max(0, (entry.until ?? now) - now);
-    const all = Math.max((entry.until ?? now) - (entry.since ?? now), left, 0.001);
-    const value = left < 0.5 ? "with the next call" : `in ${span(left)}`;
-    return { label: "Trial call", value, fill: 1 - left / all, near: false };
+    const total = Math.max((entry.until ?? now) - (entry.since ?? now), left, 0.001);
+    const value = left < 0.5 ? "on the next call" : `in ${duration(left)}`;
+    return { label: "Trial call", value, fill: 1 - left / total, warning: false };
   }
   if (entry.state === "disabled" || entry.state === "forced-open") {
-    const value = entry.until ? `in ${span(entry.until - now)}` : "no expiry";
-    return { label: entry.until ? "Closes again" : "Until an operator says otherwise", value: entry.until ? value : "", fill: 0, near: false };
+    const [label, value] = entry.until ? ["Closes", `in ${duration(entry.until - now)}`] : ["No expiry", ""];
+    return { label, value, fill: 0, warning: false };
   }
   if (entry.state === "half-open") {
     const { trial_successes: done } = entry;
-    const { half_open_max_calls: needed } = limits;
-    return { label: "Trial calls that succeeded", value: `${done} of ${needed}`, fill: done / needed, near: false };
+    const { half_open_max_calls: needed } = config;
+    return { label: "Successful trial calls", value: `${done} of ${needed}`, fill: done / needed, warning: false };
   }
-  if (limits.threshold.rule === "consecutive_failures") {
-    const { failures } = limits.threshold;
+  if (config.threshold.rule === "consecutive_failures") {
+    const { failures } = config.threshold;
     const fill = entry.consecutive_failures / failures;
-    return { label: "Failures in a row", value: `${entry.consecutive_failures} of ${failures}`, fill, near: fill >= 0.5 };
+    return { label: "Failures in a row", value: `${entry.consecutive_failures} of ${failures}`, fill, warning: fill >= 0.5 };
   }
-  const { failure_rate, min_calls, slow_call, slow_call_rate } = limits.threshold;
+  const { failure_rate, min_calls, slow_call, slow_call_rate } = config.threshold;
   const { calls, failures, slow } = window ?? { calls: 0, failures: 0, slow: 0 };
   const share = (part) => (calls ? part / calls : 0);
   const bySlow = slow_call != null && share(slow) / slow_call_rate > share(failures) / failure_rate;
-  const [part, limit, word] = bySlow ? [slow, slow_call_rate, "slow"] : [failures, failure_rate, "failed"];
+  const [part, threshold, outcome] = bySlow ? [slow, slow_call_rate, "slow"] : [failures, failure_rate, "failed"];
   const enough = calls >= min_calls;
   return {
-    label: `${percent(share(part))} ${word} of ${count(calls)} ${calls === 1 ? "call" : "calls"}`,
-    value: enough ? `opens at ${percent(limit)}` : `judged from ${count(min_calls)}`,
+    label: `${percent(share(part))} ${outcome} of ${counted(calls, "call")}`,
+    value: enough ? `opens at ${percent(threshold)}` : `needs ${counted(min_calls, "call")}`,
     fill: share(part),
-    near: enough && share(part) >= limit / 2,
-    mark: limit,
+    warning: enough && share(part) >= threshold / 2,
+    mark: threshold,
   };
 }
 
-/** All keys of a name. */
+/** The card of all breakers with the same name and different keys. */
 export class GroupCard {
   #pill = element("span", { class: "pill" });
-  #why = element("p", { class: "why" });
-  #parts = element("div", { class: "parts", "aria-hidden": "true" });
+  #summary = element("p", { class: "summary" });
+  #bar = element("div", { class: "state-bar", "aria-hidden": "true" });
   #legend = element("div", { class: "legend" });
   #keys = element("div", { class: "keys" });
-  #counts = ["successes", "failures", "rejections"].map((key) => ({ key, total: element("span"), rate: element("small") }));
+  #counts = new Counts();
   #open;
   entry;
 
   constructor(entry, open) {
     this.#open = open;
     this.name = element("span", { class: "text" }, entry.name);
-    const words = { successes: "Succeeded", failures: "Failed", rejections: "Rejected" };
-    const counts = element("dl", { class: "counts" }, ...this.#counts.map(({ key, total, rate }) =>
-      element("div", {}, element("dt", {}, words[key]), element("dd", {}, total, rate))));
     this.node = element("li", { class: "card group" },
-      element("header", {}, element("h3", {}, this.name), this.#pill), this.#why, this.#parts, this.#legend, counts, this.#keys);
+      element("header", {}, element("h3", {}, this.name), this.#pill), this.#summary, this.#bar, this.#legend, this.#counts.node, this.#keys);
   }
 
-  /** `keys` are the entries of those that need looking at, the worst first. */
+  /** `keys` are the entries of the listed keys, most severe first. */
   update(entry, keys) {
     this.entry = entry;
-    const counts = Object.fromEntries(ORDER.map((state) => [state, entry[state.replace("-", "_")]]));
-    const worst = ORDER.find((state) => counts[state] > 0) ?? "closed";
+    const counts = Object.fromEntries(STATE_NAMES.map((state) => [state, entry[state.replace("-", "_")]]));
+    const present = STATE_NAMES.filter((state) => counts[state] > 0);
+    const worst = present[0] ?? "closed";
     this.node.dataset.state = worst;
-    this.#pill.replaceChildren(icon(worst), worst === "closed" ? "All closed" : `${counts[worst]} ${STATES[worst].word.toLowerCase()}`);
-    setText(this.#why, `For each key: ${count(entry.keys)} of at most ${count(entry.max_keys)}`);
-    this.#parts.replaceChildren(...ORDER.filter((state) => counts[state]).map((state) => {
+    this.#pill.replaceChildren(icon(worst), worst === "closed" ? "All closed" : `${counts[worst]} ${STATES[worst].label.toLowerCase()}`);
+    setText(this.#summary, `${count(entry.keys)} of ${counted(entry.max_keys, "key")}`);
+    this.#bar.replaceChildren(...present.map((state) => {
       const part = element("i", { "data-state": state });
       part.style.flex = `${counts[state]} 0 3px`;
       return part;
     }));
-    this.#legend.replaceChildren(...ORDER.filter((state) => counts[state]).map((state) =>
-      element("span", { "data-state": state }, icon(state), `${count(counts[state])} ${STATES[state].word.toLowerCase()}`)));
-    for (const { key, total } of this.#counts) setText(total, count(entry[key]));
-    const troubled = keys.filter(({ state, failures, rejections }) => state !== "closed" || failures + rejections > 0);
-    this.#list(troubled.slice(0, KEYS_SHOWN));
-    this.node.classList.toggle("tall", troubled.length > KEYS_LOW);
+    this.#legend.replaceChildren(...present.map((state) =>
+      element("span", { "data-state": state }, icon(state), `${count(counts[state])} ${STATES[state].label.toLowerCase()}`)));
+    this.#counts.update(entry);
+    const unhealthy = keys.filter(({ state, failures, rejections }) => state !== "closed" || failures + rejections > 0);
+    this.#list(unhealthy.slice(0, MAX_KEYS));
+    this.node.classList.toggle("tall", unhealthy.length > MAX_KEYS_NORMAL_HEIGHT);
   }
 
-  /** Rows stay what they are as long as the keys do, so that a focus is not lost. */
+  /** Updates the rows in place, so that the focus is kept. */
   #list(keys) {
     const rows = [...this.#keys.children];
     keys.forEach((key, index) => {
@@ -183,7 +195,7 @@ export class GroupCard {
       row.classList.toggle("overflow", Boolean(key.overflow));
       setText(row.children[1], keyText(key));
       row.children[1].title = escaped(keyText(key));
-      setText(row.children[2], STATES[key.state]?.word ?? key.state);
+      setText(row.children[2], stateLabel(key.state));
       setText(row.children[3], key.rejections ? `${count(key.rejections)} rej.` : "");
     });
     rows.slice(keys.length).forEach((row) => row.remove());
@@ -192,6 +204,6 @@ export class GroupCard {
   tick() {}
 
   rates(perSecond) {
-    for (const { key, rate: node } of this.#counts) setText(node, rate(perSecond[key]));
+    this.#counts.rates(perSecond);
   }
 }

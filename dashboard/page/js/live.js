@@ -1,38 +1,40 @@
-// The connection: everything once, then what changes, and again from the start after a break.
+// The event stream: every entry once, then changes; after a lost connection it starts again.
 
-const SILENCE = 12_000;
+/** The time without an event, in milliseconds, after which the connection counts as lost. */
+const SILENCE_TIMEOUT = 12_000;
+const RECONNECT_DELAY = 1_000;
 
-/** Calls `onAll`, `onChanges` and `onStatus` as things happen, for as long as the page is open. */
+/** Calls `onAll`, `onChanges` and `onStatus` for as long as the page is open. */
 export function connect(url, { onAll, onChanges, onStatus }) {
   let source = null;
-  let watchdog = 0;
-  let retry = 0;
+  let silenceTimer = 0;
+  let reconnectTimer = 0;
 
-  const alive = () => {
-    clearTimeout(watchdog);
-    watchdog = setTimeout(() => restart(), SILENCE);
+  const resetSilenceTimer = () => {
+    clearTimeout(silenceTimer);
+    silenceTimer = setTimeout(() => reconnect(), SILENCE_TIMEOUT);
   };
-  const restart = () => {
+  const reconnect = () => {
     source?.close();
-    clearTimeout(watchdog);
-    clearTimeout(retry);
+    clearTimeout(silenceTimer);
+    clearTimeout(reconnectTimer);
     onStatus("lost");
-    retry = setTimeout(open, 1000);
+    reconnectTimer = setTimeout(open, RECONNECT_DELAY);
   };
   const open = () => {
     source = new EventSource(url);
     source.addEventListener("all", (event) => {
-      alive();
+      resetSilenceTimer();
       onAll(JSON.parse(event.data));
       onStatus("live");
     });
     source.addEventListener("changes", (event) => {
-      alive();
+      resetSilenceTimer();
       onChanges(JSON.parse(event.data));
     });
-    // What the browser tries again by itself waits longer with each failure; an operator should not.
-    source.addEventListener("error", restart);
-    alive();
+    // The browser's own reconnection waits longer after each failure; this one keeps a constant delay.
+    source.addEventListener("error", reconnect);
+    resetSilenceTimer();
   };
 
   open();

@@ -1,4 +1,4 @@
-//! A headless Chromium, driven as a person would.
+//! A headless Chromium, controlled by `WebDriver`.
 
 use std::{
     io::{BufRead, BufReader},
@@ -18,8 +18,8 @@ pub(crate) struct Browser {
     _profile: Folder,
 }
 
-/// The bound of a hang. No test asks for less.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The time after which a condition counts as never fulfilled.
+const HANG: Duration = Duration::from_secs(30);
 
 impl Browser {
     pub(crate) async fn open(url: &str) -> Self {
@@ -32,7 +32,7 @@ impl Browser {
         let port = output.lines().map_while(Result::ok).find_map(|line| {
             line.strip_suffix('.')?.split_once("started successfully on port ")?.1.parse::<u16>().ok()
         });
-        let port = port.expect("chromedriver says where it listens");
+        let port = port.expect("chromedriver prints its port");
         let profile = Folder::new();
         let mut chrome = DesiredCapabilities::chrome();
         for argument in [
@@ -62,7 +62,7 @@ impl Browser {
         browser
     }
 
-    /// What a script returns.
+    /// Runs a script and returns its value.
     pub(crate) async fn run(&self, script: &str) -> Value {
         self.driver.execute(script, vec![]).await.unwrap().json().clone()
     }
@@ -71,15 +71,15 @@ impl Browser {
     pub(crate) async fn until(&self, script: &str) {
         let begun = Instant::now();
         while self.run(script).await != json!(true) {
-            if begun.elapsed() > PATIENCE {
+            if begun.elapsed() > HANG {
                 let text = self.run("return document.body.innerText").await;
-                panic!("{script} is not true after {PATIENCE:?}, on {text}");
+                panic!("{script} is not true after {HANG:?}; the page shows {text}");
             }
             sleep(Duration::from_millis(10)).await;
         }
     }
 
-    /// The card of a breaker, as a JavaScript expression. The page shows the name escaped.
+    /// Returns a JavaScript expression for the card with this name, which the page shows escaped.
     pub(crate) fn card(name: &str) -> String {
         format!(
             "[...document.querySelectorAll('.card')].find(card => card.querySelector('h3').textContent === {})",
@@ -87,12 +87,12 @@ impl Browser {
         )
     }
 
-    /// Waits until a card shows a state, by word, shape and colour.
-    pub(crate) async fn shows(&self, name: &str, state: &str, word: &str) {
+    /// Waits until a card shows a state: its colour, its label and its icon.
+    pub(crate) async fn shows(&self, name: &str, state: &str, label: &str) {
         let card = Self::card(name);
         let script = format!(
             "const card = {card}; const pill = card?.querySelector('.pill'); \
-             return card?.dataset.state === '{state}' && pill.textContent === '{word}' && !!pill.querySelector('svg path')"
+             return card?.dataset.state === '{state}' && pill.textContent === '{label}' && !!pill.querySelector('svg path')"
         );
         self.until(&script).await;
     }
@@ -107,7 +107,7 @@ impl Browser {
         field.send_keys(text).await.unwrap();
     }
 
-    /// Keys, to whatever has the focus.
+    /// Sends keys to the focused element.
     pub(crate) async fn press(&self, keys: impl Into<TypingData>) {
         self.driver.active_element().await.unwrap().send_keys(keys).await.unwrap();
     }
@@ -117,8 +117,8 @@ impl Browser {
         self.until("return document.querySelector('#details').open").await;
     }
 
-    /// What the console has, but for what `expected` is in.
-    pub(crate) async fn complaints(&self, expected: &str) -> Vec<String> {
+    /// Returns the messages of the console that do not contain `expected`; all of them if `expected` is empty.
+    pub(crate) async fn console_errors(&self, expected: &str) -> Vec<String> {
         let log = self.driver.browser_log().await.unwrap();
         log.into_iter()
             .map(|entry| entry.message)
@@ -126,14 +126,14 @@ impl Browser {
             .collect()
     }
 
-    /// Ends, after a look at the console: it has nothing to say.
+    /// Checks that the console is empty, and quits.
     pub(crate) async fn close(self) {
-        assert_eq!(self.complaints("").await, Vec::<String>::new());
+        assert_eq!(self.console_errors("").await, Vec::<String>::new());
         self.driver.quit().await.unwrap();
     }
 
-    /// Ends without a look.
-    pub(crate) async fn leave(self) {
+    /// Quits without checking the console.
+    pub(crate) async fn quit(self) {
         self.driver.quit().await.unwrap();
     }
 }

@@ -1,11 +1,12 @@
-//! The dashboard as others meet it: over HTTP, in a real browser, and scraped by a real Prometheus.
+//! The dashboard over HTTP, in a real browser and with a real Prometheus.
 //!
-//! The browser and Prometheus are Debian's; `cargo xtask test` installs them where they are missing.
+//! The tests need Debian's packages of Chromium and Prometheus; `cargo xtask test` installs them if they are missing.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod attacks;
 mod browser;
+mod exposure;
+mod overrides;
 mod page;
 mod prometheus;
 mod rules;
@@ -21,6 +22,7 @@ use std::{
 };
 
 use axum::Router;
+use reqwest::blocking::Client;
 use steadfast::{BreakerConfig, CircuitBreaker};
 use steadfast_dashboard::{Dashboard, Server, Token};
 use tokio::runtime::Runtime;
@@ -28,7 +30,7 @@ use tokio::runtime::Runtime;
 const TOKEN: &str = "a-token-of-the-tests";
 const CONFIG: BreakerConfig = BreakerConfig::new().failure_threshold(2).half_open_max_calls(1);
 
-/// A dashboard that is served until this is dropped: with all its connections, as when a process ends.
+/// A dashboard that is served until this value is dropped, which closes all connections as the end of a process would.
 struct Served {
     address: SocketAddr,
     runtime: Option<Runtime>,
@@ -48,14 +50,14 @@ impl Served {
         })
     }
 
-    /// On a runtime of its own, which the one of a test may not wait for: so from a thread.
+    /// Serves on a separate runtime. It is started from a new thread, since the runtime of an async test must not be blocked.
     fn start(serve: impl FnOnce(&Runtime) -> SocketAddr + Send) -> Self {
         let runtime = Runtime::new().unwrap();
         let address = thread::scope(|scope| scope.spawn(|| serve(&runtime)).join()).unwrap();
         Self { address, runtime: Some(runtime) }
     }
 
-    /// An address that was in use a moment ago may be so for another.
+    /// Binds the address, and retries while the system still considers a previously used one as in use.
     fn bind(runtime: &Runtime, address: &str, dashboard: &Dashboard) -> Server {
         for _ in 0..1_000 {
             match runtime.block_on(dashboard.clone().bind(address)) {
@@ -66,7 +68,7 @@ impl Served {
         panic!("{address} stays in use")
     }
 
-    /// Below a path of a service.
+    /// Serves the dashboard below a path of a service.
     fn nested(path: &str, dashboard: Dashboard) -> Self {
         Self::start(|runtime| {
             let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -94,18 +96,23 @@ fn with_token() -> Dashboard {
     Dashboard::new().token(Token::new(TOKEN).unwrap())
 }
 
+/// A client that ignores the proxy settings of the environment.
+fn client() -> Client {
+    Client::builder().no_proxy().build().unwrap()
+}
+
 fn fail(breaker: &CircuitBreaker) {
     _ = breaker.call(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut)));
 }
 
-/// Asks again and again until there is an answer: for 30 s, the bound of a hang.
-fn comes<T>(mut ask: impl FnMut() -> Option<T>) -> T {
+/// Polls `condition` until it returns a value; after 30 s it counts as never fulfilled.
+fn wait_for<T>(mut condition: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
-        if let Some(answer) = ask() {
-            return answer;
+        if let Some(value) = condition() {
+            return value;
         }
-        assert!(begun.elapsed() < Duration::from_secs(30), "it has not come");
+        assert!(begun.elapsed() < Duration::from_secs(30), "the condition is not fulfilled after 30 s");
         thread::sleep(Duration::from_millis(10));
     }
 }
@@ -114,11 +121,11 @@ fn succeed(breaker: &CircuitBreaker) {
     breaker.call(|| Ok::<_, io::Error>(())).unwrap();
 }
 
-/// A program that ends with this.
+/// A child process that is killed on drop.
 struct Running(Child);
 
 impl Running {
-    /// Starts it; one that is missing says how to get it.
+    /// Starts a program; panics with installation instructions if it is missing.
     fn start(program: &str, arguments: &[&str], output: Stdio) -> Self {
         let mut command = Command::new(program);
         let started = command.args(arguments).stdin(Stdio::null()).stdout(output).stderr(Stdio::null()).spawn();
@@ -137,7 +144,7 @@ fn missing(program: &str, error: &io::Error) -> ! {
     panic!("{program} cannot be run ({error}): `cargo xtask test` installs what the tests need")
 }
 
-/// A new empty folder, which goes with this.
+/// A new empty folder that is deleted on drop.
 struct Folder(PathBuf);
 
 impl Folder {

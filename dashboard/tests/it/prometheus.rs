@@ -1,4 +1,4 @@
-//! A real Prometheus scrapes an outage, and is asked what an operator would ask.
+//! A real Prometheus scrapes the dashboard during an outage and answers an operator's queries.
 
 use std::{
     fs,
@@ -8,13 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use reqwest::blocking::Client;
 use serde_json::Value;
 use steadfast::{Bulkhead, BulkheadConfig, CircuitBreaker, KeyedBreakers, RateLimit, RateLimitConfig, retry};
 use steadfast_dashboard::Dashboard;
 use tokio::net::TcpSocket;
 
-use crate::{CONFIG, Folder, Running, Served, fail, missing, rules::file, succeed};
+use crate::{CONFIG, Folder, Running, Served, client, fail, missing, rules::file, succeed};
 
 static SCRAPED: CircuitBreaker = CircuitBreaker::new("scraped", CONFIG);
 steadfast::register!(SCRAPED);
@@ -28,15 +27,11 @@ fn retried(works: bool) -> std::io::Result<()> {
 
 static RATE: RateLimit = RateLimit::new("scraped rate", RateLimitConfig::new(2, Duration::from_hours(1)));
 steadfast::register!(RATE);
-static PLACES: Bulkhead = Bulkhead::new("scraped places", BulkheadConfig::new().max_concurrent(2));
-steadfast::register!(PLACES);
-
-fn client() -> Client {
-    Client::builder().no_proxy().build().unwrap()
-}
+static BULKHEAD: Bulkhead = Bulkhead::new("scraped bulkhead", BulkheadConfig::new().max_concurrent(2));
+steadfast::register!(BULKHEAD);
 
 #[test]
-fn the_metrics_are_as_prometheus_wants_them() {
+fn promtool_accepts_the_metrics() {
     let served = Served::new(&Dashboard::new());
     let response = client().get(served.url("/metrics")).send().unwrap();
     assert_eq!(response.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
@@ -46,14 +41,14 @@ fn the_metrics_are_as_prometheus_wants_them() {
     let mut promtool = command.spawn().unwrap_or_else(|error| missing("promtool", &error));
     promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let output = promtool.wait_with_output().unwrap();
-    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-    assert!(output.status.success() && said.is_empty(), "{said}");
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    assert!(output.status.success() && text.is_empty(), "{text}");
 }
 
-/// A Prometheus that scrapes a dashboard ten times a second.
+/// A Prometheus that scrapes a dashboard every 250 ms.
 struct Prometheus {
     address: String,
-    /// Keeps the port until the end, so that nobody else is given it.
+    /// Reserves the port: while it is bound, the system gives it to no other process.
     _port: TcpSocket,
     _running: Running,
     _folder: Folder,
@@ -73,8 +68,8 @@ impl Prometheus {
             ),
         )
         .unwrap();
-        // It does not tell which port it took, so it is given one that is bound already. Two sockets may be bound to an address as long as
-        // both say so and only one of them listens.
+        // Prometheus does not report the port that it chose, so it gets one that this socket has bound. Two sockets may be bound to
+        // the same address if both set SO_REUSEADDR and only one of them listens.
         let port = TcpSocket::new_v4().unwrap();
         port.set_reuseaddr(true).unwrap();
         port.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -89,8 +84,8 @@ impl Prometheus {
         Self { address, _port: port, _running: running, _folder: folder }
     }
 
-    /// The values that a query gives, or why there are none.
-    fn ask(&self, query: &str) -> Result<Vec<f64>, String> {
+    /// Returns the values of a query, or the error.
+    fn query(&self, query: &str) -> Result<Vec<f64>, String> {
         let url = format!("http://{}/api/v1/query", self.address);
         let answer = client().post(url).form(&[("query", query)]).send().map_err(|error| error.to_string())?;
         let answer: Value = answer.json().map_err(|error| error.to_string())?;
@@ -99,31 +94,31 @@ impl Prometheus {
         Ok(found.iter().filter_map(number).collect())
     }
 
-    /// Waits until a query gives these values.
-    fn gives(&self, query: &str, expected: &[f64]) {
+    /// Waits until a query returns these values.
+    fn expect(&self, query: &str, expected: &[f64]) {
         let begun = Instant::now();
         loop {
-            let found = self.ask(query);
+            let found = self.query(query);
             if found.as_ref().is_ok_and(|values| values == expected) {
                 return;
             }
-            assert!(begun.elapsed() < Duration::from_secs(30), "{query} gives {found:?}, not {expected:?}");
+            assert!(begun.elapsed() < Duration::from_secs(30), "{query} returns {found:?} instead of {expected:?}");
             thread::sleep(Duration::from_millis(20));
         }
     }
 }
 
 #[test]
-fn a_real_prometheus_gives_the_right_answers_during_an_outage() {
+fn queries_return_the_right_values_during_an_outage() {
     let served = Served::new(&Dashboard::new());
     let prometheus = Prometheus::scraping(&served);
-    // Before the first call all is there, as zeros.
-    prometheus.gives("up", &[1.0]);
-    prometheus.gives(r#"circuit_breaker_state{service="scraped"}"#, &[0.0]);
-    prometheus.gives(r#"circuit_breaker_rejections_total{service="scraped"}"#, &[0.0]);
-    prometheus.gives(r#"retry_calls_total{retry="scraped retry",outcome="exhausted"}"#, &[0.0]);
-    prometheus.gives(r#"rate_limit_calls_total{limit="scraped rate",outcome="rejected"}"#, &[0.0]);
-    prometheus.gives(r#"bulkhead_calls_total{bulkhead="scraped places",outcome="rejected"}"#, &[0.0]);
+    // Every series exists, with the value 0, before the first call.
+    prometheus.expect("up", &[1.0]);
+    prometheus.expect(r#"circuit_breaker_state{service="scraped"}"#, &[0.0]);
+    prometheus.expect(r#"circuit_breaker_rejections_total{service="scraped"}"#, &[0.0]);
+    prometheus.expect(r#"retry_calls_total{retry="scraped retry",outcome="exhausted"}"#, &[0.0]);
+    prometheus.expect(r#"rate_limit_calls_total{limit="scraped rate",outcome="rejected"}"#, &[0.0]);
+    prometheus.expect(r#"bulkhead_calls_total{bulkhead="scraped bulkhead",outcome="rejected"}"#, &[0.0]);
 
     (0..6).for_each(|_| succeed(&SCRAPED));
     (0..10).for_each(|_| fail(&SCRAPED));
@@ -136,26 +131,26 @@ fn a_real_prometheus_gives_the_right_answers_during_an_outage() {
     (0..3).for_each(|_| retried(true).unwrap());
     retried(false).unwrap_err();
     (0..5).for_each(|_| _ = RATE.try_acquire());
-    let places = [PLACES.try_acquire(), PLACES.try_acquire(), PLACES.try_acquire()];
-    assert!(places[2].is_err());
+    let permits = [BULKHEAD.try_acquire(), BULKHEAD.try_acquire(), BULKHEAD.try_acquire()];
+    assert!(permits[2].is_err());
 
     for (query, expected) in [
-        // Which circuits are open?
+        // Open breakers.
         (r#"circuit_breaker_state{service="scraped"} == 1"#, &[1.0][..]),
         (r#"circuit_breaker_failures_total{service="scraped"}"#, &[2.0]),
         (r#"circuit_breaker_rejections_total{service="scraped"}"#, &[8.0]),
-        // Which share of all calls was not made?
+        // The share of rejected calls.
         (
             r#"circuit_breaker_rejections_total{service="scraped"} / sum by (service, instance, job) (circuit_breaker_calls_total{service="scraped"})"#,
             &[0.5],
         ),
-        // How often did it open?
+        // The number of times the breaker opened.
         (r#"circuit_breaker_transitions_total{service="scraped",state="open"}"#, &[1.0]),
-        // How many of the keys are open, and which reject most?
+        // Open keys, and those with the most rejections.
         (r#"circuit_breaker_keys{service="scraped shards",state="open"}"#, &[2.0]),
         (r#"topk(1, circuit_breaker_key_rejections_total{service="scraped shards"})"#, &[5.0]),
         (r#"circuit_breaker_rejections_total{service="scraped shards"}"#, &[8.0]),
-        // Do retries help?
+        // The effect of retries.
         (r#"retry_calls_total{retry="scraped retry",outcome="first_try"}"#, &[3.0]),
         (r#"retry_calls_total{retry="scraped retry",outcome="exhausted"}"#, &[1.0]),
         (
@@ -163,49 +158,49 @@ fn a_real_prometheus_gives_the_right_answers_during_an_outage() {
             &[1.5],
         ),
         (r#"retry_delay_seconds_count{retry="scraped retry"}"#, &[2.0]),
-        // Which limits are reached, and what do they cost?
+        // Utilization and rejections of limits.
         (r#"rate_limit_used{limit="scraped rate"} / rate_limit_max_calls{limit="scraped rate"}"#, &[1.0]),
         (r#"rate_limit_calls_total{limit="scraped rate",outcome="rejected"}"#, &[3.0]),
         (
-            r#"bulkhead_in_flight{bulkhead="scraped places"} / bulkhead_max_concurrent{bulkhead="scraped places"}"#,
+            r#"bulkhead_in_flight{bulkhead="scraped bulkhead"} / bulkhead_max_concurrent{bulkhead="scraped bulkhead"}"#,
             &[1.0],
         ),
-        (r#"bulkhead_calls_total{bulkhead="scraped places",outcome="rejected"}"#, &[1.0]),
+        (r#"bulkhead_calls_total{bulkhead="scraped bulkhead",outcome="rejected"}"#, &[1.0]),
     ] {
-        prometheus.gives(query, expected);
+        prometheus.expect(query, expected);
     }
-    // The alert has begun to wait for its minute.
-    prometheus.gives(r#"count(ALERTS{alertname="CircuitOpen",service="scraped",alertstate="pending"})"#, &[1.0]);
+    // The alert is pending for the minute of its `for` clause.
+    prometheus.expect(r#"count(ALERTS{alertname="CircuitOpen",service="scraped",alertstate="pending"})"#, &[1.0]);
 
-    // How long was it open? As long as it is, by a clock that both read.
-    let open = prometheus.ask(r#"circuit_breaker_state_seconds_total{service="scraped",state="open"}"#).unwrap();
+    // The time spent open, compared with the breaker's own record by the same clock.
+    let open = prometheus.query(r#"circuit_breaker_state_seconds_total{service="scraped",state="open"}"#).unwrap();
     let age = SCRAPED.snapshot().last_transition.unwrap().elapsed().unwrap().as_secs_f64();
     assert!((age - 30.0..=age).contains(&open[0]) && open[0] > 0.0, "{open:?} of {age}");
 
     SCRAPED.force_open();
-    prometheus.gives(r#"circuit_breaker_state{service="scraped"}"#, &[3.0]);
+    prometheus.expect(r#"circuit_breaker_state{service="scraped"}"#, &[3.0]);
     SCRAPED.reset();
-    prometheus.gives(r#"circuit_breaker_state{service="scraped"}"#, &[0.0]);
+    prometheus.expect(r#"circuit_breaker_state{service="scraped"}"#, &[0.0]);
 
-    // Each query of the board is one that Prometheus understands.
-    let board: Value = serde_json::from_str(&fs::read_to_string(file("grafana/steadfast.json")).unwrap()).unwrap();
-    for target in board["panels"].as_array().unwrap().iter().flat_map(|panel| panel["targets"].as_array().unwrap()) {
+    // Prometheus accepts each query of the Grafana dashboard.
+    let grafana: Value = serde_json::from_str(&fs::read_to_string(file("grafana/steadfast.json")).unwrap()).unwrap();
+    for target in grafana["panels"].as_array().unwrap().iter().flat_map(|panel| panel["targets"].as_array().unwrap()) {
         let query = target["expr"].as_str().unwrap();
         let filled = query
             .replace("$__rate_interval", "1m")
             .replace("$__range", "1m")
             .replace("$job", ".*")
             .replace("$service", ".*");
-        prometheus.ask(&filled).unwrap_or_else(|error| panic!("{query}: {error}"));
+        prometheus.query(&filled).unwrap_or_else(|error| panic!("{query}: {error}"));
     }
 }
 
 #[test]
-fn ten_thousand_keys_make_a_small_scrape() {
-    static CROWD: KeyedBreakers = KeyedBreakers::new("ten thousand", CONFIG);
-    steadfast::register!(CROWD);
+fn ten_thousand_keys_yield_a_small_scrape() {
+    static KEYS: KeyedBreakers = KeyedBreakers::new("ten thousand", CONFIG);
+    steadfast::register!(KEYS);
     for key in 0..10_000_u32 {
-        let breaker = CROWD.breaker(&format_args!("key-{key}.example.org"));
+        let breaker = KEYS.breaker(&format_args!("key-{key}.example.org"));
         _ = breaker
             .call(|| if key % 10 == 0 { Err(std::io::Error::from(std::io::ErrorKind::TimedOut)) } else { Ok(()) });
     }

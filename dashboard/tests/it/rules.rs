@@ -1,4 +1,4 @@
-//! The alert rules and the Grafana board.
+//! The Prometheus alert rules and the Grafana dashboard.
 
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
@@ -6,36 +6,36 @@ use serde_json::Value;
 
 use crate::missing;
 
-/// A file of this crate.
+/// Returns the path of a file of this crate.
 pub(crate) fn file(path: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path).to_str().unwrap().to_owned()
 }
 
-/// Runs Prometheus' own tool, which must be content.
+/// Runs `promtool`, checks that it succeeds, and returns its output.
 pub(crate) fn promtool(arguments: &[&str]) -> String {
     let output = Command::new("promtool").args(arguments).output().unwrap_or_else(|error| missing("promtool", &error));
-    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-    assert!(output.status.success(), "{said}");
-    said
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    assert!(output.status.success(), "{text}");
+    text
 }
 
 #[test]
-fn the_rules_are_sound_and_do_as_they_say() {
+fn the_alert_rules_are_valid_and_pass_their_tests() {
     promtool(&["check", "rules", &file("prometheus/alerts.yml")]);
     promtool(&["test", "rules", &file("prometheus/alerts.test.yml")]);
 }
 
-/// The metrics that a query is about.
+/// Returns the names of steadfast's metrics in a query.
 fn metrics(query: &str) -> BTreeSet<&str> {
     let words = query.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    let ours = ["circuit_breaker_", "retry_", "rate_limit_", "bulkhead_"];
-    words.filter(|word| ours.iter().any(|prefix| word.starts_with(prefix))).collect()
+    let prefixes = ["circuit_breaker_", "retry_", "rate_limit_", "bulkhead_"];
+    words.filter(|word| prefixes.iter().any(|prefix| word.starts_with(prefix))).collect()
 }
 
 #[test]
-fn the_board_asks_for_metrics_that_there_are() {
-    let board: Value = serde_json::from_str(&fs::read_to_string(file("grafana/steadfast.json")).unwrap()).unwrap();
-    let panels = board["panels"].as_array().unwrap();
+fn alert_rules_and_the_grafana_dashboard_query_existing_metrics() {
+    let grafana: Value = serde_json::from_str(&fs::read_to_string(file("grafana/steadfast.json")).unwrap()).unwrap();
+    let panels = grafana["panels"].as_array().unwrap();
     let queries: Vec<_> = panels
         .iter()
         .flat_map(|panel| panel["targets"].as_array().unwrap())
@@ -53,7 +53,7 @@ fn the_board_asks_for_metrics_that_there_are() {
             assert!(text.contains(&format!("# TYPE {family} ")), "{metric} in {query}");
         }
     }
-    // That Prometheus takes each query, once Grafana has filled in its variables, is for the real one to say.
-    let all: Vec<_> = panels.iter().map(|panel| panel["gridPos"]["y"].as_u64().unwrap()).collect();
-    assert!(all.is_sorted(), "panels stand in the order in which they are read");
+    // `prometheus.rs` sends the queries to a real Prometheus, with Grafana's variables filled in.
+    let positions: Vec<_> = panels.iter().map(|panel| panel["gridPos"]["y"].as_u64().unwrap()).collect();
+    assert!(positions.is_sorted(), "the file lists the panels from top to bottom");
 }

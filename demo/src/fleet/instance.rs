@@ -1,8 +1,9 @@
-//! A process of the shop: told what to do on its standard input, a line of JSON each; tells what happens on its standard output.
+//! One process of the shop. It reads its setup from standard input and writes messages to standard output, as lines of JSON.
 
 use std::net::SocketAddr;
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{env, io};
 
 use anyhow::Context;
@@ -14,27 +15,31 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time;
 
-use super::{STARTING, unix_micros};
 use crate::checkout::Lane;
-use crate::load::{Call, Settings, Stage};
+use crate::load::{Call, LaneRun, Settings};
 use crate::payments::Payments;
 
-/// What a process is to do. It goes through a pipe, as what is on a command line is seen by everybody.
+/// The time for a process to start and to connect to Redis.
+pub(super) const START_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The setup of a process. It is sent through a pipe because command lines are visible to all users, and the address of Redis may
+/// contain a password.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Setup {
     pub(super) service: SocketAddr,
-    /// Through which it shares its breaker, if it does.
+    /// The Redis through which the process shares its breaker; `None` to keep it local.
     pub(super) redis: Option<String>,
     pub(super) application: String,
     pub(super) settings: Settings,
 }
 
-/// What a process tells.
+/// A message from a process.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Told {
+pub(super) enum Message {
     Ready,
-    /// Its circuit has changed, so many microseconds after 1970.
+    /// The breaker has opened from the closed state, or closed.
     Changed {
+        /// In microseconds since 1970.
         at: u64,
         change: Change,
     },
@@ -44,14 +49,14 @@ pub(super) enum Told {
     },
 }
 
-/// From closed, and back to closed: what lies between them comes and goes.
+/// A transition out of or into the closed state. Transitions between open and half-open are not reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Change {
     Opened,
     Closed,
 }
 
-/// A process, seen from the one that has started it; ends with it.
+/// The parent's handle to a process, which is killed on drop.
 pub(super) struct Process {
     _child: Child,
     stdin: ChildStdin,
@@ -64,39 +69,39 @@ impl Process {
         command.arg("--instance").stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn()?;
         let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            anyhow::bail!("it has no pipes")
+            anyhow::bail!("the process has no pipes")
         };
         let line = serde_json::to_string(setup)?;
         stdin.write_all(format!("{line}\n").as_bytes()).await?;
         Ok(Self { _child: child, stdin, lines: BufReader::new(stdout).lines() })
     }
 
-    /// Lets it send its callers.
+    /// Tells the process to start its callers.
     pub(super) async fn begin(&mut self) -> io::Result<()> {
         self.stdin.write_all(b"\n").await
     }
 
-    /// What it tells next.
-    pub(super) async fn next(&mut self) -> anyhow::Result<Told> {
-        let line = self.lines.next_line().await?.context("a process has ended too early")?;
+    /// Returns the next message.
+    pub(super) async fn next(&mut self) -> anyhow::Result<Message> {
+        let line = self.lines.next_line().await?.context("a process ended unexpectedly")?;
         Ok(serde_json::from_str(&line)?)
     }
 }
 
-/// What the process does: sends the callers of the setup on its standard input, once it is told to begin.
+/// Runs a process: reads the setup from standard input, waits for the start, and runs the callers.
 pub(crate) async fn run() -> anyhow::Result<()> {
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    let setup = lines.next_line().await?.context("an instance is started by `--redis`, not by hand")?;
+    let setup = lines.next_line().await?.context("`--instance` is used by `--redis` only")?;
     let Setup { service, redis, application, settings } = serde_json::from_str(&setup)?;
     let lane = Lane::Guarded;
-    let breaker = lane.breaker().context("the lane has a breaker")?;
+    let breaker = lane.breaker().context("the lane has no breaker")?;
     events::subscribe(move |event| {
         let change = match event {
             Event::StateChanged { breaker: name, from, to, .. } if *name == breaker.name() => change(*from, *to),
             _ => None,
         };
         if let Some(change) = change {
-            tell(&Told::Changed { at: unix_micros(), change });
+            send(&Message::Changed { at: unix_micros(), change });
         }
     })
     .forever();
@@ -105,13 +110,13 @@ pub(crate) async fn run() -> anyhow::Result<()> {
         None => None,
     };
     if let Some(fleet) = &fleet {
-        time::timeout(STARTING, fleet.available()).await.context("Redis does not answer")?;
+        time::timeout(START_TIMEOUT, fleet.available()).await.context("Redis does not answer")?;
     }
-    let payments = Arc::new(Payments::new(service, lane.time_out(settings.naive_timeout))?);
-    tell(&Told::Ready);
-    lines.next_line().await?.context("the demo has ended")?;
-    let calls = Stage::new(lane, &settings).send_callers(&payments).await?;
-    tell(&Told::Ended { calls, refused: payments.refused() });
+    let payments = Arc::new(Payments::new(service, lane.timeout(settings.naive_timeout))?);
+    send(&Message::Ready);
+    lines.next_line().await?.context("the parent process has ended")?;
+    let calls = LaneRun::new(lane, &settings).send_callers(&payments).await?;
+    send(&Message::Ended { calls, refused: payments.refused() });
     if let Some(fleet) = fleet {
         fleet.stop().await;
     }
@@ -126,10 +131,16 @@ fn change(from: BreakerState, to: BreakerState) -> Option<Change> {
     }
 }
 
-/// A line for whoever has started it; nobody listens any more if that fails.
-fn tell(told: &Told) {
+/// Writes a message to standard output. An error means that the parent has ended and is ignored.
+fn send(message: &Message) {
     let mut out = io::stdout().lock();
-    if serde_json::to_writer(&mut out, told).is_ok() {
+    if serde_json::to_writer(&mut out, message).is_ok() {
         _ = io::Write::write_all(&mut out, b"\n");
     }
+}
+
+/// Returns the microseconds since 1970: the processes share the system clock.
+pub(super) fn unix_micros() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }

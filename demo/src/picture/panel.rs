@@ -1,4 +1,4 @@
-//! A panel: one quantity of every lane over time, on the phases of the service.
+//! A panel of the chart: one quantity of every lane over time, with the phases of the service in the background.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -8,29 +8,29 @@ use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use super::{Area, GREY, INK, LEFT, Look, Points, RIGHT, text};
+use super::style::{Area, GREY, INK, LEFT, LineStyle, Points, RIGHT, text};
 use crate::checkout::Lane;
-use crate::load::Played;
+use crate::load::PlayedPhase;
 
-/// The title, and below it the names of the phases.
+/// The height of the title and of the names of the phases below it.
 const HEAD: u32 = 50;
 const TIME_LABELS: u32 = 34;
 const SHADE: RGBColor = RGBColor(240, 240, 240);
 
-type Plot<'a> = Area<'a, Cartesian2d<RangedCoordf64, Counts>>;
+type Plot<'a> = Area<'a, Cartesian2d<RangedCoordf64, CountAxis>>;
 
 pub(super) struct Panel<'a> {
     pub(super) title: &'static str,
     pub(super) scale: Scale,
     pub(super) lines: Vec<(Lane, Points)>,
-    pub(super) phases: &'a [Played],
+    pub(super) phases: &'a [PlayedPhase],
     pub(super) until: Duration,
 }
 
 impl Panel<'_> {
     pub(super) fn draw(&self, area: &Area<'_>) -> anyhow::Result<()> {
         let counts = self.lines.iter().flat_map(|(_, points)| points).map(|&(_, count)| count);
-        let axis = Counts { scale: self.scale, highest: counts.fold(1.0, f64::max) };
+        let axis = CountAxis { scale: self.scale, highest: counts.fold(1.0, f64::max) };
         let mut chart = ChartBuilder::on(area)
             .margin_top(HEAD)
             .margin_right(RIGHT)
@@ -68,42 +68,42 @@ impl Panel<'_> {
     }
 
     fn draw_lines(&self, plot: &Plot<'_>) -> anyhow::Result<()> {
-        let named_at = self.named_at();
+        let label_time = self.label_time();
         for (lane, points) in &self.lines {
-            let look = Look::of(*lane);
-            look.draw_line(plot, points.clone())?;
-            // Above the line, also where it rises.
-            let near = points.iter().filter(|(time, _)| (time - named_at).abs() < self.until.as_secs_f64() / 40.0);
+            let style = LineStyle::of(*lane);
+            style.draw_line(plot, points.clone())?;
+            // The label must be above the line along its whole width.
+            let near = points.iter().filter(|(time, _)| (time - label_time).abs() < self.until.as_secs_f64() / 40.0);
             let highest = near.map(|&(_, count)| count).fold(0.0, f64::max);
-            let style = text(15, HPos::Center, VPos::Bottom).color(&look.color);
-            plot.draw(&(EmptyElement::at((named_at, highest)) + Text::new(lane.name(), (0, -8), style)))?;
+            let label = Text::new(lane.name(), (0, -8), text(15, HPos::Center, VPos::Bottom).color(&style.color));
+            plot.draw(&(EmptyElement::at((label_time, highest)) + label))?;
         }
         Ok(())
     }
 
-    /// Where the lanes are far apart: in the longest phase in which the service is down.
-    fn named_at(&self) -> f64 {
+    /// Returns the time at which the lines are labelled: in the longest phase in which the service is down, where they differ most.
+    fn label_time(&self) -> f64 {
         let down = self.phases.iter().filter(|phase| phase.mode.is_down());
         let longest = down.max_by_key(|phase| phase.to.saturating_sub(phase.from));
         longest.map_or(0.0, |phase| phase.from.as_secs_f64() * 0.4 + phase.to.as_secs_f64() * 0.6)
     }
 }
 
-/// How counts are spread over a panel's height.
+/// The scale of the vertical axis.
 #[derive(Clone, Copy)]
 pub(super) enum Scale {
     Linear,
-    /// By log(1 + count), so that one caller and five hundred can both be read, and none has a place, too.
+    /// log(1 + count): it shows both one caller and five hundred, and is defined for zero.
     Logarithmic,
 }
 
-/// The vertical axis: from zero to a little above the highest count.
-struct Counts {
+/// The vertical axis, from zero to slightly above the highest count.
+struct CountAxis {
     scale: Scale,
     highest: f64,
 }
 
-impl Counts {
+impl CountAxis {
     const HEADROOM: f64 = 1.12;
 
     fn height(&self, count: f64) -> f64 {
@@ -114,18 +114,18 @@ impl Counts {
     }
 }
 
-impl Ranged for Counts {
+impl Ranged for CountAxis {
     type FormatOption = NoDefaultFormatting;
     type ValueType = f64;
 
     fn map(&self, count: &f64, (bottom, top): (i32, i32)) -> i32 {
         let share = self.height(*count) / self.height(self.range().end);
-        #[expect(clippy::cast_possible_truncation, reason = "a place between two pixels")]
+        #[expect(clippy::cast_possible_truncation, reason = "a position within the panel")]
         let up = (share * f64::from(top - bottom)).round() as i32;
         bottom + up
     }
 
-    /// Round counts, few enough to be read.
+    /// Returns round counts, few enough to be legible.
     fn key_points<Hint: KeyPointHint>(&self, _: Hint) -> Vec<f64> {
         let powers = (0..6).map(|power| 10_f64.powi(power));
         let rounds: Vec<_> = match self.scale {
@@ -148,7 +148,7 @@ impl Ranged for Counts {
     }
 }
 
-impl ValueFormatter<f64> for Counts {
+impl ValueFormatter<f64> for CountAxis {
     fn format(count: &f64) -> String {
         format!("{count:.0}")
     }

@@ -1,4 +1,4 @@
-//! The strip below the panels: the breaker's states as bands, the higher the less it lets through.
+//! The band chart of the breaker's states below the panels. Higher bands admit fewer calls.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 use steadfast::BreakerState;
 
-use super::{Area, GREY, LEFT, ORANGE, RIGHT, SKY, WIDTH, text};
+use super::style::{Area, GREY, LEFT, ORANGE, RIGHT, SKY, WIDTH, text};
 
 const TITLE: u32 = 36;
 const BOTTOM: u32 = 14;
-/// The side of a square of the legend.
+/// The side of a square in the legend, in pixels.
 const SQUARE: i32 = 16;
 
 pub(super) fn draw(area: &Area<'_>, states: &[(Duration, BreakerState)], until: Duration) -> anyhow::Result<()> {
@@ -27,11 +27,11 @@ pub(super) fn draw(area: &Area<'_>, states: &[(Duration, BreakerState)], until: 
     let seconds_per_pixel = until / f64::from(WIDTH - LEFT - RIGHT);
     let ends = states.iter().skip(1).map(|(at, _)| at.as_secs_f64()).chain([until]);
     let mut bands: Vec<_> = states.iter().zip(ends).map(|((at, state), end)| (*state, at.as_secs_f64(), end)).collect();
-    // Last, and never too narrow to be seen: a trial call may be over in a millisecond.
+    // Half-open bands are drawn last and with a minimum width, since a trial call can take less than a millisecond.
     bands.sort_by_key(|(state, ..)| *state == BreakerState::HalfOpen);
     for (state, from, to) in bands {
         let to = to.max(from + 3.0 * seconds_per_pixel);
-        let (color, height) = look(state);
+        let (color, height) = style(state);
         plot.draw(&Rectangle::new([(from, 0.0), (to, height)], color.filled()))?;
         let name = state.to_string();
         if to - from > f64::from(u32::try_from(name.len())? * 10) * seconds_per_pixel {
@@ -42,14 +42,14 @@ pub(super) fn draw(area: &Area<'_>, states: &[(Duration, BreakerState)], until: 
     Ok(())
 }
 
-/// Names the states whose bands are too narrow to carry a name: a trial call is over in a moment.
+/// Draws the legend of the states, for bands that are too narrow for a label.
 fn draw_legend(area: &Area<'_>) -> anyhow::Result<()> {
     let middle = 16;
     let mut x = LEFT.cast_signed();
-    area.draw(&Text::new("Breaker of the guarded lane", (x, middle), text(16, HPos::Left, VPos::Center)))?;
-    x += 240;
+    area.draw(&Text::new("State of the guarded lane's breaker", (x, middle), text(16, HPos::Left, VPos::Center)))?;
+    x += 270;
     for state in [BreakerState::Closed, BreakerState::HalfOpen, BreakerState::Open] {
-        let (color, height) = look(state);
+        let (color, height) = style(state);
         let bottom = middle + SQUARE / 2;
         #[expect(clippy::cast_possible_truncation, reason = "a share of 16 pixels")]
         let tall = (f64::from(SQUARE) * height) as i32;
@@ -61,8 +61,8 @@ fn draw_legend(area: &Area<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Colour, and height as a share of the strip's.
-fn look(state: BreakerState) -> (RGBColor, f64) {
+/// Returns the colour of a band, and its height as a share of the whole height.
+fn style(state: BreakerState) -> (RGBColor, f64) {
     match state {
         BreakerState::Closed => (GREY, 0.4),
         BreakerState::HalfOpen => (SKY, 0.7),

@@ -1,15 +1,12 @@
 //! What the page is told of one thing, as JSON. Moments are seconds since 1970, durations seconds.
 
-use std::{
-    borrow::Borrow,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use steadfast::{
-    BreakerSettings, Bulkhead, BulkheadSnapshot, CircuitBreaker, HistoryEntry, HistoryEvent, KeyedBreakers,
-    KeyedRateLimitSnapshot, KeyedRateLimits, KeyedSnapshot, RateLimit, RateLimitSnapshot, RetrySnapshot, Snapshot,
-    SnapshotConfig, WindowSnapshot,
+    Bulkhead, BulkheadSnapshot, CircuitBreaker, HistoryEntry, HistoryEvent, KeyedBreakers, KeyedRateLimitSnapshot,
+    KeyedRateLimits, KeyedSnapshot, Keying, RateLimit, RateLimitSnapshot, RetrySnapshot, Snapshot, SnapshotConfig,
+    WindowSnapshot,
 };
 
 /// A breaker.
@@ -106,7 +103,7 @@ pub(crate) struct Places {
 }
 
 impl Breaker {
-    pub(crate) fn of<S: Borrow<BreakerSettings>>(breaker: &CircuitBreaker<S>, now: SystemTime) -> Self {
+    pub(crate) fn of<K: Keying>(breaker: &CircuitBreaker<K>, now: SystemTime) -> Self {
         let Snapshot {
             name,
             key,

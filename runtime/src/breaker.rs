@@ -27,9 +27,8 @@ mod word;
 
 use std::{borrow::Borrow, fmt, hint, pin::pin, time::Duration};
 
-use self::core::{BreakerRef, Core};
 #[cfg(feature = "keyed")]
-pub use self::keyed::{KeyedBreaker, KeyedBreakerSettings, KeyedBreakers, KeyedSnapshot};
+pub use self::keyed::{KeyedBreaker, KeyedBreakers, KeyedSnapshot};
 pub use self::{
     config::{BreakerConfig, Window},
     history::{HistoryEntry, HistoryEvent},
@@ -37,10 +36,18 @@ pub use self::{
     manual_override::Override,
     permit::{PanicMark, Permit, Polled},
     rejection::{CircuitOpen, OpenReason},
-    settings::BreakerSettings,
     snapshot::{Snapshot, WindowSnapshot},
 };
-use crate::{ConfigChange, ConfigLayer, layers, totals::Totals};
+use self::{
+    core::{BreakerRef, Core},
+    settings::BreakerSettings,
+};
+use crate::{
+    ConfigChange, ConfigLayer,
+    keying::{Keying, Unkeyed},
+    layers,
+    totals::Totals,
+};
 
 /// Stops calling what is down, and tries again carefully.
 ///
@@ -70,9 +77,9 @@ use crate::{ConfigChange, ConfigLayer, layers, totals::Totals};
 /// let rejected = DISK.call(read).unwrap_err(); // `read` is not run
 /// assert_eq!(rejected.kind(), io::ErrorKind::ResourceBusy);
 /// ```
-pub struct CircuitBreaker<S = BreakerSettings> {
+pub struct CircuitBreaker<K: Keying = Unkeyed> {
     core: Core,
-    settings: S,
+    settings: K::Settings<BreakerSettings>,
 }
 
 /// What a breaker does with a call.
@@ -131,7 +138,7 @@ impl CircuitBreaker {
     fn set_live(&self, live: Option<BreakerConfig>) {
         let changed = self.settings.change(|layers| layers.set_live(live));
         self.apply_settings();
-        layers::tell(ConfigLayer::Live, || changed.map(|config| self.changed(config)).into_iter().collect());
+        layers::emit(ConfigLayer::Live, || changed.map(|config| self.changed(config)).into_iter().collect());
     }
 
     /// Replaces the settings from a file and the environment; [`apply_settings`](Self::apply_settings) has to follow.
@@ -161,27 +168,25 @@ impl CircuitBreaker {
     }
 }
 
-impl<S: Borrow<BreakerSettings>> CircuitBreaker<S> {
+impl<K: Keying> CircuitBreaker<K> {
     /// Asks to make a call.
     ///
     /// # Errors
     ///
     /// The circuit does not admit it.
     #[inline]
-    pub fn try_acquire(&self) -> Result<Permit<'_, S>, CircuitOpen> {
+    pub fn try_acquire(&self) -> Result<Permit<'_, K>, CircuitOpen> {
         let admission = self.view().admit()?;
         Ok(Permit::new(self, admission))
     }
 
     /// Gives the rejection as the caller's own error.
     #[inline]
-    fn acquire_or_fail<E: From<CircuitOpen>>(&self) -> Result<Permit<'_, S>, E> {
+    fn acquire_or_fail<E: From<CircuitOpen>>(&self) -> Result<Permit<'_, K>, E> {
         /// The path of calls that are not admitted freely, out of line.
         #[cold]
         #[inline(never)]
-        fn guarded<S: Borrow<BreakerSettings>, E: From<CircuitOpen>>(
-            breaker: &CircuitBreaker<S>,
-        ) -> Result<Permit<'_, S>, E> {
+        fn guarded<K: Keying, E: From<CircuitOpen>>(breaker: &CircuitBreaker<K>) -> Result<Permit<'_, K>, E> {
             breaker.try_acquire().map_err(trace::convert)
         }
 
@@ -315,7 +320,7 @@ impl<S: Borrow<BreakerSettings>> CircuitBreaker<S> {
     }
 }
 
-impl<S: Borrow<BreakerSettings>> fmt::Debug for CircuitBreaker<S> {
+impl<K: Keying> fmt::Debug for CircuitBreaker<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CircuitBreaker")
             .field("name", &self.view().name())
@@ -327,7 +332,7 @@ impl<S: Borrow<BreakerSettings>> fmt::Debug for CircuitBreaker<S> {
 }
 
 /// As its [`snapshot`](CircuitBreaker::snapshot).
-impl<S: Borrow<BreakerSettings>> fmt::Display for CircuitBreaker<S> {
+impl<K: Keying> fmt::Display for CircuitBreaker<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.snapshot().fmt(f)
     }

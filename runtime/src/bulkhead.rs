@@ -190,7 +190,7 @@ impl Bulkhead {
     fn set_live(&self, live: Option<BulkheadConfig>) {
         let changed = self.change(|layers| layers.set_live(live));
         self.apply_settings();
-        layers::tell(ConfigLayer::Live, || changed.into_iter().collect());
+        layers::emit(ConfigLayer::Live, || changed.into_iter().collect());
     }
 
     /// Replaces the settings from a file and the environment; [`apply_settings`](Self::apply_settings) has to follow.

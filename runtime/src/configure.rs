@@ -230,6 +230,6 @@ fn apply(
         (plan, changes)
     };
     plan.apply_settings();
-    layers::tell(layer, || changes);
+    layers::emit(layer, || changes);
     Ok(())
 }

@@ -117,9 +117,8 @@ mod configure;
 mod escape;
 pub mod events;
 mod fallback;
-mod key;
-#[cfg(feature = "keyed")]
-mod keyed;
+mod keyed_store;
+mod keying;
 mod known;
 mod layers;
 #[cfg(feature = "metrics")]
@@ -172,16 +171,17 @@ pub use self::timeout::Timeout;
 pub use self::transient::http::retry_after;
 pub use self::{
     breaker::{
-        BreakerConfig, BreakerSettings, BreakerState, CircuitBreaker, CircuitOpen, HistoryEntry, HistoryEvent,
-        OpenReason, Override, Permit, Snapshot, SnapshotConfig, TripRule, Window, WindowSnapshot,
+        BreakerConfig, BreakerState, CircuitBreaker, CircuitOpen, HistoryEntry, HistoryEvent, OpenReason, Override,
+        Permit, Snapshot, SnapshotConfig, TripRule, Window, WindowSnapshot,
     },
     bulkhead::{Bulkhead, BulkheadConfig, BulkheadFull, BulkheadPermit, BulkheadSnapshot, bulkhead, bulkheads},
     escape::escaped,
     fallback::{Fallback, FallbackIf},
+    keying::{Keying, Unkeyed},
     layers::{ConfigChange, ConfigLayer},
     rate_limit::{
-        Algorithm, RateLimit, RateLimitConfig, RateLimitDecision, RateLimitRequest, RateLimitSettings,
-        RateLimitSnapshot, RateLimitStore, RateLimited, rate_limit, rate_limits,
+        Algorithm, RateLimit, RateLimitConfig, RateLimitDecision, RateLimitRequest, RateLimitSnapshot, RateLimitStore,
+        RateLimited, rate_limit, rate_limits,
     },
     registry::{ConfigConflict, DeclarationSite, DeclaredConfig, breaker, breakers, validate},
     retry::{
@@ -193,13 +193,13 @@ pub use self::{
 };
 #[cfg(feature = "keyed")]
 pub use self::{
-    breaker::{KeyedBreaker, KeyedBreakerSettings, KeyedBreakers, KeyedSnapshot},
-    rate_limit::{
-        KeyedRateLimit, KeyedRateLimitSettings, KeyedRateLimitSnapshot, KeyedRateLimits, all_keyed_rate_limits,
-        keyed_rate_limits,
-    },
+    breaker::{KeyedBreaker, KeyedBreakers, KeyedSnapshot},
+    keying::Keyed,
+    rate_limit::{KeyedRateLimit, KeyedRateLimitSnapshot, KeyedRateLimits, all_keyed_rate_limits, keyed_rate_limits},
     registry::{all_keyed_breakers, keyed_breakers},
 };
+
+use self::keyed_store::key;
 
 /// What the attributes expand to. Not for use by hand: it changes without notice.
 #[doc(hidden)]

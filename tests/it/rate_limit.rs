@@ -373,7 +373,7 @@ impl RateLimitStore for Remote {
         Box::pin(async {
             yield_now().await;
             let mut asked = self.asked.lock().unwrap();
-            asked.push(format!("{} {:?} {}", request.name, request.key, request.config.limit()));
+            asked.push(format!("{} {:?} {}", request.name, request.key, request.config.get_limit()));
             match asked.len() {
                 1 | 2 => RateLimitDecision::Admitted,
                 3 => RateLimitDecision::Rejected { retry_after: SECOND * 7 },

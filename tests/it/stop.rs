@@ -364,7 +364,7 @@ fn a_signal_ends_the_waits_of_threads_inside_of_an_attempt() {
 
 /// A rate limit without a place, for whose calls one waits.
 fn exhausted(name: &'static str) -> &'static RateLimit {
-    let config = RateLimitConfig::new(1, LONG).wait(10 * LONG);
+    let config = RateLimitConfig::new(1, LONG).max_wait(10 * LONG);
     let limit: &'static RateLimit = Box::leak(Box::new(RateLimit::new(name, config)));
     limit.try_acquire().unwrap();
     limit

@@ -24,7 +24,7 @@ impl Link {
     /// A call under a limit, which no other is like.
     pub(crate) fn limited(&self, request: &RateLimitRequest<'_>) -> Limited {
         let config = &request.config;
-        let algorithm = if config.counted_by() == Algorithm::Gcra { "gcra" } else { "window" };
+        let algorithm = if config.get_algorithm() == Algorithm::Gcra { "gcra" } else { "window" };
         Limited {
             // What one has counted is of no use to the other.
             key: format!(
@@ -32,8 +32,8 @@ impl Link {
                 names::of_limit(&self.application, request.name, request.key, request.overflow)
             ),
             algorithm,
-            limit: config.limit(),
-            per: micros(config.per()),
+            limit: config.get_limit(),
+            per: micros(config.get_per()),
             // ORDERING: Relaxed: no two are the same, whatever their order.
             number: self.calls.fetch_add(1, Ordering::Relaxed),
         }

@@ -54,7 +54,7 @@ impl Limits {
             for (state, keys) in [("free", free), ("reached", all.reached)] {
                 self.keys.push(of(all.name).with("state", state).count(keys as u64));
             }
-            for limit in limits.told(top_keys) {
+            for limit in limits.with_series(top_keys) {
                 let RateLimitSnapshot { name, key, overflow, rejected, .. } = limit.snapshot();
                 self.key_rejections.push(Labels { key: (key, overflow), ..of(name) }.count(rejected));
             }

@@ -65,7 +65,7 @@ async fn async_and_sync_calls_share_the_places() {
     yield_now().await;
     assert_eq!((shared.in_flight(), shared.waiting()), (2, 0));
     let Err(Failure::Full(full)) = beside_them() else { panic!("there is no place") };
-    assert_eq!(full.to_string(), "bulkhead `two at once` is full: 2 calls are in flight");
+    assert_eq!(full.to_string(), "bulkhead `two at once` is full (max_concurrent = 2)");
     assert_eq!(
         (full.name(), full.max_concurrent(), full.waited(), full.is_transient()),
         ("two at once", 2, None, true)
@@ -110,7 +110,7 @@ async fn who_came_first_gets_in_first_and_nobody_waits_too_long() {
     assert_eq!(start.elapsed(), SECOND * 10);
     let error = results.pop().unwrap().unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
-    assert_eq!(error.to_string(), "bulkhead `in a queue` is full: 1 calls are in flight, and the wait of 9.5s is over");
+    assert_eq!(error.to_string(), "bulkhead `in a queue` is full (max_concurrent = 1) after a wait of 9.5s");
     assert_eq!((QUEUE.in_flight(), QUEUE.waiting()), (0, 0));
 }
 

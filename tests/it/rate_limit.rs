@@ -75,7 +75,7 @@ async fn any_window_has_at_most_so_many_calls() {
     }
     let Err(Failure::Limited(error)) = limited().await else { panic!("the window is full") };
     assert_eq!((error.name(), error.key(), error.retry_after()), ("three a second", None, SECOND));
-    assert_eq!(error.to_string(), "rate limit `three a second` is reached; there is a place in 1.000s");
+    assert_eq!(error.to_string(), "rate limit `three a second` is reached; retry after 1.000s");
     assert_eq!(same_limit(), None);
     advance(SECOND).await;
     assert_eq!(same_limit(), Some(1));

@@ -43,9 +43,8 @@ use self::{
     settings::BreakerSettings,
 };
 use crate::{
-    ConfigChange, ConfigLayer,
+    ConfigChange, ConfigLayer, events,
     keying::{Keying, Unkeyed},
-    layers,
     totals::Totals,
 };
 
@@ -138,7 +137,9 @@ impl CircuitBreaker {
     fn set_live(&self, live: Option<BreakerConfig>) {
         let changed = self.settings.change(|layers| layers.set_live(live));
         self.apply_settings();
-        layers::emit(ConfigLayer::Live, || changed.map(|config| self.changed(config)).into_iter().collect());
+        events::emit_config_applied(ConfigLayer::Live, || {
+            changed.map(|config| self.changed(config)).into_iter().collect()
+        });
     }
 
     /// Replaces the settings from a file and the environment; [`apply_settings`](Self::apply_settings) has to follow.

@@ -31,7 +31,7 @@ use crate::{
     ConfigChange, ConfigLayer,
     clock::micros,
     events::{self, Event},
-    layers::{self, Layered},
+    layers::Layered,
     registry::{Declared, DeclaredConfig, Listed, Registry, Shared},
     slices::BULKHEADS,
     totals::{Count, Totals},
@@ -190,7 +190,7 @@ impl Bulkhead {
     fn set_live(&self, live: Option<BulkheadConfig>) {
         let change = self.update(|layers| layers.set_live(live));
         self.apply_settings();
-        layers::emit(ConfigLayer::Live, || change.into_iter().collect());
+        events::emit_config_applied(ConfigLayer::Live, || change.into_iter().collect());
     }
 
     /// Replaces the settings from a file and the environment. The caller then calls [`apply_settings`](Self::apply_settings).

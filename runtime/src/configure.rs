@@ -27,7 +27,7 @@ use std::{
 
 pub use self::error::{ConfigError, ConfigIssue};
 use self::{error::Issues, place::Place, plan::Plan};
-use crate::{ConfigLayer, layers};
+use crate::{ConfigLayer, events};
 
 /// What can be configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -230,6 +230,6 @@ fn apply(
         (plan, changes)
     };
     plan.apply_settings();
-    layers::emit(layer, || changes);
+    events::emit_config_applied(layer, || changes);
     Ok(())
 }

@@ -369,6 +369,13 @@ pub(crate) fn publish(event: Event) {
     deliver();
 }
 
+/// Emits an event for the replacement of a layer of settings. The caller holds no lock.
+pub(crate) fn emit_config_applied(layer: ConfigLayer, changes: impl FnOnce() -> Vec<ConfigChange>) {
+    if are_heard() {
+        publish(Event::ConfigApplied { layer, changes: changes().into() });
+    }
+}
+
 /// Delivers what waits, unless another thread, or a caller of this one, is at it.
 pub(crate) fn deliver() {
     EVENTS.deliver();

@@ -4,7 +4,7 @@
 use std::sync::{Arc, atomic::AtomicBool};
 use std::{borrow::Borrow, fmt::Debug};
 
-/// How an instance is addressed: by its name alone ([`Unkeyed`]), or by a name and a key ([`Keyed`](crate::KeyedBreaker)).
+/// The way in which an instance is addressed: by its name alone ([`Unkeyed`]), or by a name and a key ([`Keyed`](crate::KeyedBreaker)).
 ///
 /// [`CircuitBreaker`](crate::CircuitBreaker) and [`RateLimit`](crate::RateLimit) are generic over it. The trait is sealed.
 pub trait Keying: storage::Storage {}

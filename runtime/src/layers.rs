@@ -2,10 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{
-    escape::escaped,
-    events::{self, Event},
-};
+use crate::escape::escaped;
 
 /// A source of settings, in ascending order of precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,13 +77,6 @@ impl<C: Copy> Layered<C> {
 impl ConfigChange {
     pub(crate) fn new(table: &'static str, name: &'static str, config: impl fmt::Display) -> Self {
         Self { table, name, config: config.to_string().into() }
-    }
-}
-
-/// Emits an event for the replacement of a layer. The caller holds no lock.
-pub(crate) fn emit(layer: ConfigLayer, changes: impl FnOnce() -> Vec<ConfigChange>) {
-    if events::are_heard() {
-        events::publish(Event::ConfigApplied { layer, changes: changes().into() });
     }
 }
 

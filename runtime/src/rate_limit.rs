@@ -38,9 +38,8 @@ use self::{limiter::Limiter, settings::RateLimitSettings, waiter::Waiter};
 #[cfg(feature = "keyed")]
 use crate::registry::{DeclarationSite, places};
 use crate::{
-    ConfigLayer, clock, key,
+    ConfigLayer, clock, events, key,
     keying::{Keying, Unkeyed},
-    layers,
     registry::{Declared, DeclaredConfig, Listed, Registry, Shared},
     slices::RATE_LIMITS,
     totals::{Count, Totals},
@@ -105,7 +104,7 @@ impl RateLimit {
     fn set_live(&self, live: Option<RateLimitConfig>) {
         let change = self.settings.update(|layers| layers.set_live(live.map(Some)));
         self.apply_settings();
-        layers::emit(ConfigLayer::Live, || change.into_iter().collect());
+        events::emit_config_applied(ConfigLayer::Live, || change.into_iter().collect());
     }
 
     /// Replaces the settings from a file and the environment. The caller then calls [`apply_settings`](Self::apply_settings).

@@ -1,6 +1,6 @@
 //! Totals of calls, counted without sharing a cache line between threads.
 //!
-//! Each thread takes a slot number for its lifetime. In every instance (breaker, limit, bulkhead), only that thread writes the cell with
+//! Each thread takes a slot number for its lifetime. In every instance (breaker, rate limit, bulkhead, retry), only that thread writes the cell with
 //! that number, so that counting is a plain load and store. Threads beyond the last slot share one cell, and count with an atomic addition.
 //! An instance that belongs to a key has only the shared cell: such instances are numerous, and each is used by few threads.
 

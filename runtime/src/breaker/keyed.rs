@@ -13,8 +13,8 @@ use std::{
 pub use self::summary::KeyedSnapshot;
 use super::{BreakerConfig, BreakerSettings, BreakerState, CircuitBreaker, core::Core};
 use crate::{
-    ConfigChange,
-    events::Event,
+    ConfigChange, ConfigLayer,
+    events::{self, Event},
     key::Key,
     keyed_store::{EvictionClass, KeyedEntry, KeyedStore, SharedSettings, Survey, top_by},
     keying::{Keyed, KeyedSettings},
@@ -180,13 +180,18 @@ impl KeyedBreakers {
 
     /// Changes the settings of all keys, as [`CircuitBreaker::reconfigure`](crate::CircuitBreaker::reconfigure) does for one breaker.
     pub fn reconfigure(&self, config: BreakerConfig) {
-        self.store.set_live(Some(config));
+        self.set_live(Some(config));
     }
 
     /// Removes the settings of [`reconfigure`](Self::reconfigure), as
     /// [`CircuitBreaker::reset_config`](crate::CircuitBreaker::reset_config) does for one breaker.
     pub fn reset_config(&self) {
-        self.store.set_live(None);
+        self.set_live(None);
+    }
+
+    fn set_live(&self, live: Option<BreakerConfig>) {
+        let change = self.store.set_live(live);
+        events::emit_config_applied(ConfigLayer::Live, || change.into_iter().collect());
     }
 
     /// Replaces the settings from a file and the environment. The caller then calls [`apply_settings`](Self::apply_settings).
@@ -281,8 +286,8 @@ impl KeyedEntry for KeyedBreaker {
         self.view().apply_settings();
     }
 
-    fn overflow_event(name: &'static str, max_keys: usize) -> Event {
-        Event::KeysOverflowed { breakers: name, max_keys }
+    fn emit_overflow(name: &'static str, max_keys: usize) {
+        events::publish(Event::KeysOverflowed { breakers: name, max_keys });
     }
 }
 

@@ -1,7 +1,7 @@
 use std::fmt::Debug;
 
 use super::{eviction::EvictionClass, key::Key};
-use crate::{ConfigChange, events::Event, keying::KeyedSettings, layers::Layered, totals::Sums};
+use crate::{ConfigChange, keying::KeyedSettings, layers::Layered, totals::Sums};
 
 /// An instance that belongs to one key.
 pub(crate) trait KeyedEntry: Debug {
@@ -29,8 +29,8 @@ pub(crate) trait KeyedEntry: Debug {
     /// Adopts the settings in force.
     fn apply_settings(&self);
 
-    /// Returns the event that is emitted when a new key finds no room.
-    fn overflow_event(name: &'static str, max_keys: usize) -> Event;
+    /// Emits the event that a new key has found no room. The caller holds no lock.
+    fn emit_overflow(name: &'static str, max_keys: usize);
 }
 
 /// Layered settings that the instances of all keys share.

@@ -7,7 +7,7 @@ use crate::totals::Sums;
 pub(super) struct ClockRing<E> {
     entries: Vec<E>,
     hand: usize,
-    /// Unused steps of earlier evictions, which the next one may take in addition to [`SCAN_PER_EVICTION`].
+    /// The unused steps of earlier evictions, which the next one may take in addition to [`SCAN_PER_EVICTION`].
     saved: usize,
     /// True if the last insertion found no slot.
     overflows: bool,
@@ -29,7 +29,7 @@ pub(super) trait Candidate {
 pub(crate) enum EvictionClass {
     /// Nothing is counted, and it was not used since the hand last passed.
     Idle,
-    /// It has failed, and has not been called for a long time.
+    /// Its service has failed, and it has not been called for a long time.
     Abandoned,
     /// Nothing is counted, and it was used since the hand last passed.
     Used,
@@ -37,7 +37,7 @@ pub(crate) enum EvictionClass {
     Failing,
     /// Failures are counted, and it was used since the hand last passed.
     FailingAndUsed,
-    /// It is never evicted.
+    /// Must not be evicted.
     Stays,
 }
 

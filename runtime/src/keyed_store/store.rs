@@ -11,9 +11,7 @@ use super::{
     entry::{KeyedEntry, SharedSettings},
     text::Text,
 };
-#[cfg(feature = "config")]
-use crate::ConfigChange;
-use crate::{ConfigLayer, events, keying::KeyedSettings, layers, totals::Sums};
+use crate::{ConfigChange, keying::KeyedSettings, totals::Sums};
 
 /// The instances of one name, one per key, and the settings that they share. Nothing is allocated before the first key.
 #[derive(Debug)]
@@ -65,7 +63,7 @@ impl<V: KeyedEntry> KeyedStore<V> {
             text,
             max_keys,
             |key, overflow| V::create(KeyedSettings::new(settings.clone()), key, overflow),
-            || events::publish(V::overflow_event(name, max_keys)),
+            || V::emit_overflow(name, max_keys),
         )
     }
 
@@ -109,11 +107,12 @@ impl<V: KeyedEntry> KeyedStore<V> {
         self.created.get().map_or(self.declared, |created| created.settings.config())
     }
 
-    /// Replaces the live layer of the settings; `None` removes it.
-    pub(crate) fn set_live(&self, live: Option<Config<V>>) {
+    /// Replaces the live layer of the settings, or removes it with `None`, and makes all instances adopt the settings in force. Returns the
+    /// change, for which the caller emits an event.
+    pub(crate) fn set_live(&self, live: Option<Config<V>>) -> Option<ConfigChange> {
         let change = self.created().settings.update(|layers| layers.set_live(live));
         self.apply_settings();
-        layers::emit(ConfigLayer::Live, || change.into_iter().collect());
+        change
     }
 
     /// Replaces the settings from a file and the environment. The caller then calls [`apply_settings`](Self::apply_settings).

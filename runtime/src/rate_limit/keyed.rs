@@ -11,8 +11,8 @@ use std::{
 
 use super::{KeyedRateLimitSnapshot, RateLimit, RateLimitConfig, limiter::Limiter, settings::RateLimitSettings};
 use crate::{
-    ConfigChange,
-    events::Event,
+    ConfigChange, ConfigLayer,
+    events::{self, Event},
     key::Key,
     keyed_store::{EvictionClass, KeyedEntry, KeyedStore, SharedSettings, Survey, top_by},
     keying::{Keyed, KeyedSettings},
@@ -171,12 +171,17 @@ impl KeyedRateLimits {
 
     /// Changes the settings of all keys, as [`RateLimit::reconfigure`] does for one limit.
     pub fn reconfigure(&self, config: RateLimitConfig) {
-        self.store.set_live(Some(Some(config)));
+        self.set_live(Some(config));
     }
 
     /// Removes the settings of [`reconfigure`](Self::reconfigure), as [`RateLimit::reset_config`] does for one limit.
     pub fn reset_config(&self) {
-        self.store.set_live(None);
+        self.set_live(None);
+    }
+
+    fn set_live(&self, live: Option<RateLimitConfig>) {
+        let change = self.store.set_live(live.map(Some));
+        events::emit_config_applied(ConfigLayer::Live, || change.into_iter().collect());
     }
 
     /// Replaces the settings from a file and the environment. The caller then calls [`apply_settings`](Self::apply_settings).
@@ -255,8 +260,8 @@ impl KeyedEntry for KeyedRateLimit {
         self.limiter.signal();
     }
 
-    fn overflow_event(name: &'static str, max_keys: usize) -> Event {
-        Event::RateLimitKeysOverflowed { limits: name, max_keys }
+    fn emit_overflow(name: &'static str, max_keys: usize) {
+        events::publish(Event::RateLimitKeysOverflowed { limits: name, max_keys });
     }
 }
 

@@ -98,7 +98,7 @@ fn each_option_holds_as_the_highest_layer_says_that_gives_it() {
 fn a_table_that_is_gone_goes_back_for_every_kind() {
     let _alone = alone();
     let all = || {
-        let limits = (SEARCH.config().unwrap().limit(), TENANTS.config().unwrap().limit());
+        let limits = (SEARCH.config().unwrap().get_limit(), TENANTS.config().unwrap().get_limit());
         let places = (PLACES.config(), bulkhead("layer_other_places").unwrap().config());
         (find("layer_one").config(), HOSTS.config(), limits, places, attempts())
     };
@@ -133,7 +133,7 @@ fn what_is_set_live_stays_until_it_is_reset() {
     )
     .unwrap();
     let numbers = || {
-        let limits = [SEARCH.config(), TENANTS.config()].map(|config| config.unwrap().limit());
+        let limits = [SEARCH.config(), TENANTS.config()].map(|config| config.unwrap().get_limit());
         (breaker.config() == HOSTS.config(), breaker.config(), limits, PLACES.config())
     };
     assert_eq!(numbers(), (true, live, [77, 77], BulkheadConfig::new().max_concurrent(77)));
@@ -210,7 +210,7 @@ fn two_texts_that_are_applied_at_once_never_mix() {
             reload(5);
         });
         let one = find("layer_one").config().failures();
-        let limits = (SEARCH.config().unwrap().limit(), PLACES.snapshot().max_concurrent);
+        let limits = (SEARCH.config().unwrap().get_limit(), PLACES.snapshot().max_concurrent);
         assert_eq!((find("layer_two").config().failures(), attempts(), limits), (one, one, (one, one)));
     }
 }

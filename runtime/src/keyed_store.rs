@@ -10,7 +10,8 @@ mod entry;
 #[cfg(feature = "keyed")]
 mod eviction;
 pub(crate) mod key;
-#[cfg(all(test, feature = "keyed"))]
+#[cfg(feature = "keyed")]
+#[cfg(test)]
 mod models;
 #[cfg(feature = "keyed")]
 mod ranking;

@@ -50,6 +50,7 @@ pub(super) struct Queued {
     pub(super) ticket: u64,
     /// The reading of the limit's clock at the arrival of the call.
     pub(super) arrived: u64,
+    /// The moment until which the call waits.
     pub(super) deadline: u64,
 }
 

@@ -23,9 +23,7 @@ use crate::{
 pub(super) struct Waiter<'l> {
     limiter: &'l Limiter,
     settings: &'l RateLimitSettings,
-    ticket: u64,
-    /// The moment until which it waits.
-    deadline: u64,
+    queued: Queued,
     time: WaitClock,
 }
 
@@ -65,8 +63,8 @@ impl<'l> Waiter<'l> {
         queued: Queued,
         timer: fn() -> Moment,
     ) -> Self {
-        let Queued { ticket, arrived, deadline } = queued;
-        Self { limiter, settings, ticket, deadline, time: WaitClock::since(arrived, timer) }
+        let time = WaitClock::since(queued.arrived, timer);
+        Self { limiter, settings, queued, time }
     }
 
     /// Waits on the thread.
@@ -111,30 +109,30 @@ impl<'l> Waiter<'l> {
         state.read_clock(wakers);
         let LimiterState { counter, queue, .. } = state;
         let now = counter.now().max(self.time.now());
-        queue.join(self.ticket);
+        queue.join(self.queued.ticket);
         let until = loop {
-            match queue.position(self.ticket, LOCAL_FRONT) {
+            match queue.position(self.queued.ticket, LOCAL_FRONT) {
                 Position::Front => match counter.try_acquire(now, limit, 0) {
                     Ok(()) => {
-                        queue.leave(self.ticket, LOCAL_FRONT, wakers);
+                        queue.leave(self.queued.ticket, LOCAL_FRONT, wakers);
                         return Decision::Admitted;
                     }
                     Err(at) => break at,
                 },
                 Position::Behind => {
                     let due = counter.earliest_start(now, limit, 0);
-                    if let Some(at) = queue.check_first(self.ticket, due, now, wakers) {
+                    if let Some(at) = queue.check_first(self.queued.ticket, due, now, wakers) {
                         break at;
                     }
                 }
             }
         };
-        if now < self.deadline {
-            return Decision::Sleep(until.min(self.deadline) - now);
+        if now < self.queued.deadline {
+            return Decision::Sleep(until.min(self.queued.deadline) - now);
         }
         // At its deadline, the call is still admitted if there is capacity for all waiters before it as well.
-        let taken = counter.try_acquire(now, limit, queue.ahead(self.ticket));
-        queue.leave(self.ticket, LOCAL_FRONT, wakers);
+        let taken = counter.try_acquire(now, limit, queue.ahead(self.queued.ticket));
+        queue.leave(self.queued.ticket, LOCAL_FRONT, wakers);
         match taken {
             Ok(()) => Decision::Admitted,
             Err(_) => Decision::Rejected { retry_after: counter.earliest_start(now, limit, queue.len()) - now },
@@ -149,7 +147,7 @@ impl<'l> Waiter<'l> {
             let mut state = self.limiter.state();
             let (adopted, now) = (state.apply_settings(self.settings), state.counter.now().max(self.time.now()));
             let LimiterState { counter, queue, .. } = &mut *state;
-            queue.leave(self.ticket, LOCAL_FRONT, &mut wakers);
+            queue.leave(self.queued.ticket, LOCAL_FRONT, &mut wakers);
             adopted.map_or(0, |ActiveSettings { limit, .. }| counter.earliest_start(now, limit, queue.len()) - now)
         };
         wakers.wake();
@@ -161,7 +159,7 @@ impl<'l> Waiter<'l> {
         poll_fn(|context| {
             // The waker of the previous poll is dropped after the lock is released.
             let mut waker = Some(context.waker().clone());
-            self.limiter.state().queue.sleep(self.ticket, &mut waker)
+            self.limiter.state().queue.sleep(self.queued.ticket, &mut waker)
         })
     }
 }
@@ -169,7 +167,7 @@ impl<'l> Waiter<'l> {
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         let mut wakers = Wakers::default();
-        self.limiter.state().queue.leave(self.ticket, LOCAL_FRONT, &mut wakers);
+        self.limiter.state().queue.leave(self.queued.ticket, LOCAL_FRONT, &mut wakers);
         wakers.wake();
     }
 }

@@ -1,10 +1,10 @@
-//! Marker types for where a circuit breaker or a rate limit keeps its settings: alone, or together with the other keys of its name.
+//! Marker types that select where a circuit breaker or a rate limit stores its settings: in itself, or shared by all keys of its name.
 
 #[cfg(feature = "keyed")]
 use std::sync::{Arc, atomic::AtomicBool};
 use std::{borrow::Borrow, fmt::Debug};
 
-/// The way in which an instance is addressed: by its name alone ([`Unkeyed`]), or by a name and a key ([`Keyed`](crate::KeyedBreaker)).
+/// The way in which an instance is addressed: by its name alone ([`Unkeyed`]), or by a name and a key (`Keyed`).
 ///
 /// [`CircuitBreaker`](crate::CircuitBreaker) and [`RateLimit`](crate::RateLimit) are generic over it. The trait is sealed.
 pub trait Keying: storage::Storage {}

@@ -1,15 +1,12 @@
 //! The JSON of each item on the page. Times are in seconds since 1970, durations in seconds.
 
-use std::{
-    borrow::Borrow,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use steadfast::{
-    BreakerSettings, Bulkhead, BulkheadSnapshot, CircuitBreaker, HistoryEntry, HistoryEvent, KeyedBreakers,
-    KeyedRateLimitSnapshot, KeyedRateLimits, KeyedSnapshot, RateLimit, RateLimitSnapshot, RetrySnapshot, Snapshot,
-    SnapshotConfig, WindowSnapshot,
+    Bulkhead, BulkheadSnapshot, CircuitBreaker, HistoryEntry, HistoryEvent, KeyedBreakers, KeyedRateLimitSnapshot,
+    KeyedRateLimits, KeyedSnapshot, Keying, RateLimit, RateLimitSnapshot, RetrySnapshot, Snapshot, SnapshotConfig,
+    WindowSnapshot,
 };
 
 /// A circuit breaker, with or without a key.
@@ -110,7 +107,7 @@ pub(crate) struct BulkheadEntry {
 }
 
 impl BreakerEntry {
-    pub(crate) fn new<S: Borrow<BreakerSettings>>(breaker: &CircuitBreaker<S>, now: SystemTime) -> Self {
+    pub(crate) fn new<K: Keying>(breaker: &CircuitBreaker<K>, now: SystemTime) -> Self {
         let Snapshot {
             name,
             key,

@@ -26,7 +26,6 @@ mod window;
 
 use std::{borrow::Borrow, fmt, hint, pin::pin, time::Duration};
 
-use self::engine::{BreakerRef, Core};
 pub(crate) use self::named::Breakers;
 pub use self::{
     config::{BreakerConfig, Window},
@@ -34,15 +33,22 @@ pub use self::{
     manual_override::Override,
     named::{BREAKERS, breaker, breakers},
     permit::{PanicMark, Permit, Polled},
-    settings::BreakerSettings,
     snapshot::{Snapshot, SnapshotConfig, TripRule, WindowSnapshot},
+};
+use self::{
+    engine::{BreakerRef, Core},
+    settings::BreakerSettings,
 };
 #[cfg(feature = "keyed")]
 pub use self::{
-    keyed::{KeyedBreaker, KeyedBreakerSettings, KeyedBreakers, KeyedSnapshot},
+    keyed::{KeyedBreaker, KeyedBreakers, KeyedSnapshot},
     named::{KEYED_BREAKERS, all_keyed_breakers, keyed_breakers},
 };
-use crate::{BreakerState, CircuitOpen, ConfigChange, ConfigLayer, events, totals::Totals};
+use crate::{
+    BreakerState, CircuitOpen, ConfigChange, ConfigLayer, events,
+    keying::{Keying, Unkeyed},
+    totals::Totals,
+};
 
 /// Stops calling what is down, and tries again carefully.
 ///
@@ -72,9 +78,9 @@ use crate::{BreakerState, CircuitOpen, ConfigChange, ConfigLayer, events, totals
 /// let rejected = DISK.call(read).unwrap_err(); // `read` is not run
 /// assert_eq!(rejected.kind(), io::ErrorKind::ResourceBusy);
 /// ```
-pub struct CircuitBreaker<S = BreakerSettings> {
+pub struct CircuitBreaker<K: Keying = Unkeyed> {
     core: Core,
-    settings: S,
+    settings: K::Settings<BreakerSettings>,
 }
 
 impl CircuitBreaker {
@@ -147,27 +153,25 @@ impl CircuitBreaker {
     }
 }
 
-impl<S: Borrow<BreakerSettings>> CircuitBreaker<S> {
+impl<K: Keying> CircuitBreaker<K> {
     /// Asks to make a call.
     ///
     /// # Errors
     ///
     /// The circuit does not admit it.
     #[inline]
-    pub fn try_acquire(&self) -> Result<Permit<'_, S>, CircuitOpen> {
+    pub fn try_acquire(&self) -> Result<Permit<'_, K>, CircuitOpen> {
         let admission = self.view().admit()?;
         Ok(Permit::new(self, admission))
     }
 
     /// Gives the rejection as the caller's own error.
     #[inline]
-    fn acquire_or_fail<E: From<CircuitOpen>>(&self) -> Result<Permit<'_, S>, E> {
+    fn acquire_or_fail<E: From<CircuitOpen>>(&self) -> Result<Permit<'_, K>, E> {
         /// The path of calls that are not admitted freely, out of line.
         #[cold]
         #[inline(never)]
-        fn guarded<S: Borrow<BreakerSettings>, E: From<CircuitOpen>>(
-            breaker: &CircuitBreaker<S>,
-        ) -> Result<Permit<'_, S>, E> {
+        fn guarded<K: Keying, E: From<CircuitOpen>>(breaker: &CircuitBreaker<K>) -> Result<Permit<'_, K>, E> {
             breaker.try_acquire().map_err(trace::convert)
         }
 
@@ -301,7 +305,7 @@ impl<S: Borrow<BreakerSettings>> CircuitBreaker<S> {
     }
 }
 
-impl<S: Borrow<BreakerSettings>> fmt::Debug for CircuitBreaker<S> {
+impl<K: Keying> fmt::Debug for CircuitBreaker<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CircuitBreaker")
             .field("name", &self.view().name())
@@ -313,7 +317,7 @@ impl<S: Borrow<BreakerSettings>> fmt::Debug for CircuitBreaker<S> {
 }
 
 /// As its [`snapshot`](CircuitBreaker::snapshot).
-impl<S: Borrow<BreakerSettings>> fmt::Display for CircuitBreaker<S> {
+impl<K: Keying> fmt::Display for CircuitBreaker<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.snapshot().fmt(f)
     }

@@ -1,15 +1,15 @@
-//! At most so many calls at once.
+//! Bulkheads: at most `max_concurrent` calls in flight.
 //!
-//! [`semaphore`] has the places and the queue, this file has the public methods.
+//! [`semaphore`] has the permits and the queue. This file has the public methods.
 
 mod config;
+mod error;
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
 mod metrics;
 #[cfg(test)]
 mod models;
 mod named;
 mod permit;
-mod rejection;
 mod semaphore;
 mod snapshot;
 #[cfg(test)]
@@ -32,9 +32,9 @@ pub(crate) use self::named::Bulkheads;
 use self::semaphore::Semaphore;
 pub use self::{
     config::BulkheadConfig,
+    error::BulkheadFull,
     named::{BULKHEADS, bulkhead, bulkheads},
     permit::BulkheadPermit,
-    rejection::BulkheadFull,
     snapshot::BulkheadSnapshot,
 };
 use crate::{
@@ -46,7 +46,7 @@ use crate::{
     wait,
 };
 
-/// Bounds how many calls are in flight at once, so that one slow service does not take all threads, tasks or connections.
+/// A bulkhead: a bound on the number of concurrent calls, so that one slow service cannot occupy all threads, tasks or connections.
 ///
 /// ```
 /// use std::{io, time::Duration};
@@ -61,62 +61,62 @@ use crate::{
 /// # Ok::<(), io::Error>(())
 /// ```
 ///
-/// Threads and tasks share the places, and one queue: who came first gets in first. A future that is dropped, while it waits or
-/// later, gives its place back, and so does a panic.
+/// Threads and tasks share the permits and one FIFO queue. A future that is dropped leaves the queue or releases its permit; a panic
+/// releases the permit as well.
 ///
-/// A call that finds a place makes one compare-and-swap on a cache line that all callers share, and another when it ends. It takes no
+/// A call that finds a permit makes one compare-and-swap on a cache line that all callers share, and another one when it ends. It takes no
 /// lock, reads no clock and allocates nothing.
 pub struct Bulkhead {
     name: &'static str,
     layers: Mutex<Layered<BulkheadConfig>>,
     semaphore: Semaphore,
-    /// In microseconds; 0 if nobody waits.
+    /// In microseconds; 0 if no call waits.
     max_wait: AtomicU64,
     totals: Totals,
 }
 
 impl Bulkhead {
-    /// A bulkhead. Declare it as a `static`, and list it with [`register!`](crate::register).
+    /// Creates a bulkhead. Declare it as a `static`, and list it with [`register!`](crate::register).
     #[must_use]
     pub const fn new(name: &'static str, config: BulkheadConfig) -> Self {
         Self {
             name,
             layers: Mutex::new(Layered::new(config)),
-            semaphore: Semaphore::of(
+            semaphore: Semaphore::from_parts(
                 AtomicU32::new(config.max_concurrent),
                 AtomicU64::new(0),
                 Mutex::new(VecDeque::new()),
             ),
-            max_wait: AtomicU64::new(wait_of(config)),
+            max_wait: AtomicU64::new(max_wait_micros(config)),
             totals: Totals::sharded(),
         }
     }
 
-    /// Takes a place if there is one, and nobody waits for it.
+    /// Takes a permit without waiting.
     ///
     /// # Errors
     ///
-    /// There is none.
+    /// If all permits are in use, or other calls wait for one.
     #[inline]
     pub fn try_acquire(&self) -> Result<BulkheadPermit<'_>, BulkheadFull> {
-        self.enter().ok_or_else(|| self.reject(None))
+        self.take_permit().ok_or_else(|| self.reject(None))
     }
 
-    /// Takes a place, and waits for one on the thread as long as the settings say.
+    /// Takes a permit. Blocks the thread for at most `max_wait`.
     ///
     /// # Errors
     ///
-    /// There was none in time.
+    /// If no permit is available in time.
     #[inline]
     pub fn acquire(&self) -> Result<BulkheadPermit<'_>, BulkheadFull> {
-        self.enter().map_or_else(|| self.wait(), Ok)
+        self.take_permit().map_or_else(|| self.wait(), Ok)
     }
 
-    /// Takes a place, and waits for one as long as the settings say.
+    /// Takes a permit. Waits for at most `max_wait`.
     ///
     /// # Errors
     ///
-    /// There was none in time.
+    /// If no permit is available in time.
     ///
     /// # Panics
     ///
@@ -124,29 +124,29 @@ impl Bulkhead {
     #[cfg(feature = "tokio")]
     #[inline]
     pub async fn acquire_async(&self) -> Result<BulkheadPermit<'_>, BulkheadFull> {
-        match self.enter() {
+        match self.take_permit() {
             Some(permit) => Ok(permit),
-            // In a box, so that a future that never waits is not larger for it.
+            // Boxed, so that the future is small for calls that do not wait.
             None => self.wait_async().await,
         }
     }
 
-    /// Makes a call when there is a place for it, and waits for one on the thread as long as the settings say.
+    /// Runs `work` while holding a permit. Blocks the thread for at most `max_wait` until there is one.
     ///
     /// # Errors
     ///
-    /// What `work` returns, or the rejection as the caller's own error type.
+    /// The error of `work`, or the rejection converted into the caller's error type.
     #[inline]
     pub fn call<T, E: From<BulkheadFull>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         let _permit = self.acquire()?;
         work()
     }
 
-    /// Makes a call when there is a place for it, and waits for one as long as the settings say.
+    /// Runs `work` while holding a permit. Waits for at most `max_wait` until there is one.
     ///
     /// # Errors
     ///
-    /// What `work` returns, or the rejection as the caller's own error type.
+    /// The error of `work`, or the rejection converted into the caller's error type.
     ///
     /// # Panics
     ///
@@ -157,57 +157,58 @@ impl Bulkhead {
         work().await
     }
 
-    /// The name it was declared with.
+    /// Returns the name it was declared with.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// How many calls are in flight.
+    /// Returns the number of calls in flight.
     #[must_use]
     pub fn in_flight(&self) -> u32 {
-        self.semaphore.load().taken
+        self.semaphore.usage().in_use
     }
 
-    /// How many calls wait for a place.
+    /// Returns the number of calls that wait for a permit.
     #[must_use]
     pub fn waiting(&self) -> u32 {
-        self.semaphore.load().waiting
+        self.semaphore.usage().waiting
     }
 
-    /// The settings in force.
+    /// Returns the settings in force.
     #[must_use]
     pub fn config(&self) -> BulkheadConfig {
         self.layers().in_force()
     }
 
-    /// Changes the settings from now on. Where there are more places, who waits gets in; where there are fewer, calls in flight go
-    /// on, and nobody gets in before enough of them have ended. Who waits already waits as long as it was to.
+    /// Changes the settings. If `max_concurrent` rises, waiting calls are admitted at once. If it falls, calls in flight continue, and no call
+    /// is admitted until enough of them have ended. The `max_wait` of a waiting call is that at its arrival.
     ///
-    /// These settings hold as a whole, on top of those from a file and the environment, until [`reset_config`](Self::reset_config).
+    /// The new settings replace those from the code, a file and the environment as a whole, until [`reset_config`](Self::reset_config).
     pub fn reconfigure(&self, config: BulkheadConfig) {
         self.set_live(Some(config));
     }
 
-    /// Ends what [`reconfigure`](Self::reconfigure) has set: the settings of the code hold again, with those that a file and the
-    /// environment put on top of them.
+    /// Removes the settings of [`reconfigure`](Self::reconfigure). Those of the code are in force again, overridden by a file and the
+    /// environment.
     pub fn reset_config(&self) {
         self.set_live(None);
     }
 
     fn set_live(&self, live: Option<BulkheadConfig>) {
-        let changed = self.change(|layers| layers.set_live(live));
+        let change = self.update(|layers| layers.set_live(live));
         self.apply_settings();
-        events::config_applied(ConfigLayer::Live, || changed.into_iter().collect());
+        events::config_applied(ConfigLayer::Live, || change.into_iter().collect());
     }
 
-    /// Replaces the settings from a file and the environment; [`apply_settings`](Self::apply_settings) has to follow.
+    /// Replaces the settings from a file and the environment. The caller then calls [`apply_settings`](Self::apply_settings).
     #[cfg(feature = "config")]
     pub(crate) fn set_outside(&self, outside: Option<BulkheadConfig>) -> Option<ConfigChange> {
-        self.change(|layers| layers.set_outside(outside))
+        self.update(|layers| layers.set_outside(outside))
     }
 
-    fn change(&self, layer: impl FnOnce(&mut Layered<BulkheadConfig>)) -> Option<ConfigChange> {
+    /// Changes a layer. Returns the change if the settings in force are different now.
+    fn update(&self, layer: impl FnOnce(&mut Layered<BulkheadConfig>)) -> Option<ConfigChange> {
         let mut layers = self.layers();
         let before = layers.in_force();
         layer(&mut layers);
@@ -215,15 +216,15 @@ impl Bulkhead {
         (config != before).then(|| ConfigChange::new(named::TERMS.table, self.name, config))
     }
 
-    /// Puts the settings in force into effect. No lock is held where waiters are woken, so that another thread may change the settings
-    /// meanwhile; then this looks again.
+    /// Puts the settings in force into effect. Waiters are woken without the lock, so that another thread may change the settings at the same
+    /// time; then they are applied once more.
     pub(crate) fn apply_settings(&self) {
         loop {
             let layers = *self.layers();
             let config = layers.in_force();
-            // ORDERING: Relaxed: a number by itself, for calls that come later.
-            self.max_wait.store(wait_of(config), Ordering::Relaxed);
-            self.semaphore.set_places(config.max_concurrent);
+            // ORDERING: Relaxed: a single number, read by later calls.
+            self.max_wait.store(max_wait_micros(config), Ordering::Relaxed);
+            self.semaphore.set_permits(config.max_concurrent);
             if self.layers().version() == layers.version() {
                 return;
             }
@@ -239,23 +240,23 @@ impl Bulkhead {
         self.layers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Places, queue and totals.
+    /// Returns the permits in use, the length of the queue and the totals.
     #[must_use]
     pub fn snapshot(&self) -> BulkheadSnapshot {
-        let (load, totals) = (self.semaphore.load(), self.totals.sums());
+        let (usage, totals) = (self.semaphore.usage(), self.totals.sums());
         BulkheadSnapshot {
             name: self.name,
-            max_concurrent: self.semaphore.places(),
-            in_flight: load.taken,
-            waiting: load.waiting,
+            max_concurrent: self.semaphore.permits(),
+            in_flight: usage.in_use,
+            waiting: usage.waiting,
             admitted: totals.get(Count::Success),
             rejected: totals.get(Count::Rejection),
         }
     }
 
     #[inline]
-    fn enter(&self) -> Option<BulkheadPermit<'_>> {
-        self.semaphore.try_enter().then(|| self.admit())
+    fn take_permit(&self) -> Option<BulkheadPermit<'_>> {
+        self.semaphore.try_acquire().then(|| self.admit())
     }
 
     #[inline]
@@ -267,7 +268,7 @@ impl Bulkhead {
     #[cold]
     fn reject(&self, waited: Option<Duration>) -> BulkheadFull {
         self.totals.add(Count::Rejection);
-        let (name, max_concurrent) = (self.name, self.semaphore.places());
+        let (name, max_concurrent) = (self.name, self.semaphore.permits());
         events::emit(|| Event::BulkheadFull { bulkhead: name, max_concurrent });
         BulkheadFull { name, max_concurrent, waited }
     }
@@ -275,14 +276,14 @@ impl Bulkhead {
     #[cold]
     fn wait(&self) -> Result<BulkheadPermit<'_>, BulkheadFull> {
         let Some(max_wait) = self.max_wait() else { return Err(self.reject(None)) };
-        let entered = match self.semaphore.enter() {
-            Some(waiting) => {
-                let mut waiting = pin!(waiting);
-                wait::on_thread(waiting.as_mut(), max_wait).is_ok() || waiting.end()
+        let is_admitted = match self.semaphore.acquire() {
+            Some(acquire) => {
+                let mut acquire = pin!(acquire);
+                wait::on_thread(acquire.as_mut(), max_wait).is_ok() || acquire.cancel()
             }
             None => true,
         };
-        if entered { Ok(self.admit()) } else { Err(self.reject(Some(max_wait))) }
+        if is_admitted { Ok(self.admit()) } else { Err(self.reject(Some(max_wait))) }
     }
 
     #[cfg(feature = "tokio")]
@@ -290,14 +291,14 @@ impl Bulkhead {
     fn wait_async(&self) -> Pin<Box<dyn Future<Output = Result<BulkheadPermit<'_>, BulkheadFull>> + Send + '_>> {
         Box::pin(async {
             let Some(max_wait) = self.max_wait() else { return Err(self.reject(None)) };
-            let entered = match self.semaphore.enter() {
-                Some(waiting) => {
-                    let mut waiting = pin!(waiting);
-                    wait::in_task(waiting.as_mut(), max_wait).await.is_ok() || waiting.end()
+            let is_admitted = match self.semaphore.acquire() {
+                Some(acquire) => {
+                    let mut acquire = pin!(acquire);
+                    wait::in_task(acquire.as_mut(), max_wait).await.is_ok() || acquire.cancel()
                 }
                 None => true,
             };
-            if entered { Ok(self.admit()) } else { Err(self.reject(Some(max_wait))) }
+            if is_admitted { Ok(self.admit()) } else { Err(self.reject(Some(max_wait))) }
         })
     }
 
@@ -308,16 +309,16 @@ impl Bulkhead {
     }
 }
 
-/// As its [`snapshot`](Bulkhead::snapshot).
+/// Displays the [`snapshot`](Bulkhead::snapshot).
 impl fmt::Display for Bulkhead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.snapshot().fmt(f)
     }
 }
 
-const fn wait_of(config: BulkheadConfig) -> u64 {
+const fn max_wait_micros(config: BulkheadConfig) -> u64 {
     match config.max_wait {
-        Some(wait) => micros(wait),
+        Some(max_wait) => micros(max_wait),
         None => 0,
     }
 }

@@ -1,10 +1,10 @@
-//! Limits that are stated once: for those who build a value, where a mistake is a panic and so in a `const` a compile error,
-//! and for those who read one, where it is an error.
+//! Range checks that are shared by builders and by parsers. A builder panics on an invalid value, which in a `const` is a compile error; a
+//! parser of settings returns an error.
 
-/// What was asked for, or what is wrong with it.
+/// A valid value, or the message about an invalid one.
 pub(crate) type Checked<T> = Result<T, &'static str>;
 
-/// What is checked, or a panic that says what is wrong.
+/// Unwraps a [`Checked`] value, and panics with the message if it is invalid.
 macro_rules! valid {
     ($checked:expr) => {
         match $checked {

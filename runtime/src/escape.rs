@@ -1,14 +1,14 @@
 use std::borrow::Cow;
 
-/// A name, key or reason as it is safe to show on one line of a log, a terminal or a page.
+/// Escapes a name, key or reason for display on one line of a log, a terminal or a page.
 ///
-/// Control characters (line breaks and the escapes of terminals among them), the line and paragraph separators of Unicode, the
-/// characters that change the direction of a text, invisible ones, and the backslash become escapes as in a Rust string:
-/// `\n`, `\u{1b}`, `\\`. So no text looks like two lines, and no two texts look the same. A text without any of them is
-/// returned as it is.
+/// Control characters (which include line breaks and terminal escape sequences), the line and paragraph separators of Unicode, characters
+/// that change the text direction, invisible characters, and the backslash are replaced by escapes as in a Rust string: `\n`, `\u{1b}`,
+/// `\\`. So no text is displayed as two lines, and no two different texts look the same. A text without such characters is returned
+/// unchanged.
 ///
-/// Every `Display` of this crate, `tracing` fields and the labels of metrics show names, keys and reasons like this; accessors
-/// such as [`CircuitOpen::key`](crate::CircuitOpen::key) and JSON have the text itself.
+/// Every `Display` of this crate, `tracing` fields and metric labels escape names, keys and reasons in this way. Accessors such as
+/// [`CircuitOpen::key`](crate::CircuitOpen::key) and JSON contain the unescaped text.
 ///
 /// ```
 /// assert_eq!(steadfast::escaped("tenant-7"), "tenant-7");
@@ -16,12 +16,12 @@ use std::borrow::Cow;
 /// ```
 #[must_use]
 pub fn escaped(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(misleads) {
+    if !text.chars().any(is_misleading) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 16);
     for character in text.chars() {
-        if misleads(character) {
+        if is_misleading(character) {
             shown.extend(character.escape_default());
         } else {
             shown.push(character);
@@ -30,8 +30,8 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// A character that ends a line, steers a terminal, changes the direction of a text or is not seen.
-fn misleads(character: char) -> bool {
+/// Returns true for a character that ends a line, controls a terminal, changes the text direction or is invisible, and for the backslash.
+fn is_misleading(character: char) -> bool {
     character.is_control()
         || matches!(
             character,
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_misleads_a_reader_is_escaped() {
+    fn misleading_characters_are_escaped() {
         for (text, shown) in [
             ("", ""),
             ("tenant 7: `ünïcødé` 日本 👩‍👩‍👧", "tenant 7: `ünïcødé` 日本 👩‍👩‍👧"),

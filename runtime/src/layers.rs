@@ -1,14 +1,14 @@
-//! The layers of settings, each on top of the one before: the code, a file, the environment, and what is set live.
+//! The layers of settings, each of which overrides those below it: the code, a file, the environment, and live changes.
 
 use std::{fmt, sync::Arc};
 
 use crate::escape::escaped;
 
-/// A source of settings. A later one is on top of an earlier one.
+/// A source of settings, in ascending order of precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ConfigLayer {
-    /// A file, or a text: `configure_from_file`, `configure_from_toml`.
+    /// A file or a string: `configure_from_file`, `configure_from_toml`.
     File,
     /// The environment: `configure_from_env`, `configure_from_vars`.
     Environment,
@@ -16,24 +16,25 @@ pub enum ConfigLayer {
     Live,
 }
 
-/// Settings in force that have changed, as an [event](crate::events::Event::ConfigApplied) tells of them.
+/// A change of the settings in force, as part of an [event](crate::events::Event::ConfigApplied).
 ///
-/// Its `Display` reads `breaker.payments: failure_threshold = 10, ...`.
+/// `Display` writes `breaker.payments: failure_threshold = 10, ...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigChange {
-    /// The table of such settings in a file: `breaker`, `retry`, `rate_limit` or `bulkhead`.
+    /// The table that contains the settings in a file: `breaker`, `retry`, `rate_limit` or `bulkhead`.
     pub table: &'static str,
-    /// The name.
+    /// The name of the breaker, retry, rate limit or bulkhead.
     pub name: &'static str,
-    /// The settings in force, in the words of the attribute.
+    /// The settings in force, written as the options of the attribute.
     pub config: Arc<str>,
 }
 
-/// The settings of one thing, by layers. `outside` is what file and environment make of those in the code.
+/// The settings of one instance, by layer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layered<C> {
     declared: C,
+    /// The declared settings as changed by a file and the environment.
     outside: Option<C>,
     live: Option<C>,
     version: u64,
@@ -44,29 +45,30 @@ impl<C: Copy> Layered<C> {
         Self { declared, outside: None, live: None, version: 0 }
     }
 
-    /// The settings in the code.
+    /// Returns the settings that the code declares.
     pub(crate) const fn declared(&self) -> C {
         self.declared
     }
 
+    /// Returns the settings of the topmost layer that has any.
     pub(crate) fn in_force(&self) -> C {
         self.live.or(self.outside).unwrap_or(self.declared)
     }
 
-    /// Replaces what file and environment make of the settings; `None` where they say nothing.
+    /// Replaces the layer of file and environment; `None` removes it.
     #[cfg(feature = "config")]
     pub(crate) const fn set_outside(&mut self, outside: Option<C>) {
         self.outside = outside;
         self.version = self.version.wrapping_add(1);
     }
 
-    /// Replaces what is set live; `None` where nothing is.
+    /// Replaces the live layer; `None` removes it.
     pub(crate) const fn set_live(&mut self, live: Option<C>) {
         self.live = live;
         self.version = self.version.wrapping_add(1);
     }
 
-    /// How often a layer was replaced.
+    /// Returns the number of times that a layer was replaced.
     pub(crate) const fn version(&self) -> u64 {
         self.version
     }

@@ -105,9 +105,8 @@ mod errors;
 mod escape;
 pub mod events;
 mod fallback;
-mod key;
-#[cfg(feature = "keyed")]
-mod keyed;
+mod keyed_store;
+mod keying;
 mod known;
 mod layers;
 #[cfg(feature = "metrics")]
@@ -150,24 +149,26 @@ pub use steadfast_macros::retry;
 #[doc = include_str!("../docs/timeout.md")]
 pub use steadfast_macros::timeout;
 
+use self::keyed_store::key;
 #[cfg(feature = "tokio")]
 pub use self::timeout::Timeout;
 #[cfg(feature = "http")]
 pub use self::transient::http::retry_after;
 pub use self::{
     breaker::{
-        BreakerConfig, BreakerSettings, CircuitBreaker, HistoryEntry, HistoryEvent, Override, Permit, Snapshot,
-        SnapshotConfig, TripRule, Window, WindowSnapshot, breaker, breakers,
+        BreakerConfig, CircuitBreaker, HistoryEntry, HistoryEvent, Override, Permit, Snapshot, SnapshotConfig,
+        TripRule, Window, WindowSnapshot, breaker, breakers,
     },
     bulkhead::{Bulkhead, BulkheadConfig, BulkheadFull, BulkheadPermit, BulkheadSnapshot, bulkhead, bulkheads},
     capabilities::validate,
     errors::{BreakerState, CircuitOpen, ConfigConflict, DeclarationSite, DeclaredConfig, OpenReason, Transient},
     escape::escaped,
     fallback::{Fallback, FallbackIf},
+    keying::{Keying, Unkeyed},
     layers::{ConfigChange, ConfigLayer},
     rate_limit::{
-        Algorithm, RateLimit, RateLimitConfig, RateLimitDecision, RateLimitRequest, RateLimitSettings,
-        RateLimitSnapshot, RateLimitStore, RateLimited, rate_limit, rate_limits,
+        Algorithm, RateLimit, RateLimitConfig, RateLimitDecision, RateLimitRequest, RateLimitSnapshot, RateLimitStore,
+        RateLimited, rate_limit, rate_limits,
     },
     retry::{
         Backoff, Jitter, Nested, RetryBudget, RetryContext, RetryIf, RetryPolicy, RetrySnapshot, RetryUntil, Schedule,
@@ -177,11 +178,9 @@ pub use self::{
 };
 #[cfg(feature = "keyed")]
 pub use self::{
-    breaker::{KeyedBreaker, KeyedBreakerSettings, KeyedBreakers, KeyedSnapshot, all_keyed_breakers, keyed_breakers},
-    rate_limit::{
-        KeyedRateLimit, KeyedRateLimitSettings, KeyedRateLimitSnapshot, KeyedRateLimits, all_keyed_rate_limits,
-        keyed_rate_limits,
-    },
+    breaker::{KeyedBreaker, KeyedBreakers, KeyedSnapshot, all_keyed_breakers, keyed_breakers},
+    keying::Keyed,
+    rate_limit::{KeyedRateLimit, KeyedRateLimitSnapshot, KeyedRateLimits, all_keyed_rate_limits, keyed_rate_limits},
 };
 #[cfg(feature = "config")]
 pub use self::{

@@ -10,12 +10,13 @@ mod inherit;
 mod last;
 mod show;
 
-use std::{borrow::Borrow, error::Error, time::Duration};
+use std::{error::Error, time::Duration};
 
 pub use self::{answer::*, argument::*, carry::*, inherit::*, last::*, show::*};
 use crate::{
-    BreakerSettings, BulkheadFull, CircuitOpen, Permit, RateLimited, TimedOut, Transient,
+    BulkheadFull, CircuitOpen, Permit, RateLimited, TimedOut, Transient,
     breaker::PanicMark,
+    keying::Keying,
     retry::verdict::{Disposition, Verdict},
     transient::chain::{is_rejection, sources},
 };
@@ -244,14 +245,14 @@ pub fn on_retry_value_timed<O>(
 
 /// Without `failure_if`: every `Err` and every `None` is a failure.
 #[inline]
-pub fn end<O: CallResult, S: Borrow<BreakerSettings>>(permit: Permit<'_, S>, outcome: &O) -> Disposition {
+pub fn end<O: CallResult, K: Keying>(permit: Permit<'_, K>, outcome: &O) -> Disposition {
     end_by_error(permit, outcome, |_| true)
 }
 
 /// `failure_if` over the error: the errors that it leaves out are neutral.
 #[inline]
-pub fn end_by_error<O: CallResult, S: Borrow<BreakerSettings>>(
-    mut permit: Permit<'_, S>,
+pub fn end_by_error<O: CallResult, K: Keying>(
+    mut permit: Permit<'_, K>,
     outcome: &O,
     predicate: impl FnOnce(&O::Error) -> bool,
 ) -> Disposition {
@@ -272,8 +273,8 @@ pub fn end_by_error<O: CallResult, S: Borrow<BreakerSettings>>(
 
 /// `failure_if(Type, ...)`
 #[inline]
-pub fn end_by_chain<O: CallResult, S: Borrow<BreakerSettings>>(
-    permit: Permit<'_, S>,
+pub fn end_by_chain<O: CallResult, K: Keying>(
+    permit: Permit<'_, K>,
     outcome: &O,
     show: fn(&O::Error) -> &(dyn Error + 'static),
     types: &[IsType],

@@ -1,53 +1,51 @@
-//! At most so many calls in so long.
+//! Rate limits: at most `limit` calls per period.
 //!
-//! [`counter`] counts, [`queue`] has those who wait, [`limiter`] decides about a call that comes, [`waiting`] and [`stored`] about one that
-//! waits. This file has the public methods.
+//! [`counter`] counts calls, [`queue`] orders those that wait, [`limiter`] decides about a call that arrives, and [`waiter`] about one that
+//! waits. Calls under an external store wait in a [`store_queue`], as [`store_waiter`]s. This file has the public methods.
 
 mod config;
 mod counter;
+mod error;
 #[cfg(feature = "keyed")]
 mod keyed;
 mod limiter;
-#[cfg(feature = "tokio")]
-mod line;
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
 mod metrics;
 mod named;
-#[cfg(feature = "tokio")]
-mod question;
 mod queue;
-mod rejection;
-mod rules;
+mod settings;
 mod snapshot;
-mod store;
 #[cfg(feature = "tokio")]
-mod stored;
-mod waiting;
+mod store_queue;
+#[cfg(feature = "tokio")]
+mod store_request;
+#[cfg(feature = "tokio")]
+mod store_waiter;
+mod waiter;
 
 use std::{borrow::Borrow, fmt};
 
-use self::limiter::Limiter;
 pub(crate) use self::named::RateLimits;
 pub use self::{
-    config::{Algorithm, RateLimitConfig},
+    config::{Algorithm, RateLimitConfig, RateLimitDecision, RateLimitRequest, RateLimitStore},
+    error::RateLimited,
     named::{RATE_LIMITS, rate_limit, rate_limits},
-    rejection::RateLimited,
-    rules::RateLimitSettings,
     snapshot::RateLimitSnapshot,
-    store::{RateLimitDecision, RateLimitRequest, RateLimitStore},
 };
 #[cfg(feature = "keyed")]
 pub use self::{
-    keyed::{KeyedRateLimit, KeyedRateLimitSettings, KeyedRateLimits},
+    keyed::{KeyedRateLimit, KeyedRateLimits},
     named::{KEYED_RATE_LIMITS, all_keyed_rate_limits, keyed_rate_limits},
     snapshot::KeyedRateLimitSnapshot,
 };
+use self::{limiter::Limiter, settings::RateLimitSettings, waiter::Waiter};
 use crate::{
     ConfigLayer, clock, events, key,
+    keying::{Keying, Unkeyed},
     totals::{Count, Totals},
 };
 
-/// Bounds how many calls are made in how long: at most `limit` in any window of that length, however it lies.
+/// A rate limit: at most `limit` calls start in any sliding window of length `per`, by the default [`Algorithm`].
 ///
 /// ```
 /// use std::{io, time::Duration};
@@ -62,170 +60,166 @@ use crate::{
 /// # Ok::<(), io::Error>(())
 /// ```
 ///
-/// A call counts from the moment at which it starts, and one that is rejected does not count.
+/// A call counts from the moment at which it starts. A rejected call does not count.
 ///
-/// With [`max_wait`](RateLimitConfig::max_wait), calls above the limit wait in a queue, threads and tasks in the same one. The first waiter
-/// takes capacity that comes free, and no call overtakes. A waiter may give up at any moment: it has taken nothing, and
-/// the next has its turn at once. A call whose turn would not come in time if all waiters stay is rejected at once. A waiter whose turn
-/// has come and that does not run for a second, such as a future that is not polled any more, is passed over until it does, together with
-/// those behind it that do not run either.
+/// With [`max_wait`](RateLimitConfig::max_wait), calls above the limit wait in a FIFO queue that threads and tasks share. The first waiter
+/// takes capacity as it becomes available, and no call overtakes. A waiter may give up at any moment: it has taken nothing, and the next
+/// one is first at once. A call that would not be admitted in time, even if each waiter before it starts as early as it can, is rejected at
+/// once. A waiter that is due and does not run for a second, such as a future that is not polled any more, is skipped until it runs,
+/// together with those behind it that do not run either.
 ///
-/// A decision takes a lock that is held for a few nanoseconds, and reads the clock. Times are whole microseconds.
-pub struct RateLimit<R: Borrow<RateLimitSettings> = RateLimitSettings> {
+/// A decision takes a lock for a few nanoseconds, and reads the clock. Times have a resolution of a microsecond.
+pub struct RateLimit<K: Keying = Unkeyed> {
     limiter: Limiter,
-    rules: R,
+    settings: K::Settings<RateLimitSettings>,
 }
 
 impl RateLimit {
-    /// A rate limit. Declare it as a `static`, and list it with [`register!`](crate::register).
+    /// Creates a rate limit. Declare it as a `static`, and list it with [`register!`](crate::register).
     #[must_use]
     pub const fn new(name: &'static str, config: RateLimitConfig) -> Self {
-        Self { limiter: Limiter::new(Totals::sharded(), None), rules: RateLimitSettings::new(name, Some(config)) }
+        Self { limiter: Limiter::new(Totals::sharded(), None), settings: RateLimitSettings::new(name, Some(config)) }
     }
 
     pub(crate) fn with_optional(name: &'static str, config: Option<RateLimitConfig>) -> Self {
-        Self { limiter: Limiter::new(Totals::sharded(), None), rules: RateLimitSettings::new(name, config) }
+        Self { limiter: Limiter::new(Totals::sharded(), None), settings: RateLimitSettings::new(name, config) }
     }
 
     /// The settings that the code declares.
     pub(crate) fn declared_config(&self) -> Option<RateLimitConfig> {
-        self.rules.declared()
+        self.settings.declared()
     }
 
-    /// The name it was declared with.
+    /// Returns the name it was declared with.
     #[must_use]
     pub const fn name(&self) -> &'static str {
-        self.rules.name
+        self.settings.name
     }
 
-    /// Changes the settings from now on. What was counted goes on counting, unless it is by another algorithm. Calls that wait go by the
-    /// new limit at once; each of them waits as long as it was to.
+    /// Changes the settings. The counts are kept unless the algorithm changes. Waiting calls use the new limit at once; the `max_wait` of
+    /// each is that at its arrival.
     ///
-    /// These settings hold as a whole, on top of those from a file and the environment, until [`reset_config`](Self::reset_config).
+    /// The new settings replace those from the code, a file and the environment as a whole, until [`reset_config`](Self::reset_config).
     pub fn reconfigure(&self, config: RateLimitConfig) {
         self.set_live(Some(config));
     }
 
-    /// Ends what [`reconfigure`](Self::reconfigure) has set: the settings of the code hold again, with those that a file and the
-    /// environment put on top of them.
+    /// Removes the settings of [`reconfigure`](Self::reconfigure). Those of the code are in force again, overridden by a file and the
+    /// environment.
     pub fn reset_config(&self) {
         self.set_live(None);
     }
 
     fn set_live(&self, live: Option<RateLimitConfig>) {
-        let change = self.rules.change(|layers| layers.set_live(live.map(Some)));
+        let change = self.settings.update(|layers| layers.set_live(live.map(Some)));
         self.apply_settings();
         events::config_applied(ConfigLayer::Live, || change.into_iter().collect());
     }
 
-    /// Replaces the settings from a file and the environment; [`apply_settings`](Self::apply_settings) has to follow.
+    /// Replaces the settings from a file and the environment. The caller then calls [`apply_settings`](Self::apply_settings).
     #[cfg(feature = "config")]
     pub(crate) fn set_outside(&self, outside: Option<RateLimitConfig>) -> Option<crate::ConfigChange> {
-        self.rules.change(|layers| layers.set_outside(outside.map(Some)))
+        self.settings.update(|layers| layers.set_outside(outside.map(Some)))
     }
 
-    /// Lets calls that wait go by the settings in force.
+    /// Makes waiting calls use the settings in force.
     pub(crate) fn apply_settings(&self) {
         self.limiter.signal();
     }
 }
 
-impl<R: Borrow<RateLimitSettings>> RateLimit<R> {
-    /// Takes capacity by the counts of this process, if there is enough now for the calls that wait and for this one.
+impl<K: Keying> RateLimit<K> {
+    /// Takes capacity by the counts of this process, without waiting. Succeeds if there is enough for the waiting calls and for this one.
     ///
     /// # Errors
     ///
-    /// There is no capacity; the error says when there will be.
+    /// If there is no capacity; the error contains the time until there is.
     #[inline]
     pub fn try_acquire(&self) -> Result<(), RateLimited> {
-        // Without patience there is nothing to wait for.
-        self.limiter.acquire(self.rules(), 0, clock::thread_now).map(drop)
+        // Without patience, the call is never queued.
+        self.limiter.acquire(self.settings(), 0).map(drop)
     }
 
-    /// Takes capacity by the counts of this process, and waits for it on the thread as long as the settings say.
+    /// Takes capacity by the counts of this process. Blocks the thread for at most `max_wait`.
     ///
     /// # Errors
     ///
-    /// There is no capacity in time; the error says when there will be.
+    /// If there is no capacity in time; the error contains the time until there is.
     #[inline]
     pub fn acquire(&self) -> Result<(), RateLimited> {
-        match self.limiter.acquire(self.rules(), u64::MAX, clock::thread_now)? {
+        match self.limiter.acquire(self.settings(), u64::MAX)? {
             None => Ok(()),
-            Some(waiting) => waiting.on_thread(),
+            Some(queued) => Waiter::new(&self.limiter, self.settings(), queued, clock::thread_now).on_thread(),
         }
     }
 
-    /// Takes capacity, and waits for it as long as the settings say. Asks the store, if there is one.
+    /// Takes capacity, by the counts of the external store if there is one. Waits for at most `max_wait`.
     ///
     /// # Errors
     ///
-    /// There is no capacity in time; the error says when there will be.
+    /// If there is no capacity in time; the error contains the time until there is.
     ///
     /// # Panics
     ///
     /// If it has to wait outside of a tokio runtime with its timer enabled.
     #[cfg(feature = "tokio")]
-    pub async fn acquire_async(&self) -> Result<(), RateLimited>
-    where
-        R: Sync,
-    {
+    pub async fn acquire_async(&self) -> Result<(), RateLimited> {
         let mut patience = u64::MAX;
-        if self.rules().has_store() {
-            match Box::pin(stored::ask(&self.limiter, self.rules())).await? {
+        if self.settings().has_store() {
+            match Box::pin(store_waiter::acquire(&self.limiter, self.settings())).await? {
                 None => return Ok(()),
                 Some(left) => patience = left,
             }
         }
-        match self.limiter.acquire(self.rules(), patience, clock::task_now)? {
+        match self.limiter.acquire(self.settings(), patience)? {
             None => Ok(()),
-            // In a box, so that a future that never waits is not larger for it.
-            Some(waiting) => Box::pin(waiting.in_task()).await,
+            // Boxed, so that the future is small for calls that do not wait.
+            Some(queued) => {
+                Box::pin(Waiter::new(&self.limiter, self.settings(), queued, clock::task_now).in_task()).await
+            }
         }
     }
 
-    /// Makes a call when there is a place for it, and waits for one on the thread as long as the settings say.
+    /// Runs `work` once there is capacity. Blocks the thread for at most `max_wait`.
     ///
     /// # Errors
     ///
-    /// What `work` returns, or the rejection as the caller's own error type.
+    /// The error of `work`, or the rejection converted into the caller's error type.
     #[inline]
     pub fn call<T, E: From<RateLimited>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         self.acquire()?;
         work()
     }
 
-    /// Makes a call when there is a place for it, and waits for one as long as the settings say.
+    /// Runs `work` once there is capacity, by the counts of the external store if there is one. Waits for at most `max_wait`.
     ///
     /// # Errors
     ///
-    /// What `work` returns, or the rejection as the caller's own error type.
+    /// The error of `work`, or the rejection converted into the caller's error type.
     ///
     /// # Panics
     ///
     /// If it has to wait outside of a tokio runtime with its timer enabled.
     #[cfg(feature = "tokio")]
-    pub async fn call_async<T, E: From<RateLimited>>(&self, work: impl AsyncFnOnce() -> Result<T, E>) -> Result<T, E>
-    where
-        R: Sync,
-    {
+    pub async fn call_async<T, E: From<RateLimited>>(&self, work: impl AsyncFnOnce() -> Result<T, E>) -> Result<T, E> {
         self.acquire_async().await?;
         work().await
     }
 
-    /// The settings in force; `None` if no place has declared a limit, and every call is let through.
+    /// Returns the settings in force; `None` if no declaration gives a limit, so that every call is admitted.
     #[must_use]
     pub fn config(&self) -> Option<RateLimitConfig> {
-        self.rules().config()
+        self.settings().config()
     }
 
-    /// Counts, settings and totals.
+    /// Returns the counts, the settings and the totals.
     #[must_use]
     pub fn snapshot(&self) -> RateLimitSnapshot {
         let (config, totals) = (self.config(), self.limiter.totals.sums());
-        let (in_window, waiting) = self.limiter.load(self.rules());
+        let (in_window, waiting) = self.limiter.usage(self.settings());
         let (key, overflow) = key::parts(self.limiter.key.as_ref());
         RateLimitSnapshot {
-            name: self.rules().name,
+            name: self.settings().name,
             key,
             overflow,
             limit: config.map_or(0, |config| config.limit),
@@ -237,9 +231,9 @@ impl<R: Borrow<RateLimitSettings>> RateLimit<R> {
         }
     }
 
-    /// Forgets the calls that were counted, so that there is room for as many as if there had been none. Totals stay.
+    /// Discards the counts of this process, so that the full limit is available. Totals are kept.
     ///
-    /// Calls that wait have their turn at once, in order. What a store counts elsewhere stays as it is.
+    /// Waiting calls are admitted at once, in order, as far as the limit allows. The counts of an external store are not affected.
     ///
     /// ```
     /// use std::time::Duration;
@@ -257,23 +251,23 @@ impl<R: Borrow<RateLimitSettings>> RateLimit<R> {
     }
 
     #[inline]
-    fn rules(&self) -> &RateLimitSettings {
-        self.rules.borrow()
+    fn settings(&self) -> &RateLimitSettings {
+        self.settings.borrow()
     }
 }
 
-impl<R: Borrow<RateLimitSettings>> fmt::Debug for RateLimit<R> {
+impl<K: Keying> fmt::Debug for RateLimit<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RateLimit")
-            .field("name", &self.rules().name)
+            .field("name", &self.settings().name)
             .field("key", &self.limiter.key)
             .field("config", &self.config())
             .finish_non_exhaustive()
     }
 }
 
-/// As its [`snapshot`](RateLimit::snapshot).
-impl<R: Borrow<RateLimitSettings>> fmt::Display for RateLimit<R> {
+/// Displays the [`snapshot`](RateLimit::snapshot).
+impl<K: Keying> fmt::Display for RateLimit<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.snapshot().fmt(f)
     }

@@ -1,8 +1,8 @@
-//! Totals that threads count without sharing a cache line.
+//! Totals of calls, counted without sharing a cache line between threads.
 //!
-//! Each thread takes a slot number for its lifetime; in every breaker the cell with that number is written by that
-//! thread alone, so counting is a plain load and store. Threads beyond the last slot share one cell and pay for an
-//! atomic addition. Where breakers are many and threads are few to each, all share a cell.
+//! Each thread takes a slot number for its lifetime. In every instance (breaker, rate limit, bulkhead, retry), only that thread writes the cell with
+//! that number, so that counting is a plain load and store. Threads beyond the last slot share one cell, and count with an atomic addition.
+//! An instance that belongs to a key has only the shared cell: such instances are numerous, and each is used by few threads.
 
 use std::{
     array,
@@ -15,7 +15,7 @@ use std::{
 
 use once_cell::race::OnceBox;
 
-/// What is counted.
+/// The outcome of a call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Count {
     Success,
@@ -24,7 +24,7 @@ pub(crate) enum Count {
     Rejection,
 }
 
-/// A reading of all counts.
+/// The counts by outcome at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sums([u64; KINDS]);
 
@@ -39,25 +39,24 @@ impl Sums {
     }
 }
 
-/// The totals of one breaker.
+/// The totals of one instance.
 #[derive(Debug)]
 pub(crate) struct Totals {
-    /// A cache line for each thread, for a breaker that all threads use. Takes its 4 KiB at the first count.
+    /// A cache line for each thread: 4 KiB, allocated by the first count.
     lines: OnceBox<[Line; SLOTS]>,
-    /// Whether there are such lines: not for one of a million breakers.
+    /// True if threads have lines of their own; false for the instances of keys.
     sharded: bool,
-    /// What has no line of its own.
+    /// The counts of threads without a line.
     shared: Counters,
 }
 
-/// Threads that count in a cell of their own: more than the cores of most machines, and the numbers of threads that
-/// ended are given out again.
+/// The number of threads that have a cell of their own: more than most machines have cores. The slot of a thread that ends is reused.
 const SLOTS: usize = 64;
 const KINDS: usize = 4;
 
 type Counters = [AtomicU64; KINDS];
 
-/// One thread's counts, alone on a cache line.
+/// The counts of one thread, on a cache line of their own.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub(crate) struct Line(Counters);
@@ -76,14 +75,14 @@ impl Totals {
         Self { lines: OnceBox::new(), sharded, shared: [const { AtomicU64::new(0) }; KINDS] }
     }
 
-    /// Adds one, and gives what the cell that was counted in had before.
+    /// Adds one, and returns the previous value of the cell to which it was added.
     #[inline]
     pub(crate) fn add(&self, count: Count) -> u64 {
         match self.lines.get().and_then(|lines| lines.get(SLOT.get())) {
             Some(Line(counters)) => {
                 let counter = &counters[count as usize];
-                // ORDERING: Relaxed, and no read-modify-write: only this thread writes the counter, and the count
-                // says nothing about any other memory. A slot passes from one thread to the next through a mutex.
+                // ORDERING: Relaxed, and no read-modify-write: only this thread writes the counter, and nothing about other memory is
+                // inferred from it. A slot passes from one thread to the next through a mutex.
                 let before = counter.load(Ordering::Relaxed);
                 counter.store(before.wrapping_add(1), Ordering::Relaxed);
                 before
@@ -92,45 +91,45 @@ impl Totals {
         }
     }
 
-    /// The first count of a breaker or of a thread, and every count of a thread or a breaker without lines.
+    /// The path of the first count of an instance or of a thread, and of every count of a thread or an instance without lines.
     #[cold]
     fn add_cold(&self, count: Count) -> u64 {
         if self.sharded {
             let lines = self.lines.get_or_init(|| Box::new(array::from_fn(|_| Line::default())));
-            if SLOT.get() == UNASKED {
+            if SLOT.get() == UNASSIGNED {
                 take_slot();
             }
             if lines.get(SLOT.get()).is_some() {
                 return self.add(count);
             }
         }
-        // ORDERING: Relaxed: a count that nothing else is inferred from.
+        // ORDERING: Relaxed: nothing else is inferred from the count.
         self.shared[count as usize].fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Adds up what all threads counted. Counts that are under way may be missing.
+    /// Returns the sums over all threads. Counts that another thread is adding at the moment may be missing.
     pub(crate) fn sums(&self) -> Sums {
         let lines = self.lines.get().into_iter().flatten().map(|Line(counters)| counters);
         lines.chain([&self.shared]).fold(Sums::default(), |Sums(sums), counters| {
-            // ORDERING: Relaxed: each count stands alone. Whoever needs an exact sum joins the counting threads first.
+            // ORDERING: Relaxed: each count is independent. A caller that needs exact sums joins the counting threads first.
             Sums(array::from_fn(|kind| sums[kind].wrapping_add(counters[kind].load(Ordering::Relaxed))))
         })
     }
 }
 
-/// No slot was asked for yet.
-const UNASKED: usize = usize::MAX;
-/// There was none left, or the thread is ending: count in the shared cell.
-const NONE_LEFT: usize = usize::MAX - 1;
+/// The thread has not requested a slot yet.
+const UNASSIGNED: usize = usize::MAX;
+/// The thread has no slot, since none was free or the thread is ending: it counts in the shared cell.
+const NO_SLOT: usize = usize::MAX - 1;
 
 thread_local! {
-    /// This thread's slot. It has no destructor, so that counting works until the very end of the thread.
-    static SLOT: Cell<usize> = const { Cell::new(UNASKED) };
-    /// Gives the slot back when the thread ends.
+    /// The slot of the thread. It has no destructor, so that counting works until the end of the thread.
+    static SLOT: Cell<usize> = const { Cell::new(UNASSIGNED) };
+    /// Returns the slot when the thread ends.
     static LEASE: Cell<Option<Lease>> = const { Cell::new(None) };
 }
 
-/// Which slots are taken, one bit each.
+/// The slots that are taken, one bit each.
 static TAKEN: Mutex<u64> = Mutex::new(0);
 const _: () = assert!(SLOTS == u64::BITS as usize);
 
@@ -138,7 +137,7 @@ struct Lease(u32);
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        SLOT.set(NONE_LEFT);
+        SLOT.set(NO_SLOT);
         *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) &= !(1 << self.0);
     }
 }
@@ -152,12 +151,12 @@ fn take_slot() {
         }
         free
     };
-    SLOT.set(NONE_LEFT);
+    SLOT.set(NO_SLOT);
     if slot == u64::BITS {
         return;
     }
     let lease = Lease(slot);
-    // Where the thread's destructors have run already, the lease falls back into the list at once.
+    // If the destructors of the thread have run already, the lease is dropped here, which frees the slot at once.
     if LEASE.try_with(|cell| cell.set(Some(lease))).is_ok() {
         SLOT.set(slot as usize);
     }
@@ -170,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_of_more_threads_than_slots_add_up() {
+    fn counts_of_more_threads_than_slots_are_complete() {
         let totals = Totals::sharded();
         for _ in 0..2 {
             thread::scope(|scope| {
@@ -200,23 +199,23 @@ mod tests {
                 SLOT.get()
             };
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(take)).collect();
-            threads.into_iter().map(|thread| thread.join().expect("the thread ends well")).collect()
+            threads.into_iter().map(|thread| thread.join().expect("the thread does not panic")).collect()
         });
-        // Another test may hold all slots just now.
+        // Other tests may hold all slots at the moment.
         let taken: Vec<_> = slots.iter().filter(|slot| **slot < SLOTS).collect();
         assert_eq!(taken.iter().collect::<HashSet<_>>().len(), taken.len(), "{slots:?}");
     }
 
     #[test]
-    fn a_slot_is_not_used_after_it_is_given_back() {
+    fn a_slot_is_not_used_after_it_was_returned() {
         thread::spawn(|| {
             Totals::sharded().add(Count::Success);
-            assert_ne!(SLOT.get(), UNASKED);
+            assert_ne!(SLOT.get(), UNASSIGNED);
             drop(LEASE.take());
-            assert_eq!(SLOT.get(), NONE_LEFT);
+            assert_eq!(SLOT.get(), NO_SLOT);
         })
         .join()
-        .expect("the thread ends well");
+        .expect("the thread does not panic");
     }
 
     #[test]
@@ -236,7 +235,7 @@ mod tests {
                 TOTALS.add(Count::Success);
             })
             .join()
-            .expect("the thread ends well");
+            .expect("the thread does not panic");
         }
         assert_eq!(TOTALS.sums().get(Count::Success), 3);
         assert_eq!(TOTALS.sums().get(Count::Neutral), 3);

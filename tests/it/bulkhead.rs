@@ -110,7 +110,7 @@ async fn the_queue_is_fifo_and_waits_are_bounded() {
     assert_eq!(start.elapsed(), SECOND * 10);
     let error = results.pop().unwrap().unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
-    assert_eq!(error.to_string(), "bulkhead `in a queue` is full: 1 calls are in flight, and the wait of 9.5s is over");
+    assert_eq!(error.to_string(), "bulkhead `in a queue` is full (max_concurrent = 1) after a wait of 9.5s");
     assert_eq!((QUEUE.in_flight(), QUEUE.waiting()), (0, 0));
 }
 

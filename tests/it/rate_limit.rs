@@ -75,7 +75,7 @@ async fn no_window_has_more_calls_than_the_limit() {
     }
     let Err(Failure::Limited(error)) = limited().await else { panic!("a call was admitted to a full window") };
     assert_eq!((error.name(), error.key(), error.retry_after()), ("three a second", None, SECOND));
-    assert_eq!(error.to_string(), "rate limit `three a second` is reached; there is a place in 1.000s");
+    assert_eq!(error.to_string(), "rate limit `three a second` is reached; retry after 1.000s");
     assert_eq!(same_limit(), None);
     advance(SECOND).await;
     assert_eq!(same_limit(), Some(1));
@@ -373,7 +373,7 @@ impl RateLimitStore for Remote {
         Box::pin(async {
             yield_now().await;
             let mut requests = self.requests.lock().unwrap();
-            requests.push(format!("{} {:?} {}", request.name, request.key, request.config.limit()));
+            requests.push(format!("{} {:?} {}", request.name, request.key, request.config.get_limit()));
             match requests.len() {
                 1 | 2 => RateLimitDecision::Admitted,
                 3 => RateLimitDecision::Rejected { retry_after: SECOND * 7 },

@@ -102,7 +102,7 @@ fn each_option_comes_from_the_highest_layer_that_sets_it() {
 fn a_removed_table_restores_the_declared_settings_of_every_kind() {
     let _lock = lock_layers();
     let all = || {
-        let limits = (SEARCH.config().unwrap().limit(), TENANTS.config().unwrap().limit());
+        let limits = (SEARCH.config().unwrap().get_limit(), TENANTS.config().unwrap().get_limit());
         let bulkheads = (POOL.config(), bulkhead("layer_other_bulkhead").unwrap().config());
         (find("layer_one").config(), HOSTS.config(), limits, bulkheads, attempts())
     };
@@ -137,7 +137,7 @@ fn live_settings_hold_until_they_are_reset() {
     )
     .unwrap();
     let numbers = || {
-        let limits = [SEARCH.config(), TENANTS.config()].map(|config| config.unwrap().limit());
+        let limits = [SEARCH.config(), TENANTS.config()].map(|config| config.unwrap().get_limit());
         (breaker.config() == HOSTS.config(), breaker.config(), limits, POOL.config())
     };
     assert_eq!(numbers(), (true, live, [77, 77], BulkheadConfig::new().max_concurrent(77)));
@@ -218,7 +218,7 @@ fn texts_applied_at_the_same_time_do_not_mix() {
             reload(5);
         });
         let one = find("layer_one").config().failures();
-        let limits = (SEARCH.config().unwrap().limit(), POOL.snapshot().max_concurrent);
+        let limits = (SEARCH.config().unwrap().get_limit(), POOL.snapshot().max_concurrent);
         assert_eq!((find("layer_two").config().failures(), attempts(), limits), (one, one, (one, one)));
     }
 }

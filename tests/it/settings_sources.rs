@@ -448,7 +448,7 @@ fn rate_limits_are_configured() {
     configure_from_toml("[rate_limit.outside_tenants]\nmax_wait = \"5s\"").unwrap();
     assert_eq!(TENANTS.config(), Some(RateLimitConfig::new(5, seconds(1)).max_wait(seconds(5))));
     vars(&[("STEADFAST_RATE_LIMIT_OUTSIDE_LIMIT_LIMIT", "7")]).unwrap();
-    assert_eq!(config().unwrap().limit(), 7);
+    assert_eq!(config().unwrap().get_limit(), 7);
 
     let unlimited = || rate_limit("outside_unlimited").unwrap().config();
     for (settings, expected) in [

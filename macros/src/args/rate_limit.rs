@@ -36,7 +36,7 @@ const OPTIONS: [&str; 11] =
 
 const LIMIT: &str = "write `limit = 100, per = 60s`";
 const WAIT: &str = "`max_wait` is how long a call waits for its turn";
-const HINTS: [(&str, &str); 11] = [
+const HINTS: [(&str, &str); 12] = [
     ("max_calls", LIMIT),
     ("calls", LIMIT),
     ("rate", LIMIT),
@@ -47,6 +47,7 @@ const HINTS: [(&str, &str); 11] = [
     ("period", LIMIT),
     ("interval", LIMIT),
     ("timeout", WAIT),
+    ("wait", WAIT),
     ("backend", "did you mean `store`?"),
 ];
 
@@ -70,9 +71,7 @@ impl RateLimit {
         let per = options.value("per", "per = 60s", errors, |value| {
             super::positive("`per`", "no call would ever be in such a window", value)
         });
-        // `wait` is the former name.
-        let is_former = options.mentions("wait", &[]) && !options.mentions("max_wait", &[]);
-        let max_wait = options.value(if is_former { "wait" } else { "max_wait" }, "max_wait = 1s", errors, |value| {
+        let max_wait = options.value("max_wait", "max_wait = 1s", errors, |value| {
             super::positive("`max_wait`", "leave it out, and no call waits", value)
         });
         let key = options.value("key", "key = user", errors, Ok);

@@ -25,14 +25,14 @@ impl Connection {
     /// Assigns a unique number to a call.
     pub(crate) fn rate_limited_call(&self, request: &RateLimitRequest<'_>) -> RateLimitedCall {
         let config = &request.config;
-        let algorithm = if config.counted_by() == Algorithm::Gcra { "gcra" } else { "window" };
+        let algorithm = if config.get_algorithm() == Algorithm::Gcra { "gcra" } else { "window" };
         let limit_key = keys::rate_limit_key(&self.application, request.name, request.key, request.overflow);
         RateLimitedCall {
             // The algorithms store their counts in different formats, so each has its own key.
             key: format!("{limit_key}:{algorithm}"),
             algorithm,
-            limit: config.limit(),
-            per: micros(config.per()),
+            limit: config.get_limit(),
+            per: micros(config.get_per()),
             // ORDERING: Relaxed: the numbers must differ; their order is irrelevant.
             number: self.rate_limited_calls.fetch_add(1, Ordering::Relaxed),
         }

@@ -1,17 +1,14 @@
-//! A circuit breaker for each key: for each host, tenant or shard. [`crate::keyed`] keeps them.
+//! A circuit breaker for each key: for each host, tenant or shard. [`KeyedStore`] creates and evicts them.
 //!
-//! **Invariant:** a breaker whose rejections still matter is never evicted: not one that is open and not yet due, not one that ramps
-//! up, and not one that an operator holds.
+//! **Invariant:** a breaker whose rejections still matter is never evicted: one that is open and not yet due, one that ramps up, or one
+//! that an operator has overridden.
 
 mod snapshot;
 
 use std::{
-    borrow::Borrow,
     fmt::{self, Display},
-    sync::{Arc, atomic::AtomicBool},
+    sync::Arc,
 };
-
-use once_cell::race::OnceBox;
 
 pub use self::snapshot::KeyedSnapshot;
 use super::{BreakerConfig, BreakerSettings, CircuitBreaker, engine::Core};
@@ -19,17 +16,19 @@ use crate::{
     BreakerState, ConfigChange, ConfigLayer,
     events::{self, Event},
     key::Key,
-    keyed::{self, KeyedEntry, Text, ring::EvictionClass},
+    keyed_store::{EvictionClass, KeyedEntry, KeyedStore, SharedSettings, Survey, top_by},
+    keying::{Keyed, KeyedSettings},
+    layers::Layered,
     totals::{Count, Sums, Totals},
 };
 
 /// One of the breakers of a [`KeyedBreakers`]: a [`CircuitBreaker`] that shares its settings with those of the other keys.
-pub type KeyedBreaker = CircuitBreaker<KeyedBreakerSettings>;
+pub type KeyedBreaker = CircuitBreaker<Keyed>;
 
-/// A circuit breaker for each key, all with the same settings: one host that is down does not close the way to the others.
+/// One circuit breaker per key, all with the same settings. An open breaker of one key does not affect the others.
 ///
-/// A key is anything that has a `Display`; keys with the same text are the same key. Its breaker is made with its first
-/// call and found again without an allocation, if the text has no more than 128 bytes.
+/// A key is any value that implements `Display`; keys with the same text are the same key. The breaker of a key is created by its first
+/// call. Later calls find it without an allocation if the text has no more than 128 bytes.
 ///
 /// ```
 /// use std::io;
@@ -50,59 +49,41 @@ pub type KeyedBreaker = CircuitBreaker<KeyedBreakerSettings>;
 ///
 /// # Limits
 ///
-/// There are at most [`max_keys`](Self::max_keys) keys, so that a flood of them takes no more memory than that; 10,000 if
-/// nothing is said, of which each takes about 200 bytes and its text. When all places are taken, a new key evicts another. The order of
-/// eviction is:
+/// There are at most [`max_keys`](Self::max_keys) keys, 10,000 by default, so that a flood of keys takes a bounded amount of memory. Each
+/// key takes about 200 bytes and its text. At the limit, a new key evicts another one. The order of eviction is:
 ///
-/// 1. a closed breaker without failures that was not used lately,
-/// 2. one that is open or half-open, that would admit a trial call, and that has been in its state for at least twice the recovery
-///    timeout: a host that is gone; or one that an operator held for a time that is over,
-/// 3. a closed breaker without failures that was used lately,
-/// 4. a closed breaker with failures, which are forgotten.
+/// 1. a closed breaker without failures that was not used recently,
+/// 2. a breaker that is open or half-open, would admit a trial call, and has been in its state for at least twice the recovery timeout
+///    (a host that is gone), or one whose manual override has expired,
+/// 3. a closed breaker without failures that was used recently,
+/// 4. a closed breaker with failures; its failures are lost.
 ///
-/// Never evicted are a breaker that is open for less than twice its recovery timeout, one that ramps up after its recovery, one that an
-/// operator holds, and one that a caller holds, for a call that is under way or otherwise.
+/// Never evicted are a breaker that has been open for less than twice its recovery timeout, one that ramps up after its recovery, one
+/// that an operator has overridden, and one that a caller holds, for a call in flight or otherwise.
 ///
-/// A new key looks at eight breakers on average and at most at 128, however many there are. If it can evict none of these, its calls go
-/// through one more breaker that all such keys share, the [`overflow`](Self::overflow), until it finds a place; an
-/// [event](crate::events::Event::KeysOverflowed) says so. The overflow has no key, and no key reaches it.
+/// A new key examines eight breakers on average and at most 128, whatever their number. If none of these can be evicted, the calls of the
+/// key go through one more breaker that all such keys share, the [`overflow`](Self::overflow) breaker, until a later call finds room. An
+/// [event](crate::events::Event::KeysOverflowed) is emitted. The overflow breaker has no key and cannot be reached by one.
 ///
-/// A breaker by time takes up to another 1.5 KiB, and one by calls 8 bytes for each call of its window once one has failed.
-/// Unlike those of other breakers, the totals of a key are counted in one place by all threads.
+/// A breaker with a time window takes up to another 1.5 KiB, and one with a count window 8 bytes for each call of its window once one has
+/// failed. All threads count the totals of a key in one place, unlike those of a breaker without keys.
 #[derive(Debug)]
 pub struct KeyedBreakers {
-    name: &'static str,
-    declared: BreakerConfig,
-    max_keys: usize,
-    store: OnceBox<Store>,
-}
-
-/// The settings of a keyed breaker, shared with those of the other keys.
-#[derive(Debug)]
-pub struct KeyedBreakerSettings {
-    settings: Arc<BreakerSettings>,
-    /// Looked for since the hand of the clock came by last.
-    used: AtomicBool,
-}
-
-#[derive(Debug)]
-struct Store {
-    settings: Arc<BreakerSettings>,
-    breakers: keyed::Store<KeyedBreaker>,
+    store: KeyedStore<KeyedBreaker>,
 }
 
 impl KeyedBreakers {
-    /// The keys that there are at most if nothing is said.
-    pub const DEFAULT_MAX_KEYS: usize = 10_000;
+    /// The largest number of keys by default.
+    pub const DEFAULT_MAX_KEYS: usize = KeyedStore::<KeyedBreaker>::DEFAULT_MAX_KEYS;
 
-    /// No breaker yet; one for each key from its first call on, each with these settings. Declare it as a `static`, and list
-    /// it with [`register!`](crate::register) or with `#[circuit_breaker(breaker = PATH, key = ...)]`.
+    /// Creates keyed breakers with these settings and no key. Declare them as a `static`, and list it with
+    /// [`register!`](crate::register) or with `#[circuit_breaker(breaker = PATH, key = ...)]`.
     #[must_use]
     pub const fn new(name: &'static str, config: BreakerConfig) -> Self {
-        Self { name, declared: config, max_keys: Self::DEFAULT_MAX_KEYS, store: OnceBox::new() }
+        Self { store: KeyedStore::new(name, config) }
     }
 
-    /// How many keys there are at most. The memory of keys that don't exist isn't taken.
+    /// Sets the largest number of keys. Memory is allocated per key in use.
     ///
     /// # Panics
     ///
@@ -110,199 +91,163 @@ impl KeyedBreakers {
     #[must_use]
     pub const fn max_keys(mut self, keys: usize) -> Self {
         assert!(keys > 0, "`max_keys` must be at least 1: with 0 all keys would share one breaker");
-        self.max_keys = keys;
+        self.store.max_keys = keys;
         self
     }
 
-    /// The breaker of a key, which is made if there is none yet.
+    /// Returns the breaker of a key, and creates it if there is none; the overflow breaker if there is no room for another key.
     ///
-    /// While it is held it does not leave; hold it for a call, not for good.
+    /// A breaker is not evicted while it is held: hold it for a call, not for longer.
     ///
     /// A `Display` that panics does so here, before anything has changed.
     pub fn breaker<K: Display + ?Sized>(&self, key: &K) -> Arc<KeyedBreaker> {
-        let mut text = Text::new();
-        let text = text.with(key);
-        let Store { settings, breakers } = self.store();
-        let (name, max_keys) = (self.name, self.max_keys);
-        breakers.of(
-            text,
-            max_keys,
-            |key, _| CircuitBreaker {
-                core: Core::new(&settings.rules(), Totals::plain(), Some(key)),
-                settings: KeyedBreakerSettings { settings: settings.clone(), used: AtomicBool::new(false) },
-            },
-            || events::publish(Event::KeysOverflowed { kind: super::named::TERMS.kind, name, max_keys }),
-        )
+        self.store.get_or_insert(key)
     }
 
-    /// The breaker of a key, if there is one.
+    /// Returns the breaker of a key, if there is one. The lookup does not delay its eviction.
     #[must_use]
     pub fn get<K: Display + ?Sized>(&self, key: &K) -> Option<Arc<KeyedBreaker>> {
-        self.store.get()?.breakers.get(Text::new().with(key))
+        self.store.get(key)
     }
 
-    /// The breaker that all keys share that have none of their own, if it ever came to that.
+    /// Returns the overflow breaker, shared by all keys that have none of their own; `None` if no key has ever lacked room.
     #[must_use]
     pub fn overflow(&self) -> Option<Arc<KeyedBreaker>> {
-        self.store.get()?.breakers.overflow()
+        self.store.overflow()
     }
 
-    /// How many keys have a breaker.
+    /// Returns the number of keys that have a breaker.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.store.get().map_or(0, |store| store.breakers.len())
+        self.store.len()
     }
 
-    /// Whether no key has a breaker.
+    /// Returns true if no key has a breaker.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The breakers of all keys that have one at this moment, and the overflow's, if there is one. While the iterator
-    /// exists, none of them leaves.
+    /// Returns the breakers of all keys at this moment, and the overflow breaker, if there is one. None of them is evicted while the
+    /// iterator exists.
     pub fn iter(&self) -> impl Iterator<Item = Arc<KeyedBreaker>> + use<> {
-        let (_, breakers) = self.all();
-        breakers.into_iter().chain(self.overflow())
+        self.store.entries().into_iter()
     }
 
-    /// How many keys there are in which state, and the totals of all, those that have left included.
+    /// Returns the number of keys by state, and the totals of all keys, evicted ones included.
     #[must_use]
     pub fn snapshot(&self) -> KeyedSnapshot {
-        let (retired, breakers) = self.all();
-        let keys = (breakers.len(), self.max_keys);
-        let breakers = breakers.into_iter().chain(self.overflow());
-        KeyedSnapshot::new(self.name, keys, retired, breakers.map(|breaker| (breaker.state(), breaker.core.sums())))
+        let Survey { keys, sums, entries } = self.store.survey();
+        KeyedSnapshot::new(
+            self.name(),
+            (keys, self.store.max_keys),
+            sums,
+            entries.iter().map(|breaker| breaker.state()),
+        )
     }
 
-    /// The breakers of the keys that need looking at first, so many at most: those that are not closed, and then those that have
-    /// rejected most calls.
+    /// Returns the breakers that need attention first, at most `keys`: those that are not closed, and then those with most rejections.
     #[must_use]
     pub fn unhealthiest(&self, keys: usize) -> Vec<Arc<KeyedBreaker>> {
-        keyed::top(self.iter(), keys, |breaker| {
-            let rejections = breaker.core.sums().get(Count::Rejection);
-            (breaker.state() != BreakerState::Closed, rejections)
-        })
+        top_by(self.iter(), keys, health_rank)
     }
 
-    /// Measures all keys together, and those breakers one by one that are in trouble.
+    /// Reads the totals and states of all keys, and selects the breakers that get metric series of their own.
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
     pub(crate) fn measure(&self, top: usize) -> Reading {
-        let (retired, entries) = self.all();
-        let (mut sums, mut states, mut troubled) = (retired, [0; 5], Vec::new());
-        for breaker in entries.into_iter().chain(self.overflow()) {
-            sums = sums.plus(breaker.core.sums());
+        let Survey { sums, entries, .. } = self.store.survey();
+        let (mut states, mut troubled) = ([0; 5], Vec::new());
+        for breaker in entries {
             states[breaker.state().index()] += 1;
             if breaker.view().is_troubled() {
                 troubled.push(breaker);
             }
         }
-        let rank =
-            |breaker: &KeyedBreaker| (breaker.state() != BreakerState::Closed, breaker.sums().get(Count::Rejection));
-        let top = self.store.get().map(|store| store.breakers.told(troubled, top, rank)).unwrap_or_default();
-        Reading { sums, states, top }
+        Reading { sums, states, top: self.store.with_series(troubled, top, health_rank) }
     }
 
-    /// The name it was declared with.
+    /// Returns the name it was declared with.
     #[must_use]
     pub const fn name(&self) -> &'static str {
-        self.name
+        self.store.name
     }
 
-    /// The settings in force.
+    /// Returns the settings in force.
     #[must_use]
     pub fn config(&self) -> BreakerConfig {
-        self.store.get().map_or(self.declared, |store| store.settings.config())
+        self.store.config()
     }
 
-    /// Changes the settings of all keys from now on, as
-    /// [`CircuitBreaker::reconfigure`](crate::CircuitBreaker::reconfigure) does for one.
+    /// Changes the settings of all keys, as [`CircuitBreaker::reconfigure`](crate::CircuitBreaker::reconfigure) does for one breaker.
     pub fn reconfigure(&self, config: BreakerConfig) {
         self.set_live(Some(config));
     }
 
-    /// Ends what [`reconfigure`](Self::reconfigure) has set, as
-    /// [`CircuitBreaker::reset_config`](crate::CircuitBreaker::reset_config) does for one.
+    /// Removes the settings of [`reconfigure`](Self::reconfigure), as
+    /// [`CircuitBreaker::reset_config`](crate::CircuitBreaker::reset_config) does for one breaker.
     pub fn reset_config(&self) {
         self.set_live(None);
     }
 
     fn set_live(&self, live: Option<BreakerConfig>) {
-        let changed = self.store().settings.change(|layers| layers.set_live(live));
-        self.apply_settings();
-        events::config_applied(ConfigLayer::Live, || changed.map(|config| self.changed(config)).into_iter().collect());
+        let change = self.store.set_live(live);
+        events::config_applied(ConfigLayer::Live, || change.into_iter().collect());
     }
 
-    /// Replaces the settings from a file and the environment; [`apply_settings`](Self::apply_settings) has to follow.
+    /// Replaces the settings from a file and the environment. The caller then calls [`apply_settings`](Self::apply_settings).
     #[cfg(feature = "config")]
     pub(crate) fn set_outside(&self, outside: Option<BreakerConfig>) -> Option<ConfigChange> {
-        if outside.is_none() && self.store.get().is_none() {
-            return None;
-        }
-        self.store().settings.change(|layers| layers.set_outside(outside)).map(|config| self.changed(config))
+        self.store.set_outside(outside)
     }
 
-    /// Judges what was counted by the settings in force.
+    /// Judges the counts of all keys by the settings in force.
+    #[cfg(feature = "config")]
     pub(crate) fn apply_settings(&self) {
-        for breaker in self.iter() {
-            breaker.view().apply_settings();
-        }
+        self.store.apply_settings();
     }
 
-    fn changed(&self, config: BreakerConfig) -> ConfigChange {
-        ConfigChange::new(super::named::TERMS.table, self.name, config)
-    }
-
-    /// The settings it was declared with, and how many keys.
+    /// Returns the declared settings and the largest number of keys.
     pub(crate) const fn declared(&self) -> (BreakerConfig, usize) {
-        (self.declared, self.max_keys)
-    }
-
-    /// The totals of those that have left, and the breakers of all keys.
-    fn all(&self) -> (Sums, Vec<Arc<KeyedBreaker>>) {
-        self.store.get().map_or_else(Default::default, |store| store.breakers.all())
-    }
-
-    #[inline]
-    fn store(&self) -> &Store {
-        self.store.get_or_init(|| {
-            let settings = Arc::new(BreakerSettings::new(self.name, self.declared));
-            Box::new(Store { settings, breakers: keyed::Store::new() })
-        })
+        (self.store.declared, self.store.max_keys)
     }
 }
 
-/// What metrics tell of the breakers of a name.
+/// Ranks a breaker by its need for attention: not closed before closed, and then by rejections.
+fn health_rank(breaker: &KeyedBreaker) -> (bool, u64) {
+    (breaker.state() != BreakerState::Closed, breaker.core.sums().get(Count::Rejection))
+}
+
+/// The metrics of the breakers of one name.
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
 pub(crate) struct Reading {
-    /// Of all keys that there ever were.
+    /// The totals of all keys since the start of the program.
     pub(crate) sums: Sums,
-    /// How many are in which state.
+    /// The number of breakers in each state.
     pub(crate) states: [u64; 5],
-    /// Those that have series of their own.
+    /// The breakers that have series of their own.
     pub(crate) top: Vec<Arc<KeyedBreaker>>,
 }
 
 impl KeyedBreaker {
-    /// The name it was declared with; all keys have the same.
+    /// Returns the name it was declared with, which is the same for all keys.
     #[must_use]
     pub fn name(&self) -> &'static str {
-        self.settings.settings.name
+        self.settings.shared.name
     }
 
-    /// The text of its key; empty for the [overflow](Self::is_overflow), which has no key.
+    /// Returns the text of its key; empty for the [overflow](Self::is_overflow) breaker, which has no key.
     #[must_use]
     pub fn key(&self) -> &str {
-        self.core.key().and_then(Key::text).map_or("", |key| key)
+        self.key_text()
     }
 
-    /// True for the breaker that all keys share that have none of their own: the [`KeyedBreakers::overflow`].
+    /// Returns true for the breaker shared by all keys that have none of their own: the [`KeyedBreakers::overflow`].
     #[must_use]
     pub fn is_overflow(&self) -> bool {
         self.core.key().is_some_and(Key::is_overflow)
     }
 
-    /// The text of its key, and a flag for the overflow.
+    /// Returns the text of its key, and true if it is the overflow breaker.
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
     pub(crate) fn label(&self) -> (Option<Arc<str>>, bool) {
         crate::key::parts(self.core.key())
@@ -314,31 +259,55 @@ impl KeyedBreaker {
     }
 }
 
-impl Borrow<BreakerSettings> for KeyedBreakerSettings {
-    fn borrow(&self) -> &BreakerSettings {
+impl KeyedEntry for KeyedBreaker {
+    type Settings = BreakerSettings;
+
+    fn create(settings: KeyedSettings<BreakerSettings>, key: Key, _: Option<&Self>) -> Self {
+        Self { core: Core::new(&settings.shared.rules(), Totals::plain(), Some(key)), settings }
+    }
+
+    fn settings(&self) -> &KeyedSettings<BreakerSettings> {
         &self.settings
     }
-}
 
-impl KeyedEntry for KeyedBreaker {
-    fn key(&self) -> &str {
-        self.key()
+    fn key(&self) -> Option<&Key> {
+        self.core.key()
     }
 
-    fn used(&self) -> &AtomicBool {
-        &self.settings.used
-    }
-
-    fn standing(&self) -> EvictionClass {
+    fn eviction_class(&self) -> EvictionClass {
         self.view().standing()
     }
 
     fn sums(&self) -> Sums {
         self.core.sums()
     }
+
+    fn apply_settings(&self) {
+        self.view().apply_settings();
+    }
+
+    fn emit_overflow(name: &'static str, max_keys: usize) {
+        events::publish(Event::KeysOverflowed { kind: super::named::TERMS.kind, name, max_keys });
+    }
 }
 
-/// As their [`snapshot`](KeyedBreakers::snapshot).
+impl SharedSettings for BreakerSettings {
+    type Config = BreakerConfig;
+
+    fn new(name: &'static str, declared: BreakerConfig) -> Self {
+        Self::new(name, declared)
+    }
+
+    fn config(&self) -> BreakerConfig {
+        self.config()
+    }
+
+    fn update(&self, layer: impl FnOnce(&mut Layered<BreakerConfig>)) -> Option<ConfigChange> {
+        self.change(layer).map(|config| ConfigChange::new("breaker", self.name, config))
+    }
+}
+
+/// Displays the [`snapshot`](KeyedBreakers::snapshot).
 impl Display for KeyedBreakers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.snapshot().fmt(f)

@@ -1,7 +1,5 @@
 //! The models of the breaker: see [`models`](crate::models).
 
-#[cfg(feature = "keyed")]
-mod keyed;
 mod settings;
 mod state;
 mod window;

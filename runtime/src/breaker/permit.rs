@@ -1,5 +1,4 @@
 use std::{
-    borrow::Borrow,
     fmt,
     future::Future,
     mem,
@@ -7,8 +6,11 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{BreakerSettings, CircuitBreaker, state::Admission};
-use crate::retry::verdict::Disposition;
+use super::{CircuitBreaker, state::Admission};
+use crate::{
+    keying::{Keying, Unkeyed},
+    retry::verdict::Disposition,
+};
 
 /// A call that a breaker has admitted, until it is known how it ended.
 ///
@@ -33,14 +35,14 @@ use crate::retry::verdict::Disposition;
 /// # Ok::<(), CircuitOpen>(())
 /// ```
 #[must_use = "a permit that is dropped at once is neutral: tell it `success` or `failure` when the call has ended"]
-pub struct Permit<'a, S: Borrow<BreakerSettings> = BreakerSettings> {
-    breaker: &'a CircuitBreaker<S>,
+pub struct Permit<'a, K: Keying = Unkeyed> {
+    breaker: &'a CircuitBreaker<K>,
     admission: Admission,
 }
 
-impl<'a, S: Borrow<BreakerSettings>> Permit<'a, S> {
+impl<'a, K: Keying> Permit<'a, K> {
     #[inline]
-    pub(super) const fn new(breaker: &'a CircuitBreaker<S>, admission: Admission) -> Self {
+    pub(super) const fn new(breaker: &'a CircuitBreaker<K>, admission: Admission) -> Self {
         Self { breaker, admission }
     }
 
@@ -81,7 +83,7 @@ impl<'a, S: Borrow<BreakerSettings>> Permit<'a, S> {
     }
 }
 
-impl<S: Borrow<BreakerSettings>> Drop for Permit<'_, S> {
+impl<K: Keying> Drop for Permit<'_, K> {
     fn drop(&mut self) {
         let (admission, has_panicked) = self.admission.without_panic();
         self.breaker.view().fail(admission, !has_panicked);
@@ -91,12 +93,12 @@ impl<S: Borrow<BreakerSettings>> Drop for Permit<'_, S> {
 /// Marks a permit if the code of its call panics: created before that code runs, and ended by [`returned`](Self::returned) after it. If it
 /// is dropped instead, a panic passes through, and the permit counts as a failure when it is dropped.
 #[derive(Debug)]
-pub struct PanicMark<'p, 'a, S: Borrow<BreakerSettings> = BreakerSettings>(&'p mut Permit<'a, S>);
+pub struct PanicMark<'p, 'a, K: Keying = Unkeyed>(&'p mut Permit<'a, K>);
 
-impl<'p, 'a, S: Borrow<BreakerSettings>> PanicMark<'p, 'a, S> {
+impl<'p, 'a, K: Keying> PanicMark<'p, 'a, K> {
     /// From here on the code of the call runs.
     #[inline]
-    pub const fn new(permit: &'p mut Permit<'a, S>) -> Self {
+    pub const fn new(permit: &'p mut Permit<'a, K>) -> Self {
         Self(permit)
     }
 
@@ -107,7 +109,7 @@ impl<'p, 'a, S: Borrow<BreakerSettings>> PanicMark<'p, 'a, S> {
     }
 }
 
-impl<S: Borrow<BreakerSettings>> Drop for PanicMark<'_, '_, S> {
+impl<K: Keying> Drop for PanicMark<'_, '_, K> {
     #[cold]
     fn drop(&mut self) {
         self.0.admission = self.0.admission.with_panic();
@@ -116,20 +118,20 @@ impl<S: Borrow<BreakerSettings>> Drop for PanicMark<'_, '_, S> {
 
 /// A call whose code runs while it is polled, and not in between.
 #[derive(Debug)]
-pub struct Polled<'p, 'a, F, S: Borrow<BreakerSettings> = BreakerSettings> {
-    permit: &'p mut Permit<'a, S>,
+pub struct Polled<'p, 'a, F, K: Keying = Unkeyed> {
+    permit: &'p mut Permit<'a, K>,
     call: F,
 }
 
-impl<'p, 'a, F, S: Borrow<BreakerSettings>> Polled<'p, 'a, F, S> {
+impl<'p, 'a, F, K: Keying> Polled<'p, 'a, F, K> {
     /// Not polled yet.
     #[inline]
-    pub const fn new(permit: &'p mut Permit<'a, S>, call: F) -> Self {
+    pub const fn new(permit: &'p mut Permit<'a, K>, call: F) -> Self {
         Self { permit, call }
     }
 }
 
-impl<F: Future + Unpin, S: Borrow<BreakerSettings>> Future for Polled<'_, '_, F, S> {
+impl<F: Future + Unpin, K: Keying> Future for Polled<'_, '_, F, K> {
     type Output = F::Output;
 
     #[inline]
@@ -142,7 +144,7 @@ impl<F: Future + Unpin, S: Borrow<BreakerSettings>> Future for Polled<'_, '_, F,
     }
 }
 
-impl<S: Borrow<BreakerSettings>> fmt::Debug for Permit<'_, S> {
+impl<K: Keying> fmt::Debug for Permit<'_, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Permit").field("breaker", &self.breaker.view().name()).finish_non_exhaustive()
     }

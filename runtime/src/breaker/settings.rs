@@ -17,11 +17,8 @@ use super::{
 use crate::layers::Layered;
 
 /// A breaker's name and the settings in force.
-///
-/// What [`CircuitBreaker`](crate::CircuitBreaker) is generic over: a breaker has its own, or shares them with those of other
-/// keys.
 #[derive(Debug)]
-pub struct BreakerSettings {
+pub(crate) struct BreakerSettings {
     pub(crate) name: &'static str,
     /// The layers; the rules that the config in force amounts to, and behind them what [`Parameters::fixed_open_micros`] says.
     published: Published<Layered<BreakerConfig>, { WORDS + 2 }>,

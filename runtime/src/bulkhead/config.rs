@@ -7,10 +7,10 @@ use std::{fmt, time::Duration};
 pub(super) use self::merge::OPTIONS;
 use crate::checked::{Checked, valid};
 
-/// How many calls there may be at once, and how long others wait.
+/// The settings of a bulkhead: the number of concurrent calls, and the longest wait for a permit.
 ///
-/// Built in a `const` or `static`, where a value that makes no sense does not compile; at run time the same mistakes
-/// panic. Its `Display` reads like the attribute's options.
+/// In a `const` or `static`, an invalid value is a compile error; at run time, it is a panic. `Display` writes the settings as the options
+/// of the attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct BulkheadConfig {
@@ -19,16 +19,16 @@ pub struct BulkheadConfig {
 }
 
 impl BulkheadConfig {
-    /// The defaults: 25 calls at once, and nobody waits.
+    /// Creates the default settings: 25 concurrent calls, and no wait.
     ///
-    /// 25 is what resilience4j begins with. The right number is what the other side serves at once, shared among the processes
+    /// 25 is the default of resilience4j. The right number is the concurrency that the called service supports, divided among the processes
     /// that call it: by Little's law, its throughput times the time that a call takes.
     #[must_use]
     pub const fn new() -> Self {
         Self { max_concurrent: 25, max_wait: None }
     }
 
-    /// How many calls there may be at once.
+    /// Sets the largest number of concurrent calls.
     ///
     /// # Panics
     ///
@@ -46,28 +46,40 @@ impl BulkheadConfig {
         Ok(self)
     }
 
-    /// How long a call waits for a place; kept in microseconds.
+    /// Sets the longest time for which a call waits for a permit, with a resolution of a microsecond; by default, none waits.
     ///
     /// # Panics
     ///
-    /// If `wait` is 0. In a `const` or `static` that is a compile error.
+    /// If `max_wait` is 0. In a `const` or `static` that is a compile error.
     #[must_use]
-    pub const fn max_wait(self, wait: Duration) -> Self {
-        valid!(self.try_max_wait(wait))
+    pub const fn max_wait(self, max_wait: Duration) -> Self {
+        valid!(self.try_max_wait(max_wait))
     }
 
-    pub(crate) const fn try_max_wait(mut self, wait: Duration) -> Checked<Self> {
-        if wait.is_zero() {
-            return Err("`max_wait` must be longer than 0: leave it out, and nobody waits");
+    pub(crate) const fn try_max_wait(mut self, max_wait: Duration) -> Checked<Self> {
+        if max_wait.is_zero() {
+            return Err("`max_wait` must be longer than 0: leave it out, and no call waits");
         }
-        self.max_wait = Some(wait);
+        self.max_wait = Some(max_wait);
         Ok(self)
     }
 
     #[cfg(feature = "config")]
-    pub(crate) const fn without_wait(mut self) -> Self {
+    pub(crate) const fn without_max_wait(mut self) -> Self {
         self.max_wait = None;
         self
+    }
+
+    /// Returns the largest number of concurrent calls.
+    #[must_use]
+    pub const fn get_max_concurrent(&self) -> u32 {
+        self.max_concurrent
+    }
+
+    /// Returns the longest time for which a call waits for a permit; `None` if no call waits.
+    #[must_use]
+    pub const fn get_max_wait(&self) -> Option<Duration> {
+        self.max_wait
     }
 }
 
@@ -80,6 +92,6 @@ impl Default for BulkheadConfig {
 impl fmt::Display for BulkheadConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "max_concurrent = {}", self.max_concurrent)?;
-        self.max_wait.map_or(Ok(()), |wait| write!(f, ", max_wait = {wait:?}"))
+        self.max_wait.map_or(Ok(()), |max_wait| write!(f, ", max_wait = {max_wait:?}"))
     }
 }

@@ -1,4 +1,4 @@
-//! The models of the gate: see [`models`](crate::models).
+//! Loom models of the semaphore: see [`models`](crate::models).
 
 use std::{collections::VecDeque, pin::pin};
 
@@ -11,7 +11,7 @@ use loom::{
     thread,
 };
 
-use self::semaphore::{Load, Semaphore};
+use self::semaphore::{Semaphore, Usage};
 use crate::models::{block_on, is_ready, model};
 
 #[allow(
@@ -22,45 +22,45 @@ use crate::models::{block_on, is_ready, model};
 #[path = "semaphore.rs"]
 mod semaphore;
 
-/// A gate, and what those inside use. Loom reports it when two are inside at a time, or when one does not see what the one before did.
+/// A semaphore, and data that its permits guard. Loom reports two accesses at a time, and an access that does not see the one before.
 struct Guarded {
     semaphore: Semaphore,
-    inside: UnsafeCell<()>,
+    data: UnsafeCell<()>,
 }
 
-const NOBODY: Load = Load { taken: 0, waiting: 0 };
+const UNUSED: Usage = Usage { in_use: 0, waiting: 0 };
 
 impl Guarded {
-    fn new(places: u32) -> Arc<Self> {
-        let semaphore = Semaphore::of(AtomicU32::new(places), AtomicU64::new(0), Mutex::new(VecDeque::new()));
-        Arc::new(Self { semaphore, inside: UnsafeCell::new(()) })
+    fn new(permits: u32) -> Arc<Self> {
+        let semaphore = Semaphore::from_parts(AtomicU32::new(permits), AtomicU64::new(0), Mutex::new(VecDeque::new()));
+        Arc::new(Self { semaphore, data: UnsafeCell::new(()) })
     }
 
-    fn use_alone(&self) {
-        self.inside.with_mut(|_| ());
+    fn access(&self) {
+        self.data.with_mut(|_| ());
     }
 
-    /// Waits for a place, uses it, and leaves.
-    fn pass(&self) {
-        if !self.semaphore.try_enter()
-            && let Some(waiting) = self.semaphore.enter()
+    /// Waits for a permit, accesses the data, and releases the permit.
+    fn run(&self) {
+        if !self.semaphore.try_acquire()
+            && let Some(acquire) = self.semaphore.acquire()
         {
-            block_on(waiting);
+            block_on(acquire);
         }
-        self.use_alone();
-        self.semaphore.leave();
+        self.access();
+        self.semaphore.release();
     }
 
-    /// Waits for a place, but gives up if there is none at the first look.
-    fn pass_or_give_up(&self) {
-        if let Some(waiting) = self.semaphore.enter() {
-            let mut waiting = pin!(waiting);
-            if !is_ready(waiting.as_mut()) {
+    /// Does the same, but gives up if there is no permit at the first poll.
+    fn run_or_give_up(&self) {
+        if let Some(acquire) = self.semaphore.acquire() {
+            let mut acquire = pin!(acquire);
+            if !is_ready(acquire.as_mut()) {
                 return;
             }
         }
-        self.use_alone();
-        self.semaphore.leave();
+        self.access();
+        self.semaphore.release();
     }
 }
 
@@ -70,99 +70,101 @@ fn spawn(guarded: &Arc<Guarded>, run: fn(&Guarded)) -> thread::JoinHandle<()> {
 }
 
 fn join(threads: impl IntoIterator<Item = thread::JoinHandle<()>>) {
-    threads.into_iter().for_each(|thread| thread.join().expect("the thread ends well"));
+    threads.into_iter().for_each(|thread| thread.join().expect("the thread does not panic"));
 }
 
 #[test]
-fn one_place_is_for_one_at_a_time() {
+fn one_permit_is_held_by_one_call_at_a_time() {
     model(|| {
         let guarded = Guarded::new(1);
-        join([spawn(&guarded, Guarded::pass), spawn(&guarded, Guarded::pass)]);
-        assert_eq!(guarded.semaphore.load(), NOBODY);
+        join([spawn(&guarded, Guarded::run), spawn(&guarded, Guarded::run)]);
+        assert_eq!(guarded.semaphore.usage(), UNUSED);
     });
 }
 
 #[test]
-fn a_waiter_that_gives_up_at_any_moment_loses_no_place() {
+fn a_waiter_that_gives_up_loses_no_permit() {
     model(|| {
         let guarded = Guarded::new(1);
-        assert!(guarded.semaphore.try_enter());
-        let other = spawn(&guarded, Guarded::pass_or_give_up);
-        guarded.use_alone();
-        guarded.semaphore.leave();
-        guarded.pass();
+        assert!(guarded.semaphore.try_acquire());
+        let other = spawn(&guarded, Guarded::run_or_give_up);
+        guarded.access();
+        guarded.semaphore.release();
+        guarded.run();
         join([other]);
-        assert_eq!(guarded.semaphore.load(), NOBODY);
-        assert!(guarded.semaphore.try_enter());
+        assert_eq!(guarded.semaphore.usage(), UNUSED);
+        assert!(guarded.semaphore.try_acquire());
     });
 }
 
 #[test]
-fn a_waiter_whose_time_is_over_knows_if_it_has_a_place() {
+fn a_cancelled_waiter_returns_or_keeps_its_permit() {
     model(|| {
         let guarded = Guarded::new(1);
-        assert!(guarded.semaphore.try_enter());
+        assert!(guarded.semaphore.try_acquire());
         let late = spawn(&guarded, |guarded| {
-            if guarded.semaphore.enter().is_none_or(|mut waiting| waiting.end()) {
-                guarded.use_alone();
-                guarded.semaphore.leave();
+            if guarded.semaphore.acquire().is_none_or(|mut acquire| acquire.cancel()) {
+                guarded.access();
+                guarded.semaphore.release();
             }
         });
-        guarded.use_alone();
-        guarded.semaphore.leave();
+        guarded.access();
+        guarded.semaphore.release();
         join([late]);
-        assert_eq!(guarded.semaphore.load(), NOBODY);
+        assert_eq!(guarded.semaphore.usage(), UNUSED);
     });
 }
 
 #[test]
-fn nobody_overtakes_the_first_in_the_queue() {
+fn no_call_overtakes_the_first_waiter() {
     model(|| {
         let guarded = Guarded::new(1);
-        assert!(guarded.semaphore.try_enter());
-        let (mut first, mut second) =
-            (pin!(guarded.semaphore.enter().expect("it waits")), pin!(guarded.semaphore.enter().expect("it waits")));
-        let newcomer = spawn(&guarded, |guarded| assert!(!guarded.semaphore.try_enter()));
-        let leaving = spawn(&guarded, |guarded| guarded.semaphore.leave());
-        assert!(!is_ready(second.as_mut()), "the second is inside before the first");
+        assert!(guarded.semaphore.try_acquire());
+        let (mut first, mut second) = (
+            pin!(guarded.semaphore.acquire().expect("it waits")),
+            pin!(guarded.semaphore.acquire().expect("it waits")),
+        );
+        let late = spawn(&guarded, |guarded| assert!(!guarded.semaphore.try_acquire()));
+        let releasing = spawn(&guarded, |guarded| guarded.semaphore.release());
+        assert!(!is_ready(second.as_mut()), "the second waiter is admitted before the first");
         block_on(first.as_mut());
         assert!(!is_ready(second.as_mut()));
-        join([newcomer, leaving]);
-        guarded.semaphore.leave();
+        join([late, releasing]);
+        guarded.semaphore.release();
         assert!(is_ready(second.as_mut()));
-        guarded.semaphore.leave();
-        assert_eq!(guarded.semaphore.load(), NOBODY);
+        guarded.semaphore.release();
+        assert_eq!(guarded.semaphore.usage(), UNUSED);
     });
 }
 
 #[test]
-fn more_places_let_those_in_who_wait() {
+fn more_permits_admit_waiters() {
     model(|| {
         let guarded = Guarded::new(1);
-        assert!(guarded.semaphore.try_enter());
-        let waits = spawn(&guarded, |guarded| {
-            if let Some(waiting) = guarded.semaphore.enter() {
-                block_on(waiting);
+        assert!(guarded.semaphore.try_acquire());
+        let waiter = spawn(&guarded, |guarded| {
+            if let Some(acquire) = guarded.semaphore.acquire() {
+                block_on(acquire);
             }
         });
-        guarded.semaphore.set_places(2);
-        join([waits]);
-        assert_eq!(guarded.semaphore.load(), Load { taken: 2, waiting: 0 });
+        guarded.semaphore.set_permits(2);
+        join([waiter]);
+        assert_eq!(guarded.semaphore.usage(), Usage { in_use: 2, waiting: 0 });
     });
 }
 
 #[test]
-fn there_are_never_more_inside_than_places() {
+fn no_more_calls_are_admitted_than_permits() {
     model(|| {
         let guarded = Guarded::new(2);
-        let enter = || {
+        let acquire = || {
             let guarded = guarded.clone();
-            thread::spawn(move || guarded.semaphore.try_enter())
+            thread::spawn(move || guarded.semaphore.try_acquire())
         };
-        let others = [enter(), enter()];
-        let third = guarded.semaphore.try_enter();
-        let entered = others.map(|other| other.join().expect("the thread ends well")).into_iter().chain([third]);
-        assert_eq!(entered.filter(|entered| *entered).count(), 2);
-        assert_eq!(guarded.semaphore.load(), Load { taken: 2, waiting: 0 });
+        let others = [acquire(), acquire()];
+        let third = guarded.semaphore.try_acquire();
+        let acquired = others.map(|other| other.join().expect("the thread does not panic")).into_iter().chain([third]);
+        assert_eq!(acquired.filter(|acquired| *acquired).count(), 2);
+        assert_eq!(guarded.semaphore.usage(), Usage { in_use: 2, waiting: 0 });
     });
 }

@@ -2,8 +2,8 @@ use std::fmt;
 
 use super::Bulkhead;
 
-/// A place in a bulkhead. Dropped, it is free again, or the next caller's.
-#[must_use = "a place that is dropped at once is free again: keep it until the call has ended"]
+/// A permit of a bulkhead. Dropping it releases the permit to the first waiter, or to the next call.
+#[must_use = "the permit is released when it is dropped: keep it until the call has ended"]
 pub struct BulkheadPermit<'b> {
     bulkhead: &'b Bulkhead,
 }
@@ -18,7 +18,7 @@ impl<'b> BulkheadPermit<'b> {
 impl Drop for BulkheadPermit<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.bulkhead.semaphore.leave();
+        self.bulkhead.semaphore.release();
     }
 }
 

@@ -1,11 +1,28 @@
-//! Who gets in, and who waits: places, and a queue that threads and tasks share.
+//! A FIFO semaphore for threads and tasks.
 //!
-//! The numbers of places taken and of those who wait are one word. As long as nobody waits, coming and going is one
-//! compare-and-swap; who waits stands in a queue under a lock.
+//! A call holds a permit while it is in flight. The number of permits can change at any time; calls in flight keep theirs. A call that finds
+//! no permit waits in a queue. Threads and tasks share the queue, which is strictly fair: a waiter gets its permit before any call that
+//! arrived after it.
 //!
-//! **Invariant:** the number of those who wait changes only under the lock of the queue, and is its length. While it is not zero,
-//! a place that gets free is handed to the first in the queue, and nobody else gets in. So nobody is overtaken, and no place is
-//! lost between two of them.
+//! The permits in use and the number of waiters share one word, so that one compare-and-swap decides about both:
+//!
+//! | bits | field | meaning |
+//! | --- | --- | --- |
+//! | 0..32 | `in_use` | permits that are held by calls, or handed to waiters that have not run since |
+//! | 32..64 | `waiting` | the length of the queue |
+//!
+//! | word | `try_acquire` | `release` |
+//! | --- | --- | --- |
+//! | `waiting == 0`, `in_use < permits` | takes a permit: one compare-and-swap | returns it: one compare-and-swap |
+//! | `waiting == 0`, `in_use >= permits` | fails; `acquire` joins the queue, under its lock | returns it: one compare-and-swap |
+//! | `waiting > 0` | fails; `acquire` joins the queue, under its lock | under the lock of the queue: returns it, and admits the first waiters while `in_use < permits` |
+//!
+//! A waiter is in one of two states: `Waiting`, with the waker of its last poll, or `Admitted`, when it holds a permit. A waiter that gives
+//! up takes itself out of the queue; if it was admitted in the meantime, it returns its permit.
+//!
+//! **Invariant:** `waiting` changes only under the lock of the queue, and equals its length. While it is not zero, a permit that becomes
+//! free is handed to the first waiter, and no other call gets one. So no waiter is overtaken, and no permit is lost between a release and a
+//! waiter.
 
 use std::{
     collections::VecDeque,
@@ -22,129 +39,129 @@ use super::sync::{
 };
 use crate::panics::contain;
 
-/// Places taken, and who waits for one.
 #[derive(Debug)]
 pub(super) struct Semaphore {
-    places: AtomicU32,
-    word: AtomicU64,
+    permits: AtomicU32,
+    /// A packed [`Usage`].
+    usage: AtomicU64,
     queue: Mutex<VecDeque<Arc<Waiter>>>,
 }
 
-/// The two numbers.
+/// The two fields of the word, at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Load {
-    pub(super) taken: u32,
+pub(super) struct Usage {
+    pub(super) in_use: u32,
     pub(super) waiting: u32,
 }
 
-impl Load {
-    const fn of(word: u64) -> Self {
+impl Usage {
+    const fn unpack(word: u64) -> Self {
         // Truncation is what unpacks.
         #[allow(clippy::cast_possible_truncation)]
-        Self { taken: word as u32, waiting: (word >> 32) as u32 }
+        Self { in_use: word as u32, waiting: (word >> 32) as u32 }
     }
 
-    const fn word(self) -> u64 {
-        (self.waiting as u64) << 32 | self.taken as u64
+    const fn pack(self) -> u64 {
+        (self.waiting as u64) << 32 | self.in_use as u64
     }
 
-    /// With one more place taken, if there is one and nobody waits for it.
-    const fn entered(self, places: u32) -> Option<Self> {
-        if self.waiting == 0 && self.taken < places { Some(Self { taken: self.taken + 1, ..self }) } else { None }
+    /// Takes a permit, if there is one and no call waits for it.
+    const fn acquired(self, permits: u32) -> Option<Self> {
+        if self.waiting == 0 && self.in_use < permits { Some(Self { in_use: self.in_use + 1, ..self }) } else { None }
     }
 }
 
-/// One who waits.
+/// A call in the queue.
 #[derive(Debug)]
 pub(super) struct Waiter(Mutex<WaiterState>);
 
 #[derive(Debug)]
 enum WaiterState {
-    Waits(Waker),
-    /// Has a place.
+    Waiting(Waker),
+    /// Holds a permit.
     Admitted,
 }
 
 impl Waiter {
-    fn turn(&self) -> MutexGuard<'_, WaiterState> {
+    fn state(&self) -> MutexGuard<'_, WaiterState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Semaphore {
-    /// A gate with these places, none of which is taken (0), and an empty queue.
-    pub(super) const fn of(places: AtomicU32, none: AtomicU64, queue: Mutex<VecDeque<Arc<Waiter>>>) -> Self {
-        Self { places, word: none, queue }
+    /// Creates a semaphore from its parts, which a `const fn` cannot create for loom: `usage` is 0, and `queue` is empty.
+    pub(super) const fn from_parts(permits: AtomicU32, usage: AtomicU64, queue: Mutex<VecDeque<Arc<Waiter>>>) -> Self {
+        Self { permits, usage, queue }
     }
 
     #[inline]
-    pub(super) fn places(&self) -> u32 {
-        // ORDERING: Relaxed: who sees the old number gets in or waits by that. A queue that could move on by a new one is looked
-        // at by `set_places`, after it and under the lock under which callers get into the queue.
-        self.places.load(Ordering::Relaxed)
+    pub(super) fn permits(&self) -> u32 {
+        // ORDERING: Relaxed: a caller that reads the old number is admitted or queued by it. If a queue could advance by the new one,
+        // `set_permits` advances it: after the store, and under the lock under which callers join the queue.
+        self.permits.load(Ordering::Relaxed)
     }
 
-    /// Other places from now on. Where there are fewer, those inside stay; where there are more, who waits gets in.
-    pub(super) fn set_places(&self, places: u32) {
-        // ORDERING: Relaxed, as above.
-        self.places.store(places, Ordering::Relaxed);
-        self.admit(self.queue());
+    /// Changes the number of permits. Calls in flight keep theirs; waiters are admitted if there are more.
+    pub(super) fn set_permits(&self, permits: u32) {
+        // ORDERING: Relaxed, as in `permits`.
+        self.permits.store(permits, Ordering::Relaxed);
+        self.admit_waiters(self.queue());
     }
 
     #[inline]
-    pub(super) fn load(&self) -> Load {
+    pub(super) fn usage(&self) -> Usage {
         // ORDERING: Relaxed: two numbers of one moment, from which nothing is inferred about other memory.
-        Load::of(self.word.load(Ordering::Relaxed))
+        Usage::unpack(self.usage.load(Ordering::Relaxed))
     }
 
-    /// Takes a place if there is one.
+    /// Takes a permit, if there is one and no call waits. Returns true if it has.
     #[inline]
-    pub(super) fn try_enter(&self) -> bool {
-        let places = self.places();
-        self.step(|load| load.entered(places)).is_some()
+    pub(super) fn try_acquire(&self) -> bool {
+        let permits = self.permits();
+        self.update(|usage| usage.acquired(permits)).is_some()
     }
 
-    /// Takes a place, or one in the queue.
-    pub(super) fn enter(&self) -> Option<Waiting<'_>> {
+    /// Takes a permit, or joins the queue: `None` if the caller holds a permit now.
+    pub(super) fn acquire(&self) -> Option<Acquire<'_>> {
         let mut queue = self.queue();
-        let places = self.places();
-        let queued = |load: Load| Load { waiting: load.waiting.saturating_add(1), ..load };
-        let load = self.step(|load| Some(load.entered(places).unwrap_or(queued(load))));
-        // It got in if the number of those who wait is what it was.
-        if load.is_none_or(|load| load.waiting as usize == queue.len()) {
+        let permits = self.permits();
+        let queued = |usage: Usage| Usage { waiting: usage.waiting.saturating_add(1), ..usage };
+        let usage = self.update(|usage| Some(usage.acquired(permits).unwrap_or(queued(usage))));
+        // If the number of waiters has not changed, the caller took a permit.
+        if usage.is_none_or(|usage| usage.waiting as usize == queue.len()) {
             return None;
         }
-        let waiter = Arc::new(Waiter(Mutex::new(WaiterState::Waits(Waker::noop().clone()))));
+        let waiter = Arc::new(Waiter(Mutex::new(WaiterState::Waiting(Waker::noop().clone()))));
         queue.push_back(waiter.clone());
-        Some(Waiting { semaphore: self, waiter: Some(waiter) })
+        Some(Acquire { semaphore: self, waiter: Some(waiter) })
     }
 
-    /// Gives a place back, or on to the first in the queue.
+    /// Returns a permit. If calls wait, it is handed to the first of them.
     #[inline]
-    pub(super) fn leave(&self) {
-        let without = |load: Load| Load { taken: load.taken.saturating_sub(1), ..load };
-        if self.step(|load| (load.waiting == 0).then(|| without(load))).is_none() {
-            self.leave_to_next(without);
+    pub(super) fn release(&self) {
+        let released = |usage: Usage| Usage { in_use: usage.in_use.saturating_sub(1), ..usage };
+        if self.update(|usage| (usage.waiting == 0).then(|| released(usage))).is_none() {
+            self.release_to_waiter(released);
         }
     }
 
     #[cold]
-    fn leave_to_next(&self, without: impl Fn(Load) -> Load) {
+    fn release_to_waiter(&self, released: impl Fn(Usage) -> Usage) {
         let queue = self.queue();
-        self.step(|load| Some(without(load)));
-        self.admit(queue);
+        self.update(|usage| Some(released(usage)));
+        self.admit_waiters(queue);
     }
 
-    /// Gives free places to the first in the queue, and wakes them when the lock is gone.
-    fn admit(&self, mut queue: MutexGuard<'_, VecDeque<Arc<Waiter>>>) {
-        let (places, mut wakers) = (self.places(), Vec::new());
-        let handed_over = |load: Load| {
-            let Load { taken, waiting } = load;
-            (waiting > 0 && taken < places).then(|| Load { taken: taken + 1, waiting: waiting - 1 })
+    /// Hands free permits to the first waiters, and wakes them after the lock is released.
+    fn admit_waiters(&self, mut queue: MutexGuard<'_, VecDeque<Arc<Waiter>>>) {
+        let (permits, mut wakers) = (self.permits(), Vec::new());
+        let handed_over = |usage: Usage| {
+            let Usage { in_use, waiting } = usage;
+            (waiting > 0 && in_use < permits).then(|| Usage { in_use: in_use + 1, waiting: waiting - 1 })
         };
-        while self.step(handed_over).is_some() {
+        while self.update(handed_over).is_some() {
             let Some(waiter) = queue.pop_front() else { break };
-            if let WaiterState::Waits(waker) = mem::replace(&mut *waiter.turn(), WaiterState::Admitted) {
+            if let WaiterState::Waiting(waker) = mem::replace(&mut *waiter.state(), WaiterState::Admitted) {
                 wakers.push(waker);
             }
         }
@@ -154,13 +171,14 @@ impl Semaphore {
         }
     }
 
-    /// Changes the numbers; what they are then, or `None` if there is no such step.
+    /// Replaces the word by what `next` returns. Returns the new value; `None` if `next` does.
     #[inline]
-    fn step(&self, next: impl Fn(Load) -> Option<Load>) -> Option<Load> {
-        // ORDERING: Acquire and Release: who takes a place sees what was done by who left it, as under a lock.
-        let step =
-            self.word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |word| next(Load::of(word)).map(Load::word));
-        step.ok().and_then(|before| next(Load::of(before)))
+    fn update(&self, next: impl Fn(Usage) -> Option<Usage>) -> Option<Usage> {
+        // ORDERING: Acquire and Release: a caller that takes a permit sees what was done under it before, as with a lock.
+        let updated = self
+            .usage
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |word| next(Usage::unpack(word)).map(Usage::pack));
+        updated.ok().and_then(|before| next(Usage::unpack(before)))
     }
 
     fn queue(&self) -> MutexGuard<'_, VecDeque<Arc<Waiter>>> {
@@ -168,37 +186,37 @@ impl Semaphore {
     }
 }
 
-/// A place in the queue, until it has become one inside. Dropped before, it is given up.
+/// A future that is ready when the call holds a permit, which is then the caller's. Dropped before that, it leaves the queue.
 #[derive(Debug)]
-pub(super) struct Waiting<'g> {
-    semaphore: &'g Semaphore,
-    /// `None` once it is inside.
+pub(super) struct Acquire<'s> {
+    semaphore: &'s Semaphore,
+    /// `None` once it is ready or cancelled.
     waiter: Option<Arc<Waiter>>,
 }
 
-impl Waiting<'_> {
-    /// Leaves the queue; true if it has a place by now, which then is the caller's.
-    pub(super) fn end(&mut self) -> bool {
+impl Acquire<'_> {
+    /// Leaves the queue. Returns true if it was admitted before; then the permit is the caller's.
+    pub(super) fn cancel(&mut self) -> bool {
         let Some(waiter) = self.waiter.take() else { return false };
         let mut queue = self.semaphore.queue();
         let Some(index) = queue.iter().position(|other| Arc::ptr_eq(other, &waiter)) else { return true };
         queue.remove(index);
-        self.semaphore.step(|load| Some(Load { waiting: load.waiting.saturating_sub(1), ..load }));
+        self.semaphore.update(|usage| Some(Usage { waiting: usage.waiting.saturating_sub(1), ..usage }));
         false
     }
 }
 
-impl Future for Waiting<'_> {
+impl Future for Acquire<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let Some(waiter) = &self.waiter else { return Poll::Ready(()) };
-        // The waker of the poll before is dropped after the lock: that may drop a task that waits here as well.
-        let mut own = context.waker().clone();
+        // The waker of the previous poll is dropped after the lock is released: that may drop a task that waits here as well.
+        let mut latest = context.waker().clone();
         {
-            let mut turn = waiter.turn();
-            if let WaiterState::Waits(waker) = &mut *turn {
-                mem::swap(waker, &mut own);
+            let mut state = waiter.state();
+            if let WaiterState::Waiting(waker) = &mut *state {
+                mem::swap(waker, &mut latest);
                 return Poll::Pending;
             }
         }
@@ -207,10 +225,10 @@ impl Future for Waiting<'_> {
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Acquire<'_> {
     fn drop(&mut self) {
-        if self.end() {
-            self.semaphore.leave();
+        if self.cancel() {
+            self.semaphore.release();
         }
     }
 }

@@ -2,9 +2,9 @@ use std::fmt;
 
 use crate::escape::escaped;
 
-/// What a bulkhead was doing at one moment.
+/// The state and the totals of a bulkhead at one moment.
 ///
-/// The totals are added up beside the rest, and count since the program started. Its `Display` is one line:
+/// The totals count from the start of the program, and are read one after another, not all at the same instant. `Display` writes one line:
 ///
 /// ```
 /// # use steadfast::{Bulkhead, BulkheadConfig};
@@ -14,22 +14,22 @@ use crate::escape::escaped;
 /// # Ok::<(), steadfast::BulkheadFull>(())
 /// ```
 ///
-/// With the feature `serde` it is `Serialize`.
+/// Implements `Serialize` with the feature `serde`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct BulkheadSnapshot {
-    /// The bulkhead's name.
+    /// The name of the bulkhead.
     pub name: &'static str,
-    /// How many calls there may be at once.
+    /// The largest number of concurrent calls.
     pub max_concurrent: u32,
-    /// Calls in flight. More than may be, for a while after there may be fewer.
+    /// Calls in flight. After `max_concurrent` was lowered, this may be a larger number for a time.
     pub in_flight: u32,
-    /// Calls that wait for a place.
+    /// Calls that wait for a permit.
     pub waiting: u32,
-    /// Calls that got a place.
+    /// Calls that were admitted.
     pub admitted: u64,
-    /// Calls that got none.
+    /// Calls that were rejected.
     pub rejected: u64,
 }
 

@@ -12,130 +12,130 @@ use std::{
 
 use proptest::prelude::*;
 
-use super::semaphore::{Load, Semaphore, Waiting};
+use super::semaphore::{Acquire, Semaphore, Usage};
 
-/// What can happen to a gate, and to those who wait: the number chooses among them.
+/// An operation on the semaphore, or on one of its waiters: the number selects the waiter.
 #[derive(Clone, Copy, Debug)]
-enum Step {
-    TryEnter,
-    Enter,
-    Leave,
-    GiveUp(usize),
+enum Operation {
+    TryAcquire,
+    Acquire,
+    Release,
+    Cancel(usize),
     Poll(usize),
-    Places(u32),
+    SetPermits(u32),
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
-        Just(Step::TryEnter),
-        Just(Step::Enter),
-        Just(Step::Leave),
-        (0_usize..8).prop_map(Step::GiveUp),
-        (0_usize..8).prop_map(Step::Poll),
-        (1_u32..4).prop_map(Step::Places),
+        Just(Operation::TryAcquire),
+        Just(Operation::Acquire),
+        Just(Operation::Release),
+        (0_usize..8).prop_map(Operation::Cancel),
+        (0_usize..8).prop_map(Operation::Poll),
+        (1_u32..4).prop_map(Operation::SetPermits),
     ]
 }
 
-fn semaphore(places: u32) -> Semaphore {
-    Semaphore::of(AtomicU32::new(places), AtomicU64::new(0), Mutex::new(VecDeque::new()))
+fn semaphore(permits: u32) -> Semaphore {
+    Semaphore::from_parts(AtomicU32::new(permits), AtomicU64::new(0), Mutex::new(VecDeque::new()))
 }
 
-fn is_inside(waiting: &mut Waiting<'_>) -> bool {
-    pin!(waiting).poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(())
+fn is_admitted(acquire: &mut Acquire<'_>) -> bool {
+    pin!(acquire).poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(())
 }
 
 proptest! {
-    /// Beside a model that is a number and a list: nobody is overtaken, no place is lost, and none is given out twice.
+    /// Compared with a model, a number and a list: no waiter is overtaken, no permit is lost, and none is issued twice.
     #[test]
-    fn a_gate_is_a_number_and_a_list(steps in prop::collection::vec(step(), 0..60)) {
+    fn it_agrees_with_a_model(operations in prop::collection::vec(operation(), 0..60)) {
         let semaphore = semaphore(2);
-        let (mut places, mut inside) = (2_u32, 0_u32);
-        // Those in the queue in their order, true once they have a place; a place that nobody has asked for is taken, too.
-        let mut queue: Vec<(Waiting<'_>, bool)> = Vec::new();
-        for step in steps {
-            let nobody_waits = queue.iter().all(|(_, admitted)| *admitted);
-            match step {
-                Step::TryEnter => {
-                    let expected = nobody_waits && inside < places;
-                    prop_assert_eq!(semaphore.try_enter(), expected);
-                    inside += u32::from(expected);
+        let (mut permits, mut in_use) = (2_u32, 0_u32);
+        // The waiters in their order, true once admitted. A permit that was handed to a waiter is in use, even before the waiter is polled.
+        let mut queue: Vec<(Acquire<'_>, bool)> = Vec::new();
+        for operation in operations {
+            let is_free = queue.iter().all(|(_, admitted)| *admitted);
+            match operation {
+                Operation::TryAcquire => {
+                    let expected = is_free && in_use < permits;
+                    prop_assert_eq!(semaphore.try_acquire(), expected);
+                    in_use += u32::from(expected);
                 }
-                Step::Enter => match semaphore.enter() {
+                Operation::Acquire => match semaphore.acquire() {
                     None => {
-                        prop_assert!(nobody_waits && inside < places);
-                        inside += 1;
+                        prop_assert!(is_free && in_use < permits);
+                        in_use += 1;
                     }
                     Some(waiting) => {
-                        prop_assert!(!nobody_waits || inside >= places);
+                        prop_assert!(!is_free || in_use >= permits);
                         queue.push((waiting, false));
                     }
                 },
-                // Those who have a place by the queue and don't know yet leave by giving up.
-                Step::Leave if inside > u32::try_from(queue.iter().filter(|(_, admitted)| *admitted).count()).unwrap_or(0) => {
-                    semaphore.leave();
-                    inside -= 1;
+                // An admitted waiter that was not polled releases its permit by `Cancel`.
+                Operation::Release if in_use > u32::try_from(queue.iter().filter(|(_, admitted)| *admitted).count()).unwrap_or(0) => {
+                    semaphore.release();
+                    in_use -= 1;
                 }
-                Step::GiveUp(index) if index < queue.len() => {
+                Operation::Cancel(index) if index < queue.len() => {
                     let (waiting, admitted) = queue.remove(index);
                     drop(waiting);
-                    inside -= u32::from(admitted);
+                    in_use -= u32::from(admitted);
                 }
-                Step::Poll(index) if index < queue.len() => {
+                Operation::Poll(index) if index < queue.len() => {
                     let (mut waiting, admitted) = queue.remove(index);
-                    prop_assert_eq!(is_inside(&mut waiting), admitted);
+                    prop_assert_eq!(is_admitted(&mut waiting), admitted);
                     if admitted {
-                        // It is inside like any other.
+                        // It holds a permit like any other call; dropping an `Acquire` that is ready releases nothing.
                         drop(waiting);
                     } else {
                         queue.insert(index, (waiting, false));
                     }
                 }
-                Step::Leave | Step::GiveUp(_) | Step::Poll(_) => {}
-                Step::Places(number) => {
-                    semaphore.set_places(number);
-                    places = number;
+                Operation::Release | Operation::Cancel(_) | Operation::Poll(_) => {}
+                Operation::SetPermits(number) => {
+                    semaphore.set_permits(number);
+                    permits = number;
                 }
             }
             for (_, admitted) in &mut queue {
-                if !*admitted && inside < places {
+                if !*admitted && in_use < permits {
                     *admitted = true;
-                    inside += 1;
+                    in_use += 1;
                 }
             }
             let waiting = u32::try_from(queue.iter().filter(|(_, admitted)| !admitted).count()).unwrap_or(0);
-            prop_assert_eq!(semaphore.load(), Load { taken: inside, waiting });
+            prop_assert_eq!(semaphore.usage(), Usage { in_use, waiting });
         }
     }
 }
 
 #[test]
-fn never_more_inside_than_places_and_none_lost() {
-    let (semaphore, inside, most) = (semaphore(3), AtomicU32::new(0), AtomicU32::new(0));
+fn no_more_calls_than_permits_and_no_permit_is_lost() {
+    let (semaphore, running, peak) = (semaphore(3), AtomicU32::new(0), AtomicU32::new(0));
     thread::scope(|scope| {
         for number in 0..8_u32 {
-            let (semaphore, inside, most) = (&semaphore, &inside, &most);
+            let (semaphore, running, peak) = (&semaphore, &running, &peak);
             scope.spawn(move || {
                 for round in 0..2_000_u32 {
-                    let entered = match (number + round) % 3 {
-                        0 => semaphore.try_enter(),
+                    let is_admitted = match (number + round) % 3 {
+                        0 => semaphore.try_acquire(),
                         1 => {
-                            // Gives up at once, or has a place by then.
-                            semaphore.enter().is_none_or(|mut waiting| waiting.end())
+                            // Gives up at once, unless it was admitted in between.
+                            semaphore.acquire().is_none_or(|mut acquire| acquire.cancel())
                         }
-                        _ => semaphore.enter().is_none_or(|waiting| {
-                            crate::wait::on_thread(std::pin::pin!(waiting), std::time::Duration::MAX).is_ok()
+                        _ => semaphore.acquire().is_none_or(|acquire| {
+                            crate::wait::on_thread(std::pin::pin!(acquire), std::time::Duration::MAX).is_ok()
                         }),
                     };
-                    if entered {
-                        most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    if is_admitted {
+                        peak.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                         thread::yield_now();
-                        inside.fetch_sub(1, Ordering::SeqCst);
-                        semaphore.leave();
+                        running.fetch_sub(1, Ordering::SeqCst);
+                        semaphore.release();
                     }
                 }
             });
         }
     });
-    assert_eq!(semaphore.load(), Load { taken: 0, waiting: 0 });
-    assert_eq!(most.into_inner(), 3);
+    assert_eq!(semaphore.usage(), Usage { in_use: 0, waiting: 0 });
+    assert_eq!(peak.into_inner(), 3);
 }

@@ -1,17 +1,19 @@
+//! The settings of a rate limit, and the interface of an external store. They refer to each other: a store is part of the settings, and a
+//! request to it contains them.
+
 #[cfg(feature = "config")]
 mod merge;
 
-use std::{fmt, ptr, time::Duration};
+use std::{fmt, future::Future, pin::Pin, ptr, time::Duration};
 
 #[cfg(feature = "config")]
 pub(super) use self::merge::OPTIONS;
-use super::RateLimitStore;
 use crate::checked::{Checked, valid};
 
-/// How many calls there may be in how long.
+/// The settings of a rate limit: the number of calls per period, and what happens to calls above it.
 ///
-/// Built in a `const` or `static`, where a value that makes no sense does not compile; at run time the same mistakes
-/// panic. Its `Display` reads like the attribute's options.
+/// In a `const` or `static`, an invalid value is a compile error; at run time, it is a panic. `Display` writes the settings as the options
+/// of the attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct RateLimitConfig {
@@ -23,7 +25,7 @@ pub struct RateLimitConfig {
     pub(super) store: Option<Store>,
 }
 
-/// A store, the same as another if it is the same static.
+/// A store, compared by its address.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Store(pub(super) &'static dyn RateLimitStore);
 
@@ -35,25 +37,24 @@ impl PartialEq for Store {
 
 impl Eq for Store {}
 
-/// How calls are counted.
+/// The algorithm by which calls are counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub enum Algorithm {
-    /// By a window that slides with the time: in any window of that length, however it lies, there are at most so many calls.
-    /// Keeps 8 bytes for each of them.
+    /// A sliding log: at most `limit` calls in any sliding window of length `per`. Takes 8 bytes for each call in the window.
     #[default]
     SlidingWindow,
-    /// By the generic cell rate algorithm, a bucket that leaks evenly: so many calls at once, and then one for each that has leaked
-    /// away. In a window there may be up to twice as many. Keeps 32 bytes, whatever the limit.
+    /// The generic cell rate algorithm (GCRA): a burst of `limit` calls, then one call per `per / limit`. A window may contain up to twice
+    /// `limit` calls. Takes 32 bytes, whatever the limit.
     Gcra,
 }
 
-/// The most calls that a window counts; the attribute has the same limit.
+/// The largest `limit`; the attribute has the same bound.
 const MAX_LIMIT: u32 = 1_048_576;
 
 impl RateLimitConfig {
-    /// At most so many calls in so long. Times are kept in microseconds.
+    /// Creates settings for at most `limit` calls per period `per`, which has a resolution of a microsecond. No call waits.
     ///
     /// # Panics
     ///
@@ -83,28 +84,22 @@ impl RateLimitConfig {
         Ok(self)
     }
 
-    /// Lets a call wait for its turn, for so long at most. A call whose turn would not come in time if all waiters stay is rejected at once.
+    /// Sets the longest time for which a call above the limit waits for capacity; by default, none waits. A call that would not be admitted
+    /// in time, even if each call before it starts as early as it can, is rejected at once.
     ///
     /// # Panics
     ///
-    /// If `wait` is 0. In a `const` or `static` that is a compile error.
+    /// If `max_wait` is 0. In a `const` or `static` that is a compile error.
     #[must_use]
-    pub const fn max_wait(self, wait: Duration) -> Self {
-        valid!(self.try_max_wait(wait))
+    pub const fn max_wait(self, max_wait: Duration) -> Self {
+        valid!(self.try_max_wait(max_wait))
     }
 
-    /// The former name of [`max_wait`](Self::max_wait).
-    #[doc(hidden)]
-    #[must_use]
-    pub const fn wait(self, wait: Duration) -> Self {
-        self.max_wait(wait)
-    }
-
-    pub(crate) const fn try_max_wait(mut self, wait: Duration) -> Checked<Self> {
-        if wait.is_zero() {
+    pub(crate) const fn try_max_wait(mut self, max_wait: Duration) -> Checked<Self> {
+        if max_wait.is_zero() {
             return Err("`max_wait` must be longer than 0: leave it out, and no call waits");
         }
-        self.max_wait = Some(wait);
+        self.max_wait = Some(max_wait);
         Ok(self)
     }
 
@@ -114,42 +109,51 @@ impl RateLimitConfig {
         self
     }
 
-    /// How calls are counted.
+    /// Sets the algorithm by which calls are counted; by default, a sliding window.
     #[must_use]
     pub const fn algorithm(mut self, algorithm: Algorithm) -> Self {
         self.algorithm = algorithm;
         self
     }
 
-    /// Keeps the counts in a store that others share. It is asked for the calls of `async` functions.
+    /// Sets an external store that counts the calls of `async` functions, so that several processes can share the limit.
     #[must_use]
     pub const fn store(mut self, store: &'static dyn RateLimitStore) -> Self {
         self.store = Some(Store(store));
         self
     }
 
-    /// How many calls.
+    /// Returns the largest number of calls per period.
     #[must_use]
-    pub const fn limit(&self) -> u32 {
+    pub const fn get_limit(&self) -> u32 {
         self.limit
     }
 
-    /// In how long.
+    /// Returns the length of the period.
     #[must_use]
-    pub const fn per(&self) -> Duration {
+    pub const fn get_per(&self) -> Duration {
         self.per
     }
 
-    /// The longest time for which a call waits for its turn; `None` if no call waits.
+    /// Returns the longest time for which a call waits for capacity; `None` if no call waits.
     #[must_use]
     pub const fn get_max_wait(&self) -> Option<Duration> {
         self.max_wait
     }
 
-    /// How calls are counted.
+    /// Returns the algorithm by which calls are counted.
     #[must_use]
-    pub const fn counted_by(&self) -> Algorithm {
+    pub const fn get_algorithm(&self) -> Algorithm {
         self.algorithm
+    }
+
+    /// Returns the external store; `None` if calls are counted in this process alone.
+    #[must_use]
+    pub const fn get_store(&self) -> Option<&'static dyn RateLimitStore> {
+        match self.store {
+            Some(Store(store)) => Some(store),
+            None => None,
+        }
     }
 }
 
@@ -165,4 +169,76 @@ impl fmt::Display for RateLimitConfig {
         }
         store.map_or(Ok(()), |Store(store)| write!(f, ", store = {store:?}"))
     }
+}
+
+/// An external store for the counts of a rate limit, such as a server that several processes share.
+///
+/// A limit with a store sends it one request for each call of an `async` function: one round trip to a server. Calls of functions that are
+/// not `async` are counted in this process alone, because they cannot wait for a response.
+///
+/// A store counts and does not wait. If calls may wait, those that it rejects wait in a queue of this process. The first of them sends
+/// another request when `retry_after` has passed, or when the settings change. A call that arrives while others wait sends no request before
+/// its turn. If a caller gives up while its request is in flight, the next waiter receives the response. So calls of one process are
+/// admitted in the order of their arrival, and those of several processes about in the order of their requests.
+///
+/// ```
+/// use std::{future::Future, pin::Pin, time::Duration};
+/// use steadfast::{RateLimit, RateLimitConfig, RateLimitDecision, RateLimitRequest, RateLimitStore};
+///
+/// /// Rejects every call.
+/// #[derive(Debug)]
+/// struct Closed;
+///
+/// impl RateLimitStore for Closed {
+///     fn acquire<'a>(
+///         &'a self,
+///         _request: &'a RateLimitRequest<'a>,
+///     ) -> Pin<Box<dyn Future<Output = RateLimitDecision> + Send + 'a>> {
+///         Box::pin(async { RateLimitDecision::Rejected { retry_after: Duration::from_secs(60) } })
+///     }
+/// }
+///
+/// static CLOSED: Closed = Closed;
+/// static SEARCH: RateLimit =
+///     RateLimit::new("search", RateLimitConfig::new(100, Duration::from_secs(60)).store(&CLOSED));
+/// ```
+pub trait RateLimitStore: fmt::Debug + Send + Sync {
+    /// Requests capacity for a call that starts as soon as it is admitted. The store counts the call only if it admits it.
+    ///
+    /// The future may be dropped before it is ready; then the call is not made. If its caller gives up while other calls wait, the task of
+    /// one of these polls the future from then on.
+    fn acquire<'a>(
+        &'a self,
+        request: &'a RateLimitRequest<'a>,
+    ) -> Pin<Box<dyn Future<Output = RateLimitDecision> + Send + 'a>>;
+}
+
+/// A request of a rate limit to its store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RateLimitRequest<'a> {
+    /// The name of the limit.
+    pub name: &'static str,
+    /// The key of the limit; `None` for a limit without keys and for the overflow limit.
+    pub key: Option<&'a str>,
+    /// True for the limit shared by all keys that have none of their own. Its `key` is `None`.
+    pub overflow: bool,
+    /// The settings in force.
+    pub config: RateLimitConfig,
+}
+
+/// The response of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RateLimitDecision {
+    /// The call is counted, and starts now.
+    Admitted,
+    /// There is no capacity now.
+    Rejected {
+        /// The time until there is capacity under these settings. No request for a waiting call is sent before that time has passed since
+        /// this one was sent, so that the next one arrives when there is capacity.
+        retry_after: Duration,
+    },
+    /// The store cannot decide, for example because its server is unreachable. The call is decided by the counts of this process.
+    Unknown,
 }

@@ -1,4 +1,4 @@
-//! What a rate limit counts: values, with no clock. Times are microseconds of any origin.
+//! The counts of a rate limit: plain values without a clock. Times are microseconds since any fixed origin.
 //!
 //! **Invariant:** only calls that start are counted, each at the moment at which it starts.
 
@@ -11,18 +11,18 @@ use self::{gcra::Gcra, sliding_log::SlidingLog};
 use super::Algorithm;
 use crate::clock;
 
-/// The limit as a meter sees it: at most so many calls in so many microseconds; both are above 0.
+/// The limit: at most `calls` calls in `per` microseconds; both are above 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Limit {
     pub(super) calls: u32,
     pub(super) per: u64,
 }
 
-/// What a limit has counted, by one clock.
+/// The calls counted by one algorithm and one clock.
 #[derive(Clone, Debug)]
 pub(super) struct Counter {
     counts: Counts,
-    /// The latest that the clock has said, to whoever has called.
+    /// The latest reading of the clock by any caller.
     latest: u64,
 }
 
@@ -37,79 +37,80 @@ impl Counter {
         Self { counts: Counts::SlidingLog(SlidingLog::new()), latest: 0 }
     }
 
-    /// Counts by that algorithm from now on. What another has counted is of no use to it.
-    pub(super) fn count_by(&mut self, algorithm: Algorithm) {
+    /// Selects the algorithm. A change of the algorithm discards the counts, since one cannot use those of the other.
+    pub(super) fn set_algorithm(&mut self, algorithm: Algorithm) {
         match (algorithm, &self.counts) {
             (Algorithm::SlidingWindow, Counts::SlidingLog(_)) | (Algorithm::Gcra, Counts::Gcra(_)) => {}
-            (Algorithm::SlidingWindow, Counts::Gcra(_)) => self.begin(Counts::SlidingLog(SlidingLog::new())),
-            (Algorithm::Gcra, Counts::SlidingLog(_)) => self.begin(Counts::Gcra(Gcra::new())),
+            (Algorithm::SlidingWindow, Counts::Gcra(_)) => self.restart(Counts::SlidingLog(SlidingLog::new())),
+            (Algorithm::Gcra, Counts::SlidingLog(_)) => self.restart(Counts::Gcra(Gcra::new())),
         }
     }
 
-    /// Forgets everything.
+    /// Discards all counts.
     pub(super) fn reset(&mut self) {
-        self.begin(match self.counts {
+        self.restart(match self.counts {
             Counts::SlidingLog(_) => Counts::SlidingLog(SlidingLog::new()),
             Counts::Gcra(_) => Counts::Gcra(Gcra::new()),
         });
     }
 
-    /// Takes in a reading of the clock. By another clock the counts begin anew; true if they do.
+    /// Records a reading of the clock. A different clock discards the counts; returns true in that case.
     ///
-    /// The clock is read under the lock that guards the meter, so that no reading is late.
-    pub(super) fn clock(&mut self, now: u64) -> bool {
-        let begins = clock::is_different_clock(now, self.latest, || now);
-        if begins {
+    /// The clock is read under the lock that guards the counter, so that readings arrive in order.
+    pub(super) fn sync_clock(&mut self, now: u64) -> bool {
+        let is_different = clock::is_different_clock(now, self.latest, || now);
+        if is_different {
             self.reset();
         }
         self.latest = self.latest.max(now);
-        begins
+        is_different
     }
 
-    /// The latest reading of the clock, by whatever core.
+    /// Returns the latest reading of the clock, on whatever core it was read.
     pub(super) const fn now(&self) -> u64 {
         self.latest
     }
 
-    /// Counts a call that starts now, if there is room for it and for so many others that come before it.
+    /// Counts a call that starts now, if there is capacity for it and for `ahead` calls before it.
     ///
     /// # Errors
     ///
-    /// There is no room; the error is the first moment at which there is, if each of the others starts as early as it can.
-    pub(super) fn try_take(&mut self, now: u64, limit: Limit, ahead: usize) -> Result<(), u64> {
-        match self.earliest(now, limit, ahead) {
+    /// The first moment at which there is capacity, if each of the calls before it starts as early as it can.
+    pub(super) fn try_acquire(&mut self, now: u64, limit: Limit, ahead: usize) -> Result<(), u64> {
+        match self.earliest_start(now, limit, ahead) {
             at if at > now => Err(at),
             _ => {
                 match &mut self.counts {
-                    Counts::SlidingLog(sliding_log) => sliding_log.enter(now, limit),
-                    Counts::Gcra(gcra) => gcra.enter(now, limit),
+                    Counts::SlidingLog(sliding_log) => sliding_log.record(now, limit),
+                    Counts::Gcra(gcra) => gcra.record(now, limit),
                 }
                 Ok(())
             }
         }
     }
 
-    /// The first moment at which there is room for a call behind so many others, each of which starts as early as it can: `now`, or later.
-    pub(super) fn earliest(&mut self, now: u64, limit: Limit, ahead: usize) -> u64 {
+    /// Returns the first moment, `now` or later, at which there is capacity for a call behind `ahead` others, if each of these starts as
+    /// early as it can.
+    pub(super) fn earliest_start(&mut self, now: u64, limit: Limit, ahead: usize) -> u64 {
         match &mut self.counts {
-            Counts::SlidingLog(sliding_log) => sliding_log.earliest(now, limit, ahead),
-            Counts::Gcra(gcra) => gcra.earliest(now, limit, ahead),
+            Counts::SlidingLog(sliding_log) => sliding_log.earliest_start(now, limit, ahead),
+            Counts::Gcra(gcra) => gcra.earliest_start(now, limit, ahead),
         }
     }
 
-    /// Calls that count. Looking changes nothing, by whatever clock.
-    pub(super) fn load(&self, now: u64, limit: Limit) -> usize {
+    /// Returns the number of calls that count at `now`. Changes nothing, not even by a different clock.
+    pub(super) fn in_window(&self, now: u64, limit: Limit) -> usize {
         if clock::is_different_clock(now, self.latest, || now) {
             return 0;
         }
         let now = self.latest.max(now);
         match &self.counts {
-            Counts::SlidingLog(sliding_log) => sliding_log.load(now, limit),
-            Counts::Gcra(gcra) => gcra.load(now, limit),
+            Counts::SlidingLog(sliding_log) => sliding_log.in_window(now, limit),
+            Counts::Gcra(gcra) => gcra.in_window(now, limit),
         }
     }
 
-    fn begin(&mut self, counts: Counts) {
+    fn restart(&mut self, counts: Counts) {
         *self = Self { counts, latest: 0 };
     }
 }

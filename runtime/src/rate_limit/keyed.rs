@@ -1,33 +1,31 @@
-//! A rate limit for each key: for each user, tenant or host. [`crate::keyed`] keeps them.
+//! A rate limit for each key: for each user, tenant or host. [`KeyedStore`] creates and evicts them.
 //!
-//! **Invariant:** a limit is evicted only while its window is empty, and a new one begins with what the overflow has counted, so no key's
-//! calls are forgotten because of other keys.
+//! **Invariant:** a limit is evicted only while its window is empty, and a new one starts with the counts of the overflow limit. So other
+//! keys cannot make the calls of a key be forgotten.
 
 use std::{
-    borrow::Borrow,
     fmt::{self, Display},
-    sync::{Arc, atomic::AtomicBool},
+    sync::Arc,
 };
 
-use once_cell::race::OnceBox;
-
-use super::{KeyedRateLimitSnapshot, RateLimit, RateLimitConfig, RateLimitSettings, limiter::Limiter};
-#[cfg(feature = "config")]
-use crate::ConfigChange;
+use super::{KeyedRateLimitSnapshot, RateLimit, RateLimitConfig, limiter::Limiter, settings::RateLimitSettings};
 use crate::{
-    ConfigLayer,
+    ConfigChange, ConfigLayer,
     events::{self, Event},
     key::Key,
-    keyed::{self, KeyedEntry, Text, ring::EvictionClass},
+    keyed_store::{EvictionClass, KeyedEntry, KeyedStore, SharedSettings, Survey, top_by},
+    keying::{Keyed, KeyedSettings},
+    layers::Layered,
     totals::{Count, Sums, Totals},
 };
 
 /// One of the limits of a [`KeyedRateLimits`]: a [`RateLimit`] that shares its settings with those of the other keys.
-pub type KeyedRateLimit = RateLimit<KeyedRateLimitSettings>;
+pub type KeyedRateLimit = RateLimit<Keyed>;
 
-/// A rate limit for each key, all with the same settings.
+/// One rate limit per key, all with the same settings.
 ///
-/// A key is anything that has a `Display`; keys with the same text are the same key. [`RateLimit::reset`] forgets what one has counted.
+/// A key is any value that implements `Display`; keys with the same text are the same key. [`RateLimit::reset`] discards the counts of one
+/// key.
 ///
 /// ```
 /// use std::time::Duration;
@@ -43,56 +41,39 @@ pub type KeyedRateLimit = RateLimit<KeyedRateLimitSettings>;
 ///
 /// # Limits
 ///
-/// There are at most [`max_keys`](Self::max_keys) keys, 10,000 if nothing is said. When all places are taken, a new key evicts one that
-/// has no calls in its window. Never evicted are a limit with calls in its window, and one that somebody holds.
+/// There are at most [`max_keys`](Self::max_keys) keys, 10,000 by default. At the limit, a new key evicts one that has no calls in its
+/// window. Never evicted are a limit with calls in its window, and one that a caller holds.
 ///
-/// A new key looks at eight limits on average and at most at 128, however many there are. If it can evict none of these, its calls count
-/// against one more limit that all such keys share, the [`overflow`](Self::overflow), until it finds a place; an
-/// [event](crate::events::Event::KeysOverflowed) says so. So a flood of keys is limited itself: give `max_keys` room for the
-/// keys that call in one window. The overflow has no key, and no key reaches it.
+/// A new key examines eight limits on average and at most 128, whatever their number. If none of these can be evicted, the calls of the key
+/// count against one more limit that all such keys share, the [`overflow`](Self::overflow) limit, until a later call finds room. An
+/// [event](crate::events::Event::KeysOverflowed) is emitted. So a flood of keys is itself limited: set `max_keys` to at least the
+/// number of keys that call within one window. The overflow limit has no key and cannot be reached by one.
 ///
-/// A key that finds a place may have called through the overflow before. So its limit begins with the calls that the overflow has in its
-/// window, and with those that wait there; they leave it as they grow old.
+/// A key that finds room later may have made calls through the overflow limit. So its own limit starts with the calls in the window of the
+/// overflow limit; they leave the window as usual. Calls that wait at the overflow limit are admitted and counted there.
 ///
 /// Each key takes about 300 bytes, its text, and 8 bytes for each call in its window.
 #[derive(Debug)]
 pub struct KeyedRateLimits {
-    name: &'static str,
-    declared: Option<RateLimitConfig>,
-    max_keys: usize,
-    store: OnceBox<Store>,
-}
-
-/// The settings of a keyed limit, shared with those of the other keys.
-#[derive(Debug)]
-pub struct KeyedRateLimitSettings {
-    rules: Arc<RateLimitSettings>,
-    /// Looked for since the hand of the clock came by last.
-    used: AtomicBool,
-}
-
-#[derive(Debug)]
-struct Store {
-    rules: Arc<RateLimitSettings>,
-    limits: keyed::Store<KeyedRateLimit>,
+    store: KeyedStore<KeyedRateLimit>,
 }
 
 impl KeyedRateLimits {
-    /// The keys that there are at most if nothing is said.
-    pub const DEFAULT_MAX_KEYS: usize = 10_000;
+    /// The largest number of keys by default.
+    pub const DEFAULT_MAX_KEYS: usize = KeyedStore::<KeyedRateLimit>::DEFAULT_MAX_KEYS;
 
-    /// No limit yet; one for each key from its first call on, each with these settings. Declare it as a `static`, and list it
-    /// with [`register!`](crate::register).
+    /// Creates keyed rate limits with these settings and no key. Declare them as a `static`, and list it with
+    /// [`register!`](crate::register).
     #[must_use]
     pub const fn new(name: &'static str, config: RateLimitConfig) -> Self {
         Self::with_optional(name, Some(config))
     }
 
     pub(crate) const fn with_optional(name: &'static str, declared: Option<RateLimitConfig>) -> Self {
-        Self { name, declared, max_keys: Self::DEFAULT_MAX_KEYS, store: OnceBox::new() }
+        Self { store: KeyedStore::new(name, declared) }
     }
 
-    /// How many keys there are at most. The memory of keys that don't exist isn't taken.
+    /// Sets the largest number of keys. Memory is allocated per key in use.
     ///
     /// # Panics
     ///
@@ -100,181 +81,143 @@ impl KeyedRateLimits {
     #[must_use]
     pub const fn max_keys(mut self, keys: usize) -> Self {
         assert!(keys > 0, "`max_keys` must be at least 1: with 0 all keys would share one limit");
-        self.max_keys = keys;
+        self.store.max_keys = keys;
         self
     }
 
-    /// The limit of a key, which is made if there is none yet.
+    /// Returns the limit of a key, and creates it if there is none; the overflow limit if there is no room for another key.
     ///
-    /// While it is held it does not leave; hold it for a call, not for good.
+    /// A limit is not evicted while it is held: hold it for a call, not for longer.
     ///
     /// A `Display` that panics does so here, before anything has changed.
     pub fn limit<K: Display + ?Sized>(&self, key: &K) -> Arc<KeyedRateLimit> {
-        let mut text = Text::new();
-        let text = text.with(key);
-        let Store { rules, limits } = self.kept();
-        let (name, max_keys) = (self.name, self.max_keys);
-        limits.of(
-            text,
-            max_keys,
-            |key, overflow| RateLimit {
-                limiter: match overflow {
-                    Some(overflow) => overflow.limiter.heir(rules, key),
-                    None => Limiter::new(Totals::plain(), Some(key)),
-                },
-                rules: KeyedRateLimitSettings { rules: rules.clone(), used: AtomicBool::new(false) },
-            },
-            || events::publish(Event::KeysOverflowed { kind: super::named::TERMS.kind, name, max_keys }),
-        )
+        self.store.get_or_insert(key)
     }
 
-    /// The limit of a key, if there is one.
+    /// Returns the limit of a key, if there is one. The lookup does not delay its eviction.
     #[must_use]
     pub fn get<K: Display + ?Sized>(&self, key: &K) -> Option<Arc<KeyedRateLimit>> {
-        self.store.get()?.limits.get(Text::new().with(key))
+        self.store.get(key)
     }
 
-    /// The limit that all keys share that have none of their own, if it ever came to that.
+    /// Returns the overflow limit, shared by all keys that have none of their own; `None` if no key has ever lacked room.
     #[must_use]
     pub fn overflow(&self) -> Option<Arc<KeyedRateLimit>> {
-        self.store.get()?.limits.overflow()
+        self.store.overflow()
     }
 
-    /// How many keys have a limit.
+    /// Returns the number of keys that have a limit.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.store.get().map_or(0, |store| store.limits.len())
+        self.store.len()
     }
 
-    /// Whether no key has a limit.
+    /// Returns true if no key has a limit.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The limits of all keys that have one at this moment, and the overflow's, if there is one. While the iterator exists, none
-    /// of them leaves.
+    /// Returns the limits of all keys at this moment, and the overflow limit, if there is one. None of them is evicted while the iterator
+    /// exists.
     pub fn iter(&self) -> impl Iterator<Item = Arc<KeyedRateLimit>> + use<> {
-        let (_, limits) = self.all();
-        limits.into_iter().chain(self.overflow())
+        self.store.entries().into_iter()
     }
 
-    /// How many keys have reached their limit, and the totals of all, those that have left included.
+    /// Returns the number of limits that are reached, and the totals of all keys, evicted ones included.
     #[must_use]
     pub fn snapshot(&self) -> KeyedRateLimitSnapshot {
-        let (retired, limits) = self.all();
-        let (keys, config) = (limits.len(), self.config());
-        let (mut totals, mut reached) = (retired, 0);
-        for limit in limits.into_iter().chain(self.overflow()) {
-            totals = totals.plus(limit.limiter.totals.sums());
-            reached += usize::from(limit.is_reached());
-        }
+        let (Survey { keys, sums, entries }, config) = (self.store.survey(), self.config());
         KeyedRateLimitSnapshot {
-            name: self.name,
+            name: self.name(),
             limit: config.map_or(0, |config| config.limit),
             per: config.map(|config| config.per).unwrap_or_default(),
             keys,
-            max_keys: self.max_keys,
-            reached,
-            admitted: totals.get(Count::Success),
-            rejected: totals.get(Count::Rejection),
+            max_keys: self.store.max_keys,
+            reached: entries.iter().filter(|limit| limit.is_reached()).count(),
+            admitted: sums.get(Count::Success),
+            rejected: sums.get(Count::Rejection),
         }
     }
 
-    /// The limits of the keys that have had most calls rejected, most first, so many at most. A key that has had none is not among
-    /// them.
+    /// Returns the limits with most rejections, most first, at most `keys`. Limits without rejections are left out.
     #[must_use]
     pub fn most_rejected(&self, keys: usize) -> Vec<Arc<KeyedRateLimit>> {
-        keyed::top(self.iter().filter(|limit| limit.rejections() > 0), keys, KeyedRateLimit::rejections)
+        top_by(self.iter().filter(|limit| limit.rejections() > 0), keys, KeyedRateLimit::rejections)
     }
 
-    /// The limits that have series of their own in metrics: of those that have rejected calls and still count or delay some.
+    /// Returns the limits that get a metric series of their own: those with rejections that still count calls or have waiters.
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
-    pub(crate) fn top(&self, keys: usize) -> Vec<Arc<KeyedRateLimit>> {
-        let is_in_use = |limit: &KeyedRateLimit| limit.limiter.load(limit.rules()) != (0, 0);
-        let troubled = self.iter().filter(|limit| limit.rejections() > 0 && is_in_use(limit)).collect();
-        self.store.get().map(|store| store.limits.told(troubled, keys, KeyedRateLimit::rejections)).unwrap_or_default()
+    pub(crate) fn with_series(&self, keys: usize) -> Vec<Arc<KeyedRateLimit>> {
+        let is_in_use = |limit: &KeyedRateLimit| limit.limiter.usage(limit.settings()) != (0, 0);
+        let candidates = self.iter().filter(|limit| limit.rejections() > 0 && is_in_use(limit)).collect();
+        self.store.with_series(candidates, keys, KeyedRateLimit::rejections)
     }
 
     /// The settings that the code declares.
     pub(crate) const fn declared_config(&self) -> Option<RateLimitConfig> {
-        self.declared
+        self.store.declared
     }
 
+    /// The declared maximum number of keys.
     pub(crate) const fn declared_max_keys(&self) -> usize {
-        self.max_keys
+        self.store.max_keys
     }
 
-    /// The name it was declared with.
+    /// Returns the name it was declared with.
     #[must_use]
     pub const fn name(&self) -> &'static str {
-        self.name
+        self.store.name
     }
 
-    /// The settings in force; `None` if no place has declared a limit, and every call is let through.
+    /// Returns the settings in force; `None` if no declaration gives a limit, so that every call is admitted.
     #[must_use]
     pub fn config(&self) -> Option<RateLimitConfig> {
-        self.store.get().map_or(self.declared, |store| store.rules.config())
+        self.store.config()
     }
 
-    /// Changes the settings of all keys from now on, as [`RateLimit::reconfigure`] does for one.
+    /// Changes the settings of all keys, as [`RateLimit::reconfigure`] does for one limit.
     pub fn reconfigure(&self, config: RateLimitConfig) {
         self.set_live(Some(config));
     }
 
-    /// Ends what [`reconfigure`](Self::reconfigure) has set, as [`RateLimit::reset_config`] does for one.
+    /// Removes the settings of [`reconfigure`](Self::reconfigure), as [`RateLimit::reset_config`] does for one limit.
     pub fn reset_config(&self) {
         self.set_live(None);
     }
 
     fn set_live(&self, live: Option<RateLimitConfig>) {
-        let change = self.kept().rules.change(|layers| layers.set_live(live.map(Some)));
-        self.apply_settings();
+        let change = self.store.set_live(live.map(Some));
         events::config_applied(ConfigLayer::Live, || change.into_iter().collect());
     }
 
-    /// Replaces the settings from a file and the environment; [`apply_settings`](Self::apply_settings) has to follow.
+    /// Replaces the settings from a file and the environment. The caller then calls [`apply_settings`](Self::apply_settings).
     #[cfg(feature = "config")]
     pub(crate) fn set_outside(&self, outside: Option<RateLimitConfig>) -> Option<ConfigChange> {
-        if outside.is_none() && self.store.get().is_none() {
-            return None;
-        }
-        self.kept().rules.change(|layers| layers.set_outside(outside.map(Some)))
+        self.store.set_outside(outside.map(Some))
     }
 
-    /// Lets calls that wait go by the settings in force.
+    /// Makes waiting calls use the settings in force.
+    #[cfg(feature = "config")]
     pub(crate) fn apply_settings(&self) {
-        // Those who wait hold their limits, so that all of these are here.
-        self.iter().for_each(|limit| limit.limiter.signal());
-    }
-
-    fn all(&self) -> (Sums, Vec<Arc<KeyedRateLimit>>) {
-        self.store.get().map_or_else(Default::default, |store| store.limits.all())
-    }
-
-    #[inline]
-    fn kept(&self) -> &Store {
-        self.store.get_or_init(|| {
-            let rules = RateLimitSettings::new(self.name, self.declared);
-            Box::new(Store { rules: Arc::new(rules), limits: keyed::Store::new() })
-        })
+        self.store.apply_settings();
     }
 }
 
 impl KeyedRateLimit {
-    /// The name it was declared with; all keys have the same.
+    /// Returns the name it was declared with, which is the same for all keys.
     #[must_use]
     pub fn name(&self) -> &'static str {
-        self.rules.rules.name
+        self.settings.shared.name
     }
 
-    /// The text of its key; empty for the [overflow](Self::is_overflow), which has no key.
+    /// Returns the text of its key; empty for the [overflow](Self::is_overflow) limit, which has no key.
     #[must_use]
     pub fn key(&self) -> &str {
-        self.limiter.key.as_ref().and_then(Key::text).map_or("", |key| key)
+        self.key_text()
     }
 
-    /// True for the limit that all keys share that have none of their own: the [`KeyedRateLimits::overflow`].
+    /// Returns true for the limit shared by all keys that have none of their own: the [`KeyedRateLimits::overflow`].
     #[must_use]
     pub fn is_overflow(&self) -> bool {
         self.limiter.key.as_ref().is_some_and(Key::is_overflow)
@@ -285,22 +228,32 @@ impl KeyedRateLimit {
     }
 
     fn is_reached(&self) -> bool {
-        let (in_window, waiting) = self.limiter.load(self.rules());
+        let (in_window, waiting) = self.limiter.usage(self.settings());
         self.config().is_some_and(|config| in_window + waiting >= config.limit as usize)
     }
 }
 
 impl KeyedEntry for KeyedRateLimit {
-    fn key(&self) -> &str {
-        self.key()
+    type Settings = RateLimitSettings;
+
+    fn create(settings: KeyedSettings<RateLimitSettings>, key: Key, overflow: Option<&Self>) -> Self {
+        let limiter = match overflow {
+            Some(overflow) => overflow.limiter.fork(&settings.shared, key),
+            None => Limiter::new(Totals::plain(), Some(key)),
+        };
+        Self { limiter, settings }
     }
 
-    fn used(&self) -> &AtomicBool {
-        &self.rules.used
+    fn settings(&self) -> &KeyedSettings<RateLimitSettings> {
+        &self.settings
     }
 
-    fn standing(&self) -> EvictionClass {
-        match self.limiter.load(self.rules()) {
+    fn key(&self) -> Option<&Key> {
+        self.limiter.key.as_ref()
+    }
+
+    fn eviction_class(&self) -> EvictionClass {
+        match self.limiter.usage(&self.settings.shared) {
             (0, 0) => EvictionClass::Idle,
             _ => EvictionClass::Stays,
         }
@@ -309,15 +262,33 @@ impl KeyedEntry for KeyedRateLimit {
     fn sums(&self) -> Sums {
         self.limiter.totals.sums()
     }
-}
 
-impl Borrow<RateLimitSettings> for KeyedRateLimitSettings {
-    fn borrow(&self) -> &RateLimitSettings {
-        &self.rules
+    fn apply_settings(&self) {
+        self.limiter.signal();
+    }
+
+    fn emit_overflow(name: &'static str, max_keys: usize) {
+        events::publish(Event::KeysOverflowed { kind: super::named::TERMS.kind, name, max_keys });
     }
 }
 
-/// As their [`snapshot`](KeyedRateLimits::snapshot).
+impl SharedSettings for RateLimitSettings {
+    type Config = Option<RateLimitConfig>;
+
+    fn new(name: &'static str, declared: Option<RateLimitConfig>) -> Self {
+        Self::new(name, declared)
+    }
+
+    fn config(&self) -> Option<RateLimitConfig> {
+        self.config()
+    }
+
+    fn update(&self, layer: impl FnOnce(&mut Layered<Option<RateLimitConfig>>)) -> Option<ConfigChange> {
+        self.update(layer)
+    }
+}
+
+/// Displays the [`snapshot`](KeyedRateLimits::snapshot).
 impl Display for KeyedRateLimits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.snapshot().fmt(f)

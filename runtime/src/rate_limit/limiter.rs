@@ -1,4 +1,4 @@
-//! One limit: its counts, its waiters, and the decision about a call that comes.
+//! One limit: its counts, its queues, and the decision about a call that arrives.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -6,131 +6,124 @@ use std::{
 };
 
 #[cfg(feature = "tokio")]
-use super::line::Line;
+use super::store_queue::StoreQueue;
 use super::{
-    Algorithm, RateLimitSettings, RateLimited,
+    RateLimited,
     counter::{Counter, Limit},
     queue::{Queue, Wakers},
-    waiting::{OwnTime, Waiting},
+    settings::{ActiveSettings, RateLimitSettings},
 };
 use crate::{
-    clock::{self, Moment, micros},
+    clock,
     events::{self, Event},
     key::{self, Key},
     totals::{Count, Totals},
 };
 
-/// The number of waiters whose turn it may be at once: only the first takes capacity that comes free.
-pub(super) const ONE: usize = 1;
+/// The front of the queue for local capacity: only the first waiter takes it.
+pub(super) const LOCAL_FRONT: usize = 1;
 
-/// The counts and the waiters of one limit.
+/// The counts and the queues of one limit.
 #[derive(Debug)]
 pub(super) struct Limiter {
-    state: Mutex<State>,
+    state: Mutex<LimiterState>,
     pub(super) totals: Totals,
     pub(super) key: Option<Key>,
 }
 
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct LimiterState {
     pub(super) counter: Counter,
-    adopted: Option<Adopted>,
-    /// Waiters for capacity by the counts of this process.
+    /// The settings by which the counter counts; `None` before the first call.
+    adopted: Option<ActiveSettings>,
+    /// Calls that wait for capacity by the counts of this process.
     pub(super) queue: Queue,
-    /// Waiters for capacity by the counts of a store; `None` until a call asks one.
+    /// Calls that wait for capacity by the counts of a store; `None` before the first request to one.
     #[cfg(feature = "tokio")]
-    pub(super) line: Option<Box<Line>>,
+    pub(super) store_queue: Option<Box<StoreQueue>>,
 }
 
-/// The settings by which a meter counts.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Adopted {
-    pub(super) limit: Limit,
-    #[cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "a store is asked in tasks alone"))]
-    pub(super) algorithm: Algorithm,
-    /// How long a call may wait, in microseconds.
-    pub(super) wait: u64,
-    /// How often some were set before.
-    version: u32,
+/// A position in the queue that a call has taken. The caller waits with a [`Waiter`](super::waiter::Waiter), which gives it up.
+#[derive(Debug)]
+#[must_use = "the position stays taken until a `Waiter` is dropped"]
+pub(super) struct Queued {
+    pub(super) ticket: u64,
+    /// The reading of the limit's clock at the arrival of the call.
+    pub(super) arrived: u64,
+    /// The moment until which the call waits.
+    pub(super) deadline: u64,
 }
 
 enum Decision {
     Admitted,
-    Waits { ticket: u64, arrived: u64, deadline: u64 },
+    Queued(Queued),
     Rejected { retry_after: u64 },
 }
 
 impl Limiter {
     pub(super) const fn new(totals: Totals, key: Option<Key>) -> Self {
-        let state = Mutex::new(State {
+        let state = Mutex::new(LimiterState {
             counter: Counter::new(),
             adopted: None,
             queue: Queue::new(),
             #[cfg(feature = "tokio")]
-            line: None,
+            store_queue: None,
         });
         Self { state, totals, key }
     }
 
-    /// The limiter of a key whose calls this one may have counted: it begins with what counts here. Calls that wait here are counted here
-    /// alone.
+    /// Creates the limiter of a key whose calls this one, the overflow limiter, may have counted: it starts with a copy of the counts.
+    /// Calls that wait here stay here, and are counted here alone.
     #[cfg(feature = "keyed")]
-    pub(super) fn heir(&self, rules: &RateLimitSettings, key: Key) -> Self {
-        let (heir, now) = (Self::new(Totals::plain(), Some(key)), clock::now_micros());
+    pub(super) fn fork(&self, settings: &RateLimitSettings, key: Key) -> Self {
+        let (fork, now) = (Self::new(Totals::plain(), Some(key)), clock::now_micros());
         let mut state = self.state();
-        if let Some(adopted) = state.apply_settings(rules).filter(|adopted| state.counter.load(now, adopted.limit) > 0)
-        {
-            let mut inherited = heir.state();
-            (inherited.counter, inherited.adopted) = (state.counter.clone(), Some(adopted));
+        let adopted = state.apply_settings(settings);
+        if let Some(adopted) = adopted.filter(|adopted| state.counter.in_window(now, adopted.limit) > 0) {
+            let mut copied = fork.state();
+            (copied.counter, copied.adopted) = (state.counter.clone(), Some(adopted));
         }
         drop(state);
-        heir
+        fork
     }
 
-    /// Admits a call, or puts it into the queue if its turn comes within `patience` and the wait of the settings. `timer` is the clock by
-    /// which it would sleep.
+    /// Admits a call, or adds it to the queue if it can be admitted within `patience` and the `max_wait` of the settings, both in
+    /// microseconds. Returns its position in the queue in the latter case.
     #[inline]
-    pub(super) fn acquire<'l>(
-        &'l self,
-        rules: &'l RateLimitSettings,
-        patience: u64,
-        timer: fn() -> Moment,
-    ) -> Result<Option<Waiting<'l>>, RateLimited> {
+    pub(super) fn acquire(&self, settings: &RateLimitSettings, patience: u64) -> Result<Option<Queued>, RateLimited> {
         let mut wakers = Wakers::default();
-        let decision = self.state().decide(rules, patience, &mut wakers);
+        let decision = self.state().decide(settings, patience, &mut wakers);
         wakers.wake();
         match decision {
             Decision::Admitted => {
                 self.totals.add(Count::Success);
                 Ok(None)
             }
-            Decision::Waits { ticket, arrived, deadline } => {
-                Ok(Some(Waiting::new(self, rules, ticket, deadline, OwnTime::since(arrived, timer))))
-            }
-            Decision::Rejected { retry_after } => Err(self.reject(rules, retry_after)),
+            Decision::Queued(queued) => Ok(Some(queued)),
+            Decision::Rejected { retry_after } => Err(self.reject(settings, retry_after)),
         }
     }
 
-    /// Rejects a call; `retry_after` is in microseconds.
+    /// Counts a rejection and creates its error; `retry_after` is in microseconds.
     #[cold]
-    pub(super) fn reject(&self, rules: &RateLimitSettings, retry_after: u64) -> RateLimited {
+    pub(super) fn reject(&self, settings: &RateLimitSettings, retry_after: u64) -> RateLimited {
         let retry_after = Duration::from_micros(retry_after);
         self.totals.add(Count::Rejection);
         events::emit(|| {
             let (key, overflow) = key::parts(self.key.as_ref());
-            Event::RateLimited { limit: rules.name, key, overflow, retry_after }
+            Event::RateLimited { limit: settings.name, key, overflow, retry_after }
         });
-        RateLimited { name: rules.name, key: self.key.clone(), retry_after }
+        RateLimited { name: settings.name, key: self.key.clone(), retry_after }
     }
 
-    /// Calls that count, and calls that wait.
-    pub(super) fn load(&self, rules: &RateLimitSettings) -> (usize, usize) {
+    /// Returns the number of calls that count, and the number of calls that wait.
+    pub(super) fn usage(&self, settings: &RateLimitSettings) -> (usize, usize) {
         let mut state = self.state();
-        let Some(Adopted { limit, .. }) = state.apply_settings(rules) else { return (0, 0) };
-        (state.counter.load(clock::now_micros(), limit), state.waiting())
+        let Some(ActiveSettings { limit, .. }) = state.apply_settings(settings) else { return (0, 0) };
+        (state.counter.in_window(clock::now_micros(), limit), state.waiting())
     }
 
-    /// Forgets what was counted.
+    /// Discards the counts.
     pub(super) fn reset(&self) {
         let mut wakers = Wakers::default();
         {
@@ -141,92 +134,92 @@ impl Limiter {
         wakers.wake();
     }
 
-    /// Lets the waiters look at settings that are new.
+    /// Makes the waiters check again, because the settings have changed.
     pub(super) fn signal(&self) {
         let mut wakers = Wakers::default();
         self.state().signal(&mut wakers);
         wakers.wake();
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, LimiterState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
-    fn decide(&mut self, rules: &RateLimitSettings, patience: u64, wakers: &mut Wakers) -> Decision {
-        let Some(Adopted { limit, wait, .. }) = self.apply_settings(rules) else { return Decision::Admitted };
+impl LimiterState {
+    fn decide(&mut self, settings: &RateLimitSettings, patience: u64, wakers: &mut Wakers) -> Decision {
+        let Some(ActiveSettings { limit, max_wait, .. }) = self.apply_settings(settings) else {
+            return Decision::Admitted;
+        };
         let arrived = self.read_clock(wakers);
-        self.look_after_first(limit, wakers);
-        let (now, ahead, patience) = (self.counter.now(), self.queue.len(), wait.min(patience));
-        // No call overtakes the waiters. One that does not wait may have the capacity that they leave.
+        self.check_first(limit, wakers);
+        let (now, ahead, patience) = (self.counter.now(), self.queue.len(), max_wait.min(patience));
+        // No call overtakes the waiters. A call that does not wait may take capacity that they leave over.
         let taken = if ahead > 0 && patience > 0 {
-            Err(self.counter.earliest(now, limit, ahead))
+            Err(self.counter.earliest_start(now, limit, ahead))
         } else {
-            self.counter.try_take(now, limit, ahead)
+            self.counter.try_acquire(now, limit, ahead)
         };
         match taken {
             Ok(()) => Decision::Admitted,
             Err(at) if patience == 0 || at - now > patience => Decision::Rejected { retry_after: at - now },
             Err(_) => {
-                let ticket = self.queue.ticket();
-                self.queue.enter(ticket);
-                Decision::Waits { ticket, arrived, deadline: now.saturating_add(patience) }
+                let ticket = self.queue.issue_ticket();
+                self.queue.join(ticket);
+                Decision::Queued(Queued { ticket, arrived, deadline: now.saturating_add(patience) })
             }
         }
     }
 
-    /// Looks after the first waiter for a call that arrives: it may be rejected, so that nobody looks any more.
-    fn look_after_first(&mut self, limit: Limit, wakers: &mut Wakers) {
+    /// Checks for a call that arrives that the first waiter still runs. The call may be rejected, so that no later check follows.
+    fn check_first(&mut self, limit: Limit, wakers: &mut Wakers) {
         if self.queue.len() > 0 {
             let now = self.counter.now();
-            let due = self.counter.earliest(now, limit, 0);
-            _ = self.queue.look_after_first(u64::MAX, due, now, wakers);
+            let due = self.counter.earliest_start(now, limit, 0);
+            _ = self.queue.check_first(u64::MAX, due, now, wakers);
         }
     }
 
-    /// Reads the clock. If it is another clock than before, the waiters look again.
+    /// Reads the clock. If it is a different clock than before, the waiters check again.
     pub(super) fn read_clock(&mut self, wakers: &mut Wakers) -> u64 {
         let now = clock::now_micros();
-        if self.counter.clock(now) {
+        if self.counter.sync_clock(now) {
             self.signal(wakers);
         }
         now
     }
 
-    /// Lets the waiters look again, since what they go by has changed.
+    /// Makes the waiters check again, because something on which their decision depends has changed.
     #[cold]
     fn signal(&mut self, wakers: &mut Wakers) {
-        self.queue.signal(ONE, wakers);
+        self.queue.signal(LOCAL_FRONT, wakers);
         #[cfg(feature = "tokio")]
-        if let Some(line) = &mut self.line {
-            line.signal(wakers);
+        if let Some(store_queue) = &mut self.store_queue {
+            store_queue.signal(wakers);
         }
     }
 
     fn waiting(&self) -> usize {
         #[cfg(feature = "tokio")]
-        return self.queue.len() + self.line.as_ref().map_or(0, |line| line.len());
+        return self.queue.len() + self.store_queue.as_ref().map_or(0, |store_queue| store_queue.len());
         #[cfg(not(feature = "tokio"))]
         self.queue.len()
     }
 
-    /// Takes over settings that are new.
-    pub(super) fn apply_settings(&mut self, rules: &RateLimitSettings) -> Option<Adopted> {
-        let version = rules.version();
+    /// Adopts the settings in force if they have changed, and returns them; `None` if there are none.
+    pub(super) fn apply_settings(&mut self, settings: &RateLimitSettings) -> Option<ActiveSettings> {
+        let version = settings.version();
         match self.adopted {
             Some(adopted) if adopted.version == version => Some(adopted),
-            _ => self.adopt_new(rules, version),
+            _ => self.adopt(settings, version),
         }
     }
 
     #[cold]
-    fn adopt_new(&mut self, rules: &RateLimitSettings, version: u32) -> Option<Adopted> {
-        let config = rules.config()?;
-        let limit = Limit { calls: config.limit, per: micros(config.per) };
-        let (algorithm, wait) = (config.algorithm, config.max_wait.map_or(0, micros));
-        self.adopted = Some(Adopted { limit, algorithm, wait, version });
-        self.counter.count_by(algorithm);
+    fn adopt(&mut self, settings: &RateLimitSettings, version: u32) -> Option<ActiveSettings> {
+        let active = settings.active(version)?;
+        self.adopted = Some(active);
+        self.counter.set_algorithm(active.algorithm);
         self.adopted
     }
 }

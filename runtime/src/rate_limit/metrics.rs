@@ -56,7 +56,7 @@ impl Samples {
             for (state, keys) in [("free", free), ("reached", all.reached)] {
                 self.keys.push(labels(all.name).with("state", state).count(keys as u64));
             }
-            for limit in limits.top(top_keys) {
+            for limit in limits.with_series(top_keys) {
                 let RateLimitSnapshot { name, key, overflow, rejected, .. } = limit.snapshot();
                 self.key_rejections.push(labels(name).with_key((key, overflow)).count(rejected));
             }

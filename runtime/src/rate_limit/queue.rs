@@ -1,10 +1,13 @@
-//! The waiters of a rate limit, in the order in which they came: a value, with no clock and no lock.
+//! The FIFO queue of a rate limit: a plain value without a clock or a lock.
 //!
-//! **Invariant:** a waiter has its place in the queue and nothing else. The first takes capacity when it runs, so that a waiter
-//! that gives up leaves nothing behind, and the next has its turn at once.
+//! The waiters at the head of the queue that may act at once are its front; `front` is their number. Waiters on local counts have a front
+//! of one. A waiter that acts (takes capacity, or sends a request to a store) does so when it runs: nothing is reserved for it.
 //!
-//! **Invariant:** a change of what a waiter goes by (the settings, the counts, its place among the first) signals it. A waiter finds
-//! a signal that was given before it sleeps when it is about to sleep.
+//! **Invariant:** a waiter owns its position in the queue and nothing else. So one that gives up leaves nothing behind, and the next is at
+//! the front at once.
+//!
+//! **Invariant:** a change of anything on which a waiter's decision depends (the settings, the counts, its position in the front) signals
+//! it. A signal that arrives while the waiter does not sleep is kept: the next attempt to sleep returns at once.
 
 use std::{
     collections::{BTreeMap, btree_map::OccupiedEntry},
@@ -13,83 +16,83 @@ use std::{
 
 use crate::panics::contain;
 
-/// The time that a waiter has to run when its turn has come, in microseconds, and has once more after a reminder. Then it is passed
-/// over: it may be a future that is not polled any more, or a thread that is stopped. The time is much longer than a busy executor
-/// takes, since passing over a waiter that would have run changes the order.
+/// The time in microseconds that a waiter has to run once it is due, and once more after a reminder. Then it is skipped: it may be a future
+/// that is not polled any more, or a thread that is stopped. The time is much longer than a busy executor needs, since skipping a waiter
+/// that would have run changes the order.
 ///
-/// A waiter that passes over another reminds all that are before it, and passes over those that do not answer together. So idle waiters
-/// cost three of these times, however many they are.
+/// A waiter that skips another one reminds all waiters before itself, and skips those that do not respond together. So unresponsive waiters
+/// cost three of these times in total, whatever their number.
 pub(super) const GRACE: u64 = 500_000;
 
-/// Waiters by their tickets, which rise in the order of arrival.
+/// The waiters by their tickets, which rise in the order of arrival.
 #[derive(Debug)]
 pub(super) struct Queue {
-    waiters: BTreeMap<u64, Waiter>,
-    next: u64,
+    waiters: BTreeMap<u64, QueueEntry>,
+    last_ticket: u64,
 }
 
 #[derive(Debug, Default)]
-struct Waiter {
-    /// Present while it sleeps.
+struct QueueEntry {
+    /// Present while the waiter sleeps, or listens.
     waker: Option<Waker>,
-    /// True if it has to look again instead of sleeping.
+    /// True if the waiter has to check again instead of sleeping.
     is_signalled: bool,
-    /// The moment of a reminder that it has not answered.
+    /// The time of a reminder to which the waiter has not responded.
     reminded: Option<u64>,
 }
 
-/// The place of a waiter.
+/// The position of a waiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// Among those whose turn it may be.
-    Turn,
-    /// Behind those.
+pub(super) enum Position {
+    /// In the front: the waiter may act.
+    Front,
+    /// Behind the front.
     Behind,
 }
 
 impl Queue {
     pub(super) const fn new() -> Self {
-        Self { waiters: BTreeMap::new(), next: 0 }
+        Self { waiters: BTreeMap::new(), last_ticket: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
         self.waiters.len()
     }
 
-    /// Gives a ticket, with which a caller enters now or later.
-    pub(super) fn ticket(&mut self) -> u64 {
-        self.next += 1;
-        self.next
+    /// Issues a ticket, with which the caller joins now or later.
+    pub(super) fn issue_ticket(&mut self) -> u64 {
+        self.last_ticket += 1;
+        self.last_ticket
     }
 
-    /// Enters, or looks again: signals until now are noted. One that was passed over is back at its place.
-    pub(super) fn enter(&mut self, ticket: u64) {
+    /// Adds a waiter, or records that it is about to check: earlier signals and reminders are cleared. A waiter that was skipped returns to
+    /// its position.
+    pub(super) fn join(&mut self, ticket: u64) {
         let waiter = self.waiters.entry(ticket).or_default();
         (waiter.is_signalled, waiter.reminded) = (false, None);
     }
 
-    /// Leaves. Signals the waiters that come forward, where so many may have their turn at once.
-    pub(super) fn leave(&mut self, ticket: u64, turns: usize, wakers: &mut Wakers) {
+    /// Removes a waiter. Signals the waiters that move up if it was in the front.
+    pub(super) fn leave(&mut self, ticket: u64, front: usize, wakers: &mut Wakers) {
         let Some(waiter) = self.waiters.remove(&ticket) else { return };
-        wakers.idle.extend(waiter.waker);
-        if self.is_among_first(turns, ticket) {
-            self.signal(turns, wakers);
+        wakers.to_drop.extend(waiter.waker);
+        if self.is_in_front(front, ticket) {
+            self.signal(front, wakers);
         }
     }
 
-    /// Signals the waiters whose turn it may be, and the one behind them.
-    pub(super) fn signal(&mut self, turns: usize, wakers: &mut Wakers) {
-        for waiter in self.waiters.values_mut().take(turns.saturating_add(1)) {
+    /// Signals the front, and the waiter behind it.
+    pub(super) fn signal(&mut self, front: usize, wakers: &mut Wakers) {
+        for waiter in self.waiters.values_mut().take(front.saturating_add(1)) {
             waiter.signal(wakers);
         }
     }
 
-    /// The place of a waiter, where so many may have their turn at once.
-    pub(super) fn place(&self, ticket: u64, turns: usize) -> Place {
-        if self.is_among_first(turns, ticket) { Place::Turn } else { Place::Behind }
+    pub(super) fn position(&self, ticket: u64, front: usize) -> Position {
+        if self.is_in_front(front, ticket) { Position::Front } else { Position::Behind }
     }
 
-    /// Waiters that came before this one.
+    /// Returns the number of waiters that arrived before this one.
     pub(super) fn ahead(&self, ticket: u64) -> usize {
         match self.waiters.last_key_value() {
             Some((last, _)) if *last == ticket => self.waiters.len() - 1,
@@ -97,20 +100,20 @@ impl Queue {
         }
     }
 
-    /// Lets a caller behind others look after the first, whose turn comes at `due`. Gives the moment at which it looks again if
-    /// nobody signals it, or `None` if others were passed over.
-    pub(super) fn look_after_first(&mut self, ticket: u64, due: u64, now: u64, wakers: &mut Wakers) -> Option<u64> {
-        let mut passed = false;
+    /// Checks for a caller behind others that the first waiter, which is due at `due`, still runs. Returns the moment of the next check
+    /// unless a signal comes before it; `None` if waiters were skipped.
+    pub(super) fn check_first(&mut self, ticket: u64, due: u64, now: u64, wakers: &mut Wakers) -> Option<u64> {
+        let mut skipped = false;
         loop {
             let mut first = self.waiters.first_entry().filter(|first| *first.key() < ticket);
             match first.as_mut().map(OccupiedEntry::get_mut) {
-                Some(waiter) if waiter.is_silent(now) => {
+                Some(waiter) if waiter.is_unresponsive(now) => {
                     waiter.signal(wakers);
                     self.waiters.pop_first();
-                    passed = true;
+                    skipped = true;
                 }
-                // Others before this caller may be idle as well.
-                _ if passed => {
+                // Others before this caller may be unresponsive as well.
+                _ if skipped => {
                     for (_, waiter) in self.waiters.range_mut(..ticket) {
                         waiter.remind(now, wakers);
                     }
@@ -122,7 +125,8 @@ impl Queue {
         }
     }
 
-    /// Is woken by the next signal, while it waits for something else. The signals until now are noted. `waker` is as for a sleep.
+    /// Registers a waker for the next signal, for a waiter that waits for something else. Earlier signals are cleared. `waker` as in
+    /// [`sleep`](Self::sleep).
     #[cfg(feature = "tokio")]
     pub(super) fn listen(&mut self, ticket: u64, waker: &mut Option<Waker>) {
         if let Some(waiter) = self.waiters.get_mut(&ticket) {
@@ -131,11 +135,11 @@ impl Queue {
         }
     }
 
-    fn is_among_first(&self, turns: usize, ticket: u64) -> bool {
-        self.waiters.keys().nth(turns).is_none_or(|behind| ticket < *behind)
+    fn is_in_front(&self, front: usize, ticket: u64) -> bool {
+        self.waiters.keys().nth(front).is_none_or(|behind| ticket < *behind)
     }
 
-    /// Sleeps until it is signalled. `waker` is what wakes it; the one before comes back in its place.
+    /// Sleeps until a signal. Takes the new `waker` and returns the previous one in its place.
     pub(super) fn sleep(&mut self, ticket: u64, waker: &mut Option<Waker>) -> Poll<()> {
         match self.waiters.get_mut(&ticket) {
             Some(waiter) if !waiter.is_signalled => {
@@ -147,8 +151,8 @@ impl Queue {
     }
 }
 
-impl Waiter {
-    /// Signals it, unless it has not answered an earlier reminder. Gives the moment of the reminder.
+impl QueueEntry {
+    /// Signals the waiter, unless it has not responded to an earlier reminder. Returns the time of the reminder.
     fn remind(&mut self, now: u64, wakers: &mut Wakers) -> u64 {
         if self.reminded.is_none() {
             self.signal(wakers);
@@ -156,8 +160,8 @@ impl Waiter {
         *self.reminded.get_or_insert(now)
     }
 
-    /// True if it has not answered a reminder in time. By another clock the reminder may be any time ago.
-    fn is_silent(&self, now: u64) -> bool {
+    /// Returns true if the waiter has not responded to a reminder in time. By a different clock, the reminder may be any time ago.
+    fn is_unresponsive(&self, now: u64) -> bool {
         self.reminded.is_some_and(|reminded| now.abs_diff(reminded) >= GRACE)
     }
 
@@ -167,23 +171,23 @@ impl Waiter {
     }
 }
 
-/// Wakers that were taken out under a lock and are used without it: waking and dropping one runs code of an executor, which may
-/// drop futures that wait in the same queue.
+/// Wakers that were taken out under a lock, to be woken and dropped after it is released: both run code of an executor, which may drop
+/// futures that wait in the same queue.
 #[derive(Debug, Default)]
 #[must_use = "a waiter that is not woken sleeps on"]
 pub(super) struct Wakers {
     to_wake: Vec<Waker>,
-    /// Of waiters that have left.
-    idle: Vec<Waker>,
+    /// Wakers of waiters that have left.
+    to_drop: Vec<Waker>,
 }
 
 impl Wakers {
-    /// Wakes them, each one even if another panics.
+    /// Wakes each of them, even if another one panics.
     pub(super) fn wake(self) {
         for waker in self.to_wake {
             contain(|| waker.wake());
         }
-        contain(|| drop(self.idle));
+        contain(|| drop(self.to_drop));
     }
 }
 
@@ -194,8 +198,8 @@ mod tests {
     fn queue(waiters: u64) -> Queue {
         let mut queue = Queue::new();
         for _ in 0..waiters {
-            let ticket = queue.ticket();
-            queue.enter(ticket);
+            let ticket = queue.issue_ticket();
+            queue.join(ticket);
         }
         queue
     }
@@ -211,13 +215,13 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_forward_is_signalled() {
-        for (turns, leaves, signalled) in
+    fn waiters_that_move_up_are_signalled() {
+        for (front, leaves, signalled) in
             [(1, 1, vec![2, 3]), (1, 2, vec![1, 3]), (1, 3, vec![]), (2, 3, vec![1, 2, 4]), (2, 4, vec![])]
         {
             let mut queue = queue(5);
             assert!((1..=5).all(|ticket| sleeps(&mut queue, ticket)));
-            assert_eq!(woken(|wakers| queue.leave(leaves, turns, wakers)), signalled.len());
+            assert_eq!(woken(|wakers| queue.leave(leaves, front, wakers)), signalled.len());
             for ticket in (1..=5).filter(|ticket| *ticket != leaves) {
                 assert_eq!(!sleeps(&mut queue, ticket), signalled.contains(&ticket), "{leaves}: {ticket}");
             }
@@ -227,15 +231,15 @@ mod tests {
     #[test]
     fn a_signal_before_the_sleep_is_not_lost() {
         let mut queue = queue(2);
-        assert_eq!(woken(|wakers| queue.signal(1, wakers)), 0, "nobody sleeps");
+        assert_eq!(woken(|wakers| queue.signal(1, wakers)), 0, "none sleeps");
         assert!(!sleeps(&mut queue, 1) && !sleeps(&mut queue, 2));
-        queue.enter(1);
+        queue.join(1);
         assert!(sleeps(&mut queue, 1));
     }
 
     #[cfg(feature = "tokio")]
     #[test]
-    fn who_listens_is_woken_by_the_next_signal() {
+    fn a_listener_is_woken_by_the_next_signal() {
         let mut queue = queue(1);
         assert_eq!(woken(|wakers| queue.signal(1, wakers)), 0);
         queue.listen(1, &mut Some(Waker::noop().clone()));
@@ -243,48 +247,51 @@ mod tests {
         assert!(!sleeps(&mut queue, 1));
     }
 
-    fn look(queue: &mut Queue, ticket: u64, now: u64) -> Option<u64> {
-        queue.look_after_first(ticket, 1_000, now, &mut Wakers::default())
+    fn check(queue: &mut Queue, ticket: u64, now: u64) -> Option<u64> {
+        queue.check_first(ticket, 1_000, now, &mut Wakers::default())
     }
 
     #[test]
-    fn a_waiter_that_does_not_run_is_passed_over_and_comes_back_to_its_place() {
+    fn an_unresponsive_waiter_is_skipped_and_returns_to_its_position() {
         let mut queue = queue(3);
-        assert_eq!([2, 3].map(|ticket| look(&mut queue, ticket, 0)), [Some(1_000 + GRACE); 2]);
-        // However late it is, it is reminded first.
-        assert_eq!(look(&mut queue, 2, 50 * GRACE), Some(51 * GRACE));
-        assert_eq!(look(&mut queue, 3, 50 * GRACE + 1), Some(51 * GRACE));
-        queue.enter(1);
-        assert_eq!(look(&mut queue, 2, 51 * GRACE), Some(52 * GRACE), "it has run since");
-        assert_eq!(look(&mut queue, 2, 52 * GRACE), None);
-        assert_eq!((queue.len(), queue.place(2, 1), queue.place(3, 1)), (2, Place::Turn, Place::Behind));
-        queue.enter(1);
-        assert_eq!([1, 2, 3].map(|ticket| queue.place(ticket, 2)), [Place::Turn, Place::Turn, Place::Behind]);
+        assert_eq!([2, 3].map(|ticket| check(&mut queue, ticket, 0)), [Some(1_000 + GRACE); 2]);
+        // However long ago it was due, it is reminded first.
+        assert_eq!(check(&mut queue, 2, 50 * GRACE), Some(51 * GRACE));
+        assert_eq!(check(&mut queue, 3, 50 * GRACE + 1), Some(51 * GRACE));
+        queue.join(1);
+        assert_eq!(check(&mut queue, 2, 51 * GRACE), Some(52 * GRACE), "it has run since");
+        assert_eq!(check(&mut queue, 2, 52 * GRACE), None);
+        assert_eq!((queue.len(), queue.position(2, 1), queue.position(3, 1)), (2, Position::Front, Position::Behind));
+        queue.join(1);
+        assert_eq!(
+            [1, 2, 3].map(|ticket| queue.position(ticket, 2)),
+            [Position::Front, Position::Front, Position::Behind]
+        );
     }
 
     #[test]
-    fn those_that_do_not_answer_are_passed_over_together() {
+    fn unresponsive_waiters_are_skipped_together() {
         let mut queue = queue(100);
         assert!((1..=100).all(|ticket| sleeps(&mut queue, ticket)));
-        assert_eq!(look(&mut queue, 100, 1_000), Some(1_000 + GRACE));
-        assert_eq!(look(&mut queue, 100, 1_000 + GRACE), None);
+        assert_eq!(check(&mut queue, 100, 1_000), Some(1_000 + GRACE));
+        assert_eq!(check(&mut queue, 100, 1_000 + GRACE), None);
         assert!((2..100).all(|ticket| !sleeps(&mut queue, ticket)), "all before it are reminded");
         assert!(sleeps(&mut queue, 100));
-        queue.enter(60);
-        assert_eq!(look(&mut queue, 60, 2_000 + GRACE), Some(1_000 + 2 * GRACE));
-        assert_eq!(look(&mut queue, 100, 1_000 + 2 * GRACE), None);
-        assert_eq!((queue.len(), queue.place(60, 1)), (41, Place::Turn));
-        // The others have had their time when they come to be the first.
+        queue.join(60);
+        assert_eq!(check(&mut queue, 60, 2_000 + GRACE), Some(1_000 + 2 * GRACE));
+        assert_eq!(check(&mut queue, 100, 1_000 + 2 * GRACE), None);
+        assert_eq!((queue.len(), queue.position(60, 1)), (41, Position::Front));
+        // The time of the others has passed when they become the first.
         queue.leave(60, 1, &mut Wakers::default());
-        assert_eq!(look(&mut queue, 100, 1_000 + 2 * GRACE), None);
-        assert_eq!(queue.place(100, 1), Place::Turn);
+        assert_eq!(check(&mut queue, 100, 1_000 + 2 * GRACE), None);
+        assert_eq!(queue.position(100, 1), Position::Front);
     }
 
     #[test]
-    fn a_caller_that_does_not_wait_looks_after_all() {
+    fn a_caller_that_does_not_wait_checks_all_waiters() {
         let mut queue = queue(9);
         for (now, left) in [(1_000, 9), (1_000 + GRACE, 8), (1_000 + 2 * GRACE, 0)] {
-            _ = look(&mut queue, u64::MAX, now);
+            _ = check(&mut queue, u64::MAX, now);
             assert_eq!(queue.len(), left);
         }
     }

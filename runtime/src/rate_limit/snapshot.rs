@@ -2,9 +2,9 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{escape::escaped, key};
 
-/// What a rate limit was doing at one moment.
+/// The state and the totals of a rate limit at one moment.
 ///
-/// The totals are added up beside the rest, and count since the program started. Its `Display` is one line:
+/// The totals count from the start of the program, and are read one after another, not all at the same instant. `Display` writes one line:
 ///
 /// ```
 /// # use std::time::Duration;
@@ -15,31 +15,31 @@ use crate::{escape::escaped, key};
 /// # Ok::<(), steadfast::RateLimited>(())
 /// ```
 ///
-/// With the feature `serde` it is `Serialize`; `per` is a number of seconds.
+/// Implements `Serialize` with the feature `serde`; `per` is a number of seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct RateLimitSnapshot {
-    /// The limit's name.
+    /// The name of the limit.
     pub name: &'static str,
-    /// Which of the limits of that name, where there is one for each key.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text_if_any"))]
+    /// The key of the limit; `None` for a limit without keys and for the overflow limit.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::optional_text"))]
     pub key: Option<Arc<str>>,
-    /// True for the limit that all keys share that have none of their own. Its `key` is `None`.
+    /// True for the limit shared by all keys that have none of their own. Its `key` is `None`.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "std::ops::Not::not"))]
     pub overflow: bool,
-    /// How many calls there may be; 0 if no place has declared a limit.
+    /// The largest number of calls per period; 0 if no declaration gives a limit.
     pub limit: u32,
-    /// In how long.
+    /// The length of the period.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::seconds"))]
     pub per: Duration,
-    /// Calls that count at this moment; not those that a store counts elsewhere.
+    /// Calls that count at this moment, without those that an external store counts.
     pub in_window: usize,
-    /// Calls that wait for their place.
+    /// Calls that wait for capacity.
     pub waiting: usize,
-    /// Calls that got a place.
+    /// Calls that were admitted.
     pub admitted: u64,
-    /// Calls that got none.
+    /// Calls that were rejected.
     pub rejected: u64,
 }
 
@@ -51,9 +51,9 @@ impl fmt::Display for RateLimitSnapshot {
     }
 }
 
-/// What the rate limits of all keys were doing, in numbers.
+/// The state and the totals of the rate limits of all keys of one name at one moment.
 ///
-/// Its `Display` is one line. With the feature `serde` it is `Serialize`.
+/// `Display` writes one line. Implements `Serialize` with the feature `serde`; `per` is a number of seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -61,20 +61,20 @@ impl fmt::Display for RateLimitSnapshot {
 pub struct KeyedRateLimitSnapshot {
     /// The name of the limits.
     pub name: &'static str,
-    /// How many calls there may be of each key; 0 if no place has declared a limit.
+    /// The largest number of calls per key and period; 0 if no declaration gives a limit.
     pub limit: u32,
-    /// In how long.
+    /// The length of the period.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::seconds"))]
     pub per: Duration,
-    /// Keys with a limit of their own.
+    /// The number of keys that have a limit of their own.
     pub keys: usize,
-    /// Keys that there are at most.
+    /// The largest number of keys.
     pub max_keys: usize,
-    /// Keys whose limit is reached at this moment.
+    /// The number of limits that are reached at this moment, the overflow limit included.
     pub reached: usize,
-    /// Calls that got a place, of all keys that there ever were.
+    /// Calls that were admitted, of all keys since the start of the program, evicted ones included.
     pub admitted: u64,
-    /// Calls that got none.
+    /// Calls that were rejected.
     pub rejected: u64,
 }
 
@@ -91,13 +91,13 @@ impl fmt::Display for KeyedRateLimitSnapshot {
 }
 
 #[cfg(feature = "serde")]
-#[allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "what serde calls")]
+#[allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "the signature that serde requires")]
 mod serialize {
     use std::{sync::Arc, time::Duration};
 
     use serde::Serializer;
 
-    pub(super) fn text_if_any<S: Serializer>(text: &Option<Arc<str>>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn optional_text<S: Serializer>(text: &Option<Arc<str>>, serializer: S) -> Result<S::Ok, S::Error> {
         match text {
             Some(text) => serializer.serialize_str(text),
             None => serializer.serialize_none(),

@@ -38,13 +38,13 @@ impl WindowStore {
             return RateLimitDecision::Unknown;
         }
         let (now, mut starts) = (Instant::now(), self.starts.lock().unwrap());
-        starts.retain(|start| *start + config.per() > now);
-        let limit = config.limit() as usize;
+        starts.retain(|start| *start + config.get_per() > now);
+        let limit = config.get_limit() as usize;
         if starts.len() < limit {
             starts.push(now);
             return RateLimitDecision::Admitted;
         }
-        RateLimitDecision::Rejected { retry_after: starts[starts.len() - limit] + config.per() - now }
+        RateLimitDecision::Rejected { retry_after: starts[starts.len() - limit] + config.get_per() - now }
     }
 
     pub(super) fn requests(&self) -> usize {

@@ -4,7 +4,7 @@ use super::BreakerRef;
 use crate::{
     breaker::{BreakerState, parameters::TripPolicy},
     clock,
-    keyed::ring::EvictionClass,
+    keyed_store::EvictionClass,
 };
 
 /// For how long a breaker that has recovered keeps its series, so that a short trip between two scrapes is seen.

@@ -5,7 +5,7 @@ use crate::{
     totals::{Count, Sums},
 };
 
-/// What the breakers of all keys were doing, in numbers.
+/// The states and totals of the breakers of all keys of one name at one moment.
 ///
 /// Its `Display` is one line:
 ///
@@ -21,34 +21,34 @@ use crate::{
 /// );
 /// ```
 ///
-/// With the feature `serde` it is `Serialize`.
+/// Implements `Serialize` with the feature `serde`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct KeyedSnapshot {
     /// The name of the breakers.
     pub name: &'static str,
-    /// Keys with a breaker. One more breaker, where they overflow, is counted below as well.
+    /// The number of keys that have a breaker. The overflow breaker, if there is one, is not included here, but in the counts below.
     pub keys: usize,
-    /// Keys that there are at most.
+    /// The largest number of keys.
     pub max_keys: usize,
-    /// Breakers that are closed.
+    /// The number of closed breakers.
     pub closed: usize,
-    /// Breakers that are open.
+    /// The number of open breakers.
     pub open: usize,
-    /// Breakers that are half-open.
+    /// The number of half-open breakers.
     pub half_open: usize,
-    /// Breakers that an operator forced open.
+    /// The number of breakers that an operator has forced open.
     pub forced_open: usize,
-    /// Breakers that an operator disabled.
+    /// The number of breakers that an operator has disabled.
     pub disabled: usize,
-    /// Calls that succeeded, of all keys that there ever were.
+    /// Calls that succeeded, of all keys since the start of the program, evicted ones included.
     pub successes: u64,
     /// Calls that failed.
     pub failures: u64,
-    /// Calls that counted as neither.
+    /// Calls that were ignored or cancelled.
     pub neutral: u64,
-    /// Calls that were not made.
+    /// Calls that were rejected.
     pub rejections: u64,
 }
 
@@ -56,8 +56,8 @@ impl KeyedSnapshot {
     pub(super) fn new(
         name: &'static str,
         (keys, max_keys): (usize, usize),
-        retired: Sums,
-        breakers: impl Iterator<Item = (BreakerState, Sums)>,
+        sums: Sums,
+        states: impl Iterator<Item = BreakerState>,
     ) -> Self {
         let mut snapshot = Self {
             name,
@@ -68,13 +68,12 @@ impl KeyedSnapshot {
             half_open: 0,
             forced_open: 0,
             disabled: 0,
-            successes: 0,
-            failures: 0,
-            neutral: 0,
-            rejections: 0,
+            successes: sums.get(Count::Success),
+            failures: sums.get(Count::Failure),
+            neutral: sums.get(Count::Neutral),
+            rejections: sums.get(Count::Rejection),
         };
-        let mut all = retired;
-        for (state, sums) in breakers {
+        for state in states {
             *match state {
                 BreakerState::Closed => &mut snapshot.closed,
                 BreakerState::Open => &mut snapshot.open,
@@ -82,12 +81,7 @@ impl KeyedSnapshot {
                 BreakerState::ForcedOpen => &mut snapshot.forced_open,
                 BreakerState::Disabled => &mut snapshot.disabled,
             } += 1;
-            all = all.plus(sums);
         }
-        snapshot.successes = all.get(Count::Success);
-        snapshot.failures = all.get(Count::Failure);
-        snapshot.neutral = all.get(Count::Neutral);
-        snapshot.rejections = all.get(Count::Rejection);
         snapshot
     }
 }

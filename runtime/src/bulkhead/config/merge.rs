@@ -18,7 +18,7 @@ impl BulkheadConfig {
 fn set(config: BulkheadConfig, option: &str, text: &str) -> Parsed<BulkheadConfig> {
     let checked = match option {
         "max_concurrent" => config.try_max_concurrent(value::count(text)?),
-        "max_wait" if text == "none" => Ok(config.without_wait()),
+        "max_wait" if text == "none" => Ok(config.without_max_wait()),
         "max_wait" => config.try_max_wait(value::duration(text)?),
         _ => return Err(unknown("option", option, &OPTIONS)),
     };

@@ -1,10 +1,14 @@
 use super::Limit;
 
-/// The generic cell rate algorithm: one moment, at which a bucket that leaks evenly would be empty (ITU-T I.371).
+/// The generic cell rate algorithm (ITU-T I.371): one number, the theoretical arrival time of the next call at a steady rate.
+///
+/// A tick is a microsecond divided by the number of calls of the limit. So the interval between calls, `per / calls` microseconds, is `per`
+/// ticks, a whole number.
 #[derive(Clone, Debug)]
 pub(super) struct Gcra {
-    /// In parts of a microsecond, which has as many as the limit has calls. So a call leaks out in a whole number of them, `per`.
+    /// The theoretical arrival time, in ticks.
     tat: u128,
+    /// The limit whose ticks `tat` counts.
     limit: Limit,
 }
 
@@ -13,13 +17,13 @@ impl Gcra {
         Self { tat: 0, limit: Limit { calls: 1, per: 1 } }
     }
 
-    /// The first moment at which there is room for a call behind so many others, each of which is made as early as it can be.
-    pub(super) fn earliest(&mut self, now: u64, limit: Limit, ahead: usize) -> u64 {
-        self.keep_to(limit, now);
-        let (start, per) = (self.parts_of(now), u128::from(limit.per));
-        let room = per * u128::from(limit.calls.saturating_sub(1));
-        let others = per.saturating_mul(u128::try_from(ahead).unwrap_or(u128::MAX));
-        let at = self.tat.max(start).saturating_add(others).saturating_sub(room);
+    /// Returns the first moment at which there is capacity for a call behind `ahead` others, each of which starts as early as it can.
+    pub(super) fn earliest_start(&mut self, now: u64, limit: Limit, ahead: usize) -> u64 {
+        self.rescale(limit, now);
+        let (start, interval) = (self.ticks(now), u128::from(limit.per));
+        let burst_tolerance = interval * u128::from(limit.calls.saturating_sub(1));
+        let others = interval.saturating_mul(u128::try_from(ahead).unwrap_or(u128::MAX));
+        let at = self.tat.max(start).saturating_add(others).saturating_sub(burst_tolerance);
         if at <= start {
             return now;
         }
@@ -27,40 +31,41 @@ impl Gcra {
         u64::try_from(at.div_ceil(limit.calls.into())).unwrap_or(u64::MAX)
     }
 
-    /// Enters a call.
-    pub(super) fn enter(&mut self, now: u64, limit: Limit) {
-        self.keep_to(limit, now);
-        self.tat = self.tat.max(self.parts_of(now)) + u128::from(limit.per);
+    pub(super) fn record(&mut self, now: u64, limit: Limit) {
+        self.rescale(limit, now);
+        self.tat = self.tat.max(self.ticks(now)) + u128::from(limit.per);
     }
 
-    /// Calls that have not leaked away yet.
-    pub(super) fn load(&self, now: u64, limit: Limit) -> usize {
-        let left = if self.limit == limit { self.left(now) } else { self.left_under(limit, now) };
-        usize::try_from(left.div_ceil(limit.per.into())).unwrap_or(usize::MAX).min(limit.calls as usize)
+    /// Returns the number of calls that still count, rounded up.
+    pub(super) fn in_window(&self, now: u64, limit: Limit) -> usize {
+        let backlog = if self.limit == limit { self.backlog(now) } else { self.backlog_under(limit, now) };
+        usize::try_from(backlog.div_ceil(limit.per.into())).unwrap_or(usize::MAX).min(limit.calls as usize)
     }
 
-    /// Under another limit the calls that are in the bucket stay in it, at most as many as it holds.
-    fn keep_to(&mut self, limit: Limit, now: u64) {
+    /// Adopts another limit. The calls that count keep counting, at most as many as the new limit allows.
+    fn rescale(&mut self, limit: Limit, now: u64) {
         if self.limit != limit {
-            let left = self.left_under(limit, now);
+            let backlog = self.backlog_under(limit, now);
             self.limit = limit;
-            self.tat = self.parts_of(now) + left;
+            self.tat = self.ticks(now) + backlog;
         }
     }
 
-    fn left_under(&self, limit: Limit, now: u64) -> u128 {
+    /// Returns the backlog in ticks of another limit.
+    fn backlog_under(&self, limit: Limit, now: u64) -> u128 {
         let [before, per] = [self.limit.per, limit.per].map(u128::from);
-        let left = self.left(now);
-        // Whole calls and the rest of one, so that nothing overflows; rounded up.
-        let calls = (left / before).min(limit.calls.into());
-        (calls * per + (left % before * per).div_ceil(before)).min(per * u128::from(limit.calls))
+        let backlog = self.backlog(now);
+        // Whole calls and a fraction of one are converted apart, so that nothing overflows; rounded up.
+        let calls = (backlog / before).min(limit.calls.into());
+        (calls * per + (backlog % before * per).div_ceil(before)).min(per * u128::from(limit.calls))
     }
 
-    fn left(&self, now: u64) -> u128 {
-        self.tat.saturating_sub(self.parts_of(now))
+    /// Returns the ticks from `now` to the theoretical arrival time: `per` for each call that counts.
+    fn backlog(&self, now: u64) -> u128 {
+        self.tat.saturating_sub(self.ticks(now))
     }
 
-    fn parts_of(&self, moment: u64) -> u128 {
+    fn ticks(&self, moment: u64) -> u128 {
         u128::from(moment) * u128::from(self.limit.calls)
     }
 }
@@ -72,15 +77,15 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Over any time `t` it lets through at most `calls` and what leaks away in `t`.
+        /// Over any time `t` it admits at most `calls + t * calls / per` calls.
         #[test]
-        fn it_holds_its_rate(calls in 1_u32..50, per in 1_u64..10_000, times in prop::collection::vec(0_u64..300, 1..300)) {
+        fn the_rate_is_never_exceeded(calls in 1_u32..50, per in 1_u64..10_000, times in prop::collection::vec(0_u64..300, 1..300)) {
             let limit = Limit { calls, per };
             let (mut gcra, mut now, mut made) = (Gcra::new(), 1_000_000, Vec::new());
             for time in times {
                 now += time;
-                if gcra.earliest(now, limit, 0) == now {
-                    gcra.enter(now, limit);
+                if gcra.earliest_start(now, limit, 0) == now {
+                    gcra.record(now, limit);
                     made.push(now);
                 }
             }
@@ -93,45 +98,45 @@ mod tests {
     }
 
     #[test]
-    fn it_takes_as_many_at_once_as_the_limit_says() {
+    fn a_burst_has_as_many_calls_as_the_limit() {
         for calls in 1..1_000 {
             let limit = Limit { calls, per: 1_000_000 };
             let mut gcra = Gcra::new();
             for now in [5_000, 1_005_000] {
                 for _ in 0..calls {
-                    assert_eq!(gcra.earliest(now, limit, 0), now, "of {calls}");
-                    gcra.enter(now, limit);
+                    assert_eq!(gcra.earliest_start(now, limit, 0), now, "of {calls}");
+                    gcra.record(now, limit);
                 }
-                assert!(gcra.earliest(now, limit, 0) > now, "{calls} and one more");
+                assert!(gcra.earliest_start(now, limit, 0) > now, "{calls} and one more");
             }
         }
     }
 
     #[test]
-    fn it_takes_all_at_once_and_then_one_by_one() {
+    fn after_a_burst_calls_are_admitted_one_by_one() {
         let limit = Limit { calls: 4, per: 1_000 };
         let mut gcra = Gcra::new();
         for (now, at) in
             [(5_000, 5_000), (5_000, 5_000), (5_000, 5_000), (5_000, 5_000), (5_250, 5_250), (5_500, 5_500)]
         {
-            assert_eq!(gcra.earliest(now, limit, 0), at, "at {now}");
-            gcra.enter(at, limit);
+            assert_eq!(gcra.earliest_start(now, limit, 0), at, "at {now}");
+            gcra.record(at, limit);
         }
-        assert_eq!(gcra.load(5_500, limit), 4);
-        assert_eq!([0, 1, 4].map(|ahead| gcra.earliest(5_600, limit, ahead)), [5_750, 6_000, 6_750]);
-        assert_eq!([0, 3, 4, 5].map(|ahead| gcra.earliest(9_000, limit, ahead)), [9_000, 9_000, 9_250, 9_500]);
+        assert_eq!(gcra.in_window(5_500, limit), 4);
+        assert_eq!([0, 1, 4].map(|ahead| gcra.earliest_start(5_600, limit, ahead)), [5_750, 6_000, 6_750]);
+        assert_eq!([0, 3, 4, 5].map(|ahead| gcra.earliest_start(9_000, limit, ahead)), [9_000, 9_000, 9_250, 9_500]);
     }
 
     #[test]
-    fn calls_stay_in_the_bucket_under_another_limit() {
+    fn calls_keep_counting_under_another_limit() {
         const HOUR: u64 = 3_600_000_000;
         for (before, calls, after, left, at) in [
-            // One of one is one of a thousand.
+            // One call of one is one call of a thousand.
             ((1, 60_000), 1, (1_000, 60_000), 1, 5_000),
             ((1, 60_000), 1, (1, 1_000), 1, 6_000),
             ((3, 3_000), 3, (6, 3_000), 3, 5_000),
             ((3, 3_000), 3, (4, 4_000), 3, 5_000),
-            // Not more than it holds.
+            // At most as many as the new limit allows.
             ((100, 1_000), 100, (1, 1_000), 1, 6_000),
             ((4, 1_000), 2, (2, 5_000), 2, 7_500),
             ((1_048_576, HOUR), 9, (1, u64::MAX), 1, u64::MAX),
@@ -139,10 +144,10 @@ mod tests {
             let [before, after] = [before, after].map(|(calls, per)| Limit { calls, per });
             let mut gcra = Gcra::new();
             for _ in 0..calls {
-                gcra.enter(5_000, before);
+                gcra.record(5_000, before);
             }
-            assert_eq!(gcra.load(5_000, after), left, "{before:?}, {after:?}");
-            assert_eq!(gcra.earliest(5_000, after, 0), at, "{before:?}, {after:?}");
+            assert_eq!(gcra.in_window(5_000, after), left, "{before:?}, {after:?}");
+            assert_eq!(gcra.earliest_start(5_000, after, 0), at, "{before:?}, {after:?}");
         }
     }
 }

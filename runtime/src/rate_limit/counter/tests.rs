@@ -6,17 +6,17 @@ const ALGORITHMS: [Algorithm; 2] = [Algorithm::SlidingWindow, Algorithm::Gcra];
 
 fn counter(algorithm: Algorithm) -> Counter {
     let mut counter = Counter::new();
-    counter.count_by(algorithm);
+    counter.set_algorithm(algorithm);
     counter
 }
 
 fn take(counter: &mut Counter, now: u64, limit: Limit) -> Result<(), u64> {
-    counter.clock(now);
-    counter.try_take(counter.now(), limit, 0)
+    counter.sync_clock(now);
+    counter.try_acquire(counter.now(), limit, 0)
 }
 
-/// Most of the moments that any window of that length has, its end not included.
-fn most_in_a_window(moments: &[u64], per: u64) -> usize {
+/// Returns the largest number of moments in any window of length `per`, its end excluded.
+fn max_in_a_window(moments: &[u64], per: u64) -> usize {
     let ends = |start: u64| moments.iter().filter(|moment| (start..start + per).contains(moment)).count();
     moments.iter().map(|start| ends(*start)).max().unwrap_or(0)
 }
@@ -33,7 +33,7 @@ proptest! {
         let mut made: Vec<u64> = Vec::new();
         for time in times {
             now += time;
-            let is_free = most_in_a_window(&[made.as_slice(), &[now]].concat(), per) <= calls as usize;
+            let is_free = max_in_a_window(&[made.as_slice(), &[now]].concat(), per) <= calls as usize;
             prop_assert_eq!(take(&mut counter, now, limit).is_ok(), is_free);
             if is_free {
                 made.push(now);
@@ -41,9 +41,9 @@ proptest! {
         }
     }
 
-    /// What is foretold to a call behind others is what comes true, if each of them starts as early as it can.
+    /// The predicted start of a call behind others is exact if each of them starts as early as it can.
     #[test]
-    fn it_foretells_when_there_is_room(
+    fn the_earliest_start_is_exact(
         calls in 1_u32..6,
         per in 1_u64..25,
         times in prop::collection::vec(0_u64..12, 0..20),
@@ -57,20 +57,20 @@ proptest! {
             now += time;
             _ = take(&mut counter, now, limit);
         }
-        let foretold = counter.earliest(now, limit, ahead);
+        let predicted = counter.earliest_start(now, limit, ahead);
         let mut at = now;
         for _ in 0..=ahead {
-            at = counter.earliest(at, limit, 0);
-            prop_assert_eq!(counter.try_take(at, limit, 0), Ok(()));
+            at = counter.earliest_start(at, limit, 0);
+            prop_assert_eq!(counter.try_acquire(at, limit, 0), Ok(()));
         }
         // Each start is rounded up to a microsecond.
         let rounded = if is_window { 0 } else { ahead as u64 };
-        prop_assert!((foretold..=foretold + rounded).contains(&at), "{} instead of {}", at, foretold);
+        prop_assert!((predicted..=predicted + rounded).contains(&at), "{} instead of {}", at, predicted);
     }
 }
 
 #[test]
-fn the_ends_of_the_range_saturate() {
+fn times_at_the_ends_of_the_range_saturate() {
     for algorithm in ALGORITHMS {
         for limit in [Limit { calls: 1, per: u64::MAX }, Limit { calls: u32::MAX, per: 1 }] {
             for now in [0, u64::MAX - 1, u64::MAX] {
@@ -78,15 +78,15 @@ fn the_ends_of_the_range_saturate() {
                 for _ in 0..3 {
                     _ = take(&mut counter, now, limit);
                 }
-                assert!(counter.earliest(now, limit, usize::MAX) >= now);
-                _ = counter.load(0, limit);
+                assert!(counter.earliest_start(now, limit, usize::MAX) >= now);
+                _ = counter.in_window(0, limit);
             }
         }
     }
 }
 
 #[test]
-fn by_another_clock_everything_begins_anew() {
+fn a_different_clock_discards_the_counts() {
     let (limit, early, late) = (Limit { calls: 2, per: 1_000 }, 5_000_000, 9_000_000);
     for algorithm in ALGORITHMS {
         let mut counter = counter(algorithm);
@@ -94,11 +94,11 @@ fn by_another_clock_everything_begins_anew() {
             assert_eq!(take(&mut counter, late, limit), Ok(()));
         }
         assert!(take(&mut counter, late, limit).is_err(), "it is full");
-        // Looking changes nothing.
-        assert_eq!(counter.load(early, limit), 0, "what a call would find");
-        assert_eq!(counter.load(2 * late, limit), 0);
-        assert_eq!(counter.load(late, limit), 2);
-        assert!(counter.clock(early) && !counter.clock(early));
+        // Reading changes nothing.
+        assert_eq!(counter.in_window(early, limit), 0, "the count by a different clock");
+        assert_eq!(counter.in_window(2 * late, limit), 0);
+        assert_eq!(counter.in_window(late, limit), 2);
+        assert!(counter.sync_clock(early) && !counter.sync_clock(early));
         for _ in 0..2 {
             assert_eq!(take(&mut counter, early, limit), Ok(()));
         }
@@ -108,7 +108,7 @@ fn by_another_clock_everything_begins_anew() {
 }
 
 #[test]
-fn what_was_reset_is_as_new() {
+fn a_reset_counter_is_empty() {
     let limit = Limit { calls: 1, per: 1_000 };
     for algorithm in ALGORITHMS {
         let mut counter = counter(algorithm);

@@ -6,12 +6,12 @@ use crate::{
     key::{self, Key},
 };
 
-/// A call was not made, because it was above a rate limit.
+/// The error of a call that a rate limit has rejected.
 ///
-/// An error type takes it in through `From<RateLimited>`, which thiserror writes for a variant `Limited(#[from] RateLimited)`.
-/// [`std::io::Error`], `anyhow::Error` and boxed errors have that already.
+/// It is converted into the caller's error type with `From<RateLimited>`; thiserror derives that for a variant
+/// `Limited(#[from] RateLimited)`. [`std::io::Error`], `anyhow::Error` and boxed errors implement it already.
 ///
-/// It is [`Transient`], and knows when there will be a place.
+/// It is [`Transient`], with the time until there is capacity as its `retry_after`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RateLimited {
@@ -21,25 +21,25 @@ pub struct RateLimited {
 }
 
 impl RateLimited {
-    /// The name of the limit.
+    /// Returns the name of the limit.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Which of the limits of that name it is, where there is one for each key; `None` for the [overflow](Self::is_overflow).
+    /// Returns the key of the limit; `None` for a limit without keys and for the [overflow](Self::is_overflow) limit.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         self.key.as_ref()?.text().map(AsRef::as_ref)
     }
 
-    /// True for the limit that all keys share that have none of their own.
+    /// Returns true for the limit shared by all keys that have none of their own.
     #[must_use]
     pub fn is_overflow(&self) -> bool {
         self.key.as_ref().is_some_and(Key::is_overflow)
     }
 
-    /// How long from the rejection until there is a place for a call, if nobody else takes it.
+    /// Returns the time from the rejection until there is capacity for a call, if no other call takes it.
     #[must_use]
     pub const fn retry_after(&self) -> Duration {
         self.retry_after
@@ -48,8 +48,8 @@ impl RateLimited {
 
 impl fmt::Display for RateLimited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whose = key::whose(self.key(), self.is_overflow());
-        write!(f, "rate limit `{}`{whose} is reached; there is a place in {:.3?}", escaped(self.name), self.retry_after)
+        let key = key::whose(self.key(), self.is_overflow());
+        write!(f, "rate limit `{}`{key} is reached; retry after {:.3?}", escaped(self.name), self.retry_after)
     }
 }
 
@@ -69,7 +69,7 @@ impl Transient for RateLimited {
     }
 }
 
-/// As an [`io::Error`] of kind [`ResourceBusy`](io::ErrorKind::ResourceBusy), with the `RateLimited` inside.
+/// Converts it into an [`io::Error`] of kind [`ResourceBusy`](io::ErrorKind::ResourceBusy) that contains the `RateLimited`.
 impl From<RateLimited> for io::Error {
     fn from(limited: RateLimited) -> Self {
         Self::new(io::ErrorKind::ResourceBusy, limited)

@@ -1,4 +1,4 @@
-//! Which of the breakers or rate limits of a name it is.
+//! The key of a breaker or rate limit, and how messages show it.
 
 use std::{
     fmt::{self, Display},
@@ -9,11 +9,11 @@ use once_cell::sync::Lazy;
 
 use crate::escape::escaped;
 
-/// A key; or the mark of what all keys share that have nothing of their own, which is no text, so that no key is taken for it.
+/// The text of a key, or the mark of the overflow instance, which differs from every text.
 #[derive(Clone)]
 pub(crate) struct Key(Arc<str>);
 
-/// The mark. Its address tells it from a key with the same text.
+/// The mark of the overflow instance. Its address distinguishes it from a key with the same text.
 static OVERFLOW: Lazy<Arc<str>> = Lazy::new(|| Arc::from("all other keys"));
 
 impl Key {
@@ -27,7 +27,7 @@ impl Key {
         Self(OVERFLOW.clone())
     }
 
-    /// The key's text; none for the overflow.
+    /// Returns the text of the key; `None` for the overflow instance.
     pub(crate) fn text(&self) -> Option<&Arc<str>> {
         if self.is_overflow() { None } else { Some(&self.0) }
     }
@@ -54,12 +54,12 @@ impl fmt::Debug for Key {
     }
 }
 
-/// The public form of a key: its text, and a flag for the overflow.
+/// Returns the public form of a key: its text, and true if it is the mark of the overflow instance.
 pub(crate) fn parts(key: Option<&Key>) -> (Option<Arc<str>>, bool) {
     (key.and_then(Key::text).cloned(), key.is_some_and(Key::is_overflow))
 }
 
-/// Follows a name in a sentence: `` for `example.org` ``, or `for all other keys`.
+/// Displays a key after a name in a sentence: `` for `example.org` ``, or `for all other keys`.
 pub(crate) fn whose(key: Option<&str>, overflow: bool) -> impl Display {
     fmt::from_fn(move |f| match key {
         Some(key) => write!(f, " for `{}`", escaped(key)),
@@ -68,7 +68,7 @@ pub(crate) fn whose(key: Option<&str>, overflow: bool) -> impl Display {
     })
 }
 
-/// Follows a name at the head of a line: `[example.org]`, or `, all other keys`.
+/// Displays a key after a name at the start of a line: `[example.org]`, or `, all other keys`.
 pub(crate) fn suffix(key: Option<&str>, overflow: bool) -> impl Display {
     fmt::from_fn(move |f| match key {
         Some(key) => write!(f, "[{}]", escaped(key)),
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_text_is_taken_for_the_overflow() {
+    fn no_text_equals_the_overflow_mark() {
         let overflow = Key::overflow();
         assert_eq!(overflow, Key::overflow());
         for text in ["", "(overflow)", "overflow", &OVERFLOW] {

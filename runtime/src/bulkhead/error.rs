@@ -2,12 +2,12 @@ use std::{error::Error, fmt, io, time::Duration};
 
 use crate::{Transient, escape::escaped};
 
-/// A call was not made, because as many as may be are in flight.
+/// The error of a call that a bulkhead has rejected, because all permits are in use.
 ///
-/// An error type takes it in through `From<BulkheadFull>`, which thiserror writes for a variant `Full(#[from] BulkheadFull)`.
-/// [`std::io::Error`], `anyhow::Error` and boxed errors have that already.
+/// It is converted into the caller's error type with `From<BulkheadFull>`; thiserror derives that for a variant
+/// `Full(#[from] BulkheadFull)`. [`std::io::Error`], `anyhow::Error` and boxed errors implement it already.
 ///
-/// It is [`Transient`]: there may be a place in a moment.
+/// It is [`Transient`], without a `retry_after`: the time until a permit is released is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BulkheadFull {
@@ -17,19 +17,19 @@ pub struct BulkheadFull {
 }
 
 impl BulkheadFull {
-    /// The name of the bulkhead.
+    /// Returns the name of the bulkhead.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// How many calls there may be at once.
+    /// Returns the largest number of concurrent calls.
     #[must_use]
     pub const fn max_concurrent(&self) -> u32 {
         self.max_concurrent
     }
 
-    /// How long the call has waited, if it could.
+    /// Returns the time for which the call has waited; `None` if the bulkhead has no `max_wait`.
     #[must_use]
     pub const fn waited(&self) -> Option<Duration> {
         self.waited
@@ -38,8 +38,8 @@ impl BulkheadFull {
 
 impl fmt::Display for BulkheadFull {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "bulkhead `{}` is full: {} calls are in flight", escaped(self.name), self.max_concurrent)?;
-        self.waited.map_or(Ok(()), |waited| write!(f, ", and the wait of {waited:?} is over"))
+        write!(f, "bulkhead `{}` is full (max_concurrent = {})", escaped(self.name), self.max_concurrent)?;
+        self.waited.map_or(Ok(()), |waited| write!(f, " after a wait of {waited:?}"))
     }
 }
 
@@ -55,7 +55,7 @@ impl Transient for BulkheadFull {
     }
 }
 
-/// As an [`io::Error`] of kind [`ResourceBusy`](io::ErrorKind::ResourceBusy), with the `BulkheadFull` inside.
+/// Converts it into an [`io::Error`] of kind [`ResourceBusy`](io::ErrorKind::ResourceBusy) that contains the `BulkheadFull`.
 impl From<BulkheadFull> for io::Error {
     fn from(full: BulkheadFull) -> Self {
         Self::new(io::ErrorKind::ResourceBusy, full)

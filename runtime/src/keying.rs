@@ -1,0 +1,68 @@
+//! Marker types that select where a circuit breaker or a rate limit stores its settings: in itself, or shared by all keys of its name.
+
+#[cfg(feature = "keyed")]
+use std::sync::{Arc, atomic::AtomicBool};
+use std::{borrow::Borrow, fmt::Debug};
+
+/// The way in which an instance is addressed: by its name alone ([`Unkeyed`]), or by a name and a key (`Keyed`).
+///
+/// [`CircuitBreaker`](crate::CircuitBreaker) and [`RateLimit`](crate::RateLimit) are generic over it. The trait is sealed.
+pub trait Keying: storage::Storage {}
+
+/// The marker of a breaker or rate limit that has a name and no key.
+#[derive(Clone, Copy, Debug)]
+pub enum Unkeyed {}
+
+/// The marker of a breaker or rate limit that belongs to one key.
+#[cfg(feature = "keyed")]
+#[derive(Clone, Copy, Debug)]
+pub enum Keyed {}
+
+impl Keying for Unkeyed {}
+
+#[cfg(feature = "keyed")]
+impl Keying for Keyed {}
+
+/// The settings of one key's instance: shared with those of the other keys.
+#[cfg(feature = "keyed")]
+#[derive(Debug)]
+pub struct KeyedSettings<S> {
+    pub(crate) shared: Arc<S>,
+    /// The CLOCK reference bit: set by a lookup, cleared as the hand passes.
+    pub(crate) used: AtomicBool,
+}
+
+#[cfg(feature = "keyed")]
+impl<S> KeyedSettings<S> {
+    pub(crate) const fn new(shared: Arc<S>) -> Self {
+        Self { shared, used: AtomicBool::new(false) }
+    }
+}
+
+#[cfg(feature = "keyed")]
+impl<S> Borrow<S> for KeyedSettings<S> {
+    fn borrow(&self) -> &S {
+        &self.shared
+    }
+}
+
+/// The private part of [`Keying`], which seals it.
+mod storage {
+    use super::{Borrow, Debug, Unkeyed};
+    #[cfg(feature = "keyed")]
+    use super::{Keyed, KeyedSettings};
+
+    pub trait Storage {
+        /// The field that holds settings of type `S`, or a reference to them.
+        type Settings<S: Debug + Send + Sync + 'static>: Borrow<S> + Debug + Send + Sync;
+    }
+
+    impl Storage for Unkeyed {
+        type Settings<S: Debug + Send + Sync + 'static> = S;
+    }
+
+    #[cfg(feature = "keyed")]
+    impl Storage for Keyed {
+        type Settings<S: Debug + Send + Sync + 'static> = KeyedSettings<S>;
+    }
+}

@@ -1,0 +1,315 @@
+//! A call under a limit that a store counts. The calls of this process that wait form a queue, whose front sends requests to the store when
+//! there may be capacity.
+//!
+//! **Invariant:** while calls wait, a request outlives the caller that sent it. A caller that gives up hands it over to the queue, and the
+//! next waiter in the front takes it over with its response. So no capacity is lost with callers that give up while a request is in flight.
+//!
+//! **Invariant:** whichever waiter sent the request, capacity goes to the waiters in their order. A waiter that the store admits while
+//! others are ahead leaves the permit to them.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use super::{
+    RateLimitDecision, RateLimited,
+    limiter::{Limiter, LimiterState},
+    queue::{Position, Wakers},
+    settings::{ActiveSettings, RateLimitSettings},
+    store_queue::{MAX_FRONT, StoreQueue},
+    store_request::StoreRequest,
+    waiter::WaitClock,
+};
+use crate::{
+    clock,
+    panics::contain,
+    totals::Count,
+    wait::{self, Ended},
+};
+
+/// Acquires capacity from the store. Returns `None` if the call is admitted; the microseconds that are left of its wait if the counts of
+/// this process have to decide, because the store cannot or because there is none any more.
+pub(super) async fn acquire(limiter: &Limiter, settings: &RateLimitSettings) -> Result<Option<u64>, RateLimited> {
+    let Some(mut waiter) = StoreWaiter::arrive(limiter, settings)? else { return Ok(Some(0)) };
+    loop {
+        let limit = match waiter.check()? {
+            Step::Admitted => return Ok(None),
+            Step::Sleep(micros) => Some(Duration::from_micros(micros)),
+            Step::Request => None,
+        };
+        if let Some(limit) = limit {
+            if wait::in_task(pin!(waiter.signalled()), limit).await == Err(Ended::Stopped) {
+                return Err(waiter.on_stopped());
+            }
+            continue;
+        }
+        if waiter.request.is_none() {
+            let now = waiter.with_queue(|_, now, _, _| now);
+            waiter.request = StoreRequest::send(settings, limiter.key.clone(), now);
+        }
+        let Some(request) = &waiter.request else { return Ok(Some(waiter.remaining_wait())) };
+        let (sent, version) = (request.sent, request.version);
+        match waiter.response().await {
+            Some(RateLimitDecision::Admitted) if waiter.on_admitted() => return Ok(None),
+            Some(RateLimitDecision::Admitted) | None => {}
+            Some(RateLimitDecision::Rejected { retry_after }) => waiter.on_rejected(retry_after, sent, version)?,
+            Some(RateLimitDecision::Unknown) => return Ok(Some(waiter.remaining_wait())),
+        }
+    }
+}
+
+/// The next step of a call.
+enum Step {
+    Admitted,
+    /// Send a request, or wait for the response to one.
+    Request,
+    /// Sleep for these microseconds, or until a signal.
+    Sleep(u64),
+}
+
+/// A call that sends requests to the store, or waits to do so. Dropped, it leaves the queue and hands its request over.
+struct StoreWaiter<'l> {
+    limiter: &'l Limiter,
+    settings: &'l RateLimitSettings,
+    /// The settings at the arrival of the call.
+    initial: ActiveSettings,
+    ticket: u64,
+    deadline: u64,
+    time: WaitClock,
+    /// True if the call is in the queue. A call that arrives while none waits sends a request at once.
+    is_queued: bool,
+    /// The request in flight: its own, or one that it has taken over.
+    request: Option<StoreRequest>,
+}
+
+impl<'l> StoreWaiter<'l> {
+    /// Creates a call that sends a request at once if none waits; otherwise it joins the queue, if it can be admitted in time. `None` if
+    /// there are no settings.
+    fn arrive(limiter: &'l Limiter, settings: &'l RateLimitSettings) -> Result<Option<Self>, RateLimited> {
+        let mut wakers = Wakers::default();
+        let arrival = {
+            let mut state = limiter.state();
+            let Some(active) = state.apply_settings(settings) else { return Ok(None) };
+            let arrived = state.read_clock(&mut wakers);
+            let now = state.counter.now();
+            let store_queue = state.store_queue();
+            store_queue.check_first(now, &mut wakers);
+            // A call that does not wait is decided by the store.
+            let is_queued = active.max_wait > 0 && store_queue.len() > 0;
+            let at = if is_queued { store_queue.earliest_start(now, &active) } else { now };
+            if at - now > active.max_wait {
+                Err(at - now)
+            } else {
+                let ticket = store_queue.queue.issue_ticket();
+                if is_queued {
+                    store_queue.queue.join(ticket);
+                }
+                Ok((ticket, active, is_queued, arrived, now.saturating_add(active.max_wait)))
+            }
+        };
+        wakers.wake();
+        match arrival {
+            Ok((ticket, initial, is_queued, arrived, deadline)) => {
+                let time = WaitClock::since(arrived, clock::task_now);
+                Ok(Some(Self { limiter, settings, initial, ticket, deadline, time, is_queued, request: None }))
+            }
+            Err(retry_after) => Err(limiter.reject(settings, retry_after)),
+        }
+    }
+
+    /// Takes a permit that was left to it, or takes a request over, if it is in the front; otherwise returns the time to sleep.
+    fn check(&mut self) -> Result<Step, RateLimited> {
+        if !self.is_queued {
+            return Ok(Step::Request);
+        }
+        let has_request = self.request.is_some();
+        let (version, mut expired) = (self.settings.version(), Vec::new());
+        let checked = self.with_queue(|store_queue, now, settings, wakers| {
+            store_queue.queue.join(self.ticket);
+            if store_queue.is_granted(self.ticket) {
+                store_queue.granted -= 1;
+                store_queue.leave(self.ticket, wakers);
+                return Ok((Step::Admitted, None));
+            }
+            if has_request {
+                return Ok((Step::Request, None));
+            }
+            let until = loop {
+                match store_queue.queue.position(self.ticket, store_queue.front) {
+                    Position::Front if !store_queue.orphaned.is_empty() => match store_queue.orphaned.pop_front() {
+                        Some(request) if request.is_usable(now, version) => return Ok((Step::Request, Some(request))),
+                        request => expired.extend(request),
+                    },
+                    Position::Front if store_queue.full_until <= now => return Ok((Step::Request, None)),
+                    Position::Front if store_queue.full_until > self.deadline => break now,
+                    Position::Front => break store_queue.full_until,
+                    Position::Behind => {
+                        let due = store_queue.full_until;
+                        if let Some(at) = store_queue.queue.check_first(self.ticket, due, now, wakers) {
+                            break at;
+                        }
+                    }
+                }
+            };
+            let until = until.min(self.deadline);
+            if until > now {
+                return Ok((Step::Sleep(until - now), None));
+            }
+            store_queue.leave(self.ticket, wakers);
+            Err(store_queue.earliest_start(now, settings) - now)
+        });
+        match checked {
+            Ok((step, request)) => {
+                if let Step::Admitted = step {
+                    self.limiter.totals.add(Count::Success);
+                }
+                if let Some(request) = request {
+                    self.request = Some(request.taken_over());
+                }
+                Ok(step)
+            }
+            Err(retry_after) => Err(self.limiter.reject(self.settings, retry_after)),
+        }
+    }
+
+    /// Waits for the response to its request. Returns `None` if the waiter has to check again: a request that it has taken over gave no
+    /// response, or a permit was left to it.
+    async fn response(&mut self) -> Option<RateLimitDecision> {
+        poll_fn(|context| {
+            // Taken out, so that a request whose store panics is not handed over.
+            let Some(mut request) = self.request.take() else { return Poll::Ready(None) };
+            let polled = request.poll(context);
+            if polled.is_pending() {
+                self.request = Some(request);
+                if self.is_queued && self.is_granted_or_listens(context) {
+                    return Poll::Ready(None);
+                }
+            }
+            polled
+        })
+        .await
+    }
+
+    /// Records that the store had no capacity when the request was sent. The call waits in the queue if it can be admitted in time.
+    fn on_rejected(&mut self, retry_after: Duration, sent: u64, version: u32) -> Result<(), RateLimited> {
+        let retry_after = clock::micros(retry_after).max(1);
+        let is_current = self.settings.version() == version;
+        let rejected = self.with_queue(|store_queue, now, settings, wakers| {
+            store_queue.front = 1;
+            if is_current {
+                // By a different clock, `sent` may lie after `now`.
+                store_queue.full_until = sent.min(now).saturating_add(retry_after);
+                if store_queue.full_until > self.deadline && !store_queue.is_granted(self.ticket) {
+                    store_queue.leave(self.ticket, wakers);
+                    return Err(store_queue.earliest_start(now, settings) - now);
+                }
+            }
+            store_queue.queue.join(self.ticket);
+            Ok(())
+        });
+        self.is_queued = true;
+        rejected.map_err(|retry_after| self.limiter.reject(self.settings, retry_after))
+    }
+
+    /// Leaves the queue, because an enclosing retry is stopped.
+    fn on_stopped(&self) -> RateLimited {
+        let retry_after = self.with_queue(|store_queue, now, settings, wakers| {
+            store_queue.leave(self.ticket, wakers);
+            store_queue.earliest_start(now, settings) - now
+        });
+        self.limiter.reject(self.settings, retry_after)
+    }
+
+    /// Records that the store has admitted a call. Returns true if it is this one; false if the permit is left to waiters ahead that have
+    /// none yet.
+    fn on_admitted(&self) -> bool {
+        let is_own = self.with_queue(|store_queue, _, _, wakers| {
+            if !self.is_queued {
+                return true;
+            }
+            store_queue.front = (store_queue.front + 1).min(MAX_FRONT);
+            let is_own = store_queue.queue.ahead(self.ticket) <= store_queue.granted;
+            if is_own {
+                store_queue.leave(self.ticket, wakers);
+            } else {
+                store_queue.granted += 1;
+            }
+            store_queue.queue.signal(store_queue.front.max(store_queue.granted), wakers);
+            is_own
+        });
+        if is_own {
+            self.limiter.totals.add(Count::Success);
+        }
+        is_own
+    }
+
+    /// Returns true if a permit was left to the waiter. Otherwise its task is woken when one is, although it does not sleep.
+    fn is_granted_or_listens(&self, context: &Context<'_>) -> bool {
+        // The waker of the previous poll is dropped after the lock is released.
+        let mut waker = Some(context.waker().clone());
+        let mut state = self.limiter.state();
+        let store_queue = state.store_queue();
+        let is_granted = store_queue.is_granted(self.ticket);
+        if !is_granted {
+            store_queue.queue.listen(self.ticket, &mut waker);
+        }
+        is_granted
+    }
+
+    /// Returns the microseconds until its deadline.
+    fn remaining_wait(&self) -> u64 {
+        self.deadline.saturating_sub(self.time.now())
+    }
+
+    /// Returns a future that is ready when the waiter has to check again.
+    fn signalled(&self) -> impl Future<Output = ()> + use<'l> {
+        let (limiter, ticket) = (self.limiter, self.ticket);
+        poll_fn(move |context| {
+            let mut waker = Some(context.waker().clone());
+            match &mut limiter.state().store_queue {
+                Some(store_queue) => store_queue.queue.sleep(ticket, &mut waker),
+                None => Poll::Ready(()),
+            }
+        })
+    }
+
+    /// Runs `act` on the queue under the lock, with the waiter's own time and the settings in force.
+    fn with_queue<T>(&self, act: impl FnOnce(&mut StoreQueue, u64, &ActiveSettings, &mut Wakers) -> T) -> T {
+        let mut wakers = Wakers::default();
+        let result = {
+            let mut state = self.limiter.state();
+            let settings = state.apply_settings(self.settings).unwrap_or(self.initial);
+            state.read_clock(&mut wakers);
+            let now = state.counter.now().max(self.time.now());
+            act(state.store_queue(), now, &settings, &mut wakers)
+        };
+        wakers.wake();
+        result
+    }
+}
+
+impl Drop for StoreWaiter<'_> {
+    fn drop(&mut self) {
+        let (request, mut wakers) = (self.request.take(), Wakers::default());
+        let version = self.settings.version();
+        // A request that no waiter takes over is dropped after the lock is released.
+        let unused = {
+            let mut state = self.limiter.state();
+            let now = state.counter.now().max(self.time.now());
+            let store_queue = state.store_queue();
+            store_queue.leave(self.ticket, &mut wakers);
+            store_queue.hand_over(request, now, version, &mut wakers)
+        };
+        wakers.wake();
+        contain(|| drop(unused));
+    }
+}
+
+impl LimiterState {
+    fn store_queue(&mut self) -> &mut StoreQueue {
+        self.store_queue.get_or_insert_with(|| Box::new(StoreQueue::new()))
+    }
+}

@@ -1,0 +1,173 @@
+//! A call that waits for capacity by the counts of this process, on a thread or in a task.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    time::Duration,
+};
+
+use super::{
+    RateLimited,
+    limiter::{LOCAL_FRONT, Limiter, LimiterState, Queued},
+    queue::{Position, Wakers},
+    settings::{ActiveSettings, RateLimitSettings},
+};
+use crate::{
+    clock::Moment,
+    totals::Count,
+    wait::{self, Ended},
+};
+
+/// A waiter. Dropped, it leaves the queue.
+#[derive(Debug)]
+pub(super) struct Waiter<'l> {
+    limiter: &'l Limiter,
+    settings: &'l RateLimitSettings,
+    queued: Queued,
+    time: WaitClock,
+}
+
+/// The time of one waiter: the moment of its arrival by the limit's clock, advanced by the clock with which it sleeps. The limit's clock
+/// may be a paused one of a test.
+#[derive(Debug)]
+pub(super) struct WaitClock {
+    arrived: u64,
+    timer: fn() -> Moment,
+    began: Moment,
+}
+
+enum Decision {
+    Admitted,
+    /// Sleep for these microseconds, or until a signal.
+    Sleep(u64),
+    Rejected {
+        retry_after: u64,
+    },
+}
+
+impl WaitClock {
+    pub(super) fn since(arrived: u64, timer: fn() -> Moment) -> Self {
+        Self { arrived, timer, began: timer() }
+    }
+
+    pub(super) fn now(&self) -> u64 {
+        self.arrived.saturating_add((self.timer)().as_micros().saturating_sub(self.began.as_micros()))
+    }
+}
+
+impl<'l> Waiter<'l> {
+    /// Creates the waiter of a call that is in the queue. `timer` is the clock with which it sleeps.
+    pub(super) fn new(
+        limiter: &'l Limiter,
+        settings: &'l RateLimitSettings,
+        queued: Queued,
+        timer: fn() -> Moment,
+    ) -> Self {
+        let time = WaitClock::since(queued.arrived, timer);
+        Self { limiter, settings, queued, time }
+    }
+
+    /// Waits on the thread.
+    #[cold]
+    pub(super) fn on_thread(self) -> Result<(), RateLimited> {
+        while let Some(limit) = self.check()? {
+            if wait::on_thread(pin!(self.signalled()), limit) == Err(Ended::Stopped) {
+                return Err(self.on_stopped());
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits in a task.
+    #[cfg(feature = "tokio")]
+    pub(super) async fn in_task(self) -> Result<(), RateLimited> {
+        while let Some(limit) = self.check()? {
+            if wait::in_task(pin!(self.signalled()), limit).await == Err(Ended::Stopped) {
+                return Err(self.on_stopped());
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes capacity if there is some and the waiter is the first; otherwise returns the time to sleep.
+    fn check(&self) -> Result<Option<Duration>, RateLimited> {
+        let mut wakers = Wakers::default();
+        let decision = self.decide(&mut self.limiter.state(), &mut wakers);
+        wakers.wake();
+        match decision {
+            Decision::Admitted => {
+                self.limiter.totals.add(Count::Success);
+                Ok(None)
+            }
+            Decision::Sleep(micros) => Ok(Some(Duration::from_micros(micros))),
+            Decision::Rejected { retry_after } => Err(self.limiter.reject(self.settings, retry_after)),
+        }
+    }
+
+    fn decide(&self, state: &mut LimiterState, wakers: &mut Wakers) -> Decision {
+        let Some(ActiveSettings { limit, .. }) = state.apply_settings(self.settings) else { return Decision::Admitted };
+        state.read_clock(wakers);
+        let LimiterState { counter, queue, .. } = state;
+        let now = counter.now().max(self.time.now());
+        queue.join(self.queued.ticket);
+        let until = loop {
+            match queue.position(self.queued.ticket, LOCAL_FRONT) {
+                Position::Front => match counter.try_acquire(now, limit, 0) {
+                    Ok(()) => {
+                        queue.leave(self.queued.ticket, LOCAL_FRONT, wakers);
+                        return Decision::Admitted;
+                    }
+                    Err(at) => break at,
+                },
+                Position::Behind => {
+                    let due = counter.earliest_start(now, limit, 0);
+                    if let Some(at) = queue.check_first(self.queued.ticket, due, now, wakers) {
+                        break at;
+                    }
+                }
+            }
+        };
+        if now < self.queued.deadline {
+            return Decision::Sleep(until.min(self.queued.deadline) - now);
+        }
+        // At its deadline, the call is still admitted if there is capacity for all waiters before it as well.
+        let taken = counter.try_acquire(now, limit, queue.ahead(self.queued.ticket));
+        queue.leave(self.queued.ticket, LOCAL_FRONT, wakers);
+        match taken {
+            Ok(()) => Decision::Admitted,
+            Err(_) => Decision::Rejected { retry_after: counter.earliest_start(now, limit, queue.len()) - now },
+        }
+    }
+
+    /// Leaves the queue, because an enclosing retry is stopped.
+    #[cold]
+    fn on_stopped(&self) -> RateLimited {
+        let mut wakers = Wakers::default();
+        let retry_after = {
+            let mut state = self.limiter.state();
+            let (adopted, now) = (state.apply_settings(self.settings), state.counter.now().max(self.time.now()));
+            let LimiterState { counter, queue, .. } = &mut *state;
+            queue.leave(self.queued.ticket, LOCAL_FRONT, &mut wakers);
+            adopted.map_or(0, |ActiveSettings { limit, .. }| counter.earliest_start(now, limit, queue.len()) - now)
+        };
+        wakers.wake();
+        self.limiter.reject(self.settings, retry_after)
+    }
+
+    /// Returns a future that is ready when the waiter has to check again.
+    fn signalled(&self) -> impl Future<Output = ()> {
+        poll_fn(|context| {
+            // The waker of the previous poll is dropped after the lock is released.
+            let mut waker = Some(context.waker().clone());
+            self.limiter.state().queue.sleep(self.queued.ticket, &mut waker)
+        })
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        let mut wakers = Wakers::default();
+        self.limiter.state().queue.leave(self.queued.ticket, LOCAL_FRONT, &mut wakers);
+        wakers.wake();
+    }
+}

@@ -21,7 +21,6 @@ mod shared;
 mod snapshot;
 #[cfg(test)]
 mod tests;
-pub(crate) mod trace;
 mod window;
 mod word;
 
@@ -182,7 +181,7 @@ impl<S: Borrow<BreakerSettings>> CircuitBreaker<S> {
         fn guarded<S: Borrow<BreakerSettings>, E: From<CircuitOpen>>(
             breaker: &CircuitBreaker<S>,
         ) -> Result<Permit<'_, S>, E> {
-            breaker.try_acquire().map_err(trace::convert)
+            breaker.try_acquire().map_err(CircuitOpen::into_error)
         }
 
         match self.view().admit_freely() {

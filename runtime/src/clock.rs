@@ -47,6 +47,28 @@ pub(crate) const fn micros(wait: Duration) -> u64 {
     wait.as_secs().saturating_mul(1_000_000).saturating_add(rest)
 }
 
+/// A number of microseconds, or none: half the size of an `Option<Duration>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Micros(u64);
+
+impl Micros {
+    const NONE: u64 = u64::MAX;
+
+    pub(crate) const fn new(micros: Option<u64>) -> Self {
+        match micros {
+            Some(micros) => Self(micros),
+            None => Self(Self::NONE),
+        }
+    }
+
+    pub(crate) const fn get(self) -> Option<Duration> {
+        match self.0 {
+            Self::NONE => None,
+            micros => Some(Duration::from_micros(micros)),
+        }
+    }
+}
+
 /// By how much cores may disagree about the time, in microseconds: far more than they do where an operating system looks after it,
 /// and less than a test moves its clock by.
 const APART: u64 = 10_000;

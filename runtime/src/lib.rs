@@ -110,6 +110,7 @@ struct Readme;
 
 mod breaker;
 mod bulkhead;
+mod by_address;
 mod checked;
 mod clock;
 #[cfg(feature = "config")]
@@ -134,8 +135,9 @@ mod random;
 mod rate_limit;
 mod registry;
 mod retry;
-mod scope;
 mod slices;
+mod stack;
+mod stop;
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
 mod telemetry;
 #[cfg(feature = "testing")]
@@ -183,11 +185,11 @@ pub use self::{
         Algorithm, RateLimit, RateLimitConfig, RateLimitDecision, RateLimitRequest, RateLimitSettings,
         RateLimitSnapshot, RateLimitStore, RateLimited, rate_limit, rate_limits,
     },
-    registry::{ConfigConflict, DeclarationSite, DeclaredConfig, breaker, breakers, validate},
+    registry::{ConfigConflict, DeclarationSite, DeclaredConfig, breaker, breakers, retries, validate},
     retry::{
         Backoff, Jitter, Nested, RetryBudget, RetryContext, RetryIf, RetryPolicy, RetrySnapshot, RetryUntil, Schedule,
-        Stop, StopSignal, retries,
     },
+    stop::{Stop, StopSignal},
     timeout::TimedOut,
     transient::Transient,
 };
@@ -211,17 +213,13 @@ pub mod __private {
         known::{Find, FindError, FindNothing, Known},
         outcome::*,
         registry::{Declaration, Declared, Registered},
-        retry::{
-            attempts::Attempts,
-            named::NamedPolicy,
-            statistics::Statistics,
-            verdict::{Disposition, Verdict},
-        },
+        retry::{attempts::Attempts, named::NamedPolicy, statistics::Statistics},
         slices::*,
+        stack::{Disposition, Verdict},
     };
     #[cfg(feature = "tokio")]
     pub use crate::{
-        retry::{nested::Scoped, pause::Pause},
+        retry::attempts::{AttemptFuture, Pause},
         timeout::within,
     };
 }

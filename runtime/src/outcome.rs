@@ -16,7 +16,7 @@ pub use self::{answer::*, argument::*, carry::*, inherit::*, last::*, show::*};
 use crate::{
     BreakerSettings, BulkheadFull, CircuitOpen, Permit, RateLimited, TimedOut, Transient,
     breaker::PanicMark,
-    retry::verdict::{Disposition, Verdict},
+    stack::{Disposition, Verdict},
     transient::{is_rejection, sources},
 };
 

@@ -119,10 +119,11 @@ impl Collector for SteadfastCollector {
 fn encode_delays(encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     let help = "Delays before retries, in seconds";
     let mut family = encoder.encode_descriptor("retry_delay_seconds", help, None, MetricType::Histogram)?;
-    for RetrySnapshot { name, delays, delayed, .. } in crate::retries() {
-        let bounds = RetrySnapshot::DELAYS.iter().map(Duration::as_secs_f64).chain([f64::INFINITY]);
-        let buckets: Vec<_> = bounds.zip(delays).collect();
-        let (sum, count) = (delayed.as_secs_f64(), delays.iter().sum());
+    for retry in crate::retries() {
+        let seconds = |bound: Option<Duration>| bound.map_or(f64::INFINITY, |bound| bound.as_secs_f64());
+        let buckets: Vec<_> = retry.delays().map(|(bound, count)| (seconds(bound), count)).collect();
+        let RetrySnapshot { name, delayed, retries: count, .. } = retry;
+        let sum = delayed.as_secs_f64();
         family.encode_family(&of_retry(name))?.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
     }
     Ok(())

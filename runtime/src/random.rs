@@ -1,10 +1,10 @@
-//! The one place that asks for a random number.
+//! The source of all random numbers.
 
-/// A number in `0..=most`, each as likely as any other.
-pub(crate) fn up_to(most: u64) -> u64 {
+/// Returns a uniformly distributed number in `0..=max`.
+pub(crate) fn up_to(max: u64) -> u64 {
     #[cfg(feature = "testing")]
-    if let Some(number) = crate::testing::random(most) {
+    if let Some(number) = crate::testing::random(max) {
         return number;
     }
-    fastrand::u64(..=most)
+    fastrand::u64(..=max)
 }

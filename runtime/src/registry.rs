@@ -8,6 +8,7 @@
 
 mod conflict;
 mod registered;
+mod retries;
 mod shared;
 
 use std::{collections::BTreeMap, panic::Location, ptr};
@@ -19,6 +20,7 @@ pub(crate) use self::shared::places;
 pub use self::{
     conflict::{ConfigConflict, DeclarationSite, DeclaredConfig},
     registered::Registered,
+    retries::retries,
     shared::Declared,
 };
 pub(crate) use self::{

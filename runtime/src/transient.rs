@@ -13,7 +13,7 @@ mod tonic;
 
 use std::{error::Error, io, sync::Arc, time::Duration};
 
-use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut, known};
+use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut, known, stack::Verdict};
 
 /// Which values of an error type are worth another attempt.
 ///
@@ -144,6 +144,13 @@ impl Transient for CircuitOpen {
     }
 }
 
+/// Always transient: another attempt may be faster.
+impl Transient for TimedOut {
+    fn is_transient(&self) -> bool {
+        true
+    }
+}
+
 impl<T: Transient + ?Sized> Transient for Box<T> {
     fn is_transient(&self) -> bool {
         (**self).is_transient()
@@ -198,6 +205,14 @@ impl Transient for dyn Error {
     fn is_rejection(&self) -> bool {
         is_rejection(self)
     }
+}
+
+/// Returns the verdict on an error by its type.
+pub(crate) fn verdict_of<E: Transient + ?Sized>(error: &E) -> Verdict {
+    if error.is_transient() {
+        return Verdict::Transient { retry_after: error.retry_after() };
+    }
+    if error.is_rejection() { Verdict::Rejected } else { Verdict::Final }
 }
 
 /// The first error in the chain that says whether it is transient.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{BreakerSettings, CircuitBreaker, word::Admission};
-use crate::retry::verdict::Disposition;
+use crate::stack::Disposition;
 
 /// A call that a breaker has admitted, until it is known how it ended.
 ///

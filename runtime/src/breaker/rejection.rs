@@ -1,9 +1,11 @@
 use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
-use super::{cause::PackedReason, trace::Trace};
+use super::cause::PackedReason;
 use crate::{
+    clock::Micros,
     escape::escaped,
     key::{self, Key},
+    stack::RejectionTrace,
 };
 
 /// A call was not made, because the circuit breaker in front of it is open.
@@ -23,16 +25,12 @@ pub struct CircuitOpen {
     pub(super) note: OptText<Arc<str>>,
     pub(super) elapsed: Micros,
     pub(super) retry_after: Micros,
-    pub(super) trace: Trace,
+    pub(super) trace: RejectionTrace,
 }
 
 /// Something that few rejections have.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct OptText<T>(pub(super) Option<T>);
-
-/// Microseconds, or nothing: half of what an `Option<Duration>` takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Micros(u64);
 
 /// Why a call was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +76,7 @@ impl CircuitOpen {
         note: OptText(None),
         elapsed: Micros::new(None),
         retry_after: Micros::new(None),
-        trace: Trace::NONE,
+        trace: RejectionTrace::NONE,
     };
 
     /// The name of the breaker.
@@ -125,6 +123,17 @@ impl CircuitOpen {
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after.get()
     }
+
+    /// Converts the rejection into the caller's error type, and records it for the retry above: the error type may keep nothing of it.
+    #[cold]
+    pub(crate) fn into_error<E: From<Self>>(self) -> E {
+        let record = self.trace.to_record(self.retry_after);
+        let error = E::from(self);
+        if let Some(record) = record {
+            record.record();
+        }
+        error
+    }
 }
 
 /// Out of line and by value, so that nobody asks for its address: who throws a rejection away need not have it in memory, and does
@@ -144,24 +153,6 @@ impl<T> Drop for OptText<T> {
 impl<T: fmt::Debug> fmt::Debug for OptText<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
-    }
-}
-
-impl Micros {
-    const NOTHING: u64 = u64::MAX;
-
-    pub(super) const fn new(micros: Option<u64>) -> Self {
-        match micros {
-            Some(micros) => Self(micros),
-            None => Self(Self::NOTHING),
-        }
-    }
-
-    pub(super) const fn get(self) -> Option<Duration> {
-        match self.0 {
-            Self::NOTHING => None,
-            micros => Some(Duration::from_micros(micros)),
-        }
     }
 }
 

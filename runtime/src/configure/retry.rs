@@ -30,7 +30,7 @@ pub(super) fn merge(below: RetryPolicy, assignments: &[Assignment], mistakes: &m
             "means nothing with this backoff: there is no delay to spread, or it is random by itself",
         );
     }
-    if let (true, Some(Assignment { place, key, .. })) = (policy.never_ends(), find("max_attempts")) {
+    if let (true, Some(Assignment { place, key, .. })) = (policy.is_endless(), find("max_attempts")) {
         mistakes.add(
             place,
             key,
@@ -43,7 +43,7 @@ pub(super) fn merge(below: RetryPolicy, assignments: &[Assignment], mistakes: &m
 fn set(policy: RetryPolicy, option: &str, text: &str) -> Read<RetryPolicy> {
     let out_of_range = |problem| format!("{} is out of range: {problem}", shown(text));
     match option {
-        "max_attempts" if text == "unlimited" => Ok(policy.any_number()),
+        "max_attempts" if text == "unlimited" => Ok(policy.unlimited_attempts()),
         "max_attempts" => policy.try_max_attempts(value::count(text)?).map_err(out_of_range),
         "max_elapsed" => policy.try_max_elapsed(value::duration(text)?).map_err(out_of_range),
         "backoff" => Ok(policy.backoff(backoff(text)?)),

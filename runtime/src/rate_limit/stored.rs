@@ -26,7 +26,7 @@ use crate::{
     clock,
     panics::contain,
     totals::Count,
-    wait::{self, Ended},
+    wait::{self, WaitError},
 };
 
 /// Asks the store until it admits the call. `Some` if it can't say, with the microseconds that are left of the wait.
@@ -39,7 +39,7 @@ pub(super) async fn ask(limiter: &Limiter, rules: &RateLimitSettings) -> Result<
             Look::Asks => None,
         };
         if let Some(limit) = limit {
-            if wait::in_task(pin!(caller.signalled()), limit).await == Err(Ended::Stopped) {
+            if wait::in_task(pin!(caller.signalled()), limit).await == Err(WaitError::Stopped) {
                 return Err(caller.stopped());
             }
             continue;

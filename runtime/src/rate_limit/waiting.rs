@@ -14,7 +14,7 @@ use super::{
 use crate::{
     clock::Moment,
     totals::Count,
-    wait::{self, Ended},
+    wait::{self, WaitError},
 };
 
 /// A waiter. Dropped, it leaves the queue.
@@ -72,7 +72,7 @@ impl<'l> Waiting<'l> {
     #[cold]
     pub(super) fn on_thread(self) -> Result<(), RateLimited> {
         while let Some(limit) = self.look()? {
-            if wait::on_thread(pin!(self.signalled()), limit) == Err(Ended::Stopped) {
+            if wait::on_thread(pin!(self.signalled()), limit) == Err(WaitError::Stopped) {
                 return Err(self.stopped());
             }
         }
@@ -83,7 +83,7 @@ impl<'l> Waiting<'l> {
     #[cfg(feature = "tokio")]
     pub(super) async fn in_task(self) -> Result<(), RateLimited> {
         while let Some(limit) = self.look()? {
-            if wait::in_task(pin!(self.signalled()), limit).await == Err(Ended::Stopped) {
+            if wait::in_task(pin!(self.signalled()), limit).await == Err(WaitError::Stopped) {
                 return Err(self.stopped());
             }
         }

@@ -7,13 +7,13 @@ use crate::{
     breaker::{
         CircuitOpen,
         cause::PackedReason,
-        rejection::{Micros, OptText},
-        trace::Trace,
+        rejection::OptText,
         word::{Admission, Circuit, Refusal},
     },
-    clock::{self, Moment},
+    clock::{self, Micros, Moment},
     events::{self, Event},
     random,
+    stack::RejectionTrace,
     totals::Count,
 };
 
@@ -97,12 +97,12 @@ impl BreakerRef<'_> {
         self.count_rejection(why, now);
         events::tell(|| self.told(why, wait, note.clone(), elapsed));
         // Made last, and another one for the event: so it comes into being where the caller wants it.
-        self.rejection(why, wait, note, elapsed, Trace::begin(wait))
+        self.rejection(why, wait, note, elapsed, RejectionTrace::begin(wait))
     }
 
     #[cold]
     fn told(self, why: PackedReason, wait: Micros, note: Option<Arc<str>>, elapsed: Micros) -> Event {
-        Event::CallRejected { rejection: self.rejection(why, wait, note, elapsed, Trace::NONE) }
+        Event::CallRejected { rejection: self.rejection(why, wait, note, elapsed, RejectionTrace::NONE) }
     }
 
     #[inline]
@@ -112,7 +112,7 @@ impl BreakerRef<'_> {
         wait: Micros,
         note: Option<Arc<str>>,
         elapsed: Micros,
-        trace: Trace,
+        trace: RejectionTrace,
     ) -> CircuitOpen {
         CircuitOpen {
             name: self.settings.name,

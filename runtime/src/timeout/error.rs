@@ -1,13 +1,13 @@
 use std::{error::Error, fmt, io, time::Duration};
 
-use crate::{Transient, escape::escaped};
+use crate::escape::escaped;
 
-/// A call took longer than its `#[timeout]` allows, and was dropped.
+/// The error of a call that took longer than its `#[timeout]` allows and was dropped.
 ///
-/// An error type takes it in through `From<TimedOut>`, which thiserror writes for a variant `TimedOut(#[from] TimedOut)`.
-/// [`std::io::Error`], `anyhow::Error` and boxed errors have that already.
+/// The function's error type has to implement `From<TimedOut>`, which thiserror generates for a variant `TimedOut(#[from] TimedOut)`.
+/// [`std::io::Error`], `anyhow::Error` and boxed errors implement it.
 ///
-/// It is [`Transient`]: another attempt may be quicker.
+/// It is [`Transient`](trait@crate::Transient): another attempt may be faster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TimedOut {
@@ -16,13 +16,13 @@ pub struct TimedOut {
 }
 
 impl TimedOut {
-    /// The path of the function, or the name that its limit has.
+    /// The path of the function, or the name of its timeout.
     #[must_use]
     pub const fn function(&self) -> &'static str {
         self.function
     }
 
-    /// How long it might have taken.
+    /// The time limit that the call exceeded.
     #[must_use]
     pub const fn limit(&self) -> Duration {
         self.limit
@@ -37,13 +37,7 @@ impl fmt::Display for TimedOut {
 
 impl Error for TimedOut {}
 
-impl Transient for TimedOut {
-    fn is_transient(&self) -> bool {
-        true
-    }
-}
-
-/// As an [`io::Error`] of kind [`TimedOut`](io::ErrorKind::TimedOut), with the `TimedOut` inside.
+/// Converts to an [`io::Error`] of kind [`TimedOut`](io::ErrorKind::TimedOut) that contains the `TimedOut`.
 impl From<TimedOut> for io::Error {
     fn from(timed_out: TimedOut) -> Self {
         Self::new(io::ErrorKind::TimedOut, timed_out)

@@ -60,10 +60,10 @@ use crate::{
 /// # Ok::<(), io::Error>(())
 /// ```
 ///
-/// An error is retried if its type says that it is [`Transient`], or if the predicate of [`retry_if`](Self::retry_if) returns true. The
-/// error of the last attempt is returned unchanged.
+/// An error is retried if it is [`Transient`], or with [`retry_if`](Self::retry_if) if the predicate returns true. The error of the last
+/// attempt is returned unchanged.
 ///
-/// Two policies are equal if their settings are, and if they share the same budget and custom [`Backoff`].
+/// Two policies are equal if their settings are equal; the budget and a custom [`Backoff`] are compared by address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// 0 stands for unlimited.
@@ -201,8 +201,8 @@ impl RetryPolicy {
 
     /// Retries calls that an open circuit breaker has rejected as well. The `retry_after` of the rejection replaces the policy's delay.
     ///
-    /// By default a rejection ends the retry, whatever the error type or the predicate says about the error. A rejection by a circuit
-    /// that an operator has forced open without an expiry always ends it.
+    /// By default a rejection ends the retry, even if the error is transient or the predicate returns true. A rejection by a circuit that
+    /// an operator has forced open without an expiry always ends it.
     ///
     /// ```
     /// use std::{io, time::Duration};

@@ -1,12 +1,12 @@
 //! Data that the layers of one call exchange.
 //!
-//! A retry above a breaker has to recognise a rejection by that breaker, and a sleep inside a timeout has to end before its deadline.
-//! Layers exchange these facts here and do not import each other.
+//! A retry above a breaker must recognise a rejection by that breaker, and a sleep inside a timeout must end before its deadline. Layers
+//! exchange such data here and do not import each other.
 //!
-//! - Inwards to outwards: an attempt ends with a [`Verdict`] (retry or not) and a [`Disposition`] (whether the call was made). The error
-//!   of a rejected call may be of any type, so [`rejection_trace`] records rejections on the thread.
-//! - Outwards to inwards: [`scope`] has the retries, deadlines and stop signals around a call, [`guard`] publishes them on the thread,
-//!   and [`lookup`] finds them.
+//! - From the inner layers to the outer ones: an attempt ends with a [`Verdict`] (whether it is retried) and a [`Disposition`] (whether the
+//!   function was called). The error of a rejected call may be of any type, so [`rejection_trace`] records rejections on the thread.
+//! - From the outer layers to the inner ones: [`scope`] defines the retries, deadlines and stop signals around a call, [`guard`] publishes
+//!   them on the thread, and [`lookup`] finds them.
 //!
 //! # Scopes
 //!

@@ -129,9 +129,7 @@ impl CircuitOpen {
     pub(crate) fn into_error<E: From<Self>>(self) -> E {
         let record = self.trace.to_record(self.retry_after);
         let error = E::from(self);
-        if let Some(record) = record {
-            record.record();
-        }
+        record.record_again();
         error
     }
 }

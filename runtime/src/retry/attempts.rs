@@ -1,8 +1,8 @@
 //! The attempts of one call.
 //!
-//! This file has the fast path, which a call takes that succeeds at its first attempt. The rest is cold: [`decision`] decides after an
-//! attempt whether there is another, [`accounting`] counts and emits events, [`scope`] publishes attempts to the calls inside them, and
-//! [`sleep`] waits between attempts or until a stop signal is set.
+//! This file contains the fast path: a call that succeeds at its first attempt. The rest is cold: [`decision`] decides after an attempt
+//! whether there is another, [`accounting`] counts and emits events, [`scope`] publishes attempts to the calls inside them, and [`sleep`]
+//! waits between attempts or until a stop signal is set.
 
 mod accounting;
 #[cfg(feature = "rt-multi-thread")]

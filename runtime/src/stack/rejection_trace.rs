@@ -47,9 +47,10 @@ impl RejectionTrace {
         Self(id)
     }
 
-    /// Returns the record of this rejection, if it has an id.
-    pub(crate) fn to_record(&self, retry_after: Micros) -> Option<LastRejection> {
-        (self.0 != 0).then_some(LastRejection { id: self.0, retry_after })
+    /// Returns the record of this rejection.
+    #[inline]
+    pub(crate) const fn to_record(&self, retry_after: Micros) -> LastRejection {
+        LastRejection { id: self.0, retry_after }
     }
 }
 
@@ -87,7 +88,7 @@ impl PartialEq for RejectionTrace {
 
 impl Eq for RejectionTrace {}
 
-/// The record of a rejection.
+/// The record of a rejection; one with id 0 stands for none.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LastRejection {
     id: u64,
@@ -100,6 +101,14 @@ impl LastRejection {
     pub(crate) fn record(self) {
         with_rejection_id(|id| id.set(self.id));
         RETRY_AFTER.set(self.retry_after);
+    }
+
+    /// Records a rejection again after the conversion of its error, which may have cleared the record.
+    #[inline]
+    pub(crate) fn record_again(self) {
+        if self.id != 0 {
+            self.record();
+        }
     }
 
     /// Returns the last rejection of this thread; the error of an attempt that has just failed stands for it.

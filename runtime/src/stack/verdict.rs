@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// Decides whether an outcome is retried.
+/// The meaning of an outcome for a retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The call succeeded.

@@ -92,6 +92,7 @@ impl RetrySnapshot {
 
     /// The delays before the [`retries`](Self::retries) as a histogram: the inclusive upper bound of each bucket, and the number of delays
     /// up to it and above the previous bound. The last bucket has no upper bound.
+    #[must_use]
     pub fn delays(&self) -> impl ExactSizeIterator<Item = (Option<Duration>, u64)> + use<> {
         let bounds: [Option<Duration>; BUCKETS] = array::from_fn(|bucket| BOUNDS.get(bucket).copied());
         let delays = self.delays;

@@ -17,7 +17,7 @@ use crate::{
     stop::Relay,
 };
 
-impl<'p> Attempts<'p> {
+impl Attempts<'_> {
     /// Stores the scope around the call.
     pub(super) fn store_scope(&mut self, FoundScope { is_in_attempt, is_complete, enclosing }: FoundScope) {
         self.is_nested = is_in_attempt;

@@ -6,7 +6,7 @@
 //! a second source, has been dropped by then.
 //!
 //! An error type may keep nothing of the rejection that it is converted from. The conversion therefore records the rejection again
-//! ([`LastRejection::record`]), and for such a type the last rejection of the attempt counts, whatever happened to the error.
+//! ([`LastRejection::record_again`]), and for such a type the last rejection of the attempt counts, whatever happened to the error.
 
 use std::{
     cell::Cell,
@@ -20,7 +20,7 @@ use crate::clock::Micros;
 thread_local! {
     /// The `retry_after` of the last rejection of this thread.
     static RETRY_AFTER: Cell<Micros> = const { Cell::new(Micros::new(None)) };
-    /// The id that this thread gave out last.
+    /// The id of the last rejection by this thread.
     static LAST_ID: Cell<u64> = const { Cell::new(0) };
 }
 

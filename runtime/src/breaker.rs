@@ -21,7 +21,6 @@ mod snapshot;
 mod state;
 #[cfg(test)]
 mod tests;
-pub(crate) mod trace;
 mod window;
 
 use std::{borrow::Borrow, fmt, hint, pin::pin, time::Duration};
@@ -172,7 +171,7 @@ impl<K: Keying> CircuitBreaker<K> {
         #[cold]
         #[inline(never)]
         fn guarded<K: Keying, E: From<CircuitOpen>>(breaker: &CircuitBreaker<K>) -> Result<Permit<'_, K>, E> {
-            breaker.try_acquire().map_err(trace::convert)
+            breaker.try_acquire().map_err(CircuitOpen::into_error)
         }
 
         match self.view().admit_freely() {

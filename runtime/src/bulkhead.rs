@@ -3,7 +3,6 @@
 //! [`semaphore`] has the permits and the queue. This file has the public methods.
 
 mod config;
-mod error;
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
 mod metrics;
 #[cfg(test)]
@@ -32,13 +31,12 @@ pub(crate) use self::named::Bulkheads;
 use self::semaphore::Semaphore;
 pub use self::{
     config::BulkheadConfig,
-    error::BulkheadFull,
     named::{BULKHEADS, bulkhead, bulkheads},
     permit::BulkheadPermit,
     snapshot::BulkheadSnapshot,
 };
 use crate::{
-    ConfigChange, ConfigLayer,
+    BulkheadFull, ConfigChange, ConfigLayer,
     clock::micros,
     events::{self, Event},
     layers::Layered,

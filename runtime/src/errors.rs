@@ -1,16 +1,22 @@
 //! The errors and states that other parts of the crate report: leaf types that depend on no capability.
 
 mod breaker_state;
+mod bulkhead_full;
 mod circuit_open;
 mod config_conflict;
 mod open_reason;
+mod rate_limited;
+mod timed_out;
 mod transient;
 
 pub use self::{
     breaker_state::BreakerState,
+    bulkhead_full::BulkheadFull,
     circuit_open::CircuitOpen,
     config_conflict::{ConfigConflict, DeclarationSite, DeclaredConfig},
     open_reason::OpenReason,
+    rate_limited::RateLimited,
+    timed_out::TimedOut,
     transient::Transient,
 };
 pub(crate) use self::{

@@ -1,4 +1,4 @@
-//! What to do instead when a call has failed.
+//! Fallbacks for failed calls.
 
 use std::{error::Error, fmt, marker::PhantomData};
 
@@ -7,7 +7,7 @@ use crate::{
     panics::contain,
 };
 
-/// Calls something else when a call has failed.
+/// A fallback: calls a second function if the first one fails.
 ///
 /// ```
 /// use std::io;
@@ -16,8 +16,8 @@ use crate::{
 /// static RATES: Fallback = Fallback::new("exchange rates");
 ///
 /// # fn fetch() -> io::Result<f64> { Err(io::ErrorKind::TimedOut.into()) }
-/// # fn yesterdays() -> io::Result<f64> { Ok(1.08) }
-/// let rate = RATES.run(fetch, |_error| yesterdays())?;
+/// # fn yesterday() -> io::Result<f64> { Ok(1.08) }
+/// let rate = RATES.run(fetch, |_error| yesterday())?;
 /// assert_eq!(rate, 1.08);
 /// # Ok::<(), io::Error>(())
 /// ```
@@ -27,23 +27,23 @@ pub struct Fallback {
 }
 
 impl Fallback {
-    /// A fallback; events call it by this name.
+    /// Creates a fallback. `name` is its name in events.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
         Self { name }
     }
 
-    /// The same for those errors alone that `predicate` is true for. The others come back as they are.
+    /// Returns this fallback with a predicate. Errors for which it returns false are returned unchanged.
     #[must_use]
     pub const fn only_if<E, P: Fn(&E) -> bool>(&self, predicate: P) -> FallbackIf<E, P> {
         FallbackIf { fallback: *self, predicate, error: PhantomData }
     }
 
-    /// Calls `work`, and `fallback` with the error if there is one.
+    /// Calls `work`, and if it fails, `fallback` with the error.
     ///
     /// # Errors
     ///
-    /// That of `fallback`.
+    /// The error of `fallback`.
     #[inline]
     pub fn run<T, E: Error + 'static>(
         &self,
@@ -53,11 +53,11 @@ impl Fallback {
         self.only_if(|_: &E| true).run(work, fallback)
     }
 
-    /// Calls `work`, and `fallback` with the error if there is one.
+    /// Calls `work`, and if it fails, `fallback` with the error.
     ///
     /// # Errors
     ///
-    /// That of `fallback`.
+    /// The error of `fallback`.
     pub async fn run_async<T, E: Error + 'static>(
         &self,
         work: impl AsyncFnOnce() -> Result<T, E>,
@@ -67,7 +67,7 @@ impl Fallback {
     }
 }
 
-/// A [`Fallback`] for some errors: see [`Fallback::only_if`].
+/// A [`Fallback`] with a predicate, returned by [`Fallback::only_if`].
 pub struct FallbackIf<E, P> {
     fallback: Fallback,
     predicate: P,
@@ -75,25 +75,25 @@ pub struct FallbackIf<E, P> {
 }
 
 impl<E: Error + 'static, P: Fn(&E) -> bool> FallbackIf<E, P> {
-    /// As [`Fallback::run`].
+    /// Like [`Fallback::run`].
     ///
     /// # Errors
     ///
-    /// That of `work` if it is none of those errors, else that of `fallback`.
+    /// The error of `work` if the predicate returns false, else the error of `fallback`.
     #[inline]
     pub fn run<T>(
         &self,
         work: impl FnOnce() -> Result<T, E>,
         fallback: impl FnOnce(E) -> Result<T, E>,
     ) -> Result<T, E> {
-        work().or_else(|error| fallback(self.accept(error)?))
+        work().or_else(|error| fallback(self.select(error)?))
     }
 
-    /// As [`Fallback::run_async`].
+    /// Like [`Fallback::run_async`].
     ///
     /// # Errors
     ///
-    /// That of `work` if it is none of those errors, else that of `fallback`.
+    /// The error of `work` if the predicate returns false, else the error of `fallback`.
     pub async fn run_async<T>(
         &self,
         work: impl AsyncFnOnce() -> Result<T, E>,
@@ -101,17 +101,17 @@ impl<E: Error + 'static, P: Fn(&E) -> bool> FallbackIf<E, P> {
     ) -> Result<T, E> {
         match work().await {
             Ok(value) => Ok(value),
-            Err(error) => fallback(self.accept(error)?).await,
+            Err(error) => fallback(self.select(error)?).await,
         }
     }
 
-    /// The error, if it is one that the fallback is for.
+    /// Emits the event and returns `Ok` if the predicate returns true, else returns `Err`.
     #[cold]
-    fn accept(&self, error: E) -> Result<E, E> {
+    fn select(&self, error: E) -> Result<E, E> {
         if !(self.predicate)(&error) {
             return Err(error);
         }
-        tell(self.fallback.name, "a closure", Some(&error));
+        emit(self.fallback.name, "a closure", Some(&error));
         Ok(error)
     }
 }
@@ -122,9 +122,9 @@ impl<E, P> fmt::Debug for FallbackIf<E, P> {
     }
 }
 
-/// Tells that a fallback is called.
-pub(crate) fn tell(function: &'static str, fallback: &'static str, error: Option<&(dyn Error + 'static)>) {
-    // A `Display` that panics would end a call that has a fallback only because somebody listens.
+/// Emits [`Event::FallbackUsed`] before a fallback is called.
+pub(crate) fn emit(function: &'static str, fallback: &'static str, error: Option<&(dyn Error + 'static)>) {
+    // A panic in the error's `Display` must not end the call: without a subscriber, the error would not be formatted.
     let text = |error: &dyn Error| {
         let mut text = None;
         contain(|| text = Some(error.to_string().into()));

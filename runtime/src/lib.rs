@@ -94,6 +94,7 @@
 
 mod breaker;
 mod bulkhead;
+mod by_address;
 mod capabilities;
 mod checked;
 mod clock;
@@ -121,10 +122,11 @@ mod random;
 mod rate_limit;
 mod registry;
 mod retry;
-mod scope;
 #[cfg(feature = "config")]
 mod settings;
 mod slices;
+mod stack;
+mod stop;
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
 mod telemetry;
 #[cfg(feature = "testing")]
@@ -159,22 +161,25 @@ pub use self::{
         BreakerConfig, CircuitBreaker, HistoryEntry, HistoryEvent, Override, Permit, Snapshot, SnapshotConfig,
         TripRule, Window, WindowSnapshot, breaker, breakers,
     },
-    bulkhead::{Bulkhead, BulkheadConfig, BulkheadFull, BulkheadPermit, BulkheadSnapshot, bulkhead, bulkheads},
+    bulkhead::{Bulkhead, BulkheadConfig, BulkheadPermit, BulkheadSnapshot, bulkhead, bulkheads},
     capabilities::validate,
-    errors::{BreakerState, CircuitOpen, ConfigConflict, DeclarationSite, DeclaredConfig, OpenReason, Transient},
+    errors::{
+        BreakerState, BulkheadFull, CircuitOpen, ConfigConflict, DeclarationSite, DeclaredConfig, OpenReason,
+        RateLimited, TimedOut, Transient,
+    },
     escape::escaped,
     fallback::{Fallback, FallbackIf},
     keying::{Keying, Unkeyed},
     layers::{ConfigChange, ConfigLayer},
     rate_limit::{
         Algorithm, RateLimit, RateLimitConfig, RateLimitDecision, RateLimitRequest, RateLimitSnapshot, RateLimitStore,
-        RateLimited, rate_limit, rate_limits,
+        rate_limit, rate_limits,
     },
     retry::{
         Backoff, Jitter, Nested, RetryBudget, RetryContext, RetryIf, RetryPolicy, RetrySnapshot, RetryUntil, Schedule,
-        Stop, StopSignal, retries,
+        retries,
     },
-    timeout::TimedOut,
+    stop::{Stop, StopSignal},
 };
 #[cfg(feature = "keyed")]
 pub use self::{
@@ -202,18 +207,13 @@ pub mod __private {
         outcome::*,
         rate_limit::RATE_LIMITS,
         registry::{Declared, Policy, REGISTERED, Registered},
-        retry::{
-            POLICIES,
-            attempts::Attempts,
-            named::NamedPolicy,
-            statistics::Statistics,
-            verdict::{Disposition, Verdict},
-        },
+        retry::{POLICIES, attempts::Attempts, named_policy::NamedPolicy, statistics::Statistics},
+        stack::{Disposition, Verdict},
         transient::known::{Find, KNOWN},
     };
     #[cfg(feature = "tokio")]
     pub use crate::{
-        retry::{nested::Scoped, pause::Pause},
+        retry::attempts::{AttemptFuture, Pause},
         timeout::within,
     };
 }

@@ -1,37 +1,53 @@
-//! Model checking: loom runs every interleaving of a few threads, and every outcome of their weak memory.
+//! Model checking with loom, which runs every interleaving of a few threads and every outcome allowed by the memory orderings.
 //!
-//! A thread is interrupted at most three times at an arbitrary place, which finds almost everything in a moment.
-//! `cargo xtask loom` sets `LOOM_MAX_PREEMPTIONS` higher than any of them goes: then nothing is left out.
+//! By default a thread is preempted at most three times at arbitrary points, which finds almost all errors within seconds.
+//! `cargo xtask loom` sets `LOOM_MAX_PREEMPTIONS` above what any model reaches, so that the search is exhaustive.
 //!
-//! Loom's locks and atomics are types of their own, and its constructors are not `const`. A file that is modelled takes them from
-//! `super::sync`: the standard library's for the program, and loom's where a module of models compiles the same file once more.
+//! loom has its own locks and atomics, whose constructors are not `const`. A file under test imports them from `super::sync`: the
+//! standard library's in the program, and loom's where a `models` module compiles the same file a second time.
 
 use std::{
     future::Future,
     pin::pin,
-    sync::Arc,
+    sync,
     task::{Context, Poll, Wake, Waker},
 };
 
-use loom::{model::Builder, sync::Notify};
+use loom::{
+    model::Builder,
+    sync::{Arc, Notify},
+    thread::{self, JoinHandle},
+};
 
+/// Explores a model; `LOOM_MAX_PREEMPTIONS` raises the bound of three preemptions.
 pub(crate) fn model(run: impl Fn() + Send + Sync + 'static) {
     let mut builder = Builder::new();
     builder.preemption_bound.get_or_insert(3);
     builder.check(run);
 }
 
-/// Polls a future until it is ready, after a wake-up each time. A wake-up that is lost is a deadlock, which loom reports.
+/// Runs a function on a new thread of the model. loom checks accesses itself, so `T` need not be `Sync`.
+pub(crate) fn spawn<T: 'static>(shared: &Arc<T>, run: fn(&T)) -> JoinHandle<()> {
+    let shared = shared.clone();
+    thread::spawn(move || run(&shared))
+}
+
+/// Waits for threads to end.
+pub(crate) fn join(threads: impl IntoIterator<Item = JoinHandle<()>>) {
+    threads.into_iter().for_each(|thread| thread.join().expect("the thread does not panic"));
+}
+
+/// Polls a future until it is ready, each time after a wake-up. loom reports a lost wake-up as a deadlock.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     struct Notified(Notify);
 
     impl Wake for Notified {
-        fn wake(self: Arc<Self>) {
+        fn wake(self: sync::Arc<Self>) {
             self.0.notify();
         }
     }
 
-    let (mut future, notified) = (pin!(future), Arc::new(Notified(Notify::new())));
+    let (mut future, notified) = (pin!(future), sync::Arc::new(Notified(Notify::new())));
     let waker = Waker::from(notified.clone());
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
@@ -41,7 +57,7 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Polls a future once, with a waker that does nothing; true if it is ready.
+/// Polls a future once with a waker that does nothing, and returns true if it is ready.
 pub(crate) fn is_ready(future: std::pin::Pin<&mut impl Future>) -> bool {
     future.poll(&mut Context::from_waker(Waker::noop())).is_ready()
 }

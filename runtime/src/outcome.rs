@@ -17,7 +17,7 @@ use crate::{
     BulkheadFull, CircuitOpen, Permit, RateLimited, TimedOut, Transient,
     breaker::PanicMark,
     keying::Keying,
-    retry::verdict::{Disposition, Verdict},
+    stack::{Disposition, Verdict},
     transient::chain::{is_rejection, sources},
 };
 

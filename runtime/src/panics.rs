@@ -1,13 +1,13 @@
-//! Panics of code that belongs to the user.
+//! Panics in user code.
 
 use std::{
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-/// Runs a callback or a destructor of the user and lets no panic out; `false` if it panicked.
+/// Runs a callback or destructor of the user and catches its panic; returns false if it panicked.
 ///
-/// The payload of a panic is a value of the user, too: its destructor may panic again.
+/// The payload of the panic is a user value as well: a panic in its destructor is caught, too.
 pub(crate) fn contain(work: impl FnOnce()) -> bool {
     let Err(payload) = catch_unwind(AssertUnwindSafe(work)) else { return true };
     if let Err(payload_of_payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {

@@ -5,7 +5,6 @@
 
 mod config;
 mod counter;
-mod error;
 #[cfg(feature = "keyed")]
 mod keyed;
 mod limiter;
@@ -28,7 +27,6 @@ use std::{borrow::Borrow, fmt};
 pub(crate) use self::named::RateLimits;
 pub use self::{
     config::{Algorithm, RateLimitConfig, RateLimitDecision, RateLimitRequest, RateLimitStore},
-    error::RateLimited,
     named::{RATE_LIMITS, rate_limit, rate_limits},
     snapshot::RateLimitSnapshot,
 };
@@ -40,7 +38,7 @@ pub use self::{
 };
 use self::{limiter::Limiter, settings::RateLimitSettings, waiter::Waiter};
 use crate::{
-    ConfigLayer, clock, events, key,
+    ConfigLayer, RateLimited, clock, events, key,
     keying::{Keying, Unkeyed},
     totals::{Count, Totals},
 };

@@ -1,63 +1,54 @@
-//! Retrying.
+//! Retries with backoff.
 //!
-//! [`schedule`] and [`jitter`] are arithmetic, [`attempts`] decides, [`run`] and generated code are the loops around it. [`nested`] is
-//! what retries know of each other.
+//! [`schedule`] and [`jitter`] compute delays, [`attempts`] decides after each attempt, and [`run`] and generated code are the loops around
+//! it. [`budget`] limits the retries of many calls together, [`statistics`] counts calls, and [`named_policy`] lets settings from a file or the
+//! environment replace a policy.
 
 pub(crate) mod attempts;
 mod backoff;
-#[cfg(feature = "rt-multi-thread")]
-mod blocking;
 mod budget;
-mod capability;
 mod jitter;
 #[cfg(feature = "config")]
 mod merge;
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
 mod metrics;
-pub(crate) mod named;
-pub(crate) mod nested;
-#[cfg(feature = "tokio")]
-pub(crate) mod pause;
+mod named;
+pub(crate) mod named_policy;
+mod nesting;
 mod run;
 mod schedule;
 pub(crate) mod statistics;
-pub(crate) mod stop;
 #[cfg(test)]
 mod tests;
-pub(crate) mod verdict;
 
 #[cfg(feature = "tokio")]
 use std::future::Future;
 use std::{fmt, marker::PhantomData, time::Duration};
 
-pub(crate) use self::capability::Retries;
-pub(crate) use self::run::verdict_of;
+pub(crate) use self::named::Retries;
+use self::statistics::Statistics;
 pub use self::{
     backoff::{Backoff, RetryContext},
     budget::RetryBudget,
     jitter::Jitter,
-    nested::Nested,
+    named::{POLICIES, retries},
+    nesting::Nested,
     run::{RetryIf, RetryUntil},
     schedule::Schedule,
-    statistics::{RetrySnapshot, retries},
-    stop::{Stop, StopSignal},
+    statistics::RetrySnapshot,
 };
-use self::{budget::Shared, statistics::Counted};
 use crate::{
     Transient,
+    by_address::ByAddress,
     checked::{Checked, valid},
     random,
+    stop::Stop,
+    transient::verdict_of,
 };
 
-crate::slices::slices! {
-    /// The policy of every `#[retry]` with a `name`. Several may have the same name.
-    POLICIES = STEADFAST_0_1_0_POLICIES: [&'static named::NamedPolicy];
-}
-
-/// How often to make a call, and how long to wait in between.
+/// A retry policy: the number of attempts, the delays between them, and their limits.
 ///
-/// Built in a `const` or `static`, where a value that makes no sense does not compile; at run time the same mistakes
-/// panic.
+/// Meant for a `const` or `static`, where an invalid value is a compile error; at run time it panics.
 ///
 /// ```
 /// use std::{io, time::Duration};
@@ -77,31 +68,33 @@ crate::slices::slices! {
 /// # Ok::<(), io::Error>(())
 /// ```
 ///
-/// Only what the error type calls [`Transient`] is retried, or what [`retry_if`](Self::retry_if) says. The error of the
-/// last attempt comes back as it was.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// An error is retried if it is [`Transient`], or with [`retry_if`](Self::retry_if) if the predicate returns true. The error of the last
+/// attempt is returned unchanged.
+///
+/// Two policies are equal if their settings are equal; the budget and a custom [`Backoff`] are compared by address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// 0 stands for any number.
+    /// 0 stands for unlimited.
     max_attempts: u32,
     schedule: Schedule,
     jitter: Jitter,
     max_elapsed: Option<Duration>,
-    budget: Option<Shared>,
+    budget: Option<ByAddress<RetryBudget>>,
     nested: Nested,
     name: Option<&'static str>,
-    /// Whether what an open circuit rejects is retried.
+    /// True if rejections by an open circuit are retried.
     retries_rejections: bool,
-    /// Whether a hook wants to know the time that has passed.
+    /// True if a hook needs the elapsed time.
     is_timed: bool,
-    /// Where calls are counted, if they are.
-    statistics: Option<Counted>,
+    /// The counts of a named retry.
+    statistics: Option<ByAddress<Statistics>>,
 }
 
 impl RetryPolicy {
-    /// The defaults: 3 attempts, exponential backoff from 100 ms by a factor of 2 up to 30 s, full jitter.
+    /// Creates a policy with the defaults: 3 attempts, exponential backoff from 100 ms by a factor of 2 up to 30 s, full jitter.
     ///
-    /// Three attempts, since each more multiplies the load on a service that is failing already; the other two are what
-    /// most clouds' own clients begin with.
+    /// Three attempts, since each further one multiplies the load on a service that is already failing. Backoff and jitter are the usual
+    /// defaults of the cloud providers' clients.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -118,7 +111,7 @@ impl RetryPolicy {
         }
     }
 
-    /// How often to call in all, the first time included.
+    /// Sets the maximum number of attempts, including the first.
     ///
     /// # Panics
     ///
@@ -136,9 +129,9 @@ impl RetryPolicy {
         Ok(self)
     }
 
-    /// Any number of attempts, if they are to end by `max_elapsed`.
+    /// Removes the limit on attempts; [`is_endless`](Self::is_endless) checks that `max_elapsed` is set.
     #[cfg(feature = "config")]
-    pub(crate) const fn any_number(mut self) -> Self {
+    pub(crate) const fn unlimited_attempts(mut self) -> Self {
         self.max_attempts = 0;
         self
     }
@@ -152,73 +145,72 @@ impl RetryPolicy {
         Ok(self)
     }
 
-    /// Whether a jitter that was chosen has an effect.
+    /// Returns true if a jitter is set and has no effect.
     #[cfg(feature = "config")]
     pub(crate) fn has_useless_jitter(&self) -> bool {
         self.jitter != Jitter::none() && self.schedule.ignores_jitter()
     }
 
-    /// Whether it would go on for ever.
+    /// Returns true if nothing limits the attempts.
     #[cfg(feature = "config")]
-    pub(crate) const fn never_ends(&self) -> bool {
+    pub(crate) const fn is_endless(&self) -> bool {
         self.max_attempts == 0 && self.max_elapsed.is_none()
     }
 
-    /// Any number of attempts, as long as they end within `max_elapsed`.
+    /// Removes the limit on attempts and sets [`max_elapsed`](Self::max_elapsed).
     #[must_use]
     pub const fn unlimited(mut self, max_elapsed: Duration) -> Self {
         self.max_attempts = 0;
         self.max_elapsed(max_elapsed)
     }
 
-    /// How the delay grows from one retry to the next.
+    /// Sets the delays between attempts.
     #[must_use]
     pub const fn backoff(mut self, schedule: Schedule) -> Self {
         self.schedule = schedule;
         self
     }
 
-    /// What is random about a delay.
+    /// Sets the random part of the delays.
     #[must_use]
     pub const fn jitter(mut self, jitter: Jitter) -> Self {
         self.jitter = jitter;
         self
     }
 
-    /// How long all attempts and sleeps may take. A sleep that would end later is not begun; an attempt that is under
-    /// way is not cut short.
+    /// Sets a limit on the time of all attempts and sleeps together. A sleep that would end later is not started; a running attempt is
+    /// not interrupted.
     #[must_use]
     pub const fn max_elapsed(mut self, limit: Duration) -> Self {
         self.max_elapsed = Some(limit);
         self
     }
 
-    /// What events call it. Attributes give the path of the function, or the `name` that it has.
+    /// Sets the name in events. Attributes set the path of the function, or its `name` option.
     #[must_use]
     pub const fn name(mut self, name: &'static str) -> Self {
         self.name = Some(name);
         self
     }
 
-    /// Makes retries only as long as the budget has some, which other policies may share.
+    /// Sets a budget, which policies can share. If the budget is exhausted, the last error is returned at once.
     #[must_use]
     pub const fn budget(mut self, budget: &'static RetryBudget) -> Self {
-        self.budget = Some(Shared(budget));
+        self.budget = Some(ByAddress(budget));
         self
     }
 
-    /// What it does inside of an attempt of another retry.
+    /// Sets the behaviour inside an attempt of another retry.
     #[must_use]
     pub const fn nested(mut self, nested: Nested) -> Self {
         self.nested = nested;
         self
     }
 
-    /// Retries calls that an open circuit breaker has rejected, too: after the `retry_after` of the rejection, by which the policy's delay
-    /// is replaced.
+    /// Retries calls that an open circuit breaker has rejected as well. The `retry_after` of the rejection replaces the policy's delay.
     ///
-    /// Without it a rejection ends the retry, whatever the error type or the predicate says of the error. A rejection by a circuit that
-    /// an operator has forced open without an expiry ends it in any case.
+    /// By default a rejection ends the retry, even if the error is transient or the predicate returns true. A rejection by a circuit that
+    /// an operator has forced open without an expiry always ends it.
     ///
     /// ```
     /// use std::{io, time::Duration};
@@ -238,7 +230,7 @@ impl RetryPolicy {
         self
     }
 
-    /// For a hook that wants to know the time that has passed.
+    /// Measures the elapsed time for a hook.
     #[doc(hidden)]
     #[must_use]
     pub const fn timed(mut self) -> Self {
@@ -246,8 +238,8 @@ impl RetryPolicy {
         self
     }
 
-    /// The delays before the retries, to look at a schedule: without jitter, hints and limits of time. Without end for a policy
-    /// that allows any number of attempts.
+    /// Returns the delays before the retries, without jitter, hints and time limits, to inspect a schedule. For an unlimited policy there
+    /// are `u32::MAX` of them.
     ///
     /// ```
     /// use std::time::Duration;
@@ -269,12 +261,12 @@ impl RetryPolicy {
         })
     }
 
-    /// Whether attempts are measured by time.
+    /// Returns true if a limit, a hook or the schedule needs the elapsed time.
     const fn reads_clock(&self) -> bool {
-        self.max_elapsed.is_some() || self.is_timed || self.schedule.wants_elapsed()
+        self.max_elapsed.is_some() || self.is_timed || self.schedule.needs_elapsed()
     }
 
-    /// This policy, retrying what `predicate` calls worth it instead of what is [`Transient`].
+    /// Returns this policy with a predicate: errors are retried if `predicate` returns true, instead of those that are [`Transient`].
     ///
     /// ```
     /// # use steadfast::{RetryPolicy, Schedule};
@@ -290,7 +282,7 @@ impl RetryPolicy {
         RetryIf { policy: self, predicate, error: PhantomData }
     }
 
-    /// This policy, until a signal is given: then sleeps end at once, and the error of the last attempt comes back.
+    /// Returns this policy with a stop signal. Once the signal is set, sleeps end at once, and the error of the last attempt is returned.
     ///
     /// ```
     /// # use std::{io, time::Duration};
@@ -299,17 +291,18 @@ impl RetryPolicy {
     ///
     /// let signal = StopSignal::new();
     /// let result = POLICY.stop_on(&signal).run(|| {
-    ///     signal.stop(); // another thread would do that
+    ///     signal.stop(); // usually called by another thread
     ///     Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut))
     /// });
     /// assert!(result.is_err());
     /// ```
     #[must_use]
     pub const fn stop_on<'p>(&'p self, stop: &'p dyn Stop) -> RetryUntil<'p> {
-        RetryUntil { policy: self, stop, judge: run::ByType }
+        RetryUntil { policy: self, stop, classify: run::ByType }
     }
 
-    /// Calls `work` until it succeeds, fails for good, or the policy has had enough. Sleeps on the thread.
+    /// Calls `work` until it succeeds, fails with an error that is not retried, or a limit of the policy is reached. Sleeps block the
+    /// thread.
     ///
     /// # Errors
     ///
@@ -318,10 +311,11 @@ impl RetryPolicy {
         run::run(self, work, verdict_of)
     }
 
-    /// Calls `work` until it succeeds, fails for good, or the policy has had enough. Dropping the future ends it.
+    /// Calls `work` until it succeeds, fails with an error that is not retried, or a limit of the policy is reached. Dropping the future
+    /// cancels the call.
     ///
-    /// `work` is a closure that returns a future: `async || fetch(&url).await`, or `|| fetch(&url)`. What it changes it
-    /// changes through a `Cell` or a lock; a future that borrows from its closure could not be sent to another thread.
+    /// `work` is a closure that returns a future: `async || fetch(&url).await`, or `|| fetch(&url)`. The future cannot borrow mutably from
+    /// the closure, since such a future could not be sent to another thread; use a `Cell` or a lock instead.
     ///
     /// # Errors
     ///
@@ -329,7 +323,7 @@ impl RetryPolicy {
     ///
     /// # Panics
     ///
-    /// If it has to sleep outside of a tokio runtime with its timer enabled.
+    /// If it has to sleep outside a tokio runtime with its timer enabled.
     #[cfg(feature = "tokio")]
     pub fn run_async<T, E: Transient, F>(&self, work: impl FnMut() -> F) -> impl Future<Output = Result<T, E>>
     where
@@ -345,7 +339,7 @@ impl Default for RetryPolicy {
     }
 }
 
-/// The settings in the words of the attribute: `max_attempts = 3, backoff = fixed(1s), jitter = full, max_elapsed = 30s`.
+/// Formats the settings as the attribute's options: `max_attempts = 3, backoff = fixed(1s), jitter = full, max_elapsed = 30s`.
 impl fmt::Display for RetryPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.max_attempts {

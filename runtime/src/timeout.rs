@@ -1,19 +1,20 @@
-//! A limit of time for one call.
+//! Time limits for single calls.
 
-mod rejection;
 #[cfg(feature = "tokio")]
 mod within;
 
 #[cfg(feature = "tokio")]
 use std::time::Duration;
 
-pub use self::rejection::TimedOut;
 #[cfg(feature = "tokio")]
 pub use self::within::within;
 #[cfg(feature = "tokio")]
-use crate::events::{self, Event};
+use crate::{
+    TimedOut,
+    events::{self, Event},
+};
 
-/// How long a call may take.
+/// A time limit for `async` calls.
 ///
 /// ```
 /// use std::{io, time::Duration};
@@ -28,8 +29,8 @@ use crate::events::{self, Event};
 /// # }
 /// ```
 ///
-/// The time counts from the moment at which the call waits for the first time; a call that never waits reads no clock.
-/// Only what waits can be stopped: code that keeps its thread busy runs on, and the limit is looked at when it waits next.
+/// The time starts at the first pending poll; a call that never waits reads no clock. The call can be cancelled only at an await: code
+/// that keeps its thread busy runs on, and the limit is checked when it next waits.
 #[cfg(feature = "tokio")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeout {
@@ -39,7 +40,7 @@ pub struct Timeout {
 
 #[cfg(feature = "tokio")]
 impl Timeout {
-    /// A limit for each call.
+    /// Creates a timeout.
     ///
     /// # Panics
     ///
@@ -50,38 +51,38 @@ impl Timeout {
         Self { limit, name: "unnamed" }
     }
 
-    /// What errors and events call it. Attributes give the path of the function, or the `name` that it has.
+    /// Sets the name in errors and events. Attributes set the path of the function, or its `name` option.
     #[must_use]
     pub const fn name(mut self, name: &'static str) -> Self {
         self.name = name;
         self
     }
 
-    /// How long a call may take.
+    /// The time limit.
     #[must_use]
     pub const fn limit(&self) -> Duration {
         self.limit
     }
 
-    /// Makes a call, and drops it where it stands if it takes longer.
+    /// Calls `work`, and drops its future if it takes longer than the limit.
     ///
     /// # Errors
     ///
-    /// What `work` returns, or a [`TimedOut`] as the caller's own error type.
+    /// The error of `work`, or a [`TimedOut`] converted into the same error type.
     ///
     /// # Panics
     ///
-    /// If it has to wait outside of a tokio runtime with its timer enabled.
+    /// If it has to wait outside a tokio runtime with its timer enabled.
     pub async fn run_async<T, E: From<TimedOut>>(&self, work: impl AsyncFnOnce() -> Result<T, E>) -> Result<T, E> {
         let call = std::pin::pin!(work());
         within(self, call).await?
     }
 
-    /// What comes of a call that took longer.
+    /// Emits the event of a call that has timed out, and returns its error.
     #[cold]
-    fn ends(&self) -> TimedOut {
+    fn time_out(&self) -> TimedOut {
         let Self { name, limit } = *self;
         events::emit(|| Event::TimedOut { function: name, limit });
-        TimedOut { function: name, limit }
+        TimedOut { name, limit }
     }
 }

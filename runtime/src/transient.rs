@@ -18,7 +18,7 @@ mod tonic;
 use std::{error::Error, io, time::Duration};
 
 use self::chain::{decisive, is_rejection};
-use crate::Transient;
+use crate::{Transient, stack::Verdict};
 
 impl Transient for io::Error {
     fn is_transient(&self) -> bool {
@@ -120,4 +120,12 @@ impl Transient for dyn Error {
     fn is_rejection(&self) -> bool {
         is_rejection(self)
     }
+}
+
+/// The verdict of a retry on an error, by the type of the error.
+pub(crate) fn verdict_of<E: Transient + ?Sized>(error: &E) -> Verdict {
+    if error.is_transient() {
+        return Verdict::Transient { retry_after: error.retry_after() };
+    }
+    if error.is_rejection() { Verdict::Rejected } else { Verdict::Final }
 }

@@ -1,7 +1,6 @@
-//! Waits, on a thread and in a task, for a future, a limit of time, or a stop signal of a retry around.
+//! Waits, on a thread or in a task, for a future, with a time limit and the stop signals of enclosing retries.
 //!
-//! **Invariant:** a wait on a thread has a parker of its own. It neither consumes an `unpark` that is meant for its thread nor is ended
-//! by one.
+//! **Invariant:** each wait on a thread has its own parker. It does not consume an `unpark` of its thread, and an `unpark` does not end it.
 
 #[cfg(feature = "rt-multi-thread")]
 mod worker;
@@ -15,70 +14,70 @@ use std::{
 };
 
 #[cfg(feature = "rt-multi-thread")]
-use self::worker::give_way;
-use crate::{retry::stop::any_given, scope};
+use self::worker::block_thread;
+use crate::{stack, stop::any_set};
 
-/// The reason for which a wait has ended before its future was ready.
+/// The reason why a wait ended before its future was ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
-    /// The limit has passed.
-    Late,
-    /// A stop signal of a retry around was given. There is nothing more to wait for.
+pub(crate) enum WaitError {
+    /// The time limit has passed.
+    TimedOut,
+    /// The stop signal of an enclosing retry was set.
     Stopped,
 }
 
-/// Polls the future on this thread until it is ready, the limit has passed, or a retry around it is to end.
+/// Polls a future on this thread until it is ready, the limit has passed, or an enclosing retry is stopped.
 ///
 /// In a task of a multi-threaded runtime, the other tasks of the worker move to another thread before this one blocks.
-pub(crate) fn on_thread<F: Future>(mut future: Pin<&mut F>, limit: Duration) -> Result<F::Output, Ended> {
+pub(crate) fn on_thread<F: Future>(mut future: Pin<&mut F>, limit: Duration) -> Result<F::Output, WaitError> {
     let parker = Arc::new(Parker::default());
     let waker = Waker::from(parker.clone());
     let mut context = Context::from_waker(&waker);
-    let signals = scope::signals_of_thread();
-    let mut stopped = pin!(any_given(&signals));
-    let mut ended = || match future.as_mut().poll(&mut context) {
+    let signals = stack::signals_of_thread();
+    let mut stopped = pin!(any_set(&signals));
+    let mut poll = || match future.as_mut().poll(&mut context) {
         Poll::Ready(output) => Some(Ok(output)),
-        Poll::Pending if stopped.as_mut().poll(&mut context).is_ready() => Some(Err(Ended::Stopped)),
+        Poll::Pending if stopped.as_mut().poll(&mut context).is_ready() => Some(Err(WaitError::Stopped)),
         Poll::Pending => None,
     };
-    if let Some(output) = ended() {
+    if let Some(output) = poll() {
         return output;
     }
     #[cfg(feature = "testing")]
     if crate::clock::fake::sleeps(limit) {
-        return ended().unwrap_or(Err(Ended::Late));
+        return poll().unwrap_or(Err(WaitError::TimedOut));
     }
-    // A limit that is longer than the clock can say has no end.
+    // A limit out of the clock's range has no end.
     let end = Instant::now().checked_add(limit);
-    give_way(|| {
+    block_thread(|| {
         loop {
-            let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
-            if left.is_zero() {
-                return Err(Ended::Late);
+            let remaining = end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
+            if remaining.is_zero() {
+                return Err(WaitError::TimedOut);
             }
-            parker.park(left);
-            if let Some(output) = ended() {
+            parker.park(remaining);
+            if let Some(output) = poll() {
                 return output;
             }
         }
     })
 }
 
-/// Waits in a task until the future is ready, the limit has passed, or a retry around it is to end.
+/// Awaits a future until it is ready, the limit has passed, or an enclosing retry is stopped.
 #[cfg(feature = "tokio")]
-pub(crate) async fn in_task<F: Future>(mut future: Pin<&mut F>, limit: Duration) -> Result<F::Output, Ended> {
+pub(crate) async fn in_task<F: Future>(mut future: Pin<&mut F>, limit: Duration) -> Result<F::Output, WaitError> {
     use std::future::poll_fn;
 
-    let signals = poll_fn(|context| Poll::Ready(scope::signals_of_task(context))).await;
-    let mut stopped = pin!(any_given(&signals));
-    let ended = poll_fn(|context| match future.as_mut().poll(context) {
+    let signals = poll_fn(|context| Poll::Ready(stack::signals_of_task(context))).await;
+    let mut stopped = pin!(any_set(&signals));
+    let ready_or_stopped = poll_fn(|context| match future.as_mut().poll(context) {
         Poll::Ready(output) => Poll::Ready(Ok(output)),
-        Poll::Pending => stopped.as_mut().poll(context).map(|()| Err(Ended::Stopped)),
+        Poll::Pending => stopped.as_mut().poll(context).map(|()| Err(WaitError::Stopped)),
     });
-    tokio::time::timeout(limit, ended).await.unwrap_or(Err(Ended::Late))
+    tokio::time::timeout(limit, ready_or_stopped).await.unwrap_or(Err(WaitError::TimedOut))
 }
 
-/// Sleeps on this thread, unless a retry around is to end.
+/// Blocks this thread for `delay`, or until an enclosing retry is stopped.
 pub(crate) fn sleep_on_thread(delay: Duration) {
     _ = on_thread(pin!(pending::<()>()), delay);
 }
@@ -91,7 +90,7 @@ struct Parker {
 }
 
 impl Parker {
-    /// Blocks until it is woken, or was since the last time; at most for so long.
+    /// Blocks until it is woken, at most for `limit`. Returns at once if it has been woken since the last call.
     fn park(&self, limit: Duration) {
         let is_woken = self.is_woken.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.condition.wait_timeout_while(is_woken, limit, |is_woken| !*is_woken);
@@ -112,7 +111,7 @@ impl Wake for Parker {
 }
 
 #[cfg(not(feature = "rt-multi-thread"))]
-fn give_way<R>(mut block: impl FnMut() -> R) -> R {
+fn block_thread<R>(mut block: impl FnMut() -> R) -> R {
     block()
 }
 
@@ -128,7 +127,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_hours(1);
 
-    /// Ready once its sender is gone; gives its waker away at the first poll.
+    /// Returns a future that is ready once the sender of `closed` is dropped, and that sends its wakers.
     fn until_closed(wakers: mpsc::Sender<Waker>, closed: mpsc::Receiver<()>) -> impl Future<Output = ()> {
         poll_fn(move |context| {
             _ = wakers.send(context.waker().clone());
@@ -140,32 +139,32 @@ mod tests {
     }
 
     #[test]
-    fn it_ends_when_the_future_is_ready() {
+    fn a_wait_ends_when_its_future_is_ready() {
         let ((wakers, woken), (open, closed)) = (mpsc::channel(), mpsc::channel::<()>());
         let waiting = thread::spawn(move || on_thread(pin!(until_closed(wakers, closed)), LONG));
         let waker = woken.recv().unwrap();
-        waker.wake_by_ref(); // too early
+        waker.wake_by_ref(); // not ready yet
         drop(open);
         waker.wake();
         assert_eq!(waiting.join().unwrap(), Ok(()));
     }
 
     #[test]
-    fn it_ends_with_the_limit() {
-        assert_eq!(on_thread(pin!(pending::<()>()), Duration::from_micros(1)), Err(Ended::Late));
-        assert_eq!(on_thread(pin!(pending::<()>()), Duration::ZERO), Err(Ended::Late));
+    fn a_wait_ends_at_its_limit() {
+        assert_eq!(on_thread(pin!(pending::<()>()), Duration::from_micros(1)), Err(WaitError::TimedOut));
+        assert_eq!(on_thread(pin!(pending::<()>()), Duration::ZERO), Err(WaitError::TimedOut));
         assert_eq!(on_thread(pin!(ready(7)), Duration::ZERO), Ok(7));
     }
 
     #[test]
-    fn an_unpark_of_the_caller_is_left_to_it() {
+    fn a_wait_does_not_consume_an_unpark() {
         thread::current().unpark();
         sleep_on_thread(Duration::from_micros(1));
         thread::park(); // returns at once; it would hang if the wait had consumed it
     }
 
     #[test]
-    fn an_unpark_does_not_end_it() {
+    fn an_unpark_does_not_end_a_wait() {
         let ((wakers, woken), (open, closed)) = (mpsc::channel(), mpsc::channel::<()>());
         let waiting = thread::spawn(move || {
             let output = on_thread(pin!(until_closed(wakers, closed)), LONG);
@@ -176,6 +175,6 @@ mod tests {
         waiting.thread().unpark();
         drop(open);
         waker.wake();
-        assert_eq!(waiting.join().unwrap(), Ok(()), "and is there afterwards");
+        assert_eq!(waiting.join().unwrap(), Ok(()), "the unpark is not consumed");
     }
 }

@@ -94,7 +94,7 @@ async fn a_call_over_its_limit_is_dropped_at_its_await() {
 #[tokio::test(start_paused = true)]
 async fn the_error_is_converted_to_the_callers_type() {
     let Err(Failure::TimedOut(error)) = by_constant().await else { panic!("a pending call returned") };
-    assert_eq!((error.function(), error.limit()), ("by a constant", LIMIT));
+    assert_eq!((error.name(), error.limit()), ("by a constant", LIMIT));
     assert!(error.is_transient());
     assert_eq!((optional(true).await, optional(false).await), (None, Some(1)));
     assert!(boxed_error().await.unwrap_err().is::<TimedOut>());

@@ -9,7 +9,7 @@ use std::{
 use super::{CircuitBreaker, state::Admission};
 use crate::{
     keying::{Keying, Unkeyed},
-    retry::verdict::Disposition,
+    stack::Disposition,
 };
 
 /// A call that a breaker has admitted, until it is known how it ended.

@@ -12,7 +12,7 @@ use loom::{
 };
 
 use self::semaphore::{Semaphore, Usage};
-use crate::models::{block_on, is_ready, model};
+use crate::models::{block_on, is_ready, join, model, spawn};
 
 #[allow(
     clippy::duplicate_mod,
@@ -62,15 +62,6 @@ impl Guarded {
         self.access();
         self.semaphore.release();
     }
-}
-
-fn spawn(guarded: &Arc<Guarded>, run: fn(&Guarded)) -> thread::JoinHandle<()> {
-    let guarded = guarded.clone();
-    thread::spawn(move || run(&guarded))
-}
-
-fn join(threads: impl IntoIterator<Item = thread::JoinHandle<()>>) {
-    threads.into_iter().for_each(|thread| thread.join().expect("the thread does not panic"));
 }
 
 #[test]

@@ -3,10 +3,10 @@ use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 use super::{OpenReason, PackedReason};
 use crate::{
     Transient,
-    breaker::trace::Trace,
     clock::OptMicros,
     escape::escaped,
     key::{self, Key},
+    stack::RejectionTrace,
 };
 
 /// A call that was not made because its circuit breaker did not admit it.
@@ -26,7 +26,7 @@ pub struct CircuitOpen {
     pub(crate) note: OptText<Arc<str>>,
     pub(crate) elapsed: OptMicros,
     pub(crate) retry_after: OptMicros,
-    pub(crate) trace: Trace,
+    pub(crate) trace: RejectionTrace,
 }
 
 /// An optional part of an error that is almost always absent.
@@ -44,7 +44,7 @@ impl CircuitOpen {
         note: OptText(None),
         elapsed: OptMicros::new(None),
         retry_after: OptMicros::new(None),
-        trace: Trace::NONE,
+        trace: RejectionTrace::NONE,
     };
 
     /// The name of the breaker.
@@ -90,6 +90,17 @@ impl CircuitOpen {
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after.get()
+    }
+}
+
+impl CircuitOpen {
+    /// Converts the rejection into the caller's error type, and records it for the retry above, since the error may not contain it.
+    #[cold]
+    pub(crate) fn into_error<E: From<Self>>(self) -> E {
+        let record = self.trace.to_record(self.retry_after);
+        let error = E::from(self);
+        record.record_again();
+        error
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{error::Error, future::Future};
 
 use super::{CallResult, IsType, is_any_of};
-use crate::fallback::tell;
+use crate::fallback::emit;
 
 /// Without a condition: every `Err` and every `None`.
 #[inline]
@@ -35,7 +35,7 @@ pub fn fell_back<O: CallResult>(
     fallback: &'static str,
     look: fn(&O::Error) -> Option<&(dyn Error + 'static)>,
 ) {
-    tell(function, fallback, failed.error().and_then(look));
+    emit(function, fallback, failed.error().and_then(look));
 }
 
 /// The error of a failure, or what is no failure as it was.

@@ -4,7 +4,7 @@
 //! it should.
 
 use super::CallResult;
-use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut, breaker::trace};
+use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut};
 
 /// An error type that can carry a [`CircuitOpen`].
 #[diagnostic::on_unimplemented(
@@ -21,7 +21,7 @@ pub trait CarriesCircuitOpen {
 #[diagnostic::do_not_recommend]
 impl<E: From<CircuitOpen>> CarriesCircuitOpen for E {
     fn carry(open: CircuitOpen) -> Self {
-        trace::convert(open)
+        open.into_error()
     }
 }
 

@@ -4,8 +4,8 @@ use std::error::Error;
 
 use crate::{
     CircuitOpen, Transient,
-    retry::{verdict::Verdict, verdict_of},
-    transient::chain::sources,
+    stack::Verdict,
+    transient::{chain::sources, verdict_of},
 };
 
 /// Asks whether an error is of one type.

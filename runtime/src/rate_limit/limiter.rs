@@ -8,13 +8,12 @@ use std::{
 #[cfg(feature = "tokio")]
 use super::store_queue::StoreQueue;
 use super::{
-    RateLimited,
     counter::{Counter, Limit},
     queue::{Queue, Wakers},
     settings::{ActiveSettings, RateLimitSettings},
 };
 use crate::{
-    clock,
+    RateLimited, clock,
     events::{self, Event},
     key::{self, Key},
     totals::{Count, Totals},

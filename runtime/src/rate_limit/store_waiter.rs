@@ -15,7 +15,7 @@ use std::{
 };
 
 use super::{
-    RateLimitDecision, RateLimited,
+    RateLimitDecision,
     limiter::{Limiter, LimiterState},
     queue::{Position, Wakers},
     settings::{ActiveSettings, RateLimitSettings},
@@ -24,10 +24,10 @@ use super::{
     waiter::WaitClock,
 };
 use crate::{
-    clock,
+    RateLimited, clock,
     panics::contain,
     totals::Count,
-    wait::{self, Ended},
+    wait::{self, WaitError},
 };
 
 /// Acquires capacity from the store. Returns `None` if the call is admitted; the microseconds that are left of its wait if the counts of
@@ -41,7 +41,7 @@ pub(super) async fn acquire(limiter: &Limiter, settings: &RateLimitSettings) -> 
             Step::Request => None,
         };
         if let Some(limit) = limit {
-            if wait::in_task(pin!(waiter.signalled()), limit).await == Err(Ended::Stopped) {
+            if wait::in_task(pin!(waiter.signalled()), limit).await == Err(WaitError::Stopped) {
                 return Err(waiter.on_stopped());
             }
             continue;

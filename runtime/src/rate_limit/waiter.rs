@@ -7,15 +7,15 @@ use std::{
 };
 
 use super::{
-    RateLimited,
     limiter::{LOCAL_FRONT, Limiter, LimiterState, Queued},
     queue::{Position, Wakers},
     settings::{ActiveSettings, RateLimitSettings},
 };
 use crate::{
+    RateLimited,
     clock::Moment,
     totals::Count,
-    wait::{self, Ended},
+    wait::{self, WaitError},
 };
 
 /// A waiter. Dropped, it leaves the queue.
@@ -71,7 +71,7 @@ impl<'l> Waiter<'l> {
     #[cold]
     pub(super) fn on_thread(self) -> Result<(), RateLimited> {
         while let Some(limit) = self.check()? {
-            if wait::on_thread(pin!(self.signalled()), limit) == Err(Ended::Stopped) {
+            if wait::on_thread(pin!(self.signalled()), limit) == Err(WaitError::Stopped) {
                 return Err(self.on_stopped());
             }
         }
@@ -82,7 +82,7 @@ impl<'l> Waiter<'l> {
     #[cfg(feature = "tokio")]
     pub(super) async fn in_task(self) -> Result<(), RateLimited> {
         while let Some(limit) = self.check()? {
-            if wait::in_task(pin!(self.signalled()), limit).await == Err(Ended::Stopped) {
+            if wait::in_task(pin!(self.signalled()), limit).await == Err(WaitError::Stopped) {
                 return Err(self.on_stopped());
             }
         }

@@ -1,14 +1,16 @@
-use std::{fmt, ptr, time::Duration};
+use std::{fmt, time::Duration};
 
-/// A backoff of your own: how long to wait before the next attempt.
+use crate::by_address::ByAddress;
+
+/// A custom backoff: computes the delay before the next attempt.
 ///
-/// Given to an attribute by its path, `backoff = PATH`, or to a policy by [`Schedule::custom`](crate::Schedule::custom).
+/// Passed to an attribute by path, `backoff = PATH`, or to a policy by [`Schedule::custom`](crate::Schedule::custom).
 ///
 /// ```
 /// use std::{io, time::Duration};
 /// use steadfast::{Backoff, RetryContext, retry};
 ///
-/// /// Soon at first, then every ten seconds; what the server asks for comes first.
+/// /// Uses the server's hint, else 100 ms for the first three retries and 10 s for the others.
 /// struct Patient;
 ///
 /// impl Backoff for Patient {
@@ -28,40 +30,30 @@ use std::{fmt, ptr, time::Duration};
 /// # assert_eq!(read().unwrap(), 1);
 /// ```
 ///
-/// The policy's jitter is applied to what it returns, full jitter if nothing is said, but for a delay after an error with a hint.
-/// `max_elapsed` and a budget hold as ever. A panic passes through to the caller.
+/// The policy's jitter (full by default) is applied to the returned delay, except after an error with a hint. `max_elapsed` and the
+/// budget apply as usual. A panic propagates to the caller.
 pub trait Backoff: Send + Sync + 'static {
-    /// The delay before the attempt that comes next.
+    /// Returns the delay before the next attempt.
     fn delay(&self, retry: &RetryContext) -> Duration;
 }
 
-/// A retry that is about to be made.
+/// The state of a call whose next attempt is about to be scheduled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryContext {
-    /// The attempt that has failed; the first is 1.
+    /// The number of the attempt that has failed; the first is 1.
     pub attempt: u32,
-    /// The delay before that attempt; `None` before the first.
+    /// The delay before that attempt; `None` for the first attempt.
     pub previous: Option<Duration>,
-    /// How long ago the first attempt began.
+    /// The time since the first attempt began.
     pub elapsed: Duration,
-    /// What the error asks for: [`Transient::retry_after`](crate::Transient::retry_after), or the wait of a breaker that
-    /// rejected the attempt.
+    /// The delay that the error asks for: [`Transient::retry_after`](crate::Transient::retry_after), or the `retry_after` of a breaker
+    /// that rejected the attempt.
     pub hint: Option<Duration>,
 }
 
-/// A backoff that policies share: the same if it is the same place in memory.
-#[derive(Clone, Copy)]
-pub(super) struct Custom(pub(super) &'static dyn Backoff);
-
-impl fmt::Debug for Custom {
+impl fmt::Debug for ByAddress<dyn Backoff> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("dyn Backoff")
-    }
-}
-
-impl PartialEq for Custom {
-    fn eq(&self, other: &Self) -> bool {
-        ptr::addr_eq(self.0, other.0)
     }
 }

@@ -1,7 +1,7 @@
 mod account;
 
 use std::{
-    fmt, ptr,
+    fmt,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -17,10 +17,9 @@ use crate::{
 
 /// A limit on the retries of any number of functions, as a share of their calls.
 ///
-/// A retry policy looks at one call. When a whole service is down, every call is retried, and three attempts each are three
-/// times the load on a service that is down already. A budget looks at all calls together. With the default of 20 %, a thousand calls
-/// allow 200 retries, however many attempts each policy allows. A reserve allows some more by time alone, so that a service with few
-/// calls has retries too.
+/// A retry policy limits the attempts of one call. If a whole service is down, every call is retried, and three attempts per call triple
+/// the load on the failing service. A budget limits the retries of all calls together: with the default of 20 %, 1,000 calls earn 200
+/// retries, however many attempts each policy allows. A reserve adds retries over time, for services with few calls.
 ///
 /// ```
 /// use std::io;
@@ -41,56 +40,46 @@ use crate::{
 /// # Ok::<(), io::Error>(())
 /// ```
 ///
-/// A retry that the budget denies is not made: the error of the last attempt comes back at once.
+/// If the budget is exhausted, the error of the last attempt is returned at once.
 ///
 /// # Limits
 ///
-/// Each call deposits `ratio` of a retry, and each retry withdraws one. Deposits that nobody withdraws expire after ten seconds. The
-/// reserve gains `reserve_per_second` and holds at most ten seconds of it, which it does at first. So with calls at a steady rate,
-/// however long nothing had to be retried before, retries within `t` seconds are at most
-/// `(ratio * calls per second + reserve_per_second) * (t + 10)`, and without a reserve retries are never more than `ratio` of all calls.
-/// A retry that is withdrawn and then not made, because the call is cancelled or stopped before, is put back.
+/// Each call deposits `ratio` of a retry, and each retry withdraws one. Deposits that are not withdrawn expire after ten seconds. The
+/// reserve gains `reserve_per_second` and accumulates to at most ten seconds' worth, which is also its initial balance. So with calls at a
+/// steady rate, however long there were no retries before, the retries within `t` seconds are at most
+/// `(ratio * calls per second + reserve_per_second) * (t + 10)`. Without a reserve, retries never exceed `ratio` of all calls. A retry
+/// that is withdrawn and not made, because the call is cancelled or stopped before it, is refunded.
 ///
-/// The idea and the defaults are those of the `RetryBudget` of Twitter's Finagle. Here the arithmetic is exact: the budget grants
-/// the same however often it is asked, and deposits that are too small to make a retry before they expire add up all the same.
+/// The idea and the defaults are those of `RetryBudget` in Twitter's Finagle. Here the arithmetic is exact: the budget grants the same
+/// number of retries however often its balance is computed, and deposits that are too small for a retry before they expire add up.
 ///
 /// # Cost
 ///
-/// A call adds one to a count that only its own thread writes. One call in 64 reads the clock as well, so that deposits expire although
-/// nothing is retried; between two such calls, calls count as spread evenly over the time. So up to 63 calls of each thread may expire
-/// early or late. A budget takes 4 KiB at its first call.
+/// A call increments a counter that only its own thread writes. One in 64 calls of a thread also reads the clock, so that deposits expire
+/// even if there are no retries; the calls between two such readings count as evenly spread over the time between them. So up to 63 calls
+/// of each thread may expire early or late. A budget allocates 4 KiB at its first call.
 pub struct RetryBudget {
     ratio: f64,
     reserve_per_second: u32,
-    /// Calls are its successes, withdrawals its failures, denials its rejections, what was put back its neutral calls.
+    /// The counts of [`CALL`], [`WITHDRAWN`], [`REFUNDED`] and [`DENIED`].
     totals: Totals,
     account: Mutex<Account>,
-    /// When the period that the account has reached ends.
+    /// The end of the period up to which the account is credited, in microseconds.
     period_end: AtomicU64,
-    /// The moment of the last call that looked whether to credit, in microseconds: most calls until now were made by then.
-    seen: AtomicU64,
+    /// The time of the last check whether to credit the account, in microseconds. Most of the calls so far were made before it.
+    last_check: AtomicU64,
 }
 
-/// A budget that policies share: the same if it is the same place in memory.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Shared(pub(super) &'static RetryBudget);
-
-impl PartialEq for Shared {
-    fn eq(&self, other: &Self) -> bool {
-        ptr::eq(self.0, other.0)
-    }
-}
-
-/// One in so many calls of a thread credits the account.
+/// One in `STRIDE` calls of a thread checks whether to credit the account.
 const STRIDE: u64 = 64;
 
 const CALL: Count = Count::Success;
 const WITHDRAWN: Count = Count::Failure;
-const PUT_BACK: Count = Count::Neutral;
+const REFUNDED: Count = Count::Neutral;
 const DENIED: Count = Count::Rejection;
 
 impl RetryBudget {
-    /// The defaults: a retry for every five calls, and ten a second besides, as in Finagle.
+    /// Creates a budget with the defaults of Finagle: a retry for every five calls, and a reserve of ten per second.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -99,29 +88,29 @@ impl RetryBudget {
             totals: Totals::sharded(),
             account: Mutex::new(Account::new()),
             period_end: AtomicU64::new(0),
-            seen: AtomicU64::new(0),
+            last_check: AtomicU64::new(0),
         }
     }
 
-    /// The retries that each call deposits. A part of 10⁻¹² is the smallest.
+    /// Sets the part of a retry that each call deposits, in steps of 10⁻¹².
     ///
     /// # Panics
     ///
-    /// If it is not in `0.0..=1.0`. In a `const` or `static` that is a compile error.
+    /// If `ratio` is not in `0.0..=1.0`. In a `const` or `static` that is a compile error.
     #[must_use]
     pub const fn ratio(mut self, ratio: f64) -> Self {
         self.ratio = valid!(check_ratio(ratio));
         self
     }
 
-    /// The retries that each second allows however few calls there are. Ten seconds' worth are there to begin with, and never more.
+    /// Sets the retries that the reserve gains per second, regardless of calls. It starts with ten seconds' worth, which is its maximum.
     #[must_use]
     pub const fn reserve_per_second(mut self, retries: u32) -> Self {
         self.reserve_per_second = retries;
         self
     }
 
-    /// The number of retries that could be made now. Looking changes nothing.
+    /// Returns the number of retries that could be withdrawn now, without changing the budget.
     #[must_use]
     pub fn balance(&self) -> u64 {
         let (calls, now) = (self.calls(), clock::now());
@@ -130,22 +119,22 @@ impl RetryBudget {
         account.balance()
     }
 
-    /// The number of retries that were made or are waited for.
+    /// Returns the number of retries that have been made or scheduled.
     #[must_use]
     pub fn withdrawn(&self) -> u64 {
         let sums = self.totals.sums();
-        sums.get(WITHDRAWN).saturating_sub(sums.get(PUT_BACK))
+        sums.get(WITHDRAWN).saturating_sub(sums.get(REFUNDED))
     }
 
-    /// The number of retries that were not made because the balance was spent.
+    /// Returns the number of retries that were denied because the budget was exhausted.
     #[must_use]
     pub fn denied(&self) -> u64 {
         self.totals.sums().get(DENIED)
     }
 
-    /// Forgets all calls and retries until now, so that there are as many retries as to begin with: ten seconds' worth of the reserve.
+    /// Resets the balance to its initial value, ten seconds' worth of the reserve.
     ///
-    /// What was [`withdrawn`](Self::withdrawn) and [`denied`](Self::denied) in all stays.
+    /// The counts [`withdrawn`](Self::withdrawn) and [`denied`](Self::denied) are not reset.
     ///
     /// ```
     /// use steadfast::RetryBudget;
@@ -165,35 +154,35 @@ impl RetryBudget {
     #[inline]
     pub(crate) fn count_call(&self) {
         if self.totals.add(CALL).is_multiple_of(STRIDE) {
-            self.keep_up();
+            self.credit_if_due();
         }
     }
 
-    /// Takes a retry out, if there is one.
+    /// Withdraws a retry; returns false if the budget is exhausted.
     pub(crate) fn withdraw(&self, now: Moment) -> bool {
         let calls = self.calls();
-        let taken = {
+        let is_withdrawn = {
             let mut account = self.account();
             self.credit(&mut account, calls, now);
             self.publish(&account);
             account.withdraw()
         };
-        self.totals.add(if taken { WITHDRAWN } else { DENIED });
-        taken
+        self.totals.add(if is_withdrawn { WITHDRAWN } else { DENIED });
+        is_withdrawn
     }
 
-    /// Puts a retry back that was taken out and not made.
-    pub(crate) fn put_back(&self) {
-        // No reading of the clock: this runs where a call is dropped, which may be outside of the runtime whose clock it went by.
-        self.account().put_back();
-        self.totals.add(PUT_BACK);
+    /// Refunds a retry that was withdrawn and not made.
+    pub(crate) fn refund(&self) {
+        // Does not read the clock: a call may be dropped outside the runtime whose clock it used.
+        self.account().refund();
+        self.totals.add(REFUNDED);
     }
 
-    /// Credits the calls until now if a period has ended, unless another thread is about to credit them.
+    /// Credits all calls so far if a period has ended, unless another thread holds the lock.
     #[cold]
-    fn keep_up(&self) {
+    fn credit_if_due(&self) {
         let now = clock::now();
-        // ORDERING: Relaxed: a hint. A thread that misses a later end credits once more, which changes nothing.
+        // ORDERING: Relaxed: a hint. A thread that reads an outdated end credits once more, which has no effect.
         if now.as_micros() >= self.period_end.load(Ordering::Relaxed) {
             let calls = self.calls();
             if let Ok(mut account) = self.account.try_lock() {
@@ -201,30 +190,32 @@ impl RetryBudget {
                 self.publish(&account);
             }
         }
-        // Last, since the calls until the last look are credited apart from those since.
-        // ORDERING: Relaxed: a moment that stands alone. One that is missed lets calls count as made a little later.
-        self.seen.store(now.as_micros(), Ordering::Relaxed);
+        // Stored last: `credit` credits the calls up to the previous check separately from those since.
+        // ORDERING: Relaxed: the time implies nothing about other memory. If it is outdated, calls count as made a little later.
+        self.last_check.store(now.as_micros(), Ordering::Relaxed);
     }
 
-    /// Credits an account. By another clock than before, it begins anew.
+    /// Credits an account with all calls up to `now`. If the clock has been replaced, the account starts again.
     fn credit(&self, account: &mut Account, calls: u64, now: Moment) {
         let income = self.income();
-        if account.at().is_some_and(|at| clock::is_different_clock(now.as_micros(), at.as_micros(), clock::now_micros))
-        {
+        let is_different_clock = account.credited_to().is_some_and(|credited_to| {
+            clock::is_different_clock(now.as_micros(), credited_to.as_micros(), clock::now_micros)
+        });
+        if is_different_clock {
             *account = Account::started(income, account.calls(), now);
         }
-        // Calls before a pause do not count as spread over the pause.
-        // ORDERING: Relaxed, as in `keep_up`.
-        let seen = Moment::from_micros(self.seen.load(Ordering::Relaxed));
-        if account.at().is_some_and(|at| at < seen) && seen < now {
-            account.credit(income, calls, seen);
+        // Calls before a pause must not count as spread over the pause, so they are credited up to the last check first.
+        // ORDERING: Relaxed, as in `credit_if_due`.
+        let last_check = Moment::from_micros(self.last_check.load(Ordering::Relaxed));
+        if account.credited_to().is_some_and(|credited_to| credited_to < last_check) && last_check < now {
+            account.credit(income, calls, last_check);
         }
         account.credit(income, calls, now);
     }
 
     fn publish(&self, account: &Account) {
-        let end = account.at().map_or(0, |at| (at.as_micros() / PERIOD + 1).saturating_mul(PERIOD));
-        // ORDERING: Relaxed: a hint, see `keep_up`.
+        let end = account.credited_to().map_or(0, |moment| (moment.as_micros() / PERIOD + 1).saturating_mul(PERIOD));
+        // ORDERING: Relaxed: a hint, see `credit_if_due`.
         self.period_end.store(end, Ordering::Relaxed);
     }
 

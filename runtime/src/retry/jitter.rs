@@ -1,11 +1,10 @@
 use std::{fmt, time::Duration};
 
-use super::schedule::between;
 use crate::checked::{Checked, valid};
 
-/// What is random about a delay, so that callers that failed together do not come back together.
+/// The random part of a delay. It spreads callers that failed at the same time.
 ///
-/// The schedule's `max` holds after jitter.
+/// The `max` of the [`Schedule`](crate::Schedule) applies after jitter.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Jitter(Kind);
 
@@ -13,26 +12,30 @@ pub struct Jitter(Kind);
 enum Kind {
     Full,
     Equal,
+    /// The share is in `0.0..=1.0`.
     Proportional(f64),
     None,
 }
 
+/// No share is NaN.
+impl Eq for Jitter {}
+
 impl Jitter {
-    /// Anything from nothing to the whole delay. The default: of all the ways to spread callers it needs the fewest
-    /// calls to get everyone through, as Marc Brooker measures in
+    /// A random delay between zero and the computed delay. The default: of all jitters it needs the fewest calls until every caller has
+    /// succeeded, as measured by Marc Brooker in
     /// [Exponential Backoff And Jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
     #[must_use]
     pub const fn full() -> Self {
         Self(Kind::Full)
     }
 
-    /// Anything from half of the delay to the whole.
+    /// A random delay between half of the computed delay and all of it.
     #[must_use]
     pub const fn equal() -> Self {
         Self(Kind::Equal)
     }
 
-    /// The delay and up to `share` of it more, as in `0.1` for up to 10 %.
+    /// The computed delay plus a random part of up to `share` of it: `0.1` adds up to 10 %.
     ///
     /// # Panics
     ///
@@ -49,27 +52,33 @@ impl Jitter {
         Ok(Self(Kind::Proportional(share)))
     }
 
-    /// Nothing: every delay is as computed.
+    /// No jitter: each delay is exactly the computed one.
     #[must_use]
     pub const fn none() -> Self {
         Self(Kind::None)
     }
 
-    /// The delay as it is slept, at most `max`. `random(n)` is a number in `0..=n`.
+    /// Applies the jitter to a delay; the result is at most `max`. `random(n)` returns a number in `0..=n`.
     pub(super) fn apply(self, delay: Duration, max: Duration, random: impl Fn(u64) -> u64) -> Duration {
         match self.0 {
-            Kind::Full => between(Duration::ZERO, delay, random),
-            Kind::Equal => between(delay / 2, delay, random),
+            Kind::Full => random_between(Duration::ZERO, delay, random),
+            Kind::Equal => random_between(delay / 2, delay, random),
             Kind::Proportional(share) => {
-                let most = Duration::try_from_secs_f64(delay.as_secs_f64() * share).unwrap_or(delay);
-                between(delay, delay.saturating_add(most).min(max), random)
+                let longest_extra = Duration::try_from_secs_f64(delay.as_secs_f64() * share).unwrap_or(delay);
+                random_between(delay, delay.saturating_add(longest_extra).min(max), random)
             }
             Kind::None => delay,
         }
     }
 }
 
-/// The jitter in the words of the attribute: `full`, `proportional(0.1)`.
+/// Returns a random duration in `low..=high`.
+pub(super) fn random_between(low: Duration, high: Duration, random: impl Fn(u64) -> u64) -> Duration {
+    let width = u64::try_from(high.saturating_sub(low).as_nanos()).unwrap_or(u64::MAX);
+    low.saturating_add(Duration::from_nanos(random(width)))
+}
+
+/// Formats the jitter as the attribute's option: `full`, `proportional(0.1)`.
 impl fmt::Display for Jitter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {

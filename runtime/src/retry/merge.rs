@@ -23,7 +23,7 @@ impl RetryPolicy {
                 "has no effect with this backoff: there is no delay, or the delay is random already",
             );
         }
-        if let (true, Some(Assignment { source, key, .. })) = (policy.never_ends(), section.find("max_attempts")) {
+        if let (true, Some(Assignment { source, key, .. })) = (policy.is_endless(), section.find("max_attempts")) {
             issues.add(
                 source,
                 key,
@@ -37,7 +37,7 @@ impl RetryPolicy {
 fn set(policy: RetryPolicy, option: &str, text: &str) -> Parsed<RetryPolicy> {
     let out_of_range = |problem| format!("{} is out of range: {problem}", quoted(text));
     match option {
-        "max_attempts" if text == "unlimited" => Ok(policy.any_number()),
+        "max_attempts" if text == "unlimited" => Ok(policy.unlimited_attempts()),
         "max_attempts" => policy.try_max_attempts(value::count(text)?).map_err(out_of_range),
         "max_elapsed" => policy.try_max_elapsed(value::duration(text)?).map_err(out_of_range),
         "backoff" => Ok(policy.backoff(backoff(text)?)),

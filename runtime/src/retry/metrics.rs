@@ -1,6 +1,6 @@
 //! The metrics of retries that have a name.
 
-use super::{RetrySnapshot, retries};
+use super::retries;
 use crate::telemetry::{Family, Histogram, Labels, RETRY_DELAY, Sample, Value};
 
 pub(super) fn families() -> Vec<Family> {
@@ -21,9 +21,7 @@ pub(super) fn families() -> Vec<Family> {
             calls.push(labels().with("outcome", outcome).count(count));
         }
         attempts.push(labels().count(retry.attempts));
-        let bounds = RetrySnapshot::DELAYS.iter().copied().map(Some).chain([None]);
-        let buckets = bounds.zip(retry.delays).collect();
-        let histogram = Histogram { buckets, sum: retry.delayed };
+        let histogram = Histogram { buckets: retry.delays().collect(), sum: retry.delayed };
         delays.push(Sample { labels: labels(), value: Value::Histogram(histogram) });
     }
     vec![

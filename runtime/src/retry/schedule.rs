@@ -1,18 +1,19 @@
 use std::{fmt, time::Duration};
 
 use super::{
-    Jitter,
-    backoff::{Backoff, Custom, RetryContext},
+    backoff::{Backoff, RetryContext},
+    jitter::{Jitter, random_between},
 };
-use crate::checked::{Checked, valid};
+use crate::{
+    by_address::ByAddress,
+    checked::{Checked, valid},
+};
 
-/// How the delay grows from one retry to the next.
+/// The delays between attempts, before jitter.
 ///
-/// Delays below 20 days are exact to the nanosecond. No retry number overflows: whatever it is, the delay lies in
-/// `0..=max`.
+/// Delays below 20 days are exact to the nanosecond. No retry number overflows: the delay is always in `0..=max`.
 ///
-/// Built in a `const` or `static`, where a value that makes no sense does not compile; at run time the same mistakes
-/// panic.
+/// Meant for a `const` or `static`, where an invalid value is a compile error; at run time it panics.
 ///
 /// ```
 /// use std::time::Duration;
@@ -25,19 +26,39 @@ use crate::checked::{Checked, valid};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Schedule(Kind);
 
+/// No factor is NaN.
+impl Eq for Schedule {}
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
     None,
-    Fixed { delay: Duration },
-    Exponential { base: Duration, factor: f64, max: Duration },
-    Linear { base: Duration, step: Duration, max: Duration },
-    Fibonacci { base: Duration, max: Duration },
-    Decorrelated { base: Duration, max: Duration },
-    Custom(Custom),
+    Fixed {
+        delay: Duration,
+    },
+    /// The factor is finite and at least 1.
+    Exponential {
+        base: Duration,
+        factor: f64,
+        max: Duration,
+    },
+    Linear {
+        base: Duration,
+        step: Duration,
+        max: Duration,
+    },
+    Fibonacci {
+        base: Duration,
+        max: Duration,
+    },
+    Decorrelated {
+        base: Duration,
+        max: Duration,
+    },
+    Custom(ByAddress<dyn Backoff>),
 }
 
 impl Schedule {
-    /// `base`, `base * factor`, `base * factor²`, and so on up to `max`.
+    /// Exponential delays: `base`, `base * factor`, `base * factor²`, and so on up to `max`.
     ///
     /// # Panics
     ///
@@ -52,16 +73,16 @@ impl Schedule {
         if !(factor >= 1.0 && factor < f64::INFINITY) {
             return Err("`factor` must be a finite number of at least 1");
         }
-        in_order(base, max, Kind::Exponential { base, factor, max })
+        checked_order(base, max, Kind::Exponential { base, factor, max })
     }
 
-    /// The same delay each time.
+    /// A constant delay.
     #[must_use]
     pub const fn fixed(delay: Duration) -> Self {
         Self(Kind::Fixed { delay })
     }
 
-    /// `base`, `base + step`, `base + 2 * step`, and so on up to `max`.
+    /// Linear delays: `base`, `base + step`, `base + 2 * step`, and so on up to `max`.
     ///
     /// # Panics
     ///
@@ -72,10 +93,10 @@ impl Schedule {
     }
 
     pub(crate) const fn try_linear(base: Duration, step: Duration, max: Duration) -> Checked<Self> {
-        in_order(base, max, Kind::Linear { base, step, max })
+        checked_order(base, max, Kind::Linear { base, step, max })
     }
 
-    /// `base` times 1, 1, 2, 3, 5, 8, and so on up to `max`.
+    /// Fibonacci delays: `base` times 1, 1, 2, 3, 5, 8, and so on up to `max`.
     ///
     /// # Panics
     ///
@@ -86,12 +107,12 @@ impl Schedule {
     }
 
     pub(crate) const fn try_fibonacci(base: Duration, max: Duration) -> Checked<Self> {
-        in_order(base, max, Kind::Fibonacci { base, max })
+        checked_order(base, max, Kind::Fibonacci { base, max })
     }
 
-    /// A random delay between `base` and three times the one before, up to `max`: "decorrelated jitter" as Marc Brooker
-    /// describes it in [Exponential Backoff And Jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
-    /// It has its randomness inside; a [`Jitter`] is not added to it.
+    /// Random delays between `base` and three times the previous delay, up to `max`: "decorrelated jitter" as described by Marc Brooker
+    /// in [Exponential Backoff And Jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+    /// The policy's [`Jitter`] is not applied, since these delays are random already.
     ///
     /// # Panics
     ///
@@ -102,42 +123,42 @@ impl Schedule {
     }
 
     pub(crate) const fn try_decorrelated(base: Duration, max: Duration) -> Checked<Self> {
-        in_order(base, max, Kind::Decorrelated { base, max })
+        checked_order(base, max, Kind::Decorrelated { base, max })
     }
 
-    /// No delay. For what a second call may heal at once, such as a lost race; an overloaded service needs another.
+    /// No delay, for failures that an immediate second call may avoid, such as a lost race. An overloaded service needs a delay.
     #[must_use]
     pub const fn none() -> Self {
         Self(Kind::None)
     }
 
-    /// Whether delays have no use for a jitter: there are none, or they are random by themselves.
+    /// Returns true if jitter has no effect: there is no delay, or it is random already.
     #[cfg(feature = "config")]
     pub(crate) const fn ignores_jitter(&self) -> bool {
         matches!(self.0, Kind::None | Kind::Decorrelated { .. })
     }
 
-    /// What a [`Backoff`] of your own says.
+    /// Delays computed by a [`Backoff`].
     #[must_use]
     pub const fn custom(backoff: &'static dyn Backoff) -> Self {
-        Self(Kind::Custom(Custom(backoff)))
+        Self(Kind::Custom(ByAddress(backoff)))
     }
 
-    /// Whether it wants to know how long ago the first attempt began.
-    pub(super) const fn wants_elapsed(&self) -> bool {
+    /// Returns true if the delay may depend on the time since the first attempt began.
+    pub(super) const fn needs_elapsed(&self) -> bool {
         matches!(self.0, Kind::Custom(_))
     }
 
-    /// The delay before a retry. A hint takes the place of whatever is computed.
+    /// Returns the delay before a retry. A hint replaces the computed delay.
     pub(super) fn delay(&self, retry: &RetryContext, jitter: Jitter, random: impl Fn(u64) -> u64) -> Duration {
         match (self.0, retry.hint) {
-            (Kind::Custom(Custom(backoff)), Some(_)) => backoff.delay(retry),
+            (Kind::Custom(ByAddress(backoff)), Some(_)) => backoff.delay(retry),
             (_, Some(hint)) => hint,
-            (_, None) => self.computed(retry, jitter, random),
+            (_, None) => self.delay_with_jitter(retry, jitter, random),
         }
     }
 
-    fn computed(&self, retry: &RetryContext, jitter: Jitter, random: impl Fn(u64) -> u64) -> Duration {
+    fn delay_with_jitter(&self, retry: &RetryContext, jitter: Jitter, random: impl Fn(u64) -> u64) -> Duration {
         let RetryContext { attempt: number, previous, .. } = *retry;
         let (delay, max) = match self.0 {
             Kind::None => return Duration::ZERO,
@@ -147,15 +168,15 @@ impl Schedule {
             Kind::Fibonacci { base, max } => (base.saturating_mul(fibonacci(number)).min(max), max),
             Kind::Decorrelated { base, max } => {
                 let highest = previous.unwrap_or(base).max(base).saturating_mul(3).min(max);
-                return between(base, highest, random);
+                return random_between(base, highest, random);
             }
-            Kind::Custom(Custom(backoff)) => (backoff.delay(retry), Duration::MAX),
+            Kind::Custom(ByAddress(backoff)) => (backoff.delay(retry), Duration::MAX),
         };
         jitter.apply(delay, max, random)
     }
 }
 
-/// The schedule in the words of the attribute: `exponential(base = 100ms, factor = 2, max = 30s)`.
+/// Formats the schedule as the attribute's option: `exponential(base = 100ms, factor = 2, max = 30s)`.
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
@@ -172,7 +193,8 @@ impl fmt::Display for Schedule {
     }
 }
 
-const fn in_order(base: Duration, max: Duration, kind: Kind) -> Checked<Schedule> {
+/// Checks that `max` is not below `base`.
+const fn checked_order(base: Duration, max: Duration, kind: Kind) -> Checked<Schedule> {
     if max.as_nanos() < base.as_nanos() {
         return Err("`max` must not be below `base`");
     }
@@ -181,23 +203,17 @@ const fn in_order(base: Duration, max: Duration, kind: Kind) -> Checked<Schedule
 
 fn exponential(base: Duration, factor: f64, retry: u32, max: Duration) -> Duration {
     if base.is_zero() {
-        return Duration::ZERO; // zero times infinity would not be a number
+        return Duration::ZERO; // 0 times infinity is NaN
     }
     let exponent = i32::try_from(retry - 1).unwrap_or(i32::MAX);
     Duration::try_from_secs_f64(base.as_secs_f64() * factor.powi(exponent)).map_or(max, |delay| delay.min(max))
 }
 
-/// 1, 1, 2, 3, 5, 8, ...; everything from the 48th on is `u32::MAX`.
+/// Returns the `n`th of 1, 1, 2, 3, 5, 8, ..., counted from 1; `u32::MAX` from the 48th on.
 fn fibonacci(n: u32) -> u32 {
     let (mut current, mut next) = (1_u32, 1_u32);
     for _ in 1..n.min(48) {
         (current, next) = (next, current.saturating_add(next));
     }
     current
-}
-
-/// A random duration in `low..=high`.
-pub(super) fn between(low: Duration, high: Duration, random: impl Fn(u64) -> u64) -> Duration {
-    let width = u64::try_from(high.saturating_sub(low).as_nanos()).unwrap_or(u64::MAX);
-    low.saturating_add(Duration::from_nanos(random(width)))
 }

@@ -1,16 +1,13 @@
-//! Schedules and jitters as arithmetic.
+//! Delays of schedules and jitters, and limits on attempts.
 
 use std::{cell::RefCell, time::Duration};
 
 use proptest::prelude::*;
 
-use super::{
-    Jitter, RetryContext, RetryPolicy, Schedule,
-    attempts::Attempts,
-    verdict::{Disposition, Verdict},
-};
+use super::{Jitter, RetryContext, RetryPolicy, Schedule, attempts::Attempts};
+use crate::stack::{Disposition, Verdict};
 
-/// A retry after so many attempts, where the delay before the last was this long.
+/// The context of a retry after `attempt` attempts.
 const fn after(attempt: u32, previous: Duration) -> RetryContext {
     RetryContext { attempt, previous: Some(previous), elapsed: Duration::ZERO, hint: None }
 }
@@ -56,7 +53,7 @@ fn delays_are_exact_to_the_nanosecond() {
 }
 
 #[test]
-fn decorrelated_follows_the_delay_before() {
+fn decorrelated_delays_depend_on_the_previous_delay() {
     let schedule = Schedule::decorrelated(seconds(1.0), seconds(10.0));
     let widest = |previous| schedule.delay(&after(2, previous), Jitter::none(), |most| most).as_secs_f64();
     let narrowest = |previous| schedule.delay(&after(2, previous), Jitter::none(), |_| 0).as_secs_f64();
@@ -67,7 +64,7 @@ fn decorrelated_follows_the_delay_before() {
     }
 }
 
-/// Where in their range 100,000 delays fall, in ten equal parts.
+/// Counts 100,000 delays in ten equal parts of their range.
 fn spread(jitter: Jitter, low: f64, high: f64) -> [u32; 10] {
     let random = RefCell::new(fastrand::Rng::with_seed(42));
     let schedule = Schedule::fixed(seconds(1.0));
@@ -89,14 +86,14 @@ fn jitters_are_uniform_in_their_range() {
         [(Jitter::full(), 0.0, 1.0), (Jitter::equal(), 0.5, 1.0), (Jitter::proportional(0.1), 1.0, 1.1)]
     {
         let parts = spread(jitter, low, high);
-        // Pearson's chi-squared for ten parts: above 27.9 once in a thousand seeds, and this seed is fixed.
+        // Pearson's chi-squared statistic for ten parts exceeds 27.9 for one seed in a thousand; this seed is fixed.
         let statistic: f64 = parts.iter().map(|count| (f64::from(*count) - 1e4).powi(2) / 1e4).sum();
         assert!(statistic < 27.9, "{jitter:?}: {statistic} from {parts:?}");
     }
 }
 
 #[test]
-fn any_retry_number_has_its_delay() {
+fn large_retry_numbers_have_the_longest_delay() {
     let (base, max) = (seconds(1.0), seconds(1e9));
     for retry in [32, 1_000, 1 << 31, u32::MAX] {
         for schedule in [
@@ -112,7 +109,7 @@ fn any_retry_number_has_its_delay() {
 }
 
 #[test]
-fn a_delay_remembers_the_one_before() {
+fn attempts_pass_the_previous_delay_to_the_schedule() {
     static POLICY: RetryPolicy = RetryPolicy::new()
         .max_attempts(1_000)
         .backoff(Schedule::decorrelated(Duration::from_secs(1), Duration::from_hours(1)));
@@ -126,7 +123,7 @@ fn a_delay_remembers_the_one_before() {
 
 #[cfg(feature = "tokio")]
 #[tokio::test(start_paused = true)]
-async fn a_task_goes_by_the_clock_of_tasks_and_a_thread_by_its_own() {
+async fn tasks_use_the_clock_of_tokio_and_threads_the_clock_of_the_system() {
     static POLICY: RetryPolicy = RetryPolicy::new().backoff(Schedule::none()).max_elapsed(Duration::from_hours(1));
     let (mut task, mut thread) = (Attempts::of_task(&POLICY), Attempts::of_thread(&POLICY));
     tokio::time::advance(Duration::from_hours(2)).await;
@@ -135,7 +132,7 @@ async fn a_task_goes_by_the_clock_of_tasks_and_a_thread_by_its_own() {
 }
 
 #[test]
-fn any_number_of_attempts_ends() {
+fn unlimited_attempts_end_at_the_largest_number() {
     static POLICY: RetryPolicy = RetryPolicy::new().unlimited(Duration::from_hours(1)).backoff(Schedule::none());
     let mut attempts = Attempts::of_thread(&POLICY);
     attempts.skip_to(u32::MAX - 2);
@@ -145,7 +142,7 @@ fn any_number_of_attempts_ends() {
 }
 
 #[test]
-fn the_cap_holds_after_jitter() {
+fn jitter_does_not_exceed_the_cap() {
     let schedule = Schedule::exponential(seconds(1.0), 2.0, seconds(10.0));
     for retry in 1..40 {
         for jitter in [Jitter::full(), Jitter::equal(), Jitter::proportional(1.0)] {
@@ -174,7 +171,7 @@ fn any_schedule() -> impl Strategy<Value = (Schedule, Duration)> {
 
 proptest! {
     #[test]
-    fn no_input_overflows_or_exceeds_the_cap(
+    fn delays_neither_overflow_nor_exceed_the_cap(
         (schedule, max) in any_schedule(),
         retry in 1..=u32::MAX,
         previous in 0..=u64::MAX,
@@ -189,7 +186,7 @@ proptest! {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused_and_what_is_at_the_limit_is_not() {
+fn invalid_settings_are_rejected_and_limits_are_accepted() {
     let (one, two) = (Duration::from_secs(1), Duration::from_secs(2));
     for factor in [0.999, 0.0, -1.0, f64::INFINITY, f64::NAN] {
         assert!(Schedule::try_exponential(one, factor, two).is_err(), "{factor}");
@@ -209,8 +206,8 @@ fn what_makes_no_sense_is_refused_and_what_is_at_the_limit_is_not() {
 
 #[cfg(feature = "tokio")]
 #[test]
-fn a_future_keeps_little_of_a_retry() {
+fn attempts_are_small() {
     let span = if cfg!(feature = "tracing") { size_of::<Option<Box<()>>>() } else { 0 };
-    assert_eq!(size_of::<super::nested::Scoped<'_, '_, ()>>(), 2 * size_of::<usize>() + span);
+    assert_eq!(size_of::<super::attempts::AttemptFuture<'_, '_, ()>>(), 2 * size_of::<usize>() + span);
     assert!(size_of::<Attempts<'_>>() <= 32);
 }

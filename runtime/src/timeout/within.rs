@@ -4,22 +4,23 @@ use std::{
     task::Poll,
 };
 
-use super::{TimedOut, Timeout};
+use super::Timeout;
 use crate::{
-    clock,
-    scope::{Around, Clock, Deadline, Found, Innermost, Scope},
+    TimedOut, clock,
+    stack::{Deadline, EnclosingCalls, FoundScope, PackedScope, SleepClock, TaskScope},
 };
 
-/// Waits for a call as long as the limit allows.
+/// Awaits a call for at most the limit.
 ///
-/// A call that ends without waiting has no timer. The first `Pending` of one that does wait is handed on to the timer's
-/// future, which would else have to ask again. From then on calls inside know when the call has to be over.
+/// A call that completes at its first poll needs no timer. After a first poll that is pending, the timer starts, and calls inside see
+/// the deadline from then on. The first poll of the timer's future returns `Pending` without polling the call a second time.
 pub async fn within<F: Future>(timeout: &Timeout, mut call: Pin<&mut F>) -> Result<F::Output, TimedOut> {
-    let first = poll_fn(|context| {
-        let mut found = Found::NOTHING;
-        let scope = Scope::alone(context, Innermost::OPEN).unwrap_or_else(|| {
-            found = Innermost::get().found_by_task(context);
-            Scope::within(context, innermost(&found).with(Innermost::OPEN), found.around.as_deref().cloned())
+    let first_poll = poll_fn(|context| {
+        let mut found = FoundScope::EMPTY;
+        let scope = TaskScope::enter_outermost(context, PackedScope::INCOMPLETE).unwrap_or_else(|| {
+            found = FoundScope::of_task(PackedScope::current(), context);
+            let scope = pack(&found).with(PackedScope::INCOMPLETE);
+            TaskScope::enter(context, scope, found.enclosing.as_deref().cloned())
         });
         let polled = call.as_mut().poll(context);
         drop(scope);
@@ -28,35 +29,35 @@ pub async fn within<F: Future>(timeout: &Timeout, mut call: Pin<&mut F>) -> Resu
             Poll::Pending => Err(found),
         })
     });
-    let mut found = match first.await {
+    let mut found = match first_poll.await {
         Ok(output) => return Ok(output),
         Err(found) => found,
     };
     let limit = timeout.limit;
     let (now, instant) = clock::now_and_timers();
-    let deadline = Deadline::new(now, limit, Clock::Task);
-    let mut asked = true;
+    let deadline = Deadline::new(now, limit, SleepClock::Task);
+    let mut is_polled_already = true;
     let rest = poll_fn(|context| {
-        if std::mem::take(&mut asked) {
+        if std::mem::take(&mut is_polled_already) {
             return Poll::Pending;
         }
-        if !found.is_settled {
-            found = Innermost::get().found_by_task(context);
+        if !found.is_complete {
+            found = FoundScope::of_task(PackedScope::current(), context);
         }
-        let around = found.around.as_deref().map_or_else(Around::default, Around::clone).until(deadline);
-        let _scope = Scope::within(context, innermost(&found), Some(around));
+        let enclosing = found.enclosing.as_deref().map_or_else(EnclosingCalls::default, EnclosingCalls::clone);
+        let _scope = TaskScope::enter(context, pack(&found), Some(enclosing.with_deadline(deadline)));
         call.as_mut().poll(context)
     });
     let limited = match instant.checked_add(limit) {
         Some(end) => tokio::time::timeout_at(end, rest),
-        // Past what the clock can say: tokio takes a time that is far off.
+        // The end is out of the clock's range: tokio uses a time in the far future.
         None => tokio::time::timeout(limit, rest),
     };
-    limited.await.map_err(|_| timeout.ends())
+    limited.await.map_err(|_| timeout.time_out())
 }
 
-/// The scope of a part of the call, beside what it adds.
-const fn innermost(found: &Found) -> Innermost {
-    let attempt = if found.is_attempt { Innermost::ATTEMPT } else { Innermost::NOTHING };
-    if found.is_settled { attempt } else { attempt.with(Innermost::OPEN) }
+/// Returns the scope of the call, apart from the deadline: the scope around it.
+const fn pack(found: &FoundScope) -> PackedScope {
+    let attempt = if found.is_in_attempt { PackedScope::IN_ATTEMPT } else { PackedScope::EMPTY };
+    if found.is_complete { attempt } else { attempt.with(PackedScope::INCOMPLETE) }
 }

@@ -1,4 +1,4 @@
-//! Blocking a worker thread of a tokio runtime.
+//! Blocks worker threads of tokio runtimes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
@@ -7,31 +7,31 @@ use tokio::{
     task::{block_in_place, try_id},
 };
 
-/// Blocks the thread. On a worker of a multi-threaded runtime, its other tasks move to another thread first.
-pub(super) fn give_way<R>(mut block: impl FnMut() -> R) -> R {
+/// Runs a function that blocks the thread. On a worker of a multi-threaded runtime, its other tasks move to another thread first.
+pub(super) fn block_thread<R>(mut block: impl FnMut() -> R) -> R {
     if !is_worker() {
         return block();
     }
-    // `block_in_place` panics before it blocks where `is_worker` is mistaken.
-    let mut begun = false;
+    // If `is_worker` is wrong, `block_in_place` panics before it calls the closure.
+    let mut is_called = false;
     let blocked = catch_unwind(AssertUnwindSafe(|| {
         block_in_place(|| {
-            begun = true;
+            is_called = true;
             block()
         })
     }));
     match blocked {
         Ok(output) => output,
-        Err(panic) if begun => resume_unwind(panic),
+        Err(panic) if is_called => resume_unwind(panic),
         Err(_) => block(),
     }
 }
 
 /// Returns true on a worker of a multi-threaded runtime.
 ///
-/// Neither the closure of `spawn_blocking`, nor the thread of a `block_on`, nor a `LocalSet` on it is one: nothing else waits for those
-/// threads, or nothing can move from them. tokio does not say to which runtime a worker belongs. So a task of a current-thread runtime
-/// that has entered the handle of a multi-threaded one is mistaken for one.
+/// A thread of `spawn_blocking`, a thread in `block_on` and a `LocalSet` on it are not workers: they have no other tasks, or none that can
+/// move. tokio does not report to which runtime a worker belongs, so a task of a current-thread runtime that has entered the handle of a
+/// multi-threaded one is mistaken for a worker.
 fn is_worker() -> bool {
     // Only a worker polls a task that was spawned on a runtime. The root task of a `block_on` has no id.
     worker_index().is_some()

@@ -5,14 +5,12 @@ use std::{hint, sync::Arc};
 use super::BreakerRef;
 use crate::{
     CircuitOpen,
-    breaker::{
-        state::{Admission, Circuit, Rejection},
-        trace::Trace,
-    },
+    breaker::state::{Admission, Circuit, Rejection},
     clock::{self, Moment, OptMicros},
     errors::{OptText, PackedReason},
     events::{self, Event},
     random,
+    stack::RejectionTrace,
     totals::Count,
 };
 
@@ -96,12 +94,12 @@ impl BreakerRef<'_> {
         self.count_rejection(why, now);
         events::emit(|| self.told(why, wait, note.clone(), elapsed));
         // Made last, and another one for the event: so it comes into being where the caller wants it.
-        self.rejection(why, wait, note, elapsed, Trace::begin(wait))
+        self.rejection(why, wait, note, elapsed, RejectionTrace::begin(wait))
     }
 
     #[cold]
     fn told(self, why: PackedReason, wait: OptMicros, note: Option<Arc<str>>, elapsed: OptMicros) -> Event {
-        Event::CallRejected { rejection: self.rejection(why, wait, note, elapsed, Trace::NONE) }
+        Event::CallRejected { rejection: self.rejection(why, wait, note, elapsed, RejectionTrace::NONE) }
     }
 
     #[inline]
@@ -111,7 +109,7 @@ impl BreakerRef<'_> {
         wait: OptMicros,
         note: Option<Arc<str>>,
         elapsed: OptMicros,
-        trace: Trace,
+        trace: RejectionTrace,
     ) -> CircuitOpen {
         CircuitOpen {
             name: self.settings.name,

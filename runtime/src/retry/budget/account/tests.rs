@@ -11,7 +11,7 @@ fn at(micros: u64) -> Moment {
     Moment::from_micros(micros)
 }
 
-/// An account that is credited at the start.
+/// Creates an account that is credited at [`START`].
 fn account(income: Income) -> Account {
     let mut account = Account::new();
     account.credit(income, 0, at(START));
@@ -45,8 +45,8 @@ fn a_ratio_is_exact_to_its_last_digit() {
 }
 
 #[test]
-fn the_reserve_is_the_same_however_often_it_is_asked() {
-    for (per_second, every, asks) in [
+fn the_reserve_does_not_depend_on_how_often_it_is_credited() {
+    for (per_second, every, credits) in [
         (10, 55, 20_000),
         (1, 400, 10_000),
         (1_000, 1, 10_000),
@@ -60,17 +60,17 @@ fn the_reserve_is_the_same_however_often_it_is_asked() {
         let mut account = account(income);
         assert_eq!(drain(&mut account), 10 * u64::from(per_second), "full at first");
         let mut granted = 0;
-        for ask in 1..=asks {
-            account.credit(income, 0, at(START + ask * every));
+        for credit in 1..=credits {
+            account.credit(income, 0, at(START + credit * every));
             granted += drain(&mut account);
         }
-        let due = asks * every * u64::from(per_second) / SECOND;
-        assert_eq!(granted, due, "{per_second} a second, asked every {every} us");
+        let due = credits * every * u64::from(per_second) / SECOND;
+        assert_eq!(granted, due, "{per_second} a second, credited every {every} us");
     }
 }
 
 #[test]
-fn small_parts_of_calls_add_up_at_any_rate() {
+fn small_deposits_add_up_at_any_rate() {
     for (ratio, every) in
         [(0.000_4, 0), (0.000_4, 3), (0.000_4, 400), (0.000_4, 10_000), (0.000_4, SECOND), (0.01, 20 * SECOND)]
     {
@@ -86,9 +86,9 @@ fn small_parts_of_calls_add_up_at_any_rate() {
 }
 
 #[test]
-fn deposits_expire_within_a_lifetime_whatever_came_before() {
+fn deposits_expire_within_a_lifetime() {
     let income = Income::new(0.2, 0);
-    // Calls per second, for how long, then how long nothing: what is left.
+    // Calls per second, seconds with calls, seconds without; the balance afterwards is between `least` and `most`.
     for (rate, seconds, idle, least, most) in [
         (100, 3_600, 0, 195, 200),
         (100, 3_600, 5, 95, 100),
@@ -107,7 +107,7 @@ fn deposits_expire_within_a_lifetime_whatever_came_before() {
 }
 
 #[test]
-fn a_deposit_is_spread_without_a_rest() {
+fn spreading_a_deposit_loses_nothing() {
     for (amount, start, end) in [
         (1, 0, 1),
         (7, 3, PERIOD + 1),
@@ -120,12 +120,12 @@ fn a_deposit_is_spread_without_a_rest() {
         account.deposit(amount, start, end);
         assert_eq!(account.parts(), amount, "{amount} from {start} to {end}");
     }
-    // What lies further back than the window keeps the fraction of a retry alone.
+    // Of the part before the window, only the fraction of a retry is kept.
     let mut account = Account::new();
     account.deposit(1_000 * RETRY, 0, 100 * LIFETIME - 1);
     assert_eq!(account.balance(), 10);
     account.deposit(u128::from(u64::MAX) * RETRY, 0, u64::MAX);
-    assert!(account.balance() < 10_000_020, "one a microsecond, for ten seconds");
+    assert!(account.balance() < 10_000_020, "one per microsecond for ten seconds");
 }
 
 #[test]
@@ -137,15 +137,15 @@ fn nothing_overflows_at_the_ends() {
     account.credit(income, u64::MAX, at(u64::MAX));
     assert_eq!(account.balance(), 10 * u64::from(u32::MAX));
     account.credit(income, 0, at(0));
-    assert_eq!((account.at(), account.calls()), (Some(at(u64::MAX)), u64::MAX));
-    account.put_back();
+    assert_eq!((account.credited_to(), account.calls()), (Some(at(u64::MAX)), u64::MAX));
+    account.refund();
     assert!(account.withdraw());
     let mut account = Account::started(income, 0, at(u64::MAX));
     account.credit(income, u64::MAX, at(u64::MAX));
     assert_eq!(account.balance(), u64::MAX);
 }
 
-/// The same rules, each deposit kept by itself.
+/// A reference implementation of the same rules with a separate entry for each deposit.
 struct Reference {
     income: Income,
     deposits: VecDeque<(u64, u128)>,
@@ -202,7 +202,7 @@ enum Step {
     Pass(u64),
     Calls(u8),
     Withdraw(u8),
-    PutBack,
+    Refund,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -212,14 +212,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         (0..30 * SECOND).prop_map(Step::Pass),
         (0..30_u8).prop_map(Step::Calls),
         (0..20_u8).prop_map(Step::Withdraw),
-        Just(Step::PutBack),
+        Just(Step::Refund),
     ];
     prop::collection::vec(step, 0..50)
 }
 
 proptest! {
     #[test]
-    fn it_is_as_if_each_deposit_were_kept_by_itself(ratio in 0.0..=1.0_f64, per_second in 0..5_u32, steps in steps()) {
+    fn it_behaves_like_the_reference(ratio in 0.0..=1.0_f64, per_second in 0..5_u32, steps in steps()) {
         let income = Income::new(ratio, per_second);
         let (mut account, mut reference, mut calls) = (account(income), Reference::new(income), 0);
         for step in steps {
@@ -234,8 +234,8 @@ proptest! {
                         prop_assert_eq!(account.withdraw(), reference.withdraw());
                     }
                 }
-                Step::PutBack => {
-                    account.put_back();
+                Step::Refund => {
+                    account.refund();
                     reference.deposits.push_back((reference.now, RETRY));
                 }
             }
@@ -245,7 +245,7 @@ proptest! {
     }
 
     #[test]
-    fn however_calls_are_spread_no_more_is_granted_than_came_in(
+    fn withdrawals_never_exceed_deposits_and_gains(
         ratio in 0.0..=1.0_f64,
         per_second in 0..3_u32,
         steps in prop::collection::vec((0..20 * SECOND, 0..50_u64), 1..30),

@@ -13,34 +13,34 @@ use tokio::time::Sleep;
 #[cfg(feature = "testing")]
 use crate::clock::fake;
 
-/// A sleep in a task. The timer is boxed, so that a future that never retries is not larger for it.
-pub struct Pause<'s>(State<'s>);
+/// A sleep in a task. The timer is boxed to keep the futures of retries small.
+pub struct Pause<'s>(PauseState<'s>);
 
-enum State<'s> {
-    /// Has yet to give the other tasks a turn, which is all that it does.
+enum PauseState<'s> {
+    /// Yields to other tasks at the next poll, for a delay of zero.
     Yield,
-    /// Has done so.
+    /// Has yielded.
     Yielded,
     /// Waits for the timer.
     Sleep(Pin<Box<Sleep>>),
-    /// Waits for a signal as well.
-    Until(Box<(Pause<'s>, Stopped<'s>)>),
+    /// Waits for the timer or a stop signal.
+    SleepOrStop(Box<(Pause<'s>, Stopped<'s>)>),
 }
 
-/// Ready when a signal is given.
+/// A future that completes when a stop signal is set.
 type Stopped<'s> = Pin<Box<dyn Future<Output = ()> + Send + 's>>;
 
 impl<'s> Pause<'s> {
-    /// Sleeps that long. No delay gives the other tasks a turn.
-    pub(super) fn for_all_of(delay: Duration) -> Self {
+    /// Sleeps for `delay`. A delay of zero yields once to other tasks.
+    pub(super) fn new(delay: Duration) -> Self {
         #[cfg(feature = "testing")]
         fake::note_sleep(delay);
-        Self(if delay.is_zero() { State::Yield } else { State::Sleep(Box::pin(tokio::time::sleep(delay))) })
+        Self(if delay.is_zero() { PauseState::Yield } else { PauseState::Sleep(Box::pin(tokio::time::sleep(delay))) })
     }
 
-    /// Sleeps that long, or until a signal is given.
-    pub(super) fn until(delay: Duration, stopped: Stopped<'s>) -> Self {
-        Self(State::Until(Box::new((Self::for_all_of(delay), stopped))))
+    /// Sleeps for `delay`, or until `stopped` completes.
+    pub(super) fn or_stop(delay: Duration, stopped: Stopped<'s>) -> Self {
+        Self(PauseState::SleepOrStop(Box::new((Self::new(delay), stopped))))
     }
 }
 
@@ -49,14 +49,14 @@ impl Future for Pause<'_> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         match &mut self.0 {
-            State::Yield => {
-                self.0 = State::Yielded;
+            PauseState::Yield => {
+                self.0 = PauseState::Yielded;
                 context.waker().wake_by_ref();
                 Poll::Pending
             }
-            State::Yielded => Poll::Ready(()),
-            State::Sleep(sleep) => sleep.as_mut().poll(context),
-            State::Until(both) => {
+            PauseState::Yielded => Poll::Ready(()),
+            PauseState::Sleep(sleep) => sleep.as_mut().poll(context),
+            PauseState::SleepOrStop(both) => {
                 let (pause, stopped) = &mut **both;
                 if stopped.as_mut().poll(context).is_ready() {
                     return Poll::Ready(());

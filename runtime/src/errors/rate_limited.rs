@@ -15,9 +15,9 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RateLimited {
-    pub(super) name: &'static str,
-    pub(super) key: Option<Key>,
-    pub(super) retry_after: Duration,
+    pub(crate) name: &'static str,
+    pub(crate) key: Option<Key>,
+    pub(crate) retry_after: Duration,
 }
 
 impl RateLimited {

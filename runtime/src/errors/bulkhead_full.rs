@@ -11,9 +11,9 @@ use crate::{Transient, escape::escaped};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BulkheadFull {
-    pub(super) name: &'static str,
-    pub(super) max_concurrent: u32,
-    pub(super) waited: Option<Duration>,
+    pub(crate) name: &'static str,
+    pub(crate) max_concurrent: u32,
+    pub(crate) waited: Option<Duration>,
 }
 
 impl BulkheadFull {

@@ -1,0 +1,123 @@
+//! Counts attempts and the ends of calls, emits their events, and withdraws retries from the budget.
+
+use std::{mem, time::Duration};
+
+use super::{Attempts, OnDrop};
+use crate::{
+    by_address::ByAddress,
+    clock,
+    events::{self, Event},
+    retry::{RetryBudget, RetryPolicy, statistics::End},
+    stack::SleepClock,
+};
+
+/// A retry that has been withdrawn from the budget, if there is one. Dropped before its attempt begins, it is refunded.
+#[derive(Debug)]
+pub(super) struct ScheduledRetry(Option<ByAddress<RetryBudget>>);
+
+impl Drop for ScheduledRetry {
+    fn drop(&mut self) {
+        if let Some(ByAddress(budget)) = self.0 {
+            budget.refund();
+        }
+    }
+}
+
+impl Attempts<'_> {
+    /// Counts an attempt that begins.
+    #[inline]
+    pub(super) fn count_attempt(&mut self, policy: &RetryPolicy) {
+        if let Some(ByAddress(statistics)) = policy.statistics {
+            statistics.count_attempt();
+            self.on_drop = OnDrop::CountRunning;
+        }
+    }
+
+    /// Takes back the count of an attempt that was rejected.
+    pub(super) fn uncount_attempt(&self) {
+        if let (OnDrop::CountRunning, Some(ByAddress(statistics))) = (self.on_drop, self.policy.statistics) {
+            statistics.uncount_attempt();
+        }
+    }
+
+    /// Counts the retry whose attempt begins, if one was scheduled. A retry that is rejected by a layer below counts as well.
+    #[cold]
+    pub(super) fn count_retry(&mut self) {
+        let Some(extras) = self.extras.as_mut() else { return };
+        let Some(scheduled) = extras.scheduled.take() else { return };
+        mem::forget(scheduled); // used: no refund
+        let delay = extras.previous_delay.unwrap_or_default();
+        if let Some(ByAddress(statistics)) = self.policy.statistics {
+            statistics.count_retry(delay);
+        }
+        #[cfg(feature = "metrics")]
+        crate::telemetry::record_delay(self.policy.name, delay);
+    }
+
+    /// Withdraws the next attempt from the budget and emits its event. Returns false if the budget denies it, which ends the call.
+    pub(super) fn withdraw(&mut self, delay: Duration) -> bool {
+        let (policy, retry, attempt) = (self.policy, self.policy.name, self.made);
+        if policy.budget.is_some_and(|ByAddress(budget)| !budget.withdraw(clock::now())) {
+            self.count_end(End::Denied);
+            events::emit(|| Event::BudgetDenied { retry, attempts: attempt });
+            return false;
+        }
+        self.extras_mut().scheduled = Some(ScheduledRetry(policy.budget));
+        events::emit(|| Event::RetryScheduled { retry, attempt, delay });
+        true
+    }
+
+    /// Counts a success of a later attempt than the first.
+    pub(super) fn count_retried_success(&mut self) {
+        let (retry, attempts) = (self.policy.name, self.made.saturating_add(1));
+        self.count_end(End::RetriedSuccess);
+        events::emit(|| Event::RetrySucceeded { retry, attempts });
+    }
+
+    pub(super) fn count_final_failure(&mut self) {
+        self.count_end(End::NotTransient);
+    }
+
+    pub(super) fn count_rejection(&mut self) {
+        let (retry, attempt) = (self.policy.name, self.made.saturating_add(1));
+        self.count_end(End::Rejected);
+        events::emit(|| Event::RetryRejected { retry, attempt });
+    }
+
+    pub(super) fn count_exhaustion(&mut self) {
+        let (retry, attempts) = (self.policy.name, self.made);
+        self.count_end(End::Exhausted);
+        events::emit(|| Event::RetriesExhausted { retry, attempts });
+    }
+
+    /// Counts a call that a stop signal ended, and refunds its scheduled retry.
+    #[cold]
+    pub(super) fn count_stop(&mut self) {
+        let (retry, attempts) = (self.policy.name, self.made);
+        if let Some(extras) = self.extras.as_mut() {
+            extras.scheduled = None;
+        }
+        self.count_end(End::Stopped);
+        events::emit(|| Event::RetryStopped { retry, attempts });
+    }
+
+    /// Counts the end of the call, once.
+    fn count_end(&mut self, end: End) {
+        if let (true, Some(ByAddress(statistics))) = (self.on_drop.is_counted(), self.policy.statistics) {
+            statistics.count(end, self.made == 0);
+        }
+        self.on_drop = OnDrop::FreeExtras;
+    }
+
+    /// Counts a call that is dropped without an outcome, and frees the extras. Code that is not `async` can only have panicked; a task
+    /// may have been cancelled.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn finish(&mut self) {
+        if self.on_drop.is_counted() {
+            let has_panicked = matches!(self.clock, SleepClock::Thread) || self.on_drop == OnDrop::CountRunning;
+            self.count_end(if has_panicked { End::Panicked } else { End::Cancelled });
+        }
+        drop(self.extras.take());
+    }
+}

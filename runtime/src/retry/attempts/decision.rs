@@ -1,0 +1,116 @@
+//! Decides after an attempt whether and when there is another.
+
+use std::time::Duration;
+
+use super::{Attempts, OnDrop};
+use crate::{
+    random,
+    retry::{
+        backoff::RetryContext,
+        nesting::{Nested, emit_nested_retries},
+    },
+    stack::{Disposition, LastRejection, Verdict, is_worth_waiting},
+};
+
+impl Attempts<'_> {
+    /// Returns the delay before the next attempt, or `None` if there is none. Called after every attempt that is not a success on the
+    /// fast path.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn decide(&mut self, verdict: Verdict, is_called: bool) -> Option<Duration> {
+        if self.made == 0 && verdict == Verdict::Success {
+            self.succeed(self.policy);
+            self.on_drop = OnDrop::FreeExtras;
+            return None;
+        }
+        self.leave_fast_path();
+        self.count_retry(); // counted already, unless a layer rejected the attempt before it was entered
+        if !is_called {
+            self.uncount_attempt();
+        }
+        match self.recognise_rejection(verdict, is_called) {
+            Verdict::Success => self.count_retried_success(),
+            Verdict::Final => self.count_final_failure(),
+            Verdict::Rejected => self.count_rejection(),
+            Verdict::Transient { retry_after } | Verdict::Wanted { retry_after } => {
+                return self.decide_after_failure(retry_after);
+            }
+        }
+        None
+    }
+
+    /// Replaces the verdict on an error by that on the rejection it stands for, if a breaker inside the attempt rejected the call.
+    fn recognise_rejection(&self, verdict: Verdict, is_called: bool) -> Verdict {
+        let rejection = if is_called { LastRejection::current() } else { None };
+        match (verdict, rejection) {
+            (Verdict::Transient { .. } | Verdict::Final | Verdict::Rejected, Some(rejection)) => {
+                Verdict::rejected(rejection.retry_after(), self.policy.retries_rejections)
+            }
+            // A rejection without a record, for instance by another thread: its `retry_after` is not known.
+            (Verdict::Rejected, None) if is_called && self.policy.retries_rejections => {
+                Verdict::Transient { retry_after: None }
+            }
+            (verdict, _) => verdict,
+        }
+    }
+
+    /// Decides after a failure that may be retried.
+    fn decide_after_failure(&mut self, retry_after: Option<Duration>) -> Option<Duration> {
+        let is_last = self.is_last(self.policy);
+        self.made = self.made.saturating_add(1);
+        if self.is_stopped() {
+            self.count_stop();
+            return None;
+        }
+        if is_last || (self.policy.nested == Nested::Inherit && self.is_nested) {
+            self.count_exhaustion();
+            return None;
+        }
+        let elapsed = self.elapsed();
+        let delay = self.next_delay(elapsed, retry_after);
+        if self.is_out_of_time(elapsed, delay) {
+            self.count_exhaustion();
+            return None;
+        }
+        Some(delay)
+    }
+
+    fn next_delay(&mut self, elapsed: Duration, hint: Option<Duration>) -> Duration {
+        let previous = self.extras.as_ref().and_then(|extras| extras.previous_delay);
+        let retry = RetryContext { attempt: self.made, previous, elapsed, hint };
+        let delay = self.policy.schedule.delay(&retry, self.policy.jitter, random::up_to);
+        self.extras_mut().previous_delay = Some(delay);
+        delay
+    }
+
+    /// Returns true if the delay would end after `max_elapsed` or after the deadline of an enclosing call.
+    fn is_out_of_time(&self, elapsed: Duration, delay: Duration) -> bool {
+        self.policy.max_elapsed.is_some_and(|limit| elapsed.saturating_add(delay) > limit)
+            || self.enclosing().is_some_and(|enclosing| enclosing.is_too_long(delay))
+    }
+
+    /// Withdraws the next attempt from the budget and emits its event; returns the delay before it, or `None` if the budget denies it.
+    ///
+    /// If the circuit will still be open after the delay, the next attempt is rejected in any case: it is made without a delay, and
+    /// without a withdrawal.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn schedule(&mut self, delay: Duration, open_for: Option<Duration>) -> Option<Duration> {
+        if !is_worth_waiting(delay, open_for) {
+            return Some(Duration::ZERO);
+        }
+        if let Some(outer) = self.enclosing().and_then(|enclosing| enclosing.retrying) {
+            emit_nested_retries(outer, self.policy.name);
+        }
+        self.withdraw(delay).then_some(delay)
+    }
+
+    /// Decides, and sleeps on the thread until the next attempt; returns true if there is one.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn decide_and_sleep(&mut self, verdict: Verdict, disposition: Disposition) -> bool {
+        let delay = self.decide(verdict, disposition.is_called());
+        let delay = delay.and_then(|delay| self.schedule(delay, disposition.open_for()));
+        delay.is_some_and(|delay| !self.pause_thread(delay))
+    }
+}

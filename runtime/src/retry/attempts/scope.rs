@@ -1,0 +1,251 @@
+//! Looks up the scope around a call, and publishes each attempt as the scope of the calls inside it: see [`stack`](crate::stack).
+
+use std::task::{Context, Waker};
+#[cfg(feature = "tokio")]
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Poll, Wake},
+};
+
+use super::{Attempts, OnDrop, ScopeLookup, sleep::OwnStop};
+use crate::stack::{Deadline, EnclosingCalls, FoundScope, PackedScope, RetryName, SleepClock, ThreadScope};
+#[cfg(feature = "tokio")]
+use crate::{
+    stack::{LastRejection, TaskScope, clear_rejection},
+    stop::Relay,
+};
+
+impl Attempts<'_> {
+    /// Stores the scope around the call.
+    pub(super) fn store_scope(&mut self, FoundScope { is_in_attempt, is_complete, enclosing }: FoundScope) {
+        self.is_nested = is_in_attempt;
+        self.set_lookup(if is_complete { ScopeLookup::Complete } else { ScopeLookup::Incomplete });
+        if let Some(enclosing) = enclosing {
+            self.extras_mut().enclosing = *enclosing;
+        }
+    }
+
+    /// Looks up the scope around code that is not `async`. It stays the same during the call.
+    #[cold]
+    fn look_up_by_thread(&mut self) {
+        if self.lookup != ScopeLookup::Complete {
+            self.store_scope(FoundScope::of_thread(PackedScope::current()));
+        }
+    }
+
+    /// Looks up the scope around a call that a task polls.
+    #[cfg(feature = "tokio")]
+    fn look_up_by_task(&mut self, context: &Context<'_>) {
+        match self.lookup {
+            ScopeLookup::FastPath | ScopeLookup::Pending | ScopeLookup::Incomplete => {
+                let innermost = PackedScope::current();
+                if innermost.is_empty() {
+                    self.set_lookup(ScopeLookup::Complete);
+                } else {
+                    self.store_scope(FoundScope::of_task(innermost, context));
+                }
+            }
+            ScopeLookup::FastPathEmpty | ScopeLookup::Complete => self.set_lookup(ScopeLookup::Complete),
+        }
+    }
+
+    /// Leaves the fast path with this result of the lookup.
+    pub(super) fn set_lookup(&mut self, lookup: ScopeLookup) {
+        self.lookup = lookup;
+        if self.on_drop == OnDrop::Nothing {
+            self.on_drop = OnDrop::FreeExtras;
+        }
+    }
+
+    /// Leaves the fast path after the first attempt.
+    pub(super) fn leave_fast_path(&mut self) {
+        match (self.clock, self.lookup) {
+            (SleepClock::Thread, _) => self.look_up_by_thread(),
+            // The first poll found an empty scope: otherwise it would have left the fast path.
+            (SleepClock::Task, ScopeLookup::FastPath | ScopeLookup::FastPathEmpty) => {
+                self.set_lookup(ScopeLookup::Complete);
+            }
+            (SleepClock::Task, _) => {}
+        }
+    }
+
+    /// Leaves the fast path, since the call is about to be suspended.
+    #[inline(never)]
+    pub(super) fn suspend(&mut self) {
+        self.leave_fast_path();
+        if self.on_drop == OnDrop::CountRunning {
+            self.on_drop = OnDrop::CountWaiting;
+        }
+    }
+
+    /// Returns true if calls inside the attempt need to know more than that they are in an attempt.
+    #[cfg(feature = "tokio")]
+    fn has_details(&self) -> bool {
+        self.made > 0 || self.policy.max_elapsed.is_some() || self.extras.is_some()
+    }
+
+    /// Returns the details for the calls inside the attempt: those of the enclosing calls, and its own.
+    fn details(&self) -> EnclosingCalls {
+        let mut details = self.enclosing().cloned().unwrap_or_default();
+        if self.made > 0 {
+            details.retrying = Some(RetryName(self.name()));
+        }
+        if let Some(limit) = self.policy.max_elapsed {
+            details = details.with_deadline(Deadline::new(self.started, limit, self.clock));
+        }
+        details.stop_signals.extend(self.own_stop().map(|stop| stop.relay.clone()));
+        details
+    }
+
+    /// Enters an attempt of code that is not `async`. The thread cannot poll the stop signal during the attempt, so the signal wakes the
+    /// relay instead.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn enter_with_details(&mut self) -> ThreadScope {
+        self.look_up_by_thread();
+        self.count_retry();
+        if let Some(stop) = self.extras.as_mut().and_then(|extras| extras.stop.as_mut()) {
+            // A new relay for each attempt: a wake-up of the previous one may have had another cause than the signal.
+            *stop = OwnStop::new(stop.signal);
+            let waker = Waker::from(stop.relay.clone());
+            stop.poll(&mut Context::from_waker(&waker));
+        }
+        ThreadScope::enter(self.details())
+    }
+
+    /// The span of the next attempt; `None` for the first.
+    #[cfg(feature = "tracing")]
+    #[inline]
+    pub(super) fn span(&self) -> Option<tracing::Span> {
+        if self.made == 0 { None } else { crate::events::tracing::attempt(self.name(), self.made.saturating_add(1)) }
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl Attempts<'_> {
+    /// Enters an attempt for one poll.
+    #[inline]
+    fn enter(&mut self, context: &mut Context<'_>) -> TaskScope {
+        clear_rejection();
+        if self.lookup.is_fast_path()
+            && let Some(scope) = TaskScope::enter_outermost(context, PackedScope::IN_ATTEMPT)
+        {
+            return scope;
+        }
+        self.enter_slow(context)
+    }
+
+    /// Enters an attempt off the fast path, or with a scope around it.
+    #[inline(never)]
+    fn enter_slow(&mut self, context: &mut Context<'_>) -> TaskScope {
+        self.look_up_by_task(context);
+        if let Some(rejection) = self.extras.as_mut().and_then(|extras| extras.rejection.take()) {
+            rejection.record();
+        }
+        if self.on_drop == OnDrop::CountWaiting {
+            self.on_drop = OnDrop::CountRunning;
+        }
+        let is_incomplete = self.lookup == ScopeLookup::Incomplete;
+        let scope = PackedScope::IN_ATTEMPT;
+        let scope = if is_incomplete { scope.with(PackedScope::INCOMPLETE) } else { scope };
+        let details = if self.has_details() { Some(self.details_in_task(context)) } else { None };
+        if details.is_none()
+            && let Some(scope) = TaskScope::enter_outermost(context, scope)
+        {
+            return scope;
+        }
+        TaskScope::enter(context, scope, details)
+    }
+
+    /// Returns the details of an attempt that a task polls. The stop signal wakes both the task and the relay: code that is not `async`
+    /// may block the thread within this poll, and its waits watch the relay.
+    #[cold]
+    fn details_in_task(&mut self, context: &mut Context<'_>) -> EnclosingCalls {
+        self.count_retry();
+        if let Some(stop) = self.extras.as_mut().and_then(|extras| extras.stop.as_mut())
+            && !stop.relay.is_set()
+        {
+            let waker = RelayAndTask { relay: stop.relay.clone(), task: context.waker().clone() };
+            stop.poll(&mut Context::from_waker(&Waker::from(Arc::new(waker))));
+        }
+        self.details()
+    }
+
+    /// Saves the rejection of an attempt that is suspended.
+    #[inline(never)]
+    fn suspend_attempt(&mut self) {
+        self.suspend();
+        if let Some(rejection) = LastRejection::take() {
+            self.extras_mut().rejection = Some(rejection);
+        }
+    }
+}
+
+/// One attempt of a task: enters the attempt's scope at each poll.
+#[cfg(feature = "tokio")]
+#[derive(Debug)]
+pub struct AttemptFuture<'a, 'p, F> {
+    attempts: &'a mut Attempts<'p>,
+    call: Pin<&'a mut F>,
+    /// The span of a retry. Boxed, so that a future grows by a pointer only.
+    #[cfg(feature = "tracing")]
+    span: Option<Box<tracing::Span>>,
+}
+
+#[cfg(feature = "tokio")]
+impl<'a, 'p, F> AttemptFuture<'a, 'p, F> {
+    #[inline]
+    pub(super) const fn new(attempts: &'a mut Attempts<'p>, call: Pin<&'a mut F>) -> Self {
+        Self {
+            attempts,
+            call,
+            #[cfg(feature = "tracing")]
+            span: None,
+        }
+    }
+
+    #[cfg(feature = "tracing")]
+    #[inline]
+    pub(super) fn traced(self, span: Option<tracing::Span>) -> Self {
+        Self { span: span.map(Box::new), ..self }
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl<F: Future> Future for AttemptFuture<'_, '_, F> {
+    type Output = F::Output;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = &mut *self;
+        let _scope = this.attempts.enter(context);
+        #[cfg(feature = "tracing")]
+        let _entered = this.span.as_ref().map(|span| span.enter());
+        let poll = this.call.as_mut().poll(context);
+        if poll.is_pending() {
+            this.attempts.suspend_attempt();
+        }
+        poll
+    }
+}
+
+/// A waker that sets a relay and wakes a task.
+#[cfg(feature = "tokio")]
+struct RelayAndTask {
+    relay: Arc<Relay>,
+    task: Waker,
+}
+
+#[cfg(feature = "tokio")]
+impl Wake for RelayAndTask {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.relay.set();
+        self.task.wake_by_ref();
+    }
+}

@@ -1,0 +1,133 @@
+//! Named policies, which settings from a file or the environment can replace.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use once_cell::race::OnceBox;
+
+use super::{RetryPolicy, statistics::Statistics};
+use crate::by_address::ByAddress;
+
+/// The policy of a `#[retry(name = "...")]`, which can be replaced while calls use it.
+///
+/// A call keeps the policy that it began with, so policies are never freed. A policy that is set again reuses its entry: memory grows
+/// with the number of distinct policies, not with the number of replacements.
+#[derive(Debug)]
+pub struct NamedPolicy {
+    name: &'static str,
+    declared: RetryPolicy,
+    statistics: &'static Statistics,
+    /// The number of the current policy; 0 is the declared one.
+    current: AtomicUsize,
+    /// All replacements by number, starting at 1. Row `r` has the `2^r` numbers from `2^r` on, so that entries never move.
+    replacements: [OnceBox<Vec<OnceBox<RetryPolicy>>>; ROWS],
+}
+
+/// Enough for 16 million policies.
+const ROWS: usize = 24;
+
+impl NamedPolicy {
+    /// Creates a named policy from its declaration.
+    #[must_use]
+    pub const fn new(name: &'static str, mut policy: RetryPolicy, statistics: &'static Statistics) -> Self {
+        policy.statistics = Some(ByAddress(statistics));
+        let replacements = [const { OnceBox::new() }; ROWS];
+        Self { name, declared: policy, statistics, current: AtomicUsize::new(0), replacements }
+    }
+
+    /// Returns the current policy.
+    #[inline]
+    pub fn current(&self) -> &RetryPolicy {
+        // ORDERING: Acquire, paired with the Release in `replace`: the policy of that number is visible.
+        match self.current.load(Ordering::Acquire) {
+            0 => &self.declared,
+            number => self.numbered(number).unwrap_or(&self.declared),
+        }
+    }
+
+    /// The name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The counts of its calls.
+    pub(crate) const fn statistics(&self) -> &'static Statistics {
+        self.statistics
+    }
+
+    fn numbered(&self, number: usize) -> Option<&RetryPolicy> {
+        let (row, column) = row_and_column(number);
+        self.replacements.get(row)?.get()?.get(column)?.get()
+    }
+
+    #[cfg(feature = "config")]
+    pub(crate) const fn declared(&self) -> RetryPolicy {
+        self.declared
+    }
+
+    /// Sets the current policy; `None` restores the declared one. Returns true if the policy has changed. Must not be called by two threads
+    /// at the same time.
+    #[cfg(feature = "config")]
+    pub(crate) fn replace(&self, policy: Option<RetryPolicy>) -> bool {
+        let policy = policy.unwrap_or(self.declared);
+        if *self.current() == policy {
+            return false;
+        }
+        let number = if policy == self.declared { 0 } else { self.number_of(policy) };
+        // ORDERING: Release, paired with the Acquire in `current`: the entry that `number_of` has written is visible.
+        self.current.store(number, Ordering::Release);
+        true
+    }
+
+    /// Returns the number of a policy that was set before, or stores it under the next number.
+    #[cfg(feature = "config")]
+    fn number_of(&self, policy: RetryPolicy) -> usize {
+        let mut number = 1;
+        while let Some(known) = self.numbered(number) {
+            if *known == policy {
+                return number;
+            }
+            number += 1;
+        }
+        let (row, column) = row_and_column(number);
+        // Beyond the last row, the number has no entry, and `current` returns the declared policy.
+        if let Some(row) = self.replacements.get(row) {
+            let columns = row.get_or_init(|| Box::new((0..number - column).map(|_| OnceBox::new()).collect()));
+            _ = columns.get(column).map(|entry| entry.set(Box::new(policy)));
+        }
+        number
+    }
+}
+
+/// Returns the row and column of a number that is not 0.
+fn row_and_column(number: usize) -> (usize, usize) {
+    let row = number.checked_ilog2().unwrap_or(0);
+    (row as usize, number - (1 << row))
+}
+
+#[cfg(all(test, feature = "config"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_distinct_policies_take_memory() {
+        static STATISTICS: Statistics = Statistics::new();
+        let named = NamedPolicy::new("replaced", RetryPolicy::new(), &STATISTICS);
+        let stored = || (1..).map_while(|number| named.numbered(number)).count();
+        for round in 0..20_000 {
+            let policy = named.declared().max_attempts(4 + round % 7);
+            assert!(named.replace(Some(policy)));
+            assert!(!named.replace(Some(policy)));
+            assert_eq!(*named.current(), policy);
+            assert!(named.replace(None));
+            assert_eq!(*named.current(), named.declared());
+        }
+        assert_eq!(stored(), 7);
+        for attempts in 1..=100 {
+            let policy = named.declared().max_attempts(attempts);
+            named.replace(Some(policy));
+            assert_eq!(*named.current(), policy);
+        }
+        assert_eq!(stored(), 99, "all but the declared one");
+    }
+}

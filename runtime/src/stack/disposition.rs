@@ -1,0 +1,70 @@
+use std::time::Duration;
+
+use super::Verdict;
+
+/// The result of an attempt at the layers between a retry and the function.
+#[derive(Clone, Copy, Debug)]
+pub enum Disposition {
+    /// The function was called.
+    Called,
+    /// The function was called, and its outcome opened the circuit for this long.
+    CalledAndOpened(Duration),
+    /// A breaker rejected the call. It may admit one after this long, if that is known.
+    CircuitRejected(Option<Duration>),
+    /// A rate limit or a bulkhead rejected the call. A breaker above counts neither a success nor a failure.
+    LimitRejected,
+}
+
+impl Disposition {
+    /// Returns true if the function was called.
+    pub(crate) const fn is_called(self) -> bool {
+        matches!(self, Self::Called | Self::CalledAndOpened(_))
+    }
+
+    /// Combines the dispositions of two layers; `self` is that of the inner one.
+    #[must_use]
+    pub const fn or(self, outer: Self) -> Self {
+        match self {
+            Self::Called => outer,
+            inner => inner,
+        }
+    }
+
+    /// Returns the verdict on an error, given the verdict on the error alone: a final error of a call that a limit rejected is a rejection.
+    #[must_use]
+    pub const fn judge(self, verdict: Verdict) -> Verdict {
+        match (verdict, self) {
+            (Verdict::Final, Self::LimitRejected) => Verdict::Rejected,
+            (verdict, _) => verdict,
+        }
+    }
+
+    /// Like [`judge`](Self::judge) for a predicate over the whole returned value: a value of a call that a limit rejected is no success.
+    #[must_use]
+    pub const fn judge_value(self, verdict: Verdict) -> Verdict {
+        match (verdict, self) {
+            (Verdict::Success, Self::LimitRejected) => Verdict::Rejected,
+            (verdict, _) => verdict,
+        }
+    }
+
+    /// Returns true if the next attempt after `delay` can reach the function. While the circuit is still open, it would be rejected, and
+    /// there is no point in waiting for that.
+    #[must_use]
+    pub fn is_worth(self, delay: Duration) -> bool {
+        is_worth_waiting(delay, self.open_for())
+    }
+
+    /// The time for which the circuit is open, if this call opened it.
+    pub(crate) const fn open_for(self) -> Option<Duration> {
+        match self {
+            Self::CalledAndOpened(open_for) => Some(open_for),
+            Self::Called | Self::CircuitRejected(_) | Self::LimitRejected => None,
+        }
+    }
+}
+
+/// Returns true if a circuit that is open for `open_for` may admit a call after `delay`; always true if it is not open.
+pub(crate) fn is_worth_waiting(delay: Duration, open_for: Option<Duration>) -> bool {
+    open_for.is_none_or(|open_for| open_for <= delay)
+}

@@ -1,0 +1,102 @@
+//! Finds the scope around a call.
+
+use std::sync::Arc;
+#[cfg(feature = "tokio")]
+use std::task::{Context, Poll};
+
+#[cfg(feature = "tokio")]
+use super::thread_state::WakerId;
+use super::{
+    scope::EnclosingCalls,
+    thread_state::{PackedScope, last_details},
+    tokio_task::is_different_task,
+};
+use crate::stop::Relay;
+
+/// The scope that a call has found around it.
+#[derive(Clone, Debug)]
+pub(crate) struct FoundScope {
+    pub(crate) is_in_attempt: bool,
+    /// False if a later poll may find more: an enclosing timeout publishes its deadline only once it waits.
+    pub(crate) is_complete: bool,
+    pub(crate) enclosing: Option<Box<EnclosingCalls>>,
+}
+
+impl FoundScope {
+    pub(crate) const EMPTY: Self = Self { is_in_attempt: false, is_complete: true, enclosing: None };
+
+    #[cfg(feature = "tokio")]
+    pub(crate) const fn is_empty(&self) -> bool {
+        !self.is_in_attempt && self.is_complete && self.enclosing.is_none()
+    }
+
+    /// Returns the scope of a call that is not `async`.
+    #[cold]
+    pub(crate) fn of_thread(innermost: PackedScope) -> Self {
+        if innermost.is_of_thread() && is_different_task() { Self::EMPTY } else { Self::unpack(innermost) }
+    }
+
+    /// Returns the scope of a future that is being polled.
+    #[cfg(feature = "tokio")]
+    #[cold]
+    pub(crate) fn of_task(innermost: PackedScope, context: &Context<'_>) -> Self {
+        let is_same_task = innermost.has(PackedScope::OF_TASK) && WakerId::published() == WakerId::of(context);
+        if is_same_task { Self::unpack(innermost) } else { Self::EMPTY }
+    }
+
+    fn unpack(innermost: PackedScope) -> Self {
+        let enclosing = if innermost.has(PackedScope::HAS_DETAILS) { last_details().map(Box::new) } else { None };
+        Self {
+            is_in_attempt: innermost.is_in_attempt(),
+            is_complete: !innermost.has(PackedScope::INCOMPLETE),
+            enclosing,
+        }
+    }
+}
+
+/// The scope in which a future is created, and the task that created it; `None` outside every scope of a task.
+#[cfg(feature = "tokio")]
+#[derive(Debug)]
+pub(crate) struct CreationScope(Option<Box<(WakerId, FoundScope)>>);
+
+#[cfg(feature = "tokio")]
+impl CreationScope {
+    #[inline]
+    pub(crate) fn current() -> Self {
+        let innermost = PackedScope::current();
+        if innermost.is_empty() { Self(None) } else { Self::capture(innermost) }
+    }
+
+    #[cold]
+    fn capture(innermost: PackedScope) -> Self {
+        let is_of_task = innermost.has(PackedScope::OF_TASK);
+        Self(is_of_task.then(|| Box::new((WakerId::published(), FoundScope::unpack(innermost)))))
+    }
+
+    /// Returns the scope if the task that created the future also polls it, else an empty one.
+    pub(crate) async fn found(self) -> FoundScope {
+        let Some(created) = self.0 else { return FoundScope::EMPTY };
+        let (task, found) = *created;
+        let is_same = std::future::poll_fn(|context| Poll::Ready(task == WakerId::of(context))).await;
+        if is_same { found } else { FoundScope::EMPTY }
+    }
+}
+
+/// Returns the stop signals around code that is not `async`.
+pub(crate) fn signals_of_thread() -> Vec<Arc<Relay>> {
+    signals(PackedScope::current(), FoundScope::of_thread)
+}
+
+/// Returns the stop signals around a future that is being polled.
+#[cfg(feature = "tokio")]
+pub(crate) fn signals_of_task(context: &Context<'_>) -> Vec<Arc<Relay>> {
+    signals(PackedScope::current(), |innermost| FoundScope::of_task(innermost, context))
+}
+
+fn signals(innermost: PackedScope, find: impl FnOnce(PackedScope) -> FoundScope) -> Vec<Arc<Relay>> {
+    if innermost.has(PackedScope::HAS_DETAILS) {
+        find(innermost).enclosing.map(|enclosing| enclosing.stop_signals).unwrap_or_default()
+    } else {
+        Vec::new()
+    }
+}

@@ -1,0 +1,138 @@
+//! Recognises the error of an attempt as a rejection by a breaker.
+//!
+//! A retry must not retry a call that an open circuit rejected, but the error it gets may be of any type. So each thread records its
+//! last rejection, and each rejection has a [`RejectionTrace`] that clears the record when it is dropped. If the record is still there when
+//! an attempt has failed, the error of the attempt contains the rejection. A rejection that the attempt has handled, for instance by asking
+//! a second source, has been dropped by then.
+//!
+//! An error type may keep nothing of the rejection that it is converted from. The conversion therefore records the rejection again
+//! ([`LastRejection::record_again`]), and for such a type the last rejection of the attempt counts, whatever happened to the error.
+
+use std::{
+    cell::Cell,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use super::thread_state::with_rejection_id;
+use crate::clock::OptMicros;
+
+thread_local! {
+    /// The `retry_after` of the last rejection of this thread.
+    static RETRY_AFTER: Cell<OptMicros> = const { Cell::new(OptMicros::new(None)) };
+    /// The id of the last rejection by this thread.
+    static LAST_ID: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Threads reserve ids in blocks of this size, so that no two rejections have the same id.
+const BLOCK: u64 = 1 << 20;
+
+/// The id of a rejection; lives as long as the rejection. A clone of the rejection has id 0, which is none.
+#[derive(Debug)]
+pub(crate) struct RejectionTrace(u64);
+
+impl RejectionTrace {
+    pub(crate) const NONE: Self = Self(0);
+
+    /// Records a rejection by this thread.
+    #[inline]
+    pub(crate) fn begin(retry_after: OptMicros) -> Self {
+        let mut id = LAST_ID.get();
+        if id.is_multiple_of(BLOCK) {
+            id = reserve_block();
+        }
+        id += 1;
+        LAST_ID.set(id);
+        LastRejection { id, retry_after }.record();
+        Self(id)
+    }
+
+    /// Returns the record of this rejection.
+    #[inline]
+    pub(crate) const fn to_record(&self, retry_after: OptMicros) -> LastRejection {
+        LastRejection { id: self.0, retry_after }
+    }
+}
+
+/// Returns the id before the first of a new block.
+#[cold]
+#[inline(never)]
+fn reserve_block() -> u64 {
+    static BLOCKS: AtomicU64 = AtomicU64::new(0);
+    // ORDERING: Relaxed: only the number matters, and each is returned once.
+    BLOCKS.fetch_add(1, Ordering::Relaxed) * BLOCK
+}
+
+impl Drop for RejectionTrace {
+    #[inline]
+    fn drop(&mut self) {
+        // With id 0 this either finds another id and does nothing, or overwrites 0 with 0.
+        if with_rejection_id(Cell::get) == self.0 {
+            clear_rejection();
+        }
+    }
+}
+
+impl Clone for RejectionTrace {
+    fn clone(&self) -> Self {
+        Self::NONE
+    }
+}
+
+/// Always equal: the trace is not part of the rejection's value.
+impl PartialEq for RejectionTrace {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for RejectionTrace {}
+
+/// The record of a rejection; one with id 0 stands for none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LastRejection {
+    id: u64,
+    retry_after: OptMicros,
+}
+
+impl LastRejection {
+    /// Makes this the last rejection of the current thread.
+    #[inline]
+    pub(crate) fn record(self) {
+        with_rejection_id(|id| id.set(self.id));
+        RETRY_AFTER.set(self.retry_after);
+    }
+
+    /// Records a rejection again after the conversion of its error, which may have cleared the record.
+    #[inline]
+    pub(crate) fn record_again(self) {
+        if self.id != 0 {
+            self.record();
+        }
+    }
+
+    /// Returns the last rejection of this thread; the error of an attempt that has just failed stands for it.
+    pub(crate) fn current() -> Option<Self> {
+        let id = with_rejection_id(Cell::get);
+        (id != 0).then(|| Self { id, retry_after: RETRY_AFTER.get() })
+    }
+
+    /// The time until the breaker may admit a call, if it is known.
+    pub(crate) const fn retry_after(self) -> Option<Duration> {
+        self.retry_after.get()
+    }
+
+    /// Takes the last rejection of this thread, if there is one. The attempt that was rejected [records](Self::record) it again at its
+    /// next poll, which another thread may make.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn take() -> Option<Self> {
+        let id = with_rejection_id(Cell::take);
+        (id != 0).then(|| Self { id, retry_after: RETRY_AFTER.get() })
+    }
+}
+
+/// Clears the record of this thread: an attempt begins.
+#[inline]
+pub(crate) fn clear_rejection() {
+    with_rejection_id(|id| id.set(0));
+}

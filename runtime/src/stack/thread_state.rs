@@ -1,0 +1,140 @@
+//! The innermost scope of a thread, in thread-locals that are cheap to write.
+
+use std::cell::{Cell, RefCell};
+#[cfg(feature = "tokio")]
+use std::task::Context;
+
+use super::scope::EnclosingCalls;
+
+thread_local! {
+    pub(super) static THREAD: ThreadState = const { ThreadState::new() };
+    /// The scopes that have [details](PackedScope::HAS_DETAILS), the innermost last.
+    static DETAILS: RefCell<Vec<EnclosingCalls>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The fields that a first attempt writes. They are in one thread-local, so that its address is computed once.
+pub(super) struct ThreadState {
+    pub(super) scope: Cell<PackedScope>,
+    /// The task whose poll published the innermost scope of a task.
+    pub(super) task: Cell<WakerId>,
+    /// The id of the last rejection, 0 for none: see [`rejection_trace`](super::rejection_trace).
+    rejection_id: Cell<u64>,
+}
+
+impl ThreadState {
+    const fn new() -> Self {
+        Self {
+            scope: Cell::new(PackedScope::EMPTY),
+            task: Cell::new(WakerId { vtable: 0, data: 0 }),
+            rejection_id: Cell::new(0),
+        }
+    }
+}
+
+/// Accesses the id of this thread's last rejection.
+#[inline]
+pub(super) fn with_rejection_id<R>(with: impl FnOnce(&Cell<u64>) -> R) -> R {
+    THREAD.with(|thread| with(&thread.rejection_id))
+}
+
+/// The innermost scope of a thread in one word.
+///
+/// | bits | meaning |
+/// | --- | --- |
+/// | 0 | the call is part of an attempt |
+/// | 1 | the call may find more around it at its next poll |
+/// | 2 | the last entry of [`DETAILS`] belongs to this scope |
+/// | 3 | the scope was published by a task |
+/// | 4 to 31 | the number of attempts of code that is not `async` that were entered since bits 0 to 3 were written |
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PackedScope(u32);
+
+impl PackedScope {
+    pub(crate) const EMPTY: Self = Self(0);
+    pub(crate) const IN_ATTEMPT: Self = Self(1);
+    pub(crate) const INCOMPLETE: Self = Self(1 << 1);
+    pub(super) const HAS_DETAILS: Self = Self(1 << 2);
+    pub(super) const OF_TASK: Self = Self(1 << 3);
+    const ONE_THREAD_ATTEMPT: Self = Self(1 << 4);
+
+    /// Returns the innermost scope of the current thread.
+    #[inline]
+    pub(crate) fn current() -> Self {
+        THREAD.with(|thread| thread.scope.get())
+    }
+
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub(crate) const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Sets a flag.
+    #[inline]
+    pub(crate) const fn with(self, flag: Self) -> Self {
+        Self(self.0 | flag.0)
+    }
+
+    #[inline]
+    pub(super) const fn has(self, flag: Self) -> bool {
+        self.0 & flag.0 != 0
+    }
+
+    /// Adds an attempt of code that is not `async`.
+    #[inline]
+    pub(super) const fn enter_thread_attempt(self) -> Self {
+        Self(self.0.wrapping_add(Self::ONE_THREAD_ATTEMPT.0))
+    }
+
+    /// Removes an attempt of code that is not `async`.
+    #[inline]
+    pub(super) const fn leave_thread_attempt(self) -> Self {
+        Self(self.0.wrapping_sub(Self::ONE_THREAD_ATTEMPT.0))
+    }
+
+    /// Returns true if the innermost scope belongs to code that is not `async`.
+    pub(super) const fn is_of_thread(self) -> bool {
+        self.0 >= Self::ONE_THREAD_ATTEMPT.0 || !self.has(Self::OF_TASK)
+    }
+
+    pub(super) const fn is_in_attempt(self) -> bool {
+        self.0 >= Self::ONE_THREAD_ATTEMPT.0 || self.has(Self::IN_ATTEMPT)
+    }
+}
+
+/// Identifies a task by the two addresses of its waker. They are unique among the tasks that exist at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct WakerId {
+    vtable: usize,
+    data: usize,
+}
+
+impl WakerId {
+    /// Returns the task whose poll published the innermost scope.
+    pub(super) fn published() -> Self {
+        THREAD.with(|thread| thread.task.get())
+    }
+
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub(super) fn of(context: &Context<'_>) -> Self {
+        let waker = context.waker();
+        Self { data: waker.data().addr(), vtable: std::ptr::from_ref(waker.vtable()).addr() }
+    }
+}
+
+/// Adds the details of the innermost scope. Does nothing while the thread's locals are being destroyed.
+#[cold]
+pub(super) fn push_details(details: EnclosingCalls) {
+    _ = DETAILS.try_with(|list| list.borrow_mut().push(details));
+}
+
+#[cold]
+pub(super) fn pop_details() {
+    _ = DETAILS.try_with(|list| list.borrow_mut().pop());
+}
+
+/// Returns the details of the innermost scope that has any.
+pub(super) fn last_details() -> Option<EnclosingCalls> {
+    DETAILS.try_with(|list| list.borrow().last().cloned()).ok().flatten()
+}

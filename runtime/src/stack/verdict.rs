@@ -1,0 +1,40 @@
+use std::time::Duration;
+
+/// The meaning of an outcome for a retry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The call succeeded.
+    Success,
+    /// The call failed, and another attempt would fail as well.
+    Final,
+    /// The call was rejected, and the retry is configured to retry rejections.
+    Wanted {
+        /// The delay that the rejection asks for.
+        retry_after: Option<Duration>,
+    },
+    /// A breaker, a rate limit or a bulkhead rejected the call, and that ends the retry.
+    Rejected,
+    /// The call failed, and another attempt may succeed.
+    Transient {
+        /// The delay that the error asks for; `None` leaves it to the policy.
+        retry_after: Option<Duration>,
+    },
+}
+
+impl Verdict {
+    /// Returns the verdict on a rejection by a breaker; `wanted` is true if the retry is configured to retry rejections.
+    #[must_use]
+    pub const fn rejected(retry_after: Option<Duration>, wanted: bool) -> Self {
+        match retry_after {
+            Some(_) if wanted => Self::Wanted { retry_after },
+            // Rejections are not retried, or an operator forced the circuit open for an unknown time.
+            _ => Self::Rejected,
+        }
+    }
+
+    /// Returns `Transient` if `transient` is true, else `Final`.
+    #[must_use]
+    pub const fn transient_if(transient: bool) -> Self {
+        if transient { Self::Transient { retry_after: None } } else { Self::Final }
+    }
+}

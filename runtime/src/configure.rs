@@ -1,6 +1,6 @@
 //! Settings from a file or the environment, applied while the program runs.
 //!
-//! [`file`] and [`environment`] read texts into sections. [`plan`] merges the sections of all layers into the settings in the code and
+//! [`mod@file`] and [`environment`] read texts into sections. [`plan`] merges the sections of all layers into the settings in the code and
 //! checks the result.
 //!
 //! **Invariant:** all or nothing. Nothing is applied before everything is checked, and all issues are reported at once. One layer is

@@ -1,4 +1,4 @@
-//! The table of all capabilities, and what works on all of them.
+//! The table of all capabilities, and the functions that work on all of them.
 
 use crate::{ConfigConflict, breaker, bulkhead, rate_limit, registry::Capability, retry};
 
@@ -14,7 +14,7 @@ pub(crate) static ALL: [&dyn Capability; 4] =
 ///
 /// # Errors
 ///
-/// All conflicts, each with both places.
+/// Returns all conflicts, each with both places.
 ///
 /// ```
 /// # fn main() -> Result<(), Vec<steadfast::ConfigConflict>> {

@@ -12,15 +12,15 @@ use once_cell::sync::Lazy;
 
 /// A moment of the monotonic clock, in microseconds since an arbitrary origin, rounded down.
 ///
-/// A wait of whole microseconds therefore ends exactly on time, whatever fraction of a microsecond it began at.
+/// Since all readings are rounded down, a wait of whole microseconds ends exactly on time, even if it began within a microsecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment(u64);
 
 impl Moment {
-    /// The moment of the first reading. It leaves room on both sides, because the paused clock of a test may have stopped before it.
+    /// The moment of the first reading. It is far from both ends of the range, because a paused test clock can be behind it.
     pub(crate) const ORIGIN: Self = Self(1 << 62);
 
-    /// A placeholder for a moment that is never read.
+    /// A placeholder that is never read.
     pub(crate) const NONE: Self = Self(0);
 
     pub(crate) const fn from_micros(micros: u64) -> Self {
@@ -36,7 +36,7 @@ impl Moment {
         Self(self.0.saturating_add(micros))
     }
 
-    /// The time since `earlier`; zero if that is in the future.
+    /// The time since `earlier`; zero if `earlier` is later.
     pub(crate) const fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
@@ -70,26 +70,26 @@ pub(crate) const fn micros(wait: Duration) -> u64 {
     wait.as_secs().saturating_mul(1_000_000).saturating_add(rest)
 }
 
-/// The difference between the clocks of two cores that is tolerated, in microseconds: far more than operating systems let occur, and
-/// less than the steps by which tests advance their clocks.
+/// The tolerated difference between the clocks of two cores, in microseconds: far more than occurs on an operating system, and less than
+/// the steps in which tests advance their clocks.
 #[cfg(any(test, feature = "testing"))]
 const TOLERANCE: u64 = 10_000;
 
 /// Returns true if the reading `now` is from another clock than the earlier reading `latest`.
 ///
-/// That occurs in tests that share a static: one test advances its clock, and the clock of the next is behind. Stored moments would
-/// then lie in the future, and no time would pass. With the feature `testing`, the code that stores moments discards or rebases them
-/// in this case.
+/// This occurs in tests that share a static: one test advances its clock, and the clock of the next test is behind. Stored moments would
+/// then be in the future, and no time would pass. With the feature `testing`, the code that stores moments discards or rebases them in
+/// this case.
 ///
-/// A reading can also be behind because its thread was suspended after it read the clock, for any time. Therefore the clock is read
-/// `again`: by the same clock, a reading made after `latest` was seen is not behind it.
+/// A reading can also be behind because its thread was suspended after the reading, for any length of time. Therefore the clock is read
+/// `again`: a second reading of the same clock, made after `latest` was loaded, is not behind it.
 #[cfg(any(test, feature = "testing"))]
 pub(crate) fn is_different_clock(now: u64, latest: u64, again: impl FnOnce() -> u64) -> bool {
     let is_behind = |now: u64| latest.saturating_sub(now) > TOLERANCE;
     is_behind(now) && is_behind(again())
 }
 
-/// Returns false: outside of tests a program has one clock.
+/// Returns false, since a program has one clock outside of tests.
 #[cfg(not(any(test, feature = "testing")))]
 pub(crate) fn is_different_clock(_: u64, _: u64, _: impl FnOnce() -> u64) -> bool {
     false
@@ -109,7 +109,7 @@ pub(crate) fn now_micros() -> u64 {
     now().as_micros()
 }
 
-/// Reads the clock once, as a moment and as an instant for timers.
+/// Reads the clock, as a moment and as an instant for tokio's timers, which a fake clock does not affect.
 #[cfg(feature = "tokio")]
 pub(crate) fn now_and_timers() -> (Moment, tokio::time::Instant) {
     let instant = tokio::time::Instant::now();
@@ -143,12 +143,12 @@ fn moment(now: Instant) -> Moment {
     let start = *START;
     Moment(match now.checked_duration_since(start) {
         Some(since) => Moment::ORIGIN.0.saturating_add(whole_micros(since)),
-        // Also rounded down, which is up for a distance before the origin.
+        // The moment is rounded down here, too, so the distance before the origin is rounded up.
         None => Moment::ORIGIN.0.saturating_sub(micros(start.duration_since(now))),
     })
 }
 
-/// A duration in microseconds, rounded down; at most `u64::MAX`. It avoids the 128-bit arithmetic of [`Duration::as_micros`].
+/// A duration in microseconds, rounded down; at most `u64::MAX`. Unlike [`Duration::as_micros`], this needs no 128-bit arithmetic.
 const fn whole_micros(since: Duration) -> u64 {
     since.as_secs().saturating_mul(1_000_000).saturating_add(since.subsec_micros() as u64)
 }
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_that_is_not_behind_needs_no_second_one() {
+    fn a_reading_that_is_not_behind_is_not_repeated() {
         assert!(!is_different_clock(5, 5, || panic!("read again")));
     }
 }

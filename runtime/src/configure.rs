@@ -1,9 +1,9 @@
 //! Settings from a file or the environment, applied while the program runs.
 //!
-//! [`file`] and [`environment`] read texts into sections; [`plan`] merges the sections of all layers into the settings in the code and
+//! [`mod@file`] and [`environment`] read texts into sections. [`plan`] merges the sections of all layers into the settings in the code and
 //! checks the result.
 //!
-//! **Invariant:** all or nothing. Nothing is applied before everything is checked, and all mistakes are reported at once. One layer is
+//! **Invariant:** all or nothing. Nothing is applied before everything is checked, and all issues are reported at once. One layer is
 //! replaced at a time, as a whole.
 
 mod environment;
@@ -24,18 +24,18 @@ use crate::{
     settings::{ConfigError, Issues, Section},
 };
 
-/// The layers outside the code, as they were applied last.
+/// The layers outside the code, as last applied.
 #[derive(Debug)]
 struct Outside {
     file: Vec<Section>,
     environment: Vec<Section>,
 }
 
-/// Locked while a layer is read, checked and replaced, so that concurrent changes do not mix.
+/// The applied layers. The lock is held while a layer is read, checked and replaced, so that concurrent changes do not mix.
 static OUTSIDE: Mutex<Outside> = Mutex::new(Outside { file: Vec::new(), environment: Vec::new() });
 
 impl Outside {
-    /// The layers, the lowest first.
+    /// The layers, from the lowest to the highest.
     fn layers(&self) -> impl Iterator<Item = &[Section]> {
         [self.file.as_slice(), self.environment.as_slice()].into_iter()
     }
@@ -50,12 +50,12 @@ impl Outside {
 
 /// Applies the settings in a TOML text to the circuit breakers, retries, rate limits and bulkheads of the program.
 ///
-/// Each name has a table, with the options of its attribute. Values are written as in the attribute; values other than numbers,
-/// `true` and `false` are quoted.
+/// Each name has a table with the options of its attribute. Values are written as in the attribute; values other than numbers, `true`
+/// and `false` are quoted.
 ///
 /// | table | options |
 /// | --- | --- |
-/// | `[breaker.name]` | those of [`#[circuit_breaker]`](macro@crate::circuit_breaker); `window = "none"` returns to the failure threshold |
+/// | `[breaker.name]` | the options of [`#[circuit_breaker]`](macro@crate::circuit_breaker); `window = "none"` selects the failure threshold |
 /// | `[retry.name]` | `max_attempts`, `backoff`, `jitter` and `max_elapsed`, of each `#[retry]` with that `name` |
 /// | `[rate_limit.name]` | `limit`, `per`, `algorithm` and `max_wait`; `max_wait = "none"` disables waiting |
 /// | `[bulkhead.name]` | `max_concurrent` and `max_wait` |
@@ -77,40 +77,40 @@ impl Outside {
 /// let config = breaker("billing").unwrap().config();
 /// assert!(config.to_string().starts_with("failure_threshold = 10"));
 ///
-/// let mistake = steadfast::configure_from_toml("[breaker.billing]\nfailure_treshold = 0").unwrap_err();
-/// assert!(mistake.to_string().contains("line 2, column 1: breaker.billing.failure_treshold: unknown option"));
+/// let error = steadfast::configure_from_toml("[breaker.billing]\nfailure_treshold = 0").unwrap_err();
+/// assert!(error.to_string().contains("line 2, column 1: breaker.billing.failure_treshold: unknown option"));
 /// # Ok::<(), steadfast::ConfigError>(())
 /// ```
 ///
 /// # Layers
 ///
-/// Settings have four layers: the code, the file, the environment ([`configure_from_env`]), and the settings set at run time by
-/// [`CircuitBreaker::reconfigure`](crate::CircuitBreaker::reconfigure) and its counterparts. For each option the highest layer that
-/// gives it is in force. Settings set at run time replace all options, until `reset_config`.
+/// Settings have four layers, from the lowest to the highest: the code, the file, the environment ([`configure_from_env`]), and the
+/// settings set at run time by [`CircuitBreaker::reconfigure`](crate::CircuitBreaker::reconfigure) and its counterparts. Each option has
+/// the value of the highest layer that contains it. Settings set at run time replace all options, until `reset_config`.
 ///
-/// The text replaces the layer of the file as a whole, whether or not it comes from a file: a setting that the new text does not
-/// contain reverts to the code's. Concurrent calls do not mix. Each call emits an
+/// The text replaces the layer of the file as a whole, also if it was not read from a file: a setting that the new text does not
+/// contain reverts to that of the code. Concurrent calls do not mix. Each successful call emits an
 /// [event](crate::events::Event::ConfigApplied) with the settings that have changed.
 ///
 /// Counts are kept; see [`CircuitBreaker::reconfigure`](crate::CircuitBreaker::reconfigure),
 /// [`RateLimit::reconfigure`](crate::RateLimit::reconfigure) and [`Bulkhead::reconfigure`](crate::Bulkhead::reconfigure). A retried call
-/// in flight keeps the policy that it began with.
+/// in flight keeps the policy with which it began.
 ///
 /// # Errors
 ///
-/// All mistakes of the text, each with its place; no setting has changed then. A mistake can also be in the layer of the environment,
-/// if it does not fit the new text: a `failure_rate` whose window is gone.
+/// Returns all issues of the text, each with its place; no setting has changed then. An issue can also be in the layer of the
+/// environment, if that contradicts the new text, such as a `failure_rate` without a window.
 pub fn configure_from_toml(text: &str) -> Result<(), ConfigError> {
     apply(ConfigLayer::File, |issues| Ok(file::sections(text, None, issues)))
 }
 
 /// Applies the settings in a TOML file, as [`configure_from_toml`] does.
 ///
-/// Call it again after the file has changed; an empty file reverts all settings to the code's.
+/// Call it again after the file has changed. An empty file removes the layer.
 ///
 /// # Errors
 ///
-/// The file cannot be read, or contains mistakes; no setting has changed then.
+/// Returns an error if the file cannot be read or has issues; no setting has changed then.
 pub fn configure_from_file(path: impl AsRef<Path>) -> Result<(), ConfigError> {
     let path = path.as_ref();
     apply(ConfigLayer::File, |issues| {
@@ -122,45 +122,46 @@ pub fn configure_from_file(path: impl AsRef<Path>) -> Result<(), ConfigError> {
 /// Applies the settings in the environment: `STEADFAST_BREAKER_PAYMENTS_FAILURE_THRESHOLD=10`,
 /// `STEADFAST_RETRY_CHARGE_MAX_ATTEMPTS=5`, `STEADFAST_RATE_LIMIT_SEARCH_LIMIT=50`, `STEADFAST_BULKHEAD_REPORTS_MAX_CONCURRENT=10`.
 ///
-/// Name and option are in upper case, with `_` for everything but letters and digits. Values are written as in the attribute, without
-/// quotes: `STEADFAST_BREAKER_PAYMENTS_RECOVERY_TIMEOUT=30s`. If one name is the beginning of another, such as `api` of `api_failure`,
-/// a variable belongs to the name that leaves an existing option; if both do, the variable is a mistake.
+/// Name and option are in upper case, with `_` for each character that is not a letter or digit of ASCII. Values are written as in the
+/// attribute, without quotes: `STEADFAST_BREAKER_PAYMENTS_RECOVERY_TIMEOUT=30s`. If one name is a prefix of another, such as `api` of
+/// `api_failure`, a variable sets the name after which an existing option follows; if that is true of both, the variable is ambiguous,
+/// which is an error.
 ///
-/// The variables replace the layer of the environment as a whole. It is above the layer of the file, whichever was applied last: see
-/// [`configure_from_toml`].
+/// The variables replace the layer of the environment as a whole. It is above the layer of the file, regardless of which was applied
+/// last: see [`configure_from_toml`].
 ///
 /// # Errors
 ///
-/// All mistakes in variables that begin with `STEADFAST_BREAKER_`, `STEADFAST_RETRY_`, `STEADFAST_RATE_LIMIT_` or
-/// `STEADFAST_BULKHEAD_`; no setting has changed then.
+/// Returns all issues of variables that begin with `STEADFAST_BREAKER_`, `STEADFAST_RETRY_`, `STEADFAST_RATE_LIMIT_` or
+/// `STEADFAST_BULKHEAD_`; no setting has changed then. An issue can also be in the layer of the file, if the variables contradict it.
 pub fn configure_from_env() -> Result<(), ConfigError> {
     apply(ConfigLayer::Environment, |issues| {
-        // A name that is not Unicode is not one of ours, and such a value is wrong in any case.
+        // No variable of this crate has a name that is not Unicode, and no setting accepts such a value.
         let text = |text: OsString| text.to_string_lossy().into_owned();
         let variables = env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
         Ok(environment::sections(variables, issues))
     })
 }
 
-/// Applies settings in the given variables, as [`configure_from_env`] does with those of the process.
+/// Applies the settings in the given variables, as [`configure_from_env`] does with the variables of the process.
 ///
 /// ```
 /// # #[steadfast::circuit_breaker(name = "postage")]
 /// # fn send() -> Option<()> { None }
 /// let variables = [("STEADFAST_BREAKER_POSTAGE_RECOVERY_TIMEOUT".to_owned(), "soon".to_owned())];
-/// let mistake = steadfast::configure_from_vars(variables).unwrap_err();
-/// assert!(mistake.to_string().starts_with("STEADFAST_BREAKER_POSTAGE_RECOVERY_TIMEOUT: "));
+/// let error = steadfast::configure_from_vars(variables).unwrap_err();
+/// assert!(error.to_string().starts_with("STEADFAST_BREAKER_POSTAGE_RECOVERY_TIMEOUT: "));
 /// ```
 ///
 /// # Errors
 ///
-/// Those of [`configure_from_env`].
+/// The errors of [`configure_from_env`].
 pub fn configure_from_vars(variables: impl IntoIterator<Item = (String, String)>) -> Result<(), ConfigError> {
     let variables = variables.into_iter().collect();
     apply(ConfigLayer::Environment, |issues| Ok(environment::sections(variables, issues)))
 }
 
-/// Replaces a layer by the sections that `read` returns, if they fit the code and the other layer.
+/// Replaces a layer with the sections that `read` returns, if the merged settings of all layers are valid.
 fn apply(
     layer: ConfigLayer,
     read: impl FnOnce(&mut Issues) -> Result<Vec<Section>, ConfigError>,

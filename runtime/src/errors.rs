@@ -1,4 +1,4 @@
-//! The errors and states that other parts of the crate report: leaf types that depend on no capability.
+//! The errors, states and reasons that the modules of the crate report, and the trait for transient errors.
 
 mod breaker_state;
 mod bulkhead_full;
@@ -19,6 +19,7 @@ pub use self::{
     timed_out::TimedOut,
     transient::Transient,
 };
+// Parts of these types that the rest of the crate builds them from.
 pub(crate) use self::{
     circuit_open::OptText,
     config_conflict::{PolicyConfig, PolicyTerms},

@@ -13,21 +13,22 @@
 //! # Delivery
 //!
 //! Every subscriber gets every event, one at a time, in the order in which the events happened. No lock is held during a callback,
-//! so that it can use the whole library.
+//! so a callback can use the whole library.
 //!
 //! The thread that causes an event delivers it, and one thread delivers at a time. If another thread is delivering already, the event
 //! is queued for that thread, and the call continues. A thread delivers at most 32 events before the next thread that causes an event
 //! takes over: that one waits for the running callback to return, at most 50 ms, and delivers up to 32 events itself. If no other
 //! thread causes events, the first one delivers the whole queue.
 //!
-//! A subscriber may cause events itself. A call delivers the events that its own deliveries have caused at most four times; what is
-//! queued then is delivered with the next event.
+//! A subscriber may cause events itself. To bound the work of a call that no other thread relieves, its delivery ends after 32 events
+//! and four further rounds, each of the events that are queued when the round begins. The remaining events are delivered with the next
+//! event.
 //!
 //! A slow callback blocks the delivering thread and the events behind it, so pass long work to a channel. A callback that panics stays
 //! subscribed; the panic is caught, and the other subscribers get the event.
 //!
-//! The queue is bounded: above 1,024 queued events only changes of state and settings are kept, and at most 16,384 of these.
-//! [`Event::EventsLost`] marks the place of dropped events with their number.
+//! The queue is bounded: from 1,024 queued events on, only changes of state and settings are added, and from 16,384 on, nothing. An
+//! [`Event::EventsLost`] with the number of dropped events takes their place.
 //!
 //! Without subscribers nothing is queued, and an event costs one atomic load.
 
@@ -46,7 +47,7 @@ use self::dispatcher::{Callback, Dispatcher, EventQueue};
 pub use self::event::Event;
 use crate::{ConfigChange, ConfigLayer};
 
-/// Calls `callback` with every event from now on, until the returned [`Subscription`] is dropped.
+/// Subscribes `callback`: it is called with every event, until the returned [`Subscription`] is dropped.
 ///
 /// The [module documentation](self) describes order and threads.
 pub fn subscribe(callback: impl Fn(&Event) + Send + Sync + 'static) -> Subscription {
@@ -85,7 +86,7 @@ impl fmt::Debug for Subscription {
     }
 }
 
-/// The longest wait for the callback of another thread.
+/// The maximum time to wait for the callback of another thread.
 const MAX_HANDOVER_WAIT: Duration = Duration::from_millis(50);
 
 /// The dispatcher of the whole program.
@@ -96,7 +97,7 @@ pub(crate) fn queue() -> MutexGuard<'static, EventQueue> {
     EVENTS.queue()
 }
 
-/// Returns true if an event has a receiver.
+/// Returns true if changes of state have a receiver: a subscriber, or an enabled `tracing` level.
 pub(crate) fn has_subscribers() -> bool {
     #[cfg(feature = "tracing")]
     if tracing::info_enabled() {
@@ -105,7 +106,7 @@ pub(crate) fn has_subscribers() -> bool {
     EVENTS.has_subscribers()
 }
 
-/// Emits an event about a call. Such events are frequent and have no order among changes of state.
+/// Emits an event about a call, if it has a receiver. Its order among changes of state is unspecified.
 #[inline]
 pub(crate) fn emit(event: impl FnOnce() -> Event) {
     #[cfg(feature = "tracing")]
@@ -117,14 +118,14 @@ pub(crate) fn emit(event: impl FnOnce() -> Event) {
     }
 }
 
-/// Emits an event about a replaced layer of settings. The caller holds no lock.
+/// Emits an event about a replaced layer of settings, if it has a receiver. The caller holds no lock.
 pub(crate) fn config_applied(layer: ConfigLayer, changes: impl FnOnce() -> Vec<ConfigChange>) {
     if has_subscribers() {
         publish(Event::ConfigApplied { layer, changes: changes().into() });
     }
 }
 
-/// Emits an event whether or not it has a receiver, in no order among changes of state.
+/// Emits an event without a check for receivers. Its order among changes of state is unspecified. The caller holds no lock.
 pub(crate) fn publish(event: Event) {
     #[cfg(feature = "tracing")]
     tracing::emit(&event);

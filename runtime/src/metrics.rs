@@ -5,8 +5,8 @@
 //! steadfast::metrics::report(); // before each scrape, or every few seconds
 //! ```
 //!
-//! The names are those of the feature `prometheus-client`, whose module lists them; counters end with `_total`. Calls have no extra
-//! cost: [`report`] reads the counters that exist anyway. Only the histogram `retry_delay_seconds` is recorded after each delay.
+//! The metrics are those of the feature `prometheus-client`; its module `prometheus` lists them. Calls have no extra cost: [`report`] reads
+//! counters that exist in any case. The histogram `retry_delay_seconds` is the exception: each delay is recorded after it has passed.
 
 use std::{
     collections::BTreeSet,
@@ -39,8 +39,8 @@ pub fn report() {
 
 /// Reports all metrics to the recorder, with series for at most `keys` keys of each name.
 ///
-/// The keys with most trouble have series, as the module of the feature `prometheus-client` describes. A recorder keeps a series as long
-/// as it chooses to. If a key has no series any more, its gauges are set to 0 once, and its counters keep their last values.
+/// The unhealthiest keys have series, as the module of the feature `prometheus-client` describes. If a key no longer has series, its gauges
+/// are set to 0 once, and its counters keep their last values, for as long as the recorder keeps them.
 pub fn report_with_keys(keys: usize) {
     let mut key_gauges = BTreeSet::new();
     for Family { name, kind, samples, .. } in capabilities::families(keys) {
@@ -57,7 +57,7 @@ pub fn report_with_keys(keys: usize) {
                     }
                     ::metrics::gauge!(name.clone(), labels).set(sample.value.as_f64());
                 }
-                // Recorded value by value, as each occurs.
+                // Each value is recorded when it occurs: `telemetry::record_delay`.
                 MetricKind::Histogram => {}
             }
         }

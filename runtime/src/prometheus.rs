@@ -13,7 +13,7 @@
 //! # Ok::<(), std::fmt::Error>(())
 //! ```
 //!
-//! Calls have no extra cost, and every breaker of the program is exported from the first scrape on, with zeros before its first call.
+//! Calls have no extra cost. All breakers of the program are exported from the first scrape on, with zeros before their first call.
 //!
 //! | metric | type | labels |
 //! | --- | --- | --- |
@@ -21,7 +21,7 @@
 //! | `circuit_breaker_failures_total` | counter | `service` |
 //! | `circuit_breaker_rejections_total` | counter | `service` |
 //! | `circuit_breaker_calls_total` | counter | `service`, `outcome`: success, failure, neutral, rejected |
-//! | `circuit_breaker_transitions_total` | counter | `service`, `state`: the one entered |
+//! | `circuit_breaker_transitions_total` | counter | `service`, `state`: the entered state |
 //! | `circuit_breaker_state_seconds_total` | counter | `service`, `state` |
 //! | `circuit_breaker_trial_calls_total` | counter | `service` |
 //! | `circuit_breaker_keys` | gauge | `service`, `state` |
@@ -42,10 +42,11 @@
 //! Retries are exported if they have a `name`. For breakers and rate limits with a `key`, the totals under `service` or `limit` include
 //! all keys, also evicted ones.
 //!
-//! A key has series of its own while it is in trouble. For a breaker: it is not closed, has counted failures, or has changed its state
+//! A key has series of its own while it is unhealthy. For a breaker: it is not closed, has counted failures, or has changed its state
 //! within the last ten minutes. For a rate limit: it has rejected calls. At most 20 keys of each name have series
-//! ([`top_keys`](SteadfastCollector::top_keys)), those with most trouble first, and in each hour at most as many keys again can be added,
-//! so that the number of series is bounded over time as well. The overflow breaker or limit has the label `overflow="true"` and no `key`.
+//! ([`top_keys`](SteadfastCollector::top_keys)), the unhealthiest first. In each hour at most the same number of further keys can get
+//! series, so that the number of series is bounded over time as well. The overflow breaker or limit has the label `overflow="true"` and
+//! no `key`.
 //!
 //! If a program contains two versions of this crate, each has its own collector; register the second one with a prefix.
 
@@ -65,7 +66,7 @@ use crate::{
     telemetry::{DEFAULT_TOP_KEYS, Family, Labels, MetricKind, Value},
 };
 
-/// A collector that reads all metrics at each scrape. The [module documentation](self) lists them.
+/// A collector that reads all metrics at each scrape. The [module documentation](self) lists the metrics.
 #[derive(Clone, Copy, Debug)]
 pub struct SteadfastCollector {
     top_keys: usize,

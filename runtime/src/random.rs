@@ -1,4 +1,4 @@
-//! The only source of random numbers.
+//! The source of all random numbers.
 
 #[cfg(feature = "testing")]
 pub(crate) mod seeded;

@@ -1,20 +1,20 @@
-//! The registry: everything that functions share by a name, also before its first call.
+//! The registry: the circuit breakers, rate limits and bulkheads that functions share by name, including those not called yet.
 //!
 //! Each attribute with a `name`, and each [`register!`](crate::register), places a [`Declared`] or [`Registered`] static in a section of
-//! the executable; linkme collects them, and no code runs at start-up. The first lookup of a kind of [`Policy`] resolves the
-//! declarations of each name ([`resolve`]) to one policy.
+//! the executable. linkme collects these statics; no code runs at start-up. The first lookup of a kind of [`Policy`] [resolves](resolve)
+//! the declarations of each name to one policy.
 //!
 //! **Invariant:** functions with the same name share one policy, wherever they are declared.
 //!
-//! Nothing here knows the kinds of policies. A kind implements [`Policy`]; what the crate can do with all kinds is a [`Capability`].
+//! This module depends on no kind of policy. A kind implements [`Policy`]; [`Capability`] is the interface for code that treats all kinds
+//! alike.
 
 mod capability;
 mod declaration;
-mod policy;
 mod registered;
 mod resolve;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Debug};
 
 use once_cell::sync::Lazy;
 
@@ -25,12 +25,59 @@ pub(crate) use self::capability::{Configurable, PolicySettings, configurables};
 pub(crate) use self::resolve::sites;
 pub use self::{
     declaration::Declared,
-    policy::Policy,
     registered::{REGISTERED, Registered},
 };
-use crate::ConfigConflict;
+use crate::{
+    ConfigConflict, DeclarationSite,
+    errors::{PolicyConfig, PolicyTerms},
+};
 
-/// All policies of one kind, by name.
+/// A kind of policy that functions share by name: a circuit breaker, a rate limit, a bulkhead, or a set of these with one for each key.
+#[diagnostic::on_unimplemented(
+    message = "a `{Self}` cannot be registered",
+    label = "not a circuit breaker, rate limit or bulkhead"
+)]
+pub trait Policy: Debug + Sync + Sized + 'static {
+    /// The settings.
+    type Config: PolicyConfig;
+
+    /// The terms for this kind in messages and settings files. A kind with keys has the terms of the kind without keys.
+    const TERMS: &'static PolicyTerms;
+
+    /// The settings of a name whose declarations give none; `None` if such a name is an error.
+    const DEFAULT_CONFIG: Option<Self::Config>;
+
+    /// The maximum number of keys unless a declaration gives another; `None` for a kind without keys.
+    const DEFAULT_MAX_KEYS: Option<usize> = None;
+
+    /// Creates a policy. `config` is `None` if no declaration gives settings, and `max_keys` for a kind without keys.
+    fn create(name: &'static str, config: Option<Self::Config>, max_keys: Option<usize>) -> Self;
+
+    /// The declared name.
+    fn name(&self) -> &'static str;
+
+    /// The declared settings; `None` if there are none.
+    fn declared(&self) -> Option<Self::Config>;
+
+    /// The declared maximum number of keys; `None` for a kind without keys.
+    fn max_keys(&self) -> Option<usize> {
+        None
+    }
+
+    /// The declarations of this kind by attributes, in an unspecified order.
+    fn declarations() -> &'static [&'static Declared<Self>];
+
+    /// The registry of this kind.
+    fn registry() -> &'static Registry<Self>;
+
+    /// The declarations of the counterpart of this kind, by name. The counterpart of a kind with keys is the kind without keys, and vice
+    /// versa. A name that both declare is a conflict.
+    fn counterparts() -> BTreeMap<&'static str, DeclarationSite> {
+        BTreeMap::new()
+    }
+}
+
+/// All policies of one kind, by name. They are resolved at the first lookup.
 #[derive(Debug)]
 pub struct Registry<P: Policy>(Lazy<BTreeMap<&'static str, Entry<P>>>);
 
@@ -45,7 +92,7 @@ impl<P: Policy> Registry<P> {
         Self(Lazy::new(resolve::entries))
     }
 
-    /// The policy of that name.
+    /// The policy of that name; `None` if there is no declaration of the name.
     pub(crate) fn get(&self, name: &str) -> Option<&'static P> {
         self.0.get(name).map(|entry| entry.policy)
     }
@@ -59,4 +106,9 @@ impl<P: Policy> Registry<P> {
     pub(crate) fn conflicts(&self) -> impl Iterator<Item = ConfigConflict> {
         self.0.values().flat_map(|entry| entry.conflicts.iter().cloned())
     }
+}
+
+/// Creates a policy that lives as long as the program.
+fn create_static<P: Policy>(name: &'static str, config: Option<P::Config>, max_keys: Option<usize>) -> &'static P {
+    Box::leak(Box::new(P::create(name, config.or(P::DEFAULT_CONFIG), max_keys)))
 }

@@ -1,7 +1,7 @@
-//! Settings from outside the code, as text: sections of assignments with their places, and the values in the words of the attributes.
+//! Settings from outside the code, as text: sections of assignments with their places, and values in the syntax of the attributes.
 //!
-//! Each capability merges sections into its configuration with these parts; [`configure`](crate::configure) reads them from a file or
-//! the environment and applies them.
+//! [`configure`](crate::configure) reads sections from a file or the environment. Each capability merges the sections of its names into
+//! its configuration.
 
 mod issues;
 mod source;
@@ -29,12 +29,12 @@ pub(crate) struct Assignment {
     pub(crate) option: String,
     pub(crate) value: String,
     pub(crate) source: Source,
-    /// The setting in messages, such as `breaker.payments.window`; empty where the source names it.
+    /// The setting in messages, such as `breaker.payments.window`; empty if the source contains it already.
     pub(crate) key: String,
 }
 
 impl Section {
-    /// Applies the assignments to `config` by `set`, in order, and reports those that it rejects.
+    /// Applies the assignments to `config` with `set`, in order, and adds the errors of `set` to `issues`.
     pub(crate) fn apply<C: Copy>(
         &self,
         mut config: C,
@@ -50,7 +50,7 @@ impl Section {
         config
     }
 
-    /// The assignment of an option, if there is one.
+    /// The first assignment of an option, if there is one.
     pub(crate) fn find(&self, option: &str) -> Option<&Assignment> {
         self.assignments.iter().find(|assignment| assignment.option == option)
     }

@@ -1,8 +1,8 @@
 //! The lists that the linker collects from the whole program.
 //!
 //! **Invariant:** the name of each list contains the crate and its version. linkme names the section of a list after its identifier
-//! alone, so that two lists of one name would be one list, also across crates. The lists of another version of this crate must stay
-//! apart from these.
+//! alone, so two lists with the same name would be merged, even across crates. The lists of different versions of this crate must be
+//! separate.
 
 /// Declares a list under its full name, and re-exports it under the short name that this crate and generated code use.
 macro_rules! slices {

@@ -1,8 +1,8 @@
 //! Metrics as plain values: families of samples with labels, which each capability reads from its counters on demand.
 //!
-//! `crate::prometheus` and `crate::metrics` export them; the two differ only in the receiver.
+//! `crate::prometheus` and `crate::metrics` export them to different receivers.
 //!
-//! **Invariant:** no call executes code of this module, except that the `metrics` facade gets the delay before each retry.
+//! **Invariant:** no call executes code of this module, except that a retry records its delays in the `metrics` facade.
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
@@ -22,7 +22,7 @@ pub(crate) struct Family {
 pub(crate) enum MetricKind {
     Counter,
     Gauge,
-    /// In seconds.
+    /// A histogram of times, in seconds.
     Histogram,
 }
 
@@ -40,14 +40,14 @@ pub(crate) enum Value {
     Histogram(Histogram),
 }
 
-/// The number of values up to each bound, and their sum.
+/// The number of values in each bucket, and the sum of all values.
 #[derive(Clone, Debug)]
 #[cfg_attr(
     not(feature = "prometheus-client"),
     allow(dead_code, reason = "the `metrics` facade has histograms of its own")
 )]
 pub(crate) struct Histogram {
-    /// Upper bounds, each with the number of values above the previous bound. The last bound is `None`, for infinity.
+    /// The upper bound of each bucket, with the number of values up to it and above the previous bound. The last bound is `None`: infinity.
     pub(crate) buckets: Vec<(Option<Duration>, u64)>,
     pub(crate) sum: Duration,
 }
@@ -55,9 +55,9 @@ pub(crate) struct Histogram {
 /// The labels of a sample.
 #[derive(Clone, Debug)]
 pub(crate) struct Labels {
-    /// The label with the name: `service`, `retry`, `limit` or `bulkhead`.
+    /// The label of the name, and the name. The label is `service`, `retry`, `limit` or `bulkhead`.
     subject: (&'static str, &'static str),
-    /// A further label, such as `outcome`.
+    /// A further label and its value, such as `outcome`.
     part: Option<(&'static str, &'static str)>,
     key: Option<Arc<str>>,
     /// True for the overflow breaker or limit.
@@ -70,7 +70,7 @@ pub(crate) const DEFAULT_TOP_KEYS: usize = 20;
 /// The name of the histogram of delays before retries.
 pub(crate) const RETRY_DELAY: &str = "retry_delay_seconds";
 
-/// Records the delay before a retry, after it has passed, in the recorder of the `metrics` facade.
+/// Records the delay before a retry in the recorder of the `metrics` facade, after the delay has passed.
 #[cfg(feature = "metrics")]
 pub(crate) fn record_delay(retry: Option<&'static str>, delay: Duration) {
     let label = escaped(retry.unwrap_or("unnamed"));
@@ -101,7 +101,7 @@ impl Labels {
         self
     }
 
-    /// Adds the key of a breaker or limit, or the mark of the overflow.
+    /// Adds the key of a breaker or limit, or the label of the overflow breaker or limit.
     #[cfg(feature = "keyed")]
     pub(crate) fn with_key(self, (key, overflow): (Option<Arc<str>>, bool)) -> Self {
         Self { key, overflow, ..self }
@@ -115,7 +115,7 @@ impl Labels {
         Sample { labels: self, value: Value::Micros(micros) }
     }
 
-    /// Returns true for a sample of one key.
+    /// Returns true for a sample of one key, or of the overflow breaker or limit.
     #[cfg(feature = "metrics")]
     pub(crate) const fn has_key(&self) -> bool {
         self.key.is_some() || self.overflow
@@ -124,7 +124,7 @@ impl Labels {
     /// The labels with their values, which are [escaped].
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (&'static str, Cow<'_, str>)> {
         let key = self.key.as_deref().map(|key| ("key", key));
-        // A label of its own, since `key` can have any value.
+        // A separate label, since a real key can have any value of `key`.
         let overflow = self.overflow.then_some(("overflow", "true"));
         let pairs = [self.subject].into_iter().chain(self.part).chain(key).chain(overflow);
         pairs.map(|(name, value)| (name, escaped(value)))
@@ -132,7 +132,7 @@ impl Labels {
 }
 
 impl Value {
-    /// The value of a counter of the `metrics` facade, which has no fractions.
+    /// The value for a counter of the `metrics` facade, which counts in whole numbers: a time in whole seconds, rounded down.
     #[cfg(feature = "metrics")]
     pub(crate) const fn as_whole(&self) -> u64 {
         match self {
@@ -142,6 +142,7 @@ impl Value {
         }
     }
 
+    /// The value as a floating-point number; a time in seconds.
     #[allow(clippy::cast_precision_loss, reason = "285 years of microseconds are exact")]
     pub(crate) fn as_f64(&self) -> f64 {
         match self {

@@ -1,4 +1,4 @@
-//! Transient errors: the implementations of [`Transient`] for foreign types, and the search in chains of sources.
+//! The implementations of [`Transient`] for types of other crates, and the search in chains of sources.
 
 #[cfg(feature = "anyhow")]
 mod anyhow;
@@ -20,11 +20,12 @@ use std::{error::Error, io, time::Duration};
 use self::chain::{decisive, is_rejection};
 use crate::{Transient, stack::Verdict};
 
+/// By the wrapped error if its type is recognized, otherwise by the kind.
 impl Transient for io::Error {
     fn is_transient(&self) -> bool {
         use io::ErrorKind as Kind;
 
-        if let Some(inner) = carried(self) {
+        if let Some(inner) = wrapped(self) {
             return inner.is_transient();
         }
         matches!(
@@ -46,19 +47,20 @@ impl Transient for io::Error {
     }
 
     fn retry_after(&self) -> Option<Duration> {
-        carried(self)?.retry_after()
+        wrapped(self)?.retry_after()
     }
 
     fn is_rejection(&self) -> bool {
-        carried(self).is_some_and(Transient::is_rejection)
+        wrapped(self).is_some_and(Transient::is_rejection)
     }
 }
 
-/// What an [`io::Error`] that was made of another error knows of itself.
-fn carried(error: &io::Error) -> Option<&dyn Transient> {
+/// The error that decides for an [`io::Error`] that wraps another error, if there is one.
+fn wrapped(error: &io::Error) -> Option<&dyn Transient> {
     decisive(error.get_ref()?)
 }
 
+/// Always transient.
 #[cfg(feature = "tokio")]
 impl Transient for tokio::time::error::Elapsed {
     fn is_transient(&self) -> bool {
@@ -66,6 +68,7 @@ impl Transient for tokio::time::error::Elapsed {
     }
 }
 
+/// As the value in the box.
 impl<T: Transient + ?Sized> Transient for Box<T> {
     fn is_transient(&self) -> bool {
         (**self).is_transient()
@@ -80,6 +83,7 @@ impl<T: Transient + ?Sized> Transient for Box<T> {
     }
 }
 
+/// As the first error of a recognized type in the chain of sources; permanent if there is none.
 impl Transient for dyn Error + Send + Sync {
     fn is_transient(&self) -> bool {
         decisive(self).is_some_and(Transient::is_transient)
@@ -94,6 +98,7 @@ impl Transient for dyn Error + Send + Sync {
     }
 }
 
+/// As the first error of a recognized type in the chain of sources; permanent if there is none.
 impl Transient for dyn Error + Send {
     fn is_transient(&self) -> bool {
         decisive(self).is_some_and(Transient::is_transient)
@@ -108,6 +113,7 @@ impl Transient for dyn Error + Send {
     }
 }
 
+/// As the first error of a recognized type in the chain of sources; permanent if there is none.
 impl Transient for dyn Error {
     fn is_transient(&self) -> bool {
         decisive(self).is_some_and(Transient::is_transient)

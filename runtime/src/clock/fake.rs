@@ -10,8 +10,9 @@ use super::{Moment, micros, task_now};
 
 /// A clock that advances when a test advances it, or when a retry sleeps.
 ///
-/// It applies to the threads that have [entered](Self::enter) it, and only to these. There, a delay between two attempts advances the
-/// clock and returns at once; breakers, budgets, rate limits and time limits read it. A clone is the same clock, for other threads.
+/// It applies only to the threads that have [entered](Self::enter) it. On these, a delay between two attempts advances the clock and
+/// returns at once, and breakers, budgets, rate limits and time limits read the clock. A clone is a handle to the same clock, for use on
+/// other threads.
 ///
 /// ```
 /// use std::{io, time::Duration};
@@ -37,16 +38,16 @@ struct Inner {
 }
 
 enum Kind {
-    /// Does not advance by itself.
+    /// Advances only by [`FakeClock::advance`] and by sleeps.
     Frozen { start: Moment },
-    /// Advances with tokio's clock.
+    /// Advances with tokio's clock as well.
     #[cfg(feature = "tokio")]
     BesideTokio,
 }
 
 #[derive(Default)]
 struct State {
-    /// The time by which it was advanced, in microseconds.
+    /// The time by which the clock was advanced, in microseconds.
     advanced: u64,
     slept: Vec<Duration>,
 }
@@ -56,16 +57,17 @@ thread_local! {
 }
 
 impl FakeClock {
-    /// Creates a clock that advances only by [`advance`](Self::advance) and by sleeps. For code that is not `async`.
+    /// Creates a clock that advances only by [`advance`](Self::advance) and by sleeps, for code that is not `async`.
     #[must_use]
     #[allow(clippy::new_without_default, reason = "there are two constructors")]
     pub fn new() -> Self {
         Self::of(Kind::Frozen { start: task_now() })
     }
 
-    /// Creates a clock that advances with tokio's, which the test pauses, and with the sleeps of functions that are not `async`.
+    /// Creates a clock that advances with tokio's clock, and in addition by [`advance`](Self::advance) and by the sleeps of functions that
+    /// are not `async`.
     ///
-    /// For tests of both kinds of functions under `#[tokio::test(start_paused = true)]`.
+    /// Use it under `#[tokio::test(start_paused = true)]`, for tests of both kinds of functions.
     #[cfg(feature = "tokio")]
     #[must_use]
     pub fn beside_tokio() -> Self {
@@ -82,7 +84,7 @@ impl FakeClock {
         Entered { before: ENTERED.replace(Some(self.clone())), _thread: PhantomData }
     }
 
-    /// Advances the clock.
+    /// Advances the clock, rounded up to whole microseconds.
     pub fn advance(&self, by: Duration) {
         self.with(|state| state.advanced = state.advanced.saturating_add(micros(by)));
     }
@@ -93,8 +95,8 @@ impl FakeClock {
         Duration::from_micros(self.with(|state| state.advanced))
     }
 
-    /// The delays between attempts on the threads that have entered the clock, in order, `async` ones included. Delays of zero are left
-    /// out.
+    /// The delays between attempts on the threads that have entered the clock, in order, including those of `async` functions. Delays of
+    /// zero are omitted.
     #[must_use]
     pub fn slept(&self) -> Vec<Duration> {
         self.with(|state| state.slept.clone())
@@ -120,7 +122,7 @@ impl fmt::Debug for FakeClock {
     }
 }
 
-/// A guard that keeps its thread on a [`FakeClock`]. Returned by [`FakeClock::enter`].
+/// A guard that makes a [`FakeClock`] the clock of its thread. Returned by [`FakeClock::enter`].
 pub struct Entered {
     before: Option<FakeClock>,
     /// The guard must be dropped on its own thread.
@@ -143,7 +145,7 @@ fn entered() -> Option<FakeClock> {
     ENTERED.with_borrow(Clone::clone)
 }
 
-/// Reads the fake clock of this thread, if it has entered one.
+/// Reads the fake clock of this thread; `None` if the thread has not entered one.
 pub(crate) fn now() -> Option<Moment> {
     entered().map(|clock| clock.now())
 }
@@ -158,7 +160,7 @@ pub(crate) fn sleeps(delay: Duration) -> bool {
     clock.is_some()
 }
 
-/// Records a sleep that another clock measures.
+/// Records a sleep in the fake clock of this thread, if it has entered one, without advancing the clock.
 pub(crate) fn note_sleep(delay: Duration) {
     if let Some(clock) = entered().filter(|_| !delay.is_zero()) {
         clock.with(|state| state.slept.push(delay));

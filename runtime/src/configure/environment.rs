@@ -12,14 +12,14 @@ use crate::{
 /// The variables of one capability.
 struct Variables {
     table: &'static str,
-    /// The prefix of all its variables: `STEADFAST_BREAKER_`.
+    /// The prefix of the variables: `STEADFAST_BREAKER_`.
     prefix: String,
     options: &'static [&'static str],
-    /// The configurable names, with the form that they have in variables.
+    /// The configurable names, each with its form in variables: `payments`, `PAYMENTS`.
     names: Vec<(&'static str, String)>,
 }
 
-/// A way to split a variable into a name and an option.
+/// A way to split a variable: the name, and the option in upper case.
 type Reading<'r> = (&'static str, &'r str);
 
 /// The variables as sections, one for each name.
@@ -63,8 +63,8 @@ impl Variables {
 
     /// Splits the part of a variable after the prefix into a name and an option.
     ///
-    /// One name may be the beginning of another. For the names `api` and `api_failure`, `API_FAILURE_THRESHOLD` sets
-    /// `failure_threshold` of `api`, since `threshold` is not an option. If two readings have a known option, the variable is ambiguous.
+    /// A name can be a prefix of another. For the names `api` and `api_failure`, `API_FAILURE_THRESHOLD` sets `failure_threshold` of
+    /// `api`, since `threshold` is not an option. If two readings have a known option, the variable is ambiguous.
     fn read<'r>(&self, rest: &'r str) -> Result<Reading<'r>, String> {
         let reading =
             |(name, form): &(&'static str, String)| Some((*name, rest.strip_prefix(form)?.strip_prefix('_')?));
@@ -80,19 +80,19 @@ impl Variables {
             (Some(only), None) => return Ok(*only),
             (None, _) => {}
         }
-        // The option is unknown: report it for the name with the most similar option.
+        // The option is unknown. The error is about the name after which the most similar option follows; of equals, the longest name.
         let distance = |(_, option): &&Reading<'_>| {
             let distance = nearest(&option.to_ascii_lowercase(), self.options).map_or(usize::MAX, |(by, _)| by);
             (distance, Reverse(rest.len() - option.len()))
         };
         readings.iter().min_by_key(distance).copied().ok_or_else(|| {
             let known: Vec<_> = self.names.iter().map(|(_, form)| form.as_str()).collect();
-            format!("names no {table}: {}", unknown(table, rest, &known))
+            format!("does not name a {table}: {}", unknown(table, rest, &known))
         })
     }
 }
 
-/// A name as it is written in variables: in upper case, with `_` for everything but letters and digits.
+/// A name as it is written in variables: in upper case, with `_` for each character that is not a letter or digit of ASCII.
 fn variable_form(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
 }

@@ -46,12 +46,13 @@ pub(super) fn sections(text: &str, path: Option<&Path>, issues: &mut Issues) -> 
     sections
 }
 
+/// The assignments of one table, `path`.
 fn assignments(path: &str, settings: &DeTable<'_>, text: &Arc<Text>, issues: &mut Issues) -> Vec<Assignment> {
     let mut assignments = Vec::new();
     for (option, value) in settings {
         let (source, option) = (Source::Text(text.clone(), option.span().start), option.get_ref().to_string());
         let key = format!("{path}.{}", shortened(&option));
-        // Strings are taken by their value, numbers and booleans as they are written.
+        // A string is read by its value; a number or boolean as it is written.
         let value = match value.get_ref() {
             DeValue::String(value) => value.to_string(),
             DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) => {

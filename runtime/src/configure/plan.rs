@@ -1,4 +1,4 @@
-//! The settings of everything in the program, with the sections of all layers merged into those in the code and checked.
+//! The settings of the whole program: the settings in the code, merged with the sections of all layers, and checked.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::{
     settings::{Issues, Section, unknown},
 };
 
-/// Everything that can be configured, with its merged settings.
+/// Everything that can be configured, with the merged settings.
 pub(super) struct Plan(Vec<Box<dyn Configurable>>);
 
 impl Plan {
@@ -38,7 +38,7 @@ impl Plan {
         Self(all)
     }
 
-    /// Replaces the settings. Returns those in force that have changed, and retains what they belong to for [`apply`](Self::apply).
+    /// Replaces the settings, and returns the changes of the settings in force. Only what has changed remains for [`apply`](Self::apply).
     pub(super) fn replace(&mut self) -> Vec<ConfigChange> {
         let mut changes = Vec::new();
         self.0.retain(|configurable| {

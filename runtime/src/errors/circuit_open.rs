@@ -9,20 +9,20 @@ use crate::{
     stack::RejectionTrace,
 };
 
-/// A call that was not made because its circuit breaker did not admit it.
+/// The error of a call that a circuit breaker rejected.
 ///
-/// A function returns it inside its own error type, which needs a `From<CircuitOpen>`. thiserror generates one for a variant
-/// `Open(#[from] CircuitOpen)`; [`std::io::Error`], `anyhow::Error` and boxed errors have one already.
+/// A function returns it inside its own error type, which must implement `From<CircuitOpen>`. thiserror generates the implementation for
+/// a variant `Open(#[from] CircuitOpen)`; [`std::io::Error`], `anyhow::Error` and boxed errors have one.
 ///
-/// It is never [`Transient`]: a retry does not repeat a call that an open circuit has rejected, unless the retry asks for that by
-/// `retry_if(CircuitOpen)`.
+/// It is never [`Transient`]: a retry does not repeat a call that an open circuit has rejected, unless its `retry_if` selects the error,
+/// as `retry_if(CircuitOpen)` does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CircuitOpen {
     pub(crate) name: &'static str,
     pub(crate) key: OptText<Key>,
     pub(crate) reason: PackedReason,
-    /// The reason that an operator gave for a manual override.
+    /// The operator's reason for a manual override.
     pub(crate) note: OptText<Arc<str>>,
     pub(crate) elapsed: OptMicros,
     pub(crate) retry_after: OptMicros,
@@ -59,7 +59,7 @@ impl CircuitOpen {
         self.key.0.as_ref()?.text().map(AsRef::as_ref)
     }
 
-    /// Returns true for the overflow breaker, which all keys share that have no breaker of their own.
+    /// Returns true for the overflow breaker, which is shared by all keys without a breaker of their own.
     #[must_use]
     pub fn is_overflow(&self) -> bool {
         self.key.0.as_ref().is_some_and(Key::is_overflow)
@@ -71,7 +71,7 @@ impl CircuitOpen {
         self.reason.reason()
     }
 
-    /// The reason that was given with the manual override that forced or opened the circuit.
+    /// The operator's reason for the manual override that opened the circuit; `None` without an override or a reason for it.
     #[must_use]
     pub fn operator_reason(&self) -> Option<&str> {
         self.note.0.as_deref()
@@ -85,8 +85,8 @@ impl CircuitOpen {
 
     /// The time from the rejection until a call can be admitted.
     ///
-    /// While trial calls are in flight it is an upper bound: the time after which unfinished trial calls are given up. `None` for a
-    /// circuit that is forced open without an expiry.
+    /// While trial calls are in flight, it is an upper bound: the time until unfinished trial calls are abandoned. `None` for a circuit
+    /// that is forced open without an expiry.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after.get()
@@ -138,7 +138,7 @@ impl fmt::Display for CircuitOpen {
 
 impl Error for CircuitOpen {}
 
-/// Never transient: an open circuit is not called again. Its `retry_after` is the breaker's.
+/// Never transient. `retry_after` is that of the breaker.
 impl Transient for CircuitOpen {
     fn is_transient(&self) -> bool {
         false

@@ -5,7 +5,8 @@ use crate::escape::escaped;
 /// Two declarations of one name that contradict each other.
 ///
 /// They give different settings or a different `failure_if`, one has a `key` and the other has none, both are statics, or no
-/// declaration of the name gives the settings that it needs. Its `Display` names both places and the fix.
+/// declaration gives the settings that a policy of this kind requires; then `first` and `second` are the same. The `Display` text
+/// contains both places and the fix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigConflict {
@@ -27,35 +28,35 @@ pub struct DeclarationSite {
     pub config: DeclaredConfig,
     /// The maximum number of keys; `None` without a `key`.
     pub max_keys: Option<usize>,
-    /// The option that selects which errors are failures, as it is written: `failure_if(io::Error)`. `None` without the option.
+    /// The option that selects the errors that are failures, as it is written: `failure_if(io::Error)`. `None` without the option.
     pub failure_if: Option<&'static str>,
 }
 
-/// The settings of one declaration, of any kind.
+/// The settings of one declaration, of any kind of policy.
 ///
-/// It compares with the settings themselves, such as [`BreakerConfig`](crate::BreakerConfig). Its `Display` reads like the options of
-/// the attribute.
+/// It can be compared with settings, such as a [`BreakerConfig`](crate::BreakerConfig). The `Display` text has the form of the options
+/// of the attribute.
 #[derive(Clone)]
 pub struct DeclaredConfig {
     terms: &'static PolicyTerms,
     config: Option<Arc<dyn ErasedConfig>>,
 }
 
-/// The settings of a kind of policy. Their `Display` reads like the options of the attribute.
+/// The settings of a kind of policy. Their `Display` text has the form of the options of the attribute.
 pub trait PolicyConfig: Any + Copy + PartialEq + fmt::Debug + fmt::Display + Send + Sync {}
 
-/// The words for a kind of policy in messages and settings files.
+/// The terms for a kind of policy in messages and settings files.
 #[derive(Debug)]
 pub struct PolicyTerms {
     /// The kind in a sentence: `circuit breaker`.
     pub(crate) kind: &'static str,
     /// The table in a settings file: `breaker`.
     pub(crate) table: &'static str,
-    /// Settings that a declaration can give, as an example in messages.
+    /// Example settings for messages: `failure_threshold = 5`.
     pub(crate) example: &'static str,
 }
 
-/// A [`PolicyConfig`] of unknown type.
+/// A [`PolicyConfig`] whose type is erased.
 trait ErasedConfig: fmt::Debug + fmt::Display + Send + Sync {
     fn as_any(&self) -> &dyn Any;
     fn equals(&self, other: &dyn Any) -> bool;
@@ -76,9 +77,9 @@ impl DeclaredConfig {
         Self { terms, config: config.map(|config| Arc::new(config) as _) }
     }
 
-    /// The settings as a value of type `C`, if they are of that type.
+    /// The settings, if they are of type `C`.
     ///
-    /// `None` as well for a declaration without settings.
+    /// `None` if they are of another type, and for a declaration without settings.
     #[must_use]
     pub fn downcast_ref<C: 'static>(&self) -> Option<&C> {
         self.config.as_deref()?.as_any().downcast_ref()
@@ -134,7 +135,7 @@ impl fmt::Display for ConfigConflict {
         if first.config.config.is_none() {
             return write!(
                 f,
-                "{kind} `{name}` is declared at {} without settings, and nowhere with them; add them there: `{example}`",
+                "{kind} `{name}` is declared at {} without settings, and no other declaration gives any; add them: `{example}`",
                 first.location,
             );
         }
@@ -144,14 +145,14 @@ impl fmt::Display for ConfigConflict {
             return write!(
                 f,
                 "{kind} `{name}` counts different errors as failures: `{one}` at {}, `{other}` at {}; use the same \
-                 `failure_if` at both places, or rename one of them",
+                 `failure_if` in both places, or rename one of them",
                 first.location, second.location,
             );
         }
         if same_settings {
             return write!(
                 f,
-                "two statics are {kind} `{name}`, at {} and at {}; share one static, or rename one of them",
+                "two statics declare {kind} `{name}`, at {} and at {}; share one static, or rename one of them",
                 first.location, second.location,
             );
         }
@@ -170,7 +171,7 @@ impl fmt::Display for ConfigConflict {
 impl Error for ConfigConflict {}
 
 impl DeclarationSite {
-    /// The settings with `max_keys` and `failure_if`, as the options of the attribute.
+    /// The settings with `max_keys` and `failure_if`, in the form of the options of the attribute.
     fn settings(&self) -> impl fmt::Display {
         fmt::from_fn(|f| {
             write!(f, "{}", self.config)?;

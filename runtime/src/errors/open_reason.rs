@@ -1,4 +1,4 @@
-//! The reason for a rejection: as users read it, and packed into one number that the breaker's state carries.
+//! The reason for a rejection: the public type, and its packed form in rejections and in the state of a breaker.
 
 use std::fmt;
 
@@ -29,7 +29,7 @@ pub enum OpenReason {
     TrialFailed,
     /// The circuit is half-open, and all its trial calls are in flight.
     TrialsUnderWay,
-    /// The circuit closed recently and admits only a share of the calls so far.
+    /// The circuit has closed recently, and still admits only a share of the calls.
     RampingUp,
     /// An operator forced the circuit open.
     Forced,
@@ -37,21 +37,21 @@ pub enum OpenReason {
     Override,
 }
 
-/// An [`OpenReason`] with its figures, packed into 64 bits, as the breaker's state and rejections carry it.
+/// An [`OpenReason`] with its figures, packed into 64 bits: the rule, and two figures of [`COUNT_BITS`] bits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PackedReason(u64);
 
-/// The width of a packed figure. Larger figures saturate.
+/// The width of a packed figure, in bits. Larger figures saturate.
 pub(crate) const COUNT_BITS: u32 = 30;
 const MAX_COUNT: u32 = (1 << COUNT_BITS) - 1;
 
-// The rule. A reason without figures has its own code in place of the first figure.
+// The codes of the rules. `PLAIN` marks a reason without figures; its own code replaces the first figure.
 const PLAIN: u64 = 0;
 const CONSECUTIVE: u64 = 1;
 const FAILURE_RATE: u64 = 2;
 const SLOW_CALL_RATE: u64 = 3;
 
-// The codes of reasons without figures. 0 stands for no reason.
+// The codes of the reasons without figures. 0 means no reason.
 const OVERRIDE: u32 = 1;
 const TRIAL_FAILED: u32 = 2;
 const TRIALS_UNDER_WAY: u32 = 3;
@@ -104,7 +104,7 @@ impl PackedReason {
         }
     }
 
-    /// Returns true if an operator, or code on behalf of one, set the state; it may have a text as its reason.
+    /// Returns true for a manual override, which can have a text as its reason.
     pub(crate) fn is_operator_set(self) -> bool {
         self == Self::FORCED || self == Self::OVERRIDE
     }
@@ -114,7 +114,7 @@ impl fmt::Display for OpenReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TrialsUnderWay => f.write_str("half-open, and all trial calls are in flight"),
-            Self::RampingUp => f.write_str("closed, and admits only a share of the calls so far"),
+            Self::RampingUp => f.write_str("closed, and still admits only a share of the calls"),
             Self::Forced => f.write_str("forced open"),
             _ => write!(f, "open {}", self.cause()),
         }
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn packing_keeps_a_reason() {
+    fn packing_preserves_a_reason() {
         for reason in [
             OpenReason::ConsecutiveFailures { failures: 5 },
             OpenReason::FailureRate { failures: 0, calls: MAX_COUNT },

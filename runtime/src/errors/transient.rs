@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-/// Which values of an error type are worth another attempt.
+/// An error type that distinguishes transient errors from permanent ones.
 ///
-/// `#[retry]` asks it, so that nothing is retried by guesswork. Derive it:
+/// `#[retry]` repeats a call if its error is transient, and returns a permanent error at once. Derive the trait, or implement it:
 ///
 /// ```
 /// use std::{io, time::Duration};
@@ -14,7 +14,7 @@ use std::time::Duration;
 ///     Timeout,
 ///     #[transient(retry_after = after)] // a `Duration` or an `Option<Duration>`
 ///     RateLimited { after: Duration },
-///     #[transient(inherit)] // as transient as the error inside
+///     #[transient(inherit)] // transient if the inner error is
 ///     Connection(io::Error),
 ///     NotFound, // no attribute: permanent
 /// }
@@ -28,41 +28,51 @@ use std::time::Duration;
 /// );
 /// ```
 ///
-/// or implement it by hand.
+/// This crate implements it for foreign types, those of client libraries behind a feature:
 ///
-/// These types have it, some behind a feature of this crate:
-///
-/// | type | feature | transient | not worth another attempt | `retry_after` |
+/// | type | feature | transient | permanent | `retry_after` |
 /// | --- | --- | --- | --- | --- |
-/// | [`std::io::Error`] | | of kind `ConnectionRefused`, `ConnectionReset`, `ConnectionAborted`, `NotConnected`, `BrokenPipe`, `TimedOut`, `Interrupted`, `WouldBlock`, `UnexpectedEof`, `HostUnreachable`, `NetworkUnreachable`, `NetworkDown`, `ResourceBusy` | all other kinds; where the error that it was made of says something, that counts | from the error that it was made of |
+/// | [`std::io::Error`] | | the kinds `ConnectionRefused`, `ConnectionReset`, `ConnectionAborted`, `NotConnected`, `BrokenPipe`, `TimedOut`, `Interrupted`, `WouldBlock`, `UnexpectedEof`, `HostUnreachable`, `NetworkUnreachable`, `NetworkDown`, `ResourceBusy`; if it wraps an error, and the chain of that error contains a recognized type, that one decides instead of the kind | all other kinds | from the wrapped error |
 /// | `tokio::time::error::Elapsed` | `tokio` | always | | |
 /// | [`TimedOut`], [`BulkheadFull`] | | always | | |
-/// | [`RateLimited`] | | always | | when there will be a place |
+/// | [`RateLimited`] | | always | | the time until a call can be admitted |
 /// | [`CircuitOpen`] | | | always | from the breaker |
-/// | `Box<dyn Error>`, also with `Send` and `Sync` | | what the first error in its chain of sources says that is of a type in this table, or of one that derives `Transient` and has no generic parameters | a chain without such an error | from that error |
-/// | `anyhow::Error` | `anyhow`; the attributes do without | as `Box<dyn Error>` | as `Box<dyn Error>` | as `Box<dyn Error>` |
-/// | `http::StatusCode` | `http` | 408, 425, 429, 500, 502, 503, 504 | all others | a status has no headers: `steadfast::retry_after(&headers)` |
-/// | `reqwest::Error` | `reqwest` | time-out; failed look-up of a name; connection or body that fails by a transient `io::Error`; connection closed before the end of the answer; `error_for_status` with a transient status | a wrong URL or request, redirects, rubbish in the answer, a refused certificate, a proxy that does not let it through | the error has no headers: its impl shows how an error type of your own has them |
-/// | `tonic::Status` | `tonic` | `Unavailable`, `ResourceExhausted`, `DeadlineExceeded`; `Unknown` and `Cancelled` that come of a transient `io::Error` or of tonic's own time-out | all other codes, also `Aborted`; a [`CircuitOpen`] in its sources; `grpc-retry-pushback-ms` that is negative or no number | `grpc-retry-pushback-ms` |
-/// | `sqlx::Error` | `sqlx` | a transient `io::Error`; time-out of the pool; SQLSTATE `08...`, `40001`, `40P01`, `53...`, `55P03`, `57P01`, `57P02`, `57P03`, `57P05`; busy or locked in SQLite | all others, also failures of TLS, and a lock wait timeout in MySQL (its SQLSTATE `HY000` says nothing) | |
-/// | `redis::RedisError` | `redis` | connection refused or dropped, time-out, another transient `io::Error`; `LOADING`, `TRYAGAIN`, `CLUSTERDOWN`, `MASTERDOWN`, `READONLY`, `BUSY`; sentinel or cluster without a node | all others, also failed authentication, `WRONGTYPE`, `OOM`, `MOVED`, `ASK` | |
+/// | `Box<dyn Error>`, also with `Send` and `Sync` | | if the first error of a recognized type in its chain of sources is transient | all others, also a chain without a recognized type | from that error |
+/// | `anyhow::Error` | `anyhow`; not needed for the attributes | as `Box<dyn Error>` | as `Box<dyn Error>` | as `Box<dyn Error>` |
+/// | `http::StatusCode` | `http` | 408, 425, 429, 500, 502, 503, 504 | all others | none, since a status has no headers; use `steadfast::retry_after(&headers)` |
+/// | `reqwest::Error` | `reqwest` | timeout; failed DNS lookup; a transient `io::Error` while connecting or in a body; connection closed before the end of the response; `error_for_status` with a transient status | invalid URL or request, redirect error, malformed response, invalid certificate, a proxy that refuses the connection | none, since the error has no headers; the documentation of the implementation shows an error type that has them |
+/// | `tonic::Status` | `tonic` | `Unavailable`, `ResourceExhausted`, `DeadlineExceeded`; `Unknown` and `Cancelled` if caused by a transient `io::Error` or tonic's own timeout | all other codes, also `Aborted`; a [`CircuitOpen`] among its sources; a `grpc-retry-pushback-ms` that is negative or not a number | `grpc-retry-pushback-ms`; without it, from its source |
+/// | `sqlx::Error` | `sqlx` | a transient `io::Error`; timeout of the pool; SQLSTATE `08...`, `40001`, `40P01`, `53...`, `55P03`, `57P01`, `57P02`, `57P03`, `57P05`; busy or locked in SQLite | all others, also TLS failures, and a lock wait timeout in MySQL (its SQLSTATE `HY000` is unspecific) | |
+/// | `redis::RedisError` | `redis` | connection refused or dropped, timeout, another transient `io::Error`; `LOADING`, `TRYAGAIN`, `CLUSTERDOWN`, `MASTERDOWN`, `READONLY`, `BUSY`; a sentinel without a known node, a cluster without a reachable one | all others, also failed authentication, `WRONGTYPE`, `OOM`, `MOVED`, `ASK` | |
+///
+/// Recognized in a chain of sources are the error types of this table, and each type that derives `Transient`, has no generic
+/// parameters and implements [`Error`](std::error::Error). An implementation by hand is not recognized there.
+///
+/// [`TimedOut`]: crate::TimedOut
+/// [`BulkheadFull`]: crate::BulkheadFull
+/// [`RateLimited`]: crate::RateLimited
+/// [`CircuitOpen`]: crate::CircuitOpen
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not say which of its values are worth another attempt",
+    message = "`{Self}` does not implement `Transient`, which marks the values that are worth another attempt",
     label = "this error type is not `Transient`",
     note = "on a type of your own: `#[derive(steadfast::Transient)]`, and `#[transient]` on the variants to retry",
-    note = "or say it where it is retried: `retry_if(SomeError, OtherError)`, `retry_if = |error| ...` or `retry_if = any`; of a policy, `.retry_if(|error| ...)`"
+    note = "or decide it where the call is retried: `retry_if(SomeError, OtherError)`, `retry_if = |error| ...` or `retry_if = any`; with a policy, `.retry_if(|error| ...)`"
 )]
 pub trait Transient {
-    /// Whether another attempt may succeed.
+    /// Returns true if another attempt may succeed.
     fn is_transient(&self) -> bool;
 
-    /// How long to wait before it, where the error knows. It replaces the computed delay.
+    /// The time to wait before the next attempt, which replaces the delay of the backoff; `None` if the error does not specify one.
     fn retry_after(&self) -> Option<Duration> {
         None
     }
 
-    /// Whether there was no call: a breaker, a rate limit or a bulkhead of this crate has rejected it. Where that ends a retry, it is
-    /// counted and told as such. What is derived passes on what the error inside says.
+    /// Returns true if the call was not made, because a circuit breaker, a rate limit or a bulkhead of this crate rejected it.
+    ///
+    /// If the error is permanent, the retry counts as rejected rather than failed, and emits
+    /// [`RetryRejected`](crate::events::Event::RetryRejected). A transient rejection is retried like any transient error.
+    ///
+    /// A derived implementation returns the value of the inner error: the only field, or the one marked `#[from]` or `#[source]`.
     fn is_rejection(&self) -> bool {
         false
     }

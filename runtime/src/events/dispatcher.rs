@@ -2,10 +2,10 @@
 //!
 //! One thread delivers at a time: it holds the *turn*. A thread that publishes takes the turn if it is free. After [`SHARE`] events
 //! the turn is offered: the next thread that publishes waits for the running callback to return and takes over the turn. A call
-//! therefore delivers the events of others only while no other call can.
+//! therefore delivers more than its share only while no other thread publishes.
 //!
 //! **Invariant:** a thread gives up the turn only if the queue is empty, if another thread takes it over, or after [`ROUNDS`]. No
-//! event remains in the queue while subscribers cause no events themselves.
+//! event remains in the queue unless subscribers cause events themselves.
 
 use std::{
     cell::Cell,
@@ -22,18 +22,18 @@ use crate::panics::contain;
 
 pub(super) type Callback = Arc<dyn Fn(&Event) + Send + Sync>;
 
-/// The length of the queue above which only changes are added: a flood of rejections must not displace changes.
+/// The length of the queue from which on only changes are added, so that a flood of rejections does not displace changes.
 const MAX_EVENTS: usize = 1_024;
-/// The length of the queue above which nothing is added.
+/// The length of the queue from which on nothing is added.
 const MAX_CHANGES: usize = 16_384;
 /// The number of events that a thread delivers before it offers the turn.
 const SHARE: usize = 32;
-/// The number of times that a thread without a successor continues, after its share, with the events queued by then. It bounds the
-/// work of a call whose subscriber publishes an event for each event.
+/// The number of rounds that a thread without a successor delivers after its share. A round is the events that are queued when it
+/// begins. The limit bounds the work of a call whose subscriber publishes an event for each event.
 const ROUNDS: u32 = 4;
 
-/// The events that await delivery. A thread that changes the state of a circuit holds the lock of the queue, so that changes and
-/// their events have one order.
+/// The events to deliver. A thread that changes the state of a circuit holds the lock of the queue, so that changes and their events
+/// have the same order.
 ///
 /// **Invariant:** no user code runs while the queue is locked.
 pub(crate) struct EventQueue {
@@ -50,36 +50,40 @@ pub(crate) struct EventQueue {
 enum DispatchTurn {
     Free,
     Taken,
-    /// Taken, by a thread that has delivered its share.
+    /// Taken by a thread that has delivered its share; another thread can take it over.
     Offered,
 }
 
-/// A queue with its subscribers, and the threads that wait for the turn.
+/// A queue of events with its subscribers.
 pub(super) struct Dispatcher {
     queue: Mutex<EventQueue>,
-    /// Signals that the turn is free.
+    /// Notified when the turn becomes free.
     free: Condvar,
     /// True if there are subscribers. Readable without the lock.
     has_subscribers: AtomicBool,
-    /// The longest wait for a callback that runs on another thread.
+    /// The maximum time to wait for a callback that runs on another thread.
     max_wait: Duration,
 }
 
 /// The deliveries of a thread in its current turn.
 #[derive(Default)]
 struct Delivered {
+    /// The number of events of the share that have been delivered.
     of_share: usize,
+    /// The number of rounds that have begun.
     rounds: u32,
+    /// The number of events of the current round that are not yet delivered.
     left_of_round: usize,
 }
 
 thread_local! {
-    /// True while this thread runs callbacks: it must not wait for them to return.
+    /// True while this thread runs callbacks. It must not wait for the turn then, since it holds the turn itself.
     static IS_DELIVERING: Cell<bool> = const { Cell::new(false) };
 }
 
 impl Dispatcher {
-    /// Creates a dispatcher whose threads wait at most `max_wait` for a callback of another thread, which may itself wait for them.
+    /// Creates a dispatcher whose threads wait at most `max_wait` for a callback of another thread. The limit ends a deadlock with a
+    /// callback that waits for them.
     pub(super) const fn new(max_wait: Duration) -> Self {
         let queue = EventQueue {
             subscribers: None,
@@ -97,7 +101,8 @@ impl Dispatcher {
 
     #[inline]
     pub(super) fn has_subscribers(&self) -> bool {
-        // ORDERING: Relaxed: a new subscriber gets the events that are published after it has subscribed.
+        // ORDERING: Relaxed: an event that happens after `subscribe` has returned sees the flag. A concurrent event may miss the new
+        // subscriber. The subscribers themselves are read under the lock of the queue.
         self.has_subscribers.load(Ordering::Relaxed)
     }
 
@@ -122,7 +127,7 @@ impl Dispatcher {
 
     /// Replaces the subscribers. Returns the previous ones, which the caller drops after releasing the lock.
     fn replace(&self, queue: &mut EventQueue, subscribers: Option<Arc<[Callback]>>) -> Option<Arc<[Callback]>> {
-        // ORDERING: Relaxed: see `is_heard`. Written under the lock, so that the last write is of the last subscribers.
+        // ORDERING: Relaxed: see `has_subscribers`. It is written under the lock, so the last write matches the last subscribers.
         self.has_subscribers.store(subscribers.is_some(), Ordering::Relaxed);
         if subscribers.is_none() {
             (queue.waiting, queue.lost) = (VecDeque::new(), 0);
@@ -147,6 +152,7 @@ impl Dispatcher {
         IS_DELIVERING.set(false);
     }
 
+    /// Takes the turn, after a wait if it is offered. Returns false if the queue is empty or the turn is not free.
     fn take_turn(&self) -> bool {
         let mut queue = self.queue();
         if queue.is_empty() {
@@ -180,6 +186,7 @@ impl Dispatcher {
 }
 
 impl Delivered {
+    /// Counts a further event. Returns false if the turn ends before it: for a successor, or after the last round.
     fn continues(&mut self, queue: &mut EventQueue) -> bool {
         if self.of_share < SHARE {
             self.of_share += 1;
@@ -202,7 +209,7 @@ impl Delivered {
 }
 
 impl EventQueue {
-    /// Queues an event, if there are subscribers and the queue has room for it.
+    /// Queues an event. It is discarded if there are no subscribers, and counted as lost if the queue is full.
     pub(crate) fn push(&mut self, event: impl FnOnce() -> Event) {
         if self.subscribers.is_none() {
             return;
@@ -229,6 +236,7 @@ impl EventQueue {
         self.waiting.is_empty() && self.lost == 0
     }
 
+    /// The event about lost events, if there are any. Resets their number.
     fn take_lost(&mut self) -> Option<Event> {
         let events = std::mem::take(&mut self.lost);
         (events > 0).then_some(Event::EventsLost { events })

@@ -15,38 +15,38 @@ pub enum Event {
         breaker: &'static str,
         /// The key of the breaker, if it has one.
         key: Option<Arc<str>>,
-        /// True for the overflow breaker, which all keys share that have no breaker of their own. Its `key` is `None`.
+        /// True for the overflow breaker, which is shared by all keys without a breaker of their own. Its `key` is `None`.
         overflow: bool,
         /// The state before.
         from: BreakerState,
         /// The state now.
         to: BreakerState,
-        /// The rule that opened the circuit, with its figures.
+        /// The reason for the new state, with the figures of the rule that opened the circuit; `None` if it is not open.
         reason: Option<OpenReason>,
-        /// The reason that was given with a manual override.
+        /// The operator's reason for a manual override.
         operator_reason: Option<Arc<str>>,
     },
     /// A circuit breaker rejected a call. Not emitted for breakers that only observe.
     #[non_exhaustive]
     CallRejected {
-        /// The rejection that the caller gets, with breaker, reason and wait.
+        /// The rejection that the caller gets, with the breaker, the reason and the time to wait.
         rejection: CircuitOpen,
     },
     /// A new key shares the overflow breaker or limit, because the maximum number of keys is reached and none can be evicted.
     ///
-    /// Emitted once, and again after a later key has been given a breaker or limit of its own.
+    /// Emitted once, and again only after a later key has received a breaker or limit of its own.
     #[non_exhaustive]
     KeysOverflowed {
-        /// The kind of what is kept for each key: `circuit breaker` or `rate limit`.
+        /// The kind of policy: `circuit breaker` or `rate limit`.
         kind: &'static str,
-        /// The name.
+        /// The name of the policy.
         name: &'static str,
         /// The maximum number of keys.
         max_keys: usize,
     },
     /// An attempt failed, and the next one follows after a delay.
     ///
-    /// Not emitted where the delay would end before a breaker inside admits calls again: the retry then returns the rejection at once.
+    /// Not emitted if the delay would end before an inner breaker admits calls again: the retry then returns the rejection at once.
     #[non_exhaustive]
     RetryScheduled {
         /// The name of the policy, or the path of the function.
@@ -92,7 +92,7 @@ pub enum Event {
     },
     /// A retry runs inside another retry, so that their attempts multiply.
     ///
-    /// Emitted once for each pair, at the second attempt of the outer one. `nested = inherit` leaves all retries to the outer one.
+    /// Emitted once for each pair, at the second attempt of the outer one. With `nested = inherit`, only the outer one retries.
     #[non_exhaustive]
     NestedRetries {
         /// The name of the outer policy, or the path of its function.
@@ -109,7 +109,7 @@ pub enum Event {
         /// The name of the policy, or the path of the function.
         retry: Option<&'static str>,
     },
-    /// The retry budget is exhausted: an attempt that was due is not made.
+    /// The retry budget is exhausted, and the retry ended before its next attempt.
     #[non_exhaustive]
     BudgetDenied {
         /// The name of the policy, or the path of the function.
@@ -125,14 +125,14 @@ pub enum Event {
         /// The time limit.
         limit: Duration,
     },
-    /// A call failed, and a fallback is called. Each fallback in a chain emits its own event, with the error before it.
+    /// A call failed, and a fallback is called. Each fallback in a chain emits an event, with the error that preceded it.
     #[non_exhaustive]
     FallbackUsed {
         /// The path of the function that failed, or the name of the fallback policy.
         function: &'static str,
         /// The fallback: the name of a function or method, or `a closure`.
         fallback: &'static str,
-        /// The text of the error, if the error type implements `Error`.
+        /// The text of the error; `None` if the error type does not implement `Error`.
         error: Option<Arc<str>>,
     },
     /// A bulkhead rejected a call.
@@ -150,13 +150,14 @@ pub enum Event {
         limit: &'static str,
         /// The key of the limit, if it has one.
         key: Option<Arc<str>>,
-        /// True for the overflow limit, which all keys share that have no limit of their own. Its `key` is `None`.
+        /// True for the overflow limit, which is shared by all keys without a limit of their own. Its `key` is `None`.
         overflow: bool,
         /// The time until a call can be admitted.
         retry_after: Duration,
     },
-    /// Two declarations of one name contradict each other. Emitted at the first use, in release builds; the settings of the first
-    /// declaration are in force.
+    /// Two declarations of one name contradict each other. Emitted in release builds, at the first use of each declaration of the name.
+    ///
+    /// The settings of the first declaration are in force.
     #[non_exhaustive]
     ConfigConflict {
         /// Both declarations.
@@ -170,7 +171,7 @@ pub enum Event {
         /// The settings in force that changed; empty if the new layer changes nothing.
         changes: Arc<[ConfigChange]>,
     },
-    /// Subscribers were too slow, and events were dropped at this place in the order.
+    /// Events were dropped at this place in the order, because a subscriber was too slow.
     #[non_exhaustive]
     EventsLost {
         /// The number of dropped events.
@@ -179,13 +180,13 @@ pub enum Event {
 }
 
 impl Event {
-    /// Returns true for changes, which a flood of events about calls must not displace from the queue.
+    /// Returns true for a change of state or settings. A full queue keeps changes and drops other events.
     pub(super) const fn is_change(&self) -> bool {
         matches!(self, Self::StateChanged { .. } | Self::ConfigApplied { .. })
     }
 }
 
-/// On one line: names, keys and reasons are [`escaped`].
+/// One line: names, keys and reasons are [`escaped`].
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let named = |retry: Option<&'static str>| escaped(retry.unwrap_or("unnamed"));

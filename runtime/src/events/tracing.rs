@@ -1,27 +1,30 @@
 //! Events as `tracing` events, emitted on the thread and within the span in which they happen. Their target is `steadfast`.
 //!
-//! A log at level `INFO` shows changes of state: a circuit that opens, or that an operator forces open or disables, is a `WARN`, other
-//! changes are `INFO`. Events about single calls, of which an outage has thousands, are `DEBUG`.
+//! | level | events |
+//! | --- | --- |
+//! | `WARN` | a circuit that opens, is forced open or is disabled; overflowing keys, nested retries, blocking sleeps, conflicting declarations, lost events |
+//! | `INFO` | other changes of state, applied settings |
+//! | `DEBUG` | events about single calls, which are frequent in an outage |
 //!
-//! Each attempt after the first is an `INFO` span named `attempt`, so that the log lines of attempts can be told apart.
+//! Each attempt after the first is an `INFO` span named `attempt`, which groups the log lines of the attempt.
 
 use ::tracing::{Span, debug, info, info_span, level_filters::LevelFilter, warn};
 
 use super::Event;
 use crate::{BreakerState, escape::escaped};
 
-/// Returns true if events about single calls may be enabled.
+/// Returns true if events about single calls may be enabled. A subscriber can still filter them.
 #[inline]
 pub(crate) fn debug_enabled() -> bool {
     LevelFilter::current() >= LevelFilter::DEBUG
 }
 
-/// Returns true if changes of state may be enabled.
+/// Returns true if changes of state may be enabled. A subscriber can still filter them.
 pub(crate) fn info_enabled() -> bool {
     LevelFilter::current() >= LevelFilter::WARN
 }
 
-/// Creates the span of an attempt, if it is enabled.
+/// Creates the span of an attempt; `None` if the span is disabled.
 #[cold]
 pub(crate) fn attempt(retry: Option<&'static str>, number: u32) -> Option<Span> {
     let span =
@@ -95,8 +98,8 @@ pub(crate) fn emit(event: &Event) {
 }
 
 /// The value of a field that is present only if it is true.
-fn true_or_absent(is_so: bool) -> Option<bool> {
-    is_so.then_some(true)
+fn true_or_absent(value: bool) -> Option<bool> {
+    value.then_some(true)
 }
 
 fn emit_change(

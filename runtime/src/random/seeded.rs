@@ -6,7 +6,9 @@ thread_local! {
     static RNG: RefCell<Option<Rng>> = const { RefCell::new(None) };
 }
 
-/// Makes the random numbers of this thread, above all jitter, the same in every run until the returned guard is dropped.
+/// Seeds the random numbers of this thread, such as those for jitter, so that they are the same in every run.
+///
+/// Dropping the returned guard restores the previous source.
 ///
 /// ```
 /// use std::time::Duration;
@@ -29,7 +31,7 @@ pub fn seed_jitter(seed: u64) -> Seeded {
     Seeded { before: RNG.replace(Some(Rng::with_seed(seed))), _thread: PhantomData }
 }
 
-/// A guard that keeps the random numbers of its thread seeded. Returned by [`seed_jitter`].
+/// A guard that seeds the random numbers of its thread until it is dropped. Returned by [`seed_jitter`].
 pub struct Seeded {
     before: Option<Rng>,
     /// The guard must be dropped on its own thread.

@@ -8,12 +8,12 @@ use crate::{
     settings::{Issues, Section},
 };
 
-/// One capability of the crate, such as circuit breakers, with everything that works on all capabilities alike: validation, settings
-/// from outside, metrics.
+/// A capability of the crate, such as circuit breakers, for the code that treats all of them alike: validation, settings from outside,
+/// metrics.
 ///
-/// `crate::capabilities` is the table of all.
+/// `crate::capabilities` is the table of all capabilities.
 pub(crate) trait Capability: Sync {
-    /// The words for it in messages and settings files.
+    /// The terms for this capability in messages and settings files.
     #[cfg(feature = "config")]
     fn terms(&self) -> &'static PolicyTerms;
 
@@ -22,15 +22,15 @@ pub(crate) trait Capability: Sync {
         Vec::new()
     }
 
-    /// The options that settings from outside can set.
+    /// The names of the options that settings from outside can set.
     #[cfg(feature = "config")]
     fn options(&self) -> &'static [&'static str];
 
-    /// Everything that settings from outside can configure. Several may have one name.
+    /// Everything that settings from outside can configure. Several can have the same name.
     #[cfg(feature = "config")]
     fn configurables(&self) -> Vec<Box<dyn Configurable>>;
 
-    /// The metrics of everything that has a name. For policies with keys, `top_keys` keys of each name have series of their own.
+    /// The metrics of everything that has a name. For policies with keys, at most `top_keys` keys of each name have series of their own.
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
     fn families(&self, top_keys: usize) -> Vec<crate::telemetry::Family>;
 }
@@ -43,19 +43,18 @@ pub(crate) trait Configurable {
     /// Merges the sections of all layers, the lowest first, into the declared settings.
     fn merge(&mut self, sections: &[&Section], issues: &mut Issues);
 
-    /// Replaces the settings of the layers outside the code by the merged ones. Returns the settings in force if they have changed;
-    /// [`apply`](Self::apply) must follow then.
+    /// Replaces the settings of the layers outside the code with the merged ones. Returns the change if the settings in force differ
+    /// from the previous ones. The caller must then call [`apply`](Self::apply).
     fn replace(&self) -> Option<ConfigChange>;
 
-    /// Judges by the settings in force what was counted under earlier ones. It may open circuits and wake waiters; the caller holds no
-    /// lock.
+    /// Evaluates the existing counts under the settings in force, which may open circuits and wake waiters. The caller holds no lock.
     fn apply(&self);
 }
 
 /// A [`Policy`] whose settings can be replaced from outside.
 #[cfg(feature = "config")]
 pub(crate) trait PolicySettings: Policy {
-    /// Merges a section into the settings of the layers below; `None` if there are no settings yet.
+    /// Merges a section into `below`, the settings of the layers below; `None` if these have no settings.
     fn merge(below: Option<Self::Config>, section: &Section, issues: &mut Issues) -> Option<Self::Config>;
 
     /// As [`Configurable::replace`].
@@ -71,7 +70,7 @@ pub(crate) fn configurables<P: PolicySettings>() -> impl Iterator<Item = Box<dyn
     P::registry().all().into_iter().map(|policy| Box::new(Merged { policy, config: None }) as _)
 }
 
-/// A policy and the settings that the layers outside the code give it; `None` if they give none.
+/// A policy with the merged settings of the layers outside the code; `None` if these give no settings.
 #[cfg(feature = "config")]
 struct Merged<P: PolicySettings> {
     policy: &'static P,

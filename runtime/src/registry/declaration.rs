@@ -2,7 +2,7 @@ use std::panic::Location;
 
 use once_cell::race::OnceRef;
 
-use super::{Policy, resolve};
+use super::{Policy, create_static};
 use crate::{
     ConfigConflict, DeclarationSite, DeclaredConfig,
     events::{self, Event},
@@ -14,13 +14,13 @@ pub struct Declared<P: Policy> {
     pub(super) source: Source<P>,
     pub(super) failures: FailureRule,
     pub(super) location: &'static Location<'static>,
-    /// The policy of this name, once it has been looked up.
+    /// The policy of this name; empty until the first lookup.
     found: OnceRef<'static, P>,
 }
 
 #[derive(Debug)]
 pub(super) enum Source<P: Policy> {
-    /// A name, with settings or with those that another declaration gives.
+    /// A name. Without settings of its own, it uses those of another declaration.
     Named { name: &'static str, config: Option<P::Config>, max_keys: Option<usize> },
     /// A static of the user.
     Static(&'static P),
@@ -33,30 +33,30 @@ pub(super) enum FailureRule {
     Unused,
     /// All errors.
     All,
-    /// Those that `failure_if` selects, with its text.
+    /// The errors that `failure_if` selects, with the text of the option.
     Text(&'static str),
 }
 
 impl<P: Policy> Declared<P> {
-    /// `#[bulkhead(name = "...", ...)]`
+    /// Creates the declaration of `#[bulkhead(name = "...", ...)]`. `config` is `None` if the attribute gives no settings.
     #[track_caller]
     #[must_use]
     pub const fn named(name: &'static str, config: Option<P::Config>) -> Self {
         Self::new(Source::Named { name, config, max_keys: None }, FailureRule::All, Location::caller())
     }
 
-    /// `#[bulkhead(bulkhead = PATH)]`
+    /// Creates the declaration of `#[bulkhead(bulkhead = PATH)]`.
     #[track_caller]
     #[must_use]
     pub const fn of(own: &'static P) -> Self {
         Self::new(Source::Static(own), FailureRule::All, Location::caller())
     }
 
-    /// `max_keys = ...`, of a declaration by name.
+    /// Sets `max_keys`, for a declaration by name.
     ///
     /// # Panics
     ///
-    /// If `number` is 0; in a `static` that is a compile error.
+    /// If `number` is 0. In a `static` this is a compile error.
     #[must_use]
     pub const fn max_keys(mut self, number: usize) -> Self {
         assert!(number > 0, "`max_keys` must be at least 1: with 0 all keys would share one");
@@ -66,7 +66,7 @@ impl<P: Policy> Declared<P> {
         self
     }
 
-    /// `failure_if`, as it is written.
+    /// Sets the text of `failure_if`, as it is written in the attribute.
     #[must_use]
     pub const fn failure_if(mut self, text: &'static str) -> Self {
         self.failures = FailureRule::Text(text);
@@ -77,7 +77,7 @@ impl<P: Policy> Declared<P> {
         Self { source, failures, location, found: OnceRef::new() }
     }
 
-    /// The policy that this declares.
+    /// The policy that this declares. The first call looks it up in the registry.
     ///
     /// # Panics
     ///
@@ -102,9 +102,9 @@ impl<P: Policy> Declared<P> {
             (Source::Static(own), _) => own,
             (_, Some(entry)) => entry.policy,
             // The registry contains every declaration, unless a linker has dropped this one.
-            (Source::Named { name, .. }, None) => resolve::create(name, self.config(), self.keys()),
+            (Source::Named { name, .. }, None) => create_static(name, self.config(), self.keys()),
         };
-        // If another thread has set it first, its policy is the one for all.
+        // If another thread has set it first, the policy of that thread is used.
         _ = self.found.set(found);
         self.found.get().unwrap_or(found)
     }
@@ -116,10 +116,10 @@ impl<P: Policy> Declared<P> {
         }
     }
 
-    /// The settings that this declaration gives, if any.
+    /// The settings that this declaration gives; `None` if it gives none.
     pub(super) fn config(&self) -> Option<P::Config> {
         match self.source {
-            // `max_keys` alone gives settings, too: the defaults.
+            // `max_keys` alone gives the default settings.
             Source::Named { config, max_keys, .. } => config.or(max_keys.and(P::DEFAULT_CONFIG)),
             Source::Static(own) => own.declared(),
         }
@@ -133,7 +133,7 @@ impl<P: Policy> Declared<P> {
         }
     }
 
-    /// The static of the user that this declares, if it is one.
+    /// The static of the user; `None` for a declaration by name.
     pub(super) const fn own(&self) -> Option<&'static P> {
         match self.source {
             Source::Named { .. } => None,
@@ -141,11 +141,12 @@ impl<P: Policy> Declared<P> {
         }
     }
 
+    /// File, line and column of the declaration.
     pub(super) fn position(&self) -> (&'static str, u32, u32) {
         (self.location.file(), self.location.line(), self.location.column())
     }
 
-    /// This place with the given settings.
+    /// The site of this declaration, with the given settings.
     pub(super) fn site(&self, config: Option<P::Config>, max_keys: Option<usize>) -> DeclarationSite {
         let failure_if = if let FailureRule::Text(text) = self.failures { Some(text) } else { None };
         let config = DeclaredConfig::new(P::TERMS, config.or(P::DEFAULT_CONFIG));
@@ -153,7 +154,7 @@ impl<P: Policy> Declared<P> {
     }
 }
 
-/// Panics in debug builds, and emits an event in release builds: the program has not called [`validate`](crate::validate).
+/// Reports a conflict that [`validate`](crate::validate) would have returned: panics in debug builds, emits an event in release builds.
 #[track_caller]
 fn report(conflict: &ConfigConflict) {
     #[allow(clippy::manual_assert, reason = "a constant can't be asserted")]

@@ -3,26 +3,26 @@ use std::{any::Any, fmt, panic::Location};
 use super::Policy;
 use crate::slices::slices;
 
-/// A static that [`register!`](crate::register) lists.
+/// A static that is listed by [`register!`](crate::register).
 pub struct Registered {
     policy: &'static (dyn Any + Sync),
     pub(super) location: &'static Location<'static>,
 }
 
 slices! {
-    /// Every static that `register!` lists.
+    /// All statics that are listed by `register!`.
     REGISTERED = STEADFAST_0_1_0_REGISTERED: [Registered];
 }
 
 impl Registered {
-    /// `register!(PATH)`
+    /// Creates the entry that `register!(PATH)` lists.
     #[track_caller]
     #[must_use]
     pub const fn new<P: Policy>(policy: &'static P) -> Self {
         Self { policy, location: Location::caller() }
     }
 
-    /// The static, if it is of that kind.
+    /// The static; `None` if it is not a `P`.
     pub(super) fn downcast<P: Policy>(&self) -> Option<&'static P> {
         (self.policy as &'static dyn Any).downcast_ref()
     }
@@ -34,7 +34,7 @@ impl fmt::Debug for Registered {
     }
 }
 
-/// Registers a `static` circuit breaker, rate limit or bulkhead that no attribute names, so that it is found by its name.
+/// Registers a `static` circuit breaker, rate limit or bulkhead that no attribute uses, so that it can be found by its name.
 ///
 /// ```
 /// use steadfast::{BreakerConfig, CircuitBreaker};

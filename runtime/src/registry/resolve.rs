@@ -1,35 +1,31 @@
 //! The resolution of all declarations of a name to one policy.
 //!
-//! A static of the user is the policy of its name. Otherwise the first declaration with settings creates it, by file and line, so that
-//! the result does not depend on the linker. Each other declaration that gives something else is a conflict.
+//! If one of them is a static of the user, that static is the policy. Otherwise the policy gets the settings of the first declaration, by
+//! file and line, that has any. This order does not depend on the linker. Each other declaration that differs is a conflict.
 
 use std::{collections::BTreeMap, ptr};
 
 use super::{
-    Entry, Policy, REGISTERED,
+    Entry, Policy, create_static,
     declaration::{Declared, FailureRule, Source},
+    registered::REGISTERED,
 };
 use crate::{ConfigConflict, DeclarationSite, clock};
 
-/// The policy and the conflicts of each name.
+/// Resolves the declarations of each name.
 pub(super) fn entries<P: Policy>() -> BTreeMap<&'static str, Entry<P>> {
-    // The time that breakers spend in their first state counts from here.
+    // Reads the clock for the first time: breakers measure the time in their initial state from that moment.
     _ = clock::now();
     let counterparts = P::counterparts();
     by_name(|declarations: &[_]| resolve(declarations, |name| counterparts.get(name)))
 }
 
-/// The declaration of each name that is in force.
+/// The declaration in force of each name.
 #[cfg(feature = "keyed")]
 pub(crate) fn sites<P: Policy>() -> BTreeMap<&'static str, DeclarationSite> {
     by_name(|declarations: &[&Declared<P>]| {
         in_force(declarations).map(|first| first.site(first.config(), first.keys()))
     })
-}
-
-/// Creates a policy that lives as long as the program.
-pub(super) fn create<P: Policy>(name: &'static str, config: Option<P::Config>, max_keys: Option<usize>) -> &'static P {
-    Box::leak(Box::new(P::create(name, config.or(P::DEFAULT_CONFIG), max_keys)))
 }
 
 /// Calls `resolve` with the declarations of each name, sorted by file and line.
@@ -44,7 +40,7 @@ fn by_name<P: Policy, T>(resolve: impl Fn(&[&'static Declared<P>]) -> Option<T>)
     same_names.filter_map(|same_name| Some((same_name.first()?.name(), resolve(same_name)?))).collect()
 }
 
-/// The declaration whose settings are in force.
+/// The declaration whose settings are in force: a static, or the first with settings, or the first.
 fn in_force<P: Policy>(declarations: &[&'static Declared<P>]) -> Option<&'static Declared<P>> {
     let own = declarations.iter().find(|declaration| declaration.own().is_some());
     let with_settings = || declarations.iter().find(|declaration| declaration.config().is_some());
@@ -58,7 +54,7 @@ fn resolve<'a, P: Policy>(
     let first = in_force(declarations)?;
     let (name, config, max_keys) = (first.name(), first.config(), first.keys());
     let conflict = |one: &Declared<P>, other: &Declared<P>| {
-        // A declaration by the name alone has the settings in force.
+        // A declaration with the name alone uses the settings in force.
         let others = other.config().map_or((config, max_keys), |others| (Some(others), other.keys()));
         ConfigConflict { name, first: one.site(config, max_keys), second: other.site(others.0, others.1) }
     };
@@ -67,7 +63,7 @@ fn resolve<'a, P: Policy>(
         let gives_others = other.config().is_some() && (other.config() != config || other.keys() != max_keys);
         (gives_others || is_other_static).then(|| conflict(first, other))
     };
-    // The rule for failures belongs to the name like its settings. It cannot be taken over from another declaration, since a predicate
+    // All declarations of a name must have the same rule for failures. A declaration without one does not inherit it, because a predicate
     // depends on the error type of its function.
     let mut with_rule = [first].into_iter().chain(declarations.iter().copied());
     let rule = with_rule.find(|declaration| declaration.failures != FailureRule::Unused);
@@ -85,6 +81,6 @@ fn resolve<'a, P: Policy>(
     } else if config.or(P::DEFAULT_CONFIG).is_none() {
         conflicts.push(conflict(first, first));
     }
-    let policy = first.own().unwrap_or_else(|| create(name, config, max_keys));
+    let policy = first.own().unwrap_or_else(|| create_static(name, config, max_keys));
     Some(Entry { policy, conflicts })
 }

@@ -1,61 +1,61 @@
-//! The mistakes in settings from outside, all of them at once.
+//! Errors in settings from outside the code, collected so that all of them are reported at once.
 
 use std::{error::Error, fmt, io, path::Path};
 
 use super::source::Source;
 use crate::escape::escaped;
 
-/// Settings from outside that cannot be applied. None of them has been.
+/// The error of settings from outside the code that cannot be applied. No setting has changed.
 ///
-/// Its `Display` is one line for each mistake, at most the first 100.
+/// Its `Display` text has one line for each issue, at most the first 100.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ConfigError {
     issues: Vec<ConfigIssue>,
-    /// True if there may be mistakes beyond the listed ones.
+    /// True if there may be issues beyond the listed ones.
     may_have_more: bool,
     source: Option<io::Error>,
 }
 
-/// A mistake in a setting. All texts are [`escaped`] and of bounded length.
+/// An issue with a setting. All texts are [`escaped`] and of bounded length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigIssue {
-    /// The place: a file with line and column, line and column of a text, or the name of a variable.
+    /// The place: file, line and column; line and column of a text; or the name of a variable.
     pub place: String,
-    /// The setting, such as `breaker.payments.failure_threshold`; empty if `place` names it already.
+    /// The setting, such as `breaker.payments.failure_threshold`; empty if `place` contains it already.
     pub key: String,
-    /// The mistake and its fix.
+    /// The issue and its fix.
     pub message: String,
 }
 
-/// The mistakes found so far, with their positions.
+/// The issues found so far, with the sort keys of their places.
 #[derive(Debug, Default)]
 pub(crate) struct Issues {
     found: Vec<(usize, ConfigIssue)>,
     may_have_more: bool,
 }
 
-/// The number of mistakes that are listed.
+/// The maximum number of issues that are listed.
 const MAX_ISSUES: usize = 100;
-/// The length of a value or a name in a message, in characters.
+/// The maximum length of a value or a name in a message, in characters.
 const MAX_QUOTED: usize = 60;
-/// The length of a place, a key or a message, in characters.
+/// The maximum length of a place, a key or a message, in characters.
 const MAX_TEXT: usize = 1_000;
-/// The number of known names that are listed after an unknown one.
+/// The maximum number of known names that are listed for an unknown one.
 const MAX_LISTED: usize = 20;
-/// The length in bytes up to which an unknown name is compared with known ones.
+/// The maximum length of an unknown name that is compared with known ones, in bytes.
 const MAX_COMPARED: usize = 100;
 
 impl ConfigError {
     pub(crate) fn unreadable(path: &Path, source: io::Error) -> Self {
-        // `source` has the full text of the error.
+        // `Error::source` returns the full error.
         let message = format!("cannot be read: {}", source.kind());
         let issue = ConfigIssue { place: bounded(&path.display().to_string()), key: String::new(), message };
         Self { issues: vec![issue], may_have_more: false, source: Some(source) }
     }
 
-    /// The mistakes, in the order of the text; at most the first 100.
+    /// The issues, in the order of their places; at most the first 100.
     #[must_use]
     pub fn issues(&self) -> &[ConfigIssue] {
         &self.issues
@@ -71,21 +71,21 @@ impl Issues {
         self.found.push((source.position(), ConfigIssue { place, key, message }));
     }
 
-    /// Returns true if no further mistake is listed, so that the search for them can end.
+    /// Returns true if the list is full, so that the search for issues can end. Records that there may be more of them.
     pub(crate) fn is_full(&mut self) -> bool {
         let is_full = self.found.len() >= MAX_ISSUES;
         self.may_have_more |= is_full;
         is_full
     }
 
-    /// Returns the mistakes as an error, if there are any.
+    /// Returns the issues as an error, if there are any.
     pub(crate) fn into_result(self) -> Result<(), ConfigError> {
         let Self { mut found, may_have_more } = self;
         if found.is_empty() {
             return Ok(());
         }
         found.sort_by_key(|(position, _)| *position);
-        // Functions that share a name share its mistakes.
+        // Functions that share a name report the same issues.
         found.dedup();
         let issues = found.into_iter().map(|(_, issue)| issue).collect();
         Err(ConfigError { issues, may_have_more, source: None })
@@ -100,7 +100,7 @@ impl fmt::Display for ConfigError {
             }
             issue.fmt(f)?;
         }
-        if self.may_have_more { write!(f, "\nonly the first {MAX_ISSUES} mistakes are listed") } else { Ok(()) }
+        if self.may_have_more { write!(f, "\nonly the first {MAX_ISSUES} issues are listed") } else { Ok(()) }
     }
 }
 
@@ -121,12 +121,12 @@ impl Error for ConfigError {
     }
 }
 
-/// A value in backticks, shortened.
+/// The value in backticks, shortened.
 pub(crate) fn quoted(value: &str) -> String {
     format!("`{}`", shortened(value))
 }
 
-/// A name as a part of a key, shortened.
+/// The name for use in a key, shortened.
 pub(crate) fn shortened(name: &str) -> String {
     cut(name, MAX_QUOTED)
 }

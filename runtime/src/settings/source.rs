@@ -1,4 +1,4 @@
-//! The places of settings, for messages.
+//! The places where settings are written, for messages.
 
 use std::{
     path::{Path, PathBuf},
@@ -8,13 +8,13 @@ use std::{
 /// The place of a setting.
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
-    /// A byte offset in a text.
+    /// A text and a byte offset in it.
     Text(Arc<Text>, usize),
-    /// An environment variable, with its position among all.
+    /// The name of an environment variable, and its index among all variables.
     Variable(String, usize),
 }
 
-/// A text, with the path of the file that it comes from.
+/// A text, with the path of its file if it was read from one.
 #[derive(Debug)]
 pub(crate) struct Text {
     pub(crate) text: String,
@@ -35,7 +35,9 @@ impl Source {
         }
     }
 
-    /// The place in messages: line and column, from 1 and in characters, or the name of the variable. It reads the text up to there.
+    /// The place in messages: line and column, both from 1, with columns in characters; or the name of the variable.
+    ///
+    /// The time is linear in the offset.
     pub(super) fn describe(&self) -> String {
         match self {
             Self::Text(source, position) => {

@@ -1,13 +1,14 @@
-//! Values in the words of the attributes: `10`, `0.5`, `true`, `30s`, `calls(100)`,
+//! Values in the syntax of the attributes: `10`, `0.5`, `true`, `30s`, `calls(100)`,
 //! `exponential(base = 30s, factor = 2, max = 5m)`.
 
 use std::time::Duration;
 
 use super::quoted;
 
-/// A parsed value, or the message about what is wrong and how to write it.
+/// A parsed value, or a message with the issue and the correct form.
 pub(crate) type Parsed<T> = Result<T, String>;
 
+/// The units of durations, in nanoseconds.
 const UNITS: [(&str, u128); 6] = [
     ("ns", 1),
     ("us", 1_000),
@@ -17,16 +18,19 @@ const UNITS: [(&str, u128); 6] = [
     ("h", 3_600 * 1_000_000_000),
 ];
 
+/// Parses a whole number. `_` is ignored.
 pub(crate) fn count(text: &str) -> Parsed<u32> {
     let digits = text.replace('_', "");
     digits.parse().map_err(|_| format!("{} is not a whole number, such as `10`", quoted(text)))
 }
 
+/// Parses a finite number.
 pub(crate) fn number(text: &str) -> Parsed<f64> {
     let number = text.parse().map_err(|_| format!("{} is not a number, such as `0.5`", quoted(text)))?;
     if f64::is_finite(number) { Ok(number) } else { Err(format!("{} is not a number, such as `0.5`", quoted(text))) }
 }
 
+/// Parses `true` or `false`.
 pub(crate) fn flag(text: &str) -> Parsed<bool> {
     text.parse().map_err(|_| format!("{} is not `true` or `false`", quoted(text)))
 }
@@ -63,11 +67,12 @@ fn scale(digits: &str, unit: u128) -> Option<Duration> {
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
     pub(crate) name: &'a str,
-    /// Keys and values. The key of a value without one is empty.
+    /// Keys and values. A value without a key has an empty key.
     arguments: Vec<(&'a str, &'a str)>,
 }
 
 impl<'a> Call<'a> {
+    /// Parses a value. Returns `None` if the parenthesis is not closed at the end.
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let text = text.trim();
         let Some((name, arguments)) = text.split_once('(') else {
@@ -81,12 +86,13 @@ impl<'a> Call<'a> {
         Some(Self { name: name.trim(), arguments: arguments.collect() })
     }
 
+    /// Removes the first argument with that key, and returns its value.
     pub(crate) fn take(&mut self, key: &str) -> Option<&'a str> {
         let index = self.arguments.iter().position(|(other, _)| *other == key)?;
         Some(self.arguments.remove(index).1)
     }
 
-    /// Checks that all arguments have been taken.
+    /// Returns an error with the correct `form` if an argument has not been taken.
     pub(crate) fn finish(self, form: &str) -> Parsed<()> {
         if self.arguments.is_empty() { Ok(()) } else { Err(format!("write it as `{form}`")) }
     }

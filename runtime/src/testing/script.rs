@@ -3,7 +3,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-/// A scripted dependency, which answers each call as its steps say: for example, fails twice and then succeeds.
+/// A scripted dependency, whose steps determine the result of each call: for example, it fails twice and then succeeds.
 ///
 /// ```
 /// use std::io::{self, ErrorKind};
@@ -20,7 +20,7 @@ use std::{
 /// # Ok::<(), io::Error>(())
 /// ```
 ///
-/// It can be shared between threads and tasks, which take its steps in the order of their calls.
+/// It can be shared between threads and tasks; the steps apply to their calls in order.
 pub struct Script<T> {
     steps: Vec<Step<T>>,
     calls: AtomicU32,
@@ -57,7 +57,7 @@ impl<T> Script<T> {
         self.then_times(u32::MAX, answer)
     }
 
-    /// Makes a call. After the last step, that step repeats.
+    /// Makes a call. The last step applies to all calls after it, too.
     pub fn call(&self) -> T {
         // ORDERING: Relaxed: each call gets a number of its own, and nothing else depends on it.
         let mut number = self.calls.fetch_add(1, Ordering::Relaxed);

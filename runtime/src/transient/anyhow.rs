@@ -4,7 +4,7 @@ use anyhow::Error;
 
 use crate::Transient;
 
-/// By its chain of sources, as boxed errors.
+/// As the first error of a recognized type in the chain of sources; permanent if there is none.
 impl Transient for Error {
     fn is_transient(&self) -> bool {
         (**self).is_transient()

@@ -6,8 +6,7 @@ use crate::Transient;
 
 /// Transient: 408, 425, 429, 500, 502, 503 and 504.
 ///
-/// A status has no headers: what the server wants to be waited for is read from them by
-/// [`retry_after`](crate::retry_after()).
+/// A status has no headers; [`retry_after`](crate::retry_after()) reads the server's `Retry-After` from them.
 impl Transient for StatusCode {
     fn is_transient(&self) -> bool {
         matches!(
@@ -23,10 +22,10 @@ impl Transient for StatusCode {
     }
 }
 
-/// How long the server asks to wait, by its `Retry-After` header.
+/// The time to wait that a server requests with the header `Retry-After`.
 ///
-/// The header gives whole seconds or an HTTP date (RFC 9110, section 10.2.3). A date counts from the system clock, and one in
-/// the past is no wait at all. `None` if there is no such header, or one that is neither. Needs the feature `http`.
+/// The value is a number of whole seconds or an HTTP date (RFC 9110, section 10.2.3). The time to a date is measured with the system
+/// clock; it is zero if the date has passed. `None` without the header, or if its value is neither. Requires the feature `http`.
 ///
 /// ```
 /// use std::time::Duration;

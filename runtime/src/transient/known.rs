@@ -1,10 +1,10 @@
-//! The error types that are recognized inside `anyhow::Error` and boxed errors, whose static type is erased.
+//! The error types that derive [`Transient`], for the search inside `anyhow::Error` and boxed errors, whose static type is erased.
 
 use std::error::Error;
 
 use crate::{Transient, slices::slices};
 
-/// Returns the error as [`Transient`] if it is of the one type that this function recognizes.
+/// A function that returns the error as [`Transient`] if it is of one certain type.
 pub type Find = for<'a> fn(&'a (dyn Error + 'static)) -> Option<&'a dyn Transient>;
 
 slices! {
@@ -12,7 +12,7 @@ slices! {
     KNOWN = STEADFAST_0_1_0_KNOWN: [Find];
 }
 
-/// The error as one of the known types.
+/// The error as [`Transient`], if its type derives the trait and has no generic parameters.
 pub(in crate::transient) fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
     KNOWN.iter().find_map(|find| find(error))
 }

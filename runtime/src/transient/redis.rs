@@ -5,14 +5,14 @@ use redis::{ErrorKind, RedisError, RetryMethod};
 use super::chain::decisive;
 use crate::Transient;
 
-/// Transient: connections that were refused or dropped, time-outs, and the answers that the redis crate itself calls worth a
-/// wait ([`RetryMethod`]): `LOADING`, `TRYAGAIN`, `CLUSTERDOWN`, `MASTERDOWN`, `READONLY`, a sentinel that knows no master
-/// or replica, a cluster of which no node is reachable. Also `BUSY`: a script runs, and will end.
+/// Transient: connections that were refused or dropped, timeouts, and the errors that the redis crate itself classifies as worth a wait
+/// ([`RetryMethod`]): `LOADING`, `TRYAGAIN`, `CLUSTERDOWN`, `MASTERDOWN`, `READONLY`, a sentinel without a known master or replica, a
+/// cluster without a reachable node. Also `BUSY`, which a server returns until a running script ends.
 ///
-/// `READONLY` is what a master answers that became a replica. Where it is a mistake in the configuration, it costs the
-/// attempts. `MOVED` and `ASK` are permanent: a cluster client follows them by itself, and any other asks the same node
-/// again. The first error of a pipeline speaks for all of it. Of a connection that a client without `async` fails to make
-/// over native-tls, the crate does not tell a refused certificate from a dropped connection: both are transient.
+/// A master that has become a replica returns `READONLY`; after a misconfiguration, the error remains and all attempts are used.
+/// `MOVED` and `ASK` are permanent: a cluster client follows these redirections, and any other client would call the same node again.
+/// For a pipeline, the first error counts. If a client without `async` fails to connect over native-tls, the redis crate does not
+/// distinguish a rejected certificate from a dropped connection, so both are transient.
 impl Transient for RedisError {
     fn is_transient(&self) -> bool {
         if self.kind() == ErrorKind::Io {

@@ -5,11 +5,11 @@ use reqwest::Error;
 use super::chain::{decisive, sources};
 use crate::Transient;
 
-/// Transient: time-outs, failed look-ups of a name, connections that were refused, reset or closed in the middle of an
-/// answer, and the statuses of [`error_for_status`](reqwest::Response::error_for_status) that are transient.
+/// Transient: timeouts, failed DNS lookups, connections that were refused, reset, or closed before the end of a response, and transient
+/// statuses from [`error_for_status`](reqwest::Response::error_for_status).
 ///
-/// The error keeps no headers, so it does not know the server's `Retry-After`. An error type of your own does, if it is
-/// made of the response before `error_for_status` uses that up:
+/// The error has no headers, and so no `Retry-After` of the server. An error type of your own can have it, if the headers are read before
+/// `error_for_status` consumes the response:
 ///
 /// ```
 /// use std::time::Duration;
@@ -30,7 +30,7 @@ use crate::Transient;
 /// }
 ///
 /// # #[cfg(feature = "tokio")]
-/// #[retry(max_attempts = 5, max_elapsed = 30s)] // the server's wish replaces the delay; `max_elapsed` bounds it
+/// #[retry(max_attempts = 5, max_elapsed = 30s)] // `after` replaces the delay; `max_elapsed` bounds it
 /// async fn fetch(client: &reqwest::Client, url: &str) -> Result<String, FetchError> {
 ///     let response = client.get(url).send().await?;
 ///     if response.status().is_transient()
@@ -51,12 +51,12 @@ impl Transient for Error {
         }
         self.is_timeout()
             || self.is_dns()
-            || broke_off(self)
+            || is_truncated(self)
             || self.source().and_then(decisive).is_some_and(Transient::is_transient)
     }
 }
 
-/// Whether the connection was closed before the end of the answer, which is no `io::Error`.
-fn broke_off(error: &Error) -> bool {
+/// Returns true if the connection was closed before the end of the response. hyper reports that without an `io::Error`.
+fn is_truncated(error: &Error) -> bool {
     sources(error).filter_map(|error| error.downcast_ref()).any(hyper::Error::is_incomplete_message)
 }

@@ -2,24 +2,23 @@ use sqlx::Error;
 
 use crate::Transient;
 
-/// Transient: a connection that fails as an [`io::Error`](std::io::Error) that is transient, a time-out of the pool, and
-/// what the database says by one of these codes.
+/// Transient: a transient [`io::Error`](std::io::Error) of the connection, a timeout of the pool, and database errors with one of these
+/// codes:
 ///
-/// | code | of | means |
+/// | code | database | meaning |
 /// | --- | --- | --- |
-/// | `08...` | Postgres, MySQL | the connection failed, or there are too many |
+/// | `08...` | Postgres, MySQL | connection failed, or too many connections |
 /// | `40001` | Postgres, MySQL | serialization failure; MySQL's deadlock (1213) |
 /// | `40P01` | Postgres | deadlock |
 /// | `53...` | Postgres | out of connections, memory or disk space |
-/// | `55P03` | Postgres | a lock was not available in time |
+/// | `55P03` | Postgres | lock not available in time |
 /// | `57P01`, `57P02`, `57P03`, `57P05` | Postgres | shutting down, crashed, starting, idle for too long |
-/// | 5, 6 | SQLite | busy, locked; also with more in the upper bits |
+/// | 5, 6 | SQLite | busy, locked; also as extended result codes |
 ///
-/// MySQL gives the code `HY000` to a lock wait timeout (1205) as to much else, so it is permanent here. To retry it:
-/// `retry_if = |error| ...` with a look at `MySqlDatabaseError::number`.
+/// A lock wait timeout in MySQL (1205) is permanent, because MySQL gives it the unspecific code `HY000`. To retry it, use
+/// `retry_if = |error| ...` and compare `MySqlDatabaseError::number`.
 ///
-/// After a failure inside of a transaction the whole transaction has to be repeated, so that is what the retried function
-/// should hold.
+/// After a failure inside a transaction the whole transaction must be repeated, so the retried function must contain all of it.
 impl Transient for Error {
     fn is_transient(&self) -> bool {
         match self {
@@ -31,7 +30,8 @@ impl Transient for Error {
     }
 }
 
-/// Judges a SQLSTATE, which has five characters, or a code of SQLite, a number of at most four digits.
+/// Returns true for a transient code: a SQLSTATE of five characters, or a result code of SQLite of at most four digits, whose lowest byte
+/// is the primary code.
 fn is_transient_code(code: &str) -> bool {
     match code.len() {
         5 => {

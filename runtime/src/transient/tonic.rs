@@ -8,15 +8,15 @@ use tonic::{
 use super::chain::{decisive, is_rejection, sources};
 use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut, Transient};
 
-/// Transient: `Unavailable`, `ResourceExhausted`, `DeadlineExceeded`; and what tonic itself makes of a broken connection
-/// (`Unknown`) and of its own time-outs (`Cancelled`).
+/// Transient: `Unavailable`, `ResourceExhausted`, `DeadlineExceeded`; and the statuses that tonic itself creates for a broken connection
+/// (`Unknown`) and for its own timeouts (`Cancelled`).
 ///
-/// `Aborted` is permanent: [gRPC](https://grpc.io/docs/guides/status-codes/) leaves it to the caller to repeat the whole
-/// sequence of calls, such as a transaction, and not the last one of them. A function that is such a sequence is retried
-/// with `retry_if = |status| status.code() == Code::Aborted`.
+/// `Aborted` is permanent: by the [gRPC status codes](https://grpc.io/docs/guides/status-codes/), a client should repeat the whole sequence
+/// of calls, such as a transaction, and not only the call that failed. To retry a function that contains such a sequence, use
+/// `retry_if = |status| status.code() == Code::Aborted`.
 ///
-/// A server that sends `grpc-retry-pushback-ms` ([gRPC proposal A6](https://github.com/grpc/proposal/blob/master/A6-client-retries.md))
-/// says how long to wait, or by a negative number, or by anything that is no number, not to try again.
+/// The server's `grpc-retry-pushback-ms` ([gRPC proposal A6](https://github.com/grpc/proposal/blob/master/A6-client-retries.md)) is the
+/// time to wait, in milliseconds. A value that is negative or not a number makes the error permanent.
 impl Transient for Status {
     fn is_transient(&self) -> bool {
         if pushback(self).is_some_and(|value| wait(value).is_none())
@@ -31,7 +31,7 @@ impl Transient for Status {
         }
     }
 
-    /// What the server asks for, or what the breaker says of a rejection.
+    /// The server's `grpc-retry-pushback-ms`; without it, the time to wait of the source, such as a rejection.
     fn retry_after(&self) -> Option<Duration> {
         match pushback(self) {
             Some(value) => wait(value),
@@ -51,28 +51,28 @@ impl From<CircuitOpen> for Status {
     }
 }
 
-/// As a status of code `DeadlineExceeded`, with the `TimedOut` as its source.
+/// A status of code `DeadlineExceeded` whose source is the `TimedOut`.
 impl From<TimedOut> for Status {
     fn from(timed_out: TimedOut) -> Self {
         with_source(Self::deadline_exceeded(timed_out.to_string()), timed_out)
     }
 }
 
-/// As a status of code `ResourceExhausted`, with the `RateLimited` as its source.
+/// A status of code `ResourceExhausted` whose source is the `RateLimited`.
 impl From<RateLimited> for Status {
     fn from(limited: RateLimited) -> Self {
         with_source(Self::resource_exhausted(limited.to_string()), limited)
     }
 }
 
-/// As a status of code `ResourceExhausted`, with the `BulkheadFull` as its source.
+/// A status of code `ResourceExhausted` whose source is the `BulkheadFull`.
 impl From<BulkheadFull> for Status {
     fn from(full: BulkheadFull) -> Self {
         with_source(Self::resource_exhausted(full.to_string()), full)
     }
 }
 
-/// A status with an error of this crate as its source.
+/// Sets an error of this crate as the source of `status`.
 fn with_source(mut status: Status, source: impl Error + Send + Sync + 'static) -> Status {
     status.set_source(Arc::new(source));
     status
@@ -82,12 +82,12 @@ fn pushback(status: &Status) -> Option<&MetadataValue<Ascii>> {
     status.metadata().get("grpc-retry-pushback-ms")
 }
 
-/// The wait that the server asks for; `None` if it asks not to try again.
+/// The time to wait that the server requests; `None` if it requests no further attempt.
 fn wait(pushback: &MetadataValue<Ascii>) -> Option<Duration> {
     pushback.to_str().ok()?.parse().ok().map(Duration::from_millis)
 }
 
-/// Whether a status of no code of its own stands for a broken connection or a time-out on this side.
+/// Returns true if `error`, the source of a status, is a transient error, such as a broken connection, or a timeout of tonic.
 fn was_interrupted(error: &(dyn Error + 'static)) -> bool {
     sources(error).any(<dyn Error>::is::<TimeoutExpired>) || decisive(error).is_some_and(Transient::is_transient)
 }

@@ -13,7 +13,7 @@ fn dispatcher(max_wait: Duration) -> &'static Dispatcher {
     Box::leak(Box::new(Dispatcher::new(max_wait)))
 }
 
-/// An event with a number.
+/// An event that contains a number.
 fn numbered(attempts: u32) -> Event {
     Event::RetriesExhausted { retry: None, attempts }
 }
@@ -51,7 +51,7 @@ fn numbers(log: &Log) -> Vec<u32> {
 }
 
 #[test]
-fn a_call_returns_although_each_event_causes_another() {
+fn a_call_returns_even_if_each_event_causes_another() {
     let (dispatcher, log) = (dispatcher(FOREVER), Log::default());
     subscribe(dispatcher, {
         let log = log.clone();
@@ -74,7 +74,7 @@ fn a_call_returns_although_each_event_causes_another() {
 }
 
 #[test]
-fn a_call_returns_although_each_event_causes_several() {
+fn a_call_returns_even_if_each_event_causes_several() {
     let (dispatcher, log) = (dispatcher(FOREVER), Log::default());
     subscribe(dispatcher, {
         let log = log.clone();
@@ -122,7 +122,7 @@ fn block_at(dispatcher: &'static Dispatcher, log: &Log, place: usize) -> (mpsc::
 }
 
 #[test]
-fn after_its_share_a_call_hands_the_rest_to_the_next() {
+fn a_call_hands_over_the_queue_after_its_share() {
     let (dispatcher, log) = (dispatcher(FOREVER), Log::default());
     let (has_entered, resume) = block_at(dispatcher, &log, SHARE + 1);
     for number in 0..500 {
@@ -134,11 +134,11 @@ fn after_its_share_a_call_hands_the_rest_to_the_next() {
     while !dispatcher.queue().has_successor {
         thread::yield_now();
     }
-    // A third thread queues its event for those two.
+    // This thread, the third, only queues its event.
     publish(dispatcher, 501);
     resume.send(()).unwrap();
     let [first, second] = [first, second].map(|thread| (thread.thread().id(), thread.join().unwrap()).0);
-    assert_eq!(numbers(&log), (0..=501).collect::<Vec<_>>(), "all of them, in order");
+    assert_eq!(numbers(&log), (0..=501).collect::<Vec<_>>(), "all events, in order");
     let by = |thread| log.lock().unwrap().iter().filter(|(_, by)| *by == thread).count();
     assert_eq!((by(first), by(second)), (SHARE + 1, 501 - SHARE));
 }
@@ -181,7 +181,7 @@ fn threads_share_the_delivery_of_a_flood_and_lose_no_event_silently() {
     assert!(dispatcher.queue().turn == DispatchTurn::Free);
 }
 
-/// Panics when dropped, with another `Bomb` as the payload as often as its number.
+/// Panics when dropped, if its number is above 0. The payload is a `Bomb` with the next lower number.
 struct Bomb(u32);
 
 impl Drop for Bomb {

@@ -137,7 +137,7 @@ impl CircuitBreaker {
     }
 
     fn changed(&self, config: BreakerConfig) -> ConfigChange {
-        ConfigChange::new(named::TERMS.table, self.name(), config)
+        ConfigChange::of_policy(self.name(), Some(config))
     }
 
     /// The name it was declared with.

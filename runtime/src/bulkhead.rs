@@ -211,7 +211,7 @@ impl Bulkhead {
         let before = layers.in_force();
         layer(&mut layers);
         let config = layers.in_force();
-        (config != before).then(|| ConfigChange::new(named::TERMS.table, self.name, config))
+        (config != before).then(|| ConfigChange::of_policy(self.name, Some(config)))
     }
 
     /// Puts the settings in force into effect. Waiters are woken without the lock, so that another thread may change the settings at the same

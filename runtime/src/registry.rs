@@ -27,10 +27,7 @@ pub use self::{
     declaration::Declared,
     registered::{REGISTERED, Registered},
 };
-use crate::{
-    ConfigConflict, DeclarationSite,
-    errors::{PolicyConfig, PolicyTerms},
-};
+use crate::{ConfigConflict, DeclarationSite, errors::PolicyConfig};
 
 /// A kind of policy that functions share by name: a circuit breaker, a rate limit, a bulkhead, or a set of these with one for each key.
 #[diagnostic::on_unimplemented(
@@ -40,9 +37,6 @@ use crate::{
 pub trait Policy: Debug + Sync + Sized + 'static {
     /// The settings.
     type Config: PolicyConfig;
-
-    /// The terms for this kind in messages and settings files. A kind with keys has the terms of the kind without keys.
-    const TERMS: &'static PolicyTerms;
 
     /// The settings of a name whose declarations give none; `None` if such a name is an error.
     const DEFAULT_CONFIG: Option<Self::Config>;

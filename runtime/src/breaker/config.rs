@@ -8,7 +8,11 @@ use std::{fmt, time::Duration};
 #[cfg(feature = "config")]
 pub(super) use self::merge::OPTIONS;
 use super::parameters::{Parameters, Rates, Recovery, Span, TripPolicy};
-use crate::{checked::valid, clock::micros};
+use crate::{
+    checked::valid,
+    clock::micros,
+    errors::{PolicyConfig, PolicyTerms},
+};
 
 /// When a breaker opens, for how long, and how it closes again.
 ///
@@ -339,6 +343,11 @@ impl RecoveryTimeout {
     const fn fixed(timeout: Duration) -> Self {
         Self { base: timeout, factor: 1.0, max: timeout }
     }
+}
+
+impl PolicyConfig for BreakerConfig {
+    const TERMS: &'static PolicyTerms =
+        &PolicyTerms { kind: "circuit breaker", table: "breaker", example: "failure_threshold = 5" };
 }
 
 impl Default for BreakerConfig {

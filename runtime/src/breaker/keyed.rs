@@ -14,6 +14,7 @@ pub use self::snapshot::KeyedSnapshot;
 use super::{BreakerConfig, BreakerSettings, CircuitBreaker, engine::Core};
 use crate::{
     BreakerState, ConfigChange, ConfigLayer,
+    errors::PolicyConfig,
     events::{self, Event},
     key::Key,
     keyed_store::{EvictionClass, KeyedEntry, KeyedStore, SharedSettings, Survey, top_by},
@@ -287,7 +288,7 @@ impl KeyedEntry for KeyedBreaker {
     }
 
     fn emit_overflow(name: &'static str, max_keys: usize) {
-        events::publish(Event::KeysOverflowed { kind: super::named::TERMS.kind, name, max_keys });
+        events::publish(Event::KeysOverflowed { kind: BreakerConfig::TERMS.kind, name, max_keys });
     }
 }
 
@@ -303,7 +304,7 @@ impl SharedSettings for BreakerSettings {
     }
 
     fn update(&self, layer: impl FnOnce(&mut Layered<BreakerConfig>)) -> Option<ConfigChange> {
-        self.change(layer).map(|config| ConfigChange::new("breaker", self.name, config))
+        self.change(layer).map(|config| ConfigChange::of_policy(self.name, Some(config)))
     }
 }
 

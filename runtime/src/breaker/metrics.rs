@@ -5,14 +5,15 @@
 
 use crate::{
     BreakerState,
-    breaker::breakers,
+    breaker::CircuitBreaker,
+    registry::Policy,
     telemetry::{Family, Labels, Sample},
     totals::{Count, Sums},
 };
 
 pub(super) fn families(top_keys: usize) -> Vec<Family> {
     let mut samples = Samples::default();
-    for breaker in breakers() {
+    for breaker in CircuitBreaker::registry().all() {
         let name = breaker.name();
         let (sums, tally, state) = breaker.measure();
         samples.states.push(labels(name).count(state.index() as u64));
@@ -64,11 +65,11 @@ impl Samples {
 
     #[cfg(feature = "keyed")]
     fn add_keyed(&mut self, top_keys: usize) {
-        for breakers in super::all_keyed_breakers() {
+        for breakers in super::KeyedBreakers::registry().all() {
             let name = breakers.name();
             let reading = breakers.measure(top_keys);
             // If a breaker without keys has the same name, which `validate` reports, the totals are its own.
-            if super::breaker(name).is_none() {
+            if CircuitBreaker::registry().get(name).is_none() {
                 self.add_totals(name, reading.sums);
             }
             for (state, keys) in BreakerState::ALL.into_iter().zip(reading.states) {

@@ -9,12 +9,12 @@ use super::{BreakerConfig, CircuitBreaker};
 #[cfg(feature = "config")]
 use crate::{
     ConfigChange,
+    errors::{PolicyConfig, PolicyTerms},
     registry::{Configurable, PolicySettings, configurables},
     settings::{Issues, Section},
 };
 use crate::{
     ConfigConflict,
-    errors::{PolicyConfig, PolicyTerms},
     registry::{Capability, Declared, Policy, Registry},
     slices::slices,
 };
@@ -83,15 +83,9 @@ slices! {
     KEYED_BREAKERS = STEADFAST_0_1_0_KEYED_BREAKERS: [&'static Declared<KeyedBreakers>];
 }
 
-pub(super) const TERMS: PolicyTerms =
-    PolicyTerms { kind: "circuit breaker", table: "breaker", example: "failure_threshold = 5" };
-
-impl PolicyConfig for BreakerConfig {}
-
 impl Policy for CircuitBreaker {
     type Config = BreakerConfig;
 
-    const TERMS: &'static PolicyTerms = &TERMS;
     const DEFAULT_CONFIG: Option<BreakerConfig> = Some(BreakerConfig::new());
 
     fn create(name: &'static str, config: Option<BreakerConfig>, _: Option<usize>) -> Self {
@@ -125,7 +119,6 @@ impl Policy for CircuitBreaker {
 impl Policy for KeyedBreakers {
     type Config = BreakerConfig;
 
-    const TERMS: &'static PolicyTerms = &TERMS;
     const DEFAULT_CONFIG: Option<BreakerConfig> = Some(BreakerConfig::new());
     const DEFAULT_MAX_KEYS: Option<usize> = Some(Self::DEFAULT_MAX_KEYS);
 
@@ -195,7 +188,7 @@ pub(crate) struct Breakers;
 impl Capability for Breakers {
     #[cfg(feature = "config")]
     fn terms(&self) -> &'static PolicyTerms {
-        &TERMS
+        BreakerConfig::TERMS
     }
 
     fn conflicts(&self) -> Vec<ConfigConflict> {

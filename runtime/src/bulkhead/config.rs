@@ -5,7 +5,10 @@ use std::{fmt, time::Duration};
 
 #[cfg(feature = "config")]
 pub(super) use self::merge::OPTIONS;
-use crate::checked::{Checked, valid};
+use crate::{
+    checked::{Checked, valid},
+    errors::{PolicyConfig, PolicyTerms},
+};
 
 /// The settings of a bulkhead: the number of concurrent calls, and the longest wait for a permit.
 ///
@@ -87,6 +90,11 @@ impl Default for BulkheadConfig {
     fn default() -> Self {
         Self::new()
     }
+}
+
+impl PolicyConfig for BulkheadConfig {
+    const TERMS: &'static PolicyTerms =
+        &PolicyTerms { kind: "bulkhead", table: "bulkhead", example: "max_concurrent = 25" };
 }
 
 impl fmt::Display for BulkheadConfig {

@@ -1,11 +1,14 @@
 //! The metrics of bulkheads.
 
-use super::{BulkheadSnapshot, bulkheads};
-use crate::telemetry::{Family, Labels};
+use super::{Bulkhead, BulkheadSnapshot};
+use crate::{
+    registry::Policy,
+    telemetry::{Family, Labels},
+};
 
 pub(super) fn families() -> Vec<Family> {
     let (mut calls, mut in_flight, mut limits, mut waiters) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for bulkhead in bulkheads() {
+    for bulkhead in Bulkhead::registry().all() {
         let snapshot = bulkhead.snapshot();
         let BulkheadSnapshot { name, max_concurrent, waiting, admitted, rejected, .. } = snapshot;
         let labels = || Labels::new("bulkhead", name);

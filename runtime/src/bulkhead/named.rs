@@ -4,12 +4,12 @@ use super::{Bulkhead, BulkheadConfig};
 #[cfg(feature = "config")]
 use crate::{
     ConfigChange,
+    errors::{PolicyConfig, PolicyTerms},
     registry::{Configurable, PolicySettings, configurables},
     settings::{Issues, Section},
 };
 use crate::{
     ConfigConflict,
-    errors::{PolicyConfig, PolicyTerms},
     registry::{Capability, Declared, Policy, Registry},
     slices::slices,
 };
@@ -37,15 +37,9 @@ slices! {
     BULKHEADS = STEADFAST_0_1_0_BULKHEADS: [&'static Declared<Bulkhead>];
 }
 
-pub(super) const TERMS: PolicyTerms =
-    PolicyTerms { kind: "bulkhead", table: "bulkhead", example: "max_concurrent = 25" };
-
-impl PolicyConfig for BulkheadConfig {}
-
 impl Policy for Bulkhead {
     type Config = BulkheadConfig;
 
-    const TERMS: &'static PolicyTerms = &TERMS;
     const DEFAULT_CONFIG: Option<BulkheadConfig> = Some(BulkheadConfig::new());
 
     fn create(name: &'static str, config: Option<BulkheadConfig>, _: Option<usize>) -> Self {
@@ -91,7 +85,7 @@ pub(crate) struct Bulkheads;
 impl Capability for Bulkheads {
     #[cfg(feature = "config")]
     fn terms(&self) -> &'static PolicyTerms {
-        &TERMS
+        BulkheadConfig::TERMS
     }
 
     fn conflicts(&self) -> Vec<ConfigConflict> {

@@ -43,7 +43,10 @@ pub struct DeclaredConfig {
 }
 
 /// The settings of a kind of policy. Their `Display` text has the form of the options of the attribute.
-pub trait PolicyConfig: Any + Copy + PartialEq + fmt::Debug + fmt::Display + Send + Sync {}
+pub trait PolicyConfig: Any + Copy + PartialEq + fmt::Debug + fmt::Display + Send + Sync {
+    /// The terms for this kind in messages and settings files.
+    const TERMS: &'static PolicyTerms;
+}
 
 /// The terms for a kind of policy in messages and settings files.
 #[derive(Debug)]
@@ -73,8 +76,8 @@ impl<C: PolicyConfig> ErasedConfig for C {
 }
 
 impl DeclaredConfig {
-    pub(crate) fn new<C: PolicyConfig>(terms: &'static PolicyTerms, config: Option<C>) -> Self {
-        Self { terms, config: config.map(|config| Arc::new(config) as _) }
+    pub(crate) fn new<C: PolicyConfig>(config: Option<C>) -> Self {
+        Self { terms: C::TERMS, config: config.map(|config| Arc::new(config) as _) }
     }
 
     /// The settings, if they are of type `C`.

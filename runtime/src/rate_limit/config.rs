@@ -8,7 +8,10 @@ use std::{fmt, future::Future, pin::Pin, ptr, time::Duration};
 
 #[cfg(feature = "config")]
 pub(super) use self::merge::OPTIONS;
-use crate::checked::{Checked, valid};
+use crate::{
+    checked::{Checked, valid},
+    errors::{PolicyConfig, PolicyTerms},
+};
 
 /// The settings of a rate limit: the number of calls per period, and what happens to calls above it.
 ///
@@ -155,6 +158,11 @@ impl RateLimitConfig {
             None => None,
         }
     }
+}
+
+impl PolicyConfig for RateLimitConfig {
+    const TERMS: &'static PolicyTerms =
+        &PolicyTerms { kind: "rate limit", table: "rate_limit", example: "limit = 100, per = 60s" };
 }
 
 impl fmt::Display for RateLimitConfig {

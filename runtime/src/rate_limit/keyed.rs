@@ -11,6 +11,7 @@ use std::{
 use super::{KeyedRateLimitSnapshot, RateLimit, RateLimitConfig, limiter::Limiter, settings::RateLimitSettings};
 use crate::{
     ConfigChange, ConfigLayer,
+    errors::PolicyConfig,
     events::{self, Event},
     key::Key,
     keyed_store::{EvictionClass, KeyedEntry, KeyedStore, SharedSettings, Survey, top_by},
@@ -268,7 +269,7 @@ impl KeyedEntry for KeyedRateLimit {
     }
 
     fn emit_overflow(name: &'static str, max_keys: usize) {
-        events::publish(Event::KeysOverflowed { kind: super::named::TERMS.kind, name, max_keys });
+        events::publish(Event::KeysOverflowed { kind: RateLimitConfig::TERMS.kind, name, max_keys });
     }
 }
 

@@ -3,12 +3,15 @@
 //! Limits with keys have totals for all keys of a name, and series only for the keys that reject most calls, so that the number of
 //! series is bounded whatever the number of keys.
 
-use super::{RateLimitSnapshot, rate_limits};
-use crate::telemetry::{Family, Labels, Sample};
+use super::{RateLimit, RateLimitSnapshot};
+use crate::{
+    registry::Policy,
+    telemetry::{Family, Labels, Sample},
+};
 
 pub(super) fn families(top_keys: usize) -> Vec<Family> {
     let mut samples = Samples::default();
-    for limit in rate_limits() {
+    for limit in RateLimit::registry().all() {
         let RateLimitSnapshot { name, limit, per, in_window, waiting, admitted, rejected, .. } = limit.snapshot();
         samples.add_config(name, limit, crate::clock::micros(per));
         samples.add_calls(name, admitted, rejected);
@@ -44,10 +47,10 @@ impl Samples {
 
     #[cfg(feature = "keyed")]
     fn add_keyed(&mut self, top_keys: usize) {
-        for limits in super::all_keyed_rate_limits() {
+        for limits in super::KeyedRateLimits::registry().all() {
             let all = limits.snapshot();
             // If a limit without keys has the same name, which `validate` reports, the totals are its own.
-            if super::rate_limit(all.name).is_none() {
+            if RateLimit::registry().get(all.name).is_none() {
                 self.add_config(all.name, all.limit, crate::clock::micros(all.per));
                 self.add_calls(all.name, all.admitted, all.rejected);
             }

@@ -9,12 +9,12 @@ use super::{RateLimit, RateLimitConfig};
 #[cfg(feature = "config")]
 use crate::{
     ConfigChange,
+    errors::{PolicyConfig, PolicyTerms},
     registry::{Configurable, PolicySettings, configurables},
     settings::{Issues, Section},
 };
 use crate::{
     ConfigConflict,
-    errors::{PolicyConfig, PolicyTerms},
     registry::{Capability, Declared, Policy, Registry},
     slices::slices,
 };
@@ -65,15 +65,9 @@ slices! {
     KEYED_RATE_LIMITS = STEADFAST_0_1_0_KEYED_RATE_LIMITS: [&'static Declared<KeyedRateLimits>];
 }
 
-pub(super) const TERMS: PolicyTerms =
-    PolicyTerms { kind: "rate limit", table: "rate_limit", example: "limit = 100, per = 60s" };
-
-impl PolicyConfig for RateLimitConfig {}
-
 impl Policy for RateLimit {
     type Config = RateLimitConfig;
 
-    const TERMS: &'static PolicyTerms = &TERMS;
     const DEFAULT_CONFIG: Option<RateLimitConfig> = None;
 
     fn create(name: &'static str, config: Option<RateLimitConfig>, _: Option<usize>) -> Self {
@@ -107,7 +101,6 @@ impl Policy for RateLimit {
 impl Policy for KeyedRateLimits {
     type Config = RateLimitConfig;
 
-    const TERMS: &'static PolicyTerms = &TERMS;
     const DEFAULT_CONFIG: Option<RateLimitConfig> = None;
     const DEFAULT_MAX_KEYS: Option<usize> = Some(Self::DEFAULT_MAX_KEYS);
 
@@ -177,7 +170,7 @@ pub(crate) struct RateLimits;
 impl Capability for RateLimits {
     #[cfg(feature = "config")]
     fn terms(&self) -> &'static PolicyTerms {
-        &TERMS
+        RateLimitConfig::TERMS
     }
 
     fn conflicts(&self) -> Vec<ConfigConflict> {

@@ -3,8 +3,8 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
-use super::{Algorithm, RateLimitConfig, counter::Limit, named};
-use crate::{ConfigChange, DeclaredConfig, clock::micros, layers::Layered};
+use super::{Algorithm, RateLimitConfig, counter::Limit};
+use crate::{ConfigChange, clock::micros, layers::Layered};
 
 /// The name and the layered settings of a rate limit; the limits of all keys of a name share them.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl RateLimitSettings {
         // ORDERING: Relaxed: a reader of the new version takes the lock to read the settings.
         self.version.fetch_add(1, Ordering::Relaxed);
         drop(layers);
-        Some(ConfigChange::new(named::TERMS.table, self.name, DeclaredConfig::new(&named::TERMS, config)))
+        Some(ConfigChange::of_policy(self.name, config))
     }
 
     fn layers(&self) -> MutexGuard<'_, Layered<Option<RateLimitConfig>>> {

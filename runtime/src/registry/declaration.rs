@@ -149,7 +149,7 @@ impl<P: Policy> Declared<P> {
     /// The site of this declaration, with the given settings.
     pub(super) fn site(&self, config: Option<P::Config>, max_keys: Option<usize>) -> DeclarationSite {
         let failure_if = if let FailureRule::Text(text) = self.failures { Some(text) } else { None };
-        let config = DeclaredConfig::new(P::TERMS, config.or(P::DEFAULT_CONFIG));
+        let config = DeclaredConfig::new(config.or(P::DEFAULT_CONFIG));
         DeclarationSite { location: self.location, config, max_keys, failure_if }
     }
 }

@@ -1,11 +1,11 @@
 //! The metrics of retries that have a name.
 
-use super::retries;
+use super::RetrySnapshot;
 use crate::telemetry::{Family, Histogram, Labels, RETRY_DELAY, Sample, Value};
 
-pub(super) fn families() -> Vec<Family> {
+pub(super) fn families(retries: Vec<RetrySnapshot>) -> Vec<Family> {
     let (mut calls, mut attempts, mut delays) = (Vec::new(), Vec::new(), Vec::new());
-    for retry in retries() {
+    for retry in retries {
         let labels = || Labels::new("retry", retry.name);
         for (outcome, count) in [
             ("first_try", retry.first_try_successes),

@@ -73,7 +73,7 @@ impl Capability for Retries {
 
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
     fn families(&self, _: usize) -> Vec<crate::telemetry::Family> {
-        super::metrics::families()
+        super::metrics::families(retries())
     }
 }
 

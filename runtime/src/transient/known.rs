@@ -13,6 +13,6 @@ slices! {
 }
 
 /// The error as [`Transient`], if its type derives the trait and has no generic parameters.
-pub(in crate::transient) fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
+pub(crate) fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
     KNOWN.iter().find_map(|find| find(error))
 }

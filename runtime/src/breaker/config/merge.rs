@@ -8,7 +8,7 @@ use crate::settings::{
     value::{self, Call, Parsed},
 };
 
-pub(in crate::breaker) const OPTIONS: [&str; 12] = [
+pub(crate) const OPTIONS: [&str; 12] = [
     "preset",
     "failure_threshold",
     "window",
@@ -25,7 +25,7 @@ pub(in crate::breaker) const OPTIONS: [&str; 12] = [
 
 impl BreakerConfig {
     /// Applies a section of settings, and reports its mistakes.
-    pub(in crate::breaker) fn merge(self, section: &Section, issues: &mut Issues) -> Self {
+    pub(crate) fn merge(self, section: &Section, issues: &mut Issues) -> Self {
         let mut config = self;
         // The preset and the window come first, because the other options modify them.
         for pass in [

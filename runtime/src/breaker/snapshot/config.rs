@@ -49,7 +49,7 @@ pub enum TripRule {
 }
 
 impl SnapshotConfig {
-    pub(in crate::breaker) fn new(rules: &Parameters) -> Self {
+    pub(crate) fn new(rules: &Parameters) -> Self {
         let threshold = match rules.policy {
             TripPolicy::Consecutive { threshold } => TripRule::ConsecutiveFailures { failures: threshold },
             TripPolicy::Rates(Rates { span, failure_rate, min_calls, slow_call, slow_call_rate }) => {

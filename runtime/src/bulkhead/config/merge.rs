@@ -6,11 +6,11 @@ use crate::settings::{
     value::{self, Parsed},
 };
 
-pub(in crate::bulkhead) const OPTIONS: [&str; 2] = ["max_concurrent", "max_wait"];
+pub(crate) const OPTIONS: [&str; 2] = ["max_concurrent", "max_wait"];
 
 impl BulkheadConfig {
     /// Applies a section of settings, and reports its mistakes.
-    pub(in crate::bulkhead) fn merge(self, section: &Section, issues: &mut Issues) -> Self {
+    pub(crate) fn merge(self, section: &Section, issues: &mut Issues) -> Self {
         section.apply(self, issues, set)
     }
 }

@@ -8,13 +8,13 @@ use crate::settings::{
     value::{self, Parsed},
 };
 
-pub(in crate::rate_limit) const OPTIONS: [&str; 4] = ["limit", "per", "max_wait", "algorithm"];
+pub(crate) const OPTIONS: [&str; 4] = ["limit", "per", "max_wait", "algorithm"];
 const ALGORITHMS: [&str; 2] = ["sliding_window", "gcra"];
 
 impl RateLimitConfig {
     /// Applies a section of settings to those of the layers below, and reports its mistakes; `None` if there are no settings yet and
     /// the section does not give enough.
-    pub(in crate::rate_limit) fn merge(below: Option<Self>, section: &Section, issues: &mut Issues) -> Option<Self> {
+    pub(crate) fn merge(below: Option<Self>, section: &Section, issues: &mut Issues) -> Option<Self> {
         // Without settings below, the placeholders are replaced: `limit` and `per` are both required then.
         let placeholder = Self::new(1, Duration::from_secs(1));
         let config = section.apply(below.unwrap_or(placeholder), issues, set);

@@ -108,6 +108,7 @@
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+pub mod bounds;
 mod breaker;
 mod bulkhead;
 mod checked;
@@ -120,13 +121,12 @@ mod fallback;
 mod key;
 #[cfg(feature = "keyed")]
 mod keyed;
-mod known;
 mod layers;
+mod macro_support;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 #[cfg(test)]
 mod models;
-mod outcome;
 mod panics;
 #[cfg(feature = "prometheus-client")]
 pub mod prometheus;
@@ -171,6 +171,7 @@ pub use self::timeout::Timeout;
 #[cfg(feature = "http")]
 pub use self::transient::http::retry_after;
 pub use self::{
+    bounds::NoneError,
     breaker::{
         BreakerConfig, BreakerSettings, BreakerState, CircuitBreaker, CircuitOpen, HistoryEntry, HistoryEvent,
         OpenReason, Override, Permit, Snapshot, SnapshotConfig, TripRule, Window, WindowSnapshot,
@@ -201,23 +202,25 @@ pub use self::{
     registry::{all_keyed_breakers, keyed_breakers},
 };
 
-/// What the attributes expand to. Not for use by hand: it changes without notice.
+/// The items that generated code uses. Not part of the public interface: they change without notice.
 #[doc(hidden)]
 pub mod __private {
     pub use linkme;
 
     pub use crate::{
-        breaker::{PanicMark, Polled},
-        known::{Find, FindError, FindNothing, Known},
-        outcome::*,
+        bounds::*,
+        breaker::{PanicMark, Polled, trace::convert_by},
+        macro_support::*,
         registry::{Declaration, Declared, Registered},
         retry::{
             attempts::Attempts,
+            last_outcome::{LocalOutcome, OutcomeProbe, SendOutcome},
             named::NamedPolicy,
             statistics::Statistics,
             verdict::{Disposition, Verdict},
         },
         slices::*,
+        transient::Find,
     };
     #[cfg(feature = "tokio")]
     pub use crate::{

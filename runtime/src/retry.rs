@@ -9,6 +9,7 @@ mod backoff;
 mod blocking;
 mod budget;
 mod jitter;
+pub(crate) mod last_outcome;
 pub(crate) mod named;
 pub(crate) mod nested;
 #[cfg(feature = "tokio")]

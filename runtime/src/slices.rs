@@ -8,9 +8,9 @@
 use crate::KeyedRateLimits;
 use crate::{
     Bulkhead, RateLimit,
-    known::Find,
     registry::{Declaration, Declared, Registered},
     retry::named::NamedPolicy,
+    transient::Find,
 };
 
 /// Declares a list under its full name, and the short name by which this crate and its attributes use it.

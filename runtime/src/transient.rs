@@ -1,5 +1,6 @@
 #[cfg(feature = "anyhow")]
 mod anyhow;
+mod derived;
 #[cfg(feature = "http")]
 pub(crate) mod http;
 #[cfg(feature = "redis")]
@@ -13,7 +14,8 @@ mod tonic;
 
 use std::{error::Error, io, sync::Arc, time::Duration};
 
-use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut, known};
+pub use self::derived::Find;
+use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut};
 
 /// Which values of an error type are worth another attempt.
 ///
@@ -202,7 +204,7 @@ impl Transient for dyn Error {
 
 /// The first error in the chain that says whether it is transient.
 pub(crate) fn decisive<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
-    sources(error).find_map(|error| built_in(error).or_else(|| known::find(error)))
+    sources(error).find_map(|error| built_in(error).or_else(|| derived::find(error)))
 }
 
 /// Whether there was no call, by the first error in the chain that says so.

@@ -12,7 +12,7 @@ use crate::args::{owner::Owner, rate_limit::RateLimit};
 /// ```text
 /// 'call: {
 ///     if let Err(limited) = limit.acquire_async().await {
-///         break 'call refuse_limited(limited);
+///         break 'call CallResult::from_error(FromRateLimited::from_rejection(limited));
 ///     }
 ///     attempt
 /// }
@@ -23,7 +23,7 @@ pub(super) fn expand(limit: &RateLimit, attempt: &Attempt, index: usize, asked: 
     // A label of its own for each layer: one that shadows another draws a warning.
     let call = Lifetime::new(&format!("'call_{index}"), Span::mixed_site());
     let (target, acquire) = (target(limit, &context.krate), context.acquire());
-    let (rejected, outcome) = refused(["refuse_limited", "limited"], attempt, asked, context);
+    let (rejected, outcome) = refused(["FromRateLimited", "limited"], attempt, asked, context);
     let code = code! {
         #call: {
             if let ::core::result::Result::Err(limited) = #target.#acquire {
@@ -65,7 +65,10 @@ fn target(limit: &RateLimit, krate: &TokenStream) -> TokenStream {
         Some(key) => {
             // An error about the key's type belongs to the key.
             let at_key = key.span();
-            let of_key = quote_spanned!(at_key=> limit(&(#key)));
+            let of_key = {
+                let krate = super::at(at_key, krate);
+                quote_spanned!(at_key=> limit(#krate::__private::Key::key(&(#key))))
+            };
             let find = code!(DECLARATION.#get.#of_key);
             declared(&declaration, &code!(#krate::KeyedRateLimits), "KEYED_RATE_LIMITS", &find, krate)
         }

@@ -84,8 +84,15 @@ impl Eq for Trace {}
 /// Makes the caller's own error of a rejection.
 #[cold]
 pub(crate) fn convert<E: From<CircuitOpen>>(open: CircuitOpen) -> E {
+    convert_by(open, E::from)
+}
+
+/// Makes the caller's own error of a rejection, by `From::from`, which generated code names itself so that a missing `From` is reported
+/// without a mention of this function.
+#[cold]
+pub fn convert_by<E>(open: CircuitOpen, from: impl FnOnce(CircuitOpen) -> E) -> E {
     let (mark, wait) = (open.trace.0, open.retry_after);
-    let error = E::from(open);
+    let error = from(open);
     if mark != 0 {
         note(mark, wait);
     }

@@ -16,6 +16,7 @@ use super::{
     RetryPolicy,
     backoff::RetryContext,
     budget::Shared,
+    last_outcome::LastOutcome,
     nested::{self, Nested},
     statistics::{Counted, End},
     stop::{Relay, Stop},
@@ -31,7 +32,6 @@ use crate::{
     breaker::trace::{self, Rejection},
     clock::{self, Moment},
     events::{self, Event},
-    outcome::Last,
     random,
     scope::{Around, Clock, Deadline, Found, Innermost, Retried, ThreadScope},
     wait,
@@ -606,7 +606,7 @@ impl<'p> Attempts<'p> {
     ///
     /// Without the outcome there has to be another attempt, which then is the last.
     #[cold]
-    pub fn ends_with<L: Last>(&mut self, last: L) -> Option<L::Outcome> {
+    pub fn ends_with<L: LastOutcome>(&mut self, last: L) -> Option<L::Outcome> {
         if !self.is_stopped() {
             return None;
         }

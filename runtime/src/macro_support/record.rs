@@ -1,0 +1,45 @@
+//! Records the outcome of a call at a circuit breaker.
+
+use std::{borrow::Borrow, error::Error};
+
+use super::{IsType, contains_any};
+use crate::{BreakerSettings, Permit, breaker::PanicMark, retry::verdict::Disposition};
+
+/// Without `failure_if`: every `Err` and every `None` is a failure.
+#[inline]
+pub fn record<E, S: Borrow<BreakerSettings>>(permit: Permit<'_, S>, error: Option<&E>) -> Disposition {
+    record_if(permit, error, |_| true)
+}
+
+/// `failure_if = predicate`. An error for which it returns false is ignored.
+#[inline]
+pub fn record_if<E, S: Borrow<BreakerSettings>>(
+    mut permit: Permit<'_, S>,
+    error: Option<&E>,
+    predicate: impl FnOnce(&E) -> bool,
+) -> Disposition {
+    match error {
+        None => {
+            permit.success();
+            Disposition::Called
+        }
+        Some(error) => {
+            // A panic of the predicate counts as one of the call.
+            let mark = PanicMark::new(&mut permit);
+            let is_ignored = !predicate(error);
+            mark.returned();
+            permit.pass_on(is_ignored)
+        }
+    }
+}
+
+/// `failure_if(Type, ...)`
+#[inline]
+pub fn record_by_chain<E, S: Borrow<BreakerSettings>>(
+    permit: Permit<'_, S>,
+    error: Option<&E>,
+    show: fn(&E) -> &(dyn Error + 'static),
+    types: &[IsType],
+) -> Disposition {
+    record_if(permit, error, |error| contains_any(show(error), types))
+}

@@ -380,9 +380,9 @@ fn judge(krate: &TokenStream, place: Span) -> TokenStream {
     })
 }
 
-/// Input: `predicate`. Output: `|error| Predicate::test(error, predicate)`. A predicate over another type is reported at the predicate.
+/// Input: `is_busy`. Output: `|error| predicate(error, is_busy)`. A predicate of another type is reported at the predicate.
 fn predicate(krate: &TokenStream, predicate: &Expr) -> TokenStream {
-    code!(|error| #krate::__private::Predicate::test(error, #predicate))
+    code!(|error| #krate::__private::predicate(error, #predicate))
 }
 
 /// A closure that shows an error as `&dyn Error` where it is one.

@@ -8,6 +8,8 @@
 
 mod error_probe;
 mod fallback;
+#[cfg(feature = "keyed")]
+mod keyed;
 mod record;
 mod transient_probe;
 mod verdict;

@@ -85,6 +85,7 @@ pub trait Transient {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Transient for io::Error {
     fn is_transient(&self) -> bool {
         use io::ErrorKind as Kind;
@@ -125,6 +126,7 @@ fn carried(error: &io::Error) -> Option<&dyn Transient> {
 }
 
 #[cfg(feature = "tokio")]
+#[diagnostic::do_not_recommend]
 impl Transient for tokio::time::error::Elapsed {
     fn is_transient(&self) -> bool {
         true
@@ -132,6 +134,7 @@ impl Transient for tokio::time::error::Elapsed {
 }
 
 /// Never worth another attempt: an open circuit is not hammered. Its `retry_after` is the breaker's.
+#[diagnostic::do_not_recommend]
 impl Transient for CircuitOpen {
     fn is_transient(&self) -> bool {
         false
@@ -160,6 +163,7 @@ impl<T: Transient + ?Sized> Transient for Box<T> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Transient for dyn Error + Send + Sync {
     fn is_transient(&self) -> bool {
         decisive(self).is_some_and(Transient::is_transient)
@@ -174,6 +178,7 @@ impl Transient for dyn Error + Send + Sync {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Transient for dyn Error + Send {
     fn is_transient(&self) -> bool {
         decisive(self).is_some_and(Transient::is_transient)
@@ -188,6 +193,7 @@ impl Transient for dyn Error + Send {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Transient for dyn Error {
     fn is_transient(&self) -> bool {
         decisive(self).is_some_and(Transient::is_transient)

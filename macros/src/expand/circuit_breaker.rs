@@ -162,11 +162,8 @@ fn target(breaker: &CircuitBreaker, krate: &TokenStream) -> TokenStream {
         Some(key) => {
             // An error about the key's type belongs to the key.
             let at_key = key.span();
-            let of_key = {
-                let krate = at(at_key, krate);
-                quote_spanned!(at_key=> keyed_breaker(#krate::__private::Key::key(&(#key))))
-            };
-            code!(DECLARATION.#of_key)
+            let (krate, declaration) = (at(at_key, krate), code!(&DECLARATION));
+            quote_spanned!(at_key=> #krate::__private::Key::find_in(#declaration, &(#key)))
         }
         None => {
             // A conflict is reported there as well.

@@ -31,7 +31,7 @@ use crate::{
 ///         emit_fallback(CallResult::error(&outcome), "function", "a closure", look);
 ///         match CallResult::into_error(outcome) { Ok(error) => error, Err(outcome) => break 'fallback outcome }
 ///     };
-///     let outcome: R = FallbackClosure::apply(error, closure);
+///     let outcome: R = fallback_closure(error, closure);
 ///     outcome
 /// }
 /// ```
@@ -149,7 +149,7 @@ fn answer(step: &Step, is_last: bool, context: &Context) -> TokenStream {
             if closure.inputs.is_empty() {
                 closure.inputs.push(syn::parse_quote!(_));
             }
-            quote_spanned!(place=> { #bindings #krate::__private::FallbackClosure::<_, #result>::apply(error, #closure) })
+            quote_spanned!(place=> { #bindings #krate::__private::fallback_closure::<_, #result>(error, #closure) })
         }
         Step::ClosureOfAll(closure) => {
             let (mut closure, body) = (closure.clone(), &closure.body);
@@ -158,7 +158,7 @@ fn answer(step: &Step, is_last: bool, context: &Context) -> TokenStream {
             let body = quote_spanned!(place=> { #(let #patterns = #arguments;)* #body });
             closure.inputs = error.into_iter().collect();
             *closure.body = Expr::Verbatim(body);
-            quote_spanned!(place=> #krate::__private::FallbackClosure::<_, #result>::apply(error, #closure))
+            quote_spanned!(place=> #krate::__private::fallback_closure::<_, #result>(error, #closure))
         }
     };
     // A closure of a function that is not `async` has been told already.

@@ -136,12 +136,12 @@ fn scheduled(retry: &Retry, has_passage: bool, context: &Context) -> TokenStream
     let krate = &context.krate;
     // A hook of another type is a mistake of its own.
     let place = hook.span();
-    let (hook_trait, elapsed) = if retry.is_timed() {
-        (quote_spanned!(place=> TimedRetryHook), code!(attempts.elapsed(),))
+    let (function, elapsed) = if retry.is_timed() {
+        (quote_spanned!(place=> timed_retry_hook), code!(attempts.elapsed(),))
     } else {
-        (quote_spanned!(place=> RetryHook), TokenStream::new())
+        (quote_spanned!(place=> retry_hook), TokenStream::new())
     };
-    let call = |value| code!(#krate::__private::#hook_trait::call(attempts.made(), delay, #value, #elapsed #hook));
+    let call = |value| code!(#krate::__private::#function(attempts.made(), delay, #value, #elapsed #hook));
     let tell = match &retry.condition {
         Condition::Value(_) => {
             let call = call(code!(&outcome));
@@ -228,15 +228,15 @@ fn verdict(retry: &Retry, attempt: &Attempt, context: &Context) -> TokenStream {
         Condition::Error(retry_if) => {
             let look = look(krate);
             let retry_if = match number(retry_if) {
-                Some(number) => code!(|error| #krate::__private::AttemptPredicate::test(error, #number, #retry_if)),
+                Some(number) => code!(|error| #krate::__private::attempt_predicate(error, #number, #retry_if)),
                 None => predicate(krate, retry_if),
             };
             context.ask("verdict_by_error", &quote_spanned!(place=> #error, #retry_if, #look))
         }
         Condition::Value(retry_if) => {
             let retry_if = match number(retry_if) {
-                Some(number) => code!(#krate::__private::AttemptPredicate::test(&outcome, #number, #retry_if)),
-                None => code!(#krate::__private::Predicate::test(&outcome, #retry_if)),
+                Some(number) => code!(#krate::__private::attempt_predicate(&outcome, #number, #retry_if)),
+                None => code!(#krate::__private::predicate(&outcome, #retry_if)),
             };
             context.ask("verdict_by_result", &retry_if)
         }

@@ -80,6 +80,7 @@ impl<T> CallResult for Option<T> {
 #[non_exhaustive]
 pub struct NoneError;
 
+#[diagnostic::do_not_recommend]
 impl Transient for NoneError {
     fn is_transient(&self) -> bool {
         true

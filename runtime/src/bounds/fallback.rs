@@ -16,16 +16,3 @@ impl<R> FallbackResult<R> for R {
         self
     }
 }
-
-/// A closure in `#[fallback]`: it takes the error `E` and returns an `R`.
-pub trait FallbackClosure<E, R>: FnOnce(E) -> R {
-    /// Calls the closure.
-    fn apply(error: E, closure: Self) -> R;
-}
-
-impl<E, R, F: FnOnce(E) -> R> FallbackClosure<E, R> for F {
-    #[inline]
-    fn apply(error: E, closure: Self) -> R {
-        closure(error)
-    }
-}

@@ -37,6 +37,7 @@ impl fmt::Display for TimedOut {
 
 impl Error for TimedOut {}
 
+#[diagnostic::do_not_recommend]
 impl Transient for TimedOut {
     fn is_transient(&self) -> bool {
         true

@@ -5,6 +5,7 @@ use anyhow::Error;
 use super::Transient;
 
 /// By its chain of sources, as boxed errors.
+#[diagnostic::do_not_recommend]
 impl Transient for Error {
     fn is_transient(&self) -> bool {
         (**self).is_transient()

@@ -8,6 +8,7 @@ use super::Transient;
 ///
 /// A status has no headers: what the server wants to be waited for is read from them by
 /// [`retry_after`](crate::retry_after()).
+#[diagnostic::do_not_recommend]
 impl Transient for StatusCode {
     fn is_transient(&self) -> bool {
         matches!(

@@ -12,6 +12,7 @@ use super::{Transient, decisive};
 /// attempts. `MOVED` and `ASK` are permanent: a cluster client follows them by itself, and any other asks the same node
 /// again. The first error of a pipeline speaks for all of it. Of a connection that a client without `async` fails to make
 /// over native-tls, the crate does not tell a refused certificate from a dropped connection: both are transient.
+#[diagnostic::do_not_recommend]
 impl Transient for RedisError {
     fn is_transient(&self) -> bool {
         if self.kind() == ErrorKind::Io {

@@ -20,6 +20,7 @@ use super::Transient;
 ///
 /// After a failure inside of a transaction the whole transaction has to be repeated, so that is what the retried function
 /// should hold.
+#[diagnostic::do_not_recommend]
 impl Transient for Error {
     fn is_transient(&self) -> bool {
         match self {

@@ -17,6 +17,7 @@ use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut};
 ///
 /// A server that sends `grpc-retry-pushback-ms` ([gRPC proposal A6](https://github.com/grpc/proposal/blob/master/A6-client-retries.md))
 /// says how long to wait, or by a negative number, or by anything that is no number, not to try again.
+#[diagnostic::do_not_recommend]
 impl Transient for Status {
     fn is_transient(&self) -> bool {
         if pushback(self).is_some_and(|value| wait(value).is_none())

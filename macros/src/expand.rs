@@ -273,7 +273,7 @@ fn scoped(future: &TokenStream) -> TokenStream {
 /// that is `asked`.
 fn refused([from, reason]: [&str; 2], attempt: &Attempt, asked: bool, context: &Context) -> (TokenStream, TokenStream) {
     let (krate, place) = (&context.krate, context.output_place);
-    let reason = Ident::new(reason, Span::mixed_site());
+    let reason = Ident::new(reason, place);
     let (value, code) = (context.rejected(from, &quote_spanned!(place=> #reason)), &attempt.code);
     match (asked, attempt.has_passage) {
         (false, _) => (value, code.clone()),
@@ -382,7 +382,15 @@ fn judge(krate: &TokenStream, place: Span) -> TokenStream {
 
 /// Input: `is_busy`. Output: `|error| predicate(error, is_busy)`. A predicate of another type is reported at the predicate.
 fn predicate(krate: &TokenStream, predicate: &Expr) -> TokenStream {
-    code!(|error| #krate::__private::predicate(error, #predicate))
+    let call = closure_call("predicate", &code!(error,), predicate, krate);
+    code!(|error| #call)
+}
+
+/// Input: `predicate`, `error,`, `is_busy`. Output: `predicate(error, is_busy)`, where a mismatch is reported at `is_busy`.
+fn closure_call(function: &str, arguments: &TokenStream, closure: &Expr, krate: &TokenStream) -> TokenStream {
+    let place = Span::mixed_site().located_at(closure.span());
+    let (krate, function) = (at(place, krate), Ident::new(function, place));
+    quote_spanned!(place=> #krate::__private::#function(#arguments #closure))
 }
 
 /// A closure that shows an error as `&dyn Error` where it is one.

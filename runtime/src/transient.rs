@@ -64,10 +64,10 @@ use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut};
 /// | `sqlx::Error` | `sqlx` | a transient `io::Error`; time-out of the pool; SQLSTATE `08...`, `40001`, `40P01`, `53...`, `55P03`, `57P01`, `57P02`, `57P03`, `57P05`; busy or locked in SQLite | all others, also failures of TLS, and a lock wait timeout in MySQL (its SQLSTATE `HY000` says nothing) | |
 /// | `redis::RedisError` | `redis` | connection refused or dropped, time-out, another transient `io::Error`; `LOADING`, `TRYAGAIN`, `CLUSTERDOWN`, `MASTERDOWN`, `READONLY`, `BUSY`; sentinel or cluster without a node | all others, also failed authentication, `WRONGTYPE`, `OOM`, `MOVED`, `ASK` | |
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not say which of its values are worth another attempt",
+    message = "`{Self}` does not implement `Transient`, which marks the values that are worth another attempt",
     label = "this error type is not `Transient`",
     note = "on a type of your own: `#[derive(steadfast::Transient)]`, and `#[transient]` on the variants to retry",
-    note = "or say it where it is retried: `retry_if(SomeError, OtherError)`, `retry_if = |error| ...` or `retry_if = any`; of a policy, `.retry_if(|error| ...)`"
+    note = "or decide it where the call is retried: `retry_if(SomeError, OtherError)`, `retry_if = |error| ...` or `retry_if = any`; with a policy, `.retry_if(|error| ...)`"
 )]
 pub trait Transient {
     /// Whether another attempt may succeed.
@@ -149,6 +149,7 @@ impl Transient for CircuitOpen {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Transient + ?Sized> Transient for Box<T> {
     fn is_transient(&self) -> bool {
         (**self).is_transient()

@@ -166,7 +166,7 @@ fn answer(step: &Step, is_last: bool, context: &Context) -> TokenStream {
     if !context.is_async {
         return if step.is_closure() { call } else { checked(call) };
     }
-    let settled = checked(code!(kind.into_future(answer).await));
+    let settled = checked(quote_spanned!(place=> kind.into_future(answer).await));
     code! {
         {
             let answer = #call;

@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote_spanned};
 use syn::{Expr, spanned::Spanned};
 
-use super::{Attempt, Context, at, code, judge, look, predicate, scoped, show, type_list};
+use super::{Attempt, Context, at, closure_call, code, judge, look, predicate, scoped, show, type_list};
 use crate::{
     args::{Condition, retry::Retry},
     arguments::{Argument, Supply},
@@ -134,14 +134,14 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
 fn scheduled(retry: &Retry, has_passage: bool, context: &Context) -> TokenStream {
     let Some(hook) = &retry.hook else { return code!(delay) };
     let krate = &context.krate;
-    // A hook of another type is a mistake of its own.
-    let place = hook.span();
-    let (function, elapsed) = if retry.is_timed() {
-        (quote_spanned!(place=> timed_retry_hook), code!(attempts.elapsed(),))
-    } else {
-        (quote_spanned!(place=> retry_hook), TokenStream::new())
+    let call = |value| {
+        if retry.is_timed() {
+            let arguments = code!(attempts.made(), delay, #value, attempts.elapsed(),);
+            closure_call("timed_retry_hook", &arguments, hook, krate)
+        } else {
+            closure_call("retry_hook", &code!(attempts.made(), delay, #value,), hook, krate)
+        }
     };
-    let call = |value| code!(#krate::__private::#function(attempts.made(), delay, #value, #elapsed #hook));
     let tell = match &retry.condition {
         Condition::Value(_) => {
             let call = call(code!(&outcome));
@@ -228,15 +228,18 @@ fn verdict(retry: &Retry, attempt: &Attempt, context: &Context) -> TokenStream {
         Condition::Error(retry_if) => {
             let look = look(krate);
             let retry_if = match number(retry_if) {
-                Some(number) => code!(|error| #krate::__private::attempt_predicate(error, #number, #retry_if)),
+                Some(number) => {
+                    let call = closure_call("attempt_predicate", &code!(error, #number,), retry_if, krate);
+                    code!(|error| #call)
+                }
                 None => predicate(krate, retry_if),
             };
             context.ask("verdict_by_error", &quote_spanned!(place=> #error, #retry_if, #look))
         }
         Condition::Value(retry_if) => {
             let retry_if = match number(retry_if) {
-                Some(number) => code!(#krate::__private::attempt_predicate(&outcome, #number, #retry_if)),
-                None => code!(#krate::__private::predicate(&outcome, #retry_if)),
+                Some(number) => closure_call("attempt_predicate", &code!(&outcome, #number,), retry_if, krate),
+                None => closure_call("predicate", &code!(&outcome,), retry_if, krate),
             };
             context.ask("verdict_by_result", &retry_if)
         }

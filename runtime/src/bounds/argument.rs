@@ -17,6 +17,7 @@ pub trait CloneArgument: Sized {
     fn for_attempt(argument: &mut Option<Self>, is_last: bool) -> Self;
 }
 
+// Without `do_not_recommend`, so that the compiler suggests `#[derive(Clone)]` and `T: Clone`.
 impl<T: Clone> CloneArgument for T {
     #[inline]
     fn clone_argument(&self) -> Self {

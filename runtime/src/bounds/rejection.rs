@@ -8,7 +8,8 @@ use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut, breaker::trace};
     message = "the error type `{Self}` cannot carry a `CircuitOpen`: it has no `From<CircuitOpen>`",
     label = "`From<CircuitOpen>` is missing for its error type",
     note = "with thiserror, add a variant `#[error(transparent)] Open(#[from] steadfast::CircuitOpen)`; it takes no `#[transient]`: an open circuit ends a retry",
-    note = "without thiserror, write `impl From<steadfast::CircuitOpen> for {Self}`"
+    note = "without thiserror, write `impl From<steadfast::CircuitOpen> for {Self}`",
+    note = "if `{Self}` is a type of another crate, return an error type of your own that contains it"
 )]
 pub trait FromCircuitOpen {
     /// Converts the rejection.
@@ -28,7 +29,8 @@ impl<E: From<CircuitOpen>> FromCircuitOpen for E {
     message = "the error type `{Self}` cannot carry a `RateLimited`: it has no `From<RateLimited>`",
     label = "`From<RateLimited>` is missing for its error type",
     note = "with thiserror and `derive(Transient)`, add a variant `#[error(transparent)] #[transient(inherit)] Limited(#[from] steadfast::RateLimited)`: a retry waits until the limit allows another call",
-    note = "without `derive(Transient)`, leave out `#[transient(inherit)]`; without thiserror, write `impl From<steadfast::RateLimited> for {Self}`"
+    note = "without `derive(Transient)`, leave out `#[transient(inherit)]`; without thiserror, write `impl From<steadfast::RateLimited> for {Self}`",
+    note = "if `{Self}` is a type of another crate, return an error type of your own that contains it"
 )]
 pub trait FromRateLimited {
     /// Converts the rejection.
@@ -48,7 +50,8 @@ impl<E: From<RateLimited>> FromRateLimited for E {
     message = "the error type `{Self}` cannot carry a `BulkheadFull`: it has no `From<BulkheadFull>`",
     label = "`From<BulkheadFull>` is missing for its error type",
     note = "with thiserror and `derive(Transient)`, add a variant `#[error(transparent)] #[transient(inherit)] Full(#[from] steadfast::BulkheadFull)`: a retry makes another attempt",
-    note = "without `derive(Transient)`, leave out `#[transient(inherit)]`; without thiserror, write `impl From<steadfast::BulkheadFull> for {Self}`"
+    note = "without `derive(Transient)`, leave out `#[transient(inherit)]`; without thiserror, write `impl From<steadfast::BulkheadFull> for {Self}`",
+    note = "if `{Self}` is a type of another crate, return an error type of your own that contains it"
 )]
 pub trait FromBulkheadFull {
     /// Converts the rejection.
@@ -68,7 +71,8 @@ impl<E: From<BulkheadFull>> FromBulkheadFull for E {
     message = "the error type `{Self}` cannot carry a `TimedOut`: it has no `From<TimedOut>`",
     label = "`From<TimedOut>` is missing for its error type",
     note = "with thiserror and `derive(Transient)`, add a variant `#[error(transparent)] #[transient(inherit)] TimedOut(#[from] steadfast::TimedOut)`: a retry makes another attempt",
-    note = "without `derive(Transient)`, leave out `#[transient(inherit)]`; without thiserror, write `impl From<steadfast::TimedOut> for {Self}`"
+    note = "without `derive(Transient)`, leave out `#[transient(inherit)]`; without thiserror, write `impl From<steadfast::TimedOut> for {Self}`",
+    note = "if `{Self}` is a type of another crate, return an error type of your own that contains it"
 )]
 pub trait FromTimedOut {
     /// Converts the timeout.

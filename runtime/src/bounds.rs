@@ -2,7 +2,7 @@
 //!
 //! Each trait is implemented for every type that meets its requirement, so that none has to be implemented by hand. They are public
 //! because compile errors name them: an error type without `From<CircuitOpen>`, for example, is reported as one that is not
-//! [`FromCircuitOpen`].
+//! [`FromCircuitOpen`]. Their functions take no `self`, so that the compiler never suggests them as methods.
 //!
 //! | requirement | on | trait |
 //! | --- | --- | --- |

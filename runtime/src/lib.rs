@@ -214,7 +214,7 @@ pub mod __private {
         registry::{Declaration, Declared, Registered},
         retry::{
             attempts::Attempts,
-            last_outcome::{LocalOutcome, OutcomeProbe, SendOutcome},
+            last_outcome::*,
             named::NamedPolicy,
             statistics::Statistics,
             verdict::{Disposition, Verdict},

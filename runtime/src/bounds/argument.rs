@@ -7,7 +7,7 @@
 pub trait CloneArgument: Sized {
     /// Returns a clone for one call.
     #[must_use]
-    fn clone_argument(&self) -> Self;
+    fn clone_argument(argument: &Self) -> Self;
 
     /// Returns the value for the next attempt: the caller's own for the last one, a clone for the others.
     ///
@@ -20,8 +20,8 @@ pub trait CloneArgument: Sized {
 // Without `do_not_recommend`, so that the compiler suggests `#[derive(Clone)]` and `T: Clone`.
 impl<T: Clone> CloneArgument for T {
     #[inline]
-    fn clone_argument(&self) -> Self {
-        self.clone()
+    fn clone_argument(argument: &Self) -> Self {
+        argument.clone()
     }
 
     #[inline]
@@ -39,11 +39,11 @@ impl<T: Clone> CloneArgument for T {
 )]
 pub trait CopyReceiver {
     /// Checks the requirement; does nothing.
-    fn check(&self);
+    fn check(receiver: &Self);
 }
 
 #[diagnostic::do_not_recommend]
 impl<T: Copy> CopyReceiver for T {
     #[inline]
-    fn check(&self) {}
+    fn check(_: &Self) {}
 }

@@ -15,14 +15,14 @@ pub trait CallResult {
     type Error;
 
     /// Returns the error of a failed call.
-    fn error(&self) -> Option<&Self::Error>;
+    fn error(result: &Self) -> Option<&Self::Error>;
 
     /// Returns the error of a failed call.
     ///
     /// # Errors
     ///
     /// The value itself, if the call succeeded.
-    fn into_error(self) -> Result<Self::Error, Self>
+    fn into_error(result: Self) -> Result<Self::Error, Self>
     where
         Self: Sized;
 
@@ -35,13 +35,13 @@ impl<T, E> CallResult for Result<T, E> {
     type Error = E;
 
     #[inline]
-    fn error(&self) -> Option<&E> {
-        self.as_ref().err()
+    fn error(result: &Self) -> Option<&E> {
+        result.as_ref().err()
     }
 
     #[inline]
-    fn into_error(self) -> Result<E, Self> {
-        match self {
+    fn into_error(result: Self) -> Result<E, Self> {
+        match result {
             Err(error) => Ok(error),
             success @ Ok(_) => Err(success),
         }
@@ -58,13 +58,13 @@ impl<T> CallResult for Option<T> {
     type Error = NoneError;
 
     #[inline]
-    fn error(&self) -> Option<&NoneError> {
-        self.is_none().then_some(&NoneError)
+    fn error(result: &Self) -> Option<&NoneError> {
+        result.is_none().then_some(&NoneError)
     }
 
     #[inline]
-    fn into_error(self) -> Result<NoneError, Self> {
-        self.is_none().then_some(NoneError).ok_or(self)
+    fn into_error(result: Self) -> Result<NoneError, Self> {
+        result.is_none().then_some(NoneError).ok_or(result)
     }
 
     #[inline]

@@ -8,38 +8,38 @@ use std::error::Error;
 )]
 pub trait ErrorChain {
     /// Returns the error as a trait object.
-    fn as_dyn_error(&self) -> &(dyn Error + 'static);
+    fn as_dyn_error(error: &Self) -> &(dyn Error + 'static);
 }
 
 #[diagnostic::do_not_recommend]
 impl<E: Error + 'static> ErrorChain for E {
     #[inline]
-    fn as_dyn_error(&self) -> &(dyn Error + 'static) {
-        self
+    fn as_dyn_error(error: &Self) -> &(dyn Error + 'static) {
+        error
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl ErrorChain for dyn Error {
     #[inline]
-    fn as_dyn_error(&self) -> &(dyn Error + 'static) {
-        self
+    fn as_dyn_error(error: &Self) -> &(dyn Error + 'static) {
+        error
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl ErrorChain for dyn Error + Send {
     #[inline]
-    fn as_dyn_error(&self) -> &(dyn Error + 'static) {
-        self
+    fn as_dyn_error(error: &Self) -> &(dyn Error + 'static) {
+        error
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl ErrorChain for dyn Error + Send + Sync {
     #[inline]
-    fn as_dyn_error(&self) -> &(dyn Error + 'static) {
-        self
+    fn as_dyn_error(error: &Self) -> &(dyn Error + 'static) {
+        error
     }
 }
 

@@ -6,13 +6,13 @@
 )]
 pub trait FallbackResult<R> {
     /// Returns the value unchanged.
-    fn into_result(self) -> R;
+    fn into_result(answer: Self) -> R;
 }
 
 #[diagnostic::do_not_recommend]
 impl<R> FallbackResult<R> for R {
     #[inline]
-    fn into_result(self) -> R {
-        self
+    fn into_result(answer: Self) -> R {
+        answer
     }
 }

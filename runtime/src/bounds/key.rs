@@ -16,7 +16,7 @@ impl<K: Display + ?Sized> Key for K {
     #[inline]
     #[track_caller]
     fn find_in<S: KeyedSource>(source: &S, key: &Self) -> S::Found {
-        source.find(key)
+        S::find(source, key)
     }
 }
 
@@ -27,5 +27,5 @@ pub trait KeyedSource {
 
     /// Returns the one of a key.
     #[track_caller]
-    fn find<K: Display + ?Sized>(&self, key: &K) -> Self::Found;
+    fn find<K: Display + ?Sized>(source: &Self, key: &K) -> Self::Found;
 }

@@ -11,20 +11,20 @@ use crate::Transient;
 )]
 pub trait InheritTransient {
     /// Returns true if the field is transient.
-    fn is_transient(&self) -> bool;
+    fn is_transient(field: &Self) -> bool;
 
     /// The wait that the field asks for.
-    fn retry_after(&self) -> Option<Duration>;
+    fn retry_after(field: &Self) -> Option<Duration>;
 }
 
 #[diagnostic::do_not_recommend]
 impl<T: Transient + ?Sized> InheritTransient for T {
-    fn is_transient(&self) -> bool {
-        Transient::is_transient(self)
+    fn is_transient(field: &Self) -> bool {
+        Transient::is_transient(field)
     }
 
-    fn retry_after(&self) -> Option<Duration> {
-        Transient::retry_after(self)
+    fn retry_after(field: &Self) -> Option<Duration> {
+        Transient::retry_after(field)
     }
 }
 
@@ -35,19 +35,19 @@ impl<T: Transient + ?Sized> InheritTransient for T {
 )]
 pub trait RetryAfterField: Copy {
     /// Returns the wait, or `None` if the server named none.
-    fn retry_after(self) -> Option<Duration>;
+    fn retry_after(field: Self) -> Option<Duration>;
 }
 
 #[diagnostic::do_not_recommend]
 impl RetryAfterField for Duration {
-    fn retry_after(self) -> Option<Duration> {
-        Some(self)
+    fn retry_after(field: Self) -> Option<Duration> {
+        Some(field)
     }
 }
 
 #[diagnostic::do_not_recommend]
 impl RetryAfterField for Option<Duration> {
-    fn retry_after(self) -> Self {
-        self
+    fn retry_after(field: Self) -> Self {
+        field
     }
 }

@@ -9,8 +9,8 @@ impl KeyedSource for Declaration {
 
     #[inline]
     #[track_caller]
-    fn find<K: Display + ?Sized>(&self, key: &K) -> Arc<KeyedBreaker> {
-        self.keyed_breaker(key)
+    fn find<K: Display + ?Sized>(source: &Self, key: &K) -> Arc<KeyedBreaker> {
+        source.keyed_breaker(key)
     }
 }
 
@@ -19,7 +19,7 @@ impl KeyedSource for KeyedRateLimits {
 
     #[inline]
     #[track_caller]
-    fn find<K: Display + ?Sized>(&self, key: &K) -> Arc<KeyedRateLimit> {
-        self.limit(key)
+    fn find<K: Display + ?Sized>(source: &Self, key: &K) -> Arc<KeyedRateLimit> {
+        source.limit(key)
     }
 }

@@ -7,6 +7,7 @@ use crate::{BreakerSettings, Permit, breaker::PanicMark, retry::verdict::Disposi
 
 /// Without `failure_if`: every `Err` and every `None` is a failure.
 #[inline]
+#[must_use]
 pub fn record<E, S: Borrow<BreakerSettings>>(permit: Permit<'_, S>, error: Option<&E>) -> Disposition {
     record_if(permit, error, |_| true)
 }

@@ -19,7 +19,7 @@ pub fn wants_rejection(types: &[IsType]) -> bool {
     types.iter().any(|is_type| is_type(&CircuitOpen::EXAMPLE))
 }
 
-/// Finds out what is known of an error type, since stable Rust has no specialization.
+/// A probe of the traits that an error type implements, in place of specialization, which stable Rust lacks.
 ///
 /// `(&&Probe(error)).method()` resolves to the first trait that the type implements, by the order in which a method call looks for
 /// candidates: one for `&Probe`, one for `&&Probe`, one for `Probe`. Generated code imports the three traits of one question:

@@ -35,7 +35,7 @@ pub fn emit_fallback<E>(
     tell(function, fallback, error.and_then(look));
 }
 
-/// Distinguishes a fallback that returns a future from one that returns the value.
+/// A probe that distinguishes a fallback that returns a future from one that returns the value.
 ///
 /// `(&&AnswerProbe(&answer)).kind()` resolves to the first of the traits below that the type implements, by the order in which a method
 /// call looks for candidates.

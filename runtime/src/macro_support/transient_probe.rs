@@ -1,4 +1,5 @@
-//! What `#[derive(Transient)]` finds out about types, by the order in which a method call looks for candidates.
+//! Probes of the types in `#[derive(Transient)]`: the first trait that a type implements is resolved, by the order in which a method call
+//! looks for candidates.
 
 use std::{error::Error, marker::PhantomData};
 

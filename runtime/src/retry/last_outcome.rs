@@ -5,7 +5,7 @@
 
 use std::marker::PhantomData;
 
-/// Finds out whether an outcome is `Send`: `(&OutcomeProbe(&outcome)).storage()` resolves to the first of the traits below that the type
+/// A probe for outcomes that are `Send`: `(&OutcomeProbe(&outcome)).storage()` resolves to the first of the traits below that the type
 /// implements.
 #[derive(Debug)]
 pub struct OutcomeProbe<'a, O>(pub &'a O);

@@ -112,7 +112,7 @@ async fn a_hook_hears_of_each_retry_before_the_sleep() {
     by_value();
     assert_eq!(heard(), ["1 0ns 3"]);
     assert_eq!(of_option(), None);
-    assert_eq!(heard(), ["1 0ns Absent"]);
+    assert_eq!(heard(), ["1 0ns NoneError"]);
     through_a_breaker().await.unwrap_err();
     assert_eq!(heard(), ["1 60s Kind(TimedOut)", "2 60s Kind(TimedOut)"], "open for 30 s only: it is worth the wait");
 }

@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 use syn::{Lifetime, spanned::Spanned};
 
-use super::{Attempt, Context, at, code, moved, predicate, show, type_list};
+use super::{Attempt, Context, code, moved, predicate, show, type_list};
 use crate::args::{
     Condition,
     circuit_breaker::{CircuitBreaker, Target},
@@ -160,9 +160,9 @@ fn target(breaker: &CircuitBreaker, krate: &TokenStream) -> TokenStream {
     };
     let find = match &breaker.key {
         Some(key) => {
-            // An error about the key's type belongs to the key.
+            // An error about the key's type belongs to the key, and so does a conflict.
             let at_key = key.span();
-            let (krate, declaration) = (at(at_key, krate), code!(&DECLARATION));
+            let (krate, declaration) = (moved(at_key, krate), code!(&DECLARATION));
             quote_spanned!(at_key=> #krate::__private::Key::find_in(#declaration, &(#key)))
         }
         None => {

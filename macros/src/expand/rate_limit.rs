@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 use syn::{Lifetime, spanned::Spanned};
 
-use super::{Attempt, Context, at, code, declared, moved, refused};
+use super::{Attempt, Context, code, declared, moved, refused};
 use crate::args::{owner::Owner, rate_limit::RateLimit};
 
 /// Input: `attempt`. Output:
@@ -65,7 +65,7 @@ fn target(limit: &RateLimit, krate: &TokenStream) -> TokenStream {
         Some(key) => {
             // An error about the key's type belongs to the key.
             let at_key = key.span();
-            let (path, limits) = (at(at_key, krate), code!(DECLARATION.#get));
+            let (path, limits) = (moved(at_key, krate), code!(DECLARATION.#get));
             let find = quote_spanned!(at_key=> #path::__private::Key::find_in(#limits, &(#key)));
             declared(&declaration, &code!(#krate::KeyedRateLimits), "KEYED_RATE_LIMITS", &find, krate)
         }

@@ -58,7 +58,7 @@ struct Context {
     output: TokenStream,
     /// Where errors about the return type belong.
     output_place: Span,
-    /// Whether the error type is a type parameter of the function.
+    /// True if the error type is a type parameter of the function.
     is_error_generic: bool,
     /// What each attempt of a retry needs for itself.
     arguments: Arguments,
@@ -316,7 +316,7 @@ fn error_place(output: &Type) -> Span {
     error_type(output).map_or_else(|| output.span(), Spanned::span)
 }
 
-/// Whether the error type is a type parameter of the function.
+/// Returns true if the error type is a type parameter of the function.
 fn is_error_generic(output: &Type, signature: &Signature) -> bool {
     let Some(GenericArgument::Type(Type::Path(error))) = error_type(output) else { return false };
     error.path.get_ident().is_some_and(|error| signature.generics.type_params().any(|param| param.ident == *error))

@@ -26,6 +26,17 @@ fn ui() {
     cases.pass("pass/*.rs");
     drop(cases); // which runs them
     what_is_recommended_is_tried();
+    no_hidden_item_is_named();
+}
+
+/// No compile error names anything of `__private`.
+fn no_hidden_item_is_named() {
+    let folders = fs::read_dir(".").unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+    for file in folders.flat_map(|folder| fs::read_dir(folder).unwrap()).map(|entry| entry.unwrap().path()) {
+        if file.extension().is_some_and(|extension| extension == "stderr") {
+            assert!(!fs::read_to_string(&file).unwrap().contains("__private"), "{}", file.display());
+        }
+    }
 }
 
 /// The variants that the compiler recommends where a `From` is missing: each stands in `pass/recommended.rs`, which shows that they

@@ -51,7 +51,7 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
     // What is missing is explained by a trait of our own; of a type parameter it is said best by the compiler, which suggests the bound.
     let asked = match item.generics.type_params().next() {
         Some(_) => quote!(#krate::Transient),
-        None => quote!(#krate::__private::Inherited),
+        None => quote!(#krate::__private::InheritTransient),
     };
     let (is_transient, retry_after): (TokenStream, TokenStream) =
         rules.iter().map(|(pattern, rule)| rule.arms(pattern, &krate, &asked)).unzip();
@@ -83,7 +83,7 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
 
             fn is_rejection(&self) -> bool {
                 #[allow(unused_imports)]
-                use #krate::__private::{IsNoRejection as _, SaysIfRejection as _};
+                use #krate::__private::{NoRejection as _, TransientRejection as _};
                 match self {
                     #is_rejection
                     #[allow(unreachable_patterns)]
@@ -103,7 +103,7 @@ fn known(name: &Ident, krate: &TokenStream) -> TokenStream {
             static FIND: #krate::__private::Find = |error| {
                 #[allow(unused_imports)]
                 use #krate::__private::{FindError as _, FindNothing as _};
-                (&#krate::__private::Known::<#name>::new()).find(error)
+                (&#krate::__private::DerivedType::<#name>::new()).find(error)
             };
         };
     }
@@ -121,7 +121,7 @@ impl Rule {
             Self::Transient => (quote!(#pattern { .. } => true,), TokenStream::new()),
             Self::RetryAfter(field) => {
                 let (place, value) = field_at(field);
-                let hint = quote_spanned!(place=> #krate::__private::RetryAfter::retry_after(*#value));
+                let hint = quote_spanned!(place=> #krate::__private::RetryAfterField::retry_after(*#value));
                 (quote!(#pattern { .. } => true,), quote!(#pattern { #field: #value, .. } => #hint,))
             }
             Self::Inherit(field) => {

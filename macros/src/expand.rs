@@ -15,7 +15,7 @@ use std::collections::HashSet;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{Expr, PathArguments, PathSegment, Signature, Type, ext::IdentExt as _, spanned::Spanned};
+use syn::{Expr, GenericArgument, PathArguments, PathSegment, Signature, Type, ext::IdentExt as _, spanned::Spanned};
 
 use crate::{
     args::{Condition, fallback::Fallback, retry::Retry},
@@ -58,6 +58,8 @@ struct Context {
     output: TokenStream,
     /// Where errors about the return type belong.
     output_place: Span,
+    /// True if the error type is a type parameter of the function.
+    is_error_generic: bool,
     /// What each attempt of a retry needs for itself.
     arguments: Arguments,
     /// What a fallback is called with.
@@ -123,6 +125,7 @@ pub(crate) fn stack(
         krate: layers.iter().find_map(Layer::krate).map_or_else(|| code!(::steadfast), ToTokens::to_token_stream),
         output: function.inner_output(),
         output_place: Span::mixed_site().located_at(place),
+        is_error_generic: function.output().is_some_and(|output| is_error_generic(output, &signature)),
         arguments,
         is_attempt: is_attempt(layers),
         passed,
@@ -225,7 +228,7 @@ impl Context {
         let this = Ident::new("self", place);
         let place = Span::mixed_site().located_at(place);
         let krate = at(place, &self.krate);
-        quote_spanned!(place=> #krate::__private::used_up(&#this);)
+        quote_spanned!(place=> #krate::__private::CopyReceiver::check(&#this);)
     }
 
     /// A call into the runtime that asks something of the return type: what does not fit is reported there.
@@ -235,6 +238,30 @@ impl Context {
         let function = Ident::new(function, place);
         quote_spanned!(place=> #krate::__private::#function(#arguments))
     }
+
+    /// Output: `CallResult::error(&outcome)`. A return type that is neither a `Result` nor an `Option` is reported at that type.
+    fn error(&self) -> TokenStream {
+        let place = self.output_place;
+        let krate = at(place, &self.krate);
+        quote_spanned!(place=> #krate::__private::CallResult::error(&outcome))
+    }
+
+    /// Input: `FromRateLimited`, `limited`. Output: `CallResult::from_error(FromRateLimited::from_rejection(limited))`, where the error
+    /// type has no such `From` reported at that type. Of a type parameter it is `From` itself, so that the compiler suggests that bound.
+    fn rejected(&self, from: &str, rejection: &TokenStream) -> TokenStream {
+        let place = self.output_place;
+        let krate = at(place, &self.krate);
+        let from_std = quote_spanned!(place=> ::core::convert::From::from);
+        let error = if !self.is_error_generic {
+            let from = Ident::new(from, place);
+            quote_spanned!(place=> #krate::__private::#from::from_rejection(#rejection))
+        } else if from == "FromCircuitOpen" {
+            quote_spanned!(place=> #krate::__private::convert_by(#rejection, #from_std))
+        } else {
+            quote_spanned!(place=> #from_std(#rejection))
+        };
+        quote_spanned!(place=> #krate::__private::CallResult::from_error(#error))
+    }
 }
 
 /// Input: `future`. Output: the same, awaited as an attempt. It is pinned where it stands, so that it is not moved.
@@ -242,16 +269,12 @@ fn scoped(future: &TokenStream) -> TokenStream {
     code!(attempts.scope(::core::pin::pin!(#future)).await)
 }
 
-/// What a call gives that was refused, which `refuse` makes of the `reason`, and what one that was not; in a pair where that is `asked`.
-fn refused(
-    [refuse, reason]: [&str; 2],
-    attempt: &Attempt,
-    asked: bool,
-    context: &Context,
-) -> (TokenStream, TokenStream) {
+/// Expressions for the rejected call, whose error `from` makes of the `reason`, and for the admitted one; pairs with a disposition where
+/// that is `asked`.
+fn refused([from, reason]: [&str; 2], attempt: &Attempt, asked: bool, context: &Context) -> (TokenStream, TokenStream) {
     let (krate, place) = (&context.krate, context.output_place);
-    let reason = Ident::new(reason, Span::mixed_site());
-    let (value, code) = (context.ask(refuse, &quote_spanned!(place=> #reason)), &attempt.code);
+    let reason = Ident::new(reason, place);
+    let (value, code) = (context.rejected(from, &quote_spanned!(place=> #reason)), &attempt.code);
     match (asked, attempt.has_passage) {
         (false, _) => (value, code.clone()),
         (true, true) => (code!((#value, #krate::__private::Disposition::LimitRejected)), code.clone()),
@@ -290,12 +313,23 @@ fn declared(
 
 /// Where errors about a return type belong: at the `E` of a `Result<T, E>`, else at the type.
 fn error_place(output: &Type) -> Span {
-    let Type::Path(path) = output else { return output.span() };
+    error_type(output).map_or_else(|| output.span(), Spanned::span)
+}
+
+/// Returns true if the error type is a type parameter of the function.
+fn is_error_generic(output: &Type, signature: &Signature) -> bool {
+    let Some(GenericArgument::Type(Type::Path(error))) = error_type(output) else { return false };
+    error.path.get_ident().is_some_and(|error| signature.generics.type_params().any(|param| param.ident == *error))
+}
+
+/// The `E` of a `Result<T, E>`.
+fn error_type(output: &Type) -> Option<&GenericArgument> {
+    let Type::Path(path) = output else { return None };
     match path.path.segments.last() {
         Some(PathSegment { ident, arguments: PathArguments::AngleBracketed(arguments) }) if ident == "Result" => {
-            arguments.args.iter().nth(1).map_or_else(|| output.span(), Spanned::span)
+            arguments.args.iter().nth(1)
         }
-        _ => output.span(),
+        _ => None,
     }
 }
 
@@ -323,37 +357,57 @@ fn moved(place: Span, path: &TokenStream) -> TokenStream {
 
 /// A closure that shows an error as `&dyn Error`. That it is none is reported at `place`.
 fn show(krate: &TokenStream, place: Span) -> TokenStream {
+    let krate = at(place, krate);
     quote_spanned!(place=> |error| {
         #[allow(unused_imports)]
-        use #krate::__private::{IsError as _, IsNoError as _, PointsToError as _};
-        (&&#krate::__private::AsError(error)).as_error()
+        use #krate::__private::{MissingError as _, ViaError as _, ViaErrorDeref as _};
+        #krate::__private::ErrorChain::as_dyn_error((&&#krate::__private::Probe(error)).chain_target())
     })
 }
 
 /// A closure that asks an error whether it is transient. That it does not say is reported at `place`.
 fn judge(krate: &TokenStream, place: Span) -> TokenStream {
+    let krate = at(place, krate);
     quote_spanned!(place=> |error| {
         #[allow(unused_imports)]
-        use #krate::__private::{ViaDeref as _, ViaTransient as _, MissingTransient as _};
-        (&&#krate::__private::Judge(error)).verdict()
+        use #krate::__private::{MissingTransient as _, ViaDeref as _, ViaTransient as _};
+        let error = (&&#krate::__private::Probe(error)).transient_target();
+        #krate::__private::verdict_of(
+            #krate::Transient::is_transient(error),
+            || #krate::Transient::retry_after(error),
+            || #krate::Transient::is_rejection(error),
+        )
     })
+}
+
+/// Input: `is_busy`. Output: `|error| predicate(error, is_busy)`. A predicate of another type is reported at the predicate.
+fn predicate(krate: &TokenStream, predicate: &Expr) -> TokenStream {
+    let call = closure_call("predicate", &code!(error,), predicate, krate);
+    code!(|error| #call)
+}
+
+/// Input: `predicate`, `error,`, `is_busy`. Output: `predicate(error, is_busy)`, where a mismatch is reported at `is_busy`.
+fn closure_call(function: &str, arguments: &TokenStream, closure: &Expr, krate: &TokenStream) -> TokenStream {
+    let place = Span::mixed_site().located_at(closure.span());
+    let (krate, function) = (at(place, krate), Ident::new(function, place));
+    quote_spanned!(place=> #krate::__private::#function(#arguments #closure))
 }
 
 /// A closure that shows an error as `&dyn Error` where it is one.
 fn look(krate: &TokenStream) -> TokenStream {
     code!(|error| {
         #[allow(unused_imports)]
-        use #krate::__private::{LookAtError as _, NoError as _, LookThrough as _};
-        (&&#krate::__private::LookAt(error)).look()
+        use #krate::__private::{LookDeref as _, LookError as _, NoError as _};
+        (&&#krate::__private::Probe(error)).look()
     })
 }
 
-/// `&[is_type::<A>, is_type::<B>]`
+/// `&[<A as ErrorType>::is_type_of, <B as ErrorType>::is_type_of]`
 fn type_list(krate: &TokenStream, types: &[Type]) -> TokenStream {
     let checks = types.iter().map(|ty| {
         let place = Span::mixed_site().located_at(ty.span());
         let krate = at(place, krate);
-        quote_spanned!(place=> #krate::__private::is_type::<#ty>)
+        quote_spanned!(place=> <#ty as #krate::__private::ErrorType>::is_type_of)
     });
     code!(&[#(#checks),*])
 }

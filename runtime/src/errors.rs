@@ -12,7 +12,7 @@ mod transient;
 pub use self::{
     breaker_state::BreakerState,
     bulkhead_full::BulkheadFull,
-    circuit_open::CircuitOpen,
+    circuit_open::{CircuitOpen, convert_by},
     config_conflict::{ConfigConflict, DeclarationSite, DeclaredConfig},
     open_reason::OpenReason,
     rate_limited::RateLimited,

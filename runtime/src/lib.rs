@@ -92,6 +92,7 @@
 //! | `tracing` | off | Log events for `tracing`, and a span for each further attempt of a retry |
 //! | `anyhow` | off | [`Transient`] for `anyhow::Error`, so that [`RetryPolicy::run`] accepts it. The attributes accept it without this feature |
 
+pub mod bounds;
 mod breaker;
 mod bulkhead;
 mod by_address;
@@ -108,13 +109,12 @@ pub mod events;
 mod fallback;
 mod keyed_store;
 mod keying;
-mod known;
 mod layers;
+mod macro_support;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 #[cfg(test)]
 mod models;
-mod outcome;
 mod panics;
 #[cfg(feature = "prometheus-client")]
 pub mod prometheus;
@@ -157,6 +157,7 @@ pub use self::timeout::Timeout;
 #[cfg(feature = "http")]
 pub use self::transient::http::retry_after;
 pub use self::{
+    bounds::NoneError,
     breaker::{
         BreakerConfig, CircuitBreaker, HistoryEntry, HistoryEvent, Override, Permit, Snapshot, SnapshotConfig,
         TripRule, Window, WindowSnapshot, breaker, breakers,
@@ -198,19 +199,20 @@ pub use self::{
 pub mod __private {
     pub use linkme;
 
-    #[cfg(feature = "keyed")]
-    pub use crate::{breaker::KEYED_BREAKERS, rate_limit::KEYED_RATE_LIMITS};
     pub use crate::{
+        bounds::*,
         breaker::{BREAKERS, PanicMark, Polled},
         bulkhead::BULKHEADS,
-        known::{FindError, FindNothing, Known},
-        outcome::*,
+        errors::convert_by,
+        macro_support::*,
         rate_limit::RATE_LIMITS,
         registry::{Declared, Policy, REGISTERED, Registered},
-        retry::{POLICIES, attempts::Attempts, named_policy::NamedPolicy, statistics::Statistics},
+        retry::{POLICIES, attempts::Attempts, last_outcome::*, named_policy::NamedPolicy, statistics::Statistics},
         stack::{Disposition, Verdict},
         transient::known::{Find, KNOWN},
     };
+    #[cfg(feature = "keyed")]
+    pub use crate::{breaker::KEYED_BREAKERS, rate_limit::KEYED_RATE_LIMITS};
     #[cfg(feature = "tokio")]
     pub use crate::{
         retry::attempts::{AttemptFuture, Pause},

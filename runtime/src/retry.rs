@@ -8,6 +8,7 @@ pub(crate) mod attempts;
 mod backoff;
 mod budget;
 mod jitter;
+pub(crate) mod last_outcome;
 #[cfg(feature = "config")]
 mod merge;
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]

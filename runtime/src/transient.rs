@@ -21,6 +21,7 @@ use self::chain::{decisive, is_rejection};
 use crate::{Transient, stack::Verdict};
 
 /// By the wrapped error if its type is recognized, otherwise by the kind.
+#[diagnostic::do_not_recommend]
 impl Transient for io::Error {
     fn is_transient(&self) -> bool {
         use io::ErrorKind as Kind;
@@ -62,6 +63,7 @@ fn wrapped(error: &io::Error) -> Option<&dyn Transient> {
 
 /// Always transient.
 #[cfg(feature = "tokio")]
+#[diagnostic::do_not_recommend]
 impl Transient for tokio::time::error::Elapsed {
     fn is_transient(&self) -> bool {
         true
@@ -69,6 +71,7 @@ impl Transient for tokio::time::error::Elapsed {
 }
 
 /// As the value in the box.
+#[diagnostic::do_not_recommend]
 impl<T: Transient + ?Sized> Transient for Box<T> {
     fn is_transient(&self) -> bool {
         (**self).is_transient()
@@ -84,6 +87,7 @@ impl<T: Transient + ?Sized> Transient for Box<T> {
 }
 
 /// As the first error of a recognized type in the chain of sources; permanent if there is none.
+#[diagnostic::do_not_recommend]
 impl Transient for dyn Error + Send + Sync {
     fn is_transient(&self) -> bool {
         decisive(self).is_some_and(Transient::is_transient)
@@ -99,6 +103,7 @@ impl Transient for dyn Error + Send + Sync {
 }
 
 /// As the first error of a recognized type in the chain of sources; permanent if there is none.
+#[diagnostic::do_not_recommend]
 impl Transient for dyn Error + Send {
     fn is_transient(&self) -> bool {
         decisive(self).is_some_and(Transient::is_transient)
@@ -114,6 +119,7 @@ impl Transient for dyn Error + Send {
 }
 
 /// As the first error of a recognized type in the chain of sources; permanent if there is none.
+#[diagnostic::do_not_recommend]
 impl Transient for dyn Error {
     fn is_transient(&self) -> bool {
         decisive(self).is_some_and(Transient::is_transient)

@@ -13,7 +13,7 @@ use crate::args::{bulkhead::Bulkhead, owner::Owner};
 /// 'call: {
 ///     let _permit = match bulkhead.acquire_async().await {
 ///         Ok(permit) => permit,
-///         Err(full) => break 'call refuse_full(full),
+///         Err(full) => break 'call CallResult::from_error(FromBulkheadFull::from_rejection(full)),
 ///     };
 ///     attempt
 /// }
@@ -24,7 +24,7 @@ pub(super) fn expand(bulkhead: &Bulkhead, attempt: &Attempt, index: usize, asked
     // A label of its own for each layer: one that shadows another draws a warning.
     let call = Lifetime::new(&format!("'call_{index}"), Span::mixed_site());
     let (target, acquire) = (target(bulkhead, &context.krate), context.acquire());
-    let (rejected, outcome) = refused(["refuse_full", "full"], attempt, asked, context);
+    let (rejected, outcome) = refused(["FromBulkheadFull", "full"], attempt, asked, context);
     let code = code! {
         #call: {
             let _permit = match #target.#acquire {

@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 use syn::{Lifetime, spanned::Spanned};
 
-use super::{Attempt, Context, code, declared, moved, show, type_list};
+use super::{Attempt, Context, code, declared, moved, predicate, show, type_list};
 use crate::args::{
     Condition,
     circuit_breaker::{CircuitBreaker, Target},
@@ -16,12 +16,12 @@ use crate::args::{
 /// 'call: {
 ///     let mut permit = match breaker.try_acquire() {
 ///         Ok(permit) => permit,
-///         Err(open) => break 'call reject(open),
+///         Err(open) => break 'call CallResult::from_error(FromCircuitOpen::from_rejection(open)),
 ///     };
 ///     let mark = PanicMark::new(&mut permit);
 ///     let outcome: R = attempt;
 ///     mark.returned();
-///     end(permit, &outcome);
+///     record(permit, CallResult::error(&outcome));
 ///     outcome
 /// }
 /// ```
@@ -61,7 +61,7 @@ pub(super) fn expand(
     };
     let admitted =
         if asked { code!({ let passage = #passage; (outcome, passage) }) } else { code!({ _ = #passage; outcome }) };
-    let value = context.ask("reject", &quote_spanned!(place=> open));
+    let value = context.rejected("FromCircuitOpen", &quote_spanned!(place=> open));
     let rejected = if asked {
         code!({ let passage = #krate::__private::Disposition::CircuitRejected(open.retry_after()); (#value, passage) })
     } else {
@@ -104,15 +104,17 @@ pub(super) fn expand(
 fn end(breaker: &CircuitBreaker, context: &Context) -> TokenStream {
     let krate = &context.krate;
     let place = context.output_place;
-    let outcome = quote_spanned!(place=> permit, &outcome);
+    let error = context.error();
+    let outcome = quote_spanned!(place=> permit, #error);
     match &breaker.condition {
-        Condition::ByType | Condition::Any => context.ask("end", &outcome),
+        Condition::ByType | Condition::Any => context.ask("record", &outcome),
         Condition::Types(types) => {
             let (show, types) = (show(krate, place), type_list(krate, types));
-            context.ask("end_by_chain", &quote_spanned!(place=> #outcome, #show, #types))
+            context.ask("record_by_chain", &quote_spanned!(place=> #outcome, #show, #types))
         }
-        Condition::Error(predicate) | Condition::Value(predicate) => {
-            context.ask("end_by_error", &quote_spanned!(place=> #outcome, #predicate))
+        Condition::Error(is_failure) | Condition::Value(is_failure) => {
+            let is_failure = predicate(krate, is_failure);
+            context.ask("record_if", &quote_spanned!(place=> #outcome, #is_failure))
         }
     }
 }
@@ -154,10 +156,10 @@ fn target(breaker: &CircuitBreaker, krate: &TokenStream) -> TokenStream {
     match &breaker.key {
         None => declared(&declaration, &code!(#krate::CircuitBreaker), "BREAKERS", &code!(DECLARATION.#get), krate),
         Some(key) => {
-            // An error about the key's type belongs to the key.
+            // An error about the key's type belongs to the key, and so does a conflict.
             let at_key = key.span();
-            let of_key = quote_spanned!(at_key=> breaker(&(#key)));
-            let find = code!(DECLARATION.#get.#of_key);
+            let (path, breakers) = (moved(at_key, krate), code!(DECLARATION.#get));
+            let find = quote_spanned!(at_key=> #path::__private::Key::find_in(#breakers, &(#key)));
             declared(&declaration, &code!(#krate::KeyedBreakers), "KEYED_BREAKERS", &find, krate)
         }
     }

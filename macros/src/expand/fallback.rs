@@ -4,7 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote_spanned};
 use syn::{Expr, ExprClosure, ExprField, Lifetime, spanned::Spanned};
 
-use super::{Attempt, Context, at, code, look, show, type_list};
+use super::{Attempt, Context, at, code, look, predicate, show, type_list};
 use crate::{
     args::{
         Condition,
@@ -22,16 +22,16 @@ use crate::{
 /// 'fallback: {
 ///     {
 ///         let outcome: R = attempt;
-///         if !failed(&outcome) { break 'fallback outcome; }
-///         fell_back(&outcome, "function", "cached");
+///         if !is_failure(CallResult::error(&outcome)) { break 'fallback outcome; }
+///         emit_fallback(CallResult::error(&outcome), "function", "cached", look);
 ///     }
 ///     let error = {
 ///         let outcome: R = cached(arguments);
-///         if !failed(&outcome) { break 'fallback outcome; }
-///         fell_back(&outcome, "function", "a closure");
-///         match into_error(outcome) { Ok(error) => error, Err(outcome) => break 'fallback outcome }
+///         if !is_failure(CallResult::error(&outcome)) { break 'fallback outcome; }
+///         emit_fallback(CallResult::error(&outcome), "function", "a closure", look);
+///         match CallResult::into_error(outcome) { Ok(error) => error, Err(outcome) => break 'fallback outcome }
 ///     };
-///     let outcome: R = apply(error, closure);
+///     let outcome: R = fallback_closure(error, closure);
 ///     outcome
 /// }
 /// ```
@@ -69,7 +69,7 @@ pub(super) fn expand(fallback: &Fallback, attempt: &Attempt, index: usize, conte
             code! {
                 let error = {
                     #fails
-                    match #krate::__private::into_error(outcome) {
+                    match #krate::__private::CallResult::into_error(outcome) {
                         ::core::result::Result::Ok(error) => error,
                         ::core::result::Result::Err(outcome) => break #label #value,
                     }
@@ -105,15 +105,16 @@ pub(super) fn expand(fallback: &Fallback, attempt: &Attempt, index: usize, conte
 /// Whether the outcome is one that the next function is called for.
 fn failed(fallback: &Fallback, context: &Context) -> TokenStream {
     let (krate, place) = (&context.krate, context.output_place);
-    let outcome = quote_spanned!(place=> &outcome);
+    let error = context.error();
     match &fallback.condition {
-        Condition::ByType | Condition::Any => context.ask("failed", &outcome),
+        Condition::ByType | Condition::Any => context.ask("is_failure", &error),
         Condition::Types(types) => {
             let (show, types) = (show(krate, place), type_list(krate, types));
-            context.ask("failed_by_chain", &quote_spanned!(place=> #outcome, #show, #types))
+            context.ask("is_failure_by_chain", &quote_spanned!(place=> #error, #show, #types))
         }
-        Condition::Error(predicate) | Condition::Value(predicate) => {
-            context.ask("failed_by_error", &quote_spanned!(place=> #outcome, #predicate))
+        Condition::Error(is_failure) | Condition::Value(is_failure) => {
+            let is_failure = predicate(krate, is_failure);
+            context.ask("is_failure_if", &quote_spanned!(place=> #error, #is_failure))
         }
     }
 }
@@ -122,7 +123,8 @@ fn failed(fallback: &Fallback, context: &Context) -> TokenStream {
 fn tell(step: &Step, context: &Context) -> TokenStream {
     let (krate, name) = (&context.krate, step.name());
     let (function, look) = (name_or_path(None, &context.function), look(krate));
-    code!(#krate::__private::fell_back(&outcome, #function, #name, #look);)
+    let error = context.error();
+    code!(#krate::__private::emit_fallback(#error, #function, #name, #look);)
 }
 
 /// Takes a step.
@@ -147,7 +149,7 @@ fn answer(step: &Step, is_last: bool, context: &Context) -> TokenStream {
             if closure.inputs.is_empty() {
                 closure.inputs.push(syn::parse_quote!(_));
             }
-            quote_spanned!(place=> { #bindings #krate::__private::apply::<_, #result>(error, #closure) })
+            quote_spanned!(place=> { #bindings #krate::__private::fallback_closure::<_, #result>(error, #closure) })
         }
         Step::ClosureOfAll(closure) => {
             let (mut closure, body) = (closure.clone(), &closure.body);
@@ -156,22 +158,22 @@ fn answer(step: &Step, is_last: bool, context: &Context) -> TokenStream {
             let body = quote_spanned!(place=> { #(let #patterns = #arguments;)* #body });
             closure.inputs = error.into_iter().collect();
             *closure.body = Expr::Verbatim(body);
-            quote_spanned!(place=> #krate::__private::apply::<_, #result>(error, #closure))
+            quote_spanned!(place=> #krate::__private::fallback_closure::<_, #result>(error, #closure))
         }
     };
     // A closure of a function that is not `async` has been told already.
-    let checked = |answer: TokenStream| quote_spanned!(place=> #krate::__private::answer::<#output, _>(#answer));
+    let checked = |answer: TokenStream| quote_spanned!(place=> #krate::__private::FallbackResult::<#output>::into_result(#answer));
     if !context.is_async {
         return if step.is_closure() { call } else { checked(call) };
     }
-    let settled = checked(code!(kind.settle(answer).await));
+    let settled = checked(quote_spanned!(place=> kind.into_future(answer).await));
     code! {
         {
             let answer = #call;
             let kind = {
                 #[allow(unused_imports)]
                 use #krate::__private::{FutureAnswer as _, ReadyAnswer as _};
-                (&&#krate::__private::Answer(&answer)).kind()
+                (&&#krate::__private::AnswerProbe(&answer)).kind()
             };
             #settled
         }
@@ -240,7 +242,7 @@ impl Context {
     fn again(&self, name: &Ident) -> TokenStream {
         let place = Span::mixed_site().located_at(name.span());
         let krate = at(place, &self.krate);
-        quote_spanned!(place=> #krate::__private::again(&#name))
+        quote_spanned!(place=> #krate::__private::CloneArgument::clone_argument(&#name))
     }
 
     /// The receiver by the name that it has inside of what `#[async_trait]` makes.

@@ -12,7 +12,7 @@ use crate::args::{owner::Owner, rate_limit::RateLimit};
 /// ```text
 /// 'call: {
 ///     if let Err(limited) = limit.acquire_async().await {
-///         break 'call refuse_limited(limited);
+///         break 'call CallResult::from_error(FromRateLimited::from_rejection(limited));
 ///     }
 ///     attempt
 /// }
@@ -23,7 +23,7 @@ pub(super) fn expand(limit: &RateLimit, attempt: &Attempt, index: usize, asked: 
     // A label of its own for each layer: one that shadows another draws a warning.
     let call = Lifetime::new(&format!("'call_{index}"), Span::mixed_site());
     let (target, acquire) = (target(limit, &context.krate), context.acquire());
-    let (rejected, outcome) = refused(["refuse_limited", "limited"], attempt, asked, context);
+    let (rejected, outcome) = refused(["FromRateLimited", "limited"], attempt, asked, context);
     let code = code! {
         #call: {
             if let ::core::result::Result::Err(limited) = #target.#acquire {
@@ -64,8 +64,8 @@ fn target(limit: &RateLimit, krate: &TokenStream) -> TokenStream {
         Some(key) => {
             // An error about the key's type belongs to the key.
             let at_key = key.span();
-            let of_key = quote_spanned!(at_key=> limit(&(#key)));
-            let find = code!(DECLARATION.#get.#of_key);
+            let (path, limits) = (moved(at_key, krate), code!(DECLARATION.#get));
+            let find = quote_spanned!(at_key=> #path::__private::Key::find_in(#limits, &(#key)));
             declared(&declaration, &code!(#krate::KeyedRateLimits), "KEYED_RATE_LIMITS", &find, krate)
         }
     }

@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote_spanned};
 use syn::{Expr, spanned::Spanned};
 
-use super::{Attempt, Context, at, code, judge, look, scoped, show, type_list};
+use super::{Attempt, Context, at, closure_call, code, judge, look, predicate, scoped, show, type_list};
 use crate::{
     args::{Condition, retry::Retry},
     arguments::{Argument, Supply},
@@ -17,8 +17,8 @@ use crate::{
 /// loop {
 ///     let (last, delay) = {
 ///         let outcome: R = attempt;
-///         match attempts.after(attempts.policy(), by_type(&outcome, judge), Disposition::Called) {
-///             Some(delay) => ((&Keep(&outcome)).kind().keep(outcome, attempts.can_be_stopped()), delay),
+///         match attempts.after(attempts.policy(), verdict_by_type(CallResult::error(&outcome), judge), Disposition::Called) {
+///             Some(delay) => ((&OutcomeProbe(&outcome)).storage().store(outcome, attempts.can_be_stopped()), delay),
 ///             None => break outcome,
 ///         }
 ///     };
@@ -63,7 +63,7 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
         (code, false) => code!(attempts.within(#by, || #code)),
     };
     let (slots, arguments) = context.arguments();
-    let delay = scheduled(retry, attempt.has_passage, &krate);
+    let delay = scheduled(retry, attempt.has_passage, context);
     let stop = retry.stop_on.as_ref().map(|stop| stop_signal(stop, &krate));
     let scheduled = code! {
         #arguments
@@ -84,8 +84,8 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
                     ::core::option::Option::Some(delay) => {
                         let delay = #delay;
                         #[allow(unused_imports)]
-                        use #krate::__private::{KeepsNothing as _, KeepsSend as _};
-                        ((&#krate::__private::Keep(&outcome)).kind().keep(outcome, attempts.can_be_stopped()), delay)
+                        use #krate::__private::{LocalOutcome as _, SendOutcome as _};
+                        ((&#krate::__private::OutcomeProbe(&outcome)).storage().store(outcome, attempts.can_be_stopped()), delay)
                     }
                     ::core::option::Option::None => break outcome,
                 }
@@ -131,18 +131,27 @@ pub(super) fn expand(retry: &Retry, attempt: &Attempt, context: &mut Context) ->
 }
 
 /// The delay before the next attempt, told to the hook if there is one to wait for.
-fn scheduled(retry: &Retry, has_passage: bool, krate: &TokenStream) -> TokenStream {
+fn scheduled(retry: &Retry, has_passage: bool, context: &Context) -> TokenStream {
     let Some(hook) = &retry.hook else { return code!(delay) };
-    // A hook of another type is a mistake of its own.
-    let place = hook.span();
-    let tell = match (&retry.condition, retry.is_timed()) {
-        (Condition::Value(_), false) => quote_spanned!(place=> on_retry_value),
-        (Condition::Value(_), true) => quote_spanned!(place=> on_retry_value_timed),
-        (_, false) => quote_spanned!(place=> on_retry),
-        (_, true) => quote_spanned!(place=> on_retry_timed),
+    let krate = &context.krate;
+    let call = |value| {
+        if retry.is_timed() {
+            let arguments = code!(attempts.made(), delay, #value, attempts.elapsed(),);
+            closure_call("timed_retry_hook", &arguments, hook, krate)
+        } else {
+            closure_call("retry_hook", &code!(attempts.made(), delay, #value,), hook, krate)
+        }
     };
-    let elapsed = retry.is_timed().then(|| code!(attempts.elapsed(),));
-    let tell = code!(#krate::__private::#tell(&outcome, attempts.made(), delay, #elapsed #hook););
+    let tell = match &retry.condition {
+        Condition::Value(_) => {
+            let call = call(code!(&outcome));
+            code!(#call;)
+        }
+        _ => {
+            let (error, call) = (context.error(), call(code!(error)));
+            code!(#krate::__private::on_retry(#error, |error| #call);)
+        }
+    };
     let tell = if has_passage { code!(if passage.is_worth(delay) { #tell }) } else { tell };
     code!({
         #tell
@@ -202,33 +211,38 @@ fn policy(retry: &Retry, krate: &TokenStream, function: &str) -> TokenStream {
 fn verdict(retry: &Retry, attempt: &Attempt, context: &Context) -> TokenStream {
     let krate = &context.krate;
     let place = context.output_place;
-    let outcome = quote_spanned!(place=> &outcome);
+    let error = context.error();
     let verdict = match &retry.condition {
         Condition::ByType => {
             let judge = judge(krate, place);
-            context.ask("by_type", &quote_spanned!(place=> #outcome, #judge))
+            context.ask("verdict_by_type", &quote_spanned!(place=> #error, #judge))
         }
         Condition::Any => {
             let look = look(krate);
-            context.ask("by_any", &quote_spanned!(place=> #outcome, #look))
+            context.ask("verdict_by_any", &quote_spanned!(place=> #error, #look))
         }
         Condition::Types(types) => {
             let (show, types) = (show(krate, place), type_list(krate, types));
-            context.ask("by_chain", &quote_spanned!(place=> #outcome, #show, #types))
+            context.ask("verdict_by_chain", &quote_spanned!(place=> #error, #show, #types))
         }
-        Condition::Error(predicate) => {
+        Condition::Error(retry_if) => {
             let look = look(krate);
-            match number(predicate) {
+            let retry_if = match number(retry_if) {
                 Some(number) => {
-                    context.ask("by_error_at", &quote_spanned!(place=> #outcome, #number, #predicate, #look))
+                    let call = closure_call("attempt_predicate", &code!(error, #number,), retry_if, krate);
+                    code!(|error| #call)
                 }
-                None => context.ask("by_error", &quote_spanned!(place=> #outcome, #predicate, #look)),
-            }
+                None => predicate(krate, retry_if),
+            };
+            context.ask("verdict_by_error", &quote_spanned!(place=> #error, #retry_if, #look))
         }
-        Condition::Value(predicate) => match number(predicate) {
-            Some(number) => context.ask("by_value_at", &quote_spanned!(place=> #outcome, #number, #predicate)),
-            None => context.ask("by_value", &quote_spanned!(place=> #outcome, #predicate)),
-        },
+        Condition::Value(retry_if) => {
+            let retry_if = match number(retry_if) {
+                Some(number) => closure_call("attempt_predicate", &code!(&outcome, #number,), retry_if, krate),
+                None => closure_call("predicate", &code!(&outcome,), retry_if, krate),
+            };
+            context.ask("verdict_by_result", &retry_if)
+        }
     };
     if !attempt.has_passage {
         return verdict;
@@ -280,8 +294,11 @@ impl Context {
             let slot = format_ident!("argument_{index}", span = place);
             let own = match supply {
                 Supply::Clone => {
-                    slots.extend(code!(#(#cfgs)* let mut #slot = #krate::__private::Argument::new(#name);));
-                    quote_spanned!(place=> #slot.next(attempts.is_last(#by)))
+                    slots.extend(code!(#(#cfgs)* let mut #slot = ::core::option::Option::Some(#name);));
+                    let krate = at(place, krate);
+                    quote_spanned!(place=>
+                        #krate::__private::CloneArgument::for_attempt(&mut #slot, attempts.is_last(#by))
+                    )
                 }
                 Supply::Reborrow => code!(&mut *#name),
                 Supply::Copy => code!(#name),

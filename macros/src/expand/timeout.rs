@@ -11,7 +11,7 @@ use crate::args::timeout::Timeout;
 /// let call = pin!(async { attempt });
 /// let outcome: R = match within(const { &limit }, call).await {
 ///     Ok(outcome) => outcome,
-///     Err(timed_out) => time_out(timed_out),
+///     Err(timed_out) => CallResult::from_error(FromTimedOut::from_rejection(timed_out)),
 /// };
 /// outcome
 /// ```
@@ -22,7 +22,7 @@ pub(super) fn expand(timeout: &Timeout, attempt: &Attempt, context: &Context) ->
     let (krate, output) = (&context.krate, &context.output);
     let place = context.output_place;
     let (limit, call) = (timeout.value(krate, &context.function), &attempt.code);
-    let value = context.ask("time_out", &quote_spanned!(place=> timed_out));
+    let value = context.rejected("FromTimedOut", &quote_spanned!(place=> timed_out));
     let (output, late) = if attempt.has_passage {
         (code!((#output, #krate::__private::Disposition)), code!((#value, #krate::__private::Disposition::Called)))
     } else {

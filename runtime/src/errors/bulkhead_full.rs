@@ -45,6 +45,7 @@ impl fmt::Display for BulkheadFull {
 
 impl Error for BulkheadFull {}
 
+#[diagnostic::do_not_recommend]
 impl Transient for BulkheadFull {
     fn is_transient(&self) -> bool {
         true

@@ -97,11 +97,18 @@ impl CircuitOpen {
     /// Converts the rejection into the caller's error type, and records it for the retry above, since the error may not contain it.
     #[cold]
     pub(crate) fn into_error<E: From<Self>>(self) -> E {
-        let record = self.trace.to_record(self.retry_after);
-        let error = E::from(self);
-        record.record_again();
-        error
+        convert_by(self, E::from)
     }
+}
+
+/// As [`CircuitOpen::into_error`], with the conversion as an argument. Generated code passes `From::from`, so that a missing
+/// implementation is reported without a mention of this function.
+#[cold]
+pub fn convert_by<E>(open: CircuitOpen, from: impl FnOnce(CircuitOpen) -> E) -> E {
+    let record = open.trace.to_record(open.retry_after);
+    let error = from(open);
+    record.record_again();
+    error
 }
 
 impl<T> Drop for OptText<T> {
@@ -139,6 +146,7 @@ impl fmt::Display for CircuitOpen {
 impl Error for CircuitOpen {}
 
 /// Never transient. `retry_after` is that of the breaker.
+#[diagnostic::do_not_recommend]
 impl Transient for CircuitOpen {
     fn is_transient(&self) -> bool {
         false

@@ -55,6 +55,7 @@ impl fmt::Display for RateLimited {
 
 impl Error for RateLimited {}
 
+#[diagnostic::do_not_recommend]
 impl Transient for RateLimited {
     fn is_transient(&self) -> bool {
         true

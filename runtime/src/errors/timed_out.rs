@@ -45,6 +45,7 @@ impl From<TimedOut> for io::Error {
 }
 
 /// Always transient: another attempt may be faster.
+#[diagnostic::do_not_recommend]
 impl Transient for TimedOut {
     fn is_transient(&self) -> bool {
         true

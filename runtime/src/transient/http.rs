@@ -7,6 +7,7 @@ use crate::Transient;
 /// Transient: 408, 425, 429, 500, 502, 503 and 504.
 ///
 /// A status has no headers; [`retry_after`](crate::retry_after()) reads the server's `Retry-After` from them.
+#[diagnostic::do_not_recommend]
 impl Transient for StatusCode {
     fn is_transient(&self) -> bool {
         matches!(

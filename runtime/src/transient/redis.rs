@@ -13,6 +13,7 @@ use crate::Transient;
 /// `MOVED` and `ASK` are permanent: a cluster client follows these redirections, and any other client would call the same node again.
 /// For a pipeline, the first error counts. If a client without `async` fails to connect over native-tls, the redis crate does not
 /// distinguish a rejected certificate from a dropped connection, so both are transient.
+#[diagnostic::do_not_recommend]
 impl Transient for RedisError {
     fn is_transient(&self) -> bool {
         if self.kind() == ErrorKind::Io {

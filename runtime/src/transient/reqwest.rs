@@ -41,6 +41,7 @@ use crate::Transient;
 ///     Ok(response.error_for_status()?.text().await?)
 /// }
 /// ```
+#[diagnostic::do_not_recommend]
 impl Transient for Error {
     fn is_transient(&self) -> bool {
         if self.is_builder() || self.is_redirect() {

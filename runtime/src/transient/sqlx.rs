@@ -19,6 +19,7 @@ use crate::Transient;
 /// `retry_if = |error| ...` and compare `MySqlDatabaseError::number`.
 ///
 /// After a failure inside a transaction the whole transaction must be repeated, so the retried function must contain all of it.
+#[diagnostic::do_not_recommend]
 impl Transient for Error {
     fn is_transient(&self) -> bool {
         match self {

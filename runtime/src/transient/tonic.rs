@@ -17,6 +17,7 @@ use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut, Transient};
 ///
 /// The server's `grpc-retry-pushback-ms` ([gRPC proposal A6](https://github.com/grpc/proposal/blob/master/A6-client-retries.md)) is the
 /// time to wait, in milliseconds. A value that is negative or not a number makes the error permanent.
+#[diagnostic::do_not_recommend]
 impl Transient for Status {
     fn is_transient(&self) -> bool {
         if pushback(self).is_some_and(|value| wait(value).is_none())

@@ -17,7 +17,7 @@ use super::{Attempts, ScopeLookup};
 #[cfg(feature = "tokio")]
 use crate::stop::own_or_any_set;
 use crate::{
-    outcome::Last,
+    retry::last_outcome::LastOutcome,
     stack::EnclosingCalls,
     stop::{Relay, Stop},
     wait,
@@ -115,7 +115,7 @@ impl<'p> Attempts<'p> {
     ///
     /// An outcome that was not kept cannot be returned: there is another attempt then, which is the last.
     #[cold]
-    pub fn ends_with<L: Last>(&mut self, last: L) -> Option<L::Outcome> {
+    pub fn ends_with<L: LastOutcome>(&mut self, last: L) -> Option<L::Outcome> {
         if !self.is_stopped() {
             return None;
         }

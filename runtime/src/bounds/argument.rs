@@ -1,0 +1,49 @@
+/// An argument that several calls need, since each attempt and each fallback moves or changes it: any `T: Clone`.
+#[diagnostic::on_unimplemented(
+    message = "each attempt and each fallback needs its own copy of this argument, and `{Self}` is not `Clone`",
+    label = "moved or changed by each attempt or fallback",
+    note = "take it by reference, or implement `Clone`"
+)]
+pub trait CloneArgument: Sized {
+    /// Returns a clone for one call.
+    #[must_use]
+    fn clone_argument(argument: &Self) -> Self;
+
+    /// Returns the value for the next attempt: the caller's own for the last one, a clone for the others.
+    ///
+    /// # Panics
+    ///
+    /// If the last attempt has taken the value already.
+    fn for_attempt(argument: &mut Option<Self>, is_last: bool) -> Self;
+}
+
+// Without `do_not_recommend`, so that the compiler suggests `#[derive(Clone)]` and `T: Clone`.
+impl<T: Clone> CloneArgument for T {
+    #[inline]
+    fn clone_argument(argument: &Self) -> Self {
+        argument.clone()
+    }
+
+    #[inline]
+    fn for_attempt(argument: &mut Option<Self>, is_last: bool) -> Self {
+        let value = if is_last { argument.take() } else { argument.clone() };
+        value.unwrap_or_else(|| unreachable!("no attempt follows the last"))
+    }
+}
+
+/// A `self` that the body moves although several calls need it: any `T: Copy`.
+#[diagnostic::on_unimplemented(
+    message = "the body moves out of `self`, and each attempt and each fallback needs it",
+    label = "`{Self}` is not `Copy`",
+    note = "take `&self`, or begin the body with a clone and move out of that: `let this = self.clone();`"
+)]
+pub trait CopyReceiver {
+    /// Checks the requirement; does nothing.
+    fn check(receiver: &Self);
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Copy> CopyReceiver for T {
+    #[inline]
+    fn check(_: &Self) {}
+}

@@ -1,0 +1,112 @@
+use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut, Transient};
+
+/// The return type of an annotated function: a `Result` or an `Option`.
+///
+/// An `Err` and a `None` are failures, unless an option of the attribute says otherwise. `#[retry]` with `retry_if_result` accepts every
+/// return type.
+// A single trait covers all that is needed of the return type, so that an unsuitable type is reported once.
+#[diagnostic::on_unimplemented(
+    message = "the function must return a `Result` or an `Option`, and it returns `{Self}`",
+    label = "neither a `Result` nor an `Option`",
+    note = "with no other attribute, `#[retry(retry_if_result = |value| ...)]` accepts any return type"
+)]
+pub trait CallResult {
+    /// The error type; [`NoneError`] for an `Option`.
+    type Error;
+
+    /// Returns the error of a failed call.
+    fn error(result: &Self) -> Option<&Self::Error>;
+
+    /// Returns the error of a failed call.
+    ///
+    /// # Errors
+    ///
+    /// The value itself, if the call succeeded.
+    fn into_error(result: Self) -> Result<Self::Error, Self>
+    where
+        Self: Sized;
+
+    /// Returns a failure with this error.
+    fn from_error(error: Self::Error) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, E> CallResult for Result<T, E> {
+    type Error = E;
+
+    #[inline]
+    fn error(result: &Self) -> Option<&E> {
+        result.as_ref().err()
+    }
+
+    #[inline]
+    fn into_error(result: Self) -> Result<E, Self> {
+        match result {
+            Err(error) => Ok(error),
+            success @ Ok(_) => Err(success),
+        }
+    }
+
+    #[inline]
+    fn from_error(error: E) -> Self {
+        Err(error)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T> CallResult for Option<T> {
+    type Error = NoneError;
+
+    #[inline]
+    fn error(result: &Self) -> Option<&NoneError> {
+        result.is_none().then_some(&NoneError)
+    }
+
+    #[inline]
+    fn into_error(result: Self) -> Result<NoneError, Self> {
+        result.is_none().then_some(NoneError).ok_or(result)
+    }
+
+    #[inline]
+    fn from_error(_: NoneError) -> Self {
+        None
+    }
+}
+
+/// The error of a function that returns an `Option`: the value is missing.
+///
+/// Predicates and the hook `on_retry` of such a function receive a reference to it. It is always [`Transient`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct NoneError;
+
+#[diagnostic::do_not_recommend]
+impl Transient for NoneError {
+    fn is_transient(&self) -> bool {
+        true
+    }
+}
+
+impl From<CircuitOpen> for NoneError {
+    fn from(_: CircuitOpen) -> Self {
+        Self
+    }
+}
+
+impl From<RateLimited> for NoneError {
+    fn from(_: RateLimited) -> Self {
+        Self
+    }
+}
+
+impl From<BulkheadFull> for NoneError {
+    fn from(_: BulkheadFull) -> Self {
+        Self
+    }
+}
+
+impl From<TimedOut> for NoneError {
+    fn from(_: TimedOut) -> Self {
+        Self
+    }
+}

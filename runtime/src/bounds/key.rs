@@ -1,0 +1,31 @@
+use std::fmt::Display;
+
+/// The value of the option `key`: any type that implements [`Display`].
+#[diagnostic::on_unimplemented(
+    message = "`key` must implement `Display`, and `{Self}` does not",
+    label = "`Display` is missing",
+    note = "use a value that implements it: `key = request.host`, or a text of your own: `key = format!(...)`"
+)]
+pub trait Key {
+    /// Returns what a source holds under the key.
+    fn find_in<S: KeyedSource>(source: &S, key: &Self) -> S::Found;
+}
+
+#[diagnostic::do_not_recommend]
+impl<K: Display + ?Sized> Key for K {
+    #[inline]
+    #[track_caller]
+    fn find_in<S: KeyedSource>(source: &S, key: &Self) -> S::Found {
+        S::find(source, key)
+    }
+}
+
+/// Circuit breakers or rate limits by key.
+pub trait KeyedSource {
+    /// The type of one of them.
+    type Found;
+
+    /// Returns the one of a key.
+    #[track_caller]
+    fn find<K: Display + ?Sized>(source: &Self, key: &K) -> Self::Found;
+}

@@ -1,0 +1,88 @@
+use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut};
+
+// There is one trait for each rejection, so that each message contains a variant that compiles where it is pasted and that a retry
+// judges correctly.
+
+/// An error type that a [`CircuitOpen`] converts into: any `E: From<CircuitOpen>`.
+#[diagnostic::on_unimplemented(
+    message = "the error type `{Self}` cannot carry a `CircuitOpen`: it has no `From<CircuitOpen>`",
+    label = "`From<CircuitOpen>` is missing for its error type",
+    note = "with thiserror, add a variant `#[error(transparent)] Open(#[from] steadfast::CircuitOpen)`; it takes no `#[transient]`: an open circuit ends a retry",
+    note = "without thiserror, write `impl From<steadfast::CircuitOpen> for {Self}`",
+    note = "if `{Self}` is a type of another crate, return an error type of your own that contains it"
+)]
+pub trait FromCircuitOpen {
+    /// Converts the rejection.
+    fn from_rejection(open: CircuitOpen) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: From<CircuitOpen>> FromCircuitOpen for E {
+    #[inline]
+    fn from_rejection(open: CircuitOpen) -> Self {
+        open.into_error()
+    }
+}
+
+/// An error type that a [`RateLimited`] converts into: any `E: From<RateLimited>`.
+#[diagnostic::on_unimplemented(
+    message = "the error type `{Self}` cannot carry a `RateLimited`: it has no `From<RateLimited>`",
+    label = "`From<RateLimited>` is missing for its error type",
+    note = "with thiserror and `derive(Transient)`, add a variant `#[error(transparent)] #[transient(inherit)] Limited(#[from] steadfast::RateLimited)`: a retry waits until the limit allows another call",
+    note = "without `derive(Transient)`, leave out `#[transient(inherit)]`; without thiserror, write `impl From<steadfast::RateLimited> for {Self}`",
+    note = "if `{Self}` is a type of another crate, return an error type of your own that contains it"
+)]
+pub trait FromRateLimited {
+    /// Converts the rejection.
+    fn from_rejection(limited: RateLimited) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: From<RateLimited>> FromRateLimited for E {
+    #[inline]
+    fn from_rejection(limited: RateLimited) -> Self {
+        limited.into()
+    }
+}
+
+/// An error type that a [`BulkheadFull`] converts into: any `E: From<BulkheadFull>`.
+#[diagnostic::on_unimplemented(
+    message = "the error type `{Self}` cannot carry a `BulkheadFull`: it has no `From<BulkheadFull>`",
+    label = "`From<BulkheadFull>` is missing for its error type",
+    note = "with thiserror and `derive(Transient)`, add a variant `#[error(transparent)] #[transient(inherit)] Full(#[from] steadfast::BulkheadFull)`: a retry makes another attempt",
+    note = "without `derive(Transient)`, leave out `#[transient(inherit)]`; without thiserror, write `impl From<steadfast::BulkheadFull> for {Self}`",
+    note = "if `{Self}` is a type of another crate, return an error type of your own that contains it"
+)]
+pub trait FromBulkheadFull {
+    /// Converts the rejection.
+    fn from_rejection(full: BulkheadFull) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: From<BulkheadFull>> FromBulkheadFull for E {
+    #[inline]
+    fn from_rejection(full: BulkheadFull) -> Self {
+        full.into()
+    }
+}
+
+/// An error type that a [`TimedOut`] converts into: any `E: From<TimedOut>`.
+#[diagnostic::on_unimplemented(
+    message = "the error type `{Self}` cannot carry a `TimedOut`: it has no `From<TimedOut>`",
+    label = "`From<TimedOut>` is missing for its error type",
+    note = "with thiserror and `derive(Transient)`, add a variant `#[error(transparent)] #[transient(inherit)] TimedOut(#[from] steadfast::TimedOut)`: a retry makes another attempt",
+    note = "without `derive(Transient)`, leave out `#[transient(inherit)]`; without thiserror, write `impl From<steadfast::TimedOut> for {Self}`",
+    note = "if `{Self}` is a type of another crate, return an error type of your own that contains it"
+)]
+pub trait FromTimedOut {
+    /// Converts the timeout.
+    fn from_rejection(timed_out: TimedOut) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: From<TimedOut>> FromTimedOut for E {
+    #[inline]
+    fn from_rejection(timed_out: TimedOut) -> Self {
+        timed_out.into()
+    }
+}

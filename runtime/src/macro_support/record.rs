@@ -1,0 +1,46 @@
+//! Records the outcome of a call at a circuit breaker.
+
+use std::error::Error;
+
+use super::{IsType, contains_any};
+use crate::{Permit, breaker::PanicMark, keying::Keying, stack::Disposition};
+
+/// Without `failure_if`: every `Err` and every `None` is a failure.
+#[inline]
+#[must_use]
+pub fn record<E, K: Keying>(permit: Permit<'_, K>, error: Option<&E>) -> Disposition {
+    record_if(permit, error, |_| true)
+}
+
+/// `failure_if = predicate`. An error for which it returns false is ignored.
+#[inline]
+pub fn record_if<E, K: Keying>(
+    mut permit: Permit<'_, K>,
+    error: Option<&E>,
+    predicate: impl FnOnce(&E) -> bool,
+) -> Disposition {
+    match error {
+        None => {
+            permit.success();
+            Disposition::Called
+        }
+        Some(error) => {
+            // A panic of the predicate counts as one of the call.
+            let mark = PanicMark::new(&mut permit);
+            let is_ignored = !predicate(error);
+            mark.returned();
+            permit.pass_on(is_ignored)
+        }
+    }
+}
+
+/// `failure_if(Type, ...)`
+#[inline]
+pub fn record_by_chain<E, K: Keying>(
+    permit: Permit<'_, K>,
+    error: Option<&E>,
+    show: fn(&E) -> &(dyn Error + 'static),
+    types: &[IsType],
+) -> Disposition {
+    record_if(permit, error, |error| contains_any(show(error), types))
+}

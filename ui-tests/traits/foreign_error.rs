@@ -1,0 +1,10 @@
+use steadfast::circuit_breaker;
+
+#[circuit_breaker(name = "payments")]
+fn charge() -> Result<(), String> {
+    Ok(())
+}
+
+fn main() {
+    _ = charge();
+}

@@ -1,0 +1,5 @@
+use steadfast::RetryPolicy;
+
+fn main() {
+    RetryPolicy::new().clone_each_attempt();
+}

@@ -170,3 +170,39 @@ impl Row {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::ATTRIBUTES;
+
+    /// Settings from outside use the names of the attributes.
+    #[test]
+    fn settings_are_options() {
+        for (name, source) in [
+            ("retry", include_str!("../../runtime/src/configure/retry.rs")),
+            ("circuit_breaker", include_str!("../../runtime/src/configure/breaker.rs")),
+            ("rate_limit", include_str!("../../runtime/src/configure/rate_limit.rs")),
+            ("bulkhead", include_str!("../../runtime/src/configure/bulkhead.rs")),
+        ] {
+            let row = ATTRIBUTES.iter().find(|row| row.name == name).expect(name);
+            let (_, list) = source.split_once("const OPTIONS: ").expect("the settings of the runtime");
+            let (list, _) = list.split_once("];").expect("the end of the list");
+            let settings: Vec<_> = list.split('"').skip(1).step_by(2).collect();
+            assert!(!settings.is_empty(), "{name}");
+            for setting in settings {
+                assert!(row.grammar.options.iter().any(|(option, _)| *option == setting), "{name}: {setting}");
+            }
+        }
+    }
+
+    /// The example of an option shows its use.
+    #[test]
+    fn examples_begin_with_the_option() {
+        for row in &ATTRIBUTES {
+            for (option, example) in row.grammar.options {
+                let rest = example.strip_prefix(option);
+                assert!(rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '('])), "{example}");
+            }
+        }
+    }
+}

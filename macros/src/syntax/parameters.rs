@@ -46,13 +46,9 @@ impl Parameters {
         let name = single_ident(&function).cloned().ok_or_else(|| expected(&function))?;
         let text = name.to_string();
         if !names.contains(&text.as_str()) {
-            return Err(match nearest(&text, names) {
-                Some(near) => Error::new_spanned(
-                    &name,
-                    format!("unknown {option} `{text}`: did you mean `{near}`?\nthe values are {}", list(names)),
-                ),
-                None => Error::new_spanned(&name, format!("unknown {option} `{text}`: the values are {}", list(names))),
-            });
+            let near = nearest(&text, names).map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
+            let list = if names.len() > 1 { format!("\nthe values are {}", list(names)) } else { String::new() };
+            return Err(Error::new_spanned(&name, format!("unknown {option} `{text}`{near}{list}")));
         }
         let mut parameters = Self { owner: name.clone(), given: Vec::new(), known: Vec::new() };
         for argument in arguments {

@@ -93,9 +93,12 @@ impl Parse for Written {
                 return Err(Error::new_spanned(&key, format!("`{key} =` has no value")));
             }
             let value = input.parse().map_err(|error| {
-                let message = format!("the value of `{key}` cannot be parsed: {error}");
                 // An error at the end of the input has no token to point at.
-                Error::new(if input.is_empty() { key.span() } else { error.span() }, message)
+                if input.is_empty() {
+                    Error::new(key.span(), format!("the value of `{key}` is incomplete"))
+                } else {
+                    Error::new(error.span(), format!("the value of `{key}` cannot be parsed: {error}"))
+                }
             })?;
             Value::Expression(ungroup(value))
         } else {

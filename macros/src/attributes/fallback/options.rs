@@ -96,7 +96,7 @@ impl Alternative {
             },
             Expr::Call(_) | Expr::MethodCall(_) => Err(Error::new_spanned(
                 value,
-                "write the function without a call: it gets the arguments of this one: `fallback(cached)`\n\
+                "write the function without calling it, as in `fallback(cached)`: it is called with the arguments of this function\n\
                  to call it with other arguments, write a closure: `fallback(|_| cached(1))`",
             )),
             _ => Err(Error::new_spanned(

@@ -17,8 +17,8 @@ use crate::{attributes::Row, errors::Errors, item::function::Function};
 
 /// Expands the attribute that the compiler found first, together with its siblings on the same item.
 ///
-/// Input: the arguments of `#[retry(...)]`, and `#[circuit_breaker(...)] #[other] fn f() -> R { body }`. Output: `#[other] fn f() -> R { ... }`
-/// with a body that runs both layers, or the function as it is and its errors.
+/// Input: the arguments of `#[retry(...)]`, and `#[circuit_breaker(...)] #[other] fn f() -> R { body }`. Output:
+/// `#[other] fn f() -> R { ... }` with a body that runs both layers, or the function as it is and its errors.
 #[allow(clippy::needless_pass_by_value, reason = "the entry points own their arguments")]
 pub(crate) fn expand(first: &Row, args: TokenStream, item: TokenStream) -> TokenStream {
     if siblings::is_marker(&args) {

@@ -15,9 +15,8 @@ use crate::{
 
 /// The classification of a variant or a struct.
 enum Rule {
-    /// Permanent. If it holds a field with another error, that decides on whether it is a rejection.
+    /// Permanent. If a field holds an inner error, it is a rejection if that one is.
     Permanent(Option<Member>),
-    /// Transient.
     Transient,
     /// Transient, with the time to wait in a field.
     RetryAfter(Member),
@@ -130,8 +129,8 @@ fn known(name: &Ident, krate: &TokenStream) -> TokenStream {
 }
 
 impl Rule {
-    /// The arms of `is_transient` and of `retry_after`. Empty where the default arm gives the value. `inherited_trait` is the bound on the field
-    /// of `inherit`.
+    /// The arms of `is_transient` and of `retry_after`. Empty where the default arm gives the value. `inherited_trait` is the bound on the
+    /// field of `inherit`.
     fn arms(
         &self,
         pattern: &TokenStream,
@@ -162,7 +161,7 @@ impl Rule {
         }
     }
 
-    /// The arm of `is_rejection`. A transient error does not end a retry, so it needs none.
+    /// The arm of `is_rejection`. An error that is always transient never ends a retry, so that it needs no arm.
     fn rejection(&self, pattern: &TokenStream, krate: &TokenStream) -> TokenStream {
         match self {
             Self::Permanent(Some(field)) | Self::Inherit(field) => quote_spanned! {Span::mixed_site()=>

@@ -69,8 +69,8 @@ impl Context {
         self.block(block, &block.stream(), &quote_mixed!(return #krate::__private::never();))
     }
 
-    /// Input: `statements`. Output: `async { captured; statements }`. An unreachable `return` in `captured` determines the type, which cannot
-    /// be declared on an `async` block.
+    /// Input: `statements`. Output: `async { captured; statements }`. An unreachable `return` in `captured` determines the type, which
+    /// cannot be declared on an `async` block.
     fn async_block(&self, block: &Group, statements: &TokenStream) -> TokenStream {
         let (output, krate) = (&self.output, &self.krate);
         let block = self.block(block, statements, &quote_mixed!(return #krate::__private::never::<#output>();));

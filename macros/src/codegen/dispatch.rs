@@ -1,7 +1,7 @@
 //! The judgement of an outcome by the condition of a layer.
 //!
 //! A macro does not know the type of an error. The closures here select a method by the traits that the type implements (autoref
-//! specialization), so that a type which lacks a trait is reported by a message of this project, or is accepted where the trait is optional.
+//! specialization), so that a type which lacks a trait is reported with a message of steadfast, or is accepted if the trait is optional.
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;

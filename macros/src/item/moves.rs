@@ -67,8 +67,8 @@ impl Moves {
     }
 
     /// Visits an expression that is borrowed, not moved.
-    fn borrow(&mut self, place: &Expr) {
-        match place {
+    fn borrow(&mut self, expr: &Expr) {
+        match expr {
             Expr::Path(path) if path.qself.is_none() => {
                 if let (true, Some(name)) = (self.captured, path.path.get_ident()) {
                     self.record(name);

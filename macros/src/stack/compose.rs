@@ -19,8 +19,8 @@ use crate::{
     },
 };
 
-/// Input: `fn f(a: A) -> R { body }` and its layers, the topmost first. Output: the same function with a body that runs the layers, behind the
-/// `prelude`. Returns the errors that depend on the whole stack.
+/// Input: `fn f(a: A) -> R { body }` and its layers, the topmost first. Output: the same function with a body that runs the layers, behind
+/// the `prelude`; or the errors that depend on the whole stack.
 ///
 /// `written` holds the arguments of all attributes.
 pub(super) fn compose(

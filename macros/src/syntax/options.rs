@@ -1,6 +1,6 @@
 //! The options of an attribute: `key = value` and `key(value, ...)`, separated by commas.
 //!
-//! [`Options`] holds them as they are written. An attribute takes the options that it knows; [`Options::finish`] reports the rest.
+//! [`Options`] holds them as they are written. An attribute takes its options; [`Options::finish`] reports the rest.
 
 use proc_macro2::{Ident, TokenStream};
 use syn::{Error, Expr, ExprLit, Lit, Result, parse::Parse as _};

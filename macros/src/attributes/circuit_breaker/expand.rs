@@ -31,12 +31,12 @@ use crate::{
 /// }
 /// ```
 ///
-/// In an `async` function the call is `let outcome: R = Polled::new(&mut permit, future).await;`, without the mark: the call runs while it is
-/// polled. A panic of the call is a failure, and a panic elsewhere is not.
+/// In an `async` function the call is `let outcome: R = Polled::new(&mut permit, future).await;`, without the mark: the call runs while it
+/// is polled. A panic of the call is a failure, and a panic elsewhere is not.
 ///
 /// The result of `try_acquire` is dropped before the call, so that the future of an `async` function stores no rejection. If a layer above
-/// needs the disposition, the block gives a pair: the outcome and the disposition. A call that a limit below rejects says nothing about the
-/// dependency, so its permit is dropped.
+/// needs the disposition, the block gives a pair: the outcome and the disposition. A call that a limit below rejects does not
+/// reach the dependency, so its permit is dropped.
 pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, context: &Context) -> Call {
     let Position { index, read_above } = position;
     let needs_disposition = read_above == Reads::Everything || call.has_disposition && read_above != Reads::Nothing;

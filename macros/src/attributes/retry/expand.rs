@@ -134,8 +134,8 @@ fn complete(code: &TokenStream, is_scoped: bool) -> Call {
     Call { future: None, code: quote_mixed!({ #code }), has_disposition: false, is_limited: false, is_scoped }
 }
 
-/// The variable that counts the attempts. In a function that is not `async` the policy is a variable, too, so that the compiler knows its
-/// value on the success path. A future would have to store it.
+/// The variable that counts the attempts. In a function that is not `async` the policy is a variable as well, so that the compiler can treat
+/// it as a constant on the success path. A future would have to store it.
 fn begin(retry: &Retry, context: &Context) -> TokenStream {
     let krate = &context.krate;
     let policy = policy::reference(retry, krate, &context.function);
@@ -221,7 +221,7 @@ fn verdict(retry: &Retry, call: &Call, context: &Context) -> TokenStream {
     if !call.has_disposition {
         return verdict;
     }
-    // A rejection by a breaker below is not retried, whatever the error type says, unless the condition names its type.
+    // A rejection by a breaker below is not retried, even if its error is transient, unless the condition names its type.
     let types = retry.condition.types();
     let is_wanted = if types.is_empty() {
         quote_mixed!(false)

@@ -17,7 +17,7 @@ pub(super) struct Backoff {
     pub(super) name: Ident,
     /// The arguments of the constructor of the schedule, in its order.
     arguments: Vec<Box<dyn ToTokens>>,
-    /// True if it is a `Backoff` implemented by the user.
+    /// True for a `Backoff` that the user implements.
     pub(super) is_custom: bool,
 }
 
@@ -74,13 +74,14 @@ impl Backoff {
     }
 }
 
-/// A reference to a `Backoff` implemented by the user. A path of one lowercase name is a built-in schedule, perhaps misspelled.
+/// A reference to the user's `Backoff`, if the value is the path of one. A path of one lowercase name is a built-in schedule, perhaps
+/// misspelled.
 fn custom(value: &Expr) -> Option<TokenStream> {
     let Expr::Path(path) = value else { return None };
     let is_name = path.path.get_ident().is_some_and(|name| !name.to_string().starts_with(char::is_uppercase));
     // A static of the wrong type is reported at its path.
-    let place = Span::call_site().located_at(path.span());
-    (!is_name).then(|| quote_spanned!(place=> &#path))
+    let span = Span::call_site().located_at(path.span());
+    (!is_name).then(|| quote_spanned!(span=> &#path))
 }
 
 impl Jitter {

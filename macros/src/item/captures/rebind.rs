@@ -98,8 +98,8 @@ impl Part {
 
 /// Input: `(a, _): (A, B)`. Output: `parameter_0: (A, B)`, and the pattern.
 fn replace_pattern(index: usize, input: &mut PatType) -> Part {
-    let place = Span::mixed_site().located_at(input.pat.span());
-    let name = format_ident!("parameter_{index}", span = place);
+    let span = Span::mixed_site().located_at(input.pat.span());
+    let name = format_ident!("parameter_{index}", span = span);
     let pattern = std::mem::replace(&mut *input.pat, syn::parse_quote!(#name));
     let cfgs = input.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")).cloned().collect();
     // With `ref mut` in the pattern, the argument itself must be `mut`.

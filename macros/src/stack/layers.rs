@@ -24,7 +24,7 @@ impl StackLayer {
     /// Parses the arguments of an attribute, and checks the function against its requirements.
     pub(super) fn parse(row: &Row, args: TokenStream, span: Span, function: &Function, errors: &mut Errors) -> Self {
         let (values, mut options) = if row.takes_values {
-            Options::parse_with_values(args, row.grammar, &["if", "allow_order"], errors)
+            Options::parse_with_values(args, row.grammar, errors)
         } else {
             (Vec::new(), Options::parse(args, row.grammar, errors))
         };

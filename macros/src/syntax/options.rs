@@ -38,6 +38,11 @@ impl Grammar {
         self.options.iter().map(|(name, _)| *name).collect()
     }
 
+    /// The options whose example has no `=`, such as `if(io::Error)` and `allow_order`. Among values without a key they are still options.
+    fn bare_names(&self) -> Vec<&'static str> {
+        self.options.iter().filter(|(_, example)| !example.contains('=')).map(|(name, _)| *name).collect()
+    }
+
     fn example(&self, name: &str) -> &'static str {
         self.options.iter().find(|(other, _)| *other == name).map_or("", |(_, example)| *example)
     }
@@ -53,16 +58,11 @@ impl Options {
         options
     }
 
-    /// Parses the arguments of an attribute that also takes values without a key, as in `timeout(2s)`. An option of `bare` is one even
-    /// without `=`, as in `if(io::Error)`.
-    pub(crate) fn parse_with_values(
-        args: TokenStream,
-        grammar: Grammar,
-        bare: &[&str],
-        errors: &mut Errors,
-    ) -> (Vec<Expr>, Self) {
+    /// Parses the arguments of an attribute that also takes values without a key, as in `timeout(2s)`.
+    pub(crate) fn parse_with_values(args: TokenStream, grammar: Grammar, errors: &mut Errors) -> (Vec<Expr>, Self) {
+        let bare = grammar.bare_names();
         let (mut values, mut options) = (Vec::new(), Self::none(grammar));
-        for result in parse_items(args, |input| Item::parse(input, bare)) {
+        for result in parse_items(args, |input| Item::parse(input, &bare)) {
             match result {
                 Ok(Item::Value(value)) => values.push(value),
                 Ok(Item::Option(option)) => options.add(Ok(option), errors),

@@ -234,7 +234,7 @@ fn names_that_contain_each_other_work_from_the_environment() {
         // Of `layer_api`, and not the unknown option `treshold` of `layer_api_failure`.
         ("LAYER_API_FAILURE_TRESHOLD", "unknown option, did you mean `failure_threshold`?"),
         ("LAYER_API_FAILURE_RAMP", "unknown option, did you mean `failure_rate`?"),
-        ("LAYER_API_FAILURE", "unknown option; there are "),
+        ("LAYER_API_FAILURE", "unknown option, did you mean `failure_threshold`? there are "),
     ] {
         let variable = format!("BREAKER_{variable}");
         let error = vars(&[(&variable, "5")]).unwrap_err().to_string();

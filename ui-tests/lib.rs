@@ -1,1 +1,1 @@
-//! Nothing is here: each folder holds the cases of one kind of mistake, and `pass` what compiles without a warning.
+//! This crate is empty. Each folder holds the cases of one kind of mistake; `pass` holds code that compiles without a warning.

@@ -1,6 +1,6 @@
-//! Compiles each case and compares what the compiler says with the `.stderr` beside it.
+//! Compiles each case and compares the messages of the compiler with the `.stderr` file beside it.
 //!
-//! `cargo xtask bless` writes the `.stderr` files anew. Read what it wrote: one mistake, one error, at the right token.
+//! `cargo xtask bless` rewrites the `.stderr` files. Read the result: one mistake, one error, at the right token.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -24,8 +24,8 @@ fn ui() {
         cases.compile_fail(format!("{kind}/*.rs"));
     }
     cases.pass("pass/*.rs");
-    drop(cases); // which runs them
-    what_is_recommended_is_tried();
+    drop(cases); // This runs the cases.
+    recommended_variants_are_tried();
     no_hidden_item_is_named();
 }
 
@@ -39,14 +39,14 @@ fn no_hidden_item_is_named() {
     }
 }
 
-/// The variants that the compiler recommends where a `From` is missing: each stands in `pass/recommended.rs`, which shows that they
-/// compile and are judged as they should be.
-fn what_is_recommended_is_tried() {
+/// Checks that each variant which the compiler recommends for a missing `From` is in `pass/recommended.rs`, where it compiles and is judged
+/// correctly.
+fn recommended_variants_are_tried() {
     let read = |path: &str| fs::read_to_string(path).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
     let tried = read("pass/recommended.rs");
     for rejection in ["circuit_open", "circuit_open_async", "rate_limited", "bulkhead_full", "timed_out"] {
-        let said = read(&format!("traits/no_from_{rejection}.stderr"));
-        let (_, variant) = said.split_once("add a variant `").unwrap();
+        let message = read(&format!("traits/no_from_{rejection}.stderr"));
+        let (_, variant) = message.split_once("add a variant `").unwrap();
         let (variant, _) = variant.split_once('`').unwrap();
         assert!(variant.starts_with("#[error(") && tried.contains(&format!(" {variant},")), "{variant}");
     }

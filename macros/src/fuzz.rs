@@ -1,70 +1,74 @@
-//! Random attributes on random functions: the macros never panic, and what they write is Rust.
+//! Random attributes on random functions: the macros never panic, and their output is valid Rust.
 //!
-//! `PROPTEST_CASES` says how many are tried of each kind.
+//! The options are those of the table of attributes, so that a new attribute is covered without a change here. `PROPTEST_CASES` sets the
+//! number of cases of each test.
 
 use proc_macro2::TokenStream;
 use proptest::{prelude::*, sample::select};
 use syn::{File, parse2};
 
 use crate::{
-    derive,
-    function::Function,
-    stack::{self, Kind},
+    attributes::{ATTRIBUTES, Row},
+    item::function::Function,
+    stack, transient,
 };
 
-/// Words, literals and punctuation that occur in attributes, and some that should not.
-const TOKENS: [&str; 79] = [
-    "max_attempts",
-    "max_attemps",
-    "backoff",
-    "jitter",
-    "max_elapsed",
-    "retry_if",
-    "retry_if_result",
-    "clone",
-    "crate",
-    "name",
-    "breaker",
-    "failure_threshold",
-    "recovery_timeout",
-    "half_open_max_calls",
-    "failure_if",
-    "window",
-    "calls",
-    "time",
-    "failure_rate",
-    "min_calls",
-    "slow_call",
-    "slow_call_rate",
-    "recovery_jitter",
-    "ramp_up",
-    "observe_only",
-    "preset",
-    "critical",
-    "key",
-    "max_keys",
+/// Values of options, and names that occur in them.
+const VALUES: [&str; 34] = [
     "true",
-    "exponential",
-    "fixed",
-    "linear",
-    "fibonacci",
-    "decorrelated",
+    "critical",
+    "unlimited",
     "none",
     "full",
     "equal",
     "proportional",
+    "fixed",
+    "linear",
+    "exponential",
+    "fibonacci",
+    "decorrelated",
+    "calls",
+    "time",
+    "gcra",
     "base",
     "max",
     "factor",
     "step",
-    "unlimited",
     "any",
     "io::Error",
     "self",
-    "if",
-    "async",
-    "r#type",
-    "'a",
+    "LIMIT",
+    "5",
+    "0",
+    "256",
+    "100ms",
+    "1.5m",
+    "0s",
+    "99999999999999999999999h",
+    "1e400",
+    "0.1",
+    "\"payments\"",
+    "\"\"",
+];
+
+/// Values without a key, and closures.
+const POSITIONAL: [&str; 12] = [
+    "2s",
+    "LIMIT",
+    "cached",
+    "self.cached",
+    "a::b::<C>",
+    "cached()",
+    "|| x",
+    "|e| Ok(e)",
+    "|a, b, e| a",
+    "if = |e| e.is()",
+    "if(E)",
+    "allow_order",
+];
+
+/// Punctuation and keywords, some of which make no sense in an attribute.
+const PUNCTUATION: [&str; 24] = [
     "=",
     "=",
     "=",
@@ -81,18 +85,14 @@ const TOKENS: [&str; 79] = [
     "!",
     "#",
     "&",
-    "5",
-    "0",
-    "256",
-    "100ms",
-    "1.5m",
-    "0s",
-    "99999999999999999999999h",
-    "1e400",
-    "0.1",
-    "\"payments\"",
-    "\"\"",
+    "if",
+    "async",
+    "r#type",
+    "'a",
     "{ x }",
+    "max_attemps",
+    "x",
+    "a::b",
 ];
 
 const ARGUMENTS: [&str; 16] = [
@@ -159,12 +159,27 @@ const QUALIFIERS: [&str; 10] = [
     "#[inline]",
 ];
 
-/// Tokens in a row, with groups among them.
-fn attribute() -> impl Strategy<Value = String> {
-    let token = select(&TOKENS[..]).prop_map(ToOwned::to_owned);
-    let tokens = |inner: BoxedStrategy<String>| prop::collection::vec(inner, 0..7).prop_map(|tokens| tokens.join(" "));
+/// The names of all options, and of those that have a hint.
+fn option_names() -> Vec<&'static str> {
+    let grammars = ATTRIBUTES.iter().map(|row| row.grammar);
+    grammars.flat_map(|grammar| grammar.options.iter().chain(grammar.hints).map(|(name, _)| *name)).collect()
+}
+
+/// The examples of all options.
+fn examples() -> Vec<&'static str> {
+    ATTRIBUTES.iter().flat_map(|row| row.grammar.options.iter().map(|(_, example)| *example)).collect()
+}
+
+fn text(texts: impl Into<Vec<&'static str>>) -> impl Strategy<Value = String> {
+    select(texts.into()).prop_map(ToOwned::to_owned)
+}
+
+/// Random tokens, with groups among them.
+fn tokens() -> impl Strategy<Value = String> {
+    let token = prop_oneof![text(option_names()), text(VALUES), text(PUNCTUATION)];
+    let join = |inner: BoxedStrategy<String>| prop::collection::vec(inner, 0..7).prop_map(|tokens| tokens.join(" "));
     let tree = token.prop_recursive(3, 24, 6, move |inner| {
-        let inner = tokens(inner.boxed());
+        let inner = join(inner.boxed());
         (inner, select(&["()", "[]", "{}"][..])).prop_map(|(inner, brackets)| {
             let (open, close) = brackets.split_at(1);
             format!("{open}{inner}{close}")
@@ -173,49 +188,25 @@ fn attribute() -> impl Strategy<Value = String> {
     prop::collection::vec(tree, 0..9).prop_map(|tokens| tokens.join(" "))
 }
 
-/// Options as someone might really write them.
+/// Arguments as a user might write them.
 fn plausible() -> impl Strategy<Value = String> {
     let value = prop_oneof![
-        select(&TOKENS[45..]).prop_map(ToOwned::to_owned),
-        select(&TOKENS[15..31]).prop_map(ToOwned::to_owned),
-        (select(&TOKENS[15..24]), select(&TOKENS[24..28]), select(&TOKENS[52..63]))
+        text(VALUES),
+        text(option_names()),
+        (select(&VALUES[..]), select(&VALUES[..]), select(&VALUES[..]))
             .prop_map(|(name, key, value)| format!("{name}({key} = {value})")),
     ];
-    let option = (select(&TOKENS[..15]), value).prop_map(|(key, value)| format!("{key} = {value}"));
-    prop::collection::vec(option, 0..5).prop_map(|options| options.join(", "))
+    let argument = prop_oneof![
+        text(examples()),
+        text(POSITIONAL),
+        (text(option_names()), value).prop_map(|(key, value)| format!("{key} = {value}")),
+    ];
+    prop::collection::vec(argument, 0..5).prop_map(|arguments| arguments.join(", "))
 }
 
-/// What can stand below.
-const SIBLINGS: [&str; 5] = ["circuit_breaker", "timeout", "fallback", "rate_limit", "bulkhead"];
-
-/// Arguments of the others of the family that are right, or nearly so.
-fn family() -> impl Strategy<Value = String> {
-    let parts = [
-        "2s",
-        "LIMIT",
-        "cached",
-        "self.cached",
-        "|e| Ok(e)",
-        "|| x",
-        "|a, b, e| a",
-        "if = |e| e.is()",
-        "if(E)",
-        "allow_order",
-        "name = \"n\"",
-        "limit = 5",
-        "per = 1s",
-        "max_wait = 1s",
-        "key = x",
-        "store = S",
-        "max_concurrent = 3",
-        "max_wait = 5ms",
-        "cached()",
-        "5",
-        "0s",
-        "a::b::<C>",
-        "algorithm = gcra",
-    ];
-    prop::collection::vec(select(parts.to_vec()), 0..5).prop_map(|parts| parts.join(", "))
+/// An attribute with random arguments.
+fn attribute() -> impl Strategy<Value = (&'static Row, String)> {
+    (0..ATTRIBUTES.len(), prop_oneof![tokens(), plausible()]).prop_map(|(index, args)| (&ATTRIBUTES[index], args))
 }
 
 fn function() -> impl Strategy<Value = String> {
@@ -227,53 +218,53 @@ fn function() -> impl Strategy<Value = String> {
     )
 }
 
-fn expand(first: &str, second: Option<(&str, &str)>, function: &str) -> Option<(bool, TokenStream)> {
-    let below = second.map(|(name, second)| format!("#[{name}({second})]")).unwrap_or_default();
-    let item: TokenStream = format!("{below} {function}").parse().ok()?;
-    let is_function = parse2::<Function>(item.clone()).is_ok();
-    Some((is_function, stack::expand(Kind::Retry, first.parse().ok()?, item)))
-}
-
-/// 2,000 cases, unless the environment says otherwise.
+/// 2,000 cases, unless the environment sets the number.
 fn config() -> ProptestConfig {
     let default = ProptestConfig::default();
     let cases = if std::env::var_os("PROPTEST_CASES").is_some() { default.cases } else { 2_000 };
     ProptestConfig { cases, ..default }
 }
 
+impl std::fmt::Debug for Row {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
 proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn attributes(first in prop_oneof![attribute(), plausible()], second in prop::option::of((select(&SIBLINGS[..]), prop_oneof![attribute(), plausible(), family()])), function in function()) {
-        // A body that is no Rust stays what it is, and so the whole can't be parsed either.
-        let has_broken_body = syn::parse_str::<syn::Block>(&function[function.find('{').unwrap_or(0)..]).is_err();
-        if let Some((true, output)) = expand(&first, second.as_ref().map(|(name, second)| (*name, second.as_str())), &function)
-            && !has_broken_body
-            && !function.contains("self")
-            && !function.starts_with("default")
-        {
-            let text = output.to_string();
-            prop_assert!(parse2::<File>(output).is_ok(), "{text}");
+    fn attributes((first, args) in attribute(), below in prop::collection::vec(attribute(), 0..3), function in function()) {
+        let below: Vec<_> = below.iter().map(|(row, args)| format!("#[{}({args})]", row.name)).collect();
+        if let (Ok(args), Ok(item)) = (args.parse(), format!("{} {function}", below.join(" ")).parse::<TokenStream>()) {
+            let is_function = parse2::<Function>(item.clone()).is_ok();
+            let output = stack::expand(first, args, item);
+            // A body that is not valid Rust stays as it is, so that the output cannot be parsed either.
+            let has_valid_body = syn::parse_str::<syn::Block>(&function[function.find('{').unwrap_or(0)..]).is_ok();
+            if is_function && has_valid_body && !function.contains("self") && !function.starts_with("default") {
+                let text = output.to_string();
+                prop_assert!(parse2::<File>(output).is_ok(), "{text}");
+            }
         }
     }
 
     #[test]
-    fn items(item in attribute(), args in attribute()) {
+    fn items((row, args) in attribute(), item in tokens()) {
         if let (Ok(args), Ok(item)) = (args.parse::<TokenStream>(), item.parse::<TokenStream>()) {
-            stack::expand(Kind::CircuitBreaker, args, item);
+            stack::expand(row, args, item);
         }
     }
 
     #[test]
-    fn derives(attribute in prop_oneof![attribute(), select(&["inherit", "retry_after = 0", "retry_after = x", ""][..]).prop_map(ToOwned::to_owned)]) {
+    fn derives(args in prop_oneof![tokens(), plausible(), text(["inherit", "retry_after = 0", "retry_after = x", ""])]) {
         for item in [
-            format!("enum E<T> {{ #[transient({attribute})] A(#[from] T, u8), #[transient({attribute})] B {{ x: u8 }}, C }}"),
-            format!("#[transient({attribute})] struct S<'a, T: 'a>(&'a T) where T: Copy;"),
-            format!("#[transient({attribute})] union U {{ a: u8 }}"),
+            format!("enum E<T> {{ #[transient({args})] A(#[from] T, u8), #[transient({args})] B {{ x: u8 }}, C }}"),
+            format!("#[transient({args})] struct S<'a, T: 'a>(&'a T) where T: Copy;"),
+            format!("#[transient({args})] union U {{ a: u8 }}"),
         ] {
             if let Ok(item) = item.parse::<TokenStream>() {
-                let output = derive::expand(item);
+                let output = transient::expand(item);
                 let text = output.to_string();
                 prop_assert!(parse2::<File>(output).is_ok(), "{text}");
             }

@@ -1,68 +1,63 @@
-//! The attributes of steadfast, which re-exports them with their documentation.
+//! The attributes of steadfast. `steadfast` re-exports them with their documentation.
 //!
-//! Three plain steps: `options` and `args` parse and check what stands in an attribute, `function` parses what it
-//! stands on, `expand` writes the new body.
+//! An attribute is expanded in three steps: `syntax` and `attributes` parse and check its options, `item` parses the function that it is on,
+//! and `stack`, `attributes` and `codegen` write the new body.
 
-mod args;
-mod arguments;
-mod captures;
-mod derive;
-mod duration;
+mod attributes;
+mod codegen;
 mod errors;
-mod expand;
-mod form;
-mod function;
 #[cfg(test)]
 mod fuzz;
-mod moves;
-mod options;
-mod order;
-mod spelling;
+mod item;
 mod stack;
-mod text;
+mod syntax;
+mod transient;
 
 use proc_macro::TokenStream;
 
-use self::stack::Kind;
+use self::attributes::{
+    Row, bulkhead::Bulkhead, circuit_breaker::CircuitBreaker, fallback::Fallback, rate_limit::RateLimit, retry::Retry,
+    timeout::Timeout,
+};
 
 #[allow(missing_docs, reason = "documented where it is re-exported")]
 #[proc_macro_attribute]
 pub fn retry(args: TokenStream, item: TokenStream) -> TokenStream {
-    stack::expand(Kind::Retry, args.into(), item.into()).into()
+    stack::expand(&Row::of::<Retry>(), args.into(), item.into()).into()
 }
 
 #[allow(missing_docs, reason = "documented where it is re-exported")]
 #[proc_macro_attribute]
 pub fn circuit_breaker(args: TokenStream, item: TokenStream) -> TokenStream {
-    stack::expand(Kind::CircuitBreaker, args.into(), item.into()).into()
+    stack::expand(&Row::of::<CircuitBreaker>(), args.into(), item.into()).into()
 }
 
 #[allow(missing_docs, reason = "documented where it is re-exported")]
 #[proc_macro_attribute]
 pub fn fallback(args: TokenStream, item: TokenStream) -> TokenStream {
-    stack::expand(Kind::Fallback, args.into(), item.into()).into()
+    stack::expand(&Row::of::<Fallback>(), args.into(), item.into()).into()
 }
 
 #[allow(missing_docs, reason = "documented where it is re-exported")]
 #[proc_macro_attribute]
 pub fn bulkhead(args: TokenStream, item: TokenStream) -> TokenStream {
-    stack::expand(Kind::Bulkhead, args.into(), item.into()).into()
+    stack::expand(&Row::of::<Bulkhead>(), args.into(), item.into()).into()
 }
 
 #[allow(missing_docs, reason = "documented where it is re-exported")]
 #[proc_macro_attribute]
 pub fn rate_limit(args: TokenStream, item: TokenStream) -> TokenStream {
-    stack::expand(Kind::RateLimit, args.into(), item.into()).into()
+    stack::expand(&Row::of::<RateLimit>(), args.into(), item.into()).into()
 }
 
 #[allow(missing_docs, reason = "documented where it is re-exported")]
 #[proc_macro_attribute]
 pub fn timeout(args: TokenStream, item: TokenStream) -> TokenStream {
-    stack::expand(Kind::Timeout, args.into(), item.into()).into()
+    stack::expand(&Row::of::<Timeout>(), args.into(), item.into()).into()
 }
 
 #[allow(missing_docs, reason = "documented with the trait, where it is re-exported")]
 #[proc_macro_derive(Transient, attributes(transient))]
 pub fn derive_transient(item: TokenStream) -> TokenStream {
-    derive::expand(item.into()).into()
+    transient::expand(item.into()).into()
 }

@@ -242,7 +242,7 @@ fn names_that_are_prefixes_of_each_other_work_in_the_environment() {
         // An unknown option of `layer_api`, not `treshold` of `layer_api_failure`.
         ("LAYER_API_FAILURE_TRESHOLD", "unknown option, did you mean `failure_threshold`?"),
         ("LAYER_API_FAILURE_RAMP", "unknown option, did you mean `failure_rate`?"),
-        ("LAYER_API_FAILURE", "unknown option; there are "),
+        ("LAYER_API_FAILURE", "unknown option, did you mean `failure_threshold`? there are "),
     ] {
         let variable = format!("BREAKER_{variable}");
         let error = vars(&[(&variable, "5")]).unwrap_err().to_string();

@@ -88,7 +88,7 @@ macro_rules! signatures {
             $(#[$attribute])* fn impl_argument(script: &Script, text: impl Display + Clone, call: impl Fn() -> u8) -> Answer<String> { take(text.clone()); script.call().map(|_| format!("{text}{}", call())) }
             $(#[$attribute])* async fn impl_argument_async(script: &Script, text: impl AsRef<str>) -> Answer<usize> { script.call().map(|_| text.as_ref().len()) }
             $(#[$attribute])* fn raw(r#type: &Script) -> Answer<u32> { r#type.call() }
-            $(#[$attribute])* fn colliding(outcome: &Script, attempts: u32, delay: u32, permit: u32, passage: u32, open: u32, __private: u32) -> Answer<u32> { outcome.call().map(|_| attempts + delay + permit + passage + open + __private) }
+            $(#[$attribute])* fn colliding(outcome: &Script, attempts: u32, delay: u32, permit: u32, disposition: u32, open: u32, __private: u32) -> Answer<u32> { outcome.call().map(|_| attempts + delay + permit + disposition + open + __private) }
             $(#[$attribute])* async fn colliding_async(outcome: &Script, attempts: u32, argument_0: String, error: u32) -> Answer<u32> { take(argument_0); outcome.call().map(|_| attempts + error) }
             $(#[$attribute])* fn behind_cfg(script: &Script, #[cfg(any())] absent: Absent, #[cfg(not(any()))] present: String) -> Answer<u32> { take(present); script.call() }
 

@@ -1,4 +1,4 @@
-//! Where arguments are captured or bound again, there is nothing that the plain function would not be warned of.
+//! Arguments that are captured or bound again draw no warning that the plain function does not draw.
 #![deny(warnings, unused)]
 #![allow(dead_code)]
 

@@ -5,7 +5,7 @@ mod resilience {
     pub use steadfast::*;
 }
 
-// Nothing else is called `steadfast` here.
+// No other item is named `steadfast` here.
 mod elsewhere {
     use crate::resilience::{CircuitOpen, Transient, circuit_breaker, retry};
 

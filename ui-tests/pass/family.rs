@@ -1,4 +1,4 @@
-//! The whole family in the recommended order, in a strict crate that could have changed what it likes.
+//! All attributes in the recommended order, in a crate with strict lints and shadowed names.
 #![no_implicit_prelude]
 #![deny(warnings, missing_docs, unused, clippy::pedantic, clippy::nursery)]
 #![forbid(unsafe_code)]
@@ -21,7 +21,7 @@ mod shadow {
 #[allow(unused_imports)]
 use shadow::*;
 
-/// All of them.
+/// All attributes.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! The attributes rely on nothing that the code around them could have changed.
+//! The generated code does not depend on names of the surrounding module, which may shadow any of them.
 #![no_implicit_prelude]
 
 use ::steadfast::{circuit_breaker, retry};

@@ -1,4 +1,4 @@
-//! What the compiler recommends where a `From` is missing, pasted as it stands.
+//! The variants that the compiler recommends if a `From` is missing, pasted unchanged.
 use std::time::Duration;
 
 use steadfast::{

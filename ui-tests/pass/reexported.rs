@@ -1,4 +1,4 @@
-//! The attributes by way of another crate's module, on functions of one name in several modules.
+//! Attributes that are re-exported by another module, on functions with the same name in several modules.
 #![deny(warnings)]
 
 mod toolbox {
@@ -18,7 +18,7 @@ mod one {
 mod two {
     use crate::toolbox::resilience::{guarded_by, retry};
 
-    // Alone, an attribute goes by any name.
+    // An attribute without siblings works under any name.
     #[guarded_by(name = "two")]
     pub fn call() -> std::io::Result<u8> {
         again()

@@ -1,4 +1,4 @@
-//! Functions of many shapes compile with each attribute and with both in either order.
+//! Functions of many shapes compile with each attribute, and with both in either order.
 #![deny(warnings)]
 #![allow(clippy::all, improper_ctypes_definitions)]
 

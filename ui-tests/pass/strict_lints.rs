@@ -1,4 +1,4 @@
-//! What the attributes write has nothing that a strict crate would be warned of.
+//! The generated code draws no warning in a crate with strict lints.
 #![deny(warnings, missing_docs, unused, clippy::pedantic, clippy::nursery)]
 #![forbid(unsafe_code)]
 
@@ -13,7 +13,7 @@ pub enum Error {
     #[error("timed out")]
     #[transient]
     TimedOut,
-    /// As the one inside.
+    /// As transient as the inner error.
     #[error(transparent)]
     #[transient(inherit)]
     Io(#[from] io::Error),

@@ -146,7 +146,13 @@ pub(crate) fn unknown(what: &str, name: &str, known: &[&str]) -> String {
     format!("unknown {what}{}{separator} there are {list}{more}", suggestion.unwrap_or_default())
 }
 
-/// The known name that is most similar to `name`, with its edit distance; `None` if none is similar.
+/// Returns the known name that `name` is probably a misspelling of, and their edit distance; `None` if none is similar.
+///
+/// This is the one with the smallest edit distance (optimal string alignment), if that is at most a third of the longer name; of several
+/// with the same distance, the first. Otherwise it is the first known name of which `name` is a whole part, as `attempts` is of
+/// `max_attempts`; its distance is then the difference in length.
+///
+/// The attributes make the same suggestions: `nearest` in `macros/src/syntax/spelling.rs`. A test on each side has the same cases.
 pub(crate) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<(usize, &'k str)> {
     if name.len() > MAX_COMPARED {
         return None;
@@ -155,7 +161,11 @@ pub(crate) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<(usize, &'k s
     candidates
         .map(|candidate| (strsim::osa_distance(name, candidate), *candidate))
         .filter(|(distance, candidate)| *distance <= candidate.len().max(name.len()) / 3)
-        .min()
+        .min_by_key(|(distance, _)| *distance)
+        .or_else(|| {
+            let whole = known.iter().find(|known| name.len() > 2 && known.split('_').any(|part| part == name))?;
+            Some((whole.len() - name.len(), *whole))
+        })
 }
 
 fn cut(text: &str, max: usize) -> String {
@@ -167,4 +177,40 @@ fn cut(text: &str, max: usize) -> String {
 
 fn bounded(text: &str) -> String {
     escaped(&cut(text, MAX_TEXT)).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    /// A test in `macros/src/syntax/spelling.rs` has the same cases.
+    #[test]
+    fn nearest_name() {
+        let known =
+            ["max_attempts", "max_elapsed", "backoff", "jitter", "retry_if", "window", "min_calls", "max_calls"];
+        let long = "a".repeat(101);
+        for (name, expected) in [
+            ("max_attempts", Some("max_attempts")),
+            ("max_attemps", Some("max_attempts")),
+            ("maxattempts", Some("max_attempts")),
+            ("attempts", Some("max_attempts")),
+            ("elapsed", Some("max_elapsed")),
+            ("max", Some("max_attempts")),
+            ("if", None),
+            ("jiter", Some("jitter")),
+            ("ijtter", Some("jitter")),
+            ("back_off", Some("backoff")),
+            ("retryif", Some("retry_if")),
+            ("windwos", Some("window")),
+            ("mox_calls", Some("max_calls")),
+            ("mx_calls", Some("max_calls")),
+            ("m_calls", Some("min_calls")),
+            ("calls", Some("min_calls")),
+            ("colour", None),
+            ("", None),
+            (&long, None),
+        ] {
+            assert_eq!(nearest(name, &known).map(|(_, near)| near), expected, "{name}");
+        }
+    }
 }

@@ -35,27 +35,35 @@ pub(crate) fn flag(text: &str) -> Parsed<bool> {
     text.parse().map_err(|_| format!("{} is not `true` or `false`", quoted(text)))
 }
 
-/// Parses a number with a unit.
+/// Parses a decimal number with a unit: `100ms`, `1.5m`, `1_000.25s`. Fractions of a nanosecond are cut off.
+///
+/// The attributes parse durations alike: `duration` in `macros/src/syntax/duration.rs`. A test on each side has the same cases.
 pub(crate) fn duration(text: &str) -> Parsed<Duration> {
-    let digits_end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_').unwrap_or(text.len());
-    let (digits, unit) = text.split_at(digits_end);
-    let digits = digits.replace('_', "");
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
     let Some((_, nanos)) = UNITS.iter().find(|(name, _)| *name == unit) else {
+        let digits = number.replace('_', "");
         return Err(match (digits.is_empty(), unit.is_empty()) {
             (false, true) => format!("a duration needs a unit: `{digits}ms`, `{digits}s`, `{digits}m` or `{digits}h`"),
             _ => format!("{} is not a duration, such as `100ms`, `2s`, `1.5m` or `1h`", quoted(text)),
         });
     };
-    scale(&digits, *nanos)
+    scale(number, *nanos)
         .ok_or_else(|| format!("{} is not a duration: too long, or not a decimal number", quoted(text)))
 }
 
-/// Multiplies decimal digits, with or without a point, by a unit in nanoseconds, and rounds down.
-fn scale(digits: &str, unit: u128) -> Option<Duration> {
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let mut nanos = whole.parse::<u128>().ok()?.checked_mul(unit)?;
+/// Multiplies a decimal number by a unit in nanoseconds, and rounds down. `None` if it is not a number, or if the result is too long for a
+/// `Duration`.
+fn scale(number: &str, unit: u128) -> Option<Duration> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    // As in a Rust literal, each part begins with a digit.
+    if [whole, fraction].iter().any(|part| !part.starts_with(|c: char| c.is_ascii_digit())) {
+        return None;
+    }
+    let mut nanos = whole.replace('_', "").parse::<u128>().ok()?.checked_mul(unit)?;
     let mut place_value = unit;
-    for digit in fraction.chars() {
+    for digit in fraction.chars().filter(|digit| *digit != '_') {
+        // All units are divisible by ten down to one nanosecond. Digits below that count as 0.
         place_value /= 10;
         nanos = nanos.checked_add(u128::from(digit.to_digit(10)?) * place_value)?;
     }
@@ -95,5 +103,53 @@ impl<'a> Call<'a> {
     /// Returns an error with the correct `form` if an argument has not been taken.
     pub(crate) fn finish(self, form: &str) -> Parsed<()> {
         if self.arguments.is_empty() { Ok(()) } else { Err(format!("write it as `{form}`")) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A test in `macros/src/syntax/duration.rs` has the same cases.
+    const DURATIONS: [(&str, Option<Duration>); 29] = [
+        ("100ms", Some(Duration::from_millis(100))),
+        ("250us", Some(Duration::from_micros(250))),
+        ("5ns", Some(Duration::from_nanos(5))),
+        ("2s", Some(Duration::from_secs(2))),
+        ("1_000s", Some(Duration::from_secs(1000))),
+        ("1_s", Some(Duration::from_secs(1))),
+        ("1_000.2_5s", Some(Duration::from_millis(1_000_250))),
+        ("1.5m", Some(Duration::from_secs(90))),
+        ("0.25h", Some(Duration::from_mins(15))),
+        ("1h", Some(Duration::from_hours(1))),
+        ("1.000000001s", Some(Duration::new(1, 1))),
+        ("1.0000000019s", Some(Duration::new(1, 1))),
+        ("0.9ns", Some(Duration::ZERO)),
+        ("007s", Some(Duration::from_secs(7))),
+        ("0s", Some(Duration::ZERO)),
+        ("18446744073709551615s", Some(Duration::from_secs(u64::MAX))),
+        ("18446744073709551616s", None),
+        ("99999999999999999999999h", None),
+        ("9999999999999999999999999999999999999999s", None),
+        ("100", None),
+        ("1.5", None),
+        ("5sec", None),
+        ("5S", None),
+        ("2d", None),
+        ("0x10s", None),
+        ("1e3s", None),
+        ("1.5.2s", None),
+        ("5 s", None),
+        ("\"2s\"", None),
+    ];
+
+    #[test]
+    fn durations() {
+        for (text, expected) in DURATIONS {
+            assert_eq!(duration(text).ok(), expected, "{text}");
+        }
+        for text in [".5s", "1.s", "_1s", "1._5s", "-5s", "s", ""] {
+            assert!(duration(text).is_err(), "{text}");
+        }
     }
 }

@@ -1,0 +1,208 @@
+//! The attributes: one folder for each, the traits that it implements, and the table that lists all of them.
+//!
+//! A new attribute is a folder, a row in [`ATTRIBUTES`] and an entry point in `lib.rs`. Parsing, stacking, order lints, spelling hints and
+//! the fuzzer read the table.
+
+pub(crate) mod bulkhead;
+pub(crate) mod circuit_breaker;
+pub(crate) mod fallback;
+pub(crate) mod rate_limit;
+pub(crate) mod retry;
+pub(crate) mod timeout;
+
+use proc_macro2::{Ident, Span, TokenStream};
+use syn::{Expr, Path};
+
+use self::{
+    bulkhead::Bulkhead, circuit_breaker::CircuitBreaker, fallback::Fallback, rate_limit::RateLimit, retry::Retry,
+    timeout::Timeout,
+};
+use crate::{
+    codegen::context::{Call, Context},
+    errors::Errors,
+    item::function::Function,
+    syntax::options::{Grammar, Options},
+};
+
+/// All attributes.
+pub(crate) static ATTRIBUTES: [Row; 6] = [
+    Row::of::<Retry>(),
+    Row::of::<CircuitBreaker>(),
+    Row::of::<Timeout>(),
+    Row::of::<Fallback>(),
+    Row::of::<RateLimit>(),
+    Row::of::<Bulkhead>(),
+];
+
+/// An attribute, as the layer that it stands for.
+pub(crate) trait Attribute: Layer + Sized + 'static {
+    /// The name of the attribute. An attribute on an item is recognised by it.
+    const NAME: &'static str;
+
+    /// The options of the attribute.
+    const GRAMMAR: Grammar;
+
+    /// True if the attribute takes values without a key, as in `timeout(2s)`.
+    const TAKES_VALUES: bool = false;
+
+    /// The requirements on the function.
+    const REQUIREMENTS: Requirements;
+
+    /// Parses and checks the arguments. After an error, the layer is still complete enough for further checks.
+    fn parse(arguments: Arguments<'_>, errors: &mut Errors) -> Self;
+}
+
+/// The requirements of an attribute on the function.
+#[derive(Clone, Copy)]
+pub(crate) struct Requirements {
+    /// The advice in the error about a return type that cannot express a failure.
+    pub(crate) output: &'static str,
+    /// The option that accepts any return type, since its predicate judges the returned value.
+    pub(crate) value_predicate: Option<&'static str>,
+    /// The error for a function that is not `async`.
+    pub(crate) is_async: Option<&'static str>,
+    /// The error for an `async` function if the feature `tokio` is off, so that there is no timer.
+    pub(crate) timer: Option<&'static str>,
+}
+
+/// The arguments of one attribute on an item.
+pub(crate) struct Arguments<'a> {
+    /// The values without a key.
+    pub(crate) values: Vec<Expr>,
+    pub(crate) options: Options,
+    /// The span of the attribute.
+    pub(crate) attribute: Span,
+    pub(crate) function: &'a Function,
+}
+
+/// A layer of the stack around the body of a function.
+pub(crate) trait Layer {
+    /// The path of the runtime, if `crate = path` is given.
+    fn krate(&self) -> Option<&Path>;
+
+    /// Returns true if the layer may make more than one call.
+    fn repeats(&self) -> bool {
+        false
+    }
+
+    /// Returns true if the layer calls other functions with the arguments of this one.
+    fn forwards_arguments(&self) -> bool {
+        false
+    }
+
+    /// The error for a returned `&mut` into an argument. `None` if the layer uses no argument after its first call.
+    fn reuse_error(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// The arguments that are cloned although the body does not seem to move them.
+    fn clones(&self) -> &[Ident] {
+        &[]
+    }
+
+    /// The user's expressions that are evaluated after a call. They may use the arguments.
+    fn evaluated_after(&self) -> TokenStream {
+        TokenStream::new()
+    }
+
+    /// The user's expressions whose value is borrowed during the call.
+    fn borrowed_during(&self) -> TokenStream {
+        TokenStream::new()
+    }
+
+    /// The dispositions of the calls below that the layer reads.
+    fn reads(&self) -> Reads {
+        Reads::Nothing
+    }
+
+    /// Returns true if the layer neither waits nor calls anything but the function, so that it can be between a retry and the scope of
+    /// its attempt.
+    fn is_transparent(&self) -> bool {
+        false
+    }
+
+    /// The error if the layer is below the attribute `above` and that order is almost certainly a mistake.
+    fn order_error(&self, above: &str) -> Option<&'static str> {
+        _ = above;
+        None
+    }
+
+    /// Wraps the call of the layers below.
+    fn expand(&self, call: &Call, position: Position, context: &mut Context) -> Call;
+}
+
+/// The dispositions that a layer reads. Each includes the ones before it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reads {
+    Nothing,
+    /// Rejections by a rate limit or a bulkhead: the function was not called.
+    LimitRejections,
+    /// Rejections by a circuit breaker as well.
+    Everything,
+}
+
+/// The position of a layer in its stack.
+#[derive(Clone, Copy)]
+pub(crate) struct Position {
+    /// The number of layers above.
+    pub(crate) index: usize,
+    /// The dispositions that the layers above read.
+    pub(crate) read_above: Reads,
+}
+
+/// A row of the table: an [`Attribute`] without its type.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) grammar: Grammar,
+    pub(crate) takes_values: bool,
+    pub(crate) requirements: Requirements,
+    pub(crate) parse: fn(Arguments<'_>, &mut Errors) -> Box<dyn Layer>,
+}
+
+impl Row {
+    pub(crate) const fn of<A: Attribute>() -> Self {
+        Self {
+            name: A::NAME,
+            grammar: A::GRAMMAR,
+            takes_values: A::TAKES_VALUES,
+            requirements: A::REQUIREMENTS,
+            parse: |arguments, errors| Box::new(A::parse(arguments, errors)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ATTRIBUTES;
+
+    /// Settings from outside use the names of the attributes.
+    #[test]
+    fn settings_are_options() {
+        for (name, source) in [
+            ("retry", include_str!("../../runtime/src/retry/merge.rs")),
+            ("circuit_breaker", include_str!("../../runtime/src/breaker/config/merge.rs")),
+            ("rate_limit", include_str!("../../runtime/src/rate_limit/config/merge.rs")),
+            ("bulkhead", include_str!("../../runtime/src/bulkhead/config/merge.rs")),
+        ] {
+            let row = ATTRIBUTES.iter().find(|row| row.name == name).expect(name);
+            let (_, list) = source.split_once("const OPTIONS: ").expect("the settings of the runtime");
+            let (list, _) = list.split_once("];").expect("the end of the list");
+            let settings: Vec<_> = list.split('"').skip(1).step_by(2).collect();
+            assert!(!settings.is_empty(), "{name}");
+            for setting in settings {
+                assert!(row.grammar.options.iter().any(|(option, _)| *option == setting), "{name}: {setting}");
+            }
+        }
+    }
+
+    /// The example of an option shows its use.
+    #[test]
+    fn examples_begin_with_the_option() {
+        for row in &ATTRIBUTES {
+            for (option, example) in row.grammar.options {
+                let rest = example.strip_prefix(option);
+                assert!(rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '('])), "{example}");
+            }
+        }
+    }
+}

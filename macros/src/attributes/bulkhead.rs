@@ -1,0 +1,39 @@
+//! `#[bulkhead(...)]`: limits the number of concurrent calls.
+
+mod expand;
+mod options;
+
+use syn::Path;
+
+pub(crate) use self::options::Bulkhead;
+use super::{Arguments, Attribute, Layer, Position, Requirements};
+use crate::{
+    codegen::context::{Call, Context},
+    errors::Errors,
+    syntax::options::Grammar,
+};
+
+impl Attribute for Bulkhead {
+    const NAME: &'static str = "bulkhead";
+    const GRAMMAR: Grammar = options::GRAMMAR;
+    const REQUIREMENTS: Requirements = Requirements {
+        output: "return one of them: a call that the full bulkhead rejects returns an error or `None`",
+        value_predicate: None,
+        is_async: None,
+        timer: None,
+    };
+
+    fn parse(Arguments { options, attribute, function, .. }: Arguments<'_>, errors: &mut Errors) -> Self {
+        Self::parse_options(options, attribute, function.is_async(), errors)
+    }
+}
+
+impl Layer for Bulkhead {
+    fn krate(&self) -> Option<&Path> {
+        self.krate.as_ref()
+    }
+
+    fn expand(&self, call: &Call, position: Position, context: &mut Context) -> Call {
+        expand::expand(self, call, position, context)
+    }
+}

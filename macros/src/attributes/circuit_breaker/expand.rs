@@ -1,0 +1,125 @@
+//! `#[circuit_breaker]` as a layer: a permit around the call.
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote_spanned;
+use syn::Lifetime;
+
+use super::options::CircuitBreaker;
+use crate::{
+    attributes::{Position, Reads},
+    codegen::{
+        context::{Call, Context},
+        dispatch::by_condition,
+        registry::Declaration,
+        spans::quote_mixed,
+    },
+};
+
+/// Input: `call`. Output:
+///
+/// ```text
+/// 'call: {
+///     let mut permit = match breaker.try_acquire() {
+///         Ok(permit) => permit,
+///         Err(open) => break 'call CallResult::from_error(FromCircuitOpen::from_rejection(open)),
+///     };
+///     let mark = PanicMark::new(&mut permit);
+///     let outcome: R = call;
+///     mark.returned();
+///     record(permit, CallResult::error(&outcome));
+///     outcome
+/// }
+/// ```
+///
+/// In an `async` function the call is `let outcome: R = Polled::new(&mut permit, future).await;`, without the mark: the call runs while it
+/// is polled. A panic of the call is a failure, and a panic elsewhere is not.
+///
+/// The result of `try_acquire` is dropped before the call, so that the future of an `async` function stores no rejection. If a layer above
+/// needs the disposition, the block gives a pair: the outcome and the disposition. A call that a limit below rejects does not
+/// reach the dependency, so its permit is dropped.
+pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, context: &Context) -> Call {
+    let Position { index, read_above } = position;
+    let needs_disposition = read_above == Reads::Everything || call.has_disposition && read_above != Reads::Nothing;
+    // The label is unique: a label that shadows another draws a warning.
+    let label = Lifetime::new(&format!("'call_{index}"), Span::mixed_site());
+    let krate = &context.krate;
+    let (span, error) = (context.output_span, context.outcome_error());
+    let (output, code) = (&context.output, &call.code);
+    let record = by_condition(&breaker.condition, "record", &quote_spanned!(span=> permit, #error), context);
+    let (pattern, ty, disposition) = if call.has_disposition {
+        let disposition = quote_mixed! {
+            match disposition {
+                #krate::__private::Disposition::LimitRejected => {
+                    ::core::mem::drop(permit);
+                    #krate::__private::Disposition::LimitRejected
+                }
+                disposition => disposition.or(#record),
+            }
+        };
+        (quote_mixed!((outcome, disposition)), quote_mixed!((#output, #krate::__private::Disposition)), disposition)
+    } else {
+        (quote_mixed!(outcome), quote_mixed!(#output), record)
+    };
+    let admitted = if needs_disposition {
+        quote_mixed!({ let disposition = #disposition; (outcome, disposition) })
+    } else {
+        quote_mixed!({ _ = #disposition; outcome })
+    };
+    let value = context.rejected(["FromCircuitOpen", "open"]);
+    let rejected = if needs_disposition {
+        quote_mixed!({
+            let disposition = #krate::__private::Disposition::CircuitRejected(open.retry_after());
+            (#value, disposition)
+        })
+    } else {
+        value
+    };
+    let run = if context.is_async {
+        let future = call.future.clone().unwrap_or_else(|| quote_mixed!(::core::pin::pin!(async { #code })));
+        quote_mixed! {
+            let #pattern: #ty = #krate::__private::Polled::new(&mut permit, #future).await;
+        }
+    } else {
+        quote_mixed! {
+            let mark = #krate::__private::PanicMark::new(&mut permit);
+            let #pattern: #ty = #code;
+            mark.returned();
+        }
+    };
+    let instance = declaration(breaker, krate);
+    // The breaker of a key is held during the call, so that it is not evicted.
+    let (held, instance) = match &breaker.key {
+        Some(_) => (quote_mixed!(let breaker = #instance;), quote_mixed!(breaker)),
+        None => (TokenStream::new(), instance),
+    };
+    let code = quote_mixed! {
+        #label: {
+            #held
+            let mut permit = match #instance.try_acquire() {
+                ::core::result::Result::Ok(permit) => permit,
+                ::core::result::Result::Err(open) => break #label #rejected,
+            };
+            #run
+            #admitted
+        }
+    };
+    Call { future: None, code, has_disposition: needs_disposition, ..*call }
+}
+
+/// Input: `name = "payments", failure_threshold = 3`. Output: the block that declares the breaker and gives it.
+fn declaration(breaker: &CircuitBreaker, krate: &TokenStream) -> TokenStream {
+    let CircuitBreaker { attribute, instance, settings, key, max_keys, .. } = breaker;
+    let (ty, slice) = if key.is_some() { ("KeyedBreakers", "KEYED_BREAKERS") } else { ("CircuitBreaker", "BREAKERS") };
+    let declaration = Declaration {
+        attribute: *attribute,
+        instance,
+        config: settings.as_ref().map(|settings| settings.expression(krate)),
+        key: key.as_ref(),
+        max_keys: max_keys.as_ref(),
+        failure_if: breaker.failure_if(),
+        ty,
+        slice,
+        krate,
+    };
+    declaration.block()
+}

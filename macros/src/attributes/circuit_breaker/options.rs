@@ -1,0 +1,135 @@
+//! The options of `#[circuit_breaker]`.
+
+use proc_macro2::Span;
+use syn::{Expr, Path};
+
+use super::settings::Settings;
+use crate::{
+    errors::Errors,
+    syntax::{
+        condition::Condition,
+        instance::{Instance, Terms},
+        options::{Grammar, Options},
+        text,
+        values::{self, Count},
+    },
+};
+
+/// A `#[circuit_breaker]` attribute.
+pub(crate) struct CircuitBreaker {
+    /// The span of the attribute.
+    pub(super) attribute: Span,
+    pub(super) instance: Instance,
+    /// The settings. `None` if the breaker has those that are declared elsewhere.
+    pub(super) settings: Option<Settings>,
+    /// The key that selects one of the breakers with this name.
+    pub(super) key: Option<Expr>,
+    /// The maximum number of keys.
+    pub(super) max_keys: Option<Count>,
+    /// The condition under which an error is a failure.
+    pub(super) condition: Condition,
+    pub(super) krate: Option<Path>,
+}
+
+pub(super) const GRAMMAR: Grammar = Grammar {
+    options: &[
+        ("name", "name = \"payments\""),
+        ("breaker", "breaker = PAYMENTS"),
+        ("key", "key = host"),
+        ("max_keys", "max_keys = 1_000"),
+        ("preset", "preset = critical"),
+        ("failure_threshold", "failure_threshold = 5"),
+        ("window", "window = calls(100)"),
+        ("failure_rate", "failure_rate = 0.5"),
+        ("min_calls", "min_calls = 10"),
+        ("slow_call", "slow_call = 2s"),
+        ("slow_call_rate", "slow_call_rate = 0.5"),
+        ("recovery_timeout", "recovery_timeout = 30s"),
+        ("recovery_jitter", "recovery_jitter = 0.1"),
+        ("half_open_max_calls", "half_open_max_calls = 3"),
+        ("ramp_up", "ramp_up = 30s"),
+        ("observe_only", "observe_only = true"),
+        ("failure_if", "failure_if(io::Error)"),
+        ("crate", "crate = ::steadfast"),
+    ],
+    hints: &[
+        ("threshold", "did you mean `failure_threshold`?"),
+        ("max_failures", "did you mean `failure_threshold`?"),
+        ("timeout", "`recovery_timeout` is the time that the circuit stays open"),
+        ("reset_timeout", "did you mean `recovery_timeout`?"),
+        ("success_threshold", "`half_open_max_calls` is also the number of successes that close the circuit"),
+        ("sliding_window", "write `window = calls(100)` or `window = time(60s)`"),
+        ("window_size", "write `window = calls(100)` or `window = time(60s)`"),
+        ("failure_rate_threshold", RATE),
+        ("failure_ratio", RATE),
+        ("error_rate", RATE),
+        ("minimum_calls", "did you mean `min_calls`?"),
+        ("minimum_number_of_calls", "did you mean `min_calls`?"),
+        ("minimum_throughput", "did you mean `min_calls`?"),
+        ("slow_call_threshold", "did you mean `slow_call`?"),
+        ("permitted_calls", "did you mean `half_open_max_calls`?"),
+        ("max_attempts", OF_RETRY),
+        ("backoff", OF_RETRY),
+        ("jitter", OF_RETRY),
+        ("max_elapsed", OF_RETRY),
+        ("retry_if", OF_RETRY),
+        ("retry_if_result", OF_RETRY),
+    ],
+};
+const RATE: &str = "write `window = calls(100), failure_rate = 0.5`";
+const OF_RETRY: &str = "it is an option of `#[retry]`";
+
+const TERMS: Terms = Terms { option: "breaker", name: "payments", noun: "circuit breaker" };
+
+impl CircuitBreaker {
+    pub(super) fn parse_options(mut options: Options, attribute: Span, errors: &mut Errors) -> Self {
+        let instance = Instance::take(&mut options, &TERMS, attribute, errors);
+        let key = options.value("key", errors, Ok);
+        let max_keys = options.value("max_keys", errors, |value| {
+            Count::parse("max_keys", "with 0 all keys would share one breaker", value)
+        });
+        let (settings, given) = Settings::take(&mut options, errors);
+        let condition = Condition::take(&mut options, "failure_if", errors);
+        let krate = options.value("crate", errors, values::crate_path);
+        options.finish(errors);
+
+        if let (Some(max_keys), None) = (&max_keys, &key) {
+            errors.at(&max_keys.key, "`max_keys` needs a `key`, such as `key = host` for one breaker per host");
+        }
+        if let (Some(key), false) = (&key, cfg!(feature = "keyed")) {
+            errors.at(&key.key, "a breaker per key needs steadfast's feature `keyed`");
+        }
+        let ty = if key.is_some() { "KeyedBreakers" } else { "CircuitBreaker" };
+        instance.check_settings(&given, |key| format!("{ty}::new(name, BreakerConfig::new().{key}(...))"), errors);
+        if let (Some(max_keys), Some(_)) = (&max_keys, &key) {
+            let example = "KeyedBreakers::new(name, config).max_keys(...)";
+            instance.check_settings([&max_keys.key], |_| example.to_owned(), errors);
+        }
+        Self {
+            attribute,
+            instance,
+            settings,
+            key: key.map(|given| given.value),
+            max_keys: max_keys.map(|given| given.value),
+            condition: condition.unwrap_or(Condition::Default),
+            krate: krate.map(|given| given.value),
+        }
+    }
+
+    /// The text of the condition, with its types in alphabetical order. `None` if every error is a failure. Two functions with the same
+    /// breaker have the same condition if their texts are equal, as far as the attributes show.
+    pub(super) fn failure_if(&self) -> Option<String> {
+        match &self.condition {
+            Condition::Default | Condition::Any => None,
+            Condition::Types(types) => {
+                let mut types: Vec<_> = types.iter().map(text::one_line).collect();
+                types.sort_unstable();
+                types.dedup();
+                Some(format!("failure_if({})", types.join(", ")))
+            }
+            Condition::Error(predicate) | Condition::Value(predicate) => {
+                Some(format!("failure_if = {}", text::one_line(predicate)))
+            }
+        }
+    }
+}

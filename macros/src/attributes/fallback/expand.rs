@@ -1,0 +1,149 @@
+//! `#[fallback]` as a layer: the alternatives after the call.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, format_ident};
+use syn::Lifetime;
+
+use super::{
+    alternatives::{answer, clone_of},
+    options::{Alternative, Fallback},
+};
+use crate::{
+    attributes::Position,
+    codegen::{
+        context::{Call, Context},
+        dispatch::{as_error_if_any, by_condition},
+        spans::quote_mixed,
+    },
+    item::{
+        arguments::{Argument, Rebind},
+        uses::mentions,
+    },
+    syntax::{condition::Condition, values::name_or_path},
+};
+
+/// Input: `call`. Output, for a function and a closure:
+///
+/// ```text
+/// 'fallback: {
+///     {
+///         let outcome: R = call;
+///         if !is_failure(CallResult::error(&outcome)) { break 'fallback outcome; }
+///         emit_fallback(CallResult::error(&outcome), "function", "cached", as_error_if_any);
+///     }
+///     let error = {
+///         let outcome: R = cached(arguments);
+///         if !is_failure(CallResult::error(&outcome)) { break 'fallback outcome; }
+///         emit_fallback(CallResult::error(&outcome), "function", "a closure", as_error_if_any);
+///         match CallResult::into_error(outcome) { Ok(error) => error, Err(outcome) => break 'fallback outcome }
+///     };
+///     let outcome: R = fallback_closure(error, closure);
+///     outcome
+/// }
+/// ```
+///
+/// A failure is dropped before the next function is called, so that an error that is not `Send` does not make the future so.
+pub(super) fn expand(fallback: &Fallback, call: &Call, position: Position, context: &mut Context) -> Call {
+    let krate = context.krate.clone();
+    // The label is unique: a label that shadows another draws a warning.
+    let label = Lifetime::new(&format!("'fallback_{}", position.index), Span::mixed_site());
+    let (slots, bindings) = kept_arguments(fallback, context);
+    let (output, code) = (&context.output, &call.code);
+    let (mut outcome, mut value) = if call.has_disposition {
+        (
+            quote_mixed!((outcome, disposition): (#output, #krate::__private::Disposition)),
+            quote_mixed!((outcome, disposition)),
+        )
+    } else {
+        (quote_mixed!(outcome: #output), quote_mixed!(outcome))
+    };
+    // Once an alternative has answered, the disposition of the call no longer matters.
+    let answered = if call.has_disposition {
+        quote_mixed!((outcome, #krate::__private::Disposition::Called))
+    } else {
+        quote_mixed!(outcome)
+    };
+    let is_failure = by_condition(&fallback.condition, "is_failure", &context.outcome_error(), context);
+    let (mut code, mut steps) = (quote_mixed!({ #bindings #code }), TokenStream::new());
+    // Clippy proposes a function in place of a closure, which would be called with the arguments instead of the error.
+    let mut allow = TokenStream::new();
+    for (index, alternative) in fallback.alternatives.iter().enumerate() {
+        let event = event(alternative, context);
+        let fails = quote_mixed! {
+            #allow
+            let #outcome = #code;
+            if !#is_failure {
+                break #label #value;
+            }
+            #event
+        };
+        steps.extend(if alternative.is_closure() {
+            quote_mixed! {
+                let error = {
+                    #fails
+                    match #krate::__private::CallResult::into_error(outcome) {
+                        ::core::result::Result::Ok(error) => error,
+                        ::core::result::Result::Err(outcome) => break #label #value,
+                    }
+                };
+            }
+        } else {
+            quote_mixed!({ #fails })
+        });
+        code = answer(alternative, index + 1 == fallback.alternatives.len(), context);
+        (outcome, value) = (quote_mixed!(outcome: #output), answered.clone());
+        allow = if alternative.is_closure() {
+            quote_mixed!(#[allow(clippy::redundant_closure, clippy::redundant_closure_for_method_calls)])
+        } else {
+            TokenStream::new()
+        };
+    }
+    let code = quote_mixed! {
+        #label: {
+            #slots
+            #steps
+            #allow
+            let #outcome = #code;
+            #answered
+        }
+    };
+    context.inputs.rebound.iter_mut().for_each(|argument| argument.mutability = None);
+    if fallback.gets_arguments() {
+        context.inputs.rebind_forwarded();
+    }
+    Call { future: None, code, ..*call }
+}
+
+/// The statement that emits the event of an alternative.
+fn event(alternative: &Alternative, context: &Context) -> TokenStream {
+    let (krate, name) = (&context.krate, alternative.name());
+    let (function, as_error) = (name_or_path(None, &context.function), as_error_if_any(krate));
+    let error = context.outcome_error();
+    quote_mixed!(#krate::__private::emit_fallback(#error, #function, #name, #as_error);)
+}
+
+/// The statements that give the call its own arguments where the alternatives need them later: those before the block of the call, and those
+/// inside of it.
+fn kept_arguments(fallback: &Fallback, context: &Context) -> (TokenStream, TokenStream) {
+    let (mut slots, mut bindings) = (context.check_consumed_self(), TokenStream::new());
+    let gets_all = fallback.gets_arguments();
+    for (index, Argument { name, mutability, cfgs, rebind, .. }) in context.inputs.rebound.iter().enumerate() {
+        let is_used = gets_all
+            || fallback.alternatives.iter().any(|alternative| mentions(alternative.to_token_stream(), name))
+            || matches!(&fallback.condition, Condition::Error(predicate) if mentions(predicate.to_token_stream(), name));
+        let span = Span::mixed_site().located_at(name.span());
+        let own = match rebind {
+            _ if !is_used => quote_mixed!(#name),
+            Rebind::Clone => clone_of(name, context),
+            Rebind::Reborrow => quote_mixed!(&mut *#name),
+            Rebind::Copy => quote_mixed!(#name),
+            Rebind::Repin => {
+                let slot = format_ident!("pinned_{index}", span = span);
+                slots.extend(quote_mixed!(#(#cfgs)* let mut #slot = #name; #(#cfgs)* let mut #name = #slot.as_mut();));
+                quote_mixed!(#name.as_mut())
+            }
+        };
+        bindings.extend(quote_mixed!(#(#cfgs)* let #mutability #name = #own;));
+    }
+    (slots, bindings)
+}

@@ -1,0 +1,180 @@
+//! The options of `#[rate_limit]`.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::{Error, Expr, Path, Result, spanned::Spanned};
+
+use crate::{
+    errors::Errors,
+    syntax::{
+        duration::DurationExpr,
+        instance::{Instance, Terms},
+        options::{Given, Grammar, Options},
+        parameters::Parameters,
+        values::{self, Count},
+    },
+};
+
+/// A `#[rate_limit]` attribute.
+pub(crate) struct RateLimit {
+    /// The span of the attribute.
+    pub(super) attribute: Span,
+    pub(super) instance: Instance,
+    /// The key that selects one of the limits with this name.
+    pub(super) key: Option<Expr>,
+    /// The maximum number of keys.
+    pub(super) max_keys: Option<Count>,
+    limit: Option<Count>,
+    per: Option<DurationExpr>,
+    max_wait: Option<DurationExpr>,
+    /// The variant of `Algorithm`.
+    algorithm: Option<Ident>,
+    store: Option<Expr>,
+    pub(super) krate: Option<Path>,
+}
+
+pub(super) const GRAMMAR: Grammar = Grammar {
+    options: &[
+        ("name", "name = \"search\""),
+        ("rate_limit", "rate_limit = SEARCH"),
+        ("limit", "limit = 100"),
+        ("per", "per = 60s"),
+        ("max_wait", "max_wait = 1s"),
+        ("key", "key = user"),
+        ("max_keys", "max_keys = 1_000"),
+        ("algorithm", "algorithm = gcra"),
+        ("store", "store = STORE"),
+        ("allow_order", "allow_order"),
+        ("crate", "crate = ::steadfast"),
+    ],
+    hints: &[
+        ("max_calls", LIMIT),
+        ("calls", LIMIT),
+        ("rate", LIMIT),
+        ("burst", LIMIT),
+        ("per_second", LIMIT),
+        ("per_minute", LIMIT),
+        ("window", LIMIT),
+        ("period", LIMIT),
+        ("interval", LIMIT),
+        ("timeout", MAX_WAIT),
+        ("wait", MAX_WAIT),
+        ("backend", "did you mean `store`?"),
+    ],
+};
+const LIMIT: &str = "write `limit = 100, per = 60s`";
+const MAX_WAIT: &str = "`max_wait` is the longest time that a call waits for capacity";
+
+const TERMS: Terms = Terms { option: "rate_limit", name: "search", noun: "rate limit" };
+
+/// The largest limit. The runtime has the same.
+const MAX_LIMIT: u32 = 1_048_576;
+
+impl RateLimit {
+    pub(super) fn parse_options(mut options: Options, attribute: Span, is_async: bool, errors: &mut Errors) -> Self {
+        // A limit under the name of another library is reported as an unknown option, and not as missing.
+        let is_misnamed = GRAMMAR.hints.iter().any(|(other, hint)| *hint == LIMIT && options.has(other));
+        let [may_have_limit, may_have_per] = ["limit", "per"].map(|name| is_misnamed || options.may_have(name));
+        let limit = options.value("limit", errors, limit);
+        let per = options
+            .value("per", errors, |value| DurationExpr::parse_positive("`per`", "the window needs a length", value));
+        let max_wait = options.value("max_wait", errors, |value| {
+            DurationExpr::parse_positive("`max_wait`", "to make no call wait, leave it out", value)
+        });
+        let key = options.value("key", errors, Ok);
+        let max_keys = options.value("max_keys", errors, |value| {
+            Count::parse("max_keys", "with 0 all keys would share one limit", value)
+        });
+        let algorithm = options.value("algorithm", errors, algorithm);
+        let store = options.value("store", errors, Ok);
+        let settings: Vec<_> = [
+            key_of(limit.as_ref()),
+            key_of(per.as_ref()),
+            key_of(max_wait.as_ref()),
+            key_of(max_keys.as_ref()),
+            key_of(algorithm.as_ref()),
+            key_of(store.as_ref()),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let instance = Instance::take(&mut options, &TERMS, attribute, errors);
+        let example = "RateLimit::new(name, RateLimitConfig::new(100, Duration::from_secs(60)))";
+        instance.check_settings(settings.first().copied(), |_| example.to_owned(), errors);
+        let krate = options.value("crate", errors, values::crate_path);
+        options.finish(errors);
+
+        if let (Some(max_keys), None) = (&max_keys, &key) {
+            errors.at(&max_keys.key, "`max_keys` needs a `key`, such as `key = user` for one limit per user");
+        }
+        if let (Some(key), false) = (&key, cfg!(feature = "keyed")) {
+            errors.at(&key.key, "a limit per key needs steadfast's feature `keyed`");
+        }
+        if let (Some(store), false) = (&store, is_async) {
+            errors
+                .at(&store.key, "`store` needs an `async fn`: other functions cannot wait for the answer of the store");
+        }
+        for needs_timer in [key_of(max_wait.as_ref()), key_of(store.as_ref())] {
+            if let (Some(key), true, false) = (needs_timer, is_async, cfg!(feature = "tokio")) {
+                errors.at(key, "waiting in an async function needs a timer: enable steadfast's feature `tokio`");
+            }
+        }
+        // The settings are given at one place, all of them.
+        if let (Instance::Named(_), Some(first)) = (&instance, settings.first()) {
+            match (may_have_limit, may_have_per) {
+                (true, true) => {}
+                (true, false) => errors.at(first, "`limit` needs a `per`: `limit = 100, per = 60s`"),
+                (false, true) => errors.at(first, "`per` needs a `limit`: `limit = 100, per = 60s`"),
+                (false, false) => {
+                    errors.at(first, format!("`{first}` must be beside the limit: `limit = 100, per = 60s`"));
+                }
+            }
+        }
+        Self {
+            attribute,
+            instance,
+            key: key.map(|given| given.value),
+            max_keys: max_keys.map(|given| given.value),
+            limit: limit.map(|given| given.value),
+            per: per.map(|given| given.value),
+            max_wait: max_wait.map(|given| given.value),
+            algorithm: algorithm.map(|given| given.value),
+            store: store.map(|given| given.value),
+            krate: krate.map(|given| given.value),
+        }
+    }
+
+    /// The settings as a const expression: `RateLimitConfig::new(limit, per)`. `None` if they are declared elsewhere.
+    pub(super) fn config(&self, krate: &TokenStream) -> Option<TokenStream> {
+        let (limit, per) = (self.limit.as_ref()?, self.per.as_ref()?);
+        let max_wait = self.max_wait.as_ref().map(|max_wait| quote!(.max_wait(#max_wait)));
+        let algorithm = self.algorithm.as_ref().map(|algorithm| quote!(.algorithm(#krate::Algorithm::#algorithm)));
+        let store = self.store.as_ref().map(|store| {
+            // A static that is no store is reported at its path.
+            let span = Span::call_site().located_at(store.span());
+            let own = quote_spanned!(span=> &#store);
+            quote!(.store(#own))
+        });
+        Some(quote!(#krate::RateLimitConfig::new(#limit, #per) #max_wait #algorithm #store))
+    }
+}
+
+fn key_of<T>(given: Option<&Given<T>>) -> Option<&Ident> {
+    given.map(|given| &given.key)
+}
+
+fn limit(value: Expr) -> Result<Count> {
+    let span = value.span();
+    let count = Count::parse("limit", "with 0 no call could be made", value)?;
+    if count.known().is_some_and(|limit| limit > MAX_LIMIT) {
+        return Err(Error::new(span, "`limit` must be at most 1,048,576: a sliding window stores each of its calls"));
+    }
+    Ok(count)
+}
+
+fn algorithm(value: Expr) -> Result<Ident> {
+    let (name, parameters) = Parameters::parse(value, "algorithm", &["sliding_window", "gcra"])?;
+    parameters.finish()?;
+    let variant = if name == "gcra" { "Gcra" } else { "SlidingWindow" };
+    Ok(Ident::new(variant, Span::call_site().located_at(name.span())))
+}

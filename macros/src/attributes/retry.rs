@@ -1,0 +1,73 @@
+//! `#[retry(...)]`: calls the function again after a failure.
+
+mod expand;
+mod options;
+mod policy;
+mod schedule;
+mod validate;
+mod values;
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, quote};
+use syn::Path;
+
+pub(crate) use self::options::Retry;
+use super::{Arguments, Attribute, Layer, Position, Reads, Requirements};
+use crate::{
+    codegen::context::{Call, Context},
+    errors::Errors,
+    syntax::options::Grammar,
+};
+
+impl Attribute for Retry {
+    const NAME: &'static str = "retry";
+    const GRAMMAR: Grammar = options::GRAMMAR;
+    const REQUIREMENTS: Requirements = Requirements {
+        output: "return one of them, or select the values to retry: `retry_if_result = |value| ...`",
+        value_predicate: Some("retry_if_result"),
+        is_async: None,
+        timer: Some("retrying an async function needs a timer: enable steadfast's feature `tokio`"),
+    };
+
+    fn parse(Arguments { options, .. }: Arguments<'_>, errors: &mut Errors) -> Self {
+        Self::parse_options(options, errors)
+    }
+}
+
+impl Layer for Retry {
+    fn krate(&self) -> Option<&Path> {
+        self.krate.as_ref()
+    }
+
+    fn repeats(&self) -> bool {
+        !self.is_single()
+    }
+
+    fn reuse_error(&self) -> Option<&'static str> {
+        self.repeats().then_some(
+            "a retry cannot return a `&mut` into an argument: the next attempt needs the argument as well\n\
+             return the value that it points to, or put `#[retry]` on a function that returns no reference",
+        )
+    }
+
+    fn clones(&self) -> &[Ident] {
+        &self.clone
+    }
+
+    fn evaluated_after(&self) -> TokenStream {
+        let (condition, hook, stop_on) = (self.condition.expression(), &self.hook, &self.stop_on);
+        quote!(#condition #hook #stop_on)
+    }
+
+    fn borrowed_during(&self) -> TokenStream {
+        self.stop_on.to_token_stream()
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::Everything
+    }
+
+    fn expand(&self, call: &Call, _: Position, context: &mut Context) -> Call {
+        expand::expand(self, call, context)
+    }
+}

@@ -1,0 +1,308 @@
+//! `#[retry]` as a layer: a loop around the call.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote_spanned};
+use syn::{Expr, spanned::Spanned};
+
+use super::{options::Retry, policy};
+use crate::{
+    codegen::{
+        context::{Call, Context},
+        dispatch::{as_error, as_error_if_any, closure_call, predicate, type_list, verdict_of},
+        spans::{located_at, quote_mixed},
+    },
+    item::arguments::{Argument, Rebind},
+    syntax::condition::Condition,
+};
+
+/// Input: `call`. Output:
+///
+/// ```text
+/// let mut attempts = Attempts::of_task(const { &policy });
+/// loop {
+///     let (last, delay) = {
+///         let outcome: R = call;
+///         match attempts.after(attempts.policy(), verdict_by_type(CallResult::error(&outcome), verdict_of), Disposition::Called) {
+///             Some(delay) => ((&OutcomeProbe(&outcome)).storage().store(outcome, attempts.can_be_stopped()), delay),
+///             None => break outcome,
+///         }
+///     };
+///     attempts.pause(delay).await;
+///     if let Some(outcome) = attempts.ends_with(last) { break outcome; }
+/// }
+/// ```
+///
+/// A stop signal can end the sleep; then the last outcome is returned. An outcome that is not `Send` is dropped before the sleep, since it
+/// would make the future not `Send`; with `stop_on` it is kept all the same. A single attempt needs no loop, and may move its arguments.
+/// In a function that is not `async`, and without a hook, one call of `attempts.again` does everything that follows the attempt.
+pub(super) fn expand(retry: &Retry, call: &Call, context: &mut Context) -> Call {
+    let krate = context.krate.clone();
+    let (begin, policy) = (begin(retry, context), current_policy(context));
+    let output = &context.output;
+    let verdict = verdict(retry, call, context);
+    let (outcome, disposition) = if call.has_disposition {
+        (quote_mixed!((outcome, disposition): (#output, #krate::__private::Disposition)), quote_mixed!(disposition))
+    } else {
+        (quote_mixed!(outcome: #output), quote_mixed!(#krate::__private::Disposition::Called))
+    };
+    if retry.is_single() {
+        let code = &call.code;
+        let code = quote_mixed! {
+            #begin
+            let #outcome = #code;
+            _ = attempts.after(#policy, #verdict, #disposition);
+            outcome
+        };
+        return complete(&code, call.is_scoped);
+    }
+    let code = match (&call.code, call.is_scoped) {
+        (code, true) => code.clone(),
+        // Pinned in place, so that it is not moved.
+        (code, false) if context.is_async => quote_mixed!(attempts.scope(::core::pin::pin!(async { #code })).await),
+        (code, false) => quote_mixed!(attempts.within(#policy, || #code)),
+    };
+    let (slots, bindings) = rebind(context);
+    let delay = delay(retry, call.has_disposition, context);
+    let stop = retry.stop_on.as_ref().map(|stop| stop_signal(stop, &krate));
+    let judged = quote_mixed! {
+        #bindings
+        let #outcome = #code;
+        match attempts.after(#policy, #verdict, #disposition)
+    };
+    let attempt = match (context.is_async, &stop) {
+        (false, _) if retry.hook.is_none() => quote_mixed! {
+            #bindings
+            let #outcome = #code;
+            if !attempts.again(#policy, #verdict, #disposition) {
+                break outcome;
+            }
+        },
+        (true, None) => quote_mixed! {
+            let (last, delay) = {
+                #judged {
+                    ::core::option::Option::Some(delay) => {
+                        let delay = #delay;
+                        #[allow(unused_imports)]
+                        use #krate::__private::{LocalOutcome as _, SendOutcome as _};
+                        ((&#krate::__private::OutcomeProbe(&outcome)).storage().store(outcome, attempts.can_be_stopped()), delay)
+                    }
+                    ::core::option::Option::None => break outcome,
+                }
+            };
+            attempts.pause(delay).await;
+            if let ::core::option::Option::Some(outcome) = attempts.ends_with(last) {
+                break outcome;
+            }
+        },
+        (is_async, _) => {
+            let is_stopped = if is_async {
+                quote_mixed!({
+                    attempts.pause(delay).await;
+                    attempts.ends()
+                })
+            } else {
+                quote_mixed!(attempts.pause_thread(delay))
+            };
+            quote_mixed! {
+                let (outcome, delay) = {
+                    #judged {
+                        ::core::option::Option::Some(delay) => { let delay = #delay; (outcome, delay) }
+                        ::core::option::Option::None => break outcome,
+                    }
+                };
+                if #is_stopped {
+                    break outcome;
+                }
+            }
+        }
+    };
+    let code = quote_mixed! {
+        #begin
+        #stop
+        #slots
+        loop {
+            #attempt
+        }
+    };
+    // The arguments are `mut` inside of this loop only. An outer retry binds its own copies without it.
+    context.inputs.rebound.iter_mut().for_each(|argument| argument.mutability = None);
+    complete(&code, false)
+}
+
+/// A call that needs nothing from the layers above.
+fn complete(code: &TokenStream, is_scoped: bool) -> Call {
+    Call { future: None, code: quote_mixed!({ #code }), has_disposition: false, is_limited: false, is_scoped }
+}
+
+/// The variable that counts the attempts. In a function that is not `async` the policy is a variable as well, so that the compiler can treat
+/// it as a constant on the success path. A future would have to store it.
+fn begin(retry: &Retry, context: &Context) -> TokenStream {
+    let krate = &context.krate;
+    let policy = policy::reference(retry, krate, &context.function);
+    if context.is_async {
+        return quote_mixed!(let mut attempts = #krate::__private::Attempts::of_task(#policy););
+    }
+    quote_mixed! {
+        let policy = #policy;
+        let mut attempts = #krate::__private::Attempts::of_thread(policy);
+    }
+}
+
+/// The policy that the attempts are made by.
+fn current_policy(context: &Context) -> TokenStream {
+    if context.is_async { quote_mixed!(attempts.policy()) } else { quote_mixed!(policy) }
+}
+
+/// The delay before the next attempt. The hook, if there is one, is called first, unless no attempt follows.
+///
+/// | `on_retry` | output |
+/// | --- | --- |
+/// | none | `delay` |
+/// | a hook | `{ on_retry(CallResult::error(&outcome), \|error\| retry_hook(attempts.made(), delay, error, hook)); delay }` |
+/// | a hook, with `retry_if_result` | `{ retry_hook(attempts.made(), delay, &outcome, hook); delay }` |
+///
+/// A hook that takes the elapsed time is called by `timed_retry_hook`.
+fn delay(retry: &Retry, has_disposition: bool, context: &Context) -> TokenStream {
+    let Some(hook) = &retry.hook else { return quote_mixed!(delay) };
+    let krate = &context.krate;
+    let call = |value| {
+        if retry.is_timed() {
+            let arguments = quote_mixed!(attempts.made(), delay, #value, attempts.elapsed(),);
+            closure_call("timed_retry_hook", &arguments, hook, krate)
+        } else {
+            closure_call("retry_hook", &quote_mixed!(attempts.made(), delay, #value,), hook, krate)
+        }
+    };
+    let call = match &retry.condition {
+        Condition::Value(_) => {
+            let call = call(quote_mixed!(&outcome));
+            quote_mixed!(#call;)
+        }
+        _ => {
+            let (error, call) = (context.outcome_error(), call(quote_mixed!(error)));
+            quote_mixed!(#krate::__private::on_retry(#error, |error| #call);)
+        }
+    };
+    let call = if has_disposition { quote_mixed!(if disposition.is_worth(delay) { #call }) } else { call };
+    quote_mixed!({
+        #call
+        delay
+    })
+}
+
+/// Input: `TOKEN`. Output: `let stop: &dyn Stop = &TOKEN; attempts.stop_on(stop);`. A type that does not implement `Stop` is reported at
+/// the expression.
+fn stop_signal(stop: &Expr, krate: &TokenStream) -> TokenStream {
+    let span = Span::mixed_site().located_at(stop.span());
+    let krate = located_at(span, krate);
+    let reference = quote_spanned!(span=> &#stop);
+    quote_mixed! {
+        let stop: &dyn #krate::Stop = #reference;
+        attempts.stop_on(stop);
+    }
+}
+
+/// The judgement of the outcome: a success, or a failure that may be worth another attempt.
+fn verdict(retry: &Retry, call: &Call, context: &Context) -> TokenStream {
+    let krate = &context.krate;
+    let span = context.output_span;
+    let error = context.outcome_error();
+    let verdict = match &retry.condition {
+        Condition::Default => {
+            let verdict = verdict_of(krate, span);
+            context.outcome_call("verdict_by_type", &quote_spanned!(span=> #error, #verdict))
+        }
+        Condition::Any => {
+            let as_error = as_error_if_any(krate);
+            context.outcome_call("verdict_by_any", &quote_spanned!(span=> #error, #as_error))
+        }
+        Condition::Types(types) => {
+            let (as_error, types) = (as_error(krate, span), type_list(krate, types));
+            context.outcome_call("verdict_by_chain", &quote_spanned!(span=> #error, #as_error, #types))
+        }
+        Condition::Error(closure) => {
+            let as_error = as_error_if_any(krate);
+            let predicate = match attempt_number(closure) {
+                Some(number) => {
+                    let call = closure_call("attempt_predicate", &quote_mixed!(error, #number,), closure, krate);
+                    quote_mixed!(|error| #call)
+                }
+                None => predicate(krate, closure),
+            };
+            context.outcome_call("verdict_by_error", &quote_spanned!(span=> #error, #predicate, #as_error))
+        }
+        Condition::Value(closure) => {
+            let is_worth_another = match attempt_number(closure) {
+                Some(number) => closure_call("attempt_predicate", &quote_mixed!(&outcome, #number,), closure, krate),
+                None => closure_call("predicate", &quote_mixed!(&outcome,), closure, krate),
+            };
+            context.outcome_call("verdict_by_result", &is_worth_another)
+        }
+    };
+    if !call.has_disposition {
+        return verdict;
+    }
+    // A rejection by a breaker below is not retried, even if its error is transient, unless the condition names its type.
+    let types = retry.condition.types();
+    let is_wanted = if types.is_empty() {
+        quote_mixed!(false)
+    } else {
+        let types = type_list(krate, types);
+        quote_mixed!(#krate::__private::wants_rejection(#types))
+    };
+    // A rejection by a limit is one as well, unless it is worth another attempt.
+    let others = match (call.is_limited, &retry.condition) {
+        (false, _) => quote_mixed!(_ => #verdict,),
+        (true, Condition::Value(_)) => quote_mixed!(disposition => disposition.judge_value(#verdict),),
+        (true, _) => quote_mixed!(disposition => disposition.judge(#verdict),),
+    };
+    quote_mixed! {
+        match disposition {
+            #krate::__private::Disposition::CircuitRejected(wait) => #krate::__private::Verdict::rejected(wait, #is_wanted),
+            #others
+        }
+    }
+}
+
+/// The number of the attempt, if the predicate is a closure that takes it: `|error, attempt| ...`.
+fn attempt_number(predicate: &Expr) -> Option<TokenStream> {
+    match predicate {
+        Expr::Closure(closure) if closure.inputs.len() == 2 => Some(quote_mixed!(attempts.made().saturating_add(1))),
+        _ => None,
+    }
+}
+
+/// The statements that bind the arguments again: those before the loop, and those at the start of each attempt.
+///
+/// | rebind | before the loop | each attempt |
+/// | --- | --- | --- |
+/// | clone | `let mut argument_0 = Some(a);` | `let a = CloneArgument::for_attempt(&mut argument_0, is_last);` |
+/// | reborrow | | `let a = &mut *a;` |
+/// | copy | | `let a = a;` |
+/// | repin | `let mut argument_0 = a;` | `let a = argument_0.as_mut();` |
+fn rebind(context: &Context) -> (TokenStream, TokenStream) {
+    let (krate, policy) = (&context.krate, current_policy(context));
+    let (mut slots, mut bindings) = (context.check_consumed_self(), TokenStream::new());
+    for (index, Argument { name, mutability, cfgs, rebind, .. }) in context.inputs.rebound.iter().enumerate() {
+        // A type that is not `Clone` is reported at the argument.
+        let span = Span::mixed_site().located_at(name.span());
+        let slot = format_ident!("argument_{index}", span = span);
+        let own = match rebind {
+            Rebind::Clone => {
+                slots.extend(quote_mixed!(#(#cfgs)* let mut #slot = ::core::option::Option::Some(#name);));
+                let krate = located_at(span, krate);
+                quote_spanned!(span=>
+                    #krate::__private::CloneArgument::for_attempt(&mut #slot, attempts.is_last(#policy))
+                )
+            }
+            Rebind::Reborrow => quote_mixed!(&mut *#name),
+            Rebind::Copy => quote_mixed!(#name),
+            Rebind::Repin => {
+                slots.extend(quote_mixed!(#(#cfgs)* let mut #slot = #name;));
+                quote_mixed!(#slot.as_mut())
+            }
+        };
+        bindings.extend(quote_mixed!(#(#cfgs)* let #mutability #name = #own;));
+    }
+    (slots, bindings)
+}

@@ -1,0 +1,121 @@
+//! The call of the old body.
+
+use proc_macro2::{Delimiter, Group, Span, TokenStream};
+
+use super::{
+    context::{Call, Context},
+    spans::quote_mixed,
+};
+use crate::item::{
+    arguments::{Argument, Rebind},
+    async_body::AsyncBody,
+    captures::{Captures, Rebinding},
+    function::Function,
+    shape::Shape,
+};
+
+impl Context {
+    /// One call of the old body. `captured` stands for the code that captures the arguments.
+    ///
+    /// | shape | input | output |
+    /// | --- | --- | --- |
+    /// | sync | `{ body }` | `once(\|\| -> R { captured; body })` |
+    /// | async | `{ body }` | `async { captured; body }.await` |
+    /// | future | `{ async move { body } }`, perhaps in a box | `async { captured; body }.await` |
+    /// | future | `{ body }` | `once(\|\| -> F { captured; body }).await` |
+    ///
+    /// As an attempt of a retry it is `attempts.within(policy, \|\| -> R { body })`, and `attempts.scope(pin!(future)).await`.
+    pub(crate) fn call(&self, function: &Function, body: Option<&AsyncBody>) -> Call {
+        let (block, output, krate) = (&function.body, &self.output, &self.krate);
+        let future = match (&function.shape, body) {
+            (Shape::Sync, _) => {
+                let block = self.closure_body(block);
+                return self.bare(if self.is_attempt {
+                    quote_mixed!(attempts.within(policy, || -> #output #block))
+                } else {
+                    quote_mixed!(#krate::__private::once(|| -> #output #block))
+                });
+            }
+            (Shape::Async, _) => self.async_block(block, &block.stream()),
+            (Shape::Future { .. }, Some(AsyncBody { rest, .. })) => self.async_block(block, rest),
+            (Shape::Future { boxed, .. }, None) => {
+                let future = boxed.then_some(&function.signature.output);
+                let block = self.closure_body(block);
+                // The block makes the function run when the future is polled.
+                quote_mixed!(async { #krate::__private::once(|| #future #block).await })
+            }
+        };
+        // Pinned in place: a future that is moved would be stored twice.
+        let pinned = quote_mixed!(::core::pin::pin!(#future));
+        if self.is_attempt {
+            let scoped = quote_mixed!(attempts.scope(#pinned));
+            Call { future: Some(scoped.clone()), ..self.bare(quote_mixed!(#scoped.await)) }
+        } else {
+            Call { future: Some(pinned), ..self.bare(quote_mixed!(#future.await)) }
+        }
+    }
+
+    /// The call without a layer around it.
+    const fn bare(&self, code: TokenStream) -> Call {
+        Call { code, future: None, has_disposition: false, is_limited: false, is_scoped: self.is_attempt }
+    }
+
+    /// Input: `{ body }`. Output: `{ captured; body }`.
+    fn closure_body(&self, block: &Group) -> Group {
+        if self.captures.is_empty() {
+            return block.clone();
+        }
+        let krate = &self.krate;
+        self.block(block, &block.stream(), &quote_mixed!(return #krate::__private::never();))
+    }
+
+    /// Input: `statements`. Output: `async { captured; statements }`. An unreachable `return` in `captured` determines the type, which
+    /// cannot be declared on an `async` block.
+    fn async_block(&self, block: &Group, statements: &TokenStream) -> TokenStream {
+        let (output, krate) = (&self.output, &self.krate);
+        let block = self.block(block, statements, &quote_mixed!(return #krate::__private::never::<#output>();));
+        let capture = self.captures.is_move.then(|| quote_mixed!(move));
+        quote_mixed!(async #capture #block)
+    }
+
+    /// Input: the `statements` of `block`. Output: `{ captured; statements }`.
+    ///
+    /// If arguments are bound again it is `{ captured; { statements } }`. In editions before 2024 the temporary values of a block's last
+    /// expression outlive its local variables, and so they would outlive the arguments. The span of the inner block decides on the edition:
+    /// it has that of this crate.
+    fn block(&self, block: &Group, statements: &TokenStream, exit: &TokenStream) -> Group {
+        let braces = |stream, span| {
+            let mut group = Group::new(Delimiter::Brace, stream);
+            group.set_span(span);
+            group
+        };
+        let captured = captured(&self.captures, exit);
+        if self.captures.rebindings.is_empty() {
+            braces(quote_mixed!(#captured #statements), block.span())
+        } else {
+            let inner = braces(statements.clone(), Span::mixed_site().located_at(block.span()));
+            braces(quote_mixed!(#captured #inner), block.span())
+        }
+    }
+}
+
+/// The branch that captures the arguments and is never taken, and the arguments that are bound again behind it. `exit` leaves the block.
+fn captured(captures: &Captures, exit: &TokenStream) -> TokenStream {
+    let Captures { by_value, by_reference, rebindings, .. } = captures;
+    let moved = by_value.iter().map(|Argument { name, cfgs, .. }| quote_mixed!(#(#cfgs)* let _moved = #name;));
+    let borrowed = by_reference.iter().map(|Argument { name, cfgs, rebind, .. }| match rebind {
+        Rebind::Reborrow => quote_mixed!(#(#cfgs)* let _borrowed = &mut *#name;),
+        _ => quote_mixed!(#(#cfgs)* let _borrowed = &mut #name;),
+    });
+    let rebound = rebindings
+        .iter()
+        .map(|Rebinding { attributes, pattern, name }| quote_mixed!(#(#attributes)* let #pattern = #name;));
+    quote_mixed! {
+        if false {
+            #(#moved)*
+            #(#borrowed)*
+            #exit
+        }
+        #(#rebound)*
+    }
+}

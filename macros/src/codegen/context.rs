@@ -1,0 +1,124 @@
+//! The facts about one function that all of its layers share, and the call that a layer wraps.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote_spanned;
+
+use super::spans::{located_at, quote_mixed};
+use crate::item::{captures::Captures, inputs::Inputs};
+
+/// The facts about one function that all of its layers share.
+pub(crate) struct Context {
+    pub(crate) is_async: bool,
+    /// The function's name.
+    pub(crate) function: String,
+    /// The path of the runtime.
+    pub(crate) krate: TokenStream,
+    /// The return type, as it can be written inside the body.
+    pub(crate) output: TokenStream,
+    /// The span at which errors about the return type are reported.
+    pub(crate) output_span: Span,
+    /// True if the error type is a type parameter of the function.
+    pub(crate) is_error_generic: bool,
+    /// The arguments that the layers use more than once.
+    pub(crate) inputs: Inputs,
+    /// The name that `#[async_trait]` gives to `self`.
+    pub(crate) renamed_self: Option<Ident>,
+    /// The way in which the innermost block captures the arguments.
+    pub(crate) captures: Captures,
+    /// True if the call of the old body itself is an attempt of the innermost retry, without a layer between them that waits or calls
+    /// other functions.
+    pub(crate) is_attempt: bool,
+}
+
+/// An expression that makes one call, through the layers so far.
+pub(crate) struct Call {
+    pub(crate) code: TokenStream,
+    /// The future that `code` awaits, as an expression that can be polled in place. `None` if `code` does more than await it.
+    pub(crate) future: Option<TokenStream>,
+    /// True if `code` gives a pair: the returned value, and the disposition of the call.
+    pub(crate) has_disposition: bool,
+    /// True if a rate limit or a bulkhead may reject the call.
+    pub(crate) is_limited: bool,
+    /// True if `code` already scopes the call as an attempt of the retry above. Otherwise that retry scopes `code`.
+    pub(crate) is_scoped: bool,
+}
+
+impl Context {
+    /// The method call that acquires a permit. It waits if the function can.
+    pub(crate) fn acquire(&self) -> TokenStream {
+        match (self.is_async, cfg!(feature = "tokio")) {
+            (false, _) => quote_mixed!(acquire()),
+            (true, true) => quote_mixed!(acquire_async().await),
+            (true, false) => quote_mixed!(try_acquire()),
+        }
+    }
+
+    /// A statement that compiles only if a `self` which the body consumes is `Copy`. Empty if the body does not consume it.
+    pub(crate) fn check_consumed_self(&self) -> TokenStream {
+        let Some(span) = self.inputs.consumed_self else { return TokenStream::new() };
+        let this = Ident::new("self", span);
+        let span = Span::mixed_site().located_at(span);
+        let krate = located_at(span, &self.krate);
+        quote_spanned!(span=> #krate::__private::CopyReceiver::check(&#this);)
+    }
+
+    /// A call of a runtime function on the outcome. A return type that does not fit is reported at the return type.
+    pub(crate) fn outcome_call(&self, function: &str, arguments: &TokenStream) -> TokenStream {
+        let span = self.output_span;
+        let krate = located_at(span, &self.krate);
+        let function = Ident::new(function, span);
+        quote_spanned!(span=> #krate::__private::#function(#arguments))
+    }
+
+    /// Output: `CallResult::error(&outcome)`. A return type that is neither a `Result` nor an `Option` is reported at the return type.
+    pub(crate) fn outcome_error(&self) -> TokenStream {
+        let span = self.output_span;
+        let krate = located_at(span, &self.krate);
+        quote_spanned!(span=> #krate::__private::CallResult::error(&outcome))
+    }
+
+    /// The value of a rejected call, from the variable that holds the rejection.
+    ///
+    /// Input: the trait `FromRateLimited` and the variable `limited`. Output:
+    /// `CallResult::from_error(FromRateLimited::from_rejection(limited))`. An error type without that `From` is reported at the error type.
+    /// For a type parameter the output has `From::from` in place of the trait: the compiler then suggests the bound.
+    pub(crate) fn rejected(&self, [from, rejection]: [&str; 2]) -> TokenStream {
+        let span = self.output_span;
+        let krate = located_at(span, &self.krate);
+        let rejection = Ident::new(rejection, span);
+        let from_std = quote_spanned!(span=> ::core::convert::From::from);
+        let error = if !self.is_error_generic {
+            let from = Ident::new(from, span);
+            quote_spanned!(span=> #krate::__private::#from::from_rejection(#rejection))
+        } else if from == "FromCircuitOpen" {
+            quote_spanned!(span=> #krate::__private::convert_by(#rejection, #from_std))
+        } else {
+            quote_spanned!(span=> #from_std(#rejection))
+        };
+        quote_spanned!(span=> #krate::__private::CallResult::from_error(#error))
+    }
+
+    /// The values of a call that a limit rejects and of one that it admits.
+    ///
+    /// Input: as of [`rejected`](Self::rejected). Output: the value of the rejected call, and the code of the `call`. If
+    /// `needs_disposition`, both are pairs of the value and the disposition.
+    pub(crate) fn limited(
+        &self,
+        rejection: [&str; 2],
+        call: &Call,
+        needs_disposition: bool,
+    ) -> (TokenStream, TokenStream) {
+        let krate = &self.krate;
+        let (value, code) = (self.rejected(rejection), &call.code);
+        if !needs_disposition {
+            return (value, code.clone());
+        }
+        let rejected = quote_mixed!((#value, #krate::__private::Disposition::LimitRejected));
+        if call.has_disposition {
+            return (rejected, code.clone());
+        }
+        let output = &self.output;
+        let called = quote_mixed!({ let outcome: #output = #code; (outcome, #krate::__private::Disposition::Called) });
+        (rejected, called)
+    }
+}

@@ -1,0 +1,106 @@
+//! The judgement of an outcome by the condition of a layer.
+//!
+//! A macro does not know the type of an error. The closures here select a method by the traits that the type implements (autoref
+//! specialization), so that an error without `Error` is converted through `Deref` or, if the trait is optional, accepted. If the trait is
+//! required, the selected method returns the error itself, and the call that follows reports it: it calls the trait by its path.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote_spanned;
+use syn::{Expr, Type, spanned::Spanned};
+
+use super::{
+    context::Context,
+    spans::{located_at, quote_mixed},
+};
+use crate::syntax::condition::Condition;
+
+/// A call of the runtime function that judges the outcome by the condition. The last of the `arguments` is the error of the outcome.
+///
+/// | condition | output |
+/// | --- | --- |
+/// | none, or `any` | `function(arguments)` |
+/// | types | `function_by_chain(arguments, as_error, &[types])` |
+/// | a predicate | `function_if(arguments, \|error\| predicate(error, is_busy))` |
+pub(crate) fn by_condition(
+    condition: &Condition,
+    function: &str,
+    arguments: &TokenStream,
+    context: &Context,
+) -> TokenStream {
+    let (krate, span) = (&context.krate, context.output_span);
+    match condition {
+        Condition::Default | Condition::Any => context.outcome_call(function, arguments),
+        Condition::Types(types) => {
+            let (as_error, types) = (as_error(krate, span), type_list(krate, types));
+            let arguments = quote_spanned!(span=> #arguments, #as_error, #types);
+            context.outcome_call(&format!("{function}_by_chain"), &arguments)
+        }
+        Condition::Error(closure) | Condition::Value(closure) => {
+            let predicate = predicate(krate, closure);
+            context.outcome_call(&format!("{function}_if"), &quote_spanned!(span=> #arguments, #predicate))
+        }
+    }
+}
+
+/// A closure that converts an error into `&dyn Error`. A type that does not implement it is reported at `span`.
+pub(crate) fn as_error(krate: &TokenStream, span: Span) -> TokenStream {
+    let krate = located_at(span, krate);
+    quote_spanned!(span=> |error| {
+        #[allow(unused_imports)]
+        use #krate::__private::{MissingError as _, ViaError as _, ViaErrorDeref as _};
+        #krate::__private::ErrorChain::as_dyn_error((&&#krate::__private::Probe(error)).chain_target())
+    })
+}
+
+/// A closure that judges an error by its `Transient`. A type that does not implement it is reported at `span`.
+pub(crate) fn verdict_of(krate: &TokenStream, span: Span) -> TokenStream {
+    let krate = located_at(span, krate);
+    quote_spanned!(span=> |error| {
+        #[allow(unused_imports)]
+        use #krate::__private::{MissingTransient as _, ViaDeref as _, ViaTransient as _};
+        let error = (&&#krate::__private::Probe(error)).transient_target();
+        #krate::__private::verdict_of(
+            #krate::Transient::is_transient(error),
+            || #krate::Transient::retry_after(error),
+            || #krate::Transient::is_rejection(error),
+        )
+    })
+}
+
+/// A closure that converts a value into `Some(&dyn Error)`, or into `None` if its type does not implement it.
+pub(crate) fn as_error_if_any(krate: &TokenStream) -> TokenStream {
+    quote_mixed!(|error| {
+        #[allow(unused_imports)]
+        use #krate::__private::{LookDeref as _, LookError as _, NoError as _};
+        (&&#krate::__private::Probe(error)).look()
+    })
+}
+
+/// Input: `is_busy`. Output: `|error| predicate(error, is_busy)`.
+pub(crate) fn predicate(krate: &TokenStream, closure: &Expr) -> TokenStream {
+    let call = closure_call("predicate", &quote_mixed!(error,), closure, krate);
+    quote_mixed!(|error| #call)
+}
+
+/// Input: `predicate`, `error,` and `is_busy`. Output: `predicate(error, is_busy)`, where a closure or function of another type is reported
+/// at `is_busy`.
+pub(crate) fn closure_call(
+    function: &str,
+    arguments: &TokenStream,
+    closure: &Expr,
+    krate: &TokenStream,
+) -> TokenStream {
+    let span = Span::mixed_site().located_at(closure.span());
+    let (krate, function) = (located_at(span, krate), Ident::new(function, span));
+    quote_spanned!(span=> #krate::__private::#function(#arguments #closure))
+}
+
+/// `&[<A as ErrorType>::is_type_of, <B as ErrorType>::is_type_of]`
+pub(crate) fn type_list(krate: &TokenStream, types: &[Type]) -> TokenStream {
+    let checks = types.iter().map(|ty| {
+        let span = Span::mixed_site().located_at(ty.span());
+        let krate = located_at(span, krate);
+        quote_spanned!(span=> <#ty as #krate::__private::ErrorType>::is_type_of)
+    });
+    quote_mixed!(&[#(#checks),*])
+}

@@ -1,0 +1,113 @@
+//! The statics that declare breakers, bulkheads, rate limits and retry policies, and list them in the registry.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote_spanned;
+use syn::{Expr, spanned::Spanned};
+
+use super::spans::{quote_mixed, respan};
+use crate::syntax::{instance::Instance, values::Count};
+
+/// A declaration of a breaker, a bulkhead or a rate limit.
+pub(crate) struct Declaration<'a> {
+    /// The span of the attribute. The declaration remembers it as its location, and conflicts are reported there.
+    pub(crate) attribute: Span,
+    pub(crate) instance: &'a Instance,
+    /// The settings as a const expression; `None` if they are declared elsewhere.
+    pub(crate) config: Option<TokenStream>,
+    /// The key that selects one of the instances with this name.
+    pub(crate) key: Option<&'a Expr>,
+    pub(crate) max_keys: Option<&'a Count>,
+    /// The text of `failure_if`.
+    pub(crate) failure_if: Option<String>,
+    /// The type of the instance.
+    pub(crate) ty: &'static str,
+    /// The slice that lists the declarations of this type.
+    pub(crate) slice: &'static str,
+    pub(crate) krate: &'a TokenStream,
+}
+
+impl Declaration<'_> {
+    /// Input: `name = "search", limit = 100, per = 60s`. Output: a block that declares the instance and gives it:
+    ///
+    /// ```text
+    /// {
+    ///     static DECLARATION: Declared<RateLimit> = Declared::named("search", Some(config));
+    ///     #[distributed_slice(RATE_LIMITS)]
+    ///     static DECLARED: &Declared<RateLimit> = &DECLARATION;
+    ///     DECLARATION.get()
+    /// }
+    /// ```
+    ///
+    /// | option | output |
+    /// | --- | --- |
+    /// | `rate_limit = SEARCH` | `Declared::of(&SEARCH)` |
+    /// | `max_keys = 100` | `Declared::named("search", Some(config)).max_keys(100)` |
+    /// | `failure_if = is_busy` | `Declared::named("search", Some(config)).failure_if("failure_if = is_busy")` |
+    /// | `key = user` | `Key::find_in(DECLARATION.get(), &user)` in place of `DECLARATION.get()` |
+    pub(crate) fn block(self) -> TokenStream {
+        let Self { attribute, instance, config, key, max_keys, failure_if, ty, slice, krate } = self;
+        let here = respan(attribute, krate);
+        let mut declaration = match instance {
+            Instance::Named(name) => {
+                let config = option(config);
+                quote_spanned!(attribute=> #here::__private::Declared::named(#name, #config))
+            }
+            Instance::Static(path) => {
+                // A static of the wrong type is reported at its path.
+                let span = path.span();
+                let own = quote_spanned!(span=> &#path);
+                quote_spanned!(attribute=> #here::__private::Declared::of(#own))
+            }
+            Instance::Missing => return TokenStream::new(),
+        };
+        if let (Instance::Named(_), Some(max_keys)) = (instance, max_keys) {
+            declaration = quote_spanned!(attribute=> #declaration.max_keys(#max_keys));
+        }
+        if let Some(text) = failure_if {
+            declaration = quote_spanned!(attribute=> #declaration.failure_if(#text));
+        }
+        let get = quote_spanned!(attribute=> get());
+        let find = match key {
+            None => quote_mixed!(DECLARATION.#get),
+            Some(key) => {
+                // An error about the type of the key, and a conflict, are reported at the key.
+                let at_key = key.span();
+                let (here, source) = (respan(at_key, krate), quote_mixed!(DECLARATION.#get));
+                quote_spanned!(at_key=> #here::__private::Key::find_in(#source, &(#key)))
+            }
+        };
+        let (ty, slice) = (Ident::new(ty, Span::mixed_site()), Ident::new(slice, Span::mixed_site()));
+        quote_mixed! {
+            {
+                static DECLARATION: #krate::__private::Declared<#krate::#ty> = #declaration;
+                #[#krate::__private::linkme::distributed_slice(#krate::__private::#slice)]
+                #[linkme(crate = #krate::__private::linkme)]
+                static DECLARED: &#krate::__private::Declared<#krate::#ty> = &DECLARATION;
+                #find
+            }
+        }
+    }
+}
+
+/// A block that declares a retry policy with a name, and gives the policy that is in effect: settings from outside can replace it.
+pub(crate) fn policy(name: &Expr, policy: &TokenStream, krate: &TokenStream) -> TokenStream {
+    quote_mixed! {
+        {
+            static STATISTICS: #krate::__private::Statistics = #krate::__private::Statistics::new();
+            static POLICY: #krate::__private::NamedPolicy =
+                #krate::__private::NamedPolicy::new(#name, #policy, &STATISTICS);
+            #[#krate::__private::linkme::distributed_slice(#krate::__private::POLICIES)]
+            #[linkme(crate = #krate::__private::linkme)]
+            static LISTED: &#krate::__private::NamedPolicy = &POLICY;
+            POLICY.current()
+        }
+    }
+}
+
+/// `Some(config)` or `None`.
+fn option(config: Option<TokenStream>) -> TokenStream {
+    config.map_or_else(
+        || quote_mixed!(::core::option::Option::None),
+        |config| quote_mixed!(::core::option::Option::Some(#config)),
+    )
+}

@@ -1,0 +1,182 @@
+//! The function item. Its body is kept as tokens, so that code which is half typed in an editor survives.
+
+use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::{
+    AttrStyle, Attribute, Error, GenericArgument, PathArguments, PathSegment, Result, ReturnType, Signature, Token,
+    Type, Visibility,
+    parse::{Parse, ParseStream, Parser as _},
+    parse2,
+    spanned::Spanned,
+    visit_mut::{self, VisitMut},
+};
+
+use super::shape::Shape;
+use crate::errors::Errors;
+
+/// A function item.
+pub(crate) struct Function {
+    pub(crate) attributes: Vec<Attribute>,
+    visibility: Visibility,
+    defaultness: Option<Token![default]>,
+    pub(crate) signature: Signature,
+    pub(crate) shape: Shape,
+    pub(crate) body: Group,
+}
+
+impl Parse for Function {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let mut attributes = input.call(Attribute::parse_outer)?;
+        let visibility = input.parse()?;
+        let defaultness = input.parse()?;
+        let signature: Signature = input.parse()?;
+        let body = match input.parse::<TokenTree>()? {
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => group,
+            // The body is a `$body:block` of a `macro_rules!` macro.
+            TokenTree::Group(group) if group.delimiter() == Delimiter::None => parse2(group.stream())?,
+            other => {
+                return Err(Error::new_spanned(
+                    other,
+                    "this function has no body: put the attribute on its implementation",
+                ));
+            }
+        };
+        let body = hoist_attributes(body, &mut attributes)?;
+        let shape = Shape::of(&signature);
+        Ok(Self { attributes, visibility, defaultness, signature, shape, body })
+    }
+}
+
+impl Function {
+    pub(crate) const fn is_async(&self) -> bool {
+        !matches!(self.shape, Shape::Sync)
+    }
+
+    /// The type that a call gives in the end: the declared return type, or the output of the future that it is.
+    pub(crate) fn output(&self) -> Option<&Type> {
+        match (&self.shape, &self.signature.output) {
+            (Shape::Future { output, .. }, _) | (_, ReturnType::Type(_, output)) => Some(output),
+            (_, ReturnType::Default) => None,
+        }
+    }
+
+    /// [`output`](Self::output) as a type inside the body. An `impl Trait` cannot be written there, so `_` takes its place.
+    pub(crate) fn inner_output(&self) -> TokenStream {
+        struct HideImplTrait;
+        impl VisitMut for HideImplTrait {
+            fn visit_type_mut(&mut self, ty: &mut Type) {
+                if let Type::ImplTrait(_) = ty {
+                    *ty = syn::parse_quote!(_);
+                }
+                visit_mut::visit_type_mut(self, ty);
+            }
+        }
+
+        self.output().map_or_else(
+            || quote!(()),
+            |output| {
+                let mut output = output.clone();
+                HideImplTrait.visit_type_mut(&mut output);
+                output.into_token_stream()
+            },
+        )
+    }
+
+    /// The span at which errors about the return type are reported: the `E` of a `Result<T, E>`, otherwise the type.
+    pub(crate) fn output_span(&self) -> Span {
+        let Some(output) = self.output() else { return self.signature.ident.span() };
+        error_type(output).map_or_else(|| output.span(), Spanned::span)
+    }
+
+    /// Returns true if the return type is a `Result<T, E>` whose `E` is a type parameter of the function.
+    pub(crate) fn is_error_generic(&self) -> bool {
+        let Some(GenericArgument::Type(Type::Path(error))) = self.output().and_then(error_type) else { return false };
+        let mut parameters = self.signature.generics.type_params();
+        error.path.get_ident().is_some_and(|error| parameters.any(|parameter| parameter.ident == *error))
+    }
+
+    /// Returns the function with another body, and with a signature that differs in patterns only.
+    pub(crate) fn with_body(&self, signature: &Signature, body: &TokenStream) -> TokenStream {
+        let Self { attributes, visibility, defaultness, .. } = self;
+        quote!(#(#attributes)* #visibility #defaultness #signature #body)
+    }
+
+    /// Reports functions that no attribute can be on. `attribute` is its name.
+    pub(crate) fn check(&self, attribute: &str, errors: &mut Errors) {
+        let signature = &self.signature;
+        if let Some(constness) = &signature.constness {
+            errors.at(
+                constness,
+                format!(
+                    "`#[{attribute}]` cannot be on a `const fn`: it keeps state and may wait, which constants cannot"
+                ),
+            );
+        }
+        if let Some(variadic) = &signature.variadic {
+            errors.at(variadic, format!("`#[{attribute}]` cannot forward the arguments of a variadic function"));
+        }
+    }
+
+    /// Reports a return type that cannot express a failure. `help` is the advice that completes the error.
+    pub(crate) fn check_output(&self, attribute: &str, help: &str, errors: &mut Errors) {
+        match self.output() {
+            None => errors.at(
+                &self.signature.ident,
+                format!(
+                    "this function returns nothing, so `#[{attribute}]` cannot detect a failure: return a `Result` or an `Option`"
+                ),
+            ),
+            Some(output) if is_infallible(output) => errors.at(
+                output,
+                format!("this is neither a `Result` nor an `Option`, so `#[{attribute}]` cannot detect a failure\n{help}"),
+            ),
+            Some(_) => {}
+        }
+    }
+}
+
+/// Input: `{ #![allow(unused)] ... }`. Output: `{ ... }`, with `#[allow(unused)]` among the attributes of the function. The new body may
+/// be in a place where inner attributes are not allowed.
+fn hoist_attributes(body: Group, attributes: &mut Vec<Attribute>) -> Result<Group> {
+    let starts_with_attribute = {
+        let mut tokens = body.stream().into_iter().map(|token| token.to_string());
+        tokens.next().as_deref() == Some("#") && tokens.next().as_deref() == Some("!")
+    };
+    if !starts_with_attribute {
+        return Ok(body);
+    }
+    let split = |input: ParseStream<'_>| Ok((input.call(Attribute::parse_inner)?, input.parse::<TokenStream>()?));
+    let (inner, rest) = split.parse2(body.stream())?;
+    attributes.extend(inner.into_iter().map(|attribute| Attribute { style: AttrStyle::Outer, ..attribute }));
+    let mut hoisted = Group::new(Delimiter::Brace, rest);
+    hoisted.set_span(body.span());
+    Ok(hoisted)
+}
+
+/// The `E` of a `Result<T, E>`.
+fn error_type(output: &Type) -> Option<&GenericArgument> {
+    let Type::Path(path) = output else { return None };
+    match path.path.segments.last() {
+        Some(PathSegment { ident, arguments: PathArguments::AngleBracketed(arguments) }) if ident == "Result" => {
+            arguments.args.iter().nth(1)
+        }
+        _ => None,
+    }
+}
+
+/// Returns true if the type is certainly no `Result`, whatever names are in scope. The compiler judges aliases and the user's own types.
+fn is_infallible(output: &Type) -> bool {
+    const PLAIN: [&str; 20] = [
+        "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "str", "u8", "u16", "u32", "u64",
+        "u128", "usize", "String", "Vec", "Duration",
+    ];
+    match output {
+        Type::Array(_) | Type::Slice(_) | Type::Reference(_) | Type::Tuple(_) | Type::Ptr(_) | Type::FnPtr(_) => true,
+        Type::Path(path) => path
+            .path
+            .segments
+            .last()
+            .is_some_and(|last| path.path.segments.len() == 1 && PLAIN.iter().any(|plain| last.ident == plain)),
+        _ => false,
+    }
+}

@@ -1,0 +1,48 @@
+//! The uses of the arguments outside of the function's body: by retries, fallbacks, predicates and hooks.
+
+use std::collections::HashSet;
+
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+
+/// The uses that the layers make of the function's arguments.
+pub(crate) struct Uses<'a> {
+    /// True if a layer calls the body more than once.
+    pub(crate) repeats: bool,
+    /// The error for a returned `&mut` into an argument. `None` if no layer uses an argument again after the body was called.
+    pub(crate) reuse_error: Option<&'static str>,
+    /// True if a layer calls other functions with all arguments.
+    pub(crate) forwards_all: bool,
+    /// The arguments that `clone(...)` names.
+    pub(crate) clones: HashSet<Ident>,
+    /// The user's expressions that are evaluated after the body has begun.
+    pub(crate) after_call: TokenStream,
+    /// The user's expressions whose value is borrowed while the body runs.
+    pub(crate) during_call: TokenStream,
+    /// The arguments of all attributes, as they are written.
+    pub(crate) written: &'a TokenStream,
+    /// The name that `#[async_trait]` gives to `self`.
+    pub(crate) renamed_self: Option<Ident>,
+}
+
+impl Uses<'_> {
+    /// Returns true if a layer uses the argument after the body has begun, so that the body must not take it away.
+    pub(crate) fn keeps(&self, name: &Ident) -> bool {
+        let is_self = name == "self" || self.renamed_self.as_ref() == Some(name);
+        let name = if is_self { &Ident::new("self", Span::call_site()) } else { name };
+        self.repeats || self.forwards_all && !is_self || mentions(self.after_call.clone(), name)
+    }
+}
+
+/// Returns true if the name occurs in the tokens, as an identifier or in a format string: `"{name}"`, `"{name:?}"`, `"{:name$}"`.
+pub(crate) fn mentions(tokens: TokenStream, name: &Ident) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Group(group) => mentions(group.stream(), name),
+        TokenTree::Ident(ident) => ident == *name,
+        TokenTree::Literal(literal) => {
+            let literal = literal.to_string();
+            let is_format = |text: &str| literal.contains(text);
+            is_format(&format!("{{{name}}}")) || is_format(&format!("{{{name}:")) || is_format(&format!("{name}$"))
+        }
+        TokenTree::Punct(_) => false,
+    })
+}

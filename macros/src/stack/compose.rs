@@ -1,0 +1,93 @@
+//! The new body of a function: its layers around the old body.
+
+use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
+use syn::ext::IdentExt as _;
+
+use crate::{
+    attributes::{Layer, Position, Reads},
+    codegen::{context::Context, spans::quote_mixed},
+    errors::Errors,
+    item::{
+        arguments,
+        async_body::{self, AsyncBody},
+        captures::Captures,
+        function::Function,
+        inputs::Inputs,
+        shape::Shape,
+        uses::Uses,
+    },
+};
+
+/// Input: `fn f(a: A) -> R { body }` and its layers, the topmost first. Output: the same function with a body that runs the layers, behind
+/// the `prelude`; or the errors that depend on the whole stack.
+///
+/// `written` holds the arguments of all attributes.
+pub(super) fn compose(
+    function: &Function,
+    layers: &[Box<dyn Layer>],
+    written: &TokenStream,
+    prelude: &TokenStream,
+) -> Result<TokenStream, Errors> {
+    let mut signature = function.signature.clone();
+    let mut body = match function.shape {
+        Shape::Future { .. } => AsyncBody::of(&function.body),
+        Shape::Sync | Shape::Async => None,
+    };
+    let candidates = arguments::candidates(&signature, body.as_ref().map_or(&[], |body| &body.renames));
+    let uses = uses(layers, written, body.as_ref());
+    let inputs = Inputs::of(function, &candidates, &uses, &mut signature, &mut body)?;
+    let captures = Captures::of(function, candidates, &inputs.rebound, &uses, &mut signature, &mut body);
+
+    let mut context = Context {
+        is_async: function.is_async(),
+        function: signature.ident.unraw().to_string(),
+        krate: layers
+            .iter()
+            .find_map(|layer| layer.krate())
+            .map_or_else(|| quote_mixed!(::steadfast), ToTokens::to_token_stream),
+        output: function.inner_output(),
+        output_span: Span::mixed_site().located_at(function.output_span()),
+        is_error_generic: function.is_error_generic(),
+        inputs,
+        is_attempt: is_attempt(layers),
+        renamed_self: uses.renamed_self,
+        captures,
+    };
+    let mut call = context.call(function, body.as_ref());
+    for (index, layer) in layers.iter().enumerate().rev() {
+        let read_above = layers.iter().take(index).map(|above| above.reads()).max().unwrap_or(Reads::Nothing);
+        call = layer.expand(&call, Position { index, read_above }, &mut context);
+    }
+    let code = call.code;
+    let renames = body.map(|AsyncBody { renames, .. }| quote::quote!(#(#renames)*));
+    let code = match function.shape {
+        Shape::Sync | Shape::Async => code,
+        Shape::Future { boxed: false, .. } => quote_mixed!(async move { #renames #code }),
+        Shape::Future { boxed: true, .. } => quote_mixed!(::std::boxed::Box::pin(async move { #renames #code })),
+    };
+    Ok(function.with_body(&signature, &quote_mixed!({ #prelude #code })))
+}
+
+/// The uses that the layers make of the function's arguments.
+fn uses<'a>(layers: &[Box<dyn Layer>], written: &'a TokenStream, body: Option<&AsyncBody>) -> Uses<'a> {
+    // The error of a layer that repeats the call goes first.
+    let repeating = layers.iter().filter(|layer| layer.repeats());
+    Uses {
+        repeats: layers.iter().any(|layer| layer.repeats()),
+        reuse_error: repeating.chain(layers).find_map(|layer| layer.reuse_error()),
+        forwards_all: layers.iter().any(|layer| layer.forwards_arguments()),
+        clones: layers.iter().flat_map(|layer| layer.clones()).cloned().collect(),
+        after_call: layers.iter().map(|layer| layer.evaluated_after()).collect(),
+        during_call: layers.iter().map(|layer| layer.borrowed_during()).collect(),
+        written,
+        renamed_self: body.and_then(|body| async_body::renamed_self(&body.renames)),
+    }
+}
+
+/// Returns true if the call itself is what the innermost repeating layer scopes as its attempt: only transparent layers are between the two.
+/// Other layers have to be inside of the scope, since they wait or call other functions.
+fn is_attempt(layers: &[Box<dyn Layer>]) -> bool {
+    let innermost = layers.iter().rposition(|layer| layer.repeats());
+    innermost.is_some_and(|repeating| layers[repeating + 1..].iter().all(|layer| layer.is_transparent()))
+}

@@ -1,0 +1,43 @@
+//! The order lints: errors for orders of a stack that are almost certainly a mistake.
+
+use super::layers::StackLayer;
+use crate::errors::Errors;
+
+/// Reports each layer that is below an attribute which it makes useless, unless an attribute of the stack has `allow_order`. The layers are
+/// in written order, the topmost first.
+pub(super) fn check(layers: &[StackLayer], errors: &mut Errors) {
+    if layers.iter().any(|layer| layer.allows_order) {
+        return;
+    }
+    for (index, StackLayer { span, layer, .. }) in layers.iter().enumerate() {
+        let mut above = layers.iter().take(index).rev();
+        if let Some(error) = above.find_map(|above| layer.order_error(above.name)) {
+            errors.at_span(*span, error);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quote::quote;
+
+    use crate::{
+        attributes::{Row, circuit_breaker::CircuitBreaker, fallback::Fallback, retry::Retry},
+        stack::expand,
+    };
+
+    #[test]
+    fn a_fallback_below_a_retry_or_breaker_is_an_error() {
+        let function = |below| quote!(#below fn f() -> Result<(), E> { Ok(()) });
+        let fallback = || function(quote!(#[fallback(cached)]));
+        for (output, is_error) in [
+            (expand(&Row::of::<Retry>(), quote!(), fallback()), true),
+            (expand(&Row::of::<CircuitBreaker>(), quote!(name = "b"), fallback()), true),
+            (expand(&Row::of::<Retry>(), quote!(), function(quote!(#[fallback(cached, allow_order)]))), false),
+            (expand(&Row::of::<Retry>(), quote!(), function(quote!(#[timeout(1s)]))), true), // no `async fn`
+            (expand(&Row::of::<Fallback>(), quote!(cached), function(quote!(#[retry]))), false),
+        ] {
+            assert_eq!(output.to_string().contains("compile_error"), is_error, "{output}");
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The grammar that all attributes share, and the values that occur in them.
+
+pub(crate) mod condition;
+pub(crate) mod duration;
+pub(crate) mod instance;
+pub(crate) mod options;
+pub(crate) mod parameters;
+pub(crate) mod spelling;
+pub(crate) mod text;
+pub(crate) mod values;
+pub(crate) mod written;

@@ -1,0 +1,198 @@
+//! Durations: literals with a unit, such as `100ms`, or expressions.
+
+use std::time::Duration;
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote_spanned};
+use syn::{Error, Expr, Lit, Result, spanned::Spanned};
+
+/// A duration in an attribute.
+pub(crate) enum DurationExpr {
+    /// A literal such as `100ms`, with its span.
+    Literal(Duration, Span),
+    /// A const expression of type `Duration`.
+    Expression(Expr),
+}
+
+const UNITS: [(&str, u128); 6] = [
+    ("ns", 1),
+    ("us", 1_000),
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+    ("m", 60 * 1_000_000_000),
+    ("h", 3_600 * 1_000_000_000),
+];
+const NANOS_PER_SECOND: u128 = 1_000_000_000;
+
+impl DurationExpr {
+    pub(crate) fn parse(value: Expr) -> Result<Self> {
+        let Expr::Lit(literal) = &value else {
+            return Ok(Self::Expression(value));
+        };
+        let span = literal.span();
+        let (text, digits, unit) = match &literal.lit {
+            Lit::Int(number) => (number.to_string(), number.base10_digits(), number.suffix()),
+            Lit::Float(number) => (number.to_string(), number.base10_digits(), number.suffix()),
+            _ => return Err(Error::new(span, "expected a duration such as `100ms`, `2s` or `1.5m`")),
+        };
+        if !UNITS.iter().any(|(name, _)| *name == unit) {
+            return Err(Error::new(span, unit_error(digits, unit)));
+        }
+        match duration(&text) {
+            Some(duration) => Ok(Self::Literal(duration, span)),
+            None => Err(Error::new(span, format!("`{text}` is too long for a duration, or is not a decimal number"))),
+        }
+    }
+
+    /// Parses a duration that must be longer than zero. `what` is the subject of the error for 0, and `zero` the reason.
+    pub(crate) fn parse_positive(what: &str, zero: &str, value: Expr) -> Result<Self> {
+        Self::parse(value)?.positive(what, zero)
+    }
+
+    /// Returns an error for a literal of zero.
+    pub(crate) fn positive(self, what: &str, zero: &str) -> Result<Self> {
+        match &self {
+            Self::Literal(known, span) if known.is_zero() => {
+                Err(Error::new(*span, format!("{what} must be longer than 0: {zero}")))
+            }
+            _ => Ok(self),
+        }
+    }
+
+    /// A default value, which stands nowhere in the attribute.
+    pub(crate) fn default_of(duration: Duration) -> Self {
+        Self::Literal(duration, Span::call_site())
+    }
+
+    /// The duration, or `None` for an expression.
+    pub(crate) const fn known(&self) -> Option<Duration> {
+        match self {
+            Self::Literal(duration, _) => Some(*duration),
+            Self::Expression(_) => None,
+        }
+    }
+}
+
+impl ToTokens for DurationExpr {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        match self {
+            Self::Literal(duration, span) => {
+                let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
+                let span = Span::call_site().located_at(*span);
+                tokens.extend(quote_spanned!(span=> ::core::time::Duration::new(#seconds, #nanos)));
+            }
+            Self::Expression(value) => value.to_tokens(tokens),
+        }
+    }
+}
+
+fn unit_error(digits: &str, unit: &str) -> String {
+    match unit {
+        "" => format!("a duration needs a unit: `{digits}ms`, `{digits}s`, `{digits}m` or `{digits}h`"),
+        "sec" | "secs" | "second" | "seconds" => format!("unknown unit `{unit}`: did you mean `{digits}s`?"),
+        "min" | "mins" | "minute" | "minutes" => format!("unknown unit `{unit}`: did you mean `{digits}m`?"),
+        "hr" | "hrs" | "hour" | "hours" => format!("unknown unit `{unit}`: did you mean `{digits}h`?"),
+        "d" | "day" | "days" => format!("unknown unit `{unit}`: the longest is `h`, as in `24h`"),
+        _ => format!("unknown unit `{unit}`: the units are `ns`, `us`, `ms`, `s`, `m` and `h`"),
+    }
+}
+
+/// Parses a decimal number with a unit: `100ms`, `1.5m`, `1_000.25s`. Fractions of a nanosecond are cut off. `None` if it is none, or if it
+/// is longer than a `Duration` can be.
+///
+/// Settings that the runtime reads are parsed alike: `duration` in `runtime/src/settings/value.rs`. A test on each side holds the same
+/// cases.
+fn duration(text: &str) -> Option<Duration> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let (_, unit) = UNITS.iter().find(|(name, _)| *name == unit)?;
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    // As in a Rust literal, a digit begins each part.
+    if [whole, fraction].iter().any(|part| !part.starts_with(|c: char| c.is_ascii_digit())) {
+        return None;
+    }
+    let mut nanos = whole.replace('_', "").parse::<u128>().ok()?.checked_mul(*unit)?;
+    let mut place_value = *unit;
+    for digit in fraction.chars().filter(|digit| *digit != '_') {
+        // All units are divisible by ten down to one nanosecond. Digits below that count as 0.
+        place_value /= 10;
+        nanos = nanos.checked_add(u128::from(digit.to_digit(10)?) * place_value)?;
+    }
+    let seconds = u64::try_from(nanos / NANOS_PER_SECOND).ok()?;
+    let rest = u32::try_from(nanos % NANOS_PER_SECOND).ok()?;
+    Some(Duration::new(seconds, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use syn::parse_str;
+
+    use super::*;
+
+    fn parse(text: &str) -> std::result::Result<Option<Duration>, String> {
+        let value = parse_str::<Expr>(text).map_err(|error| error.to_string())?;
+        DurationExpr::parse(value).map(|time| time.known()).map_err(|error| error.to_string())
+    }
+
+    /// A test in `runtime/src/settings/value.rs` has the same cases.
+    const DURATIONS: [(&str, Option<Duration>); 29] = [
+        ("100ms", Some(Duration::from_millis(100))),
+        ("250us", Some(Duration::from_micros(250))),
+        ("5ns", Some(Duration::from_nanos(5))),
+        ("2s", Some(Duration::from_secs(2))),
+        ("1_000s", Some(Duration::from_secs(1000))),
+        ("1_s", Some(Duration::from_secs(1))),
+        ("1_000.2_5s", Some(Duration::from_millis(1_000_250))),
+        ("1.5m", Some(Duration::from_secs(90))),
+        ("0.25h", Some(Duration::from_mins(15))),
+        ("1h", Some(Duration::from_hours(1))),
+        ("1.000000001s", Some(Duration::new(1, 1))),
+        ("1.0000000019s", Some(Duration::new(1, 1))),
+        ("0.9ns", Some(Duration::ZERO)),
+        ("007s", Some(Duration::from_secs(7))),
+        ("0s", Some(Duration::ZERO)),
+        ("18446744073709551615s", Some(Duration::from_secs(u64::MAX))),
+        ("18446744073709551616s", None),
+        ("99999999999999999999999h", None),
+        ("9999999999999999999999999999999999999999s", None),
+        ("100", None),
+        ("1.5", None),
+        ("5sec", None),
+        ("5S", None),
+        ("2d", None),
+        ("0x10s", None),
+        ("1e3s", None),
+        ("1.5.2s", None),
+        ("5 s", None),
+        ("\"2s\"", None),
+    ];
+
+    #[test]
+    fn durations() {
+        for (text, expected) in DURATIONS {
+            assert_eq!(parse(text).ok().flatten(), expected, "{text}");
+        }
+        // These texts are no literals in Rust.
+        for text in [".5s", "1.s", "_1s", "1._5s", "-5s", "s", ""] {
+            assert_eq!(duration(text), None, "{text}");
+        }
+        assert_eq!(parse("TIMEOUT"), Ok(None));
+    }
+
+    #[test]
+    fn mistakes_name_the_fix() {
+        for (text, part) in [
+            ("100", "needs a unit: `100ms`"),
+            ("5sec", "did you mean `5s`?"),
+            ("5min", "did you mean `5m`?"),
+            ("2d", "the longest is `h`"),
+            ("3weeks", "the units are"),
+            ("99999999999999999999999h", "too long"),
+            ("0x10s", "not a decimal number"),
+            ("\"2s\"", "expected a duration such as"),
+        ] {
+            let error = parse(text).expect_err(text);
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+}

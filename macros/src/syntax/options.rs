@@ -1,0 +1,160 @@
+//! The options of an attribute: `key = value` and `key(value, ...)`, separated by commas.
+//!
+//! [`Options`] holds them as they are written. An attribute takes its options; [`Options::finish`] reports the rest.
+
+use proc_macro2::{Ident, TokenStream};
+use syn::{Error, Expr, ExprLit, Lit, Result, parse::Parse as _};
+
+use super::{
+    spelling::list,
+    written::{Item, Value, Written, parse_items},
+};
+use crate::errors::Errors;
+
+/// The options of an attribute. The parser, the spelling hints and the fuzzer read this one list.
+#[derive(Clone, Copy)]
+pub(crate) struct Grammar {
+    /// The valid options, each with an example of its use.
+    pub(crate) options: &'static [(&'static str, &'static str)],
+    /// Options of other libraries or of other attributes, each with the advice that the error gives.
+    pub(crate) hints: &'static [(&'static str, &'static str)],
+}
+
+/// The options of one attribute that are not taken yet.
+pub(crate) struct Options {
+    grammar: Grammar,
+    written: Vec<Written>,
+    is_complete: bool,
+}
+
+/// The parsed value of an option, with its key for errors.
+pub(crate) struct Given<T> {
+    pub(crate) key: Ident,
+    pub(crate) value: T,
+}
+
+impl Grammar {
+    fn names(&self) -> Vec<&'static str> {
+        self.options.iter().map(|(name, _)| *name).collect()
+    }
+
+    /// The options whose example has no `=`, such as `if(io::Error)` and `allow_order`. Among values without a key they are still options.
+    fn bare_names(&self) -> Vec<&'static str> {
+        self.options.iter().filter(|(_, example)| !example.contains('=')).map(|(name, _)| *name).collect()
+    }
+
+    fn example(&self, name: &str) -> &'static str {
+        self.options.iter().find(|(other, _)| *other == name).map_or("", |(_, example)| *example)
+    }
+}
+
+impl Options {
+    /// Parses the arguments of an attribute. Options that cannot be parsed or are given twice are reported and left out.
+    pub(crate) fn parse(args: TokenStream, grammar: Grammar, errors: &mut Errors) -> Self {
+        let mut options = Self::none(grammar);
+        for result in parse_items(args, Written::parse) {
+            options.add(result, errors);
+        }
+        options
+    }
+
+    /// Parses the arguments of an attribute that also takes values without a key, as in `timeout(2s)`.
+    pub(crate) fn parse_with_values(args: TokenStream, grammar: Grammar, errors: &mut Errors) -> (Vec<Expr>, Self) {
+        let bare = grammar.bare_names();
+        let (mut values, mut options) = (Vec::new(), Self::none(grammar));
+        for result in parse_items(args, |input| Item::parse(input, &bare)) {
+            match result {
+                Ok(Item::Value(value)) => values.push(value),
+                Ok(Item::Option(option)) => options.add(Ok(option), errors),
+                Err(error) => options.add(Err(error), errors),
+            }
+        }
+        (values, options)
+    }
+
+    const fn none(grammar: Grammar) -> Self {
+        Self { grammar, written: Vec::new(), is_complete: true }
+    }
+
+    fn add(&mut self, result: Result<Written>, errors: &mut Errors) {
+        match errors.keep(result) {
+            Some(option) if self.written.iter().any(|other| other.key == option.key) => {
+                errors.at(&option.key, format!("`{}` is given twice", option.key));
+            }
+            Some(mut option) => {
+                option.example = self.grammar.example(&option.key.to_string());
+                self.written.push(option);
+            }
+            None => self.is_complete = false,
+        }
+    }
+
+    /// Returns true if the option is there, possibly misspelled, or if part of the attribute could not be parsed and may have held it. A
+    /// check for a missing option uses this, so that one mistake is reported once.
+    pub(crate) fn may_have(&self, name: &str) -> bool {
+        let names = self.grammar.names();
+        self.has(name) || self.written.iter().any(|option| option.intended(&names) == Some(name))
+    }
+
+    /// Returns true if the option is there under this exact name, or if part of the attribute could not be parsed and may have held it.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        !self.is_complete || self.written.iter().any(|option| option.key == name)
+    }
+
+    /// Returns true if one of the options that have a hint is there, or if part of the attribute could not be parsed.
+    pub(crate) fn has_hinted(&self) -> bool {
+        !self.is_complete || self.grammar.hints.iter().any(|(hint, _)| self.has(hint))
+    }
+
+    /// Removes and returns an option in any form.
+    pub(crate) fn take(&mut self, name: &str) -> Option<Written> {
+        let index = self.written.iter().position(|option| option.key == name)?;
+        Some(self.written.remove(index))
+    }
+
+    /// Takes `name = value` and parses the value.
+    pub(crate) fn value<T>(
+        &mut self,
+        name: &str,
+        errors: &mut Errors,
+        parse: impl FnOnce(Expr) -> Result<T>,
+    ) -> Option<Given<T>> {
+        let written = self.take(name)?;
+        let key = written.key.clone();
+        let value = errors.keep(written.expression().and_then(parse))?;
+        Some(Given { key, value })
+    }
+
+    /// Takes `name = true`, `name = false`, or `name` alone, which means `true`.
+    pub(crate) fn flag(&mut self, name: &str, errors: &mut Errors) -> Option<Given<Expr>> {
+        let written = self.take(name)?;
+        let key = written.key.clone();
+        let value = match written.value {
+            Value::None => Ok(syn::parse_quote!(true)),
+            Value::Expression(Expr::Lit(ExprLit { lit: Lit::Bool(literal), .. })) => Ok(syn::parse_quote!(#literal)),
+            Value::Expression(value @ Expr::Lit(_)) => {
+                Err(Error::new_spanned(value, format!("`{name}` must be `true` or `false`")))
+            }
+            Value::Expression(value) => Ok(value),
+            Value::List(_) => {
+                Err(Error::new_spanned(&key, format!("`{name}` must be `true` or `false`: `{name} = true`")))
+            }
+        };
+        Some(Given { value: errors.keep(value)?, key })
+    }
+
+    /// Reports the options that were not taken: each is unknown.
+    pub(crate) fn finish(self, errors: &mut Errors) {
+        let names = self.grammar.names();
+        for written in self.written {
+            let (key, name) = (&written.key, written.key.to_string());
+            let hint = self.grammar.hints.iter().find(|(other, _)| *other == name);
+            let message = match (hint, written.intended(&names)) {
+                (Some((_, hint)), _) => format!("unknown option `{name}`: {hint}"),
+                (None, Some(near)) => format!("unknown option `{name}`: did you mean `{near}`?"),
+                (None, None) => format!("unknown option `{name}`"),
+            };
+            errors.at(key, format!("{message}\nthe options are {}", list(&names)));
+        }
+    }
+}

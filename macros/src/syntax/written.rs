@@ -1,0 +1,171 @@
+//! One option as it is written: `key`, `key = value` or `key(...)`.
+
+use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
+use syn::{
+    Error, Expr, Result, Token, Type,
+    ext::IdentExt as _,
+    parse::{Parse, ParseStream, Parser as _},
+    punctuated::Punctuated,
+    token,
+};
+
+use super::{spelling::nearest, values::ungroup};
+
+/// One option, as it is written.
+pub(crate) struct Written {
+    pub(crate) key: Ident,
+    pub(super) value: Value,
+    /// An example of the option, for errors.
+    pub(super) example: &'static str,
+}
+
+pub(super) enum Value {
+    /// `key`
+    None,
+    /// `key = expression`
+    Expression(Expr),
+    /// `key(...)`
+    List(Group),
+}
+
+impl Written {
+    /// The option in `known` that the key is probably a misspelling of.
+    pub(super) fn intended<'a>(&self, known: &[&'a str]) -> Option<&'a str> {
+        nearest(&self.key.to_string(), known)
+    }
+
+    /// The value of `key = value`.
+    pub(crate) fn expression(self) -> Result<Expr> {
+        match self.value {
+            Value::Expression(value) => Ok(value),
+            Value::None | Value::List(_) => Err(self.needs("a value")),
+        }
+    }
+
+    /// The value of `key = value`, or the types of `key(Type, ...)`.
+    pub(crate) fn expression_or_types(self) -> Result<ExprOrTypes> {
+        match self.value {
+            Value::Expression(value) => Ok(ExprOrTypes::Expression(value)),
+            Value::List(ref group) => {
+                let types = Punctuated::<Type, Token![,]>::parse_terminated.parse2(group.stream())?;
+                if types.is_empty() {
+                    let message = format!("`{}` needs at least one type: `{}`", self.key, self.example);
+                    return Err(Error::new(group.span(), message));
+                }
+                Ok(ExprOrTypes::Types(types.into_iter().collect()))
+            }
+            Value::None => Err(self.needs("a value")),
+        }
+    }
+
+    /// The names of `key(a, b)`.
+    pub(crate) fn names(self) -> Result<Vec<Ident>> {
+        match self.value {
+            Value::List(group) if !group.stream().is_empty() => {
+                let names = Punctuated::<Ident, Token![,]>::parse_terminated.parse2(group.stream())?;
+                Ok(names.into_iter().collect())
+            }
+            _ => Err(self.needs("the names of arguments")),
+        }
+    }
+
+    fn needs(&self, missing: &str) -> Error {
+        Error::new_spanned(&self.key, format!("`{}` needs {missing}: `{}`", self.key, self.example))
+    }
+}
+
+/// The two forms of a condition.
+pub(crate) enum ExprOrTypes {
+    Expression(Expr),
+    Types(Vec<Type>),
+}
+
+impl Parse for Written {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let key = input
+            .call(Ident::parse_any)
+            .map_err(|error| Error::new(error.span(), "expected the name of an option, as in `name = value`"))?;
+        if input.peek(Token![:]) || input.peek(Token![==]) {
+            return Err(input.error(format!("expected `=`, as in `{key} = value`")));
+        }
+        let value = if input.parse::<Option<Token![=]>>()?.is_some() {
+            if input.is_empty() || input.peek(Token![,]) {
+                return Err(Error::new_spanned(&key, format!("`{key} =` has no value")));
+            }
+            let value = input.parse().map_err(|error| {
+                // An error at the end of the input has no token to point at.
+                if input.is_empty() {
+                    Error::new(key.span(), format!("the value of `{key}` is incomplete"))
+                } else {
+                    Error::new(error.span(), format!("the value of `{key}` cannot be parsed: {error}"))
+                }
+            })?;
+            Value::Expression(ungroup(value))
+        } else {
+            match input.cursor().token_tree() {
+                Some((TokenTree::Group(group), _)) if group.delimiter() == Delimiter::Parenthesis => {
+                    input.parse::<TokenTree>()?;
+                    Value::List(group)
+                }
+                _ => Value::None,
+            }
+        };
+        if input.is_empty() || input.peek(Token![,]) {
+            return Ok(Self { key, value, example: "" });
+        }
+        Err(input.error("expected `,` and the next option"))
+    }
+}
+
+/// The tokens between two commas.
+pub(super) enum Item {
+    Option(Written),
+    Value(Expr),
+}
+
+impl Item {
+    pub(super) fn parse(input: ParseStream<'_>, bare: &[&str]) -> Result<Self> {
+        if is_option(input, bare) {
+            return input.parse().map(Self::Option);
+        }
+        let value = ungroup(input.parse()?);
+        if input.is_empty() || input.peek(Token![,]) {
+            return Ok(Self::Value(value));
+        }
+        Err(input.error("expected `,`"))
+    }
+}
+
+/// Returns true for `key = ...`, for `key: ...`, which is reported as a mistake, and for the options of `bare`.
+fn is_option(input: ParseStream<'_>, bare: &[&str]) -> bool {
+    let ahead = input.fork();
+    let Ok(key) = ahead.call(Ident::parse_any) else { return false };
+    let has_value =
+        ahead.peek(Token![=]) && !ahead.peek(Token![==]) || ahead.peek(Token![:]) && !ahead.peek(Token![::]);
+    let ends = ahead.is_empty() || ahead.peek(Token![,]) || ahead.peek(token::Paren);
+    has_value || ends && bare.iter().any(|option| key == option)
+}
+
+/// Parses the items between the commas. After an error, parsing goes on behind the next comma.
+pub(super) fn parse_items<T>(args: TokenStream, parse: impl Fn(ParseStream<'_>) -> Result<T>) -> Vec<Result<T>> {
+    let parser = |input: ParseStream<'_>| {
+        let mut results = Vec::new();
+        while !input.is_empty() {
+            let result = parse(input);
+            if result.is_err() {
+                skip_to_comma(input)?;
+            }
+            results.push(result);
+            input.parse::<Option<Token![,]>>()?;
+        }
+        Ok(results)
+    };
+    parser.parse2(args).unwrap_or_else(|error| vec![Err(error)])
+}
+
+fn skip_to_comma(input: ParseStream<'_>) -> Result<()> {
+    while !input.is_empty() && !input.peek(Token![,]) {
+        input.parse::<TokenTree>()?;
+    }
+    Ok(())
+}

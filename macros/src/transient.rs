@@ -1,0 +1,275 @@
+//! `#[derive(Transient)]`: implements the trait by the attributes of the variants or of the struct.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::{Attribute, Data, DeriveInput, Expr, Fields, Member, Path, Variant, parse2, spanned::Spanned};
+
+use crate::{
+    errors::Errors,
+    syntax::{
+        options::{Grammar, Options},
+        spelling::{list, nearest},
+        values::{crate_path, single_ident},
+    },
+};
+
+/// The classification of a variant or a struct.
+enum Rule {
+    /// Permanent. If a field holds an inner error, it is a rejection if that one is.
+    Permanent(Option<Member>),
+    Transient,
+    /// Transient, with the time to wait in a field.
+    RetryAfter(Member),
+    /// As transient as the value of a field.
+    Inherit(Member),
+}
+
+/// The options of `#[transient(...)]`.
+const GRAMMAR: Grammar = Grammar {
+    options: &[("retry_after", "retry_after = field"), ("inherit", "inherit"), ("crate", "crate = ::steadfast")],
+    hints: &[],
+};
+/// The options of `#[transient(...)]` on an enum.
+const ENUM_GRAMMAR: Grammar = Grammar { options: &[("crate", "crate = ::steadfast")], hints: &[] };
+
+const FORMS: &str = "write `#[transient]`, `#[transient(retry_after = field)]` or `#[transient(inherit)]`";
+
+/// Input: the item. Output: an implementation of `Transient` with one arm for each variant that is not permanent:
+///
+/// ```text
+/// impl Transient for E {
+///     fn is_transient(&self) -> bool { match self { Self::A { .. } => true, _ => false } }
+///     fn retry_after(&self) -> Option<Duration> { ... }
+///     fn is_rejection(&self) -> bool { ... }
+/// }
+/// ```
+pub(crate) fn expand(item: TokenStream) -> TokenStream {
+    let item: DeriveInput = match parse2(item) {
+        Ok(item) => item,
+        Err(error) => return error.to_compile_error(),
+    };
+    let mut errors = Errors::default();
+    let mut krate = None;
+    let rules: Vec<_> = match &item.data {
+        Data::Struct(data) => vec![(quote!(Self), rule(&item.attrs, &data.fields, &mut krate, &mut errors))],
+        Data::Enum(data) => {
+            enum_attribute(&item.attrs, &mut krate, &mut errors);
+            let variants = data.variants.iter();
+            variants
+                .map(|Variant { attrs, ident, fields, .. }| {
+                    (quote!(Self::#ident), rule(attrs, fields, &mut krate, &mut errors))
+                })
+                .collect()
+        }
+        Data::Union(data) => {
+            errors.at(data.union_token, "`Transient` cannot be derived for a union");
+            Vec::new()
+        }
+    };
+    let krate = krate.map_or_else(|| quote!(::steadfast), |path: Path| quote!(#path));
+    // The hidden trait explains a field that is not `Transient`. For a type parameter, the compiler's own error suggests the bound.
+    let inherited_trait = match item.generics.type_params().next() {
+        Some(_) => quote!(#krate::Transient),
+        None => quote!(#krate::__private::InheritTransient),
+    };
+    let (is_transient, retry_after): (TokenStream, TokenStream) =
+        rules.iter().map(|(pattern, rule)| rule.arms(pattern, &krate, &inherited_trait)).unzip();
+    let is_rejection: TokenStream = rules.iter().map(|(pattern, rule)| rule.rejection(pattern, &krate)).collect();
+    let (name, (generics, arguments, bounds)) = (&item.ident, item.generics.split_for_impl());
+    // A generic type has no single type to search for.
+    let known = item.generics.params.is_empty().then(|| known(name, &krate));
+    let errors = errors.into_tokens();
+    quote! {
+        #errors
+        #known
+        #[automatically_derived]
+        impl #generics #krate::Transient for #name #arguments #bounds {
+            fn is_transient(&self) -> bool {
+                match self {
+                    #is_transient
+                    #[allow(unreachable_patterns)]
+                    _ => false,
+                }
+            }
+
+            fn retry_after(&self) -> ::core::option::Option<::core::time::Duration> {
+                match self {
+                    #retry_after
+                    #[allow(unreachable_patterns)]
+                    _ => ::core::option::Option::None,
+                }
+            }
+
+            fn is_rejection(&self) -> bool {
+                #[allow(unused_imports)]
+                use #krate::__private::{NoRejection as _, TransientRejection as _};
+                match self {
+                    #is_rejection
+                    #[allow(unreachable_patterns)]
+                    _ => false,
+                }
+            }
+        }
+    }
+}
+
+/// Registers the type, so that the runtime finds it inside of boxed errors.
+fn known(name: &Ident, krate: &TokenStream) -> TokenStream {
+    quote! {
+        const _: () = {
+            #[#krate::__private::linkme::distributed_slice(#krate::__private::KNOWN)]
+            #[linkme(crate = #krate::__private::linkme)]
+            static FIND: #krate::__private::Find = |error| {
+                #[allow(unused_imports)]
+                use #krate::__private::{FindError as _, FindNothing as _};
+                (&#krate::__private::DerivedType::<#name>::new()).find(error)
+            };
+        };
+    }
+}
+
+impl Rule {
+    /// The arms of `is_transient` and of `retry_after`. Empty where the default arm gives the value. `inherited_trait` is the bound on the
+    /// field of `inherit`.
+    fn arms(
+        &self,
+        pattern: &TokenStream,
+        krate: &TokenStream,
+        inherited_trait: &TokenStream,
+    ) -> (TokenStream, TokenStream) {
+        let field_at = |field: &Member| {
+            let span = Span::mixed_site().located_at(field.span());
+            (span, Ident::new("value", span))
+        };
+        match self {
+            Self::Permanent(_) => Default::default(),
+            Self::Transient => (quote!(#pattern { .. } => true,), TokenStream::new()),
+            Self::RetryAfter(field) => {
+                let (span, value) = field_at(field);
+                let hint = quote_spanned!(span=> #krate::__private::RetryAfterField::retry_after(*#value));
+                (quote!(#pattern { .. } => true,), quote!(#pattern { #field: #value, .. } => #hint,))
+            }
+            Self::Inherit(field) => {
+                let (span, value) = field_at(field);
+                let is_transient = quote_spanned!(span=> #inherited_trait::is_transient(#value));
+                let hint = quote_spanned!(span=> #inherited_trait::retry_after(#value));
+                (
+                    quote!(#pattern { #field: #value, .. } => #is_transient,),
+                    quote!(#pattern { #field: #value, .. } => #hint,),
+                )
+            }
+        }
+    }
+
+    /// The arm of `is_rejection`. An error that is always transient never ends a retry, so that it needs no arm.
+    fn rejection(&self, pattern: &TokenStream, krate: &TokenStream) -> TokenStream {
+        match self {
+            Self::Permanent(Some(field)) | Self::Inherit(field) => quote_spanned! {Span::mixed_site()=>
+                #pattern { #field: value, .. } => (&#krate::__private::Rejection(value)).is_rejection(),
+            },
+            Self::Permanent(None) | Self::Transient | Self::RetryAfter(_) => TokenStream::new(),
+        }
+    }
+}
+
+/// Parses the `#[transient(crate = path)]` of an enum.
+fn enum_attribute(attributes: &[Attribute], krate: &mut Option<Path>, errors: &mut Errors) {
+    for attribute in transient(attributes) {
+        let mut options = options_of(attribute, ENUM_GRAMMAR, errors);
+        let Some(path) = options.value("crate", errors, crate_path) else {
+            errors.at(attribute, "in an enum, put `#[transient]` on the variants that are transient");
+            continue;
+        };
+        *krate = Some(path.value);
+        options.finish(errors);
+    }
+}
+
+/// Parses the `#[transient]` of a variant or a struct.
+fn rule(attributes: &[Attribute], fields: &Fields, krate: &mut Option<Path>, errors: &mut Errors) -> Rule {
+    for field in fields {
+        for attribute in transient(&field.attrs) {
+            errors.at(attribute, format!("put `#[transient]` on the variant or the struct, not on a field: {FORMS}"));
+        }
+    }
+    let mut attributes = transient(attributes);
+    let Some(attribute) = attributes.next() else { return Rule::Permanent(inner_error(fields)) };
+    if let Some(second) = attributes.next() {
+        errors.at(second, "`#[transient]` is given twice");
+    }
+    if let syn::Meta::NameValue(_) = attribute.meta {
+        errors.at(attribute, FORMS);
+        return Rule::Transient;
+    }
+    let mut options = options_of(attribute, GRAMMAR, errors);
+    if let Some(path) = options.value("crate", errors, crate_path) {
+        *krate = Some(path.value);
+    }
+    let retry_after = options.value("retry_after", errors, |value| field_of(&value, fields));
+    let inherit = options.take("inherit");
+    options.finish(errors);
+    match (retry_after, inherit) {
+        (Some(_), Some(inherit)) => {
+            errors.at(inherit.key, "`inherit` also takes `retry_after` from the inner error: remove `retry_after`");
+            Rule::Transient
+        }
+        (Some(field), None) => Rule::RetryAfter(field.value),
+        (None, Some(inherit)) => match inner_error(fields) {
+            Some(field) => Rule::Inherit(field),
+            None => {
+                let message =
+                    "`inherit` needs an inner error: a single field, or a field with `#[from]` or `#[source]`";
+                errors.at(inherit.key, message);
+                Rule::Transient
+            }
+        },
+        (None, None) => Rule::Transient,
+    }
+}
+
+/// The `#[transient]` attributes.
+fn transient(attributes: &[Attribute]) -> impl Iterator<Item = &Attribute> {
+    attributes.iter().filter(|attribute| attribute.path().is_ident("transient"))
+}
+
+fn options_of(attribute: &Attribute, grammar: Grammar, errors: &mut Errors) -> Options {
+    match &attribute.meta {
+        syn::Meta::List(list) => Options::parse(list.tokens.clone(), grammar, errors),
+        _ => Options::parse(TokenStream::new(), grammar, errors),
+    }
+}
+
+/// The field with this name, or with this number in a tuple.
+fn field_of(value: &Expr, fields: &Fields) -> syn::Result<Member> {
+    let member = match value {
+        Expr::Lit(literal) => parse2::<Member>(quote!(#literal)).ok(),
+        other => single_ident(other).cloned().map(Member::Named),
+    };
+    let error = |message: String| syn::Error::new_spanned(value, message);
+    let member = member.ok_or_else(|| error("expected the name or the number of a field".to_owned()))?;
+    if fields.members().any(|field| field == member) {
+        return Ok(member);
+    }
+    let names: Vec<String> = fields.members().map(|field| quote!(#field).to_string()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let name = quote!(#member).to_string();
+    Err(error(match (nearest(&name, &names), names.as_slice()) {
+        (Some(near), _) => format!("no field `{name}`: did you mean `{near}`?"),
+        (None, []) => "there is no field that could hold the time to wait".to_owned(),
+        (None, [only]) => format!("no field `{name}`: the only field is `{only}`"),
+        (None, names) => format!("no field `{name}`: the fields are {}", list(names)),
+    }))
+}
+
+/// The field with the inner error: the only field, or the one that `thiserror` uses as the source.
+fn inner_error(fields: &Fields) -> Option<Member> {
+    let is_source = |field: &syn::Field| {
+        field.attrs.iter().any(|attribute| attribute.path().is_ident("from") || attribute.path().is_ident("source"))
+            || field.ident.as_ref().is_some_and(|name| name == "source")
+    };
+    let mut all = fields.members().zip(fields);
+    if fields.len() == 1 {
+        return all.next().map(|(member, _)| member);
+    }
+    all.find(|(_, field)| is_source(field)).map(|(member, _)| member)
+}

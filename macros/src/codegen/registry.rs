@@ -4,7 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 use syn::{Expr, spanned::Spanned};
 
-use super::spans::{quote_mixed, respan};
+use super::spans::{located_at, quote_mixed, respan};
 use crate::syntax::{instance::Instance, values::Count};
 
 /// A declaration of a breaker, a bulkhead or a rate limit.
@@ -40,7 +40,7 @@ impl Declaration<'_> {
     ///
     /// | option | output |
     /// | --- | --- |
-    /// | `rate_limit = SEARCH` | `Declared::of(&SEARCH)` |
+    /// | `rate_limit = SEARCH` | `Declared::of({ let own: &'static RateLimit = &SEARCH; own })` |
     /// | `max_keys = 100` | `Declared::named("search", Some(config)).max_keys(100)` |
     /// | `failure_if = is_busy` | `Declared::named("search", Some(config)).failure_if("failure_if = is_busy")` |
     /// | `key = user` | `Key::find_in(DECLARATION.get(), &user)` in place of `DECLARATION.get()` |
@@ -53,9 +53,12 @@ impl Declaration<'_> {
                 quote_spanned!(attribute=> #here::__private::Declared::named(#name, #config))
             }
             Instance::Static(path) => {
-                // A static of the wrong type is reported at its path.
-                let span = path.span();
-                let own = quote_spanned!(span=> &#path);
+                // A static of the wrong type is reported at its path. As an argument, it would be reported with the definition of `of`.
+                let at_path = path.span();
+                let reference = quote_spanned!(at_path=> &#path);
+                let span = Span::mixed_site().located_at(at_path);
+                let (krate, ty) = (located_at(span, krate), Ident::new(ty, span));
+                let own = quote_spanned!(span=> { let own: &'static #krate::#ty = #reference; own });
                 quote_spanned!(attribute=> #here::__private::Declared::of(#own))
             }
             Instance::Missing => return TokenStream::new(),

@@ -9,10 +9,11 @@ use crate::{
     transient::chain::{is_rejection, sources},
 };
 
-/// Without `retry_if`: the verdict of the error type.
+/// Without `retry_if`: the verdict of the error type. `error` is [`CallResult::error`](crate::bounds::CallResult::error).
+// The function is passed, not its result: the call of an async function then takes one instruction less.
 #[inline]
-pub fn verdict_by_type<E>(error: Option<&E>, judge: fn(&E) -> Verdict) -> Verdict {
-    error.map_or(Verdict::Success, judge)
+pub fn verdict_by_type<O, E>(outcome: &O, error: fn(&O) -> Option<&E>, judge: fn(&E) -> Verdict) -> Verdict {
+    error(outcome).map_or(Verdict::Success, judge)
 }
 
 /// The verdict of an error type that implements [`Transient`](crate::Transient), from the trait's methods.

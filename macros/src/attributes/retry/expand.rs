@@ -22,7 +22,7 @@ use crate::{
 /// loop {
 ///     let (last, delay) = {
 ///         let outcome: R = call;
-///         match attempts.after(attempts.policy(), verdict_by_type(CallResult::error(&outcome), verdict_of), Disposition::Called) {
+///         match attempts.after(attempts.policy(), verdict_by_type(&outcome, CallResult::error, verdict_of), Disposition::Called) {
 ///             Some(delay) => ((&OutcomeProbe(&outcome)).storage().store(outcome, attempts.can_be_stopped()), delay),
 ///             None => break outcome,
 ///         }
@@ -210,7 +210,9 @@ fn verdict(retry: &Retry, call: &Call, context: &Context) -> TokenStream {
     let verdict = match &retry.condition {
         Condition::Default => {
             let verdict = verdict_of(krate, span);
-            context.outcome_call("verdict_by_type", &quote_spanned!(span=> #error, #verdict))
+            let krate = located_at(span, krate);
+            let arguments = quote_spanned!(span=> &outcome, #krate::__private::CallResult::error, #verdict);
+            context.outcome_call("verdict_by_type", &arguments)
         }
         Condition::Any => {
             let as_error = as_error_if_any(krate);

@@ -177,8 +177,8 @@ pub use self::{
         rate_limit, rate_limits,
     },
     retry::{
-        Backoff, Jitter, Nested, RetryBudget, RetryContext, RetryIf, RetryPolicy, RetrySnapshot, RetryUntil, Schedule,
-        retries,
+        Backoff, ErrorSelection, Jitter, MatchingErrors, Nested, RetryBudget, RetryContext, RetryIf, RetryPolicy,
+        RetrySnapshot, RetryUntil, Schedule, TransientErrors, retries,
     },
     stop::{Stop, StopSignal},
 };

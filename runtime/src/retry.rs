@@ -34,7 +34,7 @@ pub use self::{
     jitter::Jitter,
     named::{POLICIES, retries},
     nesting::Nested,
-    run::{RetryIf, RetryUntil},
+    run::{ErrorSelection, MatchingErrors, RetryIf, RetryUntil, TransientErrors},
     schedule::Schedule,
     statistics::RetrySnapshot,
 };
@@ -299,7 +299,7 @@ impl RetryPolicy {
     /// ```
     #[must_use]
     pub const fn stop_on<'p>(&'p self, stop: &'p dyn Stop) -> RetryUntil<'p> {
-        RetryUntil { policy: self, stop, classify: run::ByType }
+        RetryUntil { policy: self, stop, classify: TransientErrors }
     }
 
     /// Calls `work` until it succeeds, fails with an error that is not retried, or a limit of the policy is reached. Sleeps block the

@@ -61,6 +61,14 @@ fn wrapped(error: &io::Error) -> Option<&dyn Transient> {
     decisive(error.get_ref()?)
 }
 
+/// A value of this type never occurs.
+#[diagnostic::do_not_recommend]
+impl Transient for std::convert::Infallible {
+    fn is_transient(&self) -> bool {
+        match *self {}
+    }
+}
+
 /// Always transient.
 #[cfg(feature = "tokio")]
 #[diagnostic::do_not_recommend]

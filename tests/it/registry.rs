@@ -131,7 +131,7 @@ fn conflicts_name_both_declarations() {
     assert!(contested.first.location.file().ends_with("registry.rs"));
     let text = contested.to_string();
     assert!(text.contains("failure_threshold = 1") && text.contains("failure_threshold = 2"), "{text}");
-    assert!(twin.to_string().starts_with("two statics declare circuit breaker `twin`"), "{twin}");
+    assert!(twin.to_string().starts_with("two statics are circuit breaker `twin`"), "{twin}");
 }
 
 #[test]

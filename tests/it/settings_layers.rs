@@ -324,7 +324,7 @@ fn error_texts_are_bounded() {
     let tables = numbered("[breaker.unknown_#]\nramp_up = \"1s\"\n");
     let error = configure_from_toml(&tables).unwrap_err();
     assert_eq!(error.issues().len(), 100);
-    assert_eq!(error.to_string().lines().last(), Some("only the first 100 issues are listed"));
+    assert_eq!(error.to_string().lines().last(), Some("only the first 100 mistakes are listed"));
     let options = numbered("option_# = 1\n");
     assert_eq!(configure_from_toml(&format!("[breaker.layer_one]\n{options}")).unwrap_err().issues().len(), 100);
 }

@@ -384,7 +384,7 @@ fn environment_variables_configure_breakers() {
     for (variable, value, expected) in [
         ("OUTSIDE_VARS_FAILURE_THRESHOLD", "many", "`many` is no whole number such as `10`"),
         ("OUTSIDE_VARS_TRESHOLD", "5", "unknown option; there are `preset`, "),
-        ("OUTSIDE_VRS_FAILURE_THRESHOLD", "5", "does not name a breaker: unknown breaker"),
+        ("OUTSIDE_VRS_FAILURE_THRESHOLD", "5", "names no breaker: unknown breaker"),
         ("OUTSIDE_SAME_RAMP_UP", "5s", "may mean breaker `outside same` or breaker `outside-same`: set them by a file"),
     ] {
         let variable = format!("STEADFAST_BREAKER_{variable}");

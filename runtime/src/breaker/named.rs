@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 #[cfg(feature = "keyed")]
 use super::KeyedBreakers;
+pub(super) use super::config::TERMS;
 use super::{BreakerConfig, CircuitBreaker};
 #[cfg(feature = "config")]
 use crate::{
@@ -82,9 +83,6 @@ slices! {
     #[cfg(feature = "keyed")]
     KEYED_BREAKERS = STEADFAST_0_1_0_KEYED_BREAKERS: [&'static Declared<KeyedBreakers>];
 }
-
-pub(super) const TERMS: PolicyTerms =
-    PolicyTerms { kind: "circuit breaker", table: "breaker", example: "failure_threshold = 5" };
 
 impl PolicyConfig for BreakerConfig {}
 

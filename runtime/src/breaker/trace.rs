@@ -1,11 +1,11 @@
-//! Which rejection the error of an attempt stands for.
+//! Traces of rejections, by which a retry detects that the error of an attempt is a rejection.
 //!
-//! A retry must not retry what an open circuit has rejected, and the error that it gets may be of any type. So each rejection has a
-//! [`Trace`]: the last one of a thread is noted, until it is dropped. What is still noted when an attempt has failed is in its error. A
-//! rejection that the attempt has dealt with, by a second source for instance, is gone by then.
+//! A retry must not repeat a call that an open circuit has rejected, and the error of the attempt can have any type. Each rejection therefore
+//! contains a [`Trace`]. The last trace of a thread is stored until it is dropped. If one is still stored when an attempt has failed, its
+//! rejection is part of the error. A rejection that the attempt has handled, for example by another source, has been dropped by then.
 //!
-//! An error type may keep nothing of the rejection that it is made of. Of such a type, which [`convert`] sees, the last rejection of the
-//! attempt counts, whatever has become of the error.
+//! An error type can discard the rejection from which it is converted. [`convert`] therefore stores the trace again after the conversion: for
+//! such a type the last rejection of the attempt counts, even if the error itself has been handled.
 
 use std::{
     cell::Cell,
@@ -17,23 +17,23 @@ use crate::scope::with_rejection;
 use crate::{CircuitOpen, clock::OptMicros};
 
 thread_local! {
-    /// The wait of the last rejection of this thread.
+    /// The `retry_after` of the last rejection on this thread.
     static WAIT: Cell<OptMicros> = const { Cell::new(OptMicros::new(None)) };
-    /// The mark before the next.
+    /// The last mark that this thread has used.
     static MARK: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Threads take marks in blocks of this size, so that no two rejections have the same.
+/// The number of marks in a block. Threads take marks in blocks, so that each rejection has a unique mark.
 const BLOCK: u64 = 1 << 20;
 
-/// Lives as long as a rejection. A copy of the rejection has none.
+/// The trace of a rejection, with a unique mark; 0 for none. A clone of the rejection has none.
 #[derive(Debug)]
 pub(crate) struct Trace(u64);
 
 impl Trace {
     pub(crate) const NONE: Self = Self(0);
 
-    /// Notes a rejection of this thread.
+    /// Creates the trace of a new rejection on this thread, and stores it as the last one.
     #[inline]
     pub(crate) fn begin(wait: OptMicros) -> Self {
         let mut mark = MARK.get();
@@ -47,19 +47,19 @@ impl Trace {
     }
 }
 
-/// The mark before the first of a new block.
+/// Takes a new block, and returns the number before its first mark.
 #[cold]
 #[inline(never)]
 fn next_block() -> u64 {
     static BLOCKS: AtomicU64 = AtomicU64::new(0);
-    // ORDERING: Relaxed: only the number counts, and each is given once.
+    // ORDERING: Relaxed: only the number matters, and a read-modify-write returns each once.
     BLOCKS.fetch_add(1, Ordering::Relaxed) * BLOCK
 }
 
 impl Drop for Trace {
     #[inline]
     fn drop(&mut self) {
-        // One without a mark finds 0 or the mark of another, and changes nothing.
+        // A trace without a mark finds 0, which stays 0, or the mark of another rejection, which stays.
         if with_rejection(Cell::get) == self.0 {
             forget();
         }
@@ -72,7 +72,7 @@ impl Clone for Trace {
     }
 }
 
-/// Rejections are equal by what they say.
+/// All traces are equal, so that rejections are compared by their contents.
 impl PartialEq for Trace {
     fn eq(&self, _: &Self) -> bool {
         true
@@ -81,7 +81,7 @@ impl PartialEq for Trace {
 
 impl Eq for Trace {}
 
-/// Makes the caller's own error of a rejection.
+/// Converts a rejection into the error type of the caller.
 #[cold]
 pub(crate) fn convert<E: From<CircuitOpen>>(open: CircuitOpen) -> E {
     let (mark, wait) = (open.trace.0, open.retry_after);
@@ -92,45 +92,45 @@ pub(crate) fn convert<E: From<CircuitOpen>>(open: CircuitOpen) -> E {
     error
 }
 
-/// Notes the last rejection of this thread: its mark, and its wait.
+/// Stores the mark and the `retry_after` of the last rejection on this thread.
 #[inline]
 fn note(mark: u64, wait: OptMicros) {
     with_rejection(|last| last.set(mark));
     WAIT.set(wait);
 }
 
-/// Begins an attempt, in which there is no rejection yet.
+/// Clears the last rejection of this thread, as at the start of an attempt.
 #[inline]
 pub(crate) fn forget() {
     with_rejection(|last| last.set(0));
 }
 
-/// The last rejection of this thread, to be [restored](restore) with the next poll of the attempt that was rejected.
+/// The last rejection of an attempt between two polls. The next poll [restores](restore) it.
 #[cfg(feature = "tokio")]
 #[derive(Debug)]
 pub(crate) struct Suspended(u64, OptMicros);
 
-/// Takes the last rejection of this thread, if there is one.
+/// Takes the last rejection of this thread; `None` if there is none.
 #[cfg(feature = "tokio")]
 pub(crate) fn suspend() -> Option<Suspended> {
     let mark = with_rejection(Cell::take);
     (mark != 0).then(|| Suspended(mark, WAIT.get()))
 }
 
-/// Notes a rejection that was taken before, on whatever thread.
+/// Stores a rejection that was [suspended](suspend), possibly on another thread.
 #[cfg(feature = "tokio")]
 pub(crate) fn restore(Suspended(mark, wait): Suspended) {
     note(mark, wait);
 }
 
-/// What a retry has to know of a rejection.
+/// The properties of a rejection that a retry uses.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rejection {
-    /// When a call may be admitted, if that is known.
+    /// The time until a call can be admitted; `None` if it is unknown.
     pub(crate) retry_after: Option<Duration>,
 }
 
-/// The rejection that the error of an attempt stands for, if it does.
+/// The last rejection of this thread; `None` if there is none.
 pub(crate) fn last() -> Option<Rejection> {
     (with_rejection(Cell::get) != 0).then(|| Rejection { retry_after: WAIT.get().get() })
 }

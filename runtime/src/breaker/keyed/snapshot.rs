@@ -5,7 +5,7 @@ use crate::{
     totals::{Count, Sums},
 };
 
-/// What the breakers of all keys were doing, in numbers.
+/// The number of keys by state, and the totals of all keys.
 ///
 /// Its `Display` is one line:
 ///
@@ -21,34 +21,34 @@ use crate::{
 /// );
 /// ```
 ///
-/// With the feature `serde` it is `Serialize`.
+/// With the feature `serde` it implements `Serialize`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct KeyedSnapshot {
     /// The name of the breakers.
     pub name: &'static str,
-    /// Keys with a breaker. One more breaker, where they overflow, is counted below as well.
+    /// The number of keys with a breaker, without the overflow breaker, which the counts of states and the totals include.
     pub keys: usize,
-    /// Keys that there are at most.
+    /// The maximum number of keys.
     pub max_keys: usize,
-    /// Breakers that are closed.
+    /// The number of closed breakers.
     pub closed: usize,
-    /// Breakers that are open.
+    /// The number of open breakers.
     pub open: usize,
-    /// Breakers that are half-open.
+    /// The number of half-open breakers.
     pub half_open: usize,
-    /// Breakers that an operator forced open.
+    /// The number of breakers that are forced open.
     pub forced_open: usize,
-    /// Breakers that an operator disabled.
+    /// The number of disabled breakers.
     pub disabled: usize,
-    /// Calls that succeeded, of all keys that there ever were.
+    /// The number of calls that succeeded. The totals include evicted keys.
     pub successes: u64,
-    /// Calls that failed.
+    /// The number of calls that failed, panics included.
     pub failures: u64,
-    /// Calls that counted as neither.
+    /// The number of calls that were ignored, because `failure_if` leaves their error out, or cancelled.
     pub neutral: u64,
-    /// Calls that were not made.
+    /// The number of calls that were rejected.
     pub rejections: u64,
 }
 

@@ -1,6 +1,6 @@
-//! Who leaves when a newcomer needs a place: never a breaker that somebody uses, never one that is not closed.
+//! Eviction of keyed breakers: a breaker that is in use, or not closed, is never evicted.
 //!
-//! The ring is the real one. A mutex stands for the map's lock of a few entries, which is what the real one takes, too.
+//! The ring is the real one. A mutex stands for the lock that the real map takes for a few entries.
 
 use loom::{
     sync::{
@@ -44,16 +44,16 @@ struct Store {
 
 impl Store {
     fn find(&self, key: u8) -> Option<Entry> {
-        self.map.lock().expect("nobody panics").iter().find(|entry| entry.0.key == key).cloned()
+        self.map.lock().expect("no thread panics").iter().find(|entry| entry.0.key == key).cloned()
     }
 
-    /// `None` stands for the overflow's breaker.
+    /// The breaker of a key; `None` stands for the overflow breaker.
     fn breaker(&self, key: u8) -> Option<Entry> {
         self.find(key).or_else(|| self.add(key))
     }
 
     fn add(&self, key: u8) -> Option<Entry> {
-        let mut ring = self.ring.lock().expect("nobody panics");
+        let mut ring = self.ring.lock().expect("no thread panics");
         if let Some(found) = self.find(key) {
             return Some(found);
         }
@@ -62,13 +62,13 @@ impl Store {
             return None;
         }
         let entry = Entry(Arc::new(Breaker { key, open: AtomicBool::new(false) }));
-        self.map.lock().expect("nobody panics").push(entry.clone());
+        self.map.lock().expect("no thread panics").push(entry.clone());
         ring.put(place, entry.clone());
         Some(entry)
     }
 
     fn remove(&self, Entry(breaker): &Entry) -> bool {
-        let mut map = self.map.lock().expect("nobody panics");
+        let mut map = self.map.lock().expect("no thread panics");
         if Arc::strong_count(breaker) > 2 || breaker.open.load(Ordering::Acquire) {
             return false;
         }
@@ -82,7 +82,7 @@ fn store(max_keys: usize) -> Arc<Store> {
 }
 
 #[test]
-fn a_breaker_that_opens_beside_a_newcomer_stays() {
+fn a_breaker_that_opens_during_an_eviction_stays() {
     model(|| {
         let store = store(1);
         drop(store.breaker(1));
@@ -96,17 +96,17 @@ fn a_breaker_that_opens_beside_a_newcomer_stays() {
                 entry.is_some()
             })
         };
-        let newcomer = store.breaker(2);
-        let found = newcomer.is_some();
-        drop(newcomer);
-        let opened = other.join().expect("ends well");
+        let added = store.breaker(2);
+        let found = added.is_some();
+        drop(added);
+        let opened = other.join().expect("the thread returns");
         if opened {
-            let Entry(first) = store.find(1).expect("an open one never leaves");
+            let Entry(first) = store.find(1).expect("an open breaker is never evicted");
             assert!(first.open.load(Ordering::Acquire));
         }
-        assert!(opened || found, "one of them has the place");
-        assert_eq!(store.ring.lock().expect("nobody panics").len(), 1);
-        assert_eq!(store.map.lock().expect("nobody panics").len(), 1);
+        assert!(opened || found, "one of the keys has a breaker");
+        assert_eq!(store.ring.lock().expect("no thread panics").len(), 1);
+        assert_eq!(store.map.lock().expect("no thread panics").len(), 1);
     });
 }
 
@@ -116,11 +116,11 @@ fn a_key_has_one_breaker() {
         let store = store(2);
         let other = {
             let store = store.clone();
-            thread::spawn(move || store.breaker(1).expect("there is room"))
+            thread::spawn(move || store.breaker(1).expect("below `max_keys`"))
         };
-        let Entry(mine) = store.breaker(1).expect("there is room");
-        let Entry(theirs) = other.join().expect("ends well");
+        let Entry(mine) = store.breaker(1).expect("below `max_keys`");
+        let Entry(theirs) = other.join().expect("the thread returns");
         assert!(Arc::ptr_eq(&mine, &theirs));
-        assert_eq!(store.map.lock().expect("nobody panics").len(), 1);
+        assert_eq!(store.map.lock().expect("no thread panics").len(), 1);
     });
 }

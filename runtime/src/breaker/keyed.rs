@@ -1,7 +1,7 @@
-//! A circuit breaker for each key: for each host, tenant or shard. [`crate::keyed`] keeps them.
+//! One circuit breaker per key, for example per host, tenant or shard. [`crate::keyed`] stores them.
 //!
-//! **Invariant:** a breaker whose rejections still matter is never evicted: not one that is open and not yet due, not one that ramps
-//! up, and not one that an operator holds.
+//! **Invariant:** a breaker whose rejections still matter is never evicted: one that is open and not yet due, one that is ramping up, and one
+//! under a manual override that has not expired.
 
 mod snapshot;
 
@@ -23,13 +23,13 @@ use crate::{
     totals::{Count, Sums, Totals},
 };
 
-/// One of the breakers of a [`KeyedBreakers`]: a [`CircuitBreaker`] that shares its settings with those of the other keys.
+/// The breaker of one key in a [`KeyedBreakers`]: a [`CircuitBreaker`] that shares its settings with the breakers of the other keys.
 pub type KeyedBreaker = CircuitBreaker<KeyedBreakerSettings>;
 
-/// A circuit breaker for each key, all with the same settings: one host that is down does not close the way to the others.
+/// One circuit breaker per key, all with the same settings. An open key does not affect the others.
 ///
-/// A key is anything that has a `Display`; keys with the same text are the same key. Its breaker is made with its first
-/// call and found again without an allocation, if the text has no more than 128 bytes.
+/// A key is any value that implements `Display`; values with the same text are the same key. The breaker of a key is created with its first
+/// call. Later lookups do not allocate if the text has at most 128 bytes.
 ///
 /// ```
 /// use std::io;
@@ -50,25 +50,24 @@ pub type KeyedBreaker = CircuitBreaker<KeyedBreakerSettings>;
 ///
 /// # Limits
 ///
-/// There are at most [`max_keys`](Self::max_keys) keys, so that a flood of them takes no more memory than that; 10,000 if
-/// nothing is said, of which each takes about 200 bytes and its text. When all places are taken, a new key evicts another. The order of
-/// eviction is:
+/// The number of keys is at most [`max_keys`](Self::max_keys), 10,000 by default, which bounds the memory: about 200 bytes per key and its
+/// text. When the maximum is reached, a new key evicts another. The order of eviction is:
 ///
-/// 1. a closed breaker without failures that was not used lately,
-/// 2. one that is open or half-open, that would admit a trial call, and that has been in its state for at least twice the recovery
-///    timeout: a host that is gone; or one that an operator held for a time that is over,
-/// 3. a closed breaker without failures that was used lately,
-/// 4. a closed breaker with failures, which are forgotten.
+/// 1. a closed breaker without failures that was not used recently,
+/// 2. an open or half-open breaker that would admit a trial call and has been in its state for at least twice the recovery timeout, such as
+///    that of a removed host; or a breaker whose manual override has expired,
+/// 3. a closed breaker without failures that was used recently,
+/// 4. a closed breaker with failures, whose counts are lost.
 ///
-/// Never evicted are a breaker that is open for less than twice its recovery timeout, one that ramps up after its recovery, one that an
-/// operator holds, and one that a caller holds, for a call that is under way or otherwise.
+/// Never evicted are a breaker that has been open for less than twice its recovery timeout, one that is ramping up, one under a manual
+/// override, and one with a reference held by a caller, for a call in flight or otherwise.
 ///
-/// A new key looks at eight breakers on average and at most at 128, however many there are. If it can evict none of these, its calls go
-/// through one more breaker that all such keys share, the [`overflow`](Self::overflow), until it finds a place; an
-/// [event](crate::events::Event::KeysOverflowed) says so. The overflow has no key, and no key reaches it.
+/// A new key inspects eight breakers on average and 128 at most, independent of the number of keys. If it can evict none of these, its calls
+/// go through the [`overflow`](Self::overflow) breaker, which all such keys share, until an eviction succeeds; an
+/// [event](crate::events::Event::KeysOverflowed) is emitted. The overflow breaker has no key, and no key refers to it.
 ///
-/// A breaker by time takes up to another 1.5 KiB, and one by calls 8 bytes for each call of its window once one has failed.
-/// Unlike those of other breakers, the totals of a key are counted in one place by all threads.
+/// A breaker with a window by time takes up to another 1.5 KiB, and one with a window by calls 8 bytes per call of the window from its first
+/// failure on. Unlike those of other breakers, the totals of a key are counted by all threads in one place.
 #[derive(Debug)]
 pub struct KeyedBreakers {
     name: &'static str,
@@ -77,11 +76,11 @@ pub struct KeyedBreakers {
     store: OnceBox<Store>,
 }
 
-/// The settings of a keyed breaker, shared with those of the other keys.
+/// The settings of a keyed breaker, shared with the breakers of the other keys.
 #[derive(Debug)]
 pub struct KeyedBreakerSettings {
     settings: Arc<BreakerSettings>,
-    /// Looked for since the hand of the clock came by last.
+    /// The reference bit of the CLOCK eviction: set by a lookup, cleared when the hand passes.
     used: AtomicBool,
 }
 
@@ -92,17 +91,17 @@ struct Store {
 }
 
 impl KeyedBreakers {
-    /// The keys that there are at most if nothing is said.
+    /// The default maximum number of keys.
     pub const DEFAULT_MAX_KEYS: usize = 10_000;
 
-    /// No breaker yet; one for each key from its first call on, each with these settings. Declare it as a `static`, and list
-    /// it with [`register!`](crate::register) or with `#[circuit_breaker(breaker = PATH, key = ...)]`.
+    /// Creates a set without breakers; each key gets one with its first call. Declare it as a `static`, and register it
+    /// with [`register!`](crate::register) or with `#[circuit_breaker(breaker = PATH, key = ...)]`.
     #[must_use]
     pub const fn new(name: &'static str, config: BreakerConfig) -> Self {
         Self { name, declared: config, max_keys: Self::DEFAULT_MAX_KEYS, store: OnceBox::new() }
     }
 
-    /// How many keys there are at most. The memory of keys that don't exist isn't taken.
+    /// Sets the maximum number of keys; 10,000 by default. Memory is allocated per key, not in advance.
     ///
     /// # Panics
     ///
@@ -114,11 +113,13 @@ impl KeyedBreakers {
         self
     }
 
-    /// The breaker of a key, which is made if there is none yet.
+    /// The breaker of a key, created if there is none.
     ///
-    /// While it is held it does not leave; hold it for a call, not for good.
+    /// A breaker is not evicted while the returned reference exists; keep it for a call, not permanently.
     ///
-    /// A `Display` that panics does so here, before anything has changed.
+    /// # Panics
+    ///
+    /// If the `Display` of the key panics. Nothing has changed then.
     pub fn breaker<K: Display + ?Sized>(&self, key: &K) -> Arc<KeyedBreaker> {
         let mut text = Text::new();
         let text = text.with(key);
@@ -135,38 +136,38 @@ impl KeyedBreakers {
         )
     }
 
-    /// The breaker of a key, if there is one.
+    /// The breaker of a key; `None` if there is none.
     #[must_use]
     pub fn get<K: Display + ?Sized>(&self, key: &K) -> Option<Arc<KeyedBreaker>> {
         self.store.get()?.breakers.get(Text::new().with(key))
     }
 
-    /// The breaker that all keys share that have none of their own, if it ever came to that.
+    /// The overflow breaker, which all keys share that have no breaker of their own; `None` if it was never needed.
     #[must_use]
     pub fn overflow(&self) -> Option<Arc<KeyedBreaker>> {
         self.store.get()?.breakers.overflow()
     }
 
-    /// How many keys have a breaker.
+    /// The number of keys with a breaker.
     #[must_use]
     pub fn len(&self) -> usize {
         self.store.get().map_or(0, |store| store.breakers.len())
     }
 
-    /// Whether no key has a breaker.
+    /// Returns true if no key has a breaker.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The breakers of all keys that have one at this moment, and the overflow's, if there is one. While the iterator
-    /// exists, none of them leaves.
+    /// Iterates over the current breakers of all keys, and the overflow breaker if there is one. None of them is evicted while the iterator
+    /// exists.
     pub fn iter(&self) -> impl Iterator<Item = Arc<KeyedBreaker>> + use<> {
         let (_, breakers) = self.all();
         breakers.into_iter().chain(self.overflow())
     }
 
-    /// How many keys there are in which state, and the totals of all, those that have left included.
+    /// The number of keys by state, and the totals of all keys, evicted ones included.
     #[must_use]
     pub fn snapshot(&self) -> KeyedSnapshot {
         let (retired, breakers) = self.all();
@@ -175,8 +176,7 @@ impl KeyedBreakers {
         KeyedSnapshot::new(self.name, keys, retired, breakers.map(|breaker| (breaker.state(), breaker.core.sums())))
     }
 
-    /// The breakers of the keys that need looking at first, so many at most: those that are not closed, and then those that have
-    /// rejected most calls.
+    /// The `keys` unhealthiest breakers: those that are not closed first, and then those with the most rejections.
     #[must_use]
     pub fn unhealthiest(&self, keys: usize) -> Vec<Arc<KeyedBreaker>> {
         keyed::top(self.iter(), keys, |breaker| {
@@ -185,7 +185,7 @@ impl KeyedBreakers {
         })
     }
 
-    /// Measures all keys together, and those breakers one by one that are in trouble.
+    /// Measures all keys together, and selects the unhealthy breakers that have their own series.
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
     pub(crate) fn measure(&self, top: usize) -> Reading {
         let (retired, entries) = self.all();
@@ -203,7 +203,7 @@ impl KeyedBreakers {
         Reading { sums, states, top }
     }
 
-    /// The name it was declared with.
+    /// The name of the breakers.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
@@ -215,14 +215,14 @@ impl KeyedBreakers {
         self.store.get().map_or(self.declared, |store| store.settings.config())
     }
 
-    /// Changes the settings of all keys from now on, as
-    /// [`CircuitBreaker::reconfigure`](crate::CircuitBreaker::reconfigure) does for one.
+    /// Changes the settings of all keys at run time, as
+    /// [`CircuitBreaker::reconfigure`](crate::CircuitBreaker::reconfigure) does for one breaker.
     pub fn reconfigure(&self, config: BreakerConfig) {
         self.set_live(Some(config));
     }
 
-    /// Ends what [`reconfigure`](Self::reconfigure) has set, as
-    /// [`CircuitBreaker::reset_config`](crate::CircuitBreaker::reset_config) does for one.
+    /// Removes the settings of [`reconfigure`](Self::reconfigure), as
+    /// [`CircuitBreaker::reset_config`](crate::CircuitBreaker::reset_config) does for one breaker.
     pub fn reset_config(&self) {
         self.set_live(None);
     }
@@ -233,7 +233,7 @@ impl KeyedBreakers {
         events::config_applied(ConfigLayer::Live, || changed.map(|config| self.changed(config)).into_iter().collect());
     }
 
-    /// Replaces the settings from a file and the environment; [`apply_settings`](Self::apply_settings) has to follow.
+    /// Replaces the settings from a file and the environment. The caller then calls [`apply_settings`](Self::apply_settings).
     #[cfg(feature = "config")]
     pub(crate) fn set_outside(&self, outside: Option<BreakerConfig>) -> Option<ConfigChange> {
         if outside.is_none() && self.store.get().is_none() {
@@ -242,7 +242,7 @@ impl KeyedBreakers {
         self.store().settings.change(|layers| layers.set_outside(outside)).map(|config| self.changed(config))
     }
 
-    /// Judges what was counted by the settings in force.
+    /// Applies the settings in force to the current states.
     pub(crate) fn apply_settings(&self) {
         for breaker in self.iter() {
             breaker.view().apply_settings();
@@ -253,12 +253,12 @@ impl KeyedBreakers {
         ConfigChange::new(super::named::TERMS.table, self.name, config)
     }
 
-    /// The settings it was declared with, and how many keys.
+    /// The declared settings and maximum number of keys.
     pub(crate) const fn declared(&self) -> (BreakerConfig, usize) {
         (self.declared, self.max_keys)
     }
 
-    /// The totals of those that have left, and the breakers of all keys.
+    /// The totals of evicted keys, and the breakers of all current keys.
     fn all(&self) -> (Sums, Vec<Arc<KeyedBreaker>>) {
         self.store.get().map_or_else(Default::default, |store| store.breakers.all())
     }
@@ -272,37 +272,37 @@ impl KeyedBreakers {
     }
 }
 
-/// What metrics tell of the breakers of a name.
+/// The measurements of keyed breakers for metrics.
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
 pub(crate) struct Reading {
-    /// Of all keys that there ever were.
+    /// The totals of all keys, evicted ones included.
     pub(crate) sums: Sums,
-    /// How many are in which state.
+    /// The number of breakers in each state.
     pub(crate) states: [u64; 5],
-    /// Those that have series of their own.
+    /// The breakers that have their own series.
     pub(crate) top: Vec<Arc<KeyedBreaker>>,
 }
 
 impl KeyedBreaker {
-    /// The name it was declared with; all keys have the same.
+    /// The name, which the breakers of all keys share.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.settings.settings.name
     }
 
-    /// The text of its key; empty for the [overflow](Self::is_overflow), which has no key.
+    /// The text of the key; empty for the [overflow breaker](Self::is_overflow), which has no key.
     #[must_use]
     pub fn key(&self) -> &str {
         self.core.key().and_then(Key::text).map_or("", |key| key)
     }
 
-    /// True for the breaker that all keys share that have none of their own: the [`KeyedBreakers::overflow`].
+    /// Returns true for the [`KeyedBreakers::overflow`] breaker, which all keys share that have no breaker of their own.
     #[must_use]
     pub fn is_overflow(&self) -> bool {
         self.core.key().is_some_and(Key::is_overflow)
     }
 
-    /// The text of its key, and a flag for the overflow.
+    /// The text of the key, and true for the overflow breaker.
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
     pub(crate) fn label(&self) -> (Option<Arc<str>>, bool) {
         crate::key::parts(self.core.key())
@@ -338,7 +338,7 @@ impl KeyedEntry for KeyedBreaker {
     }
 }
 
-/// As their [`snapshot`](KeyedBreakers::snapshot).
+/// The `Display` of their [`snapshot`](KeyedBreakers::snapshot).
 impl Display for KeyedBreakers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.snapshot().fmt(f)

@@ -10,15 +10,14 @@ use std::{
 use super::{BreakerSettings, CircuitBreaker, state::Admission};
 use crate::retry::verdict::Disposition;
 
-/// A call that a breaker has admitted, until it is known how it ended.
+/// The permit for one call that a breaker has admitted.
 ///
-/// Tell it with [`success`](Self::success) or [`failure`](Self::failure). A permit that is dropped without either is
-/// neutral: it counts as nothing and is given back; a future that is cancelled does that by itself. That holds while a thread
-/// panics, too: nobody knows whether the panic has anything to do with the call. [`CircuitBreaker::call`],
-/// [`call_async`](CircuitBreaker::call_async) and `#[circuit_breaker]` know, and count a panic that passes through the call as
-/// a failure.
+/// Report the outcome of the call with [`success`](Self::success) or [`failure`](Self::failure). A permit that is dropped without either, as
+/// by a cancelled future, is ignored: it changes only the totals, and a trial call gives its permit back. That includes a drop during a
+/// panic, which may have nothing to do with the call. [`CircuitBreaker::call`], [`call_async`](CircuitBreaker::call_async) and
+/// `#[circuit_breaker]` count a panic in the call itself as a failure.
 ///
-/// A result that arrives after the circuit has changed state goes into the totals and moves nothing else.
+/// An outcome that is reported after the circuit has changed state changes only the totals.
 ///
 /// ```
 /// use steadfast::{BreakerConfig, CircuitBreaker, CircuitOpen};
@@ -32,7 +31,7 @@ use crate::retry::verdict::Disposition;
 /// }
 /// # Ok::<(), CircuitOpen>(())
 /// ```
-#[must_use = "a permit that is dropped at once is neutral: tell it `success` or `failure` when the call has ended"]
+#[must_use = "a permit that is dropped at once is ignored: report `success` or `failure` when the call has ended"]
 pub struct Permit<'a, S: Borrow<BreakerSettings> = BreakerSettings> {
     breaker: &'a CircuitBreaker<S>,
     admission: Admission,
@@ -44,14 +43,14 @@ impl<'a, S: Borrow<BreakerSettings>> Permit<'a, S> {
         Self { breaker, admission }
     }
 
-    /// The call did what it was for.
+    /// Reports a success.
     #[inline]
     pub fn success(self) {
         self.breaker.view().succeed(self.admission);
         mem::forget(self);
     }
 
-    /// The call failed in a way that speaks against what it called.
+    /// Reports a failure of the dependency.
     #[inline]
     pub fn failure(self) {
         self.fail(false);
@@ -71,7 +70,7 @@ impl<'a, S: Borrow<BreakerSettings>> Permit<'a, S> {
         mem::forget(self);
     }
 
-    /// Ends a call that has failed, or says nothing, and tells a retry around it how things stand.
+    /// Reports a failure or an ignored error, and returns the disposition for an enclosing retry.
     #[cold]
     #[inline(never)]
     pub(crate) fn pass_on(self, is_neutral: bool) -> Disposition {
@@ -94,13 +93,13 @@ impl<S: Borrow<BreakerSettings>> Drop for Permit<'_, S> {
 pub struct PanicMark<'p, 'a, S: Borrow<BreakerSettings> = BreakerSettings>(&'p mut Permit<'a, S>);
 
 impl<'p, 'a, S: Borrow<BreakerSettings>> PanicMark<'p, 'a, S> {
-    /// From here on the code of the call runs.
+    /// Creates the mark, just before the code of the call runs.
     #[inline]
     pub const fn new(permit: &'p mut Permit<'a, S>) -> Self {
         Self(permit)
     }
 
-    /// It has returned.
+    /// Ends the mark after the code has returned.
     #[inline]
     pub const fn returned(self) {
         mem::forget(self);
@@ -114,7 +113,7 @@ impl<S: Borrow<BreakerSettings>> Drop for PanicMark<'_, '_, S> {
     }
 }
 
-/// A call whose code runs while it is polled, and not in between.
+/// An async call. Its code runs only during a poll, so that a panic is detected there and a drop between polls is a cancellation.
 #[derive(Debug)]
 pub struct Polled<'p, 'a, F, S: Borrow<BreakerSettings> = BreakerSettings> {
     permit: &'p mut Permit<'a, S>,
@@ -122,7 +121,7 @@ pub struct Polled<'p, 'a, F, S: Borrow<BreakerSettings> = BreakerSettings> {
 }
 
 impl<'p, 'a, F, S: Borrow<BreakerSettings>> Polled<'p, 'a, F, S> {
-    /// Not polled yet.
+    /// Creates the call, not yet polled.
     #[inline]
     pub const fn new(permit: &'p mut Permit<'a, S>, call: F) -> Self {
         Self { permit, call }

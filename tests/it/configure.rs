@@ -224,7 +224,7 @@ fn mistakes_say_where_and_what_would_be_right() {
         ),
         (
             "recovery_timeout = \"0s\"",
-            "recovery_timeout: `0s` is out of range: `recovery_timeout` must be longer than zero: an open circuit has to rest",
+            "recovery_timeout: `0s` is out of range: `recovery_timeout` must be longer than zero: the circuit would never stay open",
         ),
         (
             "recovery_timeout = \"linear(base = 1s)\"",

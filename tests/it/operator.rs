@@ -317,6 +317,33 @@ fn presets_are_what_they_say() {
 }
 
 #[test]
+fn a_config_serializes_with_the_names_of_its_options() {
+    let config = BreakerConfig::new()
+        .window(Window::time(Duration::from_secs(60)))
+        .slow_call(Duration::from_millis(1_500))
+        .exponential_recovery(Duration::from_secs(30), 2.0, Duration::from_secs(300));
+    assert_eq!(
+        serde_json::to_value(config).unwrap(),
+        serde_json::json!({
+            "failure_threshold": 5,
+            "window": { "time": 60.0 },
+            "failure_rate": 0.5,
+            "min_calls": 10,
+            "slow_call": 1.5,
+            "slow_call_rate": 0.5,
+            "recovery_timeout": { "base": 30.0, "factor": 2.0, "max": 300.0 },
+            "recovery_jitter": 0.0,
+            "half_open_max_calls": 3,
+            "ramp_up": 0.0,
+            "observe_only": false,
+        })
+    );
+    let json = serde_json::to_value(BreakerConfig::new().window(Window::calls(100))).unwrap();
+    assert_eq!((&json["window"], &json["recovery_timeout"]), (&serde_json::json!({ "calls": 100 }), &30.0.into()));
+    assert_eq!(serde_json::to_value(BreakerConfig::new()).unwrap()["window"], serde_json::Value::Null);
+}
+
+#[test]
 fn a_snapshot_can_be_serialized() {
     let breaker = CircuitBreaker::new("serialized", CONFIG.window(Window::calls(4)).min_calls(1));
     breaker.call(|| Ok::<_, io::Error>(())).unwrap();

@@ -1,4 +1,4 @@
-//! Lock-free sliding windows for breakers that judge by rates. Threads record and judge concurrently.
+//! Sliding windows for breakers that judge by rates. Threads record and judge concurrently.
 //!
 //! The two kinds of window differ in how a call leaves the window:
 //!

@@ -125,8 +125,9 @@ impl Window {
 impl BreakerConfig {
     /// The default settings: the circuit opens after 5 failures in a row, for 30 s, and closes after 3 successful trial calls.
     ///
-    /// Five failures in a row are rarely a coincidence; gobreaker opens after more than five by default. 30 s is enough for a process to restart, and
-    /// too short to page anyone. There is more than one trial call, because the first response of a restarting service is a poor predictor.
+    /// Five failures in a row are rarely a coincidence; gobreaker opens after more than five by default. 30 s is enough for a process to
+    /// restart, and too short to page anyone. There is more than one trial call, because the first response of a restarting service is a
+    /// poor predictor.
     #[must_use]
     pub const fn new() -> Self {
         Self {

@@ -32,7 +32,8 @@ async fn other_tasks_run_during_a_blocking_sleep() {
     })
     .await
     .unwrap();
-    let count = events.texts().iter().filter(|text| text.ends_with("sleeps on a thread of the tokio runtime")).count();
+    let count =
+        events.texts().iter().filter(|text| text.ends_with("sleeps on a worker thread of the tokio runtime")).count();
     assert_eq!(count, 1, "emitted once");
 }
 

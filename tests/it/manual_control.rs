@@ -150,19 +150,19 @@ async fn an_override_from_outside_opens_and_closes() {
     let rejected = breaker.try_acquire().unwrap_err();
     assert_eq!(
         rejected.to_string(),
-        "circuit `overridden` is open by an intervention (another instance is trying); retry after 1.000s"
+        "circuit `overridden` is open by a manual override (another instance is trying); retry after 1.000s"
     );
     crate::flush_events();
     assert_eq!(
         *events.lock().unwrap(),
         [
-            "circuit `overridden`: closed -> open by an intervention (down on other instances)",
+            "circuit `overridden`: closed -> open by a manual override (down on other instances)",
             "circuit `overridden`: open -> half-open",
             "circuit `overridden`: half-open -> open after a failed trial call",
             "circuit `overridden`: open -> closed",
-            "circuit `overridden`: closed -> open by an intervention",
+            "circuit `overridden`: closed -> open by a manual override",
             "circuit `overridden`: open -> half-open",
-            "circuit `overridden`: half-open -> open by an intervention (another instance is trying)",
+            "circuit `overridden`: half-open -> open by a manual override (another instance is trying)",
         ]
     );
     subscription.unsubscribe();
@@ -320,6 +320,33 @@ fn presets_have_their_documented_values() {
         let expected = BreakerConfig::new().failure_threshold(failures).recovery_timeout(seconds * SECOND);
         assert_eq!(preset, expected);
     }
+}
+
+#[test]
+fn a_config_serializes_with_the_names_of_its_options() {
+    let config = BreakerConfig::new()
+        .window(Window::time(Duration::from_secs(60)))
+        .slow_call(Duration::from_millis(1_500))
+        .exponential_recovery(Duration::from_secs(30), 2.0, Duration::from_secs(300));
+    assert_eq!(
+        serde_json::to_value(config).unwrap(),
+        serde_json::json!({
+            "failure_threshold": 5,
+            "window": { "time": 60.0 },
+            "failure_rate": 0.5,
+            "min_calls": 10,
+            "slow_call": 1.5,
+            "slow_call_rate": 0.5,
+            "recovery_timeout": { "base": 30.0, "factor": 2.0, "max": 300.0 },
+            "recovery_jitter": 0.0,
+            "half_open_max_calls": 3,
+            "ramp_up": 0.0,
+            "observe_only": false,
+        })
+    );
+    let json = serde_json::to_value(BreakerConfig::new().window(Window::calls(100))).unwrap();
+    assert_eq!((&json["window"], &json["recovery_timeout"]), (&serde_json::json!({ "calls": 100 }), &30.0.into()));
+    assert_eq!(serde_json::to_value(BreakerConfig::new()).unwrap()["window"], serde_json::Value::Null);
 }
 
 #[test]

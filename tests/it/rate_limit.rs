@@ -458,8 +458,8 @@ fn a_rejection_and_an_overflow_emit_events() {
     assert_eq!(
         *texts.lock().unwrap(),
         [
-            "rate limit `reported` for `a`: reached, the next call in 1.000s",
-            "rate limits `reported`: all 1 are in use, new keys share one",
+            "rate limit `reported` for `a`: reached; retry after 1.000s",
+            "rate limit `reported`: all 1 keys are in use; new keys share one rate limit",
         ]
     );
     let json = serde_json::to_string(&keyed.get("a").unwrap().snapshot()).unwrap();

@@ -131,7 +131,7 @@ fn conflicts_name_both_declarations() {
     assert!(contested.first.location.file().ends_with("registry.rs"));
     let text = contested.to_string();
     assert!(text.contains("failure_threshold = 1") && text.contains("failure_threshold = 2"), "{text}");
-    assert!(twin.to_string().starts_with("two statics are circuit breaker `twin`"), "{twin}");
+    assert!(twin.to_string().starts_with("two statics declare circuit breaker `twin`"), "{twin}");
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn different_failure_conditions_under_one_name_conflict() {
     for part in [
         "circuit breaker `counted differently` counts different errors as failures: `failure_if = |_| false` at ",
         "`every error` at ",
-        "give both places the same `failure_if`",
+        "use the same `failure_if` in both places",
     ] {
         assert!(text.contains(part), "{text}");
     }
@@ -292,7 +292,7 @@ fn bulkheads_and_rate_limits_conflict() {
         ("bulkhead `disputed` is declared with different settings", ["`max_concurrent = 1` at", "max_wait = 1s` at"]),
         ("rate limit `disputed` is declared with different settings", ["max_keys = 10000` at", "max_keys = 2` at"]),
         ("rate limit `of two kinds` is declared", ["with a `key` at", "and without one at"]),
-        ("rate limit `without a limit` is declared at", ["registry.rs", "nowhere with one; add one there"]),
+        ("rate limit `without a limit` is declared at", ["registry.rs", "no other declaration gives any; add them"]),
     ] {
         let found: Vec<_> = texts.iter().filter(|text| text.starts_with(start)).collect();
         let [text] = found.as_slice() else { panic!("one `{start}`: {texts:#?}") };

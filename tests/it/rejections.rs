@@ -101,9 +101,9 @@ fn counted(name: &str) -> (u64, u64, u64) {
     (retry.rejected, retry.calls(), retry.retries)
 }
 
-const SCHEDULED: &str = "attempt 1 failed, the next in 1.000s";
-const REJECTED_FIRST: &str = "given up, attempt 1 was rejected";
-const REJECTED_SECOND: &str = "given up, attempt 2 was rejected";
+const SCHEDULED: &str = "attempt 1 failed; next attempt in 1.000s";
+const REJECTED_FIRST: &str = "ended, because attempt 1 was rejected";
+const REJECTED_SECOND: &str = "ended, because attempt 2 was rejected";
 
 #[tokio::test(start_paused = true)]
 async fn a_rejected_retry_emits_an_event_and_is_counted() {
@@ -300,13 +300,13 @@ async fn a_retry_without_a_sleep_emits_no_event_and_is_neither_counted_nor_withd
     };
     assert!(matches!(no_sleep(&Script::new("T")).await, Err(crate::Failure::Open(_))));
     assert_eq!(
-        (new_events("no sleep`: given up, attempt 2 was rejected"), counted("unslept: no sleep")),
+        (new_events("no sleep`: ended, because attempt 2 was rejected"), counted("unslept: no sleep")),
         (1, (1, 1, 0))
     );
     assert_eq!((EMPTY_BUDGET.denied(), breaker("rejects without a sleep").unwrap().snapshot().rejections), (0, 1));
     assert_eq!(a_sleep(&Script::new("TS")).unwrap(), 2);
     assert_eq!(
-        (new_events("a sleep`: attempt 1 failed, the next in 10.000s"), counted("unslept: a sleep")),
+        (new_events("a sleep`: attempt 1 failed; next attempt in 10.000s"), counted("unslept: a sleep")),
         (1, (0, 1, 1))
     );
     assert_eq!(clock.slept().len(), 1);

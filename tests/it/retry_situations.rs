@@ -255,9 +255,9 @@ fn s30_nested_retries_multiply_and_emit_an_event() {
     outer(&calls).unwrap_err();
     outer(&calls).unwrap_err();
     assert_eq!(calls.calls(), 2 * 3 * 3);
-    let events: Vec<_> = collected.texts().into_iter().filter(|text| text.contains("within")).collect();
+    let events: Vec<_> = collected.texts().into_iter().filter(|text| text.contains("runs inside")).collect();
     let [event] = events.as_slice() else { panic!("one event: {events:?}") };
-    assert!(event.contains("::inner` retries within retry `") && event.contains("::outer`"), "{event}");
+    assert!(event.contains("::inner` runs inside retry `") && event.contains("::outer`"), "{event}");
 }
 
 #[test]

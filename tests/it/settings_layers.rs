@@ -324,7 +324,7 @@ fn error_texts_are_bounded() {
     let tables = numbered("[breaker.unknown_#]\nramp_up = \"1s\"\n");
     let error = configure_from_toml(&tables).unwrap_err();
     assert_eq!(error.issues().len(), 100);
-    assert_eq!(error.to_string().lines().last(), Some("only the first 100 mistakes are listed"));
+    assert_eq!(error.to_string().lines().last(), Some("only the first 100 issues are listed"));
     let options = numbered("option_# = 1\n");
     assert_eq!(configure_from_toml(&format!("[breaker.layer_one]\n{options}")).unwrap_err().issues().len(), 100);
 }
@@ -345,10 +345,10 @@ fn settings_have_the_limits_of_the_attributes() {
     for (text, expected) in [
         ("[retry.layer_retry]\nmax_elapsed = \"0s\"", "`max_elapsed` must be longer than 0"),
         ("[retry.layer_retry]\nmax_attempts = 0", "`max_attempts` must be at least 1"),
-        ("[retry.layer_retry]\nbackoff = \"none\"\njitter = \"full\"", "jitter: means nothing with this backoff"),
+        ("[retry.layer_retry]\nbackoff = \"none\"\njitter = \"full\"", "jitter: has no effect with this backoff"),
         (
             "[retry.layer_retry]\nbackoff = \"decorrelated\"\njitter = \"equal\"",
-            "jitter: means nothing with this backoff",
+            "jitter: has no effect with this backoff",
         ),
         ("[retry.layer_retry]\nbackoff = \"exponential(factor = 0.5)\"", "`factor` must be"),
         ("[retry.layer_retry]\nbackoff = \"fixed(1s, 2s)\"", "write it as `fixed(1s)`"),
@@ -370,7 +370,7 @@ fn settings_have_the_limits_of_the_attributes() {
 fn a_cause_is_printed_once() {
     let _lock = lock_layers();
     let error = configure_from_file("/nowhere/at/all.toml").unwrap_err();
-    assert!(error.to_string().starts_with("/nowhere/at/all.toml: can't be read: "), "{error}");
+    assert!(error.to_string().starts_with("/nowhere/at/all.toml: cannot be read: "), "{error}");
     let cause = std::error::Error::source(&error).unwrap().to_string();
     let chain = format!("{error}: {cause}");
     assert_eq!(chain.matches(&cause).count(), 1, "{chain}");

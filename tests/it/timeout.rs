@@ -335,7 +335,7 @@ async fn a_timeout_emits_an_event() {
     let result: io::Result<u8> = limit.run_async(async || Ok(1)).await;
     assert_eq!(result.unwrap(), 1);
     subscription.unsubscribe();
-    assert_eq!(*texts.lock().unwrap(), ["timeout: `reported` took longer than 1s"]);
+    assert_eq!(*texts.lock().unwrap(), ["timeout: `reported` exceeded 1s"]);
 }
 
 /// Is pending for a number of polls, and counts its polls.

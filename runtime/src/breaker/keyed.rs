@@ -11,7 +11,7 @@ use std::{
 };
 
 pub use self::snapshot::KeyedSnapshot;
-use super::{BreakerConfig, BreakerSettings, CircuitBreaker, engine::Core};
+use super::{BreakerConfig, BreakerSettings, CircuitBreaker, engine::Engine};
 use crate::{
     BreakerState, ConfigChange, ConfigLayer,
     errors::PolicyConfig,
@@ -100,7 +100,9 @@ impl KeyedBreakers {
     ///
     /// A breaker is not evicted while it is held: hold it for a call, not for longer.
     ///
-    /// A `Display` that panics does so here, before anything has changed.
+    /// # Panics
+    ///
+    /// If the `Display` of the key panics. Nothing has changed then.
     pub fn breaker<K: Display + ?Sized>(&self, key: &K) -> Arc<KeyedBreaker> {
         self.store.get_or_insert(key)
     }
@@ -157,14 +159,14 @@ impl KeyedBreakers {
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
     pub(crate) fn measure(&self, top: usize) -> Reading {
         let Survey { sums, entries, .. } = self.store.survey();
-        let (mut states, mut troubled) = ([0; 5], Vec::new());
+        let (mut states, mut unhealthy) = ([0; 5], Vec::new());
         for breaker in entries {
             states[breaker.state().index()] += 1;
-            if breaker.view().is_troubled() {
-                troubled.push(breaker);
+            if breaker.view().is_unhealthy() {
+                unhealthy.push(breaker);
             }
         }
-        Reading { sums, states, top: self.store.with_series(troubled, top, health_rank) }
+        Reading { sums, states, top: self.store.with_series(unhealthy, top, health_rank) }
     }
 
     /// Returns the name it was declared with.
@@ -215,7 +217,7 @@ impl KeyedBreakers {
 
 /// Ranks a breaker by its need for attention: not closed before closed, and then by rejections.
 fn health_rank(breaker: &KeyedBreaker) -> (bool, u64) {
-    (breaker.state() != BreakerState::Closed, breaker.core.sums().get(Count::Rejection))
+    (breaker.state() != BreakerState::Closed, breaker.engine.sums().get(Count::Rejection))
 }
 
 /// The metrics of the breakers of one name.
@@ -245,18 +247,18 @@ impl KeyedBreaker {
     /// Returns true for the breaker shared by all keys that have none of their own: the [`KeyedBreakers::overflow`].
     #[must_use]
     pub fn is_overflow(&self) -> bool {
-        self.core.key().is_some_and(Key::is_overflow)
+        self.engine.key().is_some_and(Key::is_overflow)
     }
 
     /// Returns the text of its key, and true if it is the overflow breaker.
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
     pub(crate) fn label(&self) -> (Option<Arc<str>>, bool) {
-        crate::key::parts(self.core.key())
+        crate::key::parts(self.engine.key())
     }
 
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
     pub(crate) fn sums(&self) -> Sums {
-        self.core.sums()
+        self.engine.sums()
     }
 }
 
@@ -264,7 +266,7 @@ impl KeyedEntry for KeyedBreaker {
     type Settings = BreakerSettings;
 
     fn create(settings: KeyedSettings<BreakerSettings>, key: Key, _: Option<&Self>) -> Self {
-        Self { core: Core::new(&settings.shared.rules(), Totals::plain(), Some(key)), settings }
+        Self { engine: Engine::new(&settings.shared.parameters(), Totals::plain(), Some(key)), settings }
     }
 
     fn settings(&self) -> &KeyedSettings<BreakerSettings> {
@@ -272,15 +274,15 @@ impl KeyedEntry for KeyedBreaker {
     }
 
     fn key(&self) -> Option<&Key> {
-        self.core.key()
+        self.engine.key()
     }
 
     fn eviction_class(&self) -> EvictionClass {
-        self.view().standing()
+        self.view().eviction_class()
     }
 
     fn sums(&self) -> Sums {
-        self.core.sums()
+        self.engine.sums()
     }
 
     fn apply_settings(&self) {

@@ -224,7 +224,7 @@ impl Circuit {
     /// Returns true if the circuit is closed and ramping up, so that it may reject a call.
     #[cfg(feature = "keyed")]
     pub(crate) fn is_ramping(self, parameters: &Parameters, now: Moment) -> bool {
-        matches!(self.phase(), Phase::Closed { ramp: Some(ramp), .. } if remaining(parameters.ramp, ramp, now) > 0)
+        matches!(self.phase(), Phase::Closed { ramp: Some(ramp), .. } if remaining(parameters.ramp_up, ramp, now) > 0)
     }
 
     /// Decides on a call. `random` returns a number in `0..=max` for its argument `max`.
@@ -233,13 +233,13 @@ impl Circuit {
         match self.phase() {
             Phase::Disabled { until: None } | Phase::Closed { ramp: None, .. } => AdmitDecision::Free,
             Phase::Closed { flags, failures, ramp: Some(ramp) } => {
-                let wait = remaining(parameters.ramp, ramp, now);
+                let wait = remaining(parameters.ramp_up, ramp, now);
                 if wait == 0 {
                     return AdmitDecision::Take(self.with(Phase::Closed { flags, failures, ramp: None }));
                 }
                 // The admitted share grows evenly from a tenth of the calls to all of them.
-                let (all, passed) = (parameters.ramp.saturating_mul(10), parameters.ramp.saturating_sub(wait));
-                let admitted = parameters.ramp.saturating_add(passed.saturating_mul(9));
+                let (all, passed) = (parameters.ramp_up.saturating_mul(10), parameters.ramp_up.saturating_sub(wait));
+                let admitted = parameters.ramp_up.saturating_add(passed.saturating_mul(9));
                 if random(all - 1) < admitted {
                     AdmitDecision::Free
                 } else {
@@ -264,7 +264,7 @@ impl Circuit {
                     let phase = Phase::HalfOpen { rounds, taken, succeeded, failed, oldest: this_trial };
                     return AdmitDecision::Take(self.next(phase, PackedReason::NONE));
                 }
-                if taken >= parameters.trials {
+                if taken >= parameters.half_open_max_calls {
                     return AdmitDecision::Rejected(Rejection::TrialsTaken { wait });
                 }
                 let (taken, oldest) = (taken + 1, if taken > succeeded { oldest } else { this_trial });
@@ -304,7 +304,7 @@ impl Circuit {
             }
             (Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }, Outcome::Success, _) => {
                 let succeeded = succeeded.saturating_add(1);
-                if succeeded >= parameters.trials {
+                if succeeded >= parameters.half_open_max_calls {
                     return Some(self.recovered(parameters, now));
                 }
                 // A success keeps its permit. A success from an earlier round takes a permit of this round.
@@ -355,7 +355,7 @@ impl Circuit {
 
     /// The closed circuit after a recovery.
     fn recovered(self, parameters: &Parameters, now: impl Fn() -> Moment) -> Self {
-        let ramp = (parameters.ramp > 0).then(|| now().as_micros());
+        let ramp = (parameters.ramp_up > 0).then(|| now().as_micros());
         self.next(Phase::Closed { flags: flags(parameters), failures: 0, ramp }, PackedReason::NONE)
     }
 }
@@ -396,8 +396,8 @@ mod tests {
         let parameters = Parameters {
             policy: TripPolicy::Consecutive { threshold: u32::MAX },
             recovery: Recovery { base: 1, factor: 1.0, max: 1, jitter: 0.0, seed: 0 },
-            trials: 1,
-            ramp: 0,
+            half_open_max_calls: 1,
+            ramp_up: 0,
             observe_only: false,
         };
         let failures = MAX_FAILURES - 2;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{BreakerConfig, Extent, Window};
+use super::{BreakerConfig, Size, Window};
 
 impl BreakerConfig {
     /// The number of failures in a row that open the circuit, unless there is a [`window`](Self::get_window).
@@ -44,19 +44,19 @@ impl BreakerConfig {
     /// The time for which the circuit stays open after it opens from closed.
     #[must_use]
     pub const fn get_recovery_timeout(&self) -> Duration {
-        self.recovery.base
+        self.recovery_timeout.base
     }
 
     /// The factor by which each failed recovery multiplies the recovery timeout; 1 for a fixed one.
     #[must_use]
     pub const fn get_recovery_factor(&self) -> f64 {
-        self.recovery.factor
+        self.recovery_timeout.factor
     }
 
     /// The longest recovery timeout, without its jitter.
     #[must_use]
     pub const fn get_max_recovery_timeout(&self) -> Duration {
-        self.recovery.max
+        self.recovery_timeout.max
     }
 
     /// The largest share of the recovery timeout that is added at random, from 0 to 1.
@@ -89,8 +89,8 @@ impl Window {
     #[must_use]
     pub const fn as_calls(&self) -> Option<u32> {
         match self.0 {
-            Extent::Calls(calls) => Some(calls),
-            Extent::Time(_) => None,
+            Size::Calls(calls) => Some(calls),
+            Size::Time(_) => None,
         }
     }
 
@@ -98,8 +98,8 @@ impl Window {
     #[must_use]
     pub const fn as_time(&self) -> Option<Duration> {
         match self.0 {
-            Extent::Calls(_) => None,
-            Extent::Time(time) => Some(time),
+            Size::Calls(_) => None,
+            Size::Time(time) => Some(time),
         }
     }
 }

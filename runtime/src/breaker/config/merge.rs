@@ -53,8 +53,7 @@ impl BreakerConfig {
 
 /// Reports options that contradict each other.
 fn check(config: BreakerConfig, section: &Section, issues: &mut Issues) {
-    let (by_window, knows_slow_calls) = config.judges_by();
-    if !by_window {
+    if !config.has_window() {
         for option in ["failure_rate", "min_calls", "slow_call", "slow_call_rate"] {
             if let Some(Assignment { source, key, .. }) = section.find(option) {
                 issues.add(source, key, "needs a window: `window = \"calls(100)\"` or `window = \"time(60s)\"`");
@@ -67,7 +66,9 @@ fn check(config: BreakerConfig, section: &Section, issues: &mut Issues) {
                        `window = \"none\"`";
         issues.add(&threshold.source, &threshold.key, message);
     }
-    if let (Some(rate), false, None) = (section.find("slow_call_rate"), knows_slow_calls, section.find("slow_call")) {
+    if let (Some(rate), false, None) =
+        (section.find("slow_call_rate"), config.has_slow_calls(), section.find("slow_call"))
+    {
         issues.add(&rate.source, &rate.key, "needs a definition of slow calls: `slow_call = \"2s\"`");
     }
     if let (Some(least), Some(size)) = (section.find("min_calls"), config.window_calls())

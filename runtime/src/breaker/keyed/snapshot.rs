@@ -44,7 +44,7 @@ pub struct KeyedSnapshot {
     pub disabled: usize,
     /// Calls that succeeded, of all keys since the start of the program, evicted ones included.
     pub successes: u64,
-    /// Calls that failed.
+    /// The number of calls that failed, panics included.
     pub failures: u64,
     /// Calls that were ignored or cancelled.
     pub neutral: u64,

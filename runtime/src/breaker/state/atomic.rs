@@ -100,7 +100,7 @@ impl<A: AtomicCell> AtomicState<A> {
             let circuit = self.load();
             match admit(circuit) {
                 AdmitDecision::Free => return Ok(circuit.word().admission()),
-                AdmitDecision::Rejected(refusal) => return Err((circuit, refusal)),
+                AdmitDecision::Rejected(rejection) => return Err((circuit, rejection)),
                 AdmitDecision::Take(next) if self.replace(circuit, next, observer) => {
                     return Ok(next.word().admission());
                 }

@@ -58,7 +58,7 @@ impl Circuit {
                 self.changed(Phase::Closed { flags: flags(parameters), failures, ramp })
             }
             // The new settings need fewer successes: enough have been counted, and no further trial call would be admitted.
-            Phase::HalfOpen { succeeded, .. } if succeeded >= parameters.trials => {
+            Phase::HalfOpen { succeeded, .. } if succeeded >= parameters.half_open_max_calls => {
                 Some(self.recovered(parameters, now))
             }
             _ => None,

@@ -151,7 +151,6 @@ pub use steadfast_macros::retry;
 #[doc = include_str!("../docs/timeout.md")]
 pub use steadfast_macros::timeout;
 
-use self::keyed_store::key;
 #[cfg(feature = "tokio")]
 pub use self::timeout::Timeout;
 #[cfg(feature = "http")]

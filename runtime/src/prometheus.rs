@@ -20,7 +20,7 @@
 //! | `circuit_breaker_state` | gauge: 0 closed, 1 open, 2 half-open, 3 forced open, 4 disabled | `service` |
 //! | `circuit_breaker_failures_total` | counter | `service` |
 //! | `circuit_breaker_rejections_total` | counter | `service` |
-//! | `circuit_breaker_calls_total` | counter | `service`, `outcome`: success, failure, neutral, rejected |
+//! | `circuit_breaker_calls_total` | counter | `service`, `outcome`: success, failure, ignored, rejected |
 //! | `circuit_breaker_transitions_total` | counter | `service`, `state`: the entered state |
 //! | `circuit_breaker_state_seconds_total` | counter | `service`, `state` |
 //! | `circuit_breaker_trial_calls_total` | counter | `service` |

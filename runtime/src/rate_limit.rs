@@ -38,7 +38,8 @@ pub use self::{
 };
 use self::{limiter::Limiter, settings::RateLimitSettings, waiter::Waiter};
 use crate::{
-    ConfigLayer, RateLimited, clock, events, key,
+    ConfigLayer, RateLimited, clock, events,
+    keyed_store::key,
     keying::{Keying, Unkeyed},
     totals::{Count, Totals},
 };

@@ -20,7 +20,7 @@ use once_cell::race::OnceBox;
 pub(crate) enum Count {
     Success,
     Failure,
-    Neutral,
+    Ignored,
     Rejection,
 }
 
@@ -224,7 +224,7 @@ mod tests {
         struct CountOnDrop;
         impl Drop for CountOnDrop {
             fn drop(&mut self) {
-                TOTALS.add(Count::Neutral);
+                TOTALS.add(Count::Ignored);
             }
         }
         thread_local!(static LAST: Cell<Option<CountOnDrop>> = const { Cell::new(None) });
@@ -238,6 +238,6 @@ mod tests {
             .expect("the thread does not panic");
         }
         assert_eq!(TOTALS.sums().get(Count::Success), 3);
-        assert_eq!(TOTALS.sums().get(Count::Neutral), 3);
+        assert_eq!(TOTALS.sums().get(Count::Ignored), 3);
     }
 }

@@ -119,7 +119,7 @@ fn a_dropped_permit_is_ignored() {
     assert_eq!(breaker.snapshot().consecutive_failures, 1, "a dropped permit does not reset the count");
     fail(&breaker).unwrap_err();
     assert_eq!(breaker.state(), Open);
-    assert_eq!(breaker.snapshot().neutral, 1);
+    assert_eq!(breaker.snapshot().ignored, 1);
 }
 
 #[test]
@@ -183,7 +183,7 @@ async fn late_results_do_not_change_the_state() {
     assert_eq!(breaker.state(), HalfOpen);
     let snapshot = breaker.snapshot();
     assert_eq!(
-        (snapshot.successes, snapshot.failures, snapshot.neutral),
+        (snapshot.successes, snapshot.failures, snapshot.ignored),
         (1, 2, 1),
         "late results are counted in the totals"
     );
@@ -240,7 +240,7 @@ async fn a_snapshot_is_one_line() {
     let breaker = breaker(2);
     succeed(&breaker).unwrap();
     fail(&breaker).unwrap_err();
-    let expected = "tested: closed, 1 failure in a row; 1 succeeded, 1 failed, 0 neutral, 0 rejected";
+    let expected = "tested: closed, 1 failure in a row; 1 succeeded, 1 failed, 0 ignored, 0 rejected";
     assert_eq!(breaker.snapshot().to_string(), expected);
     assert_eq!(breaker.snapshot().last_transition, None);
     fail(&breaker).unwrap_err();
@@ -249,11 +249,11 @@ async fn a_snapshot_is_one_line() {
     assert_eq!(snapshot.open_for, Some(20 * SECOND));
     assert_eq!(
         snapshot.to_string(),
-        "tested: open after 2 failures in a row, for another 20.000s; 1 succeeded, 2 failed, 0 neutral, 0 rejected"
+        "tested: open after 2 failures in a row, for another 20.000s; 1 succeeded, 2 failed, 0 ignored, 0 rejected"
     );
     assert!(snapshot.last_transition.unwrap() < std::time::SystemTime::now());
     advance(20 * SECOND).await;
-    let expected = "tested: half-open, the next call is a trial; 1 succeeded, 2 failed, 0 neutral, 0 rejected";
+    let expected = "tested: half-open, the next call is a trial; 1 succeeded, 2 failed, 0 ignored, 0 rejected";
     assert_eq!(breaker.snapshot().to_string(), expected);
 }
 

@@ -336,7 +336,7 @@ async fn a_full_bulkhead_opens_no_circuit() {
         assert!(matches!(below_breaker().await, Err(Failure::Full(_))));
     }
     let snapshot = breaker("above a bulkhead").unwrap().snapshot();
-    assert_eq!((snapshot.failures, snapshot.neutral), (0, 3));
+    assert_eq!((snapshot.failures, snapshot.ignored), (0, 3));
 
     let start = Instant::now();
     assert!(matches!(retried().await, Err(Failure::Full(_))));
@@ -344,7 +344,7 @@ async fn a_full_bulkhead_opens_no_circuit() {
     drop(permit);
     retried().await.unwrap();
     let snapshot = breaker("above a bulkhead, retried").unwrap().snapshot();
-    assert_eq!((snapshot.successes, snapshot.failures, snapshot.neutral), (1, 0, 3));
+    assert_eq!((snapshot.successes, snapshot.failures, snapshot.ignored), (1, 0, 3));
 }
 
 #[test]

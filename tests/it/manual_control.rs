@@ -55,7 +55,7 @@ async fn the_reason_of_an_override_is_shown_everywhere() {
     assert_eq!(
         breaker.snapshot().to_string(),
         "migrating: forced-open for another 600.000s (migration until 14:00); \
-         0 succeeded, 0 failed, 0 neutral, 1 rejected"
+         0 succeeded, 0 failed, 0 ignored, 1 rejected"
     );
     // A later expiry and another reason are no transition.
     advance(300 * SECOND).await;

@@ -97,7 +97,7 @@ fn event() -> impl Strategy<Value = Event> {
         let outcome = match kind % 9 {
             0..4 => Outcome::Failure,
             4..8 => Outcome::Success,
-            _ => Outcome::Neutral,
+            _ => Outcome::Ignored,
         };
         let expiry = [None, Some(0), Some(1), Some(1_000), Some(5_000_000)][which % 5];
         match kind {
@@ -244,7 +244,7 @@ impl<'a> Pair<'a> {
         match outcome {
             Outcome::Success => permit.success(),
             Outcome::Failure => permit.failure(),
-            Outcome::Neutral => drop(permit),
+            Outcome::Ignored => drop(permit),
         }
         self.model.end(expected, outcome);
     }
@@ -275,7 +275,7 @@ impl<'a> Pair<'a> {
         let totals = Totals {
             successes: snapshot.successes,
             failures: snapshot.failures,
-            neutral: snapshot.neutral,
+            ignored: snapshot.ignored,
             rejections: snapshot.rejections,
             transitions: snapshot.transitions,
         };
@@ -308,7 +308,7 @@ proptest! {
                 pair.step(event).await?;
             }
             while let Some(in_flight) = pair.in_flight.pop() {
-                pair.end(in_flight, Outcome::Neutral);
+                pair.end(in_flight, Outcome::Ignored);
             }
             pair.compare()
         })?;

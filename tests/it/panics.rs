@@ -43,7 +43,7 @@ fn join_until_a_panic(futures: Vec<Pin<Box<dyn Future<Output = ()> + '_>>>) {
 }
 
 fn counts(snapshot: &Snapshot) -> [u64; 3] {
-    [snapshot.successes, snapshot.failures, snapshot.neutral]
+    [snapshot.successes, snapshot.failures, snapshot.ignored]
 }
 
 /// Runs a closure when it is dropped, which must be while the thread unwinds.

@@ -349,14 +349,14 @@ async fn a_rejection_opens_no_circuit_and_a_retry_waits_for_retry_after() {
         assert!(matches!(below_breaker().await, Err(Failure::Limited(_))));
     }
     let snapshot = breaker("above a rate limit").unwrap().snapshot();
-    assert_eq!((snapshot.successes, snapshot.failures, snapshot.neutral), (1, 0, 3));
+    assert_eq!((snapshot.successes, snapshot.failures, snapshot.ignored), (1, 0, 3));
 
     advance(SECOND / 4).await;
     let start = Instant::now();
     retried().await.unwrap();
     assert_eq!(start.elapsed(), SECOND * 3 / 4, "retry_after, not 10 s");
     let snapshot = breaker("above a rate limit, retried").unwrap().snapshot();
-    assert_eq!((snapshot.successes, snapshot.failures, snapshot.neutral), (1, 0, 1));
+    assert_eq!((snapshot.successes, snapshot.failures, snapshot.ignored), (1, 0, 1));
 }
 
 /// A store that admits two calls, rejects one, and is then unavailable.

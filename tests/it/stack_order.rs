@@ -235,13 +235,13 @@ async fn failure_if_selects_failures() {
     by_type("other").unwrap_err();
     by_type("").unwrap();
     let snapshot = breaker("failures by type").unwrap().snapshot();
-    assert_eq!((snapshot.successes, snapshot.failures, snapshot.neutral), (1, 0, 1));
+    assert_eq!((snapshot.successes, snapshot.failures, snapshot.ignored), (1, 0, 1));
     by_type("io").unwrap_err();
     assert_eq!(breaker("failures by type").unwrap().state(), BreakerState::Open);
     assert!(by_type("").unwrap_err().is::<CircuitOpen>());
 
     by_predicate(io::ErrorKind::NotFound).await.unwrap_err();
-    assert_eq!(breaker("failures by predicate").unwrap().snapshot().neutral, 1);
+    assert_eq!(breaker("failures by predicate").unwrap().snapshot().ignored, 1);
     by_predicate(io::ErrorKind::TimedOut).await.unwrap_err();
     assert_eq!(breaker("failures by predicate").unwrap().state(), BreakerState::Open);
 }
@@ -281,14 +281,14 @@ async fn a_panic_is_a_failure_and_a_drop_is_not() {
 
     let dropped = breaker("dropped").unwrap();
     assert!(tokio::time::timeout(Duration::from_secs(1), hangs(true)).await.is_err());
-    assert_eq!((dropped.state(), dropped.snapshot().neutral), (BreakerState::Closed, 1));
+    assert_eq!((dropped.state(), dropped.snapshot().ignored), (BreakerState::Closed, 1));
     hangs(false).await.unwrap_err();
     for _ in 0..3 {
         advance(Duration::from_secs(30)).await;
         assert!(tokio::time::timeout(Duration::from_secs(1), hangs(true)).await.is_err());
         assert_eq!(dropped.state(), BreakerState::HalfOpen);
     }
-    assert_eq!(dropped.snapshot().neutral, 4);
+    assert_eq!(dropped.snapshot().ignored, 4);
 }
 
 struct Store {

@@ -158,7 +158,7 @@ async fn breaker_with_each_other_attribute() {
     assert_calls(calls!(fallback_breaker, "F", 3), "III", "FF", 0.0);
     assert_calls(calls!(breaker_limit, "SSF", 5), "SSlll", "SS", 0.0);
     assert_calls(calls!(limit_breaker, "F", 6), "ffooll", "FF", 0.0);
-    let ignored = |name| breaker(name).unwrap().snapshot().neutral;
+    let ignored = |name| breaker(name).unwrap().snapshot().ignored;
     assert_eq!([ignored("pairs 8"), ignored("pairs 11"), ignored("pairs 12")], [3, 3, 0]);
 }
 
@@ -194,9 +194,9 @@ async fn bulkhead_with_each_other_attribute() {
     assert_calls(two_at_once!(bulkhead_retry, "FSS"), "Sb", "FS", 1.0);
     // The first call hangs. The second is rejected, which opens no circuit.
     assert_calls(two_at_once!(breaker_bulkhead, "H"), "--", "H", 100.0);
-    assert_eq!(breaker("pairs 13").unwrap().snapshot().neutral, 2);
+    assert_eq!(breaker("pairs 13").unwrap().snapshot().ignored, 2);
     assert_calls(two_at_once!(bulkhead_breaker, "H"), "--", "H", 100.0);
-    assert_eq!(breaker("pairs 14").unwrap().snapshot().neutral, 1);
+    assert_eq!(breaker("pairs 14").unwrap().snapshot().ignored, 1);
     // Timeout outside: it also ends the second call's wait. Bulkhead outside: the timeout starts once admitted.
     assert_calls(two_at_once!(timeout_bulkhead, "H"), "tt", "HH", 2.5);
     assert_calls(two_at_once!(bulkhead_timeout, "H"), "tt", "HH", 4.0);

@@ -304,7 +304,7 @@ async fn a_breaker_counts_timeouts_below_it_only() {
     assert_eq!((snapshot.failures, snapshot.rejections), (2, 1));
     let snapshot = breaker("timeout above breaker").unwrap().snapshot();
     assert_eq!(
-        (snapshot.state, snapshot.failures, snapshot.neutral),
+        (snapshot.state, snapshot.failures, snapshot.ignored),
         (BreakerState::Closed, 0, 2),
         "the calls were cancelled"
     );

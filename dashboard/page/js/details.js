@@ -50,7 +50,7 @@ export class Details {
       ["Succeeded", entry.successes],
       ["Failed", entry.failures],
       ["Rejected", entry.rejections],
-      ["Ignored", entry.neutral],
+      ["Ignored", entry.ignored],
       ["State changes", entry.transitions],
       ["Failed recoveries", entry.failed_recoveries],
     ];

@@ -34,7 +34,7 @@ use super::{
 use crate::totals::Sums;
 use crate::{
     clock::{self, Moment},
-    key::Key,
+    keyed_store::key::Key,
     totals::Totals,
 };
 

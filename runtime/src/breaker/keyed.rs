@@ -16,7 +16,7 @@ use crate::{
     BreakerState, ConfigChange, ConfigLayer,
     errors::PolicyConfig,
     events::{self, Event},
-    key::Key,
+    keyed_store::key::Key,
     keyed_store::{EvictionClass, KeyedEntry, KeyedStore, SharedSettings, Survey, top_by},
     keying::{Keyed, KeyedSettings},
     layers::Layered,
@@ -253,7 +253,7 @@ impl KeyedBreaker {
     /// Returns the text of its key, and true if it is the overflow breaker.
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
     pub(crate) fn label(&self) -> (Option<Arc<str>>, bool) {
-        crate::key::parts(self.engine.key())
+        crate::keyed_store::key::parts(self.engine.key())
     }
 
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]

@@ -7,7 +7,7 @@ use std::{
 };
 
 pub use self::config::{SnapshotConfig, TripRule};
-use crate::{BreakerState, OpenReason, escape::escaped, key};
+use crate::{BreakerState, OpenReason, escape::escaped, keyed_store::key};
 
 /// The state, counts, reasons and times of a breaker at one moment.
 ///
@@ -21,7 +21,7 @@ use crate::{BreakerState, OpenReason, escape::escaped, key};
 /// static ORDERS: CircuitBreaker = CircuitBreaker::new("orders", BreakerConfig::new());
 /// assert_eq!(
 ///     ORDERS.snapshot().to_string(),
-///     "orders: closed, 0 failures in a row; 0 succeeded, 0 failed, 0 neutral, 0 rejected",
+///     "orders: closed, 0 failures in a row; 0 succeeded, 0 failed, 0 ignored, 0 rejected",
 /// );
 /// ```
 ///
@@ -58,7 +58,7 @@ pub struct Snapshot {
     /// The number of calls that failed, panics included.
     pub failures: u64,
     /// The number of calls that were ignored, because `failure_if` leaves their error out, or cancelled, that is dropped before their end.
-    pub neutral: u64,
+    pub ignored: u64,
     /// The number of calls that were rejected. With `observe_only`, the number of calls that would have been rejected.
     pub rejections: u64,
     /// The number of changes of state.
@@ -144,8 +144,8 @@ impl fmt::Display for Snapshot {
         }
         write!(
             f,
-            "; {} succeeded, {} failed, {} neutral, {} rejected",
-            self.successes, self.failures, self.neutral, self.rejections
+            "; {} succeeded, {} failed, {} ignored, {} rejected",
+            self.successes, self.failures, self.ignored, self.rejections
         )
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     Transient,
     clock::OptMicros,
     escape::escaped,
-    key::{self, Key},
+    keyed_store::key::{self, Key},
     stack::RejectionTrace,
 };
 
@@ -131,7 +131,7 @@ impl<T: fmt::Debug> fmt::Debug for OptText<T> {
 
 impl fmt::Display for CircuitOpen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whose = key::whose(self.key(), self.is_overflow());
+        let whose = key::in_sentence(self.key(), self.is_overflow());
         write!(f, "circuit `{}`{whose} is {}", escaped(self.name), self.reason())?;
         if let Some(note) = self.operator_reason() {
             write!(f, " ({})", escaped(note))?;

@@ -3,7 +3,7 @@ use std::{error::Error, fmt, io, time::Duration};
 use crate::{
     Transient,
     escape::escaped,
-    key::{self, Key},
+    keyed_store::key::{self, Key},
 };
 
 /// The error of a call that a rate limit has rejected.
@@ -48,7 +48,7 @@ impl RateLimited {
 
 impl fmt::Display for RateLimited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let key = key::whose(self.key(), self.is_overflow());
+        let key = key::in_sentence(self.key(), self.is_overflow());
         write!(f, "rate limit `{}`{key} is reached; retry after {:.3?}", escaped(self.name), self.retry_after)
     }
 }

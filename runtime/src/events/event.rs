@@ -1,7 +1,8 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
-    BreakerState, CircuitOpen, ConfigChange, ConfigConflict, ConfigLayer, OpenReason, escape::escaped, key::whose,
+    BreakerState, CircuitOpen, ConfigChange, ConfigConflict, ConfigLayer, OpenReason, escape::escaped,
+    keyed_store::key::in_sentence,
 };
 
 /// A change of state, a call that was not made, or another occurrence that an operator may need to see.
@@ -192,7 +193,7 @@ impl fmt::Display for Event {
         let named = |retry: Option<&'static str>| escaped(retry.unwrap_or("unnamed"));
         match self {
             Self::StateChanged { breaker, key, overflow, from, to, reason, operator_reason } => {
-                write!(f, "circuit `{}`{}: {from} -> {to}", escaped(breaker), whose(key.as_deref(), *overflow))?;
+                write!(f, "circuit `{}`{}: {from} -> {to}", escaped(breaker), in_sentence(key.as_deref(), *overflow))?;
                 if let (BreakerState::Open, Some(reason)) = (to, reason) {
                     write!(f, " {}", reason.cause())?;
                 }
@@ -245,7 +246,7 @@ impl fmt::Display for Event {
                 write!(f, "bulkhead `{}`: full with {max_concurrent} calls in flight", escaped(bulkhead))
             }
             Self::RateLimited { limit, key, overflow, retry_after } => {
-                let whose = whose(key.as_deref(), *overflow);
+                let whose = in_sentence(key.as_deref(), *overflow);
                 write!(f, "rate limit `{}`{whose}: reached; retry after {retry_after:.3?}", escaped(limit))
             }
             Self::ConfigConflict { conflict } => conflict.fmt(f),

@@ -60,7 +60,7 @@ pub(crate) fn parts(key: Option<&Key>) -> (Option<Arc<str>>, bool) {
 }
 
 /// Displays a key after a name in a sentence: `` for `example.org` ``, or `for all other keys`.
-pub(crate) fn whose(key: Option<&str>, overflow: bool) -> impl Display {
+pub(crate) fn in_sentence(key: Option<&str>, overflow: bool) -> impl Display {
     fmt::from_fn(move |f| match key {
         Some(key) => write!(f, " for `{}`", escaped(key)),
         None if overflow => f.write_str(" for all other keys"),
@@ -89,7 +89,7 @@ mod tests {
             let key = Key::of(text);
             assert!(key != overflow && !key.is_overflow() && key.text().is_some());
             let (shown, marked) = ((key.text().map(AsRef::as_ref), false), (None, true));
-            assert_ne!(whose(shown.0, shown.1).to_string(), whose(marked.0, marked.1).to_string());
+            assert_ne!(in_sentence(shown.0, shown.1).to_string(), in_sentence(marked.0, marked.1).to_string());
             assert_ne!(suffix(shown.0, shown.1).to_string(), suffix(marked.0, marked.1).to_string());
         }
     }

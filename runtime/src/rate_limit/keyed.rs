@@ -13,7 +13,7 @@ use crate::{
     ConfigChange, ConfigLayer,
     errors::PolicyConfig,
     events::{self, Event},
-    key::Key,
+    keyed_store::key::Key,
     keyed_store::{EvictionClass, KeyedEntry, KeyedStore, SharedSettings, Survey, top_by},
     keying::{Keyed, KeyedSettings},
     layers::Layered,

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     RateLimited, clock,
     events::{self, Event},
-    key::{self, Key},
+    keyed_store::key::{self, Key},
     totals::{Count, Totals},
 };
 

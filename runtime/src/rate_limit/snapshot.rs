@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::{escape::escaped, key};
+use crate::{escape::escaped, keyed_store::key};
 
 /// The state and the totals of a rate limit at one moment.
 ///

@@ -13,7 +13,7 @@ use tokio::time::{Sleep, sleep};
 use super::{
     RateLimitConfig, RateLimitDecision, RateLimitRequest, config::Store, queue::GRACE, settings::RateLimitSettings,
 };
-use crate::{key::Key, panics::contain};
+use crate::{keyed_store::key::Key, panics::contain};
 
 pub(super) struct StoreRequest {
     /// The moment at which it was sent.

@@ -75,7 +75,7 @@ const STRIDE: u64 = 64;
 
 const CALL: Count = Count::Success;
 const WITHDRAWN: Count = Count::Failure;
-const REFUNDED: Count = Count::Neutral;
+const REFUNDED: Count = Count::Ignored;
 const DENIED: Count = Count::Rejection;
 
 impl RetryBudget {

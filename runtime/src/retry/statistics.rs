@@ -157,7 +157,7 @@ pub struct Statistics {
     delayed_micros: AtomicU64,
 }
 
-const ATTEMPT: Count = Count::Neutral;
+const ATTEMPT: Count = Count::Ignored;
 const ENDS: usize = 8;
 
 /// The ends of a call other than a success of its first attempt.

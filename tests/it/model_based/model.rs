@@ -33,7 +33,7 @@ pub(super) enum Policy {
 pub(super) enum Outcome {
     Success,
     Failure,
-    Neutral,
+    Ignored,
 }
 
 /// The permit of an admitted call.
@@ -57,7 +57,7 @@ pub(super) struct Rejected {
 pub(super) struct Totals {
     pub(super) successes: u64,
     pub(super) failures: u64,
-    pub(super) neutral: u64,
+    pub(super) ignored: u64,
     pub(super) rejections: u64,
     pub(super) transitions: u64,
 }
@@ -179,7 +179,7 @@ impl Model {
         match outcome {
             Outcome::Success => self.totals.successes += 1,
             Outcome::Failure => self.totals.failures += 1,
-            Outcome::Neutral => self.totals.neutral += 1,
+            Outcome::Ignored => self.totals.ignored += 1,
         }
         if permit.generation != Some(self.generation) {
             return;
@@ -190,8 +190,8 @@ impl Model {
         };
         match (self.state, outcome) {
             (Closed, Outcome::Success | Outcome::Failure) => self.count(outcome == Outcome::Failure, slow),
-            (HalfOpen, Outcome::Neutral) if permit.round != self.trials.round => {}
-            (HalfOpen, Outcome::Neutral) => self.trials.taken -= 1,
+            (HalfOpen, Outcome::Ignored) if permit.round != self.trials.round => {}
+            (HalfOpen, Outcome::Ignored) => self.trials.taken -= 1,
             (HalfOpen, Outcome::Success) if !slow => {
                 self.trials.succeeded += 1;
                 if permit.round != self.trials.round {

@@ -19,7 +19,8 @@ use crate::{
         window::Counts,
     },
     clock::{self, Moment},
-    events, key,
+    events,
+    keyed_store::key,
     totals::Count,
 };
 
@@ -100,7 +101,7 @@ impl BreakerRef<'_> {
                 trial_successes: u32::from(word.trial_successes()),
                 successes: sums.get(Count::Success),
                 failures: sums.get(Count::Failure),
-                neutral: sums.get(Count::Neutral),
+                ignored: sums.get(Count::Ignored),
                 rejections: sums.get(Count::Rejection),
                 transitions,
                 last_transition: age.and_then(|age| SystemTime::now().checked_sub(age)),

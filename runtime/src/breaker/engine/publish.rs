@@ -11,7 +11,7 @@ use crate::{
     },
     clock,
     events::{self, Event},
-    key,
+    keyed_store::key,
 };
 
 /// The observer of a breaker's transitions. It makes them one at a time under the lock of the event queue, and publishes the history,

@@ -26,7 +26,7 @@ impl<'a> BreakerRef<'a> {
     #[cold]
     pub(crate) fn fail(self, admission: Admission, is_ignored: bool) {
         let (count, outcome) =
-            if is_ignored { (Count::Neutral, Outcome::Ignored) } else { (Count::Failure, Outcome::Failure) };
+            if is_ignored { (Count::Ignored, Outcome::Ignored) } else { (Count::Failure, Outcome::Failure) };
         self.engine.totals.add(count);
         self.record_outcome(admission, outcome);
     }

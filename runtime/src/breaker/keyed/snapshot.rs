@@ -17,7 +17,7 @@ use crate::{
 /// assert_eq!(
 ///     HOSTS.snapshot().to_string(),
 ///     "hosts: 2 of 10000 keys, 1 closed, 0 open, 0 half-open, 1 forced-open, 0 disabled; \
-///      0 succeeded, 0 failed, 0 neutral, 0 rejected",
+///      0 succeeded, 0 failed, 0 ignored, 0 rejected",
 /// );
 /// ```
 ///
@@ -47,7 +47,7 @@ pub struct KeyedSnapshot {
     /// The number of calls that failed, panics included.
     pub failures: u64,
     /// Calls that were ignored or cancelled.
-    pub neutral: u64,
+    pub ignored: u64,
     /// Calls that were rejected.
     pub rejections: u64,
 }
@@ -70,7 +70,7 @@ impl KeyedSnapshot {
             disabled: 0,
             successes: sums.get(Count::Success),
             failures: sums.get(Count::Failure),
-            neutral: sums.get(Count::Neutral),
+            ignored: sums.get(Count::Ignored),
             rejections: sums.get(Count::Rejection),
         };
         for state in states {
@@ -95,7 +95,7 @@ impl fmt::Display for KeyedSnapshot {
             crate::escaped(name)
         )?;
         write!(f, "{forced_open} forced-open, {disabled} disabled; ")?;
-        let Self { successes, failures, neutral, rejections, .. } = self;
-        write!(f, "{successes} succeeded, {failures} failed, {neutral} neutral, {rejections} rejected")
+        let Self { successes, failures, ignored, rejections, .. } = self;
+        write!(f, "{successes} succeeded, {failures} failed, {ignored} ignored, {rejections} rejected")
     }
 }

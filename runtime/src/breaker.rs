@@ -48,7 +48,9 @@ pub use self::{
     named::{KEYED_BREAKERS, all_keyed_breakers, keyed_breakers},
 };
 use crate::{
-    BreakerState, CircuitOpen, ConfigChange, ConfigLayer, events,
+    BreakerState, CircuitOpen, ConfigChange, ConfigLayer,
+    errors::PolicyConfig,
+    events,
     keying::{Keying, Unkeyed},
     totals::Totals,
 };
@@ -142,7 +144,7 @@ impl CircuitBreaker {
     }
 
     fn changed(&self, config: BreakerConfig) -> ConfigChange {
-        ConfigChange::of_policy(self.name(), Some(config))
+        PolicyConfig::change(self.name(), Some(config))
     }
 
     /// The name of the breaker.

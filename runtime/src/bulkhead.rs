@@ -38,6 +38,7 @@ pub use self::{
 use crate::{
     BulkheadFull, ConfigChange, ConfigLayer,
     clock::micros,
+    errors::PolicyConfig,
     events::{self, Event},
     layers::Layered,
     totals::{Count, Totals},
@@ -211,7 +212,7 @@ impl Bulkhead {
         let before = layers.in_force();
         layer(&mut layers);
         let config = layers.in_force();
-        (config != before).then(|| ConfigChange::of_policy(self.name, Some(config)))
+        (config != before).then(|| PolicyConfig::change(self.name, Some(config)))
     }
 
     /// Puts the settings in force into effect. Waiters are woken without the lock, so that another thread may change the settings at the same

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{DeclaredConfig, errors::PolicyConfig, escape::escaped};
+use crate::escape::escaped;
 
 /// A source of settings, in ascending order of precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,11 +77,6 @@ impl<C: Copy> Layered<C> {
 impl ConfigChange {
     pub(crate) fn new(table: &'static str, name: &'static str, config: impl fmt::Display) -> Self {
         Self { table, name, config: config.to_string().into() }
-    }
-
-    /// A change of a policy's settings; `config` is `None` if no layer gives settings any more.
-    pub(crate) fn of_policy<C: PolicyConfig>(name: &'static str, config: Option<C>) -> Self {
-        Self::new(C::TERMS.table, name, DeclaredConfig::new(config))
     }
 }
 

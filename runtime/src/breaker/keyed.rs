@@ -306,7 +306,7 @@ impl SharedSettings for BreakerSettings {
     }
 
     fn update(&self, layer: impl FnOnce(&mut Layered<BreakerConfig>)) -> Option<ConfigChange> {
-        self.change(layer).map(|config| ConfigChange::of_policy(self.name, Some(config)))
+        self.change(layer).map(|config| PolicyConfig::change(self.name, Some(config)))
     }
 }
 

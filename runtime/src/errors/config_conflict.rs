@@ -1,6 +1,6 @@
 use std::{any::Any, error::Error, fmt, panic::Location, sync::Arc};
 
-use crate::escape::escaped;
+use crate::{ConfigChange, escape::escaped};
 
 /// Two declarations of one name that contradict each other.
 ///
@@ -46,6 +46,11 @@ pub struct DeclaredConfig {
 pub trait PolicyConfig: Any + Copy + PartialEq + fmt::Debug + fmt::Display + Send + Sync {
     /// The terms for this kind in messages and settings files.
     const TERMS: &'static PolicyTerms;
+
+    /// The change of a policy's settings to `config`; `None` if no layer gives settings any more.
+    fn change(name: &'static str, config: Option<Self>) -> ConfigChange {
+        ConfigChange::new(Self::TERMS.table, name, DeclaredConfig::new(config))
+    }
 }
 
 /// The terms for a kind of policy in messages and settings files.

@@ -4,7 +4,7 @@ use std::sync::{
 };
 
 use super::{Algorithm, RateLimitConfig, counter::Limit};
-use crate::{ConfigChange, clock::micros, layers::Layered};
+use crate::{ConfigChange, clock::micros, errors::PolicyConfig, layers::Layered};
 
 /// The name and the layered settings of a rate limit; the limits of all keys of a name share them.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl RateLimitSettings {
         // ORDERING: Relaxed: a reader of the new version takes the lock to read the settings.
         self.version.fetch_add(1, Ordering::Relaxed);
         drop(layers);
-        Some(ConfigChange::of_policy(self.name, config))
+        Some(PolicyConfig::change(self.name, config))
     }
 
     fn layers(&self) -> MutexGuard<'_, Layered<Option<RateLimitConfig>>> {

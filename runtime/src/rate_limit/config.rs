@@ -4,11 +4,12 @@
 #[cfg(feature = "config")]
 mod merge;
 
-use std::{fmt, future::Future, pin::Pin, ptr, time::Duration};
+use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 #[cfg(feature = "config")]
 pub(super) use self::merge::OPTIONS;
 use crate::{
+    by_address::ByAddress,
     checked::{Checked, valid},
     errors::{PolicyConfig, PolicyTerms},
 };
@@ -25,20 +26,8 @@ pub struct RateLimitConfig {
     pub(super) max_wait: Option<Duration>,
     pub(super) algorithm: Algorithm,
     #[cfg_attr(feature = "serde", serde(skip))]
-    pub(super) store: Option<Store>,
+    pub(super) store: Option<ByAddress<dyn RateLimitStore>>,
 }
-
-/// A store, compared by its address.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Store(pub(super) &'static dyn RateLimitStore);
-
-impl PartialEq for Store {
-    fn eq(&self, other: &Self) -> bool {
-        ptr::addr_eq(self.0, other.0)
-    }
-}
-
-impl Eq for Store {}
 
 /// The algorithm by which calls are counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -122,7 +111,7 @@ impl RateLimitConfig {
     /// Sets an external store that counts the calls of `async` functions, so that several processes can share the limit.
     #[must_use]
     pub const fn store(mut self, store: &'static dyn RateLimitStore) -> Self {
-        self.store = Some(Store(store));
+        self.store = Some(ByAddress(store));
         self
     }
 
@@ -154,7 +143,7 @@ impl RateLimitConfig {
     #[must_use]
     pub const fn get_store(&self) -> Option<&'static dyn RateLimitStore> {
         match self.store {
-            Some(Store(store)) => Some(store),
+            Some(ByAddress(store)) => Some(store),
             None => None,
         }
     }
@@ -175,7 +164,7 @@ impl fmt::Display for RateLimitConfig {
         if *algorithm == Algorithm::Gcra {
             f.write_str(", algorithm = gcra")?;
         }
-        store.map_or(Ok(()), |Store(store)| write!(f, ", store = {store:?}"))
+        store.map_or(Ok(()), |ByAddress(store)| write!(f, ", store = {store:?}"))
     }
 }
 

@@ -10,10 +10,8 @@ use std::{
 
 use tokio::time::{Sleep, sleep};
 
-use super::{
-    RateLimitConfig, RateLimitDecision, RateLimitRequest, config::Store, queue::GRACE, settings::RateLimitSettings,
-};
-use crate::{keyed_store::key::Key, panics::contain};
+use super::{RateLimitConfig, RateLimitDecision, RateLimitRequest, queue::GRACE, settings::RateLimitSettings};
+use crate::{by_address::ByAddress, keyed_store::key::Key, panics::contain};
 
 pub(super) struct StoreRequest {
     /// The moment at which it was sent.
@@ -31,7 +29,7 @@ impl StoreRequest {
     pub(super) fn send(settings: &RateLimitSettings, key: Option<Key>, sent: u64) -> Option<Self> {
         // Read in this order: at worst, a rejection is attributed to older settings, and the store is asked again.
         let (version, config) = (settings.version(), settings.config());
-        let config @ RateLimitConfig { store: Some(Store(store)), .. } = config? else { return None };
+        let config @ RateLimitConfig { store: Some(ByAddress(store)), .. } = config? else { return None };
         let name = settings.name;
         let response = Box::pin(async move {
             let overflow = key.as_ref().is_some_and(Key::is_overflow);

@@ -65,7 +65,7 @@ async fn async_and_sync_calls_share_the_permits() {
     yield_now().await;
     assert_eq!((shared.in_flight(), shared.waiting()), (2, 0));
     let Err(Failure::Full(full)) = sync_call() else { panic!("a call was admitted to a full bulkhead") };
-    assert_eq!(full.to_string(), "bulkhead `two at once` is full: 2 calls are in flight");
+    assert_eq!(full.to_string(), "bulkhead `two at once` is full (max_concurrent = 2)");
     assert_eq!(
         (full.name(), full.max_concurrent(), full.waited(), full.is_transient()),
         ("two at once", 2, None, true)

@@ -399,9 +399,9 @@ async fn events_carry_the_errors_of_each_step() {
     assert_eq!(
         *texts.lock().unwrap(),
         [
-            "`it::fallback::emits_events` failed; calling fallback `second` (busy at first)",
-            "`it::fallback::emits_events` failed; calling fallback a closure (busy at second)",
-            "`by hand` failed; calling fallback a closure (busy at first)",
+            "fallback: `it::fallback::emits_events` failed; calling `second` (busy at first)",
+            "fallback: `it::fallback::emits_events` failed; calling a closure (busy at second)",
+            "fallback: `by hand` failed; calling a closure (busy at first)",
         ]
     );
 }

@@ -459,7 +459,7 @@ fn a_rejection_and_an_overflow_emit_events() {
         *texts.lock().unwrap(),
         [
             "rate limit `reported` for `a`: reached; retry after 1.000s",
-            "rate limit `reported`: all 1 keys are in use; new keys share one rate limit",
+            "rate limit `reported`: `max_keys = 1` is reached; new keys share one rate limit",
         ]
     );
     let json = serde_json::to_string(&keyed.get("a").unwrap().snapshot()).unwrap();

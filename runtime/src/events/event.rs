@@ -233,12 +233,12 @@ impl fmt::Display for Event {
             }
             Self::FallbackUsed { function, fallback, error } => {
                 let fallback = escaped(fallback);
-                write!(f, "`{}` failed; calling ", escaped(function))?;
+                write!(f, "fallback: `{}` failed; calling ", escaped(function))?;
                 // A closure has no name: it is described by words.
                 if fallback.contains(' ') {
                     f.write_str(&fallback)?
                 } else {
-                    write!(f, "fallback `{fallback}`")?
+                    write!(f, "`{fallback}`")?
                 }
                 error.as_ref().map_or(Ok(()), |error| write!(f, " ({})", escaped(error)))
             }

@@ -66,6 +66,7 @@ pub trait Policy: Debug + Sync + Sized + 'static {
 
     /// The declarations of the counterpart of this kind, by name. The counterpart of a kind with keys is the kind without keys, and vice
     /// versa. A name that both declare is a conflict.
+    #[must_use]
     fn counterparts() -> BTreeMap<&'static str, DeclarationSite> {
         BTreeMap::new()
     }

@@ -325,9 +325,9 @@ fn presets_have_their_documented_values() {
 #[test]
 fn a_config_serializes_with_the_names_of_its_options() {
     let config = BreakerConfig::new()
-        .window(Window::time(Duration::from_secs(60)))
+        .window(Window::time(Duration::from_mins(1)))
         .slow_call(Duration::from_millis(1_500))
-        .exponential_recovery(Duration::from_secs(30), 2.0, Duration::from_secs(300));
+        .exponential_recovery(Duration::from_secs(30), 2.0, Duration::from_mins(5));
     assert_eq!(
         serde_json::to_value(config).unwrap(),
         serde_json::json!({

@@ -101,8 +101,8 @@ impl CircuitOpen {
     }
 }
 
-/// As [`CircuitOpen::into_error`], with the conversion as an argument. Generated code passes `From::from`, so that a missing
-/// implementation is reported without a mention of this function.
+/// Converts a rejection into an error of the function, as `CircuitOpen::into_error` does, with the conversion as an argument. Generated
+/// code passes `From::from`, so that a missing implementation is reported without a mention of this function.
 #[cold]
 pub fn convert_by<E>(open: CircuitOpen, from: impl FnOnce(CircuitOpen) -> E) -> E {
     let record = open.trace.to_record(open.retry_after);

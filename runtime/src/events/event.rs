@@ -236,9 +236,9 @@ impl fmt::Display for Event {
                 write!(f, "fallback: `{}` failed; calling ", escaped(function))?;
                 // A closure has no name: it is described by words.
                 if fallback.contains(' ') {
-                    f.write_str(&fallback)?
+                    f.write_str(&fallback)?;
                 } else {
-                    write!(f, "`{fallback}`")?
+                    write!(f, "`{fallback}`")?;
                 }
                 error.as_ref().map_or(Ok(()), |error| write!(f, " ({})", escaped(error)))
             }

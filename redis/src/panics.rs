@@ -1,4 +1,4 @@
-//! Containment of panics: callbacks and the Redis client run on the fleet's worker, which must survive them.
+//! Containment of panics in callbacks and in the Redis client, so that these end neither the fleet's worker nor the destructor of a call.
 
 use std::{
     mem,

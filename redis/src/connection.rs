@@ -204,5 +204,5 @@ fn millis_or_endless(duration: Option<Duration>) -> i64 {
     duration.map_or(-1, |duration| i64::try_from(millis(duration)).unwrap_or(i64::MAX))
 }
 
-/// 100 years. Lua represents such a number exactly, and Redis accepts it as an expiry.
+/// The longest duration, 100 years, in milliseconds. Lua represents this number exactly, and Redis accepts it as an expiry.
 const MAX_MILLIS: u64 = 3_155_760_000_000;

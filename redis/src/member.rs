@@ -1,7 +1,7 @@
 //! The state machine of one instance for one breaker of the fleet, without a clock and without Redis.
 //!
 //! [`Member::decide`] compares the state that the fleet has agreed on with the state of the local circuit, and returns a change to make to
-//! the circuit or a request to send. It depends on states, not on the events that led to them, so a lost event costs only time.
+//! the circuit or a request to send. A decision depends on states, not on the events that led to them, so a lost event only causes a delay.
 //!
 //! **Invariant:** while the fleet is open, the local circuit is held open beyond the end of the fleet's recovery timeout, and is released
 //! only under the lease. So only one instance at a time makes trial calls. It holds the lease until its trial calls are complete, or until

@@ -1,4 +1,4 @@
-//! Containment of panics in callbacks and in the Redis client, so that these end neither the fleet's worker nor the destructor of a call.
+//! Containment of panics in callbacks and in the Redis client, so that none leaves the fleet's worker or the destructor of a call.
 
 use std::{
     mem,

@@ -141,6 +141,6 @@ impl Connection {
     async fn invoke(&self, call: &ScriptInvocation<'_>) -> Result<Reply, FleetError> {
         let mut connection = self.connected()?;
         let raw: RawReply = self.wait_for(call.invoke_async(&mut connection)).await?;
-        Reply::parse(&raw).ok_or_else(|| FleetError::Refused("unexpected reply of the breaker script".into()))
+        Reply::parse(&raw).ok_or_else(|| FleetError::Refused("unexpected reply from the breaker script".into()))
     }
 }

@@ -56,7 +56,7 @@ fn a_subscription_ends_when_it_is_dropped() {
 }
 
 #[test]
-fn dropping_a_callback_may_drop_values_that_use_the_library() {
+fn values_captured_by_a_callback_may_use_the_library_when_dropped() {
     struct Held;
     impl Drop for Held {
         fn drop(&mut self) {

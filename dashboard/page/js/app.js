@@ -137,7 +137,10 @@ const SORTS = {
   changed: (one, other) => (other.since ?? 0) - (one.since ?? 0) || byName(one, other),
 };
 
-/** The comparison of limits for each sort option. Limits have neither states nor failures, so their rejections are compared instead; they have no last change, so their names are. */
+/**
+ * The comparison of limits for each sort option. A limit has neither a state nor failures, so its rejections are compared instead. It has
+ * no last change, so its name is compared instead.
+ */
 const LIMIT_SORTS = { name: byName, rejections: byRejected, severity: byRejected, failures: byRejected, changed: byName };
 function byRejected(one, other) {
   return other.rejected - one.rejected || byName(one, other);

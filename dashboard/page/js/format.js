@@ -43,7 +43,10 @@ export function svgElement(name, attributes) {
   return element;
 }
 
-/** Line breaks, control characters, invisible characters and those that change the text direction; also the backslash, so that escaping is unambiguous. */
+/**
+ * Line breaks, control characters, invisible characters and those that change the text direction; also the backslash, so that escaping is
+ * unambiguous.
+ */
 const MISLEADING = /[\p{Cc}\\\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e0fff}]/gu;
 const SHORT_ESCAPES = { "\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\" };
 
@@ -98,7 +101,10 @@ export function clock(at) {
   return new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 }
 
-/** Returns the text of an entry's key. A key may have the same text as the overflow breaker, so the row of the overflow breaker has its own class. */
+/**
+ * Returns the text of an entry's key. A key may have the same text as the overflow breaker, so the row of the overflow breaker has its own
+ * class.
+ */
 export const keyText = (entry) => (entry.overflow ? "All other keys" : entry.key);
 
 export const title = (entry) => (entry.overflow ? `${entry.name}, all other keys` : entry.key == null ? entry.name : `${entry.name} · ${entry.key}`);

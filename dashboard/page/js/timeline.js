@@ -50,7 +50,10 @@ export class Timeline {
     this.#svg.setAttribute("aria-label", `Last ${MINUTES} minutes: ${label || stateLabel(state)}`);
   }
 
-  /** Adds those of the `listed` changes that are new. If more changes have happened than are listed, the time before the first listed change stays blank. */
+  /**
+   * Adds those of the `listed` changes that are new. If more changes have happened than are listed, the time before the first listed change
+   * stays blank.
+   */
   #addChanges(listed, transitions, now) {
     const added = transitions - this.#seenTransitions;
     this.#seenTransitions = transitions;

@@ -284,11 +284,11 @@ async fn s17_an_override_sets_the_state_and_a_reset_clears_the_counts() {
 
 #[tokio::test(start_paused = true)]
 async fn s18_every_subscriber_receives_each_transition_once_and_in_order() {
-    let events_of = [(); 2].map(|()| Arc::new(Mutex::new(Vec::new())));
-    let subscriptions = events_of.clone().map(|events_of| {
+    let received = [(); 2].map(|()| Arc::new(Mutex::new(Vec::new())));
+    let subscriptions = received.clone().map(|received| {
         events::subscribe(move |event| {
             if let Event::StateChanged { breaker: "observed", from, to, .. } = event {
-                events_of.lock().unwrap().push((*from, *to));
+                received.lock().unwrap().push((*from, *to));
             }
         })
     });
@@ -311,8 +311,8 @@ async fn s18_every_subscriber_receives_each_transition_once_and_in_order() {
             (Disabled, Closed),
         ];
         crate::flush_events();
-        for events_of in &events_of {
-            assert_eq!(*std::mem::take(&mut *events_of.lock().unwrap()), expected);
+        for received in &received {
+            assert_eq!(*std::mem::take(&mut *received.lock().unwrap()), expected);
         }
         assert_eq!(breaker.snapshot().transitions, expected.len() as u64);
     }

@@ -1,4 +1,4 @@
-//! Errors of `sqlx` with Postgres and with `SQLite`.
+//! Errors of `sqlx` with Postgres and with SQLite.
 
 use std::{net::SocketAddr, time::Duration};
 

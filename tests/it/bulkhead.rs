@@ -156,7 +156,7 @@ fn a_thread_waits_at_most_max_wait() {
     assert_eq!(clock.slept(), [SECOND]);
     assert_eq!((full.in_flight(), full.waiting()), (1, 0));
 
-    // By the real clock, with a wait short enough for a test.
+    // The same with the real clock, and with a `max_wait` that is short enough for a test.
     drop(entered);
     let full = Bulkhead::new("full", BulkheadConfig::new().max_concurrent(1).max_wait(Duration::from_micros(1)));
     let _permit = full.acquire().unwrap();
@@ -248,7 +248,7 @@ async fn no_permit_leaks_under_stress() {
             drop(permit);
         }));
         if number.is_multiple_of(5) {
-            // Cancelled wherever it happens to be.
+            // Cancelled at the await that the call has reached by now.
             calls[number as usize].abort();
         }
         if number.is_multiple_of(11) {
@@ -330,7 +330,7 @@ async fn retried() -> Result<(), Failure> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_bulkhead_opens_no_circuit() {
+async fn a_full_bulkhead_does_not_open_the_circuit_above_it() {
     let permit = bulkhead("below a breaker").unwrap().try_acquire().unwrap();
     for _ in 0..3 {
         assert!(matches!(below_breaker().await, Err(Failure::Full(_))));

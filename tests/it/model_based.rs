@@ -1,4 +1,4 @@
-//! Model-based test: a breaker and a simple model of it behave alike for random sequences of events.
+//! Model-based test: a breaker behaves like a simple model of it for random sequences of events.
 //!
 //! `PROPTEST_CASES` sets the number of sequences.
 
@@ -17,13 +17,13 @@ use tokio::runtime;
 
 use self::model::{Config, Counts, Model, Outcome, Policy, Rejected, Totals};
 
-/// 60 on average. One is allowed, so that a failing sequence can be shrunk.
+/// The length of a sequence: 60 events on average. A length of 1 is allowed, so that a failing sequence can be shrunk.
 const STEPS: RangeInclusive<usize> = 1..=119;
 
-/// Percentages of a configured time. The largest amount to weeks and years.
+/// Percentages of a configured time. The largest ones amount to weeks and years.
 const PERCENT: [u64; 10] = [1, 6, 50, 50, 99, 101, 200, 1_000, 1_000_000, 100_000_000];
 
-/// An event of a sequence. Numbers select among what is available at that point.
+/// An event of a sequence. Numbers select one of the items that exist at that point.
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Acquire,
@@ -91,7 +91,7 @@ fn config() -> impl Strategy<Value = Config> {
     )
 }
 
-/// Two numbers per event are generated several times as fast as a union of strategies, which would dominate the run time.
+/// Generates an event from two numbers. This is several times as fast as a union of strategies, which would dominate the run time.
 fn event() -> impl Strategy<Value = Event> {
     (0..75_u32, 0..1_000_usize).prop_map(|(kind, which)| {
         let outcome = match kind % 9 {

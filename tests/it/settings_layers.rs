@@ -1,4 +1,4 @@
-//! The layers of settings: declared in code, file, environment, live.
+//! The layers of settings: declared in code, from a file, from the environment, and set at run time.
 
 use std::{
     io,
@@ -88,7 +88,7 @@ fn each_option_comes_from_the_highest_layer_that_sets_it() {
     assert_eq!(
         config(),
         DECLARED.failure_threshold(20).ramp_up(seconds(5)),
-        "the environment wins even if the file is applied later"
+        "the environment takes precedence even if the file is applied later"
     );
     vars(&[("BREAKER_LAYER_MERGED_HALF_OPEN_MAX_CALLS", "9")]).unwrap();
     assert_eq!(config(), DECLARED.failure_threshold(11).ramp_up(seconds(5)).half_open_max_calls(9));
@@ -183,7 +183,7 @@ fn a_layer_that_conflicts_with_another_is_not_applied() {
         (windowed, 3),
         "nothing changed"
     );
-    // The file's layer is the previous one, too.
+    // The file's layer was not replaced either.
     vars(&[]).unwrap();
     assert_eq!(find("layer_merged").config(), DECLARED.window(Window::calls(100)));
 }

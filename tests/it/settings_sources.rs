@@ -85,7 +85,7 @@ mod ambiguous {
     }
 }
 
-/// Locks out other tests that apply settings, and clears the file and environment layers.
+/// Blocks other tests that apply settings until the guard is dropped, and clears the file and environment layers.
 pub(crate) fn lock_layers() -> MutexGuard<'static, ()> {
     static LAYERS: Mutex<()> = Mutex::new(());
     let guard = LAYERS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -103,7 +103,7 @@ fn failure() -> io::Result<()> {
 }
 
 #[test]
-fn every_option_is_set() {
+fn every_option_can_be_set() {
     let _lock = lock_layers();
     for (settings, expected) in [
         (
@@ -269,7 +269,7 @@ fn all_issues_are_reported_and_nothing_is_applied() {
          [braker.a]\nx = 1\n[breaker.outside_unchaned]\nfailure_threshold = 1\n",
     )
     .unwrap_err();
-    let lines: Vec<_> = error.issues().iter().map(|mistake| (mistake.place.as_str(), mistake.key.as_str())).collect();
+    let lines: Vec<_> = error.issues().iter().map(|issue| (issue.place.as_str(), issue.key.as_str())).collect();
     assert_eq!(
         lines,
         [

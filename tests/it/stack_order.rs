@@ -70,7 +70,7 @@ fn by_path(script: &Script) -> Result<u32, Failure> {
 }
 
 #[test]
-fn siblings_are_recognised_by_their_last_path_segment_and_through_cfg_attr() {
+fn attributes_of_a_stack_are_recognised_by_their_last_path_segment_and_through_cfg_attr() {
     let script = Script::new("T");
     assert_eq!(by_path(&script), Err(Failure::Transient(2)));
     assert_eq!(breaker("by path").unwrap().snapshot().failures, 2);
@@ -252,7 +252,7 @@ fn find(found: Option<u8>) -> Option<u8> {
 }
 
 #[test]
-fn an_option_is_rejected_with_none() {
+fn a_rejected_call_that_returns_an_option_returns_none() {
     assert_eq!(find(Some(1)), Some(1));
     assert_eq!((find(None), find(None)), (None, None));
     assert_eq!(find(Some(1)), None);
@@ -380,7 +380,7 @@ async fn both(script: &Script) -> Result<u32, Failure> {
 fn futures_stay_small() {
     let script = Script::new("S");
     let bare = size_of_val(&plain(&script));
-    // The span of an attempt, since the feature `tracing` is on here.
+    // The future includes the span of an attempt, since the feature `tracing` is enabled in these tests.
     let span = size_of::<Option<Box<()>>>();
     for (name, size, most) in [
         ("retry", size_of_val(&retried(&script)), 64 + span),

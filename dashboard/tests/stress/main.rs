@@ -26,7 +26,7 @@ use tokio::runtime::Runtime;
 
 use self::workload::{BODIES, CALLS, Counts, THREADS, operate, run_tasks, run_thread, silence_expected_panics};
 
-/// Counted events.
+/// The received events, by kind.
 static EVENTS: Counts = Counts::new();
 
 /// Returns the value of a sample in Prometheus' text format.
@@ -63,7 +63,7 @@ fn callers_snapshots_events_metrics_and_json_agree() {
     thread::scope(|scope| {
         scope.spawn(|| operate(&done));
         let callers: Vec<_> = (0..THREADS).map(|thread| scope.spawn(move || run_thread((thread + 1) << 20))).collect();
-        // Spawned, so that it shares the workers with the tasks that it waits for.
+        // Spawned, so that `run_tasks` runs on the same workers as the tasks that it waits for.
         runtime.block_on(async { tokio::spawn(run_tasks()).await }).unwrap();
         for caller in callers {
             caller.join().unwrap();

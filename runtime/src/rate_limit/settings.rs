@@ -10,15 +10,15 @@ use crate::{ConfigChange, clock::micros, errors::PolicyConfig, layers::Layered};
 #[derive(Debug)]
 pub(crate) struct RateLimitSettings {
     pub(super) name: &'static str,
-    /// `None` in a layer that gives no limit.
+    /// The layers, each `None` if it sets no limit.
     layers: Mutex<Layered<Option<RateLimitConfig>>>,
-    /// The number of changes. A limiter compares it with the version that it has adopted.
+    /// The number of changes. A limiter compares this version with the one that it has adopted.
     version: AtomicU32,
     /// True if the settings in force have a store.
     has_store: AtomicBool,
 }
 
-/// The settings in force in the form in which a limiter uses them.
+/// The settings in force, converted for a limiter.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ActiveSettings {
     pub(super) limit: Limit,

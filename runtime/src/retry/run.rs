@@ -188,8 +188,8 @@ pub(super) fn run<T, E>(
     classify: impl Fn(&E) -> Verdict,
 ) -> Result<T, E> {
     let mut attempts = Attempts::of_thread(policy);
-    // Lets the compiler peel the first iteration off the loop, so that the fast path does not set up what only retries need: a successful
-    // call takes 31 instead of 46 instructions.
+    // Lets the compiler peel the first iteration off the loop, so that the fast path omits the set-up for retries: a successful call takes
+    // 31 instead of 46 instructions.
     let mut is_first = true;
     loop {
         let outcome = attempts.within_first(policy, is_first, &mut work);

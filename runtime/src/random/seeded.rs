@@ -34,7 +34,7 @@ pub fn seed_jitter(seed: u64) -> Seeded {
 /// A guard that seeds the random numbers of its thread until it is dropped. Returned by [`seed_jitter`].
 pub struct Seeded {
     before: Option<Rng>,
-    /// The guard must be dropped on its own thread.
+    /// Makes the guard `!Send`, since it must be dropped on its own thread.
     _thread: PhantomData<*const ()>,
 }
 
@@ -50,7 +50,7 @@ impl fmt::Debug for Seeded {
     }
 }
 
-/// A number in `0..=max` from the seed of this thread; `None` without a seed.
+/// Returns a number in `0..=max` from the seeded generator of this thread; `None` if the thread has no seed.
 pub(crate) fn random(max: u64) -> Option<u64> {
     RNG.with_borrow_mut(|rng| rng.as_mut().map(|rng| rng.u64(..=max)))
 }

@@ -5,17 +5,17 @@ use std::{error::Error, io, sync::Arc};
 use super::known;
 use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut, Transient};
 
-/// The first error in the chain whose type is recognized as [`Transient`]: built in or derived.
-pub(crate) fn decisive<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
+/// Returns the first error in the chain of sources whose type is recognized as [`Transient`]: built in, or derived.
+pub(crate) fn first_recognized<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
     sources(error).find_map(|error| built_in(error).or_else(|| known::find(error)))
 }
 
-/// Returns true if that [first error](decisive) is a rejection.
+/// Returns true if the [first recognized error](first_recognized) is a rejection.
 pub(crate) fn is_rejection(error: &(dyn Error + 'static)) -> bool {
-    decisive(error).is_some_and(Transient::is_rejection)
+    first_recognized(error).is_some_and(Transient::is_rejection)
 }
 
-/// The error as [`Transient`], if this crate implements the trait for its type.
+/// Returns the error as [`Transient`], if this crate implements the trait for its type.
 fn built_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
     fn is<'a, E: Error + Transient + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
         error.downcast_ref::<E>().map(|error| error as _)
@@ -41,12 +41,12 @@ fn built_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
     types.into_iter().find_map(|is| is(error))
 }
 
-/// The error itself, followed by its chain of sources.
+/// Iterates over the error itself and its chain of sources.
 pub(crate) fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| wrapped(error).or_else(|| error.source()))
 }
 
-/// The error that an [`io::Error`] or an `Arc` wraps. Their `source()` returns the source of that error instead.
+/// Returns the error that an [`io::Error`] or an `Arc` wraps. Their `source()` skips it and returns its source.
 fn wrapped<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     if let Some(shared) = error.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
         return Some(&**shared);

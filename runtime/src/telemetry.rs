@@ -58,7 +58,7 @@ pub(crate) struct Labels {
     /// The label of the name, and the name. The label is `service`, `retry`, `limit` or `bulkhead`.
     subject: (&'static str, &'static str),
     /// A second label and its value, such as `outcome` and `success`.
-    part: Option<(&'static str, &'static str)>,
+    extra: Option<(&'static str, &'static str)>,
     key: Option<Arc<str>>,
     /// True for the overflow breaker or limit.
     overflow: bool,
@@ -93,11 +93,11 @@ impl Family {
 
 impl Labels {
     pub(crate) const fn new(label: &'static str, name: &'static str) -> Self {
-        Self { subject: (label, name), part: None, key: None, overflow: false }
+        Self { subject: (label, name), extra: None, key: None, overflow: false }
     }
 
     pub(crate) const fn with(mut self, label: &'static str, value: &'static str) -> Self {
-        self.part = Some((label, value));
+        self.extra = Some((label, value));
         self
     }
 
@@ -126,7 +126,7 @@ impl Labels {
         let key = self.key.as_deref().map(|key| ("key", key));
         // The overflow instance has a label of its own, since any value of `key` can be a real key.
         let overflow = self.overflow.then_some(("overflow", "true"));
-        let pairs = [self.subject].into_iter().chain(self.part).chain(key).chain(overflow);
+        let pairs = [self.subject].into_iter().chain(self.extra).chain(key).chain(overflow);
         pairs.map(|(name, value)| (name, escaped(value)))
     }
 }

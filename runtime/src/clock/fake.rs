@@ -33,11 +33,11 @@ use super::{Moment, micros, task_now};
 pub struct FakeClock(Arc<Inner>);
 
 struct Inner {
-    kind: Kind,
+    base: TimeBase,
     state: Mutex<State>,
 }
 
-enum Kind {
+enum TimeBase {
     /// Advances only by [`FakeClock::advance`] and by sleeps.
     Frozen { start: Moment },
     /// Advances with tokio's clock as well.
@@ -61,27 +61,27 @@ impl FakeClock {
     #[must_use]
     #[allow(clippy::new_without_default, reason = "there are two constructors")]
     pub fn new() -> Self {
-        Self::of(Kind::Frozen { start: task_now() })
+        Self::of(TimeBase::Frozen { start: task_now() })
     }
 
     /// Creates a clock that advances with tokio's clock, and in addition by [`advance`](Self::advance) and by the sleeps of functions that
     /// are not `async`.
     ///
-    /// Use it under `#[tokio::test(start_paused = true)]`, for tests of both kinds of functions.
+    /// Use this clock under `#[tokio::test(start_paused = true)]`, for tests of both kinds of functions.
     #[cfg(feature = "tokio")]
     #[must_use]
     pub fn beside_tokio() -> Self {
-        Self::of(Kind::BesideTokio)
+        Self::of(TimeBase::BesideTokio)
     }
 
-    fn of(kind: Kind) -> Self {
-        Self(Arc::new(Inner { kind, state: Mutex::default() }))
+    fn of(base: TimeBase) -> Self {
+        Self(Arc::new(Inner { base, state: Mutex::default() }))
     }
 
     /// Makes this the clock of the current thread until the guard is dropped, which restores the previous one.
     #[must_use = "dropped, it has no effect"]
     pub fn enter(&self) -> Entered {
-        Entered { before: ENTERED.replace(Some(self.clone())), _thread: PhantomData }
+        Entered { previous: ENTERED.replace(Some(self.clone())), _thread: PhantomData }
     }
 
     /// Advances the clock by a duration, rounded up to whole microseconds.
@@ -104,10 +104,10 @@ impl FakeClock {
     }
 
     fn now(&self) -> Moment {
-        let base = match self.0.kind {
-            Kind::Frozen { start } => start,
+        let base = match self.0.base {
+            TimeBase::Frozen { start } => start,
             #[cfg(feature = "tokio")]
-            Kind::BesideTokio => task_now(),
+            TimeBase::BesideTokio => task_now(),
         };
         base.after(self.with(|state| state.advanced))
     }
@@ -125,14 +125,14 @@ impl fmt::Debug for FakeClock {
 
 /// A guard that makes a [`FakeClock`] the clock of its thread. Returned by [`FakeClock::enter`].
 pub struct Entered {
-    before: Option<FakeClock>,
+    previous: Option<FakeClock>,
     /// Makes the guard `!Send`, since it must be dropped on its own thread.
     _thread: PhantomData<*const ()>,
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        ENTERED.set(self.before.take());
+        ENTERED.set(self.previous.take());
     }
 }
 

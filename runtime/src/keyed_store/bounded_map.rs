@@ -110,7 +110,7 @@ impl<V: KeyedEntry> BoundedMap<V> {
         if matches!(slot, Slot::Full) {
             let Entry(overflow) =
                 self.overflow.get_or_init(|| Box::new(Entry(Arc::new(create(Key::overflow(), None))))).clone();
-            let is_first = ring.note_overflow();
+            let is_first = ring.record_overflow();
             drop(ring);
             if is_first {
                 on_overflow();
@@ -162,7 +162,7 @@ impl<V> Clone for Entry<V> {
 }
 
 impl<V: KeyedEntry> Candidate for Entry<V> {
-    fn pass(&self) -> EvictionClass {
+    fn examine(&self) -> EvictionClass {
         let Self(value) = self;
         // ORDERING: Relaxed: a hint, as in `mark_used`.
         let used = value.settings().used.swap(false, Ordering::Relaxed);

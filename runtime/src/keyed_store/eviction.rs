@@ -19,7 +19,7 @@ pub(super) struct ClockRing<E> {
 /// An entry that can be evicted.
 pub(super) trait Candidate {
     /// Returns the loss that an eviction would cause, and clears the reference bit, because the hand passes.
-    fn pass(&self) -> EvictionClass;
+    fn examine(&self) -> EvictionClass;
 
     /// Returns the totals of the calls through this entry.
     fn sums(&self) -> Sums;
@@ -92,7 +92,7 @@ impl<E: Candidate + Clone> ClockRing<E> {
             self.hand = (index + 1) % self.entries.len();
             self.saved -= 1;
             let Some(entry) = self.entries.get(index) else { continue };
-            let class = entry.pass();
+            let class = entry.examine();
             if class == EvictionClass::Idle && try_evict(entry) {
                 return Slot::Replace(index);
             }
@@ -125,7 +125,7 @@ impl<E: Candidate + Clone> ClockRing<E> {
     }
 
     /// Records that an insertion found no slot. Returns true if the previous insertion had found one.
-    pub(super) const fn note_overflow(&mut self) -> bool {
+    pub(super) const fn record_overflow(&mut self) -> bool {
         !std::mem::replace(&mut self.overflows, true)
     }
 }
@@ -141,7 +141,7 @@ mod tests {
     struct Entry(Rc<Cell<usize>>, EvictionClass);
 
     impl Candidate for Entry {
-        fn pass(&self) -> EvictionClass {
+        fn examine(&self) -> EvictionClass {
             self.0.set(self.0.get() + 1);
             self.1
         }

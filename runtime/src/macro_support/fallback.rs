@@ -20,8 +20,12 @@ pub fn is_failure_if<E>(error: Option<&E>, predicate: impl FnOnce(&E) -> bool) -
 
 /// Returns true if there is an error with one of the types in its chain of sources, for `#[fallback(if(Type, ...))]`.
 #[inline]
-pub fn is_failure_by_chain<E>(error: Option<&E>, show: fn(&E) -> &(dyn Error + 'static), types: &[IsType]) -> bool {
-    error.is_some_and(|error| contains_any(show(error), types))
+pub fn is_failure_by_chain<E>(
+    error: Option<&E>,
+    as_dyn_error: fn(&E) -> &(dyn Error + 'static),
+    types: &[IsType],
+) -> bool {
+    error.is_some_and(|error| contains_any(as_dyn_error(error), types))
 }
 
 /// Emits the event for a call of a fallback. `look` returns the error if it implements [`Error`].

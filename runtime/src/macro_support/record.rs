@@ -39,8 +39,8 @@ pub fn record_if<E, K: Keying>(
 pub fn record_by_chain<E, K: Keying>(
     permit: Permit<'_, K>,
     error: Option<&E>,
-    show: fn(&E) -> &(dyn Error + 'static),
+    as_dyn_error: fn(&E) -> &(dyn Error + 'static),
     types: &[IsType],
 ) -> Disposition {
-    record_if(permit, error, |error| contains_any(show(error), types))
+    record_if(permit, error, |error| contains_any(as_dyn_error(error), types))
 }

@@ -55,8 +55,12 @@ pub fn verdict_by_error<E>(
 /// Returns the verdict with `retry_if(Type, ...)`: an error is transient if its chain of sources contains one of the types. A rejection by
 /// a circuit breaker is retried only if one of the types is [`CircuitOpen`].
 #[inline]
-pub fn verdict_by_chain<E>(error: Option<&E>, show: fn(&E) -> &(dyn Error + 'static), types: &[IsType]) -> Verdict {
-    error.map_or(Verdict::Success, |error| chain_verdict(show(error), types))
+pub fn verdict_by_chain<E>(
+    error: Option<&E>,
+    as_dyn_error: fn(&E) -> &(dyn Error + 'static),
+    types: &[IsType],
+) -> Verdict {
+    error.map_or(Verdict::Success, |error| chain_verdict(as_dyn_error(error), types))
 }
 
 fn chain_verdict(error: &(dyn Error + 'static), types: &[IsType]) -> Verdict {

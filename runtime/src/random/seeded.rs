@@ -28,19 +28,19 @@ thread_local! {
 /// ```
 #[must_use = "dropped, it has no effect"]
 pub fn seed_jitter(seed: u64) -> Seeded {
-    Seeded { before: RNG.replace(Some(Rng::with_seed(seed))), _thread: PhantomData }
+    Seeded { previous: RNG.replace(Some(Rng::with_seed(seed))), _thread: PhantomData }
 }
 
 /// A guard that seeds the random numbers of its thread until it is dropped. Returned by [`seed_jitter`].
 pub struct Seeded {
-    before: Option<Rng>,
+    previous: Option<Rng>,
     /// Makes the guard `!Send`, since it must be dropped on its own thread.
     _thread: PhantomData<*const ()>,
 }
 
 impl Drop for Seeded {
     fn drop(&mut self) {
-        RNG.set(self.before.take());
+        RNG.set(self.previous.take());
     }
 }
 

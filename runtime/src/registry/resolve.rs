@@ -57,24 +57,26 @@ fn resolve<'a, P: Policy>(
     let (name, config, max_keys) = (first.name(), first.config(), first.keys());
     let conflict = |one: &Declared<P>, other: &Declared<P>| {
         // A declaration without settings uses the settings in force.
-        let others = other.config().map_or((config, max_keys), |others| (Some(others), other.keys()));
-        ConfigConflict { name, first: one.site(config, max_keys), second: other.site(others.0, others.1) }
+        let settings = other.config().map_or((config, max_keys), |settings| (Some(settings), other.keys()));
+        ConfigConflict { name, first: one.site(config, max_keys), second: other.site(settings.0, settings.1) }
     };
-    let disagrees = |other: &&'static Declared<P>| {
+    let settings_conflict = |other: &&'static Declared<P>| {
         let is_other_static = other.own().zip(first.own()).is_some_and(|(one, other)| !ptr::eq(one, other));
-        let gives_others = other.config().is_some() && (other.config() != config || other.keys() != max_keys);
-        (gives_others || is_other_static).then(|| conflict(first, other))
+        let has_other_settings = other.config().is_some() && (other.config() != config || other.keys() != max_keys);
+        (has_other_settings || is_other_static).then(|| conflict(first, other))
     };
     // All declarations of a name must have the same rule for failures. A declaration without `failure_if` does not inherit it from another,
     // because a predicate depends on the error type of its function.
     let mut with_rule = [first].into_iter().chain(declarations.iter().copied());
     let rule = with_rule.find(|declaration| declaration.failures != FailureRule::Unused);
-    let counts_other_failures = |other: &&'static Declared<P>| {
+    let failure_rule_conflict = |other: &&'static Declared<P>| {
         let first = rule.filter(|rule| other.failures != FailureRule::Unused && other.failures != rule.failures)?;
         Some(conflict(first, other))
     };
-    let mut conflicts: Vec<_> =
-        declarations.iter().filter_map(|other| disagrees(other).or_else(|| counts_other_failures(other))).collect();
+    let mut conflicts: Vec<_> = declarations
+        .iter()
+        .filter_map(|other| settings_conflict(other).or_else(|| failure_rule_conflict(other)))
+        .collect();
     if let Some(counterpart) = counterpart(name) {
         let own = first.site(config, max_keys);
         let (first, second) =

@@ -17,28 +17,28 @@ pub(crate) fn is_rejection(error: &(dyn Error + 'static)) -> bool {
 
 /// Returns the error as [`Transient`], if this crate implements the trait for its type.
 fn built_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
-    fn is<'a, E: Error + Transient + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
+    fn downcast<'a, E: Error + Transient + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
         error.downcast_ref::<E>().map(|error| error as _)
     }
 
     let types = [
-        is::<io::Error>,
-        is::<CircuitOpen>,
-        is::<BulkheadFull>,
-        is::<RateLimited>,
-        is::<TimedOut>,
+        downcast::<io::Error>,
+        downcast::<CircuitOpen>,
+        downcast::<BulkheadFull>,
+        downcast::<RateLimited>,
+        downcast::<TimedOut>,
         #[cfg(feature = "tokio")]
-        is::<tokio::time::error::Elapsed>,
+        downcast::<tokio::time::error::Elapsed>,
         #[cfg(feature = "redis")]
-        is::<::redis::RedisError>,
+        downcast::<::redis::RedisError>,
         #[cfg(feature = "reqwest")]
-        is::<::reqwest::Error>,
+        downcast::<::reqwest::Error>,
         #[cfg(feature = "sqlx")]
-        is::<::sqlx::Error>,
+        downcast::<::sqlx::Error>,
         #[cfg(feature = "tonic")]
-        is::<::tonic::Status>,
+        downcast::<::tonic::Status>,
     ];
-    types.into_iter().find_map(|is| is(error))
+    types.into_iter().find_map(|downcast| downcast(error))
 }
 
 /// Iterates over the error itself and its chain of sources.

@@ -20,7 +20,7 @@ use std::{error::Error, io, time::Duration};
 use self::chain::{first_recognized, is_rejection};
 use crate::{Transient, stack::Verdict};
 
-/// Classified by the first error of a recognized type in the chain of the wrapped error; otherwise by the kind.
+/// Delegates to the first error of a recognized type in the chain of the wrapped error; without one, the kind decides.
 #[diagnostic::do_not_recommend]
 impl Transient for io::Error {
     fn is_transient(&self) -> bool {
@@ -78,7 +78,7 @@ impl Transient for tokio::time::error::Elapsed {
     }
 }
 
-/// Classified as the value in the box.
+/// Delegates to the value in the box.
 #[diagnostic::do_not_recommend]
 impl<T: Transient + ?Sized> Transient for Box<T> {
     fn is_transient(&self) -> bool {
@@ -94,7 +94,7 @@ impl<T: Transient + ?Sized> Transient for Box<T> {
     }
 }
 
-/// Classified as the first error of a recognized type in the chain of sources; permanent if there is none.
+/// Delegates to the first error of a recognized type in the chain of sources; permanent if there is none.
 #[diagnostic::do_not_recommend]
 impl Transient for dyn Error + Send + Sync {
     fn is_transient(&self) -> bool {
@@ -110,7 +110,7 @@ impl Transient for dyn Error + Send + Sync {
     }
 }
 
-/// Classified as the first error of a recognized type in the chain of sources; permanent if there is none.
+/// Delegates to the first error of a recognized type in the chain of sources; permanent if there is none.
 #[diagnostic::do_not_recommend]
 impl Transient for dyn Error + Send {
     fn is_transient(&self) -> bool {
@@ -126,7 +126,7 @@ impl Transient for dyn Error + Send {
     }
 }
 
-/// Classified as the first error of a recognized type in the chain of sources; permanent if there is none.
+/// Delegates to the first error of a recognized type in the chain of sources; permanent if there is none.
 #[diagnostic::do_not_recommend]
 impl Transient for dyn Error {
     fn is_transient(&self) -> bool {

@@ -1,4 +1,4 @@
-//! Loom models of eviction: a breaker in use, or one that is not closed, is never evicted.
+//! Loom models of eviction: a breaker in use, or one whose state must be kept, is never evicted.
 //!
 //! The ring is the production code. A mutex replaces the concurrent map, whose operations lock a few entries.
 

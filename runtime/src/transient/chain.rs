@@ -46,7 +46,8 @@ pub(crate) fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Ite
     std::iter::successors(Some(error), |&error| wrapped(error).or_else(|| error.source()))
 }
 
-/// Returns the error that an [`io::Error`] or an `Arc` wraps. Their `source()` skips it and returns its source.
+/// Returns the error that an [`io::Error`] or an `Arc` wraps. Their `source()` returns the source of the wrapped error, not
+/// the wrapped error itself.
 fn wrapped<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     if let Some(shared) = error.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
         return Some(&**shared);

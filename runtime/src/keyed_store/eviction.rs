@@ -28,17 +28,17 @@ pub(super) trait Candidate {
 /// The loss that an eviction would cause, in ascending order: the entry with the least loss is evicted first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum EvictionClass {
-    /// It has no counts to lose, and was not used since the hand last passed.
+    /// An entry without counts to lose that was not used since the hand last passed.
     Idle,
-    /// Its circuit is open or half-open and has long been due for a trial call, or its manual override has expired.
+    /// A breaker that is open or half-open and has long been due for a trial call, or whose manual override has expired.
     Abandoned,
-    /// It has no counts to lose, and was used since the hand last passed.
+    /// An entry without counts to lose that was used since the hand last passed.
     Used,
-    /// It has counted failures or slow calls, and was not used since the hand last passed.
+    /// A breaker with counted failures or slow calls that was not used since the hand last passed.
     Failing,
-    /// It has counted failures or slow calls, or is abandoned, and was used since the hand last passed.
+    /// A breaker with counted failures or slow calls, or an abandoned one, that was used since the hand last passed.
     FailingAndUsed,
-    /// It must not be evicted.
+    /// An entry that must not be evicted.
     Stays,
 }
 

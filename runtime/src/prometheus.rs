@@ -13,7 +13,7 @@
 //! # Ok::<(), std::fmt::Error>(())
 //! ```
 //!
-//! Calls have no extra cost. All breakers of the program are exported from the first scrape on, with zeros before their first call.
+//! The metrics add no cost to calls. All breakers of the program are exported from the first scrape on, with zeros before their first call.
 //!
 //! | metric | type | labels |
 //! | --- | --- | --- |
@@ -40,11 +40,11 @@
 //! | `bulkhead_in_flight`, `bulkhead_max_concurrent`, `bulkhead_waiting` | gauge | `bulkhead` |
 //!
 //! Retries are exported if they have a `name`. For breakers and rate limits with a `key`, the totals under `service` or `limit` include
-//! all keys, also evicted ones.
+//! all keys, even evicted ones.
 //!
-//! A key has series of its own while it is unhealthy. For a breaker: it is not closed, has counted failures, or has changed its state
-//! within the last ten minutes. For a rate limit: it has rejected calls. At most 20 keys of each name have series
-//! ([`top_keys`](SteadfastCollector::top_keys)), the unhealthiest first. In each hour at most the same number of further keys can get
+//! A key has series of its own while it is unhealthy. A breaker is unhealthy if it is not closed, has counted failures or slow calls, or
+//! has changed its state within the last ten minutes. A rate limit is unhealthy if it has rejected calls. At most 20 keys of each name have
+//! series ([`top_keys`](SteadfastCollector::top_keys)), the unhealthiest first. In each hour, at most the same number of keys can newly get
 //! series, so that the number of series is bounded over time as well. The overflow breaker or limit has the label `overflow="true"` and
 //! no `key`.
 //!

@@ -1,5 +1,5 @@
-//! Concurrent calls at recovery: ten thousand tasks call once the circuit may recover. Measures the number of admitted calls and the time of
-//! all tasks.
+//! Concurrent calls at recovery: ten thousand tasks call once the circuit may recover. The number of admitted calls and the time of all
+//! tasks are measured.
 //!
 //! An admitted call does not end before every task has been admitted or rejected, so the circuit stays half-open.
 

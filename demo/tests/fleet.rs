@@ -1,4 +1,4 @@
-//! The comparison of processes with a fleet, as a user runs it, on a real Redis.
+//! The comparison of independent processes with a fleet, as a user starts it, on a real Redis.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

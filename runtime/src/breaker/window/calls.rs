@@ -1,7 +1,7 @@
-//! The window of the last `n` calls, exactly.
+//! The count-based window of exactly the last `n` calls.
 //!
-//! Each call takes the next number. A success stores nothing else. A failed or slow call also stores an entry with its number in a ring. The
-//! failed and slow calls of the window are the entries whose number is among the last `n`.
+//! Each call gets the next sequence number. A failed or slow call also stores an entry with its number in a ring. The failed and slow calls
+//! of the window are the entries whose number is among the last `n`.
 //!
 //! Numbers continue from epoch to epoch: the calls of an epoch have the numbers above the last one of the previous epoch.
 
@@ -18,7 +18,7 @@ use crate::breaker::state::atomic::AtomicCell;
 pub(super) struct CallsWindow<A = AtomicU64> {
     /// The number of the last call, tagged with the epoch.
     last: A,
-    /// The number of the last call that is excluded from a window of any size.
+    /// The number of the last excluded call: the calls up to this number are not in the window, whatever its size.
     floor: A,
     /// The number of calls in the window; 0 while this kind of window is not in use.
     size: A,
@@ -41,8 +41,8 @@ impl<A: AtomicCell + Default> CallsWindow<A> {
 
     /// Applies a changed size; 0 if this kind of window is not in use.
     ///
-    /// A larger window starts with the calls of the smaller one: the entries of older failures are gone, so older successes are excluded,
-    /// too. A window that comes into use therefore starts empty.
+    /// A window that grows starts with the calls of the smaller one: the entries of older failures may be overwritten, so older successes
+    /// are excluded, too. A window that was not in use had the size 0, so it starts empty.
     pub(super) fn apply_settings(&self, calls: u32) {
         // ORDERING: Acquire and Release, as above. Of two concurrent changes of settings, one stays in force.
         let size = self.size.load(Ordering::Acquire);
@@ -67,7 +67,7 @@ impl<A: AtomicCell + Default> CallsWindow<A> {
         };
         // ORDERING: Acquire and Release, as in `count`.
         let mut found = cell.load(Ordering::Acquire);
-        // If the thread was suspended for a whole window, the cell holds a later entry, which stays.
+        // If the thread was suspended for a whole window, the cell holds a later entry, which is kept.
         while number_of(found) < number {
             match cell.compare_exchange_weak(found, entry, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => break,

@@ -238,7 +238,7 @@ impl<K: Keying> CircuitBreaker<K> {
     /// ```
     pub async fn call_async<T, E: From<CircuitOpen>>(&self, work: impl AsyncFnOnce() -> Result<T, E>) -> Result<T, E> {
         let mut permit = self.acquire_or_reject::<E>()?;
-        // The inner `async` block defers the code that creates the future to the first poll, where a panic of it is detected.
+        // The inner `async` block defers the code that creates the future to the first poll, where a panic in it is detected.
         let result = Polled::new(&mut permit, pin!(async { work().await })).await;
         permit.end(&result);
         result

@@ -149,7 +149,7 @@ impl State {
 impl Circuit {
     /// A closed circuit with all counts at 0.
     pub(crate) const fn new(parameters: &Parameters) -> Self {
-        let (word, _) = pack(0, fresh(parameters));
+        let (word, _) = pack(0, initial_phase(parameters));
         Self::from_parts(word, 0, PackedReason::NONE)
     }
 
@@ -236,7 +236,7 @@ impl Circuit {
             Phase::Closed { flags, failures, ramp: Some(ramp) } => {
                 let wait = remaining(parameters.ramp_up, ramp, now);
                 if wait == 0 {
-                    return AdmitDecision::AdmittedWith(self.with(Phase::Closed { flags, failures, ramp: None }));
+                    return AdmitDecision::AdmittedWith(self.with_phase(Phase::Closed { flags, failures, ramp: None }));
                 }
                 // The admitted share grows linearly from a tenth of the calls to all of them.
                 let (all, passed) = (parameters.ramp_up.saturating_mul(10), parameters.ramp_up.saturating_sub(wait));
@@ -248,7 +248,7 @@ impl Circuit {
                 }
             }
             Phase::Disabled { .. } if left == Some(0) => {
-                AdmitDecision::AdmittedWith(self.next(fresh(parameters), PackedReason::NONE))
+                AdmitDecision::AdmittedWith(self.next_epoch(initial_phase(parameters), PackedReason::NONE))
             }
             Phase::Disabled { .. } => AdmitDecision::Admitted,
             Phase::ForcedOpen { .. } if left == Some(0) => AdmitDecision::AdmittedWith(self.first_trial(0, now)),
@@ -263,13 +263,19 @@ impl Circuit {
                 if wait == 0 {
                     let (rounds, taken) = (rounds.saturating_add(1).min(MAX_ROUNDS), succeeded.saturating_add(1));
                     let phase = Phase::HalfOpen { rounds, taken, succeeded, failed, oldest: this_trial };
-                    return AdmitDecision::AdmittedWith(self.next(phase, PackedReason::NONE));
+                    return AdmitDecision::AdmittedWith(self.next_epoch(phase, PackedReason::NONE));
                 }
                 if taken >= parameters.half_open_max_calls {
                     return AdmitDecision::Rejected(Rejection::TrialsTaken { wait });
                 }
                 let (taken, oldest) = (taken + 1, if taken > succeeded { oldest } else { this_trial });
-                AdmitDecision::AdmittedWith(self.with(Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }))
+                AdmitDecision::AdmittedWith(self.with_phase(Phase::HalfOpen {
+                    rounds,
+                    taken,
+                    succeeded,
+                    failed,
+                    oldest,
+                }))
             }
         }
     }
@@ -291,16 +297,16 @@ impl Circuit {
                 // A success also resets the failures in a row that were counted before the window was configured.
                 let failures = if outcome == Outcome::Success { 0 } else { failures };
                 // The flags are stale if the settings changed while the circuit was closing.
-                let updated = self.with(Phase::Closed { flags: flags(parameters), failures, ramp });
+                let updated = self.with_phase(Phase::Closed { flags: flags(parameters), failures, ramp });
                 (updated != self).then_some(updated)
             }
             (Phase::Closed { failures: 1.., ramp, .. }, Outcome::Success, _) => {
-                Some(self.with(Phase::Closed { flags: flags(parameters), failures: 0, ramp }))
+                Some(self.with_phase(Phase::Closed { flags: flags(parameters), failures: 0, ramp }))
             }
             (Phase::Closed { failures, ramp, .. }, Outcome::Failure, TripPolicy::Consecutive { threshold }) => {
                 let failures = failures.saturating_add(1);
                 if failures < threshold.min(MAX_FAILURES) {
-                    return Some(self.with(Phase::Closed { flags: flags(parameters), failures, ramp }));
+                    return Some(self.with_phase(Phase::Closed { flags: flags(parameters), failures, ramp }));
                 }
                 Some(self.opened(now(), 0, PackedReason::of(OpenReason::ConsecutiveFailures { failures })))
             }
@@ -311,7 +317,7 @@ impl Circuit {
                 }
                 // A successful call keeps its permit. One from an earlier round takes a permit of this round.
                 let taken = if self.word.holds_trial_permit(admission) { taken } else { taken.saturating_add(1) };
-                Some(self.with(Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }))
+                Some(self.with_phase(Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }))
             }
             (Phase::HalfOpen { failed, .. }, Outcome::Failure, _) => {
                 Some(self.opened(now(), failed.saturating_add(1).min(MAX_FAILED), PackedReason::TRIAL_FAILED))
@@ -320,7 +326,7 @@ impl Circuit {
                 if self.word.holds_trial_permit(admission) =>
             {
                 let taken = taken.saturating_sub(1);
-                Some(self.with(Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }))
+                Some(self.with_phase(Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }))
             }
             _ => None,
         }
@@ -335,30 +341,30 @@ impl Circuit {
     }
 
     /// The circuit in another phase of the same epoch.
-    const fn with(self, phase: Phase) -> Self {
+    const fn with_phase(self, phase: Phase) -> Self {
         let (word, moment) = pack(self.word.epoch(), phase);
         Self { word, moment: if let Some(moment) = moment { moment } else { self.moment }, reason: self.reason }
     }
 
     /// The circuit in the next epoch.
-    const fn next(self, phase: Phase, reason: PackedReason) -> Self {
+    const fn next_epoch(self, phase: Phase, reason: PackedReason) -> Self {
         let (word, moment) = pack(self.word.epoch().wrapping_add(1), phase);
         Self { word, moment: if let Some(moment) = moment { moment } else { 0 }, reason }
     }
 
     const fn opened(self, now: Moment, failed: u8, reason: PackedReason) -> Self {
-        self.next(Phase::Open { failed, since: now.as_micros() }, reason)
+        self.next_epoch(Phase::Open { failed, since: now.as_micros() }, reason)
     }
 
     const fn first_trial(self, failed: u8, now: Moment) -> Self {
         let oldest = now.as_micros();
-        self.next(Phase::HalfOpen { rounds: 0, taken: 1, succeeded: 0, failed, oldest }, PackedReason::NONE)
+        self.next_epoch(Phase::HalfOpen { rounds: 0, taken: 1, succeeded: 0, failed, oldest }, PackedReason::NONE)
     }
 
     /// The closed circuit after a recovery.
     fn recovered(self, parameters: &Parameters, now: impl Fn() -> Moment) -> Self {
         let ramp = (parameters.ramp_up > 0).then(|| now().as_micros());
-        self.next(Phase::Closed { flags: flags(parameters), failures: 0, ramp }, PackedReason::NONE)
+        self.next_epoch(Phase::Closed { flags: flags(parameters), failures: 0, ramp }, PackedReason::NONE)
     }
 }
 
@@ -378,7 +384,7 @@ const fn flags(parameters: &Parameters) -> ClosedFlags {
     ClosedFlags { windowed: matches!(parameters.policy, TripPolicy::Rates(_)), timed: parameters.slow_call().is_some() }
 }
 
-const fn fresh(parameters: &Parameters) -> Phase {
+const fn initial_phase(parameters: &Parameters) -> Phase {
     Phase::Closed { flags: flags(parameters), failures: 0, ramp: None }
 }
 
@@ -403,7 +409,8 @@ mod tests {
             observe_only: false,
         };
         let failures = MAX_FAILURES - 2;
-        let circuit = Circuit::new(&parameters).with(Phase::Closed { flags: flags(&parameters), failures, ramp: None });
+        let circuit =
+            Circuit::new(&parameters).with_phase(Phase::Closed { flags: flags(&parameters), failures, ramp: None });
         let fail = |circuit: Circuit| {
             let now = || Moment::from_micros(0);
             circuit.record_outcome(circuit.word.admission(), Outcome::Failure, &parameters, now).expect("counts")

@@ -66,7 +66,7 @@ impl<A: AtomicCell + Default> Window<A> {
     }
 
     /// Applies a changed size; `None` without a window. A size of the same kind keeps the counts. A kind that is not in use is cleared:
-    /// otherwise it would contain, when it is used again, old failures without the successes since.
+    /// otherwise, when used again, it would contain old failures without the successes since.
     pub(crate) fn apply_settings(&self, size: Option<WindowSize>) {
         self.calls.apply_settings(if let Some(WindowSize::Calls(calls)) = size { calls } else { 0 });
         if !matches!(size, Some(WindowSize::Time(_))) {
@@ -153,7 +153,7 @@ const fn tag(epoch: u32) -> u64 {
 }
 
 /// Increments a counter and returns the new count; `None` if the counter belongs to another epoch.
-fn count<A: AtomicCell>(cell: &A, epoch: u32) -> Option<u64> {
+fn increment<A: AtomicCell>(cell: &A, epoch: u32) -> Option<u64> {
     // ORDERING: AcqRel: a thread that sees a count also sees the counts that were made in other cells before it.
     let mut found = cell.load(Ordering::Acquire);
     while found & !COUNT_MASK == tag(epoch) {
@@ -166,16 +166,16 @@ fn count<A: AtomicCell>(cell: &A, epoch: u32) -> Option<u64> {
     None
 }
 
-/// The count of a counter; `None` if the counter belongs to another epoch.
-fn counted<A: AtomicCell>(cell: &A, epoch: u32) -> Option<u64> {
-    // ORDERING: Acquire pairs with the AcqRel of `count`.
+/// Returns the count of a counter; `None` if the counter belongs to another epoch.
+fn load_count<A: AtomicCell>(cell: &A, epoch: u32) -> Option<u64> {
+    // ORDERING: Acquire pairs with the AcqRel of `increment`.
     let found = cell.load(Ordering::Acquire);
     (found & !COUNT_MASK == tag(epoch)).then_some(found & COUNT_MASK)
 }
 
 /// Moves a counter to another epoch without a change of its count, which is returned.
 fn retag<A: AtomicCell>(cell: &A, epoch: u32) -> u64 {
-    // ORDERING: AcqRel, as in `count`.
+    // ORDERING: AcqRel, as in `increment`.
     let mut found = cell.load(Ordering::Acquire);
     loop {
         let count = found & COUNT_MASK;

@@ -1,6 +1,6 @@
 //! The steps that are not caused by a call: manual overrides, changed settings, a change of the clock.
 
-use super::{Circuit, Phase, flags, fresh, layout::MAX_FAILED};
+use super::{Circuit, Phase, flags, initial_phase, layout::MAX_FAILED};
 use crate::{breaker::parameters::Parameters, clock::Moment, errors::PackedReason};
 
 impl Circuit {
@@ -21,7 +21,7 @@ impl Circuit {
             Some(until) => Phase::OpenUntil { failed, until: until.as_micros() },
             None => Phase::Open { failed, since: now.as_micros() },
         };
-        if is_open { self.changed(phase) } else { Some(self.next(phase, PackedReason::OVERRIDE)) }
+        if is_open { self.changed(phase) } else { Some(self.next_epoch(phase, PackedReason::OVERRIDE)) }
     }
 
     /// Closes an open or half-open circuit as a recovery does.
@@ -49,7 +49,7 @@ impl Circuit {
 
     /// Closes the circuit with all counts at 0, in a new epoch, so that the results of calls in flight change nothing.
     pub(crate) const fn reset(self, parameters: &Parameters) -> Self {
-        self.next(fresh(parameters), PackedReason::NONE)
+        self.next_epoch(initial_phase(parameters), PackedReason::NONE)
     }
 
     /// Applies changed settings; `None` if the circuit does not change.
@@ -58,7 +58,7 @@ impl Circuit {
             Phase::Closed { failures, ramp, .. } => {
                 self.changed(Phase::Closed { flags: flags(parameters), failures, ramp })
             }
-            // Enough successes are counted for the new settings, so no further trial call would be admitted.
+            // Enough successes are counted for the new settings. No further trial call would be admitted, so the circuit closes here.
             Phase::HalfOpen { succeeded, .. } if succeeded >= parameters.half_open_max_calls => {
                 Some(self.recovered(parameters, now))
             }
@@ -70,7 +70,7 @@ impl Circuit {
     /// become `now`, and ends keep their remaining time. This is not a transition.
     pub(crate) fn rebase(self, now: Moment, ahead: u64) -> Self {
         let (now, earlier) = (now.as_micros(), |moment: u64| moment.saturating_sub(ahead));
-        self.with(match self.phase() {
+        self.with_phase(match self.phase() {
             Phase::Closed { flags, failures, ramp } => Phase::Closed { flags, failures, ramp: ramp.map(|_| now) },
             Phase::Open { failed, .. } => Phase::Open { failed, since: now },
             Phase::OpenUntil { failed, until } => Phase::OpenUntil { failed, until: earlier(until) },
@@ -84,16 +84,16 @@ impl Circuit {
 
     /// Enters an overridden state. A new expiry for the current state is not a transition.
     fn enter_override(self, phase: Phase) -> Option<Self> {
-        if self.with(phase).word().state() == self.word().state() {
+        if self.with_phase(phase).word().state() == self.word().state() {
             self.changed(phase)
         } else {
-            Some(self.next(phase, PackedReason::NONE))
+            Some(self.next_epoch(phase, PackedReason::NONE))
         }
     }
 
     /// The circuit in another phase of the same epoch; `None` if nothing changes.
     fn changed(self, phase: Phase) -> Option<Self> {
-        let changed = self.with(phase);
+        let changed = self.with_phase(phase);
         (changed != self).then_some(changed)
     }
 }

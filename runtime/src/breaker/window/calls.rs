@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use once_cell::race::OnceBox;
 
-use super::{Counts, Record, count, counted, order_by_rmw, retag};
+use super::{Counts, Record, increment, load_count, order_by_rmw, retag};
 use crate::breaker::state::atomic::AtomicCell;
 
 /// The window described in the module documentation. There is a ring for each power of two. Entries are written to the smallest ring that
@@ -55,7 +55,7 @@ impl<A: AtomicCell + Default> CallsWindow<A> {
     }
 
     pub(super) fn record(&self, record: Record, epoch: u32, calls: u32) {
-        let Some(number) = count(&self.last, epoch) else { return };
+        let Some(number) = increment(&self.last, epoch) else { return };
         if !record.is_adverse() {
             return;
         }
@@ -65,7 +65,7 @@ impl<A: AtomicCell + Default> CallsWindow<A> {
         let Some(cell) = usize::try_from(number).ok().and_then(|number| ring.get(number & (ring.len() - 1))) else {
             return;
         };
-        // ORDERING: Acquire and Release, as in `count`.
+        // ORDERING: Acquire and Release, as in `increment`.
         let mut found = cell.load(Ordering::Acquire);
         // If the thread was suspended for a whole window, the cell holds a later entry, which is kept.
         while number_of(found) < number {
@@ -78,8 +78,8 @@ impl<A: AtomicCell + Default> CallsWindow<A> {
     }
 
     pub(super) fn counts(&self, epoch: u32, calls: u32) -> Counts {
-        // The Acquire of `counted` makes the entries of earlier calls visible.
-        let Some(last) = counted(&self.last, epoch) else { return Counts::default() };
+        // The Acquire of `load_count` makes the entries of earlier calls visible.
+        let Some(last) = load_count(&self.last, epoch) else { return Counts::default() };
         // ORDERING: Acquire pairs with the Release of `reset`: entries below the floor are excluded.
         let floor = self.floor.load(Ordering::Acquire).max(last.saturating_sub(u64::from(calls)));
         let entries = self.rings.iter().filter_map(OnceBox::get).flatten().map(|cell| cell.load(Ordering::Acquire));

@@ -18,7 +18,7 @@ use std::{
     },
 };
 
-use super::{Counts, Record, count, counted, order_by_rmw, retag};
+use super::{Counts, Record, increment, load_count, order_by_rmw, retag};
 use crate::{breaker::state::atomic::AtomicCell, clock};
 
 /// The window described in the module documentation. A baseline takes 32 bytes.
@@ -28,9 +28,9 @@ pub(super) struct TimeWindow<A = AtomicU64> {
     calls: A,
     failed: A,
     slow: A,
-    /// The start of the current bucket. Before the first bucket of an epoch it is the number of the epoch, which is far in the past as a
-    /// moment.
-    bucket: A,
+    /// The start of the current bucket. Before the first bucket of an epoch, it is the number of the epoch, which is earlier than any
+    /// start.
+    bucket_start: A,
     baselines: Mutex<Baselines>,
 }
 
@@ -76,9 +76,9 @@ impl<A: AtomicCell> TimeWindow<A> {
         // This follows the change of the baselines: a thread that loads the number of the epoch finds that epoch in the baselines. A
         // delayed thread that stored a baseline before the change has loaded an earlier value.
         // ORDERING: AcqRel: an exchange instead of a store, so that it comes after the exchange of a delayed thread.
-        let mut found = self.bucket.load(Ordering::Relaxed);
+        let mut found = self.bucket_start.load(Ordering::Relaxed);
         while let Err(changed) =
-            self.bucket.compare_exchange_weak(found, u64::from(epoch), Ordering::AcqRel, Ordering::Relaxed)
+            self.bucket_start.compare_exchange_weak(found, u64::from(epoch), Ordering::AcqRel, Ordering::Relaxed)
         {
             found = changed;
         }
@@ -87,14 +87,14 @@ impl<A: AtomicCell> TimeWindow<A> {
     pub(super) fn record(&self, record: Record, epoch: u32, window: u64, now: impl Fn() -> u64) {
         let read = now();
         // ORDERING: Relaxed: the value only decides when the baselines are read, and a transition publishes it.
-        let bucket = self.bucket.load(Ordering::Relaxed);
+        let bucket = self.bucket_start.load(Ordering::Relaxed);
         if read.saturating_sub(bucket) >= bucket_length(window) || clock::is_different_clock(read, bucket, &now) {
             self.start_bucket(bucket, epoch, window, read, &now);
         }
         // Calls are counted before failures and read after them, so that a rate is never read too high.
         for (cell, counts) in [(&self.calls, true), (&self.failed, record.failed), (&self.slow, record.slow)] {
             if counts {
-                _ = count(cell, epoch);
+                _ = increment(cell, epoch);
             }
         }
         if record.is_adverse() {
@@ -116,8 +116,8 @@ impl<A: AtomicCell> TimeWindow<A> {
             }
         };
         let Some(Baseline { counts: before, .. }) = first else { return Counts::default() };
-        let (slow, failed) = (counted(&self.slow, epoch), counted(&self.failed, epoch));
-        let (Some(slow), Some(failed), Some(calls)) = (slow, failed, counted(&self.calls, epoch)) else {
+        let (slow, failed) = (load_count(&self.slow, epoch), load_count(&self.failed, epoch));
+        let (Some(slow), Some(failed), Some(calls)) = (slow, failed, load_count(&self.calls, epoch)) else {
             return Counts::default();
         };
         Counts {
@@ -130,12 +130,12 @@ impl<A: AtomicCell> TimeWindow<A> {
     /// Starts a new bucket after the one that started at `bucket`, unless another thread has just done so.
     #[cold]
     fn start_bucket(&self, bucket: u64, epoch: u32, window: u64, read: u64, now: impl Fn() -> u64) {
-        let counted = [&self.calls, &self.failed, &self.slow].map(|cell| counted(cell, epoch));
+        let counted = [&self.calls, &self.failed, &self.slow].map(|cell| load_count(cell, epoch));
         let [Some(calls), Some(failed), Some(slow)] = counted else { return };
         let baseline = Baseline { at: read, counts: Counts { calls, failed, slow } };
         let Some(start) = self.baselines().start_bucket(epoch, window, baseline, now) else { return };
         // ORDERING: AcqRel, as in `expire_bucket`. If the exchange fails, the next call reads the baselines again.
-        _ = self.bucket.compare_exchange_weak(bucket, start, Ordering::AcqRel, Ordering::Relaxed);
+        _ = self.bucket_start.compare_exchange_weak(bucket, start, Ordering::AcqRel, Ordering::Relaxed);
     }
 
     fn baselines(&self) -> MutexGuard<'_, Baselines> {

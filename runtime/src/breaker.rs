@@ -1,10 +1,10 @@
 //! Circuit breakers.
 //!
-//! - [`state`] is the state machine, as pure functions and shared between threads by compare-and-swap.
-//! - [`window`] has the sliding windows of breakers that judge by rates; [`totals`](crate::totals) counts all calls.
+//! - [`state`] is the state machine: pure functions, applied to the shared state by compare-and-swap.
+//! - [`window`] has the sliding windows of rate-based breakers; [`totals`](crate::totals) counts all calls.
 //! - [`engine`] combines these for each call, with the [`history`] and events.
-//! - [`config`] has the settings as users write them, [`parameters`] the same as numbers, and [`settings`] those in force.
-//! - [`permit`] is the public interface to one call, [`snapshot`] to a reading, [`manual_override`] to manual control.
+//! - [`config`] has the public settings, [`parameters`] their numeric form for the state machine, [`settings`] the settings in force.
+//! - [`permit`] has the permit for one call, [`snapshot`] the state and counts at one moment, [`manual_override`] manual control.
 //! - `keyed` has one breaker per key, and [`named`] makes breakers part of the registry.
 
 mod config;
@@ -55,17 +55,19 @@ use crate::{
     totals::Totals,
 };
 
-/// A circuit breaker: it rejects calls to a failing dependency, and later admits a few trial calls.
+/// A circuit breaker: it rejects calls to a failing dependency, and admits trial calls after a recovery timeout.
 ///
 /// A closed circuit admits every call and counts failures in a row. At the failure threshold it opens: calls are rejected at once with
-/// [`CircuitOpen`], until the recovery timeout has passed. A half-open circuit admits a few trial calls; enough successes close it, and one
-/// failure opens it again.
+/// [`CircuitOpen`], until the recovery timeout has passed. A half-open circuit admits a few trial calls:
+/// [`half_open_max_calls`](BreakerConfig::half_open_max_calls) successes close it, and one failure opens it again.
 ///
 /// There is no timer and no background thread. An open circuit becomes half-open with the first call after its recovery timeout; its state
 /// reads `half-open` as soon as the timeout has passed.
 ///
-/// A call through a closed breaker with no failures counted takes no lock, reads no clock and writes no memory that another thread writes.
-/// The first call of a breaker allocates 4 KiB for its totals, and the first call of a thread takes a lock.
+/// Without a [`window`](BreakerConfig::window) and outside of a [`ramp_up`](BreakerConfig::ramp_up), a call through a closed breaker with
+/// no counted failures takes no lock and reads no clock. The totals are counted without sharing a cache line between threads, except in a
+/// breaker with a key and beyond 64 threads. The first call of a breaker allocates 4 KiB for its totals, and the first call of a thread
+/// takes a lock.
 ///
 /// ```
 /// use std::io;
@@ -106,6 +108,9 @@ impl CircuitBreaker {
     /// - Open: the new recovery timeout applies to the current open state.
     /// - Half-open: the new number of trial calls applies. If that many have succeeded already, the circuit closes.
     ///
+    /// The new settings take precedence over all others, including those from a file and the environment, until
+    /// [`reset_config`](Self::reset_config).
+    ///
     /// ```
     /// use steadfast::{BreakerConfig, CircuitBreaker};
     ///
@@ -114,14 +119,12 @@ impl CircuitBreaker {
     /// STOCK.reset_config();
     /// assert_eq!(STOCK.config(), BreakerConfig::new());
     /// ```
-    ///
-    /// The settings replace all others, those from a file and the environment included, until [`reset_config`](Self::reset_config).
     pub fn reconfigure(&self, config: BreakerConfig) {
         self.set_live(Some(config));
     }
 
-    /// Removes the settings of [`reconfigure`](Self::reconfigure). The settings of the code are in force again, modified by those from a file
-    /// and the environment.
+    /// Removes the settings of [`reconfigure`](Self::reconfigure). The declared settings apply again, overridden by those from a file and
+    /// the environment.
     pub fn reset_config(&self) {
         self.set_live(None);
     }
@@ -129,13 +132,15 @@ impl CircuitBreaker {
     fn set_live(&self, live: Option<BreakerConfig>) {
         let changed = self.settings.change(|layers| layers.set_live(live));
         self.apply_settings();
-        events::config_applied(ConfigLayer::Live, || changed.map(|config| self.changed(config)).into_iter().collect());
+        events::config_applied(ConfigLayer::Live, || {
+            changed.map(|config| self.config_change(config)).into_iter().collect()
+        });
     }
 
     /// Replaces the settings from a file and the environment. The caller then calls [`apply_settings`](Self::apply_settings).
     #[cfg(feature = "config")]
     pub(crate) fn set_outside(&self, outside: Option<BreakerConfig>) -> Option<ConfigChange> {
-        self.settings.change(|layers| layers.set_outside(outside)).map(|config| self.changed(config))
+        self.settings.change(|layers| layers.set_outside(outside)).map(|config| self.config_change(config))
     }
 
     /// Applies the settings in force to the current state.
@@ -143,11 +148,11 @@ impl CircuitBreaker {
         self.view().apply_settings();
     }
 
-    fn changed(&self, config: BreakerConfig) -> ConfigChange {
+    fn config_change(&self, config: BreakerConfig) -> ConfigChange {
         PolicyConfig::change(self.name(), Some(config))
     }
 
-    /// The name of the breaker.
+    /// Returns the name of the breaker.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.settings.name
@@ -171,19 +176,19 @@ impl<K: Keying> CircuitBreaker<K> {
         Ok(Permit::new(self, admission))
     }
 
-    /// Requests admission for one call, with the rejection as the error type of the caller.
+    /// Requests admission for one call, with the rejection converted into the caller's error type.
     #[inline]
-    fn acquire_or_fail<E: From<CircuitOpen>>(&self) -> Result<Permit<'_, K>, E> {
-        /// The path of calls that need more than the state word, out of line.
+    fn acquire_or_reject<E: From<CircuitOpen>>(&self) -> Result<Permit<'_, K>, E> {
+        /// The slow path, out of line: the state word alone does not decide.
         #[cold]
         #[inline(never)]
-        fn guarded<K: Keying, E: From<CircuitOpen>>(breaker: &CircuitBreaker<K>) -> Result<Permit<'_, K>, E> {
+        fn slow_path<K: Keying, E: From<CircuitOpen>>(breaker: &CircuitBreaker<K>) -> Result<Permit<'_, K>, E> {
             breaker.try_acquire().map_err(CircuitOpen::into_error)
         }
 
-        match self.view().admit_freely() {
+        match self.view().admit_fast() {
             Some(admission) => Ok(Permit::new(self, admission)),
-            None => guarded(self),
+            None => slow_path(self),
         }
     }
 
@@ -194,7 +199,7 @@ impl<K: Keying> CircuitBreaker<K> {
     /// Returns the error of `work`, or the rejection converted from [`CircuitOpen`].
     #[inline]
     pub fn call<T, E: From<CircuitOpen>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        let mut permit = self.acquire_or_fail::<E>()?;
+        let mut permit = self.acquire_or_reject::<E>()?;
         let mark = PanicMark::new(&mut permit);
         let result = work();
         mark.returned();
@@ -215,7 +220,7 @@ impl<K: Keying> CircuitBreaker<K> {
     ///
     /// # Cancellation
     ///
-    /// A future that is dropped before its end counts as cancelled, not as a failure, and gives its permit back.
+    /// A future that is dropped before it completes counts as cancelled, not as a failure, and its permit is released.
     ///
     /// # Errors
     ///
@@ -232,35 +237,35 @@ impl<K: Keying> CircuitBreaker<K> {
     /// # }
     /// ```
     pub async fn call_async<T, E: From<CircuitOpen>>(&self, work: impl AsyncFnOnce() -> Result<T, E>) -> Result<T, E> {
-        let mut permit = self.acquire_or_fail::<E>()?;
-        // The code that creates the future runs with the first poll.
+        let mut permit = self.acquire_or_reject::<E>()?;
+        // The inner `async` block defers the code that creates the future to the first poll, where a panic in it is detected.
         let result = Polled::new(&mut permit, pin!(async { work().await })).await;
         permit.end(&result);
         result
     }
 
-    /// The state that the next call finds. Reading it takes no permit and causes no transition.
+    /// Returns the state that applies to the next call. Acquires no permit and causes no transition.
     ///
-    /// An open circuit reads as half-open once its recovery timeout has passed, although the transition and its event come with the next
-    /// call. After an override with an expiry, a forced open circuit reads as half-open and a disabled one as closed.
+    /// An open circuit reads as half-open once its recovery timeout has passed, although only the next call makes the transition and emits
+    /// its event. Once an override has expired, a forced open circuit reads as half-open and a disabled one as closed.
     #[must_use]
     pub fn state(&self) -> BreakerState {
         self.view().state()
     }
 
-    /// The settings in force.
+    /// Returns the settings in force.
     #[must_use]
     pub fn config(&self) -> BreakerConfig {
         self.view().config()
     }
 
-    /// A consistent reading of state, counts, reasons and times.
+    /// Returns the state, counts, reasons and times at one moment.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.view().snapshot()
     }
 
-    /// The last 32 changes of state and the last 8 rejections, oldest first.
+    /// Returns the last 32 changes of state and the last 8 rejections, oldest first.
     ///
     /// At most one rejection per second is stored. The list is empty until the first change of state or rejection.
     #[must_use]
@@ -268,7 +273,7 @@ impl<K: Keying> CircuitBreaker<K> {
         self.view().recent()
     }
 
-    /// Rejects every call, without an expiry, until [`reset`](Self::reset) or [`disable`](Self::disable).
+    /// Rejects every call until [`reset`](Self::reset) or [`disable`](Self::disable).
     pub fn force_open(&self) {
         self.apply_override(&Override::force_open());
     }
@@ -278,8 +283,7 @@ impl<K: Keying> CircuitBreaker<K> {
         self.apply_override(&Override::force_open().expires_in(duration));
     }
 
-    /// Admits every call and never opens, without an expiry, until [`reset`](Self::reset) or [`force_open`](Self::force_open). Totals are
-    /// still counted.
+    /// Admits every call and never opens, until [`reset`](Self::reset) or [`force_open`](Self::force_open). Totals are still counted.
     pub fn disable(&self) {
         self.apply_override(&Override::disable());
     }
@@ -322,7 +326,7 @@ impl<K: Keying> fmt::Debug for CircuitBreaker<K> {
     }
 }
 
-/// The `Display` of its [`snapshot`](CircuitBreaker::snapshot).
+/// Displays the [`snapshot`](CircuitBreaker::snapshot).
 impl<K: Keying> fmt::Display for CircuitBreaker<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.snapshot().fmt(f)

@@ -51,8 +51,8 @@ use crate::{
 ///
 /// # Serialization
 ///
-/// With the feature `serde` it implements `Serialize`. The fields have the names of the options, and durations are numbers of seconds. A
-/// window is `{"calls": 100}` or `{"time": 60.0}`, an exponential `recovery_timeout` is an object of `base`, `factor` and `max`.
+/// With the feature `serde`, `BreakerConfig` implements `Serialize`. The fields are named after the options, and durations are in seconds.
+/// A window is `{"calls": 100}` or `{"time": 60.0}`; an exponential `recovery_timeout` is an object with `base`, `factor` and `max`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct BreakerConfig {
@@ -74,7 +74,7 @@ pub struct BreakerConfig {
 /// Equality is total, because no rate is a NaN.
 impl Eq for BreakerConfig {}
 
-/// The sliding window of a breaker that judges by rates.
+/// The sliding window of a rate-based breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Window(Size);
@@ -87,7 +87,7 @@ enum Size {
     Time(Duration),
 }
 
-/// A recovery timeout; fixed if `max` equals `base`.
+/// A recovery timeout, which is fixed if `max` equals `base`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct RecoveryTimeout {
     base: Duration,
@@ -96,10 +96,10 @@ struct RecoveryTimeout {
 }
 
 impl Window {
-    /// A window of the last `calls` calls, exactly: each new call replaces the oldest.
+    /// Creates a count-based window of exactly the last `calls` calls: each new call replaces the oldest.
     ///
-    /// From the first failure on, it takes 8 bytes for each call, rounded up to a power of two calls. Each failed or slow call scans the
-    /// whole window, so prefer hundreds of calls to hundreds of thousands.
+    /// The first failed or slow call allocates 8 bytes for each call of the window, with `calls` rounded up to a power of two. Each failed
+    /// or slow call scans the whole window, so prefer hundreds of calls to hundreds of thousands.
     ///
     /// # Panics
     ///
@@ -109,10 +109,10 @@ impl Window {
         valid!(Self::try_calls(calls))
     }
 
-    /// A window of the calls of the last `time`.
+    /// Creates a time-based window of the calls within the last `time`.
     ///
-    /// It consists of 16 buckets. A call older than `time` is never counted; a call that is younger than that by up to a sixteenth of `time`
-    /// may already be excluded. From the first call on, it takes up to 1 KiB.
+    /// The window consists of 16 buckets. A call older than `time` is never counted; a call in the oldest sixteenth of `time` may already
+    /// be excluded. From the first call on, the window takes up to 1 KiB.
     ///
     /// # Panics
     ///
@@ -124,7 +124,7 @@ impl Window {
 }
 
 impl BreakerConfig {
-    /// The default settings: the circuit opens after 5 failures in a row, for 30 s, and closes after 3 successful trial calls.
+    /// Returns the default settings: the circuit opens after 5 failures in a row, for 30 s, and closes after 3 successful trial calls.
     ///
     /// Five failures in a row are rarely a coincidence; gobreaker opens after more than five by default. 30 s is enough for a process to
     /// restart, and too short to page anyone. There is more than one trial call, because the first response of a restarting service is a
@@ -146,32 +146,34 @@ impl BreakerConfig {
         }
     }
 
-    /// Settings for a dependency that every request needs, such as payment or login: 3 failures in a row, 15 s.
+    /// Returns settings for a dependency that every request needs, such as payment or login: 3 failures in a row, 15 s.
     ///
-    /// It opens early, because each failing call keeps a user waiting, and retries early, because each second in the open state rejects
-    /// users.
+    /// The circuit opens early, because each failing call keeps a user waiting, and admits trial calls early, because each second in the
+    /// open state rejects users.
     #[must_use]
     pub const fn critical() -> Self {
         Self::new().failure_threshold(3).recovery_timeout(Duration::from_secs(15))
     }
 
-    /// Settings for a nice-to-have dependency, such as recommendations, avatars or tracking: 10 failures in a row, 60 s.
+    /// Returns settings for a nice-to-have dependency, such as recommendations, avatars or tracking: 10 failures in a row, 60 s.
     ///
-    /// It opens late, so that a short disturbance does not remove the content, and waits longer, since recovery is not urgent.
+    /// The circuit opens late, so that a short disturbance does not remove the content, and stays open longer, since recovery is not
+    /// urgent.
     #[must_use]
     pub const fn non_critical() -> Self {
         Self::new().failure_threshold(10).recovery_timeout(Duration::from_mins(1))
     }
 
-    /// Settings for a third-party service with rate limits and short outages: 3 failures in a row, 30 s.
+    /// Returns settings for a third-party service with rate limits and short outages: 3 failures in a row, 30 s.
     ///
-    /// It opens early, because failing calls count towards the rate limit of the other side. Single failures are left to a retry.
+    /// The circuit opens early, because failing calls count towards the rate limit of the service. Combine it with a retry, which handles
+    /// single failures.
     #[must_use]
     pub const fn flaky_api() -> Self {
         Self::new().failure_threshold(3).recovery_timeout(Duration::from_secs(30))
     }
 
-    /// Settings for a database: 5 failures in a row, 30 s.
+    /// Returns settings for a database: 5 failures in a row, 30 s.
     ///
     /// A failover or restart takes 10 to 30 s, and every call fails during that time. Occasional deadlocks and timeouts under load do not
     /// reach five failures in a row.
@@ -194,26 +196,26 @@ impl BreakerConfig {
 
     /// Sets a sliding window: the circuit opens at a rate of failed or slow calls, instead of after failures in a row. None by default.
     ///
-    /// The rates are compared when a call has failed or was slow, never on a success: a rate that rises because old successes leave the
-    /// window opens the circuit only with the next failure. A circuit that closes starts with an empty window.
+    /// The rates are evaluated when a call has failed or was slow, never when it succeeded in time. If a rate rises because old successes
+    /// leave the window, the circuit opens only with the next failed or slow call. A circuit that closes starts with an empty window.
     #[must_use]
     pub const fn window(mut self, window: Window) -> Self {
         self.window = Some(window);
         self
     }
 
-    /// Sets the failure rate in the [`window`](Self::window) from which the circuit opens, above 0 and at most 1; 0.5 by default.
+    /// Sets the failure rate at which the circuit opens, in the [`window`](Self::window); above 0 and at most 1, 0.5 by default.
     ///
     /// # Panics
     ///
-    /// If it is not in `0.0..=1.0`, or 0. In a `const` or `static` that is a compile error.
+    /// If `rate` is not above 0 and at most 1. In a `const` or `static` that is a compile error.
     #[must_use]
     pub const fn failure_rate(self, rate: f64) -> Self {
         valid!(self.try_failure_rate(rate))
     }
 
-    /// Sets the number of calls that the [`window`](Self::window) must hold before its rates can open the circuit; 10 by default. A window of
-    /// fewer calls must be full.
+    /// Sets the number of calls that the [`window`](Self::window) must hold before its rates can open the circuit; 10 by default. A smaller
+    /// count-based window must be full.
     ///
     /// # Panics
     ///
@@ -223,8 +225,8 @@ impl BreakerConfig {
         valid!(self.try_min_calls(calls))
     }
 
-    /// Sets the duration from which a call is slow, for the slow-call rate in the [`window`](Self::window); none by default. Successes and
-    /// failures can both be slow.
+    /// Sets the minimum duration of a slow call, for the slow-call rate in the [`window`](Self::window); by default no call is slow.
+    /// Successes and failures can both be slow.
     ///
     /// A slow trial call counts as failed, because the service has not recovered. Ignored and cancelled calls are never slow.
     ///
@@ -236,23 +238,23 @@ impl BreakerConfig {
         valid!(self.try_slow_call(duration))
     }
 
-    /// Sets the slow-call rate in the [`window`](Self::window) from which the circuit opens, above 0 and at most 1; 0.5 by default. Without
+    /// Sets the slow-call rate at which the circuit opens, in the [`window`](Self::window); above 0 and at most 1, 0.5 by default. Without
     /// [`slow_call`](Self::slow_call) no call is slow.
     ///
     /// # Panics
     ///
-    /// If it is not in `0.0..=1.0`, or 0. In a `const` or `static` that is a compile error.
+    /// If `rate` is not above 0 and at most 1. In a `const` or `static` that is a compile error.
     #[must_use]
     pub const fn slow_call_rate(self, rate: f64) -> Self {
         valid!(self.try_slow_call_rate(rate))
     }
 
-    /// Sets a fixed recovery timeout: the time for which the circuit stays open before it admits trial calls. 30 s by default. Rounded up to
-    /// whole microseconds.
+    /// Sets a fixed recovery timeout: the time for which the circuit stays open before it admits trial calls. 30 s by default. Rounded up
+    /// to whole microseconds.
     ///
-    /// A trial call that never ends holds its permit for at most one more `recovery_timeout`. A call that comes that long after the start of
-    /// the oldest trial call in flight begins a new round, in which the permits of all trial calls in flight are available again. Their
-    /// results still count.
+    /// A trial call that never ends holds its permit for at most one more recovery timeout. The first call that arrives so long after the
+    /// start of the oldest trial call in flight begins a new round, in which the permits of all trial calls in flight are available again.
+    /// Their outcomes still count.
     ///
     /// # Panics
     ///
@@ -262,8 +264,8 @@ impl BreakerConfig {
         valid!(self.try_recovery_timeout(timeout))
     }
 
-    /// Sets a recovery timeout that grows: `base` at first, multiplied by `factor` after each failed recovery, at most `max`. A circuit that
-    /// closes starts with `base` again.
+    /// Sets a recovery timeout that grows: `base` at first, multiplied by `factor` after each failed recovery, at most `max`. A circuit
+    /// that closes starts with `base` again.
     ///
     /// # Panics
     ///
@@ -273,12 +275,12 @@ impl BreakerConfig {
         valid!(self.try_exponential_recovery(base, factor, max))
     }
 
-    /// Adds a random share of the recovery timeout to it, up to `share`, so that instances whose circuits opened together do not send their
-    /// trial calls together. 0.1 adds up to 10 %, also beyond the `max` of an exponential timeout. 0 by default.
+    /// Sets the jitter of the recovery timeout: a random addition of up to this share, so that instances whose circuits opened together do
+    /// not send their trial calls together. 0.1 adds up to 10 %, even beyond the `max` of an exponential timeout. 0 by default.
     ///
     /// # Panics
     ///
-    /// If it is not in `0.0..=1.0`. In a `const` or `static` that is a compile error.
+    /// If `share` is not in `0.0..=1.0`. In a `const` or `static` that is a compile error.
     #[must_use]
     pub const fn recovery_jitter(self, share: f64) -> Self {
         valid!(self.try_recovery_jitter(share))
@@ -286,9 +288,8 @@ impl BreakerConfig {
 
     /// Sets the number of trial calls that a half-open circuit admits, and of successes that close it; 3 by default.
     ///
-    /// A failed trial call opens the circuit again at once. An ignored or cancelled one gives its permit back. No more trial calls are in
-    /// flight at once, except those whose permits became available again in a new round: see
-    /// [`recovery_timeout`](Self::recovery_timeout).
+    /// A failed trial call opens the circuit again at once. An ignored or cancelled one releases its permit. At most this number of trial
+    /// calls is in flight, apart from those of earlier rounds: see [`recovery_timeout`](Self::recovery_timeout).
     ///
     /// # Panics
     ///
@@ -298,20 +299,21 @@ impl BreakerConfig {
         valid!(self.try_half_open_max_calls(calls))
     }
 
-    /// Sets the time in which the load returns after a recovery: the admitted share of the calls grows evenly from a tenth to all of them.
-    /// Zero, the default, admits all calls at once.
+    /// Sets the duration of the ramp-up after a recovery, in which the admitted share of the calls grows linearly from a tenth to all of
+    /// them. Zero, the default, admits all calls at once.
     ///
-    /// It is for a service that has to fill its caches, or that the full load would overload again. The other calls are rejected with
-    /// [`OpenReason::RampingUp`](crate::OpenReason::RampingUp), although the circuit is closed.
+    /// Use a ramp-up for a service that has to fill its caches, or that the full load would overload again. The other calls are rejected
+    /// with [`OpenReason::RampingUp`](crate::OpenReason::RampingUp), although the circuit is closed.
     #[must_use]
     pub const fn ramp_up(mut self, duration: Duration) -> Self {
         self.ramp_up = duration;
         self
     }
 
-    /// Admits every call, but decides and counts as usual, to try settings before they take effect. False by default.
+    /// Sets whether the breaker admits every call but decides and counts as usual, to try settings before they take effect. False by
+    /// default.
     ///
-    /// A call that would have been rejected is counted as a rejection, and its result changes only the totals.
+    /// A call that would have been rejected is counted as a rejection, and its outcome changes only the totals.
     #[must_use]
     pub const fn observe_only(mut self, observe_only: bool) -> Self {
         self.observe_only = observe_only;
@@ -329,8 +331,8 @@ impl BreakerConfig {
         };
         let policy = match self.window {
             None => TripPolicy::Consecutive { threshold: self.failure_threshold },
-            Some(Window(extent)) => {
-                let (window, max_calls) = match extent {
+            Some(Window(size)) => {
+                let (window, max_calls) = match size {
                     Size::Calls(calls) => (WindowSize::Calls(calls), calls),
                     Size::Time(time) => (WindowSize::Time(micros(time)), u32::MAX),
                 };
@@ -388,14 +390,14 @@ impl Default for BreakerConfig {
     }
 }
 
-/// The settings in the syntax of the attribute: `failure_threshold = 5, recovery_timeout = 30s, half_open_max_calls = 3`. Options that are
-/// off are omitted.
+/// Displays the settings in the syntax of the attribute: `failure_threshold = 5, recovery_timeout = 30s, half_open_max_calls = 3`. Options
+/// that are off are omitted.
 impl fmt::Display for BreakerConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.window {
             None => write!(f, "failure_threshold = {}", self.failure_threshold)?,
-            Some(Window(extent)) => {
-                match extent {
+            Some(Window(size)) => {
+                match size {
                     Size::Calls(calls) => write!(f, "window = calls({calls})")?,
                     Size::Time(time) => write!(f, "window = time({time:?})")?,
                 }

@@ -2,10 +2,10 @@
 //!
 //! - [`admit`] decides whether a call is made.
 //! - [`record`] records the outcome of a call.
-//! - [`publish`] makes each change of state and publishes it: history, events and the window of the new state.
-//! - [`inspect`] computes state, snapshot and time left, without a change.
+//! - [`publish`] makes the transitions, one at a time, and updates the window, the history and the events.
+//! - [`inspect`] computes the state, the snapshot and the remaining time, without changing anything.
 //! - [`clock_change`] rebases the stored moments if a test has switched to another clock.
-//! - `eviction` ranks the breakers of keys for eviction.
+//! - `eviction` ranks keyed breakers for eviction.
 
 mod admit;
 mod clock_change;
@@ -38,7 +38,7 @@ use crate::{
     totals::Totals,
 };
 
-/// All of a breaker except its settings.
+/// A breaker without its settings: its state, totals, window, history and key.
 #[derive(Debug)]
 pub(crate) struct Engine {
     circuit: AtomicState,
@@ -50,7 +50,7 @@ pub(crate) struct Engine {
     key: Option<Key>,
 }
 
-/// A borrowed breaker: its engine, and its settings, which breakers of several keys can share.
+/// A borrowed breaker: its engine, and its settings, which keyed breakers share.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BreakerRef<'a> {
     engine: &'a Engine,
@@ -150,7 +150,7 @@ impl<'a> BreakerRef<'a> {
             Action::Close => circuit.close(&parameters, clock::now),
         });
         self.engine.stamp_clock(now);
-        // An override of a state that holds already changes its expiry and reason, without a transition that would store the reason.
+        // An override to the current state changes only the expiry and the reason. No transition stores the reason, so it is stored here.
         let word = changed.map_or_else(|| self.engine.circuit.word(), Circuit::word);
         let is_in_force = match action {
             Action::ForceOpen => word.state() == BreakerState::ForcedOpen,

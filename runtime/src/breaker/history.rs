@@ -1,4 +1,4 @@
-//! The recent history of a breaker, and the entries into each state with the time spent in it.
+//! The recent history of a breaker, and its statistics by state: the number of entries and the time spent.
 
 use std::{
     collections::VecDeque,
@@ -33,7 +33,7 @@ pub enum HistoryEvent {
         from: BreakerState,
         /// The new state.
         to: BreakerState,
-        /// The rule that opened the circuit, with its figures.
+        /// The reason for the new state, with the counts that opened the circuit; `None` if the new state is neither open nor forced open.
         reason: Option<OpenReason>,
         /// The reason that an operator gave for a manual override.
         operator_reason: Option<Arc<str>>,
@@ -46,7 +46,7 @@ pub enum HistoryEvent {
     },
 }
 
-/// The history of a breaker, with the moments and the reason that belong to its current state.
+/// The history of a breaker, with the moments and the operator's reason of its current state.
 #[derive(Debug, Default)]
 pub(super) struct History {
     /// The moment of the last change of state, in microseconds; 0 before the first.
@@ -55,11 +55,11 @@ pub(super) struct History {
     pub(super) stamped_at: AtomicU64,
     /// The number of changes of state.
     pub(super) transitions: AtomicU64,
-    /// The epoch that an override began, and the reason that was given for the override.
+    /// The epoch to which the reason belongs, and the operator's reason for the override that began it.
     pub(super) operator_reason: Mutex<(u32, Option<Arc<str>>)>,
     /// The moment of the last stored rejection, in microseconds.
     rejected_at: AtomicU64,
-    /// The number of trial calls admitted.
+    /// The number of admitted trial calls.
     trial_calls: AtomicU64,
     log: Mutex<Log>,
 }
@@ -85,7 +85,7 @@ struct LogEntry {
 }
 
 impl Log {
-    /// Creates the next entry. Moments of one clock are non-decreasing: a stale reading is replaced by that of the previous entry.
+    /// Creates the next entry. Moments of one clock are non-decreasing: a stale reading is replaced by the moment of the previous entry.
     fn entry(&mut self, at: Moment, what: HistoryEvent) -> LogEntry {
         let is_stale = |last: &Moment| {
             at < *last && !clock::is_different_clock(at.as_micros(), last.as_micros(), clock::now_micros)
@@ -97,19 +97,19 @@ impl Log {
     }
 }
 
-/// The entries into each state and the time spent in it, in the order of [`BreakerState::ALL`]. The current stay is not included.
+/// The number of entries into each state and the time spent in it, in the order of [`BreakerState::ALL`]. In a [`History`], the current
+/// stay is not included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     /// The number of entries into each state.
     pub(crate) entered: [u64; BreakerState::ALL.len()],
     /// The time spent in each state, in microseconds.
     pub(crate) spent: [u64; BreakerState::ALL.len()],
-    /// The number of trial calls admitted.
+    /// The number of admitted trial calls.
     pub(crate) trial_calls: u64,
 }
 
-/// The time of one stay, in microseconds, in two parts: in the stored state, and in its successor after the stored state ended without a
-/// call.
+/// The time of one stay, in microseconds, in two parts: in the stored state, and in its successor after the stored state expired.
 pub(crate) type Spent = [(BreakerState, u64); 2];
 
 impl Tally {
@@ -120,11 +120,12 @@ impl Tally {
     }
 }
 
-/// The number of changes of state that are stored.
+/// The maximum number of stored changes of state.
 const MAX_CHANGES: usize = 32;
-/// The number of rejections that are stored.
+/// The maximum number of stored rejections.
 const MAX_REJECTIONS: usize = 8;
-/// The shortest time between two stored rejections, in microseconds: a burst of rejections takes no lock and does not displace earlier ones.
+/// The minimum time between two stored rejections, in microseconds, so that a burst takes the lock at most once a second and does not
+/// displace earlier ones.
 const MIN_REJECTION_INTERVAL: u64 = 1_000_000;
 
 impl History {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 /// A manual override of a breaker's state, with an optional expiry and reason.
 ///
-/// Operators use it, and code on their behalf, for example code that shares the state of a breaker between the instances of a program.
+/// Overrides come from operators, or from code, for example code that shares the state of a breaker between the instances of a program.
 ///
 /// ```
 /// use std::time::Duration;
@@ -50,11 +50,11 @@ impl Override {
         Self::new(Action::Reset)
     }
 
-    /// Opens the circuit as a failure threshold does, for example because another instance of the program has detected an outage. It is
-    /// half-open after [`expires_in`](Self::expires_in), or without that after its recovery timeout.
+    /// Opens the circuit as a reached failure threshold does, for example because another instance of the program has detected an outage.
+    /// The circuit becomes half-open after [`expires_in`](Self::expires_in), or after its recovery timeout if no expiry is set.
     ///
-    /// For a circuit that is already open, this replaces the end of the open state. A circuit that is forced open or disabled does not
-    /// change until that override expires.
+    /// If the circuit is already open, only the end of the open state changes. A circuit that is forced open or disabled does not change
+    /// until that override expires.
     ///
     /// ```
     /// use std::time::Duration;
@@ -80,7 +80,7 @@ impl Override {
     }
 
     /// Sets the number of failed recoveries for [`open`](Self::open), at most 63, from which an exponential recovery timeout continues to
-    /// grow. A circuit with a higher count of its own keeps that. Other overrides ignore it.
+    /// grow. A circuit whose own count is higher keeps it. Other overrides ignore this number.
     pub const fn failed_recoveries(mut self, recoveries: u32) -> Self {
         if let Action::Open { failed } = &mut self.action {
             #[allow(clippy::cast_possible_truncation, reason = "bounded")]
@@ -100,7 +100,7 @@ impl Override {
         self
     }
 
-    /// Sets the reason, which snapshots, rejections and events contain.
+    /// Sets the reason, which is included in snapshots, rejections and events.
     pub fn reason(mut self, reason: impl Into<Arc<str>>) -> Self {
         self.reason = Some(reason.into());
         self

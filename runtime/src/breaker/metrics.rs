@@ -70,7 +70,7 @@ impl Samples {
         for breakers in KeyedBreakers::registry().all() {
             let name = breakers.name();
             let reading = breakers.measure(top_keys);
-            // If a breaker without keys has the same name, which `validate` reports, the totals are its own.
+            // If a breaker without keys has the same name, which `validate` reports, the totals are those of that breaker.
             if CircuitBreaker::registry().get(name).is_none() {
                 self.add_totals(name, reading.sums);
             }

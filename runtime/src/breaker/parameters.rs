@@ -8,7 +8,7 @@ pub(crate) struct Parameters {
     pub(crate) recovery: Recovery,
     /// The number of trial calls while half-open, and of successes that close the circuit; at least 1.
     pub(crate) half_open_max_calls: u8,
-    /// The time after a recovery in which only a share of the calls is admitted; 0 for none.
+    /// The duration of the ramp-up after a recovery, in which only a share of the calls is admitted; 0 for none.
     pub(crate) ramp_up: u64,
     /// True if the breaker decides and counts but rejects no call.
     pub(crate) observe_only: bool,
@@ -23,14 +23,14 @@ pub(crate) enum TripPolicy {
     Rates(RatePolicy),
 }
 
-/// The thresholds of a breaker that judges by rates. Rates are shares between 0 and 1.
+/// The thresholds of a rate-based breaker. Rates are shares between 0 and 1.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RatePolicy {
     pub(crate) window: WindowSize,
     pub(crate) failure_rate: f64,
-    /// The number of calls that the window must hold before it is judged; at least 1.
+    /// The number of calls that the window must hold before it is evaluated; at least 1.
     pub(crate) min_calls: u64,
-    /// The duration from which a call is slow; `None` if no call is.
+    /// The minimum duration of a slow call; `None` if no call is slow.
     pub(crate) slow_call: Option<u64>,
     pub(crate) slow_call_rate: f64,
 }
@@ -49,9 +49,9 @@ pub(crate) enum WindowSize {
 pub(crate) struct Recovery {
     /// The timeout after no failed recovery.
     pub(crate) base: u64,
-    /// The growth with each failed recovery; at least 1.
+    /// The factor by which each failed recovery multiplies the timeout; at least 1.
     pub(crate) factor: f64,
-    /// The upper bound of the growth.
+    /// The maximum timeout, without jitter.
     pub(crate) max: u64,
     /// The largest share of the timeout that is added at random; 0 for none.
     pub(crate) jitter: f64,
@@ -60,7 +60,7 @@ pub(crate) struct Recovery {
 }
 
 impl Parameters {
-    /// The duration from which a call is slow; `None` if no call is.
+    /// The minimum duration of a slow call; `None` if no call is slow.
     pub(crate) const fn slow_call(&self) -> Option<u64> {
         match self.policy {
             TripPolicy::Rates(RatePolicy { slow_call, .. }) => slow_call,
@@ -68,8 +68,8 @@ impl Parameters {
         }
     }
 
-    /// The open duration after no failed recovery, and after a failed one, for the fast path of rejections. 0 if the duration is not always
-    /// the same, or if no call is rejected.
+    /// The open durations for the fast path of rejections: without a failed recovery, and after one or more. 0 if the duration varies, or
+    /// if no call is rejected.
     pub(super) const fn fixed_open_micros(&self) -> [u64; 2] {
         let Recovery { base, max, jitter, .. } = self.recovery;
         if self.observe_only || jitter != 0.0 {
@@ -140,8 +140,8 @@ impl Parameters {
 }
 
 impl WindowSize {
-    /// Decodes the size of a window without slow calls; `None` without a window, or if calls can be slow. A success needs no other
-    /// parameter.
+    /// Decodes the size of the window if no call can be slow: a success then needs no other parameter. `None` without a window, or if calls
+    /// can be slow.
     #[inline]
     pub(super) const fn without_slow_calls(word: u64) -> Option<Self> {
         if word & TIMED == 0 { Self::decode(word) } else { None }
@@ -175,8 +175,8 @@ impl Recovery {
         (duration as u64).clamp(self.base, self.max.max(self.base))
     }
 
-    /// The open duration of a circuit that opened at `since`, with jitter. The jitter is a hash of `since` and the seed, so that each
-    /// computation returns the same duration.
+    /// The open duration of a circuit that opened at `since`, with jitter. The jitter is a hash of `since` and the seed, so that it is the
+    /// same each time that it is computed.
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_precision_loss,

@@ -14,10 +14,10 @@ use crate::{
 
 /// The permit for one call that a breaker has admitted.
 ///
-/// Report the outcome of the call with [`success`](Self::success) or [`failure`](Self::failure). A permit that is dropped without either, as
-/// by a cancelled future, is ignored: it changes only the totals, and a trial call gives its permit back. That includes a drop during a
-/// panic, which may have nothing to do with the call. [`CircuitBreaker::call`], [`call_async`](CircuitBreaker::call_async) and
-/// `#[circuit_breaker]` count a panic in the call itself as a failure.
+/// Report the outcome of the call with [`success`](Self::success) or [`failure`](Self::failure). If the permit is dropped without either,
+/// for example by a cancelled future, the call is ignored: only the totals change, and the permit of a trial call is released. That
+/// includes a drop during a panic, because the panic may be unrelated to the call. [`CircuitBreaker::call`],
+/// [`call_async`](CircuitBreaker::call_async) and `#[circuit_breaker]` count a panic in the call itself as a failure.
 ///
 /// An outcome that is reported after the circuit has changed state changes only the totals.
 ///
@@ -89,19 +89,20 @@ impl<K: Keying> Drop for Permit<'_, K> {
     }
 }
 
-/// Marks a permit if the code of its call panics: created before that code runs, and ended by [`returned`](Self::returned) after it. If it
-/// is dropped instead, a panic passes through, and the permit counts as a failure when it is dropped.
+/// A guard that marks a permit if the call panics. It is created just before the code of the call runs, and disarmed by
+/// [`returned`](Self::returned) after that code. If the guard is dropped instead, the code has panicked, and the permit counts as a failure
+/// when it is dropped.
 #[derive(Debug)]
 pub struct PanicMark<'p, 'a, K: Keying = Unkeyed>(&'p mut Permit<'a, K>);
 
 impl<'p, 'a, K: Keying> PanicMark<'p, 'a, K> {
-    /// Creates the mark, just before the code of the call runs.
+    /// Creates the guard, just before the code of the call runs.
     #[inline]
     pub const fn new(permit: &'p mut Permit<'a, K>) -> Self {
         Self(permit)
     }
 
-    /// Ends the mark after the code has returned.
+    /// Disarms the guard, after the code has returned.
     #[inline]
     pub const fn returned(self) {
         mem::forget(self);

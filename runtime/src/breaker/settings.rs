@@ -18,8 +18,8 @@ use crate::layers::Layered;
 
 /// The name of a breaker and its settings in force.
 ///
-/// [`CircuitBreaker`](crate::CircuitBreaker) is generic over the storage of its settings: a breaker has its own, and the breakers of several
-/// keys share theirs.
+/// [`CircuitBreaker`](crate::CircuitBreaker) is generic over the storage of its settings: a breaker without a key has its own, and keyed
+/// breakers share theirs.
 #[derive(Debug)]
 pub(crate) struct BreakerSettings {
     pub(crate) name: &'static str,
@@ -56,7 +56,7 @@ impl BreakerSettings {
         Parameters::decode(self.layers.words(), || *SEED)
     }
 
-    /// The size of the window if there is one and no call can be slow: all that a success needs.
+    /// The size of the window if there is one and no call can be slow: a success then needs no other parameter.
     #[inline]
     pub(crate) fn window_without_slow_calls(&self) -> Option<WindowSize> {
         // While the settings change, a call that ends may use the old or the new value.

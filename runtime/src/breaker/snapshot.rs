@@ -11,8 +11,8 @@ use crate::{BreakerState, OpenReason, escape::escaped, keyed_store::key};
 
 /// The state, counts, reasons and times of a breaker at one moment.
 ///
-/// They are consistent with each other, with one exception: the totals, which count since the start of the program, are summed separately
-/// and may lack calls that end at the same time.
+/// All fields are consistent with each other, except the totals of calls since the start of the program: they are summed separately, and
+/// may lack calls that end at the same time.
 ///
 /// Its `Display` is one line:
 ///
@@ -25,8 +25,8 @@ use crate::{BreakerState, OpenReason, escape::escaped, keyed_store::key};
 /// );
 /// ```
 ///
-/// With the feature `serde` it implements `Serialize`: durations are numbers of seconds, `last_transition` is the number of seconds since
-/// 1970, states and reasons are their `Display` texts.
+/// With the feature `serde`, `Snapshot` implements `Serialize`: durations are in seconds, `last_transition` is the number of seconds since
+/// 1970, and states and reasons are their `Display` texts.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -36,14 +36,14 @@ pub struct Snapshot {
     /// The key of the breaker; `None` for a breaker without keys, and for the overflow breaker.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text_if_any"))]
     pub key: Option<Arc<str>>,
-    /// True for the overflow breaker, which all keys share that have no breaker of their own.
+    /// True for the overflow breaker, which is shared by all keys without a breaker of their own.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "std::ops::Not::not"))]
     pub overflow: bool,
-    /// The state that the next call would find: see [`CircuitBreaker::state`](crate::CircuitBreaker::state).
+    /// The state that applies to the next call: see [`CircuitBreaker::state`](crate::CircuitBreaker::state).
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text"))]
     pub state: BreakerState,
-    /// The state after the last transition. It differs from `state` if it has ended without a call since: the recovery timeout has passed,
-    /// or an override has expired.
+    /// The state after the last transition. It differs from `state` if it has expired and no call has come since: the recovery timeout has
+    /// passed, or an override has expired.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text"))]
     pub entered: BreakerState,
     /// The number of failures in a row while closed; 0 in other states, and with a window.
@@ -57,24 +57,25 @@ pub struct Snapshot {
     pub successes: u64,
     /// The number of calls that failed, panics included.
     pub failures: u64,
-    /// The number of calls that were ignored, because `failure_if` leaves their error out, or cancelled, that is dropped before their end.
+    /// The number of calls that were ignored, because `failure_if` does not count their error, or cancelled, because they were dropped
+    /// before they ended.
     pub ignored: u64,
     /// The number of calls that were rejected. With `observe_only`, the number of calls that would have been rejected.
     pub rejections: u64,
     /// The number of changes of state.
     pub transitions: u64,
-    /// The time of the last change of state; `None` before the first. For an open circuit whose recovery timeout has passed, which reads as
-    /// half-open, it is the time of its opening.
+    /// The time of the last change of state; `None` before the first. If an open circuit reads as half-open, because its recovery timeout
+    /// has passed, this is still the time of its opening.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::moment"))]
     pub last_transition: Option<SystemTime>,
-    /// The time until an open or forced open circuit admits a call; zero once the next call is a trial call. `None` if the circuit is forced
-    /// open without an expiry, and in other states.
+    /// The time until an open or forced open circuit admits a call; zero once the next call is a trial call. `None` if the circuit is
+    /// forced open without an expiry, and in other states.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::seconds"))]
     pub open_for: Option<Duration>,
     /// The time until a disabled circuit is closed; `None` if it is disabled without an expiry, and in other states.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::seconds"))]
     pub disabled_for: Option<Duration>,
-    /// The reason for which the circuit opened, with the figures of the rule, until a trial call is made; `None` in other states.
+    /// The reason for which the circuit opened, with the counts that opened it, until a trial call is made; `None` in other states.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text_if_any"))]
     pub open_reason: Option<OpenReason>,
     /// The number of failed recoveries since the circuit was last closed, while open or half-open; 0 in other states.

@@ -1,4 +1,4 @@
-//! The state machine on one thread, as a table of situations. Time is a number.
+//! Single-threaded tests of the state machine. The clock is a number.
 
 use proptest::prelude::*;
 
@@ -42,8 +42,8 @@ impl Machine {
 
     fn acquire(&mut self) -> Result<Admission, Rejection> {
         match self.circuit.admit(&self.parameters, Moment::from_micros(self.now), |max| max) {
-            AdmitDecision::Free => {}
-            AdmitDecision::Take(next) => self.circuit = next,
+            AdmitDecision::Admitted => {}
+            AdmitDecision::AdmittedWith(next) => self.circuit = next,
             AdmitDecision::Rejected(rejection) => return Err(rejection),
         }
         Ok(self.circuit.word().admission())
@@ -135,7 +135,7 @@ fn half_open_admits_half_open_max_calls() {
     // A success keeps its permit: three trial calls are enough to decide.
     machine.record_outcome(first, Outcome::Success);
     assert!(machine.acquire().is_err());
-    // An ignored call gives its permit back.
+    // An ignored call releases its permit.
     machine.record_outcome(second, Outcome::Ignored);
     assert!(machine.acquire().is_ok());
     assert!(machine.acquire().is_err());
@@ -181,7 +181,7 @@ fn trial_calls_that_never_end_lose_their_permits() {
         let again =
             [machine.acquire(), machine.acquire()].map(|admission| admission.expect("the permits are available again"));
         assert!(machine.acquire().is_err());
-        // The late calls have no permit to give back.
+        // The late calls have no permit to release.
         machine.record_outcome(leaked, Outcome::Ignored);
         machine.record_outcome(also_leaked, Outcome::Ignored);
         assert!(machine.acquire().is_err());
@@ -315,7 +315,7 @@ fn a_finished_ramp_up_never_rejects_again() {
 }
 
 #[test]
-fn a_permit_of_an_earlier_round_gives_no_permit_back() {
+fn a_call_of_an_earlier_round_releases_no_permit() {
     for rounds in [1, 2, 15, 16, 17, 127, 128, 129, 5_000] {
         let parameters = Parameters { half_open_max_calls: 2, ..PARAMETERS };
         let (mut machine, hung) = Machine::half_opened(parameters);
@@ -327,7 +327,7 @@ fn a_permit_of_an_earlier_round_gives_no_permit_back() {
             assert!(machine.acquire().is_err());
         }
         machine.record_outcome(hung, Outcome::Ignored);
-        assert!(machine.acquire().is_err(), "it has no permit to give back: {rounds}");
+        assert!(machine.acquire().is_err(), "it has no permit to release: {rounds}");
         machine.record_outcome(hung, Outcome::Failure);
         assert_eq!(machine.circuit.word().state(), if rounds <= 127 { Open } else { HalfOpen }, "{rounds}");
     }
@@ -369,7 +369,7 @@ fn the_age_of_a_call_is_exact() {
 }
 
 #[test]
-fn an_ended_state_reads_as_its_successor() {
+fn an_expired_state_reads_as_its_successor() {
     let state = |machine: &Machine| machine.circuit.state_at(&machine.parameters, Moment::from_micros(machine.now));
     let mut machine = Machine::opened(PARAMETERS);
     machine.now += PARAMETERS.recovery.base - 1;
@@ -389,7 +389,7 @@ fn an_ended_state_reads_as_its_successor() {
         overridden.now += SECOND;
         assert_eq!(state(&overridden), after);
         let found = overridden.acquire().map(|_| overridden.circuit.word().state());
-        assert_eq!(found.unwrap_or(ForcedOpen), after, "the next call finds that state");
+        assert_eq!(found.unwrap_or(ForcedOpen), after, "the next call is made in that state");
     }
 }
 
@@ -605,7 +605,7 @@ fn a_ramp_up_admits_a_growing_share() {
         let now = Moment::from_micros(machine.now);
         let admitted = (0..1_000).filter(|dice| {
             let admission = machine.circuit.admit(&machine.parameters, now, |max| max / 1_000 * dice);
-            admission == AdmitDecision::Free
+            admission == AdmitDecision::Admitted
         });
         let share = admitted.count().div_ceil(10);
         assert!(share.abs_diff(expected) <= 1, "{share} % after {percent} % of the time");
@@ -620,7 +620,7 @@ fn a_ramp_up_admits_a_growing_share() {
     assert_eq!(machine.circuit.word().failures(), 4);
     machine.now = closed_at + ramp_up;
     assert!(machine.acquire().is_ok());
-    assert!(machine.circuit.word().admits_freely(), "the ramp-up has ended");
+    assert!(machine.circuit.word().admits_without_clock(), "the ramp-up has ended");
     assert_eq!(machine.circuit.word().failures(), 4);
     machine.record_outcome(admission, Outcome::Failure);
     assert_eq!(machine.circuit.word().state(), Open);

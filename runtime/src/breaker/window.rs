@@ -1,19 +1,19 @@
-//! Sliding windows for breakers that judge by rates. Threads record and judge concurrently.
+//! The sliding windows of rate-based breakers. Threads record calls and evaluate the window concurrently.
 //!
 //! The two kinds of window differ in how a call leaves the window:
 //!
-//! - [`calls`]: the last `n` calls, exactly. Each call takes a number, and only failed or slow calls store an entry with theirs. The window
-//!   consists of the entries with the last `n` numbers, so that a call leaves it without a write. A success is one increment; a failure
-//!   scans the ring of entries.
-//! - [`time`]: the calls of the last `n` microseconds, in sixteenths. Counters are never decremented. A baseline at the start of each
+//! - [`calls`]: exactly the last `n` calls. Each call gets a sequence number, and only failed and slow calls store an entry with their
+//!   number. The entries with the last `n` numbers are in the window, so that a call leaves it without a write. A success is one increment;
+//!   a failure scans the ring of entries.
+//! - [`time`]: the calls of the last `n` microseconds, in 16 buckets. Counters are never decremented. A baseline at the start of each
 //!   bucket stores the counters of that moment, and the window is the difference between the counters and its first baseline. Only the
 //!   first call of a bucket and a read of the counts take the lock of the baselines.
 //!
-//! A window is judged when a call has failed or was slow, never on a success.
+//! A window is evaluated when a call has failed or was slow, never when it succeeded in time.
 //!
 //! **Invariant:** a call that is recorded under one epoch is never counted under another. The transition that closes a circuit
-//! [resets](Window::reset) the window before a call can see the closed state. Each counter carries a tag of its epoch, so that a thread that
-//! was suspended between its read of the circuit and its record changes nothing.
+//! [resets](Window::reset) the window before a call can see the closed state. Each counter carries a tag of its epoch, so that a thread
+//! that was suspended between its read of the circuit and its record changes nothing.
 
 mod calls;
 mod time;
@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{OpenReason, errors::COUNT_BITS};
 
-/// A sliding window of calls. Only the kind that the settings select is in use.
+/// A sliding window. Only the kind that the settings select is in use.
 #[derive(Debug)]
 pub(crate) struct Window<A = AtomicU64> {
     calls: CallsWindow<A>,
@@ -65,8 +65,8 @@ impl<A: AtomicCell + Default> Window<A> {
         self.time.reset(epoch);
     }
 
-    /// Applies a changed size, or `None` if no rates are judged. A size of the same kind keeps the counts. A kind that is not in use is
-    /// cleared: in use again, it would contain old failures without the successes since.
+    /// Applies a changed size; `None` without a window. A size of the same kind keeps the counts. A kind that is not in use is cleared:
+    /// otherwise, when used again, it would contain old failures without the successes since.
     pub(crate) fn apply_settings(&self, size: Option<WindowSize>) {
         self.calls.apply_settings(if let Some(WindowSize::Calls(calls)) = size { calls } else { 0 });
         if !matches!(size, Some(WindowSize::Time(_))) {
@@ -74,7 +74,7 @@ impl<A: AtomicCell + Default> Window<A> {
         }
     }
 
-    /// Records a call that was admitted in `epoch`; nothing if the window belongs to another epoch.
+    /// Records a call that was admitted in `epoch`. Does nothing if the window belongs to another epoch.
     pub(crate) fn record(&self, record: Record, epoch: u32, size: WindowSize, now: impl Fn() -> u64) {
         match size {
             WindowSize::Calls(calls) => self.calls.record(record, epoch, calls),
@@ -99,7 +99,7 @@ impl Record {
 }
 
 impl RatePolicy {
-    /// The threshold that the counts reach; `None` if they reach none. The failure rate takes precedence over the slow-call rate.
+    /// The reason to open if the counts reach a threshold, `None` otherwise. The failure rate takes precedence over the slow-call rate.
     pub(crate) fn exceeded_by(&self, counts: Counts) -> Option<OpenReason> {
         let Counts { calls, failed, slow } = counts;
         if calls < self.min_calls.max(1) {
@@ -125,14 +125,14 @@ const fn scaled_counts(part: u64, whole: u64) -> (u32, u32) {
     ((part >> excess) as u32, (whole >> excess) as u32)
 }
 
-/// The ratio of a part to its whole. A quotient is rounded once, so that it equals the literal of a threshold: 3 of 30 is 0.1.
+/// The ratio of a part to its whole. The division rounds once, so that the result equals a threshold with the same value: 3 of 30 is `0.1`.
 #[allow(clippy::cast_precision_loss, reason = "counts below 2⁵³")]
 fn rate(part: u64, whole: u64) -> f64 {
     part as f64 / whole as f64
 }
 
-/// A read-modify-write that changes nothing. It orders its callers: each sees the writes that earlier callers made before it. Of two calls
-/// that record and then judge concurrently, at least one therefore sees both records.
+/// A read-modify-write that changes nothing. It orders its callers: each sees what earlier callers wrote before their call. Of two threads
+/// that concurrently record a call and then read the counts, at least one therefore sees both calls.
 fn order_by_rmw<A: AtomicCell>(cell: &A) {
     // ORDERING: AcqRel: each exchange reads the value that the previous one wrote, and sees all writes before it. Without an exchange
     // between them, a store and a later load of other cells can be reordered.
@@ -144,7 +144,7 @@ fn order_by_rmw<A: AtomicCell>(cell: &A) {
 
 // A counter carries a tag with the low bits of its epoch.
 const TAG_BITS: u32 = 12;
-/// 2⁵² calls are 14 years of ten million calls per second.
+/// The width of the count: 2⁵² calls are 14 years at ten million calls per second.
 const TAGGED_BITS: u32 = u64::BITS - TAG_BITS;
 const COUNT_MASK: u64 = (1 << TAGGED_BITS) - 1;
 
@@ -153,7 +153,7 @@ const fn tag(epoch: u32) -> u64 {
 }
 
 /// Increments a counter and returns the new count; `None` if the counter belongs to another epoch.
-fn count<A: AtomicCell>(cell: &A, epoch: u32) -> Option<u64> {
+fn increment<A: AtomicCell>(cell: &A, epoch: u32) -> Option<u64> {
     // ORDERING: AcqRel: a thread that sees a count also sees the counts that were made in other cells before it.
     let mut found = cell.load(Ordering::Acquire);
     while found & !COUNT_MASK == tag(epoch) {
@@ -166,16 +166,16 @@ fn count<A: AtomicCell>(cell: &A, epoch: u32) -> Option<u64> {
     None
 }
 
-/// The count of a counter; `None` if the counter belongs to another epoch.
-fn counted<A: AtomicCell>(cell: &A, epoch: u32) -> Option<u64> {
-    // ORDERING: Acquire pairs with the AcqRel of `count`.
+/// Returns the count of a counter; `None` if the counter belongs to another epoch.
+fn load_count<A: AtomicCell>(cell: &A, epoch: u32) -> Option<u64> {
+    // ORDERING: Acquire pairs with the AcqRel of `increment`.
     let found = cell.load(Ordering::Acquire);
     (found & !COUNT_MASK == tag(epoch)).then_some(found & COUNT_MASK)
 }
 
 /// Moves a counter to another epoch without a change of its count, which is returned.
 fn retag<A: AtomicCell>(cell: &A, epoch: u32) -> u64 {
-    // ORDERING: AcqRel, as in `count`.
+    // ORDERING: AcqRel, as in `increment`.
     let mut found = cell.load(Ordering::Acquire);
     loop {
         let count = found & COUNT_MASK;

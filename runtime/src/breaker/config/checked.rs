@@ -1,4 +1,4 @@
-//! The limits of the settings, each checked in one place for the setters and for settings from outside the code.
+//! The validation of the settings, shared by the setters and by the settings from files and the environment.
 
 use std::time::Duration;
 
@@ -119,7 +119,7 @@ impl BreakerConfig {
         self
     }
 
-    /// The number of calls in the window; `None` without a window, or with one by time.
+    /// The number of calls in a count-based window; `None` without one.
     #[cfg(feature = "config")]
     pub(crate) const fn window_calls(&self) -> Option<u32> {
         match self.window {
@@ -128,7 +128,7 @@ impl BreakerConfig {
         }
     }
 
-    /// Returns true if the breaker judges by a window.
+    /// Returns true if the breaker has a window.
     #[cfg(feature = "config")]
     pub(crate) const fn has_window(&self) -> bool {
         self.window.is_some()

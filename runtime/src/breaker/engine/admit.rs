@@ -15,28 +15,28 @@ use crate::{
 };
 
 impl BreakerRef<'_> {
-    /// Decides on a call. A rejection is counted, stored in the history and emitted as an event.
+    /// Decides whether a call is admitted. A rejection is counted, stored in the history and emitted as an event.
     #[inline]
     pub(crate) fn admit(self) -> Result<Admission, CircuitOpen> {
-        match self.admit_freely() {
+        match self.admit_fast() {
             Some(admission) => Ok(admission),
             None => {
                 hint::cold_path();
-                self.admit_guarded()
+                self.admit_slow()
             }
         }
     }
 
-    /// Admits a call if the state word alone decides: closed or disabled, and nothing that needs the clock. `None` leaves the decision
-    /// to [`admit`](Self::admit).
+    /// The fast path: admits a call if the circuit is closed or disabled and no clock reading is needed. `None` means that
+    /// [`admit`](Self::admit) has to decide.
     #[inline]
-    pub(crate) fn admit_freely(self) -> Option<Admission> {
+    pub(crate) fn admit_fast(self) -> Option<Admission> {
         let word = self.engine.circuit.word();
-        word.admits_freely().then(|| word.admission())
+        word.admits_without_clock().then(|| word.admission())
     }
 
     #[inline(never)]
-    fn admit_guarded(self) -> Result<Admission, CircuitOpen> {
+    fn admit_slow(self) -> Result<Admission, CircuitOpen> {
         let now = clock::now();
         self.sync_clock(now);
         match self.open_rejection(now) {
@@ -45,8 +45,8 @@ impl BreakerRef<'_> {
         }
     }
 
-    /// The reason and remaining time, in microseconds, of a circuit that calls have opened for a fixed recovery timeout. Most rejections
-    /// take this path, which reads one number of the settings instead of all.
+    /// The reason and the remaining time, in microseconds, if the outcome of a call opened the circuit and the recovery timeout is fixed.
+    /// Most rejections take this path, which loads one word of the settings instead of all.
     #[inline]
     fn open_rejection(self, now: Moment) -> Option<(PackedReason, u64)> {
         let circuit = self.engine.circuit.load();

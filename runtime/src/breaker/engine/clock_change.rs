@@ -1,6 +1,7 @@
-//! A change of the clock, as between tests that share a breaker: see [`clock::is_different_clock`].
+//! A change of the clock, for example between tests that share a breaker: see [`clock::is_different_clock`].
 //!
-//! The stored moments are rebased to the new clock. Otherwise they would lie in its future, and an open circuit would stay open.
+//! The stored moments are rebased to the new clock. Otherwise they would be in its future, and an open circuit would stay open for too
+//! long.
 
 use std::sync::atomic::Ordering;
 
@@ -12,14 +13,14 @@ use crate::{
 };
 
 impl Engine {
-    /// Stores `now` as the latest reading of the clock to which the moments of the state belong.
+    /// Stores `now` as the latest reading of the clock to which the stored moments belong.
     pub(super) fn stamp_clock(&self, now: Moment) {
         // ORDERING: Relaxed: a stale value only delays or advances the detection of another clock.
         self.history().stamped_at.store(now.as_micros(), Ordering::Relaxed);
     }
 
-    /// The microseconds by which the clock of the stored moments is ahead of `now`, if `now` is from a different clock.
-    fn lead_over(&self, now: Moment) -> Option<u64> {
+    /// The microseconds by which the clock of the stored moments is ahead of `now`; `None` if `now` is from the same clock.
+    fn clock_skew(&self, now: Moment) -> Option<u64> {
         // ORDERING: Relaxed, as above.
         let (stamped_at, now) = (self.history.get()?.stamped_at.load(Ordering::Relaxed), now.as_micros());
         clock::is_different_clock(now, stamped_at, clock::now_micros).then(|| stamped_at - now)
@@ -30,7 +31,7 @@ impl BreakerRef<'_> {
     /// Rebases the stored moments if `now` is from a different clock: starts become `now`, ends keep their remaining time.
     #[inline]
     pub(super) fn sync_clock(self, now: Moment) {
-        if self.engine.lead_over(now).is_some() {
+        if self.engine.clock_skew(now).is_some() {
             self.rebase(now);
         }
     }
@@ -38,7 +39,7 @@ impl BreakerRef<'_> {
     /// The circuit with its moments rebased if `now` is from a different clock. The stored moments do not change.
     pub(super) fn rebased_circuit(self, now: Moment) -> Circuit {
         let circuit = self.engine.circuit.load();
-        self.engine.lead_over(now).map_or(circuit, |ahead| circuit.rebase(now, ahead))
+        self.engine.clock_skew(now).map_or(circuit, |ahead| circuit.rebase(now, ahead))
     }
 
     #[cold]
@@ -46,7 +47,7 @@ impl BreakerRef<'_> {
         // The lock excludes transitions, and another rebase.
         let _lock = events::queue();
         let engine = self.engine;
-        let Some(ahead) = engine.lead_over(now) else { return };
+        let Some(ahead) = engine.clock_skew(now) else { return };
         engine.stamp_clock(now);
         // ORDERING: Relaxed: all writes are under the same lock.
         engine.history().changed_at.fetch_min(now.as_micros(), Ordering::Relaxed);
@@ -57,7 +58,7 @@ impl BreakerRef<'_> {
     }
 }
 
-/// The observer for a change of moments by a caller that already holds the lock.
+/// The observer for a caller that already holds the lock, and makes no transition.
 struct LockHeld;
 
 impl TransitionObserver for LockHeld {
@@ -86,6 +87,6 @@ mod tests {
         let stale = Moment::from_micros(stamped_at.as_micros() - 3_600_000_000);
         breaker.sync_clock(stale);
         assert_eq!((engine.circuit.load(), engine.since()), (open, stamped_at));
-        assert_eq!(engine.lead_over(stale), None);
+        assert_eq!(engine.clock_skew(stale), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The order in which the breakers of keys are evicted, by the information that an eviction loses.
+//! The eviction order of keyed breakers: those whose eviction loses the least information come first.
 
 use super::BreakerRef;
 use crate::{
@@ -7,16 +7,16 @@ use crate::{
     keyed_store::EvictionClass,
 };
 
-/// The time for which a recovered breaker keeps its own series, so that a short outage between two scrapes is visible.
+/// The time for which a recovered breaker keeps its own metric series, so that a short outage between two scrapes is visible.
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
 const RECENT: std::time::Duration = std::time::Duration::from_mins(10);
 
 impl BreakerRef<'_> {
-    /// The eviction class of a key's breaker without calls in flight.
+    /// The eviction class of a keyed breaker that has no calls in flight.
     pub(crate) fn eviction_class(self) -> EvictionClass {
         match self.engine.circuit.word().state() {
             BreakerState::Closed if self.is_ramping() => EvictionClass::Stays,
-            BreakerState::Closed if self.counts_failures() => EvictionClass::Failing,
+            BreakerState::Closed if self.has_failures() => EvictionClass::Failing,
             BreakerState::Closed => EvictionClass::Idle,
             BreakerState::Open | BreakerState::HalfOpen if self.is_abandoned() => EvictionClass::Abandoned,
             BreakerState::ForcedOpen | BreakerState::Disabled if self.has_expired() => EvictionClass::Abandoned,
@@ -24,12 +24,12 @@ impl BreakerRef<'_> {
         }
     }
 
-    /// Returns true if the breaker of a key has its own series in metrics: it is not closed, has failures, or has changed its state in the
-    /// last ten minutes.
+    /// Returns true if a keyed breaker gets metric series of its own: it is not closed, has failures, or has changed its state in the last
+    /// ten minutes.
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
     pub(crate) fn is_unhealthy(self) -> bool {
         let has_changed = || self.engine.changed_at() > 0 && clock::now().since(self.engine.since()) < RECENT;
-        self.state() != BreakerState::Closed || self.counts_failures() || has_changed()
+        self.state() != BreakerState::Closed || self.has_failures() || has_changed()
     }
 
     /// Returns true if a closed circuit is ramping up and may reject calls.
@@ -39,7 +39,7 @@ impl BreakerRef<'_> {
     }
 
     /// Returns true if a closed circuit has failures or slow calls, in a row or in its window.
-    fn counts_failures(self) -> bool {
+    fn has_failures(self) -> bool {
         let (word, engine) = (self.engine.circuit.word(), self.engine);
         let TripPolicy::Rates(rates) = self.settings.parameters().policy else { return word.failures() > 0 };
         let counts = engine.window.get().map(|window| window.counts(word.epoch(), rates.window, clock::now_micros));
@@ -47,7 +47,7 @@ impl BreakerRef<'_> {
     }
 
     /// Returns true if an open or half-open circuit would admit a trial call, and twice the recovery timeout has passed since the last
-    /// change of state. An open circuit has had no call since it was due, because that call would have changed the state.
+    /// change of state. If the circuit is open, there was no call after its recovery timeout: that call would have made it half-open.
     fn is_abandoned(self) -> bool {
         let (parameters, now) = (self.settings.parameters(), clock::now());
         let circuit = self.rebased_circuit(now);

@@ -1,4 +1,4 @@
-//! Inspection: state, snapshot, history and time left. It changes nothing.
+//! Inspection of a breaker: state, snapshot, history and remaining time. Nothing here changes the breaker.
 
 use std::{
     sync::atomic::Ordering,
@@ -25,7 +25,7 @@ use crate::{
 };
 
 impl BreakerRef<'_> {
-    /// The state that the next call finds: an ended state reads as its successor.
+    /// The state that applies to the next call: an expired state reads as its successor.
     pub(crate) fn state(self) -> BreakerState {
         let state = self.engine.circuit.word().state();
         if matches!(state, BreakerState::Closed | BreakerState::HalfOpen) {
@@ -35,7 +35,7 @@ impl BreakerRef<'_> {
         self.rebased_circuit(now).state_at(&self.settings.parameters(), now)
     }
 
-    /// The entries into each state and the time spent in it, the current stay included.
+    /// The number of entries into each state and the time spent in it, including the current stay.
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
     pub(crate) fn tally(self) -> Tally {
         // The lock excludes transitions.
@@ -46,17 +46,18 @@ impl BreakerRef<'_> {
         tally
     }
 
-    /// The time from the last change of state to `now`: the part in the stored state of `circuit`, and the part after that state ended
-    /// without a call. The caller holds the lock of transitions.
+    /// The time since the last change of state, in two parts: in the stored state of `circuit`, and in its successor after the stored state
+    /// expired. The caller holds the lock of transitions.
     pub(super) fn spent(self, circuit: Circuit, now: Moment) -> Spent {
         let parameters = self.settings.parameters();
         let all = now.as_micros().saturating_sub(self.engine.since().as_micros());
-        let ended = circuit.ends_at(&parameters).map_or(0, |ends_at| now.as_micros().saturating_sub(ends_at)).min(all);
-        [(circuit.word().state(), all - ended), (circuit.state_at(&parameters, now), ended)]
+        let expired =
+            circuit.expires_at(&parameters).map_or(0, |expires_at| now.as_micros().saturating_sub(expires_at)).min(all);
+        [(circuit.word().state(), all - expired), (circuit.state_at(&parameters, now), expired)]
     }
 
-    /// The time for which an open circuit still rejects calls; `None` if it is not open, only observes, or is forced open without an
-    /// expiry.
+    /// The time for which an open or forced open circuit still rejects calls. `None` in other states, without an expiry, and with
+    /// `observe_only`.
     pub(crate) fn open_for(self) -> Option<Duration> {
         let (now, parameters) = (clock::now(), self.settings.parameters());
         let circuit = self.rebased_circuit(now);
@@ -70,7 +71,7 @@ impl BreakerRef<'_> {
         loop {
             let now = clock::now();
             let (circuit, transitions, changed_at, operator_reason) = {
-                // The lock excludes transitions, and the last one has published everything.
+                // The lock excludes transitions, so that everything that the last one published is visible.
                 let _lock = events::queue();
                 let (circuit, engine) = (self.rebased_circuit(now), self.engine);
                 // ORDERING: Relaxed: all writes are under the same lock.
@@ -130,12 +131,13 @@ impl BreakerRef<'_> {
     }
 }
 
-/// Returns true if the stored state is open or forced open, even if it has ended.
+/// Returns true if the stored state is open or forced open, even if it has expired.
 const fn is_open(word: State) -> bool {
     matches!(word.state(), BreakerState::Open | BreakerState::ForcedOpen)
 }
 
-/// The reason for which the circuit opened, until a trial call is made; `None` after an override has expired.
+/// The reason for which the circuit is open or forced open. An open circuit has it until a trial call is made, a forced open one until the
+/// override expires.
 fn open_reason(circuit: Circuit, state: BreakerState) -> Option<OpenReason> {
     match circuit.word().state() {
         BreakerState::Open => Some(circuit.reported_reason().reason()),

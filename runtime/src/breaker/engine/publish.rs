@@ -1,4 +1,4 @@
-//! Changes of state: one at a time, each published before the next.
+//! Transitions, made one at a time and each published before the next.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -63,7 +63,7 @@ impl TransitionObserver for Publisher<'_, '_> {
         };
         queue.push(event);
         #[cfg(feature = "tracing")]
-        let traced = events::tracing::info_enabled().then(event);
+        let traced = events::tracing::changes_enabled().then(event);
         let change = HistoryEvent::StateChanged { from: before, to: after, reason, operator_reason };
         history.record_change(now, spent, change);
         drop(queue);

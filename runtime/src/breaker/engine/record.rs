@@ -52,7 +52,7 @@ impl<'a> BreakerRef<'a> {
         let parameters = self.settings.parameters();
         let outcome = match (word.state(), parameters.policy) {
             (BreakerState::Closed, TripPolicy::Rates(rates)) => {
-                if outcome != Outcome::Ignored && self.record_and_judge(&rates, admission, outcome) {
+                if outcome != Outcome::Ignored && self.record_and_evaluate(&rates, admission, outcome) {
                     return;
                 }
                 outcome
@@ -67,8 +67,8 @@ impl<'a> BreakerRef<'a> {
             .step(&self.observer(), |circuit| circuit.record_outcome(admission, outcome, &parameters, clock::now));
     }
 
-    /// Records a call in the window and judges the counts. Returns true if that has opened the circuit.
-    fn record_and_judge(self, rates: &RatePolicy, admission: Admission, outcome: Outcome) -> bool {
+    /// Records a call in the window and evaluates the counts. Returns true if that has opened the circuit.
+    fn record_and_evaluate(self, rates: &RatePolicy, admission: Admission, outcome: Outcome) -> bool {
         let record = Record { failed: outcome == Outcome::Failure, slow: is_slow(rates, admission) };
         self.record_in_window(record, admission, rates.window);
         if !record.is_adverse() {
@@ -90,7 +90,7 @@ impl<'a> BreakerRef<'a> {
 
     #[cold]
     fn create_window(self, size: WindowSize) -> &'a Window {
-        // The lock excludes transitions, and every later one finds this window.
+        // The lock excludes transitions. Every later transition that closes the circuit resets this window.
         let _lock = events::queue();
         let engine = self.engine;
         engine.window.get_or_init(|| Box::new(Window::new(engine.circuit.word().epoch(), size)))

@@ -5,7 +5,7 @@ use crate::{
     totals::{Count, Sums},
 };
 
-/// The states and totals of the breakers of all keys of one name at one moment.
+/// The states and totals of keyed breakers at one moment.
 ///
 /// Its `Display` is one line:
 ///
@@ -28,9 +28,9 @@ use crate::{
 pub struct KeyedSnapshot {
     /// The name of the breakers.
     pub name: &'static str,
-    /// The number of keys that have a breaker. The overflow breaker, if there is one, is not included here, but in the counts below.
+    /// The number of keys that have a breaker. The overflow breaker is not included here, but in the other counts.
     pub keys: usize,
-    /// The largest number of keys.
+    /// The maximum number of keys.
     pub max_keys: usize,
     /// The number of closed breakers.
     pub closed: usize,
@@ -42,13 +42,13 @@ pub struct KeyedSnapshot {
     pub forced_open: usize,
     /// The number of breakers that an operator has disabled.
     pub disabled: usize,
-    /// Calls that succeeded, of all keys since the start of the program, evicted ones included.
+    /// The number of calls that succeeded, since the start of the program. Like the counts below, it includes the calls of evicted keys.
     pub successes: u64,
     /// The number of calls that failed, panics included.
     pub failures: u64,
-    /// Calls that were ignored or cancelled.
+    /// The number of calls that were ignored or cancelled.
     pub ignored: u64,
-    /// Calls that were rejected.
+    /// The number of calls that were rejected.
     pub rejections: u64,
 }
 

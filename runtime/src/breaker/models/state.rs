@@ -1,4 +1,4 @@
-//! The circuit shared between threads: admissions, outcomes and overrides race.
+//! The circuit shared between threads: concurrent admissions, outcomes and overrides.
 
 use std::cell::Cell;
 
@@ -56,7 +56,7 @@ fn shared(circuit: Circuit) -> Shared {
     let [own, other] = [circuit.moment(), 0]
         .map(|moment| Detail { moment: AtomicU64::new(moment), reason: AtomicU64::new(circuit.reason().bits()) });
     let details = if circuit.word().epoch().is_multiple_of(2) { [own, other] } else { [other, own] };
-    Arc::new((Mutex::new(()), AtomicState::of(AtomicU64::new(circuit.word().bits()), details)))
+    Arc::new((Mutex::new(()), AtomicState::from_parts(AtomicU64::new(circuit.word().bits()), details)))
 }
 
 fn load(shared: &Shared) -> Circuit {
@@ -150,7 +150,7 @@ fn one_permit_admits_one_trial_call() {
 }
 
 #[test]
-fn a_dropped_permit_is_given_back() {
+fn a_dropped_permit_is_released() {
     model(|| {
         let shared = shared(recovering());
         in_threads(&shared, 2, |shared| {
@@ -210,7 +210,7 @@ fn a_stale_outcome_changes_nothing() {
         assert!(trial.join().expect("the thread returns"));
         assert_eq!(load(&shared).word().state(), BreakerState::HalfOpen);
         assert!(acquire(&shared, 200).is_some());
-        assert!(acquire(&shared, 200).is_none(), "the stale outcome gave no permit back");
+        assert!(acquire(&shared, 200).is_none(), "the stale outcome released no permit");
     });
 }
 
@@ -256,7 +256,7 @@ fn a_new_round_issues_all_permits_once() {
         assert_eq!(admitted, [true, true]);
         assert_eq!(acquire(&shared, later), None);
         assert_eq!(record_outcome(&shared, hung, Outcome::Ignored, later), None);
-        assert_eq!(acquire(&shared, later), None, "it has no permit to give back");
+        assert_eq!(acquire(&shared, later), None, "it has no permit to release");
     });
 }
 

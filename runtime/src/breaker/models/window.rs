@@ -87,7 +87,7 @@ fn one_of_two_failures_sees_both() {
             let other = thread::spawn(fail(window.clone(), deciding.clone()));
             fail(window, deciding.clone())();
             other.join().expect("the thread returns");
-            // Both can see both; the circuit then trips once.
+            // Both threads can see both failures; the circuit then trips once.
             assert!(deciding.load(Ordering::Relaxed) >= 1);
         });
     }

@@ -54,7 +54,7 @@ impl<T: Copy, const N: usize> SeqLock<T, N> {
         }
     }
 
-    /// Reads one word. The next word that is read can belong to another value.
+    /// Reads one word. Words that are read one after the other can belong to different values.
     #[inline]
     pub(super) fn word(&self, index: usize) -> u64 {
         // ORDERING: Relaxed: the word is used on its own.

@@ -14,7 +14,7 @@ pub struct SnapshotConfig {
     pub recovery_timeout: Duration,
     /// The number of trial calls while half-open, and of successes that close the circuit.
     pub half_open_max_calls: u32,
-    /// True if the breaker decides and counts but rejects no call.
+    /// True if the breaker decides and counts as usual, but rejects no call.
     pub observe_only: bool,
 }
 
@@ -31,16 +31,16 @@ pub enum TripRule {
     /// The failure rate or slow-call rate in a sliding window.
     #[non_exhaustive]
     Rates {
-        /// The number of calls in the window; `None` for a window by time.
+        /// The number of calls in the window; `None` for a time-based window.
         calls: Option<u32>,
-        /// The length of the window; `None` for a window by calls.
+        /// The length of the window; `None` for a count-based window.
         #[cfg_attr(feature = "serde", serde(serialize_with = "super::serialize::seconds"))]
         time: Option<Duration>,
         /// The failure rate that opens the circuit, between 0 and 1.
         failure_rate: f64,
-        /// The number of calls that the window must hold before it is judged.
+        /// The number of calls that the window must hold before it is evaluated.
         min_calls: u64,
-        /// The duration from which a call is slow; `None` if no call is.
+        /// The minimum duration of a slow call; `None` if no call is slow.
         #[cfg_attr(feature = "serde", serde(serialize_with = "super::serialize::seconds"))]
         slow_call: Option<Duration>,
         /// The slow-call rate that opens the circuit, between 0 and 1.

@@ -1,7 +1,7 @@
-//! The window of the last `n` calls, exactly.
+//! The count-based window of exactly the last `n` calls.
 //!
-//! Each call takes the next number. A success stores nothing else. A failed or slow call also stores an entry with its number in a ring. The
-//! failed and slow calls of the window are the entries whose number is among the last `n`.
+//! Each call gets the next sequence number. A failed or slow call also stores an entry with its number in a ring. The failed and slow calls
+//! of the window are the entries whose number is among the last `n`.
 //!
 //! Numbers continue from epoch to epoch: the calls of an epoch have the numbers above the last one of the previous epoch.
 
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use once_cell::race::OnceBox;
 
-use super::{Counts, Record, count, counted, order_by_rmw, retag};
+use super::{Counts, Record, increment, load_count, order_by_rmw, retag};
 use crate::breaker::state::atomic::AtomicCell;
 
 /// The window described in the module documentation. There is a ring for each power of two. Entries are written to the smallest ring that
@@ -18,7 +18,7 @@ use crate::breaker::state::atomic::AtomicCell;
 pub(super) struct CallsWindow<A = AtomicU64> {
     /// The number of the last call, tagged with the epoch.
     last: A,
-    /// The number of the last call that is excluded from a window of any size.
+    /// The number of the last excluded call: the calls up to this number are not in the window, whatever its size.
     floor: A,
     /// The number of calls in the window; 0 while this kind of window is not in use.
     size: A,
@@ -41,8 +41,8 @@ impl<A: AtomicCell + Default> CallsWindow<A> {
 
     /// Applies a changed size; 0 if this kind of window is not in use.
     ///
-    /// A larger window starts with the calls of the smaller one: the entries of older failures are gone, so older successes are excluded,
-    /// too. A window that comes into use therefore starts empty.
+    /// A window that grows starts with the calls of the smaller one: the entries of older failures may be overwritten, so older successes
+    /// are excluded, too. A window that was not in use had the size 0, so it starts empty.
     pub(super) fn apply_settings(&self, calls: u32) {
         // ORDERING: Acquire and Release, as above. Of two concurrent changes of settings, one stays in force.
         let size = self.size.load(Ordering::Acquire);
@@ -55,7 +55,7 @@ impl<A: AtomicCell + Default> CallsWindow<A> {
     }
 
     pub(super) fn record(&self, record: Record, epoch: u32, calls: u32) {
-        let Some(number) = count(&self.last, epoch) else { return };
+        let Some(number) = increment(&self.last, epoch) else { return };
         if !record.is_adverse() {
             return;
         }
@@ -65,9 +65,9 @@ impl<A: AtomicCell + Default> CallsWindow<A> {
         let Some(cell) = usize::try_from(number).ok().and_then(|number| ring.get(number & (ring.len() - 1))) else {
             return;
         };
-        // ORDERING: Acquire and Release, as in `count`.
+        // ORDERING: Acquire and Release, as in `increment`.
         let mut found = cell.load(Ordering::Acquire);
-        // If the thread was suspended for a whole window, the cell holds a later entry, which stays.
+        // If the thread was suspended for a whole window, the cell holds a later entry, which is kept.
         while number_of(found) < number {
             match cell.compare_exchange_weak(found, entry, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => break,
@@ -78,8 +78,8 @@ impl<A: AtomicCell + Default> CallsWindow<A> {
     }
 
     pub(super) fn counts(&self, epoch: u32, calls: u32) -> Counts {
-        // The Acquire of `counted` makes the entries of earlier calls visible.
-        let Some(last) = counted(&self.last, epoch) else { return Counts::default() };
+        // The Acquire of `load_count` makes the entries of earlier calls visible.
+        let Some(last) = load_count(&self.last, epoch) else { return Counts::default() };
         // ORDERING: Acquire pairs with the Release of `reset`: entries below the floor are excluded.
         let floor = self.floor.load(Ordering::Acquire).max(last.saturating_sub(u64::from(calls)));
         let entries = self.rings.iter().filter_map(OnceBox::get).flatten().map(|cell| cell.load(Ordering::Acquire));

@@ -1,14 +1,14 @@
-//! The window of the calls of the last `n` microseconds, in buckets of a sixteenth.
+//! The time-based window of the calls of the last `n` microseconds, in 16 buckets.
 //!
 //! Counters count the calls of an epoch and are never decremented. A bucket starts with the first call after the previous bucket has ended;
 //! at that moment a baseline stores the counters. The counts of the window are the differences between the counters and the first baseline
-//! in the window. No call older than the window is counted, and a call up to a sixteenth younger may already be excluded; the first call of
-//! a bucket leaves the window exactly on time.
+//! in the window. No call older than the window is counted, and a call in its oldest sixteenth may already be excluded; the first call of a
+//! bucket leaves the window exactly on time.
 //!
-//! A baseline does not depend on the length of the window. When the length changes, the counts stay as far as their baselines are within
-//! the new length.
+//! Baselines do not depend on the length of the window. When the length changes, the calls since the first baseline within the new length
+//! remain counted.
 //!
-//! A different clock, which is behind all baselines, discards them.
+//! A reading of a different clock, which is behind the last baseline, discards all baselines.
 
 use std::{
     collections::VecDeque,
@@ -18,18 +18,19 @@ use std::{
     },
 };
 
-use super::{Counts, Record, count, counted, order_by_rmw, retag};
+use super::{Counts, Record, increment, load_count, order_by_rmw, retag};
 use crate::{breaker::state::atomic::AtomicCell, clock};
 
 /// The window described in the module documentation. A baseline takes 32 bytes.
 #[derive(Debug, Default)]
 pub(super) struct TimeWindow<A = AtomicU64> {
-    // Each is tagged with the epoch.
+    // The counters, each tagged with the epoch.
     calls: A,
     failed: A,
     slow: A,
-    /// The start of the current bucket. Before the first bucket of an epoch it is the number of the epoch, which as a moment is long past.
-    bucket: A,
+    /// The start of the current bucket. Before the first bucket of an epoch, it is the number of the epoch, which is earlier than any
+    /// start.
+    bucket_start: A,
     baselines: Mutex<Baselines>,
 }
 
@@ -72,12 +73,12 @@ impl<A: AtomicCell> TimeWindow<A> {
 
     /// Moves the start of the bucket into the past, so that the next call starts a new bucket.
     fn expire_bucket(&self, epoch: u32) {
-        // This follows the change of the baselines: a thread that sees the number finds the epoch there. A delayed thread that stored a
-        // baseline earlier does not see the number.
+        // This follows the change of the baselines: a thread that loads the number of the epoch finds that epoch in the baselines. A
+        // delayed thread that stored a baseline before the change has loaded an earlier value.
         // ORDERING: AcqRel: an exchange instead of a store, so that it comes after the exchange of a delayed thread.
-        let mut found = self.bucket.load(Ordering::Relaxed);
+        let mut found = self.bucket_start.load(Ordering::Relaxed);
         while let Err(changed) =
-            self.bucket.compare_exchange_weak(found, u64::from(epoch), Ordering::AcqRel, Ordering::Relaxed)
+            self.bucket_start.compare_exchange_weak(found, u64::from(epoch), Ordering::AcqRel, Ordering::Relaxed)
         {
             found = changed;
         }
@@ -86,14 +87,14 @@ impl<A: AtomicCell> TimeWindow<A> {
     pub(super) fn record(&self, record: Record, epoch: u32, window: u64, now: impl Fn() -> u64) {
         let read = now();
         // ORDERING: Relaxed: the value only decides when the baselines are read, and a transition publishes it.
-        let bucket = self.bucket.load(Ordering::Relaxed);
+        let bucket = self.bucket_start.load(Ordering::Relaxed);
         if read.saturating_sub(bucket) >= bucket_length(window) || clock::is_different_clock(read, bucket, &now) {
             self.start_bucket(bucket, epoch, window, read, &now);
         }
         // Calls are counted before failures and read after them, so that a rate is never read too high.
         for (cell, counts) in [(&self.calls, true), (&self.failed, record.failed), (&self.slow, record.slow)] {
             if counts {
-                _ = count(cell, epoch);
+                _ = increment(cell, epoch);
             }
         }
         if record.is_adverse() {
@@ -115,8 +116,8 @@ impl<A: AtomicCell> TimeWindow<A> {
             }
         };
         let Some(Baseline { counts: before, .. }) = first else { return Counts::default() };
-        let (slow, failed) = (counted(&self.slow, epoch), counted(&self.failed, epoch));
-        let (Some(slow), Some(failed), Some(calls)) = (slow, failed, counted(&self.calls, epoch)) else {
+        let (slow, failed) = (load_count(&self.slow, epoch), load_count(&self.failed, epoch));
+        let (Some(slow), Some(failed), Some(calls)) = (slow, failed, load_count(&self.calls, epoch)) else {
             return Counts::default();
         };
         Counts {
@@ -129,12 +130,12 @@ impl<A: AtomicCell> TimeWindow<A> {
     /// Starts a new bucket after the one that started at `bucket`, unless another thread has just done so.
     #[cold]
     fn start_bucket(&self, bucket: u64, epoch: u32, window: u64, read: u64, now: impl Fn() -> u64) {
-        let counted = [&self.calls, &self.failed, &self.slow].map(|cell| counted(cell, epoch));
+        let counted = [&self.calls, &self.failed, &self.slow].map(|cell| load_count(cell, epoch));
         let [Some(calls), Some(failed), Some(slow)] = counted else { return };
         let baseline = Baseline { at: read, counts: Counts { calls, failed, slow } };
         let Some(start) = self.baselines().start_bucket(epoch, window, baseline, now) else { return };
         // ORDERING: AcqRel, as in `expire_bucket`. If the exchange fails, the next call reads the baselines again.
-        _ = self.bucket.compare_exchange_weak(bucket, start, Ordering::AcqRel, Ordering::Relaxed);
+        _ = self.bucket_start.compare_exchange_weak(bucket, start, Ordering::AcqRel, Ordering::Relaxed);
     }
 
     fn baselines(&self) -> MutexGuard<'_, Baselines> {
@@ -162,7 +163,7 @@ impl Baselines {
 }
 
 impl Baseline {
-    /// Returns true if the bucket that it starts is in the window.
+    /// Returns true if the bucket that starts with this baseline is in the window.
     const fn is_within(&self, window: u64, now: u64) -> bool {
         now.saturating_sub(self.at) < window
     }
@@ -195,7 +196,7 @@ mod tests {
     #[test]
     fn a_different_clock_finds_the_window_empty() {
         let window = TimeWindow::default();
-        // The first clock ends in the future of the other, and has passed the readings of the other.
+        // The first clock passes the readings of the other, and ends ahead of it.
         for ahead in [0, 5_000_000, HOUR] {
             record(&window, NOW + ahead);
         }
@@ -291,14 +292,14 @@ mod tests {
     }
 
     proptest! {
-        /// After any sequence of clocks, the calls that the current clock has recorded are counted for the length of the window and then no
+        /// After any sequence of clocks, the calls recorded under the current clock are counted for the length of the window, and no
         /// longer.
         #[test]
         fn a_change_of_clock_never_stops_the_window(
             steps in prop::collection::vec((prop::option::weighted(0.3, 0_u64..2 * HOUR), 0_u64..2_000_000), 1..60),
         ) {
             let window = TimeWindow::default();
-            // The calls recorded since the clock was last set back.
+            // `own` has the calls recorded since the clock was last set back.
             let (mut now, mut latest, mut own) = (NOW, NOW, Vec::new());
             for (other_clock, passed) in steps {
                 now = other_clock.map_or(now, |ahead| NOW + ahead) + passed;

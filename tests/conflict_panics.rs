@@ -1,5 +1,5 @@
-//! Conflicting declarations panic at the attribute that is used first. Runs in a process of its own, since only the panic hook sees the
-//! location of a panic, and a process has one hook.
+//! A call of a function whose declaration conflicts with another one panics at the attribute of that function. Runs in a process of its
+//! own, since only the panic hook receives the location of a panic, and a process has one hook.
 
 #![cfg(debug_assertions)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -173,7 +173,7 @@ fn panicking(call: impl FnOnce() -> Outcome + UnwindSafe) -> (String, String, u3
 }
 
 #[test]
-fn a_conflict_panics_at_the_users_own_line() {
+fn a_conflict_panics_at_the_attribute_of_the_called_function() {
     macro_rules! pairs {
         ($($pair:ident),*) => { [$(([$pair::one as fn() -> _, || run($pair::other())], $pair::LINES)),*] };
     }
@@ -194,9 +194,9 @@ fn a_conflict_panics_at_the_users_own_line() {
     panic::set_hook(Box::new(|panic| {
         *LOCATION.lock().unwrap() = panic.location().map(|place| (place.file().to_owned(), place.line()));
     }));
-    let told = pairs.map(|(calls, lines)| (calls.map(panicking), lines));
+    let caught = pairs.map(|(calls, lines)| (calls.map(panicking), lines));
     drop(panic::take_hook());
-    for (pair, lines) in told {
+    for (pair, lines) in caught {
         for ((message, file, line), expected) in pair.into_iter().zip(lines) {
             assert_eq!((file.as_str(), line), (file!(), expected), "{message}");
             assert!(

@@ -1,4 +1,5 @@
-//! More events than a subscriber takes, in a process of its own: those of other tests would be among the ones that are lost.
+//! Overflow of the event queue while a subscriber blocks. Runs in a process of its own, since events of other tests would otherwise be
+//! among the lost ones.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -21,8 +22,8 @@ const CONFIG: BreakerConfig = BreakerConfig::new().failure_threshold(2).half_ope
 
 type Received = Arc<Mutex<Vec<Event>>>;
 
-/// Subscribes a callback that blocks in the event of a forced open until it gets a message.
-fn blocked(name: &'static str) -> (events::Subscription, Receiver<()>, Sender<()>, Received) {
+/// Subscribes a callback that blocks when it receives the event that `name` was forced open, until a message is sent to it.
+fn subscribe_blocking(name: &'static str) -> (events::Subscription, Receiver<()>, Sender<()>, Received) {
     let (arrived, has_arrived) = mpsc::channel();
     let (go, may_go) = mpsc::channel();
     let (received, may_go) = (Arc::new(Mutex::new(Vec::new())), Mutex::new(may_go));
@@ -41,10 +42,10 @@ fn blocked(name: &'static str) -> (events::Subscription, Receiver<()>, Sender<()
 }
 
 #[test]
-fn a_slow_subscriber_loses_rejections_but_no_change_of_state() {
+fn a_slow_subscriber_loses_rejections_but_no_state_changes() {
     static BREAKER: CircuitBreaker = CircuitBreaker::new("flooded", CONFIG);
     const FLOOD: u64 = 3_000;
-    let (_subscription, has_arrived, go, received) = blocked("flooded");
+    let (_subscription, has_arrived, go, received) = subscribe_blocking("flooded");
     let delivering = thread::spawn(|| BREAKER.force_open());
     has_arrived.recv().unwrap();
     for _ in 0..FLOOD {
@@ -68,5 +69,5 @@ fn a_slow_subscriber_loses_rejections_but_no_change_of_state() {
     assert_eq!(changes, [(BreakerState::ForcedOpen, BreakerState::Disabled), (BreakerState::Disabled, Closed)]);
     let first_lost = received.iter().position(|event| matches!(event, Event::EventsLost { .. })).unwrap();
     let last_rejection = received.iter().rposition(|event| matches!(event, Event::CallRejected { .. })).unwrap();
-    assert!(last_rejection < first_lost, "EventsLost comes where events were lost");
+    assert!(last_rejection < first_lost, "EventsLost is delivered in place of the lost events");
 }

@@ -1,1 +1,1 @@
-//! Empty: the tests are in `it` and in the other files of this folder.
+//! This library is empty. The tests are in `it` and in the other files of this folder.

@@ -1,5 +1,5 @@
-//! Thousands of tasks and several threads on one breaker that opens and recovers continually. Runs in a process of its own: the events
-//! of its rejections would displace those that other tests wait for.
+//! Thousands of tasks and several threads on one breaker that opens and recovers continually. Runs in a process of its own, since the
+//! events of its rejections would displace those that other tests wait for.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -22,7 +22,8 @@ const TASKS: usize = 10_000;
 const THREADS: usize = 8;
 const ROUNDS: usize = 1_000;
 const TRIALS: u32 = 3;
-/// The phases of a round: true if calls succeed, and the number of calls per thread. The phases last until the circuit opens, while it is open, and until it closes.
+/// The three phases of a round: until the circuit opens, while it is open, and until it closes. Each phase is a flag that is true if
+/// calls succeed, and the number of calls per thread.
 const PHASES: [(bool, usize); 3] = [(false, 5), (true, 1), (true, 1)];
 const RECOVERY: Duration = Duration::from_secs(30);
 
@@ -46,7 +47,7 @@ fn call(breaker: &CircuitBreaker, counts: &Counts, succeeds: bool) {
         let in_flight = counts.trials_in_flight.fetch_add(1, Ordering::SeqCst) + 1;
         counts.most_trials.fetch_max(in_flight, Ordering::SeqCst);
         thread::yield_now();
-        // Before the permit is released: it may be issued again at once.
+        // Counted down before the permit is released, since the permit may be issued again at once.
         counts.trials_in_flight.fetch_sub(1, Ordering::SeqCst);
     }
     if succeeds {
@@ -79,7 +80,7 @@ fn a_breaker_opens_and_recovers_a_thousand_times() {
     thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
-                // Reads the clock of the runtime, which does not advance while the threads run.
+                // This thread reads the clock of the runtime, which does not advance while the threads run.
                 let _guard = handle.enter();
                 for _ in 0..ROUNDS {
                     for (succeeds, calls) in PHASES {

@@ -1,5 +1,5 @@
-//! Output to `tracing`. Runs in a process of its own: `tracing` caches for all threads which call sites are enabled, so that the threads
-//! of other tests would interfere.
+//! Output to `tracing`. Runs in a process of its own, since `tracing` caches the enabled call sites for the whole process, so that other
+//! tests would interfere.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -33,7 +33,8 @@ impl Write for Buffer {
     }
 }
 
-/// Returns what `act` logs at `level` and above. One call runs at a time, for the reason above.
+/// Returns the log output of `act` at `level` and above. Only one call runs at a time, since all threads share the cache of enabled call
+/// sites.
 fn logged(level: tracing::Level, act: impl FnOnce()) -> String {
     static ONE: Mutex<()> = Mutex::new(());
     let _alone = ONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -76,8 +77,8 @@ fn calls_are_logged_at_debug_level_only() {
     for expected in [
         "DEBUG request{id=7}: steadfast: retry `traced`: attempt 1 failed",
         "retry.name=\"traced\" retry.attempt=1 retry.delay=0.0",
-        "DEBUG request{id=7}: steadfast: retry `traced`: given up after attempt 2",
-        "DEBUG request{id=7}: steadfast: retry `traced`: given up, attempt 1 was rejected retry.name=\"traced\" retry.attempt=1",
+        "DEBUG request{id=7}: steadfast: retry `traced`: exhausted after attempt 2",
+        "DEBUG request{id=7}: steadfast: retry `traced`: ended, because attempt 1 was rejected retry.name=\"traced\" retry.attempt=1",
         "DEBUG request{id=7}: steadfast: circuit `traced` is open after 2 failures in a row; retry after",
         "circuit_breaker.retry_after=",
     ] {
@@ -148,7 +149,7 @@ fn each_attempt_after_the_first_has_a_span() {
         lines(tracing::Level::INFO, &of_a_thread),
         ["INFO once", "INFO attempt{retry.name=\"tracing::sync_attempts\" retry.attempt=2}: once"]
     );
-    // Other tasks on the thread are not inside the span.
+    // Other futures in the same task are not inside the span.
     let beside = || {
         paused_runtime().block_on(async {
             let fails = Cell::new(1);
@@ -169,7 +170,7 @@ fn each_attempt_after_the_first_has_a_span() {
 }
 
 #[test]
-fn names_and_reasons_are_on_one_line() {
+fn names_and_reasons_are_logged_on_one_line() {
     const HOSTILE: &str = "a\r\nERROR forged\u{1b}[2J\u{2028}\u{202e}b";
     let text = logged(tracing::Level::DEBUG, || {
         let breaker = CircuitBreaker::new(HOSTILE, CONFIG);

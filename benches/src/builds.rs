@@ -1,4 +1,4 @@
-//! Compile times and code sizes: crates of 500 functions, checked and built with each kind of retry or breaker, and plain.
+//! Compile times and code sizes: crates of 500 functions with each kind of retry or breaker, and without.
 
 mod clean;
 mod source;
@@ -35,21 +35,21 @@ pub struct Built {
     pub release: f64,
 }
 
-/// A folder below `target` for generated crates.
+/// The generated crates, in a folder below `target`.
 #[derive(Debug)]
-pub struct Workshop {
+pub struct GeneratedCrates {
     folder: PathBuf,
     root: PathBuf,
 }
 
-impl Workshop {
-    /// Creates a workshop in the target folder of the workspace at `root`.
+impl GeneratedCrates {
+    /// Places the crates in the target folder of the workspace at `root`. Nothing is written yet.
     #[must_use]
     pub fn new(root: &Path) -> Self {
         Self { folder: root.join("target/bench-builds"), root: root.to_owned() }
     }
 
-    /// Writes, checks and builds all variants, in turns.
+    /// Writes, checks and builds all variants, which take turns.
     pub fn annotated(&self, quick: bool) -> Result<Vec<Built>> {
         for variant in VARIANTS {
             self.write(variant)?;
@@ -61,7 +61,7 @@ impl Workshop {
             members.join(", ")
         );
         write(&self.folder.join("Cargo.toml"), &workspace)?;
-        // The versions of the workspace, so that cargo fetches only what is missing.
+        // Uses the versions of the workspace, so that cargo downloads only missing crates.
         fs::copy(self.root.join("Cargo.lock"), self.folder.join("Cargo.lock"))?;
 
         // Dependencies are built before anything is timed.
@@ -75,7 +75,7 @@ impl Workshop {
             }
         }
         let built = VARIANTS.iter().zip(times).map(|(variant, (checks, releases))| {
-            let (text, lines) = self.generated(variant)?;
+            let (text, lines) = self.code_size(variant)?;
             Ok(Built { name: variant.name, text, lines, check: median(&checks), release: median(&releases) })
         });
         built.collect()
@@ -92,8 +92,9 @@ impl Workshop {
         write(&folder.join("src/main.rs"), &variant.source())
     }
 
-    /// Returns the code of the crate itself: its functions, and its instances of generic functions of its dependencies.
-    fn generated(&self, variant: &Variant) -> Result<(u64, usize)> {
+    /// Returns the bytes of machine code and the lines of IR of the crate itself: its functions, and the instances of generic functions of
+    /// its dependencies.
+    fn code_size(&self, variant: &Variant) -> Result<(u64, usize)> {
         let emit = |profile: &[&str], kind: &str| -> Result<PathBuf> {
             let file = self.folder.join(format!("{}.{kind}", variant.package));
             let emit = format!("--emit={kind}={}", file.display());
@@ -118,7 +119,7 @@ impl Workshop {
         Ok(start.elapsed().as_secs_f64())
     }
 
-    /// Makes cargo recompile the crate.
+    /// Rewrites the source, so that cargo recompiles the crate.
     fn touch(&self, variant: &Variant) -> Result<()> {
         write(&self.folder.join(variant.package).join("src/main.rs"), &variant.source())
     }
@@ -133,7 +134,7 @@ fn cargo(folder: &Path, arguments: &[&str]) -> Result<()> {
     let output = Command::new(program)
         .args(arguments)
         .current_dir(folder)
-        // A target folder of its own, and no flags of the cargo that runs this program.
+        // A separate target folder, and none of the flags of the cargo that runs this program.
         .env("CARGO_TARGET_DIR", folder.join("target"))
         .env("CARGO_TERM_QUIET", "true")
         .env_remove("RUSTFLAGS")

@@ -43,7 +43,7 @@ pub fn bare_async(number: u64) -> Result<u64, Error> {
     wait(bare(number))
 }
 
-/// The bare work and a clock read, the least cost of anything that depends on time.
+/// The bare work and a clock read, which is the minimum cost of a call that depends on time.
 ///
 /// # Errors
 ///

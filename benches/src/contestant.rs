@@ -1,4 +1,4 @@
-//! Contestants, and the check that their calls did the work.
+//! Contestants of the measurements, and the check that their calls did the work.
 
 use std::{any::type_name, hint::black_box, ops::Range};
 
@@ -8,7 +8,7 @@ use crate::work::{Error, FAILING};
 
 /// The result of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum Outcome {
     /// The work was done.
     Value(u64),
     /// The work failed.
@@ -17,19 +17,19 @@ pub enum Answer {
     Rejected,
 }
 
-/// Results of contestants, each of its own type.
-pub trait Answered {
-    /// Converts to an [`Answer`].
-    fn answer(self) -> Answer;
+/// The result type of a contestant's calls.
+pub trait IntoOutcome {
+    /// Converts the result.
+    fn into_outcome(self) -> Outcome;
 }
 
-impl Answered for std::result::Result<u64, Error> {
+impl IntoOutcome for std::result::Result<u64, Error> {
     #[inline]
-    fn answer(self) -> Answer {
+    fn into_outcome(self) -> Outcome {
         match self {
-            Ok(value) => Answer::Value(value),
-            Err(Error::Failed) => Answer::Failed,
-            Err(Error::Rejected) => Answer::Rejected,
+            Ok(value) => Outcome::Value(value),
+            Err(Error::Failed) => Outcome::Failed,
+            Err(Error::Rejected) => Outcome::Rejected,
         }
     }
 }
@@ -47,8 +47,8 @@ pub struct Tally {
 
 /// The kind of a contestant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// A baseline: the bare work, or an unavoidable part of the cost.
+pub enum Role {
+    /// A baseline: the bare work, or the work with an unavoidable part of the cost.
     Baseline,
     /// steadfast.
     Ours,
@@ -56,14 +56,14 @@ pub enum Side {
     Peer,
 }
 
-/// The work with something around it.
+/// The work as called in one way: bare, or through a breaker or a retry of steadfast or of a peer.
 pub struct Contestant {
     /// The name in tables.
     pub name: &'static str,
-    /// The settings, equivalent to those of the others.
+    /// The settings, equivalent to those of the other contestants.
     pub settings: &'static str,
     /// The kind of contestant.
-    pub side: Side,
+    pub role: Role,
     /// The path of the function, by which callgrind's counts are found.
     pub symbol: &'static str,
     calls: Box<dyn Fn(Range<u64>) -> Tally + Send + Sync>,
@@ -74,14 +74,14 @@ pub struct Contestant {
 
 impl Contestant {
     /// Creates a contestant. `call` must not be inlined, so that each contestant pays for one call.
-    pub fn new<R: Answered + 'static, F>(side: Side, name: &'static str, settings: &'static str, call: F) -> Self
+    pub fn new<R: IntoOutcome + 'static, F>(role: Role, name: &'static str, settings: &'static str, call: F) -> Self
     where
         F: Fn(u64) -> R + Send + Sync + Copy + 'static,
     {
         Self {
             name,
             settings,
-            side,
+            role,
             symbol: type_name::<F>(),
             calls: Box::new(move |numbers| measured_calls(numbers, call)),
             first_calls: Box::new(move |numbers| first_calls(numbers, call)),
@@ -90,7 +90,7 @@ impl Contestant {
         }
     }
 
-    /// Expects the breaker to open after exactly this many failures, checked by [`retire`](Self::retire).
+    /// Expects the breaker to open after exactly this many failures, checked by [`check_opening`](Self::check_opening).
     #[must_use]
     pub const fn opens_after(mut self, failures: u64) -> Self {
         self.opens_after = Some(failures);
@@ -104,7 +104,7 @@ impl Contestant {
         self
     }
 
-    /// Makes the first calls, which create whatever is created lazily.
+    /// Makes the first calls, which initialise everything lazy.
     pub fn warm_up(&self) -> Result<()> {
         if self.rejects {
             self.open(1_000)?;
@@ -133,14 +133,15 @@ impl Contestant {
     }
 
     /// Checks after all measurements that the breaker opens.
-    pub fn retire(&self) -> Result<()> {
+    pub fn check_opening(&self) -> Result<()> {
         match self.opens_after {
             Some(failures) => self.open(failures),
             None => Ok(()),
         }
     }
 
-    /// Makes failing calls until the circuit opens, which must happen after exactly `most` failures, or at most that many if it rejects.
+    /// Makes failing calls until the circuit opens. This must happen after exactly `most` failures; for a contestant that rejects, at the
+    /// latest after `most`.
     fn open(&self, most: u64) -> Result<()> {
         for failures in 0..=most {
             if (self.first_calls)(FAILING..FAILING).failed == 0 {
@@ -152,18 +153,18 @@ impl Contestant {
     }
 }
 
-/// Makes the measured calls. Callgrind counts what this function calls.
+/// Makes the measured calls. The callgrind profile is filtered by the name of this function.
 #[inline(never)]
-fn measured_calls<R: Answered>(numbers: Range<u64>, call: impl Fn(u64) -> R) -> Tally {
+fn measured_calls<R: IntoOutcome>(numbers: Range<u64>, call: impl Fn(u64) -> R) -> Tally {
     tally(numbers, call)
 }
 
-/// Makes calls that are not measured. An empty range means one call, with its start.
+/// Makes calls that are not measured. For an empty range, makes one call with the start of the range.
 #[inline(never)]
-fn first_calls<R: Answered>(numbers: Range<u64>, call: impl Fn(u64) -> R) -> Tally {
+fn first_calls<R: IntoOutcome>(numbers: Range<u64>, call: impl Fn(u64) -> R) -> Tally {
     if numbers.is_empty() {
         let mut tally = Tally::default();
-        tally.add(call(numbers.start).answer());
+        tally.add(call(numbers.start).into_outcome());
         return tally;
     }
     tally(numbers, call)
@@ -171,10 +172,10 @@ fn first_calls<R: Answered>(numbers: Range<u64>, call: impl Fn(u64) -> R) -> Tal
 
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "callgrind identifies the callers of the work by name")]
-fn tally<R: Answered>(numbers: Range<u64>, call: impl Fn(u64) -> R) -> Tally {
+fn tally<R: IntoOutcome>(numbers: Range<u64>, call: impl Fn(u64) -> R) -> Tally {
     let mut tally = Tally::default();
     for number in numbers {
-        tally.add(call(black_box(number)).answer());
+        tally.add(call(black_box(number)).into_outcome());
     }
     tally
 }
@@ -182,11 +183,11 @@ fn tally<R: Answered>(numbers: Range<u64>, call: impl Fn(u64) -> R) -> Tally {
 impl Tally {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a part of each call that is measured")]
-    const fn add(&mut self, answer: Answer) {
-        match answer {
-            Answer::Value(value) => self.sum = self.sum.wrapping_add(value),
-            Answer::Failed => self.failed += 1,
-            Answer::Rejected => self.rejected += 1,
+    const fn add(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Value(value) => self.sum = self.sum.wrapping_add(value),
+            Outcome::Failed => self.failed += 1,
+            Outcome::Rejected => self.rejected += 1,
         }
     }
 }

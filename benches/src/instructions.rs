@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
     by_hand,
-    contestant::{Contestant, Side},
+    contestant::{Contestant, Role},
     ours,
 };
 
@@ -29,21 +29,21 @@ const TOLERANCE: f64 = 1.10;
 #[must_use]
 pub fn guarded() -> Vec<Contestant> {
     vec![
-        Contestant::new(Side::Baseline, "bare", "", by_hand::bare),
-        Contestant::new(Side::Ours, "CircuitBreaker::call", ours::BREAKER, ours::call),
-        Contestant::new(Side::Ours, "#[circuit_breaker]", ours::BREAKER, ours::consecutive),
-        Contestant::new(Side::Ours, "#[circuit_breaker], async", ours::BREAKER, ours::consecutive_async),
-        Contestant::new(Side::Ours, "window of calls", ours::BY_CALLS, ours::by_calls),
-        Contestant::new(Side::Ours, "open, rejected", ours::BREAKER, ours::open).rejects(),
-        Contestant::new(Side::Ours, "RetryPolicy::run", ours::RETRY, ours::run),
-        Contestant::new(Side::Ours, "#[retry]", ours::RETRY, ours::retried),
-        Contestant::new(Side::Ours, "#[retry], async", ours::RETRY, ours::retried_async),
-        Contestant::new(Side::Ours, "stack", ours::BREAKER, ours::stack),
-        Contestant::new(Side::Ours, "stack, async", ours::BREAKER, ours::stack_async),
+        Contestant::new(Role::Baseline, "bare", "", by_hand::bare),
+        Contestant::new(Role::Ours, "CircuitBreaker::call", ours::BREAKER, ours::call),
+        Contestant::new(Role::Ours, "#[circuit_breaker]", ours::BREAKER, ours::consecutive),
+        Contestant::new(Role::Ours, "#[circuit_breaker], async", ours::BREAKER, ours::consecutive_async),
+        Contestant::new(Role::Ours, "window of calls", ours::BY_CALLS, ours::by_calls),
+        Contestant::new(Role::Ours, "open, rejected", ours::BREAKER, ours::open).rejects(),
+        Contestant::new(Role::Ours, "RetryPolicy::run", ours::RETRY, ours::run),
+        Contestant::new(Role::Ours, "#[retry]", ours::RETRY, ours::retried),
+        Contestant::new(Role::Ours, "#[retry], async", ours::RETRY, ours::retried_async),
+        Contestant::new(Role::Ours, "stack", ours::BREAKER, ours::stack),
+        Contestant::new(Role::Ours, "stack, async", ours::BREAKER, ours::stack_async),
     ]
 }
 
-/// Makes the calls that are counted under valgrind.
+/// Makes the calls whose instructions valgrind counts.
 pub fn make_calls(contestants: &[Contestant]) -> Result<()> {
     for contestant in contestants {
         contestant.warm_up()?;
@@ -52,7 +52,7 @@ pub fn make_calls(contestants: &[Contestant]) -> Result<()> {
     Ok(())
 }
 
-/// Runs `program` under valgrind, which has to call [`make_calls`]; returns the instructions per call, by the path of the function.
+/// Runs `program`, which must call [`make_calls`], under valgrind. Returns the instructions per call by the path of the function.
 pub fn count(program: &Path, arguments: &[&str], scratch: &Path) -> Result<BTreeMap<String, f64>> {
     fs::create_dir_all(scratch)?;
     let profile = scratch.join("callgrind.out");
@@ -91,7 +91,7 @@ pub fn guard(counts: &BTreeMap<String, f64>, file: &Path) -> Result<()> {
     )
 }
 
-/// Writes the counts as the expected ones.
+/// Writes the counts to `file` as the expected counts.
 pub fn bless(counts: &BTreeMap<String, f64>, file: &Path) -> Result<()> {
     let mut text =
         "# Instructions per call, including the work, counted by callgrind on x86-64 Linux with Rust 1.95.\n\
@@ -106,7 +106,7 @@ pub fn bless(counts: &BTreeMap<String, f64>, file: &Path) -> Result<()> {
 }
 
 /// Parses callgrind's format: a function's name, then its own costs and, after each `calls=`, the inclusive cost of the function
-/// named by `cfn=`. A name is spelled out once, and referred to by number afterwards.
+/// named by `cfn=`. A name is written in full once, and afterwards referred to by its number.
 /// <https://valgrind.org/docs/manual/cl-format.html>
 fn parse(profile: &str) -> Result<BTreeMap<String, f64>> {
     let mut names = HashMap::new();

@@ -12,7 +12,7 @@ use steadfast::{BreakerConfig, CircuitBreaker, KeyedBreakers};
 use crate::{
     contestant::{
         Contestant,
-        Side::{Ours, Peer},
+        Role::{Ours, Peer},
     },
     work::{Error, add},
 };
@@ -22,16 +22,18 @@ const FEW: usize = 1_000;
 /// The length of a key in bytes.
 const LENGTH: usize = "host-0000000.example.org".len();
 
-/// Keyed breakers of each side, and the order in which their keys are used.
+/// All implementations with few and with many keys, and the order in which the keys are used.
 pub struct Keyed {
-    few: Sides,
-    many: Sides,
-    /// All keys in one text, since a caller usually has its key in the cache; in an order that defeats prefetching.
+    few: Implementations,
+    many: Implementations,
+    /// The keys of `few`, in order. They are in one text, since the key of a caller is usually in the cache.
     in_order: String,
+    /// All keys, in an order that defeats prefetching.
     spread: String,
 }
 
-struct Sides {
+/// The implementations, each with the same keys.
+struct Implementations {
     ours: KeyedBreakers,
     by_hand: Mutex<HashMap<String, Arc<CircuitBreaker>>>,
     governor: DefaultKeyedRateLimiter<String>,
@@ -50,7 +52,12 @@ impl Keyed {
     pub fn new() -> Self {
         let keys = keys();
         let spread = (0..MANY).map(|index| keys[index * 7_368_787 % MANY].as_str()).collect();
-        Self { few: Sides::new(&keys[..FEW]), many: Sides::new(&keys), in_order: keys[..FEW].concat(), spread }
+        Self {
+            few: Implementations::new(&keys[..FEW]),
+            many: Implementations::new(&keys),
+            in_order: keys[..FEW].concat(),
+            spread,
+        }
     }
 
     /// Returns the contestants.
@@ -86,7 +93,7 @@ impl Keyed {
     }
 }
 
-impl Sides {
+impl Implementations {
     fn new(keys: &[String]) -> Self {
         let breaker = || Arc::new(CircuitBreaker::new("by hand", BreakerConfig::new()));
         let governor = RateLimiter::keyed(Quota::per_second(NonZeroU32::MAX));

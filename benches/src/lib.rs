@@ -1,7 +1,7 @@
 //! steadfast measured side by side with its peers and with handwritten code: `cargo xtask bench`.
 //!
 //! [`work`] is the measured work. [`ours`], [`by_hand`] and one file per peer in `peers` wrap it, all with equivalent settings.
-//! [`contestant`] calls them and checks that the work was done; `rows` groups them for comparison.
+//! [`contestant`] calls them and checks that the work was done. `rows` groups them for comparison.
 
 #![allow(clippy::unused_async, reason = "the measured work is async and always ready")]
 

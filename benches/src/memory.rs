@@ -1,4 +1,4 @@
-//! Memory of breakers and allocations of calls. Measured in a program of its own, since the counting allocator slows allocations down.
+//! Memory of breakers and allocations of calls, measured in a separate program, since the counting allocator slows allocations down.
 
 use std::{any::Any, hint::black_box, sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
 const HOUR: Duration = Duration::from_hours(1);
 const CALLS: u64 = 1_000;
 
-/// Returns the bytes of each breaker and all memory it owns, after a thousand calls of which one failed.
+/// Returns the size in bytes of each breaker with all memory that it owns, after a thousand calls of which one failed.
 #[must_use]
 pub fn breakers() -> Vec<(&'static str, i64)> {
     let ours = |config: BreakerConfig| {
@@ -34,7 +34,7 @@ pub fn breakers() -> Vec<(&'static str, i64)> {
         ("steadfast, calls(100)", ours(BreakerConfig::new().window(Window::calls(100)))),
         ("steadfast, time(60s)", ours(BreakerConfig::new().window(Window::time(Duration::from_mins(1))))),
         ("recloser, 100 calls", {
-            bytes(|| recloser::closing(HOUR), |breaker, number| drop(breaker.call(|| add(number))))
+            bytes(|| recloser::breaker(HOUR), |breaker, number| drop(breaker.call(|| add(number))))
         }),
         ("failsafe", {
             bytes(
@@ -82,11 +82,11 @@ pub fn allocations(contestant: &Contestant) -> Result<f64> {
     Ok(crate::timing::to_f64(info.count_total) / crate::timing::to_f64(CALLS))
 }
 
-/// Returns the bytes of a keyed breaker, and of the text of its key: the growth of the process for a million of them.
+/// Returns the bytes of a keyed breaker, and of the text of its key: the growth of the process for a million of each, per key.
 pub fn keyed() -> Result<(usize, usize)> {
     let keys = keys();
     let (texts, texts_alone) = grown_by(|| keys.iter().map(|key| Arc::<str>::from(key.as_str())).collect::<Vec<_>>())?;
-    // The list itself is not part of the keys.
+    // The list itself does not count.
     let texts_alone = texts_alone.saturating_sub(size_of_val(texts.as_slice()));
     let (breakers, all) = grown_by(|| filled(&keys))?;
     ensure!(breakers.len() == keys.len(), "{} breakers", breakers.len());

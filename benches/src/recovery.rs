@@ -1,5 +1,5 @@
-//! Ten thousand tasks call at the moment at which a circuit may recover: how many are admitted, and how long it takes to reject the
-//! others.
+//! Concurrent calls at recovery: ten thousand tasks call once the circuit may recover. The number of admitted calls and the time of all
+//! tasks are measured.
 //!
 //! An admitted call does not end before every task has been admitted or rejected, so the circuit stays half-open.
 
@@ -21,7 +21,7 @@ use tokio::sync::Semaphore;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 use crate::{
-    contestant::{Answer, Answered},
+    contestant::{IntoOutcome, Outcome},
     peers::{arcly, failsafe as failsafe_peer, recloser, tower_resilience},
     timing::median,
     work::Error,
@@ -29,7 +29,7 @@ use crate::{
 
 /// The number of tasks.
 pub const TASKS: usize = 10_000;
-/// The recovery timeout, which is longer than a round takes.
+/// The recovery timeout, which is longer than a round.
 const RECOVERY: Duration = Duration::from_millis(300);
 
 /// The result for a breaker.
@@ -45,9 +45,9 @@ pub struct Recovery {
     pub millis: f64,
 }
 
-type Call = Box<dyn Fn(Arc<Gate>, bool) -> Pin<Box<dyn Future<Output = Answer> + Send>>>;
+type Call = Box<dyn Fn(Arc<Gate>, bool) -> Pin<Box<dyn Future<Output = Outcome> + Send>>>;
 
-/// The gate at which admitted calls wait.
+/// The gate at which admitted calls wait until every task has been admitted or rejected.
 struct Gate {
     admitted: AtomicUsize,
     decided: AtomicUsize,
@@ -75,7 +75,7 @@ impl Gate {
     }
 }
 
-/// Measures each breaker several times, in turns.
+/// Measures each breaker several times; the breakers take turns.
 pub fn recoveries(quick: bool) -> Result<Vec<Recovery>> {
     let rounds = if quick { 1 } else { 7 };
     let mut recoveries: Vec<(Recovery, Vec<f64>)> = Vec::new();
@@ -107,28 +107,28 @@ fn recovery(call: &Call) -> Result<(usize, f64)> {
     let (gate, start) = (gate(), Instant::now());
     let tasks: Vec<_> = (0..TASKS)
         .map(|_| {
-            let (answer, gate) = (call(gate.clone(), false), gate.clone());
+            let (outcome, gate) = (call(gate.clone(), false), gate.clone());
             runtime.spawn(async move {
-                let answer = answer.await;
-                if answer == Answer::Rejected {
+                let outcome = outcome.await;
+                if outcome == Outcome::Rejected {
                     gate.decide();
                 }
-                answer
+                outcome
             })
         })
         .collect();
-    let answers = runtime.block_on(async {
-        let mut answers = Vec::with_capacity(TASKS);
+    let outcomes = runtime.block_on(async {
+        let mut outcomes = Vec::with_capacity(TASKS);
         for task in tasks {
-            answers.push(task.await?);
+            outcomes.push(task.await?);
         }
-        anyhow::Ok(answers)
+        anyhow::Ok(outcomes)
     })?;
     let millis = start.elapsed().as_secs_f64() * 1e3;
 
     let admitted = gate.admitted.load(Ordering::Relaxed);
-    let values = answers.iter().filter(|answer| **answer == Answer::Value(1)).count();
-    let rejected = answers.iter().filter(|answer| **answer == Answer::Rejected).count();
+    let values = outcomes.iter().filter(|outcome| **outcome == Outcome::Value(1)).count();
+    let rejected = outcomes.iter().filter(|outcome| **outcome == Outcome::Rejected).count();
     ensure!(
         admitted == values && values + rejected == TASKS,
         "{admitted} admitted, {values} done, {rejected} rejected"
@@ -139,37 +139,37 @@ fn recovery(call: &Call) -> Result<(usize, f64)> {
 fn contestants() -> Vec<(&'static str, &'static str, Call)> {
     let config = BreakerConfig::new().failure_threshold(5).recovery_timeout(RECOVERY).half_open_max_calls(3);
     let ours = Arc::new(CircuitBreaker::new("recovery", config));
-    let reclosing = recloser::recovering(RECOVERY);
-    let failing_safe = failsafe_peer::by_failures(RECOVERY);
+    let recloser = recloser::async_breaker(RECOVERY);
+    let failsafe = failsafe_peer::by_failures(RECOVERY);
     let arcly = Arc::new(arcly::breaker(RECOVERY));
     let work = service_fn(|(gate, fails): (Arc<Gate>, bool)| gate.work(fails));
     let tower = tower_resilience::layer(RECOVERY).layer(work);
     vec![
-        ("no breaker", "-", Box::new(|gate, fails| Box::pin(async move { gate.work(fails).await.answer() }))),
+        ("no breaker", "-", Box::new(|gate, fails| Box::pin(async move { gate.work(fails).await.into_outcome() }))),
         (
             "steadfast",
             "3",
             Box::new(move |gate, fails| {
                 let breaker = ours.clone();
-                Box::pin(async move { breaker.call_async(async || gate.work(fails).await).await.answer() })
+                Box::pin(async move { breaker.call_async(async || gate.work(fails).await).await.into_outcome() })
             }),
         ),
         ("recloser", "no limit; decides after 3", {
             Box::new(move |gate, fails| {
-                let breaker = reclosing.clone();
-                Box::pin(async move { breaker.call(gate.work(fails)).await.answer() })
+                let breaker = recloser.clone();
+                Box::pin(async move { breaker.call(gate.work(fails)).await.into_outcome() })
             })
         }),
         ("failsafe", "no limit", {
             Box::new(move |gate, fails| {
-                let breaker = failing_safe.clone();
-                Box::pin(async move { breaker.call(gate.work(fails)).await.answer() })
+                let breaker = failsafe.clone();
+                Box::pin(async move { breaker.call(gate.work(fails)).await.into_outcome() })
             })
         }),
         ("arcly-http", "1", {
             Box::new(move |gate, fails| {
                 let breaker = arcly.clone();
-                Box::pin(async move { breaker.execute(|| gate.clone().work(fails)).await.answer() })
+                Box::pin(async move { breaker.execute(|| gate.clone().work(fails)).await.into_outcome() })
             })
         }),
         ("tower-resilience", "3", {
@@ -177,8 +177,8 @@ fn contestants() -> Vec<(&'static str, &'static str, Call)> {
                 let mut service = tower.clone();
                 Box::pin(async move {
                     match service.ready().await {
-                        Ok(service) => service.call((gate, fails)).await.answer(),
-                        Err(error) => Err(error).answer(),
+                        Ok(service) => service.call((gate, fails)).await.into_outcome(),
+                        Err(error) => Err(error).into_outcome(),
                     }
                 })
             })

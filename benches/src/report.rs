@@ -11,7 +11,7 @@ pub use self::table::Layout;
 use self::table::Table;
 use crate::{
     builds::{Built, CleanBuild, FUNCTIONS},
-    contestant::Side,
+    contestant::Role,
     recovery::{Recovery, TASKS},
     rows::Row,
 };
@@ -21,14 +21,14 @@ use crate::{
 pub struct Measured {
     /// The row.
     pub row: Row,
-    /// One per contestant, in the order of the row.
+    /// The figures of each contestant, in the order of the row.
     pub figures: Vec<Figure>,
 }
 
 /// The measured figures of a contestant.
 #[derive(Clone, Debug, Default)]
 pub struct Figure {
-    /// The median nanoseconds per call, and the median ratio to steadfast's in the same round, by number of threads.
+    /// By number of threads: the median nanoseconds per call, and the median ratio to those of steadfast in the same round.
     pub times: HashMap<usize, (f64, f64)>,
     /// Instructions per call.
     pub instructions: Option<f64>,
@@ -124,7 +124,7 @@ impl Results {
             let peers = measured.row.contestants.iter().zip(&measured.figures);
             let library = |name: &str| !name.starts_with("by hand");
             let mut peers: Vec<_> = peers
-                .filter(|(contestant, _)| contestant.side == Side::Peer && library(contestant.name))
+                .filter(|(contestant, _)| contestant.role == Role::Peer && library(contestant.name))
                 .filter_map(|(contestant, figure)| Some((contestant.name, *figure.times.get(&1)?)))
                 .collect();
             peers.sort_by(|(_, (one, _)), (_, (other, _))| one.total_cmp(other));

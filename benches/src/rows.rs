@@ -4,7 +4,7 @@ use crate::{
     by_hand,
     contestant::{
         Contestant,
-        Side::{Baseline, Ours, Peer},
+        Role::{Baseline, Ours, Peer},
     },
     keyed::Keyed,
     ours,
@@ -25,7 +25,7 @@ pub struct Row {
     pub contestants: Vec<Contestant>,
     /// The numbers of threads at which the row is measured.
     pub threads: &'static [usize],
-    /// True if each contestant depends on its data being in the caches, from which the others displace it.
+    /// True if the figures depend on data in the caches, which the other contestants displace.
     pub needs_caches: bool,
     /// The targets of the row.
     pub targets: Vec<Target>,

@@ -13,7 +13,7 @@ use anyhow::Result;
 
 use crate::contestant::{Contestant, Tally};
 
-/// The amount of measurement.
+/// The number and the duration of the measurements.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
     /// The number of rounds, in each of which every contestant has a turn.
@@ -23,13 +23,14 @@ pub struct Effort {
 }
 
 impl Effort {
-    /// Returns an effort with turns long enough to make displacement from the caches by other contestants negligible.
+    /// Returns an effort with fewer and longer turns, so that the displacement from the caches by other contestants is negligible.
     #[must_use]
     pub const fn long(self) -> Self {
         Self { rounds: self.rounds.div_ceil(10), turn: self.turn.saturating_mul(50) }
     }
 
-    /// Returns the effort for a number of threads. With more threads than cores, turns must be long against the system's time slices.
+    /// Returns the effort for a number of threads. With more threads than cores, turns must be much longer than the
+    /// system's time slices.
     #[must_use]
     pub const fn of(threads: usize, quick: bool) -> Self {
         let (rounds, turn) = match threads {
@@ -46,7 +47,7 @@ impl Effort {
 
 /// Measures the core time per call in nanoseconds, for each contestant and round.
 pub fn measure(contestants: &[Contestant], threads: usize, effort: Effort) -> Result<Vec<Vec<f64>>> {
-    // Threads that share a core share a turn.
+    // Threads that share a core share the duration of a turn.
     let turn = effort.turn * u32::try_from(cores().min(threads))? / u32::try_from(threads)?;
     let calls: Vec<u64> = contestants.iter().map(|contestant| calls_in(contestant, turn)).collect();
     let barrier = SpinBarrier { threads, arrived: AtomicUsize::new(0), broken: AtomicBool::new(false) };
@@ -66,7 +67,7 @@ pub fn measure(contestants: &[Contestant], threads: usize, effort: Effort) -> Re
         };
         turns.iter().enumerate().map_while(take).collect()
     };
-    // tower-resilience sleeps by tokio's timer while another thread holds its circuit.
+    // tower-resilience sleeps on tokio's timer while another thread holds its circuit, so it needs a runtime.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build()?;
     let play = |thread| {
         let _context = runtime.enter();
@@ -147,7 +148,7 @@ struct SpinBarrier {
     broken: AtomicBool,
 }
 
-/// Breaks the barrier if its thread panics, so that the others do not wait for ever.
+/// Breaks the barrier if its thread panics, so that the other threads do not wait forever.
 struct BreakOnPanic<'a>(&'a SpinBarrier);
 
 impl Drop for BreakOnPanic<'_> {

@@ -13,7 +13,7 @@ use std::{
 
 use steadfast::{CircuitOpen, Transient};
 
-/// The error of the work. As large as a number, so that the result of the work fits into two registers and does not dominate the figures.
+/// The error of the work. It has the size of a number, so that the result fits into two registers and does not dominate the figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub enum Error {
@@ -64,7 +64,7 @@ pub const fn add(number: u64) -> Result<u64, Error> {
     }
 }
 
-/// Adds one, but fails at its first attempt; the result shows that it was retried.
+/// Adds one, but fails at the first attempt. The result shows that the call was retried.
 ///
 /// # Errors
 ///

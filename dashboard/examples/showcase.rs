@@ -95,7 +95,7 @@ async fn export() {
 /// Calls every breaker, retry and limit in an endless loop.
 async fn generate_traffic() {
     let (mut tick, start, mut round) = (interval(Duration::from_millis(20)), Instant::now(), 0_u64);
-    // A trial call without an outcome yet; it keeps its breaker half-open.
+    // The start and the permit of a trial call that has not ended yet, which keeps its breaker half-open.
     let mut trial_call = None;
     loop {
         tick.tick().await;

@@ -19,7 +19,7 @@ use crate::{
     token::Token,
 };
 
-/// The largest accepted body of an override in bytes. It fits the longest reason and a key.
+/// The maximum size of the body of an override in bytes. It is enough for the longest reason and a key.
 const MAX_BODY_BYTES: usize = 16 * 1024;
 
 /// The callback of [`Dashboard::on_override`](crate::Dashboard::on_override).
@@ -33,7 +33,7 @@ pub(crate) struct Inner {
     pub(crate) token: Option<Token>,
     pub(crate) on_override: Option<OnOverride>,
     pub(crate) snapshots: SnapshotCache,
-    /// One permit per page that may be open.
+    /// One permit for each page that may be open at the same time.
     pub(crate) streams: Arc<Semaphore>,
 }
 
@@ -42,7 +42,7 @@ pub(crate) async fn breakers(State(AppState(inner)): State<AppState>) -> Respons
     json(inner.snapshots.latest().by_section(inner.token.is_some()))
 }
 
-/// Returns the metrics in Prometheus' text format: `GET /metrics`.
+/// Returns the metrics in the text format of Prometheus: `GET /metrics`.
 pub(crate) async fn metrics() -> Response {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(SteadfastCollector::new()));

@@ -1,4 +1,4 @@
-//! One HTTP/1 connection with timeouts, so that a client that is idle, slow or does not read cannot occupy it.
+//! One HTTP/1 connection with timeouts, so that a client that is idle, slow or does not read cannot keep it open.
 
 use std::{
     io,
@@ -23,9 +23,10 @@ use tokio::{
 pub(crate) struct ConnectionLimits {
     /// The maximum number of open connections. Further ones are accepted when one of them ends.
     pub(crate) max_connections: usize,
-    /// The time until the head of a request is complete. It also applies to each further request on a connection that is kept alive.
+    /// The maximum time until the head of a request is complete. It applies again to each further request on a connection that is kept
+    /// alive.
     pub(crate) head_timeout: Duration,
-    /// The longest time for which a client may accept no data while there is data to write.
+    /// The maximum time for which a client may accept no data while there is data to write.
     pub(crate) write_timeout: Duration,
 }
 
@@ -36,10 +37,10 @@ impl ConnectionLimits {
 
 /// Serves a connection until it is closed or one of its timeouts elapses.
 pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, router: Router, limits: ConnectionLimits) {
-    let stream = TokioIo::new(WriteTimeout { stream, timeout: limits.write_timeout, stalled: None });
+    let stream = TokioIo::new(WriteTimeout { stream, timeout: limits.write_timeout, stall_timer: None });
     let mut connection = http1::Builder::new();
     connection.timer(TokioTimer::new()).header_read_timeout(limits.head_timeout);
-    // An error means that the client broke the connection or violated the protocol; the server has nothing to do about it.
+    // An error means that the client broke the connection or violated the protocol; the server needs no reaction to it.
     _ = connection.serve_connection(stream, TowerToHyperService::new(router)).await;
 }
 
@@ -47,24 +48,24 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, router: 
 struct WriteTimeout<S> {
     stream: S,
     timeout: Duration,
-    /// The timer; it runs while a write is pending.
-    stalled: Option<Pin<Box<Sleep>>>,
+    /// The timer of a pending write; `None` if no write is pending.
+    stall_timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S: AsyncWrite + Unpin> WriteTimeout<S> {
-    /// Polls `write`, and fails once it has been pending for the timeout.
+    /// Polls `write`, and returns an error once writes have been pending for the timeout.
     fn poll<T>(
         &mut self,
         context: &mut Context<'_>,
         write: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if let Poll::Ready(done) = write(Pin::new(&mut self.stream), context) {
-            self.stalled = None;
+            self.stall_timer = None;
             return Poll::Ready(done);
         }
         let timeout = self.timeout;
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(timeout)));
-        ready!(stalled.as_mut().poll(context));
+        let stall_timer = self.stall_timer.get_or_insert_with(|| Box::pin(sleep(timeout)));
+        ready!(stall_timer.as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }

@@ -1,4 +1,4 @@
-//! The builder of a dashboard, and its routes.
+//! The builder of a dashboard, and the routes of the dashboard.
 
 use std::{fmt, sync::Arc};
 

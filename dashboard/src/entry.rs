@@ -36,7 +36,7 @@ pub(crate) struct BreakerEntry {
     successes: u64,
     failures: u64,
     /// Calls that ended neither in success nor in failure: ignored errors and cancelled calls.
-    neutral: u64,
+    ignored: u64,
     rejections: u64,
     transitions: u64,
     recent: Vec<RecentEvent>,
@@ -50,11 +50,12 @@ struct RecentEvent {
     from: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<String>,
-    /// The operator's reason, else the rule that opened the breaker. Empty if there is neither.
+    /// For a state change, the operator's reason, or else the rule that opened the breaker; for a rejection, its reason. Empty if there
+    /// is none.
     reason: String,
 }
 
-/// The sums over all breakers of one name that has keys.
+/// The sums over all keys of one [`KeyedBreakers`].
 #[derive(Serialize)]
 pub(crate) struct BreakerGroupEntry {
     pub(crate) id: String,
@@ -84,7 +85,7 @@ pub(crate) struct RateLimitEntry {
     settings: Option<String>,
 }
 
-/// The sums over all rate limits of one name that has keys.
+/// The sums over all keys of one [`KeyedRateLimits`].
 #[derive(Serialize)]
 pub(crate) struct RateLimitGroupEntry {
     pub(crate) id: String,
@@ -118,7 +119,7 @@ impl BreakerEntry {
             window,
             successes,
             failures,
-            neutral,
+            ignored,
             rejections,
             transitions,
             last_transition,
@@ -130,7 +131,7 @@ impl BreakerEntry {
             config,
             ..
         } = breaker.snapshot();
-        // A duration of zero has already passed.
+        // A remaining time of zero means that the end has been reached.
         let left = open_for.or(disabled_for).filter(|left| !left.is_zero());
         Self {
             id: breaker_id(name, key.as_deref(), overflow),
@@ -151,7 +152,7 @@ impl BreakerEntry {
             settings: breaker.config().to_string(),
             successes,
             failures,
-            neutral,
+            ignored,
             rejections,
             transitions,
             recent: breaker.recent().into_iter().map(RecentEvent::new).collect(),
@@ -222,7 +223,7 @@ impl RecentEvent {
     }
 }
 
-/// Returns an id that is unique among all entries: the length of the name separates it from the key.
+/// Returns an id that is unique among all entries. The length of the name marks where the name ends and the key begins.
 fn breaker_id(name: &str, key: Option<&str>, overflow: bool) -> String {
     match key {
         Some(key) => format!("key {} {name} {key}", name.len()),

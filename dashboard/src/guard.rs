@@ -1,5 +1,5 @@
-//! Protection against other sites: security headers, the check of the host, the check of the origin. Also the timeout and the
-//! handling of panics that apply to every request.
+//! Protection against other sites (security headers, host check, origin check), and the timeout and the handling of panics that apply to
+//! every request.
 
 use std::{
     any::Any,
@@ -50,7 +50,7 @@ pub(crate) async fn add_security_headers(State(embeddable): State<bool>, mut res
     response
 }
 
-/// The time until a response begins. It includes the time in which the client sends the body of its request.
+/// The maximum time until a response begins. It includes the time in which the client sends the body of its request.
 pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Responds with 408 after [`RESPONSE_TIMEOUT`], and with 500 if the application's code (a callback, a `Debug` impl) panics.
@@ -80,11 +80,11 @@ fn drop_payload(payload: Box<dyn Any + Send>) {
     }
 }
 
-/// The host names that requests may be sent to; any if `None`.
+/// The host names that requests may be sent to; `None` allows every host name.
 pub(crate) type AllowedHosts = Option<Arc<[String]>>;
 
-/// Rejects a request that was sent to another host name, with 421. This prevents DNS rebinding: another site could make its own name
-/// resolve to this machine, and the browser would treat both as one origin.
+/// Rejects a request that was sent to a host name that is not allowed, with 421. This prevents DNS rebinding: another site could make its
+/// own name resolve to this machine, and the browser would treat the site and the dashboard as one origin.
 pub(crate) async fn check_host(State(allowed): State<AllowedHosts>, request: Request, next: Next) -> Response {
     let host = authority(request.headers(), request.uri()).map(without_port);
     match allowed {

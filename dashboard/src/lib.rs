@@ -36,16 +36,18 @@
 //!
 //! # Security
 //!
-//! There is no cookie and no session. An override requires the token in a header, compared in constant time; a body of type JSON,
-//! which no form on another site can send; and, where the browser sends it, the origin of the page itself. The page loads nothing
-//! from other hosts, runs no script but its own files, and cannot be put into a frame unless it is
-//! [embeddable](Dashboard::embeddable). Names and keys are inserted as text only, never as markup. The dashboard's own server
-//! listens on loopback addresses only, unless [remote access is allowed](Dashboard::allow_remote), and answers only requests sent to
-//! such a host name, so that a foreign name that resolves to this machine cannot read it (DNS rebinding).
+//! There is no cookie and no session. An override requires the token in a header, which is compared in constant time, and a JSON body,
+//! which no form on another site can send. If the browser sends the origin of a request, it must be the origin of the page itself. The
+//! page loads nothing from other hosts, runs no script but its own files, and cannot be put into a frame unless it is
+//! [embeddable](Dashboard::embeddable). Names and keys are inserted as text only, never as markup.
 //!
-//! The dashboard's own server accepts at most 256 connections, and closes those that are silent, slow or do not read: see
-//! [`Server::run`]. A request whose body is not complete within 10 s is answered with 408. In a service with its own server, that
-//! server has to limit its connections.
+//! Unless [remote access is allowed](Dashboard::allow_remote), the dashboard's own server listens on a loopback address only, and answers
+//! only requests sent to `localhost`, `127.0.0.1` or `[::1]`. This prevents DNS rebinding, in which another site makes its own host name
+//! resolve to this machine. [`Dashboard::hosts`] sets other host names.
+//!
+//! The dashboard's own server accepts at most 256 connections, and closes those that are idle, slow or do not read: see
+//! [`Server::run`]. A request whose body is not complete within 10 s is answered with 408. If the dashboard is mounted in a service, the
+//! server of that service has to limit the connections.
 //!
 //! When the dashboard is mounted in a service, that service decides who may *see* it: add an authentication layer around the router.
 

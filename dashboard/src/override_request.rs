@@ -11,9 +11,9 @@ use steadfast::{BreakerState, Override};
 pub struct OverrideRequest {
     /// The name of the breaker, or of the keyed breakers.
     pub breaker: String,
-    /// The key, if a breaker of [`KeyedBreakers`](steadfast::KeyedBreakers) is meant.
+    /// The key, if the override is for one breaker of [`KeyedBreakers`](steadfast::KeyedBreakers).
     pub key: Option<String>,
-    /// True if the overflow breaker is meant, which serves all keys without a breaker of their own. Then `key` is `None`.
+    /// True if the override is for the overflow breaker, which serves all keys without a breaker of their own. `key` is then `None`.
     pub overflow: bool,
     /// The requested action.
     pub action: OverrideAction,
@@ -48,11 +48,11 @@ pub(crate) struct RequestBody {
     overflow: bool,
     action: OverrideAction,
     reason: Option<String>,
-    /// In seconds.
+    /// The time until the override ends, in seconds.
     expires_in: Option<f64>,
 }
 
-/// The longest reason in characters; it fits on the page.
+/// The maximum length of a reason in characters. A reason of this length fits on the page.
 const MAX_REASON_CHARS: usize = 200;
 
 impl RequestBody {

@@ -23,7 +23,7 @@ const SCRIPTS: [(&str, &str); 8] = [
     ("timeline.js", include_str!("../page/js/timeline.js")),
 ];
 
-/// Returns the page. Its links are relative to the path at which the router is mounted.
+/// Returns the page, with links relative to the path at which the router is mounted.
 pub(crate) async fn index(OriginalUri(uri): OriginalUri) -> Response {
     let base = match uri.path().rsplit_once('/') {
         Some((_, "")) | None => String::new(),

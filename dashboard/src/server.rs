@@ -25,7 +25,7 @@ pub struct Server {
     limits: ConnectionLimits,
 }
 
-/// The pause after a connection could not be accepted, usually because the process has no file descriptors left.
+/// The delay after a failed attempt to accept a connection, which usually means that the process has no file descriptors left.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// Serves a read-only dashboard at `address` until the future is dropped.

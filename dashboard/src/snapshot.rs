@@ -50,14 +50,14 @@ const SECTIONS: [(&str, Section); 7] = [
     ("bulkheads", Section::Bulkheads),
 ];
 
-/// The latest snapshot, shared by all requests within [`MAX_AGE`], so that many open pages cost as much as one.
+/// The latest snapshot. All requests within [`MAX_AGE`] share it, so that many open pages cost as much as one.
 #[derive(Debug)]
 pub(crate) struct SnapshotCache {
     started: f64,
     latest: Mutex<Option<(Instant, Arc<RegistrySnapshot>)>>,
 }
 
-/// The age up to which a snapshot is reused.
+/// The maximum age at which a snapshot is reused.
 const MAX_AGE: Duration = Duration::from_millis(200);
 
 /// The number of keys per name that are listed one by one, the unhealthiest first.
@@ -142,7 +142,7 @@ impl RegistrySnapshot {
         format!("\"now\":{},\"started\":{},\"can_override\":{can_override}", self.at, self.started)
     }
 
-    /// Returns a later event of `/api/live`: the entries that differ from `before`, and the ids that no longer exist. `None` if
+    /// Returns a later event of `/api/live`: the entries that differ from `before`, and the ids that no longer exist. Returns `None` if
     /// nothing has changed.
     pub(crate) fn changes_since(&self, before: &Self) -> Option<String> {
         let is_changed = |(id, item): &(&String, &Item)| before.items.get(*id).is_none_or(|old| old.json != item.json);

@@ -20,7 +20,7 @@ use crate::{
 
 /// The maximum number of open pages. Each holds a connection for its event stream.
 pub(crate) const MAX_STREAMS: usize = 64;
-/// The time between two looks for changes: short enough to appear immediate, long enough to cost little.
+/// The time between two checks for changes: short enough to appear immediate, long enough to cost little.
 const UPDATE_INTERVAL: Duration = Duration::from_millis(250);
 /// The time between two keep-alive comments. Writing one also detects a broken connection.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
@@ -40,7 +40,7 @@ pub(crate) async fn live(State(AppState(inner)): State<AppState>) -> Response {
     Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE_INTERVAL)).into_response()
 }
 
-/// The updates for one page. The next one is computed only after the last one was written, so a slow client queues nothing.
+/// The updates for one page. An update is computed only after the previous one was written, so no updates queue up for a slow client.
 struct Updates {
     inner: Arc<Inner>,
     /// The snapshot that the client has; `None` before the first event.

@@ -14,7 +14,7 @@ pub struct Token(Box<[u8]>);
 #[non_exhaustive]
 pub struct WeakToken;
 
-/// The shortest token in characters. 16 random letters and digits (95 bits) cannot be guessed.
+/// The minimum length of a token in characters. 16 random letters and digits (95 bits) cannot be guessed.
 const MIN_LENGTH: usize = 16;
 
 impl Token {

@@ -26,7 +26,7 @@ use crate::service::PaymentService;
 
 const SHOW_EVERY: Duration = Duration::from_millis(50);
 
-/// Runs the script twice, without and with the fleet, and returns the report.
+/// Runs the script twice, without and with a fleet, and returns the report.
 pub(crate) async fn compare(redis: &str, instances: u32, settings: &Settings) -> anyhow::Result<String> {
     anyhow::ensure!(instances <= settings.rps, "{instances} instances need at least --rps {instances}");
     // The name is unique among demos that use the same Redis at the same time.

@@ -17,11 +17,11 @@ use crate::progress::LaneBar;
 use crate::script::{Mode, Script};
 use crate::service::PaymentService;
 
-/// A half-open state lasts as long as a trial call, which can be a few milliseconds.
+/// The interval at which the breaker's state is sampled. A half-open state lasts as long as a trial call, which can be a few milliseconds.
 const SAMPLE_EVERY: Duration = Duration::from_millis(1);
 const SHOW_EVERY: Duration = Duration::from_millis(50);
 
-/// The time that the last callers get after the end of the script, in addition to one timeout. It suffices for four attempts, three
+/// The time that the last callers have after the end of the script, in addition to one timeout. It suffices for four attempts, three
 /// of them after a `Retry-After`, on a busy machine.
 pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -94,7 +94,7 @@ pub(crate) async fn play(lane: Lane, settings: &Settings, bar: &LaneBar) -> anyh
     Ok(Recording { lane, phases, calls, requests, refused: payments.refused(), breaker })
 }
 
-/// Switches the service through the modes of the script. Returns it, because the last callers may still be waiting for it.
+/// Switches the service through the modes of the script. Returns the service, because the last callers may still be waiting for it.
 pub(crate) async fn run_script(
     mut service: PaymentService,
     script: &Script,
@@ -236,7 +236,7 @@ mod tests {
             service = service.switch_to(mode).await?;
             let charge = payments.charge(Order { number: 1 });
             let answer = if mode == Mode::Hanging {
-                // The request has reached the service, and no response follows.
+                // Waits until the request has reached the service; no response follows.
                 let received = async {
                     while log.requests().last().is_none_or(|(_, mode)| *mode != Mode::Hanging) {
                         time::sleep(Duration::from_millis(1)).await;

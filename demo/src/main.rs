@@ -42,7 +42,7 @@ async fn main() -> anyhow::Result<()> {
     }
     let picture = args.picture()?;
     if let Some(folder) = picture.parent() {
-        // Before the run, so that a wrong path is reported at once.
+        // Created before the run, so that a wrong path is reported at once.
         fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     }
     raise_socket_limit(&settings)?;

@@ -73,11 +73,11 @@ impl LaneStats {
     }
 }
 
-/// Returns the number of callers in flight as steps: the time of each change and the number from then on, in order of time.
+/// Returns the number of callers in flight as steps: the time of each change, and the number from that time on, in order of time.
 pub(crate) fn in_flight(calls: &[Call]) -> Vec<(Duration, usize)> {
     let mut changes: Vec<(Duration, bool)> =
         calls.iter().flat_map(|call| [(call.arrived, true), (call.ended, false)]).collect();
-    // At the same time, ends sort before arrivals: such callers do not overlap.
+    // At equal times, ends sort before arrivals, so that such callers do not overlap.
     changes.sort_unstable();
     let mut count = 0;
     let step = |(at, is_arrival)| {
@@ -100,7 +100,7 @@ fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }
 
-/// Returns the callers in flight over all `periods` together; `None` if they are empty. `steps` come from [`in_flight`].
+/// Returns the number of callers in flight over all `periods` together; `None` if the periods are empty. `steps` come from [`in_flight`].
 pub(crate) fn in_flight_during(
     steps: &[(Duration, usize)],
     periods: impl IntoIterator<Item = Range<Duration>>,
@@ -133,12 +133,12 @@ fn recovery(phases: &[PlayedPhase], calls: &[Call]) -> Recovery {
     answered.map(|call| call.ended.saturating_sub(recovered)).min().map_or(Recovery::Never, Recovery::After)
 }
 
-/// Returns `None` if the denominator is zero.
+/// Returns the quotient; `None` if the denominator is zero.
 fn ratio(numerator: usize, denominator: usize) -> Option<f64> {
     (denominator > 0).then(|| to_f64(numerator) / to_f64(denominator))
 }
 
-/// Converts a count, exactly up to 2^32, which no count here reaches.
+/// Converts a count to a float. Counts of 2^32 or more, which do not occur here, are clamped.
 pub(crate) fn to_f64(count: usize) -> f64 {
     u32::try_from(count).unwrap_or(u32::MAX).into()
 }

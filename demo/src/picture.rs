@@ -1,6 +1,6 @@
 //! The chart: all lanes over time, as SVG.
 //!
-//! No information depends on colour alone: the lines differ in dashes and carry their names, and the states of the breaker differ in
+//! No information depends on colour alone: the lines differ in their dashes and are labelled, and the states of the breaker differ in
 //! height.
 
 mod panel;
@@ -17,7 +17,7 @@ use self::style::{Area, LEFT, LineStyle, Points, RIGHT, WIDTH, text};
 use crate::load::Recording;
 use crate::measure;
 
-// The heights of the parts.
+// The heights of the parts, in pixels.
 const HEAD: u32 = 92;
 const CALLERS: u32 = 370;
 const LOAD: u32 = 320;

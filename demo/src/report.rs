@@ -10,7 +10,7 @@ use crate::checkout::Lane;
 use crate::load::Settings;
 use crate::measure::{InFlight, LaneStats, Recovery, to_f64};
 
-/// A row: its label, and the function that formats a lane's value.
+/// A row of the table: its label, and the function that formats the value of a lane.
 pub(crate) type Row<T> = (&'static str, fn(&T) -> String);
 
 const ROWS: &[Row<LaneStats>] = &[
@@ -54,7 +54,7 @@ pub(crate) fn table<T>(rows: &[Row<T>], lanes: &[(&str, impl Borrow<T>)]) -> Tab
     table
 }
 
-/// Returns the comparisons with the guarded lane, for the lanes that were run.
+/// Returns a sentence for each comparison of the guarded lane with another lane that was run.
 fn comparisons(lanes: &[(Lane, LaneStats)]) -> Vec<String> {
     let of = |wanted| lanes.iter().find(|(lane, _)| *lane == wanted).map(|(_, stats)| stats);
     let Some(guarded) = of(Lane::Guarded) else { return Vec::new() };

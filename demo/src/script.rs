@@ -10,10 +10,10 @@ use serde::ser::{Serialize, Serializer};
 /// The default script: 15 s, of which the service is down for 9 s.
 pub(crate) const OUTAGE: &str = "healthy 1.5s, slow 0.5s, hanging 5.5s, 503 1.5s, 429 1s, refusing 1s, healthy 4s";
 
-/// The repeated script of `--serve`, slow enough to watch each failure.
+/// The script that `--serve` repeats, slow enough to observe each failure mode.
 pub(crate) const LOOP: &str = "healthy 20s, slow 5s, hanging 15s, healthy 20s, 503 10s, 429 10s, refusing 10s";
 
-/// The longest script: the recording of a longer run would fill memory and could not be charted.
+/// The maximum length of a script. The recording of a longer run would take too much memory and could not be charted.
 const MAX_TOTAL: Duration = Duration::from_mins(10);
 
 /// A behaviour of the payment service.
@@ -84,7 +84,7 @@ impl FromStr for Mode {
     }
 }
 
-/// A mode for some time.
+/// A mode and its duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub(crate) struct Phase {
     pub(crate) mode: Mode,

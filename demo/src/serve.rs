@@ -145,7 +145,7 @@ fn file(media_type: &'static str, text: &'static str) -> Response {
     (headers, text).into_response()
 }
 
-/// Returns 32 hexadecimal digits from the random keys of the standard library's hash tables. That suffices for a local demo.
+/// Returns 32 hexadecimal digits, derived from the random keys of the standard library's hash tables, which suffice for a local demo.
 fn random_token() -> String {
     [(); 2].map(|()| format!("{:016x}", RandomState::new().hash_one("token"))).concat()
 }

@@ -57,7 +57,7 @@ impl PaymentService {
         self.log.clone()
     }
 
-    /// Switches the mode; returns once it is in effect.
+    /// Switches the mode, and returns once it is in effect.
     pub(crate) async fn switch_to(self, mode: Mode) -> io::Result<Self> {
         let Self { address, log, port } = self;
         let port = match (port, mode) {
@@ -165,7 +165,7 @@ impl RequestLog {
         self.with(|state| state.requests.clone())
     }
 
-    /// Removes all requests. An endless run has to bound its memory.
+    /// Removes all requests, so that the log of an endless run does not grow without bound.
     pub(crate) fn clear(&self) {
         self.with(|state| state.requests.clear());
     }

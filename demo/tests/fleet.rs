@@ -1,4 +1,4 @@
-//! The comparison of processes with a fleet, as a user runs it, on a real Redis.
+//! The comparison of independent processes with a fleet, as a user starts it, on a real Redis.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -113,9 +113,11 @@ fn three_processes_run_alone_and_as_a_fleet() {
 fn an_unavailable_redis_is_reported_at_once() {
     let redis = Redis::start();
     let wrong = format!("redis://:tahini@127.0.0.1:{}", redis.port);
-    for (address, expected) in
-        [("redis://:tahini@127.0.0.1:1", "not available"), (&*wrong, "password"), ("http://tahini", "not the address")]
-    {
+    for (address, expected) in [
+        ("redis://:tahini@127.0.0.1:1", "Redis is unavailable"),
+        (&*wrong, "password"),
+        ("http://tahini", "not a Redis address"),
+    ] {
         let output = demo(&["--redis", address]);
         let err = text(&output.stderr);
         assert!(!output.status.success() && err.contains(expected), "{err}");

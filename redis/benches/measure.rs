@@ -1,6 +1,6 @@
-//! Prints durations and costs of a fleet over a real Redis, without asserting them.
+//! Measurements of durations and costs of a fleet over a real Redis. They are printed, not asserted.
 //!
-//! `cargo bench -p steadfast-redis --bench measure` runs all measurements, `-- trips faults` only the named ones. It needs `redis-server`.
+//! `cargo bench -p steadfast-redis --bench measure` runs all measurements, `-- trips faults` only the named ones. They need `redis-server`.
 
 #![allow(
     dead_code,
@@ -58,7 +58,7 @@ fn main() {
     }
 }
 
-/// Returns the default settings of a fleet, unlike those of the tests.
+/// Returns a setup with the default lease and timeout of a fleet; the tests use longer ones.
 fn setup(redis: &Redis) -> Setup {
     let (lease, timeout) = (2 * SECOND, SECOND / 20);
     Setup { lease, timeout, ..Setup::new(redis.address()) }
@@ -99,9 +99,9 @@ fn trips() {
         apply_override(&redis, &Override::reset());
         all_are(&instances, Closed);
     }
-    let [median, most, worst] = [0.5, 0.99, 1.0].map(|share| quantile(&mut each, share));
+    let [median, p99, max] = [0.5, 0.99, 1.0].map(|share| quantile(&mut each, share));
     println!(
-        "100 trips, 4 other instances each: open after {median:?} (median), {most:?} (99th percentile), {worst:?} (maximum)"
+        "100 trips, 4 other instances each: open after {median:?} (median), {p99:?} (99th percentile), {max:?} (maximum)"
     );
     println!("the last of the 4: {:?} (median)", quantile(&mut last, 0.5));
 }
@@ -160,10 +160,9 @@ fn faults() {
         let numbers = |load: &String| load.split(' ').map(|number| number.parse().unwrap()).collect::<Vec<u64>>();
         let loads: Vec<_> = loads.iter().map(numbers).collect();
         let calls: u64 = loads.iter().map(|load| load[0]).sum();
-        let [most, worst] =
-            [2, 3].map(|index| Duration::from_nanos(loads.iter().map(|load| load[index]).max().unwrap()));
+        let [p99, max] = [2, 3].map(|index| Duration::from_nanos(loads.iter().map(|load| load[index]).max().unwrap()));
         println!(
-            "{what} for 10 s: agreement {agreed:?} after its end; {calls} calls, overhead {most:?} (99th percentile), {worst:?} (maximum)"
+            "{what} for 10 s: agreement {agreed:?} after its end; {calls} calls, overhead {p99:?} (99th percentile), {max:?} (maximum)"
         );
         drop(instances);
         redis.command::<()>(&["FLUSHALL"]);
@@ -241,9 +240,9 @@ fn flood() {
         let (seconds, micros): (f64, f64) = redis::cmd("TIME").query(&mut connection).unwrap();
         let mut range = redis::cmd("ZRANGE");
         range.arg("steadfast:{shop}:instances").arg(0).arg(0).arg("WITHSCORES");
-        let living: Vec<(String, f64)> = range.query(&mut connection).unwrap();
+        let live: Vec<(String, f64)> = range.query(&mut connection).unwrap();
         // A heartbeat marks its instance as live for five seconds.
-        let age = living.first().map_or(f64::INFINITY, |(_, until)| seconds + micros / 1e6 + 5.0 - until / 1e3);
+        let age = live.first().map_or(f64::INFINITY, |(_, until)| seconds + micros / 1e6 + 5.0 - until / 1e3);
         oldest = oldest.max(age);
     };
     let took = until_count("all are open in the other instance", KEYS, || {
@@ -251,7 +250,7 @@ fn flood() {
         other.0.iter().filter(|breaker| breaker.snapshot().transitions > 0).count()
     });
     let open = begun.elapsed();
-    // Then each circuit requests the lease and is held open.
+    // Then the lease of each circuit is requested, and its hold is extended.
     while begun.elapsed() < open + 15 * SECOND {
         thread::sleep(SECOND / 20);
         age();

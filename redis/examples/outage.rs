@@ -79,7 +79,7 @@ async fn outage(redis: &str) -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let (address, service) = (listener.local_addr()?.to_string(), Arc::new(Service::default()));
     tokio::spawn(serve(listener, service.clone()));
-    // Prints the events of the fleet with their times.
+    // Shares the breaker, too, to print the fleet's events with their times.
     let start = Instant::now();
     let print = move |event: &FleetEvent| println!("{:>5.2} s  {event}", start.elapsed().as_secs_f64());
     let breaker = steadfast::breaker("payments");

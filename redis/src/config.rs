@@ -4,7 +4,7 @@ use std::{env, fs, time::Duration};
 
 use crate::{FleetError, protocol::keys::sanitize_field};
 
-/// The settings that the connection and the worker of a fleet read.
+/// The settings of a fleet, as the connection and the worker use them.
 #[derive(Clone)]
 pub(crate) struct FleetConfig {
     pub(crate) addresses: Vec<String>,
@@ -15,7 +15,7 @@ pub(crate) struct FleetConfig {
     pub(crate) heartbeat: Duration,
     pub(crate) lease: Duration,
     pub(crate) quorum: Quorum,
-    /// The sum of all instances' failures that opens the fleet, and the time span in which they are counted.
+    /// The number of failures in all instances together that opens the fleet, and the time span in which they are counted.
     pub(crate) failure_sum: Option<(u32, Duration)>,
 }
 

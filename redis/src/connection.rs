@@ -1,6 +1,6 @@
 //! The connection to Redis: establishing and dropping it, and waiting for replies.
 //!
-//! `commands` and `rate_limit` have the requests, `server` the difference between one node and a cluster.
+//! The requests are in `commands` and `rate_limit`. `server` hides the differences between one node and a cluster.
 
 mod commands;
 mod rate_limit;
@@ -33,7 +33,7 @@ use crate::{
     protocol::keys::{self, BreakerKeys},
 };
 
-/// The connection of one instance to Redis, which may be down.
+/// The connection of one instance to Redis, established or not.
 ///
 /// One connection carries requests, replies and broadcasts, so a fleet has as many connections as instances.
 pub(crate) struct Connection {
@@ -47,7 +47,7 @@ pub(crate) struct Connection {
     breaker_script: Script,
     heartbeat_script: Script,
     rate_limit_script: Script,
-    /// The number of rate-limited calls so far, which gives each of them a unique name.
+    /// The number of rate-limited calls so far, from which the unique name of each is made.
     rate_limited_calls: AtomicU64,
     /// `None` while disconnected.
     current: Mutex<Option<ServerConnection>>,
@@ -59,7 +59,7 @@ pub(crate) struct Connection {
 /// The time limit for establishing a connection, in multiples of the reply timeout: it takes a few round trips, and possibly a TLS
 /// handshake.
 const CONNECT_TIMEOUT_FACTOR: u32 = 10;
-/// The time limit for a request, in multiples of the reply timeout. A script that Redis does not know yet takes three round trips.
+/// The time limit for a request, in multiples of the reply timeout. A script that Redis has not cached takes three round trips.
 const REQUEST_TIMEOUT_FACTOR: u32 = 3;
 
 impl Connection {
@@ -128,7 +128,7 @@ impl Connection {
         let connection = connection.map_err(|error| self.secrets.redact(&error))?;
         self.set_current(Some(connection.clone()));
         let first_heartbeat = match self.register(registrations).await {
-            // An instance whose ACL user may not register can still share breakers.
+            // An instance whose ACL user is not allowed to register can still share breakers.
             Ok(()) | Err(FleetError::Refused(_)) => self.heartbeat_on(connection, 0, &[]).await,
             Err(error) => Err(error),
         };
@@ -199,10 +199,10 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX).min(MAX_MILLIS * 1_000)
 }
 
-/// Converts to whole milliseconds, with -1 for "without an end".
+/// Converts to whole milliseconds; `None`, which means without an end, becomes -1.
 fn millis_or_endless(duration: Option<Duration>) -> i64 {
     duration.map_or(-1, |duration| i64::try_from(millis(duration)).unwrap_or(i64::MAX))
 }
 
-/// 100 years. Lua represents such a number exactly, and Redis accepts it as an expiry.
+/// The longest duration, 100 years, in milliseconds. Lua represents this number exactly, and Redis accepts it as an expiry.
 const MAX_MILLIS: u64 = 3_155_760_000_000;

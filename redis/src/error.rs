@@ -11,7 +11,7 @@ use steadfast::escaped;
 pub enum FleetError {
     /// The address is not a Redis URL, or requires TLS while the `tls-rustls` feature is off.
     InvalidAddress,
-    /// No breaker with this name is declared in the program. The name is `None` if the breaker was shared by an empty lookup result.
+    /// No breaker with this name is declared in the program. The name is `None` if the result of a failed lookup was shared.
     UnknownBreaker(Option<Arc<str>>),
     /// Two different breakers with this name were given to the same fleet.
     DuplicateName(&'static str),

@@ -77,8 +77,8 @@ pub enum FleetEvent {
         /// The key, if the breaker is keyed.
         key: Option<Arc<str>>,
     },
-    /// Redis returned an error to a request about one breaker, so its local circuit is not synchronized. Emitted once, until a request
-    /// about that breaker succeeds again.
+    /// Redis returned an error to a request about one breaker, so its local circuit is not synchronized. Emitted again only
+    /// after a request about that breaker has succeeded.
     #[non_exhaustive]
     Refused {
         /// The breaker's name.

@@ -58,12 +58,12 @@ impl Fleet {
         FleetBuilder::new(vec![address.to_owned()], false)
     }
 
-    /// Returns the builder of a fleet that connects to a Redis cluster. The addresses are those of some of its nodes; the others are
-    /// discovered, and changes of the cluster are followed.
+    /// Returns the builder of a fleet that connects to a Redis cluster. The addresses are those of some of its nodes; the client
+    /// discovers the others and follows changes of the cluster.
     ///
-    /// The addresses have the format of [`connect`](Self::connect), with the same user and password for all. All keys of one breaker, and
-    /// those of one key of a rate limit, are in one slot. Heartbeats use the slot of the application: while that slot has no master, each
-    /// instance uses only its local circuits.
+    /// The addresses have the format of [`connect`](Self::connect), with the same user and password for all. All Redis keys of one breaker
+    /// are in one slot, and so are those of one key of a rate limit. Heartbeats use the slot of the application. While that slot has no
+    /// master, each instance uses only its local circuits.
     #[cfg(feature = "cluster")]
     pub fn connect_cluster<'a>(nodes: impl IntoIterator<Item = &'a str>) -> FleetBuilder {
         FleetBuilder::new(nodes.into_iter().map(str::to_owned).collect(), true)
@@ -114,20 +114,20 @@ impl Fleet {
 
     /// Waits until the fleet is connected to Redis.
     pub async fn available(&self) {
-        // Fails only if the worker has ended, which it does after this handle is dropped.
+        // An error means that the worker has ended, as it does after this handle is dropped.
         _ = self.status.clone().wait_for(|status| status.is_available).await;
     }
 
-    /// Overrides the state of a breaker in every instance, and records that in the audit trail.
+    /// Overrides the state of a breaker in every instance, and records the override in the audit trail.
     ///
     /// The breaker need not be shared by this instance: an operator's program shares nothing and sets only the application. If the fleet
-    /// is still connecting, this waits for at most ten times the [`timeout`](FleetBuilder::timeout). An operator's program that is far
-    /// from Redis should set a longer one.
+    /// is still connecting, the call waits for at most ten times the [`timeout`](FleetBuilder::timeout). An operator's program that is far
+    /// from Redis should set a longer timeout.
     ///
     /// # Errors
     ///
-    /// - [`FleetError::Unavailable`] if Redis does not reply in time. The override may have been applied all the same;
-    ///   [`audit`](Self::audit) shows it.
+    /// - [`FleetError::Unavailable`] if Redis does not reply in time. The override may have been applied nevertheless;
+    ///   the entries of [`audit`](Self::audit) show if it was.
     /// - [`FleetError::Refused`] if Redis returns an error.
     /// - [`FleetError::NotShared`] if no instance of the application shares a breaker of this name. Nothing is changed.
     /// - [`FleetError::InvalidSetting`] if the expiry is zero, or if a key is given for a breaker without keys or missing for a keyed one.
@@ -141,7 +141,8 @@ impl Fleet {
         let keys = self.connection.keys(breaker, manual.key.as_deref());
         let state = self.connection.send(&keys, &Request::Override(manual.clone())).await?.state;
         let indexed = manual.key.is_some().then(|| (keys.id, state.index_ttl()));
-        // For instances that miss the broadcast. If this heartbeat is lost, they find the change in their next full read.
+        // The heartbeat counts the change, so that instances that missed the broadcast detect it. If it is lost, they find the change in
+        // their next full read.
         _ = self.connection.heartbeat(1, indexed.as_slice()).await;
         Ok(())
     }
@@ -192,8 +193,8 @@ impl Fleet {
 
     /// Stops the fleet: withdraws this instance's votes and leases and removes it from the live instances.
     ///
-    /// The local circuits keep their states and are no longer synchronized. One that was forced open without an expiry stays so until its
-    /// `reset`.
+    /// The local circuits keep their states and are no longer synchronized. A circuit that was forced open without an expiry remains forced
+    /// open until its `reset`.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
         if let Some(worker) = self.worker.take() {

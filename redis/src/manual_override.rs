@@ -49,7 +49,8 @@ pub struct AuditEntry {
 }
 
 impl Override {
-    /// Rejects every call in every instance. After the override expires, trial calls decide, as after any recovery timeout of the fleet.
+    /// Rejects every call in every instance. After the override expires, the circuit closes once trial calls have succeeded, as after any
+    /// recovery timeout of the fleet.
     pub const fn force_open() -> Self {
         Self::new(StateKind::ForcedOpen)
     }
@@ -68,7 +69,7 @@ impl Override {
         Self { kind, key: None, expires_in: None, reason: String::new(), by: String::new() }
     }
 
-    /// Selects the breaker of one key.
+    /// Selects the breaker of one key, for keyed breakers.
     pub fn key(mut self, key: &str) -> Self {
         self.key = Some(key.to_owned());
         self

@@ -1,12 +1,12 @@
 //! The state machine of one instance for one breaker of the fleet, without a clock and without Redis.
 //!
 //! [`Member::decide`] compares the state that the fleet has agreed on with the state of the local circuit, and returns a change to make to
-//! the circuit or a request to send. It depends on states, not on the events that led to them, so a lost event costs only time.
+//! the circuit or a request to send. A decision depends on states, not on the events that led to them, so a lost event only causes a delay.
 //!
 //! **Invariant:** while the fleet is open, the local circuit is held open beyond the end of the fleet's recovery timeout, and is released
-//! only under the lease. So one instance at a time makes trial calls: it holds the lease from its request until it has made them, or until
-//! the lease goes to another instance that has rejected calls. A hold ends at most the grace period after the known end of the fleet's
-//! state: without Redis it expires, and the circuit recovers without the fleet.
+//! only under the lease. So only one instance at a time makes trial calls. It holds the lease until its trial calls are complete, or until
+//! another instance that has rejected calls gets the lease. A hold ends no later than one grace period after the known end of the fleet's
+//! state. Without Redis the hold expires, and the circuit recovers without the fleet.
 //!
 //! **Invariant:** an operator's override of the local circuit stays until an operator overrides the fleet again.
 //!
@@ -27,7 +27,7 @@ pub(crate) use self::types::{Action, Decision, Intent, LocalState, Timing};
 use self::{agreed_state::AgreedState, types::REASON_PREFIX};
 use crate::protocol::{FleetState, Grant, Reply, StateKind};
 
-/// The minimum time between two equal requests with the same reply.
+/// The minimum delay before a request that had no effect is repeated.
 const MIN_REPEAT_DELAY: Duration = Duration::from_millis(50);
 
 /// The state of the fleet's circuit as known to this instance, and what this instance has done about it.
@@ -41,24 +41,26 @@ pub(crate) struct Member {
     held_version: u64,
     /// The version of the last override that was applied to the local circuit.
     applied_override: u64,
-    /// The end of the current hold; `None` without an end.
+    /// The end of the current hold; `None` if it has no end.
     hold_until: Option<Instant>,
     lease: Option<Lease>,
-    /// The local transition that Redis has received as a vote.
+    /// The local transition, by its number, that Redis has received as a vote.
     voted_transition: Option<u64>,
+    /// True if Redis may store a vote of this instance.
     has_voted: bool,
     /// The number of local rejections that do not count towards a lease claim.
     rejection_baseline: u64,
-    /// The instance requests the lease without a rejected call, because its own calls opened the circuit.
+    /// True if the instance requests the lease without a rejected call, because its own calls opened the local circuit.
     requests_lease_unprompted: bool,
     /// The earliest time of the next request.
     next_request_at: Option<Instant>,
     /// The request in flight, and the version when it was sent.
     in_flight: Option<(Intent, u64)>,
-    /// Redis has lost the state and it must be written back.
+    /// True if Redis has lost the state, which must be written back.
     needs_restore: bool,
-    /// A broadcast may have been missed, so the state must be read before any other request.
+    /// True if a broadcast may have been missed, so that the state must be read before any other request.
     needs_read: bool,
+    /// The instance or operator that set the state.
     by: String,
     reason: String,
 }
@@ -70,7 +72,7 @@ struct Lease {
     until: Instant,
     /// The number of successful trial calls; `None` before the first trial call.
     trial_successes: Option<u32>,
-    /// Another instance has the better claim, so the lease is not renewed.
+    /// True if another instance has a better claim, so that the lease is not renewed.
     is_final: bool,
 }
 
@@ -96,7 +98,7 @@ impl Member {
         }
     }
 
-    /// The reason that the local circuit shows for a state that the fleet set.
+    /// Returns the reason to record in the local circuit for a state that the fleet sets.
     pub(crate) fn reason(&self) -> String {
         match (self.reason.as_str(), self.by.as_str()) {
             ("", by) => format!("{REASON_PREFIX}{by}"),
@@ -105,7 +107,7 @@ impl Member {
         }
     }
 
-    /// The state to write back to a Redis that has lost it.
+    /// Returns the state to write back after Redis has lost it.
     pub(crate) fn state_to_restore(&self, local: &LocalState, now: Instant) -> FleetState {
         let agreed = match self.agreed.open_phase(now) {
             // The local circuit has recovered without Redis.
@@ -125,7 +127,7 @@ impl Member {
             .then(|| self.agreed.is_override_active(now))
     }
 
-    /// Returns true if the next decision may change with time alone.
+    /// Returns true if the next decision may change without an event, as time passes.
     pub(crate) fn needs_tick(&self, local: &LocalState) -> bool {
         let is_settled = matches!(self.agreed, AgreedState::Closed | AgreedState::Reset)
             && self.lease.is_none()
@@ -139,12 +141,12 @@ impl Member {
         self.lease.is_some()
     }
 
-    /// Returns true if Redis has a vote or a lease of this instance.
+    /// Returns true if Redis may store a vote or a lease of this instance.
     pub(crate) const fn holds_vote_or_lease(&self) -> bool {
         self.has_voted || self.lease.is_some()
     }
 
-    /// Applies a state that was not requested. Returns true if it is newer than the known one.
+    /// Applies a state that was received without a request. Returns true if it is newer than the last known state.
     pub(crate) fn on_broadcast(&mut self, state: FleetState, now: Instant) -> bool {
         let is_newer = state.version > self.version;
         if is_newer {
@@ -153,13 +155,13 @@ impl Member {
         is_newer
     }
 
-    /// Applies the reply to the request in flight. Returns true if it has a new state that is worth an event.
+    /// Applies the reply to the request in flight. Returns true if the reply contains a new state for which an event must be emitted.
     pub(crate) fn on_reply(&mut self, reply: Reply, now: Instant, timing: &Timing) -> bool {
         let Some((intent, sent_version)) = self.in_flight.take() else { return false };
         let Reply { state, grant, lease_left, .. } = reply;
         let (kind, version) = (state.kind, state.version);
-        // A reply shows the state at the time of its request. If no newer state was received since, and the reply has an older one, Redis
-        // has lost the newer state by a failover or a crash.
+        // A reply contains the state at the time of its request. If that is older than the state known when the request was sent, and no
+        // newer state was received since then, Redis has lost the known state in a failover or a crash.
         let is_current = sent_version == self.version;
         let is_lost = is_current && version < sent_version;
         let is_new = version > self.version || (is_lost && kind == StateKind::Missing);
@@ -179,7 +181,8 @@ impl Member {
                 // The grant is for a state that has changed since.
                 Grant::Granted if version != self.version => {}
                 Grant::Granted => {
-                    // Ends earlier than in Redis: it is counted from before the request, and 10 % allow for different clock rates.
+                    // The lease ends here before it ends in Redis: its duration is counted from before the request, and is reduced by
+                    // 10 % in case the clocks run at different rates.
                     let until = sent + timing.lease.mul_f64(0.9);
                     let new = Lease { progress_at: sent, until, trial_successes: None, is_final: false };
                     self.lease = Some(self.lease.map_or(new, |lease| Lease { until, is_final: false, ..lease }));
@@ -188,7 +191,7 @@ impl Member {
                     Some(lease) => lease.is_final = true,
                     None => self.next_request_at = Some(now + timing.lease),
                 },
-                // A minimum delay, in case the clock of Redis was set back and the recovery timeout has not elapsed there.
+                // The minimum delay matters if the clock of Redis was set back, so that the recovery timeout has not elapsed there.
                 Grant::Denied => {
                     self.lease = None;
                     self.next_request_at = (!self.needs_read).then(|| now + lease_left.max(MIN_REPEAT_DELAY));
@@ -219,12 +222,12 @@ impl Member {
         self.in_flight = Some((intent, self.version));
     }
 
-    /// Records that the request in flight failed. It is decided on again after the retry delay.
+    /// Records that the request in flight failed. The next request is sent after the retry delay at the earliest.
     pub(crate) fn on_request_failed(&mut self, now: Instant, timing: &Timing) {
         (self.in_flight, self.next_request_at) = (None, Some(now + timing.retry_delay));
     }
 
-    /// Records that the connection is lost. From then on only the local circuit's own transitions count.
+    /// Records that the connection was lost, and with it the request in flight and the lease.
     pub(crate) fn on_disconnect(&mut self) {
         (self.in_flight, self.lease, self.next_request_at) = (None, None, None);
     }
@@ -238,7 +241,7 @@ impl Member {
         (self.lease, self.next_request_at, self.needs_restore) = (None, None, false);
         self.requests_lease_unprompted = false;
         let Some(agreed) = AgreedState::received(&state, now) else {
-            // Redis has lost the state. An override is written back; an open circuit must recover before it closes.
+            // Redis has lost the state. An active override is written back. An open circuit stays open until a recovery succeeds.
             self.needs_restore = self.agreed.is_override_active(now);
             if !self.needs_restore {
                 (self.version, self.held_version) = (0, 0);

@@ -1,4 +1,4 @@
-//! Containment of panics: callbacks and the Redis client run on the fleet's worker, which must survive them.
+//! Containment of panics in callbacks and in the Redis client, so that none leaves the fleet's worker or the destructor of a call.
 
 use std::{
     mem,

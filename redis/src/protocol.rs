@@ -1,6 +1,6 @@
 //! The data that instances and Redis exchange about a breaker: states, replies and lease claims.
 //!
-//! The scripts in `src/scripts` are the other side of it; `keys` has the names of the Redis keys.
+//! The scripts in `src/scripts` are the Redis side of this protocol. `keys` defines the names of the Redis keys.
 
 pub(crate) mod keys;
 
@@ -22,7 +22,7 @@ pub(crate) enum StateKind {
 /// The state of the fleet's circuit, as Redis stores it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FleetState {
-    /// Rises with each change of the state.
+    /// The version, which rises with each change of the state.
     pub(crate) version: u64,
     pub(crate) kind: StateKind,
     /// The time until the state ends; `None` if it does not end.
@@ -40,7 +40,7 @@ pub(crate) struct Reply {
     pub(crate) grant: Grant,
     /// The time for which another instance still holds the lease.
     pub(crate) lease_left: Duration,
-    /// The request changed the state.
+    /// True if the request changed the state.
     pub(crate) changed: bool,
 }
 
@@ -49,20 +49,22 @@ pub(crate) struct Reply {
 pub(crate) enum Grant {
     Denied,
     Granted,
-    /// The lease is not renewed: the instance keeps it until its current end, and then another instance gets it.
+    /// The lease is not renewed: the instance holds it until its current end, after which another instance gets it.
     Final,
 }
 
 /// The claim of an instance to the lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LeaseClaim {
-    /// The number of calls that this instance has rejected since the fleet opened and since its last lease.
+    /// The number of calls that this instance has rejected since the fleet opened or, if later, since another instance with a better claim
+    /// ended its last lease.
     pub(crate) rejections: u64,
-    /// The lease goes to an instance that has rejected more calls than this; `None` while trial calls are in flight.
+    /// The number of rejected calls above which the claim of another instance is better; `None` while trial calls make progress, when no
+    /// claim is better.
     pub(crate) yields_above: Option<u64>,
 }
 
-/// The time for which an open keyed breaker stays in the index after its state ends. The script keeps states as long.
+/// The time for which an open keyed breaker stays in the index after its state ends. The script keeps states for the same time.
 const INDEX_GRACE: Duration = Duration::from_mins(10);
 /// The time for which a keyed breaker with an override that does not expire stays in the index.
 const INDEX_TTL_WITHOUT_END: Duration = Duration::from_hours(30 * 24);
@@ -88,7 +90,7 @@ impl StateKind {
 }
 
 impl FleetState {
-    /// Parses a line and returns the text after the last field, too; `None` if the line has another format.
+    /// Parses a line into a state and the text after its last field, if there is any. Returns `None` if the line has another format.
     fn parse(line: &str) -> Option<(Self, Option<&str>)> {
         let mut fields = line.splitn(7, SEPARATOR);
         let mut next = || fields.next();
@@ -106,8 +108,8 @@ impl FleetState {
         Some((state, id?))
     }
 
-    /// The time for which a keyed breaker in this state stays in the index of the application, where instances that missed the broadcast
-    /// find it; zero if it need not be listed.
+    /// Returns the time for which a keyed breaker in this state stays in the application's index, where instances that missed the broadcast
+    /// find it; zero if it need not be in the index.
     pub(crate) fn index_ttl(&self) -> Duration {
         match self.kind {
             StateKind::Missing | StateKind::Closed | StateKind::Reset => Duration::ZERO,

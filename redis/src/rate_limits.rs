@@ -24,16 +24,17 @@ use crate::{
 /// A store for rate limits whose calls are counted for the whole fleet, in Redis.
 ///
 /// Use it as the `store` of a rate limit, and pass it to the fleet with [`rate_limits`](crate::FleetBuilder::rate_limits). Until the fleet
-/// is connected, and during an outage of Redis, [`OnUnavailable`] decides. A program whose limits must hold from the first call waits for
-/// [`Fleet::available`](crate::Fleet::available) before it accepts work.
+/// is connected, and during an outage of Redis, calls are decided by [`OnUnavailable`]. A program whose limits must hold from the first
+/// call should wait for [`Fleet::available`](crate::Fleet::available) before it accepts work.
 ///
 /// A call takes one round trip to Redis, and none while its limit is known to be full. In any window of the limit's length, by the clock of
 /// Redis, at most `limit` calls are admitted. Rejected calls are not counted. A sliding window takes 40 to 120 bytes in Redis for each of
 /// its calls, `gcra` about 150 bytes for each key; both expire.
 ///
-/// With a `max_wait`, the calls of one process wait in a local FIFO queue. The first of them queries Redis again when there should be capacity, and
-/// is counted when it is admitted. Nothing is reserved, so a caller that gives up holds nothing. Between processes the order is
-/// approximate: if several wait for the same limit, each of them gets a share, not necessarily in the order in which their callers arrived.
+/// With a `max_wait`, the calls of one process wait in a local FIFO queue. The first call in the queue queries Redis again when there
+/// should be capacity, and is counted when it is admitted. Waiting calls reserve no capacity, so none is lost if a caller gives up.
+/// Between processes the order is approximate: if several processes wait for the same limit, each of them gets a share, not necessarily in
+/// the order in which their calls arrived.
 ///
 /// ```no_run
 /// use std::io;
@@ -55,7 +56,7 @@ use crate::{
 pub struct RedisRateLimits {
     on_unavailable: OnUnavailable,
     attached: Mutex<Option<Attached>>,
-    /// Rejects requests to Redis during an outage, so that calls do not wait for it.
+    /// The circuit breaker for requests to Redis, so that calls do not wait for replies during an outage.
     redis_breaker: CircuitBreaker,
 }
 
@@ -65,7 +66,7 @@ struct Attached {
     full: FullLimits,
 }
 
-/// The decision about a call whose limit cannot be checked in Redis.
+/// The decision about a call while its limit cannot be checked in Redis.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnUnavailable {
@@ -78,7 +79,7 @@ pub enum OnUnavailable {
     Deny,
 }
 
-/// The `retry_after` of a call that is denied during an outage, and the time for which Redis is not queried after consecutive timeouts.
+/// The `retry_after` of a call that is rejected during an outage, and the time for which Redis is not queried after consecutive timeouts.
 const UNAVAILABLE_RETRY: Duration = Duration::from_secs(1);
 /// The maximum jitter that is added to the `retry_after` of a waiting call, so that not all processes query Redis at once.
 const MAX_JITTER: Duration = Duration::from_millis(5);
@@ -150,7 +151,7 @@ impl RedisRateLimits {
     }
 }
 
-/// A request for the admission of a call. If it is dropped before the reply, the call is not made, so it is removed from the counts.
+/// A request for the admission of a call. If it is dropped before the reply, the call is not made and its admission is cancelled.
 struct PendingAdmission<'a> {
     store: &'a RedisRateLimits,
     connection: Arc<Connection>,
@@ -175,15 +176,15 @@ impl PendingAdmission<'_> {
 
 impl Drop for PendingAdmission<'_> {
     fn drop(&mut self) {
-        // Without a runtime the call stays counted until it leaves the window.
+        // Without a runtime nothing can be sent, so the call stays counted until it leaves the window.
         let (Some(call), Ok(runtime)) = (self.call.take(), Handle::try_current()) else { return };
         if let Some(attached) = self.store.attached().as_mut() {
             attached.full.remove(&call);
         }
         let connection = self.connection.clone();
         let mut cancellation = Box::pin(unconstrained(async move { connection.cancel(&call).await }));
-        // The first poll sends the request: after the admission request, and before all later ones. If it is lost, the call stays counted
-        // until it leaves the window.
+        // The first poll sends the cancellation, so it follows the admission request and precedes all later requests. If it is lost, the
+        // call stays counted until it leaves the window.
         let poll = || cancellation.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending();
         if catch_panic(poll) == Some(true) {
             runtime.spawn(cancellation);
@@ -191,7 +192,8 @@ impl Drop for PendingAdmission<'_> {
     }
 }
 
-/// Rejects a call. A waiting call gets some jitter, so that it queries Redis a little later than there is capacity.
+/// Returns the rejection of a call. If calls can wait for the limit, jitter is added, so that they query Redis slightly later than there is
+/// capacity.
 fn rejected(request: &RateLimitRequest<'_>, retry_after: Duration) -> RateLimitDecision {
     let max_jitter =
         if request.config.get_max_wait().is_some() { (retry_after / 64).min(MAX_JITTER) } else { Duration::ZERO };

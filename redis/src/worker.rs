@@ -1,4 +1,4 @@
-//! The background task of a fleet: the only one that sends requests about breakers to Redis. No call through a breaker waits for it.
+//! The background task of a fleet. It synchronizes the local circuits with Redis, and no call through a breaker waits for it.
 
 mod changes;
 mod circuit;
@@ -44,11 +44,12 @@ use crate::{
 
 pub(crate) type OnEvent = Arc<dyn Fn(&FleetEvent) + Send + Sync>;
 
-/// The interval at which breakers that depend on time are decided on.
+/// The interval between decisions about breakers whose next decision depends on time.
 const TICK: Duration = Duration::from_millis(50);
-/// The number of breakers that one tick decides on. The others follow in the next tick.
+/// The maximum number of breakers in one tick. The others follow in the next tick.
 const MAX_PER_TICK: usize = 1_000;
 
+/// The state of the background task.
 pub(crate) struct Worker {
     connection: Arc<Connection>,
     members: Members,
@@ -63,6 +64,7 @@ pub(crate) struct Worker {
     local_changes: UnboundedReceiver<(&'static str, Option<Arc<str>>)>,
     /// Feeds `local_changes` until it is dropped.
     subscription: Option<Subscription>,
+    /// The channel for broadcasts and other messages that Redis sends without a request.
     pushes: (UnboundedSender<PushInfo>, UnboundedReceiver<PushInfo>),
     /// Requests in flight.
     requests: JoinSet<Completion>,
@@ -77,11 +79,11 @@ pub(crate) struct Worker {
     changes: Changes,
     /// The number of live instances.
     instances: u64,
-    /// The event for the current outage was emitted.
+    /// True if the event for the current outage was emitted.
     is_outage_reported: bool,
 }
 
-/// The status that the handle of the fleet shows.
+/// The part of the worker's state that the handle of the fleet can read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Status {
     pub(crate) is_available: bool,
@@ -90,7 +92,7 @@ pub(crate) struct Status {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ConnectionState {
-    /// The time is that of the next connection attempt.
+    /// Not connected, with the time of the next connection attempt.
     Disconnected(Instant),
     Connecting,
     Online,
@@ -106,7 +108,7 @@ impl Worker {
     ) -> Self {
         let (change_sender, local_changes) = unbounded_channel();
         let names: HashSet<_> = members.names().collect();
-        // Runs on the thread of a call, so it only sends a message.
+        // The callback runs on the thread of a call, so it only sends a message.
         let subscription = events::subscribe(move |event| {
             if let Event::StateChanged { breaker, key, .. } = event
                 && names.contains(breaker)
@@ -149,14 +151,15 @@ impl Worker {
         loop {
             let wake_at = self.wake_at();
             tokio::select! {
-                // Heartbeats first. Broadcasts before replies, since those on the same connection arrived earlier.
+                // Timers come before messages, so that heartbeats are on time. Broadcasts come before replies, since those on the same
+                // connection arrived earlier.
                 biased;
                 _ = stop.wait_for(|stop| *stop) => break,
                 () = sleep_until(wake_at) => self.on_timer(),
                 Some(push) = self.pushes.1.recv() => self.on_push(&push),
                 Some(completion) = self.requests.join_next() => match completion {
                     Ok(completion) => self.on_completion(completion),
-                    // A panic, here or in the client. Reconnecting discards all state that depends on the lost reply.
+                    // A request panicked, here or in the client. Reconnecting discards all state that depends on the lost reply.
                     Err(error) => self.on_disconnect(FleetError::Unavailable(error.to_string().into())),
                 },
                 Some((name, key)) = self.local_changes.recv() => self.on_local_change(name, key.as_deref()),
@@ -170,7 +173,7 @@ impl Worker {
         self.state == ConnectionState::Online
     }
 
-    /// The time of the next connection attempt, heartbeat or tick.
+    /// Returns the time of the next connection attempt, heartbeat or tick.
     fn wake_at(&self) -> Instant {
         let next = match self.state {
             ConnectionState::Disconnected(retry_at) => retry_at,
@@ -184,7 +187,7 @@ impl Worker {
         let now = Instant::now();
         match self.state {
             ConnectionState::Disconnected(retry_at) if retry_at <= now => self.connect(),
-            ConnectionState::Online if self.heartbeats.next <= now => self.scheduled_heartbeat(),
+            ConnectionState::Online if self.heartbeats.next <= now => self.periodic_heartbeat(),
             _ => {}
         }
         if self.next_tick > now {
@@ -226,12 +229,12 @@ impl Worker {
         }
     }
 
-    /// Applies decisions about a breaker until it is idle or has a request to send, which is sent or queued.
+    /// Applies decisions about a breaker until there is nothing to do or a request to send. The request is sent or queued.
     fn advance(&mut self, id: &BreakerId) {
         let (online, now, timing) = (self.is_online(), Instant::now(), self.timing);
         let Some(shared) = self.members.get_mut(id) else { return };
         let mut intent = None;
-        // Each action leads to another state, and at most two follow one another.
+        // Each action leads to another state, and at most two actions follow one another.
         for _ in 0..4 {
             match shared.decide(online, now, &timing) {
                 Decision::Idle => break,

@@ -1,18 +1,18 @@
 //! The requirements that the attributes place on the types of an annotated function.
 //!
-//! Each trait is implemented for every type that meets its requirement, so that none has to be implemented by hand. They are public
-//! because compile errors name them: an error type without `From<CircuitOpen>`, for example, is reported as one that is not
-//! [`FromCircuitOpen`]. Their functions take no `self`, so that the compiler never suggests them as methods.
+//! Each trait has a blanket implementation for every type that meets its requirement, so none has to be implemented by hand. The traits
+//! are public because compile errors name them: for example, the error for a type without `From<CircuitOpen>` names [`FromCircuitOpen`].
+//! Their functions take no `self`, so that the compiler never suggests them as methods.
 //!
 //! | requirement | on | trait |
 //! | --- | --- | --- |
 //! | a `Result` or an `Option` | the return type | [`CallResult`] |
-//! | `From<CircuitOpen>`, `From<RateLimited>`, `From<BulkheadFull>`, `From<TimedOut>` | the error type below the attribute that rejects | [`FromCircuitOpen`], [`FromRateLimited`], [`FromBulkheadFull`], [`FromTimedOut`] |
+//! | `From<CircuitOpen>`, `From<RateLimited>`, `From<BulkheadFull>`, `From<TimedOut>` | the error type of the call that the attribute rejects or times out | [`FromCircuitOpen`], [`FromRateLimited`], [`FromBulkheadFull`], [`FromTimedOut`] |
 //! | `Error` | the error type, and the types in `retry_if(...)`, `failure_if(...)` and `#[fallback(if(...))]` | [`ErrorChain`], [`ErrorType`] |
 //! | a signature | predicates, hooks and closures | the functions [`predicate`], [`attempt_predicate`], [`retry_hook`], [`timed_retry_hook`], [`fallback_closure`] |
 //! | the return type of the function | a fallback | [`FallbackResult`] |
-//! | `Clone` | an argument that several calls need | [`CloneArgument`] |
-//! | `Copy` | a `self` that several calls need | [`CopyReceiver`] |
+//! | `Clone` | an argument that each attempt and fallback moves or changes | [`CloneArgument`] |
+//! | `Copy` | a `self` that each attempt and fallback needs and the body moves | [`CopyReceiver`] |
 //! | `Display` | `key` | `Key` |
 //! | `Transient` | a field under `#[transient(inherit)]` | [`InheritTransient`] |
 //! | `Duration` or `Option<Duration>` | the field in `#[transient(retry_after = field)]` | [`RetryAfterField`] |

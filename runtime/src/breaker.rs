@@ -1,7 +1,11 @@
 //! Circuit breakers.
 //!
-//! [`word`] is the state machine as a value, [`shared`] shares it between threads, [`window`] holds the calls of late for
-//! those that judge by rates, [`totals`](crate::totals) counts beside it; [`core`] puts them together for a call.
+//! - [`state`] is the state machine: pure functions, applied to the shared state by compare-and-swap.
+//! - [`window`] has the sliding windows of rate-based breakers; [`totals`](crate::totals) counts all calls.
+//! - [`engine`] combines these for each call, with the [`history`] and events.
+//! - [`config`] has the public settings, [`parameters`] their numeric form for the state machine, [`settings`] the settings in force.
+//! - [`permit`] has the permit for one call, [`snapshot`] the state and counts at one moment, [`manual_override`] manual control.
+//! - `keyed` has one breaker per key, and [`named`] makes breakers part of the registry.
 
 mod config;
 mod engine;
@@ -35,7 +39,7 @@ pub use self::{
     snapshot::{Snapshot, SnapshotConfig, TripRule, WindowSnapshot},
 };
 use self::{
-    engine::{BreakerRef, Core},
+    engine::{BreakerRef, Engine},
     settings::BreakerSettings,
 };
 #[cfg(feature = "keyed")]
@@ -44,22 +48,26 @@ pub use self::{
     named::{KEYED_BREAKERS, all_keyed_breakers, keyed_breakers},
 };
 use crate::{
-    BreakerState, CircuitOpen, ConfigChange, ConfigLayer, events,
+    BreakerState, CircuitOpen, ConfigChange, ConfigLayer,
+    errors::PolicyConfig,
+    events,
     keying::{Keying, Unkeyed},
     totals::Totals,
 };
 
-/// Stops calling what is down, and tries again carefully.
+/// A circuit breaker: it rejects calls to a failing dependency, and admits trial calls after a recovery timeout.
 ///
-/// Closed, every call goes through and failures in a row are counted. Enough of them open the circuit: calls are
-/// rejected at once with [`CircuitOpen`], until the recovery timeout has passed. Then it is half-open: a few trial
-/// calls go through; enough successes close it, one failure opens it again.
+/// A closed circuit admits every call and counts failures in a row. At the failure threshold it opens: calls are rejected at once with
+/// [`CircuitOpen`], until the recovery timeout has passed. A half-open circuit admits a few trial calls:
+/// [`half_open_max_calls`](BreakerConfig::half_open_max_calls) successes close it, and one failure opens it again.
 ///
-/// There is no timer and no thread behind it. An open circuit becomes half-open with the first call after its recovery
-/// timeout; from that moment on its state reads `half-open`, whether a call comes or not.
+/// There is no timer and no background thread. An open circuit becomes half-open with the first call after its recovery timeout; its state
+/// reads `half-open` as soon as the timeout has passed.
 ///
-/// A call through a closed breaker with no failures counted takes no lock, reads no clock and writes no memory that
-/// another thread writes. The first call of a breaker takes 4 KiB for its totals, and a thread's first call a lock.
+/// Without a [`window`](BreakerConfig::window) and outside of a [`ramp_up`](BreakerConfig::ramp_up), a call through a closed breaker with
+/// no counted failures takes no lock and reads no clock. The totals are counted without sharing a cache line between threads, except in a
+/// breaker with a key and beyond 64 threads. The first call of a breaker allocates 4 KiB for its totals, and the first call of a thread
+/// takes a lock.
 ///
 /// ```
 /// use std::io;
@@ -78,26 +86,30 @@ use crate::{
 /// assert_eq!(rejected.kind(), io::ErrorKind::ResourceBusy);
 /// ```
 pub struct CircuitBreaker<K: Keying = Unkeyed> {
-    core: Core,
+    engine: Engine,
     settings: K::Settings<BreakerSettings>,
 }
 
 impl CircuitBreaker {
-    /// A closed breaker. Declare it as a `static`, and list it with [`register!`](crate::register) or with
+    /// Creates a closed breaker. Declare it as a `static`, and register it with [`register!`](crate::register) or with
     /// `#[circuit_breaker(breaker = PATH)]`.
     #[must_use]
     pub const fn new(name: &'static str, config: BreakerConfig) -> Self {
         Self {
-            core: Core::new(&config.rules(0), Totals::sharded(), None),
+            engine: Engine::new(&config.parameters(0), Totals::sharded(), None),
             settings: BreakerSettings::new(name, config),
         }
     }
 
-    /// Changes the settings from now on, without a restart. The totals stay, and no state is skipped.
+    /// Changes the settings at run time. The totals stay.
     ///
-    /// Closed, failures in a row and the window's calls count on, judged by the new limits with the next failure; a window of another
-    /// kind begins empty. Open, the new recovery timeout holds for the rest that is under way. Half-open, the new number of trial calls
-    /// holds; if that many have succeeded already, the circuit closes.
+    /// - Closed: the failures in a row and the calls in the window stay, and the next failure is judged by the new thresholds. A window of
+    ///   another kind starts empty.
+    /// - Open: the new recovery timeout applies to the current open state.
+    /// - Half-open: the new number of trial calls applies. If that many have succeeded already, the circuit closes.
+    ///
+    /// The new settings take precedence over all others, including those from a file and the environment, until
+    /// [`reset_config`](Self::reset_config).
     ///
     /// ```
     /// use steadfast::{BreakerConfig, CircuitBreaker};
@@ -107,14 +119,12 @@ impl CircuitBreaker {
     /// STOCK.reset_config();
     /// assert_eq!(STOCK.config(), BreakerConfig::new());
     /// ```
-    ///
-    /// These settings hold as a whole, on top of those from a file and the environment, until [`reset_config`](Self::reset_config).
     pub fn reconfigure(&self, config: BreakerConfig) {
         self.set_live(Some(config));
     }
 
-    /// Ends what [`reconfigure`](Self::reconfigure) has set: the settings of the code hold again, with those that a file and the
-    /// environment put on top of them.
+    /// Removes the settings of [`reconfigure`](Self::reconfigure). The declared settings apply again, overridden by those from a file and
+    /// the environment.
     pub fn reset_config(&self) {
         self.set_live(None);
     }
@@ -122,25 +132,27 @@ impl CircuitBreaker {
     fn set_live(&self, live: Option<BreakerConfig>) {
         let changed = self.settings.change(|layers| layers.set_live(live));
         self.apply_settings();
-        events::config_applied(ConfigLayer::Live, || changed.map(|config| self.changed(config)).into_iter().collect());
+        events::config_applied(ConfigLayer::Live, || {
+            changed.map(|config| self.config_change(config)).into_iter().collect()
+        });
     }
 
-    /// Replaces the settings from a file and the environment; [`apply_settings`](Self::apply_settings) has to follow.
+    /// Replaces the settings from a file and the environment. The caller then calls [`apply_settings`](Self::apply_settings).
     #[cfg(feature = "config")]
     pub(crate) fn set_outside(&self, outside: Option<BreakerConfig>) -> Option<ConfigChange> {
-        self.settings.change(|layers| layers.set_outside(outside)).map(|config| self.changed(config))
+        self.settings.change(|layers| layers.set_outside(outside)).map(|config| self.config_change(config))
     }
 
-    /// Judges what was counted by the settings in force.
+    /// Applies the settings in force to the current state.
     pub(crate) fn apply_settings(&self) {
         self.view().apply_settings();
     }
 
-    fn changed(&self, config: BreakerConfig) -> ConfigChange {
-        ConfigChange::of_policy(self.name(), Some(config))
+    fn config_change(&self, config: BreakerConfig) -> ConfigChange {
+        PolicyConfig::change(self.name(), Some(config))
     }
 
-    /// The name it was declared with.
+    /// Returns the name of the breaker.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.settings.name
@@ -153,30 +165,30 @@ impl CircuitBreaker {
 }
 
 impl<K: Keying> CircuitBreaker<K> {
-    /// Asks to make a call.
+    /// Requests admission for one call.
     ///
     /// # Errors
     ///
-    /// The circuit does not admit it.
+    /// Returns [`CircuitOpen`] if the circuit rejects the call.
     #[inline]
     pub fn try_acquire(&self) -> Result<Permit<'_, K>, CircuitOpen> {
         let admission = self.view().admit()?;
         Ok(Permit::new(self, admission))
     }
 
-    /// Gives the rejection as the caller's own error.
+    /// Requests admission for one call, with the rejection converted into the caller's error type.
     #[inline]
-    fn acquire_or_fail<E: From<CircuitOpen>>(&self) -> Result<Permit<'_, K>, E> {
-        /// The path of calls that are not admitted freely, out of line.
+    fn acquire_or_reject<E: From<CircuitOpen>>(&self) -> Result<Permit<'_, K>, E> {
+        /// The slow path, out of line: the state word alone does not decide.
         #[cold]
         #[inline(never)]
-        fn guarded<K: Keying, E: From<CircuitOpen>>(breaker: &CircuitBreaker<K>) -> Result<Permit<'_, K>, E> {
+        fn slow_path<K: Keying, E: From<CircuitOpen>>(breaker: &CircuitBreaker<K>) -> Result<Permit<'_, K>, E> {
             breaker.try_acquire().map_err(CircuitOpen::into_error)
         }
 
-        match self.view().admit_freely() {
+        match self.view().admit_fast() {
             Some(admission) => Ok(Permit::new(self, admission)),
-            None => guarded(self),
+            None => slow_path(self),
         }
     }
 
@@ -184,10 +196,10 @@ impl<K: Keying> CircuitBreaker<K> {
     ///
     /// # Errors
     ///
-    /// What `work` returns, or the rejection as the caller's own error type.
+    /// Returns the error of `work`, or the rejection converted from [`CircuitOpen`].
     #[inline]
     pub fn call<T, E: From<CircuitOpen>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        let mut permit = self.acquire_or_fail::<E>()?;
+        let mut permit = self.acquire_or_reject::<E>()?;
         let mark = PanicMark::new(&mut permit);
         let result = work();
         mark.returned();
@@ -204,12 +216,15 @@ impl<K: Keying> CircuitBreaker<K> {
         }
     }
 
-    /// Makes a call if the circuit admits it. An `Err` counts as a failure, and so does a panic; dropping the future
-    /// before its end counts as neither and frees its place.
+    /// Makes an async call if the circuit admits it. An `Err` counts as a failure, and so does a panic.
+    ///
+    /// # Cancellation
+    ///
+    /// A future that is dropped before it completes counts as cancelled, not as a failure, and its permit is released.
     ///
     /// # Errors
     ///
-    /// What `work` returns, or the rejection as the caller's own error type.
+    /// Returns the error of `work`, or the rejection converted from [`CircuitOpen`].
     ///
     /// ```
     /// # use steadfast::{BreakerConfig, CircuitBreaker};
@@ -222,85 +237,81 @@ impl<K: Keying> CircuitBreaker<K> {
     /// # }
     /// ```
     pub async fn call_async<T, E: From<CircuitOpen>>(&self, work: impl AsyncFnOnce() -> Result<T, E>) -> Result<T, E> {
-        let mut permit = self.acquire_or_fail::<E>()?;
-        // The code that makes the future runs with the first poll.
+        let mut permit = self.acquire_or_reject::<E>()?;
+        // The inner `async` block defers the code that creates the future to the first poll, where a panic in it is detected.
         let result = Polled::new(&mut permit, pin!(async { work().await })).await;
         permit.end(&result);
         result
     }
 
-    /// The state that the next call finds. Looking takes no trial call's permit and moves nothing.
+    /// Returns the state that applies to the next call. Acquires no permit and causes no transition.
     ///
-    /// It goes by the time: once its recovery timeout has passed, an open circuit reads half-open, although the transition and its
-    /// event come with the next call. A circuit that is forced open or disabled for a time reads half-open or closed after that.
+    /// An open circuit reads as half-open once its recovery timeout has passed, although only the next call makes the transition and emits
+    /// its event. Once an override has expired, a forced open circuit reads as half-open and a disabled one as closed.
     #[must_use]
     pub fn state(&self) -> BreakerState {
         self.view().state()
     }
 
-    /// The settings in force.
+    /// Returns the settings in force.
     #[must_use]
     pub fn config(&self) -> BreakerConfig {
         self.view().config()
     }
 
-    /// State, counts, reasons and times in one reading.
+    /// Returns the state, counts, reasons and times at one moment.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.view().snapshot()
     }
 
-    /// What happened of late, oldest first: the last 32 changes of state and the last 8 rejections.
+    /// Returns the last 32 changes of state and the last 8 rejections, oldest first.
     ///
-    /// Of rejections that follow each other within a second only the first is kept. Nothing is kept before the circuit opens
-    /// for the first time.
+    /// At most one rejection per second is stored. The list is empty until the first change of state or rejection.
     #[must_use]
     pub fn recent(&self) -> Vec<HistoryEntry> {
         self.view().recent()
     }
 
-    /// Rejects every call from now on, whatever the clock says, until [`reset`](Self::reset) or
-    /// [`disable`](Self::disable).
+    /// Rejects every call until [`reset`](Self::reset) or [`disable`](Self::disable).
     pub fn force_open(&self) {
         self.apply_override(&Override::force_open());
     }
 
-    /// Rejects every call for this long. Then trial calls decide, as after any rest.
+    /// Rejects every call for `duration`. Then the circuit is half-open, as after a recovery timeout.
     pub fn force_open_for(&self, duration: Duration) {
         self.apply_override(&Override::force_open().expires_in(duration));
     }
 
-    /// Lets every call through from now on and opens for nothing, until [`reset`](Self::reset) or
-    /// [`force_open`](Self::force_open). Totals are still counted.
+    /// Admits every call and never opens, until [`reset`](Self::reset) or [`force_open`](Self::force_open). Totals are still counted.
     pub fn disable(&self) {
         self.apply_override(&Override::disable());
     }
 
-    /// Lets every call through for this long. Then the circuit is closed with nothing counted.
+    /// Admits every call for `duration`. Then the circuit is closed, with all counts at 0.
     pub fn disable_for(&self, duration: Duration) {
         self.apply_override(&Override::disable().expires_in(duration));
     }
 
-    /// Closes the circuit with nothing counted, from any state. Totals stay. Results of calls that are under way move nothing
-    /// any more.
+    /// Closes the circuit from any state, with all counts at 0. The totals stay. The results of calls in flight change only the totals.
     pub fn reset(&self) {
         self.apply_override(&Override::reset());
     }
 
-    /// An operator's hand, with an expiry and a reason.
+    /// Applies a manual override, which can have an expiry and a reason.
     pub fn apply_override(&self, manual_override: &Override) {
         self.view().apply_override(manual_override);
     }
 
-    /// What metrics tell of it.
+    /// The totals, the statistics of states, and the current state, for metrics.
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
     pub(crate) fn measure(&self) -> (crate::totals::Sums, history::Tally, BreakerState) {
-        (self.core.sums(), self.view().tally(), self.state())
+        (self.engine.sums(), self.view().tally(), self.state())
     }
 
     #[inline]
     fn view(&self) -> BreakerRef<'_> {
-        BreakerRef::new(&self.core, self.settings.borrow())
+        BreakerRef::new(&self.engine, self.settings.borrow())
     }
 }
 
@@ -308,14 +319,14 @@ impl<K: Keying> fmt::Debug for CircuitBreaker<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CircuitBreaker")
             .field("name", &self.view().name())
-            .field("key", &self.core.key())
+            .field("key", &self.engine.key())
             .field("state", &self.state())
             .field("config", &self.config())
             .finish_non_exhaustive()
     }
 }
 
-/// As its [`snapshot`](CircuitBreaker::snapshot).
+/// Displays the [`snapshot`](CircuitBreaker::snapshot).
 impl<K: Keying> fmt::Display for CircuitBreaker<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.snapshot().fmt(f)

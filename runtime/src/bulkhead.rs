@@ -38,6 +38,7 @@ pub use self::{
 use crate::{
     BulkheadFull, ConfigChange, ConfigLayer,
     clock::micros,
+    errors::PolicyConfig,
     events::{self, Event},
     layers::Layered,
     totals::{Count, Totals},
@@ -63,7 +64,7 @@ use crate::{
 /// releases the permit as well.
 ///
 /// A call that finds a permit makes one compare-and-swap on a cache line that all callers share, and another one when it ends. It takes no
-/// lock, reads no clock and allocates nothing.
+/// lock, reads no clock and allocates nothing; only the first call of a bulkhead allocates 4 KiB for its totals.
 pub struct Bulkhead {
     name: &'static str,
     layers: Mutex<Layered<BulkheadConfig>>,
@@ -118,7 +119,7 @@ impl Bulkhead {
     ///
     /// # Panics
     ///
-    /// If it has to wait outside of a tokio runtime with its timer enabled.
+    /// If it has to wait outside a tokio runtime with its timer enabled.
     #[cfg(feature = "tokio")]
     #[inline]
     pub async fn acquire_async(&self) -> Result<BulkheadPermit<'_>, BulkheadFull> {
@@ -148,14 +149,14 @@ impl Bulkhead {
     ///
     /// # Panics
     ///
-    /// If it has to wait outside of a tokio runtime with its timer enabled.
+    /// If it has to wait outside a tokio runtime with its timer enabled.
     #[cfg(feature = "tokio")]
     pub async fn call_async<T, E: From<BulkheadFull>>(&self, work: impl AsyncFnOnce() -> Result<T, E>) -> Result<T, E> {
         let _permit = self.acquire_async().await?;
         work().await
     }
 
-    /// Returns the name it was declared with.
+    /// Returns the name of the bulkhead.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
@@ -179,16 +180,16 @@ impl Bulkhead {
         self.layers().in_force()
     }
 
-    /// Changes the settings. If `max_concurrent` rises, waiting calls are admitted at once. If it falls, calls in flight continue, and no call
-    /// is admitted until enough of them have ended. The `max_wait` of a waiting call is that at its arrival.
+    /// Changes the settings. If `max_concurrent` rises, waiting calls are admitted at once. If it falls, calls in flight continue, and no
+    /// call is admitted until enough of them have ended. A waiting call keeps the `max_wait` that was set when it arrived.
     ///
     /// The new settings replace those from the code, a file and the environment as a whole, until [`reset_config`](Self::reset_config).
     pub fn reconfigure(&self, config: BulkheadConfig) {
         self.set_live(Some(config));
     }
 
-    /// Removes the settings of [`reconfigure`](Self::reconfigure). Those of the code are in force again, overridden by a file and the
-    /// environment.
+    /// Removes the settings of [`reconfigure`](Self::reconfigure). The settings in the code are in force again, overridden by those of a
+    /// file and the environment.
     pub fn reset_config(&self) {
         self.set_live(None);
     }
@@ -211,11 +212,11 @@ impl Bulkhead {
         let before = layers.in_force();
         layer(&mut layers);
         let config = layers.in_force();
-        (config != before).then(|| ConfigChange::of_policy(self.name, Some(config)))
+        (config != before).then(|| PolicyConfig::change(self.name, Some(config)))
     }
 
-    /// Puts the settings in force into effect. Waiters are woken without the lock, so that another thread may change the settings at the same
-    /// time; then they are applied once more.
+    /// Applies the settings in force. Waiters are woken after the lock is released, so another thread may change the settings in the
+    /// meantime; the new ones are then applied as well.
     pub(crate) fn apply_settings(&self) {
         loop {
             let layers = *self.layers();

@@ -1,8 +1,8 @@
 use std::{fmt, ptr};
 
-/// A reference to a shared value. Two are equal if they point to the same value.
+/// A reference that is compared by address: two references are equal if they point to the same value.
 ///
-/// Settings refer to budgets, statistics, backoffs and stores, which cannot be compared by value.
+/// Settings use it for budgets, statistics, backoffs and stores, which cannot be compared by value.
 pub(crate) struct ByAddress<T: ?Sized + 'static>(pub(crate) &'static T);
 
 impl<T: ?Sized> Clone for ByAddress<T> {

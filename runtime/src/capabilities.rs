@@ -1,20 +1,20 @@
-//! The table of all capabilities, and the functions that work on all of them.
+//! The table of all capabilities, and the functions that apply to all of them.
 
 use crate::{ConfigConflict, breaker, bulkhead, rate_limit, registry::Capability, retry};
 
-/// All capabilities with names, in the order of metrics and settings.
+/// All capabilities whose instances can have names, in the order of metrics and settings.
 pub(crate) static ALL: [&dyn Capability; 4] =
     [&breaker::Breakers, &retry::Retries, &rate_limit::RateLimits, &bulkhead::Bulkheads];
 
-/// Checks that the declarations of each name agree. Call it when the program starts.
+/// Checks that the declarations of each name agree. Call this function when the program starts.
 ///
-/// Without it, the first use of a name whose declarations contradict each other panics in a debug build. A release build emits an
-/// [event](crate::events::Event::ConfigConflict) instead; the settings of the first declaration by file and line are in force, or those
-/// of a `static` if there is one, and each function keeps its own `failure_if`.
+/// Without this check, the first use of a name whose declarations contradict each other panics in a debug build. A release build emits an
+/// [event](crate::events::Event::ConfigConflict) instead: the settings of a `static` are in force if there is one, otherwise those of the
+/// first declaration with settings, by file and line, and each function keeps its own `failure_if`.
 ///
 /// # Errors
 ///
-/// Returns all conflicts, each with both places.
+/// Returns all conflicts, each with the places of both declarations.
 ///
 /// ```
 /// # fn main() -> Result<(), Vec<steadfast::ConfigConflict>> {
@@ -33,7 +33,7 @@ pub fn validate() -> Result<(), Vec<ConfigConflict>> {
     if conflicts.is_empty() { Ok(()) } else { Err(conflicts) }
 }
 
-/// The metrics of all capabilities, in a fixed order. A family without samples is included.
+/// Returns the metrics of all capabilities, in a fixed order, including families without samples.
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
 pub(crate) fn families(top_keys: usize) -> Vec<crate::telemetry::Family> {
     ALL.iter().flat_map(|capability| capability.families(top_keys)).collect()

@@ -1,7 +1,7 @@
-//! The only code that reads a clock.
+//! The monotonic clock by which all policies measure time.
 //!
-//! Times are monotonic, in whole microseconds, so that a moment fits into an atomic cell. With the feature `tokio` the clock is tokio's,
-//! which a test can pause and advance; with the feature `testing` a thread can enter a fake clock.
+//! Times are in whole microseconds, so that a moment fits into an atomic `u64`. With the feature `tokio` the clock is tokio's, which a test
+//! can pause and advance; with the feature `testing` a thread can enter a fake clock.
 
 #[cfg(feature = "testing")]
 pub(crate) mod fake;
@@ -12,15 +12,15 @@ use once_cell::sync::Lazy;
 
 /// A moment of the monotonic clock, in microseconds since an arbitrary origin, rounded down.
 ///
-/// Since all readings are rounded down, a wait of whole microseconds ends exactly on time, even if it began within a microsecond.
+/// Since all readings are rounded down, a wait of whole microseconds ends exactly on time, even if it began between two microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment(u64);
 
 impl Moment {
-    /// The moment of the first reading. It is far from both ends of the range, because a paused test clock can be behind it.
+    /// The moment of the first reading. It is far from both ends of the range, because a test clock can be behind the first reading.
     pub(crate) const ORIGIN: Self = Self(1 << 62);
 
-    /// A placeholder that is never read.
+    /// A placeholder whose value is never used.
     pub(crate) const NONE: Self = Self(0);
 
     pub(crate) const fn from_micros(micros: u64) -> Self {
@@ -64,32 +64,32 @@ impl OptMicros {
     }
 }
 
-/// A duration in microseconds, rounded up; at most `u64::MAX`.
+/// Converts a duration to microseconds, rounded up; at most `u64::MAX`.
 pub(crate) const fn micros(wait: Duration) -> u64 {
     let rest = (wait.subsec_nanos() as u64).div_ceil(1_000);
     wait.as_secs().saturating_mul(1_000_000).saturating_add(rest)
 }
 
-/// The tolerated difference between the clocks of two cores, in microseconds: far more than occurs on an operating system, and less than
-/// the steps in which tests advance their clocks.
+/// The tolerated difference between the clocks of two cores, in microseconds: far more than occurs in practice, and less than the steps in
+/// which tests advance their clocks.
 #[cfg(any(test, feature = "testing"))]
 const TOLERANCE: u64 = 10_000;
 
-/// Returns true if the reading `now` is from another clock than the earlier reading `latest`.
+/// Returns true if the reading `now` is from a different clock than the earlier reading `latest`.
 ///
 /// This occurs in tests that share a static: one test advances its clock, and the clock of the next test is behind. Stored moments would
-/// then be in the future, and no time would pass. With the feature `testing`, the code that stores moments discards or rebases them in
-/// this case.
+/// then be in the future, and no time would seem to pass. With the feature `testing`, the code that stores moments discards or rebases
+/// them in this case.
 ///
-/// A reading can also be behind because its thread was suspended after the reading, for any length of time. Therefore the clock is read
-/// `again`: a second reading of the same clock, made after `latest` was loaded, is not behind it.
+/// A reading of the same clock can also be behind, if its thread was suspended after the reading, for any length of time. Therefore
+/// `again` reads the clock a second time: a reading of the same clock that is made after `latest` was loaded is not behind `latest`.
 #[cfg(any(test, feature = "testing"))]
 pub(crate) fn is_different_clock(now: u64, latest: u64, again: impl FnOnce() -> u64) -> bool {
     let is_behind = |now: u64| latest.saturating_sub(now) > TOLERANCE;
     is_behind(now) && is_behind(again())
 }
 
-/// Returns false, since a program has one clock outside of tests.
+/// Returns false, since there is only one clock outside of tests.
 #[cfg(not(any(test, feature = "testing")))]
 pub(crate) fn is_different_clock(_: u64, _: u64, _: impl FnOnce() -> u64) -> bool {
     false
@@ -104,12 +104,12 @@ pub(crate) fn now() -> Moment {
     task_now()
 }
 
-/// Reads the clock as [`now`] does, in microseconds.
+/// Reads the same clock as [`now`], in microseconds.
 pub(crate) fn now_micros() -> u64 {
     now().as_micros()
 }
 
-/// Reads the clock, as a moment and as an instant for tokio's timers, which a fake clock does not affect.
+/// Reads the clock of the current task, and returns a moment and an instant for tokio's timers. A fake clock affects only the moment.
 #[cfg(feature = "tokio")]
 pub(crate) fn now_and_timers() -> (Moment, tokio::time::Instant) {
     let instant = tokio::time::Instant::now();
@@ -120,7 +120,7 @@ pub(crate) fn now_and_timers() -> (Moment, tokio::time::Instant) {
     (moment(instant.into_std()), instant)
 }
 
-/// Reads the clock of blocking sleeps, or the fake clock that this thread has entered.
+/// Reads the system's monotonic clock, by which blocking sleeps are timed, or the fake clock that this thread has entered.
 pub(crate) fn thread_now() -> Moment {
     #[cfg(feature = "testing")]
     if let Some(now) = fake::now() {
@@ -148,7 +148,7 @@ fn moment(now: Instant) -> Moment {
     })
 }
 
-/// A duration in microseconds, rounded down; at most `u64::MAX`. Unlike [`Duration::as_micros`], this needs no 128-bit arithmetic.
+/// Converts a duration to microseconds, rounded down; at most `u64::MAX`. Unlike [`Duration::as_micros`], this needs no 128-bit arithmetic.
 const fn whole_micros(since: Duration) -> u64 {
     since.as_secs().saturating_mul(1_000_000).saturating_add(since.subsec_micros() as u64)
 }

@@ -1,9 +1,9 @@
 //! Settings from a file or the environment, applied while the program runs.
 //!
-//! [`mod@file`] and [`environment`] read texts into sections. [`plan`] merges the sections of all layers into the settings in the code and
-//! checks the result.
+//! [`mod@file`] and [`environment`] parse their sources into sections. [`plan`] merges the sections of all layers into the settings in the
+//! code and checks the result.
 //!
-//! **Invariant:** all or nothing. Nothing is applied before everything is checked, and all issues are reported at once. One layer is
+//! **Invariant:** all or nothing. No setting is applied before all settings are checked, and all issues are reported at once. One layer is
 //! replaced at a time, as a whole.
 
 mod environment;
@@ -31,7 +31,7 @@ struct Outside {
     environment: Vec<Section>,
 }
 
-/// The applied layers. The lock is held while a layer is read, checked and replaced, so that concurrent changes do not mix.
+/// The applied layers. The lock is held while a layer is read, checked and replaced, so that concurrent changes are serialized.
 static OUTSIDE: Mutex<Outside> = Mutex::new(Outside { file: Vec::new(), environment: Vec::new() });
 
 impl Outside {
@@ -40,6 +40,7 @@ impl Outside {
         [self.file.as_slice(), self.environment.as_slice()].into_iter()
     }
 
+    /// The sections of a layer.
     const fn layer(&mut self, layer: ConfigLayer) -> &mut Vec<Section> {
         match layer {
             ConfigLayer::Environment => &mut self.environment,
@@ -50,8 +51,8 @@ impl Outside {
 
 /// Applies the settings in a TOML text to the circuit breakers, retries, rate limits and bulkheads of the program.
 ///
-/// Each name has a table with the options of its attribute. Values are written as in the attribute; values other than numbers, `true`
-/// and `false` are quoted.
+/// Each name has a table with the options of its attribute. Values are written as in the attribute, but in quotes unless they are numbers,
+/// `true` or `false`.
 ///
 /// | table | options |
 /// | --- | --- |
@@ -85,32 +86,32 @@ impl Outside {
 /// # Layers
 ///
 /// Settings have four layers, from the lowest to the highest: the code, the file, the environment ([`configure_from_env`]), and the
-/// settings set at run time by [`CircuitBreaker::reconfigure`](crate::CircuitBreaker::reconfigure) and its counterparts. Each option has
-/// the value of the highest layer that contains it. Settings set at run time replace all options, until `reset_config`.
+/// settings that are set at run time by [`CircuitBreaker::reconfigure`](crate::CircuitBreaker::reconfigure) and its counterparts. Each
+/// option has the value of the highest layer that contains it. Settings set at run time replace all options, until `reset_config`.
 ///
-/// The text replaces the layer of the file as a whole, also if it was not read from a file: a setting that the new text does not
-/// contain reverts to that of the code. Concurrent calls do not mix. Each successful call emits an
+/// The text replaces the layer of the file as a whole, even if it was not read from a file: a setting that the new text does not
+/// contain reverts to the value in the code. Concurrent calls take effect one after the other. Each successful call emits an
 /// [event](crate::events::Event::ConfigApplied) with the settings that have changed.
 ///
 /// Counts are kept; see [`CircuitBreaker::reconfigure`](crate::CircuitBreaker::reconfigure),
 /// [`RateLimit::reconfigure`](crate::RateLimit::reconfigure) and [`Bulkhead::reconfigure`](crate::Bulkhead::reconfigure). A retried call
-/// in flight keeps the policy with which it began.
+/// in flight keeps the policy that it began with.
 ///
 /// # Errors
 ///
-/// Returns all issues of the text, each with its place; no setting has changed then. An issue can also be in the layer of the
-/// environment, if that contradicts the new text, such as a `failure_rate` without a window.
+/// Returns all issues of the text, each with its place. No setting is changed in that case. An issue can also be in the layer of the
+/// environment if it contradicts the new text, such as a `failure_rate` without a window.
 pub fn configure_from_toml(text: &str) -> Result<(), ConfigError> {
     apply(ConfigLayer::File, |issues| Ok(file::sections(text, None, issues)))
 }
 
 /// Applies the settings in a TOML file, as [`configure_from_toml`] does.
 ///
-/// Call it again after the file has changed. An empty file removes the layer.
+/// Call this function again after the file has changed. An empty file removes the layer.
 ///
 /// # Errors
 ///
-/// Returns an error if the file cannot be read or has issues; no setting has changed then.
+/// Returns an error if the file cannot be read or has issues. No setting is changed in that case.
 pub fn configure_from_file(path: impl AsRef<Path>) -> Result<(), ConfigError> {
     let path = path.as_ref();
     apply(ConfigLayer::File, |issues| {
@@ -122,21 +123,22 @@ pub fn configure_from_file(path: impl AsRef<Path>) -> Result<(), ConfigError> {
 /// Applies the settings in the environment: `STEADFAST_BREAKER_PAYMENTS_FAILURE_THRESHOLD=10`,
 /// `STEADFAST_RETRY_CHARGE_MAX_ATTEMPTS=5`, `STEADFAST_RATE_LIMIT_SEARCH_LIMIT=50`, `STEADFAST_BULKHEAD_REPORTS_MAX_CONCURRENT=10`.
 ///
-/// Name and option are in upper case, with `_` for each character that is not a letter or digit of ASCII. Values are written as in the
+/// Name and option are in upper case, with `_` for each character that is not an ASCII letter or digit. Values are written as in the
 /// attribute, without quotes: `STEADFAST_BREAKER_PAYMENTS_RECOVERY_TIMEOUT=30s`. If one name is a prefix of another, such as `api` of
-/// `api_failure`, a variable sets the name after which an existing option follows; if that is true of both, the variable is ambiguous,
-/// which is an error.
+/// `api_failure`, a variable applies to the name that is followed by a known option. If that is the case for both names, the variable is
+/// ambiguous, which is an error.
 ///
-/// The variables replace the layer of the environment as a whole. It is above the layer of the file, regardless of which was applied
+/// The variables replace the layer of the environment as a whole. This layer is above that of the file, regardless of which was applied
 /// last: see [`configure_from_toml`].
 ///
 /// # Errors
 ///
 /// Returns all issues of variables that begin with `STEADFAST_BREAKER_`, `STEADFAST_RETRY_`, `STEADFAST_RATE_LIMIT_` or
-/// `STEADFAST_BULKHEAD_`; no setting has changed then. An issue can also be in the layer of the file, if the variables contradict it.
+/// `STEADFAST_BULKHEAD_`. No setting is changed in that case. An issue can also be in the layer of the file if it contradicts the
+/// variables.
 pub fn configure_from_env() -> Result<(), ConfigError> {
     apply(ConfigLayer::Environment, |issues| {
-        // No variable of this crate has a name that is not Unicode, and no setting accepts such a value.
+        // Lossy conversion is harmless: no variable of this crate has a name that is not Unicode, and no setting accepts such a value.
         let text = |text: OsString| text.to_string_lossy().into_owned();
         let variables = env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
         Ok(environment::sections(variables, issues))
@@ -155,7 +157,7 @@ pub fn configure_from_env() -> Result<(), ConfigError> {
 ///
 /// # Errors
 ///
-/// The errors of [`configure_from_env`].
+/// Returns the same errors as [`configure_from_env`].
 pub fn configure_from_vars(variables: impl IntoIterator<Item = (String, String)>) -> Result<(), ConfigError> {
     let variables = variables.into_iter().collect();
     apply(ConfigLayer::Environment, |issues| Ok(environment::sections(variables, issues)))

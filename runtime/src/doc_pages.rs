@@ -1,4 +1,4 @@
-//! The README and the pages in `docs/`, compiled and run as doc tests. Pages of other crates are tested there.
+//! The README and the pages in `docs/`, compiled and run as doc tests. Each other crate tests its own pages.
 
 #[doc = include_str!("../../README.md")]
 struct Readme;

@@ -19,7 +19,7 @@ pub use self::{
     timed_out::TimedOut,
     transient::Transient,
 };
-// Parts of these types that the rest of the crate builds them from.
+// The parts from which the rest of the crate builds these types.
 pub(crate) use self::{
     circuit_open::OptText,
     config_conflict::{PolicyConfig, PolicyTerms},

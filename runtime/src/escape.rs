@@ -4,11 +4,11 @@ use std::borrow::Cow;
 ///
 /// Control characters (which include line breaks and terminal escape sequences), the line and paragraph separators of Unicode, characters
 /// that change the text direction, invisible characters, and the backslash are replaced by escapes as in a Rust string: `\n`, `\u{1b}`,
-/// `\\`. So no text is displayed as two lines, and no two different texts look the same. A text without such characters is returned
-/// unchanged.
+/// `\\`. Therefore no text is displayed as two lines, and these characters cannot make different texts look the same. A text without such
+/// characters is returned unchanged.
 ///
-/// Every `Display` of this crate, `tracing` fields and metric labels escape names, keys and reasons in this way. Accessors such as
-/// [`CircuitOpen::key`](crate::CircuitOpen::key) and JSON contain the unescaped text.
+/// Each `Display` implementation of this crate, the `tracing` fields and the metric labels escape names, keys and reasons in this way.
+/// Accessors such as [`CircuitOpen::key`](crate::CircuitOpen::key) and JSON contain the unescaped text.
 ///
 /// ```
 /// assert_eq!(steadfast::escaped("tenant-7"), "tenant-7");

@@ -12,22 +12,22 @@
 //!
 //! # Delivery
 //!
-//! Every subscriber gets every event, one at a time, in the order in which the events happened. No lock is held during a callback,
+//! Every subscriber receives every event, one at a time, in the order in which the events happened. No lock is held during a callback,
 //! so a callback can use the whole library.
 //!
 //! The thread that causes an event delivers it, and one thread delivers at a time. If another thread is delivering already, the event
-//! is queued for that thread, and the call continues. A thread delivers at most 32 events before the next thread that causes an event
-//! takes over: that one waits for the running callback to return, at most 50 ms, and delivers up to 32 events itself. If no other
-//! thread causes events, the first one delivers the whole queue.
+//! is queued for that thread, and the call continues. After 32 events, the next thread that causes an event takes over the delivery: it
+//! waits for the running callback to return, for at most 50 ms, and delivers up to 32 events itself. If no other thread causes events,
+//! the first one delivers the whole queue.
 //!
-//! A subscriber may cause events itself. To bound the work of a call that no other thread relieves, its delivery ends after 32 events
-//! and four further rounds, each of the events that are queued when the round begins. The remaining events are delivered with the next
-//! event.
+//! A subscriber may cause events itself. To bound the work of a single call, a thread stops after 32 events and four further rounds, even
+//! if no other thread takes over. A round delivers the events that are queued when it begins. The remaining events are delivered with the
+//! next event.
 //!
 //! A slow callback blocks the delivering thread and the events behind it, so pass long work to a channel. A callback that panics stays
-//! subscribed; the panic is caught, and the other subscribers get the event.
+//! subscribed; the panic is caught, and the other subscribers receive the event.
 //!
-//! The queue is bounded: from 1,024 queued events on, only changes of state and settings are added, and from 16,384 on, nothing. An
+//! The queue is bounded: beyond 1,024 events only changes of state and settings are added, and beyond 16,384 nothing. An
 //! [`Event::EventsLost`] with the number of dropped events takes their place.
 //!
 //! Without subscribers nothing is queued, and an event costs one atomic load.
@@ -47,7 +47,7 @@ use self::dispatcher::{Callback, Dispatcher, EventQueue};
 pub use self::event::Event;
 use crate::{ConfigChange, ConfigLayer};
 
-/// Subscribes `callback`: it is called with every event, until the returned [`Subscription`] is dropped.
+/// Subscribes a callback, which is called with every event until the returned [`Subscription`] is dropped.
 ///
 /// The [module documentation](self) describes order and threads.
 pub fn subscribe(callback: impl Fn(&Event) + Send + Sync + 'static) -> Subscription {
@@ -56,7 +56,7 @@ pub fn subscribe(callback: impl Fn(&Event) + Send + Sync + 'static) -> Subscript
     Subscription(Some(callback))
 }
 
-/// A subscribed callback. Dropping it unsubscribes.
+/// A subscribed callback, which is unsubscribed when this is dropped.
 ///
 /// An event whose delivery has begun at that moment can still arrive.
 #[must_use = "dropping it unsubscribes at once; `forever` keeps it"]
@@ -86,31 +86,31 @@ impl fmt::Debug for Subscription {
     }
 }
 
-/// The maximum time to wait for the callback of another thread.
+/// The maximum time to wait for a callback that runs on another thread.
 const MAX_HANDOVER_WAIT: Duration = Duration::from_millis(50);
 
 /// The dispatcher of the whole program.
 static EVENTS: Dispatcher = Dispatcher::new(MAX_HANDOVER_WAIT);
 
-/// Locks the queue of events. Changes of a breaker's state happen under this lock, so that they and their events have one order.
+/// Locks the queue of events. Breakers change their state under this lock, so that the changes and their events have the same order.
 pub(crate) fn queue() -> MutexGuard<'static, EventQueue> {
     EVENTS.queue()
 }
 
-/// Returns true if changes of state have a receiver: a subscriber, or an enabled `tracing` level.
+/// Returns true if events about changes have a receiver: a subscriber, or an enabled `tracing` level.
 pub(crate) fn has_subscribers() -> bool {
     #[cfg(feature = "tracing")]
-    if tracing::info_enabled() {
+    if tracing::changes_enabled() {
         return true;
     }
     EVENTS.has_subscribers()
 }
 
-/// Emits an event about a call, if it has a receiver. Its order among changes of state is unspecified.
+/// Emits an event about a call, if it has a receiver. Its order relative to changes of state is unspecified.
 #[inline]
 pub(crate) fn emit(event: impl FnOnce() -> Event) {
     #[cfg(feature = "tracing")]
-    if tracing::debug_enabled() {
+    if tracing::calls_enabled() {
         return publish(event());
     }
     if EVENTS.has_subscribers() {
@@ -125,7 +125,7 @@ pub(crate) fn config_applied(layer: ConfigLayer, changes: impl FnOnce() -> Vec<C
     }
 }
 
-/// Emits an event without a check for receivers. Its order among changes of state is unspecified. The caller holds no lock.
+/// Emits an event without a check for receivers. Its order relative to changes of state is unspecified. The caller holds no lock.
 pub(crate) fn publish(event: Event) {
     #[cfg(feature = "tracing")]
     tracing::emit(&event);

@@ -27,7 +27,7 @@ pub struct Fallback {
 }
 
 impl Fallback {
-    /// Creates a fallback. `name` is its name in events.
+    /// Creates a fallback. `name` appears in events.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
         Self { name }
@@ -39,7 +39,7 @@ impl Fallback {
         FallbackIf { fallback: *self, predicate, error: PhantomData }
     }
 
-    /// Calls `work`, and if it fails, `fallback` with the error.
+    /// Calls `work` and, if it fails, calls `fallback` with the error.
     ///
     /// # Errors
     ///
@@ -53,7 +53,7 @@ impl Fallback {
         self.only_if(|_: &E| true).run(work, fallback)
     }
 
-    /// Calls `work`, and if it fails, `fallback` with the error.
+    /// Calls `work` and, if it fails, calls `fallback` with the error.
     ///
     /// # Errors
     ///
@@ -105,7 +105,7 @@ impl<E: Error + 'static, P: Fn(&E) -> bool> FallbackIf<E, P> {
         }
     }
 
-    /// Emits the event and returns `Ok` if the predicate returns true, else returns `Err`.
+    /// Emits the event and returns `Ok` if the predicate returns true; otherwise returns `Err`.
     #[cold]
     fn select(&self, error: E) -> Result<E, E> {
         if !(self.predicate)(&error) {
@@ -124,7 +124,7 @@ impl<E, P> fmt::Debug for FallbackIf<E, P> {
 
 /// Emits [`Event::FallbackUsed`] before a fallback is called.
 pub(crate) fn emit(function: &'static str, fallback: &'static str, error: Option<&(dyn Error + 'static)>) {
-    // A panic in the error's `Display` must not end the call: without a subscriber, the error would not be formatted.
+    // A panic in the error's `Display` must not end the call, since without a subscriber the error would not be formatted at all.
     let text = |error: &dyn Error| {
         let mut text = None;
         contain(|| text = Some(error.to_string().into()));

@@ -1,7 +1,7 @@
-//! One instance per key (host, tenant, user), bounded in number: what keyed breakers and keyed rate limits have in common.
+//! Bounded storage of one instance per key (host, tenant, user), used by keyed breakers and keyed rate limits.
 //!
-//! [`store`] creates the instances and holds their shared settings, [`bounded_map`] finds them by key, [`eviction`] selects the one to evict
-//! when the map is full, and [`ranking`] selects those worth showing one by one.
+//! [`store`] creates the instances and holds their shared settings, [`bounded_map`] finds them by key, [`eviction`] selects the one to
+//! evict when the map is full, and [`ranking`] selects those that are reported individually.
 
 #[cfg(feature = "keyed")]
 mod bounded_map;

@@ -4,9 +4,9 @@
 use std::sync::{Arc, atomic::AtomicBool};
 use std::{borrow::Borrow, fmt::Debug};
 
-/// The way in which an instance is addressed: by its name alone ([`Unkeyed`]), or by a name and a key (`Keyed`).
+/// The way in which an instance is identified: by its name alone ([`Unkeyed`]), or by a name and a key (`Keyed`).
 ///
-/// [`CircuitBreaker`](crate::CircuitBreaker) and [`RateLimit`](crate::RateLimit) are generic over it. The trait is sealed.
+/// [`CircuitBreaker`](crate::CircuitBreaker) and [`RateLimit`](crate::RateLimit) are generic over this trait. It is sealed.
 pub trait Keying: storage::Storage {}
 
 /// The marker of a breaker or rate limit that has a name and no key.
@@ -23,7 +23,7 @@ impl Keying for Unkeyed {}
 #[cfg(feature = "keyed")]
 impl Keying for Keyed {}
 
-/// The settings of one key's instance: shared with those of the other keys.
+/// The settings of the instance of one key, shared with the instances of all keys of the name.
 #[cfg(feature = "keyed")]
 #[derive(Debug)]
 pub struct KeyedSettings<S> {
@@ -46,12 +46,13 @@ impl<S> Borrow<S> for KeyedSettings<S> {
     }
 }
 
-/// The private part of [`Keying`], which seals it.
+/// The private supertrait of [`Keying`], which seals it.
 mod storage {
     use super::{Borrow, Debug, Unkeyed};
     #[cfg(feature = "keyed")]
     use super::{Keyed, KeyedSettings};
 
+    /// The storage of settings in an instance.
     pub trait Storage {
         /// The field that holds settings of type `S`, or a reference to them.
         type Settings<S: Debug + Send + Sync + 'static>: Borrow<S> + Debug + Send + Sync;

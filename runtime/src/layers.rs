@@ -1,10 +1,10 @@
-//! The layers of settings, each of which overrides those below it: the code, a file, the environment, and live changes.
+//! The layers of settings: the code, a file, the environment, and live changes, each of which overrides those before it.
 
 use std::{fmt, sync::Arc};
 
-use crate::{DeclaredConfig, errors::PolicyConfig, escape::escaped};
+use crate::escape::escaped;
 
-/// A source of settings, in ascending order of precedence.
+/// A layer of settings above those in the code, in ascending order of precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ConfigLayer {
@@ -12,7 +12,7 @@ pub enum ConfigLayer {
     File,
     /// The environment: `configure_from_env`, `configure_from_vars`.
     Environment,
-    /// `reconfigure`, until `reset_config`.
+    /// A call of `reconfigure` at run time, until `reset_config`.
     Live,
 }
 
@@ -34,7 +34,7 @@ pub struct ConfigChange {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layered<C> {
     declared: C,
-    /// The declared settings as changed by a file and the environment.
+    /// The declared settings, overridden by those of the file and the environment; `None` if these contain no settings.
     outside: Option<C>,
     live: Option<C>,
     version: u64,
@@ -55,7 +55,7 @@ impl<C: Copy> Layered<C> {
         self.live.or(self.outside).unwrap_or(self.declared)
     }
 
-    /// Replaces the layer of file and environment; `None` removes it.
+    /// Replaces the settings of the file and the environment; `None` removes them.
     #[cfg(feature = "config")]
     pub(crate) const fn set_outside(&mut self, outside: Option<C>) {
         self.outside = outside;
@@ -68,7 +68,7 @@ impl<C: Copy> Layered<C> {
         self.version = self.version.wrapping_add(1);
     }
 
-    /// Returns the number of times that a layer was replaced.
+    /// Returns the number of times that settings were replaced, modulo 2^64.
     pub(crate) const fn version(&self) -> u64 {
         self.version
     }
@@ -77,11 +77,6 @@ impl<C: Copy> Layered<C> {
 impl ConfigChange {
     pub(crate) fn new(table: &'static str, name: &'static str, config: impl fmt::Display) -> Self {
         Self { table, name, config: config.to_string().into() }
-    }
-
-    /// A change of a policy's settings; `config` is `None` if no layer gives settings any more.
-    pub(crate) fn of_policy<C: PolicyConfig>(name: &'static str, config: Option<C>) -> Self {
-        Self::new(C::TERMS.table, name, DeclaredConfig::new(config))
     }
 }
 

@@ -39,19 +39,21 @@
 //! }
 //! ```
 //!
-//! Each attribute has a page here with all its options: [`retry`](macro@retry), [`circuit_breaker`](macro@circuit_breaker),
-//! [`timeout`](macro@timeout), [`fallback`](macro@fallback), [`rate_limit`](macro@rate_limit) and [`bulkhead`](macro@bulkhead).
+//! Each attribute has a page in this documentation with all its options: [`retry`](macro@retry),
+//! [`circuit_breaker`](macro@circuit_breaker), [`timeout`](macro@timeout), [`fallback`](macro@fallback), [`rate_limit`](macro@rate_limit)
+//! and [`bulkhead`](macro@bulkhead).
 //!
 //! # Guarantees
 //!
 //! 1. **Reading order is running order.** The attribute nearest to `fn` is innermost. `#[retry]` above
-//!    `#[circuit_breaker]` sends every attempt through the breaker; the other way round, the breaker counts one result per
+//!    `#[circuit_breaker]` sends every attempt through the breaker; in the reverse order, the breaker counts one result per
 //!    retried call.
 //! 2. **Success is free.** A call that succeeds at the first attempt through a closed breaker takes no lock, reads no
 //!    clock (except for a `max_elapsed`), allocates nothing and writes to no memory that another thread writes. Only the
-//!    first call of a breaker, or of a thread, sets up its totals.
-//! 3. **Nothing is retried by guesswork.** Either the error type says which of its values are [`Transient`], or the attribute
-//!    says it with `retry_if`.
+//!    first call of a breaker, or of a thread, sets up its totals. Breakers with a window or a `key` are exceptions: they
+//!    also write to counters that threads share, and a time window or `slow_call` reads the clock.
+//! 3. **Nothing is retried by guesswork.** Either the error type defines which of its values are [`Transient`], or the
+//!    attribute defines it with `retry_if`.
 //! 4. **An open circuit is not hammered.** A retry does not retry a rejection by a breaker below it in the same stack,
 //!    unless `retry_if(CircuitOpen)` requests it.
 //! 5. **A dropped future releases its permit.** A cancelled call counts as neither success nor failure; a panic counts
@@ -61,7 +63,8 @@
 //!
 //! # Without attributes
 //!
-//! [`CircuitBreaker`], [`RetryPolicy`], [`RateLimit`], [`Bulkhead`], [`Timeout`] and [`Fallback`] do the same as values:
+//! [`CircuitBreaker`], [`RetryPolicy`], [`RateLimit`], [`Bulkhead`], [`Timeout`] and [`Fallback`] provide the same without attributes, as
+//! values:
 //!
 //! ```
 //! use std::io;
@@ -79,17 +82,17 @@
 //!
 //! | feature | default | adds |
 //! | --- | --- | --- |
-//! | `tokio` | on | In `async` functions, retries, timeouts and waits for permits and capacity, which use tokio's timer. Breakers read tokio's clock, so a test under `#[tokio::test(start_paused = true)]` moves time with `tokio::time::advance` and never waits. Without this feature, everything works in functions that are not `async`, and `#[circuit_breaker]` and [`CircuitBreaker::call_async`] work on any executor |
+//! | `tokio` | on | In `async` functions, retries, timeouts and waits for permits and capacity, which use tokio's timer. Breakers read tokio's clock, so a test under `#[tokio::test(start_paused = true)]` advances time with `tokio::time::advance` and never waits. Without this feature, everything works in functions that are not `async`, and `#[circuit_breaker]` and [`CircuitBreaker::call_async`] work on any executor |
 //! | `keyed` | on | One circuit breaker or rate limit per key: the option `key`, [`KeyedBreakers`] and [`KeyedRateLimits`] |
 //! | `config` | off | Settings from a TOML file or the environment at run time: `configure_from_file`, `configure_from_toml`, `configure_from_env` |
 //! | `serde` | off | `Serialize` for [`Snapshot`], [`RetrySnapshot`] and the other snapshots |
-//! | `testing` | off | The module `testing`, for `[dev-dependencies]`: a clock and randomness under the control of a test |
+//! | `testing` | off | The module `testing`, for `[dev-dependencies]`: a clock, random numbers and dependencies that a test controls |
 //! | `rt-multi-thread` | off | A blocking sleep or wait in a task of a multi-threaded tokio runtime moves the other tasks of its worker to another thread |
 //! | `tokio-util` | off | [`Stop`] for `CancellationToken` |
-//! | `http`, `reqwest`, `tonic`, `sqlx`, `redis` | off | [`Transient`] for the errors of these clients; the trait has the table. `http` also adds `retry_after`, which reads the header `Retry-After`. With `tonic`, a `tonic::Status` can carry a rejection |
+//! | `http`, `reqwest`, `tonic`, `sqlx`, `redis` | off | [`Transient`] for the errors of these clients; the documentation of the trait has a table. `http` also adds `retry_after`, which reads the header `Retry-After`. With `tonic`, a `tonic::Status` can carry a rejection |
 //! | `prometheus-client` | off | The module `prometheus`: a collector that reads all metrics at each scrape |
 //! | `metrics` | off | The module `metrics`: all metrics for the recorder of the `metrics` facade |
-//! | `tracing` | off | Log events for `tracing`, and a span for each further attempt of a retry |
+//! | `tracing` | off | Log events for `tracing`, and a span for each attempt after the first |
 //! | `anyhow` | off | [`Transient`] for `anyhow::Error`, so that [`RetryPolicy::run`] accepts it. The attributes accept it without this feature |
 
 pub mod bounds;
@@ -151,7 +154,6 @@ pub use steadfast_macros::retry;
 #[doc = include_str!("../docs/timeout.md")]
 pub use steadfast_macros::timeout;
 
-use self::keyed_store::key;
 #[cfg(feature = "tokio")]
 pub use self::timeout::Timeout;
 #[cfg(feature = "http")]
@@ -177,8 +179,8 @@ pub use self::{
         rate_limit, rate_limits,
     },
     retry::{
-        Backoff, Jitter, Nested, RetryBudget, RetryContext, RetryIf, RetryPolicy, RetrySnapshot, RetryUntil, Schedule,
-        retries,
+        Backoff, ErrorSelection, Jitter, MatchingErrors, Nested, RetryBudget, RetryContext, RetryIf, RetryPolicy,
+        RetrySnapshot, RetryUntil, Schedule, TransientErrors, retries,
     },
     stop::{Stop, StopSignal},
 };
@@ -194,7 +196,7 @@ pub use self::{
     settings::{ConfigError, ConfigIssue},
 };
 
-/// The functions and types that generated code calls. Not part of the public interface: they change without notice.
+/// The items that generated code uses. They are not part of the public interface and can change without notice.
 #[doc(hidden)]
 pub mod __private {
     pub use linkme;

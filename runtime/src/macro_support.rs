@@ -1,10 +1,10 @@
-//! The functions and traits that generated code calls, beside the public interface. Exported as `__private`.
+//! The functions and traits that generated code calls in addition to the public interface. Exported as `__private`.
 //!
-//! **Invariant:** no compile error names anything from here. A requirement on a user's type is therefore a trait in [`bounds`](crate::bounds),
-//! and generated code meets it in a call by the trait's path, `Trait::method(value)`: a bound of a function would be reported as "required
-//! by a bound in" that function. The functions here have no bounds that a user's type can fail.
+//! **Invariant:** no compile error names an item of this module. Therefore each requirement on a user's type is a trait in
+//! [`bounds`](crate::bounds), and generated code checks it by a call through the path of the trait, `Trait::method(value)`. A bound on a
+//! function would be reported as "required by a bound in" that function, so the functions here have no bounds that a user's type can fail.
 //!
-//! Calls whose types may not fit carry the span of the user's return type, argument or expression, so that the error is reported there.
+//! A call that may not type-check has the span of the user's return type, argument or expression, so that the error is reported there.
 
 mod error_probe;
 mod fallback;
@@ -16,13 +16,13 @@ mod verdict;
 
 pub use self::{error_probe::*, fallback::*, record::*, transient_probe::*, verdict::*};
 
-/// Calls a closure in place. The bound is `FnOnce`, so that the closure may move what it captures, and may return a `&mut` to it.
+/// Calls a closure at once. The bound is `FnOnce`, so that the closure may move its captures, and may return a `&mut` to one of them.
 #[inline]
 pub fn once<R>(body: impl FnOnce() -> R) -> R {
     body()
 }
 
-/// Sets the type of an `async` block: an unreachable `return never()` in it.
+/// Sets the return type of an `async` block, which contains an unreachable `return never()`.
 #[must_use]
 pub fn never<T>() -> T {
     unreachable!("the expansion returns this under `if false`")

@@ -5,8 +5,9 @@
 //! steadfast::metrics::report(); // before each scrape, or every few seconds
 //! ```
 //!
-//! The metrics are those of the feature `prometheus-client`; its module `prometheus` lists them. Calls have no extra cost: [`report`] reads
-//! counters that exist in any case. The histogram `retry_delay_seconds` is the exception: each delay is recorded after it has passed.
+//! The metrics are those of the feature `prometheus-client`; its module `prometheus` lists them. They add no cost to calls: [`report`]
+//! reads counters that exist in any case. The only exception is the histogram `retry_delay_seconds`: a retry records each delay after the
+//! delay has passed.
 
 use std::{
     collections::BTreeSet,
@@ -39,8 +40,8 @@ pub fn report() {
 
 /// Reports all metrics to the recorder, with series for at most `keys` keys of each name.
 ///
-/// The unhealthiest keys have series, as the module of the feature `prometheus-client` describes. If a key no longer has series, its gauges
-/// are set to 0 once, and its counters keep their last values, for as long as the recorder keeps them.
+/// The unhealthiest keys have series, as the module `prometheus` of the feature `prometheus-client` describes. If a key no longer has
+/// series, its gauges are set to 0 once, and its counters keep their last values for as long as the recorder keeps them.
 pub fn report_with_keys(keys: usize) {
     let mut key_gauges = BTreeSet::new();
     for Family { name, kind, samples, .. } in capabilities::families(keys) {
@@ -57,7 +58,7 @@ pub fn report_with_keys(keys: usize) {
                     }
                     ::metrics::gauge!(name.clone(), labels).set(sample.value.as_f64());
                 }
-                // Each value is recorded when it occurs: `telemetry::record_delay`.
+                // Recorded when a delay has passed, by `telemetry::record_delay`.
                 MetricKind::Histogram => {}
             }
         }
@@ -72,6 +73,7 @@ pub fn report_with_keys(keys: usize) {
 /// The gauges of keys in the last report.
 static LAST_KEY_GAUGES: Mutex<BTreeSet<(SharedString, Vec<Label>)>> = Mutex::new(BTreeSet::new());
 
+/// Returns the name of a metric with the suffix `_total` of counters.
 fn full_name(name: &'static str, kind: MetricKind) -> SharedString {
     match kind {
         MetricKind::Counter => SharedString::from(format!("{name}_total")),

@@ -3,8 +3,8 @@
 //! By default a thread is preempted at most three times at arbitrary points, which finds almost all errors within seconds.
 //! `cargo xtask loom` sets `LOOM_MAX_PREEMPTIONS` above what any model reaches, so that the search is exhaustive.
 //!
-//! loom has its own locks and atomics, whose constructors are not `const`. A file under test imports them from `super::sync`: the
-//! standard library's in the program, and loom's where a `models` module compiles the same file a second time.
+//! loom has its own locks and atomics, whose constructors are not `const`. A file under test imports locks and atomics from `super::sync`:
+//! those of the standard library in the program, and those of loom where a `models` module compiles the same file a second time.
 
 use std::{
     future::Future,
@@ -26,7 +26,7 @@ pub(crate) fn model(run: impl Fn() + Send + Sync + 'static) {
     builder.check(run);
 }
 
-/// Runs a function on a new thread of the model. loom checks accesses itself, so `T` need not be `Sync`.
+/// Runs a function on a new thread of the model. `T` need not be `Sync`, because loom itself checks accesses.
 pub(crate) fn spawn<T: 'static>(shared: &Arc<T>, run: fn(&T)) -> JoinHandle<()> {
     let shared = shared.clone();
     thread::spawn(move || run(&shared))

@@ -5,9 +5,9 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-/// Runs a callback or destructor of the user and catches its panic; returns false if it panicked.
+/// Runs a callback or destructor of the user and catches its panic. Returns false if it panicked.
 ///
-/// The payload of the panic is a user value as well: a panic in its destructor is caught, too.
+/// The payload of the panic is also a value of the user, so a panic in the destructor of the payload is caught as well.
 pub(crate) fn contain(work: impl FnOnce()) -> bool {
     let Err(payload) = catch_unwind(AssertUnwindSafe(work)) else { return true };
     if let Err(payload_of_payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {

@@ -13,14 +13,14 @@
 //! # Ok::<(), std::fmt::Error>(())
 //! ```
 //!
-//! Calls have no extra cost. All breakers of the program are exported from the first scrape on, with zeros before their first call.
+//! The metrics add no cost to calls. All breakers of the program are exported from the first scrape on, with zeros before their first call.
 //!
 //! | metric | type | labels |
 //! | --- | --- | --- |
 //! | `circuit_breaker_state` | gauge: 0 closed, 1 open, 2 half-open, 3 forced open, 4 disabled | `service` |
 //! | `circuit_breaker_failures_total` | counter | `service` |
 //! | `circuit_breaker_rejections_total` | counter | `service` |
-//! | `circuit_breaker_calls_total` | counter | `service`, `outcome`: success, failure, neutral, rejected |
+//! | `circuit_breaker_calls_total` | counter | `service`, `outcome`: success, failure, ignored, rejected |
 //! | `circuit_breaker_transitions_total` | counter | `service`, `state`: the entered state |
 //! | `circuit_breaker_state_seconds_total` | counter | `service`, `state` |
 //! | `circuit_breaker_trial_calls_total` | counter | `service` |
@@ -40,11 +40,11 @@
 //! | `bulkhead_in_flight`, `bulkhead_max_concurrent`, `bulkhead_waiting` | gauge | `bulkhead` |
 //!
 //! Retries are exported if they have a `name`. For breakers and rate limits with a `key`, the totals under `service` or `limit` include
-//! all keys, also evicted ones.
+//! all keys, even evicted ones.
 //!
-//! A key has series of its own while it is unhealthy. For a breaker: it is not closed, has counted failures, or has changed its state
-//! within the last ten minutes. For a rate limit: it has rejected calls. At most 20 keys of each name have series
-//! ([`top_keys`](SteadfastCollector::top_keys)), the unhealthiest first. In each hour at most the same number of further keys can get
+//! A key has series of its own while it is unhealthy. A breaker is unhealthy if it is not closed, has counted failures or slow calls, or
+//! has changed its state within the last ten minutes. A rate limit is unhealthy if it has rejected calls. At most 20 keys of each name have
+//! series ([`top_keys`](SteadfastCollector::top_keys)), the unhealthiest first. In each hour, at most the same number of keys can newly get
 //! series, so that the number of series is bounded over time as well. The overflow breaker or limit has the label `overflow="true"` and
 //! no `key`.
 //!

@@ -3,7 +3,7 @@
 #[cfg(feature = "testing")]
 pub(crate) mod seeded;
 
-/// A uniformly distributed number in `0..=max`.
+/// Returns a uniformly distributed number in `0..=max`.
 pub(crate) fn up_to(max: u64) -> u64 {
     #[cfg(feature = "testing")]
     if let Some(number) = seeded::random(max) {

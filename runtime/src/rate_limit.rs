@@ -1,7 +1,7 @@
 //! Rate limits: at most `limit` calls per period.
 //!
-//! [`counter`] counts calls, [`queue`] orders those that wait, [`limiter`] decides about a call that arrives, and [`waiter`] about one that
-//! waits. Calls under an external store wait in a [`store_queue`], as [`store_waiter`]s. This file has the public methods.
+//! [`counter`] counts calls, and [`queue`] orders waiting calls. [`limiter`] admits, queues or rejects a call that arrives, and [`waiter`]
+//! is a call that waits. With an external store, calls wait in a [`store_queue`], as [`store_waiter`]s. This file has the public methods.
 
 mod config;
 mod counter;
@@ -38,12 +38,13 @@ pub use self::{
 };
 use self::{limiter::Limiter, settings::RateLimitSettings, waiter::Waiter};
 use crate::{
-    ConfigLayer, RateLimited, clock, events, key,
+    ConfigLayer, RateLimited, clock, events,
+    keyed_store::key,
     keying::{Keying, Unkeyed},
     totals::{Count, Totals},
 };
 
-/// A rate limit: at most `limit` calls start in any sliding window of length `per`, by the default [`Algorithm`].
+/// A rate limit: at most `limit` calls start in any sliding window of length `per`, with the default [`Algorithm`].
 ///
 /// ```
 /// use std::{io, time::Duration};
@@ -61,10 +62,10 @@ use crate::{
 /// A call counts from the moment at which it starts. A rejected call does not count.
 ///
 /// With [`max_wait`](RateLimitConfig::max_wait), calls above the limit wait in a FIFO queue that threads and tasks share. The first waiter
-/// takes capacity as it becomes available, and no call overtakes. A waiter may give up at any moment: it has taken nothing, and the next
-/// one is first at once. A call that would not be admitted in time, even if each waiter before it starts as early as it can, is rejected at
-/// once. A waiter that is due and does not run for a second, such as a future that is not polled any more, is skipped until it runs,
-/// together with those behind it that do not run either.
+/// takes capacity as it becomes available, and no call overtakes it. A waiter holds no capacity: if it gives up, the next waiter is the
+/// first at once. A call that would not be admitted in time, even if each waiter before it starts as early as it can, is rejected at once.
+/// A waiter that is due but does not run for a second, such as a future that is no longer polled, is skipped until it runs; so are the
+/// waiters behind it that do not run either.
 ///
 /// A decision takes a lock for a few nanoseconds, and reads the clock. Times have a resolution of a microsecond.
 pub struct RateLimit<K: Keying = Unkeyed> {
@@ -88,22 +89,22 @@ impl RateLimit {
         self.settings.declared()
     }
 
-    /// Returns the name it was declared with.
+    /// Returns the name of the rate limit.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.settings.name
     }
 
-    /// Changes the settings. The counts are kept unless the algorithm changes. Waiting calls use the new limit at once; the `max_wait` of
-    /// each is that at its arrival.
+    /// Changes the settings. The counts are kept unless the algorithm changes. Waiting calls use the new limit at once; each keeps the
+    /// `max_wait` that was set when it arrived.
     ///
     /// The new settings replace those from the code, a file and the environment as a whole, until [`reset_config`](Self::reset_config).
     pub fn reconfigure(&self, config: RateLimitConfig) {
         self.set_live(Some(config));
     }
 
-    /// Removes the settings of [`reconfigure`](Self::reconfigure). Those of the code are in force again, overridden by a file and the
-    /// environment.
+    /// Removes the settings of [`reconfigure`](Self::reconfigure). The settings in the code are in force again, overridden by those of a
+    /// file and the environment.
     pub fn reset_config(&self) {
         self.set_live(None);
     }
@@ -127,14 +128,14 @@ impl RateLimit {
 }
 
 impl<K: Keying> RateLimit<K> {
-    /// Takes capacity by the counts of this process, without waiting. Succeeds if there is enough for the waiting calls and for this one.
+    /// Takes capacity without waiting, by the counts of this process. Succeeds if there is enough for the waiting calls and for this one.
     ///
     /// # Errors
     ///
     /// If there is no capacity; the error contains the time until there is.
     #[inline]
     pub fn try_acquire(&self) -> Result<(), RateLimited> {
-        // Without patience, the call is never queued.
+        // With a patience of zero, the call is never queued.
         self.limiter.acquire(self.settings(), 0).map(drop)
     }
 
@@ -159,7 +160,7 @@ impl<K: Keying> RateLimit<K> {
     ///
     /// # Panics
     ///
-    /// If it has to wait outside of a tokio runtime with its timer enabled.
+    /// If it has to wait outside a tokio runtime with its timer enabled.
     #[cfg(feature = "tokio")]
     pub async fn acquire_async(&self) -> Result<(), RateLimited> {
         let mut patience = u64::MAX;
@@ -197,14 +198,14 @@ impl<K: Keying> RateLimit<K> {
     ///
     /// # Panics
     ///
-    /// If it has to wait outside of a tokio runtime with its timer enabled.
+    /// If it has to wait outside a tokio runtime with its timer enabled.
     #[cfg(feature = "tokio")]
     pub async fn call_async<T, E: From<RateLimited>>(&self, work: impl AsyncFnOnce() -> Result<T, E>) -> Result<T, E> {
         self.acquire_async().await?;
         work().await
     }
 
-    /// Returns the settings in force; `None` if no declaration gives a limit, so that every call is admitted.
+    /// Returns the settings in force; `None` if no limit is set, so that every call is admitted.
     #[must_use]
     pub fn config(&self) -> Option<RateLimitConfig> {
         self.settings().config()

@@ -1,13 +1,13 @@
-//! The registry: the circuit breakers, rate limits and bulkheads that functions share by name, including those not called yet.
+//! The registry of the circuit breakers, rate limits and bulkheads that functions share by name, including those not called yet.
 //!
 //! Each attribute with a `name`, and each [`register!`](crate::register), places a [`Declared`] or [`Registered`] static in a section of
-//! the executable. linkme collects these statics; no code runs at start-up. The first lookup of a kind of [`Policy`] [resolves](resolve)
-//! the declarations of each name to one policy.
+//! the executable. linkme collects these statics, and no code runs at start-up. The first lookup of a policy [resolves](resolve) all
+//! declarations of its kind, those of each name to one [`Policy`].
 //!
 //! **Invariant:** functions with the same name share one policy, wherever they are declared.
 //!
-//! This module depends on no kind of policy. A kind implements [`Policy`]; [`Capability`] is the interface for code that treats all kinds
-//! alike.
+//! This module does not depend on any kind of policy. Each kind implements [`Policy`]; [`Capability`] is the interface for code that treats
+//! all kinds alike.
 
 mod capability;
 mod declaration;
@@ -29,7 +29,8 @@ pub use self::{
 };
 use crate::{ConfigConflict, DeclarationSite, errors::PolicyConfig};
 
-/// A kind of policy that functions share by name: a circuit breaker, a rate limit, a bulkhead, or a set of these with one for each key.
+/// A kind of policy that functions share by name: a circuit breaker, a rate limit, a bulkhead, or a set of breakers or rate limits with one
+/// for each key.
 #[diagnostic::on_unimplemented(
     message = "a `{Self}` cannot be registered",
     label = "not a circuit breaker, rate limit or bulkhead"
@@ -38,40 +39,42 @@ pub trait Policy: Debug + Sync + Sized + 'static {
     /// The settings.
     type Config: PolicyConfig;
 
-    /// The settings of a name whose declarations give none; `None` if such a name is an error.
+    /// The settings of a name whose declarations have none; `None` if such a name is an error.
     const DEFAULT_CONFIG: Option<Self::Config>;
 
-    /// The maximum number of keys unless a declaration gives another; `None` for a kind without keys.
+    /// The default maximum number of keys; `None` for a kind without keys.
     const DEFAULT_MAX_KEYS: Option<usize> = None;
 
-    /// Creates a policy. `config` is `None` if no declaration gives settings, and `max_keys` for a kind without keys.
+    /// Creates a policy. `config` is `None` if no declaration has settings and there is no [default](Self::DEFAULT_CONFIG). `max_keys` is
+    /// `None` for a kind without keys.
     fn create(name: &'static str, config: Option<Self::Config>, max_keys: Option<usize>) -> Self;
 
-    /// The declared name.
+    /// Returns the declared name.
     fn name(&self) -> &'static str;
 
-    /// The declared settings; `None` if there are none.
+    /// Returns the declared settings; `None` if there are none.
     fn declared(&self) -> Option<Self::Config>;
 
-    /// The declared maximum number of keys; `None` for a kind without keys.
+    /// Returns the declared maximum number of keys; `None` for a kind without keys.
     fn max_keys(&self) -> Option<usize> {
         None
     }
 
-    /// The declarations of this kind by attributes, in an unspecified order.
+    /// Returns the declarations of this kind by attributes, in an unspecified order.
     fn declarations() -> &'static [&'static Declared<Self>];
 
-    /// The registry of this kind.
+    /// Returns the registry of this kind.
     fn registry() -> &'static Registry<Self>;
 
-    /// The declarations of the counterpart of this kind, by name. The counterpart of a kind with keys is the kind without keys, and vice
-    /// versa. A name that both declare is a conflict.
+    /// Returns the declarations of the counterpart of this kind, by name. The counterpart of a kind with keys is the kind without keys, and
+    /// vice versa. A name that is declared for both kinds is a conflict.
+    #[must_use]
     fn counterparts() -> BTreeMap<&'static str, DeclarationSite> {
         BTreeMap::new()
     }
 }
 
-/// All policies of one kind, by name. They are resolved at the first lookup.
+/// All policies of one kind, by name, resolved at the first lookup.
 #[derive(Debug)]
 pub struct Registry<P: Policy>(Lazy<BTreeMap<&'static str, Entry<P>>>);
 
@@ -86,23 +89,23 @@ impl<P: Policy> Registry<P> {
         Self(Lazy::new(resolve::entries))
     }
 
-    /// The policy of that name; `None` if there is no declaration of the name.
+    /// Returns the policy of a name; `None` if there is no declaration of the name.
     pub(crate) fn get(&self, name: &str) -> Option<&'static P> {
         self.0.get(name).map(|entry| entry.policy)
     }
 
-    /// All policies, sorted by name.
+    /// Returns all policies, sorted by name.
     pub(crate) fn all(&self) -> Vec<&'static P> {
         self.0.values().map(|entry| entry.policy).collect()
     }
 
-    /// The conflicts among the declarations of all names.
+    /// Returns the conflicts among the declarations of each name.
     pub(crate) fn conflicts(&self) -> impl Iterator<Item = ConfigConflict> {
         self.0.values().flat_map(|entry| entry.conflicts.iter().cloned())
     }
 }
 
-/// Creates a policy that lives as long as the program.
+/// Creates a policy that is never dropped.
 fn create_static<P: Policy>(name: &'static str, config: Option<P::Config>, max_keys: Option<usize>) -> &'static P {
     Box::leak(Box::new(P::create(name, config.or(P::DEFAULT_CONFIG), max_keys)))
 }

@@ -1,8 +1,8 @@
 //! Retries with backoff.
 //!
-//! [`schedule`] and [`jitter`] compute delays, [`attempts`] decides after each attempt, and [`run`] and generated code are the loops around
-//! it. [`budget`] limits the retries of many calls together, [`statistics`] counts calls, and [`named_policy`] lets settings from a file or the
-//! environment replace a policy.
+//! [`schedule`] and [`jitter`] compute delays, and [`attempts`] decides after each attempt whether to make another one. The retry loops are
+//! in [`run`] and in generated code. [`budget`] limits the retries of many calls together, [`statistics`] counts calls, and
+//! [`named_policy`] lets settings from a file or the environment replace a policy.
 
 pub(crate) mod attempts;
 mod backoff;
@@ -34,7 +34,7 @@ pub use self::{
     jitter::Jitter,
     named::{POLICIES, retries},
     nesting::Nested,
-    run::{RetryIf, RetryUntil},
+    run::{ErrorSelection, MatchingErrors, RetryIf, RetryUntil, TransientErrors},
     schedule::Schedule,
     statistics::RetrySnapshot,
 };
@@ -49,7 +49,7 @@ use crate::{
 
 /// A retry policy: the number of attempts, the delays between them, and their limits.
 ///
-/// Meant for a `const` or `static`, where an invalid value is a compile error; at run time it panics.
+/// In a `const` or `static`, an invalid value is a compile error; at run time, it is a panic.
 ///
 /// ```
 /// use std::{io, time::Duration};
@@ -69,13 +69,13 @@ use crate::{
 /// # Ok::<(), io::Error>(())
 /// ```
 ///
-/// An error is retried if it is [`Transient`], or with [`retry_if`](Self::retry_if) if the predicate returns true. The error of the last
+/// An error is retried if it is [`Transient`]; with [`retry_if`](Self::retry_if), a predicate decides instead. The error of the last
 /// attempt is returned unchanged.
 ///
 /// Two policies are equal if their settings are equal; the budget and a custom [`Backoff`] are compared by address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// 0 stands for unlimited.
+    /// The maximum number of attempts, including the first; 0 if unlimited.
     max_attempts: u32,
     schedule: Schedule,
     jitter: Jitter,
@@ -94,8 +94,8 @@ pub struct RetryPolicy {
 impl RetryPolicy {
     /// Creates a policy with the defaults: 3 attempts, exponential backoff from 100 ms by a factor of 2 up to 30 s, full jitter.
     ///
-    /// Three attempts, since each further one multiplies the load on a service that is already failing. Backoff and jitter are the usual
-    /// defaults of the cloud providers' clients.
+    /// The number of attempts is low, since each further attempt adds load to a service that is already failing. Backoff and jitter are the
+    /// usual defaults of the cloud providers' clients.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -130,7 +130,7 @@ impl RetryPolicy {
         Ok(self)
     }
 
-    /// Removes the limit on attempts; [`is_endless`](Self::is_endless) checks that `max_elapsed` is set.
+    /// Removes the limit on attempts. [`is_endless`](Self::is_endless) then returns true unless `max_elapsed` is set.
     #[cfg(feature = "config")]
     pub(crate) const fn unlimited_attempts(mut self) -> Self {
         self.max_attempts = 0;
@@ -146,13 +146,13 @@ impl RetryPolicy {
         Ok(self)
     }
 
-    /// Returns true if a jitter is set and has no effect.
+    /// Returns true if a jitter is set that has no effect on the schedule.
     #[cfg(feature = "config")]
     pub(crate) fn has_useless_jitter(&self) -> bool {
         self.jitter != Jitter::none() && self.schedule.ignores_jitter()
     }
 
-    /// Returns true if nothing limits the attempts.
+    /// Returns true if neither `max_attempts` nor `max_elapsed` limits the attempts.
     #[cfg(feature = "config")]
     pub(crate) const fn is_endless(&self) -> bool {
         self.max_attempts == 0 && self.max_elapsed.is_none()
@@ -179,39 +179,39 @@ impl RetryPolicy {
         self
     }
 
-    /// Sets a limit on the time of all attempts and sleeps together. A sleep that would end later is not started; a running attempt is
-    /// not interrupted.
+    /// Sets a limit on the total time of all attempts and of the sleeps between them. A sleep that would exceed the limit is not started; a
+    /// running attempt is not interrupted.
     #[must_use]
     pub const fn max_elapsed(mut self, limit: Duration) -> Self {
         self.max_elapsed = Some(limit);
         self
     }
 
-    /// Sets the name in events. Attributes set the path of the function, or its `name` option.
+    /// Sets the name that appears in events. Attributes set the path of the function, or its `name` option.
     #[must_use]
     pub const fn name(mut self, name: &'static str) -> Self {
         self.name = Some(name);
         self
     }
 
-    /// Sets a budget, which policies can share. If the budget is exhausted, the last error is returned at once.
+    /// Sets the retry budget, which several policies can share. If the budget is exhausted, the last error is returned at once.
     #[must_use]
     pub const fn budget(mut self, budget: &'static RetryBudget) -> Self {
         self.budget = Some(ByAddress(budget));
         self
     }
 
-    /// Sets the behaviour inside an attempt of another retry.
+    /// Sets the behaviour of this retry inside an attempt of another retry.
     #[must_use]
     pub const fn nested(mut self, nested: Nested) -> Self {
         self.nested = nested;
         self
     }
 
-    /// Retries calls that an open circuit breaker has rejected as well. The `retry_after` of the rejection replaces the policy's delay.
+    /// Also retries calls that an open circuit breaker has rejected. The `retry_after` of the rejection replaces the policy's delay.
     ///
     /// By default a rejection ends the retry, even if the error is transient or the predicate returns true. A rejection by a circuit that
-    /// an operator has forced open without an expiry always ends it.
+    /// an operator has forced open without an expiry always ends the retry.
     ///
     /// ```
     /// use std::{io, time::Duration};
@@ -231,7 +231,7 @@ impl RetryPolicy {
         self
     }
 
-    /// Measures the elapsed time for a hook.
+    /// Enables the measurement of the elapsed time, for a hook.
     #[doc(hidden)]
     #[must_use]
     pub const fn timed(mut self) -> Self {
@@ -239,8 +239,8 @@ impl RetryPolicy {
         self
     }
 
-    /// Returns the delays before the retries, without jitter, hints and time limits, to inspect a schedule. For an unlimited policy there
-    /// are `u32::MAX` of them.
+    /// Returns the delays before the retries, to inspect a schedule. Jitter, hints and time limits are not applied. An unlimited policy has
+    /// `u32::MAX` delays.
     ///
     /// ```
     /// use std::time::Duration;
@@ -267,7 +267,7 @@ impl RetryPolicy {
         self.max_elapsed.is_some() || self.is_timed || self.schedule.needs_elapsed()
     }
 
-    /// Returns this policy with a predicate: errors are retried if `predicate` returns true, instead of those that are [`Transient`].
+    /// Returns this policy with a predicate that selects the errors to retry, in place of [`Transient`].
     ///
     /// ```
     /// # use steadfast::{RetryPolicy, Schedule};
@@ -299,11 +299,11 @@ impl RetryPolicy {
     /// ```
     #[must_use]
     pub const fn stop_on<'p>(&'p self, stop: &'p dyn Stop) -> RetryUntil<'p> {
-        RetryUntil { policy: self, stop, classify: run::ByType }
+        RetryUntil { policy: self, stop, classify: TransientErrors }
     }
 
-    /// Calls `work` until it succeeds, fails with an error that is not retried, or a limit of the policy is reached. Sleeps block the
-    /// thread.
+    /// Calls `work` until it succeeds, it fails with an error that is not retried, or a limit of the policy is reached. Sleeps between
+    /// attempts block the thread.
     ///
     /// # Errors
     ///
@@ -312,7 +312,7 @@ impl RetryPolicy {
         run::run(self, work, verdict_of)
     }
 
-    /// Calls `work` until it succeeds, fails with an error that is not retried, or a limit of the policy is reached. Dropping the future
+    /// Calls `work` until it succeeds, it fails with an error that is not retried, or a limit of the policy is reached. Dropping the future
     /// cancels the call.
     ///
     /// `work` is a closure that returns a future: `async || fetch(&url).await`, or `|| fetch(&url)`. The future cannot borrow mutably from

@@ -1,4 +1,4 @@
-//! Settings from outside the code, as text: sections of assignments with their places, and values in the syntax of the attributes.
+//! Settings from outside the code, as text: sections of assignments with their source places, and values in the syntax of the attributes.
 //!
 //! [`configure`](crate::configure) reads sections from a file or the environment. Each capability merges the sections of its names into
 //! its configuration.
@@ -13,7 +13,7 @@ pub(crate) use self::{
     source::{Source, Text},
 };
 
-/// The settings that a layer gives for one name.
+/// The settings of one name in one layer.
 #[derive(Debug)]
 pub(crate) struct Section {
     /// The table of the capability: `breaker`.
@@ -23,18 +23,18 @@ pub(crate) struct Section {
     pub(crate) assignments: Vec<Assignment>,
 }
 
-/// A setting as it is written.
+/// A setting as it is written in its source.
 #[derive(Debug)]
 pub(crate) struct Assignment {
     pub(crate) option: String,
     pub(crate) value: String,
     pub(crate) source: Source,
-    /// The setting in messages, such as `breaker.payments.window`; empty if the source contains it already.
+    /// The setting as shown in messages, such as `breaker.payments.window`; empty if the source is a variable, whose name contains it.
     pub(crate) key: String,
 }
 
 impl Section {
-    /// Applies the assignments to `config` with `set`, in order, and adds the errors of `set` to `issues`.
+    /// Applies the assignments to `config` in order, each by a call of `set`, and adds the errors that `set` returns to `issues`.
     pub(crate) fn apply<C: Copy>(
         &self,
         mut config: C,
@@ -50,12 +50,12 @@ impl Section {
         config
     }
 
-    /// The first assignment of an option, if there is one.
+    /// Returns the first assignment of an option, if there is one.
     pub(crate) fn find(&self, option: &str) -> Option<&Assignment> {
         self.assignments.iter().find(|assignment| assignment.option == option)
     }
 
-    /// The section in messages: `breaker.payments`.
+    /// Returns the section as shown in messages: `breaker.payments`.
     pub(crate) fn key(&self) -> String {
         format!("{}.{}", self.table, shortened(&self.name))
     }

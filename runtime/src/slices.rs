@@ -1,10 +1,10 @@
 //! The lists that the linker collects from the whole program.
 //!
-//! **Invariant:** the name of each list contains the crate and its version. linkme names the section of a list after its identifier
-//! alone, so two lists with the same name would be merged, even across crates. The lists of different versions of this crate must be
-//! separate.
+//! **Invariant:** the name of each list contains the names of the crate and its version. linkme names the section of a list after the
+//! identifier alone, so two lists with the same identifier would be merged, even across crates. The lists of different versions of this
+//! crate must be separate.
 
-/// Declares a list under its full name, and re-exports it under the short name that this crate and generated code use.
+/// Declares lists under their full names, and re-exports them under the short names that this crate and generated code use.
 macro_rules! slices {
     ($($(#[$meta:meta])* $short:ident = $full:ident: [$element:ty];)*) => {
         $(

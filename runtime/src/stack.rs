@@ -10,9 +10,10 @@
 //!
 //! # Scopes
 //!
-//! An attempt of a retry and a call with a timeout publish their scope on the thread while they run or are polled. A future inside it
-//! reads the scope at its first poll and keeps it, so a later poll by another thread or task does not change what it has found. Code
-//! that is not `async` reads the scope when it first needs it, since the scope around it stays the same until it returns.
+//! An attempt of a retry and a call with a timeout publish their scope on the thread while they run or are polled. A future inside such a
+//! scope reads it at its first poll and keeps the result, so a later poll by another thread or task does not change the scope of the
+//! future. Code that is not `async` reads the scope when it first needs it, since the scope around the code stays the same until it
+//! returns.
 //!
 //! **Invariant:** a future takes a scope only from the task that it is a part of. Tasks are identified by their waker: a future that is
 //! polled with another waker belongs to another task. So the scope of a task that polls a `Shared` future is not the scope of the shared
@@ -22,9 +23,9 @@
 //! **Invariant:** code that is not `async` takes the innermost scope of its thread, unless that scope belongs to code that is not `async`
 //! either and a different task has been polled since. tokio reports the task only with the feature `rt-multi-thread`.
 //!
-//! **Invariant:** a first attempt without a time limit and a stop signal is cheap. Code that is not `async` increments a number of its
+//! **Invariant:** a first attempt without a time limit and a stop signal is cheap. Code that is not `async` increments a counter of its
 //! thread and decrements it afterwards. A task without a scope around it also writes the two addresses of its waker. Only an attempt with
-//! more to publish or to restore saves the previous scope and pushes onto a list.
+//! more to publish or to restore saves the previous scope and pushes its details onto a list.
 
 mod disposition;
 mod guard;

@@ -1,4 +1,4 @@
-//! Stop signals: they end retries and the waits inside their attempts.
+//! Stop signals, which end retries and the waits inside their attempts.
 
 #[cfg(test)]
 mod models;
@@ -17,7 +17,7 @@ use self::signal::{Signal, Waiters};
 /// A signal that ends retries, for example when the program shuts down.
 ///
 /// Used by `#[retry(stop_on = ...)]` and [`RetryPolicy::stop_on`](crate::RetryPolicy::stop_on). Implemented by [`StopSignal`] and, with the
-/// feature `tokio-util`, by its `CancellationToken`.
+/// feature `tokio-util`, by the `CancellationToken` of that crate.
 ///
 /// A signal ends the sleep between two attempts at once. It also ends the waits inside an attempt: a wait for a rate limit or a bulkhead,
 /// which then rejects the call, and the sleeps of inner retries. It does not interrupt the function itself, and the first attempt is
@@ -100,15 +100,16 @@ impl fmt::Debug for StopSignal {
     }
 }
 
-/// A copy of a retry's stop signal for the waits inside its attempts. It is shared by `Arc`, since a wait may outlive what the original
-/// signal borrows from.
+/// A copy of a retry's stop signal for the waits inside its attempts. It is shared by `Arc`, since a wait may outlive the borrows of the
+/// original signal.
 ///
-/// As a [`Wake`], it is set when it is woken: code that is not `async` polls the future of the original signal with it.
+/// A relay is also a waker ([`Wake`]) that sets itself when it is woken. Code that is not `async` polls the future of the original signal
+/// with this waker.
 #[derive(Debug, Default)]
 pub(crate) struct Relay(StopSignal);
 
 impl Relay {
-    /// Ends the waits.
+    /// Sets the relay, which ends the waits.
     pub(crate) fn set(&self) {
         self.0.stop();
     }

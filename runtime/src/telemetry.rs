@@ -1,6 +1,6 @@
 //! Metrics as plain values: families of samples with labels, which each capability reads from its counters on demand.
 //!
-//! `crate::prometheus` and `crate::metrics` export them to different receivers.
+//! `crate::prometheus` and `crate::metrics` export them to the respective metrics systems.
 //!
 //! **Invariant:** no call executes code of this module, except that a retry records its delays in the `metrics` facade.
 
@@ -57,8 +57,8 @@ pub(crate) struct Histogram {
 pub(crate) struct Labels {
     /// The label of the name, and the name. The label is `service`, `retry`, `limit` or `bulkhead`.
     subject: (&'static str, &'static str),
-    /// A further label and its value, such as `outcome`.
-    part: Option<(&'static str, &'static str)>,
+    /// A second label and its value, such as `outcome` and `success`.
+    extra: Option<(&'static str, &'static str)>,
     key: Option<Arc<str>>,
     /// True for the overflow breaker or limit.
     overflow: bool,
@@ -93,11 +93,11 @@ impl Family {
 
 impl Labels {
     pub(crate) const fn new(label: &'static str, name: &'static str) -> Self {
-        Self { subject: (label, name), part: None, key: None, overflow: false }
+        Self { subject: (label, name), extra: None, key: None, overflow: false }
     }
 
     pub(crate) const fn with(mut self, label: &'static str, value: &'static str) -> Self {
-        self.part = Some((label, value));
+        self.extra = Some((label, value));
         self
     }
 
@@ -121,18 +121,18 @@ impl Labels {
         self.key.is_some() || self.overflow
     }
 
-    /// The labels with their values, which are [escaped].
+    /// Returns the labels with their values, which are [escaped].
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (&'static str, Cow<'_, str>)> {
         let key = self.key.as_deref().map(|key| ("key", key));
-        // A separate label, since a real key can have any value of `key`.
+        // The overflow instance has a label of its own, since any value of `key` can be a real key.
         let overflow = self.overflow.then_some(("overflow", "true"));
-        let pairs = [self.subject].into_iter().chain(self.part).chain(key).chain(overflow);
+        let pairs = [self.subject].into_iter().chain(self.extra).chain(key).chain(overflow);
         pairs.map(|(name, value)| (name, escaped(value)))
     }
 }
 
 impl Value {
-    /// The value for a counter of the `metrics` facade, which counts in whole numbers: a time in whole seconds, rounded down.
+    /// Returns the value for a counter of the `metrics` facade, which is a whole number. A time is in seconds, rounded down.
     #[cfg(feature = "metrics")]
     pub(crate) const fn as_whole(&self) -> u64 {
         match self {
@@ -142,7 +142,7 @@ impl Value {
         }
     }
 
-    /// The value as a floating-point number; a time in seconds.
+    /// Returns the value as a floating-point number. A time is in seconds.
     #[allow(clippy::cast_precision_loss, reason = "285 years of microseconds are exact")]
     pub(crate) fn as_f64(&self) -> f64 {
         match self {

@@ -29,8 +29,8 @@ use crate::{
 /// # }
 /// ```
 ///
-/// The time starts at the first pending poll; a call that never waits reads no clock. The call can be cancelled only at an await: code
-/// that keeps its thread busy runs on, and the limit is checked when it next waits.
+/// The time starts at the first pending poll; a call that never waits reads no clock. The call can be cancelled only at an await: code that
+/// keeps its thread busy continues, and the limit is checked when it next waits.
 #[cfg(feature = "tokio")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeout {
@@ -51,7 +51,7 @@ impl Timeout {
         Self { limit, name: "unnamed" }
     }
 
-    /// Sets the name in errors and events. Attributes set the path of the function, or its `name` option.
+    /// Sets the name that appears in errors and events. Attributes set the path of the function, or its `name` option.
     #[must_use]
     pub const fn name(mut self, name: &'static str) -> Self {
         self.name = name;

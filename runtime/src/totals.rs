@@ -1,8 +1,9 @@
 //! Totals of calls, counted without sharing a cache line between threads.
 //!
-//! Each thread takes a slot number for its lifetime. In every instance (breaker, rate limit, bulkhead, retry), only that thread writes the cell with
-//! that number, so that counting is a plain load and store. Threads beyond the last slot share one cell, and count with an atomic addition.
-//! An instance that belongs to a key has only the shared cell: such instances are numerous, and each is used by few threads.
+//! Each thread takes a slot for its lifetime. In every instance (breaker, rate limit, bulkhead, retry), each slot has a line of counters
+//! that only its thread writes, so that counting is a plain load and store. Threads without a slot share one set of counters, and count
+//! with an atomic addition. An instance that belongs to a key has only the shared counters: such instances are numerous, and each is used
+//! by few threads.
 
 use std::{
     array,
@@ -20,7 +21,7 @@ use once_cell::race::OnceBox;
 pub(crate) enum Count {
     Success,
     Failure,
-    Neutral,
+    Ignored,
     Rejection,
 }
 
@@ -42,21 +43,21 @@ impl Sums {
 /// The totals of one instance.
 #[derive(Debug)]
 pub(crate) struct Totals {
-    /// A cache line for each thread: 4 KiB, allocated by the first count.
+    /// The lines of all slots, one cache line each: 4 KiB, allocated by the first count.
     lines: OnceBox<[Line; SLOTS]>,
-    /// True if threads have lines of their own; false for the instances of keys.
+    /// True if slots have lines of their own; false for the instances of keys.
     sharded: bool,
     /// The counts of threads without a line.
     shared: Counters,
 }
 
-/// The number of threads that have a cell of their own: more than most machines have cores. The slot of a thread that ends is reused.
+/// The number of slots: more than most machines have cores. The slot of a thread that has ended is reused.
 const SLOTS: usize = 64;
 const KINDS: usize = 4;
 
 type Counters = [AtomicU64; KINDS];
 
-/// The counts of one thread, on a cache line of their own.
+/// The counters of one slot, on a cache line of their own.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub(crate) struct Line(Counters);
@@ -75,7 +76,7 @@ impl Totals {
         Self { lines: OnceBox::new(), sharded, shared: [const { AtomicU64::new(0) }; KINDS] }
     }
 
-    /// Adds one, and returns the previous value of the cell to which it was added.
+    /// Increments a counter and returns its previous value, which excludes the counts of other lines.
     #[inline]
     pub(crate) fn add(&self, count: Count) -> u64 {
         match self.lines.get().and_then(|lines| lines.get(SLOT.get())) {
@@ -91,7 +92,7 @@ impl Totals {
         }
     }
 
-    /// The path of the first count of an instance or of a thread, and of every count of a thread or an instance without lines.
+    /// The slow path of [`add`](Self::add), for the first count of an instance or a thread, and for every count in the shared counters.
     #[cold]
     fn add_cold(&self, count: Count) -> u64 {
         if self.sharded {
@@ -117,22 +118,23 @@ impl Totals {
     }
 }
 
-/// The thread has not requested a slot yet.
+/// The value of [`SLOT`] before the thread has requested a slot.
 const UNASSIGNED: usize = usize::MAX;
-/// The thread has no slot, since none was free or the thread is ending: it counts in the shared cell.
+/// The value of [`SLOT`] for a thread without a slot, since none was free or the thread is ending. It uses the shared counters.
 const NO_SLOT: usize = usize::MAX - 1;
 
 thread_local! {
-    /// The slot of the thread. It has no destructor, so that counting works until the end of the thread.
+    /// The slot of the thread. This thread-local has no destructor, so that counting works until the end of the thread.
     static SLOT: Cell<usize> = const { Cell::new(UNASSIGNED) };
-    /// Returns the slot when the thread ends.
+    /// The guard that frees the slot when the thread ends.
     static LEASE: Cell<Option<Lease>> = const { Cell::new(None) };
 }
 
-/// The slots that are taken, one bit each.
+/// The taken slots, as a bit set.
 static TAKEN: Mutex<u64> = Mutex::new(0);
 const _: () = assert!(SLOTS == u64::BITS as usize);
 
+/// A guard that frees a slot.
 struct Lease(u32);
 
 impl Drop for Lease {
@@ -142,6 +144,7 @@ impl Drop for Lease {
     }
 }
 
+/// Assigns a free slot to this thread, or [`NO_SLOT`] if there is none.
 fn take_slot() {
     let slot = {
         let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -224,7 +227,7 @@ mod tests {
         struct CountOnDrop;
         impl Drop for CountOnDrop {
             fn drop(&mut self) {
-                TOTALS.add(Count::Neutral);
+                TOTALS.add(Count::Ignored);
             }
         }
         thread_local!(static LAST: Cell<Option<CountOnDrop>> = const { Cell::new(None) });
@@ -238,6 +241,6 @@ mod tests {
             .expect("the thread does not panic");
         }
         assert_eq!(TOTALS.sums().get(Count::Success), 3);
-        assert_eq!(TOTALS.sums().get(Count::Neutral), 3);
+        assert_eq!(TOTALS.sums().get(Count::Ignored), 3);
     }
 }

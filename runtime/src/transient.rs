@@ -1,4 +1,4 @@
-//! The implementations of [`Transient`] for types of other crates, and the search in chains of sources.
+//! The implementations of [`Transient`] for foreign types, and the search in chains of sources.
 
 #[cfg(feature = "anyhow")]
 mod anyhow;
@@ -17,10 +17,10 @@ mod tonic;
 
 use std::{error::Error, io, time::Duration};
 
-use self::chain::{decisive, is_rejection};
+use self::chain::{first_recognized, is_rejection};
 use crate::{Transient, stack::Verdict};
 
-/// By the wrapped error if its type is recognized, otherwise by the kind.
+/// Delegates to the first error of a recognized type in the chain of the wrapped error; without one, the kind decides.
 #[diagnostic::do_not_recommend]
 impl Transient for io::Error {
     fn is_transient(&self) -> bool {
@@ -56,9 +56,17 @@ impl Transient for io::Error {
     }
 }
 
-/// The error that decides for an [`io::Error`] that wraps another error, if there is one.
+/// Returns the first error of a recognized type in the chain of the error that an [`io::Error`] wraps.
 fn wrapped(error: &io::Error) -> Option<&dyn Transient> {
-    decisive(error.get_ref()?)
+    first_recognized(error.get_ref()?)
+}
+
+/// Never called, since the type has no values.
+#[diagnostic::do_not_recommend]
+impl Transient for std::convert::Infallible {
+    fn is_transient(&self) -> bool {
+        match *self {}
+    }
 }
 
 /// Always transient.
@@ -70,7 +78,7 @@ impl Transient for tokio::time::error::Elapsed {
     }
 }
 
-/// As the value in the box.
+/// Delegates to the value in the box.
 #[diagnostic::do_not_recommend]
 impl<T: Transient + ?Sized> Transient for Box<T> {
     fn is_transient(&self) -> bool {
@@ -86,15 +94,15 @@ impl<T: Transient + ?Sized> Transient for Box<T> {
     }
 }
 
-/// As the first error of a recognized type in the chain of sources; permanent if there is none.
+/// Delegates to the first error of a recognized type in the chain of sources; permanent if there is none.
 #[diagnostic::do_not_recommend]
 impl Transient for dyn Error + Send + Sync {
     fn is_transient(&self) -> bool {
-        decisive(self).is_some_and(Transient::is_transient)
+        first_recognized(self).is_some_and(Transient::is_transient)
     }
 
     fn retry_after(&self) -> Option<Duration> {
-        decisive(self)?.retry_after()
+        first_recognized(self)?.retry_after()
     }
 
     fn is_rejection(&self) -> bool {
@@ -102,15 +110,15 @@ impl Transient for dyn Error + Send + Sync {
     }
 }
 
-/// As the first error of a recognized type in the chain of sources; permanent if there is none.
+/// Delegates to the first error of a recognized type in the chain of sources; permanent if there is none.
 #[diagnostic::do_not_recommend]
 impl Transient for dyn Error + Send {
     fn is_transient(&self) -> bool {
-        decisive(self).is_some_and(Transient::is_transient)
+        first_recognized(self).is_some_and(Transient::is_transient)
     }
 
     fn retry_after(&self) -> Option<Duration> {
-        decisive(self)?.retry_after()
+        first_recognized(self)?.retry_after()
     }
 
     fn is_rejection(&self) -> bool {
@@ -118,15 +126,15 @@ impl Transient for dyn Error + Send {
     }
 }
 
-/// As the first error of a recognized type in the chain of sources; permanent if there is none.
+/// Delegates to the first error of a recognized type in the chain of sources; permanent if there is none.
 #[diagnostic::do_not_recommend]
 impl Transient for dyn Error {
     fn is_transient(&self) -> bool {
-        decisive(self).is_some_and(Transient::is_transient)
+        first_recognized(self).is_some_and(Transient::is_transient)
     }
 
     fn retry_after(&self) -> Option<Duration> {
-        decisive(self)?.retry_after()
+        first_recognized(self)?.retry_after()
     }
 
     fn is_rejection(&self) -> bool {
@@ -134,7 +142,7 @@ impl Transient for dyn Error {
     }
 }
 
-/// The verdict of a retry on an error, by the type of the error.
+/// Returns the verdict of a retry on an error, as its implementation of [`Transient`] defines it.
 pub(crate) fn verdict_of<E: Transient + ?Sized>(error: &E) -> Verdict {
     if error.is_transient() {
         return Verdict::Transient { retry_after: error.retry_after() };

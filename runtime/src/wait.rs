@@ -1,4 +1,4 @@
-//! Waits, on a thread or in a task, for a future, with a time limit and the stop signals of enclosing retries.
+//! Waits for a future on a thread or in a task. A time limit and the stop signals of enclosing retries end a wait.
 //!
 //! **Invariant:** each wait on a thread has its own parker. It does not consume an `unpark` of its thread, and an `unpark` does not end it.
 
@@ -47,7 +47,7 @@ pub(crate) fn on_thread<F: Future>(mut future: Pin<&mut F>, limit: Duration) -> 
     if crate::clock::fake::sleeps(limit) {
         return poll().unwrap_or(Err(WaitError::TimedOut));
     }
-    // A limit out of the clock's range has no end.
+    // A wait whose end is out of the clock's range has no time limit.
     let end = Instant::now().checked_add(limit);
     block_thread(|| {
         loop {

@@ -1,4 +1,4 @@
-//! Owned arguments of retried functions: which are cloned, how often, and what each attempt receives.
+//! Owned arguments of retried functions: which of them are cloned, how often, and the value that each attempt receives.
 
 use std::{
     cell::Cell,
@@ -32,8 +32,7 @@ impl Clone for Order {
     }
 }
 
-/// Takes the order by value.
-#[allow(clippy::needless_pass_by_value, reason = "that is the point")]
+#[allow(clippy::needless_pass_by_value, reason = "the test needs a function that takes its argument by value")]
 fn post(order: Order) -> u32 {
     order.id
 }
@@ -114,7 +113,7 @@ async fn owned_arguments_are_cloned_only_when_moved() {
     assert_eq!(clones.get(), 2);
 }
 
-/// Not `Clone`.
+/// A type that does not implement `Clone`.
 struct Socket(AtomicU32);
 
 #[retry(max_attempts = 3, backoff = none)]
@@ -225,7 +224,7 @@ fn increment(count: &mut u32) -> Result<u32, Failure> {
 generated!(generated(count: &mut u32) { increment(count) });
 
 #[test]
-fn arguments_behind_cfg_and_in_macros() {
+fn functions_with_cfg_on_arguments_or_from_a_macro_are_retried() {
     assert_eq!(with_cfg_argument(&Script::new("TTS"), "abc".to_owned()), Ok(3));
     assert_eq!(generated(&mut 1), Err(Failure::Transient(4)));
 }

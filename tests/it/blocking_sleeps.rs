@@ -12,7 +12,7 @@ use tokio::{
     task::{LocalSet, block_in_place, coop, coop::unconstrained, spawn_blocking, spawn_local, yield_now},
 };
 
-/// Ends the sleeps of the test, which would otherwise last an hour.
+/// A signal that ends the sleeps of the test, which would otherwise last an hour.
 static OTHER_TASK_RAN: StopSignal = StopSignal::new();
 
 #[retry(name = "blocks", max_attempts = 2, backoff = fixed(1h), jitter = none, stop_on = OTHER_TASK_RAN)]
@@ -24,7 +24,7 @@ fn blocks() -> io::Result<()> {
 async fn other_tasks_run_during_a_blocking_sleep() {
     let events = crate::collect_events("blocks");
     tokio::spawn(async {
-        // A task on the same worker; there is no other worker to run it.
+        // The only worker has to run this task during the blocking sleep.
         let other = tokio::spawn(async { OTHER_TASK_RAN.stop() });
         blocks().unwrap_err();
         other.await.unwrap();
@@ -32,7 +32,8 @@ async fn other_tasks_run_during_a_blocking_sleep() {
     })
     .await
     .unwrap();
-    let count = events.texts().iter().filter(|text| text.ends_with("sleeps on a thread of the tokio runtime")).count();
+    let count =
+        events.texts().iter().filter(|text| text.ends_with("sleeps on a worker thread of the tokio runtime")).count();
     assert_eq!(count, 1, "emitted once");
 }
 
@@ -62,7 +63,7 @@ fn retries_once() -> io::Result<()> {
     Err(io::ErrorKind::TimedOut.into())
 }
 
-/// Uses up the task's coop budget and returns the number of steps that were left in it.
+/// Uses up the task's coop budget and returns the number of steps that it still had.
 fn spend_budget() -> usize {
     let mut context = Context::from_waker(Waker::noop());
     let mut steps = 0;
@@ -110,7 +111,7 @@ fn current_thread() -> Runtime {
 }
 
 #[test]
-fn a_blocking_sleep_panics_on_no_kind_of_thread() {
+fn a_blocking_sleep_does_not_panic_on_any_kind_of_thread() {
     let (multi, single) = (multi_thread(1), current_thread());
     let handle = multi.handle();
     let fails = || retried_with_sleeps().unwrap_err().kind();
@@ -165,7 +166,7 @@ fn a_blocking_sleep_panics_on_no_kind_of_thread() {
 }
 
 #[test]
-fn the_holder_of_a_permit_runs_while_threads_wait_for_it() {
+fn a_task_can_release_its_permit_while_all_workers_wait_for_one() {
     static ONE: Bulkhead =
         Bulkhead::new("blocks workers", BulkheadConfig::new().max_concurrent(1).max_wait(Duration::from_hours(1)));
 

@@ -36,7 +36,7 @@ fn succeed(breaker: &CircuitBreaker) -> Result<(), io::Error> {
     breaker.call(|| Ok(()))
 }
 
-/// A breaker that has opened and whose recovery timeout has elapsed.
+/// Returns a breaker that has opened and whose recovery timeout has elapsed.
 async fn past_recovery_timeout() -> CircuitBreaker {
     let breaker = breaker(1);
     fail(&breaker).unwrap_err();
@@ -46,7 +46,7 @@ async fn past_recovery_timeout() -> CircuitBreaker {
 }
 
 #[test]
-fn by_default_five_consecutive_failures_open() {
+fn five_consecutive_failures_open_the_circuit_by_default() {
     let breaker = CircuitBreaker::new("default", BreakerConfig::new());
     for _ in 0..4 {
         fail(&breaker).unwrap_err();
@@ -76,21 +76,25 @@ async fn a_rejected_call_does_not_run_and_returns_the_reason() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn stays_open_for_exactly_the_recovery_timeout() {
+async fn a_circuit_stays_open_for_exactly_the_recovery_timeout() {
     let breaker = breaker(1);
     fail(&breaker).unwrap_err();
     advance(30 * SECOND - Duration::from_millis(1)).await;
     assert!(breaker.try_acquire().is_err());
     assert_eq!(breaker.state(), Open);
     advance(Duration::from_millis(1)).await;
-    assert_eq!((breaker.state(), breaker.snapshot().transitions), (HalfOpen, 1), "reading the state is no transition");
+    assert_eq!(
+        (breaker.state(), breaker.snapshot().transitions),
+        (HalfOpen, 1),
+        "reading the state is not a transition"
+    );
     let permit = breaker.try_acquire().unwrap();
     assert_eq!(breaker.state(), HalfOpen);
     permit.success();
 }
 
 #[tokio::test(start_paused = true)]
-async fn half_open_closes_after_three_successes() {
+async fn a_half_open_circuit_closes_after_three_successes() {
     let breaker = past_recovery_timeout().await;
     for _ in 0..2 {
         succeed(&breaker).unwrap();
@@ -102,7 +106,7 @@ async fn half_open_closes_after_three_successes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn half_open_reopens_after_one_failure() {
+async fn a_half_open_circuit_reopens_after_one_failure() {
     let breaker = past_recovery_timeout().await;
     succeed(&breaker).unwrap();
     fail(&breaker).unwrap_err();
@@ -119,7 +123,7 @@ fn a_dropped_permit_is_ignored() {
     assert_eq!(breaker.snapshot().consecutive_failures, 1, "a dropped permit does not reset the count");
     fail(&breaker).unwrap_err();
     assert_eq!(breaker.state(), Open);
-    assert_eq!(breaker.snapshot().neutral, 1);
+    assert_eq!(breaker.snapshot().ignored, 1);
 }
 
 #[test]
@@ -183,7 +187,7 @@ async fn late_results_do_not_change_the_state() {
     assert_eq!(breaker.state(), HalfOpen);
     let snapshot = breaker.snapshot();
     assert_eq!(
-        (snapshot.successes, snapshot.failures, snapshot.neutral),
+        (snapshot.successes, snapshot.failures, snapshot.ignored),
         (1, 2, 1),
         "late results are counted in the totals"
     );
@@ -212,7 +216,7 @@ async fn ten_thousand_callers_get_three_trial_calls() {
 }
 
 #[test]
-fn manual_control() {
+fn force_open_disable_and_reset_set_the_state() {
     let breaker = breaker(1);
     breaker.force_open();
     assert_eq!(breaker.state(), ForcedOpen);
@@ -236,11 +240,11 @@ fn manual_control() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_snapshot_is_one_line() {
+async fn a_snapshot_displays_on_one_line() {
     let breaker = breaker(2);
     succeed(&breaker).unwrap();
     fail(&breaker).unwrap_err();
-    let expected = "tested: closed, 1 failure in a row; 1 succeeded, 1 failed, 0 neutral, 0 rejected";
+    let expected = "tested: closed, 1 failure in a row; 1 succeeded, 1 failed, 0 ignored, 0 rejected";
     assert_eq!(breaker.snapshot().to_string(), expected);
     assert_eq!(breaker.snapshot().last_transition, None);
     fail(&breaker).unwrap_err();
@@ -249,11 +253,11 @@ async fn a_snapshot_is_one_line() {
     assert_eq!(snapshot.open_for, Some(20 * SECOND));
     assert_eq!(
         snapshot.to_string(),
-        "tested: open after 2 failures in a row, for another 20.000s; 1 succeeded, 2 failed, 0 neutral, 0 rejected"
+        "tested: open after 2 failures in a row, for another 20.000s; 1 succeeded, 2 failed, 0 ignored, 0 rejected"
     );
     assert!(snapshot.last_transition.unwrap() < std::time::SystemTime::now());
     advance(20 * SECOND).await;
-    let expected = "tested: half-open, the next call is a trial; 1 succeeded, 2 failed, 0 neutral, 0 rejected";
+    let expected = "tested: half-open, the next call is a trial; 1 succeeded, 2 failed, 0 ignored, 0 rejected";
     assert_eq!(breaker.snapshot().to_string(), expected);
 }
 
@@ -315,7 +319,7 @@ async fn hung_trial_permits_are_reclaimed_after_a_longer_recovery_timeout_is_set
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_ramp_ends_after_it_was_lengthened() {
+async fn a_ramp_that_is_lengthened_still_ends() {
     let config = BreakerConfig::new().failure_threshold(1).half_open_max_calls(1).ramp_up(SECOND / 100);
     let breaker = CircuitBreaker::new("ramp", config);
     fail(&breaker).unwrap_err();

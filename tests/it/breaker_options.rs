@@ -1,4 +1,4 @@
-//! Options of `#[circuit_breaker]`: each reaches the breaker, also by key.
+//! Options of `#[circuit_breaker]`: each is applied to the breaker, with and without a key.
 
 use std::{io, time::Duration};
 
@@ -47,7 +47,7 @@ mod each {
 }
 
 #[test]
-fn each_option_reaches_the_breaker() {
+fn each_option_is_applied_to_the_breaker() {
     const NEW: BreakerConfig = BreakerConfig::new();
     for (name, expected) in [
         ("by_calls", NEW.window(Window::calls(50)).failure_rate(0.2).min_calls(20)),
@@ -168,7 +168,7 @@ async fn each_key_has_its_own_breaker() {
 }
 
 #[test]
-fn methods_and_statics_have_keys() {
+fn methods_and_user_declared_statics_can_have_keys() {
     let mut client = Client { tenant: "a".to_owned() };
     client.call(failure()).unwrap_err();
     assert_eq!(state("by tenant", "a"), Some(Open));

@@ -1,4 +1,4 @@
-//! Correctness of circuit breakers, as a numbered table of situations that users have met, for every kind of window where it applies.
+//! Numbered situations that users of circuit breakers have met, each with every kind of window to which it applies.
 //!
 //! A history is a string of letters: `F` a failure, `S` a success, `X` a dropped permit, `P` a panic, `R` a rejected call; `+7`
 //! advances the clock by seven seconds.
@@ -22,11 +22,12 @@ const fn seconds(seconds: u64) -> Duration {
 }
 
 const CONSECUTIVE: BreakerConfig = BreakerConfig::new().failure_threshold(5);
-/// Opens at 50 % of at least 5 calls, in either kind of window.
+/// Opens when 50 % of at least 5 calls fail, like `BY_TIME`.
 const BY_CALLS: BreakerConfig = BreakerConfig::new().window(Window::calls(10)).failure_rate(0.5).min_calls(5);
 const BY_TIME: BreakerConfig = BreakerConfig::new().window(Window::time(seconds(20))).failure_rate(0.5).min_calls(5);
 const KINDS: [BreakerConfig; 3] = [CONSECUTIVE, BY_CALLS, BY_TIME];
 
+/// Plays a history on a breaker, and returns the state of the breaker.
 async fn play(breaker: &CircuitBreaker, history: &str) -> BreakerState {
     for word in history.split_whitespace() {
         if let Some(time) = word.strip_prefix('+') {
@@ -71,7 +72,7 @@ async fn check(number: u32, config: BreakerConfig, histories: &[(&str, BreakerSt
 }
 
 #[tokio::test(start_paused = true)]
-async fn s01_consecutive_failures_open() {
+async fn s01_consecutive_failures_open_the_circuit() {
     check(1, CONSECUTIVE, &[("FFFF S FFFF", Closed), ("FFFF S FFFF F", Open)]).await;
     let breaker = CircuitBreaker::new("situation", CONSECUTIVE);
     play(&breaker, "FFFFF +30 S").await;
@@ -79,7 +80,7 @@ async fn s01_consecutive_failures_open() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s02_an_open_circuit_runs_nothing_and_names_itself() {
+async fn s02_a_rejected_call_does_not_run_and_names_its_circuit() {
     for config in KINDS {
         let breaker = CircuitBreaker::new("named", config);
         play(&breaker, "FFFFF").await;
@@ -102,14 +103,14 @@ async fn s03_a_rate_is_evaluated_when_a_failure_is_recorded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s04_a_rate_equal_to_the_threshold_opens() {
+async fn s04_a_rate_equal_to_the_threshold_opens_the_circuit() {
     for config in [BY_CALLS, BY_TIME] {
         check(4, config, &[("SSSFF", Closed), ("SSSFF F", Open)]).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn s05_min_calls_and_failure_rate() {
+async fn s05_a_circuit_opens_only_with_min_calls_and_at_the_failure_rate() {
     for window in [Window::calls(100), Window::time(seconds(20))] {
         for (calls, least, rate, threshold, opens) in
             [(10, 10, 0, 0.1, false), (10, 10, 1, 0.1, true), (11, 10, 2, 0.1, true), (9, 10, 1, 0.1, false)]
@@ -141,7 +142,7 @@ async fn s06_calls_older_than_the_window_do_not_count() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s07_a_new_result_replaces_the_oldest() {
+async fn s07_a_new_outcome_replaces_the_oldest() {
     for size in [1, 3, 4, 7, 10, 64] {
         let config = BreakerConfig::new().window(Window::calls(size)).failure_rate(1.0).min_calls(size);
         let breaker = CircuitBreaker::new("ring", config);
@@ -171,7 +172,7 @@ async fn s08_a_panic_counts_as_one_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s09_a_dropped_permit_is_neither_success_nor_failure() {
+async fn s09_a_dropped_permit_is_ignored() {
     for config in KINDS {
         check(9, config, &[("XXXXXXXXXX", Closed), ("FFFF X F", Open), ("FFFF XXXXX", Closed)]).await;
         check(9, config, &[("FFFFF +30 XXXXXXX S", HalfOpen)]).await;
@@ -179,7 +180,7 @@ async fn s09_a_dropped_permit_is_neither_success_nor_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s10_open_until_exactly_the_recovery_timeout() {
+async fn s10_a_circuit_stays_open_for_exactly_the_recovery_timeout() {
     for config in KINDS {
         let breaker = CircuitBreaker::new("open", config);
         play(&breaker, "FFFFF").await;
@@ -191,7 +192,7 @@ async fn s10_open_until_exactly_the_recovery_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s11_the_recovery_timeout_grows() {
+async fn s11_the_recovery_timeout_grows_with_each_failed_recovery() {
     for config in KINDS {
         let config = config.exponential_recovery(seconds(1), 2.0, seconds(5));
         check(11, config, &[("FFFFF +1 F +1 R +1 F +3 R +1 F +4 R +1 F +4 R +1 SSS FFFFF +1 S", HalfOpen)]).await;
@@ -211,7 +212,7 @@ async fn s12_trial_calls_are_limited() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s13_a_failed_trial_reopens_and_enough_successes_close() {
+async fn s13_a_failed_trial_call_reopens_the_circuit_and_enough_successes_close_it() {
     for config in KINDS {
         let histories = [
             ("FFFFF +30 F R", Open),
@@ -263,7 +264,7 @@ async fn s16_a_late_result_does_not_change_the_state() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s17_manual_control() {
+async fn s17_an_override_sets_the_state_and_a_reset_clears_the_counts() {
     for config in KINDS {
         let breaker = CircuitBreaker::new("manual", config);
         breaker.force_open();
@@ -283,11 +284,11 @@ async fn s17_manual_control() {
 
 #[tokio::test(start_paused = true)]
 async fn s18_every_subscriber_receives_each_transition_once_and_in_order() {
-    let events_of = [(); 2].map(|()| Arc::new(Mutex::new(Vec::new())));
-    let subscriptions = events_of.clone().map(|events_of| {
+    let received = [(); 2].map(|()| Arc::new(Mutex::new(Vec::new())));
+    let subscriptions = received.clone().map(|received| {
         events::subscribe(move |event| {
             if let Event::StateChanged { breaker: "observed", from, to, .. } = event {
-                events_of.lock().unwrap().push((*from, *to));
+                received.lock().unwrap().push((*from, *to));
             }
         })
     });
@@ -310,8 +311,8 @@ async fn s18_every_subscriber_receives_each_transition_once_and_in_order() {
             (Disabled, Closed),
         ];
         crate::flush_events();
-        for events_of in &events_of {
-            assert_eq!(*std::mem::take(&mut *events_of.lock().unwrap()), expected);
+        for received in &received {
+            assert_eq!(*std::mem::take(&mut *received.lock().unwrap()), expected);
         }
         assert_eq!(breaker.snapshot().transitions, expected.len() as u64);
     }
@@ -321,12 +322,12 @@ async fn s18_every_subscriber_receives_each_transition_once_and_in_order() {
 #[tokio::test(start_paused = true)]
 async fn s19_reconfigure_applies_at_once() {
     for config in KINDS {
-        // Open: applies to the current recovery timeout.
+        // Open: the new recovery timeout applies to the current open state.
         let breaker = CircuitBreaker::new("changed", config);
         play(&breaker, "FFFFF +5 R").await;
         breaker.reconfigure(config.recovery_timeout(seconds(5)).half_open_max_calls(2));
         assert_eq!(play(&breaker, "S").await, HalfOpen, "half-open is not skipped");
-        // Half-open: a single success is needed now, and one has been counted.
+        // Half-open: a single success is required now, and one has been counted.
         breaker.reconfigure(config.half_open_max_calls(1));
         assert_eq!(breaker.state(), Closed);
         let snapshot = breaker.snapshot();
@@ -350,7 +351,7 @@ async fn s19_reconfigure_applies_at_once() {
         assert_eq!(breaker.snapshot().window.map(|window| (window.calls, window.failures)), Some((3, 2)));
         assert_eq!(play(&breaker, "F").await, Open);
     }
-    // To another kind of window: it starts without counts.
+    // A change to another kind of window: the new window starts empty.
     let breaker = CircuitBreaker::new("changed", CONSECUTIVE);
     play(&breaker, "FFFF").await;
     breaker.reconfigure(BY_CALLS);
@@ -403,7 +404,7 @@ async fn a_hung_trial_call_keeps_its_permit_for_one_recovery_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s20_times_at_the_ends_of_their_range() {
+async fn s20_the_longest_and_the_shortest_durations_work() {
     let day = Duration::from_hours(24);
     for config in KINDS {
         let breaker = CircuitBreaker::new("longest", config.recovery_timeout(Duration::MAX));

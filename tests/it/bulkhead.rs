@@ -65,7 +65,7 @@ async fn async_and_sync_calls_share_the_permits() {
     yield_now().await;
     assert_eq!((shared.in_flight(), shared.waiting()), (2, 0));
     let Err(Failure::Full(full)) = sync_call() else { panic!("a call was admitted to a full bulkhead") };
-    assert_eq!(full.to_string(), "bulkhead `two at once` is full: 2 calls are in flight");
+    assert_eq!(full.to_string(), "bulkhead `two at once` is full (max_concurrent = 2)");
     assert_eq!(
         (full.name(), full.max_concurrent(), full.waited(), full.is_transient()),
         ("two at once", 2, None, true)
@@ -156,7 +156,7 @@ fn a_thread_waits_at_most_max_wait() {
     assert_eq!(clock.slept(), [SECOND]);
     assert_eq!((full.in_flight(), full.waiting()), (1, 0));
 
-    // By the real clock, with a wait short enough for a test.
+    // The same with the real clock, and with a `max_wait` that is short enough for a test.
     drop(entered);
     let full = Bulkhead::new("full", BulkheadConfig::new().max_concurrent(1).max_wait(Duration::from_micros(1)));
     let _permit = full.acquire().unwrap();
@@ -248,7 +248,7 @@ async fn no_permit_leaks_under_stress() {
             drop(permit);
         }));
         if number.is_multiple_of(5) {
-            // Cancelled wherever it happens to be.
+            // Cancelled at the await that the call has reached by now.
             calls[number as usize].abort();
         }
         if number.is_multiple_of(11) {
@@ -330,13 +330,13 @@ async fn retried() -> Result<(), Failure> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_bulkhead_opens_no_circuit() {
+async fn a_full_bulkhead_does_not_open_the_circuit_above_it() {
     let permit = bulkhead("below a breaker").unwrap().try_acquire().unwrap();
     for _ in 0..3 {
         assert!(matches!(below_breaker().await, Err(Failure::Full(_))));
     }
     let snapshot = breaker("above a bulkhead").unwrap().snapshot();
-    assert_eq!((snapshot.failures, snapshot.neutral), (0, 3));
+    assert_eq!((snapshot.failures, snapshot.ignored), (0, 3));
 
     let start = Instant::now();
     assert!(matches!(retried().await, Err(Failure::Full(_))));
@@ -344,7 +344,7 @@ async fn a_full_bulkhead_opens_no_circuit() {
     drop(permit);
     retried().await.unwrap();
     let snapshot = breaker("above a bulkhead, retried").unwrap().snapshot();
-    assert_eq!((snapshot.successes, snapshot.failures, snapshot.neutral), (1, 0, 3));
+    assert_eq!((snapshot.successes, snapshot.failures, snapshot.ignored), (1, 0, 3));
 }
 
 #[test]

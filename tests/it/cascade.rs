@@ -1,4 +1,4 @@
-//! A fallback cascade of three providers, each a real server that answers by script.
+//! A cascade of fallbacks over three providers, each a real server with scripted responses.
 
 use std::{
     net::SocketAddr,
@@ -63,7 +63,7 @@ impl Models {
 }
 
 impl Provider {
-    /// Starts a server that answers each request by the script; its last entry repeats.
+    /// Starts a server that answers each request with the next entry of the script; the last entry repeats.
     async fn new(name: &'static str, script: &'static [&'static str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -132,7 +132,7 @@ const SITUATIONS: [Situation; 9] = [
 
 #[tokio::test(start_paused = true)]
 async fn a_rate_limit_is_retried_and_a_failure_falls_back_to_the_next_provider() {
-    for (index, (scripts, expected, requests, add_sleep)) in SITUATIONS.into_iter().enumerate() {
+    for (index, (scripts, expected, requests, slept_millis)) in SITUATIONS.into_iter().enumerate() {
         let [primary, second, cheap] = scripts;
         let models = Models {
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
@@ -147,6 +147,6 @@ async fn a_rate_limit_is_retried_and_a_failure_falls_back_to_the_next_provider()
             [&models.primary, &models.second, &models.cheap].map(|provider| *provider.requests.lock().unwrap());
         assert_eq!(counts, requests, "situation {index}");
         // A paused clock advances while a real socket is awaited, so the delays are summed instead of measured.
-        assert_eq!(*models.slept.lock().unwrap(), Duration::from_millis(add_sleep), "situation {index}");
+        assert_eq!(*models.slept.lock().unwrap(), Duration::from_millis(slept_millis), "situation {index}");
     }
 }

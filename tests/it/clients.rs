@@ -1,4 +1,4 @@
-//! Which errors of client libraries are transient: real errors, from servers on this machine.
+//! The classification of real errors of client libraries as transient or permanent, with servers on this machine.
 
 mod redis;
 mod reqwest;
@@ -20,7 +20,7 @@ type Verdict = (bool, Option<Duration>);
 const TRANSIENT: Verdict = (true, None);
 const PERMANENT: Verdict = (false, None);
 
-/// Checks the error itself, inside an `anyhow::Error` and inside a boxed error.
+/// Checks the verdict on an error by itself, inside an `anyhow::Error` and inside a boxed error.
 #[track_caller]
 fn assert_verdict<E: Error + Transient + Send + Sync + 'static>(error: E, expected: Verdict, name: &str) {
     let verdict = |error: &dyn Transient| (error.is_transient(), error.retry_after());
@@ -32,7 +32,7 @@ fn assert_verdict<E: Error + Transient + Send + Sync + 'static>(error: E, expect
     assert_eq!(verdict(&error), expected, "{name}, inside a boxed error: {error:?}");
 }
 
-/// Returns an address that refuses connections. It stays bound until the process ends, so that no other test gets it.
+/// Returns an address that refuses connections. The address stays bound until the process ends, so that no other test gets it.
 async fn refusing() -> SocketAddr {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -86,7 +86,7 @@ async fn silent() -> SocketAddr {
     server(async |_connection| std::future::pending().await).await
 }
 
-/// A rejection with a `retry_after`.
+/// Returns a rejection with a `retry_after`.
 fn rejection() -> CircuitOpen {
     let breaker = CircuitBreaker::new("down", BreakerConfig::new().failure_threshold(1));
     breaker.try_acquire().unwrap().failure();

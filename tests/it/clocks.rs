@@ -19,14 +19,14 @@ use steadfast::{
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
 /// The tolerance for clock differences between cores.
-const APART: Duration = Duration::from_millis(10);
+const TOLERANCE: Duration = Duration::from_millis(10);
 const ALGORITHMS: [Algorithm; 2] = [Algorithm::SlidingWindow, Algorithm::Gcra];
 
 fn failure() -> io::Result<()> {
     Err(io::ErrorKind::TimedOut.into())
 }
 
-/// Returns how many of `calls` calls are admitted.
+/// Returns the number of calls that are admitted out of `calls`.
 fn admitted<E>(calls: usize, call: impl Fn() -> Result<(), E>) -> usize {
     (0..calls).filter(|_| call().is_ok()).count()
 }
@@ -87,9 +87,9 @@ fn a_state_lasts_its_full_time_under_another_clock() {
                     assert_eq!(rejected.elapsed(), Some(waited), "{how}, {moved:?} ahead");
                 };
                 wait(Duration::ZERO, RECOVERY);
-                clock.advance(RECOVERY - 2 * APART);
-                wait(RECOVERY - 2 * APART, 2 * APART);
-                clock.advance(2 * APART);
+                clock.advance(RECOVERY - 2 * TOLERANCE);
+                wait(RECOVERY - 2 * TOLERANCE, 2 * TOLERANCE);
+                clock.advance(2 * TOLERANCE);
                 breaker.call(|| Ok::<_, io::Error>(())).unwrap();
                 assert_eq!(breaker.state(), BreakerState::Closed, "{how}, {moved:?} ahead");
             });
@@ -98,7 +98,7 @@ fn a_state_lasts_its_full_time_under_another_clock() {
 }
 
 #[test]
-fn a_hung_trial_call_keeps_its_permit_no_longer_under_another_clock() {
+fn a_hung_trial_call_does_not_keep_its_permit_longer_under_another_clock() {
     let breaker = CircuitBreaker::new("trial", CONFIG);
     ahead(Duration::ZERO, |clock| {
         breaker.call(failure).unwrap_err();
@@ -107,7 +107,7 @@ fn a_hung_trial_call_keeps_its_permit_no_longer_under_another_clock() {
         clock.advance(RECOVERY);
         mem::forget(breaker.try_acquire());
     });
-    // After the circuit became half-open, and before the trial call started.
+    // The time of this clock is after the circuit became half-open, and before the trial call started.
     ahead(RECOVERY + SECOND, |clock| {
         assert!(breaker.try_acquire().unwrap_err().retry_after().unwrap() <= RECOVERY);
         clock.advance(RECOVERY);
@@ -201,7 +201,7 @@ fn snapshots_under_another_clock_change_nothing() {
     };
     let before = inspect();
     assert_eq!(before, ([3, 3], 1, 5, 1, RECOVERY));
-    // Under a clock ahead, the windows are empty and the reserve is full; under one behind, nothing has started yet.
+    // Under a clock that is ahead, the windows are empty and the reserve is full; under one that is behind, nothing has started yet.
     assert_eq!(ahead(2 * HOUR, |_| inspect()), ([0, 0], 0, 10, 0, Duration::ZERO));
     assert_eq!(ahead(Duration::ZERO, |_| inspect()), ([0, 0], 0, 10, 0, RECOVERY));
     assert_eq!(inspect(), before);
@@ -267,7 +267,7 @@ fn a_reset_budget_has_only_its_full_reserve() {
         assert_eq!(budget.balance(), 15);
         policy.run(failure).unwrap_err();
         assert_eq!(budget.balance(), 0);
-        // A call whose deposit has not been counted yet.
+        // The deposit of this call has not been counted yet when the budget is reset.
         policy.run(|| Ok::<_, io::Error>(())).unwrap();
         budget.reset();
         assert_eq!(budget.balance(), 10);
@@ -276,7 +276,7 @@ fn a_reset_budget_has_only_its_full_reserve() {
 }
 
 #[test]
-fn concurrent_clocks_leave_no_lasting_damage() {
+fn policies_recover_from_use_under_concurrent_clocks() {
     let config = |algorithm| RateLimitConfig::new(100, SECOND).algorithm(algorithm);
     let limits = ALGORITHMS.map(|algorithm| RateLimit::new("concurrent clocks", config(algorithm)));
     let budget: &'static RetryBudget = Box::leak(Box::new(RetryBudget::new().ratio(0.0).reserve_per_second(1)));

@@ -1,4 +1,4 @@
-//! Drop order of arguments: an annotated function drops its arguments like the plain one if its first attempt is its last.
+//! Drop order of arguments: an annotated function drops its arguments in the order of the plain function if it makes a single attempt.
 //!
 //! The plain function is the oracle. Each function below is compiled without an attribute and under each stack, and records every
 //! drop in a log.
@@ -35,7 +35,7 @@ fn take_log() -> Vec<&'static str> {
     LOG.take()
 }
 
-/// Logs its name when it is dropped. Not `Clone`.
+/// A value that logs its name when it is dropped. It does not implement `Clone`.
 struct Logged(&'static str);
 
 impl Drop for Logged {
@@ -206,7 +206,7 @@ sync!(stacked:
     #[bulkhead(name = "drops, stacked", max_concurrent = 100)]
 );
 
-/// Runs `run` and returns what it dropped, in order, including what its caller kept.
+/// Calls `run` and returns all drops in order, including those of values that the caller of the tested function kept.
 fn dropped(run: Run) -> Vec<&'static str> {
     take_log();
     _ = catch_unwind(AssertUnwindSafe(run));
@@ -364,7 +364,7 @@ asynchronous!(stacked_async:
     #[timeout(1m)]
 );
 
-/// Polls a future `polls` times, drops it, and returns what was dropped, in order.
+/// Polls a future `polls` times, drops it, and returns all drops in order.
 fn dropped_after(start: Start, polls: u32) -> Vec<&'static str> {
     take_log();
     let mut call = start();
@@ -414,7 +414,6 @@ macro_rules! rejected {
 
             $(#[$attribute])* fn several(_a: Logged, _: Logged, (_b, _c): (Logged, Logged), mut _d: Logged) -> Answer { fail().map(|()| 0) }
             $(#[$attribute])* async fn several_async(_a: Logged, _: Logged, (_b, _c): (Logged, Logged), mut _d: Logged) -> Answer { fail().map(|()| 0) }
-
 
             impl Pair {
                 $(#[$attribute])* fn $module(self, _b: Logged) -> Answer { fail().map(|()| 0) }

@@ -1,4 +1,4 @@
-//! Control characters in names, keys and reasons: escaped onto one line in every text, unchanged in accessors.
+//! Control characters in names, keys and reasons: texts contain them escaped, on one line; accessors return them unchanged.
 
 use std::{
     error::Error,

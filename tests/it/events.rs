@@ -23,7 +23,7 @@ fn fail(breaker: &CircuitBreaker) {
     breaker.call(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut))).unwrap_err();
 }
 
-/// Returns true if the event is about the breaker of that name. Subscribers receive the events of all tests.
+/// Returns true if the event is about the breaker with this name. Subscribers receive the events of all tests.
 fn is_of(event: &Event, name: &str) -> bool {
     match event {
         Event::StateChanged { breaker, .. } => *breaker == name,
@@ -56,7 +56,7 @@ fn a_subscription_ends_when_it_is_dropped() {
 }
 
 #[test]
-fn the_drop_of_a_callbacks_captures_may_use_the_library() {
+fn values_captured_by_a_callback_may_use_the_library_when_dropped() {
     struct Held;
     impl Drop for Held {
         fn drop(&mut self) {
@@ -157,7 +157,7 @@ fn a_subscriber_whose_calls_are_rejected_does_not_block_the_caller() {
     ECHOED.force_open();
     ECHOED.try_acquire().unwrap_err(); // returns
     crate::wait_until(|| *received.lock().unwrap() > 0);
-    // Events are delivered by calls only, so there are no more rejections than deliveries.
+    // Events are delivered only by calls, so the number of rejections is bounded by the number of deliveries.
     drop(subscription);
     assert!(ECHOED.snapshot().rejections <= 2 + *received.lock().unwrap());
 }
@@ -197,7 +197,7 @@ fn rejected_threads_share_the_delivery_of_events() {
             });
         }
     });
-    // Includes what was queued at the end; no call delivers an unbounded number.
+    // The number includes events that were queued at the end. No call delivers an unbounded number of events.
     let most = *most.lock().unwrap();
     assert!(most <= 32 + 4 * 1_024, "{most} events by one call");
     crate::wait_until(|| {

@@ -1,4 +1,4 @@
-//! Fallbacks: which functions are called, with which arguments and for which errors, and what the caller gets.
+//! Fallbacks: which functions are called, with which arguments and for which errors, and the result of the call.
 
 #![allow(
     clippy::needless_pass_by_value,
@@ -39,7 +39,7 @@ enum Failure {
 
 type Answer = Result<String, Failure>;
 
-/// Records the calls, in order. A call whose name is in `fails` fails transiently, or permanently with `!` before its name.
+/// A record of calls, in order. A call whose name is in `fails` fails: permanently if the name follows a `!`, otherwise transiently.
 #[derive(Default)]
 struct Calls {
     made: RefCell<Vec<String>>,
@@ -207,7 +207,7 @@ impl Loader {
 }
 
 #[tokio::test]
-async fn methods_are_fallbacks() {
+async fn methods_can_be_fallbacks() {
     let mut store = Store { calls: Calls::failing(&["get", "cached"]), writes: 0 };
     assert_eq!(store.get("a").await.unwrap(), "a from cached_later");
     assert_eq!((store.calls.made().as_str(), store.writes), ("get(a) cached(a) cached_later(a)", 2));
@@ -255,7 +255,7 @@ fn borrows(order: Order<'_>, log: &mut Vec<u8>) -> io::Result<u32> {
     Err(io::ErrorKind::TimedOut.into())
 }
 
-/// Not `Clone`.
+/// A type that does not implement `Clone`.
 struct Once(u8);
 
 #[fallback(|error| if log.is_empty() { Err(error) } else { Ok(log.len()) })]
@@ -348,7 +348,7 @@ async fn fallbacks_run_in_the_written_order() {
     for _ in 0..5 {
         assert_eq!(fallback_innermost(&calls, "a").unwrap(), "a from second");
     }
-    assert_eq!(breaker("fallback innermost").unwrap().snapshot().successes, 5, "the breaker sees no failure");
+    assert_eq!(breaker("fallback innermost").unwrap().snapshot().successes, 5, "the breaker records no failure");
 
     let calls = Calls::failing(&["first", "third"]);
     assert_eq!(fallback_below_retry(&calls, "a".to_owned()), Err(Failure::Busy("third")));
@@ -399,9 +399,9 @@ async fn events_carry_the_errors_of_each_step() {
     assert_eq!(
         *texts.lock().unwrap(),
         [
-            "fallback: `it::fallback::emits_events` failed, second is called (busy at first)",
-            "fallback: `it::fallback::emits_events` failed, a closure is called (busy at second)",
-            "fallback: `by hand` failed, a closure is called (busy at first)",
+            "fallback: `it::fallback::emits_events` failed; calling `second` (busy at first)",
+            "fallback: `it::fallback::emits_events` failed; calling a closure (busy at second)",
+            "fallback: `by hand` failed; calling a closure (busy at first)",
         ]
     );
 }
@@ -430,7 +430,7 @@ async fn a_non_send_error_is_dropped_before_the_fallback_is_awaited() {
     assert!(tokio::spawn(async { not_send_error(0).await.is_ok() }).await.unwrap());
 }
 
-/// Each cancelled call must count as cancelled, neither as success nor as failure.
+/// Yields once, like its fallback, so that a test can drop the future in either of them.
 #[fallback(fallback_behind_breaker)]
 #[circuit_breaker(name = "fallback dropped")]
 async fn behind_breaker(calls: &Calls) -> Answer {
@@ -456,7 +456,7 @@ fn a_future_dropped_at_any_await_calls_no_further_fallback() {
         assert_eq!(ended, polls == 3);
         assert_eq!(calls.made(), ["", "", "first()", "first() second()"][polls]);
     }
-    let ignored = |name| breaker(name).unwrap().snapshot().neutral;
+    let ignored = |name| breaker(name).unwrap().snapshot().ignored;
     assert_eq!((ignored("fallback dropped"), ignored("fallback dropped, second")), (1, 1));
 }
 
@@ -470,7 +470,7 @@ fn boxed_instead(number: &u8) -> Pin<Box<dyn Future<Output = io::Result<u8>> + S
 }
 
 #[tokio::test]
-async fn functions_that_return_a_future_have_fallbacks() {
+async fn functions_that_return_a_future_can_have_fallbacks() {
     assert_eq!((boxed(&5).await.unwrap(), boxed(&0).await.unwrap()), (5, 1));
 }
 
@@ -480,7 +480,7 @@ fn panics() -> io::Result<u8> {
 }
 
 #[test]
-fn a_panic_propagates_without_a_fallback() {
+fn a_panic_propagates_and_calls_no_fallback() {
     let panic = std::panic::catch_unwind(panics).unwrap_err();
     assert_eq!(*panic.downcast::<&str>().unwrap(), "original payload");
 }

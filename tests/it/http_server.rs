@@ -1,4 +1,4 @@
-//! Retries against a real HTTP server that answers by script and counts the requests it receives.
+//! Retries against a real HTTP server with scripted responses, which counts the requests that it receives.
 
 use std::{
     io::{self, Read, Write},
@@ -36,7 +36,7 @@ struct Server {
 }
 
 impl Server {
-    /// Starts a server that answers requests by the script; its last answer repeats.
+    /// Starts a server that answers each request with the next entry of the script; the last entry repeats.
     fn start(script: Vec<Answer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

@@ -122,7 +122,7 @@ fn new_keys_share_an_overflow_breaker_and_an_event_is_emitted() {
     assert_eq!(events.lock().unwrap().len(), 0);
     assert!(succeed(&BREAKERS, "c") && succeed(&BREAKERS, "d"));
     assert!(Arc::ptr_eq(&BREAKERS.breaker("c"), &BREAKERS.breaker("d")));
-    let expected = "circuit breakers `overflowing`: all 2 are in use, new keys share one";
+    let expected = "circuit breaker `overflowing`: `max_keys = 2` is reached; new keys share one circuit breaker";
     crate::flush_events();
     assert_eq!(*events.lock().unwrap(), [expected]);
     fail(&BREAKERS, "c");

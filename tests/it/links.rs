@@ -38,7 +38,7 @@ fn pages(folder: &Path) -> Vec<(PathBuf, String)> {
     pages.map(|path| (path.canonicalize().unwrap(), fs::read_to_string(path).unwrap())).collect()
 }
 
-/// The lines outside of code blocks.
+/// Returns the lines outside of code blocks.
 fn prose(text: &str) -> impl Iterator<Item = &str> {
     let mut is_code = false;
     text.lines().filter(move |line| {
@@ -48,13 +48,13 @@ fn prose(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The targets of relative links: `](target)`.
+/// Returns the targets of relative links: `](target)`.
 fn links(text: &str) -> impl Iterator<Item = &str> {
     let targets = prose(text).flat_map(|line| line.split("](").skip(1)).filter_map(|rest| rest.split(')').next());
     targets.filter(|target| !target.contains("://"))
 }
 
-/// The anchors that GitHub gives the headings.
+/// Returns the anchors of the headings, as GitHub generates them.
 fn anchors(text: &str) -> impl Iterator<Item = String> {
     prose(text).filter(|line| line.starts_with('#')).map(|line| {
         let heading = line.trim_start_matches('#').trim().to_lowercase();

@@ -27,7 +27,7 @@ fn succeed(breaker: &CircuitBreaker) -> bool {
     breaker.call(|| Ok::<_, io::Error>(())).is_ok()
 }
 
-/// Times without a call, from none to ten years.
+/// Returns durations without a call, from zero to ten years.
 fn idle_times() -> impl Iterator<Item = Duration> {
     let minutes = (0..120).map(|minutes| SECOND * 60 * minutes);
     minutes.chain([1, 7, 30, 50, 101, 180, 365, 3_650].map(|days| DAY * days))
@@ -89,7 +89,7 @@ async fn long_recovery_timeouts_and_overrides_expire_exactly() {
 }
 
 #[test]
-fn a_permit_from_before_any_number_of_resets_does_not_change_the_state() {
+fn a_permit_never_changes_the_state_after_a_reset() {
     let breaker = CircuitBreaker::new("held", CONFIG);
     let mut held = Some(breaker.try_acquire().unwrap());
     for resets in 1..=20_000_u32 {
@@ -109,7 +109,7 @@ fn a_permit_from_before_any_number_of_resets_does_not_change_the_state() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_permit_from_before_any_number_of_rounds_releases_nothing() {
+async fn a_permit_of_an_earlier_round_of_trial_calls_releases_nothing() {
     let breaker = CircuitBreaker::new("rounds", CONFIG.half_open_max_calls(1));
     fail(&breaker);
     advance(30 * SECOND).await;
@@ -149,7 +149,7 @@ async fn a_short_window_stays_empty_after_it_has_elapsed() {
     for seconds in 1..1_000 {
         let breaker = CircuitBreaker::new("short", config);
         fail(&breaker);
-        // Includes 134.2 s, after which a slot number of 22 bits would wrap.
+        // One of these durations is 134.2 s, after which a slot number of 22 bits would wrap.
         advance(Duration::from_micros(268_435_456 / 1_000 * seconds)).await;
         assert_eq!(breaker.snapshot().window.unwrap().calls, 0, "{seconds}");
     }
@@ -222,7 +222,7 @@ steadfast::register!(IDLE);
 steadfast::register!(IDLE_HOSTS);
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_circuit_reads_alike_in_state_snapshot_and_metrics() {
+async fn state_snapshot_and_metrics_agree_on_an_idle_circuit() {
     fail(&IDLE);
     _ = IDLE_HOSTS.breaker("a").call(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut)));
     let opened = SystemTime::now();
@@ -236,7 +236,7 @@ async fn an_idle_circuit_reads_alike_in_state_snapshot_and_metrics() {
     assert_eq!((snapshot.state, snapshot.open_for, snapshot.transitions), (HalfOpen, Some(Duration::ZERO), 1));
     assert_eq!(snapshot.open_reason, Some(OpenReason::ConsecutiveFailures { failures: 1 }));
     assert!(snapshot.last_transition.is_some_and(|at| at < opened), "no transition since it opened");
-    let text = "idle: half-open, the next call is a trial; 0 succeeded, 1 failed, 0 neutral, 0 rejected";
+    let text = "idle: half-open, the next call is a trial; 0 succeeded, 1 failed, 0 ignored, 0 rejected";
     assert_eq!((snapshot.to_string(), IDLE.to_string()), (text.to_owned(), text.to_owned()));
     assert!(format!("{IDLE:?}").contains("HalfOpen"));
     assert!(scraped("circuit_breaker_state{service=\"idle\"} 2"));
@@ -256,7 +256,7 @@ async fn an_idle_circuit_reads_alike_in_state_snapshot_and_metrics() {
 }
 
 #[test]
-fn an_expired_override_reads_as_the_next_call_finds_it() {
+fn after_an_override_expires_the_reported_state_is_that_of_the_next_call() {
     type Apply = fn(&CircuitBreaker);
     let overrides: [(Apply, BreakerState, BreakerState); 4] = [
         (|breaker| breaker.force_open_for(SECOND), ForcedOpen, HalfOpen),

@@ -81,7 +81,7 @@ enum Failure {
     Open(#[from] CircuitOpen),
 }
 
-/// The outcomes of a function's calls, a letter each: `S`uccess, `T`ransient failure, `P`ermanent failure. The last one repeats.
+/// The outcomes of a function's calls, one letter for each: `S`uccess, `T`ransient failure, `P`ermanent failure. The last one repeats.
 struct Script {
     calls: Cell<u32>,
     outcomes: &'static str,

@@ -55,9 +55,9 @@ async fn the_reason_of_an_override_is_shown_everywhere() {
     assert_eq!(
         breaker.snapshot().to_string(),
         "migrating: forced-open for another 600.000s (migration until 14:00); \
-         0 succeeded, 0 failed, 0 neutral, 1 rejected"
+         0 succeeded, 0 failed, 0 ignored, 1 rejected"
     );
-    // A later expiry and another reason are no transition.
+    // A change of the expiry or the reason is not a transition.
     advance(300 * SECOND).await;
     breaker.apply_override(&Override::force_open().reason("it takes longer"));
     let rejected = breaker.try_acquire().unwrap_err();
@@ -115,7 +115,7 @@ async fn an_override_expires_at_the_next_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_override_from_outside_opens_and_closes() {
+async fn an_override_can_open_and_close_the_circuit() {
     let (events, subscription) = state_changes("overridden");
     let breaker = CircuitBreaker::new("overridden", CONFIG.exponential_recovery(SECOND, 2.0, 100 * SECOND));
     let in_flight = breaker.try_acquire().unwrap();
@@ -125,7 +125,7 @@ async fn an_override_from_outside_opens_and_closes() {
     in_flight.success();
     assert_eq!((breaker.state(), breaker.snapshot().open_for), (Open, Some(7 * SECOND)));
     assert_eq!(breaker.snapshot().operator_reason.as_deref(), Some("down on other instances"));
-    // A new expiry is no transition, and a smaller number of failed recoveries does not lower the count.
+    // A new expiry is not a transition, and a smaller number of failed recoveries does not lower the count.
     breaker.apply_override(&Override::open().expires_in(9 * SECOND));
     advance(9 * SECOND - Duration::from_micros(1)).await;
     assert!(!succeed(&breaker));
@@ -150,19 +150,19 @@ async fn an_override_from_outside_opens_and_closes() {
     let rejected = breaker.try_acquire().unwrap_err();
     assert_eq!(
         rejected.to_string(),
-        "circuit `overridden` is open by an intervention (another instance is trying); retry after 1.000s"
+        "circuit `overridden` is open by a manual override (another instance is trying); retry after 1.000s"
     );
     crate::flush_events();
     assert_eq!(
         *events.lock().unwrap(),
         [
-            "circuit `overridden`: closed -> open by an intervention (down on other instances)",
+            "circuit `overridden`: closed -> open by a manual override (down on other instances)",
             "circuit `overridden`: open -> half-open",
             "circuit `overridden`: half-open -> open after a failed trial call",
             "circuit `overridden`: open -> closed",
-            "circuit `overridden`: closed -> open by an intervention",
+            "circuit `overridden`: closed -> open by a manual override",
             "circuit `overridden`: open -> half-open",
-            "circuit `overridden`: half-open -> open by an intervention (another instance is trying)",
+            "circuit `overridden`: half-open -> open by a manual override (another instance is trying)",
         ]
     );
     subscription.unsubscribe();
@@ -177,7 +177,7 @@ async fn an_override_from_outside_opens_and_closes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_close_override_ramps_up() {
+async fn a_circuit_closed_by_an_override_ramps_up() {
     let breaker = CircuitBreaker::new("ramped", CONFIG.ramp_up(100 * SECOND));
     breaker.apply_override(&Override::open().expires_in(Duration::MAX));
     advance(Duration::from_hours(38)).await;
@@ -243,7 +243,7 @@ fn a_callback_may_panic_and_call_the_library() {
                 }
                 let Event::StateChanged { from, to, .. } = event else { return };
                 events.lock().unwrap().push((*from, *to));
-                // The event of this change is delivered after this callback returns, not within it.
+                // The event of this change is delivered after this callback has returned, not during it.
                 if *to == Open {
                     BREAKER.disable();
                     assert_eq!(BREAKER.state(), Disabled);
@@ -288,7 +288,7 @@ fn a_rejection_names_the_rule_and_its_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn slow_calls_open_and_are_named_as_the_reason() {
+async fn slow_calls_open_the_circuit_and_are_reported_as_the_reason() {
     let config = CONFIG.window(Window::calls(10)).min_calls(4).slow_call(2 * SECOND);
     let breaker = CircuitBreaker::new("slow", config);
     for seconds in [1, 2, 1, 3] {
@@ -323,6 +323,33 @@ fn presets_have_their_documented_values() {
 }
 
 #[test]
+fn a_config_serializes_with_the_names_of_its_options() {
+    let config = BreakerConfig::new()
+        .window(Window::time(Duration::from_mins(1)))
+        .slow_call(Duration::from_millis(1_500))
+        .exponential_recovery(Duration::from_secs(30), 2.0, Duration::from_mins(5));
+    assert_eq!(
+        serde_json::to_value(config).unwrap(),
+        serde_json::json!({
+            "failure_threshold": 5,
+            "window": { "time": 60.0 },
+            "failure_rate": 0.5,
+            "min_calls": 10,
+            "slow_call": 1.5,
+            "slow_call_rate": 0.5,
+            "recovery_timeout": { "base": 30.0, "factor": 2.0, "max": 300.0 },
+            "recovery_jitter": 0.0,
+            "half_open_max_calls": 3,
+            "ramp_up": 0.0,
+            "observe_only": false,
+        })
+    );
+    let json = serde_json::to_value(BreakerConfig::new().window(Window::calls(100))).unwrap();
+    assert_eq!((&json["window"], &json["recovery_timeout"]), (&serde_json::json!({ "calls": 100 }), &30.0.into()));
+    assert_eq!(serde_json::to_value(BreakerConfig::new()).unwrap()["window"], serde_json::Value::Null);
+}
+
+#[test]
 fn a_snapshot_can_be_serialized() {
     let breaker = CircuitBreaker::new("serialized", CONFIG.window(Window::calls(4)).min_calls(1));
     breaker.call(|| Ok::<_, io::Error>(())).unwrap();
@@ -339,7 +366,7 @@ fn a_snapshot_can_be_serialized() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_expired_override_gives_way_to_another() {
+async fn an_expired_override_is_replaced_by_another() {
     let overrides = [Override::force_open(), Override::disable()];
     let overrides = || overrides.clone().map(|override_| override_.expires_in(SECOND));
     for override_ in overrides() {

@@ -24,7 +24,7 @@ fn fail(breaker: &CircuitBreaker) {
     _ = breaker.call(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut)));
 }
 
-/// Scrapes, and returns the lines that contain `label`, without it.
+/// Scrapes the metrics, and returns the lines that contain `label`, with the label removed.
 fn scrape(collector: SteadfastCollector, label: &str) -> Vec<String> {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(collector));
@@ -105,7 +105,7 @@ fn the_keys_with_the_most_rejections_have_series() {
     }
     assert_eq!(lines.iter().filter(|line| line.contains("key_state")).count(), 2);
     let all = scrape(SteadfastCollector::new(), "service=\"tenants\"");
-    // Escaped as in all texts, and once more by the exposition format.
+    // The key is escaped as in all texts, and once more by the exposition format.
     let quoted = r#"circuit_breaker_key_rejections_total{,key="a \"quoted\\\\\\nkey\""} 1"#;
     assert!(all.iter().any(|line| line == quoted), "{all:#?}");
 }
@@ -335,7 +335,7 @@ async fn a_scrape_contains_bulkheads() {
     }
 }
 
-/// Serialises reports: each is relative to the one before it, whatever the recorder.
+/// Serialises the tests that report: a report resets the key gauges of the previous report, even if that went to another recorder.
 static FACADE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 static RECOVERED: KeyedBreakers = KeyedBreakers::new("recovered", CONFIG);
 steadfast::register!(RECOVERED);

@@ -1,4 +1,4 @@
-//! Model-based test: a breaker and a simple model of it behave alike for random sequences of events.
+//! Model-based test: a breaker behaves like a simple model of it for random sequences of events.
 //!
 //! `PROPTEST_CASES` sets the number of sequences.
 
@@ -17,13 +17,13 @@ use tokio::runtime;
 
 use self::model::{Config, Counts, Model, Outcome, Policy, Rejected, Totals};
 
-/// 60 on average. One is allowed, so that a failing sequence can be shrunk.
+/// The length of a sequence: 60 events on average. A length of 1 is allowed, so that a failing sequence can be shrunk.
 const STEPS: RangeInclusive<usize> = 1..=119;
 
-/// Percentages of a configured time. The largest amount to weeks and years.
+/// Percentages of a configured time. The largest ones amount to weeks and years.
 const PERCENT: [u64; 10] = [1, 6, 50, 50, 99, 101, 200, 1_000, 1_000_000, 100_000_000];
 
-/// An event of a sequence. Numbers select among what is available at that point.
+/// An event of a sequence. Numbers select one of the items that exist at that point.
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Acquire,
@@ -91,13 +91,13 @@ fn config() -> impl Strategy<Value = Config> {
     )
 }
 
-/// Two numbers per event are generated several times as fast as a union of strategies, which would dominate the run time.
+/// Generates an event from two numbers. This is several times as fast as a union of strategies, which would dominate the run time.
 fn event() -> impl Strategy<Value = Event> {
     (0..75_u32, 0..1_000_usize).prop_map(|(kind, which)| {
         let outcome = match kind % 9 {
             0..4 => Outcome::Failure,
             4..8 => Outcome::Success,
-            _ => Outcome::Neutral,
+            _ => Outcome::Ignored,
         };
         let expiry = [None, Some(0), Some(1), Some(1_000), Some(5_000_000)][which % 5];
         match kind {
@@ -244,7 +244,7 @@ impl<'a> Pair<'a> {
         match outcome {
             Outcome::Success => permit.success(),
             Outcome::Failure => permit.failure(),
-            Outcome::Neutral => drop(permit),
+            Outcome::Ignored => drop(permit),
         }
         self.model.end(expected, outcome);
     }
@@ -275,7 +275,7 @@ impl<'a> Pair<'a> {
         let totals = Totals {
             successes: snapshot.successes,
             failures: snapshot.failures,
-            neutral: snapshot.neutral,
+            ignored: snapshot.ignored,
             rejections: snapshot.rejections,
             transitions: snapshot.transitions,
         };
@@ -308,7 +308,7 @@ proptest! {
                 pair.step(event).await?;
             }
             while let Some(in_flight) = pair.in_flight.pop() {
-                pair.end(in_flight, Outcome::Neutral);
+                pair.end(in_flight, Outcome::Ignored);
             }
             pair.compare()
         })?;

@@ -1,4 +1,4 @@
-//! Retries inside retries: which of them retries, until when, and whether the nesting is inherited or independent.
+//! Retries inside retries: which of them makes further attempts, up to which deadline, with inherited and with independent nesting.
 
 use std::{io, time::Duration};
 
@@ -187,7 +187,7 @@ async fn two_retries_on_one_function_share_the_deadline() {
 }
 
 #[test]
-fn max_elapsed_of_a_policy_limits_the_policy_inside() {
+fn max_elapsed_of_a_policy_limits_a_nested_policy() {
     let clock = FakeClock::new();
     let _entered = clock.enter();
     let plain = RetryPolicy::new().jitter(Jitter::none()).backoff(Schedule::fixed(3 * SECOND)).max_attempts(100);

@@ -1,4 +1,4 @@
-//! Nesting of calls: it follows the structure of futures, not the task or thread that happens to poll them.
+//! Nesting of calls, which follows the structure of futures, not the task or thread that happens to poll them.
 
 use std::{
     cell::Cell,
@@ -41,7 +41,7 @@ async fn load(calls: &Calls) -> io::Result<()> {
     calls.call()
 }
 
-/// Makes three attempts on its own, one inside an attempt.
+/// Makes three attempts by itself, but only one inside an attempt of another retry.
 #[retry(backoff = none, nested = inherit)]
 async fn inherits(calls: &Calls) -> io::Result<()> {
     yield_now().await;
@@ -65,7 +65,7 @@ async fn in_half_a_second<T>(call: impl Future<Output = T>) -> io::Result<T> {
     Ok(call.await)
 }
 
-/// Runs `work` inside an attempt; returns the number of calls it makes.
+/// Runs `work` inside an attempt, and returns the number of calls that it makes.
 async fn calls_within_attempt(work: impl AsyncFn(&Calls)) -> u32 {
     let calls = failing();
     _ = attempt(async || work(&calls).await).await;
@@ -177,7 +177,7 @@ async fn a_future_with_its_own_waker_counts_as_a_task() {
         stream::iter(0..2).map(|_| inherits(calls)).buffer_unordered(2).for_each(async |_| ()).await;
     };
     assert_eq!(calls_within_attempt(buffered).await, 6);
-    // Nesting continues inside it.
+    // An attempt inside such a future nests the calls that it makes.
     let nested = async |calls: &Calls| {
         let mut one: FuturesUnordered<_> = [attempt(async || _ = inherits(calls).await)].into_iter().collect();
         _ = one.next().await;
@@ -281,7 +281,7 @@ async fn succeeds() -> io::Result<()> {
 }
 
 #[tokio::test]
-async fn a_success_inside_an_attempt_keeps_the_rest_nested() {
+async fn calls_after_a_success_inside_an_attempt_are_still_nested() {
     let around_async = async |calls: &Calls| {
         succeeds().await.unwrap();
         succeeds_sync().unwrap();

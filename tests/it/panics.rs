@@ -1,4 +1,4 @@
-//! Panics: each is a failure of the calls that it unwinds through, and of no other call.
+//! Panics. A panic is a failure of the calls that it unwinds through, and of no other call.
 
 use std::{
     future::{Future, pending, ready},
@@ -43,10 +43,10 @@ fn join_until_a_panic(futures: Vec<Pin<Box<dyn Future<Output = ()> + '_>>>) {
 }
 
 fn counts(snapshot: &Snapshot) -> [u64; 3] {
-    [snapshot.successes, snapshot.failures, snapshot.neutral]
+    [snapshot.successes, snapshot.failures, snapshot.ignored]
 }
 
-/// Runs a closure when it is dropped, which must be while the thread unwinds.
+/// A guard that runs a closure when it is dropped, and checks that the thread is unwinding.
 struct OnUnwind<F: FnMut()>(F);
 
 impl<F: FnMut()> Drop for OnUnwind<F> {

@@ -1,4 +1,4 @@
-//! Rate limits: the sliding window, queued waits, keys, a store, and rate limits in a stack.
+//! Rate limits: the sliding window, GCRA, queued waits, keys, a store, and rate limits in a stack.
 
 use std::{
     future::Future,
@@ -84,7 +84,8 @@ async fn no_window_has_more_calls_than_the_limit() {
     assert!(rate_limits().iter().any(|limit| limit.name() == "three a second"));
 }
 
-/// Calls from eight threads as fast as they can, while a ninth advances the clock by `step` per round; returns the calls admitted per round.
+/// Makes `calls` calls per round from eight threads, and advances the clock by `step` after each round. Returns the number of admitted
+/// calls per round.
 fn admitted_per_round(limit: &RateLimit, rounds: u32, calls: u32, step: Duration) -> Vec<u32> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let handle = runtime.handle().clone();
@@ -198,7 +199,7 @@ fn a_thread_waits_by_its_fake_clock() {
 }
 
 #[test]
-fn a_restored_period_still_counts_its_calls() {
+fn earlier_calls_still_count_after_a_period_is_restored() {
     let clock = FakeClock::new();
     let _entered = clock.enter();
     let hourly = RateLimitConfig::new(2, SECOND * 3_600);
@@ -222,7 +223,7 @@ fn of_user(user: &str) -> Result<usize, Failure> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flood_of_keys_resets_no_key() {
+async fn a_flood_of_keys_does_not_reset_the_limit_of_a_key() {
     for algorithm in [Algorithm::SlidingWindow, Algorithm::Gcra] {
         let hour = SECOND * 3_600;
         let config = RateLimitConfig::new(10, hour).algorithm(algorithm);
@@ -233,7 +234,7 @@ async fn a_flood_of_keys_resets_no_key() {
             admitted[0] += u32::from(key % 50 == 0 && call("ada"));
             admitted[1] += u32::from(call(&key.to_string()));
         }
-        // The flood fills the other 99 entries, with a call each, and then shares the overflow limit.
+        // The flood fills the other 99 entries with one call each. All further keys share the overflow limit.
         assert_eq!((admitted, users.len()), ([10, 99 + 10], 100), "{algorithm:?}");
         advance(hour).await;
         assert!(call("ada") && call("a new key"));
@@ -272,7 +273,7 @@ async fn each_key_has_its_own_limit_and_keys_are_bounded() {
         assert_eq!(error.key(), Some(user));
     }
     of_user("edsger").unwrap();
-    // All three have reached their limit: a new key shares the overflow limit and evicts none of them.
+    // All three keys have reached their limit: a new key shares the overflow limit and evicts none of them.
     of_user("barbara").unwrap();
     assert!(of_user("tony").is_err());
     assert_eq!((users.len(), users.overflow().unwrap().snapshot().admitted), (3, 1));
@@ -283,12 +284,12 @@ async fn each_key_has_its_own_limit_and_keys_are_bounded() {
     advance(SECOND * 60).await;
     of_user("barbara").unwrap();
     assert_eq!(users.len(), 3);
-    assert!(users.get("barbara").is_some(), "a key with an empty window is evicted for her");
+    assert!(users.get("barbara").is_some(), "a key with an empty window is evicted for the new key");
     assert_eq!(users.snapshot().admitted, 5);
 }
 
 #[test]
-fn a_key_from_the_overflow_starts_with_the_calls_of_the_overflow() {
+fn a_key_that_leaves_the_overflow_limit_starts_with_the_calls_of_that_limit() {
     const HOUR: Duration = Duration::from_hours(1);
     for algorithm in [Algorithm::SlidingWindow, Algorithm::Gcra] {
         let clock = FakeClock::new();
@@ -304,18 +305,21 @@ fn a_key_from_the_overflow_starts_with_the_calls_of_the_overflow() {
         assert!(limits.get("me").is_none());
         clock.advance(SECOND * 2);
         assert_eq!(calls("me"), 0, "{algorithm:?}");
-        assert!(limits.get("me").is_some(), "it has its own limit, which starts with the overflow's calls");
-        // The overflow's calls expire as they would in the overflow.
+        assert!(
+            limits.get("me").is_some(),
+            "the key has its own limit, which starts with the calls of the overflow limit"
+        );
+        // The calls of the overflow limit expire as they would in the overflow limit.
         clock.advance(HOUR);
         assert_eq!(calls("me"), 10, "{algorithm:?}");
-        // An overflow with an empty window passes no calls on.
+        // An overflow limit with an empty window passes no calls on to the new limit.
         clock.advance(HOUR);
         assert_eq!(calls("another"), 10, "{algorithm:?}");
     }
 }
 
 #[test]
-fn a_flood_of_keys_excludes_no_key_for_ever() {
+fn a_flood_of_keys_does_not_keep_a_key_in_the_overflow_for_ever() {
     const HOUR: Duration = Duration::from_hours(1);
     let clock = FakeClock::new();
     let _entered = clock.enter();
@@ -343,20 +347,20 @@ async fn retried() -> Result<(), Failure> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rejection_opens_no_circuit_and_a_retry_waits_for_retry_after() {
+async fn a_rejection_does_not_open_the_circuit_and_a_retry_waits_for_retry_after() {
     below_breaker().await.unwrap();
     for _ in 0..3 {
         assert!(matches!(below_breaker().await, Err(Failure::Limited(_))));
     }
     let snapshot = breaker("above a rate limit").unwrap().snapshot();
-    assert_eq!((snapshot.successes, snapshot.failures, snapshot.neutral), (1, 0, 3));
+    assert_eq!((snapshot.successes, snapshot.failures, snapshot.ignored), (1, 0, 3));
 
     advance(SECOND / 4).await;
     let start = Instant::now();
     retried().await.unwrap();
     assert_eq!(start.elapsed(), SECOND * 3 / 4, "retry_after, not 10 s");
     let snapshot = breaker("above a rate limit, retried").unwrap().snapshot();
-    assert_eq!((snapshot.successes, snapshot.failures, snapshot.neutral), (1, 0, 1));
+    assert_eq!((snapshot.successes, snapshot.failures, snapshot.ignored), (1, 0, 1));
 }
 
 /// A store that admits two calls, rejects one, and is then unavailable.
@@ -400,7 +404,7 @@ async fn a_store_receives_one_request_per_call() {
         panic!("a call was admitted that the store rejects")
     };
     assert_eq!((error.key(), error.retry_after()), (Some("ada"), SECOND * 7));
-    // The store cannot decide, so this process does.
+    // The store is unavailable, so this process applies the limit itself.
     remote("ada").await.unwrap();
     assert!(remote("ada").await.is_err());
     assert_eq!(*REMOTE.requests.lock().unwrap(), vec!["remote Some(\"ada\") 1"; 5]);
@@ -423,7 +427,7 @@ fn own_keyed(id: u8) -> io::Result<u8> {
 }
 
 #[test]
-fn user_declared_statics() {
+fn user_declared_statics_are_used_and_found_by_name() {
     own().unwrap();
     assert!(std::ptr::eq(rate_limit("own").unwrap(), &raw const OWN));
     assert_eq!(OWN.snapshot().admitted, 1);
@@ -458,8 +462,8 @@ fn a_rejection_and_an_overflow_emit_events() {
     assert_eq!(
         *texts.lock().unwrap(),
         [
-            "rate limit `reported` for `a`: reached, the next call in 1.000s",
-            "rate limits `reported`: all 1 are in use, new keys share one",
+            "rate limit `reported` for `a`: reached; retry after 1.000s",
+            "rate limit `reported`: `max_keys = 1` is reached; new keys share one rate limit",
         ]
     );
     let json = serde_json::to_string(&keyed.get("a").unwrap().snapshot()).unwrap();

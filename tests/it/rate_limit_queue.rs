@@ -1,4 +1,4 @@
-//! Calls that wait for a rate limit: they queue, may give up at any moment, lose no capacity, and never exceed the limit in a window.
+//! Calls that wait for a rate limit: they queue, and may give up at any moment, but no capacity is lost and no window exceeds the limit.
 
 mod idle_waiters;
 mod load;
@@ -50,14 +50,14 @@ fn waiting(limit: &RateLimit) -> Call<'_> {
     call
 }
 
-/// Runs all tasks that are ready.
-async fn settle() {
+/// Yields until all tasks that are ready have run.
+async fn run_ready_tasks() {
     for _ in 0..200 {
         yield_now().await;
     }
 }
 
-/// Returns a generator of numbers below its argument. Equal seeds lead to equal numbers.
+/// Returns a function that generates random numbers below its argument. Equal seeds lead to equal numbers.
 fn random(mut seed: u64) -> impl FnMut(u64) -> u64 {
     move |below| {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -65,13 +65,13 @@ fn random(mut seed: u64) -> impl FnMut(u64) -> u64 {
     }
 }
 
-/// Returns the largest number of `moments` in any window of length `per`, its end excluded.
+/// Returns the maximum number of `moments` in a window of length `per`. The end of a window does not belong to it.
 fn most_in_a_window(moments: &[Duration], per: Duration) -> usize {
     let within = |start: &Duration| moments.iter().filter(|moment| (*start..*start + per).contains(moment)).count();
     moments.iter().map(within).max().unwrap_or(0)
 }
 
-/// Makes a call every 20 ms for a minute, each of which gives up after `give_up_after`; returns when the admitted ones started.
+/// Makes a call every 20 ms for a minute. Each gives up after `give_up_after`. Returns the start times of the admitted calls.
 async fn under_load(limit: Arc<RateLimit>, give_up_after: Duration) -> Vec<Duration> {
     let (start, started) = (Instant::now(), Arc::new(Mutex::new(Vec::new())));
     while start.elapsed() < 60 * SECOND {

@@ -1,4 +1,4 @@
-//! The registry: which policies are listed, by which names, and conflicts between declarations.
+//! The registry: the listed policies and their names, and conflicts between declarations.
 
 use std::{fmt, io, panic::catch_unwind, ptr, time::Duration};
 
@@ -29,7 +29,7 @@ fn failure() -> io::Result<()> {
 }
 
 #[tokio::test]
-async fn one_name_is_one_breaker() {
+async fn declarations_with_the_same_name_share_one_breaker() {
     by_name_alone(failure()).unwrap_err();
     assert_eq!(breaker("shared").unwrap().snapshot().consecutive_failures, 1);
     elsewhere::by_name_alone(failure()).await.unwrap_err();
@@ -46,7 +46,7 @@ fn never_called<T: Default>() -> Option<T> {
 }
 
 #[test]
-fn listed_before_the_first_call_and_sorted() {
+fn breakers_are_listed_before_the_first_call_and_sorted_by_name() {
     let config = BreakerConfig::new().half_open_max_calls(1);
     assert_eq!(breaker("never called").unwrap().config(), config);
     assert!(breaker("no such").is_none());
@@ -73,7 +73,7 @@ static LEDGER: CircuitBreaker = CircuitBreaker::new("ledger", BreakerConfig::new
 steadfast::register!(LEDGER);
 
 #[test]
-fn user_declared_statics() {
+fn user_declared_statics_are_used_and_found_by_name() {
     by_the_name_of_a_static(failure()).unwrap_err();
     by_static(Ok(())).unwrap_err();
     assert!(ptr::eq(breaker("mine").unwrap(), &raw const MINE));
@@ -89,7 +89,7 @@ fn policies_display_their_snapshots() {
     static LIMITS: KeyedRateLimits = KeyedRateLimits::new("shown by key", CONFIG);
     const CONFIG: RateLimitConfig = RateLimitConfig::new(100, Duration::from_mins(1));
 
-    assert_eq!(BREAKER.to_string(), "shown: closed, 0 failures in a row; 0 succeeded, 0 failed, 0 neutral, 0 rejected");
+    assert_eq!(BREAKER.to_string(), "shown: closed, 0 failures in a row; 0 succeeded, 0 failed, 0 ignored, 0 rejected");
     assert_eq!(POOL.to_string(), "shown: 0 of 4 in flight, 0 waiting; 0 admitted, 0 rejected");
     assert_eq!(LIMIT.to_string(), "shown: 0 of 100 in 60s, 0 waiting; 0 admitted, 0 rejected");
     assert_eq!(HOSTS.to_string(), HOSTS.snapshot().to_string());
@@ -135,7 +135,7 @@ fn conflicts_name_both_declarations() {
 }
 
 #[test]
-fn an_unvalidated_conflict_panics_at_the_first_use_of_a_debug_build() {
+fn an_unvalidated_conflict_panics_at_the_first_use_in_a_debug_build() {
     for call in [first, second, agrees_with_the_first] {
         let result = catch_unwind(|| call(Ok(())));
         if cfg!(debug_assertions) {
@@ -190,7 +190,7 @@ mod agreeing {
 }
 
 #[test]
-fn equivalent_failure_conditions_are_no_conflict() {
+fn equivalent_failure_conditions_do_not_conflict() {
     for call in [
         agreeing::types,
         agreeing::types_in_another_order,
@@ -236,7 +236,7 @@ fn different_failure_conditions_under_one_name_conflict() {
     for part in [
         "circuit breaker `counted differently` counts different errors as failures: `failure_if = |_| false` at ",
         "`every error` at ",
-        "give both places the same `failure_if`",
+        "use the same `failure_if` in both places",
     ] {
         assert!(text.contains(part), "{text}");
     }
@@ -285,14 +285,14 @@ fn with_a_key() -> io::Result<()> {
 }
 
 #[test]
-fn bulkheads_and_rate_limits_conflict() {
+fn different_settings_of_a_bulkhead_or_rate_limit_conflict() {
     let conflicts = validate().unwrap_err();
     let texts: Vec<_> = conflicts.iter().map(ToString::to_string).collect();
     for (start, parts) in [
         ("bulkhead `disputed` is declared with different settings", ["`max_concurrent = 1` at", "max_wait = 1s` at"]),
         ("rate limit `disputed` is declared with different settings", ["max_keys = 10000` at", "max_keys = 2` at"]),
         ("rate limit `of two kinds` is declared", ["with a `key` at", "and without one at"]),
-        ("rate limit `without a limit` is declared at", ["registry.rs", "nowhere with one; add one there"]),
+        ("rate limit `without a limit` is declared at", ["registry.rs", "no other declaration gives any; add them"]),
     ] {
         let found: Vec<_> = texts.iter().filter(|text| text.starts_with(start)).collect();
         let [text] = found.as_slice() else { panic!("one `{start}`: {texts:#?}") };

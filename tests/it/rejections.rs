@@ -24,7 +24,7 @@ enum Failure {
     NotFound(&'static str),
 }
 
-/// Wraps the error, as another crate would.
+/// A wrapper of the error, as another crate would declare it.
 #[derive(Debug, thiserror::Error, Transient)]
 #[error("{context}: {source}")]
 #[transient(inherit)]
@@ -39,8 +39,8 @@ const fn busy() -> Outcome {
     Err(Failure::Busy)
 }
 
-// Each policy admits one call, which fails, and rejects all others: the breaker opens for longer than the delay, the limit is reached.
-// The only permit of the bulkhead is held by the test.
+// The breaker and the rate limit of each function admit one call, which fails, and reject all others: the breaker opens for longer than
+// the delay, and the limit is reached. The test holds the only permit of the bulkhead.
 
 #[retry(name = "rejected: breaker", max_attempts = 5, backoff = fixed(1s), jitter = none)]
 #[circuit_breaker(name = "rejects", failure_threshold = 1, recovery_timeout = 60s)]
@@ -95,15 +95,15 @@ fn new_events(events: &crate::CollectedEvents, from: &Cell<usize>) -> Vec<String
     rest.filter(|text| text.contains("attempt")).map(str::to_owned).collect()
 }
 
-/// Returns the calls of the retry that ended with a rejection, all its calls, and its retries.
+/// Returns the number of calls that ended with a rejection, of all calls, and of retries.
 fn counted(name: &str) -> (u64, u64, u64) {
     let retry = retries().into_iter().find(|retry| retry.name == name).expect("it is listed");
     (retry.rejected, retry.calls(), retry.retries)
 }
 
-const SCHEDULED: &str = "attempt 1 failed, the next in 1.000s";
-const REJECTED_FIRST: &str = "given up, attempt 1 was rejected";
-const REJECTED_SECOND: &str = "given up, attempt 2 was rejected";
+const SCHEDULED: &str = "attempt 1 failed; next attempt in 1.000s";
+const REJECTED_FIRST: &str = "ended, because attempt 1 was rejected";
+const REJECTED_SECOND: &str = "ended, because attempt 2 was rejected";
 
 #[tokio::test(start_paused = true)]
 async fn a_rejected_retry_emits_an_event_and_is_counted() {
@@ -136,7 +136,7 @@ async fn a_rejected_retry_emits_an_event_and_is_counted() {
     assert!(matches!(by_bulkhead_async().await, Err(Failure::Full(_))));
     assert_eq!((new_events(), counted("rejected: bulkhead, async")), (vec![REJECTED_FIRST.to_owned()], (1, 1, 0)));
 
-    // All of them reject by now.
+    // All of these policies reject every call by now.
     for inner in [by_breaker, by_limit, by_bulkhead] {
         around(inner).unwrap_err();
         assert_eq!(new_events(), [REJECTED_FIRST; 2], "the inner retry, then the outer one");
@@ -213,7 +213,7 @@ async fn poll() -> Result<bool, Failure> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rejection_ends_a_retry_by_value() {
+async fn a_rejection_ends_a_retry_with_a_condition_on_the_value() {
     assert!(matches!(poll().await, Err(Failure::Limited(_))));
     assert!(matches!(poll().await, Err(Failure::Limited(_))));
     assert_eq!(counted("rejected value"), (2, 2, 2));
@@ -291,7 +291,7 @@ fn a_sleep(script: &Script) -> Result<u32, crate::Failure> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retry_without_a_sleep_emits_no_event_and_is_neither_counted_nor_withdrawn() {
+async fn a_rejected_retry_without_a_sleep_emits_no_retry_event_and_is_neither_counted_nor_withdrawn() {
     let (clock, events, seen) = (FakeClock::beside_tokio(), crate::collect_events("retry `unslept: "), Cell::new(0));
     let _entered = clock.enter();
     let new_events = |part| {
@@ -300,13 +300,13 @@ async fn a_retry_without_a_sleep_emits_no_event_and_is_neither_counted_nor_withd
     };
     assert!(matches!(no_sleep(&Script::new("T")).await, Err(crate::Failure::Open(_))));
     assert_eq!(
-        (new_events("no sleep`: given up, attempt 2 was rejected"), counted("unslept: no sleep")),
+        (new_events("no sleep`: ended, because attempt 2 was rejected"), counted("unslept: no sleep")),
         (1, (1, 1, 0))
     );
     assert_eq!((EMPTY_BUDGET.denied(), breaker("rejects without a sleep").unwrap().snapshot().rejections), (0, 1));
     assert_eq!(a_sleep(&Script::new("TS")).unwrap(), 2);
     assert_eq!(
-        (new_events("a sleep`: attempt 1 failed, the next in 10.000s"), counted("unslept: a sleep")),
+        (new_events("a sleep`: attempt 1 failed; next attempt in 10.000s"), counted("unslept: a sleep")),
         (1, (0, 1, 1))
     );
     assert_eq!(clock.slept().len(), 1);

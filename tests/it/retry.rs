@@ -21,7 +21,7 @@ async fn in_task(script: &Script) -> Result<u32, Failure> {
 }
 
 #[tokio::test]
-async fn attempts_and_results() {
+async fn a_retry_ends_with_a_success_a_permanent_error_or_the_last_attempt() {
     static POLICY: RetryPolicy = RetryPolicy::new().max_attempts(4).backoff(Schedule::none());
     for (outcomes, calls, result) in [
         ("S", 1, Ok(1)),
@@ -53,7 +53,7 @@ fn with_defaults(script: &Script) -> Result<u32, Failure> {
 }
 
 #[tokio::test]
-async fn one_attempt_and_the_default_of_three() {
+async fn max_attempts_of_one_makes_one_attempt_and_the_default_makes_three() {
     let script = Script::new("T");
     assert_eq!(once(&script).await, Err(Failure::Transient(1)));
     let script = Script::new("T");
@@ -264,7 +264,7 @@ fn by_value_of_a_result(calls: &Cell<u32>) -> Result<u32, String> {
 }
 
 #[tokio::test]
-async fn conditions_select_what_is_retried() {
+async fn conditions_select_the_results_that_are_retried() {
     type Check = (&'static str, fn(&Cell<u32>), u32);
     let checks: [Check; 11] = [
         ("the type itself", |calls| by_own_type(calls).unwrap_err().discard(()), 3),
@@ -298,7 +298,7 @@ async fn conditions_select_what_is_retried() {
     assert_eq!(calls.get(), 5);
 }
 
-/// Lets the closures of a table consume any error in their last expression.
+/// A method by which the closures of a table discard an error of any type in their last expression.
 trait Discard {
     fn discard(self, _: ());
 }

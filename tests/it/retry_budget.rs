@@ -17,12 +17,13 @@ fn failure() -> io::Result<()> {
     Err(io::ErrorKind::TimedOut.into())
 }
 
-/// A policy with a budget of its own.
+/// Returns a policy and its own budget.
 fn policy(budget: RetryBudget) -> (RetryPolicy, &'static RetryBudget) {
     let budget: &'static RetryBudget = Box::leak(Box::new(budget));
     (RetryPolicy::new().max_attempts(5).backoff(Schedule::none()).budget(budget), budget)
 }
 
+/// Makes failing calls, and returns the number of attempts.
 fn calls(policy: &RetryPolicy, calls: u32) -> u32 {
     let made = Cell::new(0);
     for _ in 0..calls {
@@ -67,7 +68,7 @@ async fn retries_stay_below_a_third_of_all_traffic() {
         all += sent;
         retries += sent - made;
         assert!(retries * 3 <= all, "{retries} of {all} in second {second}");
-        // Also per second, except while deposits of the high load are left.
+        // The same holds per second, except while deposits of the high load remain.
         assert!((sent - made) * 3 <= sent || (19..=25).contains(&second), "{sent} for {made} in second {second}");
         advance(SECOND).await;
     }
@@ -110,7 +111,7 @@ fn attempts_per_call_in_outage(policy: &RetryPolicy, clock: &FakeClock, per_seco
 }
 
 #[test]
-fn the_first_outage_is_limited_whatever_came_before() {
+fn the_first_outage_is_limited_after_any_history() {
     type Before = fn(&RetryPolicy, &RetryBudget, &FakeClock);
     let before: [(&str, Before); 6] = [
         ("nothing", |_, _, _| {}),
@@ -146,7 +147,7 @@ fn the_first_outage_is_limited_whatever_came_before() {
 }
 
 #[test]
-fn repeated_outages_are_limited_alike() {
+fn each_of_several_outages_is_limited_like_the_first() {
     let (policy, _) = policy(RetryBudget::new());
     let clock = FakeClock::new();
     let _entered = clock.enter();
@@ -160,25 +161,27 @@ fn repeated_outages_are_limited_alike() {
 }
 
 #[test]
-fn the_reserve_grants_the_same_however_often_it_is_used() {
-    for (per_second, micros, asks, due) in [(10, 55, 200_000, 110), (1, 400, 100_000, 40), (300, 1, 10_000, 3)] {
+fn the_reserve_grants_the_same_number_of_retries_at_any_rate_of_calls() {
+    for (per_second, micros, failing_calls, expected) in
+        [(10, 55, 200_000, 110), (1, 400, 100_000, 40), (300, 1, 10_000, 3)]
+    {
         let (policy, budget) = policy(RetryBudget::new().ratio(0.0).reserve_per_second(per_second));
         let clock = FakeClock::new();
         let _entered = clock.enter();
         calls(&policy, 1_000);
         let before = budget.withdrawn();
         assert_eq!(before, 10 * u64::from(per_second), "the whole reserve");
-        for _ in 0..asks {
+        for _ in 0..failing_calls {
             clock.advance(Duration::from_micros(micros));
             calls(&policy, 1);
         }
-        assert_eq!(budget.withdrawn() - before, due, "{per_second} per second, used every {micros} us");
+        assert_eq!(budget.withdrawn() - before, expected, "{per_second} per second, used every {micros} us");
     }
 }
 
 #[test]
 fn fractions_of_a_retry_accumulate() {
-    // At any rate of calls: fractions of a retry do not expire.
+    // This holds at any rate of calls, since fractions of a retry do not expire.
     for every in [Duration::ZERO, Duration::from_micros(400), Duration::from_millis(50), SECOND] {
         let (policy, budget) = policy(RetryBudget::new().ratio(0.000_4).reserve_per_second(0));
         let clock = FakeClock::new();

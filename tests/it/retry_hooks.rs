@@ -139,37 +139,37 @@ fn named() -> Option<()> {
 async fn retries_emit_events() {
     let log = crate::collect_events("emits");
     let (log, seen_before) = (&log, Cell::new(0));
-    let hook_calls = || {
+    let new_events = || {
         let texts: Vec<_> = log.texts().iter().map(|text| text.replace("it::retry_hooks::", "")).collect();
         texts[seen_before.replace(texts.len())..].to_vec()
     };
     emits_events(0, &mut 0).await.unwrap();
-    assert_eq!(hook_calls().len(), 0, "a first success emits nothing");
+    assert_eq!(new_events().len(), 0, "a first success emits nothing");
     emits_events(2, &mut 0).await.unwrap();
     assert_eq!(
-        hook_calls(),
+        new_events(),
         [
-            "retry `emits_events`: attempt 1 failed, the next in 1.000s",
-            "retry `emits_events`: attempt 2 failed, the next in 1.000s",
+            "retry `emits_events`: attempt 1 failed; next attempt in 1.000s",
+            "retry `emits_events`: attempt 2 failed; next attempt in 1.000s",
             "retry `emits_events`: attempt 3 succeeded",
         ]
     );
     emits_events(9, &mut 0).await.unwrap_err();
-    assert_eq!(hook_calls()[2..], ["retry `emits_events`: given up after attempt 3"]);
+    assert_eq!(new_events()[2..], ["retry `emits_events`: exhausted after attempt 3"]);
     assert!(named().is_none());
-    assert_eq!(hook_calls(), ["retry `emits events, named`: denied by the budget after attempt 1"]);
+    assert_eq!(new_events(), ["retry `emits events, named`: budget exhausted after attempt 1"]);
 
     let policy =
         RetryPolicy::new().name("emits events, in time").max_elapsed(SECOND).backoff(Schedule::fixed(2 * SECOND));
     policy.jitter(steadfast::Jitter::none()).run(|| Err::<(), _>(Failure::Transient(1))).unwrap_err();
-    assert_eq!(hook_calls(), ["retry `emits events, in time`: given up after attempt 1"]);
+    assert_eq!(new_events(), ["retry `emits events, in time`: exhausted after attempt 1"]);
     let mut calls = 0;
     let twice = || {
         calls += 1;
         if calls < 2 { Err(Failure::Transient(1)) } else { Ok(()) }
     };
     policy.backoff(Schedule::none()).run(twice).unwrap();
-    assert_eq!(hook_calls()[1], "retry `emits events, in time`: attempt 2 succeeded");
+    assert_eq!(new_events()[1], "retry `emits events, in time`: attempt 2 succeeded");
 }
 
 #[retry(max_attempts = 9, backoff = none, retry_if = |_, attempt| attempt < 4)]

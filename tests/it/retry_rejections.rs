@@ -1,4 +1,4 @@
-//! A rejection by an open circuit ends a retry, whatever the error type and the condition.
+//! A rejection by an open circuit ends a retry, with any error type and any condition.
 
 use std::{error::Error, io, time::Duration};
 
@@ -21,7 +21,7 @@ fn rejections(breaker: &CircuitBreaker) -> u64 {
     breaker.snapshot().rejections
 }
 
-/// Not a `std::error::Error`; keeps the rejection.
+/// An error that keeps the rejection, but does not implement `std::error::Error`.
 #[derive(Debug)]
 enum Opaque {
     Open(#[allow(dead_code)] CircuitOpen),
@@ -34,7 +34,7 @@ impl From<CircuitOpen> for Opaque {
     }
 }
 
-/// Discards the rejection.
+/// An error that discards the rejection.
 #[derive(Debug)]
 struct Discarding;
 
@@ -44,7 +44,7 @@ impl From<CircuitOpen> for Discarding {
     }
 }
 
-/// Keeps the rejection, but not among its sources.
+/// An error that keeps the rejection, but does not return it as its source.
 #[derive(Debug, thiserror::Error)]
 #[error("unavailable: {0}")]
 struct NotASource(CircuitOpen);
@@ -55,7 +55,7 @@ impl From<CircuitOpen> for NotASource {
     }
 }
 
-/// Declares a rejection transient.
+/// An error that declares a rejection transient.
 #[derive(Debug, thiserror::Error, Transient)]
 enum DeclaredTransient {
     #[error("open")]
@@ -230,7 +230,7 @@ async fn a_rejection_is_recognised_after_a_yield() {
         tokio::task::yield_now().await;
         result
     };
-    // Rejections that another task on the thread receives in between are not counted as this call's.
+    // Rejections that another future receives in between are not attributed to this call.
     let other = async || {
         for _ in 0..3 {
             _ = breaker.try_acquire();

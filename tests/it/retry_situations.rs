@@ -1,4 +1,4 @@
-//! Correctness of retries, as a numbered table of situations that users of other libraries have met. Time is a fake clock.
+//! Numbered situations that users of retries in other libraries have met, under a fake clock.
 
 use std::{
     cell::Cell,
@@ -33,7 +33,7 @@ fn timed_out() -> io::Error {
     io::ErrorKind::TimedOut.into()
 }
 
-/// Runs a policy on a function that always fails; returns the number of calls and the sleeps.
+/// Runs a policy on a function that always fails, and returns the number of calls and the sleeps.
 fn run(policy: &RetryPolicy, hint: Option<Duration>) -> (u32, Vec<Duration>) {
     let (clock, calls) = (FakeClock::new(), Script::always(move || busy(hint)));
     let _entered = clock.enter();
@@ -42,13 +42,13 @@ fn run(policy: &RetryPolicy, hint: Option<Duration>) -> (u32, Vec<Duration>) {
 }
 
 #[test]
-fn s21_one_attempt_is_one_call() {
+fn s21_max_attempts_of_one_makes_one_call() {
     assert_eq!(run(&PLAIN.max_attempts(1), None), (1, vec![]));
     assert_eq!(run(&PLAIN.max_attempts(1), Some(seconds(1))), (1, vec![]));
 }
 
 #[test]
-fn s22_delays_of_an_exponential_backoff() {
+fn s22_delays_grow_exponentially_up_to_the_maximum() {
     let policy = PLAIN.max_attempts(9).backoff(Schedule::exponential(seconds(1), 2.0, seconds(40)));
     let expected: Vec<_> = [1, 2, 4, 8, 16, 32, 40, 40].map(seconds).into();
     assert_eq!(run(&policy, None), (9, expected.clone()));
@@ -70,7 +70,7 @@ fn distance(mut delays: Vec<Duration>, low: Duration, high: Duration) -> f64 {
 }
 
 #[test]
-fn s23_jitter_is_uniform_and_the_cap_holds() {
+fn s23_jitter_is_uniform_and_never_exceeds_the_maximum() {
     let base = seconds(8);
     let _seeded = seed_jitter(23);
     for (jitter, low, high) in [
@@ -113,7 +113,7 @@ fn s24_no_sleep_begins_that_would_end_after_max_elapsed() {
         (5, vec![seconds(10); 4]),
         "a sleep that ends exactly at max_elapsed is allowed"
     );
-    // The time of the attempts counts, too.
+    // The time that attempts take counts as well.
     let (clock, calls) = (FakeClock::new(), Cell::new(0));
     let _entered = clock.enter();
     let slow = || {
@@ -255,9 +255,9 @@ fn s30_nested_retries_multiply_and_emit_an_event() {
     outer(&calls).unwrap_err();
     outer(&calls).unwrap_err();
     assert_eq!(calls.calls(), 2 * 3 * 3);
-    let events: Vec<_> = collected.texts().into_iter().filter(|text| text.contains("within")).collect();
+    let events: Vec<_> = collected.texts().into_iter().filter(|text| text.contains("runs inside")).collect();
     let [event] = events.as_slice() else { panic!("one event: {events:?}") };
-    assert!(event.contains("::inner` retries within retry `") && event.contains("::outer`"), "{event}");
+    assert!(event.contains("::inner` runs inside retry `") && event.contains("::outer`"), "{event}");
 }
 
 #[test]

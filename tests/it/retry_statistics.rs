@@ -81,7 +81,7 @@ fn counted_by_threads(calls: &Calls) -> io::Result<()> {
 }
 
 #[test]
-fn threads_count_exactly() {
+fn concurrent_calls_are_counted_exactly() {
     let calls = failing_then_ok(0, io::ErrorKind::TimedOut);
     thread::scope(|scope| {
         for _ in 0..8 {
@@ -93,7 +93,7 @@ fn threads_count_exactly() {
     assert!(names.is_sorted(), "{names:?}");
 }
 
-/// Returns the counts of calls without an outcome, and of their attempts: cancelled, panicked, attempts, retries.
+/// Returns the numbers of cancelled calls, of calls that panicked, of attempts, and of retries.
 fn unfinished(name: &str) -> (u64, u64, u64, u64) {
     let retry = counted(name);
     assert_eq!(retry.calls(), retry.cancelled + retry.panicked + retry.failures() + retry.first_try_successes);
@@ -104,7 +104,7 @@ fn timed_out() -> io::Result<()> {
     Err(io::ErrorKind::TimedOut.into())
 }
 
-/// Polls a future once and drops it, which must be pending.
+/// Polls a future once, checks that it is pending, and drops it.
 async fn poll_once<F: Future>(future: F) {
     let mut future = pin!(future);
     let poll = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;

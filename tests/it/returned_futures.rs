@@ -72,7 +72,7 @@ fn boxed_after_sync_work(
     Box::pin(async move { server.call() })
 }
 
-/// A type alias hides the boxed future; the macro recognises its name and takes its last parameter as the output.
+/// An alias of the boxed future. The macro recognises the name of the alias, and takes its last parameter as the output.
 type BoxFuture<'a, T> = Boxed<'a, T>;
 
 #[retry(max_attempts = 4, backoff = none)]
@@ -116,7 +116,7 @@ impl Client {
     }
 }
 
-/// Takes its argument by value.
+/// Drops its argument.
 fn take<T>(_: T) {}
 
 #[async_trait::async_trait]

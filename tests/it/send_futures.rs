@@ -1,4 +1,4 @@
-//! Futures of annotated functions are `Send` where the plain ones are: arguments must be `Send`, but not `Sync`.
+//! The future of an annotated function is `Send` if that of the plain function is: arguments must be `Send`, but not `Sync`.
 //!
 //! A failure of these tests is a compile error.
 
@@ -9,7 +9,7 @@ use std::{cell::Cell, future::Future, io, pin::Pin};
 use steadfast::{bulkhead, circuit_breaker, fallback, rate_limit, retry, timeout};
 use tokio::task::yield_now;
 
-/// `Send`, but neither `Sync` nor `Clone`.
+/// A type that is `Send`, but neither `Sync` nor `Clone`.
 #[derive(Default)]
 struct Request {
     body: Cell<u8>,

@@ -1,4 +1,4 @@
-//! The layers of settings: declared in code, file, environment, live.
+//! The layers of settings: declared in code, from a file, from the environment, and set at run time.
 
 use std::{
     io,
@@ -88,7 +88,7 @@ fn each_option_comes_from_the_highest_layer_that_sets_it() {
     assert_eq!(
         config(),
         DECLARED.failure_threshold(20).ramp_up(seconds(5)),
-        "the environment wins even if the file is applied later"
+        "the environment takes precedence even if the file is applied later"
     );
     vars(&[("BREAKER_LAYER_MERGED_HALF_OPEN_MAX_CALLS", "9")]).unwrap();
     assert_eq!(config(), DECLARED.failure_threshold(11).ramp_up(seconds(5)).half_open_max_calls(9));
@@ -183,7 +183,7 @@ fn a_layer_that_conflicts_with_another_is_not_applied() {
         (windowed, 3),
         "nothing changed"
     );
-    // The file's layer is the previous one, too.
+    // The file's layer was not replaced either.
     vars(&[]).unwrap();
     assert_eq!(find("layer_merged").config(), DECLARED.window(Window::calls(100)));
 }
@@ -345,10 +345,10 @@ fn settings_have_the_limits_of_the_attributes() {
     for (text, expected) in [
         ("[retry.layer_retry]\nmax_elapsed = \"0s\"", "`max_elapsed` must be longer than 0"),
         ("[retry.layer_retry]\nmax_attempts = 0", "`max_attempts` must be at least 1"),
-        ("[retry.layer_retry]\nbackoff = \"none\"\njitter = \"full\"", "jitter: means nothing with this backoff"),
+        ("[retry.layer_retry]\nbackoff = \"none\"\njitter = \"full\"", "jitter: has no effect with this backoff"),
         (
             "[retry.layer_retry]\nbackoff = \"decorrelated\"\njitter = \"equal\"",
-            "jitter: means nothing with this backoff",
+            "jitter: has no effect with this backoff",
         ),
         ("[retry.layer_retry]\nbackoff = \"exponential(factor = 0.5)\"", "`factor` must be"),
         ("[retry.layer_retry]\nbackoff = \"fixed(1s, 2s)\"", "write it as `fixed(1s)`"),
@@ -370,7 +370,7 @@ fn settings_have_the_limits_of_the_attributes() {
 fn a_cause_is_printed_once() {
     let _lock = lock_layers();
     let error = configure_from_file("/nowhere/at/all.toml").unwrap_err();
-    assert!(error.to_string().starts_with("/nowhere/at/all.toml: can't be read: "), "{error}");
+    assert!(error.to_string().starts_with("/nowhere/at/all.toml: cannot be read: "), "{error}");
     let cause = std::error::Error::source(&error).unwrap().to_string();
     let chain = format!("{error}: {cause}");
     assert_eq!(chain.matches(&cause).count(), 1, "{chain}");

@@ -85,7 +85,7 @@ mod ambiguous {
     }
 }
 
-/// Locks out other tests that apply settings, and clears the file and environment layers.
+/// Blocks other tests that apply settings until the guard is dropped, and clears the file and environment layers.
 pub(crate) fn lock_layers() -> MutexGuard<'static, ()> {
     static LAYERS: Mutex<()> = Mutex::new(());
     let guard = LAYERS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -103,7 +103,7 @@ fn failure() -> io::Result<()> {
 }
 
 #[test]
-fn every_option_is_set() {
+fn every_option_can_be_set() {
     let _lock = lock_layers();
     for (settings, expected) in [
         (
@@ -193,45 +193,42 @@ fn an_issue_names_the_place_and_the_remedy() {
             "failure_threshold = 0",
             "failure_threshold: `0` is out of range: `failure_threshold` must be at least 1: with 0 the circuit would open before any call",
         ),
-        ("failure_threshold = -1", "failure_threshold: `-1` is no whole number such as `10`"),
-        ("failure_threshold = 99999999999", "failure_threshold: `99999999999` is no whole number such as `10`"),
-        (
-            "failure_threshold = [1]",
-            "failure_threshold: has a value that is neither a number nor `true` or `false`, nor a text in quotes",
-        ),
+        ("failure_threshold = -1", "failure_threshold: `-1` is not a whole number, such as `10`"),
+        ("failure_threshold = 99999999999", "failure_threshold: `99999999999` is not a whole number, such as `10`"),
+        ("failure_threshold = [1]", "failure_threshold: must be a number, `true`, `false`, or a quoted string"),
         ("failure_rate = 0.5", "failure_rate: needs a window: `window = \"calls(100)\"` or `window = \"time(60s)\"`"),
         (
             "window = \"calls(100)\"\nfailure_rate = 50",
             "failure_rate: `50` is out of range: `failure_rate` must be above 0.0 and at most 1.0; 0.5 is half of the calls",
         ),
-        ("window = \"calls(100)\"\nfailure_rate = nan", "failure_rate: `nan` is no number such as `0.5`"),
-        (
-            "window = \"calls(5)\"\nmin_calls = 6",
-            "min_calls: must not be above the 5 calls of the window: it would never be reached",
-        ),
+        ("window = \"calls(100)\"\nfailure_rate = nan", "failure_rate: `nan` is not a number, such as `0.5`"),
+        ("window = \"calls(5)\"\nmin_calls = 6", "min_calls: must be at most 5, the number of calls in the window"),
         (
             "window = \"calls(100)\"\nfailure_threshold = 3",
-            "failure_threshold: counts failures in a row, but with a window their share decides: use `failure_rate`, or set `window = \"none\"`",
+            "failure_threshold: counts failures in a row, which a window replaces: use `failure_rate`, or set `window = \"none\"`",
         ),
         (
             "window = \"calls(100)\"\nslow_call_rate = 0.5",
-            "slow_call_rate: needs to know which calls are slow: `slow_call = \"2s\"`",
+            "slow_call_rate: needs a definition of slow calls: `slow_call = \"2s\"`",
         ),
-        ("window = 100\nfailure_rate = 0.5", "window: `100` is no window: write `calls(100)`, `time(60s)` or `none`"),
+        (
+            "window = 100\nfailure_rate = 0.5",
+            "window: `100` is not a window: write `calls(100)`, `time(60s)` or `none`",
+        ),
         ("window = \"calls(0)\"", "window: `calls(0)` is out of range: a window must hold at least 1 call"),
         ("window = \"time(60)\"", "window: a duration needs a unit: `60ms`, `60s`, `60m` or `60h`"),
         ("recovery_timeout = 30", "recovery_timeout: a duration needs a unit: `30ms`, `30s`, `30m` or `30h`"),
         (
             "recovery_timeout = \"soon\"",
-            "recovery_timeout: `soon` is no duration such as `100ms`, `2s`, `1.5m` or `1h`",
+            "recovery_timeout: `soon` is not a duration, such as `100ms`, `2s`, `1.5m` or `1h`",
         ),
         (
             "recovery_timeout = \"0s\"",
-            "recovery_timeout: `0s` is out of range: `recovery_timeout` must be longer than zero: an open circuit has to rest",
+            "recovery_timeout: `0s` is out of range: `recovery_timeout` must be longer than zero: the circuit would never stay open",
         ),
         (
             "recovery_timeout = \"linear(base = 1s)\"",
-            "recovery_timeout: `linear(base = 1s)` is no recovery timeout: write `30s` or `exponential(base = 30s, factor = 2, max = 5m)`",
+            "recovery_timeout: `linear(base = 1s)` is not a recovery timeout: write `30s` or `exponential(base = 30s, factor = 2, max = 5m)`",
         ),
         (
             "recovery_timeout = \"exponential(bas = 1s)\"",
@@ -245,14 +242,14 @@ fn an_issue_names_the_place_and_the_remedy() {
             "half_open_max_calls = 256",
             "half_open_max_calls: `256` is out of range: `half_open_max_calls` must be at most 255: more is load, not a trial",
         ),
-        ("observe_only = \"yes\"", "observe_only: `yes` is neither `true` nor `false`"),
+        ("observe_only = \"yes\"", "observe_only: `yes` is not `true` or `false`"),
         (
             "preset = \"critcal\"",
             "preset: unknown preset, did you mean `critical`? there are `critical`, `non_critical`, `flaky_api`, `database`",
         ),
         (
             "recovery_timeout = \"a text that is much, much longer than anybody would want to read in a log\"",
-            "recovery_timeout: `a text that is much, much longer than anybody would want to ...` is no duration such as `100ms`, `2s`, `1.5m` or `1h`",
+            "recovery_timeout: `a text that is much, much longer than anybody would want to ...` is not a duration, such as `100ms`, `2s`, `1.5m` or `1h`",
         ),
     ] {
         let text = format!("[breaker.outside_unchanged]\n# a comment\n{setting}");
@@ -272,7 +269,7 @@ fn all_issues_are_reported_and_nothing_is_applied() {
          [braker.a]\nx = 1\n[breaker.outside_unchaned]\nfailure_threshold = 1\n",
     )
     .unwrap_err();
-    let lines: Vec<_> = error.issues().iter().map(|mistake| (mistake.place.as_str(), mistake.key.as_str())).collect();
+    let lines: Vec<_> = error.issues().iter().map(|issue| (issue.place.as_str(), issue.key.as_str())).collect();
     assert_eq!(
         lines,
         [
@@ -324,7 +321,7 @@ async fn retries_are_configured_by_name() {
     for (text, expected) in [
         (
             unlimited,
-            "line 2, column 1: retry.outside_retry.max_attempts: `unlimited` would retry for ever: add a limit of time, such as `max_elapsed = \"30s\"`",
+            "line 2, column 1: retry.outside_retry.max_attempts: `unlimited` would retry forever: add a time limit, such as `max_elapsed = \"30s\"`",
         ),
         (
             "[retry.outside_retry]\nmax_attempts = 0",
@@ -382,10 +379,14 @@ fn environment_variables_configure_breakers() {
     assert_eq!(find("outside_vars").config(), expected);
     assert_eq!(find("outside_vars_longer").config(), BreakerConfig::new().failure_threshold(11));
     for (variable, value, expected) in [
-        ("OUTSIDE_VARS_FAILURE_THRESHOLD", "many", "`many` is no whole number such as `10`"),
+        ("OUTSIDE_VARS_FAILURE_THRESHOLD", "many", "`many` is not a whole number, such as `10`"),
         ("OUTSIDE_VARS_TRESHOLD", "5", "unknown option; there are `preset`, "),
         ("OUTSIDE_VRS_FAILURE_THRESHOLD", "5", "does not name a breaker: unknown breaker"),
-        ("OUTSIDE_SAME_RAMP_UP", "5s", "may mean breaker `outside same` or breaker `outside-same`: set them by a file"),
+        (
+            "OUTSIDE_SAME_RAMP_UP",
+            "5s",
+            "is ambiguous between breaker `outside same` and breaker `outside-same`: set both in a file",
+        ),
     ] {
         let variable = format!("STEADFAST_BREAKER_{variable}");
         let all = [(variable.as_str(), value), ("STEADFAST_BREAKER_OUTSIDE_VARS_LONGER_FAILURE_THRESHOLD", "99")];
@@ -509,7 +510,7 @@ fn an_issue_in_a_file_names_the_file() {
     let _lock = lock_layers();
     let path = std::env::temp_dir().join(format!("steadfast-{}.toml", process::id()));
     let missing = configure_from_file(&path).unwrap_err();
-    assert!(missing.to_string().starts_with(&format!("{}: can't be read: ", path.display())), "{missing}");
+    assert!(missing.to_string().starts_with(&format!("{}: cannot be read: ", path.display())), "{missing}");
     assert!(missing.source().unwrap().downcast_ref::<io::Error>().is_some());
     fs::write(&path, "[breaker.outside_file]\nfailure_threshold = 9\nramp_up = true").unwrap();
     let error = configure_from_file(&path).unwrap_err();

@@ -21,7 +21,7 @@ use tokio::task::yield_now;
 
 use crate::{Failure, Script};
 
-/// Not `Clone`; can only be borrowed.
+/// A type that does not implement `Clone`, so that attempts can only borrow it.
 #[derive(Debug, Default)]
 struct Socket(#[expect(dead_code, reason = "shown by `Debug`")] AtomicU32);
 
@@ -271,7 +271,7 @@ signatures!(breaker_over_retry:
 );
 
 #[tokio::test]
-async fn every_signature_runs_as_often_as_expected() {
+async fn a_function_with_any_signature_runs_as_often_as_its_attributes_require() {
     for (stack, seen, calls, succeeds) in [
         ("#[retry]", retried::run().await, 3, true),
         ("#[circuit_breaker]", behind_breaker::run().await, 1, false),

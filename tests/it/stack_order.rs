@@ -70,7 +70,7 @@ fn by_path(script: &Script) -> Result<u32, Failure> {
 }
 
 #[test]
-fn siblings_are_recognised_by_their_last_path_segment_and_through_cfg_attr() {
+fn attributes_of_a_stack_are_recognised_by_their_last_path_segment_and_through_cfg_attr() {
     let script = Script::new("T");
     assert_eq!(by_path(&script), Err(Failure::Transient(2)));
     assert_eq!(breaker("by path").unwrap().snapshot().failures, 2);
@@ -235,13 +235,13 @@ async fn failure_if_selects_failures() {
     by_type("other").unwrap_err();
     by_type("").unwrap();
     let snapshot = breaker("failures by type").unwrap().snapshot();
-    assert_eq!((snapshot.successes, snapshot.failures, snapshot.neutral), (1, 0, 1));
+    assert_eq!((snapshot.successes, snapshot.failures, snapshot.ignored), (1, 0, 1));
     by_type("io").unwrap_err();
     assert_eq!(breaker("failures by type").unwrap().state(), BreakerState::Open);
     assert!(by_type("").unwrap_err().is::<CircuitOpen>());
 
     by_predicate(io::ErrorKind::NotFound).await.unwrap_err();
-    assert_eq!(breaker("failures by predicate").unwrap().snapshot().neutral, 1);
+    assert_eq!(breaker("failures by predicate").unwrap().snapshot().ignored, 1);
     by_predicate(io::ErrorKind::TimedOut).await.unwrap_err();
     assert_eq!(breaker("failures by predicate").unwrap().state(), BreakerState::Open);
 }
@@ -252,7 +252,7 @@ fn find(found: Option<u8>) -> Option<u8> {
 }
 
 #[test]
-fn an_option_is_rejected_with_none() {
+fn a_rejected_call_that_returns_an_option_returns_none() {
     assert_eq!(find(Some(1)), Some(1));
     assert_eq!((find(None), find(None)), (None, None));
     assert_eq!(find(Some(1)), None);
@@ -281,14 +281,14 @@ async fn a_panic_is_a_failure_and_a_drop_is_not() {
 
     let dropped = breaker("dropped").unwrap();
     assert!(tokio::time::timeout(Duration::from_secs(1), hangs(true)).await.is_err());
-    assert_eq!((dropped.state(), dropped.snapshot().neutral), (BreakerState::Closed, 1));
+    assert_eq!((dropped.state(), dropped.snapshot().ignored), (BreakerState::Closed, 1));
     hangs(false).await.unwrap_err();
     for _ in 0..3 {
         advance(Duration::from_secs(30)).await;
         assert!(tokio::time::timeout(Duration::from_secs(1), hangs(true)).await.is_err());
         assert_eq!(dropped.state(), BreakerState::HalfOpen);
     }
-    assert_eq!(dropped.snapshot().neutral, 4);
+    assert_eq!(dropped.snapshot().ignored, 4);
 }
 
 struct Store {
@@ -380,7 +380,7 @@ async fn both(script: &Script) -> Result<u32, Failure> {
 fn futures_stay_small() {
     let script = Script::new("S");
     let bare = size_of_val(&plain(&script));
-    // The span of an attempt, since the feature `tracing` is on here.
+    // The future includes the span of an attempt, since the feature `tracing` is enabled in these tests.
     let span = size_of::<Option<Box<()>>>();
     for (name, size, most) in [
         ("retry", size_of_val(&retried(&script)), 64 + span),

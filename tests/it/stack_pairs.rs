@@ -1,6 +1,6 @@
-//! Every two attributes in both orders: which of them sees the effects of the other.
+//! Each pair of attributes in both orders: the effect of the inner attribute on the outer one.
 //!
-//! Each pair is on the same function, which fails, succeeds, or hangs.
+//! Each pair annotates the same function, which fails, succeeds, or hangs.
 
 use std::{cell::RefCell, future::pending, time::Duration};
 
@@ -28,7 +28,7 @@ enum Failure {
     Open(#[from] CircuitOpen),
 }
 
-/// The outcomes of a function's calls, a letter each: `F`ails, `S`ucceeds, `H`angs; the last repeats. Records the calls made.
+/// The outcomes of a function's calls, one letter for each: `F`ails, `S`ucceeds, `H`angs. The last one repeats. Records the calls made.
 struct Script {
     letters: &'static str,
     made: RefCell<String>,
@@ -64,7 +64,7 @@ const fn instead(_: &Script) -> Result<char, Failure> {
     Ok('I')
 }
 
-/// The letter of a result: `S` and `I` for values; `f`, `t`, `l`, `b`, `o` for each of the errors.
+/// Returns the letter of a result: `S` and `I` for values; `f`, `t`, `l`, `b`, `o` for the errors.
 fn letter(result: &Result<char, Failure>) -> char {
     match result {
         Ok(letter) => *letter,
@@ -120,7 +120,7 @@ pairs! {
     bulkhead_limit: [bulkhead(name = "pairs 24", max_concurrent = 1)] [rate_limit(name = "pairs 24", limit = 1, per = 60s)];
 }
 
-/// Calls a function several times in sequence; returns the letters of the results, those of the calls made, and the elapsed seconds.
+/// Calls a function several times in sequence, and returns the letters of the results, those of the calls made, and the elapsed seconds.
 macro_rules! calls {
     ($function:ident, $letters:literal, $times:literal) => {{
         let (script, start, mut results) = (Script::new($letters), Instant::now(), String::new());
@@ -137,11 +137,11 @@ fn assert_calls((got, calls, took): (String, String, f64), results: &str, made: 
 }
 
 #[tokio::test(start_paused = true)]
-async fn retry_with_each_other_attribute() {
+async fn a_retry_combines_with_each_other_attribute() {
     assert_calls(calls!(retry_breaker, "F", 2), "oo", "FF", 1.0);
     assert_calls(calls!(breaker_retry, "F", 3), "ffo", "FFFFFF", 4.0);
     assert_calls(calls!(retry_timeout, "HHS", 1), "S", "HHS", 6.0);
-    // A third sleep would end past the timeout; an attempt that hangs is cut short by it.
+    // A third sleep would end past the timeout; an attempt that hangs is ended by the timeout.
     assert_calls(calls!(timeout_retry, "F", 1), "f", "FFF", 2.0);
     assert_calls(calls!(timeout_retry, "FFH", 1), "t", "FFH", 2.5);
     assert_calls(calls!(retry_fallback, "F", 1), "I", "F", 0.0);
@@ -151,19 +151,19 @@ async fn retry_with_each_other_attribute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn breaker_with_each_other_attribute() {
+async fn a_breaker_combines_with_each_other_attribute() {
     assert_calls(calls!(breaker_timeout, "H", 3), "tto", "HH", 4.0);
     assert_calls(calls!(timeout_breaker, "H", 3), "ttt", "HHH", 6.0);
     assert_calls(calls!(breaker_fallback, "F", 3), "III", "FFF", 0.0);
     assert_calls(calls!(fallback_breaker, "F", 3), "III", "FF", 0.0);
     assert_calls(calls!(breaker_limit, "SSF", 5), "SSlll", "SS", 0.0);
     assert_calls(calls!(limit_breaker, "F", 6), "ffooll", "FF", 0.0);
-    let ignored = |name| breaker(name).unwrap().snapshot().neutral;
+    let ignored = |name| breaker(name).unwrap().snapshot().ignored;
     assert_eq!([ignored("pairs 8"), ignored("pairs 11"), ignored("pairs 12")], [3, 3, 0]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn timeout_fallback_and_rate_limit_with_each_other() {
+async fn timeouts_fallbacks_and_rate_limits_combine_with_each_other() {
     assert_calls(calls!(timeout_fallback, "H", 1), "t", "H", 2.0);
     assert_calls(calls!(fallback_timeout, "H", 1), "I", "H", 2.0);
     assert_calls(calls!(timeout_limit, "S", 2), "St", "S", 2.0);
@@ -188,21 +188,21 @@ macro_rules! two_at_once {
 }
 
 #[tokio::test(start_paused = true)]
-async fn bulkhead_with_each_other_attribute() {
+async fn a_bulkhead_combines_with_each_other_attribute() {
     // Retry outside: the permit is free during the sleep. Bulkhead outside: the permit is held.
     assert_calls(two_at_once!(retry_bulkhead, "FSS"), "SS", "FSS", 1.0);
     assert_calls(two_at_once!(bulkhead_retry, "FSS"), "Sb", "FS", 1.0);
-    // The first call hangs. The second is rejected, which opens no circuit.
+    // The first call hangs. The second is rejected, which does not open the circuit.
     assert_calls(two_at_once!(breaker_bulkhead, "H"), "--", "H", 100.0);
-    assert_eq!(breaker("pairs 13").unwrap().snapshot().neutral, 2);
+    assert_eq!(breaker("pairs 13").unwrap().snapshot().ignored, 2);
     assert_calls(two_at_once!(bulkhead_breaker, "H"), "--", "H", 100.0);
-    assert_eq!(breaker("pairs 14").unwrap().snapshot().neutral, 1);
-    // Timeout outside: it also ends the second call's wait. Bulkhead outside: the timeout starts once admitted.
+    assert_eq!(breaker("pairs 14").unwrap().snapshot().ignored, 1);
+    // Timeout outside: the timeout includes the second call's wait. Bulkhead outside: the timeout starts after the wait.
     assert_calls(two_at_once!(timeout_bulkhead, "H"), "tt", "HH", 2.5);
     assert_calls(two_at_once!(bulkhead_timeout, "H"), "tt", "HH", 4.0);
     assert_calls(two_at_once!(fallback_bulkhead, "H"), "--", "H", 100.0);
     assert_calls(two_at_once!(bulkhead_fallback, "F"), "II", "FF", 0.5);
-    // Rate limit outside: a call rejected by the bulkhead uses up the limit. Bulkhead outside: it does not.
+    // Rate limit outside: a call rejected by the bulkhead uses up the limit. Bulkhead outside: such a call does not.
     let full = bulkhead("pairs 23").unwrap().try_acquire().unwrap();
     assert_calls(calls!(limit_bulkhead, "S", 2), "bl", "", 0.0);
     drop(full);

@@ -79,7 +79,7 @@ fn a_cancellation_token_ends_the_sleep_of_a_thread_at_once() {
         service.shutdown.cancel();
         call.join().unwrap().unwrap_err();
     });
-    assert_eq!(service.calls(), 1, "the sleep of an hour was ended");
+    assert_eq!(service.calls(), 1, "the stop ended the sleep of an hour");
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn a_stop_wakes_all_waiting_threads() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_wakes_all_waiting_tasks_and_no_aborted_ones() {
+async fn a_stop_wakes_all_waiting_tasks_after_others_were_aborted() {
     let (signal, start) = (Arc::new(StopSignal::new()), Instant::now());
     let waiting: Vec<_> = (0..100)
         .map(|_| {
@@ -116,7 +116,6 @@ async fn a_stop_wakes_all_waiting_tasks_and_no_aborted_ones() {
         })
         .collect();
     tokio::time::sleep(SECOND).await;
-    // Tasks that have been aborted are not woken.
     let (aborted, waiting): (Vec<_>, Vec<_>) = waiting.into_iter().enumerate().partition(|(index, _)| index % 2 == 0);
     for (_, task) in aborted {
         task.abort();
@@ -188,7 +187,7 @@ enum Failure {
     Failed,
 }
 
-/// A bulkhead without a free permit, whose calls wait.
+/// Returns a bulkhead without a free permit, whose calls wait.
 fn full(name: &'static str) -> &'static Bulkhead {
     let config = BulkheadConfig::new().max_concurrent(1).max_wait(LONG);
     let bulkhead: &'static Bulkhead = Box::leak(Box::new(Bulkhead::new(name, config)));
@@ -343,7 +342,7 @@ fn a_stop_ends_the_waits_of_threads_inside_an_attempt() {
         let waiting = [
             scope.spawn(|| waits_on_a_thread(&stop, bulkhead)),
             scope.spawn(|| waits_in_a_stack_on_a_thread(&stop)),
-            // Through an inner retry with its own signal.
+            // The signal of the outer retry ends the wait inside an inner retry that has its own signal.
             scope.spawn(|| {
                 let policy = RetryPolicy::new().backoff(Schedule::none());
                 policy.stop_on(&stop).run(|| waits_on_a_thread(&StopSignal::new(), bulkhead))
@@ -369,7 +368,7 @@ fn a_stop_ends_the_waits_of_threads_inside_an_attempt() {
     assert_eq!((plain.calls(), hooked.calls()), (1, 1));
 }
 
-/// A rate limit that is reached, whose calls wait.
+/// Returns a rate limit that is reached, whose calls wait.
 fn exhausted(name: &'static str) -> &'static RateLimit {
     let config = RateLimitConfig::new(1, LONG).max_wait(10 * LONG);
     let limit: &'static RateLimit = Box::leak(Box::new(RateLimit::new(name, config)));

@@ -1,4 +1,4 @@
-//! Timeouts: of one attempt, of all attempts together, and at every position in a stack.
+//! Timeouts of one attempt, of all attempts together, and at every position in a stack.
 
 use std::{
     cell::Cell,
@@ -29,7 +29,7 @@ enum Failure {
     Open(#[from] CircuitOpen),
 }
 
-/// Counts its drops.
+/// A value that counts its drops.
 struct Dropped<'a>(&'a Cell<u32>);
 
 impl Drop for Dropped<'_> {
@@ -128,7 +128,7 @@ async fn outer_is_shorter() -> io::Result<()> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn timeouts_of_each_attempt_and_of_all_attempts() {
+async fn a_timeout_limits_each_attempt_or_all_attempts_together() {
     let (start, calls) = (Instant::now(), Cell::new(0));
     let Err(Failure::TimedOut(error)) = total_and_each(&calls).await else { panic!("a pending call returned") };
     assert_eq!(
@@ -219,7 +219,7 @@ async fn no_inner_retry_sleeps_past_the_timeout() {
         ("a retry in between", |calls| Box::pin(with_a_retry_between(calls)), 6, "failure 2", 2),
         ("a retry in between with less time", |calls| Box::pin(with_a_shorter_retry_between(calls)), 6, "failure 2", 2),
         ("by policies", |calls| Box::pin(by_policies(calls)), 6, "failure 2", 2),
-        // A sleep that ends exactly at the timeout is begun; the attempt after it times out.
+        // A sleep that ends exactly at the timeout is allowed; the attempt after it times out.
         (
             "a sleep that ends at the timeout",
             |calls| Box::pin(ten_seconds(calls)),
@@ -294,7 +294,7 @@ async fn between(calls: &Cell<u32>) -> Result<(), Failure> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_breaker_counts_timeouts_below_it_only() {
+async fn a_breaker_counts_only_timeouts_below_it() {
     for _ in 0..2 {
         assert!(matches!(below_breaker().await, Err(Failure::TimedOut(_))));
         assert!(matches!(above_breaker().await, Err(Failure::TimedOut(_))));
@@ -304,7 +304,7 @@ async fn a_breaker_counts_timeouts_below_it_only() {
     assert_eq!((snapshot.failures, snapshot.rejections), (2, 1));
     let snapshot = breaker("timeout above breaker").unwrap().snapshot();
     assert_eq!(
-        (snapshot.state, snapshot.failures, snapshot.neutral),
+        (snapshot.state, snapshot.failures, snapshot.ignored),
         (BreakerState::Closed, 0, 2),
         "the calls were cancelled"
     );
@@ -335,10 +335,10 @@ async fn a_timeout_emits_an_event() {
     let result: io::Result<u8> = limit.run_async(async || Ok(1)).await;
     assert_eq!(result.unwrap(), 1);
     subscription.unsubscribe();
-    assert_eq!(*texts.lock().unwrap(), ["timeout: `reported` took longer than 1s"]);
+    assert_eq!(*texts.lock().unwrap(), ["timeout: `reported` exceeded 1s"]);
 }
 
-/// Is pending for a number of polls, and counts its polls.
+/// A future that is pending for a number of polls, and counts its polls.
 struct CountedPolls<'a>(u32, &'a Cell<u32>);
 
 impl Future for CountedPolls<'_> {
@@ -383,7 +383,7 @@ async fn a_call_is_polled_once_per_wake() {
     }
 }
 
-/// Never yields to tokio between two awaits: it uses up the task's coop budget.
+/// Consumes the task's coop budget in an endless loop.
 #[timeout(1s)]
 async fn uses_up_budget() -> io::Result<()> {
     loop {

@@ -18,7 +18,7 @@ const HOUR: Duration = Duration::from_hours(1);
 
 type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Something to wait for: creates a waiter, and wakes all waiters.
+/// An awaitable item: `wait` creates a waiter, and `wake` wakes all waiters.
 struct Awaited {
     name: &'static str,
     wait: Box<dyn Fn() -> Waiting + Send>,
@@ -74,7 +74,7 @@ impl Wake for CountsWakes {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waker_that_panics_does_not_keep_other_waiters_asleep() {
+async fn a_waker_that_panics_does_not_prevent_the_wakes_of_other_waiters() {
     for Awaited { name, wait, wake } in all_kinds() {
         let (mut panics, mut counted) = (wait(), wait());
         let woken = Arc::new(CountsWakes::default());

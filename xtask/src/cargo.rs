@@ -30,7 +30,7 @@ pub(crate) fn run(purpose: &str, arguments: &[&str], environment: &[(&str, &str)
     succeeded(purpose, status)
 }
 
-/// Runs cargo and copies its output to standard error; returns whether it succeeded, and the lines of its output.
+/// Runs cargo and copies its output to standard error; returns true if it succeeded, and the lines of its output.
 pub(crate) fn run_and_read(step: &Step) -> (bool, Vec<String>) {
     announce(step.purpose, step.arguments);
     let mut lines = Vec::new();
@@ -55,7 +55,7 @@ fn command(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
 fn copy_output(command: &mut Command, lines: &mut Vec<String>) -> io::Result<ExitStatus> {
     let (output, input) = io::pipe()?;
     let mut child = command.stdin(Stdio::null()).stdout(input.try_clone()?).stderr(input).spawn()?;
-    // The pipe ends only once this process has closed its copies of the writing end, which `command` holds.
+    // Reading ends only once this process has closed its own copies of the writing end of the pipe, which `command` holds.
     command.stdout(Stdio::null()).stderr(Stdio::null());
     for line in BufReader::new(output).split(b'\n') {
         let line = String::from_utf8_lossy(&line?).into_owned();

@@ -1,4 +1,4 @@
-//! Setup and checks as code. CI runs the same commands that the README names.
+//! Setup and checks as code. CI runs the same commands as the README.
 
 mod cargo;
 mod programs;
@@ -28,7 +28,7 @@ enum Task {
     Ci,
     /// Rewrites the expected compile errors and instruction counts; review them before you commit them
     Bless,
-    /// Explores all interleavings of the model-checked cores with loom; takes some minutes
+    /// Explores all interleavings of the loom models; takes some minutes
     Loom,
     /// Runs the generated tests: the breaker against its model, random attributes, and the loom models; takes a few seconds, or many
     /// minutes with `--long`
@@ -37,14 +37,14 @@ enum Task {
         #[arg(long)]
         long: bool,
     },
-    /// Measures latencies and costs of a fleet on a real Redis and prints them, without pass or fail. Each subject takes up to some
-    /// minutes
+    /// Measures latencies and costs of a fleet on a real Redis and prints them, without pass or fail. Each subject takes up to
+    /// several minutes
     Measure {
         /// `trips`, `message`, `recoveries`, `faults`, `cost`, `flood`; all of them by default
         subjects: Vec<String>,
     },
-    /// Measures steadfast and all peers side by side, prints the tables and writes benches/RESULTS.md and its charts. Needs a quiet
-    /// machine, and builds for some minutes first
+    /// Measures steadfast and all peers side by side, prints the tables and writes benches/RESULTS.md and its charts. Needs an idle
+    /// machine; the builds before the measurements take some minutes
     Bench {
         /// Options of the measurement: `-- --help` lists them
         #[arg(last = true)]

@@ -1,4 +1,4 @@
-//! Programs other than Rust's that tests and measurements need. Missing ones are installed from Debian packages.
+//! Programs, apart from the Rust toolchain, that tests and measurements need. Missing ones are installed from Debian packages.
 
 use std::{env, process::Command};
 
@@ -30,7 +30,7 @@ pub(crate) fn install(needed: &[Program]) -> bool {
     }
     eprintln!("==> installing with apt-get: {}", packages.join(", "));
     let install = [&["install", "--yes", "--quiet", "--no-install-recommends"], &packages[..]].concat();
-    // Old package lists may suffice; without any, the first attempt fails.
+    // The first attempt uses the present package lists, and fails if there are none.
     if apt_get(&install).is_ok() {
         return true;
     }
@@ -43,7 +43,7 @@ pub(crate) fn install(needed: &[Program]) -> bool {
 /// Runs apt-get; the error is its output.
 fn apt_get(arguments: &[&str]) -> Result<(), String> {
     let mut command = Command::new("apt-get");
-    // root needs no sudo, which may not be installed.
+    // root does not need sudo, which may not be installed.
     if !is_root() {
         command = Command::new("sudo");
         command.arg("apt-get");

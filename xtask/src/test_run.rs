@@ -8,7 +8,7 @@ use crate::{
     guard, programs,
 };
 
-/// All tests with a binary. nextest runs each in a process of its own and ends those that hang.
+/// All tests except the examples in the documentation. nextest runs each in its own process and terminates those that hang.
 const BY_NEXTEST: Step = step(
     "all tests",
     &["nextest", "run", "--workspace", "--no-fail-fast", "--status-level", "fail", "--show-progress", "none"],
@@ -22,7 +22,7 @@ const WITHOUT_DEFAULT_FEATURES: Step = step(
     &["test", "--package", "steadfast", "--no-default-features", "--lib", "--no-fail-fast", "--quiet"],
 );
 
-/// Runs all steps even if some fail, and reports; returns true if all passed.
+/// Runs all steps even if some fail, and prints a report; returns true if all passed.
 pub(crate) fn run_all() -> bool {
     let mut failures = Vec::new();
     if !programs::install(programs::FOR_TESTS) {

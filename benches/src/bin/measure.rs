@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use steadfast_benches::{
-    builds::{Workshop, clean_builds},
+    builds::{GeneratedCrates, clean_builds},
     instructions,
     keyed::Keyed,
     ours, recovery,
@@ -26,7 +26,7 @@ use steadfast_benches::{
 #[derive(Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
 struct Arguments {
-    /// Makes only a few rounds of everything, to test the program; the figures mean little
+    /// Makes only a few rounds of each measurement, to test the program; the figures are unreliable
     #[arg(long)]
     quick: bool,
     /// Leaves out the builds, which take most of the time
@@ -55,15 +55,15 @@ fn main() -> Result<()> {
     let mut results = Results { environment: environment(root)?, ..Results::default() };
     if !arguments.only_builds {
         measure(&arguments, &mut results)?;
-        // The builds take long: the results so far are kept if one of them fails.
+        // The builds take long. If one of them fails, the results so far are not lost.
         results.write(&root.join("target/bench"))?;
     }
     if !arguments.no_builds && arguments.row.is_none() {
         progress("500 annotated functions of each kind");
-        let workshop = Workshop::new(root);
-        results.built = workshop.annotated(arguments.quick)?;
+        let generated = GeneratedCrates::new(root);
+        results.built = generated.annotated(arguments.quick)?;
         progress("clean builds");
-        results.clean = clean_builds(&workshop, arguments.quick)?;
+        results.clean = clean_builds(&generated, arguments.quick)?;
     }
     results.environment.push(("duration", format!("{} s", start.elapsed().as_secs())));
 
@@ -113,7 +113,7 @@ fn measure(arguments: &Arguments, results: &mut Results) -> Result<()> {
     Ok(())
 }
 
-/// Measures a row, and checks before, during and after it that its contestants do the work.
+/// Measures a row, and checks before, during and after the measurement that its contestants do the work.
 fn time(row: Row, quick: bool) -> Result<Measured> {
     let ours = row
         .contestants
@@ -134,7 +134,7 @@ fn time(row: Row, quick: bool) -> Result<Measured> {
         }
     }
     for contestant in &row.contestants {
-        contestant.retire()?;
+        contestant.check_opening()?;
     }
     Ok(Measured { row, figures })
 }

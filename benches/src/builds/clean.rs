@@ -1,10 +1,10 @@
-//! Clean builds: the cost of a crate and all its dependencies.
+//! Clean builds: the build time of a crate with all its dependencies.
 
 use std::{fs, path::Path, process::Command, time::Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Workshop, cargo, write};
+use super::{GeneratedCrates, cargo, write};
 use crate::timing::median;
 
 /// The figures of a clean build.
@@ -20,7 +20,7 @@ pub struct CleanBuild {
     pub release: f64,
 }
 
-/// A name, a folder, and the dependencies.
+/// The name, the folder, and the lines of the manifest that declare the dependencies.
 type Subject = (&'static str, &'static str, fn(&Path) -> String);
 
 const SUBJECTS: &[Subject] = &[
@@ -38,36 +38,36 @@ const SUBJECTS: &[Subject] = &[
     }),
 ];
 
-/// Makes clean builds of all subjects, in turns.
-pub fn clean_builds(workshop: &Workshop, quick: bool) -> Result<Vec<CleanBuild>> {
+/// Makes clean builds of all subjects, which take turns.
+pub fn clean_builds(generated: &GeneratedCrates, quick: bool) -> Result<Vec<CleanBuild>> {
     for (_, package, dependencies) in SUBJECTS {
-        let folder = workshop.folder.join(package);
+        let folder = generated.folder.join(package);
         let manifest = format!(
             "[workspace]\n\n[package]\nname = \"{package}\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n\
              [dependencies]\n{}",
-            dependencies(&workshop.root)
+            dependencies(&generated.root)
         );
         write(&folder.join("Cargo.toml"), &manifest)?;
         write(&folder.join("src/main.rs"), "fn main() {}\n")?;
-        fs::copy(workshop.root.join("Cargo.lock"), folder.join("Cargo.lock"))?;
+        fs::copy(generated.root.join("Cargo.lock"), folder.join("Cargo.lock"))?;
         cargo(&folder, &["fetch"])?;
     }
     let mut times = vec![(Vec::new(), Vec::new()); SUBJECTS.len()];
     for _ in 0..if quick { 1 } else { 2 } {
         for ((_, package, _), (debug, release)) in SUBJECTS.iter().zip(&mut times) {
-            debug.push(time(workshop, package, &["build"])?);
-            release.push(time(workshop, package, &["build", "--release"])?);
+            debug.push(time(generated, package, &["build"])?);
+            release.push(time(generated, package, &["build", "--release"])?);
         }
     }
     let builds = SUBJECTS.iter().zip(times).map(|((name, package, _), (debug, release))| {
-        let crates = crates(&workshop.folder.join(package))?;
+        let crates = crates(&generated.folder.join(package))?;
         Ok(CleanBuild { name, crates, debug: median(&debug), release: median(&release) })
     });
     builds.collect()
 }
 
-fn time(workshop: &Workshop, package: &str, arguments: &[&str]) -> Result<f64> {
-    let folder = workshop.folder.join(package);
+fn time(generated: &GeneratedCrates, package: &str, arguments: &[&str]) -> Result<f64> {
+    let folder = generated.folder.join(package);
     let target = folder.join("target");
     if target.exists() {
         fs::remove_dir_all(target)?;
@@ -77,7 +77,7 @@ fn time(workshop: &Workshop, package: &str, arguments: &[&str]) -> Result<f64> {
     Ok(start.elapsed().as_secs_f64())
 }
 
-/// Returns the number of crates that are built on this machine, without the empty one.
+/// Returns the number of crates that are built on this machine, without the empty crate that depends on them.
 fn crates(folder: &Path) -> Result<usize> {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(program)

@@ -5,7 +5,7 @@ use std::{fmt::Write, path::Path};
 /// The number of functions per crate.
 pub const FUNCTIONS: usize = 500;
 
-/// A kind of functions.
+/// A variant of the functions.
 pub(super) struct Variant {
     pub(super) name: &'static str,
     pub(super) package: &'static str,
@@ -144,7 +144,7 @@ pub(super) const VARIANTS: &[Variant] = &[
     },
 ];
 
-/// The code that all crates share. Futures are polled through `dyn`, so that all of them are compiled.
+/// The code that all crates share. It polls the futures through `dyn`, so that all of them are compiled.
 const HEAD: &str = "#![allow(dead_code, unused_imports)]
 
 use std::{future::Future, pin::Pin, task::{Context, Waker}, time::Duration};

@@ -1,11 +1,11 @@
-//! arcly-http's breaker: a const static that keeps no totals and does nothing on a success.
+//! arcly-http's breaker: a static with a `const` constructor, which keeps no totals and does nothing on a success.
 
 use std::time::Duration;
 
 use arcly_http_core::resilience::{BreakerOpen, CircuitBreaker};
 
 use crate::{
-    contestant::{Answer, Answered},
+    contestant::{IntoOutcome, Outcome},
     work::{Error, add, wait},
 };
 
@@ -15,13 +15,13 @@ pub const SETTINGS: &str = "threshold 5 (of all failures, not consecutive ones),
 static CLOSED: CircuitBreaker = CircuitBreaker::const_new(5, 3_600_000);
 static OPEN: CircuitBreaker = CircuitBreaker::const_new(5, 3_600_000);
 
-impl Answered for Result<Result<u64, Error>, BreakerOpen> {
+impl IntoOutcome for Result<Result<u64, Error>, BreakerOpen> {
     #[inline]
-    fn answer(self) -> Answer {
+    fn into_outcome(self) -> Outcome {
         match self {
-            Ok(Ok(value)) => Answer::Value(value),
-            Ok(Err(_)) => Answer::Failed,
-            Err(BreakerOpen) => Answer::Rejected,
+            Ok(Ok(value)) => Outcome::Value(value),
+            Ok(Err(_)) => Outcome::Failed,
+            Err(BreakerOpen) => Outcome::Rejected,
         }
     }
 }

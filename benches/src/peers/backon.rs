@@ -1,4 +1,4 @@
-//! backon, with its builder and with its attribute.
+//! backon: its builder and its attribute.
 
 use std::{cell::Cell, future::ready, time::Duration};
 

@@ -1,11 +1,11 @@
-//! circuitbreaker-rs: counts everything, in atomics that all threads share, and reads the clock twice for each call.
+//! circuitbreaker-rs: counts all calls in atomics that all threads share, and reads the clock twice for each call.
 
 use std::{sync::LazyLock, time::Duration};
 
 use circuitbreaker_rs::{BreakerError, CircuitBreaker, DefaultPolicy};
 
 use crate::{
-    contestant::{Answer, Answered},
+    contestant::{IntoOutcome, Outcome},
     work::{Error, add},
 };
 
@@ -29,13 +29,13 @@ pub fn breaker(cooldown: Duration) -> Breaker {
 static CLOSED: LazyLock<Breaker> = LazyLock::new(|| breaker(Duration::from_hours(1)));
 static OPEN: LazyLock<Breaker> = LazyLock::new(|| breaker(Duration::from_hours(1)));
 
-impl Answered for Result<u64, BreakerError<Error>> {
+impl IntoOutcome for Result<u64, BreakerError<Error>> {
     #[inline]
-    fn answer(self) -> Answer {
+    fn into_outcome(self) -> Outcome {
         match self {
-            Ok(value) => Answer::Value(value),
-            Err(BreakerError::Operation(_)) => Answer::Failed,
-            Err(_) => Answer::Rejected,
+            Ok(value) => Outcome::Value(value),
+            Err(BreakerError::Operation(_)) => Outcome::Failed,
+            Err(_) => Outcome::Rejected,
         }
     }
 }

@@ -11,7 +11,7 @@ use failsafe::{
 };
 
 use crate::{
-    contestant::{Answer, Answered},
+    contestant::{IntoOutcome, Outcome},
     work::{Error, add, wait},
 };
 
@@ -40,13 +40,13 @@ static BY_TIME_BREAKER: LazyLock<ByTime> = LazyLock::new(|| {
     Config::new().failure_policy(policy).build()
 });
 
-impl Answered for Result<u64, Failsafe<Error>> {
+impl IntoOutcome for Result<u64, Failsafe<Error>> {
     #[inline]
-    fn answer(self) -> Answer {
+    fn into_outcome(self) -> Outcome {
         match self {
-            Ok(value) => Answer::Value(value),
-            Err(Failsafe::Inner(_)) => Answer::Failed,
-            Err(Failsafe::Rejected) => Answer::Rejected,
+            Ok(value) => Outcome::Value(value),
+            Err(Failsafe::Inner(_)) => Outcome::Failed,
+            Err(Failsafe::Rejected) => Outcome::Rejected,
         }
     }
 }
@@ -99,6 +99,10 @@ pub fn open(number: u64) -> Result<u64, Failsafe<Error>> {
 #[inline(never)]
 pub fn below_backon(number: u64) -> Result<u64, Failsafe<Error>> {
     static BELOW: LazyLock<ByFailures> = LazyLock::new(|| by_failures(HOUR));
-    let again = |error: &Failsafe<Error>| matches!(error, Failsafe::Inner(Error::Failed));
-    wait((|| AsyncCircuitBreaker::call(&*BELOW, async { add(number) })).retry(super::backon::exponential()).when(again))
+    let is_transient = |error: &Failsafe<Error>| matches!(error, Failsafe::Inner(Error::Failed));
+    wait(
+        (|| AsyncCircuitBreaker::call(&*BELOW, async { add(number) }))
+            .retry(super::backon::exponential())
+            .when(is_transient),
+    )
 }

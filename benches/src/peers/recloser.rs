@@ -6,7 +6,7 @@ use backon::Retryable;
 use recloser::{AsyncRecloser, Error as Reclosed, Recloser};
 
 use crate::{
-    contestant::{Answer, Answered},
+    contestant::{IntoOutcome, Outcome},
     work::{Error, add, wait},
 };
 
@@ -15,21 +15,21 @@ pub const SETTINGS: &str = "closed_len 100, error_rate 0.5, half_open_len 3, ope
 
 /// Creates a breaker that opens for `wait`.
 #[must_use]
-pub fn closing(wait: Duration) -> Recloser {
+pub fn breaker(wait: Duration) -> Recloser {
     Recloser::custom().closed_len(100).error_rate(0.5).half_open_len(3).open_wait(wait).build()
 }
 
-static CLOSED: LazyLock<Recloser> = LazyLock::new(|| closing(Duration::from_hours(1)));
-static OPEN: LazyLock<Recloser> = LazyLock::new(|| closing(Duration::from_hours(1)));
-static ASYNC: LazyLock<AsyncRecloser> = LazyLock::new(|| closing(Duration::from_hours(1)).into());
+static CLOSED: LazyLock<Recloser> = LazyLock::new(|| breaker(Duration::from_hours(1)));
+static OPEN: LazyLock<Recloser> = LazyLock::new(|| breaker(Duration::from_hours(1)));
+static ASYNC: LazyLock<AsyncRecloser> = LazyLock::new(|| breaker(Duration::from_hours(1)).into());
 
-impl Answered for Result<u64, Reclosed<Error>> {
+impl IntoOutcome for Result<u64, Reclosed<Error>> {
     #[inline]
-    fn answer(self) -> Answer {
+    fn into_outcome(self) -> Outcome {
         match self {
-            Ok(value) => Answer::Value(value),
-            Err(Reclosed::Inner(_)) => Answer::Failed,
-            Err(Reclosed::Rejected) => Answer::Rejected,
+            Ok(value) => Outcome::Value(value),
+            Err(Reclosed::Inner(_)) => Outcome::Failed,
+            Err(Reclosed::Rejected) => Outcome::Rejected,
         }
     }
 }
@@ -71,13 +71,13 @@ pub fn open(number: u64) -> Result<u64, Reclosed<Error>> {
 /// Those of the work, or the rejection.
 #[inline(never)]
 pub fn below_backon(number: u64) -> Result<u64, Reclosed<Error>> {
-    static BELOW: LazyLock<AsyncRecloser> = LazyLock::new(|| closing(Duration::from_hours(1)).into());
-    let again = |error: &Reclosed<Error>| matches!(error, Reclosed::Inner(Error::Failed));
-    wait((|| BELOW.call(async { add(number) })).retry(super::backon::exponential()).when(again))
+    static BELOW: LazyLock<AsyncRecloser> = LazyLock::new(|| breaker(Duration::from_hours(1)).into());
+    let is_transient = |error: &Reclosed<Error>| matches!(error, Reclosed::Inner(Error::Failed));
+    wait((|| BELOW.call(async { add(number) })).retry(super::backon::exponential()).when(is_transient))
 }
 
 /// Creates a breaker for concurrent calls at recovery.
 #[must_use]
-pub fn recovering(wait: Duration) -> AsyncRecloser {
-    closing(wait).into()
+pub fn async_breaker(wait: Duration) -> AsyncRecloser {
+    breaker(wait).into()
 }

@@ -1,4 +1,4 @@
-//! tower-resilience-circuitbreaker: a tower service; a tokio mutex, and a boxed future for each call.
+//! tower-resilience-circuitbreaker: a tower service with a tokio mutex and a boxed future for each call.
 
 use std::{cell::RefCell, future::poll_fn, sync::LazyLock, task::Poll, time::Duration};
 
@@ -8,7 +8,7 @@ use tower_resilience_circuitbreaker::{
 };
 
 use crate::{
-    contestant::{Answer, Answered},
+    contestant::{IntoOutcome, Outcome},
     work::{Error, add, wait},
 };
 
@@ -80,13 +80,13 @@ thread_local! {
     static BY_TIME_HERE: RefCell<Guarded> = RefCell::new(BY_TIME_BREAKER.clone());
 }
 
-impl Answered for Result<u64, CircuitBreakerError<Error>> {
+impl IntoOutcome for Result<u64, CircuitBreakerError<Error>> {
     #[inline]
-    fn answer(self) -> Answer {
+    fn into_outcome(self) -> Outcome {
         match self {
-            Ok(value) => Answer::Value(value),
-            Err(CircuitBreakerError::Inner(_)) => Answer::Failed,
-            Err(CircuitBreakerError::OpenCircuit) => Answer::Rejected,
+            Ok(value) => Outcome::Value(value),
+            Err(CircuitBreakerError::Inner(_)) => Outcome::Failed,
+            Err(CircuitBreakerError::OpenCircuit) => Outcome::Rejected,
         }
     }
 }

@@ -10,7 +10,7 @@ use plotters::{
 
 use super::{Measured, Results, number};
 use crate::{
-    contestant::Side,
+    contestant::Role,
     timing::{cores, to_f64},
 };
 
@@ -19,7 +19,7 @@ const LABELS: i32 = 330;
 const BAR: i32 = 22;
 const TITLE: i32 = 34;
 
-// Okabe and Ito's palette, which is safe for all kinds of colour vision (https://jfly.uni-koeln.de/color/).
+// Okabe and Ito's palette, which is distinguishable with every type of colour vision (https://jfly.uni-koeln.de/color/).
 const GREEN: RGBColor = RGBColor(0, 158, 115);
 const BLUE: RGBColor = RGBColor(0, 114, 178);
 const GREY: RGBColor = RGBColor(170, 170, 170);
@@ -30,37 +30,37 @@ const COLORS: [RGBColor; 5] =
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// A bar: its name, its value, and the kind of contestant.
-type Bar = (String, f64, Side);
+type Bar = (String, f64, Role);
 
 /// A line: its name, the kind of contestant, and nanoseconds by threads.
-type Line<'a> = (&'a str, Side, Vec<(f64, f64)>);
+type Line<'a> = (&'a str, Role, Vec<(f64, f64)>);
 
-/// Draws the time per call at one thread, for all rows.
+/// Draws the time per call with one thread, for all rows.
 pub(super) fn bars(results: &Results) -> Result<Option<String>> {
     let groups: Vec<_> = results
         .rows
         .iter()
-        .map(|row| (format!("{}: ns per call, 1 thread, logarithmic", row.row.title), at_one(row)))
+        .map(|row| (format!("{}: ns per call, 1 thread, logarithmic", row.row.title), bars_at_one_thread(row)))
         .collect();
     draw(&groups)
 }
 
-fn at_one(measured: &Measured) -> Vec<Bar> {
+fn bars_at_one_thread(measured: &Measured) -> Vec<Bar> {
     let contestants = measured.row.contestants.iter().zip(&measured.figures);
     contestants
-        .filter_map(|(contestant, figure)| Some((contestant.name.to_owned(), figure.times.get(&1)?.0, contestant.side)))
+        .filter_map(|(contestant, figure)| Some((contestant.name.to_owned(), figure.times.get(&1)?.0, contestant.role)))
         .collect()
 }
 
 /// Draws the build figures of 500 functions.
 pub(super) fn code(results: &Results) -> Result<Option<String>> {
-    let side = |name: &str| match name {
-        "plain functions" => Side::Baseline,
-        name if name.starts_with("steadfast") => Side::Ours,
-        _ => Side::Peer,
+    let role = |name: &str| match name {
+        "plain functions" => Role::Baseline,
+        name if name.starts_with("steadfast") => Role::Ours,
+        _ => Role::Peer,
     };
     let group = |title: &str, value: fn(&crate::builds::Built) -> f64| {
-        let bars = results.built.iter().map(|built| (built.name.to_owned(), value(built), side(built.name)));
+        let bars = results.built.iter().map(|built| (built.name.to_owned(), value(built), role(built.name)));
         (title.to_owned(), bars.collect::<Vec<_>>())
     };
     if results.built.is_empty() {
@@ -98,15 +98,15 @@ fn draw_group(area: &Area<'_>, top: i32, title: &str, bars: &[Bar]) -> Result<i3
     let values = || bars.iter().map(|(_, value, _)| *value).filter(|value| *value > 0.0);
     let (least, most) = (values().fold(f64::MAX, f64::min), values().fold(0.0, f64::max));
     let room = f64::from(WIDTH.cast_signed() - LABELS - 90);
-    for (name, value, side) in bars {
+    for (name, value, role) in bars {
         // The shortest bar keeps a visible length.
         let share = ((value / least).ln() + 0.5) / ((most / least).ln() + 0.5);
         #[expect(clippy::cast_possible_truncation, reason = "pixels")]
         let right = LABELS + (share.clamp(0.0, 1.0) * room) as i32;
-        let color = match side {
-            Side::Ours => GREEN,
-            Side::Peer => BLUE,
-            Side::Baseline => GREY,
+        let color = match role {
+            Role::Ours => GREEN,
+            Role::Peer => BLUE,
+            Role::Baseline => GREY,
         };
         area.draw(&Text::new(name.clone(), (LABELS - 8, y + BAR / 2), text(14, HPos::Right)))?;
         area.draw(&Rectangle::new([(LABELS, y + 3), (right, y + BAR - 3)], color.filled()))?;
@@ -116,7 +116,7 @@ fn draw_group(area: &Area<'_>, top: i32, title: &str, bars: &[Bar]) -> Result<i3
     Ok(y + 14)
 }
 
-/// Draws the time per call by threads, for the rows that were measured with many threads.
+/// Draws the time per call by number of threads, for the rows that were measured with more than two numbers.
 pub(super) fn threads(results: &Results) -> Result<Option<String>> {
     let rows: Vec<_> = results.rows.iter().filter(|row| row.row.threads.len() > 2).collect();
     if rows.is_empty() {
@@ -143,10 +143,10 @@ fn draw_threads(area: &Area<'_>, measured: &Measured) -> Result<()> {
         .iter()
         .zip(&measured.figures)
         .map(|(contestant, figure)| {
-            // Doublings of threads are equally far apart.
+            // The horizontal axis is logarithmic: each doubling of the threads has the same width.
             let points =
                 threads.iter().filter_map(|threads| Some((to_f64(*threads).log2(), figure.times.get(threads)?.0)));
-            (contestant.name, contestant.side, points.collect())
+            (contestant.name, contestant.role, points.collect())
         })
         .collect();
     let values = || lines.iter().flat_map(|(_, _, points)| points).map(|(_, ns)| *ns);
@@ -167,19 +167,19 @@ fn draw_threads(area: &Area<'_>, measured: &Measured) -> Result<()> {
         .x_label_formatter(&|doublings| format!("{:.0}", doublings.exp2()))
         .y_label_formatter(&|ns| number(*ns))
         .draw()?;
-    // Names are next to the ends of their lines, moved apart where they would overlap.
+    // Names are placed at the ends of their lines, and moved apart where they would overlap.
     let mut ends: Vec<_> = lines.iter().enumerate().collect();
     let end_of = |points: &[(f64, f64)]| points.last().map_or(least, |(_, ns)| *ns);
     ends.sort_by(|(_, one), (_, other)| end_of(&other.2).total_cmp(&end_of(&one.2)));
     let mut free = 0;
-    for (index, (name, side, points)) in ends {
-        let color = match side {
-            Side::Ours => GREEN,
-            Side::Baseline => GREY,
-            Side::Peer => COLORS[index % COLORS.len()],
+    for (index, (name, role, points)) in ends {
+        let color = match role {
+            Role::Ours => GREEN,
+            Role::Baseline => GREY,
+            Role::Peer => COLORS[index % COLORS.len()],
         };
-        match side {
-            Side::Ours => chart.plotting_area().draw(&PathElement::new(points.clone(), color.stroke_width(3)))?,
+        match role {
+            Role::Ours => chart.plotting_area().draw(&PathElement::new(points.clone(), color.stroke_width(3)))?,
             _ => chart.plotting_area().draw(&DashedPathElement::new(points.clone(), 7, 4, color.stroke_width(2)))?,
         }
         let Some(end) = points.last() else { continue };

@@ -1,4 +1,4 @@
-// The page: applies the event stream to the entries, and arranges their cards. Entries are replaced by each event; cards are kept.
+// The page: applies the event stream to the entries, and arranges their cards. An event replaces entries; their cards are kept.
 
 import { BreakerCard, GroupCard } from "./card.js";
 import { Details } from "./details.js";
@@ -129,7 +129,7 @@ function thresholdShare(entry) {
 }
 
 const SORTS = {
-  // The share is compared in steps of one half, so that cards do not move with every call.
+  // The shares are compared in steps of one half, so that cards do not move with every call.
   severity: (one, other) => severity(one) - severity(other) || Math.floor(thresholdShare(other) * 2) - Math.floor(thresholdShare(one) * 2) || byName(one, other),
   name: byName,
   rejections: (one, other) => other.rejections - one.rejections || byName(one, other),
@@ -137,7 +137,10 @@ const SORTS = {
   changed: (one, other) => (other.since ?? 0) - (one.since ?? 0) || byName(one, other),
 };
 
-/** The order of limits for each order of breakers. A limit has no state: the most rejections count as the most severe. */
+/**
+ * The comparison of limits for each sort option. A limit has neither a state nor failures, so its rejections are compared instead. It has
+ * no last change, so its name is compared instead.
+ */
 const LIMIT_SORTS = { name: byName, rejections: byRejected, severity: byRejected, failures: byRejected, changed: byName };
 function byRejected(one, other) {
   return other.rejected - one.rejected || byName(one, other);

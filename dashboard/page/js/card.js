@@ -3,8 +3,9 @@
 import { STATE_NAMES, STATES, count, counted, duration, element, escaped, icon, keyText, percent, rate, setText, stateLabel } from "./format.js";
 import { Timeline } from "./timeline.js";
 
-/** The number of keys on a card, and the number up to which it has the normal height. */
+/** The maximum number of keys on a card. */
 const MAX_KEYS = 9;
+/** The maximum number of keys on a card of normal height. */
 const MAX_KEYS_NORMAL_HEIGHT = 3;
 
 const COUNT_LABELS = { successes: "Succeeded", failures: "Failed", rejections: "Rejected" };
@@ -78,7 +79,7 @@ export class BreakerCard {
   }
 }
 
-/** One sentence about the state: its reason and its age. */
+/** Returns a line about the state: its reason, and how long it has lasted. */
 export function stateSummary(entry, now) {
   const age = entry.since ? ` · for ${duration(now - entry.since)}` : "";
   const reason = entry.operator_reason ? `: ${entry.operator_reason}` : "";
@@ -155,7 +156,7 @@ export class GroupCard {
       element("header", {}, element("h3", {}, this.name), this.#pill), this.#summary, this.#bar, this.#legend, this.#counts.node, this.#keys);
   }
 
-  /** `keys` are the entries of the listed keys, most severe first. */
+  /** Updates the card; `keys` are the entries of the listed keys, most severe first. */
   update(entry, keys) {
     this.entry = entry;
     const counts = Object.fromEntries(STATE_NAMES.map((state) => [state, entry[state.replace("-", "_")]]));

@@ -4,7 +4,7 @@ import { stateSummary } from "./card.js";
 import { clock, element, exact, icon, setText, stateLabel, title } from "./format.js";
 import { Timeline } from "./timeline.js";
 
-/** Seconds, and their labels. */
+/** The expiries that can be selected: seconds and label. */
 const EXPIRIES = [["", "no expiry"], ["60", "1 minute"], ["300", "5 minutes"], ["900", "15 minutes"], ["3600", "1 hour"], ["28800", "8 hours"]];
 
 /** The operator's token. It is kept in memory only, until the page is closed. */
@@ -50,7 +50,7 @@ export class Details {
       ["Succeeded", entry.successes],
       ["Failed", entry.failures],
       ["Rejected", entry.rejections],
-      ["Ignored", entry.neutral],
+      ["Ignored", entry.ignored],
       ["State changes", entry.transitions],
       ["Failed recoveries", entry.failed_recoveries],
     ];

@@ -2,7 +2,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** The states of a breaker, most severe first, with shapes that differ without colour. */
+/** The states of a breaker, most severe first. Each has its own shape, so that states can be distinguished without colour. */
 export const STATES = {
   "open": { label: "Open", shape: "M7 1 13 7 7 13 1 7Z" },
   "half-open": { label: "Half-open", shape: "M7 1a6 6 0 0 1 0 12Z M7 1a6 6 0 0 0 0 12", outline: true },
@@ -13,7 +13,7 @@ export const STATES = {
 
 export const STATE_NAMES = Object.keys(STATES);
 
-/** The label of a state; a state that this page does not know is shown as it is. */
+/** Returns the label of a state. An unknown state is shown as it is. */
 export const stateLabel = (state) => STATES[state]?.label ?? state;
 
 /** The load of a rate limit or bulkhead. */
@@ -43,7 +43,10 @@ export function svgElement(name, attributes) {
   return element;
 }
 
-/** Line breaks, control characters, invisible ones and those that change the text direction; also the backslash, so that escaping is unambiguous. */
+/**
+ * Line breaks, control characters, invisible characters and those that change the text direction; also the backslash, so that escaping is
+ * unambiguous.
+ */
 const MISLEADING = /[\p{Cc}\\\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e0fff}]/gu;
 const SHORT_ESCAPES = { "\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\" };
 
@@ -73,10 +76,10 @@ const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFracti
 export const count = (number) => (number < 100_000 ? whole.format(number) : compact.format(number));
 export const exact = (number) => whole.format(number);
 
-/** `1 call`, `2 calls`. */
+/** Formats a number with its noun: `1 call`, `2 calls`. */
 export const counted = (number, noun) => `${count(number)} ${number === 1 ? noun : `${noun}s`}`;
 
-/** A share as a percentage, rounded down so that 100 % means all; a share between 0 and 1 % is shown as `<1 %`. */
+/** Formats a share as a percentage, rounded down so that 100 % means all; a share between 0 and 1 % is shown as `<1 %`. */
 export const percent = (share) => (share > 0 && share < 0.01 ? "<\u00a01\u00a0%" : `${Math.floor(share * 100)}\u00a0%`);
 
 export function rate(perSecond) {
@@ -84,7 +87,7 @@ export function rate(perSecond) {
   return `${perSecond < 10 ? perSecond.toFixed(1) : Math.round(perSecond)}/s`;
 }
 
-/** `4 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`. */
+/** Formats a duration: `4 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`. */
 export function duration(seconds) {
   const s = Math.max(0, Math.round(seconds));
   if (s < 60) return `${s} s`;
@@ -98,7 +101,10 @@ export function clock(at) {
   return new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 }
 
-/** The text of an entry's key. The row of the overflow breaker has a class of its own, since a key may consist of the same text. */
+/**
+ * Returns the text of an entry's key. A key may have the same text as the overflow breaker, so the row of the overflow breaker has its own
+ * class.
+ */
 export const keyText = (entry) => (entry.overflow ? "All other keys" : entry.key);
 
 export const title = (entry) => (entry.overflow ? `${entry.name}, all other keys` : entry.key == null ? entry.name : `${entry.name} · ${entry.key}`);

@@ -2,7 +2,7 @@
 
 import { LOADS, count, counted, duration, element, escaped, icon, keyText, rate, setText } from "./format.js";
 
-/** The number of keys on a card: those with the most rejections. */
+/** The maximum number of keys on a card, which lists those with the most rejections. */
 const MAX_KEYS = 3;
 const COUNT_LABELS = { admitted: "Admitted", rejected: "Rejected" };
 
@@ -12,7 +12,7 @@ const load = (used, capacity) => (capacity > 0 && used >= capacity ? "full" : "f
 const queue = (waiting) => (waiting ? ` · ${count(waiting)} waiting` : "");
 const rule = ({ limit, per }) => (limit ? `${counted(limit, "call")} per ${period(per)}` : "No limit declared");
 
-/** A duration that may be shorter than a second. */
+/** Formats a duration that may be shorter than a second. */
 const period = (seconds) => (seconds < 1 ? `${Number((seconds * 1000).toPrecision(3))} ms` : duration(seconds));
 
 /** The texts and the fill of a card, by the kind of the entry. */

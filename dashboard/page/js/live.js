@@ -1,4 +1,4 @@
-// The event stream: every entry once, then changes; after a lost connection it starts again.
+// The event stream: every entry once, then the changes. After a lost connection, the stream starts over.
 
 /** The time without an event, in milliseconds, after which the connection counts as lost. */
 const SILENCE_TIMEOUT = 12_000;
@@ -32,7 +32,7 @@ export function connect(url, { onAll, onChanges, onStatus }) {
       resetSilenceTimer();
       onChanges(JSON.parse(event.data));
     });
-    // The browser's own reconnection waits longer after each failure; this one keeps a constant delay.
+    // The browser's own reconnection waits longer after each failure; this one uses a constant delay.
     source.addEventListener("error", reconnect);
     resetSilenceTimer();
   };

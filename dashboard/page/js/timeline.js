@@ -1,5 +1,5 @@
-// The states of a breaker over the last minutes, distinguished by height and colour. The x axis is time in seconds; moving the view
-// box moves the timeline.
+// The states of a breaker over the last minutes, distinguished by height and colour. The x axis is the time in seconds, so the timeline
+// moves when the view box moves.
 
 import { clock, stateLabel, svgElement } from "./format.js";
 
@@ -7,7 +7,7 @@ export const MINUTES = 10;
 const WIDTH = MINUTES * 60;
 const HEIGHT = 14;
 const STATE_HEIGHTS = { "closed": 4, "half-open": 9, "open": 14, "forced-open": 14, "disabled": 6 };
-/** The width of the current state's bar, which has no end yet: far beyond the view. */
+/** The width of the bar of the current state, which has no end yet. It reaches far beyond the view. */
 const UNBOUNDED = 1e7;
 
 export class Timeline {
@@ -18,10 +18,10 @@ export class Timeline {
   /** The state changes within the view. The server lists only the most recent ones of each breaker. */
   #changes = [];
   #seenTransitions = 0;
-  /** The time from which on no state change is missing. */
+  /** The time since which no state change is missing. */
   #completeSince;
 
-  /** `started` is the earliest time for which states are known. */
+  /** Creates an empty timeline; `started` is the earliest time for which states are known. */
   constructor(started) {
     this.#origin = this.#started = this.#completeSince = started;
   }
@@ -50,7 +50,10 @@ export class Timeline {
     this.#svg.setAttribute("aria-label", `Last ${MINUTES} minutes: ${label || stateLabel(state)}`);
   }
 
-  /** Adds the new ones of the `listed` changes. If more have happened than are listed, the time before the first listed one stays blank. */
+  /**
+   * Adds those of the `listed` changes that are new. If more changes have happened than are listed, the time before the first listed change
+   * stays blank.
+   */
   #addChanges(listed, transitions, now) {
     const added = transitions - this.#seenTransitions;
     this.#seenTransitions = transitions;
@@ -72,7 +75,7 @@ export class Timeline {
 
 function bar(state, from, until) {
   const height = STATE_HEIGHTS[state] ?? HEIGHT;
-  // At least two seconds wide, so that a short state remains visible.
+  // A bar is at least two seconds wide, so that a short state remains visible.
   const width = Math.max(until - from, 2);
   return svgElement("rect", { class: state, x: from.toFixed(2), y: HEIGHT - height, width: width.toFixed(2), height });
 }

@@ -1,4 +1,4 @@
-//! Timeouts of a connection, on tokio's paused clock: it advances to the next timer whenever every task is idle.
+//! Timeouts of a connection, on tokio's paused clock, which advances to the next timer whenever every task is idle.
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
@@ -12,7 +12,7 @@ use crate::{Dashboard, Token};
 const LIMITS: ConnectionLimits = ConnectionLimits::DEFAULT;
 const TOKEN: &str = "a-token-of-the-tests";
 
-/// Returns the client's end of a connection with a buffer of that many bytes, and a task that returns how long it was served.
+/// Returns the client's end of a connection with a buffer of `buffer` bytes, and a task that returns how long the connection was served.
 fn connect(buffer: usize) -> (DuplexStream, JoinHandle<Duration>) {
     let (client, stream) = duplex(buffer);
     let token = Token::new(TOKEN).expect("long enough");
@@ -107,7 +107,7 @@ async fn a_page_that_reads_its_events_stays_connected() {
             read_to(&mut client, "\n\n").await;
         }
     });
-    hour.await.expect_err("it never ends");
+    hour.await.expect_err("the stream never ends");
     assert!(!served.is_finished());
     drop(client);
     served.await.expect("no panic");

@@ -18,7 +18,7 @@ pub(crate) struct Browser {
     _profile: Folder,
 }
 
-/// The time after which a condition counts as never fulfilled.
+/// The maximum time to wait for a condition.
 const HANG: Duration = Duration::from_secs(30);
 
 impl Browser {

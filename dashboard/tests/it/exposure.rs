@@ -101,14 +101,14 @@ async fn addresses_beyond_loopback_require_allow_remote() {
         .await
         .map(drop)
         .or_else(|error| match error.kind() {
-            std::io::ErrorKind::AddrNotAvailable => Ok(()), // this machine has no IPv6
+            std::io::ErrorKind::AddrNotAvailable => Ok(()), // a machine without IPv6
             _ => Err(error),
         })
         .unwrap();
 }
 
 #[test]
-fn at_most_64_pages_are_open() {
+fn at_most_64_pages_can_be_open() {
     let served = Served::new(&Dashboard::new());
     let open = || client().get(served.url("/api/live")).send().unwrap();
     let mut pages: Vec<_> = (0..64).map(|_| open()).collect();
@@ -118,7 +118,7 @@ fn at_most_64_pages_are_open() {
         client().get(served.url("/api/breakers")).send().unwrap().status().is_success(),
         "other paths still answer"
     );
-    // The server notices a closed page when it next writes to it: at the latest with the keep-alive after 5 s.
+    // The server detects a closed page at its next write, which is at the latest the keep-alive comment after 5 s.
     pages.pop();
     wait_for(|| open().status().is_success().then_some(()));
 }

@@ -30,7 +30,7 @@ use tokio::runtime::Runtime;
 const TOKEN: &str = "a-token-of-the-tests";
 const CONFIG: BreakerConfig = BreakerConfig::new().failure_threshold(2).half_open_max_calls(1);
 
-/// A dashboard that is served until this value is dropped, which closes all connections as the end of a process would.
+/// A dashboard that is served until this value is dropped. The drop closes all connections, as the end of a process would.
 struct Served {
     address: SocketAddr,
     runtime: Option<Runtime>,
@@ -105,7 +105,7 @@ fn fail(breaker: &CircuitBreaker) {
     _ = breaker.call(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut)));
 }
 
-/// Polls `condition` until it returns a value; after 30 s it counts as never fulfilled.
+/// Polls `condition` until it returns a value, and panics after 30 s.
 fn wait_for<T>(mut condition: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {

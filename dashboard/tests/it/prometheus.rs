@@ -48,7 +48,7 @@ fn promtool_accepts_the_metrics() {
 /// A Prometheus that scrapes a dashboard every 250 ms.
 struct Prometheus {
     address: String,
-    /// Reserves the port: while it is bound, the system gives it to no other process.
+    /// Reserves the port: while this socket is bound to it, the system assigns the port to no other process.
     _port: TcpSocket,
     _running: Running,
     _folder: Folder,
@@ -172,7 +172,7 @@ fn queries_return_the_right_values_during_an_outage() {
     // The alert is pending for the minute of its `for` clause.
     prometheus.expect(r#"count(ALERTS{alertname="CircuitOpen",service="scraped",alertstate="pending"})"#, &[1.0]);
 
-    // The time spent open, compared with the breaker's own record by the same clock.
+    // The time spent open matches the time since the breaker's last transition, which is measured later by the same clock.
     let open = prometheus.query(r#"circuit_breaker_state_seconds_total{service="scraped",state="open"}"#).unwrap();
     let age = SCRAPED.snapshot().last_transition.unwrap().elapsed().unwrap().as_secs_f64();
     assert!((age - 30.0..=age).contains(&open[0]) && open[0] > 0.0, "{open:?} of {age}");
@@ -196,7 +196,7 @@ fn queries_return_the_right_values_during_an_outage() {
 }
 
 #[test]
-fn ten_thousand_keys_yield_a_small_scrape() {
+fn a_scrape_with_ten_thousand_keys_is_small() {
     static KEYS: KeyedBreakers = KeyedBreakers::new("ten thousand", CONFIG);
     steadfast::register!(KEYS);
     for key in 0..10_000_u32 {

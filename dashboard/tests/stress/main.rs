@@ -26,7 +26,7 @@ use tokio::runtime::Runtime;
 
 use self::workload::{BODIES, CALLS, Counts, THREADS, operate, run_tasks, run_thread, silence_expected_panics};
 
-/// Counted events.
+/// The received events, by kind.
 static EVENTS: Counts = Counts::new();
 
 /// Returns the value of a sample in Prometheus' text format.
@@ -63,7 +63,7 @@ fn callers_snapshots_events_metrics_and_json_agree() {
     thread::scope(|scope| {
         scope.spawn(|| operate(&done));
         let callers: Vec<_> = (0..THREADS).map(|thread| scope.spawn(move || run_thread((thread + 1) << 20))).collect();
-        // Spawned, so that it shares the workers with the tasks that it waits for.
+        // Spawned, so that `run_tasks` runs on the same workers as the tasks that it waits for.
         runtime.block_on(async { tokio::spawn(run_tasks()).await }).unwrap();
         for caller in callers {
             caller.join().unwrap();
@@ -83,7 +83,7 @@ fn callers_snapshots_events_metrics_and_json_agree() {
     // The breaker agrees with the bodies.
     assert_eq!(snapshot.successes, BODIES.get("succeeded"));
     assert_eq!(snapshot.failures, BODIES.get("failed") + BODIES.get("panicked"));
-    assert_eq!(snapshot.neutral, BODIES.get("ignored") + BODIES.get("cancelled"));
+    assert_eq!(snapshot.ignored, BODIES.get("ignored") + BODIES.get("cancelled"));
 
     // The retry agrees with its callers.
     let [success, transient, not_transient, rejected, panicked] = outcomes;
@@ -133,7 +133,7 @@ fn compare_outputs(runtime: &Runtime, snapshot: &Snapshot, retries: &RetrySnapsh
     };
     assert_eq!(of_breaker("success"), snapshot.successes);
     assert_eq!(of_breaker("failure"), snapshot.failures);
-    assert_eq!(of_breaker("neutral"), snapshot.neutral);
+    assert_eq!(of_breaker("ignored"), snapshot.ignored);
     assert_eq!(of_breaker("rejected"), snapshot.rejections);
     let of_retry =
         |outcome: &str| sample(&metrics, "retry_calls_total", &["retry=\"stress\"", &format!("outcome=\"{outcome}\"")]);
@@ -150,7 +150,7 @@ fn compare_outputs(runtime: &Runtime, snapshot: &Snapshot, retries: &RetrySnapsh
     for (field, count) in [
         ("successes", snapshot.successes),
         ("failures", snapshot.failures),
-        ("neutral", snapshot.neutral),
+        ("ignored", snapshot.ignored),
         ("rejections", snapshot.rejections),
         ("transitions", snapshot.transitions),
     ] {

@@ -21,7 +21,7 @@ pub(crate) const THREADS: u64 = 2;
 const CALLS_PER_THREAD: u64 = 10_000;
 /// The number of concurrent tasks.
 const WAVE: u64 = 64;
-/// The time after which a task counts as hanging.
+/// The maximum time to wait for a task.
 const HANG: Duration = Duration::from_secs(30);
 
 #[derive(Debug, PartialEq, Transient)]
@@ -145,7 +145,7 @@ fn count_call(result: &Result<(), Failure>) {
     });
 }
 
-/// Starts tasks in waves and aborts those that have not ended soon, among them every call that hangs.
+/// Starts tasks in waves and aborts those that have not ended after a few yields, including every call that never ends.
 pub(crate) async fn run_tasks() {
     for wave in 0..TASKS / WAVE {
         let tasks: Vec<_> = (0..WAVE)

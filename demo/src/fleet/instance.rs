@@ -19,7 +19,7 @@ use crate::checkout::Lane;
 use crate::load::{Call, LaneRun, Settings};
 use crate::payments::Payments;
 
-/// The time for a process to start and to connect to Redis.
+/// The maximum time that a process may take to start and to connect to Redis.
 pub(super) const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The setup of a process. It is sent through a pipe because command lines are visible to all users, and the address of Redis may
@@ -131,7 +131,7 @@ fn change(from: BreakerState, to: BreakerState) -> Option<Change> {
     }
 }
 
-/// Writes a message to standard output. An error means that the parent has ended and is ignored.
+/// Writes a message to standard output. Errors are ignored: they mean that the parent process has ended.
 fn send(message: &Message) {
     let mut out = io::stdout().lock();
     if serde_json::to_writer(&mut out, message).is_ok() {

@@ -72,7 +72,7 @@ impl Panel<'_> {
         for (lane, points) in &self.lines {
             let style = LineStyle::of(*lane);
             style.draw_line(plot, points.clone())?;
-            // The label must be above the line along its whole width.
+            // Along its whole width, the label must be above the line.
             let near = points.iter().filter(|(time, _)| (time - label_time).abs() < self.until.as_secs_f64() / 40.0);
             let highest = near.map(|&(_, count)| count).fold(0.0, f64::max);
             let label = Text::new(lane.name(), (0, -8), text(15, HPos::Center, VPos::Bottom).color(&style.color));
@@ -93,7 +93,7 @@ impl Panel<'_> {
 #[derive(Clone, Copy)]
 pub(super) enum Scale {
     Linear,
-    /// log(1 + count): it shows both one caller and five hundred, and is defined for zero.
+    /// log(1 + count), which is legible for one caller and for five hundred, and is defined for zero.
     Logarithmic,
 }
 

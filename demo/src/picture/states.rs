@@ -27,7 +27,7 @@ pub(super) fn draw(area: &Area<'_>, states: &[(Duration, BreakerState)], until: 
     let seconds_per_pixel = until / f64::from(WIDTH - LEFT - RIGHT);
     let ends = states.iter().skip(1).map(|(at, _)| at.as_secs_f64()).chain([until]);
     let mut bands: Vec<_> = states.iter().zip(ends).map(|((at, state), end)| (*state, at.as_secs_f64(), end)).collect();
-    // Half-open bands are drawn last and with a minimum width, since a trial call can take less than a millisecond.
+    // A trial call can take less than a millisecond: bands have a minimum width, and half-open ones are drawn last, on top of the others.
     bands.sort_by_key(|(state, ..)| *state == BreakerState::HalfOpen);
     for (state, from, to) in bands {
         let to = to.max(from + 3.0 * seconds_per_pixel);

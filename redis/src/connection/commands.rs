@@ -18,7 +18,7 @@ use crate::{
 pub(crate) struct HeartbeatReply {
     /// The number of live instances.
     pub(crate) instances: u64,
-    /// The number of changes of the application's breakers. It differs after each change.
+    /// The number of changes of the application's breakers that Redis has counted.
     pub(crate) changes: u64,
 }
 
@@ -50,8 +50,8 @@ impl Connection {
         self.wait_for(command.query_async(&mut connection)).await
     }
 
-    /// Sends a heartbeat: marks this instance as live, adds to the number of changes, and updates the index of open keyed breakers with
-    /// the time for which each is to stay in it.
+    /// Sends a heartbeat: marks this instance as live, adds `changes` to the number of changes, and sets the time for which each of the
+    /// `indexed` breakers stays in the index of open keyed breakers.
     pub(crate) async fn heartbeat(
         &self,
         changes: u64,
@@ -75,7 +75,7 @@ impl Connection {
         for (id, ttl) in indexed {
             call.arg(&**id).arg(millis(*ttl));
         }
-        // Its limit is the next heartbeat, so that a short stall of this machine does not count as an outage of Redis.
+        // The time limit is at least one heartbeat interval, so that a short stall of this machine does not count as an outage of Redis.
         let limit = self.heartbeat_interval.max(self.timeout * 3);
         connection.set_response_timeout(limit);
         let (instances, changes) = self.wait_within(limit, call.invoke_async(&mut connection)).await?;
@@ -97,7 +97,8 @@ impl Connection {
         self.invoke(&call).await
     }
 
-    /// Adds failures to the fleet's sum. The instance whose report reaches the threshold is granted to open the fleet.
+    /// Adds failures to the fleet's sum. If that reaches the threshold, the reply contains `Grant::Granted`, and this instance opens
+    /// the fleet.
     pub(crate) async fn report_failures(
         &self,
         keys: &BreakerKeys,
@@ -140,6 +141,6 @@ impl Connection {
     async fn invoke(&self, call: &ScriptInvocation<'_>) -> Result<Reply, FleetError> {
         let mut connection = self.connected()?;
         let raw: RawReply = self.wait_for(call.invoke_async(&mut connection)).await?;
-        Reply::parse(&raw).ok_or_else(|| FleetError::Refused("unexpected reply of the breaker script".into()))
+        Reply::parse(&raw).ok_or_else(|| FleetError::Refused("unexpected reply from the breaker script".into()))
     }
 }

@@ -17,12 +17,12 @@ pub(crate) struct RateLimitedCall {
     pub(crate) limit: u32,
     /// The length of the window, in microseconds.
     pub(crate) per: u64,
-    /// A number that no other call of this instance has.
+    /// The number of the call, unique in this instance.
     number: u64,
 }
 
 impl Connection {
-    /// Assigns a unique number to a call.
+    /// Returns the arguments of the script for a call, with a unique number.
     pub(crate) fn rate_limited_call(&self, request: &RateLimitRequest<'_>) -> RateLimitedCall {
         let config = &request.config;
         let algorithm = if config.get_algorithm() == Algorithm::Gcra { "gcra" } else { "window" };
@@ -38,7 +38,7 @@ impl Connection {
         }
     }
 
-    /// Requests admission of a call that starts now. Returns `None` if it is admitted, otherwise the time until there is capacity.
+    /// Requests the admission of a call that starts now. Returns `None` if it is admitted, otherwise the time until there is capacity.
     pub(crate) async fn admit(&self, call: &RateLimitedCall) -> Result<Option<Duration>, FleetError> {
         let mut connection = self.connected()?;
         let script = self.rate_limit_call(call);
@@ -46,7 +46,7 @@ impl Connection {
         Ok((admitted == 0).then(|| Duration::from_micros(after)))
     }
 
-    /// Removes a call that was not made from the counts. Has no effect if the call was not admitted.
+    /// Cancels a call that is not made, which removes it from the counts. Has no effect if the call was not admitted.
     pub(crate) async fn cancel(&self, call: &RateLimitedCall) -> Result<(), FleetError> {
         let mut connection = self.connected()?;
         let mut script = self.rate_limit_call(call);
@@ -57,7 +57,7 @@ impl Connection {
     fn rate_limit_call(&self, call: &RateLimitedCall) -> ScriptInvocation<'_> {
         let RateLimitedCall { key, algorithm, limit, per, number } = call;
         let mut script = self.rate_limit_script.prepare_invoke();
-        // The instance's name makes the call's name unique in the fleet.
+        // With the instance's name, the name of the call is unique in the fleet.
         script.key(key).arg(algorithm).arg(limit).arg(per).arg(format!("{}-{number}", self.instance));
         script
     }

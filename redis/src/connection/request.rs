@@ -14,7 +14,7 @@ use crate::{
 pub(crate) enum Request {
     /// Reads the state.
     Read,
-    /// Votes to open the circuit, which opens it if the quorum is reached.
+    /// Votes to open the circuit. The vote that completes the quorum opens it.
     Vote(Vote),
     /// Acquires or renews the lease, unless another instance has a better claim.
     Lease { duration: Duration, claim: LeaseClaim },

@@ -13,6 +13,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{FleetError, error::Secrets};
 
+/// The server to connect to.
 pub(super) enum Server {
     Node(Box<Client>),
     #[cfg(feature = "cluster")]
@@ -49,7 +50,7 @@ impl Server {
             ClusterClientBuilder::new(nodes.clone()).build().map_err(|_| FleetError::InvalidAddress)?;
             return Ok((Self::Cluster(nodes), secrets));
         }
-        // Always false without the feature `cluster`.
+        // Used only with the feature `cluster`; always false without it.
         _ = is_cluster;
         let node = nodes.into_iter().next().ok_or(FleetError::InvalidAddress)?;
         let client = Client::open(node).map_err(|_| FleetError::InvalidAddress)?;
@@ -65,7 +66,8 @@ impl Server {
         }
     }
 
-    /// Connects, subscribes to `channel` and sends broadcasts to `pushes`. `timeout` limits each reply, `connect_timeout` the whole.
+    /// Connects and subscribes to `channel`, whose broadcasts are sent to `pushes`. `timeout` limits the time for each reply,
+    /// `connect_timeout` that for establishing the connection.
     pub(super) async fn connect(
         &self,
         channel: &str,

@@ -29,7 +29,7 @@ impl FleetBuilder {
     /// Shares a breaker: `share("payments")`, `share(steadfast::breaker("payments"))`, or a `static` breaker. For a breaker that is
     /// declared with a `key`, the breakers of all keys are shared; a key has no cost until its circuit opens in one of the instances.
     ///
-    /// Breakers in different instances are the same if their application and name are equal.
+    /// Instances share a breaker if it has the same name in each and their application names are equal.
     pub fn share(mut self, breaker: impl Into<ShareTarget>) -> Self {
         self.targets.push(breaker.into());
         self
@@ -42,7 +42,7 @@ impl FleetBuilder {
         self
     }
 
-    /// Counts the calls of these rate limits for the whole fleet.
+    /// Adds a store for rate limits. The calls of all rate limits that use it are counted for the whole fleet.
     pub fn rate_limits(mut self, limits: &'static RedisRateLimits) -> Self {
         if !self.rate_limits.iter().any(|other| std::ptr::eq(*other, limits)) {
             self.rate_limits.push(limits);
@@ -63,34 +63,33 @@ impl FleetBuilder {
         self
     }
 
-    /// Sets the number of instances whose circuits must be open before the fleet opens. The default is 1. Below the quorum, each of these
-    /// instances keeps its own circuit open, and the others are not affected.
+    /// Sets the quorum: the number of instances whose circuits must be open before the fleet opens. The default is 1. Below the quorum,
+    /// only the circuits of these instances are open, and the others are not affected.
     ///
-    /// A vote counts while the circuit of its instance is open, plus a grace period. It is withdrawn if that circuit closes.
+    /// A vote counts while the circuit of its instance is open, plus a grace period. It is withdrawn when that circuit closes.
     pub const fn quorum(mut self, instances: u32) -> Self {
         self.config.quorum = Quorum::Instances(instances);
         self
     }
 
-    /// Sets the quorum as a fraction of the live instances, rounded up: `0.5` for half of them. The number of live instances is that of
-    /// the last heartbeat.
+    /// Sets the quorum as a fraction of the instances that were live at the last heartbeat, rounded up: `0.5` for half of them.
     pub const fn quorum_share(mut self, share: f64) -> Self {
         self.config.quorum = Quorum::Fraction(share);
         self
     }
 
-    /// Also opens the fleet when its instances together count `threshold` failures `within` a time span, even if each of them is far
-    /// below its own threshold.
+    /// Sets a second condition for opening: the fleet also opens when its instances together count `threshold` failures `within` a time
+    /// span, even if each instance is far below its own threshold.
     ///
     /// Successes do not reset the sum. Each instance reports its failures once per heartbeat. The failures of a keyed breaker are summed
-    /// only while its circuit is or recently was open.
+    /// only for a short time after its circuit was open.
     pub const fn sum_failures(mut self, threshold: u32, within: Duration) -> Self {
         self.config.failure_sum = Some((threshold, within));
         self
     }
 
-    /// Sets the time limit for a reply of Redis. The default is 50 ms. Calls through a breaker never wait for a reply; calls under a rate
-    /// limit do.
+    /// Sets the time limit for a reply from Redis. The default is 50 ms. Calls through a breaker never wait for a reply; calls under a
+    /// rate limit do.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.config.timeout = timeout;
         self
@@ -102,8 +101,8 @@ impl FleetBuilder {
         self
     }
 
-    /// Sets the lease duration: an instance that makes the trial calls of a recovery and stops responding, as after a crash, loses the
-    /// lease after this time. The default is 2 seconds.
+    /// Sets the duration of the lease, under which one instance makes the trial calls of a recovery. If that instance crashes or stops
+    /// responding, another one gets the lease after this time. The default is 2 seconds.
     pub const fn lease(mut self, lease: Duration) -> Self {
         self.config.lease = lease;
         self
@@ -115,11 +114,10 @@ impl FleetBuilder {
         self
     }
 
-    /// Starts the fleet without waiting for Redis. Until the connection is established, each instance uses only its
-    /// local circuits.
+    /// Starts the fleet without waiting for Redis. Until the connection is established, this instance uses only its local circuits.
     ///
-    /// A program that is not `async` enters a runtime first: `let _entered = runtime.enter();`. It must be a multi-threaded runtime, since
-    /// no `block_on` drives it, with time and I/O enabled.
+    /// A program that is not `async` must enter a runtime first: `let _entered = runtime.enter();`. The runtime must have time and I/O
+    /// enabled, and it must be multi-threaded, since a current-thread runtime makes no progress outside `block_on`.
     ///
     /// # Errors
     ///

@@ -15,7 +15,7 @@ pub struct ShareTarget(Target);
 enum Target {
     Named(&'static CircuitBreaker),
     Keyed(&'static KeyedBreakers),
-    /// No breaker was found, by this name if one was given.
+    /// The result of a failed lookup, with the name if one was given.
     Unknown(Option<Arc<str>>),
 }
 
@@ -91,12 +91,13 @@ fn push_unique<T>(
     Ok(())
 }
 
-/// The memory addresses of the statics that a fleet shares. They are claimed until this is dropped.
+/// The memory addresses of the breakers and rate limits that a fleet shares, claimed until this value is dropped.
 ///
-/// An instance has one vote, so two fleets of one program must not share the same breaker.
+/// A breaker in two fleets of one program would have two votes, one for each fleet, so it must not be shared twice.
 #[derive(Debug)]
 pub(super) struct Claims(Vec<usize>);
 
+/// The addresses that all fleets of this program have claimed.
 static CLAIMED: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 
 impl Claims {
@@ -104,7 +105,7 @@ impl Claims {
         Self(Vec::new())
     }
 
-    /// Claims a static. The name is used in the error if another fleet has claimed it.
+    /// Claims a breaker or a store of rate limits. The name is for the error if another fleet has claimed it.
     pub(super) fn add<T>(&mut self, shared: &'static T, name: &str) -> Result<(), FleetError> {
         let (address, mut claimed) = (std::ptr::from_ref(shared).addr(), claimed());
         if claimed.contains(&address) {

@@ -1,4 +1,4 @@
-//! The fleet's state with its end as a local time.
+//! The last known state of the fleet, with its end as a local time.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::protocol::{FleetState, StateKind};
 
-/// The state that the instances have agreed on, as far as this instance has received it.
+/// The state that the instances have agreed on, as last received by this instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AgreedState {
     /// Closed, or not yet received.
@@ -39,7 +39,7 @@ impl AgreedState {
         })
     }
 
-    /// Converts back to the form that Redis stores: kind, remaining time, failed recoveries. An expired override gives the state that
+    /// Converts to the form that Redis stores: kind, remaining time, failed recoveries. An expired override is converted to the state that
     /// follows it.
     pub(super) fn to_stored(self, now: Instant) -> (StateKind, Option<Duration>, u32) {
         let (kind, until, failed_recoveries) = match (self, self.open_phase(now)) {
@@ -51,7 +51,7 @@ impl AgreedState {
         (kind, until.map(|until| until.saturating_duration_since(now)), failed_recoveries)
     }
 
-    /// Returns true if an operator's override applies now.
+    /// Returns true if this is an operator's override that has not expired.
     pub(super) fn is_override_active(self, now: Instant) -> bool {
         match self {
             Self::ForcedOpen { until } | Self::Disabled { until } => until.is_none_or(|until| until > now),
@@ -59,8 +59,9 @@ impl AgreedState {
         }
     }
 
-    /// The end of the fleet's recovery timeout and the number of failed recoveries; `None` if the fleet's circuit is not open. A circuit
-    /// that was forced open stays open when the override expires, until a recovery succeeds.
+    /// Returns the end of the fleet's recovery timeout and the number of failed recoveries; `None` if the fleet's circuit is not open.
+    ///
+    /// A circuit that was forced open stays open after the override expires, until a recovery succeeds.
     pub(super) const fn open_phase(self, now: Instant) -> Option<(Instant, u32)> {
         match self {
             Self::Open { until, failed_recoveries } => Some((until, failed_recoveries)),

@@ -1,4 +1,4 @@
-//! The decision: a change of the local circuit, or a request to send.
+//! The choice of the next change of the local circuit, or of the next request to send.
 
 use steadfast::BreakerState;
 use tokio::time::Instant;
@@ -17,7 +17,7 @@ impl Lease {
 }
 
 impl Member {
-    /// Returns the next change of the local circuit or the next request. Requests are returned only while online.
+    /// Returns the next change of the local circuit or the next request to send. Requests are returned only while online.
     pub(crate) fn decide(&mut self, local: &LocalState, online: bool, now: Instant, timing: &Timing) -> Decision {
         let trial_successes = (local.state == BreakerState::HalfOpen).then_some(local.trial_successes);
         if let Some(lease) = self.lease.as_mut().filter(|lease| lease.trial_successes != trial_successes) {
@@ -54,12 +54,12 @@ impl Member {
         let end = until.max(now) + timing.grace;
         let is_held = local.is_fleet_set && self.held_version == self.version;
         match (local.state, self.lease) {
-            // The circuit has closed since it was held: `next_intent` closes the fleet.
+            // The circuit has closed since it was held: `next_intent` returns the request to close the fleet's circuit.
             (BreakerState::Closed, _) if self.held_version == self.version => None,
             (BreakerState::Closed, _) => Some(self.hold(local, end, now, failed)),
             (BreakerState::Disabled, _) => local.is_fleet_set.then_some(Action::Reset),
             (BreakerState::ForcedOpen, _) if !local.is_fleet_set => None,
-            // Under the lease a held circuit is released, once, for trial calls.
+            // Under the lease, a held circuit is released for trial calls, once.
             (state, Some(lease)) if now < lease.until => {
                 let is_to_release =
                     is_held && state != BreakerState::HalfOpen && self.hold_until.is_some_and(|until| until > now);
@@ -69,7 +69,7 @@ impl Member {
             (_, Some(lease)) => {
                 (self.lease, self.next_request_at) = (None, lease.is_final.then(|| now + timing.lease));
                 if lease.is_final {
-                    // Another instance is next: only calls that are rejected from now on give a new claim.
+                    // Another instance gets the lease next. Only calls that are rejected from now on count towards a new claim.
                     (self.rejection_baseline, self.requests_lease_unprompted) = (local.rejections, false);
                 }
                 Some(self.set_hold_end(local, end, now, failed))
@@ -82,7 +82,7 @@ impl Member {
         }
     }
 
-    /// Returns the action of an operator's override of the fleet, once for each override.
+    /// Returns the action that applies an operator's override of the fleet to the local circuit, once for each override.
     fn operator_override(&mut self, local: &LocalState, now: Instant, timing: &Timing) -> Option<Action> {
         let remaining = |until: Option<Instant>| until.map(|until| until.saturating_duration_since(now));
         let action = match self.agreed {
@@ -134,7 +134,7 @@ impl Member {
                 let is_due = lease.until - now < timing.lease / 2 && !(yields && lease.is_final);
                 is_due.then(|| lease_request(yields.then_some(0)))
             }
-            // Released, but no trial call has been made: the lease is renewed unless another instance has a better claim.
+            // The circuit is released, but no trial call has been made: the lease is renewed unless another instance has a better claim.
             (BreakerState::Open | BreakerState::ForcedOpen, Some(lease)) => {
                 let is_due = lease.until - now < timing.lease / 3 && !lease.is_final;
                 is_due.then(|| lease_request(Some(if lease.is_stalled(now, timing) { 0 } else { rejections })))
@@ -147,7 +147,7 @@ impl Member {
         }
     }
 
-    /// Holds the circuit open for the current version.
+    /// Returns the action that holds the circuit open, and records that it is held for the current version.
     fn hold(&mut self, local: &LocalState, end: Instant, now: Instant, failed_recoveries: u32) -> Action {
         if self.held_version != self.version {
             (self.held_version, self.rejection_baseline) = (self.version, local.rejections);
@@ -155,7 +155,7 @@ impl Member {
         self.set_hold_end(local, end, now, failed_recoveries)
     }
 
-    /// Changes the end of a hold without changing the kind of state in which the circuit is held.
+    /// Returns the action that sets the end of a hold. A circuit that is forced open stays forced open, any other is held open.
     fn set_hold_end(&mut self, local: &LocalState, end: Instant, now: Instant, failed_recoveries: u32) -> Action {
         let duration = end.saturating_duration_since(now);
         self.hold_until = Some(now + duration);

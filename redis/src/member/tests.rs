@@ -1,7 +1,7 @@
-//! Decisions of a member, one situation per test, with simulated time.
+//! Decisions of a member in simulated time, one situation per test.
 
 mod lease;
-mod lease_turns;
+mod lease_transfers;
 mod lost_state;
 
 use std::time::Duration;
@@ -43,7 +43,7 @@ impl Instance {
         Self { member: Member::new(), local, now: Instant::now(), online: true }
     }
 
-    /// Applies actions until the member is idle or sends a request, and returns that request.
+    /// Applies actions until the member is idle or has a request to send, and returns that request.
     fn settle(&mut self) -> Option<Intent> {
         for _ in 0..5 {
             match self.member.decide(&self.local, self.online, self.now, &TIMING) {
@@ -69,7 +69,7 @@ impl Instance {
         self.local.is_fleet_set = true;
     }
 
-    /// Makes a local transition, one that the fleet did not set.
+    /// Makes a local transition, which the fleet did not set.
     fn enters(&mut self, state: BreakerState) {
         self.local.transitions += u64::from(self.local.state != state);
         (self.local.state, self.local.is_fleet_set) = (state, false);
@@ -113,7 +113,7 @@ fn each_local_opening_is_voted_for_once() {
     instance.enters(Open);
     assert_eq!(instance.settle(), Some(Intent::Vote { transitions: 3 }));
     instance.gets_reply(reply(state(0, StateKind::Missing, None)));
-    // When it closes, the vote is withdrawn.
+    // When the circuit closes, the vote is withdrawn.
     instance.enters(Closed);
     assert_eq!(instance.settle(), Some(Intent::Withdraw));
     instance.gets_reply(reply(state(0, StateKind::Missing, None)));
@@ -180,7 +180,7 @@ fn a_requested_read_is_sent_at_once() {
     assert_eq!(instance.settle(), None, "another instance has the lease");
     instance.member.request_read();
     assert_eq!(instance.settle(), Some(Intent::Read));
-    // Or after the reply to the request in flight.
+    // With a request in flight, the read is sent after its reply.
     let mut late = Instance::held();
     late.now += SECOND;
     assert!(matches!(late.settle(), Some(Intent::Lease { .. })));
@@ -212,7 +212,7 @@ fn a_reply_does_not_override_a_newer_broadcast() {
 fn a_circuit_whose_timeout_has_elapsed_counts_as_open_until_a_call() {
     let mut instance = Instance::held();
     let previous = instance.local;
-    // Snapshots show the next state before any call has made the transition.
+    // The state reads as the next one before any call has made the transition.
     let reads = |state| LocalState { state, is_fleet_set: false, ..previous };
     for (before, state) in [(previous, HalfOpen), (reads(ForcedOpen), HalfOpen), (reads(Disabled), Closed)] {
         let local = reads(state).corrected_by(Some(before));

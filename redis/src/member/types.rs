@@ -1,4 +1,4 @@
-//! The inputs of a decision (the local circuit, the configured times) and its outputs (actions and requests).
+//! The inputs of a decision (local circuit, configured times) and its outputs (actions, requests).
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::protocol::LeaseClaim;
 
-/// The prefix of the reason that a local circuit has for a state that the fleet set.
+/// The prefix of the reason of every state that the fleet sets in a local circuit.
 pub(crate) const REASON_PREFIX: &str = "fleet: ";
 
 /// The configured times.
@@ -25,7 +25,7 @@ pub(crate) struct Timing {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LocalState {
     pub(crate) state: BreakerState,
-    /// The fleet set this state.
+    /// True if the fleet set this state.
     pub(crate) is_fleet_set: bool,
     pub(crate) transitions: u64,
     pub(crate) rejections: u64,
@@ -44,11 +44,10 @@ impl LocalState {
         }
     }
 
-    /// Corrects the state by the previous one.
+    /// Keeps the previous state if no transition has been made since.
     ///
-    /// A snapshot shows the state that the next call would find: a circuit whose time has elapsed reads as half-open or closed before any
-    /// call has made that transition. Decisions depend on transitions that were made, so if the number of transitions is unchanged the
-    /// circuit is still open, or still overridden.
+    /// Decisions depend only on transitions that were made. If their number is unchanged, a circuit that reads as half-open or closed is
+    /// still in its previous state: open, for example, although its recovery timeout has elapsed.
     pub(crate) fn corrected_by(self, previous: Option<Self>) -> Self {
         match previous {
             Some(Self { state, is_fleet_set, transitions, .. })
@@ -65,7 +64,7 @@ impl LocalState {
 /// A change to make to the local circuit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Holds the circuit open for a duration.
+    /// Holds the circuit open for a duration. A duration of zero releases it for trial calls.
     Hold {
         duration: Duration,
         failed_recoveries: u32,
@@ -85,7 +84,7 @@ pub(crate) enum Action {
 /// The result of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// Change the local circuit, then decide again.
+    /// Change the local circuit, then make another decision.
     Act(Action),
     /// Send a request to Redis.
     Send(Intent),
@@ -93,12 +92,12 @@ pub(crate) enum Decision {
     Idle,
 }
 
-/// A request that the member wants to send. The worker adds the arguments when it sends it.
+/// The request that follows from a decision. The worker adds the arguments when it sends the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Intent {
     /// Read the fleet's state.
     Read,
-    /// Vote to open the fleet's circuit, since the local one opened by this transition.
+    /// Vote to open the fleet's circuit, since this transition opened the local one.
     Vote { transitions: u64 },
     /// Acquire or renew the lease. `sent` is the time of the request.
     Lease { sent: Instant, claim: LeaseClaim },

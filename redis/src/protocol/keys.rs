@@ -65,14 +65,14 @@ pub(crate) fn channel(application: &str, database: i64) -> String {
     }
 }
 
-/// Returns the Redis key of a rate limit. The key of the overflow limit has one colon more than that of any other key, since an encoded
-/// key contains none.
+/// Returns the Redis key of a rate limit. That of the overflow limit contains one more colon than any other, since encoded names and keys
+/// contain none.
 pub(crate) fn rate_limit_key(application: &str, limit: &str, key: Option<&str>, overflow: bool) -> String {
     let mark = if overflow { "::overflow" } else { "" };
     format!("steadfast:{{{}:{}{mark}}}:limit", encode(application), breaker_id(limit, key))
 }
 
-/// Percent-encodes the characters that separate names, so that different names give different keys.
+/// Percent-encodes separators and control characters, so that different names give different Redis keys.
 fn encode(name: &str) -> String {
     let mut encoded = String::with_capacity(name.len());
     for character in name.chars() {
@@ -96,7 +96,7 @@ fn decode(encoded: &str) -> Option<String> {
     Some(name)
 }
 
-/// Makes a text safe for one field of a line: control characters become spaces, and it is truncated to 200 characters.
+/// Makes a text safe as one field of a line: replaces control characters with spaces and truncates the text to 200 characters.
 pub(crate) fn sanitize_field(text: &str) -> String {
     text.chars().map(|character| if character.is_control() { ' ' } else { character }).take(200).collect()
 }

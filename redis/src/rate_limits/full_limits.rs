@@ -8,19 +8,19 @@ use crate::connection::RateLimitedCall;
 
 /// The maximum number of cached limits.
 const MAX_ENTRIES: usize = 10_000;
-/// The time after which a full limit is queried again, since its counts may be lost or a call may be cancelled.
+/// The time after which a full limit is queried again, since Redis may have lost its counts, or a call may have been cancelled.
 const MAX_AGE: Duration = Duration::from_secs(1);
 
 /// Limits that are full, by their Redis key.
 pub(super) struct FullLimits {
     entries: HashMap<String, FullLimit>,
-    /// The earliest time of the next search for expired entries, so that a flood of keys does not cause one for each call.
+    /// The earliest time of the next search for expired entries. It prevents a search for each call during a flood of keys.
     prune_at: Instant,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct FullLimit {
-    /// The limit and the window that are exhausted. After a reconfiguration the entry does not apply.
+    /// The limit and the length of its window. After a reconfiguration the entry does not apply.
     limit: (u32, u64),
     /// The time at which there is capacity.
     full_until: Instant,

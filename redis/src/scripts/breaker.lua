@@ -1,22 +1,22 @@
--- Handles one request about a breaker that a fleet shares, atomically. All its keys are in one slot, the time is that of Redis, and each
--- key expires.
+-- Handles one request about a breaker that a fleet shares, atomically. All keys of a breaker are in one slot, and each of them expires.
+-- The time is that of Redis.
 --
 -- KEYS: state, votes, lease, audit; failures for `report`
 -- ARGV: verb, instance, channel, breaker id, then the arguments of the verb
 -- Returns:
 --   1. the state as a line
---   2. the grant: 1 if the caller holds the lease or has reached the failure threshold, 2 if it holds the lease but must let another
---      instance have it next, otherwise 0
+--   2. the grant: 1 if the caller holds the lease or its report reached the failure threshold, 2 if it holds the lease but another
+--      instance gets it next, otherwise 0
 --   3. the milliseconds for which another instance holds the lease
 --   4. 1 if the state changed, otherwise 0
 --
 -- A line: version, kind, milliseconds left (-1 without an end), failed recoveries, set by, reason.
 --
 -- The version is the Redis time of the change in microseconds. It always rises, even if the clock goes back: a state is kept until the
--- clock has passed its version, so no lower version can follow.
+-- clock has passed its version, so that no lower version can follow.
 --
--- If the clock goes back, a stored end time may be far in the future. Each duration is then counted again from now, so nothing lasts
--- longer than its original duration.
+-- If the clock goes back, a stored end time may be far in the future. Each duration is then counted again from now, so that the remaining
+-- time never exceeds the original duration.
 local state, votes, lease, audit = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local verb, me, channel, id = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
@@ -24,7 +24,7 @@ local verb, me, channel, id = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local STATE_TTL, ENDLESS_STATE_TTL = 600000, 2592000000
 -- The number of entries in the audit trail, and the time for which they are kept, in milliseconds.
 local AUDIT_ENTRIES, AUDIT_TTL = 100, 7776000000
--- The upper limit for the remaining time of an older vote, in milliseconds, unless the new vote lasts longer.
+-- The maximum remaining time of an older vote, in milliseconds, unless the new vote is valid for longer.
 local MAX_VOTE = 600000
 
 local time = redis.call('TIME')
@@ -38,15 +38,15 @@ local at = tonumber(fields[7]) or math.floor(version / 1000)
 local grant, lease_left, changed = 0, 0, 0
 
 if ends > 0 and at > now then
-  -- The clock went back. For a lease request the recovery timeout has elapsed: an instance sends one only after it has elapsed by the
-  -- instance's own clock.
+  -- The clock went back. If this is a lease request, the recovery timeout counts as elapsed, since an instance sends a lease request only
+  -- after the timeout has elapsed by its own clock.
   local remaining = verb == 'lease' and kind == 'open' and 0 or math.max(ends - at, 0)
   ends = now + remaining
   redis.call('HSET', state, 'until', string.format('%.0f', ends), 'at', string.format('%.0f', now))
   redis.call('PEXPIRE', state, math.max(math.floor(version / 1000) - now, 0) + remaining + STATE_TTL)
 end
 
--- An expired override: after `forced`, trial calls decide; after `disabled`, the circuit is closed.
+-- An expired override: after `forced`, the circuit is open until a recovery succeeds; after `disabled`, it is closed.
 if kind == 'forced' and ends > 0 and ends <= now then kind = 'open' end
 if kind == 'disabled' and ends > 0 and ends <= now then kind = 'closed' end
 -- The key is missing or has foreign content.
@@ -60,7 +60,7 @@ local function line()
   return table.concat({ string.format('%.0f', version), kind, string.format('%.0f', left), failed, by, reason }, '\31')
 end
 
--- Stores a new state, clears votes and lease, and broadcasts the change. `duration` is in milliseconds, below 0 without an end.
+-- Stores a new state, clears votes and lease, and broadcasts the change. `duration` is in milliseconds; a negative one has no end.
 local function transition(new_kind, duration, new_failed, new_by, new_reason)
   version = math.max(micros, version + 1)
   kind, failed, by, reason = new_kind, new_failed, new_by, new_reason
@@ -75,7 +75,7 @@ local function transition(new_kind, duration, new_failed, new_by, new_reason)
   changed = 1
 end
 
--- Returns the lease: its holder, the milliseconds for which it was granted, and the best claim of the waiting instances (0 without any).
+-- Returns the lease: its holder, the milliseconds for which it was granted, and the best claim of the waiting instances (0 if none waits).
 local function current_lease()
   local value = redis.call('GET', lease)
   if not value then return nil, 0, 0 end
@@ -104,7 +104,7 @@ elseif verb == 'vote' and not is_overridden then
   elseif kind ~= 'open' then
     redis.call('ZREMRANGEBYSCORE', votes, '-inf', now)
     redis.call('ZADD', votes, now + valid_for, me)
-    -- Shortens older votes from before the clock went back.
+    -- Shortens votes that were cast before the clock went back.
     local latest = now + math.max(valid_for, MAX_VOTE)
     for _, name in ipairs(redis.call('ZRANGEBYSCORE', votes, string.format('(%.0f', latest), '+inf')) do
       redis.call('ZADD', votes, latest, name)
@@ -114,7 +114,8 @@ elseif verb == 'vote' and not is_overridden then
   end
 
 elseif verb == 'report' and not is_overridden and kind ~= 'open' then
-  -- Sums the failures of all instances in 16 slices of the time span. The instance that reaches the threshold opens the fleet.
+  -- Sums the failures of all instances in 16 slices of the time span. The instance whose report reaches the threshold then opens the
+  -- fleet.
   local failures, threshold, span, sums = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), KEYS[5]
   local slice = math.max(math.floor(span / 16), 1)
   local current = math.floor(now / slice)
@@ -161,7 +162,7 @@ elseif verb == 'withdraw' then
   if holds_lease() then redis.call('DEL', lease) end
 
 elseif verb == 'restore' and version < tonumber(ARGV[9]) then
-  -- After a failover the clock may be behind, but the new version is above the lost one.
+  -- After a failover the clock may be behind the lost version. The new version is above that one nevertheless.
   version = tonumber(ARGV[9])
   transition(ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[10]), ARGV[7], ARGV[8])
 

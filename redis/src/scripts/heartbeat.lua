@@ -3,11 +3,11 @@
 -- KEYS: instances, changes, index
 -- ARGV: instance, the milliseconds for which it counts as live, the number of changes to add; then pairs of a keyed breaker's id and the
 -- milliseconds for which it stays in the index (0 removes it)
--- Returns: the number of live instances, and a number that differs after each change
+-- Returns: the number of live instances, and the number of changes so far (0 after a loss of data)
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
--- An instance is marked as live for at most 5 minutes. A later end time is from before the clock went back: it is counted from now.
+-- An instance is marked as live for at most 5 minutes. An end time beyond that was set before the clock went back, and is counted from now.
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], string.format('(%.0f', now + 300000), '+inf')) do
   redis.call('ZADD', KEYS[1], now + ARGV[2], name)
 end

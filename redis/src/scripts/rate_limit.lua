@@ -1,17 +1,19 @@
--- Admits or rejects a call under a rate limit, or cancels one. Only admitted calls are counted; a call starts at its admission. The time is
--- that of Redis, in microseconds, and each key expires as soon as it has no effect.
+-- Admits or rejects a call under a rate limit, or cancels one. Only admitted calls are counted, from the time of their admission. The time
+-- is that of Redis, in microseconds, and each key expires as soon as it has no effect.
 --
--- One script does both, so that Redis already has it cached when a call is cancelled. A script that Redis does not know needs further round
--- trips, and the cancellation could be overtaken by later requests.
+-- One script does both, so that Redis has it cached when a call is cancelled. A script that is not cached takes further round trips, in
+-- which later requests could overtake the cancellation.
 --
 -- KEYS: counts
--- ARGV: `window` or `gcra`, the limit, the window's length, a name that no other call has; `cancel` to cancel that call
--- Returns: 1 if the call is admitted, otherwise 0; the time until there is capacity if it is rejected; the time. Nothing for `cancel`.
+-- ARGV: `window` or `gcra`, the limit, the window's length, the unique name of the call; `cancel` to cancel that call
+-- Returns: 1 if the call is admitted, otherwise 0; the time until there is capacity (0 if it is admitted); the current time. Nothing for
+-- `cancel`.
 local counts, limit, per, name = KEYS[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 if ARGV[5] == 'cancel' then
   -- Has no effect if the call was not admitted.
   if ARGV[1] == 'gcra' then
-    -- Only the last call can be cancelled, since later decisions depend on earlier calls. Any other call stays counted and leaks away.
+    -- Only the last call can be cancelled, since decisions about later calls depend on those before. Any other call remains counted until
+    -- it has leaked away.
     local micros, parts, limit, per, name = string.match(redis.call('GET', counts) or '', '^(%d+)%+(%d+)%+(%d+)%+(%d+)%+(.*)$')
     if name == ARGV[4] then
       limit, per = tonumber(limit), tonumber(per)
@@ -33,8 +35,8 @@ local function millis_until(moment) return math.ceil((moment - now) / 1000) + 1 
 
 if ARGV[1] == 'gcra' then
   -- The stored value: the time at which the bucket is empty, the limit and window by which it was computed, and the name of the last call.
-  -- That time consists of whole microseconds and a number of limit-ths of a microsecond, since a double that holds the microseconds since
-  -- 1970 has no bits left for fractions.
+  -- The time is stored as whole microseconds (`micros`) and a fraction in units of 1/limit microseconds (`parts`), since a double that
+  -- holds the microseconds since 1970 has no bits left for a fraction.
   local micros, parts, calls, length = string.match(redis.call('GET', counts) or '', '^(%d+)%+(%d+)%+(%d+)%+(%d+)%+')
   micros, parts, calls, length = tonumber(micros) or now, tonumber(parts) or 0, tonumber(calls) or limit, tonumber(length) or per
   if micros < now then micros, parts = now, 0 end

@@ -4,10 +4,10 @@ use std::{collections::HashMap, mem, time::Duration};
 
 use super::members::BreakerId;
 
-/// The changes of the application's breakers, and what the next heartbeat has to send about them.
+/// The counts of changes and broadcasts, and the updates to send with the next heartbeat.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
-    /// The count of Redis at the last comparison.
+    /// The number of changes that Redis had counted at the last comparison.
     count: u64,
     /// The number of broadcasts received since then.
     broadcasts: u64,
@@ -21,7 +21,7 @@ pub(super) struct Changes {
 const MAX_INDEX_UPDATES: usize = 500;
 
 impl Changes {
-    /// Restarts the comparison at a count. All breakers are being read, so earlier changes no longer matter.
+    /// Restarts the comparison at a count of Redis. Earlier changes no longer matter, since the caller reads all breakers.
     pub(super) const fn restart(&mut self, count: u64) {
         (self.count, self.broadcasts) = (count, 0);
     }
@@ -40,7 +40,7 @@ impl Changes {
         self.index_updates.insert(id, ttl);
     }
 
-    /// Takes the changes to count and the index updates for the next heartbeat.
+    /// Takes the number of uncounted changes and the index updates for the next heartbeat.
     pub(super) fn take_pending(&mut self) -> (u64, Vec<(BreakerId, Duration)>) {
         let ids: Vec<BreakerId> = self.index_updates.keys().take(MAX_INDEX_UPDATES).cloned().collect();
         let updates = ids.iter().filter_map(|id| self.index_updates.remove_entry(id)).collect();
@@ -52,9 +52,9 @@ impl Changes {
         !self.index_updates.is_empty()
     }
 
-    /// Compares with the count of Redis. Returns true if there were more changes than broadcasts.
+    /// Compares the broadcasts with the count of Redis. Returns true if there were more changes than broadcasts.
     ///
-    /// A broadcast may arrive shortly before its change is counted, so more broadcasts than changes are carried over.
+    /// A broadcast may arrive shortly before its change is counted, so surplus broadcasts are carried over to the next comparison.
     pub(super) const fn detect_missed(&mut self, count: u64) -> bool {
         let changes = count.wrapping_sub(self.count);
         let has_missed = changes > self.broadcasts;

@@ -47,7 +47,7 @@ impl Worker {
                 }
                 self.on_unrequested_state(&id, &reply.state);
             }
-            // The next heartbeat reports them again.
+            // The next report includes these failures again.
             Completion::FailuresReported(id, failures, Err(_)) => {
                 if let Some(shared) = self.members.get_mut(&id) {
                     shared.reported_failures = shared.reported_failures.saturating_sub(failures);
@@ -70,13 +70,13 @@ impl Worker {
         self.send_queued();
     }
 
-    /// Applies a state that came by a broadcast or with a report of failures.
+    /// Applies a state from a broadcast, or from the reply to a report of failures.
     pub(super) fn on_unrequested_state(&mut self, id: &BreakerId, state: &FleetState) {
         let Some(shared) = self.members.get_mut(id) else { return };
         let has_lost_reply = mem::take(&mut shared.has_lost_reply);
         let is_new = shared.member.on_broadcast(state.clone(), Instant::now());
         if has_lost_reply && shared.circuit.key().is_some() {
-            // The lost reply may have been that of this very change: the next heartbeat updates the index.
+            // The request whose reply was lost may have made this change, so the next heartbeat updates the index.
             self.changes.index(id.clone(), state.index_ttl());
         }
         if is_new {
@@ -111,7 +111,7 @@ impl Worker {
         shared.member.on_request_failed(Instant::now(), &self.timing);
         if error.is_unavailable() {
             shared.has_lost_reply = true;
-            // A heartbeat at once finds out if only this request failed.
+            // An immediate heartbeat shows if Redis is unavailable or if only this request failed.
             self.heartbeats.next = self.heartbeats.next.min(Instant::now());
             return;
         }
@@ -121,7 +121,7 @@ impl Worker {
         }
     }
 
-    /// Reads the states of all breakers, including those that only the index has.
+    /// Reads the states of all tracked breakers, and then of all breakers in the index of open keyed breakers.
     pub(super) fn read_all(&mut self) {
         for id in self.members.ids(|_| true) {
             self.read(&id);
@@ -130,7 +130,7 @@ impl Worker {
         self.read_index_page();
     }
 
-    /// Requests the next page of the index, if it is not fully read.
+    /// Requests the next page of the index, unless the index is fully read.
     pub(super) fn read_index_page(&mut self) {
         if let Some(cursor) = self.index_cursor {
             let connection = self.connection.clone();
@@ -138,7 +138,7 @@ impl Worker {
         }
     }
 
-    /// Adds all open keyed breakers of this instance to the index again, in case Redis has lost them.
+    /// Adds all open keyed breakers of this instance to the index again, in case the index has lost them.
     pub(super) fn index_all(&mut self) {
         let now = Instant::now();
         for id in self.members.ids(|shared| shared.circuit.key().is_some()) {
@@ -167,6 +167,7 @@ impl Worker {
         self.send_queued();
     }
 
+    /// Reports the failures of one breaker since its last report. Failures of a circuit that is not closed are skipped.
     pub(super) fn report_failures_of(&mut self, id: &BreakerId) {
         let (Some(sum), Some(shared)) = (self.failure_sum, self.members.get_mut(id)) else { return };
         let snapshot = shared.circuit.snapshot();
@@ -188,6 +189,7 @@ impl Worker {
         }
     }
 
+    /// Emits the event of an expired override, if there is one.
     pub(super) fn emit_expiry(&mut self, id: &BreakerId) {
         if let Some(event) = self.members.get_mut(id).and_then(|shared| shared.take_expiry(Instant::now())) {
             self.emit(&event);

@@ -10,24 +10,24 @@ use crate::{FleetError, FleetEvent, connection::HeartbeatReply, member::Intent};
 
 /// The number of consecutive failed heartbeats after which the connection is dropped.
 const MAX_FAILED_HEARTBEATS: u32 = 2;
-/// The number of heartbeats between two reads of all breakers, which are made even if no broadcast was missed.
+/// The number of heartbeats after which all breakers are read, even if no broadcast was missed.
 const FULL_READ_INTERVAL: u32 = 300;
 /// The longest delay between two connection attempts.
 const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(1);
-/// The delays between connection attempts, without an end.
+/// The policy for the delays between connection attempts, whose number is practically unlimited.
 pub(super) const RECONNECT: RetryPolicy = RetryPolicy::new()
     .max_attempts(u32::MAX)
     .backoff(Schedule::exponential(Duration::from_millis(50), 2.0, MAX_RECONNECT_DELAY))
     .jitter(Jitter::full());
 
-/// The schedule of heartbeats and the outcome of recent ones.
+/// The schedule of heartbeats, and the outcomes of recent ones.
 #[derive(Debug)]
 pub(super) struct Heartbeats {
     pub(super) interval: Duration,
     pub(super) next: Instant,
-    /// A heartbeat is in flight; no other is sent until it completes.
+    /// True if a heartbeat is in flight. No other is sent until it completes.
     is_in_flight: bool,
-    /// Another heartbeat is to follow at once.
+    /// True if another heartbeat is to be sent as soon as the one in flight completes.
     is_requested: bool,
     /// The number of replies of Redis when the last heartbeat was sent. More replies since then mean that Redis is slow, not down.
     replies: u64,
@@ -42,7 +42,7 @@ impl Heartbeats {
         Self { interval, next, is_in_flight: false, is_requested: false, replies: 0, failed: 0, since_full_read: 0 }
     }
 
-    /// Schedules the next heartbeat, with jitter, so that instances do not send them in step.
+    /// Schedules the next heartbeat, with jitter, so that instances do not send theirs simultaneously.
     fn schedule(&mut self) {
         self.next = Instant::now() + self.interval.mul_f64(0.9 + 0.1 * fastrand::f64());
     }
@@ -67,14 +67,14 @@ impl Worker {
         self.changes.restart(reply.changes);
         self.is_outage_reported = false;
         self.emit(&FleetEvent::Available);
-        // Index updates that were pending when the connection was lost.
+        // Repeats index updates that were pending when the connection was lost.
         self.index_all();
         self.read_all();
     }
 
     pub(super) fn on_disconnect(&mut self, error: FleetError) {
         self.connection.disconnect();
-        // Aborts all requests, so that no reply of this connection is taken for one of the next.
+        // Aborts all requests, so that no reply of this connection is mistaken for a reply of the next one.
         self.requests = JoinSet::new();
         self.queue.clear();
         let delay = self.reconnect_delays.next().unwrap_or(MAX_RECONNECT_DELAY);
@@ -87,8 +87,8 @@ impl Worker {
         }
     }
 
-    /// Sends the heartbeat of an interval, with all that is done once per interval.
-    pub(super) fn scheduled_heartbeat(&mut self) {
+    /// Sends the periodic heartbeat, and does all other work that is due once per interval.
+    pub(super) fn periodic_heartbeat(&mut self) {
         self.heartbeats.schedule();
         self.heartbeats.since_full_read += 1;
         self.members.retire_idle();
@@ -113,9 +113,9 @@ impl Worker {
     pub(super) fn on_heartbeat(&mut self, reply: Result<HeartbeatReply, FleetError>) {
         self.heartbeats.is_in_flight = false;
         match reply {
-            Ok(reply) => self.compare(reply),
-            // Redis may have applied the heartbeat all the same. If it has not, instances that missed the broadcast, too, find the change
-            // in their next full read.
+            Ok(reply) => self.on_heartbeat_reply(reply),
+            // Redis may have applied the heartbeat nevertheless. If not, instances that also missed the broadcast find the change in their
+            // next full read.
             Err(error) => {
                 self.index_all();
                 if error.is_unavailable() && self.connection.replies() > self.heartbeats.replies {
@@ -134,8 +134,8 @@ impl Worker {
         }
     }
 
-    /// Reads all breakers if a broadcast was missed, or if it is time for a full read.
-    fn compare(&mut self, reply: HeartbeatReply) {
+    /// Reads all breakers if a broadcast was missed, or if a full read is due.
+    fn on_heartbeat_reply(&mut self, reply: HeartbeatReply) {
         self.heartbeats.failed = 0;
         self.instances = reply.instances;
         let has_missed = self.changes.detect_missed(reply.changes);
@@ -145,7 +145,7 @@ impl Worker {
             self.index_all();
             let (connection, registrations) = (self.connection.clone(), self.members.registrations());
             self.requests.spawn(async move {
-                // An instance whose ACL user may not register can still share breakers.
+                // An instance whose ACL user is not allowed to register can still share breakers.
                 _ = connection.register(&registrations).await;
                 Completion::Registered
             });
@@ -178,7 +178,7 @@ impl Worker {
         self.connection.disconnect();
     }
 
-    /// Waits for the reply of one request in flight. Returns false if there is none or Redis does not reply.
+    /// Waits for the reply to one request in flight. Returns false if no request is in flight or Redis does not reply.
     async fn wait_for_reply(&mut self) -> bool {
         self.queue.on_completed(true);
         match self.requests.join_next().await {

@@ -1,7 +1,7 @@
 //! The breakers of this instance that the worker tracks.
 //!
-//! Named breakers are tracked all the time. There may be very many keyed breakers, so one of them is tracked only from when its circuit
-//! opens, or the fleet opens it, until it has been closed and idle for a whole heartbeat interval.
+//! Named breakers are always tracked. There may be very many keyed breakers, so each is tracked only from the time when it is opened,
+//! locally or by the fleet, until it has been closed and idle for a whole heartbeat interval.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -33,12 +33,12 @@ impl Members {
         members
     }
 
-    /// The local names of all shared breakers.
+    /// Returns the names of all shared breakers.
     pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
         self.tracked.values().map(|shared| shared.circuit.name()).chain(self.keyed.keys().copied())
     }
 
-    /// The entries of all shared breakers in the application's set of shared breakers.
+    /// Returns the entries of this instance in the application's set of shared breakers.
     pub(super) fn registrations(&self) -> Vec<String> {
         let named = self.tracked.values().filter(|shared| shared.circuit.key().is_none());
         let named = named.map(|shared| keys::registration(shared.circuit.name(), false));
@@ -57,7 +57,7 @@ impl Members {
         self.tracked.values_mut()
     }
 
-    /// The ids of the tracked breakers that fulfil a condition.
+    /// Returns the ids of the tracked breakers that fulfil a condition.
     pub(super) fn ids(&self, condition: impl Fn(&SharedBreaker) -> bool) -> Vec<BreakerId> {
         self.tracked.iter().filter(|(_, shared)| condition(shared)).map(|(id, _)| id.clone()).collect()
     }
@@ -72,8 +72,8 @@ impl Members {
         tracked.map(|(id, _)| id.clone()).or_else(|| self.track_key(name, key?))
     }
 
-    /// Returns the tracked breaker with this id. A keyed breaker is tracked from now on; if it does not exist yet, it is created if
-    /// `is_open` is true.
+    /// Returns the id of a shared breaker, and tracks it from now on; `None` if there is no such breaker. A keyed breaker that does not
+    /// exist yet is created if `is_open` is true.
     pub(super) fn resolve(&mut self, id: &str, is_open: bool) -> Option<BreakerId> {
         if let Some((id, _)) = self.tracked.get_key_value(id) {
             return Some(id.clone());
@@ -91,7 +91,7 @@ impl Members {
         self.tracked.retain(|_, shared| shared.circuit.key().is_none() || !shared.check_idle());
     }
 
-    /// Tracks a keyed breaker, if the key has a breaker of its own and does not use the overflow breaker.
+    /// Tracks the breaker of a key; `None` if the key has no breaker of its own, as when it uses the overflow breaker.
     fn track_key(&mut self, name: &str, key: &str) -> Option<BreakerId> {
         let breaker = self.keyed.get(name)?.get(key)?;
         Some(self.track(Circuit::Keyed(breaker)))

@@ -1,6 +1,7 @@
 //! The queue of requests to Redis: a bounded number is in flight, the others wait.
 //!
-//! The queue holds breakers, not requests. A request is made when it is sent, so it is never out of date and its timeout starts then.
+//! The queue holds breakers, not requests. A request is built at the moment when it is sent, so it is never out of date, and its timeout
+//! starts then.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -12,10 +13,10 @@ use super::members::BreakerId;
 /// The maximum number of requests in flight: enough to keep Redis busy, few enough that each is answered in time, heartbeats included.
 const MAX_IN_FLIGHT: usize = 64;
 
-/// A breaker that waits for its turn.
+/// A breaker in the queue, with the kind of request to send.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum QueueItem {
-    /// Send the request that the breaker has by then.
+    /// Send the request that is due for the breaker by then, if any.
     Request(BreakerId),
     /// Report the failures of the breaker.
     FailureReport(BreakerId),
@@ -80,7 +81,7 @@ impl Queue {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
-    /// Removes all items and forgets the requests in flight, since the connection is lost.
+    /// Restores the initial state: no items, no requests in flight, the initial limit. The requests in flight must have been aborted.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }

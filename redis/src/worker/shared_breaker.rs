@@ -21,14 +21,14 @@ pub(crate) struct SharedBreaker {
     pub(super) circuit: Circuit,
     pub(super) keys: Arc<BreakerKeys>,
     pub(super) member: Member,
-    /// The next decision may change with time alone.
+    /// True if the next decision may change without an event, as time passes.
     pub(super) needs_tick: bool,
     pub(super) is_in_tick_queue: bool,
     /// The local state at the last decision.
     last_local: Option<LocalState>,
-    /// The event for refused requests was emitted, and no request has succeeded since.
+    /// True if the event for refused requests was emitted and no request has succeeded since.
     pub(super) is_refused: bool,
-    /// A reply was lost, so it is unknown if its request changed the fleet's state.
+    /// True if a reply was lost, so that it is unknown if its request changed the fleet's state.
     pub(super) has_lost_reply: bool,
     /// The number of consecutive heartbeats without activity.
     idle_heartbeats: u32,
@@ -36,7 +36,7 @@ pub(crate) struct SharedBreaker {
     pub(super) reported_failures: u64,
     /// The local transition whose vote needs no quorum, since the failure sum caused it.
     bypasses_quorum: Option<u64>,
-    /// An operator's override of the fleet applied at the last check.
+    /// True if an operator's override of the fleet was active at the last check.
     was_overridden: bool,
 }
 
@@ -83,7 +83,7 @@ impl SharedBreaker {
         self.idle_heartbeats > 1
     }
 
-    /// Returns the request for an intent, with the arguments as of now.
+    /// Returns the request for an intent, with its current arguments.
     pub(super) fn request(&self, intent: Intent, quorum: u64, timing: &Timing, now: Instant) -> Request {
         match intent {
             Intent::Read => Request::Read,
@@ -105,12 +105,12 @@ impl SharedBreaker {
         }
     }
 
-    /// The state to write back to a Redis that has lost it.
+    /// Returns the state to write back after Redis has lost it.
     pub(super) fn state_to_restore(&self, now: Instant) -> FleetState {
         self.member.state_to_restore(&self.local_state(), now)
     }
 
-    /// Returns the event of an expired override, once. Redis does not broadcast expiries.
+    /// Returns the event of an expired override, once for each override. Redis does not broadcast expiries.
     pub(super) fn take_expiry(&mut self, now: Instant) -> Option<FleetEvent> {
         let is_active = self.member.is_override_active(now);
         let was_overridden = mem::replace(&mut self.was_overridden, is_active == Some(true));
@@ -158,7 +158,7 @@ impl SharedBreaker {
     }
 }
 
-/// The reason why a local circuit opened, as one field of a line.
+/// Returns the reason why a local circuit opened, as one field of a line.
 fn open_reason(snapshot: &Snapshot) -> String {
     let reason = match (&snapshot.operator_reason, snapshot.open_reason) {
         (Some(reason), _) => reason.to_string(),

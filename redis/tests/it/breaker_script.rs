@@ -1,4 +1,4 @@
-//! The breaker script alone: the order of leases, and clocks that jump.
+//! The breaker script without instances: the order in which leases are granted, and clocks that jump.
 
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ fn the_lease_goes_to_the_instance_with_more_rejected_calls() {
     assert!(state.contains("closed"), "{state}");
 }
 
-/// The version of the stored state.
+/// Returns the version of the stored state.
 fn version(redis: &Redis) -> u64 {
     redis.command::<String>(&["HGET", "{b}:state", "version"]).parse().unwrap()
 }
@@ -131,7 +131,7 @@ fn durations_do_not_grow_when_the_clock_goes_back() {
     let before = version(&redis);
     script.vote("one", "1", "60000");
     assert!(version(&redis) > before && before > redis.micros());
-    // A read counts the recovery timeout again from now, at most.
+    // At a read, the recovery timeout is counted again from now.
     shift(&redis, HOUR);
     let (state, ..) = script.call("two", "read", &[]);
     let left: i64 = state.split('\x1f').nth(2).unwrap().parse().unwrap();

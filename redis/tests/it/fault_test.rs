@@ -34,7 +34,7 @@ impl FaultTest {
         Self { redis, address: setup.address.clone(), instances }
     }
 
-    /// Injects a fault as [`inject`](Self::inject) does, one that every instance reports as an outage, once.
+    /// Injects a fault as [`inject`](Self::inject) does, and asserts that every instance reports exactly one outage.
     pub(crate) fn inject_outage(&mut self, what: &str, begin: impl FnOnce(&mut Redis), end: impl FnOnce(&mut Redis)) {
         let lost: Vec<_> = self.instances.iter().map(|instance| instance.event_count(DISCONNECTED)).collect();
         let counts = lost.clone();
@@ -47,8 +47,8 @@ impl FaultTest {
         assert!(events.clone().all(|count| count == 1), "{what}: one event each: {:?}", events.collect::<Vec<_>>());
     }
 
-    /// Injects a fault. The circuit of one instance opens during the fault. After its end all circuits are open, each opened only once, and
-    /// before that no call was rejected.
+    /// Injects a fault, during which the circuit of one instance opens. Asserts that no call is rejected before that, and that all circuits
+    /// open after the end of the fault, each exactly once.
     pub(crate) fn inject(&mut self, what: &str, begin: impl FnOnce(&mut Redis), end: impl FnOnce(&mut Redis)) {
         self.inject_until(what, begin, end, |_: &[Instance]| {});
     }

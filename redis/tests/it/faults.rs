@@ -79,7 +79,7 @@ fn redis_stops_responding() {
     let setup = Setup::new(redis.address());
     let mut test = FaultTest::new(redis, &setup);
     test.inject_outage("stopped", |redis| redis.signal(Signal::STOP), |redis| redis.signal(Signal::CONT));
-    // Redis ends the pause itself.
+    // The pause ends without a command.
     test.inject("clients paused", |redis| redis.command(&["CLIENT", "PAUSE", "3000"]), |_| {});
 }
 
@@ -98,7 +98,7 @@ fn redis_loses_connections_and_scripts() {
     test.inject("scripts flushed", |redis| redis.command(&["SCRIPT", "FLUSH"]), |_| {});
 }
 
-/// The number of replies with an error.
+/// Returns the number of replies with an error so far.
 fn errors(connection: &mut redis::Connection, error: &str) -> u64 {
     let info: String = redis::cmd("INFO").arg("errorstats").query(connection).unwrap();
     let count = info.lines().find_map(|line| line.strip_prefix(&format!("errorstat_{error}:count=")));
@@ -161,11 +161,11 @@ fn two_applications_share_nothing() {
     until("two instances are live in each", || {
         (ours[0].query("instances").as_str(), theirs[0].query("instances").as_str()) == ("2", "2")
     });
-    // The same for instances that start later and read the state.
+    // Instances that start later and read the state do not share it, either.
     theirs.extend(Instance::fleet(1, &setup_of_theirs));
     let later = Instance::fleet(1, &setup);
     all_are(&later, Open);
-    // The other application's instances have read the state by now, and receive all earlier broadcasts before this one.
+    // By now the other application's instances have read the state. They receive all earlier broadcasts before the next one.
     assert!(theirs.iter().all(|instance| instance.entries(Open) == 0));
     theirs[0].send("trip");
     all_are(&theirs, Open);
@@ -186,7 +186,7 @@ async fn two_databases_share_nothing() {
         [0, 3].map(|database| Fleet::connect(&address(database)).application("shop").timeout(SECOND).start().unwrap());
     three.apply_override(BREAKER, &Override::force_open()).await.unwrap();
     all_are(&instances[1..], ForcedOpen);
-    // Each receives all earlier broadcasts before this one.
+    // Each instance receives all earlier broadcasts before the next one.
     zero.apply_override(BREAKER, &Override::disable()).await.unwrap();
     all_are(&instances[..1], Disabled);
     three.apply_override(BREAKER, &Override::reset()).await.unwrap();
@@ -214,7 +214,7 @@ async fn a_wrong_password_is_reported_once_and_not_shown() {
     assert!(text.contains("WRONGPASS") || text.contains("password"), "{text}");
     assert!(!text.contains("battery-staple"), "{text}");
     assert!(matches!(event, FleetEvent::Unavailable { .. }), "{text}");
-    // It keeps trying.
+    // The fleet keeps trying to connect.
     let mut connection = redis::Client::open(address("correct-horse")).unwrap().get_connection().unwrap();
     until("several attempts", || errors(&mut connection, "WRONGPASS") >= 4);
     assert_eq!(receiver.try_recv().unwrap_err(), TryRecvError::Empty, "reported once");

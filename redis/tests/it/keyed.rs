@@ -16,7 +16,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const SHORT: Duration = Duration::from_millis(200);
 const LONG: Duration = Duration::from_secs(2 * HANG.as_secs());
 
-/// An instance with its own circuits; several of them share this process.
+/// An instance with its own circuits. Several instances run in this process.
 struct Instance {
     hosts: &'static KeyedBreakers,
     fleet: Fleet,
@@ -57,7 +57,7 @@ impl Instance {
 async fn an_open_key_is_open_everywhere_and_others_are_not() {
     let _exclusive = exclusive();
     let redis = Redis::start();
-    // By a broadcast: the heartbeats come too late.
+    // The heartbeat interval is so long that only the broadcast can open the key in the other instance.
     let one = Instance::with_heartbeat(&redis, 3 * SECOND, 100, LONG).await;
     let other = Instance::with_heartbeat(&redis, 3 * SECOND, 100, LONG).await;
     assert!(other.call("us:1"));
@@ -95,7 +95,7 @@ async fn a_heartbeat_makes_up_for_a_lost_broadcast_about_a_key() {
     instance.fleet.stop().await;
 }
 
-/// Opens a key as the scripts do, without the broadcast.
+/// Opens a key as the scripts do, but without a broadcast.
 fn open_without_a_broadcast(redis: &Redis, key: &str) {
     let now = redis.micros();
     let (version, until) = (now.to_string(), (now / 1_000 + 60_000).to_string());
@@ -112,7 +112,8 @@ async fn closed_keys_are_evicted_and_overflowing_keys_are_not_controlled() {
     let (one, small) = (Instance::start(&redis, SHORT, 100).await, Instance::start(&redis, SHORT, 1).await);
     one.fail("eu");
     until("it is open", || small.is_open("eu"));
-    // The open circuit is not evicted, so another key uses the overflow breaker, which the fleet's state of that key does not affect.
+    // The open circuit is not evicted, so another key uses the overflow breaker. The fleet's state of that key does not
+    // affect the overflow breaker.
     assert!(small.call("us"));
     one.fail("us");
     one.fail("jp");

@@ -1,10 +1,10 @@
 //! Fleets of real processes over a real Redis.
 //!
-//! Each test has its own Redis. The processes are this test binary, started again as [`support::process`]. Time passes here, since the
-//! clocks of several processes and of Redis cannot be paused together. Everything that needs none of them is a unit test.
+//! Each test has its own Redis. The processes are this test binary, started again as [`support::process`]. These tests use real time,
+//! since the clocks of several processes and of Redis cannot be paused together. Tests that need no process and no Redis are unit tests.
 //!
-//! No test depends on speed: it waits for events, limited only by the timeout of a hang, and checks that something did not happen after a
-//! later event was observed. `cargo bench -p steadfast-redis` prints durations.
+//! No test depends on speed. Tests wait for events, and the only time limit is that of a hang. To assert that an event did not happen,
+//! they first wait for a later event. `cargo bench -p steadfast-redis` prints durations.
 
 #![allow(
     clippy::unwrap_used,
@@ -38,7 +38,7 @@ use self::support::wait::{HANG, until, until_count};
 /// Serializes the tests, since each of them starts several processes.
 static EXCLUSIVE: Mutex<()> = Mutex::new(());
 
-/// Keeps other tests from running until it is dropped.
+/// A guard that keeps other tests from running until it is dropped.
 struct Exclusive {
     _guard: MutexGuard<'static, ()>,
 }

@@ -17,7 +17,7 @@ use crate::{exclusive, support::server::Redis, until, until_count};
 const SECOND: Duration = Duration::from_secs(1);
 const KEYS: usize = 10_000;
 
-/// An instance, with the number of outages and of opened circuits that its events reported.
+/// An instance, with the numbers of outages and of opened circuits according to its events.
 struct Instance {
     hosts: &'static KeyedBreakers,
     fleet: Fleet,

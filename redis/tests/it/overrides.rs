@@ -29,7 +29,7 @@ async fn an_override_applies_to_all_instances_and_is_audited() {
     operator.apply_override(BREAKER, &force.clone().expires_in(60 * SECOND)).await.unwrap();
     let after = redis.micros();
     all_are(&instances, ForcedOpen);
-    // It applies to instances that start later.
+    // The override applies to instances that start later, too.
     instances.extend(Instance::fleet(1, &setup));
     all_are(&instances, ForcedOpen);
     // After it expires, the first calls are the trial calls.
@@ -85,7 +85,7 @@ async fn a_short_lived_operator_program() {
     let redis = Redis::start();
     let setup = Setup::new(redis.address());
     let instances = Instance::fleet(2, &setup);
-    // It does not wait for `available`.
+    // The program does not wait for `available`.
     let operator = || Fleet::connect(&redis.address()).application("shop").timeout(SECOND).start().unwrap();
     let force = Override::force_open().by("ada").reason("migration").expires_in(SECOND / 2);
     let fleet = operator();

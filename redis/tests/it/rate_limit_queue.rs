@@ -22,7 +22,7 @@ const HOUR: Duration = Duration::from_hours(1);
 const ALGORITHMS: [Algorithm; 2] = [Algorithm::SlidingWindow, Algorithm::Gcra];
 
 async fn fleet(redis: &Redis, limits: &'static RedisRateLimits) -> Fleet {
-    // Long limits, so that a stall of this machine does not look like an outage of Redis.
+    // A long timeout, so that a stall of this machine does not look like an outage of Redis.
     let fleet = Fleet::connect(&redis.address())
         .application("shop")
         .timeout(SECOND * 5)
@@ -38,7 +38,7 @@ fn limit(name: &'static str, config: RateLimitConfig, store: &'static RedisRateL
     Arc::new(RateLimit::new(name, config.store(store)))
 }
 
-/// Waits until a number of calls are waiting.
+/// Waits until `calls` calls are in the queue.
 async fn until_waiting(limit: &RateLimit, calls: usize) {
     let begun = Instant::now();
     while limit.snapshot().waiting != calls {
@@ -202,7 +202,7 @@ async fn a_call_that_is_dropped_before_the_reply_is_not_counted() {
                 );
                 tokio::task::yield_now().await;
             }
-            // Redis has admitted the call, and its reply was not read.
+            // Redis has admitted the call, but the reply has not been read.
             drop(call);
             timeout(HANG, limit.acquire_async()).await.expect("the cancelled call is not counted").unwrap();
             assert_eq!(limit.snapshot().admitted, 1, "{algorithm:?}, {key}");

@@ -69,7 +69,7 @@ impl Reference {
         self.calls[self.calls.len() - limit] + per - now
     }
 
-    /// Computes in limit-ths of a microsecond, so that all times are integers.
+    /// Returns the same for GCRA. Computes in units of 1/limit microseconds, so that all times are integers.
     fn gcra(&mut self, now: u64, limit: u32, per: u64) -> u64 {
         let [scaled_now, scaled_per] = [now, per].map(|micros| u128::from(micros) * u128::from(limit));
         let arrival = self.arrival.max(scaled_now) + u128::from(per);

@@ -22,7 +22,7 @@ const RECOVERY_TIMEOUT: Duration = Duration::from_millis(300);
 const TRIALS: usize = 3;
 const LEASE: &str = "steadfast:{shop:payments}:lease";
 
-/// The instance that holds the lease.
+/// Returns the name of the instance that holds the lease.
 fn holder(redis: &Redis) -> Option<String> {
     let lease: Option<String> = redis.command(&["GET", LEASE]);
     lease.and_then(|lease| Some(lease.split('\x1f').next()?.to_owned()))
@@ -46,7 +46,7 @@ fn wait_for_renewals(redis: &Redis, times: u32) {
 fn the_limit_of_trial_calls_holds_for_all_instances_together() {
     let _exclusive = exclusive();
     let (redis, service) = (Redis::start(), Service::start());
-    // A long lease, so that no slow instance loses it.
+    // A long lease, so that a slow instance does not lose it.
     let setup = Setup {
         recovery: RECOVERY_TIMEOUT,
         lease: 20 * SECOND,
@@ -62,7 +62,7 @@ fn the_limit_of_trial_calls_holds_for_all_instances_together() {
         service.hold_trials(true);
         service.set_down(true);
         until("a trial call", || !service.held().is_empty());
-        // While it is in flight, all other instances make calls.
+        // While the trial call is in flight, all other instances make calls.
         let trying = service.held()[0].instance;
         for instance in instances.iter_mut().filter(|instance| instance.process_id() != trying) {
             instance.wait_for_calls(20);
@@ -132,12 +132,12 @@ async fn a_frozen_holder_loses_the_lease_and_does_not_affect_the_others() {
         instances.iter().all(|instance| instance.is(Closed))
     });
     let opened: Vec<_> = instances.iter().map(|instance| instance.entries(Open)).collect();
-    // It wakes up with a lease that has lapsed and an unread reply.
+    // The frozen instance continues, with a lease that has lapsed and an unread reply.
     frozen.signal(Signal::CONT);
     until("it agrees with the others", || frozen.is(Closed));
     frozen.wait_for_calls(20);
     instances.push(frozen);
-    // All receive the broadcasts that it caused since it woke up before this one.
+    // Every instance receives the broadcast of this override after all those that the frozen instance has caused since it continued.
     let operator = Fleet::connect(&redis.address()).application("shop").timeout(SECOND).start().unwrap();
     operator.apply_override(BREAKER, &Override::disable()).await.unwrap();
     all_are(&instances, Disabled);
@@ -161,14 +161,14 @@ fn rare_calls_suffice_for_a_recovery() {
         all_are(&instances, Open);
         let rejected = instances[caller].query_number("rejected");
         if caller == 1 {
-            // The first instance has the lease but no calls. The call of the other one is rejected, which is its claim.
+            // The first instance has the lease but makes no calls. A call in the other instance is rejected, which is a claim to the lease.
             until("the first instance has the lease", || holder(&redis).is_some_and(|holder| holder != name));
             instances[1].send("call");
         }
         for call in 0..TRIALS {
             until("the caller has the lease", || holder(&redis).as_ref() == Some(&name));
             until("its next call is a trial call", || instances[caller].query("next-is-trial") == "true");
-            // Longer than one lease: the lease is kept.
+            // The instance keeps the lease for longer than one lease duration.
             wait_for_renewals(&redis, 2);
             assert_eq!(holder(&redis).as_ref(), Some(&name), "{call}");
             instances[caller].send("call");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use steadfast::{BreakerConfig, CircuitBreaker, circuit_breaker};
 use steadfast_redis::{Fleet, FleetError, FleetEvent, OnUnavailable, RedisRateLimits};
 
-// One breaker for each test, since two fleets of one program cannot share the same one.
+// Each test has its own breaker, since two fleets of one program cannot share the same one.
 static SECRET: CircuitBreaker = CircuitBreaker::new("secret", BreakerConfig::new());
 static SHARED: CircuitBreaker = CircuitBreaker::new("shared once", BreakerConfig::new());
 static LIMITS: RedisRateLimits = RedisRateLimits::new();

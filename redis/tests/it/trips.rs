@@ -26,7 +26,7 @@ const STATE: &str = "steadfast:{shop:payments}:state";
 async fn all_open_after_one_trips() {
     let _exclusive = exclusive();
     let redis = Redis::start();
-    // Too long for a heartbeat to make a difference.
+    // A heartbeat interval so long that only broadcasts can open the other circuits.
     let setup = Setup { heartbeat: 2 * HANG, ..Setup::new(redis.address()) };
     let mut instances = Instance::fleet(5, &setup);
     let operator = Fleet::connect(&redis.address()).application("shop").timeout(SECOND).start().unwrap();
@@ -76,7 +76,7 @@ fn a_heartbeat_makes_up_for_a_lost_broadcast() {
     let _exclusive = exclusive();
     let redis = Redis::start();
     let instances = Instance::fleet(5, &Setup::new(redis.address()));
-    // Opens the fleet as the script does, without the broadcast.
+    // Opens the fleet as the script does, but without a broadcast.
     let now = redis.micros();
     let (version, until) = (now.to_string(), (now / 1_000 + 60_000).to_string());
     redis.command::<()>(&["HSET", STATE, "version", &version, "kind", "open", "until", &until]);
@@ -117,7 +117,7 @@ fn fail(breaker: &CircuitBreaker, times: u32) {
 async fn the_failure_sum_opens_the_fleet() {
     let _exclusive = exclusive();
     let redis = Redis::start();
-    // Although the quorum is two votes: the sum counts for all instances.
+    // The quorum is two votes, but the failure sum opens the fleet without a quorum.
     let fleet = pair(&redis, |builder| builder.quorum(2).sum_failures(10, 600 * SECOND));
     for (breaker, fleet) in &fleet {
         crate::connected(fleet).await;
@@ -153,8 +153,8 @@ async fn a_fraction_of_the_live_instances_is_a_quorum() {
     // The other instance stops, so the next vote is the only one of a fleet of one.
     let [(first, remaining), (_, stopped)] = fleet;
     stopped.stop().await;
-    let living: u64 = redis.command(&["ZCARD", "steadfast:{shop}:instances"]);
-    assert_eq!(living, 1, "a stopped instance deregisters at once");
+    let live: u64 = redis.command(&["ZCARD", "steadfast:{shop}:instances"]);
+    assert_eq!(live, 1, "a stopped instance deregisters at once");
     until("one is live", || remaining.instances() == 1);
     first.reset();
     fail(first, 100);

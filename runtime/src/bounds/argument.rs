@@ -1,19 +1,19 @@
-/// An argument that several calls need, since each attempt and each fallback moves or changes it: any `T: Clone`.
+/// An argument that is cloned for each attempt and each fallback, since these move or change it: any `T: Clone`.
 #[diagnostic::on_unimplemented(
     message = "each attempt and each fallback needs its own copy of this argument, and `{Self}` is not `Clone`",
     label = "moved or changed by each attempt or fallback",
     note = "take it by reference, or implement `Clone`"
 )]
 pub trait CloneArgument: Sized {
-    /// Returns a clone for one call.
+    /// Clones the argument for one call.
     #[must_use]
     fn clone_argument(argument: &Self) -> Self;
 
-    /// Returns the value for the next attempt: the caller's own for the last one, a clone for the others.
+    /// Returns the value for one attempt: a clone, or the original value for the last attempt.
     ///
     /// # Panics
     ///
-    /// If the last attempt has taken the value already.
+    /// If an earlier attempt was the last and has taken the value.
     fn for_attempt(argument: &mut Option<Self>, is_last: bool) -> Self;
 }
 
@@ -31,14 +31,14 @@ impl<T: Clone> CloneArgument for T {
     }
 }
 
-/// A `self` that the body moves although several calls need it: any `T: Copy`.
+/// A `self` that the body moves although each attempt and each fallback needs it: any `T: Copy`.
 #[diagnostic::on_unimplemented(
     message = "the body moves out of `self`, and each attempt and each fallback needs it",
     label = "`{Self}` is not `Copy`",
     note = "take `&self`, or begin the body with a clone and move out of that: `let this = self.clone();`"
 )]
 pub trait CopyReceiver {
-    /// Checks the requirement; does nothing.
+    /// Does nothing; the compiler checks the requirement at the call.
     fn check(receiver: &Self);
 }
 

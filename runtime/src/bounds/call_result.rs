@@ -2,9 +2,9 @@ use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut, Transient};
 
 /// The return type of an annotated function: a `Result` or an `Option`.
 ///
-/// An `Err` and a `None` are failures, unless an option of the attribute says otherwise. `#[retry]` with `retry_if_result` accepts every
+/// By default, `Err` and `None` are failures; options of the attribute can narrow this. `#[retry]` with `retry_if_result` accepts every
 /// return type.
-// A single trait covers all that is needed of the return type, so that an unsuitable type is reported once.
+// One trait covers all requirements on the return type, so that an unsuitable type is reported once.
 #[diagnostic::on_unimplemented(
     message = "the function must return a `Result` or an `Option`, and it returns `{Self}`",
     label = "neither a `Result` nor an `Option`",
@@ -14,19 +14,19 @@ pub trait CallResult {
     /// The error type; [`NoneError`] for an `Option`.
     type Error;
 
-    /// Returns the error of a failed call.
+    /// Returns a reference to the error of a failed call.
     fn error(result: &Self) -> Option<&Self::Error>;
 
-    /// Returns the error of a failed call.
+    /// Converts the result of a failed call into its error.
     ///
     /// # Errors
     ///
-    /// The value itself, if the call succeeded.
+    /// Returns the result unchanged if the call succeeded.
     fn into_error(result: Self) -> Result<Self::Error, Self>
     where
         Self: Sized;
 
-    /// Returns a failure with this error.
+    /// Creates the result of a failed call from its error.
     fn from_error(error: Self::Error) -> Self;
 }
 

@@ -1,25 +1,25 @@
 use std::time::Duration;
 
-/// Calls a predicate over an error or a returned value: `retry_if`, `failure_if`, `#[fallback(if = ...)]`, `retry_if_result`.
+/// Calls a predicate with an error or a returned value: `retry_if`, `failure_if`, `#[fallback(if = ...)]`, `retry_if_result`.
 #[inline]
 pub fn predicate<T>(value: &T, predicate: impl FnOnce(&T) -> bool) -> bool {
     predicate(value)
 }
 
-/// Calls a predicate of `#[retry]` that takes the number of the attempt as well; the first attempt is number 1.
+/// Calls a predicate of `#[retry]` with an error or a returned value and the number of the attempt; the first attempt is number 1.
 #[inline]
 pub fn attempt_predicate<T>(value: &T, attempt: u32, predicate: impl FnOnce(&T, u32) -> bool) -> bool {
     predicate(value, attempt)
 }
 
-/// Calls the hook `on_retry` with the number of the failed attempt, the delay before the next one, and the error (with
+/// Calls the hook `on_retry` with the number of the failed attempt, the delay before the next attempt, and the error (with
 /// `retry_if_result`, the returned value).
 #[inline]
 pub fn retry_hook<T>(attempt: u32, delay: Duration, value: &T, hook: impl FnOnce(u32, Duration, &T)) {
     hook(attempt, delay, value);
 }
 
-/// Calls a hook `on_retry` that takes the time since the first attempt as well.
+/// Calls the hook `on_retry` with the arguments of [`retry_hook`] and the time since the first attempt.
 #[inline]
 pub fn timed_retry_hook<T>(
     attempt: u32,

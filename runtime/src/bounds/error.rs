@@ -1,6 +1,6 @@
 use std::error::Error;
 
-/// An error type whose chain of sources can be searched for a type: any [`Error`], also as `dyn Error`.
+/// An error type whose chain of sources can be searched: any [`Error`], including `dyn Error`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no chain of sources to search for a type: it does not implement `std::error::Error`",
     label = "does not implement `std::error::Error`",
@@ -43,7 +43,7 @@ impl ErrorChain for dyn Error + Send + Sync {
     }
 }
 
-/// A type in `retry_if(...)`, `failure_if(...)` or `#[fallback(if(...))]`, to be found in a chain of sources: any [`Error`].
+/// A type that `retry_if(...)`, `failure_if(...)` or `#[fallback(if(...))]` searches for in a chain of sources: any [`Error`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot occur in a chain of errors: it does not implement `std::error::Error`",
     label = "does not implement `std::error::Error`",

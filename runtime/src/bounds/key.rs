@@ -7,7 +7,7 @@ use std::fmt::Display;
     note = "use a value that implements it: `key = request.host`, or a text of your own: `key = format!(...)`"
 )]
 pub trait Key {
-    /// Returns what a source holds under the key.
+    /// Returns the circuit breaker or rate limit of the key.
     fn find_in<S: KeyedSource>(source: &S, key: &Self) -> S::Found;
 }
 
@@ -20,12 +20,12 @@ impl<K: Display + ?Sized> Key for K {
     }
 }
 
-/// Circuit breakers or rate limits by key.
+/// A set of circuit breakers or rate limits, one per key.
 pub trait KeyedSource {
-    /// The type of one of them.
+    /// The circuit breaker or rate limit of one key.
     type Found;
 
-    /// Returns the one of a key.
+    /// Returns the circuit breaker or rate limit of a key.
     #[track_caller]
     fn find<K: Display + ?Sized>(source: &Self, key: &K) -> Self::Found;
 }

@@ -1,7 +1,7 @@
 use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut};
 
-// There is one trait for each rejection, so that each message contains a variant that compiles where it is pasted and that a retry
-// judges correctly.
+// Each rejection has a trait of its own, so that the message can suggest a variant that compiles as written and that `#[retry]`
+// classifies correctly.
 
 /// An error type that a [`CircuitOpen`] converts into: any `E: From<CircuitOpen>`.
 #[diagnostic::on_unimplemented(

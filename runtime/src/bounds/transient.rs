@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::Transient;
 
-/// A field whose [`Transient`] a variant with `#[transient(inherit)]` takes over: any `T: Transient`.
+/// A field from which a variant with `#[transient(inherit)]` inherits its classification: any `T: Transient`.
 #[diagnostic::on_unimplemented(
     message = "`inherit` needs a field that implements `Transient`, and `{Self}` does not",
     label = "the type of this field is not `Transient`",
@@ -13,7 +13,7 @@ pub trait InheritTransient {
     /// Returns true if the field is transient.
     fn is_transient(field: &Self) -> bool;
 
-    /// The wait that the field asks for.
+    /// Returns the time to wait that the field specifies.
     fn retry_after(field: &Self) -> Option<Duration>;
 }
 
@@ -34,7 +34,7 @@ impl<T: Transient + ?Sized> InheritTransient for T {
     label = "neither a `Duration` nor an `Option<Duration>`"
 )]
 pub trait RetryAfterField: Copy {
-    /// Returns the wait, or `None` if the server named none.
+    /// Returns the time to wait; `None` if the field contains none.
     fn retry_after(field: Self) -> Option<Duration>;
 }
 

@@ -1,3 +1,5 @@
+//! The settings of a circuit breaker.
+
 mod checked;
 mod getters;
 #[cfg(feature = "config")]
@@ -7,18 +9,18 @@ use std::{fmt, time::Duration};
 
 #[cfg(feature = "config")]
 pub(super) use self::merge::OPTIONS;
-use super::parameters::{Parameters, Rates, Recovery, Span, TripPolicy};
+use super::parameters::{Parameters, RatePolicy, Recovery, TripPolicy, WindowSize};
 use crate::{
     checked::valid,
     clock::micros,
     errors::{PolicyConfig, PolicyTerms},
 };
 
-/// When a breaker opens, for how long, and how it closes again.
+/// The settings of a circuit breaker: the rule that opens it, the recovery timeout, and the number of trial calls.
 ///
-/// By failures in a row, or, with a [`Window`], by the share of calls that fail or are slow.
+/// A breaker opens after a number of failures in a row or, with a [`Window`], at a rate of failed or slow calls.
 ///
-/// Built in a `const` or `static`, where a value that makes no sense does not compile:
+/// In a `const` or `static` an invalid value is a compile error:
 ///
 /// ```
 /// use std::time::Duration;
@@ -44,36 +46,48 @@ use crate::{
 ///
 /// # Panics
 ///
-/// At run time, outside of a `const`, the same mistakes panic. Check a value that comes from outside before it gets
-/// here, or take it in through `configure_from_toml` (feature `config`), which does.
+/// Outside of a `const`, the setters panic on invalid values. Check values from outside the program first, or load them with
+/// `configure_from_toml` (feature `config`), which returns errors.
+///
+/// # Serialization
+///
+/// With the feature `serde`, `BreakerConfig` implements `Serialize`. The fields are named after the options, and durations are in seconds.
+/// A window is `{"calls": 100}` or `{"time": 60.0}`; an exponential `recovery_timeout` is an object with `base`, `factor` and `max`.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct BreakerConfig {
     failure_threshold: u32,
     window: Option<Window>,
     failure_rate: f64,
     min_calls: u32,
+    #[cfg_attr(feature = "serde", serde(serialize_with = "super::snapshot::serialize::seconds"))]
     slow_call: Option<Duration>,
     slow_call_rate: f64,
-    recovery: RecoveryTimeout,
+    recovery_timeout: RecoveryTimeout,
     recovery_jitter: f64,
     half_open_max_calls: u8,
+    #[cfg_attr(feature = "serde", serde(serialize_with = "super::snapshot::serialize::duration"))]
     ramp_up: Duration,
     observe_only: bool,
 }
 
-/// No rate is a NaN.
+/// Equality is total, because no rate is a NaN.
 impl Eq for BreakerConfig {}
 
-/// The calls of late, by which a breaker judges.
+/// The sliding window of a rate-based breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window(Extent);
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Window(Size);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Extent {
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+enum Size {
     Calls(u32),
+    #[cfg_attr(feature = "serde", serde(serialize_with = "super::snapshot::serialize::duration"))]
     Time(Duration),
 }
 
+/// A recovery timeout, which is fixed if `max` equals `base`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct RecoveryTimeout {
     base: Duration,
@@ -82,9 +96,10 @@ struct RecoveryTimeout {
 }
 
 impl Window {
-    /// The last so many calls, exactly: the oldest leaves as a new one enters. Takes 8 bytes for each, rounded up to a
-    /// power of two, once a call has failed; and every failure looks at all of them, so a hundred is better than
-    /// a hundred thousand.
+    /// Creates a count-based window of exactly the last `calls` calls: each new call replaces the oldest.
+    ///
+    /// The first failed or slow call allocates 8 bytes for each call of the window, with `calls` rounded up to a power of two. Each failed
+    /// or slow call scans the whole window, so prefer hundreds of calls to hundreds of thousands.
     ///
     /// # Panics
     ///
@@ -94,8 +109,10 @@ impl Window {
         valid!(Self::try_calls(calls))
     }
 
-    /// The calls of the last so many seconds. Kept in at least 16 parts: nothing older counts, and what is up to a
-    /// sixteenth younger may have left. Takes up to 1 KiB once calls have been made.
+    /// Creates a time-based window of the calls within the last `time`.
+    ///
+    /// The window consists of 16 buckets. A call older than `time` is never counted; a call in the oldest sixteenth of `time` may already
+    /// be excluded. From the first call on, the window takes up to 1 KiB.
     ///
     /// # Panics
     ///
@@ -107,11 +124,11 @@ impl Window {
 }
 
 impl BreakerConfig {
-    /// The defaults: opens after 5 failures in a row, for 30 s; 3 trial calls decide whether it closes.
+    /// Returns the default settings: the circuit opens after 5 failures in a row, for 30 s, and closes after 3 successful trial calls.
     ///
-    /// Five in a row is what gobreaker trips at and rarely a coincidence; 30 s is long enough for a process to restart
-    /// and short enough that nobody pages anyone; more than one trial call, because the first answer of a service that
-    /// comes up is often a lucky one.
+    /// Five failures in a row are rarely a coincidence; gobreaker opens after more than five by default. 30 s is enough for a process to
+    /// restart, and too short to page anyone. There is more than one trial call, because the first response of a restarting service is a
+    /// poor predictor.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -121,7 +138,7 @@ impl BreakerConfig {
             min_calls: 10,
             slow_call: None,
             slow_call_rate: 0.5,
-            recovery: RecoveryTimeout::fixed(Duration::from_secs(30)),
+            recovery_timeout: RecoveryTimeout::fixed(Duration::from_secs(30)),
             recovery_jitter: 0.0,
             half_open_max_calls: 3,
             ramp_up: Duration::ZERO,
@@ -129,44 +146,45 @@ impl BreakerConfig {
         }
     }
 
-    /// What must not be called while it is down, and must be back soon: 3 failures in a row, 15 s.
+    /// Returns settings for a dependency that every request needs, such as payment or login: 3 failures in a row, 15 s.
     ///
-    /// For the payment or login without which a request is worth nothing. Opens early, since every call that is made in
-    /// vain keeps a user waiting; asks again early, since every second that it stays open turns users away.
+    /// The circuit opens early, because each failing call keeps a user waiting, and admits trial calls early, because each second in the
+    /// open state rejects users.
     #[must_use]
     pub const fn critical() -> Self {
         Self::new().failure_threshold(3).recovery_timeout(Duration::from_secs(15))
     }
 
-    /// What is missed little: 10 failures in a row, 60 s.
+    /// Returns settings for a nice-to-have dependency, such as recommendations, avatars or tracking: 10 failures in a row, 60 s.
     ///
-    /// For recommendations, avatars, tracking: there is a page without them. Opens late, so that a hiccup takes nothing off
-    /// the page, and leaves a service alone for long that nobody hurries to bring back.
+    /// The circuit opens late, so that a short disturbance does not remove the content, and stays open longer, since recovery is not
+    /// urgent.
     #[must_use]
     pub const fn non_critical() -> Self {
         Self::new().failure_threshold(10).recovery_timeout(Duration::from_mins(1))
     }
 
-    /// Somebody else's service, which limits rates and has bad minutes: 3 failures in a row, 30 s.
+    /// Returns settings for a third-party service with rate limits and short outages: 3 failures in a row, 30 s.
     ///
-    /// Opens early, since calls that are made in vain are counted against you by the other side; what single calls suffer
-    /// is the retry's business.
+    /// The circuit opens early, because failing calls count towards the rate limit of the service. Combine it with a retry, which handles
+    /// single failures.
     #[must_use]
     pub const fn flaky_api() -> Self {
         Self::new().failure_threshold(3).recovery_timeout(Duration::from_secs(30))
     }
 
-    /// A database: 5 failures in a row, 30 s.
+    /// Returns settings for a database: 5 failures in a row, 30 s.
     ///
-    /// A failover or restart takes 10 to 30 s, and during one every call fails; a deadlock or a time-out under load now and
-    /// then does not make five in a row.
+    /// A failover or restart takes 10 to 30 s, and every call fails during that time. Occasional deadlocks and timeouts under load do not
+    /// reach five failures in a row.
     #[must_use]
     pub const fn database() -> Self {
         Self::new().failure_threshold(5).recovery_timeout(Duration::from_secs(30))
     }
 
-    /// How many failures in a row open the circuit, where there is no [`window`](Self::window). A success in between
-    /// starts the count again; a call that is neither (see [`Permit`](crate::Permit)) does not.
+    /// Sets the number of failures in a row that open the circuit without a [`window`](Self::window); 5 by default.
+    ///
+    /// A success resets the count. Ignored and cancelled calls (see [`Permit`](crate::Permit)) do not.
     ///
     /// # Panics
     ///
@@ -176,29 +194,28 @@ impl BreakerConfig {
         valid!(self.try_failure_threshold(failures))
     }
 
-    /// Judges by the share of failed (and of slow) calls in a window, and no longer by failures in a row.
+    /// Sets a sliding window: the circuit opens at a rate of failed or slow calls, instead of after failures in a row. None by default.
     ///
-    /// The share is looked at when a call fails or was slow, and never on a success: what only becomes true as old
-    /// successes leave the window opens nothing before the next failure. A circuit that closes begins with an empty window.
+    /// The rates are evaluated when a call has failed or was slow, never when it succeeded in time. If a rate rises because old successes
+    /// leave the window, the circuit opens only with the next failed or slow call. A circuit that closes starts with an empty window.
     #[must_use]
     pub const fn window(mut self, window: Window) -> Self {
         self.window = Some(window);
         self
     }
 
-    /// The share of failed calls in the [`window`](Self::window) that opens the circuit: this much or more. 0.5 if nothing
-    /// is said.
+    /// Sets the failure rate at which the circuit opens, in the [`window`](Self::window); above 0 and at most 1, 0.5 by default.
     ///
     /// # Panics
     ///
-    /// If it is not in `0.0..=1.0`, or 0. In a `const` or `static` that is a compile error.
+    /// If `rate` is not above 0 and at most 1. In a `const` or `static` that is a compile error.
     #[must_use]
     pub const fn failure_rate(self, rate: f64) -> Self {
         valid!(self.try_failure_rate(rate))
     }
 
-    /// How many calls the [`window`](Self::window) must hold before anything is judged; 10 if nothing is said. A window
-    /// of fewer calls is judged once it is full.
+    /// Sets the number of calls that the [`window`](Self::window) must hold before its rates can open the circuit; 10 by default. A smaller
+    /// count-based window must be full.
     ///
     /// # Panics
     ///
@@ -208,10 +225,10 @@ impl BreakerConfig {
         valid!(self.try_min_calls(calls))
     }
 
-    /// A call that takes this long or longer is slow, whether it succeeds or not; the [`window`](Self::window) counts them.
+    /// Sets the minimum duration of a slow call, for the slow-call rate in the [`window`](Self::window); by default no call is slow.
+    /// Successes and failures can both be slow.
     ///
-    /// A trial call that is slow counts as failed: what is still slow has not recovered. A call that is neither success nor
-    /// failure is not counted however long it took.
+    /// A slow trial call counts as failed, because the service has not recovered. Ignored and cancelled calls are never slow.
     ///
     /// # Panics
     ///
@@ -221,24 +238,23 @@ impl BreakerConfig {
         valid!(self.try_slow_call(duration))
     }
 
-    /// The share of slow calls in the [`window`](Self::window) that opens the circuit: this much or more. 0.5 if nothing
-    /// is said; without a [`slow_call`](Self::slow_call) there are none.
+    /// Sets the slow-call rate at which the circuit opens, in the [`window`](Self::window); above 0 and at most 1, 0.5 by default. Without
+    /// [`slow_call`](Self::slow_call) no call is slow.
     ///
     /// # Panics
     ///
-    /// If it is not in `0.0..=1.0`, or 0. In a `const` or `static` that is a compile error.
+    /// If `rate` is not above 0 and at most 1. In a `const` or `static` that is a compile error.
     #[must_use]
     pub const fn slow_call_rate(self, rate: f64) -> Self {
         valid!(self.try_slow_call_rate(rate))
     }
 
-    /// How long the circuit stays open before trial calls are let through.
+    /// Sets a fixed recovery timeout: the time for which the circuit stays open before it admits trial calls. 30 s by default. Rounded up
+    /// to whole microseconds.
     ///
-    /// Kept in whole microseconds, rounded up.
-    ///
-    /// A trial call that never ends keeps its permit for at most a further `recovery_timeout`. A call that comes that long after the
-    /// oldest open trial call started begins a new round: the permits of all trial calls that are still open are given out again.
-    /// Their results still count.
+    /// A trial call that never ends holds its permit for at most one more recovery timeout. The first call that arrives so long after the
+    /// start of the oldest trial call in flight begins a new round, in which the permits of all trial calls in flight are available again.
+    /// Their outcomes still count.
     ///
     /// # Panics
     ///
@@ -248,32 +264,32 @@ impl BreakerConfig {
         valid!(self.try_recovery_timeout(timeout))
     }
 
-    /// A recovery timeout that grows: `base` at first, `factor` times as long after each failed recovery, at most `max`. A
-    /// circuit that closes begins with `base` again.
+    /// Sets a recovery timeout that grows: `base` at first, multiplied by `factor` after each failed recovery, at most `max`. A circuit
+    /// that closes starts with `base` again.
     ///
     /// # Panics
     ///
-    /// If `base` is zero, `max` is below it, or `factor` below 1. In a `const` or `static` that is a compile error.
+    /// If `base` is zero, `max` is below `base`, or `factor` is below 1 or infinite. In a `const` or `static` that is a compile error.
     #[must_use]
     pub const fn exponential_recovery(self, base: Duration, factor: f64, max: Duration) -> Self {
         valid!(self.try_exponential_recovery(base, factor, max))
     }
 
-    /// Adds up to this share of the recovery timeout to it at random, so that a fleet of machines that opened together does
-    /// not come back together: 0.1 adds up to 10 %. Also to its `max`.
+    /// Sets the jitter of the recovery timeout: a random addition of up to this share, so that instances whose circuits opened together do
+    /// not send their trial calls together. 0.1 adds up to 10 %, even beyond the `max` of an exponential timeout. 0 by default.
     ///
     /// # Panics
     ///
-    /// If it is not in `0.0..=1.0`. In a `const` or `static` that is a compile error.
+    /// If `share` is not in `0.0..=1.0`. In a `const` or `static` that is a compile error.
     #[must_use]
     pub const fn recovery_jitter(self, share: f64) -> Self {
         valid!(self.try_recovery_jitter(share))
     }
 
-    /// How many trial calls a half-open circuit lets through, and how many of them must succeed to close it.
+    /// Sets the number of trial calls that a half-open circuit admits, and of successes that close it; 3 by default.
     ///
-    /// A trial call that fails opens the circuit again at once; one that is dropped frees its place. No more than this are open at once,
-    /// except for those whose permits were given out again, as [`recovery_timeout`](Self::recovery_timeout) says.
+    /// A failed trial call opens the circuit again at once. An ignored or cancelled one releases its permit. At most this number of trial
+    /// calls is in flight, apart from those of earlier rounds: see [`recovery_timeout`](Self::recovery_timeout).
     ///
     /// # Panics
     ///
@@ -283,57 +299,58 @@ impl BreakerConfig {
         valid!(self.try_half_open_max_calls(calls))
     }
 
-    /// After a recovery, lets through a tenth of the calls at first, and all of them only after this long; the share grows
-    /// evenly. Zero, which is the default, lets all of them through at once.
+    /// Sets the duration of the ramp-up after a recovery, in which the admitted share of the calls grows linearly from a tenth to all of
+    /// them. Zero, the default, admits all calls at once.
     ///
-    /// For a service that needs its caches filled, or that the whole load at once would bring down again. A call that is
-    /// not among the share is rejected with [`OpenReason::RampingUp`](crate::OpenReason::RampingUp), although the circuit
-    /// is closed.
+    /// Use a ramp-up for a service that has to fill its caches, or that the full load would overload again. The other calls are rejected
+    /// with [`OpenReason::RampingUp`](crate::OpenReason::RampingUp), although the circuit is closed.
     #[must_use]
     pub const fn ramp_up(mut self, duration: Duration) -> Self {
         self.ramp_up = duration;
         self
     }
 
-    /// Decides and counts as ever, but lets every call through: to see what a breaker would do before it does it.
+    /// Sets whether the breaker admits every call but decides and counts as usual, to try settings before they take effect. False by
+    /// default.
     ///
-    /// What would have been rejected is counted as a rejection, and its result moves nothing.
+    /// A call that would have been rejected is counted as a rejection, and its outcome changes only the totals.
     #[must_use]
     pub const fn observe_only(mut self, observe_only: bool) -> Self {
         self.observe_only = observe_only;
         self
     }
 
-    pub(crate) const fn rules(&self, seed: u64) -> Parameters {
+    /// The settings as parameters of the state machine, with the seed of the jitter.
+    pub(crate) const fn parameters(&self, seed: u64) -> Parameters {
         let recovery = Recovery {
-            base: micros(self.recovery.base),
-            factor: self.recovery.factor,
-            max: micros(self.recovery.max),
+            base: micros(self.recovery_timeout.base),
+            factor: self.recovery_timeout.factor,
+            max: micros(self.recovery_timeout.max),
             jitter: self.recovery_jitter,
             seed,
         };
         let policy = match self.window {
             None => TripPolicy::Consecutive { threshold: self.failure_threshold },
-            Some(Window(extent)) => {
-                let (span, most_calls) = match extent {
-                    Extent::Calls(calls) => (Span::Calls(calls), calls),
-                    Extent::Time(time) => (Span::Time(micros(time)), u32::MAX),
+            Some(Window(size)) => {
+                let (window, max_calls) = match size {
+                    Size::Calls(calls) => (WindowSize::Calls(calls), calls),
+                    Size::Time(time) => (WindowSize::Time(micros(time)), u32::MAX),
                 };
-                let min_calls = at_most(self.min_calls as u64, most_calls as u64);
+                let min_calls = min(self.min_calls as u64, max_calls as u64);
                 let slow_call = match self.slow_call {
                     Some(slow_call) => Some(micros(slow_call)),
                     None => None,
                 };
                 let (failure_rate, slow_call_rate) = (self.failure_rate, self.slow_call_rate);
-                TripPolicy::Rates(Rates { span, failure_rate, min_calls, slow_call, slow_call_rate })
+                TripPolicy::Rates(RatePolicy { window, failure_rate, min_calls, slow_call, slow_call_rate })
             }
         };
         Parameters {
             policy,
             recovery,
-            trials: self.half_open_max_calls,
-            // So that ten times as much is a number: 58,000 years.
-            ramp: at_most(micros(self.ramp_up), u64::MAX / 10),
+            half_open_max_calls: self.half_open_max_calls,
+            // Capped at 58,000 years, so that ten times as much fits into 64 bits.
+            ramp_up: min(micros(self.ramp_up), u64::MAX / 10),
             observe_only: self.observe_only,
         }
     }
@@ -350,22 +367,39 @@ impl PolicyConfig for BreakerConfig {
         &PolicyTerms { kind: "circuit breaker", table: "breaker", example: "failure_threshold = 5" };
 }
 
+#[cfg(feature = "serde")]
+impl serde::Serialize for RecoveryTimeout {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct;
+
+        let Self { base, factor, max } = self;
+        if base == max {
+            return serializer.serialize_f64(base.as_secs_f64());
+        }
+        let mut fields = serializer.serialize_struct("RecoveryTimeout", 3)?;
+        fields.serialize_field("base", &base.as_secs_f64())?;
+        fields.serialize_field("factor", factor)?;
+        fields.serialize_field("max", &max.as_secs_f64())?;
+        fields.end()
+    }
+}
+
 impl Default for BreakerConfig {
     fn default() -> Self {
         Self::new()
     }
 }
 
-/// The settings in the words of the attribute: `failure_threshold = 5, recovery_timeout = 30s, half_open_max_calls = 3`.
-/// What is off is left out.
+/// Displays the settings in the syntax of the attribute: `failure_threshold = 5, recovery_timeout = 30s, half_open_max_calls = 3`. Options
+/// that are off are omitted.
 impl fmt::Display for BreakerConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.window {
             None => write!(f, "failure_threshold = {}", self.failure_threshold)?,
-            Some(Window(extent)) => {
-                match extent {
-                    Extent::Calls(calls) => write!(f, "window = calls({calls})")?,
-                    Extent::Time(time) => write!(f, "window = time({time:?})")?,
+            Some(Window(size)) => {
+                match size {
+                    Size::Calls(calls) => write!(f, "window = calls({calls})")?,
+                    Size::Time(time) => write!(f, "window = time({time:?})")?,
                 }
                 write!(f, ", failure_rate = {}, min_calls = {}", self.failure_rate, self.min_calls)?;
                 if let Some(slow_call) = self.slow_call {
@@ -373,7 +407,7 @@ impl fmt::Display for BreakerConfig {
                 }
             }
         }
-        let RecoveryTimeout { base, factor, max } = self.recovery;
+        let RecoveryTimeout { base, factor, max } = self.recovery_timeout;
         if base == max {
             write!(f, ", recovery_timeout = {base:?}")?;
         } else {
@@ -390,6 +424,6 @@ impl fmt::Display for BreakerConfig {
     }
 }
 
-const fn at_most(value: u64, most: u64) -> u64 {
-    if value > most { most } else { value }
+const fn min(a: u64, b: u64) -> u64 {
+    if a < b { a } else { b }
 }

@@ -1,6 +1,11 @@
-//! What a breaker does with a call: the steps of [`word`](super::word), and all that goes with them.
+//! The engine of a breaker: it connects the state machine with the clock, totals, window, history and events.
 //!
-//! A call goes through [`admit`] and [`settle`]; whichever of them changes the state does so by [`transition`]. [`report`] tells.
+//! - [`admit`] decides whether a call is made.
+//! - [`record`] records the outcome of a call.
+//! - [`publish`] makes the transitions, one at a time, and updates the window, the history and the events.
+//! - [`inspect`] computes the state, the snapshot and the remaining time, without changing anything.
+//! - [`clock_change`] rebases the stored moments if a test has switched to another clock.
+//! - `eviction` ranks keyed breakers for eviction.
 
 mod admit;
 mod clock_change;
@@ -29,33 +34,33 @@ use super::{
 use crate::totals::Sums;
 use crate::{
     clock::{self, Moment},
-    key::Key,
+    keyed_store::key::Key,
     totals::Totals,
 };
 
-/// All of a breaker but its settings.
+/// A breaker without its settings: its state, totals, window, history and key.
 #[derive(Debug)]
-pub(crate) struct Core {
+pub(crate) struct Engine {
     circuit: AtomicState,
     totals: Totals,
-    /// Only a breaker by rates has one.
+    /// The sliding window, allocated with the first call that is recorded in it.
     window: OnceBox<Window>,
-    /// What has happened of late; nothing as long as it has always been closed.
+    /// Allocated with the first transition, rejection or override: a breaker that has always been closed has none.
     history: OnceBox<History>,
     key: Option<Key>,
 }
 
-/// A breaker, wherever its settings are.
+/// A borrowed breaker: its engine, and its settings, which keyed breakers share.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BreakerRef<'a> {
-    core: &'a Core,
+    engine: &'a Engine,
     settings: &'a BreakerSettings,
 }
 
-impl Core {
-    pub(crate) const fn new(rules: &Parameters, totals: Totals, key: Option<Key>) -> Self {
+impl Engine {
+    pub(crate) const fn new(parameters: &Parameters, totals: Totals, key: Option<Key>) -> Self {
         Self {
-            circuit: AtomicState::new(Circuit::new(rules)),
+            circuit: AtomicState::new(Circuit::new(parameters)),
             totals,
             window: OnceBox::new(),
             history: OnceBox::new(),
@@ -76,7 +81,7 @@ impl Core {
         self.history.get_or_init(Box::default)
     }
 
-    /// When it came into its state; when time began, before the first transition.
+    /// The moment of the last change of state; [`Moment::ORIGIN`] before the first.
     fn since(&self) -> Moment {
         match self.changed_at() {
             0 => Moment::ORIGIN,
@@ -84,29 +89,29 @@ impl Core {
         }
     }
 
-    /// The same in microseconds; 0 before the first transition.
+    /// The moment of the last change of state, in microseconds; 0 before the first.
     fn changed_at(&self) -> u64 {
-        // ORDERING: Relaxed: whoever needs it exact holds the lock under which it is written.
+        // ORDERING: Relaxed: callers that need the exact value hold the lock under which it is written.
         self.history.get().map_or(0, |history| history.changed_at.load(Ordering::Relaxed))
     }
 
-    /// What an operator said about the state that it is in since `epoch`.
-    fn note(&self, epoch: u32) -> Option<Arc<str>> {
-        let note = self.history.get()?.note.lock().unwrap_or_else(PoisonError::into_inner);
-        if note.0 == epoch { note.1.clone() } else { None }
+    /// The reason that was given for the override that began `epoch`.
+    fn operator_reason(&self, epoch: u32) -> Option<Arc<str>> {
+        let stored = self.history.get()?.operator_reason.lock().unwrap_or_else(PoisonError::into_inner);
+        if stored.0 == epoch { stored.1.clone() } else { None }
     }
 
-    fn set_note(&self, epoch: u32, reason: Option<&Arc<str>>) {
+    fn set_operator_reason(&self, epoch: u32, reason: Option<&Arc<str>>) {
         if reason.is_some() || self.history.get().is_some() {
-            *self.history().note.lock().unwrap_or_else(PoisonError::into_inner) = (epoch, reason.cloned());
+            *self.history().operator_reason.lock().unwrap_or_else(PoisonError::into_inner) = (epoch, reason.cloned());
         }
     }
 }
 
 impl<'a> BreakerRef<'a> {
     #[inline]
-    pub(crate) const fn new(core: &'a Core, settings: &'a BreakerSettings) -> Self {
-        Self { core, settings }
+    pub(crate) const fn new(engine: &'a Engine, settings: &'a BreakerSettings) -> Self {
+        Self { engine, settings }
     }
 
     pub(crate) const fn name(self) -> &'static str {
@@ -117,15 +122,17 @@ impl<'a> BreakerRef<'a> {
         self.settings.config()
     }
 
-    /// Takes in that the settings have changed.
+    /// Applies changed settings to the window and the circuit.
     pub(crate) fn apply_settings(self) {
-        if let Some(window) = self.core.window.get() {
-            window.apply_settings(match self.settings.rules().policy {
-                TripPolicy::Rates(rates) => Some(rates.span),
+        if let Some(window) = self.engine.window.get() {
+            window.apply_settings(match self.settings.parameters().policy {
+                TripPolicy::Rates(rates) => Some(rates.window),
                 TripPolicy::Consecutive { .. } => None,
             });
         }
-        self.core.circuit.step(&self.observer(), |circuit| circuit.apply_settings(&self.settings.rules(), clock::now));
+        self.engine
+            .circuit
+            .step(&self.observer(), |circuit| circuit.apply_settings(&self.settings.parameters(), clock::now));
     }
 
     pub(crate) fn apply_override(self, manual_override: &Override) {
@@ -133,30 +140,30 @@ impl<'a> BreakerRef<'a> {
         let now = clock::now();
         self.sync_clock(now);
         let until = expires_in.map(|expires_in| now.after(clock::micros(expires_in)));
-        let observer = Publisher { note: reason.as_ref(), ..self.observer() };
-        let rules = self.settings.rules();
-        let held = self.core.circuit.step(&observer, |circuit| match action {
+        let observer = Publisher { operator_reason: reason.as_ref(), ..self.observer() };
+        let parameters = self.settings.parameters();
+        let changed = self.engine.circuit.step(&observer, |circuit| match action {
             Action::ForceOpen => circuit.force_open(until),
             Action::Disable => circuit.disable(until),
-            Action::Reset => Some(circuit.reset(&rules)),
+            Action::Reset => Some(circuit.reset(&parameters)),
             Action::Open { failed } => circuit.open(until, failed, now),
-            Action::Close => circuit.close(&rules, clock::now),
+            Action::Close => circuit.close(&parameters, clock::now),
         });
-        self.core.stamp_clock(now);
-        // Held already, and now for another time or reason: that is no transition.
-        let word = held.map_or_else(|| self.core.circuit.word(), Circuit::word);
-        let same = match action {
+        self.engine.stamp_clock(now);
+        // An override to the current state changes only the expiry and the reason. No transition stores the reason, so it is stored here.
+        let word = changed.map_or_else(|| self.engine.circuit.word(), Circuit::word);
+        let is_in_force = match action {
             Action::ForceOpen => word.state() == BreakerState::ForcedOpen,
             Action::Disable => word.state() == BreakerState::Disabled,
             Action::Open { .. } => word.state() == BreakerState::Open,
             Action::Reset | Action::Close => false,
         };
-        if same {
-            self.core.set_note(word.epoch(), reason.as_ref());
+        if is_in_force {
+            self.engine.set_operator_reason(word.epoch(), reason.as_ref());
         }
     }
 
     const fn observer(self) -> Publisher<'a, 'static> {
-        Publisher { breaker: self, note: None }
+        Publisher { breaker: self, operator_reason: None }
     }
 }

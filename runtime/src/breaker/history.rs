@@ -1,4 +1,4 @@
-//! What has happened to a breaker of late, and how often and how long it was in which state.
+//! The recent history of a breaker, and its statistics by state: the number of entries and the time spent.
 
 use std::{
     collections::VecDeque,
@@ -12,100 +12,104 @@ use std::{
 use crate::clock::{self, Moment};
 use crate::{BreakerState, OpenReason, errors::PackedReason};
 
-/// Something that happened to a breaker, and when: see [`CircuitBreaker::recent`](crate::CircuitBreaker::recent).
+/// An entry in the history of a breaker: see [`CircuitBreaker::recent`](crate::CircuitBreaker::recent).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HistoryEntry {
-    /// When.
+    /// The time of the event, converted from the monotonic clock when the history is read.
     pub at: SystemTime,
-    /// What.
+    /// The event.
     pub what: HistoryEvent,
 }
 
-/// What happened to a breaker.
+/// An event in the history of a breaker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HistoryEvent {
-    /// It came into another state.
+    /// The state changed.
     #[non_exhaustive]
     StateChanged {
-        /// The state before.
+        /// The previous state.
         from: BreakerState,
-        /// The state since.
+        /// The new state.
         to: BreakerState,
-        /// The rule that opened the circuit, with its figures.
+        /// The reason for the new state, with the counts that opened the circuit; `None` if the new state is neither open nor forced open.
         reason: Option<OpenReason>,
-        /// What an operator gave as the reason.
+        /// The reason that an operator gave for a manual override.
         operator_reason: Option<Arc<str>>,
     },
-    /// It did not admit a call.
+    /// A call was rejected.
     #[non_exhaustive]
     Rejected {
-        /// Why.
+        /// The reason for the rejection.
         reason: OpenReason,
     },
 }
 
-/// Kept for each breaker once there is something to keep.
+/// The history of a breaker, with the moments and the operator's reason of its current state.
 #[derive(Debug, Default)]
 pub(super) struct History {
     /// The moment of the last change of state, in microseconds; 0 before the first.
     pub(super) changed_at: AtomicU64,
-    /// The latest of the moments that the state goes by, in microseconds; 0 before the first.
-    pub(super) dated_at: AtomicU64,
-    /// Changes of state so far.
+    /// The latest reading of the clock to which the stored moments belong, in microseconds; 0 before the first.
+    pub(super) stamped_at: AtomicU64,
+    /// The number of changes of state.
     pub(super) transitions: AtomicU64,
-    /// What an operator said, and in which epoch that holds.
-    pub(super) note: Mutex<(u32, Option<Arc<str>>)>,
-    /// When the last rejection that is kept was, in microseconds.
+    /// The epoch to which the reason belongs, and the operator's reason for the override that began it.
+    pub(super) operator_reason: Mutex<(u32, Option<Arc<str>>)>,
+    /// The moment of the last stored rejection, in microseconds.
     rejected_at: AtomicU64,
-    /// Calls admitted to try whether the service is back.
-    trials: AtomicU64,
-    pages: Mutex<Pages>,
+    /// The number of admitted trial calls.
+    trial_calls: AtomicU64,
+    log: Mutex<Log>,
 }
 
+/// The stored entries. Rejections have their own queue, so that they do not displace changes of state.
 #[derive(Debug, Default)]
-struct Pages {
-    changes: VecDeque<Line>,
-    rejections: VecDeque<Line>,
-    /// Lines so far.
-    lines: u64,
-    /// When the last of them was.
+struct Log {
+    changes: VecDeque<LogEntry>,
+    rejections: VecDeque<LogEntry>,
+    /// The number of entries so far, the discarded ones included.
+    entries: u64,
+    /// The moment of the last entry.
     last: Option<Moment>,
     tally: Tally,
 }
 
 #[derive(Clone, Debug)]
-struct Line {
+struct LogEntry {
+    /// The position in the order of events.
     number: u64,
     at: Moment,
     what: HistoryEvent,
 }
 
-impl Pages {
-    /// By one clock, no line is before the one above it, however late a thread is with what it has read.
-    fn line(&mut self, at: Moment, what: HistoryEvent) -> Line {
-        let is_late = |last: &Moment| {
+impl Log {
+    /// Creates the next entry. Moments of one clock are non-decreasing: a stale reading is replaced by the moment of the previous entry.
+    fn entry(&mut self, at: Moment, what: HistoryEvent) -> LogEntry {
+        let is_stale = |last: &Moment| {
             at < *last && !clock::is_different_clock(at.as_micros(), last.as_micros(), clock::now_micros)
         };
-        let at = self.last.filter(is_late).unwrap_or(at);
+        let at = self.last.filter(is_stale).unwrap_or(at);
         self.last = Some(at);
-        self.lines += 1;
-        Line { number: self.lines, at, what }
+        self.entries += 1;
+        LogEntry { number: self.entries, at, what }
     }
 }
 
-/// How often and how long a breaker was in each state, in the order of [`BreakerState::ALL`]; the last stay left out.
+/// The number of entries into each state and the time spent in it, in the order of [`BreakerState::ALL`]. In a [`History`], the current
+/// stay is not included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
+    /// The number of entries into each state.
     pub(crate) entered: [u64; BreakerState::ALL.len()],
-    /// In microseconds.
+    /// The time spent in each state, in microseconds.
     pub(crate) spent: [u64; BreakerState::ALL.len()],
-    pub(crate) trials: u64,
+    /// The number of admitted trial calls.
+    pub(crate) trial_calls: u64,
 }
 
-/// How long a breaker was in a state, in microseconds: in the one that it had come into, and after that was over by itself, in the
-/// one that a call would have found.
+/// The time of one stay, in microseconds, in two parts: in the stored state, and in its successor after the stored state expired.
 pub(crate) type Spent = [(BreakerState, u64); 2];
 
 impl Tally {
@@ -116,82 +120,85 @@ impl Tally {
     }
 }
 
-/// Changes of state that are kept.
-const CHANGES: usize = 32;
-/// Rejections that are kept.
-const REJECTIONS: usize = 8;
-/// Those kept are this far apart at least, in microseconds: a flood of them takes no lock, and leaves earlier ones in view.
-const APART: u64 = 1_000_000;
+/// The maximum number of stored changes of state.
+const MAX_CHANGES: usize = 32;
+/// The maximum number of stored rejections.
+const MAX_REJECTIONS: usize = 8;
+/// The minimum time between two stored rejections, in microseconds, so that a burst takes the lock at most once a second and does not
+/// displace earlier ones.
+const MIN_REJECTION_INTERVAL: u64 = 1_000_000;
 
 impl History {
-    /// Whoever calls this makes transitions one at a time.
-    pub(super) fn change(&self, now: Moment, spent: Spent, change: HistoryEvent) {
+    /// Stores a change of state, after `spent` in the previous one. The caller holds the lock of transitions.
+    pub(super) fn record_change(&self, now: Moment, spent: Spent, change: HistoryEvent) {
         let HistoryEvent::StateChanged { to, .. } = &change else { return };
         let to = to.index();
-        let mut pages = self.pages();
-        pages.tally.entered[to] += 1;
-        pages.tally.add(spent);
-        let line = pages.line(now, change);
-        push(&mut pages.changes, CHANGES, line);
+        let mut log = self.log();
+        log.tally.entered[to] += 1;
+        log.tally.add(spent);
+        let entry = log.entry(now, change);
+        push_bounded(&mut log.changes, MAX_CHANGES, entry);
     }
 
+    /// Stores a rejection, unless one was stored less than a second ago.
     #[inline]
-    pub(super) fn rejection(&self, now: Moment, why: PackedReason) {
-        // ORDERING: Relaxed: which of the rejections of a moment is kept does not matter, and the lock publishes it.
+    pub(super) fn record_rejection(&self, now: Moment, reason: PackedReason) {
+        // ORDERING: Relaxed: any of several concurrent rejections may be the stored one, and the lock publishes the entry.
         let last = self.rejected_at.load(Ordering::Relaxed);
-        if now.as_micros().abs_diff(last) >= APART {
-            self.keep(last, now, why);
+        if now.as_micros().abs_diff(last) >= MIN_REJECTION_INTERVAL {
+            self.store_rejection(last, now, reason);
         }
     }
 
     #[cold]
-    fn keep(&self, last: u64, now: Moment, why: PackedReason) {
+    fn store_rejection(&self, last: u64, now: Moment, reason: PackedReason) {
         // ORDERING: Relaxed, as above.
         if self.rejected_at.compare_exchange(last, now.as_micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            let mut pages = self.pages();
-            let line = pages.line(now, HistoryEvent::Rejected { reason: why.reason() });
-            push(&mut pages.rejections, REJECTIONS, line);
+            let mut log = self.log();
+            let entry = log.entry(now, HistoryEvent::Rejected { reason: reason.reason() });
+            push_bounded(&mut log.rejections, MAX_REJECTIONS, entry);
         }
     }
 
-    pub(super) fn trial(&self) {
-        // ORDERING: Relaxed: a count that nothing else is inferred from.
-        self.trials.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn count_trial_call(&self) {
+        // ORDERING: Relaxed: the count implies nothing about other memory.
+        self.trial_calls.fetch_add(1, Ordering::Relaxed);
     }
 
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
     pub(super) fn tally(&self) -> Tally {
         // ORDERING: Relaxed, as above.
-        Tally { trials: self.trials.load(Ordering::Relaxed), ..self.pages().tally }
+        Tally { trial_calls: self.trial_calls.load(Ordering::Relaxed), ..self.log().tally }
     }
 
-    /// What is kept, in the order in which it happened.
+    /// The stored entries, oldest first.
     pub(super) fn recent(&self, now: Moment) -> Vec<HistoryEntry> {
         let mut all: Vec<_> = {
-            let pages = self.pages();
-            pages.changes.iter().chain(&pages.rejections).cloned().collect()
+            let log = self.log();
+            log.changes.iter().chain(&log.rejections).cloned().collect()
         };
-        all.sort_by_key(|line| line.number);
-        // What another clock has dated later has happened before.
+        all.sort_by_key(|entry| entry.number);
+        // An earlier entry can have a later moment by another clock; it is clamped to the entry after it.
         let mut latest = now;
-        for line in all.iter_mut().rev() {
-            latest = latest.min(line.at);
-            line.at = latest;
+        for entry in all.iter_mut().rev() {
+            latest = latest.min(entry.at);
+            entry.at = latest;
         }
         let wall = SystemTime::now();
-        all.into_iter().map(|line| HistoryEntry { at: before(wall, now.since(line.at)), what: line.what }).collect()
+        all.into_iter().map(|entry| HistoryEntry { at: before(wall, now.since(entry.at)), what: entry.what }).collect()
     }
 
-    fn pages(&self) -> MutexGuard<'_, Pages> {
-        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn push<T>(page: &mut VecDeque<T>, most: usize, line: T) {
-    if page.len() == most {
-        page.pop_front();
+/// Appends an item, and discards the oldest beyond `limit` items.
+fn push_bounded<T>(items: &mut VecDeque<T>, limit: usize, item: T) {
+    if items.len() == limit {
+        items.pop_front();
     }
-    page.push_back(line);
+    items.push_back(item);
 }
 
 fn before(wall: SystemTime, ago: Duration) -> SystemTime {
@@ -203,18 +210,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_of_a_thread_that_is_late_moves_no_other() {
+    fn a_stale_reading_changes_no_other_entry() {
         let history = History::default();
         let now = clock::now();
-        // It was stopped for an hour after it had read the clock.
-        let late = Moment::from_micros(now.as_micros() - 3_600_000_000);
+        // Read by a thread that was then suspended for an hour.
+        let stale = Moment::from_micros(now.as_micros() - 3_600_000_000);
         let (from, to) = (BreakerState::Closed, BreakerState::Open);
-        history.change(
+        history.record_change(
             now,
             [(from, 0), (from, 0)],
             HistoryEvent::StateChanged { from, to, reason: None, operator_reason: None },
         );
-        history.rejection(late, PackedReason::FORCED);
+        history.record_rejection(stale, PackedReason::FORCED);
         let recent = history.recent(now);
         let [change, rejection] = recent.as_slice() else { panic!("{recent:?}") };
         assert_eq!(change.at, rejection.at);

@@ -1,4 +1,4 @@
-//! A circuit breaker for each key: for each host, tenant or shard. [`KeyedStore`] creates and evicts them.
+//! One circuit breaker per key, such as a host, a tenant or a shard. [`KeyedStore`] creates and evicts the breakers.
 //!
 //! **Invariant:** a breaker whose rejections still matter is never evicted: one that is open and not yet due, one that ramps up, or one
 //! that an operator has overridden.
@@ -11,12 +11,12 @@ use std::{
 };
 
 pub use self::snapshot::KeyedSnapshot;
-use super::{BreakerConfig, BreakerSettings, CircuitBreaker, engine::Core};
+use super::{BreakerConfig, BreakerSettings, CircuitBreaker, engine::Engine};
 use crate::{
     BreakerState, ConfigChange, ConfigLayer,
     errors::PolicyConfig,
     events::{self, Event},
-    key::Key,
+    keyed_store::key::Key,
     keyed_store::{EvictionClass, KeyedEntry, KeyedStore, SharedSettings, Survey, top_by},
     keying::{Keyed, KeyedSettings},
     layers::Layered,
@@ -51,7 +51,7 @@ pub type KeyedBreaker = CircuitBreaker<Keyed>;
 /// # Limits
 ///
 /// There are at most [`max_keys`](Self::max_keys) keys, 10,000 by default, so that a flood of keys takes a bounded amount of memory. Each
-/// key takes about 200 bytes and its text. At the limit, a new key evicts another one. The order of eviction is:
+/// key takes about 200 bytes plus its text. At the limit, a new key evicts another one. The order of eviction is:
 ///
 /// 1. a closed breaker without failures that was not used recently,
 /// 2. a breaker that is open or half-open, would admit a trial call, and has been in its state for at least twice the recovery timeout
@@ -59,32 +59,34 @@ pub type KeyedBreaker = CircuitBreaker<Keyed>;
 /// 3. a closed breaker without failures that was used recently,
 /// 4. a closed breaker with failures; its failures are lost.
 ///
-/// Never evicted are a breaker that has been open for less than twice its recovery timeout, one that ramps up after its recovery, one
-/// that an operator has overridden, and one that a caller holds, for a call in flight or otherwise.
+/// A breaker is never evicted if it has been open for less than twice its recovery timeout, if it is ramping up after its recovery, if an
+/// operator has overridden it, or if a caller holds it, for a call in flight or otherwise.
 ///
-/// A new key examines eight breakers on average and at most 128, whatever their number. If none of these can be evicted, the calls of the
-/// key go through one more breaker that all such keys share, the [`overflow`](Self::overflow) breaker, until a later call finds room. An
-/// [event](crate::events::Event::KeysOverflowed) is emitted. The overflow breaker has no key and cannot be reached by one.
+/// To make room for a new key, eight breakers are examined on average and at most 128, regardless of the number of keys. If none of these
+/// can be evicted, the calls of the key go through the [`overflow`](Self::overflow) breaker, which all such keys share, until a later call
+/// can evict a breaker. An [event](crate::events::Event::KeysOverflowed) is emitted. The overflow breaker has no key and cannot be reached
+/// by one.
 ///
-/// A breaker with a time window takes up to another 1.5 KiB, and one with a count window 8 bytes for each call of its window once one has
-/// failed. All threads count the totals of a key in one place, unlike those of a breaker without keys.
+/// A breaker with a time-based window takes up to another 1.5 KiB, and one with a count-based window 8 bytes for each call of its window
+/// once a call has failed or was slow. The totals of a key are counted in memory that all threads share, unlike those of a breaker without
+/// keys.
 #[derive(Debug)]
 pub struct KeyedBreakers {
     store: KeyedStore<KeyedBreaker>,
 }
 
 impl KeyedBreakers {
-    /// The largest number of keys by default.
+    /// The default of the maximum number of keys.
     pub const DEFAULT_MAX_KEYS: usize = KeyedStore::<KeyedBreaker>::DEFAULT_MAX_KEYS;
 
-    /// Creates keyed breakers with these settings and no key. Declare them as a `static`, and list it with
+    /// Creates keyed breakers with these settings and no key. Declare them as a `static`, and register it with
     /// [`register!`](crate::register) or with `#[circuit_breaker(breaker = PATH, key = ...)]`.
     #[must_use]
     pub const fn new(name: &'static str, config: BreakerConfig) -> Self {
         Self { store: KeyedStore::new(name, config) }
     }
 
-    /// Sets the largest number of keys. Memory is allocated per key in use.
+    /// Sets the maximum number of keys. Memory is allocated per key in use.
     ///
     /// # Panics
     ///
@@ -96,11 +98,13 @@ impl KeyedBreakers {
         self
     }
 
-    /// Returns the breaker of a key, and creates it if there is none; the overflow breaker if there is no room for another key.
+    /// Returns the breaker of a key, and creates it if there is none. Returns the overflow breaker if there is no room for another key.
     ///
     /// A breaker is not evicted while it is held: hold it for a call, not for longer.
     ///
-    /// A `Display` that panics does so here, before anything has changed.
+    /// # Panics
+    ///
+    /// If the `Display` of the key panics. Nothing changes in that case.
     pub fn breaker<K: Display + ?Sized>(&self, key: &K) -> Arc<KeyedBreaker> {
         self.store.get_or_insert(key)
     }
@@ -111,7 +115,7 @@ impl KeyedBreakers {
         self.store.get(key)
     }
 
-    /// Returns the overflow breaker, shared by all keys that have none of their own; `None` if no key has ever lacked room.
+    /// Returns the overflow breaker, which is shared by all keys without a breaker of their own; `None` if there was room for every key.
     #[must_use]
     pub fn overflow(&self) -> Option<Arc<KeyedBreaker>> {
         self.store.overflow()
@@ -147,27 +151,28 @@ impl KeyedBreakers {
         )
     }
 
-    /// Returns the breakers that need attention first, at most `keys`: those that are not closed, and then those with most rejections.
+    /// Returns at most `keys` breakers, the unhealthiest first: breakers that are not closed come before closed ones, and then those with
+    /// more rejections before those with fewer.
     #[must_use]
     pub fn unhealthiest(&self, keys: usize) -> Vec<Arc<KeyedBreaker>> {
-        top_by(self.iter(), keys, health_rank)
+        top_by(self.iter(), keys, unhealthiness)
     }
 
     /// Reads the totals and states of all keys, and selects the breakers that get metric series of their own.
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
     pub(crate) fn measure(&self, top: usize) -> Reading {
         let Survey { sums, entries, .. } = self.store.survey();
-        let (mut states, mut troubled) = ([0; 5], Vec::new());
+        let (mut states, mut unhealthy) = ([0; 5], Vec::new());
         for breaker in entries {
             states[breaker.state().index()] += 1;
-            if breaker.view().is_troubled() {
-                troubled.push(breaker);
+            if breaker.view().is_unhealthy() {
+                unhealthy.push(breaker);
             }
         }
-        Reading { sums, states, top: self.store.with_series(troubled, top, health_rank) }
+        Reading { sums, states, top: self.store.with_series(unhealthy, top, unhealthiness) }
     }
 
-    /// Returns the name it was declared with.
+    /// Returns the declared name.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.store.name
@@ -201,24 +206,24 @@ impl KeyedBreakers {
         self.store.set_outside(outside)
     }
 
-    /// Judges the counts of all keys by the settings in force.
+    /// Applies the settings in force to the breakers of all keys.
     #[cfg(feature = "config")]
     pub(crate) fn apply_settings(&self) {
         self.store.apply_settings();
     }
 
-    /// Returns the declared settings and the largest number of keys.
+    /// Returns the declared settings and the maximum number of keys.
     pub(crate) const fn declared(&self) -> (BreakerConfig, usize) {
         (self.store.declared, self.store.max_keys)
     }
 }
 
-/// Ranks a breaker by its need for attention: not closed before closed, and then by rejections.
-fn health_rank(breaker: &KeyedBreaker) -> (bool, u64) {
-    (breaker.state() != BreakerState::Closed, breaker.core.sums().get(Count::Rejection))
+/// Ranks a breaker for [`KeyedBreakers::unhealthiest`]: the state first, and then the rejections.
+fn unhealthiness(breaker: &KeyedBreaker) -> (bool, u64) {
+    (breaker.state() != BreakerState::Closed, breaker.engine.sums().get(Count::Rejection))
 }
 
-/// The metrics of the breakers of one name.
+/// The metrics of keyed breakers.
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
 pub(crate) struct Reading {
     /// The totals of all keys since the start of the program.
@@ -230,33 +235,33 @@ pub(crate) struct Reading {
 }
 
 impl KeyedBreaker {
-    /// Returns the name it was declared with, which is the same for all keys.
+    /// Returns the declared name, which is the same for all keys.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.settings.shared.name
     }
 
-    /// Returns the text of its key; empty for the [overflow](Self::is_overflow) breaker, which has no key.
+    /// Returns the text of the key; empty for the [overflow](Self::is_overflow) breaker, which has no key.
     #[must_use]
     pub fn key(&self) -> &str {
         self.key_text()
     }
 
-    /// Returns true for the breaker shared by all keys that have none of their own: the [`KeyedBreakers::overflow`].
+    /// Returns true for the overflow breaker, which is shared by all keys without a breaker of their own: see [`KeyedBreakers::overflow`].
     #[must_use]
     pub fn is_overflow(&self) -> bool {
-        self.core.key().is_some_and(Key::is_overflow)
+        self.engine.key().is_some_and(Key::is_overflow)
     }
 
-    /// Returns the text of its key, and true if it is the overflow breaker.
+    /// Returns the text of the key, and true for the overflow breaker.
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
     pub(crate) fn label(&self) -> (Option<Arc<str>>, bool) {
-        crate::key::parts(self.core.key())
+        crate::keyed_store::key::parts(self.engine.key())
     }
 
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
     pub(crate) fn sums(&self) -> Sums {
-        self.core.sums()
+        self.engine.sums()
     }
 }
 
@@ -264,7 +269,7 @@ impl KeyedEntry for KeyedBreaker {
     type Settings = BreakerSettings;
 
     fn create(settings: KeyedSettings<BreakerSettings>, key: Key, _: Option<&Self>) -> Self {
-        Self { core: Core::new(&settings.shared.rules(), Totals::plain(), Some(key)), settings }
+        Self { engine: Engine::new(&settings.shared.parameters(), Totals::plain(), Some(key)), settings }
     }
 
     fn settings(&self) -> &KeyedSettings<BreakerSettings> {
@@ -272,15 +277,15 @@ impl KeyedEntry for KeyedBreaker {
     }
 
     fn key(&self) -> Option<&Key> {
-        self.core.key()
+        self.engine.key()
     }
 
     fn eviction_class(&self) -> EvictionClass {
-        self.view().standing()
+        self.view().eviction_class()
     }
 
     fn sums(&self) -> Sums {
-        self.core.sums()
+        self.engine.sums()
     }
 
     fn apply_settings(&self) {
@@ -304,7 +309,7 @@ impl SharedSettings for BreakerSettings {
     }
 
     fn update(&self, layer: impl FnOnce(&mut Layered<BreakerConfig>)) -> Option<ConfigChange> {
-        self.change(layer).map(|config| ConfigChange::of_policy(self.name, Some(config)))
+        self.change(layer).map(|config| PolicyConfig::change(self.name, Some(config)))
     }
 }
 

@@ -1,6 +1,10 @@
+//! Manual control of a breaker.
+
 use std::{sync::Arc, time::Duration};
 
-/// What is done to a breaker from outside: by an operator's hand, or because others know more. What, for how long, and why.
+/// A manual override of a breaker's state, with an optional expiry and reason.
+///
+/// Overrides come from operators, or from code, for example code that shares the state of a breaker between the instances of a program.
 ///
 /// ```
 /// use std::time::Duration;
@@ -13,7 +17,7 @@ use std::{sync::Arc, time::Duration};
 /// assert!(rejected.to_string().starts_with("circuit `stock` is forced open (migration until 14:00); retry after "));
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "it does nothing until it is given to `CircuitBreaker::intervene`"]
+#[must_use = "an override does nothing until it is passed to `CircuitBreaker::apply_override`"]
 pub struct Override {
     pub(super) action: Action,
     pub(super) expires_in: Option<Duration>,
@@ -30,27 +34,27 @@ pub(super) enum Action {
 }
 
 impl Override {
-    /// Rejects every call, whatever the clock says. When it expires, trial calls decide, as after any rest.
+    /// Rejects every call, until the override expires or is replaced. After the expiry the circuit is half-open.
     pub const fn force_open() -> Self {
         Self::new(Action::ForceOpen)
     }
 
-    /// Lets every call through and opens for nothing; totals are still counted. When it expires, the circuit is closed
-    /// with nothing counted.
+    /// Admits every call and never opens the circuit, until the override expires or is replaced. Totals are still counted. After the expiry
+    /// the circuit is closed, with all counts at 0.
     pub const fn disable() -> Self {
         Self::new(Action::Disable)
     }
 
-    /// Closes the circuit with nothing counted. This is over as soon as it is done, and so does not expire.
+    /// Closes the circuit, with all counts at 0. An expiry has no effect.
     pub const fn reset() -> Self {
         Self::new(Action::Reset)
     }
 
-    /// Opens the circuit as a broken rule would: what another instance of the program has found out, say. After
-    /// [`expires_in`](Self::expires_in), or else its own recovery timeout, trial calls decide.
+    /// Opens the circuit as a reached failure threshold does, for example because another instance of the program has detected an outage.
+    /// The circuit becomes half-open after [`expires_in`](Self::expires_in), or after its recovery timeout if no expiry is set.
     ///
-    /// A circuit that is open already rests until then. One that an operator has forced open or disabled stays as it is,
-    /// until that expires.
+    /// If the circuit is already open, only the end of the open state changes. A circuit that is forced open or disabled does not change
+    /// until that override expires.
     ///
     /// ```
     /// use std::time::Duration;
@@ -69,14 +73,14 @@ impl Override {
         Self::new(Action::Open { failed: 0 })
     }
 
-    /// Closes a circuit that is open or half-open as its own recovery would, with the ramp of its settings. One that an operator has
-    /// forced open or disabled stays as it is, until that expires. This is over as soon as it is done, and so does not expire.
+    /// Closes an open or half-open circuit as a recovery does, with the [`ramp_up`](crate::BreakerConfig::ramp_up) of its settings. A
+    /// circuit that is forced open or disabled does not change until that override expires. An expiry of this override has no effect.
     pub const fn close() -> Self {
         Self::new(Action::Close)
     }
 
-    /// For [`open`](Self::open): how many recoveries have failed already, elsewhere; at most 63 count. By this a growing recovery
-    /// timeout goes on growing. A circuit that counts more of its own keeps them.
+    /// Sets the number of failed recoveries for [`open`](Self::open), at most 63, from which an exponential recovery timeout continues to
+    /// grow. A circuit whose own count is higher keeps it. Other overrides ignore this number.
     pub const fn failed_recoveries(mut self, recoveries: u32) -> Self {
         if let Action::Open { failed } = &mut self.action {
             #[allow(clippy::cast_possible_truncation, reason = "bounded")]
@@ -90,13 +94,13 @@ impl Override {
         Self { action, expires_in: None, reason: None }
     }
 
-    /// Ends by itself after that long: the first call from then on finds it ended.
+    /// Sets the duration after which the override expires. There is no timer: the first call after the expiry changes the state.
     pub const fn expires_in(mut self, duration: Duration) -> Self {
         self.expires_in = Some(duration);
         self
     }
 
-    /// Why, for whoever reads the snapshot, the rejection or the event.
+    /// Sets the reason, which is included in snapshots, rejections and events.
     pub fn reason(mut self, reason: impl Into<Arc<str>>) -> Self {
         self.reason = Some(reason.into());
         self

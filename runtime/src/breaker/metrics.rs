@@ -1,11 +1,13 @@
 //! The metrics of circuit breakers.
 //!
-//! Breakers with keys have totals for all keys of a name, and series for single keys only while these are in trouble, so that the
-//! number of series is bounded whatever the number of keys.
+//! Keyed breakers have one series of totals per name. A single key has its own series only while its breaker is unhealthy, so that the
+//! number of series does not grow with the number of keys.
 
+use super::CircuitBreaker;
+#[cfg(feature = "keyed")]
+use super::KeyedBreakers;
 use crate::{
     BreakerState,
-    breaker::CircuitBreaker,
     registry::Policy,
     telemetry::{Family, Labels, Sample},
     totals::{Count, Sums},
@@ -23,7 +25,7 @@ pub(super) fn families(top_keys: usize) -> Vec<Family> {
             samples.transitions.push(part.clone().count(tally.entered[state.index()]));
             samples.spent.push(part.micros(tally.spent[state.index()]));
         }
-        samples.trials.push(labels(name).count(tally.trials));
+        samples.trials.push(labels(name).count(tally.trial_calls));
     }
     samples.add_keyed(top_keys);
     samples.families()
@@ -56,7 +58,7 @@ impl Samples {
         for (outcome, count) in [
             ("success", Count::Success),
             ("failure", Count::Failure),
-            ("neutral", Count::Neutral),
+            ("ignored", Count::Ignored),
             ("rejected", Count::Rejection),
         ] {
             self.calls.push(labels(name).with("outcome", outcome).count(sums.get(count)));
@@ -65,10 +67,10 @@ impl Samples {
 
     #[cfg(feature = "keyed")]
     fn add_keyed(&mut self, top_keys: usize) {
-        for breakers in super::KeyedBreakers::registry().all() {
+        for breakers in KeyedBreakers::registry().all() {
             let name = breakers.name();
             let reading = breakers.measure(top_keys);
-            // If a breaker without keys has the same name, which `validate` reports, the totals are its own.
+            // If a breaker without keys has the same name, which `validate` reports, the totals are those of that breaker.
             if CircuitBreaker::registry().get(name).is_none() {
                 self.add_totals(name, reading.sums);
             }
@@ -86,7 +88,7 @@ impl Samples {
     }
 
     #[cfg(not(feature = "keyed"))]
-    #[allow(clippy::unused_self, clippy::needless_pass_by_ref_mut, reason = "with the feature it is used")]
+    #[allow(clippy::unused_self, clippy::needless_pass_by_ref_mut, reason = "used with the feature")]
     fn add_keyed(&mut self, _: usize) {}
 
     fn families(self) -> Vec<Family> {
@@ -99,7 +101,7 @@ impl Samples {
             ),
             Family::counter("circuit_breaker_failures", "Calls that failed, panics included.", failures),
             Family::counter("circuit_breaker_rejections", "Calls that the breaker rejected.", rejections),
-            Family::counter("circuit_breaker_calls", "Calls by outcome: success, failure, neutral or rejected.", calls),
+            Family::counter("circuit_breaker_calls", "Calls by outcome: success, failure, ignored or rejected.", calls),
             Family::counter("circuit_breaker_transitions", "Changes of state, by the new state.", transitions),
             Family::counter("circuit_breaker_state_seconds", "Time spent in each state.", spent),
             Family::counter("circuit_breaker_trial_calls", "Trial calls admitted while half-open.", trials),
@@ -111,16 +113,16 @@ impl Samples {
 impl KeyedSamples {
     fn families(self) -> [Family; 4] {
         [
-            Family::gauge("circuit_breaker_keys", "Keys that have a breaker, by its state.", self.keys),
+            Family::gauge("circuit_breaker_keys", "Keys with a breaker, by state.", self.keys),
             Family::gauge(
                 "circuit_breaker_key_state",
-                "The state of the breaker, as in circuit_breaker_state, of keys in trouble.",
+                "The state of the breaker, as in circuit_breaker_state, of unhealthy keys.",
                 self.states,
             ),
-            Family::counter("circuit_breaker_key_failures", "Calls that failed, of keys in trouble.", self.failures),
+            Family::counter("circuit_breaker_key_failures", "Calls that failed, of unhealthy keys.", self.failures),
             Family::counter(
                 "circuit_breaker_key_rejections",
-                "Calls that the breaker rejected, of keys in trouble; circuit_breaker_rejections has those of all keys.",
+                "Calls that the breaker rejected, of unhealthy keys; circuit_breaker_rejections has those of all keys.",
                 self.rejections,
             ),
         ]

@@ -1,4 +1,4 @@
-//! The models of the breaker: see [`models`](crate::models).
+//! Loom models of the circuit breaker: see [`models`](crate::models).
 
 mod settings;
 mod state;

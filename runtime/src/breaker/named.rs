@@ -1,4 +1,4 @@
-//! Breakers in the registry: lookup by name, settings from outside, metrics.
+//! Breakers in the registry: lookup by name, settings from files and the environment, metrics.
 
 #[cfg(feature = "keyed")]
 use std::collections::BTreeMap;
@@ -21,17 +21,17 @@ use crate::{
 #[cfg(feature = "keyed")]
 use crate::{DeclarationSite, registry::sites};
 
-/// The circuit breaker of that name, also before its first call.
+/// Returns the circuit breaker with this name, even before its first call.
 ///
-/// `None` as well for a name that is declared with a `key`: see `keyed_breakers`.
+/// `None` if there is no such breaker, or if the name is declared with a `key`: see `keyed_breakers`.
 #[must_use]
 pub fn breaker(name: &str) -> Option<&'static CircuitBreaker> {
     CircuitBreaker::registry().get(name)
 }
 
-/// All named circuit breakers of the program without a `key`, sorted by name, also before their first call.
+/// Returns all named circuit breakers of the program without a `key`, sorted by name, even before their first call.
 ///
-/// Breakers with a `key` are listed by `all_keyed_breakers`.
+/// Breakers with a `key` are returned by `all_keyed_breakers`.
 ///
 /// ```
 /// for breaker in steadfast::breakers() {
@@ -43,7 +43,7 @@ pub fn breakers() -> Vec<&'static CircuitBreaker> {
     CircuitBreaker::registry().all()
 }
 
-/// The circuit breakers of that name with a `key`, also before their first call.
+/// Returns the keyed circuit breakers with this name, even before their first call.
 ///
 /// ```
 /// # use std::io;
@@ -68,7 +68,7 @@ pub fn keyed_breakers(name: &str) -> Option<&'static KeyedBreakers> {
     KeyedBreakers::registry().get(name)
 }
 
-/// All named circuit breakers of the program with a `key`, sorted by name, also before their first call.
+/// Returns all named circuit breakers of the program with a `key`, sorted by name, even before their first call.
 #[cfg(feature = "keyed")]
 #[must_use]
 pub fn all_keyed_breakers() -> Vec<&'static KeyedBreakers> {
@@ -76,9 +76,9 @@ pub fn all_keyed_breakers() -> Vec<&'static KeyedBreakers> {
 }
 
 slices! {
-    /// Every attribute that declares a circuit breaker without a `key`.
+    /// The attributes that declare a circuit breaker without a `key`.
     BREAKERS = STEADFAST_0_1_0_BREAKERS: [&'static Declared<CircuitBreaker>];
-    /// Every attribute that declares circuit breakers with a `key`.
+    /// The attributes that declare circuit breakers with a `key`.
     #[cfg(feature = "keyed")]
     KEYED_BREAKERS = STEADFAST_0_1_0_KEYED_BREAKERS: [&'static Declared<KeyedBreakers>];
 }

@@ -12,15 +12,14 @@ use crate::{
     stack::Disposition,
 };
 
-/// A call that a breaker has admitted, until it is known how it ended.
+/// The permit for one call that a breaker has admitted.
 ///
-/// Tell it with [`success`](Self::success) or [`failure`](Self::failure). A permit that is dropped without either is
-/// neutral: it counts as nothing and is given back; a future that is cancelled does that by itself. That holds while a thread
-/// panics, too: nobody knows whether the panic has anything to do with the call. [`CircuitBreaker::call`],
-/// [`call_async`](CircuitBreaker::call_async) and `#[circuit_breaker]` know, and count a panic that passes through the call as
-/// a failure.
+/// Report the outcome of the call with [`success`](Self::success) or [`failure`](Self::failure). If the permit is dropped without either,
+/// for example by a cancelled future, the call is ignored: only the totals change, and the permit of a trial call is released. That
+/// includes a drop during a panic, because the panic may be unrelated to the call. [`CircuitBreaker::call`],
+/// [`call_async`](CircuitBreaker::call_async) and `#[circuit_breaker]` count a panic in the call itself as a failure.
 ///
-/// A result that arrives after the circuit has changed state goes into the totals and moves nothing else.
+/// An outcome that is reported after the circuit has changed state changes only the totals.
 ///
 /// ```
 /// use steadfast::{BreakerConfig, CircuitBreaker, CircuitOpen};
@@ -34,7 +33,7 @@ use crate::{
 /// }
 /// # Ok::<(), CircuitOpen>(())
 /// ```
-#[must_use = "a permit that is dropped at once is neutral: tell it `success` or `failure` when the call has ended"]
+#[must_use = "a permit that is dropped at once is ignored: report `success` or `failure` when the call has ended"]
 pub struct Permit<'a, K: Keying = Unkeyed> {
     breaker: &'a CircuitBreaker<K>,
     admission: Admission,
@@ -46,14 +45,14 @@ impl<'a, K: Keying> Permit<'a, K> {
         Self { breaker, admission }
     }
 
-    /// The call did what it was for.
+    /// Reports a success.
     #[inline]
     pub fn success(self) {
         self.breaker.view().succeed(self.admission);
         mem::forget(self);
     }
 
-    /// The call failed in a way that speaks against what it called.
+    /// Reports a failure of the dependency.
     #[inline]
     pub fn failure(self) {
         self.fail(false);
@@ -68,17 +67,17 @@ impl<'a, K: Keying> Permit<'a, K> {
     }
 
     #[inline]
-    fn fail(self, is_neutral: bool) {
-        self.breaker.view().fail(self.admission, is_neutral);
+    fn fail(self, is_ignored: bool) {
+        self.breaker.view().fail(self.admission, is_ignored);
         mem::forget(self);
     }
 
-    /// Ends a call that has failed, or says nothing, and tells a retry around it how things stand.
+    /// Reports a failure or an ignored error, and returns the disposition for an enclosing retry.
     #[cold]
     #[inline(never)]
-    pub(crate) fn pass_on(self, is_neutral: bool) -> Disposition {
+    pub(crate) fn pass_on(self, is_ignored: bool) -> Disposition {
         let view = self.breaker.view();
-        self.fail(is_neutral);
+        self.fail(is_ignored);
         view.open_for().map_or(Disposition::Called, Disposition::CalledAndOpened)
     }
 }
@@ -90,19 +89,20 @@ impl<K: Keying> Drop for Permit<'_, K> {
     }
 }
 
-/// Marks a permit if the code of its call panics: created before that code runs, and ended by [`returned`](Self::returned) after it. If it
-/// is dropped instead, a panic passes through, and the permit counts as a failure when it is dropped.
+/// A guard that marks a permit if the call panics. It is created just before the code of the call runs, and disarmed by
+/// [`returned`](Self::returned) after that code. If the guard is dropped instead, the code has panicked, and the permit counts as a failure
+/// when it is dropped.
 #[derive(Debug)]
 pub struct PanicMark<'p, 'a, K: Keying = Unkeyed>(&'p mut Permit<'a, K>);
 
 impl<'p, 'a, K: Keying> PanicMark<'p, 'a, K> {
-    /// From here on the code of the call runs.
+    /// Creates the guard, just before the code of the call runs.
     #[inline]
     pub const fn new(permit: &'p mut Permit<'a, K>) -> Self {
         Self(permit)
     }
 
-    /// It has returned.
+    /// Disarms the guard, after the code has returned.
     #[inline]
     pub const fn returned(self) {
         mem::forget(self);
@@ -116,7 +116,7 @@ impl<K: Keying> Drop for PanicMark<'_, '_, K> {
     }
 }
 
-/// A call whose code runs while it is polled, and not in between.
+/// An async call. Its code runs only during a poll, so that a panic is detected there and a drop between polls is a cancellation.
 #[derive(Debug)]
 pub struct Polled<'p, 'a, F, K: Keying = Unkeyed> {
     permit: &'p mut Permit<'a, K>,
@@ -124,7 +124,7 @@ pub struct Polled<'p, 'a, F, K: Keying = Unkeyed> {
 }
 
 impl<'p, 'a, F, K: Keying> Polled<'p, 'a, F, K> {
-    /// Not polled yet.
+    /// Creates the call, not yet polled.
     #[inline]
     pub const fn new(permit: &'p mut Permit<'a, K>, call: F) -> Self {
         Self { permit, call }

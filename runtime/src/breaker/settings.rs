@@ -1,6 +1,6 @@
-//! A breaker's name and settings, which can be changed while it is in use.
+//! The name and settings of a breaker. The settings can change while the breaker is in use.
 
-mod published;
+mod seq_lock;
 
 use std::{
     hint, process,
@@ -9,19 +9,23 @@ use std::{
 
 use once_cell::sync::Lazy;
 
-use self::published::Published;
+use self::seq_lock::SeqLock;
 use super::{
     config::BreakerConfig,
-    parameters::{Encoded, Parameters, SPAN, Span},
+    parameters::{Encoded, Parameters, WINDOW_WORD, WindowSize},
 };
 use crate::layers::Layered;
 
-/// A breaker's name and the settings in force.
+/// The name of a breaker and its settings in force.
+///
+/// [`CircuitBreaker`](crate::CircuitBreaker) is generic over the storage of its settings: a breaker without a key has its own, and keyed
+/// breakers share theirs.
 #[derive(Debug)]
 pub(crate) struct BreakerSettings {
     pub(crate) name: &'static str,
-    /// The layers; the rules that the config in force amounts to, and behind them what [`Parameters::fixed_open_micros`] says.
-    published: Published<Layered<BreakerConfig>, { WORDS + 2 }>,
+    /// The layers of settings. The words are the encoded [`Parameters`] of the settings in force, followed by
+    /// [`Parameters::fixed_open_micros`].
+    layers: SeqLock<Layered<BreakerConfig>, { WORDS + 2 }>,
 }
 
 const WORDS: usize = size_of::<Encoded>() / size_of::<u64>();
@@ -36,40 +40,40 @@ impl BreakerSettings {
             index += 1;
         }
         let layers = Mutex::new(Layered::new(config));
-        Self { name, published: Published::of(layers, AtomicU64::new(0), words) }
+        Self { name, layers: SeqLock::from_parts(layers, AtomicU64::new(0), words) }
     }
 
-    /// The settings that the code declares, whatever was set since.
+    /// The settings that the code declares, without later changes.
     pub(crate) fn declared(&self) -> BreakerConfig {
-        self.published.value().declared()
+        self.layers.get().declared()
     }
 
     pub(crate) fn config(&self) -> BreakerConfig {
-        self.published.value().in_force()
+        self.layers.get().in_force()
     }
 
-    pub(crate) fn rules(&self) -> Parameters {
-        Parameters::decode(self.published.words(), || *SEED)
+    pub(crate) fn parameters(&self) -> Parameters {
+        Parameters::decode(self.layers.words(), || *SEED)
     }
 
-    /// What the window holds, if there is one and no call is slow: all that a success has to know.
+    /// The size of the window if there is one and no call can be slow: a success then needs no other parameter.
     #[inline]
-    pub(crate) fn window_without_slow_calls(&self) -> Option<Span> {
-        // A call that ends while the settings change may go by either.
-        Span::alone(self.published.word(SPAN))
+    pub(crate) fn window_without_slow_calls(&self) -> Option<WindowSize> {
+        // While the settings change, a call that ends may use the old or the new value.
+        WindowSize::without_slow_calls(self.layers.word(WINDOW_WORD))
     }
 
-    /// How long an open circuit rests, first or after a failed recovery, where that is all that a rejection has to know; or else
-    /// nothing.
+    /// The open duration in microseconds, after a failed recovery if `failed`, for the fast path of rejections: see
+    /// [`Parameters::fixed_open_micros`]. 0 if a rejection needs all parameters.
     #[inline]
     pub(crate) fn fixed_open_duration(&self, failed: bool) -> u64 {
-        self.published.word(WORDS + usize::from(failed))
+        self.layers.word(WORDS + usize::from(failed))
     }
 
-    /// Changes a layer. Gives the settings in force if they have changed by it; the breakers have yet to adopt them.
+    /// Changes a layer. Returns the settings in force if they have changed; the caller then applies them to the breakers.
     pub(crate) fn change(&self, layer: impl FnOnce(&mut Layered<BreakerConfig>)) -> Option<BreakerConfig> {
         let mut changed = None;
-        self.published.change(|layers| {
+        self.layers.update(|layers| {
             let before = layers.in_force();
             layer(layers);
             let config = layers.in_force();
@@ -81,17 +85,17 @@ impl BreakerSettings {
 }
 
 const fn words(config: &BreakerConfig) -> [u64; WORDS + 2] {
-    let rules = config.rules(0);
-    let encoded = rules.encode();
+    let parameters = config.parameters(0);
+    let encoded = parameters.encode();
     let mut words = [0; WORDS + 2];
     let mut index = 0;
     while index < WORDS {
         words[index] = encoded[index];
         index += 1;
     }
-    [words[WORDS], words[WORDS + 1]] = rules.fixed_open_micros();
+    [words[WORDS], words[WORDS + 1]] = parameters.fixed_open_micros();
     words
 }
 
-/// Another number in every process of a fleet.
+/// The seed of the recovery jitter, which differs between the processes of a fleet.
 static SEED: Lazy<u64> = Lazy::new(|| crate::random::up_to(u64::MAX) ^ u64::from(process::id()));

@@ -7,12 +7,12 @@ use std::{
 };
 
 pub use self::config::{SnapshotConfig, TripRule};
-use crate::{BreakerState, OpenReason, escape::escaped, key};
+use crate::{BreakerState, OpenReason, escape::escaped, keyed_store::key};
 
-/// What a breaker was doing at one moment.
+/// The state, counts, reasons and times of a breaker at one moment.
 ///
-/// One reading: state, counts, reasons and times belong together. The totals are added up beside it and count since the
-/// program started; those of calls that end meanwhile may be missing.
+/// All fields are consistent with each other, except the totals of calls since the start of the program: they are summed separately, and
+/// may lack calls that end at the same time.
 ///
 /// Its `Display` is one line:
 ///
@@ -21,91 +21,93 @@ use crate::{BreakerState, OpenReason, escape::escaped, key};
 /// static ORDERS: CircuitBreaker = CircuitBreaker::new("orders", BreakerConfig::new());
 /// assert_eq!(
 ///     ORDERS.snapshot().to_string(),
-///     "orders: closed, 0 failures in a row; 0 succeeded, 0 failed, 0 neutral, 0 rejected",
+///     "orders: closed, 0 failures in a row; 0 succeeded, 0 failed, 0 ignored, 0 rejected",
 /// );
 /// ```
 ///
-/// With the feature `serde` it is `Serialize`: durations are numbers of seconds, `last_transition` is the number of
-/// seconds since 1970, the state and the reason why it is open are their texts.
-#[derive(Clone, Debug)]
+/// With the feature `serde`, `Snapshot` implements `Serialize`: durations are in seconds, `last_transition` is the number of seconds since
+/// 1970, and states and reasons are their `Display` texts.
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Snapshot {
-    /// The breaker's name.
+    /// The name of the breaker.
     pub name: &'static str,
-    /// Which of the breakers of that name, where there is one for each key.
+    /// The key of the breaker; `None` for a breaker without keys, and for the overflow breaker.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text_if_any"))]
     pub key: Option<Arc<str>>,
-    /// True for the breaker that all keys share that have none of their own. Its `key` is `None`.
+    /// True for the overflow breaker, which is shared by all keys without a breaker of their own.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "std::ops::Not::not"))]
     pub overflow: bool,
-    /// The state that the next call would have found: see [`CircuitBreaker::state`](crate::CircuitBreaker::state).
+    /// The state that applies to the next call: see [`CircuitBreaker::state`](crate::CircuitBreaker::state).
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text"))]
     pub state: BreakerState,
-    /// The state that the last change led to. Another than `state` while that is over by itself and no call has come since.
+    /// The state after the last transition. It differs from `state` if it has expired and no call has come since: the recovery timeout has
+    /// passed, or an override has expired.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text"))]
     pub entered: BreakerState,
-    /// Failures in a row, while closed and judged by them; 0 otherwise.
+    /// The number of failures in a row while closed; 0 in other states, and with a window.
     pub consecutive_failures: u32,
-    /// What is in the window, if it is judged by one. Empty while it is not closed.
+    /// The counts of the sliding window; `None` without a window. All are 0 unless the circuit is closed.
     pub window: Option<WindowSnapshot>,
-    /// Half-open, trial calls that have succeeded; as many as [`half_open_max_calls`](SnapshotConfig::half_open_max_calls) close it.
+    /// The number of successful trial calls while half-open; 0 in other states. The circuit closes at
+    /// [`half_open_max_calls`](SnapshotConfig::half_open_max_calls).
     pub trial_successes: u32,
-    /// Calls that succeeded.
+    /// The number of calls that succeeded.
     pub successes: u64,
-    /// Calls that failed, panics included.
+    /// The number of calls that failed, panics included.
     pub failures: u64,
-    /// Calls that counted as neither: dropped before their end, or failed in a way that `failure_if` leaves out.
-    pub neutral: u64,
-    /// Calls that were not made because the circuit did not admit them; by a breaker that only observes, calls that would
-    /// not have been made.
+    /// The number of calls that were ignored, because `failure_if` does not count their error, or cancelled, because they were dropped
+    /// before they ended.
+    pub ignored: u64,
+    /// The number of calls that were rejected. With `observe_only`, the number of calls that would have been rejected.
     pub rejections: u64,
-    /// Changes of state so far.
+    /// The number of changes of state.
     pub transitions: u64,
-    /// The time of the last change of state; `None` before the first. An open circuit whose recovery timeout has passed reads
-    /// half-open, and has not changed since it opened.
+    /// The time of the last change of state; `None` before the first. If an open circuit reads as half-open, because its recovery timeout
+    /// has passed, this is still the time of its opening.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::moment"))]
     pub last_transition: Option<SystemTime>,
-    /// While open, the time until a call is admitted: zero once the recovery timeout has passed and the next call is a trial.
-    /// `None` where only an operator knows, and in every other state.
+    /// The time until an open or forced open circuit admits a call; zero once the next call is a trial call. `None` if the circuit is
+    /// forced open without an expiry, and in other states.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::seconds"))]
     pub open_for: Option<Duration>,
-    /// While disabled for a time, how long still.
+    /// The time until a disabled circuit is closed; `None` if it is disabled without an expiry, and in other states.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::seconds"))]
     pub disabled_for: Option<Duration>,
-    /// The rule that opened it, with its figures, until a trial call is made.
+    /// The reason for which the circuit opened, with the counts that opened it, until a trial call is made; `None` in other states.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text_if_any"))]
     pub open_reason: Option<OpenReason>,
-    /// While open or half-open, recoveries that failed since it was closed last.
+    /// The number of failed recoveries since the circuit was last closed, while open or half-open; 0 in other states.
     pub failed_recoveries: u32,
-    /// The reason that was given for the last change, where an operator or an [`Override`](crate::Override) made it.
+    /// The reason that was given for the [`Override`](crate::Override) that made the last change of state.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text_if_any"))]
     pub operator_reason: Option<Arc<str>>,
-    /// The settings by which the counts are judged.
+    /// The settings in force by which the counts are judged.
     pub config: SnapshotConfig,
 }
 
-/// The calls in a breaker's window.
+/// The counts of a breaker's sliding window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct WindowSnapshot {
-    /// All calls.
+    /// The number of calls.
     pub calls: u64,
-    /// Those that failed.
+    /// The number of failed calls.
     pub failures: u64,
-    /// Those that were slow.
+    /// The number of slow calls.
     pub slow: u64,
 }
 
 impl WindowSnapshot {
-    /// The share of calls that failed; `None` if there are no calls.
+    /// The failure rate, between 0 and 1; `None` if there are no calls.
     #[must_use]
     pub fn failure_rate(&self) -> Option<f64> {
         self.share(self.failures)
     }
 
-    /// The share of calls that were slow; `None` if there are no calls.
+    /// The slow-call rate, between 0 and 1; `None` if there are no calls.
     #[must_use]
     pub fn slow_call_rate(&self) -> Option<f64> {
         self.share(self.slow)
@@ -143,14 +145,14 @@ impl fmt::Display for Snapshot {
         }
         write!(
             f,
-            "; {} succeeded, {} failed, {} neutral, {} rejected",
-            self.successes, self.failures, self.neutral, self.rejections
+            "; {} succeeded, {} failed, {} ignored, {} rejected",
+            self.successes, self.failures, self.ignored, self.rejections
         )
     }
 }
 
 #[cfg(feature = "serde")]
-#[allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "what serde calls")]
+#[allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "the signatures that serde requires")]
 pub(super) mod serialize {
     use std::{
         fmt::Display,

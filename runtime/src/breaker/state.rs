@@ -1,7 +1,7 @@
-//! The state machine of a breaker as a value, and every step that it can take.
+//! The state machine of a breaker: its state as a value, and its steps as pure functions.
 //!
-//! Nothing here is atomic, reads a clock or waits: each step is a pure function from one [`Circuit`] to the next. [`atomic`] applies
-//! the steps by compare-and-swap.
+//! A step computes the next [`Circuit`] from the current one. Time and randomness are arguments: a step does not block and accesses no
+//! shared memory. [`atomic`] applies the steps by compare-and-swap.
 //!
 //! A circuit consists of a 64-bit word ([`State`]), a moment, and the reason for its opening:
 //!
@@ -17,29 +17,29 @@
 //!          └─────────┴───────────────────────────────────────────┴─────┘
 //! ```
 //!
-//! `until` is open as well, but until a given moment instead of for its own recovery timeout.
+//! `until` is an open state, too: it ends at a given moment instead of after the recovery timeout.
 //!
-//! The epoch increases with every transition. A call keeps the epoch in which it was admitted; its result changes nothing in another
+//! The epoch increases with every transition. A call keeps the epoch in which it was admitted; its outcome changes nothing in another
 //! epoch. With 32 bits a permit would have to be held across four billion transitions to be mistaken for a later one.
 //!
-//! `failed` counts failed recoveries in a row, with which the recovery timeout can grow.
+//! `failed` counts failed recoveries in a row, each of which can lengthen the recovery timeout.
 //!
 //! # Half-open
 //!
 //! `taken` counts the permits that are in use or have led to a success, `succeeded` the successes.
 //!
-//! The moment is a lower bound for the start of every trial call in flight: the start of the first one that was admitted while no other
-//! was in flight. A call that comes a recovery timeout after it begins a new round with its own epoch, in which the permits of all trial
-//! calls in flight are available again. No trial call holds a permit for longer than a recovery timeout, whatever other calls do; one
-//! that started beside an older one may hold it for less.
+//! The moment is a lower bound for the start of every trial call of the round that is in flight: the start of the last one that was
+//! admitted while no other of the round was in flight. The first call that arrives a recovery timeout or more after the moment begins a new
+//! round with its own epoch, in which the permits of all trial calls in flight are available again. No trial call can withhold a permit for
+//! longer than a recovery timeout. A trial call that started while another was in flight may lose its permit sooner.
 //!
-//! `rounds` counts the earlier rounds. The result of a call from any of these still counts, because a service that responds late has
-//! recovered; but such a call has no permit to give back. Rounds more than 127 ago are forgotten.
+//! `rounds` counts the earlier rounds. The outcome of a call from any of these still counts, because a late response, too, is evidence of
+//! the state of the service. Such a call has no permit to release. Outcomes from more than 127 rounds ago are ignored.
 //!
 //! # Moments
 //!
-//! Moments are microseconds of the clock, in 64 bits. A reading before a moment counts as no time passed. For a clock that stays behind,
-//! as that of another test, [`rebase`](Circuit::rebase) moves the moments.
+//! Moments are microseconds of the clock, in 64 bits. A reading before a moment counts as no time passed. If the readings are from a
+//! different clock that is behind, for example that of another test, [`rebase`](Circuit::rebase) converts the moments to that clock.
 
 pub(super) mod atomic;
 mod layout;
@@ -57,20 +57,20 @@ use crate::{BreakerState, OpenReason, clock::Moment, errors::PackedReason};
 pub(crate) enum Outcome {
     Success,
     Failure,
-    /// Cancelled, or an error that `failure_if` leaves out.
+    /// A cancelled call, or an error that `failure_if` does not count as a failure.
     Ignored,
 }
 
 /// The reason for a rejection, with the time until calls can be admitted, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rejection {
-    /// Open.
+    /// The circuit is open for another `wait`.
     Open { wait: u64 },
-    /// Half-open with all permits taken; those of unfinished trial calls become available again after `wait`.
+    /// The circuit is half-open and all permits are taken. Those of unfinished trial calls become available again after `wait`.
     TrialsTaken { wait: u64 },
-    /// Closed and ramping up, and this call is not in the admitted share; all calls are admitted after `wait`.
+    /// The circuit is closed and ramping up, and this call is not in the admitted share. All calls are admitted after `wait`.
     Ramp { wait: u64 },
-    /// Forced open, without an expiry if `wait` is `None`.
+    /// The circuit is forced open for another `wait`, or without an expiry if `wait` is `None`.
     Forced { wait: Option<u64> },
 }
 
@@ -78,9 +78,9 @@ pub(crate) enum Rejection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AdmitDecision {
     /// Admitted without a change of the circuit.
-    Free,
-    /// Admitted if the circuit is replaced by this one.
-    Take(Circuit),
+    Admitted,
+    /// Admitted if the caller replaces the circuit with this one.
+    AdmittedWith(Circuit),
     Rejected(Rejection),
 }
 
@@ -149,11 +149,11 @@ impl State {
 impl Circuit {
     /// A closed circuit with all counts at 0.
     pub(crate) const fn new(parameters: &Parameters) -> Self {
-        let (word, _) = pack(0, fresh(parameters));
-        Self::of(word, 0, PackedReason::NONE)
+        let (word, _) = pack(0, initial_phase(parameters));
+        Self::from_parts(word, 0, PackedReason::NONE)
     }
 
-    pub(crate) const fn of(word: State, moment: u64, reason: PackedReason) -> Self {
+    pub(crate) const fn from_parts(word: State, moment: u64, reason: PackedReason) -> Self {
         Self { word, moment, reason }
     }
 
@@ -165,7 +165,7 @@ impl Circuit {
         self.moment
     }
 
-    /// The reason for being open, as rejections report it: a failed trial call after a failed recovery.
+    /// The reason that rejections report: a failed trial call after a failed recovery, and the stored reason otherwise.
     #[inline]
     pub(crate) const fn reported_reason(self) -> PackedReason {
         if self.word.failed_recoveries() > 0 { PackedReason::TRIAL_FAILED } else { self.reason }
@@ -180,8 +180,8 @@ impl Circuit {
         self.word.phase(self.moment)
     }
 
-    /// The moment at which the state ends without a call, in microseconds; `None` for a state without an end.
-    pub(crate) fn ends_at(self, parameters: &Parameters) -> Option<u64> {
+    /// The moment at which the state expires, in microseconds; `None` if it does not expire.
+    pub(crate) fn expires_at(self, parameters: &Parameters) -> Option<u64> {
         match self.phase() {
             Phase::Open { failed, since } => {
                 Some(since.saturating_add(parameters.recovery.open_duration_since(failed, since)))
@@ -192,18 +192,18 @@ impl Circuit {
         }
     }
 
-    /// The time until the state ends without a call, in microseconds; `None` for a state without an end.
+    /// The time until the state expires, in microseconds; `None` if it does not expire.
     pub(crate) fn time_left(self, parameters: &Parameters, now: Moment) -> Option<u64> {
-        let ends_at = self.ends_at(parameters)?;
+        let expires_at = self.expires_at(parameters)?;
         // A reading before the opening counts as no time passed.
         let now = match self.phase() {
             Phase::Open { since, .. } => now.as_micros().max(since),
             _ => now.as_micros(),
         };
-        Some(ends_at.saturating_sub(now))
+        Some(expires_at.saturating_sub(now))
     }
 
-    /// The state that the next call finds: the stored one, or its successor if it has ended.
+    /// The state that applies to a call at `now`: the stored one, or its successor if the stored one has expired.
     pub(crate) fn state_at(self, parameters: &Parameters, now: Moment) -> BreakerState {
         match (self.word.state(), self.time_left(parameters, now)) {
             (BreakerState::Open | BreakerState::ForcedOpen, Some(0)) => BreakerState::HalfOpen,
@@ -212,7 +212,8 @@ impl Circuit {
         }
     }
 
-    /// The time left if the circuit is open for `open_duration` from its opening; `None` if it is not open, or no time is left.
+    /// The remaining time of a circuit that stays open for `open_duration` after its opening. `None` if no time is left, if the circuit is
+    /// not open, and if it is open until a given moment.
     #[inline]
     pub(crate) fn remaining(self, open_duration: u64, now: Moment) -> Option<u64> {
         match self.phase() {
@@ -224,36 +225,36 @@ impl Circuit {
     /// Returns true if the circuit is closed and ramping up, so that it may reject a call.
     #[cfg(feature = "keyed")]
     pub(crate) fn is_ramping(self, parameters: &Parameters, now: Moment) -> bool {
-        matches!(self.phase(), Phase::Closed { ramp: Some(ramp), .. } if remaining(parameters.ramp, ramp, now) > 0)
+        matches!(self.phase(), Phase::Closed { ramp: Some(ramp), .. } if remaining(parameters.ramp_up, ramp, now) > 0)
     }
 
-    /// Decides on a call. `random` returns a number in `0..=max` for its argument `max`.
+    /// Decides whether a call is admitted. `random` returns a number in `0..=max` for its argument `max`.
     pub(crate) fn admit(self, parameters: &Parameters, now: Moment, random: impl FnOnce(u64) -> u64) -> AdmitDecision {
         let left = self.time_left(parameters, now);
         match self.phase() {
-            Phase::Disabled { until: None } | Phase::Closed { ramp: None, .. } => AdmitDecision::Free,
+            Phase::Disabled { until: None } | Phase::Closed { ramp: None, .. } => AdmitDecision::Admitted,
             Phase::Closed { flags, failures, ramp: Some(ramp) } => {
-                let wait = remaining(parameters.ramp, ramp, now);
+                let wait = remaining(parameters.ramp_up, ramp, now);
                 if wait == 0 {
-                    return AdmitDecision::Take(self.with(Phase::Closed { flags, failures, ramp: None }));
+                    return AdmitDecision::AdmittedWith(self.with_phase(Phase::Closed { flags, failures, ramp: None }));
                 }
-                // The admitted share grows evenly from a tenth of the calls to all of them.
-                let (all, passed) = (parameters.ramp.saturating_mul(10), parameters.ramp.saturating_sub(wait));
-                let admitted = parameters.ramp.saturating_add(passed.saturating_mul(9));
+                // The admitted share grows linearly from a tenth of the calls to all of them.
+                let (all, passed) = (parameters.ramp_up.saturating_mul(10), parameters.ramp_up.saturating_sub(wait));
+                let admitted = parameters.ramp_up.saturating_add(passed.saturating_mul(9));
                 if random(all - 1) < admitted {
-                    AdmitDecision::Free
+                    AdmitDecision::Admitted
                 } else {
                     AdmitDecision::Rejected(Rejection::Ramp { wait })
                 }
             }
             Phase::Disabled { .. } if left == Some(0) => {
-                AdmitDecision::Take(self.next(fresh(parameters), PackedReason::NONE))
+                AdmitDecision::AdmittedWith(self.next_epoch(initial_phase(parameters), PackedReason::NONE))
             }
-            Phase::Disabled { .. } => AdmitDecision::Free,
-            Phase::ForcedOpen { .. } if left == Some(0) => AdmitDecision::Take(self.first_trial(0, now)),
+            Phase::Disabled { .. } => AdmitDecision::Admitted,
+            Phase::ForcedOpen { .. } if left == Some(0) => AdmitDecision::AdmittedWith(self.first_trial(0, now)),
             Phase::ForcedOpen { .. } => AdmitDecision::Rejected(Rejection::Forced { wait: left }),
             Phase::Open { failed, .. } | Phase::OpenUntil { failed, .. } => match left.unwrap_or(0) {
-                0 => AdmitDecision::Take(self.first_trial(failed, now)),
+                0 => AdmitDecision::AdmittedWith(self.first_trial(failed, now)),
                 wait => AdmitDecision::Rejected(Rejection::Open { wait }),
             },
             Phase::HalfOpen { rounds, taken, succeeded, failed, oldest } => {
@@ -262,18 +263,25 @@ impl Circuit {
                 if wait == 0 {
                     let (rounds, taken) = (rounds.saturating_add(1).min(MAX_ROUNDS), succeeded.saturating_add(1));
                     let phase = Phase::HalfOpen { rounds, taken, succeeded, failed, oldest: this_trial };
-                    return AdmitDecision::Take(self.next(phase, PackedReason::NONE));
+                    return AdmitDecision::AdmittedWith(self.next_epoch(phase, PackedReason::NONE));
                 }
-                if taken >= parameters.trials {
+                if taken >= parameters.half_open_max_calls {
                     return AdmitDecision::Rejected(Rejection::TrialsTaken { wait });
                 }
                 let (taken, oldest) = (taken + 1, if taken > succeeded { oldest } else { this_trial });
-                AdmitDecision::Take(self.with(Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }))
+                AdmitDecision::AdmittedWith(self.with_phase(Phase::HalfOpen {
+                    rounds,
+                    taken,
+                    succeeded,
+                    failed,
+                    oldest,
+                }))
             }
         }
     }
 
-    /// Records the outcome of a call; `None` if it changes nothing. With rates, a closed circuit is judged by its window instead.
+    /// Returns the circuit after the outcome of a call; `None` if it does not change. A closed circuit with a window is opened by
+    /// [`trip`](Self::trip) instead.
     pub(crate) fn record_outcome(
         self,
         admission: Admission,
@@ -286,30 +294,30 @@ impl Circuit {
         }
         match (self.phase(), outcome, parameters.policy) {
             (Phase::Closed { failures, ramp, .. }, _, TripPolicy::Rates(_)) => {
-                // Failures in a row from before the window was configured are reset by a success, as always.
+                // A success also resets the failures in a row that were counted before the window was configured.
                 let failures = if outcome == Outcome::Success { 0 } else { failures };
-                // The settings may have changed while the circuit was closing.
-                let same = self.with(Phase::Closed { flags: flags(parameters), failures, ramp });
-                (same != self).then_some(same)
+                // The flags are stale if the settings changed while the circuit was closing.
+                let updated = self.with_phase(Phase::Closed { flags: flags(parameters), failures, ramp });
+                (updated != self).then_some(updated)
             }
             (Phase::Closed { failures: 1.., ramp, .. }, Outcome::Success, _) => {
-                Some(self.with(Phase::Closed { flags: flags(parameters), failures: 0, ramp }))
+                Some(self.with_phase(Phase::Closed { flags: flags(parameters), failures: 0, ramp }))
             }
             (Phase::Closed { failures, ramp, .. }, Outcome::Failure, TripPolicy::Consecutive { threshold }) => {
                 let failures = failures.saturating_add(1);
                 if failures < threshold.min(MAX_FAILURES) {
-                    return Some(self.with(Phase::Closed { flags: flags(parameters), failures, ramp }));
+                    return Some(self.with_phase(Phase::Closed { flags: flags(parameters), failures, ramp }));
                 }
                 Some(self.opened(now(), 0, PackedReason::of(OpenReason::ConsecutiveFailures { failures })))
             }
             (Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }, Outcome::Success, _) => {
                 let succeeded = succeeded.saturating_add(1);
-                if succeeded >= parameters.trials {
+                if succeeded >= parameters.half_open_max_calls {
                     return Some(self.recovered(parameters, now));
                 }
-                // A success keeps its permit. A success from an earlier round takes a permit of this round.
+                // A successful call keeps its permit. One from an earlier round takes a permit of this round.
                 let taken = if self.word.holds_trial_permit(admission) { taken } else { taken.saturating_add(1) };
-                Some(self.with(Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }))
+                Some(self.with_phase(Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }))
             }
             (Phase::HalfOpen { failed, .. }, Outcome::Failure, _) => {
                 Some(self.opened(now(), failed.saturating_add(1).min(MAX_FAILED), PackedReason::TRIAL_FAILED))
@@ -318,13 +326,13 @@ impl Circuit {
                 if self.word.holds_trial_permit(admission) =>
             {
                 let taken = taken.saturating_sub(1);
-                Some(self.with(Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }))
+                Some(self.with_phase(Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }))
             }
             _ => None,
         }
     }
 
-    /// Opens a closed circuit because of its window, if the call was admitted in this epoch.
+    /// Opens a closed circuit because of its window; `None` if the call was not admitted in this epoch.
     pub(crate) fn trip(self, admission: Admission, now: Moment, reason: OpenReason) -> Option<Self> {
         match self.phase() {
             Phase::Closed { .. } if self.word.issued(admission) => Some(self.opened(now, 0, PackedReason::of(reason))),
@@ -333,30 +341,30 @@ impl Circuit {
     }
 
     /// The circuit in another phase of the same epoch.
-    const fn with(self, phase: Phase) -> Self {
+    const fn with_phase(self, phase: Phase) -> Self {
         let (word, moment) = pack(self.word.epoch(), phase);
         Self { word, moment: if let Some(moment) = moment { moment } else { self.moment }, reason: self.reason }
     }
 
     /// The circuit in the next epoch.
-    const fn next(self, phase: Phase, reason: PackedReason) -> Self {
+    const fn next_epoch(self, phase: Phase, reason: PackedReason) -> Self {
         let (word, moment) = pack(self.word.epoch().wrapping_add(1), phase);
         Self { word, moment: if let Some(moment) = moment { moment } else { 0 }, reason }
     }
 
     const fn opened(self, now: Moment, failed: u8, reason: PackedReason) -> Self {
-        self.next(Phase::Open { failed, since: now.as_micros() }, reason)
+        self.next_epoch(Phase::Open { failed, since: now.as_micros() }, reason)
     }
 
     const fn first_trial(self, failed: u8, now: Moment) -> Self {
         let oldest = now.as_micros();
-        self.next(Phase::HalfOpen { rounds: 0, taken: 1, succeeded: 0, failed, oldest }, PackedReason::NONE)
+        self.next_epoch(Phase::HalfOpen { rounds: 0, taken: 1, succeeded: 0, failed, oldest }, PackedReason::NONE)
     }
 
     /// The closed circuit after a recovery.
     fn recovered(self, parameters: &Parameters, now: impl Fn() -> Moment) -> Self {
-        let ramp = (parameters.ramp > 0).then(|| now().as_micros());
-        self.next(Phase::Closed { flags: flags(parameters), failures: 0, ramp }, PackedReason::NONE)
+        let ramp = (parameters.ramp_up > 0).then(|| now().as_micros());
+        self.next_epoch(Phase::Closed { flags: flags(parameters), failures: 0, ramp }, PackedReason::NONE)
     }
 }
 
@@ -376,11 +384,11 @@ const fn flags(parameters: &Parameters) -> ClosedFlags {
     ClosedFlags { windowed: matches!(parameters.policy, TripPolicy::Rates(_)), timed: parameters.slow_call().is_some() }
 }
 
-const fn fresh(parameters: &Parameters) -> Phase {
+const fn initial_phase(parameters: &Parameters) -> Phase {
     Phase::Closed { flags: flags(parameters), failures: 0, ramp: None }
 }
 
-/// The rest of a duration that began at `since`, in microseconds. A reading before `since` counts as no time passed.
+/// The remaining part of a `span` that began at `since`, in microseconds. A reading before `since` counts as no time passed.
 #[inline]
 const fn remaining(span: u64, since: u64, now: Moment) -> u64 {
     span.saturating_sub(now.as_micros().saturating_sub(since))
@@ -396,12 +404,13 @@ mod tests {
         let parameters = Parameters {
             policy: TripPolicy::Consecutive { threshold: u32::MAX },
             recovery: Recovery { base: 1, factor: 1.0, max: 1, jitter: 0.0, seed: 0 },
-            trials: 1,
-            ramp: 0,
+            half_open_max_calls: 1,
+            ramp_up: 0,
             observe_only: false,
         };
         let failures = MAX_FAILURES - 2;
-        let circuit = Circuit::new(&parameters).with(Phase::Closed { flags: flags(&parameters), failures, ramp: None });
+        let circuit =
+            Circuit::new(&parameters).with_phase(Phase::Closed { flags: flags(&parameters), failures, ramp: None });
         let fail = |circuit: Circuit| {
             let now = || Moment::from_micros(0);
             circuit.record_outcome(circuit.word.admission(), Outcome::Failure, &parameters, now).expect("counts")

@@ -1,4 +1,4 @@
-//! The state machine as a table of situations. Time is a number here.
+//! Single-threaded tests of the state machine. The clock is a number.
 
 use proptest::prelude::*;
 
@@ -10,11 +10,11 @@ use super::{
 use crate::clock::Moment;
 
 const SECOND: u64 = 1_000_000;
-const RULES: Parameters = Parameters {
+const PARAMETERS: Parameters = Parameters {
     policy: TripPolicy::Consecutive { threshold: 5 },
     recovery: fixed(30 * SECOND),
-    trials: 3,
-    ramp: 0,
+    half_open_max_calls: 3,
+    ramp_up: 0,
     observe_only: false,
 };
 
@@ -23,38 +23,39 @@ const DAY: u64 = 24 * 3_600 * SECOND;
 const LONG: u64 = 3_653 * DAY;
 const IDLE_DAYS: [u64; 10] = [1, 25, 30, 50, 90, 103, 180, 365, 1_000, 10_000];
 
-const fn fixed(rest: u64) -> Recovery {
-    Recovery { base: rest, factor: 1.0, max: rest, jitter: 0.0, seed: 0 }
+const fn fixed(timeout: u64) -> Recovery {
+    Recovery { base: timeout, factor: 1.0, max: timeout, jitter: 0.0, seed: 0 }
 }
 
-/// A breaker on one thread, with a clock to set.
+/// A circuit with a clock that a test sets.
 #[derive(Clone, Copy)]
 struct Machine {
     circuit: Circuit,
-    rules: Parameters,
+    parameters: Parameters,
     now: u64,
 }
 
 impl Machine {
-    fn new(rules: Parameters) -> Self {
-        Self { circuit: Circuit::new(&rules), rules, now: 7_654_321 }
+    fn new(parameters: Parameters) -> Self {
+        Self { circuit: Circuit::new(&parameters), parameters, now: 7_654_321 }
     }
 
     fn acquire(&mut self) -> Result<Admission, Rejection> {
-        match self.circuit.admit(&self.rules, Moment::from_micros(self.now), |most| most) {
-            AdmitDecision::Free => {}
-            AdmitDecision::Take(next) => self.circuit = next,
-            AdmitDecision::Rejected(refusal) => return Err(refusal),
+        match self.circuit.admit(&self.parameters, Moment::from_micros(self.now), |max| max) {
+            AdmitDecision::Admitted => {}
+            AdmitDecision::AdmittedWith(next) => self.circuit = next,
+            AdmitDecision::Rejected(rejection) => return Err(rejection),
         }
         Ok(self.circuit.word().admission())
     }
 
     fn record_outcome(&mut self, admission: Admission, outcome: Outcome) {
         let now = Moment::from_micros(self.now);
-        self.circuit = self.circuit.record_outcome(admission, outcome, &self.rules, || now).unwrap_or(self.circuit);
+        self.circuit =
+            self.circuit.record_outcome(admission, outcome, &self.parameters, || now).unwrap_or(self.circuit);
     }
 
-    /// Calls that end at once: `F`ailure, `S`uccess, `X` neither.
+    /// Makes calls that end at once: `F`ailure, `S`uccess, `X` for ignored. Returns the state after them.
     fn calls(&mut self, outcomes: &str) -> BreakerState {
         for outcome in outcomes.chars().filter(|outcome| *outcome != ' ') {
             let admission = self.acquire().expect("admitted");
@@ -70,17 +71,17 @@ impl Machine {
         self.circuit.word().state()
     }
 
-    fn opened(rules: Parameters) -> Self {
-        let mut machine = Self::new(rules);
+    fn opened(parameters: Parameters) -> Self {
+        let mut machine = Self::new(parameters);
         while machine.circuit.word().state() == Closed {
             machine.calls("F");
         }
         machine
     }
 
-    fn half_opened(rules: Parameters) -> (Self, Admission) {
-        let mut machine = Self::opened(rules);
-        machine.now += rules.recovery.base;
+    fn half_opened(parameters: Parameters) -> (Self, Admission) {
+        let mut machine = Self::opened(parameters);
+        machine.now += parameters.recovery.base;
         let admission = machine.acquire().expect("a trial call");
         assert_eq!(machine.circuit.word().state(), HalfOpen);
         (machine, admission)
@@ -99,15 +100,15 @@ fn failures_in_a_row_open() {
         ("FF X X FF", Closed),
         ("X X X X X X", Closed),
     ] {
-        assert_eq!(Machine::new(RULES).calls(outcomes), expected, "{outcomes}");
+        assert_eq!(Machine::new(PARAMETERS).calls(outcomes), expected, "{outcomes}");
     }
 }
 
 #[test]
 fn a_new_state_has_fresh_counts() {
-    let mut machine = Machine::opened(RULES);
+    let mut machine = Machine::opened(PARAMETERS);
     assert_eq!(machine.circuit.word().failures(), 0);
-    machine.now += RULES.recovery.base;
+    machine.now += PARAMETERS.recovery.base;
     assert_eq!(machine.calls("SSS"), Closed);
     assert_eq!(machine.circuit.word().failures(), 0);
     assert_eq!(machine.calls("FFFF"), Closed);
@@ -115,9 +116,9 @@ fn a_new_state_has_fresh_counts() {
 
 #[test]
 fn open_until_exactly_the_recovery_timeout() {
-    let mut machine = Machine::opened(RULES);
+    let mut machine = Machine::opened(PARAMETERS);
     assert_eq!(machine.acquire(), Err(Rejection::Open { wait: 30 * SECOND }));
-    machine.now += RULES.recovery.base - 1;
+    machine.now += PARAMETERS.recovery.base - 1;
     assert_eq!(machine.acquire(), Err(Rejection::Open { wait: 1 }));
     assert_eq!(machine.circuit.word().state(), Open);
     machine.now += 1;
@@ -126,15 +127,15 @@ fn open_until_exactly_the_recovery_timeout() {
 }
 
 #[test]
-fn half_open_admits_so_many_and_no_more() {
-    let (mut machine, first) = Machine::half_opened(RULES);
+fn half_open_admits_half_open_max_calls() {
+    let (mut machine, first) = Machine::half_opened(PARAMETERS);
     let second = machine.acquire().expect("second trial");
     assert!(machine.acquire().is_ok());
     assert!(matches!(machine.acquire(), Err(Rejection::TrialsTaken { .. })));
-    // A success does not make room for a fourth: three are enough to decide.
+    // A success keeps its permit: three trial calls are enough to decide.
     machine.record_outcome(first, Outcome::Success);
     assert!(machine.acquire().is_err());
-    // One that is given up does.
+    // An ignored call releases its permit.
     machine.record_outcome(second, Outcome::Ignored);
     assert!(machine.acquire().is_ok());
     assert!(machine.acquire().is_err());
@@ -152,24 +153,24 @@ fn half_open_closes_after_successes_and_opens_after_a_failure() {
         ("SXSXS", Closed),
         ("XXXXXXXXXX", HalfOpen),
     ] {
-        let mut machine = Machine::opened(RULES);
-        machine.now += RULES.recovery.base;
+        let mut machine = Machine::opened(PARAMETERS);
+        machine.now += PARAMETERS.recovery.base;
         assert_eq!(machine.calls(outcomes), expected, "{outcomes}");
     }
 }
 
 #[test]
 fn a_failed_trial_starts_the_recovery_timeout_again() {
-    let (mut machine, trial) = Machine::half_opened(RULES);
+    let (mut machine, trial) = Machine::half_opened(PARAMETERS);
     machine.now += 5 * SECOND;
     machine.record_outcome(trial, Outcome::Failure);
     assert_eq!(machine.acquire(), Err(Rejection::Open { wait: 30 * SECOND }));
 }
 
 #[test]
-fn trial_calls_that_never_end_lose_their_places() {
+fn trial_calls_that_never_end_lose_their_permits() {
     for recovery in [1, 127, 30 * SECOND, 24 * 3_600 * SECOND, LONG] {
-        let (mut machine, first) = Machine::half_opened(Parameters { recovery: fixed(recovery), ..RULES });
+        let (mut machine, first) = Machine::half_opened(Parameters { recovery: fixed(recovery), ..PARAMETERS });
         machine.record_outcome(first, Outcome::Success);
         let leaked = machine.acquire().expect("a trial");
         machine.now += recovery / 2;
@@ -178,13 +179,13 @@ fn trial_calls_that_never_end_lose_their_places() {
         assert_eq!(machine.acquire(), Err(Rejection::TrialsTaken { wait: 1 }));
         machine.now += 1;
         let again =
-            [machine.acquire(), machine.acquire()].map(|admission| admission.expect("the places are free again"));
+            [machine.acquire(), machine.acquire()].map(|admission| admission.expect("the permits are available again"));
         assert!(machine.acquire().is_err());
-        // The late ones have no place to give back.
+        // The late calls have no permit to release.
         machine.record_outcome(leaked, Outcome::Ignored);
         machine.record_outcome(also_leaked, Outcome::Ignored);
         assert!(machine.acquire().is_err());
-        // What had succeeded counts on: two more close.
+        // The earlier success still counts: two more close the circuit.
         for admission in again {
             assert_eq!(machine.circuit.word().state(), HalfOpen);
             machine.record_outcome(admission, Outcome::Success);
@@ -194,36 +195,36 @@ fn trial_calls_that_never_end_lose_their_places() {
 }
 
 #[test]
-fn trial_calls_one_after_another_keep_their_places() {
-    let (mut machine, first) = Machine::half_opened(Parameters { trials: 2, ..RULES });
-    machine.now += RULES.recovery.base - 1;
+fn consecutive_trial_calls_keep_their_permits() {
+    let (mut machine, first) = Machine::half_opened(Parameters { half_open_max_calls: 2, ..PARAMETERS });
+    machine.now += PARAMETERS.recovery.base - 1;
     machine.record_outcome(first, Outcome::Ignored);
-    let second = machine.acquire().expect("a trial beside no other");
-    machine.now += RULES.recovery.base - 1;
+    let second = machine.acquire().expect("a trial call with no other in flight");
+    machine.now += PARAMETERS.recovery.base - 1;
     machine.acquire().expect("a third");
     assert_eq!(machine.acquire(), Err(Rejection::TrialsTaken { wait: 1 }));
     machine.record_outcome(second, Outcome::Ignored);
-    assert!(machine.acquire().is_ok(), "its place was its own");
+    assert!(machine.acquire().is_ok(), "the second call still held its permit");
 }
 
 #[test]
 fn trial_calls_that_take_longer_than_the_recovery_timeout_still_decide() {
     for (outcome, expected) in [(Outcome::Success, Closed), (Outcome::Failure, Open)] {
-        let (mut machine, first) = Machine::half_opened(RULES);
-        // A call comes each second and takes 45.
-        let mut under_way = std::collections::VecDeque::from([(machine.now + 45 * SECOND, first)]);
+        let (mut machine, first) = Machine::half_opened(PARAMETERS);
+        // One call starts each second and takes 45 s.
+        let mut in_flight = std::collections::VecDeque::from([(machine.now + 45 * SECOND, first)]);
         let mut seconds = 0;
         while machine.circuit.word().state() == HalfOpen {
             machine.now += SECOND;
             seconds += 1;
             assert!(seconds < 300, "{outcome:?}: {:?}", machine.circuit);
-            while let Some((_, admission)) = under_way.pop_front_if(|(ends, _)| *ends <= machine.now) {
+            while let Some((_, admission)) = in_flight.pop_front_if(|(ends, _)| *ends <= machine.now) {
                 machine.record_outcome(admission, outcome);
             }
             if machine.circuit.word().state() == HalfOpen
                 && let Ok(admission) = machine.acquire()
             {
-                under_way.push_back((machine.now + 45 * SECOND, admission));
+                in_flight.push_back((machine.now + 45 * SECOND, admission));
             }
         }
         assert_eq!(machine.circuit.word().state(), expected);
@@ -232,25 +233,25 @@ fn trial_calls_that_take_longer_than_the_recovery_timeout_still_decide() {
 }
 
 #[test]
-fn a_late_success_takes_its_place_again() {
-    let rules = Parameters { trials: 2, ..RULES };
-    let (mut machine, first) = Machine::half_opened(rules);
+fn a_late_success_takes_a_permit_again() {
+    let parameters = Parameters { half_open_max_calls: 2, ..PARAMETERS };
+    let (mut machine, first) = Machine::half_opened(parameters);
     machine.acquire().expect("a second trial, which never ends");
-    machine.now += rules.recovery.base;
-    let third = machine.acquire().expect("a place that was given up");
+    machine.now += parameters.recovery.base;
+    let third = machine.acquire().expect("a permit that is available again");
     machine.acquire().expect("another");
     machine.record_outcome(first, Outcome::Success);
-    assert!(machine.acquire().is_err(), "two calls are under way, and one has succeeded");
+    assert!(machine.acquire().is_err(), "two calls are in flight, and one has succeeded");
     machine.record_outcome(third, Outcome::Ignored);
-    assert!(machine.acquire().is_err(), "one is under way, and one has succeeded");
+    assert!(machine.acquire().is_err(), "one call is in flight, and one has succeeded");
 }
 
 #[test]
-fn a_clock_that_is_behind_opens_nothing() {
-    let mut machine = Machine { now: 3_600 * SECOND, ..Machine::new(RULES) };
+fn a_clock_that_is_behind_ends_no_state() {
+    let mut machine = Machine { now: 3_600 * SECOND, ..Machine::new(PARAMETERS) };
     machine.calls("FFFFF");
     machine.now -= 600 * SECOND;
-    assert_eq!(machine.acquire(), Err(Rejection::Open { wait: RULES.recovery.base }));
+    assert_eq!(machine.acquire(), Err(Rejection::Open { wait: PARAMETERS.recovery.base }));
     machine.now += 630 * SECOND;
     for _ in 0..3 {
         machine.acquire().expect("a trial");
@@ -260,14 +261,14 @@ fn a_clock_that_is_behind_opens_nothing() {
 }
 
 #[test]
-fn idle_for_any_time_it_admits_a_call() {
+fn an_open_circuit_admits_a_call_after_any_idle_time() {
     for days in IDLE_DAYS {
-        let mut machine = Machine::opened(RULES);
+        let mut machine = Machine::opened(PARAMETERS);
         machine.now += days * DAY;
         assert!(machine.acquire().is_ok(), "{days}");
     }
-    // The longest recovery timeout passes, too, and not only at one moment.
-    let mut machine = Machine::opened(Parameters { recovery: fixed(LONG), ..RULES });
+    // The longest recovery timeout ends, too, and rejects until then.
+    let mut machine = Machine::opened(Parameters { recovery: fixed(LONG), ..PARAMETERS });
     let opened_at = machine.now;
     for days in IDLE_DAYS.into_iter().filter(|days| days * DAY < LONG) {
         machine.now = opened_at + days * DAY;
@@ -278,28 +279,28 @@ fn idle_for_any_time_it_admits_a_call() {
 }
 
 #[test]
-fn half_open_and_idle_for_any_time_it_admits_a_call() {
+fn a_half_open_circuit_admits_a_call_after_any_idle_time() {
     for days in IDLE_DAYS {
-        let (mut machine, _hung) = Machine::half_opened(RULES);
-        for _ in 1..RULES.trials {
+        let (mut machine, _hung) = Machine::half_opened(PARAMETERS);
+        for _ in 1..PARAMETERS.half_open_max_calls {
             machine.acquire().expect("a trial that hangs as well");
         }
         machine.now += days * DAY;
         assert!(machine.acquire().is_ok(), "{days}");
     }
-    // A rest that is short beside the time that has passed.
+    // A recovery timeout that is short compared with the idle time.
     for minutes in 1..10_000 {
-        let (mut machine, _hung) = Machine::half_opened(Parameters { trials: 1, ..RULES });
+        let (mut machine, _hung) = Machine::half_opened(Parameters { half_open_max_calls: 1, ..PARAMETERS });
         machine.now += minutes * 60 * SECOND;
         assert!(machine.acquire().is_ok(), "{minutes}");
     }
 }
 
 #[test]
-fn a_ramp_is_over_for_good() {
+fn a_finished_ramp_up_never_rejects_again() {
     let ramped = || {
-        let mut machine = Machine::opened(Parameters { ramp: 10 * SECOND, ..RULES });
-        machine.now += RULES.recovery.base;
+        let mut machine = Machine::opened(Parameters { ramp_up: 10 * SECOND, ..PARAMETERS });
+        machine.now += PARAMETERS.recovery.base;
         assert_eq!(machine.calls("SSS"), Closed);
         machine
     };
@@ -314,38 +315,38 @@ fn a_ramp_is_over_for_good() {
 }
 
 #[test]
-fn a_permit_of_any_number_of_rounds_ago_takes_no_place() {
+fn a_call_of_an_earlier_round_releases_no_permit() {
     for rounds in [1, 2, 15, 16, 17, 127, 128, 129, 5_000] {
-        let rules = Parameters { trials: 2, ..RULES };
-        let (mut machine, hung) = Machine::half_opened(rules);
+        let parameters = Parameters { half_open_max_calls: 2, ..PARAMETERS };
+        let (mut machine, hung) = Machine::half_opened(parameters);
         machine.acquire().expect("a second trial, which hangs as well");
         for _ in 0..rounds {
-            machine.now += rules.recovery.base;
-            machine.acquire().expect("a place that was given up");
+            machine.now += parameters.recovery.base;
+            machine.acquire().expect("a permit that is available again");
             machine.acquire().expect("another");
             assert!(machine.acquire().is_err());
         }
         machine.record_outcome(hung, Outcome::Ignored);
-        assert!(machine.acquire().is_err(), "it has no place to give back: {rounds}");
+        assert!(machine.acquire().is_err(), "it has no permit to release: {rounds}");
         machine.record_outcome(hung, Outcome::Failure);
         assert_eq!(machine.circuit.word().state(), if rounds <= 127 { Open } else { HalfOpen }, "{rounds}");
     }
 }
 
 #[test]
-fn a_permit_of_any_number_of_transitions_ago_moves_nothing() {
-    let stale = Machine::new(RULES).acquire().expect("closed");
-    let mut machine = Machine::new(RULES);
+fn a_permit_of_an_earlier_epoch_changes_nothing() {
+    let stale = Machine::new(PARAMETERS).acquire().expect("closed");
+    let mut machine = Machine::new(PARAMETERS);
     for resets in 1..=200_000_u32 {
-        machine.circuit = machine.circuit.reset(&RULES);
+        machine.circuit = machine.circuit.reset(&PARAMETERS);
         let before = machine.circuit;
         machine.record_outcome(stale, Outcome::Failure);
         assert_eq!(machine.circuit, before, "{resets}");
     }
-    let (mut machine, stale) = Machine::half_opened(RULES);
+    let (mut machine, stale) = Machine::half_opened(PARAMETERS);
     for phases in 1..=20_000 {
         machine.record_outcome(machine.circuit.word().admission(), Outcome::Failure);
-        machine.now += RULES.recovery.base;
+        machine.now += PARAMETERS.recovery.base;
         machine.acquire().expect("a trial");
         let before = machine.circuit;
         for outcome in [Outcome::Success, Outcome::Failure, Outcome::Ignored] {
@@ -356,45 +357,45 @@ fn a_permit_of_any_number_of_transitions_ago_moves_nothing() {
 }
 
 #[test]
-fn a_call_is_as_old_as_it_is() {
-    let (mut machine, admission) = Machine::half_opened(RULES);
+fn the_age_of_a_call_is_exact() {
+    let (mut machine, admission) = Machine::half_opened(PARAMETERS);
     let admission = admission.timed(machine.now);
     for days in IDLE_DAYS {
         machine.now += days * DAY;
         let begun = machine.now - days * DAY;
         assert_eq!(admission.timed(begun).age(machine.now), Some(days * DAY));
     }
-    assert_eq!(admission.age(0), Some(0), "by a clock that is behind");
+    assert_eq!(admission.age(0), Some(0), "with a clock that is behind");
 }
 
 #[test]
-fn the_state_goes_by_the_time() {
-    let state = |machine: &Machine| machine.circuit.state_at(&machine.rules, Moment::from_micros(machine.now));
-    let mut machine = Machine::opened(RULES);
-    machine.now += RULES.recovery.base - 1;
+fn an_expired_state_reads_as_its_successor() {
+    let state = |machine: &Machine| machine.circuit.state_at(&machine.parameters, Moment::from_micros(machine.now));
+    let mut machine = Machine::opened(PARAMETERS);
+    machine.now += PARAMETERS.recovery.base - 1;
     assert_eq!(state(&machine), Open);
     machine.now += 1;
     assert_eq!((state(&machine), machine.circuit.word().state()), (HalfOpen, Open));
     let until = Some(Moment::from_micros(machine.now + SECOND));
-    for (held, before, after) in [
+    for (overridden, before, after) in [
         (machine.circuit.force_open(until), ForcedOpen, HalfOpen),
         (machine.circuit.disable(until), Disabled, Closed),
         (machine.circuit.open(until, 0, Moment::from_micros(0)), Open, HalfOpen),
         (machine.circuit.force_open(None), ForcedOpen, ForcedOpen),
         (machine.circuit.disable(None), Disabled, Disabled),
     ] {
-        let mut held = Machine { circuit: held.expect("a change"), ..machine };
-        assert_eq!(state(&held), before);
-        held.now += SECOND;
-        assert_eq!(state(&held), after);
-        let found = held.acquire().map(|_| held.circuit.word().state());
-        assert_eq!(found.unwrap_or(ForcedOpen), after, "the next call finds what was said");
+        let mut overridden = Machine { circuit: overridden.expect("a change"), ..machine };
+        assert_eq!(state(&overridden), before);
+        overridden.now += SECOND;
+        assert_eq!(state(&overridden), after);
+        let found = overridden.acquire().map(|_| overridden.circuit.word().state());
+        assert_eq!(found.unwrap_or(ForcedOpen), after, "the next call is made in that state");
     }
 }
 
 #[test]
-fn results_from_another_epoch_move_nothing() {
-    let mut machine = Machine::new(RULES);
+fn outcomes_of_another_epoch_change_nothing() {
+    let mut machine = Machine::new(PARAMETERS);
     let stale = machine.acquire().expect("closed");
     machine.calls("FFFFF");
     for outcome in [Outcome::Success, Outcome::Failure, Outcome::Ignored] {
@@ -402,7 +403,7 @@ fn results_from_another_epoch_move_nothing() {
         machine.record_outcome(stale, outcome);
         assert_eq!(machine.circuit, open);
     }
-    machine.now += RULES.recovery.base;
+    machine.now += PARAMETERS.recovery.base;
     let trial = machine.acquire().expect("a trial");
     let half_open = machine.circuit;
     for outcome in [Outcome::Success, Outcome::Failure, Outcome::Ignored] {
@@ -416,12 +417,12 @@ fn results_from_another_epoch_move_nothing() {
     machine.record_outcome(trial, Outcome::Failure);
     assert_eq!(machine.circuit.word().state(), Closed);
     machine.record_outcome(stale, Outcome::Success);
-    assert_eq!(machine.circuit.word().failures(), 4, "nor does a stale success end a streak");
+    assert_eq!(machine.circuit.word().failures(), 4, "a stale success does not reset the failures");
 }
 
 #[test]
-fn an_operators_hand() {
-    let mut machine = Machine::new(RULES);
+fn manual_overrides() {
+    let mut machine = Machine::new(PARAMETERS);
     let stale = machine.acquire().expect("closed");
     machine.circuit = machine.circuit.force_open(None).expect("a transition");
     assert_eq!(machine.circuit.force_open(None), None);
@@ -431,30 +432,30 @@ fn an_operators_hand() {
     assert_eq!(machine.circuit.disable(None), None);
     assert_eq!(machine.calls(&"F".repeat(100)), Disabled);
     machine.record_outcome(stale, Outcome::Failure);
-    machine.circuit = machine.circuit.reset(&RULES);
+    machine.circuit = machine.circuit.reset(&PARAMETERS);
     assert_eq!(machine.circuit.word().state(), Closed);
     assert_eq!(machine.calls("FFFF"), Closed);
-    let under_way = machine.acquire().expect("closed");
-    machine.circuit = machine.circuit.reset(&RULES);
-    machine.record_outcome(under_way, Outcome::Failure);
-    assert_eq!(machine.circuit.word().failures(), 0, "what was under way belongs to the past");
-    assert_eq!(machine.calls("FFFF"), Closed, "reset starts the count again when closed, too");
-    for circuit in [Machine::opened(RULES).circuit, Machine::half_opened(RULES).0.circuit] {
-        let circuit = circuit.reset(&RULES);
+    let in_flight = machine.acquire().expect("closed");
+    machine.circuit = machine.circuit.reset(&PARAMETERS);
+    machine.record_outcome(in_flight, Outcome::Failure);
+    assert_eq!(machine.circuit.word().failures(), 0, "a call from before the reset does not count");
+    assert_eq!(machine.calls("FFFF"), Closed, "a reset of a closed circuit resets the failures, too");
+    for circuit in [Machine::opened(PARAMETERS).circuit, Machine::half_opened(PARAMETERS).0.circuit] {
+        let circuit = circuit.reset(&PARAMETERS);
         assert_eq!(circuit.word().state(), Closed);
         assert_eq!(circuit.force_open(None).map(|forced| forced.word().state()), Some(ForcedOpen));
     }
 }
 
 #[test]
-fn what_an_operator_holds_expires() {
+fn manual_overrides_expire() {
     let until = |machine: &Machine, seconds| Some(Moment::from_micros(machine.now + seconds * SECOND));
-    let mut machine = Machine::new(RULES);
+    let mut machine = Machine::new(PARAMETERS);
     machine.circuit = machine.circuit.force_open(until(&machine, 600)).expect("a transition");
     machine.now += 600 * SECOND - 1;
     assert_eq!(machine.acquire(), Err(Rejection::Forced { wait: Some(1) }));
-    let longer = machine.circuit.force_open(until(&machine, 60)).expect("held for longer");
-    assert_eq!(longer.word().epoch(), machine.circuit.word().epoch(), "which is no transition");
+    let longer = machine.circuit.force_open(until(&machine, 60)).expect("a new expiry");
+    assert_eq!(longer.word().epoch(), machine.circuit.word().epoch(), "a new expiry is no transition");
     machine.now += 1;
     assert!(machine.acquire().is_ok());
     assert_eq!(machine.circuit.word().state(), HalfOpen);
@@ -466,56 +467,68 @@ fn what_an_operator_holds_expires() {
     assert_eq!(machine.calls("FFFF"), Closed);
     assert_eq!(machine.calls("F"), Open);
 
-    let longest = Machine::new(RULES).circuit.disable(Some(Moment::from_micros(u64::MAX))).expect("a transition");
-    assert_eq!(longest.time_left(&RULES, Moment::from_micros(1)), Some(u64::MAX - 1));
+    let longest = Machine::new(PARAMETERS).circuit.disable(Some(Moment::from_micros(u64::MAX))).expect("a transition");
+    assert_eq!(longest.time_left(&PARAMETERS, Moment::from_micros(1)), Some(u64::MAX - 1));
 }
 
 #[test]
-fn a_plain_rest_is_that_of_the_rules() {
-    let (base, plain) = (30 * SECOND, fixed(30 * SECOND));
-    let with = |recovery| Parameters { recovery, ..RULES };
-    for (rules, expected) in [
-        (RULES, [base; 2]),
-        (with(Recovery { factor: 2.0, ..plain }), [base; 2]),
-        (with(Recovery { factor: 2.0, max: 60 * SECOND, ..plain }), [base, 0]),
-        (with(Recovery { jitter: 0.1, ..plain }), [0; 2]),
-        (Parameters { observe_only: true, ..RULES }, [0; 2]),
+fn the_fixed_open_duration_is_that_of_the_parameters() {
+    let (base, fixed_timeout) = (30 * SECOND, fixed(30 * SECOND));
+    let with = |recovery| Parameters { recovery, ..PARAMETERS };
+    for (parameters, expected) in [
+        (PARAMETERS, [base; 2]),
+        (with(Recovery { factor: 2.0, ..fixed_timeout }), [base; 2]),
+        (with(Recovery { factor: 2.0, max: 60 * SECOND, ..fixed_timeout }), [base, 0]),
+        (with(Recovery { jitter: 0.1, ..fixed_timeout }), [0; 2]),
+        (Parameters { observe_only: true, ..PARAMETERS }, [0; 2]),
     ] {
-        let rests = rules.fixed_open_micros();
-        assert_eq!(rests, expected, "{rules:?}");
+        let durations = parameters.fixed_open_micros();
+        assert_eq!(durations, expected, "{parameters:?}");
         for failed in [0, 1, 2, 63] {
-            let rest = rests[usize::from(failed > 0)];
-            assert!(rest == 0 || rest == rules.recovery.open_duration_since(failed, 7), "{rules:?}, {failed} failed");
+            let duration = durations[usize::from(failed > 0)];
+            assert!(
+                duration == 0 || duration == parameters.recovery.open_duration_since(failed, 7),
+                "{parameters:?}, {failed} failed"
+            );
         }
     }
 }
 
 #[test]
-fn what_is_left_of_a_plain_rest_is_what_the_rules_leave() {
-    let [rest, _] = RULES.fixed_open_micros();
-    let mut machine = Machine::opened(RULES);
+fn the_fast_path_computes_the_same_remaining_time() {
+    let [duration, _] = PARAMETERS.fixed_open_micros();
+    let mut machine = Machine::opened(PARAMETERS);
     let opened_at = machine.now;
-    for now in
-        [0, opened_at - 1, opened_at, opened_at + 1, opened_at + rest - 1, opened_at + rest, opened_at + rest + 1]
-    {
+    for now in [
+        0,
+        opened_at - 1,
+        opened_at,
+        opened_at + 1,
+        opened_at + duration - 1,
+        opened_at + duration,
+        opened_at + duration + 1,
+    ] {
         machine.now = now;
-        let left = match machine.circuit.admit(&RULES, Moment::from_micros(now), |most| most) {
+        let left = match machine.circuit.admit(&PARAMETERS, Moment::from_micros(now), |max| max) {
             AdmitDecision::Rejected(Rejection::Open { wait }) => Some(wait),
             _ => None,
         };
-        assert_eq!(machine.circuit.remaining(rest, Moment::from_micros(now)), left, "at {now}");
+        assert_eq!(machine.circuit.remaining(duration, Moment::from_micros(now)), left, "at {now}");
     }
-    assert_eq!(Machine::new(RULES).circuit.remaining(rest, Moment::from_micros(0)), None, "closed");
-    let (half_open, _) = Machine::half_opened(RULES);
-    assert_eq!(half_open.circuit.remaining(rest, Moment::from_micros(half_open.now)), None, "half-open");
+    assert_eq!(Machine::new(PARAMETERS).circuit.remaining(duration, Moment::from_micros(0)), None, "closed");
+    let (half_open, _) = Machine::half_opened(PARAMETERS);
+    assert_eq!(half_open.circuit.remaining(duration, Moment::from_micros(half_open.now)), None, "half-open");
 }
 
 #[test]
-fn a_growing_recovery() {
+fn an_exponential_recovery_timeout() {
     let recovery = Recovery { base: SECOND, factor: 2.0, max: 40 * SECOND, jitter: 0.0, seed: 0 };
-    let mut machine = Machine::opened(Parameters { recovery, ..RULES });
+    let mut machine = Machine::opened(Parameters { recovery, ..PARAMETERS });
     for seconds in [1, 2, 4, 8, 16, 32, 40, 40] {
-        assert_eq!(machine.circuit.time_left(&machine.rules, Moment::from_micros(machine.now)), Some(seconds * SECOND));
+        assert_eq!(
+            machine.circuit.time_left(&machine.parameters, Moment::from_micros(machine.now)),
+            Some(seconds * SECOND)
+        );
         machine.now += seconds * SECOND - 1;
         assert!(machine.acquire().is_err());
         machine.now += 1;
@@ -529,11 +542,11 @@ fn a_growing_recovery() {
     machine.now += 40 * SECOND;
     assert_eq!(machine.calls("SSS"), Closed);
     machine.calls("FFFFF");
-    assert_eq!(machine.acquire(), Err(Rejection::Open { wait: SECOND }), "a close begins anew");
+    assert_eq!(machine.acquire(), Err(Rejection::Open { wait: SECOND }), "a closed circuit starts with `base` again");
 }
 
 #[test]
-fn a_rest_never_overflows() {
+fn open_durations_saturate() {
     for (base, factor, max) in [(1, f64::MAX, u64::MAX), (LONG, 1e300, LONG), (u64::MAX, 2.0, u64::MAX), (5, 1.0, 5)] {
         for failed in 0..=u8::MAX {
             for jitter in [0.0, 1.0] {
@@ -546,26 +559,26 @@ fn a_rest_never_overflows() {
 }
 
 #[test]
-fn the_jitter_of_a_rest_is_uniform_and_stays_as_it_is() {
+fn jitter_is_uniform_and_reproducible() {
     let recovery = Recovery { jitter: 0.5, seed: 42, ..fixed(1_000) };
-    let rests: Vec<_> = (0..10_000).map(|since| recovery.open_duration_since(0, since)).collect();
-    assert_eq!(rests, (0..10_000).map(|since| recovery.open_duration_since(0, since)).collect::<Vec<_>>());
+    let durations: Vec<_> = (0..10_000).map(|since| recovery.open_duration_since(0, since)).collect();
+    assert_eq!(durations, (0..10_000).map(|since| recovery.open_duration_since(0, since)).collect::<Vec<_>>());
     for tenth in 0..10 {
         let (from, to) = (1_000 + tenth * 50, 1_050 + tenth * 50);
-        let share = rests.iter().filter(|rest| (from..to).contains(*rest)).count();
+        let share = durations.iter().filter(|duration| (from..to).contains(*duration)).count();
         assert!((850..1_150).contains(&share), "{share} of 10,000 are in {from}..{to}");
     }
     let other = Recovery { seed: 43, ..recovery };
     assert_ne!(
         other.open_duration_since(0, 0),
         recovery.open_duration_since(0, 0),
-        "another machine waits for another time"
+        "another process has another timeout"
     );
 }
 
 #[test]
-fn the_hash_is_the_published_one() {
-    // The first numbers of SplitMix64 that begins with 1234567, as published with the generator.
+fn mix_is_the_published_finalizer() {
+    // The first numbers of SplitMix64 with the seed 1234567, as published with the generator.
     let golden = 0x9e37_79b9_7f4a_7c15_u64;
     let numbers: Vec<_> = (0..5).map(|index| mix(golden.wrapping_mul(index).wrapping_add(1_234_567))).collect();
     assert_eq!(
@@ -581,85 +594,90 @@ fn the_hash_is_the_published_one() {
 }
 
 #[test]
-fn a_ramp_lets_more_and_more_through() {
-    let ramp = 30 * SECOND;
-    let mut machine = Machine::opened(Parameters { ramp, ..RULES });
-    machine.now += RULES.recovery.base;
+fn a_ramp_up_admits_a_growing_share() {
+    let ramp_up = 30 * SECOND;
+    let mut machine = Machine::opened(Parameters { ramp_up, ..PARAMETERS });
+    machine.now += PARAMETERS.recovery.base;
     assert_eq!(machine.calls("SSS"), Closed);
     let closed_at = machine.now;
     for (percent, expected) in [(0, 10), (10, 19), (50, 55), (90, 91), (99, 99)] {
-        machine.now = closed_at + ramp / 100 * percent;
+        machine.now = closed_at + ramp_up / 100 * percent;
         let now = Moment::from_micros(machine.now);
         let admitted = (0..1_000).filter(|dice| {
-            let admission = machine.circuit.admit(&machine.rules, now, |most| most / 1_000 * dice);
-            admission == AdmitDecision::Free
+            let admission = machine.circuit.admit(&machine.parameters, now, |max| max / 1_000 * dice);
+            admission == AdmitDecision::Admitted
         });
         let share = admitted.count().div_ceil(10);
         assert!(share.abs_diff(expected) <= 1, "{share} % after {percent} % of the time");
     }
-    let refused = machine.circuit.admit(&machine.rules, Moment::from_micros(machine.now), |most| most);
-    assert_eq!(refused, AdmitDecision::Rejected(Rejection::Ramp { wait: ramp / 100 }));
-    // Failures count meanwhile.
+    let rejected = machine.circuit.admit(&machine.parameters, Moment::from_micros(machine.now), |max| max);
+    assert_eq!(rejected, AdmitDecision::Rejected(Rejection::Ramp { wait: ramp_up / 100 }));
+    // Failures count during the ramp-up.
     let admission = machine.circuit.word().admission();
     for _ in 0..4 {
         machine.record_outcome(admission, Outcome::Failure);
     }
     assert_eq!(machine.circuit.word().failures(), 4);
-    machine.now = closed_at + ramp;
+    machine.now = closed_at + ramp_up;
     assert!(machine.acquire().is_ok());
-    assert!(machine.circuit.word().admits_freely(), "over");
+    assert!(machine.circuit.word().admits_without_clock(), "the ramp-up has ended");
     assert_eq!(machine.circuit.word().failures(), 4);
     machine.record_outcome(admission, Outcome::Failure);
     assert_eq!(machine.circuit.word().state(), Open);
 }
 
 #[test]
-fn new_settings_hold_from_then_on() {
+fn changed_settings_take_effect_in_each_state() {
     let now = || Moment::from_micros(0);
-    // Closed: what was counted stays; the limit is looked at with the next failure.
-    let mut machine = Machine::new(RULES);
+    // Closed: the count stays, and the next failure is judged by the new threshold.
+    let mut machine = Machine::new(PARAMETERS);
     machine.calls("FFF");
-    machine.rules.policy = TripPolicy::Consecutive { threshold: 2 };
-    assert_eq!(machine.circuit.apply_settings(&machine.rules, now), None);
+    machine.parameters.policy = TripPolicy::Consecutive { threshold: 2 };
+    assert_eq!(machine.circuit.apply_settings(&machine.parameters, now), None);
     assert_eq!((machine.circuit.word().state(), machine.circuit.word().failures()), (Closed, 3));
     assert_eq!(machine.calls("F"), Open);
-    // Open: the rest that is under way is the new one.
-    machine.rules.recovery = fixed(SECOND);
+    // Open: the new recovery timeout applies to the current open state.
+    machine.parameters.recovery = fixed(SECOND);
     assert_eq!(machine.acquire(), Err(Rejection::Open { wait: SECOND }));
     machine.now += SECOND;
-    // Half-open: fewer trial calls, and as many have succeeded.
+    // Half-open: fewer trial calls, which have succeeded already.
     assert_eq!(machine.calls("SS"), HalfOpen);
-    machine.rules.trials = 2;
-    machine.circuit = machine.circuit.apply_settings(&machine.rules, now).expect("a transition");
+    machine.parameters.half_open_max_calls = 2;
+    machine.circuit = machine.circuit.apply_settings(&machine.parameters, now).expect("a transition");
     assert_eq!(machine.circuit.word().state(), Closed);
     // Half-open: more trial calls.
-    let (mut machine, _) = Machine::half_opened(Parameters { trials: 1, ..RULES });
+    let (mut machine, _) = Machine::half_opened(Parameters { half_open_max_calls: 1, ..PARAMETERS });
     assert!(machine.acquire().is_err());
-    machine.rules.trials = 2;
-    assert_eq!(machine.circuit.apply_settings(&machine.rules, now), None);
+    machine.parameters.half_open_max_calls = 2;
+    assert_eq!(machine.circuit.apply_settings(&machine.parameters, now), None);
     assert!(machine.acquire().is_ok());
     assert!(machine.acquire().is_err());
 }
 
 #[test]
-fn times_at_the_ends_of_their_range() {
+fn moments_at_the_ends_of_their_range() {
     for now in [0, LONG, 1 << 62, u64::MAX - 40 * SECOND] {
-        let mut machine = Machine { now, ..Machine::new(RULES) };
+        let mut machine = Machine { now, ..Machine::new(PARAMETERS) };
         machine.calls("FFFFF");
-        machine.now += RULES.recovery.base - 1;
+        machine.now += PARAMETERS.recovery.base - 1;
         assert!(machine.acquire().is_err(), "{now}");
         machine.now += 1;
         assert!(machine.acquire().is_ok(), "{now}");
     }
-    let forever = Parameters { recovery: fixed(u64::MAX), ..RULES };
+    let forever = Parameters { recovery: fixed(u64::MAX), ..PARAMETERS };
     let mut machine = Machine::opened(forever);
     machine.now = u64::MAX - 1;
     assert_eq!(machine.acquire(), Err(Rejection::Open { wait: 1 }));
 }
 
 #[test]
-fn a_million_transitions_harm_nothing() {
-    let quick = Parameters { policy: TripPolicy::Consecutive { threshold: 1 }, recovery: fixed(1), trials: 1, ..RULES };
+fn a_million_transitions() {
+    let quick = Parameters {
+        policy: TripPolicy::Consecutive { threshold: 1 },
+        recovery: fixed(1),
+        half_open_max_calls: 1,
+        ..PARAMETERS
+    };
     let mut machine = Machine::new(quick);
     for _ in 0..400_000 {
         assert_eq!(machine.calls("F"), Open);
@@ -669,49 +687,49 @@ fn a_million_transitions_harm_nothing() {
 }
 
 proptest! {
-    /// Whatever happens in whatever order: places are never more than allowed, and the machine never gets stuck.
+    /// In any order of events, no more permits are taken than allowed, and the circuit never gets stuck.
     #[test]
     fn random_histories(
         threshold in 1_u32..6,
-        trials in 1_u8..6,
+        half_open_max_calls in 1_u8..6,
         steps in prop::collection::vec((0_u8..7, 0_u64..40), 1..200),
     ) {
-        let rules = Parameters { policy: TripPolicy::Consecutive { threshold }, recovery: fixed(100), trials, ..RULES };
-        let mut machine = Machine { now: 0, ..Machine::new(rules) };
-        let mut under_way: Vec<Admission> = Vec::new();
-        let mut trials_under_way = 0_u8;
+        let parameters = Parameters { policy: TripPolicy::Consecutive { threshold }, recovery: fixed(100), half_open_max_calls, ..PARAMETERS };
+        let mut machine = Machine { now: 0, ..Machine::new(parameters) };
+        let mut in_flight: Vec<Admission> = Vec::new();
+        let mut trials_in_flight = 0_u8;
         for (step, pick) in steps {
             let before = machine.circuit.word();
             match step {
                 0..=2 => {
                     if let Ok(admission) = machine.acquire() {
-                        under_way.push(admission);
+                        in_flight.push(admission);
                         if machine.circuit.word().state() == HalfOpen {
-                            trials_under_way += 1;
+                            trials_in_flight += 1;
                         }
                     }
                 }
-                3..=5 if !under_way.is_empty() => {
-                    let admission = under_way.remove(usize::try_from(pick).unwrap_or(0) % under_way.len());
+                3..=5 if !in_flight.is_empty() => {
+                    let admission = in_flight.remove(usize::try_from(pick).unwrap_or(0) % in_flight.len());
                     let outcome = [Outcome::Success, Outcome::Failure, Outcome::Ignored][usize::from(step - 3)];
                     if machine.circuit.word().state() == HalfOpen && admission == machine.circuit.word().admission() && outcome == Outcome::Ignored {
-                        trials_under_way -= 1;
+                        trials_in_flight -= 1;
                     }
                     machine.record_outcome(admission, outcome);
                 }
-                // Short of a recovery timeout in all but the longest histories, so that places are rarely given up.
+                // Shorter than a recovery timeout in all but the longest histories, so that new rounds are rare.
                 _ => machine.now += pick,
             }
             if before.state() == HalfOpen && machine.circuit.word().state() == HalfOpen && machine.circuit.word().admission() != before.admission() {
-                break; // a new round: who holds which place is told by the tests above
+                break; // A new round, which the tests above cover.
             }
             if machine.circuit.word().state() != before.state() {
-                trials_under_way = u8::from(machine.circuit.word().state() == HalfOpen);
+                trials_in_flight = u8::from(machine.circuit.word().state() == HalfOpen);
             }
-            prop_assert!(trials_under_way <= trials);
+            prop_assert!(trials_in_flight <= half_open_max_calls);
             prop_assert!(machine.circuit.word().failures() < threshold);
         }
-        // Left alone for two recovery timeouts, it admits a call whatever state it is in.
+        // After two idle recovery timeouts, any state admits a call.
         machine.now += 2 * 100 + 64;
         prop_assert!(machine.acquire().is_ok());
     }

@@ -22,7 +22,8 @@ use crate::models::{block_on, is_ready, join, model, spawn};
 #[path = "semaphore.rs"]
 mod semaphore;
 
-/// A semaphore, and data that its permits guard. Loom reports two accesses at a time, and an access that does not see the one before.
+/// A semaphore, and data that its permits guard. Loom reports concurrent accesses, and an access that is not synchronised with the previous
+/// one.
 struct Guarded {
     semaphore: Semaphore,
     data: UnsafeCell<()>,
@@ -51,7 +52,7 @@ impl Guarded {
         self.semaphore.release();
     }
 
-    /// Does the same, but gives up if there is no permit at the first poll.
+    /// Like [`run`](Self::run), but gives up if there is no permit at the first poll.
     fn run_or_give_up(&self) {
         if let Some(acquire) = self.semaphore.acquire() {
             let mut acquire = pin!(acquire);

@@ -1,4 +1,4 @@
-//! Bulkheads in the registry: lookup by name, settings from outside, metrics.
+//! Bulkheads in the registry: lookup by name, settings from a file or the environment, metrics.
 
 use super::{Bulkhead, BulkheadConfig};
 #[cfg(feature = "config")]
@@ -14,13 +14,13 @@ use crate::{
     slices::slices,
 };
 
-/// The bulkhead of that name, also before its first call.
+/// Returns the bulkhead with this name, even before its first call.
 #[must_use]
 pub fn bulkhead(name: &str) -> Option<&'static Bulkhead> {
     Bulkhead::registry().get(name)
 }
 
-/// All named bulkheads of the program, sorted by name, also before their first call.
+/// Returns all named bulkheads of the program, sorted by name, including those that have not been called.
 ///
 /// ```
 /// for bulkhead in steadfast::bulkheads() {
@@ -33,7 +33,7 @@ pub fn bulkheads() -> Vec<&'static Bulkhead> {
 }
 
 slices! {
-    /// Every attribute that declares a bulkhead.
+    /// The declarations of bulkheads by attributes.
     BULKHEADS = STEADFAST_0_1_0_BULKHEADS: [&'static Declared<Bulkhead>];
 }
 
@@ -79,7 +79,7 @@ impl PolicySettings for Bulkhead {
     }
 }
 
-/// Bulkheads.
+/// The capability of bulkheads.
 pub(crate) struct Bulkheads;
 
 impl Capability for Bulkheads {

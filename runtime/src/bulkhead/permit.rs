@@ -2,7 +2,7 @@ use std::fmt;
 
 use super::Bulkhead;
 
-/// A permit of a bulkhead. Dropping it releases the permit to the first waiter, or to the next call.
+/// A permit of a bulkhead. Dropping it hands the permit to the first waiter, or makes it available to the next call.
 #[must_use = "the permit is released when it is dropped: keep it until the call has ended"]
 pub struct BulkheadPermit<'b> {
     bulkhead: &'b Bulkhead,

@@ -1,14 +1,14 @@
 //! A FIFO semaphore for threads and tasks.
 //!
-//! A call holds a permit while it is in flight. The number of permits can change at any time; calls in flight keep theirs. A call that finds
-//! no permit waits in a queue. Threads and tasks share the queue, which is strictly fair: a waiter gets its permit before any call that
-//! arrived after it.
+//! A call holds a permit while it is in flight. The number of permits can change at any time; calls in flight keep theirs. A call that
+//! finds no permit waits in a queue. Threads and tasks share the queue, which is strictly fair: a waiter gets its permit before any call
+//! that arrived after it.
 //!
 //! The permits in use and the number of waiters share one word, so that one compare-and-swap decides about both:
 //!
 //! | bits | field | meaning |
 //! | --- | --- | --- |
-//! | 0..32 | `in_use` | permits that are held by calls, or handed to waiters that have not run since |
+//! | 0..32 | `in_use` | permits that are held by calls, or handed to waiters that have not run yet |
 //! | 32..64 | `waiting` | the length of the queue |
 //!
 //! | word | `try_acquire` | `release` |
@@ -47,7 +47,7 @@ pub(super) struct Semaphore {
     queue: Mutex<VecDeque<Arc<Waiter>>>,
 }
 
-/// The two fields of the word, at one moment.
+/// The unpacked word: the permits in use and the length of the queue at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Usage {
     pub(super) in_use: u32,
@@ -56,7 +56,7 @@ pub(super) struct Usage {
 
 impl Usage {
     const fn unpack(word: u64) -> Self {
-        // Truncation is what unpacks.
+        // The truncation selects the lower half of the word.
         #[allow(clippy::cast_possible_truncation)]
         Self { in_use: word as u32, waiting: (word >> 32) as u32 }
     }
@@ -65,7 +65,7 @@ impl Usage {
         (self.waiting as u64) << 32 | self.in_use as u64
     }
 
-    /// Takes a permit, if there is one and no call waits for it.
+    /// Returns the usage after a call has taken a permit; `None` if there is no permit or if calls wait for one.
     const fn acquired(self, permits: u32) -> Option<Self> {
         if self.waiting == 0 && self.in_use < permits { Some(Self { in_use: self.in_use + 1, ..self }) } else { None }
     }
@@ -89,7 +89,7 @@ impl Waiter {
 }
 
 impl Semaphore {
-    /// Creates a semaphore from its parts, which a `const fn` cannot create for loom: `usage` is 0, and `queue` is empty.
+    /// Takes its parts as arguments, since loom's constructors are not `const`: `usage` is 0, and `queue` is empty.
     pub(super) const fn from_parts(permits: AtomicU32, usage: AtomicU64, queue: Mutex<VecDeque<Arc<Waiter>>>) -> Self {
         Self { permits, usage, queue }
     }
@@ -114,14 +114,14 @@ impl Semaphore {
         Usage::unpack(self.usage.load(Ordering::Relaxed))
     }
 
-    /// Takes a permit, if there is one and no call waits. Returns true if it has.
+    /// Takes a permit, if there is one and no call waits. Returns true if it took one.
     #[inline]
     pub(super) fn try_acquire(&self) -> bool {
         let permits = self.permits();
         self.update(|usage| usage.acquired(permits)).is_some()
     }
 
-    /// Takes a permit, or joins the queue: `None` if the caller holds a permit now.
+    /// Takes a permit and returns `None`, or joins the queue and returns the future that waits for a permit.
     pub(super) fn acquire(&self) -> Option<Acquire<'_>> {
         let mut queue = self.queue();
         let permits = self.permits();
@@ -171,7 +171,7 @@ impl Semaphore {
         }
     }
 
-    /// Replaces the word by what `next` returns. Returns the new value; `None` if `next` does.
+    /// Replaces the usage by the result of `next`, and returns the new usage. If `next` returns `None`, changes nothing and returns `None`.
     #[inline]
     fn update(&self, next: impl Fn(Usage) -> Option<Usage>) -> Option<Usage> {
         // ORDERING: Acquire and Release: a caller that takes a permit sees what was done under it before, as with a lock.
@@ -186,7 +186,8 @@ impl Semaphore {
     }
 }
 
-/// A future that is ready when the call holds a permit, which is then the caller's. Dropped before that, it leaves the queue.
+/// A future that is ready when the call holds a permit, which the caller then has to release. If it is dropped before, it leaves the queue
+/// and releases a permit that it was handed.
 #[derive(Debug)]
 pub(super) struct Acquire<'s> {
     semaphore: &'s Semaphore,
@@ -195,7 +196,7 @@ pub(super) struct Acquire<'s> {
 }
 
 impl Acquire<'_> {
-    /// Leaves the queue. Returns true if it was admitted before; then the permit is the caller's.
+    /// Leaves the queue. Returns true if the waiter has been admitted; the caller then has to release the permit.
     pub(super) fn cancel(&mut self) -> bool {
         let Some(waiter) = self.waiter.take() else { return false };
         let mut queue = self.semaphore.queue();
@@ -211,7 +212,7 @@ impl Future for Acquire<'_> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let Some(waiter) = &self.waiter else { return Poll::Ready(()) };
-        // The waker of the previous poll is dropped after the lock is released: that may drop a task that waits here as well.
+        // The waker of the previous poll is dropped after the lock is released: dropping it may drop a task that waits here as well.
         let mut latest = context.waker().clone();
         {
             let mut state = waiter.state();

@@ -4,7 +4,8 @@ use crate::escape::escaped;
 
 /// The state and the totals of a bulkhead at one moment.
 ///
-/// The totals count from the start of the program, and are read one after another, not all at the same instant. `Display` writes one line:
+/// The totals are counts since the start of the program. They are read one after another, not all at the same instant. `Display` writes one
+/// line:
 ///
 /// ```
 /// # use steadfast::{Bulkhead, BulkheadConfig};
@@ -23,7 +24,7 @@ pub struct BulkheadSnapshot {
     pub name: &'static str,
     /// The largest number of concurrent calls.
     pub max_concurrent: u32,
-    /// Calls in flight. After `max_concurrent` was lowered, this may be a larger number for a time.
+    /// Calls in flight. This number may exceed `max_concurrent` for a time after that was lowered.
     pub in_flight: u32,
     /// Calls that wait for a permit.
     pub waiting: u32,

@@ -45,7 +45,8 @@ fn is_admitted(acquire: &mut Acquire<'_>) -> bool {
 }
 
 proptest! {
-    /// Compared with a model, a number and a list: no waiter is overtaken, no permit is lost, and none is issued twice.
+    /// Compares the semaphore with a model, which is a number and a list: no waiter is overtaken, no permit is lost, and none is issued
+    /// twice.
     #[test]
     fn it_agrees_with_a_model(operations in prop::collection::vec(operation(), 0..60)) {
         let semaphore = semaphore(2);

@@ -8,11 +8,11 @@ use std::{
 
 use super::{Moment, micros, task_now};
 
-/// A clock that advances when a test advances it, or when a retry sleeps.
+/// A clock for tests, which is advanced by the test and by the sleeps of the code under test.
 ///
-/// It applies only to the threads that have [entered](Self::enter) it. On these, a delay between two attempts advances the clock and
-/// returns at once, and breakers, budgets, rate limits and time limits read the clock. A clone is a handle to the same clock, for use on
-/// other threads.
+/// The clock applies only to the threads that have [entered](Self::enter) it. On these threads, breakers, budgets, rate limits and time
+/// limits read this clock, and a sleep of a function that is not `async` (a delay between two attempts, or a wait for a permit or for
+/// capacity) advances it and returns at once. A clone is a handle to the same clock, for use on other threads.
 ///
 /// ```
 /// use std::{io, time::Duration};
@@ -33,11 +33,11 @@ use super::{Moment, micros, task_now};
 pub struct FakeClock(Arc<Inner>);
 
 struct Inner {
-    kind: Kind,
+    base: TimeBase,
     state: Mutex<State>,
 }
 
-enum Kind {
+enum TimeBase {
     /// Advances only by [`FakeClock::advance`] and by sleeps.
     Frozen { start: Moment },
     /// Advances with tokio's clock as well.
@@ -57,56 +57,57 @@ thread_local! {
 }
 
 impl FakeClock {
-    /// Creates a clock that advances only by [`advance`](Self::advance) and by sleeps, for code that is not `async`.
+    /// Creates a clock that advances only by [`advance`](Self::advance) and by sleeps, for tests of functions that are not `async`.
     #[must_use]
     #[allow(clippy::new_without_default, reason = "there are two constructors")]
     pub fn new() -> Self {
-        Self::of(Kind::Frozen { start: task_now() })
+        Self::of(TimeBase::Frozen { start: task_now() })
     }
 
     /// Creates a clock that advances with tokio's clock, and in addition by [`advance`](Self::advance) and by the sleeps of functions that
     /// are not `async`.
     ///
-    /// Use it under `#[tokio::test(start_paused = true)]`, for tests of both kinds of functions.
+    /// Use this clock under `#[tokio::test(start_paused = true)]`, for tests of both kinds of functions.
     #[cfg(feature = "tokio")]
     #[must_use]
     pub fn beside_tokio() -> Self {
-        Self::of(Kind::BesideTokio)
+        Self::of(TimeBase::BesideTokio)
     }
 
-    fn of(kind: Kind) -> Self {
-        Self(Arc::new(Inner { kind, state: Mutex::default() }))
+    fn of(base: TimeBase) -> Self {
+        Self(Arc::new(Inner { base, state: Mutex::default() }))
     }
 
     /// Makes this the clock of the current thread until the guard is dropped, which restores the previous one.
     #[must_use = "dropped, it has no effect"]
     pub fn enter(&self) -> Entered {
-        Entered { before: ENTERED.replace(Some(self.clone())), _thread: PhantomData }
+        Entered { previous: ENTERED.replace(Some(self.clone())), _thread: PhantomData }
     }
 
-    /// Advances the clock, rounded up to whole microseconds.
+    /// Advances the clock by a duration, rounded up to whole microseconds.
     pub fn advance(&self, by: Duration) {
         self.with(|state| state.advanced = state.advanced.saturating_add(micros(by)));
     }
 
-    /// The time by which the clock was advanced: by [`advance`](Self::advance), and by the sleeps of functions that are not `async`.
+    /// Returns the time by which the clock was advanced: by [`advance`](Self::advance) and by the sleeps of functions that are not
+    /// `async`.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         Duration::from_micros(self.with(|state| state.advanced))
     }
 
-    /// The delays between attempts on the threads that have entered the clock, in order, including those of `async` functions. Delays of
-    /// zero are omitted.
+    /// Returns the sleeps on the threads that have entered the clock, in order: the delays between attempts, including those of `async`
+    /// functions, and the waits of other functions for permits and capacity. Sleeps of zero are omitted.
     #[must_use]
     pub fn slept(&self) -> Vec<Duration> {
         self.with(|state| state.slept.clone())
     }
 
     fn now(&self) -> Moment {
-        let base = match self.0.kind {
-            Kind::Frozen { start } => start,
+        let base = match self.0.base {
+            TimeBase::Frozen { start } => start,
             #[cfg(feature = "tokio")]
-            Kind::BesideTokio => task_now(),
+            TimeBase::BesideTokio => task_now(),
         };
         base.after(self.with(|state| state.advanced))
     }
@@ -124,14 +125,14 @@ impl fmt::Debug for FakeClock {
 
 /// A guard that makes a [`FakeClock`] the clock of its thread. Returned by [`FakeClock::enter`].
 pub struct Entered {
-    before: Option<FakeClock>,
-    /// The guard must be dropped on its own thread.
+    previous: Option<FakeClock>,
+    /// Makes the guard `!Send`, since it must be dropped on its own thread.
     _thread: PhantomData<*const ()>,
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        ENTERED.set(self.before.take());
+        ENTERED.set(self.previous.take());
     }
 }
 

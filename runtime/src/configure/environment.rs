@@ -9,8 +9,8 @@ use crate::{
     settings::{Assignment, Issues, Section, Source, nearest, quoted, unknown},
 };
 
-/// The variables of one capability.
-struct Variables {
+/// The names, options and prefix by which the variables of one capability are parsed.
+struct VariableParser {
     table: &'static str,
     /// The prefix of the variables: `STEADFAST_BREAKER_`.
     prefix: String,
@@ -20,15 +20,15 @@ struct Variables {
 }
 
 /// A way to split a variable: the name, and the option in upper case.
-type Reading<'r> = (&'static str, &'r str);
+type Split<'r> = (&'static str, &'r str);
 
-/// The variables as sections, one for each name.
+/// Parses the variables into sections, one for each name.
 pub(super) fn sections(variables: Vec<(String, String)>, issues: &mut Issues) -> Vec<Section> {
-    let capabilities = capabilities::ALL.map(Variables::new);
+    let parsers = capabilities::ALL.map(VariableParser::new);
     let mut sections: BTreeMap<_, Section> = BTreeMap::new();
     for (position, (variable, value)) in variables.into_iter().enumerate() {
-        let Some((rest, own)) =
-            capabilities.iter().find_map(|own| Some((variable.strip_prefix(own.prefix.as_str())?, own)))
+        let Some((rest, parser)) =
+            parsers.iter().find_map(|parser| Some((variable.strip_prefix(parser.prefix.as_str())?, parser)))
         else {
             continue;
         };
@@ -36,11 +36,11 @@ pub(super) fn sections(variables: Vec<(String, String)>, issues: &mut Issues) ->
         if issues.is_full() {
             break;
         }
-        match own.read(rest) {
+        match parser.split(rest) {
             Ok((name, option)) => {
                 let option = option.to_ascii_lowercase();
-                let section = sections.entry((own.table, name)).or_insert_with(|| Section {
-                    table: own.table,
+                let section = sections.entry((parser.table, name)).or_insert_with(|| Section {
+                    table: parser.table,
                     name: name.to_owned(),
                     source: source.clone(),
                     assignments: Vec::new(),
@@ -53,7 +53,7 @@ pub(super) fn sections(variables: Vec<(String, String)>, issues: &mut Issues) ->
     sections.into_values().collect()
 }
 
-impl Variables {
+impl VariableParser {
     fn new(capability: &dyn Capability) -> Self {
         let table = capability.terms().table;
         let names = plan::names(capability).into_iter().map(|name| (name, variable_form(name))).collect();
@@ -64,14 +64,14 @@ impl Variables {
     /// Splits the part of a variable after the prefix into a name and an option.
     ///
     /// A name can be a prefix of another. For the names `api` and `api_failure`, `API_FAILURE_THRESHOLD` sets `failure_threshold` of
-    /// `api`, since `threshold` is not an option. If two readings have a known option, the variable is ambiguous.
-    fn read<'r>(&self, rest: &'r str) -> Result<Reading<'r>, String> {
-        let reading =
+    /// `api`, since `threshold` is not an option. If two splits have a known option, the variable is ambiguous.
+    fn split<'r>(&self, rest: &'r str) -> Result<Split<'r>, String> {
+        let split_after =
             |(name, form): &(&'static str, String)| Some((*name, rest.strip_prefix(form)?.strip_prefix('_')?));
-        let readings: Vec<Reading<'r>> = self.names.iter().filter_map(reading).collect();
-        let has_option = |(_, option): &&Reading<'_>| self.options.contains(&&*option.to_ascii_lowercase());
+        let splits: Vec<Split<'r>> = self.names.iter().filter_map(split_after).collect();
+        let has_option = |(_, option): &&Split<'_>| self.options.contains(&&*option.to_ascii_lowercase());
         let table = self.table;
-        let mut matching = readings.iter().filter(has_option);
+        let mut matching = splits.iter().filter(has_option);
         match (matching.next(), matching.next()) {
             (Some((one, _)), Some((other, _))) => {
                 let (one, other) = (quoted(one), quoted(other));
@@ -80,19 +80,20 @@ impl Variables {
             (Some(only), None) => return Ok(*only),
             (None, _) => {}
         }
-        // The option is unknown. The error is about the name after which the most similar option follows; of equals, the longest name.
-        let distance = |(_, option): &&Reading<'_>| {
+        // The option is unknown. The error refers to the name that is followed by the text most similar to an option; among equals, to the
+        // longest name.
+        let distance = |(_, option): &&Split<'_>| {
             let distance = nearest(&option.to_ascii_lowercase(), self.options).map_or(usize::MAX, |(by, _)| by);
             (distance, Reverse(rest.len() - option.len()))
         };
-        readings.iter().min_by_key(distance).copied().ok_or_else(|| {
+        splits.iter().min_by_key(distance).copied().ok_or_else(|| {
             let known: Vec<_> = self.names.iter().map(|(_, form)| form.as_str()).collect();
             format!("does not name a {table}: {}", unknown(table, rest, &known))
         })
     }
 }
 
-/// A name as it is written in variables: in upper case, with `_` for each character that is not a letter or digit of ASCII.
+/// Converts a name to its form in variables: in upper case, with `_` for each character that is not an ASCII letter or digit.
 fn variable_form(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
 }

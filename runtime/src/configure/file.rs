@@ -9,7 +9,7 @@ use crate::{
     settings::{Assignment, Issues, Section, Source, Text, shortened, unknown},
 };
 
-/// The tables of the text as sections.
+/// Parses the tables of the text into sections, one for each name.
 pub(super) fn sections(text: &str, path: Option<&Path>, issues: &mut Issues) -> Vec<Section> {
     let text = Text::new(text, path);
     let (document, errors) = DeTable::parse_recoverable(&text.text);
@@ -46,13 +46,13 @@ pub(super) fn sections(text: &str, path: Option<&Path>, issues: &mut Issues) -> 
     sections
 }
 
-/// The assignments of one table, `path`.
+/// Parses the assignments of the table `path`.
 fn assignments(path: &str, settings: &DeTable<'_>, text: &Arc<Text>, issues: &mut Issues) -> Vec<Assignment> {
     let mut assignments = Vec::new();
     for (option, value) in settings {
         let (source, option) = (Source::Text(text.clone(), option.span().start), option.get_ref().to_string());
         let key = format!("{path}.{}", shortened(&option));
-        // A string is read by its value; a number or boolean as it is written.
+        // A string is represented by its value, a number or boolean by its source text.
         let value = match value.get_ref() {
             DeValue::String(value) => value.to_string(),
             DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) => {

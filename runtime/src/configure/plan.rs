@@ -1,4 +1,4 @@
-//! The settings of the whole program: the settings in the code, merged with the sections of all layers, and checked.
+//! The settings of the whole program: the settings in the code, merged with the sections of all layers and checked.
 
 use std::collections::HashMap;
 
@@ -9,10 +9,11 @@ use crate::{
     settings::{Issues, Section, unknown},
 };
 
-/// Everything that can be configured, with the merged settings.
+/// All configurables, with their merged settings.
 pub(super) struct Plan(Vec<Box<dyn Configurable>>);
 
 impl Plan {
+    /// Merges the sections of all layers, and adds all issues to `issues`.
     pub(super) fn new(outside: &Outside, issues: &mut Issues) -> Self {
         let mut sections: HashMap<(&str, &str), Vec<&Section>> = HashMap::new();
         let known = capabilities::ALL.map(|capability| (capability.terms().table, names(capability)));
@@ -38,7 +39,8 @@ impl Plan {
         Self(all)
     }
 
-    /// Replaces the settings, and returns the changes of the settings in force. Only what has changed remains for [`apply`](Self::apply).
+    /// Replaces the settings, and returns the changes of the settings in force. Removes the configurables without a change, so that
+    /// [`apply`](Self::apply) skips them.
     pub(super) fn replace(&mut self) -> Vec<ConfigChange> {
         let mut changes = Vec::new();
         self.0.retain(|configurable| {
@@ -50,7 +52,7 @@ impl Plan {
         changes
     }
 
-    /// Applies the changed settings, which may open circuits and wake waiters. The caller holds no lock.
+    /// Applies the changed settings, which may open circuits and wake waiters. The caller must not hold a lock.
     pub(super) fn apply(&self) {
         for configurable in &self.0 {
             configurable.apply();

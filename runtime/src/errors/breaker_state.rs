@@ -33,7 +33,7 @@ impl BreakerState {
     }
 }
 
-/// One of `closed`, `open`, `half-open`, `forced-open`, `disabled`.
+/// Displays one of `closed`, `open`, `half-open`, `forced-open`, `disabled`.
 impl fmt::Display for BreakerState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

@@ -4,10 +4,10 @@ use crate::{Transient, escape::escaped};
 
 /// The error of a call that a bulkhead has rejected, because all permits are in use.
 ///
-/// It is converted into the caller's error type with `From<BulkheadFull>`; thiserror derives that for a variant
-/// `Full(#[from] BulkheadFull)`. [`std::io::Error`], `anyhow::Error` and boxed errors implement it already.
+/// The caller's error type must implement `From<BulkheadFull>`. thiserror generates the implementation for a variant
+/// `Full(#[from] BulkheadFull)`; [`std::io::Error`], `anyhow::Error` and boxed errors have one.
 ///
-/// It is [`Transient`], without a `retry_after`: the time until a permit is released is unknown.
+/// The error is [`Transient`], without a `retry_after`: the time until a permit is released is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BulkheadFull {
@@ -23,13 +23,13 @@ impl BulkheadFull {
         self.name
     }
 
-    /// Returns the largest number of concurrent calls.
+    /// Returns the maximum number of concurrent calls.
     #[must_use]
     pub const fn max_concurrent(&self) -> u32 {
         self.max_concurrent
     }
 
-    /// Returns the time for which the call has waited; `None` if the bulkhead has no `max_wait`.
+    /// Returns the time for which the call waited; `None` if the bulkhead has no `max_wait`.
     #[must_use]
     pub const fn waited(&self) -> Option<Duration> {
         self.waited
@@ -56,7 +56,7 @@ impl Transient for BulkheadFull {
     }
 }
 
-/// Converts it into an [`io::Error`] of kind [`ResourceBusy`](io::ErrorKind::ResourceBusy) that contains the `BulkheadFull`.
+/// Converts to an [`io::Error`] of kind [`ResourceBusy`](io::ErrorKind::ResourceBusy) that contains the `BulkheadFull`.
 impl From<BulkheadFull> for io::Error {
     fn from(full: BulkheadFull) -> Self {
         Self::new(io::ErrorKind::ResourceBusy, full)

@@ -5,17 +5,17 @@ use crate::{
     Transient,
     clock::OptMicros,
     escape::escaped,
-    key::{self, Key},
+    keyed_store::key::{self, Key},
     stack::RejectionTrace,
 };
 
-/// The error of a call that a circuit breaker rejected.
+/// The error of a call that a circuit breaker has rejected.
 ///
-/// A function returns it inside its own error type, which must implement `From<CircuitOpen>`. thiserror generates the implementation for
-/// a variant `Open(#[from] CircuitOpen)`; [`std::io::Error`], `anyhow::Error` and boxed errors have one.
+/// The caller's error type must implement `From<CircuitOpen>`. thiserror generates the implementation for a variant
+/// `Open(#[from] CircuitOpen)`; [`std::io::Error`], `anyhow::Error` and boxed errors have one.
 ///
-/// It is never [`Transient`]: a retry does not repeat a call that an open circuit has rejected, unless its `retry_if` selects the error,
-/// as `retry_if(CircuitOpen)` does.
+/// The error is never [`Transient`]: a retry does not repeat a call that an open circuit has rejected, unless its `retry_if` selects the
+/// error, as `retry_if(CircuitOpen)` does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CircuitOpen {
@@ -31,7 +31,7 @@ pub struct CircuitOpen {
 
 /// An optional part of an error that is almost always absent.
 ///
-/// It is dropped through an out-of-line function that takes it by value, so that a discarded rejection can stay in registers.
+/// The value is dropped in an out-of-line function that takes it by value, so that a discarded rejection can stay in registers.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct OptText<T>(pub(crate) Option<T>);
 
@@ -47,13 +47,13 @@ impl CircuitOpen {
         trace: RejectionTrace::NONE,
     };
 
-    /// The name of the breaker.
+    /// Returns the name of the breaker.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// The key of the breaker; `None` for a breaker without keys, and for the [overflow breaker](Self::is_overflow).
+    /// Returns the key of the breaker; `None` for a breaker without keys, and for the [overflow breaker](Self::is_overflow).
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         self.key.0.as_ref()?.text().map(AsRef::as_ref)
@@ -65,28 +65,28 @@ impl CircuitOpen {
         self.key.0.as_ref().is_some_and(Key::is_overflow)
     }
 
-    /// The reason for the rejection, with the figures of the rule that opened the circuit.
+    /// Returns the reason for the rejection, with the counts that opened the circuit.
     #[must_use]
     pub const fn reason(&self) -> OpenReason {
         self.reason.reason()
     }
 
-    /// The operator's reason for the manual override that opened the circuit; `None` without an override or a reason for it.
+    /// Returns the operator's reason for the manual override that opened the circuit; `None` without an override or a reason for it.
     #[must_use]
     pub fn operator_reason(&self) -> Option<&str> {
         self.note.0.as_deref()
     }
 
-    /// The time from the last change of state to the rejection; `None` if the state has never changed.
+    /// Returns the time from the last change of state to the rejection; `None` if the state has never changed.
     #[must_use]
     pub const fn elapsed(&self) -> Option<Duration> {
         self.elapsed.get()
     }
 
-    /// The time from the rejection until a call can be admitted.
+    /// Returns the time from the rejection until a call can be admitted; `None` for a circuit that is forced open without an expiry.
     ///
-    /// While trial calls are in flight, it is an upper bound: the time until unfinished trial calls are abandoned. `None` for a circuit
-    /// that is forced open without an expiry.
+    /// This is an upper bound while all trial calls are in flight, and during a ramp-up: the time until unfinished trial calls lose their
+    /// permits, or until all calls are admitted.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after.get()
@@ -94,15 +94,15 @@ impl CircuitOpen {
 }
 
 impl CircuitOpen {
-    /// Converts the rejection into the caller's error type, and records it for the retry above, since the error may not contain it.
+    /// Converts the rejection into the caller's error type, and records it for an enclosing retry, because the error may not contain it.
     #[cold]
     pub(crate) fn into_error<E: From<Self>>(self) -> E {
         convert_by(self, E::from)
     }
 }
 
-/// As [`CircuitOpen::into_error`], with the conversion as an argument. Generated code passes `From::from`, so that a missing
-/// implementation is reported without a mention of this function.
+/// Converts a rejection with `from`, and records it for an enclosing retry, as `CircuitOpen::into_error` does. Generated code passes
+/// `From::from`, so that the compiler does not mention this function if the implementation is missing.
 #[cold]
 pub fn convert_by<E>(open: CircuitOpen, from: impl FnOnce(CircuitOpen) -> E) -> E {
     let record = open.trace.to_record(open.retry_after);
@@ -131,8 +131,8 @@ impl<T: fmt::Debug> fmt::Debug for OptText<T> {
 
 impl fmt::Display for CircuitOpen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whose = key::whose(self.key(), self.is_overflow());
-        write!(f, "circuit `{}`{whose} is {}", escaped(self.name), self.reason())?;
+        let of_key = key::in_sentence(self.key(), self.is_overflow());
+        write!(f, "circuit `{}`{of_key} is {}", escaped(self.name), self.reason())?;
         if let Some(note) = self.operator_reason() {
             write!(f, " ({})", escaped(note))?;
         }
@@ -145,7 +145,7 @@ impl fmt::Display for CircuitOpen {
 
 impl Error for CircuitOpen {}
 
-/// Never transient. `retry_after` is that of the breaker.
+/// Never transient. `retry_after` returns the time from the breaker.
 #[diagnostic::do_not_recommend]
 impl Transient for CircuitOpen {
     fn is_transient(&self) -> bool {
@@ -161,7 +161,7 @@ impl Transient for CircuitOpen {
     }
 }
 
-/// An [`io::Error`] of kind [`ResourceBusy`](io::ErrorKind::ResourceBusy) that contains the `CircuitOpen`.
+/// Converts to an [`io::Error`] of kind [`ResourceBusy`](io::ErrorKind::ResourceBusy) that contains the `CircuitOpen`.
 impl From<CircuitOpen> for io::Error {
     fn from(open: CircuitOpen) -> Self {
         Self::new(io::ErrorKind::ResourceBusy, open)

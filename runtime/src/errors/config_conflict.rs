@@ -1,12 +1,17 @@
 use std::{any::Any, error::Error, fmt, panic::Location, sync::Arc};
 
-use crate::escape::escaped;
+use crate::{ConfigChange, escape::escaped};
 
 /// Two declarations of one name that contradict each other.
 ///
-/// They give different settings or a different `failure_if`, one has a `key` and the other has none, both are statics, or no
-/// declaration gives the settings that a policy of this kind requires; then `first` and `second` are the same. The `Display` text
-/// contains both places and the fix.
+/// One of:
+///
+/// - The declarations give different settings or a different `failure_if`.
+/// - One has a `key`, and the other has none.
+/// - Both are statics.
+/// - No declaration gives the settings that a policy of this kind requires. `first` and `second` are then the same.
+///
+/// The `Display` text contains both locations and the fix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigConflict {
@@ -18,24 +23,24 @@ pub struct ConfigConflict {
     pub second: DeclarationSite,
 }
 
-/// A place in the program that declares a circuit breaker, a rate limit or a bulkhead, with its settings.
+/// A declaration of a circuit breaker, a rate limit or a bulkhead: its location and its settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeclarationSite {
-    /// File, line and column of the declaration.
+    /// The file, line and column of the declaration.
     pub location: &'static Location<'static>,
     /// The declared settings.
     pub config: DeclaredConfig,
     /// The maximum number of keys; `None` without a `key`.
     pub max_keys: Option<usize>,
-    /// The option that selects the errors that are failures, as it is written: `failure_if(io::Error)`. `None` without the option.
+    /// The text of the option that selects the errors that count as failures: `failure_if(io::Error)`. `None` without the option.
     pub failure_if: Option<&'static str>,
 }
 
 /// The settings of one declaration, of any kind of policy.
 ///
-/// It can be compared with settings, such as a [`BreakerConfig`](crate::BreakerConfig). The `Display` text has the form of the options
-/// of the attribute.
+/// A `DeclaredConfig` can be compared with settings, such as a [`BreakerConfig`](crate::BreakerConfig). The `Display` text has the form of
+/// the options of the attribute.
 #[derive(Clone)]
 pub struct DeclaredConfig {
     terms: &'static PolicyTerms,
@@ -46,6 +51,11 @@ pub struct DeclaredConfig {
 pub trait PolicyConfig: Any + Copy + PartialEq + fmt::Debug + fmt::Display + Send + Sync {
     /// The terms for this kind in messages and settings files.
     const TERMS: &'static PolicyTerms;
+
+    /// The change of a policy's settings to `config`; `None` if no layer gives settings any more.
+    fn change(name: &'static str, config: Option<Self>) -> ConfigChange {
+        ConfigChange::new(Self::TERMS.table, name, DeclaredConfig::new(config))
+    }
 }
 
 /// The terms for a kind of policy in messages and settings files.
@@ -80,7 +90,7 @@ impl DeclaredConfig {
         Self { terms: C::TERMS, config: config.map(|config| Arc::new(config) as _) }
     }
 
-    /// The settings, if they are of type `C`.
+    /// Returns the settings if they are of type `C`.
     ///
     /// `None` if they are of another type, and for a declaration without settings.
     #[must_use]

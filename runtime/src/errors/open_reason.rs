@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The reason for a rejection, with the figures of the rule that opened the circuit.
+/// The reason for a rejection, with the counts that opened the circuit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OpenReason {
@@ -11,25 +11,25 @@ pub enum OpenReason {
         /// The number of failures in a row.
         failures: u32,
     },
-    /// The failure rate in the sliding window was too high.
+    /// The failure rate in the sliding window reached its threshold.
     FailureRate {
-        /// The failed calls in the window.
+        /// The number of failed calls in the window.
         failures: u32,
-        /// All calls in the window.
+        /// The number of all calls in the window.
         calls: u32,
     },
-    /// The slow-call rate in the sliding window was too high.
+    /// The slow-call rate in the sliding window reached its threshold.
     SlowCallRate {
-        /// The slow calls in the window.
+        /// The number of slow calls in the window.
         slow: u32,
-        /// All calls in the window.
+        /// The number of all calls in the window.
         calls: u32,
     },
     /// A trial call failed while the circuit was half-open.
     TrialFailed,
     /// The circuit is half-open, and all its trial calls are in flight.
     TrialsUnderWay,
-    /// The circuit has closed recently, and still admits only a share of the calls.
+    /// The circuit closed recently, and still admits only a share of the calls.
     RampingUp,
     /// An operator forced the circuit open.
     Forced,
@@ -37,21 +37,21 @@ pub enum OpenReason {
     Override,
 }
 
-/// An [`OpenReason`] with its figures, packed into 64 bits: the rule, and two figures of [`COUNT_BITS`] bits.
+/// An [`OpenReason`] packed into 64 bits: the code of the rule, and two counts of [`COUNT_BITS`] bits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PackedReason(u64);
 
-/// The width of a packed figure, in bits. Larger figures saturate.
+/// The width of a packed count, in bits. Larger counts saturate.
 pub(crate) const COUNT_BITS: u32 = 30;
 const MAX_COUNT: u32 = (1 << COUNT_BITS) - 1;
 
-// The codes of the rules. `PLAIN` marks a reason without figures; its own code replaces the first figure.
+// The codes of the rules. `PLAIN` marks a reason without counts, which has its own code in place of the first count.
 const PLAIN: u64 = 0;
 const CONSECUTIVE: u64 = 1;
 const FAILURE_RATE: u64 = 2;
 const SLOW_CALL_RATE: u64 = 3;
 
-// The codes of the reasons without figures. 0 means no reason.
+// The codes of the reasons without counts. 0 means no reason.
 const OVERRIDE: u32 = 1;
 const TRIAL_FAILED: u32 = 2;
 const TRIALS_UNDER_WAY: u32 = 3;
@@ -104,7 +104,7 @@ impl PackedReason {
         }
     }
 
-    /// Returns true for a manual override, which can have a text as its reason.
+    /// Returns true for a manual override, for which an operator can give a reason.
     pub(crate) fn is_operator_set(self) -> bool {
         self == Self::FORCED || self == Self::OVERRIDE
     }
@@ -122,7 +122,7 @@ impl fmt::Display for OpenReason {
 }
 
 impl OpenReason {
-    /// The cause of the opening as the end of a sentence: `after 5 failures in a row`.
+    /// The cause of the opening, as the end of a sentence: `after 5 failures in a row`.
     pub(crate) fn cause(self) -> impl fmt::Display {
         fmt::from_fn(move |f| match self {
             Self::ConsecutiveFailures { failures: 1 } => f.write_str("after a failure"),
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn packing_saturates_figures() {
+    fn packing_saturates_counts() {
         let packed = PackedReason::of(OpenReason::SlowCallRate { slow: u32::MAX, calls: MAX_COUNT + 1 });
         assert_eq!(packed.reason(), OpenReason::SlowCallRate { slow: MAX_COUNT, calls: MAX_COUNT });
     }

@@ -3,15 +3,15 @@ use std::{error::Error, fmt, io, time::Duration};
 use crate::{
     Transient,
     escape::escaped,
-    key::{self, Key},
+    keyed_store::key::{self, Key},
 };
 
 /// The error of a call that a rate limit has rejected.
 ///
-/// It is converted into the caller's error type with `From<RateLimited>`; thiserror derives that for a variant
-/// `Limited(#[from] RateLimited)`. [`std::io::Error`], `anyhow::Error` and boxed errors implement it already.
+/// The caller's error type must implement `From<RateLimited>`. thiserror generates the implementation for a variant
+/// `Limited(#[from] RateLimited)`; [`std::io::Error`], `anyhow::Error` and boxed errors have one.
 ///
-/// It is [`Transient`], with the time until there is capacity as its `retry_after`.
+/// The error is [`Transient`], with the time until there is capacity as its `retry_after`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RateLimited {
@@ -33,7 +33,7 @@ impl RateLimited {
         self.key.as_ref()?.text().map(AsRef::as_ref)
     }
 
-    /// Returns true for the limit shared by all keys that have none of their own.
+    /// Returns true for the overflow limit, which is shared by all keys without a limit of their own.
     #[must_use]
     pub fn is_overflow(&self) -> bool {
         self.key.as_ref().is_some_and(Key::is_overflow)
@@ -48,7 +48,7 @@ impl RateLimited {
 
 impl fmt::Display for RateLimited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let key = key::whose(self.key(), self.is_overflow());
+        let key = key::in_sentence(self.key(), self.is_overflow());
         write!(f, "rate limit `{}`{key} is reached; retry after {:.3?}", escaped(self.name), self.retry_after)
     }
 }
@@ -70,7 +70,7 @@ impl Transient for RateLimited {
     }
 }
 
-/// Converts it into an [`io::Error`] of kind [`ResourceBusy`](io::ErrorKind::ResourceBusy) that contains the `RateLimited`.
+/// Converts to an [`io::Error`] of kind [`ResourceBusy`](io::ErrorKind::ResourceBusy) that contains the `RateLimited`.
 impl From<RateLimited> for io::Error {
     fn from(limited: RateLimited) -> Self {
         Self::new(io::ErrorKind::ResourceBusy, limited)

@@ -4,10 +4,10 @@ use crate::{Transient, escape::escaped};
 
 /// The error of a call that took longer than its `#[timeout]` allows and was dropped.
 ///
-/// The function's error type has to implement `From<TimedOut>`, which thiserror generates for a variant `TimedOut(#[from] TimedOut)`.
-/// [`std::io::Error`], `anyhow::Error` and boxed errors implement it.
+/// The function's error type must implement `From<TimedOut>`. thiserror generates the implementation for a variant
+/// `TimedOut(#[from] TimedOut)`; [`std::io::Error`], `anyhow::Error` and boxed errors have one.
 ///
-/// It is [`Transient`]: another attempt may be faster.
+/// The error is [`Transient`]: another attempt may be faster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TimedOut {
@@ -16,13 +16,13 @@ pub struct TimedOut {
 }
 
 impl TimedOut {
-    /// The path of the function, or the name of its timeout.
+    /// Returns the path of the function, or the name of its timeout.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// The time limit that the call exceeded.
+    /// Returns the time limit that the call exceeded.
     #[must_use]
     pub const fn limit(&self) -> Duration {
         self.limit

@@ -28,7 +28,7 @@ use std::time::Duration;
 /// );
 /// ```
 ///
-/// This crate implements it for foreign types, those of client libraries behind a feature:
+/// This crate implements the trait for types of other crates; those of client libraries need a feature:
 ///
 /// | type | feature | transient | permanent | `retry_after` |
 /// | --- | --- | --- | --- | --- |
@@ -45,8 +45,8 @@ use std::time::Duration;
 /// | `sqlx::Error` | `sqlx` | a transient `io::Error`; timeout of the pool; SQLSTATE `08...`, `40001`, `40P01`, `53...`, `55P03`, `57P01`, `57P02`, `57P03`, `57P05`; busy or locked in SQLite | all others, also TLS failures, and a lock wait timeout in MySQL (its SQLSTATE `HY000` is unspecific) | |
 /// | `redis::RedisError` | `redis` | connection refused or dropped, timeout, another transient `io::Error`; `LOADING`, `TRYAGAIN`, `CLUSTERDOWN`, `MASTERDOWN`, `READONLY`, `BUSY`; a sentinel without a known node, a cluster without a reachable one | all others, also failed authentication, `WRONGTYPE`, `OOM`, `MOVED`, `ASK` | |
 ///
-/// Recognized in a chain of sources are the error types of this table, and each type that derives `Transient`, has no generic
-/// parameters and implements [`Error`](std::error::Error). An implementation by hand is not recognized there.
+/// The error types of this table are recognized in a chain of sources, and so is each type that derives `Transient`, has no generic
+/// parameters and implements [`Error`](std::error::Error). A type that implements `Transient` by hand is not recognized there.
 ///
 /// [`TimedOut`]: crate::TimedOut
 /// [`BulkheadFull`]: crate::BulkheadFull
@@ -62,7 +62,7 @@ pub trait Transient {
     /// Returns true if another attempt may succeed.
     fn is_transient(&self) -> bool;
 
-    /// The time to wait before the next attempt, which replaces the delay of the backoff; `None` if the error does not specify one.
+    /// Returns the time to wait before the next attempt, which replaces the delay of the backoff; `None` if the error does not specify one.
     fn retry_after(&self) -> Option<Duration> {
         None
     }

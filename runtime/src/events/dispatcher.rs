@@ -22,14 +22,14 @@ use crate::panics::contain;
 
 pub(super) type Callback = Arc<dyn Fn(&Event) + Send + Sync>;
 
-/// The length of the queue from which on only changes are added, so that a flood of rejections does not displace changes.
+/// The length from which the queue accepts only changes, so that a flood of rejections does not displace changes.
 const MAX_EVENTS: usize = 1_024;
-/// The length of the queue from which on nothing is added.
+/// The length from which the queue accepts nothing.
 const MAX_CHANGES: usize = 16_384;
 /// The number of events that a thread delivers before it offers the turn.
 const SHARE: usize = 32;
-/// The number of rounds that a thread without a successor delivers after its share. A round is the events that are queued when it
-/// begins. The limit bounds the work of a call whose subscriber publishes an event for each event.
+/// The number of rounds that a thread delivers after its share if it has no successor. A round consists of the events that are queued when
+/// it begins. The limit bounds the work of one call if a subscriber publishes an event for each event.
 const ROUNDS: u32 = 4;
 
 /// The events to deliver. A thread that changes the state of a circuit holds the lock of the queue, so that changes and their events
@@ -77,13 +77,13 @@ struct Delivered {
 }
 
 thread_local! {
-    /// True while this thread runs callbacks. It must not wait for the turn then, since it holds the turn itself.
+    /// True while this thread runs callbacks. The thread holds the turn then, and must not wait for it.
     static IS_DELIVERING: Cell<bool> = const { Cell::new(false) };
 }
 
 impl Dispatcher {
-    /// Creates a dispatcher whose threads wait at most `max_wait` for a callback of another thread. The limit ends a deadlock with a
-    /// callback that waits for them.
+    /// Creates a dispatcher whose threads wait at most `max_wait` for a callback that runs on another thread. The limit ends the deadlock
+    /// with a callback that waits for the waiting thread.
     pub(super) const fn new(max_wait: Duration) -> Self {
         let queue = EventQueue {
             subscribers: None,
@@ -152,7 +152,7 @@ impl Dispatcher {
         IS_DELIVERING.set(false);
     }
 
-    /// Takes the turn, after a wait if it is offered. Returns false if the queue is empty or the turn is not free.
+    /// Takes the turn, waiting for it if it is offered. Returns false if the queue is empty or the turn is not free.
     fn take_turn(&self) -> bool {
         let mut queue = self.queue();
         if queue.is_empty() {
@@ -172,7 +172,7 @@ impl Dispatcher {
         is_free
     }
 
-    /// Takes the next event with its receivers, or ends the turn.
+    /// Takes the next event and its subscribers, or ends the turn.
     fn next(&self, delivered: &mut Delivered) -> Option<(Event, Arc<[Callback]>)> {
         let mut queue = self.queue();
         let continues = delivered.continues(&mut queue);
@@ -186,7 +186,7 @@ impl Dispatcher {
 }
 
 impl Delivered {
-    /// Counts a further event. Returns false if the turn ends before it: for a successor, or after the last round.
+    /// Counts the next event. Returns false if the turn ends instead, because a successor is waiting or the last round is over.
     fn continues(&mut self, queue: &mut EventQueue) -> bool {
         if self.of_share < SHARE {
             self.of_share += 1;
@@ -236,7 +236,7 @@ impl EventQueue {
         self.waiting.is_empty() && self.lost == 0
     }
 
-    /// The event about lost events, if there are any. Resets their number.
+    /// Returns the event about lost events, if there are any, and resets their number.
     fn take_lost(&mut self) -> Option<Event> {
         let events = std::mem::take(&mut self.lost);
         (events > 0).then_some(Event::EventsLost { events })

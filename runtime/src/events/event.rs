@@ -1,10 +1,11 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
-    BreakerState, CircuitOpen, ConfigChange, ConfigConflict, ConfigLayer, OpenReason, escape::escaped, key::whose,
+    BreakerState, CircuitOpen, ConfigChange, ConfigConflict, ConfigLayer, OpenReason, escape::escaped,
+    keyed_store::key::in_sentence,
 };
 
-/// A change of state, a call that was not made, or another occurrence that an operator may need to see.
+/// An occurrence that an operator may need to see, such as a change of state, a rejected call or a retry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -21,15 +22,15 @@ pub enum Event {
         from: BreakerState,
         /// The state now.
         to: BreakerState,
-        /// The reason for the new state, with the figures of the rule that opened the circuit; `None` if it is not open.
+        /// The reason for the new state, with the counts that opened the circuit; `None` if the new state is neither open nor forced open.
         reason: Option<OpenReason>,
         /// The operator's reason for a manual override.
         operator_reason: Option<Arc<str>>,
     },
-    /// A circuit breaker rejected a call. Not emitted for breakers that only observe.
+    /// A circuit breaker rejected a call. Not emitted by breakers with `observe_only`.
     #[non_exhaustive]
     CallRejected {
-        /// The rejection that the caller gets, with the breaker, the reason and the time to wait.
+        /// The rejection that the caller receives, with the breaker, the reason and the time to wait.
         rejection: CircuitOpen,
     },
     /// A new key shares the overflow breaker or limit, because the maximum number of keys is reached and none can be evicted.
@@ -140,7 +141,7 @@ pub enum Event {
     BulkheadFull {
         /// The name of the bulkhead.
         bulkhead: &'static str,
-        /// The maximum number of calls in flight.
+        /// The maximum number of concurrent calls.
         max_concurrent: u32,
     },
     /// A rate limit rejected a call.
@@ -171,7 +172,7 @@ pub enum Event {
         /// The settings in force that changed; empty if the new layer changes nothing.
         changes: Arc<[ConfigChange]>,
     },
-    /// Events were dropped at this place in the order, because a subscriber was too slow.
+    /// Events were dropped at this position in the order, because a subscriber was too slow.
     #[non_exhaustive]
     EventsLost {
         /// The number of dropped events.
@@ -180,19 +181,19 @@ pub enum Event {
 }
 
 impl Event {
-    /// Returns true for a change of state or settings. A full queue keeps changes and drops other events.
+    /// Returns true for a change of state or settings. A queue beyond its first limit accepts only changes.
     pub(super) const fn is_change(&self) -> bool {
         matches!(self, Self::StateChanged { .. } | Self::ConfigApplied { .. })
     }
 }
 
-/// One line: names, keys and reasons are [`escaped`].
+/// Displays the event in one line; names, keys and reasons are [`escaped`].
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let named = |retry: Option<&'static str>| escaped(retry.unwrap_or("unnamed"));
         match self {
             Self::StateChanged { breaker, key, overflow, from, to, reason, operator_reason } => {
-                write!(f, "circuit `{}`{}: {from} -> {to}", escaped(breaker), whose(key.as_deref(), *overflow))?;
+                write!(f, "circuit `{}`{}: {from} -> {to}", escaped(breaker), in_sentence(key.as_deref(), *overflow))?;
                 if let (BreakerState::Open, Some(reason)) = (to, reason) {
                     write!(f, " {}", reason.cause())?;
                 }
@@ -232,12 +233,12 @@ impl fmt::Display for Event {
             }
             Self::FallbackUsed { function, fallback, error } => {
                 let fallback = escaped(fallback);
-                write!(f, "`{}` failed; calling ", escaped(function))?;
-                // A closure has no name: it is described by words.
+                write!(f, "fallback: `{}` failed; calling ", escaped(function))?;
+                // A closure has no name, so `fallback` is a description with a space.
                 if fallback.contains(' ') {
-                    f.write_str(&fallback)?
+                    f.write_str(&fallback)?;
                 } else {
-                    write!(f, "fallback `{fallback}`")?
+                    write!(f, "`{fallback}`")?;
                 }
                 error.as_ref().map_or(Ok(()), |error| write!(f, " ({})", escaped(error)))
             }
@@ -245,8 +246,8 @@ impl fmt::Display for Event {
                 write!(f, "bulkhead `{}`: full with {max_concurrent} calls in flight", escaped(bulkhead))
             }
             Self::RateLimited { limit, key, overflow, retry_after } => {
-                let whose = whose(key.as_deref(), *overflow);
-                write!(f, "rate limit `{}`{whose}: reached; retry after {retry_after:.3?}", escaped(limit))
+                let of_key = in_sentence(key.as_deref(), *overflow);
+                write!(f, "rate limit `{}`{of_key}: reached; retry after {retry_after:.3?}", escaped(limit))
             }
             Self::ConfigConflict { conflict } => conflict.fmt(f),
             Self::ConfigApplied { layer, changes } => {

@@ -1,4 +1,4 @@
-//! Events as `tracing` events, emitted on the thread and within the span in which they happen. Their target is `steadfast`.
+//! `tracing` events, emitted on the thread and within the span in which their cause happens. Their target is `steadfast`.
 //!
 //! | level | events |
 //! | --- | --- |
@@ -13,14 +13,14 @@ use ::tracing::{Span, debug, info, info_span, level_filters::LevelFilter, warn};
 use super::Event;
 use crate::{BreakerState, escape::escaped};
 
-/// Returns true if events about single calls may be enabled. A subscriber can still filter them.
+/// Returns true if events about single calls may be enabled, which have the level `DEBUG`. A subscriber can still filter them.
 #[inline]
-pub(crate) fn debug_enabled() -> bool {
+pub(crate) fn calls_enabled() -> bool {
     LevelFilter::current() >= LevelFilter::DEBUG
 }
 
-/// Returns true if changes of state may be enabled. A subscriber can still filter them.
-pub(crate) fn info_enabled() -> bool {
+/// Returns true if events about changes of state may be enabled, some of which have the level `WARN`. A subscriber can still filter them.
+pub(crate) fn changes_enabled() -> bool {
     LevelFilter::current() >= LevelFilter::WARN
 }
 
@@ -37,8 +37,8 @@ pub(crate) fn emit(event: &Event) {
     match event {
         Event::StateChanged { breaker, key, overflow, from, to, operator_reason, .. } => {
             let [key, reason] = [key, operator_reason].map(|text| text.as_deref().map(escaped));
-            let whose = (key.as_deref(), true_or_absent(*overflow));
-            emit_change(event, &escaped(breaker), whose, [*from, *to], reason.as_deref());
+            let labels = (key.as_deref(), true_or_absent(*overflow));
+            emit_change(event, &escaped(breaker), labels, [*from, *to], reason.as_deref());
         }
         Event::CallRejected { rejection } => debug!(
             target: "steadfast",
@@ -109,7 +109,7 @@ fn emit_change(
     [from, to]: [BreakerState; 2],
     reason: Option<&str>,
 ) {
-    // The level of a `tracing` event is constant, so each level has a call site of its own.
+    // The level of a `tracing` event is a constant, so each level needs its own call site.
     macro_rules! emit_at {
         ($level:ident) => {
             $level!(

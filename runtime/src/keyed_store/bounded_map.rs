@@ -1,13 +1,13 @@
 //! A concurrent map from keys to instances with a bounded number of entries.
 //!
-//! Lookups go through the concurrent map alone. Insertions and evictions are serialised by one lock. The order of eviction is that of
-//! CLOCK, an approximation of least recently used in which a use costs at most one store (Corbató, A paging experiment with the Multics
-//! system, 1968).
+//! Lookups access only the concurrent map. Insertions and evictions are serialized by one lock, that of the ring. The order of eviction is
+//! that of CLOCK, an approximation of least recently used in which a use costs at most one store (Corbató, A paging experiment with the
+//! Multics system, 1968).
 //!
-//! **Invariant:** an entry is evicted only while the map and the ring hold its only handles. That is judged under the map's lock, where no
-//! other handle can be created. So no call is in flight through an evicted entry.
+//! **Invariant:** an entry is evicted only while the map and the ring hold its only handles. This is checked under the map's lock, so that
+//! no other handle can be created in the meantime. Therefore no call is in flight through an evicted entry.
 //!
-//! **Invariant:** the overflow instance is not in the map, and its key is a mark and not a text. So it cannot be reached by a key.
+//! **Invariant:** the overflow instance is not in the map, and its key is a marker and not a text. Therefore no key refers to it.
 
 use std::{
     borrow::Borrow,
@@ -37,7 +37,7 @@ pub(super) struct BoundedMap<V: KeyedEntry> {
 #[derive(Debug)]
 struct Entry<V>(Arc<V>);
 
-/// The handles of an entry that no caller holds: those of the map and the ring.
+/// The number of handles to an entry that no caller holds: one in the map and one in the ring.
 const OWN_HANDLES: usize = 2;
 
 impl<V: KeyedEntry> BoundedMap<V> {
@@ -45,8 +45,8 @@ impl<V: KeyedEntry> BoundedMap<V> {
         Self { map: scc::HashSet::default(), ring: Mutex::default(), overflow: OnceBox::new() }
     }
 
-    /// Returns the instance of a key and marks it as used; `create` creates it if there is none. `create` also receives the overflow
-    /// instance, if there is one.
+    /// Returns the instance of a key and marks it as used. If there is none, `create` creates it from the key and the overflow instance,
+    /// if there is one.
     ///
     /// If the map is full and nothing can be evicted, returns the overflow instance. `on_overflow` is then called, unless the insertion
     /// before this one overflowed as well.
@@ -58,7 +58,7 @@ impl<V: KeyedEntry> BoundedMap<V> {
         create: impl Fn(Key, Option<&V>) -> V,
         on_overflow: impl FnOnce(),
     ) -> Arc<V> {
-        match self.find(key) {
+        match self.find_and_mark(key) {
             Some(Entry(found)) => found,
             None => self.insert(key, max_keys, create, on_overflow),
         }
@@ -69,10 +69,12 @@ impl<V: KeyedEntry> BoundedMap<V> {
         self.map.read_sync(key.as_bytes(), |Entry(value)| value.clone())
     }
 
+    /// Returns the overflow instance, if there is one.
     pub(super) fn overflow(&self) -> Option<Arc<V>> {
         self.overflow.get().map(|Entry(value)| value.clone())
     }
 
+    /// Returns the number of keys.
     pub(super) fn len(&self) -> usize {
         self.ring().len()
     }
@@ -84,7 +86,7 @@ impl<V: KeyedEntry> BoundedMap<V> {
     }
 
     #[inline]
-    fn find(&self, key: &Text) -> Option<Entry<V>> {
+    fn find_and_mark(&self, key: &Text) -> Option<Entry<V>> {
         self.map.read_sync(key.as_bytes(), |entry| {
             entry.mark_used();
             entry.clone()
@@ -101,14 +103,14 @@ impl<V: KeyedEntry> BoundedMap<V> {
     ) -> Arc<V> {
         let mut ring = self.ring();
         // Another thread may have inserted the key since the lookup.
-        if let Some(Entry(found)) = self.find(key) {
+        if let Some(Entry(found)) = self.find_and_mark(key) {
             return found;
         }
         let slot = if ring.len() < max_keys { Slot::Append } else { ring.evict_one(|entry| self.try_evict(entry)) };
         if matches!(slot, Slot::Full) {
             let Entry(overflow) =
                 self.overflow.get_or_init(|| Box::new(Entry(Arc::new(create(Key::overflow(), None))))).clone();
-            let is_first = ring.note_overflow();
+            let is_first = ring.record_overflow();
             drop(ring);
             if is_first {
                 on_overflow();
@@ -123,8 +125,8 @@ impl<V: KeyedEntry> BoundedMap<V> {
         entry.0
     }
 
-    /// Removes an entry from the map unless a caller holds it or its state has to be kept. The map's lock keeps other threads from
-    /// getting hold of the entry in between.
+    /// Removes an entry from the map, unless a caller holds it or it must not be evicted. Returns true if it was removed. The map's lock
+    /// is held from the check to the removal, so that no other thread obtains a handle in between.
     fn try_evict(&self, entry: &Entry<V>) -> bool {
         let Entry(value) = entry;
         let removed = self.map.remove_if_sync(entry.key().as_bytes(), || {
@@ -145,7 +147,7 @@ impl<V: KeyedEntry> Entry<V> {
 
     #[inline]
     fn mark_used(&self) {
-        // ORDERING: Relaxed: a hint. It is read first, so that a busy key is not written at each use.
+        // ORDERING: Relaxed: a hint. The bit is read first, so that it is not written at each use of a busy key.
         let used = &self.0.settings().used;
         if !used.load(Ordering::Relaxed) {
             used.store(true, Ordering::Relaxed);
@@ -160,7 +162,7 @@ impl<V> Clone for Entry<V> {
 }
 
 impl<V: KeyedEntry> Candidate for Entry<V> {
-    fn pass(&self) -> EvictionClass {
+    fn examine(&self) -> EvictionClass {
         let Self(value) = self;
         // ORDERING: Relaxed: a hint, as in `mark_used`.
         let used = value.settings().used.swap(false, Ordering::Relaxed);

@@ -8,7 +8,7 @@ pub(crate) trait KeyedEntry: Debug {
     /// The settings that the instances of all keys share.
     type Settings: SharedSettings;
 
-    /// Creates the instance of `key`. `overflow` is the overflow instance, if there is one: the key may have been used through it.
+    /// Creates the instance of `key`. `overflow` is the overflow instance, if there is one: earlier calls of the key may have used it.
     fn create(settings: KeyedSettings<Self::Settings>, key: Key, overflow: Option<&Self>) -> Self;
 
     fn settings(&self) -> &KeyedSettings<Self::Settings>;
@@ -20,16 +20,16 @@ pub(crate) trait KeyedEntry: Debug {
         self.key().and_then(Key::text).map_or("", |key| key)
     }
 
-    /// Returns what an eviction would lose, judged without the reference bit and on the condition that the map holds the only handle.
+    /// Returns the loss that an eviction would cause. Does not take into account the reference bit and the handles of callers.
     fn eviction_class(&self) -> EvictionClass;
 
-    /// Returns the totals of its calls.
+    /// Returns the totals of the calls through this instance.
     fn sums(&self) -> Sums;
 
     /// Adopts the settings in force.
     fn apply_settings(&self);
 
-    /// Emits the event that a new key has found no room. The caller holds no lock.
+    /// Emits the event for a new key that shares the overflow instance, because the store is full. The caller must not hold a lock.
     fn emit_overflow(name: &'static str, max_keys: usize);
 }
 
@@ -42,6 +42,7 @@ pub(crate) trait SharedSettings: Debug {
     /// Returns the settings in force.
     fn config(&self) -> Self::Config;
 
-    /// Changes a layer. Returns the change if the settings in force are different now; the instances have yet to adopt them.
+    /// Changes a layer. Returns the change of the settings in force, if there is one. The instances adopt it only in
+    /// [`KeyedEntry::apply_settings`].
     fn update(&self, layer: impl FnOnce(&mut Layered<Self::Config>)) -> Option<ConfigChange>;
 }

@@ -1,13 +1,14 @@
-//! The order of eviction: CLOCK, refined by what an eviction would lose.
+//! The order of eviction: CLOCK, refined by the loss that an eviction would cause.
 
 use crate::totals::Sums;
 
-/// The entries in a ring, and the hand that goes around it.
+/// The entries in a ring, and the clock hand that goes around it.
 #[derive(Debug)]
 pub(super) struct ClockRing<E> {
     entries: Vec<E>,
     hand: usize,
-    /// The unused steps of earlier evictions, which the next one may take in addition to [`SCAN_PER_EVICTION`].
+    /// The number of entries that earlier evictions could have examined but did not. The next eviction may examine as many in addition to
+    /// [`SCAN_PER_EVICTION`].
     saved: usize,
     /// True if the last insertion found no slot.
     overflows: bool,
@@ -17,27 +18,27 @@ pub(super) struct ClockRing<E> {
 
 /// An entry that can be evicted.
 pub(super) trait Candidate {
-    /// Returns what an eviction would lose, and clears the reference bit: the hand passes.
-    fn pass(&self) -> EvictionClass;
+    /// Returns the loss that an eviction would cause, and clears the reference bit, because the hand passes.
+    fn examine(&self) -> EvictionClass;
 
-    /// Returns the totals of its calls.
+    /// Returns the totals of the calls through this entry.
     fn sums(&self) -> Sums;
 }
 
 /// The loss that an eviction would cause, in ascending order: the entry with the least loss is evicted first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum EvictionClass {
-    /// Nothing is counted, and it was not used since the hand last passed.
+    /// An entry without counts to lose that was not used since the hand last passed.
     Idle,
-    /// Its service has failed, and it has not been called for a long time.
+    /// A breaker that is open or half-open and has long been due for a trial call, or whose manual override has expired.
     Abandoned,
-    /// Nothing is counted, and it was used since the hand last passed.
+    /// An entry without counts to lose that was used since the hand last passed.
     Used,
-    /// Failures are counted, and it was not used since the hand last passed.
+    /// A breaker with counted failures or slow calls that was not used since the hand last passed.
     Failing,
-    /// Failures are counted, and it was used since the hand last passed.
+    /// A breaker with counted failures or slow calls, or an abandoned one, that was used since the hand last passed.
     FailingAndUsed,
-    /// Must not be evicted.
+    /// An entry that must not be evicted.
     Stays,
 }
 
@@ -46,17 +47,17 @@ pub(crate) enum EvictionClass {
 pub(super) enum Slot {
     /// A new slot at the end.
     Append,
-    /// The slot of an entry that was evicted.
+    /// The slot of an evicted entry.
     Replace(usize),
-    /// No slot: no entry was found that can be evicted.
+    /// No slot, since none of the examined entries could be evicted.
     Full,
 }
 
-/// The number of entries that each eviction may examine on average. Steps that one does not need are saved for later ones.
+/// The number of entries that an eviction may examine on average. An eviction that examines fewer saves the rest for later ones.
 const SCAN_PER_EVICTION: usize = 8;
 /// The largest number of entries that one eviction examines, which bounds the time under the lock.
 const MAX_SCAN: usize = 128;
-/// The number of classes that can be evicted.
+/// The number of classes whose entries can be evicted.
 const EVICTABLE: usize = EvictionClass::Stays as usize;
 
 impl<E> Default for ClockRing<E> {
@@ -78,7 +79,8 @@ impl<E: Candidate + Clone> ClockRing<E> {
         self.evicted
     }
 
-    /// Evicts an entry that `try_evict` agrees to remove: the first idle one, or else, among those examined, the one with the least loss.
+    /// Evicts an entry for which `try_evict` returns true: the first idle one, or otherwise the one with the least loss among those
+    /// examined.
     ///
     /// Examines at most [`MAX_SCAN`] entries, and [`SCAN_PER_EVICTION`] on average, whatever the length of the ring.
     pub(super) fn evict_one(&mut self, try_evict: impl Fn(&E) -> bool) -> Slot {
@@ -90,7 +92,7 @@ impl<E: Candidate + Clone> ClockRing<E> {
             self.hand = (index + 1) % self.entries.len();
             self.saved -= 1;
             let Some(entry) = self.entries.get(index) else { continue };
-            let class = entry.pass();
+            let class = entry.examine();
             if class == EvictionClass::Idle && try_evict(entry) {
                 return Slot::Replace(index);
             }
@@ -102,7 +104,7 @@ impl<E: Candidate + Clone> ClockRing<E> {
             first_of_class.into_iter().flatten().find(|index| self.entries.get(*index).is_some_and(&try_evict));
         let Some(index) = evicted else { return Slot::Full };
         if scan == self.entries.len() {
-            // The hand has gone round once. It moves behind the new entry, so that it reaches that one last.
+            // The hand has gone round once. It moves behind the new entry, so that it reaches the new entry last.
             self.hand = (index + 1) % scan;
         }
         Slot::Replace(index)
@@ -122,8 +124,8 @@ impl<E: Candidate + Clone> ClockRing<E> {
         self.overflows = false;
     }
 
-    /// Records that an insertion found no slot. Returns true if the one before it had found one.
-    pub(super) const fn note_overflow(&mut self) -> bool {
+    /// Records that an insertion found no slot. Returns true if the previous insertion had found one.
+    pub(super) const fn record_overflow(&mut self) -> bool {
         !std::mem::replace(&mut self.overflows, true)
     }
 }
@@ -134,12 +136,12 @@ mod tests {
 
     use super::*;
 
-    /// Counts how often it is examined.
+    /// An entry of a fixed class, with a counter of examinations that the entries of a ring share.
     #[derive(Clone)]
     struct Entry(Rc<Cell<usize>>, EvictionClass);
 
     impl Candidate for Entry {
-        fn pass(&self) -> EvictionClass {
+        fn examine(&self) -> EvictionClass {
             self.0.set(self.0.get() + 1);
             self.1
         }

@@ -1,4 +1,4 @@
-//! The key of a breaker or rate limit, and how messages show it.
+//! The key of a breaker or rate limit, and its form in messages.
 
 use std::{
     fmt::{self, Display},
@@ -9,11 +9,11 @@ use once_cell::sync::Lazy;
 
 use crate::escape::escaped;
 
-/// The text of a key, or the mark of the overflow instance, which differs from every text.
+/// The text of a key, or the marker of the overflow instance, which differs from every text.
 #[derive(Clone)]
 pub(crate) struct Key(Arc<str>);
 
-/// The mark of the overflow instance. Its address distinguishes it from a key with the same text.
+/// The marker of the overflow instance. Its address distinguishes it from a key with the same text.
 static OVERFLOW: Lazy<Arc<str>> = Lazy::new(|| Arc::from("all other keys"));
 
 impl Key {
@@ -54,13 +54,13 @@ impl fmt::Debug for Key {
     }
 }
 
-/// Returns the public form of a key: its text, and true if it is the mark of the overflow instance.
+/// Returns the public form of a key: its text, and true if it is the marker of the overflow instance.
 pub(crate) fn parts(key: Option<&Key>) -> (Option<Arc<str>>, bool) {
     (key.and_then(Key::text).cloned(), key.is_some_and(Key::is_overflow))
 }
 
-/// Displays a key after a name in a sentence: `` for `example.org` ``, or `for all other keys`.
-pub(crate) fn whose(key: Option<&str>, overflow: bool) -> impl Display {
+/// Displays a key as it follows a name in a sentence: `` for `example.org` ``, or `for all other keys`.
+pub(crate) fn in_sentence(key: Option<&str>, overflow: bool) -> impl Display {
     fmt::from_fn(move |f| match key {
         Some(key) => write!(f, " for `{}`", escaped(key)),
         None if overflow => f.write_str(" for all other keys"),
@@ -68,7 +68,7 @@ pub(crate) fn whose(key: Option<&str>, overflow: bool) -> impl Display {
     })
 }
 
-/// Displays a key after a name at the start of a line: `[example.org]`, or `, all other keys`.
+/// Displays a key as it follows a name at the start of a line: `[example.org]`, or `, all other keys`.
 pub(crate) fn suffix(key: Option<&str>, overflow: bool) -> impl Display {
     fmt::from_fn(move |f| match key {
         Some(key) => write!(f, "[{}]", escaped(key)),
@@ -82,14 +82,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_text_equals_the_overflow_mark() {
+    fn no_text_equals_the_overflow_marker() {
         let overflow = Key::overflow();
         assert_eq!(overflow, Key::overflow());
         for text in ["", "(overflow)", "overflow", &OVERFLOW] {
             let key = Key::of(text);
             assert!(key != overflow && !key.is_overflow() && key.text().is_some());
             let (shown, marked) = ((key.text().map(AsRef::as_ref), false), (None, true));
-            assert_ne!(whose(shown.0, shown.1).to_string(), whose(marked.0, marked.1).to_string());
+            assert_ne!(in_sentence(shown.0, shown.1).to_string(), in_sentence(marked.0, marked.1).to_string());
             assert_ne!(suffix(shown.0, shown.1).to_string(), suffix(marked.0, marked.1).to_string());
         }
     }

@@ -1,6 +1,6 @@
-//! Loom models of eviction: a breaker in use, or one that is not closed, is never evicted.
+//! Loom models of eviction: a breaker in use, or one whose state must be kept, is never evicted.
 //!
-//! The ring is the real one. A mutex stands for the concurrent map, whose operations lock a few entries.
+//! The ring is the production code. A mutex replaces the concurrent map, whose operations lock a few entries.
 
 use loom::{
     sync::{
@@ -13,7 +13,7 @@ use loom::{
 use super::eviction::{Candidate, ClockRing, EvictionClass, Slot};
 use crate::{models::model, totals::Sums};
 
-/// A breaker that is closed or open.
+/// A handle to a breaker that is closed or open.
 #[derive(Clone)]
 struct Entry(Arc<Breaker>);
 
@@ -23,7 +23,7 @@ struct Breaker {
 }
 
 impl Candidate for Entry {
-    fn pass(&self) -> EvictionClass {
+    fn examine(&self) -> EvictionClass {
         let is_idle = Arc::strong_count(&self.0) <= 2 && !self.0.open.load(Ordering::Acquire);
         if is_idle { EvictionClass::Idle } else { EvictionClass::Stays }
     }

@@ -1,4 +1,4 @@
-//! Which keys are worth showing one by one.
+//! The selection of the keys that are reported individually.
 
 use std::{cmp::Reverse, sync::Arc};
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
@@ -25,14 +25,14 @@ pub(crate) fn top_by<V, R: Ord>(
     ranked.into_iter().map(|(_, entry)| entry).collect()
 }
 
-/// Bounds the keys of one name that have metric series of their own.
+/// A bound on the keys of one name that have metric series of their own.
 ///
-/// A metrics system keeps a series for each label value that it has ever seen. So the number of values over time is bounded, and not only
-/// their number at one moment.
+/// A metrics system keeps a series for each label value that it has ever received. Therefore the number of distinct values over time is
+/// bounded, not only their number at one moment.
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
 #[derive(Debug, Default)]
 pub(super) struct SeriesQuota {
-    /// The keys that have had series, the latest last.
+    /// The keys that were selected last or were admitted within the last [`PERIOD`], in the order of admission.
     tracked: VecDeque<Tracked>,
 }
 
@@ -43,7 +43,7 @@ struct Tracked {
     since: Moment,
 }
 
-/// The time for which a key counts as new.
+/// The time for which a key counts as new after it was admitted.
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
 const PERIOD: Duration = Duration::from_hours(1);
 
@@ -68,9 +68,10 @@ impl SeriesQuota {
         selected
     }
 
+    /// Selects from `candidates`, in their order, as [`select`](Self::select) does.
     fn admit<V: KeyedEntry>(&mut self, candidates: Vec<Arc<V>>, limit: usize, now: Moment) -> Vec<Arc<V>> {
         let is_new = |tracked: &Tracked| now.since(tracked.since) < PERIOD;
-        let mut left = limit.saturating_sub(self.tracked.iter().filter(|tracked| is_new(tracked)).count());
+        let mut remaining = limit.saturating_sub(self.tracked.iter().filter(|tracked| is_new(tracked)).count());
         let mut selected = Vec::new();
         for entry in candidates {
             if selected.len() == limit {
@@ -78,15 +79,15 @@ impl SeriesQuota {
             }
             let is_tracked = self.tracked.iter().any(|tracked| *tracked.key == *entry.key_text());
             if !is_tracked {
-                if left == 0 {
+                if remaining == 0 {
                     continue;
                 }
-                left -= 1;
+                remaining -= 1;
                 self.tracked.push_back(Tracked { key: entry.key_text().into(), since: now });
             }
             selected.push(entry);
         }
-        // A key without series for a period has to be admitted again.
+        // A key that is not selected has to be admitted again once it is no longer new.
         self.tracked
             .retain(|tracked| is_new(tracked) || selected.iter().any(|entry| *tracked.key == *entry.key_text()));
         selected

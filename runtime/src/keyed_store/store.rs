@@ -32,31 +32,31 @@ struct Created<V: KeyedEntry> {
 
 type Config<V> = <<V as KeyedEntry>::Settings as SharedSettings>::Config;
 
-/// A reading of all instances of one name.
+/// A reading of the instances of one name.
 pub(crate) struct Survey<V> {
     /// The number of keys that have an instance.
     pub(crate) keys: usize,
-    /// The totals of all keys since the start of the program, of evicted ones and of the overflow instance too.
+    /// The totals of all keys since the start of the program, including evicted keys and the overflow instance.
     pub(crate) sums: Sums,
     /// The instances of all keys, and the overflow instance, if there is one.
     pub(crate) entries: Vec<Arc<V>>,
 }
 
 impl<V: KeyedEntry> KeyedStore<V> {
-    /// The largest number of keys by default.
+    /// The default maximum number of keys.
     pub(crate) const DEFAULT_MAX_KEYS: usize = 10_000;
 
     pub(crate) const fn new(name: &'static str, declared: Config<V>) -> Self {
         Self { name, declared, max_keys: Self::DEFAULT_MAX_KEYS, created: OnceBox::new() }
     }
 
-    /// Returns the instance of a key, and creates it if there is none; the overflow instance if there is no room for another key.
+    /// Returns the instance of a key, and creates it if there is none. Returns the overflow instance if there is no room for another key.
     ///
-    /// A `Display` that panics does so before anything has changed.
+    /// If the `Display` of the key panics, the store is unchanged.
     #[inline]
     pub(crate) fn get_or_insert<K: Display + ?Sized>(&self, key: &K) -> Arc<V> {
         let mut text = Text::new();
-        let text = text.with(key);
+        let text = text.append(key);
         let Created { settings, entries, .. } = self.created();
         let (name, max_keys) = (self.name, self.max_keys);
         entries.get_or_insert(
@@ -69,19 +69,20 @@ impl<V: KeyedEntry> KeyedStore<V> {
 
     /// Returns the instance of a key, if there is one. It is not marked as used.
     pub(crate) fn get<K: Display + ?Sized>(&self, key: &K) -> Option<Arc<V>> {
-        self.created.get()?.entries.get(Text::new().with(key))
+        self.created.get()?.entries.get(Text::new().append(key))
     }
 
-    /// Returns the overflow instance, if a key has ever found no room.
+    /// Returns the overflow instance, which exists once there was no room for a key.
     pub(crate) fn overflow(&self) -> Option<Arc<V>> {
         self.created.get()?.entries.overflow()
     }
 
+    /// Returns the number of keys.
     pub(crate) fn len(&self) -> usize {
         self.created.get().map_or(0, |created| created.entries.len())
     }
 
-    /// Returns the instances of all keys, and the overflow instance last, if there is one. None of them is evicted while the result holds it.
+    /// Returns the instances of all keys, and the overflow instance last, if there is one. No instance is evicted while the result exists.
     pub(crate) fn entries(&self) -> Vec<Arc<V>> {
         let (_, entries, _) = self.read();
         entries
@@ -94,6 +95,7 @@ impl<V: KeyedEntry> KeyedStore<V> {
         Survey { keys, sums, entries }
     }
 
+    /// Returns the totals of the evicted keys, the instances as in [`entries`](Self::entries), and the number of keys.
     fn read(&self) -> (Sums, Vec<Arc<V>>, usize) {
         let Some(created) = self.created.get() else { return Default::default() };
         let (evicted, mut entries) = created.entries.all();
@@ -108,14 +110,14 @@ impl<V: KeyedEntry> KeyedStore<V> {
     }
 
     /// Replaces the live layer of the settings, or removes it with `None`, and makes all instances adopt the settings in force. Returns the
-    /// change, for which the caller emits an event.
+    /// change, for which the caller must emit an event.
     pub(crate) fn set_live(&self, live: Option<Config<V>>) -> Option<ConfigChange> {
         let change = self.created().settings.update(|layers| layers.set_live(live));
         self.apply_settings();
         change
     }
 
-    /// Replaces the settings from a file and the environment. The caller then calls [`apply_settings`](Self::apply_settings).
+    /// Replaces the settings from a file and the environment. The caller must then call [`apply_settings`](Self::apply_settings).
     #[cfg(feature = "config")]
     pub(crate) fn set_outside(&self, outside: Option<Config<V>>) -> Option<ConfigChange> {
         if outside.is_none() && self.created.get().is_none() {
@@ -126,12 +128,12 @@ impl<V: KeyedEntry> KeyedStore<V> {
 
     /// Makes all instances adopt the settings in force.
     pub(crate) fn apply_settings(&self) {
-        // Calls in flight and waiters hold their instance, so that none of these has been evicted.
+        // Calls in flight and waiters hold a handle to their instance, so that it was not evicted and is among the entries.
         self.entries().iter().for_each(|entry| entry.apply_settings());
     }
 
-    /// Returns those of the `candidates` that get a metric series of their own: at most `limit`, those with the highest `rank` first, and the
-    /// overflow instance in addition if it is a candidate.
+    /// Selects from `candidates` the instances that get metric series of their own: at most `limit`, by descending `rank`, and in addition
+    /// the overflow instance if it is a candidate.
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
     pub(crate) fn with_series<R: Ord>(
         &self,

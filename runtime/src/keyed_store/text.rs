@@ -1,10 +1,10 @@
 use std::fmt::{Display, Write};
 
-/// The text that a key displays, on the stack if it has no more than [`INLINE`] bytes.
+/// The text of a key, as its `Display` writes it: on the stack if it has at most [`INLINE`] bytes.
 pub(super) struct Text {
     inline: [u8; INLINE],
     length: usize,
-    /// The whole text if it is longer; otherwise empty.
+    /// The whole text if it is longer than [`INLINE`]; otherwise empty.
     heap: String,
 }
 
@@ -16,10 +16,10 @@ impl Text {
         Self { inline: [0; INLINE], length: 0, heap: String::new() }
     }
 
-    /// Appends what `key` displays. Works in place, because moving the buffer costs more than writing the text.
+    /// Appends the text of `key`. Borrows the buffer, because moving it costs more than writing the text.
     #[inline]
-    pub(super) fn with<K: Display + ?Sized>(&mut self, key: &K) -> &Self {
-        // Writing into memory never fails. If a `Display` returns an error of its own, the key is what it wrote before.
+    pub(super) fn append<K: Display + ?Sized>(&mut self, key: &K) -> &Self {
+        // Writing to memory never fails. If the `Display` returns an error of its own, the text is what was written before the error.
         _ = write!(self, "{key}");
         self
     }
@@ -29,7 +29,7 @@ impl Text {
         str::from_utf8(self.as_bytes()).unwrap_or("")
     }
 
-    /// Returns the bytes, by which the map is searched: that saves the check for UTF-8.
+    /// Returns the bytes of the text. The map is searched by bytes, which saves a UTF-8 check.
     #[inline]
     pub(super) fn as_bytes(&self) -> &[u8] {
         if self.heap.is_empty() { self.inline.get(..self.length).unwrap_or(&[]) } else { self.heap.as_bytes() }
@@ -69,9 +69,9 @@ mod tests {
         ] {
             let whole = parts.concat();
             let joined = std::fmt::from_fn(|f| parts.iter().try_for_each(|part| f.write_str(part)));
-            assert_eq!(Text::new().with(&joined).as_bytes(), whole.as_bytes());
-            assert_eq!(Text::new().with(&joined).as_str(), whole);
-            assert_eq!(Text::new().with(&whole).as_str(), whole);
+            assert_eq!(Text::new().append(&joined).as_bytes(), whole.as_bytes());
+            assert_eq!(Text::new().append(&joined).as_str(), whole);
+            assert_eq!(Text::new().append(&whole).as_str(), whole);
         }
     }
 }

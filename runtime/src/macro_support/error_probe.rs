@@ -1,10 +1,10 @@
-//! Errors of any type as `&dyn Error`, and searches of their chains of sources: `retry_if(io::Error)`, `failure_if(io::Error)`.
+//! The conversion of errors of any type to `&dyn Error`, and the search in their chains of sources, as in `retry_if(io::Error)`.
 
 use std::{error::Error, ops::Deref};
 
 use crate::{CircuitOpen, Transient, transient::chain::sources};
 
-/// Returns true if an error is of one type.
+/// A function that returns true if an error is of one certain type.
 pub type IsType = fn(&(dyn Error + 'static)) -> bool;
 
 /// Returns true if the error, or an error in its chain of sources, is of one of the types.
@@ -19,19 +19,19 @@ pub fn wants_rejection(types: &[IsType]) -> bool {
     types.iter().any(|is_type| is_type(&CircuitOpen::EXAMPLE))
 }
 
-/// A probe of the traits that an error type implements, in place of specialization, which stable Rust lacks.
+/// A probe for the traits that an error type implements, by autoref-based specialization.
 ///
-/// `(&&Probe(error)).method()` resolves to the first trait that the type implements, by the order in which a method call looks for
-/// candidates: one for `&Probe`, one for `&&Probe`, one for `Probe`. Generated code imports the three traits of one question:
+/// `(&&Probe(error)).method()` resolves to the first trait that is implemented, because a method call considers the implementations for
+/// `&Probe` first, then those for `&&Probe`, and then those for `Probe`. Generated code imports the three traits of one row:
 ///
-/// | question | method | `&Probe` | `&&Probe` | `Probe` |
+/// | result | method | `&Probe` | `&&Probe` | `Probe` |
 /// | --- | --- | --- | --- | --- |
-/// | its chain of sources | `chain_target` | [`ViaError`] | [`ViaErrorDeref`] | [`MissingError`] |
-/// | the error as `&dyn Error`, if it is one | `look` | [`LookError`] | [`LookDeref`] | [`NoError`] |
-/// | its verdict | `transient_target` | [`ViaTransient`] | [`ViaDeref`] | [`MissingTransient`] |
+/// | the start of the chain of sources | `chain_target` | [`ViaError`] | [`ViaErrorDeref`] | [`MissingError`] |
+/// | the error as `&dyn Error`, if it implements [`Error`] | `look` | [`LookError`] | [`LookDeref`] | [`NoError`] |
+/// | the value whose [`Transient`] gives the verdict | `transient_target` | [`ViaTransient`] | [`ViaDeref`] | [`MissingTransient`] |
 ///
-/// The third trait of the first and the last question returns the error itself, so that the call by the path of
-/// [`ErrorChain`](crate::bounds::ErrorChain) or [`Transient`] that follows reports the missing implementation.
+/// In the first and the last row, the third trait returns the error itself, so that the following call through the path of
+/// [`ErrorChain`](crate::bounds::ErrorChain) or [`Transient`] reports the missing implementation.
 #[derive(Debug)]
 pub struct Probe<'a, E>(pub &'a E);
 
@@ -66,9 +66,9 @@ impl<'a, E: Deref<Target: DynError>> ViaErrorDeref<'a> for &&Probe<'a, E> {
     }
 }
 
-/// Otherwise the type is no error.
+/// Last choice: the type neither implements [`Error`] nor dereferences to a `dyn Error`.
 pub trait MissingError<'a> {
-    /// The type.
+    /// The type of the value.
     type Error;
 
     /// Returns the value.
@@ -110,7 +110,7 @@ impl<'a, E: Deref<Target: DynError>> LookDeref<'a> for &&Probe<'a, E> {
     }
 }
 
-/// Otherwise the type is no error.
+/// Last choice: the type neither implements [`Error`] nor dereferences to a `dyn Error`.
 pub trait NoError<'a> {
     /// Returns `None`.
     fn look(&self) -> Option<&'a (dyn Error + 'static)>;
@@ -154,12 +154,12 @@ impl<'a, E: Deref<Target: DynError>> ViaDeref<'a> for &&Probe<'a, E> {
     }
 }
 
-/// Otherwise the type does not implement [`Transient`].
+/// Last choice: the type neither implements [`Transient`] nor dereferences to a `dyn Error`.
 pub trait MissingTransient<'a> {
-    /// The error type.
+    /// The type of the value.
     type Error;
 
-    /// Returns the error.
+    /// Returns the value.
     fn transient_target(&self) -> &'a Self::Error;
 }
 
@@ -172,7 +172,7 @@ impl<'a, E> MissingTransient<'a> for Probe<'a, E> {
     }
 }
 
-/// The three spellings of `dyn Error` that a type may dereference to.
+/// The three forms of `dyn Error` that a type can dereference to.
 pub trait DynError {
     /// Returns the error.
     fn as_dyn(&self) -> &(dyn Error + 'static);

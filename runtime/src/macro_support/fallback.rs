@@ -1,30 +1,34 @@
-//! The steps of `#[fallback]`.
+//! The functions for `#[fallback]`: its condition, its event, and fallbacks that are `async` or not.
 
 use std::{error::Error, future::Future};
 
 use super::{IsType, contains_any};
 use crate::fallback::emit;
 
-/// Without a condition: every `Err` and every `None` is a failure.
+/// Returns true if there is an error, for a `#[fallback]` without a condition.
 #[inline]
 #[must_use]
 pub const fn is_failure<E>(error: Option<&E>) -> bool {
     error.is_some()
 }
 
-/// `if = predicate`
+/// Returns true if there is an error and the predicate accepts it, for `#[fallback(if = predicate)]`.
 #[inline]
 pub fn is_failure_if<E>(error: Option<&E>, predicate: impl FnOnce(&E) -> bool) -> bool {
     error.is_some_and(predicate)
 }
 
-/// `if(Type, ...)`
+/// Returns true if there is an error with one of the types in its chain of sources, for `#[fallback(if(Type, ...))]`.
 #[inline]
-pub fn is_failure_by_chain<E>(error: Option<&E>, show: fn(&E) -> &(dyn Error + 'static), types: &[IsType]) -> bool {
-    error.is_some_and(|error| contains_any(show(error), types))
+pub fn is_failure_by_chain<E>(
+    error: Option<&E>,
+    as_dyn_error: fn(&E) -> &(dyn Error + 'static),
+    types: &[IsType],
+) -> bool {
+    error.is_some_and(|error| contains_any(as_dyn_error(error), types))
 }
 
-/// Emits the event that a fallback is called. `look` returns the error if it implements [`Error`].
+/// Emits the event for a call of a fallback. `look` returns the error if it implements [`Error`].
 #[cold]
 pub fn emit_fallback<E>(
     error: Option<&E>,
@@ -37,14 +41,13 @@ pub fn emit_fallback<E>(
 
 /// A probe that distinguishes a fallback that returns a future from one that returns the value.
 ///
-/// `(&&AnswerProbe(&answer)).kind()` resolves to the first of the traits below that the type implements, by the order in which a method
-/// call looks for candidates.
+/// `(&&AnswerProbe(&answer)).kind()` resolves to the first of the traits below that the type implements, by autoref-based specialization.
 #[derive(Debug)]
 pub struct AnswerProbe<'a, A>(pub &'a A);
 
-/// First choice: a future.
+/// First choice: the fallback returned a future.
 pub trait FutureAnswer {
-    /// Returns the kind.
+    /// Returns the marker of a future.
     fn kind(&self) -> AnswerIsFuture;
 }
 
@@ -54,9 +57,9 @@ impl<A: Future> FutureAnswer for &AnswerProbe<'_, A> {
     }
 }
 
-/// Otherwise: the value.
+/// Last choice: the fallback returned the value.
 pub trait ReadyAnswer {
-    /// Returns the kind.
+    /// Returns the marker of a value.
     fn kind(&self) -> AnswerIsReady;
 }
 
@@ -66,7 +69,7 @@ impl<A> ReadyAnswer for AnswerProbe<'_, A> {
     }
 }
 
-/// An answer that is a future.
+/// The marker of a fallback that returned a future.
 #[derive(Clone, Copy, Debug)]
 pub struct AnswerIsFuture;
 
@@ -77,12 +80,12 @@ impl AnswerIsFuture {
     }
 }
 
-/// An answer that is the value.
+/// The marker of a fallback that returned the value.
 #[derive(Clone, Copy, Debug)]
 pub struct AnswerIsReady;
 
 impl AnswerIsReady {
-    /// Returns a future of the value.
+    /// Wraps the value in a future that is ready.
     pub fn into_future<A>(self, answer: A) -> std::future::Ready<A> {
         std::future::ready(answer)
     }

@@ -1,4 +1,4 @@
-//! The option `key`.
+//! The lookup by the option `key`.
 
 use std::{fmt::Display, sync::Arc};
 

@@ -5,14 +5,14 @@ use std::error::Error;
 use super::{IsType, contains_any};
 use crate::{Permit, breaker::PanicMark, keying::Keying, stack::Disposition};
 
-/// Without `failure_if`: every `Err` and every `None` is a failure.
+/// Records the outcome without `failure_if`: every error is a failure.
 #[inline]
 #[must_use]
 pub fn record<E, K: Keying>(permit: Permit<'_, K>, error: Option<&E>) -> Disposition {
     record_if(permit, error, |_| true)
 }
 
-/// `failure_if = predicate`. An error for which it returns false is ignored.
+/// Records the outcome with `failure_if = predicate`: an error for which the predicate returns false is ignored.
 #[inline]
 pub fn record_if<E, K: Keying>(
     mut permit: Permit<'_, K>,
@@ -25,7 +25,7 @@ pub fn record_if<E, K: Keying>(
             Disposition::Called
         }
         Some(error) => {
-            // A panic of the predicate counts as one of the call.
+            // A panic of the predicate counts as a panic of the call.
             let mark = PanicMark::new(&mut permit);
             let is_ignored = !predicate(error);
             mark.returned();
@@ -34,13 +34,13 @@ pub fn record_if<E, K: Keying>(
     }
 }
 
-/// `failure_if(Type, ...)`
+/// Records the outcome with `failure_if(Type, ...)`: an error without one of the types in its chain of sources is ignored.
 #[inline]
 pub fn record_by_chain<E, K: Keying>(
     permit: Permit<'_, K>,
     error: Option<&E>,
-    show: fn(&E) -> &(dyn Error + 'static),
+    as_dyn_error: fn(&E) -> &(dyn Error + 'static),
     types: &[IsType],
 ) -> Disposition {
-    record_if(permit, error, |error| contains_any(show(error), types))
+    record_if(permit, error, |error| contains_any(as_dyn_error(error), types))
 }

@@ -1,11 +1,10 @@
-//! Probes of the types in `#[derive(Transient)]`: the first trait that a type implements is resolved, by the order in which a method call
-//! looks for candidates.
+//! Probes for `#[derive(Transient)]`. By autoref-based specialization, a method call resolves to the first trait that the type implements.
 
 use std::{error::Error, marker::PhantomData};
 
 use crate::Transient;
 
-/// A field that may be [`Transient`]: `(&Rejection(value)).is_rejection()` returns false if it is not.
+/// A probe for a field that may be [`Transient`]: `(&Rejection(value)).is_rejection()` returns false if the field is not.
 #[derive(Debug)]
 pub struct Rejection<'a, T: ?Sized>(pub &'a T);
 
@@ -21,7 +20,7 @@ impl<T: Transient + ?Sized> TransientRejection for Rejection<'_, T> {
     }
 }
 
-/// Otherwise the field is no rejection.
+/// Last choice: the field is not [`Transient`], and therefore not a rejection.
 pub trait NoRejection {
     /// Returns false.
     fn is_rejection(&self) -> bool;
@@ -33,12 +32,12 @@ impl<T: ?Sized> NoRejection for &Rejection<'_, T> {
     }
 }
 
-/// A type to find in chains of sources: `(&DerivedType::<E>::new()).find(error)` returns `None` if `E` does not implement [`Error`].
+/// A probe for a type in chains of sources: `(&DerivedType::<E>::new()).find(error)` returns `None` if `E` does not implement [`Error`].
 #[derive(Debug)]
 pub struct DerivedType<E>(PhantomData<E>);
 
 impl<E> DerivedType<E> {
-    /// The type.
+    /// Creates the probe for `E`.
     #[must_use]
     #[allow(clippy::new_without_default, reason = "a default value has no use")]
     pub const fn new() -> Self {
@@ -48,7 +47,7 @@ impl<E> DerivedType<E> {
 
 /// First choice: the type implements [`Error`].
 pub trait FindError {
-    /// Returns the error, if it is of this type.
+    /// Returns the error as [`Transient`], if it is of this type.
     fn find<'a>(&self, error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient>;
 }
 
@@ -58,7 +57,7 @@ impl<E: Error + Transient + 'static> FindError for DerivedType<E> {
     }
 }
 
-/// Otherwise the type never occurs in a chain of sources.
+/// Last choice: the type cannot occur in a chain of sources.
 pub trait FindNothing {
     /// Returns `None`.
     fn find<'a>(&self, error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient>;

@@ -1,4 +1,4 @@
-//! Verdicts for `#[retry]`: whether the outcome of an attempt is worth another one.
+//! Verdicts for `#[retry]`, which decide whether the outcome of an attempt leads to another attempt.
 
 use std::{error::Error, time::Duration};
 
@@ -9,14 +9,15 @@ use crate::{
     transient::chain::{is_rejection, sources},
 };
 
-/// Without `retry_if`: the verdict of the error type. `error` is [`CallResult::error`](crate::bounds::CallResult::error).
-// The function is passed, not its result: the call of an async function then takes one instruction less.
+/// Returns the verdict without `retry_if`: that of the error type, which `judge` returns. `error` is
+/// [`CallResult::error`](crate::bounds::CallResult::error).
+// The function is passed, not its result: a call of an async function then takes one instruction less.
 #[inline]
 pub fn verdict_by_type<O, E>(outcome: &O, error: fn(&O) -> Option<&E>, judge: fn(&E) -> Verdict) -> Verdict {
     error(outcome).map_or(Verdict::Success, judge)
 }
 
-/// The verdict of an error type that implements [`Transient`](crate::Transient), from the trait's methods.
+/// Returns the verdict on an error that implements [`Transient`](crate::Transient), from the results of the trait's methods.
 #[inline]
 pub fn verdict_of(
     is_transient: bool,
@@ -29,13 +30,14 @@ pub fn verdict_of(
     if is_rejection() { Verdict::Rejected } else { Verdict::Final }
 }
 
-/// `retry_if = any`. A rejection by a breaker further inside is not retried; `look` returns the error if it implements [`Error`].
+/// Returns the verdict with `retry_if = any`: all errors are transient, except rejections by a circuit breaker. `look` returns the error if
+/// it implements [`Error`].
 #[inline]
 pub fn verdict_by_any<E>(error: Option<&E>, look: fn(&E) -> Option<&(dyn Error + 'static)>) -> Verdict {
     verdict_by_error(error, |_| true, look)
 }
 
-/// `retry_if = predicate`, with `look` as in [`verdict_by_any`].
+/// Returns the verdict with `retry_if = predicate`. `look` is as in [`verdict_by_any`].
 #[inline]
 pub fn verdict_by_error<E>(
     error: Option<&E>,
@@ -44,7 +46,7 @@ pub fn verdict_by_error<E>(
 ) -> Verdict {
     error.map_or(Verdict::Success, |error| {
         let (is_transient, error) = (predicate(error), look(error));
-        match error.and_then(rejection) {
+        match error.and_then(circuit_open) {
             Some(_) => Verdict::Rejected,
             None if is_transient => Verdict::transient_if(true),
             None => error.map_or(Verdict::Final, final_verdict),
@@ -52,14 +54,19 @@ pub fn verdict_by_error<E>(
     })
 }
 
-/// `retry_if(Type, ...)`
+/// Returns the verdict with `retry_if(Type, ...)`: an error is transient if its chain of sources contains one of the types. A rejection by
+/// a circuit breaker is retried only if one of the types is [`CircuitOpen`].
 #[inline]
-pub fn verdict_by_chain<E>(error: Option<&E>, show: fn(&E) -> &(dyn Error + 'static), types: &[IsType]) -> Verdict {
-    error.map_or(Verdict::Success, |error| chain_verdict(show(error), types))
+pub fn verdict_by_chain<E>(
+    error: Option<&E>,
+    as_dyn_error: fn(&E) -> &(dyn Error + 'static),
+    types: &[IsType],
+) -> Verdict {
+    error.map_or(Verdict::Success, |error| chain_verdict(as_dyn_error(error), types))
 }
 
 fn chain_verdict(error: &(dyn Error + 'static), types: &[IsType]) -> Verdict {
-    match rejection(error) {
+    match circuit_open(error) {
         Some(open) => Verdict::rejected(open.retry_after(), wants_rejection(types)),
         None if !contains_any(error, types) => final_verdict(error),
         None if wants_rejection(types) => Verdict::Wanted { retry_after: None },
@@ -67,24 +74,24 @@ fn chain_verdict(error: &(dyn Error + 'static), types: &[IsType]) -> Verdict {
     }
 }
 
-/// The verdict on an error that is not worth another attempt.
+/// Returns the verdict on an error that is not retried.
 fn final_verdict(error: &(dyn Error + 'static)) -> Verdict {
     if is_rejection(error) { Verdict::Rejected } else { Verdict::Final }
 }
 
-/// Returns the rejection in a chain of sources.
-fn rejection<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a CircuitOpen> {
+/// Returns the first rejection by a circuit breaker in a chain of sources.
+fn circuit_open<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a CircuitOpen> {
     sources(error).find_map(<dyn Error>::downcast_ref)
 }
 
-/// `retry_if_result = predicate`, from the result of the predicate.
+/// Returns the verdict with `retry_if_result = predicate`, from the result of the predicate.
 #[inline]
 #[must_use]
 pub const fn verdict_by_result(is_worth_another: bool) -> Verdict {
     if is_worth_another { Verdict::Transient { retry_after: None } } else { Verdict::Success }
 }
 
-/// Calls the hook `on_retry` for a failed attempt.
+/// Calls the hook `on_retry` with the error of a failed attempt.
 #[inline]
 pub fn on_retry<E>(error: Option<&E>, hook: impl FnOnce(&E)) {
     if let Some(error) = error {

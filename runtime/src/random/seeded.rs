@@ -28,19 +28,19 @@ thread_local! {
 /// ```
 #[must_use = "dropped, it has no effect"]
 pub fn seed_jitter(seed: u64) -> Seeded {
-    Seeded { before: RNG.replace(Some(Rng::with_seed(seed))), _thread: PhantomData }
+    Seeded { previous: RNG.replace(Some(Rng::with_seed(seed))), _thread: PhantomData }
 }
 
 /// A guard that seeds the random numbers of its thread until it is dropped. Returned by [`seed_jitter`].
 pub struct Seeded {
-    before: Option<Rng>,
-    /// The guard must be dropped on its own thread.
+    previous: Option<Rng>,
+    /// Makes the guard `!Send`, since it must be dropped on its own thread.
     _thread: PhantomData<*const ()>,
 }
 
 impl Drop for Seeded {
     fn drop(&mut self) {
-        RNG.set(self.before.take());
+        RNG.set(self.previous.take());
     }
 }
 
@@ -50,7 +50,7 @@ impl fmt::Debug for Seeded {
     }
 }
 
-/// A number in `0..=max` from the seed of this thread; `None` without a seed.
+/// Returns a number in `0..=max` from the seeded generator of this thread; `None` if the thread has no seed.
 pub(crate) fn random(max: u64) -> Option<u64> {
     RNG.with_borrow_mut(|rng| rng.as_mut().map(|rng| rng.u64(..=max)))
 }

@@ -1,14 +1,15 @@
 //! The settings of a rate limit, and the interface of an external store. They refer to each other: a store is part of the settings, and a
-//! request to it contains them.
+//! request to a store contains the settings.
 
 #[cfg(feature = "config")]
 mod merge;
 
-use std::{fmt, future::Future, pin::Pin, ptr, time::Duration};
+use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 #[cfg(feature = "config")]
 pub(super) use self::merge::OPTIONS;
 use crate::{
+    by_address::ByAddress,
     checked::{Checked, valid},
     errors::{PolicyConfig, PolicyTerms},
 };
@@ -25,20 +26,8 @@ pub struct RateLimitConfig {
     pub(super) max_wait: Option<Duration>,
     pub(super) algorithm: Algorithm,
     #[cfg_attr(feature = "serde", serde(skip))]
-    pub(super) store: Option<Store>,
+    pub(super) store: Option<ByAddress<dyn RateLimitStore>>,
 }
-
-/// A store, compared by its address.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Store(pub(super) &'static dyn RateLimitStore);
-
-impl PartialEq for Store {
-    fn eq(&self, other: &Self) -> bool {
-        ptr::addr_eq(self.0, other.0)
-    }
-}
-
-impl Eq for Store {}
 
 /// The algorithm by which calls are counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,7 +38,7 @@ pub enum Algorithm {
     #[default]
     SlidingWindow,
     /// The generic cell rate algorithm (GCRA): a burst of `limit` calls, then one call per `per / limit`. A window may contain up to twice
-    /// `limit` calls. Takes 32 bytes, whatever the limit.
+    /// `limit` calls. Takes 32 bytes, regardless of the limit.
     Gcra,
 }
 
@@ -122,7 +111,7 @@ impl RateLimitConfig {
     /// Sets an external store that counts the calls of `async` functions, so that several processes can share the limit.
     #[must_use]
     pub const fn store(mut self, store: &'static dyn RateLimitStore) -> Self {
-        self.store = Some(Store(store));
+        self.store = Some(ByAddress(store));
         self
     }
 
@@ -154,7 +143,7 @@ impl RateLimitConfig {
     #[must_use]
     pub const fn get_store(&self) -> Option<&'static dyn RateLimitStore> {
         match self.store {
-            Some(Store(store)) => Some(store),
+            Some(ByAddress(store)) => Some(store),
             None => None,
         }
     }
@@ -175,7 +164,7 @@ impl fmt::Display for RateLimitConfig {
         if *algorithm == Algorithm::Gcra {
             f.write_str(", algorithm = gcra")?;
         }
-        store.map_or(Ok(()), |Store(store)| write!(f, ", store = {store:?}"))
+        store.map_or(Ok(()), |ByAddress(store)| write!(f, ", store = {store:?}"))
     }
 }
 
@@ -185,9 +174,9 @@ impl fmt::Display for RateLimitConfig {
 /// not `async` are counted in this process alone, because they cannot wait for a response.
 ///
 /// A store counts and does not wait. If calls may wait, those that it rejects wait in a queue of this process. The first of them sends
-/// another request when `retry_after` has passed, or when the settings change. A call that arrives while others wait sends no request before
-/// its turn. If a caller gives up while its request is in flight, the next waiter receives the response. So calls of one process are
-/// admitted in the order of their arrival, and those of several processes about in the order of their requests.
+/// another request when `retry_after` has passed, or when the settings change. A call that arrives while others wait sends no request
+/// before its turn. If a caller gives up while its request is in flight, the next waiter receives the response. So calls of one process are
+/// admitted in the order of their arrival, and those of several processes roughly in the order of their requests.
 ///
 /// ```
 /// use std::{future::Future, pin::Pin, time::Duration};
@@ -213,7 +202,7 @@ impl fmt::Display for RateLimitConfig {
 pub trait RateLimitStore: fmt::Debug + Send + Sync {
     /// Requests capacity for a call that starts as soon as it is admitted. The store counts the call only if it admits it.
     ///
-    /// The future may be dropped before it is ready; then the call is not made. If its caller gives up while other calls wait, the task of
+    /// The future may be dropped before it is ready; then the call is not made. If the caller gives up while other calls wait, the task of
     /// one of these polls the future from then on.
     fn acquire<'a>(
         &'a self,
@@ -229,7 +218,7 @@ pub struct RateLimitRequest<'a> {
     pub name: &'static str,
     /// The key of the limit; `None` for a limit without keys and for the overflow limit.
     pub key: Option<&'a str>,
-    /// True for the limit shared by all keys that have none of their own. Its `key` is `None`.
+    /// True for the overflow limit, which all keys without a limit of their own share. Its `key` is `None`.
     pub overflow: bool,
     /// The settings in force.
     pub config: RateLimitConfig,
@@ -243,8 +232,8 @@ pub enum RateLimitDecision {
     Admitted,
     /// There is no capacity now.
     Rejected {
-        /// The time until there is capacity under these settings. No request for a waiting call is sent before that time has passed since
-        /// this one was sent, so that the next one arrives when there is capacity.
+        /// The time until there is capacity under these settings. It counts from the moment at which the request was sent: a waiting call
+        /// sends no request for these settings until then, so that the next one arrives when there is capacity.
         retry_after: Duration,
     },
     /// The store cannot decide, for example because its server is unreachable. The call is decided by the counts of this process.

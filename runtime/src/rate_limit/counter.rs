@@ -66,7 +66,7 @@ impl Counter {
         is_different
     }
 
-    /// Returns the latest reading of the clock, on whatever core it was read.
+    /// Returns the latest reading of the clock by any thread.
     pub(super) const fn now(&self) -> u64 {
         self.latest
     }
@@ -98,7 +98,8 @@ impl Counter {
         }
     }
 
-    /// Returns the number of calls that count at `now`. Changes nothing, not even by a different clock.
+    /// Returns the number of calls that count against the limit at `now`. Does not change the counter, even if the clock is a different
+    /// one.
     pub(super) fn in_window(&self, now: u64, limit: Limit) -> usize {
         if clock::is_different_clock(now, self.latest, || now) {
             return 0;

@@ -1,7 +1,7 @@
-//! A rate limit for each key: for each user, tenant or host. [`KeyedStore`] creates and evicts them.
+//! Rate limits per key, such as a user, a tenant or a host. [`KeyedStore`] creates and evicts them.
 //!
-//! **Invariant:** a limit is evicted only while its window is empty, and a new one starts with the counts of the overflow limit. So other
-//! keys cannot make the calls of a key be forgotten.
+//! **Invariant:** a limit is evicted only while its window is empty, and a new one starts with the counts of the overflow limit. So the
+//! calls of a key are not forgotten, however many other keys there are.
 
 use std::{
     fmt::{self, Display},
@@ -13,7 +13,7 @@ use crate::{
     ConfigChange, ConfigLayer,
     errors::PolicyConfig,
     events::{self, Event},
-    key::Key,
+    keyed_store::key::Key,
     keyed_store::{EvictionClass, KeyedEntry, KeyedStore, SharedSettings, Survey, top_by},
     keying::{Keyed, KeyedSettings},
     layers::Layered,
@@ -42,15 +42,15 @@ pub type KeyedRateLimit = RateLimit<Keyed>;
 ///
 /// # Limits
 ///
-/// There are at most [`max_keys`](Self::max_keys) keys, 10,000 by default. At the limit, a new key evicts one that has no calls in its
-/// window. Never evicted are a limit with calls in its window, and one that a caller holds.
+/// There are at most [`max_keys`](Self::max_keys) keys, 10,000 by default. At this maximum, a new key evicts one that has no calls in its
+/// window. A limit that has calls in its window, or that a caller holds, is never evicted.
 ///
-/// A new key examines eight limits on average and at most 128, whatever their number. If none of these can be evicted, the calls of the key
-/// count against one more limit that all such keys share, the [`overflow`](Self::overflow) limit, until a later call finds room. An
-/// [event](crate::events::Event::KeysOverflowed) is emitted. So a flood of keys is itself limited: set `max_keys` to at least the
-/// number of keys that call within one window. The overflow limit has no key and cannot be reached by one.
+/// To make room for a new key, eight limits are examined on average and at most 128, whatever their number. If none of these can be
+/// evicted, an [event](crate::events::Event::KeysOverflowed) is emitted, and the calls of the key count against the
+/// [`overflow`](Self::overflow) limit, which all such keys share, until a later call finds room. So a flood of keys is itself limited: set
+/// `max_keys` to at least the number of keys that call within one window. The overflow limit has no key, and no key selects it.
 ///
-/// A key that finds room later may have made calls through the overflow limit. So its own limit starts with the calls in the window of the
+/// A key that finds room later may have made calls under the overflow limit. So its own limit starts with the calls in the window of the
 /// overflow limit; they leave the window as usual. Calls that wait at the overflow limit are admitted and counted there.
 ///
 /// Each key takes about 300 bytes, its text, and 8 bytes for each call in its window.
@@ -60,10 +60,10 @@ pub struct KeyedRateLimits {
 }
 
 impl KeyedRateLimits {
-    /// The largest number of keys by default.
+    /// The default maximum number of keys.
     pub const DEFAULT_MAX_KEYS: usize = KeyedStore::<KeyedRateLimit>::DEFAULT_MAX_KEYS;
 
-    /// Creates keyed rate limits with these settings and no key. Declare them as a `static`, and list it with
+    /// Creates keyed rate limits with these settings and no key. Declare them as a `static`, and list them with
     /// [`register!`](crate::register).
     #[must_use]
     pub const fn new(name: &'static str, config: RateLimitConfig) -> Self {
@@ -90,7 +90,7 @@ impl KeyedRateLimits {
     ///
     /// A limit is not evicted while it is held: hold it for a call, not for longer.
     ///
-    /// A `Display` that panics does so here, before anything has changed.
+    /// If the `Display` of the key panics, the panic propagates to the caller and nothing has changed.
     pub fn limit<K: Display + ?Sized>(&self, key: &K) -> Arc<KeyedRateLimit> {
         self.store.get_or_insert(key)
     }
@@ -141,7 +141,7 @@ impl KeyedRateLimits {
         }
     }
 
-    /// Returns the limits with most rejections, most first, at most `keys`. Limits without rejections are left out.
+    /// Returns up to `keys` limits with the most rejections, in descending order. Limits without rejections are left out.
     #[must_use]
     pub fn most_rejected(&self, keys: usize) -> Vec<Arc<KeyedRateLimit>> {
         top_by(self.iter().filter(|limit| limit.rejections() > 0), keys, KeyedRateLimit::rejections)
@@ -165,13 +165,13 @@ impl KeyedRateLimits {
         self.store.max_keys
     }
 
-    /// Returns the name it was declared with.
+    /// Returns the name of the rate limits.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.store.name
     }
 
-    /// Returns the settings in force; `None` if no declaration gives a limit, so that every call is admitted.
+    /// Returns the settings in force; `None` if no limit is set, so that every call is admitted.
     #[must_use]
     pub fn config(&self) -> Option<RateLimitConfig> {
         self.store.config()
@@ -206,19 +206,19 @@ impl KeyedRateLimits {
 }
 
 impl KeyedRateLimit {
-    /// Returns the name it was declared with, which is the same for all keys.
+    /// Returns the name of the rate limits, which is the same for all keys.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.settings.shared.name
     }
 
-    /// Returns the text of its key; empty for the [overflow](Self::is_overflow) limit, which has no key.
+    /// Returns the text of the key; empty for the [overflow](Self::is_overflow) limit, which has no key.
     #[must_use]
     pub fn key(&self) -> &str {
         self.key_text()
     }
 
-    /// Returns true for the limit shared by all keys that have none of their own: the [`KeyedRateLimits::overflow`].
+    /// Returns true for the [overflow](KeyedRateLimits::overflow) limit, which all keys without a limit of their own share.
     #[must_use]
     pub fn is_overflow(&self) -> bool {
         self.limiter.key.as_ref().is_some_and(Key::is_overflow)

@@ -1,4 +1,4 @@
-//! One limit: its counts, its queues, and the decision about a call that arrives.
+//! A single limit: its counts, its queues, and the decision about a call that arrives.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -15,11 +15,11 @@ use super::{
 use crate::{
     RateLimited, clock,
     events::{self, Event},
-    key::{self, Key},
+    keyed_store::key::{self, Key},
     totals::{Count, Totals},
 };
 
-/// The front of the queue for local capacity: only the first waiter takes it.
+/// The size of the [front](super::queue) of the queue for local capacity, which only the first waiter takes.
 pub(super) const LOCAL_FRONT: usize = 1;
 
 /// The counts and the queues of one limit.
@@ -42,7 +42,8 @@ pub(super) struct LimiterState {
     pub(super) store_queue: Option<Box<StoreQueue>>,
 }
 
-/// A position in the queue that a call has taken. The caller waits with a [`Waiter`](super::waiter::Waiter), which gives it up.
+/// A position in the queue that a call has taken. The caller waits with a [`Waiter`](super::waiter::Waiter), which gives the position up
+/// when it is dropped.
 #[derive(Debug)]
 #[must_use = "the position stays taken until a `Waiter` is dropped"]
 pub(super) struct Queued {
@@ -71,8 +72,8 @@ impl Limiter {
         Self { state, totals, key }
     }
 
-    /// Creates the limiter of a key whose calls this one, the overflow limiter, may have counted: it starts with a copy of the counts.
-    /// Calls that wait here stay here, and are counted here alone.
+    /// Creates the limiter of a key whose earlier calls this limiter, the overflow limiter, may have counted. The new limiter starts with a
+    /// copy of the counts. Calls that wait at the overflow limiter stay there and are counted only there.
     #[cfg(feature = "keyed")]
     pub(super) fn fork(&self, settings: &RateLimitSettings, key: Key) -> Self {
         let (fork, now) = (Self::new(Totals::plain(), Some(key)), clock::now_micros());
@@ -115,7 +116,7 @@ impl Limiter {
         RateLimited { name: settings.name, key: self.key.clone(), retry_after }
     }
 
-    /// Returns the number of calls that count, and the number of calls that wait.
+    /// Returns the number of calls that count against the limit, and the number of calls that wait.
     pub(super) fn usage(&self, settings: &RateLimitSettings) -> (usize, usize) {
         let mut state = self.state();
         let Some(ActiveSettings { limit, .. }) = state.apply_settings(settings) else { return (0, 0) };
@@ -153,7 +154,7 @@ impl LimiterState {
         let arrived = self.read_clock(wakers);
         self.check_first(limit, wakers);
         let (now, ahead, patience) = (self.counter.now(), self.queue.len(), max_wait.min(patience));
-        // No call overtakes the waiters. A call that does not wait may take capacity that they leave over.
+        // No call overtakes the waiters. A call that does not wait may take capacity beyond what they need.
         let taken = if ahead > 0 && patience > 0 {
             Err(self.counter.earliest_start(now, limit, ahead))
         } else {
@@ -170,7 +171,7 @@ impl LimiterState {
         }
     }
 
-    /// Checks for a call that arrives that the first waiter still runs. The call may be rejected, so that no later check follows.
+    /// Checks, when a call arrives, that the first waiter still runs. The call itself may be rejected, and then makes no later check.
     fn check_first(&mut self, limit: Limit, wakers: &mut Wakers) {
         if self.queue.len() > 0 {
             let now = self.counter.now();

@@ -1,7 +1,7 @@
 //! The metrics of rate limits.
 //!
-//! Limits with keys have totals for all keys of a name, and series only for the keys that reject most calls, so that the number of
-//! series is bounded whatever the number of keys.
+//! Limits with keys have totals for all keys of a name, and a series of their own only for the keys with the most rejections, so that the
+//! number of series is bounded.
 
 use super::{RateLimit, RateLimitSnapshot};
 use crate::{
@@ -49,7 +49,7 @@ impl Samples {
     fn add_keyed(&mut self, top_keys: usize) {
         for limits in super::KeyedRateLimits::registry().all() {
             let all = limits.snapshot();
-            // If a limit without keys has the same name, which `validate` reports, the totals are its own.
+            // If a limit without keys has the same name, which `validate` reports, only the totals of that limit are exported.
             if RateLimit::registry().get(all.name).is_none() {
                 self.add_config(all.name, all.limit, crate::clock::micros(all.per));
                 self.add_calls(all.name, all.admitted, all.rejected);

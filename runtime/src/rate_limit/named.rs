@@ -1,4 +1,4 @@
-//! Rate limits in the registry: lookup by name, settings from outside, metrics.
+//! Rate limits in the registry: lookup by name, settings from a file or the environment, metrics.
 
 #[cfg(feature = "keyed")]
 use std::collections::BTreeMap;
@@ -21,15 +21,15 @@ use crate::{
 #[cfg(feature = "keyed")]
 use crate::{DeclarationSite, registry::sites};
 
-/// The rate limit of that name, also before its first call.
+/// Returns the rate limit with this name, even before its first call.
 ///
-/// `None` as well for a name that is declared with a `key`: see `keyed_rate_limits`.
+/// Returns `None` for a name that is declared with a `key`: see `keyed_rate_limits`.
 #[must_use]
 pub fn rate_limit(name: &str) -> Option<&'static RateLimit> {
     RateLimit::registry().get(name)
 }
 
-/// All named rate limits of the program without a `key`, sorted by name, also before their first call.
+/// Returns all named rate limits of the program without a `key`, sorted by name, including those that have not been called.
 ///
 /// Rate limits with a `key` are listed by `all_keyed_rate_limits`.
 ///
@@ -43,14 +43,14 @@ pub fn rate_limits() -> Vec<&'static RateLimit> {
     RateLimit::registry().all()
 }
 
-/// The rate limits of that name with a `key`, also before their first call.
+/// Returns the rate limits with this name and a `key`, even before their first call.
 #[cfg(feature = "keyed")]
 #[must_use]
 pub fn keyed_rate_limits(name: &str) -> Option<&'static KeyedRateLimits> {
     KeyedRateLimits::registry().get(name)
 }
 
-/// All named rate limits of the program with a `key`, sorted by name, also before their first call.
+/// Returns all named rate limits of the program with a `key`, sorted by name, including those that have not been called.
 #[cfg(feature = "keyed")]
 #[must_use]
 pub fn all_keyed_rate_limits() -> Vec<&'static KeyedRateLimits> {
@@ -58,9 +58,9 @@ pub fn all_keyed_rate_limits() -> Vec<&'static KeyedRateLimits> {
 }
 
 slices! {
-    /// Every attribute that declares a rate limit without a `key`.
+    /// The declarations of rate limits without a `key` by attributes.
     RATE_LIMITS = STEADFAST_0_1_0_RATE_LIMITS: [&'static Declared<RateLimit>];
-    /// Every attribute that declares rate limits with a `key`.
+    /// The declarations of rate limits with a `key` by attributes.
     #[cfg(feature = "keyed")]
     KEYED_RATE_LIMITS = STEADFAST_0_1_0_KEYED_RATE_LIMITS: [&'static Declared<KeyedRateLimits>];
 }
@@ -164,7 +164,7 @@ impl PolicySettings for KeyedRateLimits {
     }
 }
 
-/// Rate limits, with and without keys.
+/// The capability of rate limits, with and without keys.
 pub(crate) struct RateLimits;
 
 impl Capability for RateLimits {

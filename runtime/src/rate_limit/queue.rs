@@ -1,10 +1,11 @@
 //! The FIFO queue of a rate limit: a plain value without a clock or a lock.
 //!
-//! The waiters at the head of the queue that may act at once are its front; `front` is their number. Waiters on local counts have a front
-//! of one. A waiter that acts (takes capacity, or sends a request to a store) does so when it runs: nothing is reserved for it.
+//! The front of the queue consists of the first waiters, those that may act at the same time; a parameter `front` is their number. In a
+//! queue for local counts, it is one. A waiter acts (takes capacity, or sends a request to a store) only when it runs; nothing is reserved
+//! for it.
 //!
-//! **Invariant:** a waiter owns its position in the queue and nothing else. So one that gives up leaves nothing behind, and the next is at
-//! the front at once.
+//! **Invariant:** a waiter owns its position in the queue and nothing else. So when it gives up, nothing has to be returned, and the next
+//! waiter is in the front at once.
 //!
 //! **Invariant:** a change of anything on which a waiter's decision depends (the settings, the counts, its position in the front) signals
 //! it. A signal that arrives while the waiter does not sleep is kept: the next attempt to sleep returns at once.
@@ -16,12 +17,12 @@ use std::{
 
 use crate::panics::contain;
 
-/// The time in microseconds that a waiter has to run once it is due, and once more after a reminder. Then it is skipped: it may be a future
-/// that is not polled any more, or a thread that is stopped. The time is much longer than a busy executor needs, since skipping a waiter
-/// that would have run changes the order.
+/// The grace period in microseconds: a waiter that is due has this time to run, and the same time again after a reminder. Then it is
+/// skipped: it may be a future that is no longer polled, or a thread that is stopped. The period is much longer than a busy executor needs,
+/// since skipping a waiter that would have run changes the order.
 ///
-/// A waiter that skips another one reminds all waiters before itself, and skips those that do not respond together. So unresponsive waiters
-/// cost three of these times in total, whatever their number.
+/// A waiter that skips another one reminds all waiters before itself, and later skips at once all those that have not responded. So
+/// unresponsive waiters cost at most three grace periods in total, whatever their number.
 pub(super) const GRACE: u64 = 500_000;
 
 /// The waiters by their tickets, which rise in the order of arrival.
@@ -59,7 +60,7 @@ impl Queue {
         self.waiters.len()
     }
 
-    /// Issues a ticket, with which the caller joins now or later.
+    /// Issues a ticket, with which the caller can join now or later.
     pub(super) fn issue_ticket(&mut self) -> u64 {
         self.last_ticket += 1;
         self.last_ticket
@@ -81,7 +82,7 @@ impl Queue {
         }
     }
 
-    /// Signals the front, and the waiter behind it.
+    /// Signals the waiters in the front, and the first waiter behind it.
     pub(super) fn signal(&mut self, front: usize, wakers: &mut Wakers) {
         for waiter in self.waiters.values_mut().take(front.saturating_add(1)) {
             waiter.signal(wakers);
@@ -100,8 +101,8 @@ impl Queue {
         }
     }
 
-    /// Checks for a caller behind others that the first waiter, which is due at `due`, still runs. Returns the moment of the next check
-    /// unless a signal comes before it; `None` if waiters were skipped.
+    /// Checks that the first waiter, which is due at `due`, still runs. Only waiters before `ticket`, that of the caller, are checked;
+    /// `u64::MAX` is behind all. Returns the moment of the next check, if no signal comes earlier; `None` if waiters were skipped.
     pub(super) fn check_first(&mut self, ticket: u64, due: u64, now: u64, wakers: &mut Wakers) -> Option<u64> {
         let mut skipped = false;
         loop {
@@ -125,8 +126,8 @@ impl Queue {
         }
     }
 
-    /// Registers a waker for the next signal, for a waiter that waits for something else. Earlier signals are cleared. `waker` as in
-    /// [`sleep`](Self::sleep).
+    /// Registers a waker for the next signal, for a waiter that waits for the response to its request. Earlier signals are cleared. `waker`
+    /// is as in [`sleep`](Self::sleep).
     #[cfg(feature = "tokio")]
     pub(super) fn listen(&mut self, ticket: u64, waker: &mut Option<Waker>) {
         if let Some(waiter) = self.waiters.get_mut(&ticket) {
@@ -152,7 +153,7 @@ impl Queue {
 }
 
 impl QueueEntry {
-    /// Signals the waiter, unless it has not responded to an earlier reminder. Returns the time of the reminder.
+    /// Signals the waiter, unless an earlier reminder is still unanswered. Returns the time of the unanswered reminder.
     fn remind(&mut self, now: u64, wakers: &mut Wakers) -> u64 {
         if self.reminded.is_none() {
             self.signal(wakers);
@@ -160,7 +161,8 @@ impl QueueEntry {
         *self.reminded.get_or_insert(now)
     }
 
-    /// Returns true if the waiter has not responded to a reminder in time. By a different clock, the reminder may be any time ago.
+    /// Returns true if the waiter has not responded to a reminder in time. The difference is absolute, since by a different clock the
+    /// reminder may be later than `now`.
     fn is_unresponsive(&self, now: u64) -> bool {
         self.reminded.is_some_and(|reminded| now.abs_diff(reminded) >= GRACE)
     }
@@ -182,7 +184,7 @@ pub(super) struct Wakers {
 }
 
 impl Wakers {
-    /// Wakes each of them, even if another one panics.
+    /// Wakes each waker, even if another one panics.
     pub(super) fn wake(self) {
         for waker in self.to_wake {
             contain(|| waker.wake());
@@ -231,7 +233,7 @@ mod tests {
     #[test]
     fn a_signal_before_the_sleep_is_not_lost() {
         let mut queue = queue(2);
-        assert_eq!(woken(|wakers| queue.signal(1, wakers)), 0, "none sleeps");
+        assert_eq!(woken(|wakers| queue.signal(1, wakers)), 0, "no waiter sleeps");
         assert!(!sleeps(&mut queue, 1) && !sleeps(&mut queue, 2));
         queue.join(1);
         assert!(sleeps(&mut queue, 1));

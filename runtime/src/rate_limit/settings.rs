@@ -4,21 +4,21 @@ use std::sync::{
 };
 
 use super::{Algorithm, RateLimitConfig, counter::Limit};
-use crate::{ConfigChange, clock::micros, layers::Layered};
+use crate::{ConfigChange, clock::micros, errors::PolicyConfig, layers::Layered};
 
 /// The name and the layered settings of a rate limit; the limits of all keys of a name share them.
 #[derive(Debug)]
 pub(crate) struct RateLimitSettings {
     pub(super) name: &'static str,
-    /// `None` in a layer that gives no limit.
+    /// The layers, each `None` if it sets no limit.
     layers: Mutex<Layered<Option<RateLimitConfig>>>,
-    /// The number of changes. A limiter compares it with the version that it has adopted.
+    /// The number of changes. A limiter compares this version with the one that it has adopted.
     version: AtomicU32,
     /// True if the settings in force have a store.
     has_store: AtomicBool,
 }
 
-/// The settings in force in the form in which a limiter uses them.
+/// The settings in force, converted for a limiter.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ActiveSettings {
     pub(super) limit: Limit,
@@ -79,7 +79,7 @@ impl RateLimitSettings {
         // ORDERING: Relaxed: a reader of the new version takes the lock to read the settings.
         self.version.fetch_add(1, Ordering::Relaxed);
         drop(layers);
-        Some(ConfigChange::of_policy(self.name, config))
+        Some(PolicyConfig::change(self.name, config))
     }
 
     fn layers(&self) -> MutexGuard<'_, Layered<Option<RateLimitConfig>>> {

@@ -1,10 +1,11 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::{escape::escaped, key};
+use crate::{escape::escaped, keyed_store::key};
 
 /// The state and the totals of a rate limit at one moment.
 ///
-/// The totals count from the start of the program, and are read one after another, not all at the same instant. `Display` writes one line:
+/// The totals are counts since the start of the program. They are read one after another, not all at the same instant. `Display` writes one
+/// line:
 ///
 /// ```
 /// # use std::time::Duration;
@@ -25,15 +26,15 @@ pub struct RateLimitSnapshot {
     /// The key of the limit; `None` for a limit without keys and for the overflow limit.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::optional_text"))]
     pub key: Option<Arc<str>>,
-    /// True for the limit shared by all keys that have none of their own. Its `key` is `None`.
+    /// True for the overflow limit, which all keys without a limit of their own share. Its `key` is `None`.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "std::ops::Not::not"))]
     pub overflow: bool,
-    /// The largest number of calls per period; 0 if no declaration gives a limit.
+    /// The largest number of calls per period; 0 if no limit is set.
     pub limit: u32,
     /// The length of the period.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::seconds"))]
     pub per: Duration,
-    /// Calls that count at this moment, without those that an external store counts.
+    /// Calls that count against the limit at this moment, without those that an external store counts.
     pub in_window: usize,
     /// Calls that wait for capacity.
     pub waiting: usize,
@@ -61,7 +62,7 @@ impl fmt::Display for RateLimitSnapshot {
 pub struct KeyedRateLimitSnapshot {
     /// The name of the limits.
     pub name: &'static str,
-    /// The largest number of calls per key and period; 0 if no declaration gives a limit.
+    /// The largest number of calls per key and period; 0 if no limit is set.
     pub limit: u32,
     /// The length of the period.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::seconds"))]

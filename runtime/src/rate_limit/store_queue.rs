@@ -1,4 +1,4 @@
-//! The queue of calls under a limit that a store counts, and the last known state of the store: a plain value without a clock or a lock.
+//! The queue of calls that wait for an external store, and the last known state of the store: a plain value without a clock or a lock.
 
 use std::collections::VecDeque;
 
@@ -9,21 +9,22 @@ use super::{
     store_request::StoreRequest,
 };
 
-/// The largest number of waiters that send requests at once. Their number starts at one, rises by one with each admission, and returns to
-/// one with a rejection. So a large limit is served in few round trips, and a small one does not make every waiter send a request.
+/// The largest number of waiters that send requests at the same time. Their number starts at one, rises by one with each admission, and
+/// returns to one with a rejection. So a large limit is served in few round trips, and a small one does not make every waiter send a
+/// request.
 pub(super) const MAX_FRONT: usize = 64;
 
 /// The calls that wait for capacity by the counts of a store.
 #[derive(Debug)]
 pub(super) struct StoreQueue {
     pub(super) queue: Queue,
-    /// The number of waiters that may send requests at once.
+    /// The number of waiters that may send requests at the same time.
     pub(super) front: usize,
-    /// The moment before which the store has no capacity under the settings in force, by its last response.
+    /// The moment before which the store has no capacity under the settings in force, according to its last response.
     pub(super) full_until: u64,
     /// Requests in flight whose callers have given up.
     pub(super) orphaned: VecDeque<StoreRequest>,
-    /// The number of permits that were left to the first waiters.
+    /// The number of admissions that passed to the first waiters, and that these have not taken yet.
     pub(super) granted: usize,
 }
 
@@ -42,14 +43,14 @@ impl StoreQueue {
         self.queue.signal(self.front, wakers);
     }
 
-    /// Checks for a call that arrives that the first waiter still runs. The call may be rejected, so that no later check follows.
+    /// Checks, when a call arrives, that the first waiter still runs. The call itself may be rejected, and then makes no later check.
     pub(super) fn check_first(&mut self, now: u64, wakers: &mut Wakers) {
         if self.queue.len() > 0 {
             _ = self.queue.check_first(u64::MAX, self.full_until, now, wakers);
         }
     }
 
-    /// Returns true if one of the permits left to the first waiters is for this one.
+    /// Returns true if one of the admissions that passed to the first waiters is for this one.
     pub(super) fn is_granted(&self, ticket: u64) -> bool {
         self.granted > 0 && self.queue.position(ticket, self.granted) == Position::Front
     }
@@ -84,8 +85,8 @@ impl StoreQueue {
         }
     }
 
-    /// Returns a moment before which the store has no capacity for a call behind all waiters, if each of these is admitted. Other processes
-    /// may take capacity and delay it further.
+    /// Returns the earliest moment at which the store may have capacity for a call behind all waiters, if each of these is admitted. Other
+    /// processes may take capacity and delay the call further.
     pub(super) fn earliest_start(&self, now: u64, settings: &ActiveSettings) -> u64 {
         let (calls, per) = (u64::from(settings.limit.calls), settings.limit.per);
         let ahead = u64::try_from(self.queue.len()).unwrap_or(u64::MAX);

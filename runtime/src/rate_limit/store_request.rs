@@ -1,4 +1,4 @@
-//! A request to a store in flight. It owns its data, so that another caller can take it over.
+//! A request to an external store. The request owns its data, so that another caller can take it over while it is in flight.
 
 use std::{
     fmt,
@@ -10,15 +10,13 @@ use std::{
 
 use tokio::time::{Sleep, sleep};
 
-use super::{
-    RateLimitConfig, RateLimitDecision, RateLimitRequest, config::Store, queue::GRACE, settings::RateLimitSettings,
-};
-use crate::{key::Key, panics::contain};
+use super::{RateLimitConfig, RateLimitDecision, RateLimitRequest, queue::GRACE, settings::RateLimitSettings};
+use crate::{by_address::ByAddress, keyed_store::key::Key, panics::contain};
 
 pub(super) struct StoreRequest {
-    /// The moment at which it was sent.
+    /// The moment at which the request was sent.
     pub(super) sent: u64,
-    /// The version of the settings that it contains.
+    /// The version of the settings in the request.
     pub(super) version: u32,
     response: Pin<Box<dyn Future<Output = RateLimitDecision> + Send>>,
     /// The time limit for the response once another caller has taken the request over: the response may depend on a runtime that has been
@@ -29,9 +27,9 @@ pub(super) struct StoreRequest {
 impl StoreRequest {
     /// Sends a request to the store; `None` if the settings have none.
     pub(super) fn send(settings: &RateLimitSettings, key: Option<Key>, sent: u64) -> Option<Self> {
-        // Read in this order: at worst, a rejection is attributed to older settings, and the store is asked again.
+        // The version is read first: at worst, a rejection is attributed to older settings, and another request is sent.
         let (version, config) = (settings.version(), settings.config());
-        let config @ RateLimitConfig { store: Some(Store(store)), .. } = config? else { return None };
+        let config @ RateLimitConfig { store: Some(ByAddress(store)), .. } = config? else { return None };
         let name = settings.name;
         let response = Box::pin(async move {
             let overflow = key.as_ref().is_some_and(Key::is_overflow);
@@ -41,13 +39,13 @@ impl StoreRequest {
         Some(Self { sent, version, response, timeout: None })
     }
 
-    /// Returns true if another caller can use the response: it is for these settings and was sent a short time ago.
+    /// Returns true if another caller can use the response: the request is for these settings and was sent a short time ago.
     pub(super) fn is_usable(&self, now: u64, version: u32) -> bool {
-        // By a different clock, it may have been sent any time ago.
+        // The difference is absolute, since by a different clock `sent` may be later than `now`.
         self.version == version && now.abs_diff(self.sent) < GRACE
     }
 
-    /// Starts the time limit for a request that another caller takes over.
+    /// Returns the request for another caller that takes it over, with a time limit that starts now.
     pub(super) fn taken_over(mut self) -> Self {
         self.timeout = Some(Box::pin(sleep(Duration::from_micros(GRACE))));
         self

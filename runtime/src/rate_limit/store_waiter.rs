@@ -1,11 +1,12 @@
-//! A call under a limit that a store counts. The calls of this process that wait form a queue, whose front sends requests to the store when
-//! there may be capacity.
+//! A call under a rate limit with an external store. The waiting calls of this process form a queue; the waiters in its front send requests
+//! to the store when there may be capacity.
 //!
-//! **Invariant:** while calls wait, a request outlives the caller that sent it. A caller that gives up hands it over to the queue, and the
-//! next waiter in the front takes it over with its response. So no capacity is lost with callers that give up while a request is in flight.
+//! **Invariant:** while calls wait, a request outlives the caller that sent it. A caller that gives up hands its request over to the queue,
+//! and the next waiter in the front takes the request over and receives its response. So no capacity is lost if a caller gives up while its
+//! request is in flight.
 //!
-//! **Invariant:** whichever waiter sent the request, capacity goes to the waiters in their order. A waiter that the store admits while
-//! others are ahead leaves the permit to them.
+//! **Invariant:** capacity goes to the waiters in their order, whichever of them sent the request. If the store admits a waiter while
+//! others are ahead of it, the admission passes to the first of these, and the waiter keeps waiting.
 
 use std::{
     future::{Future, poll_fn},
@@ -30,8 +31,8 @@ use crate::{
     wait::{self, WaitError},
 };
 
-/// Acquires capacity from the store. Returns `None` if the call is admitted; the microseconds that are left of its wait if the counts of
-/// this process have to decide, because the store cannot or because there is none any more.
+/// Acquires capacity from the store. Returns `None` if the call is admitted. Returns the rest of its `max_wait` in microseconds if the
+/// counts of this process have to decide: the store cannot, or the settings no longer have one.
 pub(super) async fn acquire(limiter: &Limiter, settings: &RateLimitSettings) -> Result<Option<u64>, RateLimited> {
     let Some(mut waiter) = StoreWaiter::arrive(limiter, settings)? else { return Ok(Some(0)) };
     loop {
@@ -70,7 +71,7 @@ enum Step {
     Sleep(u64),
 }
 
-/// A call that sends requests to the store, or waits to do so. Dropped, it leaves the queue and hands its request over.
+/// A call that sends requests to the store, or waits to do so. Dropping it removes it from the queue and hands its request over.
 struct StoreWaiter<'l> {
     limiter: &'l Limiter,
     settings: &'l RateLimitSettings,
@@ -86,8 +87,8 @@ struct StoreWaiter<'l> {
 }
 
 impl<'l> StoreWaiter<'l> {
-    /// Creates a call that sends a request at once if none waits; otherwise it joins the queue, if it can be admitted in time. `None` if
-    /// there are no settings.
+    /// Creates the waiter of a call that arrives. It sends a request at once if no other call waits, or if it must not wait itself.
+    /// Otherwise it joins the queue, or is rejected if it cannot be admitted in time. Returns `None` if there are no settings.
     fn arrive(limiter: &'l Limiter, settings: &'l RateLimitSettings) -> Result<Option<Self>, RateLimited> {
         let mut wakers = Wakers::default();
         let arrival = {
@@ -120,7 +121,8 @@ impl<'l> StoreWaiter<'l> {
         }
     }
 
-    /// Takes a permit that was left to it, or takes a request over, if it is in the front; otherwise returns the time to sleep.
+    /// Returns the next step. Takes an admission that was passed to the waiter; in the front of the queue, takes over a request that
+    /// another caller has left.
     fn check(&mut self) -> Result<Step, RateLimited> {
         if !self.is_queued {
             return Ok(Step::Request);
@@ -175,8 +177,8 @@ impl<'l> StoreWaiter<'l> {
         }
     }
 
-    /// Waits for the response to its request. Returns `None` if the waiter has to check again: a request that it has taken over gave no
-    /// response, or a permit was left to it.
+    /// Waits for the response to the request. Returns `None` if the waiter has to check again: there was no response to a request that it
+    /// has taken over, or an admission was passed to it.
     async fn response(&mut self) -> Option<RateLimitDecision> {
         poll_fn(|context| {
             // Taken out, so that a request whose store panics is not handed over.
@@ -184,7 +186,7 @@ impl<'l> StoreWaiter<'l> {
             let polled = request.poll(context);
             if polled.is_pending() {
                 self.request = Some(request);
-                if self.is_queued && self.is_granted_or_listens(context) {
+                if self.is_queued && self.poll_granted(context) {
                     return Poll::Ready(None);
                 }
             }
@@ -214,7 +216,7 @@ impl<'l> StoreWaiter<'l> {
         rejected.map_err(|retry_after| self.limiter.reject(self.settings, retry_after))
     }
 
-    /// Leaves the queue, because an enclosing retry is stopped.
+    /// Leaves the queue, because an enclosing retry was stopped. Counts the rejection and returns its error.
     fn on_stopped(&self) -> RateLimited {
         let retry_after = self.with_queue(|store_queue, now, settings, wakers| {
             store_queue.leave(self.ticket, wakers);
@@ -223,8 +225,7 @@ impl<'l> StoreWaiter<'l> {
         self.limiter.reject(self.settings, retry_after)
     }
 
-    /// Records that the store has admitted a call. Returns true if it is this one; false if the permit is left to waiters ahead that have
-    /// none yet.
+    /// Records an admission by the store. Returns true if it is for this call; false if it passes to a waiter ahead that has none yet.
     fn on_admitted(&self) -> bool {
         let is_own = self.with_queue(|store_queue, _, _, wakers| {
             if !self.is_queued {
@@ -246,8 +247,8 @@ impl<'l> StoreWaiter<'l> {
         is_own
     }
 
-    /// Returns true if a permit was left to the waiter. Otherwise its task is woken when one is, although it does not sleep.
-    fn is_granted_or_listens(&self, context: &Context<'_>) -> bool {
+    /// Returns true if an admission was passed to the waiter. Otherwise registers its task to be woken when one is.
+    fn poll_granted(&self, context: &Context<'_>) -> bool {
         // The waker of the previous poll is dropped after the lock is released.
         let mut waker = Some(context.waker().clone());
         let mut state = self.limiter.state();

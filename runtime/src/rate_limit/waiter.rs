@@ -18,7 +18,7 @@ use crate::{
     wait::{self, WaitError},
 };
 
-/// A waiter. Dropped, it leaves the queue.
+/// A call that waits. Dropping it removes it from the queue.
 #[derive(Debug)]
 pub(super) struct Waiter<'l> {
     limiter: &'l Limiter,
@@ -27,8 +27,8 @@ pub(super) struct Waiter<'l> {
     time: WaitClock,
 }
 
-/// The time of one waiter: the moment of its arrival by the limit's clock, advanced by the clock with which it sleeps. The limit's clock
-/// may be a paused one of a test.
+/// The time of one waiter: the moment of its arrival by the limit's clock, plus the time since then by the clock with which it sleeps. In a
+/// test, the limit's clock may be paused.
 #[derive(Debug)]
 pub(super) struct WaitClock {
     arrived: u64,
@@ -139,7 +139,7 @@ impl<'l> Waiter<'l> {
         }
     }
 
-    /// Leaves the queue, because an enclosing retry is stopped.
+    /// Leaves the queue, because an enclosing retry was stopped. Counts the rejection and returns its error.
     #[cold]
     fn on_stopped(&self) -> RateLimited {
         let mut wakers = Wakers::default();

@@ -13,24 +13,25 @@ use crate::{
 ///
 /// `crate::capabilities` is the table of all capabilities.
 pub(crate) trait Capability: Sync {
-    /// The terms for this capability in messages and settings files.
+    /// Returns the terms for this capability in messages and settings files.
     #[cfg(feature = "config")]
     fn terms(&self) -> &'static PolicyTerms;
 
-    /// The conflicts among its declarations.
+    /// Returns the conflicts among the declarations of this capability.
     fn conflicts(&self) -> Vec<ConfigConflict> {
         Vec::new()
     }
 
-    /// The names of the options that settings from outside can set.
+    /// Returns the names of the options that settings from outside can set.
     #[cfg(feature = "config")]
     fn options(&self) -> &'static [&'static str];
 
-    /// Everything that settings from outside can configure. Several can have the same name.
+    /// Returns everything that settings from outside can configure. Several configurables can have the same name.
     #[cfg(feature = "config")]
     fn configurables(&self) -> Vec<Box<dyn Configurable>>;
 
-    /// The metrics of everything that has a name. For policies with keys, at most `top_keys` keys of each name have series of their own.
+    /// Returns the metrics of everything that has a name. For policies with keys, at most `top_keys` keys of each name have series of their
+    /// own.
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
     fn families(&self, top_keys: usize) -> Vec<crate::telemetry::Family>;
 }
@@ -47,30 +48,31 @@ pub(crate) trait Configurable {
     /// from the previous ones. The caller must then call [`apply`](Self::apply).
     fn replace(&self) -> Option<ConfigChange>;
 
-    /// Evaluates the existing counts under the settings in force, which may open circuits and wake waiters. The caller holds no lock.
+    /// Evaluates the existing counts under the settings in force, which may open circuits and wake waiters. The caller must not hold a
+    /// lock.
     fn apply(&self);
 }
 
 /// A [`Policy`] whose settings can be replaced from outside.
 #[cfg(feature = "config")]
 pub(crate) trait PolicySettings: Policy {
-    /// Merges a section into `below`, the settings of the layers below; `None` if these have no settings.
+    /// Merges a section into `below`, the settings of the layers below, which is `None` if these have no settings.
     fn merge(below: Option<Self::Config>, section: &Section, issues: &mut Issues) -> Option<Self::Config>;
 
-    /// As [`Configurable::replace`].
+    /// Replaces the settings of the layers outside the code, as [`Configurable::replace`] does.
     fn replace_outside(&self, config: Option<Self::Config>) -> Option<ConfigChange>;
 
-    /// As [`Configurable::apply`].
+    /// Evaluates the existing counts under the settings in force, as [`Configurable::apply`] does.
     fn apply_settings(&self);
 }
 
-/// All policies of a kind, as [`Configurable`]s.
+/// Returns all policies of a kind as [`Configurable`]s.
 #[cfg(feature = "config")]
 pub(crate) fn configurables<P: PolicySettings>() -> impl Iterator<Item = Box<dyn Configurable>> {
     P::registry().all().into_iter().map(|policy| Box::new(Merged { policy, config: None }) as _)
 }
 
-/// A policy with the merged settings of the layers outside the code; `None` if these give no settings.
+/// A policy with the merged settings of the layers outside the code, which are `None` if these layers have no settings for it.
 #[cfg(feature = "config")]
 struct Merged<P: PolicySettings> {
     policy: &'static P,

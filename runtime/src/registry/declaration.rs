@@ -20,16 +20,16 @@ pub struct Declared<P: Policy> {
 
 #[derive(Debug)]
 pub(super) enum Source<P: Policy> {
-    /// A name. Without settings of its own, it uses those of another declaration.
+    /// A name. A declaration without settings uses those of another declaration of the name.
     Named { name: &'static str, config: Option<P::Config>, max_keys: Option<usize> },
-    /// A static of the user.
+    /// A policy in a static of the user.
     Static(&'static P),
 }
 
 /// The errors that a declaration counts as failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FailureRule {
-    /// No rule: a registered static calls nothing.
+    /// No rule, since a static listed by [`register!`](crate::register) has no function.
     Unused,
     /// All errors.
     All,
@@ -38,7 +38,7 @@ pub(super) enum FailureRule {
 }
 
 impl<P: Policy> Declared<P> {
-    /// Creates the declaration of `#[bulkhead(name = "...", ...)]`. `config` is `None` if the attribute gives no settings.
+    /// Creates the declaration of `#[bulkhead(name = "...", ...)]`. `config` is `None` if the attribute has no settings.
     #[track_caller]
     #[must_use]
     pub const fn named(name: &'static str, config: Option<P::Config>) -> Self {
@@ -52,7 +52,7 @@ impl<P: Policy> Declared<P> {
         Self::new(Source::Static(own), FailureRule::All, Location::caller())
     }
 
-    /// Sets `max_keys`, for a declaration by name.
+    /// Sets `max_keys` of a declaration by name.
     ///
     /// # Panics
     ///
@@ -77,7 +77,7 @@ impl<P: Policy> Declared<P> {
         Self { source, failures, location, found: OnceRef::new() }
     }
 
-    /// The policy that this declares. The first call looks it up in the registry.
+    /// Returns the declared policy. The first call looks it up in the registry.
     ///
     /// # Panics
     ///
@@ -104,7 +104,7 @@ impl<P: Policy> Declared<P> {
             // The registry contains every declaration, unless a linker has dropped this one.
             (Source::Named { name, .. }, None) => create_static(name, self.config(), self.keys()),
         };
-        // If another thread has set it first, the policy of that thread is used.
+        // If another thread has set `found` first, the policy that it has set is used.
         _ = self.found.set(found);
         self.found.get().unwrap_or(found)
     }
@@ -116,16 +116,16 @@ impl<P: Policy> Declared<P> {
         }
     }
 
-    /// The settings that this declaration gives; `None` if it gives none.
+    /// Returns the settings of this declaration; `None` if it has none.
     pub(super) fn config(&self) -> Option<P::Config> {
         match self.source {
-            // `max_keys` alone gives the default settings.
+            // A declaration with `max_keys` alone has the default settings.
             Source::Named { config, max_keys, .. } => config.or(max_keys.and(P::DEFAULT_CONFIG)),
             Source::Static(own) => own.declared(),
         }
     }
 
-    /// The maximum number of keys; `None` for a kind without keys.
+    /// Returns the maximum number of keys; `None` for a kind without keys.
     pub(super) fn keys(&self) -> Option<usize> {
         match self.source {
             Source::Named { max_keys, .. } => max_keys.or(P::DEFAULT_MAX_KEYS),
@@ -133,7 +133,7 @@ impl<P: Policy> Declared<P> {
         }
     }
 
-    /// The static of the user; `None` for a declaration by name.
+    /// Returns the static of the user; `None` for a declaration by name.
     pub(super) const fn own(&self) -> Option<&'static P> {
         match self.source {
             Source::Named { .. } => None,
@@ -141,12 +141,12 @@ impl<P: Policy> Declared<P> {
         }
     }
 
-    /// File, line and column of the declaration.
+    /// Returns the file, line and column of the declaration.
     pub(super) fn position(&self) -> (&'static str, u32, u32) {
         (self.location.file(), self.location.line(), self.location.column())
     }
 
-    /// The site of this declaration, with the given settings.
+    /// Returns the site of this declaration, with the given settings.
     pub(super) fn site(&self, config: Option<P::Config>, max_keys: Option<usize>) -> DeclarationSite {
         let failure_if = if let FailureRule::Text(text) = self.failures { Some(text) } else { None };
         let config = DeclaredConfig::new(config.or(P::DEFAULT_CONFIG));
@@ -154,7 +154,7 @@ impl<P: Policy> Declared<P> {
     }
 }
 
-/// Reports a conflict that [`validate`](crate::validate) would have returned: panics in debug builds, emits an event in release builds.
+/// Reports a conflict that [`validate`](crate::validate) would have returned: panics in debug builds and emits an event in release builds.
 #[track_caller]
 fn report(conflict: &ConfigConflict) {
     #[allow(clippy::manual_assert, reason = "a constant can't be asserted")]

@@ -3,14 +3,14 @@ use std::{any::Any, fmt, panic::Location};
 use super::Policy;
 use crate::slices::slices;
 
-/// A static that is listed by [`register!`](crate::register).
+/// A static policy that is listed by [`register!`](crate::register).
 pub struct Registered {
     policy: &'static (dyn Any + Sync),
     pub(super) location: &'static Location<'static>,
 }
 
 slices! {
-    /// All statics that are listed by `register!`.
+    /// All static policies that are listed by `register!`.
     REGISTERED = STEADFAST_0_1_0_REGISTERED: [Registered];
 }
 
@@ -22,7 +22,7 @@ impl Registered {
         Self { policy, location: Location::caller() }
     }
 
-    /// The static; `None` if it is not a `P`.
+    /// Returns the policy; `None` if it is not a `P`.
     pub(super) fn downcast<P: Policy>(&self) -> Option<&'static P> {
         (self.policy as &'static dyn Any).downcast_ref()
     }

@@ -1,7 +1,8 @@
 //! The resolution of all declarations of a name to one policy.
 //!
-//! If one of them is a static of the user, that static is the policy. Otherwise the policy gets the settings of the first declaration, by
-//! file and line, that has any. This order does not depend on the linker. Each other declaration that differs is a conflict.
+//! If one of the declarations is a static of the user, that static is the policy. Otherwise the policy has the settings of the first
+//! declaration with settings, by file and line, an order that does not depend on the linker. Each declaration that contradicts the
+//! settings in force is a conflict.
 
 use std::{collections::BTreeMap, ptr};
 
@@ -14,13 +15,13 @@ use crate::{ConfigConflict, DeclarationSite, clock};
 
 /// Resolves the declarations of each name.
 pub(super) fn entries<P: Policy>() -> BTreeMap<&'static str, Entry<P>> {
-    // Reads the clock for the first time: breakers measure the time in their initial state from that moment.
+    // The first reading of the clock: breakers measure the time in their initial state from that moment.
     _ = clock::now();
     let counterparts = P::counterparts();
     by_name(|declarations: &[_]| resolve(declarations, |name| counterparts.get(name)))
 }
 
-/// The declaration in force of each name.
+/// Returns the site of the declaration in force of each name.
 #[cfg(feature = "keyed")]
 pub(crate) fn sites<P: Policy>() -> BTreeMap<&'static str, DeclarationSite> {
     by_name(|declarations: &[&Declared<P>]| {
@@ -40,13 +41,14 @@ fn by_name<P: Policy, T>(resolve: impl Fn(&[&'static Declared<P>]) -> Option<T>)
     same_names.filter_map(|same_name| Some((same_name.first()?.name(), resolve(same_name)?))).collect()
 }
 
-/// The declaration whose settings are in force: a static, or the first with settings, or the first.
+/// Returns the declaration whose settings are in force: a static of the user, otherwise the first with settings, otherwise the first.
 fn in_force<P: Policy>(declarations: &[&'static Declared<P>]) -> Option<&'static Declared<P>> {
     let own = declarations.iter().find(|declaration| declaration.own().is_some());
     let with_settings = || declarations.iter().find(|declaration| declaration.config().is_some());
     own.or_else(with_settings).or_else(|| declarations.first()).copied()
 }
 
+/// Resolves the declarations of one name to a policy, and collects their conflicts.
 fn resolve<'a, P: Policy>(
     declarations: &[&'static Declared<P>],
     counterpart: impl FnOnce(&str) -> Option<&'a DeclarationSite>,
@@ -54,25 +56,27 @@ fn resolve<'a, P: Policy>(
     let first = in_force(declarations)?;
     let (name, config, max_keys) = (first.name(), first.config(), first.keys());
     let conflict = |one: &Declared<P>, other: &Declared<P>| {
-        // A declaration with the name alone uses the settings in force.
-        let others = other.config().map_or((config, max_keys), |others| (Some(others), other.keys()));
-        ConfigConflict { name, first: one.site(config, max_keys), second: other.site(others.0, others.1) }
+        // A declaration without settings uses the settings in force.
+        let settings = other.config().map_or((config, max_keys), |settings| (Some(settings), other.keys()));
+        ConfigConflict { name, first: one.site(config, max_keys), second: other.site(settings.0, settings.1) }
     };
-    let disagrees = |other: &&'static Declared<P>| {
+    let settings_conflict = |other: &&'static Declared<P>| {
         let is_other_static = other.own().zip(first.own()).is_some_and(|(one, other)| !ptr::eq(one, other));
-        let gives_others = other.config().is_some() && (other.config() != config || other.keys() != max_keys);
-        (gives_others || is_other_static).then(|| conflict(first, other))
+        let has_other_settings = other.config().is_some() && (other.config() != config || other.keys() != max_keys);
+        (has_other_settings || is_other_static).then(|| conflict(first, other))
     };
-    // All declarations of a name must have the same rule for failures. A declaration without one does not inherit it, because a predicate
-    // depends on the error type of its function.
+    // All declarations of a name must have the same rule for failures. A declaration without `failure_if` does not inherit it from another,
+    // because a predicate depends on the error type of its function.
     let mut with_rule = [first].into_iter().chain(declarations.iter().copied());
     let rule = with_rule.find(|declaration| declaration.failures != FailureRule::Unused);
-    let counts_other_failures = |other: &&'static Declared<P>| {
+    let failure_rule_conflict = |other: &&'static Declared<P>| {
         let first = rule.filter(|rule| other.failures != FailureRule::Unused && other.failures != rule.failures)?;
         Some(conflict(first, other))
     };
-    let mut conflicts: Vec<_> =
-        declarations.iter().filter_map(|other| disagrees(other).or_else(|| counts_other_failures(other))).collect();
+    let mut conflicts: Vec<_> = declarations
+        .iter()
+        .filter_map(|other| settings_conflict(other).or_else(|| failure_rule_conflict(other)))
+        .collect();
     if let Some(counterpart) = counterpart(name) {
         let own = first.site(config, max_keys);
         let (first, second) =

@@ -1,8 +1,8 @@
 //! The attempts of one call.
 //!
 //! This file contains the fast path: a call that succeeds at its first attempt. The rest is cold: [`decision`] decides after an attempt
-//! whether there is another, [`accounting`] counts and emits events, [`scope`] publishes attempts to the calls inside them, and [`sleep`]
-//! waits between attempts or until a stop signal is set.
+//! whether to make another one, [`accounting`] counts and emits events, [`scope`] publishes attempts to the calls inside them, and
+//! [`sleep`] waits between attempts or until a stop signal is set.
 
 mod accounting;
 #[cfg(feature = "rt-multi-thread")]
@@ -31,21 +31,21 @@ use crate::{
     stack::{Disposition, EnclosingCalls, SleepClock, ThreadScope, Verdict, clear_rejection},
 };
 
-/// The attempts of one call under a policy: counts them, and decides after each whether there is another.
+/// The attempts of one call under a policy: counts them, and decides after each attempt whether to make another one.
 ///
 /// Not generic, so that hundreds of annotated functions share the same code.
 ///
-/// **Invariant:** a call that succeeds at its first attempt costs a comparison and entering and leaving its scope; with `max_elapsed` also
-/// a reading of the clock, and with a name a count. For this, each method on the success path takes the policy as an argument. Generated
-/// code passes it as a constant, so that the compiler removes what the policy does not use: 30 instead of 54 instructions for a successful
-/// call (callgrind, as in `benches/instructions.toml`).
+/// **Invariant:** a call that succeeds at its first attempt costs a comparison and entering and leaving its scope. A policy that needs the
+/// elapsed time, for instance for `max_elapsed`, adds a reading of the clock; a name and a budget add a count each. To achieve this, each
+/// method on the success path takes the policy as an argument. Generated code passes it as a constant, so that the compiler removes the
+/// code that the policy does not use: 30 instead of 54 instructions for a successful call (callgrind, as in `benches/instructions.toml`).
 #[derive(Debug)]
 pub struct Attempts<'p> {
     policy: &'p RetryPolicy,
-    /// The start of the first attempt, if the policy [reads the clock](RetryPolicy::reads_clock); otherwise an arbitrary moment.
+    /// The start of the first attempt, if the policy [reads the clock](RetryPolicy::reads_clock); otherwise [`Moment::NONE`].
     started: Moment,
-    /// Boxed, since futures contain this struct. Freed by [`finish`](Self::finish), so that dropping it costs the fast path nothing, which
-    /// saves 14 of 44 instructions of a successful call.
+    /// Boxed, since futures contain this struct. `ManuallyDrop`, since only [`finish`](Self::finish) frees the box, off the fast path: this
+    /// saves 14 of the 44 instructions of a successful call.
     extras: ManuallyDrop<Option<Box<Extras<'p>>>>,
     /// The number of attempts that have failed.
     made: u32,
@@ -59,17 +59,17 @@ pub struct Attempts<'p> {
 /// The progress of looking up the scope around the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ScopeLookup {
-    /// Not looked up. The call is on the fast path: in its first attempt, without `max_elapsed`, stop signal and extras, and it has not
-    /// been suspended.
+    /// Not looked up; the call is on the fast path. It is in its first attempt, has not been suspended, and has no `max_elapsed`, no stop
+    /// signal and no extras.
     FastPath,
-    /// Looked up, and empty. The call is on the fast path. Saves a successful `RetryPolicy::run_async` 115 of 349 instructions.
+    /// Looked up and empty; the call is on the fast path. This state saves a successful `RetryPolicy::run_async` 115 of 349 instructions.
     #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "only futures are created before they run"))]
     FastPathEmpty,
-    /// Not looked up.
+    /// Not looked up; the call is not on the fast path.
     Pending,
     /// Looked up, but the next poll may find more.
     Incomplete,
-    /// Looked up.
+    /// Looked up; later polls find the same scope.
     Complete,
 }
 
@@ -80,17 +80,17 @@ impl ScopeLookup {
     }
 }
 
-/// The work that dropping an [`Attempts`] has to do.
+/// The work to be done when an [`Attempts`] is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OnDrop {
-    /// None: the call is on the fast path, and its end is counted already or not counted at all.
+    /// Does nothing: the call is on the fast path, and its end has been counted or is never counted.
     Nothing,
-    /// Frees the extras. The end is counted already or not counted at all.
+    /// Frees the extras. The end of the call has been counted or is never counted.
     FreeExtras,
-    /// Counts the call as cancelled, or as panicked if it is not `async`: it waits for its first attempt, between two attempts, or as a
-    /// task that is not being polled.
+    /// Counts the call as cancelled, or as panicked if it is not `async`. The call is before its first attempt, between two attempts, or in
+    /// a task that is not being polled.
     CountWaiting,
-    /// Counts the call as panicked: an attempt is running, or the decision after it.
+    /// Counts the call as panicked. An attempt is running, or the decision after an attempt.
     CountRunning,
 }
 
@@ -100,28 +100,28 @@ impl OnDrop {
     }
 }
 
-/// State of a call that is retried, has calls around it, or has a stop signal.
+/// The state of a call that is retried, has enclosing calls, or has a stop signal.
 #[derive(Debug, Default)]
 struct Extras<'p> {
     previous_delay: Option<Duration>,
-    /// The retry whose attempt has not begun.
+    /// The scheduled retry whose attempt has not begun.
     scheduled: Option<ScheduledRetry>,
     enclosing: EnclosingCalls,
     stop: Option<OwnStop<'p>>,
-    /// The last rejection of an attempt that is suspended.
+    /// The last rejection by a breaker inside the attempt, saved while the attempt is suspended.
     #[cfg(feature = "tokio")]
     rejection: Option<LastRejection>,
 }
 
 impl<'p> Attempts<'p> {
-    /// Begins a call of a task.
+    /// Begins a call in a task.
     #[inline]
     #[must_use]
     pub fn of_task(policy: &'p RetryPolicy) -> Self {
         Self::new(SleepClock::Task, policy)
     }
 
-    /// Begins a call of a task, whose future was created in the given scope.
+    /// Begins a call in a task. `created` is the scope in which the future of the call was created.
     #[cfg(feature = "tokio")]
     pub(super) async fn of_task_in(created: CreationScope, policy: &'p RetryPolicy) -> Self {
         let mut attempts = Self::new(SleepClock::Task, policy);
@@ -134,7 +134,7 @@ impl<'p> Attempts<'p> {
         attempts
     }
 
-    /// Begins a call of code that is not `async`.
+    /// Begins a call in code that is not `async`.
     #[inline]
     #[must_use]
     pub fn of_thread(policy: &'p RetryPolicy) -> Self {
@@ -175,11 +175,11 @@ impl<'p> Attempts<'p> {
     #[inline]
     #[must_use]
     pub const fn is_last(&self, policy: &RetryPolicy) -> bool {
-        // For unlimited attempts the left side is `u32::MAX`, which is never reached.
+        // For unlimited attempts the left side is `u32::MAX`, which is not reached in practice.
         policy.max_attempts.wrapping_sub(1) == self.made
     }
 
-    /// The time since the first attempt began; zero if the policy does not need it.
+    /// The time since the first attempt began; zero if the policy does not read the clock.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         if self.policy.reads_clock() { self.clock.read().since(self.started) } else { Duration::ZERO }
@@ -195,7 +195,7 @@ impl<'p> Attempts<'p> {
         self.within_first(policy, true, call)
     }
 
-    /// Like [`within`](Self::within); `may_be_first` is false if the caller knows that it is not the first attempt.
+    /// Like [`within`](Self::within), but with `may_be_first`, which is false where the attempt cannot be the first one.
     #[inline]
     pub(super) fn within_first<R>(&mut self, policy: &RetryPolicy, may_be_first: bool, call: impl FnOnce() -> R) -> R {
         self.count_attempt(policy);
@@ -225,10 +225,10 @@ impl<'p> Attempts<'p> {
         attempt
     }
 
-    /// Decides after an attempt: returns the delay before the next one, or `None` if there is none.
+    /// Decides after an attempt whether to make another one. Returns the delay before the next attempt, or `None` if the call ends.
     #[allow(
         clippy::inline_always,
-        reason = "a call on the success path makes it save registers, which costs more than all the rest"
+        reason = "a function call on the success path would save registers, which costs more than everything else there"
     )]
     #[inline(always)]
     pub fn after(&mut self, policy: &RetryPolicy, verdict: Verdict, disposition: Disposition) -> Option<Duration> {
@@ -239,7 +239,7 @@ impl<'p> Attempts<'p> {
         self.schedule(delay, disposition.open_for())
     }
 
-    /// Like [`after`](Self::after) for code that is not `async`: returns true if there is another attempt, after having slept.
+    /// Like [`after`](Self::after) for code that is not `async`: sleeps before the next attempt, and returns false if the call ends.
     #[allow(clippy::inline_always, reason = "as above")]
     #[inline(always)]
     pub fn again(&mut self, policy: &RetryPolicy, verdict: Verdict, disposition: Disposition) -> bool {
@@ -281,7 +281,7 @@ impl<'p> Attempts<'p> {
         self.extras.as_ref().map(|extras| &extras.enclosing)
     }
 
-    /// Pretends that this many attempts have failed.
+    /// Sets the number of attempts that have failed.
     #[cfg(test)]
     pub(super) fn skip_to(&mut self, made: u32) {
         self.made = made;

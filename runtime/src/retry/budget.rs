@@ -45,18 +45,18 @@ use crate::{
 /// # Limits
 ///
 /// Each call deposits `ratio` of a retry, and each retry withdraws one. Deposits that are not withdrawn expire after ten seconds. The
-/// reserve gains `reserve_per_second` and accumulates to at most ten seconds' worth, which is also its initial balance. So with calls at a
-/// steady rate, however long there were no retries before, the retries within `t` seconds are at most
-/// `(ratio * calls per second + reserve_per_second) * (t + 10)`. Without a reserve, retries never exceed `ratio` of all calls. A retry
+/// reserve gains `reserve_per_second` and accumulates to at most ten seconds' worth, which is also its initial balance. So if calls have a
+/// steady rate, the retries within any `t` seconds are at most `(ratio * calls per second + reserve_per_second) * (t + 10)`, even after a
+/// long time without retries. Without a reserve, retries never exceed `ratio` of all calls. A retry
 /// that is withdrawn and not made, because the call is cancelled or stopped before it, is refunded.
 ///
 /// The idea and the defaults are those of `RetryBudget` in Twitter's Finagle. Here the arithmetic is exact: the budget grants the same
-/// number of retries however often its balance is computed, and deposits that are too small for a retry before they expire add up.
+/// number of retries however often its balance is computed, and deposits that expire before they amount to a retry still add up to one.
 ///
 /// # Cost
 ///
 /// A call increments a counter that only its own thread writes. One in 64 calls of a thread also reads the clock, so that deposits expire
-/// even if there are no retries; the calls between two such readings count as evenly spread over the time between them. So up to 63 calls
+/// even if there are no retries. The calls between two such readings count as evenly spread over the time between them, so up to 63 calls
 /// of each thread may expire early or late. A budget allocates 4 KiB at its first call.
 pub struct RetryBudget {
     ratio: f64,
@@ -75,11 +75,11 @@ const STRIDE: u64 = 64;
 
 const CALL: Count = Count::Success;
 const WITHDRAWN: Count = Count::Failure;
-const REFUNDED: Count = Count::Neutral;
+const REFUNDED: Count = Count::Ignored;
 const DENIED: Count = Count::Rejection;
 
 impl RetryBudget {
-    /// Creates a budget with the defaults of Finagle: a retry for every five calls, and a reserve of ten per second.
+    /// Creates a budget with the defaults of Finagle: one retry for every five calls, and a reserve of ten retries per second.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -92,7 +92,7 @@ impl RetryBudget {
         }
     }
 
-    /// Sets the part of a retry that each call deposits, in steps of 10⁻¹².
+    /// Sets the fraction of a retry that each call deposits, in steps of 10⁻¹².
     ///
     /// # Panics
     ///
@@ -103,7 +103,8 @@ impl RetryBudget {
         self
     }
 
-    /// Sets the retries that the reserve gains per second, regardless of calls. It starts with ten seconds' worth, which is its maximum.
+    /// Sets the number of retries that the reserve gains per second, regardless of calls. The reserve starts with ten seconds' worth, which
+    /// is also its maximum.
     #[must_use]
     pub const fn reserve_per_second(mut self, retries: u32) -> Self {
         self.reserve_per_second = retries;
@@ -195,7 +196,7 @@ impl RetryBudget {
         self.last_check.store(now.as_micros(), Ordering::Relaxed);
     }
 
-    /// Credits an account with all calls up to `now`. If the clock has been replaced, the account starts again.
+    /// Credits an account with all calls up to `now`. If the clock has been replaced, the account is restarted.
     fn credit(&self, account: &mut Account, calls: u64, now: Moment) {
         let income = self.income();
         let is_different_clock = account.credited_to().is_some_and(|credited_to| {

@@ -2,7 +2,7 @@ use std::{fmt, time::Duration};
 
 use crate::checked::{Checked, valid};
 
-/// The random part of a delay. It spreads callers that failed at the same time.
+/// The random part of a delay, which spreads out the retries of callers that failed at the same time.
 ///
 /// The `max` of the [`Schedule`](crate::Schedule) applies after jitter.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,12 +17,12 @@ enum Kind {
     None,
 }
 
-/// No share is NaN.
+/// Equality is reflexive, since no share is NaN.
 impl Eq for Jitter {}
 
 impl Jitter {
-    /// A random delay between zero and the computed delay. The default: of all jitters it needs the fewest calls until every caller has
-    /// succeeded, as measured by Marc Brooker in
+    /// A random delay between zero and the computed delay. This is the default, since it needs the fewest calls of all jitters until every
+    /// caller has succeeded, as measured by Marc Brooker in
     /// [Exponential Backoff And Jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
     #[must_use]
     pub const fn full() -> Self {

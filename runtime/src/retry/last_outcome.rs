@@ -1,7 +1,7 @@
-//! The outcome of an attempt during the sleep after it.
+//! Storage for the outcome of an attempt during the sleep after it.
 //!
-//! A stop signal of an enclosing call can end the sleep, and the outcome is then returned. It is stored only if its type is `Send`;
-//! otherwise it would make the future `!Send`, and it is dropped before the sleep.
+//! A stop signal of an enclosing call can end the sleep; the outcome is then returned. An outcome is stored only if its type is `Send`. Any
+//! other would make the future `!Send`, so it is dropped before the sleep.
 
 use std::marker::PhantomData;
 
@@ -10,9 +10,9 @@ use std::marker::PhantomData;
 #[derive(Debug)]
 pub struct OutcomeProbe<'a, O>(pub &'a O);
 
-/// First choice: the outcome is `Send`.
+/// The first choice of the probe: the outcome is `Send`.
 pub trait SendOutcome {
-    /// Returns the way to store it.
+    /// Returns the storage that keeps the outcome.
     fn storage(&self) -> BoxOutcome;
 }
 
@@ -23,9 +23,9 @@ impl<O: Send> SendOutcome for OutcomeProbe<'_, O> {
     }
 }
 
-/// Otherwise: the outcome is not known to be `Send`.
+/// The second choice of the probe: the outcome is not known to be `Send`.
 pub trait LocalOutcome {
-    /// Returns the way to drop it.
+    /// Returns the storage that drops the outcome.
     fn storage(&self) -> DropOutcome;
 }
 
@@ -36,23 +36,23 @@ impl<O> LocalOutcome for &OutcomeProbe<'_, O> {
     }
 }
 
-/// Stores an outcome.
+/// A storage that keeps an outcome in a box.
 #[derive(Clone, Copy, Debug)]
 pub struct BoxOutcome;
 
 impl BoxOutcome {
-    /// Stores the outcome if a signal can end the sleep. In a box, so that the future does not grow.
+    /// Stores the outcome if a signal can end the sleep. The outcome is boxed, so that the future does not grow.
     pub fn store<O>(self, outcome: O, can_be_stopped: bool) -> StoredOutcome<O> {
         StoredOutcome(can_be_stopped.then(|| Box::new(outcome)))
     }
 }
 
-/// Drops an outcome.
+/// A storage that drops an outcome.
 #[derive(Clone, Copy, Debug)]
 pub struct DropOutcome;
 
 impl DropOutcome {
-    /// Drops the outcome; the result has only its type.
+    /// Drops the outcome. The result keeps only the type.
     pub fn store<O>(self, outcome: O, _: bool) -> DroppedOutcome<O> {
         drop(outcome);
         DroppedOutcome(PhantomData)

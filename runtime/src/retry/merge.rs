@@ -1,4 +1,4 @@
-//! Retry settings from outside the code.
+//! Retry settings from a file or the environment.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const BACKOFFS: [&str; 6] = ["exponential", "fixed", "linear", "fibonacci", "dec
 const JITTERS: [&str; 4] = ["full", "equal", "proportional", "none"];
 
 impl RetryPolicy {
-    /// Applies a section of settings, and reports its mistakes.
+    /// Applies a section of settings, and reports its issues.
     pub(super) fn merge(self, section: &Section, issues: &mut Issues) -> Self {
         let policy = section.apply(self, issues, set);
         if let (true, Some(Assignment { source, key, .. })) = (policy.has_useless_jitter(), section.find("jitter")) {

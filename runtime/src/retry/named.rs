@@ -1,4 +1,4 @@
-//! Retries with a name: counts by name, settings from outside, metrics.
+//! Named retries: counts by name, settings from a file or the environment, metrics.
 
 use std::collections::BTreeMap;
 
@@ -45,14 +45,14 @@ pub fn retries() -> Vec<RetrySnapshot> {
 }
 
 slices! {
-    /// The policy of every `#[retry]` with a `name`. Several may have the same name.
+    /// The policies of all `#[retry]` attributes with a `name`. Several policies may have the same name.
     POLICIES = STEADFAST_0_1_0_POLICIES: [&'static NamedPolicy];
 }
 
 #[cfg(feature = "config")]
 const TERMS: PolicyTerms = PolicyTerms { kind: "retry", table: "retry", example: "max_attempts = 3" };
 
-/// Retries that have a name. Several functions may use the same name, each with a policy of its own.
+/// The capability of named retries. Several functions may share a name; each has its own policy.
 pub(crate) struct Retries;
 
 impl Capability for Retries {
@@ -77,7 +77,7 @@ impl Capability for Retries {
     }
 }
 
-/// A policy and the settings that the layers outside the code give it; `None` if they give none.
+/// A named policy, and the policy that settings from a file and the environment make of it; `None` without such settings.
 #[cfg(feature = "config")]
 struct Merged {
     policy: &'static NamedPolicy,
@@ -102,6 +102,6 @@ impl Configurable for Merged {
         has_changed.then(|| ConfigChange::new(TERMS.table, self.policy.name(), self.policy.current()))
     }
 
-    /// Does nothing: each call reads the policy in force.
+    /// Does nothing, since each call reads the current policy when it begins.
     fn apply(&self) {}
 }

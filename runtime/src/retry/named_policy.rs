@@ -50,7 +50,7 @@ impl NamedPolicy {
         self.name
     }
 
-    /// The counts of its calls.
+    /// The counts of the calls under this policy.
     pub(crate) const fn statistics(&self) -> &'static Statistics {
         self.statistics
     }

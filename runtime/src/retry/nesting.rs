@@ -12,7 +12,7 @@ use crate::{
 
 /// The behaviour of a retry inside an attempt of another retry.
 ///
-/// Nested retries multiply: three attempts that make three attempts each are nine calls. [`Event::NestedRetries`] reports that they occur.
+/// Nested retries multiply: three attempts that make three attempts each are nine calls. [`Event::NestedRetries`] reports nested retries.
 /// Only the author of the code can decide which of the two should retry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -20,7 +20,7 @@ pub enum Nested {
     /// Makes its own attempts as usual. The default.
     #[default]
     Independent,
-    /// Makes one attempt and leaves further attempts to the enclosing retry. Without an enclosing retry it makes its own.
+    /// Makes one attempt, since the enclosing retry makes the further ones. Without an enclosing retry, makes its own attempts as usual.
     Inherit,
 }
 

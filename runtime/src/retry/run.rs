@@ -26,8 +26,8 @@ pub struct RetryIf<'p, E, P> {
 impl<'p, E, P: Fn(&E) -> bool> RetryIf<'p, E, P> {
     /// Like [`RetryPolicy::stop_on`].
     #[must_use]
-    pub fn stop_on(self, stop: &'p dyn Stop) -> RetryUntil<'p, ByPredicate<P>> {
-        RetryUntil { policy: self.policy, stop, classify: ByPredicate(self.predicate) }
+    pub fn stop_on(self, stop: &'p dyn Stop) -> RetryUntil<'p, MatchingErrors<P>> {
+        RetryUntil { policy: self.policy, stop, classify: MatchingErrors(self.predicate) }
     }
 
     /// Like [`RetryPolicy::run`].
@@ -65,43 +65,54 @@ impl<E, P> fmt::Debug for RetryIf<'_, E, P> {
 
 /// A [`RetryPolicy`] with a stop signal, returned by [`RetryPolicy::stop_on`].
 #[derive(Clone, Copy)]
-pub struct RetryUntil<'p, C = ByType> {
+pub struct RetryUntil<'p, C = TransientErrors> {
     pub(super) policy: &'p RetryPolicy,
     pub(super) stop: &'p dyn Stop,
     pub(super) classify: C,
 }
 
-/// Retries errors that are [`Transient`].
+/// The selection of all errors that are [`Transient`].
 #[derive(Clone, Copy, Debug)]
-pub struct ByType;
+pub struct TransientErrors;
 
-/// Retries errors for which a predicate returns true.
+/// The selection of the errors for which a predicate returns true.
 #[derive(Clone, Copy, Debug)]
-pub struct ByPredicate<P>(P);
+pub struct MatchingErrors<P>(P);
 
-/// Decides which errors are retried.
-pub trait ClassifyError<E> {
-    #[doc(hidden)]
-    fn verdict(&self, error: &E) -> Verdict;
-}
+/// A selection of the errors that are retried: [`TransientErrors`], or [`MatchingErrors`] of a predicate. The trait is sealed.
+pub trait ErrorSelection<E>: sealed::Classify<E> {}
 
-impl<E: Transient> ClassifyError<E> for ByType {
+impl<E: Transient> ErrorSelection<E> for TransientErrors {}
+
+impl<E, P: Fn(&E) -> bool> ErrorSelection<E> for MatchingErrors<P> {}
+
+impl<E: Transient> sealed::Classify<E> for TransientErrors {
     fn verdict(&self, error: &E) -> Verdict {
         verdict_of(error)
     }
 }
 
-impl<E, P: Fn(&E) -> bool> ClassifyError<E> for ByPredicate<P> {
+impl<E, P: Fn(&E) -> bool> sealed::Classify<E> for MatchingErrors<P> {
     fn verdict(&self, error: &E) -> Verdict {
         Verdict::transient_if((self.0)(error))
+    }
+}
+
+/// The private part of [`ErrorSelection`], which seals it.
+mod sealed {
+    use crate::stack::Verdict;
+
+    pub trait Classify<E> {
+        /// The verdict of a retry on an error.
+        fn verdict(&self, error: &E) -> Verdict;
     }
 }
 
 impl<'p> RetryUntil<'p> {
     /// Like [`RetryPolicy::retry_if`].
     #[must_use]
-    pub const fn retry_if<E, P: Fn(&E) -> bool>(&self, predicate: P) -> RetryUntil<'p, ByPredicate<P>> {
-        RetryUntil { policy: self.policy, stop: self.stop, classify: ByPredicate(predicate) }
+    pub const fn retry_if<E, P: Fn(&E) -> bool>(&self, predicate: P) -> RetryUntil<'p, MatchingErrors<P>> {
+        RetryUntil { policy: self.policy, stop: self.stop, classify: MatchingErrors(predicate) }
     }
 }
 
@@ -113,7 +124,7 @@ impl<C> RetryUntil<'_, C> {
     /// The error of the last attempt.
     pub fn run<T, E>(&self, mut work: impl FnMut() -> Result<T, E>) -> Result<T, E>
     where
-        C: ClassifyError<E>,
+        C: ErrorSelection<E>,
     {
         let mut attempts = Attempts::of_thread(self.policy);
         attempts.stop_on(self.stop);
@@ -137,7 +148,7 @@ impl<C> RetryUntil<'_, C> {
     #[cfg(feature = "tokio")]
     pub fn run_async<T, E, F>(&self, mut work: impl FnMut() -> F) -> impl Future<Output = Result<T, E>>
     where
-        C: ClassifyError<E>,
+        C: ErrorSelection<E>,
         F: Future<Output = Result<T, E>>,
     {
         let created = CreationScope::current();
@@ -159,7 +170,7 @@ impl<C> RetryUntil<'_, C> {
 
     fn verdict<T, E>(&self, outcome: &Result<T, E>) -> Verdict
     where
-        C: ClassifyError<E>,
+        C: ErrorSelection<E>,
     {
         outcome.as_ref().err().map_or(Verdict::Success, |error| self.classify.verdict(error))
     }
@@ -177,8 +188,8 @@ pub(super) fn run<T, E>(
     classify: impl Fn(&E) -> Verdict,
 ) -> Result<T, E> {
     let mut attempts = Attempts::of_thread(policy);
-    // Lets the compiler peel the first iteration off the loop, so that the fast path does not set up what only retries need: a successful
-    // call takes 31 instead of 46 instructions.
+    // Lets the compiler peel the first iteration off the loop, so that the fast path omits the set-up for retries: a successful call takes
+    // 31 instead of 46 instructions.
     let mut is_first = true;
     loop {
         let outcome = attempts.within_first(policy, is_first, &mut work);

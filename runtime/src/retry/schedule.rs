@@ -11,9 +11,9 @@ use crate::{
 
 /// The delays between attempts, before jitter.
 ///
-/// Delays below 20 days are exact to the nanosecond. No retry number overflows: the delay is always in `0..=max`.
+/// Delays below 20 days are exact to the nanosecond. A delay with a `max` never exceeds it, and no retry number causes an overflow.
 ///
-/// Meant for a `const` or `static`, where an invalid value is a compile error; at run time it panics.
+/// In a `const` or `static`, an invalid value is a compile error; at run time, it is a panic.
 ///
 /// ```
 /// use std::time::Duration;
@@ -26,7 +26,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Schedule(Kind);
 
-/// No factor is NaN.
+/// Equality is reflexive, since no factor is NaN.
 impl Eq for Schedule {}
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -149,7 +149,7 @@ impl Schedule {
         matches!(self.0, Kind::Custom(_))
     }
 
-    /// Returns the delay before a retry. A hint replaces the computed delay.
+    /// Returns the delay before a retry. A hint replaces the computed delay; a custom backoff computes its delay from the hint.
     pub(super) fn delay(&self, retry: &RetryContext, jitter: Jitter, random: impl Fn(u64) -> u64) -> Duration {
         match (self.0, retry.hint) {
             (Kind::Custom(ByAddress(backoff)), Some(_)) => backoff.delay(retry),

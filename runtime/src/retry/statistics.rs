@@ -17,8 +17,8 @@ use crate::{
 /// An attempt is counted when it begins, a call when it ends. Each call that has ended is in exactly one of the counts of ends, from
 /// `first_try_successes` to `panicked`.
 ///
-/// Its `Display` is one line. With the feature `serde` it is `Serialize`: `delayed` is a number of seconds, and `delays` is the list of
-/// counts of [`delays`](Self::delays).
+/// `Display` writes one line. Implements `Serialize` with the feature `serde`: `delayed` is a number of seconds, and `delays` is the list
+/// of counts of [`delays`](Self::delays).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -46,11 +46,11 @@ pub struct RetrySnapshot {
     pub cancelled: u64,
     /// Calls that panicked.
     pub panicked: u64,
-    /// Attempts after the first of a call that began after their delay, including rejected ones. Not included are retries that were
-    /// scheduled and never began, and attempts without a delay because the circuit would still have been open after it.
+    /// Retries: attempts after the first of a call that began after their delay, including rejected ones. Retries that were scheduled and
+    /// never began are not counted; nor are attempts that skipped their delay because the circuit would still have been open at its end.
     pub retries: u64,
     delays: [u64; BUCKETS],
-    /// The sum of the delays before these retries.
+    /// The sum of the delays before the [`retries`](Self::retries).
     #[cfg_attr(feature = "serde", serde(serialize_with = "seconds"))]
     pub delayed: Duration,
 }
@@ -157,7 +157,7 @@ pub struct Statistics {
     delayed_micros: AtomicU64,
 }
 
-const ATTEMPT: Count = Count::Neutral;
+const ATTEMPT: Count = Count::Ignored;
 const ENDS: usize = 8;
 
 /// The ends of a call other than a success of its first attempt.
@@ -197,7 +197,7 @@ impl Statistics {
         self.first.add(ATTEMPT);
     }
 
-    /// Takes back the count of an attempt that was rejected.
+    /// Reverts the count of an attempt that was rejected.
     pub(super) fn uncount_attempt(&self) {
         add(&self.rejected_attempts, 1);
     }

@@ -5,9 +5,9 @@ use std::{error::Error, fmt, io, path::Path};
 use super::source::Source;
 use crate::escape::escaped;
 
-/// The error of settings from outside the code that cannot be applied. No setting has changed.
+/// The error for settings from outside the code that cannot be applied. No setting was changed.
 ///
-/// Its `Display` text has one line for each issue, at most the first 100.
+/// Its `Display` text has one line for each issue, up to the first 100.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ConfigError {
@@ -17,7 +17,7 @@ pub struct ConfigError {
     source: Option<io::Error>,
 }
 
-/// An issue with a setting. All texts are [`escaped`] and of bounded length.
+/// An issue with one setting. All texts are [`escaped`] and bounded in length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigIssue {
@@ -25,18 +25,18 @@ pub struct ConfigIssue {
     pub place: String,
     /// The setting, such as `breaker.payments.failure_threshold`; empty if `place` contains it already.
     pub key: String,
-    /// The issue and its fix.
+    /// A description of the issue, and in most cases its fix.
     pub message: String,
 }
 
-/// The issues found so far, with the sort keys of their places.
+/// The issues found so far, each with the sort key of its place.
 #[derive(Debug, Default)]
 pub(crate) struct Issues {
     found: Vec<(usize, ConfigIssue)>,
     may_have_more: bool,
 }
 
-/// The maximum number of issues that are listed.
+/// The maximum number of issues in an error.
 const MAX_ISSUES: usize = 100;
 /// The maximum length of a value or a name in a message, in characters.
 const MAX_QUOTED: usize = 60;
@@ -48,14 +48,15 @@ const MAX_LISTED: usize = 20;
 const MAX_COMPARED: usize = 100;
 
 impl ConfigError {
+    /// Creates the error for a file that cannot be read.
     pub(crate) fn unreadable(path: &Path, source: io::Error) -> Self {
-        // `Error::source` returns the full error.
+        // The message contains only the kind, since `Error::source` returns the full error.
         let message = format!("cannot be read: {}", source.kind());
         let issue = ConfigIssue { place: bounded(&path.display().to_string()), key: String::new(), message };
         Self { issues: vec![issue], may_have_more: false, source: Some(source) }
     }
 
-    /// The issues, in the order of their places; at most the first 100.
+    /// Returns the issues in the order of their places, at most the first 100.
     #[must_use]
     pub fn issues(&self) -> &[ConfigIssue] {
         &self.issues
@@ -63,6 +64,7 @@ impl ConfigError {
 }
 
 impl Issues {
+    /// Adds an issue, unless the list is full.
     pub(crate) fn add(&mut self, source: &Source, key: &str, message: impl Into<String>) {
         if self.is_full() {
             return;
@@ -71,7 +73,7 @@ impl Issues {
         self.found.push((source.position(), ConfigIssue { place, key, message }));
     }
 
-    /// Returns true if the list is full, so that the search for issues can end. Records that there may be more of them.
+    /// Returns true if the list is full, so that the search for issues can end. In this case, records that there may be more issues.
     pub(crate) fn is_full(&mut self) -> bool {
         let is_full = self.found.len() >= MAX_ISSUES;
         self.may_have_more |= is_full;
@@ -85,7 +87,7 @@ impl Issues {
             return Ok(());
         }
         found.sort_by_key(|(position, _)| *position);
-        // Functions that share a name report the same issues.
+        // Functions that share a name report each issue once per function.
         found.dedup();
         let issues = found.into_iter().map(|(_, issue)| issue).collect();
         Err(ConfigError { issues, may_have_more, source: None })
@@ -121,17 +123,17 @@ impl Error for ConfigError {
     }
 }
 
-/// The value in backticks, shortened.
+/// Returns the value in backticks, shortened.
 pub(crate) fn quoted(value: &str) -> String {
     format!("`{}`", shortened(value))
 }
 
-/// The name for use in a key, shortened.
+/// Returns the name in the form for keys, shortened.
 pub(crate) fn shortened(name: &str) -> String {
-    cut(name, MAX_QUOTED)
+    truncated(name, MAX_QUOTED)
 }
 
-/// The message for an unknown name: the most similar known name, and a list of the known ones.
+/// Returns the message for an unknown name, with the most similar known name and a list of the known names.
 pub(crate) fn unknown(what: &str, name: &str, known: &[&str]) -> String {
     if known.is_empty() {
         return format!("unknown {what} {}; there is none", quoted(name));
@@ -168,7 +170,7 @@ pub(crate) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<(usize, &'k s
         })
 }
 
-fn cut(text: &str, max: usize) -> String {
+fn truncated(text: &str, max: usize) -> String {
     match text.char_indices().nth(max) {
         Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
@@ -176,7 +178,7 @@ fn cut(text: &str, max: usize) -> String {
 }
 
 fn bounded(text: &str) -> String {
-    escaped(&cut(text, MAX_TEXT)).into_owned()
+    escaped(&truncated(text, MAX_TEXT)).into_owned()
 }
 
 #[cfg(test)]

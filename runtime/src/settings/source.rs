@@ -1,4 +1,4 @@
-//! The places where settings are written, for messages.
+//! The places of settings in their sources, for messages.
 
 use std::{
     path::{Path, PathBuf},
@@ -28,16 +28,16 @@ impl Text {
 }
 
 impl Source {
-    /// The sort key of the place within its layer.
+    /// Returns the sort key of the place within its layer.
     pub(super) const fn position(&self) -> usize {
         match self {
             Self::Text(_, position) | Self::Variable(_, position) => *position,
         }
     }
 
-    /// The place in messages: line and column, both from 1, with columns in characters; or the name of the variable.
+    /// Returns the place as shown in messages: line and column, both from 1, with columns in characters; or the name of the variable.
     ///
-    /// The time is linear in the offset.
+    /// This takes time linear in the offset.
     pub(super) fn describe(&self) -> String {
         match self {
             Self::Text(source, position) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::quoted;
 
-/// A parsed value, or a message with the issue and the correct form.
+/// A parsed value, or a message that describes the issue and the correct form.
 pub(crate) type Parsed<T> = Result<T, String>;
 
 /// The units of durations, in nanoseconds.
@@ -18,7 +18,7 @@ const UNITS: [(&str, u128); 6] = [
     ("h", 3_600 * 1_000_000_000),
 ];
 
-/// Parses a whole number. `_` is ignored.
+/// Parses a whole number. Each `_` is ignored.
 pub(crate) fn count(text: &str) -> Parsed<u32> {
     let digits = text.replace('_', "");
     digits.parse().map_err(|_| format!("{} is not a whole number, such as `10`", quoted(text)))
@@ -80,7 +80,7 @@ pub(crate) struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    /// Parses a value. Returns `None` if the parenthesis is not closed at the end.
+    /// Parses a value. Returns `None` if it contains `(` but does not end with `)`.
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let text = text.trim();
         let Some((name, arguments)) = text.split_once('(') else {
@@ -94,13 +94,13 @@ impl<'a> Call<'a> {
         Some(Self { name: name.trim(), arguments: arguments.collect() })
     }
 
-    /// Removes the first argument with that key, and returns its value.
+    /// Removes the first argument with the given key, and returns its value.
     pub(crate) fn take(&mut self, key: &str) -> Option<&'a str> {
         let index = self.arguments.iter().position(|(other, _)| *other == key)?;
         Some(self.arguments.remove(index).1)
     }
 
-    /// Returns an error with the correct `form` if an argument has not been taken.
+    /// Returns an error with the correct `form` if an argument was not taken.
     pub(crate) fn finish(self, form: &str) -> Parsed<()> {
         if self.arguments.is_empty() { Ok(()) } else { Err(format!("write it as `{form}`")) }
     }

@@ -30,7 +30,8 @@ impl Disposition {
         }
     }
 
-    /// Returns the verdict on an error, given the verdict on the error alone: a final error of a call that a limit rejected is a rejection.
+    /// Corrects the verdict on an error, which does not consider the disposition: a final error of a call that a limit rejected is a
+    /// rejection.
     #[must_use]
     pub const fn judge(self, verdict: Verdict) -> Verdict {
         match (verdict, self) {
@@ -39,7 +40,7 @@ impl Disposition {
         }
     }
 
-    /// Like [`judge`](Self::judge) for a predicate over the whole returned value: a value of a call that a limit rejected is no success.
+    /// Like [`judge`](Self::judge) for a predicate over the whole returned value: a value of a call that a limit rejected is not a success.
     #[must_use]
     pub const fn judge_value(self, verdict: Verdict) -> Verdict {
         match (verdict, self) {
@@ -48,14 +49,14 @@ impl Disposition {
         }
     }
 
-    /// Returns true if the next attempt after `delay` can reach the function. While the circuit is still open, it would be rejected, and
-    /// there is no point in waiting for that.
+    /// Returns true if an attempt after `delay` may reach the function. If the circuit is still open then, the attempt is rejected, and the
+    /// delay is useless.
     #[must_use]
     pub fn is_worth(self, delay: Duration) -> bool {
         is_worth_waiting(delay, self.open_for())
     }
 
-    /// The time for which the circuit is open, if this call opened it.
+    /// Returns the time for which the circuit is open, if this call opened it.
     pub(crate) const fn open_for(self) -> Option<Duration> {
         match self {
             Self::CalledAndOpened(open_for) => Some(open_for),

@@ -13,11 +13,11 @@ use super::{
 };
 use crate::stop::Relay;
 
-/// The scope that a call has found around it.
+/// The scope around a call, as found by a lookup.
 #[derive(Clone, Debug)]
 pub(crate) struct FoundScope {
     pub(crate) is_in_attempt: bool,
-    /// False if a later poll may find more: an enclosing timeout publishes its deadline only once it waits.
+    /// False if a later poll may find more: an enclosing timeout publishes its deadline only once its call waits.
     pub(crate) is_complete: bool,
     pub(crate) enclosing: Option<Box<EnclosingCalls>>,
 }

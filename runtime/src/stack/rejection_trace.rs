@@ -1,12 +1,12 @@
 //! Recognises the error of an attempt as a rejection by a breaker.
 //!
-//! A retry must not retry a call that an open circuit rejected, but the error it gets may be of any type. So each thread records its
+//! A retry must not retry a call that an open circuit rejected, but the error of the call may be of any type. So each thread records its
 //! last rejection, and each rejection has a [`RejectionTrace`] that clears the record when it is dropped. If the record is still there when
-//! an attempt has failed, the error of the attempt contains the rejection. A rejection that the attempt has handled, for instance by asking
-//! a second source, has been dropped by then.
+//! an attempt has failed, the error of the attempt contains the rejection. A rejection that the attempt has handled, for instance by
+//! querying a second source, has been dropped by then.
 //!
-//! An error type may keep nothing of the rejection that it is converted from. The conversion therefore records the rejection again
-//! ([`LastRejection::record_again`]), and for such a type the last rejection of the attempt counts, whatever happened to the error.
+//! A conversion into another error type may drop the rejection. The conversion therefore records the rejection again
+//! ([`LastRejection::record_again`]). For such a type, the last rejection of the attempt counts, whatever happened to the error.
 
 use std::{
     cell::Cell,
@@ -27,7 +27,7 @@ thread_local! {
 /// Threads reserve ids in blocks of this size, so that no two rejections have the same id.
 const BLOCK: u64 = 1 << 20;
 
-/// The id of a rejection; lives as long as the rejection. A clone of the rejection has id 0, which is none.
+/// The id of a rejection, which lives as long as the rejection. A clone of the rejection has id 0, which stands for none.
 #[derive(Debug)]
 pub(crate) struct RejectionTrace(u64);
 
@@ -131,7 +131,7 @@ impl LastRejection {
     }
 }
 
-/// Clears the record of this thread: an attempt begins.
+/// Clears the record of this thread, when an attempt begins or the rejection is dropped.
 #[inline]
 pub(crate) fn clear_rejection() {
     with_rejection_id(|id| id.set(0));

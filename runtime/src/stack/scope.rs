@@ -7,7 +7,7 @@ use crate::{
     stop::{self, Relay},
 };
 
-/// The properties of the calls around one. [`PackedScope`](super::PackedScope) has the rest: whether the call is part of an attempt.
+/// The properties of the calls around a call. [`PackedScope`](super::PackedScope) contains whether the call is part of an attempt.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct EnclosingCalls {
     /// The innermost retry that is past its first attempt.
@@ -65,7 +65,7 @@ impl Deadline {
 }
 
 impl EnclosingCalls {
-    /// Adds a deadline; the earlier one stays.
+    /// Adds a deadline and keeps the earlier of the two.
     pub(crate) fn with_deadline(mut self, own: Deadline) -> Self {
         self.deadline = Some(self.deadline.filter(|outer| outer.is_before(own)).unwrap_or(own));
         self

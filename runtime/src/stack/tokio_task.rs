@@ -1,6 +1,6 @@
 //! The tokio task that a thread is polling.
 //!
-//! tokio reports it only with the feature `rt-multi-thread`; without that feature the task is assumed to stay the same.
+//! tokio reports the task only with the feature `rt-multi-thread`; without that feature, the task is assumed to stay the same.
 
 #[cfg(feature = "rt-multi-thread")]
 pub(crate) use self::reported::AttemptTask;

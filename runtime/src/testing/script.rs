@@ -3,7 +3,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-/// A scripted dependency, whose steps determine the result of each call: for example, it fails twice and then succeeds.
+/// A scripted dependency, whose steps determine the result of each call: for example, two failures and then successes.
 ///
 /// ```
 /// use std::io::{self, ErrorKind};
@@ -20,7 +20,7 @@ use std::{
 /// # Ok::<(), io::Error>(())
 /// ```
 ///
-/// It can be shared between threads and tasks; the steps apply to their calls in order.
+/// A script can be shared between threads and tasks; the steps apply to their calls in the order of the calls.
 pub struct Script<T> {
     steps: Vec<Step<T>>,
     calls: AtomicU32,
@@ -57,7 +57,7 @@ impl<T> Script<T> {
         self.then_times(u32::MAX, answer)
     }
 
-    /// Makes a call. The last step applies to all calls after it, too.
+    /// Makes a call and returns its result. After the calls of the last step, that step applies to all further calls as well.
     pub fn call(&self) -> T {
         // ORDERING: Relaxed: each call gets a number of its own, and nothing else depends on it.
         let mut number = self.calls.fetch_add(1, Ordering::Relaxed);
@@ -71,7 +71,7 @@ impl<T> Script<T> {
         (self.steps[last].answer)()
     }
 
-    /// The number of calls made.
+    /// Returns the number of calls made.
     #[must_use]
     pub fn calls(&self) -> u32 {
         // ORDERING: Relaxed: a count. For an exact value the caller joins the calling threads first.

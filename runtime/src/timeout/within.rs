@@ -12,8 +12,8 @@ use crate::{
 
 /// Awaits a call for at most the limit.
 ///
-/// A call that completes at its first poll needs no timer. After a first poll that is pending, the timer starts, and calls inside see
-/// the deadline from then on. The first poll of the timer's future returns `Pending` without polling the call a second time.
+/// A call that completes at its first poll needs no timer. If the first poll is pending, the timer starts, and calls inside find the
+/// deadline from then on. The first poll of the timer's future returns `Pending` without polling the call a second time.
 pub async fn within<F: Future>(timeout: &Timeout, mut call: Pin<&mut F>) -> Result<F::Output, TimedOut> {
     let first_poll = poll_fn(|context| {
         let mut found = FoundScope::EMPTY;
@@ -50,13 +50,13 @@ pub async fn within<F: Future>(timeout: &Timeout, mut call: Pin<&mut F>) -> Resu
     });
     let limited = match instant.checked_add(limit) {
         Some(end) => tokio::time::timeout_at(end, rest),
-        // The end is out of the clock's range: tokio uses a time in the far future.
+        // If the end is out of the clock's range, tokio uses a time in the far future.
         None => tokio::time::timeout(limit, rest),
     };
     limited.await.map_err(|_| timeout.time_out())
 }
 
-/// Returns the scope of the call, apart from the deadline: the scope around it.
+/// Returns the scope of the call without its deadline, which equals the scope around the call.
 const fn pack(found: &FoundScope) -> PackedScope {
     let attempt = if found.is_in_attempt { PackedScope::IN_ATTEMPT } else { PackedScope::EMPTY };
     if found.is_complete { attempt } else { attempt.with(PackedScope::INCOMPLETE) }

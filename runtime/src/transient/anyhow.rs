@@ -4,7 +4,7 @@ use anyhow::Error;
 
 use crate::Transient;
 
-/// As the first error of a recognized type in the chain of sources; permanent if there is none.
+/// Delegates to the first error of a recognized type in the chain of sources; permanent if there is none.
 #[diagnostic::do_not_recommend]
 impl Transient for Error {
     fn is_transient(&self) -> bool {

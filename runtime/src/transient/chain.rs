@@ -5,48 +5,49 @@ use std::{error::Error, io, sync::Arc};
 use super::known;
 use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut, Transient};
 
-/// The first error in the chain whose type is recognized as [`Transient`]: built in or derived.
-pub(crate) fn decisive<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
+/// Returns the first error in the chain of sources whose type is recognized as [`Transient`]: built in, or derived.
+pub(crate) fn first_recognized<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
     sources(error).find_map(|error| built_in(error).or_else(|| known::find(error)))
 }
 
-/// Returns true if that [first error](decisive) is a rejection.
+/// Returns true if the [first recognized error](first_recognized) is a rejection.
 pub(crate) fn is_rejection(error: &(dyn Error + 'static)) -> bool {
-    decisive(error).is_some_and(Transient::is_rejection)
+    first_recognized(error).is_some_and(Transient::is_rejection)
 }
 
-/// The error as [`Transient`], if this crate implements the trait for its type.
+/// Returns the error as [`Transient`], if this crate implements the trait for its type.
 fn built_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
-    fn is<'a, E: Error + Transient + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
+    fn downcast<'a, E: Error + Transient + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
         error.downcast_ref::<E>().map(|error| error as _)
     }
 
     let types = [
-        is::<io::Error>,
-        is::<CircuitOpen>,
-        is::<BulkheadFull>,
-        is::<RateLimited>,
-        is::<TimedOut>,
+        downcast::<io::Error>,
+        downcast::<CircuitOpen>,
+        downcast::<BulkheadFull>,
+        downcast::<RateLimited>,
+        downcast::<TimedOut>,
         #[cfg(feature = "tokio")]
-        is::<tokio::time::error::Elapsed>,
+        downcast::<tokio::time::error::Elapsed>,
         #[cfg(feature = "redis")]
-        is::<::redis::RedisError>,
+        downcast::<::redis::RedisError>,
         #[cfg(feature = "reqwest")]
-        is::<::reqwest::Error>,
+        downcast::<::reqwest::Error>,
         #[cfg(feature = "sqlx")]
-        is::<::sqlx::Error>,
+        downcast::<::sqlx::Error>,
         #[cfg(feature = "tonic")]
-        is::<::tonic::Status>,
+        downcast::<::tonic::Status>,
     ];
-    types.into_iter().find_map(|is| is(error))
+    types.into_iter().find_map(|downcast| downcast(error))
 }
 
-/// The error itself, followed by its chain of sources.
+/// Iterates over the error itself and its chain of sources.
 pub(crate) fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| wrapped(error).or_else(|| error.source()))
 }
 
-/// The error that an [`io::Error`] or an `Arc` wraps. Their `source()` returns the source of that error instead.
+/// Returns the error that an [`io::Error`] or an `Arc` wraps. Their `source()` returns the source of the wrapped error, not
+/// the wrapped error itself.
 fn wrapped<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     if let Some(shared) = error.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
         return Some(&**shared);

@@ -6,7 +6,7 @@ use crate::Transient;
 
 /// Transient: 408, 425, 429, 500, 502, 503 and 504.
 ///
-/// A status has no headers; [`retry_after`](crate::retry_after()) reads the server's `Retry-After` from them.
+/// A status has no headers, and so no `Retry-After`; [`retry_after`](crate::retry_after()) reads it from the headers of the response.
 #[diagnostic::do_not_recommend]
 impl Transient for StatusCode {
     fn is_transient(&self) -> bool {
@@ -23,10 +23,10 @@ impl Transient for StatusCode {
     }
 }
 
-/// The time to wait that a server requests with the header `Retry-After`.
+/// Returns the time to wait that a server requests with the header `Retry-After`.
 ///
 /// The value is a number of whole seconds or an HTTP date (RFC 9110, section 10.2.3). The time to a date is measured with the system
-/// clock; it is zero if the date has passed. `None` without the header, or if its value is neither. Requires the feature `http`.
+/// clock; it is zero if the date has passed. Returns `None` without the header, or if its value is neither. Requires the feature `http`.
 ///
 /// ```
 /// use std::time::Duration;

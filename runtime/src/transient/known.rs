@@ -1,4 +1,4 @@
-//! The error types that derive [`Transient`], for the search inside `anyhow::Error` and boxed errors, whose static type is erased.
+//! The error types that derive [`Transient`], for the search inside `anyhow::Error` and boxed errors, which erase the static type.
 
 use std::error::Error;
 
@@ -12,7 +12,7 @@ slices! {
     KNOWN = STEADFAST_0_1_0_KNOWN: [Find];
 }
 
-/// The error as [`Transient`], if its type derives the trait and has no generic parameters.
+/// Returns the error as [`Transient`], if its type derives the trait and has no generic parameters.
 pub(crate) fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
     KNOWN.iter().find_map(|find| find(error))
 }

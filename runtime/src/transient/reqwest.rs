@@ -2,14 +2,14 @@ use std::error::Error as _;
 
 use reqwest::Error;
 
-use super::chain::{decisive, sources};
+use super::chain::{first_recognized, sources};
 use crate::Transient;
 
 /// Transient: timeouts, failed DNS lookups, connections that were refused, reset, or closed before the end of a response, and transient
 /// statuses from [`error_for_status`](reqwest::Response::error_for_status).
 ///
-/// The error has no headers, and so no `Retry-After` of the server. An error type of your own can have it, if the headers are read before
-/// `error_for_status` consumes the response:
+/// The error has no headers, and so no `Retry-After` of the server. An error type of your own can contain it if the headers are read
+/// before `error_for_status` consumes the response:
 ///
 /// ```
 /// use std::time::Duration;
@@ -53,11 +53,11 @@ impl Transient for Error {
         self.is_timeout()
             || self.is_dns()
             || is_truncated(self)
-            || self.source().and_then(decisive).is_some_and(Transient::is_transient)
+            || self.source().and_then(first_recognized).is_some_and(Transient::is_transient)
     }
 }
 
-/// Returns true if the connection was closed before the end of the response. hyper reports that without an `io::Error`.
+/// Returns true if the connection was closed before the end of the response, which hyper reports without an `io::Error`.
 fn is_truncated(error: &Error) -> bool {
     sources(error).filter_map(|error| error.downcast_ref()).any(hyper::Error::is_incomplete_message)
 }

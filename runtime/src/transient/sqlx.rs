@@ -13,12 +13,12 @@ use crate::Transient;
 /// | `53...` | Postgres | out of connections, memory or disk space |
 /// | `55P03` | Postgres | lock not available in time |
 /// | `57P01`, `57P02`, `57P03`, `57P05` | Postgres | shutting down, crashed, starting, idle for too long |
-/// | 5, 6 | SQLite | busy, locked; also as extended result codes |
+/// | 5, 6 | SQLite | busy, locked; including their extended result codes |
 ///
 /// A lock wait timeout in MySQL (1205) is permanent, because MySQL gives it the unspecific code `HY000`. To retry it, use
 /// `retry_if = |error| ...` and compare `MySqlDatabaseError::number`.
 ///
-/// After a failure inside a transaction the whole transaction must be repeated, so the retried function must contain all of it.
+/// After a failure inside a transaction, the whole transaction must be repeated, so the retried function must contain all of it.
 #[diagnostic::do_not_recommend]
 impl Transient for Error {
     fn is_transient(&self) -> bool {

@@ -5,7 +5,7 @@ use tonic::{
     metadata::{Ascii, MetadataValue},
 };
 
-use super::chain::{decisive, is_rejection, sources};
+use super::chain::{first_recognized, is_rejection, sources};
 use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut, Transient};
 
 /// Transient: `Unavailable`, `ResourceExhausted`, `DeadlineExceeded`; and the statuses that tonic itself creates for a broken connection
@@ -20,7 +20,7 @@ use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut, Transient};
 #[diagnostic::do_not_recommend]
 impl Transient for Status {
     fn is_transient(&self) -> bool {
-        if pushback(self).is_some_and(|value| wait(value).is_none())
+        if pushback(self).is_some_and(|value| delay(value).is_none())
             || sources(self).any(<dyn Error>::is::<CircuitOpen>)
         {
             return false;
@@ -32,11 +32,12 @@ impl Transient for Status {
         }
     }
 
-    /// The server's `grpc-retry-pushback-ms`; without it, the time to wait of the source, such as a rejection.
+    /// Returns the server's `grpc-retry-pushback-ms`; without it, the `retry_after` of the first recognized error among the sources, such
+    /// as a rejection.
     fn retry_after(&self) -> Option<Duration> {
         match pushback(self) {
-            Some(value) => wait(value),
-            None => decisive(self.source()?)?.retry_after(),
+            Some(value) => delay(value),
+            None => first_recognized(self.source()?)?.retry_after(),
         }
     }
 
@@ -45,28 +46,28 @@ impl Transient for Status {
     }
 }
 
-/// A status of code `Unavailable` whose source is the `CircuitOpen`.
+/// Creates a status of code `Unavailable` whose source is the `CircuitOpen`.
 impl From<CircuitOpen> for Status {
     fn from(open: CircuitOpen) -> Self {
         with_source(Self::unavailable(open.to_string()), open)
     }
 }
 
-/// A status of code `DeadlineExceeded` whose source is the `TimedOut`.
+/// Creates a status of code `DeadlineExceeded` whose source is the `TimedOut`.
 impl From<TimedOut> for Status {
     fn from(timed_out: TimedOut) -> Self {
         with_source(Self::deadline_exceeded(timed_out.to_string()), timed_out)
     }
 }
 
-/// A status of code `ResourceExhausted` whose source is the `RateLimited`.
+/// Creates a status of code `ResourceExhausted` whose source is the `RateLimited`.
 impl From<RateLimited> for Status {
     fn from(limited: RateLimited) -> Self {
         with_source(Self::resource_exhausted(limited.to_string()), limited)
     }
 }
 
-/// A status of code `ResourceExhausted` whose source is the `BulkheadFull`.
+/// Creates a status of code `ResourceExhausted` whose source is the `BulkheadFull`.
 impl From<BulkheadFull> for Status {
     fn from(full: BulkheadFull) -> Self {
         with_source(Self::resource_exhausted(full.to_string()), full)
@@ -79,16 +80,18 @@ fn with_source(mut status: Status, source: impl Error + Send + Sync + 'static) -
     status
 }
 
+/// Returns the server's `grpc-retry-pushback-ms`.
 fn pushback(status: &Status) -> Option<&MetadataValue<Ascii>> {
     status.metadata().get("grpc-retry-pushback-ms")
 }
 
-/// The time to wait that the server requests; `None` if it requests no further attempt.
-fn wait(pushback: &MetadataValue<Ascii>) -> Option<Duration> {
+/// Returns the time to wait that the server requests; `None` if it requests that the call is not retried.
+fn delay(pushback: &MetadataValue<Ascii>) -> Option<Duration> {
     pushback.to_str().ok()?.parse().ok().map(Duration::from_millis)
 }
 
-/// Returns true if `error`, the source of a status, is a transient error, such as a broken connection, or a timeout of tonic.
+/// Returns true if `error`, the source of a status, is a transient error (such as a broken connection) or a timeout of tonic.
 fn was_interrupted(error: &(dyn Error + 'static)) -> bool {
-    sources(error).any(<dyn Error>::is::<TimeoutExpired>) || decisive(error).is_some_and(Transient::is_transient)
+    sources(error).any(<dyn Error>::is::<TimeoutExpired>)
+        || first_recognized(error).is_some_and(Transient::is_transient)
 }

@@ -1,3 +1,5 @@
+//! Errors of `redis`.
+
 use std::{net::SocketAddr, time::Duration};
 
 use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult};
@@ -8,15 +10,15 @@ use tokio::{
 
 use super::{PERMANENT, TRANSIENT, answering as sending, assert_verdict, closing, refusing, resetting, server, silent};
 
-/// Gets a key, with a timeout of five seconds; returns the error.
+/// Requests a key, with a timeout of five seconds, and returns the error.
 async fn get(address: SocketAddr) -> RedisError {
-    let ask = async || -> RedisResult<String> {
+    let request = async || -> RedisResult<String> {
         let config = AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(5)));
         let client = Client::open(format!("redis://{address}/"))?;
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
         redis::cmd("GET").arg("key").query_async(&mut connection).await
     };
-    ask().await.unwrap_err()
+    request().await.unwrap_err()
 }
 
 /// Starts a Redis server that answers `GET` with `line` and every other command with `OK`.
@@ -33,7 +35,7 @@ async fn answering(line: &'static str) -> SocketAddr {
     .await
 }
 
-/// Reads a command and returns its name. It is an array of strings, each preceded by a line with its length.
+/// Reads a command and returns its name. A command is an array of strings, each preceded by a line with its length.
 async fn command(connection: &mut BufReader<TcpStream>) -> Option<String> {
     let mut name = None;
     for _ in 0..number(connection).await? {
@@ -44,7 +46,7 @@ async fn command(connection: &mut BufReader<TcpStream>) -> Option<String> {
     name
 }
 
-/// Reads a line of a sign and a number.
+/// Reads a line that consists of a sign and a number, and returns the number.
 async fn number(connection: &mut BufReader<TcpStream>) -> Option<usize> {
     let mut line = String::new();
     connection.read_line(&mut line).await.ok()?;
@@ -52,7 +54,7 @@ async fn number(connection: &mut BufReader<TcpStream>) -> Option<usize> {
 }
 
 #[tokio::test]
-async fn error_replies() {
+async fn an_error_reply_is_transient_or_permanent_by_its_code() {
     let checks = [
         ("-LOADING Redis is loading the dataset in memory", TRANSIENT),
         ("-TRYAGAIN Multiple keys request during rehashing of slot", TRANSIENT),
@@ -75,7 +77,7 @@ async fn error_replies() {
 }
 
 #[tokio::test]
-async fn broken_connections() {
+async fn a_broken_connection_is_transient_and_another_protocol_is_permanent() {
     let checks = [
         ("refused", refusing().await, TRANSIENT),
         ("reset", resetting().await, TRANSIENT),
@@ -88,16 +90,15 @@ async fn broken_connections() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn timeouts() {
+async fn a_timeout_is_transient() {
     let error = get(silent().await).await;
     assert!(error.is_timeout(), "{error:?}");
     assert_verdict(error, TRANSIENT, "timeout");
 }
 
-/// A Unix socket that does not exist.
 #[cfg(unix)]
 #[test]
-fn missing_socket() {
+fn a_missing_socket_is_transient() {
     let client = Client::open(format!("redis+unix://{}/missing.sock", env!("CARGO_TARGET_TMPDIR"))).unwrap();
     let error = client.get_connection().err().unwrap();
     assert!(error.is_connection_refusal(), "{error:?}");

@@ -23,13 +23,13 @@ fn client() -> Client {
     Client::builder().no_proxy().build().unwrap()
 }
 
-/// A response with this status line and no body.
+/// Returns a response with this status line and no body.
 fn empty(status: &str) -> String {
     format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n")
 }
 
 #[tokio::test]
-async fn failed_requests() {
+async fn a_failed_request_is_transient_or_permanent_by_its_cause() {
     let checks = [
         ("refused", refusing().await, TRANSIENT),
         ("reset", resetting().await, TRANSIENT),
@@ -58,7 +58,7 @@ async fn failed_requests() {
 }
 
 #[tokio::test]
-async fn invalid_json_in_the_body() {
+async fn invalid_json_is_permanent_and_truncated_json_is_transient() {
     let address = answering("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\noops").await;
     let response = client().get(format!("http://{address}/")).send().await.unwrap();
     assert_verdict(response.json::<u8>().await.unwrap_err(), PERMANENT, "not JSON");
@@ -69,7 +69,7 @@ async fn invalid_json_in_the_body() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn timeouts() {
+async fn a_timeout_is_transient() {
     let client = Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().unwrap();
     let error = fetch(&client, &format!("http://{}/", silent().await)).await.unwrap_err();
     assert!(error.is_timeout(), "{error:?}");
@@ -86,7 +86,7 @@ impl Resolve for FailingResolver {
 }
 
 #[tokio::test]
-async fn unresolvable_names() {
+async fn an_unresolvable_name_is_transient() {
     let client = Client::builder().no_proxy().dns_resolver(Arc::new(FailingResolver)).build().unwrap();
     let error = fetch(&client, "http://payments.example/").await.unwrap_err();
     assert!(error.is_dns(), "{error:?}");
@@ -94,7 +94,7 @@ async fn unresolvable_names() {
 }
 
 #[test]
-fn statuses() {
+fn only_a_few_status_codes_are_transient() {
     let transient: Vec<u16> =
         (100..=999).filter(|&code| StatusCode::from_u16(code).is_ok_and(|status| status.is_transient())).collect();
     assert_eq!(transient, [408, 425, 429, 500, 502, 503, 504]);
@@ -121,7 +121,7 @@ async fn fetch_politely(url: &str) -> Result<String, FetchError> {
 }
 
 #[tokio::test]
-async fn retry_after_headers() {
+async fn a_retry_after_header_becomes_the_hint() {
     const SECONDS: Duration = Duration::from_secs(7);
 
     let past = httpdate::fmt_http_date(SystemTime::now() - SECONDS);

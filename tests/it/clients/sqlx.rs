@@ -1,3 +1,5 @@
+//! Errors of `sqlx` with Postgres and with SQLite.
+
 use std::{net::SocketAddr, time::Duration};
 
 use sqlx::{
@@ -47,7 +49,7 @@ async fn failing(code: &'static str) -> SocketAddr {
 }
 
 #[tokio::test]
-async fn postgres_connection_errors() {
+async fn a_postgres_connection_error_is_transient_or_permanent_by_its_cause() {
     let checks = [
         ("refused", refusing().await, TRANSIENT),
         ("reset", resetting().await, TRANSIENT),
@@ -65,7 +67,7 @@ async fn postgres_connection_errors() {
 }
 
 #[tokio::test]
-async fn postgres_statement_errors() {
+async fn a_postgres_statement_error_is_transient_or_permanent_by_its_code() {
     let checks = [
         ("serialization failure", "40001", TRANSIENT),
         ("deadlock", "40P01", TRANSIENT),
@@ -78,7 +80,7 @@ async fn postgres_statement_errors() {
         ("cancelled", "57014", PERMANENT),
         ("unique violation", "23505", PERMANENT),
         ("syntax error", "42601", PERMANENT),
-        ("five digits with SQLite's low byte of 5", "22021", PERMANENT),
+        ("a number whose low byte is SQLite's code for busy", "22021", PERMANENT),
     ];
     for (name, code, expected) in checks {
         let mut connection = PgConnection::connect_with(&options(failing(code).await)).await.unwrap();
@@ -89,7 +91,7 @@ async fn postgres_statement_errors() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pool_errors() {
+async fn a_pool_timeout_is_transient_and_a_closed_pool_is_permanent() {
     let pool = PgPoolOptions::new().acquire_timeout(Duration::from_secs(5)).connect_lazy_with(options(silent().await));
     let error = pool.acquire().await.unwrap_err();
     assert!(matches!(error, Error::PoolTimedOut), "{error:?}");
@@ -109,7 +111,7 @@ async fn run(connection: &mut SqliteConnection, sql: &'static str) {
 }
 
 #[tokio::test]
-async fn sqlite_errors() {
+async fn a_sqlite_error_is_transient_or_permanent_by_its_code() {
     let path = format!("{}/clients-{}.sqlite", env!("CARGO_TARGET_TMPDIR"), std::process::id());
     let options = SqliteConnectOptions::new()
         .filename(&path)
@@ -148,7 +150,7 @@ async fn sqlite_errors() {
     }
 }
 
-/// The error of a read while another connection with the same shared cache writes.
+/// Returns the error of a read while another connection with the same shared cache writes.
 async fn locked() -> (Error, String) {
     let options = SqliteConnectOptions::new().in_memory(true).filename("file:locked").shared_cache(true);
     let mut one = options.connect().await.unwrap();

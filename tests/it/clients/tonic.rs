@@ -1,3 +1,5 @@
+//! Statuses of `tonic`.
+
 use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
 use http::uri::PathAndQuery;
@@ -61,7 +63,7 @@ fn endpoint(address: SocketAddr) -> Endpoint {
     Endpoint::from_shared(format!("http://{address}")).unwrap()
 }
 
-/// Starts a server that answers every call with a status made by `status`.
+/// Starts a server that answers every call with the status that `status` returns.
 async fn answering(status: fn() -> Status) -> SocketAddr {
     server(move |connection| async move {
         let answer = service_fn(move |_| async move { Ok::<_, Infallible>(status().into_http::<String>()) });
@@ -77,7 +79,7 @@ fn pushing_back(code: Code, wait: &'static str) -> Status {
 }
 
 #[tokio::test]
-async fn status_codes() {
+async fn a_status_is_transient_or_permanent_by_its_code_and_pushback() {
     const WAIT: Duration = Duration::from_millis(250);
 
     type Make = fn() -> Status;
@@ -105,7 +107,7 @@ async fn status_codes() {
 }
 
 #[tokio::test]
-async fn broken_connections() {
+async fn a_broken_connection_is_transient() {
     let checks = [("refused", refusing().await), ("reset", resetting().await), ("closed", closing().await)];
     for (name, address) in checks {
         assert_verdict(call(endpoint(address)).await, TRANSIENT, name);
@@ -113,14 +115,14 @@ async fn broken_connections() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn timeouts() {
+async fn a_timeout_is_transient() {
     let status = call(endpoint(silent().await).timeout(Duration::from_secs(5))).await;
     assert_eq!(status.code(), Code::Cancelled, "{status:?}");
     assert_verdict(status, TRANSIENT, "timeout");
 }
 
 #[test]
-fn rejections() {
+fn a_rejection_becomes_a_permanent_status_with_its_hint() {
     let open = rejection();
     let (text, wait) = (open.to_string(), open.retry_after());
     let status = Status::from(open);

@@ -10,9 +10,9 @@ use steadfast::{
 
 use super::{ALGORITHMS, CONFIG, HOUR, admitted, failure};
 
-/// The length of every window and timeout: so long that no sequence lasts 64 of them, after which a breaker's short timestamps wrap.
+/// The length of every window and timeout. No sequence lasts 64 times as long, after which a breaker's short timestamps would wrap.
 const SPAN: Duration = HOUR;
-/// Allows for the resolution with which the start of a trial call and of a ramp is stored: 1/2000 of `SPAN`.
+/// The tolerance for the resolution of the stored start of a trial call or ramp, which is 1/2000 of `SPAN`.
 const MARGIN: Duration = Duration::from_secs(4);
 
 /// A step of a random sequence.
@@ -22,14 +22,17 @@ enum Step {
     Clock(u64),
     /// Advances the clock by this many seconds.
     Pass(u64),
-    /// Makes this many calls that succeed or fail.
+    /// Makes this many calls, which succeed if the flag is true and fail otherwise.
     Call(u32, bool),
     /// Makes a call that never ends.
     Leak,
     /// Forces the circuit open for this many seconds.
     ForceOpen(u64),
+    /// Opens the circuit by an override, which expires after this many seconds or not at all.
     OpenByOverride(Option<u64>),
+    /// Disables the breaker for this many seconds.
     Disable(u64),
+    /// Reads snapshots and checks that their figures are plausible.
     Inspect,
 }
 
@@ -46,7 +49,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// One of every policy that depends on time.
+/// Policies of each kind that depends on time.
 struct Policies {
     limits: [RateLimit; 2],
     breakers: [CircuitBreaker; 3],

@@ -23,7 +23,7 @@ fn the_least_recently_used_idle_breaker_is_evicted() {
     }
     fail(&breakers, 0);
     for new_key in 4..7 {
-        // 3 is in constant use, 0 has failed.
+        // Key 3 is in constant use; key 0 has failed.
         assert!(succeed(&breakers, 3));
         assert!(succeed(&breakers, new_key));
         assert_eq!(breakers.len(), 4);
@@ -61,7 +61,7 @@ async fn a_breaker_that_is_not_closed_is_not_evicted() {
     assert_eq!(breakers.overflow().unwrap().snapshot().successes, 1_000);
     trial.success();
     drop(half_open);
-    // It is closed now, so it is evicted for a new key.
+    // The half-open breaker has closed, so it is evicted for a new key.
     assert!(succeed(&breakers, "new key"));
     assert_eq!(state(&breakers, "new key"), Some(Closed));
     assert!(breakers.get("half-open").is_none());
@@ -145,7 +145,7 @@ async fn a_breaker_that_ramps_up_is_kept_until_the_ramp_ends() {
         for new_key in 0..100 {
             assert!(succeed(&breakers, new_key));
         }
-        assert!(breakers.get("host").is_none(), "it is idle once the ramp has ended, even without a call");
+        assert!(breakers.get("host").is_none(), "a breaker is idle once its ramp has ended, even without a call");
     }
 }
 

@@ -1,4 +1,4 @@
-//! A single-threaded breaker written for readability: no packing, no sharing. Times are in microseconds.
+//! A single-threaded breaker written for readability, without packed or shared state. Times are in microseconds.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -33,7 +33,7 @@ pub(super) enum Policy {
 pub(super) enum Outcome {
     Success,
     Failure,
-    Neutral,
+    Ignored,
 }
 
 /// The permit of an admitted call.
@@ -57,7 +57,7 @@ pub(super) struct Rejected {
 pub(super) struct Totals {
     pub(super) successes: u64,
     pub(super) failures: u64,
-    pub(super) neutral: u64,
+    pub(super) ignored: u64,
     pub(super) rejections: u64,
     pub(super) transitions: u64,
 }
@@ -97,7 +97,7 @@ pub(super) struct Model {
     /// Increased whenever results of calls in flight become obsolete.
     generation: u32,
     last_transition: Option<u64>,
-    /// When the circuit opened, and until when, if an override has set an expiry.
+    /// The time at which the circuit opened, and the expiry that an override has set.
     opened: (u64, Option<u64>),
     consecutive_failures: u32,
     by_calls: VecDeque<Call>,
@@ -108,6 +108,7 @@ pub(super) struct Model {
     size: Option<u32>,
     cause: Option<OpenReason>,
     trials: Trials,
+    /// The expiry of the forced-open or disabled state.
     until: Option<u64>,
 }
 
@@ -179,7 +180,7 @@ impl Model {
         match outcome {
             Outcome::Success => self.totals.successes += 1,
             Outcome::Failure => self.totals.failures += 1,
-            Outcome::Neutral => self.totals.neutral += 1,
+            Outcome::Ignored => self.totals.ignored += 1,
         }
         if permit.generation != Some(self.generation) {
             return;
@@ -190,8 +191,8 @@ impl Model {
         };
         match (self.state, outcome) {
             (Closed, Outcome::Success | Outcome::Failure) => self.count(outcome == Outcome::Failure, slow),
-            (HalfOpen, Outcome::Neutral) if permit.round != self.trials.round => {}
-            (HalfOpen, Outcome::Neutral) => self.trials.taken -= 1,
+            (HalfOpen, Outcome::Ignored) if permit.round != self.trials.round => {}
+            (HalfOpen, Outcome::Ignored) => self.trials.taken -= 1,
             (HalfOpen, Outcome::Success) if !slow => {
                 self.trials.succeeded += 1;
                 if permit.round != self.trials.round {
@@ -304,7 +305,7 @@ impl Model {
         if self.state == Disabled { self.override_left().filter(|left| *left > 0) } else { None }
     }
 
-    /// The times until something expires, so that a test can stop the clock near them.
+    /// Returns the durations until something expires, so that a test can stop the clock near those moments.
     pub(super) fn deadlines(&self) -> Vec<u64> {
         let window = match self.config.policy {
             Policy::Time(window) => self.by_time.iter().map(|call| call.slot + window).collect(),

@@ -1,4 +1,4 @@
-//! Idle waiters, which are no longer polled: they delay the others for a bounded time, whatever their number.
+//! Idle waiters, which are no longer polled. They delay other calls for a bounded time, whatever their number.
 
 use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
@@ -6,9 +6,9 @@ use futures_util::{Stream, StreamExt, stream};
 use steadfast::{Algorithm, RateLimit, RateLimitConfig};
 use tokio::time::{Instant, advance, sleep};
 
-use super::{ALGORITHMS, Call, SECOND, limit, poll, settle, stores::WindowStore, waiting};
+use super::{ALGORITHMS, Call, SECOND, limit, poll, run_ready_tasks, stores::WindowStore, waiting};
 
-/// The longest delay by idle waiters.
+/// The maximum delay that idle waiters cause.
 const MAX_DELAY: Duration = Duration::from_secs(2);
 
 /// Returns waiters that have been polled once and are not polled again.
@@ -27,7 +27,7 @@ async fn any_number_of_idle_waiters_delays_the_next_call_for_a_bounded_time() {
             limit.acquire_async().await.unwrap();
             let delay = start.elapsed().checked_sub(10 * SECOND).expect("not before the window has elapsed");
             assert!(delay <= MAX_DELAY, "{algorithm:?}: {count} idle waiters: {delay:?} late");
-            // They have kept their places in the queue, ahead of a new waiter.
+            // The idle waiters have kept their places in the queue, ahead of a new waiter.
             let mut last = waiting(&limit);
             for call in calls.into_iter().take(5) {
                 call.await.unwrap();
@@ -52,7 +52,7 @@ async fn idle_waiters_between_others_delay_each_of_them_for_a_bounded_time() {
                 limit.acquire_async().await.unwrap();
                 sender.send(number).unwrap();
             });
-            settle().await;
+            run_ready_tasks().await;
         }
         let mut previous = start;
         for number in 0..6 {
@@ -123,7 +123,7 @@ async fn an_idle_and_a_leaked_waiter_delay_each_call_for_less_than_a_window() {
             assert!(delay < 10 * SECOND, "{algorithm:?}: {delay:?}");
         }
         assert_eq!(limit.snapshot().waiting, 0);
-        // Polled again, the idle waiter is the first in the queue, as before.
+        // When it is polled again, the idle waiter is the first in the queue, as before.
         let other = waiting(&limit);
         idle.as_mut().await.unwrap();
         drop(other);
@@ -137,7 +137,7 @@ async fn idle_waiters_of_a_store_delay_each_call_for_less_than_a_window() {
     let start = Instant::now();
     let mut idle = [waiting(&limit), waiting(&limit)];
     for call in &mut idle {
-        // Rejected by the store, and back in the queue.
+        // The store rejects the call, which stays in the queue.
         advance(Duration::from_millis(1)).await;
         assert!(poll(call).is_pending());
     }

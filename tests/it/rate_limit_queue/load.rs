@@ -1,4 +1,4 @@
-//! Queues under load: the whole limit is used, and never exceeded.
+//! Queues under load: the limit is used completely, and never exceeded.
 
 use std::{
     sync::{Arc, Mutex},
@@ -11,7 +11,7 @@ use tokio::time::{Instant, advance, timeout};
 use super::{ALGORITHMS, SECOND, most_in_a_window, random, shared, stores::WindowStore, under_load};
 
 #[tokio::test(start_paused = true)]
-async fn at_five_times_the_load_the_whole_limit_is_used() {
+async fn the_whole_limit_is_used_at_five_times_the_load() {
     for algorithm in ALGORITHMS {
         for give_up_after in [500, 1_000, 2_000, 4_900].map(Duration::from_millis) {
             let started = under_load(shared(10, SECOND, 5 * SECOND, algorithm), give_up_after).await;
@@ -27,7 +27,7 @@ async fn at_five_times_the_load_the_whole_limit_is_used() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_five_times_the_load_the_whole_limit_of_a_store_is_used() {
+async fn the_whole_limit_of_a_store_is_used_at_five_times_the_load() {
     for latency in [0, 1, 3, 10, 25].map(Duration::from_millis) {
         for give_up_after in [500, 1_000, 2_000, 4_900].map(Duration::from_millis) {
             let store = WindowStore::new(latency);
@@ -44,9 +44,9 @@ async fn at_five_times_the_load_the_whole_limit_of_a_store_is_used() {
     }
 }
 
-/// At random the executor stalls for 12 ms, while waiting calls start and give up.
+/// The executor stalls for 12 ms at random moments, while waiting calls start and give up.
 #[tokio::test(start_paused = true)]
-async fn the_limit_holds_for_the_starts_of_calls_on_an_executor_that_stalls() {
+async fn the_limit_holds_for_the_start_times_of_calls_if_the_executor_stalls() {
     const PER: Duration = Duration::from_millis(100);
     for (seed, calls) in [(1_u64, 1_u32), (2, 3), (3, 8)] {
         let mut random = random(seed);
@@ -65,7 +65,7 @@ async fn the_limit_holds_for_the_starts_of_calls_on_an_executor_that_stalls() {
         let started = started.lock().unwrap().clone();
         assert!(most_in_a_window(&started, PER) <= calls as usize, "{started:?}");
         let possible = start.elapsed().as_millis() / PER.as_millis() * u128::from(calls);
-        // Each call may start late by one stall.
+        // Each call may start late by the duration of one stall.
         assert!(started.len() as u128 >= possible * 4 / 5, "{} of {possible}", started.len());
     }
 }

@@ -1,4 +1,4 @@
-//! Model-based test of the queue: callers that come and give up, settings and resets at any moment, polled by hand.
+//! Model-based test of the queue: random sequences of calls, cancellations, new settings and resets. The test polls the futures itself.
 
 use std::{
     sync::{
@@ -23,6 +23,7 @@ const PER: u64 = 20;
 /// A step of a random sequence. Times are in milliseconds.
 #[derive(Clone, Copy, Debug)]
 enum Step {
+    /// Advances the clock.
     Pass(u64),
     /// Makes a call that waits if the limit is reached.
     Wait,
@@ -30,6 +31,7 @@ enum Step {
     Try,
     /// Cancels a waiting call, which may just have been woken.
     GiveUp(prop::sample::Index),
+    /// Sets the number of calls of the limit.
     Limit(u32),
     Reset,
 }
@@ -51,7 +53,7 @@ struct Model {
     algorithm: Algorithm,
     calls: u32,
     starts: Vec<u64>,
-    /// The theoretical arrival time of GCRA, in fractions of a millisecond of which `calls` make up one.
+    /// The theoretical arrival time of GCRA. `calls` units are one millisecond.
     arrival: u64,
 }
 
@@ -64,7 +66,8 @@ impl Model {
         }
     }
 
-    fn starts(&mut self, now: u64) {
+    /// Records that a call starts now, and checks that the limit admits it.
+    fn record_start(&mut self, now: u64) {
         assert!(self.has_capacity(now), "above the limit at {now}: {:?}", self.starts);
         self.starts.push(now);
         self.arrival = self.arrival.max(now * u64::from(self.calls)) + PER;
@@ -116,7 +119,7 @@ async fn run_steps(algorithm: Algorithm, max_wait: u64, steps: Vec<Step>, order:
                 match caller.poll() {
                     Poll::Ready(true) => {
                         assert!(waiting.is_empty(), "{number} has overtaken a waiter");
-                        model.starts(now());
+                        model.record_start(now());
                     }
                     Poll::Ready(false) => assert!(!waiting.is_empty() || !model.has_capacity(now() + max_wait)),
                     Poll::Pending => waiting.push(caller),
@@ -124,14 +127,14 @@ async fn run_steps(algorithm: Algorithm, max_wait: u64, steps: Vec<Step>, order:
             }
             Step::Try => {
                 if limit.try_acquire().is_ok() {
-                    model.starts(now());
+                    model.record_start(now());
                 } else {
                     assert!(!waiting.is_empty() || !model.has_capacity(now()));
                 }
             }
             Step::GiveUp(index) if !waiting.is_empty() => drop(waiting.remove(index.index(waiting.len()))),
             Step::GiveUp(_) => {}
-            // The model of GCRA is for a fixed limit.
+            // The model of GCRA supports only a fixed limit.
             Step::Limit(_) if algorithm == Algorithm::Gcra => {}
             Step::Limit(calls) => {
                 limit.reconfigure(config(calls));
@@ -142,7 +145,7 @@ async fn run_steps(algorithm: Algorithm, max_wait: u64, steps: Vec<Step>, order:
                 (model.starts, model.arrival) = (Vec::new(), 0);
             }
         }
-        // Woken callers run, in any order.
+        // Woken callers are polled, in any order.
         loop {
             let woken: Vec<_> =
                 (0..waiting.len()).filter(|index| waiting[*index].is_woken.0.load(Ordering::Relaxed)).collect();
@@ -150,12 +153,12 @@ async fn run_steps(algorithm: Algorithm, max_wait: u64, steps: Vec<Step>, order:
             let Poll::Ready(is_admitted) = waiting[index].poll() else { continue };
             let caller = waiting.remove(index);
             if is_admitted {
-                model.starts(now());
-                // At its deadline a caller may be ahead of others that start at the same moment.
+                model.record_start(now());
+                // At its deadline, a caller may overtake others, if they can start at the same moment.
                 let ahead = waiting.iter().filter(|other| other.number < caller.number).count();
                 assert!(ahead == 0 || now() >= caller.deadline, "{} has overtaken a waiter", caller.number);
                 let mut others = model.clone();
-                (0..ahead).for_each(|_| others.starts(now()));
+                (0..ahead).for_each(|_| others.record_start(now()));
             } else {
                 assert!(now() >= caller.deadline, "rejected before its deadline");
             }

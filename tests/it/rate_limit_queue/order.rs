@@ -5,13 +5,13 @@ use std::{task::Poll, time::Duration};
 use steadfast::Algorithm;
 use tokio::time::{Instant, advance, sleep};
 
-use super::{ALGORITHMS, SECOND, limit, poll, settle, shared, stores::WindowStore, waiting};
+use super::{ALGORITHMS, SECOND, limit, poll, run_ready_tasks, shared, stores::WindowStore, waiting};
 
 #[tokio::test(start_paused = true)]
 async fn the_last_waiter_is_not_delayed_by_cancelled_ones() {
     let with_store = WindowStore::new(Duration::ZERO).limit(1, 10 * SECOND, 100 * SECOND);
     let limits = ALGORITHMS.map(|algorithm| (shared(1, 10 * SECOND, 100 * SECOND, algorithm), Duration::ZERO));
-    // With a store the last call may start up to a second late.
+    // With a store, the last call may start up to a second late.
     for (limit, max_delay) in limits.into_iter().chain([(with_store, SECOND - Duration::from_nanos(1))]) {
         let start = Instant::now();
         limit.acquire_async().await.unwrap();
@@ -70,7 +70,7 @@ async fn no_call_overtakes_the_queue() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_does_not_wait_gets_the_capacity_that_waiters_leave() {
+async fn a_call_that_does_not_wait_gets_the_capacity_that_waiters_do_not_need() {
     let limit = limit(3, SECOND, 10 * SECOND, Algorithm::SlidingWindow);
     for _ in 0..3 {
         limit.try_acquire().unwrap();
@@ -96,7 +96,7 @@ async fn retry_after_of_a_rejection_includes_the_waiters_ahead() {
         let mut calls: Vec<_> = (0..4).map(|_| waiting(&limit)).collect();
         assert_eq!(limit.try_acquire().unwrap_err().retry_after(), with_queue, "{algorithm:?}");
         assert_eq!(limit.acquire_async().await.unwrap_err().retry_after(), with_queue, "rejected without a wait");
-        // With one waiter less, the turn comes within max_wait.
+        // With one waiter less, the turn of a new call comes within max_wait.
         drop(calls.remove(1));
         calls.push(waiting(&limit));
     }
@@ -114,9 +114,9 @@ async fn a_woken_waiter_that_is_cancelled_wakes_the_next_at_once() {
                 tokio::spawn(async move { limit.acquire_async().await.map(|()| start.elapsed()) })
             })
             .collect();
-        settle().await;
+        run_ready_tasks().await;
         advance(10 * SECOND).await;
-        // All but the last, after they were woken and before they run.
+        // All calls but the last are cancelled after they were woken and before they run.
         for call in &calls[..4] {
             call.abort();
         }

@@ -1,4 +1,4 @@
-//! Settings and resets that change while calls wait.
+//! New settings and resets while calls wait.
 
 use std::{
     sync::{Arc, Mutex},
@@ -8,7 +8,7 @@ use std::{
 use steadfast::{Algorithm, KeyedRateLimits, RateLimitConfig};
 use tokio::time::Instant;
 
-use super::{ALGORITHMS, SECOND, limit, settle, shared, waiting};
+use super::{ALGORITHMS, SECOND, limit, run_ready_tasks, shared, waiting};
 
 #[tokio::test(start_paused = true)]
 async fn a_raised_limit_serves_the_waiters_at_once_and_in_order() {
@@ -23,10 +23,10 @@ async fn a_raised_limit_serves_the_waiters_at_once_and_in_order() {
                 order.lock().unwrap().push(number);
             });
         }
-        settle().await;
+        run_ready_tasks().await;
         assert_eq!((limit.snapshot().waiting, order.lock().unwrap().len()), (50, 0));
         limit.reconfigure(RateLimitConfig::new(1_000, 60 * SECOND).max_wait(SECOND).algorithm(algorithm));
-        // A new call does not overtake them.
+        // A new call does not overtake the waiters.
         limit.acquire_async().await.unwrap();
         assert_eq!(*order.lock().unwrap(), (0..50).collect::<Vec<_>>(), "{algorithm:?}");
         assert_eq!((start.elapsed(), limit.snapshot().waiting), (Duration::ZERO, 0));
@@ -48,7 +48,7 @@ async fn a_reset_and_new_settings_for_all_keys_serve_the_waiters_at_once() {
     }
     let [ada, grace] = limits.each_ref().map(|limit| limit.acquire_async());
     let raise = async {
-        settle().await;
+        run_ready_tasks().await;
         keyed.reconfigure(RateLimitConfig::new(2, 60 * SECOND));
     };
     let (ada, grace, ()) = tokio::join!(ada, grace, raise);
@@ -69,14 +69,14 @@ async fn a_lowered_limit_applies_to_the_waiters() {
             tokio::spawn(async move { limit.acquire_async().await.map(|()| start.elapsed()) })
         })
         .collect();
-    settle().await;
+    run_ready_tasks().await;
     limit.reconfigure(RateLimitConfig::new(1, 2 * SECOND).max_wait(3 * SECOND));
     let mut results = Vec::new();
     for call in calls {
         results.push(call.await.unwrap());
     }
     assert_eq!(results.remove(0), Ok(2 * SECOND));
-    // The others have waited for max_wait.
+    // The other calls have waited for max_wait.
     assert_eq!(start.elapsed(), 3 * SECOND);
     for result in results {
         let error = result.unwrap_err();

@@ -14,8 +14,8 @@ use super::{
     stores::{SlowStore, WindowStore},
 };
 
-/// Two calls wait; the first is cancelled 100 ms after its second request to the store, and `before_cancel` runs before that. Returns when
-/// the second call starts.
+/// Lets two calls wait, and cancels the first 100 ms after its second request to the store. `before_cancel` runs just before the
+/// cancellation. Returns the time at which the second call starts.
 async fn start_after_cancel(store: &'static SlowStore, before_cancel: impl FnOnce(&RateLimit)) -> Duration {
     let (limit, start) = (store.limit(), Instant::now());
     let call = || {
@@ -38,7 +38,7 @@ async fn start_after_cancel(store: &'static SlowStore, before_cancel: impl FnOnc
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_next_waiter_receives_the_answer() {
+async fn the_next_waiter_receives_the_answer_to_the_request_of_a_cancelled_call() {
     let store = SlowStore::new();
     let started = start_after_cancel(store, |_| ()).await;
     assert_eq!((started.as_millis() / 10, store.requests()), (120, 2), "{started:?}");

@@ -8,9 +8,9 @@ use std::{
 use steadfast::{RateLimit, RateLimitConfig, RateLimited};
 use tokio::time::{Instant, sleep};
 
-use super::{SECOND, settle, stores::WindowStore};
+use super::{SECOND, run_ready_tasks, stores::WindowStore};
 
-/// Spawns calls; returns the numbers of the calls in the order in which they start.
+/// Spawns calls, and returns a list to which each call adds its number when it starts.
 fn spawn_calls(limit: &Arc<RateLimit>, numbers: std::ops::Range<usize>) -> Arc<Mutex<Vec<usize>>> {
     let order = Arc::new(Mutex::new(Vec::new()));
     for number in numbers {
@@ -32,7 +32,7 @@ async fn waiters_are_served_in_order_and_request_the_store_at_their_turn() {
     assert_eq!((order.lock().unwrap().len(), store.requests()), (2, 2));
     let order = spawn_calls(&limit, 0..6);
     sleep(SECOND).await;
-    // They started at the same time, so each of them has made a request.
+    // The calls were made at the same time, so each of them has made a request.
     assert_eq!((limit.snapshot().waiting, store.requests()), (6, 8));
     let late = spawn_calls(&limit, 6..8);
     sleep(SECOND).await;
@@ -58,7 +58,7 @@ async fn a_large_limit_is_served_in_a_few_round_trips() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn new_settings_are_requested_at_once() {
+async fn waiters_request_the_store_at_once_with_new_settings() {
     let store = WindowStore::new(Duration::from_millis(1));
     let limit = store.limit(1, 3_600 * SECOND, 7_200 * SECOND);
     limit.acquire_async().await.unwrap();
@@ -67,10 +67,10 @@ async fn new_settings_are_requested_at_once() {
     limit.reconfigure(RateLimitConfig::new(1_000, 3_600 * SECOND).store(store));
     sleep(SECOND).await;
     assert_eq!(*order.lock().unwrap(), (0..40).collect::<Vec<_>>());
-    // Also while a request with the previous settings is in flight.
+    // The same while a request with the previous settings is in flight.
     limit.reconfigure(RateLimitConfig::new(1, 3_600 * SECOND).max_wait(7_200 * SECOND).store(store));
     let order = spawn_calls(&limit, 0..1);
-    settle().await;
+    run_ready_tasks().await;
     limit.reconfigure(RateLimitConfig::new(1_000, 3_600 * SECOND).store(store));
     sleep(SECOND).await;
     assert_eq!(*order.lock().unwrap(), [0]);
@@ -82,7 +82,7 @@ async fn a_call_whose_turn_would_come_too_late_is_rejected() {
     let limit = store.limit(2, 10 * SECOND, 15 * SECOND);
     spawn_calls(&limit, 0..2);
     sleep(SECOND).await;
-    // Two wait for the next window; the window after that is too late for the others.
+    // Two calls wait for the next window; the window after that is too late for the others.
     let results = results_of(&limit, 6).await;
     assert_eq!(results.iter().filter(|(result, _)| result.is_ok()).count(), 2);
     for (result, waited) in &results[2..] {
@@ -91,7 +91,7 @@ async fn a_call_whose_turn_would_come_too_late_is_rejected() {
     }
     let requests = store.requests();
     let order = spawn_calls(&limit, 0..2);
-    settle().await;
+    run_ready_tasks().await;
     sleep(11 * SECOND).await;
     assert_eq!(order.lock().unwrap().len(), 2);
     assert!(store.requests() <= requests + 6);
@@ -99,7 +99,7 @@ async fn a_call_whose_turn_would_come_too_late_is_rejected() {
 
 type Waited = (Result<(), RateLimited>, Duration);
 
-/// Makes calls at the same time; returns their results and how long each waited.
+/// Makes calls at the same time, and returns the result and the wait of each.
 async fn results_of(limit: &Arc<RateLimit>, calls: usize) -> Vec<Waited> {
     let start = Instant::now();
     let calls: Vec<_> = (0..calls)
@@ -121,7 +121,7 @@ async fn waits_continue_locally_while_the_store_is_unavailable() {
     let limit = store.limit(1, 10 * SECOND, 15 * SECOND);
     limit.acquire_async().await.unwrap();
     store.set_unavailable();
-    // This process has counted no call.
+    // This process has counted no call, so its own limit is not reached.
     let results = results_of(&limit, 3).await;
     let seconds: Vec<_> = results.iter().map(|(result, waited)| (result.is_ok(), waited.as_secs())).collect();
     assert_eq!(seconds, [(true, 1), (true, 11), (false, 1)]);

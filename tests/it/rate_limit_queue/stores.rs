@@ -17,7 +17,7 @@ use super::SECOND;
 
 type Decision<'a> = Pin<Box<dyn Future<Output = RateLimitDecision> + Send + 'a>>;
 
-/// A store with a sliding window and a latency each way.
+/// A store with a sliding window, and with a latency in each direction.
 #[derive(Debug)]
 pub(super) struct WindowStore {
     starts: Mutex<Vec<Instant>>,
@@ -27,7 +27,7 @@ pub(super) struct WindowStore {
 }
 
 impl WindowStore {
-    /// Creates a store for one test, which leaks it.
+    /// Creates a store that is never freed.
     pub(super) fn new(latency: Duration) -> &'static Self {
         let (starts, requests, is_unavailable) = (Mutex::default(), AtomicUsize::new(0), AtomicBool::new(false));
         Box::leak(Box::new(Self { starts, requests, latency, is_unavailable }))
@@ -77,17 +77,17 @@ impl RateLimitStore for WindowStore {
 #[derive(Debug, Default)]
 pub(super) struct SlowStore {
     requests: AtomicUsize,
-    /// Requests that are neither answered nor dropped.
+    /// The number of requests that are neither answered nor dropped.
     in_flight: AtomicUsize,
     is_open: AtomicBool,
-    /// The next answer is a panic.
+    /// Makes the next answer a panic.
     pub(super) panics: AtomicBool,
-    /// The next request gets no answer.
+    /// Leaves the next request without an answer.
     pub(super) hangs: AtomicBool,
 }
 
 impl SlowStore {
-    /// Creates a store for one test, which leaks it.
+    /// Creates a store that is never freed.
     pub(super) fn new() -> &'static Self {
         Box::leak(Box::default())
     }

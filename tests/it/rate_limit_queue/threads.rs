@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, advance, timeout},
 };
 
-use super::{ALGORITHMS, Call, SECOND, limit, poll, settle};
+use super::{ALGORITHMS, Call, SECOND, limit, poll, run_ready_tasks};
 
 #[test]
 fn threads_and_tasks_share_one_queue() {
@@ -24,7 +24,7 @@ fn threads_and_tasks_share_one_queue() {
     let order = Arc::new(Mutex::new(Vec::new()));
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
     let (mut tasks, mut threads) = (Vec::new(), Vec::new());
-    // Longer than any wait in this test, so that no call is rejected.
+    // The maximum wait is longer than any wait in this test, so that no call is rejected.
     MIXED.reconfigure(RateLimitConfig::new(1, HOUR).max_wait(24 * HOUR));
     for number in 0..10 {
         let order = order.clone();
@@ -62,7 +62,7 @@ fn on_a_thread() -> Result<(), RateLimited> {
     Ok(())
 }
 
-/// The runtime's clock is paused, the thread's clock is not.
+/// The clock of the runtime is paused; that of the thread is not.
 #[tokio::test(start_paused = true)]
 async fn a_thread_waits_by_its_own_clock_next_to_a_paused_runtime() {
     for _ in 0..4 {
@@ -97,7 +97,7 @@ fn waiters_with_different_clocks_are_all_served() {
             _ = runtime.block_on(async { poll(call) });
         }
         for (runtime, call) in &mut runtimes {
-            // A waiter may already have been ready by its own clock.
+            // The call may already be ready by its own clock.
             let is_served = runtime.block_on(async { timeout(60 * SECOND, call).await });
             assert_eq!(is_served, Ok(Ok(())), "{hours:?}");
         }
@@ -126,7 +126,7 @@ async fn a_stop_signal_ends_a_wait_with_the_rejection() {
     let thread = thread::spawn(stopped_thread);
     crate::wait_until(|| limit.snapshot().waiting == 1);
     let task = tokio::spawn(stopped_task());
-    settle().await;
+    run_ready_tasks().await;
     assert_eq!(limit.snapshot().waiting, 2);
     SHUTDOWN.stop();
     let error = task.await.unwrap().unwrap_err();

@@ -22,7 +22,7 @@ async fn every_control_works_by_keyboard_and_has_an_accessible_name() {
     browser.press("listed").await;
     browser.until("return document.querySelectorAll('#cards .card').length === 1").await;
     browser.until("return document.querySelector('#match-count').textContent.startsWith('1 of ')").await;
-    // Past the sort order to the only matching card.
+    // The first Tab moves the focus to the sort order, the second to the only matching card.
     browser.press(Key::Tab).await;
     browser.press(Key::Tab).await;
     browser.until("return document.activeElement.textContent === 'listed'").await;

@@ -1,4 +1,4 @@
-//! Requests for the lease, its grant, renewal and end.
+//! The lease: requests, grants, renewals and its end.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn a_held_circuit_is_released_only_under_the_lease() {
     for _ in 0..20 {
         assert_eq!(instance.settle(), None);
         instance.now += Duration::from_millis(49);
-        // The hold is extended for as long as that takes.
+        // Meanwhile the hold is extended.
         assert!(instance.member.hold_until.is_some_and(|until| until > instance.now + SECOND));
     }
     instance.now += Duration::from_millis(20);
@@ -56,7 +56,7 @@ fn the_lease_requires_a_rejected_call_and_is_kept_until_another_instance_claims_
     let lease = state(1, StateKind::Open, Some(Duration::ZERO));
     assert!(matches!(instance.settle(), Some(Intent::Lease { .. })));
     instance.gets_lease(lease.clone());
-    // It is renewed for as long as no call comes.
+    // The lease is renewed as long as no call is made.
     let mut renewals = 0;
     for _ in 0..1_000 {
         instance.now += SECOND / 20;
@@ -112,7 +112,7 @@ fn the_instance_that_opened_the_fleet_requests_the_lease_without_a_rejection() {
     assert_eq!(instance.settle(), None);
     instance.now += SECOND;
     assert!(matches!(instance.settle(), Some(Intent::Lease { .. })));
-    // If another instance opens the fleet again, it needs a rejected call.
+    // If another instance opens the fleet again, this one needs a rejected call.
     instance.gets_reply(reply(state(2, StateKind::Open, Some(SECOND))));
     assert_eq!(instance.settle(), None);
     instance.now += SECOND;
@@ -184,7 +184,7 @@ fn requests_with_an_unchanged_reply_are_throttled() {
         instance.now += SECOND / 1_000;
     }
     assert!((10..=21).contains(&requests), "{requests} requests in a second");
-    // The same for a request to close that had no effect.
+    // A request to close that had no effect is throttled, too.
     let mut closed = Instance::held();
     closed.enters(Closed);
     assert_eq!(closed.settle(), Some(Intent::Close { version: 1 }));

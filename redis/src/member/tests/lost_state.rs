@@ -1,4 +1,4 @@
-//! Redis is unreachable, or has lost a state.
+//! Decisions while Redis is unreachable, and after it has lost a state.
 
 use std::time::Duration;
 
@@ -92,7 +92,7 @@ fn a_state_that_redis_has_lost_is_restored() {
         (lost.kind, lost.version, lost.remaining, lost.failed_recoveries),
         (StateKind::Open, 6, Some(SECOND), 2)
     );
-    // Another instance was faster.
+    // Another instance has restored the state first.
     open.gets_reply(reply(state(7, StateKind::Open, Some(SECOND))));
     assert_eq!((open.settle(), open.local.state), (None, Open));
 

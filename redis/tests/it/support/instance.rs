@@ -20,7 +20,7 @@ use super::wait::until;
 /// The scripts of the library.
 pub(crate) const BREAKER_SCRIPT: &str = include_str!("../../../src/scripts/breaker.lua");
 pub(crate) const RATE_LIMIT_SCRIPT: &str = include_str!("../../../src/scripts/rate_limit.lua");
-/// The prefix of lines that an instance prints, unlike those of the test harness.
+/// The prefix that distinguishes the lines of an instance from those of the test harness.
 pub(super) const LINE_MARK: &str = "@ ";
 pub(super) const SETTINGS_VARIABLE: &str = "STEADFAST_TEST_INSTANCE";
 /// The breaker that all instances share.
@@ -36,7 +36,7 @@ pub(crate) struct Setup {
     pub(crate) lease: Duration,
     pub(crate) timeout: Duration,
     pub(crate) heartbeat: Duration,
-    /// The number of shared breakers besides the one that is called.
+    /// The number of shared breakers in addition to [`BREAKER`].
     pub(crate) more: u32,
     pub(crate) service: Option<SocketAddr>,
     /// The certificate authority that is trusted.
@@ -50,7 +50,7 @@ impl Setup {
             application: "shop",
             quorum: 1,
             recovery: Duration::from_mins(1),
-            // Long, so that a busy machine does not look like an outage of Redis.
+            // Longer than the defaults, so that a busy machine does not look like an outage of Redis.
             lease: Duration::from_secs(3),
             timeout: Duration::from_secs(1),
             heartbeat: Duration::from_secs(1),
@@ -146,7 +146,7 @@ impl Instance {
         output.lock().unwrap().last[&kind].clone()
     }
 
-    /// The text of the last line of a kind. Waits until there is one.
+    /// Returns the text of the last line of a kind, once there is one.
     pub(crate) fn last(&self, kind: &str) -> String {
         until(kind, || self.output.lock().unwrap().last.contains_key(kind));
         self.output.lock().unwrap().last[kind].clone()
@@ -222,8 +222,8 @@ pub(crate) fn all_were(instances: &[Instance], state: BreakerState) {
     until(&format!("all were {state}"), || instances.iter().all(|instance| instance.entries(state) > 0));
 }
 
-/// Trips another breaker in the first instance, and waits until it is open in all. Earlier broadcasts on the same connections have been
-/// received then, too.
+/// Trips another breaker in the first instance, and waits until it is open in all instances. By then they have also received all earlier
+/// broadcasts on the same connections.
 #[track_caller]
 pub(crate) fn all_received_another_broadcast(instances: &mut [Instance], other: u32) {
     instances[0].send(&format!("trip-other {other}"));

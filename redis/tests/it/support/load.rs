@@ -34,6 +34,7 @@ impl Load {
         Self { breaker, service, generation, calls, rejected, overheads: Arc::default(), callers: Mutex::default() }
     }
 
+    /// Starts threads that make calls, with a pause in milliseconds between two calls of a thread.
     pub(crate) fn start(&self, threads: u32, pause: u64) {
         let generation_at_start = self.generation.load(Ordering::Relaxed);
         for _ in 0..threads {
@@ -82,9 +83,9 @@ impl Load {
         }
         let mut overheads = std::mem::take(&mut *self.overheads.lock().unwrap());
         overheads.sort_unstable();
-        let [most, worst] = [overheads.get(overheads.len() * 99 / 100), overheads.last()]
-            .map(|wait| wait.map_or(0, Duration::as_nanos));
+        let [p99, max] = [overheads.get(overheads.len() * 99 / 100), overheads.last()]
+            .map(|overhead| overhead.map_or(0, Duration::as_nanos));
         let rejected = self.rejected.swap(0, Ordering::Relaxed);
-        format!("{} {rejected} {most} {worst}", overheads.len())
+        format!("{} {rejected} {p99} {max}", overheads.len())
     }
 }

@@ -1,4 +1,4 @@
-//! The test environment: Redis servers, instances of a service as processes, the service that they call, and waiting for events.
+//! The test environment: Redis servers, instances as processes, the service that they call, and functions that wait for events.
 
 pub(crate) mod instance;
 pub(crate) mod load;

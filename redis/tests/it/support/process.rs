@@ -1,4 +1,4 @@
-//! The process side of an instance: it executes commands from standard input, and prints what happens to standard output.
+//! The process side of an instance: executes commands from standard input, and prints replies and events to standard output.
 
 use std::{
     env,
@@ -26,7 +26,7 @@ fn process() {
     run_if_started_as_instance();
 }
 
-/// Runs as an instance if this process was started as one. Returns false at once if it was not.
+/// Runs this process as an instance if it was started as one, and returns true when the instance has stopped. Otherwise returns false.
 pub(crate) fn run_if_started_as_instance() -> bool {
     let settings = env::var(SETTINGS_VARIABLE);
     if let Ok(settings) = &settings {
@@ -53,7 +53,7 @@ fn run(settings: &str) {
     events::subscribe(|event| {
         if let Event::StateChanged { breaker: BREAKER, to, .. } = event {
             let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros();
-            say(&format!("state {at} {to}"));
+            print_line(&format!("state {at} {to}"));
         }
     })
     .forever();
@@ -66,13 +66,13 @@ fn run(settings: &str) {
         .timeout(millis(timeout))
         .heartbeat(millis(heartbeat))
         .share(breaker)
-        .on_event(|event| say(&format!("fleet {event}")));
+        .on_event(|event| print_line(&format!("fleet {event}")));
     for breaker in &more {
         builder = builder.share(*breaker);
     }
     let fleet = builder.start().unwrap();
     runtime.block_on(fleet.available());
-    say("ready");
+    print_line("ready");
     let load = Load::new(breaker, service.parse().ok());
     let trip = |breaker: &CircuitBreaker| {
         for _ in 0..3 {
@@ -85,33 +85,33 @@ fn run(settings: &str) {
             ["trip"] => trip(breaker),
             ["trip-more"] => more.iter().for_each(|breaker| trip(breaker)),
             ["open-more"] => {
-                say(&format!(
+                print_line(&format!(
                     "open-more {}",
                     more.iter().filter(|breaker| breaker.state() == BreakerState::Open).count()
                 ));
             }
             ["trip-other", number] => trip(more[number.parse::<usize>().unwrap()]),
             ["state-of-other", number] => {
-                say(&format!("state-of-other {}", more[number.parse::<usize>().unwrap()].state()));
+                print_line(&format!("state-of-other {}", more[number.parse::<usize>().unwrap()].state()));
             }
             ["call"] => _ = breaker.call(|| Ok::<_, io::Error>(())),
-            ["name"] => say(&format!("name {}", fleet.instance())),
+            ["name"] => print_line(&format!("name {}", fleet.instance())),
             // True if the next call would be a trial call.
             ["next-is-trial"] => {
                 let snapshot = breaker.snapshot();
                 let is_trial = snapshot.state == BreakerState::HalfOpen || snapshot.open_for == Some(Duration::ZERO);
-                say(&format!("next-is-trial {is_trial}"));
+                print_line(&format!("next-is-trial {is_trial}"));
             }
-            ["rejected"] => say(&format!("rejected {}", breaker.snapshot().rejections)),
-            ["calls"] => say(&format!("calls {}", load.calls.load(Ordering::Relaxed))),
-            ["current-state"] => say(&format!("current-state {}", breaker.state())),
-            ["round-trips"] => say(&format!("round-trips {}", fleet.round_trips())),
-            ["instances"] => say(&format!("instances {}", fleet.instances())),
+            ["rejected"] => print_line(&format!("rejected {}", breaker.snapshot().rejections)),
+            ["calls"] => print_line(&format!("calls {}", load.calls.load(Ordering::Relaxed))),
+            ["current-state"] => print_line(&format!("current-state {}", breaker.state())),
+            ["round-trips"] => print_line(&format!("round-trips {}", fleet.round_trips())),
+            ["instances"] => print_line(&format!("instances {}", fleet.instances())),
             // Number of calling threads, and milliseconds between two calls of a thread.
             ["load", threads, pause] => load.start(threads.parse().unwrap(), pause.parse().unwrap()),
-            ["stop-load"] => say(&format!("stop-load {}", load.stop())),
+            ["stop-load"] => print_line(&format!("stop-load {}", load.stop())),
             ["hammer", limit, micros, lasts] => {
-                say(&format!("hammer {}", hammer(address, limit, micros, millis(lasts))));
+                print_line(&format!("hammer {}", hammer(address, limit, micros, millis(lasts))));
             }
             ["stop"] => break,
             _ => panic!("{line}"),
@@ -120,7 +120,7 @@ fn run(settings: &str) {
     runtime.block_on(fleet.stop());
 }
 
-fn say(line: &str) {
+fn print_line(line: &str) {
     let mut out = io::stdout().lock();
     _ = writeln!(out, "{LINE_MARK}{line}");
     _ = out.flush();

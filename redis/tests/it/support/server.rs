@@ -114,11 +114,11 @@ impl Redis {
             .stderr(Stdio::null())
             .spawn()
             .unwrap_or_else(|error| {
-                panic!("redis-server can't be run ({error}): `cargo xtask test` installs it, or your system's package redis-server")
+                panic!("`redis-server` cannot be started ({error}): `cargo xtask test` installs it, as does the system package `redis-server`")
             })
     }
 
-    /// Keeps a port reserved until this is dropped.
+    /// Keeps a port reserved until this server is dropped.
     pub(crate) fn reserve(&mut self, port: Reserved) {
         self.reserved.push(port);
     }
@@ -151,27 +151,27 @@ impl Redis {
 
     /// Kills the server without a shutdown.
     pub(crate) fn kill(&mut self) {
-        // The watchdog first, since it would kill whatever process has that id later.
+        // The watchdog is killed first. Otherwise it would later kill any process that has got the server's id.
         for mut child in [self.watchdog.take(), self.child.take()].into_iter().flatten() {
             _ = child.kill();
             _ = child.wait();
         }
     }
 
-    /// The time of the server's clock, in microseconds since 1970.
+    /// Returns the time of the server's clock, in microseconds since 1970.
     pub(crate) fn micros(&self) -> u64 {
         let (seconds, micros): (u64, u64) = self.command(&["TIME"]);
         seconds * 1_000_000 + micros
     }
 
-    /// The number of calls of a command so far, including those in scripts.
+    /// Returns the number of calls of a command so far, including those in scripts.
     pub(crate) fn calls_of(&self, command: &str) -> u64 {
         let info: String = self.command(&["INFO", "commandstats"]);
         let line = info.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
         line.and_then(|line| line.split(',').next()).map_or(0, |calls| calls.parse().unwrap())
     }
 
-    /// Asserts that all keys have an expiry, and that there are at least a number of them.
+    /// Asserts that there are at least `at_least` keys and that all of them have an expiry.
     #[track_caller]
     pub(crate) fn assert_all_keys_expire(&self, at_least: usize) {
         let keys: Vec<String> = self.command(&["KEYS", "*"]);
@@ -196,17 +196,17 @@ fn is_ready(output: ChildStdout) -> bool {
     receiver.recv_timeout(HANG).is_ok()
 }
 
-/// Starts a process that kills another one as soon as this one has ended, for whatever reason.
+/// Starts a process that kills the server with the id `process` as soon as the test process has ended, for whatever reason.
 fn watchdog(process: u32) -> Child {
     let script = "read -r _; kill -9 $0";
     let mut command = Command::new("sh");
     command.args(["-c", script, &process.to_string()]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap()
 }
 
-/// A port that no other test of this machine uses until it is dropped.
+/// A port that no other test on this machine uses until this value is dropped.
 ///
-/// It is below the ephemeral ports, so that the system does not assign it to a connection: not even to a client that tries to connect to
-/// it while Redis is down.
+/// It is below the ephemeral ports, so that the system does not assign it to a connection, not even to that of a client that tries to
+/// connect to this port while Redis is down.
 pub(crate) struct Reserved {
     pub(crate) port: u16,
     _file: File,

@@ -1,4 +1,4 @@
-//! The service that the instances call, on a socket. It can be down, it can delay trial calls, and it counts them.
+//! The service that the instances call, on a socket. It can be down, it can delay its replies to trial calls, and it counts those.
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +24,7 @@ pub(crate) struct Service {
 #[derive(Default)]
 struct State {
     is_down: bool,
-    /// Replies to trial calls are delayed.
+    /// True if replies to trial calls are delayed.
     holds_trials: bool,
     /// Trial calls without a reply yet.
     held: Vec<TrialId>,
@@ -71,7 +71,7 @@ impl Service {
         self.shared.1.notify_all();
     }
 
-    /// Trial calls without a reply yet.
+    /// Returns the trial calls without a reply yet.
     pub(crate) fn held(&self) -> Vec<TrialId> {
         self.state().held.clone()
     }

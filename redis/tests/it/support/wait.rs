@@ -1,11 +1,11 @@
-//! Waiting for events, without a limit other than that of a hang.
+//! Functions that wait for events. The only time limit is that of a hang.
 
 use std::{
     thread,
     time::{Duration, Instant},
 };
 
-/// The timeout of a hang. An event that has not happened by then is considered impossible.
+/// The time limit of a hang: a test that has waited this long for an event fails.
 pub(crate) const HANG: Duration = Duration::from_secs(30);
 /// The pause between two checks, or two calls.
 pub(crate) const PAUSE: Duration = Duration::from_millis(5);

@@ -1,8 +1,8 @@
-//! The settings, checked: where each limit is stated, for those who build a config and for those who read one.
+//! The validation of the settings, shared by the setters and by the settings from files and the environment.
 
 use std::time::Duration;
 
-use super::{BreakerConfig, Extent, RecoveryTimeout, Window};
+use super::{BreakerConfig, RecoveryTimeout, Size, Window};
 use crate::{breaker::window::MAX_CALLS, checked::Checked};
 
 impl Window {
@@ -11,16 +11,16 @@ impl Window {
             return Err("a window must hold at least 1 call");
         }
         if calls > MAX_CALLS {
-            return Err("a window holds at most 1048576 calls: every failure looks at all of them");
+            return Err("a window holds at most 1048576 calls: every failure scans all of them");
         }
-        Ok(Self(Extent::Calls(calls)))
+        Ok(Self(Size::Calls(calls)))
     }
 
     pub(crate) const fn try_time(time: Duration) -> Checked<Self> {
         if time.as_micros() < 1_000 {
             return Err("a window must be at least a millisecond long");
         }
-        Ok(Self(Extent::Time(time)))
+        Ok(Self(Size::Time(time)))
     }
 }
 
@@ -43,7 +43,7 @@ impl BreakerConfig {
 
     pub(crate) const fn try_min_calls(mut self, calls: u32) -> Checked<Self> {
         if calls == 0 {
-            return Err("`min_calls` must be at least 1: no call is no evidence");
+            return Err("`min_calls` must be at least 1: without calls there is no rate");
         }
         self.min_calls = calls;
         Ok(self)
@@ -67,9 +67,9 @@ impl BreakerConfig {
 
     pub(crate) const fn try_recovery_timeout(mut self, timeout: Duration) -> Checked<Self> {
         if timeout.is_zero() {
-            return Err("`recovery_timeout` must be longer than zero: an open circuit has to rest");
+            return Err("`recovery_timeout` must be longer than zero: the circuit would never stay open");
         }
-        self.recovery = RecoveryTimeout::fixed(timeout);
+        self.recovery_timeout = RecoveryTimeout::fixed(timeout);
         Ok(self)
     }
 
@@ -80,15 +80,15 @@ impl BreakerConfig {
         max: Duration,
     ) -> Checked<Self> {
         if base.is_zero() {
-            return Err("`base` must be longer than zero: an open circuit has to rest");
+            return Err("`base` must be longer than zero: the circuit would never stay open");
         }
         if max.as_nanos() < base.as_nanos() {
             return Err("`max` must not be below `base`");
         }
         if !(factor >= 1.0 && factor.is_finite()) {
-            return Err("`factor` must be at least 1: with less the timeout would shrink");
+            return Err("`factor` must be finite and at least 1: with less the timeout would shrink");
         }
-        self.recovery = RecoveryTimeout { base, factor, max };
+        self.recovery_timeout = RecoveryTimeout { base, factor, max };
         Ok(self)
     }
 
@@ -112,25 +112,31 @@ impl BreakerConfig {
         Ok(self)
     }
 
-    /// By failures in a row again.
+    /// Removes the window, so that failures in a row open the circuit.
     #[cfg(feature = "config")]
     pub(crate) const fn without_window(mut self) -> Self {
         self.window = None;
         self
     }
 
-    /// How many calls the window holds, if it is one of calls.
+    /// The number of calls in a count-based window; `None` without one.
     #[cfg(feature = "config")]
     pub(crate) const fn window_calls(&self) -> Option<u32> {
         match self.window {
-            Some(Window(Extent::Calls(calls))) => Some(calls),
+            Some(Window(Size::Calls(calls))) => Some(calls),
             _ => None,
         }
     }
 
-    /// Whether it judges by a window, and whether that knows of slow calls.
+    /// Returns true if the breaker has a window.
     #[cfg(feature = "config")]
-    pub(crate) const fn judges_by(&self) -> (bool, bool) {
-        (self.window.is_some(), self.slow_call.is_some())
+    pub(crate) const fn has_window(&self) -> bool {
+        self.window.is_some()
+    }
+
+    /// Returns true if calls can be slow.
+    #[cfg(feature = "config")]
+    pub(crate) const fn has_slow_calls(&self) -> bool {
+        self.slow_call.is_some()
     }
 }

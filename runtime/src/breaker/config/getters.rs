@@ -2,82 +2,82 @@
 
 use std::time::Duration;
 
-use super::{BreakerConfig, Extent, Window};
+use super::{BreakerConfig, Size, Window};
 
 impl BreakerConfig {
-    /// The number of failures in a row that open the circuit, unless there is a [`window`](Self::get_window).
+    /// Returns the number of failures in a row that open the circuit, unless there is a [`window`](Self::get_window).
     #[must_use]
     pub const fn get_failure_threshold(&self) -> u32 {
         self.failure_threshold
     }
 
-    /// The sliding window; `None` if failures in a row are counted instead.
+    /// Returns the sliding window; `None` if failures in a row are counted instead.
     #[must_use]
     pub const fn get_window(&self) -> Option<Window> {
         self.window
     }
 
-    /// The share of failed calls in the window that opens the circuit, above 0 and at most 1.
+    /// Returns the failure rate at which the circuit opens, above 0 and at most 1.
     #[must_use]
     pub const fn get_failure_rate(&self) -> f64 {
         self.failure_rate
     }
 
-    /// The number of calls in the window below which no rate is judged.
+    /// Returns the number of calls that the window must hold before its rates are evaluated.
     #[must_use]
     pub const fn get_min_calls(&self) -> u32 {
         self.min_calls
     }
 
-    /// The duration from which on a call is slow; `None` if no call is.
+    /// Returns the minimum duration of a slow call; `None` if no call is slow.
     #[must_use]
     pub const fn get_slow_call(&self) -> Option<Duration> {
         self.slow_call
     }
 
-    /// The share of slow calls in the window that opens the circuit, above 0 and at most 1.
+    /// Returns the slow-call rate at which the circuit opens, above 0 and at most 1.
     #[must_use]
     pub const fn get_slow_call_rate(&self) -> f64 {
         self.slow_call_rate
     }
 
-    /// The time for which the circuit stays open after it opens from closed.
+    /// Returns the recovery timeout of a circuit that opens from closed, without its jitter.
     #[must_use]
     pub const fn get_recovery_timeout(&self) -> Duration {
-        self.recovery.base
+        self.recovery_timeout.base
     }
 
-    /// The factor by which each failed recovery multiplies the recovery timeout; 1 for a fixed one.
+    /// Returns the factor by which each failed recovery multiplies the recovery timeout; 1 for a fixed one.
     #[must_use]
     pub const fn get_recovery_factor(&self) -> f64 {
-        self.recovery.factor
+        self.recovery_timeout.factor
     }
 
-    /// The longest recovery timeout, without its jitter.
+    /// Returns the longest recovery timeout, without its jitter.
     #[must_use]
     pub const fn get_max_recovery_timeout(&self) -> Duration {
-        self.recovery.max
+        self.recovery_timeout.max
     }
 
-    /// The largest share of the recovery timeout that is added at random, from 0 to 1.
+    /// Returns the largest share of the recovery timeout that is added at random, from 0 to 1.
     #[must_use]
     pub const fn get_recovery_jitter(&self) -> f64 {
         self.recovery_jitter
     }
 
-    /// The number of trial calls of a half-open circuit.
+    /// Returns the number of trial calls of a half-open circuit.
     #[must_use]
     pub const fn get_half_open_max_calls(&self) -> u32 {
         self.half_open_max_calls as u32
     }
 
-    /// The time after a recovery until all calls are admitted; zero for all at once.
+    /// Returns the duration of the ramp-up after a recovery; zero if all calls are admitted at once.
     #[must_use]
     pub const fn get_ramp_up(&self) -> Duration {
         self.ramp_up
     }
 
-    /// Returns true if the breaker rejects no calls.
+    /// Returns true if the breaker only observes, and rejects no calls.
     #[must_use]
     pub const fn get_observe_only(&self) -> bool {
         self.observe_only
@@ -85,21 +85,21 @@ impl BreakerConfig {
 }
 
 impl Window {
-    /// The number of calls in a window of calls; `None` for a window of time.
+    /// Returns the number of calls of a count-based window; `None` for a time-based one.
     #[must_use]
     pub const fn as_calls(&self) -> Option<u32> {
         match self.0 {
-            Extent::Calls(calls) => Some(calls),
-            Extent::Time(_) => None,
+            Size::Calls(calls) => Some(calls),
+            Size::Time(_) => None,
         }
     }
 
-    /// The length of a window of time; `None` for a window of calls.
+    /// Returns the length of a time-based window; `None` for a count-based one.
     #[must_use]
     pub const fn as_time(&self) -> Option<Duration> {
         match self.0 {
-            Extent::Calls(_) => None,
-            Extent::Time(time) => Some(time),
+            Size::Calls(_) => None,
+            Size::Time(time) => Some(time),
         }
     }
 }

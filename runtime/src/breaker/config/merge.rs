@@ -1,4 +1,4 @@
-//! Breaker settings from outside the code.
+//! Breaker settings from files and the environment.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub(crate) const OPTIONS: [&str; 12] = [
 ];
 
 impl BreakerConfig {
-    /// Applies a section of settings, and reports its mistakes.
+    /// Applies a section of settings, and reports its issues.
     pub(crate) fn merge(self, section: &Section, issues: &mut Issues) -> Self {
         let mut config = self;
         // The preset and the window come first, because the other options modify them.
@@ -41,10 +41,10 @@ impl BreakerConfig {
                 },
             );
         }
-        // A window that cannot be parsed is one mistake, not several.
-        let is_unreadable =
+        // An invalid window is one issue: the options that depend on the window are not reported, too.
+        let is_window_invalid =
             section.find("window").is_some_and(|assignment| window(config, assignment.value.trim()).is_err());
-        if !is_unreadable {
+        if !is_window_invalid {
             check(config, section, issues);
         }
         config
@@ -53,8 +53,7 @@ impl BreakerConfig {
 
 /// Reports options that contradict each other.
 fn check(config: BreakerConfig, section: &Section, issues: &mut Issues) {
-    let (by_window, knows_slow_calls) = config.judges_by();
-    if !by_window {
+    if !config.has_window() {
         for option in ["failure_rate", "min_calls", "slow_call", "slow_call_rate"] {
             if let Some(Assignment { source, key, .. }) = section.find(option) {
                 issues.add(source, key, "needs a window: `window = \"calls(100)\"` or `window = \"time(60s)\"`");
@@ -67,14 +66,16 @@ fn check(config: BreakerConfig, section: &Section, issues: &mut Issues) {
                        `window = \"none\"`";
         issues.add(&threshold.source, &threshold.key, message);
     }
-    if let (Some(rate), false, None) = (section.find("slow_call_rate"), knows_slow_calls, section.find("slow_call")) {
+    if let (Some(rate), false, None) =
+        (section.find("slow_call_rate"), config.has_slow_calls(), section.find("slow_call"))
+    {
         issues.add(&rate.source, &rate.key, "needs a definition of slow calls: `slow_call = \"2s\"`");
     }
-    if let (Some(least), Some(size)) = (section.find("min_calls"), config.window_calls())
-        && value::count(least.value.trim()).is_ok_and(|least| least > size)
+    if let (Some(min_calls), Some(size)) = (section.find("min_calls"), config.window_calls())
+        && value::count(min_calls.value.trim()).is_ok_and(|calls| calls > size)
     {
         let message = format!("must be at most {size}, the number of calls in the window");
-        issues.add(&least.source, &least.key, message);
+        issues.add(&min_calls.source, &min_calls.key, message);
     }
 }
 
@@ -110,14 +111,14 @@ fn preset(text: &str) -> Parsed<BreakerConfig> {
 fn window(config: BreakerConfig, text: &str) -> Parsed<BreakerConfig> {
     const FORMS: &str = "calls(100)`, `time(60s)` or `none";
 
-    let wrong = || format!("{} is not a window: write `{FORMS}`", quoted(text));
-    let mut call = Call::parse(text).ok_or_else(wrong)?;
+    let invalid = || format!("{} is not a window: write `{FORMS}`", quoted(text));
+    let mut call = Call::parse(text).ok_or_else(invalid)?;
     let size = call.take("");
     let window = match (call.name, size) {
         ("none", None) => None,
         ("calls", Some(size)) => Some(Window::try_calls(value::count(size)?)),
         ("time", Some(size)) => Some(Window::try_time(value::duration(size)?)),
-        _ => return Err(wrong()),
+        _ => return Err(invalid()),
     };
     call.finish(FORMS)?;
     match window.transpose() {
@@ -130,8 +131,8 @@ fn recovery_timeout(config: BreakerConfig, text: &str) -> Parsed<BreakerConfig> 
     const FORM: &str = "exponential(base = 30s, factor = 2, max = 5m)";
 
     let checked = if text.contains('(') {
-        let wrong = || format!("{} is not a recovery timeout: write `30s` or `{FORM}`", quoted(text));
-        let mut call = Call::parse(text).filter(|call| call.name == "exponential").ok_or_else(wrong)?;
+        let invalid = || format!("{} is not a recovery timeout: write `30s` or `{FORM}`", quoted(text));
+        let mut call = Call::parse(text).filter(|call| call.name == "exponential").ok_or_else(invalid)?;
         let base = call.take("base").map_or(Ok(Duration::from_secs(30)), value::duration)?;
         let factor = call.take("factor").map_or(Ok(2.0), value::number)?;
         let max = call.take("max").map_or(Ok(Duration::from_mins(5)), value::duration)?;

@@ -1,4 +1,4 @@
-//! Before a call: whether it is admitted, and what it gets if it is not.
+//! Admission: the decision before a call, and the rejection.
 
 use std::{hint, sync::Arc};
 
@@ -15,107 +15,122 @@ use crate::{
 };
 
 impl BreakerRef<'_> {
+    /// Decides whether a call is admitted. A rejection is counted, stored in the history and emitted as an event.
     #[inline]
     pub(crate) fn admit(self) -> Result<Admission, CircuitOpen> {
-        match self.admit_freely() {
+        match self.admit_fast() {
             Some(admission) => Ok(admission),
             None => {
                 hint::cold_path();
-                self.admit_guarded()
+                self.admit_slow()
             }
         }
     }
 
-    /// Admits a call if nothing has to be looked at but the word.
+    /// The fast path: admits a call if the circuit is closed or disabled and no clock reading is needed. `None` means that
+    /// [`admit`](Self::admit) has to decide.
     #[inline]
-    pub(crate) fn admit_freely(self) -> Option<Admission> {
-        let word = self.core.circuit.word();
-        word.admits_freely().then(|| word.admission())
+    pub(crate) fn admit_fast(self) -> Option<Admission> {
+        let word = self.engine.circuit.word();
+        word.admits_without_clock().then(|| word.admission())
     }
 
     #[inline(never)]
-    fn admit_guarded(self) -> Result<Admission, CircuitOpen> {
+    fn admit_slow(self) -> Result<Admission, CircuitOpen> {
         let now = clock::now();
         self.sync_clock(now);
-        match self.open_duration(now) {
-            Some((why, wait)) => Err(self.reject(why, Some(wait), None, now)),
-            None => self.admit_by_rules(now),
+        match self.open_rejection(now) {
+            Some((reason, wait)) => Err(self.reject(reason, Some(wait), None, now)),
+            None => self.decide(now),
         }
     }
 
-    /// Why and for how long it rests, if it does so for what calls have done: so do most circuits that reject, and these need no
-    /// look at all the rules.
+    /// The reason and the remaining time, in microseconds, if the outcome of a call opened the circuit and the recovery timeout is fixed.
+    /// Most rejections take this path, which loads one word of the settings instead of all.
     #[inline]
-    fn open_duration(self, now: Moment) -> Option<(PackedReason, u64)> {
-        let circuit = self.core.circuit.load();
+    fn open_rejection(self, now: Moment) -> Option<(PackedReason, u64)> {
+        let circuit = self.engine.circuit.load();
         let failed = circuit.word().failed_recoveries() > 0;
         let wait = circuit.remaining(self.settings.fixed_open_duration(failed), now)?;
-        let why = circuit.reported_reason();
-        (!why.is_operator_set()).then_some((why, wait))
+        let reason = circuit.reported_reason();
+        (!reason.is_operator_set()).then_some((reason, wait))
     }
 
     #[cold]
-    fn admit_by_rules(self, now: Moment) -> Result<Admission, CircuitOpen> {
-        let rules = self.settings.rules();
-        match self.core.circuit.acquire(&self.observer(), |circuit| circuit.admit(&rules, now, random::up_to)) {
+    fn decide(self, now: Moment) -> Result<Admission, CircuitOpen> {
+        let parameters = self.settings.parameters();
+        match self.engine.circuit.acquire(&self.observer(), |circuit| circuit.admit(&parameters, now, random::up_to)) {
             Ok(admission) => {
                 if admission.is_trial() {
-                    self.core.stamp_clock(now);
-                    self.core.history().trial();
+                    self.engine.stamp_clock(now);
+                    self.engine.history().count_trial_call();
                 }
-                let timed = rules.slow_call().is_some();
+                let timed = parameters.slow_call().is_some();
                 Ok(if timed { admission.timed(now.as_micros()) } else { admission })
             }
-            Err((circuit, refusal)) => {
-                let (why, wait) = refused(circuit, refusal);
-                if rules.observe_only {
-                    self.count_rejection(why, now);
+            Err((circuit, rejection)) => {
+                let (reason, wait) = reason_and_wait(circuit, rejection);
+                if parameters.observe_only {
+                    self.count_rejection(reason, now);
                     return Ok(Admission::UNADMITTED);
                 }
-                let note = if why.is_operator_set() { self.core.note(circuit.word().epoch()) } else { None };
-                Err(self.reject(why, wait, note, now))
+                let operator_reason =
+                    if reason.is_operator_set() { self.engine.operator_reason(circuit.word().epoch()) } else { None };
+                Err(self.reject(reason, wait, operator_reason, now))
             }
         }
     }
 
     #[inline]
-    fn count_rejection(self, why: PackedReason, now: Moment) {
-        self.core.totals.add(Count::Rejection);
-        self.core.history().rejection(now, why);
+    fn count_rejection(self, reason: PackedReason, now: Moment) {
+        self.engine.totals.add(Count::Rejection);
+        self.engine.history().record_rejection(now, reason);
     }
 
-    /// What the caller gets, counted and told to whoever listens.
+    /// Rejects a call: counts the rejection, emits its event and returns the error for the caller.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call would cost as much again")]
-    fn reject(self, why: PackedReason, wait: Option<u64>, note: Option<Arc<str>>, now: Moment) -> CircuitOpen {
-        let changed_at = self.core.changed_at();
+    fn reject(
+        self,
+        reason: PackedReason,
+        wait: Option<u64>,
+        operator_reason: Option<Arc<str>>,
+        now: Moment,
+    ) -> CircuitOpen {
+        let changed_at = self.engine.changed_at();
         let elapsed = OptMicros::new((changed_at != 0).then(|| now.as_micros().saturating_sub(changed_at)));
         let wait = OptMicros::new(wait);
-        self.count_rejection(why, now);
-        events::emit(|| self.told(why, wait, note.clone(), elapsed));
-        // Made last, and another one for the event: so it comes into being where the caller wants it.
-        self.rejection(why, wait, note, elapsed, RejectionTrace::begin(wait))
+        self.count_rejection(reason, now);
+        events::emit(|| self.event(reason, wait, operator_reason.clone(), elapsed));
+        // Built last, directly in the return slot; the event has its own copy.
+        self.rejection(reason, wait, operator_reason, elapsed, RejectionTrace::begin(wait))
     }
 
     #[cold]
-    fn told(self, why: PackedReason, wait: OptMicros, note: Option<Arc<str>>, elapsed: OptMicros) -> Event {
-        Event::CallRejected { rejection: self.rejection(why, wait, note, elapsed, RejectionTrace::NONE) }
+    fn event(
+        self,
+        reason: PackedReason,
+        wait: OptMicros,
+        operator_reason: Option<Arc<str>>,
+        elapsed: OptMicros,
+    ) -> Event {
+        Event::CallRejected { rejection: self.rejection(reason, wait, operator_reason, elapsed, RejectionTrace::NONE) }
     }
 
     #[inline]
     fn rejection(
         self,
-        why: PackedReason,
+        reason: PackedReason,
         wait: OptMicros,
-        note: Option<Arc<str>>,
+        operator_reason: Option<Arc<str>>,
         elapsed: OptMicros,
         trace: RejectionTrace,
     ) -> CircuitOpen {
         CircuitOpen {
             name: self.settings.name,
-            key: OptText(self.core.key.clone()),
-            reason: why,
-            note: OptText(note),
+            key: OptText(self.engine.key.clone()),
+            reason,
+            note: OptText(operator_reason),
             elapsed,
             retry_after: wait,
             trace,
@@ -123,9 +138,9 @@ impl BreakerRef<'_> {
     }
 }
 
-/// Why and for how long the call is refused.
-const fn refused(circuit: Circuit, refusal: Rejection) -> (PackedReason, Option<u64>) {
-    match refusal {
+/// The reason of a rejection, and the time until calls can be admitted, in microseconds.
+const fn reason_and_wait(circuit: Circuit, rejection: Rejection) -> (PackedReason, Option<u64>) {
+    match rejection {
         Rejection::Open { wait } => (circuit.reported_reason(), Some(wait)),
         Rejection::TrialsTaken { wait } => (PackedReason::TRIALS_UNDER_WAY, Some(wait)),
         Rejection::Ramp { wait } => (PackedReason::RAMPING_UP, Some(wait)),

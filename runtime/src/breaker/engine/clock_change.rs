@@ -1,65 +1,67 @@
-//! A breaker and the clock that it goes by, which another may come after: see [`clock::is_different_clock`].
+//! A change of the clock, for example between tests that share a breaker: see [`clock::is_different_clock`].
+//!
+//! The stored moments are rebased to the new clock. Otherwise they would be in its future, and an open circuit would stay open for too
+//! long.
 
 use std::sync::atomic::Ordering;
 
-use super::{BreakerRef, Core};
+use super::{BreakerRef, Engine};
 use crate::{
     breaker::state::{Circuit, atomic::TransitionObserver},
     clock::{self, Moment},
     events,
 };
 
-impl Core {
-    /// Notes that the state goes by a moment of the clock that says `now`.
+impl Engine {
+    /// Stores `now` as the latest reading of the clock to which the stored moments belong.
     pub(super) fn stamp_clock(&self, now: Moment) {
-        // ORDERING: Relaxed: what is seen too early or too late only moves the moment at which another clock is noticed.
-        self.history().dated_at.store(now.as_micros(), Ordering::Relaxed);
+        // ORDERING: Relaxed: a stale value only delays or advances the detection of another clock.
+        self.history().stamped_at.store(now.as_micros(), Ordering::Relaxed);
     }
 
-    /// How far the clock that says `now` is behind what the word goes by, if it is another.
-    fn ahead_of(&self, now: Moment) -> Option<u64> {
+    /// The microseconds by which the clock of the stored moments is ahead of `now`; `None` if `now` is from the same clock.
+    fn clock_skew(&self, now: Moment) -> Option<u64> {
         // ORDERING: Relaxed, as above.
-        let (dated_at, now) = (self.history.get()?.dated_at.load(Ordering::Relaxed), now.as_micros());
-        clock::is_different_clock(now, dated_at, clock::now_micros).then(|| dated_at - now)
+        let (stamped_at, now) = (self.history.get()?.stamped_at.load(Ordering::Relaxed), now.as_micros());
+        clock::is_different_clock(now, stamped_at, clock::now_micros).then(|| stamped_at - now)
     }
 }
 
 impl BreakerRef<'_> {
-    /// Goes by the clock that says `now`. If that is another, what has begun begins anew, and what ends at some moment is as far from
-    /// its end as it was.
+    /// Rebases the stored moments if `now` is from a different clock: starts become `now`, ends keep their remaining time.
     #[inline]
     pub(super) fn sync_clock(self, now: Moment) {
-        if self.core.ahead_of(now).is_some() {
+        if self.engine.clock_skew(now).is_some() {
             self.rebase(now);
         }
     }
 
-    /// The circuit by the clock that says `now`. Looking changes nothing, by whatever clock.
-    pub(super) fn circuit_by(self, now: Moment) -> Circuit {
-        let circuit = self.core.circuit.load();
-        self.core.ahead_of(now).map_or(circuit, |ahead| circuit.rebase(now, ahead))
+    /// The circuit with its moments rebased if `now` is from a different clock. The stored moments do not change.
+    pub(super) fn rebased_circuit(self, now: Moment) -> Circuit {
+        let circuit = self.engine.circuit.load();
+        self.engine.clock_skew(now).map_or(circuit, |ahead| circuit.rebase(now, ahead))
     }
 
     #[cold]
     fn rebase(self, now: Moment) {
-        // No transition is under way meanwhile, and nobody else takes over.
-        let _at_rest = events::queue();
-        let core = self.core;
-        let Some(ahead) = core.ahead_of(now) else { return };
-        core.stamp_clock(now);
-        // ORDERING: Relaxed: written under the same lock.
-        core.history().changed_at.fetch_min(now.as_micros(), Ordering::Relaxed);
-        core.circuit.step(&AtRest, |circuit| {
-            let moved = circuit.rebase(now, ahead);
-            (moved != circuit).then_some(moved)
+        // The lock excludes transitions, and another rebase.
+        let _lock = events::queue();
+        let engine = self.engine;
+        let Some(ahead) = engine.clock_skew(now) else { return };
+        engine.stamp_clock(now);
+        // ORDERING: Relaxed: all writes are under the same lock.
+        engine.history().changed_at.fetch_min(now.as_micros(), Ordering::Relaxed);
+        engine.circuit.step(&LockHeld, |circuit| {
+            let rebased = circuit.rebase(now, ahead);
+            (rebased != circuit).then_some(rebased)
         });
     }
 }
 
-/// Changes moments, by someone who holds the lock already.
-struct AtRest;
+/// The observer for a caller that already holds the lock, and makes no transition.
+struct LockHeld;
 
-impl TransitionObserver for AtRest {
+impl TransitionObserver for LockHeld {
     fn change(&self, _: Circuit, _: Circuit, swap: &mut dyn FnMut() -> bool) -> bool {
         swap()
     }
@@ -74,17 +76,17 @@ mod tests {
     };
 
     #[test]
-    fn a_thread_that_is_late_is_no_other_clock() {
-        let settings = BreakerSettings::new("late", BreakerConfig::new().failure_threshold(1));
-        let core = Core::new(&settings.rules(), Totals::sharded(), None);
-        let breaker = BreakerRef::new(&core, &settings);
+    fn a_stale_reading_is_not_a_different_clock() {
+        let settings = BreakerSettings::new("stale", BreakerConfig::new().failure_threshold(1));
+        let engine = Engine::new(&settings.parameters(), Totals::sharded(), None);
+        let breaker = BreakerRef::new(&engine, &settings);
         let admission = breaker.admit().expect("closed");
         breaker.fail(admission, false);
-        let (open, dated_at) = (core.circuit.load(), core.since());
-        // It was stopped for an hour after it had read the clock.
-        let late = Moment::from_micros(dated_at.as_micros() - 3_600_000_000);
-        breaker.sync_clock(late);
-        assert_eq!((core.circuit.load(), core.since()), (open, dated_at));
-        assert_eq!(core.ahead_of(late), None);
+        let (open, stamped_at) = (engine.circuit.load(), engine.since());
+        // Read by a thread that was then suspended for an hour.
+        let stale = Moment::from_micros(stamped_at.as_micros() - 3_600_000_000);
+        breaker.sync_clock(stale);
+        assert_eq!((engine.circuit.load(), engine.since()), (open, stamped_at));
+        assert_eq!(engine.clock_skew(stale), None);
     }
 }

@@ -1,4 +1,4 @@
-//! What an eviction of a key's breaker would lose.
+//! The eviction order of keyed breakers: those whose eviction loses the least information come first.
 
 use super::BreakerRef;
 use crate::{
@@ -7,58 +7,58 @@ use crate::{
     keyed_store::EvictionClass,
 };
 
-/// For how long a breaker that has recovered keeps its series, so that a short trip between two scrapes is seen.
+/// The time for which a recovered breaker keeps its own metric series, so that a short outage between two scrapes is visible.
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
 const RECENT: std::time::Duration = std::time::Duration::from_mins(10);
 
 impl BreakerRef<'_> {
-    /// How the breaker of a key stands, as long as no call is under way through it.
-    pub(crate) fn standing(self) -> EvictionClass {
-        match self.core.circuit.word().state() {
+    /// The eviction class of a keyed breaker that has no calls in flight.
+    pub(crate) fn eviction_class(self) -> EvictionClass {
+        match self.engine.circuit.word().state() {
             BreakerState::Closed if self.is_ramping() => EvictionClass::Stays,
-            BreakerState::Closed if self.counts_failures() => EvictionClass::Failing,
+            BreakerState::Closed if self.has_failures() => EvictionClass::Failing,
             BreakerState::Closed => EvictionClass::Idle,
             BreakerState::Open | BreakerState::HalfOpen if self.is_abandoned() => EvictionClass::Abandoned,
-            BreakerState::ForcedOpen | BreakerState::Disabled if self.is_released() => EvictionClass::Abandoned,
+            BreakerState::ForcedOpen | BreakerState::Disabled if self.has_expired() => EvictionClass::Abandoned,
             _ => EvictionClass::Stays,
         }
     }
 
-    /// Whether the breaker of a key has series of its own in metrics: it is not closed, failures are counted, or it has changed its state
-    /// a short time ago.
+    /// Returns true if a keyed breaker gets metric series of its own: it is not closed, has failures, or has changed its state in the last
+    /// ten minutes.
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
-    pub(crate) fn is_troubled(self) -> bool {
-        let has_changed = || self.core.changed_at() > 0 && clock::now().since(self.core.since()) < RECENT;
-        self.state() != BreakerState::Closed || self.counts_failures() || has_changed()
+    pub(crate) fn is_unhealthy(self) -> bool {
+        let has_changed = || self.engine.changed_at() > 0 && clock::now().since(self.engine.since()) < RECENT;
+        self.state() != BreakerState::Closed || self.has_failures() || has_changed()
     }
 
-    /// Closed: whether calls are still rejected after a recovery.
+    /// Returns true if a closed circuit is ramping up and may reject calls.
     fn is_ramping(self) -> bool {
         let now = clock::now();
-        self.circuit_by(now).is_ramping(&self.settings.rules(), now)
+        self.rebased_circuit(now).is_ramping(&self.settings.parameters(), now)
     }
 
-    /// Closed: whether failures or slow calls are counted, in a row or in the window.
-    fn counts_failures(self) -> bool {
-        let (word, core) = (self.core.circuit.word(), self.core);
-        let TripPolicy::Rates(rates) = self.settings.rules().policy else { return word.failures() > 0 };
-        let counts = core.window.get().map(|window| window.counts(word.epoch(), rates.span, clock::now_micros));
+    /// Returns true if a closed circuit has failures or slow calls, in a row or in its window.
+    fn has_failures(self) -> bool {
+        let (word, engine) = (self.engine.circuit.word(), self.engine);
+        let TripPolicy::Rates(rates) = self.settings.parameters().policy else { return word.failures() > 0 };
+        let counts = engine.window.get().map(|window| window.counts(word.epoch(), rates.window, clock::now_micros));
         counts.is_some_and(|counts| counts.failed + counts.slow > 0)
     }
 
-    /// Open or half-open: whether a trial call would be admitted, and twice the recovery timeout has passed since the last change of
-    /// state. An open circuit has had no call since it was due, because that call would have changed the state.
+    /// Returns true if an open or half-open circuit would admit a trial call, and twice the recovery timeout has passed since the last
+    /// change of state. If the circuit is open, there was no call after its recovery timeout: that call would have made it half-open.
     fn is_abandoned(self) -> bool {
-        let (rules, now) = (self.settings.rules(), clock::now());
-        let circuit = self.circuit_by(now);
-        let open_duration = rules.recovery.open_duration(circuit.word().failed_recoveries());
-        let is_due = circuit.time_left(&rules, now).is_none_or(|left| left == 0);
-        is_due && clock::micros(now.since(self.core.since())) >= open_duration.saturating_mul(2)
+        let (parameters, now) = (self.settings.parameters(), clock::now());
+        let circuit = self.rebased_circuit(now);
+        let open_duration = parameters.recovery.open_duration(circuit.word().failed_recoveries());
+        let is_due = circuit.time_left(&parameters, now).is_none_or(|left| left == 0);
+        is_due && clock::micros(now.since(self.engine.since())) >= open_duration.saturating_mul(2)
     }
 
-    /// Held by an operator: whether the time for that is over, which the next call would find.
-    fn is_released(self) -> bool {
+    /// Returns true if the override of a forced open or disabled circuit has expired.
+    fn has_expired(self) -> bool {
         let now = clock::now();
-        self.circuit_by(now).time_left(&self.settings.rules(), now) == Some(0)
+        self.rebased_circuit(now).time_left(&self.settings.parameters(), now) == Some(0)
     }
 }

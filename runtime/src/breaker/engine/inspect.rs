@@ -1,4 +1,4 @@
-//! What whoever looks at a breaker is told.
+//! Inspection of a breaker: state, snapshot, history and remaining time. Nothing here changes the breaker.
 
 use std::{
     sync::atomic::Ordering,
@@ -13,81 +13,84 @@ use crate::{
     breaker::{
         HistoryEntry, Snapshot, SnapshotConfig,
         history::Spent,
-        parameters::{Rates, TripPolicy},
+        parameters::{RatePolicy, TripPolicy},
         snapshot::WindowSnapshot,
         state::{Circuit, State},
         window::Counts,
     },
     clock::{self, Moment},
-    events, key,
+    events,
+    keyed_store::key,
     totals::Count,
 };
 
 impl BreakerRef<'_> {
-    /// The state that the next call finds.
+    /// The state that applies to the next call: an expired state reads as its successor.
     pub(crate) fn state(self) -> BreakerState {
-        let state = self.core.circuit.word().state();
+        let state = self.engine.circuit.word().state();
         if matches!(state, BreakerState::Closed | BreakerState::HalfOpen) {
             return state;
         }
         let now = clock::now();
-        self.circuit_by(now).state_at(&self.settings.rules(), now)
+        self.rebased_circuit(now).state_at(&self.settings.parameters(), now)
     }
 
-    /// How often and how long it was in each state, until now.
+    /// The number of entries into each state and the time spent in it, including the current stay.
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
     pub(crate) fn tally(self) -> Tally {
-        // No transition is under way meanwhile.
-        let at_rest = events::queue();
-        let mut tally = self.core.history.get().map(History::tally).unwrap_or_default();
-        tally.add(self.spent(self.core.circuit.load(), clock::now()));
-        drop(at_rest);
+        // The lock excludes transitions.
+        let lock = events::queue();
+        let mut tally = self.engine.history.get().map(History::tally).unwrap_or_default();
+        tally.add(self.spent(self.engine.circuit.load(), clock::now()));
+        drop(lock);
         tally
     }
 
-    /// How long it has been in the state of `circuit`, and how long that has been over by itself. No transition is under way
-    /// meanwhile.
+    /// The time since the last change of state, in two parts: in the stored state of `circuit`, and in its successor after the stored state
+    /// expired. The caller holds the lock of transitions.
     pub(super) fn spent(self, circuit: Circuit, now: Moment) -> Spent {
-        let rules = self.settings.rules();
-        let all = now.as_micros().saturating_sub(self.core.since().as_micros());
-        let over = circuit.ends_at(&rules).map_or(0, |ends_at| now.as_micros().saturating_sub(ends_at)).min(all);
-        [(circuit.word().state(), all - over), (circuit.state_at(&rules, now), over)]
+        let parameters = self.settings.parameters();
+        let all = now.as_micros().saturating_sub(self.engine.since().as_micros());
+        let expired =
+            circuit.expires_at(&parameters).map_or(0, |expires_at| now.as_micros().saturating_sub(expires_at)).min(all);
+        [(circuit.word().state(), all - expired), (circuit.state_at(&parameters, now), expired)]
     }
 
-    /// How much longer calls are rejected; `None` if they aren't, or if only an operator knows.
+    /// The time for which an open or forced open circuit still rejects calls. `None` in other states, without an expiry, and with
+    /// `observe_only`.
     pub(crate) fn open_for(self) -> Option<Duration> {
-        let (now, rules) = (clock::now(), self.settings.rules());
-        let circuit = self.circuit_by(now);
-        let is_open = rejects(circuit.word()) && !rules.observe_only;
-        let left = if is_open { circuit.time_left(&rules, now) } else { None };
+        let (now, parameters) = (clock::now(), self.settings.parameters());
+        let circuit = self.rebased_circuit(now);
+        let is_rejecting = is_open(circuit.word()) && !parameters.observe_only;
+        let left = if is_rejecting { circuit.time_left(&parameters, now) } else { None };
         left.map(Duration::from_micros)
     }
 
     pub(crate) fn snapshot(self) -> Snapshot {
-        let rules = self.settings.rules();
+        let parameters = self.settings.parameters();
         loop {
             let now = clock::now();
-            let (circuit, transitions, changed_at, note) = {
-                // No transition is under way meanwhile, and what the last one published is there.
-                let _at_rest = events::queue();
-                let (circuit, core) = (self.circuit_by(now), self.core);
-                // ORDERING: Relaxed: written under the same lock.
-                let transitions = core.history.get().map_or(0, |history| history.transitions.load(Ordering::Relaxed));
-                (circuit, transitions, core.changed_at(), core.note(circuit.word().epoch()))
+            let (circuit, transitions, changed_at, operator_reason) = {
+                // The lock excludes transitions, so that everything that the last one published is visible.
+                let _lock = events::queue();
+                let (circuit, engine) = (self.rebased_circuit(now), self.engine);
+                // ORDERING: Relaxed: all writes are under the same lock.
+                let transitions = engine.history.get().map_or(0, |history| history.transitions.load(Ordering::Relaxed));
+                (circuit, transitions, engine.changed_at(), engine.operator_reason(circuit.word().epoch()))
             };
             let word = circuit.word();
-            let (window, consecutive_failures) = match rules.policy {
+            let (window, consecutive_failures) = match parameters.policy {
                 TripPolicy::Rates(rates) => (Some(self.window(&rates, word)), 0),
                 TripPolicy::Consecutive { .. } => (None, word.failures()),
             };
-            let sums = self.core.totals.sums();
-            if self.core.circuit.word().epoch() != word.epoch() {
+            let sums = self.engine.totals.sums();
+            if self.engine.circuit.word().epoch() != word.epoch() {
                 continue;
             }
-            let state = circuit.state_at(&rules, now);
-            let left = circuit.time_left(&rules, now).map(Duration::from_micros);
+            let state = circuit.state_at(&parameters, now);
+            let left = circuit.time_left(&parameters, now).map(Duration::from_micros);
             let age = (changed_at != 0).then(|| Duration::from_micros(now.as_micros().saturating_sub(changed_at)));
-            let (key, overflow) = key::parts(self.core.key());
+            let (key, overflow) = key::parts(self.engine.key());
             return Snapshot {
                 name: self.settings.name,
                 key,
@@ -99,41 +102,42 @@ impl BreakerRef<'_> {
                 trial_successes: u32::from(word.trial_successes()),
                 successes: sums.get(Count::Success),
                 failures: sums.get(Count::Failure),
-                neutral: sums.get(Count::Neutral),
+                ignored: sums.get(Count::Ignored),
                 rejections: sums.get(Count::Rejection),
                 transitions,
                 last_transition: age.and_then(|age| SystemTime::now().checked_sub(age)),
-                open_for: if rejects(word) { left } else { None },
+                open_for: if is_open(word) { left } else { None },
                 disabled_for: if state == BreakerState::Disabled { left } else { None },
                 open_reason: open_reason(circuit, state),
                 failed_recoveries: u32::from(word.failed_recoveries()),
-                operator_reason: note,
-                config: SnapshotConfig::new(&rules),
+                operator_reason,
+                config: SnapshotConfig::new(&parameters),
             };
         }
     }
 
     pub(crate) fn recent(self) -> Vec<HistoryEntry> {
-        self.core.history.get().map_or_else(Vec::new, |history| history.recent(clock::now()))
+        self.engine.history.get().map_or_else(Vec::new, |history| history.recent(clock::now()))
     }
 
-    /// What is in the window. Only a closed circuit fills it.
-    fn window(self, rates: &Rates, word: State) -> WindowSnapshot {
+    /// The counts of the window; zero unless the circuit is closed, because only a closed circuit records calls in it.
+    fn window(self, rates: &RatePolicy, word: State) -> WindowSnapshot {
         let closed = word.state() == BreakerState::Closed;
-        let counts = match self.core.window.get() {
-            Some(window) if closed => window.counts(word.epoch(), rates.span, clock::now_micros),
+        let counts = match self.engine.window.get() {
+            Some(window) if closed => window.counts(word.epoch(), rates.window, clock::now_micros),
             _ => Counts::default(),
         };
         WindowSnapshot { calls: counts.calls, failures: counts.failed, slow: counts.slow }
     }
 }
 
-/// Whether calls are rejected until some moment, which may have come.
-const fn rejects(word: State) -> bool {
+/// Returns true if the stored state is open or forced open, even if it has expired.
+const fn is_open(word: State) -> bool {
     matches!(word.state(), BreakerState::Open | BreakerState::ForcedOpen)
 }
 
-/// Why it was opened, also once its next call is a trial; but not after an operator's hold has expired.
+/// The reason for which the circuit is open or forced open. An open circuit has it until a trial call is made, a forced open one until the
+/// override expires.
 fn open_reason(circuit: Circuit, state: BreakerState) -> Option<OpenReason> {
     match circuit.word().state() {
         BreakerState::Open => Some(circuit.reported_reason().reason()),

@@ -1,4 +1,4 @@
-//! A change of state: one at a time, published before the next.
+//! Transitions, made one at a time and each published before the next.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -11,46 +11,47 @@ use crate::{
     },
     clock,
     events::{self, Event},
-    key,
+    keyed_store::key,
 };
 
-/// Makes transitions one at a time, and publishes what there is to say about each before the next.
+/// The observer of a breaker's transitions. It makes them one at a time under the lock of the event queue, and publishes the history,
+/// the reason and the event of each before the next.
 #[derive(Clone, Copy)]
 pub(super) struct Publisher<'a, 'n> {
     pub(super) breaker: BreakerRef<'a>,
-    /// What the operator said.
-    pub(super) note: Option<&'n Arc<str>>,
+    /// The reason that was given for the override that makes the transition.
+    pub(super) operator_reason: Option<&'n Arc<str>>,
 }
 
 impl TransitionObserver for Publisher<'_, '_> {
     fn change(&self, from: Circuit, to: Circuit, swap: &mut dyn FnMut() -> bool) -> bool {
-        let BreakerRef { core, settings } = self.breaker;
-        let mut hub = events::queue();
+        let BreakerRef { engine, settings } = self.breaker;
+        let mut queue = events::queue();
         if !swap() {
             return false;
         }
         if from.word().epoch() == to.word().epoch() {
             return true;
         }
-        core.set_note(to.word().epoch(), self.note);
+        engine.set_operator_reason(to.word().epoch(), self.operator_reason);
         let (before, after) = (from.word().state(), to.word().state());
         if before == after {
             return true;
         }
         let now = clock::now();
         let spent = self.breaker.spent(from, now);
-        let history = core.history();
-        // ORDERING: Relaxed: read under the same lock, or by a rejection for a human to read.
+        let history = engine.history();
+        // ORDERING: Relaxed: read under the same lock, or by a rejection, which only reports it.
         history.changed_at.store(now.as_micros(), Ordering::Relaxed);
-        core.stamp_clock(now);
+        engine.stamp_clock(now);
         history.transitions.fetch_add(1, Ordering::Relaxed);
         let reason = match after {
             BreakerState::Open => Some(to.reason().reason()),
             BreakerState::ForcedOpen => Some(OpenReason::Forced),
             _ => None,
         };
-        let operator_reason = self.note.cloned();
-        let (key, overflow) = key::parts(core.key());
+        let operator_reason = self.operator_reason.cloned();
+        let (key, overflow) = key::parts(engine.key());
         let event = || Event::StateChanged {
             breaker: settings.name,
             key: key.clone(),
@@ -60,12 +61,12 @@ impl TransitionObserver for Publisher<'_, '_> {
             reason,
             operator_reason: operator_reason.clone(),
         };
-        hub.push(event);
+        queue.push(event);
         #[cfg(feature = "tracing")]
-        let traced = events::tracing::info_enabled().then(event);
+        let traced = events::tracing::changes_enabled().then(event);
         let change = HistoryEvent::StateChanged { from: before, to: after, reason, operator_reason };
-        history.change(now, spent, change);
-        drop(hub);
+        history.record_change(now, spent, change);
+        drop(queue);
         #[cfg(feature = "tracing")]
         if let Some(event) = traced {
             events::tracing::emit(&event);
@@ -75,8 +76,8 @@ impl TransitionObserver for Publisher<'_, '_> {
     }
 
     fn prepare(&self, to: Circuit) {
-        if let (BreakerState::Closed, Some(window)) = (to.word().state(), self.breaker.core.window.get()) {
-            window.begin(to.word().epoch());
+        if let (BreakerState::Closed, Some(window)) = (to.word().state(), self.breaker.engine.window.get()) {
+            window.reset(to.word().epoch());
         }
     }
 }

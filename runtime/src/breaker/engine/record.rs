@@ -1,10 +1,10 @@
-//! After a call: what its end means to the circuit.
+//! The outcome of a call: totals, the window, and the circuit.
 
 use super::BreakerRef;
 use crate::{
     breaker::{
         BreakerState,
-        parameters::{Rates, Span, TripPolicy},
+        parameters::{RatePolicy, TripPolicy, WindowSize},
         state::{Admission, Outcome},
         window::{Record, Window},
     },
@@ -13,30 +13,31 @@ use crate::{
 };
 
 impl<'a> BreakerRef<'a> {
+    /// Records a success.
     #[inline]
     pub(crate) fn succeed(self, admission: Admission) {
-        self.core.totals.add(Count::Success);
-        if !self.core.circuit.word().success_is_noop() {
+        self.engine.totals.add(Count::Success);
+        if !self.engine.circuit.word().success_is_noop() {
             self.succeed_counted(admission);
         }
     }
 
-    /// A call that has failed, or says nothing.
+    /// Records a failure, or an ignored or cancelled call.
     #[cold]
-    pub(crate) fn fail(self, admission: Admission, is_neutral: bool) {
+    pub(crate) fn fail(self, admission: Admission, is_ignored: bool) {
         let (count, outcome) =
-            if is_neutral { (Count::Neutral, Outcome::Ignored) } else { (Count::Failure, Outcome::Failure) };
-        self.core.totals.add(count);
+            if is_ignored { (Count::Ignored, Outcome::Ignored) } else { (Count::Failure, Outcome::Failure) };
+        self.engine.totals.add(count);
         self.record_outcome(admission, outcome);
     }
 
-    /// A success that does not only go into the totals.
+    /// Records a success that changes more than the totals.
     #[inline(never)]
     fn succeed_counted(self, admission: Admission) {
-        let word = self.core.circuit.word();
+        let word = self.engine.circuit.word();
         match self.settings.window_without_slow_calls() {
-            Some(span) if word.success_only_counts() && word.issued(admission) => {
-                self.take_in(Record { failed: false, slow: false }, admission, span);
+            Some(size) if word.success_only_counts() && word.issued(admission) => {
+                self.record_in_window(Record { failed: false, slow: false }, admission, size);
             }
             _ => self.record_outcome(admission, Outcome::Success),
         }
@@ -44,14 +45,14 @@ impl<'a> BreakerRef<'a> {
 
     #[inline(never)]
     fn record_outcome(self, admission: Admission, outcome: Outcome) {
-        let word = self.core.circuit.word();
+        let word = self.engine.circuit.word();
         if !word.issued(admission) {
             return;
         }
-        let rules = self.settings.rules();
-        let outcome = match (word.state(), rules.policy) {
+        let parameters = self.settings.parameters();
+        let outcome = match (word.state(), parameters.policy) {
             (BreakerState::Closed, TripPolicy::Rates(rates)) => {
-                if outcome != Outcome::Ignored && self.record(&rates, admission, outcome) {
+                if outcome != Outcome::Ignored && self.record_and_evaluate(&rates, admission, outcome) {
                     return;
                 }
                 outcome
@@ -61,40 +62,41 @@ impl<'a> BreakerRef<'a> {
             }
             _ => outcome,
         };
-        self.core
+        self.engine
             .circuit
-            .step(&self.observer(), |circuit| circuit.record_outcome(admission, outcome, &rules, clock::now));
+            .step(&self.observer(), |circuit| circuit.record_outcome(admission, outcome, &parameters, clock::now));
     }
 
-    /// Counts a call in the window; true if that has opened the circuit.
-    fn record(self, rates: &Rates, admission: Admission, outcome: Outcome) -> bool {
+    /// Records a call in the window and evaluates the counts. Returns true if that has opened the circuit.
+    fn record_and_evaluate(self, rates: &RatePolicy, admission: Admission, outcome: Outcome) -> bool {
         let record = Record { failed: outcome == Outcome::Failure, slow: is_slow(rates, admission) };
-        self.take_in(record, admission, rates.span);
-        if !record.is_held_against() {
+        self.record_in_window(record, admission, rates.window);
+        if !record.is_adverse() {
             return false;
         }
         let counts =
-            self.core.window.get().map(|window| window.counts(admission.epoch(), rates.span, clock::now_micros));
-        let Some(cause) = rates.judge(counts.unwrap_or_default()) else { return false };
-        let tripped = self.core.circuit.step(&self.observer(), |circuit| circuit.trip(admission, clock::now(), cause));
+            self.engine.window.get().map(|window| window.counts(admission.epoch(), rates.window, clock::now_micros));
+        let Some(reason) = rates.exceeded_by(counts.unwrap_or_default()) else { return false };
+        let tripped =
+            self.engine.circuit.step(&self.observer(), |circuit| circuit.trip(admission, clock::now(), reason));
         tripped.is_some()
     }
 
     #[inline]
-    fn take_in(self, record: Record, admission: Admission, span: Span) {
-        let window = self.core.window.get().unwrap_or_else(|| self.first_window(span));
-        window.record(record, admission.epoch(), span, clock::now_micros);
+    fn record_in_window(self, record: Record, admission: Admission, size: WindowSize) {
+        let window = self.engine.window.get().unwrap_or_else(|| self.create_window(size));
+        window.record(record, admission.epoch(), size, clock::now_micros);
     }
 
     #[cold]
-    fn first_window(self, span: Span) -> &'a Window {
-        // No transition is under way meanwhile: each to come finds the window there.
-        let _at_rest = events::queue();
-        let core = self.core;
-        core.window.get_or_init(|| Box::new(Window::new(core.circuit.word().epoch(), span)))
+    fn create_window(self, size: WindowSize) -> &'a Window {
+        // The lock excludes transitions. Every later transition that closes the circuit resets this window.
+        let _lock = events::queue();
+        let engine = self.engine;
+        engine.window.get_or_init(|| Box::new(Window::new(engine.circuit.word().epoch(), size)))
     }
 }
 
-fn is_slow(rates: &Rates, admission: Admission) -> bool {
+fn is_slow(rates: &RatePolicy, admission: Admission) -> bool {
     rates.slow_call.is_some_and(|limit| admission.age(clock::now().as_micros()).is_some_and(|age| age >= limit))
 }

@@ -5,7 +5,7 @@ use crate::{
     totals::{Count, Sums},
 };
 
-/// The states and totals of the breakers of all keys of one name at one moment.
+/// The states and totals of keyed breakers at one moment.
 ///
 /// Its `Display` is one line:
 ///
@@ -17,7 +17,7 @@ use crate::{
 /// assert_eq!(
 ///     HOSTS.snapshot().to_string(),
 ///     "hosts: 2 of 10000 keys, 1 closed, 0 open, 0 half-open, 1 forced-open, 0 disabled; \
-///      0 succeeded, 0 failed, 0 neutral, 0 rejected",
+///      0 succeeded, 0 failed, 0 ignored, 0 rejected",
 /// );
 /// ```
 ///
@@ -28,9 +28,9 @@ use crate::{
 pub struct KeyedSnapshot {
     /// The name of the breakers.
     pub name: &'static str,
-    /// The number of keys that have a breaker. The overflow breaker, if there is one, is not included here, but in the counts below.
+    /// The number of keys that have a breaker. The overflow breaker is not included here, but in the other counts.
     pub keys: usize,
-    /// The largest number of keys.
+    /// The maximum number of keys.
     pub max_keys: usize,
     /// The number of closed breakers.
     pub closed: usize,
@@ -42,13 +42,13 @@ pub struct KeyedSnapshot {
     pub forced_open: usize,
     /// The number of breakers that an operator has disabled.
     pub disabled: usize,
-    /// Calls that succeeded, of all keys since the start of the program, evicted ones included.
+    /// The number of calls that succeeded, since the start of the program. Like the counts below, it includes the calls of evicted keys.
     pub successes: u64,
-    /// Calls that failed.
+    /// The number of calls that failed, panics included.
     pub failures: u64,
-    /// Calls that were ignored or cancelled.
-    pub neutral: u64,
-    /// Calls that were rejected.
+    /// The number of calls that were ignored or cancelled.
+    pub ignored: u64,
+    /// The number of calls that were rejected.
     pub rejections: u64,
 }
 
@@ -70,7 +70,7 @@ impl KeyedSnapshot {
             disabled: 0,
             successes: sums.get(Count::Success),
             failures: sums.get(Count::Failure),
-            neutral: sums.get(Count::Neutral),
+            ignored: sums.get(Count::Ignored),
             rejections: sums.get(Count::Rejection),
         };
         for state in states {
@@ -95,7 +95,7 @@ impl fmt::Display for KeyedSnapshot {
             crate::escaped(name)
         )?;
         write!(f, "{forced_open} forced-open, {disabled} disabled; ")?;
-        let Self { successes, failures, neutral, rejections, .. } = self;
-        write!(f, "{successes} succeeded, {failures} failed, {neutral} neutral, {rejections} rejected")
+        let Self { successes, failures, ignored, rejections, .. } = self;
+        write!(f, "{successes} succeeded, {failures} failed, {ignored} ignored, {rejections} rejected")
     }
 }

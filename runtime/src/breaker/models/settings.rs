@@ -1,4 +1,4 @@
-//! Settings that are replaced while others read them.
+//! The sequence lock of the settings: concurrent updates and reads.
 
 use loom::{
     hint,
@@ -6,36 +6,32 @@ use loom::{
     thread,
 };
 
-use self::published::Published;
+use self::seq_lock::SeqLock;
 use super::model;
 
-#[allow(
-    clippy::duplicate_mod,
-    dead_code,
-    reason = "it is compiled once more, with the types of loom, and used in part"
-)]
-#[path = "../settings/published.rs"]
-mod published;
+#[allow(clippy::duplicate_mod, dead_code, reason = "compiled a second time, with the types of loom, and used in part")]
+#[path = "../settings/seq_lock.rs"]
+mod seq_lock;
 
-/// A number, and twice the same number.
-type Pair = Published<u64, 2>;
+/// A number whose two words are that number.
+type Pair = SeqLock<u64, 2>;
 
 fn pair() -> Arc<Pair> {
     let words = [AtomicU64::new(1), AtomicU64::new(1)];
-    Arc::new(Published::of(Mutex::new(1), AtomicU64::new(0), words))
+    Arc::new(SeqLock::from_parts(Mutex::new(1), AtomicU64::new(0), words))
 }
 
 fn replace(pair: &Arc<Pair>, value: u64) -> thread::JoinHandle<()> {
     let pair = pair.clone();
     thread::spawn(move || {
-        pair.change(|current| {
+        pair.update(|current| {
             *current = value;
             Some([value; 2])
         });
     })
 }
 
-/// Reads in a thread of its own: loom does not go back over a main thread that does nothing but look.
+/// Reads in a separate thread, because loom explores no interleavings of a main thread that only reads.
 fn read(pair: &Arc<Pair>) -> thread::JoinHandle<()> {
     let pair = pair.clone();
     thread::spawn(move || {
@@ -50,20 +46,20 @@ fn a_reader_sees_the_words_of_one_value() {
         let pair = pair();
         let writer = replace(&pair, 2);
         let reader = read(&pair);
-        writer.join().expect("ends well");
-        reader.join().expect("ends well");
+        writer.join().expect("the thread returns");
+        reader.join().expect("the thread returns");
         assert_eq!(pair.words(), [2, 2]);
     });
 }
 
 #[test]
-fn two_writers_leave_the_words_of_the_last() {
+fn concurrent_writers_leave_the_words_of_the_last_value() {
     model(|| {
         let pair = pair();
         let writers = [replace(&pair, 2), replace(&pair, 3)];
         for writer in writers {
-            writer.join().expect("ends well");
+            writer.join().expect("the thread returns");
         }
-        assert_eq!(pair.words(), [pair.value(); 2]);
+        assert_eq!(pair.words(), [pair.get(); 2]);
     });
 }

@@ -1,4 +1,4 @@
-//! The circuit, shared between threads.
+//! The circuit shared between threads: concurrent admissions, outcomes and overrides.
 
 use std::cell::Cell;
 
@@ -19,26 +19,26 @@ use crate::{OpenReason, clock::Moment};
 /// The lock under which transitions are made, and the circuit.
 type Shared = Arc<(Mutex<()>, AtomicState<AtomicU64>)>;
 
-const RULES: Parameters = Parameters {
+const PARAMETERS: Parameters = Parameters {
     policy: TripPolicy::Consecutive { threshold: 2 },
     recovery: Recovery { base: 100, factor: 1.0, max: 100, jitter: 0.0, seed: 0 },
-    trials: 2,
-    ramp: 0,
+    half_open_max_calls: 2,
+    ramp_up: 0,
     observe_only: false,
 };
 
-/// As many permits as make a race of two threads for the last.
-const ONE_TRIAL: Parameters = Parameters { trials: 1, ..RULES };
+/// Parameters with one trial call, so that two threads race for its permit.
+const ONE_TRIAL: Parameters = Parameters { half_open_max_calls: 1, ..PARAMETERS };
 
-/// The change of state that a step has made.
+/// A change of state: the previous and the new state.
 type Transition = (BreakerState, BreakerState);
 
-/// Notes the transition that one step makes, under the lock.
-struct Note<'a>(&'a Mutex<()>, Cell<Option<Transition>>);
+/// Stores the transition that one step makes, under the lock.
+struct StoreTransition<'a>(&'a Mutex<()>, Cell<Option<Transition>>);
 
-impl TransitionObserver for Note<'_> {
+impl TransitionObserver for StoreTransition<'_> {
     fn change(&self, from: Circuit, to: Circuit, swap: &mut dyn FnMut() -> bool) -> bool {
-        let _one_at_a_time = self.0.lock().expect("nobody panics");
+        let _one_at_a_time = self.0.lock().expect("no thread panics");
         let swapped = swap();
         let (from, to) = (from.word().state(), to.word().state());
         if swapped && from != to {
@@ -56,42 +56,42 @@ fn shared(circuit: Circuit) -> Shared {
     let [own, other] = [circuit.moment(), 0]
         .map(|moment| Detail { moment: AtomicU64::new(moment), reason: AtomicU64::new(circuit.reason().bits()) });
     let details = if circuit.word().epoch().is_multiple_of(2) { [own, other] } else { [other, own] };
-    Arc::new((Mutex::new(()), AtomicState::of(AtomicU64::new(circuit.word().bits()), details)))
+    Arc::new((Mutex::new(()), AtomicState::from_parts(AtomicU64::new(circuit.word().bits()), details)))
 }
 
 fn load(shared: &Shared) -> Circuit {
     shared.1.load()
 }
 
-/// An open circuit whose recovery timeout has passed at 200.
+/// An open circuit whose recovery timeout has passed at 200 µs.
 fn recovering() -> Circuit {
-    let closed = Circuit::new(&RULES);
+    let closed = Circuit::new(&PARAMETERS);
     let admission = closed.word().admission();
-    let once = closed.record_outcome(admission, Outcome::Failure, &RULES, at(0)).expect("counts");
-    let open = once.record_outcome(admission, Outcome::Failure, &RULES, at(0)).expect("opens");
+    let once = closed.record_outcome(admission, Outcome::Failure, &PARAMETERS, at(0)).expect("counts");
+    let open = once.record_outcome(admission, Outcome::Failure, &PARAMETERS, at(0)).expect("opens");
     assert_eq!(open.word().state(), BreakerState::Open);
     open
 }
 
 fn acquire(shared: &Shared, micros: u64) -> Option<(Admission, Option<Transition>)> {
-    acquire_by(&RULES, shared, micros)
+    acquire_by(&PARAMETERS, shared, micros)
 }
 
-fn acquire_by(rules: &Parameters, shared: &Shared, micros: u64) -> Option<(Admission, Option<Transition>)> {
-    let note = Note(&shared.0, Cell::default());
+fn acquire_by(parameters: &Parameters, shared: &Shared, micros: u64) -> Option<(Admission, Option<Transition>)> {
+    let observer = StoreTransition(&shared.0, Cell::default());
     let now = Moment::from_micros(micros);
-    let admission = shared.1.acquire(&note, |circuit| circuit.admit(rules, now, |_| 0)).ok()?;
-    Some((admission, note.1.get()))
+    let admission = shared.1.acquire(&observer, |circuit| circuit.admit(parameters, now, |_| 0)).ok()?;
+    Some((admission, observer.1.get()))
 }
 
 fn step(shared: &Shared, step: impl Fn(Circuit) -> Option<Circuit>) -> Option<Transition> {
-    let note = Note(&shared.0, Cell::default());
-    shared.1.step(&note, step);
-    note.1.get()
+    let observer = StoreTransition(&shared.0, Cell::default());
+    shared.1.step(&observer, step);
+    observer.1.get()
 }
 
 fn record_outcome(shared: &Shared, admission: Admission, outcome: Outcome, micros: u64) -> Option<Transition> {
-    step(shared, |circuit| circuit.record_outcome(admission, outcome, &RULES, at(micros)))
+    step(shared, |circuit| circuit.record_outcome(admission, outcome, &PARAMETERS, at(micros)))
 }
 
 fn in_threads<T: 'static>(shared: &Shared, threads: usize, run: impl Fn(&Shared) -> T + Clone + 'static) -> Vec<T> {
@@ -101,13 +101,13 @@ fn in_threads<T: 'static>(shared: &Shared, threads: usize, run: impl Fn(&Shared)
             thread::spawn(move || run(&shared))
         })
         .collect();
-    spawned.into_iter().map(|thread| thread.join().expect("the thread ends well")).collect()
+    spawned.into_iter().map(|thread| thread.join().expect("the thread returns")).collect()
 }
 
 #[test]
 fn failures_are_not_lost_and_one_opens() {
     model(|| {
-        let shared = shared(Circuit::new(&RULES));
+        let shared = shared(Circuit::new(&PARAMETERS));
         let admission = load(&shared).word().admission();
         let transitions = in_threads(&shared, 2, move |shared| record_outcome(shared, admission, Outcome::Failure, 0));
         assert_eq!(load(&shared).word().state(), BreakerState::Open);
@@ -117,9 +117,9 @@ fn failures_are_not_lost_and_one_opens() {
 }
 
 #[test]
-fn a_success_between_failures_is_seen_or_comes_first() {
+fn a_success_resets_the_failures_or_comes_first() {
     model(|| {
-        let shared = shared(Circuit::new(&RULES));
+        let shared = shared(Circuit::new(&PARAMETERS));
         let admission = load(&shared).word().admission();
         let success = {
             let shared = shared.clone();
@@ -127,9 +127,9 @@ fn a_success_between_failures_is_seen_or_comes_first() {
         };
         let first = record_outcome(&shared, admission, Outcome::Failure, 0);
         let second = record_outcome(&shared, admission, Outcome::Failure, 0);
-        assert_eq!(success.join().expect("ends well"), None);
+        assert_eq!(success.join().expect("the thread returns"), None);
         assert_eq!(first, None);
-        // Between the two failures the success starts the count again; before or after them it changes nothing.
+        // Between the two failures the success resets the count; before or after them it changes nothing.
         match second {
             Some(_) => assert_eq!(load(&shared).word().state(), BreakerState::Open),
             None => assert!(load(&shared).word().failures() <= 1),
@@ -138,7 +138,7 @@ fn a_success_between_failures_is_seen_or_comes_first() {
 }
 
 #[test]
-fn never_more_trial_calls_than_allowed() {
+fn one_permit_admits_one_trial_call() {
     model(|| {
         let shared = shared(recovering());
         let admitted = in_threads(&shared, 2, |shared| acquire_by(&ONE_TRIAL, shared, 200));
@@ -150,7 +150,7 @@ fn never_more_trial_calls_than_allowed() {
 }
 
 #[test]
-fn a_dropped_permit_is_given_back() {
+fn a_dropped_permit_is_released() {
     model(|| {
         let shared = shared(recovering());
         in_threads(&shared, 2, |shared| {
@@ -159,7 +159,7 @@ fn a_dropped_permit_is_given_back() {
             }
         });
         let (first, second) = (acquire(&shared, 200), acquire(&shared, 200));
-        assert!(first.is_some() && second.is_some(), "both places are free again");
+        assert!(first.is_some() && second.is_some(), "both permits are available again");
         assert_eq!(acquire(&shared, 200), None);
     });
 }
@@ -179,27 +179,27 @@ fn trial_successes_close_once() {
 }
 
 #[test]
-fn a_trial_that_fails_beside_one_that_succeeds_opens() {
+fn a_failed_trial_call_opens_during_a_success() {
     model(|| {
         let shared = shared(recovering());
-        let tickets = [acquire(&shared, 200), acquire(&shared, 200)].map(|admitted| admitted.expect("a trial").0);
+        let admissions = [acquire(&shared, 200), acquire(&shared, 200)].map(|admitted| admitted.expect("a trial").0);
         let success = {
             let shared = shared.clone();
-            thread::spawn(move || record_outcome(&shared, tickets[0], Outcome::Success, 200))
+            thread::spawn(move || record_outcome(&shared, admissions[0], Outcome::Success, 200))
         };
-        let failure = record_outcome(&shared, tickets[1], Outcome::Failure, 200);
-        assert_eq!(success.join().expect("ends well"), None);
+        let failure = record_outcome(&shared, admissions[1], Outcome::Failure, 200);
+        assert_eq!(success.join().expect("the thread returns"), None);
         assert_eq!(failure.map(|transition| transition.1), Some(BreakerState::Open));
         assert_eq!(load(&shared).word().state(), BreakerState::Open);
     });
 }
 
 #[test]
-fn a_stale_result_moves_nothing() {
+fn a_stale_outcome_changes_nothing() {
     model(|| {
-        // Admitted while closed; meanwhile the circuit opens, and half-opens in another thread.
+        // Admitted while closed. Since then the circuit has opened, and another thread half-opens it.
         let shared = shared(recovering());
-        let stale = Circuit::new(&RULES).word().admission();
+        let stale = Circuit::new(&PARAMETERS).word().admission();
         let trial = {
             let shared = shared.clone();
             thread::spawn(move || acquire(&shared, 200).is_some())
@@ -207,17 +207,17 @@ fn a_stale_result_moves_nothing() {
         assert_eq!(record_outcome(&shared, stale, Outcome::Failure, 200), None);
         assert_eq!(record_outcome(&shared, stale, Outcome::Success, 200), None);
         assert_eq!(record_outcome(&shared, stale, Outcome::Ignored, 200), None);
-        assert!(trial.join().expect("ends well"));
+        assert!(trial.join().expect("the thread returns"));
         assert_eq!(load(&shared).word().state(), BreakerState::HalfOpen);
         assert!(acquire(&shared, 200).is_some());
-        assert!(acquire(&shared, 200).is_none(), "the stale drop freed no place");
+        assert!(acquire(&shared, 200).is_none(), "the stale outcome released no permit");
     });
 }
 
 #[test]
-fn an_operator_wins_over_results() {
+fn an_override_wins_over_outcomes() {
     model(|| {
-        let shared = shared(Circuit::new(&RULES));
+        let shared = shared(Circuit::new(&PARAMETERS));
         let admission = load(&shared).word().admission();
         let failures = {
             let shared = shared.clone();
@@ -226,7 +226,7 @@ fn an_operator_wins_over_results() {
             })
         };
         let forced = step(&shared, |circuit| circuit.force_open(None));
-        let opened = failures.join().expect("ends well");
+        let opened = failures.join().expect("the thread returns");
         assert_eq!(load(&shared).word().state(), BreakerState::ForcedOpen);
         let from = forced.expect("a transition").0;
         assert_eq!(from, if opened == 1 { BreakerState::Open } else { BreakerState::Closed });
@@ -234,10 +234,10 @@ fn an_operator_wins_over_results() {
 }
 
 #[test]
-fn abandoned_places_are_given_out_once() {
+fn the_permits_of_a_new_round_are_issued_once() {
     model(|| {
         let shared = shared(recovering());
-        // A trial call that never ends; the recovery timeout passes once more.
+        // A trial call that never ends, until the recovery timeout has passed once more.
         assert!(acquire_by(&ONE_TRIAL, &shared, 200).is_some());
         let later = 200 + 100;
         let admitted = in_threads(&shared, 2, move |shared| acquire_by(&ONE_TRIAL, shared, later).is_some());
@@ -246,22 +246,22 @@ fn abandoned_places_are_given_out_once() {
 }
 
 #[test]
-fn a_new_round_gives_out_all_places_once() {
+fn a_new_round_issues_all_permits_once() {
     model(|| {
         let shared = shared(recovering());
-        // One of two trial calls never ends; the other place is free.
+        // One of two trial calls never ends; the other permit is available.
         let (hung, _) = acquire(&shared, 200).expect("a trial");
         let later = 200 + 100;
         let admitted = in_threads(&shared, 2, move |shared| acquire(shared, later).is_some());
         assert_eq!(admitted, [true, true]);
         assert_eq!(acquire(&shared, later), None);
         assert_eq!(record_outcome(&shared, hung, Outcome::Ignored, later), None);
-        assert_eq!(acquire(&shared, later), None, "it has no place to give back");
+        assert_eq!(acquire(&shared, later), None, "it has no permit to release");
     });
 }
 
 #[test]
-fn a_trial_beside_one_that_ends_is_dated_by_itself_or_the_older() {
+fn a_trial_call_starts_a_round_unless_another_is_in_flight() {
     model(|| {
         let shared = shared(recovering());
         let (first, _) = acquire(&shared, 200).expect("a trial");
@@ -270,42 +270,42 @@ fn a_trial_beside_one_that_ends_is_dated_by_itself_or_the_older() {
             thread::spawn(move || record_outcome(&shared, first, Outcome::Ignored, 250))
         };
         let (second, _) = acquire(&shared, 250).expect("a trial");
-        assert_eq!(dropped.join().expect("ends well"), None);
+        assert_eq!(dropped.join().expect("the thread returns"), None);
         assert!([200, 250].contains(&load(&shared).moment()));
         assert_eq!(record_outcome(&shared, second, Outcome::Ignored, 250), None);
         assert!(acquire(&shared, 290).is_some());
-        assert_eq!(load(&shared).moment(), 290, "none is open beside it");
+        assert_eq!(load(&shared).moment(), 290, "no other trial call is in flight");
     });
 }
 
 #[test]
-fn a_moment_is_that_of_its_epoch() {
+fn a_moment_belongs_to_its_epoch() {
     model(|| {
-        let shared = shared(Circuit::new(&RULES));
-        let operator = {
+        let shared = shared(Circuit::new(&PARAMETERS));
+        let overrides = {
             let shared = shared.clone();
             thread::spawn(move || {
                 for until in [1_000, 2_000] {
                     step(&shared, |circuit| circuit.force_open(Some(Moment::from_micros(until))));
-                    step(&shared, |circuit| Some(circuit.reset(&RULES)));
+                    step(&shared, |circuit| Some(circuit.reset(&PARAMETERS)));
                 }
             })
         };
         let circuit = load(&shared);
-        let left = circuit.time_left(&RULES, Moment::from_micros(0));
+        let left = circuit.time_left(&PARAMETERS, Moment::from_micros(0));
         match circuit.word().epoch() {
             1 => assert_eq!(left, Some(1_000)),
             3 => assert_eq!(left, Some(2_000)),
             _ => assert_eq!(left, None),
         }
-        operator.join().expect("ends well");
+        overrides.join().expect("the thread returns");
     });
 }
 
 #[test]
-fn a_rejection_knows_why_its_circuit_opened() {
+fn an_open_circuit_has_its_reason_and_moment() {
     model(|| {
-        let shared = shared(Circuit::new(&RULES));
+        let shared = shared(Circuit::new(&PARAMETERS));
         let admission = load(&shared).word().admission();
         let failures = {
             let shared = shared.clone();
@@ -314,8 +314,8 @@ fn a_rejection_knows_why_its_circuit_opened() {
         let circuit = load(&shared);
         if circuit.word().state() == BreakerState::Open {
             assert_eq!(circuit.reported_reason().reason(), OpenReason::ConsecutiveFailures { failures: 2 });
-            assert_eq!(circuit.time_left(&RULES, Moment::from_micros(0)), Some(100));
+            assert_eq!(circuit.time_left(&PARAMETERS, Moment::from_micros(0)), Some(100));
         }
-        failures.join().expect("ends well");
+        failures.join().expect("the thread returns");
     });
 }

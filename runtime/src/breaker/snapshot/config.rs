@@ -1,61 +1,61 @@
 use std::time::Duration;
 
-use crate::breaker::parameters::{Parameters, Rates, Span, TripPolicy};
+use crate::breaker::parameters::{Parameters, RatePolicy, TripPolicy, WindowSize};
 
-/// The settings that a reader of a [`Snapshot`](super::Snapshot) needs to make sense of its counts.
+/// The settings that put the counts of a [`Snapshot`](super::Snapshot) into context.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct SnapshotConfig {
-    /// What opens the circuit.
+    /// The rule that opens the circuit.
     pub threshold: TripRule,
-    /// How long it stays open, after no failed recovery.
+    /// The recovery timeout after no failed recovery.
     #[cfg_attr(feature = "serde", serde(serialize_with = "super::serialize::duration"))]
     pub recovery_timeout: Duration,
-    /// Trial calls at once, and successes that close it.
+    /// The number of trial calls while half-open, and of successes that close the circuit.
     pub half_open_max_calls: u32,
-    /// Whether nothing is rejected.
+    /// True if the breaker decides and counts as usual, but rejects no call.
     pub observe_only: bool,
 }
 
-/// What opens a circuit.
+/// The rule that opens a circuit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(tag = "rule", rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum TripRule {
-    /// This many failures in a row.
+    /// A number of failures in a row.
     ConsecutiveFailures {
-        /// How many.
+        /// The failure threshold.
         failures: u32,
     },
-    /// A share of the calls in a window.
+    /// The failure rate or slow-call rate in a sliding window.
     #[non_exhaustive]
     Rates {
-        /// The last so many calls, for a window of calls.
+        /// The number of calls in the window; `None` for a time-based window.
         calls: Option<u32>,
-        /// The calls of this long, for a window of time.
+        /// The length of the window; `None` for a count-based window.
         #[cfg_attr(feature = "serde", serde(serialize_with = "super::serialize::seconds"))]
         time: Option<Duration>,
-        /// The share of failed calls, between 0 and 1.
+        /// The failure rate that opens the circuit, between 0 and 1.
         failure_rate: f64,
-        /// Calls below which nothing is judged.
+        /// The number of calls that the window must hold before it is evaluated.
         min_calls: u64,
-        /// A call that takes this long is slow, if any is.
+        /// The minimum duration of a slow call; `None` if no call is slow.
         #[cfg_attr(feature = "serde", serde(serialize_with = "super::serialize::seconds"))]
         slow_call: Option<Duration>,
-        /// The share of slow calls, between 0 and 1.
+        /// The slow-call rate that opens the circuit, between 0 and 1.
         slow_call_rate: f64,
     },
 }
 
 impl SnapshotConfig {
-    pub(crate) fn new(rules: &Parameters) -> Self {
-        let threshold = match rules.policy {
+    pub(crate) fn new(parameters: &Parameters) -> Self {
+        let threshold = match parameters.policy {
             TripPolicy::Consecutive { threshold } => TripRule::ConsecutiveFailures { failures: threshold },
-            TripPolicy::Rates(Rates { span, failure_rate, min_calls, slow_call, slow_call_rate }) => {
-                let (calls, time) = match span {
-                    Span::Calls(calls) => (Some(calls), None),
-                    Span::Time(micros) => (None, Some(Duration::from_micros(micros))),
+            TripPolicy::Rates(RatePolicy { window, failure_rate, min_calls, slow_call, slow_call_rate }) => {
+                let (calls, time) = match window {
+                    WindowSize::Calls(calls) => (Some(calls), None),
+                    WindowSize::Time(micros) => (None, Some(Duration::from_micros(micros))),
                 };
                 let slow_call = slow_call.map(Duration::from_micros);
                 TripRule::Rates { calls, time, failure_rate, min_calls, slow_call, slow_call_rate }
@@ -63,9 +63,9 @@ impl SnapshotConfig {
         };
         Self {
             threshold,
-            recovery_timeout: Duration::from_micros(rules.recovery.base),
-            half_open_max_calls: u32::from(rules.trials),
-            observe_only: rules.observe_only,
+            recovery_timeout: Duration::from_micros(parameters.recovery.base),
+            half_open_max_calls: u32::from(parameters.half_open_max_calls),
+            observe_only: parameters.observe_only,
         }
     }
 }

@@ -1,11 +1,11 @@
 //! The state machine shared between threads: each step of [`Circuit`] is applied by compare-and-swap.
 //!
-//! The word decides. The moment and the reason do not fit into it, so they are in two detail cells beside it: one for even and one for
-//! odd epochs. A transition writes the cell of the new epoch before it swaps the word, while no reader uses that cell. A reader of a
-//! cell loads the word again: if the epoch is unchanged, the cell belonged to it.
+//! The word is authoritative. The moment and the reason do not fit into it, so they are in two detail cells beside it: one for even and
+//! one for odd epochs. A transition writes the cell of the new epoch before it swaps the word, while no reader uses that cell. A reader
+//! loads the word again after it has read a cell: if the epoch is unchanged, the cell belongs to that epoch.
 //!
-//! The whole circuit does not fit into 64 bits. A lock around it, or a pointer to an allocated value, would make each admission a write
-//! to shared memory; two cells beside the word keep it a load.
+//! A lock around the whole circuit, or a pointer to an allocated value, would make each admission write to shared memory. With the cells
+//! beside the word, an admission only loads.
 //!
 //! **Invariant:** this module alone writes the cells, and only with a successor that `Circuit` computed from the word that it replaces.
 
@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::{Admission, AdmitDecision, Circuit, Rejection, State};
 use crate::errors::PackedReason;
 
-/// An atomic 64-bit cell: the standard one, or that of the model checker.
+/// An atomic 64-bit cell: the `AtomicU64` of the standard library or of loom.
 pub(crate) trait AtomicCell {
     fn load(&self, ordering: Ordering) -> u64;
     fn store(&self, value: u64, ordering: Ordering);
@@ -23,11 +23,12 @@ pub(crate) trait AtomicCell {
 
 /// Observes transitions as they happen.
 pub(crate) trait TransitionObserver {
-    /// Makes a transition, or changes the moment of a state, by calling `swap`, which returns false if the circuit has changed in between.
-    /// The observers of one breaker call it one at a time, so that their records have the order of the transitions.
+    /// Makes a transition, or changes the moment of a state, by calling `swap`. Returns the result of `swap`, which is false if the circuit
+    /// has changed in between. The observers of one breaker call `swap` one at a time, so that their records have the order of the
+    /// transitions.
     fn change(&self, from: Circuit, to: Circuit, swap: &mut dyn FnMut() -> bool) -> bool;
 
-    /// Prepares for calls of the new epoch, just before there can be any.
+    /// Prepares for the calls of the new epoch. Called just before the transition, while there are no such calls.
     fn prepare(&self, _to: Circuit) {}
 }
 
@@ -50,13 +51,13 @@ impl AtomicState<AtomicU64> {
     pub(crate) const fn new(circuit: Circuit) -> Self {
         let (moment, reason) = (AtomicU64::new(circuit.moment()), AtomicU64::new(circuit.reason().bits()));
         let other = Detail { moment: AtomicU64::new(0), reason: AtomicU64::new(0) };
-        Self::of(AtomicU64::new(circuit.word().bits()), [Detail { moment, reason }, other])
+        Self::from_parts(AtomicU64::new(circuit.word().bits()), [Detail { moment, reason }, other])
     }
 }
 
 impl<A> AtomicState<A> {
-    /// Creates a circuit from its cells, with the detail of even epochs first.
-    pub(crate) const fn of(word: A, details: [Detail<A>; 2]) -> Self {
+    /// Creates a circuit from its cells, with the details of even epochs first.
+    pub(crate) const fn from_parts(word: A, details: [Detail<A>; 2]) -> Self {
         Self { word, details }
     }
 
@@ -85,12 +86,12 @@ impl<A: AtomicCell> AtomicState<A> {
             // epoch below.
             let (moment, reason) = (detail.moment.load(Ordering::Acquire), detail.reason.load(Ordering::Acquire));
             if State::from_bits(self.word.load(Ordering::Relaxed)).epoch() == word.epoch() {
-                return Circuit::of(word, moment, PackedReason::from_bits(reason));
+                return Circuit::from_parts(word, moment, PackedReason::from_bits(reason));
             }
         }
     }
 
-    /// Applies the decision of `admit`. `Err` contains the circuit that rejects the call.
+    /// Applies the decision of `admit`. `Err` contains the rejection, and the circuit on which it is based.
     pub(crate) fn acquire(
         &self,
         observer: &impl TransitionObserver,
@@ -99,18 +100,18 @@ impl<A: AtomicCell> AtomicState<A> {
         loop {
             let circuit = self.load();
             match admit(circuit) {
-                AdmitDecision::Free => return Ok(circuit.word().admission()),
-                AdmitDecision::Rejected(refusal) => return Err((circuit, refusal)),
-                AdmitDecision::Take(next) if self.replace(circuit, next, observer) => {
+                AdmitDecision::Admitted => return Ok(circuit.word().admission()),
+                AdmitDecision::Rejected(rejection) => return Err((circuit, rejection)),
+                AdmitDecision::AdmittedWith(next) if self.replace(circuit, next, observer) => {
                     return Ok(next.word().admission());
                 }
-                AdmitDecision::Take(_) => {}
+                AdmitDecision::AdmittedWith(_) => {}
             }
         }
     }
 
-    /// Applies a step, again if another thread changes the circuit in between. Returns the new circuit; `None` if the step changes
-    /// nothing.
+    /// Applies a step, and repeats it if another thread changes the circuit in between. Returns the new circuit; `None` if the step
+    /// changes nothing.
     pub(crate) fn step(
         &self,
         observer: &impl TransitionObserver,

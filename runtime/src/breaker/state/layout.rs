@@ -1,4 +1,4 @@
-//! The bit layout of the state word, as the picture in [`super`] shows it. [`pack`] is the only code that builds a word.
+//! The bit layout of the state word: see the diagram in [`super`]. [`pack`] is the only code that builds a word.
 
 use super::{Phase, mask};
 
@@ -33,8 +33,8 @@ const BODY_BITS: u32 = EPOCH_SHIFT - BODY_SHIFT;
 
 const TAG_MASK: u64 = mask(TAG_BITS);
 const LOWER_MASK: u64 = mask(EPOCH_SHIFT);
-/// Tag and epoch together.
-const PLACE_MASK: u64 = !LOWER_MASK | TAG_MASK;
+/// The bits of tag and epoch, which are the origin of an admission.
+const ORIGIN_MASK: u64 = !LOWER_MASK | TAG_MASK;
 
 const CLOSED: u64 = 0;
 const OPEN: u64 = 1;
@@ -42,19 +42,20 @@ const HALF_OPEN: u64 = 2;
 const FORCED_OPEN: u64 = 3;
 const DISABLED: u64 = 4;
 const OPEN_UNTIL: u64 = 5;
-/// A flag of an admission, beside tag and epoch.
+/// A flag of an admission, in a bit that tag and epoch leave free.
 const PANICKED: u64 = 1 << BODY_SHIFT;
 /// A tag that no word has.
-const NEVER: u64 = TAG_MASK;
+const UNUSED_TAG: u64 = TAG_MASK;
 
-// Closed.
-/// Closed: a call needs more than an admission, because calls are timed or the circuit is ramping up. Disabled or forced open: the
-/// override expires.
-const GUARDED: u64 = 1 << BODY_SHIFT;
+/// A flag of a word. Closed: a call needs a clock reading, because calls are timed or the circuit is ramping up. Disabled or forced open:
+/// the override has an expiry.
+const NEEDS_CLOCK: u64 = 1 << BODY_SHIFT;
+
+// The fields of a closed word.
 const FLAG_BITS: u32 = 4;
 const STREAK_BITS: u32 = 25;
 
-// Open, open until, half-open.
+// The fields of an open, open-until or half-open word.
 const FAILED_BITS: u32 = 6;
 const COUNT_BITS: u32 = 8;
 const ROUND_BITS: u32 = 7;
@@ -78,9 +79,9 @@ impl State {
         self.0
     }
 
-    /// Returns true if every call is admitted, and needs nothing but an admission.
-    pub(crate) const fn admits_freely(self) -> bool {
-        matches!(self.0 & (TAG_MASK | GUARDED), CLOSED | DISABLED)
+    /// Returns true if every call is admitted, without a clock reading or a change of the circuit.
+    pub(crate) const fn admits_without_clock(self) -> bool {
+        matches!(self.0 & (TAG_MASK | NEEDS_CLOCK), CLOSED | DISABLED)
     }
 
     /// Returns true if a success changes only the totals: closed, without a window, and with no failure counted.
@@ -88,8 +89,8 @@ impl State {
         self.0 & LOWER_MASK == CLOSED
     }
 
-    /// Returns true if a success changes only the totals and the window: closed, with a window, without slow calls, and with no failure
-    /// counted from before there was a window.
+    /// Returns true if a success changes only the totals and the window: closed, with a window, without slow calls, and with no failures in
+    /// a row left from before the window was configured.
     pub(crate) const fn success_only_counts(self) -> bool {
         let flags = ClosedFlags { windowed: true, timed: false };
         let (only_counts, _) = pack(0, Phase::Closed { flags, failures: 0, ramp: None });
@@ -103,27 +104,27 @@ impl State {
 
     /// An admission in this state, of a call that is not timed.
     pub(crate) const fn admission(self) -> Admission {
-        Admission { origin: self.0 & PLACE_MASK, started: 0 }
+        Admission { origin: self.0 & ORIGIN_MASK, started: 0 }
     }
 
-    /// Returns true if the admission was issued in this state without a transition since. A new round of trial calls is not a
-    /// transition in this sense.
+    /// Returns true if the admission was issued in the current state, with no transition since. For a trial call, up to [`MAX_ROUNDS`] new
+    /// rounds since then are allowed.
     pub(crate) const fn issued(self, admission: Admission) -> bool {
         if self.holds_trial_permit(admission) {
             return true;
         }
-        let earlier = self.epoch().wrapping_sub(admission.epoch());
+        let rounds_ago = self.epoch().wrapping_sub(admission.epoch());
         self.0 & TAG_MASK == HALF_OPEN
             && admission.is_trial()
-            && earlier as u64 <= (self.0 & LOWER_MASK) >> (EPOCH_SHIFT - ROUND_BITS)
+            && rounds_ago as u64 <= (self.0 & LOWER_MASK) >> (EPOCH_SHIFT - ROUND_BITS)
     }
 
     /// Returns true if the admission holds one of the permits of this round.
     pub(super) const fn holds_trial_permit(self, admission: Admission) -> bool {
-        self.0 & PLACE_MASK == admission.origin
+        self.0 & ORIGIN_MASK == admission.origin
     }
 
-    /// Unpacks the phase, with the moment of the state.
+    /// Unpacks the phase. `moment` is stored beside the word.
     #[allow(clippy::cast_possible_truncation, reason = "each field is masked to its width, or fills the type")]
     pub(super) const fn phase(self, moment: u64) -> Phase {
         let mut body = Fields((self.0 & LOWER_MASK) >> BODY_SHIFT);
@@ -150,8 +151,8 @@ impl State {
 }
 
 impl Admission {
-    /// The admission of a call that an observing breaker would have rejected: its result changes nothing but totals.
-    pub(crate) const UNADMITTED: Self = Self { origin: NEVER, started: 0 };
+    /// The admission of a call that would have been rejected without `observe_only`: its outcome changes only the totals.
+    pub(crate) const UNADMITTED: Self = Self { origin: UNUSED_TAG, started: 0 };
 
     pub(crate) const fn epoch(self) -> u32 {
         State(self.origin).epoch()
@@ -202,7 +203,7 @@ const fn until(mut body: Fields, moment: u64) -> Option<u64> {
     if body.take(1) != 0 { Some(moment) } else { None }
 }
 
-/// Builds a word. Returns with it the moment of the phase, if it has one.
+/// Packs a phase into a word. Returns the word, and the moment of the phase if it has one.
 pub(super) const fn pack(epoch: u32, phase: Phase) -> (State, Option<u64>) {
     let (tag, body, moment) = match phase {
         Phase::Closed { flags: ClosedFlags { windowed, timed }, failures, ramp } => {

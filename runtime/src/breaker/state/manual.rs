@@ -1,12 +1,13 @@
-//! Steps that no call causes: manual overrides, changed settings, another clock.
+//! The steps that are not caused by a call: manual overrides, changed settings, a change of the clock.
 
-use super::{Circuit, Phase, flags, fresh, layout::MAX_FAILED};
+use super::{Circuit, Phase, flags, initial_phase, layout::MAX_FAILED};
 use crate::{breaker::parameters::Parameters, clock::Moment, errors::PackedReason};
 
 impl Circuit {
     /// Opens the circuit, for its recovery timeout or until the given moment, with at least `failed` failed recoveries.
     ///
-    /// A circuit that is forced open or disabled does not change until that expires. For an open circuit the new end is no transition.
+    /// A circuit that is forced open or disabled does not change until its override expires. A circuit that is already open gets the new
+    /// end without a transition.
     pub(crate) fn open(self, until: Option<Moment>, failed: u8, now: Moment) -> Option<Self> {
         let (own, is_open) = match self.phase() {
             Phase::Closed { .. } => (0, false),
@@ -20,12 +21,12 @@ impl Circuit {
             Some(until) => Phase::OpenUntil { failed, until: until.as_micros() },
             None => Phase::Open { failed, since: now.as_micros() },
         };
-        if is_open { self.changed(phase) } else { Some(self.next(phase, PackedReason::OVERRIDE)) }
+        if is_open { self.changed(phase) } else { Some(self.next_epoch(phase, PackedReason::OVERRIDE)) }
     }
 
     /// Closes an open or half-open circuit as a recovery does.
     ///
-    /// A circuit that is forced open or disabled does not change until that expires.
+    /// A circuit that is forced open or disabled does not change until its override expires.
     pub(crate) fn close(self, parameters: &Parameters, now: impl Fn() -> Moment) -> Option<Self> {
         match self.phase() {
             Phase::Open { .. } | Phase::OpenUntil { .. } | Phase::HalfOpen { .. } => {
@@ -48,28 +49,28 @@ impl Circuit {
 
     /// Closes the circuit with all counts at 0, in a new epoch, so that the results of calls in flight change nothing.
     pub(crate) const fn reset(self, parameters: &Parameters) -> Self {
-        self.next(fresh(parameters), PackedReason::NONE)
+        self.next_epoch(initial_phase(parameters), PackedReason::NONE)
     }
 
-    /// Applies changed settings; `None` if they change nothing now.
+    /// Applies changed settings; `None` if the circuit does not change.
     pub(crate) fn apply_settings(self, parameters: &Parameters, now: impl Fn() -> Moment) -> Option<Self> {
         match self.phase() {
             Phase::Closed { failures, ramp, .. } => {
                 self.changed(Phase::Closed { flags: flags(parameters), failures, ramp })
             }
-            // The new settings need fewer successes: enough have been counted, and no further trial call would be admitted.
-            Phase::HalfOpen { succeeded, .. } if succeeded >= parameters.trials => {
+            // Enough successes are counted for the new settings. No further trial call would be admitted, so the circuit closes here.
+            Phase::HalfOpen { succeeded, .. } if succeeded >= parameters.half_open_max_calls => {
                 Some(self.recovered(parameters, now))
             }
             _ => None,
         }
     }
 
-    /// Rebases the moments to another clock, which reads `now` and is behind by `ahead` microseconds: starts become `now`, ends keep
-    /// their remaining time. No transition.
+    /// Rebases the moments to a different clock, which reads `now`; the previous clock is ahead of it by `ahead` microseconds. Starts
+    /// become `now`, and ends keep their remaining time. This is not a transition.
     pub(crate) fn rebase(self, now: Moment, ahead: u64) -> Self {
         let (now, earlier) = (now.as_micros(), |moment: u64| moment.saturating_sub(ahead));
-        self.with(match self.phase() {
+        self.with_phase(match self.phase() {
             Phase::Closed { flags, failures, ramp } => Phase::Closed { flags, failures, ramp: ramp.map(|_| now) },
             Phase::Open { failed, .. } => Phase::Open { failed, since: now },
             Phase::OpenUntil { failed, until } => Phase::OpenUntil { failed, until: earlier(until) },
@@ -81,18 +82,18 @@ impl Circuit {
         })
     }
 
-    /// Enters an overridden state. A new expiry of the same state is no transition.
+    /// Enters an overridden state. A new expiry for the current state is not a transition.
     fn enter_override(self, phase: Phase) -> Option<Self> {
-        if self.with(phase).word().state() == self.word().state() {
+        if self.with_phase(phase).word().state() == self.word().state() {
             self.changed(phase)
         } else {
-            Some(self.next(phase, PackedReason::NONE))
+            Some(self.next_epoch(phase, PackedReason::NONE))
         }
     }
 
     /// The circuit in another phase of the same epoch; `None` if nothing changes.
     fn changed(self, phase: Phase) -> Option<Self> {
-        let changed = self.with(phase);
+        let changed = self.with_phase(phase);
         (changed != self).then_some(changed)
     }
 }

@@ -1,31 +1,31 @@
-//! The last `n` calls, exactly.
+//! The count-based window of exactly the last `n` calls.
 //!
-//! Every call takes the next number. A success leaves it at that. A failed or slow call also leaves an entry with its
-//! number; so what the window holds are the entries whose number is among the last `n`.
+//! Each call gets the next sequence number. A failed or slow call also stores an entry with its number in a ring. The failed and slow calls
+//! of the window are the entries whose number is among the last `n`.
 //!
-//! Numbers go on from epoch to epoch: an epoch has those above the one that was the last when it began.
+//! Numbers continue from epoch to epoch: the calls of an epoch have the numbers above the last one of the previous epoch.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use once_cell::race::OnceBox;
 
-use super::{Counts, Record, count, counted, order_by_rmw, retag};
+use super::{Counts, Record, increment, load_count, order_by_rmw, retag};
 use crate::breaker::state::atomic::AtomicCell;
 
-/// See the module. Entries stand in rings of a power of two, of which the smallest that holds the window is written; those
-/// that were written under other settings are still read.
+/// The window described in the module documentation. There is a ring for each power of two. Entries are written to the smallest ring that
+/// holds the window; entries in other rings, written under earlier settings, are still read.
 #[derive(Debug, Default)]
 pub(super) struct CallsWindow<A = AtomicU64> {
-    /// The number of the last call, with the tag of the epoch.
+    /// The number of the last call, tagged with the epoch.
     last: A,
-    /// The number of the last call that is not in the window, however large the window is.
-    before: A,
-    /// How many calls the window holds; 0 while it is not in force.
+    /// The number of the last excluded call: the calls up to this number are not in the window, whatever its size.
+    floor: A,
+    /// The number of calls in the window; 0 while this kind of window is not in use.
     size: A,
     rings: [OnceBox<Vec<A>>; RINGS],
 }
 
-/// Up to 2²⁰ calls.
+/// The number of rings, for windows of up to 2²⁰ calls.
 const RINGS: usize = 21;
 pub(crate) const MAX_CALLS: u32 = 1 << (RINGS - 1);
 
@@ -34,27 +34,29 @@ const FAILED: u64 = 1;
 const SLOW: u64 = 2;
 
 impl<A: AtomicCell + Default> CallsWindow<A> {
-    pub(super) fn begin(&self, epoch: u32) {
-        // ORDERING: Release, so that whoever sees this number sees those that it leaves out.
-        self.before.store(retag(&self.last, epoch), Ordering::Release);
+    pub(super) fn reset(&self, epoch: u32) {
+        // ORDERING: Release: a thread that sees the floor also sees the calls that it excludes.
+        self.floor.store(retag(&self.last, epoch), Ordering::Release);
     }
 
-    /// A larger window begins with what the smaller one held: older failures are gone, and so older successes are not counted.
-    /// So one that comes into force begins empty.
+    /// Applies a changed size; 0 if this kind of window is not in use.
+    ///
+    /// A window that grows starts with the calls of the smaller one: the entries of older failures may be overwritten, so older successes
+    /// are excluded, too. A window that was not in use had the size 0, so it starts empty.
     pub(super) fn apply_settings(&self, calls: u32) {
-        // ORDERING: Acquire and Release, as above. Who changes settings at the same time as another leaves one of both in force.
+        // ORDERING: Acquire and Release, as above. Of two concurrent changes of settings, one stays in force.
         let size = self.size.load(Ordering::Acquire);
         if u64::from(calls) > size {
             let held_from = (self.last.load(Ordering::Acquire) & super::COUNT_MASK).saturating_sub(size);
-            let before = self.before.load(Ordering::Acquire);
-            self.before.store(before.max(held_from), Ordering::Release);
+            let floor = self.floor.load(Ordering::Acquire);
+            self.floor.store(floor.max(held_from), Ordering::Release);
         }
         self.size.store(u64::from(calls), Ordering::Release);
     }
 
     pub(super) fn record(&self, record: Record, epoch: u32, calls: u32) {
-        let Some(number) = count(&self.last, epoch) else { return };
-        if !record.is_held_against() {
+        let Some(number) = increment(&self.last, epoch) else { return };
+        if !record.is_adverse() {
             return;
         }
         let flags = if record.failed { FAILED } else { 0 } | if record.slow { SLOW } else { 0 };
@@ -63,9 +65,9 @@ impl<A: AtomicCell + Default> CallsWindow<A> {
         let Some(cell) = usize::try_from(number).ok().and_then(|number| ring.get(number & (ring.len() - 1))) else {
             return;
         };
-        // ORDERING: Acquire and Release, as in `count`.
+        // ORDERING: Acquire and Release, as in `increment`.
         let mut found = cell.load(Ordering::Acquire);
-        // A call that was held up for a whole window finds a later one in its place.
+        // If the thread was suspended for a whole window, the cell holds a later entry, which is kept.
         while number_of(found) < number {
             match cell.compare_exchange_weak(found, entry, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => break,
@@ -76,20 +78,20 @@ impl<A: AtomicCell + Default> CallsWindow<A> {
     }
 
     pub(super) fn counts(&self, epoch: u32, calls: u32) -> Counts {
-        // Acquired, so that the entries of calls that were counted and written before are seen.
-        let Some(last) = counted(&self.last, epoch) else { return Counts::default() };
-        // ORDERING: Acquire, so that no entry is seen that was left out before.
-        let before = self.before.load(Ordering::Acquire).max(last.saturating_sub(u64::from(calls)));
+        // The Acquire of `load_count` makes the entries of earlier calls visible.
+        let Some(last) = load_count(&self.last, epoch) else { return Counts::default() };
+        // ORDERING: Acquire pairs with the Release of `reset`: entries below the floor are excluded.
+        let floor = self.floor.load(Ordering::Acquire).max(last.saturating_sub(u64::from(calls)));
         let entries = self.rings.iter().filter_map(OnceBox::get).flatten().map(|cell| cell.load(Ordering::Acquire));
-        let held = entries.filter(|entry| (before + 1..=last).contains(&number_of(*entry)));
-        held.fold(Counts { calls: last.saturating_sub(before), ..Counts::default() }, |counts, entry| Counts {
+        let held = entries.filter(|entry| (floor + 1..=last).contains(&number_of(*entry)));
+        held.fold(Counts { calls: last.saturating_sub(floor), ..Counts::default() }, |counts, entry| Counts {
             failed: counts.failed + (entry & FAILED),
             slow: counts.slow + (entry & SLOW) / SLOW,
             ..counts
         })
     }
 
-    /// The ring for a window of so many calls.
+    /// The ring for a window of `calls` calls, allocated with its first entry.
     fn ring(&self, calls: u32) -> &[A] {
         let size = calls.clamp(1, MAX_CALLS).next_power_of_two();
         let index = usize::try_from(size.trailing_zeros()).unwrap_or(0).min(RINGS - 1);

@@ -1,14 +1,14 @@
-//! The calls of the last so many seconds, in parts.
+//! The time-based window of the calls of the last `n` microseconds, in 16 buckets.
 //!
-//! Calls are counted since the epoch began, and never taken off again. Where a part begins, with the first call after the one
-//! before it is over, a mark notes what was counted until then: so what a window holds is what was counted since the first
-//! mark in it. A part is a sixteenth of the window. So nothing older than the window counts, and what is up to a sixteenth of it
-//! younger may have left; the first call of a part leaves exactly in time.
+//! Counters count the calls of an epoch and are never decremented. A bucket starts with the first call after the previous bucket has ended;
+//! at that moment a baseline stores the counters. The counts of the window are the differences between the counters and the first baseline
+//! in the window. No call older than the window is counted, and a call in its oldest sixteenth may already be excluded; the first call of a
+//! bucket leaves the window exactly on time.
 //!
-//! A mark is a moment and says nothing of the window's length. So under another length what was counted stays, as far as it lies
-//! in the window then.
+//! Baselines do not depend on the length of the window. When the length changes, the calls since the first baseline within the new length
+//! remain counted.
 //!
-//! Another clock, which is behind all marks, begins with none.
+//! A reading of a different clock, which is behind the last baseline, discards all baselines.
 
 use std::{
     collections::VecDeque,
@@ -18,101 +18,97 @@ use std::{
     },
 };
 
-use super::{Counts, Record, count, counted, order_by_rmw, retag};
+use super::{Counts, Record, increment, load_count, order_by_rmw, retag};
 use crate::{breaker::state::atomic::AtomicCell, clock};
 
-/// See the module. Takes 32 bytes for each mark.
+/// The window described in the module documentation. A baseline takes 32 bytes.
 #[derive(Debug, Default)]
 pub(super) struct TimeWindow<A = AtomicU64> {
-    // With the tag of the epoch each.
+    // The counters, each tagged with the epoch.
     calls: A,
     failed: A,
     slow: A,
-    /// When the part began that calls are counted in. Before the first of an epoch it is the epoch's number: as a moment, that was
-    /// long ago.
-    part: A,
-    marks: Mutex<Marks>,
+    /// The start of the current bucket. Before the first bucket of an epoch, it is the number of the epoch, which is earlier than any
+    /// start. Written only under the lock of the baselines.
+    bucket_start: A,
+    baselines: Mutex<Baselines>,
 }
 
 #[derive(Debug, Default)]
-struct Marks {
+struct Baselines {
     epoch: u32,
-    /// The latest last.
-    marks: VecDeque<Mark>,
+    /// Oldest first.
+    baselines: VecDeque<Baseline>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Mark {
+struct Baseline {
+    /// The start of the bucket, in microseconds.
     at: u64,
-    /// What was counted before.
-    before: Counts,
+    /// The counters at that moment.
+    counts: Counts,
 }
 
-/// A window has this many parts.
-const PARTS: u64 = 16;
+/// The number of buckets in a window.
+const BUCKETS: u64 = 16;
 
 impl<A: AtomicCell> TimeWindow<A> {
-    pub(super) fn begin(&self, epoch: u32) {
+    pub(super) fn reset(&self, epoch: u32) {
         for cell in [&self.calls, &self.failed, &self.slow] {
             retag(cell, epoch);
         }
-        *self.marks() = Marks { epoch, marks: VecDeque::new() };
-        self.begin_before(epoch);
+        let mut stored = self.baselines();
+        *stored = Baselines { epoch, baselines: VecDeque::new() };
+        self.expire_bucket(&stored);
     }
 
-    /// Empties it, in the same epoch: the next call sets the first mark.
-    pub(super) fn forget(&self) {
-        let epoch = {
-            let mut marks = self.marks();
-            marks.marks.clear();
-            marks.epoch
-        };
-        self.begin_before(epoch);
+    /// Empties the window in the same epoch: the next call stores the first baseline.
+    pub(super) fn clear(&self) {
+        let mut stored = self.baselines();
+        stored.baselines.clear();
+        self.expire_bucket(&stored);
     }
 
-    /// Puts the beginning of the part long ago, so that the next call looks at the marks.
-    fn begin_before(&self, epoch: u32) {
-        // After the marks: who sees this number finds the epoch there. A straggler that has set a mark before does not see it.
-        // ORDERING: AcqRel: an exchange, not a store, so that it comes after what a straggler has exchanged.
-        let mut found = self.part.load(Ordering::Relaxed);
-        while let Err(changed) =
-            self.part.compare_exchange_weak(found, u64::from(epoch), Ordering::AcqRel, Ordering::Relaxed)
-        {
-            found = changed;
-        }
+    /// Moves the start of the bucket into the past, so that the next call starts a new bucket.
+    fn expire_bucket(&self, stored: &MutexGuard<'_, Baselines>) {
+        // ORDERING: Relaxed: a thread that loads the value takes the lock before it uses the baselines.
+        self.bucket_start.store(u64::from(stored.epoch), Ordering::Relaxed);
     }
 
     pub(super) fn record(&self, record: Record, epoch: u32, window: u64, now: impl Fn() -> u64) {
         let read = now();
-        // ORDERING: Relaxed: the number only says when to look at the marks, and a transition publishes it.
-        let part = self.part.load(Ordering::Relaxed);
-        if read.saturating_sub(part) >= length(window) || clock::is_different_clock(read, part, &now) {
-            self.begin_part(part, epoch, window, read, &now);
+        // ORDERING: Relaxed: the value only decides whether the lock is taken, and a transition publishes it.
+        let bucket = self.bucket_start.load(Ordering::Relaxed);
+        if read.saturating_sub(bucket) >= bucket_length(window) || clock::is_different_clock(read, bucket, &now) {
+            self.start_bucket(epoch, window, read, &now);
         }
-        // Calls before failures, and read the other way round: a share is never read too high.
+        // Calls are counted before failures and read after them, so that a rate is never read too high.
         for (cell, counts) in [(&self.calls, true), (&self.failed, record.failed), (&self.slow, record.slow)] {
             if counts {
-                _ = count(cell, epoch);
+                _ = increment(cell, epoch);
             }
         }
-        if record.is_held_against() {
+        if record.is_adverse() {
             order_by_rmw(&self.calls);
         }
     }
 
     pub(super) fn counts(&self, epoch: u32, window: u64, now: impl Fn() -> u64) -> Counts {
         let read = now();
-        let mark = {
-            let guard = self.marks();
-            let Marks { epoch: of, marks } = &*guard;
+        let first = {
+            let stored = self.baselines();
+            let baselines = &stored.baselines;
             let is_different_clock =
-                marks.back().is_some_and(|latest| clock::is_different_clock(read, latest.at, &now));
-            let is_held = |mark: &&Mark| *of == epoch && !is_different_clock && mark.is_in(window, read);
-            marks.iter().find(is_held).copied()
+                baselines.back().is_some_and(|latest| clock::is_different_clock(read, latest.at, &now));
+            if stored.epoch == epoch && !is_different_clock {
+                baselines.iter().find(|baseline| baseline.is_within(window, read)).copied()
+            } else {
+                None
+            }
         };
-        let Some(Mark { before, .. }) = mark else { return Counts::default() };
-        let (slow, failed) = (counted(&self.slow, epoch), counted(&self.failed, epoch));
-        let (Some(slow), Some(failed), Some(calls)) = (slow, failed, counted(&self.calls, epoch)) else {
+        let Some(Baseline { counts: before, .. }) = first else { return Counts::default() };
+        let (slow, failed) = (load_count(&self.slow, epoch), load_count(&self.failed, epoch));
+        let (Some(slow), Some(failed), Some(calls)) = (slow, failed, load_count(&self.calls, epoch)) else {
             return Counts::default();
         };
         Counts {
@@ -122,51 +118,52 @@ impl<A: AtomicCell> TimeWindow<A> {
         }
     }
 
-    /// Sets a mark, unless another thread has just done so. `part` is what was seen to be over.
+    /// Starts a new bucket, unless another thread has just done so.
     #[cold]
-    fn begin_part(&self, part: u64, epoch: u32, window: u64, read: u64, now: impl Fn() -> u64) {
-        let counted = [&self.calls, &self.failed, &self.slow].map(|cell| counted(cell, epoch));
+    fn start_bucket(&self, epoch: u32, window: u64, read: u64, now: impl Fn() -> u64) {
+        let mut stored = self.baselines();
+        let counted = [&self.calls, &self.failed, &self.slow].map(|cell| load_count(cell, epoch));
         let [Some(calls), Some(failed), Some(slow)] = counted else { return };
-        let before = Counts { calls, failed, slow };
-        let Some(begun) = self.marks().begin_part(epoch, window, Mark { at: read, before }, now) else { return };
-        // ORDERING: AcqRel, as in `begin`. If it is another by now, or fails for no reason, the next call looks at the marks again.
-        _ = self.part.compare_exchange_weak(part, begun, Ordering::AcqRel, Ordering::Relaxed);
+        let baseline = Baseline { at: read, counts: Counts { calls, failed, slow } };
+        let Some(start) = stored.start_bucket(epoch, window, baseline, now) else { return };
+        // ORDERING: Relaxed, as in `expire_bucket`.
+        self.bucket_start.store(start, Ordering::Relaxed);
     }
 
-    fn marks(&self) -> MutexGuard<'_, Marks> {
-        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    fn baselines(&self) -> MutexGuard<'_, Baselines> {
+        self.baselines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Marks {
-    /// Gives when the latest part began: with this mark, if the one before it is over. `None` if the epoch is over.
-    fn begin_part(&mut self, epoch: u32, window: u64, mark: Mark, now: impl Fn() -> u64) -> Option<u64> {
+impl Baselines {
+    /// Stores a baseline if the previous bucket has ended. Returns the start of the current bucket; `None` if `epoch` has ended.
+    fn start_bucket(&mut self, epoch: u32, window: u64, baseline: Baseline, now: impl Fn() -> u64) -> Option<u64> {
         if self.epoch != epoch {
             return None;
         }
-        if let Some(latest) = self.marks.back().copied() {
-            if clock::is_different_clock(mark.at, latest.at, now) {
-                self.marks.clear();
-            } else if mark.at.saturating_sub(latest.at) < length(window) {
+        if let Some(latest) = self.baselines.back().copied() {
+            if clock::is_different_clock(baseline.at, latest.at, now) {
+                self.baselines.clear();
+            } else if baseline.at.saturating_sub(latest.at) < bucket_length(window) {
                 return Some(latest.at);
             }
         }
-        while self.marks.pop_front_if(|first| !first.is_in(window, mark.at)).is_some() {}
-        self.marks.push_back(mark);
-        Some(mark.at)
+        while self.baselines.pop_front_if(|first| !first.is_within(window, baseline.at)).is_some() {}
+        self.baselines.push_back(baseline);
+        Some(baseline.at)
     }
 }
 
-impl Mark {
-    /// Whether the part that it begins is in the window.
-    const fn is_in(&self, window: u64, now: u64) -> bool {
+impl Baseline {
+    /// Returns true if the bucket that starts with this baseline is in the window.
+    const fn is_within(&self, window: u64, now: u64) -> bool {
         now.saturating_sub(self.at) < window
     }
 }
 
-/// How long a part is at least, in microseconds.
-const fn length(window: u64) -> u64 {
-    let length = window / PARTS;
+/// The minimum length of a bucket, in microseconds.
+const fn bucket_length(window: u64) -> u64 {
+    let length = window / BUCKETS;
     if length == 0 { 1 } else { length }
 }
 
@@ -189,46 +186,46 @@ mod tests {
     }
 
     #[test]
-    fn by_another_clock_it_is_empty() {
+    fn a_different_clock_finds_the_window_empty() {
         let window = TimeWindow::default();
-        // It ends up in the future, and has been where the other one will be.
-        for moved in [0, 5_000_000, HOUR] {
-            record(&window, NOW + moved);
+        // The first clock passes the readings of the other, and ends ahead of it.
+        for ahead in [0, 5_000_000, HOUR] {
+            record(&window, NOW + ahead);
         }
         for now in [NOW, NOW + 5_000_000] {
-            assert_eq!(failed(&window, now), 0, "looking, it is empty already");
+            assert_eq!(failed(&window, now), 0, "empty before the first record of the other clock");
         }
-        assert_eq!(failed(&window, NOW + HOUR), 1, "and looking changes nothing");
+        assert_eq!(failed(&window, NOW + HOUR), 1, "a read changes nothing");
         record(&window, NOW);
         assert_eq!(failed(&window, NOW), 1);
         record(&window, NOW + 5_000_000);
         assert_eq!(failed(&window, NOW + 5_000_000), 2);
         assert_eq!(failed(&window, NOW + WINDOW - 1), 2);
-        assert_eq!(failed(&window, NOW + WINDOW), 1, "the first has left exactly in time");
+        assert_eq!(failed(&window, NOW + WINDOW), 1, "the first call leaves exactly on time");
         assert_eq!(failed(&window, NOW + WINDOW + 5_000_000), 0);
-        assert_eq!(failed(&window, NOW + HOUR), 0, "nothing has stayed of the first clock");
+        assert_eq!(failed(&window, NOW + HOUR), 0, "no call of the first clock is left");
     }
 
     #[test]
-    fn a_thread_that_is_late_is_no_other_clock() {
+    fn a_stale_reading_is_not_a_different_clock() {
         let window = TimeWindow::default();
         record(&window, NOW);
         record(&window, NOW + WINDOW / 2);
-        // It had read the clock before, and reads it again.
+        // The thread read the clock earlier, and reads it again.
         let readings = [NOW + 1_000, NOW + WINDOW / 2 + 1_000].map(AtomicU64::new);
         let read = std::cell::Cell::new(0);
-        let late = || readings[read.replace(1)].load(Ordering::Relaxed);
-        window.record(Record { failed: true, slow: false }, 0, WINDOW, late);
+        let stale_then_current = || readings[read.replace(1)].load(Ordering::Relaxed);
+        window.record(Record { failed: true, slow: false }, 0, WINDOW, stale_then_current);
         assert_eq!(failed(&window, NOW + WINDOW / 2 + 1_000), 3);
-        assert_eq!(failed(&window, NOW + WINDOW), 2, "it counts at the moment at which it was recorded");
+        assert_eq!(failed(&window, NOW + WINDOW), 2, "the call counts from the moment at which it was recorded");
     }
 
     #[test]
-    fn a_day_of_ten_thousand_million_calls_keeps_its_share() {
+    fn a_window_of_ten_billion_calls_is_exact() {
         const DAY: u64 = 24 * HOUR;
         let window = TimeWindow::default();
         record(&window, NOW);
-        // So many calls have been made since, of which one in five has failed.
+        // Ten billion calls since then, of which one in five failed.
         window.calls.store(10_000_000_000, Ordering::Relaxed);
         window.failed.store(2_000_000_000, Ordering::Relaxed);
         window.record(Record { failed: true, slow: false }, 0, DAY, || NOW + HOUR);
@@ -237,22 +234,26 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_an_epoch_is_left_in_another() {
+    fn calls_of_an_epoch_are_not_counted_in_another() {
         let window = TimeWindow::default();
         record(&window, NOW);
         for epoch in [1, 4_095, u32::MAX] {
-            window.begin(epoch);
+            window.reset(epoch);
             assert_eq!(window.counts(epoch, WINDOW, || NOW), Counts::default(), "{epoch}");
             window.record(Record { failed: false, slow: true }, epoch, WINDOW, || NOW);
             let expected = Counts { calls: 1, failed: 0, slow: 1 };
             assert_eq!(window.counts(epoch, WINDOW, || NOW), expected, "{epoch}");
             record(&window, NOW);
-            assert_eq!(window.counts(epoch, WINDOW, || NOW), expected, "{epoch}: a straggler leaves nothing");
+            assert_eq!(
+                window.counts(epoch, WINDOW, || NOW),
+                expected,
+                "{epoch}: a late call of an old epoch is not counted"
+            );
         }
     }
 
     #[test]
-    fn another_length_keeps_what_lies_in_it() {
+    fn a_changed_length_keeps_the_calls_within_it() {
         const SECOND: u64 = 1_000_000;
         let window: TimeWindow = TimeWindow::default();
         let record = |length, seconds| {
@@ -263,45 +264,46 @@ mod tests {
             record(60, second);
         }
         assert_eq!([failed(60, 59), failed(90, 59)], [60, 60]);
-        // A part has 3.75 s: every fourth call begins one, and the one after second 56 is the only in the last 5 s.
+        // A bucket has 3.75 s: every fourth call starts one, and only the one from second 56 starts in the last 5 s.
         assert_eq!(failed(5, 59), 4);
         for second in 60..90 {
             record(90, second);
         }
         assert_eq!(failed(90, 89), 90);
-        assert_eq!(failed(60, 89), 58, "those after second 29, in whole parts");
+        assert_eq!(failed(60, 89), 58, "the calls after second 29, in whole buckets");
     }
 
     #[test]
-    fn it_takes_no_more_room_the_longer_it_is_used() {
+    fn memory_is_bounded() {
         let window = TimeWindow::default();
         for step in 0..100_000 {
             record(&window, NOW + step * 1_000_000);
         }
-        assert!(window.marks().marks.len() <= 17);
-        assert!(window.marks().marks.capacity() <= 32);
+        assert!(window.baselines().baselines.len() <= 17);
+        assert!(window.baselines().baselines.capacity() <= 32);
     }
 
     proptest! {
-        /// Whatever clocks it has met: what one has recorded since it came is there while it has to be, and then no longer.
+        /// After any sequence of clocks, the calls recorded under the current clock are counted for the length of the window, and no
+        /// longer.
         #[test]
-        fn no_clock_makes_it_stand_still(
+        fn a_change_of_clock_never_stops_the_window(
             steps in prop::collection::vec((prop::option::weighted(0.3, 0_u64..2 * HOUR), 0_u64..2_000_000), 1..60),
         ) {
             let window = TimeWindow::default();
-            // What was recorded since the clock was put back.
+            // `own` has the calls recorded since the clock was last set back.
             let (mut now, mut latest, mut own) = (NOW, NOW, Vec::new());
             for (other_clock, passed) in steps {
                 now = other_clock.map_or(now, |ahead| NOW + ahead) + passed;
                 if now < latest {
                     own.clear();
                 }
-                // One that is behind by less than a part may be the same.
-                let is_plain = now >= latest || now + WINDOW / 16 + 10_000 < latest;
+                // A clock that is behind by less than a bucket can be the same clock.
+                let is_unambiguous = now >= latest || now + WINDOW / 16 + 10_000 < latest;
                 latest = now;
                 record(&window, now);
                 own.push(now);
-                if !is_plain {
+                if !is_unambiguous {
                     break;
                 }
                 let since = |ago: u64| own.iter().filter(|at| **at > now.saturating_sub(ago)).count() as u64;

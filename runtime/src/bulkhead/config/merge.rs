@@ -1,4 +1,4 @@
-//! Bulkhead settings from outside the code.
+//! Bulkhead settings from a file or the environment.
 
 use super::BulkheadConfig;
 use crate::settings::{
@@ -9,7 +9,7 @@ use crate::settings::{
 pub(crate) const OPTIONS: [&str; 2] = ["max_concurrent", "max_wait"];
 
 impl BulkheadConfig {
-    /// Applies a section of settings, and reports its mistakes.
+    /// Applies a section of settings, and reports its issues.
     pub(crate) fn merge(self, section: &Section, issues: &mut Issues) -> Self {
         section.apply(self, issues, set)
     }

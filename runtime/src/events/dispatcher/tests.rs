@@ -108,12 +108,12 @@ fn a_call_delivers_a_finite_chain_of_events_completely() {
     assert_eq!(numbers(&log).len(), 100 * 3 + 4);
 }
 
-/// Subscribes a callback that blocks at the event number `place` until the returned sender is used.
-fn block_at(dispatcher: &'static Dispatcher, log: &Log, place: usize) -> (mpsc::Receiver<()>, mpsc::Sender<()>) {
+/// Subscribes a callback that blocks at its `nth` event until the returned sender is used.
+fn block_at(dispatcher: &'static Dispatcher, log: &Log, nth: usize) -> (mpsc::Receiver<()>, mpsc::Sender<()>) {
     let ((entered, has_entered), (resume, resumed)) = (mpsc::channel(), mpsc::channel());
     let (log, entered, resumed) = (log.clone(), Mutex::new(entered), Mutex::new(resumed));
     subscribe(dispatcher, move |event| {
-        if record(&log, event) == place {
+        if record(&log, event) == nth {
             entered.lock().unwrap().send(()).unwrap();
             resumed.lock().unwrap().recv().unwrap();
         }

@@ -1,4 +1,4 @@
-//! Rate-limit settings from outside the code.
+//! Rate-limit settings from a file or the environment.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ pub(crate) const OPTIONS: [&str; 4] = ["limit", "per", "max_wait", "algorithm"];
 const ALGORITHMS: [&str; 2] = ["sliding_window", "gcra"];
 
 impl RateLimitConfig {
-    /// Applies a section of settings to those of the layers below, and reports its mistakes; `None` if there are no settings yet and
-    /// the section does not give enough.
+    /// Applies a section of settings to those of the layers below, and reports its issues. Returns `None` if the layers below have no
+    /// settings and the section lacks a required one.
     pub(crate) fn merge(below: Option<Self>, section: &Section, issues: &mut Issues) -> Option<Self> {
-        // Without settings below, the placeholders are replaced: `limit` and `per` are both required then.
+        // Without settings below, `limit` and `per` are both required, so that the section replaces the placeholders.
         let placeholder = Self::new(1, Duration::from_secs(1));
         let config = section.apply(below.unwrap_or(placeholder), issues, set);
         if below.is_none() && (section.find("limit").is_none() || section.find("per").is_none()) {

@@ -36,13 +36,13 @@ impl Gcra {
         self.tat = self.tat.max(self.ticks(now)) + u128::from(limit.per);
     }
 
-    /// Returns the number of calls that still count, rounded up.
+    /// Returns the backlog in calls, rounded up.
     pub(super) fn in_window(&self, now: u64, limit: Limit) -> usize {
         let backlog = if self.limit == limit { self.backlog(now) } else { self.backlog_under(limit, now) };
         usize::try_from(backlog.div_ceil(limit.per.into())).unwrap_or(usize::MAX).min(limit.calls as usize)
     }
 
-    /// Adopts another limit. The calls that count keep counting, at most as many as the new limit allows.
+    /// Changes the limit. The backlog is kept, with at most as many calls as the new limit allows.
     fn rescale(&mut self, limit: Limit, now: u64) {
         if self.limit != limit {
             let backlog = self.backlog_under(limit, now);
@@ -55,12 +55,12 @@ impl Gcra {
     fn backlog_under(&self, limit: Limit, now: u64) -> u128 {
         let [before, per] = [self.limit.per, limit.per].map(u128::from);
         let backlog = self.backlog(now);
-        // Whole calls and a fraction of one are converted apart, so that nothing overflows; rounded up.
+        // Whole calls and a fraction of one are converted separately, so that nothing overflows. The result is rounded up.
         let calls = (backlog / before).min(limit.calls.into());
         (calls * per + (backlog % before * per).div_ceil(before)).min(per * u128::from(limit.calls))
     }
 
-    /// Returns the ticks from `now` to the theoretical arrival time: `per` for each call that counts.
+    /// Returns the backlog in ticks, from `now` to the theoretical arrival time: `per` for each call.
     fn backlog(&self, now: u64) -> u128 {
         self.tat.saturating_sub(self.ticks(now))
     }
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Over any time `t` it admits at most `calls + t * calls / per` calls.
+        /// Checks that at most `calls + t * calls / per` calls are admitted over any time `t`.
         #[test]
         fn the_rate_is_never_exceeded(calls in 1_u32..50, per in 1_u64..10_000, times in prop::collection::vec(0_u64..300, 1..300)) {
             let limit = Limit { calls, per };

@@ -4,11 +4,11 @@ use super::Limit;
 
 /// The start times of recent calls.
 ///
-/// **Invariant:** any sliding window contains at most `calls` of these times: a call is recorded once all but `calls - 1` of the others
-/// have left its window.
+/// **Invariant:** any sliding window contains at most `calls` of these times: a call is recorded only when all but `calls - 1` of the
+/// others have left its window.
 ///
-/// **Invariant:** a limit that is restored finds all the calls that it counts: calls are discarded by the longest window and the largest
-/// number of calls of all limits so far.
+/// **Invariant:** when an earlier limit is restored, all the calls in its window are still in the log: calls are discarded by the longest
+/// window and the largest number of calls of all limits so far.
 #[derive(Clone, Debug)]
 pub(super) struct SlidingLog {
     /// In ascending order.
@@ -25,7 +25,7 @@ impl SlidingLog {
     /// Returns the first moment at which there is capacity for a call behind `ahead` others, each of which starts as early as it can.
     pub(super) fn earliest_start(&self, now: u64, limit: Limit, ahead: usize) -> u64 {
         let calls = limit.calls as usize;
-        // Each `calls` others take a whole window.
+        // Every `calls` calls ahead take a whole window.
         let (windows, others) = (ahead / calls, ahead % calls);
         // There is capacity when all but `calls - 1` have left the window.
         let last_to_leave = (self.starts.len() + others).checked_sub(calls).and_then(|index| self.starts.get(index));
@@ -42,7 +42,7 @@ impl SlidingLog {
         {
             self.starts.pop_front();
         }
-        // The order is kept even if another thread's clock is ahead of one that a test has paused.
+        // Keeps the order, even if another thread's clock is ahead of a clock that a test has paused.
         let last = self.starts.back().copied().unwrap_or(now);
         self.starts.push_back(last.max(now));
     }

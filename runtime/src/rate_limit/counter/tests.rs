@@ -41,7 +41,7 @@ proptest! {
         }
     }
 
-    /// The predicted start of a call behind others is exact if each of them starts as early as it can.
+    /// Checks that the predicted start of a call behind others is exact if each of them starts as early as it can.
     #[test]
     fn the_earliest_start_is_exact(
         calls in 1_u32..6,

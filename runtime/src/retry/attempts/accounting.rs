@@ -11,7 +11,7 @@ use crate::{
     stack::SleepClock,
 };
 
-/// A retry that has been withdrawn from the budget, if there is one. Dropped before its attempt begins, it is refunded.
+/// A scheduled retry, which was withdrawn from the budget if the policy has one. Dropping it before its attempt begins refunds it.
 #[derive(Debug)]
 pub(super) struct ScheduledRetry(Option<ByAddress<RetryBudget>>);
 
@@ -33,14 +33,14 @@ impl Attempts<'_> {
         }
     }
 
-    /// Takes back the count of an attempt that was rejected.
+    /// Reverts the count of an attempt that was rejected.
     pub(super) fn uncount_attempt(&self) {
         if let (OnDrop::CountRunning, Some(ByAddress(statistics))) = (self.on_drop, self.policy.statistics) {
             statistics.uncount_attempt();
         }
     }
 
-    /// Counts the retry whose attempt begins, if one was scheduled. A retry that is rejected by a layer below counts as well.
+    /// Counts a retry when its attempt begins; does nothing if none is scheduled. A retry that a layer below rejects is counted as well.
     #[cold]
     pub(super) fn count_retry(&mut self) {
         let Some(extras) = self.extras.as_mut() else { return };
@@ -54,7 +54,8 @@ impl Attempts<'_> {
         crate::telemetry::record_delay(self.policy.name, delay);
     }
 
-    /// Withdraws the next attempt from the budget and emits its event. Returns false if the budget denies it, which ends the call.
+    /// Withdraws a retry from the budget, if there is one, and emits its event. Returns false if the budget denies the retry, which ends
+    /// the call.
     pub(super) fn withdraw(&mut self, delay: Duration) -> bool {
         let (policy, retry, attempt) = (self.policy, self.policy.name, self.made);
         if policy.budget.is_some_and(|ByAddress(budget)| !budget.withdraw(clock::now())) {
@@ -67,7 +68,7 @@ impl Attempts<'_> {
         true
     }
 
-    /// Counts a success of a later attempt than the first.
+    /// Counts a success of an attempt after the first.
     pub(super) fn count_retried_success(&mut self) {
         let (retry, attempts) = (self.policy.name, self.made.saturating_add(1));
         self.count_end(End::RetriedSuccess);
@@ -101,7 +102,7 @@ impl Attempts<'_> {
         events::emit(|| Event::RetryStopped { retry, attempts });
     }
 
-    /// Counts the end of the call, once.
+    /// Counts the end of the call, unless it has been counted or is never counted.
     fn count_end(&mut self, end: End) {
         if let (true, Some(ByAddress(statistics))) = (self.on_drop.is_counted(), self.policy.statistics) {
             statistics.count(end, self.made == 0);

@@ -10,7 +10,7 @@ use tokio::task::coop;
 
 use crate::events::{self, Event};
 
-/// Emits [`Event::BlockingSleep`], once for each retry, before a sleep that blocks a thread while it polls a task.
+/// Emits [`Event::BlockingSleep`], once for each name of a retry, before a sleep that blocks a thread while the thread polls a task.
 pub(super) fn emit_blocking_sleep(retry: Option<&'static str>) {
     static EMITTED: Mutex<BTreeSet<Option<&str>>> = Mutex::new(BTreeSet::new());
     let emitted = || EMITTED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -19,7 +19,7 @@ pub(super) fn emit_blocking_sleep(retry: Option<&'static str>) {
     }
 }
 
-/// Returns true if a task is being polled on this thread. In a closure of `spawn_blocking` it is false: that may block.
+/// Returns true if this thread is polling a task. Returns false in a closure of `spawn_blocking`, which may block.
 ///
 /// tokio has no function for this, but only tasks have a limited coop budget. The units taken from the budget are returned.
 fn is_in_task() -> bool {
@@ -35,7 +35,7 @@ fn is_in_task() -> bool {
             Poll::Ready(_) => break false,
         }
     };
-    // In reverse: each unit restores the budget it was taken from.
+    // Dropped in reverse order, since each unit restores the budget to its value before that unit was taken.
     while taken.pop().is_some() {}
     is_limited
 }

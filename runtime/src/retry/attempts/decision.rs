@@ -1,4 +1,4 @@
-//! Decides after an attempt whether and when there is another.
+//! The decision after an attempt: whether to make another one, and when.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ impl Attempts<'_> {
             return None;
         }
         self.leave_fast_path();
-        self.count_retry(); // counted already, unless a layer rejected the attempt before it was entered
+        self.count_retry(); // has been counted, unless a layer rejected the attempt before it was entered
         if !is_called {
             self.uncount_attempt();
         }
@@ -39,14 +39,14 @@ impl Attempts<'_> {
         None
     }
 
-    /// Replaces the verdict on an error by that on the rejection it stands for, if a breaker inside the attempt rejected the call.
+    /// Returns the verdict on the rejection that caused the error, if a breaker inside the attempt rejected the call; otherwise `verdict`.
     fn recognise_rejection(&self, verdict: Verdict, is_called: bool) -> Verdict {
         let rejection = if is_called { LastRejection::current() } else { None };
         match (verdict, rejection) {
             (Verdict::Transient { .. } | Verdict::Final | Verdict::Rejected, Some(rejection)) => {
                 Verdict::rejected(rejection.retry_after(), self.policy.retries_rejections)
             }
-            // A rejection without a record, for instance by another thread: its `retry_after` is not known.
+            // A rejection without a record on this thread, for instance one by another thread. Its `retry_after` is not known.
             (Verdict::Rejected, None) if is_called && self.policy.retries_rejections => {
                 Verdict::Transient { retry_after: None }
             }
@@ -89,10 +89,11 @@ impl Attempts<'_> {
             || self.enclosing().is_some_and(|enclosing| enclosing.is_too_long(delay))
     }
 
-    /// Withdraws the next attempt from the budget and emits its event; returns the delay before it, or `None` if the budget denies it.
+    /// Withdraws the next attempt from the budget and emits its event. Returns the delay before the attempt, or `None` if the budget denies
+    /// it.
     ///
-    /// If the circuit will still be open after the delay, the next attempt is rejected in any case: it is made without a delay, and
-    /// without a withdrawal.
+    /// If the circuit will still be open after the delay, the next attempt will be rejected in any case. It is then made at once, without a
+    /// withdrawal from the budget.
     #[cold]
     #[inline(never)]
     pub(super) fn schedule(&mut self, delay: Duration, open_for: Option<Duration>) -> Option<Duration> {
@@ -105,7 +106,7 @@ impl Attempts<'_> {
         self.withdraw(delay).then_some(delay)
     }
 
-    /// Decides, and sleeps on the thread until the next attempt; returns true if there is one.
+    /// Decides whether to make another attempt, and sleeps on the thread before it. Returns false if the call ends.
     #[cold]
     #[inline(never)]
     pub(super) fn decide_and_sleep(&mut self, verdict: Verdict, disposition: Disposition) -> bool {

@@ -1,4 +1,4 @@
-//! Sleeping between two attempts in a task.
+//! The sleep between two attempts in a task.
 
 use std::{
     fmt,
@@ -31,14 +31,14 @@ enum PauseState<'s> {
 type Stopped<'s> = Pin<Box<dyn Future<Output = ()> + Send + 's>>;
 
 impl<'s> Pause<'s> {
-    /// Sleeps for `delay`. A delay of zero yields once to other tasks.
+    /// Creates a sleep of `delay`. A delay of zero yields once to other tasks.
     pub(super) fn new(delay: Duration) -> Self {
         #[cfg(feature = "testing")]
         fake::note_sleep(delay);
         Self(if delay.is_zero() { PauseState::Yield } else { PauseState::Sleep(Box::pin(tokio::time::sleep(delay))) })
     }
 
-    /// Sleeps for `delay`, or until `stopped` completes.
+    /// Creates a sleep of `delay` that ends early when `stopped` completes.
     pub(super) fn or_stop(delay: Duration, stopped: Stopped<'s>) -> Self {
         Self(PauseState::SleepOrStop(Box::new((Self::new(delay), stopped))))
     }

@@ -27,7 +27,7 @@ impl Attempts<'_> {
         }
     }
 
-    /// Looks up the scope around code that is not `async`. It stays the same during the call.
+    /// Looks up the scope around code that is not `async`, which stays the same during the call.
     #[cold]
     fn look_up_by_thread(&mut self) {
         if self.lookup != ScopeLookup::Complete {
@@ -51,7 +51,7 @@ impl Attempts<'_> {
         }
     }
 
-    /// Leaves the fast path with this result of the lookup.
+    /// Leaves the fast path and stores the progress of the lookup.
     pub(super) fn set_lookup(&mut self, lookup: ScopeLookup) {
         self.lookup = lookup;
         if self.on_drop == OnDrop::Nothing {
@@ -80,13 +80,13 @@ impl Attempts<'_> {
         }
     }
 
-    /// Returns true if calls inside the attempt need to know more than that they are in an attempt.
+    /// Returns true if the attempt has [details](Self::details) to publish, besides the fact that it is an attempt.
     #[cfg(feature = "tokio")]
     fn has_details(&self) -> bool {
         self.made > 0 || self.policy.max_elapsed.is_some() || self.extras.is_some()
     }
 
-    /// Returns the details for the calls inside the attempt: those of the enclosing calls, and its own.
+    /// Returns the details that the attempt publishes for the calls inside it: those of the enclosing calls, and its own.
     fn details(&self) -> EnclosingCalls {
         let mut details = self.enclosing().cloned().unwrap_or_default();
         if self.made > 0 {
@@ -107,7 +107,7 @@ impl Attempts<'_> {
         self.look_up_by_thread();
         self.count_retry();
         if let Some(stop) = self.extras.as_mut().and_then(|extras| extras.stop.as_mut()) {
-            // A new relay for each attempt: a wake-up of the previous one may have had another cause than the signal.
+            // Each attempt has a new relay: a wake-up without the signal may have set the previous one.
             *stop = OwnStop::new(stop.signal);
             let waker = Waker::from(stop.relay.clone());
             stop.poll(&mut Context::from_waker(&waker));

@@ -52,7 +52,7 @@ impl fmt::Debug for OwnStop<'_> {
 }
 
 impl<'p> Attempts<'p> {
-    /// Ends the attempts, and the waits inside them, once the signal is set.
+    /// Sets the stop signal, which ends the attempts and the waits inside them.
     pub fn stop_on(&mut self, signal: &'p dyn Stop) {
         self.extras_mut().stop = Some(OwnStop::new(signal));
         self.set_lookup(match self.lookup {
@@ -62,7 +62,7 @@ impl<'p> Attempts<'p> {
         });
     }
 
-    /// Sleeps on the thread, at most until a signal is set. Returns true if a signal has ended the call.
+    /// Sleeps on the thread for `delay`, or until a signal is set. Returns true if a signal has ended the call.
     #[cold]
     #[must_use]
     pub fn pause_thread(&mut self, delay: Duration) -> bool {
@@ -78,7 +78,7 @@ impl<'p> Attempts<'p> {
         self.ends()
     }
 
-    /// Sleeps in the task, at most until a signal is set.
+    /// Returns a sleep in the task for `delay`, or until a signal is set.
     #[cfg(feature = "tokio")]
     #[cold]
     #[must_use]
@@ -93,7 +93,7 @@ impl<'p> Attempts<'p> {
         }
     }
 
-    /// Returns true if a signal has ended the call, which is then counted.
+    /// Returns true if a signal has ended the call, and counts this end.
     #[cold]
     #[must_use]
     pub fn ends(&mut self) -> bool {
@@ -113,7 +113,7 @@ impl<'p> Attempts<'p> {
 
     /// Returns the outcome of the last attempt if a signal has ended the call during the sleep and the outcome was kept.
     ///
-    /// An outcome that was not kept cannot be returned: there is another attempt then, which is the last.
+    /// An outcome that was not kept cannot be returned. One more attempt is then made, and its outcome is returned.
     #[cold]
     pub fn ends_with<L: LastOutcome>(&mut self, last: L) -> Option<L::Outcome> {
         if !self.is_stopped() {

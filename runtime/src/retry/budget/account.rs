@@ -17,13 +17,13 @@ const PERIODS: usize = 40;
 /// The length of a period in microseconds.
 pub(super) const PERIOD: u64 = LIFETIME / PERIODS as u64;
 
-/// The parts of one retry.
-const RETRY: u128 = 1_000_000_000_000;
+/// The number of parts in one retry. All amounts are in parts.
+const PARTS_PER_RETRY: u128 = 1_000_000_000_000;
 
 /// The parts that a reserve of one retry per second gains in a microsecond.
-const PER_MICROSECOND: u128 = RETRY / 1_000_000;
+const PER_MICROSECOND: u128 = PARTS_PER_RETRY / 1_000_000;
 
-/// The rates of deposits.
+/// The rates at which an account gains: from calls, and over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Income {
     /// The parts that a call deposits.
@@ -35,7 +35,7 @@ pub(super) struct Income {
 impl Income {
     pub(super) const fn new(ratio: f64, per_second: u32) -> Self {
         #[allow(clippy::cast_precision_loss, reason = "10^12 is exact as an `f64`")]
-        let parts = ratio * RETRY as f64;
+        let parts = ratio * PARTS_PER_RETRY as f64;
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in 0..=10^12")]
         let whole = parts as u64;
         // Rounded up, so that three calls at a ratio of 1/3 earn a retry.
@@ -54,7 +54,7 @@ impl Income {
     }
 }
 
-/// The deposits that have not expired, and the reserve. All amounts are in parts.
+/// The balance: the deposits that have not expired, and the reserve.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Account {
     /// The number of calls credited so far.
@@ -89,7 +89,8 @@ impl Account {
         self.calls
     }
 
-    /// Credits the calls and the time since the last credit. `calls` is the total number of calls; new ones count as evenly spread.
+    /// Credits the calls and the time since the last credit. `calls` is the total number of calls so far; those since the last credit count
+    /// as evenly spread over the time since then.
     pub(super) fn credit(&mut self, income: Income, calls: u64, now: Moment) {
         let start = match self.credited_to {
             Some(credited_to) => credited_to,
@@ -111,17 +112,17 @@ impl Account {
 
     /// Returns the number of whole retries that can be withdrawn.
     pub(super) fn balance(&self) -> u64 {
-        u64::try_from(self.parts() / RETRY).unwrap_or(u64::MAX)
+        u64::try_from(self.parts() / PARTS_PER_RETRY).unwrap_or(u64::MAX)
     }
 
     /// Withdraws a retry, from the oldest deposits first and from the reserve last. Returns false if the balance is too low.
     pub(super) fn withdraw(&mut self) -> bool {
-        if self.parts() < RETRY {
+        if self.parts() < PARTS_PER_RETRY {
             return false;
         }
         let oldest = self.credited_to.map_or(0, |moment| slot(period(moment.as_micros())) + 1);
         let (newer, older) = self.deposits.split_at_mut(oldest);
-        let mut due = RETRY;
+        let mut due = PARTS_PER_RETRY;
         for part in [&mut self.fraction].into_iter().chain(older).chain(newer).chain([&mut self.reserve]) {
             let taken = due.min(*part);
             *part -= taken;
@@ -133,7 +134,7 @@ impl Account {
     /// Refunds a retry that was not made, as a deposit at the time of the last credit.
     pub(super) fn refund(&mut self) {
         let now = self.credited_to.map_or(0, Moment::as_micros);
-        self.deposits[slot(period(now))] += RETRY;
+        self.deposits[slot(period(now))] += PARTS_PER_RETRY;
     }
 
     fn parts(&self) -> u128 {
@@ -166,9 +167,9 @@ impl Account {
         }
     }
 
-    /// Keeps the fraction of a retry of an amount that expires.
+    /// Adds an expired amount to the fraction, and discards the whole retries.
     fn keep_fraction(&mut self, amount: u128) {
-        self.fraction = (self.fraction + amount) % RETRY;
+        self.fraction = (self.fraction + amount) % PARTS_PER_RETRY;
     }
 }
 

@@ -111,9 +111,9 @@ fn spreading_a_deposit_loses_nothing() {
     for (amount, start, end) in [
         (1, 0, 1),
         (7, 3, PERIOD + 1),
-        (RETRY, 17, 5 * PERIOD),
-        (u128::from(u64::MAX) * RETRY, PERIOD - 1, LIFETIME - 1),
-        (10 * RETRY + 3, 1, LIFETIME - PERIOD),
+        (PARTS_PER_RETRY, 17, 5 * PERIOD),
+        (u128::from(u64::MAX) * PARTS_PER_RETRY, PERIOD - 1, LIFETIME - 1),
+        (10 * PARTS_PER_RETRY + 3, 1, LIFETIME - PERIOD),
         (999, u64::MAX - 3 * PERIOD, u64::MAX),
     ] {
         let mut account = Account::new();
@@ -122,9 +122,9 @@ fn spreading_a_deposit_loses_nothing() {
     }
     // Of the part before the window, only the fraction of a retry is kept.
     let mut account = Account::new();
-    account.deposit(1_000 * RETRY, 0, 100 * LIFETIME - 1);
+    account.deposit(1_000 * PARTS_PER_RETRY, 0, 100 * LIFETIME - 1);
     assert_eq!(account.balance(), 10);
-    account.deposit(u128::from(u64::MAX) * RETRY, 0, u64::MAX);
+    account.deposit(u128::from(u64::MAX) * PARTS_PER_RETRY, 0, u64::MAX);
     assert!(account.balance() < 10_000_020, "one per microsecond for ten seconds");
 }
 
@@ -165,7 +165,7 @@ impl Reference {
         while let Some((made, parts)) = self.deposits.front().copied()
             && self.now / PERIOD - made / PERIOD >= PERIODS as u64
         {
-            self.fraction = (self.fraction + parts) % RETRY;
+            self.fraction = (self.fraction + parts) % PARTS_PER_RETRY;
             self.deposits.pop_front();
         }
     }
@@ -179,10 +179,10 @@ impl Reference {
     }
 
     fn withdraw(&mut self) -> bool {
-        if self.parts() < RETRY {
+        if self.parts() < PARTS_PER_RETRY {
             return false;
         }
-        let mut due = RETRY;
+        let mut due = PARTS_PER_RETRY;
         let deposits = self.deposits.iter_mut().map(|(_, parts)| parts);
         for part in [&mut self.fraction].into_iter().chain(deposits).chain([&mut self.reserve]) {
             let taken = due.min(*part);
@@ -236,7 +236,7 @@ proptest! {
                 }
                 Step::Refund => {
                     account.refund();
-                    reference.deposits.push_back((reference.now, RETRY));
+                    reference.deposits.push_back((reference.now, PARTS_PER_RETRY));
                 }
             }
             account.credit(income, calls, at(reference.now));
@@ -260,7 +260,7 @@ proptest! {
             prop_assert!(account.parts() <= before + income.of_calls(more) + income_of(income, micros));
             granted += drain(&mut account);
             let due = income.of_calls(calls) + income_of(income, now - START) + income.of_time(LIFETIME);
-            prop_assert!(u128::from(granted) * RETRY <= due);
+            prop_assert!(u128::from(granted) * PARTS_PER_RETRY <= due);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The passing of the lease between instances with rare calls, for many intervals between two calls.
+//! Transfers of the lease between instances whose calls are rare, for a range of intervals between two calls.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ struct Fleet {
 }
 
 impl Fleet {
-    /// Returns a fleet whose first instance has opened it, after the recovery timeout.
+    /// Returns a fleet that was opened by its first instance and whose recovery timeout has elapsed.
     fn tripped(count: usize) -> Self {
         let instances: Vec<_> = (0..count).map(|_| Instance::new()).collect();
         let now = instances[0].now;
@@ -108,7 +108,7 @@ impl Fleet {
         }
     }
 
-    /// Makes calls in these instances, one after the other, until all circuits are closed. Returns their number.
+    /// Makes calls in these instances in turn until all circuits are closed. Returns the number of calls.
     fn calls_until_closed(&mut self, callers: &[usize], interval: Duration) -> usize {
         for (count, caller) in callers.iter().cycle().enumerate().take(1_000) {
             if self.instances.iter().all(|instance| instance.local.state == Closed) {
@@ -134,7 +134,7 @@ fn the_calls_of_any_one_instance_close_the_circuits() {
             3,
             "the instance that opened the fleet: {interval:?}"
         );
-        // The first call is rejected, which gives a claim. The instance that opened the fleet may hold the lease until its end.
+        // The first call is rejected, which is a claim to the lease. The instance that opened the fleet may hold the lease until its end.
         let calls = Fleet::tripped(3).calls_until_closed(&[1], interval);
         let waiting = (TIMING.lease.as_millis() + 2 * TICK.as_millis()).div_ceil(interval.as_millis());
         assert!(calls as u128 <= 3 + waiting, "another instance: {calls} calls at intervals of {interval:?}");
@@ -157,7 +157,7 @@ fn earlier_rejections_elsewhere_do_not_keep_the_lease_from_an_instance_with_call
 #[test]
 fn calls_that_alternate_between_instances_close_the_circuits() {
     for callers in [&[0, 1][..], &[1, 2], &[3, 1, 2], &[1, 1, 0, 2]] {
-        // An instance gets its next call before it yields the lease, after ten lease durations.
+        // Each instance gets its next call before it yields the lease, which it would do after ten lease durations.
         let often = |interval: &Duration| *interval * u32::try_from(callers.len()).expect("few") < 9 * TIMING.lease;
         for interval in intervals().filter(often) {
             let calls = Fleet::tripped(4).calls_until_closed(callers, interval);

@@ -28,8 +28,7 @@ pub(super) struct TimeWindow<A = AtomicU64> {
     calls: A,
     failed: A,
     slow: A,
-    /// The start of the current bucket. Before the first bucket of an epoch, it is the number of the epoch, which is earlier than any
-    /// start. Written only under the lock of the baselines.
+    /// The start of the current bucket. Before the first bucket, it is the generation of the baselines, which is earlier than any start.
     bucket_start: A,
     baselines: Mutex<Baselines>,
 }
@@ -37,6 +36,8 @@ pub(super) struct TimeWindow<A = AtomicU64> {
 #[derive(Debug, Default)]
 struct Baselines {
     epoch: u32,
+    /// The number of times that the baselines have been discarded. It wraps.
+    generation: u32,
     /// Oldest first.
     baselines: VecDeque<Baseline>,
 }
@@ -57,30 +58,45 @@ impl<A: AtomicCell> TimeWindow<A> {
         for cell in [&self.calls, &self.failed, &self.slow] {
             retag(cell, epoch);
         }
-        let mut stored = self.baselines();
-        *stored = Baselines { epoch, baselines: VecDeque::new() };
-        self.expire_bucket(&stored);
+        self.discard_baselines(Some(epoch));
     }
 
     /// Empties the window in the same epoch: the next call stores the first baseline.
     pub(super) fn clear(&self) {
-        let mut stored = self.baselines();
-        stored.baselines.clear();
-        self.expire_bucket(&stored);
+        self.discard_baselines(None);
+    }
+
+    /// Discards the baselines and begins a new generation of them, in `epoch` if it is given.
+    fn discard_baselines(&self, epoch: Option<u32>) {
+        let generation = {
+            let mut stored = self.baselines();
+            stored.epoch = epoch.unwrap_or(stored.epoch);
+            stored.generation = stored.generation.wrapping_add(1);
+            stored.baselines = VecDeque::new();
+            stored.generation
+        };
+        self.expire_bucket(generation);
     }
 
     /// Moves the start of the bucket into the past, so that the next call starts a new bucket.
-    fn expire_bucket(&self, stored: &MutexGuard<'_, Baselines>) {
-        // ORDERING: Relaxed: a thread that loads the value takes the lock before it uses the baselines.
-        self.bucket_start.store(u64::from(stored.epoch), Ordering::Relaxed);
+    fn expire_bucket(&self, generation: u32) {
+        // This follows the change of the baselines: a thread that loads the new generation finds the baselines of that generation. A
+        // delayed thread that stored a baseline before the change has loaded an earlier value, so its exchange fails.
+        // ORDERING: AcqRel: an exchange instead of a store, so that it comes after the exchange of a delayed thread.
+        let mut found = self.bucket_start.load(Ordering::Relaxed);
+        while let Err(changed) =
+            self.bucket_start.compare_exchange_weak(found, u64::from(generation), Ordering::AcqRel, Ordering::Relaxed)
+        {
+            found = changed;
+        }
     }
 
     pub(super) fn record(&self, record: Record, epoch: u32, window: u64, now: impl Fn() -> u64) {
         let read = now();
-        // ORDERING: Relaxed: the value only decides whether the lock is taken, and a transition publishes it.
+        // ORDERING: Relaxed: the value only decides when the baselines are read, and a transition publishes it.
         let bucket = self.bucket_start.load(Ordering::Relaxed);
         if read.saturating_sub(bucket) >= bucket_length(window) || clock::is_different_clock(read, bucket, &now) {
-            self.start_bucket(epoch, window, read, &now);
+            self.start_bucket(bucket, epoch, window, read, &now);
         }
         // Calls are counted before failures and read after them, so that a rate is never read too high.
         for (cell, counts) in [(&self.calls, true), (&self.failed, record.failed), (&self.slow, record.slow)] {
@@ -118,16 +134,15 @@ impl<A: AtomicCell> TimeWindow<A> {
         }
     }
 
-    /// Starts a new bucket, unless another thread has just done so.
+    /// Starts a new bucket after the one that started at `bucket`, unless another thread has just done so.
     #[cold]
-    fn start_bucket(&self, epoch: u32, window: u64, read: u64, now: impl Fn() -> u64) {
-        let mut stored = self.baselines();
+    fn start_bucket(&self, bucket: u64, epoch: u32, window: u64, read: u64, now: impl Fn() -> u64) {
         let counted = [&self.calls, &self.failed, &self.slow].map(|cell| load_count(cell, epoch));
         let [Some(calls), Some(failed), Some(slow)] = counted else { return };
         let baseline = Baseline { at: read, counts: Counts { calls, failed, slow } };
-        let Some(start) = stored.start_bucket(epoch, window, baseline, now) else { return };
-        // ORDERING: Relaxed, as in `expire_bucket`.
-        self.bucket_start.store(start, Ordering::Relaxed);
+        let Some(start) = self.baselines().start_bucket(epoch, window, baseline, now) else { return };
+        // ORDERING: AcqRel, as in `expire_bucket`. If the exchange fails, the next call reads the baselines again.
+        _ = self.bucket_start.compare_exchange_weak(bucket, start, Ordering::AcqRel, Ordering::Relaxed);
     }
 
     fn baselines(&self) -> MutexGuard<'_, Baselines> {

@@ -1,7 +1,7 @@
 //! The attributes: one folder for each, the traits that it implements, and the table that lists all of them.
 //!
-//! A new attribute is a folder, a row in [`ATTRIBUTES`] and an entry point in `lib.rs`. Parsing, stacking, order lints, spelling hints and
-//! the fuzzer read the table.
+//! A new attribute needs a folder, a row in [`ATTRIBUTES`] and an entry point in `lib.rs`. Parsing, stacking, order lints, spelling hints
+//! and the fuzzer use the table.
 
 pub(crate) mod bulkhead;
 pub(crate) mod circuit_breaker;
@@ -34,9 +34,9 @@ pub(crate) static ATTRIBUTES: [Row; 6] = [
     Row::of::<Bulkhead>(),
 ];
 
-/// An attribute, as the layer that it stands for.
+/// An attribute of this crate. The implementing type is the layer that the attribute adds to the stack.
 pub(crate) trait Attribute: Layer + Sized + 'static {
-    /// The name of the attribute. An attribute on an item is recognised by it.
+    /// The name of the attribute, by which it is recognised on an item.
     const NAME: &'static str;
 
     /// The options of the attribute.
@@ -61,7 +61,7 @@ pub(crate) struct Requirements {
     pub(crate) value_predicate: Option<&'static str>,
     /// The error for a function that is not `async`.
     pub(crate) is_async: Option<&'static str>,
-    /// The error for an `async` function if the feature `tokio` is off, so that there is no timer.
+    /// The error for an `async` function if the feature `tokio` is off and there is no timer.
     pub(crate) timer: Option<&'static str>,
 }
 
@@ -115,8 +115,7 @@ pub(crate) trait Layer {
         Reads::Nothing
     }
 
-    /// Returns true if the layer neither waits nor calls anything but the function, so that it can be between a retry and the scope of
-    /// its attempt.
+    /// Returns true if the layer neither waits nor calls other functions, so that it can be between a retry and the scope of its attempt.
     fn is_transparent(&self) -> bool {
         false
     }
@@ -175,7 +174,7 @@ impl Row {
 mod tests {
     use super::ATTRIBUTES;
 
-    /// Settings from outside use the names of the attributes.
+    /// The settings that the runtime reads have the names of the options.
     #[test]
     fn settings_are_options() {
         for (name, source) in [
@@ -195,7 +194,7 @@ mod tests {
         }
     }
 
-    /// The example of an option shows its use.
+    /// Each example starts with the name of its option.
     #[test]
     fn examples_begin_with_the_option() {
         for row in &ATTRIBUTES {

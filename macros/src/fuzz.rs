@@ -1,7 +1,7 @@
 //! Random attributes on random functions: the macros never panic, and their output is valid Rust.
 //!
-//! The options are those of the table of attributes, so that a new attribute is covered without a change here. `PROPTEST_CASES` sets the
-//! number of cases of each test.
+//! The options are those of the table of attributes, so that a new attribute is covered without a change here. The environment variable
+//! `PROPTEST_CASES` sets the number of cases of each test.
 
 use proc_macro2::TokenStream;
 use proptest::{prelude::*, sample::select};
@@ -51,7 +51,7 @@ const VALUES: [&str; 34] = [
     "\"\"",
 ];
 
-/// Values without a key, and closures.
+/// Arguments of attributes that take values without a key: such values, and options that can stand among them.
 const POSITIONAL: [&str; 12] = [
     "2s",
     "LIMIT",
@@ -67,7 +67,7 @@ const POSITIONAL: [&str; 12] = [
     "allow_order",
 ];
 
-/// Punctuation and keywords, some of which make no sense in an attribute.
+/// Punctuation, keywords and names, some of which are invalid in an attribute.
 const PUNCTUATION: [&str; 24] = [
     "=",
     "=",
@@ -159,7 +159,7 @@ const QUALIFIERS: [&str; 10] = [
     "#[inline]",
 ];
 
-/// The names of all options, and of those that have a hint.
+/// The names of all options, and of the unknown options that have a hint.
 fn option_names() -> Vec<&'static str> {
     let grammars = ATTRIBUTES.iter().map(|row| row.grammar);
     grammars.flat_map(|grammar| grammar.options.iter().chain(grammar.hints).map(|(name, _)| *name)).collect()
@@ -218,7 +218,7 @@ fn function() -> impl Strategy<Value = String> {
     )
 }
 
-/// 2,000 cases, unless the environment sets the number.
+/// 2,000 cases, unless `PROPTEST_CASES` is set.
 fn config() -> ProptestConfig {
     let default = ProptestConfig::default();
     let cases = if std::env::var_os("PROPTEST_CASES").is_some() { default.cases } else { 2_000 };
@@ -240,7 +240,7 @@ proptest! {
         if let (Ok(args), Ok(item)) = (args.parse(), format!("{} {function}", below.join(" ")).parse::<TokenStream>()) {
             let is_function = parse2::<Function>(item.clone()).is_ok();
             let output = stack::expand(first, args, item);
-            // A body that is not valid Rust stays as it is, so that the output cannot be parsed either.
+            // A body that is not valid Rust is passed through unchanged, so that the output cannot be parsed either.
             let has_valid_body = syn::parse_str::<syn::Block>(&function[function.find('{').unwrap_or(0)..]).is_ok();
             if is_function && has_valid_body && !function.contains("self") && !function.starts_with("default") {
                 let text = output.to_string();

@@ -1,4 +1,4 @@
-//! The function that the attributes are on: its shape, its arguments, and the use that its body makes of them.
+//! The annotated function: its shape, its arguments, and the arguments that its body moves or borrows.
 
 pub(crate) mod arguments;
 pub(crate) mod async_body;

@@ -1,6 +1,6 @@
 //! The attributes of steadfast. `steadfast` re-exports them with their documentation.
 //!
-//! An attribute is expanded in three steps: `syntax` and `attributes` parse and check its options, `item` parses the function that it is on,
+//! An attribute is expanded in three steps: `syntax` and `attributes` parse and check its options, `item` parses the annotated function,
 //! and `stack`, `attributes` and `codegen` write the new body.
 
 mod attributes;

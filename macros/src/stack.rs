@@ -1,7 +1,7 @@
 //! The stack of attributes on one function, expanded at once.
 //!
 //! The compiler expands the topmost attribute first. If each attribute wrapped the body on its own, the topmost one would become the
-//! innermost layer. So the first attribute that is expanded takes its siblings off the item and builds the whole stack in written order.
+//! innermost layer. So the first attribute that is expanded removes its siblings from the item and builds the whole stack in written order.
 
 mod compose;
 mod layers;
@@ -15,10 +15,10 @@ use syn::{parse2, spanned::Spanned};
 use self::{layers::StackLayer, siblings::Sibling};
 use crate::{attributes::Row, errors::Errors, item::function::Function};
 
-/// Expands the attribute that the compiler found first, together with its siblings on the same item.
+/// Expands the topmost attribute of an item together with its siblings.
 ///
 /// Input: the arguments of `#[retry(...)]`, and `#[circuit_breaker(...)] #[other] fn f() -> R { body }`. Output:
-/// `#[other] fn f() -> R { ... }` with a body that runs both layers, or the function as it is and its errors.
+/// `#[other] fn f() -> R { ... }` with a body that runs both layers; after an error, the function with its old body, and the errors.
 #[allow(clippy::needless_pass_by_value, reason = "the entry points own their arguments")]
 pub(crate) fn expand(first: &Row, args: TokenStream, item: TokenStream) -> TokenStream {
     if siblings::is_marker(&args) {
@@ -37,20 +37,20 @@ pub(crate) fn expand(first: &Row, args: TokenStream, item: TokenStream) -> Token
         layers.push(StackLayer::parse(row, args.clone(), path.span(), &function, &mut errors));
     }
     order::check(&layers, &mut errors);
-    let mentions = siblings::mentions(&siblings);
+    let markers = siblings::marker_items(&siblings);
     let layers: Vec<_> = layers.into_iter().map(|layer| layer.layer).collect();
-    errors.into_result(()).and_then(|()| compose::compose(&function, &layers, &written, &mentions)).unwrap_or_else(
+    errors.into_result(()).and_then(|()| compose::compose(&function, &layers, &written, &markers)).unwrap_or_else(
         |errors| {
-            // The function stays in place, so that its callers get no further errors.
+            // The function is kept, so that its callers cause no further errors.
             let body = function.body.stream();
-            let function = function.with_body(&function.signature, &quote!({ #mentions #body }));
+            let function = function.with_body(&function.signature, &quote!({ #markers #body }));
             let errors = errors.into_tokens();
             quote!(#function #errors)
         },
     )
 }
 
-/// The item as it is, and an error: that of the parser if the item seems to be a function.
+/// The unchanged item and an error: that of the parser if the item seems to be a function.
 fn not_a_function(first: &Row, error: &syn::Error, item: &TokenStream) -> TokenStream {
     let looks_like_a_function = item.clone().into_iter().any(|token| token.to_string() == "fn");
     let error = if looks_like_a_function {

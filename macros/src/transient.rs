@@ -1,4 +1,4 @@
-//! `#[derive(Transient)]`: implements the trait by the attributes of the variants or of the struct.
+//! `#[derive(Transient)]`: implements the trait as the attributes of the variants or of the struct specify.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -15,12 +15,12 @@ use crate::{
 
 /// The classification of a variant or a struct.
 enum Rule {
-    /// Permanent. If a field holds an inner error, it is a rejection if that one is.
+    /// Permanent. With a field that holds an inner error, it is a rejection if the inner error is one.
     Permanent(Option<Member>),
     Transient,
     /// Transient, with the time to wait in a field.
     RetryAfter(Member),
-    /// As transient as the value of a field.
+    /// Transient if the value of a field is.
     Inherit(Member),
 }
 
@@ -67,7 +67,8 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
         }
     };
     let krate = krate.map_or_else(|| quote!(::steadfast), |path: Path| quote!(#path));
-    // The hidden trait explains a field that is not `Transient`. For a type parameter, the compiler's own error suggests the bound.
+    // The error about the hidden trait explains that a field is not `Transient`. For a type parameter, the error about `Transient` itself
+    // suggests the bound.
     let inherited_trait = match item.generics.type_params().next() {
         Some(_) => quote!(#krate::Transient),
         None => quote!(#krate::__private::InheritTransient),
@@ -76,12 +77,12 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
         rules.iter().map(|(pattern, rule)| rule.arms(pattern, &krate, &inherited_trait)).unzip();
     let is_rejection: TokenStream = rules.iter().map(|(pattern, rule)| rule.rejection(pattern, &krate)).collect();
     let (name, (generics, arguments, bounds)) = (&item.ident, item.generics.split_for_impl());
-    // A generic type has no single type to search for.
-    let known = item.generics.params.is_empty().then(|| known(name, &krate));
+    // A generic type is not a single type that the runtime could search for.
+    let registration = item.generics.params.is_empty().then(|| registration(name, &krate));
     let errors = errors.into_tokens();
     quote! {
         #errors
-        #known
+        #registration
         #[automatically_derived]
         impl #generics #krate::Transient for #name #arguments #bounds {
             fn is_transient(&self) -> bool {
@@ -113,8 +114,8 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
     }
 }
 
-/// Registers the type, so that the runtime finds it inside of boxed errors.
-fn known(name: &Ident, krate: &TokenStream) -> TokenStream {
+/// The static that registers the type, so that the runtime finds it inside boxed errors.
+fn registration(name: &Ident, krate: &TokenStream) -> TokenStream {
     quote! {
         const _: () = {
             #[#krate::__private::linkme::distributed_slice(#krate::__private::KNOWN)]
@@ -129,8 +130,8 @@ fn known(name: &Ident, krate: &TokenStream) -> TokenStream {
 }
 
 impl Rule {
-    /// The arms of `is_transient` and of `retry_after`. Empty where the default arm gives the value. `inherited_trait` is the bound on the
-    /// field of `inherit`.
+    /// The arms of `is_transient` and of `retry_after`. Empty where the default arm applies. `inherited_trait` is the bound on the field of
+    /// `inherit`.
     fn arms(
         &self,
         pattern: &TokenStream,
@@ -161,7 +162,7 @@ impl Rule {
         }
     }
 
-    /// The arm of `is_rejection`. An error that is always transient never ends a retry, so that it needs no arm.
+    /// The arm of `is_rejection`. The method is called for permanent errors only, so a rule that is always transient needs no arm.
     fn rejection(&self, pattern: &TokenStream, krate: &TokenStream) -> TokenStream {
         match self {
             Self::Permanent(Some(field)) | Self::Inherit(field) => quote_spanned! {Span::mixed_site()=>

@@ -24,7 +24,7 @@ impl Context {
     /// | future | `{ async move { body } }`, perhaps in a box | `async { captured; body }.await` |
     /// | future | `{ body }` | `once(\|\| -> F { captured; body }).await` |
     ///
-    /// As an attempt of a retry it is `attempts.within(policy, \|\| -> R { body })`, and `attempts.scope(pin!(future)).await`.
+    /// As an attempt of a retry, the output is `attempts.within(policy, \|\| -> R { body })`, and `attempts.scope(pin!(future)).await`.
     pub(crate) fn call(&self, function: &Function, body: Option<&AsyncBody>) -> Call {
         let (block, output, krate) = (&function.body, &self.output, &self.krate);
         let future = match (&function.shape, body) {
@@ -41,11 +41,11 @@ impl Context {
             (Shape::Future { boxed, .. }, None) => {
                 let future = boxed.then_some(&function.signature.output);
                 let block = self.closure_body(block);
-                // The block makes the function run when the future is polled.
+                // The `async` block delays the body until the future is polled.
                 quote_mixed!(async { #krate::__private::once(|| #future #block).await })
             }
         };
-        // Pinned in place: a future that is moved would be stored twice.
+        // The future is pinned in place, because a future that is moved would be stored twice.
         let pinned = quote_mixed!(::core::pin::pin!(#future));
         if self.is_attempt {
             let scoped = quote_mixed!(attempts.scope(#pinned));
@@ -80,9 +80,9 @@ impl Context {
 
     /// Input: the `statements` of `block`. Output: `{ captured; statements }`.
     ///
-    /// If arguments are bound again it is `{ captured; { statements } }`. In editions before 2024 the temporary values of a block's last
-    /// expression outlive its local variables, and so they would outlive the arguments. The span of the inner block decides on the edition:
-    /// it has that of this crate.
+    /// If arguments are rebound, the output is `{ captured; { statements } }`. In editions before 2024 the temporary values of a block's
+    /// last expression outlive its local variables, so they would outlive the arguments. The edition of a block is that of its span, so the
+    /// inner block gets a span of this crate.
     fn block(&self, block: &Group, statements: &TokenStream, exit: &TokenStream) -> Group {
         let braces = |stream, span| {
             let mut group = Group::new(Delimiter::Brace, stream);
@@ -99,7 +99,7 @@ impl Context {
     }
 }
 
-/// The branch that captures the arguments and is never taken, and the arguments that are bound again behind it. `exit` leaves the block.
+/// The branch that captures the arguments and is never taken, followed by the rebindings. `exit` is the statement that ends the branch.
 fn captured(captures: &Captures, exit: &TokenStream) -> TokenStream {
     let Captures { by_value, by_reference, rebindings, .. } = captures;
     let moved = by_value.iter().map(|Argument { name, cfgs, .. }| quote_mixed!(#(#cfgs)* let _moved = #name;));

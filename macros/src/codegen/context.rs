@@ -33,9 +33,9 @@ pub(crate) struct Context {
 /// An expression that makes one call, through the layers so far.
 pub(crate) struct Call {
     pub(crate) code: TokenStream,
-    /// The future that `code` awaits, as an expression that can be polled in place. `None` if `code` does more than await it.
+    /// The future that `code` awaits, as an expression that can be polled in place. `None` if `code` does more than await a future.
     pub(crate) future: Option<TokenStream>,
-    /// True if `code` gives a pair: the returned value, and the disposition of the call.
+    /// True if `code` evaluates to a pair: the returned value, and the disposition of the call.
     pub(crate) has_disposition: bool,
     /// True if a rate limit or a bulkhead may reject the call.
     pub(crate) is_limited: bool,
@@ -44,7 +44,7 @@ pub(crate) struct Call {
 }
 
 impl Context {
-    /// The method call that acquires a permit. It waits if the function can.
+    /// The method call that acquires a permit. It waits, except in an `async` function without the feature `tokio`, which has no timer.
     pub(crate) fn acquire(&self) -> TokenStream {
         match (self.is_async, cfg!(feature = "tokio")) {
             (false, _) => quote_mixed!(acquire()),
@@ -53,7 +53,7 @@ impl Context {
         }
     }
 
-    /// A statement that compiles only if a `self` which the body consumes is `Copy`. Empty if the body does not consume it.
+    /// A statement that compiles only if a `self` that the body consumes is `Copy`. Empty if the body does not consume `self`.
     pub(crate) fn check_consumed_self(&self) -> TokenStream {
         let Some(span) = self.inputs.consumed_self else { return TokenStream::new() };
         let this = Ident::new("self", span);
@@ -81,7 +81,7 @@ impl Context {
     ///
     /// Input: the trait `FromRateLimited` and the variable `limited`. Output:
     /// `CallResult::from_error(FromRateLimited::from_rejection(limited))`. An error type without that `From` is reported at the error type.
-    /// For a type parameter the output has `From::from` in place of the trait: the compiler then suggests the bound.
+    /// For a type parameter, the output uses `From::from` instead of the trait, so that the compiler suggests the bound.
     pub(crate) fn rejected(&self, [from, rejection]: [&str; 2]) -> TokenStream {
         let span = self.output_span;
         let krate = located_at(span, &self.krate);
@@ -100,7 +100,7 @@ impl Context {
 
     /// The values of a call that a limit rejects and of one that it admits.
     ///
-    /// Input: as of [`rejected`](Self::rejected). Output: the value of the rejected call, and the code of the `call`. If
+    /// Input: as for [`rejected`](Self::rejected). Output: the value of the rejected call, and the code of the `call`. If
     /// `needs_disposition`, both are pairs of the value and the disposition.
     pub(crate) fn limited(
         &self,

@@ -1,8 +1,8 @@
 //! The judgement of an outcome by the condition of a layer.
 //!
-//! A macro does not know the type of an error. The closures here select a method by the traits that the type implements (autoref
-//! specialization), so that an error without `Error` is converted through `Deref` or, if the trait is optional, accepted. If the trait is
-//! required, the selected method returns the error itself, and the call that follows reports it: it calls the trait by its path.
+//! A macro cannot inspect the type of an error. The closures here select a method by the traits that the type implements (autoref
+//! specialization), so that a type without `Error` is converted through `Deref` or, if the trait is optional, accepted. If the trait is
+//! required, the selected method returns the value unchanged, and the next call, which names the trait by its path, fails to compile.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
@@ -52,7 +52,7 @@ pub(crate) fn as_error(krate: &TokenStream, span: Span) -> TokenStream {
     })
 }
 
-/// A closure that judges an error by its `Transient`. A type that does not implement it is reported at `span`.
+/// A closure that judges an error by its implementation of `Transient`. A type that does not implement it is reported at `span`.
 pub(crate) fn verdict_of(krate: &TokenStream, span: Span) -> TokenStream {
     let krate = located_at(span, krate);
     quote_spanned!(span=> |error| {

@@ -9,7 +9,7 @@ use crate::syntax::{instance::Instance, values::Count};
 
 /// A declaration of a breaker, a bulkhead or a rate limit.
 pub(crate) struct Declaration<'a> {
-    /// The span of the attribute. The declaration remembers it as its location, and conflicts are reported there.
+    /// The span of the attribute. The declaration stores its location, and conflicts are reported there.
     pub(crate) attribute: Span,
     pub(crate) instance: &'a Instance,
     /// The settings as a const expression; `None` if they are declared elsewhere.
@@ -27,7 +27,7 @@ pub(crate) struct Declaration<'a> {
 }
 
 impl Declaration<'_> {
-    /// Input: `name = "search", limit = 100, per = 60s`. Output: a block that declares the instance and gives it:
+    /// Input: `name = "search", limit = 100, per = 60s`. Output: a block that declares the instance and evaluates to it:
     ///
     /// ```text
     /// {
@@ -92,7 +92,7 @@ impl Declaration<'_> {
     }
 }
 
-/// A block that declares a retry policy with a name, and gives the policy that is in effect: settings from outside can replace it.
+/// A block that declares a named retry policy and evaluates to the policy in effect, which settings from outside can replace.
 pub(crate) fn policy(name: &Expr, policy: &TokenStream, krate: &TokenStream) -> TokenStream {
     quote_mixed! {
         {

@@ -18,7 +18,7 @@ pub(crate) struct Argument {
     /// The `#[cfg]`s that the argument depends on.
     pub(crate) cfgs: Vec<Attribute>,
     pub(crate) rebind: Rebind,
-    /// True if the name is a pattern of its own, or a part of a tuple of such.
+    /// True if the pattern is a plain name: that of the whole argument, or of an element of a tuple.
     pub(crate) is_plain: bool,
     /// True if a statement at the start of the body binds the name, rather than the signature.
     pub(crate) is_renamed: bool,
@@ -27,7 +27,7 @@ pub(crate) struct Argument {
 /// The way in which each attempt, or each function of a fallback, gets its own argument.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rebind {
-    /// An owned argument is cloned; the last user gets the caller's.
+    /// An owned argument is cloned; the last attempt or fallback gets the original value.
     Clone,
     /// A `&mut` is borrowed again.
     Reborrow,
@@ -48,7 +48,7 @@ impl Rebind {
     }
 }
 
-/// All names that the arguments bind, and how each could be rebound.
+/// All names that the arguments bind, with the way in which each can be rebound.
 pub(crate) fn candidates(signature: &Signature, renames: &[Local]) -> Vec<Argument> {
     let mut candidates = Vec::new();
     for input in &signature.inputs {
@@ -59,7 +59,7 @@ pub(crate) fn candidates(signature: &Signature, renames: &[Local]) -> Vec<Argume
     for rename in renames {
         let Some(source) = async_body::renamed(rename) else { continue };
         let input = signature.inputs.iter().find(|input| is_named(input, source));
-        // The new name takes the place of the old one.
+        // The new name replaces the old one.
         candidates.retain(|argument| argument.name != *source);
         let first = candidates.len();
         match input {

@@ -6,7 +6,7 @@ use syn::{Block, Expr, Local, Pat, Stmt, parse2};
 
 /// The body of a function that only returns an `async` block, perhaps in a box.
 pub(crate) struct AsyncBody {
-    /// The statements at its start that only rename arguments. They run once; the statements behind them run for each attempt.
+    /// The statements at its start that only rename arguments. They run once; the statements after them run for each attempt.
     pub(crate) renames: Vec<Local>,
     pub(crate) rest: TokenStream,
 }
@@ -17,7 +17,7 @@ impl AsyncBody {
         let block: Block = parse2(body.to_token_stream()).ok()?;
         let [Stmt::Expr(only, None)] = block.stmts.as_slice() else { return None };
         let Expr::Async(inner) = unboxed(only) else { return None };
-        // `#[async_trait]` begins with an unreachable `return` that determines the type. It may as well follow the renames.
+        // `#[async_trait]` begins with an unreachable `return` that determines the type. Here it is moved after the renames.
         let statements = &inner.block.stmts;
         let hints = statements.iter().take_while(|statement| is_type_hint(statement)).count();
         let (hints, statements) = statements.split_at(hints);
@@ -33,7 +33,7 @@ impl AsyncBody {
     }
 }
 
-/// `inner` of `Box::pin(inner)`; any other expression as it is.
+/// `inner` of `Box::pin(inner)`; any other expression unchanged.
 fn unboxed(expr: &Expr) -> &Expr {
     let Expr::Call(call) = expr else { return expr };
     let Expr::Path(path) = &*call.func else { return expr };
@@ -55,7 +55,7 @@ fn is_rename(local: &Local) -> bool {
     local.init.as_ref().is_some_and(|init| init.diverge.is_none() && source(&init.expr).is_some())
 }
 
-/// The argument that the value of a rename is.
+/// The argument that is the value of a rename.
 fn source(value: &Expr) -> Option<&Ident> {
     match value {
         Expr::Path(path) => path.path.get_ident(),
@@ -67,7 +67,7 @@ fn source(value: &Expr) -> Option<&Ident> {
     }
 }
 
-/// The argument that a statement gives another name.
+/// The argument that a statement renames.
 pub(crate) fn renamed(rename: &Local) -> Option<&Ident> {
     rename.init.as_ref().and_then(|init| source(&init.expr))
 }

@@ -2,7 +2,7 @@
 //!
 //! A plain function drops its arguments when its body ends, the last one first. A closure captures only the names that it mentions, by the
 //! weakest mode that suffices, and drops them in the order of their first mention. The generated block therefore begins with a branch that
-//! is never taken and mentions each argument in the mode that is wanted (`codegen/body.rs` writes it):
+//! is never taken and mentions each argument in the required mode (`codegen/body.rs` writes the branch):
 //!
 //! ```text
 //! if false {
@@ -39,9 +39,9 @@ pub(crate) struct Captures {
     pub(crate) by_value: Vec<Argument>,
     /// The arguments that are captured by unique reference.
     pub(crate) by_reference: Vec<Argument>,
-    /// The arguments that are bound again at the start of the block, in the order of their declaration.
+    /// The arguments that are rebound at the start of the block, in the order of their declaration.
     pub(crate) rebindings: Vec<Rebinding>,
-    /// True if nothing outside of the block uses the names that it mentions, so that the block can be `move`.
+    /// True if no code outside the block uses the names that the block mentions, so that the block can be `move`.
     pub(crate) is_move: bool,
 }
 
@@ -53,8 +53,8 @@ pub(crate) struct Rebinding {
 }
 
 impl Captures {
-    /// Decides for each of the `candidates`. Each call of the block has its own of those that are `rebound`. Patterns and `mut`s are
-    /// adjusted in the signature, or in the renames at the start of the body.
+    /// Determines the capture mode of each candidate. A `rebound` argument is captured by value, since each call of the block gets its own.
+    /// Patterns and `mut`s are adjusted in the signature, or in the renames at the start of the body.
     pub(crate) fn of(
         function: &Function,
         candidates: Vec<Argument>,
@@ -85,7 +85,8 @@ impl Captures {
             .collect();
         make_mutable(&by_reference, signature, body.as_mut().map_or(&mut [][..], |body| &mut body.renames[..]));
 
-        // The rest of an `async` body captures in its own order, after the names that are bound at its start.
+        // A `move` block around the rest of an `AsyncBody` captures arguments in the order in which it mentions them, as in the old body.
+        // Only the renamed ones, which the old body bound at its start, need a fixed order.
         let is_ordered = |argument: &Argument| body.is_none() || argument.is_renamed || !is_move;
         names.retain(|argument| is_by_value(&argument.name) && is_ordered(argument));
         let rebindings = if uses.repeats || !rebound.is_empty() || body.is_some() {
@@ -97,7 +98,7 @@ impl Captures {
         Self { by_value: names, by_reference, rebindings, is_move }
     }
 
-    /// Returns true if no mode has to be forced on any argument.
+    /// Returns true if no argument needs a certain capture mode.
     pub(crate) const fn is_empty(&self) -> bool {
         self.by_value.is_empty() && self.by_reference.is_empty()
     }

@@ -1,4 +1,4 @@
-//! The function item. Its body is kept as tokens, so that code which is half typed in an editor survives.
+//! The function item. Its body is kept as tokens, so that incomplete code in an editor is preserved.
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -52,7 +52,7 @@ impl Function {
         !matches!(self.shape, Shape::Sync)
     }
 
-    /// The type that a call gives in the end: the declared return type, or the output of the future that it is.
+    /// The result type of a call: the declared return type, or the output of the returned future.
     pub(crate) fn output(&self) -> Option<&Type> {
         match (&self.shape, &self.signature.output) {
             (Shape::Future { output, .. }, _) | (_, ReturnType::Type(_, output)) => Some(output),
@@ -60,7 +60,7 @@ impl Function {
         }
     }
 
-    /// [`output`](Self::output) as a type inside the body. An `impl Trait` cannot be written there, so `_` takes its place.
+    /// [`output`](Self::output) as a type inside the body. An `impl Trait` cannot be written there, so it is replaced by `_`.
     pub(crate) fn inner_output(&self) -> TokenStream {
         struct HideImplTrait;
         impl VisitMut for HideImplTrait {
@@ -101,7 +101,7 @@ impl Function {
         quote!(#(#attributes)* #visibility #defaultness #signature #body)
     }
 
-    /// Reports functions that no attribute can be on. `attribute` is its name.
+    /// Reports `const` and variadic functions, which no attribute supports. `attribute` is the name of the attribute.
     pub(crate) fn check(&self, attribute: &str, errors: &mut Errors) {
         let signature = &self.signature;
         if let Some(constness) = &signature.constness {
@@ -164,7 +164,8 @@ fn error_type(output: &Type) -> Option<&GenericArgument> {
     }
 }
 
-/// Returns true if the type is certainly no `Result`, whatever names are in scope. The compiler judges aliases and the user's own types.
+/// Returns true if the written type is neither a `Result` nor an `Option`, provided that no type of the user has the name of a standard
+/// type. Aliases and the user's own types are left to the compiler.
 fn is_infallible(output: &Type) -> bool {
     const PLAIN: [&str; 20] = [
         "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "str", "u8", "u16", "u32", "u64",

@@ -1,4 +1,4 @@
-//! The arguments that the layers use more than once, and the checks that they can be.
+//! The arguments that the layers use more than once, and the checks that this is possible.
 
 use std::collections::HashSet;
 
@@ -26,15 +26,15 @@ use crate::errors::Errors;
 pub(crate) struct Inputs {
     /// The arguments that each attempt of a retry binds for itself.
     pub(crate) rebound: Vec<Argument>,
-    /// The span of a `self` that the body consumes. It must be `Copy`, which the generated code checks there.
+    /// The span of a `self` that the body consumes. Such a `self` must be `Copy`; an error of that check is reported at this span.
     pub(crate) consumed_self: Option<Span>,
-    /// The arguments in the order of the signature, for functions that are called with the same.
+    /// The arguments in the order of the signature, for functions that are called with the same arguments.
     pub(crate) forwarded: Vec<Argument>,
 }
 
 impl Inputs {
-    /// Determines the inputs and reports arguments that cannot be used as the layers need them. Rebound arguments lose their `mut` in the
-    /// signature or in the renames at the start of the body.
+    /// Determines the inputs and reports arguments that cannot be used as the layers need them. Removes the `mut` of rebound arguments from
+    /// the signature or from the renames at the start of the body.
     pub(crate) fn of(
         function: &Function,
         candidates: &[Argument],
@@ -60,13 +60,13 @@ impl Inputs {
         let consumed_self = uses.keeps(&this).then(|| check_self(signature, &moved, &mut errors)).flatten();
         check_output(signature, function.output(), reuse_error, &mut errors);
         let mut rebound = rebound(candidates.to_vec(), &moved, &uses.clones);
-        // The body may take the arguments that no layer uses later.
+        // The body may consume the arguments that no layer uses later.
         rebound.retain(|argument| uses.keeps(&argument.name));
         strip_mut(&rebound, signature, renames);
         errors.into_result(Self { rebound, consumed_self, forwarded })
     }
 
-    /// Marks the forwarded arguments as moved, in addition to those that the body moves.
+    /// Adds the forwarded arguments to the rebound ones.
     pub(crate) fn rebind_forwarded(&mut self) {
         for argument in &self.forwarded {
             if !self.rebound.iter().any(|rebound| rebound.name == argument.name) {
@@ -90,8 +90,8 @@ pub(crate) fn check_names(signature: &Signature, errors: &mut Errors) {
     }
 }
 
-/// The arguments in the order of the signature. `#[async_trait]` names arguments that have a pattern and destructures them later: those
-/// cannot be forwarded and are reported.
+/// The arguments in the order of the signature. `#[async_trait]` gives a name to an argument with a pattern and destructures it in the
+/// body; such an argument cannot be forwarded and is reported.
 fn forwarded(signature: &Signature, renames: &[Local], candidates: &[Argument], errors: &mut Errors) -> Vec<Argument> {
     let names = typed(signature).filter_map(|argument| match &*argument.pat {
         Pat::Ident(pattern) => Some(&pattern.ident),
@@ -167,7 +167,7 @@ fn check_output(signature: &Signature, output: Option<&Type>, error: &str, error
     }
 }
 
-/// Removes the `mut` of these arguments, which are bound again inside.
+/// Removes the `mut` of these arguments, which are rebound inside the body.
 fn strip_mut(arguments: &[Argument], signature: &mut Signature, renames: &mut [Local]) {
     struct Strip<'a>(&'a [Argument]);
     impl VisitMut for Strip<'_> {
@@ -189,7 +189,7 @@ fn strip_mut(arguments: &[Argument], signature: &mut Signature, renames: &mut [L
     }
 }
 
-/// Reports names in `clone(...)` that are no owned arguments.
+/// Reports names in `clone(...)` that are not owned arguments.
 fn check_clones(clones: &HashSet<Ident>, candidates: &[Argument], errors: &mut Errors) {
     for name in clones {
         match candidates.iter().find(|argument| argument.name == *name) {

@@ -48,15 +48,15 @@ impl Moved {
 }
 
 struct Moves {
-    /// The names that are not shadowed at this point.
+    /// The arguments that are not shadowed at this point.
     visible: HashSet<Ident>,
     moved: Moved,
-    /// True inside of a `move` closure or an `async move` block, where each mention is a move.
+    /// True inside a `move` closure or an `async move` block, where each mention is a move.
     captured: bool,
 }
 
 impl Moves {
-    /// Records a move, if the name stands for an argument.
+    /// Records a move if the name is that of an argument which is not shadowed.
     fn record(&mut self, name: &Ident) {
         if let Some(name) = self.visible.get(name) {
             self.moved.all.insert(name.clone());
@@ -105,7 +105,7 @@ impl Moves {
         }
     }
 
-    /// Visits code in which these names are shadowed.
+    /// Visits code in which `names` are shadowed.
     fn shadowing(&mut self, names: &HashSet<Ident>, visit: impl FnOnce(&mut Self)) {
         let outside = self.visible.clone();
         self.visible.retain(|name| !names.contains(name));
@@ -128,7 +128,7 @@ impl Moves {
         self.visible = outside;
     }
 
-    /// Visits a condition. The names that its `let`s bind are shadowed from there on.
+    /// Visits a condition. The names that its `let`s bind are shadowed afterwards.
     fn visit_condition(&mut self, condition: &Expr) {
         match condition {
             Expr::Let(binding) => {
@@ -274,7 +274,7 @@ impl<'ast> Visit<'ast> for Moves {
     }
 
     fn visit_item(&mut self, _: &'ast syn::Item) {
-        // An item inside of a function cannot use the function's arguments.
+        // An item inside a function cannot use the function's arguments.
     }
 }
 
@@ -288,7 +288,7 @@ struct Bound {
 fn bound(pattern: &Pat) -> Bound {
     let mut names = Bound::default();
     for Binding { name, by_ref, .. } in bindings(pattern) {
-        // A name in upper case, such as `None`, is that of a constant or a variant.
+        // A capitalized name, such as `None`, is that of a constant or a variant.
         if name.to_string().starts_with(char::is_uppercase) {
             continue;
         }

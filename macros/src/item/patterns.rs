@@ -14,7 +14,7 @@ pub(crate) struct Binding {
     pub(crate) mutability: Option<Token![mut]>,
 }
 
-/// The names that a pattern binds, in their order. A name in upper case, such as `None`, is included; it may be that of a constant.
+/// The names that a pattern binds, in their order. A capitalized name, such as `None`, is included, although it may be a constant.
 pub(crate) fn bindings(pattern: &Pat) -> Vec<Binding> {
     let mut bindings = Bindings(Vec::new());
     bindings.visit_pat(pattern);
@@ -35,6 +35,6 @@ impl<'ast> Visit<'ast> for Bindings {
         visit::visit_pat_ident(self, pattern);
     }
 
-    // A guard may hold closures, whose parameters are not bound by the pattern.
+    // A guard may contain closures, whose parameters the pattern does not bind.
     fn visit_expr(&mut self, _: &'ast Expr) {}
 }

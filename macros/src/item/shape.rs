@@ -74,7 +74,7 @@ pub(crate) fn generic_arguments(arguments: &PathArguments) -> impl Iterator<Item
     .flatten()
 }
 
-/// The type inside of parentheses, and of the invisible groups around a `$t:ty`.
+/// The type inside parentheses and inside the invisible groups around a `$t:ty`.
 pub(crate) fn ungroup(mut ty: &Type) -> &Type {
     while let Type::Group(TypeGroup { elem, .. }) | Type::Paren(TypeParen { elem, .. }) = ty {
         ty = elem;

@@ -8,7 +8,7 @@ use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 pub(crate) struct Uses<'a> {
     /// True if a layer calls the body more than once.
     pub(crate) repeats: bool,
-    /// The error for a returned `&mut` into an argument. `None` if no layer uses an argument again after the body was called.
+    /// The error for a returned `&mut` into an argument. `None` if no layer uses an argument after the first call of the body.
     pub(crate) reuse_error: Option<&'static str>,
     /// True if a layer calls other functions with all arguments.
     pub(crate) forwards_all: bool,
@@ -25,7 +25,7 @@ pub(crate) struct Uses<'a> {
 }
 
 impl Uses<'_> {
-    /// Returns true if a layer uses the argument after the body has begun, so that the body must not take it away.
+    /// Returns true if a layer uses the argument after the body has begun, so that the body must not consume the argument.
     pub(crate) fn keeps(&self, name: &Ident) -> bool {
         let is_self = name == "self" || self.renamed_self.as_ref() == Some(name);
         let name = if is_self { &Ident::new("self", Span::call_site()) } else { name };

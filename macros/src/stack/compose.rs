@@ -19,8 +19,8 @@ use crate::{
     },
 };
 
-/// Input: `fn f(a: A) -> R { body }` and its layers, the topmost first. Output: the same function with a body that runs the layers, behind
-/// the `prelude`; or the errors that depend on the whole stack.
+/// Input: `fn f(a: A) -> R { body }` and its layers, the topmost first. Output: the same function with a body that starts with the
+/// `prelude` and runs the layers; or the errors that depend on the whole stack.
 ///
 /// `written` holds the arguments of all attributes.
 pub(super) fn compose(
@@ -71,7 +71,7 @@ pub(super) fn compose(
 
 /// The uses that the layers make of the function's arguments.
 fn uses<'a>(layers: &[Box<dyn Layer>], written: &'a TokenStream, body: Option<&AsyncBody>) -> Uses<'a> {
-    // The error of a layer that repeats the call goes first.
+    // The error of a layer that repeats the call takes precedence.
     let repeating = layers.iter().filter(|layer| layer.repeats());
     Uses {
         repeats: layers.iter().any(|layer| layer.repeats()),
@@ -85,8 +85,8 @@ fn uses<'a>(layers: &[Box<dyn Layer>], written: &'a TokenStream, body: Option<&A
     }
 }
 
-/// Returns true if the call itself is what the innermost repeating layer scopes as its attempt: only transparent layers are between the two.
-/// Other layers have to be inside of the scope, since they wait or call other functions.
+/// Returns true if the innermost repeating layer can scope the call of the old body as its attempt, because only transparent layers are
+/// between the two. Other layers must be inside the scope, since they wait or call other functions.
 fn is_attempt(layers: &[Box<dyn Layer>]) -> bool {
     let innermost = layers.iter().rposition(|layer| layer.repeats());
     innermost.is_some_and(|repeating| layers[repeating + 1..].iter().all(|layer| layer.is_transparent()))

@@ -9,13 +9,13 @@ use crate::{
     syntax::options::Options,
 };
 
-/// A layer and its place in the source.
+/// A layer, and the attribute that it was parsed from.
 pub(super) struct StackLayer {
     /// The name of the attribute.
     pub(super) name: &'static str,
     /// The span of the attribute.
     pub(super) span: Span,
-    /// True if the attribute has `allow_order`, which switches the order lints off for the whole stack.
+    /// True if the attribute has `allow_order`, which disables the order lints for the whole stack.
     pub(super) allows_order: bool,
     pub(super) layer: Box<dyn Layer>,
 }

@@ -3,8 +3,8 @@
 use super::layers::StackLayer;
 use crate::errors::Errors;
 
-/// Reports each layer that is below an attribute which it makes useless, unless an attribute of the stack has `allow_order`. The layers are
-/// in written order, the topmost first.
+/// Reports each layer that makes an attribute above it useless, unless an attribute of the stack has `allow_order`. The layers are in
+/// written order, the topmost first.
 pub(super) fn check(layers: &[StackLayer], errors: &mut Errors) {
     if layers.iter().any(|layer| layer.allows_order) {
         return;

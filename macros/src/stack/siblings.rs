@@ -9,14 +9,14 @@ use crate::{
     item::function::Function,
 };
 
-/// An attribute that was taken off its item.
+/// An attribute that was removed from its item.
 pub(super) struct Sibling {
     pub(super) row: &'static Row,
     pub(super) path: Path,
     pub(super) args: TokenStream,
 }
 
-/// Takes the attributes of this crate off the function. Attributes of other crates stay.
+/// Removes the attributes of this crate from the function and returns them. Attributes of other crates stay.
 pub(super) fn take(function: &mut Function) -> Vec<Sibling> {
     let mut siblings = Vec::new();
     function.attributes.retain(|attribute| match find(attribute) {
@@ -29,7 +29,7 @@ pub(super) fn take(function: &mut Function) -> Vec<Sibling> {
     siblings
 }
 
-/// Finds an attribute by the last segment of its path, so that the way in which it is imported does not matter.
+/// Finds the attribute of this crate that has the last segment of the path as its name, however it is imported.
 fn find(attribute: &Attribute) -> Option<&'static Row> {
     let last = attribute.path().segments.last()?;
     ATTRIBUTES.iter().find(|row| last.ident == row.name)
@@ -43,17 +43,19 @@ fn arguments(attribute: &Attribute) -> TokenStream {
     }
 }
 
-/// The argument of the attributes that [`mentions`] writes.
+/// The argument of the attributes that [`marker_items`] writes.
 const MARKER: &str = "__steadfast_taken";
 
-/// Returns true for the arguments of an attribute that [`mentions`] wrote. Its item has to be removed.
+/// Returns true for the arguments of an attribute that [`marker_items`] wrote. Its item must be removed.
 pub(super) fn is_marker(args: &TokenStream) -> bool {
     args.to_string() == MARKER
 }
 
-/// Mentions the siblings on items that are removed. The compiler resolves their paths and an editor finds them, as if they were still on the
-/// function; without this, an import of a sibling would be unused.
-pub(super) fn mentions(siblings: &[Sibling]) -> TokenStream {
+/// Items that keep the paths of the siblings in the output. Each carries one sibling, which expands to nothing.
+///
+/// The compiler resolves the paths and an editor finds them, as if the siblings were still on the function. Without these items, an import
+/// of a sibling would be unused.
+pub(super) fn marker_items(siblings: &[Sibling]) -> TokenStream {
     let marker = Ident::new(MARKER, Span::mixed_site());
     let paths = siblings.iter().map(|sibling| &sibling.path);
     quote!(#(#[#paths(#marker)] const _: () = ();)*)

@@ -1,4 +1,4 @@
-//! The condition of a layer: which outcomes of a call it acts on.
+//! The condition of a layer, which selects the outcomes that the layer acts on.
 
 use syn::{Error, Expr, Result, Type};
 
@@ -54,7 +54,7 @@ impl Condition {
         }
     }
 
-    /// The predicate, if it is one.
+    /// The predicate, if the condition is one.
     pub(crate) const fn expression(&self) -> Option<&Expr> {
         match self {
             Self::Error(predicate) | Self::Value(predicate) => Some(predicate),
@@ -62,7 +62,7 @@ impl Condition {
         }
     }
 
-    /// The types, if it is a list of types.
+    /// The types; empty if the condition is not a list of types.
     pub(crate) fn types(&self) -> &[Type] {
         match self {
             Self::Types(types) => types,

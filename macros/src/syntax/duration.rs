@@ -59,7 +59,7 @@ impl DurationExpr {
         }
     }
 
-    /// A default value, which stands nowhere in the attribute.
+    /// A default value, which is not written in the attribute.
     pub(crate) fn default_of(duration: Duration) -> Self {
         Self::Literal(duration, Span::call_site())
     }
@@ -97,17 +97,17 @@ fn unit_error(digits: &str, unit: &str) -> String {
     }
 }
 
-/// Parses a decimal number with a unit: `100ms`, `1.5m`, `1_000.25s`. Fractions of a nanosecond are cut off. `None` if it is none, or if it
-/// is longer than a `Duration` can be.
+/// Parses a decimal number with a unit: `100ms`, `1.5m`, `1_000.25s`. Fractions of a nanosecond are truncated. Returns `None` for any other
+/// text, and for a duration above `Duration::MAX`.
 ///
-/// Settings that the runtime reads are parsed alike: `duration` in `runtime/src/settings/value.rs`. A test on each side holds the same
-/// cases.
+/// `duration` in `runtime/src/settings/value.rs` parses the settings that the runtime reads in the same way. A test on each side has the
+/// same cases.
 fn duration(text: &str) -> Option<Duration> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     let (_, unit) = UNITS.iter().find(|(name, _)| *name == unit)?;
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-    // As in a Rust literal, a digit begins each part.
+    // As in a Rust literal, each part starts with a digit.
     if [whole, fraction].iter().any(|part| !part.starts_with(|c: char| c.is_ascii_digit())) {
         return None;
     }
@@ -172,7 +172,7 @@ mod tests {
         for (text, expected) in DURATIONS {
             assert_eq!(parse(text).ok().flatten(), expected, "{text}");
         }
-        // These texts are no literals in Rust.
+        // These texts are not Rust literals.
         for text in [".5s", "1.s", "_1s", "1._5s", "-5s", "s", ""] {
             assert_eq!(duration(text), None, "{text}");
         }

@@ -16,7 +16,7 @@ pub(crate) enum Instance {
     Missing,
 }
 
-/// The terms of one attribute for its instances.
+/// The terms that one attribute uses for its instances.
 pub(crate) struct Terms {
     /// The option that takes a static: `bulkhead`.
     pub(crate) option: &'static str,
@@ -41,7 +41,7 @@ impl Instance {
             (None, Some(own)) => Self::Static(own.value),
             (Some(name), None) => Self::Named(name.value),
             (None, None) => {
-                // A name that was written and could not be parsed is reported already.
+                // A name that could not be parsed has already been reported.
                 if !may_have_name {
                     let message = format!(
                         "a {noun} needs a name: `name = \"{name}\"`\nfunctions with the same name share one {noun}"
@@ -53,7 +53,7 @@ impl Instance {
         }
     }
 
-    /// Reports settings beside a static. `example` gives the declaration of a static with the setting of that name.
+    /// Reports settings beside a static. `example` returns the declaration of a static with the setting of that name.
     pub(crate) fn check_settings<'a>(
         &self,
         settings: impl IntoIterator<Item = &'a Ident>,

@@ -11,12 +11,12 @@ use super::{
 };
 use crate::errors::Errors;
 
-/// The options of an attribute. The parser, the spelling hints and the fuzzer read this one list.
+/// The options of an attribute. The parser, the spelling hints and the fuzzer all use this list.
 #[derive(Clone, Copy)]
 pub(crate) struct Grammar {
     /// The valid options, each with an example of its use.
     pub(crate) options: &'static [(&'static str, &'static str)],
-    /// Options of other libraries or of other attributes, each with the advice that the error gives.
+    /// Options of other libraries or of other attributes, each with the advice for the error.
     pub(crate) hints: &'static [(&'static str, &'static str)],
 }
 
@@ -38,7 +38,8 @@ impl Grammar {
         self.options.iter().map(|(name, _)| *name).collect()
     }
 
-    /// The options whose example has no `=`, such as `if(io::Error)` and `allow_order`. Among values without a key they are still options.
+    /// The options whose example has no `=`, such as `if(io::Error)` and `allow_order`. They are parsed as options, not as values without a
+    /// key.
     fn bare_names(&self) -> Vec<&'static str> {
         self.options.iter().filter(|(_, example)| !example.contains('=')).map(|(name, _)| *name).collect()
     }
@@ -89,19 +90,20 @@ impl Options {
         }
     }
 
-    /// Returns true if the option is there, possibly misspelled, or if part of the attribute could not be parsed and may have held it. A
-    /// check for a missing option uses this, so that one mistake is reported once.
+    /// Returns true if the option is given, possibly misspelled, or if part of the attribute could not be parsed and may contain the
+    /// option. Checks for a missing option use this, so that one mistake is reported once.
     pub(crate) fn may_have(&self, name: &str) -> bool {
         let names = self.grammar.names();
         self.has(name) || self.written.iter().any(|option| option.intended(&names) == Some(name))
     }
 
-    /// Returns true if the option is there under this exact name, or if part of the attribute could not be parsed and may have held it.
+    /// Returns true if the option is given under this exact name, or if part of the attribute could not be parsed and may contain the
+    /// option.
     pub(crate) fn has(&self, name: &str) -> bool {
         !self.is_complete || self.written.iter().any(|option| option.key == name)
     }
 
-    /// Returns true if one of the options that have a hint is there, or if part of the attribute could not be parsed.
+    /// Returns true if an option that has a hint is given, or if part of the attribute could not be parsed.
     pub(crate) fn has_hinted(&self) -> bool {
         !self.is_complete || self.grammar.hints.iter().any(|(hint, _)| self.has(hint))
     }
@@ -143,7 +145,7 @@ impl Options {
         Some(Given { value: errors.keep(value)?, key })
     }
 
-    /// Reports the options that were not taken: each is unknown.
+    /// Reports the options that were not taken as unknown.
     pub(crate) fn finish(self, errors: &mut Errors) {
         let names = self.grammar.names();
         for written in self.written {

@@ -14,7 +14,7 @@ use super::{
 pub(crate) struct Parameters {
     owner: Ident,
     given: Vec<Parameter>,
-    /// The keys that were asked for. The empty key stands for a value without one.
+    /// The keys that [`take`](Self::take) was called with. The empty key stands for a value without a key.
     known: Vec<&'static str>,
 }
 
@@ -115,7 +115,7 @@ impl Parameters {
         }
     }
 
-    /// Reports the first parameter that was not taken: it is unknown.
+    /// Reports the first parameter that was not taken as unknown.
     pub(crate) fn finish(self) -> Result<()> {
         let Some(left) = self.given.first() else { return Ok(()) };
         let named: Vec<_> = self.known.iter().copied().filter(|key| !key.is_empty()).collect();

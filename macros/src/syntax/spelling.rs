@@ -1,6 +1,6 @@
-//! Lists of names in messages, and the name that a misspelled one was probably meant to be.
+//! Lists of names in messages, and suggestions for misspelled names.
 
-/// The longest name, in bytes, for which a similar one is searched.
+/// The length in bytes up to which similar names are searched for a name.
 const MAX_COMPARED: usize = 100;
 
 /// The names in backticks, separated by commas.
@@ -10,11 +10,12 @@ pub(crate) fn list(names: &[&str]) -> String {
 
 /// Returns the known name that `name` is probably a misspelling of.
 ///
-/// This is the one with the smallest edit distance (optimal string alignment), if that is at most a third of the longer name; of equally
-/// near ones the first. Otherwise it is the first known name of which `name` is a whole part, as `attempts` is of `max_attempts`.
+/// This is the first of the known names with the smallest edit distance (optimal string alignment), if that is at most a third of the
+/// length of the longer name. Otherwise it is the first known name with `name` as a whole part between underscores, as `max_attempts` has
+/// `attempts`.
 ///
-/// Settings that the runtime reads get the same suggestions: `nearest` in `runtime/src/settings/issues.rs`. A test on each side has the
-/// same cases.
+/// `nearest` in `runtime/src/settings/issues.rs` makes the same suggestions for the settings that the runtime reads. A test on each side
+/// has the same cases.
 pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     if name.len() > MAX_COMPARED {
         return None;

@@ -3,7 +3,7 @@
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 use quote::ToTokens;
 
-/// Returns the tokens as text. It depends on the tokens alone, not on the white space between them.
+/// Returns the tokens as text, which depends on the tokens alone, not on the white space between them.
 pub(crate) fn one_line(tokens: &impl ToTokens) -> String {
     let mut words = Vec::new();
     split(tokens.to_token_stream(), &mut words);

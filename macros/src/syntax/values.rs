@@ -4,14 +4,14 @@ use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{Error, Expr, ExprLit, ExprUnary, Lit, LitInt, Path, Result, UnOp, spanned::Spanned};
 
-/// A whole number: a literal, or an expression that is const.
+/// A whole number: a literal or a const expression.
 pub(crate) enum Count {
     Literal(u32, LitInt),
     Expression(Expr),
 }
 
 impl Count {
-    /// Parses a number of at least 1. `zero` completes the error for 0: the reason why it makes no sense.
+    /// Parses a number of at least 1. `zero` is the reason in the error for 0.
     pub(crate) fn parse(name: &str, zero: &str, value: Expr) -> Result<Self> {
         let literal = match value {
             Expr::Lit(ExprLit { lit: Lit::Int(literal), .. }) => literal,
@@ -51,14 +51,14 @@ impl ToTokens for Count {
     }
 }
 
-/// A number with a fraction: a literal with its span, or an expression that is const.
+/// A number with a fraction: a literal with its span, or a const expression.
 pub(crate) enum Number {
     Literal(f64, Span),
     Expression(Expr),
 }
 
 impl Number {
-    /// A default value, which stands nowhere in the attribute.
+    /// A default value, which is not written in the attribute.
     pub(crate) fn default_of(number: f64) -> Self {
         Self::Literal(number, Span::call_site())
     }
@@ -86,7 +86,7 @@ pub(crate) fn factor(value: Expr) -> Result<Number> {
     )
 }
 
-/// Parses a share that is added at random, in `0.0..=1.0`.
+/// Parses the share of a random addition, in `0.0..=1.0`.
 pub(crate) fn share(name: &str, value: Expr) -> Result<Number> {
     checked(value, |share| (0.0..=1.0).contains(&share), || format!("{name} must be in 0.0..=1.0; 0.1 adds up to 10 %"))
 }
@@ -108,7 +108,7 @@ fn checked(value: Expr, is_valid: impl Fn(f64) -> bool, message: impl Fn() -> St
     }
 }
 
-/// The number of a literal, perhaps with a sign; `None` for an expression.
+/// The number of a literal, possibly negative; `None` for an expression.
 fn number(value: &Expr) -> Result<Option<f64>> {
     match value {
         Expr::Lit(ExprLit { lit: Lit::Int(literal), .. }) if literal.suffix().is_empty() => {
@@ -123,7 +123,7 @@ fn number(value: &Expr) -> Result<Option<f64>> {
     }
 }
 
-/// Parses the value of `name`: a string literal, or an expression that gives one.
+/// Parses the value of `name`: a string literal, or a path or macro call that evaluates to a string.
 pub(crate) fn name(value: Expr) -> Result<Expr> {
     match &value {
         Expr::Lit(ExprLit { lit: Lit::Str(name), .. }) if name.value().trim().is_empty() => {
@@ -157,7 +157,7 @@ pub(crate) fn crate_path(value: Expr) -> Result<Path> {
     }
 }
 
-/// The identifier of an expression that is nothing else, such as `full`.
+/// The identifier of an expression that is a single identifier, such as `full`.
 pub(crate) fn single_ident(value: &Expr) -> Option<&Ident> {
     match value {
         Expr::Path(path) if path.qself.is_none() => path.path.get_ident(),
@@ -165,7 +165,7 @@ pub(crate) fn single_ident(value: &Expr) -> Option<&Ident> {
     }
 }
 
-/// Removes the invisible groups in which a `macro_rules!` fragment such as `$limit:expr` arrives.
+/// Removes the invisible groups around a `macro_rules!` fragment such as `$limit:expr`.
 pub(crate) fn ungroup(mut value: Expr) -> Expr {
     while let Expr::Group(group) = value {
         value = *group.expr;

@@ -1,4 +1,4 @@
-//! One option as it is written: `key`, `key = value` or `key(...)`.
+//! One option as written in the attribute: `key`, `key = value` or `key(...)`.
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use syn::{
@@ -11,7 +11,7 @@ use syn::{
 
 use super::{spelling::nearest, values::ungroup};
 
-/// One option, as it is written.
+/// One option as written in the attribute.
 pub(crate) struct Written {
     pub(crate) key: Ident,
     pub(super) value: Value,
@@ -146,7 +146,7 @@ fn is_option(input: ParseStream<'_>, bare: &[&str]) -> bool {
     has_value || ends && bare.iter().any(|option| key == option)
 }
 
-/// Parses the items between the commas. After an error, parsing goes on behind the next comma.
+/// Parses the items between the commas. After an error, parsing continues after the next comma.
 pub(super) fn parse_items<T>(args: TokenStream, parse: impl Fn(ParseStream<'_>) -> Result<T>) -> Vec<Result<T>> {
     let parser = |input: ParseStream<'_>| {
         let mut results = Vec::new();

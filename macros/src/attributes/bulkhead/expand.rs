@@ -25,7 +25,7 @@ use crate::{
 /// }
 /// ```
 ///
-/// If a layer above needs the disposition, the block gives a pair, as that of a breaker does.
+/// If a layer above needs the disposition, the block evaluates to a pair of the outcome and the disposition.
 pub(super) fn expand(bulkhead: &Bulkhead, call: &Call, position: Position, context: &Context) -> Call {
     let Position { index, read_above } = position;
     let needs_disposition = read_above != Reads::Nothing;

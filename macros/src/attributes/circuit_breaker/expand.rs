@@ -31,11 +31,11 @@ use crate::{
 /// }
 /// ```
 ///
-/// In an `async` function the call is `let outcome: R = Polled::new(&mut permit, future).await;`, without the mark: the call runs while it
-/// is polled. A panic of the call is a failure, and a panic elsewhere is not.
+/// In an `async` function the call is `let outcome: R = Polled::new(&mut permit, future).await;`, without the mark, because the call runs
+/// only while its future is polled. A panic of the call is a failure; a panic elsewhere is not.
 ///
 /// The result of `try_acquire` is dropped before the call, so that the future of an `async` function stores no rejection. If a layer above
-/// needs the disposition, the block gives a pair: the outcome and the disposition. A call that a limit below rejects does not
+/// needs the disposition, the block evaluates to a pair of the outcome and the disposition. A call that a limit below rejects does not
 /// reach the dependency, so its permit is dropped.
 pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, context: &Context) -> Call {
     let Position { index, read_above } = position;
@@ -106,7 +106,7 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
     Call { future: None, code, has_disposition: needs_disposition, ..*call }
 }
 
-/// Input: `name = "payments", failure_threshold = 3`. Output: the block that declares the breaker and gives it.
+/// Input: `name = "payments", failure_threshold = 3`. Output: the block that declares the breaker and evaluates to it.
 fn declaration(breaker: &CircuitBreaker, krate: &TokenStream) -> TokenStream {
     let CircuitBreaker { attribute, instance, settings, key, max_keys, .. } = breaker;
     let (ty, slice) = if key.is_some() { ("KeyedBreakers", "KEYED_BREAKERS") } else { ("CircuitBreaker", "BREAKERS") };

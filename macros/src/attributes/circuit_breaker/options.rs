@@ -20,7 +20,7 @@ pub(crate) struct CircuitBreaker {
     /// The span of the attribute.
     pub(super) attribute: Span,
     pub(super) instance: Instance,
-    /// The settings. `None` if the breaker has those that are declared elsewhere.
+    /// The settings. `None` if they are declared elsewhere.
     pub(super) settings: Option<Settings>,
     /// The key that selects one of the breakers with this name.
     pub(super) key: Option<Expr>,
@@ -116,8 +116,8 @@ impl CircuitBreaker {
         }
     }
 
-    /// The text of the condition, with its types in alphabetical order. `None` if every error is a failure. Two functions with the same
-    /// breaker have the same condition if their texts are equal, as far as the attributes show.
+    /// The text of the condition, with its types in alphabetical order. `None` if every error is a failure. The runtime
+    /// compares the texts of functions that share a breaker.
     pub(super) fn failure_if(&self) -> Option<String> {
         match &self.condition {
             Condition::Default | Condition::Any => None,

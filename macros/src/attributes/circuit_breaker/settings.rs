@@ -29,14 +29,14 @@ pub(super) struct Settings {
 struct Setter {
     method: &'static str,
     arguments: Vec<Box<dyn ToTokens>>,
-    /// The constructor of `Window` that gets the arguments first.
+    /// The constructor of `Window` that wraps the arguments.
     window: Option<&'static str>,
 }
 
 const PRESETS: [&str; 4] = ["critical", "non_critical", "flaky_api", "database"];
 
 impl Settings {
-    /// Takes the settings. Returns `None` if none is given, and the keys of the given ones.
+    /// Takes the settings and returns them with the keys of the given options. The settings are `None` if no option is given.
     pub(super) fn take(options: &mut Options, errors: &mut Errors) -> (Option<Self>, Vec<Ident>) {
         let preset = options.value("preset", errors, preset);
         let threshold = options.value("failure_threshold", errors, |value| {
@@ -88,7 +88,7 @@ impl Settings {
     }
 }
 
-/// The setters of the given options, and the keys of those.
+/// The setters and the keys of the given options.
 #[derive(Default)]
 struct SetterList {
     setters: Vec<Setter>,
@@ -137,7 +137,7 @@ fn recovery_timeout(value: Expr) -> Result<Setter> {
         Expr::Call(call) => single_ident(&call.func),
         other => single_ident(other),
     };
-    // Any other function may be one of the user's.
+    // Any other function may be one of the user's own.
     let is_exponential = function.is_some_and(|name| nearest(&name.to_string(), &["exponential"]).is_some());
     if !is_exponential {
         let timeout =

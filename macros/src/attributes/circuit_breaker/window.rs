@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// The options for a breaker that judges by rates.
+/// The options of a rate-based breaker.
 pub(super) struct Rates {
     pub(super) window: Option<Given<Window>>,
     pub(super) failure_rate: Option<Given<Number>>,
@@ -35,7 +35,7 @@ const MAX_CALLS: u32 = 1_048_576;
 
 impl Rates {
     pub(super) fn take(options: &mut Options, threshold: Option<&Given<Count>>, errors: &mut Errors) -> Self {
-        // A window that was written and could not be parsed is reported already.
+        // A window that could not be parsed has already been reported.
         let [may_have_window, may_have_slow_call] = ["window", "slow_call"].map(|name| options.may_have(name));
         let this = Self {
             window: options.value("window", errors, window),

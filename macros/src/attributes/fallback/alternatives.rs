@@ -1,4 +1,4 @@
-//! The call of an alternative, and the arguments that it gets.
+//! The call of an alternative, with its arguments.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
@@ -25,7 +25,7 @@ use crate::{
 /// | `\|error\| ...` | `fallback_closure::<_, R>(error, \|error\| ...)` |
 /// | `\|order, error\| ...` | `fallback_closure::<_, R>(error, \|error\| { let order = order; ... })` |
 ///
-/// In an `async` function the alternative may give a value or a future:
+/// In an `async` function the alternative may return a value or a future:
 ///
 /// ```text
 /// {
@@ -37,7 +37,7 @@ use crate::{
 pub(super) fn answer(alternative: &Alternative, is_last: bool, context: &Context) -> TokenStream {
     let span = Span::mixed_site().located_at(alternative.span());
     let (krate, output) = (located_at(span, &context.krate), &context.output);
-    // The closure may return a future in an `async` function, so its type is known only in others.
+    // In an `async` function a closure may return a future, so its return type is known only in other functions.
     let result = if context.is_async { quote_mixed!(_) } else { output.clone() };
     let call = match alternative {
         Alternative::Function(path) => {
@@ -87,7 +87,7 @@ pub(super) fn answer(alternative: &Alternative, is_last: bool, context: &Context
     }
 }
 
-/// The arguments of a call, or those among them that are `moved`. The last call gets the caller's own.
+/// The arguments of a call, or those among them that are `moved`. The last call gets the original values.
 fn forward(moved: Option<&Moved>, is_last: bool, context: &Context) -> Vec<TokenStream> {
     let is_wanted = |argument: &&Argument| moved.is_none_or(|moved| moved.contains(&argument.name));
     let own = |argument: &Argument| {
@@ -102,7 +102,7 @@ fn forward(moved: Option<&Moved>, is_last: bool, context: &Context) -> Vec<Token
     context.inputs.forwarded.iter().filter(is_wanted).map(own).collect()
 }
 
-/// Statements that bind clones of the arguments that a closure moves. The last closure moves the caller's own.
+/// Statements that bind clones of the arguments that a closure moves. The last closure moves the original values.
 fn rebind_moved(closure: &ExprClosure, is_last: bool, context: &Context) -> TokenStream {
     if is_last {
         return TokenStream::new();

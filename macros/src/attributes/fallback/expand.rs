@@ -42,7 +42,7 @@ use crate::{
 /// }
 /// ```
 ///
-/// A failure is dropped before the next function is called, so that an error that is not `Send` does not make the future so.
+/// A failure is dropped before the next function is called, so that the future is `Send` even if the error is not.
 pub(super) fn expand(fallback: &Fallback, call: &Call, position: Position, context: &mut Context) -> Call {
     let krate = context.krate.clone();
     // The label is unique: a label that shadows another draws a warning.
@@ -57,7 +57,7 @@ pub(super) fn expand(fallback: &Fallback, call: &Call, position: Position, conte
     } else {
         (quote_mixed!(outcome: #output), quote_mixed!(outcome))
     };
-    // Once an alternative has answered, the disposition of the call no longer matters.
+    // The outcome of an alternative replaces the rejection, so the disposition is that of a made call.
     let answered = if call.has_disposition {
         quote_mixed!((outcome, #krate::__private::Disposition::Called))
     } else {
@@ -65,7 +65,7 @@ pub(super) fn expand(fallback: &Fallback, call: &Call, position: Position, conte
     };
     let is_failure = by_condition(&fallback.condition, "is_failure", &context.outcome_error(), context);
     let (mut code, mut steps) = (quote_mixed!({ #bindings #code }), TokenStream::new());
-    // Clippy proposes a function in place of a closure, which would be called with the arguments instead of the error.
+    // Clippy proposes to replace a closure by a function, but a function would be called with the arguments instead of the error.
     let mut allow = TokenStream::new();
     for (index, alternative) in fallback.alternatives.iter().enumerate() {
         let event = event(alternative, context);
@@ -122,8 +122,8 @@ fn event(alternative: &Alternative, context: &Context) -> TokenStream {
     quote_mixed!(#krate::__private::emit_fallback(#error, #function, #name, #as_error);)
 }
 
-/// The statements that give the call its own arguments where the alternatives need them later: those before the block of the call, and those
-/// inside of it.
+/// The statements that rebind arguments for the call if the alternatives need them later: those before the block of the call, and those
+/// inside that block.
 fn kept_arguments(fallback: &Fallback, context: &Context) -> (TokenStream, TokenStream) {
     let (mut slots, mut bindings) = (context.check_consumed_self(), TokenStream::new());
     let gets_all = fallback.gets_arguments();

@@ -106,7 +106,7 @@ impl Alternative {
         }
     }
 
-    /// Returns true if it is called with the arguments of the function.
+    /// Returns true if the alternative is called with the arguments of the function.
     pub(super) const fn gets_arguments(&self) -> bool {
         !matches!(self, Self::ErrorClosure(_))
     }
@@ -115,7 +115,7 @@ impl Alternative {
         matches!(self, Self::ErrorClosure(_) | Self::FullClosure(_))
     }
 
-    /// The name in events.
+    /// The name of the alternative in events.
     pub(super) fn name(&self) -> String {
         match self {
             Self::Function(path) => path.to_token_stream().to_string().replace(' ', ""),

@@ -24,7 +24,7 @@ use crate::{
 /// }
 /// ```
 ///
-/// If a layer above needs the disposition, the block gives a pair, as that of a breaker does.
+/// If a layer above needs the disposition, the block evaluates to a pair of the outcome and the disposition.
 pub(super) fn expand(limit: &RateLimit, call: &Call, position: Position, context: &Context) -> Call {
     let Position { index, read_above } = position;
     let needs_disposition = read_above != Reads::Nothing;
@@ -43,7 +43,7 @@ pub(super) fn expand(limit: &RateLimit, call: &Call, position: Position, context
     Call { future: None, code, has_disposition: needs_disposition, is_limited: true, ..*call }
 }
 
-/// Input: `name = "search", limit = 100, per = 60s`. Output: the block that declares the limit and gives it.
+/// Input: `name = "search", limit = 100, per = 60s`. Output: the block that declares the limit and evaluates to it.
 fn declaration(limit: &RateLimit, krate: &TokenStream) -> TokenStream {
     let RateLimit { attribute, instance, key, max_keys, .. } = limit;
     let (ty, slice) =

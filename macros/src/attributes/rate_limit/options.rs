@@ -67,12 +67,12 @@ const MAX_WAIT: &str = "`max_wait` is the longest time that a call waits for cap
 
 const TERMS: Terms = Terms { option: "rate_limit", name: "search", noun: "rate limit" };
 
-/// The largest limit. The runtime has the same.
+/// The largest limit. The runtime has the same maximum.
 const MAX_LIMIT: u32 = 1_048_576;
 
 impl RateLimit {
     pub(super) fn parse_options(mut options: Options, attribute: Span, is_async: bool, errors: &mut Errors) -> Self {
-        // A limit under the name of another library is reported as an unknown option, and not as missing.
+        // A limit that is written with an option of another library is reported as an unknown option, not also as missing.
         let is_misnamed = GRAMMAR.hints.iter().any(|(other, hint)| *hint == LIMIT && options.has(other));
         let [may_have_limit, may_have_per] = ["limit", "per"].map(|name| is_misnamed || options.may_have(name));
         let limit = options.value("limit", errors, limit);
@@ -119,7 +119,7 @@ impl RateLimit {
                 errors.at(key, "waiting in an async function needs a timer: enable steadfast's feature `tokio`");
             }
         }
-        // The settings are given at one place, all of them.
+        // All settings of a rate limit are given in one place.
         if let (Instance::Named(_), Some(first)) = (&instance, settings.first()) {
             match (may_have_limit, may_have_per) {
                 (true, true) => {}
@@ -150,7 +150,7 @@ impl RateLimit {
         let max_wait = self.max_wait.as_ref().map(|max_wait| quote!(.max_wait(#max_wait)));
         let algorithm = self.algorithm.as_ref().map(|algorithm| quote!(.algorithm(#krate::Algorithm::#algorithm)));
         let store = self.store.as_ref().map(|store| {
-            // A static that is no store is reported at its path.
+            // A static that is not a store is reported at its path.
             let span = Span::call_site().located_at(store.span());
             let own = quote_spanned!(span=> &#store);
             quote!(.store(#own))

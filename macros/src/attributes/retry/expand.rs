@@ -33,8 +33,8 @@ use crate::{
 /// ```
 ///
 /// A stop signal can end the sleep; then the last outcome is returned. An outcome that is not `Send` is dropped before the sleep, since it
-/// would make the future not `Send`; with `stop_on` it is kept all the same. A single attempt needs no loop, and may move its arguments.
-/// In a function that is not `async`, and without a hook, one call of `attempts.again` does everything that follows the attempt.
+/// would make the future not `Send`; with `stop_on` it is kept nevertheless. A single attempt needs no loop and may move its arguments.
+/// In a function that is not `async` and has no hook, one call of `attempts.again` does all the work after an attempt.
 pub(super) fn expand(retry: &Retry, call: &Call, context: &mut Context) -> Call {
     let krate = context.krate.clone();
     let (begin, policy) = (begin(retry, context), current_policy(context));
@@ -57,7 +57,7 @@ pub(super) fn expand(retry: &Retry, call: &Call, context: &mut Context) -> Call 
     }
     let code = match (&call.code, call.is_scoped) {
         (code, true) => code.clone(),
-        // Pinned in place, so that it is not moved.
+        // The future is pinned in place, so that it is not moved.
         (code, false) if context.is_async => quote_mixed!(attempts.scope(::core::pin::pin!(async { #code })).await),
         (code, false) => quote_mixed!(attempts.within(#policy, || #code)),
     };
@@ -124,18 +124,18 @@ pub(super) fn expand(retry: &Retry, call: &Call, context: &mut Context) -> Call 
             #attempt
         }
     };
-    // The arguments are `mut` inside of this loop only. An outer retry binds its own copies without it.
+    // The arguments are `mut` only inside this loop. An outer retry binds its own copies without `mut`.
     context.inputs.rebound.iter_mut().for_each(|argument| argument.mutability = None);
     complete(&code, false)
 }
 
-/// A call that needs nothing from the layers above.
+/// The code as the block of a new call, without a disposition.
 fn complete(code: &TokenStream, is_scoped: bool) -> Call {
     Call { future: None, code: quote_mixed!({ #code }), has_disposition: false, is_limited: false, is_scoped }
 }
 
-/// The variable that counts the attempts. In a function that is not `async` the policy is a variable as well, so that the compiler can treat
-/// it as a constant on the success path. A future would have to store it.
+/// The variable that counts the attempts. In a function that is not `async` the policy is a variable as well, so that the compiler can
+/// treat the policy as a constant on the success path; a future would have to store the variable.
 fn begin(retry: &Retry, context: &Context) -> TokenStream {
     let krate = &context.krate;
     let policy = policy::reference(retry, krate, &context.function);
@@ -148,12 +148,12 @@ fn begin(retry: &Retry, context: &Context) -> TokenStream {
     }
 }
 
-/// The policy that the attempts are made by.
+/// The expression for the policy of the attempts.
 fn current_policy(context: &Context) -> TokenStream {
     if context.is_async { quote_mixed!(attempts.policy()) } else { quote_mixed!(policy) }
 }
 
-/// The delay before the next attempt. The hook, if there is one, is called first, unless no attempt follows.
+/// The delay before the next attempt. A hook is called first, unless no attempt follows.
 ///
 /// | `on_retry` | output |
 /// | --- | --- |
@@ -252,7 +252,7 @@ fn verdict(retry: &Retry, call: &Call, context: &Context) -> TokenStream {
         let types = type_list(krate, types);
         quote_mixed!(#krate::__private::wants_rejection(#types))
     };
-    // A rejection by a limit is one as well, unless it is worth another attempt.
+    // A call that a limit rejected counts as a rejection as well, unless its verdict is to retry.
     let others = match (call.is_limited, &retry.condition) {
         (false, _) => quote_mixed!(_ => #verdict,),
         (true, Condition::Value(_)) => quote_mixed!(disposition => disposition.judge_value(#verdict),),
@@ -266,7 +266,7 @@ fn verdict(retry: &Retry, call: &Call, context: &Context) -> TokenStream {
     }
 }
 
-/// The number of the attempt, if the predicate is a closure that takes it: `|error, attempt| ...`.
+/// The number of the attempt, if the predicate is a closure with that parameter: `|error, attempt| ...`.
 fn attempt_number(predicate: &Expr) -> Option<TokenStream> {
     match predicate {
         Expr::Closure(closure) if closure.inputs.len() == 2 => Some(quote_mixed!(attempts.made().saturating_add(1))),
@@ -274,7 +274,7 @@ fn attempt_number(predicate: &Expr) -> Option<TokenStream> {
     }
 }
 
-/// The statements that bind the arguments again: those before the loop, and those at the start of each attempt.
+/// The statements that rebind the arguments: those before the loop, and those at the start of each attempt.
 ///
 /// | rebind | before the loop | each attempt |
 /// | --- | --- | --- |

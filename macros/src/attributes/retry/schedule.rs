@@ -57,7 +57,7 @@ impl Backoff {
             }
             "fixed" => match parameters.take("") {
                 Some(delay) => vec![Box::new(DurationExpr::parse(delay)?)],
-                None if !parameters.is_empty() => Vec::new(), // `finish` reports it.
+                None if !parameters.is_empty() => Vec::new(), // `finish` reports the parameters.
                 None => return Err(Error::new(name.span(), "`fixed` needs a delay: `fixed(1s)`")),
             },
             _ => Vec::new(),
@@ -74,8 +74,8 @@ impl Backoff {
     }
 }
 
-/// A reference to the user's `Backoff`, if the value is the path of one. A path of one lowercase name is a built-in schedule, perhaps
-/// misspelled.
+/// A reference to the user's `Backoff`, if the value is the path of one. A path that is a single lowercase name is a built-in schedule,
+/// possibly misspelled.
 fn custom(value: &Expr) -> Option<TokenStream> {
     let Expr::Path(path) = value else { return None };
     let is_name = path.path.get_ident().is_some_and(|name| !name.to_string().starts_with(char::is_uppercase));

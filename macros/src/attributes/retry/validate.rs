@@ -11,7 +11,8 @@ use crate::{
     syntax::{condition::Condition, duration::DurationExpr, options::Given},
 };
 
-/// Reports closures with the wrong number of parameters: they take the error or value, and may take the number of the attempt.
+/// Reports predicates with the wrong number of parameters. A predicate takes the error or the value, and optionally the number of the
+/// attempt.
 pub(super) fn predicates(by_error: Option<&Condition>, by_value: Option<&Given<Expr>>, errors: &mut Errors) {
     predicate("retry_if_result", "value", by_value.map(|given| &given.value), errors);
     if let Some(Condition::Error(by_error)) = by_error {
@@ -41,11 +42,11 @@ pub(super) fn unlimited(
     }
 }
 
-/// Reports jitter that has no effect: there is no delay, or the delays are random already.
+/// Reports jitter that has no effect, because there is no delay or because the delays are already random.
 pub(super) fn jitter(backoff: Option<&Given<Backoff>>, jitter: Option<&Given<Jitter>>, errors: &mut Errors) {
     let (Some(backoff), Some(jitter)) = (backoff, jitter) else { return };
     if let Jitter::None = jitter.value {
-        return; // It states the fact.
+        return; // `jitter = none` is correct with any backoff.
     }
     let reason = match backoff.value.name.to_string().as_str() {
         "none" => "there is no delay to spread",

@@ -17,8 +17,8 @@ use crate::codegen::{
 /// outcome
 /// ```
 ///
-/// The future is a local variable of this block, so that it is dropped before anything else happens. It is pinned here: a future that is
-/// passed by value would be stored twice.
+/// The future is a local variable of this block, so that it is dropped before any later code runs. It is pinned here, because a future that
+/// is passed by value would be stored twice.
 pub(super) fn expand(timeout: &Timeout, call: &Call, context: &Context) -> Call {
     let (krate, output) = (&context.krate, &context.output);
     let (limit, code) = (timeout.expression(krate, &context.function), &call.code);

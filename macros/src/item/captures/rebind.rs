@@ -1,4 +1,4 @@
-//! The arguments that are bound again inside of the block.
+//! The arguments that are rebound inside the innermost block.
 
 use proc_macro2::{Ident, Span};
 use quote::{ToTokens as _, format_ident, quote};
@@ -24,9 +24,9 @@ struct Part {
     attributes: Vec<Attribute>,
 }
 
-/// Binds arguments again inside of the block where a capture is not enough: a pattern leaves parts of its argument outside of the block, and
-/// a captured argument that the body does not use draws no warning. Local variables are dropped before the captures of the block, so the
-/// arguments behind the first one are bound again as well.
+/// Rebinds arguments inside the block where a capture is not enough: the parts of an argument that its pattern does not bind would stay
+/// outside the block, and the compiler does not warn about a captured argument that the body does not use. Local variables are dropped
+/// before the captures of a block, so all arguments after the first rebound one are rebound as well.
 ///
 /// Input: `f(a: A, (b, _): (B, C), mut d: D)`. Output: `f(a: A, parameter_1: (B, C), d: D)`, and
 /// `let parameter_1 = parameter_1; let (b, _) = parameter_1; let mut d = d;`
@@ -62,7 +62,7 @@ pub(super) fn rebind(
     let needs_rebinding = |part: &Part| match (&part.pattern, &part.argument) {
         (Some(pattern), _) => !matches!(pattern, Pat::Wild(_)),
         (None, Argument { name, mutability, .. }) => {
-            // A future would hold it twice.
+            // In an `async` function, the future would store the argument twice.
             let is_changed = mutability.is_some() && !function.is_async();
             name != "self" && (is_changed || is_unused(name))
         }
@@ -109,10 +109,10 @@ fn replace_pattern(index: usize, input: &mut PatType) -> Part {
     Part { argument, pattern: Some(pattern), attributes: input.attrs.clone() }
 }
 
-/// Returns true if the pattern binds the whole argument by value, so that no part of it stays outside.
+/// Returns true if the pattern binds the whole argument by value, so that no part of the argument stays outside the block.
 fn is_whole(pattern: &Pat, ty: &Type) -> bool {
     match (pattern, ungroup(ty)) {
-        // A reference has no drop.
+        // Dropping a reference has no effect.
         (_, Type::Reference(_)) => true,
         (Pat::Ident(pattern), _) => pattern.by_ref.is_none() && pattern.subpat.is_none(),
         (Pat::Tuple(pattern), Type::Tuple(ty)) => {
@@ -135,7 +135,7 @@ fn is_bound(name: &Ident, input: &FnArg) -> bool {
     }
 }
 
-/// Returns true for an attribute of the compiler. Other attributes may depend on the patterns in the signature, so that these must stay.
+/// Returns true for an attribute of the compiler. Any other attribute may depend on the patterns in the signature, which then must stay.
 fn is_built_in(attribute: &Attribute) -> bool {
     const BUILT_IN: [&str; 15] = [
         "cfg",
@@ -162,7 +162,7 @@ fn is_lint(attribute: &Attribute) -> bool {
     ["allow", "expect", "warn", "deny", "forbid"].iter().any(|name| attribute.path().is_ident(name))
 }
 
-/// Removes the `mut` and the lint levels of the arguments that are bound again inside.
+/// Removes the `mut` and the lint levels of the arguments that are rebound inside the block.
 struct Strip<'a>(&'a [Part]);
 
 impl VisitMut for Strip<'_> {

@@ -2,7 +2,7 @@
 
 use syn::BinOp;
 
-/// Methods that take `self` by value in the standard library, besides those that begin with `into_`.
+/// Common methods of the standard library that take `self` by value, besides those that begin with `into_`.
 pub(super) const CONSUMING_METHODS: [&str; 9] = [
     "into",
     "unwrap",
@@ -15,7 +15,7 @@ pub(super) const CONSUMING_METHODS: [&str; 9] = [
     "into_iter",
 ];
 
-/// Macros whose arguments are expressions that they move.
+/// Macros that move their arguments, which are expressions.
 pub(super) const MOVING_MACROS: [&str; 6] = ["vec", "dbg", "pin", "join", "try_join", "select"];
 
 /// The use that an operator makes of its operands.

@@ -26,7 +26,7 @@ impl Errors {
     }
 
     /// Returns the value, or adds the error and returns `None`.
-    pub(crate) fn keep<T>(&mut self, result: syn::Result<T>) -> Option<T> {
+    pub(crate) fn handle<T>(&mut self, result: syn::Result<T>) -> Option<T> {
         result.map_err(|error| self.push(error)).ok()
     }
 

@@ -65,7 +65,8 @@ impl Captures {
     ) -> Self {
         let block = function.body.stream();
         let is_mentioned = |name: &Ident| mentions(block.clone(), name);
-        let is_by_value = |name: &Ident| rebound.iter().any(|rebound| rebound.name == *name) || !uses.keeps(name);
+        let is_by_value =
+            |name: &Ident| rebound.iter().any(|rebound| rebound.name == *name) || !uses.needs_after_call(name);
 
         let mut names: Vec<_> = receiver(signature).filter(|_| uses.renamed_self.is_none()).into_iter().collect();
         names.extend(candidates);

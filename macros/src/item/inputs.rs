@@ -57,11 +57,11 @@ impl Inputs {
         let names = candidates.iter().map(|argument| argument.name.clone());
         let this = Ident::new("self", Span::call_site());
         let moved = Moved::by(&block, names.chain([this.clone()]));
-        let consumed_self = uses.keeps(&this).then(|| check_self(signature, &moved, &mut errors)).flatten();
+        let consumed_self = uses.needs_after_call(&this).then(|| check_self(signature, &moved, &mut errors)).flatten();
         check_output(signature, function.output(), reuse_error, &mut errors);
         let mut rebound = rebound(candidates.to_vec(), &moved, &uses.clones);
         // The body may consume the arguments that no layer uses later.
-        rebound.retain(|argument| uses.keeps(&argument.name));
+        rebound.retain(|argument| uses.needs_after_call(&argument.name));
         strip_mut(&rebound, signature, renames);
         errors.into_result(Self { rebound, consumed_self, forwarded })
     }

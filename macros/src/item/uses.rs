@@ -26,7 +26,7 @@ pub(crate) struct Uses<'a> {
 
 impl Uses<'_> {
     /// Returns true if a layer uses the argument after the body has begun, so that the body must not consume the argument.
-    pub(crate) fn keeps(&self, name: &Ident) -> bool {
+    pub(crate) fn needs_after_call(&self, name: &Ident) -> bool {
         let is_self = name == "self" || self.renamed_self.as_ref() == Some(name);
         let name = if is_self { &Ident::new("self", Span::call_site()) } else { name };
         self.repeats || self.forwards_all && !is_self || mentions(self.after_call.clone(), name)

@@ -34,7 +34,7 @@ mod tests {
             (expand(&Row::of::<Retry>(), quote!(), fallback()), true),
             (expand(&Row::of::<CircuitBreaker>(), quote!(name = "b"), fallback()), true),
             (expand(&Row::of::<Retry>(), quote!(), function(quote!(#[fallback(cached, allow_order)]))), false),
-            (expand(&Row::of::<Retry>(), quote!(), function(quote!(#[timeout(1s)]))), true), // no `async fn`
+            (expand(&Row::of::<Retry>(), quote!(), function(quote!(#[timeout(1s)]))), true), // a timeout needs an `async fn`
             (expand(&Row::of::<Fallback>(), quote!(cached), function(quote!(#[retry]))), false),
         ] {
             assert_eq!(output.to_string().contains("compile_error"), is_error, "{output}");

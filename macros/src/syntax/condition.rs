@@ -28,7 +28,7 @@ impl Condition {
             Ok(ExprOrTypes::Expression(value)) => Self::predicate(name, value).map(Self::Error),
             Err(error) => Err(error),
         };
-        errors.keep(condition)
+        errors.handle(condition)
     }
 
     fn from_types(name: &str, types: Vec<Type>) -> Result<Self> {

@@ -78,7 +78,7 @@ impl Options {
     }
 
     fn add(&mut self, result: Result<Written>, errors: &mut Errors) {
-        match errors.keep(result) {
+        match errors.handle(result) {
             Some(option) if self.written.iter().any(|other| other.key == option.key) => {
                 errors.at(&option.key, format!("`{}` is given twice", option.key));
             }
@@ -123,7 +123,7 @@ impl Options {
     ) -> Option<Given<T>> {
         let written = self.take(name)?;
         let key = written.key.clone();
-        let value = errors.keep(written.expression().and_then(parse))?;
+        let value = errors.handle(written.expression().and_then(parse))?;
         Some(Given { key, value })
     }
 
@@ -142,7 +142,7 @@ impl Options {
                 Err(Error::new_spanned(&key, format!("`{name}` must be `true` or `false`: `{name} = true`")))
             }
         };
-        Some(Given { value: errors.keep(value)?, key })
+        Some(Given { value: errors.handle(value)?, key })
     }
 
     /// Reports the options that were not taken as unknown.

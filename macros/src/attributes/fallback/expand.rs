@@ -47,7 +47,7 @@ pub(super) fn expand(fallback: &Fallback, call: &Call, position: Position, conte
     let krate = context.krate.clone();
     // The label is unique: a label that shadows another draws a warning.
     let label = Lifetime::new(&format!("'fallback_{}", position.index), Span::mixed_site());
-    let (slots, bindings) = kept_arguments(fallback, context);
+    let (slots, bindings) = rebind(fallback, context);
     let (output, code) = (&context.output, &call.code);
     let (mut outcome, mut value) = if call.has_disposition {
         (
@@ -124,7 +124,7 @@ fn event(alternative: &Alternative, context: &Context) -> TokenStream {
 
 /// The statements that rebind arguments for the call if the alternatives need them later: those before the block of the call, and those
 /// inside that block.
-fn kept_arguments(fallback: &Fallback, context: &Context) -> (TokenStream, TokenStream) {
+fn rebind(fallback: &Fallback, context: &Context) -> (TokenStream, TokenStream) {
     let (mut slots, mut bindings) = (context.check_consumed_self(), TokenStream::new());
     let gets_all = fallback.gets_arguments();
     for (index, Argument { name, mutability, cfgs, rebind, .. }) in context.inputs.rebound.iter().enumerate() {

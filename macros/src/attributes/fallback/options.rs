@@ -64,7 +64,7 @@ impl Fallback {
         }
         let count = arguments::typed(signature).count();
         let alternatives: Vec<_> =
-            values.into_iter().filter_map(|value| errors.keep(Alternative::parse(value, count))).collect();
+            values.into_iter().filter_map(|value| errors.handle(Alternative::parse(value, count))).collect();
         if alternatives.iter().any(Alternative::gets_arguments) {
             inputs::check_names(signature, errors);
         }

@@ -89,7 +89,7 @@ impl Retry {
         let hook = options.value("on_retry", errors, hook);
         let by_value = options.value("retry_if_result", errors, |value| Condition::predicate("retry_if_result", value));
         let by_error = Condition::take(&mut options, "retry_if", errors);
-        let clone = options.take("clone").and_then(|written| errors.keep(written.names()));
+        let clone = options.take("clone").and_then(|written| errors.handle(written.names()));
         let krate = options.value("crate", errors, values::crate_path);
         options.finish(errors);
 

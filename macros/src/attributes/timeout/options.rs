@@ -55,7 +55,7 @@ impl Timeout {
             errors.at_span(attribute, "a timeout needs a limit: `timeout(2s)`");
         }
         let limit = limit.and_then(|limit| {
-            errors.keep(DurationExpr::parse_positive("a timeout", "with 0 every call would time out at once", limit))
+            errors.handle(DurationExpr::parse_positive("a timeout", "with 0 every call would time out at once", limit))
         });
         Self { limit, name: name.map(|given| given.value), krate: krate.map(|given| given.value) }
     }

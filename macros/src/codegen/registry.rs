@@ -92,7 +92,7 @@ impl Declaration<'_> {
     }
 }
 
-/// A block that declares a retry policy with a name, and gives the policy that is in effect: settings from outside can replace it.
+/// A block that declares a retry policy with a name, and gives the policy that is in effect: external settings can replace it.
 pub(crate) fn policy(name: &Expr, policy: &TokenStream, krate: &TokenStream) -> TokenStream {
     quote_mixed! {
         {

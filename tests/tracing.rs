@@ -78,7 +78,7 @@ fn calls_are_logged_at_debug_level_only() {
         "DEBUG request{id=7}: steadfast: retry `traced`: attempt 1 failed",
         "retry.name=\"traced\" retry.attempt=1 retry.delay=0.0",
         "DEBUG request{id=7}: steadfast: retry `traced`: exhausted after attempt 2",
-        "DEBUG request{id=7}: steadfast: retry `traced`: ended, because attempt 1 was rejected retry.name=\"traced\" retry.attempt=1",
+        "DEBUG request{id=7}: steadfast: retry `traced`: ended because attempt 1 was rejected retry.name=\"traced\" retry.attempt=1",
         "DEBUG request{id=7}: steadfast: circuit `traced` is open after 2 failures in a row; retry after",
         "circuit_breaker.retry_after=",
     ] {

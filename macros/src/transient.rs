@@ -210,8 +210,8 @@ fn rule(attributes: &[Attribute], fields: &Fields, krate: &mut Option<Path>, err
     let inherit = options.take("inherit");
     options.finish(errors);
     match (retry_after, inherit) {
-        (Some(_), Some(inherit)) => {
-            errors.at(inherit.key, "`inherit` also takes `retry_after` from the inner error: remove `retry_after`");
+        (Some(retry_after), Some(_)) => {
+            errors.at(retry_after.key, "`inherit` also takes `retry_after` from the inner error: remove `retry_after`");
             Rule::Transient
         }
         (Some(field), None) => Rule::RetryAfter(field.value),

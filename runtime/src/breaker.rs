@@ -35,7 +35,7 @@ pub use self::{
     history::{HistoryEntry, HistoryEvent},
     manual_override::Override,
     named::{BREAKERS, breaker, breakers},
-    permit::{PanicMark, Permit, Polled},
+    permit::{PanicGuard, Permit, Polled},
     snapshot::{Snapshot, SnapshotConfig, TripRule, WindowSnapshot},
 };
 use self::{
@@ -139,8 +139,8 @@ impl CircuitBreaker {
 
     /// Replaces the settings from a file and the environment. The caller then calls [`apply_settings`](Self::apply_settings).
     #[cfg(feature = "config")]
-    pub(crate) fn set_outside(&self, outside: Option<BreakerConfig>) -> Option<ConfigChange> {
-        self.settings.change(|layers| layers.set_outside(outside)).map(|config| self.config_change(config))
+    pub(crate) fn set_external(&self, external: Option<BreakerConfig>) -> Option<ConfigChange> {
+        self.settings.change(|layers| layers.set_external(external)).map(|config| self.config_change(config))
     }
 
     /// Applies the settings in force to the current state.
@@ -200,9 +200,9 @@ impl<K: Keying> CircuitBreaker<K> {
     #[inline]
     pub fn call<T, E: From<CircuitOpen>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         let mut permit = self.acquire_or_reject::<E>()?;
-        let mark = PanicMark::new(&mut permit);
+        let guard = PanicGuard::new(&mut permit);
         let result = work();
-        mark.returned();
+        guard.disarm();
         match result {
             Ok(value) => {
                 permit.success();

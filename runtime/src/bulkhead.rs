@@ -202,8 +202,8 @@ impl Bulkhead {
 
     /// Replaces the settings from a file and the environment. The caller then calls [`apply_settings`](Self::apply_settings).
     #[cfg(feature = "config")]
-    pub(crate) fn set_outside(&self, outside: Option<BulkheadConfig>) -> Option<ConfigChange> {
-        self.update(|layers| layers.set_outside(outside))
+    pub(crate) fn set_external(&self, external: Option<BulkheadConfig>) -> Option<ConfigChange> {
+        self.update(|layers| layers.set_external(external))
     }
 
     /// Changes a layer. Returns the change if the settings in force are different now.

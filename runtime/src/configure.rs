@@ -24,17 +24,17 @@ use crate::{
     settings::{ConfigError, Issues, Section},
 };
 
-/// The layers outside the code, as last applied.
+/// The external layers, as last applied.
 #[derive(Debug)]
-struct Outside {
+struct ExternalSettings {
     file: Vec<Section>,
     environment: Vec<Section>,
 }
 
 /// The applied layers. The lock is held while a layer is read, checked and replaced, so that concurrent changes are serialized.
-static OUTSIDE: Mutex<Outside> = Mutex::new(Outside { file: Vec::new(), environment: Vec::new() });
+static EXTERNAL: Mutex<ExternalSettings> = Mutex::new(ExternalSettings { file: Vec::new(), environment: Vec::new() });
 
-impl Outside {
+impl ExternalSettings {
     /// The layers, from the lowest to the highest.
     fn layers(&self) -> impl Iterator<Item = &[Section]> {
         [self.file.as_slice(), self.environment.as_slice()].into_iter()
@@ -169,13 +169,13 @@ fn apply(
     read: impl FnOnce(&mut Issues) -> Result<Vec<Section>, ConfigError>,
 ) -> Result<(), ConfigError> {
     let (plan, changes) = {
-        let mut outside = OUTSIDE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut external = EXTERNAL.lock().unwrap_or_else(PoisonError::into_inner);
         let mut issues = Issues::default();
         let sections = read(&mut issues)?;
-        let before = mem::replace(outside.layer(layer), sections);
-        let mut plan = Plan::new(&outside, &mut issues);
+        let before = mem::replace(external.layer(layer), sections);
+        let mut plan = Plan::new(&external, &mut issues);
         if let Err(error) = issues.into_result() {
-            *outside.layer(layer) = before;
+            *external.layer(layer) = before;
             return Err(error);
         }
         let changes = plan.replace();

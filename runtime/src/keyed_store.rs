@@ -25,5 +25,5 @@ pub(crate) use self::{
     entry::{KeyedEntry, SharedSettings},
     eviction::EvictionClass,
     ranking::top_by,
-    store::{KeyedStore, Survey},
+    store::{KeyedStore, StoreTotals},
 };

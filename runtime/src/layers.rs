@@ -35,14 +35,14 @@ pub struct ConfigChange {
 pub(crate) struct Layered<C> {
     declared: C,
     /// The declared settings, overridden by those of the file and the environment; `None` if these contain no settings.
-    outside: Option<C>,
+    external: Option<C>,
     live: Option<C>,
     version: u64,
 }
 
 impl<C: Copy> Layered<C> {
     pub(crate) const fn new(declared: C) -> Self {
-        Self { declared, outside: None, live: None, version: 0 }
+        Self { declared, external: None, live: None, version: 0 }
     }
 
     /// Returns the settings that the code declares.
@@ -52,13 +52,13 @@ impl<C: Copy> Layered<C> {
 
     /// Returns the settings of the topmost layer that has any.
     pub(crate) fn in_force(&self) -> C {
-        self.live.or(self.outside).unwrap_or(self.declared)
+        self.live.or(self.external).unwrap_or(self.declared)
     }
 
     /// Replaces the settings of the file and the environment; `None` removes them.
     #[cfg(feature = "config")]
-    pub(crate) const fn set_outside(&mut self, outside: Option<C>) {
-        self.outside = outside;
+    pub(crate) const fn set_external(&mut self, external: Option<C>) {
+        self.external = external;
         self.version = self.version.wrapping_add(1);
     }
 

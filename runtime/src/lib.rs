@@ -203,7 +203,7 @@ pub mod __private {
 
     pub use crate::{
         bounds::*,
-        breaker::{BREAKERS, PanicMark, Polled},
+        breaker::{BREAKERS, PanicGuard, Polled},
         bulkhead::BULKHEADS,
         errors::convert_by,
         macro_support::*,

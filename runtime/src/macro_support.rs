@@ -15,6 +15,13 @@ mod transient_probe;
 mod verdict;
 
 pub use self::{error_probe::*, fallback::*, record::*, transient_probe::*, verdict::*};
+use crate::RetryPolicy;
+
+/// Enables the measurement of the elapsed time, for a hook.
+#[must_use]
+pub const fn timed(policy: RetryPolicy) -> RetryPolicy {
+    policy.timed()
+}
 
 /// Calls a closure at once. The bound is `FnOnce`, so that the closure may move its captures, and may return a `&mut` to one of them.
 #[inline]

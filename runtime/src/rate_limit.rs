@@ -117,8 +117,8 @@ impl RateLimit {
 
     /// Replaces the settings from a file and the environment. The caller then calls [`apply_settings`](Self::apply_settings).
     #[cfg(feature = "config")]
-    pub(crate) fn set_outside(&self, outside: Option<RateLimitConfig>) -> Option<crate::ConfigChange> {
-        self.settings.update(|layers| layers.set_outside(outside.map(Some)))
+    pub(crate) fn set_external(&self, outside: Option<RateLimitConfig>) -> Option<crate::ConfigChange> {
+        self.settings.update(|layers| layers.set_external(outside.map(Some)))
     }
 
     /// Makes waiting calls use the settings in force.

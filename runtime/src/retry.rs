@@ -232,9 +232,7 @@ impl RetryPolicy {
     }
 
     /// Enables the measurement of the elapsed time, for a hook.
-    #[doc(hidden)]
-    #[must_use]
-    pub const fn timed(mut self) -> Self {
+    pub(crate) const fn timed(mut self) -> Self {
         self.is_timed = true;
         self
     }

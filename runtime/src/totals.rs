@@ -68,7 +68,7 @@ impl Totals {
     }
 
     #[cfg(feature = "keyed")]
-    pub(crate) const fn plain() -> Self {
+    pub(crate) const fn unsharded() -> Self {
         Self::new(false)
     }
 

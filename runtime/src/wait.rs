@@ -44,7 +44,7 @@ pub(crate) fn on_thread<F: Future>(mut future: Pin<&mut F>, limit: Duration) -> 
         return output;
     }
     #[cfg(feature = "testing")]
-    if crate::clock::fake::sleeps(limit) {
+    if crate::clock::fake::try_sleep(limit) {
         return poll().unwrap_or(Err(WaitError::TimedOut));
     }
     // A wait whose end is out of the clock's range has no time limit.

@@ -257,7 +257,7 @@ async fn a_snapshot_displays_on_one_line() {
     );
     assert!(snapshot.last_transition.unwrap() < std::time::SystemTime::now());
     advance(20 * SECOND).await;
-    let expected = "tested: half-open, the next call is a trial; 1 succeeded, 2 failed, 0 ignored, 0 rejected";
+    let expected = "tested: half-open, the next call is a trial call; 1 succeeded, 2 failed, 0 ignored, 0 rejected";
     assert_eq!(breaker.snapshot().to_string(), expected);
 }
 

@@ -353,7 +353,7 @@ fn a_rejection_emits_an_event() {
     let full = Bulkhead::new("reported", BulkheadConfig::new().max_concurrent(1));
     let _permit = full.try_acquire().unwrap();
     full.try_acquire().unwrap_err();
-    assert_eq!(events.texts(), ["bulkhead `reported`: full with 1 calls in flight"]);
+    assert_eq!(events.texts(), ["bulkhead `reported`: full (max_concurrent = 1)"]);
     let json = serde_json::to_string(&full.snapshot()).unwrap();
     let expected = r#"{"name":"reported","max_concurrent":1,"in_flight":1,"waiting":0,"admitted":1,"rejected":1}"#;
     assert_eq!(json, expected);

@@ -462,7 +462,7 @@ fn a_rejection_and_an_overflow_emit_events() {
     assert_eq!(
         *texts.lock().unwrap(),
         [
-            "rate limit `reported` for `a`: reached; retry after 1.000s",
+            "rate limit `reported` for `a` is reached; retry after 1.000s",
             "rate limit `reported`: `max_keys = 1` is reached; new keys share one rate limit",
         ]
     );

@@ -102,8 +102,8 @@ fn counted(name: &str) -> (u64, u64, u64) {
 }
 
 const SCHEDULED: &str = "attempt 1 failed; next attempt in 1.000s";
-const REJECTED_FIRST: &str = "ended, because attempt 1 was rejected";
-const REJECTED_SECOND: &str = "ended, because attempt 2 was rejected";
+const REJECTED_FIRST: &str = "ended because attempt 1 was rejected";
+const REJECTED_SECOND: &str = "ended because attempt 2 was rejected";
 
 #[tokio::test(start_paused = true)]
 async fn a_rejected_retry_emits_an_event_and_is_counted() {
@@ -300,7 +300,7 @@ async fn a_rejected_retry_without_a_sleep_emits_no_retry_event_and_is_neither_co
     };
     assert!(matches!(no_sleep(&Script::new("T")).await, Err(crate::Failure::Open(_))));
     assert_eq!(
-        (new_events("no sleep`: ended, because attempt 2 was rejected"), counted("unslept: no sleep")),
+        (new_events("no sleep`: ended because attempt 2 was rejected"), counted("unslept: no sleep")),
         (1, (1, 1, 0))
     );
     assert_eq!((EMPTY_BUDGET.denied(), breaker("rejects without a sleep").unwrap().snapshot().rejections), (0, 1));

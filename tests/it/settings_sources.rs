@@ -240,7 +240,7 @@ fn an_issue_names_the_place_and_the_remedy() {
         ),
         (
             "half_open_max_calls = 256",
-            "half_open_max_calls: `256` is out of range: `half_open_max_calls` must be at most 255: more is load, not a trial",
+            "half_open_max_calls: `256` is out of range: `half_open_max_calls` must be at most 255: more calls would be load, not trial calls",
         ),
         ("observe_only = \"yes\"", "observe_only: `yes` is not `true` or `false`"),
         (

@@ -92,7 +92,7 @@ impl Declaration<'_> {
     }
 }
 
-/// A block that declares a named retry policy and evaluates to the policy in effect, which settings from outside can replace.
+/// A block that declares a named retry policy and evaluates to the policy in effect, which external settings can replace.
 pub(crate) fn policy(name: &Expr, policy: &TokenStream, krate: &TokenStream) -> TokenStream {
     quote_mixed! {
         {

@@ -108,7 +108,7 @@ impl Function {
             errors.at(
                 constness,
                 format!(
-                    "`#[{attribute}]` cannot be on a `const fn`: it keeps state and may wait, which constants cannot"
+                    "`#[{attribute}]` cannot be on a `const fn`: it keeps state and may wait, which is impossible in a constant"
                 ),
             );
         }
@@ -123,12 +123,12 @@ impl Function {
             None => errors.at(
                 &self.signature.ident,
                 format!(
-                    "this function returns nothing, so `#[{attribute}]` cannot detect a failure: return a `Result` or an `Option`"
+                    "this function returns nothing; `#[{attribute}]` needs an outcome that can be an error: return a `Result` or an `Option`"
                 ),
             ),
             Some(output) if is_infallible(output) => errors.at(
                 output,
-                format!("this is neither a `Result` nor an `Option`, so `#[{attribute}]` cannot detect a failure\n{help}"),
+                format!("this is neither a `Result` nor an `Option`; `#[{attribute}]` needs an outcome that can be an error\n{help}"),
             ),
             Some(_) => {}
         }

@@ -76,8 +76,7 @@ impl Inputs {
     }
 }
 
-const UNNAMED: &str =
-    "a fallback is called with this argument by its name: give it one, and destructure it in the body";
+const UNNAMED: &str = "a fallback is called with this argument, so it needs a name: destructure it in the body";
 
 /// Reports arguments that cannot be forwarded because they have no name, or exist only under a `#[cfg]`.
 pub(crate) fn check_names(signature: &Signature, errors: &mut Errors) {

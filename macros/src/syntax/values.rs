@@ -24,7 +24,7 @@ impl Count {
             _ => return Ok(Self::Expression(value)),
         };
         if !matches!(literal.suffix(), "" | "u32") {
-            return Err(Error::new(literal.span(), format!("`{name}` is a number without a unit")));
+            return Err(Error::new(literal.span(), format!("`{name}` must be a number without a unit")));
         }
         match literal.base10_parse() {
             Ok(0) => Err(Error::new(literal.span(), format!("`{name}` must be at least 1: {zero}"))),

@@ -84,7 +84,7 @@ impl Parse for Written {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let key = input
             .call(Ident::parse_any)
-            .map_err(|error| Error::new(error.span(), "expected the name of an option, as in `name = value`"))?;
+            .map_err(|error| Error::new(error.span(), "expected an option, as in `option = value`"))?;
         if input.peek(Token![:]) || input.peek(Token![==]) {
             return Err(input.error(format!("expected `=`, as in `{key} = value`")));
         }

@@ -5,11 +5,11 @@ use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut};
 
 /// An error type that a [`CircuitOpen`] converts into: any `E: From<CircuitOpen>`.
 #[diagnostic::on_unimplemented(
-    message = "the error type `{Self}` cannot carry a `CircuitOpen`: it has no `From<CircuitOpen>`",
-    label = "`From<CircuitOpen>` is missing for its error type",
+    message = "the error type `{Self}` cannot carry a `CircuitOpen`: it does not implement `From<CircuitOpen>`",
+    label = "`From<CircuitOpen>` is missing for this error type",
+    note = "if `{Self}` is a type of another crate, return an error type of your own that contains it",
     note = "with thiserror, add a variant `#[error(transparent)] Open(#[from] steadfast::CircuitOpen)`; it takes no `#[transient]`: an open circuit ends a retry",
-    note = "without thiserror, write `impl From<steadfast::CircuitOpen> for {Self}`",
-    note = "if `{Self}` is a type of another crate, return an error type of your own that contains it"
+    note = "without thiserror, write `impl From<steadfast::CircuitOpen> for {Self}`"
 )]
 pub trait FromCircuitOpen {
     /// Converts the rejection.
@@ -26,8 +26,8 @@ impl<E: From<CircuitOpen>> FromCircuitOpen for E {
 
 /// An error type that a [`RateLimited`] converts into: any `E: From<RateLimited>`.
 #[diagnostic::on_unimplemented(
-    message = "the error type `{Self}` cannot carry a `RateLimited`: it has no `From<RateLimited>`",
-    label = "`From<RateLimited>` is missing for its error type",
+    message = "the error type `{Self}` cannot carry a `RateLimited`: it does not implement `From<RateLimited>`",
+    label = "`From<RateLimited>` is missing for this error type",
     note = "with thiserror and `derive(Transient)`, add a variant `#[error(transparent)] #[transient(inherit)] Limited(#[from] steadfast::RateLimited)`: a retry waits until the limit allows another call",
     note = "without `derive(Transient)`, leave out `#[transient(inherit)]`; without thiserror, write `impl From<steadfast::RateLimited> for {Self}`",
     note = "if `{Self}` is a type of another crate, return an error type of your own that contains it"
@@ -47,8 +47,8 @@ impl<E: From<RateLimited>> FromRateLimited for E {
 
 /// An error type that a [`BulkheadFull`] converts into: any `E: From<BulkheadFull>`.
 #[diagnostic::on_unimplemented(
-    message = "the error type `{Self}` cannot carry a `BulkheadFull`: it has no `From<BulkheadFull>`",
-    label = "`From<BulkheadFull>` is missing for its error type",
+    message = "the error type `{Self}` cannot carry a `BulkheadFull`: it does not implement `From<BulkheadFull>`",
+    label = "`From<BulkheadFull>` is missing for this error type",
     note = "with thiserror and `derive(Transient)`, add a variant `#[error(transparent)] #[transient(inherit)] Full(#[from] steadfast::BulkheadFull)`: a retry makes another attempt",
     note = "without `derive(Transient)`, leave out `#[transient(inherit)]`; without thiserror, write `impl From<steadfast::BulkheadFull> for {Self}`",
     note = "if `{Self}` is a type of another crate, return an error type of your own that contains it"
@@ -68,8 +68,8 @@ impl<E: From<BulkheadFull>> FromBulkheadFull for E {
 
 /// An error type that a [`TimedOut`] converts into: any `E: From<TimedOut>`.
 #[diagnostic::on_unimplemented(
-    message = "the error type `{Self}` cannot carry a `TimedOut`: it has no `From<TimedOut>`",
-    label = "`From<TimedOut>` is missing for its error type",
+    message = "the error type `{Self}` cannot carry a `TimedOut`: it does not implement `From<TimedOut>`",
+    label = "`From<TimedOut>` is missing for this error type",
     note = "with thiserror and `derive(Transient)`, add a variant `#[error(transparent)] #[transient(inherit)] TimedOut(#[from] steadfast::TimedOut)`: a retry makes another attempt",
     note = "without `derive(Transient)`, leave out `#[transient(inherit)]`; without thiserror, write `impl From<steadfast::TimedOut> for {Self}`",
     note = "if `{Self}` is a type of another crate, return an error type of your own that contains it"

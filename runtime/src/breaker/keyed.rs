@@ -17,7 +17,7 @@ use crate::{
     errors::PolicyConfig,
     events::{self, Event},
     keyed_store::key::Key,
-    keyed_store::{EvictionClass, KeyedEntry, KeyedStore, SharedSettings, Survey, top_by},
+    keyed_store::{EvictionClass, KeyedEntry, KeyedStore, SharedSettings, StoreTotals, top_by},
     keying::{Keyed, KeyedSettings},
     layers::Layered,
     totals::{Count, Sums, Totals},
@@ -93,7 +93,7 @@ impl KeyedBreakers {
     /// If `keys` is 0. In a `const` or `static` that is a compile error.
     #[must_use]
     pub const fn max_keys(mut self, keys: usize) -> Self {
-        assert!(keys > 0, "`max_keys` must be at least 1: with 0 all keys would share one breaker");
+        assert!(keys > 0, "`max_keys` must be at least 1: with 0, all keys would share one breaker");
         self.store.max_keys = keys;
         self
     }
@@ -142,7 +142,7 @@ impl KeyedBreakers {
     /// Returns the number of keys by state, and the totals of all keys, evicted ones included.
     #[must_use]
     pub fn snapshot(&self) -> KeyedSnapshot {
-        let Survey { keys, sums, entries } = self.store.survey();
+        let StoreTotals { keys, sums, entries } = self.store.survey();
         KeyedSnapshot::new(
             self.name(),
             (keys, self.store.max_keys),
@@ -160,8 +160,8 @@ impl KeyedBreakers {
 
     /// Reads the totals and states of all keys, and selects the breakers that get metric series of their own.
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
-    pub(crate) fn measure(&self, top: usize) -> Reading {
-        let Survey { sums, entries, .. } = self.store.survey();
+    pub(crate) fn measure(&self, top: usize) -> KeyedMetrics {
+        let StoreTotals { sums, entries, .. } = self.store.survey();
         let (mut states, mut unhealthy) = ([0; 5], Vec::new());
         for breaker in entries {
             states[breaker.state().index()] += 1;
@@ -169,7 +169,7 @@ impl KeyedBreakers {
                 unhealthy.push(breaker);
             }
         }
-        Reading { sums, states, top: self.store.with_series(unhealthy, top, unhealthiness) }
+        KeyedMetrics { sums, states, top: self.store.with_series(unhealthy, top, unhealthiness) }
     }
 
     /// Returns the declared name.
@@ -202,8 +202,8 @@ impl KeyedBreakers {
 
     /// Replaces the settings from a file and the environment. The caller then calls [`apply_settings`](Self::apply_settings).
     #[cfg(feature = "config")]
-    pub(crate) fn set_outside(&self, outside: Option<BreakerConfig>) -> Option<ConfigChange> {
-        self.store.set_outside(outside)
+    pub(crate) fn set_external(&self, external: Option<BreakerConfig>) -> Option<ConfigChange> {
+        self.store.set_external(external)
     }
 
     /// Applies the settings in force to the breakers of all keys.
@@ -225,7 +225,7 @@ fn unhealthiness(breaker: &KeyedBreaker) -> (bool, u64) {
 
 /// The metrics of keyed breakers.
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
-pub(crate) struct Reading {
+pub(crate) struct KeyedMetrics {
     /// The totals of all keys since the start of the program.
     pub(crate) sums: Sums,
     /// The number of breakers in each state.
@@ -269,7 +269,7 @@ impl KeyedEntry for KeyedBreaker {
     type Settings = BreakerSettings;
 
     fn create(settings: KeyedSettings<BreakerSettings>, key: Key, _: Option<&Self>) -> Self {
-        Self { engine: Engine::new(&settings.shared.parameters(), Totals::plain(), Some(key)), settings }
+        Self { engine: Engine::new(&settings.shared.parameters(), Totals::unsharded(), Some(key)), settings }
     }
 
     fn settings(&self) -> &KeyedSettings<BreakerSettings> {

@@ -159,7 +159,7 @@ impl PolicySettings for CircuitBreaker {
     }
 
     fn replace_outside(&self, config: Option<BreakerConfig>) -> Option<ConfigChange> {
-        self.set_outside(config)
+        self.set_external(config)
     }
 
     fn apply_settings(&self) {
@@ -174,7 +174,7 @@ impl PolicySettings for KeyedBreakers {
     }
 
     fn replace_outside(&self, config: Option<BreakerConfig>) -> Option<ConfigChange> {
-        self.set_outside(config)
+        self.set_external(config)
     }
 
     fn apply_settings(&self) {

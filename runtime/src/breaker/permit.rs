@@ -75,7 +75,7 @@ impl<'a, K: Keying> Permit<'a, K> {
     /// Reports a failure or an ignored error, and returns the disposition for an enclosing retry.
     #[cold]
     #[inline(never)]
-    pub(crate) fn pass_on(self, is_ignored: bool) -> Disposition {
+    pub(crate) fn fail_with_disposition(self, is_ignored: bool) -> Disposition {
         let view = self.breaker.view();
         self.fail(is_ignored);
         view.open_for().map_or(Disposition::Called, Disposition::CalledAndOpened)
@@ -93,9 +93,9 @@ impl<K: Keying> Drop for Permit<'_, K> {
 /// [`returned`](Self::returned) after that code. If the guard is dropped instead, the code has panicked, and the permit counts as a failure
 /// when it is dropped.
 #[derive(Debug)]
-pub struct PanicMark<'p, 'a, K: Keying = Unkeyed>(&'p mut Permit<'a, K>);
+pub struct PanicGuard<'p, 'a, K: Keying = Unkeyed>(&'p mut Permit<'a, K>);
 
-impl<'p, 'a, K: Keying> PanicMark<'p, 'a, K> {
+impl<'p, 'a, K: Keying> PanicGuard<'p, 'a, K> {
     /// Creates the guard, just before the code of the call runs.
     #[inline]
     pub const fn new(permit: &'p mut Permit<'a, K>) -> Self {
@@ -104,12 +104,12 @@ impl<'p, 'a, K: Keying> PanicMark<'p, 'a, K> {
 
     /// Disarms the guard, after the code has returned.
     #[inline]
-    pub const fn returned(self) {
+    pub const fn disarm(self) {
         mem::forget(self);
     }
 }
 
-impl<K: Keying> Drop for PanicMark<'_, '_, K> {
+impl<K: Keying> Drop for PanicGuard<'_, '_, K> {
     #[cold]
     fn drop(&mut self) {
         self.0.admission = self.0.admission.with_panic();
@@ -137,9 +137,9 @@ impl<F: Future + Unpin, K: Keying> Future for Polled<'_, '_, F, K> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = &mut *self;
-        let mark = PanicMark::new(this.permit);
+        let guard = PanicGuard::new(this.permit);
         let poll = Pin::new(&mut this.call).poll(context);
-        mark.returned();
+        guard.disarm();
         poll
     }
 }

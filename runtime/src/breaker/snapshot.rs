@@ -127,7 +127,7 @@ impl fmt::Display for Snapshot {
         }
         match self.open_for.or(self.disabled_for) {
             Some(left) if !left.is_zero() => write!(f, " for another {left:.3?}")?,
-            Some(_) => f.write_str(", the next call is a trial")?,
+            Some(_) => f.write_str(", the next call is a trial call")?,
             None => {}
         }
         match (self.state, self.window) {

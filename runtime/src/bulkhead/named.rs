@@ -71,7 +71,7 @@ impl PolicySettings for Bulkhead {
     }
 
     fn replace_outside(&self, config: Option<BulkheadConfig>) -> Option<ConfigChange> {
-        self.set_outside(config)
+        self.set_external(config)
     }
 
     fn apply_settings(&self) {

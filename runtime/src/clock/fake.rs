@@ -152,8 +152,8 @@ pub(crate) fn now() -> Option<Moment> {
 }
 
 /// Sleeps on the fake clock of this thread. Returns false if the thread has not entered one.
-pub(crate) fn sleeps(delay: Duration) -> bool {
-    note_sleep(delay);
+pub(crate) fn try_sleep(delay: Duration) -> bool {
+    record_sleep(delay);
     let clock = entered();
     if let Some(clock) = &clock {
         clock.advance(delay);
@@ -162,7 +162,7 @@ pub(crate) fn sleeps(delay: Duration) -> bool {
 }
 
 /// Records a sleep in the fake clock of this thread, if it has entered one, without advancing the clock.
-pub(crate) fn note_sleep(delay: Duration) {
+pub(crate) fn record_sleep(delay: Duration) {
     if let Some(clock) = entered().filter(|_| !delay.is_zero()) {
         clock.with(|state| state.slept.push(delay));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::Outside;
+use super::ExternalSettings;
 use crate::{
     ConfigChange, capabilities,
     registry::{Capability, Configurable},
@@ -14,10 +14,10 @@ pub(super) struct Plan(Vec<Box<dyn Configurable>>);
 
 impl Plan {
     /// Merges the sections of all layers, and adds all issues to `issues`.
-    pub(super) fn new(outside: &Outside, issues: &mut Issues) -> Self {
+    pub(super) fn new(external: &ExternalSettings, issues: &mut Issues) -> Self {
         let mut sections: HashMap<(&str, &str), Vec<&Section>> = HashMap::new();
         let known = capabilities::ALL.map(|capability| (capability.terms().table, names(capability)));
-        for section in outside.layers().flatten() {
+        for section in external.layers().flatten() {
             let Section { table, name, source, .. } = section;
             let known = known.iter().find(|(other, _)| other == table).map_or(&[][..], |(_, names)| names);
             if known.binary_search(&name.as_str()).is_ok() {

@@ -114,7 +114,7 @@ impl fmt::Display for OpenReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TrialsUnderWay => f.write_str("half-open, and all trial calls are in flight"),
-            Self::RampingUp => f.write_str("closed, and still admits only a share of the calls"),
+            Self::RampingUp => f.write_str("ramping up, and admits only a share of the calls"),
             Self::Forced => f.write_str("forced open"),
             _ => write!(f, "open {}", self.cause()),
         }

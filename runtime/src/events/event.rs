@@ -213,7 +213,7 @@ impl fmt::Display for Event {
                 write!(f, "retry `{}`: exhausted after attempt {attempts}", named(*retry))
             }
             Self::RetryRejected { retry, attempt } => {
-                write!(f, "retry `{}`: ended, because attempt {attempt} was rejected", named(*retry))
+                write!(f, "retry `{}`: ended because attempt {attempt} was rejected", named(*retry))
             }
             Self::BudgetDenied { retry, attempts } => {
                 write!(f, "retry `{}`: budget exhausted after attempt {attempts}", named(*retry))
@@ -243,11 +243,11 @@ impl fmt::Display for Event {
                 error.as_ref().map_or(Ok(()), |error| write!(f, " ({})", escaped(error)))
             }
             Self::BulkheadFull { bulkhead, max_concurrent } => {
-                write!(f, "bulkhead `{}`: full with {max_concurrent} calls in flight", escaped(bulkhead))
+                write!(f, "bulkhead `{}`: full (max_concurrent = {max_concurrent})", escaped(bulkhead))
             }
             Self::RateLimited { limit, key, overflow, retry_after } => {
                 let of_key = in_sentence(key.as_deref(), *overflow);
-                write!(f, "rate limit `{}`{of_key}: reached; retry after {retry_after:.3?}", escaped(limit))
+                write!(f, "rate limit `{}`{of_key} is reached; retry after {retry_after:.3?}", escaped(limit))
             }
             Self::ConfigConflict { conflict } => conflict.fmt(f),
             Self::ConfigApplied { layer, changes } => {

@@ -130,7 +130,7 @@ impl<V: KeyedEntry> BoundedMap<V> {
     fn try_evict(&self, entry: &Entry<V>) -> bool {
         let Entry(value) = entry;
         let removed = self.map.remove_if_sync(entry.key().as_bytes(), || {
-            Arc::strong_count(value) == OWN_HANDLES && value.eviction_class() != EvictionClass::Stays
+            Arc::strong_count(value) == OWN_HANDLES && value.eviction_class() != EvictionClass::Pinned
         });
         removed.is_some()
     }
@@ -167,7 +167,7 @@ impl<V: KeyedEntry> Candidate for Entry<V> {
         // ORDERING: Relaxed: a hint, as in `mark_used`.
         let used = value.settings().used.swap(false, Ordering::Relaxed);
         if Arc::strong_count(value) > OWN_HANDLES {
-            return EvictionClass::Stays;
+            return EvictionClass::Pinned;
         }
         match value.eviction_class() {
             EvictionClass::Idle if used => EvictionClass::Used,

@@ -39,7 +39,7 @@ pub(crate) enum EvictionClass {
     /// A breaker with counted failures or slow calls, or an abandoned one, that was used since the hand last passed.
     FailingAndUsed,
     /// An entry that must not be evicted.
-    Stays,
+    Pinned,
 }
 
 /// The slot for a new entry.
@@ -58,7 +58,7 @@ const SCAN_PER_EVICTION: usize = 8;
 /// The largest number of entries that one eviction examines, which bounds the time under the lock.
 const MAX_SCAN: usize = 128;
 /// The number of classes whose entries can be evicted.
-const EVICTABLE: usize = EvictionClass::Stays as usize;
+const EVICTABLE: usize = EvictionClass::Pinned as usize;
 
 impl<E> Default for ClockRing<E> {
     fn default() -> Self {
@@ -160,12 +160,12 @@ mod tests {
     #[test]
     fn an_eviction_examines_a_bounded_number_of_entries() {
         const EVICTIONS: usize = 10_000;
-        for class in [EvictionClass::Stays, EvictionClass::FailingAndUsed, EvictionClass::Used, EvictionClass::Idle] {
+        for class in [EvictionClass::Pinned, EvictionClass::FailingAndUsed, EvictionClass::Used, EvictionClass::Idle] {
             let (mut ring, steps) = ring((0..10_000).map(|_| class));
             for _ in 0..EVICTIONS {
                 let before = steps.get();
                 let slot = ring.evict_one(|_| true);
-                assert_eq!(slot == Slot::Full, class == EvictionClass::Stays);
+                assert_eq!(slot == Slot::Full, class == EvictionClass::Pinned);
                 assert!(steps.get() - before <= MAX_SCAN);
             }
             assert!(steps.get() <= MAX_SCAN + EVICTIONS * SCAN_PER_EVICTION, "{} steps, {class:?}", steps.get());
@@ -174,11 +174,11 @@ mod tests {
 
     #[test]
     fn the_entry_with_the_least_loss_is_evicted_first() {
-        use EvictionClass::{Abandoned, Failing, FailingAndUsed, Idle, Stays, Used};
+        use EvictionClass::{Abandoned, Failing, FailingAndUsed, Idle, Pinned, Used};
         let order = [Idle, Abandoned, Used, Failing, FailingAndUsed];
         for (best, rest) in order.iter().enumerate() {
             let worse = order.iter().skip(best + 1).rev().copied();
-            let (mut ring, _) = ring([Stays].into_iter().chain(worse).chain([*rest, Stays]));
+            let (mut ring, _) = ring([Pinned].into_iter().chain(worse).chain([*rest, Pinned]));
             let expected = ring.len() - 2;
             assert_eq!(ring.evict_one(|_| true), Slot::Replace(expected), "{rest:?}");
         }
@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn the_only_idle_entry_of_a_thousand_is_found() {
         let (mut ring, _) =
-            ring((0..1_000).map(|index| if index == 999 { EvictionClass::Idle } else { EvictionClass::Stays }));
+            ring((0..1_000).map(|index| if index == 999 { EvictionClass::Idle } else { EvictionClass::Pinned }));
         let found = (0..1_000 / SCAN_PER_EVICTION).any(|_| ring.evict_one(|_| true) == Slot::Replace(999));
         assert!(found);
     }

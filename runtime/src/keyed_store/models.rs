@@ -25,7 +25,7 @@ struct Breaker {
 impl Candidate for Entry {
     fn examine(&self) -> EvictionClass {
         let is_idle = Arc::strong_count(&self.0) <= 2 && !self.0.open.load(Ordering::Acquire);
-        if is_idle { EvictionClass::Idle } else { EvictionClass::Stays }
+        if is_idle { EvictionClass::Idle } else { EvictionClass::Pinned }
     }
 
     fn sums(&self) -> Sums {

@@ -33,7 +33,7 @@ struct Created<V: KeyedEntry> {
 type Config<V> = <<V as KeyedEntry>::Settings as SharedSettings>::Config;
 
 /// A reading of the instances of one name.
-pub(crate) struct Survey<V> {
+pub(crate) struct StoreTotals<V> {
     /// The number of keys that have an instance.
     pub(crate) keys: usize,
     /// The totals of all keys since the start of the program, including evicted keys and the overflow instance.
@@ -89,10 +89,10 @@ impl<V: KeyedEntry> KeyedStore<V> {
     }
 
     /// Reads all instances and adds up their totals.
-    pub(crate) fn survey(&self) -> Survey<V> {
+    pub(crate) fn survey(&self) -> StoreTotals<V> {
         let (evicted, entries, keys) = self.read();
         let sums = entries.iter().fold(evicted, |sums, entry| sums.plus(entry.sums()));
-        Survey { keys, sums, entries }
+        StoreTotals { keys, sums, entries }
     }
 
     /// Returns the totals of the evicted keys, the instances as in [`entries`](Self::entries), and the number of keys.
@@ -119,11 +119,11 @@ impl<V: KeyedEntry> KeyedStore<V> {
 
     /// Replaces the settings from a file and the environment. The caller must then call [`apply_settings`](Self::apply_settings).
     #[cfg(feature = "config")]
-    pub(crate) fn set_outside(&self, outside: Option<Config<V>>) -> Option<ConfigChange> {
-        if outside.is_none() && self.created.get().is_none() {
+    pub(crate) fn set_external(&self, external: Option<Config<V>>) -> Option<ConfigChange> {
+        if external.is_none() && self.created.get().is_none() {
             return None;
         }
-        self.created().settings.update(|layers| layers.set_outside(outside))
+        self.created().settings.update(|layers| layers.set_external(external))
     }
 
     /// Makes all instances adopt the settings in force.

@@ -15,7 +15,7 @@ pub fn contains_any(error: &(dyn Error + 'static), types: &[IsType]) -> bool {
 
 /// Returns true if one of the types is [`CircuitOpen`].
 #[must_use]
-pub fn wants_rejection(types: &[IsType]) -> bool {
+pub fn includes_circuit_open(types: &[IsType]) -> bool {
     types.iter().any(|is_type| is_type(&CircuitOpen::EXAMPLE))
 }
 

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use super::{IsType, contains_any};
-use crate::{Permit, breaker::PanicMark, keying::Keying, stack::Disposition};
+use crate::{Permit, breaker::PanicGuard, keying::Keying, stack::Disposition};
 
 /// Records the outcome without `failure_if`: every error is a failure.
 #[inline]
@@ -26,10 +26,10 @@ pub fn record_if<E, K: Keying>(
         }
         Some(error) => {
             // A panic of the predicate counts as a panic of the call.
-            let mark = PanicMark::new(&mut permit);
+            let guard = PanicGuard::new(&mut permit);
             let is_ignored = !predicate(error);
-            mark.returned();
-            permit.pass_on(is_ignored)
+            guard.disarm();
+            permit.fail_with_disposition(is_ignored)
         }
     }
 }

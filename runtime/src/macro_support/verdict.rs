@@ -2,7 +2,7 @@
 
 use std::{error::Error, time::Duration};
 
-use super::{IsType, contains_any, wants_rejection};
+use super::{IsType, contains_any, includes_circuit_open};
 use crate::{
     CircuitOpen,
     stack::Verdict,
@@ -67,9 +67,9 @@ pub fn verdict_by_chain<E>(
 
 fn chain_verdict(error: &(dyn Error + 'static), types: &[IsType]) -> Verdict {
     match circuit_open(error) {
-        Some(open) => Verdict::rejected(open.retry_after(), wants_rejection(types)),
+        Some(open) => Verdict::rejected(open.retry_after(), includes_circuit_open(types)),
         None if !contains_any(error, types) => final_verdict(error),
-        None if wants_rejection(types) => Verdict::Wanted { retry_after: None },
+        None if includes_circuit_open(types) => Verdict::RetriedRejection { retry_after: None },
         None => Verdict::transient_if(true),
     }
 }
@@ -87,8 +87,8 @@ fn circuit_open<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a CircuitOpen>
 /// Returns the verdict with `retry_if_result = predicate`, from the result of the predicate.
 #[inline]
 #[must_use]
-pub const fn verdict_by_result(is_worth_another: bool) -> Verdict {
-    if is_worth_another { Verdict::Transient { retry_after: None } } else { Verdict::Success }
+pub const fn verdict_by_result(should_retry: bool) -> Verdict {
+    if should_retry { Verdict::Transient { retry_after: None } } else { Verdict::Success }
 }
 
 /// Calls the hook `on_retry` with the error of a failed attempt.

@@ -89,7 +89,7 @@ impl RateLimitConfig {
 
     pub(crate) const fn try_max_wait(mut self, max_wait: Duration) -> Checked<Self> {
         if max_wait.is_zero() {
-            return Err("`max_wait` must be longer than 0: leave it out, and no call waits");
+            return Err("`max_wait` must be longer than 0; omit it to reject calls without waiting");
         }
         self.max_wait = Some(max_wait);
         Ok(self)

@@ -14,7 +14,7 @@ use crate::{
     errors::PolicyConfig,
     events::{self, Event},
     keyed_store::key::Key,
-    keyed_store::{EvictionClass, KeyedEntry, KeyedStore, SharedSettings, Survey, top_by},
+    keyed_store::{EvictionClass, KeyedEntry, KeyedStore, SharedSettings, StoreTotals, top_by},
     keying::{Keyed, KeyedSettings},
     layers::Layered,
     totals::{Count, Sums, Totals},
@@ -81,7 +81,7 @@ impl KeyedRateLimits {
     /// If `keys` is 0. In a `const` or `static` that is a compile error.
     #[must_use]
     pub const fn max_keys(mut self, keys: usize) -> Self {
-        assert!(keys > 0, "`max_keys` must be at least 1: with 0 all keys would share one limit");
+        assert!(keys > 0, "`max_keys` must be at least 1: with 0, all keys would share one limit");
         self.store.max_keys = keys;
         self
     }
@@ -128,7 +128,7 @@ impl KeyedRateLimits {
     /// Returns the number of limits that are reached, and the totals of all keys, evicted ones included.
     #[must_use]
     pub fn snapshot(&self) -> KeyedRateLimitSnapshot {
-        let (Survey { keys, sums, entries }, config) = (self.store.survey(), self.config());
+        let (StoreTotals { keys, sums, entries }, config) = (self.store.survey(), self.config());
         KeyedRateLimitSnapshot {
             name: self.name(),
             limit: config.map_or(0, |config| config.limit),
@@ -194,8 +194,8 @@ impl KeyedRateLimits {
 
     /// Replaces the settings from a file and the environment. The caller then calls [`apply_settings`](Self::apply_settings).
     #[cfg(feature = "config")]
-    pub(crate) fn set_outside(&self, outside: Option<RateLimitConfig>) -> Option<ConfigChange> {
-        self.store.set_outside(outside.map(Some))
+    pub(crate) fn set_external(&self, external: Option<RateLimitConfig>) -> Option<ConfigChange> {
+        self.store.set_external(external.map(Some))
     }
 
     /// Makes waiting calls use the settings in force.
@@ -240,7 +240,7 @@ impl KeyedEntry for KeyedRateLimit {
     fn create(settings: KeyedSettings<RateLimitSettings>, key: Key, overflow: Option<&Self>) -> Self {
         let limiter = match overflow {
             Some(overflow) => overflow.limiter.fork(&settings.shared, key),
-            None => Limiter::new(Totals::plain(), Some(key)),
+            None => Limiter::new(Totals::unsharded(), Some(key)),
         };
         Self { limiter, settings }
     }
@@ -256,7 +256,7 @@ impl KeyedEntry for KeyedRateLimit {
     fn eviction_class(&self) -> EvictionClass {
         match self.limiter.usage(&self.settings.shared) {
             (0, 0) => EvictionClass::Idle,
-            _ => EvictionClass::Stays,
+            _ => EvictionClass::Pinned,
         }
     }
 

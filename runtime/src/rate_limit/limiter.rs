@@ -76,7 +76,7 @@ impl Limiter {
     /// copy of the counts. Calls that wait at the overflow limiter stay there and are counted only there.
     #[cfg(feature = "keyed")]
     pub(super) fn fork(&self, settings: &RateLimitSettings, key: Key) -> Self {
-        let (fork, now) = (Self::new(Totals::plain(), Some(key)), clock::now_micros());
+        let (fork, now) = (Self::new(Totals::unsharded(), Some(key)), clock::now_micros());
         let mut state = self.state();
         let adopted = state.apply_settings(settings);
         if let Some(adopted) = adopted.filter(|adopted| state.counter.in_window(now, adopted.limit) > 0) {

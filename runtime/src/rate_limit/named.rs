@@ -141,7 +141,7 @@ impl PolicySettings for RateLimit {
     }
 
     fn replace_outside(&self, config: Option<RateLimitConfig>) -> Option<ConfigChange> {
-        self.set_outside(config)
+        self.set_external(config)
     }
 
     fn apply_settings(&self) {
@@ -156,7 +156,7 @@ impl PolicySettings for KeyedRateLimits {
     }
 
     fn replace_outside(&self, config: Option<RateLimitConfig>) -> Option<ConfigChange> {
-        self.set_outside(config)
+        self.set_external(config)
     }
 
     fn apply_settings(&self) {

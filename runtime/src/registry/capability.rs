@@ -8,7 +8,7 @@ use crate::{
     settings::{Issues, Section},
 };
 
-/// A capability of the crate, such as circuit breakers, for the code that treats all of them alike: validation, settings from outside,
+/// A capability of the crate, such as circuit breakers, for the code that treats all of them alike: validation, external settings,
 /// metrics.
 ///
 /// `crate::capabilities` is the table of all capabilities.
@@ -22,11 +22,11 @@ pub(crate) trait Capability: Sync {
         Vec::new()
     }
 
-    /// Returns the names of the options that settings from outside can set.
+    /// Returns the names of the options that external settings can set.
     #[cfg(feature = "config")]
     fn options(&self) -> &'static [&'static str];
 
-    /// Returns everything that settings from outside can configure. Several configurables can have the same name.
+    /// Returns everything that external settings can configure. Several configurables can have the same name.
     #[cfg(feature = "config")]
     fn configurables(&self) -> Vec<Box<dyn Configurable>>;
 
@@ -36,7 +36,7 @@ pub(crate) trait Capability: Sync {
     fn families(&self, top_keys: usize) -> Vec<crate::telemetry::Family>;
 }
 
-/// Something that settings from outside can configure.
+/// Something that external settings can configure.
 #[cfg(feature = "config")]
 pub(crate) trait Configurable {
     fn name(&self) -> &'static str;
@@ -44,7 +44,7 @@ pub(crate) trait Configurable {
     /// Merges the sections of all layers, the lowest first, into the declared settings.
     fn merge(&mut self, sections: &[&Section], issues: &mut Issues);
 
-    /// Replaces the settings of the layers outside the code with the merged ones. Returns the change if the settings in force differ
+    /// Replaces the settings of the external layers with the merged ones. Returns the change if the settings in force differ
     /// from the previous ones. The caller must then call [`apply`](Self::apply).
     fn replace(&self) -> Option<ConfigChange>;
 
@@ -59,7 +59,7 @@ pub(crate) trait PolicySettings: Policy {
     /// Merges a section into `below`, the settings of the layers below, which is `None` if these have no settings.
     fn merge(below: Option<Self::Config>, section: &Section, issues: &mut Issues) -> Option<Self::Config>;
 
-    /// Replaces the settings of the layers outside the code, as [`Configurable::replace`] does.
+    /// Replaces the settings of the external layers, as [`Configurable::replace`] does.
     fn replace_outside(&self, config: Option<Self::Config>) -> Option<ConfigChange>;
 
     /// Evaluates the existing counts under the settings in force, as [`Configurable::apply`] does.
@@ -72,7 +72,7 @@ pub(crate) fn configurables<P: PolicySettings>() -> impl Iterator<Item = Box<dyn
     P::registry().all().into_iter().map(|policy| Box::new(Merged { policy, config: None }) as _)
 }
 
-/// A policy with the merged settings of the layers outside the code, which are `None` if these layers have no settings for it.
+/// A policy with the merged settings of the external layers, which are `None` if these layers have no settings for it.
 #[cfg(feature = "config")]
 struct Merged<P: PolicySettings> {
     policy: &'static P,

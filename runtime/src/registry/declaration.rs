@@ -59,7 +59,7 @@ impl<P: Policy> Declared<P> {
     /// If `number` is 0. In a `static` this is a compile error.
     #[must_use]
     pub const fn max_keys(mut self, number: usize) -> Self {
-        assert!(number > 0, "`max_keys` must be at least 1: with 0 all keys would share one");
+        assert!(number > 0, "`max_keys` must be at least 1: with 0, all keys would share one instance");
         if let Source::Named { max_keys, .. } = &mut self.source {
             *max_keys = Some(number);
         }

@@ -165,7 +165,7 @@ impl<'p> Attempts<'p> {
         self.policy
     }
 
-    /// The number of attempts that have failed, as of the last call of [`after`](Self::after).
+    /// The number of attempts that have failed, as of the last call of [`delay_after`](Self::delay_after).
     #[must_use]
     pub const fn made(&self) -> u32 {
         self.made
@@ -231,7 +231,12 @@ impl<'p> Attempts<'p> {
         reason = "a function call on the success path would save registers, which costs more than everything else there"
     )]
     #[inline(always)]
-    pub fn after(&mut self, policy: &RetryPolicy, verdict: Verdict, disposition: Disposition) -> Option<Duration> {
+    pub fn delay_after(
+        &mut self,
+        policy: &RetryPolicy,
+        verdict: Verdict,
+        disposition: Disposition,
+    ) -> Option<Duration> {
         if verdict == Verdict::Success && self.is_plain_success(policy) {
             return None;
         }
@@ -239,10 +244,10 @@ impl<'p> Attempts<'p> {
         self.schedule(delay, disposition.open_for())
     }
 
-    /// Like [`after`](Self::after) for code that is not `async`: sleeps before the next attempt, and returns false if the call ends.
+    /// Like [`delay_after`](Self::delay_after) for code that is not `async`: sleeps before the next attempt, and returns false if the call ends.
     #[allow(clippy::inline_always, reason = "as above")]
     #[inline(always)]
-    pub fn again(&mut self, policy: &RetryPolicy, verdict: Verdict, disposition: Disposition) -> bool {
+    pub fn sleep_after(&mut self, policy: &RetryPolicy, verdict: Verdict, disposition: Disposition) -> bool {
         if verdict == Verdict::Success && self.lookup.is_fast_path() {
             self.succeed(policy);
             return false;

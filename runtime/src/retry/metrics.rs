@@ -28,7 +28,7 @@ pub(super) fn families(retries: Vec<RetrySnapshot>) -> Vec<Family> {
         Family::counter("retry_calls", "Calls that ended, by outcome.", calls),
         Family::counter(
             "retry_attempts",
-            "Attempts made, the first of each call included, rejected ones not.",
+            "Attempts, including the first of each call and excluding rejected ones.",
             attempts,
         ),
         Family::histogram(RETRY_DELAY, "Delays before retries, in seconds.", delays),

@@ -130,7 +130,7 @@ impl<C> RetryUntil<'_, C> {
         attempts.stop_on(self.stop);
         loop {
             let outcome = attempts.within(self.policy, &mut work);
-            if !attempts.again(self.policy, self.verdict(&outcome), Disposition::Called) {
+            if !attempts.sleep_after(self.policy, self.verdict(&outcome), Disposition::Called) {
                 return outcome;
             }
         }
@@ -157,7 +157,7 @@ impl<C> RetryUntil<'_, C> {
             attempts.stop_on(self.stop);
             loop {
                 let outcome = attempts.scope(pin!(work())).await;
-                let Some(delay) = attempts.after(self.policy, self.verdict(&outcome), Disposition::Called) else {
+                let Some(delay) = attempts.delay_after(self.policy, self.verdict(&outcome), Disposition::Called) else {
                     return outcome;
                 };
                 attempts.pause(delay).await;
@@ -195,7 +195,7 @@ pub(super) fn run<T, E>(
         let outcome = attempts.within_first(policy, is_first, &mut work);
         is_first = false;
         let verdict = outcome.as_ref().err().map_or(Verdict::Success, &classify);
-        if !attempts.again(policy, verdict, Disposition::Called) {
+        if !attempts.sleep_after(policy, verdict, Disposition::Called) {
             return outcome;
         }
     }
@@ -218,7 +218,7 @@ where
             let delay = {
                 let outcome = attempts.scope(pin!(work())).await;
                 let verdict = outcome.as_ref().err().map_or(Verdict::Success, &classify);
-                match attempts.after(policy, verdict, Disposition::Called) {
+                match attempts.delay_after(policy, verdict, Disposition::Called) {
                     Some(delay) => delay,
                     None => return outcome,
                 }

@@ -1,11 +1,11 @@
-//! Errors in settings from outside the code, collected so that all of them are reported at once.
+//! Errors in external settings, collected so that all of them are reported at once.
 
 use std::{error::Error, fmt, io, path::Path};
 
 use super::source::Source;
 use crate::escape::escaped;
 
-/// The error for settings from outside the code that cannot be applied. No setting was changed.
+/// The error for external settings that cannot be applied. No setting was changed.
 ///
 /// Its `Display` text has one line for each issue, up to the first 100.
 #[derive(Debug)]
@@ -136,7 +136,7 @@ pub(crate) fn shortened(name: &str) -> String {
 /// Returns the message for an unknown name, with the most similar known name and a list of the known names.
 pub(crate) fn unknown(what: &str, name: &str, known: &[&str]) -> String {
     if known.is_empty() {
-        return format!("unknown {what} {}; there is none", quoted(name));
+        return format!("unknown {what} {}; none is declared", quoted(name));
     }
     let suggestion = nearest(name, known).map(|(_, near)| format!(", did you mean `{near}`?"));
     let separator = if suggestion.is_some() { "" } else { ";" };

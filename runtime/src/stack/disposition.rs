@@ -33,16 +33,16 @@ impl Disposition {
     /// Corrects the verdict on an error, which does not consider the disposition: a final error of a call that a limit rejected is a
     /// rejection.
     #[must_use]
-    pub const fn judge(self, verdict: Verdict) -> Verdict {
+    pub const fn adjust_error(self, verdict: Verdict) -> Verdict {
         match (verdict, self) {
             (Verdict::Final, Self::LimitRejected) => Verdict::Rejected,
             (verdict, _) => verdict,
         }
     }
 
-    /// Like [`judge`](Self::judge) for a predicate over the whole returned value: a value of a call that a limit rejected is not a success.
+    /// Like [`adjust_error`](Self::adjust_error) for a predicate over the whole returned value: a value of a call that a limit rejected is not a success.
     #[must_use]
-    pub const fn judge_value(self, verdict: Verdict) -> Verdict {
+    pub const fn adjust_value(self, verdict: Verdict) -> Verdict {
         match (verdict, self) {
             (Verdict::Success, Self::LimitRejected) => Verdict::Rejected,
             (verdict, _) => verdict,
@@ -52,7 +52,7 @@ impl Disposition {
     /// Returns true if an attempt after `delay` may reach the function. If the circuit is still open then, the attempt is rejected, and the
     /// delay is useless.
     #[must_use]
-    pub fn is_worth(self, delay: Duration) -> bool {
+    pub fn can_admit_after(self, delay: Duration) -> bool {
         is_worth_waiting(delay, self.open_for())
     }
 

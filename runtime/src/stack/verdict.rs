@@ -8,7 +8,7 @@ pub enum Verdict {
     /// The call failed, and another attempt would fail as well.
     Final,
     /// The call was rejected, and the retry is configured to retry rejections.
-    Wanted {
+    RetriedRejection {
         /// The delay that the rejection asks for.
         retry_after: Option<Duration>,
     },
@@ -22,11 +22,11 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Returns the verdict on a rejection by a breaker; `wanted` is true if the retry is configured to retry rejections.
+    /// Returns the verdict on a rejection by a breaker; `retries_rejections` is true if the retry is configured to retry them.
     #[must_use]
-    pub const fn rejected(retry_after: Option<Duration>, wanted: bool) -> Self {
+    pub const fn rejected(retry_after: Option<Duration>, retries_rejections: bool) -> Self {
         match retry_after {
-            Some(_) if wanted => Self::Wanted { retry_after },
+            Some(_) if retries_rejections => Self::RetriedRejection { retry_after },
             // Rejections are not retried, or an operator forced the circuit open for an unknown time.
             _ => Self::Rejected,
         }

@@ -57,7 +57,7 @@ impl Bulkhead {
             Count::parse("max_concurrent", "with 0 no call could be made", value)
         });
         let max_wait = options.value("max_wait", errors, |value| {
-            DurationExpr::parse_positive("`max_wait`", "to make no call wait, leave it out", value)
+            DurationExpr::parse_positive("`max_wait`", "to reject calls without waiting, omit it", value)
         });
         let instance = Instance::take(&mut options, &TERMS, attribute, errors);
         let first = max_concurrent.as_ref().map(|given| &given.key).or(max_wait.as_ref().map(|given| &given.key));

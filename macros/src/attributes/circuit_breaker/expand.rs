@@ -23,9 +23,9 @@ use crate::{
 ///         Ok(permit) => permit,
 ///         Err(open) => break 'call CallResult::from_error(FromCircuitOpen::from_rejection(open)),
 ///     };
-///     let mark = PanicMark::new(&mut permit);
+///     let guard = PanicGuard::new(&mut permit);
 ///     let outcome: R = call;
-///     mark.returned();
+///     guard.disarm();
 ///     record(permit, CallResult::error(&outcome));
 ///     outcome
 /// }
@@ -81,9 +81,9 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
         }
     } else {
         quote_mixed! {
-            let mark = #krate::__private::PanicMark::new(&mut permit);
+            let guard = #krate::__private::PanicGuard::new(&mut permit);
             let #pattern: #ty = #code;
-            mark.returned();
+            guard.disarm();
         }
     };
     let instance = declaration(breaker, krate);

@@ -86,7 +86,7 @@ impl CircuitBreaker {
         let instance = Instance::take(&mut options, &TERMS, attribute, errors);
         let key = options.value("key", errors, Ok);
         let max_keys = options.value("max_keys", errors, |value| {
-            Count::parse("max_keys", "with 0 all keys would share one breaker", value)
+            Count::parse("max_keys", "with 0, all keys would share one breaker", value)
         });
         let (settings, given) = Settings::take(&mut options, errors);
         let condition = Condition::take(&mut options, "failure_if", errors);

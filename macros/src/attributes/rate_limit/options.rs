@@ -79,11 +79,11 @@ impl RateLimit {
         let per = options
             .value("per", errors, |value| DurationExpr::parse_positive("`per`", "the window needs a length", value));
         let max_wait = options.value("max_wait", errors, |value| {
-            DurationExpr::parse_positive("`max_wait`", "to make no call wait, leave it out", value)
+            DurationExpr::parse_positive("`max_wait`", "to reject calls without waiting, omit it", value)
         });
         let key = options.value("key", errors, Ok);
         let max_keys = options.value("max_keys", errors, |value| {
-            Count::parse("max_keys", "with 0 all keys would share one limit", value)
+            Count::parse("max_keys", "with 0, all keys would share one limit", value)
         });
         let algorithm = options.value("algorithm", errors, algorithm);
         let store = options.value("store", errors, Ok);
@@ -126,7 +126,7 @@ impl RateLimit {
                 (true, false) => errors.at(first, "`limit` needs a `per`: `limit = 100, per = 60s`"),
                 (false, true) => errors.at(first, "`per` needs a `limit`: `limit = 100, per = 60s`"),
                 (false, false) => {
-                    errors.at(first, format!("`{first}` must be beside the limit: `limit = 100, per = 60s`"));
+                    errors.at(first, format!("`{first}` needs `limit` and `per`: `limit = 100, per = 60s`"));
                 }
             }
         }

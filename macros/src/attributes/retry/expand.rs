@@ -22,7 +22,7 @@ use crate::{
 /// loop {
 ///     let (last, delay) = {
 ///         let outcome: R = call;
-///         match attempts.after(attempts.policy(), verdict_by_type(&outcome, CallResult::error, verdict_of), Disposition::Called) {
+///         match attempts.delay_after(attempts.policy(), verdict_by_type(&outcome, CallResult::error, verdict_of), Disposition::Called) {
 ///             Some(delay) => ((&OutcomeProbe(&outcome)).storage().store(outcome, attempts.can_be_stopped()), delay),
 ///             None => break outcome,
 ///         }
@@ -50,7 +50,7 @@ pub(super) fn expand(retry: &Retry, call: &Call, context: &mut Context) -> Call 
         let code = quote_mixed! {
             #begin
             let #outcome = #code;
-            _ = attempts.after(#policy, #verdict, #disposition);
+            _ = attempts.delay_after(#policy, #verdict, #disposition);
             outcome
         };
         return complete(&code, call.is_scoped);
@@ -67,13 +67,13 @@ pub(super) fn expand(retry: &Retry, call: &Call, context: &mut Context) -> Call 
     let judged = quote_mixed! {
         #bindings
         let #outcome = #code;
-        match attempts.after(#policy, #verdict, #disposition)
+        match attempts.delay_after(#policy, #verdict, #disposition)
     };
     let attempt = match (context.is_async, &stop) {
         (false, _) if retry.hook.is_none() => quote_mixed! {
             #bindings
             let #outcome = #code;
-            if !attempts.again(#policy, #verdict, #disposition) {
+            if !attempts.sleep_after(#policy, #verdict, #disposition) {
                 break outcome;
             }
         },
@@ -183,7 +183,7 @@ fn delay(retry: &Retry, has_disposition: bool, context: &Context) -> TokenStream
             quote_mixed!(#krate::__private::on_retry(#error, |error| #call);)
         }
     };
-    let call = if has_disposition { quote_mixed!(if disposition.is_worth(delay) { #call }) } else { call };
+    let call = if has_disposition { quote_mixed!(if disposition.can_admit_after(delay) { #call }) } else { call };
     quote_mixed!({
         #call
         delay
@@ -234,11 +234,11 @@ fn verdict(retry: &Retry, call: &Call, context: &Context) -> TokenStream {
             context.outcome_call("verdict_by_error", &quote_spanned!(span=> #error, #predicate, #as_error))
         }
         Condition::Value(closure) => {
-            let is_worth_another = match attempt_number(closure) {
+            let should_retry = match attempt_number(closure) {
                 Some(number) => closure_call("attempt_predicate", &quote_mixed!(&outcome, #number,), closure, krate),
                 None => closure_call("predicate", &quote_mixed!(&outcome,), closure, krate),
             };
-            context.outcome_call("verdict_by_result", &is_worth_another)
+            context.outcome_call("verdict_by_result", &should_retry)
         }
     };
     if !call.has_disposition {
@@ -250,13 +250,13 @@ fn verdict(retry: &Retry, call: &Call, context: &Context) -> TokenStream {
         quote_mixed!(false)
     } else {
         let types = type_list(krate, types);
-        quote_mixed!(#krate::__private::wants_rejection(#types))
+        quote_mixed!(#krate::__private::includes_circuit_open(#types))
     };
     // A call that a limit rejected counts as a rejection as well, unless its verdict is to retry.
     let others = match (call.is_limited, &retry.condition) {
         (false, _) => quote_mixed!(_ => #verdict,),
-        (true, Condition::Value(_)) => quote_mixed!(disposition => disposition.judge_value(#verdict),),
-        (true, _) => quote_mixed!(disposition => disposition.judge(#verdict),),
+        (true, Condition::Value(_)) => quote_mixed!(disposition => disposition.adjust_value(#verdict),),
+        (true, _) => quote_mixed!(disposition => disposition.adjust_error(#verdict),),
     };
     quote_mixed! {
         match disposition {

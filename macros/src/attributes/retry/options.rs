@@ -20,7 +20,7 @@ use crate::{
 
 /// A `#[retry]` attribute.
 pub(crate) struct Retry {
-    /// The name by which settings from outside refer to the policy.
+    /// The name by which external settings refer to the policy.
     pub(super) name: Option<Expr>,
     pub(super) max_attempts: Option<MaxAttempts>,
     pub(super) backoff: Option<Backoff>,
@@ -112,7 +112,7 @@ impl Retry {
         }
     }
 
-    /// Returns true if there can be only one attempt. If the policy has a name, settings from outside can allow more.
+    /// Returns true if there can be only one attempt. If the policy has a name, external settings can allow more.
     pub(super) fn is_single(&self) -> bool {
         self.name.is_none()
             && matches!(&self.max_attempts, Some(MaxAttempts::Number(count)) if count.known() == Some(1))

@@ -13,7 +13,7 @@ use crate::{
     syntax::values::name_or_path,
 };
 
-/// A reference to the policy. A policy with a name is listed in the registry, so that settings from outside can replace it.
+/// A reference to the policy. A policy with a name is listed in the registry, so that external settings can replace it.
 pub(super) fn reference(retry: &Retry, krate: &TokenStream, function: &str) -> TokenStream {
     let policy = expression(retry, krate, function);
     let Some(name) = &retry.name else {
@@ -57,6 +57,6 @@ fn expression(retry: &Retry, krate: &TokenStream, function: &str) -> TokenStream
         Nested::Independent => quote!(.nested(#krate::Nested::Independent)),
         Nested::Inherit => quote!(.nested(#krate::Nested::Inherit)),
     });
-    let timed = retry.is_timed().then(|| quote!(.timed()));
-    quote!(#krate::RetryPolicy::new().name(#name) #attempts #backoff #jitter #max_elapsed #budget #nested #timed)
+    let policy = quote!(#krate::RetryPolicy::new().name(#name) #attempts #backoff #jitter #max_elapsed #budget #nested);
+    if retry.is_timed() { quote!(#krate::__private::timed(#policy)) } else { policy }
 }

@@ -106,7 +106,7 @@ impl BreakerConfig {
             return Err("`half_open_max_calls` must be at least 1: with 0 the circuit could never close again");
         }
         if calls > u8::MAX as u32 {
-            return Err("`half_open_max_calls` must be at most 255: more is load, not a trial");
+            return Err("`half_open_max_calls` must be at most 255: more calls would be load, not trial calls");
         }
         self.half_open_max_calls = calls as u8;
         Ok(self)

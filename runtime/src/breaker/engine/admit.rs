@@ -72,7 +72,7 @@ impl BreakerRef<'_> {
                 let (reason, wait) = reason_and_wait(circuit, rejection);
                 if parameters.observe_only {
                     self.count_rejection(reason, now);
-                    return Ok(Admission::UNADMITTED);
+                    return Ok(Admission::OBSERVED);
                 }
                 let operator_reason =
                     if reason.is_operator_set() { self.engine.operator_reason(circuit.word().epoch()) } else { None };

@@ -15,12 +15,12 @@ impl BreakerRef<'_> {
     /// The eviction class of a keyed breaker that has no calls in flight.
     pub(crate) fn eviction_class(self) -> EvictionClass {
         match self.engine.circuit.word().state() {
-            BreakerState::Closed if self.is_ramping() => EvictionClass::Stays,
+            BreakerState::Closed if self.is_ramping() => EvictionClass::Pinned,
             BreakerState::Closed if self.has_failures() => EvictionClass::Failing,
             BreakerState::Closed => EvictionClass::Idle,
             BreakerState::Open | BreakerState::HalfOpen if self.is_abandoned() => EvictionClass::Abandoned,
             BreakerState::ForcedOpen | BreakerState::Disabled if self.has_expired() => EvictionClass::Abandoned,
-            _ => EvictionClass::Stays,
+            _ => EvictionClass::Pinned,
         }
     }
 

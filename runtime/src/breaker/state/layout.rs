@@ -152,7 +152,7 @@ impl State {
 
 impl Admission {
     /// The admission of a call that would have been rejected without `observe_only`: its outcome changes only the totals.
-    pub(crate) const UNADMITTED: Self = Self { origin: UNUSED_TAG, started: 0 };
+    pub(crate) const OBSERVED: Self = Self { origin: UNUSED_TAG, started: 0 };
 
     pub(crate) const fn epoch(self) -> u32 {
         State(self.origin).epoch()

@@ -39,7 +39,7 @@ struct Baselines {
     /// The number of times that the baselines have been discarded. It wraps.
     generation: u32,
     /// Oldest first.
-    baselines: VecDeque<Baseline>,
+    entries: VecDeque<Baseline>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +72,7 @@ impl<A: AtomicCell> TimeWindow<A> {
             let mut stored = self.baselines();
             stored.epoch = epoch.unwrap_or(stored.epoch);
             stored.generation = stored.generation.wrapping_add(1);
-            stored.baselines = VecDeque::new();
+            stored.entries = VecDeque::new();
             stored.generation
         };
         self.expire_bucket(generation);
@@ -113,11 +113,11 @@ impl<A: AtomicCell> TimeWindow<A> {
         let read = now();
         let first = {
             let stored = self.baselines();
-            let baselines = &stored.baselines;
+            let entries = &stored.entries;
             let is_different_clock =
-                baselines.back().is_some_and(|latest| clock::is_different_clock(read, latest.at, &now));
+                entries.back().is_some_and(|latest| clock::is_different_clock(read, latest.at, &now));
             if stored.epoch == epoch && !is_different_clock {
-                baselines.iter().find(|baseline| baseline.is_within(window, read)).copied()
+                entries.iter().find(|baseline| baseline.is_within(window, read)).copied()
             } else {
                 None
             }
@@ -156,15 +156,15 @@ impl Baselines {
         if self.epoch != epoch {
             return None;
         }
-        if let Some(latest) = self.baselines.back().copied() {
+        if let Some(latest) = self.entries.back().copied() {
             if clock::is_different_clock(baseline.at, latest.at, now) {
-                self.baselines.clear();
+                self.entries.clear();
             } else if baseline.at.saturating_sub(latest.at) < bucket_length(window) {
                 return Some(latest.at);
             }
         }
-        while self.baselines.pop_front_if(|first| !first.is_within(window, baseline.at)).is_some() {}
-        self.baselines.push_back(baseline);
+        while self.entries.pop_front_if(|first| !first.is_within(window, baseline.at)).is_some() {}
+        self.entries.push_back(baseline);
         Some(baseline.at)
     }
 }
@@ -294,8 +294,8 @@ mod tests {
         for step in 0..100_000 {
             record(&window, NOW + step * 1_000_000);
         }
-        assert!(window.baselines().baselines.len() <= 17);
-        assert!(window.baselines().baselines.capacity() <= 32);
+        assert!(window.baselines().entries.len() <= 17);
+        assert!(window.baselines().entries.capacity() <= 32);
     }
 
     proptest! {

@@ -32,7 +32,7 @@ impl Attempts<'_> {
             Verdict::Success => self.count_retried_success(),
             Verdict::Final => self.count_final_failure(),
             Verdict::Rejected => self.count_rejection(),
-            Verdict::Transient { retry_after } | Verdict::Wanted { retry_after } => {
+            Verdict::Transient { retry_after } | Verdict::RetriedRejection { retry_after } => {
                 return self.decide_after_failure(retry_after);
             }
         }

@@ -34,7 +34,7 @@ impl<'s> Pause<'s> {
     /// Creates a sleep of `delay`. A delay of zero yields once to other tasks.
     pub(super) fn new(delay: Duration) -> Self {
         #[cfg(feature = "testing")]
-        fake::note_sleep(delay);
+        fake::record_sleep(delay);
         Self(if delay.is_zero() { PauseState::Yield } else { PauseState::Sleep(Box::pin(tokio::time::sleep(delay))) })
     }
 

@@ -48,7 +48,7 @@ impl Parameters {
         if !names.contains(&text.as_str()) {
             let near = nearest(&text, names).map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
             let list = if names.len() > 1 { format!("\nthe values are {}", list(names)) } else { String::new() };
-            return Err(Error::new_spanned(&name, format!("unknown {option} `{text}`{near}{list}")));
+            return Err(Error::new_spanned(&name, format!("unknown value `{text}` of `{option}`{near}{list}")));
         }
         let mut parameters = Self { owner: name.clone(), given: Vec::new(), known: Vec::new() };
         for argument in arguments {

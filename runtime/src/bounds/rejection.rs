@@ -28,9 +28,9 @@ impl<E: From<CircuitOpen>> FromCircuitOpen for E {
 #[diagnostic::on_unimplemented(
     message = "the error type `{Self}` cannot carry a `RateLimited`: it does not implement `From<RateLimited>`",
     label = "`From<RateLimited>` is missing for this error type",
+    note = "if `{Self}` is a type of another crate, return an error type of your own that contains it",
     note = "with thiserror and `derive(Transient)`, add a variant `#[error(transparent)] #[transient(inherit)] Limited(#[from] steadfast::RateLimited)`: a retry waits until the limit allows another call",
-    note = "without `derive(Transient)`, leave out `#[transient(inherit)]`; without thiserror, write `impl From<steadfast::RateLimited> for {Self}`",
-    note = "if `{Self}` is a type of another crate, return an error type of your own that contains it"
+    note = "without `derive(Transient)`, leave out `#[transient(inherit)]`; without thiserror, write `impl From<steadfast::RateLimited> for {Self}`"
 )]
 pub trait FromRateLimited {
     /// Converts the rejection.
@@ -49,9 +49,9 @@ impl<E: From<RateLimited>> FromRateLimited for E {
 #[diagnostic::on_unimplemented(
     message = "the error type `{Self}` cannot carry a `BulkheadFull`: it does not implement `From<BulkheadFull>`",
     label = "`From<BulkheadFull>` is missing for this error type",
+    note = "if `{Self}` is a type of another crate, return an error type of your own that contains it",
     note = "with thiserror and `derive(Transient)`, add a variant `#[error(transparent)] #[transient(inherit)] Full(#[from] steadfast::BulkheadFull)`: a retry makes another attempt",
-    note = "without `derive(Transient)`, leave out `#[transient(inherit)]`; without thiserror, write `impl From<steadfast::BulkheadFull> for {Self}`",
-    note = "if `{Self}` is a type of another crate, return an error type of your own that contains it"
+    note = "without `derive(Transient)`, leave out `#[transient(inherit)]`; without thiserror, write `impl From<steadfast::BulkheadFull> for {Self}`"
 )]
 pub trait FromBulkheadFull {
     /// Converts the rejection.
@@ -70,9 +70,9 @@ impl<E: From<BulkheadFull>> FromBulkheadFull for E {
 #[diagnostic::on_unimplemented(
     message = "the error type `{Self}` cannot carry a `TimedOut`: it does not implement `From<TimedOut>`",
     label = "`From<TimedOut>` is missing for this error type",
+    note = "if `{Self}` is a type of another crate, return an error type of your own that contains it",
     note = "with thiserror and `derive(Transient)`, add a variant `#[error(transparent)] #[transient(inherit)] TimedOut(#[from] steadfast::TimedOut)`: a retry makes another attempt",
-    note = "without `derive(Transient)`, leave out `#[transient(inherit)]`; without thiserror, write `impl From<steadfast::TimedOut> for {Self}`",
-    note = "if `{Self}` is a type of another crate, return an error type of your own that contains it"
+    note = "without `derive(Transient)`, leave out `#[transient(inherit)]`; without thiserror, write `impl From<steadfast::TimedOut> for {Self}`"
 )]
 pub trait FromTimedOut {
     /// Converts the timeout.

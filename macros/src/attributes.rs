@@ -1,7 +1,7 @@
 //! The attributes: one folder for each, the traits that it implements, and the table that lists all of them.
 //!
-//! A new attribute needs a folder, a row in [`ATTRIBUTES`] and an entry point in `lib.rs`. Parsing, stacking, order lints, spelling hints
-//! and the fuzzer use the table.
+//! A new attribute needs a folder, a row in [`ATTRIBUTES`] and an entry point in `lib.rs`. Parsing, stacking, spelling hints and the fuzzer
+//! use the table. Order lints are [`Layer::order_error`] of the lower attribute.
 
 pub(crate) mod bulkhead;
 pub(crate) mod circuit_breaker;
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// All attributes.
-pub(crate) static ATTRIBUTES: [Row; 6] = [
+pub(crate) static ATTRIBUTES: &[Row] = &[
     Row::of::<Retry>(),
     Row::of::<CircuitBreaker>(),
     Row::of::<Timeout>(),
@@ -80,8 +80,14 @@ pub(crate) trait Layer {
     /// The path of the runtime, if `crate = path` is given.
     fn krate(&self) -> Option<&Path>;
 
-    /// Returns true if the layer may make more than one call.
+    /// Returns true if the layer may call the body again after an earlier call has ended. The arguments are then rebound for each call
+    /// (`inputs.rebound`), if [`reuse_error`](Self::reuse_error) is given as well.
     fn repeats(&self) -> bool {
+        false
+    }
+
+    /// Returns true if the layer declares the variable `attempts` of a retry, in whose scope the call of the body is made.
+    fn scopes_attempts(&self) -> bool {
         false
     }
 
@@ -197,7 +203,7 @@ mod tests {
     /// Each example starts with the name of its option.
     #[test]
     fn examples_begin_with_the_option() {
-        for row in &ATTRIBUTES {
+        for row in ATTRIBUTES {
             for (option, example) in row.grammar.options {
                 let rest = example.strip_prefix(option);
                 assert!(rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '('])), "{example}");

@@ -32,6 +32,23 @@ fn relative_links_resolve() {
     assert!(broken.is_empty(), "broken links:\n{}", broken.join("\n"));
 }
 
+/// A page that no crate includes would be left out of the doc tests.
+#[test]
+fn every_page_is_doc_tested() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let included =
+        ["runtime/src/doc_pages.rs", "redis/src/lib.rs"].map(|file| fs::read_to_string(root.join(file)).unwrap());
+    let included = included.concat();
+    let missing: Vec<_> = pages(&root.join("docs"))
+        .into_iter()
+        .filter(|(page, text)| {
+            text.contains("```rust") && !included.contains(&*format!("docs/{}", page.file_name().unwrap().display()))
+        })
+        .map(|(page, _)| page)
+        .collect();
+    assert!(missing.is_empty(), "no crate includes {missing:?}");
+}
+
 fn pages(folder: &Path) -> Vec<(PathBuf, String)> {
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let pages = files.filter(|path| path.extension().is_some_and(|extension| extension == "md"));

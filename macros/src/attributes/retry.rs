@@ -43,6 +43,10 @@ impl Layer for Retry {
         !self.is_single()
     }
 
+    fn scopes_attempts(&self) -> bool {
+        self.repeats()
+    }
+
     fn reuse_error(&self) -> Option<&'static str> {
         self.repeats().then_some(
             "a retry cannot return a `&mut` into an argument: the next attempt needs the argument as well\n\

@@ -89,5 +89,7 @@ fn uses<'a>(layers: &[Box<dyn Layer>], written: &'a TokenStream, body: Option<&A
 /// between the two. Other layers must be inside the scope, since they wait or call other functions.
 fn is_attempt(layers: &[Box<dyn Layer>]) -> bool {
     let innermost = layers.iter().rposition(|layer| layer.repeats());
-    innermost.is_some_and(|repeating| layers[repeating + 1..].iter().all(|layer| layer.is_transparent()))
+    innermost.is_some_and(|repeating| {
+        layers[repeating].scopes_attempts() && layers[repeating + 1..].iter().all(|layer| layer.is_transparent())
+    })
 }

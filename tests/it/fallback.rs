@@ -395,6 +395,7 @@ async fn events_carry_the_errors_of_each_step() {
     assert_eq!(only.run(|| calls.call("first", "a"), |_| Ok(String::new())), Err(Failure::Permanent("first")));
     let result = only.run_async(async || calls.call("first", "a"), async |_| Ok(String::new())).await;
     assert_eq!(result, Err(Failure::Permanent("first")));
+    crate::flush_events();
     subscription.unsubscribe();
     assert_eq!(
         *texts.lock().unwrap(),

@@ -161,42 +161,6 @@ async fn a_key_has_series_while_it_is_unhealthy_and_for_some_time_after() {
     assert_eq!(keys(), BTreeSet::new());
 }
 
-static FLOODED: KeyedBreakers = KeyedBreakers::new("flooded keys", CONFIG).max_keys(1_000);
-steadfast::register!(FLOODED);
-static FLOODED_LIMITS: KeyedRateLimits = KeyedRateLimits::new("flooded keys", RateLimitConfig::new(1, HOUR));
-steadfast::register!(FLOODED_LIMITS);
-
-#[tokio::test(start_paused = true)]
-async fn a_flood_of_unhealthy_keys_has_a_bounded_number_of_series_over_time() {
-    let (mut breaker_keys, mut limit_keys) = (BTreeSet::new(), BTreeSet::new());
-    let scrape = |at: u32, breaker_keys: &mut BTreeSet<_>, limit_keys: &mut BTreeSet<_>| {
-        for number in 0..50 {
-            let key = format!("{at}-{number}");
-            FLOODED.breaker(&key).force_open();
-            FLOODED.breaker(&key).try_acquire().unwrap_err();
-            (0..at + 2).for_each(|_| _ = FLOODED_LIMITS.limit(&key).try_acquire());
-        }
-        for (keys, label) in [(breaker_keys, "service=\"flooded keys\""), (limit_keys, "limit=\"flooded keys\"")] {
-            let now = keys_in_scrape(label);
-            assert_eq!(now.len(), 20);
-            keys.extend(now);
-        }
-    };
-    for at in 0..30 {
-        scrape(at, &mut breaker_keys, &mut limit_keys);
-        advance(SECOND).await;
-    }
-    assert_eq!((breaker_keys.len(), limit_keys.len()), (20, 20));
-    advance(HOUR).await;
-    scrape(30, &mut breaker_keys, &mut limit_keys);
-    assert!(breaker_keys.len() <= 40 && limit_keys.len() == 40, "20 new keys per hour");
-    // The overflow breaker has one series, without a key.
-    let lines = self::scrape(SteadfastCollector::new(), "service=\"flooded keys\"");
-    FLOODED.overflow().unwrap().force_open();
-    let shared = self::scrape(SteadfastCollector::new(), "service=\"flooded keys\",overflow=\"true\"");
-    assert!(shared.iter().any(|line| line == "circuit_breaker_key_state{} 3"), "{shared:#?} {lines:#?}");
-}
-
 #[steadfast::retry(name = "scraped", max_attempts = 3, backoff = fixed(2ms), jitter = none)]
 fn retried(succeeds: bool) -> io::Result<()> {
     if succeeds { Ok(()) } else { Err(io::ErrorKind::TimedOut.into()) }

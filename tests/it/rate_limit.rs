@@ -458,6 +458,7 @@ fn a_rejection_and_an_overflow_emit_events() {
     keyed.limit("a").try_acquire().unwrap();
     keyed.limit("a").try_acquire().unwrap_err();
     keyed.limit("b").try_acquire().unwrap();
+    crate::flush_events();
     subscription.unsubscribe();
     assert_eq!(
         *texts.lock().unwrap(),

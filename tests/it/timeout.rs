@@ -334,6 +334,7 @@ async fn a_timeout_emits_an_event() {
     result.unwrap_err();
     let result: io::Result<u8> = limit.run_async(async || Ok(1)).await;
     assert_eq!(result.unwrap(), 1);
+    crate::flush_events();
     subscription.unsubscribe();
     assert_eq!(*texts.lock().unwrap(), ["timeout: `reported` exceeded 1s"]);
 }

@@ -131,21 +131,10 @@ impl CircuitBreaker {
 
     fn set_live(&self, live: Option<BreakerConfig>) {
         let changed = self.settings.change(|layers| layers.set_live(live));
-        self.apply_settings();
+        self.view().apply_settings();
         events::config_applied(ConfigLayer::Live, || {
             changed.map(|config| self.config_change(config)).into_iter().collect()
         });
-    }
-
-    /// Replaces the settings from a file and the environment. The caller then calls [`apply_settings`](Self::apply_settings).
-    #[cfg(feature = "config")]
-    pub(crate) fn set_external(&self, external: Option<BreakerConfig>) -> Option<ConfigChange> {
-        self.settings.change(|layers| layers.set_external(external)).map(|config| self.config_change(config))
-    }
-
-    /// Applies the settings in force to the current state.
-    pub(crate) fn apply_settings(&self) {
-        self.view().apply_settings();
     }
 
     fn config_change(&self, config: BreakerConfig) -> ConfigChange {

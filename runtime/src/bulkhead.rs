@@ -200,12 +200,6 @@ impl Bulkhead {
         events::config_applied(ConfigLayer::Live, || change.into_iter().collect());
     }
 
-    /// Replaces the settings from a file and the environment. The caller then calls [`apply_settings`](Self::apply_settings).
-    #[cfg(feature = "config")]
-    pub(crate) fn set_external(&self, external: Option<BulkheadConfig>) -> Option<ConfigChange> {
-        self.update(|layers| layers.set_external(external))
-    }
-
     /// Changes a layer. Returns the change if the settings in force are different now.
     fn update(&self, layer: impl FnOnce(&mut Layered<BulkheadConfig>)) -> Option<ConfigChange> {
         let mut layers = self.layers();

@@ -111,19 +111,8 @@ impl RateLimit {
 
     fn set_live(&self, live: Option<RateLimitConfig>) {
         let change = self.settings.update(|layers| layers.set_live(live.map(Some)));
-        self.apply_settings();
+        self.limiter.signal(); // waiting calls use the new settings
         events::config_applied(ConfigLayer::Live, || change.into_iter().collect());
-    }
-
-    /// Replaces the settings from a file and the environment. The caller then calls [`apply_settings`](Self::apply_settings).
-    #[cfg(feature = "config")]
-    pub(crate) fn set_external(&self, outside: Option<RateLimitConfig>) -> Option<crate::ConfigChange> {
-        self.settings.update(|layers| layers.set_external(outside.map(Some)))
-    }
-
-    /// Makes waiting calls use the settings in force.
-    pub(crate) fn apply_settings(&self) {
-        self.limiter.signal();
     }
 }
 

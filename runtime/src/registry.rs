@@ -20,7 +20,7 @@ use once_cell::sync::Lazy;
 
 pub(crate) use self::capability::Capability;
 #[cfg(feature = "config")]
-pub(crate) use self::capability::{Configurable, PolicySettings, configurables};
+pub(crate) use self::capability::{Configurable, MergeSection, PolicySettings, configurables};
 #[cfg(feature = "keyed")]
 pub(crate) use self::resolve::sites;
 pub use self::{

@@ -12,6 +12,8 @@ use std::{
 
 pub use self::snapshot::KeyedSnapshot;
 use super::{BreakerConfig, BreakerSettings, CircuitBreaker, engine::Engine};
+#[cfg(feature = "config")]
+use crate::registry::PolicySettings;
 use crate::{
     BreakerState, ConfigChange, ConfigLayer,
     errors::PolicyConfig,
@@ -200,21 +202,20 @@ impl KeyedBreakers {
         events::config_applied(ConfigLayer::Live, || change.into_iter().collect());
     }
 
-    /// Replaces the settings from a file and the environment. The caller then calls [`apply_settings`](Self::apply_settings).
-    #[cfg(feature = "config")]
-    pub(crate) fn set_external(&self, external: Option<BreakerConfig>) -> Option<ConfigChange> {
-        self.store.set_external(external)
-    }
-
-    /// Applies the settings in force to the breakers of all keys.
-    #[cfg(feature = "config")]
-    pub(crate) fn apply_settings(&self) {
-        self.store.apply_settings();
-    }
-
     /// Returns the declared settings and the maximum number of keys.
     pub(crate) const fn declared(&self) -> (BreakerConfig, usize) {
         (self.store.declared, self.store.max_keys)
+    }
+}
+
+#[cfg(feature = "config")]
+impl PolicySettings for KeyedBreakers {
+    fn set_external(&self, config: Option<BreakerConfig>) -> Option<ConfigChange> {
+        self.store.set_external(config)
+    }
+
+    fn apply_settings(&self) {
+        self.store.apply_settings();
     }
 }
 

@@ -11,7 +11,6 @@ use crate::{
     ConfigChange,
     errors::{PolicyConfig, PolicyTerms},
     registry::{Configurable, PolicySettings, configurables},
-    settings::{Issues, Section},
 };
 use crate::{
     ConfigConflict,
@@ -154,31 +153,12 @@ impl Policy for KeyedBreakers {
 
 #[cfg(feature = "config")]
 impl PolicySettings for CircuitBreaker {
-    fn merge(below: Option<BreakerConfig>, section: &Section, issues: &mut Issues) -> Option<BreakerConfig> {
-        Some(below.unwrap_or_default().merge(section, issues))
-    }
-
-    fn replace_outside(&self, config: Option<BreakerConfig>) -> Option<ConfigChange> {
-        self.set_external(config)
+    fn set_external(&self, config: Option<BreakerConfig>) -> Option<ConfigChange> {
+        self.settings.change(|layers| layers.set_external(config)).map(|config| self.config_change(config))
     }
 
     fn apply_settings(&self) {
-        self.apply_settings();
-    }
-}
-
-#[cfg(all(feature = "config", feature = "keyed"))]
-impl PolicySettings for KeyedBreakers {
-    fn merge(below: Option<BreakerConfig>, section: &Section, issues: &mut Issues) -> Option<BreakerConfig> {
-        Some(below.unwrap_or_default().merge(section, issues))
-    }
-
-    fn replace_outside(&self, config: Option<BreakerConfig>) -> Option<ConfigChange> {
-        self.set_external(config)
-    }
-
-    fn apply_settings(&self) {
-        self.apply_settings();
+        self.view().apply_settings();
     }
 }
 

@@ -6,7 +6,6 @@ use crate::{
     ConfigChange,
     errors::{PolicyConfig, PolicyTerms},
     registry::{Configurable, PolicySettings, configurables},
-    settings::{Issues, Section},
 };
 use crate::{
     ConfigConflict,
@@ -66,12 +65,8 @@ impl Policy for Bulkhead {
 
 #[cfg(feature = "config")]
 impl PolicySettings for Bulkhead {
-    fn merge(below: Option<BulkheadConfig>, section: &Section, issues: &mut Issues) -> Option<BulkheadConfig> {
-        Some(below.unwrap_or_default().merge(section, issues))
-    }
-
-    fn replace_outside(&self, config: Option<BulkheadConfig>) -> Option<ConfigChange> {
-        self.set_external(config)
+    fn set_external(&self, config: Option<BulkheadConfig>) -> Option<ConfigChange> {
+        self.update(|layers| layers.set_external(config))
     }
 
     fn apply_settings(&self) {

@@ -9,6 +9,8 @@ use std::{
 };
 
 use super::{KeyedRateLimitSnapshot, RateLimit, RateLimitConfig, limiter::Limiter, settings::RateLimitSettings};
+#[cfg(feature = "config")]
+use crate::registry::PolicySettings;
 use crate::{
     ConfigChange, ConfigLayer,
     errors::PolicyConfig,
@@ -191,16 +193,15 @@ impl KeyedRateLimits {
         let change = self.store.set_live(live.map(Some));
         events::config_applied(ConfigLayer::Live, || change.into_iter().collect());
     }
+}
 
-    /// Replaces the settings from a file and the environment. The caller then calls [`apply_settings`](Self::apply_settings).
-    #[cfg(feature = "config")]
-    pub(crate) fn set_external(&self, external: Option<RateLimitConfig>) -> Option<ConfigChange> {
-        self.store.set_external(external.map(Some))
+#[cfg(feature = "config")]
+impl PolicySettings for KeyedRateLimits {
+    fn set_external(&self, config: Option<RateLimitConfig>) -> Option<ConfigChange> {
+        self.store.set_external(config.map(Some))
     }
 
-    /// Makes waiting calls use the settings in force.
-    #[cfg(feature = "config")]
-    pub(crate) fn apply_settings(&self) {
+    fn apply_settings(&self) {
         self.store.apply_settings();
     }
 }

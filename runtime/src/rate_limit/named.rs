@@ -11,7 +11,6 @@ use crate::{
     ConfigChange,
     errors::{PolicyConfig, PolicyTerms},
     registry::{Configurable, PolicySettings, configurables},
-    settings::{Issues, Section},
 };
 use crate::{
     ConfigConflict,
@@ -136,31 +135,12 @@ impl Policy for KeyedRateLimits {
 
 #[cfg(feature = "config")]
 impl PolicySettings for RateLimit {
-    fn merge(below: Option<RateLimitConfig>, section: &Section, issues: &mut Issues) -> Option<RateLimitConfig> {
-        RateLimitConfig::merge(below, section, issues)
-    }
-
-    fn replace_outside(&self, config: Option<RateLimitConfig>) -> Option<ConfigChange> {
-        self.set_external(config)
+    fn set_external(&self, config: Option<RateLimitConfig>) -> Option<ConfigChange> {
+        self.settings.update(|layers| layers.set_external(config.map(Some)))
     }
 
     fn apply_settings(&self) {
-        self.apply_settings();
-    }
-}
-
-#[cfg(all(feature = "config", feature = "keyed"))]
-impl PolicySettings for KeyedRateLimits {
-    fn merge(below: Option<RateLimitConfig>, section: &Section, issues: &mut Issues) -> Option<RateLimitConfig> {
-        RateLimitConfig::merge(below, section, issues)
-    }
-
-    fn replace_outside(&self, config: Option<RateLimitConfig>) -> Option<ConfigChange> {
-        self.set_external(config)
-    }
-
-    fn apply_settings(&self) {
-        self.apply_settings();
+        self.limiter.signal();
     }
 }
 

@@ -4,7 +4,7 @@ use crate::ConfigConflict;
 #[cfg(feature = "config")]
 use crate::{
     ConfigChange,
-    errors::PolicyTerms,
+    errors::{PolicyConfig, PolicyTerms},
     settings::{Issues, Section},
 };
 
@@ -53,14 +53,19 @@ pub(crate) trait Configurable {
     fn apply(&self);
 }
 
-/// A [`Policy`] whose settings can be replaced from outside.
+/// A configuration whose options a section of external settings can set.
 #[cfg(feature = "config")]
-pub(crate) trait PolicySettings: Policy {
-    /// Merges a section into `below`, the settings of the layers below, which is `None` if these have no settings.
-    fn merge(below: Option<Self::Config>, section: &Section, issues: &mut Issues) -> Option<Self::Config>;
+pub(crate) trait MergeSection: PolicyConfig {
+    /// Merges a section into `below`, the settings of the layers below, and reports its issues. `below` is `None` if these layers have no
+    /// settings.
+    fn merge(below: Option<Self>, section: &Section, issues: &mut Issues) -> Option<Self>;
+}
 
+/// A [`Policy`] whose settings can be replaced by external settings.
+#[cfg(feature = "config")]
+pub(crate) trait PolicySettings: Policy<Config: MergeSection> {
     /// Replaces the settings of the external layers, as [`Configurable::replace`] does.
-    fn replace_outside(&self, config: Option<Self::Config>) -> Option<ConfigChange>;
+    fn set_external(&self, config: Option<Self::Config>) -> Option<ConfigChange>;
 
     /// Evaluates the existing counts under the settings in force, as [`Configurable::apply`] does.
     fn apply_settings(&self);
@@ -88,12 +93,12 @@ impl<P: PolicySettings> Configurable for Merged<P> {
     fn merge(&mut self, sections: &[&Section], issues: &mut Issues) {
         if !sections.is_empty() {
             let declared = self.policy.declared();
-            self.config = sections.iter().fold(declared, |below, section| P::merge(below, section, issues));
+            self.config = sections.iter().fold(declared, |below, section| P::Config::merge(below, section, issues));
         }
     }
 
     fn replace(&self) -> Option<ConfigChange> {
-        self.policy.replace_outside(self.config)
+        self.policy.set_external(self.config)
     }
 
     fn apply(&self) {

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use super::{BreakerConfig, Window};
-use crate::settings::{
-    Assignment, Issues, Section, quoted, unknown,
-    value::{self, Call, Parsed},
+use crate::{
+    registry::MergeSection,
+    settings::{
+        Assignment, Issues, Section, quoted, unknown,
+        value::{self, Call, Parsed},
+    },
 };
 
 pub(crate) const OPTIONS: [&str; 12] = [
@@ -23,10 +26,9 @@ pub(crate) const OPTIONS: [&str; 12] = [
     "observe_only",
 ];
 
-impl BreakerConfig {
-    /// Applies a section of settings, and reports its issues.
-    pub(crate) fn merge(self, section: &Section, issues: &mut Issues) -> Self {
-        let mut config = self;
+impl MergeSection for BreakerConfig {
+    fn merge(below: Option<Self>, section: &Section, issues: &mut Issues) -> Option<Self> {
+        let mut config = below.unwrap_or_default();
         // The preset and the window come first, because the other options modify them.
         for pass in [
             |option: &str| option == "preset",
@@ -47,7 +49,7 @@ impl BreakerConfig {
         if !is_window_invalid {
             check(config, section, issues);
         }
-        config
+        Some(config)
     }
 }
 

@@ -1,17 +1,19 @@
 //! Bulkhead settings from a file or the environment.
 
 use super::BulkheadConfig;
-use crate::settings::{
-    Issues, Section, quoted, unknown,
-    value::{self, Parsed},
+use crate::{
+    registry::MergeSection,
+    settings::{
+        Issues, Section, quoted, unknown,
+        value::{self, Parsed},
+    },
 };
 
 pub(crate) const OPTIONS: [&str; 2] = ["max_concurrent", "max_wait"];
 
-impl BulkheadConfig {
-    /// Applies a section of settings, and reports its issues.
-    pub(crate) fn merge(self, section: &Section, issues: &mut Issues) -> Self {
-        section.apply(self, issues, set)
+impl MergeSection for BulkheadConfig {
+    fn merge(below: Option<Self>, section: &Section, issues: &mut Issues) -> Option<Self> {
+        Some(section.apply(below.unwrap_or_default(), issues, set))
     }
 }
 

@@ -3,18 +3,20 @@
 use std::time::Duration;
 
 use super::{Algorithm, RateLimitConfig};
-use crate::settings::{
-    Issues, Section, quoted, unknown,
-    value::{self, Parsed},
+use crate::{
+    registry::MergeSection,
+    settings::{
+        Issues, Section, quoted, unknown,
+        value::{self, Parsed},
+    },
 };
 
 pub(crate) const OPTIONS: [&str; 4] = ["limit", "per", "max_wait", "algorithm"];
 const ALGORITHMS: [&str; 2] = ["sliding_window", "gcra"];
 
-impl RateLimitConfig {
-    /// Applies a section of settings to those of the layers below, and reports its issues. Returns `None` if the layers below have no
-    /// settings and the section lacks a required one.
-    pub(crate) fn merge(below: Option<Self>, section: &Section, issues: &mut Issues) -> Option<Self> {
+impl MergeSection for RateLimitConfig {
+    /// Returns `None` if the layers below have no settings and the section lacks a required one.
+    fn merge(below: Option<Self>, section: &Section, issues: &mut Issues) -> Option<Self> {
         // Without settings below, `limit` and `per` are both required, so that the section replaces the placeholders.
         let placeholder = Self::new(1, Duration::from_secs(1));
         let config = section.apply(below.unwrap_or(placeholder), issues, set);

@@ -90,7 +90,7 @@ impl<K: Keying> Drop for Permit<'_, K> {
 }
 
 /// A guard that marks a permit if the call panics. It is created just before the code of the call runs, and disarmed by
-/// [`returned`](Self::returned) after that code. If the guard is dropped instead, the code has panicked, and the permit counts as a failure
+/// [`disarm`](Self::disarm) after that code. If the guard is dropped instead, the code has panicked, and the permit counts as a failure
 /// when it is dropped.
 #[derive(Debug)]
 pub struct PanicGuard<'p, 'a, K: Keying = Unkeyed>(&'p mut Permit<'a, K>);

@@ -94,53 +94,28 @@ impl<T: Transient + ?Sized> Transient for Box<T> {
     }
 }
 
-/// Delegates to the first error of a recognized type in the chain of sources; permanent if there is none.
-#[diagnostic::do_not_recommend]
-impl Transient for dyn Error + Send + Sync {
-    fn is_transient(&self) -> bool {
-        first_recognized(self).is_some_and(Transient::is_transient)
-    }
+/// Implements `Transient` for a type of error object.
+macro_rules! transient_by_chain {
+    ($($error:ty),*) => {$(
+        /// Delegates to the first error of a recognized type in the chain of sources; permanent if there is none.
+        #[diagnostic::do_not_recommend]
+        impl Transient for $error {
+            fn is_transient(&self) -> bool {
+                first_recognized(self).is_some_and(Transient::is_transient)
+            }
 
-    fn retry_after(&self) -> Option<Duration> {
-        first_recognized(self)?.retry_after()
-    }
+            fn retry_after(&self) -> Option<Duration> {
+                first_recognized(self)?.retry_after()
+            }
 
-    fn is_rejection(&self) -> bool {
-        is_rejection(self)
-    }
+            fn is_rejection(&self) -> bool {
+                is_rejection(self)
+            }
+        }
+    )*};
 }
 
-/// Delegates to the first error of a recognized type in the chain of sources; permanent if there is none.
-#[diagnostic::do_not_recommend]
-impl Transient for dyn Error + Send {
-    fn is_transient(&self) -> bool {
-        first_recognized(self).is_some_and(Transient::is_transient)
-    }
-
-    fn retry_after(&self) -> Option<Duration> {
-        first_recognized(self)?.retry_after()
-    }
-
-    fn is_rejection(&self) -> bool {
-        is_rejection(self)
-    }
-}
-
-/// Delegates to the first error of a recognized type in the chain of sources; permanent if there is none.
-#[diagnostic::do_not_recommend]
-impl Transient for dyn Error {
-    fn is_transient(&self) -> bool {
-        first_recognized(self).is_some_and(Transient::is_transient)
-    }
-
-    fn retry_after(&self) -> Option<Duration> {
-        first_recognized(self)?.retry_after()
-    }
-
-    fn is_rejection(&self) -> bool {
-        is_rejection(self)
-    }
-}
+transient_by_chain!(dyn Error + Send + Sync, dyn Error + Send, dyn Error);
 
 /// Returns the verdict of a retry on an error, as its implementation of [`Transient`] defines it.
 pub(crate) fn verdict_of<E: Transient + ?Sized>(error: &E) -> Verdict {

@@ -173,7 +173,7 @@ fn a_task_can_release_its_permit_while_all_workers_wait_for_one() {
     let runtime = multi_thread(2);
     let held = runtime.block_on(ONE.acquire_async()).unwrap();
     let waiting = [(); 2].map(|()| runtime.spawn(async { ONE.call(|| Ok::<_, io::Error>(())) }));
-    crate::wait_until(|| ONE.waiting() == 2);
+    crate::support::wait_until(|| ONE.waiting() == 2);
     runtime.spawn(async move { drop(held) });
     runtime.block_on(async {
         for waiting in waiting {

@@ -136,7 +136,7 @@ fn threads_and_tasks_share_one_queue() {
                     runtime.block_on(MIXED.call_async(async || enter())).unwrap();
                 }
             });
-            crate::wait_until(|| MIXED.waiting() > number);
+            crate::support::wait_until(|| MIXED.waiting() > number);
         }
         assert!(MIXED.try_acquire().is_err(), "a new call must not overtake the queue");
         drop(first);

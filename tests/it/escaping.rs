@@ -103,7 +103,7 @@ async fn events_are_escaped() {
     let tenant = TENANTS.limit(&format!("event {HOSTILE}"));
     _ = (tenant.try_acquire(), tenant.try_acquire());
     for prefix in ["circuit", "retry", "fallback", "timeout: `evil", "bulkhead", "rate limit"] {
-        crate::wait_until(|| count(prefix) > 0);
+        crate::support::wait_until(|| count(prefix) > 0);
     }
     for text in &*texts.lock().unwrap() {
         assert_escaped(text);

@@ -40,17 +40,17 @@ fn a_subscription_ends_when_it_is_dropped() {
     };
     let first = count();
     breaker.force_open();
-    crate::wait_until(|| *received.lock().unwrap() == 1);
+    crate::support::wait_until(|| *received.lock().unwrap() == 1);
     drop(first);
     breaker.reset();
     crate::flush_events(); // a later subscription must not receive the event
-    crate::wait_until(|| Arc::strong_count(&received) == 1); // the callback is dropped, even if another thread was calling it
+    crate::support::wait_until(|| Arc::strong_count(&received) == 1); // the callback is dropped, even if another thread was calling it
     count().unsubscribe();
-    crate::wait_until(|| Arc::strong_count(&received) == 1);
+    crate::support::wait_until(|| Arc::strong_count(&received) == 1);
     assert_eq!(*received.lock().unwrap(), 1);
     count().forever();
     breaker.force_open();
-    crate::wait_until(|| *received.lock().unwrap() > 1);
+    crate::support::wait_until(|| *received.lock().unwrap() > 1);
     assert_eq!(*received.lock().unwrap(), 2);
 }
 
@@ -82,7 +82,7 @@ fn a_rejection_emits_an_event_with_its_reason() {
     fail(&breaker);
     fail(&breaker);
     fail(&breaker);
-    crate::wait_until(|| received.lock().unwrap().len() >= 2);
+    crate::support::wait_until(|| received.lock().unwrap().len() >= 2);
     let received = received.lock().unwrap();
     let [opened, rejected] = &received[..] else { panic!("{received:?}") };
     assert_eq!(opened, "circuit `rejecting`: closed -> open after 2 failures in a row");
@@ -155,7 +155,7 @@ fn a_subscriber_whose_calls_are_rejected_does_not_block_the_caller() {
     });
     ECHOED.force_open();
     ECHOED.try_acquire().unwrap_err(); // returns
-    crate::wait_until(|| *received.lock().unwrap() > 0);
+    crate::support::wait_until(|| *received.lock().unwrap() > 0);
     // Events are delivered only by calls, so the number of rejections is bounded by the number of deliveries.
     drop(subscription);
     assert!(ECHOED.snapshot().rejections <= 2 + *received.lock().unwrap());
@@ -183,6 +183,6 @@ fn a_subscriber_whose_panic_payload_panics_does_not_end_delivery() {
     for changes in 1..=3 {
         breaker.force_open();
         breaker.reset();
-        crate::wait_until(|| *received.lock().unwrap() == 2 * changes);
+        crate::support::wait_until(|| *received.lock().unwrap() == 2 * changes);
     }
 }

@@ -7,6 +7,9 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "../support.rs"]
+mod support;
+
 mod arguments;
 mod blocking_sleeps;
 mod breaker;
@@ -60,8 +63,6 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
-    thread,
-    time::{Duration, Instant},
 };
 
 use steadfast::{
@@ -109,19 +110,6 @@ impl Script {
     }
 }
 
-/// Waits until the condition holds.
-///
-/// # Panics
-///
-/// Panics if it does not hold within a minute.
-fn wait_until(condition: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < Duration::from_mins(1), "the condition does not hold within a minute");
-        thread::yield_now();
-    }
-}
-
 /// Waits until every subscriber has received all events emitted so far. Another thread may be delivering them.
 fn flush_events() {
     static MARKERS: AtomicU32 = AtomicU32::new(0);
@@ -136,7 +124,7 @@ fn flush_events() {
         }
     });
     CircuitBreaker::new(marker, BreakerConfig::new()).force_open(); // events are delivered in order
-    wait_until(|| is_delivered.load(Ordering::Acquire));
+    support::wait_until(|| is_delivered.load(Ordering::Acquire));
     subscription.unsubscribe();
 }
 

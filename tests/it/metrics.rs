@@ -8,12 +8,13 @@ use std::{
 };
 
 use metrics::{Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, Unit};
-use prometheus_client::{encoding::prometheus_text, registry::Registry};
 use steadfast::{
     BreakerConfig, Bulkhead, BulkheadConfig, CircuitBreaker, KeyedBreakers, KeyedRateLimits, RateLimit,
     RateLimitConfig, RetryPolicy, Schedule, prometheus::SteadfastCollector,
 };
 use tokio::time::advance;
+
+use crate::support::{keys_in_scrape, scrape};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// The window of rate limits: long enough to be unaffected by tests under other clocks that scrape at the same time.
@@ -22,15 +23,6 @@ const CONFIG: BreakerConfig = BreakerConfig::new().failure_threshold(2).half_ope
 
 fn fail(breaker: &CircuitBreaker) {
     _ = breaker.call(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut)));
-}
-
-/// Scrapes the metrics, and returns the lines that contain `label`, with the label removed.
-fn scrape(collector: SteadfastCollector, label: &str) -> Vec<String> {
-    let mut registry = Registry::default();
-    registry.register_collector(Box::new(collector));
-    let mut text = String::new();
-    prometheus_text::encode(&mut text, &registry).unwrap();
-    text.lines().filter(|line| line.contains(label)).map(|line| line.replace(label, "")).collect()
 }
 
 static MEASURED: CircuitBreaker = CircuitBreaker::new("measured", CONFIG);
@@ -116,12 +108,6 @@ static HEALTHY_USERS: KeyedRateLimits = KeyedRateLimits::new("healthy users", Ra
 steadfast::register!(HEALTHY_USERS);
 
 /// Returns the keys that have series in a scrape.
-fn keys_in_scrape(label: &str) -> BTreeSet<String> {
-    let lines = scrape(SteadfastCollector::new(), label);
-    let keys = lines.iter().filter_map(|line| Some(line.split_once("key=\"")?.1.split_once('"')?.0.to_owned()));
-    keys.collect()
-}
-
 #[test]
 fn healthy_keys_have_no_series() {
     for scrape in 0..50 {

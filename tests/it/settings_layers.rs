@@ -269,7 +269,7 @@ fn applying_a_layer_emits_an_event() {
     breaker.reconfigure(BreakerConfig::new().failure_threshold(8));
     breaker.reset_config();
     configure_from_toml("").unwrap();
-    crate::wait_until(|| applied.lock().unwrap().len() == 4);
+    crate::support::wait_until(|| applied.lock().unwrap().len() == 4);
     let rest = "recovery_timeout = 30s, half_open_max_calls = 3";
     let expected = [(ConfigLayer::File, 9), (ConfigLayer::Live, 8), (ConfigLayer::Live, 9), (ConfigLayer::File, 3)]
         .map(|(layer, threshold)| {
@@ -290,7 +290,7 @@ fn a_subscriber_can_apply_settings() {
         }
     });
     configure_from_toml("[breaker.layer_one]\nfailure_threshold = 41").unwrap();
-    crate::wait_until(|| find("layer_two").config().failures() == 42);
+    crate::support::wait_until(|| find("layer_two").config().failures() == 42);
 }
 
 #[test]

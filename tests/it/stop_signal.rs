@@ -75,7 +75,7 @@ fn a_cancellation_token_ends_the_sleep_of_a_thread_at_once() {
     let service = Service::new();
     thread::scope(|scope| {
         let call = scope.spawn(|| service.call_blocking());
-        crate::wait_until(|| service.calls() > 0);
+        crate::support::wait_until(|| service.calls() > 0);
         service.shutdown.cancel();
         call.join().unwrap().unwrap_err();
     });
@@ -95,7 +95,7 @@ fn a_stop_wakes_all_waiting_threads() {
                 PATIENT.stop_on(&signal).run(call).unwrap_err();
             });
         }
-        crate::wait_until(|| calls.load(Ordering::Relaxed) == 8);
+        crate::support::wait_until(|| calls.load(Ordering::Relaxed) == 8);
         signal.stop();
         signal.stop();
     });
@@ -352,7 +352,7 @@ fn a_stop_ends_the_waits_of_threads_inside_an_attempt() {
             scope.spawn(|| around_on_a_thread(&stop, &plain, sleeps_on_a_thread)),
             scope.spawn(|| around_on_a_thread(&stop, &hooked, sleeps_with_a_hook)),
         ];
-        crate::wait_until(|| {
+        crate::support::wait_until(|| {
             bulkhead.waiting() == 2 && in_stack.waiting() == 1 && plain.calls() > 0 && hooked.calls() > 0
         });
         stop.stop();
@@ -405,7 +405,7 @@ fn a_stop_ends_the_waits_of_threads_for_a_rate_limit() {
     let (stop, limit) = (StopSignal::new(), exhausted("stopped on a thread"));
     thread::scope(|scope| {
         let waiting = [(); 2].map(|()| scope.spawn(|| waits_for_a_limit_on_a_thread(&stop, limit)));
-        crate::wait_until(|| limit.snapshot().waiting == 2);
+        crate::support::wait_until(|| limit.snapshot().waiting == 2);
         stop.stop();
         for waiting in waiting {
             waiting.join().unwrap().unwrap_err();
@@ -431,7 +431,7 @@ fn a_wait_for_a_permit_does_not_consume_the_callers_unpark() {
             let _permit = bulkhead.acquire().unwrap();
             thread::park();
         });
-        crate::wait_until(|| bulkhead.waiting() == 1);
+        crate::support::wait_until(|| bulkhead.waiting() == 1);
         waiting.thread().unpark();
         bulkhead.reconfigure(bulkhead.config().max_concurrent(2));
         waiting.join().unwrap();
@@ -449,7 +449,7 @@ fn a_stop_ends_a_blocking_wait_inside_a_retried_task() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     thread::scope(|scope| {
         let waits = scope.spawn(|| runtime.block_on(blocks_in_a_task(&stop, bulkhead)));
-        crate::wait_until(|| bulkhead.waiting() == 1);
+        crate::support::wait_until(|| bulkhead.waiting() == 1);
         stop.stop();
         assert!(matches!(waits.join().unwrap(), Err(Failure::Full(_))));
     });

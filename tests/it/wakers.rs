@@ -56,7 +56,8 @@ fn is_pending(waiting: &mut Waiting, waker: &Waker) -> bool {
     waiting.as_mut().poll(&mut Context::from_waker(waker)).is_pending()
 }
 
-struct Panics;
+/// A waker that panics.
+pub(crate) struct Panics;
 
 impl Wake for Panics {
     fn wake(self: Arc<Self>) {
@@ -64,8 +65,9 @@ impl Wake for Panics {
     }
 }
 
+/// A waker that counts its wakes.
 #[derive(Default)]
-struct CountsWakes(AtomicU32);
+pub(crate) struct CountsWakes(pub(crate) AtomicU32);
 
 impl Wake for CountsWakes {
     fn wake(self: Arc<Self>) {
@@ -111,6 +113,6 @@ fn a_waker_may_drop_another_waiter() {
             wake();
         }
     });
-    crate::wait_until(|| thread.is_finished());
+    crate::support::wait_until(|| thread.is_finished());
     thread.join().unwrap();
 }

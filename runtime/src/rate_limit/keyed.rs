@@ -15,8 +15,7 @@ use crate::{
     ConfigChange, ConfigLayer,
     errors::PolicyConfig,
     events::{self, Event},
-    keyed_store::key::Key,
-    keyed_store::{EvictionClass, KeyedEntry, KeyedStore, SharedSettings, StoreTotals, top_by},
+    keyed_store::{EvictionClass, KeyedEntry, KeyedStore, SharedSettings, StoreTotals, key::Key, top_by},
     keying::{Keyed, KeyedSettings},
     layers::Layered,
     totals::{Count, Sums, Totals},
@@ -76,7 +75,7 @@ impl KeyedRateLimits {
         Self { store: KeyedStore::new(name, declared) }
     }
 
-    /// Sets the largest number of keys. Memory is allocated per key in use.
+    /// Sets the maximum number of keys. Memory is allocated per key in use.
     ///
     /// # Panics
     ///

@@ -39,11 +39,11 @@ fn threads_and_tasks_share_one_queue() {
                 order.lock().unwrap().push(number);
             }));
         }
-        crate::wait_until(|| MIXED.snapshot().waiting > number);
+        crate::support::wait_until(|| MIXED.snapshot().waiting > number);
     }
     for admitted in 1..=10 {
         MIXED.reset();
-        crate::wait_until(|| order.lock().unwrap().len() == admitted);
+        crate::support::wait_until(|| order.lock().unwrap().len() == admitted);
     }
     runtime.block_on(async {
         for task in tasks {
@@ -124,7 +124,7 @@ async fn a_stop_signal_ends_a_wait_with_the_rejection() {
     limit.try_acquire().unwrap();
     let start = Instant::now();
     let thread = thread::spawn(stopped_thread);
-    crate::wait_until(|| limit.snapshot().waiting == 1);
+    crate::support::wait_until(|| limit.snapshot().waiting == 1);
     let task = tokio::spawn(stopped_task());
     run_ready_tasks().await;
     assert_eq!(limit.snapshot().waiting, 2);

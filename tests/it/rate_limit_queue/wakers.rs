@@ -2,25 +2,14 @@
 
 use std::{
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    task::{Context, Poll, Wake, Waker},
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll, Waker},
 };
 
 use steadfast::{Algorithm, RateLimitConfig};
 
 use super::{Call, SECOND, limit, poll, waiting};
-
-/// A waker that panics.
-struct Panics;
-
-impl Wake for Panics {
-    fn wake(self: Arc<Self>) {
-        panic!("a waker that panics");
-    }
-}
+use crate::wakers::{CountsWakes, Panics};
 
 #[tokio::test(start_paused = true)]
 async fn a_waker_that_panics_does_not_stop_the_queue() {
@@ -38,16 +27,6 @@ async fn a_waker_that_panics_does_not_stop_the_queue() {
     assert_eq!(panics.as_mut().poll(context), Poll::Ready(Ok(())));
     limit.reset();
     assert_eq!(last.as_mut().poll(context), Poll::Ready(Ok(())));
-}
-
-/// A waker that counts its wakes.
-#[derive(Default)]
-struct CountsWakes(AtomicU32);
-
-impl Wake for CountsWakes {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! Circuit breakers.
 //!
 //! - [`state`] is the state machine: pure functions, applied to the shared state by compare-and-swap.
-//! - [`window`] has the sliding windows of rate-based breakers; [`totals`](crate::totals) counts all calls.
+//! - [`window`] has the sliding windows of rate-based breakers, [`in_flight`] the calls in flight; [`totals`](crate::totals) counts all calls.
 //! - [`engine`] combines these for each call, with the [`history`] and events.
 //! - [`config`] has the public settings, [`parameters`] their numeric form for the state machine, [`settings`] the settings in force.
 //! - [`permit`] has the permit for one call, [`snapshot`] the state and counts at one moment, [`manual_override`] manual control.
@@ -10,6 +10,7 @@
 mod config;
 mod engine;
 mod history;
+mod in_flight;
 #[cfg(feature = "keyed")]
 mod keyed;
 mod manual_override;

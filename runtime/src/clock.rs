@@ -3,12 +3,15 @@
 //! Times are in whole microseconds, so that a moment fits into an atomic `u64`. With the feature `tokio` the clock is tokio's, which a test
 //! can pause and advance; with the feature `testing` a thread can enter a fake clock.
 
+mod coarse;
 #[cfg(feature = "testing")]
 pub(crate) mod fake;
 
 use std::time::{Duration, Instant};
 
 use once_cell::sync::Lazy;
+
+pub(crate) use self::coarse::{coarse, resolution};
 
 /// A moment of the monotonic clock, in microseconds since an arbitrary origin, rounded down.
 ///
@@ -137,9 +140,9 @@ pub(crate) fn task_now() -> Moment {
     return moment(Instant::now());
 }
 
-fn moment(now: Instant) -> Moment {
-    static START: Lazy<Instant> = Lazy::new(Instant::now);
+static START: Lazy<Instant> = Lazy::new(Instant::now);
 
+fn moment(now: Instant) -> Moment {
     let start = *START;
     Moment(match now.checked_duration_since(start) {
         Some(since) => Moment::ORIGIN.0.saturating_add(whole_micros(since)),

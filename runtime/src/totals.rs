@@ -16,16 +16,21 @@ use std::{
 
 use once_cell::race::OnceBox;
 
-/// The outcome of a call.
+/// A kind of count.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Count {
     Success,
     Failure,
     Ignored,
     Rejection,
+    Cancelled,
+    /// Async calls that began to wait.
+    Waiting,
+    /// Async calls that have ended their wait.
+    Waited,
 }
 
-/// The counts by outcome at one moment.
+/// The counts at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sums([u64; KINDS]);
 
@@ -40,47 +45,53 @@ impl Sums {
     }
 }
 
-/// The totals of one instance.
+/// The totals of one instance: a line of counters for each slot, 4 KiB, allocated by the first count.
 #[derive(Debug)]
-pub(crate) struct Totals {
-    /// The lines of all slots, one cache line each: 4 KiB, allocated by the first count.
-    lines: OnceBox<[Line; SLOTS]>,
-    /// True if slots have lines of their own; false for the instances of keys.
-    sharded: bool,
-    /// The counts of threads without a line.
-    shared: Counters,
-}
+pub(crate) struct Totals(PerThread<Line>);
 
-/// The number of slots: more than most machines have cores. The slot of a thread that has ended is reused.
-const SLOTS: usize = 64;
-const KINDS: usize = 4;
-
-type Counters = [AtomicU64; KINDS];
+const KINDS: usize = 7;
 
 /// The counters of one slot, on a cache line of their own.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[repr(align(64))]
-pub(crate) struct Line(Counters);
+struct Line {
+    counters: [AtomicU64; KINDS],
+    /// The usual wait of the async calls that were answered, in microseconds; 0 before the first.
+    usual_wait: AtomicU64,
+}
+
+impl Line {
+    const fn new() -> Self {
+        Self { counters: [const { AtomicU64::new(0) }; KINDS], usual_wait: AtomicU64::new(0) }
+    }
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Totals {
     pub(crate) const fn sharded() -> Self {
-        Self::new(true)
+        Self(PerThread::new(true, Line::new()))
     }
 
     #[cfg(feature = "keyed")]
     pub(crate) const fn unsharded() -> Self {
-        Self::new(false)
+        Self(PerThread::new(false, Line::new()))
     }
 
-    const fn new(sharded: bool) -> Self {
-        Self { lines: OnceBox::new(), sharded, shared: [const { AtomicU64::new(0) }; KINDS] }
+    /// Returns true if slots have lines of their own; false for the instances of keys.
+    pub(crate) const fn is_sharded(&self) -> bool {
+        self.0.sharded
     }
 
     /// Increments a counter and returns its previous value, which excludes the counts of other lines.
     #[inline]
     pub(crate) fn add(&self, count: Count) -> u64 {
-        match self.lines.get().and_then(|lines| lines.get(SLOT.get())) {
-            Some(Line(counters)) => {
+        match self.0.own() {
+            Some(Line { counters, .. }) => {
                 let counter = &counters[count as usize];
                 // ORDERING: Relaxed, and no read-modify-write: only this thread writes the counter, and nothing about other memory is
                 // inferred from it. A slot passes from one thread to the next through a mutex.
@@ -95,26 +106,89 @@ impl Totals {
     /// The slow path of [`add`](Self::add), for the first count of an instance or a thread, and for every count in the shared counters.
     #[cold]
     fn add_cold(&self, count: Count) -> u64 {
-        if self.sharded {
-            let lines = self.lines.get_or_init(|| Box::new(array::from_fn(|_| Line::default())));
-            if SLOT.get() == UNASSIGNED {
-                take_slot();
-            }
-            if lines.get(SLOT.get()).is_some() {
-                return self.add(count);
-            }
+        if self.0.own_or_assign().is_some() {
+            return self.add(count);
         }
         // ORDERING: Relaxed: nothing else is inferred from the count.
-        self.shared[count as usize].fetch_add(1, Ordering::Relaxed)
+        self.0.shared.counters[count as usize].fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Counts the end of the wait of a call that was answered after `wait` microseconds.
+    pub(crate) fn add_answered(&self, wait: u64) {
+        self.add(Count::Waited);
+        let line = self.0.own().unwrap_or(&self.0.shared);
+        // ORDERING: Relaxed: the value is an estimate. In the shared line, one of two concurrent updates can be lost.
+        let usual = match line.usual_wait.load(Ordering::Relaxed) {
+            0 => wait,
+            // An exponential average over the last eight calls or so.
+            usual => usual - usual / 8 + wait / 8,
+        };
+        line.usual_wait.store(usual.max(1), Ordering::Relaxed);
+    }
+
+    /// Returns the usual wait of the calls that were answered, in microseconds: the mean over all threads. `None` if no call was answered
+    /// after a wait.
+    pub(crate) fn usual_wait(&self) -> Option<u64> {
+        let waits = self.0.lines().map(|line| line.usual_wait.load(Ordering::Relaxed)).filter(|wait| *wait > 0);
+        let (sum, count) = waits.fold((0_u64, 0), |(sum, count), wait| (sum.saturating_add(wait), count + 1));
+        sum.checked_div(count)
     }
 
     /// Returns the sums over all threads. Counts that another thread is adding at the moment may be missing.
     pub(crate) fn sums(&self) -> Sums {
-        let lines = self.lines.get().into_iter().flatten().map(|Line(counters)| counters);
-        lines.chain([&self.shared]).fold(Sums::default(), |Sums(sums), counters| {
+        self.0.lines().fold(Sums::default(), |Sums(sums), Line { counters, .. }| {
             // ORDERING: Relaxed: each count is independent. A caller that needs exact sums joins the counting threads first.
             Sums(array::from_fn(|kind| sums[kind].wrapping_add(counters[kind].load(Ordering::Relaxed))))
         })
+    }
+}
+
+/// A line for each slot, which only the thread of the slot writes, and a line that threads without a slot share.
+#[derive(Debug)]
+pub(crate) struct PerThread<L> {
+    lines: OnceBox<[L; SLOTS]>,
+    /// True if slots have lines of their own; false for the instances of keys, which have only the shared line.
+    sharded: bool,
+    shared: L,
+}
+
+/// The number of slots: more than most machines have cores. The slot of a thread that has ended is reused.
+const SLOTS: usize = 64;
+
+impl<L> PerThread<L> {
+    pub(crate) const fn new(sharded: bool, line: L) -> Self {
+        Self { lines: OnceBox::new(), sharded, shared: line }
+    }
+
+    /// The line of this thread. `None` if all threads use the shared line, if this thread does, and before the first use of
+    /// [`own_or_assign`](Self::own_or_assign).
+    #[inline]
+    pub(crate) fn own(&self) -> Option<&L> {
+        self.lines.get()?.get(SLOT.get())
+    }
+
+    pub(crate) const fn shared(&self) -> &L {
+        &self.shared
+    }
+
+    /// All lines.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &L> {
+        self.lines.get().into_iter().flatten().chain([&self.shared])
+    }
+}
+
+impl<L: Default> PerThread<L> {
+    /// The line of this thread, which is created if necessary; `None` if this thread uses the shared line.
+    #[cold]
+    pub(crate) fn own_or_assign(&self) -> Option<&L> {
+        if !self.sharded {
+            return None;
+        }
+        let lines = self.lines.get_or_init(|| Box::new(array::from_fn(|_| L::default())));
+        if SLOT.get() == UNASSIGNED {
+            take_slot();
+        }
+        lines.get(SLOT.get())
     }
 }
 

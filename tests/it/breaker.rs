@@ -116,14 +116,14 @@ async fn a_half_open_circuit_reopens_after_one_failure() {
 }
 
 #[test]
-fn a_dropped_permit_is_ignored() {
+fn a_dropped_permit_is_a_cancelled_call() {
     let breaker = breaker(2);
     fail(&breaker).unwrap_err();
     drop(breaker.try_acquire().unwrap());
     assert_eq!(breaker.snapshot().consecutive_failures, 1, "a dropped permit does not reset the count");
     fail(&breaker).unwrap_err();
     assert_eq!(breaker.state(), Open);
-    assert_eq!(breaker.snapshot().ignored, 1);
+    assert_eq!(breaker.snapshot().cancelled, 1);
 }
 
 #[test]
@@ -187,7 +187,7 @@ async fn late_results_do_not_change_the_state() {
     assert_eq!(breaker.state(), HalfOpen);
     let snapshot = breaker.snapshot();
     assert_eq!(
-        (snapshot.successes, snapshot.failures, snapshot.ignored),
+        (snapshot.successes, snapshot.failures, snapshot.cancelled),
         (1, 2, 1),
         "late results are counted in the totals"
     );
@@ -244,7 +244,7 @@ async fn a_snapshot_displays_on_one_line() {
     let breaker = breaker(2);
     succeed(&breaker).unwrap();
     fail(&breaker).unwrap_err();
-    let expected = "tested: closed, 1 failure in a row; 1 succeeded, 1 failed, 0 ignored, 0 rejected";
+    let expected = "tested: closed, 1 failure in a row; 1 succeeded, 1 failed, 0 ignored, 0 cancelled, 0 rejected";
     assert_eq!(breaker.snapshot().to_string(), expected);
     assert_eq!(breaker.snapshot().last_transition, None);
     fail(&breaker).unwrap_err();
@@ -253,11 +253,12 @@ async fn a_snapshot_displays_on_one_line() {
     assert_eq!(snapshot.open_for, Some(20 * SECOND));
     assert_eq!(
         snapshot.to_string(),
-        "tested: open after 2 failures in a row, for another 20.000s; 1 succeeded, 2 failed, 0 ignored, 0 rejected"
+        "tested: open after 2 failures in a row, for another 20.000s; 1 succeeded, 2 failed, 0 ignored, 0 cancelled, 0 rejected"
     );
     assert!(snapshot.last_transition.unwrap() < std::time::SystemTime::now());
     advance(20 * SECOND).await;
-    let expected = "tested: half-open, the next call is a trial call; 1 succeeded, 2 failed, 0 ignored, 0 rejected";
+    let expected =
+        "tested: half-open, the next call is a trial call; 1 succeeded, 2 failed, 0 ignored, 0 cancelled, 0 rejected";
     assert_eq!(breaker.snapshot().to_string(), expected);
 }
 

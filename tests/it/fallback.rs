@@ -457,8 +457,8 @@ fn a_future_dropped_at_any_await_calls_no_further_fallback() {
         assert_eq!(ended, polls == 3);
         assert_eq!(calls.made(), ["", "", "first()", "first() second()"][polls]);
     }
-    let ignored = |name| breaker(name).unwrap().snapshot().ignored;
-    assert_eq!((ignored("fallback dropped"), ignored("fallback dropped, second")), (1, 1));
+    let cancelled = |name| breaker(name).unwrap().snapshot().cancelled;
+    assert_eq!((cancelled("fallback dropped"), cancelled("fallback dropped, second")), (1, 1));
 }
 
 #[fallback(boxed_instead)]

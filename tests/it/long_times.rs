@@ -236,7 +236,8 @@ async fn state_snapshot_and_metrics_agree_on_an_idle_circuit() {
     assert_eq!((snapshot.state, snapshot.open_for, snapshot.transitions), (HalfOpen, Some(Duration::ZERO), 1));
     assert_eq!(snapshot.open_reason, Some(OpenReason::ConsecutiveFailures { failures: 1 }));
     assert!(snapshot.last_transition.is_some_and(|at| at < opened), "no transition since it opened");
-    let text = "idle: half-open, the next call is a trial call; 0 succeeded, 1 failed, 0 ignored, 0 rejected";
+    let text =
+        "idle: half-open, the next call is a trial call; 0 succeeded, 1 failed, 0 ignored, 0 cancelled, 0 rejected";
     assert_eq!((snapshot.to_string(), IDLE.to_string()), (text.to_owned(), text.to_owned()));
     assert!(format!("{IDLE:?}").contains("HalfOpen"));
     assert!(scraped("circuit_breaker_state{service=\"idle\"} 2"));

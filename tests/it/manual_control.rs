@@ -55,7 +55,7 @@ async fn the_reason_of_an_override_is_shown_everywhere() {
     assert_eq!(
         breaker.snapshot().to_string(),
         "migrating: forced-open for another 600.000s (migration until 14:00); \
-         0 succeeded, 0 failed, 0 ignored, 1 rejected"
+         0 succeeded, 0 failed, 0 ignored, 0 cancelled, 1 rejected"
     );
     // A change of the expiry or the reason is not a transition.
     advance(300 * SECOND).await;
@@ -342,6 +342,8 @@ fn a_config_serializes_with_the_names_of_its_options() {
             "half_open_max_calls": 3,
             "ramp_up": 0.0,
             "observe_only": false,
+            "hung_call": null,
+            "cancelled_call": null,
         })
     );
     let json = serde_json::to_value(BreakerConfig::new().window(Window::calls(100))).unwrap();

@@ -68,11 +68,15 @@ fn config() -> impl Strategy<Value = Config> {
     ];
     let rate = || select(vec![0.1, 0.25, 1.0 / 3.0, 0.5, 0.6, 0.9, 1.0]);
     let slow_call = prop::option::of(select(vec![1, 700, 20_000, 3_000_000_u64]));
+    let hung_call = prop::option::of(select(vec![2_400, 60_000, 1_200_000, 30_000_000_u64]));
+    let cancelled_call = prop::option::of(select(vec![1_000, 70_000, 1_500_000_u64]));
     let growth = select(vec![(1.0, 1), (1.5, 3), (2.0, 10), (3.0, 20)]);
     let recovery = select(vec![1, 999, 10_000, 300_001, 30_000_000_u64]);
     let rules = (policy, 1..9_u32, rate(), slow_call, rate());
-    (rules, recovery, growth, 1..5_u32, prop::bool::weighted(0.1)).prop_map(
-        |((policy, min_calls, failure_rate, slow_call, slow_call_rate), recovery, growth, trials, observe_only)| {
+    let times = (recovery, growth, hung_call, cancelled_call);
+    (rules, times, 1..5_u32, prop::bool::weighted(0.1)).prop_map(
+        |((policy, min_calls, failure_rate, slow_call, slow_call_rate), times, trials, observe_only)| {
+            let (recovery, growth, hung_call, cancelled_call) = times;
             let (factor, most) = growth;
             let max_recovery = recovery * most;
             Config {
@@ -86,6 +90,8 @@ fn config() -> impl Strategy<Value = Config> {
                 max_recovery,
                 trials,
                 observe_only,
+                hung_call,
+                cancelled_call,
             }
         },
     )
@@ -94,10 +100,11 @@ fn config() -> impl Strategy<Value = Config> {
 /// Generates an event from two numbers. This is several times as fast as a union of strategies, which would dominate the run time.
 fn event() -> impl Strategy<Value = Event> {
     (0..75_u32, 0..1_000_usize).prop_map(|(kind, which)| {
-        let outcome = match kind % 9 {
+        let outcome = match kind % 10 {
             0..4 => Outcome::Failure,
-            4..8 => Outcome::Success,
-            _ => Outcome::Ignored,
+            4..7 => Outcome::Success,
+            7 => Outcome::Ignored,
+            _ => Outcome::Cancelled,
         };
         let expiry = [None, Some(0), Some(1), Some(1_000), Some(5_000_000)][which % 5];
         match kind {
@@ -133,6 +140,8 @@ fn library_config(config: &Config) -> BreakerConfig {
         Some(limit) => converted.slow_call(micros(limit)),
         None => converted,
     };
+    let converted = config.hung_call.map_or(converted, |limit| converted.hung_call(micros(limit)));
+    let converted = config.cancelled_call.map_or(converted, |limit| converted.cancelled_call(micros(limit)));
     match config.policy {
         Policy::Consecutive(threshold) => converted.failure_threshold(threshold),
         Policy::Calls(calls) => converted.window(Window::calls(calls)),
@@ -160,7 +169,11 @@ impl<'a> Pair<'a> {
             Event::End(..) if self.in_flight.is_empty() => {}
             Event::End(which, outcome) => {
                 let in_flight = self.in_flight.swap_remove(which % self.in_flight.len());
-                self.end(in_flight, outcome);
+                if self.model.is_unknown(in_flight.1) {
+                    std::mem::forget(in_flight.0);
+                } else {
+                    self.end(in_flight, outcome);
+                }
             }
             Event::Call(outcome) => {
                 if let Some(in_flight) = self.acquire()? {
@@ -171,7 +184,8 @@ impl<'a> Pair<'a> {
             Event::Advance { which, percent } => {
                 let config = self.model.config;
                 let window = if let Policy::Time(window) = config.policy { window } else { 0 };
-                let times = [config.recovery, config.max_recovery, config.slow_call.unwrap_or(0), window];
+                let [slow, hung] = [config.slow_call, config.hung_call].map(Option::unwrap_or_default);
+                let times = [config.recovery, config.max_recovery, slow, window, hung, hung / 2];
                 self.advance(times[which % times.len()] * percent / 100).await;
             }
             Event::AdvanceTo { which, beyond } => {
@@ -225,8 +239,11 @@ impl<'a> Pair<'a> {
     }
 
     fn acquire(&mut self) -> Result<Option<InFlight<'a>>, TestCaseError> {
-        let expected = self.model.acquire();
-        match (self.breaker.try_acquire(), expected) {
+        let before = self.breaker.snapshot().hung;
+        let actual = self.breaker.try_acquire();
+        let after = self.breaker.snapshot();
+        let expected = self.model.acquire(after.hung - before, after.open_reason);
+        match (actual, expected) {
             (Ok(permit), Ok(expected)) => Ok(Some((permit, expected))),
             (Err(open), Err(expected)) => {
                 let (reason, elapsed, retry_after) = (open.reason(), open.elapsed(), open.retry_after());
@@ -241,21 +258,26 @@ impl<'a> Pair<'a> {
     }
 
     fn end(&mut self, (permit, expected): InFlight<'a>, outcome: Outcome) {
+        let before = self.breaker.snapshot().hung;
         match outcome {
             Outcome::Success => permit.success(),
             Outcome::Failure => permit.failure(),
-            Outcome::Ignored => drop(permit),
+            Outcome::Ignored => permit.ignore(),
+            Outcome::Cancelled => drop(permit),
         }
-        self.model.end(expected, outcome);
+        let after = self.breaker.snapshot();
+        self.model.end(expected, outcome, after.hung - before, after.open_reason);
     }
 
     fn panic(&mut self) -> Result<(), TestCaseError> {
         let call = || self.breaker.call(|| -> io::Result<()> { resume_unwind(Box::new("panic in a call")) });
+        let before = self.breaker.snapshot().hung;
         let panicked = catch_unwind(AssertUnwindSafe(call)).is_err();
-        let expected = self.model.acquire();
+        let after = self.breaker.snapshot();
+        let expected = self.model.acquire(after.hung - before, after.open_reason);
         prop_assert_eq!(panicked, expected.is_ok());
         if let Ok(permit) = expected {
-            self.model.end(permit, Outcome::Failure);
+            self.model.end(permit, Outcome::Failure, 0, None);
         }
         Ok(())
     }
@@ -276,10 +298,14 @@ impl<'a> Pair<'a> {
             successes: snapshot.successes,
             failures: snapshot.failures,
             ignored: snapshot.ignored,
+            cancelled: snapshot.cancelled,
+            hung: snapshot.hung,
+            in_flight: snapshot.in_flight,
             rejections: snapshot.rejections,
             transitions: snapshot.transitions,
         };
-        prop_assert_eq!(totals, model.totals);
+        let tracked = model.tracked_in_flight();
+        prop_assert_eq!(totals, Totals { in_flight: tracked, ..model.totals });
         prop_assert_eq!(snapshot.failed_recoveries, model.failed_recoveries);
         prop_assert_eq!(snapshot.open_reason, model.open_reason());
         prop_assert_eq!(snapshot.open_for, model.open_for().map(Duration::from_micros));

@@ -43,7 +43,7 @@ fn join_until_a_panic(futures: Vec<Pin<Box<dyn Future<Output = ()> + '_>>>) {
 }
 
 fn counts(snapshot: &Snapshot) -> [u64; 3] {
-    [snapshot.successes, snapshot.failures, snapshot.ignored]
+    [snapshot.successes, snapshot.failures, snapshot.cancelled]
 }
 
 /// A guard that runs a closure when it is dropped, and checks that the thread is unwinding.
@@ -95,7 +95,7 @@ fn annotated_calls_next_to_a_panicking_future_are_cancelled() {
 }
 
 #[test]
-fn a_dropped_permit_is_ignored_even_while_the_thread_unwinds() {
+fn a_dropped_permit_is_a_cancelled_call_even_while_the_thread_unwinds() {
     let breaker = CircuitBreaker::new("bare", CONFIG);
     // Acquired before the panic.
     let taken = catch_unwind(AssertUnwindSafe(|| {

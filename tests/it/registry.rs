@@ -89,7 +89,10 @@ fn policies_display_their_snapshots() {
     static LIMITS: KeyedRateLimits = KeyedRateLimits::new("shown by key", CONFIG);
     const CONFIG: RateLimitConfig = RateLimitConfig::new(100, Duration::from_mins(1));
 
-    assert_eq!(BREAKER.to_string(), "shown: closed, 0 failures in a row; 0 succeeded, 0 failed, 0 ignored, 0 rejected");
+    assert_eq!(
+        BREAKER.to_string(),
+        "shown: closed, 0 failures in a row; 0 succeeded, 0 failed, 0 ignored, 0 cancelled, 0 rejected"
+    );
     assert_eq!(POOL.to_string(), "shown: 0 of 4 in flight, 0 waiting; 0 admitted, 0 rejected");
     assert_eq!(LIMIT.to_string(), "shown: 0 of 100 in 60s, 0 waiting; 0 admitted, 0 rejected");
     assert_eq!(HOSTS.to_string(), HOSTS.snapshot().to_string());

@@ -281,14 +281,14 @@ async fn a_panic_is_a_failure_and_a_drop_is_not() {
 
     let dropped = breaker("dropped").unwrap();
     assert!(tokio::time::timeout(Duration::from_secs(1), hangs(true)).await.is_err());
-    assert_eq!((dropped.state(), dropped.snapshot().ignored), (BreakerState::Closed, 1));
+    assert_eq!((dropped.state(), dropped.snapshot().cancelled), (BreakerState::Closed, 1));
     hangs(false).await.unwrap_err();
     for _ in 0..3 {
         advance(Duration::from_secs(30)).await;
         assert!(tokio::time::timeout(Duration::from_secs(1), hangs(true)).await.is_err());
         assert_eq!(dropped.state(), BreakerState::HalfOpen);
     }
-    assert_eq!(dropped.snapshot().ignored, 4);
+    assert_eq!(dropped.snapshot().cancelled, 4);
 }
 
 struct Store {

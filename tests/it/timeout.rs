@@ -304,7 +304,7 @@ async fn a_breaker_counts_only_timeouts_below_it() {
     assert_eq!((snapshot.failures, snapshot.rejections), (2, 1));
     let snapshot = breaker("timeout above breaker").unwrap().snapshot();
     assert_eq!(
-        (snapshot.state, snapshot.failures, snapshot.ignored),
+        (snapshot.state, snapshot.failures, snapshot.cancelled),
         (BreakerState::Closed, 0, 2),
         "the calls were cancelled"
     );

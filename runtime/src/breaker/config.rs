@@ -69,6 +69,10 @@ pub struct BreakerConfig {
     #[cfg_attr(feature = "serde", serde(serialize_with = "super::snapshot::serialize::duration"))]
     ramp_up: Duration,
     observe_only: bool,
+    #[cfg_attr(feature = "serde", serde(serialize_with = "super::snapshot::serialize::seconds"))]
+    hung_call: Option<Duration>,
+    #[cfg_attr(feature = "serde", serde(serialize_with = "super::snapshot::serialize::seconds"))]
+    cancelled_call: Option<Duration>,
 }
 
 /// Equality is total, because no rate is a NaN.
@@ -143,6 +147,8 @@ impl BreakerConfig {
             half_open_max_calls: 3,
             ramp_up: Duration::ZERO,
             observe_only: false,
+            hung_call: None,
+            cancelled_call: None,
         }
     }
 
@@ -320,6 +326,40 @@ impl BreakerConfig {
         self
     }
 
+    /// Sets the age at which a call in flight counts as a failure, without waiting for its end. By default there is none: only calls that
+    /// end are counted.
+    ///
+    /// A hung call counts once, at the moment at which the next call requests admission: there is no timer and no thread. That is at most
+    /// an eighth of `duration` after the call has reached this age. Its later end, or its cancellation, changes only the totals. A call
+    /// that ends or is cancelled at a greater age before it has been counted counts as hung as well. A hung trial call opens the circuit
+    /// again. A hung call is not stopped, and holds what it holds until it ends.
+    ///
+    /// While a breaker is not called for 16 times `duration`, and for at least a minute, no call counts as hung, because a suspended
+    /// program cannot be told from an idle one.
+    ///
+    /// The age is read from a clock with a resolution of a few milliseconds where the system has one; no call counts as hung too early.
+    ///
+    /// # Panics
+    ///
+    /// If `duration` is zero. In a `const` or `static` that is a compile error.
+    #[must_use]
+    pub const fn hung_call(self, duration: Duration) -> Self {
+        valid!(self.try_hung_call(duration))
+    }
+
+    /// Sets the age at which a cancelled call counts as a failure. A call that is cancelled sooner is ignored.
+    ///
+    /// By default a rule decides: cancelled calls count as failures if no call is answered at all while calls that have waited for a
+    /// while are cancelled again and again. See [`OpenReason::Cancelled`](crate::OpenReason::Cancelled).
+    ///
+    /// # Panics
+    ///
+    /// If `duration` is zero. In a `const` or `static` that is a compile error.
+    #[must_use]
+    pub const fn cancelled_call(self, duration: Duration) -> Self {
+        valid!(self.try_cancelled_call(duration))
+    }
+
     /// The settings as parameters of the state machine, with the seed of the jitter.
     pub(crate) const fn parameters(&self, seed: u64) -> Parameters {
         let recovery = Recovery {
@@ -337,10 +377,7 @@ impl BreakerConfig {
                     Size::Time(time) => (WindowSize::Time(micros(time)), u32::MAX),
                 };
                 let min_calls = min(self.min_calls as u64, max_calls as u64);
-                let slow_call = match self.slow_call {
-                    Some(slow_call) => Some(micros(slow_call)),
-                    None => None,
-                };
+                let slow_call = optional_micros(self.slow_call);
                 let (failure_rate, slow_call_rate) = (self.failure_rate, self.slow_call_rate);
                 TripPolicy::Rates(RatePolicy { window, failure_rate, min_calls, slow_call, slow_call_rate })
             }
@@ -352,6 +389,9 @@ impl BreakerConfig {
             // Capped at 58,000 years, so that ten times as much fits into 64 bits.
             ramp_up: min(micros(self.ramp_up), u64::MAX / 10),
             observe_only: self.observe_only,
+            hung_call: optional_micros(self.hung_call),
+            cancelled_call: optional_micros(self.cancelled_call),
+            tracks_calls: self.hung_call.is_some(),
         }
     }
 }
@@ -420,7 +460,19 @@ impl fmt::Display for BreakerConfig {
         if !self.ramp_up.is_zero() {
             write!(f, ", ramp_up = {:?}", self.ramp_up)?;
         }
+        for (option, duration) in [("hung_call", self.hung_call), ("cancelled_call", self.cancelled_call)] {
+            if let Some(duration) = duration {
+                write!(f, ", {option} = {duration:?}")?;
+            }
+        }
         f.write_str(if self.observe_only { ", observe_only" } else { "" })
+    }
+}
+
+const fn optional_micros(duration: Option<Duration>) -> Option<u64> {
+    match duration {
+        Some(duration) => Some(micros(duration)),
+        None => None,
     }
 }
 

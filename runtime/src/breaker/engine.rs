@@ -3,14 +3,17 @@
 //! - [`admit`] decides whether a call is made.
 //! - [`record`] records the outcome of a call.
 //! - [`publish`] makes the transitions, one at a time, and updates the window, the history and the events.
+//! - [`hang`] tracks the calls in flight and counts hung calls, [`cancel`] counts cancelled calls.
 //! - [`inspect`] computes the state, the snapshot and the remaining time, without changing anything.
 //! - [`clock_change`] rebases the stored moments if a test has switched to another clock.
 //! - `eviction` ranks keyed breakers for eviction.
 
 mod admit;
+mod cancel;
 mod clock_change;
 #[cfg(feature = "keyed")]
 mod eviction;
+mod hang;
 mod inspect;
 mod publish;
 mod record;
@@ -19,10 +22,11 @@ use std::sync::{Arc, PoisonError, atomic::Ordering};
 
 use once_cell::race::OnceBox;
 
-use self::publish::Publisher;
+use self::{cancel::Cancellations, publish::Publisher};
 use super::{
     BreakerConfig, BreakerState, Override,
     history::History,
+    in_flight::InFlight,
     manual_override::Action,
     parameters::{Parameters, TripPolicy},
     settings::BreakerSettings,
@@ -45,6 +49,10 @@ pub(crate) struct Engine {
     totals: Totals,
     /// The sliding window, allocated with the first call that is recorded in it.
     window: OnceBox<Window>,
+    /// The calls in flight, allocated by the first call that is tracked.
+    in_flight: OnceBox<InFlight>,
+    /// The recently cancelled calls, allocated by the first one.
+    cancellations: OnceBox<Cancellations>,
     /// Allocated with the first transition, rejection or override: a breaker that has always been closed has none.
     history: OnceBox<History>,
     key: Option<Key>,
@@ -63,6 +71,8 @@ impl Engine {
             circuit: AtomicState::new(Circuit::new(parameters)),
             totals,
             window: OnceBox::new(),
+            in_flight: OnceBox::new(),
+            cancellations: OnceBox::new(),
             history: OnceBox::new(),
             key,
         }
@@ -122,17 +132,24 @@ impl<'a> BreakerRef<'a> {
         self.settings.config()
     }
 
+    /// The settings in force.
+    fn parameters(self) -> Parameters {
+        let parameters = self.settings.parameters();
+        // Once calls have been tracked, the ends of those in flight are counted even if `hung_call` is removed.
+        let tracks_calls = parameters.tracks_calls || self.engine.in_flight.get().is_some();
+        Parameters { tracks_calls, ..parameters }
+    }
+
     /// Applies changed settings to the window and the circuit.
     pub(crate) fn apply_settings(self) {
         if let Some(window) = self.engine.window.get() {
-            window.apply_settings(match self.settings.parameters().policy {
+            window.apply_settings(match self.parameters().policy {
                 TripPolicy::Rates(rates) => Some(rates.window),
                 TripPolicy::Consecutive { .. } => None,
             });
         }
-        self.engine
-            .circuit
-            .step(&self.observer(), |circuit| circuit.apply_settings(&self.settings.parameters(), clock::now));
+        self.apply_hung_call();
+        self.engine.circuit.step(&self.observer(), |circuit| circuit.apply_settings(&self.parameters(), clock::now));
     }
 
     pub(crate) fn apply_override(self, manual_override: &Override) {
@@ -141,7 +158,7 @@ impl<'a> BreakerRef<'a> {
         self.sync_clock(now);
         let until = expires_in.map(|expires_in| now.after(clock::micros(expires_in)));
         let observer = Publisher { operator_reason: reason.as_ref(), ..self.observer() };
-        let parameters = self.settings.parameters();
+        let parameters = self.parameters();
         let changed = self.engine.circuit.step(&observer, |circuit| match action {
             Action::ForceOpen => circuit.force_open(until),
             Action::Disable => circuit.disable(until),

@@ -59,6 +59,7 @@ impl Samples {
             ("success", Count::Success),
             ("failure", Count::Failure),
             ("ignored", Count::Ignored),
+            ("cancelled", Count::Cancelled),
             ("rejected", Count::Rejection),
         ] {
             self.calls.push(labels(name).with("outcome", outcome).count(sums.get(count)));
@@ -101,7 +102,11 @@ impl Samples {
             ),
             Family::counter("circuit_breaker_failures", "Calls that failed, panics included.", failures),
             Family::counter("circuit_breaker_rejections", "Calls that the breaker rejected.", rejections),
-            Family::counter("circuit_breaker_calls", "Calls by outcome: success, failure, ignored or rejected.", calls),
+            Family::counter(
+                "circuit_breaker_calls",
+                "Calls by outcome: success, failure, ignored, cancelled or rejected.",
+                calls,
+            ),
             Family::counter("circuit_breaker_transitions", "Changes of state, by the new state.", transitions),
             Family::counter("circuit_breaker_state_seconds", "Time spent in each state.", spent),
             Family::counter("circuit_breaker_trial_calls", "Trial calls admitted while half-open.", trials),

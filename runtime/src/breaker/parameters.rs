@@ -12,6 +12,12 @@ pub(crate) struct Parameters {
     pub(crate) ramp_up: u64,
     /// True if the breaker decides and counts but rejects no call.
     pub(crate) observe_only: bool,
+    /// The age at which a call in flight counts as a failure; `None` if calls in flight are not tracked.
+    pub(crate) hung_call: Option<u64>,
+    /// The age at which a cancelled call counts as a failure; `None` if the default rule decides.
+    pub(crate) cancelled_call: Option<u64>,
+    /// True if calls in flight are tracked, or have been.
+    pub(crate) tracks_calls: bool,
 }
 
 /// The rule that opens a closed circuit.
@@ -68,6 +74,20 @@ impl Parameters {
         }
     }
 
+    /// Returns true if the start of each call is stored.
+    pub(crate) const fn is_timed(&self) -> bool {
+        self.slow_call().is_some() || self.tracks_calls || self.cancelled_call.is_some()
+    }
+
+    /// Returns true if the durations that are compared with limits need an exact clock, and not only a coarse one.
+    const fn needs_exact_clock(&self) -> bool {
+        const fn is_short(limit: Option<u64>) -> bool {
+            matches!(limit, Some(..COARSE_LIMIT))
+        }
+
+        self.slow_call().is_some() || is_short(self.hung_call) || is_short(self.cancelled_call)
+    }
+
     /// The open durations for the fast path of rejections: without a failed recovery, and after one or more. 0 if the duration varies, or
     /// if no call is rejected.
     pub(super) const fn fixed_open_micros(&self) -> [u64; 2] {
@@ -80,25 +100,56 @@ impl Parameters {
 }
 
 /// Parameters encoded as words, so that they can be stored in atomic cells.
-pub(super) type Encoded = [u64; 11];
+pub(super) type Encoded = [u64; 13];
 
 /// The index of the word that [`WindowSize::without_slow_calls`] reads.
 pub(super) const WINDOW_WORD: usize = 1;
+
+/// The index of the word that [`Timing::decode`] reads.
+pub(super) const TIMING_WORD: usize = 0;
+
+/// A coarse clock serves for limits of at least this length, in microseconds: the lateness of its readings is a fraction of them.
+const COARSE_LIMIT: u64 = 500_000;
+
+/// The measurements of each call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Timing {
+    /// True if the start is read from the exact clock, false if from the coarse one.
+    pub(crate) is_exact: bool,
+    /// True if calls in flight are tracked.
+    pub(crate) is_tracked: bool,
+}
+
+const EXACT: u64 = 1 << 41;
+const TRACKED: u64 = 1 << 42;
+
+impl Timing {
+    #[inline]
+    pub(super) const fn decode(word: u64) -> Self {
+        Self { is_exact: word & EXACT != 0, is_tracked: word & TRACKED != 0 }
+    }
+}
 
 const CALLS: u64 = 1;
 const TIME: u64 = 2;
 const KIND_MASK: u64 = 3;
 const TIMED: u64 = 4;
 const SIZE_SHIFT: u32 = 3;
+/// An optional duration that is absent.
+const NONE: u64 = 0;
 
 impl Parameters {
     pub(super) const fn encode(&self) -> Encoded {
-        let small = (self.half_open_max_calls as u64) << 32 | (self.observe_only as u64) << 40;
+        let timing =
+            if self.needs_exact_clock() { EXACT } else { 0 } | if self.hung_call.is_some() { TRACKED } else { 0 };
+        let small = (self.half_open_max_calls as u64) << 32 | (self.observe_only as u64) << 40 | timing;
         let Recovery { base, factor, max, jitter, .. } = self.recovery;
         let (factor, jitter) = (factor.to_bits(), jitter.to_bits());
+        let (hung_call, cancelled_call) = (or_none(self.hung_call), or_none(self.cancelled_call));
         let RatePolicy { window, failure_rate, min_calls, slow_call, slow_call_rate } = match self.policy {
             TripPolicy::Consecutive { threshold } => {
-                return [small | threshold as u64, 0, 0, 0, 0, 0, base, factor, max, jitter, self.ramp_up];
+                let small = small | threshold as u64;
+                return [small, 0, 0, 0, 0, 0, base, factor, max, jitter, self.ramp_up, hung_call, cancelled_call];
             }
             TripPolicy::Rates(rates) => rates,
         };
@@ -115,14 +166,42 @@ impl Parameters {
         };
         let (failure_rate, slow_call_rate) = (failure_rate.to_bits(), slow_call_rate.to_bits());
         let window = size << SIZE_SHIFT | timed | kind;
-        [small, window, failure_rate, min_calls, slow_call, slow_call_rate, base, factor, max, jitter, self.ramp_up]
+        let ramp_up = self.ramp_up;
+        [
+            small,
+            window,
+            failure_rate,
+            min_calls,
+            slow_call,
+            slow_call_rate,
+            base,
+            factor,
+            max,
+            jitter,
+            ramp_up,
+            hung_call,
+            cancelled_call,
+        ]
     }
 
     /// Decodes parameters. `seed` is called only if there is jitter.
     #[allow(clippy::cast_possible_truncation, reason = "each was of that width before it was encoded")]
     pub(super) fn decode(words: Encoded, seed: impl FnOnce() -> u64) -> Self {
-        let [small, window, failure_rate, min_calls, slow_call, slow_call_rate, base, factor, max, jitter, ramp_up] =
-            words;
+        let [
+            small,
+            window,
+            failure_rate,
+            min_calls,
+            slow_call,
+            slow_call_rate,
+            base,
+            factor,
+            max,
+            jitter,
+            ramp_up,
+            hung_call,
+            cancelled_call,
+        ] = words;
         let policy = match WindowSize::decode(window) {
             None => TripPolicy::Consecutive { threshold: small as u32 },
             Some(size) => TripPolicy::Rates(RatePolicy {
@@ -135,7 +214,23 @@ impl Parameters {
         };
         let (factor, jitter) = (f64::from_bits(factor), f64::from_bits(jitter));
         let recovery = Recovery { base, factor, max, jitter, seed: if jitter == 0.0 { 0 } else { seed() } };
-        Self { policy, recovery, half_open_max_calls: (small >> 32) as u8, ramp_up, observe_only: small >> 40 & 1 != 0 }
+        Self {
+            policy,
+            recovery,
+            half_open_max_calls: (small >> 32) as u8,
+            ramp_up,
+            observe_only: small >> 40 & 1 != 0,
+            hung_call: if hung_call == NONE { None } else { Some(hung_call) },
+            cancelled_call: if cancelled_call == NONE { None } else { Some(cancelled_call) },
+            tracks_calls: hung_call != NONE,
+        }
+    }
+}
+
+const fn or_none(duration: Option<u64>) -> u64 {
+    match duration {
+        Some(duration) => duration,
+        None => NONE,
     }
 }
 

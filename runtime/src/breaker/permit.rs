@@ -14,9 +14,10 @@ use crate::{
 
 /// The permit for one call that a breaker has admitted.
 ///
-/// Report the outcome of the call with [`success`](Self::success) or [`failure`](Self::failure). If the permit is dropped without either,
-/// for example by a cancelled future, the call is ignored: only the totals change, and the permit of a trial call is released. That
-/// includes a drop during a panic, because the panic may be unrelated to the call. [`CircuitBreaker::call`],
+/// Report the outcome of the call with [`success`](Self::success), [`failure`](Self::failure) or [`ignore`](Self::ignore). If the permit is
+/// dropped without any, for example by a cancelled future, the call is cancelled: see
+/// [`cancelled_call`](crate::BreakerConfig::cancelled_call). That includes a drop during a panic, because the panic may be unrelated to the
+/// call. [`CircuitBreaker::call`],
 /// [`call_async`](CircuitBreaker::call_async) and `#[circuit_breaker]` count a panic in the call itself as a failure.
 ///
 /// An outcome that is reported after the circuit has changed state changes only the totals.
@@ -33,7 +34,7 @@ use crate::{
 /// }
 /// # Ok::<(), CircuitOpen>(())
 /// ```
-#[must_use = "a permit that is dropped at once is ignored: report `success` or `failure` when the call has ended"]
+#[must_use = "a permit that is dropped at once counts as cancelled: report `success` or `failure` when the call has ended"]
 pub struct Permit<'a, K: Keying = Unkeyed> {
     breaker: &'a CircuitBreaker<K>,
     admission: Admission,
@@ -56,6 +57,28 @@ impl<'a, K: Keying> Permit<'a, K> {
     #[inline]
     pub fn failure(self) {
         self.fail(false);
+    }
+
+    /// Reports that the call is not evidence of success or failure, for example because of an error of the caller. Only the totals change,
+    /// and the permit of a trial call is released.
+    pub fn ignore(self) {
+        self.fail(true);
+    }
+
+    /// Stores that the call has begun to wait, at the first poll that does not complete it.
+    #[inline]
+    fn begin_wait(&mut self) {
+        if !self.admission.is_waiting() {
+            self.admission = self.breaker.view().begin_wait(self.admission);
+        }
+    }
+
+    /// Stores that the call has ended its wait.
+    #[inline]
+    fn end_wait(&mut self) {
+        if self.admission.is_waiting() {
+            self.admission = self.breaker.view().end_wait(self.admission);
+        }
     }
 
     #[inline]
@@ -84,8 +107,13 @@ impl<'a, K: Keying> Permit<'a, K> {
 
 impl<K: Keying> Drop for Permit<'_, K> {
     fn drop(&mut self) {
+        let view = self.breaker.view();
         let (admission, has_panicked) = self.admission.without_panic();
-        self.breaker.view().fail(admission, !has_panicked);
+        if has_panicked {
+            view.fail(view.abort_wait(admission), false);
+        } else {
+            view.cancel(view.abort_wait(admission));
+        }
     }
 }
 
@@ -140,6 +168,10 @@ impl<F: Future + Unpin, K: Keying> Future for Polled<'_, '_, F, K> {
         let guard = PanicGuard::new(this.permit);
         let poll = Pin::new(&mut this.call).poll(context);
         guard.disarm();
+        match poll {
+            Poll::Ready(_) => this.permit.end_wait(),
+            Poll::Pending => this.permit.begin_wait(),
+        }
         poll
     }
 }

@@ -12,7 +12,7 @@ use once_cell::sync::Lazy;
 use self::seq_lock::SeqLock;
 use super::{
     config::BreakerConfig,
-    parameters::{Encoded, Parameters, WINDOW_WORD, WindowSize},
+    parameters::{Encoded, Parameters, TIMING_WORD, Timing, WINDOW_WORD, WindowSize},
 };
 use crate::layers::Layered;
 
@@ -61,6 +61,12 @@ impl BreakerSettings {
     pub(crate) fn window_without_slow_calls(&self) -> Option<WindowSize> {
         // While the settings change, a call that ends may use the old or the new value.
         WindowSize::without_slow_calls(self.layers.word(WINDOW_WORD))
+    }
+
+    /// The measurements of each call.
+    #[inline]
+    pub(crate) fn timing(&self) -> Timing {
+        Timing::decode(self.layers.word(TIMING_WORD))
     }
 
     /// The open duration in microseconds, after a failed recovery if `failed`, for the fast path of rejections: see

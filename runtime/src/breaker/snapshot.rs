@@ -21,7 +21,7 @@ use crate::{BreakerState, OpenReason, escape::escaped, keyed_store::key};
 /// static ORDERS: CircuitBreaker = CircuitBreaker::new("orders", BreakerConfig::new());
 /// assert_eq!(
 ///     ORDERS.snapshot().to_string(),
-///     "orders: closed, 0 failures in a row; 0 succeeded, 0 failed, 0 ignored, 0 rejected",
+///     "orders: closed, 0 failures in a row; 0 succeeded, 0 failed, 0 ignored, 0 cancelled, 0 rejected",
 /// );
 /// ```
 ///
@@ -57,11 +57,21 @@ pub struct Snapshot {
     pub successes: u64,
     /// The number of calls that failed, panics included.
     pub failures: u64,
-    /// The number of calls that were ignored, because `failure_if` does not count their error, or cancelled, because they were dropped
-    /// before they ended.
+    /// The number of calls that were ignored, because `failure_if` does not count their error, or because a limit below the breaker rejected
+    /// them.
     pub ignored: u64,
+    /// The number of calls that were cancelled: dropped before they ended.
+    pub cancelled: u64,
     /// The number of calls that were rejected. With `observe_only`, the number of calls that would have been rejected.
     pub rejections: u64,
+    /// The number of calls that have counted as hung: see [`hung_call`](crate::BreakerConfig::hung_call). Once they end, they are also
+    /// counted as successes, failures, ignored or cancelled calls.
+    pub hung: u64,
+    /// The number of calls in flight; `None` without `hung_call`.
+    pub in_flight: Option<u64>,
+    /// The age of the oldest call in flight, to within a sixth of `hung_call`; `None` without `hung_call`, and if no call is in flight.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::seconds"))]
+    pub oldest_in_flight: Option<Duration>,
     /// The number of changes of state.
     pub transitions: u64,
     /// The time of the last change of state; `None` before the first. If an open circuit reads as half-open, because its recovery timeout
@@ -145,9 +155,16 @@ impl fmt::Display for Snapshot {
         }
         write!(
             f,
-            "; {} succeeded, {} failed, {} ignored, {} rejected",
-            self.successes, self.failures, self.ignored, self.rejections
-        )
+            "; {} succeeded, {} failed, {} ignored, {} cancelled, {} rejected",
+            self.successes, self.failures, self.ignored, self.cancelled, self.rejections
+        )?;
+        if self.hung > 0 {
+            write!(f, ", {} hung", self.hung)?;
+        }
+        match (self.in_flight, self.oldest_in_flight) {
+            (Some(calls), Some(oldest)) => write!(f, "; {calls} in flight, the oldest for {oldest:.3?}"),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -33,6 +33,10 @@
 //! round with its own epoch, in which the permits of all trial calls in flight are available again. No trial call can withhold a permit for
 //! longer than a recovery timeout. A trial call that started while another was in flight may lose its permit sooner.
 //!
+//! A trial call that is abandoned, which means cancelled after a wait, keeps its permit until the next round. Otherwise each caller of a
+//! dependency that hangs would get a trial call, one after the other. If the recovery timeout is shorter than the cool-down, the moment is
+//! in the future.
+//!
 //! `rounds` counts the earlier rounds. The outcome of a call from any of these still counts, because a late response, too, is evidence of
 //! the state of the service. Such a call has no permit to release. Outcomes from more than 127 rounds ago are ignored.
 //!
@@ -47,7 +51,7 @@ mod manual;
 
 use std::fmt;
 
-pub(crate) use self::layout::{Admission, State};
+pub(crate) use self::layout::{Admission, State, TICK_MASK};
 use self::layout::{ClosedFlags, MAX_FAILED, MAX_FAILURES, MAX_ROUNDS, pack};
 use super::parameters::{Parameters, TripPolicy};
 use crate::{BreakerState, OpenReason, clock::Moment, errors::PackedReason};
@@ -57,8 +61,10 @@ use crate::{BreakerState, OpenReason, clock::Moment, errors::PackedReason};
 pub(crate) enum Outcome {
     Success,
     Failure,
-    /// A cancelled call, or an error that `failure_if` does not count as a failure.
+    /// A call that is not evidence of success or failure: cancelled, or with an error that `failure_if` does not count as a failure.
     Ignored,
+    /// A call that was cancelled after it had waited for a while. Its permit as a trial call is not released before a cool-down.
+    Abandoned,
 }
 
 /// The reason for a rejection, with the time until calls can be admitted, in microseconds.
@@ -103,6 +109,9 @@ enum Phase {
     ForcedOpen { until: Option<u64> },
     Disabled { until: Option<u64> },
 }
+
+/// The time for which the permit of an abandoned trial call is not available, in microseconds, if the recovery timeout is shorter.
+const COOL_DOWN: u64 = 2_000_000;
 
 const fn mask(bits: u32) -> u64 {
     (1 << bits) - 1
@@ -165,10 +174,14 @@ impl Circuit {
         self.moment
     }
 
-    /// The reason that rejections report: a failed trial call after a failed recovery, and the stored reason otherwise.
+    /// The reason that rejections report: hung calls, a failed trial call after a failed recovery, and the stored reason otherwise.
     #[inline]
     pub(crate) const fn reported_reason(self) -> PackedReason {
-        if self.word.failed_recoveries() > 0 { PackedReason::TRIAL_FAILED } else { self.reason }
+        if self.word.failed_recoveries() > 0 && !self.reason.is_hung() {
+            PackedReason::TRIAL_FAILED
+        } else {
+            self.reason
+        }
     }
 
     /// The stored reason: the rule or override that opened the circuit.
@@ -259,7 +272,8 @@ impl Circuit {
             },
             Phase::HalfOpen { rounds, taken, succeeded, failed, oldest } => {
                 let this_trial = oldest.max(now.as_micros());
-                let wait = remaining(parameters.recovery.open_duration(failed), oldest, now);
+                let ends_at = oldest.saturating_add(parameters.recovery.open_duration(failed));
+                let wait = ends_at.saturating_sub(now.as_micros());
                 if wait == 0 {
                     let (rounds, taken) = (rounds.saturating_add(1).min(MAX_ROUNDS), succeeded.saturating_add(1));
                     let phase = Phase::HalfOpen { rounds, taken, succeeded, failed, oldest: this_trial };
@@ -322,6 +336,14 @@ impl Circuit {
             (Phase::HalfOpen { failed, .. }, Outcome::Failure, _) => {
                 Some(self.opened(now(), failed.saturating_add(1).min(MAX_FAILED), PackedReason::TRIAL_FAILED))
             }
+            (Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }, Outcome::Abandoned, _)
+                if self.word.holds_trial_permit(admission) =>
+            {
+                // The permit is available again in the next round, which begins after the cool-down or later.
+                let begins_at = now().as_micros().saturating_add(COOL_DOWN);
+                let oldest = oldest.max(begins_at.saturating_sub(parameters.recovery.open_duration(failed)));
+                Some(self.with_phase(Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }))
+            }
             (Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }, Outcome::Ignored, _)
                 if self.word.holds_trial_permit(admission) =>
             {
@@ -332,7 +354,35 @@ impl Circuit {
         }
     }
 
-    /// Opens a closed circuit because of its window; `None` if the call was not admitted in this epoch.
+    /// Counts several calls of the epoch of `admission` as failures, and opens the circuit for `reason`; `None` if the circuit does not change. A closed circuit with a window is opened
+    /// by [`trip`](Self::trip) instead.
+    pub(crate) fn record_failures(
+        self,
+        admission: Admission,
+        calls: u32,
+        reason: OpenReason,
+        parameters: &Parameters,
+        now: impl Fn() -> Moment,
+    ) -> Option<Self> {
+        if calls == 0 || !self.word.issued(admission) {
+            return None;
+        }
+        match (self.phase(), parameters.policy) {
+            (Phase::Closed { failures, ramp, .. }, TripPolicy::Consecutive { threshold }) => {
+                let failures = failures.saturating_add(calls);
+                if failures < threshold.min(MAX_FAILURES) {
+                    return Some(self.with_phase(Phase::Closed { flags: flags(parameters), failures, ramp }));
+                }
+                Some(self.opened(now(), 0, PackedReason::of(reason)))
+            }
+            (Phase::HalfOpen { failed, .. }, _) => {
+                Some(self.opened(now(), failed.saturating_add(1).min(MAX_FAILED), PackedReason::of(reason)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Opens a closed circuit because of its window, or because no call is answered; `None` if the call was not admitted in this epoch.
     pub(crate) fn trip(self, admission: Admission, now: Moment, reason: OpenReason) -> Option<Self> {
         match self.phase() {
             Phase::Closed { .. } if self.word.issued(admission) => Some(self.opened(now, 0, PackedReason::of(reason))),
@@ -381,7 +431,7 @@ impl fmt::Debug for State {
 }
 
 const fn flags(parameters: &Parameters) -> ClosedFlags {
-    ClosedFlags { windowed: matches!(parameters.policy, TripPolicy::Rates(_)), timed: parameters.slow_call().is_some() }
+    ClosedFlags { windowed: matches!(parameters.policy, TripPolicy::Rates(_)), timed: parameters.is_timed() }
 }
 
 const fn initial_phase(parameters: &Parameters) -> Phase {
@@ -407,6 +457,9 @@ mod tests {
             half_open_max_calls: 1,
             ramp_up: 0,
             observe_only: false,
+            hung_call: None,
+            cancelled_call: None,
+            tracks_calls: false,
         };
         let failures = MAX_FAILURES - 2;
         let circuit =

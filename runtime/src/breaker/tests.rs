@@ -16,6 +16,9 @@ const PARAMETERS: Parameters = Parameters {
     half_open_max_calls: 3,
     ramp_up: 0,
     observe_only: false,
+    hung_call: None,
+    cancelled_call: None,
+    tracks_calls: false,
 };
 
 const DAY: u64 = 24 * 3_600 * SECOND;

@@ -1,6 +1,6 @@
 //! The reason for a rejection: the public type, and its packed form in rejections and in the state of a breaker.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// The reason for a rejection, with the counts that opened the circuit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,19 @@ pub enum OpenReason {
         /// The number of slow calls in the window.
         slow: u32,
         /// The number of all calls in the window.
+        calls: u32,
+    },
+    /// Calls in flight have reached the age of [`hung_call`](crate::BreakerConfig::hung_call), and opened the circuit before they ended.
+    Hung {
+        /// The number of calls in flight that have reached the limit.
+        calls: u32,
+        /// The limit, in whole milliseconds, rounded up.
+        limit: Duration,
+    },
+    /// No call was answered, while calls that had waited for a while were cancelled again and again. This is the rule for cancelled calls
+    /// without [`cancelled_call`](crate::BreakerConfig::cancelled_call).
+    Cancelled {
+        /// The number of calls that were cancelled since the last answer.
         calls: u32,
     },
     /// A trial call failed while the circuit was half-open.
@@ -50,6 +63,8 @@ const PLAIN: u64 = 0;
 const CONSECUTIVE: u64 = 1;
 const FAILURE_RATE: u64 = 2;
 const SLOW_CALL_RATE: u64 = 3;
+const HUNG: u64 = 4;
+const CANCELLED: u64 = 5;
 
 // The codes of the reasons without counts. 0 means no reason.
 const OVERRIDE: u32 = 1;
@@ -80,6 +95,8 @@ impl PackedReason {
             OpenReason::ConsecutiveFailures { failures } => (CONSECUTIVE, failures, 0),
             OpenReason::FailureRate { failures, calls } => (FAILURE_RATE, failures, calls),
             OpenReason::SlowCallRate { slow, calls } => (SLOW_CALL_RATE, slow, calls),
+            OpenReason::Hung { calls, limit } => (HUNG, calls, whole_millis(limit)),
+            OpenReason::Cancelled { calls } => (CANCELLED, calls, 0),
             OpenReason::Override => (PLAIN, OVERRIDE, 0),
             OpenReason::TrialFailed => (PLAIN, TRIAL_FAILED, 0),
             OpenReason::TrialsUnderWay => (PLAIN, TRIALS_UNDER_WAY, 0),
@@ -96,12 +113,18 @@ impl PackedReason {
             (CONSECUTIVE, failures) => OpenReason::ConsecutiveFailures { failures },
             (FAILURE_RATE, failures) => OpenReason::FailureRate { failures, calls },
             (SLOW_CALL_RATE, slow) => OpenReason::SlowCallRate { slow, calls },
+            (HUNG, count) => OpenReason::Hung { calls: count, limit: Duration::from_millis(calls as u64) },
+            (CANCELLED, calls) => OpenReason::Cancelled { calls },
             (_, OVERRIDE) => OpenReason::Override,
             (_, TRIAL_FAILED) => OpenReason::TrialFailed,
             (_, TRIALS_UNDER_WAY) => OpenReason::TrialsUnderWay,
             (_, RAMPING_UP) => OpenReason::RampingUp,
             _ => OpenReason::Forced,
         }
+    }
+
+    pub(crate) const fn is_hung(self) -> bool {
+        self.0 >> (2 * COUNT_BITS) == HUNG
     }
 
     /// Returns true for a manual override, for which an operator can give a reason.
@@ -133,11 +156,21 @@ impl OpenReason {
             Self::SlowCallRate { slow, calls } => {
                 write!(f, "after {slow} of {calls} calls were slow ({} %)", percent(slow, calls))
             }
+            Self::Hung { calls: 1, limit } => write!(f, "because a call has not answered for {limit:?}"),
+            Self::Hung { calls, limit } => write!(f, "because {calls} calls have not answered for {limit:?}"),
+            Self::Cancelled { calls } => write!(f, "after {calls} calls were cancelled and none was answered"),
             Self::TrialFailed => f.write_str("after a failed trial call"),
             Self::Override => f.write_str("by a manual override"),
             other => fmt::Display::fmt(&other, f),
         })
     }
+}
+
+/// The duration in milliseconds, rounded up.
+#[allow(clippy::cast_possible_truncation, reason = "checked")]
+const fn whole_millis(duration: Duration) -> u32 {
+    let millis = duration.as_nanos().div_ceil(1_000_000);
+    if millis < MAX_COUNT as u128 { millis as u32 } else { MAX_COUNT }
 }
 
 /// The share in percent, rounded down, so that 100 means all.
@@ -166,6 +199,9 @@ mod tests {
             OpenReason::FailureRate { failures: 0, calls: MAX_COUNT },
             OpenReason::FailureRate { failures: MAX_COUNT, calls: 1 },
             OpenReason::SlowCallRate { slow: 3, calls: 10 },
+            OpenReason::Hung { calls: 3, limit: Duration::from_secs(5) },
+            OpenReason::Hung { calls: MAX_COUNT, limit: Duration::from_millis(MAX_COUNT.into()) },
+            OpenReason::Cancelled { calls: 12 },
             OpenReason::Override,
             OpenReason::TrialFailed,
             OpenReason::TrialsUnderWay,

@@ -20,6 +20,8 @@ pub(super) struct Config {
     pub(super) max_recovery: u64,
     pub(super) trials: u32,
     pub(super) observe_only: bool,
+    pub(super) hung_call: Option<u64>,
+    pub(super) cancelled_call: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +36,7 @@ pub(super) enum Outcome {
     Success,
     Failure,
     Ignored,
+    Cancelled,
 }
 
 /// The permit of an admitted call.
@@ -42,8 +45,41 @@ pub(super) struct Permit {
     /// The generation in which the call was admitted; `None` if it was admitted only because the breaker observes.
     generation: Option<u32>,
     round: u32,
-    /// The start of the call, if slow calls are counted.
+    /// The start of the call, if calls are timed.
     started: Option<u64>,
+    /// The number of the call, if hung calls are counted.
+    tracked: Option<usize>,
+}
+
+/// A tracked call in flight.
+#[derive(Debug)]
+struct Tracked {
+    number: usize,
+    started: u64,
+    generation: u32,
+    fate: Fate,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Pending,
+    /// The call has been counted as hung, or is of an earlier generation.
+    Counted,
+    /// The call was in flight when `hung_call` changed, or when the breaker was not called for long.
+    Forgiven,
+    /// The call was forgiven a second time, after which the breaker may not know that it was forgiven.
+    Unknown,
+}
+
+/// Calls that were cancelled in a row with no answer in between.
+#[derive(Debug, Default)]
+struct Streak {
+    generation: u32,
+    answers: u64,
+    calls: u32,
+    first_at: u64,
+    shortest: u64,
+    longest: u64,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -58,6 +94,9 @@ pub(super) struct Totals {
     pub(super) successes: u64,
     pub(super) failures: u64,
     pub(super) ignored: u64,
+    pub(super) cancelled: u64,
+    pub(super) hung: u64,
+    pub(super) in_flight: Option<u64>,
     pub(super) rejections: u64,
     pub(super) transitions: u64,
 }
@@ -110,7 +149,14 @@ pub(super) struct Model {
     trials: Trials,
     /// The expiry of the forced-open or disabled state.
     until: Option<u64>,
+    tracked: Vec<Tracked>,
+    next_number: usize,
+    /// The time of the last admission that counted hung calls, and of the last event that may have.
+    looked_at: (u64, u64),
+    streak: Streak,
 }
+
+const MINUTE: u64 = 60_000_000;
 
 impl Model {
     pub(super) fn new(config: Config) -> Self {
@@ -131,10 +177,123 @@ impl Model {
             cause: None,
             trials: Trials::default(),
             until: None,
+            tracked: Vec::new(),
+            next_number: 0,
+            looked_at: (0, 0),
+            streak: Streak::default(),
         }
     }
 
-    pub(super) fn acquire(&mut self) -> Result<Permit, Rejected> {
+    /// Requests admission. The breaker has counted `hung` calls as hung, for a reason that says `calls`.
+    pub(super) fn acquire(&mut self, hung: u64, reason: Option<OpenReason>) -> Result<Permit, Rejected> {
+        if self.config.hung_call.is_some() && matches!(self.state, Closed | HalfOpen) {
+            self.look(hung, None, reason);
+            self.looked_at = (self.now, self.now);
+        }
+        let mut admitted = self.decide()?;
+        if admitted.generation.is_some() && self.state != Disabled {
+            let is_timed = self.config.is_timed() || self.next_number > 0;
+            admitted.started = is_timed.then_some(self.now);
+            if self.config.hung_call.is_some() {
+                admitted.tracked = Some(self.next_number);
+                self.tracked.push(Tracked {
+                    number: self.next_number,
+                    started: self.now,
+                    generation: self.generation,
+                    fate: Fate::Pending,
+                });
+                self.next_number += 1;
+                self.looked_at = (self.now, self.now);
+            }
+        }
+        Ok(admitted)
+    }
+
+    /// Checks the number of calls that the breaker has counted as hung, and counts them. A call must be counted once its age is 13
+    /// twelfths of the limit, and must not be counted before the limit.
+    fn look(&mut self, hung: u64, ending: Option<usize>, reason: Option<OpenReason>) {
+        let Some(limit) = self.config.hung_call else { return assert_eq!(hung, 0) };
+        let (now, tick) = (self.now, limit / 12 + 1);
+        let (is_idle, may_be_idle) = (self.is_idle(self.looked_at.1, -6), self.is_idle(self.looked_at.0, 6));
+        let generation = self.generation;
+        let is_candidate = |call: &&mut Tracked| {
+            call.fate == Fate::Pending && call.generation == generation && now - call.started >= limit
+        };
+        let must = self.tracked.iter_mut().filter(is_candidate).filter(|call| now - call.started >= 13 * tick);
+        let must = match ending {
+            None => must.count() as u64,
+            Some(ending) => u64::from(self.tracked.iter_mut().filter(is_candidate).any(|call| call.number == ending)),
+        };
+        assert!(hung == 0 || !is_idle, "{hung} calls were counted as hung after an idle time");
+        assert!(hung >= must || may_be_idle && hung == 0, "{hung} of at least {must} calls were counted as hung");
+        if may_be_idle && hung == 0 {
+            return self.forgive();
+        }
+        // The call that ends first, then the oldest.
+        let mut candidates: Vec<_> = self.tracked.iter_mut().filter(is_candidate).collect();
+        candidates.sort_by_key(|call| (Some(call.number) != ending, call.started));
+        assert!(hung <= candidates.len() as u64, "{hung} of at most {} calls were counted as hung", candidates.len());
+        for call in candidates.into_iter().take(usize::try_from(hung).unwrap()) {
+            call.fate = Fate::Counted;
+        }
+        self.totals.hung += hung;
+        self.count_failures(hung, reason.filter(|reason| matches!(reason, OpenReason::Hung { .. })));
+    }
+
+    /// Returns true if the breaker has not been called since `looked_at` for so long that the program may have been suspended, within a
+    /// number of ticks.
+    fn is_idle(&self, looked_at: u64, tolerance: i64) -> bool {
+        self.config.hung_call.is_some_and(|limit| {
+            let tick = (limit / 12 + 1).cast_signed();
+            let gap = (self.now - looked_at).saturating_add_signed(tolerance * tick);
+            gap >= 16 * limit && gap >= MINUTE
+        })
+    }
+
+    fn count_failures(&mut self, calls: u64, reason: Option<OpenReason>) {
+        for _ in 0..calls {
+            match self.state {
+                Closed => self.count(true, false),
+                HalfOpen => {
+                    self.failed_recoveries += 1;
+                    self.open(OpenReason::TrialFailed);
+                }
+                _ => return,
+            }
+            if self.state == Open {
+                self.cause = Some(reason.expect("the breaker is open for this reason"));
+            }
+        }
+    }
+
+    fn forgive(&mut self) {
+        for call in &mut self.tracked {
+            call.fate = match call.fate {
+                Fate::Pending => Fate::Forgiven,
+                Fate::Forgiven => Fate::Unknown,
+                fate => fate,
+            };
+        }
+    }
+
+    /// The number of tracked calls in flight; `None` if calls are not tracked.
+    pub(super) fn tracked_in_flight(&self) -> Option<u64> {
+        self.config.hung_call.map(|_| self.tracked.len() as u64)
+    }
+
+    /// Returns true if the model does not know the effect of the end of this call.
+    pub(super) fn is_unknown(&self, permit: Permit) -> bool {
+        // A permit stores the lower bits of a tick. Ages of months, or of hours if `hung_call` is short, cannot be told from shorter ones.
+        let longest = self.config.hung_call.map_or(0, |limit| limit / 12) << 25;
+        let mut calls = self.tracked.iter().filter(|call| Some(call.number) == permit.tracked);
+        calls.any(|call| match call.fate {
+            Fate::Unknown => true,
+            Fate::Forgiven if self.is_idle(self.looked_at.0, 6) => true,
+            _ => self.now - call.started > longest,
+        })
+    }
+
+    fn decide(&mut self) -> Result<Permit, Rejected> {
         let rejection = match self.state {
             Open if self.open_left() > 0 => {
                 Some((self.cause.expect("an open circuit has a cause"), Some(self.open_left())))
@@ -165,26 +324,49 @@ impl Model {
             _ => None,
         };
         let Some((reason, wait)) = rejection else {
-            let started = self.config.slow_call().map(|_| self.now);
-            return Ok(Permit { generation: Some(self.generation), round: self.trials.round, started });
+            let generation = Some(self.generation);
+            return Ok(Permit { generation, round: self.trials.round, started: None, tracked: None });
         };
         self.totals.rejections += 1;
         if self.config.observe_only {
-            return Ok(Permit { generation: None, round: 0, started: None });
+            return Ok(Permit { generation: None, round: 0, started: None, tracked: None });
         }
         let elapsed = self.last_transition.map(|last_transition| Duration::from_micros(self.now - last_transition));
         Err(Rejected { reason, elapsed, retry_after: wait.map(Duration::from_micros) })
     }
 
-    pub(super) fn end(&mut self, permit: Permit, outcome: Outcome) {
+    /// Ends a call. The breaker has counted `hung` calls as hung, and is now open for `reason`.
+    pub(super) fn end(&mut self, permit: Permit, outcome: Outcome, hung: u64, reason: Option<OpenReason>) {
         match outcome {
+            Outcome::Cancelled => self.totals.cancelled += 1,
             Outcome::Success => self.totals.successes += 1,
             Outcome::Failure => self.totals.failures += 1,
             Outcome::Ignored => self.totals.ignored += 1,
         }
+        if let Some(number) = permit.tracked {
+            self.look(hung, Some(number), reason);
+            self.looked_at.1 = self.now;
+            let position = self.tracked.iter().position(|call| call.number == number).expect("in flight");
+            let Tracked { fate, started, .. } = self.tracked.swap_remove(position);
+            if self.config.hung_call.is_some_and(|limit| self.now - started >= limit) {
+                self.looked_at.0 = self.now;
+            }
+            if fate == Fate::Counted {
+                return;
+            }
+        } else {
+            assert_eq!(hung, 0);
+        }
         if permit.generation != Some(self.generation) {
             return;
         }
+        let outcome = match outcome {
+            Outcome::Cancelled => match self.cancelled(permit) {
+                Some(outcome) => outcome,
+                None => return,
+            },
+            outcome => outcome,
+        };
         let slow = match (permit.started, self.config.slow_call()) {
             (Some(started), Some(limit)) => self.now - started >= limit,
             _ => false,
@@ -208,6 +390,49 @@ impl Model {
         }
     }
 
+    /// Judges a cancelled call. Returns the outcome as which it counts; `None` if it is dealt with.
+    fn cancelled(&mut self, permit: Permit) -> Option<Outcome> {
+        let waited = permit.started.map_or(0, |started| self.now - started);
+        if self.config.cancelled_call.is_some_and(|limit| waited >= limit) {
+            let is_straggler = self.state == HalfOpen && permit.round != self.trials.round;
+            return (!is_straggler).then_some(Outcome::Failure);
+        }
+        if waited < 50_000 {
+            return Some(Outcome::Ignored);
+        }
+        match self.state {
+            HalfOpen if permit.round == self.trials.round => {
+                let begins = (self.now + 2_000_000).saturating_sub(self.open_duration());
+                self.trials.oldest = self.trials.oldest.max(begins);
+            }
+            Closed if self.config.cancelled_call.is_none() => self.count_unanswered(waited),
+            _ => {}
+        }
+        None
+    }
+
+    fn count_unanswered(&mut self, waited: u64) {
+        let answers = self.totals.successes + self.totals.failures + self.totals.ignored;
+        let (generation, now) = (self.generation, self.now);
+        if self.streak.calls == 0 || (self.streak.generation, self.streak.answers) != (generation, answers) {
+            self.streak =
+                Streak { generation, answers, first_at: now, shortest: waited, longest: waited, ..Streak::default() };
+        }
+        let streak = &mut self.streak;
+        streak.calls += 1;
+        streak.shortest = streak.shortest.min(waited);
+        streak.longest = streak.longest.max(waited);
+        let needed = match self.config.policy {
+            Policy::Consecutive(threshold) => threshold,
+            Policy::Calls(most) => self.config.min_calls.min(most),
+            Policy::Time(_) => self.config.min_calls,
+        };
+        let calls = streak.calls;
+        if calls >= needed.max(10) && now - streak.first_at >= 500_000 && streak.longest <= 4 * streak.shortest {
+            self.open(OpenReason::Cancelled { calls });
+        }
+    }
+
     pub(super) fn force_open(&mut self, expires_in: Option<u64>) {
         self.apply_override(ForcedOpen, expires_in);
     }
@@ -228,7 +453,7 @@ impl Model {
             self.open(OpenReason::Override);
         }
         self.failed_recoveries = self.failed_recoveries.max(failed);
-        if self.failed_recoveries > 0 {
+        if self.failed_recoveries > 0 && !matches!(self.cause, Some(OpenReason::Hung { .. })) {
             self.cause = Some(OpenReason::TrialFailed);
         }
         self.opened = (self.now, expires_in.map(|expires_in| self.now + expires_in));
@@ -241,6 +466,9 @@ impl Model {
     }
 
     pub(super) fn reconfigure(&mut self, config: Config) {
+        if self.config.hung_call != config.hung_call && self.next_number > 0 {
+            self.forgive();
+        }
         self.config = config;
         // A window that is not configured drops its counts.
         match (self.size, config.policy) {
@@ -409,6 +637,9 @@ impl Model {
     /// Enters a state. Counts start at zero in each state.
     fn enter(&mut self, state: BreakerState) {
         self.generation += 1;
+        for call in &mut self.tracked {
+            call.fate = Fate::Counted;
+        }
         self.consecutive_failures = 0;
         self.by_calls.clear();
         self.by_time.clear();
@@ -463,5 +694,9 @@ impl Config {
             Policy::Consecutive(_) => None,
             _ => self.slow_call,
         }
+    }
+
+    fn is_timed(&self) -> bool {
+        self.slow_call().is_some() || self.hung_call.is_some() || self.cancelled_call.is_some()
     }
 }

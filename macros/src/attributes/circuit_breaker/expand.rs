@@ -36,7 +36,7 @@ use crate::{
 ///
 /// The result of `try_acquire` is dropped before the call, so that the future of an `async` function stores no rejection. If a layer above
 /// needs the disposition, the block evaluates to a pair of the outcome and the disposition. A call that a limit below rejects does not
-/// reach the dependency, so its permit is dropped.
+/// reach the dependency, so it is ignored.
 pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, context: &Context) -> Call {
     let Position { index, read_above } = position;
     let needs_disposition = read_above == Reads::Everything || call.has_disposition && read_above != Reads::Nothing;
@@ -50,7 +50,7 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
         let disposition = quote_mixed! {
             match disposition {
                 #krate::__private::Disposition::LimitRejected => {
-                    ::core::mem::drop(permit);
+                    permit.ignore();
                     #krate::__private::Disposition::LimitRejected
                 }
                 disposition => disposition.or(#record),

@@ -50,6 +50,13 @@ impl Settings {
         });
         let ramp_up = options.value("ramp_up", errors, DurationExpr::parse);
         let observe_only = options.flag("observe_only", errors);
+        let hung_call = options.value("hung_call", errors, |value| {
+            DurationExpr::parse_positive("`hung_call`", "with zero, every call would be hung", value)
+        });
+        let cancelled_call = options.value("cancelled_call", errors, |value| {
+            let reason = "with zero, every cancelled call would be a failure";
+            DurationExpr::parse_positive("`cancelled_call`", reason, value)
+        });
 
         let mut given = SetterList::default();
         let constructor = match preset {
@@ -69,6 +76,8 @@ impl Settings {
         given.add("half_open_max_calls", trials);
         given.add("ramp_up", ramp_up);
         given.add("observe_only", observe_only);
+        given.add("hung_call", hung_call);
+        given.add("cancelled_call", cancelled_call);
         let SetterList { setters, keys } = given;
         ((!keys.is_empty()).then_some(Self { constructor, setters }), keys)
     }

@@ -57,6 +57,22 @@ impl BreakerConfig {
         Ok(self)
     }
 
+    pub(crate) const fn try_hung_call(mut self, duration: Duration) -> Checked<Self> {
+        if duration.is_zero() {
+            return Err("`hung_call` must be longer than zero: every call would be hung");
+        }
+        self.hung_call = Some(duration);
+        Ok(self)
+    }
+
+    pub(crate) const fn try_cancelled_call(mut self, duration: Duration) -> Checked<Self> {
+        if duration.is_zero() {
+            return Err("`cancelled_call` must be longer than zero: every cancelled call would be a failure");
+        }
+        self.cancelled_call = Some(duration);
+        Ok(self)
+    }
+
     pub(crate) const fn try_slow_call_rate(mut self, rate: f64) -> Checked<Self> {
         if !(rate > 0.0 && rate <= 1.0) {
             return Err("`slow_call_rate` must be above 0.0 and at most 1.0; 0.5 is half of the calls");

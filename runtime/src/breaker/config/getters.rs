@@ -77,6 +77,18 @@ impl BreakerConfig {
         self.ramp_up
     }
 
+    /// Returns the age at which a call in flight counts as a failure; `None` if only calls that end are counted.
+    #[must_use]
+    pub const fn get_hung_call(&self) -> Option<Duration> {
+        self.hung_call
+    }
+
+    /// Returns the age at which a cancelled call counts as a failure; `None` if the default rule decides.
+    #[must_use]
+    pub const fn get_cancelled_call(&self) -> Option<Duration> {
+        self.cancelled_call
+    }
+
     /// Returns true if the breaker only observes, and rejects no calls.
     #[must_use]
     pub const fn get_observe_only(&self) -> bool {

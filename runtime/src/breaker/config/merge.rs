@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-pub(crate) const OPTIONS: [&str; 12] = [
+pub(crate) const OPTIONS: [&str; 14] = [
     "preset",
     "failure_threshold",
     "window",
@@ -24,6 +24,8 @@ pub(crate) const OPTIONS: [&str; 12] = [
     "half_open_max_calls",
     "ramp_up",
     "observe_only",
+    "hung_call",
+    "cancelled_call",
 ];
 
 impl MergeSection for BreakerConfig {
@@ -94,6 +96,8 @@ fn set(config: BreakerConfig, option: &str, text: &str) -> Parsed<BreakerConfig>
         "recovery_jitter" => config.try_recovery_jitter(value::number(text)?),
         "half_open_max_calls" => config.try_half_open_max_calls(value::count(text)?),
         "ramp_up" => Ok(config.ramp_up(value::duration(text)?)),
+        "hung_call" => config.try_hung_call(value::duration(text)?),
+        "cancelled_call" => config.try_cancelled_call(value::duration(text)?),
         "observe_only" => Ok(config.observe_only(value::flag(text)?)),
         _ => return Err(unknown("option", option, &OPTIONS)),
     };

@@ -37,6 +37,11 @@ impl BreakerRef<'_> {
 
     #[inline(never)]
     fn admit_slow(self) -> Result<Admission, CircuitOpen> {
+        if self.engine.circuit.word().admits_timed()
+            && let Some(admission) = self.admit_timed()
+        {
+            return Ok(admission);
+        }
         let now = clock::now();
         self.sync_clock(now);
         match self.open_rejection(now) {
@@ -58,15 +63,17 @@ impl BreakerRef<'_> {
 
     #[cold]
     fn decide(self, now: Moment) -> Result<Admission, CircuitOpen> {
-        let parameters = self.settings.parameters();
+        let parameters = self.parameters();
+        if parameters.hung_call.is_some() {
+            self.count_hung();
+        }
         match self.engine.circuit.acquire(&self.observer(), |circuit| circuit.admit(&parameters, now, random::up_to)) {
             Ok(admission) => {
                 if admission.is_trial() {
                     self.engine.stamp_clock(now);
                     self.engine.history().count_trial_call();
                 }
-                let timed = parameters.slow_call().is_some();
-                Ok(if timed { admission.timed(now.as_micros()) } else { admission })
+                Ok(if parameters.is_timed() && admission.counts() { self.start_timed(admission) } else { admission })
             }
             Err((circuit, rejection)) => {
                 let (reason, wait) = reason_and_wait(circuit, rejection);

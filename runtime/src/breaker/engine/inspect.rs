@@ -13,6 +13,7 @@ use crate::{
     breaker::{
         HistoryEntry, Snapshot, SnapshotConfig,
         history::Spent,
+        in_flight::InFlight,
         parameters::{RatePolicy, TripPolicy},
         snapshot::WindowSnapshot,
         state::{Circuit, State},
@@ -32,7 +33,7 @@ impl BreakerRef<'_> {
             return state;
         }
         let now = clock::now();
-        self.rebased_circuit(now).state_at(&self.settings.parameters(), now)
+        self.rebased_circuit(now).state_at(&self.parameters(), now)
     }
 
     /// The number of entries into each state and the time spent in it, including the current stay.
@@ -49,7 +50,7 @@ impl BreakerRef<'_> {
     /// The time since the last change of state, in two parts: in the stored state of `circuit`, and in its successor after the stored state
     /// expired. The caller holds the lock of transitions.
     pub(super) fn spent(self, circuit: Circuit, now: Moment) -> Spent {
-        let parameters = self.settings.parameters();
+        let parameters = self.parameters();
         let all = now.as_micros().saturating_sub(self.engine.since().as_micros());
         let expired =
             circuit.expires_at(&parameters).map_or(0, |expires_at| now.as_micros().saturating_sub(expires_at)).min(all);
@@ -59,7 +60,7 @@ impl BreakerRef<'_> {
     /// The time for which an open or forced open circuit still rejects calls. `None` in other states, without an expiry, and with
     /// `observe_only`.
     pub(crate) fn open_for(self) -> Option<Duration> {
-        let (now, parameters) = (clock::now(), self.settings.parameters());
+        let (now, parameters) = (clock::now(), self.parameters());
         let circuit = self.rebased_circuit(now);
         let is_rejecting = is_open(circuit.word()) && !parameters.observe_only;
         let left = if is_rejecting { circuit.time_left(&parameters, now) } else { None };
@@ -67,7 +68,7 @@ impl BreakerRef<'_> {
     }
 
     pub(crate) fn snapshot(self) -> Snapshot {
-        let parameters = self.settings.parameters();
+        let parameters = self.parameters();
         loop {
             let now = clock::now();
             let (circuit, transitions, changed_at, operator_reason) = {
@@ -83,7 +84,7 @@ impl BreakerRef<'_> {
                 TripPolicy::Rates(rates) => (Some(self.window(&rates, word)), 0),
                 TripPolicy::Consecutive { .. } => (None, word.failures()),
             };
-            let sums = self.engine.totals.sums();
+            let (sums, survey) = (self.engine.totals.sums(), self.survey());
             if self.engine.circuit.word().epoch() != word.epoch() {
                 continue;
             }
@@ -103,7 +104,11 @@ impl BreakerRef<'_> {
                 successes: sums.get(Count::Success),
                 failures: sums.get(Count::Failure),
                 ignored: sums.get(Count::Ignored),
+                cancelled: sums.get(Count::Cancelled),
                 rejections: sums.get(Count::Rejection),
+                hung: self.engine.in_flight.get().map_or(0, InFlight::hung),
+                in_flight: survey.map(|survey| survey.in_flight),
+                oldest_in_flight: survey.and_then(|survey| survey.oldest).map(Duration::from_micros),
                 transitions,
                 last_transition: age.and_then(|age| SystemTime::now().checked_sub(age)),
                 open_for: if is_open(word) { left } else { None },

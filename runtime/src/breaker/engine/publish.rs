@@ -35,10 +35,14 @@ impl TransitionObserver for Publisher<'_, '_> {
         }
         engine.set_operator_reason(to.word().epoch(), self.operator_reason);
         let (before, after) = (from.word().state(), to.word().state());
+        let now = clock::now();
+        // The trial calls of an earlier round are still counted.
+        if let (true, Some(in_flight)) = (before != after || after != BreakerState::HalfOpen, engine.in_flight.get()) {
+            in_flight.forget(now.as_micros());
+        }
         if before == after {
             return true;
         }
-        let now = clock::now();
         let spent = self.breaker.spent(from, now);
         let history = engine.history();
         // ORDERING: Relaxed: read under the same lock, or by a rejection, which only reports it.

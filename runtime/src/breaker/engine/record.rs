@@ -2,8 +2,10 @@
 
 use super::BreakerRef;
 use crate::{
+    OpenReason,
     breaker::{
         BreakerState,
+        in_flight::End,
         parameters::{RatePolicy, TripPolicy, WindowSize},
         state::{Admission, Outcome},
         window::{Record, Window},
@@ -22,19 +24,52 @@ impl<'a> BreakerRef<'a> {
         }
     }
 
-    /// Records a failure, or an ignored or cancelled call.
+    /// Records a failure, or a call that is ignored because of its error.
     #[cold]
     pub(crate) fn fail(self, admission: Admission, is_ignored: bool) {
         let (count, outcome) =
             if is_ignored { (Count::Ignored, Outcome::Ignored) } else { (Count::Failure, Outcome::Failure) };
         self.engine.totals.add(count);
-        self.record_outcome(admission, outcome);
+        if self.end_timed(admission) {
+            self.record_outcome(admission, outcome);
+        }
+    }
+
+    /// Records a cancelled call.
+    #[cold]
+    pub(crate) fn cancel(self, admission: Admission) {
+        self.engine.totals.add(Count::Cancelled);
+        if self.end_timed(admission) {
+            self.record_cancelled(admission);
+        }
+    }
+
+    /// Counts the end of a tracked call. Returns true if its outcome is to be recorded; false if the call was hung.
+    #[inline]
+    fn end_timed(self, admission: Admission) -> bool {
+        if !admission.is_tracked() {
+            return true;
+        }
+        match self.end_tracked(admission) {
+            End::InTime => true,
+            End::Settled => false,
+            End::Hung => {
+                self.record_hung(1, admission);
+                false
+            }
+        }
     }
 
     /// Records a success that changes more than the totals.
     #[inline(never)]
     fn succeed_counted(self, admission: Admission) {
+        if !self.end_timed(admission) {
+            return;
+        }
         let word = self.engine.circuit.word();
+        if word.timed_success_is_noop() {
+            return;
+        }
         match self.settings.window_without_slow_calls() {
             Some(size) if word.success_only_counts() && word.issued(admission) => {
                 self.record_in_window(Record { failed: false, slow: false }, admission, size);
@@ -44,15 +79,17 @@ impl<'a> BreakerRef<'a> {
     }
 
     #[inline(never)]
-    fn record_outcome(self, admission: Admission, outcome: Outcome) {
+    pub(super) fn record_outcome(self, admission: Admission, outcome: Outcome) {
         let word = self.engine.circuit.word();
         if !word.issued(admission) {
             return;
         }
-        let parameters = self.settings.parameters();
+        let parameters = self.parameters();
         let outcome = match (word.state(), parameters.policy) {
             (BreakerState::Closed, TripPolicy::Rates(rates)) => {
-                if outcome != Outcome::Ignored && self.record_and_evaluate(&rates, admission, outcome) {
+                if !matches!(outcome, Outcome::Ignored | Outcome::Abandoned)
+                    && self.record_and_evaluate(&rates, admission, outcome)
+                {
                     return;
                 }
                 outcome
@@ -74,16 +111,23 @@ impl<'a> BreakerRef<'a> {
         if !record.is_adverse() {
             return false;
         }
+        self.evaluate_window(rates, admission, None)
+    }
+
+    /// Evaluates the window and opens the circuit if a rate is reached, for `reason` if it is given. Returns true if that has opened the
+    /// circuit.
+    pub(super) fn evaluate_window(self, rates: &RatePolicy, admission: Admission, reason: Option<OpenReason>) -> bool {
         let counts =
             self.engine.window.get().map(|window| window.counts(admission.epoch(), rates.window, clock::now_micros));
-        let Some(reason) = rates.exceeded_by(counts.unwrap_or_default()) else { return false };
+        let Some(exceeded) = rates.exceeded_by(counts.unwrap_or_default()) else { return false };
+        let reason = reason.unwrap_or(exceeded);
         let tripped =
             self.engine.circuit.step(&self.observer(), |circuit| circuit.trip(admission, clock::now(), reason));
         tripped.is_some()
     }
 
     #[inline]
-    fn record_in_window(self, record: Record, admission: Admission, size: WindowSize) {
+    pub(super) fn record_in_window(self, record: Record, admission: Admission, size: WindowSize) {
         let window = self.engine.window.get().unwrap_or_else(|| self.create_window(size));
         window.record(record, admission.epoch(), size, clock::now_micros);
     }

@@ -25,6 +25,9 @@ const PARAMETERS: Parameters = Parameters {
     half_open_max_calls: 2,
     ramp_up: 0,
     observe_only: false,
+    hung_call: None,
+    cancelled_call: None,
+    tracks_calls: false,
 };
 
 /// Parameters with one trial call, so that two threads race for its permit.

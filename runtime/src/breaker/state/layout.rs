@@ -42,14 +42,24 @@ const HALF_OPEN: u64 = 2;
 const FORCED_OPEN: u64 = 3;
 const DISABLED: u64 = 4;
 const OPEN_UNTIL: u64 = 5;
-/// A flag of an admission, in a bit that tag and epoch leave free.
+// The bits of an admission that tag and epoch leave free: flags, and the lower bits of the tick in which a tracked call started.
 const PANICKED: u64 = 1 << BODY_SHIFT;
+const TRACKED: u64 = 1 << (BODY_SHIFT + 1);
+const WAITING: u64 = 1 << (BODY_SHIFT + 2);
+const TICK_SHIFT: u32 = BODY_SHIFT + 3;
+/// The lower bits of a tick that an admission keeps.
+pub(crate) const TICK_MASK: u32 = (1 << (EPOCH_SHIFT - TICK_SHIFT)) - 1;
 /// A tag that no word has.
 const UNUSED_TAG: u64 = TAG_MASK;
+/// The bits of the epoch.
+const ORIGIN_UPPER: u64 = !LOWER_MASK;
 
 /// A flag of a word. Closed: a call needs a clock reading, because calls are timed or the circuit is ramping up. Disabled or forced open:
 /// the override has an expiry.
 const NEEDS_CLOCK: u64 = 1 << BODY_SHIFT;
+/// The flags of a closed word whose calls are timed, and the flag of one that is ramping up.
+const TIMED_FLAGS: u64 = 0b11 << BODY_SHIFT;
+const RAMPING: u64 = 0b100 << BODY_SHIFT;
 
 // The fields of a closed word.
 const FLAG_BITS: u32 = 4;
@@ -89,12 +99,22 @@ impl State {
         self.0 & LOWER_MASK == CLOSED
     }
 
-    /// Returns true if a success changes only the totals and the window: closed, with a window, without slow calls, and with no failures in
-    /// a row left from before the window was configured.
+    /// Returns true if a success changes only the totals and the window: closed, with a window, not ramping up, and with no failures in a
+    /// row left from before the window was configured.
     pub(crate) const fn success_only_counts(self) -> bool {
         let flags = ClosedFlags { windowed: true, timed: false };
         let (only_counts, _) = pack(0, Phase::Closed { flags, failures: 0, ramp: None });
-        self.0 & LOWER_MASK == only_counts.0
+        self.0 & LOWER_MASK & !TIMED_FLAGS == only_counts.0
+    }
+
+    /// Returns true if calls are timed, the circuit is closed, and every call is admitted without a change of the circuit.
+    pub(crate) const fn admits_timed(self) -> bool {
+        self.0 & (TAG_MASK | TIMED_FLAGS | RAMPING) == CLOSED | TIMED_FLAGS
+    }
+
+    /// Returns true if calls are timed and a success changes only the totals: closed, without a window, and with no failure counted.
+    pub(crate) const fn timed_success_is_noop(self) -> bool {
+        self.0 & LOWER_MASK == CLOSED | TIMED_FLAGS
     }
 
     /// The epoch, which increases with every transition.
@@ -120,8 +140,8 @@ impl State {
     }
 
     /// Returns true if the admission holds one of the permits of this round.
-    pub(super) const fn holds_trial_permit(self, admission: Admission) -> bool {
-        self.0 & ORIGIN_MASK == admission.origin
+    pub(crate) const fn holds_trial_permit(self, admission: Admission) -> bool {
+        self.0 & ORIGIN_MASK == admission.origin & ORIGIN_MASK
     }
 
     /// Unpacks the phase. `moment` is stored beside the word.
@@ -163,9 +183,45 @@ impl Admission {
         self.origin & TAG_MASK == HALF_OPEN
     }
 
+    /// Returns true if the outcome can change the circuit: for a call that was admitted while closed or half-open.
+    pub(crate) const fn counts(self) -> bool {
+        matches!(self.origin & TAG_MASK, CLOSED | HALF_OPEN)
+    }
+
     /// The admission with the start of the call.
     pub(crate) const fn timed(self, micros: u64) -> Self {
         Self { origin: self.origin, started: if micros == 0 { 1 } else { micros } }
+    }
+
+    /// The admission of a tracked call, with the lower bits of the tick in which it started.
+    pub(crate) const fn tracked(self, tick: u32) -> Self {
+        Self { origin: self.origin | TRACKED | ((tick & TICK_MASK) as u64) << TICK_SHIFT, ..self }
+    }
+
+    /// Returns true if the call is counted among the calls in flight.
+    pub(crate) const fn is_tracked(self) -> bool {
+        self.origin & TRACKED != 0
+    }
+
+    /// The lower bits of the tick in which a tracked call started.
+    pub(crate) const fn tick(self) -> u32 {
+        ((self.origin & !ORIGIN_UPPER) >> TICK_SHIFT) as u32
+    }
+
+    /// The admission of a call that began to wait.
+    pub(crate) const fn waiting(self, micros: u64) -> Self {
+        let timed = if self.started == 0 { self.timed(micros) } else { self };
+        Self { origin: timed.origin | WAITING, ..timed }
+    }
+
+    /// The admission of a call that has ended its wait.
+    pub(crate) const fn without_waiting(self) -> Self {
+        Self { origin: self.origin & !WAITING, ..self }
+    }
+
+    /// Returns true if the call began to wait, and has not ended its wait.
+    pub(crate) const fn is_waiting(self) -> bool {
+        self.origin & WAITING != 0
     }
 
     /// The admission with the mark of a panic in the call.

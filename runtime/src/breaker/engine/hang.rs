@@ -1,0 +1,193 @@
+//! Calls in flight, and the calls among them that hang.
+
+use std::time::Duration;
+
+use super::BreakerRef;
+use crate::{
+    BreakerState, OpenReason,
+    breaker::{
+        in_flight::{End, InFlight, Survey, Tick},
+        parameters::{Timing, TripPolicy},
+        state::{Admission, TICK_MASK},
+        window::Record,
+    },
+    clock::{self, Moment},
+    events,
+};
+
+impl Timing {
+    /// Reads the clock by which calls are timed.
+    #[inline]
+    pub(super) fn now(self) -> Moment {
+        if self.is_exact { clock::now() } else { clock::coarse() }
+    }
+
+    /// The largest delay of a reading, in microseconds.
+    pub(super) fn resolution(self) -> u64 {
+        if self.is_exact { 0 } else { clock::resolution() }
+    }
+}
+
+impl<'a> BreakerRef<'a> {
+    /// Admits a call that is timed, if the circuit is closed and admits every call. `None` means that the state machine has to decide.
+    #[inline]
+    pub(super) fn admit_timed(self) -> Option<Admission> {
+        let timing = self.settings.timing();
+        let now = timing.now();
+        if !timing.is_tracked {
+            let word = self.engine.circuit.word();
+            return word.admits_timed().then(|| word.admission().timed(now.as_micros()));
+        }
+        let in_flight = self.in_flight(timing, now);
+        if !in_flight.is_settled_at(in_flight.tick(now.as_micros())) {
+            self.settle(in_flight, now);
+        }
+        // The start is counted before the state is read, so that a call of an earlier epoch is never in the bucket of a later one.
+        let tick = in_flight.start(now.as_micros());
+        let word = self.engine.circuit.word();
+        if word.admits_timed() {
+            return Some(word.admission().timed(now.as_micros()).tracked(tick.low_bits(TICK_MASK)));
+        }
+        in_flight.cancel_start(tick);
+        None
+    }
+
+    /// Times a call that the state machine has admitted.
+    pub(super) fn start_timed(self, admission: Admission) -> Admission {
+        let timing = self.settings.timing();
+        let now = timing.now();
+        let timed = admission.timed(now.as_micros());
+        if timing.is_tracked {
+            let in_flight = self.in_flight(timing, now);
+            if !in_flight.is_settled_at(in_flight.tick(now.as_micros())) {
+                self.settle(in_flight, now);
+            }
+            timed.tracked(in_flight.start(now.as_micros()).low_bits(TICK_MASK))
+        } else {
+            timed
+        }
+    }
+
+    /// Counts the hung calls before an admission, if calls are tracked.
+    pub(super) fn count_hung(self) {
+        let timing = self.settings.timing();
+        if let (true, Some(in_flight)) = (timing.is_tracked, self.engine.in_flight.get()) {
+            let now = timing.now();
+            if !in_flight.is_settled_at(in_flight.tick(now.as_micros())) {
+                self.settle(in_flight, now);
+            }
+        }
+    }
+
+    #[inline]
+    fn in_flight(self, timing: Timing, now: Moment) -> &'a InFlight {
+        self.engine.in_flight.get().unwrap_or_else(|| self.create_in_flight(timing, now))
+    }
+
+    #[cold]
+    fn create_in_flight(self, timing: Timing, now: Moment) -> &'a InFlight {
+        let hung_call = self.parameters().hung_call.unwrap_or(u64::MAX);
+        let is_sharded = self.engine.totals.is_sharded();
+        self.engine
+            .in_flight
+            .get_or_init(|| Box::new(InFlight::new(is_sharded, hung_call, timing.resolution(), now.as_micros())))
+    }
+
+    /// Settles the buckets that are due, and counts the hung calls among them.
+    #[inline(never)]
+    fn settle(self, in_flight: &InFlight, now: Moment) {
+        let mut tick = in_flight.tick(now.as_micros());
+        if in_flight.is_behind(tick) {
+            tick = self.sync_in_flight(in_flight, tick);
+        }
+        if in_flight.settle_empty(tick) {
+            return;
+        }
+        let (hung, admission) = {
+            // The lock excludes transitions: the calls are of the epoch of the admission.
+            let _lock = events::queue();
+            (in_flight.settle_due(tick), self.engine.circuit.word().admission())
+        };
+        if hung > 0 {
+            self.record_hung(hung, admission);
+        }
+    }
+
+    /// Continues with the reading of a different clock that is behind, for example that of another test.
+    #[cold]
+    fn sync_in_flight(self, in_flight: &InFlight, tick: Tick) -> Tick {
+        // Outside of tests there is one clock, and a thread that was suspended after its reading is not a reason for a change.
+        if !cfg!(any(test, feature = "testing")) {
+            return tick;
+        }
+        let _lock = events::queue();
+        let now = self.settings.timing().now().as_micros();
+        if in_flight.is_behind(in_flight.tick(now)) {
+            in_flight.rebase(now);
+        }
+        in_flight.tick(now)
+    }
+
+    /// Counts hung calls as failures.
+    #[cold]
+    pub(super) fn record_hung(self, calls: u32, admission: Admission) {
+        let parameters = self.parameters();
+        let all = self.survey().map_or(0, |survey| survey.hung).try_into().unwrap_or(u32::MAX);
+        let limit = Duration::from_micros(parameters.hung_call.unwrap_or(0));
+        let reason = OpenReason::Hung { calls: calls.max(all), limit };
+        match parameters.policy {
+            TripPolicy::Rates(rates) if self.engine.circuit.word().state() == BreakerState::Closed => {
+                for _ in 0..calls {
+                    self.record_in_window(Record { failed: true, slow: false }, admission, rates.window);
+                }
+                self.evaluate_window(&rates, admission, Some(reason));
+            }
+            _ => {
+                self.engine.circuit.step(&self.observer(), |circuit| {
+                    circuit.record_failures(admission, calls, reason, &parameters, clock::now)
+                });
+            }
+        }
+    }
+
+    /// Counts the end of a tracked call.
+    #[inline]
+    pub(super) fn end_tracked(self, admission: Admission) -> End {
+        let timing = self.settings.timing();
+        let now = timing.now();
+        match self.engine.in_flight.get() {
+            Some(in_flight) if in_flight.end_early(admission.tick(), TICK_MASK, now.as_micros()) => End::InTime,
+            Some(in_flight) => self.end_late(in_flight, admission, now),
+            None => End::InTime,
+        }
+    }
+
+    #[inline(never)]
+    fn end_late(self, in_flight: &InFlight, admission: Admission, now: Moment) -> End {
+        self.settle(in_flight, now);
+        let hung_call = self.parameters().hung_call;
+        let is_hung = hung_call.is_some_and(|limit| {
+            // A coarse reading of the start can be early, and the age too long.
+            let limit = limit.saturating_add(self.settings.timing().resolution());
+            admission.age(now.as_micros()).is_some_and(|age| age >= limit)
+        });
+        in_flight.end_late(admission.tick(), TICK_MASK, now.as_micros(), is_hung)
+    }
+
+    /// Applies a changed `hung_call` to the calls in flight.
+    pub(super) fn apply_hung_call(self) {
+        if let Some(in_flight) = self.engine.in_flight.get() {
+            let hung_call = self.parameters().hung_call.unwrap_or(u64::MAX);
+            let timing = self.settings.timing();
+            let _lock = events::queue();
+            in_flight.set_hung_call(hung_call, timing.resolution(), timing.now().as_micros());
+        }
+    }
+
+    /// The calls in flight; `None` if they are not tracked.
+    pub(super) fn survey(self) -> Option<Survey> {
+        let timing = self.settings.timing();
+        let survey = |in_flight: &InFlight| in_flight.survey(timing.now().as_micros());
+        timing.is_tracked.then(|| self.engine.in_flight.get().map(survey).unwrap_or_default())
+    }
+}

@@ -1,0 +1,110 @@
+//! The coarse clock: a reading takes 2.5 ns instead of 16 ns, and is up to a few milliseconds late.
+//!
+//! It is Linux's `CLOCK_MONOTONIC_COARSE`, which the kernel updates at each timer tick. On other systems it is the exact clock. A clock that
+//! a test can change is always exact: the fake clock, and tokio's clock in a program that is built with `tokio/test-util`.
+
+use super::Moment;
+
+/// The longest delay of a reading of Linux's clock, in microseconds: a timer tick of a kernel with 100 ticks per second.
+#[cfg(target_os = "linux")]
+const TICK: u64 = 10_000;
+#[cfg(not(target_os = "linux"))]
+const TICK: u64 = 0;
+
+/// Returns the longest delay of a reading of [`coarse`], in microseconds.
+pub(crate) fn resolution() -> u64 {
+    #[cfg(feature = "testing")]
+    if super::fake::now().is_some() {
+        return 0;
+    }
+    if IS_TEST_CLOCK { 0 } else { TICK }
+}
+
+/// Reads the same clock as [`now`](super::now). The reading is at most [`resolution`] late, and never early.
+#[inline]
+pub(crate) fn coarse() -> Moment {
+    #[cfg(feature = "testing")]
+    if let Some(now) = super::fake::now() {
+        return now;
+    }
+    if IS_TEST_CLOCK { super::task_now() } else { system() }
+}
+
+#[cfg(target_os = "linux")]
+#[inline]
+fn system() -> Moment {
+    use once_cell::sync::Lazy;
+    use rustix::time::{ClockId, clock_gettime};
+
+    /// The difference between a reading of the clock and its moment, in microseconds. Both clocks have the same origin.
+    static OFFSET: Lazy<u64> = Lazy::new(|| {
+        let (moment, exact) = (super::moment(std::time::Instant::now()), micros(ClockId::Monotonic));
+        moment.as_micros().wrapping_sub(exact)
+    });
+
+    #[inline]
+    fn micros(clock: ClockId) -> u64 {
+        let now = clock_gettime(clock);
+        now.tv_sec.cast_unsigned().wrapping_mul(1_000_000).wrapping_add(now.tv_nsec.cast_unsigned() / 1_000)
+    }
+
+    Moment::from_micros(micros(ClockId::MonotonicCoarse).wrapping_add(*OFFSET))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn system() -> Moment {
+    super::task_now()
+}
+
+/// True if the program is built with tokio's feature `test-util`, so that tokio's clock can be paused.
+///
+/// The feature adds the function `tokio::time::pause`. The innermost scope that declares a name determines its meaning: `pause` is tokio's
+/// function if it exists, and the fallback otherwise. The return types tell which one it is.
+#[cfg(feature = "tokio")]
+const IS_TEST_CLOCK: bool = {
+    trait IsTokio {
+        const VALUE: bool;
+    }
+    struct Absent;
+    impl IsTokio for Absent {
+        const VALUE: bool = false;
+    }
+    impl IsTokio for () {
+        const VALUE: bool = true;
+    }
+    const fn is_tokio<R: IsTokio>(_: fn() -> R) -> bool {
+        R::VALUE
+    }
+
+    #[allow(dead_code, reason = "shadowed if tokio has the function")]
+    fn pause() -> Absent {
+        Absent
+    }
+
+    {
+        #[allow(unused_imports, clippy::wildcard_imports, reason = "the name need not exist")]
+        use tokio::time::*;
+
+        is_tokio(pause)
+    }
+};
+#[cfg(not(feature = "tokio"))]
+const IS_TEST_CLOCK: bool = false;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+
+    #[test]
+    fn a_coarse_reading_is_late_by_at_most_a_timer_tick() {
+        for _ in 0..1_000 {
+            let before = clock::thread_now();
+            let coarse = system();
+            let after = clock::thread_now();
+            // Two readings of the offset differ by the time between them.
+            assert!(coarse.as_micros() <= after.as_micros() + 100, "{coarse:?} {after:?}");
+            assert!(coarse.after(TICK + 100) >= before, "{coarse:?} {before:?}");
+        }
+    }
+}

@@ -21,6 +21,7 @@ mod cascade;
 mod clients;
 mod clocks;
 mod drop_order;
+mod error_texts;
 mod escaping;
 mod events;
 mod fallback;

@@ -1,6 +1,6 @@
 //! The functions for `#[fallback]`: its condition, its event, and fallbacks that are `async` or not.
 
-use std::{error::Error, future::Future};
+use std::{error::Error, fmt::Display, future::Future};
 
 use super::{IsType, contains_any};
 use crate::fallback::emit;
@@ -28,15 +28,10 @@ pub fn is_failure_by_chain<E>(
     error.is_some_and(|error| contains_any(as_dyn_error(error), types))
 }
 
-/// Emits the event for a call of a fallback. `look` returns the error if it implements [`Error`].
+/// Emits the event for a call of a fallback. `error` is the error if it implements [`Display`].
 #[cold]
-pub fn emit_fallback<E>(
-    error: Option<&E>,
-    function: &'static str,
-    fallback: &'static str,
-    look: fn(&E) -> Option<&(dyn Error + 'static)>,
-) {
-    emit(function, fallback, error.and_then(look));
+pub fn emit_fallback(error: Option<&dyn Display>, function: &'static str, fallback: &'static str) {
+    emit(function, fallback, error);
 }
 
 /// A probe that distinguishes a fallback that returns a future from one that returns the value.

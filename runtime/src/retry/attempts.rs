@@ -15,7 +15,7 @@ mod sleep;
 
 #[cfg(feature = "tokio")]
 use std::pin::Pin;
-use std::{mem::ManuallyDrop, time::Duration};
+use std::{fmt::Display, mem::ManuallyDrop, sync::Arc, time::Duration};
 
 use self::{accounting::ScheduledRetry, sleep::OwnStop};
 #[cfg(feature = "tokio")]
@@ -106,6 +106,8 @@ struct Extras<'p> {
     previous_delay: Option<Duration>,
     /// The scheduled retry whose attempt has not begun.
     scheduled: Option<ScheduledRetry>,
+    /// The text of the last error, for the event of a stop during the sleep; `None` if events have no receiver.
+    last_error: Option<Arc<str>>,
     enclosing: EnclosingCalls,
     stop: Option<OwnStop<'p>>,
     /// The last rejection by a breaker inside the attempt, saved while the attempt is suspended.
@@ -225,34 +227,43 @@ impl<'p> Attempts<'p> {
         attempt
     }
 
-    /// Decides after an attempt whether to make another one. Returns the delay before the next attempt, or `None` if the call ends.
+    /// Decides after an attempt whether to make another one. Returns the delay before the next attempt, or `None` if the call ends. `error`
+    /// returns the error of the attempt for events.
     #[allow(
         clippy::inline_always,
         reason = "a function call on the success path would save registers, which costs more than everything else there"
     )]
     #[inline(always)]
-    pub fn delay_after(
+    pub fn delay_after<'e>(
         &mut self,
         policy: &RetryPolicy,
         verdict: Verdict,
         disposition: Disposition,
+        error: impl FnOnce() -> Option<&'e dyn Display>,
     ) -> Option<Duration> {
         if verdict == Verdict::Success && self.is_plain_success(policy) {
             return None;
         }
-        let delay = self.decide(verdict, disposition.is_called())?;
-        self.schedule(delay, disposition.open_for())
+        let error = error();
+        let delay = self.decide(verdict, disposition.is_called(), error)?;
+        self.schedule(delay, disposition.open_for(), error)
     }
 
     /// Like [`delay_after`](Self::delay_after) for code that is not `async`: sleeps before the next attempt, and returns false if the call ends.
     #[allow(clippy::inline_always, reason = "as above")]
     #[inline(always)]
-    pub fn sleep_after(&mut self, policy: &RetryPolicy, verdict: Verdict, disposition: Disposition) -> bool {
+    pub fn sleep_after<'e>(
+        &mut self,
+        policy: &RetryPolicy,
+        verdict: Verdict,
+        disposition: Disposition,
+        error: impl FnOnce() -> Option<&'e dyn Display>,
+    ) -> bool {
         if verdict == Verdict::Success && self.lookup.is_fast_path() {
             self.succeed(policy);
             return false;
         }
-        self.decide_and_sleep(verdict, disposition)
+        self.decide_and_sleep(verdict, disposition, error())
     }
 
     /// Counts a success on the fast path and returns true; returns false off the fast path.

@@ -4,7 +4,10 @@
 use std::future::Future;
 #[cfg(feature = "tokio")]
 use std::pin::pin;
-use std::{fmt, marker::PhantomData};
+use std::{
+    fmt::{self, Display},
+    marker::PhantomData,
+};
 
 use super::{RetryPolicy, attempts::Attempts};
 #[cfg(feature = "tokio")]
@@ -36,7 +39,7 @@ impl<'p, E, P: Fn(&E) -> bool> RetryIf<'p, E, P> {
     ///
     /// The error of the last attempt.
     pub fn run<T>(&self, work: impl FnMut() -> Result<T, E>) -> Result<T, E> {
-        run(self.policy, work, |error| Verdict::transient_if((self.predicate)(error)))
+        run(self.policy, work, |error| Verdict::transient_if((self.predicate)(error)), |_| None)
     }
 
     /// Like [`RetryPolicy::run_async`].
@@ -53,7 +56,7 @@ impl<'p, E, P: Fn(&E) -> bool> RetryIf<'p, E, P> {
     where
         F: Future<Output = Result<T, E>>,
     {
-        run_async(self.policy, work, |error| Verdict::transient_if((self.predicate)(error)))
+        run_async(self.policy, work, |error| Verdict::transient_if((self.predicate)(error)), |_| None)
     }
 }
 
@@ -90,21 +93,34 @@ impl<E: Transient> sealed::Classify<E> for TransientErrors {
     fn verdict(&self, error: &E) -> Verdict {
         verdict_of(error)
     }
+
+    fn display<'e>(&self, error: &'e E) -> Option<&'e dyn Display> {
+        error.as_dyn_display()
+    }
 }
 
 impl<E, P: Fn(&E) -> bool> sealed::Classify<E> for MatchingErrors<P> {
     fn verdict(&self, error: &E) -> Verdict {
         Verdict::transient_if((self.0)(error))
     }
+
+    fn display<'e>(&self, _: &'e E) -> Option<&'e dyn Display> {
+        None
+    }
 }
 
 /// The private part of [`ErrorSelection`], which seals it.
 mod sealed {
+    use std::fmt::Display;
+
     use crate::stack::Verdict;
 
     pub trait Classify<E> {
         /// The verdict of a retry on an error.
         fn verdict(&self, error: &E) -> Verdict;
+
+        /// The error for events, if its type is known to implement `Display`.
+        fn display<'e>(&self, error: &'e E) -> Option<&'e dyn Display>;
     }
 }
 
@@ -130,7 +146,8 @@ impl<C> RetryUntil<'_, C> {
         attempts.stop_on(self.stop);
         loop {
             let outcome = attempts.within(self.policy, &mut work);
-            if !attempts.sleep_after(self.policy, self.verdict(&outcome), Disposition::Called) {
+            let error = || outcome.as_ref().err().and_then(|error| self.classify.display(error));
+            if !attempts.sleep_after(self.policy, self.verdict(&outcome), Disposition::Called, error) {
                 return outcome;
             }
         }
@@ -157,9 +174,11 @@ impl<C> RetryUntil<'_, C> {
             attempts.stop_on(self.stop);
             loop {
                 let outcome = attempts.scope(pin!(work())).await;
-                let Some(delay) = attempts.delay_after(self.policy, self.verdict(&outcome), Disposition::Called) else {
-                    return outcome;
+                let delay = {
+                    let error = || outcome.as_ref().err().and_then(|error| self.classify.display(error));
+                    attempts.delay_after(self.policy, self.verdict(&outcome), Disposition::Called, error)
                 };
+                let Some(delay) = delay else { return outcome };
                 attempts.pause(delay).await;
                 if attempts.ends() {
                     return outcome;
@@ -186,6 +205,7 @@ pub(super) fn run<T, E>(
     policy: &RetryPolicy,
     mut work: impl FnMut() -> Result<T, E>,
     classify: impl Fn(&E) -> Verdict,
+    display: impl Fn(&E) -> Option<&dyn Display>,
 ) -> Result<T, E> {
     let mut attempts = Attempts::of_thread(policy);
     // Lets the compiler peel the first iteration off the loop, so that the fast path omits the set-up for retries: a successful call takes
@@ -195,7 +215,8 @@ pub(super) fn run<T, E>(
         let outcome = attempts.within_first(policy, is_first, &mut work);
         is_first = false;
         let verdict = outcome.as_ref().err().map_or(Verdict::Success, &classify);
-        if !attempts.sleep_after(policy, verdict, Disposition::Called) {
+        let error = || outcome.as_ref().err().and_then(&display);
+        if !attempts.sleep_after(policy, verdict, Disposition::Called, error) {
             return outcome;
         }
     }
@@ -206,6 +227,7 @@ pub(super) fn run_async<T, E, F>(
     policy: &RetryPolicy,
     mut work: impl FnMut() -> F,
     classify: impl Fn(&E) -> Verdict,
+    display: impl Fn(&E) -> Option<&dyn Display>,
 ) -> impl Future<Output = Result<T, E>>
 where
     F: Future<Output = Result<T, E>>,
@@ -218,7 +240,8 @@ where
             let delay = {
                 let outcome = attempts.scope(pin!(work())).await;
                 let verdict = outcome.as_ref().err().map_or(Verdict::Success, &classify);
-                match attempts.delay_after(policy, verdict, Disposition::Called) {
+                let error = || outcome.as_ref().err().and_then(&display);
+                match attempts.delay_after(policy, verdict, Disposition::Called, error) {
                     Some(delay) => delay,
                     None => return outcome,
                 }

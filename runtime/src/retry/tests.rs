@@ -115,7 +115,7 @@ fn attempts_pass_the_previous_delay_to_the_schedule() {
         .backoff(Schedule::decorrelated(Duration::from_secs(1), Duration::from_hours(1)));
     let mut attempts = Attempts::of_thread(&POLICY);
     let delays: Vec<_> =
-        std::iter::from_fn(|| attempts.delay_after(&POLICY, Verdict::transient_if(true), Disposition::Called))
+        std::iter::from_fn(|| attempts.delay_after(&POLICY, Verdict::transient_if(true), Disposition::Called, || None))
             .collect();
     assert_eq!(delays.len(), 999);
     assert!(delays.iter().any(|delay| *delay > seconds(3.0)), "it grows beyond three times the base");
@@ -128,8 +128,11 @@ async fn tasks_use_the_clock_of_tokio_and_threads_the_clock_of_the_system() {
     static POLICY: RetryPolicy = RetryPolicy::new().backoff(Schedule::none()).max_elapsed(Duration::from_hours(1));
     let (mut task, mut thread) = (Attempts::of_task(&POLICY), Attempts::of_thread(&POLICY));
     tokio::time::advance(Duration::from_hours(2)).await;
-    assert_eq!(task.delay_after(&POLICY, Verdict::transient_if(true), Disposition::Called), None);
-    assert_eq!(thread.delay_after(&POLICY, Verdict::transient_if(true), Disposition::Called), Some(Duration::ZERO));
+    assert_eq!(task.delay_after(&POLICY, Verdict::transient_if(true), Disposition::Called, || None), None);
+    assert_eq!(
+        thread.delay_after(&POLICY, Verdict::transient_if(true), Disposition::Called, || None),
+        Some(Duration::ZERO)
+    );
 }
 
 #[test]
@@ -137,9 +140,9 @@ fn unlimited_attempts_end_at_the_largest_number() {
     static POLICY: RetryPolicy = RetryPolicy::new().unlimited(Duration::from_hours(1)).backoff(Schedule::none());
     let mut attempts = Attempts::of_thread(&POLICY);
     attempts.skip_to(u32::MAX - 2);
-    assert!(attempts.delay_after(&POLICY, Verdict::transient_if(true), Disposition::Called).is_some());
-    assert!(attempts.delay_after(&POLICY, Verdict::transient_if(true), Disposition::Called).is_some());
-    assert_eq!(attempts.delay_after(&POLICY, Verdict::transient_if(true), Disposition::Called), None);
+    assert!(attempts.delay_after(&POLICY, Verdict::transient_if(true), Disposition::Called, || None).is_some());
+    assert!(attempts.delay_after(&POLICY, Verdict::transient_if(true), Disposition::Called, || None).is_some());
+    assert_eq!(attempts.delay_after(&POLICY, Verdict::transient_if(true), Disposition::Called, || None), None);
 }
 
 #[test]

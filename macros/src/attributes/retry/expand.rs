@@ -8,7 +8,7 @@ use super::{options::Retry, policy};
 use crate::{
     codegen::{
         context::{Call, Context},
-        dispatch::{as_error, as_error_if_any, closure_call, predicate, type_list, verdict_of},
+        dispatch::{as_error, as_error_if_any, closure_call, error_display, predicate, type_list, verdict_of},
         spans::{located_at, quote_mixed},
     },
     item::arguments::{Argument, Rebind},
@@ -22,7 +22,8 @@ use crate::{
 /// loop {
 ///     let (last, delay) = {
 ///         let outcome: R = call;
-///         match attempts.delay_after(attempts.policy(), verdict_by_type(&outcome, CallResult::error, verdict_of), Disposition::Called) {
+///         let verdict = verdict_by_type(&outcome, CallResult::error, verdict_of);
+///         match attempts.delay_after(attempts.policy(), verdict, Disposition::Called, || error_display) {
 ///             Some(delay) => ((&OutcomeProbe(&outcome)).storage().store(outcome, attempts.can_be_stopped()), delay),
 ///             None => break outcome,
 ///         }
@@ -45,12 +46,14 @@ pub(super) fn expand(retry: &Retry, call: &Call, context: &mut Context) -> Call 
     } else {
         (quote_mixed!(outcome: #output), quote_mixed!(#krate::__private::Disposition::Called))
     };
+    let error = error_display(&krate);
+    let judgement = quote_mixed!(#policy, #verdict, #disposition, || #error);
     if retry.is_single() {
         let code = &call.code;
         let code = quote_mixed! {
             #begin
             let #outcome = #code;
-            _ = attempts.delay_after(#policy, #verdict, #disposition);
+            _ = attempts.delay_after(#judgement);
             outcome
         };
         return complete(&code, call.is_scoped);
@@ -67,13 +70,13 @@ pub(super) fn expand(retry: &Retry, call: &Call, context: &mut Context) -> Call 
     let judged = quote_mixed! {
         #bindings
         let #outcome = #code;
-        match attempts.delay_after(#policy, #verdict, #disposition)
+        match attempts.delay_after(#judgement)
     };
     let attempt = match (context.is_async, &stop) {
         (false, _) if retry.hook.is_none() => quote_mixed! {
             #bindings
             let #outcome = #code;
-            if !attempts.sleep_after(#policy, #verdict, #disposition) {
+            if !attempts.sleep_after(#judgement) {
                 break outcome;
             }
         },

@@ -1,6 +1,6 @@
 //! The decision after an attempt: whether to make another one, and when.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use super::{Attempts, OnDrop};
 use crate::{
@@ -17,7 +17,12 @@ impl Attempts<'_> {
     /// fast path.
     #[cold]
     #[inline(never)]
-    pub(super) fn decide(&mut self, verdict: Verdict, is_called: bool) -> Option<Duration> {
+    pub(super) fn decide(
+        &mut self,
+        verdict: Verdict,
+        is_called: bool,
+        error: Option<&dyn Display>,
+    ) -> Option<Duration> {
         if self.made == 0 && verdict == Verdict::Success {
             self.succeed(self.policy);
             self.on_drop = OnDrop::FreeExtras;
@@ -26,14 +31,14 @@ impl Attempts<'_> {
         self.leave_fast_path();
         self.count_retry(); // has been counted, unless a layer rejected the attempt before it was entered
         if !is_called {
-            self.uncount_attempt();
+            self.count_rejected_attempt();
         }
         match self.recognise_rejection(verdict, is_called) {
             Verdict::Success => self.count_retried_success(),
             Verdict::Final => self.count_final_failure(),
-            Verdict::Rejected => self.count_rejection(),
+            Verdict::Rejected => self.count_rejection(error),
             Verdict::Transient { retry_after } | Verdict::RetriedRejection { retry_after } => {
-                return self.decide_after_failure(retry_after);
+                return self.decide_after_failure(retry_after, error);
             }
         }
         None
@@ -55,21 +60,21 @@ impl Attempts<'_> {
     }
 
     /// Decides after a failure that may be retried.
-    fn decide_after_failure(&mut self, retry_after: Option<Duration>) -> Option<Duration> {
+    fn decide_after_failure(&mut self, retry_after: Option<Duration>, error: Option<&dyn Display>) -> Option<Duration> {
         let is_last = self.is_last(self.policy);
         self.made = self.made.saturating_add(1);
         if self.is_stopped() {
-            self.count_stop();
+            self.count_stop(error);
             return None;
         }
         if is_last || (self.policy.nested == Nested::Inherit && self.is_nested) {
-            self.count_exhaustion();
+            self.count_exhaustion(error);
             return None;
         }
         let elapsed = self.elapsed();
         let delay = self.next_delay(elapsed, retry_after);
         if self.is_out_of_time(elapsed, delay) {
-            self.count_exhaustion();
+            self.count_exhaustion(error);
             return None;
         }
         Some(delay)
@@ -96,22 +101,32 @@ impl Attempts<'_> {
     /// withdrawal from the budget.
     #[cold]
     #[inline(never)]
-    pub(super) fn schedule(&mut self, delay: Duration, open_for: Option<Duration>) -> Option<Duration> {
+    pub(super) fn schedule(
+        &mut self,
+        delay: Duration,
+        open_for: Option<Duration>,
+        error: Option<&dyn Display>,
+    ) -> Option<Duration> {
         if !is_worth_waiting(delay, open_for) {
             return Some(Duration::ZERO);
         }
         if let Some(outer) = self.enclosing().and_then(|enclosing| enclosing.retrying) {
             emit_nested_retries(outer, self.policy.name);
         }
-        self.withdraw(delay).then_some(delay)
+        self.withdraw(delay, error).then_some(delay)
     }
 
     /// Decides whether to make another attempt, and sleeps on the thread before it. Returns false if the call ends.
     #[cold]
     #[inline(never)]
-    pub(super) fn decide_and_sleep(&mut self, verdict: Verdict, disposition: Disposition) -> bool {
-        let delay = self.decide(verdict, disposition.is_called());
-        let delay = delay.and_then(|delay| self.schedule(delay, disposition.open_for()));
+    pub(super) fn decide_and_sleep(
+        &mut self,
+        verdict: Verdict,
+        disposition: Disposition,
+        error: Option<&dyn Display>,
+    ) -> bool {
+        let delay = self.decide(verdict, disposition.is_called(), error);
+        let delay = delay.and_then(|delay| self.schedule(delay, disposition.open_for(), error));
         delay.is_some_and(|delay| !self.pause_thread(delay))
     }
 }

@@ -64,7 +64,7 @@ fn generic<E: Display + Clone>(error: E) -> Result<(), E> {
     Err(error)
 }
 
-#[retry(name = "texts: value", max_attempts = 1, retry_if_result = |outcome| outcome.is_err())]
+#[retry(name = "texts: value", max_attempts = 1, retry_if_result = Result::is_err)]
 fn value() -> Result<(), Shown> {
     Err(Shown)
 }

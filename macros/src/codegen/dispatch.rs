@@ -76,12 +76,12 @@ pub(crate) fn as_error_if_any(krate: &TokenStream) -> TokenStream {
     })
 }
 
-/// The error in `outcome` as `Some(&dyn Display)`, or `None` if there is no error or its type does not implement it.
+/// A closure that returns the error in an outcome as `Some(&dyn Display)`, or `None` if there is no error or its type does not implement it.
 pub(crate) fn error_display(krate: &TokenStream) -> TokenStream {
-    quote_mixed!({
+    quote_mixed!(|outcome| {
         #[allow(unused_imports)]
         use #krate::__private::{DisplayError as _, NoDisplay as _};
-        (&&#krate::__private::Probe(&outcome)).error_display()
+        (&&#krate::__private::Probe(outcome)).error_display()
     })
 }
 

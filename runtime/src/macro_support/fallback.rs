@@ -28,10 +28,15 @@ pub fn is_failure_by_chain<E>(
     error.is_some_and(|error| contains_any(as_dyn_error(error), types))
 }
 
-/// Emits the event for a call of a fallback. `error` is the error if it implements [`Display`].
+/// Emits the event for a call of a fallback. `error` returns the error in the outcome if it implements [`Display`].
 #[cold]
-pub fn emit_fallback(error: Option<&dyn Display>, function: &'static str, fallback: &'static str) {
-    emit(function, fallback, error);
+pub fn emit_fallback<O>(
+    outcome: &O,
+    error: impl FnOnce(&O) -> Option<&dyn Display>,
+    function: &'static str,
+    fallback: &'static str,
+) {
+    emit(function, fallback, error(outcome));
 }
 
 /// A probe that distinguishes a fallback that returns a future from one that returns the value.

@@ -146,8 +146,11 @@ impl<C> RetryUntil<'_, C> {
         attempts.stop_on(self.stop);
         loop {
             let outcome = attempts.within(self.policy, &mut work);
-            let error = || outcome.as_ref().err().and_then(|error| self.classify.display(error));
-            if !attempts.sleep_after(self.policy, self.verdict(&outcome), Disposition::Called, error) {
+            let verdict = self.verdict(&outcome);
+            if attempts.succeeds_on_thread(self.policy, verdict) {
+                return outcome;
+            }
+            if let Some(outcome) = attempts.sleep_after(outcome, verdict, Disposition::Called, |o| self.display(o)) {
                 return outcome;
             }
         }
@@ -174,14 +177,18 @@ impl<C> RetryUntil<'_, C> {
             attempts.stop_on(self.stop);
             loop {
                 let outcome = attempts.scope(pin!(work())).await;
-                let delay = {
-                    let error = || outcome.as_ref().err().and_then(|error| self.classify.display(error));
-                    attempts.delay_after(self.policy, self.verdict(&outcome), Disposition::Called, error)
-                };
-                let Some(delay) = delay else { return outcome };
-                attempts.pause(delay).await;
-                if attempts.ends() {
+                let verdict = self.verdict(&outcome);
+                if attempts.succeeds(self.policy, verdict) {
                     return outcome;
+                }
+                match attempts.delay_after(outcome, verdict, Disposition::Called, |o| self.display(o)) {
+                    Err(outcome) => return outcome,
+                    Ok((outcome, delay)) => {
+                        attempts.pause(delay).await;
+                        if attempts.ends() {
+                            return outcome;
+                        }
+                    }
                 }
             }
         }
@@ -192,6 +199,13 @@ impl<C> RetryUntil<'_, C> {
         C: ErrorSelection<E>,
     {
         outcome.as_ref().err().map_or(Verdict::Success, |error| self.classify.verdict(error))
+    }
+
+    fn display<'o, T, E>(&self, outcome: &'o Result<T, E>) -> Option<&'o dyn Display>
+    where
+        C: ErrorSelection<E>,
+    {
+        self.classify.display(outcome.as_ref().err()?)
     }
 }
 
@@ -209,14 +223,18 @@ pub(super) fn run<T, E>(
 ) -> Result<T, E> {
     let mut attempts = Attempts::of_thread(policy);
     // Lets the compiler peel the first iteration off the loop, so that the fast path omits the set-up for retries: a successful call takes
-    // 31 instead of 46 instructions.
+    // 30 instead of 46 instructions.
     let mut is_first = true;
     loop {
         let outcome = attempts.within_first(policy, is_first, &mut work);
         is_first = false;
         let verdict = outcome.as_ref().err().map_or(Verdict::Success, &classify);
-        let error = || outcome.as_ref().err().and_then(&display);
-        if !attempts.sleep_after(policy, verdict, Disposition::Called, error) {
+        if attempts.succeeds_on_thread(policy, verdict) {
+            return outcome;
+        }
+        let ended =
+            attempts.sleep_after(outcome, verdict, Disposition::Called, |o| o.as_ref().err().and_then(&display));
+        if let Some(outcome) = ended {
             return outcome;
         }
     }
@@ -240,10 +258,14 @@ where
             let delay = {
                 let outcome = attempts.scope(pin!(work())).await;
                 let verdict = outcome.as_ref().err().map_or(Verdict::Success, &classify);
-                let error = || outcome.as_ref().err().and_then(&display);
-                match attempts.delay_after(policy, verdict, Disposition::Called, error) {
-                    Some(delay) => delay,
-                    None => return outcome,
+                if attempts.succeeds(policy, verdict) {
+                    return outcome;
+                }
+                match attempts
+                    .delay_after(outcome, verdict, Disposition::Called, |o| o.as_ref().err().and_then(&display))
+                {
+                    Ok((_, delay)) => delay,
+                    Err(outcome) => return outcome,
                 }
             };
             attempts.pause(delay).await;

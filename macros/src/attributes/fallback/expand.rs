@@ -29,12 +29,12 @@ use crate::{
 ///     {
 ///         let outcome: R = call;
 ///         if !is_failure(CallResult::error(&outcome)) { break 'fallback outcome; }
-///         emit_fallback(error_display, "function", "cached");
+///         emit_fallback(&outcome, error_display, "function", "cached");
 ///     }
 ///     let error = {
 ///         let outcome: R = cached(arguments);
 ///         if !is_failure(CallResult::error(&outcome)) { break 'fallback outcome; }
-///         emit_fallback(error_display, "function", "a closure");
+///         emit_fallback(&outcome, error_display, "function", "a closure");
 ///         match CallResult::into_error(outcome) { Ok(error) => error, Err(outcome) => break 'fallback outcome }
 ///     };
 ///     let outcome: R = fallback_closure(error, closure);
@@ -118,7 +118,7 @@ pub(super) fn expand(fallback: &Fallback, call: &Call, position: Position, conte
 fn event(alternative: &Alternative, context: &Context) -> TokenStream {
     let (krate, name) = (&context.krate, alternative.name());
     let (function, error) = (name_or_path(None, &context.function), error_display(krate));
-    quote_mixed!(#krate::__private::emit_fallback(#error, #function, #name);)
+    quote_mixed!(#krate::__private::emit_fallback(&outcome, #error, #function, #name);)
 }
 
 /// The statements that rebind arguments for the call if the alternatives need them later: those before the block of the call, and those

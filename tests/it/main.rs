@@ -10,6 +10,7 @@
 #[path = "../support.rs"]
 mod support;
 
+mod accounting;
 mod arguments;
 mod blocking_sleeps;
 mod breaker;

@@ -160,5 +160,5 @@ async fn a_retry_shows_the_outcomes_of_its_calls() {
     let call = tokio::spawn(hangs());
     browser.until(&format!("return ({row})?.innerText.includes('No call has ended yet')")).await;
     call.abort();
-    browser.until(&format!("return ({row})?.innerText.includes('100 % cancelled')")).await;
+    browser.until(&format!("return ({row})?.innerText.includes('1 cancelled')")).await;
 }

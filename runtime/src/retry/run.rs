@@ -94,7 +94,7 @@ impl<E: Transient> sealed::Classify<E> for TransientErrors {
         verdict_of(error)
     }
 
-    fn display<'e>(&self, error: &'e E) -> Option<&'e dyn Display> {
+    fn display(error: &E) -> Option<&dyn Display> {
         error.as_dyn_display()
     }
 }
@@ -104,7 +104,7 @@ impl<E, P: Fn(&E) -> bool> sealed::Classify<E> for MatchingErrors<P> {
         Verdict::transient_if((self.0)(error))
     }
 
-    fn display<'e>(&self, _: &'e E) -> Option<&'e dyn Display> {
+    fn display(_: &E) -> Option<&dyn Display> {
         None
     }
 }
@@ -120,7 +120,7 @@ mod sealed {
         fn verdict(&self, error: &E) -> Verdict;
 
         /// The error for events, if its type is known to implement `Display`.
-        fn display<'e>(&self, error: &'e E) -> Option<&'e dyn Display>;
+        fn display(error: &E) -> Option<&dyn Display>;
     }
 }
 
@@ -150,7 +150,7 @@ impl<C> RetryUntil<'_, C> {
             if attempts.succeeds_on_thread(self.policy, verdict) {
                 return outcome;
             }
-            if let Some(outcome) = attempts.sleep_after(outcome, verdict, Disposition::Called, |o| self.display(o)) {
+            if let Some(outcome) = attempts.sleep_after(outcome, verdict, Disposition::Called, Self::display) {
                 return outcome;
             }
         }
@@ -181,14 +181,14 @@ impl<C> RetryUntil<'_, C> {
                 if attempts.succeeds(self.policy, verdict) {
                     return outcome;
                 }
-                match attempts.delay_after(outcome, verdict, Disposition::Called, |o| self.display(o)) {
+                let (outcome, delay) = match attempts.delay_after(outcome, verdict, Disposition::Called, Self::display)
+                {
+                    Ok(continued) => continued,
                     Err(outcome) => return outcome,
-                    Ok((outcome, delay)) => {
-                        attempts.pause(delay).await;
-                        if attempts.ends() {
-                            return outcome;
-                        }
-                    }
+                };
+                attempts.pause(delay).await;
+                if attempts.ends() {
+                    return outcome;
                 }
             }
         }
@@ -201,11 +201,11 @@ impl<C> RetryUntil<'_, C> {
         outcome.as_ref().err().map_or(Verdict::Success, |error| self.classify.verdict(error))
     }
 
-    fn display<'o, T, E>(&self, outcome: &'o Result<T, E>) -> Option<&'o dyn Display>
+    fn display<T, E>(outcome: &Result<T, E>) -> Option<&dyn Display>
     where
         C: ErrorSelection<E>,
     {
-        self.classify.display(outcome.as_ref().err()?)
+        C::display(outcome.as_ref().err()?)
     }
 }
 
@@ -219,7 +219,7 @@ pub(super) fn run<T, E>(
     policy: &RetryPolicy,
     mut work: impl FnMut() -> Result<T, E>,
     classify: impl Fn(&E) -> Verdict,
-    display: impl Fn(&E) -> Option<&dyn Display>,
+    display: fn(&Result<T, E>) -> Option<&dyn Display>,
 ) -> Result<T, E> {
     let mut attempts = Attempts::of_thread(policy);
     // Lets the compiler peel the first iteration off the loop, so that the fast path omits the set-up for retries: a successful call takes
@@ -232,9 +232,7 @@ pub(super) fn run<T, E>(
         if attempts.succeeds_on_thread(policy, verdict) {
             return outcome;
         }
-        let ended =
-            attempts.sleep_after(outcome, verdict, Disposition::Called, |o| o.as_ref().err().and_then(&display));
-        if let Some(outcome) = ended {
+        if let Some(outcome) = attempts.sleep_after(outcome, verdict, Disposition::Called, display) {
             return outcome;
         }
     }
@@ -245,7 +243,7 @@ pub(super) fn run_async<T, E, F>(
     policy: &RetryPolicy,
     mut work: impl FnMut() -> F,
     classify: impl Fn(&E) -> Verdict,
-    display: impl Fn(&E) -> Option<&dyn Display>,
+    display: fn(&Result<T, E>) -> Option<&dyn Display>,
 ) -> impl Future<Output = Result<T, E>>
 where
     F: Future<Output = Result<T, E>>,
@@ -261,9 +259,7 @@ where
                 if attempts.succeeds(policy, verdict) {
                     return outcome;
                 }
-                match attempts
-                    .delay_after(outcome, verdict, Disposition::Called, |o| o.as_ref().err().and_then(&display))
-                {
+                match attempts.delay_after(outcome, verdict, Disposition::Called, display) {
                     Ok((_, delay)) => delay,
                     Err(outcome) => return outcome,
                 }

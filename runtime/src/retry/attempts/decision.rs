@@ -31,7 +31,7 @@ impl Attempts<'_> {
         outcome: O,
         verdict: Verdict,
         disposition: Disposition,
-        error: impl FnOnce(&O) -> Option<&dyn Display>,
+        error: fn(&O) -> Option<&dyn Display>,
     ) -> Result<(O, Duration), O> {
         self.delay_after_ended(EndedAttempt { outcome, verdict, disposition }, error)
     }
@@ -41,7 +41,7 @@ impl Attempts<'_> {
     fn delay_after_ended<O>(
         &mut self,
         EndedAttempt { outcome, verdict, disposition }: EndedAttempt<O>,
-        error: impl FnOnce(&O) -> Option<&dyn Display>,
+        error: fn(&O) -> Option<&dyn Display>,
     ) -> Result<(O, Duration), O> {
         match self.next_delay(verdict, disposition, error(&outcome)) {
             Some(delay) => Ok((outcome, delay)),

@@ -9,6 +9,7 @@ mod support;
 use std::{
     cell::Cell,
     collections::BTreeSet,
+    fmt,
     sync::{
         Arc, Mutex,
         mpsc::{self, Receiver, Sender},
@@ -23,6 +24,7 @@ use steadfast::{
     CircuitBreaker, KeyedBreakers, KeyedRateLimits, RateLimitConfig,
     events::{self, Event},
     prometheus::SteadfastCollector,
+    retry,
 };
 use tokio::time::advance;
 
@@ -168,4 +170,46 @@ async fn a_flood_of_unhealthy_keys_has_a_bounded_number_of_series_over_time() {
     FLOODED.overflow().unwrap().force_open();
     let shared = scrape(SteadfastCollector::new(), "service=\"flooded keys\",overflow=\"true\"");
     assert!(shared.iter().any(|line| line == "circuit_breaker_key_state{} 3"), "{shared:#?} {lines:#?}");
+}
+
+/// An error that counts how often it is formatted.
+#[derive(Debug)]
+struct Formatted<'a>(&'a Cell<u32>);
+
+impl fmt::Display for Formatted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.set(self.0.get() + 1);
+        f.write_str("formatted")
+    }
+}
+
+#[retry(name = "formats", max_attempts = 2, backoff = none, retry_if = any)]
+fn formats(formatted: &Cell<u32>) -> Result<(), Formatted<'_>> {
+    Err(Formatted(formatted))
+}
+
+#[test]
+fn an_error_is_formatted_only_for_a_receiver_and_not_if_texts_are_left_out() {
+    let _alone = ALONE.blocking_lock();
+    let formatted = Cell::new(0);
+    formats(&formatted).unwrap_err();
+    assert_eq!(formatted.get(), 0, "nothing is subscribed");
+
+    let texts = Arc::new(Mutex::new(Vec::new()));
+    let _subscription = events::subscribe({
+        let texts = texts.clone();
+        move |event| {
+            let (Event::RetryScheduled { error, .. } | Event::RetriesExhausted { error, .. }) = event else { return };
+            texts.lock().unwrap().push(error.as_deref().map(str::to_owned));
+        }
+    });
+    formats(&formatted).unwrap_err();
+    assert_eq!(formatted.get(), 2);
+    steadfast::set_error_texts(false);
+    formats(&formatted).unwrap_err();
+    assert_eq!(formatted.get(), 2);
+    steadfast::set_error_texts(true);
+    formats(&formatted).unwrap_err();
+    let text = || Some("formatted".to_owned());
+    assert_eq!(*texts.lock().unwrap(), [text(), text(), None, None, text(), text()]);
 }

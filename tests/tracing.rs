@@ -5,13 +5,21 @@
 
 use std::{
     cell::Cell,
+    collections::{BTreeMap, BTreeSet},
+    fmt, fs,
     io::{self, Write},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use steadfast::{BreakerConfig, CircuitBreaker, Override, RetryPolicy, Schedule, retry};
-use tracing::Instrument;
+use steadfast::{
+    BreakerConfig, Bulkhead, BulkheadConfig, CircuitBreaker, Fallback, KeyedBreakers, KeyedRateLimits, Override,
+    RateLimitConfig, RetryBudget, RetryPolicy, Schedule, StopSignal, Timeout, bulkhead,
+    events::{self, Event},
+    retry,
+};
+use tracing::{Instrument, field::Field};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 const CONFIG: BreakerConfig = BreakerConfig::new().failure_threshold(2).half_open_max_calls(1);
 
@@ -33,11 +41,12 @@ impl Write for Buffer {
     }
 }
 
-/// Returns the log output of `act` at `level` and above. Only one call runs at a time, since all threads share the cache of enabled call
-/// sites.
+/// Held while a subscriber of `tracing` is set, since all threads share the cache of enabled call sites.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Returns the log output of `act` at `level` and above.
 fn logged(level: tracing::Level, act: impl FnOnce()) -> String {
-    static ONE: Mutex<()> = Mutex::new(());
-    let _alone = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let log = Buffer::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(level)
@@ -54,7 +63,7 @@ fn logged(level: tracing::Level, act: impl FnOnce()) -> String {
 }
 
 #[test]
-fn calls_are_logged_at_debug_level_only() {
+fn calls_are_logged_at_debug_level_except_exhausted_retries() {
     static POLICY: RetryPolicy = RetryPolicy::new().name("traced").max_attempts(2).backoff(Schedule::none());
     let act = || {
         let breaker = CircuitBreaker::new("traced", CONFIG);
@@ -68,7 +77,9 @@ fn calls_are_logged_at_debug_level_only() {
     let quiet = logged(tracing::Level::INFO, act);
     assert_eq!(
         quiet,
-        " WARN request{id=7}: steadfast: circuit `traced`: closed -> open after 2 failures in a row \
+        " WARN request{id=7}: steadfast: retry `traced`: exhausted after attempt 2 (timed out) \
+         retry.name=\"traced\" retry.attempts=2 error=\"timed out\"\n \
+         WARN request{id=7}: steadfast: circuit `traced`: closed -> open after 2 failures in a row \
          circuit_breaker.name=\"traced\" circuit_breaker.state=open circuit_breaker.previous_state=closed\n \
          INFO request{id=7}: steadfast: circuit `traced`: open -> closed \
          circuit_breaker.name=\"traced\" circuit_breaker.state=closed circuit_breaker.previous_state=open\n"
@@ -76,9 +87,9 @@ fn calls_are_logged_at_debug_level_only() {
     let all = logged(tracing::Level::DEBUG, act);
     for expected in [
         "DEBUG request{id=7}: steadfast: retry `traced`: attempt 1 failed",
-        "retry.name=\"traced\" retry.attempt=1 retry.delay=0.0",
-        "DEBUG request{id=7}: steadfast: retry `traced`: exhausted after attempt 2",
-        "DEBUG request{id=7}: steadfast: retry `traced`: ended because attempt 1 was rejected retry.name=\"traced\" retry.attempt=1",
+        "retry.name=\"traced\" retry.attempt=1 retry.delay=0.0 error=\"timed out\"",
+        "DEBUG request{id=7}: steadfast: retry `traced`: ended because attempt 1 was rejected (circuit `traced` is open",
+        "retry.name=\"traced\" retry.attempt=1 error=\"circuit `traced` is open after 2 failures in a row; retry after",
         "DEBUG request{id=7}: steadfast: circuit `traced` is open after 2 failures in a row; retry after",
         "circuit_breaker.retry_after=",
     ] {
@@ -177,7 +188,7 @@ fn names_and_reasons_are_logged_on_one_line() {
         breaker.apply_override(&Override::force_open().reason(HOSTILE));
         breaker.try_acquire().unwrap_err();
         breaker.reconfigure(CONFIG.failure_threshold(7));
-        let fail = || Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut));
+        let fail = || Err::<(), _>(io::Error::new(io::ErrorKind::TimedOut, HOSTILE));
         RetryPolicy::new().name(HOSTILE).max_attempts(2).backoff(Schedule::none()).run(fail).unwrap_err();
     });
     let shown = steadfast::escaped(HOSTILE);
@@ -187,4 +198,157 @@ fn names_and_reasons_are_logged_on_one_line() {
     }
     assert!(text.contains(" INFO steadfast: settings applied (live): breaker."), "{text}");
     assert_eq!(text.lines().count(), 5, "{text}");
+}
+
+/// The log events of one variant of [`Event`]: their levels and the names of their fields.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Logged {
+    levels: BTreeSet<String>,
+    fields: BTreeSet<String>,
+}
+
+/// A layer that collects log events by their messages.
+#[derive(Clone, Default)]
+struct Collector(Arc<Mutex<BTreeMap<String, Logged>>>);
+
+impl<S: tracing::Subscriber> Layer<S> for Collector {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        let (metadata, mut message) = (event.metadata(), String::new());
+        assert_eq!(metadata.target(), "steadfast");
+        event.record(&mut |field: &Field, value: &dyn fmt::Debug| {
+            if field.name() == "message" {
+                message = format!("{value:?}");
+            }
+        });
+        let mut all = self.0.lock().unwrap();
+        let logged = all.entry(message).or_default();
+        logged.levels.insert(metadata.level().to_string());
+        let fields = metadata.fields().iter().map(|field| field.name().to_owned());
+        logged.fields.extend(fields.filter(|name| name != "message"));
+    }
+}
+
+/// Returns the rows of the table of events in `docs/events.md`.
+fn documented() -> BTreeMap<String, Logged> {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/events.md")).unwrap();
+    let table = page.lines().skip_while(|line| !line.starts_with("| event |")).skip(2);
+    let rows = table.take_while(|line| line.starts_with('|')).map(|line| {
+        let cells: Vec<_> = line.split('|').map(str::trim).collect();
+        let ["", event, _, level, fields, ""] = cells[..] else { panic!("{line}") };
+        let names = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+        (event.trim_matches('`').to_owned(), Logged { levels: names(level), fields: names(fields) })
+    });
+    rows.collect()
+}
+
+#[retry(name = "inner", max_attempts = 2, backoff = none)]
+fn inner() -> io::Result<()> {
+    timed_out()
+}
+
+#[retry(name = "sleeps in a task", max_attempts = 2, backoff = fixed(1ns), jitter = none)]
+fn sleeps_in_task() -> io::Result<()> {
+    timed_out()
+}
+
+#[retry(name = "above a bulkhead", retry_if = |_| false)]
+#[bulkhead(name = "below a retry", max_concurrent = 1)]
+fn above_bulkhead() -> io::Result<()> {
+    Ok(())
+}
+
+fn timed_out() -> io::Result<()> {
+    Err(io::ErrorKind::TimedOut.into())
+}
+
+/// Emits each event except `ConfigConflict`, which is a panic in debug builds.
+async fn emit_all() {
+    static EMPTY: RetryBudget = RetryBudget::new().ratio(0.0).reserve_per_second(0);
+    const POLICY: RetryPolicy = RetryPolicy::new().max_attempts(2).backoff(Schedule::none()).name("documented");
+    const HOUR: Duration = Duration::from_hours(1);
+
+    let breaker = CircuitBreaker::new("documented", CONFIG);
+    breaker.force_open();
+    breaker.try_acquire().unwrap_err();
+    breaker.reset();
+    breaker.reconfigure(CONFIG.failure_threshold(7));
+    let hosts = KeyedBreakers::new("documented", CONFIG).max_keys(1);
+    hosts.breaker("a").force_open();
+    hosts.breaker("b").force_open();
+    hosts.breaker("c").try_acquire().unwrap_err();
+    let limits = KeyedRateLimits::new("documented", RateLimitConfig::new(1, HOUR)).max_keys(1);
+    for key in ["a", "b", "b"] {
+        _ = limits.limit(key).try_acquire();
+    }
+
+    POLICY.run(timed_out).unwrap_err();
+    let mut calls = 0..2;
+    POLICY.run(|| if calls.next() == Some(0) { timed_out() } else { Ok(()) }).unwrap();
+    POLICY.budget(&EMPTY).run(timed_out).unwrap_err();
+    let signal = StopSignal::new();
+    signal.stop();
+    POLICY.stop_on(&signal).run(timed_out).unwrap_err();
+    POLICY.run(inner).unwrap_err();
+    tokio::spawn(async { sleeps_in_task().unwrap_err() }).await.unwrap();
+
+    Fallback::new("documented").run(timed_out, |_| Ok::<_, io::Error>(())).unwrap();
+    let hangs = async || std::future::pending::<io::Result<()>>().await;
+    Timeout::new(Duration::from_nanos(1)).name("documented").run_async(hangs).await.unwrap_err();
+    let _permit = bulkhead("below a retry").unwrap().try_acquire().unwrap();
+    above_bulkhead().unwrap_err();
+    let full = Bulkhead::new("documented", BulkheadConfig::new().max_concurrent(1));
+    let _permit = full.try_acquire().unwrap();
+    full.try_acquire().unwrap_err();
+
+    // A subscriber that causes events without end is too slow for them.
+    let flooded = CircuitBreaker::new("flooded", CONFIG);
+    flooded.force_open();
+    let has_flooded = Arc::new(Mutex::new(false));
+    let _subscription = events::subscribe(move |_| {
+        if !std::mem::replace(&mut *has_flooded.lock().unwrap(), true) {
+            (0..2_000).for_each(|_| _ = flooded.try_acquire());
+        }
+    });
+    breaker.force_open();
+    breaker.reset();
+}
+
+#[test]
+fn the_table_of_events_matches_what_is_logged() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let collector = Collector::default();
+    let variants = Arc::new(Mutex::new(BTreeMap::new()));
+    let _subscription = events::subscribe({
+        let variants = variants.clone();
+        move |event: &Event| {
+            let variant = format!("{event:?}").split([' ', '(']).next().unwrap().to_owned();
+            variants.lock().unwrap().insert(event.to_string(), variant);
+        }
+    });
+    let subscriber = tracing_subscriber::registry().with(collector.clone());
+    tracing::subscriber::with_default(subscriber, || paused_runtime().block_on(emit_all()));
+
+    let (mut emitted, variants) = (BTreeMap::<String, Logged>::new(), variants.lock().unwrap());
+    for (message, logged) in std::mem::take(&mut *collector.0.lock().unwrap()) {
+        // The messages of lost events have no variant.
+        if let Some(variant) = variants.get(&message) {
+            let sum = emitted.entry(variant.clone()).or_default();
+            sum.levels.extend(logged.levels);
+            sum.fields.extend(logged.fields);
+        }
+    }
+    let mut documented = documented();
+    assert!(documented.remove("ConfigConflict").is_some());
+    for (event, logged) in &documented {
+        assert_eq!(emitted.get(event), Some(logged), "{event}");
+    }
+    assert_eq!(emitted.len(), documented.len(), "{emitted:#?}");
+
+    let source = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../runtime/src/events/event.rs")).unwrap();
+    let declared = source.split("\n}\n").next().unwrap().lines();
+    let is_variant = |line: &&str| {
+        let name = line.strip_prefix("    ").and_then(|line| line.strip_suffix(" {"));
+        name.is_some_and(|name| name.starts_with(|c: char| c.is_ascii_uppercase()))
+    };
+    assert_eq!(declared.filter(is_variant).count(), documented.len() + 1, "a variant is missing in the table");
 }

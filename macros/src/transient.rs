@@ -41,6 +41,7 @@ const FORMS: &str = "write `#[transient]`, `#[transient(retry_after = field)]` o
 ///     fn is_transient(&self) -> bool { match self { Self::A { .. } => true, _ => false } }
 ///     fn retry_after(&self) -> Option<Duration> { ... }
 ///     fn is_rejection(&self) -> bool { ... }
+///     fn as_dyn_display(&self) -> Option<&dyn Display> { ... }
 /// }
 /// ```
 pub(crate) fn expand(item: TokenStream) -> TokenStream {
@@ -109,6 +110,12 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
                     #[allow(unreachable_patterns)]
                     _ => false,
                 }
+            }
+
+            fn as_dyn_display(&self) -> ::core::option::Option<&dyn ::core::fmt::Display> {
+                #[allow(unused_imports)]
+                use #krate::__private::{DisplayValue as _, NoDisplayValue as _};
+                (&&#krate::__private::Probe(self)).as_dyn_display()
             }
         }
     }

@@ -12,6 +12,9 @@ struct CircuitBreaker;
 #[doc = include_str!("../../docs/errors-and-transient.md")]
 struct ErrorsAndTransient;
 
+#[doc = include_str!("../../docs/events.md")]
+struct Events;
+
 #[doc = include_str!("../../docs/fallback.md")]
 struct Fallback;
 

@@ -97,7 +97,7 @@ pub(crate) fn queue() -> MutexGuard<'static, EventQueue> {
     EVENTS.queue()
 }
 
-/// Returns true if events about changes have a receiver: a subscriber, or an enabled `tracing` level.
+/// Returns true if events about changes, and warnings, have a receiver: a subscriber, or an enabled `tracing` level.
 pub(crate) fn has_subscribers() -> bool {
     #[cfg(feature = "tracing")]
     if tracing::changes_enabled() {
@@ -114,6 +114,13 @@ pub(crate) fn emit(event: impl FnOnce() -> Event) {
         return publish(event());
     }
     if EVENTS.has_subscribers() {
+        publish(event());
+    }
+}
+
+/// Emits an event about a call that has the level `WARN` in `tracing`, if it has a receiver.
+pub(crate) fn emit_warning(event: impl FnOnce() -> Event) {
+    if has_subscribers() {
         publish(event());
     }
 }

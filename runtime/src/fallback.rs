@@ -1,10 +1,13 @@
 //! Fallbacks for failed calls.
 
-use std::{error::Error, fmt, marker::PhantomData};
+use std::{
+    fmt::{self, Display},
+    marker::PhantomData,
+};
 
 use crate::{
+    error_text::error_text,
     events::{self, Event},
-    panics::contain,
 };
 
 /// A fallback: calls a second function if the first one fails.
@@ -45,7 +48,7 @@ impl Fallback {
     ///
     /// The error of `fallback`.
     #[inline]
-    pub fn run<T, E: Error + 'static>(
+    pub fn run<T, E: Display>(
         &self,
         work: impl FnOnce() -> Result<T, E>,
         fallback: impl FnOnce(E) -> Result<T, E>,
@@ -58,7 +61,7 @@ impl Fallback {
     /// # Errors
     ///
     /// The error of `fallback`.
-    pub async fn run_async<T, E: Error + 'static>(
+    pub async fn run_async<T, E: Display>(
         &self,
         work: impl AsyncFnOnce() -> Result<T, E>,
         fallback: impl AsyncFnOnce(E) -> Result<T, E>,
@@ -74,7 +77,7 @@ pub struct FallbackIf<E, P> {
     error: PhantomData<fn(&E)>,
 }
 
-impl<E: Error + 'static, P: Fn(&E) -> bool> FallbackIf<E, P> {
+impl<E: Display, P: Fn(&E) -> bool> FallbackIf<E, P> {
     /// Like [`Fallback::run`].
     ///
     /// # Errors
@@ -123,12 +126,6 @@ impl<E, P> fmt::Debug for FallbackIf<E, P> {
 }
 
 /// Emits [`Event::FallbackUsed`] before a fallback is called.
-pub(crate) fn emit(function: &'static str, fallback: &'static str, error: Option<&(dyn Error + 'static)>) {
-    // A panic in the error's `Display` must not end the call, since without a subscriber the error would not be formatted at all.
-    let text = |error: &dyn Error| {
-        let mut text = None;
-        contain(|| text = Some(error.to_string().into()));
-        text
-    };
-    events::emit(|| Event::FallbackUsed { function, fallback, error: error.and_then(text) });
+pub(crate) fn emit(function: &'static str, fallback: &'static str, error: Option<&dyn Display>) {
+    events::emit(|| Event::FallbackUsed { function, fallback, error: error.and_then(error_text) });
 }

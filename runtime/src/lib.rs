@@ -106,6 +106,7 @@ mod clock;
 mod configure;
 #[cfg(doctest)]
 mod doc_pages;
+mod error_text;
 mod errors;
 mod escape;
 pub mod events;
@@ -166,6 +167,7 @@ pub use self::{
     },
     bulkhead::{Bulkhead, BulkheadConfig, BulkheadPermit, BulkheadSnapshot, bulkhead, bulkheads},
     capabilities::validate,
+    error_text::set_error_texts,
     errors::{
         BreakerState, BulkheadFull, CircuitOpen, ConfigConflict, DeclarationSite, DeclaredConfig, OpenReason,
         RateLimited, TimedOut, Transient,

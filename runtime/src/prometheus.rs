@@ -29,7 +29,7 @@
 //! | `circuit_breaker_key_failures_total` | counter | `service`, `key` |
 //! | `circuit_breaker_key_rejections_total` | counter | `service`, `key` |
 //! | `retry_calls_total` | counter | `retry`, `outcome`: `first_try`, retried, `not_transient`, rejected, exhausted, denied, stopped, cancelled, panicked |
-//! | `retry_attempts_total` | counter | `retry` |
+//! | `retry_attempts_total`, without rejected ones; `retry_rejections_total`: rejected attempts | counter | `retry` |
 //! | `retry_delay_seconds` | histogram | `retry` |
 //! | `rate_limit_calls_total` | counter | `limit`, `outcome`: admitted, rejected |
 //! | `rate_limit_max_calls`, `rate_limit_window_seconds` | gauge: the configured limit and window | `limit` |

@@ -15,7 +15,7 @@ mod sqlx;
 #[cfg(feature = "tonic")]
 mod tonic;
 
-use std::{error::Error, io, time::Duration};
+use std::{error::Error, fmt::Display, io, time::Duration};
 
 use self::chain::{first_recognized, is_rejection};
 use crate::{Transient, stack::Verdict};
@@ -54,6 +54,10 @@ impl Transient for io::Error {
     fn is_rejection(&self) -> bool {
         wrapped(self).is_some_and(Transient::is_rejection)
     }
+
+    fn as_dyn_display(&self) -> Option<&dyn Display> {
+        Some(self)
+    }
 }
 
 /// Returns the first error of a recognized type in the chain of the error that an [`io::Error`] wraps.
@@ -76,6 +80,10 @@ impl Transient for tokio::time::error::Elapsed {
     fn is_transient(&self) -> bool {
         true
     }
+
+    fn as_dyn_display(&self) -> Option<&dyn Display> {
+        Some(self)
+    }
 }
 
 /// Delegates to the value in the box.
@@ -91,6 +99,10 @@ impl<T: Transient + ?Sized> Transient for Box<T> {
 
     fn is_rejection(&self) -> bool {
         (**self).is_rejection()
+    }
+
+    fn as_dyn_display(&self) -> Option<&dyn Display> {
+        (**self).as_dyn_display()
     }
 }
 
@@ -110,6 +122,10 @@ macro_rules! transient_by_chain {
 
             fn is_rejection(&self) -> bool {
                 is_rejection(self)
+            }
+
+            fn as_dyn_display(&self) -> Option<&dyn Display> {
+                Some(self)
             }
         }
     )*};

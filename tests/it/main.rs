@@ -10,6 +10,7 @@
 #[path = "../support.rs"]
 mod support;
 
+mod accounting;
 mod arguments;
 mod blocking_sleeps;
 mod breaker;
@@ -22,6 +23,7 @@ mod cascade;
 mod clients;
 mod clocks;
 mod drop_order;
+mod error_texts;
 mod escaping;
 mod events;
 mod fallback;

@@ -176,6 +176,7 @@ fn a_scrape_contains_retries() {
         "retry_calls_total{,outcome=\"cancelled\"} 0",
         "retry_calls_total{,outcome=\"panicked\"} 0",
         "retry_attempts_total{} 5",
+        "retry_rejections_total{} 1",
         "retry_delay_seconds_count{} 2",
         "retry_delay_seconds_sum{} 0.004",
         "retry_delay_seconds_bucket{,le=\"0.001\"} 0",

@@ -88,10 +88,11 @@ async fn around_async<F: Future<Output = Outcome>>(inner: impl Fn() -> F) -> Res
     inner().await.map_err(|source| Wrapped { context: "around", source })
 }
 
-/// Returns the new event texts about attempts, without the names of the retries.
+/// Returns the new event texts about attempts, without the names of the retries and the errors.
 fn new_events(events: &crate::CollectedEvents, from: &Cell<usize>) -> Vec<String> {
     let texts = events.texts();
     let rest = texts[from.replace(texts.len())..].iter().filter_map(|text| text.split("`: ").nth(1));
+    let rest = rest.filter_map(|text| text.split(" (").next());
     rest.filter(|text| text.contains("attempt")).map(str::to_owned).collect()
 }
 

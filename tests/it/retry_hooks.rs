@@ -149,20 +149,20 @@ async fn retries_emit_events() {
     assert_eq!(
         new_events(),
         [
-            "retry `emits_events`: attempt 1 failed; next attempt in 1.000s",
-            "retry `emits_events`: attempt 2 failed; next attempt in 1.000s",
+            "retry `emits_events`: attempt 1 failed; next attempt in 1.000s (not now, attempt 1)",
+            "retry `emits_events`: attempt 2 failed; next attempt in 1.000s (not now, attempt 2)",
             "retry `emits_events`: attempt 3 succeeded",
         ]
     );
     emits_events(9, &mut 0).await.unwrap_err();
-    assert_eq!(new_events()[2..], ["retry `emits_events`: exhausted after attempt 3"]);
+    assert_eq!(new_events()[2..], ["retry `emits_events`: exhausted after attempt 3 (not now, attempt 3)"]);
     assert!(named().is_none());
     assert_eq!(new_events(), ["retry `emits events, named`: budget exhausted after attempt 1"]);
 
     let policy =
         RetryPolicy::new().name("emits events, in time").max_elapsed(SECOND).backoff(Schedule::fixed(2 * SECOND));
     policy.jitter(steadfast::Jitter::none()).run(|| Err::<(), _>(Failure::Transient(1))).unwrap_err();
-    assert_eq!(new_events(), ["retry `emits events, in time`: exhausted after attempt 1"]);
+    assert_eq!(new_events(), ["retry `emits events, in time`: exhausted after attempt 1 (not now, attempt 1)"]);
     let mut calls = 0;
     let twice = || {
         calls += 1;

@@ -166,7 +166,7 @@ fn a_stop_emits_an_event_and_is_counted() {
     let clock = FakeClock::new();
     let _entered = clock.enter();
     stops_in_second_attempt(&Script::always(|| Err(timed_out()))).unwrap_err();
-    assert_eq!(events.texts().last().unwrap(), "retry `stopped in the attempt`: stopped after attempt 2");
+    assert_eq!(events.texts().last().unwrap(), "retry `stopped in the attempt`: stopped after attempt 2 (timed out)");
     let retries = steadfast::retries();
     let counted = retries.iter().find(|retry| retry.name == "stopped in the attempt").unwrap();
     assert_eq!((counted.calls(), counted.stopped, counted.retries), (1, 1, 1));

@@ -21,7 +21,7 @@ export class RetryRow {
   }
 
   update(entry) {
-    const { calls, attempts, retries, exhausted, denied, not_transient, rejected, stopped, cancelled, panicked } = entry;
+    const { calls, attempts, rejections, retries, exhausted, denied, not_transient, rejected, stopped, cancelled, panicked } = entry;
     setText(this.#calls, counted(calls, "call"));
     PARTS.forEach(([, , of], index) => (this.#bar.children[index].style.flex = `${of(entry)} 0 0px`));
     const parts = PARTS.filter(([style, , of]) => style !== "cancelled" || of(entry));
@@ -37,6 +37,7 @@ export class RetryRow {
       [cancelled, "cancelled"],
     ];
     const outcomes = failures.filter(([number]) => number).map(([number, label]) => `${count(number)} ${label}`);
+    if (rejections) outcomes.push(`${counted(rejections, "attempt")} rejected`);
     if (calls && retries) outcomes.push(`${(attempts / calls).toFixed(2)} attempts per call`);
     setText(this.#outcomes, outcomes.join(" · "));
     this.#outcomes.hidden = !outcomes.length;

@@ -34,6 +34,11 @@ fn rate_limited() -> std::io::Result<()> {
     Ok(())
 }
 
+#[retry(name = "retry of hanging calls")]
+async fn hangs() -> std::io::Result<()> {
+    std::future::pending().await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_card_follows_a_breaker_through_opening_and_recovery() {
     let served = Served::new(&Dashboard::new());
@@ -148,4 +153,12 @@ async fn a_retry_shows_the_outcomes_of_its_calls() {
     let text = browser.run(&format!("return ({row}).innerText")).await;
     let words: Vec<_> = text.as_str().unwrap().split_whitespace().collect();
     assert!(words.join(" ").contains("2 calls 50 % first try · 0 % retried · 50 % failed"), "{words:?}");
+    assert!(words.join(" ").contains("1 rejected by a breaker or a limit · 1 attempt rejected"), "{words:?}");
+
+    let row = row.replace("retry of a rate limit", "retry of hanging calls");
+    browser.until(&format!("return ({row})?.innerText.includes('No calls yet')")).await;
+    let call = tokio::spawn(hangs());
+    browser.until(&format!("return ({row})?.innerText.includes('No call has ended yet')")).await;
+    call.abort();
+    browser.until(&format!("return ({row})?.innerText.includes('1 cancelled')")).await;
 }

@@ -96,6 +96,7 @@ fn callers_snapshots_events_metrics_and_json_agree() {
     // The attempts are the calls that the breaker admitted; it rejected the others.
     let admitted = ["succeeded", "failed", "panicked", "ignored", "cancelled"].map(|name| BODIES.get(name));
     assert_eq!(retries.attempts, admitted.iter().sum::<u64>());
+    assert_eq!(retries.rejections, snapshot.rejections);
     // An attempt without a delay that the breaker rejects does not count as a retry.
     assert!(retries.calls() + retries.retries <= retries.attempts + snapshot.rejections);
 
@@ -144,6 +145,9 @@ fn compare_outputs(runtime: &Runtime, snapshot: &Snapshot, retries: &RetrySnapsh
     assert_eq!(of_retry("exhausted"), retries.exhausted);
     assert_eq!(of_retry("cancelled"), retries.cancelled);
     assert_eq!(of_retry("panicked"), retries.panicked);
+    let of_attempts = |name: &str| sample(&metrics, name, &["retry=\"stress\""]);
+    assert_eq!(of_attempts("retry_attempts_total"), retries.attempts);
+    assert_eq!(of_attempts("retry_rejections_total"), retries.rejections);
 
     let json: Value = serde_json::from_str(&get("/api/breakers")).unwrap();
     let breaker = entry(&json, "breakers");
@@ -166,6 +170,7 @@ fn compare_outputs(runtime: &Runtime, snapshot: &Snapshot, retries: &RetrySnapsh
         ("cancelled", retries.cancelled),
         ("panicked", retries.panicked),
         ("attempts", retries.attempts),
+        ("rejections", retries.rejections),
         ("retries", retries.retries),
         ("calls", retries.calls()),
     ] {

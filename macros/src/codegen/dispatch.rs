@@ -76,6 +76,15 @@ pub(crate) fn as_error_if_any(krate: &TokenStream) -> TokenStream {
     })
 }
 
+/// A closure that returns the error in an outcome as `Some(&dyn Display)`, or `None` if there is no error or its type does not implement it.
+pub(crate) fn error_display(krate: &TokenStream) -> TokenStream {
+    quote_mixed!(|outcome| {
+        #[allow(unused_imports)]
+        use #krate::__private::{DisplayError as _, NoDisplay as _};
+        (&&#krate::__private::Probe(outcome)).error_display()
+    })
+}
+
 /// Input: `is_busy`. Output: `|error| predicate(error, is_busy)`.
 pub(crate) fn predicate(krate: &TokenStream, closure: &Expr) -> TokenStream {
     let call = closure_call("predicate", &quote_mixed!(error,), closure, krate);

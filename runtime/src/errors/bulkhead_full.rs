@@ -1,4 +1,9 @@
-use std::{error::Error, fmt, io, time::Duration};
+use std::{
+    error::Error,
+    fmt::{self, Display},
+    io,
+    time::Duration,
+};
 
 use crate::{Transient, escape::escaped};
 
@@ -36,7 +41,7 @@ impl BulkheadFull {
     }
 }
 
-impl fmt::Display for BulkheadFull {
+impl Display for BulkheadFull {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "bulkhead `{}` is full (max_concurrent = {})", escaped(self.name), self.max_concurrent)?;
         self.waited.map_or(Ok(()), |waited| write!(f, " after a wait of {waited:?}"))
@@ -53,6 +58,10 @@ impl Transient for BulkheadFull {
 
     fn is_rejection(&self) -> bool {
         true
+    }
+
+    fn as_dyn_display(&self) -> Option<&dyn Display> {
+        Some(self)
     }
 }
 

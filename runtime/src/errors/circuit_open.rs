@@ -1,4 +1,10 @@
-use std::{error::Error, fmt, io, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    fmt::{self, Display},
+    io,
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{OpenReason, PackedReason};
 use crate::{
@@ -129,7 +135,7 @@ impl<T: fmt::Debug> fmt::Debug for OptText<T> {
     }
 }
 
-impl fmt::Display for CircuitOpen {
+impl Display for CircuitOpen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let of_key = key::in_sentence(self.key(), self.is_overflow());
         write!(f, "circuit `{}`{of_key} is {}", escaped(self.name), self.reason())?;
@@ -158,6 +164,10 @@ impl Transient for CircuitOpen {
 
     fn is_rejection(&self) -> bool {
         true
+    }
+
+    fn as_dyn_display(&self) -> Option<&dyn Display> {
+        Some(self)
     }
 }
 

@@ -1,4 +1,9 @@
-use std::{error::Error, fmt, io, time::Duration};
+use std::{
+    error::Error,
+    fmt::{self, Display},
+    io,
+    time::Duration,
+};
 
 use crate::{
     Transient,
@@ -46,7 +51,7 @@ impl RateLimited {
     }
 }
 
-impl fmt::Display for RateLimited {
+impl Display for RateLimited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let key = key::in_sentence(self.key(), self.is_overflow());
         write!(f, "rate limit `{}`{key} is reached; retry after {:.3?}", escaped(self.name), self.retry_after)
@@ -67,6 +72,10 @@ impl Transient for RateLimited {
 
     fn is_rejection(&self) -> bool {
         true
+    }
+
+    fn as_dyn_display(&self) -> Option<&dyn Display> {
+        Some(self)
     }
 }
 

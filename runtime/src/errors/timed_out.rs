@@ -1,4 +1,9 @@
-use std::{error::Error, fmt, io, time::Duration};
+use std::{
+    error::Error,
+    fmt::{self, Display},
+    io,
+    time::Duration,
+};
 
 use crate::{Transient, escape::escaped};
 
@@ -29,7 +34,7 @@ impl TimedOut {
     }
 }
 
-impl fmt::Display for TimedOut {
+impl Display for TimedOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` took longer than {:?}", escaped(self.name), self.limit)
     }
@@ -49,5 +54,9 @@ impl From<TimedOut> for io::Error {
 impl Transient for TimedOut {
     fn is_transient(&self) -> bool {
         true
+    }
+
+    fn as_dyn_display(&self) -> Option<&dyn Display> {
+        Some(self)
     }
 }

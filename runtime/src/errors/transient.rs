@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 /// An error type that distinguishes transient errors from permanent ones.
 ///
@@ -75,5 +75,13 @@ pub trait Transient {
     /// A derived implementation returns the value of the inner error: the only field, or the one marked `#[from]` or `#[source]`.
     fn is_rejection(&self) -> bool {
         false
+    }
+
+    /// Returns the error for the events of a [`RetryPolicy`](crate::RetryPolicy), which contain its text; `None` by default.
+    ///
+    /// A derived implementation returns the error if the type implements [`Display`]. `#[retry]` does not call this method, since it finds
+    /// the implementation of `Display` by itself.
+    fn as_dyn_display(&self) -> Option<&dyn Display> {
+        None
     }
 }

@@ -143,6 +143,11 @@ impl Dispatcher {
         IS_DELIVERING.set(true);
         let mut delivered = Delivered::default();
         while let Some((event, callbacks)) = self.next(&mut delivered) {
+            // All other events went to `tracing` when they happened.
+            #[cfg(feature = "tracing")]
+            if matches!(event, Event::EventsLost { .. }) {
+                contain(|| super::tracing::emit(&event));
+            }
             for callback in &*callbacks {
                 contain(|| callback(&event));
             }

@@ -56,6 +56,9 @@ pub enum Event {
         attempt: u32,
         /// The delay before the next attempt.
         delay: Duration,
+        /// The text of the error, at most 256 characters; `None` if its type is not known to implement `Display`, or if
+        /// [`set_error_texts`](crate::set_error_texts) leaves texts out.
+        error: Option<Arc<str>>,
     },
     /// An attempt after the first succeeded.
     #[non_exhaustive]
@@ -74,6 +77,9 @@ pub enum Event {
         retry: Option<&'static str>,
         /// The number of attempts made.
         attempts: u32,
+        /// The text of the error, at most 256 characters; `None` if its type is not known to implement `Display`, or if
+        /// [`set_error_texts`](crate::set_error_texts) leaves texts out.
+        error: Option<Arc<str>>,
     },
     /// A breaker, a rate limit or a bulkhead inside a retry rejected an attempt, and the retry ended.
     #[non_exhaustive]
@@ -82,6 +88,9 @@ pub enum Event {
         retry: Option<&'static str>,
         /// The number of the rejected attempt; the first is 1.
         attempt: u32,
+        /// The text of the error, at most 256 characters; `None` if its type is not known to implement `Display`, or if
+        /// [`set_error_texts`](crate::set_error_texts) leaves texts out.
+        error: Option<Arc<str>>,
     },
     /// A stop signal ended a retry before its next attempt.
     #[non_exhaustive]
@@ -90,6 +99,9 @@ pub enum Event {
         retry: Option<&'static str>,
         /// The number of attempts made.
         attempts: u32,
+        /// The text of the error, at most 256 characters; `None` if its type is not known to implement `Display`, or if
+        /// [`set_error_texts`](crate::set_error_texts) leaves texts out.
+        error: Option<Arc<str>>,
     },
     /// A retry runs inside another retry, so that their attempts multiply.
     ///
@@ -117,6 +129,9 @@ pub enum Event {
         retry: Option<&'static str>,
         /// The number of attempts made.
         attempts: u32,
+        /// The text of the error, at most 256 characters; `None` if its type is not known to implement `Display`, or if
+        /// [`set_error_texts`](crate::set_error_texts) leaves texts out.
+        error: Option<Arc<str>>,
     },
     /// A call exceeded its time limit, and its future was dropped.
     #[non_exhaustive]
@@ -133,7 +148,8 @@ pub enum Event {
         function: &'static str,
         /// The fallback: the name of a function or method, or `a closure`.
         fallback: &'static str,
-        /// The text of the error; `None` if the error type does not implement `Error`.
+        /// The text of the error, at most 256 characters; `None` if its type is not known to implement `Display`, or if
+        /// [`set_error_texts`](crate::set_error_texts) leaves texts out.
         error: Option<Arc<str>>,
     },
     /// A bulkhead rejected a call.
@@ -187,7 +203,7 @@ impl Event {
     }
 }
 
-/// Displays the event in one line; names, keys and reasons are [`escaped`].
+/// Displays the event in one line; names, keys, reasons and the texts of errors are [`escaped`].
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let named = |retry: Option<&'static str>| escaped(retry.unwrap_or("unnamed"));
@@ -203,23 +219,28 @@ impl fmt::Display for Event {
             Self::KeysOverflowed { kind, name, max_keys } => {
                 write!(f, "{kind} `{}`: `max_keys = {max_keys}` is reached; new keys share one {kind}", escaped(name))
             }
-            Self::RetryScheduled { retry, attempt, delay } => {
-                write!(f, "retry `{}`: attempt {attempt} failed; next attempt in {delay:.3?}", named(*retry))
+            Self::RetryScheduled { retry, attempt, delay, error } => {
+                write!(f, "retry `{}`: attempt {attempt} failed; next attempt in {delay:.3?}", named(*retry))?;
+                write_error(f, error.as_deref())
             }
             Self::RetrySucceeded { retry, attempts } => {
                 write!(f, "retry `{}`: attempt {attempts} succeeded", named(*retry))
             }
-            Self::RetriesExhausted { retry, attempts } => {
-                write!(f, "retry `{}`: exhausted after attempt {attempts}", named(*retry))
+            Self::RetriesExhausted { retry, attempts, error } => {
+                write!(f, "retry `{}`: exhausted after attempt {attempts}", named(*retry))?;
+                write_error(f, error.as_deref())
             }
-            Self::RetryRejected { retry, attempt } => {
-                write!(f, "retry `{}`: ended because attempt {attempt} was rejected", named(*retry))
+            Self::RetryRejected { retry, attempt, error } => {
+                write!(f, "retry `{}`: ended because attempt {attempt} was rejected", named(*retry))?;
+                write_error(f, error.as_deref())
             }
-            Self::BudgetDenied { retry, attempts } => {
-                write!(f, "retry `{}`: budget exhausted after attempt {attempts}", named(*retry))
+            Self::BudgetDenied { retry, attempts, error } => {
+                write!(f, "retry `{}`: budget exhausted after attempt {attempts}", named(*retry))?;
+                write_error(f, error.as_deref())
             }
-            Self::RetryStopped { retry, attempts } => {
-                write!(f, "retry `{}`: stopped after attempt {attempts}", named(*retry))
+            Self::RetryStopped { retry, attempts, error } => {
+                write!(f, "retry `{}`: stopped after attempt {attempts}", named(*retry))?;
+                write_error(f, error.as_deref())
             }
             Self::NestedRetries { outer, inner } => {
                 let [outer, inner] = [*outer, *inner].map(named);
@@ -240,7 +261,7 @@ impl fmt::Display for Event {
                 } else {
                     write!(f, "`{fallback}`")?;
                 }
-                error.as_ref().map_or(Ok(()), |error| write!(f, " ({})", escaped(error)))
+                write_error(f, error.as_deref())
             }
             Self::BulkheadFull { bulkhead, max_concurrent } => {
                 write!(f, "bulkhead `{}`: full (max_concurrent = {max_concurrent})", escaped(bulkhead))
@@ -263,4 +284,8 @@ impl fmt::Display for Event {
             Self::EventsLost { events } => write!(f, "{events} events were dropped: a subscriber is too slow"),
         }
     }
+}
+
+fn write_error(f: &mut fmt::Formatter<'_>, error: Option<&str>) -> fmt::Result {
+    error.map_or(Ok(()), |error| write!(f, " ({})", escaped(error)))
 }

@@ -2,9 +2,9 @@
 //!
 //! | level | events |
 //! | --- | --- |
-//! | `WARN` | a circuit that opens, is forced open or is disabled; overflowing keys, nested retries, blocking sleeps, conflicting declarations, lost events |
+//! | `WARN` | a circuit that opens, is forced open or is disabled; exhausted retries, overflowing keys, nested retries, blocking sleeps, conflicting declarations, lost events |
 //! | `INFO` | other changes of state, applied settings |
-//! | `DEBUG` | events about single calls, which are frequent in an outage |
+//! | `DEBUG` | other events about single calls, which are frequent in an outage |
 //!
 //! Each attempt after the first is an `INFO` span named `attempt`, which groups the log lines of the attempt.
 
@@ -13,7 +13,7 @@ use ::tracing::{Span, debug, info, info_span, level_filters::LevelFilter, warn};
 use super::Event;
 use crate::{BreakerState, escape::escaped};
 
-/// Returns true if events about single calls may be enabled, which have the level `DEBUG`. A subscriber can still filter them.
+/// Returns true if events about single calls may be enabled, almost all of which have the level `DEBUG`. A subscriber can still filter them.
 #[inline]
 pub(crate) fn calls_enabled() -> bool {
     LevelFilter::current() >= LevelFilter::DEBUG
@@ -50,18 +50,46 @@ pub(crate) fn emit(event: &Event) {
             },
             "{event}"
         ),
-        Event::RetryScheduled { retry, attempt, delay } => debug!(
+        Event::RetryScheduled { retry, attempt, delay, error } => debug!(
             target: "steadfast",
-            { retry.name = retry.map(escaped).as_deref(), retry.attempt = attempt, retry.delay = delay.as_secs_f64() },
+            {
+                retry.name = retry.map(escaped).as_deref(),
+                retry.attempt = attempt,
+                retry.delay = delay.as_secs_f64(),
+                error = error.as_deref().map(escaped).as_deref(),
+            },
             "{event}"
         ),
-        Event::RetrySucceeded { retry, attempts }
-        | Event::RetriesExhausted { retry, attempts }
-        | Event::RetryStopped { retry, attempts }
-        | Event::RetryRejected { retry, attempt: attempts }
-        | Event::BudgetDenied { retry, attempts } => {
-            debug!(target: "steadfast", { retry.name = retry.map(escaped).as_deref(), retry.attempt = attempts }, "{event}");
+        Event::RetrySucceeded { retry, attempts } => {
+            debug!(target: "steadfast", { retry.name = retry.map(escaped).as_deref(), retry.attempts = attempts }, "{event}");
         }
+        Event::RetriesExhausted { retry, attempts, error } => warn!(
+            target: "steadfast",
+            {
+                retry.name = retry.map(escaped).as_deref(),
+                retry.attempts = attempts,
+                error = error.as_deref().map(escaped).as_deref(),
+            },
+            "{event}"
+        ),
+        Event::RetryStopped { retry, attempts, error } | Event::BudgetDenied { retry, attempts, error } => debug!(
+            target: "steadfast",
+            {
+                retry.name = retry.map(escaped).as_deref(),
+                retry.attempts = attempts,
+                error = error.as_deref().map(escaped).as_deref(),
+            },
+            "{event}"
+        ),
+        Event::RetryRejected { retry, attempt, error } => debug!(
+            target: "steadfast",
+            {
+                retry.name = retry.map(escaped).as_deref(),
+                retry.attempt = attempt,
+                error = error.as_deref().map(escaped).as_deref(),
+            },
+            "{event}"
+        ),
         Event::KeysOverflowed { kind: "rate limit", name, .. } => {
             warn!(target: "steadfast", { rate_limit.name = &*escaped(name) }, "{event}");
         }
@@ -76,9 +104,15 @@ pub(crate) fn emit(event: &Event) {
             { timeout.function = &*escaped(function), timeout.limit = limit.as_secs_f64() },
             "{event}"
         ),
-        Event::FallbackUsed { function, fallback, .. } => {
-            debug!(target: "steadfast", { fallback.function = &*escaped(function), fallback.name = &*escaped(fallback) }, "{event}");
-        }
+        Event::FallbackUsed { function, fallback, error } => debug!(
+            target: "steadfast",
+            {
+                fallback.function = &*escaped(function),
+                fallback.name = &*escaped(fallback),
+                error = error.as_deref().map(escaped).as_deref(),
+            },
+            "{event}"
+        ),
         Event::BulkheadFull { bulkhead, .. } => {
             debug!(target: "steadfast", { bulkhead.name = &*escaped(bulkhead) }, "{event}");
         }

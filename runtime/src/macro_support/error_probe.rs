@@ -1,6 +1,6 @@
 //! The conversion of errors of any type to `&dyn Error`, and the search in their chains of sources, as in `retry_if(io::Error)`.
 
-use std::{error::Error, ops::Deref};
+use std::{error::Error, fmt::Display, ops::Deref};
 
 use crate::{CircuitOpen, Transient, transient::chain::sources};
 
@@ -29,6 +29,8 @@ pub fn includes_circuit_open(types: &[IsType]) -> bool {
 /// | the start of the chain of sources | `chain_target` | [`ViaError`] | [`ViaErrorDeref`] | [`MissingError`] |
 /// | the error as `&dyn Error`, if it implements [`Error`] | `look` | [`LookError`] | [`LookDeref`] | [`NoError`] |
 /// | the value whose [`Transient`] gives the verdict | `transient_target` | [`ViaTransient`] | [`ViaDeref`] | [`MissingTransient`] |
+///
+/// The error in an outcome as `&dyn Display`, `error_display`, needs two traits only: [`DisplayError`] for `&Probe`, [`NoDisplay`] for `Probe`.
 ///
 /// In the first and the last row, the third trait returns the error itself, so that the following call through the path of
 /// [`ErrorChain`](crate::bounds::ErrorChain) or [`Transient`] reports the missing implementation.
@@ -119,6 +121,32 @@ pub trait NoError<'a> {
 impl<'a, E> NoError<'a> for Probe<'a, E> {
     #[inline]
     fn look(&self) -> Option<&'a (dyn Error + 'static)> {
+        None
+    }
+}
+
+/// First choice: the outcome is a `Result` whose error implements [`Display`].
+pub trait DisplayError<'a> {
+    /// Returns the error.
+    fn error_display(&self) -> Option<&'a dyn Display>;
+}
+
+impl<'a, T, E: Display> DisplayError<'a> for &Probe<'a, Result<T, E>> {
+    #[inline]
+    fn error_display(&self) -> Option<&'a dyn Display> {
+        self.0.as_ref().err().map(|error| error as _)
+    }
+}
+
+/// Last choice: the outcome has no error, or the error does not implement [`Display`].
+pub trait NoDisplay<'a> {
+    /// Returns `None`.
+    fn error_display(&self) -> Option<&'a dyn Display>;
+}
+
+impl<'a, O> NoDisplay<'a> for Probe<'a, O> {
+    #[inline]
+    fn error_display(&self) -> Option<&'a dyn Display> {
         None
     }
 }

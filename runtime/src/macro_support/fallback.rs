@@ -1,6 +1,6 @@
 //! The functions for `#[fallback]`: its condition, its event, and fallbacks that are `async` or not.
 
-use std::{error::Error, future::Future};
+use std::{error::Error, fmt::Display, future::Future};
 
 use super::{IsType, contains_any};
 use crate::fallback::emit;
@@ -28,15 +28,15 @@ pub fn is_failure_by_chain<E>(
     error.is_some_and(|error| contains_any(as_dyn_error(error), types))
 }
 
-/// Emits the event for a call of a fallback. `look` returns the error if it implements [`Error`].
+/// Emits the event for a call of a fallback. `error` returns the error in the outcome if it implements [`Display`].
 #[cold]
-pub fn emit_fallback<E>(
-    error: Option<&E>,
+pub fn emit_fallback<O>(
+    outcome: &O,
+    error: impl FnOnce(&O) -> Option<&dyn Display>,
     function: &'static str,
     fallback: &'static str,
-    look: fn(&E) -> Option<&(dyn Error + 'static)>,
 ) {
-    emit(function, fallback, error.and_then(look));
+    emit(function, fallback, error(outcome));
 }
 
 /// A probe that distinguishes a fallback that returns a future from one that returns the value.

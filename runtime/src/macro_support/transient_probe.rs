@@ -1,7 +1,8 @@
 //! Probes for `#[derive(Transient)]`. By autoref-based specialization, a method call resolves to the first trait that the type implements.
 
-use std::{error::Error, marker::PhantomData};
+use std::{error::Error, fmt::Display, marker::PhantomData};
 
+use super::Probe;
 use crate::Transient;
 
 /// A probe for a field that may be [`Transient`]: `(&Rejection(value)).is_rejection()` returns false if the field is not.
@@ -29,6 +30,30 @@ pub trait NoRejection {
 impl<T: ?Sized> NoRejection for &Rejection<'_, T> {
     fn is_rejection(&self) -> bool {
         false
+    }
+}
+
+/// First choice of `(&&Probe(value)).as_dyn_display()`: the type implements [`Display`].
+pub trait DisplayValue<'a> {
+    /// Returns the value.
+    fn as_dyn_display(&self) -> Option<&'a dyn Display>;
+}
+
+impl<'a, E: Display> DisplayValue<'a> for &Probe<'a, E> {
+    fn as_dyn_display(&self) -> Option<&'a dyn Display> {
+        Some(self.0)
+    }
+}
+
+/// Last choice: the type does not implement [`Display`].
+pub trait NoDisplayValue<'a> {
+    /// Returns `None`.
+    fn as_dyn_display(&self) -> Option<&'a dyn Display>;
+}
+
+impl<'a, E> NoDisplayValue<'a> for Probe<'a, E> {
+    fn as_dyn_display(&self) -> Option<&'a dyn Display> {
+        None
     }
 }
 

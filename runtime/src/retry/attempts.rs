@@ -15,7 +15,7 @@ mod sleep;
 
 #[cfg(feature = "tokio")]
 use std::pin::Pin;
-use std::{mem::ManuallyDrop, time::Duration};
+use std::{mem::ManuallyDrop, sync::Arc, time::Duration};
 
 use self::{accounting::ScheduledRetry, sleep::OwnStop};
 #[cfg(feature = "tokio")]
@@ -28,7 +28,7 @@ use crate::stack::{CreationScope, LastRejection};
 use crate::{
     by_address::ByAddress,
     clock::Moment,
-    stack::{Disposition, EnclosingCalls, SleepClock, ThreadScope, Verdict, clear_rejection},
+    stack::{EnclosingCalls, SleepClock, ThreadScope, Verdict, clear_rejection},
 };
 
 /// The attempts of one call under a policy: counts them, and decides after each attempt whether to make another one.
@@ -38,7 +38,7 @@ use crate::{
 /// **Invariant:** a call that succeeds at its first attempt costs a comparison and entering and leaving its scope. A policy that needs the
 /// elapsed time, for instance for `max_elapsed`, adds a reading of the clock; a name and a budget add a count each. To achieve this, each
 /// method on the success path takes the policy as an argument. Generated code passes it as a constant, so that the compiler removes the
-/// code that the policy does not use: 30 instead of 54 instructions for a successful call (callgrind, as in `benches/instructions.toml`).
+/// code that the policy does not use: 32 instead of 54 instructions for a successful call (callgrind, as in `benches/instructions.toml`).
 #[derive(Debug)]
 pub struct Attempts<'p> {
     policy: &'p RetryPolicy,
@@ -106,6 +106,8 @@ struct Extras<'p> {
     previous_delay: Option<Duration>,
     /// The scheduled retry whose attempt has not begun.
     scheduled: Option<ScheduledRetry>,
+    /// The text of the last error, for the event of a stop during the sleep; `None` if events have no receiver.
+    last_error: Option<Arc<str>>,
     enclosing: EnclosingCalls,
     stop: Option<OwnStop<'p>>,
     /// The last rejection by a breaker inside the attempt, saved while the attempt is suspended.
@@ -225,43 +227,29 @@ impl<'p> Attempts<'p> {
         attempt
     }
 
-    /// Decides after an attempt whether to make another one. Returns the delay before the next attempt, or `None` if the call ends.
+    /// Returns true if the attempt of a task is a success on the fast path, which ends the call, and counts it. Otherwise,
+    /// [`delay_after`](Self::delay_after) decides.
     #[allow(
         clippy::inline_always,
         reason = "a function call on the success path would save registers, which costs more than everything else there"
     )]
     #[inline(always)]
-    pub fn delay_after(
-        &mut self,
-        policy: &RetryPolicy,
-        verdict: Verdict,
-        disposition: Disposition,
-    ) -> Option<Duration> {
-        if verdict == Verdict::Success && self.is_plain_success(policy) {
-            return None;
-        }
-        let delay = self.decide(verdict, disposition.is_called())?;
-        self.schedule(delay, disposition.open_for())
+    pub fn succeeds(&mut self, policy: &RetryPolicy, verdict: Verdict) -> bool {
+        // Without a name there is nothing to count.
+        verdict == Verdict::Success && (self.on_drop == OnDrop::Nothing || self.succeeds_on_fast_path(policy))
     }
 
-    /// Like [`delay_after`](Self::delay_after) for code that is not `async`: sleeps before the next attempt, and returns false if the call ends.
+    /// Like [`succeeds`](Self::succeeds) for code that is not `async`: otherwise, [`sleep_after`](Self::sleep_after) decides.
     #[allow(clippy::inline_always, reason = "as above")]
     #[inline(always)]
-    pub fn sleep_after(&mut self, policy: &RetryPolicy, verdict: Verdict, disposition: Disposition) -> bool {
-        if verdict == Verdict::Success && self.lookup.is_fast_path() {
-            self.succeed(policy);
-            return false;
-        }
-        self.decide_and_sleep(verdict, disposition)
+    pub fn succeeds_on_thread(&mut self, policy: &RetryPolicy, verdict: Verdict) -> bool {
+        verdict == Verdict::Success && self.succeeds_on_fast_path(policy)
     }
 
     /// Counts a success on the fast path and returns true; returns false off the fast path.
     #[allow(clippy::inline_always, reason = "as above")]
     #[inline(always)]
-    fn is_plain_success(&mut self, policy: &RetryPolicy) -> bool {
-        if self.on_drop == OnDrop::Nothing {
-            return true; // without a name there is nothing to count
-        }
+    fn succeeds_on_fast_path(&mut self, policy: &RetryPolicy) -> bool {
         let is_plain = self.lookup.is_fast_path();
         if is_plain {
             self.succeed(policy);

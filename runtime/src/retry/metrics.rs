@@ -4,7 +4,7 @@ use super::RetrySnapshot;
 use crate::telemetry::{Family, Histogram, Labels, RETRY_DELAY, Sample, Value};
 
 pub(super) fn families(retries: Vec<RetrySnapshot>) -> Vec<Family> {
-    let (mut calls, mut attempts, mut delays) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut calls, mut attempts, mut rejections, mut delays) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for retry in retries {
         let labels = || Labels::new("retry", retry.name);
         for (outcome, count) in [
@@ -21,6 +21,7 @@ pub(super) fn families(retries: Vec<RetrySnapshot>) -> Vec<Family> {
             calls.push(labels().with("outcome", outcome).count(count));
         }
         attempts.push(labels().count(retry.attempts));
+        rejections.push(labels().count(retry.rejections));
         let histogram = Histogram { buckets: retry.delays().collect(), sum: retry.delayed };
         delays.push(Sample { labels: labels(), value: Value::Histogram(histogram) });
     }
@@ -30,6 +31,11 @@ pub(super) fn families(retries: Vec<RetrySnapshot>) -> Vec<Family> {
             "retry_attempts",
             "Attempts, including the first of each call and excluding rejected ones.",
             attempts,
+        ),
+        Family::counter(
+            "retry_rejections",
+            "Attempts that a breaker, a rate limit or a bulkhead below the retry rejected.",
+            rejections,
         ),
         Family::histogram(RETRY_DELAY, "Delays before retries, in seconds.", delays),
     ]

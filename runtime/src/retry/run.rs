@@ -4,7 +4,10 @@
 use std::future::Future;
 #[cfg(feature = "tokio")]
 use std::pin::pin;
-use std::{fmt, marker::PhantomData};
+use std::{
+    fmt::{self, Display},
+    marker::PhantomData,
+};
 
 use super::{RetryPolicy, attempts::Attempts};
 #[cfg(feature = "tokio")]
@@ -36,7 +39,7 @@ impl<'p, E, P: Fn(&E) -> bool> RetryIf<'p, E, P> {
     ///
     /// The error of the last attempt.
     pub fn run<T>(&self, work: impl FnMut() -> Result<T, E>) -> Result<T, E> {
-        run(self.policy, work, |error| Verdict::transient_if((self.predicate)(error)))
+        run(self.policy, work, |error| Verdict::transient_if((self.predicate)(error)), |_| None)
     }
 
     /// Like [`RetryPolicy::run_async`].
@@ -53,7 +56,7 @@ impl<'p, E, P: Fn(&E) -> bool> RetryIf<'p, E, P> {
     where
         F: Future<Output = Result<T, E>>,
     {
-        run_async(self.policy, work, |error| Verdict::transient_if((self.predicate)(error)))
+        run_async(self.policy, work, |error| Verdict::transient_if((self.predicate)(error)), |_| None)
     }
 }
 
@@ -90,21 +93,34 @@ impl<E: Transient> sealed::Classify<E> for TransientErrors {
     fn verdict(&self, error: &E) -> Verdict {
         verdict_of(error)
     }
+
+    fn display(error: &E) -> Option<&dyn Display> {
+        error.as_dyn_display()
+    }
 }
 
 impl<E, P: Fn(&E) -> bool> sealed::Classify<E> for MatchingErrors<P> {
     fn verdict(&self, error: &E) -> Verdict {
         Verdict::transient_if((self.0)(error))
     }
+
+    fn display(_: &E) -> Option<&dyn Display> {
+        None
+    }
 }
 
 /// The private part of [`ErrorSelection`], which seals it.
 mod sealed {
+    use std::fmt::Display;
+
     use crate::stack::Verdict;
 
     pub trait Classify<E> {
         /// The verdict of a retry on an error.
         fn verdict(&self, error: &E) -> Verdict;
+
+        /// The error for events, if its type is known to implement `Display`.
+        fn display(error: &E) -> Option<&dyn Display>;
     }
 }
 
@@ -130,7 +146,11 @@ impl<C> RetryUntil<'_, C> {
         attempts.stop_on(self.stop);
         loop {
             let outcome = attempts.within(self.policy, &mut work);
-            if !attempts.sleep_after(self.policy, self.verdict(&outcome), Disposition::Called) {
+            let verdict = self.verdict(&outcome);
+            if attempts.succeeds_on_thread(self.policy, verdict) {
+                return outcome;
+            }
+            if let Some(outcome) = attempts.sleep_after(outcome, verdict, Disposition::Called, Self::display) {
                 return outcome;
             }
         }
@@ -157,8 +177,14 @@ impl<C> RetryUntil<'_, C> {
             attempts.stop_on(self.stop);
             loop {
                 let outcome = attempts.scope(pin!(work())).await;
-                let Some(delay) = attempts.delay_after(self.policy, self.verdict(&outcome), Disposition::Called) else {
+                let verdict = self.verdict(&outcome);
+                if attempts.succeeds(self.policy, verdict) {
                     return outcome;
+                }
+                let (outcome, delay) = match attempts.delay_after(outcome, verdict, Disposition::Called, Self::display)
+                {
+                    Ok(continued) => continued,
+                    Err(outcome) => return outcome,
                 };
                 attempts.pause(delay).await;
                 if attempts.ends() {
@@ -174,6 +200,13 @@ impl<C> RetryUntil<'_, C> {
     {
         outcome.as_ref().err().map_or(Verdict::Success, |error| self.classify.verdict(error))
     }
+
+    fn display<T, E>(outcome: &Result<T, E>) -> Option<&dyn Display>
+    where
+        C: ErrorSelection<E>,
+    {
+        C::display(outcome.as_ref().err()?)
+    }
 }
 
 impl<C> fmt::Debug for RetryUntil<'_, C> {
@@ -186,16 +219,20 @@ pub(super) fn run<T, E>(
     policy: &RetryPolicy,
     mut work: impl FnMut() -> Result<T, E>,
     classify: impl Fn(&E) -> Verdict,
+    display: fn(&Result<T, E>) -> Option<&dyn Display>,
 ) -> Result<T, E> {
     let mut attempts = Attempts::of_thread(policy);
     // Lets the compiler peel the first iteration off the loop, so that the fast path omits the set-up for retries: a successful call takes
-    // 31 instead of 46 instructions.
+    // 30 instead of 46 instructions.
     let mut is_first = true;
     loop {
         let outcome = attempts.within_first(policy, is_first, &mut work);
         is_first = false;
         let verdict = outcome.as_ref().err().map_or(Verdict::Success, &classify);
-        if !attempts.sleep_after(policy, verdict, Disposition::Called) {
+        if attempts.succeeds_on_thread(policy, verdict) {
+            return outcome;
+        }
+        if let Some(outcome) = attempts.sleep_after(outcome, verdict, Disposition::Called, display) {
             return outcome;
         }
     }
@@ -206,6 +243,7 @@ pub(super) fn run_async<T, E, F>(
     policy: &RetryPolicy,
     mut work: impl FnMut() -> F,
     classify: impl Fn(&E) -> Verdict,
+    display: fn(&Result<T, E>) -> Option<&dyn Display>,
 ) -> impl Future<Output = Result<T, E>>
 where
     F: Future<Output = Result<T, E>>,
@@ -218,9 +256,12 @@ where
             let delay = {
                 let outcome = attempts.scope(pin!(work())).await;
                 let verdict = outcome.as_ref().err().map_or(Verdict::Success, &classify);
-                match attempts.delay_after(policy, verdict, Disposition::Called) {
-                    Some(delay) => delay,
-                    None => return outcome,
+                if attempts.succeeds(policy, verdict) {
+                    return outcome;
+                }
+                match attempts.delay_after(outcome, verdict, Disposition::Called, display) {
+                    Ok((_, delay)) => delay,
+                    Err(outcome) => return outcome,
                 }
             };
             attempts.pause(delay).await;

@@ -25,9 +25,11 @@ use crate::{
 pub struct RetrySnapshot {
     /// The name.
     pub name: &'static str,
-    /// Attempts, including the first of each call. Attempts that a breaker, a rate limit or a bulkhead below the retry rejected are not
-    /// counted; attempts that wait for a rate limit or a bulkhead are.
+    /// Attempts, including the first of each call. Attempts that a breaker, a rate limit or a bulkhead below the retry rejected are counted
+    /// as `rejections` instead; attempts that wait for a rate limit or a bulkhead are counted here.
     pub attempts: u64,
+    /// Attempts that a breaker, a rate limit or a bulkhead below the retry rejected. The function was not called.
+    pub rejections: u64,
     /// Calls whose first attempt succeeded.
     pub first_try_successes: u64,
     /// Calls that succeeded at a later attempt.
@@ -75,6 +77,7 @@ impl RetrySnapshot {
         Self {
             name,
             attempts: 0,
+            rejections: 0,
             first_try_successes: 0,
             retried_successes: 0,
             not_transient: 0,
@@ -136,7 +139,11 @@ impl fmt::Display for RetrySnapshot {
                 write!(f, ", {count} {end}")?;
             }
         }
-        write!(f, "; {}", counted(self.retries, "retry", "retries"))
+        write!(f, "; {}", counted(self.retries, "retry", "retries"))?;
+        if self.rejections > 0 {
+            write!(f, ", {} rejected", counted(self.rejections, "attempt", "attempts"))?;
+        }
+        Ok(())
     }
 }
 
@@ -151,8 +158,9 @@ pub struct Statistics {
     /// successes, failures that are not transient, and rejections.
     first: Totals,
     counts: [AtomicU64; ENDS],
-    /// Attempts that were counted and rejected afterwards.
-    rejected_attempts: AtomicU64,
+    rejections: AtomicU64,
+    /// Rejected attempts that were counted as attempts before.
+    uncounted_attempts: AtomicU64,
     delays: [AtomicU64; BUCKETS],
     delayed_micros: AtomicU64,
 }
@@ -181,7 +189,8 @@ impl Statistics {
         Self {
             first: Totals::sharded(),
             counts: [const { AtomicU64::new(0) }; ENDS],
-            rejected_attempts: AtomicU64::new(0),
+            rejections: AtomicU64::new(0),
+            uncounted_attempts: AtomicU64::new(0),
             delays: [const { AtomicU64::new(0) }; BUCKETS],
             delayed_micros: AtomicU64::new(0),
         }
@@ -197,9 +206,12 @@ impl Statistics {
         self.first.add(ATTEMPT);
     }
 
-    /// Reverts the count of an attempt that was rejected.
-    pub(super) fn uncount_attempt(&self) {
-        add(&self.rejected_attempts, 1);
+    /// Counts an attempt that was rejected. If it was counted as an attempt when it began, this is reverted.
+    pub(super) fn count_rejected_attempt(&self, was_counted: bool) {
+        add(&self.rejections, 1);
+        if was_counted {
+            add(&self.uncounted_attempts, 1);
+        }
     }
 
     /// Counts an end. The frequent ends of a first attempt use the counts that are sharded by thread.
@@ -225,7 +237,8 @@ impl Statistics {
         let of = |end: End| load(&self.counts[end as usize]);
         let delays: [u64; BUCKETS] = array::from_fn(|bucket| load(&self.delays[bucket]));
         for (total, field) in [
-            (first.get(ATTEMPT).saturating_sub(load(&self.rejected_attempts)), &mut sum.attempts),
+            (first.get(ATTEMPT).saturating_sub(load(&self.uncounted_attempts)), &mut sum.attempts),
+            (load(&self.rejections), &mut sum.rejections),
             (first.get(Count::Success), &mut sum.first_try_successes),
             (first.get(Count::Failure).saturating_add(of(End::NotTransient)), &mut sum.not_transient),
             (first.get(Count::Rejection).saturating_add(of(End::Rejected)), &mut sum.rejected),

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use anyhow::Error;
 
@@ -17,5 +17,9 @@ impl Transient for Error {
 
     fn is_rejection(&self) -> bool {
         (**self).is_rejection()
+    }
+
+    fn as_dyn_display(&self) -> Option<&dyn Display> {
+        Some(self)
     }
 }

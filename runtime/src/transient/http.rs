@@ -1,4 +1,7 @@
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt::Display,
+    time::{Duration, SystemTime},
+};
 
 use http::{HeaderMap, StatusCode, header};
 
@@ -20,6 +23,10 @@ impl Transient for StatusCode {
                 | Self::SERVICE_UNAVAILABLE
                 | Self::GATEWAY_TIMEOUT
         )
+    }
+
+    fn as_dyn_display(&self) -> Option<&dyn Display> {
+        Some(self)
     }
 }
 

@@ -1,4 +1,4 @@
-use std::error::Error as _;
+use std::{error::Error as _, fmt::Display};
 
 use redis::{ErrorKind, RedisError, RetryMethod};
 
@@ -27,5 +27,9 @@ impl Transient for RedisError {
             | RetryMethod::RefreshSlotsAndRetry => true,
             _ => self.code() == Some("BUSY"),
         }
+    }
+
+    fn as_dyn_display(&self) -> Option<&dyn Display> {
+        Some(self)
     }
 }

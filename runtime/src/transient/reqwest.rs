@@ -1,4 +1,4 @@
-use std::error::Error as _;
+use std::{error::Error as _, fmt::Display};
 
 use reqwest::Error;
 
@@ -54,6 +54,10 @@ impl Transient for Error {
             || self.is_dns()
             || is_truncated(self)
             || self.source().and_then(first_recognized).is_some_and(Transient::is_transient)
+    }
+
+    fn as_dyn_display(&self) -> Option<&dyn Display> {
+        Some(self)
     }
 }
 

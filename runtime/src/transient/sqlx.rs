@@ -1,3 +1,5 @@
+use std::fmt::Display;
+
 use sqlx::Error;
 
 use crate::Transient;
@@ -28,6 +30,10 @@ impl Transient for Error {
             Self::Database(error) => error.code().is_some_and(|code| is_transient_code(&code)),
             _ => false,
         }
+    }
+
+    fn as_dyn_display(&self) -> Option<&dyn Display> {
+        Some(self)
     }
 }
 

@@ -1,4 +1,4 @@
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{error::Error, fmt::Display, sync::Arc, time::Duration};
 
 use tonic::{
     Code, Status, TimeoutExpired,
@@ -43,6 +43,10 @@ impl Transient for Status {
 
     fn is_rejection(&self) -> bool {
         self.source().is_some_and(is_rejection)
+    }
+
+    fn as_dyn_display(&self) -> Option<&dyn Display> {
+        Some(self)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     attributes::Position,
     codegen::{
         context::{Call, Context},
-        dispatch::{as_error_if_any, by_condition},
+        dispatch::{by_condition, error_display},
         spans::quote_mixed,
     },
     item::{
@@ -29,12 +29,12 @@ use crate::{
 ///     {
 ///         let outcome: R = call;
 ///         if !is_failure(CallResult::error(&outcome)) { break 'fallback outcome; }
-///         emit_fallback(CallResult::error(&outcome), "function", "cached", as_error_if_any);
+///         emit_fallback(&outcome, error_display, "function", "cached");
 ///     }
 ///     let error = {
 ///         let outcome: R = cached(arguments);
 ///         if !is_failure(CallResult::error(&outcome)) { break 'fallback outcome; }
-///         emit_fallback(CallResult::error(&outcome), "function", "a closure", as_error_if_any);
+///         emit_fallback(&outcome, error_display, "function", "a closure");
 ///         match CallResult::into_error(outcome) { Ok(error) => error, Err(outcome) => break 'fallback outcome }
 ///     };
 ///     let outcome: R = fallback_closure(error, closure);
@@ -117,9 +117,8 @@ pub(super) fn expand(fallback: &Fallback, call: &Call, position: Position, conte
 /// The statement that emits the event of an alternative.
 fn event(alternative: &Alternative, context: &Context) -> TokenStream {
     let (krate, name) = (&context.krate, alternative.name());
-    let (function, as_error) = (name_or_path(None, &context.function), as_error_if_any(krate));
-    let error = context.outcome_error();
-    quote_mixed!(#krate::__private::emit_fallback(#error, #function, #name, #as_error);)
+    let (function, error) = (name_or_path(None, &context.function), error_display(krate));
+    quote_mixed!(#krate::__private::emit_fallback(&outcome, #error, #function, #name);)
 }
 
 /// The statements that rebind arguments for the call if the alternatives need them later: those before the block of the call, and those

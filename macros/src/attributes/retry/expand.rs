@@ -8,7 +8,7 @@ use super::{options::Retry, policy};
 use crate::{
     codegen::{
         context::{Call, Context},
-        dispatch::{as_error, as_error_if_any, closure_call, predicate, type_list, verdict_of},
+        dispatch::{as_error, as_error_if_any, closure_call, error_display, predicate, type_list, verdict_of},
         spans::{located_at, quote_mixed},
     },
     item::arguments::{Argument, Rebind},
@@ -22,9 +22,11 @@ use crate::{
 /// loop {
 ///     let (last, delay) = {
 ///         let outcome: R = call;
-///         match attempts.delay_after(attempts.policy(), verdict_by_type(&outcome, CallResult::error, verdict_of), Disposition::Called) {
-///             Some(delay) => ((&OutcomeProbe(&outcome)).storage().store(outcome, attempts.can_be_stopped()), delay),
-///             None => break outcome,
+///         let verdict = verdict_by_type(&outcome, CallResult::error, verdict_of);
+///         if attempts.succeeds(attempts.policy(), verdict) { break outcome; }
+///         match attempts.delay_after(outcome, verdict, Disposition::Called, error_display) {
+///             Ok((outcome, delay)) => ((&OutcomeProbe(&outcome)).storage().store(outcome, attempts.can_be_stopped()), delay),
+///             Err(outcome) => break outcome,
 ///         }
 ///     };
 ///     attempts.pause(delay).await;
@@ -34,24 +36,26 @@ use crate::{
 ///
 /// A stop signal can end the sleep; then the last outcome is returned. An outcome that is not `Send` is dropped before the sleep, since it
 /// would make the future not `Send`; with `stop_on` it is kept nevertheless. A single attempt needs no loop and may move its arguments.
-/// In a function that is not `async` and has no hook, one call of `attempts.again` does all the work after an attempt.
+/// In a function that is not `async` and has no hook, `attempts.sleep_after` does all the work after a failed attempt.
 pub(super) fn expand(retry: &Retry, call: &Call, context: &mut Context) -> Call {
     let krate = context.krate.clone();
     let (begin, policy) = (begin(retry, context), current_policy(context));
-    let output = &context.output;
     let verdict = verdict(retry, call, context);
-    let (outcome, disposition) = if call.has_disposition {
-        (quote_mixed!((outcome, disposition): (#output, #krate::__private::Disposition)), quote_mixed!(disposition))
-    } else {
-        (quote_mixed!(outcome: #output), quote_mixed!(#krate::__private::Disposition::Called))
-    };
+    let (outcome, disposition) = outcome(call, context);
+    let error = error_display(&krate);
     if retry.is_single() {
         let code = &call.code;
         let code = quote_mixed! {
             #begin
             let #outcome = #code;
-            _ = attempts.delay_after(#policy, #verdict, #disposition);
-            outcome
+            let verdict = #verdict;
+            if attempts.succeeds(#policy, verdict) {
+                outcome
+            } else {
+                match attempts.delay_after(outcome, verdict, #disposition, #error) {
+                    ::core::result::Result::Ok((outcome, _)) | ::core::result::Result::Err(outcome) => outcome,
+                }
+            }
         };
         return complete(&code, call.is_scoped);
     }
@@ -64,29 +68,36 @@ pub(super) fn expand(retry: &Retry, call: &Call, context: &mut Context) -> Call 
     let (slots, bindings) = rebind(context);
     let delay = delay(retry, call.has_disposition, context);
     let stop = retry.stop_on.as_ref().map(|stop| stop_signal(stop, &krate));
-    let judged = quote_mixed! {
+    let succeeds = if context.is_async { quote_mixed!(succeeds) } else { quote_mixed!(succeeds_on_thread) };
+    let attempted = quote_mixed! {
         #bindings
         let #outcome = #code;
-        match attempts.delay_after(#policy, #verdict, #disposition)
+        let verdict = #verdict;
+        if attempts.#succeeds(#policy, verdict) {
+            break outcome;
+        }
+    };
+    let judged = quote_mixed! {
+        #attempted
+        match attempts.delay_after(outcome, verdict, #disposition, #error)
     };
     let attempt = match (context.is_async, &stop) {
         (false, _) if retry.hook.is_none() => quote_mixed! {
-            #bindings
-            let #outcome = #code;
-            if !attempts.sleep_after(#policy, #verdict, #disposition) {
+            #attempted
+            if let ::core::option::Option::Some(outcome) = attempts.sleep_after(outcome, verdict, #disposition, #error) {
                 break outcome;
             }
         },
         (true, None) => quote_mixed! {
             let (last, delay) = {
                 #judged {
-                    ::core::option::Option::Some(delay) => {
+                    ::core::result::Result::Ok((outcome, delay)) => {
                         let delay = #delay;
                         #[allow(unused_imports)]
                         use #krate::__private::{LocalOutcome as _, SendOutcome as _};
                         ((&#krate::__private::OutcomeProbe(&outcome)).storage().store(outcome, attempts.can_be_stopped()), delay)
                     }
-                    ::core::option::Option::None => break outcome,
+                    ::core::result::Result::Err(outcome) => break outcome,
                 }
             };
             attempts.pause(delay).await;
@@ -106,8 +117,8 @@ pub(super) fn expand(retry: &Retry, call: &Call, context: &mut Context) -> Call 
             quote_mixed! {
                 let (outcome, delay) = {
                     #judged {
-                        ::core::option::Option::Some(delay) => { let delay = #delay; (outcome, delay) }
-                        ::core::option::Option::None => break outcome,
+                        ::core::result::Result::Ok((outcome, delay)) => { let delay = #delay; (outcome, delay) }
+                        ::core::result::Result::Err(outcome) => break outcome,
                     }
                 };
                 if #is_stopped {
@@ -127,6 +138,16 @@ pub(super) fn expand(retry: &Retry, call: &Call, context: &mut Context) -> Call 
     // The arguments are `mut` only inside this loop. An outer retry binds its own copies without `mut`.
     context.inputs.rebound.iter_mut().for_each(|argument| argument.mutability = None);
     complete(&code, false)
+}
+
+/// The pattern and type of the value of the call, and the expression for its disposition.
+fn outcome(call: &Call, context: &Context) -> (TokenStream, TokenStream) {
+    let (krate, output) = (&context.krate, &context.output);
+    if call.has_disposition {
+        (quote_mixed!((outcome, disposition): (#output, #krate::__private::Disposition)), quote_mixed!(disposition))
+    } else {
+        (quote_mixed!(outcome: #output), quote_mixed!(#krate::__private::Disposition::Called))
+    }
 }
 
 /// The code as the block of a new call, without a disposition.

@@ -1,11 +1,12 @@
 //! Counts attempts and the ends of calls, emits their events, and withdraws retries from the budget.
 
-use std::{mem, time::Duration};
+use std::{fmt::Display, mem, time::Duration};
 
 use super::{Attempts, OnDrop};
 use crate::{
     by_address::ByAddress,
     clock,
+    error_text::error_text,
     events::{self, Event},
     retry::{RetryBudget, RetryPolicy, statistics::End},
     stack::SleepClock,
@@ -33,10 +34,10 @@ impl Attempts<'_> {
         }
     }
 
-    /// Reverts the count of an attempt that was rejected.
-    pub(super) fn uncount_attempt(&self) {
-        if let (OnDrop::CountRunning, Some(ByAddress(statistics))) = (self.on_drop, self.policy.statistics) {
-            statistics.uncount_attempt();
+    /// Counts an attempt that was rejected, and reverts its count as an attempt if there was one.
+    pub(super) fn count_rejected_attempt(&self) {
+        if let Some(ByAddress(statistics)) = self.policy.statistics {
+            statistics.count_rejected_attempt(self.on_drop == OnDrop::CountRunning);
         }
     }
 
@@ -56,15 +57,19 @@ impl Attempts<'_> {
 
     /// Withdraws a retry from the budget, if there is one, and emits its event. Returns false if the budget denies the retry, which ends
     /// the call.
-    pub(super) fn withdraw(&mut self, delay: Duration) -> bool {
+    pub(super) fn withdraw(&mut self, delay: Duration, error: Option<&dyn Display>) -> bool {
         let (policy, retry, attempt) = (self.policy, self.policy.name, self.made);
         if policy.budget.is_some_and(|ByAddress(budget)| !budget.withdraw(clock::now())) {
             self.count_end(End::Denied);
-            events::emit(|| Event::BudgetDenied { retry, attempts: attempt });
+            events::emit(|| Event::BudgetDenied { retry, attempts: attempt, error: error.and_then(error_text) });
             return false;
         }
-        self.extras_mut().scheduled = Some(ScheduledRetry(policy.budget));
-        events::emit(|| Event::RetryScheduled { retry, attempt, delay });
+        let extras = self.extras_mut();
+        extras.scheduled = Some(ScheduledRetry(policy.budget));
+        events::emit(|| {
+            extras.last_error = error.and_then(error_text);
+            Event::RetryScheduled { retry, attempt, delay, error: extras.last_error.clone() }
+        });
         true
     }
 
@@ -79,27 +84,33 @@ impl Attempts<'_> {
         self.count_end(End::NotTransient);
     }
 
-    pub(super) fn count_rejection(&mut self) {
+    pub(super) fn count_rejection(&mut self, error: Option<&dyn Display>) {
         let (retry, attempt) = (self.policy.name, self.made.saturating_add(1));
         self.count_end(End::Rejected);
-        events::emit(|| Event::RetryRejected { retry, attempt });
+        events::emit(|| Event::RetryRejected { retry, attempt, error: error.and_then(error_text) });
     }
 
-    pub(super) fn count_exhaustion(&mut self) {
+    pub(super) fn count_exhaustion(&mut self, error: Option<&dyn Display>) {
         let (retry, attempts) = (self.policy.name, self.made);
         self.count_end(End::Exhausted);
-        events::emit(|| Event::RetriesExhausted { retry, attempts });
+        events::emit_warning(|| Event::RetriesExhausted { retry, attempts, error: error.and_then(error_text) });
     }
 
-    /// Counts a call that a stop signal ended, and refunds its scheduled retry.
-    #[cold]
-    pub(super) fn count_stop(&mut self) {
+    /// Counts a call that a stop signal ended after an attempt.
+    pub(super) fn count_stop(&mut self, error: Option<&dyn Display>) {
         let (retry, attempts) = (self.policy.name, self.made);
-        if let Some(extras) = self.extras.as_mut() {
-            extras.scheduled = None;
-        }
         self.count_end(End::Stopped);
-        events::emit(|| Event::RetryStopped { retry, attempts });
+        events::emit(|| Event::RetryStopped { retry, attempts, error: error.and_then(error_text) });
+    }
+
+    /// Counts a call that a stop signal ended during a sleep, and refunds its scheduled retry.
+    #[cold]
+    pub(super) fn count_stop_of_sleep(&mut self) {
+        let error = self.extras.as_mut().and_then(|extras| {
+            extras.scheduled = None;
+            extras.last_error.take()
+        });
+        self.count_stop(error.as_ref().map(|error| error as _));
     }
 
     /// Counts the end of the call, unless it has been counted or is never counted.

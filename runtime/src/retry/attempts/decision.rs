@@ -1,6 +1,6 @@
 //! The decision after an attempt: whether to make another one, and when.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use super::{Attempts, OnDrop};
 use crate::{
@@ -12,12 +12,73 @@ use crate::{
     stack::{Disposition, LastRejection, Verdict, is_worth_waiting},
 };
 
+/// An attempt that was not a success on the fast path.
+///
+/// Passed as a whole to a function that is not inlined: references to its parts would force those of a success into memory.
+struct EndedAttempt<O> {
+    outcome: O,
+    verdict: Verdict,
+    disposition: Disposition,
+}
+
 impl Attempts<'_> {
-    /// Returns the delay before the next attempt, or `None` if there is none. Called after every attempt that is not a success on the
-    /// fast path.
+    /// Decides after an attempt whether to make another one, unless it was a success on the [fast path](Self::succeeds). Returns the delay
+    /// before the next attempt, or `Err` if the call ends. `error` returns the error in the outcome for events.
+    #[allow(clippy::inline_always, reason = "only the construction of the argument is inlined")]
+    #[inline(always)]
+    pub fn delay_after<O>(
+        &mut self,
+        outcome: O,
+        verdict: Verdict,
+        disposition: Disposition,
+        error: fn(&O) -> Option<&dyn Display>,
+    ) -> Result<(O, Duration), O> {
+        self.delay_after_ended(EndedAttempt { outcome, verdict, disposition }, error)
+    }
+
     #[cold]
     #[inline(never)]
-    pub(super) fn decide(&mut self, verdict: Verdict, is_called: bool) -> Option<Duration> {
+    fn delay_after_ended<O>(
+        &mut self,
+        EndedAttempt { outcome, verdict, disposition }: EndedAttempt<O>,
+        error: fn(&O) -> Option<&dyn Display>,
+    ) -> Result<(O, Duration), O> {
+        match self.next_delay(verdict, disposition, error(&outcome)) {
+            Some(delay) => Ok((outcome, delay)),
+            None => Err(outcome),
+        }
+    }
+
+    /// Like [`delay_after`](Self::delay_after) for code that is not `async`: sleeps before the next attempt, or returns the outcome if the
+    /// call ends.
+    #[cold]
+    #[inline(never)]
+    pub fn sleep_after<O>(
+        &mut self,
+        outcome: O,
+        verdict: Verdict,
+        disposition: Disposition,
+        error: impl FnOnce(&O) -> Option<&dyn Display>,
+    ) -> Option<O> {
+        let delay = self.next_delay(verdict, disposition, error(&outcome));
+        let continues = delay.is_some_and(|delay| !self.pause_thread(delay));
+        (!continues).then_some(outcome)
+    }
+
+    /// Returns the delay before the next attempt, which has been scheduled, or `None` if there is none.
+    #[inline(never)]
+    fn next_delay(
+        &mut self,
+        verdict: Verdict,
+        disposition: Disposition,
+        error: Option<&dyn Display>,
+    ) -> Option<Duration> {
+        let delay = self.decide(verdict, disposition.is_called(), error)?;
+        self.schedule(delay, disposition.open_for(), error)
+    }
+
+    /// Returns the delay before the next attempt, or `None` if there is none.
+    fn decide(&mut self, verdict: Verdict, is_called: bool, error: Option<&dyn Display>) -> Option<Duration> {
         if self.made == 0 && verdict == Verdict::Success {
             self.succeed(self.policy);
             self.on_drop = OnDrop::FreeExtras;
@@ -26,14 +87,14 @@ impl Attempts<'_> {
         self.leave_fast_path();
         self.count_retry(); // has been counted, unless a layer rejected the attempt before it was entered
         if !is_called {
-            self.uncount_attempt();
+            self.count_rejected_attempt();
         }
         match self.recognise_rejection(verdict, is_called) {
             Verdict::Success => self.count_retried_success(),
             Verdict::Final => self.count_final_failure(),
-            Verdict::Rejected => self.count_rejection(),
+            Verdict::Rejected => self.count_rejection(error),
             Verdict::Transient { retry_after } | Verdict::RetriedRejection { retry_after } => {
-                return self.decide_after_failure(retry_after);
+                return self.decide_after_failure(retry_after, error);
             }
         }
         None
@@ -55,27 +116,27 @@ impl Attempts<'_> {
     }
 
     /// Decides after a failure that may be retried.
-    fn decide_after_failure(&mut self, retry_after: Option<Duration>) -> Option<Duration> {
+    fn decide_after_failure(&mut self, retry_after: Option<Duration>, error: Option<&dyn Display>) -> Option<Duration> {
         let is_last = self.is_last(self.policy);
         self.made = self.made.saturating_add(1);
         if self.is_stopped() {
-            self.count_stop();
+            self.count_stop(error);
             return None;
         }
         if is_last || (self.policy.nested == Nested::Inherit && self.is_nested) {
-            self.count_exhaustion();
+            self.count_exhaustion(error);
             return None;
         }
         let elapsed = self.elapsed();
-        let delay = self.next_delay(elapsed, retry_after);
+        let delay = self.compute_delay(elapsed, retry_after);
         if self.is_out_of_time(elapsed, delay) {
-            self.count_exhaustion();
+            self.count_exhaustion(error);
             return None;
         }
         Some(delay)
     }
 
-    fn next_delay(&mut self, elapsed: Duration, hint: Option<Duration>) -> Duration {
+    fn compute_delay(&mut self, elapsed: Duration, hint: Option<Duration>) -> Duration {
         let previous = self.extras.as_ref().and_then(|extras| extras.previous_delay);
         let retry = RetryContext { attempt: self.made, previous, elapsed, hint };
         let delay = self.policy.schedule.delay(&retry, self.policy.jitter, random::up_to);
@@ -94,24 +155,18 @@ impl Attempts<'_> {
     ///
     /// If the circuit will still be open after the delay, the next attempt will be rejected in any case. It is then made at once, without a
     /// withdrawal from the budget.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn schedule(&mut self, delay: Duration, open_for: Option<Duration>) -> Option<Duration> {
+    fn schedule(
+        &mut self,
+        delay: Duration,
+        open_for: Option<Duration>,
+        error: Option<&dyn Display>,
+    ) -> Option<Duration> {
         if !is_worth_waiting(delay, open_for) {
             return Some(Duration::ZERO);
         }
         if let Some(outer) = self.enclosing().and_then(|enclosing| enclosing.retrying) {
             emit_nested_retries(outer, self.policy.name);
         }
-        self.withdraw(delay).then_some(delay)
-    }
-
-    /// Decides whether to make another attempt, and sleeps on the thread before it. Returns false if the call ends.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn decide_and_sleep(&mut self, verdict: Verdict, disposition: Disposition) -> bool {
-        let delay = self.decide(verdict, disposition.is_called());
-        let delay = delay.and_then(|delay| self.schedule(delay, disposition.open_for()));
-        delay.is_some_and(|delay| !self.pause_thread(delay))
+        self.withdraw(delay, error).then_some(delay)
     }
 }

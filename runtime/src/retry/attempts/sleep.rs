@@ -99,7 +99,7 @@ impl<'p> Attempts<'p> {
     pub fn ends(&mut self) -> bool {
         let is_stopped = self.is_stopped();
         if is_stopped {
-            self.count_stop();
+            self.count_stop_of_sleep();
         }
         is_stopped
     }
@@ -121,7 +121,7 @@ impl<'p> Attempts<'p> {
         }
         let outcome = last.take();
         if outcome.is_some() {
-            self.count_stop();
+            self.count_stop_of_sleep();
         }
         outcome
     }

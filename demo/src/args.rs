@@ -5,18 +5,22 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, io};
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 use crate::checkout::Lane;
 use crate::load::Settings;
+use crate::scene::Scene;
 use crate::script::{self, Script};
 
-/// Runs three checkouts through the same outage of a payment service, on real sockets, and reports the latency, failures and load
-/// of each. Takes about 45 s.
+/// Runs several checkouts through the same outage of a payment service, on real sockets and in real time, and reports what their callers
+/// received, and the latency and load of each. Takes about 45 s.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub(crate) struct Args {
-    /// Run only this lane; can be repeated
+    #[arg(value_enum, default_value = "outage", conflicts_with = "redis")]
+    pub(crate) scene: Scene,
+
+    /// Run only this lane; can be repeated [default: the lanes of the scene]
     #[arg(long, value_enum)]
     pub(crate) lane: Vec<Lane>,
 
@@ -31,14 +35,13 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) rps: u32,
 
-    /// Timeout of the naive lane's only attempt; each attempt of the other lanes has a timeout of 150ms
+    /// Timeout of the naive lane's only attempt; each attempt of the lanes `retry` and `guarded` has a timeout of 150ms
     #[arg(long, default_value = "5s", value_name = "DURATION", value_parser = parse_timeout)]
     pub(crate) naive_timeout: Duration,
 
     /// Modes of the service, each with a duration: healthy, slow, hanging, 503, 429 or refusing
     ///
-    /// For example "healthy 2s, hanging 5s, healthy 4s". The default is an outage of 9 s within 15 s, and with --serve a longer one
-    /// that repeats.
+    /// For example "healthy 2s, hanging 5s, healthy 4s". The default depends on the scene; --serve has one that repeats.
     #[arg(long)]
     pub(crate) script: Option<Script>,
 
@@ -59,28 +62,37 @@ pub(crate) struct Args {
     #[arg(long, hide = true, exclusive = true)]
     pub(crate) instance: bool,
 
-    /// Where to write the chart [default: outage.svg in cargo's target directory]
+    /// Where to write the chart [default: outage.svg or give-up.svg in cargo's target directory]
     #[arg(long, value_name = "PATH")]
     pub(crate) picture: Option<PathBuf>,
 }
 
 impl Args {
-    /// Returns the selected lanes in the order of [`Lane::ALL`]; all lanes if none is selected.
+    /// Returns the selected lanes in the order of their declaration; those of the scene if none is selected.
     pub(crate) fn lanes(&self) -> Vec<Lane> {
-        let is_selected = |lane: &Lane| self.lane.is_empty() || self.lane.contains(lane);
-        Lane::ALL.into_iter().filter(is_selected).collect()
+        let selected = if self.lane.is_empty() { self.scene.lanes() } else { &self.lane };
+        Lane::value_variants().iter().copied().filter(|lane| selected.contains(lane)).collect()
     }
 
     pub(crate) fn settings(&self) -> Settings {
-        let default = if self.serve.is_some() { script::LOOP } else { script::OUTAGE };
+        let default = match (self.serve, &self.redis) {
+            (Some(_), _) => script::LOOP,
+            (None, Some(_)) => script::FLEET,
+            (None, None) => self.scene.script(),
+        };
         let script = self.script.clone().unwrap_or_else(|| Script::built_in(default));
-        Settings { script: script.at_speed(self.speed), rps: self.rps, naive_timeout: self.naive_timeout }
+        Settings {
+            script: script.at_speed(self.speed),
+            rps: self.rps,
+            naive_timeout: self.naive_timeout,
+            patience: self.scene.patience(),
+        }
     }
 
     pub(crate) fn picture(&self) -> io::Result<PathBuf> {
         match &self.picture {
             Some(path) => Ok(path.clone()),
-            None => Ok(target_directory()?.join("outage.svg")),
+            None => Ok(target_directory()?.join(self.scene.picture())),
         }
     }
 }
@@ -125,10 +137,16 @@ mod tests {
     }
 
     #[test]
-    fn without_arguments_all_lanes_run() -> Result<(), String> {
-        let args = parse("demo")?;
-        assert_eq!(args.lanes(), Lane::ALL);
-        assert_eq!(args.settings().script.total(), Duration::from_secs(15));
+    fn each_scene_has_its_lanes_script_and_picture() -> Result<(), String> {
+        for (args, lanes, seconds, picture) in [
+            ("demo", &[Lane::Naive, Lane::Retry, Lane::Guarded, Lane::HungCall][..], 45, "outage.svg"),
+            ("demo give-up", &[Lane::Naive, Lane::Breaker, Lane::CancelledCall], 16, "give-up.svg"),
+        ] {
+            let args = parse(args)?;
+            assert_eq!(args.lanes(), lanes);
+            assert_eq!(args.settings().script.total(), Duration::from_secs(seconds));
+            assert!(args.picture().is_ok_and(|path| path.ends_with(picture)));
+        }
         Ok(())
     }
 
@@ -143,7 +161,8 @@ mod tests {
 
     #[test]
     fn a_fleet_has_five_instances_by_default() -> Result<(), String> {
-        assert_eq!(parse("demo --redis redis://127.0.0.1")?.instances, 5);
+        let args = parse("demo --redis redis://127.0.0.1")?;
+        assert_eq!((args.instances, args.settings().script.total()), (5, Duration::from_secs(15)));
         assert_eq!(parse("demo --instances 7 --redis redis://127.0.0.1")?.instances, 7);
         Ok(())
     }
@@ -165,7 +184,9 @@ mod tests {
             ("--speed fast", "not a number"),
             ("--naive-timeout 5", "write a number and a unit"),
             ("--naive-timeout 0s", "not in 10ms..=1m"),
-            ("--lane fast", "possible values: naive, retry, guarded"),
+            ("--lane fast", "possible values: naive, retry, guarded, hung_call"),
+            ("sleep", "possible values: outage, give-up"),
+            ("--redis x give-up", "cannot be used with"),
             ("--script asleep", "is not a phase"),
             ("--instances 5", "--redis <ADDRESS>"),
             ("--instances 1 --redis x", "1 is not in 2..=50"),

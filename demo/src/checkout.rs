@@ -1,4 +1,4 @@
-//! Three versions of the checkout: with a timeout only, with retries, and with retries, a circuit breaker and a fallback.
+//! The versions of the checkout, from a timeout only to retries, a circuit breaker and a fallback.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use steadfast::{CircuitBreaker, Transient, circuit_breaker, retry};
 
 use crate::payments::{Order, PaymentError, Payments, Receipt};
 
-/// Lane 1: one attempt with a long timeout.
+/// One attempt with a long timeout.
 async fn naive(payments: &Payments, order: Order) -> Result<Receipt, PaymentError> {
     payments.charge(order).await
 }
 
-/// Lane 2: four attempts with a short timeout.
+/// Four attempts with a short timeout.
 #[retry(max_attempts = 4, backoff = exponential(base = 50ms, max = 1s), jitter = full)]
 async fn retrying(payments: &Payments, order: Order) -> Result<Receipt, PaymentError> {
     payments.charge(order).await
 }
 
-/// Lane 3: the same attempts through a circuit breaker. A declined order does not count as a failure of the service.
+/// The same attempts through a circuit breaker. A declined order does not count as a failure of the service.
 #[retry(name = "charge", max_attempts = 4, backoff = exponential(base = 50ms, max = 1s), jitter = full)]
 #[circuit_breaker(
     name = "payments",
@@ -32,14 +32,39 @@ async fn guarded(payments: &Payments, order: Order) -> Result<Receipt, PaymentEr
     payments.charge(order).await
 }
 
-/// The fallback of lane 3: the order is accepted and charged later.
-async fn guarded_or_queued(payments: &Payments, order: Order) -> Result<Outcome, PaymentError> {
-    match guarded(payments, order).await {
-        Ok(Receipt) => Ok(Outcome::Answered),
-        Err(declined @ PaymentError::Declined(_)) => Err(declined),
+/// The time in flight after which a call of [`without_timeout`] counts as a failure.
+pub(crate) const HUNG_CALL: Duration = Duration::from_secs(5);
+
+/// One attempt without a timeout. The circuit opens while the first calls are still in flight.
+#[circuit_breaker(name = "payments, hung_call", recovery_timeout = 2s)]
+async fn without_timeout(payments: &Payments, order: Order) -> Result<Receipt, PaymentError> {
+    payments.charge(order).await
+}
+
+/// One attempt without a timeout and without an option for callers who give up: the default rule for cancelled calls applies.
+#[circuit_breaker(name = "payments, default", recovery_timeout = 2s)]
+async fn with_default_rule(payments: &Payments, order: Order) -> Result<Receipt, PaymentError> {
+    payments.charge(order).await
+}
+
+/// One attempt without a timeout. A call whose caller gives up after 200 ms counts as a failure.
+#[circuit_breaker(name = "payments, cancelled_call", recovery_timeout = 2s)]
+async fn with_cancelled_call(payments: &Payments, order: Order) -> Result<Receipt, PaymentError> {
+    payments.charge(order).await
+}
+
+/// The fallback: the order is accepted and charged later.
+fn or_queued(result: &Result<Receipt, PaymentError>) -> Outcome {
+    match result {
+        Ok(Receipt) => Outcome::Answered,
+        Err(PaymentError::Declined(_)) => Outcome::Failed,
         // A real shop would write the order to a durable queue and charge it once the breaker has closed.
-        Err(_) => Ok(Outcome::Queued),
+        Err(_) => Outcome::Queued,
     }
+}
+
+fn or_failed(result: &Result<Receipt, PaymentError>) -> Outcome {
+    if result.is_ok() { Outcome::Answered } else { Outcome::Failed }
 }
 
 /// A version of the checkout.
@@ -51,6 +76,14 @@ pub(crate) enum Lane {
     Retry,
     /// `#[retry]`, `#[circuit_breaker]` and a fallback
     Guarded,
+    /// `#[circuit_breaker(hung_call = 5s)]` and a fallback, without any timeout
+    #[value(name = "hung_call")]
+    HungCall,
+    /// `#[circuit_breaker]` and a fallback, without any timeout
+    Breaker,
+    /// `#[circuit_breaker(cancelled_call = 200ms)]` and a fallback, without any timeout
+    #[value(name = "cancelled_call")]
+    CancelledCall,
 }
 
 /// The outcome of an order.
@@ -68,30 +101,34 @@ pub(crate) enum Outcome {
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(150);
 
 impl Lane {
-    pub(crate) const ALL: [Self; 3] = [Self::Naive, Self::Retry, Self::Guarded];
-
     pub(crate) async fn check_out(self, payments: &Payments, order: Order) -> Outcome {
-        let outcome = match self {
-            Self::Naive => naive(payments, order).await.map(|Receipt| Outcome::Answered),
-            Self::Retry => retrying(payments, order).await.map(|Receipt| Outcome::Answered),
-            Self::Guarded => guarded_or_queued(payments, order).await,
-        };
-        outcome.unwrap_or(Outcome::Failed)
+        match self {
+            Self::Naive => or_failed(&naive(payments, order).await),
+            Self::Retry => or_failed(&retrying(payments, order).await),
+            Self::Guarded => or_queued(&guarded(payments, order).await),
+            Self::HungCall => or_queued(&without_timeout(payments, order).await),
+            Self::Breaker => or_queued(&with_default_rule(payments, order).await),
+            Self::CancelledCall => or_queued(&with_cancelled_call(payments, order).await),
+        }
     }
 
     /// Returns the timeout of one attempt. The naive lane has a single attempt, so it gets a longer one.
-    pub(crate) fn timeout(self, naive: Duration) -> Duration {
+    pub(crate) fn timeout(self, naive: Duration) -> Option<Duration> {
         match self {
-            Self::Naive => naive,
-            Self::Retry | Self::Guarded => ATTEMPT_TIMEOUT,
+            Self::Naive => Some(naive),
+            Self::Retry | Self::Guarded => Some(ATTEMPT_TIMEOUT),
+            Self::HungCall | Self::Breaker | Self::CancelledCall => None,
         }
     }
 
     /// Returns the lane's circuit breaker, if it has one.
     pub(crate) fn breaker(self) -> Option<&'static CircuitBreaker> {
         match self {
-            Self::Guarded => steadfast::breaker("payments"),
             Self::Naive | Self::Retry => None,
+            Self::Guarded => steadfast::breaker("payments"),
+            Self::HungCall => steadfast::breaker("payments, hung_call"),
+            Self::Breaker => steadfast::breaker("payments, default"),
+            Self::CancelledCall => steadfast::breaker("payments, cancelled_call"),
         }
     }
 
@@ -100,6 +137,9 @@ impl Lane {
             Self::Naive => "naive",
             Self::Retry => "retry",
             Self::Guarded => "guarded",
+            Self::HungCall => "hung_call",
+            Self::Breaker => "breaker",
+            Self::CancelledCall => "cancelled_call",
         }
     }
 }

@@ -19,7 +19,7 @@ use self::compare::GroupRecording;
 pub(crate) use self::instance::run as run_instance;
 use self::instance::{Change, Message, Process, START_TIMEOUT, Setup, unix_micros};
 use crate::checkout::Lane;
-use crate::load::{self, Call, DRAIN_TIMEOUT, Recording, Settings};
+use crate::load::{self, Call, Recording, Settings};
 use crate::progress::{LaneBar, Progress};
 use crate::script::Mode;
 use crate::service::PaymentService;
@@ -91,7 +91,7 @@ async fn record(
             bar.show(start.elapsed(), mode.get(), &lane_state);
         }
     };
-    let limit = script.total() + DRAIN_TIMEOUT + Lane::Guarded.timeout(setup.settings.naive_timeout);
+    let limit = script.total() + setup.settings.drain_timeout(Lane::Guarded);
     let collecting = try_join_all(processes.iter_mut().map(|process| collect(process, start_micros, &open)));
     let both = async { tokio::try_join!(load::run_script(service, script, start, &mode), collecting) };
     let ((service, phases), records) = tokio::select! {

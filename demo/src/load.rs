@@ -11,19 +11,19 @@ use steadfast::{BreakerState, CircuitBreaker};
 use tokio::task::JoinSet;
 use tokio::time::{self, Instant, MissedTickBehavior};
 
-use crate::checkout::{Lane, Outcome};
+use crate::checkout::{HUNG_CALL, Lane, Outcome};
 use crate::payments::{Order, Payments};
 use crate::progress::LaneBar;
 use crate::script::{Mode, Script};
-use crate::service::PaymentService;
+use crate::service::{HANG, PaymentService};
 
 /// The interval at which the breaker's state is sampled. A half-open state lasts as long as a trial call, which can be a few milliseconds.
 const SAMPLE_EVERY: Duration = Duration::from_millis(1);
 const SHOW_EVERY: Duration = Duration::from_millis(50);
 
-/// The time that the last callers have after the end of the script, in addition to one timeout. It suffices for four attempts, three
+/// The time that the last callers have after the end of the script, in addition to one attempt. It suffices for four attempts, three
 /// of them after a `Retry-After`, on a busy machine.
-pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The settings of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -32,6 +32,25 @@ pub(crate) struct Settings {
     /// Callers per second.
     pub(crate) rps: u32,
     pub(crate) naive_timeout: Duration,
+    /// The time after which a caller gives up: its call is cancelled.
+    pub(crate) patience: Option<Duration>,
+}
+
+impl Settings {
+    /// Returns the longest duration of an attempt in this lane.
+    pub(crate) fn longest_attempt(&self, lane: Lane) -> Duration {
+        lane.timeout(self.naive_timeout).unwrap_or(HANG).min(self.patience.unwrap_or(HANG))
+    }
+
+    /// Returns the time for which callers accumulate in this lane while the service hangs.
+    pub(crate) fn accumulation(&self, lane: Lane) -> Duration {
+        if lane == Lane::HungCall { HUNG_CALL } else { self.longest_attempt(lane) }
+    }
+
+    /// Returns the time that the last callers have after the end of the script.
+    pub(crate) fn drain_timeout(&self, lane: Lane) -> Duration {
+        DRAIN_TIMEOUT + self.longest_attempt(lane)
+    }
 }
 
 /// The recording of one lane. Times are relative to its start.
@@ -152,11 +171,12 @@ impl<'a> LaneRun<'a> {
             if arrival >= end {
                 break;
             }
-            callers.spawn(call(self.lane, Arc::clone(payments), Order { number }, self.start, arrival));
+            let order = Order { number };
+            callers.spawn(call(self.lane, Arc::clone(payments), order, self.settings.patience, self.start, arrival));
             self.in_flight.set(callers.len());
         }
 
-        let limit = DRAIN_TIMEOUT + self.lane.timeout(self.settings.naive_timeout);
+        let limit = self.settings.drain_timeout(self.lane);
         let drain = async {
             while let Some(call) = callers.join_next().await {
                 calls.push(call?);
@@ -193,8 +213,19 @@ impl<'a> LaneRun<'a> {
     }
 }
 
-async fn call(lane: Lane, payments: Arc<Payments>, order: Order, start: Instant, arrival: Instant) -> Call {
-    let outcome = lane.check_out(&payments, order).await;
+async fn call(
+    lane: Lane,
+    payments: Arc<Payments>,
+    order: Order,
+    patience: Option<Duration>,
+    start: Instant,
+    arrival: Instant,
+) -> Call {
+    let checkout = lane.check_out(&payments, order);
+    let outcome = match patience {
+        Some(patience) => time::timeout(patience, checkout).await.unwrap_or(Outcome::Failed),
+        None => checkout.await,
+    };
     Call { arrived: arrival - start, ended: start.elapsed(), outcome }
 }
 
@@ -207,12 +238,9 @@ mod tests {
 
     // These tests use real sockets and therefore real time, but assert on events only and not on durations.
 
-    /// The time after which a call counts as hanging.
-    const HANG: Duration = Duration::from_secs(30);
-
-    async fn record(lane: Lane, script: &str) -> anyhow::Result<Recording> {
+    async fn record(lane: Lane, script: &str, patience: Option<Duration>) -> anyhow::Result<Recording> {
         let script: Script = script.parse().map_err(anyhow::Error::msg)?;
-        let settings = Settings { script, rps: 50, naive_timeout: HANG };
+        let settings = Settings { script, rps: 50, naive_timeout: HANG, patience };
         let bar = Progress::new(&settings.script).lane(lane.name())?;
         play(lane, &settings, &bar).await
     }
@@ -221,8 +249,8 @@ mod tests {
     async fn every_mode_of_the_service_yields_its_error() -> anyhow::Result<()> {
         let mut service = PaymentService::start()?;
         let log = service.log();
-        let payments = Payments::new(service.address(), HANG)?;
-        let impatient = Payments::new(service.address(), Duration::from_millis(1))?;
+        let payments = Payments::new(service.address(), Some(HANG))?;
+        let impatient = Payments::new(service.address(), Some(Duration::from_millis(1)))?;
         let modes = [
             Mode::Healthy,
             Mode::Slow,
@@ -265,7 +293,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_naive_lane_runs_through_every_phase() -> anyhow::Result<()> {
-        let recording = record(Lane::Naive, "healthy 200ms, 503 100ms, refusing 100ms").await?;
+        let recording = record(Lane::Naive, "healthy 200ms, 503 100ms, refusing 100ms", None).await?;
 
         let modes: Vec<_> = recording.phases.iter().map(|phase| phase.mode).collect();
         assert_eq!(modes, [Mode::Healthy, Mode::Unavailable, Mode::Refusing]);
@@ -276,7 +304,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_guarded_lane_opens_and_uses_its_fallback() -> anyhow::Result<()> {
-        let recording = record(Lane::Guarded, "503 400ms").await?;
+        let recording = record(Lane::Guarded, "503 400ms", None).await?;
 
         let stats = LaneStats::of(&recording);
         assert_eq!((stats.callers, stats.queued), (20, 20), "{stats:?}");

@@ -1,5 +1,5 @@
-//! The same outage on real sockets for three checkouts: one with a timeout only, one with retries, and one with retries, a circuit
-//! breaker and a fallback. `--help` lists the options.
+//! The same outage on real sockets for several checkouts, from one with a timeout only to one with retries, a circuit breaker and a
+//! fallback. `--help` lists the scenes and the options.
 
 mod args;
 mod checkout;
@@ -10,6 +10,7 @@ mod payments;
 mod picture;
 mod progress;
 mod report;
+mod scene;
 mod script;
 mod serve;
 mod service;
@@ -18,8 +19,10 @@ use std::fs;
 
 use anyhow::Context;
 use clap::Parser;
+use futures_util::future::try_join_all;
 
 use crate::args::Args;
+use crate::checkout::Lane;
 use crate::load::Settings;
 use crate::measure::LaneStats;
 use crate::progress::Progress;
@@ -31,13 +34,13 @@ async fn main() -> anyhow::Result<()> {
         return fleet::run_instance().await;
     }
     let settings = args.settings();
+    let lanes = args.lanes();
+    raise_socket_limit(&lanes, &settings)?;
     if let Some(redis) = &args.redis {
-        raise_socket_limit(&settings)?;
         println!("{}", fleet::compare(redis, args.instances, &settings).await?);
         return Ok(());
     }
     if let Some(address) = args.serve {
-        raise_socket_limit(&settings)?;
         return serve::serve(address, settings).await;
     }
     let picture = args.picture()?;
@@ -45,35 +48,35 @@ async fn main() -> anyhow::Result<()> {
         // Created before the run, so that a wrong path is reported at once.
         fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     }
-    raise_socket_limit(&settings)?;
 
     let progress = Progress::new(&settings.script);
-    let lanes = args.lanes().into_iter().map(|lane| Ok((lane, progress.lane(lane.name())?)));
-    let lanes = lanes.collect::<anyhow::Result<Vec<_>>>()?;
-    let mut recordings = Vec::new();
-    for (lane, bar) in lanes {
-        let recording = load::play(lane, &settings, &bar).await;
-        recordings.push(recording.with_context(|| format!("the {} lane failed", lane.name()))?);
+    let play = async |lane: Lane| {
+        let bar = progress.lane(lane.name())?;
+        let recording =
+            load::play(lane, &settings, &bar).await.with_context(|| format!("the {} lane failed", lane.name()))?;
         bar.done();
-    }
+        anyhow::Ok(recording)
+    };
+    let recordings = try_join_all(lanes.into_iter().map(play)).await?;
 
     let stats: Vec<_> = recordings.iter().map(|recording| (recording.lane, LaneStats::of(recording))).collect();
     println!("{}", report::report(&stats, &settings));
 
-    let svg = picture::draw(&recordings, settings.rps).context("cannot draw the picture")?;
+    let svg = picture::draw(&recordings, &settings).context("cannot draw the picture")?;
     fs::write(&picture, svg).with_context(|| format!("cannot write {}", picture.display()))?;
     println!("Chart written to {}", picture.display());
     Ok(())
 }
 
-/// Raises the limit of open files to the number of sockets that a lane needs: two per waiting caller, since this process owns both
+/// Raises the limit of open files to the number of sockets that the lanes need: two per waiting caller, since this process owns both
 /// ends.
 ///
-/// The naive lane needs about a thousand; the default limits are 1,024 (Linux) and 256 (macOS).
+/// The scene `outage` needs about three thousand; the default limits are 1,024 (Linux) and 256 (macOS).
 #[cfg(unix)]
-fn raise_socket_limit(settings: &Settings) -> anyhow::Result<()> {
+fn raise_socket_limit(lanes: &[Lane], settings: &Settings) -> anyhow::Result<()> {
     const OTHER_FILES: u64 = 256;
-    let waiting_seconds = settings.naive_timeout.min(settings.script.total()).as_secs() + 1;
+    let waiting = |lane: &Lane| settings.accumulation(*lane).min(settings.script.total()).as_secs() + 1;
+    let waiting_seconds: u64 = lanes.iter().map(waiting).sum();
     let needed = 2 * waiting_seconds * u64::from(settings.rps) + OTHER_FILES;
     let allowed = rlimit::increase_nofile_limit(needed)?;
     anyhow::ensure!(
@@ -85,6 +88,6 @@ fn raise_socket_limit(settings: &Settings) -> anyhow::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn raise_socket_limit(_: &Settings) -> anyhow::Result<()> {
+fn raise_socket_limit(_: &[Lane], _: &Settings) -> anyhow::Result<()> {
     Ok(())
 }

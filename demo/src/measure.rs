@@ -7,12 +7,47 @@ use crate::checkout::Outcome;
 use crate::load::{Call, PlayedPhase, Recording};
 use crate::script::Mode;
 
+/// The latency above which an answer counts as late.
+pub(crate) const LATE: Duration = Duration::from_secs(2);
+
+/// What a caller received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Received {
+    Answer,
+    Fallback,
+    /// An answer or the fallback after more than [`LATE`].
+    Late,
+    /// An error, or nothing because the caller gave up.
+    Failure,
+}
+
+impl Received {
+    pub(crate) const ALL: [Self; 4] = [Self::Answer, Self::Fallback, Self::Late, Self::Failure];
+
+    fn of(call: &Call) -> Self {
+        match call.outcome {
+            Outcome::Failed => Self::Failure,
+            _ if latency(call) > LATE => Self::Late,
+            Outcome::Answered => Self::Answer,
+            Outcome::Queued => Self::Fallback,
+        }
+    }
+}
+
+/// Returns the number of calls of each kind in [`Received::ALL`] among those that arrived in `period`.
+pub(crate) fn received(calls: &[Call], period: &Range<Duration>) -> [usize; 4] {
+    let arrived: Vec<_> = calls.iter().filter(|call| period.contains(&call.arrived)).map(Received::of).collect();
+    Received::ALL.map(|kind| arrived.iter().filter(|of| **of == kind).count())
+}
+
 /// The statistics of one lane.
 #[derive(Debug)]
 pub(crate) struct LaneStats {
     pub(crate) callers: usize,
     pub(crate) answered: usize,
     pub(crate) queued: usize,
+    /// Callers who were answered, by the service or by the fallback, but only after more than [`LATE`].
+    pub(crate) late: usize,
     pub(crate) failed: usize,
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,
@@ -48,7 +83,7 @@ impl LaneStats {
     pub(crate) fn of(recording: &Recording) -> Self {
         let Recording { phases, calls, requests, refused, .. } = recording;
         let count = |outcome| calls.iter().filter(|call| call.outcome == outcome).count();
-        let mut latencies: Vec<_> = calls.iter().map(|call| call.ended.saturating_sub(call.arrived)).collect();
+        let mut latencies: Vec<_> = calls.iter().map(latency).collect();
         latencies.sort_unstable();
 
         let steps = in_flight(calls);
@@ -59,6 +94,7 @@ impl LaneStats {
             callers: calls.len(),
             answered: count(Outcome::Answered),
             queued: count(Outcome::Queued),
+            late: calls.iter().filter(|call| Received::of(call) == Received::Late).count(),
             failed: count(Outcome::Failed),
             p50: percentile(&latencies, 50),
             p99: percentile(&latencies, 99),
@@ -85,6 +121,10 @@ pub(crate) fn in_flight(calls: &[Call]) -> Vec<(Duration, usize)> {
         (at, count)
     };
     changes.into_iter().map(step).collect()
+}
+
+fn latency(call: &Call) -> Duration {
+    call.ended.saturating_sub(call.arrived)
 }
 
 /// Returns the events per second over the `window` that ends at `at`. `times` must be sorted.
@@ -187,6 +227,20 @@ mod tests {
             assert_eq!(during, Some(InFlight { mean, peak }), "{from} to {to}");
         }
         assert_eq!(in_flight_during(&steps, []), None);
+    }
+
+    #[test]
+    fn calls_are_counted_by_what_their_callers_received() {
+        let calls = [
+            call(0, 10, Outcome::Answered),
+            call(1, 11, Outcome::Queued),
+            call(2, 2003, Outcome::Queued),
+            call(3, 9000, Outcome::Failed),
+            call(10, 9000, Outcome::Answered),
+        ];
+        assert_eq!(received(&calls, &(ms(0)..ms(10))), [1; 4]);
+        assert_eq!(received(&calls, &(ms(10)..ms(20))), [0, 0, 1, 0]);
+        assert_eq!(received(&calls, &(ms(20)..ms(30))), [0; 4]);
     }
 
     #[test]

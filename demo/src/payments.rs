@@ -51,10 +51,11 @@ pub(crate) struct Payments {
 }
 
 impl Payments {
-    /// Creates a client whose attempts take at most `timeout`.
-    pub(crate) fn new(service: SocketAddr, timeout: Duration) -> reqwest::Result<Self> {
+    /// Creates a client whose attempts take at most `timeout`, if there is one.
+    pub(crate) fn new(service: SocketAddr, timeout: Option<Duration>) -> reqwest::Result<Self> {
         // A proxy from the environment cannot reach this machine's loopback interface.
-        let http = reqwest::Client::builder().timeout(timeout).no_proxy().build()?;
+        let http = reqwest::Client::builder().no_proxy();
+        let http = timeout.into_iter().fold(http, reqwest::ClientBuilder::timeout).build()?;
         Ok(Self { http, charges: format!("http://{service}/charges"), refused: AtomicUsize::new(0) })
     }
 

@@ -30,7 +30,7 @@ impl Progress {
 
     /// Adds a bar below the existing ones.
     pub(crate) fn lane(&self, name: &'static str) -> anyhow::Result<LaneBar> {
-        let style = ProgressStyle::with_template("{prefix:<7} {bar:20.cyan/blue} {msg}")?;
+        let style = ProgressStyle::with_template("{prefix:<14} {bar:20.cyan/blue} {msg}")?;
         let length = u64::try_from(self.total.as_millis())?;
         let bar = self.bars.add(ProgressBar::new(length).with_style(style).with_prefix(name));
         bar.set_message("waiting");
@@ -44,7 +44,7 @@ impl LaneBar {
     pub(crate) fn show(&self, now: Duration, mode: Mode, lane_state: &dyn Display) {
         if let Some(printed) = &self.printed {
             if printed.replace(Some(mode)) != Some(mode) {
-                eprintln!("{:<8} {:>4.1} s  service {mode}, {lane_state}", self.name, now.as_secs_f64());
+                eprintln!("{:<14} {:>4.1} s  service {mode}, {lane_state}", self.name, now.as_secs_f64());
             }
             return;
         }

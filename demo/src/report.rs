@@ -9,6 +9,7 @@ use comfy_table::{CellAlignment, Table};
 use crate::checkout::Lane;
 use crate::load::Settings;
 use crate::measure::{InFlight, LaneStats, Recovery, to_f64};
+use crate::service::HANG;
 
 /// A row of the table: its label, and the function that formats the value of a lane.
 pub(crate) type Row<T> = (&'static str, fn(&T) -> String);
@@ -18,6 +19,7 @@ const ROWS: &[Row<LaneStats>] = &[
     ("answered", |lane| lane.answered.to_string()),
     ("answered by the fallback", |lane| lane.queued.to_string()),
     ("failed", |lane| lane.failed.to_string()),
+    ("answered late, after more than 2 s", |lane| lane.late.to_string()),
     ("latency, p50", |lane| time(lane.p50)),
     ("latency, p99", |lane| time(lane.p99)),
     ("latency, max", |lane| time(lane.max)),
@@ -54,12 +56,11 @@ pub(crate) fn table<T>(rows: &[Row<T>], lanes: &[(&str, impl Borrow<T>)]) -> Tab
     table
 }
 
-/// Returns a sentence for each comparison of the guarded lane with another lane that was run.
+/// Returns a sentence for each comparison of two lanes that were both run.
 fn comparisons(lanes: &[(Lane, LaneStats)]) -> Vec<String> {
     let of = |wanted| lanes.iter().find(|(lane, _)| *lane == wanted).map(|(_, stats)| stats);
-    let Some(guarded) = of(Lane::Guarded) else { return Vec::new() };
-    let hanging = |stats: &LaneStats| stats.in_flight_while_hanging;
-    let in_flight = of(Lane::Naive).and_then(|naive| hanging(naive).zip(hanging(guarded))).map(|(naive, guarded)| {
+    let hanging = |lane| of(lane)?.in_flight_while_hanging;
+    let in_flight = hanging(Lane::Naive).zip(hanging(Lane::Guarded)).map(|(naive, guarded)| {
         let mean = naive.mean / guarded.mean.max(f64::MIN_POSITIVE);
         let peak = to_f64(naive.peak) / to_f64(guarded.peak.max(1));
         format!(
@@ -67,24 +68,39 @@ fn comparisons(lanes: &[(Lane, LaneStats)]) -> Vec<String> {
              {peak:.0} times at the peak."
         )
     });
-    let requests = of(Lane::Retry).map(|retry| {
-        let times = to_f64(retry.requests_while_down) / to_f64(guarded.requests_while_down.max(1));
-        format!("While the service is down, retry sends {times:.0} times as many requests to it as guarded.")
-    });
-    in_flight.into_iter().chain(requests).collect()
+    let requests = |(more, fewer): (Lane, Lane)| {
+        let times = to_f64(of(more)?.requests_while_down) / to_f64(of(fewer)?.requests_while_down.max(1));
+        let (more, fewer) = (more.name(), fewer.name());
+        Some(format!("While the service is down, {more} sends {times:.0} times as many requests to it as {fewer}."))
+    };
+    let pairs = [
+        (Lane::Retry, Lane::Guarded),
+        (Lane::Naive, Lane::HungCall),
+        (Lane::Naive, Lane::Breaker),
+        (Lane::Naive, Lane::CancelledCall),
+    ];
+    in_flight.into_iter().chain(pairs.into_iter().filter_map(requests)).collect()
 }
 
 /// Returns the notes that explain the table.
 fn notes(lanes: &[(Lane, LaneStats)], settings: &Settings) -> String {
-    let timeout = |(lane, _): &(Lane, _)| format!("{} {:?}", lane.name(), lane.timeout(settings.naive_timeout));
+    let timeout = |(lane, _): &(Lane, _)| match lane.timeout(settings.naive_timeout) {
+        Some(timeout) => format!("{} {timeout:?}", lane.name()),
+        None => format!("{} none", lane.name()),
+    };
     let timeouts: Vec<_> = lanes.iter().map(timeout).collect();
+    let patience = settings.patience.map(|patience| {
+        format!("Every caller gives up after {patience:?}, which cancels the call. The caller then counts as failed.\n")
+    });
     format!(
-        "answered by the fallback: the order is accepted and charged later.\n\
+        "All times are real: the service hangs for {HANG:?} per request, unless it stops first (refusing).\n\
+         {}answered by the fallback: the order is accepted and charged later.\n\
          latency: from the scheduled arrival of a caller to its answer, over all callers.\n\
          down: hanging, 503, 429 or refusing. A refused connection is not a received request.\n\
          attempts: received requests and refused connections.\n\
          Timeout per attempt: {}. By default, naive has a longer timeout, because it has only one\n\
          attempt; --naive-timeout changes it.\n",
+        patience.unwrap_or_default(),
         timeouts.join(", ")
     )
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::de::{Deserialize, Deserializer, Error};
 use serde::ser::{Serialize, Serializer};
 
-/// The default script: 15 s, of which the service is down for 9 s.
-pub(crate) const OUTAGE: &str = "healthy 1.5s, slow 0.5s, hanging 5.5s, 503 1.5s, 429 1s, refusing 1s, healthy 4s";
+/// The script of a fleet: 15 s, of which the service is down for 9 s.
+pub(crate) const FLEET: &str = "healthy 1.5s, slow 0.5s, hanging 5.5s, 503 1.5s, 429 1s, refusing 1s, healthy 4s";
 
 /// The script that `--serve` repeats, slow enough to observe each failure mode.
 pub(crate) const LOOP: &str = "healthy 20s, slow 5s, hanging 15s, healthy 20s, 503 10s, 429 10s, refusing 10s";
@@ -23,7 +23,7 @@ pub(crate) enum Mode {
     Healthy,
     /// Answers in 60 ms.
     Slow,
-    /// Accepts the request and never answers.
+    /// Answers after 30 s.
     Hanging,
     /// Answers 503 at once.
     Unavailable,
@@ -96,7 +96,7 @@ pub(crate) struct Phase {
 pub(crate) struct Script(Vec<Phase>);
 
 impl Script {
-    /// Parses [`OUTAGE`] or [`LOOP`]. Tests check that both are valid.
+    /// Parses a script of the demo itself. Tests check that all of them are valid.
     pub(crate) fn built_in(text: &str) -> Self {
         text.parse().unwrap_or(Self(Vec::new()))
     }
@@ -185,8 +185,8 @@ mod tests {
     }
 
     #[test]
-    fn the_default_script_is_down_for_nine_of_fifteen_seconds() -> Result<(), String> {
-        let script: Script = OUTAGE.parse()?;
+    fn the_script_of_a_fleet_is_down_for_nine_of_fifteen_seconds() -> Result<(), String> {
+        let script: Script = FLEET.parse()?;
         let down: Duration =
             script.phases().iter().filter(|phase| phase.mode.is_down()).map(|phase| phase.duration).sum();
         assert_eq!((script.total(), down), (Duration::from_secs(15), Duration::from_secs(9)));

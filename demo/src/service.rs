@@ -23,6 +23,8 @@ use crate::script::Mode;
 /// The length of the queue of connections that the service has not accepted yet; the system may limit it further.
 const BACKLOG: u32 = 1024;
 const SLOW_ANSWER: Duration = Duration::from_millis(60);
+/// The time after which a hanging service answers a request, even if it has recovered in the meantime.
+pub(crate) const HANG: Duration = Duration::from_secs(30);
 const RETRY_AFTER_SECONDS: &str = "1";
 
 pub(crate) struct PaymentService {
@@ -138,7 +140,10 @@ async fn charge(State(log): State<RequestLog>) -> Response {
         Mode::Unavailable => StatusCode::SERVICE_UNAVAILABLE.into_response(),
         Mode::RateLimited => (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, RETRY_AFTER_SECONDS)]).into_response(),
         // In the mode `Refusing` no server runs, so no request arrives.
-        Mode::Hanging | Mode::Refusing => std::future::pending().await,
+        Mode::Hanging | Mode::Refusing => {
+            tokio::time::sleep(HANG).await;
+            receipt(number)
+        }
     }
 }
 

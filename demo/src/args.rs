@@ -45,7 +45,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) script: Option<Script>,
 
-    /// Repeat the script for the guarded lane, and serve its dashboard with buttons that break and restore the service
+    /// Repeat the script for the lanes with a circuit breaker, and serve a dashboard with buttons that break and restore the service
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "127.0.0.1:9898", conflicts_with_all = ["lane", "picture"])]
     pub(crate) serve: Option<SocketAddr>,
 

@@ -36,19 +36,19 @@ async fn guarded(payments: &Payments, order: Order) -> Result<Receipt, PaymentEr
 pub(crate) const HUNG_CALL: Duration = Duration::from_secs(5);
 
 /// One attempt without a timeout. The circuit opens while the first calls are still in flight.
-#[circuit_breaker(name = "payments, hung_call", recovery_timeout = 2s)]
+#[circuit_breaker(name = "payments-hung-call", recovery_timeout = 2s)]
 async fn without_timeout(payments: &Payments, order: Order) -> Result<Receipt, PaymentError> {
     payments.charge(order).await
 }
 
 /// One attempt without a timeout and without an option for callers who give up: the default rule for cancelled calls applies.
-#[circuit_breaker(name = "payments, default", recovery_timeout = 2s)]
+#[circuit_breaker(name = "payments-default", recovery_timeout = 2s)]
 async fn with_default_rule(payments: &Payments, order: Order) -> Result<Receipt, PaymentError> {
     payments.charge(order).await
 }
 
 /// One attempt without a timeout. A call whose caller gives up after 200 ms counts as a failure.
-#[circuit_breaker(name = "payments, cancelled_call", recovery_timeout = 2s)]
+#[circuit_breaker(name = "payments-cancelled-call", recovery_timeout = 2s)]
 async fn with_cancelled_call(payments: &Payments, order: Order) -> Result<Receipt, PaymentError> {
     payments.charge(order).await
 }
@@ -126,9 +126,9 @@ impl Lane {
         match self {
             Self::Naive | Self::Retry => None,
             Self::Guarded => steadfast::breaker("payments"),
-            Self::HungCall => steadfast::breaker("payments, hung_call"),
-            Self::Breaker => steadfast::breaker("payments, default"),
-            Self::CancelledCall => steadfast::breaker("payments, cancelled_call"),
+            Self::HungCall => steadfast::breaker("payments-hung-call"),
+            Self::Breaker => steadfast::breaker("payments-default"),
+            Self::CancelledCall => steadfast::breaker("payments-cancelled-call"),
         }
     }
 

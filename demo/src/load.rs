@@ -171,8 +171,12 @@ impl<'a> LaneRun<'a> {
             if arrival >= end {
                 break;
             }
-            let order = Order { number };
-            callers.spawn(call(self.lane, Arc::clone(payments), order, self.settings.patience, self.start, arrival));
+            let outcome = call(self.lane, self.settings.patience, Arc::clone(payments), Order { number });
+            let (start, arrived) = (self.start, arrival - self.start);
+            callers.spawn(async move {
+                let outcome = outcome.await;
+                Call { arrived, ended: start.elapsed(), outcome }
+            });
             self.in_flight.set(callers.len());
         }
 
@@ -213,20 +217,13 @@ impl<'a> LaneRun<'a> {
     }
 }
 
-async fn call(
-    lane: Lane,
-    payments: Arc<Payments>,
-    order: Order,
-    patience: Option<Duration>,
-    start: Instant,
-    arrival: Instant,
-) -> Call {
+/// Makes the call of one caller, who gives up after `patience`.
+pub(crate) async fn call(lane: Lane, patience: Option<Duration>, payments: Arc<Payments>, order: Order) -> Outcome {
     let checkout = lane.check_out(&payments, order);
-    let outcome = match patience {
+    match patience {
         Some(patience) => time::timeout(patience, checkout).await.unwrap_or(Outcome::Failed),
         None => checkout.await,
-    };
-    Call { arrived: arrival - start, ended: start.elapsed(), outcome }
+    }
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ async fn main() -> anyhow::Result<()> {
         return Ok(());
     }
     if let Some(address) = args.serve {
-        return serve::serve(address, settings).await;
+        return serve::serve(address, &lanes, settings).await;
     }
     let picture = args.picture()?;
     if let Some(folder) = picture.parent() {

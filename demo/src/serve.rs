@@ -13,6 +13,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use futures_util::future::try_join_all;
 use steadfast_dashboard::{Dashboard, Token};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -20,13 +21,13 @@ use tokio::task::JoinSet;
 use tokio::time::{self, MissedTickBehavior};
 
 use crate::checkout::Lane;
-use crate::load::Settings;
+use crate::load::{self, Settings};
 use crate::payments::{Order, Payments};
 use crate::script::{Mode, Phase, Script};
 use crate::service::PaymentService;
 
 /// Repeats the script, or keeps the mode that is selected on the page, until the process ends.
-pub(crate) async fn serve(address: SocketAddr, settings: Settings) -> anyhow::Result<()> {
+pub(crate) async fn serve(address: SocketAddr, lanes: &[Lane], settings: Settings) -> anyhow::Result<()> {
     anyhow::ensure!(
         address.ip().is_loopback(),
         "{address} is not a loopback address: the demo has no authentication, so it serves this machine only"
@@ -34,7 +35,9 @@ pub(crate) async fn serve(address: SocketAddr, settings: Settings) -> anyhow::Re
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen at {address}"))?;
     let address = listener.local_addr()?;
     let service = PaymentService::start().context("cannot start the payment service")?;
-    let payments = Arc::new(Payments::new(service.address(), Lane::Guarded.timeout(settings.naive_timeout))?);
+    let with_breaker = lanes.iter().filter(|lane| lane.breaker().is_some());
+    let callers = with_breaker.map(|lane| send_callers(*lane, service.address(), &settings));
+    let callers = try_join_all(callers.collect::<Vec<_>>());
 
     let token = random_token();
     let (request_mode, mode_requests) = mpsc::channel(8);
@@ -55,7 +58,7 @@ pub(crate) async fn serve(address: SocketAddr, settings: Settings) -> anyhow::Re
     println!("Press Ctrl-C to stop.");
     tokio::select! {
         ended = control_service(service, &settings.script, mode_requests, &status_sender) => ended,
-        () = send_callers(payments, settings.rps) => Ok(()),
+        ended = callers => ended.map(drop),
         ended = axum::serve(listener, app) => Ok(ended?),
     }
 }
@@ -101,17 +104,18 @@ async fn control_service(
     }
 }
 
-/// Starts a caller every 1/rps s until the future is dropped.
-async fn send_callers(payments: Arc<Payments>, rps: u32) {
-    let mut arrivals = time::interval(Duration::from_secs(1) / rps);
+/// Starts a caller of this lane every 1/rps s until the future is dropped.
+async fn send_callers(lane: Lane, service: SocketAddr, settings: &Settings) -> anyhow::Result<()> {
+    let payments = Arc::new(Payments::new(service, lane.timeout(settings.naive_timeout))?);
+    let mut arrivals = time::interval(Duration::from_secs(1) / settings.rps);
     arrivals.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut callers = JoinSet::new();
     for number in (0..=u32::MAX).cycle() {
         arrivals.tick().await;
-        let payments = Arc::clone(&payments);
-        callers.spawn(async move { Lane::Guarded.check_out(&payments, Order { number }).await });
+        callers.spawn(load::call(lane, settings.patience, Arc::clone(&payments), Order { number }));
         while callers.try_join_next().is_some() {}
     }
+    Ok(())
 }
 
 async fn mode(State(controls): State<Controls>) -> Json<Status> {

@@ -26,7 +26,7 @@ pub(crate) struct Args {
 
     /// Speed up the script by this factor
     ///
-    /// Timeouts, backoff and recovery timeout keep their durations. A higher speed therefore shortens the outage relative to them,
+    /// Timeouts, backoff, recovery timeout and the 30 s of a hanging request keep their durations. A higher speed therefore shortens the outage relative to them,
     /// and the lanes differ less.
     #[arg(long, default_value_t = 1.0, value_parser = speed)]
     pub(crate) speed: f64,

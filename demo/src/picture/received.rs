@@ -57,7 +57,7 @@ fn style(kind: Received) -> (&'static str, RGBColor) {
     match kind {
         Received::Answer => ("answered", RGBColor(136, 204, 238)),
         Received::Fallback => ("fallback", RGBColor(240, 228, 66)),
-        Received::Late => ("late (more than 2 s)", RGBColor(204, 121, 167)),
+        Received::Late => ("late (> 2 s)", RGBColor(204, 121, 167)),
         Received::Failure => ("failed", RGBColor(160, 30, 60)),
     }
 }

@@ -73,9 +73,7 @@ fn draw_all(
     lines::draw(&panel(title), &callers, Scale::Logarithmic, &lines(callers_in_flight))?;
     let title = "Requests per second received by the service";
     lines::draw(&panel(title), &load, Scale::Linear, &lines(requests_per_second))?;
-    if !states.is_empty() {
-        rows::draw(&panel("State of the circuit breaker"), &states_area, states, &states::key())?;
-    }
+    rows::draw(&panel("State of the circuit breaker"), &states_area, states, &states::key())?;
     area.present()?;
     Ok(())
 }

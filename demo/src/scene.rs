@@ -55,7 +55,7 @@ mod tests {
     use crate::script::Script;
 
     #[test]
-    fn the_service_hangs_for_a_known_part_of_each_scene() -> Result<(), String> {
+    fn the_service_is_down_for_a_known_part_of_each_scene() -> Result<(), String> {
         for (scene, total, down) in [(Scene::Outage, 45.0, 35.5), (Scene::GiveUp, 16.0, 10.0)] {
             let script: Script = scene.script().parse()?;
             let phases = script.phases().iter().filter(|phase| phase.mode.is_down());

@@ -37,6 +37,7 @@ pub(super) fn height(rows: &[Row]) -> u32 {
     if count == 0 { 0 } else { HEAD + count.saturating_mul(ROW) + TIME_AXIS }
 }
 
+/// Draws a panel; nothing if it has no rows.
 pub(super) fn draw(panel: &Panel<'_>, area: &Area<'_>, rows: &[Row], key: &[Key]) -> anyhow::Result<()> {
     if rows.is_empty() {
         return Ok(());

@@ -12,7 +12,7 @@ pub(super) const WIDTH: u32 = 1200;
 pub(super) const LEFT: u32 = 60;
 pub(super) const RIGHT: u32 = 26;
 
-// Okabe and Ito's palette, which is distinguishable with every type of colour vision (https://jfly.uni-koeln.de/color/).
+// Okabe and Ito's palette with a darker purple, which is distinguishable with every type of colour vision (https://jfly.uni-koeln.de/color/).
 pub(super) const VERMILLION: RGBColor = RGBColor(213, 94, 0);
 pub(super) const BLUE: RGBColor = RGBColor(0, 114, 178);
 pub(super) const GREEN: RGBColor = RGBColor(0, 158, 115);

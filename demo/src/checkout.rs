@@ -36,7 +36,7 @@ async fn guarded(payments: &Payments, order: Order) -> Result<Receipt, PaymentEr
 pub(crate) const HUNG_CALL: Duration = Duration::from_secs(5);
 
 /// One attempt without a timeout. The circuit opens while the first calls are still in flight.
-#[circuit_breaker(name = "payments-hung-call", recovery_timeout = 2s)]
+#[circuit_breaker(name = "payments-hung-call", recovery_timeout = 2s, hung_call = HUNG_CALL)]
 async fn without_timeout(payments: &Payments, order: Order) -> Result<Receipt, PaymentError> {
     payments.charge(order).await
 }
@@ -48,7 +48,7 @@ async fn with_default_rule(payments: &Payments, order: Order) -> Result<Receipt,
 }
 
 /// One attempt without a timeout. A call whose caller gives up after 200 ms counts as a failure.
-#[circuit_breaker(name = "payments-cancelled-call", recovery_timeout = 2s)]
+#[circuit_breaker(name = "payments-cancelled-call", recovery_timeout = 2s, cancelled_call = 200ms)]
 async fn with_cancelled_call(payments: &Payments, order: Order) -> Result<Receipt, PaymentError> {
     payments.charge(order).await
 }

@@ -228,10 +228,13 @@ pub(crate) async fn call(lane: Lane, patience: Option<Duration>, payments: Arc<P
 
 #[cfg(test)]
 mod tests {
+    use futures_util::future::try_join_all;
+
     use super::*;
     use crate::measure::LaneStats;
     use crate::payments::PaymentError;
     use crate::progress::Progress;
+    use crate::scene::Scene;
 
     // These tests use real sockets and therefore real time, but assert on events only and not on durations.
 
@@ -305,8 +308,44 @@ mod tests {
 
         let stats = LaneStats::of(&recording);
         assert_eq!((stats.callers, stats.queued), (20, 20), "{stats:?}");
+        assert_opens(&recording);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn without_timeouts_the_circuit_opens_before_a_call_has_ended() -> anyhow::Result<()> {
+        let breaker = Lane::HungCall.breaker().context("the lane has no breaker")?;
+        breaker.reconfigure(breaker.config().hung_call(Duration::from_millis(200)));
+        let recording = record(Lane::HungCall, "hanging 2s, refusing 100ms", None).await?;
+
+        let stats = LaneStats::of(&recording);
+        assert_eq!((stats.callers, stats.queued), (105, 105), "{stats:?}");
+        assert_opens(&recording);
+        // Until the service stops, no call that reached it has ended.
+        let (opened, stopped) = (recording.breaker[1].0, recording.phases[1].from);
+        assert!(opened < stopped, "opened after {opened:?}, service stopped after {stopped:?}");
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn the_circuit_opens_for_callers_who_give_up() -> anyhow::Result<()> {
+        let patience = Some(Duration::from_millis(250));
+        let lanes = Scene::GiveUp.lanes().iter().map(|lane| record(*lane, "hanging 3s", patience));
+        for recording in try_join_all(lanes).await? {
+            let stats = LaneStats::of(&recording);
+            assert_eq!((stats.callers, stats.failed + stats.queued), (150, 150), "{stats:?}");
+            if recording.lane == Lane::Naive {
+                assert_eq!(stats.failed, 150, "{stats:?}");
+            } else {
+                assert!(stats.requests_while_down < 150, "{stats:?}");
+                assert_opens(&recording);
+            }
+        }
+        Ok(())
+    }
+
+    fn assert_opens(recording: &Recording) {
         let history: Vec<_> = recording.breaker.iter().map(|&(_, state)| state).collect();
         assert_eq!(history.get(..2), Some(&[BreakerState::Closed, BreakerState::Open][..]), "{history:?}");
-        Ok(())
     }
 }

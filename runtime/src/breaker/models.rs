@@ -1,5 +1,6 @@
 //! Loom models of the circuit breaker: see [`models`](crate::models).
 
+mod in_flight;
 mod settings;
 mod state;
 mod window;

@@ -107,13 +107,7 @@ impl<'a, K: Keying> Permit<'a, K> {
 
 impl<K: Keying> Drop for Permit<'_, K> {
     fn drop(&mut self) {
-        let view = self.breaker.view();
-        let (admission, has_panicked) = self.admission.without_panic();
-        if has_panicked {
-            view.fail(view.abort_wait(admission), false);
-        } else {
-            view.cancel(view.abort_wait(admission));
-        }
+        self.breaker.view().abort(self.admission);
     }
 }
 

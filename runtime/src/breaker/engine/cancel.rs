@@ -106,12 +106,15 @@ impl BreakerRef<'_> {
         admission.without_waiting()
     }
 
-    /// Counts the end of the wait of a call that is cancelled or panics.
-    pub(crate) fn abort_wait(self, admission: Admission) -> Admission {
+    /// Records a call whose permit is dropped: it has panicked, or it is cancelled.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn abort(self, admission: Admission) {
         if admission.is_waiting() {
             self.engine.totals.add(Count::Waited);
         }
-        admission.without_waiting()
+        let (admission, has_panicked) = admission.without_waiting().without_panic();
+        if has_panicked { self.fail(admission, false) } else { self.cancel(admission) }
     }
 
     /// Records a cancelled call, after its count in the totals.

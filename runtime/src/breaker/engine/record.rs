@@ -36,8 +36,7 @@ impl<'a> BreakerRef<'a> {
     }
 
     /// Records a cancelled call.
-    #[cold]
-    pub(crate) fn cancel(self, admission: Admission) {
+    pub(super) fn cancel(self, admission: Admission) {
         self.engine.totals.add(Count::Cancelled);
         if self.end_timed(admission) {
             self.record_cancelled(admission);
@@ -63,13 +62,22 @@ impl<'a> BreakerRef<'a> {
     /// Records a success that changes more than the totals.
     #[inline(never)]
     fn succeed_counted(self, admission: Admission) {
-        if !self.end_timed(admission) {
-            return;
+        if admission.is_tracked() {
+            return self.succeed_tracked(admission);
         }
+        self.record_success(admission);
+    }
+
+    #[inline(never)]
+    fn succeed_tracked(self, admission: Admission) {
+        if self.end_timed(admission) && !self.engine.circuit.word().timed_success_is_noop() {
+            self.record_success(admission);
+        }
+    }
+
+    #[inline]
+    fn record_success(self, admission: Admission) {
         let word = self.engine.circuit.word();
-        if word.timed_success_is_noop() {
-            return;
-        }
         match self.settings.window_without_slow_calls() {
             Some(size) if word.success_only_counts() && word.issued(admission) => {
                 self.record_in_window(Record { failed: false, slow: false }, admission, size);

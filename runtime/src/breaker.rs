@@ -299,6 +299,13 @@ impl<K: Keying> CircuitBreaker<K> {
         (self.engine.sums(), self.view().tally(), self.state())
     }
 
+    /// The number of hung calls and the calls in flight, for metrics; `None` if calls are not tracked.
+    #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+    pub(crate) fn measure_in_flight(&self) -> Option<(u64, in_flight::Survey)> {
+        let view = self.view();
+        Some((view.hung(), view.survey()?))
+    }
+
     #[inline]
     fn view(&self) -> BreakerRef<'_> {
         BreakerRef::new(&self.engine, self.settings.borrow())

@@ -106,6 +106,7 @@ mod clock;
 mod configure;
 #[cfg(doctest)]
 mod doc_pages;
+mod durations;
 mod error_text;
 mod errors;
 mod escape;
@@ -167,6 +168,7 @@ pub use self::{
     },
     bulkhead::{Bulkhead, BulkheadConfig, BulkheadPermit, BulkheadSnapshot, bulkhead, bulkheads},
     capabilities::validate,
+    durations::{DurationHistogram, Durations},
     error_text::set_error_texts,
     errors::{
         BreakerState, BulkheadFull, CircuitOpen, ConfigConflict, DeclarationSite, DeclaredConfig, OpenReason,

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The metrics are those of the feature `prometheus-client`; its module `prometheus` lists them. They add no cost to calls: [`report`]
-//! reads counters that exist in any case. The only exception is the histogram `retry_delay_seconds`: a retry records each delay after the
+//! reads counters that exist in any case. The histograms of durations are reported as gauges with the label `quantile`: 0.5, 0.95 and 0.99.
+//! The only exception is the histogram `retry_delay_seconds`: a retry records each delay after the
 //! delay has passed.
 
 use std::{
@@ -19,7 +20,7 @@ use ::metrics::{Label, SharedString, Unit};
 
 use crate::{
     capabilities,
-    telemetry::{DEFAULT_TOP_KEYS, Family, MetricKind},
+    telemetry::{DEFAULT_TOP_KEYS, Family, Histogram, MetricKind, RETRY_DELAY, Value},
 };
 
 /// Registers the description of each metric with the recorder.
@@ -28,7 +29,10 @@ pub fn describe() {
         match kind {
             MetricKind::Counter => ::metrics::describe_counter!(full_name(name, kind), help),
             MetricKind::Gauge => ::metrics::describe_gauge!(full_name(name, kind), help),
-            MetricKind::Histogram => ::metrics::describe_histogram!(full_name(name, kind), Unit::Seconds, help),
+            MetricKind::Histogram if name == RETRY_DELAY => {
+                ::metrics::describe_histogram!(full_name(name, kind), Unit::Seconds, help);
+            }
+            MetricKind::Histogram => ::metrics::describe_gauge!(full_name(name, kind), Unit::Seconds, help),
         }
     }
 }
@@ -58,8 +62,16 @@ pub fn report_with_keys(keys: usize) {
                     }
                     ::metrics::gauge!(name.clone(), labels).set(sample.value.as_f64());
                 }
-                // Recorded when a delay has passed, by `telemetry::record_delay`.
-                MetricKind::Histogram => {}
+                // The facade accepts no buckets: a histogram is reported as gauges of its quantiles. Delays of retries have none; they are
+                // recorded when a delay has passed, by `telemetry::record_delay`.
+                MetricKind::Histogram => {
+                    let Value::Histogram(Histogram { quantiles, .. }) = sample.value else { continue };
+                    for (quantile, duration) in quantiles {
+                        let mut labels = labels.clone();
+                        labels.push(Label::new("quantile", quantile));
+                        ::metrics::gauge!(name.clone(), labels).set(duration.as_secs_f64());
+                    }
+                }
             }
         }
     }

@@ -20,16 +20,20 @@
 //! | `circuit_breaker_state` | gauge: 0 closed, 1 open, 2 half-open, 3 forced open, 4 disabled | `service` |
 //! | `circuit_breaker_failures_total` | counter | `service` |
 //! | `circuit_breaker_rejections_total` | counter | `service` |
-//! | `circuit_breaker_calls_total` | counter | `service`, `outcome`: success, failure, ignored, rejected |
+//! | `circuit_breaker_calls_total` | counter | `service`, `outcome`: success, failure, ignored, cancelled, rejected |
 //! | `circuit_breaker_transitions_total` | counter | `service`, `state`: the entered state |
 //! | `circuit_breaker_state_seconds_total` | counter | `service`, `state` |
 //! | `circuit_breaker_trial_calls_total` | counter | `service` |
+//! | `circuit_breaker_hung_calls_total` | counter | `service`, with `hung_call` |
+//! | `circuit_breaker_in_flight`, `circuit_breaker_oldest_in_flight_seconds` | gauge | `service`, with `hung_call` |
+//! | `circuit_breaker_call_duration_seconds` | histogram | `service`, `outcome`: success, failure, ignored, cancelled; with `durations`, `slow_call` or `hung_call` |
 //! | `circuit_breaker_keys` | gauge | `service`, `state` |
 //! | `circuit_breaker_key_state` | gauge, as above | `service`, `key` |
 //! | `circuit_breaker_key_failures_total` | counter | `service`, `key` |
 //! | `circuit_breaker_key_rejections_total` | counter | `service`, `key` |
 //! | `retry_calls_total` | counter | `retry`, `outcome`: `first_try`, retried, `not_transient`, rejected, exhausted, denied, stopped, cancelled, panicked |
 //! | `retry_attempts_total`, without rejected ones; `retry_rejections_total`: rejected attempts | counter | `retry` |
+//! | `retry_attempt_duration_seconds` | histogram | `retry`, `outcome`: success, failure, ignored, cancelled |
 //! | `retry_delay_seconds` | histogram | `retry` |
 //! | `rate_limit_calls_total` | counter | `limit`, `outcome`: admitted, rejected |
 //! | `rate_limit_max_calls`, `rate_limit_window_seconds` | gauge: the configured limit and window | `limit` |

@@ -50,6 +50,9 @@ pub(crate) struct Histogram {
     /// The upper bound of each bucket, with the number of values up to it and above the previous bound. The last bound is `None`: infinity.
     pub(crate) buckets: Vec<(Option<Duration>, u64)>,
     pub(crate) sum: Duration,
+    /// Quantiles with their labels, for the `metrics` facade.
+    #[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "Prometheus computes quantiles from the buckets"))]
+    pub(crate) quantiles: Vec<(&'static str, Duration)>,
 }
 
 /// The labels of a sample.

@@ -23,6 +23,7 @@ mod cascade;
 mod clients;
 mod clocks;
 mod drop_order;
+mod durations;
 mod error_texts;
 mod escaping;
 mod events;

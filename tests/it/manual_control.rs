@@ -344,6 +344,7 @@ fn a_config_serializes_with_the_names_of_its_options() {
             "observe_only": false,
             "hung_call": null,
             "cancelled_call": null,
+            "durations": false,
         })
     );
     let json = serde_json::to_value(BreakerConfig::new().window(Window::calls(100))).unwrap();

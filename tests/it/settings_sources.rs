@@ -187,7 +187,7 @@ fn an_issue_names_the_place_and_the_remedy() {
     for (setting, expected) in [
         (
             "failure_treshold = 5",
-            "failure_treshold: unknown option, did you mean `failure_threshold`? there are `preset`, `failure_threshold`, `window`, `failure_rate`, `min_calls`, `slow_call`, `slow_call_rate`, `recovery_timeout`, `recovery_jitter`, `half_open_max_calls`, `ramp_up`, `observe_only`, `hung_call`, `cancelled_call`",
+            "failure_treshold: unknown option, did you mean `failure_threshold`? there are `preset`, `failure_threshold`, `window`, `failure_rate`, `min_calls`, `slow_call`, `slow_call_rate`, `recovery_timeout`, `recovery_jitter`, `half_open_max_calls`, `ramp_up`, `observe_only`, `hung_call`, `cancelled_call`, `durations`",
         ),
         (
             "failure_threshold = 0",

@@ -15,7 +15,7 @@ use super::{BreakerConfig, BreakerSettings, CircuitBreaker, engine::Engine};
 #[cfg(feature = "config")]
 use crate::registry::PolicySettings;
 use crate::{
-    BreakerState, ConfigChange, ConfigLayer,
+    BreakerState, ConfigChange, ConfigLayer, Durations,
     errors::PolicyConfig,
     events::{self, Event},
     keyed_store::{EvictionClass, KeyedEntry, KeyedStore, SharedSettings, StoreTotals, key::Key, top_by},
@@ -147,9 +147,14 @@ impl KeyedBreakers {
         KeyedSnapshot::new(
             self.name(),
             (keys, self.store.max_keys),
-            sums,
+            (sums, self.durations()),
             entries.iter().map(|breaker| breaker.state()),
         )
+    }
+
+    /// The durations of the calls of all keys; `None` if they are not recorded.
+    pub(super) fn durations(&self) -> Option<Durations> {
+        self.store.settings().and_then(BreakerSettings::durations)
     }
 
     /// Returns at most `keys` breakers, the unhealthiest first: breakers that are not closed come before closed ones, and then those with

@@ -7,9 +7,9 @@ use super::CircuitBreaker;
 #[cfg(feature = "keyed")]
 use super::KeyedBreakers;
 use crate::{
-    BreakerState,
+    BreakerState, Durations,
     registry::Policy,
-    telemetry::{Family, Labels, Sample},
+    telemetry::{Family, Labels, Sample, Value},
     totals::{Count, Sums},
 };
 
@@ -26,6 +26,12 @@ pub(super) fn families(top_keys: usize) -> Vec<Family> {
             samples.spent.push(part.micros(tally.spent[state.index()]));
         }
         samples.trials.push(labels(name).count(tally.trial_calls));
+        if let Some((hung, survey)) = breaker.measure_in_flight() {
+            samples.hung.push(labels(name).count(hung));
+            samples.in_flight.push(labels(name).count(survey.in_flight));
+            samples.oldest.push(labels(name).micros(survey.oldest.unwrap_or(0)));
+        }
+        samples.add_durations(name, breaker.settings.durations());
     }
     samples.add_keyed(top_keys);
     samples.families()
@@ -40,6 +46,10 @@ struct Samples {
     transitions: Vec<Sample>,
     spent: Vec<Sample>,
     trials: Vec<Sample>,
+    hung: Vec<Sample>,
+    in_flight: Vec<Sample>,
+    oldest: Vec<Sample>,
+    durations: Vec<Sample>,
     keyed: KeyedSamples,
 }
 
@@ -66,6 +76,13 @@ impl Samples {
         }
     }
 
+    fn add_durations(&mut self, name: &'static str, durations: Option<Durations>) {
+        for (outcome, durations) in durations.iter().flat_map(Durations::by_outcome) {
+            let value = Value::Histogram(durations.to_metric());
+            self.durations.push(Sample { labels: labels(name).with("outcome", outcome), value });
+        }
+    }
+
     #[cfg(feature = "keyed")]
     fn add_keyed(&mut self, top_keys: usize) {
         for breakers in KeyedBreakers::registry().all() {
@@ -74,6 +91,7 @@ impl Samples {
             // If a breaker without keys has the same name, which `validate` reports, the totals are those of that breaker.
             if CircuitBreaker::registry().get(name).is_none() {
                 self.add_totals(name, reading.sums);
+                self.add_durations(name, breakers.durations());
             }
             for (state, keys) in BreakerState::ALL.into_iter().zip(reading.states) {
                 self.keyed.keys.push(labels(name).with("state", label(state)).count(keys));
@@ -93,7 +111,8 @@ impl Samples {
     fn add_keyed(&mut self, _: usize) {}
 
     fn families(self) -> Vec<Family> {
-        let Self { states, failures, rejections, calls, transitions, spent, trials, keyed } = self;
+        let Self { states, failures, rejections, calls, transitions, spent, trials, .. } = self;
+        let Self { hung, in_flight, oldest, durations, keyed, .. } = self;
         let families = vec![
             Family::gauge(
                 "circuit_breaker_state",
@@ -110,6 +129,18 @@ impl Samples {
             Family::counter("circuit_breaker_transitions", "Changes of state, by the new state.", transitions),
             Family::counter("circuit_breaker_state_seconds", "Time spent in each state.", spent),
             Family::counter("circuit_breaker_trial_calls", "Trial calls admitted while half-open.", trials),
+            Family::counter("circuit_breaker_hung_calls", "Calls that counted as hung while in flight.", hung),
+            Family::gauge("circuit_breaker_in_flight", "Calls in flight, of breakers with hung_call.", in_flight),
+            Family::gauge(
+                "circuit_breaker_oldest_in_flight_seconds",
+                "The age of the oldest call in flight, of breakers with hung_call; 0 if there is none.",
+                oldest,
+            ),
+            Family::histogram(
+                "circuit_breaker_call_duration_seconds",
+                "Durations of calls in seconds, by outcome, of breakers that record them.",
+                durations,
+            ),
         ];
         if cfg!(feature = "keyed") { families.into_iter().chain(keyed.families()).collect() } else { families }
     }

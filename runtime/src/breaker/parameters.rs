@@ -18,6 +18,8 @@ pub(crate) struct Parameters {
     pub(crate) cancelled_call: Option<u64>,
     /// True if calls in flight are tracked, or have been.
     pub(crate) tracks_calls: bool,
+    /// True if the option `durations` is set.
+    pub(crate) durations: bool,
 }
 
 /// The rule that opens a closed circuit.
@@ -76,7 +78,7 @@ impl Parameters {
 
     /// Returns true if the start of each call is stored.
     pub(crate) const fn is_timed(&self) -> bool {
-        self.slow_call().is_some() || self.tracks_calls || self.cancelled_call.is_some()
+        self.slow_call().is_some() || self.tracks_calls || self.cancelled_call.is_some() || self.durations
     }
 
     /// Returns true if the durations that are compared with limits need an exact clock, and not only a coarse one.
@@ -85,7 +87,7 @@ impl Parameters {
             matches!(limit, Some(..COARSE_LIMIT))
         }
 
-        self.slow_call().is_some() || is_short(self.hung_call) || is_short(self.cancelled_call)
+        self.durations || self.slow_call().is_some() || is_short(self.hung_call) || is_short(self.cancelled_call)
     }
 
     /// The open durations for the fast path of rejections: without a failed recovery, and after one or more. 0 if the duration varies, or
@@ -118,15 +120,19 @@ pub(crate) struct Timing {
     pub(crate) is_exact: bool,
     /// True if calls in flight are tracked.
     pub(crate) is_tracked: bool,
+    /// True if durations are recorded.
+    pub(crate) is_recorded: bool,
 }
 
 const EXACT: u64 = 1 << 41;
 const TRACKED: u64 = 1 << 42;
+const RECORDED: u64 = 1 << 43;
+const DURATIONS: u64 = 1 << 44;
 
 impl Timing {
     #[inline]
     pub(super) const fn decode(word: u64) -> Self {
-        Self { is_exact: word & EXACT != 0, is_tracked: word & TRACKED != 0 }
+        Self { is_exact: word & EXACT != 0, is_tracked: word & TRACKED != 0, is_recorded: word & RECORDED != 0 }
     }
 }
 
@@ -140,8 +146,12 @@ const NONE: u64 = 0;
 
 impl Parameters {
     pub(super) const fn encode(&self) -> Encoded {
-        let timing =
-            if self.needs_exact_clock() { EXACT } else { 0 } | if self.hung_call.is_some() { TRACKED } else { 0 };
+        let is_tracked = self.hung_call.is_some();
+        let is_recorded = self.durations || is_tracked || self.slow_call().is_some();
+        let timing = if self.needs_exact_clock() { EXACT } else { 0 }
+            | if is_tracked { TRACKED } else { 0 }
+            | if is_recorded { RECORDED } else { 0 }
+            | if self.durations { DURATIONS } else { 0 };
         let small = (self.half_open_max_calls as u64) << 32 | (self.observe_only as u64) << 40 | timing;
         let Recovery { base, factor, max, jitter, .. } = self.recovery;
         let (factor, jitter) = (factor.to_bits(), jitter.to_bits());
@@ -223,6 +233,7 @@ impl Parameters {
             hung_call: if hung_call == NONE { None } else { Some(hung_call) },
             cancelled_call: if cancelled_call == NONE { None } else { Some(cancelled_call) },
             tracks_calls: hung_call != NONE,
+            durations: small & DURATIONS != 0,
         }
     }
 }

@@ -14,7 +14,7 @@ use super::{
     config::BreakerConfig,
     parameters::{Encoded, Parameters, TIMING_WORD, Timing, WINDOW_WORD, WindowSize},
 };
-use crate::layers::Layered;
+use crate::{Durations, durations::DurationCells, layers::Layered};
 
 /// The name of a breaker and its settings in force.
 ///
@@ -26,6 +26,8 @@ pub(crate) struct BreakerSettings {
     /// The layers of settings. The words are the encoded [`Parameters`] of the settings in force, followed by
     /// [`Parameters::fixed_open_micros`].
     layers: SeqLock<Layered<BreakerConfig>, { WORDS + 2 }>,
+    /// The durations of the calls of all keys.
+    pub(crate) durations: DurationCells,
 }
 
 const WORDS: usize = size_of::<Encoded>() / size_of::<u64>();
@@ -40,7 +42,13 @@ impl BreakerSettings {
             index += 1;
         }
         let layers = Mutex::new(Layered::new(config));
-        Self { name, layers: SeqLock::from_parts(layers, AtomicU64::new(0), words) }
+        let layers = SeqLock::from_parts(layers, AtomicU64::new(0), words);
+        Self { name, layers, durations: DurationCells::new() }
+    }
+
+    /// The durations of calls; `None` if they are not recorded.
+    pub(crate) fn durations(&self) -> Option<Durations> {
+        self.timing().is_recorded.then(|| self.durations.durations())
     }
 
     /// The settings that the code declares, without later changes.

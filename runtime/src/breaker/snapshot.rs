@@ -7,7 +7,7 @@ use std::{
 };
 
 pub use self::config::{SnapshotConfig, TripRule};
-use crate::{BreakerState, OpenReason, escape::escaped, keyed_store::key};
+use crate::{BreakerState, Durations, OpenReason, escape::escaped, keyed_store::key};
 
 /// The state, counts, reasons and times of a breaker at one moment.
 ///
@@ -72,6 +72,9 @@ pub struct Snapshot {
     /// The age of the oldest call in flight, to within a sixth of `hung_call`; `None` without `hung_call`, and if no call is in flight.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::seconds"))]
     pub oldest_in_flight: Option<Duration>,
+    /// The durations of calls, if they are recorded: see [`durations`](crate::BreakerConfig::durations). `None` for the breaker of a key;
+    /// [`KeyedSnapshot`](crate::KeyedSnapshot) has those of all keys.
+    pub durations: Option<Durations>,
     /// The number of changes of state.
     pub transitions: u64,
     /// The time of the last change of state; `None` before the first. If an open circuit reads as half-open, because its recovery timeout

@@ -460,6 +460,7 @@ mod tests {
             hung_call: None,
             cancelled_call: None,
             tracks_calls: false,
+            durations: false,
         };
         let failures = MAX_FAILURES - 2;
         let circuit =

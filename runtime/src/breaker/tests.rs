@@ -19,6 +19,7 @@ const PARAMETERS: Parameters = Parameters {
     hung_call: None,
     cancelled_call: None,
     tracks_calls: false,
+    durations: false,
 };
 
 const DAY: u64 = 24 * 3_600 * SECOND;

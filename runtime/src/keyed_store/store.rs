@@ -104,6 +104,11 @@ impl<V: KeyedEntry> KeyedStore<V> {
         (evicted, entries, keys)
     }
 
+    /// The shared settings; `None` before the first key.
+    pub(crate) fn settings(&self) -> Option<&V::Settings> {
+        self.created.get().map(|created| &*created.settings)
+    }
+
     /// Returns the settings in force.
     pub(crate) fn config(&self) -> Config<V> {
         self.created.get().map_or(self.declared, |created| created.settings.config())

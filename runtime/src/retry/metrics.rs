@@ -4,7 +4,8 @@ use super::RetrySnapshot;
 use crate::telemetry::{Family, Histogram, Labels, RETRY_DELAY, Sample, Value};
 
 pub(super) fn families(retries: Vec<RetrySnapshot>) -> Vec<Family> {
-    let (mut calls, mut attempts, mut rejections, mut delays) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut calls, mut attempts, mut rejections) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut delays, mut durations) = (Vec::new(), Vec::new());
     for retry in retries {
         let labels = || Labels::new("retry", retry.name);
         for (outcome, count) in [
@@ -22,7 +23,11 @@ pub(super) fn families(retries: Vec<RetrySnapshot>) -> Vec<Family> {
         }
         attempts.push(labels().count(retry.attempts));
         rejections.push(labels().count(retry.rejections));
-        let histogram = Histogram { buckets: retry.delays().collect(), sum: retry.delayed };
+        let histogram = Histogram { buckets: retry.delays().collect(), sum: retry.delayed, quantiles: Vec::new() };
+        for (outcome, attempts) in retry.attempt_durations.by_outcome() {
+            let value = Value::Histogram(attempts.to_metric());
+            durations.push(Sample { labels: labels().with("outcome", outcome), value });
+        }
         delays.push(Sample { labels: labels(), value: Value::Histogram(histogram) });
     }
     vec![
@@ -37,6 +42,7 @@ pub(super) fn families(retries: Vec<RetrySnapshot>) -> Vec<Family> {
             "Attempts that a breaker, a rate limit or a bulkhead below the retry rejected.",
             rejections,
         ),
+        Family::histogram("retry_attempt_duration_seconds", "Durations of attempts in seconds, by outcome.", durations),
         Family::histogram(RETRY_DELAY, "Delays before retries, in seconds.", delays),
     ]
 }

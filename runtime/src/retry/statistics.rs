@@ -7,7 +7,9 @@ use std::{
 };
 
 use crate::{
+    Durations,
     clock::micros,
+    durations::{DurationCells, Ended},
     escape::escaped,
     totals::{Count, Totals},
 };
@@ -55,6 +57,8 @@ pub struct RetrySnapshot {
     /// The sum of the delays before the [`retries`](Self::retries).
     #[cfg_attr(feature = "serde", serde(serialize_with = "seconds"))]
     pub delayed: Duration,
+    /// The durations of the [`attempts`](Self::attempts), by outcome. An attempt that panicked is a failure.
+    pub attempt_durations: Durations,
 }
 
 /// The upper bounds of the buckets in which delays are counted. The last bucket has no bound.
@@ -90,6 +94,7 @@ impl RetrySnapshot {
             retries: 0,
             delays: [0; BUCKETS],
             delayed: Duration::ZERO,
+            attempt_durations: Durations::new(),
         }
     }
 
@@ -163,6 +168,7 @@ pub struct Statistics {
     uncounted_attempts: AtomicU64,
     delays: [AtomicU64; BUCKETS],
     delayed_micros: AtomicU64,
+    durations: DurationCells,
 }
 
 const ATTEMPT: Count = Count::Ignored;
@@ -193,6 +199,7 @@ impl Statistics {
             uncounted_attempts: AtomicU64::new(0),
             delays: [const { AtomicU64::new(0) }; BUCKETS],
             delayed_micros: AtomicU64::new(0),
+            durations: DurationCells::new(),
         }
     }
 
@@ -204,6 +211,10 @@ impl Statistics {
     #[inline]
     pub(super) fn count_attempt(&self) {
         self.first.add(ATTEMPT);
+    }
+
+    pub(super) fn record_attempt(&self, ended: Ended, micros: u64) {
+        self.durations.record(ended, micros);
     }
 
     /// Counts an attempt that was rejected. If it was counted as an attempt when it began, this is reverted.
@@ -254,6 +265,7 @@ impl Statistics {
         }
         sum.delays = array::from_fn(|bucket| sum.delays[bucket].saturating_add(delays[bucket]));
         sum.delayed = sum.delayed.saturating_add(Duration::from_micros(load(&self.delayed_micros)));
+        sum.attempt_durations.merge(&self.durations.durations());
     }
 }
 

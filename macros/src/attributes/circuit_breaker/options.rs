@@ -51,6 +51,7 @@ pub(super) const GRAMMAR: Grammar = Grammar {
         ("observe_only", "observe_only = true"),
         ("hung_call", "hung_call = 5s"),
         ("cancelled_call", "cancelled_call = 300ms"),
+        ("durations", "durations = true"),
         ("failure_if", "failure_if(io::Error)"),
         ("crate", "crate = ::steadfast"),
     ],

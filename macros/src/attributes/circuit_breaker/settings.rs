@@ -50,6 +50,7 @@ impl Settings {
         });
         let ramp_up = options.value("ramp_up", errors, DurationExpr::parse);
         let observe_only = options.flag("observe_only", errors);
+        let durations = options.flag("durations", errors);
         let hung_call = options.value("hung_call", errors, |value| {
             DurationExpr::parse_positive("`hung_call`", "with zero, every call would be hung", value)
         });
@@ -78,6 +79,7 @@ impl Settings {
         given.add("observe_only", observe_only);
         given.add("hung_call", hung_call);
         given.add("cancelled_call", cancelled_call);
+        given.add("durations", durations);
         let SetterList { setters, keys } = given;
         ((!keys.is_empty()).then_some(Self { constructor, setters }), keys)
     }

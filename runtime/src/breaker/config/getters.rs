@@ -89,6 +89,12 @@ impl BreakerConfig {
         self.cancelled_call
     }
 
+    /// Returns true if the durations of calls are recorded: by this option, or because of `slow_call` or `hung_call`.
+    #[must_use]
+    pub const fn get_durations(&self) -> bool {
+        self.durations || self.slow_call.is_some() || self.hung_call.is_some()
+    }
+
     /// Returns true if the breaker only observes, and rejects no calls.
     #[must_use]
     pub const fn get_observe_only(&self) -> bool {

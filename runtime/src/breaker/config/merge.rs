@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-pub(crate) const OPTIONS: [&str; 14] = [
+pub(crate) const OPTIONS: [&str; 15] = [
     "preset",
     "failure_threshold",
     "window",
@@ -26,6 +26,7 @@ pub(crate) const OPTIONS: [&str; 14] = [
     "observe_only",
     "hung_call",
     "cancelled_call",
+    "durations",
 ];
 
 impl MergeSection for BreakerConfig {
@@ -98,6 +99,7 @@ fn set(config: BreakerConfig, option: &str, text: &str) -> Parsed<BreakerConfig>
         "ramp_up" => Ok(config.ramp_up(value::duration(text)?)),
         "hung_call" => config.try_hung_call(value::duration(text)?),
         "cancelled_call" => config.try_cancelled_call(value::duration(text)?),
+        "durations" => Ok(config.durations(value::flag(text)?)),
         "observe_only" => Ok(config.observe_only(value::flag(text)?)),
         _ => return Err(unknown("option", option, &OPTIONS)),
     };

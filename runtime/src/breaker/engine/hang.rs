@@ -152,9 +152,7 @@ impl<'a> BreakerRef<'a> {
 
     /// Counts the end of a tracked call.
     #[inline]
-    pub(super) fn end_tracked(self, admission: Admission) -> End {
-        let timing = self.settings.timing();
-        let now = timing.now();
+    pub(super) fn end_tracked(self, admission: Admission, now: Moment) -> End {
         match self.engine.in_flight.get() {
             Some(in_flight) if in_flight.end_early(admission.tick(), TICK_MASK, now.as_micros()) => End::InTime,
             Some(in_flight) => self.end_late(in_flight, admission, now),
@@ -184,8 +182,13 @@ impl<'a> BreakerRef<'a> {
         }
     }
 
+    /// The number of calls that have counted as hung.
+    pub(crate) fn hung(self) -> u64 {
+        self.engine.in_flight.get().map_or(0, InFlight::hung)
+    }
+
     /// The calls in flight; `None` if they are not tracked.
-    pub(super) fn survey(self) -> Option<Survey> {
+    pub(crate) fn survey(self) -> Option<Survey> {
         let timing = self.settings.timing();
         let survey = |in_flight: &InFlight| in_flight.survey(timing.now().as_micros());
         timing.is_tracked.then(|| self.engine.in_flight.get().map(survey).unwrap_or_default())

@@ -13,7 +13,6 @@ use crate::{
     breaker::{
         HistoryEntry, Snapshot, SnapshotConfig,
         history::Spent,
-        in_flight::InFlight,
         parameters::{RatePolicy, TripPolicy},
         snapshot::WindowSnapshot,
         state::{Circuit, State},
@@ -106,8 +105,9 @@ impl BreakerRef<'_> {
                 ignored: sums.get(Count::Ignored),
                 cancelled: sums.get(Count::Cancelled),
                 rejections: sums.get(Count::Rejection),
-                hung: self.engine.in_flight.get().map_or(0, InFlight::hung),
+                hung: self.hung(),
                 in_flight: survey.map(|survey| survey.in_flight),
+                durations: if self.engine.key().is_none() { self.settings.durations() } else { None },
                 oldest_in_flight: survey.and_then(|survey| survey.oldest).map(Duration::from_micros),
                 transitions,
                 last_transition: age.and_then(|age| SystemTime::now().checked_sub(age)),

@@ -10,7 +10,9 @@ use crate::{
         state::{Admission, Outcome},
         window::{Record, Window},
     },
-    clock, events,
+    clock,
+    durations::Ended,
+    events,
     totals::Count,
 };
 
@@ -27,10 +29,13 @@ impl<'a> BreakerRef<'a> {
     /// Records a failure, or a call that is ignored because of its error.
     #[cold]
     pub(crate) fn fail(self, admission: Admission, is_ignored: bool) {
-        let (count, outcome) =
-            if is_ignored { (Count::Ignored, Outcome::Ignored) } else { (Count::Failure, Outcome::Failure) };
+        let (count, ended, outcome) = if is_ignored {
+            (Count::Ignored, Ended::Ignored, Outcome::Ignored)
+        } else {
+            (Count::Failure, Ended::Failure, Outcome::Failure)
+        };
         self.engine.totals.add(count);
-        if self.end_timed(admission) {
+        if self.end_timed(admission, ended) {
             self.record_outcome(admission, outcome);
         }
     }
@@ -38,18 +43,27 @@ impl<'a> BreakerRef<'a> {
     /// Records a cancelled call.
     pub(super) fn cancel(self, admission: Admission) {
         self.engine.totals.add(Count::Cancelled);
-        if self.end_timed(admission) {
+        if self.end_timed(admission, Ended::Cancelled) {
             self.record_cancelled(admission);
         }
     }
 
-    /// Counts the end of a tracked call. Returns true if its outcome is to be recorded; false if the call was hung.
+    /// Records the duration of a timed call, and counts the end of a tracked one. Returns true if the outcome is to be recorded; false if
+    /// the call was hung.
     #[inline]
-    fn end_timed(self, admission: Admission) -> bool {
+    fn end_timed(self, admission: Admission, ended: Ended) -> bool {
+        let timing = self.settings.timing();
+        if !admission.is_timed() || !(timing.is_recorded || admission.is_tracked()) {
+            return true;
+        }
+        let now = timing.now();
+        if timing.is_recorded {
+            self.settings.durations.record(ended, admission.age(now.as_micros()).unwrap_or(0));
+        }
         if !admission.is_tracked() {
             return true;
         }
-        match self.end_tracked(admission) {
+        match self.end_tracked(admission, now) {
             End::InTime => true,
             End::Settled => false,
             End::Hung => {
@@ -62,15 +76,15 @@ impl<'a> BreakerRef<'a> {
     /// Records a success that changes more than the totals.
     #[inline(never)]
     fn succeed_counted(self, admission: Admission) {
-        if admission.is_tracked() {
-            return self.succeed_tracked(admission);
+        if admission.is_timed() {
+            return self.succeed_timed(admission);
         }
         self.record_success(admission);
     }
 
     #[inline(never)]
-    fn succeed_tracked(self, admission: Admission) {
-        if self.end_timed(admission) && !self.engine.circuit.word().timed_success_is_noop() {
+    fn succeed_timed(self, admission: Admission) {
+        if self.end_timed(admission, Ended::Success) && !self.engine.circuit.word().timed_success_is_noop() {
             self.record_success(admission);
         }
     }

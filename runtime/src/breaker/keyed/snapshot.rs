@@ -1,6 +1,7 @@
 use std::fmt;
 
 use crate::{
+    Durations,
     breaker::BreakerState,
     totals::{Count, Sums},
 };
@@ -17,7 +18,7 @@ use crate::{
 /// assert_eq!(
 ///     HOSTS.snapshot().to_string(),
 ///     "hosts: 2 of 10000 keys, 1 closed, 0 open, 0 half-open, 1 forced-open, 0 disabled; \
-///      0 succeeded, 0 failed, 0 ignored, 0 rejected",
+///      0 succeeded, 0 failed, 0 ignored, 0 cancelled, 0 rejected",
 /// );
 /// ```
 ///
@@ -46,17 +47,21 @@ pub struct KeyedSnapshot {
     pub successes: u64,
     /// The number of calls that failed, panics included.
     pub failures: u64,
-    /// The number of calls that were ignored or cancelled.
+    /// The number of calls that were ignored.
     pub ignored: u64,
+    /// The number of calls that were cancelled.
+    pub cancelled: u64,
     /// The number of calls that were rejected.
     pub rejections: u64,
+    /// The durations of the calls of all keys, if they are recorded.
+    pub durations: Option<Durations>,
 }
 
 impl KeyedSnapshot {
     pub(super) fn new(
         name: &'static str,
         (keys, max_keys): (usize, usize),
-        sums: Sums,
+        (sums, durations): (Sums, Option<Durations>),
         states: impl Iterator<Item = BreakerState>,
     ) -> Self {
         let mut snapshot = Self {
@@ -71,7 +76,9 @@ impl KeyedSnapshot {
             successes: sums.get(Count::Success),
             failures: sums.get(Count::Failure),
             ignored: sums.get(Count::Ignored),
+            cancelled: sums.get(Count::Cancelled),
             rejections: sums.get(Count::Rejection),
+            durations,
         };
         for state in states {
             *match state {
@@ -95,7 +102,10 @@ impl fmt::Display for KeyedSnapshot {
             crate::escaped(name)
         )?;
         write!(f, "{forced_open} forced-open, {disabled} disabled; ")?;
-        let Self { successes, failures, ignored, rejections, .. } = self;
-        write!(f, "{successes} succeeded, {failures} failed, {ignored} ignored, {rejections} rejected")
+        let Self { successes, failures, ignored, cancelled, rejections, .. } = self;
+        write!(
+            f,
+            "{successes} succeeded, {failures} failed, {ignored} ignored, {cancelled} cancelled, {rejections} rejected"
+        )
     }
 }

@@ -28,6 +28,7 @@ const PARAMETERS: Parameters = Parameters {
     hung_call: None,
     cancelled_call: None,
     tracks_calls: false,
+    durations: false,
 };
 
 /// Parameters with one trial call, so that two threads race for its permit.

@@ -234,6 +234,12 @@ impl Admission {
         (Self { origin: self.origin & !PANICKED, ..self }, self.origin & PANICKED != 0)
     }
 
+    /// Returns true if the start of the call is stored.
+    #[inline]
+    pub(crate) const fn is_timed(self) -> bool {
+        self.started != 0
+    }
+
     /// The time since the start of the call, in microseconds; `None` if it is not timed. A reading before the start counts as 0.
     pub(crate) const fn age(self, now_micros: u64) -> Option<u64> {
         match self.started {

@@ -6,6 +6,7 @@ use super::{Attempts, OnDrop};
 use crate::{
     by_address::ByAddress,
     clock,
+    durations::Ended,
     error_text::error_text,
     events::{self, Event},
     retry::{RetryBudget, RetryPolicy, statistics::End},
@@ -30,12 +31,39 @@ impl Attempts<'_> {
     pub(super) fn count_attempt(&mut self, policy: &RetryPolicy) {
         if let Some(ByAddress(statistics)) = policy.statistics {
             statistics.count_attempt();
+            if self.made > 0 {
+                self.start_attempt();
+            }
             self.on_drop = OnDrop::CountRunning;
         }
     }
 
+    /// Records the duration of an attempt that has ended; does nothing if none is being made.
+    #[inline(never)]
+    pub(super) fn record_attempt(&mut self, ended: Ended) {
+        let Some(ByAddress(statistics)) = self.policy.statistics else { return };
+        let started = match self.made {
+            0 => Some(self.started),
+            _ => self.extras.as_mut().and_then(|extras| extras.attempt_started.take()),
+        };
+        if let Some(started) = started {
+            let micros = self.clock.read().as_micros().saturating_sub(started.as_micros());
+            statistics.record_attempt(ended, micros);
+        }
+    }
+
+    /// Stores the start of an attempt after the first.
+    #[cold]
+    fn start_attempt(&mut self) {
+        let now = self.clock.read();
+        self.extras_mut().attempt_started = Some(now);
+    }
+
     /// Counts an attempt that was rejected, and reverts its count as an attempt if there was one.
-    pub(super) fn count_rejected_attempt(&self) {
+    pub(super) fn count_rejected_attempt(&mut self) {
+        if let Some(extras) = self.extras.as_mut() {
+            extras.attempt_started = None;
+        }
         if let Some(ByAddress(statistics)) = self.policy.statistics {
             statistics.count_rejected_attempt(self.on_drop == OnDrop::CountRunning);
         }
@@ -128,6 +156,7 @@ impl Attempts<'_> {
     pub(super) fn finish(&mut self) {
         if self.on_drop.is_counted() {
             let has_panicked = matches!(self.clock, SleepClock::Thread) || self.on_drop == OnDrop::CountRunning;
+            self.record_attempt(if has_panicked { Ended::Failure } else { Ended::Cancelled });
             self.count_end(if has_panicked { End::Panicked } else { End::Cancelled });
         }
         drop(self.extras.take());

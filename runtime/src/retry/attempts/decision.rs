@@ -4,6 +4,7 @@ use std::{fmt::Display, time::Duration};
 
 use super::{Attempts, OnDrop};
 use crate::{
+    durations::Ended,
     random,
     retry::{
         backoff::RetryContext,
@@ -86,7 +87,9 @@ impl Attempts<'_> {
         }
         self.leave_fast_path();
         self.count_retry(); // has been counted, unless a layer rejected the attempt before it was entered
-        if !is_called {
+        if is_called {
+            self.record_attempt(if verdict == Verdict::Success { Ended::Success } else { Ended::Failure });
+        } else {
             self.count_rejected_attempt();
         }
         match self.recognise_rejection(verdict, is_called) {

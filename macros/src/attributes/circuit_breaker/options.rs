@@ -52,6 +52,7 @@ pub(super) const GRAMMAR: Grammar = Grammar {
         ("hung_call", "hung_call = 5s"),
         ("cancelled_call", "cancelled_call = 300ms"),
         ("failure_if", "failure_if(io::Error)"),
+        ("allow_order", "allow_order"),
         ("crate", "crate = ::steadfast"),
     ],
     hints: &[

@@ -70,7 +70,7 @@ pub fn validate() -> Result<(), Vec<ConfigConflict>> {
 ///     // circuit breaker `quotes` at src/main.rs:5:3 does not see calls that hang; put a `#[timeout]` below it, or add `hung_call = 5s`
 ///     println!("{blind_spot}");
 /// }
-/// # assert_eq!(steadfast::blind_spots().len(), 1);
+/// # assert!(steadfast::blind_spots().iter().any(|blind_spot| blind_spot.name == "quotes"));
 /// ```
 #[must_use]
 pub fn blind_spots() -> Vec<BlindSpot> {

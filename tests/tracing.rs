@@ -14,9 +14,9 @@ use std::{
 
 use steadfast::{
     BreakerConfig, Bulkhead, BulkheadConfig, CircuitBreaker, Fallback, KeyedBreakers, KeyedRateLimits, Override,
-    RateLimitConfig, RetryBudget, RetryPolicy, Schedule, StopSignal, Timeout, bulkhead,
+    RateLimitConfig, RetryBudget, RetryPolicy, Schedule, StopSignal, Timeout, bulkhead, circuit_breaker,
     events::{self, Event},
-    retry,
+    retry, validate,
 };
 use tracing::{Instrument, field::Field};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
@@ -257,6 +257,12 @@ fn above_bulkhead() -> io::Result<()> {
     Ok(())
 }
 
+#[allow(dead_code, reason = "listed without being called")]
+#[circuit_breaker(name = "without a timeout")]
+async fn without_timeout() -> io::Result<()> {
+    Ok(())
+}
+
 fn timed_out() -> io::Result<()> {
     Err(io::ErrorKind::TimedOut.into())
 }
@@ -280,6 +286,8 @@ async fn emit_all() {
     for key in ["a", "b", "b"] {
         _ = limits.limit(key).try_acquire();
     }
+
+    validate().expect("a blind spot is no conflict");
 
     POLICY.run(timed_out).unwrap_err();
     let mut calls = 0..2;

@@ -10,8 +10,10 @@ pub(crate) mod rate_limit;
 pub(crate) mod retry;
 pub(crate) mod timeout;
 
+use std::time::Duration;
+
 use proc_macro2::{Ident, Span, TokenStream};
-use syn::{Expr, Path};
+use syn::{Error, Expr, Path};
 
 use self::{
     bulkhead::Bulkhead, circuit_breaker::CircuitBreaker, fallback::Fallback, rate_limit::RateLimit, retry::Retry,
@@ -21,7 +23,10 @@ use crate::{
     codegen::context::{Call, Context},
     errors::Errors,
     item::function::Function,
-    syntax::options::{Grammar, Options},
+    syntax::{
+        duration::DurationExpr,
+        options::{Grammar, Options},
+    },
 };
 
 /// All attributes.
@@ -132,6 +137,17 @@ pub(crate) trait Layer {
         None
     }
 
+    /// The time after which the layer ends a call of the layers below. `None` for all layers but a timeout.
+    fn time_limit(&self) -> Option<&DurationExpr> {
+        None
+    }
+
+    /// The error if the layer almost certainly does not work with the timeouts around it.
+    fn timeout_error(&self, timeouts: Timeouts) -> Option<Error> {
+        _ = timeouts;
+        None
+    }
+
     /// Wraps the call of the layers below.
     fn expand(&self, call: &Call, position: Position, context: &mut Context) -> Call;
 }
@@ -153,6 +169,31 @@ pub(crate) struct Position {
     pub(crate) index: usize,
     /// The dispositions that the layers above read.
     pub(crate) read_above: Reads,
+    pub(crate) timeouts: Timeouts,
+}
+
+/// The timeouts around a layer.
+#[derive(Clone, Copy)]
+pub(crate) struct Timeouts {
+    pub(crate) is_limited_above: bool,
+    pub(crate) is_limited_below: bool,
+    /// The shortest time limit above. `None` if there is no literal.
+    pub(crate) shortest_above: Option<Duration>,
+}
+
+impl Timeouts {
+    /// The timeouts around a layer that has these layers above and below it.
+    pub(crate) fn between<'a>(
+        above: impl IntoIterator<Item = &'a dyn Layer>,
+        below: impl IntoIterator<Item = &'a dyn Layer>,
+    ) -> Self {
+        let above: Vec<_> = above.into_iter().filter_map(Layer::time_limit).collect();
+        Self {
+            is_limited_above: !above.is_empty(),
+            is_limited_below: below.into_iter().any(|layer| layer.time_limit().is_some()),
+            shortest_above: above.into_iter().filter_map(DurationExpr::known).min(),
+        }
+    }
 }
 
 /// A row of the table: an [`Attribute`] without its type.

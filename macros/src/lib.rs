@@ -57,7 +57,7 @@ pub fn timeout(args: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 #[allow(missing_docs, reason = "documented with the trait, where it is re-exported")]
-#[proc_macro_derive(Transient, attributes(transient))]
+#[proc_macro_derive(Transient, attributes(transient, permanent))]
 pub fn derive_transient(item: TokenStream) -> TokenStream {
     transient::expand(item.into()).into()
 }

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{Attribute, Data, DeriveInput, Expr, Fields, Member, Path, Variant, parse2, spanned::Spanned};
+use syn::{Attribute, Data, DeriveInput, Expr, Field, Fields, Member, Path, Type, Variant, parse2, spanned::Spanned};
 
 use crate::{
     errors::Errors,
@@ -33,6 +33,9 @@ const GRAMMAR: Grammar = Grammar {
 const ENUM_GRAMMAR: Grammar = Grammar { options: &[("crate", "crate = ::steadfast")], hints: &[] };
 
 const FORMS: &str = "write `#[transient]`, `#[transient(retry_after = field)]` or `#[transient(inherit)]`";
+
+/// The errors of this crate that are transient, so that a variant for one of them is probably not permanent.
+const TRANSIENT_ERRORS: [&str; 3] = ["TimedOut", "RateLimited", "BulkheadFull"];
 
 /// Input: the item. Output: an implementation of `Transient` with one arm for each variant that is not permanent:
 ///
@@ -182,6 +185,9 @@ impl Rule {
 
 /// Parses the `#[transient(crate = path)]` of an enum.
 fn enum_attribute(attributes: &[Attribute], krate: &mut Option<Path>, errors: &mut Errors) {
+    for attribute in permanent(attributes) {
+        errors.at(attribute, "in an enum, put `#[permanent]` on the variants");
+    }
     for attribute in transient(attributes) {
         let mut options = options_of(attribute, ENUM_GRAMMAR, errors);
         let Some(path) = options.value("crate", errors, crate_path) else {
@@ -199,9 +205,26 @@ fn rule(attributes: &[Attribute], fields: &Fields, krate: &mut Option<Path>, err
         for attribute in transient(&field.attrs) {
             errors.at(attribute, format!("put `#[transient]` on the variant or the struct, not on a field: {FORMS}"));
         }
+        for attribute in permanent(&field.attrs) {
+            errors.at(attribute, "put `#[permanent]` on the variant or the struct, not on a field");
+        }
+    }
+    let permanent = permanent(attributes).next();
+    if let Some(permanent) = permanent
+        && permanent.meta.require_path_only().is_err()
+    {
+        errors.at(permanent, "`#[permanent]` takes no value");
     }
     let mut attributes = transient(attributes);
-    let Some(attribute) = attributes.next() else { return Rule::Permanent(inner_error(fields)) };
+    let Some(attribute) = attributes.next() else {
+        if permanent.is_none() {
+            check_unmarked(fields, errors);
+        }
+        return Rule::Permanent(inner_error(fields));
+    };
+    if let Some(permanent) = permanent {
+        errors.at(permanent, "`#[permanent]` contradicts `#[transient]`: remove one of them");
+    }
     if let Some(second) = attributes.next() {
         errors.at(second, "`#[transient]` is given twice");
     }
@@ -235,9 +258,38 @@ fn rule(attributes: &[Attribute], fields: &Fields, krate: &mut Option<Path>, err
     }
 }
 
+/// Reports a field for a transient error of this crate in a variant or a struct without a mark.
+fn check_unmarked(fields: &Fields, errors: &mut Errors) {
+    // A mark on a field has been reported.
+    let is_marked = |field: &Field| transient(&field.attrs).chain(permanent(&field.attrs)).next().is_some();
+    let is_from = |field: &Field| named(&field.attrs, "from").next().is_some();
+    for field in fields.iter().filter(|field| is_from(field) && !is_marked(field)) {
+        let Type::Path(ty) = &field.ty else { continue };
+        let Some(last) = ty.path.segments.last() else { continue };
+        if TRANSIENT_ERRORS.iter().any(|name| last.ident == name) {
+            let message = format!(
+                "`{}` is transient, but without a mark this error is permanent: a retry ends with it, and \
+                 `failure_if = Transient::is_transient` ignores it\n\
+                 add `#[transient(inherit)]`, or `#[permanent]` if this is intended",
+                last.ident,
+            );
+            errors.at(ty, message);
+        }
+    }
+}
+
 /// The `#[transient]` attributes.
 fn transient(attributes: &[Attribute]) -> impl Iterator<Item = &Attribute> {
-    attributes.iter().filter(|attribute| attribute.path().is_ident("transient"))
+    named(attributes, "transient")
+}
+
+/// The `#[permanent]` attributes.
+fn permanent(attributes: &[Attribute]) -> impl Iterator<Item = &Attribute> {
+    named(attributes, "permanent")
+}
+
+fn named<'a>(attributes: &'a [Attribute], name: &str) -> impl Iterator<Item = &'a Attribute> {
+    attributes.iter().filter(move |attribute| attribute.path().is_ident(name))
 }
 
 fn options_of(attribute: &Attribute, grammar: Grammar, errors: &mut Errors) -> Options {
@@ -271,8 +323,8 @@ fn field_of(value: &Expr, fields: &Fields) -> syn::Result<Member> {
 
 /// The field with the inner error: the only field, or the one that `thiserror` uses as the source.
 fn inner_error(fields: &Fields) -> Option<Member> {
-    let is_source = |field: &syn::Field| {
-        field.attrs.iter().any(|attribute| attribute.path().is_ident("from") || attribute.path().is_ident("source"))
+    let is_source = |field: &Field| {
+        ["from", "source"].iter().any(|name| named(&field.attrs, name).next().is_some())
             || field.ident.as_ref().is_some_and(|name| name == "source")
     };
     let mut all = fields.members().zip(fields);

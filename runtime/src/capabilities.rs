@@ -1,16 +1,26 @@
 //! The table of all capabilities, and the functions that apply to all of them.
 
-use crate::{ConfigConflict, breaker, bulkhead, rate_limit, registry::Capability, retry};
+use crate::{
+    BlindSpot, ConfigConflict, breaker, bulkhead,
+    events::{self, Event},
+    rate_limit,
+    registry::Capability,
+    retry,
+};
 
 /// All capabilities whose instances can have names, in the order of metrics and settings.
 pub(crate) static ALL: [&dyn Capability; 4] =
     [&breaker::Breakers, &retry::Retries, &rate_limit::RateLimits, &bulkhead::Bulkheads];
 
-/// Checks that the declarations of each name agree. Call this function when the program starts.
+/// Checks that the declarations of each name agree, and reports policies that do not see calls that hang. Call this function when the program
+/// starts, after settings from a file or the environment have been applied.
 ///
 /// Without this check, the first use of a name whose declarations contradict each other panics in a debug build. A release build emits an
 /// [event](crate::events::Event::ConfigConflict) instead: the settings of a `static` are in force if there is one, otherwise those of the
 /// first declaration with settings, by file and line, and each function keeps its own `failure_if`.
+///
+/// For each of the [`blind_spots`], an [event](crate::events::Event::BlindSpot) is emitted, which the feature `tracing` logs as a warning. A blind
+/// spot is no error: such a breaker is sufficient if the function limits the time by itself, as an HTTP client with a timeout does.
 ///
 /// # Errors
 ///
@@ -30,7 +40,41 @@ pub fn validate() -> Result<(), Vec<ConfigConflict>> {
             conflicts.push(conflict);
         }
     }
+    for blind_spot in blind_spots() {
+        events::publish(Event::BlindSpot { blind_spot });
+    }
     if conflicts.is_empty() { Ok(()) } else { Err(conflicts) }
+}
+
+/// Returns the circuit breakers and bulkheads that do not see calls that hang, with the settings in force.
+///
+/// A call that never ends is neither a success nor a failure. On an `async` function, these do not see it:
+///
+/// - A circuit breaker with neither a `#[timeout]` below it nor `hung_call`. If there is a `#[timeout]` above it, `cancelled_call` is
+///   sufficient, too.
+/// - A bulkhead without a `#[timeout]` on the function, above or below. Each call that hangs keeps its permit. `hung_call` ends no call.
+///
+/// Each function is listed by itself, sorted by kind, name and location. Policies that are used without attributes are not listed.
+///
+/// ```
+/// # use std::io;
+/// use steadfast::circuit_breaker;
+///
+/// #[circuit_breaker(name = "quotes")]
+/// async fn quote(symbol: &str) -> io::Result<f64> {
+///     // ...
+/// #   Ok(symbol.len() as f64)
+/// }
+///
+/// for blind_spot in steadfast::blind_spots() {
+///     // circuit breaker `quotes` at src/main.rs:5:3 does not see calls that hang; put a `#[timeout]` below it, or add `hung_call = 5s`
+///     println!("{blind_spot}");
+/// }
+/// # assert!(steadfast::blind_spots().iter().any(|blind_spot| blind_spot.name == "quotes"));
+/// ```
+#[must_use]
+pub fn blind_spots() -> Vec<BlindSpot> {
+    ALL.iter().flat_map(|capability| capability.blind_spots()).collect()
 }
 
 /// Returns the metrics of all capabilities, in a fixed order, including families without samples.

@@ -1,6 +1,6 @@
 //! Histograms of the durations of calls.
 //!
-//! The buckets are log-linear, as in HdrHistogram: each power of two is divided into 16 buckets of the same width, so that the middle of a
+//! The buckets are log-linear, as in `HdrHistogram`: each power of two is divided into 16 buckets of the same width, so that the middle of a
 //! bucket differs from each value in it by at most a thirty-second. Durations are in microseconds; the shortest ones have a bucket each.
 
 use std::{
@@ -365,6 +365,12 @@ mod tests {
 
     proptest! {
         #[test]
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_precision_loss,
+            clippy::cast_sign_loss,
+            reason = "small numbers"
+        )]
         fn a_quantile_is_off_by_at_most_a_thirty_second(
             mut micros in prop::collection::vec((0_u64..1 << 35, 0_u32..30).prop_map(|(micros, by)| micros >> by), 1..200),
             quantile in 0.0..=1.0_f64,

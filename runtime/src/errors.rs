@@ -1,5 +1,6 @@
 //! The errors, states and reasons that the modules of the crate report, and the trait for transient errors.
 
+mod blind_spot;
 mod breaker_state;
 mod bulkhead_full;
 mod circuit_open;
@@ -10,6 +11,7 @@ mod timed_out;
 mod transient;
 
 pub use self::{
+    blind_spot::BlindSpot,
     breaker_state::BreakerState,
     bulkhead_full::BulkheadFull,
     circuit_open::{CircuitOpen, convert_by},

@@ -24,10 +24,10 @@ pub(crate) use self::capability::{Configurable, MergeSection, PolicySettings, co
 #[cfg(feature = "keyed")]
 pub(crate) use self::resolve::sites;
 pub use self::{
-    declaration::Declared,
+    declaration::{Declared, Hang},
     registered::{REGISTERED, Registered},
 };
-use crate::{ConfigConflict, DeclarationSite, errors::PolicyConfig};
+use crate::{BlindSpot, ConfigConflict, DeclarationSite, errors::PolicyConfig};
 
 /// A kind of policy that functions share by name: a circuit breaker, a rate limit, a bulkhead, or a set of breakers or rate limits with one
 /// for each key.
@@ -57,6 +57,12 @@ pub trait Policy: Debug + Sync + Sized + 'static {
 
     /// Returns the declared maximum number of keys; `None` for a kind without keys.
     fn max_keys(&self) -> Option<usize> {
+        None
+    }
+
+    /// Returns the advice of a [`BlindSpot`] if the policy, with the settings in force, does not see a call that hangs; `None` if it does.
+    fn blind_to(&self, hang: Hang) -> Option<&'static str> {
+        _ = hang;
         None
     }
 
@@ -103,6 +109,13 @@ impl<P: Policy> Registry<P> {
     pub(crate) fn conflicts(&self) -> impl Iterator<Item = ConfigConflict> {
         self.0.values().flat_map(|entry| entry.conflicts.iter().cloned())
     }
+}
+
+/// Returns the blind spots of all functions with a policy of this kind, sorted by name, file and line.
+pub(crate) fn blind_spots<P: Policy>() -> Vec<BlindSpot> {
+    let mut blind_spots: Vec<_> = P::declarations().iter().filter_map(|declaration| declaration.blind_spot()).collect();
+    blind_spots.sort_by_key(|blind_spot| (blind_spot.name, blind_spot.location));
+    blind_spots
 }
 
 /// Creates a policy that is never dropped.

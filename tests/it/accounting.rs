@@ -159,7 +159,8 @@ where
     assert_eq!(retry.attempts, bodies.sum(), "{seen}");
     assert_eq!(breaker.successes, bodies.get("succeeded"), "{seen}");
     assert_eq!(breaker.failures, bodies.get("failed") + bodies.get("panicked"), "{seen}");
-    assert_eq!([breaker.ignored, breaker.cancelled], [bodies.get("ignored"), bodies.get("cancelled")], "{seen}");
+    assert_eq!(breaker.ignored, bodies.get("ignored"), "{seen}");
+    assert_eq!(breaker.cancelled, bodies.get("cancelled"), "{seen}");
     assert_eq!(breaker.rejections, retry.rejections, "{seen}");
 
     // Each call that was polled has exactly one end.
@@ -200,7 +201,7 @@ async fn the_counts_agree_if_rejections_are_retried() {
 }
 
 #[retry(name = "accounts, with a timeout", max_attempts = 3, backoff = fixed(20ms), jitter = none)]
-#[timeout(15ms)]
+#[timeout(15ms, allow_order)]
 #[circuit_breaker(name = "accounts, with a timeout", failure_threshold = 4, recovery_timeout = 15ms,
                   failure_if = |error| !matches!(error, Error::Unknown))]
 async fn with_timeout(upstream: Upstream, seed: u64) -> Result<(), Error> {

@@ -34,6 +34,7 @@ enum Failure {
     #[error(transparent)]
     Open(#[from] CircuitOpen),
     #[error(transparent)]
+    #[permanent]
     TimedOut(#[from] TimedOut),
 }
 

@@ -12,6 +12,7 @@ mod support;
 
 mod accounting;
 mod arguments;
+mod blind_spots;
 mod blocking_sleeps;
 mod breaker;
 mod breaker_options;

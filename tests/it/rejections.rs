@@ -17,8 +17,10 @@ enum Failure {
     #[error(transparent)]
     Open(#[from] CircuitOpen),
     #[error(transparent)]
+    #[permanent]
     Limited(#[from] RateLimited),
     #[error(transparent)]
+    #[permanent]
     Full(#[from] BulkheadFull),
     #[error("not there: {0}")]
     NotFound(&'static str),

@@ -99,7 +99,7 @@ pairs! {
     retry_bulkhead: [retry(max_attempts = 3, backoff = fixed(1s), jitter = none)] [bulkhead(name = "pairs 5", max_concurrent = 1)];
     bulkhead_retry: [bulkhead(name = "pairs 6", max_concurrent = 1)] [retry(max_attempts = 3, backoff = fixed(1s), jitter = none)];
     breaker_timeout: [circuit_breaker(name = "pairs 7", failure_threshold = 2)] [timeout(2s)];
-    timeout_breaker: [timeout(2s)] [circuit_breaker(name = "pairs 8", failure_threshold = 2)];
+    timeout_breaker: [timeout(2s)] [circuit_breaker(name = "pairs 8", failure_threshold = 2, allow_order)];
     breaker_fallback: [circuit_breaker(name = "pairs 9", failure_threshold = 2)] [fallback(instead, allow_order)];
     fallback_breaker: [fallback(instead)] [circuit_breaker(name = "pairs 10", failure_threshold = 2)];
     breaker_limit: [circuit_breaker(name = "pairs 11", failure_threshold = 2)] [rate_limit(name = "pairs 11", limit = 2, per = 60s)];

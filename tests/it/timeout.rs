@@ -121,7 +121,7 @@ async fn each(calls: &Cell<u32>, owned: String) -> Result<String, Failure> {
     Ok(owned)
 }
 
-#[timeout(1s)]
+#[timeout(1s, allow_order)]
 #[timeout(5s)]
 async fn outer_is_shorter() -> io::Result<()> {
     pending().await
@@ -166,7 +166,7 @@ async fn on_one_function(calls: &Cell<u32>) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::TimedOut, format!("failure {}", calls.get())))
 }
 
-#[timeout(9s)]
+#[timeout(9s, allow_order)]
 #[timeout(60s)]
 async fn shorter_outside(calls: &Cell<u32>) -> io::Result<()> {
     takes_a_second_and_fails(calls).await
@@ -278,7 +278,7 @@ async fn below_breaker() -> Result<(), Failure> {
     pending().await
 }
 
-#[timeout(1s)]
+#[timeout(1s, allow_order)]
 #[circuit_breaker(name = "timeout above breaker", failure_threshold = 2)]
 async fn above_breaker() -> Result<(), Failure> {
     pending().await

@@ -7,14 +7,14 @@ mod window;
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
-use syn::Path;
+use syn::{Error, Path};
 
 pub(crate) use self::options::CircuitBreaker;
-use super::{Arguments, Attribute, Layer, Position, Reads, Requirements};
+use super::{Arguments, Attribute, Layer, Position, Reads, Requirements, Timeouts};
 use crate::{
     codegen::context::{Call, Context},
     errors::Errors,
-    syntax::options::Grammar,
+    syntax::{duration::text, options::Grammar},
 };
 
 impl Attribute for CircuitBreaker {
@@ -47,6 +47,34 @@ impl Layer for CircuitBreaker {
 
     fn is_transparent(&self) -> bool {
         true
+    }
+
+    fn timeout_error(&self, timeouts: Timeouts) -> Option<Error> {
+        if !timeouts.is_limited_above || timeouts.is_limited_below {
+            return None;
+        }
+        // Settings that are declared elsewhere may contain the option.
+        let hang_limits = &self.settings.as_ref()?.hang_limits;
+        let Some((key, _)) = hang_limits.first() else {
+            let example = timeouts.shortest_above.map_or_else(|| "2s".to_owned(), |limit| text(limit / 2));
+            let message = format!(
+                "a timeout above `#[circuit_breaker]` cancels calls that hang: the breaker counts no failures, and opens late or never\n\
+                 add `hung_call = {example}`, or put a `#[timeout]` below the breaker, where a call that times out is a failure\n\
+                 if this order is intended: `#[circuit_breaker(..., allow_order)]`"
+            );
+            return Some(Error::new(self.attribute, message));
+        };
+        let above = timeouts.shortest_above?;
+        let is_too_long = hang_limits.iter().all(|(_, limit)| limit.is_some_and(|limit| limit > above));
+        is_too_long.then(|| {
+            let above = text(above);
+            let message = format!(
+                "`{key}` never applies: the timeout above the breaker cancels each call after {above}\n\
+                 use a shorter time, or put a `#[timeout]` below the breaker\n\
+                 if this order is intended: `#[circuit_breaker(..., allow_order)]`"
+            );
+            Error::new(key.span(), message)
+        })
     }
 
     fn expand(&self, call: &Call, position: Position, context: &mut Context) -> Call {

@@ -3,14 +3,17 @@
 mod expand;
 mod options;
 
-use syn::Path;
+use syn::{Error, Path};
 
 pub(crate) use self::options::Timeout;
-use super::{Arguments, Attribute, Layer, Position, Requirements};
+use super::{Arguments, Attribute, Layer, Position, Requirements, Timeouts};
 use crate::{
     codegen::context::{Call, Context},
     errors::Errors,
-    syntax::options::Grammar,
+    syntax::{
+        duration::{DurationExpr, text},
+        options::Grammar,
+    },
 };
 
 impl Attribute for Timeout {
@@ -35,6 +38,25 @@ impl Attribute for Timeout {
 impl Layer for Timeout {
     fn krate(&self) -> Option<&Path> {
         self.krate.as_ref()
+    }
+
+    fn time_limit(&self) -> Option<&DurationExpr> {
+        self.limit.as_ref()
+    }
+
+    fn timeout_error(&self, Timeouts { shortest_above, .. }: Timeouts) -> Option<Error> {
+        let (DurationExpr::Literal(limit, span), Some(above)) = (self.limit.as_ref()?, shortest_above) else {
+            return None;
+        };
+        (above <= *limit).then(|| {
+            let above = text(above);
+            let message = format!(
+                "this timeout never ends a call: the one above ends it after {above}\n\
+                 use a shorter limit here, or a longer one above\n\
+                 if this order is intended: `#[timeout(..., allow_order)]`"
+            );
+            Error::new(*span, message)
+        })
     }
 
     fn expand(&self, call: &Call, _: Position, context: &mut Context) -> Call {

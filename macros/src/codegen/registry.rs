@@ -19,6 +19,9 @@ pub(crate) struct Declaration<'a> {
     pub(crate) max_keys: Option<&'a Count>,
     /// The text of `failure_if`.
     pub(crate) failure_if: Option<String>,
+    /// The variant of `Hang` that describes a call of the function that hangs. `None` if a timeout bounds it, and for a function that is not
+    /// `async`.
+    pub(crate) hang: Option<&'static str>,
     /// The type of the instance.
     pub(crate) ty: &'static str,
     /// The slice that lists the declarations of this type.
@@ -43,9 +46,10 @@ impl Declaration<'_> {
     /// | `rate_limit = SEARCH` | `Declared::of({ let own: &'static RateLimit = &SEARCH; own })` |
     /// | `max_keys = 100` | `Declared::named("search", Some(config)).max_keys(100)` |
     /// | `failure_if = is_busy` | `Declared::named("search", Some(config)).failure_if("failure_if = is_busy")` |
+    /// | an `async` function without a timeout | `Declared::named("search", Some(config)).hang(Hang::Endless)` |
     /// | `key = user` | `Key::find_in(DECLARATION.get(), &user)` in place of `DECLARATION.get()` |
     pub(crate) fn block(self) -> TokenStream {
-        let Self { attribute, instance, config, key, max_keys, failure_if, ty, slice, krate } = self;
+        let Self { attribute, instance, config, key, max_keys, failure_if, hang, ty, slice, krate } = self;
         let here = respan(attribute, krate);
         let mut declaration = match instance {
             Instance::Named(name) => {
@@ -68,6 +72,10 @@ impl Declaration<'_> {
         }
         if let Some(text) = failure_if {
             declaration = quote_spanned!(attribute=> #declaration.failure_if(#text));
+        }
+        if let Some(hang) = hang {
+            let hang = Ident::new(hang, Span::mixed_site().located_at(attribute));
+            declaration = quote_spanned!(attribute=> #declaration.hang(#here::__private::Hang::#hang));
         }
         let get = quote_spanned!(attribute=> get());
         let find = match key {

@@ -5,7 +5,7 @@ use quote::ToTokens;
 use syn::ext::IdentExt as _;
 
 use crate::{
-    attributes::{Layer, Position, Reads},
+    attributes::{Layer, Position, Reads, Timeouts},
     codegen::{context::Context, spans::quote_mixed},
     errors::Errors,
     item::{
@@ -56,8 +56,11 @@ pub(super) fn compose(
     };
     let mut call = context.call(function, body.as_ref());
     for (index, layer) in layers.iter().enumerate().rev() {
-        let read_above = layers.iter().take(index).map(|above| above.reads()).max().unwrap_or(Reads::Nothing);
-        call = layer.expand(&call, Position { index, read_above }, &mut context);
+        let above = || layers.iter().take(index).map(|above| &**above);
+        let below = layers.iter().skip(index + 1).map(|below| &**below);
+        let read_above = above().map(Layer::reads).max().unwrap_or(Reads::Nothing);
+        let position = Position { index, read_above, timeouts: Timeouts::between(above(), below) };
+        call = layer.expand(&call, position, &mut context);
     }
     let code = call.code;
     let renames = body.map(|AsyncBody { renames, .. }| quote::quote!(#(#renames)*));

@@ -1,18 +1,25 @@
 //! The order lints: errors for orders of a stack that are almost certainly a mistake.
 
 use super::layers::StackLayer;
-use crate::errors::Errors;
+use crate::{attributes::Timeouts, errors::Errors};
 
-/// Reports each layer that makes an attribute above it useless, unless an attribute of the stack has `allow_order`. The layers are in
-/// written order, the topmost first.
+/// Reports each layer that makes an attribute above it useless, or that does not work with the timeouts around it, unless an attribute of the
+/// stack has `allow_order`. The layers are in written order, the topmost first.
 pub(super) fn check(layers: &[StackLayer], errors: &mut Errors) {
     if layers.iter().any(|layer| layer.allows_order) {
         return;
     }
+    // An option that could not be parsed may be the one that an error about timeouts would ask for.
+    let are_options_valid = errors.is_empty();
     for (index, StackLayer { span, layer, .. }) in layers.iter().enumerate() {
         let mut above = layers.iter().take(index).rev();
         if let Some(error) = above.find_map(|above| layer.order_error(above.name)) {
             errors.at_span(*span, error);
+        }
+        let [above, below] =
+            [&layers[..index], &layers[index + 1..]].map(|layers| layers.iter().map(|layer| &*layer.layer));
+        if let (Some(error), true) = (layer.timeout_error(Timeouts::between(above, below)), are_options_valid) {
+            errors.push(error);
         }
     }
 }

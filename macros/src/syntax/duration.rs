@@ -86,6 +86,11 @@ impl ToTokens for DurationExpr {
     }
 }
 
+/// The text of a duration, as a literal of an attribute.
+pub(crate) fn text(duration: Duration) -> String {
+    format!("{duration:?}").replace('\u{b5}', "u")
+}
+
 fn unit_error(digits: &str, unit: &str) -> String {
     match unit {
         "" => format!("a duration needs a unit: `{digits}ms`, `{digits}s`, `{digits}m` or `{digits}h`"),

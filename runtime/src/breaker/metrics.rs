@@ -31,7 +31,7 @@ pub(super) fn families(top_keys: usize) -> Vec<Family> {
             samples.in_flight.push(labels(name).count(survey.in_flight));
             samples.oldest.push(labels(name).micros(survey.oldest.unwrap_or(0)));
         }
-        samples.add_durations(name, breaker.settings.durations());
+        samples.add_durations(name, breaker.settings.durations().as_ref());
     }
     samples.add_keyed(top_keys);
     samples.families()
@@ -76,8 +76,8 @@ impl Samples {
         }
     }
 
-    fn add_durations(&mut self, name: &'static str, durations: Option<Durations>) {
-        for (outcome, durations) in durations.iter().flat_map(Durations::by_outcome) {
+    fn add_durations(&mut self, name: &'static str, durations: Option<&Durations>) {
+        for (outcome, durations) in durations.into_iter().flat_map(Durations::by_outcome) {
             let value = Value::Histogram(durations.to_metric());
             self.durations.push(Sample { labels: labels(name).with("outcome", outcome), value });
         }
@@ -91,7 +91,7 @@ impl Samples {
             // If a breaker without keys has the same name, which `validate` reports, the totals are those of that breaker.
             if CircuitBreaker::registry().get(name).is_none() {
                 self.add_totals(name, reading.sums);
-                self.add_durations(name, breakers.durations());
+                self.add_durations(name, breakers.durations().as_ref());
             }
             for (state, keys) in BreakerState::ALL.into_iter().zip(reading.states) {
                 self.keyed.keys.push(labels(name).with("state", label(state)).count(keys));

@@ -6,16 +6,16 @@ use std::collections::BTreeMap;
 #[cfg(feature = "keyed")]
 use super::KeyedBreakers;
 use super::{BreakerConfig, CircuitBreaker};
+use crate::{
+    BlindSpot, ConfigConflict,
+    registry::{self, Capability, Declared, Hang, Policy, Registry},
+    slices::slices,
+};
 #[cfg(feature = "config")]
 use crate::{
     ConfigChange,
     errors::{PolicyConfig, PolicyTerms},
     registry::{Configurable, PolicySettings, configurables},
-};
-use crate::{
-    ConfigConflict,
-    registry::{Capability, Declared, Policy, Registry},
-    slices::slices,
 };
 #[cfg(feature = "keyed")]
 use crate::{DeclarationSite, registry::sites};
@@ -99,6 +99,10 @@ impl Policy for CircuitBreaker {
         Some(self.declared())
     }
 
+    fn blind_to(&self, hang: Hang) -> Option<&'static str> {
+        blind_to(self.config(), hang)
+    }
+
     fn declarations() -> &'static [&'static Declared<Self>] {
         &BREAKERS
     }
@@ -137,6 +141,10 @@ impl Policy for KeyedBreakers {
         Some(self.declared().1)
     }
 
+    fn blind_to(&self, hang: Hang) -> Option<&'static str> {
+        blind_to(self.config(), hang)
+    }
+
     fn declarations() -> &'static [&'static Declared<Self>] {
         &KEYED_BREAKERS
     }
@@ -148,6 +156,18 @@ impl Policy for KeyedBreakers {
 
     fn counterparts() -> BTreeMap<&'static str, DeclarationSite> {
         sites::<CircuitBreaker>()
+    }
+}
+
+/// Returns the advice if a breaker with these settings does not see a call that hangs.
+const fn blind_to(config: BreakerConfig, hang: Hang) -> Option<&'static str> {
+    match (config.get_hung_call(), config.get_cancelled_call(), hang) {
+        (Some(_), ..) | (_, Some(_), Hang::Cancelled) => None,
+        (.., Hang::Endless) => Some("; put a `#[timeout]` below it, or add `hung_call = 5s`"),
+        (.., Hang::Cancelled) => Some(
+            ", because the timeout above it cancels them; put a `#[timeout]` below it, or add a `hung_call` that is shorter \
+             than the timeout",
+        ),
     }
 }
 
@@ -176,6 +196,13 @@ impl Capability for Breakers {
         #[cfg(feature = "keyed")]
         let conflicts = conflicts.chain(KeyedBreakers::registry().conflicts());
         conflicts.collect()
+    }
+
+    fn blind_spots(&self) -> Vec<BlindSpot> {
+        let blind_spots = registry::blind_spots::<CircuitBreaker>();
+        #[cfg(feature = "keyed")]
+        let blind_spots = [blind_spots, registry::blind_spots::<KeyedBreakers>()].concat();
+        blind_spots
     }
 
     #[cfg(feature = "config")]

@@ -1,16 +1,16 @@
 //! Bulkheads in the registry: lookup by name, settings from a file or the environment, metrics.
 
 use super::{Bulkhead, BulkheadConfig};
+use crate::{
+    BlindSpot, ConfigConflict,
+    registry::{self, Capability, Declared, Hang, Policy, Registry},
+    slices::slices,
+};
 #[cfg(feature = "config")]
 use crate::{
     ConfigChange,
     errors::{PolicyConfig, PolicyTerms},
     registry::{Configurable, PolicySettings, configurables},
-};
-use crate::{
-    ConfigConflict,
-    registry::{Capability, Declared, Policy, Registry},
-    slices::slices,
 };
 
 /// Returns the bulkhead with this name, even before its first call.
@@ -53,6 +53,10 @@ impl Policy for Bulkhead {
         Some(self.declared_config())
     }
 
+    fn blind_to(&self, _: Hang) -> Option<&'static str> {
+        Some(", each of which keeps its permit; put a `#[timeout]` below it")
+    }
+
     fn declarations() -> &'static [&'static Declared<Self>] {
         &BULKHEADS
     }
@@ -85,6 +89,10 @@ impl Capability for Bulkheads {
 
     fn conflicts(&self) -> Vec<ConfigConflict> {
         Bulkhead::registry().conflicts().collect()
+    }
+
+    fn blind_spots(&self) -> Vec<BlindSpot> {
+        registry::blind_spots::<Bulkhead>()
     }
 
     #[cfg(feature = "config")]

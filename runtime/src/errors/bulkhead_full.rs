@@ -10,7 +10,7 @@ use crate::{Transient, escape::escaped};
 /// The error of a call that a bulkhead has rejected, because all permits are in use.
 ///
 /// The caller's error type must implement `From<BulkheadFull>`. thiserror generates the implementation for a variant
-/// `Full(#[from] BulkheadFull)`; [`std::io::Error`], `anyhow::Error` and boxed errors have one.
+/// `#[transient(inherit)] Full(#[from] BulkheadFull)`; [`std::io::Error`], `anyhow::Error` and boxed errors have one.
 ///
 /// The error is [`Transient`], without a `retry_after`: the time until a permit is released is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

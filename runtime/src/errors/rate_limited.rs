@@ -14,7 +14,7 @@ use crate::{
 /// The error of a call that a rate limit has rejected.
 ///
 /// The caller's error type must implement `From<RateLimited>`. thiserror generates the implementation for a variant
-/// `Limited(#[from] RateLimited)`; [`std::io::Error`], `anyhow::Error` and boxed errors have one.
+/// `#[transient(inherit)] Limited(#[from] RateLimited)`; [`std::io::Error`], `anyhow::Error` and boxed errors have one.
 ///
 /// The error is [`Transient`], with the time until there is capacity as its `retry_after`.
 #[derive(Clone, Debug, PartialEq, Eq)]

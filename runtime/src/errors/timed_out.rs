@@ -10,7 +10,7 @@ use crate::{Transient, escape::escaped};
 /// The error of a call that took longer than its `#[timeout]` allows and was dropped.
 ///
 /// The function's error type must implement `From<TimedOut>`. thiserror generates the implementation for a variant
-/// `TimedOut(#[from] TimedOut)`; [`std::io::Error`], `anyhow::Error` and boxed errors have one.
+/// `#[transient(inherit)] TimedOut(#[from] TimedOut)`; [`std::io::Error`], `anyhow::Error` and boxed errors have one.
 ///
 /// The error is [`Transient`]: another attempt may be faster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
-    BreakerState, CircuitOpen, ConfigChange, ConfigConflict, ConfigLayer, OpenReason, escape::escaped,
+    BlindSpot, BreakerState, CircuitOpen, ConfigChange, ConfigConflict, ConfigLayer, OpenReason, escape::escaped,
     keyed_store::key::in_sentence,
 };
 
@@ -180,6 +180,12 @@ pub enum Event {
         /// Both declarations.
         conflict: Box<ConfigConflict>,
     },
+    /// A breaker or a bulkhead does not see calls that hang. Emitted by [`validate`](crate::validate), for each function.
+    #[non_exhaustive]
+    BlindSpot {
+        /// The policy, the location of its attribute, and the fix.
+        blind_spot: BlindSpot,
+    },
     /// A layer of settings was replaced: by a file, by the environment, or by `reconfigure` and `reset_config`.
     #[non_exhaustive]
     ConfigApplied {
@@ -271,6 +277,7 @@ impl fmt::Display for Event {
                 write!(f, "rate limit `{}`{of_key} is reached; retry after {retry_after:.3?}", escaped(limit))
             }
             Self::ConfigConflict { conflict } => conflict.fmt(f),
+            Self::BlindSpot { blind_spot } => blind_spot.fmt(f),
             Self::ConfigApplied { layer, changes } => {
                 write!(f, "settings applied ({layer}): ")?;
                 match &**changes {

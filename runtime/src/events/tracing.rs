@@ -2,7 +2,7 @@
 //!
 //! | level | events |
 //! | --- | --- |
-//! | `WARN` | a circuit that opens, is forced open or is disabled; exhausted retries, overflowing keys, nested retries, blocking sleeps, conflicting declarations, lost events |
+//! | `WARN` | a circuit that opens, is forced open or is disabled; exhausted retries, overflowing keys, nested retries, blocking sleeps, conflicting declarations, blind spots, lost events |
 //! | `INFO` | other changes of state, applied settings |
 //! | `DEBUG` | other events about single calls, which are frequent in an outage |
 //!
@@ -127,7 +127,9 @@ pub(crate) fn emit(event: &Event) {
             "{event}"
         ),
         Event::ConfigApplied { layer, .. } => info!(target: "steadfast", { config.layer = %layer }, "{event}"),
-        Event::ConfigConflict { .. } | Event::EventsLost { .. } => warn!(target: "steadfast", "{event}"),
+        Event::ConfigConflict { .. } | Event::BlindSpot { .. } | Event::EventsLost { .. } => {
+            warn!(target: "steadfast", "{event}");
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 #[cfg(feature = "config")]
 use super::Policy;
-use crate::ConfigConflict;
+use crate::{BlindSpot, ConfigConflict};
 #[cfg(feature = "config")]
 use crate::{
     ConfigChange,
@@ -19,6 +19,11 @@ pub(crate) trait Capability: Sync {
 
     /// Returns the conflicts among the declarations of this capability.
     fn conflicts(&self) -> Vec<ConfigConflict> {
+        Vec::new()
+    }
+
+    /// Returns the functions in which policies of this capability do not see calls that hang.
+    fn blind_spots(&self) -> Vec<BlindSpot> {
         Vec::new()
     }
 

@@ -4,7 +4,8 @@ use once_cell::race::OnceRef;
 
 use super::{Policy, create_static};
 use crate::{
-    ConfigConflict, DeclarationSite, DeclaredConfig,
+    BlindSpot, ConfigConflict, DeclarationSite, DeclaredConfig,
+    errors::PolicyConfig,
     events::{self, Event},
 };
 
@@ -14,6 +15,7 @@ pub struct Declared<P: Policy> {
     pub(super) source: Source<P>,
     pub(super) failures: FailureRule,
     pub(super) location: &'static Location<'static>,
+    hang: Option<Hang>,
     /// The policy of this name; empty until the first lookup.
     found: OnceRef<'static, P>,
 }
@@ -35,6 +37,15 @@ pub(super) enum FailureRule {
     All,
     /// The errors that `failure_if` selects, with the text of the option.
     Text(&'static str),
+}
+
+/// A call that hangs, in an `async` function without a timeout below the policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hang {
+    /// No timeout of the function ends the call.
+    Endless,
+    /// A timeout above the policy cancels the call.
+    Cancelled,
 }
 
 impl<P: Policy> Declared<P> {
@@ -73,8 +84,15 @@ impl<P: Policy> Declared<P> {
         self
     }
 
+    /// Declares that calls of the function can hang.
+    #[must_use]
+    pub const fn hang(mut self, hang: Hang) -> Self {
+        self.hang = Some(hang);
+        self
+    }
+
     pub(super) const fn new(source: Source<P>, failures: FailureRule, location: &'static Location<'static>) -> Self {
-        Self { source, failures, location, found: OnceRef::new() }
+        Self { source, failures, location, hang: None, found: OnceRef::new() }
     }
 
     /// Returns the declared policy. The first call looks it up in the registry.
@@ -139,6 +157,14 @@ impl<P: Policy> Declared<P> {
             Source::Named { .. } => None,
             Source::Static(own) => Some(own),
         }
+    }
+
+    /// Returns the blind spot of the policy in force in this function; `None` if it sees calls that hang, or if they cannot hang.
+    pub(super) fn blind_spot(&self) -> Option<BlindSpot> {
+        let hang = self.hang?;
+        let policy = self.own().or_else(|| P::registry().get(self.name()))?;
+        let advice = policy.blind_to(hang)?;
+        Some(BlindSpot { kind: P::Config::TERMS.kind, name: self.name(), location: self.location, advice })
     }
 
     /// Returns the file, line and column of the declaration.

@@ -27,12 +27,14 @@ use crate::{
 ///
 /// If a layer above needs the disposition, the block evaluates to a pair of the outcome and the disposition.
 pub(super) fn expand(bulkhead: &Bulkhead, call: &Call, position: Position, context: &Context) -> Call {
-    let Position { index, read_above } = position;
+    let Position { index, read_above, timeouts } = position;
     let needs_disposition = read_above != Reads::Nothing;
     // The label is unique: a label that shadows another draws a warning.
     let label = Lifetime::new(&format!("'call_{index}"), Span::mixed_site());
     let krate = &context.krate;
     let Bulkhead { attribute, instance, .. } = bulkhead;
+    // A timeout above the bulkhead releases the permit as well.
+    let is_unlimited = context.is_async && !timeouts.is_limited_above && !timeouts.is_limited_below;
     let declaration = Declaration {
         attribute: *attribute,
         instance,
@@ -40,6 +42,7 @@ pub(super) fn expand(bulkhead: &Bulkhead, call: &Call, position: Position, conte
         key: None,
         max_keys: None,
         failure_if: None,
+        hang: is_unlimited.then_some("Endless"),
         ty: "Bulkhead",
         slice: "BULKHEADS",
         krate,

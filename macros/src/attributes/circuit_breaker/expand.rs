@@ -6,7 +6,7 @@ use syn::Lifetime;
 
 use super::options::CircuitBreaker;
 use crate::{
-    attributes::{Position, Reads},
+    attributes::{Position, Reads, Timeouts},
     codegen::{
         context::{Call, Context},
         dispatch::by_condition,
@@ -38,7 +38,7 @@ use crate::{
 /// needs the disposition, the block evaluates to a pair of the outcome and the disposition. A call that a limit below rejects does not
 /// reach the dependency, so it is ignored.
 pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, context: &Context) -> Call {
-    let Position { index, read_above } = position;
+    let Position { index, read_above, timeouts } = position;
     let needs_disposition = read_above == Reads::Everything || call.has_disposition && read_above != Reads::Nothing;
     // The label is unique: a label that shadows another draws a warning.
     let label = Lifetime::new(&format!("'call_{index}"), Span::mixed_site());
@@ -86,7 +86,12 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
             guard.disarm();
         }
     };
-    let instance = declaration(breaker, krate);
+    let hang = match timeouts {
+        Timeouts { is_limited_below: true, .. } => None,
+        Timeouts { is_limited_above: true, .. } => Some("Cancelled"),
+        _ => Some("Endless"),
+    };
+    let instance = declaration(breaker, hang.filter(|_| context.is_async), krate);
     // The breaker of a key is held during the call, so that it is not evicted.
     let (held, instance) = match &breaker.key {
         Some(_) => (quote_mixed!(let breaker = #instance;), quote_mixed!(breaker)),
@@ -107,7 +112,7 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
 }
 
 /// Input: `name = "payments", failure_threshold = 3`. Output: the block that declares the breaker and evaluates to it.
-fn declaration(breaker: &CircuitBreaker, krate: &TokenStream) -> TokenStream {
+fn declaration(breaker: &CircuitBreaker, hang: Option<&'static str>, krate: &TokenStream) -> TokenStream {
     let CircuitBreaker { attribute, instance, settings, key, max_keys, .. } = breaker;
     let (ty, slice) = if key.is_some() { ("KeyedBreakers", "KEYED_BREAKERS") } else { ("CircuitBreaker", "BREAKERS") };
     let declaration = Declaration {
@@ -117,6 +122,7 @@ fn declaration(breaker: &CircuitBreaker, krate: &TokenStream) -> TokenStream {
         key: key.as_ref(),
         max_keys: max_keys.as_ref(),
         failure_if: breaker.failure_if(),
+        hang,
         ty,
         slice,
         krate,

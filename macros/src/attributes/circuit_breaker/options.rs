@@ -53,6 +53,7 @@ pub(super) const GRAMMAR: Grammar = Grammar {
         ("cancelled_call", "cancelled_call = 300ms"),
         ("durations", "durations = true"),
         ("failure_if", "failure_if(io::Error)"),
+        ("allow_order", "allow_order"),
         ("crate", "crate = ::steadfast"),
     ],
     hints: &[

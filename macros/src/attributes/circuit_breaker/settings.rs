@@ -23,6 +23,8 @@ pub(super) struct Settings {
     /// The constructor: `new`, or a preset.
     constructor: Ident,
     setters: Vec<Setter>,
+    /// The options that turn calls that hang into failures, each with its value if that is a literal.
+    pub(super) hang_limits: Vec<(Ident, Option<Duration>)>,
 }
 
 /// `.method(arguments)`
@@ -59,6 +61,9 @@ impl Settings {
             DurationExpr::parse_positive("`cancelled_call`", reason, value)
         });
 
+        let hang_limits = [&hung_call, &cancelled_call].into_iter().flatten();
+        let hang_limits = hang_limits.map(|Given { key, value }| (key.clone(), value.known())).collect();
+
         let mut given = SetterList::default();
         let constructor = match preset {
             Some(Given { key, value }) => {
@@ -81,7 +86,7 @@ impl Settings {
         given.add("cancelled_call", cancelled_call);
         given.add("durations", durations);
         let SetterList { setters, keys } = given;
-        ((!keys.is_empty()).then_some(Self { constructor, setters }), keys)
+        ((!keys.is_empty()).then_some(Self { constructor, setters, hang_limits }), keys)
     }
 
     /// The settings as a const expression: `BreakerConfig::new().failure_threshold(3)`.

@@ -26,7 +26,7 @@ use crate::{
 ///
 /// If a layer above needs the disposition, the block evaluates to a pair of the outcome and the disposition.
 pub(super) fn expand(limit: &RateLimit, call: &Call, position: Position, context: &Context) -> Call {
-    let Position { index, read_above } = position;
+    let Position { index, read_above, .. } = position;
     let needs_disposition = read_above != Reads::Nothing;
     // The label is unique: a label that shadows another draws a warning.
     let label = Lifetime::new(&format!("'call_{index}"), Span::mixed_site());
@@ -55,6 +55,7 @@ fn declaration(limit: &RateLimit, krate: &TokenStream) -> TokenStream {
         key: key.as_ref(),
         max_keys: max_keys.as_ref(),
         failure_if: None,
+        hang: None,
         ty,
         slice,
         krate,

@@ -52,6 +52,7 @@ pub(super) const GRAMMAR: Grammar = Grammar {
         ("nested", "nested = inherit"),
         ("on_retry", "on_retry = log_retry"),
         ("clone", "clone(order)"),
+        ("allow_order", "allow_order"),
         ("crate", "crate = ::steadfast"),
     ],
     hints: &[

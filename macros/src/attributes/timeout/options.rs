@@ -16,7 +16,7 @@ use crate::{
 /// A `#[timeout]` attribute.
 pub(crate) struct Timeout {
     /// The time limit. `None` if an error was reported.
-    limit: Option<DurationExpr>,
+    pub(super) limit: Option<DurationExpr>,
     /// The name in errors and events, instead of the path of the function.
     name: Option<Expr>,
     pub(super) krate: Option<Path>,

@@ -1,0 +1,8 @@
+#[derive(steadfast::Transient)]
+enum Failure {
+    #[transient]
+    #[permanent]
+    Busy,
+}
+
+fn main() {}

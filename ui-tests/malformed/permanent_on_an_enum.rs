@@ -1,0 +1,7 @@
+#[derive(steadfast::Transient)]
+#[permanent]
+enum Failure {
+    Busy,
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+#[derive(steadfast::Transient)]
+enum Failure {
+    #[permanent(inherit)]
+    Busy,
+}
+
+fn main() {}

@@ -115,7 +115,7 @@ async fn keys_share_their_durations() {
 #[circuit_breaker(name = "measured by attribute", durations = true)]
 async fn attempts(failures: u64) -> io::Result<()> {
     sleep(millis(300)).await;
-    if steadfast::retries().iter().find(|retry| retry.name == "measured attempts").unwrap().attempts <= failures {
+    if retries().iter().find(|retry| retry.name == "measured attempts").unwrap().attempts <= failures {
         return Err(io::ErrorKind::TimedOut.into());
     }
     Ok(())

@@ -16,7 +16,11 @@ use steadfast::{
     BreakerConfig, BreakerState, CircuitBreaker,
     events::{self, Event},
 };
-use tokio::{runtime, task::JoinSet, time::advance};
+use tokio::{
+    runtime,
+    task::JoinSet,
+    time::{advance, sleep},
+};
 
 const TASKS: usize = 10_000;
 const THREADS: usize = 8;
@@ -156,7 +160,7 @@ fn ten_thousand_callers_get_three_trial_calls() {
             let breaker = breaker.clone();
             tasks.spawn(async move {
                 let Ok(permit) = breaker.try_acquire() else { return 0 };
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                sleep(Duration::from_secs(1)).await;
                 permit.success();
                 1
             });
@@ -165,4 +169,96 @@ fn ten_thousand_callers_get_three_trial_calls() {
     });
     assert_eq!(breaker.state(), BreakerState::Closed);
     assert_eq!(breaker.snapshot().rejections, (TASKS - TRIALS as usize) as u64);
+}
+
+/// The ends of a call in [`every_call_of_a_storm_is_counted_once`].
+const ENDS: [&str; 6] = ["success", "failure", "panic", "aborted", "hangs, then ends", "hangs, then aborted"];
+
+#[test]
+fn every_call_of_a_storm_is_counted_once() {
+    const LIMIT: Duration = Duration::from_secs(5);
+    const CONFIG: BreakerConfig = BreakerConfig::new().hung_call(LIMIT).failure_threshold(u32::MAX);
+    static BREAKER: CircuitBreaker = CircuitBreaker::new("storm", CONFIG);
+
+    let runtime = runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let mut random = fastrand::Rng::with_seed(18);
+        let mut tasks = JoinSet::new();
+        let mut expected = [0_u64; ENDS.len()];
+        for _ in 0..TASKS {
+            let end = random.usize(0..ENDS.len());
+            expected[end] += 1;
+            let short = Duration::from_millis(random.u64(0..4_900));
+            let long = LIMIT + Duration::from_millis(random.u64(0..20_000));
+            let (work, aborted_after) = match end {
+                3 => (Duration::from_hours(1), Some(short)),
+                4 => (long, None),
+                5 => (Duration::from_hours(1), Some(long)),
+                _ => (short, None),
+            };
+            let call = tasks.spawn(BREAKER.call_async(async move || {
+                sleep(work).await;
+                match end {
+                    1 => Err(std::io::Error::from(std::io::ErrorKind::TimedOut)),
+                    2 => std::panic::resume_unwind(Box::new("in the storm")),
+                    _ => Ok(()),
+                }
+            }));
+            if let Some(after) = aborted_after {
+                tokio::spawn(async move {
+                    sleep(after).await;
+                    call.abort();
+                });
+            }
+            sleep(Duration::from_millis(random.u64(0..4))).await;
+        }
+        while tasks.join_next().await.is_some() {}
+
+        let [successes, failures, panics, aborted, hung, hung_and_aborted] = expected;
+        let snapshot = BREAKER.snapshot();
+        assert_eq!(snapshot.successes, successes + hung, "{snapshot}");
+        assert_eq!(snapshot.failures, failures + panics, "{snapshot}");
+        assert_eq!(snapshot.cancelled, aborted + hung_and_aborted, "{snapshot}");
+        assert_eq!(snapshot.hung, hung + hung_and_aborted, "{snapshot}");
+        assert_eq!((snapshot.in_flight, snapshot.oldest_in_flight), (Some(0), None), "{snapshot}");
+        let durations = snapshot.durations.unwrap();
+        let counted = [durations.successes, durations.failures, durations.cancelled].map(|durations| durations.count());
+        assert_eq!(counted, [snapshot.successes, snapshot.failures, snapshot.cancelled]);
+    });
+}
+
+#[test]
+fn calls_in_flight_are_exact_across_threads() {
+    static BREAKER: CircuitBreaker = CircuitBreaker::new(
+        "threads",
+        BreakerConfig::new().hung_call(Duration::from_hours(1)).failure_threshold(u32::MAX),
+    );
+
+    for round in 1..=20 {
+        let permits: Vec<_> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..THREADS)
+                .map(|_| scope.spawn(|| (0..500).map(|_| BREAKER.try_acquire().unwrap()).collect::<Vec<_>>()))
+                .collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(BREAKER.snapshot().in_flight, Some(permits.len() as u64));
+        if round % 5 == 0 {
+            BREAKER.reset();
+        }
+        // Each call ends on another thread than the one on which it started.
+        let permits = Mutex::new(permits);
+        thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    loop {
+                        let Some(permit) = permits.lock().unwrap().pop() else { break };
+                        permit.success();
+                    }
+                });
+            }
+        });
+        let snapshot = BREAKER.snapshot();
+        assert_eq!((snapshot.in_flight, snapshot.hung), (Some(0), 0));
+        assert_eq!(snapshot.successes, round * THREADS as u64 * 500);
+    }
 }

@@ -33,14 +33,24 @@ pub(crate) fn coarse() -> Moment {
 #[cfg(target_os = "linux")]
 #[inline]
 fn system() -> Moment {
-    use once_cell::sync::Lazy;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use rustix::time::{ClockId, clock_gettime};
 
-    /// The difference between a reading of the clock and its moment, in microseconds. Both clocks have the same origin.
-    static OFFSET: Lazy<u64> = Lazy::new(|| {
+    /// The difference between a reading of the clock and its moment, in microseconds; 0 before the first reading. Both clocks have the same
+    /// origin.
+    static OFFSET: AtomicU64 = AtomicU64::new(0);
+
+    #[cold]
+    fn first_offset() -> u64 {
         let (moment, exact) = (super::moment(std::time::Instant::now()), micros(ClockId::Monotonic));
-        moment.as_micros().wrapping_sub(exact)
-    });
+        let offset = moment.as_micros().wrapping_sub(exact);
+        // ORDERING: Relaxed: the offset is a number on its own. All threads use the first one, so that no reading is before another.
+        match OFFSET.compare_exchange(0, offset, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => offset,
+            Err(first) => first,
+        }
+    }
 
     #[inline]
     fn micros(clock: ClockId) -> u64 {
@@ -48,7 +58,11 @@ fn system() -> Moment {
         now.tv_sec.cast_unsigned().wrapping_mul(1_000_000).wrapping_add(now.tv_nsec.cast_unsigned() / 1_000)
     }
 
-    Moment::from_micros(micros(ClockId::MonotonicCoarse).wrapping_add(*OFFSET))
+    let offset = match OFFSET.load(Ordering::Relaxed) {
+        0 => first_offset(),
+        offset => offset,
+    };
+    Moment::from_micros(micros(ClockId::MonotonicCoarse).wrapping_add(offset))
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -22,7 +22,7 @@ impl BreakerRef<'_> {
             Some(admission) => Ok(admission),
             None => {
                 hint::cold_path();
-                self.admit_slow()
+                self.admit_timed().map_or_else(|| self.admit_slow(), Ok)
             }
         }
     }
@@ -37,11 +37,6 @@ impl BreakerRef<'_> {
 
     #[inline(never)]
     fn admit_slow(self) -> Result<Admission, CircuitOpen> {
-        if self.engine.circuit.word().admits_timed()
-            && let Some(admission) = self.admit_timed()
-        {
-            return Ok(admission);
-        }
         let now = clock::now();
         self.sync_clock(now);
         match self.open_rejection(now) {

@@ -31,12 +31,19 @@ impl Timing {
 impl<'a> BreakerRef<'a> {
     /// Admits a call that is timed, if the circuit is closed and admits every call. `None` means that the state machine has to decide.
     #[inline]
-    pub(super) fn admit_timed(self) -> Option<Admission> {
+    pub(crate) fn admit_timed(self) -> Option<Admission> {
+        let admission = if self.engine.circuit.word().admits_timed() { self.start() } else { Admission::UNTIMED };
+        admission.is_timed().then_some(admission)
+    }
+
+    /// The admission of a timed call; untimed if the state machine has to decide. Without an `Option`, it is returned in registers.
+    #[inline(never)]
+    fn start(self) -> Admission {
         let timing = self.settings.timing();
         let now = timing.now();
         if !timing.is_tracked {
             let word = self.engine.circuit.word();
-            return word.admits_timed().then(|| word.admission().timed(now.as_micros()));
+            return if word.admits_timed() { word.admission().timed(now.as_micros()) } else { Admission::UNTIMED };
         }
         let in_flight = self.in_flight(timing, now);
         if !in_flight.is_settled_at(in_flight.tick(now.as_micros())) {
@@ -46,10 +53,10 @@ impl<'a> BreakerRef<'a> {
         let tick = in_flight.start(now.as_micros());
         let word = self.engine.circuit.word();
         if word.admits_timed() {
-            return Some(word.admission().timed(now.as_micros()).tracked(tick.low_bits(TICK_MASK)));
+            return word.admission().timed(now.as_micros()).tracked(tick.low_bits(TICK_MASK));
         }
         in_flight.cancel_start(tick);
-        None
+        Admission::UNTIMED
     }
 
     /// Times a call that the state machine has admitted.

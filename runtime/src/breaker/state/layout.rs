@@ -174,6 +174,9 @@ impl Admission {
     /// The admission of a call that would have been rejected without `observe_only`: its outcome changes only the totals.
     pub(crate) const OBSERVED: Self = Self { origin: UNUSED_TAG, started: 0 };
 
+    /// An admission that is not timed, and is not used.
+    pub(crate) const UNTIMED: Self = Self::OBSERVED;
+
     pub(crate) const fn epoch(self) -> u32 {
         State(self.origin).epoch()
     }

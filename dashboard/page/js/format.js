@@ -101,12 +101,12 @@ export function duration(seconds) {
 export function measured(seconds) {
   if (seconds >= 60) return duration(seconds);
   const [factor, unit] = seconds < 0.001 ? [1e6, "µs"] : seconds < 1 ? [1000, "ms"] : [1, "s"];
-  return `${Number((seconds * factor).toPrecision(2))} ${unit}`;
+  return `${Number((seconds * factor).toPrecision(2))}\u00a0${unit}`;
 }
 
 const QUANTILES = ["p50", "p95", "p99"];
 
-/** Returns the quantiles of durations as texts, each with its name; none if nothing is recorded. */
+/** Returns the quantiles of durations, each as a pair of its name and its text; none if nothing is recorded. */
 export const quantiles = (durations) => (durations?.count ? QUANTILES.map((name) => [name, measured(durations[name])]) : []);
 
 export function clock(at) {

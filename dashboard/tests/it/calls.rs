@@ -104,7 +104,7 @@ async fn the_page_shows_calls_in_flight_and_durations() {
         format!("return {pattern}.test(({}).querySelector('.figures').textContent)", Browser::card(name))
     };
     browser
-        .until(&figures("with a hung call", r"/^1 in flight, the oldest for \d.* · p99 \d+(\.\d)? (µs|ms|s)$/"))
+        .until(&figures("with a hung call", r"/^1 in flight, the oldest for \d.* · p99 \d+(\.\d)?\s(µs|ms|s)$/"))
         .await;
     browser.until(&figures("keys with durations", r"/^1 cancelled · p50 \d.* · p95 \d.* · p99 \d/")).await;
     let hidden = format!("return ({}).querySelector('.figures').hidden", Browser::card("without durations"));

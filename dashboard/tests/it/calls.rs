@@ -77,7 +77,7 @@ fn the_json_contains_calls_in_flight_and_durations() {
 }
 
 #[test]
-fn promtool_accepts_the_metrics_of_calls_in_flight_and_durations() {
+fn promtool_accepts_the_metrics_with_calls_in_flight_and_durations() {
     make_calls();
     let served = Served::new(&Dashboard::new());
     let metrics = check_metrics(&served);

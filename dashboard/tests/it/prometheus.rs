@@ -30,11 +30,6 @@ steadfast::register!(RATE);
 static BULKHEAD: Bulkhead = Bulkhead::new("scraped bulkhead", BulkheadConfig::new().max_concurrent(2));
 steadfast::register!(BULKHEAD);
 
-#[test]
-fn promtool_accepts_the_metrics() {
-    check_metrics(&Served::new(&Dashboard::new()));
-}
-
 /// Checks that `promtool` accepts a scrape, and returns it.
 pub(crate) fn check_metrics(served: &Served) -> String {
     let response = client().get(served.url("/metrics")).send().unwrap();

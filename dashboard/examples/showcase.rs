@@ -4,7 +4,7 @@ use std::{cell::Cell, env, error::Error, io, time::Duration};
 
 use steadfast::{
     BreakerConfig, Bulkhead, BulkheadConfig, CircuitBreaker, KeyedBreakers, KeyedRateLimits, Override, RateLimit,
-    RateLimitConfig, Window, retry,
+    RateLimitConfig, Window, circuit_breaker, retry,
 };
 use steadfast_dashboard::{Dashboard, Token};
 use tokio::time::{Instant, interval, sleep};
@@ -38,7 +38,7 @@ services! {
     LEDGER = "ledger export", DEFAULT, 0;
 }
 
-static HOSTS: KeyedBreakers = KeyedBreakers::new("suppliers", DEFAULT.failure_threshold(3));
+static HOSTS: KeyedBreakers = KeyedBreakers::new("suppliers", DEFAULT.failure_threshold(3).durations(true));
 steadfast::register!(HOSTS);
 
 static GEOCODING: RateLimit = RateLimit::new("geocoding", RateLimitConfig::new(100, Duration::from_secs(10)));
@@ -82,6 +82,14 @@ async fn refresh() -> io::Result<()> {
     Err(io::ErrorKind::ConnectionRefused.into())
 }
 
+/// Answers within 300 ms, and hangs for 8 s of each minute.
+#[circuit_breaker(name = "recommendations", hung_call = 5s, failure_threshold = 20)]
+async fn recommend(round: u64) -> io::Result<()> {
+    let hangs = round % 3_000 >= 2_600;
+    sleep(Duration::from_millis(if hangs { 20_000 } else { 20 + round % 29 * 10 })).await;
+    Ok(())
+}
+
 async fn query(dice: u64) {
     let Ok(_permit) = DATABASE.acquire_async().await else { return };
     sleep(Duration::from_millis(200 + dice % 10 * 20)).await;
@@ -122,6 +130,9 @@ async fn generate_traffic() {
         }
         tokio::spawn(charge(round));
         tokio::spawn(query(round));
+        if round.is_multiple_of(5) {
+            tokio::spawn(recommend(round));
+        }
         if round.is_multiple_of(250) {
             tokio::spawn(export());
         }

@@ -4,9 +4,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use steadfast::{
-    Bulkhead, BulkheadSnapshot, CircuitBreaker, HistoryEntry, HistoryEvent, KeyedBreakers, KeyedRateLimitSnapshot,
-    KeyedRateLimits, KeyedSnapshot, Keying, RateLimit, RateLimitSnapshot, RetrySnapshot, Snapshot, SnapshotConfig,
-    WindowSnapshot,
+    Bulkhead, BulkheadSnapshot, CircuitBreaker, Durations, HistoryEntry, HistoryEvent, KeyedBreakers,
+    KeyedRateLimitSnapshot, KeyedRateLimits, KeyedSnapshot, Keying, RateLimit, RateLimitSnapshot, RetrySnapshot,
+    Snapshot, SnapshotConfig, WindowSnapshot,
 };
 
 /// A circuit breaker, with or without a key.
@@ -35,9 +35,16 @@ pub(crate) struct BreakerEntry {
     settings: String,
     successes: u64,
     failures: u64,
-    /// Calls that ended neither in success nor in failure: ignored errors and cancelled calls.
     ignored: u64,
+    cancelled: u64,
     rejections: u64,
+    /// The number of calls that have counted as hung; like the next field, `None` without `hung_call`.
+    hung: Option<u64>,
+    in_flight: Option<u64>,
+    /// The age of the oldest call in flight; `None` without `hung_call`, and if no call is in flight.
+    oldest_in_flight: Option<f64>,
+    /// The durations of calls; `None` if they are not recorded, and for the breaker of a key.
+    durations: Option<Durations>,
     transitions: u64,
     recent: Vec<RecentEvent>,
 }
@@ -120,7 +127,12 @@ impl BreakerEntry {
             successes,
             failures,
             ignored,
+            cancelled,
             rejections,
+            hung,
+            in_flight,
+            oldest_in_flight,
+            durations,
             transitions,
             last_transition,
             open_for,
@@ -153,7 +165,12 @@ impl BreakerEntry {
             successes,
             failures,
             ignored,
+            cancelled,
             rejections,
+            hung: in_flight.map(|_| hung),
+            in_flight,
+            oldest_in_flight: oldest_in_flight.map(|age| age.as_secs_f64()),
+            durations,
             transitions,
             recent: breaker.recent().into_iter().map(RecentEvent::new).collect(),
         }

@@ -33,10 +33,9 @@ use crate::totals::PerThread;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///
-/// With the feature `serde`, `Durations` implements `Serialize`: each histogram is an object with `count` and, in seconds, `mean`, `p50`,
-/// `p95`, `p99` and `max`.
+/// With the feature `serde`, `Durations` implements `Serialize`, as an object with the fields of a histogram of all calls, and with one
+/// histogram for each outcome. A histogram is an object with `count` and, in seconds, `mean`, `p50`, `p95`, `p99` and `max`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Durations {
     /// The durations of calls that succeeded.
@@ -296,18 +295,43 @@ impl DurationHistogram {
 }
 
 #[cfg(feature = "serde")]
-impl serde::Serialize for DurationHistogram {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use serde::ser::SerializeStruct;
+mod serialize {
+    use std::time::Duration;
 
-        let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs_f64());
-        let mut fields = serializer.serialize_struct("DurationHistogram", 6)?;
-        fields.serialize_field("count", &self.count())?;
-        fields.serialize_field("mean", &seconds(self.mean()))?;
-        for (name, quantile) in [("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0)] {
-            fields.serialize_field(name, &seconds(self.quantile(quantile)))?;
+    use serde::{Serialize, Serializer, ser::SerializeStruct};
+
+    use super::{DurationHistogram, Durations, OUTCOMES};
+
+    const FIELDS: usize = 6;
+
+    impl Serialize for Durations {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let mut fields = serializer.serialize_struct("Durations", FIELDS + OUTCOMES)?;
+            add_fields(&mut fields, &self.all())?;
+            fields.serialize_field("successes", &self.successes)?;
+            fields.serialize_field("failures", &self.failures)?;
+            fields.serialize_field("ignored", &self.ignored)?;
+            fields.serialize_field("cancelled", &self.cancelled)?;
+            fields.end()
         }
-        fields.end()
+    }
+
+    impl Serialize for DurationHistogram {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let mut fields = serializer.serialize_struct("DurationHistogram", FIELDS)?;
+            add_fields(&mut fields, self)?;
+            fields.end()
+        }
+    }
+
+    fn add_fields<S: SerializeStruct>(fields: &mut S, histogram: &DurationHistogram) -> Result<(), S::Error> {
+        let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs_f64());
+        fields.serialize_field("count", &histogram.count())?;
+        fields.serialize_field("mean", &seconds(histogram.mean()))?;
+        for (name, quantile) in [("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0)] {
+            fields.serialize_field(name, &seconds(histogram.quantile(quantile)))?;
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 // The card of a breaker, and the card of all breakers with the same name and different keys. A card is built once and then updated.
 
-import { STATE_NAMES, STATES, count, counted, duration, element, escaped, icon, keyText, percent, rate, setText, stateLabel } from "./format.js";
+import { STATE_NAMES, STATES, count, counted, duration, element, escaped, icon, keyText, measured, percent, quantiles, rate, setText, stateLabel } from "./format.js";
 import { Timeline } from "./timeline.js";
 
 /** The maximum number of keys on a card. */
@@ -25,6 +25,23 @@ class Counts {
   }
 }
 
+/** The line of a card for figures that only some breakers have. Hidden without figures. */
+class Figures {
+  node = element("p", { class: "figures", hidden: true });
+
+  update(figures) {
+    setText(this.node, figures.join(" · "));
+    this.node.hidden = !figures.length;
+  }
+}
+
+/** Returns the calls in flight with the age of the oldest, and the 99th percentile of the durations, as far as they are known. */
+function breakerFigures({ in_flight, oldest_in_flight, durations }) {
+  const oldest = oldest_in_flight == null ? "" : `, the oldest for ${measured(oldest_in_flight)}`;
+  const inFlight = in_flight == null ? [] : [`${count(in_flight)} in flight${oldest}`];
+  return [...inFlight, ...quantiles(durations).slice(-1).map((figure) => figure.join(" "))];
+}
+
 export class BreakerCard {
   #summary = element("p", { class: "summary" });
   #pill = element("span", { class: "pill" });
@@ -34,6 +51,7 @@ export class BreakerCard {
   #mark = element("s", { hidden: true });
   #track = element("div", { class: "track", "aria-hidden": "true" }, this.#fill, this.#mark);
   #counts = new Counts();
+  #figures = new Figures();
   #timeline;
   #shownState = "";
   entry;
@@ -44,7 +62,7 @@ export class BreakerCard {
     this.name.addEventListener("click", () => open(this.entry.id));
     const gauge = element("div", { class: "gauge" }, element("div", {}, this.#label, this.#value), this.#track);
     this.node = element("li", { class: "card" },
-      element("header", {}, element("h3", {}, this.name), this.#pill), this.#summary, gauge, this.#counts.node, this.#timeline.node);
+      element("header", {}, element("h3", {}, this.name), this.#pill), this.#summary, gauge, this.#counts.node, this.#figures.node, this.#timeline.node);
     setText(this.name, entry.name);
     this.name.title = escaped(entry.name);
   }
@@ -57,6 +75,7 @@ export class BreakerCard {
       this.#pill.replaceChildren(icon(entry.state), stateLabel(entry.state));
     }
     this.#counts.update(entry);
+    this.#figures.update(breakerFigures(entry));
     this.#timeline.draw(entry, now);
     this.tick(now);
   }
@@ -146,6 +165,7 @@ export class GroupCard {
   #legend = element("div", { class: "legend" });
   #keys = element("div", { class: "keys" });
   #counts = new Counts();
+  #figures = new Figures();
   #open;
   entry;
 
@@ -153,7 +173,7 @@ export class GroupCard {
     this.#open = open;
     this.name = element("span", { class: "text" }, entry.name);
     this.node = element("li", { class: "card group" },
-      element("header", {}, element("h3", {}, this.name), this.#pill), this.#summary, this.#bar, this.#legend, this.#counts.node, this.#keys);
+      element("header", {}, element("h3", {}, this.name), this.#pill), this.#summary, this.#bar, this.#legend, this.#counts.node, this.#figures.node, this.#keys);
   }
 
   /** Updates the card; `keys` are the entries of the listed keys, most severe first. */
@@ -173,6 +193,8 @@ export class GroupCard {
     this.#legend.replaceChildren(...present.map((state) =>
       element("span", { "data-state": state }, icon(state), `${count(counts[state])} ${STATES[state].label.toLowerCase()}`)));
     this.#counts.update(entry);
+    const cancelled = entry.cancelled ? [`${count(entry.cancelled)} cancelled`] : [];
+    this.#figures.update([...cancelled, ...quantiles(entry.durations).map((figure) => figure.join(" "))]);
     const unhealthy = keys.filter(({ state, failures, rejections }) => state !== "closed" || failures + rejections > 0);
     this.#list(unhealthy.slice(0, MAX_KEYS));
     this.node.classList.toggle("tall", unhealthy.length > MAX_KEYS_NORMAL_HEIGHT);

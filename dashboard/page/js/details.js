@@ -1,7 +1,7 @@
 // The details of one breaker, and manual control.
 
 import { stateSummary } from "./card.js";
-import { clock, element, exact, icon, setText, stateLabel, title } from "./format.js";
+import { clock, element, exact, icon, measured, quantiles, setText, stateLabel, title } from "./format.js";
 import { Timeline } from "./timeline.js";
 
 /** The expiries that can be selected: seconds and label. */
@@ -38,7 +38,7 @@ export class Details {
 
   update(entry, now) {
     this.#entry = entry;
-    const { name, pill, summary, totals, settings, events, timeline, content } = this.#parts;
+    const { name, pill, summary, totals, inFlight, durations, settings, events, timeline, content } = this.#parts;
     setText(name, title(entry));
     content.dataset.state = entry.state;
     pill.replaceChildren(icon(entry.state), stateLabel(entry.state));
@@ -51,11 +51,17 @@ export class Details {
       ["Failed", entry.failures],
       ["Rejected", entry.rejections],
       ["Ignored", entry.ignored],
+      ["Cancelled", entry.cancelled],
+      ["Hung", entry.hung],
       ["State changes", entry.transitions],
       ["Failed recoveries", entry.failed_recoveries],
     ];
-    totals.replaceChildren(...counts.map(([label, number]) =>
-      element("div", {}, element("dt", {}, label), element("dd", {}, exact(number)))));
+    showFigures(totals, counts.filter(([, number]) => number != null).map(([label, number]) => [label, exact(number)]));
+    const { in_flight, oldest_in_flight } = entry;
+    const oldest = oldest_in_flight == null ? [] : [["The oldest", `for ${measured(oldest_in_flight)}`]];
+    showFigures(inFlight, in_flight == null ? [] : [["Calls", exact(in_flight)], ...oldest]);
+    const ofCalls = quantiles(entry.durations);
+    showFigures(durations, ofCalls.length ? [...ofCalls, ["Calls", exact(entry.durations.count)]] : []);
     const rows = mergeRejections(entry.recent).toReversed().map((event) =>
       element("li", {}, element("time", {}, clock(event.at)), element("span", {}, description(event))));
     events.replaceChildren(...(rows.length ? rows : [element("li", {}, "None yet.")]));
@@ -73,6 +79,8 @@ export class Details {
       pill: element("span", { class: "pill" }),
       summary: element("p"),
       totals: element("dl", { class: "totals" }),
+      inFlight: element("dl", { class: "totals" }),
+      durations: element("dl", { class: "totals" }),
       settings: element("code"),
       events: element("ol", { class: "events" }),
       timeline: new Timeline(started),
@@ -82,6 +90,8 @@ export class Details {
       parts.summary,
       parts.timeline.node,
       element("section", {}, element("h3", {}, "Since the program started"), parts.totals),
+      element("section", {}, element("h3", {}, "In flight"), parts.inFlight),
+      element("section", {}, element("h3", {}, "Durations of calls"), parts.durations),
       element("section", {}, element("h3", {}, "Recent events"), parts.events),
       element("section", {}, element("h3", {}, "Settings"), parts.settings),
       canOverride ? this.#form() : element("p", { class: "note" }, "Read-only: manual control requires that a token is configured."),
@@ -139,6 +149,12 @@ export class Details {
       return { ok: false, text: "No response, or the token contains characters that a header cannot carry" };
     }
   }
+}
+
+/** Shows labelled figures in a list; hides its section if there are none. */
+function showFigures(list, figures) {
+  list.replaceChildren(...figures.map(([label, text]) => element("div", {}, element("dt", {}, label), element("dd", {}, text))));
+  list.parentElement.hidden = !figures.length;
 }
 
 /** Keeps only the last of consecutive rejections with the same reason. */

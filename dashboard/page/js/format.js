@@ -97,6 +97,18 @@ export function duration(seconds) {
   return `${Math.floor(s / big)} ${unit}${left ? ` ${left} ${smallUnit}` : ""}`;
 }
 
+/** Formats a measured duration with two digits, which is about its precision: `85 µs`, `120 ms`, `1.2 s`; from a minute on like `duration`. */
+export function measured(seconds) {
+  if (seconds >= 60) return duration(seconds);
+  const [factor, unit] = seconds < 0.001 ? [1e6, "µs"] : seconds < 1 ? [1000, "ms"] : [1, "s"];
+  return `${Number((seconds * factor).toPrecision(2))}\u00a0${unit}`;
+}
+
+const QUANTILES = ["p50", "p95", "p99"];
+
+/** Returns the quantiles of durations, each as a pair of its name and its text; none if nothing is recorded. */
+export const quantiles = (durations) => (durations?.count ? QUANTILES.map((name) => [name, measured(durations[name])]) : []);
+
 export function clock(at) {
   return new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 }

@@ -1,6 +1,6 @@
 // The row of a retry: the outcomes of its calls, as shares of all calls.
 
-import { count, counted, element, percent, setText } from "./format.js";
+import { count, counted, element, percent, quantiles, setText } from "./format.js";
 
 /** The parts of the bar: CSS class, label, number of calls. */
 const PARTS = [
@@ -15,9 +15,10 @@ export class RetryRow {
   #bar = element("div", { class: "outcome-bar", "aria-hidden": "true" }, ...PARTS.map(([style]) => element("i", { class: style })));
   #shares = element("p");
   #outcomes = element("p");
+  #durations = element("p");
 
   constructor(entry) {
-    this.node = element("li", {}, element("div", { class: "head" }, element("b", {}, entry.name), this.#calls), this.#bar, this.#shares, this.#outcomes);
+    this.node = element("li", {}, element("div", { class: "head" }, element("b", {}, entry.name), this.#calls), this.#bar, this.#shares, this.#outcomes, this.#durations);
   }
 
   update(entry) {
@@ -41,5 +42,8 @@ export class RetryRow {
     if (calls && retries) outcomes.push(`${(attempts / calls).toFixed(2)} attempts per call`);
     setText(this.#outcomes, outcomes.join(" · "));
     this.#outcomes.hidden = !outcomes.length;
+    const durations = quantiles(entry.attempt_durations).map((figure) => figure.join(" "));
+    setText(this.#durations, `Attempts: ${durations.join(" · ")}`);
+    this.#durations.hidden = !durations.length;
   }
 }

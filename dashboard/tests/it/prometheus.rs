@@ -30,19 +30,19 @@ steadfast::register!(RATE);
 static BULKHEAD: Bulkhead = Bulkhead::new("scraped bulkhead", BulkheadConfig::new().max_concurrent(2));
 steadfast::register!(BULKHEAD);
 
-#[test]
-fn promtool_accepts_the_metrics() {
-    let served = Served::new(&Dashboard::new());
+/// Checks that `promtool` accepts a scrape, and returns it.
+pub(crate) fn check_metrics(served: &Served) -> String {
     let response = client().get(served.url("/metrics")).send().unwrap();
     assert_eq!(response.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
-    let text = response.text().unwrap();
+    let metrics = response.text().unwrap();
     let mut command = Command::new("promtool");
     command.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut promtool = command.spawn().unwrap_or_else(|error| missing("promtool", &error));
-    promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    promtool.stdin.take().unwrap().write_all(metrics.as_bytes()).unwrap();
     let output = promtool.wait_with_output().unwrap();
     let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     assert!(output.status.success() && text.is_empty(), "{text}");
+    metrics
 }
 
 /// A Prometheus that scrapes a dashboard every 250 ms.

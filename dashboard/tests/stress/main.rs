@@ -83,7 +83,7 @@ fn callers_snapshots_events_metrics_and_json_agree() {
     // The breaker agrees with the bodies.
     assert_eq!(snapshot.successes, BODIES.get("succeeded"));
     assert_eq!(snapshot.failures, BODIES.get("failed") + BODIES.get("panicked"));
-    assert_eq!(snapshot.ignored, BODIES.get("ignored") + BODIES.get("cancelled"));
+    assert_eq!([snapshot.ignored, snapshot.cancelled], ["ignored", "cancelled"].map(|name| BODIES.get(name)));
 
     // The retry agrees with its callers.
     let [success, transient, not_transient, rejected, panicked] = outcomes;
@@ -135,6 +135,7 @@ fn compare_outputs(runtime: &Runtime, snapshot: &Snapshot, retries: &RetrySnapsh
     assert_eq!(of_breaker("success"), snapshot.successes);
     assert_eq!(of_breaker("failure"), snapshot.failures);
     assert_eq!(of_breaker("ignored"), snapshot.ignored);
+    assert_eq!(of_breaker("cancelled"), snapshot.cancelled);
     assert_eq!(of_breaker("rejected"), snapshot.rejections);
     let of_retry =
         |outcome: &str| sample(&metrics, "retry_calls_total", &["retry=\"stress\"", &format!("outcome=\"{outcome}\"")]);
@@ -155,6 +156,7 @@ fn compare_outputs(runtime: &Runtime, snapshot: &Snapshot, retries: &RetrySnapsh
         ("successes", snapshot.successes),
         ("failures", snapshot.failures),
         ("ignored", snapshot.ignored),
+        ("cancelled", snapshot.cancelled),
         ("rejections", snapshot.rejections),
         ("transitions", snapshot.transitions),
     ] {

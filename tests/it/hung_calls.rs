@@ -260,3 +260,29 @@ async fn a_snapshot_shows_the_calls_in_flight_and_the_oldest() {
     oldest(130);
     drop(calls);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_age_of_the_oldest_call_does_not_drift_with_changes_of_state() {
+    let config = HUNG.failure_threshold(1).recovery_timeout(2 * SECOND).half_open_max_calls(1);
+    let breaker = CircuitBreaker::new("hung", config);
+    let hangs = take(&breaker, 1);
+    for round in 1..=20 {
+        advance(6 * SECOND).await;
+        if let Ok(permit) = breaker.try_acquire() {
+            if round % 2 == 0 { permit.failure() } else { permit.success() }
+        }
+        let oldest = breaker.snapshot().oldest_in_flight.unwrap();
+        assert!(oldest.abs_diff(round * 6 * SECOND) < 5 * SECOND / 6, "{oldest:?} in round {round}");
+    }
+    drop(hangs);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_reason_counts_hung_calls_that_have_ended() {
+    let breaker = CircuitBreaker::new("hung", HUNG);
+    for call in take(&breaker, 5) {
+        advance(6 * SECOND).await;
+        drop(call);
+    }
+    assert_eq!(breaker.snapshot().open_reason, Some(hung(5)));
+}

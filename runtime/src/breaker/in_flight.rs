@@ -69,7 +69,7 @@ struct Bucket<A> {
     settled: A,
     /// The number of settled calls that have ended, which wraps.
     ended: A,
-    /// The tick of the oldest settled call in flight.
+    /// The start of the oldest settled call in flight, in microseconds, rounded to a tick.
     oldest: A,
 }
 
@@ -161,10 +161,10 @@ impl<A: AtomicCell + Default> InFlight<A> {
         let current = self.latest(now);
         // ORDERING: Relaxed throughout: a call that reads the old and the new value of two cells gets a wrong tick, which only changes when
         // the call is settled.
+        self.forgive(current, (current, now));
         self.ticks_per_micro.store(ticks_per_micro, Ordering::Relaxed);
         let unshifted = self.unshifted(now);
         self.offset.store(u64::from(current.0.wrapping_add(NEXT).wrapping_sub(unshifted)), Ordering::Relaxed);
-        self.forgive(current);
     }
 
     /// The tick at a reading of the clock.
@@ -268,13 +268,13 @@ impl<A: AtomicCell + Default> InFlight<A> {
 
     /// Settles the buckets that are due, if none of them has a call in flight, and returns true. Returns false if one has, or if the
     /// breaker was not called for long.
-    pub(crate) fn settle_empty(&self, tick: Tick) -> bool {
+    pub(crate) fn settle_empty(&self, tick: Tick, now: u64) -> bool {
         if self.was_idle(tick) {
             return false;
         }
         let mut are_empty = true;
         for due in self.due(tick) {
-            are_empty &= self.settle(due, false) == 0;
+            are_empty &= self.settle(due, (tick, now), false) == 0;
         }
         if are_empty {
             self.mark_settled(tick);
@@ -283,13 +283,13 @@ impl<A: AtomicCell + Default> InFlight<A> {
     }
 
     /// Settles the buckets that are due, and returns the number of hung calls. The caller excludes changes of state.
-    pub(crate) fn settle_due(&self, tick: Tick) -> u32 {
+    pub(crate) fn settle_due(&self, tick: Tick, now: u64) -> u32 {
         if self.was_idle(tick) {
-            self.forgive(tick.minus(1));
+            self.forgive(tick.minus(1), (tick, now));
             self.mark_settled(tick);
             return 0;
         }
-        let hung = self.due(tick).map(|due| self.settle(due, true)).fold(0, u32::saturating_add);
+        let hung = self.due(tick).map(|due| self.settle(due, (tick, now), true)).fold(0, u32::saturating_add);
         self.mark_settled(tick);
         if hung > 0 {
             add_shared(&self.hung, hung.into());
@@ -299,9 +299,9 @@ impl<A: AtomicCell + Default> InFlight<A> {
 
     /// Settles all calls in flight without counting them as hung. Later calls belong to later ticks. The caller excludes changes of state.
     pub(crate) fn forget(&self, now: u64) {
-        let tick = self.latest(now);
+        let (tick, read) = (self.latest(now), self.tick(now));
         self.shift(NEXT);
-        self.settle_all(tick);
+        self.settle_all(tick, (read, now));
     }
 
     /// The tick at a reading of the clock, or the last settlement if it is later.
@@ -314,15 +314,15 @@ impl<A: AtomicCell + Default> InFlight<A> {
     pub(crate) fn rebase(&self, now: u64) {
         let (tick, current) = (self.tick(now), self.settled_at());
         self.shift(current.since(tick).cast_unsigned().wrapping_add(NEXT));
-        self.forgive(current);
+        self.forgive(current, (current, now));
     }
 
     /// Settles all calls up to a tick without counting them as hung. Their outcomes still count.
-    fn forgive(&self, tick: Tick) {
+    fn forgive(&self, tick: Tick, at: (Tick, u64)) {
         // Calls that were due at the last settlement have been counted.
         let counted = self.settled_at().minus(DUE);
         self.forgiven.store(u64::from(counted.0) << u32::BITS | u64::from(tick.0), Ordering::Release);
-        self.settle_all(tick);
+        self.settle_all(tick, at);
     }
 
     fn is_forgiven(&self, tick: Tick) -> bool {
@@ -343,9 +343,9 @@ impl<A: AtomicCell + Default> InFlight<A> {
         tick.since(self.settled_at()) < -1
     }
 
-    fn settle_all(&self, tick: Tick) {
+    fn settle_all(&self, tick: Tick, at: (Tick, u64)) {
         for ago in 0..BUCKETS {
-            self.settle(tick.minus(ago), true);
+            self.settle(tick.minus(ago), at, true);
         }
         self.mark_settled(tick);
     }
@@ -356,9 +356,10 @@ impl<A: AtomicCell + Default> InFlight<A> {
         (0..passed.min(BUCKETS)).map(move |ago| tick.minus(DUE + ago))
     }
 
-    /// Settles a bucket for a tick, and returns the number of calls in flight that were not settled. With `takes_calls` false, the bucket is
+    /// Settles a bucket for a tick at a reading of the clock, which is given with its tick. Returns the number of calls in flight that were
+    /// not settled. With `takes_calls` false, the bucket is
     /// settled only if there is no such call.
-    fn settle(&self, tick: Tick, takes_calls: bool) -> u32 {
+    fn settle(&self, tick: Tick, (read, now): (Tick, u64), takes_calls: bool) -> u32 {
         let bucket = &self.buckets[tick.bucket()];
         loop {
             let found = bucket.load();
@@ -375,7 +376,9 @@ impl<A: AtomicCell + Default> InFlight<A> {
                 if unsettled > 0 && found.calls == ended(bucket) {
                     // The calls have started when the breaker was last called or before.
                     let ahead = tick.since(self.settled_at()).max(0).cast_unsigned().next_multiple_of(BUCKETS);
-                    bucket.oldest.store(u64::from(tick.minus(ahead).0), Ordering::Relaxed);
+                    let ticks = read.since(tick.minus(ahead)).max(0).cast_unsigned();
+                    let age = u64::from(ticks).saturating_mul(self.tick_length());
+                    bucket.oldest.store(now.saturating_sub(age), Ordering::Relaxed);
                 }
                 return unsettled;
             }
@@ -428,31 +431,26 @@ impl<A: AtomicCell + Default> InFlight<A> {
 
     /// Counts the calls in flight.
     pub(crate) fn survey(&self, now: u64) -> Survey {
-        let (now, last) = (self.tick(now), self.settled_at());
+        let (read, last, tick_length) = (self.tick(now), self.settled_at(), self.tick_length());
+        let due = u64::from(DUE).saturating_mul(tick_length);
         let mut survey = Survey::default();
-        let mut oldest = 0;
         for ago in 0..BUCKETS {
             // The last tick of this bucket in which a call has started.
             let tick = last.minus(ago);
-            let since = now.since(tick).max(0).cast_unsigned();
             let bucket = &self.buckets[tick.bucket()];
-            let (ended, settled) = (ended(bucket), bucket.load());
+            let (ended, settled) = (ended(bucket), bucket.load().calls);
             let in_flight = self.sum(tick).wrapping_sub(ended).cast_signed().max(0).cast_unsigned();
-            if in_flight == 0 {
-                continue;
+            let old = settled.wrapping_sub(ended).cast_signed().clamp(0, in_flight.cast_signed()).cast_unsigned();
+            let since_tick = u64::from(read.since(tick).max(0).cast_unsigned()).saturating_mul(tick_length);
+            let since_oldest = now.saturating_sub(bucket.oldest.load(Ordering::Relaxed));
+            for (calls, age) in [(old, since_oldest), (in_flight - old, since_tick)] {
+                if calls > 0 {
+                    survey.in_flight += u64::from(calls);
+                    survey.hung += if age >= due { u64::from(calls) } else { 0 };
+                    survey.oldest = survey.oldest.max(Some(age));
+                }
             }
-            let old = settled.calls.wrapping_sub(ended).cast_signed().clamp(0, in_flight.cast_signed()).cast_unsigned();
-            let oldest_settled = Tick(low_half(bucket.oldest.load(Ordering::Relaxed)));
-            let age = if old > 0 { now.since(oldest_settled).max(0).cast_unsigned() } else { since };
-            survey.in_flight += u64::from(in_flight);
-            survey.hung += u64::from(match (since >= DUE, age >= DUE) {
-                (true, _) => in_flight,
-                (false, true) => old,
-                (false, false) => 0,
-            });
-            oldest = oldest.max(age);
         }
-        survey.oldest = (survey.in_flight > 0).then(|| u64::from(oldest).saturating_mul(self.tick_length()));
         survey
     }
 }
@@ -535,10 +533,10 @@ mod tests {
         /// Counts hung calls, as an admission does.
         fn look(&self) -> u32 {
             let tick = self.in_flight.tick(self.now);
-            if self.in_flight.is_settled_at(tick) || self.in_flight.settle_empty(tick) {
+            if self.in_flight.is_settled_at(tick) || self.in_flight.settle_empty(tick, self.now) {
                 return 0;
             }
-            self.in_flight.settle_due(tick)
+            self.in_flight.settle_due(tick, self.now)
         }
 
         fn start(&self) -> (u32, Call) {
@@ -695,7 +693,7 @@ mod tests {
         for ticks in [1 << 30, 1 << 30, 1 << 30, (1 << 30) - 8] {
             calls.in_flight.shift(ticks);
             let tick = calls.in_flight.tick(calls.now);
-            calls.in_flight.settle_all(tick.minus(1));
+            calls.in_flight.settle_all(tick.minus(1), (tick, calls.now));
             calls.in_flight.mark_settled(tick);
         }
         assert!(calls.in_flight.tick(calls.now).0 > u32::MAX - 8);

@@ -107,13 +107,13 @@ impl<'a> BreakerRef<'a> {
         if in_flight.is_behind(tick) {
             tick = self.sync_in_flight(in_flight, tick);
         }
-        if in_flight.settle_empty(tick) {
+        if in_flight.settle_empty(tick, now.as_micros()) {
             return;
         }
         let (hung, admission) = {
             // The lock excludes transitions: the calls are of the epoch of the admission.
             let _lock = events::queue();
-            (in_flight.settle_due(tick), self.engine.circuit.word().admission())
+            (in_flight.settle_due(tick, now.as_micros()), self.engine.circuit.word().admission())
         };
         if hung > 0 {
             self.record_hung(hung, admission);
@@ -139,9 +139,12 @@ impl<'a> BreakerRef<'a> {
     #[cold]
     pub(super) fn record_hung(self, calls: u32, admission: Admission) {
         let parameters = self.parameters();
-        let all = self.survey().map_or(0, |survey| survey.hung).try_into().unwrap_or(u32::MAX);
+        let in_flight = self.survey().map_or(0, |survey| survey.hung);
+        // Some of the failures in a row can be hung calls that have ended since.
+        let in_a_row = u64::from(self.engine.circuit.word().failures().saturating_add(calls)).min(self.hung());
+        let calls_in_all = in_flight.max(in_a_row).try_into().unwrap_or(u32::MAX);
         let limit = Duration::from_micros(parameters.hung_call.unwrap_or(0));
-        let reason = OpenReason::Hung { calls: calls.max(all), limit };
+        let reason = OpenReason::Hung { calls: calls_in_all.max(calls), limit };
         match parameters.policy {
             TripPolicy::Rates(rates) if self.engine.circuit.word().state() == BreakerState::Closed => {
                 for _ in 0..calls {

@@ -43,7 +43,7 @@ fn look_at_once(calls: &Calls) -> thread::JoinHandle<u32> {
 /// Counts hung calls, as an admission does. The lock of transitions is not modelled: no transition is made.
 fn look(calls: &Calls, now: u64) -> u32 {
     let tick = calls.tick(now);
-    if calls.is_settled_at(tick) || calls.settle_empty(tick) { 0 } else { calls.settle_due(tick) }
+    if calls.is_settled_at(tick) || calls.settle_empty(tick, now) { 0 } else { calls.settle_due(tick, now) }
 }
 
 fn end(calls: &Calls, call: u32, now: u64) -> End {

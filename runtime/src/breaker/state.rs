@@ -61,6 +61,8 @@ use crate::{BreakerState, OpenReason, clock::Moment, errors::PackedReason};
 pub(crate) enum Outcome {
     Success,
     Failure,
+    /// A failure: a call that was cancelled at the age of `cancelled_call` or later.
+    GivenUp,
     /// A call that is not evidence of success or failure: cancelled, or with an error that `failure_if` does not count as a failure.
     Ignored,
     /// A call that was cancelled after it had waited for a while. Its permit as a trial call is not released before a cool-down.
@@ -110,7 +112,7 @@ enum Phase {
     Disabled { until: Option<u64> },
 }
 
-/// The time for which the permit of an abandoned trial call is not available, in microseconds, if the recovery timeout is shorter.
+/// The time for which there are no trial calls after one that was cancelled after a wait, in microseconds, if the recovery timeout is shorter.
 const COOL_DOWN: u64 = 2_000_000;
 
 const fn mask(bits: u32) -> u64 {
@@ -317,7 +319,11 @@ impl Circuit {
             (Phase::Closed { failures: 1.., ramp, .. }, Outcome::Success, _) => {
                 Some(self.with_phase(Phase::Closed { flags: flags(parameters), failures: 0, ramp }))
             }
-            (Phase::Closed { failures, ramp, .. }, Outcome::Failure, TripPolicy::Consecutive { threshold }) => {
+            (
+                Phase::Closed { failures, ramp, .. },
+                Outcome::Failure | Outcome::GivenUp,
+                TripPolicy::Consecutive { threshold },
+            ) => {
                 let failures = failures.saturating_add(1);
                 if failures < threshold.min(MAX_FAILURES) {
                     return Some(self.with_phase(Phase::Closed { flags: flags(parameters), failures, ramp }));
@@ -333,7 +339,14 @@ impl Circuit {
                 let taken = if self.word.holds_trial_permit(admission) { taken } else { taken.saturating_add(1) };
                 Some(self.with_phase(Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }))
             }
-            (Phase::HalfOpen { failed, .. }, Outcome::Failure, _) => {
+            (Phase::HalfOpen { failed, .. }, Outcome::GivenUp, _)
+                if parameters.recovery.open_duration(failed.saturating_add(1)) < COOL_DOWN =>
+            {
+                let failed = failed.saturating_add(1).min(MAX_FAILED);
+                let until = now().as_micros().saturating_add(COOL_DOWN);
+                Some(self.next_epoch(Phase::OpenUntil { failed, until }, PackedReason::TRIAL_FAILED))
+            }
+            (Phase::HalfOpen { failed, .. }, Outcome::Failure | Outcome::GivenUp, _) => {
                 Some(self.opened(now(), failed.saturating_add(1).min(MAX_FAILED), PackedReason::TRIAL_FAILED))
             }
             (Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }, Outcome::Abandoned, _)

@@ -394,8 +394,18 @@ impl Model {
     fn cancelled(&mut self, permit: Permit) -> Option<Outcome> {
         let waited = permit.started.map_or(0, |started| self.now - started);
         if self.config.cancelled_call.is_some_and(|limit| waited >= limit) {
-            let is_straggler = self.state == HalfOpen && permit.round != self.trials.round;
-            return (!is_straggler).then_some(Outcome::Failure);
+            if self.state != HalfOpen {
+                return Some(Outcome::Failure);
+            }
+            // A trial call of an earlier round changes nothing.
+            if permit.round == self.trials.round {
+                self.failed_recoveries += 1;
+                self.open(OpenReason::TrialFailed);
+                if self.open_duration() < 2_000_000 {
+                    self.opened = (self.now, Some(self.now + 2_000_000));
+                }
+            }
+            return None;
         }
         if waited < 50_000 {
             return Some(Outcome::Ignored);

@@ -139,7 +139,7 @@ impl BreakerRef<'_> {
     /// Records a cancelled call as a failure, unless it is a trial call of an earlier round.
     fn record_late(self, admission: Admission) {
         let is_straggler = admission.is_trial() && !self.engine.circuit.word().holds_trial_permit(admission);
-        self.record_outcome(admission, if is_straggler { Outcome::Abandoned } else { Outcome::Failure });
+        self.record_outcome(admission, if is_straggler { Outcome::Abandoned } else { Outcome::GivenUp });
     }
 
     fn record_unanswered(self, admission: Admission, waited: u64, now: u64, parameters: &Parameters) {

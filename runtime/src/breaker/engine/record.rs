@@ -128,7 +128,8 @@ impl<'a> BreakerRef<'a> {
 
     /// Records a call in the window and evaluates the counts. Returns true if that has opened the circuit.
     fn record_and_evaluate(self, rates: &RatePolicy, admission: Admission, outcome: Outcome) -> bool {
-        let record = Record { failed: outcome == Outcome::Failure, slow: is_slow(rates, admission) };
+        let record =
+            Record { failed: matches!(outcome, Outcome::Failure | Outcome::GivenUp), slow: is_slow(rates, admission) };
         self.record_in_window(record, admission, rates.window);
         if !record.is_adverse() {
             return false;

@@ -200,12 +200,10 @@ impl<A: AtomicCell + Default> InFlight<A> {
         Tick(self.settled_at.load(Ordering::Acquire) as u32)
     }
 
-    /// Counts the start of a call, and returns its tick. The buckets that are due at `now` must be settled.
+    /// Counts the start of a call in the current tick. The buckets that are due must be settled.
     #[inline]
-    pub(crate) fn start(&self, now: u64) -> Tick {
-        let tick = self.tick(now);
+    pub(crate) fn start(&self, tick: Tick) {
         self.add(tick, 1);
-        tick
     }
 
     /// Reverts [`start`](Self::start).
@@ -543,7 +541,9 @@ mod tests {
 
         fn start(&self) -> (u32, Call) {
             let hung = self.look();
-            (hung, (self.in_flight.start(self.now).low_bits(MASK), self.now))
+            let tick = self.in_flight.tick(self.now);
+            self.in_flight.start(tick);
+            (hung, (tick.low_bits(MASK), self.now))
         }
 
         fn end(&self, (tick, started): Call) -> End {

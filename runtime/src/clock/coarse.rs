@@ -43,9 +43,12 @@ fn system() -> Moment {
     });
 
     #[inline]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "less than a second")]
     fn micros(clock: ClockId) -> u64 {
         let now = clock_gettime(clock);
-        now.tv_sec.cast_unsigned().wrapping_mul(1_000_000).wrapping_add(now.tv_nsec.cast_unsigned() / 1_000)
+        // A division of 32-bit numbers takes half as many instructions.
+        let part = now.tv_nsec as u32 / 1_000;
+        now.tv_sec.cast_unsigned().wrapping_mul(1_000_000).wrapping_add(part.into())
     }
 
     Moment::from_micros(micros(ClockId::MonotonicCoarse).wrapping_add(*OFFSET))

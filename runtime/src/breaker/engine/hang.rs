@@ -39,11 +39,9 @@ impl<'a> BreakerRef<'a> {
             return word.admits_timed().then(|| word.admission().timed(now.as_micros()));
         }
         let in_flight = self.in_flight(timing, now);
-        if !in_flight.is_settled_at(in_flight.tick(now.as_micros())) {
-            self.settle(in_flight, now);
-        }
+        let tick = self.settled_tick(in_flight, now);
         // The start is counted before the state is read, so that a call of an earlier epoch is never in the bucket of a later one.
-        let tick = in_flight.start(now.as_micros());
+        in_flight.start(tick);
         let word = self.engine.circuit.word();
         if word.admits_timed() {
             return Some(word.admission().timed(now.as_micros()).tracked(tick.low_bits(TICK_MASK)));
@@ -59,10 +57,9 @@ impl<'a> BreakerRef<'a> {
         let timed = admission.timed(now.as_micros());
         if timing.is_tracked {
             let in_flight = self.in_flight(timing, now);
-            if !in_flight.is_settled_at(in_flight.tick(now.as_micros())) {
-                self.settle(in_flight, now);
-            }
-            timed.tracked(in_flight.start(now.as_micros()).low_bits(TICK_MASK))
+            let tick = self.settled_tick(in_flight, now);
+            in_flight.start(tick);
+            timed.tracked(tick.low_bits(TICK_MASK))
         } else {
             timed
         }
@@ -72,11 +69,15 @@ impl<'a> BreakerRef<'a> {
     pub(super) fn count_hung(self) {
         let timing = self.settings.timing();
         if let (true, Some(in_flight)) = (timing.is_tracked, self.engine.in_flight.get()) {
-            let now = timing.now();
-            if !in_flight.is_settled_at(in_flight.tick(now.as_micros())) {
-                self.settle(in_flight, now);
-            }
+            self.settled_tick(in_flight, timing.now());
         }
+    }
+
+    /// Settles the buckets that are due at `now`, and returns its tick.
+    #[inline]
+    fn settled_tick(self, in_flight: &InFlight, now: Moment) -> Tick {
+        let tick = in_flight.tick(now.as_micros());
+        if in_flight.is_settled_at(tick) { tick } else { self.settle(in_flight, now) }
     }
 
     #[inline]
@@ -93,15 +94,16 @@ impl<'a> BreakerRef<'a> {
             .get_or_init(|| Box::new(InFlight::new(is_sharded, hung_call, timing.resolution(), now.as_micros())))
     }
 
-    /// Settles the buckets that are due, and counts the hung calls among them.
+    /// Settles the buckets that are due, counts the hung calls among them, and returns the tick of `now` after that.
+    #[cold]
     #[inline(never)]
-    fn settle(self, in_flight: &InFlight, now: Moment) {
+    fn settle(self, in_flight: &InFlight, now: Moment) -> Tick {
         let mut tick = in_flight.tick(now.as_micros());
         if in_flight.is_behind(tick) {
             tick = self.sync_in_flight(in_flight, tick);
         }
         if in_flight.settle_empty(tick) {
-            return;
+            return in_flight.tick(now.as_micros());
         }
         let (hung, admission) = {
             // The lock excludes transitions: the calls are of the epoch of the admission.
@@ -111,6 +113,8 @@ impl<'a> BreakerRef<'a> {
         if hung > 0 {
             self.record_hung(hung, admission);
         }
+        // The numbers of ticks change with the state.
+        in_flight.tick(now.as_micros())
     }
 
     /// Continues with the reading of a different clock that is behind, for example that of another test.

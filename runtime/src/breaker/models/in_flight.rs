@@ -31,7 +31,9 @@ fn started() -> (Calls, u32) {
 }
 
 fn start(calls: &Calls, now: u64) -> u32 {
-    calls.start(now).low_bits(MASK)
+    let tick = calls.tick(now);
+    calls.start(tick);
+    tick.low_bits(MASK)
 }
 
 /// Counts hung calls on another thread when the bucket is due.

@@ -173,7 +173,10 @@ impl<K: Keying> CircuitBreaker<K> {
         #[cold]
         #[inline(never)]
         fn slow_path<K: Keying, E: From<CircuitOpen>>(breaker: &CircuitBreaker<K>) -> Result<Permit<'_, K>, E> {
-            breaker.try_acquire().map_err(CircuitOpen::into_error)
+            match breaker.view().admit_slow() {
+                Ok(admission) => Ok(Permit::new(breaker, admission)),
+                Err(rejection) => Err(rejection.into_error()),
+            }
         }
 
         match self.view().admit_fast() {

@@ -36,7 +36,7 @@ impl BreakerRef<'_> {
     }
 
     #[inline(never)]
-    fn admit_slow(self) -> Result<Admission, CircuitOpen> {
+    pub(crate) fn admit_slow(self) -> Result<Admission, CircuitOpen> {
         if self.engine.circuit.word().admits_timed()
             && let Some(admission) = self.admit_timed()
         {

@@ -154,20 +154,23 @@ impl<'a> BreakerRef<'a> {
         }
     }
 
-    /// Counts the end of a tracked call.
-    #[inline]
-    pub(super) fn end_tracked(self, admission: Admission) -> End {
-        let timing = self.settings.timing();
-        let now = timing.now();
+    /// Counts the end of a tracked call. Returns true if its outcome is to be recorded; false if the call was hung.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a call would cost as much as its counts")]
+    pub(super) fn end_tracked(self, admission: Admission) -> bool {
+        let now = self.settings.timing().now();
         match self.engine.in_flight.get() {
-            Some(in_flight) if in_flight.end_early(admission.tick(), TICK_MASK, now.as_micros()) => End::InTime,
-            Some(in_flight) => self.end_late(in_flight, admission, now),
-            None => End::InTime,
+            Some(in_flight) => {
+                in_flight.end_early(admission.tick(), TICK_MASK, now.as_micros())
+                    || self.end_late(in_flight, admission, now)
+            }
+            None => true,
         }
     }
 
+    #[cold]
     #[inline(never)]
-    fn end_late(self, in_flight: &InFlight, admission: Admission, now: Moment) -> End {
+    fn end_late(self, in_flight: &InFlight, admission: Admission, now: Moment) -> bool {
         self.settle(in_flight, now);
         let hung_call = self.parameters().hung_call;
         let is_hung = hung_call.is_some_and(|limit| {
@@ -175,7 +178,11 @@ impl<'a> BreakerRef<'a> {
             let limit = limit.saturating_add(self.settings.timing().resolution());
             admission.age(now.as_micros()).is_some_and(|age| age >= limit)
         });
-        in_flight.end_late(admission.tick(), TICK_MASK, now.as_micros(), is_hung)
+        let end = in_flight.end_late(admission.tick(), TICK_MASK, now.as_micros(), is_hung);
+        if end == End::Hung {
+            self.record_hung(1, admission);
+        }
+        end == End::InTime
     }
 
     /// Applies a changed `hung_call` to the calls in flight.

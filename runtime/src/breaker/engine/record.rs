@@ -5,7 +5,6 @@ use crate::{
     OpenReason,
     breaker::{
         BreakerState,
-        in_flight::End,
         parameters::{RatePolicy, TripPolicy, WindowSize},
         state::{Admission, Outcome},
         window::{Record, Window},
@@ -46,17 +45,7 @@ impl<'a> BreakerRef<'a> {
     /// Counts the end of a tracked call. Returns true if its outcome is to be recorded; false if the call was hung.
     #[inline]
     fn end_timed(self, admission: Admission) -> bool {
-        if !admission.is_tracked() {
-            return true;
-        }
-        match self.end_tracked(admission) {
-            End::InTime => true,
-            End::Settled => false,
-            End::Hung => {
-                self.record_hung(1, admission);
-                false
-            }
-        }
+        !admission.is_tracked() || self.end_tracked(admission)
     }
 
     /// Records a success that changes more than the totals.
@@ -70,18 +59,19 @@ impl<'a> BreakerRef<'a> {
 
     #[inline(never)]
     fn succeed_tracked(self, admission: Admission) {
-        if self.end_timed(admission) && !self.engine.circuit.word().timed_success_is_noop() {
+        if self.end_tracked(admission) && !self.engine.circuit.word().timed_success_is_noop() {
             self.record_success(admission);
         }
     }
 
-    #[inline]
+    #[inline(never)]
     fn record_success(self, admission: Admission) {
         let word = self.engine.circuit.word();
         match self.settings.window_without_slow_calls() {
             Some(size) if word.success_only_counts() && word.issued(admission) => {
                 self.record_in_window(Record { failed: false, slow: false }, admission, size);
             }
+            _ if word.timed_success_is_noop() => {}
             _ => self.record_outcome(admission, Outcome::Success),
         }
     }

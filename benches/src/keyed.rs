@@ -102,7 +102,7 @@ impl Implementations {
             _ = governor.check_key(key);
         }
         Self {
-            ours: filled(keys),
+            ours: filled(keys, BreakerConfig::new()),
             by_hand: Mutex::new(keys.iter().map(|key| (key.clone(), breaker())).collect()),
             governor,
         }
@@ -135,8 +135,8 @@ pub fn keys() -> Vec<String> {
 
 /// Returns breakers for these keys.
 #[must_use]
-pub fn filled(keys: &[String]) -> KeyedBreakers {
-    let breakers = KeyedBreakers::new("measured", BreakerConfig::new()).max_keys(keys.len());
+pub fn filled(keys: &[String], config: BreakerConfig) -> KeyedBreakers {
+    let breakers = KeyedBreakers::new("measured", config).max_keys(keys.len());
     for key in keys {
         breakers.breaker(key);
     }

@@ -14,6 +14,8 @@ pub mod work;
 #[cfg(feature = "peers")]
 pub mod builds;
 #[cfg(feature = "peers")]
+pub mod hang;
+#[cfg(feature = "peers")]
 pub mod keyed;
 #[cfg(feature = "peers")]
 pub mod memory;

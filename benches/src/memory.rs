@@ -17,6 +17,7 @@ use crate::{
 
 const HOUR: Duration = Duration::from_hours(1);
 const CALLS: u64 = 1_000;
+const HUNG_CALL: Duration = Duration::from_secs(30);
 
 /// Returns the size in bytes of each breaker with all memory that it owns, after a thousand calls of which one failed.
 #[must_use]
@@ -33,6 +34,7 @@ pub fn breakers() -> Vec<(&'static str, i64)> {
         ("steadfast", ours(BreakerConfig::new())),
         ("steadfast, calls(100)", ours(BreakerConfig::new().window(Window::calls(100)))),
         ("steadfast, time(60s)", ours(BreakerConfig::new().window(Window::time(Duration::from_mins(1))))),
+        ("steadfast, hung_call = 30s", ours(BreakerConfig::new().hung_call(HUNG_CALL))),
         ("recloser, 100 calls", {
             bytes(|| recloser::breaker(HOUR), |breaker, number| drop(breaker.call(|| add(number))))
         }),
@@ -82,16 +84,30 @@ pub fn allocations(contestant: &Contestant) -> Result<f64> {
     Ok(crate::timing::to_f64(info.count_total) / crate::timing::to_f64(CALLS))
 }
 
-/// Returns the bytes of a keyed breaker, and of the text of its key: the growth of the process for a million of each, per key.
-pub fn keyed() -> Result<(usize, usize)> {
+/// Returns the bytes of a keyed breaker, of one that tracks calls and has made one, and of the text of its key: the growth of the process for
+/// a million of each, per key.
+pub fn keyed() -> Result<[(&'static str, usize); 3]> {
     let keys = keys();
     let (texts, texts_alone) = grown_by(|| keys.iter().map(|key| Arc::<str>::from(key.as_str())).collect::<Vec<_>>())?;
     // The list itself does not count.
     let texts_alone = texts_alone.saturating_sub(size_of_val(texts.as_slice()));
-    let (breakers, all) = grown_by(|| filled(&keys))?;
-    ensure!(breakers.len() == keys.len(), "{} breakers", breakers.len());
-    drop(black_box((texts, breakers)));
-    Ok((all.saturating_sub(texts_alone) / keys.len(), texts_alone / keys.len()))
+    let (breakers, all) = grown_by(|| filled(&keys, BreakerConfig::new()))?;
+    let (tracked, all_tracked) = grown_by(|| {
+        let breakers = filled(&keys, BreakerConfig::new().hung_call(HUNG_CALL));
+        for key in &keys {
+            _ = breakers.breaker(key).call(|| add(0));
+        }
+        breakers
+    })?;
+    for breakers in [&breakers, &tracked] {
+        ensure!(breakers.len() == keys.len(), "{} breakers", breakers.len());
+    }
+    drop(black_box((texts, breakers, tracked)));
+    Ok([
+        ("steadfast, one of a million keys", all.saturating_sub(texts_alone) / keys.len()),
+        ("steadfast, hung_call = 30s, one of a million keys", all_tracked.saturating_sub(texts_alone) / keys.len()),
+        ("the text of its key", texts_alone / keys.len()),
+    ])
 }
 
 fn grown_by<T>(make: impl FnOnce() -> T) -> Result<(T, usize)> {

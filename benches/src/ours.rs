@@ -10,6 +10,8 @@ use crate::work::{Error, add, add_at_second_try, wait};
 
 /// The settings of the breaker.
 pub const BREAKER: &str = "failure_threshold = 5, recovery_timeout = 1h, totals kept";
+/// The settings of the breaker that tracks the calls in flight.
+pub const IN_FLIGHT: &str = "failure_threshold = 5, recovery_timeout = 1h, hung_call = 30s, totals kept";
 /// The settings of the count window.
 pub const BY_CALLS: &str = "window = calls(100), failure_rate = 0.5, min_calls = 100, totals kept";
 /// The settings of the time window.
@@ -20,11 +22,24 @@ pub const RETRY: &str = "max_attempts = 3, exponential(base = 100ms, factor = 2,
 pub const NO_SLEEP: &str = "max_attempts = 3, backoff = none";
 
 /// The names of the breakers that count the measured calls.
-pub const COUNTED: &[&str] = &["attribute", "attribute, async", "called", "by calls", "by time", "stack, async"];
+pub const COUNTED: &[&str] = &[
+    "attribute",
+    "attribute, async",
+    "called",
+    "tracked",
+    "tracked, attribute",
+    "tracked, async",
+    "by calls",
+    "by time",
+    "stack, async",
+];
 
 const HOUR: Duration = Duration::from_hours(1);
 
 static CALLED: CircuitBreaker = CircuitBreaker::new("called", BreakerConfig::new().recovery_timeout(HOUR));
+static UNTRACKED: CircuitBreaker = CircuitBreaker::new("untracked", BreakerConfig::new().recovery_timeout(HOUR));
+static TRACKED: CircuitBreaker =
+    CircuitBreaker::new("tracked", BreakerConfig::new().recovery_timeout(HOUR).hung_call(Duration::from_secs(30)));
 static BY_CALLS_BREAKER: CircuitBreaker = CircuitBreaker::new(
     "by calls",
     BreakerConfig::new().window(Window::calls(100)).failure_rate(0.5).min_calls(100).recovery_timeout(HOUR),
@@ -38,6 +53,8 @@ static BY_TIME_BREAKER: CircuitBreaker = CircuitBreaker::new(
         .recovery_timeout(HOUR),
 );
 register!(CALLED);
+register!(UNTRACKED);
+register!(TRACKED);
 register!(BY_CALLS_BREAKER);
 register!(BY_TIME_BREAKER);
 
@@ -85,6 +102,51 @@ pub fn consecutive_async(number: u64) -> Result<u64, Error> {
 #[inline(never)]
 pub fn guarded_alone(number: u64) -> Result<u64, Error> {
     #[circuit_breaker(name = "alone", recovery_timeout = 1h)]
+    async fn guarded(number: u64) -> Result<u64, Error> {
+        add(number)
+    }
+    wait(guarded(number))
+}
+
+/// A call through [`CircuitBreaker::call`], closed, with a breaker that was never opened.
+///
+/// # Errors
+///
+/// Those of the work, or the rejection.
+#[inline(never)]
+pub fn untracked(number: u64) -> Result<u64, Error> {
+    UNTRACKED.call(|| add(number))
+}
+
+/// A call through [`CircuitBreaker::call`] that is tracked, closed.
+///
+/// # Errors
+///
+/// Those of the work, or the rejection.
+#[inline(never)]
+pub fn tracked(number: u64) -> Result<u64, Error> {
+    TRACKED.call(|| add(number))
+}
+
+/// A tracked call through the attribute, closed.
+///
+/// # Errors
+///
+/// Those of the work, or the rejection.
+#[inline(never)]
+#[circuit_breaker(name = "tracked, attribute", recovery_timeout = 1h, hung_call = 30s)]
+pub fn tracked_attribute(number: u64) -> Result<u64, Error> {
+    add(number)
+}
+
+/// A tracked `async` call through the attribute, closed.
+///
+/// # Errors
+///
+/// Those of the work, or the rejection.
+#[inline(never)]
+pub fn tracked_async(number: u64) -> Result<u64, Error> {
+    #[circuit_breaker(name = "tracked, async", recovery_timeout = 1h, hung_call = 30s)]
     async fn guarded(number: u64) -> Result<u64, Error> {
         add(number)
     }

@@ -12,6 +12,7 @@ use self::table::Table;
 use crate::{
     builds::{Built, CleanBuild, FUNCTIONS},
     contestant::Role,
+    hang::{Hang, titles},
     recovery::{Recovery, TASKS},
     rows::Row,
 };
@@ -45,6 +46,8 @@ pub struct Results {
     pub rows: Vec<Measured>,
     /// Ten thousand concurrent calls at recovery, per breaker.
     pub recoveries: Vec<Recovery>,
+    /// A dependency that hangs, per breaker.
+    pub hangs: Vec<Hang>,
     /// The bytes of each breaker.
     pub memory: Vec<(String, u64)>,
     /// The bytes of each future.
@@ -169,6 +172,9 @@ impl Results {
                 table.row([contestant.name, measured.row.title, contestant.settings].map(str::to_owned));
             }
         }
+        for hang in &self.hangs {
+            table.row([hang.name, "a dependency that hangs", hang.settings].map(str::to_owned));
+        }
         table
     }
 
@@ -191,6 +197,7 @@ impl Results {
                 table.text(layout)
             ));
         }
+        parts.extend(self.hangs(layout));
         if !self.memory.is_empty() {
             let ours =
                 self.memory.iter().find(|(name, _)| name == "steadfast").map_or(f64::NAN, |(_, bytes)| float(*bytes));
@@ -213,6 +220,25 @@ impl Results {
         }
         parts.extend(self.builds(layout));
         parts
+    }
+
+    fn hangs(&self, layout: Layout) -> Option<String> {
+        let snapshot =
+            self.hangs.iter().filter(|hang| hang.name.contains("hung_call")).find_map(|hang| hang.snapshot.as_ref())?;
+        let mut table = Table::new(&[vec![""], titles()].concat());
+        for hang in &self.hangs {
+            table.row([hang.name.to_owned()].into_iter().chain(hang.figures.iter().map(ToString::to_string)));
+        }
+        Some(format!(
+            "## A dependency that hangs\n\nCalls arrive every 10 ms. Their callers give up after 100 ms, and an attempt has a limit of 200 ms, \
+             which is never reached. The columns are the number of calls, of 400, that reach the dependency in a hang of 4 s: from the first call \
+             on, after 300 calls that were answered, and with a circuit that errors have opened, by its recovery timeout. Without a time limit, callers never give up, \
+             and the hang takes 30 s. In the last columns, 3,000 calls lose a race after a millisecond each, and 50 calls hang in a \
+             bulkhead with 50 permits below the breaker while the dependency answers again: the number of later calls that \
+             the circuit rejects, so 0 if it does not open.\n\n{}\n\nIn the last column, the snapshot of steadfast with hung_call \
+             is: {snapshot}.",
+            table.text(layout)
+        ))
     }
 
     fn builds(&self, layout: Layout) -> Vec<String> {

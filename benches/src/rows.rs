@@ -60,7 +60,7 @@ pub fn all(keyed: &'static Keyed) -> Vec<Row> {
 /// Returns all rows except the keyed one, which needs a million keys.
 #[must_use]
 pub fn without_keys() -> Vec<Row> {
-    vec![consecutive(), by_calls(), by_time(), open(), retry(), retry_async(), second_try(), stack()]
+    vec![consecutive(), in_flight(), by_calls(), by_time(), open(), retry(), retry_async(), second_try(), stack()]
 }
 
 const ATTRIBUTE: &str = "steadfast, #[circuit_breaker]";
@@ -102,6 +102,37 @@ fn consecutive() -> Row {
         ],
         note: "recloser has no rule of consecutive failures; it is in the next row. arcly-http counts all failures since its creation, \
                not consecutive ones. steadfast's totals cannot be turned off.",
+    }
+}
+
+const TRACKED: &str = "steadfast, hung_call";
+const UNTRACKED: &str = "steadfast, without hung_call";
+
+fn in_flight() -> Row {
+    Row {
+        title: "closed, success, calls in flight tracked",
+        ours: TRACKED,
+        contestants: vec![
+            Contestant::new(Baseline, "bare", "the work alone", by_hand::bare),
+            Contestant::new(Baseline, CLOCK, "the work and Instant::now()", by_hand::clock),
+            Contestant::new(Ours, UNTRACKED, ours::BREAKER, ours::untracked).opens_after(5),
+            Contestant::new(Ours, "steadfast, without hung_call, async", ours::BREAKER, ours::guarded_alone),
+            Contestant::new(Ours, TRACKED, ours::IN_FLIGHT, ours::tracked).opens_after(5),
+            Contestant::new(Ours, "steadfast, hung_call, attribute", ours::IN_FLIGHT, ours::tracked_attribute)
+                .opens_after(5),
+            Contestant::new(Ours, "steadfast, hung_call, async", ours::IN_FLIGHT, ours::tracked_async).opens_after(5),
+        ],
+        threads: ONE_AND_TWO,
+        needs_caches: false,
+        targets: vec![
+            target("at most 6 ns over the same breaker without", |of| of(TRACKED, 1), |of| of(UNTRACKED, 1) + 6.0),
+            target(
+                "2 threads at most 1.15x of 1, relative to the bare call",
+                |of| of(TRACKED, 2),
+                |of| of(TRACKED, 1) * 1.15 * of("bare", 2) / of("bare", 1),
+            ),
+        ],
+        note: "A tracked call reads the coarse clock twice, which takes about 5 ns.",
     }
 }
 

@@ -26,8 +26,8 @@ pub(crate) enum Count {
     Cancelled,
     /// Async calls that began to wait.
     Waiting,
-    /// Async calls that have ended their wait.
-    Waited,
+    /// Async calls that were answered after a wait.
+    Answered,
 }
 
 /// The counts at one moment.
@@ -47,26 +47,29 @@ impl Sums {
 
 /// The totals of one instance: a line of counters for each slot, 4 KiB, allocated by the first count.
 #[derive(Debug)]
-pub(crate) struct Totals(PerThread<Line>);
+pub(crate) struct Totals(PerThread<Line, Counters>);
 
 const KINDS: usize = 7;
 
 /// The counters of one slot, on a cache line of their own.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[repr(align(64))]
-struct Line {
-    counters: [AtomicU64; KINDS],
-    /// The usual wait of the async calls that were answered, in microseconds; 0 before the first.
+struct Line(Counters);
+
+#[derive(Debug)]
+struct Counters {
+    counts: [AtomicU64; KINDS],
+    /// About the median wait of the async calls that were answered, in microseconds; 0 before the first.
     usual_wait: AtomicU64,
 }
 
-impl Line {
+impl Counters {
     const fn new() -> Self {
-        Self { counters: [const { AtomicU64::new(0) }; KINDS], usual_wait: AtomicU64::new(0) }
+        Self { counts: [const { AtomicU64::new(0) }; KINDS], usual_wait: AtomicU64::new(0) }
     }
 }
 
-impl Default for Line {
+impl Default for Counters {
     fn default() -> Self {
         Self::new()
     }
@@ -74,12 +77,12 @@ impl Default for Line {
 
 impl Totals {
     pub(crate) const fn sharded() -> Self {
-        Self(PerThread::new(true, Line::new()))
+        Self(PerThread::new(true, Counters::new()))
     }
 
     #[cfg(feature = "keyed")]
     pub(crate) const fn unsharded() -> Self {
-        Self(PerThread::new(false, Line::new()))
+        Self(PerThread::new(false, Counters::new()))
     }
 
     /// Returns true if slots have lines of their own; false for the instances of keys.
@@ -92,8 +95,8 @@ impl Totals {
     pub(crate) fn add(&self, count: Count) -> u64 {
         // Not `self.0.own()`, whose result is computed without a branch: that takes five instructions more.
         match self.0.lines.get().and_then(|lines| lines.get(SLOT.get())) {
-            Some(Line { counters, .. }) => {
-                let counter = &counters[count as usize];
+            Some(Line(counters)) => {
+                let counter = &counters.counts[count as usize];
                 // ORDERING: Relaxed, and no read-modify-write: only this thread writes the counter, and nothing about other memory is
                 // inferred from it. A slot passes from one thread to the next through a mutex.
                 let before = counter.load(Ordering::Relaxed);
@@ -111,53 +114,65 @@ impl Totals {
             return self.add(count);
         }
         // ORDERING: Relaxed: nothing else is inferred from the count.
-        self.0.shared.counters[count as usize].fetch_add(1, Ordering::Relaxed)
+        self.0.shared.counts[count as usize].fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Counts the end of the wait of a call that was answered after `wait` microseconds.
+    /// Counts a call that was answered after it had waited for `wait` microseconds.
     pub(crate) fn add_answered(&self, wait: u64) {
-        self.add(Count::Waited);
-        let line = self.0.own().unwrap_or(&self.0.shared);
+        self.add(Count::Answered);
+        let line = self.0.own().map_or(&self.0.shared, |Line(own)| own);
         // ORDERING: Relaxed: the value is an estimate. In the shared line, one of two concurrent updates can be lost.
-        let usual = match line.usual_wait.load(Ordering::Relaxed) {
-            0 => wait,
-            // An exponential average over the last eight calls or so.
-            usual => usual - usual / 8 + wait / 8,
+        let usual = line.usual_wait.load(Ordering::Relaxed);
+        // Steps of a sixteenth converge to the median: a single slow answer hardly changes it.
+        let next = match usual {
+            0 => wait.max(1),
+            usual if wait > usual => usual + (usual / 16).max(1),
+            usual if wait < usual => (usual - usual / 16).max(1),
+            usual => usual,
         };
-        line.usual_wait.store(usual.max(1), Ordering::Relaxed);
+        line.usual_wait.store(next, Ordering::Relaxed);
     }
 
-    /// Returns the usual wait of the calls that were answered, in microseconds: the mean over all threads. `None` if no call was answered
-    /// after a wait.
+    /// Returns the usual wait of the calls that were answered, in microseconds: the mean of the threads' medians, weighted by the answers of
+    /// each thread. `None` if no call was answered after a wait.
     pub(crate) fn usual_wait(&self) -> Option<u64> {
-        let waits = self.0.lines().map(|line| line.usual_wait.load(Ordering::Relaxed)).filter(|wait| *wait > 0);
-        let (sum, count) = waits.fold((0_u64, 0), |(sum, count), wait| (sum.saturating_add(wait), count + 1));
-        sum.checked_div(count)
+        let (mut sum, mut answers) = (0_u128, 0_u128);
+        for Counters { counts, usual_wait } in self.counters() {
+            let answered = u128::from(counts[Count::Answered as usize].load(Ordering::Relaxed));
+            sum += u128::from(usual_wait.load(Ordering::Relaxed)) * answered;
+            answers += answered;
+        }
+        u64::try_from(sum.checked_div(answers)?).ok()
     }
 
     /// Returns the sums over all threads. Counts that another thread is adding at the moment may be missing.
     pub(crate) fn sums(&self) -> Sums {
-        self.0.lines().fold(Sums::default(), |Sums(sums), Line { counters, .. }| {
+        self.counters().fold(Sums::default(), |Sums(sums), Counters { counts, .. }| {
             // ORDERING: Relaxed: each count is independent. A caller that needs exact sums joins the counting threads first.
-            Sums(array::from_fn(|kind| sums[kind].wrapping_add(counters[kind].load(Ordering::Relaxed))))
+            Sums(array::from_fn(|kind| sums[kind].wrapping_add(counts[kind].load(Ordering::Relaxed))))
         })
+    }
+
+    /// The counters of all slots, and the shared ones.
+    fn counters(&self) -> impl Iterator<Item = &Counters> {
+        self.0.own_lines().map(|Line(own)| own).chain([&self.0.shared])
     }
 }
 
 /// A line for each slot, which only the thread of the slot writes, and a line that threads without a slot share.
 #[derive(Debug)]
-pub(crate) struct PerThread<L> {
+pub(crate) struct PerThread<L, S = L> {
     lines: OnceBox<[L; SLOTS]>,
     /// True if slots have lines of their own; false for the instances of keys, which have only the shared line.
     sharded: bool,
-    shared: L,
+    shared: S,
 }
 
 /// The number of slots: more than most machines have cores. The slot of a thread that has ended is reused.
 const SLOTS: usize = 64;
 
-impl<L> PerThread<L> {
-    pub(crate) const fn new(sharded: bool, line: L) -> Self {
+impl<L, S> PerThread<L, S> {
+    pub(crate) const fn new(sharded: bool, line: S) -> Self {
         Self { lines: OnceBox::new(), sharded, shared: line }
     }
 
@@ -168,17 +183,24 @@ impl<L> PerThread<L> {
         self.lines.get()?.get(SLOT.get())
     }
 
-    pub(crate) const fn shared(&self) -> &L {
+    pub(crate) const fn shared(&self) -> &S {
         &self.shared
     }
 
-    /// All lines.
-    pub(crate) fn lines(&self) -> impl Iterator<Item = &L> {
-        self.lines.get().into_iter().flatten().chain([&self.shared])
+    /// The lines of all slots.
+    pub(crate) fn own_lines(&self) -> impl Iterator<Item = &L> {
+        self.lines.get().into_iter().flatten()
     }
 }
 
-impl<L: Default> PerThread<L> {
+impl<L> PerThread<L> {
+    /// The lines of all slots, and the shared one.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &L> {
+        self.own_lines().chain([&self.shared])
+    }
+}
+
+impl<L: Default, S> PerThread<L, S> {
     /// The line of this thread, which is created if necessary; `None` if this thread uses the shared line.
     #[cold]
     pub(crate) fn own_or_assign(&self) -> Option<&L> {

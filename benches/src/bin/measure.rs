@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use steadfast_benches::{
     builds::{GeneratedCrates, clean_builds},
-    instructions,
+    hang, instructions,
     keyed::Keyed,
     ours, recovery,
     report::{Figure, Layout, Measured, Results},
@@ -109,6 +109,8 @@ fn measure(arguments: &Arguments, results: &mut Results) -> Result<()> {
         }
         progress("concurrent calls at recovery");
         results.recoveries = recovery::recoveries(arguments.quick)?;
+        progress("a dependency that hangs");
+        results.hangs = hang::hangs(arguments.quick)?;
     }
     Ok(())
 }
@@ -192,6 +194,7 @@ const PEERS: &[&str] = &[
     "governor",
     "recloser",
     "retry-if",
+    "seatbelt",
     "tokio",
     "tokio-retry2",
     "tower-resilience-circuitbreaker",

@@ -337,7 +337,7 @@ impl BreakerConfig {
     /// again. A hung call is not stopped, and holds what it holds until it ends.
     ///
     /// While a breaker is not called for 16 times `duration`, and for at least a minute, no call counts as hung, because a suspended
-    /// program cannot be told from an idle one.
+    /// program cannot be told from an idle one. Nor do the calls that are in flight when this setting changes.
     ///
     /// The age is read from a clock with a resolution of a few milliseconds where the system has one; no call counts as hung too early.
     ///

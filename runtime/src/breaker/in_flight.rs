@@ -18,8 +18,8 @@
 //! counted; otherwise it settles itself, by a compare-and-swap of the same word.
 //!
 //! Buckets are also settled without counting their calls as hung: by a change of state, since the calls belong to an earlier epoch; by a
-//! change of `hung_call`; and after a time in which the breaker was not called, since the program may have been suspended. In the last two
-//! cases the calls are forgiven: their outcomes still count.
+//! change of `hung_call`; and after a time in which the breaker was not called, since the program may have been suspended. Such calls are
+//! forgiven: their outcomes count if their epoch has not ended.
 //!
 //! An early end that is delayed by a twelfth of `hung_call` between its reading of the clock and its decrement can be counted as hung, too.
 //! The next settlement of its bucket corrects the word.
@@ -29,10 +29,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::state::atomic::AtomicCell;
 use crate::totals::PerThread;
 
-/// The calls in flight of one breaker: 8 KiB, or 512 bytes for the breaker of a key.
+/// The calls in flight of one breaker: 9 KiB, or 0.7 KiB for the breaker of a key.
 #[derive(Debug)]
 pub(crate) struct InFlight<A = AtomicU64> {
-    counts: PerThread<Counts<A>>,
+    counts: PerThread<Line<A>, Counts<A>>,
     buckets: [Bucket<A>; BUCKETS as usize],
     /// The number of ticks in a microsecond, multiplied by 2⁶⁴.
     ticks_per_micro: A,
@@ -60,8 +60,12 @@ const MINUTE: u64 = 60_000_000;
 
 /// The counts of one thread, one for each bucket: calls started minus calls ended early. The counts wrap.
 #[derive(Debug)]
+struct Counts<A>([A; BUCKETS as usize]);
+
+/// The counts of one slot, on cache lines of their own.
+#[derive(Debug, Default)]
 #[repr(align(64))]
-pub(crate) struct Counts<A>([A; BUCKETS as usize]);
+struct Line<A>(Counts<A>);
 
 #[derive(Debug)]
 struct Bucket<A> {
@@ -84,7 +88,7 @@ pub(crate) enum End {
     InTime,
     /// The call is hung, and has not been counted.
     Hung,
-    /// The call was counted as hung, or is of an earlier epoch: its outcome changes only the totals.
+    /// The call was counted as hung: its outcome changes only the totals.
     Settled,
 }
 
@@ -125,7 +129,7 @@ impl Tick {
     }
 }
 
-impl<A: AtomicCell + Default> Default for Counts<A> {
+impl<A: Default> Default for Counts<A> {
     fn default() -> Self {
         Self(std::array::from_fn(|_| A::default()))
     }
@@ -295,11 +299,13 @@ impl<A: AtomicCell + Default> InFlight<A> {
         hung
     }
 
-    /// Settles all calls in flight without counting them as hung. Later calls belong to later ticks. The caller excludes changes of state.
+    /// Settles all calls in flight without counting them as hung, after a change of state. Later calls belong to later ticks. Calls that have
+    /// started since the change are settled, too, so the epoch and not the settlement decides whether an outcome counts. The caller excludes
+    /// other changes of state.
     pub(crate) fn forget(&self, now: u64) {
         let (tick, read) = (self.latest(now), self.tick(now));
         self.shift(NEXT);
-        self.settle_all(tick, (read, now));
+        self.forgive(tick, (read, now));
     }
 
     /// The tick at a reading of the clock, or the last settlement if it is later.
@@ -319,13 +325,21 @@ impl<A: AtomicCell + Default> InFlight<A> {
     fn forgive(&self, tick: Tick, at: (Tick, u64)) {
         // Calls that were due at the last settlement have been counted.
         let counted = self.settled_at().minus(DUE);
-        self.forgiven.store(u64::from(counted.0) << u32::BITS | u64::from(tick.0), Ordering::Release);
+        // Calls that were forgiven before are still forgiven, unless calls that have started since then have been counted.
+        let (after, last) = self.forgiven();
+        let after = if last.since(counted) >= 0 && after.since(counted) < 0 { after } else { counted };
+        self.forgiven.store(u64::from(after.0) << u32::BITS | u64::from(tick.0), Ordering::Release);
         self.settle_all(tick, at);
     }
 
-    fn is_forgiven(&self, tick: Tick) -> bool {
+    /// The ticks whose calls were forgiven last: those after the first tick, up to the second.
+    fn forgiven(&self) -> (Tick, Tick) {
         let range = self.forgiven.load(Ordering::Acquire);
-        let (after, last) = (Tick(low_half(range >> u32::BITS)), Tick(low_half(range)));
+        (Tick(low_half(range >> u32::BITS)), Tick(low_half(range)))
+    }
+
+    fn is_forgiven(&self, tick: Tick) -> bool {
+        let (after, last) = self.forgiven();
         tick.since(after) > 0 && last.since(tick) >= 0
     }
 
@@ -397,14 +411,15 @@ impl<A: AtomicCell + Default> InFlight<A> {
 
     /// The sum of the counts of a bucket, which wraps.
     fn sum(&self, tick: Tick) -> u32 {
-        let counts = self.counts.lines().map(|Counts(counts)| counts[tick.bucket()].load(Ordering::Acquire));
+        let counts = self.counts.own_lines().map(|Line(own)| own).chain([self.counts.shared()]);
+        let counts = counts.map(|Counts(counts)| counts[tick.bucket()].load(Ordering::Acquire));
         low_half(counts.fold(0, u64::wrapping_add))
     }
 
     #[inline]
     fn add(&self, tick: Tick, by: u64) {
         match self.counts.own() {
-            Some(Counts(counts)) => {
+            Some(Line(Counts(counts))) => {
                 let count = &counts[tick.bucket()];
                 // ORDERING: only this thread writes the count. Release: a settlement that sees the end of a call sees its start, which
                 // may be in the line of another thread.
@@ -679,9 +694,7 @@ mod tests {
             assert_eq!((hung, calls.survey().in_flight), (0, 2), "{change}");
             calls.now += 30 * SECOND;
             assert_eq!((calls.look(), calls.in_flight.hung()), (1, 1), "the later call, {change}");
-            // A forgotten call is of an earlier epoch, and its outcome changes nothing; that of a forgiven call counts.
-            let expected = if change == 0 { End::Settled } else { End::InTime };
-            assert_eq!((calls.end(call), calls.end(next)), (expected, End::Settled), "{change}");
+            assert_eq!((calls.end(call), calls.end(next)), (End::InTime, End::Settled), "{change}");
             assert_eq!(calls.survey(), Survey::default());
         }
     }

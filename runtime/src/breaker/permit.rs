@@ -16,7 +16,8 @@ use crate::{
 ///
 /// Report the outcome of the call with [`success`](Self::success), [`failure`](Self::failure) or [`ignore`](Self::ignore). If the permit is
 /// dropped without any, for example by a cancelled future, the call is cancelled: see
-/// [`cancelled_call`](crate::BreakerConfig::cancelled_call). That includes a drop during a panic, because the panic may be unrelated to the
+/// [`cancelled_call`](crate::BreakerConfig::cancelled_call). The default rule for cancelled calls applies only to futures
+/// ([`call_async`](CircuitBreaker::call_async), `#[circuit_breaker]`). A cancellation includes a drop during a panic, because the panic may be unrelated to the
 /// call. [`CircuitBreaker::call`],
 /// [`call_async`](CircuitBreaker::call_async) and `#[circuit_breaker]` count a panic in the call itself as a failure.
 ///

@@ -67,7 +67,8 @@ pub struct Snapshot {
     /// The number of calls that have counted as hung: see [`hung_call`](crate::BreakerConfig::hung_call). Once they end, they are also
     /// counted as successes, failures, ignored or cancelled calls.
     pub hung: u64,
-    /// The number of calls in flight; `None` without `hung_call`.
+    /// The number of calls in flight; `None` without `hung_call`. Calls that were admitted while the breaker was disabled, or only because of
+    /// `observe_only`, are not included.
     pub in_flight: Option<u64>,
     /// The age of the oldest call in flight, to within a sixth of `hung_call`; `None` without `hung_call`, and if no call is in flight.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::seconds"))]

@@ -71,17 +71,6 @@ enum Fate {
     Unknown,
 }
 
-/// Calls that were cancelled in a row with no answer in between.
-#[derive(Debug, Default)]
-struct Streak {
-    generation: u32,
-    answers: u64,
-    calls: u32,
-    first_at: u64,
-    shortest: u64,
-    longest: u64,
-}
-
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Rejected {
     pub(super) reason: OpenReason,
@@ -153,7 +142,6 @@ pub(super) struct Model {
     next_number: usize,
     /// The time of the last admission that counted hung calls, and of the last event that may have.
     looked_at: (u64, u64),
-    streak: Streak,
 }
 
 const MINUTE: u64 = 60_000_000;
@@ -180,7 +168,6 @@ impl Model {
             tracked: Vec::new(),
             next_number: 0,
             looked_at: (0, 0),
-            streak: Streak::default(),
         }
     }
 
@@ -410,37 +397,12 @@ impl Model {
         if waited < 50_000 {
             return Some(Outcome::Ignored);
         }
-        match self.state {
-            HalfOpen if permit.round == self.trials.round => {
-                let begins = (self.now + 2_000_000).saturating_sub(self.open_duration());
-                self.trials.oldest = self.trials.oldest.max(begins);
-            }
-            Closed if self.config.cancelled_call.is_none() => self.count_unanswered(waited),
-            _ => {}
+        // The rule for cancelled calls applies only to futures, not to permits.
+        if self.state == HalfOpen && permit.round == self.trials.round {
+            let begins = (self.now + 2_000_000).saturating_sub(self.open_duration());
+            self.trials.oldest = self.trials.oldest.max(begins);
         }
         None
-    }
-
-    fn count_unanswered(&mut self, waited: u64) {
-        let answers = self.totals.successes + self.totals.failures + self.totals.ignored;
-        let (generation, now) = (self.generation, self.now);
-        if self.streak.calls == 0 || (self.streak.generation, self.streak.answers) != (generation, answers) {
-            self.streak =
-                Streak { generation, answers, first_at: now, shortest: waited, longest: waited, ..Streak::default() };
-        }
-        let streak = &mut self.streak;
-        streak.calls += 1;
-        streak.shortest = streak.shortest.min(waited);
-        streak.longest = streak.longest.max(waited);
-        let needed = match self.config.policy {
-            Policy::Consecutive(threshold) => threshold,
-            Policy::Calls(most) => self.config.min_calls.min(most),
-            Policy::Time(_) => self.config.min_calls,
-        };
-        let calls = streak.calls;
-        if calls >= needed.max(10) && now - streak.first_at >= 500_000 && streak.longest <= 4 * streak.shortest {
-            self.open(OpenReason::Cancelled { calls });
-        }
     }
 
     pub(super) fn force_open(&mut self, expires_in: Option<u64>) {

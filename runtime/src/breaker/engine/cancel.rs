@@ -6,18 +6,22 @@
 //!
 //! With `cancelled_call`, the age of the call decides. Without it, cancelled calls open the circuit if all of this holds:
 //!
-//! - No call was answered since the first of them: a success, a failure and an error that `failure_if` ignores all show that the dependency
-//!   answers.
+//! - No async call was answered after a wait since the first of them, with a success or an error of any kind. An outcome without a wait,
+//!   such as a rejection by a limit below the breaker or the error of a check before the request, is no answer of the dependency.
 //! - Each had waited for at least [`MIN_WAIT`]: calls that lose a race soon never count.
 //! - Each had waited for at least as long as answered calls usually do. A long poll that a client leaves early does not count once a
 //!   poll was answered.
 //! - Before any call of the breaker was answered, all waited for about the same time, as callers with a timeout do, and unlike
 //!   people.
-//! - They are at least [`MIN_CALLS`], at least as many as the calls that still wait, and enough for the rule that opens the circuit: the
-//!   failure threshold, or the number of calls that a window needs before it is evaluated.
+//! - They are at least [`MIN_CALLS`], and at least as many as the calls that still wait, and enough for the rule that opens the circuit:
+//!   the failure threshold, or the number of calls that a window needs before it is evaluated.
 //! - At least [`MIN_SPAN`] has passed since the first: calls that are dropped together, for instance at shutdown, have one cause.
+//! - They overlapped: on average more than one waited at a time, see [`MIN_OVERLAP`]. A loop that drops its call and makes it again at each tick has one.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
 
 use super::BreakerRef;
 use crate::{
@@ -40,9 +44,15 @@ const MIN_SPAN: u64 = 500_000;
 /// Without an answered call, the longest wait is at most so many times the shortest.
 const MAX_SPREAD: u64 = 4;
 
-/// The calls that were cancelled since the last answer.
+/// Twice the smallest mean number of cancelled calls that waited at a time.
+const MIN_OVERLAP: u64 = 3;
+
+/// The calls that were cancelled since the last answer, and the number of all calls that ended their wait without an answer.
 #[derive(Debug, Default)]
-pub(super) struct Cancellations(Mutex<Streak>);
+pub(super) struct Cancellations {
+    streak: Mutex<Streak>,
+    unanswered: AtomicU64,
+}
 
 /// A pure value: calls that were cancelled in a row, with no answer in between.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,6 +64,8 @@ pub(super) struct Streak {
     first_at: u64,
     shortest: u64,
     longest: u64,
+    /// The sum of the waits.
+    waited: u64,
 }
 
 /// A cancelled call, and what is known about the other calls at that moment. Times are in microseconds.
@@ -78,18 +90,21 @@ impl Streak {
             return None;
         }
         if self.calls == 0 || (self.epoch, self.answers) != (epoch, answers) || now < self.first_at {
-            *self = Self { epoch, answers, calls: 0, first_at: now, shortest: waited, longest: waited };
+            *self = Self { epoch, answers, calls: 0, first_at: now, shortest: waited, longest: waited, waited: 0 };
         }
         self.calls = self.calls.saturating_add(1);
         self.shortest = self.shortest.min(waited);
         self.longest = self.longest.max(waited);
+        self.waited = self.waited.saturating_add(waited);
         let is_steady = usual_wait.is_some() || self.longest <= self.shortest.saturating_mul(MAX_SPREAD);
         let are_enough = u64::from(self.calls) >= MIN_CALLS.max(waiting).max(needed);
-        (is_steady && are_enough && now - self.first_at >= MIN_SPAN).then_some(self.calls)
+        let span = now - self.first_at;
+        let overlap = self.waited.saturating_mul(2) >= span.saturating_mul(MIN_OVERLAP);
+        (is_steady && are_enough && overlap && span >= MIN_SPAN).then_some(self.calls)
     }
 }
 
-impl BreakerRef<'_> {
+impl<'a> BreakerRef<'a> {
     /// Counts an async call that begins to wait, and returns its admission with the time, by which a cancellation is judged. A call that is
     /// complete at its first poll takes no reading of the clock.
     #[cold]
@@ -111,9 +126,9 @@ impl BreakerRef<'_> {
     #[inline(never)]
     pub(crate) fn abort(self, admission: Admission) {
         if admission.is_waiting() {
-            self.engine.totals.add(Count::Waited);
+            self.cancellations().unanswered.fetch_add(1, Ordering::Relaxed);
         }
-        let (admission, has_panicked) = admission.without_waiting().without_panic();
+        let (admission, has_panicked) = admission.without_panic();
         if has_panicked { self.fail(admission, false) } else { self.cancel(admission) }
     }
 
@@ -123,15 +138,17 @@ impl BreakerRef<'_> {
         let parameters = self.parameters();
         let now = clock::now_micros();
         let waited = admission.age(now).unwrap_or(0);
-        // A coarse reading of the start can be early, and the wait too long.
-        let tolerance = self.settings.timing().resolution();
-        if parameters.cancelled_call.is_some_and(|limit| waited >= limit.saturating_add(tolerance)) {
+        // The callers' timeout begins before the call, and may equal `cancelled_call`. The tolerance covers this and the readings of clocks.
+        let resolution = clock::resolution();
+        let tolerance = if self.settings.timing().is_exact { resolution.min(2_000) } else { resolution };
+        if parameters.cancelled_call.is_some_and(|limit| waited.saturating_add(tolerance) >= limit) {
             self.record_late(admission);
-        } else if waited < MIN_WAIT {
+        } else if waited < MIN_WAIT.saturating_add(resolution) {
             self.record_outcome(admission, Outcome::Ignored);
         } else if admission.is_trial() {
             self.record_outcome(admission, Outcome::Abandoned);
-        } else if parameters.cancelled_call.is_none() {
+        } else if parameters.cancelled_call.is_none() && admission.is_waiting() {
+            // The rule needs to know of answers, and only calls whose wait was seen are counted as answered.
             self.record_unanswered(admission, waited, now, &parameters);
         }
     }
@@ -142,29 +159,73 @@ impl BreakerRef<'_> {
         self.record_outcome(admission, if is_straggler { Outcome::Abandoned } else { Outcome::GivenUp });
     }
 
+    fn cancellations(self) -> &'a Cancellations {
+        self.engine.cancellations.get_or_init(Box::default)
+    }
+
     fn record_unanswered(self, admission: Admission, waited: u64, now: u64, parameters: &Parameters) {
         let word = self.engine.circuit.word();
         if word.state() != BreakerState::Closed || !word.issued(admission) {
             return;
         }
-        let sums = self.engine.totals.sums();
-        let answers = [Count::Success, Count::Failure, Count::Ignored].map(|count| sums.get(count));
+        let (sums, cancellations) = (self.engine.totals.sums(), self.cancellations());
+        // ORDERING: Relaxed: the counts are independent.
+        let unanswered = cancellations.unanswered.load(Ordering::Relaxed);
         let cancelled = Cancellation {
             epoch: word.epoch(),
             now,
             waited,
-            answers: answers.into_iter().fold(0, u64::wrapping_add),
+            answers: sums.get(Count::Answered),
             usual_wait: self.engine.totals.usual_wait(),
-            waiting: sums.get(Count::Waiting).saturating_sub(sums.get(Count::Waited)),
+            waiting: sums.get(Count::Waiting).saturating_sub(sums.get(Count::Answered).saturating_add(unanswered)),
         };
-        let cancellations = self.engine.cancellations.get_or_init(Box::default);
         let needed = match parameters.policy {
             TripPolicy::Consecutive { threshold } => threshold.into(),
             TripPolicy::Rates(rates) => rates.min_calls,
         };
-        let counted = cancellations.0.lock().unwrap_or_else(PoisonError::into_inner).add(cancelled, needed);
+        let counted = cancellations.streak.lock().unwrap_or_else(PoisonError::into_inner).add(cancelled, needed);
         let Some(calls) = counted else { return };
         let reason = OpenReason::Cancelled { calls };
         self.engine.circuit.step(&self.observer(), |circuit| circuit.trip(admission, clock::now(), reason));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MILLI: u64 = 1_000;
+
+    /// Adds cancelled calls, one every 10 ms, and returns the number of the call that opens the circuit.
+    fn opens(waits: impl IntoIterator<Item = u64>, change: impl Fn(u32, &mut Cancellation)) -> Option<u32> {
+        let mut streak = Streak::default();
+        (1..).zip(waits).find_map(|(call, wait)| {
+            let mut cancelled = Cancellation {
+                epoch: 0,
+                now: 1_000_000_000 + u64::from(call) * 10 * MILLI,
+                waited: wait * MILLI,
+                answers: 0,
+                usual_wait: None,
+                waiting: 10,
+            };
+            change(call, &mut cancelled);
+            streak.add(cancelled, 5).map(|_| call)
+        })
+    }
+
+    #[test]
+    fn calls_that_give_up_together_open_the_circuit() {
+        let steady = || std::iter::repeat_n(100, 1_000);
+        assert_eq!(opens(steady(), |_, _| {}), Some(51));
+        assert_eq!(opens(steady(), |call, cancelled| cancelled.answers = u64::from(call / 40)), None, "answers");
+        assert_eq!(opens(steady(), |call, cancelled| cancelled.epoch = call / 40), None, "epochs");
+        assert_eq!(opens(steady(), |_, cancelled| cancelled.usual_wait = Some(101 * MILLI)), None, "waits are usual");
+        assert_eq!(opens(steady(), |_, cancelled| cancelled.usual_wait = Some(100 * MILLI)), Some(51));
+        assert_eq!(opens(steady(), |_, cancelled| cancelled.waiting = 2_000), None, "most calls still wait");
+        assert_eq!(opens(std::iter::repeat_n(49, 1_000), |_, _| {}), None, "races");
+        assert_eq!(opens([60, 300].into_iter().cycle().take(1_000), |_, _| {}), None, "waits differ");
+        let apart = |call: u32, cancelled: &mut Cancellation| cancelled.now += u64::from(call) * 80 * MILLI;
+        assert_eq!(opens(steady(), apart), None, "one call at a time");
+        assert_eq!(opens(steady(), |_, cancelled| cancelled.now = 1_000_000_000), None, "all at once");
     }
 }

@@ -96,9 +96,11 @@ impl<'a> BreakerRef<'a> {
     fn create_in_flight(self, timing: Timing, now: Moment) -> &'a InFlight {
         let hung_call = self.parameters().hung_call.unwrap_or(u64::MAX);
         let is_sharded = self.engine.totals.is_sharded();
-        self.engine
-            .in_flight
-            .get_or_init(|| Box::new(InFlight::new(is_sharded, hung_call, timing.resolution(), now.as_micros())))
+        let create = || Box::new(InFlight::new(is_sharded, hung_call, timing.resolution(), now.as_micros()));
+        let in_flight = self.engine.in_flight.get_or_init(create);
+        // The settings may have changed since they were read.
+        self.apply_hung_call();
+        in_flight
     }
 
     /// Settles the buckets that are due, counts the hung calls among them, and returns the tick of `now` after that.
@@ -107,7 +109,7 @@ impl<'a> BreakerRef<'a> {
     fn settle(self, in_flight: &InFlight, now: Moment) -> Tick {
         let mut tick = in_flight.tick(now.as_micros());
         if in_flight.is_behind(tick) {
-            tick = self.sync_in_flight(in_flight, tick);
+            tick = self.sync_in_flight(in_flight);
         }
         if in_flight.settle_empty(tick, now.as_micros()) {
             return tick;
@@ -124,13 +126,11 @@ impl<'a> BreakerRef<'a> {
         in_flight.tick(now.as_micros())
     }
 
-    /// Continues with the reading of a different clock that is behind, for example that of another test.
+    /// Continues with the present reading if it is behind the last settlement: the clock is a different one, for example that of another test,
+    /// or the numbers of ticks have come round while the breaker was not called. A reading by a thread that was suspended after it is no
+    /// reason: the clock is read again.
     #[cold]
-    fn sync_in_flight(self, in_flight: &InFlight, tick: Tick) -> Tick {
-        // Outside of tests there is one clock, and a thread that was suspended after its reading is not a reason for a change.
-        if !cfg!(any(test, feature = "testing")) {
-            return tick;
-        }
+    fn sync_in_flight(self, in_flight: &InFlight) -> Tick {
         let _lock = events::queue();
         let now = self.settings.timing().now().as_micros();
         if in_flight.is_behind(in_flight.tick(now)) {
@@ -189,9 +189,10 @@ impl<'a> BreakerRef<'a> {
     /// Applies a changed `hung_call` to the calls in flight.
     pub(super) fn apply_hung_call(self) {
         if let Some(in_flight) = self.engine.in_flight.get() {
+            // The settings are read under the lock, so that the last change stays in force.
+            let _lock = events::queue();
             let hung_call = self.parameters().hung_call.unwrap_or(u64::MAX);
             let timing = self.settings.timing();
-            let _lock = events::queue();
             in_flight.set_hung_call(hung_call, timing.resolution(), timing.now().as_micros());
         }
     }

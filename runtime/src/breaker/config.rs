@@ -336,8 +336,8 @@ impl BreakerConfig {
     /// that ends or is cancelled at a greater age before it has been counted counts as hung as well. A hung trial call opens the circuit
     /// again. A hung call is not stopped, and holds what it holds until it ends.
     ///
-    /// While a breaker is not called for 16 times `duration`, and for at least a minute, no call counts as hung, because a suspended
-    /// program cannot be told from an idle one. Nor do the calls that are in flight when this setting changes.
+    /// A suspended program cannot be distinguished from an idle one. Therefore, the calls in flight do not count as hung if the breaker was
+    /// not called for 16 times `duration` and for at least a minute. Calls in flight when this setting changes do not count either.
     ///
     /// The age is read from a clock with a resolution of a few milliseconds where the system has one; no call counts as hung too early.
     ///

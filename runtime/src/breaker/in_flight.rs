@@ -10,7 +10,7 @@
 //!
 //! # Settling
 //!
-//! Each call is either ended early, which decrements the count, or settled exactly once, by its bucket or by itself. Beside the counts,
+//! Each call is either ended early, which decrements the count, or settled exactly once: with its bucket, or at its end. Beside the counts,
 //! each bucket has a word with the last tick for which the bucket was settled, and the number of calls that have been settled so far. The
 //! unsettled calls in flight are the sum of the counts minus that number. The compare-and-swap that settles a bucket adds them to the word.
 //!
@@ -54,7 +54,7 @@ const TICKS: u32 = 12;
 const DUE: u32 = TICKS + 1;
 /// The number of ticks between the calls of two epochs, so that the readings of a coarse and of an exact clock are both in the later one.
 const NEXT: u32 = 2;
-/// A breaker that is not called for so many times `hung_call`, and for at least a minute, may have been suspended.
+/// The multiple of `hung_call` without a call after which the program may have been suspended, if it is at least a minute.
 const IDLE_LIMITS: u64 = 16;
 const MINUTE: u64 = 60_000_000;
 
@@ -242,7 +242,7 @@ impl<A: AtomicCell + Default> InFlight<A> {
             return End::InTime;
         }
         let end = loop {
-            // A call that has been in flight for so long that its lower bits have come round was settled.
+            // The lower bits have wrapped since the start of the call: it was settled long ago.
             if is_ahead {
                 break End::Settled;
             }
@@ -262,7 +262,7 @@ impl<A: AtomicCell + Default> InFlight<A> {
         end
     }
 
-    /// Returns true if the breaker was not called for so long that the program may have been suspended.
+    /// Returns true if no call was made for a time after which the program may have been suspended.
     fn was_idle(&self, tick: Tick) -> bool {
         let passed = u64::from(tick.since(self.settled_at()).max(0).cast_unsigned());
         passed > IDLE_LIMITS * u64::from(TICKS) && passed.saturating_mul(self.tick_length()) >= MINUTE

@@ -76,7 +76,7 @@ fn system() -> Moment {
 /// True if the program is built with tokio's feature `test-util`, so that tokio's clock can be paused.
 ///
 /// The feature adds the function `tokio::time::pause`. The innermost scope that declares a name determines its meaning: `pause` is tokio's
-/// function if it exists, and the fallback otherwise. The return types tell which one it is.
+/// function if it exists, and the fallback otherwise. The two have different return types.
 #[cfg(feature = "tokio")]
 const IS_TEST_CLOCK: bool = {
     trait IsTokio {

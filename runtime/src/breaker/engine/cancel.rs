@@ -16,7 +16,8 @@
 //! - They are at least [`MIN_CALLS`], and at least as many as the calls that still wait, and enough for the rule that opens the circuit:
 //!   the failure threshold, or the number of calls that a window needs before it is evaluated.
 //! - At least [`MIN_SPAN`] has passed since the first: calls that are dropped together, for instance at shutdown, have one cause.
-//! - They overlapped: on average more than one waited at a time, see [`MIN_OVERLAP`]. A loop that drops its call and makes it again at each tick has one.
+//! - They overlapped: on average more than one waited at a time, see [`MIN_OVERLAP`]. A loop that drops its call and makes it again at each
+//!   tick of a timer has one.
 
 use std::sync::{
     Mutex, PoisonError,
@@ -41,7 +42,7 @@ const MIN_WAIT: u64 = 50_000;
 const MIN_CALLS: u64 = 10;
 /// The shortest time from the first to the last of the cancelled calls that count, in microseconds.
 const MIN_SPAN: u64 = 500_000;
-/// Without an answered call, the longest wait is at most so many times the shortest.
+/// The largest ratio of the longest wait to the shortest, before a call was answered.
 const MAX_SPREAD: u64 = 4;
 
 /// Twice the smallest mean number of cancelled calls that waited at a time.

@@ -26,7 +26,7 @@
 //! # struct Order;
 //! # struct Receipt;
 //! #[retry(max_attempts = 5, backoff = exponential(base = 100ms, max = 10s), jitter = full)]
-//! #[circuit_breaker(name = "payments", failure_threshold = 3, recovery_timeout = 60s)]
+//! #[circuit_breaker(name = "payments", failure_threshold = 3, hung_call = 5s, recovery_timeout = 60s)]
 //! async fn charge(order: &Order) -> Result<Receipt, PaymentError> {
 //!     // ...
 //! #   Ok(Receipt)

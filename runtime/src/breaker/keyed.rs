@@ -68,7 +68,7 @@ pub type KeyedBreaker = CircuitBreaker<Keyed>;
 /// can evict a breaker. An [event](crate::events::Event::KeysOverflowed) is emitted. The overflow breaker has no key and cannot be reached
 /// by one.
 ///
-/// A breaker with [`hung_call`](BreakerConfig::hung_call) takes another 0.7 KiB. One with a time-based window takes up to another 1.5 KiB, and one with a count-based window 8 bytes for each call of its window
+/// A breaker with [`hung_call`](BreakerConfig::hung_call) takes another 0.6 KiB. One with a time-based window takes up to another 1.5 KiB, and one with a count-based window 8 bytes for each call of its window
 /// once a call has failed or was slow. The totals of a key are counted in memory that all threads share, unlike those of a breaker without
 /// keys.
 #[derive(Debug)]

@@ -50,7 +50,8 @@ impl<'a> BreakerRef<'a> {
 
     /// Records the duration of a timed call, and counts the end of a tracked one. Returns true if the outcome is to be recorded; false if
     /// the call was hung.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "a call would cost as much as its counts")]
     fn end_timed(self, admission: Admission, ended: Ended) -> bool {
         let timing = self.settings.timing();
         if !admission.is_timed() || !(timing.is_recorded || admission.is_tracked()) {
@@ -89,7 +90,7 @@ impl<'a> BreakerRef<'a> {
         }
     }
 
-    #[inline]
+    #[inline(never)]
     fn record_success(self, admission: Admission) {
         let word = self.engine.circuit.word();
         match self.settings.window_without_slow_calls() {

@@ -37,7 +37,7 @@ pub struct Hang {
     pub name: &'static str,
     /// Its settings.
     pub settings: &'static str,
-    /// A figure for each situation, in the order of [`TITLES`].
+    /// A figure for each situation, in the order of [`titles`].
     pub figures: Vec<usize>,
     /// The snapshot at the end of the last situation, of a breaker that has snapshots.
     pub snapshot: Option<String>,

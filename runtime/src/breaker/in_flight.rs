@@ -173,9 +173,9 @@ impl<A: AtomicCell + Default> InFlight<A> {
 
     /// The tick at a reading of the clock.
     #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "the numbers of ticks wrap")]
     pub(crate) fn tick(&self, now: u64) -> Tick {
-        Tick(self.unshifted(now).wrapping_add(self.offset.load(Ordering::Relaxed) as u32))
+        // ORDERING: Relaxed, as in `set_hung_call`.
+        Tick(self.unshifted(now).wrapping_add(low_half(self.offset.load(Ordering::Relaxed))))
     }
 
     #[inline]
@@ -198,10 +198,9 @@ impl<A: AtomicCell + Default> InFlight<A> {
     }
 
     #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "the numbers of ticks wrap")]
     fn settled_at(&self) -> Tick {
         // ORDERING: Acquire pairs with the Release in `mark_settled`: the settlement of the buckets is visible.
-        Tick(self.settled_at.load(Ordering::Acquire) as u32)
+        Tick(low_half(self.settled_at.load(Ordering::Acquire)))
     }
 
     /// Counts the start of a call in the current tick. The buckets that are due must be settled.
@@ -328,6 +327,7 @@ impl<A: AtomicCell + Default> InFlight<A> {
         // Calls that were forgiven before are still forgiven, unless calls that have started since then have been counted.
         let (after, last) = self.forgiven();
         let after = if last.since(counted) >= 0 && after.since(counted) < 0 { after } else { counted };
+        // ORDERING: Release pairs with the Acquire in `forgiven`; the settlement below publishes it to the calls that it settles.
         self.forgiven.store(u64::from(after.0) << u32::BITS | u64::from(tick.0), Ordering::Release);
         self.settle_all(tick, at);
     }
@@ -369,8 +369,7 @@ impl<A: AtomicCell + Default> InFlight<A> {
     }
 
     /// Settles a bucket for a tick at a reading of the clock, which is given with its tick. Returns the number of calls in flight that were
-    /// not settled. With `takes_calls` false, the bucket is
-    /// settled only if there is no such call.
+    /// not settled. With `takes_calls` false, the bucket is settled only if there is no such call.
     fn settle(&self, tick: Tick, (read, now): (Tick, u64), takes_calls: bool) -> u32 {
         let bucket = &self.buckets[tick.bucket()];
         loop {

@@ -319,16 +319,9 @@ impl Circuit {
             (Phase::Closed { failures: 1.., ramp, .. }, Outcome::Success, _) => {
                 Some(self.with_phase(Phase::Closed { flags: flags(parameters), failures: 0, ramp }))
             }
-            (
-                Phase::Closed { failures, ramp, .. },
-                Outcome::Failure | Outcome::GivenUp,
-                TripPolicy::Consecutive { threshold },
-            ) => {
-                let failures = failures.saturating_add(1);
-                if failures < threshold.min(MAX_FAILURES) {
-                    return Some(self.with_phase(Phase::Closed { flags: flags(parameters), failures, ramp }));
-                }
-                Some(self.opened(now(), 0, PackedReason::of(OpenReason::ConsecutiveFailures { failures })))
+            (Phase::Closed { failures, .. }, Outcome::Failure | Outcome::GivenUp, TripPolicy::Consecutive { .. }) => {
+                let reason = OpenReason::ConsecutiveFailures { failures: failures.saturating_add(1) };
+                self.record_failures(admission, 1, reason, parameters, now)
             }
             (Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }, Outcome::Success, _) => {
                 let succeeded = succeeded.saturating_add(1);
@@ -346,8 +339,8 @@ impl Circuit {
                 let until = now().as_micros().saturating_add(COOL_DOWN);
                 Some(self.next_epoch(Phase::OpenUntil { failed, until }, PackedReason::TRIAL_FAILED))
             }
-            (Phase::HalfOpen { failed, .. }, Outcome::Failure | Outcome::GivenUp, _) => {
-                Some(self.opened(now(), failed.saturating_add(1).min(MAX_FAILED), PackedReason::TRIAL_FAILED))
+            (Phase::HalfOpen { .. }, Outcome::Failure | Outcome::GivenUp, _) => {
+                self.record_failures(admission, 1, OpenReason::TrialFailed, parameters, now)
             }
             (Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }, Outcome::Abandoned, _)
                 if self.word.holds_trial_permit(admission) =>
@@ -367,8 +360,8 @@ impl Circuit {
         }
     }
 
-    /// Counts several calls of the epoch of `admission` as failures, and opens the circuit for `reason`; `None` if the circuit does not change. A closed circuit with a window is opened
-    /// by [`trip`](Self::trip) instead.
+    /// Counts calls of the epoch of `admission` as failures, and opens the circuit for `reason` if they are enough; `None` if the circuit does
+    /// not change. A closed circuit with a window is opened by [`trip`](Self::trip) instead.
     pub(crate) fn record_failures(
         self,
         admission: Admission,

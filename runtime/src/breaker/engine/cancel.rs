@@ -127,6 +127,7 @@ impl<'a> BreakerRef<'a> {
     #[inline(never)]
     pub(crate) fn abort(self, admission: Admission) {
         if admission.is_waiting() {
+            // ORDERING: Relaxed: nothing else is inferred from the count.
             self.cancellations().unanswered.fetch_add(1, Ordering::Relaxed);
         }
         let (admission, has_panicked) = admission.without_panic();
@@ -138,16 +139,17 @@ impl<'a> BreakerRef<'a> {
     pub(super) fn record_cancelled(self, admission: Admission) {
         let parameters = self.parameters();
         let now = clock::now_micros();
-        let waited = admission.age(now).unwrap_or(0);
+        let age = admission.age(now);
+        let waited = age.unwrap_or(0);
         // The callers' timeout begins before the call, and may equal `cancelled_call`. The tolerance covers this and the readings of clocks.
         let resolution = clock::resolution();
         let tolerance = if self.settings.timing().is_exact { resolution.min(2_000) } else { resolution };
         if parameters.cancelled_call.is_some_and(|limit| waited.saturating_add(tolerance) >= limit) {
-            self.record_late(admission);
+            self.record_late(admission, age);
         } else if waited < MIN_WAIT.saturating_add(resolution) {
-            self.record_outcome(admission, Outcome::Ignored);
+            self.record_outcome(admission, Outcome::Ignored, age);
         } else if admission.is_trial() {
-            self.record_outcome(admission, Outcome::Abandoned);
+            self.record_outcome(admission, Outcome::Abandoned, age);
         } else if parameters.cancelled_call.is_none() && admission.is_waiting() {
             // The rule needs to know of answers, and only calls whose wait was seen are counted as answered.
             self.record_unanswered(admission, waited, now, &parameters);
@@ -155,9 +157,9 @@ impl<'a> BreakerRef<'a> {
     }
 
     /// Records a cancelled call as a failure, unless it is a trial call of an earlier round.
-    fn record_late(self, admission: Admission) {
+    fn record_late(self, admission: Admission, age: Option<u64>) {
         let is_straggler = admission.is_trial() && !self.engine.circuit.word().holds_trial_permit(admission);
-        self.record_outcome(admission, if is_straggler { Outcome::Abandoned } else { Outcome::GivenUp });
+        self.record_outcome(admission, if is_straggler { Outcome::Abandoned } else { Outcome::GivenUp }, age);
     }
 
     fn cancellations(self) -> &'a Cancellations {

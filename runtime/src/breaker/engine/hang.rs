@@ -45,10 +45,8 @@ impl<'a> BreakerRef<'a> {
             let word = self.engine.circuit.word();
             return if word.admits_timed() { word.admission().timed(now.as_micros()) } else { Admission::UNTIMED };
         }
-        let in_flight = self.in_flight(timing, now);
-        let tick = self.settled_tick(in_flight, now);
         // The start is counted before the state is read, so that a call of an earlier epoch is never in the bucket of a later one.
-        in_flight.start(tick);
+        let (in_flight, tick) = self.track(timing, now);
         let word = self.engine.circuit.word();
         if word.admits_timed() {
             return word.admission().timed(now.as_micros()).tracked(tick.low_bits(TICK_MASK));
@@ -62,14 +60,16 @@ impl<'a> BreakerRef<'a> {
         let timing = self.settings.timing();
         let now = timing.now();
         let timed = admission.timed(now.as_micros());
-        if timing.is_tracked {
-            let in_flight = self.in_flight(timing, now);
-            let tick = self.settled_tick(in_flight, now);
-            in_flight.start(tick);
-            timed.tracked(tick.low_bits(TICK_MASK))
-        } else {
-            timed
-        }
+        if timing.is_tracked { timed.tracked(self.track(timing, now).1.low_bits(TICK_MASK)) } else { timed }
+    }
+
+    /// Counts the start of a call in the tick of `now`.
+    #[inline]
+    fn track(self, timing: Timing, now: Moment) -> (&'a InFlight, Tick) {
+        let in_flight = self.engine.in_flight.get().unwrap_or_else(|| self.create_in_flight(timing, now));
+        let tick = self.settled_tick(in_flight, now);
+        in_flight.start(tick);
+        (in_flight, tick)
     }
 
     /// Counts the hung calls before an admission, if calls are tracked.
@@ -85,11 +85,6 @@ impl<'a> BreakerRef<'a> {
     fn settled_tick(self, in_flight: &InFlight, now: Moment) -> Tick {
         let tick = in_flight.tick(now.as_micros());
         if in_flight.is_settled_at(tick) { tick } else { self.settle(in_flight, now) }
-    }
-
-    #[inline]
-    fn in_flight(self, timing: Timing, now: Moment) -> &'a InFlight {
-        self.engine.in_flight.get().unwrap_or_else(|| self.create_in_flight(timing, now))
     }
 
     #[cold]

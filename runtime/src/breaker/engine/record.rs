@@ -16,6 +16,9 @@ use crate::{
     totals::Count,
 };
 
+/// The age of a call at its end, in microseconds; `None` if the call is not timed, or if nothing depends on its age.
+type Age = Option<u64>;
+
 impl<'a> BreakerRef<'a> {
     /// Records a success.
     #[inline]
@@ -35,41 +38,42 @@ impl<'a> BreakerRef<'a> {
             (Count::Failure, Ended::Failure, Outcome::Failure)
         };
         self.engine.totals.add(count);
-        if self.end_timed(admission, ended) {
-            self.record_outcome(admission, outcome);
+        if let Some(age) = self.end_timed(admission, ended) {
+            self.record_outcome(admission, outcome, age);
         }
     }
 
     /// Records a cancelled call.
     pub(super) fn cancel(self, admission: Admission) {
         self.engine.totals.add(Count::Cancelled);
-        if self.end_timed(admission, Ended::Cancelled) {
+        if self.end_timed(admission, Ended::Cancelled).is_some() {
             self.record_cancelled(admission);
         }
     }
 
-    /// Records the duration of a timed call, and counts the end of a tracked one. Returns true if the outcome is to be recorded; false if
-    /// the call was hung.
+    /// Records the duration of a timed call, and counts the end of a tracked one. Returns the age of the call at its end if the outcome is to
+    /// be recorded; `None` if the call was hung.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "a call would cost as much as its counts")]
-    fn end_timed(self, admission: Admission, ended: Ended) -> bool {
+    fn end_timed(self, admission: Admission, ended: Ended) -> Option<Age> {
         let timing = self.settings.timing();
         if !admission.is_timed() || !(timing.is_recorded || admission.is_tracked()) {
-            return true;
+            return Some(None);
         }
         let now = timing.now();
+        let age = admission.age(now.as_micros());
         if timing.is_recorded {
-            self.settings.durations.record(ended, admission.age(now.as_micros()).unwrap_or(0));
+            self.settings.durations.record(ended, age.unwrap_or(0));
         }
         if !admission.is_tracked() {
-            return true;
+            return Some(age);
         }
         match self.end_tracked(admission, now) {
-            End::InTime => true,
-            End::Settled => false,
+            End::InTime => Some(age),
+            End::Settled => None,
             End::Hung => {
                 self.record_hung(1, admission);
-                false
+                None
             }
         }
     }
@@ -80,29 +84,30 @@ impl<'a> BreakerRef<'a> {
         if admission.is_timed() {
             return self.succeed_timed(admission);
         }
-        self.record_success(admission);
+        self.record_success(admission, None);
     }
 
     #[inline(never)]
     fn succeed_timed(self, admission: Admission) {
-        if self.end_timed(admission, Ended::Success) && !self.engine.circuit.word().timed_success_is_noop() {
-            self.record_success(admission);
+        let Some(age) = self.end_timed(admission, Ended::Success) else { return };
+        if !self.engine.circuit.word().timed_success_is_noop() {
+            self.record_success(admission, age);
         }
     }
 
     #[inline(never)]
-    fn record_success(self, admission: Admission) {
+    fn record_success(self, admission: Admission, age: Age) {
         let word = self.engine.circuit.word();
         match self.settings.window_without_slow_calls() {
             Some(size) if word.success_only_counts() && word.issued(admission) => {
                 self.record_in_window(Record { failed: false, slow: false }, admission, size);
             }
-            _ => self.record_outcome(admission, Outcome::Success),
+            _ => self.record_outcome(admission, Outcome::Success, age),
         }
     }
 
     #[inline(never)]
-    pub(super) fn record_outcome(self, admission: Admission, outcome: Outcome) {
+    pub(super) fn record_outcome(self, admission: Admission, outcome: Outcome, age: Age) {
         let word = self.engine.circuit.word();
         if !word.issued(admission) {
             return;
@@ -111,14 +116,14 @@ impl<'a> BreakerRef<'a> {
         let outcome = match (word.state(), parameters.policy) {
             (BreakerState::Closed, TripPolicy::Rates(rates)) => {
                 if !matches!(outcome, Outcome::Ignored | Outcome::Abandoned)
-                    && self.record_and_evaluate(&rates, admission, outcome)
+                    && self.record_and_evaluate(&rates, admission, outcome, age)
                 {
                     return;
                 }
                 outcome
             }
             (BreakerState::HalfOpen, TripPolicy::Rates(rates)) if outcome == Outcome::Success => {
-                if is_slow(&rates, admission) { Outcome::Failure } else { outcome }
+                if is_slow(&rates, age) { Outcome::Failure } else { outcome }
             }
             _ => outcome,
         };
@@ -128,9 +133,9 @@ impl<'a> BreakerRef<'a> {
     }
 
     /// Records a call in the window and evaluates the counts. Returns true if that has opened the circuit.
-    fn record_and_evaluate(self, rates: &RatePolicy, admission: Admission, outcome: Outcome) -> bool {
+    fn record_and_evaluate(self, rates: &RatePolicy, admission: Admission, outcome: Outcome, age: Age) -> bool {
         let record =
-            Record { failed: matches!(outcome, Outcome::Failure | Outcome::GivenUp), slow: is_slow(rates, admission) };
+            Record { failed: matches!(outcome, Outcome::Failure | Outcome::GivenUp), slow: is_slow(rates, age) };
         self.record_in_window(record, admission, rates.window);
         if !record.is_adverse() {
             return false;
@@ -165,6 +170,6 @@ impl<'a> BreakerRef<'a> {
     }
 }
 
-fn is_slow(rates: &RatePolicy, admission: Admission) -> bool {
-    rates.slow_call.is_some_and(|limit| admission.age(clock::now().as_micros()).is_some_and(|age| age >= limit))
+fn is_slow(rates: &RatePolicy, age: Age) -> bool {
+    rates.slow_call.is_some_and(|limit| age.is_some_and(|age| age >= limit))
 }

@@ -13,10 +13,12 @@ use std::{
 };
 
 use steadfast::{
-    BreakerConfig, Bulkhead, BulkheadConfig, CircuitBreaker, Fallback, KeyedBreakers, KeyedRateLimits, Override,
-    RateLimitConfig, RetryBudget, RetryPolicy, Schedule, StopSignal, Timeout, bulkhead, circuit_breaker,
+    BreakerConfig, BreakerState, Bulkhead, BulkheadConfig, CircuitBreaker, Fallback, KeyedBreakers, KeyedRateLimits,
+    Override, RateLimitConfig, RetryBudget, RetryPolicy, Schedule, StopSignal, Timeout, bulkhead, circuit_breaker,
     events::{self, Event},
-    retry, validate,
+    retry,
+    testing::FakeClock,
+    validate,
 };
 use tracing::{Instrument, field::Field};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
@@ -95,6 +97,39 @@ fn calls_are_logged_at_debug_level_except_exhausted_retries() {
     ] {
         assert!(all.contains(expected), "{expected} in {all}");
     }
+}
+
+/// A layer that panics at each event.
+struct Panics;
+
+impl<S: tracing::Subscriber> Layer<S> for Panics {
+    fn on_event(&self, _: &tracing::Event<'_>, _: Context<'_, S>) {
+        panic!("the subscriber");
+    }
+}
+
+#[circuit_breaker(name = "panicking subscriber", failure_threshold = 1)]
+#[retry(max_attempts = 2, backoff = none)]
+fn watched(fails: &Cell<u32>) -> io::Result<u32> {
+    next_result(fails)
+}
+
+#[test]
+fn a_panic_of_the_subscriber_changes_no_call() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let clock = FakeClock::new();
+    let _entered = clock.enter();
+    let subscriber = tracing_subscriber::registry().with(Panics);
+    tracing::subscriber::with_default(subscriber, || {
+        assert_eq!(watched(&Cell::new(1)).unwrap(), 7, "an event of the retry");
+        assert_eq!(watched(&Cell::new(2)).unwrap_err().kind(), io::ErrorKind::TimedOut, "the circuit opens");
+        let breaker = steadfast::breaker("panicking subscriber").unwrap();
+        assert_eq!(watched(&Cell::new(0)).unwrap_err().kind(), io::ErrorKind::ResourceBusy, "a rejection");
+        clock.advance(breaker.config().get_recovery_timeout());
+        while breaker.state() != BreakerState::Closed {
+            assert_eq!(watched(&Cell::new(0)).unwrap(), 7, "the circuit closes");
+        }
+    });
 }
 
 #[retry(name = "traced attempts", max_attempts = 3, backoff = fixed(1s), jitter = none)]

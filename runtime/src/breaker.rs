@@ -28,7 +28,7 @@ mod state;
 mod tests;
 mod window;
 
-use std::{borrow::Borrow, fmt, hint, pin::pin, time::Duration};
+use std::{borrow::Borrow, fmt, hint, mem, pin::pin, time::Duration};
 
 pub(crate) use self::named::Breakers;
 pub use self::{
@@ -36,7 +36,7 @@ pub use self::{
     history::{HistoryEntry, HistoryEvent},
     manual_override::Override,
     named::{BREAKERS, breaker, breakers},
-    permit::{PanicGuard, Permit, Polled},
+    permit::{InPlace, PanicGuard, Permit, Polled, record_success},
     snapshot::{Snapshot, SnapshotConfig, TripRule, WindowSnapshot},
 };
 use self::{
@@ -198,7 +198,8 @@ impl<K: Keying> CircuitBreaker<K> {
         guard.disarm();
         match result {
             Ok(value) => {
-                permit.success();
+                record_success(&permit);
+                mem::forget(permit);
                 Ok(value)
             }
             Err(error) => {
@@ -232,8 +233,14 @@ impl<K: Keying> CircuitBreaker<K> {
     pub async fn call_async<T, E: From<CircuitOpen>>(&self, work: impl AsyncFnOnce() -> Result<T, E>) -> Result<T, E> {
         let mut permit = self.acquire_or_reject::<E>()?;
         // The inner `async` block defers the code that creates the future to the first poll, where a panic in it is detected.
-        let result = Polled::new(&mut permit, pin!(async { work().await })).await;
-        permit.end(&result);
+        let result = Polled::new(&mut permit, InPlace(pin!(async { work().await }))).await;
+        if result.is_ok() {
+            record_success(&permit);
+            mem::forget(permit);
+        } else {
+            hint::cold_path();
+            permit.failure();
+        }
         result
     }
 

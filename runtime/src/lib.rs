@@ -207,7 +207,7 @@ pub mod __private {
 
     pub use crate::{
         bounds::*,
-        breaker::{BREAKERS, PanicGuard, Polled},
+        breaker::{BREAKERS, InPlace, PanicGuard, Polled, record_success},
         bulkhead::BULKHEADS,
         errors::convert_by,
         macro_support::*,

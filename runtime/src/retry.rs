@@ -307,7 +307,7 @@ impl RetryPolicy {
     ///
     /// The error of the last attempt.
     pub fn run<T, E: Transient>(&self, work: impl FnMut() -> Result<T, E>) -> Result<T, E> {
-        run::run(self, work, verdict_of, |outcome| outcome.as_ref().err()?.as_dyn_display())
+        run::run(self, work, verdict_of, Transient::as_dyn_display)
     }
 
     /// Calls `work` until it succeeds, it fails with an error that is not retried, or a limit of the policy is reached. Dropping the future
@@ -328,7 +328,7 @@ impl RetryPolicy {
     where
         F: Future<Output = Result<T, E>>,
     {
-        run::run_async(self, work, verdict_of, |outcome| outcome.as_ref().err()?.as_dyn_display())
+        run::run_async(self, work, verdict_of, Transient::as_dyn_display)
     }
 }
 

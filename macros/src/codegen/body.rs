@@ -51,7 +51,8 @@ impl Context {
             let scoped = quote_mixed!(attempts.scope(#pinned));
             Call { future: Some(scoped.clone()), ..self.bare(quote_mixed!(#scoped.await)) }
         } else {
-            Call { future: Some(pinned), ..self.bare(quote_mixed!(#future.await)) }
+            let future_in_place = quote_mixed!(#krate::__private::InPlace(#pinned));
+            Call { future: Some(future_in_place), ..self.bare(quote_mixed!(#future.await)) }
         }
     }
 

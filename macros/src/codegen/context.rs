@@ -70,6 +70,54 @@ impl Context {
         quote_spanned!(span=> #krate::__private::#function(#arguments))
     }
 
+    /// A `match` on `outcome` with an arm for a success and one for a failure. Each arm executes its statements and evaluates to its value,
+    /// in which `outcome` is available. The statements for a failure can use the reference `error`.
+    ///
+    /// | function | output |
+    /// | --- | --- |
+    /// | not `async` | `match into_result(outcome) { Ok(value) => { success; from_value(value) }, Err(error) => { failure; from_error(error) } }` |
+    /// | `async` | `match error(&outcome) { None => { success; outcome }, Some(error) => { failure; outcome } }` |
+    ///
+    /// Without a borrow of the outcome, and with statements for a success that do not unwind, the compiler builds the outcome in the caller's
+    /// return slot: 3 instead of 9 ns for a call that returns 24 bytes. It does not optimize the code of an `async` function in this way.
+    /// There, each step between the outcome and the returned value is a copy, so that a borrow is cheaper.
+    pub(crate) fn match_outcome(&self, success: [TokenStream; 2], failure: [TokenStream; 2]) -> TokenStream {
+        let ([succeed, succeeded], [fail, failed]) = (success, failure);
+        let span = self.output_span;
+        let (krate, output) = (located_at(span, &self.krate), &self.output);
+        if self.is_async {
+            let error = self.outcome_error();
+            return quote_mixed! {
+                match #error {
+                    ::core::option::Option::None => { #succeed #succeeded }
+                    ::core::option::Option::Some(error) => { #fail #failed }
+                }
+            };
+        }
+        let [result, success, failure] =
+            [("into_result", "outcome"), ("from_value", "success"), ("from_error", "failure")].map(
+                |(method, argument)| {
+                    let [method, argument] = [method, argument].map(|name| Ident::new(name, span));
+                    quote_spanned!(span=> #krate::__private::CallResult::#method(#argument))
+                },
+            );
+        quote_mixed! {
+            match #result {
+                ::core::result::Result::Ok(success) => {
+                    #succeed
+                    let outcome: #output = #success;
+                    #succeeded
+                }
+                ::core::result::Result::Err(failure) => {
+                    let error = &failure;
+                    #fail
+                    let outcome: #output = #failure;
+                    #failed
+                }
+            }
+        }
+    }
+
     /// Output: `CallResult::error(&outcome)`. A return type that is neither a `Result` nor an `Option` is reported at the return type.
     pub(crate) fn outcome_error(&self) -> TokenStream {
         let span = self.output_span;

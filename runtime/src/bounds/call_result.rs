@@ -11,20 +11,23 @@ use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut, Transient};
     note = "with no other attribute, `#[retry(retry_if_result = |value| ...)]` accepts any return type"
 )]
 pub trait CallResult {
+    /// The type of the value of a successful call.
+    type Value;
     /// The error type; [`NoneError`] for an `Option`.
     type Error;
 
     /// Returns a reference to the error of a failed call.
     fn error(result: &Self) -> Option<&Self::Error>;
 
-    /// Converts the result of a failed call into its error.
+    /// Converts the result of a call into its value or its error.
     ///
     /// # Errors
     ///
-    /// Returns the result unchanged if the call succeeded.
-    fn into_error(result: Self) -> Result<Self::Error, Self>
-    where
-        Self: Sized;
+    /// Returns the error of a failed call.
+    fn into_result(result: Self) -> Result<Self::Value, Self::Error>;
+
+    /// Creates the result of a successful call from its value.
+    fn from_value(value: Self::Value) -> Self;
 
     /// Creates the result of a failed call from its error.
     fn from_error(error: Self::Error) -> Self;
@@ -32,6 +35,7 @@ pub trait CallResult {
 
 #[diagnostic::do_not_recommend]
 impl<T, E> CallResult for Result<T, E> {
+    type Value = T;
     type Error = E;
 
     #[inline]
@@ -40,11 +44,13 @@ impl<T, E> CallResult for Result<T, E> {
     }
 
     #[inline]
-    fn into_error(result: Self) -> Result<E, Self> {
-        match result {
-            Err(error) => Ok(error),
-            success @ Ok(_) => Err(success),
-        }
+    fn into_result(result: Self) -> Self {
+        result
+    }
+
+    #[inline]
+    fn from_value(value: T) -> Self {
+        Ok(value)
     }
 
     #[inline]
@@ -55,6 +61,7 @@ impl<T, E> CallResult for Result<T, E> {
 
 #[diagnostic::do_not_recommend]
 impl<T> CallResult for Option<T> {
+    type Value = T;
     type Error = NoneError;
 
     #[inline]
@@ -63,8 +70,13 @@ impl<T> CallResult for Option<T> {
     }
 
     #[inline]
-    fn into_error(result: Self) -> Result<NoneError, Self> {
-        result.is_none().then_some(NoneError).ok_or(result)
+    fn into_result(result: Self) -> Result<T, NoneError> {
+        result.ok_or(NoneError)
+    }
+
+    #[inline]
+    fn from_value(value: T) -> Self {
+        Some(value)
     }
 
     #[inline]

@@ -146,7 +146,7 @@ impl Dispatcher {
             // All other events went to `tracing` when they happened.
             #[cfg(feature = "tracing")]
             if matches!(event, Event::EventsLost { .. }) {
-                contain(|| super::tracing::emit(&event));
+                super::tracing::emit(&event);
             }
             for callback in &*callbacks {
                 contain(|| callback(&event));

@@ -11,7 +11,7 @@
 use ::tracing::{Span, debug, info, info_span, level_filters::LevelFilter, warn};
 
 use super::Event;
-use crate::{BreakerState, escape::escaped};
+use crate::{BreakerState, escape::escaped, panics::contain};
 
 /// Returns true if events about single calls may be enabled, almost all of which have the level `DEBUG`. A subscriber can still filter them.
 #[inline]
@@ -32,8 +32,12 @@ pub(crate) fn attempt(retry: Option<&'static str>, number: u32) -> Option<Span> 
     (!span.is_disabled()).then_some(span)
 }
 
-/// Emits `event` to the current subscriber. The caller holds no lock.
+/// Emits `event` to the current subscriber, and catches a panic of the subscriber. The caller holds no lock.
 pub(crate) fn emit(event: &Event) {
+    contain(|| emit_to_subscriber(event));
+}
+
+fn emit_to_subscriber(event: &Event) {
     match event {
         Event::StateChanged { breaker, key, overflow, from, to, operator_reason, .. } => {
             let [key, reason] = [key, operator_reason].map(|text| text.as_deref().map(escaped));

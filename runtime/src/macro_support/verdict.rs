@@ -9,12 +9,10 @@ use crate::{
     transient::chain::{is_rejection, sources},
 };
 
-/// Returns the verdict without `retry_if`: that of the error type, which `judge` returns. `error` is
-/// [`CallResult::error`](crate::bounds::CallResult::error).
-// The function is passed, not its result: a call of an async function then takes one instruction less.
+/// Returns the verdict without `retry_if`: that of the error type, which `judge` returns.
 #[inline]
-pub fn verdict_by_type<O, E>(outcome: &O, error: fn(&O) -> Option<&E>, judge: fn(&E) -> Verdict) -> Verdict {
-    error(outcome).map_or(Verdict::Success, judge)
+pub fn verdict_by_type<E>(error: Option<&E>, judge: fn(&E) -> Verdict) -> Verdict {
+    error.map_or(Verdict::Success, judge)
 }
 
 /// Returns the verdict on an error that implements [`Transient`](crate::Transient), from the results of the trait's methods.

@@ -29,7 +29,7 @@ use crate::{
     by_address::ByAddress,
     clock::Moment,
     durations::Ended,
-    stack::{EnclosingCalls, SleepClock, ThreadScope, Verdict, clear_rejection},
+    stack::{EnclosingCalls, SleepClock, ThreadScope, clear_rejection},
 };
 
 /// The attempts of one call under a policy: counts them, and decides after each attempt whether to make another one.
@@ -232,39 +232,36 @@ impl<'p> Attempts<'p> {
         attempt
     }
 
-    /// Returns true if the attempt of a task is a success on the fast path, which ends the call, and counts it. Otherwise,
-    /// [`delay_after`](Self::delay_after) decides.
+    /// Ends a call in a task whose last attempt has succeeded.
+    ///
+    /// The ABI `"C"` has the same reason as that of [`record_success`](crate::breaker::record_success).
     #[allow(
         clippy::inline_always,
+        improper_ctypes_definitions,
         reason = "a function call on the success path would save registers, which costs more than everything else there"
     )]
     #[inline(always)]
-    pub fn succeeds(&mut self, policy: &RetryPolicy, verdict: Verdict) -> bool {
+    pub extern "C" fn succeed(&mut self, policy: &RetryPolicy) {
         // Without a name there is nothing to count.
-        verdict == Verdict::Success && (self.on_drop == OnDrop::Nothing || self.succeeds_on_fast_path(policy))
-    }
-
-    /// Like [`succeeds`](Self::succeeds) for code that is not `async`: otherwise, [`sleep_after`](Self::sleep_after) decides.
-    #[allow(clippy::inline_always, reason = "as above")]
-    #[inline(always)]
-    pub fn succeeds_on_thread(&mut self, policy: &RetryPolicy, verdict: Verdict) -> bool {
-        verdict == Verdict::Success && self.succeeds_on_fast_path(policy)
-    }
-
-    /// Counts a success on the fast path and returns true; returns false off the fast path.
-    #[allow(clippy::inline_always, reason = "as above")]
-    #[inline(always)]
-    fn succeeds_on_fast_path(&mut self, policy: &RetryPolicy) -> bool {
-        let is_plain = self.lookup.is_fast_path();
-        if is_plain {
-            self.succeed(policy);
+        if self.on_drop != OnDrop::Nothing {
+            self.succeed_on_thread(policy);
         }
-        is_plain
+    }
+
+    /// Like [`succeed`](Self::succeed), for code that is not `async`.
+    #[allow(clippy::inline_always, improper_ctypes_definitions, reason = "as above")]
+    #[inline(always)]
+    pub extern "C" fn succeed_on_thread(&mut self, policy: &RetryPolicy) {
+        if self.lookup.is_fast_path() {
+            self.succeed_at_first(policy);
+        } else {
+            self.succeed_in_detail();
+        }
     }
 
     /// Counts a success of the first attempt. There must be no extras.
     #[inline]
-    fn succeed(&mut self, policy: &RetryPolicy) {
+    fn succeed_at_first(&mut self, policy: &RetryPolicy) {
         if let Some(ByAddress(statistics)) = policy.statistics {
             statistics.count_first_success();
             self.record_attempt(Ended::Success);

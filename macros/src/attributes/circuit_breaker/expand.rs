@@ -26,8 +26,17 @@ use crate::{
 ///     let guard = PanicGuard::new(&mut permit);
 ///     let outcome: R = call;
 ///     guard.disarm();
-///     record(permit, CallResult::error(&outcome));
-///     outcome
+///     match CallResult::into_result(outcome) {
+///         Ok(success) => {
+///             record_success(&permit);
+///             forget(permit);
+///             CallResult::from_value(success)
+///         }
+///         Err(error) => {
+///             record(permit, &error);
+///             CallResult::from_error(error)
+///         }
+///     }
 /// }
 /// ```
 ///
@@ -43,9 +52,8 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
     // The label is unique: a label that shadows another draws a warning.
     let label = Lifetime::new(&format!("'call_{index}"), Span::mixed_site());
     let krate = &context.krate;
-    let (span, error) = (context.output_span, context.outcome_error());
-    let (output, code) = (&context.output, &call.code);
-    let record = by_condition(&breaker.condition, "record", &quote_spanned!(span=> permit, #error), context);
+    let (span, output, code) = (context.output_span, &context.output, &call.code);
+    let record = by_condition(&breaker.condition, "record", &quote_spanned!(span=> permit, error), context);
     let (pattern, ty, disposition) = if call.has_disposition {
         let disposition = quote_mixed! {
             match disposition {
@@ -60,11 +68,20 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
     } else {
         (quote_mixed!(outcome), quote_mixed!(#output), record)
     };
-    let admitted = if needs_disposition {
-        quote_mixed!({ let disposition = #disposition; (outcome, disposition) })
+    let (binding, succeeded, failed) = if needs_disposition {
+        (
+            quote_mixed!(let disposition),
+            quote_mixed!((outcome, #krate::__private::Disposition::Called)),
+            quote_mixed!((outcome, disposition)),
+        )
     } else {
-        quote_mixed!({ _ = #disposition; outcome })
+        (quote_mixed!(_), quote_mixed!(outcome), quote_mixed!(outcome))
     };
+    let success = quote_mixed! {
+        #krate::__private::record_success(&permit);
+        ::core::mem::forget(permit);
+    };
+    let ended = context.match_outcome([success, succeeded], [quote_mixed!(#binding = #disposition;), failed]);
     let value = context.rejected(["FromCircuitOpen", "open"]);
     let rejected = if needs_disposition {
         quote_mixed!({
@@ -75,7 +92,8 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
         value
     };
     let run = if context.is_async {
-        let future = call.future.clone().unwrap_or_else(|| quote_mixed!(::core::pin::pin!(async { #code })));
+        let in_place = || quote_mixed!(#krate::__private::InPlace(::core::pin::pin!(async { #code })));
+        let future = call.future.clone().unwrap_or_else(in_place);
         quote_mixed! {
             let #pattern: #ty = #krate::__private::Polled::new(&mut permit, #future).await;
         }
@@ -105,7 +123,7 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
                 ::core::result::Result::Err(open) => break #label #rejected,
             };
             #run
-            #admitted
+            #ended
         }
     };
     Call { future: None, code, has_disposition: needs_disposition, ..*call }

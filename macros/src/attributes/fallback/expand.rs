@@ -35,7 +35,10 @@ use crate::{
 ///         let outcome: R = cached(arguments);
 ///         if !is_failure(CallResult::error(&outcome)) { break 'fallback outcome; }
 ///         emit_fallback(&outcome, error_display, "function", "a closure");
-///         match CallResult::into_error(outcome) { Ok(error) => error, Err(outcome) => break 'fallback outcome }
+///         match CallResult::into_result(outcome) {
+///             Ok(success) => break 'fallback CallResult::from_value(success),
+///             Err(error) => error,
+///         }
 ///     };
 ///     let outcome: R = fallback_closure(error, closure);
 ///     outcome
@@ -81,9 +84,12 @@ pub(super) fn expand(fallback: &Fallback, call: &Call, position: Position, conte
             quote_mixed! {
                 let error = {
                     #fails
-                    match #krate::__private::CallResult::into_error(outcome) {
-                        ::core::result::Result::Ok(error) => error,
-                        ::core::result::Result::Err(outcome) => break #label #value,
+                    match #krate::__private::CallResult::into_result(outcome) {
+                        ::core::result::Result::Ok(success) => {
+                            let outcome: #output = #krate::__private::CallResult::from_value(success);
+                            break #label #value;
+                        }
+                        ::core::result::Result::Err(error) => error,
                     }
                 };
             }

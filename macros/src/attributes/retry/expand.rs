@@ -2,10 +2,11 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote_spanned};
-use syn::{Expr, spanned::Spanned};
+use syn::{Expr, Lifetime, spanned::Spanned};
 
 use super::{options::Retry, policy};
 use crate::{
+    attributes::Position,
     codegen::{
         context::{Call, Context},
         dispatch::{as_error, as_error_if_any, closure_call, error_display, predicate, type_list, verdict_of},
@@ -22,8 +23,11 @@ use crate::{
 /// loop {
 ///     let (last, delay) = {
 ///         let outcome: R = call;
-///         let verdict = verdict_by_type(&outcome, CallResult::error, verdict_of);
-///         if attempts.succeeds(attempts.policy(), verdict) { break outcome; }
+///         let outcome: R = match CallResult::into_result(outcome) {
+///             Ok(success) => { attempts.succeed(attempts.policy()); break CallResult::from_value(success); }
+///             Err(error) => CallResult::from_error(error),
+///         };
+///         let verdict = verdict_by_type(CallResult::error(&outcome), verdict_of);
 ///         match attempts.delay_after(outcome, verdict, Disposition::Called, error_display) {
 ///             Ok((outcome, delay)) => ((&OutcomeProbe(&outcome)).storage().store(outcome, attempts.can_be_stopped()), delay),
 ///             Err(outcome) => break outcome,
@@ -37,21 +41,22 @@ use crate::{
 /// A stop signal can end the sleep; then the last outcome is returned. An outcome that is not `Send` is dropped before the sleep, since it
 /// would make the future not `Send`; with `stop_on` it is kept nevertheless. A single attempt needs no loop and may move its arguments.
 /// In a function that is not `async` and has no hook, `attempts.sleep_after` does all the work after a failed attempt.
-pub(super) fn expand(retry: &Retry, call: &Call, context: &mut Context) -> Call {
+pub(super) fn expand(retry: &Retry, call: &Call, position: Position, context: &mut Context) -> Call {
     let krate = context.krate.clone();
     let (begin, policy) = (begin(retry, context), current_policy(context));
     let verdict = verdict(retry, call, context);
     let (outcome, disposition) = outcome(call, context);
     let error = error_display(&krate);
-    if retry.is_single() {
+    let succeed = if context.is_async { quote_mixed!(succeed) } else { quote_mixed!(succeed_on_thread) };
+    let label = retry.is_single().then(|| Lifetime::new(&format!("'attempt_{}", position.index), Span::mixed_site()));
+    let judged = judged(retry, &quote_mixed!(attempts.#succeed(#policy);), label.as_ref(), &verdict, context);
+    if let Some(label) = label {
         let code = &call.code;
         let code = quote_mixed! {
             #begin
-            let #outcome = #code;
-            let verdict = #verdict;
-            if attempts.succeeds(#policy, verdict) {
-                outcome
-            } else {
+            #label: {
+                let #outcome = #code;
+                #judged
                 match attempts.delay_after(outcome, verdict, #disposition, #error) {
                     ::core::result::Result::Ok((outcome, _)) | ::core::result::Result::Err(outcome) => outcome,
                 }
@@ -68,14 +73,10 @@ pub(super) fn expand(retry: &Retry, call: &Call, context: &mut Context) -> Call 
     let (slots, bindings) = rebind(context);
     let delay = delay(retry, call.has_disposition, context);
     let stop = retry.stop_on.as_ref().map(|stop| stop_signal(stop, &krate));
-    let succeeds = if context.is_async { quote_mixed!(succeeds) } else { quote_mixed!(succeeds_on_thread) };
     let attempted = quote_mixed! {
         #bindings
         let #outcome = #code;
-        let verdict = #verdict;
-        if attempts.#succeeds(#policy, verdict) {
-            break outcome;
-        }
+        #judged
     };
     let judged = quote_mixed! {
         #attempted
@@ -138,6 +139,34 @@ pub(super) fn expand(retry: &Retry, call: &Call, context: &mut Context) -> Call 
     // The arguments are `mut` only inside this loop. An outer retry binds its own copies without `mut`.
     context.inputs.rebound.iter_mut().for_each(|argument| argument.mutability = None);
     complete(&code, false)
+}
+
+/// The statements that end the call with a successful outcome, by `succeed`, and judge any other.
+fn judged(
+    retry: &Retry,
+    succeed: &TokenStream,
+    label: Option<&Lifetime>,
+    verdict: &TokenStream,
+    context: &Context,
+) -> TokenStream {
+    let (krate, output) = (&context.krate, &context.output);
+    if let Condition::Value(_) = &retry.condition {
+        return quote_mixed! {
+            let verdict = #verdict;
+            if verdict == #krate::__private::Verdict::Success {
+                #succeed
+                break #label outcome;
+            }
+        };
+    }
+    let outcome = context.match_outcome(
+        [succeed.clone(), quote_mixed!(break #label outcome)],
+        [TokenStream::new(), quote_mixed!(outcome)],
+    );
+    quote_mixed! {
+        let outcome: #output = #outcome;
+        let verdict = #verdict;
+    }
 }
 
 /// The pattern and type of the value of the call, and the expression for its disposition.
@@ -231,9 +260,7 @@ fn verdict(retry: &Retry, call: &Call, context: &Context) -> TokenStream {
     let verdict = match &retry.condition {
         Condition::Default => {
             let verdict = verdict_of(krate, span);
-            let krate = located_at(span, krate);
-            let arguments = quote_spanned!(span=> &outcome, #krate::__private::CallResult::error, #verdict);
-            context.outcome_call("verdict_by_type", &arguments)
+            context.outcome_call("verdict_by_type", &quote_spanned!(span=> #error, #verdict))
         }
         Condition::Any => {
             let as_error = as_error_if_any(krate);

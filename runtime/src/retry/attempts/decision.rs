@@ -13,7 +13,7 @@ use crate::{
     stack::{Disposition, LastRejection, Verdict, is_worth_waiting},
 };
 
-/// An attempt that was not a success on the fast path.
+/// A failed attempt.
 ///
 /// Passed as a whole to a function that is not inlined: references to its parts would force those of a success into memory.
 struct EndedAttempt<O> {
@@ -23,8 +23,14 @@ struct EndedAttempt<O> {
 }
 
 impl Attempts<'_> {
-    /// Decides after an attempt whether to make another one, unless it was a success on the [fast path](Self::succeeds). Returns the delay
-    /// before the next attempt, or `Err` if the call ends. `error` returns the error in the outcome for events.
+    /// Ends a call whose last attempt has succeeded, off the fast path.
+    #[cold]
+    pub(super) fn succeed_in_detail(&mut self) {
+        self.decide(Verdict::Success, true, None);
+    }
+
+    /// Decides after a failed attempt whether to make another one. Returns the delay before the next attempt, or `Err` if the call ends.
+    /// `error` returns the error in the outcome for events.
     #[allow(clippy::inline_always, reason = "only the construction of the argument is inlined")]
     #[inline(always)]
     pub fn delay_after<O>(
@@ -81,7 +87,7 @@ impl Attempts<'_> {
     /// Returns the delay before the next attempt, or `None` if there is none.
     fn decide(&mut self, verdict: Verdict, is_called: bool, error: Option<&dyn Display>) -> Option<Duration> {
         if self.made == 0 && verdict == Verdict::Success {
-            self.succeed(self.policy);
+            self.succeed_at_first(self.policy);
             self.on_drop = OnDrop::FreeExtras;
             return None;
         }

@@ -174,8 +174,11 @@ impl Attempts<'_> {
     }
 
     /// Saves the rejection of an attempt that is suspended.
+    ///
+    /// The ABI `"C"` has the same reason as that of [`record_success`](crate::breaker::record_success).
+    #[allow(improper_ctypes_definitions, reason = "only Rust code calls this function")]
     #[inline(never)]
-    fn suspend_attempt(&mut self) {
+    extern "C" fn suspend_attempt(&mut self) {
         self.suspend();
         if let Some(rejection) = LastRejection::take() {
             self.extras_mut().rejection = Some(rejection);

@@ -14,6 +14,8 @@ pub mod work;
 #[cfg(feature = "peers")]
 pub mod builds;
 #[cfg(feature = "peers")]
+pub mod family;
+#[cfg(feature = "peers")]
 pub mod hang;
 #[cfg(feature = "peers")]
 pub mod keyed;
@@ -31,3 +33,5 @@ pub mod rows;
 pub mod sizes;
 #[cfg(feature = "peers")]
 pub mod timing;
+#[cfg(feature = "peers")]
+pub mod values;

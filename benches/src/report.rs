@@ -12,9 +12,11 @@ use self::table::Table;
 use crate::{
     builds::{Built, CleanBuild, FUNCTIONS},
     contestant::Role,
+    family,
     hang::{Hang, titles},
     recovery::{Recovery, TASKS},
     rows::Row,
+    values,
 };
 
 /// The measured figures of a row.
@@ -80,7 +82,8 @@ impl Results {
             format!("## Overview\n\n{}", self.overview().text(layout)),
             format!("## Targets\n\n{}", self.targets().text(layout)),
         ];
-        parts.extend(self.rows.iter().map(|row| details(row, layout)));
+        let details = |row: &Measured| if row.row.of_values { of_values(row, layout) } else { details(row, layout) };
+        parts.extend(self.rows.iter().map(details));
         parts.extend(self.further_sections(layout));
         parts.push(format!("## Settings\n\n{}", self.settings().text(layout)));
         parts.join("\n\n") + "\n"
@@ -123,7 +126,7 @@ impl Results {
             "fastest peer, ns",
             "slowest peer / steadfast",
         ]);
-        for measured in &self.rows {
+        for measured in self.rows.iter().filter(|measured| !measured.row.of_values) {
             let peers = measured.row.contestants.iter().zip(&measured.figures);
             let library = |name: &str| !name.starts_with("by hand");
             let mut peers: Vec<_> = peers
@@ -162,12 +165,19 @@ impl Results {
                 ]);
             }
         }
+        let size = |name| self.futures.iter().find(|(found, _)| *found == name).map(|(_, bytes)| float(*bytes as u64));
+        if let Some((ours, by_hand)) = size(family::FULL_STACK).zip(size(family::FULL_STACK_BY_HAND)) {
+            let limit = by_hand * 1.05;
+            let verdict = if ours <= limit { "met" } else { "missed" };
+            let cells = ["size of a future", &ratio(ours / limit), verdict, "full stack: at most 1.05x by hand, bytes"];
+            table.row(cells.map(str::to_owned).into_iter().chain([number(ours), number(limit)]));
+        }
         table
     }
 
     fn settings(&self) -> Table {
         let mut table = Table::new(&["contestant", "work", "settings"]);
-        for measured in &self.rows {
+        for measured in self.rows.iter().filter(|measured| !measured.row.of_values) {
             for contestant in &measured.row.contestants {
                 table.row([contestant.name, measured.row.title, contestant.settings].map(str::to_owned));
             }
@@ -317,6 +327,23 @@ fn details(measured: &Measured, layout: Layout) -> String {
     }
     let note = if measured.row.note.is_empty() { String::new() } else { format!("\n\n{}", measured.row.note) };
     format!("## {}\n\n{}{note}", measured.row.title, table.text(layout))
+}
+
+/// Formats a row of [`values`]: a line for each kind of value.
+fn of_values(measured: &Measured, layout: Layout) -> String {
+    let names: Vec<_> = measured.row.contestants.iter().map(|contestant| contestant.name).collect();
+    let ns: Vec<_> = names.iter().map(|name| measured.ns(name, 1)).collect();
+    let mut table = Table::new(&[&["ns per call"], values::HEADS.as_slice()].concat());
+    for (kind, figures) in values::lines(&names, &ns) {
+        table.row([kind.to_owned()].into_iter().chain(figures.map(number)));
+    }
+    format!(
+        "## {}\n\nThe work is a function that is not inlined and returns a `Result` with a value of this size. By hand, the result is \
+         looked at and returned; both by hand are a breaker and a retry. The columns with + are the differences to by hand. The errors \
+         have 8 bytes.\n\n{}",
+        measured.row.title,
+        table.text(layout)
+    )
 }
 
 fn threads_text(threads: usize) -> String {

@@ -44,6 +44,9 @@ struct Arguments {
 const CALLS: &str = "calls";
 
 fn main() -> Result<()> {
+    // seatbelt's clock is created in a runtime.
+    let runtime = timing::runtime()?;
+    let _context = runtime.enter();
     if env::args().nth(1).as_deref() == Some(CALLS) {
         return instructions::make_calls(
             &rows::without_keys().into_iter().flat_map(|row| row.contestants).collect::<Vec<_>>(),
@@ -197,7 +200,9 @@ const PEERS: &[&str] = &[
     "seatbelt",
     "tokio",
     "tokio-retry2",
+    "tower-resilience-bulkhead",
     "tower-resilience-circuitbreaker",
+    "tower-resilience-ratelimiter",
     "tracing",
 ];
 

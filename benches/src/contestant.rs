@@ -114,13 +114,12 @@ impl Contestant {
         self
     }
 
-    /// Makes the first calls, which initialise everything lazy.
-    pub fn warm_up(&self) -> Result<()> {
+    /// Makes the first `calls`, which initialise everything lazy.
+    pub fn warm_up(&self, calls: u64) -> Result<()> {
         if self.rejects {
             self.open(1_000)?;
-            return self.check((self.first_calls)(0..100), &(0..100));
         }
-        self.check((self.first_calls)(0..1_000), &(0..1_000))
+        self.check((self.first_calls)(0..calls), &(0..calls))
     }
 
     /// Makes a call with each number.

@@ -87,7 +87,7 @@ fn bytes<B: Any>(make: impl FnOnce() -> B, call: impl Fn(&B, u64)) -> i64 {
 
 /// Returns the average number of allocations per call.
 pub fn allocations(contestant: &Contestant) -> Result<f64> {
-    contestant.warm_up()?;
+    contestant.warm_up(1_000)?;
     let info = measure(|| {
         black_box(contestant.call(0..CALLS));
     });

@@ -11,6 +11,7 @@ pub use self::table::Layout;
 use self::table::Table;
 use crate::{
     builds::{Built, CleanBuild, FUNCTIONS},
+    contention::{MACHINES, Machine, SharedLines},
     contestant::Role,
     family,
     hang::{Hang, titles},
@@ -37,6 +38,8 @@ pub struct Figure {
     pub instructions: Option<f64>,
     /// Allocations per call.
     pub allocations: Option<f64>,
+    /// Cache lines that a call shares with other threads.
+    pub shared: Option<SharedLines>,
 }
 
 /// All results of a run.
@@ -46,6 +49,8 @@ pub struct Results {
     pub environment: Vec<(&'static str, String)>,
     /// The rows of calls.
     pub rows: Vec<Measured>,
+    /// The nanoseconds of the transfer of a cache line between two cores of this machine.
+    pub transfer: f64,
     /// Ten thousand concurrent calls at recovery, per breaker.
     pub recoveries: Vec<Recovery>,
     /// A dependency that hangs, per breaker.
@@ -189,7 +194,7 @@ impl Results {
     }
 
     fn further_sections(&self, layout: Layout) -> Vec<String> {
-        let mut parts = Vec::new();
+        let mut parts = vec![self.contention(layout)];
         if !self.recoveries.is_empty() {
             let ours = self
                 .recoveries
@@ -230,6 +235,41 @@ impl Results {
         }
         parts.extend(self.builds(layout));
         parts
+    }
+
+    fn contention(&self, layout: Layout) -> String {
+        let mut head = ["work", "contestant", "shared lines", "written", "ns, 1 thread", "2 threads", "2, modelled"]
+            .map(str::to_owned)
+            .to_vec();
+        head.extend(MACHINES.map(|machine| format!("{} threads, modelled", machine.threads)));
+        let mut table = Table::new(&head);
+        for Measured { row, figures } in &self.rows {
+            for (contestant, figure) in row.contestants.iter().zip(figures) {
+                let Some(shared) = figure.shared.filter(|_| contestant.role != Role::Baseline) else { continue };
+                let [one, two] = [1, 2].map(|threads| figure.times.get(&threads).map_or(f64::NAN, |(ns, _)| *ns));
+                let here = Machine { threads: 2, transfer: self.transfer };
+                let modelled = [here].into_iter().chain(MACHINES).map(|machine| number(shared.core_time(one, machine)));
+                let counts = [shared.touched, shared.written, one, two].map(number);
+                let cells = [row.title, contestant.name].map(str::to_owned).into_iter();
+                table.row(cells.chain(counts).chain(modelled));
+            }
+        }
+        let [one, two] = MACHINES.map(|machine| machine.transfer);
+        format!(
+            "## Contention\n\nShared lines are the cache lines that a call accesses and that other threads access too, and of which at least one \
+             thread writes; written are those that the call itself writes. Both are counted in a trace of all memory accesses by \
+             valgrind's lackey, of calls in two threads. Times are core time in nanoseconds per call. The model: a call takes its time with one \
+             thread plus a transfer for each shared line; calls that access the same line follow one another, one for each \
+             transfer. It assumes that threads do nothing but call, that a line stays at a core until the call ends, and that no thread waits for \
+             a lock or repeats an attempt, so with locks it is a lower bound; with two threads, a core often makes several calls before a line is taken away, so \
+             there it is an upper bound. A transfer takes {} ns between the two cores of this machine, as measured here, {} ns \
+             with 64 threads (one socket) and {} ns with 128 (two sockets, half of the transfers between them), as measured on an Intel Xeon Platinum \
+             8375C: <https://github.com/nviennot/core-to-core-latency>.\n\n{}",
+            number(self.transfer),
+            number(one),
+            number(two),
+            table.text(layout)
+        )
     }
 
     fn hangs(&self, layout: Layout) -> Option<String> {

@@ -6,7 +6,7 @@ use std::hint::black_box;
 use crate::{
     contestant::Contestant,
     rows::{Figures, Row, target},
-    work::{Error, Value},
+    work::Value,
 };
 
 /// A value with a destructor.

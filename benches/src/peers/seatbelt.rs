@@ -190,7 +190,8 @@ pub fn future(number: u64) -> impl Future<Output = Result<u64, Error>> {
 /// Those of the work.
 #[inline(never)]
 pub fn second_try_async(number: u64) -> Result<u64, Error> {
-    static TWICE: LazyLock<Retry<(u64, bool), Result<u64, Error>, SecondTry>> = LazyLock::new(|| {
+    type Retried = Retry<(u64, bool), Result<u64, Error>, SecondTry>;
+    static TWICE: LazyLock<Retried> = LazyLock::new(|| {
         let layer = Retry::layer("measured", &context()).recovery_with(|result, _| recovery(result));
         let layer = layer.clone_input_with(|(number, _), args| Some((*number, args.attempt().index() > 0)));
         let layer = layer.max_retry_attempts(2).backoff(Backoff::Constant).base_delay(Duration::ZERO);

@@ -54,6 +54,19 @@ pub fn clock(number: u64) -> Result<u64, Error> {
     add(number)
 }
 
+/// The bare work between two clock reads, which is the minimum cost of a call whose duration is measured.
+///
+/// # Errors
+///
+/// Those of the work.
+#[inline(never)]
+pub fn two_clocks(number: u64) -> Result<u64, Error> {
+    let start = Instant::now();
+    let result = add(black_box(number));
+    black_box(start.elapsed());
+    result
+}
+
 /// A breaker.
 #[derive(Debug, Default)]
 pub struct Breaker {
@@ -93,8 +106,13 @@ impl Breaker {
         }
     }
 
+    /// Makes a call.
+    ///
+    /// # Errors
+    ///
+    /// Those of the work, or the rejection.
     #[inline]
-    fn call(&self, work: impl FnOnce() -> Result<u64, Error>) -> Result<u64, Error> {
+    pub fn call<T>(&self, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
         if !self.admits() {
             return Err(Error::Rejected);
         }
@@ -103,8 +121,13 @@ impl Breaker {
         result
     }
 
+    /// Makes an `async` call.
+    ///
+    /// # Errors
+    ///
+    /// Those of the work, or the rejection.
     #[inline]
-    async fn call_async(&self, work: impl AsyncFnOnce() -> Result<u64, Error>) -> Result<u64, Error> {
+    pub async fn call_async<T>(&self, work: impl AsyncFnOnce() -> Result<T, Error>) -> Result<T, Error> {
         if !self.admits() {
             return Err(Error::Rejected);
         }
@@ -155,6 +178,42 @@ pub fn open(number: u64) -> Result<u64, Error> {
 const ATTEMPTS: u32 = 3;
 const BASE: Duration = Duration::from_millis(100);
 
+/// Makes up to three attempts.
+///
+/// # Errors
+///
+/// The error of the last attempt.
+#[inline]
+pub fn attempts<T>(work: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
+    let mut delay = BASE;
+    for _ in 1..ATTEMPTS {
+        match work() {
+            Err(error) if error.is_transient() => thread::sleep(delay),
+            result => return result,
+        }
+        delay *= 2;
+    }
+    work()
+}
+
+/// Makes up to three `async` attempts.
+///
+/// # Errors
+///
+/// The error of the last attempt.
+#[inline]
+pub async fn attempts_async<T>(work: impl AsyncFn() -> Result<T, Error>) -> Result<T, Error> {
+    let mut delay = BASE;
+    for _ in 1..ATTEMPTS {
+        match work().await {
+            Err(error) if error.is_transient() => tokio::time::sleep(delay).await,
+            result => return result,
+        }
+        delay *= 2;
+    }
+    work().await
+}
+
 /// A retried call that succeeds at its first attempt.
 ///
 /// # Errors
@@ -162,30 +221,7 @@ const BASE: Duration = Duration::from_millis(100);
 /// Those of the work.
 #[inline(never)]
 pub fn retry(number: u64) -> Result<u64, Error> {
-    let mut delay = BASE;
-    for _ in 1..ATTEMPTS {
-        match add(number) {
-            Err(error) if error.is_transient() => thread::sleep(delay),
-            result => return result,
-        }
-        delay *= 2;
-    }
-    add(number)
-}
-
-async fn retried(number: u64) -> Result<u64, Error> {
-    async fn work(number: u64) -> Result<u64, Error> {
-        add(number)
-    }
-    let mut delay = BASE;
-    for _ in 1..ATTEMPTS {
-        match work(number).await {
-            Err(error) if error.is_transient() => tokio::time::sleep(delay).await,
-            result => return result,
-        }
-        delay *= 2;
-    }
-    work(number).await
+    attempts(|| add(number))
 }
 
 /// A retried `async` call that succeeds at its first attempt.
@@ -195,12 +231,12 @@ async fn retried(number: u64) -> Result<u64, Error> {
 /// Those of the work.
 #[inline(never)]
 pub fn retry_async(number: u64) -> Result<u64, Error> {
-    wait(retried(number))
+    wait(retry_future(number))
 }
 
 /// Returns the future of a retried call.
 pub fn retry_future(number: u64) -> impl Future<Output = Result<u64, Error>> {
-    retried(number)
+    attempts_async(async move || add(number))
 }
 
 /// A retried call that succeeds at its second attempt.
@@ -250,15 +286,5 @@ pub fn second_try_async(number: u64) -> Result<u64, Error> {
 #[inline(never)]
 pub fn stack_async(number: u64) -> Result<u64, Error> {
     static CLOSED: Breaker = Breaker::new();
-    wait(async move {
-        let mut delay = BASE;
-        for _ in 1..ATTEMPTS {
-            match CLOSED.call_async(async || add(number)).await {
-                Err(error) if error.is_transient() => tokio::time::sleep(delay).await,
-                result => return result,
-            }
-            delay *= 2;
-        }
-        CLOSED.call_async(async || add(number)).await
-    })
+    wait(attempts_async(async || CLOSED.call_async(async || add(number)).await))
 }

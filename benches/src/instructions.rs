@@ -46,7 +46,7 @@ pub fn guarded() -> Vec<Contestant> {
 /// Makes the calls whose instructions valgrind counts.
 pub fn make_calls(contestants: &[Contestant]) -> Result<()> {
     for contestant in contestants {
-        contestant.warm_up()?;
+        contestant.warm_up(1_000)?;
         contestant.check(contestant.call(0..CALLS), &(0..CALLS))?;
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    hint::black_box,
     num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -12,7 +13,7 @@ use steadfast::{BreakerConfig, CircuitBreaker, KeyedBreakers};
 use crate::{
     contestant::{
         Contestant,
-        Role::{Ours, Peer},
+        Role::{Baseline, Ours, Peer},
     },
     work::{Error, add},
 };
@@ -30,7 +31,17 @@ pub struct Keyed {
     in_order: String,
     /// All keys, in an order that defeats prefetching.
     spread: String,
+    /// As much memory as a million breakers take, for a chain of dependent misses.
+    chain: Vec<Link>,
 }
+
+/// A link of the chain, as large as a breaker. It begins with the index of the next link.
+type Link = [usize; 32];
+/// Two numbers that have no common factor with [`MANY`], so that their multiples are permutations that defeat prefetching.
+const SPREAD: usize = 7_368_787;
+const NEXT: usize = 3_141_593;
+/// The number of dependent misses for each call.
+const MISSES: usize = 3;
 
 /// The implementations, each with the same keys.
 struct Implementations {
@@ -46,18 +57,31 @@ impl Keyed {
     pub const SOME: &str = "steadfast, 1,000 of 1,000,000 keys";
     /// steadfast with a million keys, all in use.
     pub const ALL: &str = "steadfast, all of 1,000,000 keys";
+    /// The same by hand.
+    pub const ALL_BY_HAND: &str = "by hand, all of 1,000,000 keys";
+    /// The memory alone.
+    pub const CHAIN: &str = "3 dependent misses";
 
     /// Creates all breakers.
     #[must_use]
     pub fn new() -> Self {
         let keys = keys();
-        let spread = (0..MANY).map(|index| keys[index * 7_368_787 % MANY].as_str()).collect();
+        let spread = (0..MANY).map(|index| keys[index * SPREAD % MANY].as_str()).collect();
         Self {
             few: Implementations::new(&keys[..FEW]),
             many: Implementations::new(&keys),
             in_order: keys[..FEW].concat(),
             spread,
+            chain: (0..MANY).map(|index| [index * NEXT % MANY; _]).collect(),
         }
+    }
+
+    #[inline(never)]
+    #[expect(clippy::cast_possible_truncation, reason = "a remainder of a small number")]
+    fn misses(&self, number: u64) -> Result<u64, Error> {
+        let first = (number % MANY as u64) as usize * SPREAD % MANY;
+        black_box((0..MISSES).fold(first, |index, _| self.chain[index][0]));
+        add(number)
     }
 
     /// Returns the contestants.
@@ -70,6 +94,12 @@ impl Keyed {
         let by_hand = "Mutex<HashMap<String, Arc<CircuitBreaker>>> of steadfast's breakers: unbounded, no eviction";
         let governor = "dashmap, u32::MAX per second: a rate limiter by key, no breaker";
         vec![
+            Contestant::new(
+                Baseline,
+                Self::CHAIN,
+                "a chain of indices through a million links of 256 bytes",
+                |number| self.misses(number),
+            ),
             Contestant::new(Ours, Self::FEW, ours, move |number| self.few.ours(few(number), number)),
             Contestant::new(Ours, Self::SOME, ours, move |number| self.many.ours(some(number), number)),
             Contestant::new(Ours, Self::ALL, ours, move |number| self.many.ours(all(number), number)),
@@ -77,9 +107,7 @@ impl Keyed {
             Contestant::new(Peer, "by hand, 1,000 of 1,000,000 keys", by_hand, move |number| {
                 self.many.by_hand(some(number), number)
             }),
-            Contestant::new(Peer, "by hand, all of 1,000,000 keys", by_hand, move |number| {
-                self.many.by_hand(all(number), number)
-            }),
+            Contestant::new(Peer, Self::ALL_BY_HAND, by_hand, move |number| self.many.by_hand(all(number), number)),
             Contestant::new(Peer, "governor, 1,000 keys", governor, move |number| {
                 self.few.governor(few(number), number)
             }),

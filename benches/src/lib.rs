@@ -1,7 +1,8 @@
 //! steadfast measured side by side with its peers and with handwritten code: `cargo xtask bench`.
 //!
 //! [`work`] is the measured work. [`ours`], [`by_hand`] and one file per peer in `peers` wrap it, all with equivalent settings.
-//! [`contestant`] calls them and checks that the work was done. `rows` groups them for comparison.
+//! [`contestant`] calls them and checks that the work was done. `rows` groups them for comparison, with `family` (the other attributes) and
+//! `values` (results of every size). `timing`, [`instructions`], `contention` and `memory` measure them.
 
 #![allow(clippy::unused_async, reason = "the measured work is async and always ready")]
 
@@ -13,6 +14,10 @@ pub mod work;
 
 #[cfg(feature = "peers")]
 pub mod builds;
+#[cfg(feature = "peers")]
+pub mod contention;
+#[cfg(feature = "peers")]
+pub mod family;
 #[cfg(feature = "peers")]
 pub mod hang;
 #[cfg(feature = "peers")]
@@ -31,3 +36,5 @@ pub mod rows;
 pub mod sizes;
 #[cfg(feature = "peers")]
 pub mod timing;
+#[cfg(feature = "peers")]
+pub mod values;

@@ -1,9 +1,10 @@
 //! Memory of breakers and allocations of calls, measured in a separate program, since the counting allocator slows allocations down.
 
-use std::{any::Any, hint::black_box, sync::Arc, time::Duration};
+use std::{any::Any, hint::black_box, mem, sync::Arc, time::Duration};
 
 use allocation_counter::measure;
 use anyhow::{Context, Result, ensure};
+use layered::Service;
 use memory_stats::memory_stats;
 use steadfast::{BreakerConfig, CircuitBreaker, Window};
 use tower::Layer;
@@ -11,7 +12,7 @@ use tower::Layer;
 use crate::{
     contestant::Contestant,
     keyed::{filled, keys},
-    peers::{arcly, circuitbreaker_rs, failsafe, recloser, tower_resilience},
+    peers::{arcly, circuitbreaker_rs, failsafe, recloser, seatbelt, tower_resilience},
     work::{FAILING, add, wait},
 };
 
@@ -35,6 +36,15 @@ pub fn breakers() -> Vec<(&'static str, i64)> {
         ("steadfast, calls(100)", ours(BreakerConfig::new().window(Window::calls(100)))),
         ("steadfast, time(60s)", ours(BreakerConfig::new().window(Window::time(Duration::from_mins(1))))),
         ("steadfast, hung_call = 30s", ours(BreakerConfig::new().hung_call(HUNG_CALL))),
+        ("steadfast, durations = true", ours(BreakerConfig::new().durations(true))),
+        ("seatbelt, 60 s", {
+            bytes(
+                || seatbelt::breaker(&seatbelt::by_rate(HOUR), seatbelt::Work),
+                |service, number| {
+                    _ = wait(service.execute(number));
+                },
+            )
+        }),
         ("recloser, 100 calls", {
             bytes(|| recloser::breaker(HOUR), |breaker, number| drop(breaker.call(|| add(number))))
         }),
@@ -55,7 +65,7 @@ pub fn breakers() -> Vec<(&'static str, i64)> {
                 || Arc::new(std::sync::Mutex::new(tower_resilience::layer(HOUR).layer(tower_resilience::Work))),
                 |service, number| {
                     let mut service = service.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    _ = tower_resilience::call(&mut service, number);
+                    _ = tower_resilience::call(&mut *service, number);
                 },
             )
         }),
@@ -77,37 +87,40 @@ fn bytes<B: Any>(make: impl FnOnce() -> B, call: impl Fn(&B, u64)) -> i64 {
 
 /// Returns the average number of allocations per call.
 pub fn allocations(contestant: &Contestant) -> Result<f64> {
-    contestant.warm_up()?;
+    contestant.warm_up(1_000)?;
     let info = measure(|| {
         black_box(contestant.call(0..CALLS));
     });
     Ok(crate::timing::to_f64(info.count_total) / crate::timing::to_f64(CALLS))
 }
 
-/// Returns the bytes of a keyed breaker, of one that tracks calls and has made one, and of the text of its key: the growth of the process for
-/// a million of each, per key.
-pub fn keyed() -> Result<[(&'static str, usize); 3]> {
+/// Returns the bytes of keyed breakers after a call, and of the text of a key: the growth of the process for a million of each, per key.
+pub fn keyed() -> Result<[(&'static str, usize); 4]> {
     let keys = keys();
-    let (texts, texts_alone) = grown_by(|| keys.iter().map(|key| Arc::<str>::from(key.as_str())).collect::<Vec<_>>())?;
+    let (texts, all_texts) = grown_by(|| keys.iter().map(|key| Arc::<str>::from(key.as_str())).collect::<Vec<_>>())?;
     // The list itself does not count.
-    let texts_alone = texts_alone.saturating_sub(size_of_val(texts.as_slice()));
-    let (breakers, all) = grown_by(|| filled(&keys, BreakerConfig::new()))?;
-    let (tracked, all_tracked) = grown_by(|| {
-        let breakers = filled(&keys, BreakerConfig::new().hung_call(HUNG_CALL));
-        for key in &keys {
-            _ = breakers.breaker(key).call(|| add(0));
-        }
-        breakers
-    })?;
-    for breakers in [&breakers, &tracked] {
+    let all_texts = all_texts.saturating_sub(size_of_val(texts.as_slice()));
+    let of_key = |config: BreakerConfig| {
+        let (breakers, all) = grown_by(|| {
+            let breakers = filled(&keys, config);
+            for key in &keys {
+                _ = breakers.breaker(key).call(|| add(0));
+            }
+            breakers
+        })?;
         ensure!(breakers.len() == keys.len(), "{} breakers", breakers.len());
-    }
-    drop(black_box((texts, breakers, tracked)));
-    Ok([
-        ("steadfast, one of a million keys", all.saturating_sub(texts_alone) / keys.len()),
-        ("steadfast, hung_call = 30s, one of a million keys", all_tracked.saturating_sub(texts_alone) / keys.len()),
-        ("the text of its key", texts_alone / keys.len()),
-    ])
+        // Freed memory would hide the growth of the next measurement.
+        mem::forget(breakers);
+        anyhow::Ok(all.saturating_sub(all_texts) / keys.len())
+    };
+    let figures = [
+        ("steadfast, one of a million keys", of_key(BreakerConfig::new())?),
+        ("steadfast, hung_call = 30s, one of a million keys", of_key(BreakerConfig::new().hung_call(HUNG_CALL))?),
+        ("steadfast, durations = true, one of a million keys", of_key(BreakerConfig::new().durations(true))?),
+        ("the text of its key", all_texts / keys.len()),
+    ];
+    drop(black_box(texts));
+    Ok(figures)
 }
 
 fn grown_by<T>(make: impl FnOnce() -> T) -> Result<(T, usize)> {

@@ -12,6 +12,10 @@ use crate::work::{Error, add, add_at_second_try, wait};
 pub const BREAKER: &str = "failure_threshold = 5, recovery_timeout = 1h, totals kept";
 /// The settings of the breaker that tracks the calls in flight.
 pub const IN_FLIGHT: &str = "failure_threshold = 5, recovery_timeout = 1h, hung_call = 30s, totals kept";
+/// The settings of the breaker that measures durations.
+pub const DURATIONS: &str = "failure_threshold = 5, recovery_timeout = 1h, durations = true, totals kept";
+/// The settings of the breaker that tracks the calls in flight and measures durations.
+pub const BOTH: &str = "failure_threshold = 5, recovery_timeout = 1h, hung_call = 30s, durations = true, totals kept";
 /// The settings of the count window.
 pub const BY_CALLS: &str = "window = calls(100), failure_rate = 0.5, min_calls = 100, totals kept";
 /// The settings of the time window.
@@ -29,6 +33,9 @@ pub const COUNTED: &[&str] = &[
     "tracked",
     "tracked, attribute",
     "tracked, async",
+    "timed",
+    "timed, async",
+    "tracked and timed",
     "by calls",
     "by time",
     "stack, async",
@@ -151,6 +158,42 @@ pub fn tracked_async(number: u64) -> Result<u64, Error> {
         add(number)
     }
     wait(guarded(number))
+}
+
+/// A call through the attribute, closed, with its duration measured.
+///
+/// # Errors
+///
+/// Those of the work, or the rejection.
+#[inline(never)]
+#[circuit_breaker(name = "timed", recovery_timeout = 1h, durations = true)]
+pub fn timed(number: u64) -> Result<u64, Error> {
+    add(number)
+}
+
+/// An `async` call through the attribute, closed, with its duration measured.
+///
+/// # Errors
+///
+/// Those of the work, or the rejection.
+#[inline(never)]
+pub fn timed_async(number: u64) -> Result<u64, Error> {
+    #[circuit_breaker(name = "timed, async", recovery_timeout = 1h, durations = true)]
+    async fn guarded(number: u64) -> Result<u64, Error> {
+        add(number)
+    }
+    wait(guarded(number))
+}
+
+/// A call through the attribute, closed, tracked in flight and with its duration measured.
+///
+/// # Errors
+///
+/// Those of the work, or the rejection.
+#[inline(never)]
+#[circuit_breaker(name = "tracked and timed", recovery_timeout = 1h, hung_call = 30s, durations = true)]
+pub fn tracked_and_timed(number: u64) -> Result<u64, Error> {
+    add(number)
 }
 
 /// A call with a window of calls, closed.

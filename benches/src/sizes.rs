@@ -1,8 +1,8 @@
 //! Sizes of futures.
 
 use crate::{
-    by_hand, ours,
-    peers::{backon, retry_if, tokio_retry2},
+    by_hand, family, ours,
+    peers::{backon, retry_if, seatbelt, tokio_retry2},
     work::{Error, add},
 };
 
@@ -16,8 +16,10 @@ pub fn futures() -> Vec<(&'static str, usize)> {
         ("backon-macros", size_of_val(&backon::future(0))),
         ("tokio-retry2", size_of_val(&tokio_retry2::future(0))),
         ("retry-if", size_of_val(&retry_if::future(0))),
+        ("seatbelt's retry", size_of_val(&seatbelt::future(0))),
         ("tracing's #[instrument]", size_of_val(&instrumented(0))),
     ]);
+    sizes.extend(family::full_stack_futures());
     sizes
 }
 

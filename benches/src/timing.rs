@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::Result;
+use tokio::runtime::Runtime;
 
 use crate::contestant::{Contestant, Tally};
 
@@ -68,7 +69,7 @@ pub fn measure(contestants: &[Contestant], threads: usize, effort: Effort) -> Re
         turns.iter().enumerate().map_while(take).collect()
     };
     // tower-resilience sleeps on tokio's timer while another thread holds its circuit, so it needs a runtime.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build()?;
+    let runtime = runtime()?;
     let play = |thread| {
         let _context = runtime.enter();
         play(thread)
@@ -92,6 +93,11 @@ pub fn measure(contestants: &[Contestant], threads: usize, effort: Effort) -> Re
         figures[index].push(time * 1e9 * to_f64(cores().min(threads)) / (to_f64(threads) * to_f64(calls[index])));
     }
     Ok(figures)
+}
+
+/// Creates the runtime in which the contestants are called.
+pub fn runtime() -> Result<Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build()?)
 }
 
 /// Returns the number of cores available to this process.

@@ -3,7 +3,7 @@
 use std::{
     cell::Cell,
     fmt,
-    future::Future,
+    future::{Future, poll_fn},
     hint::black_box,
     pin::{Pin, pin},
     sync::Arc,
@@ -11,7 +11,7 @@ use std::{
     thread::{self, Thread},
 };
 
-use steadfast::{CircuitOpen, Transient};
+use steadfast::{BulkheadFull, CircuitOpen, RateLimited, TimedOut, Transient};
 
 /// The error of the work. It has the size of a number, so that the result fits into two registers and does not dominate the figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,13 +29,19 @@ impl Transient for Error {
     }
 }
 
-impl From<CircuitOpen> for Error {
-    /// Inlined like the conversions of the peers' rejections.
-    #[inline]
-    fn from(_: CircuitOpen) -> Self {
-        Self::Rejected
-    }
+macro_rules! rejections {
+    ($($rejection:ty),*) => {
+        $(impl From<$rejection> for Error {
+            /// Inlined like the conversions of the peers' rejections.
+            #[inline]
+            fn from(_: $rejection) -> Self {
+                Self::Rejected
+            }
+        })*
+    };
 }
+
+rejections!(BulkheadFull, CircuitOpen, RateLimited, TimedOut);
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -47,6 +53,73 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// The value of the work: contains as much of a number as fits.
+pub trait Value {
+    /// The number of bytes of the number that the value contains.
+    const BYTES: u32;
+
+    /// Creates the value.
+    fn of(number: u64) -> Self;
+
+    /// Returns the contained bytes of the number.
+    fn number(&self) -> u64;
+}
+
+impl Value for () {
+    const BYTES: u32 = 0;
+
+    #[inline]
+    fn of(_: u64) -> Self {}
+
+    #[inline]
+    fn number(&self) -> u64 {
+        0
+    }
+}
+
+impl Value for u8 {
+    const BYTES: u32 = 1;
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the low byte")]
+    fn of(number: u64) -> Self {
+        number as Self
+    }
+
+    #[inline]
+    fn number(&self) -> u64 {
+        (*self).into()
+    }
+}
+
+impl Value for u64 {
+    const BYTES: u32 = 8;
+
+    #[inline]
+    fn of(number: u64) -> Self {
+        number
+    }
+
+    #[inline]
+    fn number(&self) -> u64 {
+        *self
+    }
+}
+
+impl<const WORDS: usize> Value for [u64; WORDS] {
+    const BYTES: u32 = 8;
+
+    #[inline]
+    fn of(number: u64) -> Self {
+        [number; WORDS]
+    }
+
+    #[inline]
+    fn number(&self) -> u64 {
+        self[WORDS - 1]
+    }
+}
 
 /// The number for which the work fails.
 pub const FAILING: u64 = u64::MAX;
@@ -101,4 +174,10 @@ fn park<F: Future>(mut future: Pin<&mut F>) -> F::Output {
             }
         }
     })
+}
+
+/// Returns a future that is pending at its first poll only. It wakes no task: [`wait`] polls it again.
+pub async fn pending_once() {
+    let mut polled = false;
+    poll_fn(|_| if std::mem::replace(&mut polled, true) { Poll::Ready(()) } else { Poll::Pending }).await;
 }

@@ -1,5 +1,5 @@
-//! Measures everything: `cargo xtask bench`. With the argument `calls`, under valgrind, it makes the calls whose instructions are
-//! counted.
+//! Measures everything: `cargo xtask bench`. With the argument `calls` or `traced-calls`, under valgrind, it makes the calls whose
+//! instructions and memory accesses are counted.
 
 use std::{
     collections::HashMap,
@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use steadfast_benches::{
     builds::{GeneratedCrates, clean_builds},
-    hang, instructions,
+    contention, hang, instructions,
     keyed::Keyed,
     ours, recovery,
     report::{Figure, Layout, Measured, Results},
@@ -26,10 +26,10 @@ use steadfast_benches::{
 #[derive(Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
 struct Arguments {
-    /// Makes only a few rounds of each measurement, to test the program; the figures are unreliable
+    /// Makes only a few rounds of each measurement and no builds, to test the program; the figures are unreliable
     #[arg(long)]
     quick: bool,
-    /// Leaves out the builds, which take most of the time
+    /// Leaves out the builds, which take half of the time
     #[arg(long, conflicts_with = "only_builds")]
     no_builds: bool,
     /// Measures only the builds: code sizes and build times
@@ -40,14 +40,19 @@ struct Arguments {
     row: Option<String>,
 }
 
-/// The argument of the run under valgrind, which takes no others.
+/// The arguments of the runs under valgrind, which take no others.
 const CALLS: &str = "calls";
+const TRACED_CALLS: &str = "traced-calls";
 
 fn main() -> Result<()> {
-    if env::args().nth(1).as_deref() == Some(CALLS) {
-        return instructions::make_calls(
-            &rows::without_keys().into_iter().flat_map(|row| row.contestants).collect::<Vec<_>>(),
-        );
+    // seatbelt's clock is created in a runtime.
+    let runtime = timing::runtime()?;
+    let _context = runtime.enter();
+    let contestants = || rows::without_keys().into_iter().flat_map(|row| row.contestants).collect::<Vec<_>>();
+    match env::args().nth(1).as_deref() {
+        Some(CALLS) => return instructions::make_calls(&contestants()),
+        Some(TRACED_CALLS) => return contention::make_calls(&contestants()),
+        _ => {}
     }
     let arguments = Arguments::parse();
     let start = Instant::now();
@@ -58,7 +63,8 @@ fn main() -> Result<()> {
         // The builds take long. If one of them fails, the results so far are not lost.
         results.write(&root.join("target/bench"))?;
     }
-    if !arguments.no_builds && arguments.row.is_none() {
+    let no_builds = arguments.no_builds || arguments.quick && !arguments.only_builds;
+    if !no_builds && arguments.row.is_none() {
         progress("500 annotated functions of each kind");
         let generated = GeneratedCrates::new(root);
         results.built = generated.annotated(arguments.quick)?;
@@ -79,6 +85,13 @@ fn measure(arguments: &Arguments, results: &mut Results) -> Result<()> {
     let program = env::current_exe()?;
     progress("instructions, under valgrind");
     let instructions = instructions::count(&program, &[CALLS], &program.with_file_name("callgrind"))?;
+    progress("shared cache lines, under valgrind");
+    let shared = contention::trace(&program, &[TRACED_CALLS], &program.with_file_name("lackey"))?;
+    let names = rows::without_keys()
+        .into_iter()
+        .flat_map(|row| row.contestants.into_iter().map(move |contestant| (row.title, contestant.name)));
+    let shared: HashMap<_, _> = names.zip(shared).collect();
+    results.transfer = contention::transfer();
     progress("memory");
     let memory = memory(&program.with_file_name(format!("memory{}", env::consts::EXE_SUFFIX)))?;
 
@@ -91,6 +104,7 @@ fn measure(arguments: &Arguments, results: &mut Results) -> Result<()> {
         let mut measured = time(row, arguments.quick)?;
         for (contestant, figure) in measured.row.contestants.iter().zip(&mut measured.figures) {
             figure.instructions = instructions.get(contestant.symbol).copied();
+            figure.shared = shared.get(&(measured.row.title, contestant.name)).copied();
             figure.allocations = memory.get(&(measured.row.title.to_owned(), contestant.name.to_owned())).copied();
         }
         results.rows.push(measured);
@@ -124,7 +138,7 @@ fn time(row: Row, quick: bool) -> Result<Measured> {
         .context("steadfast's contestant is in the row")?;
     let mut figures = vec![Figure::default(); row.contestants.len()];
     for contestant in &row.contestants {
-        contestant.warm_up()?;
+        contestant.warm_up(1_000)?;
     }
     for &threads in row.threads {
         let effort = Effort::of(threads, quick);
@@ -178,7 +192,7 @@ fn environment(root: &Path) -> Result<Vec<(&'static str, String)>> {
             "all contestants of a row take turns in each of many short rounds in one process; figures are medians over the rounds, ratios \
              medians of the ratios within a round; the results of the calls are checked; nanoseconds are core time: with more \
              threads than cores, the time of all cores divided by the number of calls; instructions are counted by callgrind, \
-             allocations by a counting allocator in another process"
+             shared cache lines by lackey, allocations by a counting allocator in another process"
                 .to_owned(),
         ),
     ])
@@ -197,7 +211,9 @@ const PEERS: &[&str] = &[
     "seatbelt",
     "tokio",
     "tokio-retry2",
+    "tower-resilience-bulkhead",
     "tower-resilience-circuitbreaker",
+    "tower-resilience-ratelimiter",
     "tracing",
 ];
 

@@ -40,6 +40,7 @@ pub(super) fn bars(results: &Results) -> Result<Option<String>> {
     let groups: Vec<_> = results
         .rows
         .iter()
+        .filter(|row| !row.row.of_values)
         .map(|row| (format!("{}: ns per call, 1 thread, logarithmic", row.row.title), bars_at_one_thread(row)))
         .collect();
     draw(&groups)

@@ -5,13 +5,6 @@ use std::{error::Error, fmt::Display, future::Future};
 use super::{IsType, contains_any};
 use crate::fallback::emit;
 
-/// Returns true if there is an error, for a `#[fallback]` without a condition.
-#[inline]
-#[must_use]
-pub const fn is_failure<E>(error: Option<&E>) -> bool {
-    error.is_some()
-}
-
 /// Returns true if there is an error and the predicate accepts it, for `#[fallback(if = predicate)]`.
 #[inline]
 pub fn is_failure_if<E>(error: Option<&E>, predicate: impl FnOnce(&E) -> bool) -> bool {

@@ -28,12 +28,14 @@ use crate::{
 /// 'fallback: {
 ///     {
 ///         let outcome: R = call;
-///         if !is_failure(CallResult::error(&outcome)) { break 'fallback outcome; }
+///         let outcome: R = match CallResult::into_result(outcome) {
+///             Ok(success) => break 'fallback CallResult::from_value(success),
+///             Err(error) => CallResult::from_error(error),
+///         };
 ///         emit_fallback(&outcome, error_display, "function", "cached");
 ///     }
 ///     let error = {
-///         let outcome: R = cached(arguments);
-///         if !is_failure(CallResult::error(&outcome)) { break 'fallback outcome; }
+///         /* the same with `cached(arguments)` */
 ///         emit_fallback(&outcome, error_display, "function", "a closure");
 ///         match CallResult::into_result(outcome) {
 ///             Ok(success) => break 'fallback CallResult::from_value(success),
@@ -45,7 +47,8 @@ use crate::{
 /// }
 /// ```
 ///
-/// A failure is dropped before the next function is called, so that the future is `Send` even if the error is not.
+/// An error that does not match the condition is returned as a success is. A failure is dropped before the next function is called, so that
+/// the future is `Send` even if the error is not.
 pub(super) fn expand(fallback: &Fallback, call: &Call, position: Position, context: &mut Context) -> Call {
     let krate = context.krate.clone();
     // The label is unique: a label that shadows another draws a warning.
@@ -66,18 +69,25 @@ pub(super) fn expand(fallback: &Fallback, call: &Call, position: Position, conte
     } else {
         quote_mixed!(outcome)
     };
-    let is_failure = by_condition(&fallback.condition, "is_failure", &context.outcome_error(), context);
+    let is_failure = match &fallback.condition {
+        Condition::Default | Condition::Any => None,
+        condition => Some(by_condition(condition, "is_failure", &context.outcome_error(), context)),
+    };
     let (mut code, mut steps) = (quote_mixed!({ #bindings #code }), TokenStream::new());
     // Clippy proposes to replace a closure by a function, but a function would be called with the arguments instead of the error.
     let mut allow = TokenStream::new();
     for (index, alternative) in fallback.alternatives.iter().enumerate() {
         let event = event(alternative, context);
+        let judged = context.match_outcome(
+            [TokenStream::new(), quote_mixed!(break #label #value)],
+            [TokenStream::new(), quote_mixed!(outcome)],
+        );
+        let ends = is_failure.as_ref().map(|is_failure| quote_mixed!(if !#is_failure { break #label #value; }));
         let fails = quote_mixed! {
             #allow
             let #outcome = #code;
-            if !#is_failure {
-                break #label #value;
-            }
+            let outcome: #output = #judged;
+            #ends
             #event
         };
         steps.extend(if alternative.is_closure() {

@@ -286,5 +286,5 @@ pub fn second_try_async(number: u64) -> Result<u64, Error> {
 #[inline(never)]
 pub fn stack_async(number: u64) -> Result<u64, Error> {
     static CLOSED: Breaker = Breaker::new();
-    wait(attempts_async(async || CLOSED.call_async(async || add(number)).await))
+    wait(attempts_async(|| CLOSED.call_async(async move || add(number))))
 }

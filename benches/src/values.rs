@@ -247,7 +247,7 @@ macro_rules! values {
             #[inline(never)]
             fn both_by_hand_async(number: u64) -> Result<Value, Error> {
                 static CLOSED: Breaker = Breaker::new();
-                wait(by_hand::attempts_async(async || CLOSED.call_async(async || bare(number)).await))
+                wait(by_hand::attempts_async(|| CLOSED.call_async(async move || bare(number))))
             }
 
             #[inline(never)]

@@ -388,7 +388,7 @@ fn of_values(measured: &Measured, layout: Layout) -> String {
     }
     format!(
         "## {}\n\nThe work is a function that is not inlined and returns a `Result` with a value of this size. By hand, the result is \
-         looked at and returned; both by hand are a breaker and a retry. The columns with + are the differences to by hand. The errors \
+         looked at and returned; both by hand are a breaker that calls a closure, and a retry around it. The columns with + are the differences to by hand. The errors \
          have 8 bytes.\n\n{}",
         measured.row.title,
         table.text(layout)

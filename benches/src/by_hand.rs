@@ -196,6 +196,7 @@ macro_rules! attempts {
         }
     };
 }
+#[cfg(feature = "peers")]
 pub(crate) use attempts;
 
 /// A retried call that succeeds at its first attempt.

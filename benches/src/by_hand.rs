@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use steadfast::Transient;
+use steadfast::Transient as _;
 
 use crate::work::{Error, add, add_at_second_try, wait};
 
@@ -175,44 +175,29 @@ pub fn open(number: u64) -> Result<u64, Error> {
     OPEN.call(|| add(number))
 }
 
-const ATTEMPTS: u32 = 3;
-const BASE: Duration = Duration::from_millis(100);
+/// The number of attempts.
+pub const ATTEMPTS: u32 = 3;
+/// The delay before the second attempt.
+pub const BASE: Duration = Duration::from_millis(100);
 
-/// Makes up to three attempts.
-///
-/// # Errors
-///
-/// The error of the last attempt.
-#[inline]
-pub fn attempts<T>(work: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
-    let mut delay = BASE;
-    for _ in 1..ATTEMPTS {
-        match work() {
-            Err(error) if error.is_transient() => thread::sleep(delay),
-            result => return result,
+/// Makes up to three attempts. A macro and not a function, since a closure would add 40 instructions to an `async` call.
+macro_rules! attempts {
+    ($work:expr, |$delay:ident| $sleep:expr) => {
+        'attempts: {
+            let mut $delay = $crate::by_hand::BASE;
+            for _ in 1..$crate::by_hand::ATTEMPTS {
+                match $work {
+                    Err(error) if steadfast::Transient::is_transient(&error) => $sleep,
+                    result => break 'attempts result,
+                }
+                $delay *= 2;
+            }
+            $work
         }
-        delay *= 2;
-    }
-    work()
+    };
 }
-
-/// Makes up to three `async` attempts.
-///
-/// # Errors
-///
-/// The error of the last attempt.
-#[inline]
-pub async fn attempts_async<T>(work: impl AsyncFn() -> Result<T, Error>) -> Result<T, Error> {
-    let mut delay = BASE;
-    for _ in 1..ATTEMPTS {
-        match work().await {
-            Err(error) if error.is_transient() => tokio::time::sleep(delay).await,
-            result => return result,
-        }
-        delay *= 2;
-    }
-    work().await
-}
+#[cfg(feature = "peers")]
+pub(crate) use attempts;
 
 /// A retried call that succeeds at its first attempt.
 ///
@@ -221,7 +206,7 @@ pub async fn attempts_async<T>(work: impl AsyncFn() -> Result<T, Error>) -> Resu
 /// Those of the work.
 #[inline(never)]
 pub fn retry(number: u64) -> Result<u64, Error> {
-    attempts(|| add(number))
+    attempts!(add(number), |delay| thread::sleep(delay))
 }
 
 /// A retried `async` call that succeeds at its first attempt.
@@ -235,8 +220,11 @@ pub fn retry_async(number: u64) -> Result<u64, Error> {
 }
 
 /// Returns the future of a retried call.
-pub fn retry_future(number: u64) -> impl Future<Output = Result<u64, Error>> {
-    attempts_async(async move || add(number))
+pub async fn retry_future(number: u64) -> Result<u64, Error> {
+    async fn work(number: u64) -> Result<u64, Error> {
+        add(number)
+    }
+    attempts!(work(number).await, |delay| tokio::time::sleep(delay).await)
 }
 
 /// A retried call that succeeds at its second attempt.
@@ -286,5 +274,5 @@ pub fn second_try_async(number: u64) -> Result<u64, Error> {
 #[inline(never)]
 pub fn stack_async(number: u64) -> Result<u64, Error> {
     static CLOSED: Breaker = Breaker::new();
-    wait(attempts_async(async || CLOSED.call_async(async || add(number)).await))
+    wait(async { attempts!(CLOSED.call_async(async || add(number)).await, |delay| tokio::time::sleep(delay).await) })
 }

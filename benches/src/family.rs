@@ -397,7 +397,12 @@ mod stack_calls {
 
     pub(super) async fn guarded_by_hand(number: u64) -> Result<u64, Error> {
         static CLOSED: Breaker = Breaker::new();
-        let attempts = by_hand::attempts_async(async || CLOSED.call_async(async || attempt(number).await).await);
+        let attempts = async {
+            by_hand::attempts!(CLOSED.call_async(async || attempt(number).await).await, |delay| tokio::time::sleep(
+                delay
+            )
+            .await)
+        };
         match limited(attempts).await {
             Ok(sum) => Ok(sum),
             Err(_) => replacement(number).await,

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     hint::black_box,
     num::NonZeroU32,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
@@ -18,7 +18,6 @@ use crate::{
     work::{Error, add},
 };
 
-const MANY: usize = 1_000_000;
 const FEW: usize = 1_000;
 /// The length of a key in bytes.
 const LENGTH: usize = "host-0000000.example.org".len();
@@ -26,13 +25,14 @@ const LENGTH: usize = "host-0000000.example.org".len();
 /// All implementations with few and with many keys, and the order in which the keys are used.
 pub struct Keyed {
     few: Implementations,
-    many: Implementations,
+    /// Created when it is used: a run under valgrind uses only `few`.
+    many: LazyLock<Implementations>,
     /// The keys of `few`, in order. They are in one text, since the key of a caller is usually in the cache.
     in_order: String,
     /// All keys, in an order that defeats prefetching.
-    spread: String,
+    spread: LazyLock<String>,
     /// As much memory as a million breakers take, for a chain of dependent misses.
-    chain: Vec<Link>,
+    chain: LazyLock<Vec<Link>>,
 }
 
 /// A link of the chain, as large as a breaker. It begins with the index of the next link.
@@ -62,17 +62,19 @@ impl Keyed {
     /// The memory alone.
     pub const CHAIN: &str = "3 dependent misses";
 
-    /// Creates all breakers.
+    /// Creates the breakers.
     #[must_use]
     pub fn new() -> Self {
-        let keys = keys();
-        let spread = (0..MANY).map(|index| keys[index * SPREAD % MANY].as_str()).collect();
+        let few: Vec<_> = keys(FEW).collect();
         Self {
-            few: Implementations::new(&keys[..FEW]),
-            many: Implementations::new(&keys),
-            in_order: keys[..FEW].concat(),
-            spread,
-            chain: (0..MANY).map(|index| [index * NEXT % MANY; _]).collect(),
+            few: Implementations::new(&few),
+            many: LazyLock::new(|| Implementations::new(&keys(MANY).collect::<Vec<_>>())),
+            in_order: few.concat(),
+            spread: LazyLock::new(|| {
+                let keys: Vec<_> = keys(MANY).collect();
+                (0..MANY).map(|index| keys[index * SPREAD % MANY].as_str()).collect()
+            }),
+            chain: LazyLock::new(|| (0..MANY).map(|index| [index * NEXT % MANY; _]).collect()),
         }
     }
 
@@ -84,42 +86,51 @@ impl Keyed {
         add(number)
     }
 
-    /// Returns the contestants.
+    /// Returns the contestants with a thousand keys.
+    #[must_use]
+    pub fn contestants_with_few(&'static self) -> [Contestant; 3] {
+        let few = |number: u64| key::<FEW>(&self.in_order, number);
+        [
+            Contestant::new(Ours, Self::FEW, OURS, move |number| self.few.ours(few(number), number)),
+            Contestant::new(Peer, "by hand, 1,000 keys", BY_HAND, move |number| self.few.by_hand(few(number), number)),
+            Contestant::new(Peer, "governor, 1,000 keys", GOVERNOR, move |number| {
+                self.few.governor(few(number), number)
+            }),
+        ]
+    }
+
+    /// Returns all contestants.
     #[must_use]
     pub fn contestants(&'static self) -> Vec<Contestant> {
-        let few = |number: u64| key::<FEW>(&self.in_order, number);
         let some = |number: u64| key::<FEW>(&self.spread, number);
         let all = |number: u64| key::<MANY>(&self.spread, number);
-        let ours = "max_keys = the number of keys, failure_threshold = 5";
-        let by_hand = "Mutex<HashMap<String, Arc<CircuitBreaker>>> of steadfast's breakers: unbounded, no eviction";
-        let governor = "dashmap, u32::MAX per second: a rate limiter by key, no breaker";
-        vec![
+        let with_many = [
+            Contestant::new(Ours, Self::SOME, OURS, move |number| self.many.ours(some(number), number)),
+            Contestant::new(Peer, "by hand, 1,000 of 1,000,000 keys", BY_HAND, move |number| {
+                self.many.by_hand(some(number), number)
+            }),
+            Contestant::new(Peer, "governor, 1,000 of 1,000,000 keys", GOVERNOR, move |number| {
+                self.many.governor(some(number), number)
+            }),
+            Contestant::new(Ours, Self::ALL, OURS, move |number| self.many.ours(all(number), number)),
+            Contestant::new(Peer, Self::ALL_BY_HAND, BY_HAND, move |number| self.many.by_hand(all(number), number)),
+            Contestant::new(Peer, "governor, all of 1,000,000 keys", GOVERNOR, move |number| {
+                self.many.governor(all(number), number)
+            }),
             Contestant::new(
                 Baseline,
                 Self::CHAIN,
                 "a chain of indices through a million links of 256 bytes",
                 |number| self.misses(number),
             ),
-            Contestant::new(Ours, Self::FEW, ours, move |number| self.few.ours(few(number), number)),
-            Contestant::new(Ours, Self::SOME, ours, move |number| self.many.ours(some(number), number)),
-            Contestant::new(Ours, Self::ALL, ours, move |number| self.many.ours(all(number), number)),
-            Contestant::new(Peer, "by hand, 1,000 keys", by_hand, move |number| self.few.by_hand(few(number), number)),
-            Contestant::new(Peer, "by hand, 1,000 of 1,000,000 keys", by_hand, move |number| {
-                self.many.by_hand(some(number), number)
-            }),
-            Contestant::new(Peer, Self::ALL_BY_HAND, by_hand, move |number| self.many.by_hand(all(number), number)),
-            Contestant::new(Peer, "governor, 1,000 keys", governor, move |number| {
-                self.few.governor(few(number), number)
-            }),
-            Contestant::new(Peer, "governor, 1,000 of 1,000,000 keys", governor, move |number| {
-                self.many.governor(some(number), number)
-            }),
-            Contestant::new(Peer, "governor, all of 1,000,000 keys", governor, move |number| {
-                self.many.governor(all(number), number)
-            }),
-        ]
+        ];
+        self.contestants_with_few().into_iter().chain(with_many).collect()
     }
 }
+
+const OURS: &str = "max_keys = the number of keys, failure_threshold = 5";
+const BY_HAND: &str = "Mutex<HashMap<String, Arc<CircuitBreaker>>> of steadfast's breakers: unbounded, no eviction";
+const GOVERNOR: &str = "dashmap, u32::MAX per second: a rate limiter by key, no breaker";
 
 impl Implementations {
     fn new(keys: &[String]) -> Self {
@@ -155,10 +166,12 @@ impl Implementations {
     }
 }
 
-/// Returns a million keys.
-#[must_use]
-pub fn keys() -> Vec<String> {
-    (0..MANY).map(|key| format!("host-{key:07}.example.org")).collect()
+/// The largest number of keys.
+pub const MANY: usize = 1_000_000;
+
+/// Returns the first `count` keys.
+pub fn keys(count: usize) -> impl Iterator<Item = String> {
+    (0..count).map(|key| format!("host-{key:07}.example.org"))
 }
 
 /// Returns breakers for these keys.

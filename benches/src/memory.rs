@@ -11,7 +11,7 @@ use tower::Layer;
 
 use crate::{
     contestant::Contestant,
-    keyed::{filled, keys},
+    keyed::{MANY, filled, keys},
     peers::{arcly, circuitbreaker_rs, failsafe, recloser, seatbelt, tower_resilience},
     work::{FAILING, add, wait},
 };
@@ -96,7 +96,7 @@ pub fn allocations(contestant: &Contestant) -> Result<f64> {
 
 /// Returns the bytes of keyed breakers after a call, and of the text of a key: the growth of the process for a million of each, per key.
 pub fn keyed() -> Result<[(&'static str, usize); 4]> {
-    let keys = keys();
+    let keys: Vec<_> = keys(MANY).collect();
     let (texts, all_texts) = grown_by(|| keys.iter().map(|key| Arc::<str>::from(key.as_str())).collect::<Vec<_>>())?;
     // The list itself does not count.
     let all_texts = all_texts.saturating_sub(size_of_val(texts.as_slice()));

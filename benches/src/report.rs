@@ -17,6 +17,7 @@ use crate::{
     hang::{Hang, titles},
     recovery::{Recovery, TASKS},
     rows::Row,
+    timing::median,
     values,
 };
 
@@ -243,17 +244,23 @@ impl Results {
             .to_vec();
         head.extend(MACHINES.map(|machine| format!("{} threads, modelled", machine.threads)));
         let mut table = Table::new(&head);
+        // The modelled time with two threads, divided by the measured one.
+        let mut with_shared = Vec::new();
         for Measured { row, figures } in &self.rows {
             for (contestant, figure) in row.contestants.iter().zip(figures) {
                 let Some(shared) = figure.shared.filter(|_| contestant.role != Role::Baseline) else { continue };
                 let [one, two] = [1, 2].map(|threads| figure.times.get(&threads).map_or(f64::NAN, |(ns, _)| *ns));
                 let here = Machine { threads: 2, transfer: self.transfer };
+                if shared.touched > 0.5 {
+                    with_shared.push(shared.core_time(one, here) / two);
+                }
                 let modelled = [here].into_iter().chain(MACHINES).map(|machine| number(shared.core_time(one, machine)));
                 let counts = [shared.touched, shared.written, one, two].map(number);
                 let cells = [row.title, contestant.name].map(str::to_owned).into_iter();
                 table.row(cells.chain(counts).chain(modelled));
             }
         }
+        let checked = if with_shared.is_empty() { f64::NAN } else { median(&with_shared) };
         let [one, two] = MACHINES.map(|machine| machine.transfer);
         format!(
             "## Contention\n\nShared lines are the cache lines that a call accesses and that other threads access too, and of which at least one \
@@ -262,9 +269,11 @@ impl Results {
              thread plus a transfer for each shared line; calls that access the same line follow one another, one for each \
              transfer. It assumes that threads do nothing but call, that a line stays at a core until the call ends, and that no thread waits for \
              a lock or repeats an attempt, so with locks it is a lower bound; with two threads, a core often makes several calls before a line is taken away, so \
-             there it is an upper bound. A transfer takes {} ns between the two cores of this machine, as measured here, {} ns \
+             there it can also be too high. With two threads, the model gives {} of the measured time: the median over the contestants with shared \
+             lines. A transfer takes {} ns between the two cores of this machine, as measured here, {} ns \
              with 64 threads (one socket) and {} ns with 128 (two sockets, half of the transfers between them), as measured on an Intel Xeon Platinum \
              8375C: <https://github.com/nviennot/core-to-core-latency>.\n\n{}",
+            ratio(checked),
             number(self.transfer),
             number(one),
             number(two),
@@ -379,7 +388,7 @@ fn of_values(measured: &Measured, layout: Layout) -> String {
     }
     format!(
         "## {}\n\nThe work is a function that is not inlined and returns a `Result` with a value of this size. By hand, the result is \
-         looked at and returned; both by hand are a breaker and a retry. The columns with + are the differences to by hand. The errors \
+         looked at and returned; both by hand are a breaker that calls a closure, and a retry around it. The columns with + are the differences to by hand. The errors \
          have 8 bytes.\n\n{}",
         measured.row.title,
         table.text(layout)

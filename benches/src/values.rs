@@ -192,7 +192,7 @@ macro_rules! values {
             #[inline(never)]
             fn both_by_hand(number: u64) -> Result<Value, Error> {
                 static CLOSED: Breaker = Breaker::new();
-                by_hand::attempts(|| CLOSED.call(|| bare(number)))
+                by_hand::attempts!(CLOSED.call(|| bare(number)), |delay| std::thread::sleep(delay))
             }
 
             #[inline(never)]
@@ -247,7 +247,11 @@ macro_rules! values {
             #[inline(never)]
             fn both_by_hand_async(number: u64) -> Result<Value, Error> {
                 static CLOSED: Breaker = Breaker::new();
-                wait(by_hand::attempts_async(async || CLOSED.call_async(async || bare(number)).await))
+                wait(async {
+                    by_hand::attempts!(CLOSED.call_async(async || bare(number)).await, |delay| {
+                        tokio::time::sleep(delay).await
+                    })
+                })
             }
 
             #[inline(never)]

@@ -48,10 +48,14 @@ fn main() -> Result<()> {
     // seatbelt's clock is created in a runtime.
     let runtime = timing::runtime()?;
     let _context = runtime.enter();
-    let contestants = || rows::without_keys().into_iter().flat_map(|row| row.contestants).collect::<Vec<_>>();
+    let keyed: &'static Keyed = Box::leak(Box::default());
+    let contestants = || rows::without_keys().into_iter().flat_map(|row| row.contestants);
     match env::args().nth(1).as_deref() {
-        Some(CALLS) => return instructions::make_calls(&contestants()),
-        Some(TRACED_CALLS) => return contention::make_calls(&contestants()),
+        Some(CALLS) => return instructions::make_calls(&contestants().collect::<Vec<_>>()),
+        Some(TRACED_CALLS) => {
+            let contestants: Vec<_> = contestants().chain(keyed.contestants_with_few()).collect();
+            return contention::make_calls(&contestants);
+        }
         _ => {}
     }
     let arguments = Arguments::parse();
@@ -59,7 +63,7 @@ fn main() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the package is in a workspace")?;
     let mut results = Results { environment: environment(root)?, ..Results::default() };
     if !arguments.only_builds {
-        measure(&arguments, &mut results)?;
+        measure(&arguments, keyed, &mut results)?;
         // The builds take long. If one of them fails, the results so far are not lost.
         results.write(&root.join("target/bench"))?;
     }
@@ -81,13 +85,14 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn measure(arguments: &Arguments, results: &mut Results) -> Result<()> {
+fn measure(arguments: &Arguments, keyed: &'static Keyed, results: &mut Results) -> Result<()> {
     let program = env::current_exe()?;
     progress("instructions, under valgrind");
     let instructions = instructions::count(&program, &[CALLS], &program.with_file_name("callgrind"))?;
     progress("shared cache lines, under valgrind");
     let shared = contention::trace(&program, &[TRACED_CALLS], &program.with_file_name("lackey"))?;
-    let names = rows::without_keys()
+    // In the order of the traced calls; the keyed row begins with the contestants that have few keys.
+    let names = rows::all(keyed)
         .into_iter()
         .flat_map(|row| row.contestants.into_iter().map(move |contestant| (row.title, contestant.name)));
     let shared: HashMap<_, _> = names.zip(shared).collect();
@@ -95,7 +100,6 @@ fn measure(arguments: &Arguments, results: &mut Results) -> Result<()> {
     progress("memory");
     let memory = memory(&program.with_file_name(format!("memory{}", env::consts::EXE_SUFFIX)))?;
 
-    let keyed: &'static Keyed = Box::leak(Box::default());
     for row in rows::all(keyed) {
         if arguments.row.as_ref().is_some_and(|text| !row.title.contains(text)) {
             continue;

@@ -517,11 +517,42 @@ fn the_fast_path_computes_the_same_remaining_time() {
             AdmitDecision::Rejected(Rejection::Open { wait }) => Some(wait),
             _ => None,
         };
-        assert_eq!(machine.circuit.remaining(duration, Moment::from_micros(now)), left, "at {now}");
+        let remaining = machine.circuit.remaining(duration, Moment::from_micros(now));
+        assert_eq!(remaining.filter(|remaining| *remaining > 0), left, "at {now}");
     }
     assert_eq!(Machine::new(PARAMETERS).circuit.remaining(duration, Moment::from_micros(0)), None, "closed");
     let (half_open, _) = Machine::half_opened(PARAMETERS);
     assert_eq!(half_open.circuit.remaining(duration, Moment::from_micros(half_open.now)), None, "half-open");
+}
+
+#[test]
+fn a_rejection_for_a_time_is_made_until_its_end() {
+    let machine = Machine::opened(PARAMETERS);
+    let now = Moment::from_micros(machine.now);
+    let mut trials_taken = Machine::half_opened(PARAMETERS).0;
+    while trials_taken.acquire().is_ok() {}
+    let (override_end, forever) = (Some(now.after(70 * SECOND)), None);
+    let forced = |until| Machine { circuit: machine.circuit.force_open(until).expect("a transition"), ..machine };
+    for (machine, wait) in [
+        (machine, 30 * SECOND),
+        (Machine { circuit: machine.circuit.open(override_end, 0, now).expect("a change"), ..machine }, 70 * SECOND),
+        (forced(override_end), 70 * SECOND),
+        (trials_taken, 30 * SECOND),
+    ] {
+        let decision_after = |micros| {
+            let now = Moment::from_micros(machine.now).after(micros);
+            machine.circuit.admit(&PARAMETERS, now, |max| max)
+        };
+        let decision = decision_after(0);
+        for time in [0, 1, wait - 1, wait, wait + 1] {
+            let is_rejected = matches!(decision_after(time), AdmitDecision::Rejected(_));
+            assert_eq!(decision.is_rejection_for(time), is_rejected, "{decision:?}, {time}");
+        }
+    }
+    let decision = forced(forever).circuit.admit(&PARAMETERS, now, |max| max);
+    assert!(decision.is_rejection_for(u64::MAX), "{decision:?}");
+    let decision = Machine::new(PARAMETERS).circuit.admit(&PARAMETERS, now, |max| max);
+    assert!(!decision.is_rejection_for(0), "{decision:?}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use super::thread_state::with_rejection_id;
+use super::thread_state::{PackedScope, with_rejection_id};
 use crate::clock::OptMicros;
 
 thread_local! {
@@ -34,9 +34,14 @@ pub(crate) struct RejectionTrace(u64);
 impl RejectionTrace {
     pub(crate) const NONE: Self = Self(0);
 
-    /// Records a rejection by this thread.
+    /// Records a rejection by this thread, if it is part of an attempt.
     #[inline]
     pub(crate) fn begin(retry_after: OptMicros) -> Self {
+        if PackedScope::current().is_empty() { Self::NONE } else { Self::begin_in_attempt(retry_after) }
+    }
+
+    #[inline(never)]
+    fn begin_in_attempt(retry_after: OptMicros) -> Self {
         let mut id = LAST_ID.get();
         if id.is_multiple_of(BLOCK) {
             id = reserve_block();
@@ -66,9 +71,16 @@ fn reserve_block() -> u64 {
 impl Drop for RejectionTrace {
     #[inline]
     fn drop(&mut self) {
-        // With id 0 this either finds another id and does nothing, or overwrites 0 with 0.
-        if with_rejection_id(Cell::get) == self.0 {
-            clear_rejection();
+        #[cold]
+        #[inline(never)]
+        fn clear(id: u64) {
+            if with_rejection_id(Cell::get) == id {
+                clear_rejection();
+            }
+        }
+
+        if self.0 != 0 {
+            clear(self.0);
         }
     }
 }
@@ -106,8 +118,14 @@ impl LastRejection {
     /// Records a rejection again after the conversion of its error, which may have cleared the record.
     #[inline]
     pub(crate) fn record_again(self) {
+        #[cold]
+        #[inline(never)]
+        fn record(rejection: LastRejection) {
+            rejection.record();
+        }
+
         if self.id != 0 {
-            self.record();
+            record(self);
         }
     }
 

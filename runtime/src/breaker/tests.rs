@@ -1,13 +1,17 @@
 //! Single-threaded tests of the state machine. The clock is a number.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::{
+    BreakerConfig,
     BreakerState::{self, Closed, Disabled, ForcedOpen, HalfOpen, Open},
-    parameters::{Parameters, Recovery, TripPolicy, mix},
+    parameters::{Parameters, Recovery, TripPolicy, WindowSize, mix},
+    settings::BreakerSettings,
     state::{Admission, AdmitDecision, Circuit, Outcome, Rejection},
 };
-use crate::clock::Moment;
+use crate::{Window, clock::Moment};
 
 const SECOND: u64 = 1_000_000;
 const PARAMETERS: Parameters = Parameters {
@@ -523,6 +527,39 @@ fn the_fast_path_computes_the_same_remaining_time() {
     assert_eq!(Machine::new(PARAMETERS).circuit.remaining(duration, Moment::from_micros(0)), None, "closed");
     let (half_open, _) = Machine::half_opened(PARAMETERS);
     assert_eq!(half_open.circuit.remaining(duration, Moment::from_micros(half_open.now)), None, "half-open");
+}
+
+#[test]
+fn long_limits_are_measured_by_the_coarse_clock() {
+    let (config, millis) = (BreakerConfig::new(), Duration::from_millis);
+    for (config, is_exact) in [
+        (config.slow_call(millis(499)), true),
+        (config.slow_call(millis(500)), false),
+        (config.hung_call(millis(499)), true),
+        (config.hung_call(millis(500)), false),
+        (config.cancelled_call(millis(500)), false),
+        (config.slow_call(millis(500)).hung_call(millis(100)), true),
+        (config.slow_call(millis(500)).durations(true), true),
+    ] {
+        let config = config.window(Window::calls(100));
+        assert_eq!(BreakerSettings::new("limits", config).timing().is_exact, is_exact, "{config:?}");
+    }
+}
+
+#[test]
+fn a_success_that_is_not_slow_needs_only_the_size_of_the_window() {
+    let window = BreakerConfig::new().window(Window::calls(100));
+    let size = Some(WindowSize::Calls(100));
+    for (config, age, expected) in [
+        (BreakerConfig::new(), None, None),
+        (window, None, size),
+        (window, Some(u64::MAX), size),
+        (window.slow_call(Duration::from_secs(1)), None, None),
+        (window.slow_call(Duration::from_secs(1)), Some(SECOND - 1), size),
+        (window.slow_call(Duration::from_secs(1)), Some(SECOND), None),
+    ] {
+        assert_eq!(BreakerSettings::new("fast", config).window_of_fast_call(age), expected, "{config:?}, {age:?}");
+    }
 }
 
 #[test]

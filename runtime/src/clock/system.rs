@@ -101,6 +101,9 @@ mod linux {
     }
 
     /// Reads the system's clock, in 17 ns. `moment(Instant::now())` takes 20 ns; the two differ by at most 2 µs.
+    ///
+    /// Not inlined: a function that reads the clock only in some cases would save more registers in all.
+    #[inline(never)]
     pub(in crate::clock) fn exact() -> Moment {
         moment(ClockId::Monotonic)
     }
@@ -112,8 +115,8 @@ mod linux {
 
     #[inline]
     fn moment(clock: ClockId) -> Moment {
-        let offset = START.offset;
-        Moment::from_micros(micros(clock).wrapping_add(offset))
+        // The offset is read last, so that it needs no register during the call.
+        Moment::from_micros(micros(clock).wrapping_add(START.offset))
     }
 
     #[inline]

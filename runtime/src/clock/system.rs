@@ -88,11 +88,13 @@ mod linux {
     use crate::clock::Moment;
 
     impl Start {
-        /// Reads the clock between two readings of `Instant`'s clock by its system call.
+        /// Reads `Instant`'s clock between two readings of the same clock in microseconds.
         pub(super) fn now() -> Self {
             let read = || {
                 let (before, instant, after) = (micros(ClockId::Monotonic), Instant::now(), micros(ClockId::Monotonic));
-                (after - before, Self { instant, offset: Moment::ORIGIN.as_micros().wrapping_sub(after) })
+                // Rounded up, so that no reading is early.
+                let offset = Moment::ORIGIN.as_micros().wrapping_sub(after.wrapping_add(1));
+                (after.wrapping_sub(before), Self { instant, offset })
             };
             // A pair of readings differs by a microsecond at most, unless the thread was suspended between them.
             let (_, start) = (0..10).map(|_| read()).min_by_key(|(apart, _)| *apart).unwrap_or_else(read);
@@ -100,7 +102,7 @@ mod linux {
         }
     }
 
-    /// Reads the system's clock, in 17 ns. `moment(Instant::now())` takes 20 ns; the two differ by at most 2 µs.
+    /// Reads the system's clock, in 17 ns. `moment(Instant::now())` takes 20 ns. The reading is late by at most 2 µs.
     ///
     /// Not inlined: a function that reads the clock only in some cases would save more registers in all.
     #[inline(never)]

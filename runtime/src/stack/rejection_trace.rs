@@ -1,9 +1,9 @@
 //! Recognises the error of an attempt as a rejection by a breaker.
 //!
 //! A retry must not retry a call that an open circuit rejected, but the error of the call may be of any type. So each thread records its
-//! last rejection, and each rejection has a [`RejectionTrace`] that clears the record when it is dropped. If the record is still there when
-//! an attempt has failed, the error of the attempt contains the rejection. A rejection that the attempt has handled, for instance by
-//! querying a second source, has been dropped by then.
+//! last rejection within an attempt, and each such rejection has a [`RejectionTrace`] that clears the record when it is dropped. If the
+//! record is still there when an attempt has failed, the error of the attempt contains the rejection. A rejection that the attempt has
+//! handled, for instance by querying a second source, has been dropped by then.
 //!
 //! A conversion into another error type may drop the rejection. The conversion therefore records the rejection again
 //! ([`LastRejection::record_again`]). For such a type, the last rejection of the attempt counts, whatever happened to the error.
@@ -27,21 +27,22 @@ thread_local! {
 /// Threads reserve ids in blocks of this size, so that no two rejections have the same id.
 const BLOCK: u64 = 1 << 20;
 
-/// The id of a rejection, which lives as long as the rejection. A clone of the rejection has id 0, which stands for none.
+/// The id of a rejection, which lives as long as the rejection. A clone has id 0, which stands for none, and so has a rejection outside of
+/// attempts.
 #[derive(Debug)]
 pub(crate) struct RejectionTrace(u64);
 
 impl RejectionTrace {
     pub(crate) const NONE: Self = Self(0);
 
-    /// Records a rejection by this thread, if it is part of an attempt.
+    /// Records a rejection by this thread. Without a scope around it, there is no attempt, and no record is needed.
     #[inline]
     pub(crate) fn begin(retry_after: OptMicros) -> Self {
-        if PackedScope::current().is_empty() { Self::NONE } else { Self::begin_in_attempt(retry_after) }
+        if PackedScope::current().is_empty() { Self::NONE } else { Self::begin_in_scope(retry_after) }
     }
 
     #[inline(never)]
-    fn begin_in_attempt(retry_after: OptMicros) -> Self {
+    fn begin_in_scope(retry_after: OptMicros) -> Self {
         let mut id = LAST_ID.get();
         if id.is_multiple_of(BLOCK) {
             id = reserve_block();

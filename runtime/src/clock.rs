@@ -139,11 +139,6 @@ pub(crate) fn task_now() -> Moment {
     system::exact()
 }
 
-/// Converts a duration to microseconds, rounded down; at most `u64::MAX`. Unlike [`Duration::as_micros`], this needs no 128-bit arithmetic.
-const fn whole_micros(since: Duration) -> u64 {
-    since.as_secs().saturating_mul(1_000_000).saturating_add(since.subsec_micros() as u64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

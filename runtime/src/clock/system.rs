@@ -5,11 +5,16 @@
 //! Readings of a clock that a test can change are always exact: the fake clock, and tokio's clock in a program that is built with
 //! `tokio/test-util`.
 
-use std::time::Instant;
+#![cfg_attr(
+    all(target_os = "linux", not(feature = "tokio")),
+    allow(dead_code, reason = "only instants of tokio are converted")
+)]
+
+use std::time::{Duration, Instant};
 
 use once_cell::sync::Lazy;
 
-use super::{Moment, micros, whole_micros};
+use super::{Moment, micros};
 
 /// The longest delay of a coarse reading, in microseconds: a timer tick of a kernel with 100 ticks per second.
 #[cfg(target_os = "linux")]
@@ -44,6 +49,11 @@ pub(super) fn moment(instant: Instant) -> Moment {
         // The moment is rounded down here, too, so the distance before the origin is rounded up.
         None => Moment::ORIGIN.0.saturating_sub(micros(start.duration_since(instant))),
     })
+}
+
+/// Converts a duration to microseconds, rounded down; at most `u64::MAX`. Unlike [`Duration::as_micros`], this needs no 128-bit arithmetic.
+const fn whole_micros(since: Duration) -> u64 {
+    since.as_secs().saturating_mul(1_000_000).saturating_add(since.subsec_micros() as u64)
 }
 
 /// The first reading of the clock.

@@ -3,15 +3,13 @@
 //! Times are in whole microseconds, so that a moment fits into an atomic `u64`. With the feature `tokio` the clock is tokio's, which a test
 //! can pause and advance; with the feature `testing` a thread can enter a fake clock.
 
-mod coarse;
 #[cfg(feature = "testing")]
 pub(crate) mod fake;
+mod system;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use once_cell::sync::Lazy;
-
-pub(crate) use self::coarse::{coarse, resolution};
+pub(crate) use self::system::{coarse, resolution};
 
 /// A moment of the monotonic clock, in microseconds since an arbitrary origin, rounded down.
 ///
@@ -120,7 +118,7 @@ pub(crate) fn now_and_timers() -> (Moment, tokio::time::Instant) {
     if let Some(now) = fake::now() {
         return (now, instant);
     }
-    (moment(instant.into_std()), instant)
+    (system::moment(instant.into_std()), instant)
 }
 
 /// Reads the system's monotonic clock, by which blocking sleeps are timed, or the fake clock that this thread has entered.
@@ -129,31 +127,16 @@ pub(crate) fn thread_now() -> Moment {
     if let Some(now) = fake::now() {
         return now;
     }
-    moment(Instant::now())
+    system::exact()
 }
 
 /// Reads tokio's clock, or the system's without the feature `tokio`.
 pub(crate) fn task_now() -> Moment {
     #[cfg(feature = "tokio")]
-    return moment(tokio::time::Instant::now().into_std());
-    #[cfg(not(feature = "tokio"))]
-    return moment(Instant::now());
-}
-
-static START: Lazy<Instant> = Lazy::new(Instant::now);
-
-fn moment(now: Instant) -> Moment {
-    let start = *START;
-    Moment(match now.checked_duration_since(start) {
-        Some(since) => Moment::ORIGIN.0.saturating_add(whole_micros(since)),
-        // The moment is rounded down here, too, so the distance before the origin is rounded up.
-        None => Moment::ORIGIN.0.saturating_sub(micros(start.duration_since(now))),
-    })
-}
-
-/// Converts a duration to microseconds, rounded down; at most `u64::MAX`. Unlike [`Duration::as_micros`], this needs no 128-bit arithmetic.
-const fn whole_micros(since: Duration) -> u64 {
-    since.as_secs().saturating_mul(1_000_000).saturating_add(since.subsec_micros() as u64)
+    if system::IS_TEST_CLOCK {
+        return system::moment(tokio::time::Instant::now().into_std());
+    }
+    system::exact()
 }
 
 #[cfg(test)]

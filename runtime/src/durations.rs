@@ -16,7 +16,7 @@ use crate::totals::PerThread;
 /// The durations of calls, by outcome, in histograms of fixed size.
 ///
 /// A duration differs from the measured one by at most 3.2 %. Durations below 16 µs are exact, and those above 19 hours are counted as
-/// 19 hours. A breaker with `hung_call` and neither `durations` nor `slow_call` measures durations to within 10 ms.
+/// 19 hours. A breaker without `durations` whose `slow_call` and `hung_call` are half a second or more measures them to within 10 ms.
 ///
 /// ```
 /// use std::time::Duration;

@@ -238,6 +238,9 @@ impl BreakerConfig {
     ///
     /// A slow trial call counts as failed, because the service has not recovered. Ignored and cancelled calls are never slow.
     ///
+    /// A limit of half a second or more is measured by a clock with a resolution of a few milliseconds where the system has one; no shorter
+    /// call counts as slow.
+    ///
     /// # Panics
     ///
     /// If `duration` is zero. In a `const` or `static` that is a compile error.
@@ -365,9 +368,8 @@ impl BreakerConfig {
     /// Sets whether the durations of calls are recorded, for [`Snapshot::durations`](crate::Snapshot::durations) and metrics. False by
     /// default.
     ///
-    /// [`slow_call`](Self::slow_call) and [`hung_call`](Self::hung_call) also record durations. With `hung_call` alone, they are measured by
-    /// a coarse clock, and those of a few milliseconds are inexact; with `durations` or `slow_call`, by an exact one, whose two readings
-    /// take about 32 ns.
+    /// [`slow_call`](Self::slow_call) and [`hung_call`](Self::hung_call) also record durations. If their limits are half a second or more,
+    /// durations are measured by a coarse clock to within 10 ms; with `durations`, by an exact one, whose two readings take about 34 ns.
     ///
     /// The durations of keyed breakers are recorded for all keys together.
     #[must_use]

@@ -87,7 +87,7 @@ impl Parameters {
             matches!(limit, Some(..COARSE_LIMIT))
         }
 
-        self.durations || self.slow_call().is_some() || is_short(self.hung_call) || is_short(self.cancelled_call)
+        self.durations || is_short(self.slow_call()) || is_short(self.hung_call) || is_short(self.cancelled_call)
     }
 
     /// The open durations for the fast path of rejections: without a failed recovery, and after one or more. 0 if the duration varies, or
@@ -104,8 +104,9 @@ impl Parameters {
 /// Parameters encoded as words, so that they can be stored in atomic cells.
 pub(super) type Encoded = [u64; 13];
 
-/// The index of the word that [`WindowSize::without_slow_calls`] reads.
+/// The indices of the words that [`WindowSize::of_fast_call`] reads.
 pub(super) const WINDOW_WORD: usize = 1;
+pub(super) const SLOW_CALL_WORD: usize = 4;
 
 /// The index of the word that [`Timing::decode`] reads.
 pub(super) const TIMING_WORD: usize = 0;
@@ -246,11 +247,12 @@ const fn or_none(duration: Option<u64>) -> u64 {
 }
 
 impl WindowSize {
-    /// Decodes the size of the window if no call can be slow: a success then needs no other parameter. `None` without a window, or if calls
-    /// can be slow.
+    /// Decodes the size of the window for a call that is not slow: its success then needs no other parameter. `None` without a window, or if
+    /// the call may be slow. `slow_call` returns the encoded limit.
     #[inline]
-    pub(super) const fn without_slow_calls(word: u64) -> Option<Self> {
-        if word & TIMED == 0 { Self::decode(word) } else { None }
+    pub(super) fn of_fast_call(word: u64, age: Option<u64>, slow_call: impl FnOnce() -> u64) -> Option<Self> {
+        let is_fast = word & TIMED == 0 || age.is_some_and(|age| age < slow_call());
+        if is_fast { Self::decode(word) } else { None }
     }
 
     #[inline]

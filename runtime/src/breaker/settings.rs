@@ -12,7 +12,7 @@ use once_cell::sync::Lazy;
 use self::seq_lock::SeqLock;
 use super::{
     config::BreakerConfig,
-    parameters::{Encoded, Parameters, TIMING_WORD, Timing, WINDOW_WORD, WindowSize},
+    parameters::{Encoded, Parameters, SLOW_CALL_WORD, TIMING_WORD, Timing, WINDOW_WORD, WindowSize},
 };
 use crate::{Durations, durations::DurationCells, layers::Layered};
 
@@ -64,11 +64,11 @@ impl BreakerSettings {
         Parameters::decode(self.layers.words(), || *SEED)
     }
 
-    /// The size of the window if there is one and no call can be slow: a success then needs no other parameter.
+    /// The size of the window if there is one and a call of this age is not slow: its success then needs no other parameter.
     #[inline]
-    pub(crate) fn window_without_slow_calls(&self) -> Option<WindowSize> {
-        // While the settings change, a call that ends may use the old or the new value.
-        WindowSize::without_slow_calls(self.layers.word(WINDOW_WORD))
+    pub(crate) fn window_of_fast_call(&self, age: Option<u64>) -> Option<WindowSize> {
+        // While the settings change, a call that ends may use old or new values.
+        WindowSize::of_fast_call(self.layers.word(WINDOW_WORD), age, || self.layers.word(SLOW_CALL_WORD))
     }
 
     /// The measurements of each call.

@@ -92,6 +92,22 @@ pub(crate) enum AdmitDecision {
     Rejected(Rejection),
 }
 
+impl AdmitDecision {
+    /// Returns true for a rejection that is not over within the next `micros` microseconds.
+    pub(crate) const fn is_rejection_for(self, micros: u64) -> bool {
+        match self {
+            Self::Admitted | Self::AdmittedWith(_) => false,
+            Self::Rejected(Rejection::Forced { wait: None }) => true,
+            Self::Rejected(
+                Rejection::Open { wait }
+                | Rejection::TrialsTaken { wait }
+                | Rejection::Ramp { wait }
+                | Rejection::Forced { wait: Some(wait) },
+            ) => wait > micros,
+        }
+    }
+}
+
 /// The complete state of a circuit as a value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Circuit {
@@ -227,12 +243,12 @@ impl Circuit {
         }
     }
 
-    /// The remaining time of a circuit that stays open for `open_duration` after its opening. `None` if no time is left, if the circuit is
-    /// not open, and if it is open until a given moment.
+    /// The remaining time of a circuit that stays open for `open_duration` after its opening. `None` if the circuit is not open, and if it is
+    /// open until a given moment.
     #[inline]
-    pub(crate) fn remaining(self, open_duration: u64, now: Moment) -> Option<u64> {
+    pub(crate) const fn remaining(self, open_duration: u64, now: Moment) -> Option<u64> {
         match self.phase() {
-            Phase::Open { since, .. } => Some(remaining(open_duration, since, now)).filter(|left| *left > 0),
+            Phase::Open { since, .. } => Some(remaining(open_duration, since, now)),
             _ => None,
         }
     }

@@ -1,13 +1,17 @@
 //! Single-threaded tests of the state machine. The clock is a number.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::{
+    BreakerConfig,
     BreakerState::{self, Closed, Disabled, ForcedOpen, HalfOpen, Open},
-    parameters::{Parameters, Recovery, TripPolicy, mix},
+    parameters::{Parameters, Recovery, TripPolicy, WindowSize, mix},
+    settings::BreakerSettings,
     state::{Admission, AdmitDecision, Circuit, Outcome, Rejection},
 };
-use crate::clock::Moment;
+use crate::{Window, clock::Moment};
 
 const SECOND: u64 = 1_000_000;
 const PARAMETERS: Parameters = Parameters {
@@ -517,11 +521,75 @@ fn the_fast_path_computes_the_same_remaining_time() {
             AdmitDecision::Rejected(Rejection::Open { wait }) => Some(wait),
             _ => None,
         };
-        assert_eq!(machine.circuit.remaining(duration, Moment::from_micros(now)), left, "at {now}");
+        let remaining = machine.circuit.remaining(duration, Moment::from_micros(now));
+        assert_eq!(remaining.filter(|remaining| *remaining > 0), left, "at {now}");
     }
     assert_eq!(Machine::new(PARAMETERS).circuit.remaining(duration, Moment::from_micros(0)), None, "closed");
     let (half_open, _) = Machine::half_opened(PARAMETERS);
     assert_eq!(half_open.circuit.remaining(duration, Moment::from_micros(half_open.now)), None, "half-open");
+}
+
+#[test]
+fn long_limits_are_measured_by_the_coarse_clock() {
+    let (config, millis) = (BreakerConfig::new(), Duration::from_millis);
+    for (config, is_exact) in [
+        (config.slow_call(millis(499)), true),
+        (config.slow_call(millis(500)), false),
+        (config.hung_call(millis(499)), true),
+        (config.hung_call(millis(500)), false),
+        (config.cancelled_call(millis(500)), false),
+        (config.slow_call(millis(500)).hung_call(millis(100)), true),
+        (config.slow_call(millis(500)).durations(true), true),
+    ] {
+        let config = config.window(Window::calls(100));
+        assert_eq!(BreakerSettings::new("limits", config).timing().is_exact, is_exact, "{config:?}");
+    }
+}
+
+#[test]
+fn a_success_that_is_not_slow_needs_only_the_size_of_the_window() {
+    let window = BreakerConfig::new().window(Window::calls(100));
+    let size = Some(WindowSize::Calls(100));
+    for (config, age, expected) in [
+        (BreakerConfig::new(), None, None),
+        (window, None, size),
+        (window, Some(u64::MAX), size),
+        (window.slow_call(Duration::from_secs(1)), None, None),
+        (window.slow_call(Duration::from_secs(1)), Some(SECOND - 1), size),
+        (window.slow_call(Duration::from_secs(1)), Some(SECOND), None),
+    ] {
+        assert_eq!(BreakerSettings::new("fast", config).window_of_fast_call(age), expected, "{config:?}, {age:?}");
+    }
+}
+
+#[test]
+fn a_rejection_for_a_time_is_made_until_its_end() {
+    let machine = Machine::opened(PARAMETERS);
+    let now = Moment::from_micros(machine.now);
+    let mut trials_taken = Machine::half_opened(PARAMETERS).0;
+    while trials_taken.acquire().is_ok() {}
+    let (override_end, forever) = (Some(now.after(70 * SECOND)), None);
+    let forced = |until| Machine { circuit: machine.circuit.force_open(until).expect("a transition"), ..machine };
+    for (machine, wait) in [
+        (machine, 30 * SECOND),
+        (Machine { circuit: machine.circuit.open(override_end, 0, now).expect("a change"), ..machine }, 70 * SECOND),
+        (forced(override_end), 70 * SECOND),
+        (trials_taken, 30 * SECOND),
+    ] {
+        let decision_after = |micros| {
+            let now = Moment::from_micros(machine.now).after(micros);
+            machine.circuit.admit(&PARAMETERS, now, |max| max)
+        };
+        let decision = decision_after(0);
+        for time in [0, 1, wait - 1, wait, wait + 1] {
+            let is_rejected = matches!(decision_after(time), AdmitDecision::Rejected(_));
+            assert_eq!(decision.is_rejection_for(time), is_rejected, "{decision:?}, {time}");
+        }
+    }
+    let decision = forced(forever).circuit.admit(&PARAMETERS, now, |max| max);
+    assert!(decision.is_rejection_for(u64::MAX), "{decision:?}");
+    let decision = Machine::new(PARAMETERS).circuit.admit(&PARAMETERS, now, |max| max);
+    assert!(!decision.is_rejection_for(0), "{decision:?}");
 }
 
 #[test]

@@ -83,7 +83,8 @@ impl CircuitOpen {
         self.note.0.as_deref()
     }
 
-    /// Returns the time from the last change of state to the rejection; `None` if the state has never changed.
+    /// Returns the time from the last change of state to the rejection; `None` if the state has never changed. It can be too short by a timer
+    /// tick, at most 10 ms.
     #[must_use]
     pub const fn elapsed(&self) -> Option<Duration> {
         self.elapsed.get()
@@ -91,8 +92,8 @@ impl CircuitOpen {
 
     /// Returns the time from the rejection until a call can be admitted; `None` for a circuit that is forced open without an expiry.
     ///
-    /// This is an upper bound while all trial calls are in flight, and during a ramp-up: the time until unfinished trial calls lose their
-    /// permits, or until all calls are admitted.
+    /// The time can be too long by a timer tick, at most 10 ms. While all trial calls are in flight, it ends when unfinished trial calls lose
+    /// their permits, and during a ramp-up when all calls are admitted; a call can be admitted before.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after.get()
@@ -101,7 +102,9 @@ impl CircuitOpen {
 
 impl CircuitOpen {
     /// Converts the rejection into the caller's error type, and records it for an enclosing retry, because the error may not contain it.
-    #[cold]
+    ///
+    /// Inlined, so that a conversion reads only the fields that it needs: out of line, two copies of the rejection took 9 ns.
+    #[inline]
     pub(crate) fn into_error<E: From<Self>>(self) -> E {
         convert_by(self, E::from)
     }
@@ -109,7 +112,7 @@ impl CircuitOpen {
 
 /// Converts a rejection with `from`, and records it for an enclosing retry, as `CircuitOpen::into_error` does. Generated code passes
 /// `From::from`, so that the compiler does not mention this function if the implementation is missing.
-#[cold]
+#[inline]
 pub fn convert_by<E>(open: CircuitOpen, from: impl FnOnce(CircuitOpen) -> E) -> E {
     let record = open.trace.to_record(open.retry_after);
     let error = from(open);
@@ -121,6 +124,7 @@ impl<T> Drop for OptText<T> {
     #[inline]
     fn drop(&mut self) {
         #[cold]
+        #[inline(never)]
         fn drop_by_value<T>(_: T) {}
 
         if let Some(text) = self.0.take() {

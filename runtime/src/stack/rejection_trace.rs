@@ -1,9 +1,9 @@
 //! Recognises the error of an attempt as a rejection by a breaker.
 //!
 //! A retry must not retry a call that an open circuit rejected, but the error of the call may be of any type. So each thread records its
-//! last rejection, and each rejection has a [`RejectionTrace`] that clears the record when it is dropped. If the record is still there when
-//! an attempt has failed, the error of the attempt contains the rejection. A rejection that the attempt has handled, for instance by
-//! querying a second source, has been dropped by then.
+//! last rejection within an attempt, and each such rejection has a [`RejectionTrace`] that clears the record when it is dropped. If the
+//! record is still there when an attempt has failed, the error of the attempt contains the rejection. A rejection that the attempt has
+//! handled, for instance by querying a second source, has been dropped by then.
 //!
 //! A conversion into another error type may drop the rejection. The conversion therefore records the rejection again
 //! ([`LastRejection::record_again`]). For such a type, the last rejection of the attempt counts, whatever happened to the error.
@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use super::thread_state::with_rejection_id;
+use super::thread_state::{PackedScope, with_rejection_id};
 use crate::clock::OptMicros;
 
 thread_local! {
@@ -27,16 +27,22 @@ thread_local! {
 /// Threads reserve ids in blocks of this size, so that no two rejections have the same id.
 const BLOCK: u64 = 1 << 20;
 
-/// The id of a rejection, which lives as long as the rejection. A clone of the rejection has id 0, which stands for none.
+/// The id of a rejection, which lives as long as the rejection. A clone has id 0, which stands for none, and so has a rejection outside of
+/// attempts.
 #[derive(Debug)]
 pub(crate) struct RejectionTrace(u64);
 
 impl RejectionTrace {
     pub(crate) const NONE: Self = Self(0);
 
-    /// Records a rejection by this thread.
+    /// Records a rejection by this thread. Without a scope around it, there is no attempt, and no record is needed.
     #[inline]
     pub(crate) fn begin(retry_after: OptMicros) -> Self {
+        if PackedScope::current().is_empty() { Self::NONE } else { Self::begin_in_scope(retry_after) }
+    }
+
+    #[inline(never)]
+    fn begin_in_scope(retry_after: OptMicros) -> Self {
         let mut id = LAST_ID.get();
         if id.is_multiple_of(BLOCK) {
             id = reserve_block();
@@ -66,9 +72,16 @@ fn reserve_block() -> u64 {
 impl Drop for RejectionTrace {
     #[inline]
     fn drop(&mut self) {
-        // With id 0 this either finds another id and does nothing, or overwrites 0 with 0.
-        if with_rejection_id(Cell::get) == self.0 {
-            clear_rejection();
+        #[cold]
+        #[inline(never)]
+        fn clear(id: u64) {
+            if with_rejection_id(Cell::get) == id {
+                clear_rejection();
+            }
+        }
+
+        if self.0 != 0 {
+            clear(self.0);
         }
     }
 }
@@ -106,8 +119,14 @@ impl LastRejection {
     /// Records a rejection again after the conversion of its error, which may have cleared the record.
     #[inline]
     pub(crate) fn record_again(self) {
+        #[cold]
+        #[inline(never)]
+        fn record(rejection: LastRejection) {
+            rejection.record();
+        }
+
         if self.id != 0 {
-            self.record();
+            record(self);
         }
     }
 

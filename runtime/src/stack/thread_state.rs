@@ -63,7 +63,6 @@ impl PackedScope {
         THREAD.with(|thread| thread.scope.get())
     }
 
-    #[cfg(feature = "tokio")]
     #[inline]
     pub(crate) const fn is_empty(self) -> bool {
         self.0 == 0

@@ -4,7 +4,7 @@ use std::{hint, sync::Arc};
 
 use super::BreakerRef;
 use crate::{
-    CircuitOpen,
+    BreakerState, CircuitOpen,
     breaker::state::{Admission, Circuit, Rejection},
     clock::{self, Moment, OptMicros},
     errors::{OptText, PackedReason},
@@ -37,7 +37,7 @@ impl BreakerRef<'_> {
 
     #[inline(never)]
     fn admit_slow(self) -> Result<Admission, CircuitOpen> {
-        let now = clock::now();
+        let now = clock::coarse();
         self.sync_clock(now);
         match self.open_rejection(now) {
             Some((reason, wait)) => Err(self.reject(reason, Some(wait), None, now)),
@@ -45,24 +45,34 @@ impl BreakerRef<'_> {
         }
     }
 
-    /// The reason and the remaining time, in microseconds, if the outcome of a call opened the circuit and the recovery timeout is fixed.
-    /// Most rejections take this path, which loads one word of the settings instead of all.
+    /// The reason and the remaining time, in microseconds, if the outcome of a call opened the circuit, the recovery timeout is fixed, and
+    /// a coarse reading of the clock decides. Most rejections take this path, which loads one word of the settings instead of all.
     #[inline]
     fn open_rejection(self, now: Moment) -> Option<(PackedReason, u64)> {
         let circuit = self.engine.circuit.load();
         let failed = circuit.word().failed_recoveries() > 0;
         let wait = circuit.remaining(self.settings.fixed_open_duration(failed), now)?;
         let reason = circuit.reported_reason();
-        (!reason.is_operator_set()).then_some((reason, wait))
+        (wait > clock::resolution() && !reason.is_operator_set()).then_some((reason, wait))
     }
 
+    /// Decides by the state machine. `now` is a coarse reading of the clock, so the exact clock is read if it could decide otherwise.
     #[cold]
     fn decide(self, now: Moment) -> Result<Admission, CircuitOpen> {
         let parameters = self.parameters();
+        let admit = |circuit: Circuit| {
+            let admit_at = |now| circuit.admit(&parameters, now, random::up_to);
+            // Each decision of a ramp-up draws a random number, so it is made once.
+            if circuit.word().state() == BreakerState::Closed {
+                return admit_at(clock::now());
+            }
+            let decision = admit_at(now);
+            if decision.is_rejection_for(clock::resolution()) { decision } else { admit_at(clock::now()) }
+        };
         if parameters.hung_call.is_some() {
             self.count_hung();
         }
-        match self.engine.circuit.acquire(&self.observer(), |circuit| circuit.admit(&parameters, now, random::up_to)) {
+        match self.engine.circuit.acquire(&self.observer(), admit) {
             Ok(admission) => {
                 if admission.is_trial() {
                     self.engine.stamp_clock(now);

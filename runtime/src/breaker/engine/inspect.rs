@@ -59,6 +59,10 @@ impl BreakerRef<'_> {
     /// The time for which an open or forced open circuit still rejects calls. `None` in other states, without an expiry, and with
     /// `observe_only`.
     pub(crate) fn open_for(self) -> Option<Duration> {
+        // Asked after each failure, most of which leave the circuit closed.
+        if !is_open(self.engine.circuit.word()) {
+            return None;
+        }
         let (now, parameters) = (clock::now(), self.parameters());
         let circuit = self.rebased_circuit(now);
         let is_rejecting = is_open(circuit.word()) && !parameters.observe_only;

@@ -16,7 +16,7 @@ use crate::{
     totals::Count,
 };
 
-/// The age of a call at its end, in microseconds; `None` if the call is not timed, or if nothing depends on its age.
+/// The age that a call had reached at its end, in microseconds; `None` if the call is not timed, or if nothing depends on its age.
 type Age = Option<u64>;
 
 impl<'a> BreakerRef<'a> {
@@ -65,6 +65,8 @@ impl<'a> BreakerRef<'a> {
         if timing.is_recorded {
             self.settings.durations.record(ended, age.unwrap_or(0));
         }
+        // A coarse reading of the start can be early, and the age too long.
+        let age = age.map(|age| age.saturating_sub(timing.resolution()));
         if !admission.is_tracked() {
             return Some(age);
         }
@@ -98,7 +100,7 @@ impl<'a> BreakerRef<'a> {
     #[inline(never)]
     fn record_success(self, admission: Admission, age: Age) {
         let word = self.engine.circuit.word();
-        match self.settings.window_without_slow_calls() {
+        match self.settings.window_of_fast_call(age) {
             Some(size) if word.success_only_counts() && word.issued(admission) => {
                 self.record_in_window(Record { failed: false, slow: false }, admission, size);
             }

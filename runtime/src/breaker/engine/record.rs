@@ -98,9 +98,9 @@ impl<'a> BreakerRef<'a> {
     #[inline(never)]
     fn record_success(self, admission: Admission, age: Age) {
         let word = self.engine.circuit.word();
-        match self.settings.window_without_slow_calls() {
-            Some(size) if word.success_only_counts() && word.issued(admission) => {
-                self.record_in_window(admission, size);
+        match (self.settings.window_without_slow_calls(), self.engine.window.get()) {
+            (Some(size), Some(window)) if word.success_only_counts() && word.issued(admission) => {
+                window.record_success(admission.epoch(), size, clock::coarse_micros, clock::now_micros);
             }
             _ => self.record_outcome(admission, Outcome::Success, age),
         }
@@ -136,17 +136,12 @@ impl<'a> BreakerRef<'a> {
     fn record_and_evaluate(self, rates: &RatePolicy, admission: Admission, outcome: Outcome, age: Age) -> bool {
         let record =
             Record { failed: matches!(outcome, Outcome::Failure | Outcome::GivenUp), slow: is_slow(rates, age) };
-        if !record.is_adverse() {
-            self.record_in_window(admission, rates.window);
-            return false;
+        if record.is_adverse() {
+            return self.record_adverse(record, 1, rates, admission, None);
         }
-        self.record_adverse(record, 1, rates, admission, None)
-    }
-
-    /// Records a success in the window.
-    #[inline]
-    fn record_in_window(self, admission: Admission, size: WindowSize) {
-        self.window_or_create(size).record_success(admission.epoch(), size, clock::coarse_micros, clock::now_micros);
+        let window = self.window_or_create(rates.window);
+        window.record_success(admission.epoch(), rates.window, clock::coarse_micros, clock::now_micros);
+        false
     }
 
     /// Records failed or slow calls in the window and opens the circuit if a rate is reached, for `reason` if it is given. Returns true if
@@ -168,7 +163,6 @@ impl<'a> BreakerRef<'a> {
         tripped.is_some()
     }
 
-    #[inline]
     fn window_or_create(self, size: WindowSize) -> &'a Window {
         self.engine.window.get().unwrap_or_else(|| self.create_window(size))
     }

@@ -82,7 +82,6 @@ impl Window {
 
     /// Records a success that was admitted in `epoch`. Changes no counts of another epoch. `coarse` reads a clock whose readings can be late,
     /// `now` the exact clock.
-    #[inline]
     pub(crate) fn record_success(
         &self,
         epoch: u32,
@@ -189,7 +188,7 @@ struct Successes(PerThread<OnceBox<OwnCell>, AtomicU64>);
 #[repr(align(64))]
 struct OwnCell(AtomicU64);
 
-/// The width of the tag, which has the low bits of the epoch. Tags come round after 4,096 transitions, in the middle of one record.
+/// The width of the tag, which is the lower bits of the epoch. A record that is suspended for a multiple of 4,096 transitions would be counted.
 const TAG_BITS: u32 = 12;
 /// The width of the count: 2⁵² calls are 14 years at ten million calls per second.
 const COUNT_BITS: u32 = u64::BITS - TAG_BITS;

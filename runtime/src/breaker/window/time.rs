@@ -73,11 +73,10 @@ impl Baseline {
     }
 }
 
-/// Returns true if a bucket that started at `start` has ended. Times are in microseconds.
+/// Returns true if a bucket that started at `start` has ended. Times are in microseconds; a window has at least a thousand.
 #[inline]
 pub(in crate::breaker) const fn has_ended(start: u64, window: u64, now: u64) -> bool {
-    let length = window / BUCKETS;
-    now.saturating_sub(start) >= if length == 0 { 1 } else { length }
+    now.saturating_sub(start) >= window / BUCKETS
 }
 
 #[cfg(test)]

@@ -134,8 +134,10 @@ mod tests {
         for size in SIZES {
             for sharded in [true, false] {
                 let window = Window::new(0, size, sharded);
+                succeed(&window, 0, size);
                 fail(&window, 0, size);
-                for epoch in [1, 4_095, 4_096, u32::MAX] {
+                // The tag of 4,096 is that of 0.
+                for epoch in [4_096, 4_097, 1, u32::MAX] {
                     window.reset(epoch);
                     assert_eq!(window.counts(epoch, size, || NOW), Counts::default(), "{epoch}");
                     succeed(&window, epoch, size);

@@ -98,12 +98,13 @@ impl<'a> BreakerRef<'a> {
     #[inline(never)]
     fn record_success(self, admission: Admission, age: Age) {
         let word = self.engine.circuit.word();
-        match (self.settings.window_without_slow_calls(), self.engine.window.get()) {
-            (Some(size), Some(window)) if word.success_only_counts() && word.issued(admission) => {
-                window.record_success(admission.epoch(), size, clock::coarse_micros, clock::now_micros);
-            }
-            _ => self.record_outcome(admission, Outcome::Success, age),
+        if word.success_only_counts()
+            && word.issued(admission)
+            && let (Some(size), Some(window)) = (self.settings.window_without_slow_calls(), self.engine.window.get())
+        {
+            return window.record_success(admission.epoch(), size, clock::coarse_micros, clock::now_micros);
         }
+        self.record_outcome(admission, Outcome::Success, age);
     }
 
     #[inline(never)]

@@ -82,6 +82,7 @@ impl Window {
 
     /// Records a success that was admitted in `epoch`. Changes no counts of another epoch. `coarse` reads a clock whose readings can be late,
     /// `now` the exact clock.
+    #[inline]
     pub(crate) fn record_success(
         &self,
         epoch: u32,
@@ -89,13 +90,20 @@ impl Window {
         coarse: impl FnOnce() -> u64,
         now: impl Fn() -> u64,
     ) {
-        if let WindowSize::Time(time) = size {
-            let read = if time < COARSE_LIMIT { now() } else { coarse() };
-            // ORDERING: Relaxed: the value only decides if the lock is taken, and a transition publishes that of a reset.
-            let start = self.bucket_start.load(Ordering::Relaxed);
-            if has_ended(start, time, read) || clock::is_different_clock(read, start, &now) {
-                self.start_bucket(epoch, time, now);
-            }
+        match size {
+            WindowSize::Calls(_) => self.successes.add(epoch),
+            WindowSize::Time(time) => self.record_success_at(epoch, time, coarse, now),
+        }
+    }
+
+    /// Records a success in a time-based window. Inlined, its registers would add 1 ns to a success in a window of calls.
+    #[inline(never)]
+    fn record_success_at(&self, epoch: u32, time: u64, coarse: impl FnOnce() -> u64, now: impl Fn() -> u64) {
+        let read = if time < COARSE_LIMIT { now() } else { coarse() };
+        // ORDERING: Relaxed: the value only decides if the lock is taken, and a transition publishes that of a reset.
+        let start = self.bucket_start.load(Ordering::Relaxed);
+        if has_ended(start, time, read) || clock::is_different_clock(read, start, &now) {
+            self.start_bucket(epoch, time, now);
         }
         self.successes.add(epoch);
     }

@@ -19,8 +19,8 @@
 //!
 //! A success only compares the time with the end of the bucket. In windows of at least a second it reads the coarse clock, whose readings are
 //! late, so that a bucket can be longer by the resolution of that clock. The start of a bucket, and the moment at which the window is
-//! evaluated, are readings of the exact clock: no call older than the window is counted, and a call that is younger by a sixteenth of the
-//! window and the resolution of the coarse clock is always counted.
+//! evaluated, are readings of the exact clock: no call older than the window is counted, and each call is counted for at least fifteen
+//! sixteenths of the window, less the resolution of the coarse clock.
 
 pub(super) mod calls;
 mod shared;

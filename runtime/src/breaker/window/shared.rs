@@ -250,7 +250,7 @@ impl Successes {
         for OwnCell(cell) in self.0.own_lines().filter_map(OnceBox::get) {
             cell.store(tag(epoch), Ordering::Relaxed);
         }
-        // An exchange, as in `add_cold`: loom lets a store come before an exchange that has found the value before the store.
+        // An exchange and not a store: loom orders two exchanges, but not a store and a concurrent exchange.
         self.0.shared().swap(tag(epoch), Ordering::Relaxed);
     }
 }

@@ -227,8 +227,8 @@ mod tests {
             prop_assert_eq!(failed(&window, now + LENGTH + LENGTH / 16 + 10_000), 0);
         }
 
-        /// No call older than the window is counted, and every call is that is younger by a sixteenth of the window and the lateness of the
-        /// coarse clock.
+        /// No call older than the window is counted, and each call is counted for at least fifteen sixteenths of the window, less the
+        /// lateness of the coarse clock.
         #[test]
         fn a_coarse_clock_never_lengthens_the_window(
             tick in 1_u64..=10_000,

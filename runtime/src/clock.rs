@@ -110,6 +110,12 @@ pub(crate) fn now_micros() -> u64 {
     now().as_micros()
 }
 
+/// Reads the same clock as [`coarse`], in microseconds.
+#[inline]
+pub(crate) fn coarse_micros() -> u64 {
+    coarse().as_micros()
+}
+
 /// Reads the clock of the current task, and returns a moment and an instant for tokio's timers. A fake clock affects only the moment.
 #[cfg(feature = "tokio")]
 pub(crate) fn now_and_timers() -> (Moment, tokio::time::Instant) {

@@ -103,8 +103,8 @@ struct RecoveryTimeout {
 impl Window {
     /// Creates a count-based window of exactly the last `calls` calls: each new call replaces the oldest.
     ///
-    /// The first failed or slow call allocates 8 bytes for each call of the window, with `calls` rounded up to a power of two. Each failed
-    /// or slow call scans the whole window, so prefer hundreds of calls to hundreds of thousands.
+    /// The window takes 16 bytes for each failed or slow call in it, and 64 bytes for each thread. A success that another thread records at
+    /// the same moment as a failure may be counted after it.
     ///
     /// # Panics
     ///
@@ -117,7 +117,8 @@ impl Window {
     /// Creates a time-based window of the calls within the last `time`.
     ///
     /// The window consists of 16 buckets. A call older than `time` is never counted; a call in the oldest sixteenth of `time` may already
-    /// be excluded. From the first call on, the window takes up to 1 KiB.
+    /// be excluded. If `time` is at least a second, successes read a coarse clock, so that a call that is younger by another 10 ms may be
+    /// excluded, too. From the first call on, the window takes up to 2 KiB, and 64 bytes for each thread.
     ///
     /// # Panics
     ///

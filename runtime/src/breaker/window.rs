@@ -1,39 +1,36 @@
 //! The sliding windows of rate-based breakers. Threads record calls and evaluate the window concurrently.
 //!
-//! The two kinds of window differ in how a call leaves the window:
+//! [`shared`] counts successes in cells of their threads, and takes a lock for failed and slow calls only. The two kinds of window are values
+//! under that lock. They differ in how a call leaves the window:
 //!
-//! - [`calls`]: exactly the last `n` calls. Each call gets a sequence number, and only failed and slow calls store an entry with their
-//!   number. The entries with the last `n` numbers are in the window, so that a call leaves it without a write. A success is one increment;
-//!   a failure scans the ring of entries.
-//! - [`time`]: the calls of the last `n` microseconds, in 16 buckets. Counters are never decremented. A baseline at the start of each
-//!   bucket stores the counters of that moment, and the window is the difference between the counters and its first baseline. Only the
-//!   first call of a bucket and a read of the counts take the lock of the baselines.
+//! - [`calls`]: exactly the last `n` calls. Failed and slow calls are stored with their number. Those with the last `n` numbers are in the
+//!   window.
+//! - [`time`]: the calls of the last `n` microseconds, in 16 buckets. Counts are never decremented. A baseline at the start of each bucket
+//!   stores the counts of that moment, and the window is the difference between the counts and its first baseline. The first call of a bucket
+//!   takes the lock.
 //!
 //! A window is evaluated when a call has failed or was slow, never when it succeeded in time.
 //!
 //! **Invariant:** a call that is recorded under one epoch is never counted under another. The transition that closes a circuit
-//! [resets](Window::reset) the window before a call can see the closed state. Each counter carries a tag of its epoch, so that a thread
-//! that was suspended between its read of the circuit and its record changes nothing.
+//! [resets](Window::reset) the window before a call can see the closed state. Each count carries its epoch, so that a thread that was
+//! suspended between its read of the circuit and its record changes nothing.
+//!
+//! # The clock
+//!
+//! A success only compares the time with the end of the bucket. In windows of at least a second it reads the coarse clock, whose readings are
+//! late, so that a bucket can be longer by the resolution of that clock. The start of a bucket, and the moment at which the window is
+//! evaluated, are readings of the exact clock: no call older than the window is counted, and each call is counted for at least fifteen
+//! sixteenths of the window, less the resolution of the coarse clock.
 
-mod calls;
-mod time;
+pub(super) mod calls;
+mod shared;
+pub(super) mod time;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync;
 
-pub(crate) use self::calls::MAX_CALLS;
-use self::{calls::CallsWindow, time::TimeWindow};
-use super::{
-    parameters::{RatePolicy, WindowSize},
-    state::atomic::AtomicCell,
-};
-use crate::{OpenReason, errors::COUNT_BITS};
-
-/// A sliding window. Only the kind that the settings select is in use.
-#[derive(Debug)]
-pub(crate) struct Window<A = AtomicU64> {
-    calls: CallsWindow<A>,
-    time: TimeWindow<A>,
-}
+pub(crate) use self::{calls::MAX_CALLS, shared::Window};
+use super::parameters::{RatePolicy, WindowSize};
+use crate::{OpenReason, clock, errors::COUNT_BITS, totals::PerThread};
 
 /// The properties of a call that a window records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,44 +47,18 @@ pub(crate) struct Counts {
     pub(crate) slow: u64,
 }
 
-impl<A: AtomicCell + Default> Window<A> {
-    /// Creates an empty window for the calls of `epoch`.
-    pub(crate) fn new(epoch: u32, size: WindowSize) -> Self {
-        let window = Self { calls: CallsWindow::default(), time: TimeWindow::default() };
-        window.reset(epoch);
-        window.apply_settings(Some(size));
-        window
+impl Counts {
+    pub(super) fn add(&mut self, record: Record, number: u32) {
+        let number = u64::from(number);
+        self.calls = self.calls.saturating_add(number);
+        self.failed = self.failed.saturating_add(if record.failed { number } else { 0 });
+        self.slow = self.slow.saturating_add(if record.slow { number } else { 0 });
     }
 
-    /// Empties the window for the calls of `epoch`. The caller holds the lock of transitions.
-    pub(crate) fn reset(&self, epoch: u32) {
-        self.calls.reset(epoch);
-        self.time.reset(epoch);
-    }
-
-    /// Applies a changed size; `None` without a window. A size of the same kind keeps the counts. A kind that is not in use is cleared:
-    /// otherwise, when used again, it would contain old failures without the successes since.
-    pub(crate) fn apply_settings(&self, size: Option<WindowSize>) {
-        self.calls.apply_settings(if let Some(WindowSize::Calls(calls)) = size { calls } else { 0 });
-        if !matches!(size, Some(WindowSize::Time(_))) {
-            self.time.clear();
-        }
-    }
-
-    /// Records a call that was admitted in `epoch`. Does nothing if the window belongs to another epoch.
-    pub(crate) fn record(&self, record: Record, epoch: u32, size: WindowSize, now: impl Fn() -> u64) {
-        match size {
-            WindowSize::Calls(calls) => self.calls.record(record, epoch, calls),
-            WindowSize::Time(time) => self.time.record(record, epoch, time, now),
-        }
-    }
-
-    /// The counts of `epoch` in the window; zero if the window belongs to another epoch.
-    pub(crate) fn counts(&self, epoch: u32, size: WindowSize, now: impl Fn() -> u64) -> Counts {
-        match size {
-            WindowSize::Calls(calls) => self.calls.counts(epoch, calls),
-            WindowSize::Time(time) => self.time.counts(epoch, time, now),
-        }
+    fn remove(&mut self, record: Record) {
+        self.calls = self.calls.saturating_sub(1);
+        self.failed = self.failed.saturating_sub(u64::from(record.failed));
+        self.slow = self.slow.saturating_sub(u64::from(record.slow));
     }
 }
 
@@ -131,64 +102,23 @@ fn rate(part: u64, whole: u64) -> f64 {
     part as f64 / whole as f64
 }
 
-/// A read-modify-write that changes nothing. It orders its callers: each sees what earlier callers wrote before their call. Of two threads
-/// that concurrently record a call and then read the counts, at least one therefore sees both calls.
-fn order_by_rmw<A: AtomicCell>(cell: &A) {
-    // ORDERING: AcqRel: each exchange reads the value that the previous one wrote, and sees all writes before it. Without an exchange
-    // between them, a store and a later load of other cells can be reordered.
-    let mut found = cell.load(Ordering::Relaxed);
-    while let Err(changed) = cell.compare_exchange_weak(found, found, Ordering::AcqRel, Ordering::Relaxed) {
-        found = changed;
-    }
-}
-
-// A counter carries a tag with the low bits of its epoch.
-const TAG_BITS: u32 = 12;
-/// The width of the count: 2⁵² calls are 14 years at ten million calls per second.
-const TAGGED_BITS: u32 = u64::BITS - TAG_BITS;
-const COUNT_MASK: u64 = (1 << TAGGED_BITS) - 1;
-
-const fn tag(epoch: u32) -> u64 {
-    (epoch as u64) << TAGGED_BITS
-}
-
-/// Increments a counter and returns the new count; `None` if the counter belongs to another epoch.
-fn increment<A: AtomicCell>(cell: &A, epoch: u32) -> Option<u64> {
-    // ORDERING: AcqRel: a thread that sees a count also sees the counts that were made in other cells before it.
-    let mut found = cell.load(Ordering::Acquire);
-    while found & !COUNT_MASK == tag(epoch) {
-        let next = (found & COUNT_MASK).saturating_add(1).min(COUNT_MASK);
-        match cell.compare_exchange_weak(found, tag(epoch) | next, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => return Some(next),
-            Err(changed) => found = changed,
-        }
-    }
-    None
-}
-
-/// Returns the count of a counter; `None` if the counter belongs to another epoch.
-fn load_count<A: AtomicCell>(cell: &A, epoch: u32) -> Option<u64> {
-    // ORDERING: Acquire pairs with the AcqRel of `increment`.
-    let found = cell.load(Ordering::Acquire);
-    (found & !COUNT_MASK == tag(epoch)).then_some(found & COUNT_MASK)
-}
-
-/// Moves a counter to another epoch without a change of its count, which is returned.
-fn retag<A: AtomicCell>(cell: &A, epoch: u32) -> u64 {
-    // ORDERING: AcqRel, as in `increment`.
-    let mut found = cell.load(Ordering::Acquire);
-    loop {
-        let count = found & COUNT_MASK;
-        match cell.compare_exchange_weak(found, tag(epoch) | count, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => return count,
-            Err(changed) => found = changed,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::{sync::Barrier, thread};
+
     use super::*;
+
+    const SIZES: [WindowSize; 2] = [WindowSize::Calls(1 << 20), WindowSize::Time(3_600_000_000)];
+    const FAILURE: Record = Record { failed: true, slow: false };
+    const NOW: u64 = 1 << 62;
+
+    fn succeed(window: &Window, epoch: u32, size: WindowSize) {
+        window.record_success(epoch, size, || NOW, || NOW);
+    }
+
+    fn fail(window: &Window, epoch: u32, size: WindowSize) -> Counts {
+        window.record_adverse(FAILURE, 1, epoch, size, || NOW)
+    }
 
     #[test]
     fn scaling_counts_down_keeps_their_ratio() {
@@ -197,5 +127,78 @@ mod tests {
         let (part, whole) = scaled_counts(2_000_000_000, 10_000_000_000);
         assert_eq!(u64::from(part) * 1_000 / u64::from(whole), 200, "{part} of {whole}");
         assert!(whole > 1 << (COUNT_BITS - 1));
+    }
+
+    #[test]
+    fn calls_of_an_epoch_are_not_counted_in_another() {
+        for size in SIZES {
+            for sharded in [true, false] {
+                let window = Window::new(0, size, sharded);
+                succeed(&window, 0, size);
+                fail(&window, 0, size);
+                // The tag of 4,096 is that of 0.
+                for epoch in [4_096, 4_097, 1, u32::MAX] {
+                    window.reset(epoch);
+                    assert_eq!(window.counts(epoch, size, || NOW), Counts::default(), "{epoch}");
+                    succeed(&window, epoch, size);
+                    let slow = Record { failed: false, slow: true };
+                    window.record_adverse(slow, 1, epoch, size, || NOW);
+                    let expected = Counts { calls: 2, failed: 0, slow: 1 };
+                    assert_eq!(window.counts(epoch, size, || NOW), expected, "{epoch}");
+                    assert_eq!(fail(&window, 0, size), Counts::default(), "{epoch}: a late call of an old epoch");
+                    assert_eq!(window.counts(epoch, size, || NOW), expected, "{epoch}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_late_success_of_an_old_epoch_is_not_counted() {
+        for size in SIZES {
+            let window = Window::new(0, size, true);
+            succeed(&window, 0, size);
+            window.reset(1);
+            succeed(&window, 0, size);
+            assert_eq!(fail(&window, 1, size), Counts { calls: 1, failed: 1, slow: 0 });
+            succeed(&window, 1, size);
+            assert_eq!(fail(&window, 1, size), Counts { calls: 3, failed: 2, slow: 0 });
+        }
+    }
+
+    #[test]
+    fn the_counts_of_more_threads_than_slots_are_exact() {
+        for size in SIZES {
+            for sharded in [true, false] {
+                let window = Window::new(0, size, sharded);
+                let barrier = Barrier::new(80);
+                thread::scope(|scope| {
+                    for _ in 0..80 {
+                        scope.spawn(|| {
+                            fail(&window, 0, size);
+                            barrier.wait();
+                            for call in 0..100 {
+                                if call % 10 == 0 {
+                                    let counts = fail(&window, 0, size);
+                                    assert!(counts.failed <= counts.calls, "{counts:?}");
+                                } else {
+                                    succeed(&window, 0, size);
+                                }
+                            }
+                        });
+                    }
+                });
+                let expected = Counts { calls: 80 * 101, failed: 80 * 11, slow: 0 };
+                assert_eq!(window.counts(0, size, || NOW), expected, "{size:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_counts_of_a_slot_continue_on_the_next_thread() {
+        let (window, size) = (Window::new(0, SIZES[0], true), SIZES[0]);
+        for calls in 1..=100 {
+            thread::scope(|scope| scope.spawn(|| succeed(&window, 0, size)).join().expect("the thread returns"));
+            assert_eq!(window.counts(0, size, || NOW).calls, calls);
+        }
     }
 }

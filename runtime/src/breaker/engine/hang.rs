@@ -146,10 +146,7 @@ impl<'a> BreakerRef<'a> {
         let reason = OpenReason::Hung { calls: calls_in_all.max(calls), limit };
         match parameters.policy {
             TripPolicy::Rates(rates) if self.engine.circuit.word().state() == BreakerState::Closed => {
-                for _ in 0..calls {
-                    self.record_in_window(Record { failed: true, slow: false }, admission, rates.window);
-                }
-                self.evaluate_window(&rates, admission, Some(reason));
+                self.record_adverse(Record { failed: true, slow: false }, calls, &rates, admission, Some(reason));
             }
             _ => {
                 self.engine.circuit.step(&self.observer(), |circuit| {

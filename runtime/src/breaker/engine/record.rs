@@ -100,12 +100,13 @@ impl<'a> BreakerRef<'a> {
     #[inline(never)]
     fn record_success(self, admission: Admission, age: Age) {
         let word = self.engine.circuit.word();
-        match self.settings.window_of_fast_call(age) {
-            Some(size) if word.success_only_counts() && word.issued(admission) => {
-                self.record_in_window(Record { failed: false, slow: false }, admission, size);
-            }
-            _ => self.record_outcome(admission, Outcome::Success, age),
+        if word.success_only_counts()
+            && word.issued(admission)
+            && let (Some(size), Some(window)) = (self.settings.window_of_fast_call(age), self.engine.window.get())
+        {
+            return window.record_success(admission.epoch(), size, clock::coarse_micros, clock::now_micros);
         }
+        self.record_outcome(admission, Outcome::Success, age);
     }
 
     #[inline(never)]
@@ -138,29 +139,35 @@ impl<'a> BreakerRef<'a> {
     fn record_and_evaluate(self, rates: &RatePolicy, admission: Admission, outcome: Outcome, age: Age) -> bool {
         let record =
             Record { failed: matches!(outcome, Outcome::Failure | Outcome::GivenUp), slow: is_slow(rates, age) };
-        self.record_in_window(record, admission, rates.window);
-        if !record.is_adverse() {
-            return false;
+        if record.is_adverse() {
+            return self.record_adverse(record, 1, rates, admission, None);
         }
-        self.evaluate_window(rates, admission, None)
+        let window = self.window_or_create(rates.window);
+        window.record_success(admission.epoch(), rates.window, clock::coarse_micros, clock::now_micros);
+        false
     }
 
-    /// Evaluates the window and opens the circuit if a rate is reached, for `reason` if it is given. Returns true if that has opened the
-    /// circuit.
-    pub(super) fn evaluate_window(self, rates: &RatePolicy, admission: Admission, reason: Option<OpenReason>) -> bool {
-        let counts =
-            self.engine.window.get().map(|window| window.counts(admission.epoch(), rates.window, clock::now_micros));
-        let Some(exceeded) = rates.exceeded_by(counts.unwrap_or_default()) else { return false };
+    /// Records failed or slow calls in the window and opens the circuit if a rate is reached, for `reason` if it is given. Returns true if
+    /// that has opened the circuit.
+    pub(super) fn record_adverse(
+        self,
+        record: Record,
+        number: u32,
+        rates: &RatePolicy,
+        admission: Admission,
+        reason: Option<OpenReason>,
+    ) -> bool {
+        let window = self.window_or_create(rates.window);
+        let counts = window.record_adverse(record, number, admission.epoch(), rates.window, clock::now_micros);
+        let Some(exceeded) = rates.exceeded_by(counts) else { return false };
         let reason = reason.unwrap_or(exceeded);
         let tripped =
             self.engine.circuit.step(&self.observer(), |circuit| circuit.trip(admission, clock::now(), reason));
         tripped.is_some()
     }
 
-    #[inline]
-    pub(super) fn record_in_window(self, record: Record, admission: Admission, size: WindowSize) {
-        let window = self.engine.window.get().unwrap_or_else(|| self.create_window(size));
-        window.record(record, admission.epoch(), size, clock::now_micros);
+    fn window_or_create(self, size: WindowSize) -> &'a Window {
+        self.engine.window.get().unwrap_or_else(|| self.create_window(size))
     }
 
     #[cold]
@@ -168,7 +175,8 @@ impl<'a> BreakerRef<'a> {
         // The lock excludes transitions. Every later transition that closes the circuit resets this window.
         let _lock = events::queue();
         let engine = self.engine;
-        engine.window.get_or_init(|| Box::new(Window::new(engine.circuit.word().epoch(), size)))
+        let create = || Box::new(Window::new(engine.circuit.word().epoch(), size, engine.totals.is_sharded()));
+        engine.window.get_or_init(create)
     }
 }
 

@@ -41,7 +41,7 @@ use crate::{
     ConfigLayer, RateLimited, clock, events,
     keyed_store::key,
     keying::{Keying, Unkeyed},
-    totals::{Count, Totals},
+    totals::Count,
 };
 
 /// A rate limit: at most `limit` calls start in any sliding window of length `per`, with the default [`Algorithm`].
@@ -77,11 +77,11 @@ impl RateLimit {
     /// Creates a rate limit. Declare it as a `static`, and list it with [`register!`](crate::register).
     #[must_use]
     pub const fn new(name: &'static str, config: RateLimitConfig) -> Self {
-        Self { limiter: Limiter::new(Totals::sharded(), None), settings: RateLimitSettings::new(name, Some(config)) }
+        Self { limiter: Limiter::new(None), settings: RateLimitSettings::new(name, Some(config)) }
     }
 
     pub(crate) fn with_optional(name: &'static str, config: Option<RateLimitConfig>) -> Self {
-        Self { limiter: Limiter::new(Totals::sharded(), None), settings: RateLimitSettings::new(name, config) }
+        Self { limiter: Limiter::new(None), settings: RateLimitSettings::new(name, config) }
     }
 
     /// The settings that the code declares.
@@ -203,7 +203,7 @@ impl<K: Keying> RateLimit<K> {
     /// Returns the counts, the settings and the totals.
     #[must_use]
     pub fn snapshot(&self) -> RateLimitSnapshot {
-        let (config, totals) = (self.config(), self.limiter.totals.sums());
+        let (config, totals) = (self.config(), self.limiter.state().totals);
         let (in_window, waiting) = self.limiter.usage(self.settings());
         let (key, overflow) = key::parts(self.limiter.key.as_ref());
         RateLimitSnapshot {

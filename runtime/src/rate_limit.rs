@@ -67,7 +67,9 @@ use crate::{
 /// A waiter that is due but does not run for a second, such as a future that is no longer polled, is skipped until it runs; so are the
 /// waiters behind it that do not run either.
 ///
-/// A decision takes a lock for a few nanoseconds, and reads the clock. Times have a resolution of a microsecond.
+/// A decision takes a lock for a few nanoseconds, and reads the clock. Times have a resolution of a microsecond. On Linux, if `per` is a
+/// second or more and at most half of `limit` is in use, a call counts from up to 10 ms after its start, because it reads a clock that is
+/// late by up to 10 ms. So no window contains too many calls, and capacity is regained at most 10 ms late.
 pub struct RateLimit<K: Keying = Unkeyed> {
     limiter: Limiter,
     settings: K::Settings<RateLimitSettings>,

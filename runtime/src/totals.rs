@@ -35,6 +35,15 @@ pub(crate) enum Count {
 pub(crate) struct Sums([u64; KINDS]);
 
 impl Sums {
+    pub(crate) const fn new() -> Self {
+        Self([0; KINDS])
+    }
+
+    /// Increments a count.
+    pub(crate) const fn increment(&mut self, count: Count) {
+        self.0[count as usize] = self.0[count as usize].wrapping_add(1);
+    }
+
     pub(crate) const fn get(self, count: Count) -> u64 {
         self.0[count as usize]
     }

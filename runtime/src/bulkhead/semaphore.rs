@@ -13,9 +13,9 @@
 //!
 //! | word | `try_acquire` | `release` |
 //! | --- | --- | --- |
-//! | `waiting == 0`, `in_use < permits` | takes a permit: one compare-and-swap | returns it: one compare-and-swap |
-//! | `waiting == 0`, `in_use >= permits` | fails; `acquire` joins the queue, under its lock | returns it: one compare-and-swap |
-//! | `waiting > 0` | fails; `acquire` joins the queue, under its lock | under the lock of the queue: returns it, and admits the first waiters while `in_use < permits` |
+//! | `waiting == 0`, `in_use < permits` | takes a permit: one compare-and-swap | returns it: one subtraction |
+//! | `waiting == 0`, `in_use >= permits` | fails; `acquire` joins the queue, under its lock | returns it: one subtraction |
+//! | `waiting > 0` | fails; `acquire` joins the queue, under its lock | returns it: one subtraction; then, under the lock of the queue, admits the first waiters while `in_use < permits` |
 //!
 //! A waiter is in one of two states: `Waiting`, with the waker of its last poll, or `Admitted`, when it holds a permit. A waiter that gives
 //! up takes itself out of the queue; if it was admitted in the meantime, it returns its permit.
@@ -105,7 +105,7 @@ impl Semaphore {
     pub(super) fn set_permits(&self, permits: u32) {
         // ORDERING: Relaxed, as in `permits`.
         self.permits.store(permits, Ordering::Relaxed);
-        self.admit_waiters(self.queue());
+        self.admit_waiters();
     }
 
     #[inline]
@@ -139,22 +139,17 @@ impl Semaphore {
     /// Returns a permit. If calls wait, it is handed to the first of them.
     #[inline]
     pub(super) fn release(&self) {
-        let released = |usage: Usage| Usage { in_use: usage.in_use.saturating_sub(1), ..usage };
-        if self.update(|usage| (usage.waiting == 0).then(|| released(usage))).is_none() {
-            self.release_to_waiter(released);
+        // `in_use` is in the lower half of the word, and at least 1, so the subtraction does not change `waiting`.
+        // ORDERING: Release pairs with the Acquire in `update`.
+        if Usage::unpack(self.usage.fetch_sub(1, Ordering::Release)).waiting > 0 {
+            self.admit_waiters();
         }
     }
 
-    #[cold]
-    fn release_to_waiter(&self, released: impl Fn(Usage) -> Usage) {
-        let queue = self.queue();
-        self.update(|usage| Some(released(usage)));
-        self.admit_waiters(queue);
-    }
-
     /// Hands free permits to the first waiters, and wakes them after the lock is released.
-    fn admit_waiters(&self, mut queue: MutexGuard<'_, VecDeque<Arc<Waiter>>>) {
-        let (permits, mut wakers) = (self.permits(), Vec::new());
+    #[cold]
+    fn admit_waiters(&self) {
+        let (mut queue, permits, mut wakers) = (self.queue(), self.permits(), Vec::new());
         let handed_over = |usage: Usage| {
             let Usage { in_use, waiting } = usage;
             (waiting > 0 && in_use < permits).then(|| Usage { in_use: in_use + 1, waiting: waiting - 1 })

@@ -1,6 +1,6 @@
 //! Loom models of eviction: a breaker in use, or one whose state must be kept, is never evicted.
 //!
-//! The ring is the production code. A mutex replaces the concurrent map, whose operations lock a few entries.
+//! The ring is the production code. A mutex replaces the map, whose operations lock a shard.
 
 use loom::{
     sync::{

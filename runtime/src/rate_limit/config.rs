@@ -38,7 +38,7 @@ pub enum Algorithm {
     #[default]
     SlidingWindow,
     /// The generic cell rate algorithm (GCRA): a burst of `limit` calls, then one call per `per / limit`. A window may contain up to twice
-    /// `limit` calls. Takes 32 bytes, regardless of the limit.
+    /// `limit` calls. Takes 48 bytes, regardless of the limit.
     Gcra,
 }
 

@@ -1,6 +1,7 @@
 //! The counts of a rate limit: plain values without a clock. Times are microseconds since any fixed origin.
 //!
-//! **Invariant:** only calls that start are counted, each at the moment at which it starts.
+//! **Invariant:** only calls that start are counted, each at the moment at which it starts, or at the latest possible one if the clock is
+//! coarse.
 
 mod gcra;
 mod sliding_log;
@@ -16,6 +17,21 @@ use crate::clock;
 pub(super) struct Limit {
     pub(super) calls: u32,
     pub(super) per: u64,
+}
+
+/// The start of a call, known up to the resolution of a clock.
+///
+/// A call is admitted at the earliest and counted at the latest moment. So it never leaves a window before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Start {
+    pub(super) earliest: u64,
+    pub(super) latest: u64,
+}
+
+impl Start {
+    pub(super) const fn exact(now: u64) -> Self {
+        Self { earliest: now, latest: now }
+    }
 }
 
 /// The calls counted by one algorithm and one clock.
@@ -71,6 +87,20 @@ impl Counter {
         self.latest
     }
 
+    /// Counts a call that starts at a coarse `reading`, which is at most `resolution` late, unless more than half of the limit is in use.
+    /// Returns true if the call is counted. Calls beyond are timed exactly, so that a limit in full use has its full rate.
+    #[inline]
+    pub(super) fn try_acquire_coarse(&mut self, reading: u64, resolution: u64, limit: Limit) -> bool {
+        let start = Start { earliest: reading, latest: reading.saturating_add(resolution) };
+        if clock::is_different_clock(start.latest, self.latest, || start.latest) {
+            return false;
+        }
+        match &mut self.counts {
+            Counts::SlidingLog(sliding_log) => sliding_log.try_record_coarse(start, limit),
+            Counts::Gcra(gcra) => gcra.try_record_coarse(start, limit),
+        }
+    }
+
     /// Counts a call that starts now, if there is capacity for it and for `ahead` calls before it.
     ///
     /// # Errors
@@ -81,8 +111,8 @@ impl Counter {
             at if at > now => Err(at),
             _ => {
                 match &mut self.counts {
-                    Counts::SlidingLog(sliding_log) => sliding_log.record(now, limit),
-                    Counts::Gcra(gcra) => gcra.record(now, limit),
+                    Counts::SlidingLog(sliding_log) => sliding_log.record(Start::exact(now), limit),
+                    Counts::Gcra(gcra) => gcra.record(Start::exact(now), limit),
                 }
                 Ok(())
             }

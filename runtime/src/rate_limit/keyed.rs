@@ -18,7 +18,7 @@ use crate::{
     keyed_store::{EvictionClass, KeyedEntry, KeyedStore, SharedSettings, StoreTotals, key::Key, top_by},
     keying::{Keyed, KeyedSettings},
     layers::Layered,
-    totals::{Count, Sums, Totals},
+    totals::{Count, Sums},
 };
 
 /// One of the limits of a [`KeyedRateLimits`]: a [`RateLimit`] that shares its settings with those of the other keys.
@@ -225,7 +225,7 @@ impl KeyedRateLimit {
     }
 
     fn rejections(&self) -> u64 {
-        self.limiter.totals.sums().get(Count::Rejection)
+        self.sums().get(Count::Rejection)
     }
 
     fn is_reached(&self) -> bool {
@@ -240,7 +240,7 @@ impl KeyedEntry for KeyedRateLimit {
     fn create(settings: KeyedSettings<RateLimitSettings>, key: Key, overflow: Option<&Self>) -> Self {
         let limiter = match overflow {
             Some(overflow) => overflow.limiter.fork(&settings.shared, key),
-            None => Limiter::new(Totals::unsharded(), Some(key)),
+            None => Limiter::new(Some(key)),
         };
         Self { limiter, settings }
     }
@@ -261,7 +261,7 @@ impl KeyedEntry for KeyedRateLimit {
     }
 
     fn sums(&self) -> Sums {
-        self.limiter.totals.sums()
+        self.limiter.state().totals
     }
 
     fn apply_settings(&self) {

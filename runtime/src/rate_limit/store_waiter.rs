@@ -166,7 +166,7 @@ impl<'l> StoreWaiter<'l> {
         match checked {
             Ok((step, request)) => {
                 if let Step::Admitted = step {
-                    self.limiter.totals.add(Count::Success);
+                    self.limiter.count(Count::Success);
                 }
                 if let Some(request) = request {
                     self.request = Some(request.taken_over());
@@ -242,7 +242,7 @@ impl<'l> StoreWaiter<'l> {
             is_own
         });
         if is_own {
-            self.limiter.totals.add(Count::Success);
+            self.limiter.count(Count::Success);
         }
         is_own
     }

@@ -96,7 +96,7 @@ impl<'l> Waiter<'l> {
         wakers.wake();
         match decision {
             Decision::Admitted => {
-                self.limiter.totals.add(Count::Success);
+                self.limiter.count(Count::Success);
                 Ok(None)
             }
             Decision::Sleep(micros) => Ok(Some(Duration::from_micros(micros))),

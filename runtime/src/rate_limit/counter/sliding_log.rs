@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 
-use super::Limit;
+use super::{Limit, Start};
 
 /// The start times of recent calls.
 ///
@@ -33,18 +33,29 @@ impl SlidingLog {
         first.saturating_add(limit.per.saturating_mul(u64::try_from(windows).unwrap_or(u64::MAX)))
     }
 
+    /// Records a call if at most half of the limit is in use then. Returns true if it is recorded.
+    #[inline]
+    pub(super) fn try_record_coarse(&mut self, start: Start, limit: Limit) -> bool {
+        let has_capacity = self.starts.len() < limit.calls as usize / 2;
+        if has_capacity {
+            self.record(start, limit);
+        }
+        has_capacity
+    }
+
     /// Records a call, and discards those that no limit counts any more.
-    pub(super) fn record(&mut self, now: u64, limit: Limit) {
+    #[inline]
+    pub(super) fn record(&mut self, start: Start, limit: Limit) {
         self.widest.calls = self.widest.calls.max(limit.calls);
         self.widest.per = self.widest.per.max(limit.per);
         while self.starts.len() >= self.widest.calls as usize
-            || self.starts.front().is_some_and(|start| has_left(*start, now, self.widest))
+            || self.starts.front().is_some_and(|first| has_left(*first, start.earliest, self.widest))
         {
             self.starts.pop_front();
         }
-        // Keeps the order, even if another thread's clock is ahead of a clock that a test has paused.
-        let last = self.starts.back().copied().unwrap_or(now);
-        self.starts.push_back(last.max(now));
+        // Keeps the order, since an exact start can follow a coarse one that is counted later.
+        let last = self.starts.back().copied().unwrap_or(start.latest);
+        self.starts.push_back(last.max(start.latest));
     }
 
     /// Returns the number of calls in the window that ends at `now`.
@@ -71,7 +82,7 @@ mod tests {
             for time in times {
                 now += time;
                 if sliding_log.earliest_start(now, limit, 0) == now {
-                    sliding_log.record(now, limit);
+                    sliding_log.record(Start::exact(now), limit);
                 }
                 prop_assert!(sliding_log.starts.len() <= calls as usize);
             }
@@ -88,7 +99,7 @@ mod tests {
         for (now, at) in [(0, 0), (4, 4), (5, 10), (10, 10), (11, 14), (24, 24), (29, 29)] {
             assert_eq!(sliding_log.earliest_start(now, limit, 0), at, "at {now}");
             if at == now {
-                sliding_log.record(now, limit);
+                sliding_log.record(Start::exact(now), limit);
             }
         }
         assert_eq!(sliding_log.in_window(29, limit), 2);
@@ -99,17 +110,28 @@ mod tests {
     }
 
     #[test]
+    fn a_coarse_start_discards_no_call_that_may_be_in_the_window() {
+        let limit = Limit { calls: 4, per: 1_000 };
+        let mut sliding_log = SlidingLog::new();
+        sliding_log.record(Start::exact(5_000), limit);
+        assert!(sliding_log.try_record_coarse(Start { earliest: 5_999, latest: 6_009 }, limit));
+        assert_eq!(sliding_log.starts, [5_000, 6_009]);
+        sliding_log.record(Start { earliest: 6_000, latest: 6_010 }, limit);
+        assert_eq!(sliding_log.starts, [6_009, 6_010]);
+    }
+
+    #[test]
     fn a_restored_limit_finds_its_calls() {
         let usual = Limit { calls: 2, per: 3_600 };
         for other in [Limit { calls: 2, per: 60 }, Limit { calls: 1, per: 60 }] {
             let (mut sliding_log, mut made) = (SlidingLog::new(), vec![1_000, 1_001]);
             for now in &made {
-                sliding_log.record(*now, usual);
+                sliding_log.record(Start::exact(*now), usual);
             }
             for now in (1_100..2_000).step_by(100) {
                 assert_eq!(sliding_log.earliest_start(now, other, 0), now);
                 assert_eq!(sliding_log.earliest_start(now, usual, 0), made[made.len() - 2] + 3_600);
-                sliding_log.record(now, other);
+                sliding_log.record(Start::exact(now), other);
                 made.push(now);
                 assert_eq!((sliding_log.in_window(now, usual), sliding_log.starts.len()), (2, 2));
             }

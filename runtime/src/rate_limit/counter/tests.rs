@@ -69,6 +69,61 @@ proptest! {
     }
 }
 
+const RESOLUTION: u64 = 10;
+
+proptest! {
+    /// Compares a counter with coarse readings, which are up to `RESOLUTION` late, with an exact counter of the same calls.
+    #[test]
+    fn coarse_readings_admit_no_call_early_and_each_at_most_one_resolution_late(
+        calls in 1_u32..12,
+        per in 1_u64..200,
+        times in prop::collection::vec((0_u64..12, 0..=RESOLUTION), 0..300),
+        is_window in any::<bool>(),
+    ) {
+        let limit = Limit { calls, per };
+        let algorithm = if is_window { Algorithm::SlidingWindow } else { Algorithm::Gcra };
+        let (mut coarse, mut exact) = (counter(algorithm), counter(algorithm));
+        let (mut now, mut reading, mut made, mut tat) = (1_000_000_u64, 0, Vec::new(), 0);
+        for (time, delay) in times {
+            now += time;
+            reading = reading.max(now - delay);
+            if coarse.try_acquire_coarse(reading, RESOLUTION, limit) || take(&mut coarse, now, limit).is_ok() {
+                prop_assert_eq!(exact.try_acquire(now, limit, 0), Ok(()), "early");
+                made.push(now);
+                tat = tat.max(now * u64::from(calls)) + per;
+            } else {
+                let earlier = now - RESOLUTION;
+                let is_full = if is_window {
+                    made.iter().filter(|start| **start + per > earlier).count() >= calls as usize
+                } else {
+                    tat - per * u64::from(calls - 1) > earlier * u64::from(calls)
+                };
+                prop_assert!(is_full, "more than one resolution late");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_burst_with_coarse_readings_has_as_many_calls_as_the_limit() {
+    let now = 5_000_000;
+    for algorithm in ALGORITHMS {
+        for calls in 1..100 {
+            let (mut counter, limit) = (counter(algorithm), Limit { calls, per: 1_000_000 });
+            let mut coarse = 0;
+            for _ in 0..calls {
+                if counter.try_acquire_coarse(now - 1, RESOLUTION, limit) {
+                    coarse += 1;
+                } else {
+                    assert_eq!(take(&mut counter, now, limit), Ok(()), "{algorithm:?}, {calls}");
+                }
+            }
+            assert_eq!(coarse, calls / 2, "calls beyond half of the limit are timed exactly");
+            assert!(take(&mut counter, now, limit).is_err(), "{algorithm:?}, {calls} and one more");
+        }
+    }
+}
+
 #[test]
 fn times_at_the_ends_of_the_range_saturate() {
     for algorithm in ALGORITHMS {
@@ -76,6 +131,7 @@ fn times_at_the_ends_of_the_range_saturate() {
             for now in [0, u64::MAX - 1, u64::MAX] {
                 let mut counter = counter(algorithm);
                 for _ in 0..3 {
+                    _ = counter.try_acquire_coarse(now, u64::MAX, limit);
                     _ = take(&mut counter, now, limit);
                 }
                 assert!(counter.earliest_start(now, limit, usize::MAX) >= now);

@@ -106,14 +106,20 @@ pub(crate) fn has_subscribers() -> bool {
     EVENTS.has_subscribers()
 }
 
+/// Returns true if events about calls have a receiver: a subscriber, or an enabled `tracing` level.
+#[inline]
+pub(crate) fn has_receivers() -> bool {
+    #[cfg(feature = "tracing")]
+    if tracing::calls_enabled() {
+        return true;
+    }
+    EVENTS.has_subscribers()
+}
+
 /// Emits an event about a call, if it has a receiver. Its order relative to changes of state is unspecified.
 #[inline]
 pub(crate) fn emit(event: impl FnOnce() -> Event) {
-    #[cfg(feature = "tracing")]
-    if tracing::calls_enabled() {
-        return publish(event());
-    }
-    if EVENTS.has_subscribers() {
+    if has_receivers() {
         publish(event());
     }
 }

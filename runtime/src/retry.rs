@@ -265,6 +265,20 @@ impl RetryPolicy {
         self.max_elapsed.is_some() || self.is_timed || self.schedule.needs_elapsed()
     }
 
+    /// Returns true if the decision after an attempt depends only on the verdict, the number of the attempt and random numbers, and
+    /// nothing is counted.
+    const fn is_plain(&self) -> bool {
+        !self.tracks_retries()
+            && !self.reads_clock()
+            && !self.schedule.needs_previous()
+            && matches!(self.nested, Nested::Independent)
+    }
+
+    /// Returns true if retries are withdrawn from a budget or counted when they begin.
+    const fn tracks_retries(&self) -> bool {
+        cfg!(feature = "metrics") || self.budget.is_some() || self.statistics.is_some()
+    }
+
     /// Returns this policy with a predicate that selects the errors to retry, in place of [`Transient`].
     ///
     /// ```

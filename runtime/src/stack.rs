@@ -24,8 +24,9 @@
 //! either and a different task has been polled since. tokio reports the task only with the feature `rt-multi-thread`.
 //!
 //! **Invariant:** a first attempt without a time limit and a stop signal is cheap. Code that is not `async` increments a counter of its
-//! thread and decrements it afterwards. A task without a scope around it also writes the two addresses of its waker. Only an attempt with
-//! more to publish or to restore saves the previous scope and pushes its details onto a list.
+//! thread and decrements it afterwards. A task without a scope around it also writes the two addresses of its waker. Deadlines and the name
+//! of a retry are [details](scope::Details) in thread-locals without a destructor, which a scope saves only if the scope around it has details
+//! or belongs to another task. Only stop signals are pushed onto a list.
 
 mod disposition;
 mod guard;
@@ -44,7 +45,7 @@ pub(crate) use self::{
     guard::ThreadScope,
     lookup::{FoundScope, signals_of_thread},
     rejection_trace::{LastRejection, RejectionTrace, clear_rejection},
-    scope::{Deadline, EnclosingCalls, RetryName, SleepClock},
+    scope::{Deadline, Details, EnclosingCalls, RetryName, SleepClock},
     thread_state::PackedScope,
 };
 #[cfg(feature = "tokio")]

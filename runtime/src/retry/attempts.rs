@@ -64,7 +64,8 @@ enum ScopeLookup {
     /// Not looked up; the call is on the fast path. It is in its first attempt, has not been suspended, and has no `max_elapsed`, no stop
     /// signal and no extras.
     FastPath,
-    /// Looked up and empty; the call is on the fast path. This state saves a successful `RetryPolicy::run_async` 115 of 349 instructions.
+    /// Looked up and empty; the call is on the fast path, and has been suspended at most if its end is not counted. This state saves a
+    /// successful `RetryPolicy::run_async` 115 of 349 instructions, and a call that waits once 190 of 404.
     #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "only futures are created before they run"))]
     FastPathEmpty,
     /// Not looked up; the call is not on the fast path.
@@ -85,7 +86,7 @@ impl ScopeLookup {
 /// The work to be done when an [`Attempts`] is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OnDrop {
-    /// Does nothing: the call is on the fast path, and its end has been counted or is never counted.
+    /// Does nothing: there are no extras, no attempt has failed, and the end of the call has been counted or is never counted.
     Nothing,
     /// Frees the extras. The end of the call has been counted or is never counted.
     FreeExtras,
@@ -102,13 +103,14 @@ impl OnDrop {
     }
 }
 
-/// The state of a call that is retried, has enclosing calls, or has a stop signal.
+/// The state of a call that has enclosing calls or a stop signal, or whose policy or event receivers need it after a failed attempt.
 #[derive(Debug, Default)]
 struct Extras<'p> {
+    /// The delay before the attempt that is being made, if the schedule or the count of retries needs it.
     previous_delay: Option<Duration>,
     /// The start of the attempt that is being made, if it is not the first and the policy has a name.
     attempt_started: Option<Moment>,
-    /// The scheduled retry whose attempt has not begun.
+    /// The scheduled retry whose attempt has not begun, if retries are [tracked](RetryPolicy::tracks_retries).
     scheduled: Option<ScheduledRetry>,
     /// The text of the last error, for the event of a stop during the sleep; `None` if events have no receiver.
     last_error: Option<Arc<str>>,
@@ -270,7 +272,15 @@ impl<'p> Attempts<'p> {
     }
 
     fn extras_mut(&mut self) -> &mut Extras<'p> {
+        self.require_finish();
         self.extras.get_or_insert_default()
+    }
+
+    /// Ensures that [`finish`](Self::finish) runs when this is dropped, and that a success does not end the call on the fast path.
+    fn require_finish(&mut self) {
+        if self.on_drop == OnDrop::Nothing {
+            self.on_drop = OnDrop::FreeExtras;
+        }
     }
 
     fn enclosing(&self) -> Option<&EnclosingCalls> {
@@ -281,7 +291,8 @@ impl<'p> Attempts<'p> {
     #[cfg(test)]
     pub(super) fn skip_to(&mut self, made: u32) {
         self.made = made;
-        self.set_lookup(ScopeLookup::Complete);
+        self.lookup = ScopeLookup::Complete;
+        self.require_finish();
     }
 }
 

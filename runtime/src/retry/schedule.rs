@@ -149,15 +149,23 @@ impl Schedule {
         matches!(self.0, Kind::Custom(_))
     }
 
+    /// Returns true if the delay may depend on the previous delay.
+    pub(super) const fn needs_previous(&self) -> bool {
+        matches!(self.0, Kind::Decorrelated { .. } | Kind::Custom(_))
+    }
+
     /// Returns the delay before a retry. A hint replaces the computed delay; a custom backoff computes its delay from the hint.
+    #[inline]
     pub(super) fn delay(&self, retry: &RetryContext, jitter: Jitter, random: impl Fn(u64) -> u64) -> Duration {
-        match (self.0, retry.hint) {
+        match (&self.0, retry.hint) {
             (Kind::Custom(ByAddress(backoff)), Some(_)) => backoff.delay(retry),
             (_, Some(hint)) => hint,
+            (Kind::None, None) => Duration::ZERO,
             (_, None) => self.delay_with_jitter(retry, jitter, random),
         }
     }
 
+    #[inline(never)]
     fn delay_with_jitter(&self, retry: &RetryContext, jitter: Jitter, random: impl Fn(u64) -> u64) -> Duration {
         let RetryContext { attempt: number, previous, .. } = *retry;
         let (delay, max) = match self.0 {

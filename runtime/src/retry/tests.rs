@@ -4,7 +4,9 @@ use std::{cell::RefCell, time::Duration};
 
 use proptest::prelude::*;
 
-use super::{Jitter, RetryContext, RetryPolicy, Schedule, attempts::Attempts};
+use super::{
+    Jitter, RetryContext, RetryPolicy, Schedule, attempts::Attempts, named_policy::NamedPolicy, statistics::Statistics,
+};
 use crate::stack::{Disposition, Verdict};
 
 /// The context of a retry after `attempt` attempts.
@@ -112,6 +114,36 @@ fn large_retry_numbers_have_the_longest_delay() {
 fn delay_after(attempts: &mut Attempts<'_>) -> Option<Duration> {
     let decision = attempts.delay_after((), Verdict::transient_if(true), Disposition::Called, |()| None);
     decision.ok().map(|((), delay)| delay)
+}
+
+/// Makes attempts with these verdicts until the call ends; returns the delays, and the number of attempts that have failed.
+fn delays_after(policy: &RetryPolicy, verdicts: &[Verdict]) -> (Vec<Duration>, u32) {
+    let mut attempts = Attempts::of_thread(policy);
+    let decide = |verdict: &Verdict| attempts.delay_after((), *verdict, Disposition::Called, |()| None).ok();
+    let delays = verdicts.iter().map_while(decide).map(|((), delay)| delay).collect();
+    (delays, attempts.made())
+}
+
+#[test]
+fn calls_with_and_without_statistics_have_the_same_delays() {
+    static STATISTICS: Statistics = Statistics::new();
+    let plain = RetryPolicy::new().max_attempts(4).jitter(Jitter::none());
+    let counted = *NamedPolicy::new("counted", plain, &STATISTICS).current();
+    let hint = Some(seconds(7.0));
+    let verdicts = [
+        Verdict::Success,
+        Verdict::Final,
+        Verdict::Rejected,
+        Verdict::Transient { retry_after: None },
+        Verdict::Transient { retry_after: hint },
+        Verdict::RetriedRejection { retry_after: hint },
+    ];
+    for (first, second) in verdicts.iter().flat_map(|first| verdicts.iter().map(move |second| (*first, *second))) {
+        for (plain, counted) in [(plain, counted), (plain.retry_rejections(), counted.retry_rejections())] {
+            let verdicts = [first, second, Verdict::transient_if(true), Verdict::transient_if(true)];
+            assert_eq!(delays_after(&plain, &verdicts), delays_after(&counted, &verdicts), "{verdicts:?}");
+        }
+    }
 }
 
 #[test]

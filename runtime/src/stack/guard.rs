@@ -1,17 +1,19 @@
 //! Guards that publish a scope on the current thread and restore the previous one when they are dropped.
 
-use std::marker::PhantomData;
 #[cfg(feature = "tokio")]
 use std::task::Context;
+use std::{marker::PhantomData, sync::Arc};
 
 use super::{
-    scope::EnclosingCalls,
-    thread_state::{PackedScope, THREAD, WakerId, pop_details, push_details},
+    scope::Details,
+    thread_state::{PackedScope, THREAD, WakerId, pop_signals, publish, push_signals},
 };
+use crate::stop::Relay;
 
 /// The scope of an attempt of code that is not `async`.
 #[derive(Debug)]
 pub(crate) struct ThreadScope {
+    /// `None` for a first attempt without details, which increments the count of the scope around it.
     saved: Option<SavedScope>,
     /// Not `Send`: the scope belongs to its thread.
     _thread: PhantomData<*const ()>,
@@ -26,9 +28,9 @@ impl ThreadScope {
     }
 
     /// Enters an attempt with details.
-    #[cold]
-    pub(crate) fn enter(details: EnclosingCalls) -> Self {
-        let saved = SavedScope::replace(PackedScope::IN_ATTEMPT, WakerId::published(), Some(details));
+    #[inline]
+    pub(crate) fn enter(details: Details, stop_signals: Vec<Arc<Relay>>) -> Self {
+        let saved = SavedScope::replace(PackedScope::IN_ATTEMPT, WakerId::published(), Some(details), stop_signals);
         Self { saved: Some(saved), _thread: PhantomData }
     }
 }
@@ -47,6 +49,7 @@ impl Drop for ThreadScope {
 #[cfg(feature = "tokio")]
 #[derive(Debug)]
 pub(crate) struct TaskScope {
+    /// `None` if there is no scope around it.
     saved: Option<SavedScope>,
     /// Not `Send`: the scope belongs to its thread.
     _thread: PhantomData<*const ()>,
@@ -67,10 +70,16 @@ impl TaskScope {
         })
     }
 
-    /// Enters a call within any scope.
-    pub(crate) fn enter(context: &Context<'_>, scope: PackedScope, details: Option<EnclosingCalls>) -> Self {
-        let saved = SavedScope::replace(scope.with(PackedScope::OF_TASK), WakerId::of(context), details);
-        Self { saved: Some(saved), _thread: PhantomData }
+    /// Enters a call within any scope. `details` and `stop_signals` include those of the scope around the call.
+    #[inline]
+    pub(crate) fn enter(
+        context: &Context<'_>,
+        scope: PackedScope,
+        details: Option<Details>,
+        stop_signals: Vec<Arc<Relay>>,
+    ) -> Self {
+        let (scope, task) = (scope.with(PackedScope::OF_TASK), WakerId::of(context));
+        Self { saved: Some(SavedScope::replace(scope, task, details, stop_signals)), _thread: PhantomData }
     }
 }
 
@@ -85,34 +94,102 @@ impl Drop for TaskScope {
     }
 }
 
-/// The previous scope of the thread.
+/// The scope around a published scope.
 #[derive(Debug)]
-struct SavedScope {
-    scope: PackedScope,
-    task: WakerId,
-    /// True if the scope that replaced this one has pushed details.
-    has_pushed: bool,
+enum SavedScope {
+    /// A scope without details, of the same task as the published scope or of none. Only its word has been overwritten, so restoring it
+    /// and publishing over it takes 5 ns less.
+    Word(PackedScope),
+    Any {
+        scope: PackedScope,
+        task: WakerId,
+        details: Details,
+        /// True if the published scope has stop signals.
+        has_signals: bool,
+    },
 }
 
 impl SavedScope {
-    /// Publishes a scope and returns the one before.
-    fn replace(mut scope: PackedScope, task: WakerId, details: Option<EnclosingCalls>) -> Self {
-        let has_pushed = details.is_some();
-        if let Some(details) = details {
-            push_details(details);
-            scope = scope.with(PackedScope::HAS_DETAILS);
+    /// Publishes a scope and returns the one around it.
+    #[inline]
+    fn replace(scope: PackedScope, task: WakerId, details: Option<Details>, stop_signals: Vec<Arc<Relay>>) -> Self {
+        let around = PackedScope::current();
+        let is_only_word = around.is_empty() || !around.has(PackedScope::HAS_DETAILS) && WakerId::published() == task;
+        if !is_only_word || !stop_signals.is_empty() {
+            return Self::replace_all(scope, task, details, stop_signals);
         }
-        THREAD.with(|thread| Self { scope: thread.scope.replace(scope), task: thread.task.replace(task), has_pushed })
+        publish(scope, task, details);
+        Self::Word(around)
     }
 
+    /// Like [`replace`](Self::replace), around which any scope may be.
+    #[inline(never)]
+    fn replace_all(
+        mut scope: PackedScope,
+        task: WakerId,
+        details: Option<Details>,
+        stop_signals: Vec<Arc<Relay>>,
+    ) -> Self {
+        let has_signals = !stop_signals.is_empty();
+        if has_signals {
+            push_signals(stop_signals);
+            scope = scope.with(PackedScope::HAS_SIGNALS);
+        }
+        let (around, task_around, details_around) =
+            THREAD.with(|thread| (thread.scope.get(), thread.task.get(), thread.details()));
+        publish(scope, task, details);
+        Self::Any { scope: around, task: task_around, details: details_around, has_signals }
+    }
+
+    #[cold]
     #[inline(never)]
     fn restore(&self) {
-        THREAD.with(|thread| {
-            thread.scope.set(self.scope);
-            thread.task.set(self.task);
-        });
-        if self.has_pushed {
-            pop_details();
+        match *self {
+            Self::Word(scope) => THREAD.with(|thread| thread.scope.set(scope)),
+            Self::Any { scope, task, details, has_signals } => {
+                THREAD.with(|thread| {
+                    thread.scope.set(scope);
+                    thread.task.set(task);
+                    thread.set_details(details);
+                });
+                if has_signals {
+                    pop_signals();
+                }
+            }
         }
+    }
+}
+
+#[cfg(all(test, feature = "tokio"))]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+    use crate::stack::{FoundScope, RetryName};
+
+    const fn within(name: &'static str) -> Details {
+        Details { retrying: Some(RetryName(Some(name))), ..Details::NONE }
+    }
+
+    fn name_around(context: &Context<'_>) -> Option<&'static str> {
+        let RetryName(name) = FoundScope::around(context).enclosing?.details.retrying?;
+        name
+    }
+
+    #[test]
+    fn each_scope_is_restored_with_its_details() {
+        let context = &Context::from_waker(Waker::noop());
+        let enter = |details| TaskScope::enter(context, PackedScope::IN_ATTEMPT, details, Vec::new());
+        let outer = enter(Some(within("outer")));
+        let without_details = enter(None);
+        assert_eq!(name_around(context), None);
+        let inner = enter(Some(within("inner")));
+        assert_eq!(name_around(context), Some("inner"));
+        drop(inner);
+        assert_eq!(name_around(context), None);
+        drop(without_details);
+        assert_eq!(name_around(context), Some("outer"));
+        drop(outer);
+        assert!(PackedScope::current().is_empty());
     }
 }

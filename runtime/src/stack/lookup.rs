@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use super::thread_state::WakerId;
 use super::{
     scope::EnclosingCalls,
-    thread_state::{PackedScope, last_details},
+    thread_state::{PackedScope, enclosing_calls},
     tokio_task::is_different_task,
 };
 use crate::stop::Relay;
@@ -30,13 +30,28 @@ impl FoundScope {
         !self.is_in_attempt && self.is_complete && self.enclosing.is_none()
     }
 
+    /// Returns the scope without the calls that enclose it.
+    #[cfg(feature = "tokio")]
+    pub(crate) const fn pack(&self) -> PackedScope {
+        let attempt = if self.is_in_attempt { PackedScope::IN_ATTEMPT } else { PackedScope::EMPTY };
+        if self.is_complete { attempt } else { attempt.with(PackedScope::INCOMPLETE) }
+    }
+
     /// Returns the scope of a call that is not `async`.
     #[cold]
     pub(crate) fn of_thread(innermost: PackedScope) -> Self {
         if innermost.is_of_thread() && is_different_task() { Self::EMPTY } else { Self::unpack(innermost) }
     }
 
-    /// Returns the scope of a future that is being polled.
+    /// Returns the scope around a future that is being polled.
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub(crate) fn around(context: &Context<'_>) -> Self {
+        let innermost = PackedScope::current();
+        if innermost.is_empty() { Self::EMPTY } else { Self::of_task(innermost, context) }
+    }
+
+    /// Like [`around`](Self::around), with the innermost scope of the thread.
     #[cfg(feature = "tokio")]
     #[cold]
     pub(crate) fn of_task(innermost: PackedScope, context: &Context<'_>) -> Self {
@@ -45,7 +60,7 @@ impl FoundScope {
     }
 
     fn unpack(innermost: PackedScope) -> Self {
-        let enclosing = if innermost.has(PackedScope::HAS_DETAILS) { last_details().map(Box::new) } else { None };
+        let enclosing = innermost.has(PackedScope::HAS_DETAILS).then(|| Box::new(enclosing_calls(innermost)));
         Self {
             is_in_attempt: innermost.is_in_attempt(),
             is_complete: !innermost.has(PackedScope::INCOMPLETE),
@@ -94,7 +109,7 @@ pub(crate) fn signals_of_task(context: &Context<'_>) -> Vec<Arc<Relay>> {
 }
 
 fn signals(innermost: PackedScope, find: impl FnOnce(PackedScope) -> FoundScope) -> Vec<Arc<Relay>> {
-    if innermost.has(PackedScope::HAS_DETAILS) {
+    if innermost.has(PackedScope::HAS_SIGNALS) {
         find(innermost).enclosing.map(|enclosing| enclosing.stop_signals).unwrap_or_default()
     } else {
         Vec::new()

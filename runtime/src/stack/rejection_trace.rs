@@ -136,6 +136,12 @@ impl LastRejection {
         (id != 0).then(|| Self { id, retry_after: RETRY_AFTER.get() })
     }
 
+    /// Returns true if this thread has recorded a rejection.
+    #[inline]
+    pub(crate) fn exists() -> bool {
+        with_rejection_id(Cell::get) != 0
+    }
+
     /// The time until the breaker may admit a call, if it is known.
     pub(crate) const fn retry_after(self) -> Option<Duration> {
         self.retry_after.get()

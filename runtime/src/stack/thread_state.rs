@@ -1,22 +1,30 @@
 //! The innermost scope of a thread, in thread-locals that are cheap to write.
 
-use std::cell::{Cell, RefCell};
 #[cfg(feature = "tokio")]
 use std::task::Context;
+use std::{
+    cell::{Cell, RefCell},
+    sync::Arc,
+};
 
-use super::scope::EnclosingCalls;
+use super::scope::{Deadline, Details, EnclosingCalls, RetryName};
+use crate::stop::Relay;
 
 thread_local! {
     pub(super) static THREAD: ThreadState = const { ThreadState::new() };
-    /// The scopes that have [details](PackedScope::HAS_DETAILS), the innermost last.
-    static DETAILS: RefCell<Vec<EnclosingCalls>> = const { RefCell::new(Vec::new()) };
+    /// The stop signals of the scopes that have [any](PackedScope::HAS_SIGNALS), those of the innermost scope last.
+    static SIGNALS: RefCell<Vec<Vec<Arc<Relay>>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The fields that a first attempt writes. They are in one thread-local, so that its address is computed once.
+/// The fields that most scopes write. They need no destructor and are in one thread-local, so that its address is computed once.
 pub(super) struct ThreadState {
     pub(super) scope: Cell<PackedScope>,
     /// The task whose poll published the innermost scope of a task.
     pub(super) task: Cell<WakerId>,
+    /// The [details](PackedScope::HAS_DETAILS) of the innermost scope. In one cell, they would be copied by vector instructions, which wait
+    /// for the stores of their parts: that takes 6 ns longer.
+    retrying: Cell<Option<RetryName>>,
+    deadline: Cell<Option<Deadline>>,
     /// The id of the last rejection, 0 for none: see [`rejection_trace`](super::rejection_trace).
     rejection_id: Cell<u64>,
 }
@@ -26,9 +34,34 @@ impl ThreadState {
         Self {
             scope: Cell::new(PackedScope::EMPTY),
             task: Cell::new(WakerId { vtable: 0, data: 0 }),
+            retrying: Cell::new(None),
+            deadline: Cell::new(None),
             rejection_id: Cell::new(0),
         }
     }
+
+    pub(super) fn details(&self) -> Details {
+        Details { retrying: self.retrying.get(), deadline: self.deadline.get() }
+    }
+
+    #[inline]
+    pub(super) fn set_details(&self, Details { retrying, deadline }: Details) {
+        self.retrying.set(retrying);
+        self.deadline.set(deadline);
+    }
+}
+
+/// Makes a scope the innermost one.
+#[inline]
+pub(super) fn publish(mut scope: PackedScope, task: WakerId, details: Option<Details>) {
+    if let Some(details) = details {
+        THREAD.with(|thread| thread.set_details(details));
+        scope = scope.with(PackedScope::HAS_DETAILS);
+    }
+    THREAD.with(|thread| {
+        thread.task.set(task);
+        thread.scope.set(scope);
+    });
 }
 
 /// Accesses the id of this thread's last rejection.
@@ -43,9 +76,10 @@ pub(super) fn with_rejection_id<R>(with: impl FnOnce(&Cell<u64>) -> R) -> R {
 /// | --- | --- |
 /// | 0 | the call is part of an attempt |
 /// | 1 | the call may find more around it at its next poll |
-/// | 2 | the last entry of [`DETAILS`] belongs to this scope |
+/// | 2 | the scope has [details](Details), which the thread stores |
 /// | 3 | the scope was published by a task |
-/// | 4 to 31 | the number of attempts of code that is not `async` that were entered since bits 0 to 3 were written |
+/// | 4 | the last entry of [`SIGNALS`] belongs to this scope, which has details as well |
+/// | 5 to 31 | the number of attempts of code that is not `async` that were entered since bits 0 to 4 were written |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PackedScope(u32);
 
@@ -55,7 +89,8 @@ impl PackedScope {
     pub(crate) const INCOMPLETE: Self = Self(1 << 1);
     pub(super) const HAS_DETAILS: Self = Self(1 << 2);
     pub(super) const OF_TASK: Self = Self(1 << 3);
-    const ONE_THREAD_ATTEMPT: Self = Self(1 << 4);
+    pub(super) const HAS_SIGNALS: Self = Self(1 << 4);
+    const ONE_THREAD_ATTEMPT: Self = Self(1 << 5);
 
     /// Returns the innermost scope of the current thread.
     #[inline]
@@ -122,18 +157,24 @@ impl WakerId {
     }
 }
 
-/// Adds the details of the innermost scope. Does nothing while the thread's locals are being destroyed.
+/// Adds the stop signals of the innermost scope. Does nothing while the thread's locals are being destroyed.
 #[cold]
-pub(super) fn push_details(details: EnclosingCalls) {
-    _ = DETAILS.try_with(|list| list.borrow_mut().push(details));
+pub(super) fn push_signals(signals: Vec<Arc<Relay>>) {
+    _ = SIGNALS.try_with(|list| list.borrow_mut().push(signals));
 }
 
 #[cold]
-pub(super) fn pop_details() {
-    _ = DETAILS.try_with(|list| list.borrow_mut().pop());
+pub(super) fn pop_signals() {
+    _ = SIGNALS.try_with(|list| list.borrow_mut().pop());
 }
 
-/// Returns the details of the innermost scope that has any.
-pub(super) fn last_details() -> Option<EnclosingCalls> {
-    DETAILS.try_with(|list| list.borrow().last().cloned()).ok().flatten()
+/// Returns the stop signals of the innermost scope that has any.
+fn last_signals() -> Vec<Arc<Relay>> {
+    SIGNALS.try_with(|list| list.borrow().last().cloned()).ok().flatten().unwrap_or_default()
+}
+
+/// Returns the calls that enclose the innermost scope, which must have details.
+pub(super) fn enclosing_calls(innermost: PackedScope) -> EnclosingCalls {
+    let stop_signals = if innermost.has(PackedScope::HAS_SIGNALS) { last_signals() } else { Vec::new() };
+    EnclosingCalls { details: THREAD.with(ThreadState::details), stop_signals }
 }

@@ -9,7 +9,10 @@ use crate::{
     durations::Ended,
     error_text::error_text,
     events::{self, Event},
-    retry::{RetryBudget, RetryPolicy, statistics::End},
+    retry::{
+        RetryBudget, RetryPolicy,
+        statistics::{End, Statistics},
+    },
     stack::SleepClock,
 };
 
@@ -39,9 +42,15 @@ impl Attempts<'_> {
     }
 
     /// Records the duration of an attempt that has ended; does nothing if none is being made.
-    #[inline(never)]
+    #[inline]
     pub(super) fn record_attempt(&mut self, ended: Ended) {
-        let Some(ByAddress(statistics)) = self.policy.statistics else { return };
+        if let Some(ByAddress(statistics)) = self.policy.statistics {
+            self.record_attempt_in(statistics, ended);
+        }
+    }
+
+    #[inline(never)]
+    fn record_attempt_in(&mut self, statistics: &Statistics, ended: Ended) {
         let started = match self.made {
             0 => Some(self.started),
             _ => self.extras.as_mut().and_then(|extras| extras.attempt_started.take()),
@@ -70,7 +79,6 @@ impl Attempts<'_> {
     }
 
     /// Counts a retry when its attempt begins; does nothing if none is scheduled. A retry that a layer below rejects is counted as well.
-    #[cold]
     pub(super) fn count_retry(&mut self) {
         let Some(extras) = self.extras.as_mut() else { return };
         let Some(scheduled) = extras.scheduled.take() else { return };
@@ -92,11 +100,13 @@ impl Attempts<'_> {
             events::emit(|| Event::BudgetDenied { retry, attempts: attempt, error: error.and_then(error_text) });
             return false;
         }
-        let extras = self.extras_mut();
-        extras.scheduled = Some(ScheduledRetry(policy.budget));
+        if policy.tracks_retries() {
+            self.extras_mut().scheduled = Some(ScheduledRetry(policy.budget));
+        }
         events::emit(|| {
-            extras.last_error = error.and_then(error_text);
-            Event::RetryScheduled { retry, attempt, delay, error: extras.last_error.clone() }
+            let error = error.and_then(error_text);
+            self.extras_mut().last_error.clone_from(&error);
+            Event::RetryScheduled { retry, attempt, delay, error }
         });
         true
     }

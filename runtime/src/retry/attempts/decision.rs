@@ -1,16 +1,16 @@
 //! The decision after an attempt: whether to make another one, and when.
 
-use std::{fmt::Display, time::Duration};
+use std::{fmt::Display, ops::ControlFlow, time::Duration};
 
-use super::{Attempts, OnDrop};
+use super::{Attempts, OnDrop, ScopeLookup};
 use crate::{
     durations::Ended,
-    random,
+    events, random,
     retry::{
         backoff::RetryContext,
         nesting::{Nested, emit_nested_retries},
     },
-    stack::{Disposition, LastRejection, Verdict, is_worth_waiting},
+    stack::{Disposition, LastRejection, PackedScope, Verdict, is_worth_waiting},
 };
 
 /// A failed attempt.
@@ -26,7 +26,7 @@ impl Attempts<'_> {
     /// Ends a call whose last attempt has succeeded, off the fast path.
     #[cold]
     pub(super) fn succeed_in_detail(&mut self) {
-        self.decide(Verdict::Success, true, None);
+        self.next_delay(Verdict::Success, Disposition::Called, || None);
     }
 
     /// Decides after a failed attempt whether to make another one. Returns the delay before the next attempt, or `Err` if the call ends.
@@ -50,7 +50,7 @@ impl Attempts<'_> {
         EndedAttempt { outcome, verdict, disposition }: EndedAttempt<O>,
         error: fn(&O) -> Option<&dyn Display>,
     ) -> Result<(O, Duration), O> {
-        match self.next_delay(verdict, disposition, error(&outcome)) {
+        match self.next_delay(verdict, disposition, || error(&outcome)) {
             Some(delay) => Ok((outcome, delay)),
             None => Err(outcome),
         }
@@ -67,14 +67,58 @@ impl Attempts<'_> {
         disposition: Disposition,
         error: impl FnOnce(&O) -> Option<&dyn Display>,
     ) -> Option<O> {
-        let delay = self.next_delay(verdict, disposition, error(&outcome));
+        let delay = self.next_delay(verdict, disposition, || error(&outcome));
         let continues = delay.is_some_and(|delay| !self.pause_thread(delay));
         (!continues).then_some(outcome)
     }
 
+    /// Returns the delay before the next attempt, which has been scheduled, or `None` if there is none. `error` returns the error for
+    /// events.
+    #[inline]
+    fn next_delay<'e>(
+        &mut self,
+        verdict: Verdict,
+        disposition: Disposition,
+        error: impl FnOnce() -> Option<&'e dyn Display>,
+    ) -> Option<Duration> {
+        match self.plain_delay(&verdict, &disposition) {
+            ControlFlow::Break(delay) => delay,
+            ControlFlow::Continue(()) => self.scheduled_delay(verdict, disposition, error()),
+        }
+    }
+
+    /// Like [`scheduled_delay`](Self::scheduled_delay) for a call that has nothing to count, emit, withdraw or look up; `Continue` for any
+    /// other call.
+    ///
+    /// Without this method, a call that succeeds at its second attempt takes 598 instead of 421 instructions.
+    #[inline(never)]
+    fn plain_delay(&mut self, verdict: &Verdict, disposition: &Disposition) -> ControlFlow<Option<Duration>> {
+        let is_plain = self.extras.is_none()
+            && matches!(disposition, Disposition::Called)
+            && self.policy.is_plain()
+            && PackedScope::current().is_empty()
+            && !LastRejection::exists()
+            && !events::has_receivers();
+        let hint = match *verdict {
+            _ if !is_plain => return ControlFlow::Continue(()),
+            Verdict::Success | Verdict::Final => None,
+            Verdict::Transient { retry_after } => Some(retry_after),
+            Verdict::Rejected | Verdict::RetriedRejection { .. } => return ControlFlow::Continue(()),
+        };
+        self.lookup = ScopeLookup::Complete;
+        self.on_drop = OnDrop::FreeExtras;
+        let Some(hint) = hint else { return ControlFlow::Break(None) };
+        let is_last = self.is_last(self.policy);
+        self.made = self.made.saturating_add(1);
+        ControlFlow::Break((!is_last).then(|| {
+            let retry = RetryContext { attempt: self.made, previous: None, elapsed: Duration::ZERO, hint };
+            self.policy.schedule.delay(&retry, self.policy.jitter, random::up_to)
+        }))
+    }
+
     /// Returns the delay before the next attempt, which has been scheduled, or `None` if there is none.
     #[inline(never)]
-    fn next_delay(
+    fn scheduled_delay(
         &mut self,
         verdict: Verdict,
         disposition: Disposition,
@@ -111,16 +155,16 @@ impl Attempts<'_> {
 
     /// Returns the verdict on the rejection that caused the error, if a breaker inside the attempt rejected the call; otherwise `verdict`.
     fn recognise_rejection(&self, verdict: Verdict, is_called: bool) -> Verdict {
-        let rejection = if is_called { LastRejection::current() } else { None };
-        match (verdict, rejection) {
-            (Verdict::Transient { .. } | Verdict::Final | Verdict::Rejected, Some(rejection)) => {
-                Verdict::rejected(rejection.retry_after(), self.policy.retries_rejections)
-            }
+        if !is_called || matches!(verdict, Verdict::Success | Verdict::RetriedRejection { .. }) {
+            return verdict;
+        }
+        match LastRejection::current() {
+            Some(rejection) => Verdict::rejected(rejection.retry_after(), self.policy.retries_rejections),
             // A rejection without a record on this thread, for instance one by another thread. Its `retry_after` is not known.
-            (Verdict::Rejected, None) if is_called && self.policy.retries_rejections => {
+            None if verdict == Verdict::Rejected && self.policy.retries_rejections => {
                 Verdict::Transient { retry_after: None }
             }
-            (verdict, _) => verdict,
+            None => verdict,
         }
     }
 
@@ -128,6 +172,7 @@ impl Attempts<'_> {
     fn decide_after_failure(&mut self, retry_after: Option<Duration>, error: Option<&dyn Display>) -> Option<Duration> {
         let is_last = self.is_last(self.policy);
         self.made = self.made.saturating_add(1);
+        self.require_finish();
         if self.is_stopped() {
             self.count_stop(error);
             return None;
@@ -149,7 +194,9 @@ impl Attempts<'_> {
         let previous = self.extras.as_ref().and_then(|extras| extras.previous_delay);
         let retry = RetryContext { attempt: self.made, previous, elapsed, hint };
         let delay = self.policy.schedule.delay(&retry, self.policy.jitter, random::up_to);
-        self.extras_mut().previous_delay = Some(delay);
+        if self.policy.schedule.needs_previous() || self.policy.tracks_retries() {
+            self.extras_mut().previous_delay = Some(delay);
+        }
         delay
     }
 
@@ -173,7 +220,7 @@ impl Attempts<'_> {
         if !is_worth_waiting(delay, open_for) {
             return Some(Duration::ZERO);
         }
-        if let Some(outer) = self.enclosing().and_then(|enclosing| enclosing.retrying) {
+        if let Some(outer) = self.enclosing().and_then(|enclosing| enclosing.details.retrying) {
             emit_nested_retries(outer, self.policy.name);
         }
         self.withdraw(delay, error).then_some(delay)

@@ -1,37 +1,42 @@
 //! Looks up the scope around a call, and publishes each attempt as the scope of the calls inside it: see [`stack`](crate::stack).
 
-use std::task::{Context, Waker};
 #[cfg(feature = "tokio")]
 use std::{
     future::Future,
     pin::Pin,
-    sync::Arc,
     task::{Poll, Wake},
 };
-
-use super::{Attempts, OnDrop, ScopeLookup, sleep::OwnStop};
-use crate::stack::{Deadline, EnclosingCalls, FoundScope, PackedScope, RetryName, SleepClock, ThreadScope};
-#[cfg(feature = "tokio")]
-use crate::{
-    stack::{LastRejection, TaskScope, clear_rejection},
-    stop::Relay,
+use std::{
+    sync::Arc,
+    task::{Context, Waker},
 };
+
+use super::{Attempts, Extras, OnDrop, ScopeLookup, sleep::OwnStop};
+use crate::stack::{Deadline, Details, FoundScope, PackedScope, RetryName, SleepClock, ThreadScope};
+#[cfg(feature = "tokio")]
+use crate::stack::{LastRejection, TaskScope, clear_rejection};
+use crate::stop::Relay;
 
 impl Attempts<'_> {
     /// Stores the scope around the call.
     pub(super) fn store_scope(&mut self, FoundScope { is_in_attempt, is_complete, enclosing }: FoundScope) {
         self.is_nested = is_in_attempt;
-        self.set_lookup(if is_complete { ScopeLookup::Complete } else { ScopeLookup::Incomplete });
+        self.lookup = if is_complete { ScopeLookup::Complete } else { ScopeLookup::Incomplete };
         if let Some(enclosing) = enclosing {
             self.extras_mut().enclosing = *enclosing;
         }
     }
 
     /// Looks up the scope around code that is not `async`, which stays the same during the call.
-    #[cold]
     fn look_up_by_thread(&mut self) {
-        if self.lookup != ScopeLookup::Complete {
-            self.store_scope(FoundScope::of_thread(PackedScope::current()));
+        if self.lookup == ScopeLookup::Complete {
+            return;
+        }
+        let innermost = PackedScope::current();
+        if innermost.is_empty() {
+            self.lookup = ScopeLookup::Complete;
+        } else {
+            self.store_scope(FoundScope::of_thread(innermost));
         }
     }
 
@@ -42,20 +47,12 @@ impl Attempts<'_> {
             ScopeLookup::FastPath | ScopeLookup::Pending | ScopeLookup::Incomplete => {
                 let innermost = PackedScope::current();
                 if innermost.is_empty() {
-                    self.set_lookup(ScopeLookup::Complete);
+                    self.lookup = ScopeLookup::Complete;
                 } else {
                     self.store_scope(FoundScope::of_task(innermost, context));
                 }
             }
-            ScopeLookup::FastPathEmpty | ScopeLookup::Complete => self.set_lookup(ScopeLookup::Complete),
-        }
-    }
-
-    /// Leaves the fast path and stores the progress of the lookup.
-    pub(super) fn set_lookup(&mut self, lookup: ScopeLookup) {
-        self.lookup = lookup;
-        if self.on_drop == OnDrop::Nothing {
-            self.on_drop = OnDrop::FreeExtras;
+            ScopeLookup::FastPathEmpty | ScopeLookup::Complete => self.lookup = ScopeLookup::Complete,
         }
     }
 
@@ -65,14 +62,13 @@ impl Attempts<'_> {
             (SleepClock::Thread, _) => self.look_up_by_thread(),
             // The first poll found an empty scope: otherwise it would have left the fast path.
             (SleepClock::Task, ScopeLookup::FastPath | ScopeLookup::FastPathEmpty) => {
-                self.set_lookup(ScopeLookup::Complete);
+                self.lookup = ScopeLookup::Complete;
             }
             (SleepClock::Task, _) => {}
         }
     }
 
     /// Leaves the fast path, since the call is about to be suspended.
-    #[inline(never)]
     pub(super) fn suspend(&mut self) {
         self.leave_fast_path();
         if self.on_drop == OnDrop::CountRunning {
@@ -87,16 +83,22 @@ impl Attempts<'_> {
     }
 
     /// Returns the details that the attempt publishes for the calls inside it: those of the enclosing calls, and its own.
-    fn details(&self) -> EnclosingCalls {
-        let mut details = self.enclosing().cloned().unwrap_or_default();
+    #[inline]
+    fn details(&self) -> Details {
+        let mut details = self.enclosing().map_or(Details::NONE, |enclosing| enclosing.details);
         if self.made > 0 {
             details.retrying = Some(RetryName(self.name()));
         }
         if let Some(limit) = self.policy.max_elapsed {
-            details = details.with_deadline(Deadline::new(self.started, limit, self.clock));
+            details.add_deadline(Deadline::new(self.started, limit, self.clock));
         }
-        details.stop_signals.extend(self.own_stop().map(|stop| stop.relay.clone()));
         details
+    }
+
+    /// Returns the stop signals that the attempt publishes: those of the enclosing calls, and its own.
+    #[inline]
+    fn stop_signals(&self) -> Vec<Arc<Relay>> {
+        self.extras.as_ref().map_or_else(Vec::new, |extras| extras.stop_signals())
     }
 
     /// Enters an attempt of code that is not `async`. The thread cannot poll the stop signal during the attempt, so the signal wakes the
@@ -112,7 +114,7 @@ impl Attempts<'_> {
             let waker = Waker::from(stop.relay.clone());
             stop.poll(&mut Context::from_waker(&waker));
         }
-        ThreadScope::enter(self.details())
+        ThreadScope::enter(self.details(), self.stop_signals())
     }
 
     /// The span of the next attempt; `None` for the first.
@@ -120,6 +122,13 @@ impl Attempts<'_> {
     #[inline]
     pub(super) fn span(&self) -> Option<tracing::Span> {
         if self.made == 0 { None } else { crate::events::tracing::attempt(self.name(), self.made.saturating_add(1)) }
+    }
+}
+
+impl Extras<'_> {
+    fn stop_signals(&self) -> Vec<Arc<Relay>> {
+        let own = self.stop.as_ref().map(|stop| &stop.relay);
+        self.enclosing.stop_signals.iter().chain(own).cloned().collect()
     }
 }
 
@@ -150,27 +159,23 @@ impl Attempts<'_> {
         let is_incomplete = self.lookup == ScopeLookup::Incomplete;
         let scope = PackedScope::IN_ATTEMPT;
         let scope = if is_incomplete { scope.with(PackedScope::INCOMPLETE) } else { scope };
-        let details = if self.has_details() { Some(self.details_in_task(context)) } else { None };
-        if details.is_none()
-            && let Some(scope) = TaskScope::enter_outermost(context, scope)
-        {
-            return scope;
+        if !self.has_details() {
+            return TaskScope::enter(context, scope, None, Vec::new());
         }
-        TaskScope::enter(context, scope, details)
+        self.count_retry();
+        self.poll_stop(context);
+        TaskScope::enter(context, scope, Some(self.details()), self.stop_signals())
     }
 
-    /// Returns the details of an attempt that a task polls. The stop signal wakes both the task and the relay: code that is not `async`
-    /// may block the thread within this poll, and its waits watch the relay.
-    #[cold]
-    fn details_in_task(&mut self, context: &mut Context<'_>) -> EnclosingCalls {
-        self.count_retry();
+    /// Polls the stop signal, if there is one. It wakes both the task and the relay: code that is not `async` may block the thread within
+    /// this poll, and its waits watch the relay.
+    fn poll_stop(&mut self, context: &Context<'_>) {
         if let Some(stop) = self.extras.as_mut().and_then(|extras| extras.stop.as_mut())
             && !stop.relay.is_set()
         {
             let waker = RelayAndTask { relay: stop.relay.clone(), task: context.waker().clone() };
             stop.poll(&mut Context::from_waker(&Waker::from(Arc::new(waker))));
         }
-        self.details()
     }
 
     /// Saves the rejection of an attempt that is suspended.
@@ -179,8 +184,13 @@ impl Attempts<'_> {
     #[allow(improper_ctypes_definitions, reason = "only Rust code calls this function")]
     #[inline(never)]
     extern "C" fn suspend_attempt(&mut self) {
-        self.suspend();
+        if self.lookup == ScopeLookup::FastPath && self.on_drop == OnDrop::Nothing {
+            self.lookup = ScopeLookup::FastPathEmpty; // a scope would have ended the fast path
+        } else {
+            self.suspend();
+        }
         if let Some(rejection) = LastRejection::take() {
+            self.leave_fast_path();
             self.extras_mut().rejection = Some(rejection);
         }
     }

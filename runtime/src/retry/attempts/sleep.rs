@@ -55,17 +55,24 @@ impl<'p> Attempts<'p> {
     /// Sets the stop signal, which ends the attempts and the waits inside them.
     pub fn stop_on(&mut self, signal: &'p dyn Stop) {
         self.extras_mut().stop = Some(OwnStop::new(signal));
-        self.set_lookup(match self.lookup {
+        self.lookup = match self.lookup {
             ScopeLookup::FastPath => ScopeLookup::Pending,
             ScopeLookup::FastPathEmpty => ScopeLookup::Complete,
             other => other,
-        });
+        };
     }
 
     /// Sleeps on the thread for `delay`, or until a signal is set. Returns true if a signal has ended the call.
-    #[cold]
+    #[inline]
     #[must_use]
     pub fn pause_thread(&mut self, delay: Duration) -> bool {
+        // Without extras there is no signal that could end the call.
+        !(delay.is_zero() && self.extras.is_none()) && self.sleep_or_stop(delay)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn sleep_or_stop(&mut self, delay: Duration) -> bool {
         self.suspend();
         #[cfg(feature = "rt-multi-thread")]
         if !delay.is_zero() {

@@ -72,9 +72,10 @@ fn reserve_block() -> u64 {
 impl Drop for RejectionTrace {
     #[inline]
     fn drop(&mut self) {
+        /// The ABI `"C"` has the same reason as that of the drop of `OptText`.
         #[cold]
         #[inline(never)]
-        fn clear(id: u64) {
+        extern "C" fn clear(id: u64) {
             if with_rejection_id(Cell::get) == id {
                 clear_rejection();
             }

@@ -50,8 +50,8 @@
 //!    retried call.
 //! 2. **Success is free.** A call that succeeds at the first attempt through a closed breaker takes no lock, reads no
 //!    clock (except for a `max_elapsed`), allocates nothing and writes to no memory that another thread writes. Only the
-//!    first call of a breaker, or of a thread, sets up its totals. Breakers with a window or a `key` are exceptions: they
-//!    also write to counters that threads share, and a time window or `slow_call` reads the clock.
+//!    first call of a breaker, or of a thread, sets up its totals. Breakers with a `key` are an exception: they also write
+//!    to counters that threads share. A time window, `slow_call`, `hung_call` and `durations` read a clock.
 //! 3. **Nothing is retried by guesswork.** Either the error type defines which of its values are [`Transient`], or the
 //!    attribute defines it with `retry_if`.
 //! 4. **An open circuit is not hammered.** A retry does not retry a rejection by a breaker below it in the same stack,

@@ -12,7 +12,7 @@ pub(crate) const MAX_CALLS: u32 = 1 << 20;
 
 /// The window described in the module documentation. An entry takes 16 bytes.
 #[derive(Debug, Default)]
-pub(in crate::breaker) struct CallsWindow {
+pub(crate) struct CallsWindow {
     /// The size of the window; 0 while this kind of window is not in use.
     size: u32,
     /// The number of the last excluded call: the calls up to this number are not in the window, whatever its size.
@@ -25,7 +25,7 @@ pub(in crate::breaker) struct CallsWindow {
 
 impl CallsWindow {
     /// An empty window of the same size, whose calls are numbered from 1.
-    pub(in crate::breaker) fn emptied(&self) -> Self {
+    pub(crate) fn emptied(&self) -> Self {
         Self { size: self.size, ..Self::default() }
     }
 
@@ -33,19 +33,19 @@ impl CallsWindow {
     ///
     /// A window that grows starts with the calls of the smaller one: older failures are no longer stored, so older successes are excluded,
     /// too. A window that was not in use had the size 0, so it starts empty.
-    pub(in crate::breaker) fn apply_settings(&mut self, last: u64, size: u32) {
+    pub(crate) fn apply_settings(&mut self, last: u64, size: u32) {
         self.exclude(last, self.size);
         self.size = size;
     }
 
     /// Records a failed or slow call with the number `last`.
-    pub(in crate::breaker) fn record(&mut self, record: Record, last: u64) {
+    pub(crate) fn record(&mut self, record: Record, last: u64) {
         self.entries.push_back((last, record));
         self.held.add(record, 1);
     }
 
     /// The counts of the last `size` calls after the call `last`. While the settings change, `size` can be the old or the new one.
-    pub(in crate::breaker) fn counts(&mut self, last: u64, size: u32) -> Counts {
+    pub(crate) fn counts(&mut self, last: u64, size: u32) -> Counts {
         self.exclude(last, size);
         Counts { calls: last.saturating_sub(self.floor), ..self.held }
     }

@@ -4,7 +4,7 @@
 //! threads to the calls that were recorded under the lock; the sum is the number of calls so far. One thread thus numbers its calls exactly.
 //! A success that another thread records at the same moment may or may not be in the sum.
 //!
-//! Of two threads that concurrently record failed calls, the second sees both. A rate is never read too high: whoever sees a failed call
+//! Of two threads that concurrently record failed calls, the second sees both. A rate is never read too high: a thread that sees a failed call
 //! under the lock also sees the successes before it.
 //!
 //! Each cell carries a tag of its epoch, and counts as zero in another epoch. A reset, under the lock, stores the new tag in all cells. If a

@@ -17,7 +17,7 @@ use crate::clock;
 
 /// The window described in the module documentation. A baseline takes 32 bytes.
 #[derive(Debug, Default)]
-pub(in crate::breaker) struct TimeWindow {
+pub(crate) struct TimeWindow {
     /// Oldest first.
     baselines: VecDeque<Baseline>,
 }
@@ -35,7 +35,7 @@ const BUCKETS: u64 = 16;
 
 impl TimeWindow {
     /// Starts a bucket with the counts `total` if the previous one has ended, and returns true. `now` was read after the last change.
-    pub(in crate::breaker) fn start_bucket(&mut self, total: Counts, window: u64, now: u64) -> bool {
+    pub(crate) fn start_bucket(&mut self, total: Counts, window: u64, now: u64) -> bool {
         if self.is_of_different_clock(now) {
             self.baselines.clear();
         }
@@ -48,7 +48,7 @@ impl TimeWindow {
     }
 
     /// The counts of the window if those of the epoch are `total`. `now` was read after the last change.
-    pub(in crate::breaker) fn counts(&self, total: Counts, window: u64, now: u64) -> Counts {
+    pub(crate) fn counts(&self, total: Counts, window: u64, now: u64) -> Counts {
         if self.is_of_different_clock(now) {
             return Counts::default();
         }
@@ -75,7 +75,7 @@ impl Baseline {
 
 /// Returns true if a bucket that started at `start` has ended. Times are in microseconds; a window has at least a thousand.
 #[inline]
-pub(in crate::breaker) const fn has_ended(start: u64, window: u64, now: u64) -> bool {
+pub(crate) const fn has_ended(start: u64, window: u64, now: u64) -> bool {
     now.saturating_sub(start) >= window / BUCKETS
 }
 

@@ -48,7 +48,7 @@ pub(super) fn compose(
             .map_or_else(|| quote_mixed!(::steadfast), ToTokens::to_token_stream),
         output: function.inner_output(),
         output_span: Span::mixed_site().located_at(function.output_span()),
-        is_error_generic: function.is_error_generic(),
+        error_kind: function.error_kind(),
         inputs,
         is_attempt: is_attempt(layers),
         renamed_self: uses.renamed_self,

@@ -92,6 +92,12 @@ impl<T> CallResult for Option<T> {
 #[non_exhaustive]
 pub struct NoneError;
 
+impl NoneError {
+    /// The error, for generated code.
+    #[doc(hidden)]
+    pub const NEW: Self = Self;
+}
+
 #[diagnostic::do_not_recommend]
 impl Transient for NoneError {
     fn is_transient(&self) -> bool {

@@ -28,7 +28,7 @@ mod state;
 mod tests;
 mod window;
 
-use std::{borrow::Borrow, fmt, hint, mem, pin::pin, time::Duration};
+use std::{borrow::Borrow, fmt, hint, pin::pin, time::Duration};
 
 pub(crate) use self::named::Breakers;
 pub use self::{
@@ -36,7 +36,7 @@ pub use self::{
     history::{HistoryEntry, HistoryEvent},
     manual_override::Override,
     named::{BREAKERS, breaker, breakers},
-    permit::{InPlace, PanicGuard, Permit, Polled, record_success},
+    permit::{InPlace, PanicGuard, Permit, Polled, forget, record_success},
     snapshot::{Snapshot, SnapshotConfig, TripRule, WindowSnapshot},
 };
 use self::{
@@ -199,7 +199,7 @@ impl<K: Keying> CircuitBreaker<K> {
         match result {
             Ok(value) => {
                 record_success(&permit);
-                mem::forget(permit);
+                forget(permit);
                 Ok(value)
             }
             Err(error) => {
@@ -236,7 +236,7 @@ impl<K: Keying> CircuitBreaker<K> {
         let result = Polled::new(&mut permit, InPlace(pin!(async { work().await }))).await;
         if result.is_ok() {
             record_success(&permit);
-            mem::forget(permit);
+            forget(permit);
         } else {
             hint::cold_path();
             permit.failure();

@@ -207,7 +207,7 @@ pub mod __private {
 
     pub use crate::{
         bounds::*,
-        breaker::{BREAKERS, InPlace, PanicGuard, Polled, record_success},
+        breaker::{BREAKERS, InPlace, PanicGuard, Polled, forget, record_success},
         bulkhead::BULKHEADS,
         errors::convert_by,
         macro_support::*,

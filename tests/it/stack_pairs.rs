@@ -2,6 +2,8 @@
 //!
 //! Each pair annotates the same function, which fails, succeeds, or hangs.
 
+#![warn(clippy::mem_forget, reason = "a lint that some users enable; generated code must not cause its warning")]
+
 use std::{cell::RefCell, future::pending, time::Duration};
 
 use steadfast::{

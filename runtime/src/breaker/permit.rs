@@ -110,6 +110,12 @@ pub extern "C" fn record_success<K: Keying>(permit: &Permit<'_, K>) {
     permit.breaker.view().succeed(permit.admission);
 }
 
+/// Forgets a permit whose outcome has been recorded.
+#[inline]
+pub const fn forget<K: Keying>(permit: Permit<'_, K>) {
+    mem::forget(permit);
+}
+
 /// A guard that marks a permit if the call panics. It is created just before the code of the call runs, and disarmed by
 /// [`disarm`](Self::disarm) after that code. If the guard is dropped instead, the code has panicked, and the permit counts as a failure
 /// when it is dropped.

@@ -79,7 +79,7 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
     };
     let success = quote_mixed! {
         #krate::__private::record_success(&permit);
-        ::core::mem::forget(permit);
+        #krate::__private::forget(permit);
     };
     let ended = context.match_outcome([success, succeeded], [quote_mixed!(#binding = #disposition;), failed]);
     let value = context.rejected(["FromCircuitOpen", "open"]);

@@ -12,18 +12,22 @@ use std::{
 };
 
 use super::{Attempts, Extras, OnDrop, ScopeLookup, sleep::OwnStop};
-use crate::stack::{Deadline, Details, FoundScope, PackedScope, RetryName, SleepClock, ThreadScope};
 #[cfg(feature = "tokio")]
 use crate::stack::{LastRejection, TaskScope, clear_rejection};
-use crate::stop::Relay;
+use crate::{
+    clock,
+    stack::{Deadline, Details, FoundScope, PackedScope, RetryName, SleepClock, ThreadScope},
+    stop::Relay,
+};
 
 impl Attempts<'_> {
     /// Stores the scope around the call.
     pub(super) fn store_scope(&mut self, FoundScope { is_in_attempt, is_complete, enclosing }: FoundScope) {
         self.is_nested = is_in_attempt;
         self.lookup = if is_complete { ScopeLookup::Complete } else { ScopeLookup::Incomplete };
-        if let Some(enclosing) = enclosing {
-            self.extras_mut().enclosing = *enclosing;
+        self.deadline = enclosing.deadline.or(self.deadline);
+        if let Some(retries) = enclosing.retries {
+            self.extras_mut().enclosing = *retries;
         }
     }
 
@@ -79,18 +83,19 @@ impl Attempts<'_> {
     /// Returns true if the attempt has [details](Self::details) to publish, besides the fact that it is an attempt.
     #[cfg(feature = "tokio")]
     fn has_details(&self) -> bool {
-        self.made > 0 || self.policy.max_elapsed.is_some() || self.extras.is_some()
+        self.made > 0 || self.policy.max_elapsed.is_some() || self.extras.is_some() || self.deadline.is_some()
     }
 
     /// Returns the details that the attempt publishes for the calls inside it: those of the enclosing calls, and its own.
     #[inline]
     fn details(&self) -> Details {
-        let mut details = self.enclosing().map_or(Details::NONE, |enclosing| enclosing.details);
+        let retrying = self.extras.as_ref().and_then(|extras| extras.enclosing.retrying);
+        let mut details = Details { retrying, deadline: self.deadline };
         if self.made > 0 {
             details.retrying = Some(RetryName(self.name()));
         }
         if let Some(limit) = self.policy.max_elapsed {
-            details.add_deadline(Deadline::new(self.started, limit, self.clock));
+            details.add_deadline(Deadline::new(self.started.after(clock::micros(limit)), self.clock));
         }
         details
     }
@@ -126,6 +131,7 @@ impl Attempts<'_> {
 }
 
 impl Extras<'_> {
+    #[inline(never)]
     fn stop_signals(&self) -> Vec<Arc<Relay>> {
         let own = self.stop.as_ref().map(|stop| &stop.relay);
         self.enclosing.stop_signals.iter().chain(own).cloned().collect()
@@ -160,11 +166,11 @@ impl Attempts<'_> {
         let scope = PackedScope::IN_ATTEMPT;
         let scope = if is_incomplete { scope.with(PackedScope::INCOMPLETE) } else { scope };
         if !self.has_details() {
-            return TaskScope::enter(context, scope, None, Vec::new());
+            return TaskScope::enter(context, scope, Details::NONE, Vec::new());
         }
         self.count_retry();
         self.poll_stop(context);
-        TaskScope::enter(context, scope, Some(self.details()), self.stop_signals())
+        TaskScope::enter(context, scope, self.details(), self.stop_signals())
     }
 
     /// Polls the stop signal, if there is one. It wakes both the task and the relay: code that is not `async` may block the thread within

@@ -173,8 +173,8 @@ mod tests {
     use super::*;
     use crate::stack::{FoundScope, RetryName};
 
-    const fn within(name: &'static str) -> Details {
-        Details { retrying: Some(RetryName(Some(name))), ..Details::NONE }
+    fn within(name: &'static str) -> Details {
+        Details { retrying: Some(RetryName(Some(name))), ..Details::default() }
     }
 
     fn name_around(context: &Context<'_>) -> Option<&'static str> {
@@ -187,7 +187,7 @@ mod tests {
         let context = &Context::from_waker(Waker::noop());
         let enter = |details| TaskScope::enter(context, PackedScope::IN_ATTEMPT, details, Vec::new());
         let outer = enter(within("outer"));
-        let without_details = enter(Details::NONE);
+        let without_details = enter(Details::default());
         assert_eq!(name_around(context), None);
         let inner = enter(within("inner"));
         assert_eq!(name_around(context), Some("inner"));

@@ -59,6 +59,7 @@ impl FoundScope {
         if is_same_task { Self::unpack(innermost) } else { Self::EMPTY }
     }
 
+    #[inline]
     fn unpack(innermost: PackedScope) -> Self {
         Self {
             is_in_attempt: innermost.is_in_attempt(),

@@ -97,9 +97,6 @@ impl Deadline {
 }
 
 impl Details {
-    #[cfg(feature = "tokio")]
-    pub(crate) const NONE: Self = Self { retrying: None, deadline: None };
-
     /// Adds a deadline and keeps the earlier of the two.
     #[inline]
     pub(crate) fn add_deadline(&mut self, own: Deadline) {

@@ -80,12 +80,6 @@ impl Attempts<'_> {
         }
     }
 
-    /// Returns true if the attempt has [details](Self::details) to publish, besides the fact that it is an attempt.
-    #[cfg(feature = "tokio")]
-    fn has_details(&self) -> bool {
-        self.made > 0 || self.policy.max_elapsed.is_some() || self.extras.is_some() || self.deadline.is_some()
-    }
-
     /// Returns the details that the attempt publishes for the calls inside it: those of the enclosing calls, and its own.
     #[inline]
     fn details(&self) -> Details {
@@ -112,6 +106,13 @@ impl Attempts<'_> {
     #[inline(never)]
     pub(super) fn enter_with_details(&mut self) -> ThreadScope {
         self.look_up_by_thread();
+        if self.extras.is_some() { self.enter_with_extras() } else { ThreadScope::enter(self.details(), Vec::new()) }
+    }
+
+    /// Like [`enter_with_details`](Self::enter_with_details) for a call with extras.
+    #[cold]
+    #[inline(never)]
+    fn enter_with_extras(&mut self) -> ThreadScope {
         self.count_retry();
         if let Some(stop) = self.extras.as_mut().and_then(|extras| extras.stop.as_mut()) {
             // Each attempt has a new relay: a wake-up without the signal may have set the previous one.
@@ -131,7 +132,6 @@ impl Attempts<'_> {
 }
 
 impl Extras<'_> {
-    #[inline(never)]
     fn stop_signals(&self) -> Vec<Arc<Relay>> {
         let own = self.stop.as_ref().map(|stop| &stop.relay);
         self.enclosing.stop_signals.iter().chain(own).cloned().collect()
@@ -156,17 +156,25 @@ impl Attempts<'_> {
     #[inline(never)]
     fn enter_slow(&mut self, context: &mut Context<'_>) -> TaskScope {
         self.look_up_by_task(context);
-        if let Some(rejection) = self.extras.as_mut().and_then(|extras| extras.rejection.take()) {
-            rejection.record();
-        }
         if self.on_drop == OnDrop::CountWaiting {
             self.on_drop = OnDrop::CountRunning;
         }
         let is_incomplete = self.lookup == ScopeLookup::Incomplete;
         let scope = PackedScope::IN_ATTEMPT;
         let scope = if is_incomplete { scope.with(PackedScope::INCOMPLETE) } else { scope };
-        if !self.has_details() {
-            return TaskScope::enter(context, scope, Details::NONE, Vec::new());
+        if self.extras.is_some() {
+            self.enter_slow_with_extras(context, scope)
+        } else {
+            TaskScope::enter(context, scope, self.details(), Vec::new())
+        }
+    }
+
+    /// Like [`enter_slow`](Self::enter_slow) for a call with extras.
+    #[cold]
+    #[inline(never)]
+    fn enter_slow_with_extras(&mut self, context: &Context<'_>, scope: PackedScope) -> TaskScope {
+        if let Some(rejection) = self.extras.as_mut().and_then(|extras| extras.rejection.take()) {
+            rejection.record();
         }
         self.count_retry();
         self.poll_stop(context);

@@ -51,13 +51,6 @@ pub(super) fn moment(instant: Instant) -> Moment {
     })
 }
 
-/// The instant of a moment after the first reading, late by at most 3 µs and never early. `None` if it is out of range.
-#[cfg(feature = "tokio")]
-pub(super) fn instant(moment: Moment) -> Option<Instant> {
-    let since = moment.after(3).since(Moment::ORIGIN);
-    START.instant.checked_add(since)
-}
-
 /// Converts a duration to microseconds, rounded down; at most `u64::MAX`. Unlike [`Duration::as_micros`], this needs no 128-bit arithmetic.
 const fn whole_micros(since: Duration) -> u64 {
     since.as_secs().saturating_mul(1_000_000).saturating_add(since.subsec_micros() as u64)
@@ -186,19 +179,6 @@ pub(super) const IS_TEST_CLOCK: bool = false;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[cfg(feature = "tokio")]
-    #[test]
-    fn the_instant_of_a_moment_is_close_to_it() {
-        for _ in 0..1_000 {
-            let before = Instant::now();
-            let instant = instant(exact()).unwrap();
-            let after = Instant::now();
-            // As above.
-            let error = Duration::from_micros(100);
-            assert!(instant + error >= before && instant <= after + error, "{before:?} {instant:?} {after:?}");
-        }
-    }
 
     #[test]
     fn readings_are_late_by_at_most_their_resolution() {

@@ -64,8 +64,8 @@ impl Deadline {
     const OF_THREAD: u64 = 1 << 63;
 
     #[inline]
-    pub(crate) fn new(end: Moment, clock: SleepClock) -> Self {
-        let end = end.as_micros().min(Self::OF_THREAD - 1);
+    pub(crate) fn new(start: Moment, limit: Duration, clock: SleepClock) -> Self {
+        let end = start.after(clock::micros(limit)).as_micros().min(Self::OF_THREAD - 1);
         let word = match clock {
             SleepClock::Thread => end | Self::OF_THREAD,
             SleepClock::Task => end,

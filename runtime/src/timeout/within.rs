@@ -35,9 +35,9 @@ pub fn within<F: Future>(
 #[inline]
 fn start_timer<'a, F: Future>(timeout: &Timeout, call: Pin<&'a mut F>) -> Timer<LimitedCall<'a, F>> {
     let limit = timeout.limit;
-    let (end, timer_end) = clock::end_of(limit);
-    let call = LimitedCall { call, around: None, deadline: Deadline::new(end, SleepClock::Task) };
-    match timer_end {
+    let (now, instant) = clock::now_and_timers();
+    let call = LimitedCall { call, around: None, deadline: Deadline::new(now, limit, SleepClock::Task) };
+    match instant.checked_add(limit) {
         Some(end) => timeout_at(end, call),
         // If the end is out of the clock's range, tokio uses a time in the far future.
         None => tokio::time::timeout(limit, call),

@@ -15,7 +15,6 @@ use super::{Attempts, Extras, OnDrop, ScopeLookup, sleep::OwnStop};
 #[cfg(feature = "tokio")]
 use crate::stack::{LastRejection, TaskScope, clear_rejection};
 use crate::{
-    clock,
     stack::{Deadline, Details, FoundScope, PackedScope, RetryName, SleepClock, ThreadScope},
     stop::Relay,
 };
@@ -89,7 +88,7 @@ impl Attempts<'_> {
             details.retrying = Some(RetryName(self.name()));
         }
         if let Some(limit) = self.policy.max_elapsed {
-            details.add_deadline(Deadline::new(self.started.after(clock::micros(limit)), self.clock));
+            details.add_deadline(Deadline::new(self.started, limit, self.clock));
         }
         details
     }

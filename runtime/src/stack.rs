@@ -25,8 +25,9 @@
 //!
 //! **Invariant:** a first attempt without a time limit and a stop signal is cheap. Code that is not `async` increments a counter of its
 //! thread and decrements it afterwards. A task without a scope around it also writes the two addresses of its waker. Deadlines and the name
-//! of a retry are [details](scope::Details) in thread-locals without a destructor, which a scope saves only if the scope around it has details
-//! or belongs to another task. Only stop signals are pushed onto a list.
+//! of a retry are [details](scope::Details) in thread-locals without a destructor. A guard saves the word and the deadline of the scope
+//! around it. It saves more only if that scope is in a retry that is past its first attempt or belongs to another task, or if its own scope
+//! has stop signals, which are pushed onto a list.
 
 mod disposition;
 mod guard;
@@ -45,7 +46,7 @@ pub(crate) use self::{
     guard::ThreadScope,
     lookup::{FoundScope, signals_of_thread},
     rejection_trace::{LastRejection, RejectionTrace, clear_rejection},
-    scope::{Deadline, Details, EnclosingCalls, RetryName, SleepClock},
+    scope::{Deadline, Details, EnclosingRetries, RetryName, SleepClock},
     thread_state::PackedScope,
 };
 #[cfg(feature = "tokio")]

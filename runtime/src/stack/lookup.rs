@@ -19,11 +19,11 @@ pub(crate) struct FoundScope {
     pub(crate) is_in_attempt: bool,
     /// False if a later poll may find more: an enclosing timeout publishes its deadline only once its call waits.
     pub(crate) is_complete: bool,
-    pub(crate) enclosing: Option<Box<EnclosingCalls>>,
+    pub(crate) enclosing: EnclosingCalls,
 }
 
 impl FoundScope {
-    pub(crate) const EMPTY: Self = Self { is_in_attempt: false, is_complete: true, enclosing: None };
+    pub(crate) const EMPTY: Self = Self { is_in_attempt: false, is_complete: true, enclosing: EnclosingCalls::NONE };
 
     #[cfg(feature = "tokio")]
     pub(crate) const fn is_empty(&self) -> bool {
@@ -59,12 +59,12 @@ impl FoundScope {
         if is_same_task { Self::unpack(innermost) } else { Self::EMPTY }
     }
 
+    #[inline]
     fn unpack(innermost: PackedScope) -> Self {
-        let enclosing = innermost.has(PackedScope::HAS_DETAILS).then(|| Box::new(enclosing_calls(innermost)));
         Self {
             is_in_attempt: innermost.is_in_attempt(),
             is_complete: !innermost.has(PackedScope::INCOMPLETE),
-            enclosing,
+            enclosing: enclosing_calls(innermost),
         }
     }
 }
@@ -109,9 +109,6 @@ pub(crate) fn signals_of_task(context: &Context<'_>) -> Vec<Arc<Relay>> {
 }
 
 fn signals(innermost: PackedScope, find: impl FnOnce(PackedScope) -> FoundScope) -> Vec<Arc<Relay>> {
-    if innermost.has(PackedScope::HAS_SIGNALS) {
-        find(innermost).enclosing.map(|enclosing| enclosing.stop_signals).unwrap_or_default()
-    } else {
-        Vec::new()
-    }
+    let retries = if innermost.has(PackedScope::HAS_SIGNALS) { find(innermost).enclosing.retries } else { None };
+    retries.map(|retries| retries.stop_signals).unwrap_or_default()
 }

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::scope::{Deadline, Details, EnclosingCalls, RetryName};
+use super::scope::{Deadline, Details, EnclosingCalls, EnclosingRetries, RetryName};
 use crate::stop::Relay;
 
 thread_local! {
@@ -21,10 +21,10 @@ pub(super) struct ThreadState {
     pub(super) scope: Cell<PackedScope>,
     /// The task whose poll published the innermost scope of a task.
     pub(super) task: Cell<WakerId>,
-    /// The [details](PackedScope::HAS_DETAILS) of the innermost scope. In one cell, they would be copied by vector instructions, which wait
-    /// for the stores of their parts: that takes 6 ns longer.
-    retrying: Cell<Option<RetryName>>,
-    deadline: Cell<Option<Deadline>>,
+    /// The [details](Details) of the innermost scope, if its word contains their flags. In one cell, they would be copied by vector
+    /// instructions, which wait for the stores of their parts: that takes 6 ns longer.
+    pub(super) retrying: Cell<RetryName>,
+    pub(super) deadline: Cell<Option<Deadline>>,
     /// The id of the last rejection, 0 for none: see [`rejection_trace`](super::rejection_trace).
     rejection_id: Cell<u64>,
 }
@@ -34,31 +34,44 @@ impl ThreadState {
         Self {
             scope: Cell::new(PackedScope::EMPTY),
             task: Cell::new(WakerId { vtable: 0, data: 0 }),
-            retrying: Cell::new(None),
+            retrying: Cell::new(RetryName(None)),
             deadline: Cell::new(None),
             rejection_id: Cell::new(0),
         }
     }
 
-    pub(super) fn details(&self) -> Details {
-        Details { retrying: self.retrying.get(), deadline: self.deadline.get() }
+    /// Returns the details of a scope, which must be the innermost one.
+    #[inline]
+    pub(super) fn details(&self, scope: PackedScope) -> Details {
+        Details {
+            retrying: scope.has(PackedScope::IS_RETRYING).then(|| self.retrying.get()),
+            deadline: if scope.has(PackedScope::HAS_DEADLINE) { self.deadline.get() } else { None },
+        }
     }
 
+    /// Stores details. Those that are absent are not written.
     #[inline]
     pub(super) fn set_details(&self, Details { retrying, deadline }: Details) {
-        self.retrying.set(retrying);
-        self.deadline.set(deadline);
+        if let Some(retrying) = retrying {
+            self.retrying.set(retrying);
+        }
+        if deadline.is_some() {
+            self.deadline.set(deadline);
+        }
     }
 }
 
 /// Makes a scope the innermost one.
 #[inline]
-pub(super) fn publish(mut scope: PackedScope, task: WakerId, details: Option<Details>) {
-    if let Some(details) = details {
-        THREAD.with(|thread| thread.set_details(details));
-        scope = scope.with(PackedScope::HAS_DETAILS);
+pub(super) fn publish(mut scope: PackedScope, task: WakerId, details: Details) {
+    if details.retrying.is_some() {
+        scope = scope.with(PackedScope::IS_RETRYING);
+    }
+    if details.deadline.is_some() {
+        scope = scope.with(PackedScope::HAS_DEADLINE);
     }
     THREAD.with(|thread| {
+        thread.set_details(details);
         thread.task.set(task);
         thread.scope.set(scope);
     });
@@ -76,10 +89,11 @@ pub(super) fn with_rejection_id<R>(with: impl FnOnce(&Cell<u64>) -> R) -> R {
 /// | --- | --- |
 /// | 0 | the call is part of an attempt |
 /// | 1 | the call may find more around it at its next poll |
-/// | 2 | the scope has [details](Details), which the thread stores |
+/// | 2 | the scope has a deadline, which the thread stores |
 /// | 3 | the scope was published by a task |
-/// | 4 | the last entry of [`SIGNALS`] belongs to this scope, which has details as well |
-/// | 5 to 31 | the number of attempts of code that is not `async` that were entered since bits 0 to 4 were written |
+/// | 4 | the last entry of [`SIGNALS`] belongs to this scope |
+/// | 5 | the scope is in a retry that is past its first attempt; the thread stores its name |
+/// | 6 to 31 | the number of attempts of code that is not `async` that were entered since bits 0 to 5 were written |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PackedScope(u32);
 
@@ -87,10 +101,11 @@ impl PackedScope {
     pub(crate) const EMPTY: Self = Self(0);
     pub(crate) const IN_ATTEMPT: Self = Self(1);
     pub(crate) const INCOMPLETE: Self = Self(1 << 1);
-    pub(super) const HAS_DETAILS: Self = Self(1 << 2);
+    pub(super) const HAS_DEADLINE: Self = Self(1 << 2);
     pub(super) const OF_TASK: Self = Self(1 << 3);
     pub(super) const HAS_SIGNALS: Self = Self(1 << 4);
-    const ONE_THREAD_ATTEMPT: Self = Self(1 << 5);
+    pub(super) const IS_RETRYING: Self = Self(1 << 5);
+    const ONE_THREAD_ATTEMPT: Self = Self(1 << 6);
 
     /// Returns the innermost scope of the current thread.
     #[inline]
@@ -109,9 +124,10 @@ impl PackedScope {
         Self(self.0 | flag.0)
     }
 
+    /// Returns true if a flag is set, or one of several.
     #[inline]
-    pub(super) const fn has(self, flag: Self) -> bool {
-        self.0 & flag.0 != 0
+    pub(super) const fn has(self, flags: Self) -> bool {
+        self.0 & flags.0 != 0
     }
 
     /// Adds an attempt of code that is not `async`.
@@ -145,6 +161,7 @@ pub(super) struct WakerId {
 
 impl WakerId {
     /// Returns the task whose poll published the innermost scope.
+    #[inline]
     pub(super) fn published() -> Self {
         THREAD.with(|thread| thread.task.get())
     }
@@ -159,11 +176,13 @@ impl WakerId {
 
 /// Adds the stop signals of the innermost scope. Does nothing while the thread's locals are being destroyed.
 #[cold]
+#[inline(never)]
 pub(super) fn push_signals(signals: Vec<Arc<Relay>>) {
     _ = SIGNALS.try_with(|list| list.borrow_mut().push(signals));
 }
 
 #[cold]
+#[inline(never)]
 pub(super) fn pop_signals() {
     _ = SIGNALS.try_with(|list| list.borrow_mut().pop());
 }
@@ -173,8 +192,17 @@ fn last_signals() -> Vec<Arc<Relay>> {
     SIGNALS.try_with(|list| list.borrow().last().cloned()).ok().flatten().unwrap_or_default()
 }
 
-/// Returns the calls that enclose the innermost scope, which must have details.
+/// Returns the calls that enclose the innermost scope.
+#[inline]
 pub(super) fn enclosing_calls(innermost: PackedScope) -> EnclosingCalls {
-    let stop_signals = if innermost.has(PackedScope::HAS_SIGNALS) { last_signals() } else { Vec::new() };
-    EnclosingCalls { details: THREAD.with(ThreadState::details), stop_signals }
+    let Details { retrying, deadline } = THREAD.with(|thread| thread.details(innermost));
+    let has_signals = innermost.has(PackedScope::HAS_SIGNALS);
+    let retries = (retrying.is_some() || has_signals).then(|| Box::new(enclosing_retries(retrying, has_signals)));
+    EnclosingCalls { deadline, retries }
+}
+
+#[cold]
+fn enclosing_retries(retrying: Option<RetryName>, has_signals: bool) -> EnclosingRetries {
+    let stop_signals = if has_signals { last_signals() } else { Vec::new() };
+    EnclosingRetries { retrying, stop_signals }
 }

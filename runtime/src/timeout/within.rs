@@ -1,6 +1,5 @@
 use std::{
     future::{Future, poll_fn},
-    mem,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -9,9 +8,8 @@ use tokio::time::{Timeout as Timer, timeout_at};
 
 use super::Timeout;
 use crate::{
-    TimedOut,
-    clock::{self, Moment},
-    stack::{Deadline, Details, FoundScope, PackedScope, TaskScope},
+    TimedOut, clock,
+    stack::{Deadline, FoundScope, PackedScope, SleepClock, TaskScope},
 };
 
 /// Awaits a call for at most the limit.
@@ -24,11 +22,10 @@ pub fn within<F: Future>(
     mut call: Pin<&mut F>,
 ) -> impl Future<Output = Result<F::Output, TimedOut>> {
     async move {
-        let found = match poll_fn(|context| Poll::Ready(first_poll(call.as_mut(), context))).await {
-            Ok(output) => return Ok(output),
-            Err(found) => found,
-        };
-        start_timer(timeout, call, found).await.map_err(|_| timeout.time_out())
+        if let Poll::Ready(output) = poll_fn(|context| Poll::Ready(first_poll(call.as_mut(), context))).await {
+            return Ok(output);
+        }
+        start_timer(timeout, call).await.map_err(|_| timeout.time_out())
     }
 }
 
@@ -36,11 +33,10 @@ pub fn within<F: Future>(
 ///
 /// Not a part of [`within`], whose future would store the local variables.
 #[inline]
-fn start_timer<'a, F: Future>(timeout: &Timeout, call: Pin<&'a mut F>, found: FoundScope) -> Timer<LimitedCall<'a, F>> {
+fn start_timer<'a, F: Future>(timeout: &Timeout, call: Pin<&'a mut F>) -> Timer<LimitedCall<'a, F>> {
     let limit = timeout.limit;
     let (now, instant) = clock::now_and_timers();
-    let end = now.after(clock::micros(limit));
-    let call = LimitedCall { call, found, end, is_polled_already: true };
+    let call = LimitedCall { call, around: None, deadline: Deadline::new(now, limit, SleepClock::Task) };
     match instant.checked_add(limit) {
         Some(end) => timeout_at(end, call),
         // If the end is out of the clock's range, tokio uses a time in the far future.
@@ -48,27 +44,20 @@ fn start_timer<'a, F: Future>(timeout: &Timeout, call: Pin<&'a mut F>, found: Fo
     }
 }
 
-/// Polls a call whose deadline is not known yet. Returns the scope around the call if the call is pending.
+/// Polls a call whose deadline is not known yet.
 #[inline]
-fn first_poll<F: Future>(call: Pin<&mut F>, context: &mut Context<'_>) -> Result<F::Output, FoundScope> {
-    let poll = {
-        let _scope = enter_incomplete(context);
-        call.poll(context)
-    };
-    match poll {
-        Poll::Ready(output) => Ok(output),
-        Poll::Pending => Err(FoundScope::around(context)),
-    }
+fn first_poll<F: Future>(call: Pin<&mut F>, context: &mut Context<'_>) -> Poll<F::Output> {
+    let _scope =
+        TaskScope::enter_outermost(context, PackedScope::INCOMPLETE).unwrap_or_else(|| enter_incomplete(context));
+    call.poll(context)
 }
 
 /// A call after its first poll.
 struct LimitedCall<'a, F> {
     call: Pin<&'a mut F>,
-    /// The scope around the call.
-    found: FoundScope,
-    end: Moment,
-    /// True until the first poll of this future, which does not poll the call.
-    is_polled_already: bool,
+    /// The scope around the call; `None` until the first poll of this future, which does not poll the call.
+    around: Option<FoundScope>,
+    deadline: Deadline,
 }
 
 impl<F: Future> Future for LimitedCall<'_, F> {
@@ -76,40 +65,35 @@ impl<F: Future> Future for LimitedCall<'_, F> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let Self { call, found, end, is_polled_already } = &mut *self;
-        if mem::take(is_polled_already) {
+        let Self { call, around, deadline } = &mut *self;
+        let Some(around) = around else {
+            *around = Some(FoundScope::around(context));
             return Poll::Pending;
+        };
+        if !around.is_complete {
+            *around = FoundScope::around(context);
         }
-        if !found.is_complete {
-            *found = FoundScope::around(context);
-        }
-        let _scope = enter(found, Deadline::Task(*end), context);
+        let _scope = enter(around, Some(*deadline), context);
         call.as_mut().poll(context)
     }
 }
 
-/// Enters the scope of a call whose deadline is not known yet.
-#[inline]
+/// Enters the scope of a call whose deadline is not known yet, within another scope.
+#[cold]
+#[inline(never)]
 fn enter_incomplete(context: &Context<'_>) -> TaskScope {
-    TaskScope::enter_outermost(context, PackedScope::INCOMPLETE).unwrap_or_else(|| {
-        let found = FoundScope::around(context);
-        let scope = found.pack().with(PackedScope::INCOMPLETE);
-        let (details, stop_signals) = match found.enclosing {
-            Some(enclosing) => (Some(enclosing.details), enclosing.stop_signals),
-            None => (None, Vec::new()),
-        };
-        TaskScope::enter(context, scope, details, stop_signals)
-    })
+    enter(&FoundScope::around(context), None, context)
 }
 
-/// Enters the scope of the call, with its deadline, for one poll.
-fn enter(found: &FoundScope, deadline: Deadline, context: &Context<'_>) -> TaskScope {
-    let (mut details, stop_signals) = match found.enclosing.as_deref() {
-        Some(enclosing) => (enclosing.details, enclosing.stop_signals.clone()),
-        None => (Details::NONE, Vec::new()),
-    };
-    details.add_deadline(deadline);
-    TaskScope::enter(context, found.pack(), Some(details), stop_signals)
+/// Enters the scope of the call for one poll, with its deadline if it is known.
+#[inline(never)]
+fn enter(around: &FoundScope, deadline: Option<Deadline>, context: &Context<'_>) -> TaskScope {
+    let (mut scope, mut details) = (around.pack(), around.enclosing.details());
+    match deadline {
+        Some(deadline) => details.add_deadline(deadline),
+        None => scope = scope.with(PackedScope::INCOMPLETE),
+    }
+    TaskScope::enter(context, scope, details, around.enclosing.stop_signals())
 }
 
 #[cfg(test)]

@@ -26,7 +26,12 @@ impl Attempts<'_> {
     /// Ends a call whose last attempt has succeeded, off the fast path.
     #[cold]
     pub(super) fn succeed_in_detail(&mut self) {
-        self.next_delay(Verdict::Success, Disposition::Called, || None);
+        let is_counted = self.policy.statistics.is_some() || events::has_receivers();
+        if is_counted || self.extras.is_some() {
+            self.scheduled_delay(Verdict::Success, Disposition::Called, None);
+        } else {
+            self.on_drop = OnDrop::Nothing;
+        }
     }
 
     /// Decides after a failed attempt whether to make another one. Returns the delay before the next attempt, or `Err` if the call ends.
@@ -90,10 +95,11 @@ impl Attempts<'_> {
     /// Like [`scheduled_delay`](Self::scheduled_delay) for a call that has nothing to count, emit, withdraw or look up; `Continue` for any
     /// other call.
     ///
-    /// Without this method, a call that succeeds at its second attempt takes 598 instead of 421 instructions.
+    /// Without this method, a call that succeeds at its second attempt takes 412 instead of 317 instructions.
     #[inline(never)]
     fn plain_delay(&mut self, verdict: &Verdict, disposition: &Disposition) -> ControlFlow<Option<Duration>> {
         let is_plain = self.extras.is_none()
+            && self.deadline.is_none()
             && matches!(disposition, Disposition::Called)
             && self.policy.is_plain()
             && PackedScope::current().is_empty()
@@ -101,9 +107,9 @@ impl Attempts<'_> {
             && !events::has_receivers();
         let hint = match *verdict {
             _ if !is_plain => return ControlFlow::Continue(()),
-            Verdict::Success | Verdict::Final => None,
+            Verdict::Final => None,
             Verdict::Transient { retry_after } => Some(retry_after),
-            Verdict::Rejected | Verdict::RetriedRejection { .. } => return ControlFlow::Continue(()),
+            Verdict::Success | Verdict::Rejected | Verdict::RetriedRejection { .. } => return ControlFlow::Continue(()),
         };
         self.lookup = ScopeLookup::Complete;
         self.on_drop = OnDrop::FreeExtras;
@@ -203,7 +209,7 @@ impl Attempts<'_> {
     /// Returns true if the delay would end after `max_elapsed` or after the deadline of an enclosing call.
     fn is_out_of_time(&self, elapsed: Duration, delay: Duration) -> bool {
         self.policy.max_elapsed.is_some_and(|limit| elapsed.saturating_add(delay) > limit)
-            || self.enclosing().is_some_and(|enclosing| enclosing.is_too_long(delay))
+            || self.deadline.is_some_and(|deadline| deadline.is_before_end_of(delay))
     }
 
     /// Withdraws the next attempt from the budget and emits its event. Returns the delay before the attempt, or `None` if the budget denies
@@ -220,7 +226,7 @@ impl Attempts<'_> {
         if !is_worth_waiting(delay, open_for) {
             return Some(Duration::ZERO);
         }
-        if let Some(outer) = self.enclosing().and_then(|enclosing| enclosing.details.retrying) {
+        if let Some(outer) = self.extras.as_ref().and_then(|extras| extras.enclosing.retrying) {
             emit_nested_retries(outer, self.policy.name);
         }
         self.withdraw(delay, error).then_some(delay)

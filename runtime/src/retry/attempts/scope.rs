@@ -12,18 +12,21 @@ use std::{
 };
 
 use super::{Attempts, Extras, OnDrop, ScopeLookup, sleep::OwnStop};
-use crate::stack::{Deadline, Details, FoundScope, PackedScope, RetryName, SleepClock, ThreadScope};
 #[cfg(feature = "tokio")]
 use crate::stack::{LastRejection, TaskScope, clear_rejection};
-use crate::stop::Relay;
+use crate::{
+    stack::{Deadline, Details, FoundScope, PackedScope, RetryName, SleepClock, ThreadScope},
+    stop::Relay,
+};
 
 impl Attempts<'_> {
     /// Stores the scope around the call.
     pub(super) fn store_scope(&mut self, FoundScope { is_in_attempt, is_complete, enclosing }: FoundScope) {
         self.is_nested = is_in_attempt;
         self.lookup = if is_complete { ScopeLookup::Complete } else { ScopeLookup::Incomplete };
-        if let Some(enclosing) = enclosing {
-            self.extras_mut().enclosing = *enclosing;
+        self.deadline = enclosing.deadline.or(self.deadline);
+        if let Some(retries) = enclosing.retries {
+            self.extras_mut().enclosing = *retries;
         }
     }
 
@@ -76,16 +79,11 @@ impl Attempts<'_> {
         }
     }
 
-    /// Returns true if the attempt has [details](Self::details) to publish, besides the fact that it is an attempt.
-    #[cfg(feature = "tokio")]
-    fn has_details(&self) -> bool {
-        self.made > 0 || self.policy.max_elapsed.is_some() || self.extras.is_some()
-    }
-
     /// Returns the details that the attempt publishes for the calls inside it: those of the enclosing calls, and its own.
     #[inline]
     fn details(&self) -> Details {
-        let mut details = self.enclosing().map_or(Details::NONE, |enclosing| enclosing.details);
+        let retrying = self.extras.as_ref().and_then(|extras| extras.enclosing.retrying);
+        let mut details = Details { retrying, deadline: self.deadline };
         if self.made > 0 {
             details.retrying = Some(RetryName(self.name()));
         }
@@ -107,6 +105,13 @@ impl Attempts<'_> {
     #[inline(never)]
     pub(super) fn enter_with_details(&mut self) -> ThreadScope {
         self.look_up_by_thread();
+        if self.extras.is_some() { self.enter_with_extras() } else { ThreadScope::enter(self.details(), Vec::new()) }
+    }
+
+    /// Like [`enter_with_details`](Self::enter_with_details) for a call with extras.
+    #[cold]
+    #[inline(never)]
+    fn enter_with_extras(&mut self) -> ThreadScope {
         self.count_retry();
         if let Some(stop) = self.extras.as_mut().and_then(|extras| extras.stop.as_mut()) {
             // Each attempt has a new relay: a wake-up without the signal may have set the previous one.
@@ -150,21 +155,29 @@ impl Attempts<'_> {
     #[inline(never)]
     fn enter_slow(&mut self, context: &mut Context<'_>) -> TaskScope {
         self.look_up_by_task(context);
-        if let Some(rejection) = self.extras.as_mut().and_then(|extras| extras.rejection.take()) {
-            rejection.record();
-        }
         if self.on_drop == OnDrop::CountWaiting {
             self.on_drop = OnDrop::CountRunning;
         }
         let is_incomplete = self.lookup == ScopeLookup::Incomplete;
         let scope = PackedScope::IN_ATTEMPT;
         let scope = if is_incomplete { scope.with(PackedScope::INCOMPLETE) } else { scope };
-        if !self.has_details() {
-            return TaskScope::enter(context, scope, None, Vec::new());
+        if self.extras.is_some() {
+            self.enter_slow_with_extras(context, scope)
+        } else {
+            TaskScope::enter(context, scope, self.details(), Vec::new())
+        }
+    }
+
+    /// Like [`enter_slow`](Self::enter_slow) for a call with extras.
+    #[cold]
+    #[inline(never)]
+    fn enter_slow_with_extras(&mut self, context: &Context<'_>, scope: PackedScope) -> TaskScope {
+        if let Some(rejection) = self.extras.as_mut().and_then(|extras| extras.rejection.take()) {
+            rejection.record();
         }
         self.count_retry();
         self.poll_stop(context);
-        TaskScope::enter(context, scope, Some(self.details()), self.stop_signals())
+        TaskScope::enter(context, scope, self.details(), self.stop_signals())
     }
 
     /// Polls the stop signal, if there is one. It wakes both the task and the relay: code that is not `async` may block the thread within

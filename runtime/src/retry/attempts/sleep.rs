@@ -18,8 +18,7 @@ use super::{Attempts, ScopeLookup};
 use crate::stop::own_or_any_set;
 use crate::{
     retry::last_outcome::LastOutcome,
-    stack::EnclosingCalls,
-    stop::{Relay, Stop},
+    stop::{self, Relay, Stop},
     wait,
 };
 
@@ -92,7 +91,7 @@ impl<'p> Attempts<'p> {
     pub fn pause(&mut self, delay: Duration) -> Pause<'p> {
         self.suspend();
         let own = self.own_stop().map(|stop| stop.signal);
-        let relays = self.enclosing().map(|enclosing| enclosing.stop_signals.clone()).unwrap_or_default();
+        let relays = self.extras.as_ref().map(|extras| extras.enclosing.stop_signals.clone()).unwrap_or_default();
         if own.is_none() && relays.is_empty() {
             Pause::new(delay)
         } else {
@@ -112,18 +111,18 @@ impl<'p> Attempts<'p> {
     }
 
     /// Returns true if an enclosing retry has a stop signal, which can end a sleep.
-    #[cold]
+    #[inline]
     #[must_use]
     pub fn can_be_stopped(&self) -> bool {
-        self.enclosing().is_some_and(|enclosing| !enclosing.stop_signals.is_empty())
+        self.extras.as_ref().is_some_and(|extras| !extras.enclosing.stop_signals.is_empty())
     }
 
     /// Returns the outcome of the last attempt if a signal has ended the call during the sleep and the outcome was kept.
     ///
     /// An outcome that was not kept cannot be returned. One more attempt is then made, and its outcome is returned.
-    #[cold]
+    #[inline]
     pub fn ends_with<L: LastOutcome>(&mut self, last: L) -> Option<L::Outcome> {
-        if !self.is_stopped() {
+        if self.extras.is_none() || !self.is_stopped() {
             return None;
         }
         let outcome = last.take();
@@ -139,7 +138,9 @@ impl<'p> Attempts<'p> {
 
     /// Returns true if the signal of this retry or of an enclosing one is set.
     pub(super) fn is_stopped(&self) -> bool {
-        self.own_stop().is_some_and(|stop| stop.signal.is_stopped())
-            || self.enclosing().is_some_and(EnclosingCalls::is_stopped)
+        self.extras.as_ref().is_some_and(|extras| {
+            extras.stop.as_ref().is_some_and(|stop| stop.signal.is_stopped())
+                || stop::is_any_set(&extras.enclosing.stop_signals)
+        })
     }
 }

@@ -68,6 +68,7 @@ pub struct Contestant {
     pub symbol: &'static str,
     calls: Box<dyn Fn(Range<u64>) -> Tally + Send + Sync>,
     first_calls: Box<dyn Fn(Range<u64>) -> Tally + Send + Sync>,
+    before_turn: fn(),
     opens_after: Option<u64>,
     rejects: bool,
     /// The bits of the result of the work that its value contains.
@@ -87,10 +88,18 @@ impl Contestant {
             symbol: type_name::<F>(),
             calls: Box::new(move |numbers| measured_calls(numbers, call)),
             first_calls: Box::new(move |numbers| first_calls(numbers, call)),
+            before_turn: || (),
             opens_after: None,
             rejects: false,
             mask: u64::MAX,
         }
+    }
+
+    /// Calls `prepare` before each turn, in every thread. It is not measured.
+    #[must_use]
+    pub const fn before_turn(mut self, prepare: fn()) -> Self {
+        self.before_turn = prepare;
+        self
     }
 
     /// Expects the breaker to open after exactly this many failures, checked by [`check_opening`](Self::check_opening).
@@ -120,6 +129,11 @@ impl Contestant {
             self.open(1_000)?;
         }
         self.check((self.first_calls)(0..calls), &(0..calls))
+    }
+
+    /// Prepares a turn.
+    pub fn prepare(&self) {
+        (self.before_turn)();
     }
 
     /// Makes a call with each number.

@@ -5,8 +5,8 @@ use std::{num::NonZeroU32, sync::LazyLock, time::Duration};
 
 use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
 use steadfast::{
-    Algorithm, Bulkhead, BulkheadConfig, RateLimit, RateLimitConfig, bulkhead, circuit_breaker, fallback, rate_limit,
-    register, retry, timeout,
+    Algorithm, Bulkhead, BulkheadConfig, KeyedRateLimits, RateLimit, RateLimitConfig, bulkhead, circuit_breaker,
+    fallback, rate_limit, register, retry, timeout,
 };
 use tokio::sync::Semaphore;
 
@@ -229,25 +229,26 @@ fn bulkheads() -> Row {
     }
 }
 
-/// So high that the calls of a millisecond never reach it and every call is admitted. A sliding window keeps one entry for each call in
-/// it.
-const RATE: u32 = 1_000_000;
-const PER: Duration = Duration::from_millis(1);
+/// At most half of it is in use, since the counts are reset before each turn.
+const RATE: RateLimitConfig = RateLimitConfig::new(1_048_576, Duration::from_secs(1));
 const KEY: &str = "a.example.org";
 
-static WINDOW: RateLimit = RateLimit::new("window", RateLimitConfig::new(RATE, PER));
-static GCRA: RateLimit = RateLimit::new("gcra", RateLimitConfig::new(RATE, PER).algorithm(Algorithm::Gcra));
+static WINDOW: RateLimit = RateLimit::new("window", RATE);
+static GCRA: RateLimit = RateLimit::new("gcra", RATE.algorithm(Algorithm::Gcra));
+static STACKED: RateLimit = RateLimit::new("full stack", RATE);
+static SHORT: RateLimit = RateLimit::new("short", RateLimitConfig::new(1_000_000, Duration::from_millis(1)));
+static WINDOWS: KeyedRateLimits = KeyedRateLimits::new("windows", RATE);
+static GCRAS: KeyedRateLimits = KeyedRateLimits::new("gcras", RATE.algorithm(Algorithm::Gcra));
 static GOVERNOR: LazyLock<DefaultDirectRateLimiter> = LazyLock::new(|| RateLimiter::direct(quota()));
 static GOVERNOR_KEYED: LazyLock<DefaultKeyedRateLimiter<String>> = LazyLock::new(|| RateLimiter::keyed(quota()));
 
-/// A million calls per millisecond.
-fn quota() -> Quota {
-    let burst = NonZeroU32::new(RATE).unwrap_or(NonZeroU32::MIN);
-    Quota::with_period(PER / RATE).map_or_else(|| Quota::per_second(burst), |quota| quota.allow_burst(burst))
+/// So high that every call is admitted: governor cannot reset its counts.
+const fn quota() -> Quota {
+    Quota::per_second(NonZeroU32::MAX)
 }
 
 mod rate_limit_calls {
-    use super::{Error, GCRA, GOVERNOR, GOVERNOR_KEYED, KEY, WINDOW, add, rate_limit, wait};
+    use super::{Error, GCRA, GCRAS, GOVERNOR, GOVERNOR_KEYED, KEY, SHORT, WINDOW, WINDOWS, add, rate_limit, wait};
 
     #[inline(never)]
     #[rate_limit(rate_limit = WINDOW)]
@@ -258,6 +259,12 @@ mod rate_limit_calls {
     #[inline(never)]
     #[rate_limit(rate_limit = GCRA)]
     pub(super) fn gcra(number: u64) -> Result<u64, Error> {
+        add(number)
+    }
+
+    #[inline(never)]
+    #[rate_limit(rate_limit = SHORT)]
+    pub(super) fn short_window(number: u64) -> Result<u64, Error> {
         add(number)
     }
 
@@ -277,13 +284,13 @@ mod rate_limit_calls {
     }
 
     #[inline(never)]
-    #[rate_limit(name = "measured windows", limit = 1_000_000, per = 1ms, key = KEY)]
+    #[rate_limit(rate_limit = WINDOWS, key = KEY)]
     pub(super) fn keyed_window(number: u64) -> Result<u64, Error> {
         add(number)
     }
 
     #[inline(never)]
-    #[rate_limit(name = "measured gcra", limit = 1_000_000, per = 1ms, algorithm = gcra, key = KEY)]
+    #[rate_limit(rate_limit = GCRAS, key = KEY)]
     pub(super) fn keyed_gcra(number: u64) -> Result<u64, Error> {
         add(number)
     }
@@ -298,17 +305,25 @@ mod rate_limit_calls {
 
 const RATE_WINDOW: &str = "steadfast, window";
 const RATE_GCRA: &str = "steadfast, gcra";
-const RATE_SETTINGS: &str = "limit = 1_000_000, per = 1ms, so that every call is admitted";
+const RATE_SETTINGS: &str = "limit = 1_048_576, per = 1s, reset before each turn";
+const GOVERNOR_SETTINGS: &str = "gcra, u32::MAX per second";
 
 fn rate_limits() -> Row {
     Row {
         title: "rate limit, admitted",
         contestants: vec![
             Contestant::new(Baseline, "bare", "the work alone", by_hand::bare),
-            Contestant::new(Ours, RATE_WINDOW, RATE_SETTINGS, rate_limit_calls::window),
-            Contestant::new(Ours, RATE_GCRA, RATE_SETTINGS, rate_limit_calls::gcra),
-            Contestant::new(Ours, "steadfast, window, async", RATE_SETTINGS, rate_limit_calls::window_async),
-            Contestant::new(Peer, "governor", "gcra, a million per millisecond", rate_limit_calls::governor),
+            Contestant::new(Ours, RATE_WINDOW, RATE_SETTINGS, rate_limit_calls::window).before_turn(|| WINDOW.reset()),
+            Contestant::new(Ours, RATE_GCRA, RATE_SETTINGS, rate_limit_calls::gcra).before_turn(|| GCRA.reset()),
+            Contestant::new(Ours, "steadfast, window, async", RATE_SETTINGS, rate_limit_calls::window_async)
+                .before_turn(|| WINDOW.reset()),
+            Contestant::new(
+                Ours,
+                "steadfast, window of 1 ms",
+                "limit = 1_000_000, per = 1ms: too short for the coarse clock",
+                rate_limit_calls::short_window,
+            ),
+            Contestant::new(Peer, "governor", GOVERNOR_SETTINGS, rate_limit_calls::governor),
             Contestant::new(
                 Peer,
                 "tower-resilience, fixed window, async",
@@ -327,7 +342,8 @@ fn rate_limits() -> Row {
             target("gcra: 20 ns", |of| of(RATE_GCRA, 1), |_| 20.0),
         ],
         note: "The windows of steadfast and tower-resilience's sliding log are exact. gcra and a fixed window admit up to twice the limit within a \
-               window.",
+               window. The limits of the peers are so high that they need no reset. These peers read the same clock for every period; \
+               steadfast reads a faster one from a second on.",
         ..Row::of(RATE_WINDOW)
     }
 }
@@ -337,14 +353,11 @@ fn keyed_rate_limits() -> Row {
         title: "rate limit by key, admitted",
         contestants: vec![
             Contestant::new(Baseline, "bare", "the work alone", by_hand::bare),
-            Contestant::new(Ours, RATE_WINDOW, RATE_SETTINGS, rate_limit_calls::keyed_window),
-            Contestant::new(Ours, RATE_GCRA, RATE_SETTINGS, rate_limit_calls::keyed_gcra),
-            Contestant::new(
-                Peer,
-                "governor",
-                "dashmap, gcra, a million per millisecond",
-                rate_limit_calls::keyed_governor,
-            ),
+            Contestant::new(Ours, RATE_WINDOW, RATE_SETTINGS, rate_limit_calls::keyed_window)
+                .before_turn(|| WINDOWS.limit(KEY).reset()),
+            Contestant::new(Ours, RATE_GCRA, RATE_SETTINGS, rate_limit_calls::keyed_gcra)
+                .before_turn(|| GCRAS.limit(KEY).reset()),
+            Contestant::new(Peer, "governor", "dashmap, gcra, u32::MAX per second", rate_limit_calls::keyed_governor),
         ],
         targets: vec![
             target("window: 45 ns", |of| of(RATE_WINDOW, 1), |_| 45.0),
@@ -362,8 +375,8 @@ mod stack_calls {
     use ::recloser::{AsyncRecloser, Error as Reclosed};
 
     use super::{
-        Breaker, Error, GOVERNOR, SEMAPHORE, add, bulkhead, by_hand, circuit_breaker, fallback, limited, pending_once,
-        rate_limit, retry, timeout, wait, waiting,
+        Breaker, Error, GOVERNOR, SEMAPHORE, STACKED, add, bulkhead, by_hand, circuit_breaker, fallback, limited,
+        pending_once, rate_limit, retry, timeout, wait, waiting,
     };
     use crate::peers::{backon, recloser};
 
@@ -371,7 +384,7 @@ mod stack_calls {
     #[timeout(10s)]
     #[retry]
     #[circuit_breaker(name = "full stack", recovery_timeout = 1h)]
-    #[rate_limit(name = "full stack", limit = 1_000_000, per = 1ms)]
+    #[rate_limit(rate_limit = STACKED)]
     #[bulkhead(name = "full stack", max_concurrent = 100)]
     #[timeout(5s)]
     pub(super) async fn guarded(number: u64) -> Result<u64, Error> {
@@ -461,7 +474,8 @@ fn full_stack() -> Row {
                 FULL,
                 "fallback, timeout, retry, breaker, rate limit, bulkhead, timeout; the settings of the other rows",
                 stack_calls::attribute,
-            ),
+            )
+            .before_turn(|| STACKED.reset()),
             Contestant::new(
                 Peer,
                 BY_HAND_ASYNC,

@@ -61,6 +61,7 @@ pub fn measure(contestants: &[Contestant], threads: usize, effort: Effort) -> Re
         let take = |(turn, &(round, index)): (usize, &(usize, usize))| {
             let from = (round * threads + thread) as u64 * calls[index];
             let numbers = from..from + calls[index];
+            contestants[index].prepare();
             barrier.wait(turn)?;
             let start = Instant::now();
             let tally = contestants[index].call(numbers.clone());
@@ -133,6 +134,7 @@ fn calls_in(contestant: &Contestant, turn: Duration) -> u64 {
     loop {
         // The fastest of five: an interruption by another process would lead to too few calls.
         let time = |_| {
+            contestant.prepare();
             let start = Instant::now();
             _ = black_box(contestant.call(0..calls));
             start.elapsed()

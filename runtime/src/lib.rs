@@ -218,7 +218,10 @@ pub mod __private {
         transient::known::{Find, KNOWN},
     };
     #[cfg(feature = "keyed")]
-    pub use crate::{breaker::KEYED_BREAKERS, rate_limit::KEYED_RATE_LIMITS};
+    pub use crate::{
+        breaker::KEYED_BREAKERS,
+        rate_limit::{KEYED_RATE_LIMITS, KeyedAcquire},
+    };
     #[cfg(feature = "tokio")]
     pub use crate::{
         retry::attempts::{AttemptFuture, Pause},

@@ -32,7 +32,7 @@ pub use self::{
 };
 #[cfg(feature = "keyed")]
 pub use self::{
-    keyed::{KeyedRateLimit, KeyedRateLimits},
+    keyed::{KeyedAcquire, KeyedRateLimit, KeyedRateLimits},
     named::{KEYED_RATE_LIMITS, all_keyed_rate_limits, keyed_rate_limits},
     snapshot::KeyedRateLimitSnapshot,
 };

@@ -4,23 +4,24 @@
 //! lock, that of the ring. The order of eviction is that of CLOCK, an approximation of least recently used in which a use costs at most one
 //! store (Corbató, A paging experiment with the Multics system, 1968).
 //!
-//! With a million keys in use, a lookup takes as long as its cache misses. There are three in a row: the group of the hash table, its slot,
-//! and the text of the key together with the entry. The slot points to both of these, so that neither waits for the other.
+//! With a million keys in use, a lookup takes as long as its cache misses. A slot of the table is only a pointer to the entry: with slots of
+//! 8 bytes, a call takes 18 % less time than with the 24 bytes of a `HashMap<Arc<str>, _>`, although the text of the key is one pointer
+//! further away. It is next to the entry in memory, because it is allocated just before.
 //!
 //! **Invariant:** an entry is evicted only while the map and the ring hold its only handles. This is checked under the exclusive lock of its
-//! shard, so that no other handle can be created in the meantime. Therefore no call is in flight through an evicted entry.
+//! shard, so that no other handle can be created in the meantime, and no lookup reads the entry. Therefore no call is in flight through an
+//! evicted entry.
 //!
 //! **Invariant:** the overflow instance is not in the map, and its key is a marker and not a text. Therefore no key refers to it.
 
 use std::{
     array,
-    borrow::Borrow,
-    collections::HashMap,
-    hash::{BuildHasher, Hash, Hasher},
+    hash::BuildHasher,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, atomic::Ordering},
 };
 
 use foldhash::fast::RandomState;
+use hashbrown::{HashTable, hash_table::OccupiedEntry};
 use once_cell::race::OnceBox;
 
 use super::{
@@ -40,16 +41,10 @@ pub(super) struct BoundedMap<V: KeyedEntry> {
     overflow: OnceBox<Entry<V>>,
 }
 
-/// The entries of some keys, by the text of the key. On cache lines of its own, since each lookup writes to the lock.
+/// The entries of some keys, by the hash of the key. On cache lines of its own, since each lookup writes to the lock.
 #[derive(Debug)]
 #[repr(align(64))]
-struct Shard<V>(RwLock<Entries<V>>);
-
-type Entries<V> = HashMap<KeyText, Entry<V>, RandomState>;
-
-/// The text of a key, by whose bytes an entry is found.
-#[derive(Debug, PartialEq, Eq)]
-struct KeyText(Arc<str>);
+struct Shard<V>(RwLock<HashTable<Entry<V>>>);
 
 /// The number of shards: with more, threads that look up different keys rarely share a lock, but an empty map takes more memory.
 const SHARDS: usize = 64;
@@ -63,28 +58,19 @@ const OWN_HANDLES: usize = 2;
 
 impl<V: KeyedEntry> BoundedMap<V> {
     pub(super) fn new() -> Self {
-        let hasher = RandomState::default();
-        let shards = array::from_fn(|_| Shard(RwLock::new(HashMap::with_hasher(hasher.clone()))));
-        Self { hasher, shards, ring: Mutex::default(), overflow: OnceBox::new() }
+        let shards = array::from_fn(|_| Shard(RwLock::new(HashTable::new())));
+        Self { hasher: RandomState::default(), shards, ring: Mutex::default(), overflow: OnceBox::new() }
     }
 
-    /// Returns the instance of a key and marks it as used. If there is none, `create` creates it from the key and the overflow instance,
-    /// if there is one.
+    /// Applies `read` to the instance of a key, if there is one, and marks it as used.
     ///
-    /// If the map is full and nothing can be evicted, returns the overflow instance. `on_overflow` is then called, unless the insertion
-    /// before this one overflowed as well.
+    /// `read` runs under the lock of the shard. It must not wait, and must not call code of a user.
     #[inline]
-    pub(super) fn get_or_insert(
-        &self,
-        key: &Text,
-        max_keys: usize,
-        create: impl Fn(Key, Option<&V>) -> V,
-        on_overflow: impl FnOnce(),
-    ) -> Arc<V> {
-        match self.find_and_mark(key) {
-            Some(Entry(found)) => found,
-            None => self.insert(key, max_keys, create, on_overflow),
-        }
+    pub(super) fn find_and_mark<T>(&self, key: &Text, read: impl FnOnce(&Arc<V>) -> T) -> Option<T> {
+        self.find(key, |entry| {
+            entry.mark_used();
+            read(&entry.0)
+        })
     }
 
     /// Returns the instance of a key, if there is one. It is not marked as used.
@@ -108,31 +94,32 @@ impl<V: KeyedEntry> BoundedMap<V> {
         (ring.evicted_sums(), ring.entries().into_iter().map(|Entry(value)| value).collect())
     }
 
-    #[inline]
-    fn find_and_mark(&self, key: &Text) -> Option<Entry<V>> {
-        self.find(key, |entry| {
-            entry.mark_used();
-            entry.clone()
-        })
-    }
-
     /// Applies `read` to the entry of a key, if there is one.
     #[inline]
     fn find<T>(&self, key: &Text, read: impl FnOnce(&Entry<V>) -> T) -> Option<T> {
         let key = key.as_bytes();
-        self.shard(key).read().unwrap_or_else(PoisonError::into_inner).get(key).map(read)
+        let (hash, shard) = self.hash_and_shard(key);
+        let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+        shard.find(hash, |Entry(value)| value.key_text().as_bytes() == key).map(read)
     }
 
+    /// Hashes a key, and returns the shard of the hash.
     #[inline]
-    fn shard(&self, key: &[u8]) -> &RwLock<Entries<V>> {
+    fn hash_and_shard(&self, key: &[u8]) -> (u64, &RwLock<HashTable<Entry<V>>>) {
+        let hash = self.hasher.hash_one(key);
         // The table of the shard uses the lowest and the highest bits of the same hash.
         #[allow(clippy::cast_possible_truncation, reason = "reduced to the number of shards")]
-        let index = (self.hasher.hash_one(key) >> 32) as usize % SHARDS;
-        &self.shards[index].0
+        let index = (hash >> 32) as usize % SHARDS;
+        (hash, &self.shards[index].0)
     }
 
+    /// Returns the instance of a key that was not found, as [`find_and_mark`](Self::find_and_mark) does. If there is still none, `create`
+    /// creates it from the key and the overflow instance, if there is one.
+    ///
+    /// If the map is full and nothing can be evicted, returns the overflow instance. `on_overflow` is then called, unless the insertion
+    /// before this one overflowed as well.
     #[cold]
-    fn insert(
+    pub(super) fn insert(
         &self,
         key: &Text,
         max_keys: usize,
@@ -141,7 +128,7 @@ impl<V: KeyedEntry> BoundedMap<V> {
     ) -> Arc<V> {
         let mut ring = self.ring();
         // Another thread may have inserted the key since the lookup.
-        if let Some(Entry(found)) = self.find_and_mark(key) {
+        if let Some(found) = self.find_and_mark(key, Arc::clone) {
             return found;
         }
         let slot = if ring.len() < max_keys { Slot::Append } else { ring.evict_one(|entry| self.try_evict(entry)) };
@@ -158,10 +145,10 @@ impl<V: KeyedEntry> BoundedMap<V> {
         let overflow = self.overflow.get().map(|Entry(overflow)| &**overflow);
         let entry = Entry(Arc::new(create(Key::of(key.as_str()), overflow)));
         // The key is still absent: only the holder of the ring's lock inserts.
-        if let Some(text) = entry.0.key().and_then(Key::text) {
-            let mut shard = self.shard(text.as_bytes()).write().unwrap_or_else(PoisonError::into_inner);
-            shard.insert(KeyText(text.clone()), entry.clone());
-        }
+        let (hash, shard) = self.hash_and_shard(key.as_bytes());
+        let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+        shard.insert_unique(hash, entry.clone(), |Entry(value)| self.hasher.hash_one(value.key_text().as_bytes()));
+        drop(shard);
         ring.insert(slot, entry.clone());
         entry.0
     }
@@ -169,10 +156,11 @@ impl<V: KeyedEntry> BoundedMap<V> {
     /// Removes an entry from the map, unless a caller holds it or it must not be evicted. Returns true if it was removed. The lock of the
     /// shard is held from the check to the removal, so that no other thread obtains a handle in between.
     fn try_evict(&self, Entry(value): &Entry<V>) -> bool {
-        let key = value.key_text().as_bytes();
-        let mut shard = self.shard(key).write().unwrap_or_else(PoisonError::into_inner);
+        let (hash, shard) = self.hash_and_shard(value.key_text().as_bytes());
+        let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
         let is_evictable = Arc::strong_count(value) == OWN_HANDLES && value.eviction_class() != EvictionClass::Pinned;
-        is_evictable && shard.remove(key).is_some()
+        is_evictable
+            && shard.find_entry(hash, |Entry(other)| Arc::ptr_eq(other, value)).map(OccupiedEntry::remove).is_ok()
     }
 
     fn ring(&self) -> MutexGuard<'_, ClockRing<Entry<V>>> {
@@ -214,18 +202,5 @@ impl<V: KeyedEntry> Candidate for Entry<V> {
 
     fn sums(&self) -> Sums {
         self.0.sums()
-    }
-}
-
-impl Borrow<[u8]> for KeyText {
-    fn borrow(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
-
-/// Hashes the bytes, as [`Borrow<[u8]>`](Borrow) requires.
-impl Hash for KeyText {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.as_bytes().hash(state);
     }
 }

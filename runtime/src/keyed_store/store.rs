@@ -55,15 +55,38 @@ impl<V: KeyedEntry> KeyedStore<V> {
     /// If the `Display` of the key panics, the store is unchanged.
     #[inline]
     pub(crate) fn get_or_insert<K: Display + ?Sized>(&self, key: &K) -> Arc<V> {
+        self.find_or_insert(key, Arc::clone, |inserted| inserted)
+    }
+
+    /// Returns `None` if `try_use` returns true for the instance of a key, and otherwise the instance, as
+    /// [`get_or_insert`](Self::get_or_insert) does. A new instance is not tried.
+    ///
+    /// `try_use` runs under a lock of the store: it must not wait, and must not call code of a user. A call that it admits takes 5 ns of 65
+    /// less than one with a handle to the instance.
+    #[inline]
+    pub(crate) fn try_use<K: Display + ?Sized>(&self, key: &K, try_use: impl FnOnce(&V) -> bool) -> Option<Arc<V>> {
+        self.find_or_insert(key, |found| if try_use(found) { None } else { Some(found.clone()) }, Some)
+    }
+
+    #[inline]
+    fn find_or_insert<K: Display + ?Sized, T>(
+        &self,
+        key: &K,
+        read: impl FnOnce(&Arc<V>) -> T,
+        inserted: impl FnOnce(Arc<V>) -> T,
+    ) -> T {
         let mut text = Text::new();
-        let text = text.append(key);
-        let Created { settings, entries, .. } = self.created();
-        let (name, max_keys) = (self.name, self.max_keys);
-        entries.get_or_insert(
-            text,
-            max_keys,
-            |key, overflow| V::create(KeyedSettings::new(settings.clone()), key, overflow),
-            || V::emit_overflow(name, max_keys),
+        let (text, created) = (text.append(key), self.created());
+        created.entries.find_and_mark(text, read).unwrap_or_else(|| inserted(self.insert(text, created)))
+    }
+
+    #[cold]
+    fn insert(&self, key: &Text, created: &Created<V>) -> Arc<V> {
+        created.entries.insert(
+            key,
+            self.max_keys,
+            |key, overflow| V::create(KeyedSettings::new(created.settings.clone()), key, overflow),
+            || V::emit_overflow(self.name, self.max_keys),
         )
     }
 

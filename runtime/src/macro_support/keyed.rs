@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, sync::Arc};
 
-use crate::{KeyedBreaker, KeyedBreakers, KeyedRateLimit, KeyedRateLimits, bounds::KeyedSource};
+use crate::{KeyedBreaker, KeyedBreakers, KeyedRateLimits, bounds::KeyedSource, rate_limit::KeyedAcquire};
 
 impl KeyedSource for KeyedBreakers {
     type Found = Arc<KeyedBreaker>;
@@ -15,11 +15,11 @@ impl KeyedSource for KeyedBreakers {
 }
 
 impl KeyedSource for KeyedRateLimits {
-    type Found = Arc<KeyedRateLimit>;
+    type Found = KeyedAcquire;
 
     #[inline]
     #[track_caller]
-    fn find<K: Display + ?Sized>(source: &Self, key: &K) -> Arc<KeyedRateLimit> {
-        source.limit(key)
+    fn find<K: Display + ?Sized>(source: &Self, key: &K) -> KeyedAcquire {
+        source.try_acquire_at_once(key)
     }
 }

@@ -12,7 +12,7 @@ use super::{KeyedRateLimitSnapshot, RateLimit, RateLimitConfig, limiter::Limiter
 #[cfg(feature = "config")]
 use crate::registry::PolicySettings;
 use crate::{
-    ConfigChange, ConfigLayer,
+    ConfigChange, ConfigLayer, RateLimited,
     errors::PolicyConfig,
     events::{self, Event},
     keyed_store::{EvictionClass, KeyedEntry, KeyedStore, SharedSettings, StoreTotals, key::Key, top_by},
@@ -94,6 +94,12 @@ impl KeyedRateLimits {
     /// If the `Display` of the key panics, the panic propagates to the caller and nothing has changed.
     pub fn limit<K: Display + ?Sized>(&self, key: &K) -> Arc<KeyedRateLimit> {
         self.store.get_or_insert(key)
+    }
+
+    /// Finds the limit of a key for a call, and admits the call if the lookup alone can: see [`RateLimit::try_acquire_at_once`].
+    #[inline]
+    pub(crate) fn try_acquire_at_once<K: Display + ?Sized>(&self, key: &K) -> KeyedAcquire {
+        KeyedAcquire(self.store.try_use(key, KeyedRateLimit::try_acquire_at_once))
     }
 
     /// Returns the limit of a key, if there is one. The lookup does not delay its eviction.
@@ -194,6 +200,36 @@ impl KeyedRateLimits {
     }
 }
 
+/// A call under a limit that was found by its key: admitted by the lookup (`None`), or to be admitted by the limit.
+#[derive(Debug)]
+pub struct KeyedAcquire(Option<Arc<KeyedRateLimit>>);
+
+impl KeyedAcquire {
+    /// Takes capacity, as [`RateLimit::acquire`] does, unless the call is already admitted.
+    ///
+    /// # Errors
+    ///
+    /// If there is no capacity in time.
+    #[inline]
+    pub fn acquire(&self) -> Result<(), RateLimited> {
+        self.0.as_ref().map_or(Ok(()), |limit| limit.acquire())
+    }
+
+    /// Takes capacity, as [`RateLimit::acquire_async`] does, unless the call is already admitted.
+    ///
+    /// # Errors
+    ///
+    /// If there is no capacity in time.
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub async fn acquire_async(&self) -> Result<(), RateLimited> {
+        match &self.0 {
+            Some(limit) => limit.acquire_async().await,
+            None => Ok(()),
+        }
+    }
+}
+
 #[cfg(feature = "config")]
 impl PolicySettings for KeyedRateLimits {
     fn set_external(&self, config: Option<RateLimitConfig>) -> Option<ConfigChange> {
@@ -222,6 +258,13 @@ impl KeyedRateLimit {
     #[must_use]
     pub fn is_overflow(&self) -> bool {
         self.limiter.key.as_ref().is_some_and(Key::is_overflow)
+    }
+
+    /// Admits a call that need not wait, by the coarse clock and the counts of this process. Returns false if [`acquire`](Self::acquire) has
+    /// to decide, or another thread is deciding.
+    #[inline]
+    fn try_acquire_at_once(&self) -> bool {
+        self.limiter.try_acquire_at_once(self.settings())
     }
 
     fn rejections(&self) -> u64 {
@@ -293,5 +336,39 @@ impl SharedSettings for RateLimitSettings {
 impl Display for KeyedRateLimits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.snapshot().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, time::Duration};
+
+    use super::*;
+
+    #[test]
+    fn only_an_existing_limit_is_tried_and_a_handle_is_returned_if_that_fails() {
+        let limits = KeyedRateLimits::new("tried", RateLimitConfig::new(1, Duration::from_secs(1)));
+        let tries = Cell::new(0);
+        let try_use = |succeeds| {
+            limits.store.try_use("key", |limit| {
+                tries.set(tries.get() + 1);
+                assert_eq!(limit.key(), "key");
+                succeeds
+            })
+        };
+        for (succeeds, has_handle, expected_tries) in [(true, true, 0), (true, false, 1), (false, true, 2)] {
+            let handle = try_use(succeeds);
+            assert_eq!((handle.is_some(), tries.get()), (has_handle, expected_tries));
+            assert!(handle.is_none_or(|handle| limits.get("key").is_some_and(|limit| Arc::ptr_eq(&handle, &limit))));
+        }
+    }
+
+    #[test]
+    fn a_call_that_the_lookup_admitted_is_not_counted_again() {
+        let limits = KeyedRateLimits::new("admitted", RateLimitConfig::new(1, Duration::from_secs(1)));
+        let limit = limits.limit("key");
+        assert!(KeyedAcquire(None).acquire().is_ok());
+        assert!(KeyedAcquire(Some(limit.clone())).acquire().is_ok());
+        assert!(KeyedAcquire(Some(limit)).acquire().is_err());
     }
 }

@@ -104,6 +104,18 @@ impl Limiter {
         self.acquire_exact(state, settings, patience)
     }
 
+    /// Admits a call by the coarse clock. Returns false if [`acquire`](Self::acquire) or an external store has to decide, or if another
+    /// thread holds the lock. Does not wait.
+    #[cfg(feature = "keyed")]
+    #[inline]
+    pub(super) fn try_acquire_at_once(&self, settings: &RateLimitSettings) -> bool {
+        #[cfg(feature = "tokio")]
+        if settings.has_store() {
+            return false;
+        }
+        self.state.try_lock().is_ok_and(|mut state| state.try_acquire_coarse(settings))
+    }
+
     #[inline(never)]
     fn acquire_exact(
         &self,

@@ -37,6 +37,7 @@ impl RateLimitSettings {
 
     /// Returns true if the settings in force have a store.
     #[cfg(feature = "tokio")]
+    #[inline]
     pub(super) fn has_store(&self) -> bool {
         // ORDERING: Relaxed: a reader that finds a store takes the lock to read which one.
         self.has_store.load(Ordering::Relaxed)
@@ -86,6 +87,7 @@ impl RateLimitSettings {
         self.layers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    #[inline]
     pub(super) fn version(&self) -> u32 {
         // ORDERING: Relaxed, as in `update`.
         self.version.load(Ordering::Relaxed)

@@ -99,6 +99,25 @@ fn calls_are_logged_at_debug_level_except_exhausted_retries() {
     }
 }
 
+#[retry(max_attempts = 2, backoff = none)]
+fn exhausted() -> io::Result<()> {
+    Err(io::ErrorKind::TimedOut.into())
+}
+
+#[retry(max_attempts = 2, backoff = none)]
+async fn exhausted_async() -> io::Result<()> {
+    Err(io::ErrorKind::TimedOut.into())
+}
+
+#[test]
+fn exhausted_retries_without_a_name_are_logged_as_warnings() {
+    let log = logged(tracing::Level::WARN, || {
+        exhausted().unwrap_err();
+        paused_runtime().block_on(exhausted_async()).unwrap_err();
+    });
+    assert_eq!(log.matches("exhausted after attempt 2").count(), 2, "{log}");
+}
+
 /// A layer that panics at each event.
 struct Panics;
 

@@ -303,3 +303,26 @@ fn futures_stay_send() {
     }
     take(is_send(both(&mut String::new(), Vec::new())));
 }
+
+mod db {
+    /// A result with the name of another type of the standard library.
+    pub(super) type Option<T> = Result<T, std::io::Error>;
+}
+
+#[retry]
+#[circuit_breaker(name = "a result named Option")]
+fn result_named_option() -> db::Option<u8> {
+    Ok(1)
+}
+
+#[retry]
+#[circuit_breaker(name = "an Option by its path")]
+fn option_by_path() -> std::option::Option<u8> {
+    Some(2)
+}
+
+#[test]
+fn a_return_type_may_have_the_name_of_another() {
+    assert_eq!(result_named_option().unwrap(), 1);
+    assert_eq!(option_by_path(), Some(2));
+}

@@ -4,7 +4,7 @@ use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{
     AttrStyle, Attribute, Error, GenericArgument, PathArguments, PathSegment, Result, ReturnType, Signature, Token,
-    Type, Visibility,
+    Type, TypePath, Visibility,
     parse::{Parse, ParseStream, Parser as _},
     parse2,
     spanned::Spanned,
@@ -90,8 +90,7 @@ impl Function {
 
     /// Returns the error of the return type.
     pub(crate) fn error_kind(&self) -> ErrorKind {
-        let Some(Type::Path(output)) = self.output() else { return ErrorKind::Other };
-        if output.path.segments.last().is_some_and(|last| last.ident == "Option") {
+        if self.output().is_some_and(is_option) {
             return ErrorKind::None;
         }
         let error = match self.output().and_then(error_type) {
@@ -181,6 +180,13 @@ fn error_type(output: &Type) -> Option<&GenericArgument> {
         }
         _ => None,
     }
+}
+
+/// Returns true for an `Option` by its name or its path in the standard library.
+fn is_option(output: &Type) -> bool {
+    let Type::Path(TypePath { qself: None, path, .. }) = output else { return false };
+    let names: Vec<_> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+    matches!(&*names.iter().map(String::as_str).collect::<Vec<_>>(), ["Option"] | ["core" | "std", "option", "Option"])
 }
 
 /// Returns true if the written type is neither a `Result` nor an `Option`, provided that no type of the user has the name of a standard

@@ -79,6 +79,11 @@ impl Counter {
             self.reset();
         }
         self.latest = self.latest.max(now);
+        // All calls have started by now, so that coarse starts are known better: a batch of calls does not wait for the resolution.
+        match &mut self.counts {
+            Counts::SlidingLog(sliding_log) => sliding_log.bound(self.latest),
+            Counts::Gcra(gcra) => gcra.bound(self.latest),
+        }
         is_different
     }
 

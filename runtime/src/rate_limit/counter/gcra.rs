@@ -36,16 +36,19 @@ impl Gcra {
         u64::try_from(at.div_ceil(limit.calls.into())).unwrap_or(u64::MAX)
     }
 
-    /// Records a call if the backlog is then at most half of the limit. Returns true if it is recorded.
+    /// Records a call if the backlog is then at most half of the limit, and if it is certain whether there is a backlog before: otherwise, the
+    /// start could not be [bounded](Self::bound) later. Returns true if it is recorded.
     #[inline]
     pub(super) fn try_record_coarse(&mut self, start: Start, limit: Limit) -> bool {
         self.rescale(limit, start.earliest);
         let [interval, half] = [limit.per, (limit.calls / 2).into()].map(u128::from);
-        let has_capacity = self.tat + interval <= self.ticks(start.earliest) + interval * half;
-        if has_capacity {
+        let [earliest, latest] = [start.earliest, start.latest].map(|moment| self.ticks(moment));
+        let is_certain = self.tat <= earliest || self.tat >= latest;
+        let is_recorded = is_certain && self.tat + interval <= earliest + interval * half;
+        if is_recorded {
             self.record(start, limit);
         }
-        has_capacity
+        is_recorded
     }
 
     #[inline]
@@ -55,6 +58,14 @@ impl Gcra {
             self.backlog_since = start.latest;
         }
         self.tat = self.tat.max(self.ticks(start.latest)) + u128::from(limit.per);
+    }
+
+    /// Moves starts that are counted after `now` to `now`: the calls have started by then.
+    pub(super) fn bound(&mut self, now: u64) {
+        if let Some(early @ 1..) = self.backlog_since.checked_sub(now) {
+            self.tat = self.tat.saturating_sub(u128::from(early) * u128::from(self.limit.calls));
+            self.backlog_since = now;
+        }
     }
 
     /// Returns the backlog in calls, rounded up.

@@ -53,9 +53,14 @@ impl SlidingLog {
         {
             self.starts.pop_front();
         }
-        // Keeps the order, since an exact start can follow a coarse one that is counted later.
+        // A later call may have been given an earlier reading.
         let last = self.starts.back().copied().unwrap_or(start.latest);
         self.starts.push_back(last.max(start.latest));
+    }
+
+    /// Moves starts that are counted after `now` to `now`: the calls have started by then.
+    pub(super) fn bound(&mut self, now: u64) {
+        self.starts.iter_mut().rev().take_while(|start| **start > now).for_each(|start| *start = now);
     }
 
     /// Returns the number of calls in the window that ends at `now`.

@@ -99,6 +99,8 @@ proptest! {
                     tat - per * u64::from(calls - 1) > earlier * u64::from(calls)
                 };
                 prop_assert!(is_full, "more than one resolution late");
+                let longest = if is_window { per } else { per.div_ceil(calls.into()) };
+                prop_assert!(coarse.earliest_start(now, limit, 0) - now <= longest, "longer than an exact counter");
             }
         }
     }
@@ -120,6 +122,25 @@ fn a_burst_with_coarse_readings_has_as_many_calls_as_the_limit() {
             }
             assert_eq!(coarse, calls / 2, "calls beyond half of the limit are timed exactly");
             assert!(take(&mut counter, now, limit).is_err(), "{algorithm:?}, {calls} and one more");
+        }
+    }
+}
+
+#[test]
+fn a_batch_of_the_whole_limit_is_admitted_once_per_period() {
+    let limit = Limit { calls: 10, per: 1_000_000 };
+    for algorithm in ALGORITHMS {
+        let (mut counter, mut now) = (counter(algorithm), 5_000_000);
+        for _ in 0..5 {
+            for _ in 0..limit.calls {
+                now += 1;
+                assert!(
+                    counter.try_acquire_coarse(now - RESOLUTION, RESOLUTION, limit)
+                        || take(&mut counter, now, limit).is_ok(),
+                    "{algorithm:?}"
+                );
+            }
+            now += limit.per;
         }
     }
 }

@@ -105,16 +105,18 @@ impl Attempts<'_> {
             && PackedScope::current().is_empty()
             && !LastRejection::exists()
             && !events::has_receivers();
+        let is_last = self.is_last(self.policy);
         let hint = match *verdict {
             _ if !is_plain => return ControlFlow::Continue(()),
             Verdict::Final => None,
+            // The event of exhausted retries is a warning, which more receivers want than other events of retries.
+            Verdict::Transient { .. } if is_last && events::has_subscribers() => return ControlFlow::Continue(()),
             Verdict::Transient { retry_after } => Some(retry_after),
             Verdict::Success | Verdict::Rejected | Verdict::RetriedRejection { .. } => return ControlFlow::Continue(()),
         };
         self.lookup = ScopeLookup::Complete;
         self.on_drop = OnDrop::FreeExtras;
         let Some(hint) = hint else { return ControlFlow::Break(None) };
-        let is_last = self.is_last(self.policy);
         self.made = self.made.saturating_add(1);
         ControlFlow::Break((!is_last).then(|| {
             let retry = RetryContext { attempt: self.made, previous: None, elapsed: Duration::ZERO, hint };

@@ -317,6 +317,7 @@ fn result_named_option() -> db::Option<u8> {
 
 #[retry]
 #[circuit_breaker(name = "an Option by its path")]
+#[allow(unused_qualifications, reason = "the path is the subject of the test")]
 fn option_by_path() -> std::option::Option<u8> {
     Some(2)
 }

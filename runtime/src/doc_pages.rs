@@ -51,3 +51,38 @@ struct Timeout;
 
 #[doc = include_str!("../../docs/without-attributes.md")]
 struct WithoutAttributes;
+
+/// Two doc tests that declare the same name with different settings. rustdoc builds one program of both.
+///
+/// ```
+/// use std::io;
+/// use steadfast::{breaker, breakers, circuit_breaker, validate};
+///
+/// #[circuit_breaker(name = "same name", failure_threshold = 7)]
+/// fn call() -> io::Result<()> {
+///     Ok(())
+/// }
+///
+/// validate().unwrap();
+/// assert_eq!(breakers().len(), 1);
+/// call()?;
+/// assert_eq!(breaker("same name").unwrap().config().get_failure_threshold(), 7);
+/// # Ok::<(), io::Error>(())
+/// ```
+///
+/// ```
+/// use std::io;
+/// use steadfast::{breaker, breakers, circuit_breaker, validate};
+///
+/// #[circuit_breaker(name = "same name", failure_threshold = 8)]
+/// fn call() -> io::Result<()> {
+///     Ok(())
+/// }
+///
+/// validate().unwrap();
+/// assert_eq!(breakers().len(), 1);
+/// call()?;
+/// assert_eq!(breaker("same name").unwrap().config().get_failure_threshold(), 8);
+/// # Ok::<(), io::Error>(())
+/// ```
+struct SameNames;

@@ -45,22 +45,26 @@ use std::{
 
 use self::dispatcher::{Callback, Dispatcher, EventQueue};
 pub use self::event::Event;
-use crate::{ConfigChange, ConfigLayer};
+use crate::{ConfigChange, ConfigLayer, isolation::isolated};
 
 /// Subscribes a callback, which is called with every event until the returned [`Subscription`] is dropped.
 ///
 /// The [module documentation](self) describes order and threads.
 pub fn subscribe(callback: impl Fn(&Event) + Send + Sync + 'static) -> Subscription {
-    let callback: Callback = Arc::new(callback);
-    EVENTS.subscribe(&callback);
-    Subscription(Some(callback))
+    let (callback, dispatcher): (Callback, _) = (Arc::new(callback), dispatcher());
+    dispatcher.subscribe(&callback);
+    Subscription { callback: Some(callback), dispatcher }
 }
 
 /// A subscribed callback, which is unsubscribed when this is dropped.
 ///
 /// An event whose delivery has begun at that moment can still arrive.
 #[must_use = "dropping it unsubscribes at once; `forever` keeps it"]
-pub struct Subscription(Option<Callback>);
+pub struct Subscription {
+    /// `None` if the subscription never ends.
+    callback: Option<Callback>,
+    dispatcher: &'static Dispatcher,
+}
 
 impl Subscription {
     /// Unsubscribes, as dropping does.
@@ -68,14 +72,14 @@ impl Subscription {
 
     /// Keeps the callback subscribed until the program ends.
     pub fn forever(mut self) {
-        self.0 = None;
+        self.callback = None;
     }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        if let Some(callback) = self.0.take() {
-            EVENTS.unsubscribe(&callback);
+        if let Some(callback) = self.callback.take() {
+            self.dispatcher.unsubscribe(&callback);
         }
     }
 }
@@ -89,12 +93,15 @@ impl fmt::Debug for Subscription {
 /// The maximum time to wait for a callback that runs on another thread.
 const MAX_HANDOVER_WAIT: Duration = Duration::from_millis(50);
 
-/// The dispatcher of the whole program.
-static EVENTS: Dispatcher = Dispatcher::new(MAX_HANDOVER_WAIT);
+/// Returns the dispatcher of the whole program, or of the isolation that this thread has entered.
+fn dispatcher() -> &'static Dispatcher {
+    static EVENTS: Dispatcher = Dispatcher::new(MAX_HANDOVER_WAIT);
+    isolated(&EVENTS, || Dispatcher::new(MAX_HANDOVER_WAIT))
+}
 
 /// Locks the queue of events. Breakers change their state under this lock, so that the changes and their events have the same order.
 pub(crate) fn queue() -> MutexGuard<'static, EventQueue> {
-    EVENTS.queue()
+    dispatcher().queue()
 }
 
 /// Returns true if events about changes, and warnings, have a receiver: a subscriber, or an enabled `tracing` level.
@@ -103,7 +110,7 @@ pub(crate) fn has_subscribers() -> bool {
     if tracing::changes_enabled() {
         return true;
     }
-    EVENTS.has_subscribers()
+    dispatcher().has_subscribers()
 }
 
 /// Returns true if events about calls have a receiver: a subscriber, or an enabled `tracing` level.
@@ -113,7 +120,7 @@ pub(crate) fn has_receivers() -> bool {
     if tracing::calls_enabled() {
         return true;
     }
-    EVENTS.has_subscribers()
+    dispatcher().has_subscribers()
 }
 
 /// Emits an event about a call, if it has a receiver. Its order relative to changes of state is unspecified.
@@ -148,5 +155,5 @@ pub(crate) fn publish(event: Event) {
 
 /// Delivers the queued events, unless another thread, or a callback on this thread, is delivering already.
 pub(crate) fn deliver() {
-    EVENTS.deliver();
+    dispatcher().deliver();
 }

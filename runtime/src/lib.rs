@@ -112,6 +112,7 @@ mod errors;
 mod escape;
 pub mod events;
 mod fallback;
+mod isolation;
 mod keyed_store;
 mod keying;
 mod layers;

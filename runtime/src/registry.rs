@@ -27,7 +27,7 @@ pub use self::{
     declaration::{Declared, Hang},
     registered::{REGISTERED, Registered},
 };
-use crate::{BlindSpot, ConfigConflict, DeclarationSite, errors::PolicyConfig};
+use crate::{BlindSpot, ConfigConflict, DeclarationSite, errors::PolicyConfig, isolation::isolated};
 
 /// A kind of policy that functions share by name: a circuit breaker, a rate limit, a bulkhead, or a set of breakers or rate limits with one
 /// for each key.
@@ -35,7 +35,7 @@ use crate::{BlindSpot, ConfigConflict, DeclarationSite, errors::PolicyConfig};
     message = "a `{Self}` cannot be registered",
     label = "not a circuit breaker, rate limit or bulkhead"
 )]
-pub trait Policy: Debug + Sync + Sized + 'static {
+pub trait Policy: Debug + Send + Sync + Sized + 'static {
     /// The settings.
     type Config: PolicyConfig;
 
@@ -69,8 +69,14 @@ pub trait Policy: Debug + Sync + Sized + 'static {
     /// Returns the declarations of this kind by attributes, in an unspecified order.
     fn declarations() -> &'static [&'static Declared<Self>];
 
-    /// Returns the registry of this kind.
-    fn registry() -> &'static Registry<Self>;
+    /// Returns the registry of this kind, of the whole program.
+    fn shared_registry() -> &'static Registry<Self>;
+
+    /// Returns the registry of this kind, of the whole program or of the isolation that this thread has entered.
+    #[must_use]
+    fn registry() -> &'static Registry<Self> {
+        isolated(Self::shared_registry(), Registry::new)
+    }
 
     /// Returns the declarations of the counterpart of this kind, by name. The counterpart of a kind with keys is the kind without keys, and
     /// vice versa. A name that is declared for both kinds is a conflict.

@@ -31,6 +31,7 @@ mod events;
 mod fallback;
 mod http_server;
 mod hung_calls;
+mod isolation;
 mod keyed_breakers;
 mod links;
 mod long_times;

@@ -34,7 +34,7 @@ impl Declaration<'_> {
     ///
     /// ```text
     /// {
-    ///     static DECLARATION: Declared<RateLimit> = Declared::named("search", Some(config));
+    ///     static DECLARATION: Declared<RateLimit> = Declared::named("search", Some(config)).module(module_path!());
     ///     #[distributed_slice(RATE_LIMITS)]
     ///     static DECLARED: &Declared<RateLimit> = &DECLARATION;
     ///     DECLARATION.get()
@@ -77,6 +77,7 @@ impl Declaration<'_> {
             let hang = Ident::new(hang, Span::mixed_site().located_at(attribute));
             declaration = quote_spanned!(attribute=> #declaration.hang(#here::__private::Hang::#hang));
         }
+        declaration = quote_spanned!(attribute=> #declaration.module(::core::module_path!()));
         let get = quote_spanned!(attribute=> get());
         let find = match key {
             None => quote_mixed!(DECLARATION.#get),

@@ -107,7 +107,7 @@ impl Policy for CircuitBreaker {
         &BREAKERS
     }
 
-    fn registry() -> &'static Registry<Self> {
+    fn shared_registry() -> &'static Registry<Self> {
         static REGISTRY: Registry<CircuitBreaker> = Registry::new();
         &REGISTRY
     }
@@ -149,7 +149,7 @@ impl Policy for KeyedBreakers {
         &KEYED_BREAKERS
     }
 
-    fn registry() -> &'static Registry<Self> {
+    fn shared_registry() -> &'static Registry<Self> {
         static REGISTRY: Registry<KeyedBreakers> = Registry::new();
         &REGISTRY
     }

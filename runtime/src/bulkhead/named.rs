@@ -61,7 +61,7 @@ impl Policy for Bulkhead {
         &BULKHEADS
     }
 
-    fn registry() -> &'static Registry<Self> {
+    fn shared_registry() -> &'static Registry<Self> {
         static REGISTRY: Registry<Bulkhead> = Registry::new();
         &REGISTRY
     }

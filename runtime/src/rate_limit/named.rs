@@ -85,7 +85,7 @@ impl Policy for RateLimit {
         &RATE_LIMITS
     }
 
-    fn registry() -> &'static Registry<Self> {
+    fn shared_registry() -> &'static Registry<Self> {
         static REGISTRY: Registry<RateLimit> = Registry::new();
         &REGISTRY
     }
@@ -123,7 +123,7 @@ impl Policy for KeyedRateLimits {
         &KEYED_RATE_LIMITS
     }
 
-    fn registry() -> &'static Registry<Self> {
+    fn shared_registry() -> &'static Registry<Self> {
         static REGISTRY: Registry<KeyedRateLimits> = Registry::new();
         &REGISTRY
     }

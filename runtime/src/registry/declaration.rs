@@ -15,6 +15,7 @@ pub struct Declared<P: Policy> {
     pub(super) source: Source<P>,
     pub(super) failures: FailureRule,
     pub(super) location: &'static Location<'static>,
+    module: &'static str,
     hang: Option<Hang>,
     /// The policy of this name; empty until the first lookup.
     found: OnceRef<'static, P>,
@@ -91,8 +92,15 @@ impl<P: Policy> Declared<P> {
         self
     }
 
+    /// Sets the path of the module that contains the function.
+    #[must_use]
+    pub const fn module(mut self, path: &'static str) -> Self {
+        self.module = path;
+        self
+    }
+
     pub(super) const fn new(source: Source<P>, failures: FailureRule, location: &'static Location<'static>) -> Self {
-        Self { source, failures, location, hang: None, found: OnceRef::new() }
+        Self { source, failures, location, module: "", hang: None, found: OnceRef::new() }
     }
 
     /// Returns the declared policy. The first call looks it up in the registry.
@@ -103,12 +111,26 @@ impl<P: Policy> Declared<P> {
     #[inline]
     #[track_caller]
     pub fn get(&self) -> &'static P {
+        #[cfg(feature = "testing")]
+        if crate::isolation::is_entered() {
+            return self.find();
+        }
         match self.found.get() {
             Some(found) => found,
-            None => self.find(),
+            None => self.find_once(),
         }
     }
 
+    #[cold]
+    #[track_caller]
+    fn find_once(&self) -> &'static P {
+        let found = self.find();
+        // If another thread has set `found` first, the policy that it has set is used.
+        _ = self.found.set(found);
+        self.found.get().unwrap_or(found)
+    }
+
+    /// Looks the policy up in the registry, and reports its conflicts.
     #[cold]
     #[track_caller]
     fn find(&self) -> &'static P {
@@ -116,15 +138,21 @@ impl<P: Policy> Declared<P> {
         for conflict in entry.into_iter().flat_map(|entry| &entry.conflicts) {
             report(conflict);
         }
-        let found = match (&self.source, entry) {
+        match (&self.source, entry) {
             (Source::Static(own), _) => own,
             (_, Some(entry)) => entry.policy,
             // The registry contains every declaration, unless a linker has dropped this one.
             (Source::Named { name, .. }, None) => create_static(name, self.config(), self.keys()),
-        };
-        // If another thread has set `found` first, the policy that it has set is used.
-        _ = self.found.set(found);
-        self.found.get().unwrap_or(found)
+        }
+    }
+
+    /// Returns true if the declaration belongs to another doc test than the one that this process runs.
+    ///
+    /// rustdoc builds one program of all doc tests of a crate (edition 2024), in which each is a module `__doctest_N`, and runs each in a
+    /// process of its own, with `N` in an environment variable.
+    pub(super) fn is_of_other_doc_test(&self, running: Option<&str>) -> bool {
+        let number = self.module.split("::").find_map(|segment| segment.strip_prefix("__doctest_"));
+        matches!((number, running), (Some(number), Some(running)) if number != running)
     }
 
     pub(super) fn name(&self) -> &'static str {

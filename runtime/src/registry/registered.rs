@@ -7,6 +7,8 @@ use crate::slices::slices;
 pub struct Registered {
     policy: &'static (dyn Any + Sync),
     pub(super) location: &'static Location<'static>,
+    /// The path of the module that contains the `register!`.
+    pub(super) module: &'static str,
 }
 
 slices! {
@@ -18,8 +20,8 @@ impl Registered {
     /// Creates the entry that `register!(PATH)` lists.
     #[track_caller]
     #[must_use]
-    pub const fn new<P: Policy>(policy: &'static P) -> Self {
-        Self { policy, location: Location::caller() }
+    pub const fn new<P: Policy>(policy: &'static P, module: &'static str) -> Self {
+        Self { policy, location: Location::caller(), module }
     }
 
     /// Returns the policy; `None` if it is not a `P`.
@@ -50,7 +52,8 @@ macro_rules! register {
         const _: () = {
             #[$crate::__private::linkme::distributed_slice($crate::__private::REGISTERED)]
             #[linkme(crate = $crate::__private::linkme)]
-            static REGISTERED: $crate::__private::Registered = $crate::__private::Registered::new(&$own);
+            static REGISTERED: $crate::__private::Registered =
+                $crate::__private::Registered::new(&$own, ::core::module_path!());
         };
     };
 }

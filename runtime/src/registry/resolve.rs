@@ -4,7 +4,7 @@
 //! declaration with settings, by file and line, an order that does not depend on the linker. Each declaration that contradicts the
 //! settings in force is a conflict.
 
-use std::{collections::BTreeMap, ptr};
+use std::{collections::BTreeMap, env, ptr};
 
 use super::{
     Entry, Policy, create_static,
@@ -33,9 +33,12 @@ pub(crate) fn sites<P: Policy>() -> BTreeMap<&'static str, DeclarationSite> {
 fn by_name<P: Policy, T>(resolve: impl Fn(&[&'static Declared<P>]) -> Option<T>) -> BTreeMap<&'static str, T> {
     let registered = REGISTERED.iter().filter_map(|registered| {
         let source = Source::Static(registered.downcast::<P>()?);
-        Some(&*Box::leak(Box::new(Declared::new(source, FailureRule::Unused, registered.location))))
+        let declared = Declared::new(source, FailureRule::Unused, registered.location).module(registered.module);
+        Some(&*Box::leak(Box::new(declared)))
     });
+    let doc_test = env::var("RUSTDOC_DOCTEST_RUN_NB_TEST").ok();
     let mut declarations: Vec<_> = P::declarations().iter().copied().chain(registered).collect();
+    declarations.retain(|declaration| !declaration.is_of_other_doc_test(doc_test.as_deref()));
     declarations.sort_by_key(|declaration| (declaration.name(), declaration.position()));
     let same_names = declarations.chunk_by(|one, next| one.name() == next.name());
     same_names.filter_map(|same_name| Some((same_name.first()?.name(), resolve(same_name)?))).collect()

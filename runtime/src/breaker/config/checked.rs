@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{BreakerConfig, RecoveryTimeout, Size, Window};
+use super::{BreakerConfig, RecoveryTimeout, Size, Threshold, Window};
 use crate::{breaker::window::MAX_CALLS, checked::InvalidSetting};
 
 impl Window {
@@ -46,7 +46,8 @@ impl BreakerConfig {
                 "`failure_threshold` must be at least 1: with 0 the circuit would open before any call",
             ));
         }
-        self.failure_threshold = failures;
+        self.failure_threshold = Some(failures);
+        self.threshold = Threshold { failures, is_set: true };
         Ok(self)
     }
 
@@ -209,10 +210,42 @@ impl BreakerConfig {
         Ok(self)
     }
 
+    /// Sets the value as [`half_open_successes`](Self::half_open_successes) does, with an error instead of a panic.
+    ///
+    /// # Errors
+    ///
+    /// If `calls` is 0, or more than 255.
+    #[allow(clippy::cast_possible_truncation, reason = "checked")]
+    pub const fn try_half_open_successes(mut self, calls: u32) -> Result<Self, InvalidSetting> {
+        if calls == 0 {
+            return Err(InvalidSetting::new(
+                "`half_open_successes` must be at least 1: with 0 the circuit would close without evidence",
+            ));
+        }
+        if calls > u8::MAX as u32 {
+            return Err(InvalidSetting::new(
+                "`half_open_successes` must be at most 255, the largest number of trial calls",
+            ));
+        }
+        self.half_open_successes = Some(calls as u8);
+        Ok(self)
+    }
+
     /// Removes the window, so that failures in a row open the circuit.
     #[cfg(feature = "config")]
     pub(crate) const fn without_window(mut self) -> Self {
         self.window = None;
+        self.failure_threshold = Some(self.threshold.failures);
+        self
+    }
+
+    /// Removes the failure threshold beside a window.
+    #[cfg(feature = "config")]
+    pub(crate) const fn without_threshold(mut self) -> Self {
+        self.threshold.is_set = false;
+        if self.window.is_some() {
+            self.failure_threshold = None;
+        }
         self
     }
 

@@ -4,9 +4,11 @@
 //! - [`window`] has the sliding windows of rate-based breakers, [`in_flight`] the calls in flight; [`totals`](crate::totals) counts all calls.
 //! - [`engine`] combines these for each call, with the [`history`] and events.
 //! - [`config`] has the public settings, [`parameters`] their numeric form for the state machine, [`settings`] the settings in force.
-//! - [`permit`] has the permit for one call, [`snapshot`] the state and counts at one moment, [`manual_override`] manual control.
+//! - [`permit`] has the permit for one call, [`owned_permit`] one that holds its breaker, [`call`] calls with conditions,
+//!   [`snapshot`] the state and counts at one moment, [`manual_override`] manual control.
 //! - `keyed` has one breaker per key, and [`named`] makes breakers part of the registry.
 
+mod call;
 mod config;
 mod engine;
 mod history;
@@ -19,6 +21,7 @@ mod metrics;
 #[cfg(test)]
 mod models;
 mod named;
+mod owned_permit;
 mod parameters;
 mod permit;
 mod settings;
@@ -32,12 +35,17 @@ use std::{borrow::Borrow, fmt, hint, pin::pin, time::Duration};
 
 pub(crate) use self::named::Breakers;
 pub use self::{
+    call::{
+        BreakerCall, ConvertedRejection, EveryError, FailureSelection, MappedRejection, RejectionConversion,
+        SelectedErrors, SelectedResults,
+    },
     config::{BreakerConfig, Window},
     history::{HistoryEntry, HistoryEvent},
     manual_override::Override,
     named::{BREAKERS, breaker, breakers},
+    owned_permit::OwnedPermit,
     permit::{InPlace, PanicGuard, Permit, Polled, forget, record_success},
-    snapshot::{Snapshot, SnapshotConfig, TripRule, WindowSnapshot},
+    snapshot::{LastFailure, Snapshot, SnapshotConfig, TripRule, WindowSnapshot},
 };
 use self::{
     engine::{BreakerRef, Engine},
@@ -60,7 +68,8 @@ use crate::{
 ///
 /// A closed circuit admits every call and counts failures in a row. At the failure threshold it opens: calls are rejected at once with
 /// [`CircuitOpen`], until the recovery timeout has passed. A half-open circuit admits a few trial calls:
-/// [`half_open_max_calls`](BreakerConfig::half_open_max_calls) successes close it, and one failure opens it again.
+/// [`half_open_max_calls`](BreakerConfig::half_open_max_calls) successes close it, and one failure opens it again, unless
+/// [`half_open_successes`](BreakerConfig::half_open_successes) requires fewer.
 ///
 /// There is no timer and no background thread. An open circuit becomes half-open with the first call after its recovery timeout; its state
 /// reads `half-open` as soon as the timeout has passed.
@@ -107,7 +116,8 @@ impl CircuitBreaker {
     /// - Closed: the failures in a row and the calls in the window stay, and the next failure is judged by the new thresholds. A window of
     ///   another kind starts empty.
     /// - Open: the new recovery timeout applies to the current open state.
-    /// - Half-open: the new number of trial calls applies. If that many have succeeded already, the circuit closes.
+    /// - Half-open: the new numbers of trial calls apply. If enough have succeeded already, the circuit closes; if too many have failed, it
+    ///   opens.
     ///
     /// The new settings take precedence over all others, including those from a file and the environment, until
     /// [`reset_config`](Self::reset_config).
@@ -186,6 +196,10 @@ impl<K: Keying> CircuitBreaker<K> {
     }
 
     /// Makes a call if the circuit admits it. An `Err` counts as a failure, and so does a panic.
+    ///
+    /// [`failure_if`](Self::failure_if) and [`failure_if_result`](Self::failure_if_result) select other failures, and
+    /// [`rejection`](Self::rejection) makes the error of a rejected call. The text of an error is not known here, because its type need not
+    /// implement `Display`: [`CircuitOpen::last_failure`] has the texts of attributes and of [`Permit::failure_with`].
     ///
     /// # Errors
     ///

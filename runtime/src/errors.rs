@@ -5,6 +5,7 @@ mod breaker_state;
 mod bulkhead_full;
 mod circuit_open;
 mod config_conflict;
+mod failure_text;
 mod open_reason;
 mod rate_limited;
 mod timed_out;
@@ -25,5 +26,6 @@ pub use self::{
 pub(crate) use self::{
     circuit_open::OptText,
     config_conflict::{PolicyConfig, PolicyTerms},
+    failure_text::{FailureText, StoredFailureText},
     open_reason::{COUNT_BITS, PackedReason},
 };

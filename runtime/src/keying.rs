@@ -7,7 +7,7 @@ use std::{borrow::Borrow, fmt::Debug};
 /// The way in which an instance is identified: by its name alone ([`Unkeyed`]), or by a name and a key (`Keyed`).
 ///
 /// [`CircuitBreaker`](crate::CircuitBreaker) and [`RateLimit`](crate::RateLimit) are generic over this trait. It is sealed.
-pub trait Keying: storage::Storage {}
+pub trait Keying: storage::Storage + 'static {}
 
 /// The marker of a breaker or rate limit that has a name and no key.
 #[derive(Clone, Copy, Debug)]

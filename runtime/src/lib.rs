@@ -164,11 +164,13 @@ pub use self::transient::http::retry_after;
 pub use self::{
     bounds::NoneError,
     breaker::{
-        BreakerConfig, CircuitBreaker, HistoryEntry, HistoryEvent, Override, Permit, Snapshot, SnapshotConfig,
-        TripRule, Window, WindowSnapshot, breaker, breakers,
+        BreakerCall, BreakerConfig, CircuitBreaker, ConvertedRejection, EveryError, FailureSelection, HistoryEntry,
+        HistoryEvent, LastFailure, MappedRejection, Override, OwnedPermit, Permit, RejectionConversion, SelectedErrors,
+        SelectedResults, Snapshot, SnapshotConfig, TripRule, Window, WindowSnapshot, breaker, breakers,
     },
     bulkhead::{Bulkhead, BulkheadConfig, BulkheadPermit, BulkheadSnapshot, bulkhead, bulkheads},
     capabilities::{blind_spots, validate},
+    checked::InvalidSetting,
     durations::{DurationHistogram, Durations},
     error_text::set_error_texts,
     errors::{

@@ -18,7 +18,8 @@ use crate::{
 
 /// The settings of a circuit breaker: the rule that opens it, the recovery timeout, and the number of trial calls.
 ///
-/// A breaker opens after a number of failures in a row or, with a [`Window`], at a rate of failed or slow calls.
+/// A breaker opens after a number of failures in a row or, with a [`Window`], at a rate of failed or slow calls. With a window and a
+/// [`failure_threshold`](Self::failure_threshold), either of the two opens it.
 ///
 /// In a `const` or `static` an invalid value is a compile error:
 ///
@@ -46,17 +47,21 @@ use crate::{
 ///
 /// # Panics
 ///
-/// Outside of a `const`, the setters panic on invalid values. Check values from outside the program first, or load them with
-/// `configure_from_toml` (feature `config`), which returns errors.
+/// Outside of a `const`, the setters panic on invalid values. For values from outside of the program, each has a variant with the prefix
+/// `try_` that returns [`InvalidSetting`](crate::InvalidSetting) instead; `configure_from_toml` (feature `config`) returns errors, too.
 ///
 /// # Serialization
 ///
 /// With the feature `serde`, `BreakerConfig` implements `Serialize`. The fields are named after the options, and durations are in seconds.
-/// A window is `{"calls": 100}` or `{"time": 60.0}`; an exponential `recovery_timeout` is an object with `base`, `factor` and `max`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// A window is `{"calls": 100}` or `{"time": 60.0}`; an exponential `recovery_timeout` is an object with `base`, `factor` and `max`. An option
+/// that is off is `null`: `failure_threshold` if the window alone opens the circuit, `half_open_successes` if all trial calls have to succeed.
+#[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct BreakerConfig {
-    failure_threshold: u32,
+    /// The threshold in force; `None` if the window alone opens the circuit.
+    failure_threshold: Option<u32>,
+    #[cfg_attr(feature = "serde", serde(skip))]
+    threshold: Threshold,
     window: Option<Window>,
     failure_rate: f64,
     min_calls: u32,
@@ -66,6 +71,7 @@ pub struct BreakerConfig {
     recovery_timeout: RecoveryTimeout,
     recovery_jitter: f64,
     half_open_max_calls: u8,
+    half_open_successes: Option<u8>,
     #[cfg_attr(feature = "serde", serde(serialize_with = "super::snapshot::serialize::duration"))]
     ramp_up: Duration,
     observe_only: bool,
@@ -76,8 +82,22 @@ pub struct BreakerConfig {
     durations: bool,
 }
 
+/// Settings are equal if they have the same effect: a default is equal to the same value that was set.
+impl PartialEq for BreakerConfig {
+    fn eq(&self, other: &Self) -> bool {
+        self.effects() == other.effects()
+    }
+}
+
 /// Equality is total, because no rate is a NaN.
 impl Eq for BreakerConfig {}
+
+/// The failure threshold without a window. With a window, it applies only if it was set.
+#[derive(Clone, Copy, Debug)]
+struct Threshold {
+    failures: u32,
+    is_set: bool,
+}
 
 /// The sliding window of a rate-based breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,7 +158,8 @@ impl BreakerConfig {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            failure_threshold: 5,
+            failure_threshold: Some(DEFAULT_THRESHOLD),
+            threshold: Threshold { failures: DEFAULT_THRESHOLD, is_set: false },
             window: None,
             failure_rate: 0.5,
             min_calls: 10,
@@ -147,6 +168,7 @@ impl BreakerConfig {
             recovery_timeout: RecoveryTimeout::fixed(Duration::from_secs(30)),
             recovery_jitter: 0.0,
             half_open_max_calls: 3,
+            half_open_successes: None,
             ramp_up: Duration::ZERO,
             observe_only: false,
             hung_call: None,
@@ -161,7 +183,7 @@ impl BreakerConfig {
     /// open state rejects users.
     #[must_use]
     pub const fn critical() -> Self {
-        Self::new().failure_threshold(3).recovery_timeout(Duration::from_secs(15))
+        Self::preset(3, Duration::from_secs(15))
     }
 
     /// Returns settings for a nice-to-have dependency, such as recommendations, avatars or tracking: 10 failures in a row, 60 s.
@@ -170,7 +192,7 @@ impl BreakerConfig {
     /// urgent.
     #[must_use]
     pub const fn non_critical() -> Self {
-        Self::new().failure_threshold(10).recovery_timeout(Duration::from_mins(1))
+        Self::preset(10, Duration::from_mins(1))
     }
 
     /// Returns settings for a third-party service with rate limits and short outages: 3 failures in a row, 30 s.
@@ -179,7 +201,7 @@ impl BreakerConfig {
     /// single failures.
     #[must_use]
     pub const fn flaky_api() -> Self {
-        Self::new().failure_threshold(3).recovery_timeout(Duration::from_secs(30))
+        Self::preset(3, Duration::from_secs(30))
     }
 
     /// Returns settings for a database: 5 failures in a row, 30 s.
@@ -188,10 +210,19 @@ impl BreakerConfig {
     /// reach five failures in a row.
     #[must_use]
     pub const fn database() -> Self {
-        Self::new().failure_threshold(5).recovery_timeout(Duration::from_secs(30))
+        Self::preset(5, Duration::from_secs(30))
     }
 
-    /// Sets the number of failures in a row that open the circuit without a [`window`](Self::window); 5 by default.
+    /// The settings of a preset. A window replaces its threshold, as it replaces the default.
+    const fn preset(failures: u32, recovery_timeout: Duration) -> Self {
+        let config = Self::new().recovery_timeout(recovery_timeout);
+        Self { failure_threshold: Some(failures), threshold: Threshold { failures, is_set: false }, ..config }
+    }
+
+    /// Sets the number of failures in a row that open the circuit.
+    ///
+    /// Without a [`window`](Self::window), the default is 5, or the number of the preset. With a window, there is no default: the circuit opens
+    /// at the rates of the window, and also after this number of failures in a row if it is set.
     ///
     /// A success resets the count. Ignored and cancelled calls (see [`Permit`](crate::Permit)) do not.
     ///
@@ -203,13 +234,20 @@ impl BreakerConfig {
         valid!(self.try_failure_threshold(failures))
     }
 
-    /// Sets a sliding window: the circuit opens at a rate of failed or slow calls, instead of after failures in a row. None by default.
+    /// Sets a sliding window: the circuit opens at a rate of failed or slow calls. None by default.
+    ///
+    /// The window replaces the default [`failure_threshold`](Self::failure_threshold) and that of a preset. A threshold that is set, before
+    /// or after the window, remains: either of the two rules opens the circuit. Use it to open at once when a dependency is down, and by
+    /// the rate when some of its calls fail.
     ///
     /// The rates are evaluated when a call has failed or was slow, never when it succeeded in time. If a rate rises because old successes
     /// leave the window, the circuit opens only with the next failed or slow call. A circuit that closes starts with an empty window.
     #[must_use]
     pub const fn window(mut self, window: Window) -> Self {
         self.window = Some(window);
+        if !self.threshold.is_set {
+            self.failure_threshold = None;
+        }
         self
     }
 
@@ -298,10 +336,12 @@ impl BreakerConfig {
         valid!(self.try_recovery_jitter(share))
     }
 
-    /// Sets the number of trial calls that a half-open circuit admits, and of successes that close it; 3 by default.
+    /// Sets the number of trial calls that a half-open circuit admits in all; 3 by default. They may be in flight at once.
     ///
-    /// A failed trial call opens the circuit again at once. An ignored or cancelled one releases its permit. At most this number of trial
-    /// calls is in flight, apart from those of earlier rounds: see [`recovery_timeout`](Self::recovery_timeout).
+    /// All of them have to succeed to close the circuit, so that a failed one opens it again at once, unless
+    /// [`half_open_successes`](Self::half_open_successes) requires fewer. A trial call that succeeds or fails keeps its permit; an ignored or
+    /// cancelled one releases it. At most this number of trial calls is in flight, apart from those of earlier rounds: see
+    /// [`recovery_timeout`](Self::recovery_timeout).
     ///
     /// # Panics
     ///
@@ -309,6 +349,40 @@ impl BreakerConfig {
     #[must_use]
     pub const fn half_open_max_calls(self, calls: u32) -> Self {
         valid!(self.try_half_open_max_calls(calls))
+    }
+
+    /// Sets the number of trial calls that have to succeed to close a half-open circuit; by default, all of
+    /// [`half_open_max_calls`](Self::half_open_max_calls). A larger number than that means all, too.
+    ///
+    /// The circuit opens again as soon as this number is out of reach. With 5 trial calls of which 3 have to succeed, 2 failures are
+    /// tolerated, and the third one opens the circuit. Use it for a dependency that always fails some of its calls.
+    ///
+    /// ```
+    /// use std::{io, time::Duration};
+    /// use steadfast::{BreakerConfig, BreakerState, CircuitBreaker};
+    ///
+    /// static ROUTES: CircuitBreaker = CircuitBreaker::new(
+    ///     "routes",
+    ///     BreakerConfig::new().half_open_max_calls(5).half_open_successes(3),
+    /// );
+    ///
+    /// ROUTES.force_open_for(Duration::ZERO); // half-open
+    /// for _ in 0..2 {
+    ///     assert!(ROUTES.call(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut))).is_err());
+    /// }
+    /// for _ in 0..3 {
+    ///     ROUTES.call(|| Ok::<(), io::Error>(()))?;
+    /// }
+    /// assert_eq!(ROUTES.state(), BreakerState::Closed);
+    /// # Ok::<(), io::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `calls` is 0, or more than 255. In a `const` or `static` that is a compile error.
+    #[must_use]
+    pub const fn half_open_successes(self, calls: u32) -> Self {
+        valid!(self.try_half_open_successes(calls))
     }
 
     /// Sets the duration of the ramp-up after a recovery, in which the admitted share of the calls grows linearly from a tenth to all of
@@ -379,6 +453,20 @@ impl BreakerConfig {
         self
     }
 
+    /// All that decides about the effect of the settings.
+    fn effects(&self) -> impl PartialEq + use<> {
+        let Self {
+            failure_threshold, threshold: _, window, failure_rate, min_calls, slow_call, slow_call_rate, ..
+        } = *self;
+        let rules = (failure_threshold, window, failure_rate, min_calls, slow_call, slow_call_rate);
+        let Self { recovery_timeout, recovery_jitter, half_open_max_calls, half_open_successes: _, ramp_up, .. } =
+            *self;
+        let recovery =
+            (recovery_timeout, recovery_jitter, half_open_max_calls, self.get_half_open_successes(), ramp_up);
+        let Self { observe_only, hung_call, cancelled_call, durations, .. } = *self;
+        (rules, recovery, observe_only, hung_call, cancelled_call, durations)
+    }
+
     /// The settings as parameters of the state machine, with the seed of the jitter.
     pub(crate) const fn parameters(&self, seed: u64) -> Parameters {
         let recovery = Recovery {
@@ -389,7 +477,7 @@ impl BreakerConfig {
             seed,
         };
         let policy = match self.window {
-            None => TripPolicy::Consecutive { threshold: self.failure_threshold },
+            None => TripPolicy::Consecutive { threshold: self.threshold.failures },
             Some(Window(size)) => {
                 let (window, max_calls) = match size {
                     Size::Calls(calls) => (WindowSize::Calls(calls), calls),
@@ -398,13 +486,21 @@ impl BreakerConfig {
                 let min_calls = min(self.min_calls as u64, max_calls as u64);
                 let slow_call = optional_micros(self.slow_call);
                 let (failure_rate, slow_call_rate) = (self.failure_rate, self.slow_call_rate);
-                TripPolicy::Rates(RatePolicy { window, failure_rate, min_calls, slow_call, slow_call_rate })
+                let rates = RatePolicy { window, failure_rate, min_calls, slow_call, slow_call_rate };
+                match self.failure_threshold {
+                    Some(threshold) => TripPolicy::Either { threshold, rates },
+                    None => TripPolicy::Rates(rates),
+                }
             }
         };
         Parameters {
             policy,
             recovery,
             half_open_max_calls: self.half_open_max_calls,
+            half_open_successes: match self.half_open_successes {
+                Some(successes) => successes,
+                None => u8::MAX,
+            },
             // Capped at 58,000 years, so that ten times as much fits into 64 bits.
             ramp_up: min(micros(self.ramp_up), u64::MAX / 10),
             observe_only: self.observe_only,
@@ -415,6 +511,9 @@ impl BreakerConfig {
         }
     }
 }
+
+/// The failure threshold without a window.
+const DEFAULT_THRESHOLD: u32 = 5;
 
 impl RecoveryTimeout {
     const fn fixed(timeout: Duration) -> Self {
@@ -454,17 +553,18 @@ impl Default for BreakerConfig {
 /// that are off are omitted.
 impl fmt::Display for BreakerConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.window {
-            None => write!(f, "failure_threshold = {}", self.failure_threshold)?,
-            Some(Window(size)) => {
-                match size {
-                    Size::Calls(calls) => write!(f, "window = calls({calls})")?,
-                    Size::Time(time) => write!(f, "window = time({time:?})")?,
-                }
-                write!(f, ", failure_rate = {}, min_calls = {}", self.failure_rate, self.min_calls)?;
-                if let Some(slow_call) = self.slow_call {
-                    write!(f, ", slow_call = {slow_call:?}, slow_call_rate = {}", self.slow_call_rate)?;
-                }
+        if let Some(threshold) = self.failure_threshold {
+            write!(f, "failure_threshold = {threshold}")?;
+        }
+        if let Some(Window(size)) = self.window {
+            f.write_str(if self.failure_threshold.is_some() { ", " } else { "" })?;
+            match size {
+                Size::Calls(calls) => write!(f, "window = calls({calls})")?,
+                Size::Time(time) => write!(f, "window = time({time:?})")?,
+            }
+            write!(f, ", failure_rate = {}, min_calls = {}", self.failure_rate, self.min_calls)?;
+            if let Some(slow_call) = self.slow_call {
+                write!(f, ", slow_call = {slow_call:?}, slow_call_rate = {}", self.slow_call_rate)?;
             }
         }
         let RecoveryTimeout { base, factor, max } = self.recovery_timeout;
@@ -477,6 +577,9 @@ impl fmt::Display for BreakerConfig {
             write!(f, ", recovery_jitter = {}", self.recovery_jitter)?;
         }
         write!(f, ", half_open_max_calls = {}", self.half_open_max_calls)?;
+        if let Some(successes) = self.half_open_successes.filter(|successes| *successes < self.half_open_max_calls) {
+            write!(f, ", half_open_successes = {successes}")?;
+        }
         if !self.ramp_up.is_zero() {
             write!(f, ", ramp_up = {:?}", self.ramp_up)?;
         }

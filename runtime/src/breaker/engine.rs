@@ -18,21 +18,17 @@ mod inspect;
 mod publish;
 mod record;
 
-use std::sync::{Arc, PoisonError, atomic::Ordering};
+use std::{
+    fmt::Display,
+    sync::{Arc, PoisonError, atomic::Ordering},
+};
 
 use once_cell::race::OnceBox;
 
 use self::{cancel::Cancellations, publish::Publisher};
 use super::{
-    BreakerConfig, BreakerState, Override,
-    history::History,
-    in_flight::InFlight,
-    manual_override::Action,
-    parameters::{Parameters, TripPolicy},
-    settings::BreakerSettings,
-    state::Circuit,
-    state::atomic::AtomicState,
-    window::Window,
+    BreakerConfig, BreakerState, Override, history::History, in_flight::InFlight, manual_override::Action,
+    parameters::Parameters, settings::BreakerSettings, state::Circuit, state::atomic::AtomicState, window::Window,
 };
 #[cfg(any(feature = "keyed", feature = "metrics", feature = "prometheus-client"))]
 use crate::totals::Sums;
@@ -57,6 +53,9 @@ pub(crate) struct Engine {
     history: OnceBox<History>,
     key: Option<Key>,
 }
+
+/// The error of a failed call, or a description of the failure; `None` if there is none.
+pub(crate) type Failure<'n> = Option<&'n dyn Display>;
 
 /// A borrowed breaker: its engine, and its settings, which keyed breakers share.
 #[derive(Clone, Copy, Debug)]
@@ -143,13 +142,12 @@ impl<'a> BreakerRef<'a> {
     /// Applies changed settings to the window and the circuit.
     pub(crate) fn apply_settings(self) {
         if let Some(window) = self.engine.window.get() {
-            window.apply_settings(match self.parameters().policy {
-                TripPolicy::Rates(rates) => Some(rates.window),
-                TripPolicy::Consecutive { .. } => None,
-            });
+            window.apply_settings(self.parameters().policy.rates().map(|rates| rates.window));
         }
         self.apply_hung_call();
-        self.engine.circuit.step(&self.observer(), |circuit| circuit.apply_settings(&self.parameters(), clock::now));
+        self.engine
+            .circuit
+            .step(&self.observer(None), |circuit| circuit.apply_settings(&self.parameters(), clock::now));
     }
 
     pub(crate) fn apply_override(self, manual_override: &Override) {
@@ -157,7 +155,7 @@ impl<'a> BreakerRef<'a> {
         let now = clock::now();
         self.sync_clock(now);
         let until = expires_in.map(|expires_in| now.after(clock::micros(expires_in)));
-        let observer = Publisher { operator_reason: reason.as_ref(), ..self.observer() };
+        let observer = Publisher { operator_reason: reason.as_ref(), ..self.observer(None) };
         let parameters = self.parameters();
         let changed = self.engine.circuit.step(&observer, |circuit| match action {
             Action::ForceOpen => circuit.force_open(until),
@@ -180,7 +178,8 @@ impl<'a> BreakerRef<'a> {
         }
     }
 
-    const fn observer(self) -> Publisher<'a, 'static> {
-        Publisher { breaker: self, operator_reason: None }
+    /// The observer of the transitions that a call makes. `failure` is the error of a failed call, as far as it is known.
+    const fn observer<'n>(self, failure: Failure<'n>) -> Publisher<'a, 'n> {
+        Publisher { breaker: self, operator_reason: None, failure }
     }
 }

@@ -10,7 +10,10 @@ use std::{
 };
 
 use crate::clock::{self, Moment};
-use crate::{BreakerState, OpenReason, errors::PackedReason};
+use crate::{
+    BreakerState, OpenReason,
+    errors::{FailureText, PackedReason, StoredFailureText},
+};
 
 /// An entry in the history of a breaker: see [`CircuitBreaker::recent`](crate::CircuitBreaker::recent).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +40,8 @@ pub enum HistoryEvent {
         reason: Option<OpenReason>,
         /// The reason that an operator gave for a manual override.
         operator_reason: Option<Arc<str>>,
+        /// The text of the failure that opened the circuit: see [`Snapshot::last_failure`](crate::Snapshot::last_failure).
+        error: Option<Arc<str>>,
     },
     /// A call was rejected.
     #[non_exhaustive]
@@ -57,6 +62,10 @@ pub(super) struct History {
     pub(super) transitions: AtomicU64,
     /// The epoch to which the reason belongs, and the operator's reason for the override that began it.
     pub(super) operator_reason: Mutex<(u32, Option<Arc<str>>)>,
+    /// The text of the failure that opened the circuit last, for rejections.
+    failure: StoredFailureText,
+    /// The same text with the moment of the opening, for snapshots.
+    failed: Mutex<Option<(Arc<str>, Moment)>>,
     /// The moment of the last stored rejection, in microseconds.
     rejected_at: AtomicU64,
     /// The number of admitted trial calls.
@@ -160,6 +169,23 @@ impl History {
         }
     }
 
+    /// Replaces the text of the failure that opened the circuit. The caller holds the lock of transitions.
+    pub(super) fn set_failure(&self, text: Option<Arc<str>>, now: Moment) {
+        self.failure.set(text.as_ref());
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = text.map(|text| (text, now));
+    }
+
+    /// The text of the failure that opened the circuit last.
+    #[inline]
+    pub(super) fn failure(&self) -> FailureText {
+        self.failure.get()
+    }
+
+    /// The text of the failure that opened the circuit last, and the moment of the opening.
+    pub(super) fn last_failure(&self) -> Option<(Arc<str>, Moment)> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub(super) fn count_trial_call(&self) {
         // ORDERING: Relaxed: the count implies nothing about other memory.
         self.trial_calls.fetch_add(1, Ordering::Relaxed);
@@ -201,7 +227,8 @@ fn push_bounded<T>(items: &mut VecDeque<T>, limit: usize, item: T) {
     items.push_back(item);
 }
 
-fn before(wall: SystemTime, ago: Duration) -> SystemTime {
+/// The wall-clock time of a moment that was `ago` before `wall`.
+pub(super) fn before(wall: SystemTime, ago: Duration) -> SystemTime {
     wall.checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
@@ -219,7 +246,7 @@ mod tests {
         history.record_change(
             now,
             [(from, 0), (from, 0)],
-            HistoryEvent::StateChanged { from, to, reason: None, operator_reason: None },
+            HistoryEvent::StateChanged { from, to, reason: None, operator_reason: None, error: None },
         );
         history.record_rejection(stale, PackedReason::FORCED);
         let recent = history.recent(now);

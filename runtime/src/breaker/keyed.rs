@@ -11,11 +11,11 @@ use std::{
 };
 
 pub use self::snapshot::KeyedSnapshot;
-use super::{BreakerConfig, BreakerSettings, CircuitBreaker, engine::Engine};
+use super::{BreakerConfig, BreakerSettings, CircuitBreaker, OwnedPermit, engine::Engine};
 #[cfg(feature = "config")]
 use crate::registry::PolicySettings;
 use crate::{
-    BreakerState, ConfigChange, ConfigLayer, Durations,
+    BreakerState, CircuitOpen, ConfigChange, ConfigLayer, Durations,
     errors::PolicyConfig,
     events::{self, Event},
     keyed_store::{EvictionClass, KeyedEntry, KeyedStore, SharedSettings, StoreTotals, key::Key, top_by},
@@ -108,6 +108,20 @@ impl KeyedBreakers {
     /// If the `Display` of the key panics. Nothing changes in that case.
     pub fn breaker<K: Display + ?Sized>(&self, key: &K) -> Arc<KeyedBreaker> {
         self.store.get_or_insert(key)
+    }
+
+    /// Requests admission for one call of a key, with a permit that holds the breaker of the key. The breaker is not evicted while the permit
+    /// exists.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`CircuitOpen`] if the circuit of the key rejects the call.
+    ///
+    /// # Panics
+    ///
+    /// As for [`breaker`](Self::breaker).
+    pub fn try_acquire_owned<K: Display + ?Sized>(&self, key: &K) -> Result<OwnedPermit<Keyed>, CircuitOpen> {
+        self.breaker(key).try_acquire_owned()
     }
 
     /// Returns the breaker of a key, if there is one. The lookup does not delay its eviction.

@@ -6,8 +6,10 @@ pub(crate) struct Parameters {
     /// The rule that opens the circuit.
     pub(crate) policy: TripPolicy,
     pub(crate) recovery: Recovery,
-    /// The number of trial calls while half-open, and of successes that close the circuit; at least 1.
+    /// The number of trial calls while half-open; at least 1.
     pub(crate) half_open_max_calls: u8,
+    /// The number of trial calls that have to succeed; at least 1. With [`half_open_max_calls`](Self::half_open_max_calls) or more, all.
+    pub(crate) half_open_successes: u8,
     /// The duration of the ramp-up after a recovery, in which only a share of the calls is admitted; 0 for none.
     pub(crate) ramp_up: u64,
     /// True if the breaker decides and counts but rejects no call.
@@ -29,6 +31,8 @@ pub(crate) enum TripPolicy {
     Consecutive { threshold: u32 },
     /// The failure rate or slow-call rate in a sliding window.
     Rates(RatePolicy),
+    /// Each of the two.
+    Either { threshold: u32, rates: RatePolicy },
 }
 
 /// The thresholds of a rate-based breaker. Rates are shares between 0 and 1.
@@ -67,13 +71,41 @@ pub(crate) struct Recovery {
     pub(crate) seed: u64,
 }
 
+impl TripPolicy {
+    /// The number of failures in a row that opens the circuit; `None` without this rule.
+    pub(crate) const fn threshold(&self) -> Option<u32> {
+        match *self {
+            Self::Consecutive { threshold } | Self::Either { threshold, .. } => Some(threshold),
+            Self::Rates(_) => None,
+        }
+    }
+
+    /// The rates that open the circuit; `None` without a window.
+    pub(crate) const fn rates(&self) -> Option<RatePolicy> {
+        match *self {
+            Self::Rates(rates) | Self::Either { rates, .. } => Some(rates),
+            Self::Consecutive { .. } => None,
+        }
+    }
+}
+
 impl Parameters {
     /// The minimum duration of a slow call; `None` if no call is slow.
     pub(crate) const fn slow_call(&self) -> Option<u64> {
-        match self.policy {
-            TripPolicy::Rates(RatePolicy { slow_call, .. }) => slow_call,
-            TripPolicy::Consecutive { .. } => None,
+        match self.policy.rates() {
+            Some(RatePolicy { slow_call, .. }) => slow_call,
+            None => None,
         }
+    }
+
+    /// The number of successful trial calls that close the circuit.
+    pub(crate) fn needed_successes(&self) -> u8 {
+        self.half_open_successes.min(self.half_open_max_calls)
+    }
+
+    /// The largest number of failed trial calls with which the circuit can still close.
+    pub(crate) fn tolerated_failures(&self) -> u8 {
+        self.half_open_max_calls - self.needed_successes()
     }
 
     /// Returns true if the start of each call is stored.
@@ -129,6 +161,7 @@ const EXACT: u64 = 1 << 41;
 const TRACKED: u64 = 1 << 42;
 const RECORDED: u64 = 1 << 43;
 const DURATIONS: u64 = 1 << 44;
+const SUCCESSES_SHIFT: u32 = 48;
 
 impl Timing {
     #[inline]
@@ -153,16 +186,18 @@ impl Parameters {
             | if is_tracked { TRACKED } else { 0 }
             | if is_recorded { RECORDED } else { 0 }
             | if self.durations { DURATIONS } else { 0 };
-        let small = (self.half_open_max_calls as u64) << 32 | (self.observe_only as u64) << 40 | timing;
+        let threshold = match self.policy.threshold() {
+            Some(threshold) => threshold as u64,
+            None => 0,
+        };
+        let trials = (self.half_open_max_calls as u64) << 32 | (self.half_open_successes as u64) << SUCCESSES_SHIFT;
+        let small = threshold | trials | (self.observe_only as u64) << 40 | timing;
         let Recovery { base, factor, max, jitter, .. } = self.recovery;
         let (factor, jitter) = (factor.to_bits(), jitter.to_bits());
         let (hung_call, cancelled_call) = (or_none(self.hung_call), or_none(self.cancelled_call));
-        let RatePolicy { window, failure_rate, min_calls, slow_call, slow_call_rate } = match self.policy {
-            TripPolicy::Consecutive { threshold } => {
-                let small = small | threshold as u64;
-                return [small, 0, 0, 0, 0, 0, base, factor, max, jitter, self.ramp_up, hung_call, cancelled_call];
-            }
-            TripPolicy::Rates(rates) => rates,
+        let Some(RatePolicy { window, failure_rate, min_calls, slow_call, slow_call_rate }) = self.policy.rates()
+        else {
+            return [small, 0, 0, 0, 0, 0, base, factor, max, jitter, self.ramp_up, hung_call, cancelled_call];
         };
         let (kind, size) = match window {
             WindowSize::Calls(calls) => (CALLS, calls as u64),
@@ -213,15 +248,17 @@ impl Parameters {
             hung_call,
             cancelled_call,
         ] = words;
-        let policy = match WindowSize::decode(window) {
-            None => TripPolicy::Consecutive { threshold: small as u32 },
-            Some(size) => TripPolicy::Rates(RatePolicy {
-                window: size,
-                failure_rate: f64::from_bits(failure_rate),
-                min_calls,
-                slow_call: (window & TIMED != 0).then_some(slow_call),
-                slow_call_rate: f64::from_bits(slow_call_rate),
-            }),
+        let rates = WindowSize::decode(window).map(|size| RatePolicy {
+            window: size,
+            failure_rate: f64::from_bits(failure_rate),
+            min_calls,
+            slow_call: (window & TIMED != 0).then_some(slow_call),
+            slow_call_rate: f64::from_bits(slow_call_rate),
+        });
+        let policy = match (small as u32, rates) {
+            (threshold, None) => TripPolicy::Consecutive { threshold },
+            (0, Some(rates)) => TripPolicy::Rates(rates),
+            (threshold, Some(rates)) => TripPolicy::Either { threshold, rates },
         };
         let (factor, jitter) = (f64::from_bits(factor), f64::from_bits(jitter));
         let recovery = Recovery { base, factor, max, jitter, seed: if jitter == 0.0 { 0 } else { seed() } };
@@ -229,6 +266,7 @@ impl Parameters {
             policy,
             recovery,
             half_open_max_calls: (small >> 32) as u8,
+            half_open_successes: (small >> SUCCESSES_SHIFT) as u8,
             ramp_up,
             observe_only: small >> 40 & 1 != 0,
             hung_call: if hung_call == NONE { None } else { Some(hung_call) },

@@ -1,12 +1,12 @@
 use std::{
-    fmt,
+    fmt::{self, Display},
     future::Future,
     mem,
     pin::Pin,
     task::{Context, Poll},
 };
 
-use super::{CircuitBreaker, state::Admission};
+use super::{CircuitBreaker, engine::Failure, state::Admission};
 use crate::{
     keying::{Keying, Unkeyed},
     stack::Disposition,
@@ -47,6 +47,11 @@ impl<'a, K: Keying> Permit<'a, K> {
         Self { breaker, admission }
     }
 
+    /// The breaker, and the admission.
+    pub(super) const fn parts(&self) -> (&'a CircuitBreaker<K>, Admission) {
+        (self.breaker, self.admission)
+    }
+
     /// Reports a success.
     #[inline]
     pub fn success(self) {
@@ -57,13 +62,19 @@ impl<'a, K: Keying> Permit<'a, K> {
     /// Reports a failure of the dependency.
     #[inline]
     pub fn failure(self) {
-        self.fail(false);
+        self.fail(false, None);
+    }
+
+    /// Reports a failure of the dependency, with its error. If the failure opens the circuit, rejections and snapshots contain the text of
+    /// the error: see [`CircuitOpen::last_failure`](crate::CircuitOpen::last_failure). The error is formatted only in that case.
+    pub fn failure_with(self, error: &dyn Display) {
+        self.fail(false, Some(error));
     }
 
     /// Reports that the call is not evidence of success or failure, for example because of an error of the caller. Only the totals change,
     /// and the permit of a trial call is released.
     pub fn ignore(self) {
-        self.fail(true);
+        self.fail(true, None);
     }
 
     /// Stores that the call waits after a poll, or that its wait has ended.
@@ -79,17 +90,17 @@ impl<'a, K: Keying> Permit<'a, K> {
     }
 
     #[inline]
-    fn fail(self, is_ignored: bool) {
-        self.breaker.view().fail(self.admission, is_ignored);
+    fn fail(self, is_ignored: bool, failure: Failure<'_>) {
+        self.breaker.view().fail(self.admission, is_ignored, failure);
         mem::forget(self);
     }
 
     /// Reports a failure or an ignored error, and returns the disposition for an enclosing retry.
     #[cold]
     #[inline(never)]
-    pub(crate) fn fail_with_disposition(self, is_ignored: bool) -> Disposition {
+    pub(crate) fn fail_with_disposition(self, is_ignored: bool, failure: Failure<'_>) -> Disposition {
         let view = self.breaker.view();
-        self.fail(is_ignored);
+        self.fail(is_ignored, failure);
         view.open_for().map_or(Disposition::Called, Disposition::CalledAndOpened)
     }
 }

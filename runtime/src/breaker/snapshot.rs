@@ -46,13 +46,16 @@ pub struct Snapshot {
     /// passed, or an override has expired.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text"))]
     pub entered: BreakerState,
-    /// The number of failures in a row while closed; 0 in other states, and with a window.
+    /// The number of failures in a row while closed; 0 in other states, and with a window but no failure threshold.
     pub consecutive_failures: u32,
     /// The counts of the sliding window; `None` without a window. All are 0 unless the circuit is closed.
     pub window: Option<WindowSnapshot>,
     /// The number of successful trial calls while half-open; 0 in other states. The circuit closes at
-    /// [`half_open_max_calls`](SnapshotConfig::half_open_max_calls).
+    /// [`half_open_successes`](SnapshotConfig::half_open_successes).
     pub trial_successes: u32,
+    /// The number of failed trial calls while half-open; 0 in other states. The circuit opens again once too few of
+    /// [`half_open_max_calls`](SnapshotConfig::half_open_max_calls) are left to close it.
+    pub trial_failures: u32,
     /// The number of calls that succeeded.
     pub successes: u64,
     /// The number of calls that failed, panics included.
@@ -97,8 +100,26 @@ pub struct Snapshot {
     /// The reason that was given for the [`Override`](crate::Override) that made the last change of state.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text_if_any"))]
     pub operator_reason: Option<Arc<str>>,
+    /// The failure that opened the circuit last, kept after the circuit has closed; `None` if it has never been opened by a failed call, or
+    /// if the text is not known: see [`CircuitOpen::last_failure`](crate::CircuitOpen::last_failure).
+    pub last_failure: Option<LastFailure>,
     /// The settings in force by which the counts are judged.
     pub config: SnapshotConfig,
+}
+
+/// The failure that opened a circuit.
+///
+/// Implements `Serialize` with the feature `serde`: `at` is the number of seconds since 1970.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct LastFailure {
+    /// The text of the error, at most 256 characters.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text"))]
+    pub text: Arc<str>,
+    /// The time at which the circuit opened.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::time"))]
+    pub at: SystemTime,
 }
 
 /// The counts of a breaker's sliding window.
@@ -144,15 +165,14 @@ impl fmt::Display for Snapshot {
             Some(_) => f.write_str(", the next call is a trial call")?,
             None => {}
         }
-        match (self.state, self.window) {
-            (BreakerState::Closed, Some(WindowSnapshot { calls, failures, slow })) => {
-                write!(f, ", {failures} failed and {slow} slow of {calls} calls in the window")?;
-            }
-            (BreakerState::Closed, None) => {
+        if self.state == BreakerState::Closed {
+            if self.config.threshold.failure_threshold().is_some() {
                 let failures = if self.consecutive_failures == 1 { "failure" } else { "failures" };
                 write!(f, ", {} {failures} in a row", self.consecutive_failures)?;
             }
-            _ => {}
+            if let Some(WindowSnapshot { calls, failures, slow }) = self.window {
+                write!(f, ", {failures} failed and {slow} slow of {calls} calls in the window")?;
+            }
         }
         if let Some(reason) = &self.operator_reason {
             write!(f, " ({})", escaped(reason))?;
@@ -202,6 +222,10 @@ pub(super) mod serialize {
             Some(duration) => serializer.serialize_f64(duration.as_secs_f64()),
             None => serializer.serialize_none(),
         }
+    }
+
+    pub(crate) fn time<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+        moment(&Some(*time), serializer)
     }
 
     pub(crate) fn moment<S: Serializer>(moment: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -10,7 +10,7 @@
 //!          ┌─────────┬───────────────────────────────────────────┬─────┐
 //! closed   │  epoch  │ failures in a row │ flags                │  0  │ 25, 4 bits   moment: start of the ramp-up, if any
 //! open     │  epoch  │                              │   failed   │  1  │ 6            moment: opening
-//! half-open│  epoch  │ rounds │ failed │ succeeded │   taken    │  2  │ 7, 6, 8, 8   moment: start of the oldest trial call of the round
+//! half-open│  epoch  │ rounds │ failures │ succeeded │  taken   │  2  │ 5, 8, 8, 8   moment: start of the oldest trial call of the round
 //! forced   │  epoch  │                              │  expires   │  3  │ 1            moment: expiry, if any
 //! disabled │  epoch  │                              │  expires   │  4  │ 1            moment: expiry, if any
 //! until    │  epoch  │                              │   failed   │  5  │ 6            moment: end
@@ -22,11 +22,13 @@
 //! The epoch increases with every transition. A call keeps the epoch in which it was admitted; its outcome changes nothing in another
 //! epoch. With 32 bits a permit would have to be held across four billion transitions to be mistaken for a later one.
 //!
-//! `failed` counts failed recoveries in a row, each of which can lengthen the recovery timeout.
+//! `failed` counts failed recoveries in a row, each of which can lengthen the recovery timeout. A half-open circuit has it in the place of
+//! the reason, which does not change during an epoch.
 //!
 //! # Half-open
 //!
-//! `taken` counts the permits that are in use or have led to a success, `succeeded` the successes.
+//! `taken` counts the permits that are in use or have led to a success or a failure, `succeeded` the successes, `failures` the failures. The
+//! circuit closes with enough successes, and opens again once the remaining permits are too few for them.
 //!
 //! The moment is a lower bound for the start of every trial call of the round that is in flight: the start of the last one that was
 //! admitted while no other of the round was in flight. The first call that arrives a recovery timeout or more after the moment begins a new
@@ -38,7 +40,7 @@
 //! in the future.
 //!
 //! `rounds` counts the earlier rounds. The outcome of a call from any of these still counts, because a late response, too, is evidence of
-//! the state of the service. Such a call has no permit to release. Outcomes from more than 127 rounds ago are ignored.
+//! the state of the service. Such a call has no permit to release. Outcomes from more than 31 rounds ago are ignored.
 //!
 //! # Moments
 //!
@@ -53,7 +55,7 @@ use std::fmt;
 
 pub(crate) use self::layout::{Admission, State, TICK_MASK};
 use self::layout::{ClosedFlags, MAX_FAILED, MAX_FAILURES, MAX_ROUNDS, pack};
-use super::parameters::{Parameters, TripPolicy};
+use super::parameters::Parameters;
 use crate::{BreakerState, OpenReason, clock::Moment, errors::PackedReason};
 
 /// The outcome of a call.
@@ -123,7 +125,7 @@ enum Phase {
     Closed { flags: ClosedFlags, failures: u32, ramp: Option<u64> },
     Open { failed: u8, since: u64 },
     OpenUntil { failed: u8, until: u64 },
-    HalfOpen { rounds: u8, taken: u8, succeeded: u8, failed: u8, oldest: u64 },
+    HalfOpen { rounds: u8, taken: u8, succeeded: u8, failures: u8, failed: u8, oldest: u64 },
     ForcedOpen { until: Option<u64> },
     Disabled { until: Option<u64> },
 }
@@ -138,7 +140,7 @@ const fn mask(bits: u32) -> u64 {
 impl State {
     #[inline]
     pub(crate) const fn state(self) -> BreakerState {
-        match self.phase(0) {
+        match self.phase(0, PackedReason::NONE) {
             Phase::Closed { .. } => BreakerState::Closed,
             Phase::Open { .. } | Phase::OpenUntil { .. } => BreakerState::Open,
             Phase::HalfOpen { .. } => BreakerState::HalfOpen,
@@ -149,7 +151,7 @@ impl State {
 
     /// The failures in a row while closed; 0 in other states.
     pub(crate) const fn failures(self) -> u32 {
-        match self.phase(0) {
+        match self.phase(0, PackedReason::NONE) {
             Phase::Closed { failures, .. } => failures,
             _ => 0,
         }
@@ -157,17 +159,16 @@ impl State {
 
     /// The successful trial calls while half-open; 0 in other states.
     pub(crate) const fn trial_successes(self) -> u8 {
-        match self.phase(0) {
+        match self.phase(0, PackedReason::NONE) {
             Phase::HalfOpen { succeeded, .. } => succeeded,
             _ => 0,
         }
     }
 
-    /// The failed recoveries in a row since the circuit was last closed.
-    #[inline]
-    pub(crate) const fn failed_recoveries(self) -> u8 {
-        match self.phase(0) {
-            Phase::Open { failed, .. } | Phase::OpenUntil { failed, .. } | Phase::HalfOpen { failed, .. } => failed,
+    /// The failed trial calls while half-open; 0 in other states.
+    pub(crate) const fn trial_failures(self) -> u8 {
+        match self.phase(0, PackedReason::NONE) {
+            Phase::HalfOpen { failures, .. } => failures,
             _ => 0,
         }
     }
@@ -192,14 +193,19 @@ impl Circuit {
         self.moment
     }
 
+    /// The failed recoveries in a row since the circuit was last closed.
+    #[inline]
+    pub(crate) const fn failed_recoveries(self) -> u8 {
+        match self.phase() {
+            Phase::Open { failed, .. } | Phase::OpenUntil { failed, .. } | Phase::HalfOpen { failed, .. } => failed,
+            _ => 0,
+        }
+    }
+
     /// The reason that rejections report: hung calls, a failed trial call after a failed recovery, and the stored reason otherwise.
     #[inline]
     pub(crate) const fn reported_reason(self) -> PackedReason {
-        if self.word.failed_recoveries() > 0 && !self.reason.is_hung() {
-            PackedReason::TRIAL_FAILED
-        } else {
-            self.reason
-        }
+        if self.failed_recoveries() > 0 && !self.reason.is_hung() { PackedReason::TRIAL_FAILED } else { self.reason }
     }
 
     /// The stored reason: the rule or override that opened the circuit.
@@ -208,7 +214,7 @@ impl Circuit {
     }
 
     const fn phase(self) -> Phase {
-        self.word.phase(self.moment)
+        self.word.phase(self.moment, self.reason)
     }
 
     /// The moment at which the state expires, in microseconds; `None` if it does not expire.
@@ -288,23 +294,25 @@ impl Circuit {
                 0 => AdmitDecision::AdmittedWith(self.first_trial(failed, now)),
                 wait => AdmitDecision::Rejected(Rejection::Open { wait }),
             },
-            Phase::HalfOpen { rounds, taken, succeeded, failed, oldest } => {
+            Phase::HalfOpen { rounds, taken, succeeded, failures, failed, oldest } => {
                 let this_trial = oldest.max(now.as_micros());
                 let ends_at = oldest.saturating_add(parameters.recovery.open_duration(failed));
                 let wait = ends_at.saturating_sub(now.as_micros());
+                let ended = succeeded.saturating_add(failures);
                 if wait == 0 {
-                    let (rounds, taken) = (rounds.saturating_add(1).min(MAX_ROUNDS), succeeded.saturating_add(1));
-                    let phase = Phase::HalfOpen { rounds, taken, succeeded, failed, oldest: this_trial };
+                    let (rounds, taken) = (rounds.saturating_add(1).min(MAX_ROUNDS), ended.saturating_add(1));
+                    let phase = Phase::HalfOpen { rounds, taken, succeeded, failures, failed, oldest: this_trial };
                     return AdmitDecision::AdmittedWith(self.next_epoch(phase, PackedReason::NONE));
                 }
                 if taken >= parameters.half_open_max_calls {
                     return AdmitDecision::Rejected(Rejection::TrialsTaken { wait });
                 }
-                let (taken, oldest) = (taken + 1, if taken > succeeded { oldest } else { this_trial });
+                let (taken, oldest) = (taken + 1, if taken > ended { oldest } else { this_trial });
                 AdmitDecision::AdmittedWith(self.with_phase(Phase::HalfOpen {
                     rounds,
                     taken,
                     succeeded,
+                    failures,
                     failed,
                     oldest,
                 }))
@@ -312,7 +320,7 @@ impl Circuit {
         }
     }
 
-    /// Returns the circuit after the outcome of a call; `None` if it does not change. A closed circuit with a window is opened by
+    /// Returns the circuit after the outcome of a call; `None` if it does not change. A rate in a window opens a closed circuit by
     /// [`trip`](Self::trip) instead.
     pub(crate) fn record_outcome(
         self,
@@ -324,60 +332,66 @@ impl Circuit {
         if !self.word.issued(admission) {
             return None;
         }
-        match (self.phase(), outcome, parameters.policy) {
-            (Phase::Closed { failures, ramp, .. }, _, TripPolicy::Rates(_)) => {
-                // A success also resets the failures in a row that were counted before the window was configured.
+        match (self.phase(), outcome) {
+            (Phase::Closed { failures, .. }, Outcome::Failure | Outcome::GivenUp)
+                if parameters.policy.threshold().is_some() =>
+            {
+                let failures = failures.saturating_add(1);
+                let reason = OpenReason::ConsecutiveFailures { failures };
+                let reason = if outcome == Outcome::GivenUp { reason.with_cancelled_calls() } else { reason };
+                self.record_failures(admission, 1, reason, parameters, now)
+            }
+            (Phase::Closed { failures, ramp, .. }, _) => {
                 let failures = if outcome == Outcome::Success { 0 } else { failures };
                 // The flags are stale if the settings changed while the circuit was closing.
                 let updated = self.with_phase(Phase::Closed { flags: flags(parameters), failures, ramp });
                 (updated != self).then_some(updated)
             }
-            (Phase::Closed { failures: 1.., ramp, .. }, Outcome::Success, _) => {
-                Some(self.with_phase(Phase::Closed { flags: flags(parameters), failures: 0, ramp }))
-            }
-            (Phase::Closed { failures, .. }, Outcome::Failure | Outcome::GivenUp, TripPolicy::Consecutive { .. }) => {
-                let reason = OpenReason::ConsecutiveFailures { failures: failures.saturating_add(1) };
-                self.record_failures(admission, 1, reason, parameters, now)
-            }
-            (Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }, Outcome::Success, _) => {
+            (Phase::HalfOpen { rounds, taken, succeeded, failures, failed, oldest }, Outcome::Success) => {
                 let succeeded = succeeded.saturating_add(1);
-                if succeeded >= parameters.half_open_max_calls {
+                if succeeded >= parameters.needed_successes() {
                     return Some(self.recovered(parameters, now));
                 }
-                // A successful call keeps its permit. One from an earlier round takes a permit of this round.
-                let taken = if self.word.holds_trial_permit(admission) { taken } else { taken.saturating_add(1) };
-                Some(self.with_phase(Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }))
+                let taken = self.taken_after_end(taken, admission);
+                Some(self.with_phase(Phase::HalfOpen { rounds, taken, succeeded, failures, failed, oldest }))
             }
-            (Phase::HalfOpen { failed, .. }, Outcome::GivenUp, _)
-                if parameters.recovery.open_duration(failed.saturating_add(1)) < COOL_DOWN =>
+            (Phase::HalfOpen { failures, failed, .. }, Outcome::GivenUp)
+                if failures >= parameters.tolerated_failures()
+                    && parameters.recovery.open_duration(failed.saturating_add(1)) < COOL_DOWN =>
             {
                 let failed = failed.saturating_add(1).min(MAX_FAILED);
                 let until = now().as_micros().saturating_add(COOL_DOWN);
                 Some(self.next_epoch(Phase::OpenUntil { failed, until }, PackedReason::TRIAL_FAILED))
             }
-            (Phase::HalfOpen { .. }, Outcome::Failure | Outcome::GivenUp, _) => {
+            (Phase::HalfOpen { .. }, Outcome::Failure | Outcome::GivenUp) => {
                 self.record_failures(admission, 1, OpenReason::TrialFailed, parameters, now)
             }
-            (Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }, Outcome::Abandoned, _)
+            (Phase::HalfOpen { rounds, taken, succeeded, failures, failed, oldest }, Outcome::Abandoned)
                 if self.word.holds_trial_permit(admission) =>
             {
                 // The permit is available again in the next round, which begins after the cool-down or later.
                 let begins_at = now().as_micros().saturating_add(COOL_DOWN);
                 let oldest = oldest.max(begins_at.saturating_sub(parameters.recovery.open_duration(failed)));
-                Some(self.with_phase(Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }))
+                Some(self.with_phase(Phase::HalfOpen { rounds, taken, succeeded, failures, failed, oldest }))
             }
-            (Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }, Outcome::Ignored, _)
+            (Phase::HalfOpen { rounds, taken, succeeded, failures, failed, oldest }, Outcome::Ignored)
                 if self.word.holds_trial_permit(admission) =>
             {
                 let taken = taken.saturating_sub(1);
-                Some(self.with_phase(Phase::HalfOpen { rounds, taken, succeeded, failed, oldest }))
+                Some(self.with_phase(Phase::HalfOpen { rounds, taken, succeeded, failures, failed, oldest }))
             }
             _ => None,
         }
     }
 
+    /// The number of permits that are taken after a trial call has succeeded or failed: it keeps its permit. A call of an earlier round takes
+    /// a permit of this round.
+    fn taken_after_end(self, taken: u8, admission: Admission) -> u8 {
+        if self.word.holds_trial_permit(admission) { taken } else { taken.saturating_add(1) }
+    }
+
     /// Counts calls of the epoch of `admission` as failures, and opens the circuit for `reason` if they are enough; `None` if the circuit does
-    /// not change. A closed circuit with a window is opened by [`trip`](Self::trip) instead.
+    /// not change. A rate in a window opens a closed circuit by [`trip`](Self::trip) instead.
     pub(crate) fn record_failures(
         self,
         admission: Admission,
@@ -389,16 +403,25 @@ impl Circuit {
         if calls == 0 || !self.word.issued(admission) {
             return None;
         }
-        match (self.phase(), parameters.policy) {
-            (Phase::Closed { failures, ramp, .. }, TripPolicy::Consecutive { threshold }) => {
+        match (self.phase(), parameters.policy.threshold()) {
+            (Phase::Closed { failures, ramp, .. }, Some(threshold)) => {
                 let failures = failures.saturating_add(calls);
                 if failures < threshold.min(MAX_FAILURES) {
                     return Some(self.with_phase(Phase::Closed { flags: flags(parameters), failures, ramp }));
                 }
                 Some(self.opened(now(), 0, PackedReason::of(reason)))
             }
-            (Phase::HalfOpen { failed, .. }, _) => {
-                Some(self.opened(now(), failed.saturating_add(1).min(MAX_FAILED), PackedReason::of(reason)))
+            (Phase::HalfOpen { rounds, taken, succeeded, failures, failed, oldest }, _) => {
+                let failures = failures.saturating_add(u8::try_from(calls).unwrap_or(u8::MAX));
+                if failures > parameters.tolerated_failures() {
+                    return Some(self.opened(
+                        now(),
+                        failed.saturating_add(1).min(MAX_FAILED),
+                        PackedReason::of(reason),
+                    ));
+                }
+                let taken = self.taken_after_end(taken, admission);
+                Some(self.with_phase(Phase::HalfOpen { rounds, taken, succeeded, failures, failed, oldest }))
             }
             _ => None,
         }
@@ -420,6 +443,10 @@ impl Circuit {
 
     /// The circuit in the next epoch.
     const fn next_epoch(self, phase: Phase, reason: PackedReason) -> Self {
+        let reason = match phase {
+            Phase::HalfOpen { failed, .. } => PackedReason::failed_recoveries(failed),
+            _ => reason,
+        };
         let (word, moment) = pack(self.word.epoch().wrapping_add(1), phase);
         Self { word, moment: if let Some(moment) = moment { moment } else { 0 }, reason }
     }
@@ -430,7 +457,10 @@ impl Circuit {
 
     const fn first_trial(self, failed: u8, now: Moment) -> Self {
         let oldest = now.as_micros();
-        self.next_epoch(Phase::HalfOpen { rounds: 0, taken: 1, succeeded: 0, failed, oldest }, PackedReason::NONE)
+        self.next_epoch(
+            Phase::HalfOpen { rounds: 0, taken: 1, succeeded: 0, failures: 0, failed, oldest },
+            PackedReason::NONE,
+        )
     }
 
     /// The closed circuit after a recovery.
@@ -453,7 +483,7 @@ impl fmt::Debug for State {
 }
 
 const fn flags(parameters: &Parameters) -> ClosedFlags {
-    ClosedFlags { windowed: matches!(parameters.policy, TripPolicy::Rates(_)), timed: parameters.is_timed() }
+    ClosedFlags { windowed: parameters.policy.rates().is_some(), timed: parameters.is_timed() }
 }
 
 const fn initial_phase(parameters: &Parameters) -> Phase {
@@ -469,7 +499,7 @@ const fn remaining(span: u64, since: u64, now: Moment) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::breaker::parameters::Recovery;
+    use crate::breaker::parameters::{Recovery, TripPolicy};
 
     #[test]
     fn a_threshold_above_the_largest_count_opens_at_that_count() {
@@ -477,6 +507,7 @@ mod tests {
             policy: TripPolicy::Consecutive { threshold: u32::MAX },
             recovery: Recovery { base: 1, factor: 1.0, max: 1, jitter: 0.0, seed: 0 },
             half_open_max_calls: 1,
+            half_open_successes: 1,
             ramp_up: 0,
             observe_only: false,
             hung_call: None,

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{OpenReason, PackedReason};
+use super::{FailureText, OpenReason, PackedReason};
 use crate::{
     Transient,
     clock::OptMicros,
@@ -30,6 +30,7 @@ pub struct CircuitOpen {
     pub(crate) reason: PackedReason,
     /// The operator's reason for a manual override.
     pub(crate) note: OptText<Arc<str>>,
+    pub(crate) failure: FailureText,
     pub(crate) elapsed: OptMicros,
     pub(crate) retry_after: OptMicros,
     pub(crate) trace: RejectionTrace,
@@ -48,6 +49,7 @@ impl CircuitOpen {
         key: OptText(None),
         reason: PackedReason::FORCED,
         note: OptText(None),
+        failure: FailureText::NONE,
         elapsed: OptMicros::new(None),
         retry_after: OptMicros::new(None),
         trace: RejectionTrace::NONE,
@@ -81,6 +83,31 @@ impl CircuitOpen {
     #[must_use]
     pub fn operator_reason(&self) -> Option<&str> {
         self.note.0.as_deref()
+    }
+
+    /// Returns the text of the failure that opened the circuit, at most 256 characters.
+    ///
+    /// `None` if the circuit was not opened by a failed call, or by one without a text: its error type does not implement `Display`, the
+    /// failure was reported by [`Permit::failure`](crate::Permit::failure), or [`set_error_texts`](crate::set_error_texts) leaves texts
+    /// out. The text is looked up by the first call of this method, and is not found if the circuit has opened again since the rejection.
+    ///
+    /// ```
+    /// use std::io;
+    /// use steadfast::{CircuitOpen, circuit_breaker};
+    ///
+    /// #[circuit_breaker(name = "books", failure_threshold = 1)]
+    /// fn book() -> io::Result<()> {
+    ///     Err(io::Error::other("the shelf is empty"))
+    /// }
+    ///
+    /// assert!(book().is_err());
+    /// let rejected = book().unwrap_err().downcast::<CircuitOpen>()?;
+    /// assert_eq!(rejected.last_failure(), Some("the shelf is empty"));
+    /// # Ok::<(), io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn last_failure(&self) -> Option<&str> {
+        self.failure.get()
     }
 
     /// Returns the time from the last change of state to the rejection; `None` if the state has never changed. It can be too short by a timer

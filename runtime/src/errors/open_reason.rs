@@ -7,18 +7,30 @@ use std::{fmt, time::Duration};
 #[non_exhaustive]
 pub enum OpenReason {
     /// The failure threshold was reached: this number of calls failed in a row.
+    #[non_exhaustive]
     ConsecutiveFailures {
         /// The number of failures in a row.
         failures: u32,
     },
     /// The failure rate in the sliding window reached its threshold.
+    #[non_exhaustive]
     FailureRate {
         /// The number of failed calls in the window.
         failures: u32,
         /// The number of all calls in the window.
         calls: u32,
     },
+    /// The failure threshold or the failure rate was reached by a call that was cancelled at the age of
+    /// [`cancelled_call`](crate::BreakerConfig::cancelled_call) or later. Snapshots count such calls as cancelled, not as failures.
+    #[non_exhaustive]
+    CancelledCalls {
+        /// The number of failures in a row or in the window, cancelled calls included.
+        failures: u32,
+        /// The number of all calls in the window; `None` if the failures were in a row.
+        calls: Option<u32>,
+    },
     /// The slow-call rate in the sliding window reached its threshold.
+    #[non_exhaustive]
     SlowCallRate {
         /// The number of slow calls in the window.
         slow: u32,
@@ -26,6 +38,7 @@ pub enum OpenReason {
         calls: u32,
     },
     /// Calls in flight have reached the age of [`hung_call`](crate::BreakerConfig::hung_call), and opened the circuit before they ended.
+    #[non_exhaustive]
     Hung {
         /// The number of calls in flight that have reached the limit.
         calls: u32,
@@ -34,6 +47,7 @@ pub enum OpenReason {
     },
     /// No call was answered, while calls that had waited for a while were cancelled again and again. This is the rule for cancelled calls
     /// without [`cancelled_call`](crate::BreakerConfig::cancelled_call).
+    #[non_exhaustive]
     Cancelled {
         /// The number of calls that were cancelled since the last answer.
         calls: u32,
@@ -65,6 +79,10 @@ const FAILURE_RATE: u64 = 2;
 const SLOW_CALL_RATE: u64 = 3;
 const HUNG: u64 = 4;
 const CANCELLED: u64 = 5;
+const CANCELLED_IN_A_ROW: u64 = 6;
+const CANCELLED_IN_WINDOW: u64 = 7;
+/// The code of a half-open circuit, which has no reason, with the number of its failed recoveries.
+const HALF_OPEN: u64 = 8;
 
 // The codes of the reasons without counts. 0 means no reason.
 const OVERRIDE: u32 = 1;
@@ -97,6 +115,8 @@ impl PackedReason {
             OpenReason::SlowCallRate { slow, calls } => (SLOW_CALL_RATE, slow, calls),
             OpenReason::Hung { calls, limit } => (HUNG, calls, whole_millis(limit)),
             OpenReason::Cancelled { calls } => (CANCELLED, calls, 0),
+            OpenReason::CancelledCalls { failures, calls: None } => (CANCELLED_IN_A_ROW, failures, 0),
+            OpenReason::CancelledCalls { failures, calls: Some(calls) } => (CANCELLED_IN_WINDOW, failures, calls),
             OpenReason::Override => (PLAIN, OVERRIDE, 0),
             OpenReason::TrialFailed => (PLAIN, TRIAL_FAILED, 0),
             OpenReason::TrialsUnderWay => (PLAIN, TRIALS_UNDER_WAY, 0),
@@ -115,12 +135,25 @@ impl PackedReason {
             (SLOW_CALL_RATE, slow) => OpenReason::SlowCallRate { slow, calls },
             (HUNG, count) => OpenReason::Hung { calls: count, limit: Duration::from_millis(calls as u64) },
             (CANCELLED, calls) => OpenReason::Cancelled { calls },
+            (CANCELLED_IN_A_ROW, failures) => OpenReason::CancelledCalls { failures, calls: None },
+            (CANCELLED_IN_WINDOW, failures) => OpenReason::CancelledCalls { failures, calls: Some(calls) },
             (_, OVERRIDE) => OpenReason::Override,
             (_, TRIAL_FAILED) => OpenReason::TrialFailed,
             (_, TRIALS_UNDER_WAY) => OpenReason::TrialsUnderWay,
             (_, RAMPING_UP) => OpenReason::RampingUp,
             _ => OpenReason::Forced,
         }
+    }
+
+    /// The number of failed recoveries of a half-open circuit, in the place of a reason.
+    pub(crate) const fn failed_recoveries(failed: u8) -> Self {
+        Self(HALF_OPEN << (2 * COUNT_BITS) | failed as u64)
+    }
+
+    /// The number that [`failed_recoveries`](Self::failed_recoveries) has stored.
+    #[allow(clippy::cast_possible_truncation, reason = "it was of that width before it was stored")]
+    pub(crate) const fn as_failed_recoveries(self) -> u8 {
+        self.0 as u8
     }
 
     pub(crate) const fn is_hung(self) -> bool {
@@ -145,6 +178,15 @@ impl fmt::Display for OpenReason {
 }
 
 impl OpenReason {
+    /// The reason if the call that opened the circuit was cancelled.
+    pub(crate) const fn with_cancelled_calls(self) -> Self {
+        match self {
+            Self::ConsecutiveFailures { failures } => Self::CancelledCalls { failures, calls: None },
+            Self::FailureRate { failures, calls } => Self::CancelledCalls { failures, calls: Some(calls) },
+            other => other,
+        }
+    }
+
     /// The cause of the opening, as the end of a sentence: `after 5 failures in a row`.
     pub(crate) fn cause(self) -> impl fmt::Display {
         fmt::from_fn(move |f| match self {
@@ -155,6 +197,16 @@ impl OpenReason {
             }
             Self::SlowCallRate { slow, calls } => {
                 write!(f, "after {slow} of {calls} calls were slow ({} %)", percent(slow, calls))
+            }
+            Self::CancelledCalls { failures: 1, calls: None } => {
+                f.write_str("after a call was cancelled without an answer")
+            }
+            Self::CancelledCalls { failures, calls: None } => {
+                write!(f, "after {failures} calls in a row failed or were cancelled without an answer")
+            }
+            Self::CancelledCalls { failures, calls: Some(calls) } => {
+                let share = percent(failures, calls);
+                write!(f, "after {failures} of {calls} calls failed or were cancelled without an answer ({share} %)")
             }
             Self::Hung { calls: 1, limit } => write!(f, "because a call has not answered for {limit:?}"),
             Self::Hung { calls, limit } => write!(f, "because {calls} calls have not answered for {limit:?}"),
@@ -202,6 +254,8 @@ mod tests {
             OpenReason::Hung { calls: 3, limit: Duration::from_secs(5) },
             OpenReason::Hung { calls: MAX_COUNT, limit: Duration::from_millis(MAX_COUNT.into()) },
             OpenReason::Cancelled { calls: 12 },
+            OpenReason::CancelledCalls { failures: 3, calls: None },
+            OpenReason::CancelledCalls { failures: MAX_COUNT, calls: Some(MAX_COUNT) },
             OpenReason::Override,
             OpenReason::TrialFailed,
             OpenReason::TrialsUnderWay,

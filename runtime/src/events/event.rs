@@ -26,6 +26,9 @@ pub enum Event {
         reason: Option<OpenReason>,
         /// The operator's reason for a manual override.
         operator_reason: Option<Arc<str>>,
+        /// The text of the failure that opened the circuit, at most 256 characters: see
+        /// [`Snapshot::last_failure`](crate::Snapshot::last_failure). Not part of the `Display`.
+        error: Option<Arc<str>>,
     },
     /// A circuit breaker rejected a call. Not emitted by breakers with `observe_only`.
     #[non_exhaustive]
@@ -214,7 +217,7 @@ impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let named = |retry: Option<&'static str>| escaped(retry.unwrap_or("unnamed"));
         match self {
-            Self::StateChanged { breaker, key, overflow, from, to, reason, operator_reason } => {
+            Self::StateChanged { breaker, key, overflow, from, to, reason, operator_reason, .. } => {
                 write!(f, "circuit `{}`{}: {from} -> {to}", escaped(breaker), in_sentence(key.as_deref(), *overflow))?;
                 if let (BreakerState::Open, Some(reason)) = (to, reason) {
                     write!(f, " {}", reason.cause())?;

@@ -39,10 +39,10 @@ pub(crate) fn emit(event: &Event) {
 
 fn emit_to_subscriber(event: &Event) {
     match event {
-        Event::StateChanged { breaker, key, overflow, from, to, operator_reason, .. } => {
-            let [key, reason] = [key, operator_reason].map(|text| text.as_deref().map(escaped));
+        Event::StateChanged { breaker, key, overflow, from, to, operator_reason, error, .. } => {
+            let [key, reason, error] = [key, operator_reason, error].map(|text| text.as_deref().map(escaped));
             let labels = (key.as_deref(), true_or_absent(*overflow));
-            emit_change(event, &escaped(breaker), labels, [*from, *to], reason.as_deref());
+            emit_change(event, &escaped(breaker), labels, [*from, *to], [reason.as_deref(), error.as_deref()]);
         }
         Event::CallRejected { rejection } => debug!(
             target: "steadfast",
@@ -147,7 +147,7 @@ fn emit_change(
     breaker: &str,
     (key, overflow): (Option<&str>, Option<bool>),
     [from, to]: [BreakerState; 2],
-    reason: Option<&str>,
+    [reason, error]: [Option<&str>; 2],
 ) {
     // The level of a `tracing` event is a constant, so each level needs its own call site.
     macro_rules! emit_at {
@@ -161,6 +161,7 @@ fn emit_change(
                     circuit_breaker.state = %to,
                     circuit_breaker.previous_state = %from,
                     circuit_breaker.operator_reason = reason,
+                    error = error,
                 },
                 "{event}"
             )

@@ -1,21 +1,25 @@
 //! Records the outcome of a call at a circuit breaker.
 
-use std::error::Error;
+use std::{error::Error, fmt::Display, hint};
 
 use super::{IsType, contains_any};
 use crate::{Permit, breaker::PanicGuard, keying::Keying, stack::Disposition};
 
+/// Returns the error of a failed call if its type implements [`Display`].
+type DisplayOf<E> = fn(&E) -> Option<&dyn Display>;
+
 /// Records a failed call without `failure_if`: every error is a failure.
 #[inline]
 #[must_use]
-pub fn record<E, K: Keying>(permit: Permit<'_, K>, _: &E) -> Disposition {
-    permit.fail_with_disposition(false)
+pub fn record<E, K: Keying>(permit: Permit<'_, K>, display: DisplayOf<E>, error: &E) -> Disposition {
+    permit.fail_with_disposition(false, display(error))
 }
 
 /// Records a failed call with `failure_if = predicate`: an error for which the predicate returns false is ignored.
 #[inline]
 pub fn record_if<E, K: Keying>(
     mut permit: Permit<'_, K>,
+    display: DisplayOf<E>,
     error: &E,
     predicate: impl FnOnce(&E) -> bool,
 ) -> Disposition {
@@ -23,16 +27,38 @@ pub fn record_if<E, K: Keying>(
     let guard = PanicGuard::new(&mut permit);
     let is_ignored = !predicate(error);
     guard.disarm();
-    permit.fail_with_disposition(is_ignored)
+    permit.fail_with_disposition(is_ignored, display(error))
 }
 
 /// Records a failed call with `failure_if(Type, ...)`: an error without one of the types in its chain of sources is ignored.
 #[inline]
 pub fn record_by_chain<E, K: Keying>(
     permit: Permit<'_, K>,
+    display: DisplayOf<E>,
     error: &E,
     as_dyn_error: fn(&E) -> &(dyn Error + 'static),
     types: &[IsType],
 ) -> Disposition {
-    record_if(permit, error, |error| contains_any(as_dyn_error(error), types))
+    record_if(permit, display, error, |error| contains_any(as_dyn_error(error), types))
+}
+
+/// Records a call with `failure_if_result = predicate`: a success, unless the predicate returns true for the value. `display` returns the error
+/// in the value, if there is one and its type implements [`Display`].
+#[inline]
+pub fn record_by_result<R, K: Keying>(
+    mut permit: Permit<'_, K>,
+    display: DisplayOf<R>,
+    value: &R,
+    predicate: impl FnOnce(&R) -> bool,
+) -> Disposition {
+    let guard = PanicGuard::new(&mut permit);
+    let is_failure = predicate(value);
+    guard.disarm();
+    if is_failure {
+        hint::cold_path();
+        let failure = display(value).unwrap_or(&"`failure_if_result` selected the value");
+        return permit.fail_with_disposition(false, Some(failure));
+    }
+    permit.success();
+    Disposition::Called
 }

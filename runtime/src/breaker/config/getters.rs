@@ -5,13 +5,13 @@ use std::time::Duration;
 use super::{BreakerConfig, Size, Window};
 
 impl BreakerConfig {
-    /// Returns the number of failures in a row that open the circuit, unless there is a [`window`](Self::get_window).
+    /// Returns the number of failures in a row that open the circuit; `None` if only the rates of a [`window`](Self::get_window) do.
     #[must_use]
-    pub const fn get_failure_threshold(&self) -> u32 {
+    pub const fn get_failure_threshold(&self) -> Option<u32> {
         self.failure_threshold
     }
 
-    /// Returns the sliding window; `None` if failures in a row are counted instead.
+    /// Returns the sliding window; `None` if only failures in a row open the circuit.
     #[must_use]
     pub const fn get_window(&self) -> Option<Window> {
         self.window
@@ -69,6 +69,15 @@ impl BreakerConfig {
     #[must_use]
     pub const fn get_half_open_max_calls(&self) -> u32 {
         self.half_open_max_calls as u32
+    }
+
+    /// Returns the number of trial calls that have to succeed to close a half-open circuit: at most all of them.
+    #[must_use]
+    pub const fn get_half_open_successes(&self) -> u32 {
+        match self.half_open_successes {
+            Some(successes) if successes < self.half_open_max_calls => successes as u32,
+            _ => self.get_half_open_max_calls(),
+        }
     }
 
     /// Returns the duration of the ramp-up after a recovery; zero if all calls are admitted at once.

@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-pub(crate) const OPTIONS: [&str; 15] = [
+pub(crate) const OPTIONS: [&str; 16] = [
     "preset",
     "failure_threshold",
     "window",
@@ -22,12 +22,16 @@ pub(crate) const OPTIONS: [&str; 15] = [
     "recovery_timeout",
     "recovery_jitter",
     "half_open_max_calls",
+    "half_open_successes",
     "ramp_up",
     "observe_only",
     "hung_call",
     "cancelled_call",
     "durations",
 ];
+
+/// The value that removes the failure threshold beside a window.
+const NONE: &str = "none";
 
 impl MergeSection for BreakerConfig {
     fn merge(below: Option<Self>, section: &Section, issues: &mut Issues) -> Option<Self> {
@@ -58,18 +62,25 @@ impl MergeSection for BreakerConfig {
 
 /// Reports options that contradict each other.
 fn check(config: BreakerConfig, section: &Section, issues: &mut Issues) {
+    let most = config.get_half_open_max_calls();
+    if let Some(successes) = section.find("half_open_successes")
+        && value::count(successes.value.trim()).is_ok_and(|successes| (most + 1..=u8::MAX.into()).contains(&successes))
+    {
+        let message = format!("must be at most {most}, the number of trial calls (`half_open_max_calls`)");
+        issues.add(&successes.source, &successes.key, message);
+    }
     if !config.has_window() {
         for option in ["failure_rate", "min_calls", "slow_call", "slow_call_rate"] {
             if let Some(Assignment { source, key, .. }) = section.find(option) {
                 issues.add(source, key, "needs a window: `window = \"calls(100)\"` or `window = \"time(60s)\"`");
             }
         }
+        if let Some(Assignment { source, key, value, .. }) = section.find("failure_threshold")
+            && value.trim() == NONE
+        {
+            issues.add(source, key, "needs a window: without one, the failure threshold alone opens the circuit");
+        }
         return;
-    }
-    if let Some(threshold) = section.find("failure_threshold") {
-        let message = "counts failures in a row, which a window replaces: use `failure_rate`, or set \
-                       `window = \"none\"`";
-        issues.add(&threshold.source, &threshold.key, message);
     }
     if let (Some(rate), false, None) =
         (section.find("slow_call_rate"), config.has_slow_calls(), section.find("slow_call"))
@@ -89,6 +100,7 @@ fn set(config: BreakerConfig, option: &str, text: &str) -> Parsed<BreakerConfig>
         "preset" => return preset(text),
         "window" => return window(config, text),
         "recovery_timeout" => return recovery_timeout(config, text),
+        "failure_threshold" if text == NONE => Ok(config.without_threshold()),
         "failure_threshold" => config.try_failure_threshold(value::count(text)?),
         "failure_rate" => config.try_failure_rate(value::number(text)?),
         "min_calls" => config.try_min_calls(value::count(text)?),
@@ -96,6 +108,7 @@ fn set(config: BreakerConfig, option: &str, text: &str) -> Parsed<BreakerConfig>
         "slow_call_rate" => config.try_slow_call_rate(value::number(text)?),
         "recovery_jitter" => config.try_recovery_jitter(value::number(text)?),
         "half_open_max_calls" => config.try_half_open_max_calls(value::count(text)?),
+        "half_open_successes" => config.try_half_open_successes(value::count(text)?),
         "ramp_up" => Ok(config.ramp_up(value::duration(text)?)),
         "hung_call" => config.try_hung_call(value::duration(text)?),
         "cancelled_call" => config.try_cancelled_call(value::duration(text)?),

@@ -50,7 +50,7 @@ impl BreakerRef<'_> {
     #[inline]
     fn open_rejection(self, now: Moment) -> Option<(PackedReason, u64)> {
         let circuit = self.engine.circuit.load();
-        let failed = circuit.word().failed_recoveries() > 0;
+        let failed = circuit.failed_recoveries() > 0;
         let wait = circuit.remaining(self.settings.fixed_open_duration(failed), now)?;
         let reason = circuit.reported_reason();
         (wait > clock::resolution() && !reason.is_operator_set()).then_some((reason, wait))
@@ -72,7 +72,7 @@ impl BreakerRef<'_> {
         if parameters.hung_call.is_some() {
             self.count_hung();
         }
-        match self.engine.circuit.acquire(&self.observer(), admit) {
+        match self.engine.circuit.acquire(&self.observer(None), admit) {
             Ok(admission) => {
                 if admission.is_trial() {
                     self.engine.stamp_clock(now);
@@ -143,6 +143,7 @@ impl BreakerRef<'_> {
             key: OptText(self.engine.key.clone()),
             reason,
             note: OptText(operator_reason),
+            failure: self.engine.history().failure(),
             elapsed,
             retry_after: wait,
             trace,

@@ -14,14 +14,18 @@
 //! - Before any call of the breaker was answered, all waited for about the same time, as callers with a timeout do, and unlike
 //!   people.
 //! - They are at least [`MIN_CALLS`], and at least as many as the calls that still wait, and enough for the rule that opens the circuit:
-//!   the failure threshold, or the number of calls that a window needs before it is evaluated.
+//!   the failure threshold, or the number of calls that a window needs before it is evaluated; with both, the smaller.
 //! - At least [`MIN_SPAN`] has passed since the first: calls that are dropped together, for instance at shutdown, have one cause.
 //! - They overlapped: on average more than one waited at a time, see [`MIN_OVERLAP`]. A loop that drops its call and makes it again at each
 //!   tick of a timer has one.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use super::BreakerRef;
@@ -29,7 +33,7 @@ use crate::{
     OpenReason,
     breaker::{
         BreakerState,
-        parameters::{Parameters, TripPolicy},
+        parameters::Parameters,
         state::{Admission, Outcome},
     },
     clock,
@@ -131,7 +135,7 @@ impl<'a> BreakerRef<'a> {
             self.cancellations().unanswered.fetch_add(1, Ordering::Relaxed);
         }
         let (admission, has_panicked) = admission.without_panic();
-        if has_panicked { self.fail(admission, false) } else { self.cancel(admission) }
+        if has_panicked { self.fail(admission, false, Some(&"the call panicked")) } else { self.cancel(admission) }
     }
 
     /// Records a cancelled call, after its count in the totals.
@@ -147,9 +151,9 @@ impl<'a> BreakerRef<'a> {
         if parameters.cancelled_call.is_some_and(|limit| waited.saturating_add(tolerance) >= limit) {
             self.record_late(admission, age);
         } else if waited < MIN_WAIT.saturating_add(resolution) {
-            self.record_outcome(admission, Outcome::Ignored, age);
+            self.record_outcome(admission, Outcome::Ignored, age, None);
         } else if admission.is_trial() {
-            self.record_outcome(admission, Outcome::Abandoned, age);
+            self.record_outcome(admission, Outcome::Abandoned, age, None);
         } else if parameters.cancelled_call.is_none() && admission.is_waiting() {
             // The rule needs to know of answers, and only calls whose wait was seen are counted as answered.
             self.record_unanswered(admission, waited, now, &parameters);
@@ -159,7 +163,14 @@ impl<'a> BreakerRef<'a> {
     /// Records a cancelled call as a failure, unless it is a trial call of an earlier round.
     fn record_late(self, admission: Admission, age: Option<u64>) {
         let is_straggler = admission.is_trial() && !self.engine.circuit.word().holds_trial_permit(admission);
-        self.record_outcome(admission, if is_straggler { Outcome::Abandoned } else { Outcome::GivenUp }, age);
+        let text =
+            fmt::from_fn(|f| write!(f, "the call was cancelled after {:.3?}", Duration::from_micros(age.unwrap_or(0))));
+        let (outcome, failure) = if is_straggler {
+            (Outcome::Abandoned, None)
+        } else {
+            (Outcome::GivenUp, Some(&text as &dyn fmt::Display))
+        };
+        self.record_outcome(admission, outcome, age, failure);
     }
 
     fn cancellations(self) -> &'a Cancellations {
@@ -182,14 +193,13 @@ impl<'a> BreakerRef<'a> {
             usual_wait: self.engine.totals.usual_wait(),
             waiting: sums.get(Count::Waiting).saturating_sub(sums.get(Count::Answered).saturating_add(unanswered)),
         };
-        let needed = match parameters.policy {
-            TripPolicy::Consecutive { threshold } => threshold.into(),
-            TripPolicy::Rates(rates) => rates.min_calls,
-        };
+        let (threshold, min_calls) =
+            (parameters.policy.threshold(), parameters.policy.rates().map(|rates| rates.min_calls));
+        let needed = threshold.map(u64::from).into_iter().chain(min_calls).min().unwrap_or(0);
         let counted = cancellations.streak.lock().unwrap_or_else(PoisonError::into_inner).add(cancelled, needed);
         let Some(calls) = counted else { return };
         let reason = OpenReason::Cancelled { calls };
-        self.engine.circuit.step(&self.observer(), |circuit| circuit.trip(admission, clock::now(), reason));
+        self.engine.circuit.step(&self.observer(None), |circuit| circuit.trip(admission, clock::now(), reason));
     }
 }
 

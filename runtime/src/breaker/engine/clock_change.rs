@@ -81,7 +81,7 @@ mod tests {
         let engine = Engine::new(&settings.parameters(), Totals::sharded(), None);
         let breaker = BreakerRef::new(&engine, &settings);
         let admission = breaker.admit().expect("closed");
-        breaker.fail(admission, false);
+        breaker.fail(admission, false, None);
         let (open, stamped_at) = (engine.circuit.load(), engine.since());
         // Read by a thread that was then suspended for an hour.
         let stale = Moment::from_micros(stamped_at.as_micros() - 3_600_000_000);

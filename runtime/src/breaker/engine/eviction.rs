@@ -1,11 +1,7 @@
 //! The eviction order of keyed breakers: those whose eviction loses the least information come first.
 
 use super::BreakerRef;
-use crate::{
-    breaker::{BreakerState, parameters::TripPolicy},
-    clock,
-    keyed_store::EvictionClass,
-};
+use crate::{breaker::BreakerState, clock, keyed_store::EvictionClass};
 
 /// The time for which a recovered breaker keeps its own metric series, so that a short outage between two scrapes is visible.
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
@@ -41,7 +37,11 @@ impl BreakerRef<'_> {
     /// Returns true if a closed circuit has failures or slow calls, in a row or in its window.
     fn has_failures(self) -> bool {
         let (word, engine) = (self.engine.circuit.word(), self.engine);
-        let TripPolicy::Rates(rates) = self.settings.parameters().policy else { return word.failures() > 0 };
+        let policy = self.settings.parameters().policy;
+        if policy.threshold().is_some() && word.failures() > 0 {
+            return true;
+        }
+        let Some(rates) = policy.rates() else { return false };
         let counts = engine.window.get().map(|window| window.counts(word.epoch(), rates.window, clock::now_micros));
         counts.is_some_and(|counts| counts.failed + counts.slow > 0)
     }
@@ -51,7 +51,7 @@ impl BreakerRef<'_> {
     fn is_abandoned(self) -> bool {
         let (parameters, now) = (self.settings.parameters(), clock::now());
         let circuit = self.rebased_circuit(now);
-        let open_duration = parameters.recovery.open_duration(circuit.word().failed_recoveries());
+        let open_duration = parameters.recovery.open_duration(circuit.failed_recoveries());
         let is_due = circuit.time_left(&parameters, now).is_none_or(|left| left == 0);
         is_due && clock::micros(now.since(self.engine.since())) >= open_duration.saturating_mul(2)
     }

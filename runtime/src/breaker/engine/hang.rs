@@ -7,7 +7,7 @@ use crate::{
     BreakerState, OpenReason,
     breaker::{
         in_flight::{End, InFlight, Survey, Tick},
-        parameters::{Timing, TripPolicy},
+        parameters::Timing,
         state::{Admission, TICK_MASK},
         window::Record,
     },
@@ -144,16 +144,15 @@ impl<'a> BreakerRef<'a> {
         let calls_in_all = in_flight.max(in_a_row).try_into().unwrap_or(u32::MAX);
         let limit = Duration::from_micros(parameters.hung_call.unwrap_or(0));
         let reason = OpenReason::Hung { calls: calls_in_all.max(calls), limit };
-        match parameters.policy {
-            TripPolicy::Rates(rates) if self.engine.circuit.word().state() == BreakerState::Closed => {
-                self.record_adverse(Record { failed: true, slow: false }, calls, &rates, admission, Some(reason));
-            }
-            _ => {
-                self.engine.circuit.step(&self.observer(), |circuit| {
-                    circuit.record_failures(admission, calls, reason, &parameters, clock::now)
-                });
-            }
+        if let Some(rates) = parameters.policy.rates()
+            && self.engine.circuit.word().state() == BreakerState::Closed
+            && self.record_adverse(Record { failed: true, slow: false }, calls, &rates, admission, None, |_| reason)
+        {
+            return;
         }
+        self.engine.circuit.step(&self.observer(None), |circuit| {
+            circuit.record_failures(admission, calls, reason, &parameters, clock::now)
+        });
     }
 
     /// Counts the end of a tracked call.

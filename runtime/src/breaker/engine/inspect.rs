@@ -7,14 +7,14 @@ use std::{
 
 use super::BreakerRef;
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
-use crate::breaker::history::{History, Tally};
+use crate::breaker::history::Tally;
 use crate::{
     BreakerState, OpenReason,
     breaker::{
         HistoryEntry, Snapshot, SnapshotConfig,
-        history::Spent,
-        parameters::{RatePolicy, TripPolicy},
-        snapshot::WindowSnapshot,
+        history::{History, Spent, before},
+        parameters::RatePolicy,
+        snapshot::{LastFailure, WindowSnapshot},
         state::{Circuit, State},
         window::Counts,
     },
@@ -74,19 +74,18 @@ impl BreakerRef<'_> {
         let parameters = self.parameters();
         loop {
             let now = clock::now();
-            let (circuit, transitions, changed_at, operator_reason) = {
+            let (circuit, transitions, changed_at, operator_reason, failure) = {
                 // The lock excludes transitions, so that everything that the last one published is visible.
                 let _lock = events::queue();
                 let (circuit, engine) = (self.rebased_circuit(now), self.engine);
                 // ORDERING: Relaxed: all writes are under the same lock.
                 let transitions = engine.history.get().map_or(0, |history| history.transitions.load(Ordering::Relaxed));
-                (circuit, transitions, engine.changed_at(), engine.operator_reason(circuit.word().epoch()))
+                let failure = engine.history.get().and_then(History::last_failure);
+                (circuit, transitions, engine.changed_at(), engine.operator_reason(circuit.word().epoch()), failure)
             };
             let word = circuit.word();
-            let (window, consecutive_failures) = match parameters.policy {
-                TripPolicy::Rates(rates) => (Some(self.window(&rates, word)), 0),
-                TripPolicy::Consecutive { .. } => (None, word.failures()),
-            };
+            let window = parameters.policy.rates().map(|rates| self.window(&rates, word));
+            let consecutive_failures = if parameters.policy.threshold().is_some() { word.failures() } else { 0 };
             let (sums, survey) = (self.engine.totals.sums(), self.survey());
             if self.engine.circuit.word().epoch() != word.epoch() {
                 continue;
@@ -94,6 +93,7 @@ impl BreakerRef<'_> {
             let state = circuit.state_at(&parameters, now);
             let left = circuit.time_left(&parameters, now).map(Duration::from_micros);
             let age = (changed_at != 0).then(|| Duration::from_micros(now.as_micros().saturating_sub(changed_at)));
+            let wall = SystemTime::now();
             let (key, overflow) = key::parts(self.engine.key());
             return Snapshot {
                 name: self.settings.name,
@@ -104,6 +104,7 @@ impl BreakerRef<'_> {
                 consecutive_failures,
                 window,
                 trial_successes: u32::from(word.trial_successes()),
+                trial_failures: u32::from(word.trial_failures()),
                 successes: sums.get(Count::Success),
                 failures: sums.get(Count::Failure),
                 ignored: sums.get(Count::Ignored),
@@ -114,12 +115,13 @@ impl BreakerRef<'_> {
                 durations: if self.engine.key().is_none() { self.settings.durations() } else { None },
                 oldest_in_flight: survey.and_then(|survey| survey.oldest).map(Duration::from_micros),
                 transitions,
-                last_transition: age.and_then(|age| SystemTime::now().checked_sub(age)),
+                last_transition: age.and_then(|age| wall.checked_sub(age)),
                 open_for: if is_open(word) { left } else { None },
                 disabled_for: if state == BreakerState::Disabled { left } else { None },
                 open_reason: open_reason(circuit, state),
-                failed_recoveries: u32::from(word.failed_recoveries()),
+                failed_recoveries: u32::from(circuit.failed_recoveries()),
                 operator_reason,
+                last_failure: failure.map(|(text, at)| LastFailure { text, at: before(wall, now.since(at)) }),
                 config: SnapshotConfig::new(&parameters),
             };
         }

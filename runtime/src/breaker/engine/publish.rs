@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use super::BreakerRef;
+use super::{BreakerRef, Failure};
 use crate::{
     BreakerState, OpenReason,
     breaker::{
@@ -10,6 +10,7 @@ use crate::{
         state::{Circuit, atomic::TransitionObserver},
     },
     clock,
+    error_text::error_text,
     events::{self, Event},
     keyed_store::key,
 };
@@ -21,11 +22,17 @@ pub(super) struct Publisher<'a, 'n> {
     pub(super) breaker: BreakerRef<'a>,
     /// The reason that was given for the override that makes the transition.
     pub(super) operator_reason: Option<&'n Arc<str>>,
+    /// The failure that makes the transition.
+    pub(super) failure: Failure<'n>,
 }
 
 impl TransitionObserver for Publisher<'_, '_> {
     fn change(&self, from: Circuit, to: Circuit, swap: &mut dyn FnMut() -> bool) -> bool {
         let BreakerRef { engine, settings } = self.breaker;
+        let (before, after) = (from.word().state(), to.word().state());
+        // The error is formatted before the lock is taken, since its `Display` may call this breaker.
+        let is_opening = after == BreakerState::Open && before != after;
+        let error = if is_opening { self.failure.and_then(error_text) } else { None };
         let mut queue = events::queue();
         if !swap() {
             return false;
@@ -34,7 +41,6 @@ impl TransitionObserver for Publisher<'_, '_> {
             return true;
         }
         engine.set_operator_reason(to.word().epoch(), self.operator_reason);
-        let (before, after) = (from.word().state(), to.word().state());
         let now = clock::now();
         // The trial calls of an earlier round are still counted.
         if let (true, Some(in_flight)) = (before != after || after != BreakerState::HalfOpen, engine.in_flight.get()) {
@@ -49,6 +55,9 @@ impl TransitionObserver for Publisher<'_, '_> {
         history.changed_at.store(now.as_micros(), Ordering::Relaxed);
         engine.stamp_clock(now);
         history.transitions.fetch_add(1, Ordering::Relaxed);
+        if is_opening || after == BreakerState::ForcedOpen {
+            history.set_failure(error.clone(), now);
+        }
         let reason = match after {
             BreakerState::Open => Some(to.reason().reason()),
             BreakerState::ForcedOpen => Some(OpenReason::Forced),
@@ -64,11 +73,18 @@ impl TransitionObserver for Publisher<'_, '_> {
             to: after,
             reason,
             operator_reason: operator_reason.clone(),
+            error: error.clone(),
         };
         queue.push(event);
         #[cfg(feature = "tracing")]
         let traced = events::tracing::changes_enabled().then(event);
-        let change = HistoryEvent::StateChanged { from: before, to: after, reason, operator_reason };
+        let change = HistoryEvent::StateChanged {
+            from: before,
+            to: after,
+            reason,
+            operator_reason: operator_reason.clone(),
+            error: error.clone(),
+        };
         history.record_change(now, spent, change);
         drop(queue);
         #[cfg(feature = "tracing")]

@@ -1,12 +1,12 @@
 //! The outcome of a call: totals, the window, and the circuit.
 
-use super::BreakerRef;
+use super::{BreakerRef, Failure};
 use crate::{
     OpenReason,
     breaker::{
         BreakerState,
         in_flight::End,
-        parameters::{RatePolicy, TripPolicy, WindowSize},
+        parameters::{RatePolicy, WindowSize},
         state::{Admission, Outcome},
         window::{Record, Window},
     },
@@ -29,9 +29,9 @@ impl<'a> BreakerRef<'a> {
         }
     }
 
-    /// Records a failure, or a call that is ignored because of its error.
+    /// Records a failure, or a call that is ignored because of its error. `failure` is the error, for the reason of a circuit that opens.
     #[cold]
-    pub(crate) fn fail(self, admission: Admission, is_ignored: bool) {
+    pub(crate) fn fail(self, admission: Admission, is_ignored: bool, failure: Failure<'_>) {
         let (count, ended, outcome) = if is_ignored {
             (Count::Ignored, Ended::Ignored, Outcome::Ignored)
         } else {
@@ -39,7 +39,7 @@ impl<'a> BreakerRef<'a> {
         };
         self.engine.totals.add(count);
         if let Some(age) = self.end_timed(admission, ended) {
-            self.record_outcome(admission, outcome, age);
+            self.record_outcome(admission, outcome, age, failure);
         }
     }
 
@@ -106,63 +106,73 @@ impl<'a> BreakerRef<'a> {
         {
             return window.record_success(admission.epoch(), size, clock::coarse_micros, clock::now_micros);
         }
-        self.record_outcome(admission, Outcome::Success, age);
+        self.record_outcome(admission, Outcome::Success, age, None);
     }
 
     #[inline(never)]
-    pub(super) fn record_outcome(self, admission: Admission, outcome: Outcome, age: Age) {
+    pub(super) fn record_outcome(self, admission: Admission, outcome: Outcome, age: Age, failure: Failure<'_>) {
         let word = self.engine.circuit.word();
         if !word.issued(admission) {
             return;
         }
         let parameters = self.parameters();
-        let outcome = match (word.state(), parameters.policy) {
-            (BreakerState::Closed, TripPolicy::Rates(rates)) => {
-                if !matches!(outcome, Outcome::Ignored | Outcome::Abandoned)
-                    && self.record_and_evaluate(&rates, admission, outcome, age)
-                {
-                    return;
-                }
-                outcome
+        let mut outcome = outcome;
+        if let Some(rates) = parameters.policy.rates() {
+            let state = word.state();
+            if state == BreakerState::Closed
+                && !matches!(outcome, Outcome::Ignored | Outcome::Abandoned)
+                && self.record_and_evaluate(&rates, admission, outcome, age, failure)
+            {
+                return;
             }
-            (BreakerState::HalfOpen, TripPolicy::Rates(rates)) if outcome == Outcome::Success => {
-                if is_slow(&rates, age) { Outcome::Failure } else { outcome }
+            if state == BreakerState::HalfOpen && outcome == Outcome::Success && is_slow(&rates, age) {
+                outcome = Outcome::Failure;
             }
-            _ => outcome,
-        };
-        self.engine
-            .circuit
-            .step(&self.observer(), |circuit| circuit.record_outcome(admission, outcome, &parameters, clock::now));
+        }
+        self.engine.circuit.step(&self.observer(failure), |circuit| {
+            circuit.record_outcome(admission, outcome, &parameters, clock::now)
+        });
     }
 
     /// Records a call in the window and evaluates the counts. Returns true if that has opened the circuit.
-    fn record_and_evaluate(self, rates: &RatePolicy, admission: Admission, outcome: Outcome, age: Age) -> bool {
+    fn record_and_evaluate(
+        self,
+        rates: &RatePolicy,
+        admission: Admission,
+        outcome: Outcome,
+        age: Age,
+        failure: Failure<'_>,
+    ) -> bool {
         let record =
             Record { failed: matches!(outcome, Outcome::Failure | Outcome::GivenUp), slow: is_slow(rates, age) };
         if record.is_adverse() {
-            return self.record_adverse(record, 1, rates, admission, None);
+            let reason = |exceeded: OpenReason| {
+                if outcome == Outcome::GivenUp { exceeded.with_cancelled_calls() } else { exceeded }
+            };
+            return self.record_adverse(record, 1, rates, admission, failure, reason);
         }
         let window = self.window_or_create(rates.window);
         window.record_success(admission.epoch(), rates.window, clock::coarse_micros, clock::now_micros);
         false
     }
 
-    /// Records failed or slow calls in the window and opens the circuit if a rate is reached, for `reason` if it is given. Returns true if
-    /// that has opened the circuit.
+    /// Records failed or slow calls in the window and opens the circuit if a rate is reached. `reason` converts the reason that the counts
+    /// give. Returns true if that has opened the circuit.
     pub(super) fn record_adverse(
         self,
         record: Record,
         number: u32,
         rates: &RatePolicy,
         admission: Admission,
-        reason: Option<OpenReason>,
+        failure: Failure<'_>,
+        reason: impl FnOnce(OpenReason) -> OpenReason,
     ) -> bool {
         let window = self.window_or_create(rates.window);
         let counts = window.record_adverse(record, number, admission.epoch(), rates.window, clock::now_micros);
         let Some(exceeded) = rates.exceeded_by(counts) else { return false };
-        let reason = reason.unwrap_or(exceeded);
+        let reason = reason(exceeded);
         let tripped =
-            self.engine.circuit.step(&self.observer(), |circuit| circuit.trip(admission, clock::now(), reason));
+            self.engine.circuit.step(&self.observer(failure), |circuit| circuit.trip(admission, clock::now(), reason));
         tripped.is_some()
     }
 

@@ -1,6 +1,7 @@
 //! The bit layout of the state word: see the diagram in [`super`]. [`pack`] is the only code that builds a word.
 
 use super::{Phase, mask};
+use crate::errors::PackedReason;
 
 /// The state word: tag, epoch, and the counts that change together with them.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -65,13 +66,15 @@ const RAMPING: u64 = 0b100 << BODY_SHIFT;
 const FLAG_BITS: u32 = 4;
 const STREAK_BITS: u32 = 25;
 
-// The fields of an open, open-until or half-open word.
+// The field of an open or open-until word.
 const FAILED_BITS: u32 = 6;
+
+// The fields of a half-open word.
 const COUNT_BITS: u32 = 8;
-const ROUND_BITS: u32 = 7;
+const ROUND_BITS: u32 = 5;
 
 const _: () = assert!(FLAG_BITS + STREAK_BITS == BODY_BITS);
-const _: () = assert!(FAILED_BITS + 2 * COUNT_BITS + ROUND_BITS == BODY_BITS);
+const _: () = assert!(3 * COUNT_BITS + ROUND_BITS == BODY_BITS);
 
 /// The largest count of failures in a row.
 pub(super) const MAX_FAILURES: u32 = (1 << STREAK_BITS) - 1;
@@ -144,9 +147,9 @@ impl State {
         self.0 & ORIGIN_MASK == admission.origin & ORIGIN_MASK
     }
 
-    /// Unpacks the phase. `moment` is stored beside the word.
+    /// Unpacks the phase. `moment` and `reason` are stored beside the word.
     #[allow(clippy::cast_possible_truncation, reason = "each field is masked to its width, or fills the type")]
-    pub(super) const fn phase(self, moment: u64) -> Phase {
+    pub(super) const fn phase(self, moment: u64, reason: PackedReason) -> Phase {
         let mut body = Fields((self.0 & LOWER_MASK) >> BODY_SHIFT);
         match self.0 & TAG_MASK {
             CLOSED => {
@@ -159,7 +162,8 @@ impl State {
             HALF_OPEN => Phase::HalfOpen {
                 taken: body.take(COUNT_BITS) as u8,
                 succeeded: body.take(COUNT_BITS) as u8,
-                failed: body.take(FAILED_BITS) as u8,
+                failures: body.take(COUNT_BITS) as u8,
+                failed: reason.as_failed_recoveries(),
                 rounds: body.0 as u8,
                 oldest: moment,
             },
@@ -280,8 +284,9 @@ pub(super) const fn pack(epoch: u32, phase: Phase) -> (State, Option<u64>) {
         }
         Phase::Open { failed, since } => (OPEN, failed as u64, Some(since)),
         Phase::OpenUntil { failed, until } => (OPEN_UNTIL, failed as u64, Some(until)),
-        Phase::HalfOpen { rounds, taken, succeeded, failed, oldest } => {
-            let high = (rounds as u64) << FAILED_BITS | failed as u64;
+        // The failed recoveries are stored beside the word.
+        Phase::HalfOpen { rounds, taken, succeeded, failures, failed: _, oldest } => {
+            let high = (rounds as u64) << COUNT_BITS | failures as u64;
             let body = (high << COUNT_BITS | succeeded as u64) << COUNT_BITS | taken as u64;
             (HALF_OPEN, body, Some(oldest))
         }

@@ -59,8 +59,12 @@ impl Circuit {
                 self.changed(Phase::Closed { flags: flags(parameters), failures, ramp })
             }
             // Enough successes are counted for the new settings. No further trial call would be admitted, so the circuit closes here.
-            Phase::HalfOpen { succeeded, .. } if succeeded >= parameters.half_open_max_calls => {
+            Phase::HalfOpen { succeeded, .. } if succeeded >= parameters.needed_successes() => {
                 Some(self.recovered(parameters, now))
+            }
+            // Too many failures are counted for the new settings: the circuit could not close.
+            Phase::HalfOpen { failures, failed, .. } if failures > parameters.tolerated_failures() => {
+                Some(self.opened(now(), failed.saturating_add(1).min(MAX_FAILED), PackedReason::TRIAL_FAILED))
             }
             _ => None,
         }
@@ -74,8 +78,8 @@ impl Circuit {
             Phase::Closed { flags, failures, ramp } => Phase::Closed { flags, failures, ramp: ramp.map(|_| now) },
             Phase::Open { failed, .. } => Phase::Open { failed, since: now },
             Phase::OpenUntil { failed, until } => Phase::OpenUntil { failed, until: earlier(until) },
-            Phase::HalfOpen { rounds, taken, succeeded, failed, .. } => {
-                Phase::HalfOpen { rounds, taken, succeeded, failed, oldest: now }
+            Phase::HalfOpen { rounds, taken, succeeded, failures, failed, .. } => {
+                Phase::HalfOpen { rounds, taken, succeeded, failures, failed, oldest: now }
             }
             Phase::ForcedOpen { until } => Phase::ForcedOpen { until: until.map(earlier) },
             Phase::Disabled { until } => Phase::Disabled { until: until.map(earlier) },

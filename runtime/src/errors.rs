@@ -7,6 +7,7 @@ mod circuit_open;
 mod config_conflict;
 mod open_reason;
 mod rate_limited;
+mod stack_error;
 mod timed_out;
 mod transient;
 
@@ -18,6 +19,7 @@ pub use self::{
     config_conflict::{ConfigConflict, DeclarationSite, DeclaredConfig},
     open_reason::OpenReason,
     rate_limited::RateLimited,
+    stack_error::{Error, InnerError},
     timed_out::TimedOut,
     transient::Transient,
 };

@@ -6,16 +6,10 @@
 #[cfg(any(feature = "sqlx", feature = "redis"))]
 use std::io;
 
+#[cfg(any(feature = "anyhow", feature = "redis", feature = "reqwest", feature = "sqlx", feature = "tonic"))]
+use crate::InnerError;
 #[cfg(any(feature = "sqlx", feature = "redis"))]
 use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut};
-#[cfg(any(
-    feature = "anyhow",
-    feature = "redis",
-    feature = "reqwest",
-    feature = "sqlx",
-    feature = "tonic"
-))]
-use crate::InnerError;
 
 /// Implements the conversion of all rejections into an error type by way of `io::Error`.
 #[cfg(any(feature = "sqlx", feature = "redis"))]

@@ -7,4 +7,5 @@ pub(crate) mod body;
 pub(crate) mod context;
 pub(crate) mod dispatch;
 pub(crate) mod registry;
+mod rejection;
 pub(crate) mod spans;

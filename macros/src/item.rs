@@ -8,5 +8,6 @@ pub(crate) mod inputs;
 pub(crate) mod moves;
 pub(crate) mod ownership;
 pub(crate) mod patterns;
+mod run_time;
 pub(crate) mod shape;
 pub(crate) mod uses;

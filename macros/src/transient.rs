@@ -37,9 +37,10 @@ const FORMS: &str = "write `#[transient]`, `#[transient(retry_after = field)]` o
 /// The errors of this crate that are transient, so that a variant for one of them is probably not permanent.
 const TRANSIENT_ERRORS: [&str; 3] = ["TimedOut", "RateLimited", "BulkheadFull"];
 
-/// Input: the item. Output: an implementation of `Transient` with one arm for each variant that is not permanent:
+/// Input: the item. Output: an implementation of `InnerError`, for `steadfast::Error<E>`, and one of `Transient` with one arm for each variant that is not permanent:
 ///
 /// ```text
+/// impl InnerError for E {}
 /// impl Transient for E {
 ///     fn is_transient(&self) -> bool { match self { Self::A { .. } => true, _ => false } }
 ///     fn retry_after(&self) -> Option<Duration> { ... }
@@ -87,6 +88,8 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
     quote! {
         #errors
         #registration
+        #[automatically_derived]
+        impl #generics #krate::InnerError for #name #arguments #bounds {}
         #[automatically_derived]
         impl #generics #krate::Transient for #name #arguments #bounds {
             fn is_transient(&self) -> bool {

@@ -9,7 +9,7 @@
 //! | a `Result` or an `Option` | the return type | [`CallResult`] |
 //! | `From<CircuitOpen>`, `From<RateLimited>`, `From<BulkheadFull>`, `From<TimedOut>` | the error type of the call that the attribute rejects or times out | [`FromCircuitOpen`], [`FromRateLimited`], [`FromBulkheadFull`], [`FromTimedOut`] |
 //! | `Error` | the error type, and the types in `retry_if(...)`, `failure_if(...)` and `#[fallback(if(...))]` | [`ErrorChain`], [`ErrorType`] |
-//! | a signature | predicates, hooks and closures | the functions [`predicate`], [`attempt_predicate`], [`retry_hook`], [`timed_retry_hook`], [`fallback_closure`] |
+//! | a signature | predicates, hooks, and closures that make a value or an error | the functions [`predicate`], [`attempt_predicate`], [`retry_hook`], [`timed_retry_hook`], [`fallback_closure`], [`circuit_rejection`], [`rejection()`] |
 //! | the return type of the function | a fallback | [`FallbackResult`] |
 //! | `Clone` | an argument that each attempt and fallback moves or changes | [`CloneArgument`] |
 //! | `Copy` | a `self` that each attempt and fallback needs and the body moves | [`CopyReceiver`] |
@@ -32,7 +32,9 @@ pub use self::key::{Key, KeyedSource};
 pub use self::{
     argument::{CloneArgument, CopyReceiver},
     call_result::{CallResult, NoneError},
-    closures::{attempt_predicate, fallback_closure, predicate, retry_hook, timed_retry_hook},
+    closures::{
+        attempt_predicate, circuit_rejection, fallback_closure, predicate, rejection, retry_hook, timed_retry_hook,
+    },
     error::{ErrorChain, ErrorType},
     fallback::FallbackResult,
     rejection::{FromBulkheadFull, FromCircuitOpen, FromRateLimited, FromTimedOut},

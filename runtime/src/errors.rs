@@ -8,6 +8,7 @@ mod config_conflict;
 mod failure_text;
 mod open_reason;
 mod rate_limited;
+mod stack_error;
 mod timed_out;
 mod transient;
 
@@ -19,6 +20,7 @@ pub use self::{
     config_conflict::{ConfigConflict, DeclarationSite, DeclaredConfig},
     open_reason::OpenReason,
     rate_limited::RateLimited,
+    stack_error::{Error, InnerError},
     timed_out::TimedOut,
     transient::Transient,
 };

@@ -174,8 +174,8 @@ pub use self::{
     durations::{DurationHistogram, Durations},
     error_text::set_error_texts,
     errors::{
-        BlindSpot, BreakerState, BulkheadFull, CircuitOpen, ConfigConflict, DeclarationSite, DeclaredConfig,
-        OpenReason, RateLimited, TimedOut, Transient,
+        BlindSpot, BreakerState, BulkheadFull, CircuitOpen, ConfigConflict, DeclarationSite, DeclaredConfig, Error,
+        InnerError, OpenReason, RateLimited, TimedOut, Transient,
     },
     escape::escaped,
     fallback::{Fallback, FallbackIf},

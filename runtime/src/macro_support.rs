@@ -11,16 +11,41 @@ mod fallback;
 #[cfg(feature = "keyed")]
 mod keyed;
 mod record;
+mod rejected_call;
 mod transient_probe;
 mod verdict;
 
-pub use self::{error_probe::*, fallback::*, record::*, transient_probe::*, verdict::*};
+#[cfg(feature = "tokio")]
+use std::time::Duration;
+
+pub use self::{error_probe::*, fallback::*, record::*, rejected_call::*, transient_probe::*, verdict::*};
 use crate::RetryPolicy;
+#[cfg(feature = "tokio")]
+use crate::Timeout;
 
 /// Enables the measurement of the elapsed time, for a hook.
 #[must_use]
 pub const fn timed(policy: RetryPolicy) -> RetryPolicy {
     policy.timed()
+}
+
+/// Returns the policy of `#[retry(policy = ...)]` with the name of the function, unless it has a name.
+#[must_use]
+pub const fn own_policy(policy: RetryPolicy, name: &'static str) -> RetryPolicy {
+    policy.named_by_default(name)
+}
+
+/// Returns the policy of `#[retry(enabled = ...)]` for one call: with a single attempt if the retry is not enabled.
+#[must_use]
+pub const fn enabled_if(policy: RetryPolicy, is_enabled: bool) -> RetryPolicy {
+    if is_enabled { policy } else { policy.max_attempts(1) }
+}
+
+/// Returns the timeout of `#[timeout(limit)]` with a limit that is known at run time; 0 is allowed.
+#[cfg(feature = "tokio")]
+#[must_use]
+pub const fn run_time_limit(limit: Duration, name: &'static str) -> Timeout {
+    Timeout::unchecked(limit, name)
 }
 
 /// Calls a closure at once. The bound is `FnOnce`, so that the closure may move its captures, and may return a `&mut` to one of them.

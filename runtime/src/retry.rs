@@ -194,6 +194,14 @@ impl RetryPolicy {
         self
     }
 
+    /// Sets the name if there is none.
+    pub(crate) const fn named_by_default(mut self, name: &'static str) -> Self {
+        if self.name.is_none() {
+            self.name = Some(name);
+        }
+        self
+    }
+
     /// Sets the retry budget, which several policies can share. If the budget is exhausted, the last error is returned at once.
     #[must_use]
     pub const fn budget(mut self, budget: &'static RetryBudget) -> Self {

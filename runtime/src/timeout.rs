@@ -51,6 +51,11 @@ impl Timeout {
         Self { limit, name: "unnamed" }
     }
 
+    /// Creates a timeout with a limit that may be 0.
+    pub(crate) const fn unchecked(limit: Duration, name: &'static str) -> Self {
+        Self { limit, name }
+    }
+
     /// Sets the name that appears in errors and events. Attributes set the path of the function, or its `name` option.
     #[must_use]
     pub const fn name(mut self, name: &'static str) -> Self {

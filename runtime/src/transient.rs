@@ -3,6 +3,7 @@
 #[cfg(feature = "anyhow")]
 mod anyhow;
 pub(crate) mod chain;
+mod client_errors;
 #[cfg(feature = "http")]
 pub(crate) mod http;
 pub(crate) mod known;

@@ -3,6 +3,8 @@
 mod expand;
 mod options;
 
+use proc_macro2::TokenStream;
+use quote::ToTokens as _;
 use syn::Path;
 
 pub(crate) use self::options::Bulkhead;
@@ -18,19 +20,27 @@ impl Attribute for Bulkhead {
     const GRAMMAR: Grammar = options::GRAMMAR;
     const REQUIREMENTS: Requirements = Requirements {
         output: "return one of them: a call that the full bulkhead rejects returns an error or `None`",
-        value_predicate: None,
+        value_predicate: Some("rejection"),
         is_async: None,
         timer: None,
     };
 
     fn parse(Arguments { options, attribute, function, .. }: Arguments<'_>, errors: &mut Errors) -> Self {
-        Self::parse_options(options, attribute, function.is_async(), errors)
+        Self::parse_options(options, attribute, function, errors)
     }
 }
 
 impl Layer for Bulkhead {
     fn krate(&self) -> Option<&Path> {
         self.krate.as_ref()
+    }
+
+    fn evaluated_after(&self) -> TokenStream {
+        self.instance.run_time().to_token_stream()
+    }
+
+    fn borrowed_during(&self) -> TokenStream {
+        self.instance.run_time().to_token_stream()
     }
 
     fn expand(&self, call: &Call, position: Position, context: &mut Context) -> Call {

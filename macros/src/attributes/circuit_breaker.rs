@@ -6,7 +6,7 @@ mod settings;
 mod window;
 
 use proc_macro2::TokenStream;
-use quote::ToTokens;
+use quote::{ToTokens as _, quote};
 use syn::{Error, Path};
 
 pub(crate) use self::options::CircuitBreaker;
@@ -27,8 +27,8 @@ impl Attribute for CircuitBreaker {
         timer: None,
     };
 
-    fn parse(Arguments { options, attribute, .. }: Arguments<'_>, errors: &mut Errors) -> Self {
-        Self::parse_options(options, attribute, errors)
+    fn parse(Arguments { options, attribute, function, .. }: Arguments<'_>, errors: &mut Errors) -> Self {
+        Self::parse_options(options, attribute, function, errors)
     }
 }
 
@@ -38,7 +38,12 @@ impl Layer for CircuitBreaker {
     }
 
     fn evaluated_after(&self) -> TokenStream {
-        self.condition.expression().to_token_stream()
+        let (condition, instance) = (self.condition.expression(), self.instance.run_time());
+        quote!(#condition #instance)
+    }
+
+    fn borrowed_during(&self) -> TokenStream {
+        self.instance.run_time().to_token_stream()
     }
 
     fn reads(&self) -> Reads {

@@ -18,13 +18,13 @@ impl Attribute for RateLimit {
     const GRAMMAR: Grammar = options::GRAMMAR;
     const REQUIREMENTS: Requirements = Requirements {
         output: "return one of them: a call above the limit returns an error or `None`",
-        value_predicate: None,
+        value_predicate: Some("rejection"),
         is_async: None,
         timer: None,
     };
 
     fn parse(Arguments { options, attribute, function, .. }: Arguments<'_>, errors: &mut Errors) -> Self {
-        Self::parse_options(options, attribute, function.is_async(), errors)
+        Self::parse_options(options, attribute, function, errors)
     }
 }
 

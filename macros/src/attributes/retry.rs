@@ -29,8 +29,8 @@ impl Attribute for Retry {
         timer: Some("retrying an async function needs a timer: enable steadfast's feature `tokio`"),
     };
 
-    fn parse(Arguments { options, .. }: Arguments<'_>, errors: &mut Errors) -> Self {
-        Self::parse_options(options, errors)
+    fn parse(Arguments { options, function, .. }: Arguments<'_>, errors: &mut Errors) -> Self {
+        Self::parse_options(options, function, errors)
     }
 }
 

@@ -3,6 +3,8 @@
 mod expand;
 mod options;
 
+use proc_macro2::TokenStream;
+use quote::ToTokens as _;
 use syn::{Error, Path};
 
 pub(crate) use self::options::Timeout;
@@ -22,7 +24,7 @@ impl Attribute for Timeout {
     const TAKES_VALUES: bool = true;
     const REQUIREMENTS: Requirements = Requirements {
         output: "return one of them: a call that times out returns an error or `None`",
-        value_predicate: None,
+        value_predicate: Some("rejection"),
         is_async: Some(
             "a timeout needs an `async fn`: a function that blocks its thread cannot be cancelled\n\
              use the time limit of the blocking operation, such as `TcpStream::set_read_timeout`, or make the function `async`",
@@ -30,14 +32,18 @@ impl Attribute for Timeout {
         timer: Some("a timeout needs a timer: enable steadfast's feature `tokio`"),
     };
 
-    fn parse(Arguments { values, options, attribute, .. }: Arguments<'_>, errors: &mut Errors) -> Self {
-        Self::parse_options(values, options, attribute, errors)
+    fn parse(Arguments { values, options, attribute, function }: Arguments<'_>, errors: &mut Errors) -> Self {
+        Self::parse_options(values, options, attribute, function, errors)
     }
 }
 
 impl Layer for Timeout {
     fn krate(&self) -> Option<&Path> {
         self.krate.as_ref()
+    }
+
+    fn evaluated_after(&self) -> TokenStream {
+        self.rejection.to_token_stream()
     }
 
     fn time_limit(&self) -> Option<&DurationExpr> {

@@ -1,7 +1,8 @@
 //! The facts about one function that all of its layers share, and the call that a layer wraps.
 
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote_spanned;
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens as _, quote_spanned};
+use syn::Expr;
 
 use super::spans::{located_at, quote_mixed};
 use crate::item::{captures::Captures, function::ErrorKind, inputs::Inputs};
@@ -148,7 +149,13 @@ impl Context {
     /// Input: the trait `FromRateLimited` and the variable `limited`. Output:
     /// `CallResult::from_error(FromRateLimited::from_rejection(limited))`. An error type without that `From` is reported at the error type.
     /// For a type parameter, the output uses `From::from` instead of the trait, so that the compiler suggests the bound.
-    pub(crate) fn rejected(&self, [from, rejection]: [&str; 2]) -> TokenStream {
+    ///
+    /// With `rejection = make`, the output is `(&&RejectedCall::<R>::NEW).value(rejection(limited, make))`, in which `make` creates the error of a
+    /// `Result`, or the whole value of any other type.
+    pub(crate) fn rejected(&self, [from, rejection]: [&str; 2], make: Option<&Expr>) -> TokenStream {
+        if let Some(make) = make {
+            return self.made_by(make, from, rejection);
+        }
         let span = self.output_span;
         let krate = located_at(span, &self.krate);
         let rejection = Ident::new(rejection, span);
@@ -164,6 +171,29 @@ impl Context {
         quote_spanned!(span=> #krate::__private::CallResult::from_error(#error))
     }
 
+    /// An expression of an attribute, as it can be written in the body: with the name that `#[async_trait]` gives to `self`.
+    pub(crate) fn user_expression(&self, expr: &Expr) -> TokenStream {
+        fn rename(tokens: TokenStream, renamed: &Ident) -> TokenStream {
+            let tokens = tokens.into_iter().map(|token| match token {
+                TokenTree::Ident(ident) if ident == "self" => {
+                    TokenTree::Ident(Ident::new(&renamed.to_string(), renamed.span().located_at(ident.span())))
+                }
+                TokenTree::Group(group) => {
+                    let mut inner = Group::new(group.delimiter(), rename(group.stream(), renamed));
+                    inner.set_span(group.span());
+                    TokenTree::Group(inner)
+                }
+                other => other,
+            });
+            tokens.collect()
+        }
+
+        match &self.renamed_self {
+            Some(renamed) => rename(expr.to_token_stream(), renamed),
+            None => expr.to_token_stream(),
+        }
+    }
+
     /// The values of a call that a limit rejects and of one that it admits.
     ///
     /// Input: as for [`rejected`](Self::rejected). Output: the value of the rejected call, and the code of the `call`. If
@@ -171,11 +201,12 @@ impl Context {
     pub(crate) fn limited(
         &self,
         rejection: [&str; 2],
+        make: Option<&Expr>,
         call: &Call,
         needs_disposition: bool,
     ) -> (TokenStream, TokenStream) {
         let krate = &self.krate;
-        let (value, code) = (self.rejected(rejection), &call.code);
+        let (value, code) = (self.rejected(rejection, make), &call.code);
         if !needs_disposition {
             return (value, code.clone());
         }

@@ -5,7 +5,7 @@
 //! required, the selected method returns the value unchanged, and the next call, which names the trait by its path, fails to compile.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote_spanned;
+use quote::{ToTokens, quote_spanned};
 use syn::{Expr, Type, spanned::Spanned};
 
 use super::{
@@ -96,7 +96,7 @@ pub(crate) fn predicate(krate: &TokenStream, closure: &Expr) -> TokenStream {
 pub(crate) fn closure_call(
     function: &str,
     arguments: &TokenStream,
-    closure: &Expr,
+    closure: &impl ToTokens,
     krate: &TokenStream,
 ) -> TokenStream {
     let span = Span::mixed_site().located_at(closure.span());

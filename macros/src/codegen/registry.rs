@@ -4,7 +4,10 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 use syn::{Expr, spanned::Spanned};
 
-use super::spans::{located_at, quote_mixed, respan};
+use super::{
+    context::Context,
+    spans::{located_at, quote_mixed, respan},
+};
 use crate::syntax::{instance::Instance, values::Count};
 
 /// A declaration of a breaker, a bulkhead or a rate limit.
@@ -30,6 +33,19 @@ pub(crate) struct Declaration<'a> {
 }
 
 impl Declaration<'_> {
+    /// The statement that must precede [`block`](Self::block) if the instance is known at run time only: `let own: &RateLimit<_> = &self.limit;`.
+    /// It is not part of the block, so that a temporary value in the expression lives as long as the block around it.
+    pub(crate) fn binding(&self, context: &Context) -> TokenStream {
+        let Some(value) = self.instance.run_time() else { return TokenStream::new() };
+        // A value of the wrong type is reported at the expression.
+        let span = Span::mixed_site().located_at(value.span());
+        let value = context.user_expression(value);
+        let reference = quote_spanned!(span=> &#value);
+        let (krate, ty) = (located_at(span, self.krate), Ident::new(self.ty, span));
+        let keying = matches!(self.ty, "CircuitBreaker" | "RateLimit").then(|| quote_mixed!(<_>));
+        quote_mixed!(let own: &#krate::#ty #keying = #reference;)
+    }
+
     /// Input: `name = "search", limit = 100, per = 60s`. Output: a block that declares the instance and evaluates to it:
     ///
     /// ```text
@@ -47,6 +63,7 @@ impl Declaration<'_> {
     /// | `max_keys = 100` | `Declared::named("search", Some(config)).max_keys(100)` |
     /// | `failure_if = is_busy` | `Declared::named("search", Some(config)).failure_if("failure_if = is_busy")` |
     /// | an `async` function without a timeout | `Declared::named("search", Some(config)).hang(Hang::Endless)` |
+    /// | `rate_limit = self.limit` | `own`, without a declaration: see [`binding`](Self::binding) |
     /// | `key = user` | `Key::find_in(DECLARATION.get(), &user)` in place of `DECLARATION.get()` |
     pub(crate) fn block(self) -> TokenStream {
         let Self { attribute, instance, config, key, max_keys, failure_if, hang, ty, slice, krate } = self;
@@ -65,6 +82,7 @@ impl Declaration<'_> {
                 let own = quote_spanned!(span=> { let own: &'static #krate::#ty = #reference; own });
                 quote_spanned!(attribute=> #here::__private::Declared::of(#own))
             }
+            Instance::RunTime(_) => return find(quote_mixed!(own), key, krate),
             Instance::Missing => return TokenStream::new(),
         };
         if let (Instance::Named(_), Some(max_keys)) = (instance, max_keys) {
@@ -79,15 +97,7 @@ impl Declaration<'_> {
         }
         declaration = quote_spanned!(attribute=> #declaration.module(::core::module_path!()));
         let get = quote_spanned!(attribute=> get());
-        let find = match key {
-            None => quote_mixed!(DECLARATION.#get),
-            Some(key) => {
-                // An error about the type of the key, and a conflict, are reported at the key.
-                let at_key = key.span();
-                let (here, source) = (respan(at_key, krate), quote_mixed!(DECLARATION.#get));
-                quote_spanned!(at_key=> #here::__private::Key::find_in(#source, &(#key)))
-            }
-        };
+        let find = find(quote_mixed!(DECLARATION.#get), key, krate);
         let (ty, slice) = (Ident::new(ty, Span::mixed_site()), Ident::new(slice, Span::mixed_site()));
         quote_mixed! {
             {
@@ -99,6 +109,15 @@ impl Declaration<'_> {
             }
         }
     }
+}
+
+/// The `source`, or its instance for the key.
+fn find(source: TokenStream, key: Option<&Expr>, krate: &TokenStream) -> TokenStream {
+    let Some(key) = key else { return source };
+    // An error about the type of the key, and a conflict, are reported at the key.
+    let at_key = key.span();
+    let here = respan(at_key, krate);
+    quote_spanned!(at_key=> #here::__private::Key::find_in(#source, &(#key)))
 }
 
 /// A block that declares a named retry policy and evaluates to the policy in effect, which external settings can replace.

@@ -1,10 +1,10 @@
-//! The breaker, bulkhead or rate limit that an attribute refers to: one with a name, or the user's static.
+//! The breaker, bulkhead or rate limit that an attribute refers to: one with a name, the user's static, or one that is known at run time.
 
 use proc_macro2::{Ident, Span};
-use syn::Expr;
+use syn::{Error, Expr, Result};
 
 use super::{options::Options, values};
-use crate::errors::Errors;
+use crate::{errors::Errors, item::function::Function};
 
 /// The breaker, bulkhead or rate limit that an attribute refers to.
 pub(crate) enum Instance {
@@ -12,6 +12,8 @@ pub(crate) enum Instance {
     Named(Expr),
     /// The user's static.
     Static(Expr),
+    /// An expression that is evaluated at each call.
+    RunTime(Expr),
     /// Unknown; an error was reported.
     Missing,
 }
@@ -24,21 +26,30 @@ pub(crate) struct Terms {
     pub(crate) name: &'static str,
     /// The singular: `bulkhead`.
     pub(crate) noun: &'static str,
+    /// The types of an instance, without and with keys.
+    pub(crate) types: [&'static str; 2],
 }
 
 impl Instance {
-    /// Takes `name = "..."`, or the option for a static.
-    pub(crate) fn take(options: &mut Options, terms: &Terms, attribute: Span, errors: &mut Errors) -> Self {
-        let Terms { option, name, noun } = terms;
+    /// Takes `name = "..."`, or the option for an instance of the user.
+    pub(crate) fn take(
+        options: &mut Options,
+        terms: &Terms,
+        attribute: Span,
+        function: &Function,
+        errors: &mut Errors,
+    ) -> Self {
+        let Terms { option, name, noun, .. } = terms;
         let may_have_name = options.may_have("name") || options.may_have(option);
         let named = options.value("name", errors, values::name);
-        let own = options.value(option, errors, Ok);
+        let own = options.value(option, errors, |value| terms.own(value));
         match (named, own) {
             (Some(_), Some(own)) => {
                 errors.at(own.key, format!("`{option}` and `name` both select the {noun}: remove one of them"));
                 Self::Missing
             }
-            (None, Some(own)) => Self::Static(own.value),
+            (None, Some(own)) if function.is_static_path(&own.value) => Self::Static(own.value),
+            (None, Some(own)) => Self::RunTime(own.value),
             (Some(name), None) => Self::Named(name.value),
             (None, None) => {
                 // A name that could not be parsed has already been reported.
@@ -53,17 +64,73 @@ impl Instance {
         }
     }
 
-    /// Reports settings beside a static. `example` returns the declaration of a static with the setting of that name.
+    /// The expression that is evaluated at each call.
+    pub(crate) const fn run_time(&self) -> Option<&Expr> {
+        match self {
+            Self::RunTime(value) => Some(value),
+            Self::Named(_) | Self::Static(_) | Self::Missing => None,
+        }
+    }
+
+    /// Reports settings beside an instance of the user. `example` returns an expression that creates one with the setting of that name.
     pub(crate) fn check_settings<'a>(
         &self,
         settings: impl IntoIterator<Item = &'a Ident>,
         example: impl Fn(&Ident) -> String,
         errors: &mut Errors,
     ) {
-        if let Self::Static(_) = self {
-            for key in settings {
-                errors.at(key, format!("set `{key}` where the static is declared: `{}`", example(key)));
-            }
+        let place = match self {
+            Self::Static(_) => "the static is declared",
+            Self::RunTime(_) => "it is created",
+            Self::Named(_) | Self::Missing => return,
+        };
+        for key in settings {
+            errors.at(key, format!("set `{key}` where {place}: `{}`", example(key)));
+        }
+    }
+}
+
+impl Terms {
+    /// Parses the value of the option for an instance of the user.
+    fn own(&self, value: Expr) -> Result<Expr> {
+        let Self { option, name, noun, types: [ty, _] } = self;
+        if let Expr::Lit(_) | Expr::Closure(_) = &value {
+            return Err(Error::new_spanned(
+                value,
+                format!(
+                    "`{option}` must be the path of a `static {}: {ty}`, or an expression such as `self.{option}`\nfor one with a name: `name = \"{name}\"`",
+                    name.to_uppercase()
+                ),
+            ));
+        }
+        if self.creates_instance(&value) {
+            let constant = name.to_uppercase();
+            return Err(Error::new_spanned(
+                value,
+                format!(
+                    "this creates a {noun} for each call\ndeclare a `static {constant}: {ty} = ...;` and write `{option} = {constant}`"
+                ),
+            ));
+        }
+        Ok(value)
+    }
+
+    /// Returns true for `CircuitBreaker::new(...)`, possibly with methods or behind a `&`.
+    fn creates_instance(&self, value: &Expr) -> bool {
+        match value {
+            Expr::MethodCall(call) => self.creates_instance(&call.receiver),
+            Expr::Reference(reference) => self.creates_instance(&reference.expr),
+            Expr::Paren(paren) => self.creates_instance(&paren.expr),
+            Expr::Call(call) => match &*call.func {
+                Expr::Path(function) => {
+                    let mut names = function.path.segments.iter().rev().map(|segment| &segment.ident);
+                    let [last, ty] = [names.next(), names.next()];
+                    last.is_some_and(|last| last == "new" || last == "default")
+                        && ty.is_some_and(|ty| self.types.iter().any(|name| ty == name))
+                }
+                _ => false,
+            },
+            _ => false,
         }
     }
 }

@@ -7,9 +7,13 @@ use syn::{Error, Expr, ExprLit, Lit, Result, parse::Parse as _};
 
 use super::{
     spelling::list,
+    values::single_ident,
     written::{Item, Value, Written, parse_items},
 };
-use crate::errors::Errors;
+use crate::{errors::Errors, item::function::Function};
+
+/// Values that are words of the grammar, also if an argument has the same name.
+const WORDS: [&str; 4] = ["unlimited", "none", "full", "equal"];
 
 /// The options of an attribute. The parser, the spelling hints and the fuzzer all use this list.
 #[derive(Clone, Copy)]
@@ -145,6 +149,34 @@ impl Options {
         Some(Given { value: errors.handle(value)?, key })
     }
 
+    /// Returns true if the option is given under this exact name.
+    pub(crate) fn is_given(&self, name: &str) -> bool {
+        self.written.iter().any(|option| option.key == name)
+    }
+
+    /// Reports options among `names` whose value depends on an argument of the function, and removes them. `advice` names the option for such
+    /// values.
+    pub(crate) fn refuse_run_time(&mut self, names: &[&str], function: &Function, advice: &str, errors: &mut Errors) {
+        let mut is_complete = true;
+        self.written.retain(|option| {
+            let Value::Expression(value) = &option.value else { return true };
+            let is_constant = names.iter().any(|name| option.key == name);
+            let Some(argument) = is_constant.then(|| argument_in(value, function)).flatten() else {
+                return true;
+            };
+            errors.at(
+                value,
+                format!(
+                    "`{}` must be a constant, but `{argument}` is known only when the function is called\n{advice}",
+                    option.key
+                ),
+            );
+            is_complete = false;
+            false
+        });
+        self.is_complete &= is_complete;
+    }
+
     /// Reports the options that were not taken as unknown.
     pub(crate) fn finish(self, errors: &mut Errors) {
         let names = self.grammar.names();
@@ -158,5 +190,17 @@ impl Options {
             };
             errors.at(key, format!("{message}\nthe options are {}", list(&names)));
         }
+    }
+}
+
+/// Returns the first argument of the function that the value of an option uses.
+fn argument_in(value: &Expr, function: &Function) -> Option<Ident> {
+    match value {
+        // The name is that of a backoff, a window or a constructor.
+        Expr::Call(call) if single_ident(&call.func).is_some() => {
+            call.args.iter().find_map(|parameter| argument_in(parameter, function))
+        }
+        value if single_ident(value).is_some_and(|word| WORDS.iter().any(|other| word == other)) => None,
+        value => function.argument_in(value),
     }
 }

@@ -157,6 +157,24 @@ pub(crate) fn crate_path(value: Expr) -> Result<Path> {
     }
 }
 
+/// Parses the value of `rejection`: a closure over the rejection, or the path of a function. `parameter` is a name for it.
+pub(crate) fn rejection(parameter: &str, value: Expr) -> Result<Expr> {
+    let is_function = match &value {
+        Expr::Closure(closure) => closure.inputs.len() == 1,
+        Expr::Lit(_) | Expr::Struct(_) | Expr::Array(_) | Expr::Tuple(_) | Expr::Unary(_) | Expr::Macro(_) => false,
+        _ => true,
+    };
+    if is_function {
+        return Ok(value);
+    }
+    Err(Error::new_spanned(
+        value,
+        format!(
+            "`rejection` must be a function of the rejection: a closure `|{parameter}| ...`, or a path such as `MyError::from`"
+        ),
+    ))
+}
+
 /// The identifier of an expression that is a single identifier, such as `full`.
 pub(crate) fn single_ident(value: &Expr) -> Option<&Ident> {
     match value {

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use crate::{CircuitOpen, errors::convert_by};
+
 /// Calls a predicate with an error or a returned value: `retry_if`, `failure_if`, `#[fallback(if = ...)]`, `retry_if_result`.
 #[inline]
 pub fn predicate<T>(value: &T, predicate: impl FnOnce(&T) -> bool) -> bool {
@@ -35,4 +37,17 @@ pub fn timed_retry_hook<T>(
 #[inline]
 pub fn fallback_closure<E, R>(error: E, closure: impl FnOnce(E) -> R) -> R {
     closure(error)
+}
+
+/// Calls the option `rejection` of `#[circuit_breaker]`, and records the rejection for the retries around the call, since the error that is
+/// made may not contain it.
+#[inline]
+pub fn circuit_rejection<E>(open: CircuitOpen, make: impl FnOnce(CircuitOpen) -> E) -> E {
+    convert_by(open, make)
+}
+
+/// Calls the option `rejection` of `#[rate_limit]`, `#[bulkhead]` or `#[timeout]`.
+#[inline]
+pub fn rejection<R, E>(rejection: R, make: impl FnOnce(R) -> E) -> E {
+    make(rejection)
 }

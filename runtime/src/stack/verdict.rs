@@ -32,6 +32,16 @@ impl Verdict {
         }
     }
 
+    /// Returns the verdict for a call that is retried only if `is_enabled`: otherwise each failure ends it.
+    #[must_use]
+    pub const fn retried_if(self, is_enabled: bool) -> Self {
+        match self {
+            Self::Transient { .. } if !is_enabled => Self::Final,
+            Self::RetriedRejection { .. } if !is_enabled => Self::Rejected,
+            verdict => verdict,
+        }
+    }
+
     /// Returns `Transient` if `transient` is true, else `Final`.
     #[must_use]
     pub const fn transient_if(transient: bool) -> Self {

@@ -1,8 +1,8 @@
-use std::{error::Error as _, fmt::Display};
+use std::{error::Error as _, fmt::Display, time::Duration};
 
 use redis::{ErrorKind, RedisError, RetryMethod};
 
-use super::chain::first_recognized;
+use super::chain::{first_recognized, is_rejection};
 use crate::Transient;
 
 /// Transient: connections that were refused or dropped, timeouts, and the errors that the redis crate itself classifies as worth a retry
@@ -27,6 +27,14 @@ impl Transient for RedisError {
             | RetryMethod::RefreshSlotsAndRetry => true,
             _ => self.code() == Some("BUSY"),
         }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        first_recognized(self.source()?)?.retry_after()
+    }
+
+    fn is_rejection(&self) -> bool {
+        self.source().is_some_and(is_rejection)
     }
 
     fn as_dyn_display(&self) -> Option<&dyn Display> {

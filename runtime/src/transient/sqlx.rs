@@ -1,4 +1,4 @@
-use std::fmt::Display;
+use std::{fmt::Display, time::Duration};
 
 use sqlx::Error;
 
@@ -30,6 +30,17 @@ impl Transient for Error {
             Self::Database(error) => error.code().is_some_and(|code| is_transient_code(&code)),
             _ => false,
         }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Io(error) => error.retry_after(),
+            _ => None,
+        }
+    }
+
+    fn is_rejection(&self) -> bool {
+        matches!(self, Self::Io(error) if error.is_rejection())
     }
 
     fn as_dyn_display(&self) -> Option<&dyn Display> {

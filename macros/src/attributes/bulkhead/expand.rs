@@ -47,10 +47,12 @@ pub(super) fn expand(bulkhead: &Bulkhead, call: &Call, position: Position, conte
         slice: "BULKHEADS",
         krate,
     };
-    let (instance, acquire) = (declaration.block(), context.acquire());
-    let (rejected, admitted) = context.limited(["FromBulkheadFull", "full"], call, needs_disposition);
+    let (own, instance, acquire) = (declaration.binding(context), declaration.block(), context.acquire());
+    let (rejected, admitted) =
+        context.limited(["FromBulkheadFull", "full"], bulkhead.rejection.as_ref(), call, needs_disposition);
     let code = quote_mixed! {
         #label: {
+            #own
             let _permit = match #instance.#acquire {
                 ::core::result::Result::Ok(permit) => permit,
                 ::core::result::Result::Err(full) => break #label #rejected,

@@ -2,10 +2,11 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
-use syn::Path;
+use syn::{Expr, Path};
 
 use crate::{
     errors::Errors,
+    item::function::Function,
     syntax::{
         duration::DurationExpr,
         instance::{Instance, Terms},
@@ -21,6 +22,8 @@ pub(crate) struct Bulkhead {
     pub(super) instance: Instance,
     max_concurrent: Option<Given<Count>>,
     max_wait: Option<Given<DurationExpr>>,
+    /// The function that creates the error of a rejected call.
+    pub(super) rejection: Option<Expr>,
     pub(super) krate: Option<Path>,
 }
 
@@ -30,6 +33,7 @@ pub(super) const GRAMMAR: Grammar = Grammar {
         ("bulkhead", "bulkhead = DATABASE"),
         ("max_concurrent", "max_concurrent = 25"),
         ("max_wait", "max_wait = 100ms"),
+        ("rejection", "rejection = |full| ..."),
         ("allow_order", "allow_order"),
         ("crate", "crate = ::steadfast"),
     ],
@@ -49,27 +53,43 @@ pub(super) const GRAMMAR: Grammar = Grammar {
 const MAX_CONCURRENT: &str = "`max_concurrent` is the maximum number of concurrent calls";
 const MAX_WAIT: &str = "`max_wait` is the longest time that a call waits for a permit";
 
-const TERMS: Terms = Terms { option: "bulkhead", name: "database", noun: "bulkhead" };
+const TERMS: Terms = Terms { option: "bulkhead", name: "database", noun: "bulkhead", types: ["Bulkhead", "Bulkhead"] };
 
 impl Bulkhead {
-    pub(super) fn parse_options(mut options: Options, attribute: Span, is_async: bool, errors: &mut Errors) -> Self {
+    pub(super) fn parse_options(
+        mut options: Options,
+        attribute: Span,
+        function: &Function,
+        errors: &mut Errors,
+    ) -> Self {
+        let advice =
+            "for settings that are known at run time, create the bulkhead with them: `bulkhead = self.bulkhead`";
+        options.refuse_run_time(&["max_concurrent", "max_wait"], function, advice, errors);
         let max_concurrent = options.value("max_concurrent", errors, |value| {
             Count::parse("max_concurrent", "with 0 no call could be made", value)
         });
         let max_wait = options.value("max_wait", errors, |value| {
             DurationExpr::parse_positive("`max_wait`", "to reject calls without waiting, omit it", value)
         });
-        let instance = Instance::take(&mut options, &TERMS, attribute, errors);
+        let instance = Instance::take(&mut options, &TERMS, attribute, function, errors);
         let first = max_concurrent.as_ref().map(|given| &given.key).or(max_wait.as_ref().map(|given| &given.key));
         let example = "Bulkhead::new(name, BulkheadConfig::new().max_concurrent(25))";
         instance.check_settings(first, |_| example.to_owned(), errors);
+        let rejection = options.value("rejection", errors, |value| values::rejection("full", value));
         let krate = options.value("crate", errors, values::crate_path);
         options.finish(errors);
 
-        if let (Some(max_wait), true, false) = (&max_wait, is_async, cfg!(feature = "tokio")) {
+        if let (Some(max_wait), true, false) = (&max_wait, function.is_async(), cfg!(feature = "tokio")) {
             errors.at(&max_wait.key, "waiting in an async function needs a timer: enable steadfast's feature `tokio`");
         }
-        Self { attribute, instance, max_concurrent, max_wait, krate: krate.map(|given| given.value) }
+        Self {
+            attribute,
+            instance,
+            max_concurrent,
+            max_wait,
+            rejection: rejection.map(|given| given.value),
+            krate: krate.map(|given| given.value),
+        }
     }
 
     /// The settings as a const expression: `BulkheadConfig::new().max_concurrent(25)`. `None` if they are declared elsewhere.

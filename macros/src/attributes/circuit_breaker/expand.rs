@@ -82,7 +82,7 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
         #krate::__private::forget(permit);
     };
     let ended = context.match_outcome([success, succeeded], [quote_mixed!(#binding = #disposition;), failed]);
-    let value = context.rejected(["FromCircuitOpen", "open"]);
+    let value = context.rejected(["FromCircuitOpen", "open"], breaker.rejection.as_ref());
     let rejected = if needs_disposition {
         quote_mixed!({
             let disposition = #krate::__private::Disposition::CircuitRejected(open.retry_after());
@@ -109,7 +109,8 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
         Timeouts { is_limited_above: true, .. } => Some("Cancelled"),
         _ => Some("Endless"),
     };
-    let instance = declaration(breaker, hang.filter(|_| context.is_async), krate);
+    let declaration = declaration(breaker, hang.filter(|_| context.is_async), krate);
+    let (own, instance) = (declaration.binding(context), declaration.block());
     // The breaker of a key is held during the call, so that it is not evicted.
     let (held, instance) = match &breaker.key {
         Some(_) => (quote_mixed!(let breaker = #instance;), quote_mixed!(breaker)),
@@ -117,6 +118,7 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
     };
     let code = quote_mixed! {
         #label: {
+            #own
             #held
             let mut permit = match #instance.try_acquire() {
                 ::core::result::Result::Ok(permit) => permit,
@@ -129,11 +131,11 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
     Call { future: None, code, has_disposition: needs_disposition, ..*call }
 }
 
-/// Input: `name = "payments", failure_threshold = 3`. Output: the block that declares the breaker and evaluates to it.
-fn declaration(breaker: &CircuitBreaker, hang: Option<&'static str>, krate: &TokenStream) -> TokenStream {
+/// The declaration of the breaker.
+fn declaration<'a>(breaker: &'a CircuitBreaker, hang: Option<&'static str>, krate: &'a TokenStream) -> Declaration<'a> {
     let CircuitBreaker { attribute, instance, settings, key, max_keys, .. } = breaker;
     let (ty, slice) = if key.is_some() { ("KeyedBreakers", "KEYED_BREAKERS") } else { ("CircuitBreaker", "BREAKERS") };
-    let declaration = Declaration {
+    Declaration {
         attribute: *attribute,
         instance,
         config: settings.as_ref().map(|settings| settings.expression(krate)),
@@ -144,6 +146,5 @@ fn declaration(breaker: &CircuitBreaker, hang: Option<&'static str>, krate: &Tok
         ty,
         slice,
         krate,
-    };
-    declaration.block()
+    }
 }

@@ -6,6 +6,7 @@ use syn::{Expr, Path};
 use super::settings::Settings;
 use crate::{
     errors::Errors,
+    item::function::Function,
     syntax::{
         condition::Condition,
         instance::{Instance, Terms},
@@ -28,6 +29,8 @@ pub(crate) struct CircuitBreaker {
     pub(super) max_keys: Option<Count>,
     /// The condition under which an error is a failure.
     pub(super) condition: Condition,
+    /// The function that creates the error of a rejected call.
+    pub(super) rejection: Option<Expr>,
     pub(super) krate: Option<Path>,
 }
 
@@ -53,6 +56,7 @@ pub(super) const GRAMMAR: Grammar = Grammar {
         ("cancelled_call", "cancelled_call = 300ms"),
         ("durations", "durations = true"),
         ("failure_if", "failure_if(io::Error)"),
+        ("rejection", "rejection = |open| ..."),
         ("allow_order", "allow_order"),
         ("crate", "crate = ::steadfast"),
     ],
@@ -82,20 +86,46 @@ pub(super) const GRAMMAR: Grammar = Grammar {
         ("retry_if_result", OF_RETRY),
     ],
 };
+/// The options whose value is a constant.
+const CONSTANTS: [&str; 14] = [
+    "max_keys",
+    "failure_threshold",
+    "window",
+    "failure_rate",
+    "min_calls",
+    "slow_call",
+    "slow_call_rate",
+    "recovery_timeout",
+    "recovery_jitter",
+    "half_open_max_calls",
+    "ramp_up",
+    "observe_only",
+    "hung_call",
+    "cancelled_call",
+];
 const RATE: &str = "write `window = calls(100), failure_rate = 0.5`";
 const OF_RETRY: &str = "it is an option of `#[retry]`";
 
-const TERMS: Terms = Terms { option: "breaker", name: "payments", noun: "circuit breaker" };
+const TERMS: Terms =
+    Terms { option: "breaker", name: "payments", noun: "circuit breaker", types: ["CircuitBreaker", "KeyedBreakers"] };
 
 impl CircuitBreaker {
-    pub(super) fn parse_options(mut options: Options, attribute: Span, errors: &mut Errors) -> Self {
-        let instance = Instance::take(&mut options, &TERMS, attribute, errors);
+    pub(super) fn parse_options(
+        mut options: Options,
+        attribute: Span,
+        function: &Function,
+        errors: &mut Errors,
+    ) -> Self {
+        let advice = "for settings that are known at run time, create the breaker with them: `breaker = self.breaker`";
+        options.refuse_run_time(&CONSTANTS, function, advice, errors);
+        let instance = Instance::take(&mut options, &TERMS, attribute, function, errors);
         let key = options.value("key", errors, Ok);
         let max_keys = options.value("max_keys", errors, |value| {
             Count::parse("max_keys", "with 0, all keys would share one breaker", value)
         });
         let (settings, given) = Settings::take(&mut options, errors);
         let condition = Condition::take(&mut options, "failure_if", errors);
+        let rejection = options.value("rejection", errors, |value| values::rejection("open", value));
         let krate = options.value("crate", errors, values::crate_path);
         options.finish(errors);
 
@@ -118,6 +148,7 @@ impl CircuitBreaker {
             key: key.map(|given| given.value),
             max_keys: max_keys.map(|given| given.value),
             condition: condition.unwrap_or(Condition::Default),
+            rejection: rejection.map(|given| given.value),
             krate: krate.map(|given| given.value),
         }
     }

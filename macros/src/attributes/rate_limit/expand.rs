@@ -30,11 +30,19 @@ pub(super) fn expand(limit: &RateLimit, call: &Call, position: Position, context
     let needs_disposition = read_above != Reads::Nothing;
     // The label is unique: a label that shadows another draws a warning.
     let label = Lifetime::new(&format!("'call_{index}"), Span::mixed_site());
-    let (instance, acquire) = (declaration(limit, &context.krate), context.acquire());
-    let (rejected, admitted) = context.limited(["FromRateLimited", "limited"], call, needs_disposition);
+    let declaration = declaration(limit, &context.krate);
+    let (own, instance, acquire) = (declaration.binding(context), declaration.block(), context.acquire());
+    let acquired = if own.is_empty() {
+        quote_mixed!(#instance.#acquire)
+    } else {
+        // The borrow of the expression ends before the call.
+        quote_mixed!({ #own let acquired = #instance.#acquire; acquired })
+    };
+    let (rejected, admitted) =
+        context.limited(["FromRateLimited", "limited"], limit.rejection.as_ref(), call, needs_disposition);
     let code = quote_mixed! {
         #label: {
-            if let ::core::result::Result::Err(limited) = #instance.#acquire {
+            if let ::core::result::Result::Err(limited) = #acquired {
                 break #label #rejected;
             }
             #admitted
@@ -43,12 +51,12 @@ pub(super) fn expand(limit: &RateLimit, call: &Call, position: Position, context
     Call { future: None, code, has_disposition: needs_disposition, is_limited: true, ..*call }
 }
 
-/// Input: `name = "search", limit = 100, per = 60s`. Output: the block that declares the limit and evaluates to it.
-fn declaration(limit: &RateLimit, krate: &TokenStream) -> TokenStream {
+/// The declaration of the limit.
+fn declaration<'a>(limit: &'a RateLimit, krate: &'a TokenStream) -> Declaration<'a> {
     let RateLimit { attribute, instance, key, max_keys, .. } = limit;
     let (ty, slice) =
         if key.is_some() { ("KeyedRateLimits", "KEYED_RATE_LIMITS") } else { ("RateLimit", "RATE_LIMITS") };
-    let declaration = Declaration {
+    Declaration {
         attribute: *attribute,
         instance,
         config: limit.config(krate),
@@ -59,6 +67,5 @@ fn declaration(limit: &RateLimit, krate: &TokenStream) -> TokenStream {
         ty,
         slice,
         krate,
-    };
-    declaration.block()
+    }
 }

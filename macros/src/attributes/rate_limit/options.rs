@@ -6,6 +6,7 @@ use syn::{Error, Expr, Path, Result, spanned::Spanned};
 
 use crate::{
     errors::Errors,
+    item::function::Function,
     syntax::{
         duration::DurationExpr,
         instance::{Instance, Terms},
@@ -30,6 +31,8 @@ pub(crate) struct RateLimit {
     /// The variant of `Algorithm`.
     algorithm: Option<Ident>,
     store: Option<Expr>,
+    /// The function that creates the error of a rejected call.
+    pub(super) rejection: Option<Expr>,
     pub(super) krate: Option<Path>,
 }
 
@@ -44,6 +47,7 @@ pub(super) const GRAMMAR: Grammar = Grammar {
         ("max_keys", "max_keys = 1_000"),
         ("algorithm", "algorithm = gcra"),
         ("store", "store = STORE"),
+        ("rejection", "rejection = |limited| ..."),
         ("allow_order", "allow_order"),
         ("crate", "crate = ::steadfast"),
     ],
@@ -65,13 +69,22 @@ pub(super) const GRAMMAR: Grammar = Grammar {
 const LIMIT: &str = "write `limit = 100, per = 60s`";
 const MAX_WAIT: &str = "`max_wait` is the longest time that a call waits for capacity";
 
-const TERMS: Terms = Terms { option: "rate_limit", name: "search", noun: "rate limit" };
+const TERMS: Terms =
+    Terms { option: "rate_limit", name: "search", noun: "rate limit", types: ["RateLimit", "KeyedRateLimits"] };
 
 /// The largest limit. The runtime has the same maximum.
 const MAX_LIMIT: u32 = 1_048_576;
 
 impl RateLimit {
-    pub(super) fn parse_options(mut options: Options, attribute: Span, is_async: bool, errors: &mut Errors) -> Self {
+    pub(super) fn parse_options(
+        mut options: Options,
+        attribute: Span,
+        function: &Function,
+        errors: &mut Errors,
+    ) -> Self {
+        let advice = "for settings that are known at run time, create the limit with them: `rate_limit = self.limit`";
+        options.refuse_run_time(&["limit", "per", "max_wait", "max_keys"], function, advice, errors);
+        let is_async = function.is_async();
         // A limit that is written with an option of another library is reported as an unknown option, not also as missing.
         let is_misnamed = GRAMMAR.hints.iter().any(|(other, hint)| *hint == LIMIT && options.has(other));
         let [may_have_limit, may_have_per] = ["limit", "per"].map(|name| is_misnamed || options.may_have(name));
@@ -98,9 +111,10 @@ impl RateLimit {
         .into_iter()
         .flatten()
         .collect();
-        let instance = Instance::take(&mut options, &TERMS, attribute, errors);
+        let instance = Instance::take(&mut options, &TERMS, attribute, function, errors);
         let example = "RateLimit::new(name, RateLimitConfig::new(100, Duration::from_secs(60)))";
         instance.check_settings(settings.first().copied(), |_| example.to_owned(), errors);
+        let rejection = options.value("rejection", errors, |value| values::rejection("limited", value));
         let krate = options.value("crate", errors, values::crate_path);
         options.finish(errors);
 
@@ -140,6 +154,7 @@ impl RateLimit {
             max_wait: max_wait.map(|given| given.value),
             algorithm: algorithm.map(|given| given.value),
             store: store.map(|given| given.value),
+            rejection: rejection.map(|given| given.value),
             krate: krate.map(|given| given.value),
         }
     }

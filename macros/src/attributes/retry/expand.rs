@@ -150,6 +150,8 @@ fn judged(
     context: &Context,
 ) -> TokenStream {
     let (krate, output) = (&context.krate, &context.output);
+    // A call that must not be retried ends with its failure.
+    let ends = retry.enabled.is_some().then(|| quote_mixed!(let verdict = verdict.retried_if(is_enabled);));
     if let Condition::Value(_) = &retry.condition {
         return quote_mixed! {
             let verdict = #verdict;
@@ -157,6 +159,7 @@ fn judged(
                 #succeed
                 break #label outcome;
             }
+            #ends
         };
     }
     let outcome = context.match_outcome(
@@ -166,6 +169,7 @@ fn judged(
     quote_mixed! {
         let outcome: #output = #outcome;
         let verdict = #verdict;
+        #ends
     }
 }
 
@@ -188,11 +192,15 @@ fn complete(code: &TokenStream, is_scoped: bool) -> Call {
 /// treat the policy as a constant on the success path; a future would have to store the variable.
 fn begin(retry: &Retry, context: &Context) -> TokenStream {
     let krate = &context.krate;
-    let policy = policy::reference(retry, krate, &context.function);
+    let (own, policy) = (policy::own(retry, context), policy::reference(retry, context));
     if context.is_async {
-        return quote_mixed!(let mut attempts = #krate::__private::Attempts::of_task(#policy););
+        return quote_mixed! {
+            #own
+            let mut attempts = #krate::__private::Attempts::of_task(#policy);
+        };
     }
     quote_mixed! {
+        #own
         let policy = #policy;
         let mut attempts = #krate::__private::Attempts::of_thread(policy);
     }

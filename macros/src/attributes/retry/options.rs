@@ -6,10 +6,11 @@ use syn::{Expr, Path};
 use super::{
     schedule::{Backoff, Jitter},
     validate,
-    values::{MaxAttempts, Nested, budget, hook, max_attempts, nested, stop_on},
+    values::{MaxAttempts, Nested, budget, enabled, hook, max_attempts, nested, policy, stop_on},
 };
 use crate::{
     errors::Errors,
+    item::function::Function,
     syntax::{
         condition::Condition,
         duration::DurationExpr,
@@ -27,6 +28,10 @@ pub(crate) struct Retry {
     pub(super) jitter: Option<Jitter>,
     pub(super) max_elapsed: Option<DurationExpr>,
     pub(super) budget: Option<Path>,
+    /// The policy, evaluated at each call, in place of the options above.
+    pub(super) policy: Option<Expr>,
+    /// The condition under which a call may make more than one attempt, evaluated at each call.
+    pub(super) enabled: Option<Expr>,
     /// The signal that ends the retry.
     pub(super) stop_on: Option<Expr>,
     pub(super) nested: Option<Nested>,
@@ -48,6 +53,8 @@ pub(super) const GRAMMAR: Grammar = Grammar {
         ("retry_if", "retry_if(io::Error)"),
         ("retry_if_result", "retry_if_result = |value| ..."),
         ("budget", "budget = BUDGET"),
+        ("policy", "policy = self.retry"),
+        ("enabled", "enabled = request.is_idempotent()"),
         ("stop_on", "stop_on = SHUTDOWN"),
         ("nested", "nested = inherit"),
         ("on_retry", "on_retry = log_retry"),
@@ -76,7 +83,15 @@ const INCLUDES_FIRST: &str = "`max_attempts` is the number of calls, the first i
 const OF_BREAKER: &str = "it is an option of `#[circuit_breaker]`";
 
 impl Retry {
-    pub(super) fn parse_options(mut options: Options, errors: &mut Errors) -> Self {
+    pub(super) fn parse_options(mut options: Options, function: &Function, errors: &mut Errors) -> Self {
+        let advice = "for settings that are known at run time, create a `RetryPolicy` with them: `policy = self.retry`";
+        options.refuse_run_time(
+            &["max_attempts", "backoff", "jitter", "max_elapsed", "budget"],
+            function,
+            advice,
+            errors,
+        );
+        validate::policy(&mut options, errors);
         let name = options.value("name", errors, values::name);
         let max_attempts = options.value("max_attempts", errors, max_attempts);
         let backoff = options.value("backoff", errors, Backoff::parse);
@@ -85,6 +100,8 @@ impl Retry {
             DurationExpr::parse_positive("`max_elapsed`", "to make no retries, write `max_attempts = 1`", value)
         });
         let budget = options.value("budget", errors, budget);
+        let policy = options.value("policy", errors, policy);
+        let enabled = options.value("enabled", errors, enabled);
         let stop_on = options.value("stop_on", errors, stop_on);
         let nested = options.value("nested", errors, nested);
         let hook = options.value("on_retry", errors, hook);
@@ -104,6 +121,8 @@ impl Retry {
             jitter: jitter.map(|given| given.value),
             max_elapsed: max_elapsed.map(|given| given.value),
             budget: budget.map(|given| given.value),
+            policy: policy.map(|given| given.value),
+            enabled: enabled.map(|given| given.value),
             stop_on: stop_on.map(|given| given.value),
             nested: nested.map(|given| given.value),
             condition: validate::condition(by_error, by_value, errors),
@@ -116,6 +135,7 @@ impl Retry {
     /// Returns true if there can be only one attempt. If the policy has a name, external settings can allow more.
     pub(super) fn is_single(&self) -> bool {
         self.name.is_none()
+            && self.policy.is_none()
             && matches!(&self.max_attempts, Some(MaxAttempts::Number(count)) if count.known() == Some(1))
     }
 

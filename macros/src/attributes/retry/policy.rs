@@ -1,4 +1,4 @@
-//! The policy of a `#[retry]`, as a const expression and as a static.
+//! The policy of a `#[retry]`: a const expression, a static, or a copy for each call.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -9,12 +9,72 @@ use super::{
     values::{MaxAttempts, Nested},
 };
 use crate::{
-    codegen::{registry, spans::quote_mixed},
+    codegen::{
+        context::Context,
+        registry,
+        spans::{located_at, quote_mixed},
+    },
     syntax::values::name_or_path,
 };
 
 /// A reference to the policy. A policy with a name is listed in the registry, so that external settings can replace it.
-pub(super) fn reference(retry: &Retry, krate: &TokenStream, function: &str) -> TokenStream {
+///
+/// With `policy` or `enabled`, each call has its own copy of the policy in the variable `own_policy`: see [`own`].
+pub(super) fn reference(retry: &Retry, context: &Context) -> TokenStream {
+    if is_own(retry) { quote_mixed!(&own_policy) } else { declared(retry, &context.krate, &context.function) }
+}
+
+/// The statements before the first attempt that evaluate `policy` and `enabled`. They end all borrows of the arguments, so that the body can
+/// move or change these.
+///
+/// Input: `policy = self.retry, enabled = order.is_new()`. Output:
+///
+/// ```text
+/// let own_policy = own_policy({ let policy: &RetryPolicy = &self.retry; *policy }, "name");
+/// let is_enabled: bool = order.is_new();
+/// let own_policy = enabled_if(&own_policy, is_enabled);
+/// ```
+pub(super) fn own(retry: &Retry, context: &Context) -> TokenStream {
+    if !is_own(retry) {
+        return TokenStream::new();
+    }
+    let krate = &context.krate;
+    let policy = match &retry.policy {
+        Some(policy) => {
+            // A value of another type is reported at the expression.
+            let span = Span::mixed_site().located_at(policy.span());
+            let (at_policy, value) = (located_at(span, krate), context.user_expression(policy));
+            let reference = quote_spanned!(span=> &#value);
+            let name = name_or_path(None, &context.function);
+            let policy = quote_mixed!(#krate::__private::own_policy({ let policy: &#at_policy::RetryPolicy = #reference; *policy }, #name));
+            if retry.is_timed() { quote_mixed!(#krate::__private::timed(#policy)) } else { policy }
+        }
+        None => {
+            let policy = declared(retry, krate, &context.function);
+            quote_mixed!(*#policy)
+        }
+    };
+    let enabled = retry.enabled.as_ref().map(|enabled| {
+        let span = Span::mixed_site().located_at(enabled.span());
+        let value = context.user_expression(enabled);
+        let is_enabled = quote_spanned!(span=> let is_enabled: bool = #value;);
+        quote_mixed! {
+            #is_enabled
+            let own_policy = #krate::__private::enabled_if(own_policy, is_enabled);
+        }
+    });
+    quote_mixed! {
+        let own_policy = #policy;
+        #enabled
+    }
+}
+
+fn is_own(retry: &Retry) -> bool {
+    retry.policy.is_some() || retry.enabled.is_some()
+}
+
+/// A reference to the policy that the options declare.
+fn declared(retry: &Retry, krate: &TokenStream, function: &str) -> TokenStream {
     let policy = expression(retry, krate, function);
     let Some(name) = &retry.name else {
         if refers_to_static(retry) {

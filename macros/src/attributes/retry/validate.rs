@@ -8,7 +8,11 @@ use super::{
 };
 use crate::{
     errors::Errors,
-    syntax::{condition::Condition, duration::DurationExpr, options::Given},
+    syntax::{
+        condition::Condition,
+        duration::DurationExpr,
+        options::{Given, Options},
+    },
 };
 
 /// Reports predicates with the wrong number of parameters. A predicate takes the error or the value, and optionally the number of the
@@ -28,6 +32,22 @@ fn predicate(name: &str, judged: &str, predicate: Option<&Expr>, errors: &mut Er
             closure,
             format!("`{name}` must be a closure over the {judged}, or over the {judged} and the number of the attempt: `|{judged}, attempt| ...`"),
         ));
+    }
+}
+
+/// The options that are part of a policy. The methods of `RetryPolicy` that set them have the same names.
+const PARTS_OF_POLICY: [&str; 7] = ["name", "max_attempts", "backoff", "jitter", "max_elapsed", "budget", "nested"];
+
+/// Reports options beside `policy` that are part of the policy, and removes them.
+pub(super) fn policy(options: &mut Options, errors: &mut Errors) {
+    if !options.is_given("policy") {
+        return;
+    }
+    for option in PARTS_OF_POLICY {
+        if let Some(written) = options.take(option) {
+            let message = format!("`{option}` is part of the policy: set it there, by `RetryPolicy::{option}`");
+            errors.at(written.key, message);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The values of the options of `#[retry]`, besides `backoff` and `jitter`.
 
-use syn::{Error, Expr, Path, Result};
+use syn::{Error, Expr, ExprLit, Lit, Path, Result};
 
 use crate::syntax::values::{Count, single_ident};
 
@@ -30,6 +30,27 @@ pub(super) fn budget(value: Expr) -> Result<Path> {
             other,
             "`budget` must be the path of a `static` that functions share: `static BUDGET: RetryBudget = RetryBudget::new();`",
         )),
+    }
+}
+
+pub(super) fn policy(value: Expr) -> Result<Expr> {
+    match value {
+        Expr::Lit(_) | Expr::Closure(_) => Err(Error::new_spanned(
+            value,
+            "`policy` must be a `RetryPolicy`: a `static POLICY: RetryPolicy = RetryPolicy::new();`, or an expression such as `self.retry`",
+        )),
+        value => Ok(value),
+    }
+}
+
+pub(super) fn enabled(value: Expr) -> Result<Expr> {
+    match value {
+        Expr::Lit(ExprLit { lit: Lit::Bool(_), .. }) => Ok(value),
+        Expr::Lit(_) | Expr::Closure(_) => Err(Error::new_spanned(
+            value,
+            "`enabled` must be a `bool`: an expression over the arguments, such as `request.is_idempotent()`",
+        )),
+        value => Ok(value),
     }
 }
 

@@ -17,12 +17,14 @@ use crate::codegen::{
 /// outcome
 /// ```
 ///
+/// A limit that is not a constant is evaluated before: `let limit: Duration = self.limit;`.
+///
 /// The future is a local variable of this block, so that it is dropped before any later code runs. It is pinned here, because a future that
 /// is passed by value would be stored twice.
 pub(super) fn expand(timeout: &Timeout, call: &Call, context: &Context) -> Call {
     let (krate, output) = (&context.krate, &context.output);
-    let (limit, code) = (timeout.expression(krate, &context.function), &call.code);
-    let value = context.rejected(["FromTimedOut", "timed_out"]);
+    let (binding, limit, code) = (timeout.binding(context), timeout.reference(context), &call.code);
+    let value = context.rejected(["FromTimedOut", "timed_out"], timeout.rejection.as_ref());
     let (output, timed_out) = if call.has_disposition {
         (
             quote_mixed!((#output, #krate::__private::Disposition)),
@@ -33,8 +35,9 @@ pub(super) fn expand(timeout: &Timeout, call: &Call, context: &Context) -> Call 
     };
     let code = quote_mixed! {
         {
+            #binding
             let call = ::core::pin::pin!(async { #code });
-            let outcome: #output = match #krate::__private::within(const { &#limit }, call).await {
+            let outcome: #output = match #krate::__private::within(#limit, call).await {
                 ::core::result::Result::Ok(outcome) => outcome,
                 ::core::result::Result::Err(timed_out) => #timed_out,
             };

@@ -1,11 +1,13 @@
 //! The options of `#[timeout]`.
 
 use proc_macro2::{Span, TokenStream};
-use quote::quote;
-use syn::{Expr, Path};
+use quote::quote_spanned;
+use syn::{Expr, Path, spanned::Spanned};
 
 use crate::{
+    codegen::{context::Context, spans::quote_mixed},
     errors::Errors,
+    item::function::Function,
     syntax::{
         duration::DurationExpr,
         options::{Grammar, Options},
@@ -17,13 +19,22 @@ use crate::{
 pub(crate) struct Timeout {
     /// The time limit. `None` if an error was reported.
     pub(super) limit: Option<DurationExpr>,
+    /// The limit if it is not a constant: it is evaluated at each call.
+    pub(super) run_time: Option<Expr>,
+    /// The function that creates the error of a call that times out.
+    pub(super) rejection: Option<Expr>,
     /// The name in errors and events, instead of the path of the function.
     name: Option<Expr>,
     pub(super) krate: Option<Path>,
 }
 
 pub(super) const GRAMMAR: Grammar = Grammar {
-    options: &[("name", "name = \"charge\""), ("allow_order", "allow_order"), ("crate", "crate = ::steadfast")],
+    options: &[
+        ("name", "name = \"charge\""),
+        ("rejection", "rejection = |timed_out| ..."),
+        ("allow_order", "allow_order"),
+        ("crate", "crate = ::steadfast"),
+    ],
     hints: &[
         ("limit", WITHOUT_NAME),
         ("duration", WITHOUT_NAME),
@@ -38,11 +49,18 @@ pub(super) const GRAMMAR: Grammar = Grammar {
 const WITHOUT_NAME: &str = "write the limit first, without a name: `timeout(2s)`";
 
 impl Timeout {
-    pub(super) fn parse_options(values: Vec<Expr>, mut options: Options, attribute: Span, errors: &mut Errors) -> Self {
+    pub(super) fn parse_options(
+        values: Vec<Expr>,
+        mut options: Options,
+        attribute: Span,
+        function: &Function,
+        errors: &mut Errors,
+    ) -> Self {
         let mut values = values.into_iter();
         let limit = values.next();
         let may_have_limit = options.has_hinted();
         let name = options.value("name", errors, values::name);
+        let rejection = options.value("rejection", errors, |value| values::rejection("timed_out", value));
         let krate = options.value("crate", errors, values::crate_path);
         options.finish(errors);
         for second in values {
@@ -57,13 +75,37 @@ impl Timeout {
         let limit = limit.and_then(|limit| {
             errors.handle(DurationExpr::parse_positive("a timeout", "with 0 every call would time out at once", limit))
         });
-        Self { limit, name: name.map(|given| given.value), krate: krate.map(|given| given.value) }
+        let run_time = match &limit {
+            Some(DurationExpr::Expression(limit)) if !function.is_constant_duration(limit) => Some(limit.clone()),
+            _ => None,
+        };
+        Self {
+            limit,
+            run_time,
+            rejection: rejection.map(|given| given.value),
+            name: name.map(|given| given.value),
+            krate: krate.map(|given| given.value),
+        }
     }
 
-    /// The limit as a const expression: `Timeout::new(limit).name("...")`.
-    pub(super) fn expression(&self, krate: &TokenStream, function: &str) -> TokenStream {
-        let name = name_or_path(self.name.as_ref(), function);
+    /// The timeout as an expression of type `&Timeout`: `const { &Timeout::new(limit).name("...") }`. A limit that is not a constant is in a
+    /// variable: `&run_time_limit(limit, "...")`.
+    pub(super) fn reference(&self, context: &Context) -> TokenStream {
+        let krate = &context.krate;
+        let name = name_or_path(self.name.as_ref(), &context.function);
+        if self.run_time.is_some() {
+            return quote_mixed!(&#krate::__private::run_time_limit(limit, #name));
+        }
         let limit = self.limit.as_ref();
-        quote!(#krate::Timeout::new(#limit).name(#name))
+        quote_mixed!(const { &#krate::Timeout::new(#limit).name(#name) })
+    }
+
+    /// The statement that evaluates a limit that is not a constant: `let limit: Duration = self.limit;`.
+    pub(super) fn binding(&self, context: &Context) -> TokenStream {
+        let Some(limit) = &self.run_time else { return TokenStream::new() };
+        // A value of another type is reported at the expression.
+        let span = Span::mixed_site().located_at(limit.span());
+        let value = context.user_expression(limit);
+        quote_spanned!(span=> let limit: ::core::time::Duration = #value;)
     }
 }

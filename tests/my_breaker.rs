@@ -7,7 +7,11 @@
 
 #[path = "it"]
 mod it {
+    mod breaker_options;
     mod breaker_rules;
+    mod cancelled_calls;
+    mod clocks;
     mod hung_calls;
-    mod model_based;
+    mod long_times;
+    mod settings_sources;
 }

@@ -10,6 +10,7 @@ mod open_reason;
 mod rate_limited;
 mod timed_out;
 mod transient;
+mod unknown_breaker;
 
 pub use self::{
     blind_spot::BlindSpot,
@@ -21,6 +22,7 @@ pub use self::{
     rate_limited::RateLimited,
     timed_out::TimedOut,
     transient::Transient,
+    unknown_breaker::UnknownBreaker,
 };
 // The parts from which the rest of the crate builds these types.
 pub(crate) use self::{

@@ -18,7 +18,7 @@ use steadfast::{
     CircuitBreaker, CircuitOpen, HistoryEvent, InvalidSetting, KeyedBreakers, OpenReason, Override, OwnedPermit,
     Permit, Schedule, TripRule, Window, breaker, bulkhead, circuit_breaker,
     events::{Event, subscribe},
-    keyed_breakers, retry, testing, validate,
+    find_breaker, keyed_breakers, retry, testing, validate,
 };
 use tokio::time::{advance, timeout};
 
@@ -205,7 +205,11 @@ async fn a_function_that_returns_neither_a_result_nor_an_option_converts_rejecti
     assert_eq!(answer(200), Answer::Unavailable("plain value".to_owned()));
     let calls = Cell::new(0);
     let last = retried_answer(&calls).await;
-    assert_eq!((last, calls.get()), (Answer::Unavailable("plain retried".to_owned()), 2), "the retry returns the rejection");
+    assert_eq!(
+        (last, calls.get()),
+        (Answer::Unavailable("plain retried".to_owned()), 2),
+        "the retry returns the rejection"
+    );
 }
 
 #[circuit_breaker(name = "judged above a limit", failure_if_result = Result::is_err)]
@@ -617,6 +621,17 @@ fn an_owned_permit_holds_its_breaker() {
 static HELD: CircuitBreaker = CircuitBreaker::new("held", BreakerConfig::new());
 static HELD_BY_KEY: KeyedBreakers =
     KeyedBreakers::new("held by key", BreakerConfig::new().failure_threshold(1)).max_keys(1);
+
+#[test]
+fn a_breaker_that_is_not_found_is_explained() {
+    assert!(std::ptr::eq(find_breaker("judged").unwrap(), breaker("judged").unwrap()));
+    let error = find_breaker("judged keyed").unwrap_err();
+    assert_eq!((error.name(), error.is_keyed()), ("judged keyed", true));
+    assert!(error.to_string().ends_with("is declared with a `key`: use `keyed_breakers(\"judged keyed\")`"), "{error}");
+    let error = find_breaker("judgd\n").unwrap_err();
+    assert!(!error.is_keyed());
+    assert!(error.to_string().starts_with("no circuit breaker is named `judgd\\n`: "), "{error}");
+}
 
 #[test]
 fn owned_permits_of_statics_and_keys() {

@@ -26,8 +26,11 @@ pub(crate) struct BreakerEntry {
     /// The rule that opened the breaker, with its figures.
     reason: Option<String>,
     operator_reason: Option<String>,
+    /// The text of the failure that opened the breaker last, kept after it has closed.
+    last_failure: Option<String>,
     consecutive_failures: u32,
     trial_successes: u32,
+    trial_failures: u32,
     failed_recoveries: u32,
     window: Option<WindowSnapshot>,
     config: SnapshotConfig,
@@ -123,6 +126,7 @@ impl BreakerEntry {
             state,
             consecutive_failures,
             trial_successes,
+            trial_failures,
             window,
             successes,
             failures,
@@ -140,6 +144,7 @@ impl BreakerEntry {
             open_reason,
             failed_recoveries,
             operator_reason,
+            last_failure,
             config,
             ..
         } = breaker.snapshot();
@@ -156,8 +161,10 @@ impl BreakerEntry {
             until: left.and_then(|left| now.checked_add(left)).map(unix_seconds),
             reason: open_reason.map(|reason| reason.to_string()),
             operator_reason: operator_reason.as_deref().map(Into::into),
+            last_failure: last_failure.map(|failure| failure.text.as_ref().into()),
             consecutive_failures,
             trial_successes,
+            trial_failures,
             failed_recoveries,
             window,
             config,

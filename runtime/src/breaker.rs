@@ -42,7 +42,7 @@ pub use self::{
     config::{BreakerConfig, Window},
     history::{HistoryEntry, HistoryEvent},
     manual_override::Override,
-    named::{BREAKERS, breaker, breakers},
+    named::{BREAKERS, breaker, breakers, find_breaker},
     owned_permit::OwnedPermit,
     permit::{InPlace, PanicGuard, Permit, Polled, forget, record_success},
     snapshot::{LastFailure, Snapshot, SnapshotConfig, TripRule, WindowSnapshot},

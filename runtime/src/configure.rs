@@ -56,7 +56,7 @@ impl ExternalSettings {
 ///
 /// | table | options |
 /// | --- | --- |
-/// | `[breaker.name]` | the options of [`#[circuit_breaker]`](macro@crate::circuit_breaker); `window = "none"` selects the failure threshold |
+/// | `[breaker.name]` | the options of [`#[circuit_breaker]`](macro@crate::circuit_breaker); `window = "none"` selects the failure threshold, and `failure_threshold = "none"` removes it beside a window |
 /// | `[retry.name]` | `max_attempts`, `backoff`, `jitter` and `max_elapsed`, of each `#[retry]` with that `name` |
 /// | `[rate_limit.name]` | `limit`, `per`, `algorithm` and `max_wait`; `max_wait = "none"` disables waiting |
 /// | `[bulkhead.name]` | `max_concurrent` and `max_wait` |

@@ -1,4 +1,4 @@
-//! The texts of errors in events.
+//! The texts of errors in events, rejections and snapshots.
 
 use std::{
     fmt::{self, Display, Write},
@@ -16,10 +16,12 @@ const MAX_CHARS: usize = 256;
 /// False if the texts of errors are left out.
 static IS_ENABLED: AtomicBool = AtomicBool::new(true);
 
-/// Includes the texts of errors in events, as by default, or leaves them out. Applies to the whole program, from the next event on.
+/// Includes the texts of errors in events, rejections and snapshots, as by default, or leaves them out. Applies to the whole program, from the
+/// next event on.
 ///
 /// The text of an error can contain personal data, such as an address in a URL. Without texts, the field `error` of each
-/// [`Event`](crate::events::Event) is `None`, and so is the field of its `tracing` event. Names, keys and the reasons of operators are not
+/// [`Event`](crate::events::Event) is `None`, and so are the field of its `tracing` event and the last failure of a breaker
+/// ([`CircuitOpen::last_failure`](crate::CircuitOpen::last_failure), [`Snapshot::last_failure`](crate::Snapshot::last_failure)). Names, keys and the reasons of operators are not
 /// texts of errors and remain.
 ///
 /// ```

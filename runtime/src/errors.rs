@@ -11,6 +11,7 @@ mod rate_limited;
 mod stack_error;
 mod timed_out;
 mod transient;
+mod unknown_breaker;
 
 pub use self::{
     blind_spot::BlindSpot,
@@ -23,6 +24,7 @@ pub use self::{
     stack_error::{Error, InnerError},
     timed_out::TimedOut,
     transient::Transient,
+    unknown_breaker::UnknownBreaker,
 };
 // The parts from which the rest of the crate builds these types.
 pub(crate) use self::{

@@ -166,7 +166,7 @@ pub use self::{
     breaker::{
         BreakerCall, BreakerConfig, CircuitBreaker, ConvertedRejection, EveryError, FailureSelection, HistoryEntry,
         HistoryEvent, LastFailure, MappedRejection, Override, OwnedPermit, Permit, RejectionConversion, SelectedErrors,
-        SelectedResults, Snapshot, SnapshotConfig, TripRule, Window, WindowSnapshot, breaker, breakers,
+        SelectedResults, Snapshot, SnapshotConfig, TripRule, Window, WindowSnapshot, breaker, breakers, find_breaker,
     },
     bulkhead::{Bulkhead, BulkheadConfig, BulkheadPermit, BulkheadSnapshot, bulkhead, bulkheads},
     capabilities::{blind_spots, validate},
@@ -175,7 +175,7 @@ pub use self::{
     error_text::set_error_texts,
     errors::{
         BlindSpot, BreakerState, BulkheadFull, CircuitOpen, ConfigConflict, DeclarationSite, DeclaredConfig, Error,
-        InnerError, OpenReason, RateLimited, TimedOut, Transient,
+        InnerError, OpenReason, RateLimited, TimedOut, Transient, UnknownBreaker,
     },
     escape::escaped,
     fallback::{Fallback, FallbackIf},

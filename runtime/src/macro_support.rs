@@ -12,13 +12,16 @@ mod fallback;
 mod keyed;
 mod record;
 mod rejected_call;
+mod rejected_probe;
 mod transient_probe;
 mod verdict;
 
 #[cfg(feature = "tokio")]
 use std::time::Duration;
 
-pub use self::{error_probe::*, fallback::*, record::*, rejected_call::*, transient_probe::*, verdict::*};
+pub use self::{
+    error_probe::*, fallback::*, record::*, rejected_call::*, rejected_probe::*, transient_probe::*, verdict::*,
+};
 use crate::RetryPolicy;
 #[cfg(feature = "tokio")]
 use crate::Timeout;

@@ -70,7 +70,7 @@ async fn a_rejected_call_does_not_run_and_returns_the_reason() {
     let open: CircuitOpen = breaker.call(|| -> Result<(), CircuitOpen> { panic!("a rejected call ran") }).unwrap_err();
     assert_eq!(open.name(), "tested");
     assert_eq!(open.retry_after(), Some(20 * SECOND));
-    assert_eq!(open.reason(), OpenReason::ConsecutiveFailures { failures: 2 });
+    assert!(matches!(open.reason(), OpenReason::ConsecutiveFailures { failures: 2, .. }), "{open}");
     assert_eq!(open.to_string(), "circuit `tested` is open after 2 failures in a row; retry after 20.000s");
     assert_eq!(breaker.snapshot().rejections, 1);
 }

@@ -16,6 +16,7 @@ mod blind_spots;
 mod blocking_sleeps;
 mod breaker;
 mod breaker_options;
+mod breaker_rules;
 mod breaker_situations;
 mod bulkhead;
 mod cancellation;

@@ -15,7 +15,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use steadfast::{BreakerConfig, CircuitBreaker, Override, Window};
 use tokio::runtime;
 
-use self::model::{Config, Counts, Model, Outcome, Policy, Rejected, Totals};
+use self::model::{Config, Counts, Model, Outcome, Policy, Reason, Rejected, Totals};
 
 /// The length of a sequence: 60 events on average. A length of 1 is allowed, so that a failing sequence can be shrunk.
 const STEPS: RangeInclusive<usize> = 1..=119;
@@ -72,15 +72,18 @@ fn config() -> impl Strategy<Value = Config> {
     let cancelled_call = prop::option::of(select(vec![1_000, 70_000, 1_500_000_u64]));
     let growth = select(vec![(1.0, 1), (1.5, 3), (2.0, 10), (3.0, 20)]);
     let recovery = select(vec![1, 999, 10_000, 300_001, 30_000_000_u64]);
-    let rules = (policy, 1..9_u32, rate(), slow_call, rate());
+    let threshold = prop::option::weighted(0.3, 1..7_u32);
+    let rules = (policy, threshold, 1..9_u32, rate(), slow_call, rate());
     let times = (recovery, growth, hung_call, cancelled_call);
-    (rules, times, 1..5_u32, prop::bool::weighted(0.1)).prop_map(
-        |((policy, min_calls, failure_rate, slow_call, slow_call_rate), times, trials, observe_only)| {
+    (rules, times, (1..5_u32, 1..6_u32), prop::bool::weighted(0.1)).prop_map(
+        |(rules, times, (trials, successes), observe_only)| {
+            let (policy, threshold, min_calls, failure_rate, slow_call, slow_call_rate) = rules;
             let (recovery, growth, hung_call, cancelled_call) = times;
             let (factor, most) = growth;
             let max_recovery = recovery * most;
             Config {
                 policy,
+                threshold,
                 min_calls,
                 failure_rate,
                 slow_call,
@@ -89,6 +92,7 @@ fn config() -> impl Strategy<Value = Config> {
                 factor,
                 max_recovery,
                 trials,
+                successes,
                 observe_only,
                 hung_call,
                 cancelled_call,
@@ -135,6 +139,7 @@ fn library_config(config: &Config) -> BreakerConfig {
         .slow_call_rate(config.slow_call_rate)
         .exponential_recovery(micros(config.recovery), config.factor, micros(config.max_recovery))
         .half_open_max_calls(config.trials)
+        .half_open_successes(config.successes)
         .observe_only(config.observe_only);
     let converted = match config.slow_call {
         Some(limit) => converted.slow_call(micros(limit)),
@@ -142,6 +147,8 @@ fn library_config(config: &Config) -> BreakerConfig {
     };
     let converted = config.hung_call.map_or(converted, |limit| converted.hung_call(micros(limit)));
     let converted = config.cancelled_call.map_or(converted, |limit| converted.cancelled_call(micros(limit)));
+    let beside_window = config.threshold.filter(|_| !matches!(config.policy, Policy::Consecutive(_)));
+    let converted = beside_window.map_or(converted, |threshold| converted.failure_threshold(threshold));
     match config.policy {
         Policy::Consecutive(threshold) => converted.failure_threshold(threshold),
         Policy::Calls(calls) => converted.window(Window::calls(calls)),
@@ -242,11 +249,11 @@ impl<'a> Pair<'a> {
         let before = self.breaker.snapshot().hung;
         let actual = self.breaker.try_acquire();
         let after = self.breaker.snapshot();
-        let expected = self.model.acquire(after.hung - before, after.open_reason);
+        let expected = self.model.acquire(after.hung - before, after.open_reason.map(Reason::from));
         match (actual, expected) {
             (Ok(permit), Ok(expected)) => Ok(Some((permit, expected))),
             (Err(open), Err(expected)) => {
-                let (reason, elapsed, retry_after) = (open.reason(), open.elapsed(), open.retry_after());
+                let (reason, elapsed, retry_after) = (open.reason().into(), open.elapsed(), open.retry_after());
                 prop_assert_eq!(Rejected { reason, elapsed, retry_after }, expected);
                 Ok(None)
             }
@@ -266,7 +273,7 @@ impl<'a> Pair<'a> {
             Outcome::Cancelled => drop(permit),
         }
         let after = self.breaker.snapshot();
-        self.model.end(expected, outcome, after.hung - before, after.open_reason);
+        self.model.end(expected, outcome, after.hung - before, after.open_reason.map(Reason::from));
     }
 
     fn panic(&mut self) -> Result<(), TestCaseError> {
@@ -274,7 +281,7 @@ impl<'a> Pair<'a> {
         let before = self.breaker.snapshot().hung;
         let panicked = catch_unwind(AssertUnwindSafe(call)).is_err();
         let after = self.breaker.snapshot();
-        let expected = self.model.acquire(after.hung - before, after.open_reason);
+        let expected = self.model.acquire(after.hung - before, after.open_reason.map(Reason::from));
         prop_assert_eq!(panicked, expected.is_ok());
         if let Ok(permit) = expected {
             self.model.end(permit, Outcome::Failure, 0, None);
@@ -307,7 +314,7 @@ impl<'a> Pair<'a> {
         let tracked = model.tracked_in_flight();
         prop_assert_eq!(totals, Totals { in_flight: tracked, ..model.totals });
         prop_assert_eq!(snapshot.failed_recoveries, model.failed_recoveries);
-        prop_assert_eq!(snapshot.open_reason, model.open_reason());
+        prop_assert_eq!(snapshot.open_reason.map(Reason::from), model.open_reason());
         prop_assert_eq!(snapshot.open_for, model.open_for().map(Duration::from_micros));
         prop_assert_eq!(snapshot.disabled_for, model.disabled_for().map(Duration::from_micros));
         Ok(())

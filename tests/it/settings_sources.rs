@@ -138,6 +138,15 @@ fn every_option_can_be_set() {
         ),
         ("recovery_timeout = \"2s\"\npreset = \"critical\"", BreakerConfig::critical().recovery_timeout(seconds(2))),
         ("preset = \"database\"\nwindow = \"calls(10)\"", BreakerConfig::database().window(Window::calls(10))),
+        (
+            "failure_threshold = 5\nwindow = \"calls(10)\"\nhalf_open_max_calls = 5\nhalf_open_successes = 2",
+            BreakerConfig::new()
+                .window(Window::calls(10))
+                .failure_threshold(5)
+                .half_open_max_calls(5)
+                .half_open_successes(2),
+        ),
+        ("failure_threshold = \"none\"\nwindow = \"calls(10)\"", BreakerConfig::new().window(Window::calls(10))),
     ] {
         configure_from_toml(&format!("[breaker.outside_all]\n{settings}")).unwrap();
         assert_eq!(find("outside_all").config(), expected, "{settings}");
@@ -176,6 +185,13 @@ fn omitted_options_are_as_declared() {
     assert!(find("outside_window").config().to_string().starts_with("failure_threshold = 2,"));
     configure_from_toml("[breaker.outside_window]\nmin_calls = 4").unwrap();
     assert_eq!(find("outside_window").config(), declared.min_calls(4));
+    // A threshold in the code remains beside a window in the file, unless the file removes it.
+    let declared = find("outside_removed").config();
+    configure_from_toml("[breaker.outside_removed]\nwindow = \"calls(20)\"").unwrap();
+    assert_eq!(find("outside_removed").config(), declared.window(Window::calls(20)));
+    assert_eq!(find("outside_removed").config().get_failure_threshold(), Some(3));
+    configure_from_toml("[breaker.outside_removed]\nwindow = \"calls(20)\"\nfailure_threshold = \"none\"").unwrap();
+    assert_eq!(find("outside_removed").config().get_failure_threshold(), None);
     configure_from_toml("[breaker.outside_preset]\npreset = \"flaky_api\"").unwrap();
     assert_eq!(find("outside_preset").config(), BreakerConfig::flaky_api(), "a preset replaces all options");
 }
@@ -187,7 +203,7 @@ fn an_issue_names_the_place_and_the_remedy() {
     for (setting, expected) in [
         (
             "failure_treshold = 5",
-            "failure_treshold: unknown option, did you mean `failure_threshold`? there are `preset`, `failure_threshold`, `window`, `failure_rate`, `min_calls`, `slow_call`, `slow_call_rate`, `recovery_timeout`, `recovery_jitter`, `half_open_max_calls`, `ramp_up`, `observe_only`, `hung_call`, `cancelled_call`, `durations`",
+            "failure_treshold: unknown option, did you mean `failure_threshold`? there are `preset`, `failure_threshold`, `window`, `failure_rate`, `min_calls`, `slow_call`, `slow_call_rate`, `recovery_timeout`, `recovery_jitter`, `half_open_max_calls`, `half_open_successes`, `ramp_up`, `observe_only`, `hung_call`, `cancelled_call`, `durations`",
         ),
         (
             "failure_threshold = 0",
@@ -204,8 +220,16 @@ fn an_issue_names_the_place_and_the_remedy() {
         ("window = \"calls(100)\"\nfailure_rate = nan", "failure_rate: `nan` is not a number, such as `0.5`"),
         ("window = \"calls(5)\"\nmin_calls = 6", "min_calls: must be at most 5, the number of calls in the window"),
         (
-            "window = \"calls(100)\"\nfailure_threshold = 3",
-            "failure_threshold: counts failures in a row, which a window replaces: use `failure_rate`, or set `window = \"none\"`",
+            "failure_threshold = \"none\"",
+            "failure_threshold: needs a window: without one, the failure threshold alone opens the circuit",
+        ),
+        (
+            "half_open_max_calls = 2\nhalf_open_successes = 3",
+            "half_open_successes: must be at most 2, the number of trial calls (`half_open_max_calls`)",
+        ),
+        (
+            "half_open_successes = 0",
+            "half_open_successes: `0` is out of range: `half_open_successes` must be at least 1: with 0 the circuit would close without evidence",
         ),
         (
             "window = \"calls(100)\"\nslow_call_rate = 0.5",

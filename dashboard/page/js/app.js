@@ -123,9 +123,9 @@ const severity = (entry) => STATE_NAMES.indexOf(worstState(entry));
 function thresholdShare(entry) {
   const threshold = entry.config?.threshold;
   if (!threshold) return 0;
-  if (threshold.rule === "consecutive_failures") return entry.consecutive_failures / threshold.failures;
+  const inARow = threshold.failures ? entry.consecutive_failures / threshold.failures : 0;
   const { calls = 0, failures = 0 } = entry.window ?? {};
-  return calls ? failures / calls / threshold.failure_rate : 0;
+  return Math.max(inARow, calls ? failures / calls / threshold.failure_rate : 0);
 }
 
 const SORTS = {

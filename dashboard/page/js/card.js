@@ -134,17 +134,17 @@ function gauge(entry, now) {
   }
   if (entry.state === "half-open") {
     const { trial_successes: done } = entry;
-    const { half_open_max_calls: needed } = config;
+    const { half_open_successes: needed } = config;
     return { label: "Successful trial calls", value: `${done} of ${needed}`, fill: done / needed, warning: false };
   }
-  if (config.threshold.rule === "consecutive_failures") {
-    const { failures } = config.threshold;
-    const fill = entry.consecutive_failures / failures;
-    return { label: "Failures in a row", value: `${entry.consecutive_failures} of ${failures}`, fill, warning: fill >= 0.5 };
-  }
-  const { failure_rate, min_calls, slow_call, slow_call_rate } = config.threshold;
   const { calls, failures, slow } = window ?? { calls: 0, failures: 0, slow: 0 };
   const share = (part) => (calls ? part / calls : 0);
+  const { failures: inARow, failure_rate, min_calls, slow_call, slow_call_rate } = config.threshold;
+  // Of a threshold and a rate, the one that is closer to opening the circuit.
+  const fill = inARow ? entry.consecutive_failures / inARow : 0;
+  if (config.threshold.rule === "consecutive_failures" || fill > share(failures) / failure_rate) {
+    return { label: "Failures in a row", value: `${entry.consecutive_failures} of ${inARow}`, fill, warning: fill >= 0.5 };
+  }
   const bySlow = slow_call != null && share(slow) / slow_call_rate > share(failures) / failure_rate;
   const [part, threshold, outcome] = bySlow ? [slow, slow_call_rate, "slow"] : [failures, failure_rate, "failed"];
   const enough = calls >= min_calls;

@@ -85,6 +85,15 @@ pub(crate) fn error_display(krate: &TokenStream) -> TokenStream {
     })
 }
 
+/// A closure that returns an error as `Some(&dyn Display)`, or `None` if its type does not implement it.
+pub(crate) fn as_display(krate: &TokenStream) -> TokenStream {
+    quote_mixed!(|error| {
+        #[allow(unused_imports)]
+        use #krate::__private::{DisplayValue as _, NoDisplayValue as _};
+        (&&#krate::__private::Probe(error)).as_dyn_display()
+    })
+}
+
 /// Input: `is_busy`. Output: `|error| predicate(error, is_busy)`.
 pub(crate) fn predicate(krate: &TokenStream, closure: &Expr) -> TokenStream {
     let call = closure_call("predicate", &quote_mixed!(error,), closure, krate);

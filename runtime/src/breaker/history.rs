@@ -64,7 +64,7 @@ pub(super) struct History {
     pub(super) operator_reason: Mutex<(u32, Option<Arc<str>>)>,
     /// The text of the failure that opened the circuit last, for rejections.
     failure: StoredFailureText,
-    /// The same text with the moment of the opening, for snapshots.
+    /// That text with the moment of the opening, for snapshots.
     failed: Mutex<Option<(Arc<str>, Moment)>>,
     /// The moment of the last stored rejection, in microseconds.
     rejected_at: AtomicU64,

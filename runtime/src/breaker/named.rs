@@ -8,6 +8,7 @@ use super::KeyedBreakers;
 use super::{BreakerConfig, CircuitBreaker};
 use crate::{
     BlindSpot, ConfigConflict,
+    errors::UnknownBreaker,
     registry::{self, Capability, Declared, Hang, Policy, Registry},
     slices::slices,
 };
@@ -22,15 +23,45 @@ use crate::{DeclarationSite, registry::sites};
 
 /// Returns the circuit breaker with this name, even before its first call.
 ///
-/// `None` if there is no such breaker, or if the name is declared with a `key`: see `keyed_breakers`.
+/// Returns `None` if there is no such breaker, or if the name is declared with a `key`: [`find_breaker`] returns an error that says which, and
+/// `keyed_breakers` finds the latter.
 #[must_use]
 pub fn breaker(name: &str) -> Option<&'static CircuitBreaker> {
     CircuitBreaker::registry().get(name)
 }
 
+/// Returns the circuit breaker with this name, or an error that explains why there is none.
+///
+/// ```
+/// # use std::io;
+/// use steadfast::{circuit_breaker, find_breaker};
+///
+/// #[circuit_breaker(name = "regions", key = region)]
+/// fn list(region: &str) -> io::Result<String> {
+///     # Ok(region.to_owned())
+/// }
+///
+/// let error = find_breaker("regions").unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "circuit breaker `regions` is declared with a `key`: use `keyed_breakers(\"regions\")`",
+/// );
+/// ```
+///
+/// # Errors
+///
+/// Returns an error if there is no such breaker, or if the name is declared with a `key`.
+pub fn find_breaker(name: &str) -> Result<&'static CircuitBreaker, UnknownBreaker> {
+    #[cfg(feature = "keyed")]
+    let is_keyed = || keyed_breakers(name).is_some();
+    #[cfg(not(feature = "keyed"))]
+    let is_keyed = || false;
+    breaker(name).ok_or_else(|| UnknownBreaker { name: name.to_owned(), is_keyed: is_keyed() })
+}
+
 /// Returns all named circuit breakers of the program without a `key`, sorted by name, even before their first call.
 ///
-/// Breakers with a `key` are returned by `all_keyed_breakers`.
+/// Breakers with a `key` are left out: `all_keyed_breakers` returns them, so that an overview of all breakers needs both lists.
 ///
 /// ```
 /// for breaker in steadfast::breakers() {

@@ -363,8 +363,9 @@ impl Circuit {
                 let until = now().as_micros().saturating_add(COOL_DOWN);
                 Some(self.next_epoch(Phase::OpenUntil { failed, until }, PackedReason::TRIAL_FAILED))
             }
-            (Phase::HalfOpen { .. }, Outcome::Failure | Outcome::GivenUp) => {
-                self.record_failures(admission, 1, OpenReason::TrialFailed, parameters, now)
+            (Phase::HalfOpen { taken, .. }, Outcome::Failure | Outcome::GivenUp) => {
+                let taken = self.taken_after_end(taken, admission);
+                self.record_trial_failures(1, taken, OpenReason::TrialFailed, parameters, now)
             }
             (Phase::HalfOpen { rounds, taken, succeeded, failures, failed, oldest }, Outcome::Abandoned)
                 if self.word.holds_trial_permit(admission) =>
@@ -411,20 +412,28 @@ impl Circuit {
                 }
                 Some(self.opened(now(), 0, PackedReason::of(reason)))
             }
-            (Phase::HalfOpen { rounds, taken, succeeded, failures, failed, oldest }, _) => {
-                let failures = failures.saturating_add(u8::try_from(calls).unwrap_or(u8::MAX));
-                if failures > parameters.tolerated_failures() {
-                    return Some(self.opened(
-                        now(),
-                        failed.saturating_add(1).min(MAX_FAILED),
-                        PackedReason::of(reason),
-                    ));
-                }
-                let taken = self.taken_after_end(taken, admission);
-                Some(self.with_phase(Phase::HalfOpen { rounds, taken, succeeded, failures, failed, oldest }))
-            }
+            (Phase::HalfOpen { taken, .. }, _) => self.record_trial_failures(calls, taken, reason, parameters, now),
             _ => None,
         }
+    }
+
+    /// Counts failed trial calls of a half-open circuit, of whose permits `taken` are taken after that.
+    fn record_trial_failures(
+        self,
+        calls: u32,
+        taken: u8,
+        reason: OpenReason,
+        parameters: &Parameters,
+        now: impl Fn() -> Moment,
+    ) -> Option<Self> {
+        let Phase::HalfOpen { rounds, succeeded, failures, failed, oldest, .. } = self.phase() else { return None };
+        let failures = failures.saturating_add(u8::try_from(calls).unwrap_or(u8::MAX));
+        if failures > parameters.tolerated_failures() {
+            return Some(self.opened(now(), failed.saturating_add(1).min(MAX_FAILED), PackedReason::of(reason)));
+        }
+        // A call that hangs can be of an earlier round, and have no permit.
+        let taken = taken.max(succeeded.saturating_add(failures));
+        Some(self.with_phase(Phase::HalfOpen { rounds, taken, succeeded, failures, failed, oldest }))
     }
 
     /// Opens a closed circuit because of its window, or because no call is answered; `None` if the call was not admitted in this epoch.

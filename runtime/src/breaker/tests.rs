@@ -7,17 +7,18 @@ use proptest::prelude::*;
 use super::{
     BreakerConfig,
     BreakerState::{self, Closed, Disabled, ForcedOpen, HalfOpen, Open},
-    parameters::{Parameters, Recovery, TripPolicy, WindowSize, mix},
+    parameters::{Parameters, RatePolicy, Recovery, TripPolicy, WindowSize, mix},
     settings::BreakerSettings,
     state::{Admission, AdmitDecision, Circuit, Outcome, Rejection},
 };
-use crate::{Window, clock::Moment};
+use crate::{OpenReason, Window, clock::Moment};
 
 const SECOND: u64 = 1_000_000;
 const PARAMETERS: Parameters = Parameters {
     policy: TripPolicy::Consecutive { threshold: 5 },
     recovery: fixed(30 * SECOND),
     half_open_max_calls: 3,
+    half_open_successes: u8::MAX,
     ramp_up: 0,
     observe_only: false,
     hung_call: None,
@@ -165,6 +166,127 @@ fn half_open_closes_after_successes_and_opens_after_a_failure() {
         machine.now += PARAMETERS.recovery.base;
         assert_eq!(machine.calls(outcomes), expected, "{outcomes}");
     }
+}
+
+#[test]
+fn fewer_successes_than_trial_calls_tolerate_failures() {
+    for (max_calls, successes, outcomes, expected) in [
+        (5, 3, "FF", HalfOpen),
+        (5, 3, "FFF", Open),
+        (5, 3, "SFSFF", Open),
+        (5, 3, "SFSF", HalfOpen),
+        (5, 3, "SFSFS", Closed),
+        (5, 3, "SSS", Closed),
+        (5, 3, "FXFXSXSXS", Closed),
+        (5, 5, "F", Open),
+        (5, 200, "F", Open),
+        (5, 1, "FFFF", HalfOpen),
+        (5, 1, "FFFFF", Open),
+        (5, 1, "S", Closed),
+        (255, 1, &"F".repeat(254), HalfOpen),
+        (255, 1, &"F".repeat(255), Open),
+        (255, 255, &"S".repeat(254), HalfOpen),
+    ] {
+        let parameters = Parameters { half_open_max_calls: max_calls, half_open_successes: successes, ..PARAMETERS };
+        let mut machine = Machine::opened(parameters);
+        machine.now += PARAMETERS.recovery.base;
+        assert_eq!(machine.calls(outcomes), expected, "{successes} of {max_calls}: {outcomes}");
+        assert_eq!(machine.circuit.failed_recoveries(), u8::from(expected == Open), "{outcomes}");
+    }
+}
+
+#[test]
+fn trial_calls_that_end_keep_their_permits() {
+    let parameters = Parameters { half_open_max_calls: 5, half_open_successes: 3, ..PARAMETERS };
+    let (mut machine, first) = Machine::half_opened(parameters);
+    let others = [(); 4].map(|()| machine.acquire().expect("a trial call"));
+    assert!(matches!(machine.acquire(), Err(Rejection::TrialsTaken { .. })));
+    machine.record_outcome(first, Outcome::Failure);
+    machine.record_outcome(others[0], Outcome::Success);
+    assert!(matches!(machine.acquire(), Err(Rejection::TrialsTaken { .. })));
+    machine.record_outcome(others[1], Outcome::Ignored);
+    assert!(machine.acquire().is_ok(), "an ignored call releases its permit");
+    assert!(machine.acquire().is_err());
+    // A new round has the permits of the calls that have not ended, and the counts of those that have.
+    machine.now += parameters.recovery.base;
+    let again = [(); 3].map(|()| machine.acquire().expect("a trial call of the new round"));
+    assert!(machine.acquire().is_err());
+    assert_eq!((machine.circuit.word().trial_successes(), machine.circuit.word().trial_failures()), (1, 1));
+    // The outcome of an earlier round still counts, and takes a permit of this round.
+    machine.record_outcome(again[0], Outcome::Ignored);
+    machine.record_outcome(others[2], Outcome::Failure);
+    assert!(machine.acquire().is_err());
+    assert_eq!(machine.circuit.word().state(), HalfOpen);
+    machine.record_outcome(others[3], Outcome::Failure);
+    assert_eq!(machine.circuit.word().state(), Open);
+}
+
+#[test]
+fn a_growing_recovery_timeout_with_tolerated_failures() {
+    let recovery = Recovery { base: SECOND, factor: 2.0, max: 40 * SECOND, jitter: 0.0, seed: 0 };
+    let parameters = Parameters { recovery, half_open_max_calls: 2, half_open_successes: 1, ..PARAMETERS };
+    let mut machine = Machine::opened(parameters);
+    for (failed, seconds) in (1..).zip([1, 2, 4, 8, 16, 32, 40, 40]) {
+        machine.now += seconds * SECOND - 1;
+        assert!(machine.acquire().is_err(), "{failed}");
+        machine.now += 1;
+        assert_eq!(machine.calls("F"), HalfOpen);
+        assert_eq!(machine.circuit.failed_recoveries(), failed - 1);
+        assert_eq!(machine.calls("F"), Open);
+        assert_eq!(machine.circuit.failed_recoveries(), failed);
+    }
+    machine.now += 40 * SECOND;
+    assert_eq!(machine.calls("FS"), Closed);
+    assert_eq!(machine.circuit.failed_recoveries(), 0);
+}
+
+#[test]
+fn a_threshold_beside_a_window() {
+    let rates = RatePolicy {
+        window: WindowSize::Calls(100),
+        failure_rate: 0.5,
+        min_calls: 100,
+        slow_call: None,
+        slow_call_rate: 0.5,
+    };
+    let parameters = Parameters { policy: TripPolicy::Either { threshold: 3, rates }, ..PARAMETERS };
+    for (outcomes, expected, failures) in
+        [("FF", Closed, 2), ("FFSFF", Closed, 2), ("FFXF", Open, 0), ("SSSS", Closed, 0)]
+    {
+        let mut machine = Machine::new(parameters);
+        assert_eq!(machine.calls(outcomes), expected, "{outcomes}");
+        assert_eq!(machine.circuit.word().failures(), failures, "{outcomes}");
+    }
+    // Without the threshold, failures in a row are not counted.
+    let mut machine = Machine::new(Parameters { policy: TripPolicy::Rates(rates), ..PARAMETERS });
+    assert_eq!(machine.calls("FFFFFFFF"), Closed);
+    assert_eq!(machine.circuit.word().failures(), 0);
+}
+
+#[test]
+fn a_cancelled_call_that_opens_has_its_own_reason() {
+    for (outcomes, last, expected) in [
+        (2, Outcome::GivenUp, OpenReason::CancelledCalls { failures: 3, calls: None }),
+        (2, Outcome::Failure, OpenReason::ConsecutiveFailures { failures: 3 }),
+    ] {
+        let mut machine = Machine::new(Parameters { policy: TripPolicy::Consecutive { threshold: 3 }, ..PARAMETERS });
+        for outcome in [Outcome::GivenUp].repeat(outcomes).into_iter().chain([last]) {
+            let admission = machine.acquire().expect("closed");
+            machine.record_outcome(admission, outcome);
+        }
+        assert_eq!(machine.circuit.reported_reason().reason(), expected);
+    }
+    let (mut machine, trial) = Machine::half_opened(Parameters {
+        recovery: fixed(SECOND),
+        half_open_max_calls: 2,
+        half_open_successes: 1,
+        ..PARAMETERS
+    });
+    machine.record_outcome(trial, Outcome::GivenUp);
+    assert_eq!(machine.circuit.word().state(), HalfOpen, "one failure is tolerated");
+    let trial = machine.acquire().expect("a second trial call");
+    machine.record_outcome(trial, Outcome::GivenUp);
+    assert_eq!(machine.acquire(), Err(Rejection::Open { wait: 2 * SECOND }), "the cool-down");
 }
 
 #[test]
@@ -324,7 +446,7 @@ fn a_finished_ramp_up_never_rejects_again() {
 
 #[test]
 fn a_call_of_an_earlier_round_releases_no_permit() {
-    for rounds in [1, 2, 15, 16, 17, 127, 128, 129, 5_000] {
+    for rounds in [1, 2, 15, 16, 17, 31, 32, 33, 127, 5_000] {
         let parameters = Parameters { half_open_max_calls: 2, ..PARAMETERS };
         let (mut machine, hung) = Machine::half_opened(parameters);
         machine.acquire().expect("a second trial, which hangs as well");
@@ -337,7 +459,7 @@ fn a_call_of_an_earlier_round_releases_no_permit() {
         machine.record_outcome(hung, Outcome::Ignored);
         assert!(machine.acquire().is_err(), "it has no permit to release: {rounds}");
         machine.record_outcome(hung, Outcome::Failure);
-        assert_eq!(machine.circuit.word().state(), if rounds <= 127 { Open } else { HalfOpen }, "{rounds}");
+        assert_eq!(machine.circuit.word().state(), if rounds <= 31 { Open } else { HalfOpen }, "{rounds}");
     }
 }
 
@@ -606,7 +728,7 @@ fn an_exponential_recovery_timeout() {
         machine.now += 1;
         assert_eq!(machine.calls("F"), Open);
     }
-    assert_eq!(machine.circuit.word().failed_recoveries(), 8);
+    assert_eq!(machine.circuit.failed_recoveries(), 8);
     for _ in 0..100 {
         machine.now += 40 * SECOND;
         assert_eq!(machine.calls("F"), Open);
@@ -724,6 +846,14 @@ fn changed_settings_take_effect_in_each_state() {
     assert_eq!(machine.circuit.apply_settings(&machine.parameters, now), None);
     assert!(machine.acquire().is_ok());
     assert!(machine.acquire().is_err());
+    // Half-open: more trial calls have failed than the new settings tolerate.
+    let tolerant = Parameters { half_open_successes: 1, ..PARAMETERS };
+    let mut machine = Machine::opened(tolerant);
+    machine.now += PARAMETERS.recovery.base;
+    assert_eq!(machine.calls("F"), HalfOpen);
+    assert_eq!(machine.circuit.apply_settings(&machine.parameters, now), None);
+    machine.circuit = machine.circuit.apply_settings(&PARAMETERS, now).expect("a transition");
+    assert_eq!((machine.circuit.word().state(), machine.circuit.failed_recoveries()), (Open, 1));
 }
 
 #[test]
@@ -764,9 +894,10 @@ proptest! {
     fn random_histories(
         threshold in 1_u32..6,
         half_open_max_calls in 1_u8..6,
+        half_open_successes in 1_u8..8,
         steps in prop::collection::vec((0_u8..7, 0_u64..40), 1..200),
     ) {
-        let parameters = Parameters { policy: TripPolicy::Consecutive { threshold }, recovery: fixed(100), half_open_max_calls, ..PARAMETERS };
+        let parameters = Parameters { policy: TripPolicy::Consecutive { threshold }, recovery: fixed(100), half_open_max_calls, half_open_successes, ..PARAMETERS };
         let mut machine = Machine { now: 0, ..Machine::new(parameters) };
         let mut in_flight: Vec<Admission> = Vec::new();
         let mut trials_in_flight = 0_u8;

@@ -33,7 +33,8 @@ pub struct DeclarationSite {
     pub config: DeclaredConfig,
     /// The maximum number of keys; `None` without a `key`.
     pub max_keys: Option<usize>,
-    /// The text of the option that selects the errors that count as failures: `failure_if(io::Error)`. `None` without the option.
+    /// The text of the option that selects the errors or results that count as failures: `failure_if(io::Error)`, or
+    /// `failure_if_result = is_outage`. `None` without the option.
     pub failure_if: Option<&'static str>,
 }
 
@@ -155,10 +156,17 @@ impl fmt::Display for ConfigConflict {
         let same_settings = first.config == second.config && first.max_keys == second.max_keys;
         if same_settings && first.failure_if != second.failure_if {
             let [one, other] = [first, second].map(|site| site.failure_if.unwrap_or("every error"));
+            let by_result =
+                |site: &DeclarationSite| site.failure_if.is_some_and(|text| text.starts_with("failure_if_result"));
+            let [judged, option] = if by_result(first) || by_result(second) {
+                ["results", "condition"]
+            } else {
+                ["errors", "`failure_if`"]
+            };
             return write!(
                 f,
-                "{kind} `{name}` counts different errors as failures: `{one}` at {}, `{other}` at {}; use the same \
-                 `failure_if` in both places, or rename one of them",
+                "{kind} `{name}` counts different {judged} as failures: `{one}` at {}, `{other}` at {}; use the same \
+                 {option} in both places, or rename one of them",
                 first.location, second.location,
             );
         }

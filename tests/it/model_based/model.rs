@@ -7,10 +7,42 @@ use steadfast::{
     OpenReason,
 };
 
+/// The reason of a circuit that is open, in the place of the [`OpenReason`], which only the library can create.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    InARow { failures: u32, cancelled: bool },
+    FailureRate { failures: u32, calls: u32, cancelled: bool },
+    SlowCallRate { slow: u32, calls: u32 },
+    Other(OpenReason),
+}
+
+impl From<OpenReason> for Reason {
+    fn from(reason: OpenReason) -> Self {
+        match reason {
+            OpenReason::ConsecutiveFailures { failures, .. } => Self::InARow { failures, cancelled: false },
+            OpenReason::CancelledCalls { failures, calls: None, .. } => Self::InARow { failures, cancelled: true },
+            OpenReason::FailureRate { failures, calls, .. } => Self::FailureRate { failures, calls, cancelled: false },
+            OpenReason::CancelledCalls { failures, calls: Some(calls), .. } => {
+                Self::FailureRate { failures, calls, cancelled: true }
+            }
+            OpenReason::SlowCallRate { slow, calls, .. } => Self::SlowCallRate { slow, calls },
+            other => Self::Other(other),
+        }
+    }
+}
+
+impl Reason {
+    fn is_hung(self) -> bool {
+        matches!(self, Self::Other(OpenReason::Hung { .. }))
+    }
+}
+
 /// The settings of a breaker.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Config {
     pub(super) policy: Policy,
+    /// The failure threshold beside a window.
+    pub(super) threshold: Option<u32>,
     pub(super) min_calls: u32,
     pub(super) failure_rate: f64,
     pub(super) slow_call: Option<u64>,
@@ -19,6 +51,8 @@ pub(super) struct Config {
     pub(super) factor: f64,
     pub(super) max_recovery: u64,
     pub(super) trials: u32,
+    /// The number of trial calls that have to succeed; all if there are fewer.
+    pub(super) successes: u32,
     pub(super) observe_only: bool,
     pub(super) hung_call: Option<u64>,
     pub(super) cancelled_call: Option<u64>,
@@ -30,6 +64,9 @@ pub(super) enum Policy {
     Calls(u32),
     Time(u64),
 }
+
+/// The rounds before the present one whose trial calls still count.
+const EARLIER_ROUNDS: u32 = 31;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -73,7 +110,7 @@ enum Fate {
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Rejected {
-    pub(super) reason: OpenReason,
+    pub(super) reason: Reason,
     pub(super) elapsed: Option<Duration>,
     pub(super) retry_after: Option<Duration>,
 }
@@ -111,6 +148,7 @@ struct Trials {
     round: u32,
     taken: u32,
     succeeded: u32,
+    failed: u32,
     /// The start of the oldest trial call that may still be in flight.
     oldest: u64,
 }
@@ -134,7 +172,7 @@ pub(super) struct Model {
     slot: Option<u64>,
     /// The number of calls that a count window holds; `None` before the first one.
     size: Option<u32>,
-    cause: Option<OpenReason>,
+    cause: Option<Reason>,
     trials: Trials,
     /// The expiry of the forced-open or disabled state.
     until: Option<u64>,
@@ -172,7 +210,7 @@ impl Model {
     }
 
     /// Requests admission. The breaker has counted `hung` calls as hung, for a reason that says `calls`.
-    pub(super) fn acquire(&mut self, hung: u64, reason: Option<OpenReason>) -> Result<Permit, Rejected> {
+    pub(super) fn acquire(&mut self, hung: u64, reason: Option<Reason>) -> Result<Permit, Rejected> {
         if self.config.hung_call.is_some() && matches!(self.state, Closed | HalfOpen) {
             self.look(hung, None, reason);
             self.looked_at = (self.now, self.now);
@@ -198,7 +236,7 @@ impl Model {
 
     /// Checks the number of calls that the breaker has counted as hung, and counts them. A call must be counted once its age is 13
     /// twelfths of the limit, and must not be counted before the limit.
-    fn look(&mut self, hung: u64, ending: Option<usize>, reason: Option<OpenReason>) {
+    fn look(&mut self, hung: u64, ending: Option<usize>, reason: Option<Reason>) {
         let Some(limit) = self.config.hung_call else { return assert_eq!(hung, 0) };
         let (now, tick) = (self.now, limit / 12 + 1);
         let (is_idle, may_be_idle) = (self.is_idle(self.looked_at.1, -6), self.is_idle(self.looked_at.0, 6));
@@ -224,7 +262,7 @@ impl Model {
             call.fate = Fate::Counted;
         }
         self.totals.hung += hung;
-        self.count_failures(hung, reason.filter(|reason| matches!(reason, OpenReason::Hung { .. })));
+        self.count_failures(hung, reason.filter(|reason| reason.is_hung()));
     }
 
     /// Returns true if the breaker has not been called since `looked_at` for so long that the program may have been suspended, within a
@@ -237,13 +275,13 @@ impl Model {
         })
     }
 
-    fn count_failures(&mut self, calls: u64, reason: Option<OpenReason>) {
+    fn count_failures(&mut self, calls: u64, reason: Option<Reason>) {
         for _ in 0..calls {
             match self.state {
-                Closed => self.count(true, false),
+                Closed => self.count(true, false, false),
                 HalfOpen => {
-                    self.failed_recoveries += 1;
-                    self.open(OpenReason::TrialFailed);
+                    self.fail_trial();
+                    self.trials.taken = self.trials.taken.max(self.trials.succeeded + self.trials.failed);
                 }
                 _ => return,
             }
@@ -285,7 +323,9 @@ impl Model {
             Open if self.open_left() > 0 => {
                 Some((self.cause.expect("an open circuit has a cause"), Some(self.open_left())))
             }
-            ForcedOpen if self.override_left() != Some(0) => Some((OpenReason::Forced, self.override_left())),
+            ForcedOpen if self.override_left() != Some(0) => {
+                Some((Reason::Other(OpenReason::Forced), self.override_left()))
+            }
             Open | ForcedOpen => {
                 self.enter(HalfOpen);
                 self.trials = Trials::default();
@@ -295,13 +335,13 @@ impl Model {
             HalfOpen => {
                 if self.trial_timeout_left() == 0 {
                     self.trials.round += 1;
-                    self.trials.taken = self.trials.succeeded;
+                    self.trials.taken = self.trials.succeeded + self.trials.failed;
                 }
                 if self.trials.taken < self.config.trials {
                     self.take_permit();
                     None
                 } else {
-                    Some((OpenReason::TrialsUnderWay, Some(self.trial_timeout_left())))
+                    Some((Reason::Other(OpenReason::TrialsUnderWay), Some(self.trial_timeout_left())))
                 }
             }
             Disabled if self.override_left() == Some(0) => {
@@ -323,7 +363,7 @@ impl Model {
     }
 
     /// Ends a call. The breaker has counted `hung` calls as hung, and is now open for `reason`.
-    pub(super) fn end(&mut self, permit: Permit, outcome: Outcome, hung: u64, reason: Option<OpenReason>) {
+    pub(super) fn end(&mut self, permit: Permit, outcome: Outcome, hung: u64, reason: Option<Reason>) {
         match outcome {
             Outcome::Cancelled => self.totals.cancelled += 1,
             Outcome::Success => self.totals.successes += 1,
@@ -347,6 +387,7 @@ impl Model {
         if permit.generation != Some(self.generation) {
             return;
         }
+        let is_cancelled = outcome == Outcome::Cancelled;
         let outcome = match outcome {
             Outcome::Cancelled => match self.cancelled(permit) {
                 Some(outcome) => outcome,
@@ -359,7 +400,10 @@ impl Model {
             _ => false,
         };
         match (self.state, outcome) {
-            (Closed, Outcome::Success | Outcome::Failure) => self.count(outcome == Outcome::Failure, slow),
+            (HalfOpen, _) if permit.round + EARLIER_ROUNDS < self.trials.round => {}
+            (Closed, Outcome::Success | Outcome::Failure) => {
+                self.count(outcome == Outcome::Failure, slow, is_cancelled);
+            }
             (HalfOpen, Outcome::Ignored) if permit.round != self.trials.round => {}
             (HalfOpen, Outcome::Ignored) => self.trials.taken -= 1,
             (HalfOpen, Outcome::Success) if !slow => {
@@ -370,10 +414,25 @@ impl Model {
                 self.close_if_recovered();
             }
             (HalfOpen, _) => {
-                self.failed_recoveries += 1;
-                self.open(OpenReason::TrialFailed);
+                if permit.round != self.trials.round {
+                    self.trials.taken += 1;
+                }
+                self.fail_trial();
             }
             _ => {}
+        }
+    }
+
+    /// Counts a failed trial call, which opens the circuit once the needed successes are out of reach.
+    fn fail_trial(&mut self) {
+        self.trials.failed += 1;
+        self.open_if_out_of_reach();
+    }
+
+    fn open_if_out_of_reach(&mut self) {
+        if self.trials.failed > self.config.trials - self.config.needed_successes() {
+            self.failed_recoveries += 1;
+            self.open(Reason::Other(OpenReason::TrialFailed));
         }
     }
 
@@ -386,9 +445,8 @@ impl Model {
             }
             // A trial call of an earlier round changes nothing.
             if permit.round == self.trials.round {
-                self.failed_recoveries += 1;
-                self.open(OpenReason::TrialFailed);
-                if self.open_duration() < 2_000_000 {
+                self.fail_trial();
+                if self.state == Open && self.open_duration() < 2_000_000 {
                     self.opened = (self.now, Some(self.now + 2_000_000));
                 }
             }
@@ -422,11 +480,11 @@ impl Model {
             return;
         }
         if self.state != Open {
-            self.open(OpenReason::Override);
+            self.open(Reason::Other(OpenReason::Override));
         }
         self.failed_recoveries = self.failed_recoveries.max(failed);
-        if self.failed_recoveries > 0 && !matches!(self.cause, Some(OpenReason::Hung { .. })) {
-            self.cause = Some(OpenReason::TrialFailed);
+        if self.failed_recoveries > 0 && !self.cause.is_some_and(Reason::is_hung) {
+            self.cause = Some(Reason::Other(OpenReason::TrialFailed));
         }
         self.opened = (self.now, expires_in.map(|expires_in| self.now + expires_in));
     }
@@ -457,6 +515,9 @@ impl Model {
         if self.state == HalfOpen {
             self.close_if_recovered();
         }
+        if self.state == HalfOpen {
+            self.open_if_out_of_reach();
+        }
     }
 
     /// Returns the state that the next call finds.
@@ -469,10 +530,7 @@ impl Model {
     }
 
     pub(super) fn consecutive_failures(&self) -> u32 {
-        match self.config.policy {
-            Policy::Consecutive(_) => self.consecutive_failures,
-            _ => 0,
-        }
+        if self.config.threshold().is_some() { self.consecutive_failures } else { 0 }
     }
 
     pub(super) fn window(&self) -> Option<Counts> {
@@ -485,10 +543,10 @@ impl Model {
         Some(Counts { calls: count(|_| true), failures: count(|call| call.failed), slow: count(|call| call.slow) })
     }
 
-    pub(super) fn open_reason(&self) -> Option<OpenReason> {
+    pub(super) fn open_reason(&self) -> Option<Reason> {
         match self.state {
             Open => self.cause,
-            ForcedOpen if self.override_left() != Some(0) => Some(OpenReason::Forced),
+            ForcedOpen if self.override_left() != Some(0) => Some(Reason::Other(OpenReason::Forced)),
             _ => None,
         }
     }
@@ -519,12 +577,13 @@ impl Model {
         future.map(|at| at - self.now).collect()
     }
 
-    fn count(&mut self, failed: bool, slow: bool) {
-        self.consecutive_failures = match (failed, self.config.policy) {
-            (true, Policy::Consecutive(_)) => self.consecutive_failures + 1,
-            (true, _) => self.consecutive_failures,
+    fn count(&mut self, failed: bool, slow: bool, cancelled: bool) {
+        self.consecutive_failures = match (failed, self.config.threshold()) {
+            (true, Some(_)) => self.consecutive_failures + 1,
+            (true, None) => self.consecutive_failures,
             (false, _) => 0,
         };
+        let in_a_row = self.consecutive_failures;
         if !matches!(self.config.policy, Policy::Consecutive(_)) && self.size.is_none() {
             self.size = Some(if let Policy::Calls(calls) = self.config.policy { calls } else { 0 });
         }
@@ -533,21 +592,19 @@ impl Model {
         }
         let call = Call { slot: self.slot.unwrap_or(0), failed, slow };
         match self.config.policy {
-            Policy::Consecutive(threshold) => {
-                if failed && self.consecutive_failures >= threshold {
-                    self.open(OpenReason::ConsecutiveFailures { failures: self.consecutive_failures });
-                }
-                return;
-            }
+            Policy::Consecutive(_) => {}
             Policy::Calls(_) => self.by_calls.push_back(call),
             Policy::Time(_) => self.by_time.push_back(call),
         }
-        if failed || slow {
-            self.evaluate_window();
+        if (failed || slow) && !matches!(self.config.policy, Policy::Consecutive(_)) {
+            self.evaluate_window(cancelled);
+        }
+        if self.state == Closed && failed && self.config.threshold().is_some_and(|threshold| in_a_row >= threshold) {
+            self.open(Reason::InARow { failures: in_a_row, cancelled });
         }
     }
 
-    fn evaluate_window(&mut self) {
+    fn evaluate_window(&mut self, cancelled: bool) {
         let Counts { calls, failures, slow } = self.window().expect("called with a window only");
         let min_calls = match self.config.policy {
             Policy::Calls(most) => self.config.min_calls.min(most),
@@ -558,9 +615,9 @@ impl Model {
         }
         let share = |count: u32| f64::from(count) / f64::from(calls);
         if failures > 0 && share(failures) >= self.config.failure_rate {
-            self.open(OpenReason::FailureRate { failures, calls });
+            self.open(Reason::FailureRate { failures, calls, cancelled });
         } else if self.config.slow_call.is_some() && slow > 0 && share(slow) >= self.config.slow_call_rate {
-            self.open(OpenReason::SlowCallRate { slow, calls });
+            self.open(Reason::SlowCallRate { slow, calls });
         }
     }
 
@@ -581,7 +638,7 @@ impl Model {
         self.size = Some(calls);
     }
 
-    fn open(&mut self, cause: OpenReason) {
+    fn open(&mut self, cause: Reason) {
         self.enter(Open);
         self.cause = Some(cause);
         self.opened = (self.now, None);
@@ -593,7 +650,7 @@ impl Model {
     }
 
     fn close_if_recovered(&mut self) {
-        if self.trials.succeeded >= self.config.trials {
+        if self.trials.succeeded >= self.config.needed_successes() {
             self.close();
         }
     }
@@ -624,7 +681,7 @@ impl Model {
     }
 
     fn take_permit(&mut self) {
-        if self.trials.taken == self.trials.succeeded {
+        if self.trials.taken == self.trials.succeeded + self.trials.failed {
             self.trials.oldest = self.now;
         }
         self.trials.taken += 1;
@@ -661,6 +718,17 @@ impl Model {
 }
 
 impl Config {
+    fn threshold(&self) -> Option<u32> {
+        match self.policy {
+            Policy::Consecutive(threshold) => Some(threshold),
+            _ => self.threshold,
+        }
+    }
+
+    fn needed_successes(&self) -> u32 {
+        self.successes.min(self.trials)
+    }
+
     fn slow_call(&self) -> Option<u64> {
         match self.policy {
             Policy::Consecutive(_) => None,

@@ -1,6 +1,6 @@
 //! `#[circuit_breaker]` as a layer: a permit around the call.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 use syn::Lifetime;
 
@@ -9,10 +9,12 @@ use crate::{
     attributes::{Position, Reads, Timeouts},
     codegen::{
         context::{Call, Context},
-        dispatch::by_condition,
+        dispatch::{as_display, by_condition, error_display, predicate},
         registry::Declaration,
-        spans::quote_mixed,
+        spans::{located_at, quote_mixed},
     },
+    item::function::ErrorKind,
+    syntax::condition::Condition,
 };
 
 /// Input: `call`. Output:
@@ -33,12 +35,14 @@ use crate::{
 ///             CallResult::from_value(success)
 ///         }
 ///         Err(error) => {
-///             record(permit, &error);
+///             record(permit, error_as_display, &error);
 ///             CallResult::from_error(error)
 ///         }
 ///     }
 /// }
 /// ```
+///
+/// With `failure_if_result`, `record_by_result(permit, error_as_display, &outcome, predicate)` takes the place of the `match`.
 ///
 /// In an `async` function the call is `let outcome: R = Polled::new(&mut permit, future).await;`, without the mark, because the call runs
 /// only while its future is polled. A panic of the call is a failure; a panic elsewhere is not.
@@ -53,7 +57,16 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
     let label = Lifetime::new(&format!("'call_{index}"), Span::mixed_site());
     let krate = &context.krate;
     let (span, output, code) = (context.output_span, &context.output, &call.code);
-    let record = by_condition(&breaker.condition, "record", &quote_spanned!(span=> permit, error), context);
+    let record = match &breaker.condition {
+        Condition::Value(closure) => {
+            let (display, predicate) = (error_display(krate), predicate(krate, closure));
+            context.outcome_call("record_by_result", &quote_spanned!(span=> permit, #display, &outcome, #predicate))
+        }
+        condition => {
+            let display = as_display(krate);
+            by_condition(condition, "record", &quote_spanned!(span=> permit, #display, error), context)
+        }
+    };
     let (pattern, ty, disposition) = if call.has_disposition {
         let disposition = quote_mixed! {
             match disposition {
@@ -81,8 +94,15 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
         #krate::__private::record_success(&permit);
         #krate::__private::forget(permit);
     };
-    let ended = context.match_outcome([success, succeeded], [quote_mixed!(#binding = #disposition;), failed]);
-    let value = context.rejected(["FromCircuitOpen", "open"], breaker.rejection.as_ref());
+    let ended = if let Condition::Value(_) = breaker.condition {
+        quote_mixed!(#binding = #disposition; #failed)
+    } else {
+        context.match_outcome([success, succeeded], [quote_mixed!(#binding = #disposition;), failed])
+    };
+    let value = match (&breaker.condition, context.error_kind, &breaker.rejection) {
+        (Condition::Value(_), ErrorKind::Other, None) => rejected_value(context),
+        (.., rejection) => context.rejected(["FromCircuitOpen", "open"], rejection.as_ref()),
+    };
     let rejected = if needs_disposition {
         quote_mixed!({
             let disposition = #krate::__private::Disposition::CircuitRejected(open.retry_after());
@@ -129,6 +149,25 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
         }
     };
     Call { future: None, code, has_disposition: needs_disposition, ..*call }
+}
+
+/// The value of a rejected call, from the variable `open`, for a return type that may be neither a `Result` nor an `Option`. Output:
+/// `converter()(FromCircuitOpen::from_rejection(open))`, where `converter()` makes the returned value of the error of a `Result` or
+/// `Option`, and is the identity for other types.
+fn rejected_value(context: &Context) -> TokenStream {
+    let (krate, output) = (&context.krate, &context.output);
+    let span = context.output_span;
+    let rejection = Ident::new("open", span);
+    let error = {
+        let krate = located_at(span, krate);
+        quote_spanned!(span=> #krate::__private::FromCircuitOpen::from_rejection(#rejection))
+    };
+    quote_mixed!({
+        #[allow(unused_imports)]
+        use #krate::__private::{ConvertedError as _, ConvertedValue as _};
+        let converter = (&&#krate::__private::RejectedProbe::<#output>::NEW).converter();
+        converter(#error)
+    })
 }
 
 /// The declaration of the breaker.

@@ -10,7 +10,7 @@ use crate::{
     syntax::{
         condition::Condition,
         instance::{Instance, Terms},
-        options::{Grammar, Options},
+        options::{Given, Grammar, Options},
         text,
         values::{self, Count},
     },
@@ -27,7 +27,7 @@ pub(crate) struct CircuitBreaker {
     pub(super) key: Option<Expr>,
     /// The maximum number of keys.
     pub(super) max_keys: Option<Count>,
-    /// The condition under which an error is a failure.
+    /// The condition under which an error, or the returned value, is a failure.
     pub(super) condition: Condition,
     /// The function that creates the error of a rejected call.
     pub(super) rejection: Option<Expr>,
@@ -50,12 +50,14 @@ pub(super) const GRAMMAR: Grammar = Grammar {
         ("recovery_timeout", "recovery_timeout = 30s"),
         ("recovery_jitter", "recovery_jitter = 0.1"),
         ("half_open_max_calls", "half_open_max_calls = 3"),
+        ("half_open_successes", "half_open_successes = 2"),
         ("ramp_up", "ramp_up = 30s"),
         ("observe_only", "observe_only = true"),
         ("hung_call", "hung_call = 5s"),
         ("cancelled_call", "cancelled_call = 300ms"),
         ("durations", "durations = true"),
         ("failure_if", "failure_if(io::Error)"),
+        ("failure_if_result", "failure_if_result = |result| ..."),
         ("rejection", "rejection = |open| ..."),
         ("allow_order", "allow_order"),
         ("crate", "crate = ::steadfast"),
@@ -65,7 +67,7 @@ pub(super) const GRAMMAR: Grammar = Grammar {
         ("max_failures", "did you mean `failure_threshold`?"),
         ("timeout", "`recovery_timeout` is the time that the circuit stays open"),
         ("reset_timeout", "did you mean `recovery_timeout`?"),
-        ("success_threshold", "`half_open_max_calls` is also the number of successes that close the circuit"),
+        ("success_threshold", "did you mean `half_open_successes`?"),
         ("sliding_window", "write `window = calls(100)` or `window = time(60s)`"),
         ("window_size", "write `window = calls(100)` or `window = time(60s)`"),
         ("failure_rate_threshold", RATE),
@@ -124,7 +126,9 @@ impl CircuitBreaker {
             Count::parse("max_keys", "with 0, all keys would share one breaker", value)
         });
         let (settings, given) = Settings::take(&mut options, errors);
-        let condition = Condition::take(&mut options, "failure_if", errors);
+        let by_error = Condition::take(&mut options, "failure_if", errors);
+        let by_value =
+            options.value("failure_if_result", errors, |value| Condition::predicate("failure_if_result", value));
         let rejection = options.value("rejection", errors, |value| values::rejection("open", value));
         let krate = options.value("crate", errors, values::crate_path);
         options.finish(errors);
@@ -147,7 +151,7 @@ impl CircuitBreaker {
             settings,
             key: key.map(|given| given.value),
             max_keys: max_keys.map(|given| given.value),
-            condition: condition.unwrap_or(Condition::Default),
+            condition: condition(by_error, by_value, errors),
             rejection: rejection.map(|given| given.value),
             krate: krate.map(|given| given.value),
         }
@@ -164,9 +168,25 @@ impl CircuitBreaker {
                 types.dedup();
                 Some(format!("failure_if({})", types.join(", ")))
             }
-            Condition::Error(predicate) | Condition::Value(predicate) => {
-                Some(format!("failure_if = {}", text::one_line(predicate)))
-            }
+            Condition::Error(predicate) => Some(format!("failure_if = {}", text::one_line(predicate))),
+            Condition::Value(predicate) => Some(format!("failure_if_result = {}", text::one_line(predicate))),
         }
+    }
+}
+
+/// Merges `failure_if` and `failure_if_result`, of which only one may be given.
+fn condition(by_error: Option<Condition>, by_value: Option<Given<Expr>>, errors: &mut Errors) -> Condition {
+    match (by_error, by_value) {
+        (Some(condition), Some(by_value)) => {
+            errors.at(
+                by_value.key,
+                "`failure_if_result` and `failure_if` both decide what is a failure: remove one of them\n\
+                 `failure_if_result` is called with the whole value, errors included",
+            );
+            condition
+        }
+        (Some(condition), None) => condition,
+        (None, Some(Given { value, .. })) => Condition::Value(value),
+        (None, None) => Condition::Default,
     }
 }

@@ -35,6 +35,9 @@ struct Setter {
     window: Option<&'static str>,
 }
 
+/// The default of `half_open_max_calls`, that of the runtime and of its presets.
+const DEFAULT_TRIALS: u32 = 3;
+
 const PRESETS: [&str; 4] = ["critical", "non_critical", "flaky_api", "database"];
 
 impl Settings {
@@ -44,12 +47,22 @@ impl Settings {
         let threshold = options.value("failure_threshold", errors, |value| {
             Count::parse("failure_threshold", "with 0 the circuit would open before the first call", value)
         });
-        let rates = Rates::take(options, threshold.as_ref(), errors);
+        let rates = Rates::take(options, errors);
         let recovery = options.value("recovery_timeout", errors, recovery_timeout);
         let recovery_jitter = options.value("recovery_jitter", errors, |value| share("`recovery_jitter`", value));
         let trials = options.value("half_open_max_calls", errors, |value| {
-            at_most_255(Count::parse("half_open_max_calls", "with 0 the circuit could never close again", value)?)
+            at_most_255(
+                "half_open_max_calls",
+                Count::parse("half_open_max_calls", "with 0 the circuit could never close again", value)?,
+            )
         });
+        let successes = options.value("half_open_successes", errors, |value| {
+            at_most_255(
+                "half_open_successes",
+                Count::parse("half_open_successes", "with 0 the circuit would close without evidence", value)?,
+            )
+        });
+        check_trials(trials.as_ref(), successes.as_ref(), errors);
         let ramp_up = options.value("ramp_up", errors, DurationExpr::parse);
         let observe_only = options.flag("observe_only", errors);
         let durations = options.flag("durations", errors);
@@ -80,6 +93,7 @@ impl Settings {
         }
         given.add("recovery_jitter", recovery_jitter);
         given.add("half_open_max_calls", trials);
+        given.add("half_open_successes", successes);
         given.add("ramp_up", ramp_up);
         given.add("observe_only", observe_only);
         given.add("hung_call", hung_call);
@@ -170,12 +184,25 @@ fn recovery_timeout(value: Expr) -> Result<Setter> {
     Ok(Setter { method: "exponential_recovery", arguments, window: None })
 }
 
-fn at_most_255(count: Count) -> Result<Count> {
+fn at_most_255(name: &str, count: Count) -> Result<Count> {
     match count {
         Count::Literal(256.., literal) => Err(Error::new(
             literal.span(),
-            "`half_open_max_calls` must be at most 255: a dependency that recovers should get few trial calls",
+            format!("`{name}` must be at most 255: a dependency that recovers should get few trial calls"),
         )),
         other => Ok(other),
+    }
+}
+
+/// Reports more successes than trial calls.
+fn check_trials(trials: Option<&Given<Count>>, successes: Option<&Given<Count>>, errors: &mut Errors) {
+    let trials = trials.map_or(Some(DEFAULT_TRIALS), |trials| trials.value.known());
+    if let (Some(trials), Some(Given { value: Count::Literal(successes, literal), .. })) = (trials, successes)
+        && *successes > trials
+    {
+        let message = format!(
+            "`half_open_successes` must not be above the {trials} trial calls: raise `half_open_max_calls`, or use a smaller number"
+        );
+        errors.at_span(literal.span(), message);
     }
 }

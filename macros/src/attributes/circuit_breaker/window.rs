@@ -34,7 +34,7 @@ pub(super) enum Window {
 const MAX_CALLS: u32 = 1_048_576;
 
 impl Rates {
-    pub(super) fn take(options: &mut Options, threshold: Option<&Given<Count>>, errors: &mut Errors) -> Self {
+    pub(super) fn take(options: &mut Options, errors: &mut Errors) -> Self {
         // A window that could not be parsed has already been reported.
         let [may_have_window, may_have_slow_call] = ["window", "slow_call"].map(|name| options.may_have(name));
         let this = Self {
@@ -48,7 +48,7 @@ impl Rates {
             slow_call_rate: options.value("slow_call_rate", errors, |value| rate("slow_call_rate", value)),
         };
         if may_have_window {
-            this.check(threshold, may_have_slow_call, errors);
+            this.check(may_have_slow_call, errors);
         } else if let Some(key) = this.dependents().into_iter().flatten().next() {
             errors.at(key, format!("`{key}` needs a window: add `window = calls(100)` or `window = time(60s)`"));
         }
@@ -56,14 +56,7 @@ impl Rates {
     }
 
     /// Reports options that contradict the window or have no effect with it.
-    fn check(&self, threshold: Option<&Given<Count>>, may_have_slow_call: bool, errors: &mut Errors) {
-        if let Some(threshold) = threshold {
-            errors.at(
-                &threshold.key,
-                "`failure_threshold` counts consecutive failures, but with a `window` the failure rate decides: use `failure_rate`, \
-                 or remove the `window`",
-            );
-        }
+    fn check(&self, may_have_slow_call: bool, errors: &mut Errors) {
         if let (Some(rate), false) = (&self.slow_call_rate, may_have_slow_call) {
             errors.at(&rate.key, "`slow_call_rate` needs a limit above which a call is slow: add `slow_call = 2s`");
         }

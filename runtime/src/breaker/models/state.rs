@@ -23,6 +23,7 @@ const PARAMETERS: Parameters = Parameters {
     policy: TripPolicy::Consecutive { threshold: 2 },
     recovery: Recovery { base: 100, factor: 1.0, max: 100, jitter: 0.0, seed: 0 },
     half_open_max_calls: 2,
+    half_open_successes: u8::MAX,
     ramp_up: 0,
     observe_only: false,
     hung_call: None,
@@ -195,6 +196,34 @@ fn a_failed_trial_call_opens_during_a_success() {
         assert_eq!(success.join().expect("the thread returns"), None);
         assert_eq!(failure.map(|transition| transition.1), Some(BreakerState::Open));
         assert_eq!(load(&shared).word().state(), BreakerState::Open);
+    });
+}
+
+#[test]
+fn concurrent_trial_calls_open_once_enough_have_failed() {
+    // Two of three trial calls have to succeed, so that the second failure opens the circuit.
+    const TOLERANT: Parameters = Parameters { half_open_max_calls: 3, half_open_successes: 2, ..PARAMETERS };
+
+    model(|| {
+        let shared = shared(recovering());
+        let admissions = [(); 3].map(|()| acquire_by(&TOLERANT, &shared, 200).expect("a trial").0);
+        let record = |shared: &Shared, admission, outcome| {
+            step(shared, |circuit| circuit.record_outcome(admission, outcome, &TOLERANT, at(200)))
+        };
+        let failure = {
+            let shared = shared.clone();
+            thread::spawn(move || record(&shared, admissions[0], Outcome::Failure))
+        };
+        let success = {
+            let shared = shared.clone();
+            thread::spawn(move || record(&shared, admissions[1], Outcome::Success))
+        };
+        let second = record(&shared, admissions[2], Outcome::Failure);
+        let first = failure.join().expect("the thread returns");
+        assert_eq!(success.join().expect("the thread returns"), None);
+        let opened: Vec<_> = [first, second].into_iter().flatten().collect();
+        assert_eq!(opened, [(BreakerState::HalfOpen, BreakerState::Open)]);
+        assert_eq!(load(&shared).failed_recoveries(), 1);
     });
 }
 

@@ -2,7 +2,7 @@ use std::io;
 
 use steadfast::circuit_breaker;
 
-#[circuit_breaker(name = "disk", failure_threshold = 3, window = calls(100))]
+#[circuit_breaker(name = "disk", half_open_successes = 0)]
 fn read() -> io::Result<u8> {
     Ok(1)
 }

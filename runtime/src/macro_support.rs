@@ -23,6 +23,12 @@ pub const fn timed(policy: RetryPolicy) -> RetryPolicy {
     policy.timed()
 }
 
+/// Sets the name that appears in events, the path of a function without the option `name`.
+#[must_use]
+pub const fn label(policy: RetryPolicy, name: &'static str) -> RetryPolicy {
+    policy.label(name)
+}
+
 /// Calls a closure at once. The bound is `FnOnce`, so that the closure may move its captures, and may return a `&mut` to one of them.
 #[inline]
 pub fn once<R>(body: impl FnOnce() -> R) -> R {

@@ -25,16 +25,12 @@ pub(crate) use self::capability::{Configurable, MergeSection, PolicySettings, co
 pub(crate) use self::resolve::sites;
 pub use self::{
     declaration::{Declared, Hang},
-    registered::{REGISTERED, Registered},
+    registered::{REGISTERED, Registered, Registrable},
 };
 use crate::{BlindSpot, ConfigConflict, DeclarationSite, errors::PolicyConfig};
 
 /// A kind of policy that functions share by name: a circuit breaker, a rate limit, a bulkhead, or a set of breakers or rate limits with one
 /// for each key.
-#[diagnostic::on_unimplemented(
-    message = "a `{Self}` cannot be registered",
-    label = "not a circuit breaker, rate limit or bulkhead"
-)]
 pub trait Policy: Debug + Sync + Sized + 'static {
     /// The settings.
     type Config: PolicyConfig;

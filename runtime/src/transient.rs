@@ -58,6 +58,10 @@ impl Transient for io::Error {
     fn as_dyn_display(&self) -> Option<&dyn Display> {
         Some(self)
     }
+
+    fn as_dyn_error(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self)
+    }
 }
 
 /// Returns the first error of a recognized type in the chain of the error that an [`io::Error`] wraps.
@@ -84,6 +88,10 @@ impl Transient for tokio::time::error::Elapsed {
     fn as_dyn_display(&self) -> Option<&dyn Display> {
         Some(self)
     }
+
+    fn as_dyn_error(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self)
+    }
 }
 
 /// Delegates to the value in the box.
@@ -103,6 +111,10 @@ impl<T: Transient + ?Sized> Transient for Box<T> {
 
     fn as_dyn_display(&self) -> Option<&dyn Display> {
         (**self).as_dyn_display()
+    }
+
+    fn as_dyn_error(&self) -> Option<&(dyn Error + 'static)> {
+        (**self).as_dyn_error()
     }
 }
 
@@ -125,6 +137,10 @@ macro_rules! transient_by_chain {
             }
 
             fn as_dyn_display(&self) -> Option<&dyn Display> {
+                Some(self)
+            }
+
+            fn as_dyn_error(&self) -> Option<&(dyn Error + 'static)> {
                 Some(self)
             }
         }

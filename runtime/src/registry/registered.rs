@@ -9,6 +9,16 @@ pub struct Registered {
     pub(super) location: &'static Location<'static>,
 }
 
+/// A type whose statics `register!` lists.
+#[diagnostic::on_unimplemented(
+    message = "a `{Self}` cannot be registered",
+    label = "not a circuit breaker, rate limit, bulkhead or retry policy"
+)]
+pub trait Registrable: Any + Sync {}
+
+#[diagnostic::do_not_recommend]
+impl<P: Policy> Registrable for P {}
+
 slices! {
     /// All static policies that are listed by `register!`.
     REGISTERED = STEADFAST_0_1_0_REGISTERED: [Registered];
@@ -18,12 +28,12 @@ impl Registered {
     /// Creates the entry that `register!(PATH)` lists.
     #[track_caller]
     #[must_use]
-    pub const fn new<P: Policy>(policy: &'static P) -> Self {
+    pub const fn new<P: Registrable>(policy: &'static P) -> Self {
         Self { policy, location: Location::caller() }
     }
 
     /// Returns the policy; `None` if it is not a `P`.
-    pub(super) fn downcast<P: Policy>(&self) -> Option<&'static P> {
+    pub(crate) fn downcast<P: Registrable>(&self) -> Option<&'static P> {
         (self.policy as &'static dyn Any).downcast_ref()
     }
 }
@@ -34,7 +44,8 @@ impl fmt::Debug for Registered {
     }
 }
 
-/// Registers a `static` circuit breaker, rate limit or bulkhead that no attribute uses, so that it can be found by its name.
+/// Registers a `static` circuit breaker, rate limit or bulkhead that no attribute uses, so that it can be found by its name, or a
+/// [`RetryPolicy`](crate::RetryPolicy) with a name, so that it is listed before its first call and settings from a file apply to it.
 ///
 /// ```
 /// use steadfast::{BreakerConfig, CircuitBreaker};

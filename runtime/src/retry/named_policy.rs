@@ -7,7 +7,7 @@ use once_cell::race::OnceBox;
 use super::{RetryPolicy, statistics::Statistics};
 use crate::by_address::ByAddress;
 
-/// The policy of a `#[retry(name = "...")]`, which can be replaced while calls use it.
+/// The policy of a `#[retry(name = "...")]`, or another policy with a name, which can be replaced while calls use it.
 ///
 /// A call keeps the policy that it began with, so policies are never freed. A policy that is set again reuses its entry: memory grows
 /// with the number of distinct policies, not with the number of replacements.
@@ -30,6 +30,7 @@ impl NamedPolicy {
     #[must_use]
     pub const fn new(name: &'static str, mut policy: RetryPolicy, statistics: &'static Statistics) -> Self {
         policy.statistics = Some(ByAddress(statistics));
+        policy.is_listed = false;
         let replacements = [const { OnceBox::new() }; ROWS];
         Self { name, declared: policy, statistics, current: AtomicUsize::new(0), replacements }
     }

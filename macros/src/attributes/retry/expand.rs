@@ -9,7 +9,7 @@ use crate::{
     attributes::Position,
     codegen::{
         context::{Call, Context},
-        dispatch::{as_error, as_error_if_any, closure_call, error_display, predicate, type_list, verdict_of},
+        dispatch::{as_error, as_error_if_any, closure_call, predicate, type_list, verdict_of},
         spans::{located_at, quote_mixed},
     },
     item::arguments::{Argument, Rebind},
@@ -28,7 +28,7 @@ use crate::{
 ///             Err(error) => CallResult::from_error(error),
 ///         };
 ///         let verdict = verdict_by_type(CallResult::error(&outcome), verdict_of);
-///         match attempts.delay_after(outcome, verdict, Disposition::Called, error_display) {
+///         match attempts.delay_after(outcome, verdict, Disposition::Called, error_view) {
 ///             Ok((outcome, delay)) => ((&OutcomeProbe(&outcome)).storage().store(outcome, attempts.can_be_stopped()), delay),
 ///             Err(outcome) => break outcome,
 ///         }
@@ -46,7 +46,7 @@ pub(super) fn expand(retry: &Retry, call: &Call, position: Position, context: &m
     let (begin, policy) = (begin(retry, context), current_policy(context));
     let verdict = verdict(retry, call, context);
     let (outcome, disposition) = outcome(call, context);
-    let error = error_display(&krate);
+    let error = error_view(retry, &krate);
     let succeed = if context.is_async { quote_mixed!(succeed) } else { quote_mixed!(succeed_on_thread) };
     let label = retry.is_single().then(|| Lifetime::new(&format!("'attempt_{}", position.index), Span::mixed_site()));
     let judged = judged(retry, &quote_mixed!(attempts.#succeed(#policy);), label.as_ref(), &verdict, context);
@@ -312,6 +312,21 @@ fn verdict(retry: &Retry, call: &Call, context: &Context) -> TokenStream {
             #others
         }
     }
+}
+
+/// A closure that returns the error in an outcome as far as events need it: its text, if its type implements `Display`. A custom backoff
+/// gets the error itself as well, if its type implements `Error`.
+fn error_view(retry: &Retry, krate: &TokenStream) -> TokenStream {
+    let is_custom = retry.backoff.as_ref().is_some_and(|backoff| backoff.is_custom);
+    let with_error =
+        is_custom.then(|| quote_mixed!(.with_error((&&#krate::__private::Probe(outcome)).outcome_error())));
+    quote_mixed!(|outcome| {
+        #[allow(unused_imports)]
+        use #krate::__private::{
+            DisplayError as _, NoDisplay as _, NoOutcomeError as _, OutcomeDeref as _, OutcomeError as _,
+        };
+        #krate::__private::ErrorView::of_display((&&#krate::__private::Probe(outcome)).error_display()) #with_error
+    })
 }
 
 /// The number of the attempt, if the predicate is a closure with that parameter: `|error, attempt| ...`.

@@ -26,6 +26,8 @@ pub(crate) struct Retry {
     pub(super) backoff: Option<Backoff>,
     pub(super) jitter: Option<Jitter>,
     pub(super) max_elapsed: Option<DurationExpr>,
+    /// The longest hint that is followed.
+    pub(super) max_retry_after: Option<DurationExpr>,
     pub(super) budget: Option<Path>,
     /// The signal that ends the retry.
     pub(super) stop_on: Option<Expr>,
@@ -45,6 +47,7 @@ pub(super) const GRAMMAR: Grammar = Grammar {
         ("backoff", "backoff = exponential(base = 100ms)"),
         ("jitter", "jitter = full"),
         ("max_elapsed", "max_elapsed = 30s"),
+        ("max_retry_after", "max_retry_after = 60s"),
         ("retry_if", "retry_if(io::Error)"),
         ("retry_if_result", "retry_if_result = |value| ..."),
         ("budget", "budget = BUDGET"),
@@ -84,6 +87,10 @@ impl Retry {
         let max_elapsed = options.value("max_elapsed", errors, |value| {
             DurationExpr::parse_positive("`max_elapsed`", "to make no retries, write `max_attempts = 1`", value)
         });
+        let max_retry_after = options.value("max_retry_after", errors, |value| {
+            let zero = "`max_retry_after = 1ms` ends the retry at almost any hint";
+            DurationExpr::parse_positive("`max_retry_after`", zero, value)
+        });
         let budget = options.value("budget", errors, budget);
         let stop_on = options.value("stop_on", errors, stop_on);
         let nested = options.value("nested", errors, nested);
@@ -103,6 +110,7 @@ impl Retry {
             backoff: backoff.map(|given| given.value),
             jitter: jitter.map(|given| given.value),
             max_elapsed: max_elapsed.map(|given| given.value),
+            max_retry_after: max_retry_after.map(|given| given.value),
             budget: budget.map(|given| given.value),
             stop_on: stop_on.map(|given| given.value),
             nested: nested.map(|given| given.value),

@@ -47,6 +47,7 @@ fn expression(retry: &Retry, krate: &TokenStream, function: &str) -> TokenStream
         quote!(.jitter(#jitter))
     });
     let max_elapsed = retry.max_elapsed.as_ref().map(|limit| quote!(.max_elapsed(#limit)));
+    let max_retry_after = retry.max_retry_after.as_ref().map(|longest| quote!(.max_retry_after(#longest)));
     let budget = retry.budget.as_ref().map(|budget| {
         // A static of the wrong type is reported at its path.
         let span = Span::call_site().located_at(budget.span());
@@ -57,6 +58,12 @@ fn expression(retry: &Retry, krate: &TokenStream, function: &str) -> TokenStream
         Nested::Independent => quote!(.nested(#krate::Nested::Independent)),
         Nested::Inherit => quote!(.nested(#krate::Nested::Inherit)),
     });
-    let policy = quote!(#krate::RetryPolicy::new().name(#name) #attempts #backoff #jitter #max_elapsed #budget #nested);
+    // A policy without the option `name` has the path of the function, under which calls are not counted.
+    let new = if retry.name.is_some() {
+        quote!(#krate::RetryPolicy::new().name(#name))
+    } else {
+        quote!(#krate::__private::label(#krate::RetryPolicy::new(), #name))
+    };
+    let policy = quote!(#new #attempts #backoff #jitter #max_elapsed #max_retry_after #budget #nested);
     if retry.is_timed() { quote!(#krate::__private::timed(#policy)) } else { policy }
 }

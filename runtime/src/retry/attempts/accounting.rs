@@ -1,16 +1,16 @@
 //! Counts attempts and the ends of calls, emits their events, and withdraws retries from the budget.
 
-use std::{fmt::Display, mem, time::Duration};
+use std::{mem, time::Duration};
 
 use super::{Attempts, OnDrop};
 use crate::{
     by_address::ByAddress,
     clock,
     durations::Ended,
-    error_text::error_text,
     events::{self, Event},
     retry::{
         RetryBudget, RetryPolicy,
+        error_view::ErrorView,
         statistics::{End, Statistics},
     },
     stack::SleepClock,
@@ -93,18 +93,18 @@ impl Attempts<'_> {
 
     /// Withdraws a retry from the budget, if there is one, and emits its event. Returns false if the budget denies the retry, which ends
     /// the call.
-    pub(super) fn withdraw(&mut self, delay: Duration, error: Option<&dyn Display>) -> bool {
+    pub(super) fn withdraw(&mut self, delay: Duration, error: ErrorView<'_>) -> bool {
         let (policy, retry, attempt) = (self.policy, self.policy.name, self.made);
         if policy.budget.is_some_and(|ByAddress(budget)| !budget.withdraw(clock::now())) {
             self.count_end(End::Denied);
-            events::emit(|| Event::BudgetDenied { retry, attempts: attempt, error: error.and_then(error_text) });
+            events::emit(|| Event::BudgetDenied { retry, attempts: attempt, error: error.text() });
             return false;
         }
         if policy.tracks_retries() {
             self.extras_mut().scheduled = Some(ScheduledRetry(policy.budget));
         }
         events::emit(|| {
-            let error = error.and_then(error_text);
+            let error = error.text();
             self.extras_mut().last_error.clone_from(&error);
             Event::RetryScheduled { retry, attempt, delay, error }
         });
@@ -122,23 +122,24 @@ impl Attempts<'_> {
         self.count_end(End::NotTransient);
     }
 
-    pub(super) fn count_rejection(&mut self, error: Option<&dyn Display>) {
+    pub(super) fn count_rejection(&mut self, error: ErrorView<'_>) {
         let (retry, attempt) = (self.policy.name, self.made.saturating_add(1));
         self.count_end(End::Rejected);
-        events::emit(|| Event::RetryRejected { retry, attempt, error: error.and_then(error_text) });
+        events::emit(|| Event::RetryRejected { retry, attempt, error: error.text() });
     }
 
-    pub(super) fn count_exhaustion(&mut self, error: Option<&dyn Display>) {
+    /// Counts a call that ran out of attempts or time. `hint` is the hint of the error if it is longer than `max_retry_after`.
+    pub(super) fn count_exhaustion(&mut self, error: ErrorView<'_>, hint: Option<Duration>) {
         let (retry, attempts) = (self.policy.name, self.made);
         self.count_end(End::Exhausted);
-        events::emit_warning(|| Event::RetriesExhausted { retry, attempts, error: error.and_then(error_text) });
+        events::emit_warning(|| Event::RetriesExhausted { retry, attempts, hint, error: error.text() });
     }
 
     /// Counts a call that a stop signal ended after an attempt.
-    pub(super) fn count_stop(&mut self, error: Option<&dyn Display>) {
+    pub(super) fn count_stop(&mut self, error: ErrorView<'_>) {
         let (retry, attempts) = (self.policy.name, self.made);
         self.count_end(End::Stopped);
-        events::emit(|| Event::RetryStopped { retry, attempts, error: error.and_then(error_text) });
+        events::emit(|| Event::RetryStopped { retry, attempts, error: error.text() });
     }
 
     /// Counts a call that a stop signal ended during a sleep, and refunds its scheduled retry.
@@ -148,7 +149,7 @@ impl Attempts<'_> {
             extras.scheduled = None;
             extras.last_error.take()
         });
-        self.count_stop(error.as_ref().map(|error| error as _));
+        self.count_stop(ErrorView::of_display(error.as_ref().map(|error| error as _)));
     }
 
     /// Counts the end of the call, unless it has been counted or is never counted.

@@ -1,6 +1,6 @@
 //! Counts attempts and the ends of calls, emits their events, and withdraws retries from the budget.
 
-use std::{mem, time::Duration};
+use std::time::Duration;
 
 use super::{Attempts, OnDrop};
 use crate::{
@@ -10,21 +10,33 @@ use crate::{
     events::{self, Event},
     retry::{
         RetryBudget, RetryPolicy,
+        budget::Grant,
         error_view::ErrorView,
         statistics::{End, Statistics},
     },
     stack::SleepClock,
 };
 
-/// A scheduled retry, which was withdrawn from the budget if the policy has one. Dropping it before its attempt begins refunds it.
+/// A scheduled retry, which the budget has granted if the policy has one. Dropping it before its attempt begins refunds it.
 #[derive(Debug)]
-pub(super) struct ScheduledRetry(Option<ByAddress<RetryBudget>>);
+pub(super) struct ScheduledRetry(Option<(ByAddress<RetryBudget>, Grant)>);
 
 impl Drop for ScheduledRetry {
     fn drop(&mut self) {
-        if let Some(ByAddress(budget)) = self.0 {
-            budget.refund();
+        if let Some((ByAddress(budget), grant)) = self.0 {
+            budget.refund(grant);
         }
+    }
+}
+
+/// A retry whose attempt is being made; it is in flight until this is dropped.
+#[derive(Debug)]
+pub(super) struct RetryInFlight(ByAddress<RetryBudget>);
+
+impl Drop for RetryInFlight {
+    fn drop(&mut self) {
+        let ByAddress(budget) = self.0;
+        budget.land();
     }
 }
 
@@ -81,8 +93,9 @@ impl Attempts<'_> {
     /// Counts a retry when its attempt begins; does nothing if none is scheduled. A retry that a layer below rejects is counted as well.
     pub(super) fn count_retry(&mut self) {
         let Some(extras) = self.extras.as_mut() else { return };
-        let Some(scheduled) = extras.scheduled.take() else { return };
-        mem::forget(scheduled); // used: no refund
+        let Some(mut scheduled) = extras.scheduled.take() else { return };
+        // The grant is used: no refund.
+        extras.in_flight = scheduled.0.take().map(|(budget, _)| RetryInFlight(budget));
         let delay = extras.previous_delay.unwrap_or_default();
         if let Some(ByAddress(statistics)) = self.policy.statistics {
             statistics.count_retry(delay);
@@ -91,17 +104,30 @@ impl Attempts<'_> {
         crate::telemetry::record_delay(self.policy.name, delay);
     }
 
+    /// Ends the retry whose attempt has ended.
+    pub(super) fn end_retry(&mut self) {
+        if let Some(extras) = self.extras.as_mut() {
+            extras.in_flight = None;
+        }
+    }
+
     /// Withdraws a retry from the budget, if there is one, and emits its event. Returns false if the budget denies the retry, which ends
     /// the call.
     pub(super) fn withdraw(&mut self, delay: Duration, error: ErrorView<'_>) -> bool {
         let (policy, retry, attempt) = (self.policy, self.policy.name, self.made);
-        if policy.budget.is_some_and(|ByAddress(budget)| !budget.withdraw(clock::now())) {
-            self.count_end(End::Denied);
-            events::emit(|| Event::BudgetDenied { retry, attempts: attempt, error: error.text() });
-            return false;
-        }
+        let grant = match policy.budget {
+            None => None,
+            Some(ByAddress(budget)) => {
+                let Some(grant) = budget.withdraw(clock::now()) else {
+                    self.count_end(End::Denied);
+                    events::emit(|| Event::BudgetDenied { retry, attempts: attempt, error: error.text() });
+                    return false;
+                };
+                Some((ByAddress(budget), grant))
+            }
+        };
         if policy.tracks_retries() {
-            self.extras_mut().scheduled = Some(ScheduledRetry(policy.budget));
+            self.extras_mut().scheduled = Some(ScheduledRetry(grant));
         }
         events::emit(|| {
             let error = error.text();

@@ -167,6 +167,7 @@ impl Attempts<'_> {
         }
         self.leave_fast_path();
         self.count_retry(); // has been counted, unless a layer rejected the attempt before it was entered
+        self.end_retry();
         if is_called {
             self.record_attempt(if verdict == Verdict::Success { Ended::Success } else { Ended::Failure });
         } else {

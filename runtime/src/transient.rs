@@ -59,7 +59,7 @@ impl Transient for io::Error {
         Some(self)
     }
 
-    fn as_dyn_error(&self) -> Option<&(dyn Error + 'static)> {
+    fn as_dyn_std_error(&self) -> Option<&(dyn Error + 'static)> {
         Some(self)
     }
 }
@@ -89,7 +89,7 @@ impl Transient for tokio::time::error::Elapsed {
         Some(self)
     }
 
-    fn as_dyn_error(&self) -> Option<&(dyn Error + 'static)> {
+    fn as_dyn_std_error(&self) -> Option<&(dyn Error + 'static)> {
         Some(self)
     }
 }
@@ -113,8 +113,8 @@ impl<T: Transient + ?Sized> Transient for Box<T> {
         (**self).as_dyn_display()
     }
 
-    fn as_dyn_error(&self) -> Option<&(dyn Error + 'static)> {
-        (**self).as_dyn_error()
+    fn as_dyn_std_error(&self) -> Option<&(dyn Error + 'static)> {
+        (**self).as_dyn_std_error()
     }
 }
 
@@ -140,7 +140,7 @@ macro_rules! transient_by_chain {
                 Some(self)
             }
 
-            fn as_dyn_error(&self) -> Option<&(dyn Error + 'static)> {
+            fn as_dyn_std_error(&self) -> Option<&(dyn Error + 'static)> {
                 Some(self)
             }
         }

@@ -93,7 +93,7 @@ pub trait Transient {
     ///
     /// A derived implementation returns the error if the type implements [`Error`] and has no generic parameters. `#[retry]` does not call
     /// this method, since it finds the implementation of [`Error`] by itself.
-    fn as_dyn_error(&self) -> Option<&(dyn Error + 'static)> {
+    fn as_dyn_std_error(&self) -> Option<&(dyn Error + 'static)> {
         None
     }
 }

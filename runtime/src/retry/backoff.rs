@@ -69,7 +69,7 @@ pub struct RetryContext<'e> {
     ///
     /// `None` if its type does not implement [`Error`], has lifetime or type parameters, or is not known to the retry: the value of a
     /// function that returns no `Result`, an error type that implements [`Transient`](crate::Transient) by hand without
-    /// [`as_dyn_error`](crate::Transient::as_dyn_error) under [`RetryPolicy::run`](crate::RetryPolicy::run), and a predicate of a
+    /// [`as_dyn_std_error`](crate::Transient::as_dyn_std_error) under [`RetryPolicy::run`](crate::RetryPolicy::run), and a predicate of a
     /// [`RetryCall`](crate::RetryCall) without [`with_errors`](crate::RetryCall::with_errors).
     pub error: Option<&'e (dyn Error + 'static)>,
 }

@@ -114,7 +114,7 @@ pub trait RetryStop: sealed::Signal {}
 
 impl RetryStop for NoStop {}
 
-impl RetryStop for &dyn Stop {}
+impl<'s> RetryStop for &(dyn Stop + 's) {}
 
 /// The private parts of [`OnRetry`] and [`RetryStop`], which seal them.
 pub(super) mod sealed {
@@ -175,7 +175,7 @@ pub(super) mod sealed {
         }
     }
 
-    impl Signal for &dyn Stop {
+    impl<'s> Signal for &(dyn Stop + 's) {
         type Kept<F> = F;
 
         fn signal(&self) -> Option<&dyn Stop> {

@@ -42,7 +42,7 @@ impl<'e> ErrorView<'e> {
 
 /// Returns the view of an error, as its implementation of [`Transient`] defines it.
 pub(super) fn view_of<E: Transient>(error: &E) -> ErrorView<'_> {
-    ErrorView::of_display(error.as_dyn_display()).with_error(error.as_dyn_error())
+    ErrorView::of_display(error.as_dyn_display()).with_error(error.as_dyn_std_error())
 }
 
 impl fmt::Debug for ErrorView<'_> {

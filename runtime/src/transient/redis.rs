@@ -33,7 +33,7 @@ impl Transient for RedisError {
         Some(self)
     }
 
-    fn as_dyn_error(&self) -> Option<&(dyn std::error::Error + 'static)> {
+    fn as_dyn_std_error(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(self)
     }
 }

@@ -60,7 +60,7 @@ impl Transient for Error {
         Some(self)
     }
 
-    fn as_dyn_error(&self) -> Option<&(dyn std::error::Error + 'static)> {
+    fn as_dyn_std_error(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(self)
     }
 }

@@ -49,7 +49,7 @@ impl Transient for Status {
         Some(self)
     }
 
-    fn as_dyn_error(&self) -> Option<&(dyn Error + 'static)> {
+    fn as_dyn_std_error(&self) -> Option<&(dyn Error + 'static)> {
         Some(self)
     }
 }

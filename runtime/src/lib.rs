@@ -213,7 +213,7 @@ pub mod __private {
         errors::convert_by,
         macro_support::*,
         rate_limit::RATE_LIMITS,
-        registry::{Declared, Hang, Policy, REGISTERED, Registered, Registrable},
+        registry::{Declared, Hang, Policy, REGISTERED, Registered},
         retry::{
             POLICIES, attempts::Attempts, error_view::ErrorView, last_outcome::*, listed::in_force,
             named_policy::NamedPolicy, statistics::Statistics,

@@ -105,7 +105,7 @@ pub struct RetryPolicy {
 }
 
 /// The default of [`max_retry_after`](RetryPolicy::max_retry_after).
-const DEFAULT_MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
+const DEFAULT_MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
 
 impl RetryPolicy {
     /// Creates a policy with the defaults: 3 attempts, exponential backoff from 100 ms by a factor of 2 up to 30 s, full jitter, hints of up
@@ -203,7 +203,7 @@ impl RetryPolicy {
     }
 
     /// Sets the longest delay that an error may ask for ([`Transient::retry_after`]); by default 60 s. A longer hint ends the retry with the
-    /// error, since a caller that waits for so long is of no use to anyone. The event
+    /// error, so that no server can make a caller wait for a day. The event
     /// [`RetriesExhausted`](crate::events::Event::RetriesExhausted) then contains the hint.
     ///
     /// A shorter hint is the lower bound of the delay. Unless the policy has no jitter, the delay is up to a quarter longer than the hint,
@@ -226,7 +226,7 @@ impl RetryPolicy {
     pub const fn try_max_retry_after(mut self, longest: Duration) -> Result<Self, InvalidSetting> {
         if longest.is_zero() {
             return Err(InvalidSetting::new(
-                "`max_retry_after` must be longer than 0: `1ms` ends the retry at almost any hint",
+                "`max_retry_after` must be longer than 0: with 0, any hint would end the retry",
             ));
         }
         self.max_retry_after = longest;

@@ -136,7 +136,7 @@ async fn below_others(seen: &Seen) -> io::Result<()> {
     seen.fail()
 }
 
-async fn with_number(seen: &Seen) -> io::Result<()> {
+fn with_number(seen: &Seen) -> io::Result<()> {
     seen.fail()
 }
 

@@ -1,6 +1,5 @@
 use std::{any::Any, fmt, panic::Location};
 
-use super::Policy;
 use crate::slices::slices;
 
 /// A static policy that is listed by [`register!`](crate::register).
@@ -8,16 +7,6 @@ pub struct Registered {
     policy: &'static (dyn Any + Sync),
     pub(super) location: &'static Location<'static>,
 }
-
-/// A type whose statics `register!` lists.
-#[diagnostic::on_unimplemented(
-    message = "a `{Self}` cannot be registered",
-    label = "not a circuit breaker, rate limit, bulkhead or retry policy"
-)]
-pub trait Registrable: Any + Sync {}
-
-#[diagnostic::do_not_recommend]
-impl<P: Policy> Registrable for P {}
 
 slices! {
     /// All static policies that are listed by `register!`.
@@ -28,12 +17,12 @@ impl Registered {
     /// Creates the entry that `register!(PATH)` lists.
     #[track_caller]
     #[must_use]
-    pub const fn new<P: Registrable>(policy: &'static P) -> Self {
+    pub const fn new<P: Any + Sync>(policy: &'static P) -> Self {
         Self { policy, location: Location::caller() }
     }
 
     /// Returns the policy; `None` if it is not a `P`.
-    pub(crate) fn downcast<P: Registrable>(&self) -> Option<&'static P> {
+    pub(crate) fn downcast<P: Any>(&self) -> Option<&'static P> {
         (self.policy as &'static dyn Any).downcast_ref()
     }
 }
@@ -61,7 +50,11 @@ macro_rules! register {
         const _: () = {
             #[$crate::__private::linkme::distributed_slice($crate::__private::REGISTERED)]
             #[linkme(crate = $crate::__private::linkme)]
-            static REGISTERED: $crate::__private::Registered = $crate::__private::Registered::new(&$own);
+            static REGISTERED: $crate::__private::Registered = {
+                // Never called: a type that cannot be registered is reported by the name of the trait.
+                const _: fn() = || $crate::bounds::Registrable::check(&$own);
+                $crate::__private::Registered::new(&$own)
+            };
         };
     };
 }

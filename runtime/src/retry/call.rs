@@ -51,7 +51,7 @@ use crate::{Transient, stack::Verdict, stop::Stop, transient::verdict_of};
 /// static POLICY: RetryPolicy = RetryPolicy::new();
 ///
 /// struct Client {
-///     retry: RetryCall<'static, MatchingErrors<io::Error, fn(&io::Error) -> bool>>,
+///     retry: RetryCall<'static, MatchingErrors<io::Error>>,
 /// }
 ///
 /// fn is_busy(error: &io::Error) -> bool {
@@ -76,14 +76,14 @@ pub struct RetryCall<'p, S = TransientErrors, H = NoHook, W = NoStop> {
 #[derive(Clone, Copy, Debug)]
 pub struct TransientErrors;
 
-/// The selection of the errors of type `E` for which a predicate returns true.
-pub struct MatchingErrors<E, P> {
+/// The selection of the errors of type `E` for which a predicate returns true: a closure, or by default a function.
+pub struct MatchingErrors<E, P = fn(&E) -> bool> {
     predicate: P,
     view: fn(&E) -> ErrorView<'_>,
 }
 
-/// The selection of the returned values of type `R` for which a predicate returns true.
-pub struct MatchingResults<R, P> {
+/// The selection of the returned values of type `R` for which a predicate returns true: a closure, or by default a function.
+pub struct MatchingResults<R, P = fn(&R) -> bool> {
     predicate: P,
     view: fn(&R) -> ErrorView<'_>,
 }
@@ -114,7 +114,7 @@ pub trait RetryStop: sealed::Signal {}
 
 impl RetryStop for NoStop {}
 
-impl<'s> RetryStop for &(dyn Stop + 's) {}
+impl RetryStop for &(dyn Stop + '_) {}
 
 /// The private parts of [`OnRetry`] and [`RetryStop`], which seal them.
 pub(super) mod sealed {
@@ -175,7 +175,7 @@ pub(super) mod sealed {
         }
     }
 
-    impl<'s> Signal for &(dyn Stop + 's) {
+    impl Signal for &(dyn Stop + '_) {
         type Kept<F> = F;
 
         fn signal(&self) -> Option<&dyn Stop> {
@@ -242,7 +242,7 @@ impl<R, P> MatchingResults<R, P> {
     }
 }
 
-impl<'p, E, P, H, W> RetryCall<'p, MatchingErrors<E, P>, H, W> {
+impl<E, P, H, W> RetryCall<'_, MatchingErrors<E, P>, H, W> {
     /// Includes the text of the error in the events of the retry.
     ///
     /// Without a predicate, [`Transient::as_dyn_display`] provides the text. An error under a predicate may be of any type, so its text has to
@@ -279,7 +279,7 @@ where
     pub fn run<T>(self, work: impl FnMut() -> Result<T, E>) -> Result<T, E> {
         let MatchingErrors { mut predicate, view } = self.selection;
         let verdict = move |error: &E| Verdict::transient_if(predicate(error));
-        run::run_call(self.policy, self.stop, self.hook, work, run::by_error(verdict), view)
+        run::run_call(self.policy, &self.stop, self.hook, work, run::by_error(verdict), view)
     }
 
     /// Calls `work` as [`RetryPolicy::run_async`] does.
@@ -313,7 +313,7 @@ impl<H, W: RetryStop> RetryCall<'_, TransientErrors, H, W> {
         H: OnRetry<E>,
     {
         let judge = run::by_error(verdict_of);
-        run::run_call(self.policy, self.stop, self.hook, work, judge, view_of)
+        run::run_call(self.policy, &self.stop, self.hook, work, judge, view_of)
     }
 
     /// Calls `work` as [`RetryPolicy::run_async`] does.
@@ -346,7 +346,7 @@ where
     /// attempts block the thread.
     pub fn run(self, work: impl FnMut() -> R) -> R {
         let MatchingResults { predicate, view } = self.selection;
-        run::run_call(self.policy, self.stop, self.hook, work, by_result(predicate), view).unwrap_or_else(identity)
+        run::run_call(self.policy, &self.stop, self.hook, work, by_result(predicate), view).unwrap_or_else(identity)
     }
 
     /// Calls `work` until the predicate returns false or a limit of the policy is reached, and returns the last value. Dropping the future

@@ -92,7 +92,7 @@ pub(super) fn by_error<T, E>(mut verdict: impl FnMut(&E) -> Verdict) -> impl FnM
 /// Makes the attempts of a [`RetryCall`](super::RetryCall). `work` returns an outcome, and `judge` judges it.
 pub(super) fn run_call<O, S, F, W: RetryStop>(
     policy: &RetryPolicy,
-    stop: W,
+    stop: &W,
     mut hook: impl OnRetry<F>,
     mut work: impl FnMut() -> O,
     mut judge: impl FnMut(O) -> Judged<S, F>,
@@ -156,10 +156,10 @@ where
                 (W::keep(failure), delay)
             };
             attempts.pause(delay).await;
-            if let Some(failure) = W::take(kept) {
-                if attempts.ends() {
-                    return Err(failure);
-                }
+            if let Some(failure) = W::take(kept)
+                && attempts.ends()
+            {
+                return Err(failure);
             }
         }
     }

@@ -88,8 +88,7 @@ impl Retry {
             DurationExpr::parse_positive("`max_elapsed`", "to make no retries, write `max_attempts = 1`", value)
         });
         let max_retry_after = options.value("max_retry_after", errors, |value| {
-            let zero = "`max_retry_after = 1ms` ends the retry at almost any hint";
-            DurationExpr::parse_positive("`max_retry_after`", zero, value)
+            DurationExpr::parse_positive("`max_retry_after`", "with 0, any hint would end the retry", value)
         });
         let budget = options.value("budget", errors, budget);
         let stop_on = options.value("stop_on", errors, stop_on);

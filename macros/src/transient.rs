@@ -46,6 +46,7 @@ const TRANSIENT_ERRORS: [&str; 3] = ["TimedOut", "RateLimited", "BulkheadFull"];
 ///     fn retry_after(&self) -> Option<Duration> { ... }
 ///     fn is_rejection(&self) -> bool { ... }
 ///     fn as_dyn_display(&self) -> Option<&dyn Display> { ... }
+///     fn as_dyn_std_error(&self) -> Option<&(dyn Error + 'static)> { ... }
 /// }
 /// ```
 pub(crate) fn expand(item: TokenStream) -> TokenStream {
@@ -83,7 +84,9 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
     let is_rejection: TokenStream = rules.iter().map(|(pattern, rule)| rule.rejection(pattern, &krate)).collect();
     let (name, (generics, arguments, bounds)) = (&item.ident, item.generics.split_for_impl());
     // A generic type is not a single type that the runtime could search for.
-    let registration = item.generics.params.is_empty().then(|| registration(name, &krate));
+    let is_concrete = item.generics.params.is_empty();
+    let registration = is_concrete.then(|| registration(name, &krate));
+    let as_dyn_std_error = is_concrete.then(|| as_dyn_std_error(&krate));
     let errors = errors.into_tokens();
     quote! {
         #errors
@@ -123,6 +126,19 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
                 use #krate::__private::{DisplayValue as _, NoDisplayValue as _};
                 (&&#krate::__private::Probe(self)).as_dyn_display()
             }
+
+            #as_dyn_std_error
+        }
+    }
+}
+
+/// The method that returns the value as `&dyn Error`. A type with parameters may not be `'static`, which a probe cannot see.
+fn as_dyn_std_error(krate: &TokenStream) -> TokenStream {
+    quote! {
+        fn as_dyn_std_error(&self) -> ::core::option::Option<&(dyn ::core::error::Error + 'static)> {
+            #[allow(unused_imports)]
+            use #krate::__private::{LookDeref as _, LookError as _, NoError as _};
+            (&&#krate::__private::Probe(self)).look()
         }
     }
 }

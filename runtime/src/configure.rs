@@ -57,7 +57,7 @@ impl ExternalSettings {
 /// | table | options |
 /// | --- | --- |
 /// | `[breaker.name]` | the options of [`#[circuit_breaker]`](macro@crate::circuit_breaker); `window = "none"` selects the failure threshold, and `failure_threshold = "none"` removes it beside a window |
-/// | `[retry.name]` | `max_attempts`, `backoff`, `jitter` and `max_elapsed`, of each `#[retry]` with that `name` |
+/// | `[retry.name]` | `max_attempts`, `backoff`, `jitter`, `max_elapsed` and `max_retry_after`, of each `#[retry]` with that `name`, and of each registered [`RetryPolicy`](crate::RetryPolicy) |
 /// | `[rate_limit.name]` | `limit`, `per`, `algorithm` and `max_wait`; `max_wait = "none"` disables waiting |
 /// | `[bulkhead.name]` | `max_concurrent` and `max_wait` |
 ///

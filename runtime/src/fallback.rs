@@ -37,8 +37,20 @@ impl Fallback {
     }
 
     /// Returns this fallback with a predicate. Errors for which it returns false are returned unchanged.
+    ///
+    /// ```
+    /// use std::io;
+    /// use steadfast::Fallback;
+    ///
+    /// static RATES: Fallback = Fallback::new("exchange rates");
+    ///
+    /// let result: io::Result<f64> = RATES
+    ///     .only_if(|error: &io::Error| error.kind() == io::ErrorKind::TimedOut)
+    ///     .run(|| Err(io::ErrorKind::NotFound.into()), |_error| Ok(1.08));
+    /// assert!(result.is_err());
+    /// ```
     #[must_use]
-    pub const fn only_if<E, P: Fn(&E) -> bool>(&self, predicate: P) -> FallbackIf<E, P> {
+    pub const fn only_if<E, P: FnOnce(&E) -> bool>(&self, predicate: P) -> FallbackIf<E, P> {
         FallbackIf { fallback: *self, predicate, error: PhantomData }
     }
 
@@ -77,18 +89,14 @@ pub struct FallbackIf<E, P> {
     error: PhantomData<fn(&E)>,
 }
 
-impl<E: Display, P: Fn(&E) -> bool> FallbackIf<E, P> {
+impl<E: Display, P: FnOnce(&E) -> bool> FallbackIf<E, P> {
     /// Like [`Fallback::run`].
     ///
     /// # Errors
     ///
     /// The error of `work` if the predicate returns false, else the error of `fallback`.
     #[inline]
-    pub fn run<T>(
-        &self,
-        work: impl FnOnce() -> Result<T, E>,
-        fallback: impl FnOnce(E) -> Result<T, E>,
-    ) -> Result<T, E> {
+    pub fn run<T>(self, work: impl FnOnce() -> Result<T, E>, fallback: impl FnOnce(E) -> Result<T, E>) -> Result<T, E> {
         work().or_else(|error| fallback(self.select(error)?))
     }
 
@@ -98,7 +106,7 @@ impl<E: Display, P: Fn(&E) -> bool> FallbackIf<E, P> {
     ///
     /// The error of `work` if the predicate returns false, else the error of `fallback`.
     pub async fn run_async<T>(
-        &self,
+        self,
         work: impl AsyncFnOnce() -> Result<T, E>,
         fallback: impl AsyncFnOnce(E) -> Result<T, E>,
     ) -> Result<T, E> {
@@ -110,7 +118,7 @@ impl<E: Display, P: Fn(&E) -> bool> FallbackIf<E, P> {
 
     /// Emits the event and returns `Ok` if the predicate returns true; otherwise returns `Err`.
     #[cold]
-    fn select(&self, error: E) -> Result<E, E> {
+    fn select(self, error: E) -> Result<E, E> {
         if !(self.predicate)(&error) {
             return Err(error);
         }
@@ -118,6 +126,14 @@ impl<E: Display, P: Fn(&E) -> bool> FallbackIf<E, P> {
         Ok(error)
     }
 }
+
+impl<E, P: Clone> Clone for FallbackIf<E, P> {
+    fn clone(&self) -> Self {
+        Self { fallback: self.fallback, predicate: self.predicate.clone(), error: PhantomData }
+    }
+}
+
+impl<E, P: Copy> Copy for FallbackIf<E, P> {}
 
 impl<E, P> fmt::Debug for FallbackIf<E, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

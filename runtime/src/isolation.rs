@@ -13,7 +13,7 @@ pub use self::entered::{Isolated, Isolation, Scoped, isolate};
 
 /// Returns `shared`, or its counterpart in the isolation that this thread has entered, which `create` creates at the first use.
 #[inline]
-pub(crate) fn isolated<T: Send + Sync + 'static>(shared: &'static T, create: fn() -> T) -> &'static T {
+pub(crate) fn isolated<T: Send + Sync + 'static>(shared: &'static T, create: impl FnOnce() -> T) -> &'static T {
     #[cfg(feature = "testing")]
     if let Some(isolation) = entered::current() {
         return isolation.counterpart(shared, create);

@@ -186,8 +186,8 @@ pub use self::{
         rate_limit, rate_limits,
     },
     retry::{
-        Backoff, ErrorSelection, Jitter, MatchingErrors, Nested, RetryBudget, RetryContext, RetryIf, RetryPolicy,
-        RetrySnapshot, RetryUntil, Schedule, TransientErrors, retries,
+        Backoff, Jitter, MatchingErrors, MatchingResults, Nested, NoHook, NoStop, OnRetry, RetryBudget, RetryCall,
+        RetryContext, RetryPolicy, RetrySnapshot, RetryStop, Schedule, TransientErrors, attempt, retries,
     },
     stop::{Stop, StopSignal},
 };
@@ -216,7 +216,10 @@ pub mod __private {
         macro_support::*,
         rate_limit::RATE_LIMITS,
         registry::{Declared, Hang, Policy, REGISTERED, Registered},
-        retry::{POLICIES, attempts::Attempts, last_outcome::*, named_policy::NamedPolicy, statistics::Statistics},
+        retry::{
+            POLICIES, attempts::Attempts, error_view::ErrorView, last_outcome::*, named_policy::NamedPolicy,
+            statistics::Statistics,
+        },
         stack::{Disposition, Verdict},
         transient::known::{Find, KNOWN},
     };

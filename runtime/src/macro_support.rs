@@ -22,9 +22,9 @@ use std::time::Duration;
 pub use self::{
     error_probe::*, fallback::*, record::*, rejected_call::*, rejected_probe::*, transient_probe::*, verdict::*,
 };
-use crate::RetryPolicy;
 #[cfg(feature = "tokio")]
 use crate::Timeout;
+use crate::{RetryPolicy, retry::listed::in_force};
 
 /// Enables the measurement of the elapsed time, for a hook.
 #[must_use]
@@ -32,10 +32,16 @@ pub const fn timed(policy: RetryPolicy) -> RetryPolicy {
     policy.timed()
 }
 
-/// Returns the policy of `#[retry(policy = ...)]` with the name of the function, unless it has a name.
+/// Sets the name that appears in events, the path of a function without the option `name`.
 #[must_use]
-pub const fn own_policy(policy: RetryPolicy, name: &'static str) -> RetryPolicy {
-    policy.named_by_default(name)
+pub const fn label(policy: RetryPolicy, name: &'static str) -> RetryPolicy {
+    policy.label(name)
+}
+
+/// Returns the policy that a call of `#[retry(policy = ...)]` uses. A policy without a name gets the name of the function, for events.
+#[must_use]
+pub fn own_policy(policy: &RetryPolicy, name: &'static str) -> RetryPolicy {
+    in_force(policy).named_by_default(name)
 }
 
 /// Returns the policy of `#[retry(enabled = ...)]` for one call: with a single attempt if the retry is not enabled.

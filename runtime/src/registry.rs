@@ -31,10 +31,6 @@ use crate::{BlindSpot, ConfigConflict, DeclarationSite, errors::PolicyConfig, is
 
 /// A kind of policy that functions share by name: a circuit breaker, a rate limit, a bulkhead, or a set of breakers or rate limits with one
 /// for each key.
-#[diagnostic::on_unimplemented(
-    message = "a `{Self}` cannot be registered",
-    label = "not a circuit breaker, rate limit or bulkhead"
-)]
 pub trait Policy: Debug + Send + Sync + Sized + 'static {
     /// The settings.
     type Config: PolicyConfig;

@@ -1,14 +1,20 @@
 //! Retries with backoff.
 //!
 //! [`schedule`] and [`jitter`] compute delays, and [`attempts`] decides after each attempt whether to make another one. The retry loops are
-//! in [`run`] and in generated code. [`budget`] limits the retries of many calls together, [`statistics`] counts calls, and
-//! [`named_policy`] lets settings from a file or the environment replace a policy.
+//! in [`run`], in [`call`] and in generated code. [`budget`] limits the retries of many calls together, [`statistics`] counts calls, and
+//! [`named_policy`] lets settings from a file or the environment replace a policy. [`listed`] contains the named policies that no attribute
+//! declares.
 
+mod attempt;
 pub(crate) mod attempts;
 mod backoff;
 mod budget;
+mod call;
+pub(crate) mod error_view;
+mod inspect;
 mod jitter;
 pub(crate) mod last_outcome;
+pub(crate) mod listed;
 #[cfg(feature = "config")]
 mod merge;
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
@@ -24,25 +30,25 @@ mod tests;
 
 #[cfg(feature = "tokio")]
 use std::future::Future;
-use std::{fmt, marker::PhantomData, time::Duration};
+use std::time::Duration;
 
 pub(crate) use self::named::Retries;
-use self::statistics::Statistics;
 pub use self::{
+    attempt::attempt,
     backoff::{Backoff, RetryContext},
     budget::RetryBudget,
+    call::{MatchingErrors, MatchingResults, NoHook, NoStop, OnRetry, RetryCall, RetryStop, TransientErrors},
     jitter::Jitter,
     named::{POLICIES, retries},
     nesting::Nested,
-    run::{ErrorSelection, MatchingErrors, RetryIf, RetryUntil, TransientErrors},
     schedule::Schedule,
     statistics::RetrySnapshot,
 };
+use self::{error_view::view_of, statistics::Statistics};
 use crate::{
     Transient,
     by_address::ByAddress,
-    checked::{Checked, InvalidSetting, valid},
-    random,
+    checked::{InvalidSetting, valid},
     stop::Stop,
     transient::verdict_of,
 };
@@ -69,8 +75,11 @@ use crate::{
 /// # Ok::<(), io::Error>(())
 /// ```
 ///
-/// An error is retried if it is [`Transient`]; with [`retry_if`](Self::retry_if), a predicate decides instead. The error of the last
-/// attempt is returned unchanged.
+/// An error is retried if it is [`Transient`]; with [`retry_if`](Self::retry_if) or [`retry_if_result`](Self::retry_if_result), a predicate
+/// decides instead. The error of the last attempt is returned unchanged. A predicate, a hook and a stop signal are not part of the policy,
+/// since a `const` cannot contain them; each belongs to a [`RetryCall`].
+///
+/// With a [`name`](Self::name), calls are counted under the name, as those of `#[retry(name = "...")]` are.
 ///
 /// Two policies are equal if their settings are equal; the budget and a custom [`Backoff`] are compared by address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,9 +89,13 @@ pub struct RetryPolicy {
     schedule: Schedule,
     jitter: Jitter,
     max_elapsed: Option<Duration>,
+    /// A longer hint ends the retry.
+    max_retry_after: Duration,
     budget: Option<ByAddress<RetryBudget>>,
     nested: Nested,
     name: Option<&'static str>,
+    /// True if the name was set by the user of the policy, whose calls are counted in [`listed`].
+    is_listed: bool,
     /// True if rejections by an open circuit are retried.
     retries_rejections: bool,
     /// True if a hook needs the elapsed time.
@@ -91,8 +104,12 @@ pub struct RetryPolicy {
     statistics: Option<ByAddress<Statistics>>,
 }
 
+/// The default of [`max_retry_after`](RetryPolicy::max_retry_after).
+const DEFAULT_MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
+
 impl RetryPolicy {
-    /// Creates a policy with the defaults: 3 attempts, exponential backoff from 100 ms by a factor of 2 up to 30 s, full jitter.
+    /// Creates a policy with the defaults: 3 attempts, exponential backoff from 100 ms by a factor of 2 up to 30 s, full jitter, hints of up
+    /// to 60 s.
     ///
     /// The number of attempts is low, since each further attempt adds load to a service that is already failing. Backoff and jitter are the
     /// usual defaults of the cloud providers' clients.
@@ -103,9 +120,11 @@ impl RetryPolicy {
             schedule: Schedule::exponential(Duration::from_millis(100), 2.0, Duration::from_secs(30)),
             jitter: Jitter::full(),
             max_elapsed: None,
+            max_retry_after: DEFAULT_MAX_RETRY_AFTER,
             budget: None,
             nested: Nested::Independent,
             name: None,
+            is_listed: false,
             retries_rejections: false,
             is_timed: false,
             statistics: None,
@@ -122,7 +141,12 @@ impl RetryPolicy {
         valid!(self.try_max_attempts(attempts))
     }
 
-    pub(crate) const fn try_max_attempts(mut self, attempts: u32) -> Checked<Self> {
+    /// Like [`max_attempts`](Self::max_attempts), for a number from outside of the program.
+    ///
+    /// # Errors
+    ///
+    /// If `attempts` is 0.
+    pub const fn try_max_attempts(mut self, attempts: u32) -> Result<Self, InvalidSetting> {
         if attempts == 0 {
             return Err(InvalidSetting::new("`max_attempts` must be at least 1: it counts the first call as well"));
         }
@@ -135,15 +159,6 @@ impl RetryPolicy {
     pub(crate) const fn unlimited_attempts(mut self) -> Self {
         self.max_attempts = 0;
         self
-    }
-
-    #[cfg(feature = "config")]
-    pub(crate) const fn try_max_elapsed(mut self, limit: Duration) -> Checked<Self> {
-        if limit.is_zero() {
-            return Err(InvalidSetting::new("`max_elapsed` must be longer than 0: `max_attempts = 1` makes no retry"));
-        }
-        self.max_elapsed = Some(limit);
-        Ok(self)
     }
 
     /// Returns true if a jitter is set that has no effect on the schedule.
@@ -187,9 +202,64 @@ impl RetryPolicy {
         self
     }
 
-    /// Sets the name that appears in events. Attributes set the path of the function, or its `name` option.
+    /// Sets the longest delay that an error may ask for ([`Transient::retry_after`]); by default 60 s. A longer hint ends the retry with the
+    /// error, so that no server can make a caller wait for a day. The event
+    /// [`RetriesExhausted`](crate::events::Event::RetriesExhausted) then contains the hint.
+    ///
+    /// A shorter hint is the lower bound of the delay. Unless the policy has no jitter, the delay is up to a quarter longer than the hint,
+    /// so that callers with the same hint do not all return at the same moment. `max_elapsed` still applies. The `retry_after` of a circuit
+    /// breaker, after [`retry_rejections`](Self::retry_rejections), has no such limit.
+    ///
+    /// # Panics
+    ///
+    /// If `longest` is 0. In a `const` or `static` that is a compile error.
+    #[must_use]
+    pub const fn max_retry_after(self, longest: Duration) -> Self {
+        valid!(self.try_max_retry_after(longest))
+    }
+
+    /// Like [`max_retry_after`](Self::max_retry_after), for a time from outside of the program.
+    ///
+    /// # Errors
+    ///
+    /// If `longest` is 0.
+    pub const fn try_max_retry_after(mut self, longest: Duration) -> Result<Self, InvalidSetting> {
+        if longest.is_zero() {
+            return Err(InvalidSetting::new(
+                "`max_retry_after` must be longer than 0: with 0, any hint would end the retry",
+            ));
+        }
+        self.max_retry_after = longest;
+        Ok(self)
+    }
+
+    /// Sets the name: it appears in events, and [`retries`] and the metrics contain the counts of all calls under it.
+    ///
+    /// The policy is listed from its first call on; if it is a `static`, [`register!`](crate::register) lists it from the start, and settings
+    /// from a file or the environment apply to it. Policies with the same name are counted together. At most 1,024 different policies of the
+    /// program are counted.
+    ///
+    /// ```
+    /// use std::io;
+    /// use steadfast::RetryPolicy;
+    ///
+    /// static MAIL: RetryPolicy = RetryPolicy::new().name("mail").max_attempts(5);
+    /// steadfast::register!(MAIL);
+    ///
+    /// MAIL.run(|| io::Result::Ok(()))?;
+    /// let mail = steadfast::retries().into_iter().find(|retry| retry.name == "mail");
+    /// assert_eq!(mail.unwrap().first_try_successes, 1);
+    /// # Ok::<(), io::Error>(())
+    /// ```
     #[must_use]
     pub const fn name(mut self, name: &'static str) -> Self {
+        self.name = Some(name);
+        self.is_listed = true;
+        self
+    }
+
+    /// Sets the name that appears in events, without counting calls under it.
+    pub(crate) const fn label(mut self, name: &'static str) -> Self {
         self.name = Some(name);
         self
     }
@@ -245,29 +315,6 @@ impl RetryPolicy {
         self
     }
 
-    /// Returns the delays before the retries, to inspect a schedule. Jitter, hints and time limits are not applied. An unlimited policy has
-    /// `u32::MAX` delays.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use steadfast::{RetryPolicy, Schedule};
-    ///
-    /// let (base, max) = (Duration::from_secs(1), Duration::from_secs(40));
-    /// let policy = RetryPolicy::new().max_attempts(9).backoff(Schedule::exponential(base, 2.0, max));
-    /// let seconds: Vec<_> = policy.delays().map(|delay| delay.as_secs()).collect();
-    /// assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 40, 40]);
-    /// ```
-    pub fn delays(&self) -> impl Iterator<Item = Duration> + use<> {
-        let (policy, mut previous) = (*self, None);
-        let retries = if policy.max_attempts == 0 { u32::MAX } else { policy.max_attempts - 1 };
-        (1..=retries).map(move |attempt| {
-            let retry = RetryContext { attempt, previous, elapsed: Duration::ZERO, hint: None };
-            let delay = policy.schedule.delay(&retry, Jitter::none(), random::up_to);
-            previous = Some(delay);
-            delay
-        })
-    }
-
     /// Returns true if a limit, a hook or the schedule needs the elapsed time.
     const fn reads_clock(&self) -> bool {
         self.max_elapsed.is_some() || self.is_timed || self.schedule.needs_elapsed()
@@ -287,7 +334,7 @@ impl RetryPolicy {
         cfg!(feature = "metrics") || self.budget.is_some() || self.statistics.is_some()
     }
 
-    /// Returns this policy with a predicate that selects the errors to retry, in place of [`Transient`].
+    /// Returns a call of this policy with a predicate that selects the errors to retry, in place of [`Transient`].
     ///
     /// ```
     /// # use steadfast::{RetryPolicy, Schedule};
@@ -298,28 +345,67 @@ impl RetryPolicy {
     ///     .run(|| Err("gone".to_owned()));
     /// assert_eq!(result.unwrap_err(), "gone"); // after one attempt
     /// ```
-    #[must_use]
-    pub const fn retry_if<E, P: Fn(&E) -> bool>(&self, predicate: P) -> RetryIf<'_, E, P> {
-        RetryIf { policy: self, predicate, error: PhantomData }
+    ///
+    /// A rejection by an open circuit breaker inside `work` ends the retry whatever the predicate returns, unless the policy
+    /// [retries rejections](Self::retry_rejections).
+    pub const fn retry_if<E, P: FnMut(&E) -> bool>(&self, predicate: P) -> RetryCall<'_, MatchingErrors<E, P>> {
+        RetryCall::new(self, MatchingErrors::new(predicate), NoHook)
     }
 
-    /// Returns this policy with a stop signal. Once the signal is set, sleeps end at once, and the error of the last attempt is returned.
+    /// Returns a call of this policy with a predicate over the whole value that the function returns, for example to poll: `true` retries. The
+    /// function may return any type.
     ///
     /// ```
-    /// # use std::{io, time::Duration};
+    /// # use steadfast::{RetryPolicy, Schedule};
+    /// static POLICY: RetryPolicy = RetryPolicy::new().max_attempts(10).backoff(Schedule::none());
+    ///
+    /// let mut progress = 0;
+    /// let done = POLICY.retry_if_result(|progress| *progress < 3).run(|| {
+    ///     progress += 1;
+    ///     progress
+    /// });
+    /// assert_eq!(done, 3);
+    /// ```
+    pub const fn retry_if_result<R, P: FnMut(&R) -> bool>(&self, predicate: P) -> RetryCall<'_, MatchingResults<R, P>> {
+        RetryCall::new(self, MatchingResults::new(predicate), NoHook)
+    }
+
+    /// Returns a call of this policy with a hook that is called before each sleep, with the number of the failed attempt, the delay and the
+    /// error.
+    ///
+    /// ```
+    /// # use std::io;
+    /// # use steadfast::{RetryPolicy, Schedule};
+    /// static POLICY: RetryPolicy = RetryPolicy::new().backoff(Schedule::none());
+    ///
+    /// let mut kinds = Vec::new();
+    /// let result: io::Result<()> = POLICY
+    ///     .on_retry(|_attempt, _delay, error: &io::Error| kinds.push(error.kind()))
+    ///     .run(|| Err(io::ErrorKind::TimedOut.into()));
+    /// assert!(result.is_err());
+    /// assert_eq!(kinds, [io::ErrorKind::TimedOut; 2]);
+    /// ```
+    pub const fn on_retry<T, F: FnMut(u32, Duration, &T)>(&self, hook: F) -> RetryCall<'_, TransientErrors, F> {
+        RetryCall::new(self, TransientErrors, hook)
+    }
+
+    /// Returns a call of this policy with a stop signal. Once the signal is set, sleeps end at once, and the error of the last attempt is
+    /// returned.
+    ///
+    /// ```
+    /// # use std::{io, sync::Arc, time::Duration};
     /// # use steadfast::{RetryPolicy, Schedule, StopSignal};
     /// static POLICY: RetryPolicy = RetryPolicy::new().backoff(Schedule::fixed(Duration::from_secs(60)));
     ///
-    /// let signal = StopSignal::new();
+    /// let signal = Arc::new(StopSignal::new()); // or a `static`, or a `CancellationToken`
     /// let result = POLICY.stop_on(&signal).run(|| {
     ///     signal.stop(); // usually called by another thread
     ///     Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut))
     /// });
     /// assert!(result.is_err());
     /// ```
-    #[must_use]
-    pub const fn stop_on<'p>(&'p self, stop: &'p dyn Stop) -> RetryUntil<'p> {
-        RetryUntil { policy: self, stop, classify: TransientErrors }
+    pub const fn stop_on<'p>(&'p self, stop: &'p dyn Stop) -> RetryCall<'p, TransientErrors, NoHook, &'p dyn Stop> {
+        RetryCall::stopped_by(self, stop)
     }
 
     /// Calls `work` until it succeeds, it fails with an error that is not retried, or a limit of the policy is reached. Sleeps between
@@ -329,7 +415,7 @@ impl RetryPolicy {
     ///
     /// The error of the last attempt.
     pub fn run<T, E: Transient>(&self, work: impl FnMut() -> Result<T, E>) -> Result<T, E> {
-        run::run(self, work, verdict_of, Transient::as_dyn_display)
+        run::run(listed::in_force(self), work, verdict_of, view_of)
     }
 
     /// Calls `work` until it succeeds, it fails with an error that is not retried, or a limit of the policy is reached. Dropping the future
@@ -350,24 +436,12 @@ impl RetryPolicy {
     where
         F: Future<Output = Result<T, E>>,
     {
-        run::run_async(self, work, verdict_of, Transient::as_dyn_display)
+        run::run_async(listed::in_force(self), work, verdict_of, view_of)
     }
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// Formats the settings as the attribute's options: `max_attempts = 3, backoff = fixed(1s), jitter = full, max_elapsed = 30s`.
-impl fmt::Display for RetryPolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.max_attempts {
-            0 => f.write_str("max_attempts = unlimited")?,
-            attempts => write!(f, "max_attempts = {attempts}")?,
-        }
-        write!(f, ", backoff = {}, jitter = {}", self.schedule, self.jitter)?;
-        self.max_elapsed.map_or(Ok(()), |limit| write!(f, ", max_elapsed = {limit:?}"))
     }
 }

@@ -44,7 +44,7 @@ pub use self::{disposition::Disposition, verdict::Verdict};
 pub(crate) use self::{
     disposition::is_worth_waiting,
     guard::ThreadScope,
-    lookup::{FoundScope, signals_of_thread},
+    lookup::{FoundScope, attempt_number, signals_of_thread},
     rejection_trace::{LastRejection, RejectionTrace, clear_rejection},
     scope::{Deadline, Details, EnclosingRetries, RetryName, SleepClock},
     thread_state::PackedScope,

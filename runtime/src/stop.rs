@@ -17,7 +17,7 @@ use self::signal::{Signal, Waiters};
 /// A signal that ends retries, for example when the program shuts down.
 ///
 /// Used by `#[retry(stop_on = ...)]` and [`RetryPolicy::stop_on`](crate::RetryPolicy::stop_on). Implemented by [`StopSignal`] and, with the
-/// feature `tokio-util`, by the `CancellationToken` of that crate.
+/// feature `tokio-util`, by the `CancellationToken` of that crate; also by references, `Arc` and `Box` of a signal.
 ///
 /// A signal ends the sleep between two attempts at once. It also ends the waits inside an attempt: a wait for a rate limit or a bulkhead,
 /// which then rejects the call, and the sleeps of inner retries. It does not interrupt the function itself, and the first attempt is
@@ -167,6 +167,16 @@ impl Stop for tokio_util::sync::CancellationToken {
 }
 
 impl<S: Stop + ?Sized> Stop for &S {
+    fn is_stopped(&self) -> bool {
+        (**self).is_stopped()
+    }
+
+    fn stopped(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        (**self).stopped()
+    }
+}
+
+impl<S: Stop + ?Sized> Stop for Box<S> {
     fn is_stopped(&self) -> bool {
         (**self).is_stopped()
     }

@@ -59,6 +59,10 @@ impl Transient for io::Error {
     fn as_dyn_display(&self) -> Option<&dyn Display> {
         Some(self)
     }
+
+    fn as_dyn_std_error(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self)
+    }
 }
 
 /// Returns the first error of a recognized type in the chain of the error that an [`io::Error`] wraps.
@@ -85,6 +89,10 @@ impl Transient for tokio::time::error::Elapsed {
     fn as_dyn_display(&self) -> Option<&dyn Display> {
         Some(self)
     }
+
+    fn as_dyn_std_error(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self)
+    }
 }
 
 /// Delegates to the value in the box.
@@ -104,6 +112,10 @@ impl<T: Transient + ?Sized> Transient for Box<T> {
 
     fn as_dyn_display(&self) -> Option<&dyn Display> {
         (**self).as_dyn_display()
+    }
+
+    fn as_dyn_std_error(&self) -> Option<&(dyn Error + 'static)> {
+        (**self).as_dyn_std_error()
     }
 }
 
@@ -126,6 +138,10 @@ macro_rules! transient_by_chain {
             }
 
             fn as_dyn_display(&self) -> Option<&dyn Display> {
+                Some(self)
+            }
+
+            fn as_dyn_std_error(&self) -> Option<&(dyn Error + 'static)> {
                 Some(self)
             }
         }

@@ -9,9 +9,9 @@ use std::{
 };
 
 use steadfast::{
-    BreakerState, bulkhead, circuit_breaker,
+    BreakerState, RetryPolicy, bulkhead, circuit_breaker,
     events::{self, Event},
-    rate_limit,
+    rate_limit, retry,
     testing::{FakeClock, isolate},
 };
 
@@ -182,4 +182,30 @@ fn subscribers_receive_the_events_of_their_isolation() {
     drop(isolated);
     assert_eq!((*outside.lock().unwrap(), *inside.lock().unwrap()), (0, 1));
     drop(subscription); // outside of the isolation in which it was made
+}
+
+#[retry(name = "isolated retry", max_attempts = 1)]
+fn attempt() -> io::Result<()> {
+    Ok(())
+}
+
+#[test]
+fn retries_are_counted_in_their_isolation() {
+    static POLICY: RetryPolicy = RetryPolicy::new().name("isolated retry").max_attempts(1);
+    let calls = || {
+        let retries = steadfast::retries();
+        retries
+            .iter()
+            .filter(|retry| retry.name == "isolated retry")
+            .map(|retry| retry.first_try_successes)
+            .sum::<u64>()
+    };
+    {
+        let _isolated = isolate();
+        attempt().unwrap();
+        POLICY.run(attempt).unwrap();
+        assert_eq!(calls(), 3);
+        steadfast::configure_from_toml("[retry.\"isolated retry\"]\nmax_attempts = 2\n").unwrap();
+    }
+    assert_eq!(calls(), 0);
 }

@@ -12,6 +12,7 @@ mod support;
 
 mod accounting;
 mod arguments;
+mod attempt_number;
 mod blind_spots;
 mod blocking_sleeps;
 mod breaker;
@@ -48,6 +49,8 @@ mod registry;
 mod rejections;
 mod retry;
 mod retry_budget;
+mod retry_calls;
+mod retry_hints;
 mod retry_hooks;
 mod retry_properties;
 mod retry_rejections;

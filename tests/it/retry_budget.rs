@@ -9,7 +9,7 @@ use std::{
 };
 
 use steadfast::{RetryBudget, RetryPolicy, Schedule, retry, testing::FakeClock};
-use tokio::time::advance;
+use tokio::{sync::Semaphore, time::advance};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -235,4 +235,51 @@ fn concurrent_withdrawals_never_exceed_the_deposits() {
     assert_eq!(u64::from(made), 8_000 + budget.withdrawn());
     // Deposits that two threads make at the same time may be credited only at the next withdrawal.
     assert!((1_990..=2_000).contains(&budget.withdrawn()), "{}", budget.withdrawn());
+}
+
+#[retry(max_attempts = 3, backoff = none, budget = IN_FLIGHT)]
+async fn waits_in_its_retry(gate: &Semaphore, attempts: &Cell<u32>) -> io::Result<()> {
+    attempts.set(attempts.get() + 1);
+    if steadfast::attempt() > 1 {
+        _ = gate.acquire().await;
+    }
+    failure()
+}
+
+static IN_FLIGHT: RetryBudget = RetryBudget::new().ratio(0.0).reserve_per_second(0).min_concurrency(2);
+
+#[tokio::test(start_paused = true)]
+async fn a_minimum_of_retries_may_be_in_flight_without_a_balance() {
+    let (gate, attempts) = (Semaphore::new(0), Cell::new(0));
+    let mut waiting: Vec<_> = (0..2).map(|_| Box::pin(waits_in_its_retry(&gate, &attempts))).collect();
+    for call in &mut waiting {
+        assert!(tokio::time::timeout(SECOND, call).await.is_err());
+    }
+    assert_eq!(attempts.get(), 4, "each of the two is in its second attempt");
+    waits_in_its_retry(&gate, &attempts).await.unwrap_err();
+    assert_eq!((attempts.get(), IN_FLIGHT.withdrawn(), IN_FLIGHT.denied()), (5, 2, 1), "two retries are in flight");
+    drop(waiting.pop());
+    gate.add_permits(10);
+    waits_in_its_retry(&gate, &attempts).await.unwrap_err();
+    assert_eq!(attempts.get(), 8, "the place of a dropped call is free, and its own place after each attempt");
+    waiting.pop().unwrap().await.unwrap_err();
+    assert_eq!((attempts.get(), IN_FLIGHT.withdrawn(), IN_FLIGHT.denied()), (9, 5, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_with_few_calls_is_retried_by_the_minimum_alone() {
+    let (policy, budget) = policy(RetryBudget::new().ratio(0.2).reserve_per_second(0).min_concurrency(1));
+    assert_eq!(calls(&policy, 10), 50, "one after the other, each retry has the place");
+    assert_eq!((budget.withdrawn(), budget.denied()), (40, 0));
+    // A call that is cancelled in the sleep before its retry gives the place back.
+    let slow = policy.backoff(Schedule::fixed(100 * SECOND));
+    let call = slow.run_async(async || failure());
+    assert!(tokio::time::timeout(SECOND, call).await.is_err());
+    assert_eq!(calls(&policy, 1), 5);
+    // An attempt that succeeds or panics gives it back, too.
+    let mut fails = true;
+    policy.run(|| if std::mem::take(&mut fails) { failure() } else { Ok(()) }).unwrap();
+    let panics = || policy.run(|| if steadfast::attempt() == 2 { panic!("in the retry") } else { failure() });
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics)).unwrap_err();
+    assert_eq!(calls(&policy, 1), 5);
 }

@@ -14,12 +14,15 @@ use crate::Failure;
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// The attempt, the previous delay, the elapsed time and the hint of a retry.
+type Seen = (u32, Option<Duration>, Duration, Option<Duration>);
+
 /// A backoff that records its arguments.
-struct RecordingBackoff(Mutex<Vec<RetryContext>>);
+struct RecordingBackoff(Mutex<Vec<Seen>>);
 
 impl Backoff for RecordingBackoff {
-    fn delay(&self, retry: &RetryContext) -> Duration {
-        self.0.lock().unwrap().push(*retry);
+    fn delay(&self, retry: &RetryContext<'_>) -> Duration {
+        self.0.lock().unwrap().push((retry.attempt, retry.previous, retry.elapsed, retry.hint));
         retry.hint.unwrap_or(SECOND * retry.attempt * retry.attempt)
     }
 }
@@ -37,12 +40,10 @@ async fn a_custom_backoff_receives_attempt_previous_delay_and_elapsed_time() {
     let start = Instant::now();
     retried().await.unwrap_err();
     assert_eq!(start.elapsed(), SECOND * (1 + 4 + 9) + 4 * SECOND / 2);
-    let recorded = RECORDED.0.lock().unwrap();
-    let seen: Vec<_> =
-        recorded.iter().map(|retry| (retry.attempt, retry.previous, retry.elapsed, retry.hint)).collect();
+    let seen = RECORDED.0.lock().unwrap();
     let halves = |halves: u32| SECOND * halves / 2;
     assert_eq!(
-        seen,
+        *seen,
         [(1, None, halves(1), None), (2, Some(SECOND), halves(4), None), (3, Some(4 * SECOND), halves(13), None)]
     );
 }

@@ -133,24 +133,24 @@ fn s25_a_permanent_error_ends_the_retry_and_the_last_error_is_returned() {
 }
 
 #[test]
-fn s26_a_hint_replaces_the_delay_within_max_elapsed() {
+fn s26_a_hint_is_the_lower_bound_of_the_delay_within_max_elapsed() {
     let policy = PLAIN.max_attempts(3).backoff(Schedule::fixed(seconds(1))).max_elapsed(seconds(60));
     for (hint, calls, slept) in [
         (None, 3, vec![seconds(1); 2]),
         (Some(seconds(30)), 3, vec![seconds(30); 2]),
         (Some(seconds(31)), 2, vec![seconds(31)]),
         (Some(seconds(61)), 1, vec![]),
-        (Some(Duration::ZERO), 3, vec![]),
+        (Some(Duration::ZERO), 3, vec![seconds(1); 2]),
         (Some(seconds(400 * 365 * 86_400)), 1, vec![]), // centuries
         (Some(Duration::MAX), 1, vec![]),
     ] {
         assert_eq!(run(&policy, hint), (calls, slept), "{hint:?}");
     }
-    // Without max_elapsed a hint of centuries is slept.
+    // With the longest max_retry_after and without max_elapsed, a hint of centuries is slept.
     let clock = FakeClock::new();
     let _entered = clock.enter();
     let calls = Script::times(1, || busy(Some(Duration::MAX))).then(|| Ok(()));
-    PLAIN.run(|| calls.call()).unwrap();
+    PLAIN.max_retry_after(Duration::MAX).run(|| calls.call()).unwrap();
     assert_eq!(clock.slept(), [Duration::MAX]);
     // The clock has reached the end of its range and still works.
     assert_eq!(PLAIN.max_elapsed(seconds(1)).run(|| busy(Some(seconds(2)))), busy(Some(seconds(2))));

@@ -365,7 +365,7 @@ async fn retries_are_configured_by_name() {
         ),
         (
             "[retry.outside_retry]\njitter = 5",
-            "line 2, column 1: retry.outside_retry.jitter: unknown jitter; there are `full`, `equal`, `proportional`, `none`",
+            "line 2, column 1: retry.outside_retry.jitter: unknown jitter; there are `full`, `equal`, `proportional`, `symmetric`, `none`",
         ),
         (
             "[retry.outside_retry]\njitter = \"proportional(2)\"",

@@ -91,6 +91,12 @@ pub(crate) fn share(name: &str, value: Expr) -> Result<Number> {
     checked(value, |share| (0.0..=1.0).contains(&share), || format!("{name} must be in 0.0..=1.0; 0.1 adds up to 10 %"))
 }
 
+/// Parses the share of a random addition or subtraction, in `0.0..=1.0`.
+pub(crate) fn symmetric_share(name: &str, value: Expr) -> Result<Number> {
+    let message = || format!("{name} must be in 0.0..=1.0; 0.2 is up to 20 % less or more");
+    checked(value, |share| (0.0..=1.0).contains(&share), message)
+}
+
 /// Parses a rate of failures or slow calls, above 0.0 and at most 1.0.
 pub(crate) fn rate(name: &str, value: Expr) -> Result<Number> {
     checked(

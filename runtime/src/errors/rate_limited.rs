@@ -77,6 +77,10 @@ impl Transient for RateLimited {
     fn as_dyn_display(&self) -> Option<&dyn Display> {
         Some(self)
     }
+
+    fn as_dyn_std_error(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self)
+    }
 }
 
 /// Converts to an [`io::Error`] of kind [`ResourceBusy`](io::ErrorKind::ResourceBusy) that contains the `RateLimited`.

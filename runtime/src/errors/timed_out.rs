@@ -59,4 +59,8 @@ impl Transient for TimedOut {
     fn as_dyn_display(&self) -> Option<&dyn Display> {
         Some(self)
     }
+
+    fn as_dyn_std_error(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self)
+    }
 }

@@ -1,4 +1,4 @@
-use std::{fmt::Display, time::Duration};
+use std::{error::Error, fmt::Display, time::Duration};
 
 /// An error type that distinguishes transient errors from permanent ones.
 ///
@@ -62,7 +62,10 @@ pub trait Transient {
     /// Returns true if another attempt may succeed.
     fn is_transient(&self) -> bool;
 
-    /// Returns the time to wait before the next attempt, which replaces the delay of the backoff; `None` if the error does not specify one.
+    /// Returns the minimum time to wait before the next attempt; `None` if the error does not specify one.
+    ///
+    /// The delay is at least this long, and up to a quarter longer unless the policy has no jitter. A time longer than `max_retry_after`
+    /// ends the retry.
     fn retry_after(&self) -> Option<Duration> {
         None
     }
@@ -82,6 +85,15 @@ pub trait Transient {
     /// A derived implementation returns the error if the type implements [`Display`]. `#[retry]` does not call this method, since it finds
     /// the implementation of `Display` by itself.
     fn as_dyn_display(&self) -> Option<&dyn Display> {
+        None
+    }
+
+    /// Returns the error for the [`Backoff`](crate::Backoff) of a [`RetryPolicy`](crate::RetryPolicy), which can downcast it; `None` by
+    /// default.
+    ///
+    /// A derived implementation returns the error if the type implements [`Error`] and has no generic parameters. `#[retry]` does not call
+    /// this method, since it finds the implementation of [`Error`] by itself.
+    fn as_dyn_std_error(&self) -> Option<&(dyn Error + 'static)> {
         None
     }
 }

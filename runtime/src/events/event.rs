@@ -71,7 +71,7 @@ pub enum Event {
         /// The number of attempts made.
         attempts: u32,
     },
-    /// A call failed with a transient error, and `max_attempts` or `max_elapsed` allows no further attempt.
+    /// A call failed with a transient error, and `max_attempts`, `max_elapsed`, `max_retry_after` or the backoff allows no further attempt.
     ///
     /// Not emitted for a retry that ends with a permanent error.
     #[non_exhaustive]
@@ -80,6 +80,8 @@ pub enum Event {
         retry: Option<&'static str>,
         /// The number of attempts made.
         attempts: u32,
+        /// The delay that the error asks for, if it is longer than `max_retry_after` and has ended the retry; otherwise `None`.
+        hint: Option<Duration>,
         /// The text of the error, at most 256 characters; `None` if its type is not known to implement `Display`, or if
         /// [`set_error_texts`](crate::set_error_texts) leaves texts out.
         error: Option<Arc<str>>,
@@ -235,8 +237,11 @@ impl fmt::Display for Event {
             Self::RetrySucceeded { retry, attempts } => {
                 write!(f, "retry `{}`: attempt {attempts} succeeded", named(*retry))
             }
-            Self::RetriesExhausted { retry, attempts, error } => {
+            Self::RetriesExhausted { retry, attempts, hint, error } => {
                 write!(f, "retry `{}`: exhausted after attempt {attempts}", named(*retry))?;
+                if let Some(hint) = hint {
+                    write!(f, ": the error asks for a delay of {hint:.3?}, which is longer than `max_retry_after`")?;
+                }
                 write_error(f, error.as_deref())
             }
             Self::RetryRejected { retry, attempt, error } => {

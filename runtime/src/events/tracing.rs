@@ -67,11 +67,12 @@ fn emit_to_subscriber(event: &Event) {
         Event::RetrySucceeded { retry, attempts } => {
             debug!(target: "steadfast", { retry.name = retry.map(escaped).as_deref(), retry.attempts = attempts }, "{event}");
         }
-        Event::RetriesExhausted { retry, attempts, error } => warn!(
+        Event::RetriesExhausted { retry, attempts, hint, error } => warn!(
             target: "steadfast",
             {
                 retry.name = retry.map(escaped).as_deref(),
                 retry.attempts = attempts,
+                retry.hint = hint.map(|hint| hint.as_secs_f64()),
                 error = error.as_deref().map(escaped).as_deref(),
             },
             "{event}"

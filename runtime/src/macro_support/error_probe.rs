@@ -31,6 +31,7 @@ pub fn includes_circuit_open(types: &[IsType]) -> bool {
 /// | the value whose [`Transient`] gives the verdict | `transient_target` | [`ViaTransient`] | [`ViaDeref`] | [`MissingTransient`] |
 ///
 /// The error in an outcome as `&dyn Display`, `error_display`, needs two traits only: [`DisplayError`] for `&Probe`, [`NoDisplay`] for `Probe`.
+/// The error in an outcome as `&dyn Error`, `outcome_error`, needs [`OutcomeError`], [`OutcomeDeref`] and [`NoOutcomeError`].
 ///
 /// In the first and the last row, the third trait returns the error itself, so that the following call through the path of
 /// [`ErrorChain`](crate::bounds::ErrorChain) or [`Transient`] reports the missing implementation.
@@ -147,6 +148,45 @@ pub trait NoDisplay<'a> {
 impl<'a, O> NoDisplay<'a> for Probe<'a, O> {
     #[inline]
     fn error_display(&self) -> Option<&'a dyn Display> {
+        None
+    }
+}
+
+/// First choice: the outcome is a `Result` whose error implements [`Error`].
+pub trait OutcomeError<'a> {
+    /// Returns the error.
+    fn outcome_error(&self) -> Option<&'a (dyn Error + 'static)>;
+}
+
+impl<'a, T, E: Error + 'static> OutcomeError<'a> for &Probe<'a, Result<T, E>> {
+    #[inline]
+    fn outcome_error(&self) -> Option<&'a (dyn Error + 'static)> {
+        self.0.as_ref().err().map(|error| error as _)
+    }
+}
+
+/// Second choice: the outcome is a `Result` whose error dereferences to a `dyn Error`.
+pub trait OutcomeDeref<'a> {
+    /// Returns the error that the error dereferences to.
+    fn outcome_error(&self) -> Option<&'a (dyn Error + 'static)>;
+}
+
+impl<'a, T, E: Deref<Target: DynError>> OutcomeDeref<'a> for &&Probe<'a, Result<T, E>> {
+    #[inline]
+    fn outcome_error(&self) -> Option<&'a (dyn Error + 'static)> {
+        self.0.as_ref().err().map(|error| error.deref().as_dyn())
+    }
+}
+
+/// Last choice: the outcome has no error, or the error neither implements [`Error`] nor dereferences to a `dyn Error`.
+pub trait NoOutcomeError<'a> {
+    /// Returns `None`.
+    fn outcome_error(&self) -> Option<&'a (dyn Error + 'static)>;
+}
+
+impl<'a, O> NoOutcomeError<'a> for Probe<'a, O> {
+    #[inline]
+    fn outcome_error(&self) -> Option<&'a (dyn Error + 'static)> {
         None
     }
 }

@@ -1,6 +1,5 @@
 use std::{any::Any, fmt, panic::Location};
 
-use super::Policy;
 use crate::slices::slices;
 
 /// A static policy that is listed by [`register!`](crate::register).
@@ -20,12 +19,12 @@ impl Registered {
     /// Creates the entry that `register!(PATH)` lists.
     #[track_caller]
     #[must_use]
-    pub const fn new<P: Policy>(policy: &'static P, module: &'static str) -> Self {
+    pub const fn new<P: Any + Sync>(policy: &'static P, module: &'static str) -> Self {
         Self { policy, location: Location::caller(), module }
     }
 
     /// Returns the policy; `None` if it is not a `P`.
-    pub(super) fn downcast<P: Policy>(&self) -> Option<&'static P> {
+    pub(crate) fn downcast<P: Any>(&self) -> Option<&'static P> {
         (self.policy as &'static dyn Any).downcast_ref()
     }
 }
@@ -36,7 +35,8 @@ impl fmt::Debug for Registered {
     }
 }
 
-/// Registers a `static` circuit breaker, rate limit or bulkhead that no attribute uses, so that it can be found by its name.
+/// Registers a `static` circuit breaker, rate limit or bulkhead that no attribute uses, so that it can be found by its name, or a
+/// [`RetryPolicy`](crate::RetryPolicy) with a name, so that it is listed before its first call and settings from a file apply to it.
 ///
 /// ```
 /// use steadfast::{BreakerConfig, CircuitBreaker};
@@ -52,8 +52,11 @@ macro_rules! register {
         const _: () = {
             #[$crate::__private::linkme::distributed_slice($crate::__private::REGISTERED)]
             #[linkme(crate = $crate::__private::linkme)]
-            static REGISTERED: $crate::__private::Registered =
-                $crate::__private::Registered::new(&$own, ::core::module_path!());
+            static REGISTERED: $crate::__private::Registered = {
+                // Never called: a type that cannot be registered is reported by the name of the trait.
+                const _: fn() = || $crate::bounds::Registrable::check(&$own);
+                $crate::__private::Registered::new(&$own, ::core::module_path!())
+            };
         };
     };
 }

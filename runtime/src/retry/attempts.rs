@@ -17,7 +17,10 @@ mod sleep;
 use std::pin::Pin;
 use std::{mem::ManuallyDrop, sync::Arc, time::Duration};
 
-use self::{accounting::ScheduledRetry, sleep::OwnStop};
+use self::{
+    accounting::{RetryInFlight, ScheduledRetry},
+    sleep::OwnStop,
+};
 #[cfg(feature = "tokio")]
 pub use self::{pause::Pause, scope::AttemptFuture};
 use super::RetryPolicy;
@@ -115,6 +118,8 @@ struct Extras<'p> {
     attempt_started: Option<Moment>,
     /// The scheduled retry whose attempt has not begun, if retries are [tracked](RetryPolicy::tracks_retries).
     scheduled: Option<ScheduledRetry>,
+    /// The retry whose attempt is being made, if the policy has a budget.
+    in_flight: Option<RetryInFlight>,
     /// The text of the last error, for the event of a stop during the sleep; `None` if events have no receiver.
     last_error: Option<Arc<str>>,
     enclosing: EnclosingRetries,

@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -48,7 +48,8 @@ use crate::{
 /// reserve gains `reserve_per_second` and accumulates to at most ten seconds' worth, which is also its initial balance. So if calls have a
 /// steady rate, the retries within any `t` seconds are at most `(ratio * calls per second + reserve_per_second) * (t + 10)`, even after a
 /// long time without retries. Without a reserve, retries never exceed `ratio` of all calls. A retry
-/// that is withdrawn and not made, because the call is cancelled or stopped before it, is refunded.
+/// that is withdrawn and not made, because the call is cancelled or stopped before it, is refunded. With
+/// [`min_concurrency`](Self::min_concurrency), retries beyond these limits are made while fewer than that number are in flight.
 ///
 /// The idea and the defaults are those of `RetryBudget` in Twitter's Finagle. Here the arithmetic is exact: the budget grants the same
 /// number of retries however often its balance is computed, and deposits that expire before they amount to a retry still add up to one.
@@ -61,6 +62,10 @@ use crate::{
 pub struct RetryBudget {
     ratio: f64,
     reserve_per_second: u32,
+    /// The number of retries in flight up to which an exhausted balance denies none.
+    min_concurrency: u32,
+    /// The number of retries that are scheduled or being made; counted only if there is a `min_concurrency`.
+    in_flight: AtomicU32,
     /// The counts of [`CALL`], [`WITHDRAWN`], [`REFUNDED`] and [`DENIED`].
     totals: Totals,
     account: Mutex<Account>,
@@ -72,6 +77,15 @@ pub struct RetryBudget {
 
 /// One in `STRIDE` calls of a thread checks whether to credit the account.
 const STRIDE: u64 = 64;
+
+/// The reason for which a budget grants a retry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grant {
+    /// The retry was withdrawn from the balance.
+    Balance,
+    /// Few retries are in flight.
+    Concurrency,
+}
 
 const CALL: Count = Count::Success;
 const WITHDRAWN: Count = Count::Failure;
@@ -85,6 +99,8 @@ impl RetryBudget {
         Self {
             ratio: 0.2,
             reserve_per_second: 10,
+            min_concurrency: 0,
+            in_flight: AtomicU32::new(0),
             totals: Totals::sharded(),
             account: Mutex::new(Account::new()),
             period_end: AtomicU64::new(0),
@@ -103,6 +119,16 @@ impl RetryBudget {
         self
     }
 
+    /// Like [`ratio`](Self::ratio), for a number from outside of the program.
+    ///
+    /// # Errors
+    ///
+    /// If `ratio` is not in `0.0..=1.0`.
+    pub fn try_ratio(mut self, ratio: f64) -> Result<Self, InvalidSetting> {
+        self.ratio = check_ratio(ratio)?;
+        Ok(self)
+    }
+
     /// Sets the number of retries that the reserve gains per second, regardless of calls. The reserve starts with ten seconds' worth, which
     /// is also its maximum.
     #[must_use]
@@ -111,7 +137,44 @@ impl RetryBudget {
         self
     }
 
-    /// Returns the number of retries that could be withdrawn now, without changing the budget.
+    /// Sets a number of retries that may be in flight at the same time even if the balance is exhausted; by default 0.
+    ///
+    /// A service with few calls earns few retries. With a minimum, each call of such a service can be retried, and under load the share of
+    /// [`ratio`](Self::ratio) applies. A retry is in flight from the moment at which it is scheduled, before its delay, to the end of its
+    /// attempt; those that the balance pays for are included. This is `min_retry_concurrency` of the retry budgets of Envoy, where it is 3.
+    ///
+    /// ```
+    /// use steadfast::RetryBudget;
+    ///
+    /// // One retry in flight for each 5 calls, or 3, whichever is more.
+    /// static BUDGET: RetryBudget = RetryBudget::new().ratio(0.2).reserve_per_second(0).min_concurrency(3);
+    /// ```
+    #[must_use]
+    pub const fn min_concurrency(mut self, retries: u32) -> Self {
+        self.min_concurrency = retries;
+        self
+    }
+
+    /// Returns the fraction of a retry that each call deposits.
+    #[must_use]
+    pub const fn get_ratio(&self) -> f64 {
+        self.ratio
+    }
+
+    /// Returns the number of retries that the reserve gains per second.
+    #[must_use]
+    pub const fn get_reserve_per_second(&self) -> u32 {
+        self.reserve_per_second
+    }
+
+    /// Returns the number of retries that may be in flight even if the balance is exhausted.
+    #[must_use]
+    pub const fn get_min_concurrency(&self) -> u32 {
+        self.min_concurrency
+    }
+
+    /// Returns the number of retries that could be withdrawn now, without changing the budget. Retries by
+    /// [`min_concurrency`](Self::min_concurrency) are not included.
     #[must_use]
     pub fn balance(&self) -> u64 {
         let (calls, now) = (self.calls(), clock::now());
@@ -120,7 +183,7 @@ impl RetryBudget {
         account.balance()
     }
 
-    /// Returns the number of retries that have been made or scheduled.
+    /// Returns the number of retries that have been made or scheduled, those by [`min_concurrency`](Self::min_concurrency) included.
     #[must_use]
     pub fn withdrawn(&self) -> u64 {
         let sums = self.totals.sums();
@@ -159,8 +222,8 @@ impl RetryBudget {
         }
     }
 
-    /// Withdraws a retry; returns false if the budget is exhausted.
-    pub(crate) fn withdraw(&self, now: Moment) -> bool {
+    /// Grants a retry; returns `None` if the budget is exhausted.
+    pub(crate) fn withdraw(&self, now: Moment) -> Option<Grant> {
         let calls = self.calls();
         let is_withdrawn = {
             let mut account = self.account();
@@ -168,15 +231,39 @@ impl RetryBudget {
             self.publish(&account);
             account.withdraw()
         };
-        self.totals.add(if is_withdrawn { WITHDRAWN } else { DENIED });
-        is_withdrawn
+        let has_place = self.min_concurrency > 0 && {
+            // ORDERING: Relaxed: only the number matters.
+            let in_flight = self.in_flight.fetch_add(1, Ordering::Relaxed);
+            in_flight < self.min_concurrency
+        };
+        let grant = match (is_withdrawn, has_place) {
+            (true, _) => Some(Grant::Balance),
+            (false, true) => Some(Grant::Concurrency),
+            (false, false) => None,
+        };
+        if grant.is_none() {
+            self.land();
+        }
+        self.totals.add(if grant.is_some() { WITHDRAWN } else { DENIED });
+        grant
     }
 
-    /// Refunds a retry that was withdrawn and not made.
-    pub(crate) fn refund(&self) {
-        // Does not read the clock: a call may be dropped outside the runtime whose clock it used.
-        self.account().refund();
+    /// Refunds a retry that was granted and not made.
+    pub(crate) fn refund(&self, grant: Grant) {
+        if grant == Grant::Balance {
+            // Does not read the clock: a call may be dropped outside the runtime whose clock it used.
+            self.account().refund();
+        }
+        self.land();
         self.totals.add(REFUNDED);
+    }
+
+    /// Ends a retry that was granted: it is no longer in flight.
+    pub(crate) fn land(&self) {
+        if self.min_concurrency > 0 {
+            // ORDERING: Relaxed: only the number matters.
+            self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     /// Credits all calls so far if a period has ended, unless another thread holds the lock.
@@ -252,6 +339,7 @@ impl fmt::Debug for RetryBudget {
         f.debug_struct("RetryBudget")
             .field("ratio", &self.ratio)
             .field("reserve_per_second", &self.reserve_per_second)
+            .field("min_concurrency", &self.min_concurrency)
             .field("balance", &self.balance())
             .finish_non_exhaustive()
     }

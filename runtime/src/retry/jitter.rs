@@ -1,6 +1,6 @@
 use std::{fmt, time::Duration};
 
-use crate::checked::{Checked, InvalidSetting, valid};
+use crate::checked::{InvalidSetting, valid};
 
 /// The random part of a delay, which spreads out the retries of callers that failed at the same time.
 ///
@@ -14,6 +14,8 @@ enum Kind {
     Equal,
     /// The share is in `0.0..=1.0`.
     Proportional(f64),
+    /// The share is in `0.0..=1.0`.
+    Symmetric(f64),
     None,
 }
 
@@ -45,11 +47,47 @@ impl Jitter {
         valid!(Self::try_proportional(share))
     }
 
-    pub(crate) const fn try_proportional(share: f64) -> Checked<Self> {
+    /// Like [`proportional`](Self::proportional), for a share from outside of the program.
+    ///
+    /// # Errors
+    ///
+    /// If `share` is not in `0.0..=1.0`.
+    pub const fn try_proportional(share: f64) -> Result<Self, InvalidSetting> {
         if !(share >= 0.0 && share <= 1.0) {
             return Err(InvalidSetting::new("the share of `proportional` must be in 0.0..=1.0"));
         }
         Ok(Self(Kind::Proportional(share)))
+    }
+
+    /// The computed delay, lengthened or shortened by a random part of up to `share` of it: `0.2` is up to 20 % more or less.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use steadfast::{Jitter, RetryPolicy, Schedule};
+    ///
+    /// // Each delay is between 0.8 s and 1.2 s.
+    /// static POLICY: RetryPolicy =
+    ///     RetryPolicy::new().backoff(Schedule::fixed(Duration::from_secs(1))).jitter(Jitter::symmetric(0.2));
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `share` is not in `0.0..=1.0`. In a `const` or `static` that is a compile error.
+    #[must_use]
+    pub const fn symmetric(share: f64) -> Self {
+        valid!(Self::try_symmetric(share))
+    }
+
+    /// Like [`symmetric`](Self::symmetric), for a share from outside of the program.
+    ///
+    /// # Errors
+    ///
+    /// If `share` is not in `0.0..=1.0`.
+    pub const fn try_symmetric(share: f64) -> Result<Self, InvalidSetting> {
+        if !(share >= 0.0 && share <= 1.0) {
+            return Err(InvalidSetting::new("the share of `symmetric` must be in 0.0..=1.0"));
+        }
+        Ok(Self(Kind::Symmetric(share)))
     }
 
     /// No jitter: each delay is exactly the computed one.
@@ -64,15 +102,32 @@ impl Jitter {
             Kind::Full => random_between(Duration::ZERO, delay, random),
             Kind::Equal => random_between(delay / 2, delay, random),
             Kind::Proportional(share) => {
-                let longest_extra = Duration::try_from_secs_f64(delay.as_secs_f64() * share).unwrap_or(delay);
-                random_between(delay, delay.saturating_add(longest_extra).min(max), random)
+                random_between(delay, delay.saturating_add(part(delay, share)).min(max), random)
+            }
+            Kind::Symmetric(share) => {
+                let part = part(delay, share);
+                random_between(delay.saturating_sub(part), delay.saturating_add(part).min(max), random)
             }
             Kind::None => delay,
         }
     }
+
+    /// Returns a delay that is at least `hint`, so that callers with the same hint do not return at the same time: up to a quarter longer,
+    /// or exact without jitter. Not longer than `longest` if the hint is not.
+    pub(super) fn apply_to_hint(self, hint: Duration, longest: Duration, random: impl Fn(u64) -> u64) -> Duration {
+        match self.0 {
+            Kind::None => hint,
+            _ => random_between(hint, hint.saturating_add(hint / 4).min(longest), random),
+        }
+    }
 }
 
-/// Returns a random duration in `low..=high`.
+/// Returns a share of a delay.
+fn part(delay: Duration, share: f64) -> Duration {
+    Duration::try_from_secs_f64(delay.as_secs_f64() * share).unwrap_or(delay)
+}
+
+/// Returns a random duration in `low..=high`; `low` if it is above `high`.
 pub(super) fn random_between(low: Duration, high: Duration, random: impl Fn(u64) -> u64) -> Duration {
     let width = u64::try_from(high.saturating_sub(low).as_nanos()).unwrap_or(u64::MAX);
     low.saturating_add(Duration::from_nanos(random(width)))
@@ -85,6 +140,7 @@ impl fmt::Display for Jitter {
             Kind::Full => f.write_str("full"),
             Kind::Equal => f.write_str("equal"),
             Kind::Proportional(share) => write!(f, "proportional({share})"),
+            Kind::Symmetric(share) => write!(f, "symmetric({share})"),
             Kind::None => f.write_str("none"),
         }
     }

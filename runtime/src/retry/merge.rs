@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use super::{Jitter, RetryPolicy, Schedule};
-use crate::settings::{
-    Assignment, Issues, Section, quoted, unknown,
-    value::{self, Call, Parsed},
+use crate::{
+    InvalidSetting,
+    settings::{
+        Assignment, Issues, Section, quoted, unknown,
+        value::{self, Call, Parsed},
+    },
 };
 
-pub(super) const OPTIONS: [&str; 4] = ["max_attempts", "backoff", "jitter", "max_elapsed"];
+pub(super) const OPTIONS: [&str; 5] = ["max_attempts", "backoff", "jitter", "max_elapsed", "max_retry_after"];
 const BACKOFFS: [&str; 6] = ["exponential", "fixed", "linear", "fibonacci", "decorrelated", "none"];
-const JITTERS: [&str; 4] = ["full", "equal", "proportional", "none"];
+const JITTERS: [&str; 5] = ["full", "equal", "proportional", "symmetric", "none"];
 
 impl RetryPolicy {
     /// Applies a section of settings, and reports its issues.
@@ -39,11 +42,20 @@ fn set(policy: RetryPolicy, option: &str, text: &str) -> Parsed<RetryPolicy> {
     match option {
         "max_attempts" if text == "unlimited" => Ok(policy.unlimited_attempts()),
         "max_attempts" => policy.try_max_attempts(value::count(text)?).map_err(out_of_range),
-        "max_elapsed" => policy.try_max_elapsed(value::duration(text)?).map_err(out_of_range),
+        "max_elapsed" => try_max_elapsed(policy, value::duration(text)?).map_err(out_of_range),
+        "max_retry_after" => policy.try_max_retry_after(value::duration(text)?).map_err(out_of_range),
         "backoff" => Ok(policy.backoff(backoff(text)?)),
         "jitter" => Ok(policy.jitter(jitter(text)?)),
         _ => Err(unknown("option", option, &OPTIONS)),
     }
+}
+
+/// Sets a limit on the total time, which must not be 0 as in an attribute.
+const fn try_max_elapsed(policy: RetryPolicy, limit: Duration) -> Result<RetryPolicy, InvalidSetting> {
+    if limit.is_zero() {
+        return Err(InvalidSetting::new("`max_elapsed` must be longer than 0: `max_attempts = 1` makes no retry"));
+    }
+    Ok(policy.max_elapsed(limit))
 }
 
 fn backoff(text: &str) -> Parsed<Schedule> {
@@ -88,6 +100,10 @@ fn jitter(text: &str) -> Parsed<Jitter> {
             let share =
                 call.take("").ok_or_else(|| "`proportional` needs its share: `proportional(0.1)`".to_owned())?;
             (Jitter::try_proportional(value::number(share)?), "proportional(0.1)")
+        }
+        "symmetric" => {
+            let share = call.take("").ok_or_else(|| "`symmetric` needs its share: `symmetric(0.2)`".to_owned())?;
+            (Jitter::try_symmetric(value::number(share)?), "symmetric(0.2)")
         }
         _ => return Err(unknown("jitter", text, &JITTERS)),
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 #[cfg(feature = "config")]
 use super::RetryPolicy;
-use super::{named_policy::NamedPolicy, statistics::RetrySnapshot};
+use super::{listed, named_policy::NamedPolicy, statistics::RetrySnapshot};
 #[cfg(feature = "config")]
 use crate::{
     ConfigChange,
@@ -16,7 +16,9 @@ use crate::{registry::Capability, slices::slices};
 
 /// Returns the counts of every named retry of the program, sorted by name, including those that have not been called.
 ///
-/// Functions with the same name are counted together.
+/// Named retries are the `#[retry]` attributes with a `name`, and the policies with a [`RetryPolicy::name`](super::RetryPolicy::name) that
+/// have been called or [registered](crate::register). Unlike breakers and limits, a retry has no state to share: functions with the same
+/// name may have different policies, and are counted together. Therefore the list contains snapshots.
 ///
 /// ```
 /// # use std::io;
@@ -37,7 +39,7 @@ use crate::{registry::Capability, slices::slices};
 #[must_use]
 pub fn retries() -> Vec<RetrySnapshot> {
     let mut by_name = BTreeMap::new();
-    for policy in POLICIES {
+    for policy in POLICIES.iter().copied().chain(listed::all()).map(NamedPolicy::isolated) {
         let name = policy.name();
         policy.statistics().add_to(by_name.entry(name).or_insert_with(|| RetrySnapshot::empty(name)));
     }
@@ -68,7 +70,8 @@ impl Capability for Retries {
 
     #[cfg(feature = "config")]
     fn configurables(&self) -> Vec<Box<dyn Configurable>> {
-        POLICIES.iter().map(|policy| Box::new(Merged { policy, config: None }) as _).collect()
+        let policies = POLICIES.iter().copied().chain(listed::registered());
+        policies.map(NamedPolicy::isolated).map(|policy| Box::new(Merged { policy, config: None }) as _).collect()
     }
 
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use once_cell::race::OnceBox;
 
 use super::{RetryPolicy, statistics::Statistics};
-use crate::by_address::ByAddress;
+use crate::{by_address::ByAddress, isolation::isolated};
 
-/// The policy of a `#[retry(name = "...")]`, which can be replaced while calls use it.
+/// The policy of a `#[retry(name = "...")]`, or another policy with a name, which can be replaced while calls use it.
 ///
 /// A call keeps the policy that it began with, so policies are never freed. A policy that is set again reuses its entry: memory grows
 /// with the number of distinct policies, not with the number of replacements.
@@ -30,13 +30,25 @@ impl NamedPolicy {
     #[must_use]
     pub const fn new(name: &'static str, mut policy: RetryPolicy, statistics: &'static Statistics) -> Self {
         policy.statistics = Some(ByAddress(statistics));
+        policy.is_listed = false;
         let replacements = [const { OnceBox::new() }; ROWS];
         Self { name, declared: policy, statistics, current: AtomicUsize::new(0), replacements }
     }
 
     /// Returns the current policy.
     #[inline]
-    pub fn current(&self) -> &RetryPolicy {
+    pub fn current(&'static self) -> &'static RetryPolicy {
+        self.isolated().replaced()
+    }
+
+    /// Returns this policy, or its counterpart in the isolation that this thread has entered.
+    #[inline]
+    pub(crate) fn isolated(&'static self) -> &'static Self {
+        isolated(self, || Self::new(self.name, self.declared, Box::leak(Box::new(Statistics::new()))))
+    }
+
+    #[inline]
+    fn replaced(&self) -> &RetryPolicy {
         // ORDERING: Acquire, paired with the Release in `replace`: the policy of that number is visible.
         match self.current.load(Ordering::Acquire) {
             0 => &self.declared,
@@ -70,7 +82,7 @@ impl NamedPolicy {
     #[cfg(feature = "config")]
     pub(crate) fn replace(&self, policy: Option<RetryPolicy>) -> bool {
         let policy = policy.unwrap_or(self.declared);
-        if *self.current() == policy {
+        if *self.replaced() == policy {
             return false;
         }
         let number = if policy == self.declared { 0 } else { self.number_of(policy) };
@@ -118,15 +130,15 @@ mod tests {
             let policy = named.declared().max_attempts(4 + round % 7);
             assert!(named.replace(Some(policy)));
             assert!(!named.replace(Some(policy)));
-            assert_eq!(*named.current(), policy);
+            assert_eq!(*named.replaced(), policy);
             assert!(named.replace(None));
-            assert_eq!(*named.current(), named.declared());
+            assert_eq!(*named.replaced(), named.declared());
         }
         assert_eq!(stored(), 7);
         for attempts in 1..=100 {
             let policy = named.declared().max_attempts(attempts);
             named.replace(Some(policy));
-            assert_eq!(*named.current(), policy);
+            assert_eq!(*named.replaced(), policy);
         }
         assert_eq!(stored(), 99, "all but the declared one");
     }

@@ -69,7 +69,12 @@ impl Schedule {
         valid!(Self::try_exponential(base, factor, max))
     }
 
-    pub(crate) const fn try_exponential(base: Duration, factor: f64, max: Duration) -> Checked<Self> {
+    /// Like [`exponential`](Self::exponential), for values from outside of the program.
+    ///
+    /// # Errors
+    ///
+    /// If `max` is below `base`, or `factor` is below 1 or not finite.
+    pub const fn try_exponential(base: Duration, factor: f64, max: Duration) -> Result<Self, InvalidSetting> {
         if !(factor >= 1.0 && factor < f64::INFINITY) {
             return Err(InvalidSetting::new("`factor` must be a finite number of at least 1"));
         }
@@ -92,7 +97,12 @@ impl Schedule {
         valid!(Self::try_linear(base, step, max))
     }
 
-    pub(crate) const fn try_linear(base: Duration, step: Duration, max: Duration) -> Checked<Self> {
+    /// Like [`linear`](Self::linear), for values from outside of the program.
+    ///
+    /// # Errors
+    ///
+    /// If `max` is below `base`.
+    pub const fn try_linear(base: Duration, step: Duration, max: Duration) -> Result<Self, InvalidSetting> {
         checked_order(base, max, Kind::Linear { base, step, max })
     }
 
@@ -106,7 +116,12 @@ impl Schedule {
         valid!(Self::try_fibonacci(base, max))
     }
 
-    pub(crate) const fn try_fibonacci(base: Duration, max: Duration) -> Checked<Self> {
+    /// Like [`fibonacci`](Self::fibonacci), for values from outside of the program.
+    ///
+    /// # Errors
+    ///
+    /// If `max` is below `base`.
+    pub const fn try_fibonacci(base: Duration, max: Duration) -> Result<Self, InvalidSetting> {
         checked_order(base, max, Kind::Fibonacci { base, max })
     }
 
@@ -122,7 +137,12 @@ impl Schedule {
         valid!(Self::try_decorrelated(base, max))
     }
 
-    pub(crate) const fn try_decorrelated(base: Duration, max: Duration) -> Checked<Self> {
+    /// Like [`decorrelated`](Self::decorrelated), for values from outside of the program.
+    ///
+    /// # Errors
+    ///
+    /// If `max` is below `base`.
+    pub const fn try_decorrelated(base: Duration, max: Duration) -> Result<Self, InvalidSetting> {
         checked_order(base, max, Kind::Decorrelated { base, max })
     }
 
@@ -144,6 +164,11 @@ impl Schedule {
         Self(Kind::Custom(ByAddress(backoff)))
     }
 
+    /// Returns true if the backoff is a [`Backoff`] of the user.
+    pub(super) const fn is_custom(&self) -> bool {
+        matches!(self.0, Kind::Custom(_))
+    }
+
     /// Returns true if the delay may depend on the time since the first attempt began.
     pub(super) const fn needs_elapsed(&self) -> bool {
         matches!(self.0, Kind::Custom(_))
@@ -154,19 +179,37 @@ impl Schedule {
         matches!(self.0, Kind::Decorrelated { .. } | Kind::Custom(_))
     }
 
-    /// Returns the delay before a retry. A hint replaces the computed delay; a custom backoff computes its delay from the hint.
+    /// Returns the delay before a retry, which is at least the hint; a custom backoff computes its delay from the hint. `longest` limits the
+    /// random part that is added to a hint.
     #[inline]
-    pub(super) fn delay(&self, retry: &RetryContext, jitter: Jitter, random: impl Fn(u64) -> u64) -> Duration {
+    pub(super) fn delay(
+        &self,
+        retry: &RetryContext<'_>,
+        jitter: Jitter,
+        longest: Duration,
+        random: impl Fn(u64) -> u64,
+    ) -> Duration {
         match (&self.0, retry.hint) {
             (Kind::Custom(ByAddress(backoff)), Some(_)) => backoff.delay(retry),
-            (_, Some(hint)) => hint,
+            (_, Some(hint)) => {
+                let delay = self.delay_with_jitter(retry, jitter, &random);
+                delay.max(jitter.apply_to_hint(hint, longest, random))
+            }
             (Kind::None, None) => Duration::ZERO,
             (_, None) => self.delay_with_jitter(retry, jitter, random),
         }
     }
 
+    /// Returns false if a custom backoff ends the retry.
+    pub(super) fn should_retry(&self, retry: &RetryContext<'_>) -> bool {
+        match &self.0 {
+            Kind::Custom(ByAddress(backoff)) => backoff.should_retry(retry),
+            _ => true,
+        }
+    }
+
     #[inline(never)]
-    fn delay_with_jitter(&self, retry: &RetryContext, jitter: Jitter, random: impl Fn(u64) -> u64) -> Duration {
+    fn delay_with_jitter(&self, retry: &RetryContext<'_>, jitter: Jitter, random: impl Fn(u64) -> u64) -> Duration {
         let RetryContext { attempt: number, previous, .. } = *retry;
         let (delay, max) = match self.0 {
             Kind::None => return Duration::ZERO,

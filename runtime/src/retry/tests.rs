@@ -5,13 +5,14 @@ use std::{cell::RefCell, time::Duration};
 use proptest::prelude::*;
 
 use super::{
-    Jitter, RetryContext, RetryPolicy, Schedule, attempts::Attempts, named_policy::NamedPolicy, statistics::Statistics,
+    Jitter, RetryContext, RetryPolicy, Schedule, attempts::Attempts, error_view::ErrorView, named_policy::NamedPolicy,
+    statistics::Statistics,
 };
 use crate::stack::{Disposition, Verdict};
 
 /// The context of a retry after `attempt` attempts.
-const fn after(attempt: u32, previous: Duration) -> RetryContext {
-    RetryContext { attempt, previous: Some(previous), elapsed: Duration::ZERO, hint: None }
+const fn after(attempt: u32, previous: Duration) -> RetryContext<'static> {
+    RetryContext { attempt, previous: Some(previous), elapsed: Duration::ZERO, hint: None, error: None }
 }
 
 fn seconds(seconds: f64) -> Duration {
@@ -21,7 +22,9 @@ fn seconds(seconds: f64) -> Duration {
 /// The first delays of a schedule without jitter, in seconds.
 fn delays(schedule: Schedule, count: u32) -> Vec<f64> {
     (1..=count)
-        .map(|retry| schedule.delay(&after(retry, Duration::ZERO), Jitter::none(), |most| most).as_secs_f64())
+        .map(|retry| {
+            schedule.delay(&after(retry, Duration::ZERO), Jitter::none(), Duration::MAX, |most| most).as_secs_f64()
+        })
         .collect()
 }
 
@@ -50,15 +53,20 @@ fn delays_are_exact_to_the_nanosecond() {
     let schedule = Schedule::exponential(base, 2.0, Duration::from_hours(480));
     for retry in 1..=24 {
         let expected = base * 2_u32.pow(retry - 1);
-        assert_eq!(schedule.delay(&after(retry, Duration::ZERO), Jitter::none(), |_| 0), expected, "{retry}");
+        assert_eq!(
+            schedule.delay(&after(retry, Duration::ZERO), Jitter::none(), Duration::MAX, |_| 0),
+            expected,
+            "{retry}"
+        );
     }
 }
 
 #[test]
 fn decorrelated_delays_depend_on_the_previous_delay() {
     let schedule = Schedule::decorrelated(seconds(1.0), seconds(10.0));
-    let widest = |previous| schedule.delay(&after(2, previous), Jitter::none(), |most| most).as_secs_f64();
-    let narrowest = |previous| schedule.delay(&after(2, previous), Jitter::none(), |_| 0).as_secs_f64();
+    let widest =
+        |previous| schedule.delay(&after(2, previous), Jitter::none(), Duration::MAX, |most| most).as_secs_f64();
+    let narrowest = |previous| schedule.delay(&after(2, previous), Jitter::none(), Duration::MAX, |_| 0).as_secs_f64();
     for (previous, highest) in [(0.0, 3.0), (1.0, 3.0), (2.5, 7.5), (4.0, 10.0), (10.0, 10.0)] {
         let previous = seconds(previous);
         assert!((widest(previous) - highest).abs() < 1e-9, "{previous:?}");
@@ -72,8 +80,9 @@ fn spread(jitter: Jitter, low: f64, high: f64) -> [u32; 10] {
     let schedule = Schedule::fixed(seconds(1.0));
     let mut parts = [0; 10];
     for _ in 0..100_000 {
-        let delay =
-            schedule.delay(&after(1, Duration::ZERO), jitter, |most| random.borrow_mut().u64(..=most)).as_secs_f64();
+        let delay = schedule
+            .delay(&after(1, Duration::ZERO), jitter, Duration::MAX, |most| random.borrow_mut().u64(..=most))
+            .as_secs_f64();
         assert!((low..=high).contains(&delay), "{jitter:?} gave {delay}");
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in 0.0..10.0")]
         let part = ((delay - low) / (high - low) * 10.0) as usize;
@@ -84,9 +93,12 @@ fn spread(jitter: Jitter, low: f64, high: f64) -> [u32; 10] {
 
 #[test]
 fn jitters_are_uniform_in_their_range() {
-    for (jitter, low, high) in
-        [(Jitter::full(), 0.0, 1.0), (Jitter::equal(), 0.5, 1.0), (Jitter::proportional(0.1), 1.0, 1.1)]
-    {
+    for (jitter, low, high) in [
+        (Jitter::full(), 0.0, 1.0),
+        (Jitter::equal(), 0.5, 1.0),
+        (Jitter::proportional(0.1), 1.0, 1.1),
+        (Jitter::symmetric(0.2), 0.8, 1.2),
+    ] {
         let parts = spread(jitter, low, high);
         // Pearson's chi-squared statistic for ten parts exceeds 27.9 for one seed in a thousand; this seed is fixed.
         let statistic: f64 = parts.iter().map(|count| (f64::from(*count) - 1e4).powi(2) / 1e4).sum();
@@ -103,8 +115,8 @@ fn large_retry_numbers_have_the_longest_delay() {
             Schedule::linear(base, base, seconds(30.0)),
             Schedule::fibonacci(base, seconds(1e6)),
         ] {
-            let longest = schedule.delay(&after(retry, Duration::ZERO), Jitter::none(), |_| 0);
-            let before = schedule.delay(&after(retry - 1, Duration::ZERO), Jitter::none(), |_| 0);
+            let longest = schedule.delay(&after(retry, Duration::ZERO), Jitter::none(), Duration::MAX, |_| 0);
+            let before = schedule.delay(&after(retry - 1, Duration::ZERO), Jitter::none(), Duration::MAX, |_| 0);
             assert!(longest >= before && longest >= seconds(30.0), "{retry} of {schedule:?}: {longest:?}");
         }
     }
@@ -112,23 +124,24 @@ fn large_retry_numbers_have_the_longest_delay() {
 
 /// Returns the delay after an attempt that failed with a transient error.
 fn delay_after(attempts: &mut Attempts<'_>) -> Option<Duration> {
-    let decision = attempts.delay_after((), Verdict::transient_if(true), Disposition::Called, |()| None);
+    let decision = attempts.delay_after((), Verdict::transient_if(true), Disposition::Called, |()| ErrorView::NONE);
     decision.ok().map(|((), delay)| delay)
 }
 
 /// Makes attempts with these verdicts until the call ends; returns the delays, and the number of attempts that have failed.
 fn delays_after(policy: &RetryPolicy, verdicts: &[Verdict]) -> (Vec<Duration>, u32) {
     let mut attempts = Attempts::of_thread(policy);
-    let decide = |verdict: &Verdict| attempts.delay_after((), *verdict, Disposition::Called, |()| None).ok();
+    let decide = |verdict: &Verdict| attempts.delay_after((), *verdict, Disposition::Called, |()| ErrorView::NONE).ok();
     let delays = verdicts.iter().map_while(decide).map(|((), delay)| delay).collect();
     (delays, attempts.made())
 }
 
 #[test]
 fn calls_with_and_without_statistics_have_the_same_delays() {
+    const PLAIN: RetryPolicy = RetryPolicy::new().max_attempts(4).jitter(Jitter::none());
     static STATISTICS: Statistics = Statistics::new();
-    let plain = RetryPolicy::new().max_attempts(4).jitter(Jitter::none());
-    let counted = *NamedPolicy::new("counted", plain, &STATISTICS).current();
+    static COUNTED: NamedPolicy = NamedPolicy::new("counted", PLAIN, &STATISTICS);
+    let counted = *COUNTED.current();
     let hint = Some(seconds(7.0));
     let verdicts = [
         Verdict::Success,
@@ -139,7 +152,7 @@ fn calls_with_and_without_statistics_have_the_same_delays() {
         Verdict::RetriedRejection { retry_after: hint },
     ];
     for (first, second) in verdicts.iter().flat_map(|first| verdicts.iter().map(move |second| (*first, *second))) {
-        for (plain, counted) in [(plain, counted), (plain.retry_rejections(), counted.retry_rejections())] {
+        for (plain, counted) in [(PLAIN, counted), (PLAIN.retry_rejections(), counted.retry_rejections())] {
             let verdicts = [first, second, Verdict::transient_if(true), Verdict::transient_if(true)];
             assert_eq!(delays_after(&plain, &verdicts), delays_after(&counted, &verdicts), "{verdicts:?}");
         }
@@ -182,12 +195,33 @@ fn unlimited_attempts_end_at_the_largest_number() {
 fn jitter_does_not_exceed_the_cap() {
     let schedule = Schedule::exponential(seconds(1.0), 2.0, seconds(10.0));
     for retry in 1..40 {
-        for jitter in [Jitter::full(), Jitter::equal(), Jitter::proportional(1.0)] {
+        for jitter in [Jitter::full(), Jitter::equal(), Jitter::proportional(1.0), Jitter::symmetric(1.0)] {
             assert!(
-                schedule.delay(&after(retry, Duration::ZERO), jitter, |most| most) <= seconds(10.0),
+                schedule.delay(&after(retry, Duration::ZERO), jitter, Duration::MAX, |most| most) <= seconds(10.0),
                 "{retry} {jitter:?}"
             );
         }
+    }
+}
+
+#[test]
+fn a_hint_is_the_lower_bound_of_the_delay() {
+    let (fixed, none) = (Schedule::fixed(seconds(1.0)), Schedule::none());
+    let half = |most: u64| most / 2;
+    for (name, schedule, jitter, hint, longest, expected) in [
+        ("longer hint", fixed, Jitter::none(), 7.0, 100.0, 7.0),
+        ("shorter hint", fixed, Jitter::none(), 0.5, 100.0, 1.0),
+        ("zero", fixed, Jitter::none(), 0.0, 100.0, 1.0),
+        ("zero with jitter", fixed, Jitter::full(), 0.0, 100.0, 0.5),
+        ("jitter on top", fixed, Jitter::full(), 8.0, 100.0, 9.0),
+        ("without backoff", none, Jitter::full(), 8.0, 100.0, 9.0),
+        ("above the maximum", Schedule::exponential(seconds(1.0), 2.0, seconds(2.0)), Jitter::equal(), 8.0, 100.0, 9.0),
+        ("decorrelated", Schedule::decorrelated(seconds(1.0), seconds(5.0)), Jitter::full(), 8.0, 100.0, 9.0),
+        ("little time", fixed, Jitter::full(), 8.0, 8.5, 8.25),
+        ("no time", fixed, Jitter::full(), 8.0, 7.0, 8.0),
+    ] {
+        let retry = RetryContext { hint: Some(seconds(hint)), ..after(1, Duration::ZERO) };
+        assert_eq!(schedule.delay(&retry, jitter, seconds(longest), half), seconds(expected), "{name}");
     }
 }
 
@@ -215,8 +249,10 @@ proptest! {
         share in 0.0..=1.0_f64,
         pick in 0..=u64::MAX,
     ) {
-        for jitter in [Jitter::full(), Jitter::equal(), Jitter::proportional(share), Jitter::none()] {
-            let delay = schedule.delay(&after(retry, Duration::from_secs(previous)), jitter, |most| pick.min(most));
+        for jitter in
+            [Jitter::full(), Jitter::equal(), Jitter::proportional(share), Jitter::symmetric(share), Jitter::none()]
+        {
+            let delay = schedule.delay(&after(retry, Duration::from_secs(previous)), jitter, Duration::MAX, |most| pick.min(most));
             prop_assert!(delay <= max);
         }
     }
@@ -235,9 +271,11 @@ fn invalid_settings_are_rejected_and_limits_are_accepted() {
     assert!(Schedule::try_fibonacci(two, one).is_err() && Schedule::try_fibonacci(one, one).is_ok());
     assert!(Schedule::try_decorrelated(two, one).is_err() && Schedule::try_decorrelated(one, one).is_ok());
     for share in [-0.001, 1.001, f64::NAN] {
-        assert!(Jitter::try_proportional(share).is_err(), "{share}");
+        assert!(Jitter::try_proportional(share).is_err() && Jitter::try_symmetric(share).is_err(), "{share}");
     }
     assert!(Jitter::try_proportional(0.0).is_ok() && Jitter::try_proportional(1.0).is_ok());
+    assert!(Jitter::try_symmetric(0.0).is_ok() && Jitter::try_symmetric(1.0).is_ok());
+    assert!(RetryPolicy::new().try_max_retry_after(Duration::ZERO).is_err());
     assert!(RetryPolicy::new().try_max_attempts(0).is_err() && RetryPolicy::new().try_max_attempts(1).is_ok());
 }
 

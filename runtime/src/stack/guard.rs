@@ -104,6 +104,7 @@ enum SavedScope {
         scope: PackedScope,
         task: WakerId,
         retrying: RetryName,
+        later_attempt: u32,
         deadline: Option<Deadline>,
         /// True if the published scope has stop signals.
         has_signals: bool,
@@ -136,6 +137,7 @@ impl SavedScope {
             scope: thread.scope.get(),
             task: thread.task.get(),
             retrying: thread.retrying.get(),
+            later_attempt: thread.later_attempt.get(),
             deadline: thread.deadline.get(),
             has_signals,
         });
@@ -148,10 +150,11 @@ impl SavedScope {
     fn restore(&self) {
         let (scope, deadline) = match *self {
             Self::Plain { scope, deadline } => (scope, deadline),
-            Self::Any { scope, task, retrying, deadline, has_signals } => {
+            Self::Any { scope, task, retrying, later_attempt, deadline, has_signals } => {
                 THREAD.with(|thread| {
                     thread.task.set(task);
                     thread.retrying.set(retrying);
+                    thread.later_attempt.set(later_attempt);
                 });
                 if has_signals {
                     pop_signals();

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use super::thread_state::WakerId;
 use super::{
     scope::EnclosingCalls,
-    thread_state::{PackedScope, enclosing_calls},
+    thread_state::{PackedScope, enclosing_calls, later_attempt},
     tokio_task::is_different_task,
 };
 use crate::stop::Relay;
@@ -95,6 +95,15 @@ impl CreationScope {
         let is_same = std::future::poll_fn(|context| Poll::Ready(task == WakerId::of(context))).await;
         if is_same { found } else { FoundScope::EMPTY }
     }
+}
+
+/// Returns the number of the innermost attempt around the code that this thread runs; 1 outside of attempts.
+pub(crate) fn attempt_number() -> u32 {
+    let innermost = PackedScope::current();
+    if innermost.is_of_thread() && is_different_task() {
+        return 1;
+    }
+    later_attempt(innermost).unwrap_or(1)
 }
 
 /// Returns the stop signals around code that is not `async`.

@@ -21,6 +21,8 @@ pub(crate) struct EnclosingCalls {
 pub(crate) struct EnclosingRetries {
     /// The innermost retry that is past its first attempt.
     pub(crate) retrying: Option<RetryName>,
+    /// The number of the innermost attempt, if it is not the first of its call.
+    pub(crate) later_attempt: Option<u32>,
     /// The stop signals of all enclosing retries.
     pub(crate) stop_signals: Vec<Arc<Relay>>,
 }
@@ -30,6 +32,8 @@ pub(crate) struct EnclosingRetries {
 pub(crate) struct Details {
     /// The innermost retry that is past its first attempt.
     pub(crate) retrying: Option<RetryName>,
+    /// The number of the innermost attempt, if it is not the first of its call. `retrying` is then that of its retry.
+    pub(crate) later_attempt: Option<u32>,
     /// The earliest deadline.
     pub(crate) deadline: Option<Deadline>,
 }
@@ -86,7 +90,7 @@ impl Deadline {
         if self.clock() == other.clock() { self.end() < other.end() } else { self.remaining() < other.remaining() }
     }
 
-    fn remaining(self) -> Duration {
+    pub(crate) fn remaining(self) -> Duration {
         self.end().since(self.clock().read())
     }
 
@@ -116,8 +120,9 @@ impl EnclosingCalls {
 
     #[inline]
     pub(crate) fn details(&self) -> Details {
-        let retrying = self.retries.as_ref().and_then(|retries| retries.retrying);
-        Details { retrying, deadline: self.deadline }
+        let (retrying, later_attempt) =
+            self.retries.as_ref().map_or((None, None), |retries| (retries.retrying, retries.later_attempt));
+        Details { retrying, later_attempt, deadline: self.deadline }
     }
 
     #[inline]

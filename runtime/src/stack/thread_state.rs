@@ -24,6 +24,7 @@ pub(super) struct ThreadState {
     /// The [details](Details) of the innermost scope, if its word contains their flags. In one cell, they would be copied by vector
     /// instructions, which wait for the stores of their parts: that takes 6 ns longer.
     pub(super) retrying: Cell<RetryName>,
+    pub(super) later_attempt: Cell<u32>,
     pub(super) deadline: Cell<Option<Deadline>>,
     /// The id of the last rejection, 0 for none: see [`rejection_trace`](super::rejection_trace).
     rejection_id: Cell<u64>,
@@ -35,6 +36,7 @@ impl ThreadState {
             scope: Cell::new(PackedScope::EMPTY),
             task: Cell::new(WakerId { vtable: 0, data: 0 }),
             retrying: Cell::new(RetryName(None)),
+            later_attempt: Cell::new(0),
             deadline: Cell::new(None),
             rejection_id: Cell::new(0),
         }
@@ -45,15 +47,17 @@ impl ThreadState {
     pub(super) fn details(&self, scope: PackedScope) -> Details {
         Details {
             retrying: scope.has(PackedScope::IS_RETRYING).then(|| self.retrying.get()),
+            later_attempt: scope.is_later_attempt().then(|| self.later_attempt.get()),
             deadline: if scope.has(PackedScope::HAS_DEADLINE) { self.deadline.get() } else { None },
         }
     }
 
     /// Stores details. Those that are absent are not written.
     #[inline]
-    pub(super) fn set_details(&self, Details { retrying, deadline }: Details) {
+    pub(super) fn set_details(&self, Details { retrying, later_attempt, deadline }: Details) {
         if let Some(retrying) = retrying {
             self.retrying.set(retrying);
+            self.later_attempt.set(later_attempt.unwrap_or_default());
         }
         if deadline.is_some() {
             self.deadline.set(deadline);
@@ -66,6 +70,9 @@ impl ThreadState {
 pub(super) fn publish(mut scope: PackedScope, task: WakerId, details: Details) {
     if details.retrying.is_some() {
         scope = scope.with(PackedScope::IS_RETRYING);
+        if details.later_attempt.is_some() {
+            scope = scope.with(PackedScope::IS_LATER_ATTEMPT);
+        }
     }
     if details.deadline.is_some() {
         scope = scope.with(PackedScope::HAS_DEADLINE);
@@ -93,7 +100,8 @@ pub(super) fn with_rejection_id<R>(with: impl FnOnce(&Cell<u64>) -> R) -> R {
 /// | 3 | the scope was published by a task |
 /// | 4 | the last entry of [`SIGNALS`] belongs to this scope |
 /// | 5 | the scope is in a retry that is past its first attempt; the thread stores its name |
-/// | 6 to 31 | the number of attempts of code that is not `async` that were entered since bits 0 to 5 were written |
+/// | 6 | the innermost attempt of those bits is not the first of its call; the thread stores its number. Bit 5 is set as well |
+/// | 7 to 31 | the number of attempts of code that is not `async` that were entered since bits 0 to 6 were written; each is a first attempt |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PackedScope(u32);
 
@@ -105,7 +113,8 @@ impl PackedScope {
     pub(super) const OF_TASK: Self = Self(1 << 3);
     pub(super) const HAS_SIGNALS: Self = Self(1 << 4);
     pub(super) const IS_RETRYING: Self = Self(1 << 5);
-    const ONE_THREAD_ATTEMPT: Self = Self(1 << 6);
+    const IS_LATER_ATTEMPT: Self = Self(1 << 6);
+    const ONE_THREAD_ATTEMPT: Self = Self(1 << 7);
 
     /// Returns the innermost scope of the current thread.
     #[inline]
@@ -145,6 +154,11 @@ impl PackedScope {
     /// Returns true if the innermost scope belongs to code that is not `async`.
     pub(super) const fn is_of_thread(self) -> bool {
         self.0 >= Self::ONE_THREAD_ATTEMPT.0 || !self.has(Self::OF_TASK)
+    }
+
+    /// Returns true if the innermost attempt is not the first of its call.
+    const fn is_later_attempt(self) -> bool {
+        self.0 < Self::ONE_THREAD_ATTEMPT.0 && self.has(Self::IS_LATER_ATTEMPT)
     }
 
     pub(super) const fn is_in_attempt(self) -> bool {
@@ -192,17 +206,23 @@ fn last_signals() -> Vec<Arc<Relay>> {
     SIGNALS.try_with(|list| list.borrow().last().cloned()).ok().flatten().unwrap_or_default()
 }
 
+/// Returns the number of the innermost attempt, if it is not the first of its call.
+pub(super) fn later_attempt(innermost: PackedScope) -> Option<u32> {
+    innermost.is_later_attempt().then(|| THREAD.with(|thread| thread.later_attempt.get()))
+}
+
 /// Returns the calls that enclose the innermost scope.
 #[inline]
 pub(super) fn enclosing_calls(innermost: PackedScope) -> EnclosingCalls {
-    let Details { retrying, deadline } = THREAD.with(|thread| thread.details(innermost));
+    let details = THREAD.with(|thread| thread.details(innermost));
     let has_signals = innermost.has(PackedScope::HAS_SIGNALS);
-    let retries = (retrying.is_some() || has_signals).then(|| Box::new(enclosing_retries(retrying, has_signals)));
-    EnclosingCalls { deadline, retries }
+    let has_retries = details.retrying.is_some() || has_signals;
+    let retries = has_retries.then(|| Box::new(enclosing_retries(&details, has_signals)));
+    EnclosingCalls { deadline: details.deadline, retries }
 }
 
 #[cold]
-fn enclosing_retries(retrying: Option<RetryName>, has_signals: bool) -> EnclosingRetries {
+fn enclosing_retries(details: &Details, has_signals: bool) -> EnclosingRetries {
     let stop_signals = if has_signals { last_signals() } else { Vec::new() };
-    EnclosingRetries { retrying, stop_signals }
+    EnclosingRetries { retrying: details.retrying, later_attempt: details.later_attempt, stop_signals }
 }

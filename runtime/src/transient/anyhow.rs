@@ -22,4 +22,8 @@ impl Transient for Error {
     fn as_dyn_display(&self) -> Option<&dyn Display> {
         Some(self)
     }
+
+    fn as_dyn_std_error(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&**self)
+    }
 }

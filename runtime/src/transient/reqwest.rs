@@ -59,6 +59,10 @@ impl Transient for Error {
     fn as_dyn_display(&self) -> Option<&dyn Display> {
         Some(self)
     }
+
+    fn as_dyn_std_error(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(self)
+    }
 }
 
 /// Returns true if the connection was closed before the end of the response, which hyper reports without an `io::Error`.

@@ -46,6 +46,10 @@ impl Transient for Error {
     fn as_dyn_display(&self) -> Option<&dyn Display> {
         Some(self)
     }
+
+    fn as_dyn_std_error(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(self)
+    }
 }
 
 /// Returns true for a transient code: a SQLSTATE of five characters, or a result code of SQLite of at most four digits, whose lowest byte

@@ -48,6 +48,10 @@ impl Transient for Status {
     fn as_dyn_display(&self) -> Option<&dyn Display> {
         Some(self)
     }
+
+    fn as_dyn_std_error(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self)
+    }
 }
 
 /// Creates a status of code `Unavailable` whose source is the `CircuitOpen`.

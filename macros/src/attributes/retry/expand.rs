@@ -1,18 +1,21 @@
 //! `#[retry]` as a layer: a loop around the call.
 
-use proc_macro2::{Span, TokenStream};
-use quote::{format_ident, quote_spanned};
-use syn::{Expr, Lifetime, spanned::Spanned};
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::{ToTokens, format_ident, quote_spanned};
+use syn::{Expr, Lifetime, PathArguments, Type, spanned::Spanned};
 
 use super::{options::Retry, policy};
 use crate::{
     attributes::Position,
     codegen::{
         context::{Call, Context},
-        dispatch::{as_error, as_error_if_any, closure_call, error_display, predicate, type_list, verdict_of},
+        dispatch::{as_error, as_error_if_any, closure_call, predicate, type_list, verdict_of},
         spans::{located_at, quote_mixed},
     },
-    item::arguments::{Argument, Rebind},
+    item::{
+        arguments::{Argument, Rebind},
+        function::ErrorKind,
+    },
     syntax::condition::Condition,
 };
 
@@ -28,7 +31,7 @@ use crate::{
 ///             Err(error) => CallResult::from_error(error),
 ///         };
 ///         let verdict = verdict_by_type(CallResult::error(&outcome), verdict_of);
-///         match attempts.delay_after(outcome, verdict, Disposition::Called, error_display) {
+///         match attempts.delay_after(outcome, verdict, Disposition::Called, error_view) {
 ///             Ok((outcome, delay)) => ((&OutcomeProbe(&outcome)).storage().store(outcome, attempts.can_be_stopped()), delay),
 ///             Err(outcome) => break outcome,
 ///         }
@@ -46,7 +49,7 @@ pub(super) fn expand(retry: &Retry, call: &Call, position: Position, context: &m
     let (begin, policy) = (begin(retry, context), current_policy(context));
     let verdict = verdict(retry, call, context);
     let (outcome, disposition) = outcome(call, context);
-    let error = error_display(&krate);
+    let error = error_view(retry, context);
     let succeed = if context.is_async { quote_mixed!(succeed) } else { quote_mixed!(succeed_on_thread) };
     let label = retry.is_single().then(|| Lifetime::new(&format!("'attempt_{}", position.index), Span::mixed_site()));
     let judged = judged(retry, &quote_mixed!(attempts.#succeed(#policy);), label.as_ref(), &verdict, context);
@@ -320,6 +323,58 @@ fn verdict(retry: &Retry, call: &Call, context: &Context) -> TokenStream {
             #others
         }
     }
+}
+
+/// A closure that returns the error in an outcome as far as events need it: its text, if its type implements `Display`. A custom backoff
+/// gets the error itself as well, if its type implements `Error` and is `'static`.
+fn error_view(retry: &Retry, context: &Context) -> TokenStream {
+    let krate = &context.krate;
+    let is_custom = retry.backoff.as_ref().is_some_and(|backoff| backoff.is_custom);
+    let with_error = (is_custom && may_be_static(context))
+        .then(|| quote_mixed!(.with_error((&&#krate::__private::Probe(outcome)).outcome_error())));
+    quote_mixed!(|outcome| {
+        #[allow(unused_imports)]
+        use #krate::__private::{
+            DisplayError as _, NoDisplay as _, NoOutcomeError as _, OutcomeDeref as _, OutcomeError as _,
+        };
+        #krate::__private::ErrorView::of_display((&&#krate::__private::Probe(outcome)).error_display()) #with_error
+    })
+}
+
+/// Returns false if the error type contains a lifetime or a type parameter, as far as its tokens tell. A probe for `'static` types cannot
+/// tell: it would select such a type, and the function would not compile.
+fn may_be_static(context: &Context) -> bool {
+    let error = match syn::parse2(context.output.clone()) {
+        Ok(Type::Path(output)) => match output.path.segments.last().map(|segment| &segment.arguments) {
+            Some(PathArguments::AngleBracketed(arguments)) if arguments.args.len() > 1 => {
+                arguments.args.last().map(ToTokens::to_token_stream)
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    context.error_kind != ErrorKind::Parameter && !refers_to_parameter(error.unwrap_or_else(|| context.output.clone()))
+}
+
+/// Returns true if the tokens contain a lifetime other than `'static`, `Self`, or an identifier that is a single uppercase letter, which the
+/// type parameters of an `impl` usually are.
+fn refers_to_parameter(tokens: TokenStream) -> bool {
+    let mut is_lifetime = false;
+    tokens.into_iter().any(|token| {
+        let was_lifetime = std::mem::take(&mut is_lifetime);
+        match token {
+            TokenTree::Group(group) => refers_to_parameter(group.stream()),
+            TokenTree::Punct(punct) => {
+                is_lifetime = punct.as_char() == '\'';
+                false
+            }
+            TokenTree::Ident(name) if was_lifetime => name != "static",
+            TokenTree::Ident(name) => {
+                name == "Self" || matches!(*name.to_string().as_bytes(), [letter] if letter.is_ascii_uppercase())
+            }
+            TokenTree::Literal(_) => false,
+        }
+    })
 }
 
 /// The number of the attempt, if the predicate is a closure with that parameter: `|error, attempt| ...`.

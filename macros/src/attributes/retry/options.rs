@@ -27,6 +27,8 @@ pub(crate) struct Retry {
     pub(super) backoff: Option<Backoff>,
     pub(super) jitter: Option<Jitter>,
     pub(super) max_elapsed: Option<DurationExpr>,
+    /// The longest hint that is followed.
+    pub(super) max_retry_after: Option<DurationExpr>,
     pub(super) budget: Option<Path>,
     /// The policy, evaluated at each call, in place of the options above.
     pub(super) policy: Option<Expr>,
@@ -50,6 +52,7 @@ pub(super) const GRAMMAR: Grammar = Grammar {
         ("backoff", "backoff = exponential(base = 100ms)"),
         ("jitter", "jitter = full"),
         ("max_elapsed", "max_elapsed = 30s"),
+        ("max_retry_after", "max_retry_after = 60s"),
         ("retry_if", "retry_if(io::Error)"),
         ("retry_if_result", "retry_if_result = |value| ..."),
         ("budget", "budget = BUDGET"),
@@ -99,6 +102,9 @@ impl Retry {
         let max_elapsed = options.value("max_elapsed", errors, |value| {
             DurationExpr::parse_positive("`max_elapsed`", "to make no retries, write `max_attempts = 1`", value)
         });
+        let max_retry_after = options.value("max_retry_after", errors, |value| {
+            DurationExpr::parse_positive("`max_retry_after`", "with 0, any hint would end the retry", value)
+        });
         let budget = options.value("budget", errors, budget);
         let policy = options.value("policy", errors, policy);
         let enabled = options.value("enabled", errors, enabled);
@@ -120,6 +126,7 @@ impl Retry {
             backoff: backoff.map(|given| given.value),
             jitter: jitter.map(|given| given.value),
             max_elapsed: max_elapsed.map(|given| given.value),
+            max_retry_after: max_retry_after.map(|given| given.value),
             budget: budget.map(|given| given.value),
             policy: policy.map(|given| given.value),
             enabled: enabled.map(|given| given.value),

@@ -30,7 +30,7 @@ pub(super) fn reference(retry: &Retry, context: &Context) -> TokenStream {
 /// Input: `policy = self.retry, enabled = order.is_new()`. Output:
 ///
 /// ```text
-/// let own_policy = own_policy({ let policy: &RetryPolicy = &self.retry; *policy }, "name");
+/// let own_policy = own_policy({ let policy: &RetryPolicy = &self.retry; policy }, "name");
 /// let is_enabled: bool = order.is_new();
 /// let own_policy = enabled_if(&own_policy, is_enabled);
 /// ```
@@ -46,7 +46,7 @@ pub(super) fn own(retry: &Retry, context: &Context) -> TokenStream {
             let (at_policy, value) = (located_at(span, krate), context.user_expression(policy));
             let reference = quote_spanned!(span=> &#value);
             let name = name_or_path(None, &context.function);
-            let policy = quote_mixed!(#krate::__private::own_policy({ let policy: &#at_policy::RetryPolicy = #reference; *policy }, #name));
+            let policy = quote_mixed!(#krate::__private::own_policy({ let policy: &#at_policy::RetryPolicy = #reference; policy }, #name));
             if retry.is_timed() { quote_mixed!(#krate::__private::timed(#policy)) } else { policy }
         }
         None => {
@@ -107,6 +107,7 @@ fn expression(retry: &Retry, krate: &TokenStream, function: &str) -> TokenStream
         quote!(.jitter(#jitter))
     });
     let max_elapsed = retry.max_elapsed.as_ref().map(|limit| quote!(.max_elapsed(#limit)));
+    let max_retry_after = retry.max_retry_after.as_ref().map(|longest| quote!(.max_retry_after(#longest)));
     let budget = retry.budget.as_ref().map(|budget| {
         // A static of the wrong type is reported at its path.
         let span = Span::call_site().located_at(budget.span());
@@ -117,6 +118,12 @@ fn expression(retry: &Retry, krate: &TokenStream, function: &str) -> TokenStream
         Nested::Independent => quote!(.nested(#krate::Nested::Independent)),
         Nested::Inherit => quote!(.nested(#krate::Nested::Inherit)),
     });
-    let policy = quote!(#krate::RetryPolicy::new().name(#name) #attempts #backoff #jitter #max_elapsed #budget #nested);
+    // A policy without the option `name` has the path of the function, under which calls are not counted.
+    let new = if retry.name.is_some() {
+        quote!(#krate::RetryPolicy::new().name(#name))
+    } else {
+        quote!(#krate::__private::label(#krate::RetryPolicy::new(), #name))
+    };
+    let policy = quote!(#new #attempts #backoff #jitter #max_elapsed #max_retry_after #budget #nested);
     if retry.is_timed() { quote!(#krate::__private::timed(#policy)) } else { policy }
 }

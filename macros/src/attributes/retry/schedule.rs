@@ -9,7 +9,7 @@ use syn::{Error, Expr, Result, spanned::Spanned};
 use crate::syntax::{
     duration::DurationExpr,
     parameters::Parameters,
-    values::{Number, factor, share},
+    values::{Number, factor, share, symmetric_share},
 };
 
 /// The value of `backoff`.
@@ -26,11 +26,12 @@ pub(super) enum Jitter {
     Full,
     Equal,
     Proportional(Number),
+    Symmetric(Number),
     None,
 }
 
 const BACKOFFS: [&str; 6] = ["exponential", "fixed", "linear", "fibonacci", "decorrelated", "none"];
-const JITTERS: [&str; 4] = ["full", "equal", "proportional", "none"];
+const JITTERS: [&str; 5] = ["full", "equal", "proportional", "symmetric", "none"];
 
 impl Backoff {
     pub(super) fn parse(value: Expr) -> Result<Self> {
@@ -91,6 +92,10 @@ impl Jitter {
             "full" => Self::Full,
             "equal" => Self::Equal,
             "none" => Self::None,
+            "symmetric" => match parameters.take("") {
+                Some(value) => Self::Symmetric(symmetric_share("the share of `symmetric`", value)?),
+                None => return Err(Error::new(name.span(), "`symmetric` needs a share: `symmetric(0.2)`")),
+            },
             _ => match parameters.take("") {
                 Some(value) => Self::Proportional(share("the share of `proportional`", value)?),
                 None => return Err(Error::new(name.span(), "`proportional` needs a share: `proportional(0.1)`")),
@@ -106,6 +111,7 @@ impl Jitter {
             Self::Full => quote!(#krate::Jitter::full()),
             Self::Equal => quote!(#krate::Jitter::equal()),
             Self::Proportional(share) => quote!(#krate::Jitter::proportional(#share)),
+            Self::Symmetric(share) => quote!(#krate::Jitter::symmetric(#share)),
             Self::None => quote!(#krate::Jitter::none()),
         }
     }

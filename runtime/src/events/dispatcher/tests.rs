@@ -15,7 +15,7 @@ fn dispatcher(max_wait: Duration) -> &'static Dispatcher {
 
 /// An event that contains a number.
 fn numbered(attempts: u32) -> Event {
-    Event::RetriesExhausted { retry: None, attempts, error: None }
+    Event::RetriesExhausted { retry: None, attempts, hint: None, error: None }
 }
 
 fn number(event: &Event) -> u32 {

@@ -1,30 +1,42 @@
 //! Counts attempts and the ends of calls, emits their events, and withdraws retries from the budget.
 
-use std::{fmt::Display, mem, time::Duration};
+use std::time::Duration;
 
 use super::{Attempts, OnDrop};
 use crate::{
     by_address::ByAddress,
     clock,
     durations::Ended,
-    error_text::error_text,
     events::{self, Event},
     retry::{
         RetryBudget, RetryPolicy,
+        budget::Grant,
+        error_view::ErrorView,
         statistics::{End, Statistics},
     },
     stack::SleepClock,
 };
 
-/// A scheduled retry, which was withdrawn from the budget if the policy has one. Dropping it before its attempt begins refunds it.
+/// A scheduled retry, which the budget has granted if the policy has one. Dropping it before its attempt begins refunds it.
 #[derive(Debug)]
-pub(super) struct ScheduledRetry(Option<ByAddress<RetryBudget>>);
+pub(super) struct ScheduledRetry(Option<(ByAddress<RetryBudget>, Grant)>);
 
 impl Drop for ScheduledRetry {
     fn drop(&mut self) {
-        if let Some(ByAddress(budget)) = self.0 {
-            budget.refund();
+        if let Some((ByAddress(budget), grant)) = self.0 {
+            budget.refund(grant);
         }
+    }
+}
+
+/// A retry whose attempt is being made; it is in flight until this is dropped.
+#[derive(Debug)]
+pub(super) struct RetryInFlight(ByAddress<RetryBudget>);
+
+impl Drop for RetryInFlight {
+    fn drop(&mut self) {
+        let ByAddress(budget) = self.0;
+        budget.land();
     }
 }
 
@@ -81,8 +93,9 @@ impl Attempts<'_> {
     /// Counts a retry when its attempt begins; does nothing if none is scheduled. A retry that a layer below rejects is counted as well.
     pub(super) fn count_retry(&mut self) {
         let Some(extras) = self.extras.as_mut() else { return };
-        let Some(scheduled) = extras.scheduled.take() else { return };
-        mem::forget(scheduled); // used: no refund
+        let Some(mut scheduled) = extras.scheduled.take() else { return };
+        // The grant is used: no refund.
+        extras.in_flight = scheduled.0.take().map(|(budget, _)| RetryInFlight(budget));
         let delay = extras.previous_delay.unwrap_or_default();
         if let Some(ByAddress(statistics)) = self.policy.statistics {
             statistics.count_retry(delay);
@@ -91,20 +104,33 @@ impl Attempts<'_> {
         crate::telemetry::record_delay(self.policy.name, delay);
     }
 
+    /// Ends the retry whose attempt has ended.
+    pub(super) fn end_retry(&mut self) {
+        if let Some(extras) = self.extras.as_mut() {
+            extras.in_flight = None;
+        }
+    }
+
     /// Withdraws a retry from the budget, if there is one, and emits its event. Returns false if the budget denies the retry, which ends
     /// the call.
-    pub(super) fn withdraw(&mut self, delay: Duration, error: Option<&dyn Display>) -> bool {
+    pub(super) fn withdraw(&mut self, delay: Duration, error: ErrorView<'_>) -> bool {
         let (policy, retry, attempt) = (self.policy, self.policy.name, self.made);
-        if policy.budget.is_some_and(|ByAddress(budget)| !budget.withdraw(clock::now())) {
-            self.count_end(End::Denied);
-            events::emit(|| Event::BudgetDenied { retry, attempts: attempt, error: error.and_then(error_text) });
-            return false;
-        }
+        let grant = match policy.budget {
+            None => None,
+            Some(ByAddress(budget)) => {
+                let Some(grant) = budget.withdraw(clock::now()) else {
+                    self.count_end(End::Denied);
+                    events::emit(|| Event::BudgetDenied { retry, attempts: attempt, error: error.text() });
+                    return false;
+                };
+                Some((ByAddress(budget), grant))
+            }
+        };
         if policy.tracks_retries() {
-            self.extras_mut().scheduled = Some(ScheduledRetry(policy.budget));
+            self.extras_mut().scheduled = Some(ScheduledRetry(grant));
         }
         events::emit(|| {
-            let error = error.and_then(error_text);
+            let error = error.text();
             self.extras_mut().last_error.clone_from(&error);
             Event::RetryScheduled { retry, attempt, delay, error }
         });
@@ -122,23 +148,24 @@ impl Attempts<'_> {
         self.count_end(End::NotTransient);
     }
 
-    pub(super) fn count_rejection(&mut self, error: Option<&dyn Display>) {
+    pub(super) fn count_rejection(&mut self, error: ErrorView<'_>) {
         let (retry, attempt) = (self.policy.name, self.made.saturating_add(1));
         self.count_end(End::Rejected);
-        events::emit(|| Event::RetryRejected { retry, attempt, error: error.and_then(error_text) });
+        events::emit(|| Event::RetryRejected { retry, attempt, error: error.text() });
     }
 
-    pub(super) fn count_exhaustion(&mut self, error: Option<&dyn Display>) {
+    /// Counts a call that ran out of attempts or time. `hint` is the hint of the error if it is longer than `max_retry_after`.
+    pub(super) fn count_exhaustion(&mut self, error: ErrorView<'_>, hint: Option<Duration>) {
         let (retry, attempts) = (self.policy.name, self.made);
         self.count_end(End::Exhausted);
-        events::emit_warning(|| Event::RetriesExhausted { retry, attempts, error: error.and_then(error_text) });
+        events::emit_warning(|| Event::RetriesExhausted { retry, attempts, hint, error: error.text() });
     }
 
     /// Counts a call that a stop signal ended after an attempt.
-    pub(super) fn count_stop(&mut self, error: Option<&dyn Display>) {
+    pub(super) fn count_stop(&mut self, error: ErrorView<'_>) {
         let (retry, attempts) = (self.policy.name, self.made);
         self.count_end(End::Stopped);
-        events::emit(|| Event::RetryStopped { retry, attempts, error: error.and_then(error_text) });
+        events::emit(|| Event::RetryStopped { retry, attempts, error: error.text() });
     }
 
     /// Counts a call that a stop signal ended during a sleep, and refunds its scheduled retry.
@@ -148,7 +175,7 @@ impl Attempts<'_> {
             extras.scheduled = None;
             extras.last_error.take()
         });
-        self.count_stop(error.as_ref().map(|error| error as _));
+        self.count_stop(ErrorView::of_display(error.as_ref().map(|error| error as _)));
     }
 
     /// Counts the end of the call, unless it has been counted or is never counted.

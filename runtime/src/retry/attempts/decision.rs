@@ -1,6 +1,6 @@
 //! The decision after an attempt: whether to make another one, and when.
 
-use std::{fmt::Display, ops::ControlFlow, time::Duration};
+use std::{ops::ControlFlow, time::Duration};
 
 use super::{Attempts, OnDrop, ScopeLookup};
 use crate::{
@@ -8,6 +8,7 @@ use crate::{
     events, random,
     retry::{
         backoff::RetryContext,
+        error_view::ErrorView,
         nesting::{Nested, emit_nested_retries},
     },
     stack::{Disposition, LastRejection, PackedScope, Verdict, is_worth_waiting},
@@ -22,13 +23,30 @@ struct EndedAttempt<O> {
     disposition: Disposition,
 }
 
+/// The delay that a failed attempt asks for.
+#[derive(Clone, Copy)]
+enum Hint {
+    /// By the error, a lower bound of the delay.
+    OfError(Option<Duration>),
+    /// By a breaker that rejected the attempt. It is not limited by `max_retry_after`, since the recovery timeout is a setting of the program.
+    OfRejection(Option<Duration>),
+}
+
+impl Hint {
+    const fn duration(self) -> Option<Duration> {
+        match self {
+            Self::OfError(hint) | Self::OfRejection(hint) => hint,
+        }
+    }
+}
+
 impl Attempts<'_> {
     /// Ends a call whose last attempt has succeeded, off the fast path.
     #[cold]
     pub(super) fn succeed_in_detail(&mut self) {
         let is_counted = self.policy.statistics.is_some() || events::has_receivers();
         if is_counted || self.extras.is_some() {
-            self.scheduled_delay(Verdict::Success, Disposition::Called, None);
+            self.scheduled_delay(Verdict::Success, Disposition::Called, ErrorView::NONE);
         } else {
             self.on_drop = OnDrop::Nothing;
         }
@@ -43,7 +61,7 @@ impl Attempts<'_> {
         outcome: O,
         verdict: Verdict,
         disposition: Disposition,
-        error: fn(&O) -> Option<&dyn Display>,
+        error: fn(&O) -> ErrorView<'_>,
     ) -> Result<(O, Duration), O> {
         self.delay_after_ended(EndedAttempt { outcome, verdict, disposition }, error)
     }
@@ -53,7 +71,7 @@ impl Attempts<'_> {
     fn delay_after_ended<O>(
         &mut self,
         EndedAttempt { outcome, verdict, disposition }: EndedAttempt<O>,
-        error: fn(&O) -> Option<&dyn Display>,
+        error: fn(&O) -> ErrorView<'_>,
     ) -> Result<(O, Duration), O> {
         match self.next_delay(verdict, disposition, || error(&outcome)) {
             Some(delay) => Ok((outcome, delay)),
@@ -70,7 +88,7 @@ impl Attempts<'_> {
         outcome: O,
         verdict: Verdict,
         disposition: Disposition,
-        error: impl FnOnce(&O) -> Option<&dyn Display>,
+        error: impl FnOnce(&O) -> ErrorView<'_>,
     ) -> Option<O> {
         let delay = self.next_delay(verdict, disposition, || error(&outcome));
         let continues = delay.is_some_and(|delay| !self.pause_thread(delay));
@@ -84,7 +102,7 @@ impl Attempts<'_> {
         &mut self,
         verdict: Verdict,
         disposition: Disposition,
-        error: impl FnOnce() -> Option<&'e dyn Display>,
+        error: impl FnOnce() -> ErrorView<'e>,
     ) -> Option<Duration> {
         match self.plain_delay(&verdict, &disposition) {
             ControlFlow::Break(delay) => delay,
@@ -111,6 +129,10 @@ impl Attempts<'_> {
             Verdict::Final => None,
             // The event of exhausted retries is a warning, which more receivers want than other events of retries.
             Verdict::Transient { .. } if is_last && events::has_subscribers() => return ControlFlow::Continue(()),
+            // The event of a hint that is too long is such a warning, too.
+            Verdict::Transient { retry_after: Some(hint) } if hint > self.policy.max_retry_after => {
+                return ControlFlow::Continue(());
+            }
             Verdict::Transient { retry_after } => Some(retry_after),
             Verdict::Success | Verdict::Rejected | Verdict::RetriedRejection { .. } => return ControlFlow::Continue(()),
         };
@@ -119,8 +141,8 @@ impl Attempts<'_> {
         let Some(hint) = hint else { return ControlFlow::Break(None) };
         self.made = self.made.saturating_add(1);
         ControlFlow::Break((!is_last).then(|| {
-            let retry = RetryContext { attempt: self.made, previous: None, elapsed: Duration::ZERO, hint };
-            self.policy.schedule.delay(&retry, self.policy.jitter, random::up_to)
+            let retry = RetryContext { attempt: self.made, previous: None, elapsed: Duration::ZERO, hint, error: None };
+            self.policy.schedule.delay(&retry, self.policy.jitter, Duration::MAX, random::up_to)
         }))
     }
 
@@ -130,14 +152,14 @@ impl Attempts<'_> {
         &mut self,
         verdict: Verdict,
         disposition: Disposition,
-        error: Option<&dyn Display>,
+        error: ErrorView<'_>,
     ) -> Option<Duration> {
         let delay = self.decide(verdict, disposition.is_called(), error)?;
         self.schedule(delay, disposition.open_for(), error)
     }
 
     /// Returns the delay before the next attempt, or `None` if there is none.
-    fn decide(&mut self, verdict: Verdict, is_called: bool, error: Option<&dyn Display>) -> Option<Duration> {
+    fn decide(&mut self, verdict: Verdict, is_called: bool, error: ErrorView<'_>) -> Option<Duration> {
         if self.made == 0 && verdict == Verdict::Success {
             self.succeed_at_first(self.policy);
             self.on_drop = OnDrop::FreeExtras;
@@ -145,6 +167,7 @@ impl Attempts<'_> {
         }
         self.leave_fast_path();
         self.count_retry(); // has been counted, unless a layer rejected the attempt before it was entered
+        self.end_retry();
         if is_called {
             self.record_attempt(if verdict == Verdict::Success { Ended::Success } else { Ended::Failure });
         } else {
@@ -154,8 +177,9 @@ impl Attempts<'_> {
             Verdict::Success => self.count_retried_success(),
             Verdict::Final => self.count_final_failure(),
             Verdict::Rejected => self.count_rejection(error),
-            Verdict::Transient { retry_after } | Verdict::RetriedRejection { retry_after } => {
-                return self.decide_after_failure(retry_after, error);
+            Verdict::Transient { retry_after } => return self.decide_after_failure(Hint::OfError(retry_after), error),
+            Verdict::RetriedRejection { retry_after } => {
+                return self.decide_after_failure(Hint::OfRejection(retry_after), error);
             }
         }
         None
@@ -177,7 +201,7 @@ impl Attempts<'_> {
     }
 
     /// Decides after a failure that may be retried.
-    fn decide_after_failure(&mut self, retry_after: Option<Duration>, error: Option<&dyn Display>) -> Option<Duration> {
+    fn decide_after_failure(&mut self, hint: Hint, error: ErrorView<'_>) -> Option<Duration> {
         let is_last = self.is_last(self.policy);
         self.made = self.made.saturating_add(1);
         self.require_finish();
@@ -186,26 +210,46 @@ impl Attempts<'_> {
             return None;
         }
         if is_last || (self.policy.nested == Nested::Inherit && self.is_nested) {
-            self.count_exhaustion(error);
+            self.count_exhaustion(error, None);
+            return None;
+        }
+        if let Hint::OfError(Some(hint)) = hint
+            && hint > self.policy.max_retry_after
+        {
+            self.count_exhaustion(error, Some(hint));
             return None;
         }
         let elapsed = self.elapsed();
-        let delay = self.compute_delay(elapsed, retry_after);
-        if self.is_out_of_time(elapsed, delay) {
-            self.count_exhaustion(error);
+        let delay = self.compute_delay(elapsed, hint, error).filter(|delay| !self.is_out_of_time(elapsed, *delay));
+        if delay.is_none() {
+            self.count_exhaustion(error, None);
+        }
+        delay
+    }
+
+    /// Returns the delay before the next attempt; `None` if a custom backoff ends the retry.
+    fn compute_delay(&mut self, elapsed: Duration, hint: Hint, error: ErrorView<'_>) -> Option<Duration> {
+        let previous = self.extras.as_ref().and_then(|extras| extras.previous_delay);
+        let (policy, schedule) = (self.policy, self.policy.schedule);
+        let retry = RetryContext { attempt: self.made, previous, elapsed, hint: hint.duration(), error: error.error() };
+        if !schedule.should_retry(&retry) {
             return None;
+        }
+        let delay = match hint {
+            // The breaker spreads the calls that it admits.
+            Hint::OfRejection(Some(wait)) if !schedule.is_custom() => wait,
+            _ => schedule.delay(&retry, policy.jitter, self.remaining(elapsed), random::up_to),
+        };
+        if schedule.needs_previous() || policy.tracks_retries() {
+            self.extras_mut().previous_delay = Some(delay);
         }
         Some(delay)
     }
 
-    fn compute_delay(&mut self, elapsed: Duration, hint: Option<Duration>) -> Duration {
-        let previous = self.extras.as_ref().and_then(|extras| extras.previous_delay);
-        let retry = RetryContext { attempt: self.made, previous, elapsed, hint };
-        let delay = self.policy.schedule.delay(&retry, self.policy.jitter, random::up_to);
-        if self.policy.schedule.needs_previous() || self.policy.tracks_retries() {
-            self.extras_mut().previous_delay = Some(delay);
-        }
-        delay
+    /// Returns the time until `max_elapsed` or the deadline of an enclosing call.
+    fn remaining(&self, elapsed: Duration) -> Duration {
+        let own = self.policy.max_elapsed.map_or(Duration::MAX, |limit| limit.saturating_sub(elapsed));
+        self.deadline.map_or(own, |deadline| own.min(deadline.remaining()))
     }
 
     /// Returns true if the delay would end after `max_elapsed` or after the deadline of an enclosing call.
@@ -219,12 +263,7 @@ impl Attempts<'_> {
     ///
     /// If the circuit will still be open after the delay, the next attempt will be rejected in any case. It is then made at once, without a
     /// withdrawal from the budget.
-    fn schedule(
-        &mut self,
-        delay: Duration,
-        open_for: Option<Duration>,
-        error: Option<&dyn Display>,
-    ) -> Option<Duration> {
+    fn schedule(&mut self, delay: Duration, open_for: Option<Duration>, error: ErrorView<'_>) -> Option<Duration> {
         if !is_worth_waiting(delay, open_for) {
             return Some(Duration::ZERO);
         }

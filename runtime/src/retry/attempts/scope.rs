@@ -83,9 +83,10 @@ impl Attempts<'_> {
     #[inline]
     fn details(&self) -> Details {
         let retrying = self.extras.as_ref().and_then(|extras| extras.enclosing.retrying);
-        let mut details = Details { retrying, deadline: self.deadline };
+        let mut details = Details { retrying, later_attempt: None, deadline: self.deadline };
         if self.made > 0 {
             details.retrying = Some(RetryName(self.name()));
+            details.later_attempt = Some(self.made.saturating_add(1));
         }
         if let Some(limit) = self.policy.max_elapsed {
             details.add_deadline(Deadline::new(self.started, limit, self.clock));

@@ -1,0 +1,4 @@
+static LIMIT: u32 = 3;
+steadfast::register!(LIMIT);
+
+fn main() {}

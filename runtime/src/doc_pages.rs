@@ -66,7 +66,7 @@ struct WithoutAttributes;
 /// validate().unwrap();
 /// assert_eq!(breakers().len(), 1);
 /// call()?;
-/// assert_eq!(breaker("same name").unwrap().config().get_failure_threshold(), 7);
+/// assert_eq!(breaker("same name").unwrap().config().get_failure_threshold(), Some(7));
 /// # Ok::<(), io::Error>(())
 /// ```
 ///
@@ -82,7 +82,7 @@ struct WithoutAttributes;
 /// validate().unwrap();
 /// assert_eq!(breakers().len(), 1);
 /// call()?;
-/// assert_eq!(breaker("same name").unwrap().config().get_failure_threshold(), 8);
+/// assert_eq!(breaker("same name").unwrap().config().get_failure_threshold(), Some(8));
 /// # Ok::<(), io::Error>(())
 /// ```
 struct SameNames;

@@ -160,9 +160,9 @@ fn settings_from_outside_apply_to_the_isolation() {
     let isolated = isolate();
     let toml = "[breaker.\"isolated breaker\"]\nfailure_threshold = 9\n";
     steadfast::configure_from_toml(toml).unwrap();
-    assert_eq!(breaker().config().get_failure_threshold(), 9);
+    assert_eq!(breaker().config().get_failure_threshold(), Some(9));
     drop(isolated);
-    assert_eq!(breaker().config().get_failure_threshold(), 2);
+    assert_eq!(breaker().config().get_failure_threshold(), Some(2));
 }
 
 #[test]

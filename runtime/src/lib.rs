@@ -168,6 +168,7 @@ pub use self::{
     },
     bulkhead::{Bulkhead, BulkheadConfig, BulkheadPermit, BulkheadSnapshot, bulkhead, bulkheads},
     capabilities::{blind_spots, validate},
+    checked::InvalidSetting,
     durations::{DurationHistogram, Durations},
     error_text::set_error_texts,
     errors::{

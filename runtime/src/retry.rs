@@ -41,7 +41,7 @@ pub use self::{
 use crate::{
     Transient,
     by_address::ByAddress,
-    checked::{Checked, valid},
+    checked::{Checked, InvalidSetting, valid},
     random,
     stop::Stop,
     transient::verdict_of,
@@ -124,7 +124,7 @@ impl RetryPolicy {
 
     pub(crate) const fn try_max_attempts(mut self, attempts: u32) -> Checked<Self> {
         if attempts == 0 {
-            return Err("`max_attempts` must be at least 1: it counts the first call as well");
+            return Err(InvalidSetting::new("`max_attempts` must be at least 1: it counts the first call as well"));
         }
         self.max_attempts = attempts;
         Ok(self)
@@ -140,7 +140,7 @@ impl RetryPolicy {
     #[cfg(feature = "config")]
     pub(crate) const fn try_max_elapsed(mut self, limit: Duration) -> Checked<Self> {
         if limit.is_zero() {
-            return Err("`max_elapsed` must be longer than 0: `max_attempts = 1` makes no retry");
+            return Err(InvalidSetting::new("`max_elapsed` must be longer than 0: `max_attempts = 1` makes no retry"));
         }
         self.max_elapsed = Some(limit);
         Ok(self)

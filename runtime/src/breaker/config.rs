@@ -46,8 +46,8 @@ use crate::{
 ///
 /// # Panics
 ///
-/// Outside of a `const`, the setters panic on invalid values. Check values from outside the program first, or load them with
-/// `configure_from_toml` (feature `config`), which returns errors.
+/// Outside of a `const`, the setters panic on invalid values. For values from outside of the program, each has a variant with the prefix
+/// `try_` that returns [`InvalidSetting`](crate::InvalidSetting) instead; `configure_from_toml` (feature `config`) returns errors, too.
 ///
 /// # Serialization
 ///

@@ -6,7 +6,7 @@ use std::{fmt, time::Duration};
 #[cfg(feature = "config")]
 pub(super) use self::merge::OPTIONS;
 use crate::{
-    checked::{Checked, valid},
+    checked::{Checked, InvalidSetting, valid},
     errors::{PolicyConfig, PolicyTerms},
 };
 
@@ -43,7 +43,7 @@ impl BulkheadConfig {
 
     pub(crate) const fn try_max_concurrent(mut self, calls: u32) -> Checked<Self> {
         if calls == 0 {
-            return Err("`max_concurrent` must be at least 1: with 0 no call could ever be made");
+            return Err(InvalidSetting::new("`max_concurrent` must be at least 1: with 0 no call could ever be made"));
         }
         self.max_concurrent = calls;
         Ok(self)
@@ -61,7 +61,9 @@ impl BulkheadConfig {
 
     pub(crate) const fn try_max_wait(mut self, max_wait: Duration) -> Checked<Self> {
         if max_wait.is_zero() {
-            return Err("`max_wait` must be longer than 0; omit it to reject calls without waiting");
+            return Err(InvalidSetting::new(
+                "`max_wait` must be longer than 0; omit it to reject calls without waiting",
+            ));
         }
         self.max_wait = Some(max_wait);
         Ok(self)

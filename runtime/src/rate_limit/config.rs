@@ -10,7 +10,7 @@ use std::{fmt, future::Future, pin::Pin, time::Duration};
 pub(super) use self::merge::OPTIONS;
 use crate::{
     by_address::ByAddress,
-    checked::{Checked, valid},
+    checked::{Checked, InvalidSetting, valid},
     errors::{PolicyConfig, PolicyTerms},
 };
 
@@ -59,10 +59,10 @@ impl RateLimitConfig {
 
     pub(crate) const fn try_limit(mut self, limit: u32) -> Checked<Self> {
         if limit == 0 {
-            return Err("`limit` must be at least 1: with 0 no call could ever be made");
+            return Err(InvalidSetting::new("`limit` must be at least 1: with 0 no call could ever be made"));
         }
         if limit > MAX_LIMIT {
-            return Err("`limit` must be at most 1,048,576: a window keeps each of its calls");
+            return Err(InvalidSetting::new("`limit` must be at most 1,048,576: a window keeps each of its calls"));
         }
         self.limit = limit;
         Ok(self)
@@ -70,7 +70,7 @@ impl RateLimitConfig {
 
     pub(crate) const fn try_per(mut self, per: Duration) -> Checked<Self> {
         if per.is_zero() {
-            return Err("`per` must be longer than 0: no call would ever be in such a window");
+            return Err(InvalidSetting::new("`per` must be longer than 0: no call would ever be in such a window"));
         }
         self.per = per;
         Ok(self)
@@ -89,7 +89,9 @@ impl RateLimitConfig {
 
     pub(crate) const fn try_max_wait(mut self, max_wait: Duration) -> Checked<Self> {
         if max_wait.is_zero() {
-            return Err("`max_wait` must be longer than 0; omit it to reject calls without waiting");
+            return Err(InvalidSetting::new(
+                "`max_wait` must be longer than 0; omit it to reject calls without waiting",
+            ));
         }
         self.max_wait = Some(max_wait);
         Ok(self)

@@ -10,7 +10,7 @@ use std::{
 
 use self::account::{Account, Income, PERIOD};
 use crate::{
-    checked::{Checked, valid},
+    checked::{Checked, InvalidSetting, valid},
     clock::{self, Moment},
     totals::{Count, Totals},
 };
@@ -237,7 +237,7 @@ const fn check_ratio(ratio: f64) -> Checked<f64> {
     if ratio >= 0.0 && ratio <= 1.0 {
         Ok(ratio)
     } else {
-        Err("`ratio` must be in 0.0..=1.0; 0.2 is a retry for every five calls")
+        Err(InvalidSetting::new("`ratio` must be in 0.0..=1.0; 0.2 is a retry for every five calls"))
     }
 }
 

@@ -1,6 +1,6 @@
 use std::{fmt, time::Duration};
 
-use crate::checked::{Checked, valid};
+use crate::checked::{Checked, InvalidSetting, valid};
 
 /// The random part of a delay, which spreads out the retries of callers that failed at the same time.
 ///
@@ -47,7 +47,7 @@ impl Jitter {
 
     pub(crate) const fn try_proportional(share: f64) -> Checked<Self> {
         if !(share >= 0.0 && share <= 1.0) {
-            return Err("the share of `proportional` must be in 0.0..=1.0");
+            return Err(InvalidSetting::new("the share of `proportional` must be in 0.0..=1.0"));
         }
         Ok(Self(Kind::Proportional(share)))
     }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     by_address::ByAddress,
-    checked::{Checked, valid},
+    checked::{Checked, InvalidSetting, valid},
 };
 
 /// The delays between attempts, before jitter.
@@ -71,7 +71,7 @@ impl Schedule {
 
     pub(crate) const fn try_exponential(base: Duration, factor: f64, max: Duration) -> Checked<Self> {
         if !(factor >= 1.0 && factor < f64::INFINITY) {
-            return Err("`factor` must be a finite number of at least 1");
+            return Err(InvalidSetting::new("`factor` must be a finite number of at least 1"));
         }
         checked_order(base, max, Kind::Exponential { base, factor, max })
     }
@@ -204,7 +204,7 @@ impl fmt::Display for Schedule {
 /// Checks that `max` is not below `base`.
 const fn checked_order(base: Duration, max: Duration, kind: Kind) -> Checked<Schedule> {
     if max.as_nanos() < base.as_nanos() {
-        return Err("`max` must not be below `base`");
+        return Err(InvalidSetting::new("`max` must not be below `base`"));
     }
     Ok(Schedule(kind))
 }

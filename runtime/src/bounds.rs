@@ -14,6 +14,7 @@
 //! | `Clone` | an argument that each attempt and fallback moves or changes | [`CloneArgument`] |
 //! | `Copy` | a `self` that each attempt and fallback needs and the body moves | [`CopyReceiver`] |
 //! | `Display` | `key` | `Key` |
+//! | an integer | `permits` | [`PermitCount`] |
 //! | `Transient` | a field under `#[transient(inherit)]` | [`InheritTransient`] |
 //! | `Duration` or `Option<Duration>` | the field in `#[transient(retry_after = field)]` | [`RetryAfterField`] |
 
@@ -24,6 +25,7 @@ mod error;
 mod fallback;
 #[cfg(feature = "keyed")]
 mod key;
+mod permits;
 mod rejection;
 mod transient;
 
@@ -35,6 +37,7 @@ pub use self::{
     closures::{attempt_predicate, fallback_closure, predicate, retry_hook, timed_retry_hook},
     error::{ErrorChain, ErrorType},
     fallback::FallbackResult,
+    permits::PermitCount,
     rejection::{FromBulkheadFull, FromCircuitOpen, FromRateLimited, FromTimedOut},
     transient::{InheritTransient, RetryAfterField},
 };

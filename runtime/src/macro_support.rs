@@ -14,6 +14,8 @@ mod record;
 mod transient_probe;
 mod verdict;
 
+#[cfg(feature = "keyed")]
+pub use self::keyed::Weighted;
 pub use self::{error_probe::*, fallback::*, record::*, transient_probe::*, verdict::*};
 use crate::RetryPolicy;
 

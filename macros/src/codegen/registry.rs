@@ -17,6 +17,8 @@ pub(crate) struct Declaration<'a> {
     /// The key that selects one of the instances with this name.
     pub(crate) key: Option<&'a Expr>,
     pub(crate) max_keys: Option<&'a Count>,
+    /// True if the lookup by the key takes as many permits as the variable `permits` holds.
+    pub(crate) is_weighted: bool,
     /// The text of `failure_if`.
     pub(crate) failure_if: Option<String>,
     /// The variant of `Hang` that describes a call of the function that hangs. `None` if a timeout bounds it, and for a function that is not
@@ -48,8 +50,9 @@ impl Declaration<'_> {
     /// | `failure_if = is_busy` | `Declared::named("search", Some(config)).failure_if("failure_if = is_busy")` |
     /// | an `async` function without a timeout | `Declared::named("search", Some(config)).hang(Hang::Endless)` |
     /// | `key = user` | `Key::find_in(DECLARATION.get(), &user)` in place of `DECLARATION.get()` |
+    /// | `key = user`, `permits = size` | `Key::find_in(&Weighted::new(DECLARATION.get(), permits), &user)` |
     pub(crate) fn block(self) -> TokenStream {
-        let Self { attribute, instance, config, key, max_keys, failure_if, hang, ty, slice, krate } = self;
+        let Self { attribute, instance, config, key, max_keys, is_weighted, failure_if, hang, ty, slice, krate } = self;
         let here = respan(attribute, krate);
         let mut declaration = match instance {
             Instance::Named(name) => {
@@ -83,7 +86,10 @@ impl Declaration<'_> {
             Some(key) => {
                 // An error about the type of the key, and a conflict, are reported at the key.
                 let at_key = key.span();
-                let (here, source) = (respan(at_key, krate), quote_mixed!(DECLARATION.#get));
+                let (here, mut source) = (respan(at_key, krate), quote_mixed!(DECLARATION.#get));
+                if is_weighted {
+                    source = quote_mixed!(&#krate::__private::Weighted::new(#source, permits));
+                }
                 quote_spanned!(at_key=> #here::__private::Key::find_in(#source, &(#key)))
             }
         };

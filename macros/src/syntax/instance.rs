@@ -1,6 +1,7 @@
 //! The breaker, bulkhead or rate limit that an attribute refers to: one with a name, or the user's static.
 
 use proc_macro2::{Ident, Span};
+use quote::ToTokens as _;
 use syn::Expr;
 
 use super::{options::Options, values};
@@ -27,6 +28,16 @@ pub(crate) struct Terms {
 }
 
 impl Instance {
+    /// Returns true if both are written as the same name, or as the same static.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Named(one), Self::Named(other)) | (Self::Static(one), Self::Static(other)) => {
+                one.to_token_stream().to_string() == other.to_token_stream().to_string()
+            }
+            _ => false,
+        }
+    }
+
     /// Takes `name = "..."`, or the option for a static.
     pub(crate) fn take(options: &mut Options, terms: &Terms, attribute: Span, errors: &mut Errors) -> Self {
         let Terms { option, name, noun } = terms;

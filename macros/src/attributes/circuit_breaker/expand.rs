@@ -139,6 +139,7 @@ fn declaration(breaker: &CircuitBreaker, hang: Option<&'static str>, krate: &Tok
         config: settings.as_ref().map(|settings| settings.expression(krate)),
         key: key.as_ref(),
         max_keys: max_keys.as_ref(),
+        is_weighted: false,
         failure_if: breaker.failure_if(),
         hang,
         ty,

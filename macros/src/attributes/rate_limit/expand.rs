@@ -24,16 +24,22 @@ use crate::{
 /// }
 /// ```
 ///
+/// With `permits`, the number is evaluated first: `let permits = PermitCount::count(value);`, and the call is `acquire_many_async(permits)`.
 /// If a layer above needs the disposition, the block evaluates to a pair of the outcome and the disposition.
 pub(super) fn expand(limit: &RateLimit, call: &Call, position: Position, context: &Context) -> Call {
     let Position { index, read_above, .. } = position;
     let needs_disposition = read_above != Reads::Nothing;
     // The label is unique: a label that shadows another draws a warning.
     let label = Lifetime::new(&format!("'call_{index}"), Span::mixed_site());
-    let (instance, acquire) = (declaration(limit, &context.krate), context.acquire());
+    let instance = declaration(limit, &context.krate);
+    let permits = limit.permits.as_ref().map(|value| context.permits(value));
+    // The lookup by a key takes the number of permits.
+    let is_weighted = permits.is_some() && limit.key.is_none();
+    let acquire = if is_weighted { context.acquire_many() } else { context.acquire() };
     let (rejected, admitted) = context.limited(["FromRateLimited", "limited"], call, needs_disposition);
     let code = quote_mixed! {
         #label: {
+            #permits
             if let ::core::result::Result::Err(limited) = #instance.#acquire {
                 break #label #rejected;
             }
@@ -45,7 +51,7 @@ pub(super) fn expand(limit: &RateLimit, call: &Call, position: Position, context
 
 /// Input: `name = "search", limit = 100, per = 60s`. Output: the block that declares the limit and evaluates to it.
 fn declaration(limit: &RateLimit, krate: &TokenStream) -> TokenStream {
-    let RateLimit { attribute, instance, key, max_keys, .. } = limit;
+    let RateLimit { attribute, instance, key, max_keys, permits, .. } = limit;
     let (ty, slice) =
         if key.is_some() { ("KeyedRateLimits", "KEYED_RATE_LIMITS") } else { ("RateLimit", "RATE_LIMITS") };
     let declaration = Declaration {
@@ -54,6 +60,7 @@ fn declaration(limit: &RateLimit, krate: &TokenStream) -> TokenStream {
         config: limit.config(krate),
         key: key.as_ref(),
         max_keys: max_keys.as_ref(),
+        is_weighted: permits.is_some(),
         failure_if: None,
         hang: None,
         ty,

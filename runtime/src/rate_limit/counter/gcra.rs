@@ -19,16 +19,17 @@ pub(super) struct Gcra {
 
 impl Gcra {
     pub(super) const fn new() -> Self {
-        Self { tat: 0, backlog_since: 0, limit: Limit { calls: 1, per: 1 } }
+        Self { tat: 0, backlog_since: 0, limit: Limit { calls: 1, per: 1, burst: 1 } }
     }
 
-    /// Returns the first moment at which there is capacity for a call behind `ahead` others, each of which starts as early as it can.
-    pub(super) fn earliest_start(&mut self, now: u64, limit: Limit, ahead: usize) -> u64 {
+    /// Returns the first moment at which there is capacity for a call behind others that take `ahead` permits, each of which starts as early
+    /// as it can. A call of several permits is several cells that arrive at the same moment.
+    pub(super) fn earliest_start(&mut self, now: u64, limit: Limit, permits: u32, ahead: u64) -> u64 {
         self.rescale(limit, now);
         let (start, interval) = (self.ticks(now), u128::from(limit.per));
-        let burst_tolerance = interval * u128::from(limit.calls.saturating_sub(1));
-        let others = interval.saturating_mul(u128::try_from(ahead).unwrap_or(u128::MAX));
-        let at = self.tat.max(start).saturating_add(others).saturating_sub(burst_tolerance);
+        let capacity = interval * u128::from(limit.burst);
+        let taken = interval.saturating_mul(u128::from(ahead) + u128::from(permits));
+        let at = self.tat.max(start).saturating_add(taken).saturating_sub(capacity);
         if at <= start {
             return now;
         }
@@ -36,28 +37,28 @@ impl Gcra {
         u64::try_from(at.div_ceil(limit.calls.into())).unwrap_or(u64::MAX)
     }
 
-    /// Records a call if the backlog is then at most half of the limit, and if it is certain whether there is a backlog before: otherwise, the
+    /// Records a call if the backlog is then at most half of the burst, and if it is certain whether there is a backlog before: otherwise, the
     /// start could not be [bounded](Self::bound) later. Returns true if it is recorded.
     #[inline]
-    pub(super) fn try_record_coarse(&mut self, start: Start, limit: Limit) -> bool {
+    pub(super) fn try_record_coarse(&mut self, start: Start, limit: Limit, permits: u32) -> bool {
         self.rescale(limit, start.earliest);
-        let [interval, half] = [limit.per, (limit.calls / 2).into()].map(u128::from);
+        let [interval, half, own] = [limit.per, (limit.burst / 2).into(), permits.into()].map(u128::from);
         let [earliest, latest] = [start.earliest, start.latest].map(|moment| self.ticks(moment));
         let is_certain = self.tat <= earliest || self.tat >= latest;
-        let is_recorded = is_certain && self.tat + interval <= earliest + interval * half;
+        let is_recorded = is_certain && self.tat + interval * own <= earliest + interval * half;
         if is_recorded {
-            self.record(start, limit);
+            self.record(start, limit, permits);
         }
         is_recorded
     }
 
     #[inline]
-    pub(super) fn record(&mut self, start: Start, limit: Limit) {
+    pub(super) fn record(&mut self, start: Start, limit: Limit, permits: u32) {
         self.rescale(limit, start.earliest);
         if self.tat <= self.ticks(start.earliest) {
             self.backlog_since = start.latest;
         }
-        self.tat = self.tat.max(self.ticks(start.latest)) + u128::from(limit.per);
+        self.tat = self.tat.max(self.ticks(start.latest)) + u128::from(limit.per) * u128::from(permits);
     }
 
     /// Moves starts that are counted after `now` to `now`: the calls have started by then.
@@ -68,13 +69,13 @@ impl Gcra {
         }
     }
 
-    /// Returns the backlog in calls, rounded up.
+    /// Returns the backlog in permits, rounded up.
     pub(super) fn in_window(&self, now: u64, limit: Limit) -> usize {
         let backlog = if self.limit == limit { self.backlog(now) } else { self.backlog_under(limit, now) };
-        usize::try_from(backlog.div_ceil(limit.per.into())).unwrap_or(usize::MAX).min(limit.calls as usize)
+        usize::try_from(backlog.div_ceil(limit.per.into())).unwrap_or(usize::MAX).min(limit.burst as usize)
     }
 
-    /// Changes the limit. The backlog is kept, with at most as many calls as the new limit allows.
+    /// Changes the limit. The backlog is kept, with at most as many permits as the new limit allows at once.
     #[inline]
     fn rescale(&mut self, limit: Limit, now: u64) {
         if self.limit != limit {
@@ -91,8 +92,8 @@ impl Gcra {
         let [before, per] = [self.limit.per, limit.per].map(u128::from);
         let backlog = self.backlog(now);
         // Whole calls and a fraction of one are converted separately, so that nothing overflows. The result is rounded up.
-        let calls = (backlog / before).min(limit.calls.into());
-        (calls * per + (backlog % before * per).div_ceil(before)).min(per * u128::from(limit.calls))
+        let calls = (backlog / before).min(limit.burst.into());
+        (calls * per + (backlog % before * per).div_ceil(before)).min(per * u128::from(limit.burst))
     }
 
     /// Returns the backlog in ticks, from `now` to the theoretical arrival time: `per` for each call.

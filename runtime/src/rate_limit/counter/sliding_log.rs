@@ -1,10 +1,10 @@
-use std::collections::VecDeque;
+use std::{collections::VecDeque, iter};
 
-use super::{Limit, Start};
+use super::{Ahead, Limit, Start};
 
-/// The start times of recent calls.
+/// The start times of recent calls, one for each permit.
 ///
-/// **Invariant:** any sliding window contains at most `calls` of these times: a call is recorded only when all but `calls - 1` of the
+/// **Invariant:** any sliding window contains at most `calls` of these times: a permit is recorded only when all but `calls - 1` of the
 /// others have left its window.
 ///
 /// **Invariant:** when an earlier limit is restored, all the calls in its window are still in the log: calls are discarded by the longest
@@ -19,13 +19,19 @@ pub(super) struct SlidingLog {
 
 impl SlidingLog {
     pub(super) const fn new() -> Self {
-        Self { starts: VecDeque::new(), widest: Limit { calls: 1, per: 1 } }
+        Self { starts: VecDeque::new(), widest: Limit { calls: 1, per: 1, burst: 1 } }
     }
 
-    /// Returns the first moment at which there is capacity for a call behind `ahead` others, each of which starts as early as it can.
-    pub(super) fn earliest_start(&self, now: u64, limit: Limit, ahead: usize) -> u64 {
+    /// Returns the first moment at which there is capacity for a call behind others, each of which starts as early as it can.
+    pub(super) fn earliest_start(&self, now: u64, limit: Limit, permits: u32, ahead: &Ahead) -> u64 {
+        if !ahead.each.is_empty() {
+            return self.earliest_start_behind(now, limit, permits, &ahead.each);
+        }
         let calls = limit.calls as usize;
-        // Every `calls` calls ahead take a whole window.
+        // The last permit of the call is behind its other ones.
+        let ahead =
+            usize::try_from(ahead.permits).unwrap_or(usize::MAX).saturating_add(permits.saturating_sub(1) as usize);
+        // Every `calls` permits ahead take a whole window.
         let (windows, others) = (ahead / calls, ahead % calls);
         // There is capacity when all but `calls - 1` have left the window.
         let last_to_leave = (self.starts.len() + others).checked_sub(calls).and_then(|index| self.starts.get(index));
@@ -33,29 +39,57 @@ impl SlidingLog {
         first.saturating_add(limit.per.saturating_mul(u64::try_from(windows).unwrap_or(u64::MAX)))
     }
 
+    /// Like [`earliest_start`](Self::earliest_start), behind calls that take different numbers of permits.
+    fn earliest_start_behind(&self, now: u64, limit: Limit, permits: u32, ahead: &[u32]) -> u64 {
+        let calls = limit.calls as usize;
+        // The predicted starts: the number of permits that have started before the next call, and the start of the last of them.
+        let mut predicted: Vec<(usize, u64)> = Vec::with_capacity(ahead.len());
+        let (mut taken, mut at, mut oldest) = (self.starts.len(), now, 0);
+        for permits in ahead.iter().chain([&permits]) {
+            let permits = *permits as usize;
+            // All but the last `calls - permits` have to leave the window.
+            if let Some(index) = (taken + permits).checked_sub(calls + 1) {
+                let last_to_leave = self.starts.get(index).copied().or_else(|| {
+                    oldest += predicted[oldest..].iter().take_while(|(end, _)| *end <= index).count();
+                    predicted.get(oldest).map(|(_, start)| *start)
+                });
+                at = last_to_leave.map_or(at, |start| at.max(start.saturating_add(limit.per)));
+            }
+            taken += permits;
+            predicted.push((taken, at));
+        }
+        at
+    }
+
     /// Records a call if at most half of the limit is in use then. Returns true if it is recorded.
     #[inline]
-    pub(super) fn try_record_coarse(&mut self, start: Start, limit: Limit) -> bool {
-        let has_capacity = self.starts.len() < limit.calls as usize / 2;
+    pub(super) fn try_record_coarse(&mut self, start: Start, limit: Limit, permits: u32) -> bool {
+        let has_capacity = self.starts.len() + permits as usize <= limit.calls as usize / 2;
         if has_capacity {
-            self.record(start, limit);
+            self.record(start, limit, permits);
         }
         has_capacity
     }
 
     /// Records a call, and discards those that no limit counts any more.
     #[inline]
-    pub(super) fn record(&mut self, start: Start, limit: Limit) {
+    pub(super) fn record(&mut self, start: Start, limit: Limit, permits: u32) {
         self.widest.calls = self.widest.calls.max(limit.calls);
         self.widest.per = self.widest.per.max(limit.per);
-        while self.starts.len() >= self.widest.calls as usize
+        while self.starts.len() + permits as usize > self.widest.calls as usize
             || self.starts.front().is_some_and(|first| has_left(*first, start.earliest, self.widest))
         {
-            self.starts.pop_front();
+            if self.starts.pop_front().is_none() {
+                break;
+            }
         }
         // A later call may have been given an earlier reading.
-        let last = self.starts.back().copied().unwrap_or(start.latest);
-        self.starts.push_back(last.max(start.latest));
+        let start = self.starts.back().copied().unwrap_or(start.latest).max(start.latest);
+        if permits == 1 {
+            self.starts.push_back(start);
+        } else {
+            self.starts.extend(iter::repeat_n(start, permits as usize));
+        }
     }
 
     /// Moves starts that are counted after `now` to `now`: the calls have started by then.
@@ -63,7 +97,7 @@ impl SlidingLog {
         self.starts.iter_mut().rev().take_while(|start| **start > now).for_each(|start| *start = now);
     }
 
-    /// Returns the number of calls in the window that ends at `now`.
+    /// Returns the number of permits in the window that ends at `now`.
     pub(super) fn in_window(&self, now: u64, limit: Limit) -> usize {
         self.starts.len() - self.starts.partition_point(|start| has_left(*start, now, limit))
     }

@@ -21,6 +21,14 @@ pub(super) struct Limit {
     pub(super) burst: u32,
 }
 
+#[cfg(test)]
+impl Limit {
+    /// Creates the limit of a sliding window, or of GCRA with the default burst.
+    pub(super) const fn new(calls: u32, per: u64) -> Self {
+        Self { calls, per, burst: calls }
+    }
+}
+
 /// The calls that start before another one: the waiting calls before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Ahead {

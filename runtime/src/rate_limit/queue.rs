@@ -289,6 +289,23 @@ mod tests {
     }
 
     #[test]
+    fn the_permits_of_waiters_ahead_are_those_that_they_can_get() {
+        let (mut queue, limit) = (queue(2), Limit::new(3, 1));
+        let ahead = |queue: &Queue, ticket| (queue.ahead(ticket, limit).permits, queue.ahead(ticket, limit).each);
+        assert_eq!([1, 2, 3, u64::MAX].map(|ticket| ahead(&queue, ticket).0), [0, 1, 2, 2]);
+        assert_eq!(ahead(&queue, 9).1, []);
+        queue.join(3, 3);
+        queue.join(4, 4);
+        queue.join(5, 1);
+        assert_eq!(ahead(&queue, u64::MAX), (6, vec![1, 1, 3, 1]), "the fourth is rejected when it runs");
+        assert_eq!((ahead(&queue, 4), queue.first_permits(limit)), ((5, vec![1, 1, 3]), 1));
+        for ticket in [3, 4] {
+            queue.leave(ticket, 1, &mut Wakers::default());
+        }
+        assert_eq!(ahead(&queue, 5), (2, vec![]));
+    }
+
+    #[test]
     fn a_signal_before_the_sleep_is_not_lost() {
         let mut queue = queue(2);
         assert_eq!(woken(|wakers| queue.signal(1, wakers)), 0, "no waiter sleeps");

@@ -114,21 +114,28 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Checks that at most `calls + t * calls / per` calls are admitted over any time `t`.
+        /// Checks that at most `burst + t * calls / per` permits are taken over any time `t`.
         #[test]
-        fn the_rate_is_never_exceeded(calls in 1_u32..50, per in 1_u64..10_000, times in prop::collection::vec(0_u64..300, 1..300)) {
-            let limit = Limit { calls, per };
+        fn the_rate_is_never_exceeded(
+            calls in 1_u32..50,
+            burst in 1_u32..80,
+            per in 1_u64..10_000,
+            times in prop::collection::vec((0_u64..300, 0_u32..80), 1..300),
+            is_weighted in any::<bool>(),
+        ) {
+            let limit = Limit { burst, ..Limit::new(calls, per) };
             let (mut gcra, mut now, mut made) = (Gcra::new(), 1_000_000, Vec::new());
-            for time in times {
+            for (time, weight) in times {
                 now += time;
-                if gcra.earliest_start(now, limit, 0) == now {
-                    gcra.record(Start::exact(now), limit);
-                    made.push(now);
+                let permits = if is_weighted { weight % burst + 1 } else { 1 };
+                if gcra.earliest_start(now, limit, permits, 0) == now {
+                    gcra.record(Start::exact(now), limit, permits);
+                    made.extend(vec![now; permits as usize]);
                 }
             }
             for (index, start) in made.iter().enumerate() {
                 let end = made[made.len() - 1];
-                let most = u64::from(calls) + (end - start) * u64::from(calls) / per;
+                let most = u64::from(burst) + (end - start) * u64::from(calls) / per;
                 prop_assert!((made.len() - index) as u64 <= most, "{made:?}");
             }
         }
@@ -137,31 +144,49 @@ mod tests {
     #[test]
     fn a_burst_has_as_many_calls_as_the_limit() {
         for calls in 1..1_000 {
-            let limit = Limit { calls, per: 1_000_000 };
+            let limit = Limit::new(calls, 1_000_000);
             let mut gcra = Gcra::new();
             for now in [5_000, 1_005_000] {
                 for _ in 0..calls {
-                    assert_eq!(gcra.earliest_start(now, limit, 0), now, "of {calls}");
-                    gcra.record(Start::exact(now), limit);
+                    assert_eq!(gcra.earliest_start(now, limit, 1, 0), now, "of {calls}");
+                    gcra.record(Start::exact(now), limit, 1);
                 }
-                assert!(gcra.earliest_start(now, limit, 0) > now, "{calls} and one more");
+                assert!(gcra.earliest_start(now, limit, 1, 0) > now, "{calls} and one more");
             }
         }
     }
 
     #[test]
+    fn after_idle_time_as_many_calls_as_the_burst_start_at_once() {
+        for (burst, expected) in [(1, [1, 0, 1]), (3, [3, 0, 2]), (25, [25, 0, 2])] {
+            // One call per 100 microseconds.
+            let limit = Limit { burst, ..Limit::new(10, 1_000) };
+            let mut gcra = Gcra::new();
+            for (now, expected) in [1_000_000, 1_000_099, 1_000_200].into_iter().zip(expected) {
+                let mut admitted = 0;
+                while gcra.earliest_start(now, limit, 1, 0) == now {
+                    gcra.record(Start::exact(now), limit, 1);
+                    admitted += 1;
+                }
+                assert_eq!(admitted, expected, "burst {burst} at {now}");
+            }
+            assert_eq!(gcra.in_window(1_000_200, limit), burst as usize);
+        }
+    }
+
+    #[test]
     fn after_a_burst_calls_are_admitted_one_by_one() {
-        let limit = Limit { calls: 4, per: 1_000 };
+        let limit = Limit::new(4, 1_000);
         let mut gcra = Gcra::new();
         for (now, at) in
             [(5_000, 5_000), (5_000, 5_000), (5_000, 5_000), (5_000, 5_000), (5_250, 5_250), (5_500, 5_500)]
         {
-            assert_eq!(gcra.earliest_start(now, limit, 0), at, "at {now}");
-            gcra.record(Start::exact(at), limit);
+            assert_eq!(gcra.earliest_start(now, limit, 1, 0), at, "at {now}");
+            gcra.record(Start::exact(at), limit, 1);
         }
         assert_eq!(gcra.in_window(5_500, limit), 4);
-        assert_eq!([0, 1, 4].map(|ahead| gcra.earliest_start(5_600, limit, ahead)), [5_750, 6_000, 6_750]);
-        assert_eq!([0, 3, 4, 5].map(|ahead| gcra.earliest_start(9_000, limit, ahead)), [9_000, 9_000, 9_250, 9_500]);
+        assert_eq!([0, 1, 4].map(|ahead| gcra.earliest_start(5_600, limit, 1, ahead)), [5_750, 6_000, 6_750]);
+        assert_eq!([0, 3, 4, 5].map(|ahead| gcra.earliest_start(9_000, limit, 1, ahead)), [9_000, 9_000, 9_250, 9_500]);
     }
 
     #[test]
@@ -178,13 +203,13 @@ mod tests {
             ((4, 1_000), 2, (2, 5_000), 2, 7_500),
             ((1_048_576, HOUR), 9, (1, u64::MAX), 1, u64::MAX),
         ] {
-            let [before, after] = [before, after].map(|(calls, per)| Limit { calls, per });
+            let [before, after] = [before, after].map(|(calls, per)| Limit::new(calls, per));
             let mut gcra = Gcra::new();
             for _ in 0..calls {
-                gcra.record(Start::exact(5_000), before);
+                gcra.record(Start::exact(5_000), before, 1);
             }
             assert_eq!(gcra.in_window(5_000, after), left, "{before:?}, {after:?}");
-            assert_eq!(gcra.earliest_start(5_000, after, 0), at, "{before:?}, {after:?}");
+            assert_eq!(gcra.earliest_start(5_000, after, 1, 0), at, "{before:?}, {after:?}");
         }
     }
 }

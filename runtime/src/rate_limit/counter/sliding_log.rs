@@ -113,15 +113,19 @@ mod tests {
 
     use super::*;
 
+    fn behind(calls: u64) -> Ahead {
+        Ahead { permits: calls, each: Vec::new() }
+    }
+
     proptest! {
         #[test]
         fn calls_that_have_left_the_window_are_discarded(calls in 1_u32..6, per in 1_u64..25, times in prop::collection::vec(0_u64..9, 0..100)) {
-            let limit = Limit { calls, per };
+            let limit = Limit::new(calls, per);
             let (mut sliding_log, mut now) = (SlidingLog::new(), 0);
             for time in times {
                 now += time;
-                if sliding_log.earliest_start(now, limit, 0) == now {
-                    sliding_log.record(Start::exact(now), limit);
+                if sliding_log.earliest_start(now, limit, 1, &Ahead::NONE) == now {
+                    sliding_log.record(Start::exact(now), limit, 1);
                 }
                 prop_assert!(sliding_log.starts.len() <= calls as usize);
             }
@@ -133,44 +137,68 @@ mod tests {
 
     #[test]
     fn capacity_is_regained_call_by_call() {
-        let limit = Limit { calls: 2, per: 10 };
+        let limit = Limit::new(2, 10);
         let mut sliding_log = SlidingLog::new();
         for (now, at) in [(0, 0), (4, 4), (5, 10), (10, 10), (11, 14), (24, 24), (29, 29)] {
-            assert_eq!(sliding_log.earliest_start(now, limit, 0), at, "at {now}");
+            assert_eq!(sliding_log.earliest_start(now, limit, 1, &Ahead::NONE), at, "at {now}");
             if at == now {
-                sliding_log.record(Start::exact(now), limit);
+                sliding_log.record(Start::exact(now), limit, 1);
             }
         }
         assert_eq!(sliding_log.in_window(29, limit), 2);
-        assert_eq!([0, 1, 2, 3, 4].map(|ahead| sliding_log.earliest_start(30, limit, ahead)), [34, 39, 44, 49, 54]);
-        assert_eq!([0, 1, 2, 3].map(|ahead| sliding_log.earliest_start(36, limit, ahead)), [36, 39, 46, 49]);
+        assert_eq!(
+            [0, 1, 2, 3, 4].map(|ahead| sliding_log.earliest_start(30, limit, 1, &behind(ahead))),
+            [34, 39, 44, 49, 54]
+        );
+        assert_eq!(
+            [0, 1, 2, 3].map(|ahead| sliding_log.earliest_start(36, limit, 1, &behind(ahead))),
+            [36, 39, 46, 49]
+        );
         // Under a lower limit, more calls have to leave.
-        assert_eq!(sliding_log.earliest_start(36, Limit { calls: 1, per: 20 }, 1), 69);
+        assert_eq!(sliding_log.earliest_start(36, Limit::new(1, 20), 1, &behind(1)), 69);
+    }
+
+    #[test]
+    fn a_call_of_several_permits_starts_when_there_is_capacity_for_all() {
+        let limit = Limit::new(10, 10);
+        let mut sliding_log = SlidingLog::new();
+        for now in [0, 5] {
+            assert_eq!(sliding_log.earliest_start(now, limit, 5, &Ahead::NONE), now);
+            sliding_log.record(Start::exact(now), limit, 5);
+        }
+        assert_eq!(
+            [1, 5, 6, 10].map(|permits| sliding_log.earliest_start(6, limit, permits, &Ahead::NONE)),
+            [10, 10, 15, 15]
+        );
+        // Behind a call that takes the whole limit at 15, a lighter one cannot start before 25.
+        let behind = Ahead { permits: 10, each: vec![10] };
+        assert_eq!(sliding_log.earliest_start(6, limit, 5, &behind), 25);
+        assert_eq!(sliding_log.in_window(10, limit), 5);
     }
 
     #[test]
     fn a_coarse_start_discards_no_call_that_may_be_in_the_window() {
-        let limit = Limit { calls: 4, per: 1_000 };
+        let limit = Limit::new(4, 1_000);
         let mut sliding_log = SlidingLog::new();
-        sliding_log.record(Start::exact(5_000), limit);
-        assert!(sliding_log.try_record_coarse(Start { earliest: 5_999, latest: 6_009 }, limit));
+        sliding_log.record(Start::exact(5_000), limit, 1);
+        assert!(sliding_log.try_record_coarse(Start { earliest: 5_999, latest: 6_009 }, limit, 1));
         assert_eq!(sliding_log.starts, [5_000, 6_009]);
-        sliding_log.record(Start { earliest: 6_000, latest: 6_010 }, limit);
+        sliding_log.record(Start { earliest: 6_000, latest: 6_010 }, limit, 1);
         assert_eq!(sliding_log.starts, [6_009, 6_010]);
     }
 
     #[test]
     fn a_restored_limit_finds_its_calls() {
-        let usual = Limit { calls: 2, per: 3_600 };
-        for other in [Limit { calls: 2, per: 60 }, Limit { calls: 1, per: 60 }] {
+        let usual = Limit::new(2, 3_600);
+        for other in [Limit::new(2, 60), Limit::new(1, 60)] {
             let (mut sliding_log, mut made) = (SlidingLog::new(), vec![1_000, 1_001]);
             for now in &made {
-                sliding_log.record(Start::exact(*now), usual);
+                sliding_log.record(Start::exact(*now), usual, 1);
             }
             for now in (1_100..2_000).step_by(100) {
-                assert_eq!(sliding_log.earliest_start(now, other, 0), now);
-                assert_eq!(sliding_log.earliest_start(now, usual, 0), made[made.len() - 2] + 3_600);
-                sliding_log.record(Start::exact(now), other);
+                assert_eq!(sliding_log.earliest_start(now, other, 1, &Ahead::NONE), now);
+                assert_eq!(sliding_log.earliest_start(now, usual, 1, &Ahead::NONE), made[made.len() - 2] + 3_600);
+                sliding_log.record(Start::exact(now), other, 1);
                 made.push(now);
                 assert_eq!((sliding_log.in_window(now, usual), sliding_log.starts.len()), (2, 2));
             }

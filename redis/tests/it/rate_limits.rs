@@ -54,26 +54,28 @@ fn eight_processes_together_never_exceed_a_window() {
 /// A single-threaded reference implementation.
 #[derive(Default)]
 struct Reference {
-    calls: Vec<u64>,
+    /// The start of each permit.
+    starts: Vec<u64>,
     arrival: u128,
 }
 
 impl Reference {
     /// Returns the time until there is capacity; zero if the call is admitted.
-    fn window(&mut self, now: u64, limit: usize, per: u64) -> u64 {
-        self.calls.retain(|at| at + per > now);
-        if self.calls.len() < limit {
-            self.calls.push(now);
+    fn window(&mut self, now: u64, limit: usize, per: u64, permits: usize) -> u64 {
+        self.starts.retain(|at| at + per > now);
+        if self.starts.len() + permits <= limit {
+            self.starts.extend(vec![now; permits]);
             return 0;
         }
-        self.calls[self.calls.len() - limit] + per - now
+        self.starts[self.starts.len() + permits - limit - 1] + per - now
     }
 
     /// Returns the same for GCRA. Computes in units of 1/limit microseconds, so that all times are integers.
-    fn gcra(&mut self, now: u64, limit: u32, per: u64) -> u64 {
-        let [scaled_now, scaled_per] = [now, per].map(|micros| u128::from(micros) * u128::from(limit));
-        let arrival = self.arrival.max(scaled_now) + u128::from(per);
-        let after = arrival.saturating_sub(scaled_per).saturating_sub(scaled_now).div_ceil(limit.into());
+    fn gcra(&mut self, now: u64, limit: u32, per: u64, permits: u32, burst: u32) -> u64 {
+        let scaled_now = u128::from(now) * u128::from(limit);
+        let [own, at_once] = [permits, burst].map(|permits| u128::from(permits) * u128::from(per));
+        let arrival = self.arrival.max(scaled_now) + own;
+        let after = arrival.saturating_sub(at_once).saturating_sub(scaled_now).div_ceil(limit.into());
         if after == 0 {
             self.arrival = arrival;
         }
@@ -95,12 +97,20 @@ fn the_script_agrees_with_the_reference() {
     for case in 0..60 {
         let (limit, per) = (1 + next(8), 1_000 + u64::from(next(20_000)));
         let (mut reference, is_window) = (Reference::default(), case % 2 == 0);
+        // In some cases the burst differs from the limit, and calls take several permits.
+        let burst = if is_window || case % 3 == 0 { limit } else { 1 + next(12) };
+        let is_weighted = case % 4 >= 2;
         for number in 0..60 {
+            let permits = if is_weighted { 1 + next(burst) } else { 1 };
             let mut call = script.key(format!("case {case}"));
             call.arg(if is_window { "window" } else { "gcra" }).arg(limit).arg(per).arg(number);
+            call.arg("admit").arg(permits).arg(burst);
             let (is_admitted, after, now): (bool, u64, u64) = call.invoke(&mut connection).unwrap();
-            let expected =
-                if is_window { reference.window(now, limit as usize, per) } else { reference.gcra(now, limit, per) };
+            let expected = if is_window {
+                reference.window(now, limit as usize, per, permits as usize)
+            } else {
+                reference.gcra(now, limit, per, permits, burst)
+            };
             assert_eq!((is_admitted, after), (expected == 0, expected), "{case}: {number}");
             (admitted, rejected) = (admitted + u32::from(is_admitted), rejected + u32::from(!is_admitted));
             if next(4) == 0 {

@@ -23,7 +23,10 @@ pub struct BulkheadSnapshot {
     /// The name of the bulkhead.
     pub name: &'static str,
     /// The key of the bulkhead; `None` for a bulkhead without keys and for the overflow bulkhead.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "key::serialize_text"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "key::serialize_text", skip_serializing_if = "Option::is_none")
+    )]
     pub key: Option<Arc<str>>,
     /// True for the overflow bulkhead, which all keys without a bulkhead of their own share. Its `key` is `None`.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "std::ops::Not::not"))]
@@ -31,6 +34,7 @@ pub struct BulkheadSnapshot {
     /// The largest number of concurrent calls.
     pub max_concurrent: u32,
     /// The largest number of waiting calls; `None` if there is no bound.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub max_queue: Option<u32>,
     /// Permits in use: calls in flight, if each takes one. This number may exceed `max_concurrent` for a time after that was lowered.
     pub in_flight: u32,
@@ -67,6 +71,7 @@ pub struct KeyedBulkheadSnapshot {
     /// The largest number of concurrent calls for each key.
     pub max_concurrent: u32,
     /// The largest number of waiting calls for each key; `None` if there is no bound.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub max_queue: Option<u32>,
     /// The number of keys that have a bulkhead of their own.
     pub keys: usize,

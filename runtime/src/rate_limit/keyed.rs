@@ -12,7 +12,8 @@ use super::{KeyedRateLimitSnapshot, RateLimit, RateLimitConfig, limiter::Limiter
 #[cfg(feature = "config")]
 use crate::registry::PolicySettings;
 use crate::{
-    ConfigChange, ConfigLayer, RateLimited,
+    ConfigChange, ConfigLayer, InvalidSetting, RateLimited,
+    checked::valid,
     errors::PolicyConfig,
     events::{self, Event},
     keyed_store::{EvictionClass, KeyedEntry, KeyedStore, SharedSettings, StoreTotals, key::Key, top_by},
@@ -82,9 +83,18 @@ impl KeyedRateLimits {
     /// If `keys` is 0. In a `const` or `static` that is a compile error.
     #[must_use]
     pub const fn max_keys(mut self, keys: usize) -> Self {
-        assert!(keys > 0, "`max_keys` must be at least 1: with 0, all keys would share one limit");
-        self.store.max_keys = keys;
+        self.store.max_keys = valid!(checked_max_keys(keys));
         self
+    }
+
+    /// Sets the value as [`max_keys`](Self::max_keys) does, with an error instead of a panic.
+    ///
+    /// # Errors
+    ///
+    /// If `keys` is 0.
+    pub fn try_max_keys(mut self, keys: usize) -> Result<Self, InvalidSetting> {
+        self.store.max_keys = checked_max_keys(keys)?;
+        Ok(self)
     }
 
     /// Returns the limit of a key, and creates it if there is none; the overflow limit if there is no room for another key.
@@ -197,6 +207,13 @@ impl KeyedRateLimits {
     fn set_live(&self, live: Option<RateLimitConfig>) {
         let change = self.store.set_live(live.map(Some));
         events::config_applied(ConfigLayer::Live, || change.into_iter().collect());
+    }
+}
+
+const fn checked_max_keys(keys: usize) -> Result<usize, InvalidSetting> {
+    match keys {
+        0 => Err(InvalidSetting::new("`max_keys` must be at least 1: with 0, all keys would share one limit")),
+        keys => Ok(keys),
     }
 }
 

@@ -35,6 +35,7 @@ pub struct RateLimitSnapshot {
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::seconds"))]
     pub per: Duration,
     /// The number of calls that GCRA admits at once; `None` if it is the `limit`.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub burst: Option<u32>,
     /// Permits that count against the limit at this moment, without those that an external store counts. A call takes one, unless it has
     /// `permits`. For GCRA, the permits that have not been regained yet.

@@ -165,6 +165,45 @@ fn a_burst_of_the_limit_is_admitted() {
     }
 }
 
+#[test]
+fn a_call_of_many_permits_is_counted_and_cancelled_as_a_whole() {
+    const HOUR: u64 = 3_600_000_000;
+    let _exclusive = exclusive();
+    let redis = Redis::start();
+    let (script, mut connection) = (redis::Script::new(RATE_LIMIT_SCRIPT), redis.connection());
+    for algorithm in ["window", "gcra"] {
+        let mut run = |name: &str, action: &str| {
+            let mut call = script.key(format!("many, {algorithm}"));
+            call.arg(algorithm).arg(5_000).arg(HOUR).arg(name).arg(action).arg(2_500);
+            call.invoke::<Option<(bool, u64, u64)>>(&mut connection).unwrap().map(|(is_admitted, ..)| is_admitted)
+        };
+        let admitted = ["first", "second", "third"].map(|name| run(name, "admit"));
+        assert_eq!(admitted, [Some(true), Some(true), Some(false)], "{algorithm}");
+        assert_eq!((run("third", "cancel"), run("fourth", "admit")), (None, Some(false)), "{algorithm}");
+        assert_eq!((run("second", "cancel"), run("fifth", "admit")), (None, Some(true)), "{algorithm}");
+        assert_eq!(run("sixth", "admit"), Some(false), "{algorithm}");
+    }
+    assert_eq!(redis.command::<u64>(&["ZCARD", "many, window"]), 5_000);
+}
+
+static ROWS: RedisRateLimits = RedisRateLimits::new();
+static ROW_LIMIT: RateLimit = RateLimit::new("rows", RateLimitConfig::new(10, PER).store(&ROWS));
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lighter_call_is_asked_for_although_a_heavier_one_was_rejected() {
+    let _exclusive = exclusive();
+    let redis = Redis::start();
+    let fleet = Fleet::connect(&redis.address()).application("weights").timeout(SECOND).rate_limits(&ROWS);
+    let fleet = fleet.start().unwrap();
+    crate::connected(&fleet).await;
+    ROW_LIMIT.acquire_many_async(6).await.unwrap();
+    ROW_LIMIT.acquire_many_async(5).await.unwrap_err();
+    ROW_LIMIT.acquire_many_async(4).await.unwrap();
+    assert!(ROW_LIMIT.acquire_many_async(11).await.is_err_and(|error| error.exceeds_limit()));
+    assert_eq!(redis.command::<u64>(&["ZCARD", "steadfast:{weights:rows}:limit:window"]), 10);
+    fleet.stop().await;
+}
+
 /// A window that is longer than any test.
 const PER: Duration = Duration::from_mins(10);
 static LIMITS: RedisRateLimits = RedisRateLimits::new();

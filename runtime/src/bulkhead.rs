@@ -114,9 +114,9 @@ pub struct Bulkhead<K: Keying = Unkeyed> {
 enum Refusal {
     /// The call cannot wait, or takes more permits than there are.
     Full,
-    /// The call has waited for so long.
+    /// The wait has lasted for this time.
     Waited(Duration),
-    /// So many calls wait.
+    /// The queue has this length, which is its maximum.
     QueueFull(u32),
 }
 

@@ -24,7 +24,7 @@ struct FullLimit {
     limit: (u32, u64),
     /// The permits of the call that was rejected. A call that takes fewer may be admitted earlier.
     permits: u32,
-    /// The time at which there is capacity for so many permits.
+    /// The time at which there is capacity for `permits`.
     full_until: Instant,
     /// The time at which the entry is too old.
     expires_at: Instant,

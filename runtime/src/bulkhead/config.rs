@@ -97,7 +97,7 @@ impl BulkheadConfig {
         self
     }
 
-    /// Sets the largest number of calls that wait for a permit; by default, there is no bound. A call that finds so many waiting is rejected
+    /// Sets the largest number of calls that wait for a permit; by default, there is no bound. A call that finds a queue of that length is rejected
     /// at once. Without [`max_wait`](Self::max_wait), no call waits and the bound has no effect.
     ///
     /// A long queue serves callers that no longer wait for the answer: by Little's law, a call at the end of a queue of `calls` waits for

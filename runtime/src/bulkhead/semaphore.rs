@@ -66,13 +66,13 @@ impl Usage {
         (self.waiting as u64) << 32 | self.in_use as u64
     }
 
-    /// Returns the usage after a call has taken so many of the permits; `None` if they are not all free, or if calls wait.
+    /// Returns the usage after a call has taken `taken` of the permits; `None` if they are not all free, or if calls wait.
     #[inline]
     const fn acquired(self, taken: u32, permits: u32) -> Option<Self> {
         if self.waiting == 0 { self.with_in_use(taken, permits) } else { None }
     }
 
-    /// Returns the usage with so many more of the permits in use; `None` if they are not all free.
+    /// Returns the usage with `taken` more of the permits in use; `None` if they are not all free.
     #[inline]
     const fn with_in_use(self, taken: u32, permits: u32) -> Option<Self> {
         match self.in_use.checked_add(taken) {
@@ -149,14 +149,14 @@ impl Semaphore {
         Usage::unpack(self.usage.load(Ordering::Relaxed))
     }
 
-    /// Takes so many permits, if they are free and no call waits. Returns true if it took them.
+    /// Takes permits, if they are free and no call waits. Returns true if it took them.
     #[inline]
     pub(super) fn try_acquire(&self, taken: u32) -> bool {
         let permits = self.permits();
         self.update(|usage| usage.acquired(taken, permits)).is_some()
     }
 
-    /// Takes so many permits, or joins the queue if fewer than `max_queue` calls wait.
+    /// Takes permits, or joins the queue if fewer than `max_queue` calls wait.
     pub(super) fn acquire(&self, taken: u32, max_queue: u32) -> Acquisition<'_> {
         let mut queue = self.queue();
         let permits = self.permits();
@@ -180,7 +180,7 @@ impl Semaphore {
         Acquisition::Queued(Acquire { semaphore: self, waiter: Some(waiter) })
     }
 
-    /// Returns so many permits. If calls wait, they are handed to the first of them.
+    /// Returns permits. If calls wait, they are handed to the first of them.
     #[inline]
     pub(super) fn release(&self, returned: u32) {
         // `in_use` is in the lower half of the word, and at least `returned`, so the subtraction does not change `waiting`.
@@ -232,7 +232,7 @@ impl Semaphore {
 }
 
 /// A future that is ready when the wait is over: with true when the call holds its permits, which the caller then has to release, or with
-/// false if there are no longer so many. If it is dropped before, it leaves the queue and releases the permits that it was handed.
+/// false if it was rejected. If it is dropped before, it leaves the queue and releases the permits that it was handed.
 #[derive(Debug)]
 pub(super) struct Acquire<'s> {
     semaphore: &'s Semaphore,

@@ -11,7 +11,7 @@ use crate::{
     keyed_store::key::{self, Key},
 };
 
-/// The error of a call that a bulkhead has rejected: all permits are in use, and the call could not wait, or not for so long.
+/// The error of a call that a bulkhead has rejected: all permits are in use, and the call could not wait, or not long enough.
 ///
 /// It is also the error of a call that finds [`max_queue`](Self::max_queue) calls waiting, and of one that takes more permits than there
 /// [are](Self::exceeds_limit).
@@ -69,7 +69,7 @@ impl BulkheadFull {
         self.permits > self.max_concurrent
     }
 
-    /// Returns the maximum number of waiting calls, if the call was rejected because so many calls wait.
+    /// Returns the maximum number of waiting calls, if the call was rejected because the queue had that length.
     #[must_use]
     pub const fn max_queue(&self) -> Option<u32> {
         self.max_queue

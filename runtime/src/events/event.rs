@@ -167,7 +167,7 @@ pub enum Event {
         max_concurrent: u32,
         /// The number of permits that the call takes.
         permits: u32,
-        /// The maximum number of waiting calls, if the call was rejected because so many calls wait.
+        /// The maximum number of waiting calls, if the call was rejected because the queue had that length.
         max_queue: Option<u32>,
     },
     /// A rate limit rejected a call.

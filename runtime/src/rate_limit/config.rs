@@ -334,8 +334,8 @@ pub enum RateLimitDecision {
     Admitted,
     /// There is no capacity now.
     Rejected {
-        /// The time until there is capacity for so many permits under these settings. It counts from the moment at which the request was sent:
-        /// a waiting call for as many or more sends no request for these settings until then, so that the next one arrives when there is
+        /// The time until there is capacity for the call under these settings. It counts from the moment at which the request was sent:
+        /// a waiting call that takes as many permits or more sends no request for these settings until then, so that the next one arrives when there is
         /// capacity.
         retry_after: Duration,
     },

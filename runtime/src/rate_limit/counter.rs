@@ -129,7 +129,7 @@ impl Counter {
         }
     }
 
-    /// Counts a call of so many permits that starts now, if there is capacity for it and for the calls before it. `permits` is not above
+    /// Counts a call of `permits` that starts now, if there is capacity for it and for the calls before it. `permits` is not above
     /// [`burst`](Limit::burst).
     ///
     /// # Errors
@@ -148,7 +148,7 @@ impl Counter {
         }
     }
 
-    /// Returns the first moment, `now` or later, at which there is capacity for a call of so many permits behind others, if each of these
+    /// Returns the first moment, `now` or later, at which there is capacity for a call of `permits` behind others, if each of these
     /// starts as early as it can.
     pub(super) fn earliest_start(&mut self, now: u64, limit: Limit, permits: u32, ahead: &Ahead) -> u64 {
         match &mut self.counts {

@@ -115,7 +115,7 @@ impl Limiter {
         fork
     }
 
-    /// Admits a call that takes so many permits, at least 1, or adds it to the queue if it can be admitted within `patience` and the
+    /// Admits a call that takes `permits`, at least 1, or adds it to the queue if it can be admitted within `patience` and the
     /// `max_wait` of the settings, both in microseconds. Returns its position in the queue in the latter case.
     #[inline]
     pub(super) fn acquire(

@@ -105,7 +105,7 @@ impl Queue {
         self.waiters.values().nth(position).map(|waiter| waiter.permits)
     }
 
-    /// Adds a waiter for so many permits, or records that it is about to check: earlier signals and reminders are cleared. A waiter that was
+    /// Adds a waiter for `permits`, or records that it is about to check: earlier signals and reminders are cleared. A waiter that was
     /// skipped returns to its position.
     pub(super) fn join(&mut self, ticket: u64, permits: u32) {
         match self.waiters.entry(ticket) {
@@ -150,7 +150,7 @@ impl Queue {
         }
     }
 
-    /// Updates the number of weighted waiters after one with so many permits was removed.
+    /// Updates the number of weighted waiters after the removal of one for `permits`.
     const fn on_removed(&mut self, permits: u32) {
         if permits != 1 {
             self.weighted = self.weighted.saturating_sub(1);

@@ -54,7 +54,7 @@ impl StoreQueue {
         if self.queue.is_weighted() { 1 } else { self.front }
     }
 
-    /// Returns the moment before which the store has no capacity for a call of so many permits, as far as is known.
+    /// Returns the moment before which the store has no capacity for a call of `permits`, as far as is known.
     pub(super) const fn full_until(&self, permits: u32) -> u64 {
         if permits >= self.full_for { self.full_until } else { 0 }
     }
@@ -137,7 +137,7 @@ impl StoreQueue {
         }
     }
 
-    /// Returns the earliest moment at which the store may have capacity for a call of so many permits behind all waiters, if each of these
+    /// Returns the earliest moment at which the store may have capacity for a call of `permits` behind all waiters, if each of these
     /// is admitted. Other processes may take capacity and delay the call further.
     pub(super) fn earliest_start(&self, now: u64, permits: u32, settings: &ActiveSettings) -> u64 {
         let Limit { calls, per, burst } = settings.limit;

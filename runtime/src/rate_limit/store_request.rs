@@ -47,7 +47,7 @@ impl StoreRequest {
         self.version == version && now.abs_diff(self.sent) < GRACE
     }
 
-    /// Returns true if the request is for so many permits.
+    /// Returns true if the request is for this number of permits.
     pub(super) const fn is_for(&self, permits: u32) -> bool {
         self.permits == permits
     }

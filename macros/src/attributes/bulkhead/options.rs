@@ -95,6 +95,7 @@ impl Bulkhead {
         let ty = if key.is_some() { "KeyedBulkheads" } else { "Bulkhead" };
         let example = |option: &Ident| match option.to_string().as_str() {
             "max_keys" => format!("{ty}::new(name, config).max_keys(...)"),
+            "max_concurrent" => format!("{ty}::new(name, BulkheadConfig::new().max_concurrent(25))"),
             _ => format!("{ty}::new(name, BulkheadConfig::new().{option}(...))"),
         };
         instance.check_settings(settings.into_iter().flatten().next(), example, errors);

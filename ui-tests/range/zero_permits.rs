@@ -5,4 +5,9 @@ fn send() -> std::io::Result<()> {
     Ok(())
 }
 
+#[rate_limit(name = "mail", limit = 5, per = 1s, permits = -1)]
+fn send_again() -> std::io::Result<()> {
+    Ok(())
+}
+
 fn main() {}

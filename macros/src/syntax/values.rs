@@ -60,6 +60,9 @@ pub(crate) fn permits(value: Expr) -> Result<Expr> {
             Count::parse("permits", "with 0 the call would not be limited", value.clone())?;
             Ok(value)
         }
+        Expr::Unary(ExprUnary { op: UnOp::Neg(_), .. }) => {
+            Err(Error::new_spanned(value, "`permits` must be at least 1: with less the call would not be limited"))
+        }
         Expr::Lit(_) | Expr::Closure(_) | Expr::Range(_) | Expr::Array(_) | Expr::Tuple(_) => Err(Error::new_spanned(
             value,
             "`permits` must be an expression of an integer type, such as `permits = batch.len()`",

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use steadfast::{
     Bulkhead, BulkheadSnapshot, CircuitBreaker, Durations, HistoryEntry, HistoryEvent, KeyedBreakers,
-    KeyedBulkheadSnapshot, KeyedBulkheads, KeyedRateLimitSnapshot, KeyedRateLimits, KeyedSnapshot, Keying, RateLimit, RateLimitSnapshot, RetrySnapshot,
-    Snapshot, SnapshotConfig, WindowSnapshot,
+    KeyedBulkheadSnapshot, KeyedBulkheads, KeyedRateLimitSnapshot, KeyedRateLimits, KeyedSnapshot, Keying, RateLimit,
+    RateLimitSnapshot, RetrySnapshot, Snapshot, SnapshotConfig, WindowSnapshot,
 };
 
 /// A circuit breaker, with or without a key.

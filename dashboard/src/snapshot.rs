@@ -9,7 +9,8 @@ use std::{
 use serde::Serialize;
 
 use crate::entry::{
-    BreakerEntry, BreakerGroupEntry, BulkheadEntry, BulkheadGroupEntry, RateLimitEntry, RateLimitGroupEntry, RetryEntry, unix_seconds,
+    BreakerEntry, BreakerGroupEntry, BulkheadEntry, BulkheadGroupEntry, RateLimitEntry, RateLimitGroupEntry,
+    RetryEntry, unix_seconds,
 };
 
 /// The JSON of every registered item at one point in time, by id.

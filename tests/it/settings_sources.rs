@@ -450,8 +450,18 @@ fn rate_limits_are_configured() {
     configure_from_toml("[rate_limit.outside_limit]\nper = \"2s\"\nmax_wait = \"none\"\nalgorithm = \"gcra\"").unwrap();
     assert_eq!(config(), Some(RateLimitConfig::new(1, seconds(2)).algorithm(Algorithm::Gcra)));
     // `burst` may stand before the algorithm that it needs.
+    let gcra = declared.algorithm(Algorithm::Gcra);
     configure_from_toml("[rate_limit.outside_limit]\nburst = 5\nalgorithm = \"gcra\"").unwrap();
-    assert_eq!(config(), Some(declared.algorithm(Algorithm::Gcra).burst(5)));
+    assert_eq!(config(), Some(gcra.burst(5)));
+    vars(&[("STEADFAST_RATE_LIMIT_OUTSIDE_LIMIT_BURST", "6")]).unwrap();
+    assert_eq!(config(), Some(gcra.burst(6)));
+    configure_from_toml("").unwrap();
+    let prefix = "STEADFAST_RATE_LIMIT_OUTSIDE_LIMIT";
+    vars(&[(&format!("{prefix}_BURST"), "7"), (&format!("{prefix}_ALGORITHM"), "gcra")]).unwrap();
+    assert_eq!(config(), Some(gcra.burst(7)));
+    vars(&[(&format!("{prefix}_ALGORITHM"), "gcra"), (&format!("{prefix}_BURST"), "none")]).unwrap();
+    assert_eq!(config(), Some(gcra));
+    vars(&[]).unwrap();
     configure_from_toml("[rate_limit.outside_limit]").unwrap();
     assert_eq!(config(), Some(declared), "an empty table restores the declared settings");
     configure_from_toml("[rate_limit.outside_tenants]\nmax_wait = \"5s\"").unwrap();

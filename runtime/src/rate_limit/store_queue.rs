@@ -157,3 +157,67 @@ impl StoreQueue {
         full_until.saturating_add(spacing)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queue(permits: &[u32]) -> StoreQueue {
+        let mut store_queue = StoreQueue::new();
+        for permits in permits {
+            let ticket = store_queue.queue.issue_ticket();
+            store_queue.queue.join(ticket, *permits);
+        }
+        store_queue
+    }
+
+    fn on_admitted(store_queue: &mut StoreQueue, ticket: u64, permits: u32) -> bool {
+        store_queue.on_admitted(ticket, permits, &mut Wakers::default())
+    }
+
+    #[test]
+    fn one_waiter_sends_requests_while_one_takes_several_permits() {
+        let mut store_queue = queue(&[1, 1, 1, 3]);
+        for ticket in [1, 2] {
+            assert!(on_admitted(&mut store_queue, ticket, 1));
+            assert_eq!(store_queue.front(), 1);
+        }
+        store_queue.leave(4, &mut Wakers::default());
+        assert_eq!((store_queue.front(), store_queue.len()), (3, 1), "two admissions");
+    }
+
+    #[test]
+    fn an_admission_passes_to_the_first_waiter_for_as_many_permits() {
+        for (permits, expected) in
+            [([1, 1, 1], [true, false, false]), ([2, 2, 1], [false, false, false]), ([2, 1, 1], [false; 3])]
+        {
+            let mut store_queue = queue(&permits);
+            let is_own = on_admitted(&mut store_queue, 3, permits[2]);
+            assert_eq!(is_own, !expected[0], "{permits:?}");
+            let granted = [1, 2, 3].map(|ticket| store_queue.is_granted(ticket, permits[ticket as usize - 1]));
+            assert_eq!(granted, expected, "{permits:?}");
+        }
+        // The next admission passes to the next waiter; a waiter for another number of permits that returns ahead does not take it.
+        let mut store_queue = queue(&[3, 1, 1]);
+        store_queue.leave(1, &mut Wakers::default());
+        assert!(!on_admitted(&mut store_queue, 3, 1));
+        store_queue.queue.join(1, 3);
+        assert_eq!(
+            [(1, 3), (2, 1), (3, 1)].map(|(ticket, permits)| store_queue.is_granted(ticket, permits)),
+            [false; 3]
+        );
+        store_queue.leave(1, &mut Wakers::default());
+        assert!(store_queue.is_granted(2, 1));
+        store_queue.take_grant(2, &mut Wakers::default());
+        assert!(!store_queue.is_granted(3, 1));
+    }
+
+    #[test]
+    fn a_rejection_is_for_as_many_permits_or_more() {
+        let mut store_queue = queue(&[]);
+        assert_eq!(store_queue.on_rejected(3, Some(9_000)), Some(9_000));
+        assert_eq!([1, 2, 3, 4].map(|permits| store_queue.full_until(permits)), [0, 0, 9_000, 9_000]);
+        assert_eq!(store_queue.on_rejected(1, None), None);
+        assert_eq!(store_queue.full_until(3), 9_000, "a response for earlier settings");
+    }
+}

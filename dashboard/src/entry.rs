@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use steadfast::{
     Bulkhead, BulkheadSnapshot, CircuitBreaker, Durations, HistoryEntry, HistoryEvent, KeyedBreakers,
-    KeyedRateLimitSnapshot, KeyedRateLimits, KeyedSnapshot, Keying, RateLimit, RateLimitSnapshot, RetrySnapshot,
-    Snapshot, SnapshotConfig, WindowSnapshot,
+    KeyedBulkheadSnapshot, KeyedBulkheads, KeyedRateLimitSnapshot, KeyedRateLimits, KeyedSnapshot, Keying, RateLimit,
+    RateLimitSnapshot, RetrySnapshot, Snapshot, SnapshotConfig, WindowSnapshot,
 };
 
 /// A circuit breaker, with or without a key.
@@ -115,6 +115,18 @@ pub(crate) struct BulkheadEntry {
     #[serde(flatten)]
     counts: BulkheadSnapshot,
     settings: String,
+}
+
+/// The sums over all keys of one [`KeyedBulkheads`].
+#[derive(Serialize)]
+pub(crate) struct BulkheadGroupEntry {
+    pub(crate) id: String,
+    kind: &'static str,
+    #[serde(flatten)]
+    counts: KeyedBulkheadSnapshot,
+    settings: String,
+    /// The keys with the most rejections. A key without rejections is not listed.
+    most_rejected: Vec<BulkheadSnapshot>,
 }
 
 impl BreakerEntry {
@@ -229,6 +241,20 @@ impl BulkheadEntry {
         let counts = bulkhead.snapshot();
         let settings = bulkhead.config().to_string();
         Self { id: format!("bulkhead {}", counts.name), kind: "bulkhead", counts, settings }
+    }
+}
+
+impl BulkheadGroupEntry {
+    pub(crate) fn new(bulkheads: &KeyedBulkheads, max_keys: usize) -> Self {
+        let counts = bulkheads.snapshot();
+        let most_rejected = bulkheads.most_rejected(max_keys);
+        Self {
+            id: format!("bulkheads {}", counts.name),
+            kind: "bulkhead_group",
+            counts,
+            settings: bulkheads.config().to_string(),
+            most_rejected: most_rejected.iter().map(|bulkhead| bulkhead.snapshot()).collect(),
+        }
     }
 }
 

@@ -9,7 +9,8 @@ use std::{
 use serde::Serialize;
 
 use crate::entry::{
-    BreakerEntry, BreakerGroupEntry, BulkheadEntry, RateLimitEntry, RateLimitGroupEntry, RetryEntry, unix_seconds,
+    BreakerEntry, BreakerGroupEntry, BulkheadEntry, BulkheadGroupEntry, RateLimitEntry, RateLimitGroupEntry,
+    RetryEntry, unix_seconds,
 };
 
 /// The JSON of every registered item at one point in time, by id.
@@ -37,10 +38,11 @@ enum Section {
     RateLimits,
     RateLimitGroups,
     Bulkheads,
+    BulkheadGroups,
 }
 
 /// The sections with their field names in `/api/breakers`.
-const SECTIONS: [(&str, Section); 7] = [
+const SECTIONS: [(&str, Section); 8] = [
     ("breakers", Section::Breakers),
     ("groups", Section::Groups),
     ("keys", Section::Keys),
@@ -48,6 +50,7 @@ const SECTIONS: [(&str, Section); 7] = [
     ("rate_limits", Section::RateLimits),
     ("rate_limit_groups", Section::RateLimitGroups),
     ("bulkheads", Section::Bulkheads),
+    ("bulkhead_groups", Section::BulkheadGroups),
 ];
 
 /// The latest snapshot. All requests within [`MAX_AGE`] share it, so that many open pages cost as much as one.
@@ -112,6 +115,10 @@ impl RegistrySnapshot {
         for bulkhead in steadfast::bulkheads() {
             let entry = BulkheadEntry::new(bulkhead);
             snapshot.add(&entry.id, Section::Bulkheads, &entry);
+        }
+        for bulkheads in steadfast::all_keyed_bulkheads() {
+            let entry = BulkheadGroupEntry::new(bulkheads, MAX_KEYS_PER_NAME);
+            snapshot.add(&entry.id, Section::BulkheadGroups, &entry);
         }
         snapshot
     }

@@ -25,6 +25,7 @@ use crate::{
     item::function::Function,
     syntax::{
         duration::DurationExpr,
+        instance::Instance,
         options::{Grammar, Options},
     },
 };
@@ -103,6 +104,11 @@ pub(crate) trait Layer {
 
     /// The error for a returned `&mut` into an argument. `None` if the layer uses no argument after its first call.
     fn reuse_error(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// The rate limit or bulkhead that the layer uses. Two layers of the same attribute must not use the same one.
+    fn limit(&self) -> Option<&Instance> {
         None
     }
 

@@ -29,7 +29,8 @@ use crate::{
 ///
 /// A call takes one round trip to Redis, and none while its limit is known to be full. In any window of the limit's length, by the clock of
 /// Redis, at most `limit` calls are admitted. Rejected calls are not counted. A sliding window takes 40 to 120 bytes in Redis for each of
-/// its calls, `gcra` about 150 bytes for each key; both expire.
+/// its permits, `gcra` about 150 bytes for each key; both expire. So with large numbers of `permits`, use `gcra`: a call under a sliding
+/// window takes Redis about a microsecond for each permit.
 ///
 /// With a `max_wait`, the calls of one process wait in a local FIFO queue. The first call in the queue queries Redis again when there
 /// should be capacity, and is counted when it is admitted. Waiting calls reserve no capacity, so none is lost if a caller gives up.

@@ -14,6 +14,7 @@
 //! | `Clone` | an argument that each attempt and fallback moves or changes | [`CloneArgument`] |
 //! | `Copy` | a `self` that each attempt and fallback needs and the body moves | [`CopyReceiver`] |
 //! | `Display` | `key` | `Key` |
+//! | an integer | `permits` | [`PermitCount`] |
 //! | a policy | `register!` | [`Registrable`] |
 //! | `Transient` | a field under `#[transient(inherit)]` | [`InheritTransient`] |
 //! | `Duration` or `Option<Duration>` | the field in `#[transient(retry_after = field)]` | [`RetryAfterField`] |
@@ -25,6 +26,7 @@ mod error;
 mod fallback;
 #[cfg(feature = "keyed")]
 mod key;
+mod permits;
 mod registrable;
 mod rejection;
 mod transient;
@@ -39,6 +41,7 @@ pub use self::{
     },
     error::{ErrorChain, ErrorType},
     fallback::FallbackResult,
+    permits::PermitCount,
     registrable::Registrable,
     rejection::{FromBulkheadFull, FromCircuitOpen, FromRateLimited, FromTimedOut},
     transient::{InheritTransient, RetryAfterField},

@@ -3,46 +3,59 @@
 //! [`semaphore`] has the permits and the queue. This file has the public methods.
 
 mod config;
+#[cfg(feature = "keyed")]
+mod keyed;
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
 mod metrics;
 #[cfg(test)]
 mod models;
 mod named;
+mod owned;
 mod permit;
 mod semaphore;
+mod settings;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 
-#[cfg(feature = "tokio")]
-use std::pin::Pin;
 use std::{
+    borrow::Borrow,
     collections::VecDeque,
     fmt,
     pin::pin,
     sync::{
-        self, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        self, Mutex,
+        atomic::{AtomicU32, AtomicU64},
     },
     time::Duration,
 };
+#[cfg(feature = "tokio")]
+use std::{future::Future, pin::Pin};
 
 pub(crate) use self::named::Bulkheads;
-use self::semaphore::Semaphore;
 pub use self::{
     config::BulkheadConfig,
     named::{BULKHEADS, bulkhead, bulkheads},
-    permit::BulkheadPermit,
+    permit::{BulkheadPermit, OwnedBulkheadPermit},
     snapshot::BulkheadSnapshot,
 };
+#[cfg(feature = "keyed")]
+pub use self::{
+    keyed::{KeyedBulkhead, KeyedBulkheads},
+    named::{KEYED_BULKHEADS, all_keyed_bulkheads, keyed_bulkheads},
+    snapshot::KeyedBulkheadSnapshot,
+};
+use self::{
+    semaphore::{Acquisition, Semaphore},
+    settings::BulkheadSettings,
+};
 use crate::{
-    BulkheadFull, ConfigChange, ConfigLayer,
-    clock::micros,
-    errors::PolicyConfig,
+    BulkheadFull, ConfigLayer,
     events::{self, Event},
-    layers::Layered,
+    keyed_store::key::{self, Key},
+    keying::{Keying, Unkeyed},
     totals::{Count, Totals},
-    wait,
+    wait::{self, WaitError},
 };
 
 /// A bulkhead: a bound on the number of concurrent calls, so that one slow service cannot occupy all threads, tasks or connections.
@@ -63,15 +76,48 @@ use crate::{
 /// Threads and tasks share the permits and one FIFO queue. A future that is dropped leaves the queue or releases its permit; a panic
 /// releases the permit as well.
 ///
+/// # Permits
+///
+/// A call takes one permit, and [`try_acquire_many`](Self::try_acquire_many), [`acquire_many`](Self::acquire_many) and
+/// `acquire_many_async` take several at once, for a call that needs as much of the service as several others. A call gets all of its
+/// permits or none, and returns as many. While the first waiter waits for several, no lighter call overtakes it. A call that takes more
+/// permits than `max_concurrent` is [rejected](BulkheadFull::exceeds_limit) at once, however long it may wait, and is not transient. A call
+/// that takes no permit is admitted at once, even if the bulkhead is full.
+///
+/// For an error type without `From<BulkheadFull>`, use `acquire` and convert the rejection:
+///
+/// ```
+/// # use steadfast::{Bulkhead, BulkheadConfig};
+/// static RENDERING: Bulkhead = Bulkhead::new("rendering", BulkheadConfig::new().max_concurrent(8));
+///
+/// fn render(pages: u32) -> Result<u32, String> {
+///     let _permit = RENDERING.acquire_many(pages).map_err(|full| full.to_string())?;
+///     Ok(pages)
+/// }
+/// assert_eq!(render(8), Ok(8));
+/// assert!(render(9).is_err());
+/// ```
+///
+/// # Cost
+///
 /// A call that finds a permit makes one compare-and-swap on a cache line that all callers share, and a subtraction when it ends. It takes no
 /// lock, reads no clock and allocates nothing; only the first call of a bulkhead allocates 4 KiB for its totals.
-pub struct Bulkhead {
-    name: &'static str,
-    layers: Mutex<Layered<BulkheadConfig>>,
+pub struct Bulkhead<K: Keying = Unkeyed> {
     semaphore: Semaphore,
-    /// In microseconds; 0 if no call waits.
-    max_wait: AtomicU64,
     totals: Totals,
+    key: Option<Key>,
+    settings: K::Settings<BulkheadSettings>,
+}
+
+/// The reason of a rejection.
+#[derive(Clone, Copy, Debug)]
+enum Refusal {
+    /// The call cannot wait, or takes more permits than there are.
+    Full,
+    /// The wait has lasted for this time.
+    Waited(Duration),
+    /// The queue has this length, which is its maximum.
+    QueueFull(u32),
 }
 
 impl Bulkhead {
@@ -79,26 +125,69 @@ impl Bulkhead {
     #[must_use]
     pub const fn new(name: &'static str, config: BulkheadConfig) -> Self {
         Self {
-            name,
-            layers: Mutex::new(Layered::new(config)),
-            semaphore: Semaphore::from_parts(
-                AtomicU32::new(config.max_concurrent),
-                AtomicU64::new(0),
-                Mutex::new(VecDeque::new()),
-            ),
-            max_wait: AtomicU64::new(max_wait_micros(config)),
+            semaphore: semaphore_with(config.max_concurrent),
             totals: Totals::sharded(),
+            key: None,
+            settings: BulkheadSettings::new(name, config),
         }
     }
 
+    /// Returns the name of the bulkhead.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.settings.name
+    }
+
+    /// Changes the settings. If `max_concurrent` rises, waiting calls are admitted at once. If it falls, calls in flight continue, and no
+    /// call is admitted until enough of them have ended. A waiting call keeps the `max_wait` that was set when it arrived; it is rejected if
+    /// it takes more permits than there are now.
+    ///
+    /// The new settings replace those from the code, a file and the environment as a whole, until [`reset_config`](Self::reset_config).
+    pub fn reconfigure(&self, config: BulkheadConfig) {
+        self.set_live(Some(config));
+    }
+
+    /// Removes the settings of [`reconfigure`](Self::reconfigure). The settings in the code are in force again, overridden by those of a
+    /// file and the environment.
+    pub fn reset_config(&self) {
+        self.set_live(None);
+    }
+
+    fn set_live(&self, live: Option<BulkheadConfig>) {
+        let change = self.settings.update(|layers| layers.set_live(live));
+        self.adopt_settings();
+        events::config_applied(ConfigLayer::Live, || change.into_iter().collect());
+    }
+
+    /// The settings that the code declares.
+    pub(crate) fn declared_config(&self) -> BulkheadConfig {
+        self.settings.declared()
+    }
+}
+
+impl<K: Keying> Bulkhead<K> {
     /// Takes a permit without waiting.
     ///
     /// # Errors
     ///
     /// If all permits are in use, or other calls wait for one.
     #[inline]
-    pub fn try_acquire(&self) -> Result<BulkheadPermit<'_>, BulkheadFull> {
-        self.take_permit().ok_or_else(|| self.reject(None))
+    pub fn try_acquire(&self) -> Result<BulkheadPermit<'_, K>, BulkheadFull> {
+        self.try_acquire_many(1)
+    }
+
+    /// Takes several permits without waiting, as [`try_acquire`](Self::try_acquire) takes one. 0 permits are admitted at once.
+    ///
+    /// # Errors
+    ///
+    /// If not all of them are free, if other calls wait, or if they are more than `max_concurrent`.
+    #[inline]
+    pub fn try_acquire_many(&self, permits: u32) -> Result<BulkheadPermit<'_, K>, BulkheadFull> {
+        if self.take(permits) {
+            Ok(BulkheadPermit::new(self, permits))
+        } else {
+            Err(self.reject(permits, Refusal::Full))
+        }
     }
 
     /// Takes a permit. Blocks the thread for at most `max_wait`.
@@ -107,8 +196,21 @@ impl Bulkhead {
     ///
     /// If no permit is available in time.
     #[inline]
-    pub fn acquire(&self) -> Result<BulkheadPermit<'_>, BulkheadFull> {
-        self.take_permit().map_or_else(|| self.wait(), Ok)
+    pub fn acquire(&self) -> Result<BulkheadPermit<'_, K>, BulkheadFull> {
+        self.acquire_many(1)
+    }
+
+    /// Takes several permits, as [`acquire`](Self::acquire) takes one. 0 permits are admitted at once.
+    ///
+    /// # Errors
+    ///
+    /// If not all of them are available in time, or, at once, if they are more than `max_concurrent`.
+    #[inline]
+    pub fn acquire_many(&self, permits: u32) -> Result<BulkheadPermit<'_, K>, BulkheadFull> {
+        if !self.take(permits) {
+            self.wait(permits)?;
+        }
+        Ok(BulkheadPermit::new(self, permits))
     }
 
     /// Takes a permit. Waits for at most `max_wait`.
@@ -122,12 +224,30 @@ impl Bulkhead {
     /// If it has to wait outside a tokio runtime with its timer enabled.
     #[cfg(feature = "tokio")]
     #[inline]
-    pub async fn acquire_async(&self) -> Result<BulkheadPermit<'_>, BulkheadFull> {
-        match self.take_permit() {
-            Some(permit) => Ok(permit),
+    pub async fn acquire_async(&self) -> Result<BulkheadPermit<'_, K>, BulkheadFull> {
+        if !self.take(1) {
             // Boxed, so that the future is small for calls that do not wait.
-            None => self.wait_async().await,
+            self.wait_async(1).await?;
         }
+        Ok(BulkheadPermit::new(self, 1))
+    }
+
+    /// Takes several permits, as [`acquire_async`](Self::acquire_async) takes one. 0 permits are admitted at once.
+    ///
+    /// # Errors
+    ///
+    /// If not all of them are available in time, or, at once, if they are more than `max_concurrent`.
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait outside a tokio runtime with its timer enabled.
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub async fn acquire_many_async(&self, permits: u32) -> Result<BulkheadPermit<'_, K>, BulkheadFull> {
+        if !self.take(permits) {
+            self.wait_async(permits).await?;
+        }
+        Ok(BulkheadPermit::new(self, permits))
     }
 
     /// Runs `work` while holding a permit. Blocks the thread for at most `max_wait` until there is one.
@@ -156,19 +276,13 @@ impl Bulkhead {
         work().await
     }
 
-    /// Returns the name of the bulkhead.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// Returns the number of calls in flight.
+    /// Returns the number of permits in use: the number of calls in flight, if each takes one.
     #[must_use]
     pub fn in_flight(&self) -> u32 {
         self.semaphore.usage().in_use
     }
 
-    /// Returns the number of calls that wait for a permit.
+    /// Returns the number of calls that wait.
     #[must_use]
     pub fn waiting(&self) -> u32 {
         self.semaphore.usage().waiting
@@ -177,69 +291,32 @@ impl Bulkhead {
     /// Returns the settings in force.
     #[must_use]
     pub fn config(&self) -> BulkheadConfig {
-        self.layers().in_force()
+        self.settings().config()
     }
 
-    /// Changes the settings. If `max_concurrent` rises, waiting calls are admitted at once. If it falls, calls in flight continue, and no
-    /// call is admitted until enough of them have ended. A waiting call keeps the `max_wait` that was set when it arrived.
-    ///
-    /// The new settings replace those from the code, a file and the environment as a whole, until [`reset_config`](Self::reset_config).
-    pub fn reconfigure(&self, config: BulkheadConfig) {
-        self.set_live(Some(config));
-    }
-
-    /// Removes the settings of [`reconfigure`](Self::reconfigure). The settings in the code are in force again, overridden by those of a
-    /// file and the environment.
-    pub fn reset_config(&self) {
-        self.set_live(None);
-    }
-
-    fn set_live(&self, live: Option<BulkheadConfig>) {
-        let change = self.update(|layers| layers.set_live(live));
-        self.apply_settings();
-        events::config_applied(ConfigLayer::Live, || change.into_iter().collect());
-    }
-
-    /// Changes a layer. Returns the change if the settings in force are different now.
-    fn update(&self, layer: impl FnOnce(&mut Layered<BulkheadConfig>)) -> Option<ConfigChange> {
-        let mut layers = self.layers();
-        let before = layers.in_force();
-        layer(&mut layers);
-        let config = layers.in_force();
-        (config != before).then(|| PolicyConfig::change(self.name, Some(config)))
-    }
-
-    /// Applies the settings in force. Waiters are woken after the lock is released, so another thread may change the settings in the
-    /// meantime; the new ones are then applied as well.
-    pub(crate) fn apply_settings(&self) {
+    /// Adopts the settings in force. Waiters are woken after the lock is released, so another thread may change the settings in the
+    /// meantime; the new ones are then adopted as well.
+    fn adopt_settings(&self) {
         loop {
-            let layers = *self.layers();
-            let config = layers.in_force();
-            // ORDERING: Relaxed: a single number, read by later calls.
-            self.max_wait.store(max_wait_micros(config), Ordering::Relaxed);
+            let (config, version) = self.settings().config_and_version();
             self.semaphore.set_permits(config.max_concurrent);
-            if self.layers().version() == layers.version() {
+            if self.settings().config_and_version().1 == version {
                 return;
             }
         }
-    }
-
-    /// The settings that the code declares.
-    pub(crate) fn declared_config(&self) -> BulkheadConfig {
-        self.layers().declared()
-    }
-
-    fn layers(&self) -> MutexGuard<'_, Layered<BulkheadConfig>> {
-        self.layers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the permits in use, the length of the queue and the totals.
     #[must_use]
     pub fn snapshot(&self) -> BulkheadSnapshot {
         let (usage, totals) = (self.semaphore.usage(), self.totals.sums());
+        let (key, overflow) = key::parts(self.key.as_ref());
         BulkheadSnapshot {
-            name: self.name,
+            name: self.settings().name,
+            key,
+            overflow,
             max_concurrent: self.semaphore.permits(),
+            max_queue: self.config().max_queue,
             in_flight: usage.in_use,
             waiting: usage.waiting,
             admitted: totals.get(Count::Success),
@@ -248,78 +325,117 @@ impl Bulkhead {
     }
 
     #[inline]
-    fn take_permit(&self) -> Option<BulkheadPermit<'_>> {
-        self.semaphore.try_acquire().then(|| self.admit())
+    fn settings(&self) -> &BulkheadSettings {
+        self.settings.borrow()
     }
 
+    /// Takes permits if they are free. Returns true if it took them.
     #[inline]
-    fn admit(&self) -> BulkheadPermit<'_> {
-        self.totals.add(Count::Success);
-        BulkheadPermit::new(self)
+    fn take(&self, permits: u32) -> bool {
+        let is_admitted = permits == 0 || self.semaphore.try_acquire(permits);
+        if is_admitted {
+            self.totals.add(Count::Success);
+        }
+        is_admitted
     }
 
     #[cold]
-    fn reject(&self, waited: Option<Duration>) -> BulkheadFull {
+    fn reject(&self, permits: u32, refusal: Refusal) -> BulkheadFull {
         self.totals.add(Count::Rejection);
-        let (name, max_concurrent) = (self.name, self.semaphore.permits());
-        events::emit(|| Event::BulkheadFull { bulkhead: name, max_concurrent });
-        BulkheadFull { name, max_concurrent, waited }
-    }
-
-    #[cold]
-    fn wait(&self) -> Result<BulkheadPermit<'_>, BulkheadFull> {
-        let Some(max_wait) = self.max_wait() else { return Err(self.reject(None)) };
-        let is_admitted = match self.semaphore.acquire() {
-            Some(acquire) => {
-                let mut acquire = pin!(acquire);
-                wait::on_thread(acquire.as_mut(), max_wait).is_ok() || acquire.cancel()
-            }
-            None => true,
+        let (name, max_concurrent) = (self.settings().name, self.semaphore.permits());
+        let (waited, max_queue) = match refusal {
+            Refusal::Full => (None, None),
+            Refusal::Waited(time) => (Some(time), None),
+            Refusal::QueueFull(calls) => (None, Some(calls)),
         };
-        if is_admitted { Ok(self.admit()) } else { Err(self.reject(Some(max_wait))) }
+        events::emit(|| {
+            let (key, overflow) = key::parts(self.key.as_ref());
+            Event::BulkheadFull { bulkhead: name, key, overflow, max_concurrent, permits, max_queue }
+        });
+        BulkheadFull { name, key: self.key.clone(), max_concurrent, permits, waited, max_queue }
     }
 
+    /// Takes permits, and waits on the thread until they are free.
+    #[cold]
+    fn wait(&self, permits: u32) -> Result<(), BulkheadFull> {
+        let (acquisition, max_wait) = self.join_queue(permits)?;
+        let mut is_admitted = Ok(true);
+        if let Acquisition::Queued(acquire) = acquisition {
+            let mut acquire = pin!(acquire);
+            is_admitted = wait::on_thread(acquire.as_mut(), max_wait);
+            if is_admitted.is_err() && acquire.cancel() {
+                is_admitted = Ok(true);
+            }
+        }
+        self.end_wait(permits, max_wait, is_admitted)
+    }
+
+    /// Takes permits, and waits in the task until they are free.
     #[cfg(feature = "tokio")]
     #[cold]
-    fn wait_async(&self) -> Pin<Box<dyn Future<Output = Result<BulkheadPermit<'_>, BulkheadFull>> + Send + '_>> {
-        Box::pin(async {
-            let Some(max_wait) = self.max_wait() else { return Err(self.reject(None)) };
-            let is_admitted = match self.semaphore.acquire() {
-                Some(acquire) => {
-                    let mut acquire = pin!(acquire);
-                    wait::in_task(acquire.as_mut(), max_wait).await.is_ok() || acquire.cancel()
+    fn wait_async(&self, permits: u32) -> Pin<Box<dyn Future<Output = Result<(), BulkheadFull>> + Send + '_>> {
+        Box::pin(async move {
+            let (acquisition, max_wait) = self.join_queue(permits)?;
+            let mut is_admitted = Ok(true);
+            if let Acquisition::Queued(acquire) = acquisition {
+                let mut acquire = pin!(acquire);
+                is_admitted = wait::in_task(acquire.as_mut(), max_wait).await;
+                if is_admitted.is_err() && acquire.cancel() {
+                    is_admitted = Ok(true);
                 }
-                None => true,
-            };
-            if is_admitted { Ok(self.admit()) } else { Err(self.reject(Some(max_wait))) }
+            }
+            self.end_wait(permits, max_wait, is_admitted)
         })
     }
 
-    fn max_wait(&self) -> Option<Duration> {
-        // ORDERING: Relaxed, as in `apply_settings`.
-        let max_wait = self.max_wait.load(Ordering::Relaxed);
-        (max_wait > 0).then(|| Duration::from_micros(max_wait))
+    /// Takes permits or joins the queue. Returns the `max_wait`. Rejects a call that cannot wait.
+    fn join_queue(&self, permits: u32) -> Result<(Acquisition<'_>, Duration), BulkheadFull> {
+        let (max_wait, max_queue) = (self.settings().max_wait(), self.settings().max_queue());
+        if max_wait == 0 {
+            return Err(self.reject(permits, Refusal::Full));
+        }
+        match self.semaphore.acquire(permits, max_queue) {
+            Acquisition::QueueFull => Err(self.reject(permits, Refusal::QueueFull(max_queue))),
+            Acquisition::ExceedsPermits => Err(self.reject(permits, Refusal::Full)),
+            acquisition => Ok((acquisition, Duration::from_micros(max_wait))),
+        }
+    }
+
+    /// Counts the end of a wait: true if the call holds its permits, false if it takes more than there are now.
+    fn end_wait(
+        &self,
+        permits: u32,
+        max_wait: Duration,
+        is_admitted: Result<bool, WaitError>,
+    ) -> Result<(), BulkheadFull> {
+        match is_admitted {
+            Ok(true) => {
+                self.totals.add(Count::Success);
+                Ok(())
+            }
+            Ok(false) => Err(self.reject(permits, Refusal::Full)),
+            Err(_) => Err(self.reject(permits, Refusal::Waited(max_wait))),
+        }
     }
 }
 
+/// Creates a semaphore without waiters.
+const fn semaphore_with(permits: u32) -> Semaphore {
+    Semaphore::from_parts(AtomicU32::new(permits), AtomicU64::new(0), Mutex::new(VecDeque::new()))
+}
+
 /// Displays the [`snapshot`](Bulkhead::snapshot).
-impl fmt::Display for Bulkhead {
+impl<K: Keying> fmt::Display for Bulkhead<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.snapshot().fmt(f)
     }
 }
 
-const fn max_wait_micros(config: BulkheadConfig) -> u64 {
-    match config.max_wait {
-        Some(max_wait) => micros(max_wait),
-        None => 0,
-    }
-}
-
-impl fmt::Debug for Bulkhead {
+impl<K: Keying> fmt::Debug for Bulkhead<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bulkhead")
-            .field("name", &self.name)
+            .field("name", &self.settings().name)
+            .field("key", &self.key)
             .field("in_flight", &self.in_flight())
             .field("waiting", &self.waiting())
             .finish_non_exhaustive()

@@ -28,8 +28,10 @@ pub use self::{
 };
 // The parts from which the rest of the crate builds these types.
 pub(crate) use self::{
+    bulkhead_full::write_full,
     circuit_open::OptText,
     config_conflict::{PolicyConfig, PolicyTerms},
     failure_text::{FailureText, StoredFailureText},
     open_reason::{COUNT_BITS, PackedReason},
+    rate_limited::write_rejection,
 };

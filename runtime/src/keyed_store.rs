@@ -1,4 +1,4 @@
-//! Bounded storage of one instance per key (host, tenant, user), used by keyed breakers and keyed rate limits.
+//! Bounded storage of one instance per key (host, tenant, user), used by keyed breakers, rate limits and bulkheads.
 //!
 //! [`store`] creates the instances and holds their shared settings, [`bounded_map`] finds them by key, [`eviction`] selects the one to
 //! evict when the map is full, and [`ranking`] selects those that are reported individually.

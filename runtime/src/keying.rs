@@ -1,4 +1,4 @@
-//! Marker types that select where a circuit breaker or a rate limit stores its settings: in itself, or shared by all keys of its name.
+//! Marker types that select where a circuit breaker, a rate limit or a bulkhead stores its settings: in itself, or shared by all keys of its name.
 
 #[cfg(feature = "keyed")]
 use std::sync::{Arc, atomic::AtomicBool};
@@ -6,14 +6,15 @@ use std::{borrow::Borrow, fmt::Debug};
 
 /// The way in which an instance is identified: by its name alone ([`Unkeyed`]), or by a name and a key (`Keyed`).
 ///
-/// [`CircuitBreaker`](crate::CircuitBreaker) and [`RateLimit`](crate::RateLimit) are generic over this trait. It is sealed.
+/// [`CircuitBreaker`](crate::CircuitBreaker), [`RateLimit`](crate::RateLimit) and [`Bulkhead`](crate::Bulkhead) are generic over this
+/// trait. It is sealed.
 pub trait Keying: storage::Storage + 'static {}
 
-/// The marker of a breaker or rate limit that has a name and no key.
+/// The marker of a breaker, rate limit or bulkhead that has a name and no key.
 #[derive(Clone, Copy, Debug)]
 pub enum Unkeyed {}
 
-/// The marker of a breaker or rate limit that belongs to one key.
+/// The marker of a breaker, rate limit or bulkhead that belongs to one key.
 #[cfg(feature = "keyed")]
 #[derive(Clone, Copy, Debug)]
 pub enum Keyed {}

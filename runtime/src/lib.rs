@@ -83,7 +83,7 @@
 //! | feature | default | adds |
 //! | --- | --- | --- |
 //! | `tokio` | on | In `async` functions, retries, timeouts and waits for permits and capacity, which use tokio's timer. Breakers read tokio's clock, so a test under `#[tokio::test(start_paused = true)]` advances time with `tokio::time::advance` and never waits. Without this feature, everything works in functions that are not `async`, and `#[circuit_breaker]` and [`CircuitBreaker::call_async`] work on any executor |
-//! | `keyed` | on | One circuit breaker or rate limit per key: the option `key`, [`KeyedBreakers`] and [`KeyedRateLimits`] |
+//! | `keyed` | on | One circuit breaker, rate limit or bulkhead per key: the option `key`, [`KeyedBreakers`], [`KeyedRateLimits`] and [`KeyedBulkheads`] |
 //! | `config` | off | Settings from a TOML file or the environment at run time: `configure_from_file`, `configure_from_toml`, `configure_from_env` |
 //! | `serde` | off | `Serialize` for [`Snapshot`], [`RetrySnapshot`] and the other snapshots |
 //! | `testing` | off | The module `testing`, for `[dev-dependencies]`: a clock, random numbers and dependencies that a test controls |
@@ -168,7 +168,7 @@ pub use self::{
         HistoryEvent, LastFailure, MappedRejection, Override, OwnedPermit, Permit, RejectionConversion, SelectedErrors,
         SelectedResults, Snapshot, SnapshotConfig, TripRule, Window, WindowSnapshot, breaker, breakers, find_breaker,
     },
-    bulkhead::{Bulkhead, BulkheadConfig, BulkheadPermit, BulkheadSnapshot, bulkhead, bulkheads},
+    bulkhead::{Bulkhead, BulkheadConfig, BulkheadPermit, BulkheadSnapshot, OwnedBulkheadPermit, bulkhead, bulkheads},
     capabilities::{blind_spots, validate},
     checked::InvalidSetting,
     durations::{DurationHistogram, Durations},
@@ -194,6 +194,7 @@ pub use self::{
 #[cfg(feature = "keyed")]
 pub use self::{
     breaker::{KeyedBreaker, KeyedBreakers, KeyedSnapshot, all_keyed_breakers, keyed_breakers},
+    bulkhead::{KeyedBulkhead, KeyedBulkheadSnapshot, KeyedBulkheads, all_keyed_bulkheads, keyed_bulkheads},
     keying::Keyed,
     rate_limit::{KeyedRateLimit, KeyedRateLimitSnapshot, KeyedRateLimits, all_keyed_rate_limits, keyed_rate_limits},
 };
@@ -226,6 +227,7 @@ pub mod __private {
     #[cfg(feature = "keyed")]
     pub use crate::{
         breaker::KEYED_BREAKERS,
+        bulkhead::KEYED_BULKHEADS,
         rate_limit::{KEYED_RATE_LIMITS, KeyedAcquire},
     };
     #[cfg(feature = "tokio")]

@@ -19,6 +19,8 @@ mod verdict;
 #[cfg(feature = "tokio")]
 use std::time::Duration;
 
+#[cfg(feature = "keyed")]
+pub use self::keyed::Weighted;
 pub use self::{
     error_probe::*, fallback::*, record::*, rejected_call::*, rejected_probe::*, transient_probe::*, verdict::*,
 };

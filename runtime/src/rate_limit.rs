@@ -67,6 +67,30 @@ use crate::{
 /// A waiter that is due but does not run for a second, such as a future that is no longer polled, is skipped until it runs; so are the
 /// waiters behind it that do not run either.
 ///
+/// # Permits
+///
+/// A call takes one permit, and [`try_acquire_many`](Self::try_acquire_many), [`acquire_many`](Self::acquire_many) and
+/// `acquire_many_async` take several at once: a batch of 20 items, or the tokens of a request. The limit is then a number of permits per
+/// period. A call gets all of its permits or none. While the first waiter waits for several, no lighter call overtakes it. A call that
+/// takes more permits than the limit is [rejected](RateLimited::exceeds_limit) at once, however long it may wait, and is not transient. A
+/// call that takes no permit is admitted at once, even if the limit is reached.
+///
+/// For an error type without `From<RateLimited>`, use `acquire` and convert the rejection:
+///
+/// ```
+/// # use std::time::Duration;
+/// # use steadfast::{RateLimit, RateLimitConfig};
+/// static TOKENS: RateLimit = RateLimit::new("tokens", RateLimitConfig::new(10_000, Duration::from_secs(60)));
+///
+/// fn complete(prompt: &str) -> Result<usize, String> {
+///     TOKENS.acquire_many(prompt.len() as u32).map_err(|limited| limited.to_string())?;
+///     Ok(prompt.len())
+/// }
+/// # complete("once upon a time").unwrap();
+/// ```
+///
+/// # Cost
+///
 /// A decision takes a lock for a few nanoseconds, and reads the clock. Times have a resolution of a microsecond. On Linux, if `per` is a
 /// second or more and at most half of `limit` is in use, a call counts from up to 10 ms after its start, because it reads a clock that is
 /// late by up to 10 ms. So no window contains too many calls, and capacity is regained at most 10 ms late.
@@ -127,7 +151,32 @@ impl<K: Keying> RateLimit<K> {
     #[inline]
     pub fn try_acquire(&self) -> Result<(), RateLimited> {
         // With a patience of zero, the call is never queued.
-        self.limiter.acquire(self.settings(), 0).map(drop)
+        self.limiter.acquire(self.settings(), 1, 0).map(drop)
+    }
+
+    /// Takes several permits without waiting, as [`try_acquire`](Self::try_acquire) takes one. 0 permits are admitted at once.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use steadfast::{RateLimit, RateLimitConfig};
+    /// static ROWS: RateLimit = RateLimit::new("rows", RateLimitConfig::new(100, Duration::from_secs(1)));
+    ///
+    /// ROWS.try_acquire_many(80)?;
+    /// assert!(ROWS.try_acquire_many(30).is_err(), "20 are left");
+    /// ROWS.try_acquire_many(20)?;
+    /// assert!(ROWS.try_acquire_many(101).is_err_and(|limited| limited.exceeds_limit()));
+    /// # Ok::<(), steadfast::RateLimited>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If there is no capacity for all of them, or if they are more than the limit.
+    #[inline]
+    pub fn try_acquire_many(&self, permits: u32) -> Result<(), RateLimited> {
+        if permits == 0 {
+            return self.admit_free();
+        }
+        self.limiter.acquire(self.settings(), permits, 0).map(drop)
     }
 
     /// Takes capacity by the counts of this process. Blocks the thread for at most `max_wait`.
@@ -137,7 +186,23 @@ impl<K: Keying> RateLimit<K> {
     /// If there is no capacity in time; the error contains the time until there is.
     #[inline]
     pub fn acquire(&self) -> Result<(), RateLimited> {
-        match self.limiter.acquire(self.settings(), u64::MAX)? {
+        match self.limiter.acquire(self.settings(), 1, u64::MAX)? {
+            None => Ok(()),
+            Some(queued) => Waiter::new(&self.limiter, self.settings(), queued, clock::thread_now).on_thread(),
+        }
+    }
+
+    /// Takes several permits, as [`acquire`](Self::acquire) takes one. 0 permits are admitted at once.
+    ///
+    /// # Errors
+    ///
+    /// If there is no capacity for all of them in time, or, at once, if they are more than the limit.
+    #[inline]
+    pub fn acquire_many(&self, permits: u32) -> Result<(), RateLimited> {
+        if permits == 0 {
+            return self.admit_free();
+        }
+        match self.limiter.acquire(self.settings(), permits, u64::MAX)? {
             None => Ok(()),
             Some(queued) => Waiter::new(&self.limiter, self.settings(), queued, clock::thread_now).on_thread(),
         }
@@ -154,14 +219,32 @@ impl<K: Keying> RateLimit<K> {
     /// If it has to wait outside a tokio runtime with its timer enabled.
     #[cfg(feature = "tokio")]
     pub async fn acquire_async(&self) -> Result<(), RateLimited> {
+        self.acquire_many_async(1).await
+    }
+
+    /// Takes several permits, as [`acquire_async`](Self::acquire_async) takes one. 0 permits are admitted at once, without a request to the
+    /// external store.
+    ///
+    /// # Errors
+    ///
+    /// If there is no capacity for all of them in time, or, at once, if they are more than the limit.
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait outside a tokio runtime with its timer enabled.
+    #[cfg(feature = "tokio")]
+    pub async fn acquire_many_async(&self, permits: u32) -> Result<(), RateLimited> {
+        if permits == 0 {
+            return self.admit_free();
+        }
         let mut patience = u64::MAX;
         if self.settings().has_store() {
-            match Box::pin(store_waiter::acquire(&self.limiter, self.settings())).await? {
+            match Box::pin(store_waiter::acquire(&self.limiter, self.settings(), permits)).await? {
                 None => return Ok(()),
                 Some(left) => patience = left,
             }
         }
-        match self.limiter.acquire(self.settings(), patience)? {
+        match self.limiter.acquire(self.settings(), permits, patience)? {
             None => Ok(()),
             // Boxed, so that the future is small for calls that do not wait.
             Some(queued) => {
@@ -214,6 +297,7 @@ impl<K: Keying> RateLimit<K> {
             overflow,
             limit: config.map_or(0, |config| config.limit),
             per: config.map(|config| config.per).unwrap_or_default(),
+            burst: config.and_then(|config| config.burst),
             in_window,
             waiting,
             admitted: totals.get(Count::Success),
@@ -238,6 +322,13 @@ impl<K: Keying> RateLimit<K> {
     /// ```
     pub fn reset(&self) {
         self.limiter.reset();
+    }
+
+    /// Counts a call that takes no permit.
+    #[cold]
+    fn admit_free(&self) -> Result<(), RateLimited> {
+        self.limiter.count(Count::Success);
+        Ok(())
     }
 
     #[inline]

@@ -9,7 +9,9 @@ use std::{
 };
 
 use proptest::prelude::*;
-use steadfast::{Algorithm, BulkheadConfig, BulkheadFull, KeyedRateLimits, RateLimitConfig, RateLimited};
+use steadfast::{
+    Algorithm, BulkheadConfig, BulkheadFull, KeyedBulkheads, KeyedRateLimits, RateLimitConfig, RateLimited,
+};
 use steadfast::{
     BreakerConfig,
     BreakerState::{Closed, Open},
@@ -454,6 +456,9 @@ fn bounded() -> Result<(), BulkheadFull> {
     Ok(())
 }
 
+static SHARDS: KeyedBulkheads = KeyedBulkheads::new("outside_shards", BulkheadConfig::new().max_concurrent(1));
+steadfast::register!(SHARDS);
+
 #[test]
 fn rate_limits_are_configured() {
     let _lock = lock_layers();
@@ -468,6 +473,19 @@ fn rate_limits_are_configured() {
     limited().unwrap_err();
     configure_from_toml("[rate_limit.outside_limit]\nper = \"2s\"\nmax_wait = \"none\"\nalgorithm = \"gcra\"").unwrap();
     assert_eq!(config(), Some(RateLimitConfig::new(1, seconds(2)).algorithm(Algorithm::Gcra)));
+    // `burst` may stand before the algorithm that it needs.
+    let gcra = declared.algorithm(Algorithm::Gcra);
+    configure_from_toml("[rate_limit.outside_limit]\nburst = 5\nalgorithm = \"gcra\"").unwrap();
+    assert_eq!(config(), Some(gcra.burst(5)));
+    vars(&[("STEADFAST_RATE_LIMIT_OUTSIDE_LIMIT_BURST", "6")]).unwrap();
+    assert_eq!(config(), Some(gcra.burst(6)));
+    configure_from_toml("").unwrap();
+    let prefix = "STEADFAST_RATE_LIMIT_OUTSIDE_LIMIT";
+    vars(&[(&format!("{prefix}_BURST"), "7"), (&format!("{prefix}_ALGORITHM"), "gcra")]).unwrap();
+    assert_eq!(config(), Some(gcra.burst(7)));
+    vars(&[(&format!("{prefix}_ALGORITHM"), "gcra"), (&format!("{prefix}_BURST"), "none")]).unwrap();
+    assert_eq!(config(), Some(gcra));
+    vars(&[]).unwrap();
     configure_from_toml("[rate_limit.outside_limit]").unwrap();
     assert_eq!(config(), Some(declared), "an empty table restores the declared settings");
     configure_from_toml("[rate_limit.outside_tenants]\nmax_wait = \"5s\"").unwrap();
@@ -502,6 +520,14 @@ fn bulkheads_are_configured() {
     assert_eq!(config(), declared.max_concurrent(9).max_wait(seconds(2)));
     configure_from_toml("[bulkhead.outside_bulkhead]\nmax_wait = \"none\"").unwrap();
     assert_eq!(config(), declared, "`none` clears max_wait");
+    configure_from_toml("[bulkhead.outside_bulkhead]\nmax_queue = 7").unwrap();
+    assert_eq!(config(), declared.max_queue(7));
+    configure_from_toml("[bulkhead.outside_bulkhead]\nmax_queue = \"none\"").unwrap();
+    assert_eq!(config(), declared, "`none` clears max_queue");
+    let (shard, settings) = (SHARDS.bulkhead("1"), "max_concurrent = 2\nmax_wait = \"3s\"\nmax_queue = 7");
+    configure_from_toml(&format!("[bulkhead.outside_shards]\n{settings}")).unwrap();
+    assert_eq!(shard.config().to_string(), "max_concurrent = 2, max_wait = 3s, max_queue = 7");
+    drop(shard.try_acquire_many(2).unwrap());
     vars(&[("STEADFAST_BULKHEAD_OUTSIDE_BULKHEAD_MAX_CONCURRENT", "4")]).unwrap();
     assert_eq!(config(), declared.max_concurrent(4));
 }
@@ -520,6 +546,9 @@ fn issues_in_limits_and_bulkheads_name_the_remedy() {
         ("[rate_limit.outside_tenants]\nlimits = 1", "unknown option, did you mean `limit`?"),
         ("[rate_limit.outside_tenant]", "unknown rate_limit, did you mean `outside_tenants`?"),
         ("[bulkhead.outside_bulkhead]\nmax_concurrent = 0", "`max_concurrent` must be at least 1"),
+        ("[rate_limit.outside_tenants]\nburst = 5", "`5` is out of range: `burst` needs `algorithm = gcra`"),
+        ("[rate_limit.outside_tenants]\nburst = 0\nalgorithm = \"gcra\"", "`burst` must be at least 1"),
+        ("[bulkhead.outside_bulkhead]\nmax_queue = 0", "`max_queue` must be at least 1"),
         ("[bulkhead.outside_bulkhead]\nmax_wait = \"0s\"", "`max_wait` must be longer than 0"),
         ("[bulkhead.outside_bulkhead]\nplaces = 1", "unknown option; there are `max_concurrent`, `max_wait`"),
         ("[bulkheads.outside_bulkhead]", "unknown table, did you mean `bulkhead`?"),

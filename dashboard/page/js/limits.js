@@ -18,20 +18,29 @@ const period = (seconds) => (seconds < 1 ? `${Number((seconds * 1000).toPrecisio
 /** The texts and the fill of a card, by the kind of the entry. */
 const KINDS = {
   rate_limit: (entry) => {
-    const { limit, in_window: used, waiting } = entry;
-    return { type: "Rate limit", summary: rule(entry) + queue(waiting), load: load(used, limit), pill: limit && used >= limit ? "At its limit" : "Free",
-      label: "In use", value: limit ? `${count(used)} of ${count(limit)}` : "", fill: share(used, limit) };
+    const { limit, burst, in_window: used, waiting } = entry;
+    const capacity = burst ?? limit;
+    return { type: "Rate limit", summary: rule(entry) + queue(waiting), load: load(used, capacity), pill: limit && used >= capacity ? "At its limit" : "Free",
+      label: burst ? "Burst in use" : "In use", value: limit ? `${count(used)} of ${count(capacity)}` : "", fill: share(used, capacity) };
   },
   rate_limit_group: (entry) => {
     const { keys, max_keys, reached, most_rejected } = entry;
     return { type: "Rate limit", summary: `${rule(entry)} for each of ${counted(keys, "key")}`, load: reached ? "full" : "free",
       pill: reached ? `${count(reached)} at the limit` : "Free", label: "Keys at their limit", value: `${count(reached)} of ${count(Math.max(keys, reached))}`,
-      fill: share(reached, keys), tooltip: `At most ${counted(max_keys, "key")}`, keys: most_rejected.slice(0, MAX_KEYS) };
+      fill: share(reached, keys), tooltip: `At most ${counted(max_keys, "key")}`,
+      keys: most_rejected.slice(0, MAX_KEYS).map((of_key) => ({ ...of_key, used: of_key.in_window, capacity: of_key.burst ?? of_key.limit })) };
   },
   bulkhead: (entry) => {
     const { max_concurrent: capacity, in_flight: used, waiting } = entry;
     return { type: "Bulkhead", summary: `At most ${counted(capacity, "concurrent call")}${queue(waiting)}`, load: load(used, capacity), pill: used >= capacity ? "Full" : "Free",
       label: "In flight", value: `${count(used)} of ${count(capacity)}`, fill: share(used, capacity) };
+  },
+  bulkhead_group: (entry) => {
+    const { keys, max_keys, full, max_concurrent, waiting, most_rejected } = entry;
+    return { type: "Bulkhead", summary: `At most ${counted(max_concurrent, "concurrent call")} for each of ${counted(keys, "key")}${queue(waiting)}`,
+      load: full ? "full" : "free", pill: full ? `${count(full)} full` : "Free", label: "Full keys", value: `${count(full)} of ${count(Math.max(keys, full))}`,
+      fill: share(full, keys), tooltip: `At most ${counted(max_keys, "key")}`,
+      keys: most_rejected.slice(0, MAX_KEYS).map((of_key) => ({ ...of_key, used: of_key.in_flight, capacity: of_key.max_concurrent })) };
   },
 };
 
@@ -80,7 +89,7 @@ class LimitCard {
 
   #list(keys) {
     const rows = keys.map((limit) => {
-      const state = load(limit.in_window + limit.waiting, limit.limit);
+      const state = load(limit.used + limit.waiting, limit.capacity);
       return element("li", { class: limit.overflow ? "key overflow" : "key", "data-state": state }, icon(state),
         element("span", { title: escaped(keyText(limit)) }, keyText(limit)),
         element("em", {}, LOADS[state].label), element("small", {}, `${count(limit.rejected)} rej.`));

@@ -12,7 +12,7 @@ use super::{Arguments, Attribute, Layer, Position, Requirements};
 use crate::{
     codegen::context::{Call, Context},
     errors::Errors,
-    syntax::options::Grammar,
+    syntax::{instance::Instance, options::Grammar},
 };
 
 impl Attribute for Bulkhead {
@@ -41,6 +41,10 @@ impl Layer for Bulkhead {
 
     fn borrowed_during(&self) -> TokenStream {
         self.instance.run_time().to_token_stream()
+    }
+
+    fn limit(&self) -> Option<&Instance> {
+        Some(&self.instance)
     }
 
     fn expand(&self, call: &Call, position: Position, context: &mut Context) -> Call {

@@ -10,7 +10,7 @@ use super::{Arguments, Attribute, Layer, Position, Requirements};
 use crate::{
     codegen::context::{Call, Context},
     errors::Errors,
-    syntax::options::Grammar,
+    syntax::{instance::Instance, options::Grammar},
 };
 
 impl Attribute for RateLimit {
@@ -31,6 +31,10 @@ impl Attribute for RateLimit {
 impl Layer for RateLimit {
     fn krate(&self) -> Option<&Path> {
         self.krate.as_ref()
+    }
+
+    fn limit(&self) -> Option<&Instance> {
+        Some(&self.instance)
     }
 
     fn expand(&self, call: &Call, position: Position, context: &mut Context) -> Call {

@@ -2,9 +2,9 @@
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens as _, quote_spanned};
-use syn::Expr;
+use syn::{Expr, spanned::Spanned};
 
-use super::spans::{located_at, quote_mixed};
+use super::spans::{located_at, quote_mixed, respan};
 use crate::item::{captures::Captures, function::ErrorKind, inputs::Inputs};
 
 /// The facts about one function that all of its layers share.
@@ -51,6 +51,24 @@ impl Context {
             (true, true) => quote_mixed!(acquire_async().await),
             (true, false) => quote_mixed!(try_acquire()),
         }
+    }
+
+    /// The method call that acquires as many permits as the variable `permits` holds. It waits as [`acquire`](Self::acquire) does.
+    pub(crate) fn acquire_many(&self) -> TokenStream {
+        match (self.is_async, cfg!(feature = "tokio")) {
+            (false, _) => quote_mixed!(acquire_many(permits)),
+            (true, true) => quote_mixed!(acquire_many_async(permits).await),
+            (true, false) => quote_mixed!(try_acquire_many(permits)),
+        }
+    }
+
+    /// A statement that evaluates the option `permits` into the variable of that name. A value that is no integer is reported at the
+    /// expression.
+    pub(crate) fn permits(&self, value: &Expr) -> TokenStream {
+        let at_value = value.span();
+        let krate = respan(at_value, &self.krate);
+        let count = quote_spanned!(at_value=> #krate::__private::PermitCount::count(#value));
+        quote_mixed!(let permits: ::core::primitive::u32 = #count;)
     }
 
     /// A statement that compiles only if a `self` that the body consumes is `Copy`. Empty if the body does not consume `self`.

@@ -20,6 +20,8 @@ pub(crate) struct Declaration<'a> {
     /// The key that selects one of the instances with this name.
     pub(crate) key: Option<&'a Expr>,
     pub(crate) max_keys: Option<&'a Count>,
+    /// True if the lookup by the key takes as many permits as the variable `permits` holds.
+    pub(crate) is_weighted: bool,
     /// The text of `failure_if`.
     pub(crate) failure_if: Option<String>,
     /// The variant of `Hang` that describes a call of the function that hangs. `None` if a timeout bounds it, and for a function that is not
@@ -42,7 +44,7 @@ impl Declaration<'_> {
         let value = context.user_expression(value);
         let reference = quote_spanned!(span=> &#value);
         let (krate, ty) = (located_at(span, self.krate), Ident::new(self.ty, span));
-        let keying = matches!(self.ty, "CircuitBreaker" | "RateLimit").then(|| quote_mixed!(<_>));
+        let keying = matches!(self.ty, "CircuitBreaker" | "RateLimit" | "Bulkhead").then(|| quote_mixed!(<_>));
         quote_mixed!(let own: &#krate::#ty #keying = #reference;)
     }
 
@@ -65,8 +67,9 @@ impl Declaration<'_> {
     /// | an `async` function without a timeout | `Declared::named("search", Some(config)).hang(Hang::Endless)` |
     /// | `rate_limit = self.limit` | `own`, without a declaration: see [`binding`](Self::binding) |
     /// | `key = user` | `Key::find_in(DECLARATION.get(), &user)` in place of `DECLARATION.get()` |
+    /// | `key = user`, `permits = size` | `Key::find_in(&Weighted::new(DECLARATION.get(), permits), &user)` |
     pub(crate) fn block(self) -> TokenStream {
-        let Self { attribute, instance, config, key, max_keys, failure_if, hang, ty, slice, krate } = self;
+        let Self { attribute, instance, config, key, max_keys, is_weighted, failure_if, hang, ty, slice, krate } = self;
         let here = respan(attribute, krate);
         let mut declaration = match instance {
             Instance::Named(name) => {
@@ -82,7 +85,7 @@ impl Declaration<'_> {
                 let own = quote_spanned!(span=> { let own: &'static #krate::#ty = #reference; own });
                 quote_spanned!(attribute=> #here::__private::Declared::of(#own))
             }
-            Instance::RunTime(_) => return find(quote_mixed!(own), key, krate),
+            Instance::RunTime(_) => return find(quote_mixed!(own), key, is_weighted, krate),
             Instance::Missing => return TokenStream::new(),
         };
         if let (Instance::Named(_), Some(max_keys)) = (instance, max_keys) {
@@ -97,7 +100,7 @@ impl Declaration<'_> {
         }
         declaration = quote_spanned!(attribute=> #declaration.module(::core::module_path!()));
         let get = quote_spanned!(attribute=> get());
-        let find = find(quote_mixed!(DECLARATION.#get), key, krate);
+        let find = find(quote_mixed!(DECLARATION.#get), key, is_weighted, krate);
         let (ty, slice) = (Ident::new(ty, Span::mixed_site()), Ident::new(slice, Span::mixed_site()));
         quote_mixed! {
             {
@@ -112,8 +115,11 @@ impl Declaration<'_> {
 }
 
 /// The `source`, or its instance for the key.
-fn find(source: TokenStream, key: Option<&Expr>, krate: &TokenStream) -> TokenStream {
+fn find(mut source: TokenStream, key: Option<&Expr>, is_weighted: bool, krate: &TokenStream) -> TokenStream {
     let Some(key) = key else { return source };
+    if is_weighted {
+        source = quote_mixed!(&#krate::__private::Weighted::new(#source, permits));
+    }
     // An error about the type of the key, and a conflict, are reported at the key.
     let at_key = key.span();
     let here = respan(at_key, krate);

@@ -6,6 +6,7 @@ use crate::{attributes::Timeouts, errors::Errors};
 /// Reports each layer that makes an attribute above it useless, or that does not work with the timeouts around it, unless an attribute of the
 /// stack has `allow_order`. The layers are in written order, the topmost first.
 pub(super) fn check(layers: &[StackLayer], errors: &mut Errors) {
+    check_limits(layers, errors);
     if layers.iter().any(|layer| layer.allows_order) {
         return;
     }
@@ -20,6 +21,21 @@ pub(super) fn check(layers: &[StackLayer], errors: &mut Errors) {
             [&layers[..index], &layers[index + 1..]].map(|layers| layers.iter().map(|layer| &*layer.layer));
         if let (Some(error), true) = (layer.timeout_error(Timeouts::between(above, below)), are_options_valid) {
             errors.push(error);
+        }
+    }
+}
+
+/// Reports a rate limit or bulkhead that a layer above uses as well: each call would take its permits twice, and a call that holds the
+/// last permit of a bulkhead would wait for itself.
+fn check_limits(layers: &[StackLayer], errors: &mut Errors) {
+    for (index, StackLayer { name, span, layer, .. }) in layers.iter().enumerate() {
+        let Some(limit) = layer.limit() else { continue };
+        let mut above = layers[..index].iter().filter(|above| above.name == *name);
+        if above.any(|above| above.layer.limit().is_some_and(|above| above.is_same(limit))) {
+            let message = format!(
+                "this `#[{name}]` is on the function twice: each call would take its permit twice\nremove one of them; a call takes several permits with `permits = 2`"
+            );
+            errors.at_span(*span, message);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The breaker, bulkhead or rate limit that an attribute refers to: one with a name, the user's static, or one that is known at run time.
 
 use proc_macro2::{Ident, Span};
+use quote::ToTokens as _;
 use syn::{Error, Expr, Result};
 
 use super::{options::Options, values};
@@ -31,6 +32,16 @@ pub(crate) struct Terms {
 }
 
 impl Instance {
+    /// Returns true if both are written as the same name, or as the same static.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Named(one), Self::Named(other)) | (Self::Static(one), Self::Static(other)) => {
+                one.to_token_stream().to_string() == other.to_token_stream().to_string()
+            }
+            _ => false,
+        }
+    }
+
     /// Takes `name = "..."`, or the option for an instance of the user.
     pub(crate) fn take(
         options: &mut Options,

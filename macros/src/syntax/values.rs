@@ -4,6 +4,8 @@ use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{Error, Expr, ExprLit, ExprUnary, Lit, LitInt, Path, Result, UnOp, spanned::Spanned};
 
+use crate::errors::Errors;
+
 /// A whole number: a literal or a const expression.
 pub(crate) enum Count {
     Literal(u32, LitInt),
@@ -48,6 +50,34 @@ impl ToTokens for Count {
             Self::Literal(_, literal) => literal.to_tokens(tokens),
             Self::Expression(value) => value.to_tokens(tokens),
         }
+    }
+}
+
+/// Parses the value of `permits`: an expression of an integer type that is evaluated for each call.
+pub(crate) fn permits(value: Expr) -> Result<Expr> {
+    match &value {
+        Expr::Lit(ExprLit { lit: Lit::Int(_), .. }) => {
+            Count::parse("permits", "with 0 the call would not be limited", value.clone())?;
+            Ok(value)
+        }
+        Expr::Unary(ExprUnary { op: UnOp::Neg(_), .. }) => {
+            Err(Error::new_spanned(value, "`permits` must be at least 1: with less the call would not be limited"))
+        }
+        Expr::Lit(_) | Expr::Closure(_) | Expr::Range(_) | Expr::Array(_) | Expr::Tuple(_) => Err(Error::new_spanned(
+            value,
+            "`permits` must be an expression of an integer type, such as `permits = batch.len()`",
+        )),
+        _ => Ok(value),
+    }
+}
+
+/// Reports a literal number of permits above the capacity, the value of the option `name`.
+pub(crate) fn check_permits(permits: &Expr, name: &str, capacity: Option<u32>, errors: &mut Errors) {
+    let Expr::Lit(ExprLit { lit: Lit::Int(literal), .. }) = permits else { return };
+    if let (Ok(permits), Some(capacity)) = (literal.base10_parse::<u32>(), capacity)
+        && permits > capacity
+    {
+        errors.at(literal, format!("`permits` must be at most `{name} = {capacity}`: no call would ever be admitted"));
     }
 }
 

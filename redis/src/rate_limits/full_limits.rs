@@ -22,7 +22,9 @@ pub(super) struct FullLimits {
 struct FullLimit {
     /// The limit and the length of its window. After a reconfiguration the entry does not apply.
     limit: (u32, u64),
-    /// The time at which there is capacity.
+    /// The permits of the call that was rejected. A call that takes fewer may be admitted earlier.
+    permits: u32,
+    /// The time at which there is capacity for `permits`.
     full_until: Instant,
     /// The time at which the entry is too old.
     expires_at: Instant,
@@ -36,7 +38,8 @@ impl FullLimits {
     /// Returns the time until the limit of a call has capacity; `None` if it is not known to be full.
     pub(super) fn full_for(&self, call: &RateLimitedCall, now: Instant) -> Option<Duration> {
         let entry = *self.entries.get(&call.key)?;
-        let is_valid = entry.limit == (call.limit, call.per) && entry.expires_at > now && entry.full_until > now;
+        let is_same_limit = entry.limit == (call.limit, call.per) && entry.permits <= call.permits;
+        let is_valid = is_same_limit && entry.expires_at > now && entry.full_until > now;
         is_valid.then(|| entry.full_until - now)
     }
 
@@ -50,7 +53,8 @@ impl FullLimits {
         }
         let Some(full_until) = requested_at.checked_add(retry_after) else { return };
         if self.entries.len() < MAX_ENTRIES {
-            let entry = FullLimit { limit: (call.limit, call.per), full_until, expires_at: requested_at + MAX_AGE };
+            let (limit, expires_at) = ((call.limit, call.per), requested_at + MAX_AGE);
+            let entry = FullLimit { limit, permits: call.permits, full_until, expires_at };
             self.entries.insert(call.key.clone(), entry);
         }
     }

@@ -54,26 +54,28 @@ fn eight_processes_together_never_exceed_a_window() {
 /// A single-threaded reference implementation.
 #[derive(Default)]
 struct Reference {
-    calls: Vec<u64>,
+    /// The start of each permit.
+    starts: Vec<u64>,
     arrival: u128,
 }
 
 impl Reference {
     /// Returns the time until there is capacity; zero if the call is admitted.
-    fn window(&mut self, now: u64, limit: usize, per: u64) -> u64 {
-        self.calls.retain(|at| at + per > now);
-        if self.calls.len() < limit {
-            self.calls.push(now);
+    fn window(&mut self, now: u64, limit: usize, per: u64, permits: usize) -> u64 {
+        self.starts.retain(|at| at + per > now);
+        if self.starts.len() + permits <= limit {
+            self.starts.extend(vec![now; permits]);
             return 0;
         }
-        self.calls[self.calls.len() - limit] + per - now
+        self.starts[self.starts.len() + permits - limit - 1] + per - now
     }
 
     /// Returns the same for GCRA. Computes in units of 1/limit microseconds, so that all times are integers.
-    fn gcra(&mut self, now: u64, limit: u32, per: u64) -> u64 {
-        let [scaled_now, scaled_per] = [now, per].map(|micros| u128::from(micros) * u128::from(limit));
-        let arrival = self.arrival.max(scaled_now) + u128::from(per);
-        let after = arrival.saturating_sub(scaled_per).saturating_sub(scaled_now).div_ceil(limit.into());
+    fn gcra(&mut self, now: u64, limit: u32, per: u64, permits: u32, burst: u32) -> u64 {
+        let scaled_now = u128::from(now) * u128::from(limit);
+        let [own, at_once] = [permits, burst].map(|permits| u128::from(permits) * u128::from(per));
+        let arrival = self.arrival.max(scaled_now) + own;
+        let after = arrival.saturating_sub(at_once).saturating_sub(scaled_now).div_ceil(limit.into());
         if after == 0 {
             self.arrival = arrival;
         }
@@ -95,12 +97,20 @@ fn the_script_agrees_with_the_reference() {
     for case in 0..60 {
         let (limit, per) = (1 + next(8), 1_000 + u64::from(next(20_000)));
         let (mut reference, is_window) = (Reference::default(), case % 2 == 0);
+        // In some cases the burst differs from the limit, and calls take several permits.
+        let burst = if is_window || case % 3 == 0 { limit } else { 1 + next(12) };
+        let is_weighted = case % 4 >= 2;
         for number in 0..60 {
+            let permits = if is_weighted { 1 + next(burst) } else { 1 };
             let mut call = script.key(format!("case {case}"));
             call.arg(if is_window { "window" } else { "gcra" }).arg(limit).arg(per).arg(number);
+            call.arg("admit").arg(permits).arg(burst);
             let (is_admitted, after, now): (bool, u64, u64) = call.invoke(&mut connection).unwrap();
-            let expected =
-                if is_window { reference.window(now, limit as usize, per) } else { reference.gcra(now, limit, per) };
+            let expected = if is_window {
+                reference.window(now, limit as usize, per, permits as usize)
+            } else {
+                reference.gcra(now, limit, per, permits, burst)
+            };
             assert_eq!((is_admitted, after), (expected == 0, expected), "{case}: {number}");
             (admitted, rejected) = (admitted + u32::from(is_admitted), rejected + u32::from(!is_admitted));
             if next(4) == 0 {
@@ -153,6 +163,45 @@ fn a_burst_of_the_limit_is_admitted() {
             assert!((0..limit).all(&mut admit) && !admit(limit), "{algorithm}: {limit}");
         }
     }
+}
+
+#[test]
+fn a_call_of_many_permits_is_counted_and_cancelled_as_a_whole() {
+    const HOUR: u64 = 3_600_000_000;
+    let _exclusive = exclusive();
+    let redis = Redis::start();
+    let (script, mut connection) = (redis::Script::new(RATE_LIMIT_SCRIPT), redis.connection());
+    for algorithm in ["window", "gcra"] {
+        let mut run = |name: &str, action: &str| {
+            let mut call = script.key(format!("many, {algorithm}"));
+            call.arg(algorithm).arg(5_000).arg(HOUR).arg(name).arg(action).arg(2_500);
+            call.invoke::<Option<(bool, u64, u64)>>(&mut connection).unwrap().map(|(is_admitted, ..)| is_admitted)
+        };
+        let admitted = ["first", "second", "third"].map(|name| run(name, "admit"));
+        assert_eq!(admitted, [Some(true), Some(true), Some(false)], "{algorithm}");
+        assert_eq!((run("third", "cancel"), run("fourth", "admit")), (None, Some(false)), "{algorithm}");
+        assert_eq!((run("second", "cancel"), run("fifth", "admit")), (None, Some(true)), "{algorithm}");
+        assert_eq!(run("sixth", "admit"), Some(false), "{algorithm}");
+    }
+    assert_eq!(redis.command::<u64>(&["ZCARD", "many, window"]), 5_000);
+}
+
+static ROWS: RedisRateLimits = RedisRateLimits::new();
+static ROW_LIMIT: RateLimit = RateLimit::new("rows", RateLimitConfig::new(10, PER).store(&ROWS));
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lighter_call_is_asked_for_although_a_heavier_one_was_rejected() {
+    let _exclusive = exclusive();
+    let redis = Redis::start();
+    let fleet = Fleet::connect(&redis.address()).application("weights").timeout(SECOND).rate_limits(&ROWS);
+    let fleet = fleet.start().unwrap();
+    crate::connected(&fleet).await;
+    ROW_LIMIT.acquire_many_async(6).await.unwrap();
+    ROW_LIMIT.acquire_many_async(5).await.unwrap_err();
+    ROW_LIMIT.acquire_many_async(4).await.unwrap();
+    assert!(ROW_LIMIT.acquire_many_async(11).await.is_err_and(|error| error.exceeds_limit()));
+    assert_eq!(redis.command::<u64>(&["ZCARD", "steadfast:{weights:rows}:limit:window"]), 10);
+    fleet.stop().await;
 }
 
 /// A window that is longer than any test.

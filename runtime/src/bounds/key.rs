@@ -7,7 +7,7 @@ use std::fmt::Display;
     note = "use a value that implements it: `key = request.host`, or a text of your own: `key = format!(...)`"
 )]
 pub trait Key {
-    /// Returns the circuit breaker or rate limit of the key.
+    /// Returns the circuit breaker, rate limit or bulkhead of the key.
     fn find_in<S: KeyedSource>(source: &S, key: &Self) -> S::Found;
 }
 
@@ -20,12 +20,12 @@ impl<K: Display + ?Sized> Key for K {
     }
 }
 
-/// A set of circuit breakers or rate limits, one per key.
+/// A set of circuit breakers, rate limits or bulkheads, one per key.
 pub trait KeyedSource {
-    /// The circuit breaker or rate limit of one key.
+    /// The circuit breaker, rate limit or bulkhead of one key.
     type Found;
 
-    /// Returns the circuit breaker or rate limit of a key.
+    /// Returns the circuit breaker, rate limit or bulkhead of a key.
     #[track_caller]
     fn find<K: Display + ?Sized>(source: &Self, key: &K) -> Self::Found;
 }

@@ -6,32 +6,44 @@ use std::{fmt, time::Duration};
 #[cfg(feature = "config")]
 pub(super) use self::merge::OPTIONS;
 use crate::{
-    checked::{Checked, InvalidSetting, valid},
+    checked::{InvalidSetting, valid},
     errors::{PolicyConfig, PolicyTerms},
 };
 
-/// The settings of a bulkhead: the number of concurrent calls, and the longest wait for a permit.
+/// The settings of a bulkhead: the number of concurrent calls, the longest wait for a permit, and the number of calls that may wait.
 ///
-/// In a `const` or `static`, an invalid value is a compile error; at run time, it is a panic. `Display` writes the settings as the options
-/// of the attribute.
+/// In a `const` or `static`, an invalid value is a compile error; at run time, it is a panic. For values from outside of the program, each
+/// method that panics has a variant with the prefix `try_` that returns [`InvalidSetting`] instead. `Display` writes the settings as the
+/// options of the attribute.
+///
+/// ```
+/// use steadfast::{BulkheadConfig, InvalidSetting};
+///
+/// fn from_outside(calls: u32) -> Result<BulkheadConfig, InvalidSetting> {
+///     BulkheadConfig::new().try_max_concurrent(calls)
+/// }
+/// assert_eq!(from_outside(8).unwrap().to_string(), "max_concurrent = 8");
+/// assert!(from_outside(0).is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct BulkheadConfig {
     pub(super) max_concurrent: u32,
     pub(super) max_wait: Option<Duration>,
+    pub(super) max_queue: Option<u32>,
 }
 
 impl BulkheadConfig {
-    /// Creates the default settings: 25 concurrent calls, and no wait.
+    /// Creates the default settings: 25 concurrent calls, and no wait; any number of calls may wait once there is a `max_wait`.
     ///
     /// 25 is the default of resilience4j. The right number is the concurrency that the called service supports, divided among the processes
     /// that call it: by Little's law, its throughput times the time that a call takes.
     #[must_use]
     pub const fn new() -> Self {
-        Self { max_concurrent: 25, max_wait: None }
+        Self { max_concurrent: 25, max_wait: None, max_queue: None }
     }
 
-    /// Sets the largest number of concurrent calls.
+    /// Sets the largest number of concurrent calls: the number of permits.
     ///
     /// # Panics
     ///
@@ -41,7 +53,12 @@ impl BulkheadConfig {
         valid!(self.try_max_concurrent(calls))
     }
 
-    pub(crate) const fn try_max_concurrent(mut self, calls: u32) -> Checked<Self> {
+    /// Sets the value as [`max_concurrent`](Self::max_concurrent) does, with an error instead of a panic.
+    ///
+    /// # Errors
+    ///
+    /// If `calls` is 0.
+    pub const fn try_max_concurrent(mut self, calls: u32) -> Result<Self, InvalidSetting> {
         if calls == 0 {
             return Err(InvalidSetting::new("`max_concurrent` must be at least 1: with 0 no call could ever be made"));
         }
@@ -59,7 +76,12 @@ impl BulkheadConfig {
         valid!(self.try_max_wait(max_wait))
     }
 
-    pub(crate) const fn try_max_wait(mut self, max_wait: Duration) -> Checked<Self> {
+    /// Sets the value as [`max_wait`](Self::max_wait) does, with an error instead of a panic.
+    ///
+    /// # Errors
+    ///
+    /// If `max_wait` is 0.
+    pub const fn try_max_wait(mut self, max_wait: Duration) -> Result<Self, InvalidSetting> {
         if max_wait.is_zero() {
             return Err(InvalidSetting::new(
                 "`max_wait` must be longer than 0; omit it to reject calls without waiting",
@@ -75,6 +97,41 @@ impl BulkheadConfig {
         self
     }
 
+    /// Sets the largest number of calls that wait for a permit; by default, there is no bound. A call that finds a queue of that length is rejected
+    /// at once. Without [`max_wait`](Self::max_wait), no call waits and the bound has no effect.
+    ///
+    /// A long queue serves callers that no longer wait for the answer: by Little's law, a call at the end of a queue of `calls` waits for
+    /// `calls / max_concurrent` times the duration of a call.
+    ///
+    /// # Panics
+    ///
+    /// If `calls` is 0. In a `const` or `static` that is a compile error.
+    #[must_use]
+    pub const fn max_queue(self, calls: u32) -> Self {
+        valid!(self.try_max_queue(calls))
+    }
+
+    /// Sets the value as [`max_queue`](Self::max_queue) does, with an error instead of a panic.
+    ///
+    /// # Errors
+    ///
+    /// If `calls` is 0.
+    pub const fn try_max_queue(mut self, calls: u32) -> Result<Self, InvalidSetting> {
+        if calls == 0 {
+            return Err(InvalidSetting::new(
+                "`max_queue` must be at least 1; to reject calls without waiting, omit `max_wait`",
+            ));
+        }
+        self.max_queue = Some(calls);
+        Ok(self)
+    }
+
+    #[cfg(feature = "config")]
+    pub(crate) const fn without_max_queue(mut self) -> Self {
+        self.max_queue = None;
+        self
+    }
+
     /// Returns the largest number of concurrent calls.
     #[must_use]
     pub const fn get_max_concurrent(&self) -> u32 {
@@ -85,6 +142,12 @@ impl BulkheadConfig {
     #[must_use]
     pub const fn get_max_wait(&self) -> Option<Duration> {
         self.max_wait
+    }
+
+    /// Returns the largest number of calls that wait; `None` if there is no bound.
+    #[must_use]
+    pub const fn get_max_queue(&self) -> Option<u32> {
+        self.max_queue
     }
 }
 
@@ -101,7 +164,9 @@ impl PolicyConfig for BulkheadConfig {
 
 impl fmt::Display for BulkheadConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "max_concurrent = {}", self.max_concurrent)?;
-        self.max_wait.map_or(Ok(()), |max_wait| write!(f, ", max_wait = {max_wait:?}"))
+        let Self { max_concurrent, max_wait, max_queue } = self;
+        write!(f, "max_concurrent = {max_concurrent}")?;
+        max_wait.map_or(Ok(()), |max_wait| write!(f, ", max_wait = {max_wait:?}"))?;
+        max_queue.map_or(Ok(()), |max_queue| write!(f, ", max_queue = {max_queue}"))
     }
 }

@@ -1,5 +1,10 @@
 //! Bulkheads in the registry: lookup by name, settings from a file or the environment, metrics.
 
+#[cfg(feature = "keyed")]
+use std::collections::BTreeMap;
+
+#[cfg(feature = "keyed")]
+use super::KeyedBulkheads;
 use super::{Bulkhead, BulkheadConfig};
 use crate::{
     BlindSpot, ConfigConflict,
@@ -12,14 +17,20 @@ use crate::{
     errors::{PolicyConfig, PolicyTerms},
     registry::{Configurable, PolicySettings, configurables},
 };
+#[cfg(feature = "keyed")]
+use crate::{DeclarationSite, registry::sites};
 
 /// Returns the bulkhead with this name, even before its first call.
+///
+/// Returns `None` for a name that is declared with a `key`: see `keyed_bulkheads`.
 #[must_use]
 pub fn bulkhead(name: &str) -> Option<&'static Bulkhead> {
     Bulkhead::registry().get(name)
 }
 
-/// Returns all named bulkheads of the program, sorted by name, including those that have not been called.
+/// Returns all named bulkheads of the program without a `key`, sorted by name, including those that have not been called.
+///
+/// Bulkheads with a `key` are listed by `all_keyed_bulkheads`.
 ///
 /// ```
 /// for bulkhead in steadfast::bulkheads() {
@@ -31,10 +42,30 @@ pub fn bulkheads() -> Vec<&'static Bulkhead> {
     Bulkhead::registry().all()
 }
 
-slices! {
-    /// The declarations of bulkheads by attributes.
-    BULKHEADS = STEADFAST_0_1_0_BULKHEADS: [&'static Declared<Bulkhead>];
+/// Returns the bulkheads with this name and a `key`, even before their first call.
+#[cfg(feature = "keyed")]
+#[must_use]
+pub fn keyed_bulkheads(name: &str) -> Option<&'static KeyedBulkheads> {
+    KeyedBulkheads::registry().get(name)
 }
+
+/// Returns all named bulkheads of the program with a `key`, sorted by name, including those that have not been called.
+#[cfg(feature = "keyed")]
+#[must_use]
+pub fn all_keyed_bulkheads() -> Vec<&'static KeyedBulkheads> {
+    KeyedBulkheads::registry().all()
+}
+
+slices! {
+    /// The declarations of bulkheads without a `key` by attributes.
+    BULKHEADS = STEADFAST_0_1_0_BULKHEADS: [&'static Declared<Bulkhead>];
+    /// The declarations of bulkheads with a `key` by attributes.
+    #[cfg(feature = "keyed")]
+    KEYED_BULKHEADS = STEADFAST_0_1_0_KEYED_BULKHEADS: [&'static Declared<KeyedBulkheads>];
+}
+
+/// The fix of a blind spot.
+const ADVICE: &str = ", each of which keeps its permit; put a `#[timeout]` below it";
 
 impl Policy for Bulkhead {
     type Config = BulkheadConfig;
@@ -54,7 +85,7 @@ impl Policy for Bulkhead {
     }
 
     fn blind_to(&self, _: Hang) -> Option<&'static str> {
-        Some(", each of which keeps its permit; put a `#[timeout]` below it")
+        Some(ADVICE)
     }
 
     fn declarations() -> &'static [&'static Declared<Self>] {
@@ -65,20 +96,66 @@ impl Policy for Bulkhead {
         static REGISTRY: Registry<Bulkhead> = Registry::new();
         &REGISTRY
     }
+
+    #[cfg(feature = "keyed")]
+    fn counterparts() -> BTreeMap<&'static str, DeclarationSite> {
+        sites::<KeyedBulkheads>()
+    }
+}
+
+#[cfg(feature = "keyed")]
+impl Policy for KeyedBulkheads {
+    type Config = BulkheadConfig;
+
+    const DEFAULT_CONFIG: Option<BulkheadConfig> = Some(BulkheadConfig::new());
+    const DEFAULT_MAX_KEYS: Option<usize> = Some(Self::DEFAULT_MAX_KEYS);
+
+    fn create(name: &'static str, config: Option<BulkheadConfig>, max_keys: Option<usize>) -> Self {
+        Self::new(name, config.unwrap_or_default()).max_keys(max_keys.unwrap_or(Self::DEFAULT_MAX_KEYS))
+    }
+
+    fn name(&self) -> &'static str {
+        self.name()
+    }
+
+    fn declared(&self) -> Option<BulkheadConfig> {
+        Some(self.declared_config())
+    }
+
+    fn max_keys(&self) -> Option<usize> {
+        Some(self.declared_max_keys())
+    }
+
+    fn blind_to(&self, _: Hang) -> Option<&'static str> {
+        Some(ADVICE)
+    }
+
+    fn declarations() -> &'static [&'static Declared<Self>] {
+        &KEYED_BULKHEADS
+    }
+
+    fn shared_registry() -> &'static Registry<Self> {
+        static REGISTRY: Registry<KeyedBulkheads> = Registry::new();
+        &REGISTRY
+    }
+
+    fn counterparts() -> BTreeMap<&'static str, DeclarationSite> {
+        sites::<Bulkhead>()
+    }
 }
 
 #[cfg(feature = "config")]
 impl PolicySettings for Bulkhead {
     fn set_external(&self, config: Option<BulkheadConfig>) -> Option<ConfigChange> {
-        self.update(|layers| layers.set_external(config))
+        self.settings.update(|layers| layers.set_external(config))
     }
 
     fn apply_settings(&self) {
-        self.apply_settings();
+        self.adopt_settings();
     }
 }
 
-/// The capability of bulkheads.
+/// The capability of bulkheads, with and without keys.
 pub(crate) struct Bulkheads;
 
 impl Capability for Bulkheads {
@@ -88,11 +165,17 @@ impl Capability for Bulkheads {
     }
 
     fn conflicts(&self) -> Vec<ConfigConflict> {
-        Bulkhead::registry().conflicts().collect()
+        let conflicts = Bulkhead::registry().conflicts();
+        #[cfg(feature = "keyed")]
+        let conflicts = conflicts.chain(KeyedBulkheads::registry().conflicts());
+        conflicts.collect()
     }
 
     fn blind_spots(&self) -> Vec<BlindSpot> {
-        registry::blind_spots::<Bulkhead>()
+        let blind_spots = registry::blind_spots::<Bulkhead>();
+        #[cfg(feature = "keyed")]
+        let blind_spots = [blind_spots, registry::blind_spots::<KeyedBulkheads>()].concat();
+        blind_spots
     }
 
     #[cfg(feature = "config")]
@@ -102,11 +185,14 @@ impl Capability for Bulkheads {
 
     #[cfg(feature = "config")]
     fn configurables(&self) -> Vec<Box<dyn Configurable>> {
-        configurables::<Bulkhead>().collect()
+        let all = configurables::<Bulkhead>();
+        #[cfg(feature = "keyed")]
+        let all = all.chain(configurables::<KeyedBulkheads>());
+        all.collect()
     }
 
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
-    fn families(&self, _: usize) -> Vec<crate::telemetry::Family> {
-        super::metrics::families()
+    fn families(&self, top_keys: usize) -> Vec<crate::telemetry::Family> {
+        super::metrics::families(top_keys)
     }
 }

@@ -1,8 +1,8 @@
 //! A FIFO semaphore for threads and tasks.
 //!
-//! A call holds a permit while it is in flight. The number of permits can change at any time; calls in flight keep theirs. A call that
-//! finds no permit waits in a queue. Threads and tasks share the queue, which is strictly fair: a waiter gets its permit before any call
-//! that arrived after it.
+//! A call holds one permit or several while it is in flight. The number of permits can change at any time; calls in flight keep theirs. A
+//! call that does not find all of its permits waits in a queue. Threads and tasks share the queue, which is strictly fair: a waiter gets its
+//! permits before any call that arrived after it. So a call for many permits is not starved by calls for few.
 //!
 //! The permits in use and the number of waiters share one word, so that one compare-and-swap decides about both:
 //!
@@ -13,15 +13,16 @@
 //!
 //! | word | `try_acquire` | `release` |
 //! | --- | --- | --- |
-//! | `waiting == 0`, `in_use < permits` | takes a permit: one compare-and-swap | returns it: one subtraction |
-//! | `waiting == 0`, `in_use >= permits` | fails; `acquire` joins the queue, under its lock | returns it: one subtraction |
-//! | `waiting > 0` | fails; `acquire` joins the queue, under its lock | returns it: one subtraction; then, under the lock of the queue, admits the first waiters while `in_use < permits` |
+//! | `waiting == 0`, enough permits free | takes its permits: one compare-and-swap | returns them: one subtraction |
+//! | `waiting == 0`, too few free | fails; `acquire` joins the queue, under its lock | returns them: one subtraction |
+//! | `waiting > 0` | fails; `acquire` joins the queue, under its lock | returns them: one subtraction; then, under the lock of the queue, admits the first waiters while there are enough permits for the first |
 //!
-//! A waiter is in one of two states: `Waiting`, with the waker of its last poll, or `Admitted`, when it holds a permit. A waiter that gives
-//! up takes itself out of the queue; if it was admitted in the meantime, it returns its permit.
+//! A waiter is in one of three states: `Waiting`, with the waker of its last poll, `Admitted`, when it holds its permits, or `Rejected`, when
+//! the number of permits has become smaller than the number that it waits for. A waiter that gives up takes itself out of the queue; if it
+//! was admitted in the meantime, it returns its permits. If it was the first and waited for several permits, the next waiters may be admitted.
 //!
-//! **Invariant:** `waiting` changes only under the lock of the queue, and equals its length. While it is not zero, a permit that becomes
-//! free is handed to the first waiter, and no other call gets one. So no waiter is overtaken, and no permit is lost between a release and a
+//! **Invariant:** `waiting` changes only under the lock of the queue, and equals its length. While it is not zero, permits that become free
+//! are handed to the first waiter, and no other call gets one. So no waiter is overtaken, and no permit is lost between a release and a
 //! waiter.
 
 use std::{
@@ -65,26 +66,60 @@ impl Usage {
         (self.waiting as u64) << 32 | self.in_use as u64
     }
 
-    /// Returns the usage after a call has taken a permit; `None` if there is no permit or if calls wait for one.
-    const fn acquired(self, permits: u32) -> Option<Self> {
-        if self.waiting == 0 && self.in_use < permits { Some(Self { in_use: self.in_use + 1, ..self }) } else { None }
+    /// Returns the usage after a call has taken `taken` of the permits; `None` if they are not all free, or if calls wait.
+    #[inline]
+    const fn acquired(self, taken: u32, permits: u32) -> Option<Self> {
+        if self.waiting == 0 { self.with_in_use(taken, permits) } else { None }
+    }
+
+    /// Returns the usage with `taken` more of the permits in use; `None` if they are not all free.
+    #[inline]
+    const fn with_in_use(self, taken: u32, permits: u32) -> Option<Self> {
+        match self.in_use.checked_add(taken) {
+            Some(in_use) if in_use <= permits => Some(Self { in_use, ..self }),
+            _ => None,
+        }
+    }
+
+    /// Returns the usage after a waiter has left the queue.
+    const fn without_waiter(self) -> Self {
+        Self { waiting: self.waiting.saturating_sub(1), ..self }
     }
 }
 
 /// A call in the queue.
 #[derive(Debug)]
-pub(super) struct Waiter(Mutex<WaiterState>);
+pub(super) struct Waiter {
+    /// The number of permits that it waits for.
+    permits: u32,
+    state: Mutex<WaiterState>,
+}
 
 #[derive(Debug)]
 enum WaiterState {
     Waiting(Waker),
-    /// Holds a permit.
+    /// Holds its permits.
     Admitted,
+    /// Waits for more permits than there are.
+    Rejected,
+}
+
+/// The result of an attempt to take permits or to wait for them.
+#[derive(Debug)]
+pub(super) enum Acquisition<'s> {
+    /// The call holds its permits.
+    Admitted,
+    /// The call waits in the queue.
+    Queued(Acquire<'s>),
+    /// Too many calls wait.
+    QueueFull,
+    /// The call needs more permits than there are.
+    ExceedsPermits,
 }
 
 impl Waiter {
     fn state(&self) -> MutexGuard<'_, WaiterState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -114,49 +149,64 @@ impl Semaphore {
         Usage::unpack(self.usage.load(Ordering::Relaxed))
     }
 
-    /// Takes a permit, if there is one and no call waits. Returns true if it took one.
+    /// Takes permits, if they are free and no call waits. Returns true if it took them.
     #[inline]
-    pub(super) fn try_acquire(&self) -> bool {
+    pub(super) fn try_acquire(&self, taken: u32) -> bool {
         let permits = self.permits();
-        self.update(|usage| usage.acquired(permits)).is_some()
+        self.update(|usage| usage.acquired(taken, permits)).is_some()
     }
 
-    /// Takes a permit and returns `None`, or joins the queue and returns the future that waits for a permit.
-    pub(super) fn acquire(&self) -> Option<Acquire<'_>> {
+    /// Takes permits, or joins the queue if fewer than `max_queue` calls wait.
+    pub(super) fn acquire(&self, taken: u32, max_queue: u32) -> Acquisition<'_> {
         let mut queue = self.queue();
         let permits = self.permits();
-        let queued = |usage: Usage| Usage { waiting: usage.waiting.saturating_add(1), ..usage };
-        let usage = self.update(|usage| Some(usage.acquired(permits).unwrap_or(queued(usage))));
-        // If the number of waiters has not changed, the caller took a permit.
-        if usage.is_none_or(|usage| usage.waiting as usize == queue.len()) {
-            return None;
+        if taken > permits {
+            return Acquisition::ExceedsPermits;
         }
-        let waiter = Arc::new(Waiter(Mutex::new(WaiterState::Waiting(Waker::noop().clone()))));
+        let queued = |usage: Usage| {
+            let waiting = usage.waiting.checked_add(1)?;
+            (waiting <= max_queue).then_some(Usage { waiting, ..usage })
+        };
+        let Some(usage) = self.update(|usage| usage.acquired(taken, permits).or_else(|| queued(usage))) else {
+            return Acquisition::QueueFull;
+        };
+        // If the number of waiters has not changed, the caller took its permits.
+        if usage.waiting as usize == queue.len() {
+            return Acquisition::Admitted;
+        }
+        let state = Mutex::new(WaiterState::Waiting(Waker::noop().clone()));
+        let waiter = Arc::new(Waiter { permits: taken, state });
         queue.push_back(waiter.clone());
-        Some(Acquire { semaphore: self, waiter: Some(waiter) })
+        Acquisition::Queued(Acquire { semaphore: self, waiter: Some(waiter) })
     }
 
-    /// Returns a permit. If calls wait, it is handed to the first of them.
+    /// Returns permits. If calls wait, they are handed to the first of them.
     #[inline]
-    pub(super) fn release(&self) {
-        // `in_use` is in the lower half of the word, and at least 1, so the subtraction does not change `waiting`.
+    pub(super) fn release(&self, returned: u32) {
+        // `in_use` is in the lower half of the word, and at least `returned`, so the subtraction does not change `waiting`.
         // ORDERING: Release pairs with the Acquire in `update`.
-        if Usage::unpack(self.usage.fetch_sub(1, Ordering::Release)).waiting > 0 {
+        if Usage::unpack(self.usage.fetch_sub(returned.into(), Ordering::Release)).waiting > 0 {
             self.admit_waiters();
         }
     }
 
-    /// Hands free permits to the first waiters, and wakes them after the lock is released.
+    /// Hands free permits to the first waiters, and wakes them after the lock is released. A waiter for more permits than there are is
+    /// rejected.
     #[cold]
     fn admit_waiters(&self) {
         let (mut queue, permits, mut wakers) = (self.queue(), self.permits(), Vec::new());
-        let handed_over = |usage: Usage| {
-            let Usage { in_use, waiting } = usage;
-            (waiting > 0 && in_use < permits).then(|| Usage { in_use: in_use + 1, waiting: waiting - 1 })
-        };
-        while self.update(handed_over).is_some() {
+        while let Some(first) = queue.front() {
+            let taken = first.permits;
+            let state = if taken > permits {
+                self.update(|usage| Some(usage.without_waiter()));
+                WaiterState::Rejected
+            } else if self.update(|usage| usage.with_in_use(taken, permits).map(Usage::without_waiter)).is_some() {
+                WaiterState::Admitted
+            } else {
+                break;
+            };
             let Some(waiter) = queue.pop_front() else { break };
-            if let WaiterState::Waiting(waker) = mem::replace(&mut *waiter.state(), WaiterState::Admitted) {
+            if let WaiterState::Waiting(waker) = mem::replace(&mut *waiter.state(), state) {
                 wakers.push(waker);
             }
         }
@@ -181,8 +231,8 @@ impl Semaphore {
     }
 }
 
-/// A future that is ready when the call holds a permit, which the caller then has to release. If it is dropped before, it leaves the queue
-/// and releases a permit that it was handed.
+/// A future that is ready when the wait is over: with true when the call holds its permits, which the caller then has to release, or with
+/// false if it was rejected. If it is dropped before, it leaves the queue and releases the permits that it was handed.
 #[derive(Debug)]
 pub(super) struct Acquire<'s> {
     semaphore: &'s Semaphore,
@@ -191,40 +241,53 @@ pub(super) struct Acquire<'s> {
 }
 
 impl Acquire<'_> {
-    /// Leaves the queue. Returns true if the waiter has been admitted; the caller then has to release the permit.
+    /// Leaves the queue. Returns true if the waiter has been admitted; the caller then has to release the permits.
     pub(super) fn cancel(&mut self) -> bool {
-        let Some(waiter) = self.waiter.take() else { return false };
+        self.leave().is_some()
+    }
+
+    /// Leaves the queue. Returns the number of permits to release if the waiter has been admitted.
+    fn leave(&mut self) -> Option<u32> {
+        let waiter = self.waiter.take()?;
         let mut queue = self.semaphore.queue();
-        let Some(index) = queue.iter().position(|other| Arc::ptr_eq(other, &waiter)) else { return true };
+        let Some(index) = queue.iter().position(|other| Arc::ptr_eq(other, &waiter)) else {
+            return matches!(*waiter.state(), WaiterState::Admitted).then_some(waiter.permits);
+        };
         queue.remove(index);
-        self.semaphore.update(|usage| Some(Usage { waiting: usage.waiting.saturating_sub(1), ..usage }));
-        false
+        self.semaphore.update(|usage| Some(usage.without_waiter()));
+        drop(queue);
+        // The next waiter may need fewer permits than this one.
+        if index == 0 && waiter.permits > 1 {
+            self.semaphore.admit_waiters();
+        }
+        None
     }
 }
 
 impl Future for Acquire<'_> {
-    type Output = ();
+    type Output = bool;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let Some(waiter) = &self.waiter else { return Poll::Ready(()) };
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<bool> {
+        let Some(waiter) = &self.waiter else { return Poll::Ready(false) };
         // The waker of the previous poll is dropped after the lock is released: dropping it may drop a task that waits here as well.
         let mut latest = context.waker().clone();
-        {
-            let mut state = waiter.state();
-            if let WaiterState::Waiting(waker) = &mut *state {
+        let is_admitted = match &mut *waiter.state() {
+            WaiterState::Waiting(waker) => {
                 mem::swap(waker, &mut latest);
                 return Poll::Pending;
             }
-        }
+            WaiterState::Admitted => true,
+            WaiterState::Rejected => false,
+        };
         self.waiter = None;
-        Poll::Ready(())
+        Poll::Ready(is_admitted)
     }
 }
 
 impl Drop for Acquire<'_> {
     fn drop(&mut self) {
-        if self.cancel() {
-            self.semaphore.release();
+        if let Some(permits) = self.leave() {
+            self.semaphore.release(permits);
         }
     }
 }

@@ -1,7 +1,9 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
-    BlindSpot, BreakerState, CircuitOpen, ConfigChange, ConfigConflict, ConfigLayer, OpenReason, escape::escaped,
+    BlindSpot, BreakerState, CircuitOpen, ConfigChange, ConfigConflict, ConfigLayer, OpenReason,
+    errors::{write_full, write_rejection},
+    escape::escaped,
     keyed_store::key::in_sentence,
 };
 
@@ -36,12 +38,12 @@ pub enum Event {
         /// The rejection that the caller receives, with the breaker, the reason and the time to wait.
         rejection: CircuitOpen,
     },
-    /// A new key shares the overflow breaker or limit, because the maximum number of keys is reached and none can be evicted.
+    /// A new key shares the overflow breaker, limit or bulkhead, because the maximum number of keys is reached and none can be evicted.
     ///
-    /// Emitted once, and again only after a later key has received a breaker or limit of its own.
+    /// Emitted once, and again only after a later key has received one of its own.
     #[non_exhaustive]
     KeysOverflowed {
-        /// The kind of policy: `circuit breaker` or `rate limit`.
+        /// The kind of policy: `circuit breaker`, `rate limit` or `bulkhead`.
         kind: &'static str,
         /// The name of the policy.
         name: &'static str,
@@ -162,8 +164,16 @@ pub enum Event {
     BulkheadFull {
         /// The name of the bulkhead.
         bulkhead: &'static str,
+        /// The key of the bulkhead, if it has one.
+        key: Option<Arc<str>>,
+        /// True for the overflow bulkhead, which is shared by all keys without a bulkhead of their own. Its `key` is `None`.
+        overflow: bool,
         /// The maximum number of concurrent calls.
         max_concurrent: u32,
+        /// The number of permits that the call takes.
+        permits: u32,
+        /// The maximum number of waiting calls, if the call was rejected because the queue had that length.
+        max_queue: Option<u32>,
     },
     /// A rate limit rejected a call.
     #[non_exhaustive]
@@ -174,7 +184,11 @@ pub enum Event {
         key: Option<Arc<str>>,
         /// True for the overflow limit, which is shared by all keys without a limit of their own. Its `key` is `None`.
         overflow: bool,
-        /// The time until a call can be admitted.
+        /// The number of permits that the call takes.
+        permits: u32,
+        /// The largest number of permits that a call can take.
+        max_permits: u32,
+        /// The time until the call can be admitted; [`Duration::MAX`] if `permits` is above `max_permits`.
         retry_after: Duration,
     },
     /// Two declarations of one name contradict each other. Emitted in release builds, at the first use of each declaration of the name.
@@ -277,12 +291,13 @@ impl fmt::Display for Event {
                 }
                 write_error(f, error.as_deref())
             }
-            Self::BulkheadFull { bulkhead, max_concurrent } => {
-                write!(f, "bulkhead `{}`: full (max_concurrent = {max_concurrent})", escaped(bulkhead))
+            Self::BulkheadFull { bulkhead, key, overflow, max_concurrent, permits, max_queue } => {
+                write!(f, "bulkhead `{}`{}: ", escaped(bulkhead), in_sentence(key.as_deref(), *overflow))?;
+                write_full(f, *max_concurrent, *permits, *max_queue)
             }
-            Self::RateLimited { limit, key, overflow, retry_after } => {
-                let of_key = in_sentence(key.as_deref(), *overflow);
-                write!(f, "rate limit `{}`{of_key} is reached; retry after {retry_after:.3?}", escaped(limit))
+            Self::RateLimited { limit, key, overflow, permits, max_permits, retry_after } => {
+                write!(f, "rate limit `{}`{} ", escaped(limit), in_sentence(key.as_deref(), *overflow))?;
+                write_rejection(f, *permits, *max_permits, *retry_after)
             }
             Self::ConfigConflict { conflict } => conflict.fmt(f),
             Self::BlindSpot { blind_spot } => blind_spot.fmt(f),

@@ -98,6 +98,9 @@ fn emit_to_subscriber(event: &Event) {
         Event::KeysOverflowed { kind: "rate limit", name, .. } => {
             warn!(target: "steadfast", { rate_limit.name = &*escaped(name) }, "{event}");
         }
+        Event::KeysOverflowed { kind: "bulkhead", name, .. } => {
+            warn!(target: "steadfast", { bulkhead.name = &*escaped(name) }, "{event}");
+        }
         Event::KeysOverflowed { name, .. } => {
             warn!(target: "steadfast", { circuit_breaker.name = &*escaped(name) }, "{event}");
         }
@@ -118,10 +121,16 @@ fn emit_to_subscriber(event: &Event) {
             },
             "{event}"
         ),
-        Event::BulkheadFull { bulkhead, .. } => {
-            debug!(target: "steadfast", { bulkhead.name = &*escaped(bulkhead) }, "{event}");
-        }
-        Event::RateLimited { limit, key, overflow, retry_after } => debug!(
+        Event::BulkheadFull { bulkhead, key, overflow, .. } => debug!(
+            target: "steadfast",
+            {
+                bulkhead.name = &*escaped(bulkhead),
+                bulkhead.key = key.as_deref().map(escaped).as_deref(),
+                bulkhead.overflow = true_or_absent(*overflow),
+            },
+            "{event}"
+        ),
+        Event::RateLimited { limit, key, overflow, retry_after, .. } => debug!(
             target: "steadfast",
             {
                 rate_limit.name = &*escaped(limit),

@@ -1,4 +1,4 @@
-//! The key of a breaker or rate limit, and its form in messages.
+//! The key of a breaker, rate limit or bulkhead, and its form in messages.
 
 use std::{
     fmt::{self, Display},
@@ -75,6 +75,16 @@ pub(crate) fn suffix(key: Option<&str>, overflow: bool) -> impl Display {
         None if overflow => f.write_str(", all other keys"),
         None => Ok(()),
     })
+}
+
+/// Serializes the text of a key; `None` if there is none.
+#[cfg(feature = "serde")]
+#[allow(clippy::ref_option, reason = "the signature that serde requires")]
+pub(crate) fn serialize_text<S: serde::Serializer>(text: &Option<Arc<str>>, serializer: S) -> Result<S::Ok, S::Error> {
+    match text {
+        Some(text) => serializer.serialize_str(text),
+        None => serializer.serialize_none(),
+    }
 }
 
 #[cfg(all(test, feature = "keyed"))]

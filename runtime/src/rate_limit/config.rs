@@ -16,8 +16,20 @@ use crate::{
 
 /// The settings of a rate limit: the number of calls per period, and what happens to calls above it.
 ///
-/// In a `const` or `static`, an invalid value is a compile error; at run time, it is a panic. `Display` writes the settings as the options
-/// of the attribute.
+/// In a `const` or `static`, an invalid value is a compile error; at run time, it is a panic. For values from outside of the program, each
+/// method that panics has a variant with the prefix `try_` that returns [`InvalidSetting`] instead. `Display` writes the settings as the
+/// options of the attribute.
+///
+/// ```
+/// use std::time::Duration;
+/// use steadfast::{InvalidSetting, RateLimitConfig};
+///
+/// fn per_minute(limit: u32) -> Result<RateLimitConfig, InvalidSetting> {
+///     RateLimitConfig::try_new(limit, Duration::from_secs(60))?.try_max_wait(Duration::from_secs(1))
+/// }
+/// assert_eq!(per_minute(10).unwrap().to_string(), "limit = 10, per = 60s, max_wait = 1s");
+/// assert!(per_minute(0).is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct RateLimitConfig {
@@ -25,6 +37,7 @@ pub struct RateLimitConfig {
     pub(super) per: Duration,
     pub(super) max_wait: Option<Duration>,
     pub(super) algorithm: Algorithm,
+    pub(super) burst: Option<u32>,
     #[cfg_attr(feature = "serde", serde(skip))]
     pub(super) store: Option<ByAddress<dyn RateLimitStore>>,
 }
@@ -34,15 +47,15 @@ pub struct RateLimitConfig {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub enum Algorithm {
-    /// A sliding log: at most `limit` calls in any sliding window of length `per`. Takes 8 bytes for each call in the window.
+    /// A sliding log: at most `limit` calls in any sliding window of length `per`. Takes 8 bytes for each permit in the window.
     #[default]
     SlidingWindow,
-    /// The generic cell rate algorithm (GCRA): a burst of `limit` calls, then one call per `per / limit`. A window may contain up to twice
-    /// `limit` calls. Takes 48 bytes, regardless of the limit.
+    /// The generic cell rate algorithm (GCRA): a burst of [`burst`](RateLimitConfig::burst) calls, then one call per `per / limit`. A window
+    /// may contain up to `burst + limit` calls. Takes 48 bytes, regardless of the limit.
     Gcra,
 }
 
-/// The largest `limit`; the attribute has the same bound.
+/// The largest `limit` and `burst`; the attribute has the same bound.
 const MAX_LIMIT: u32 = 1_048_576;
 
 impl RateLimitConfig {
@@ -53,8 +66,20 @@ impl RateLimitConfig {
     /// If `limit` is 0 or above 1,048,576, or `per` is 0. In a `const` or `static` that is a compile error.
     #[must_use]
     pub const fn new(limit: u32, per: Duration) -> Self {
-        let config = Self { limit, per, max_wait: None, algorithm: Algorithm::SlidingWindow, store: None };
-        valid!(valid!(config.try_limit(limit)).try_per(per))
+        valid!(Self::try_new(limit, per))
+    }
+
+    /// Creates settings as [`new`](Self::new) does, with an error instead of a panic.
+    ///
+    /// # Errors
+    ///
+    /// If `limit` is 0 or above 1,048,576, or `per` is 0.
+    pub const fn try_new(limit: u32, per: Duration) -> Result<Self, InvalidSetting> {
+        let config = Self { limit, per, max_wait: None, algorithm: Algorithm::SlidingWindow, burst: None, store: None };
+        match config.try_limit(limit) {
+            Ok(config) => config.try_per(per),
+            Err(invalid) => Err(invalid),
+        }
     }
 
     pub(crate) const fn try_limit(mut self, limit: u32) -> Checked<Self> {
@@ -62,7 +87,7 @@ impl RateLimitConfig {
             return Err(InvalidSetting::new("`limit` must be at least 1: with 0 no call could ever be made"));
         }
         if limit > MAX_LIMIT {
-            return Err(InvalidSetting::new("`limit` must be at most 1,048,576: a window keeps each of its calls"));
+            return Err(InvalidSetting::new("`limit` must be at most 1,048,576; for a higher rate, shorten `per`"));
         }
         self.limit = limit;
         Ok(self)
@@ -87,7 +112,12 @@ impl RateLimitConfig {
         valid!(self.try_max_wait(max_wait))
     }
 
-    pub(crate) const fn try_max_wait(mut self, max_wait: Duration) -> Checked<Self> {
+    /// Sets the value as [`max_wait`](Self::max_wait) does, with an error instead of a panic.
+    ///
+    /// # Errors
+    ///
+    /// If `max_wait` is 0.
+    pub const fn try_max_wait(mut self, max_wait: Duration) -> Result<Self, InvalidSetting> {
         if max_wait.is_zero() {
             return Err(InvalidSetting::new(
                 "`max_wait` must be longer than 0; omit it to reject calls without waiting",
@@ -103,10 +133,63 @@ impl RateLimitConfig {
         self
     }
 
-    /// Sets the algorithm by which calls are counted; by default, a sliding window.
+    /// Sets the algorithm by which calls are counted; by default, a sliding window. A sliding window removes the [`burst`](Self::burst).
     #[must_use]
     pub const fn algorithm(mut self, algorithm: Algorithm) -> Self {
         self.algorithm = algorithm;
+        if let Algorithm::SlidingWindow = algorithm {
+            self.burst = None;
+        }
+        self
+    }
+
+    /// Sets the number of calls that GCRA admits at once after a time without calls; by default, it is `limit`. The rate is `limit` calls
+    /// per `per` in either case: the burst tolerance of the literature is `(burst - 1) * per / limit`. 1 spaces all calls evenly.
+    ///
+    /// A burst may be larger than `limit`, for a service that accepts a long burst but a low rate. A call that takes several permits can take
+    /// at most `burst`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use steadfast::{Algorithm, RateLimitConfig};
+    ///
+    /// let config = RateLimitConfig::new(100, Duration::from_secs(1)).algorithm(Algorithm::Gcra).burst(20);
+    /// assert_eq!((config.get_limit(), config.get_burst()), (100, 20));
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `calls` is 0 or above 1,048,576, or if the [`algorithm`](Self::algorithm), which is set first, is not GCRA. In a `const` or `static`
+    /// that is a compile error.
+    #[must_use]
+    pub const fn burst(self, calls: u32) -> Self {
+        valid!(self.try_burst(calls))
+    }
+
+    /// Sets the value as [`burst`](Self::burst) does, with an error instead of a panic.
+    ///
+    /// # Errors
+    ///
+    /// If `calls` is 0 or above 1,048,576, or if the algorithm is not GCRA.
+    pub const fn try_burst(mut self, calls: u32) -> Result<Self, InvalidSetting> {
+        if !matches!(self.algorithm, Algorithm::Gcra) {
+            return Err(InvalidSetting::new(
+                "`burst` needs `algorithm = gcra`: a sliding window admits up to `limit` calls at once",
+            ));
+        }
+        if calls == 0 {
+            return Err(InvalidSetting::new("`burst` must be at least 1: with 0 no call could ever be made"));
+        }
+        if calls > MAX_LIMIT {
+            return Err(InvalidSetting::new("`burst` must be at most 1,048,576"));
+        }
+        self.burst = Some(calls);
+        Ok(self)
+    }
+
+    #[cfg(feature = "config")]
+    pub(crate) const fn without_burst(mut self) -> Self {
+        self.burst = None;
         self
     }
 
@@ -141,6 +224,16 @@ impl RateLimitConfig {
         self.algorithm
     }
 
+    /// Returns the largest number of permits that can be taken at once: for GCRA, the [`burst`](Self::burst); for a sliding window, and for
+    /// GCRA without a `burst`, the `limit`.
+    #[must_use]
+    pub const fn get_burst(&self) -> u32 {
+        match self.burst {
+            Some(calls) => calls,
+            None => self.limit,
+        }
+    }
+
     /// Returns the external store; `None` if calls are counted in this process alone.
     #[must_use]
     pub const fn get_store(&self) -> Option<&'static dyn RateLimitStore> {
@@ -158,13 +251,16 @@ impl PolicyConfig for RateLimitConfig {
 
 impl fmt::Display for RateLimitConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { limit, per, max_wait, algorithm, store } = self;
+        let Self { limit, per, max_wait, algorithm, burst, store } = self;
         write!(f, "limit = {limit}, per = {per:?}")?;
         if let Some(max_wait) = max_wait {
             write!(f, ", max_wait = {max_wait:?}")?;
         }
         if *algorithm == Algorithm::Gcra {
             f.write_str(", algorithm = gcra")?;
+        }
+        if let Some(burst) = burst {
+            write!(f, ", burst = {burst}")?;
         }
         store.map_or(Ok(()), |ByAddress(store)| write!(f, ", store = {store:?}"))
     }
@@ -202,7 +298,8 @@ impl fmt::Display for RateLimitConfig {
 ///     RateLimit::new("search", RateLimitConfig::new(100, Duration::from_secs(60)).store(&CLOSED));
 /// ```
 pub trait RateLimitStore: fmt::Debug + Send + Sync {
-    /// Requests capacity for a call that starts as soon as it is admitted. The store counts the call only if it admits it.
+    /// Requests capacity for a call that starts as soon as it is admitted. The store counts the [`permits`](RateLimitRequest::permits) of
+    /// the call only if it admits it; it admits all of them or none.
     ///
     /// The future may be dropped before it is ready; then the call is not made. If the caller gives up while other calls wait, the task of
     /// one of these polls the future from then on.
@@ -222,6 +319,9 @@ pub struct RateLimitRequest<'a> {
     pub key: Option<&'a str>,
     /// True for the overflow limit, which all keys without a limit of their own share. Its `key` is `None`.
     pub overflow: bool,
+    /// The number of permits that the call takes: 1, or more for a call with `permits`, and at most
+    /// [`get_burst`](RateLimitConfig::get_burst).
+    pub permits: u32,
     /// The settings in force.
     pub config: RateLimitConfig,
 }
@@ -234,8 +334,9 @@ pub enum RateLimitDecision {
     Admitted,
     /// There is no capacity now.
     Rejected {
-        /// The time until there is capacity under these settings. It counts from the moment at which the request was sent: a waiting call
-        /// sends no request for these settings until then, so that the next one arrives when there is capacity.
+        /// The time until there is capacity for the call under these settings. It counts from the moment at which the request was sent:
+        /// a waiting call that takes as many permits or more sends no request for these settings until then, so that the next one arrives when there is
+        /// capacity.
         retry_after: Duration,
     },
     /// The store cannot decide, for example because its server is unreachable. The call is decided by the counts of this process.

@@ -12,11 +12,34 @@ use self::{gcra::Gcra, sliding_log::SlidingLog};
 use super::Algorithm;
 use crate::clock;
 
-/// The limit: at most `calls` calls in `per` microseconds; both are above 0.
+/// The limit: at most `calls` permits in `per` microseconds; all numbers are above 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Limit {
     pub(super) calls: u32,
     pub(super) per: u64,
+    /// The number of permits that GCRA admits at once. For a sliding window, the same as `calls`.
+    pub(super) burst: u32,
+}
+
+#[cfg(test)]
+impl Limit {
+    /// Creates the limit of a sliding window, or of GCRA with the default burst.
+    pub(super) const fn new(calls: u32, per: u64) -> Self {
+        Self { calls, per, burst: calls }
+    }
+}
+
+/// The calls that start before another one: the waiting calls before it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ahead {
+    /// The number of permits that these calls take together.
+    pub(super) permits: u64,
+    /// The permits of each call in order; empty if each takes one.
+    pub(super) each: Vec<u32>,
+}
+
+impl Ahead {
+    pub(super) const NONE: Self = Self { permits: 0, each: Vec::new() };
 }
 
 /// The start of a call, known up to the resolution of a clock.
@@ -92,48 +115,49 @@ impl Counter {
         self.latest
     }
 
-    /// Counts a call that starts at a coarse `reading`, which is at most `resolution` late, unless more than half of the limit is in use.
-    /// Returns true if the call is counted. Calls beyond are timed exactly, so that a limit in full use has its full rate.
+    /// Counts a call that starts at a coarse `reading`, which is at most `resolution` late, unless more than half of the limit is in use
+    /// then. Returns true if the call is counted. Calls beyond are timed exactly, so that a limit in full use has its full rate.
     #[inline]
-    pub(super) fn try_acquire_coarse(&mut self, reading: u64, resolution: u64, limit: Limit) -> bool {
+    pub(super) fn try_acquire_coarse(&mut self, reading: u64, resolution: u64, limit: Limit, permits: u32) -> bool {
         let start = Start { earliest: reading, latest: reading.saturating_add(resolution) };
         if clock::is_different_clock(start.latest, self.latest, || start.latest) {
             return false;
         }
         match &mut self.counts {
-            Counts::SlidingLog(sliding_log) => sliding_log.try_record_coarse(start, limit),
-            Counts::Gcra(gcra) => gcra.try_record_coarse(start, limit),
+            Counts::SlidingLog(sliding_log) => sliding_log.try_record_coarse(start, limit, permits),
+            Counts::Gcra(gcra) => gcra.try_record_coarse(start, limit, permits),
         }
     }
 
-    /// Counts a call that starts now, if there is capacity for it and for `ahead` calls before it.
+    /// Counts a call of `permits` that starts now, if there is capacity for it and for the calls before it. `permits` is not above
+    /// [`burst`](Limit::burst).
     ///
     /// # Errors
     ///
     /// The first moment at which there is capacity, if each of the calls before it starts as early as it can.
-    pub(super) fn try_acquire(&mut self, now: u64, limit: Limit, ahead: usize) -> Result<(), u64> {
-        match self.earliest_start(now, limit, ahead) {
+    pub(super) fn try_acquire(&mut self, now: u64, limit: Limit, permits: u32, ahead: &Ahead) -> Result<(), u64> {
+        match self.earliest_start(now, limit, permits, ahead) {
             at if at > now => Err(at),
             _ => {
                 match &mut self.counts {
-                    Counts::SlidingLog(sliding_log) => sliding_log.record(Start::exact(now), limit),
-                    Counts::Gcra(gcra) => gcra.record(Start::exact(now), limit),
+                    Counts::SlidingLog(sliding_log) => sliding_log.record(Start::exact(now), limit, permits),
+                    Counts::Gcra(gcra) => gcra.record(Start::exact(now), limit, permits),
                 }
                 Ok(())
             }
         }
     }
 
-    /// Returns the first moment, `now` or later, at which there is capacity for a call behind `ahead` others, if each of these starts as
-    /// early as it can.
-    pub(super) fn earliest_start(&mut self, now: u64, limit: Limit, ahead: usize) -> u64 {
+    /// Returns the first moment, `now` or later, at which there is capacity for a call of `permits` behind others, if each of these
+    /// starts as early as it can.
+    pub(super) fn earliest_start(&mut self, now: u64, limit: Limit, permits: u32, ahead: &Ahead) -> u64 {
         match &mut self.counts {
-            Counts::SlidingLog(sliding_log) => sliding_log.earliest_start(now, limit, ahead),
-            Counts::Gcra(gcra) => gcra.earliest_start(now, limit, ahead),
+            Counts::SlidingLog(sliding_log) => sliding_log.earliest_start(now, limit, permits, ahead),
+            Counts::Gcra(gcra) => gcra.earliest_start(now, limit, permits, ahead.permits),
         }
     }
 
-    /// Returns the number of calls that count against the limit at `now`. Does not change the counter, even if the clock is a different
+    /// Returns the number of permits that count against the limit at `now`. Does not change the counter, even if the clock is a different
     /// one.
     pub(super) fn in_window(&self, now: u64, limit: Limit) -> usize {
         if clock::is_different_clock(now, self.latest, || now) {

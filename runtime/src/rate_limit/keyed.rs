@@ -12,7 +12,8 @@ use super::{KeyedRateLimitSnapshot, RateLimit, RateLimitConfig, limiter::Limiter
 #[cfg(feature = "config")]
 use crate::registry::PolicySettings;
 use crate::{
-    ConfigChange, ConfigLayer, RateLimited,
+    ConfigChange, ConfigLayer, InvalidSetting, RateLimited,
+    checked::valid,
     errors::PolicyConfig,
     events::{self, Event},
     keyed_store::{EvictionClass, KeyedEntry, KeyedStore, SharedSettings, StoreTotals, key::Key, top_by},
@@ -82,9 +83,18 @@ impl KeyedRateLimits {
     /// If `keys` is 0. In a `const` or `static` that is a compile error.
     #[must_use]
     pub const fn max_keys(mut self, keys: usize) -> Self {
-        assert!(keys > 0, "`max_keys` must be at least 1: with 0, all keys would share one limit");
-        self.store.max_keys = keys;
+        self.store.max_keys = valid!(checked_max_keys(keys));
         self
+    }
+
+    /// Sets the value as [`max_keys`](Self::max_keys) does, with an error instead of a panic.
+    ///
+    /// # Errors
+    ///
+    /// If `keys` is 0.
+    pub fn try_max_keys(mut self, keys: usize) -> Result<Self, InvalidSetting> {
+        self.store.max_keys = checked_max_keys(keys)?;
+        Ok(self)
     }
 
     /// Returns the limit of a key, and creates it if there is none; the overflow limit if there is no room for another key.
@@ -98,8 +108,8 @@ impl KeyedRateLimits {
 
     /// Finds the limit of a key for a call, and admits the call if the lookup alone can: see [`RateLimit::try_acquire_at_once`].
     #[inline]
-    pub(crate) fn try_acquire_at_once<K: Display + ?Sized>(&self, key: &K) -> KeyedAcquire {
-        KeyedAcquire(self.store.try_use(key, KeyedRateLimit::try_acquire_at_once))
+    pub(crate) fn try_acquire_at_once<K: Display + ?Sized>(&self, key: &K, permits: u32) -> KeyedAcquire {
+        KeyedAcquire { limit: self.store.try_use(key, |limit| limit.try_acquire_at_once(permits)), permits }
     }
 
     /// Returns the limit of a key, if there is one. The lookup does not delay its eviction.
@@ -200,9 +210,20 @@ impl KeyedRateLimits {
     }
 }
 
-/// A call under a limit that was found by its key: admitted by the lookup (`None`), or to be admitted by the limit.
+const fn checked_max_keys(keys: usize) -> Result<usize, InvalidSetting> {
+    match keys {
+        0 => Err(InvalidSetting::new("`max_keys` must be at least 1: with 0, all keys would share one limit")),
+        keys => Ok(keys),
+    }
+}
+
+/// A call under a limit that was found by its key.
 #[derive(Debug)]
-pub struct KeyedAcquire(Option<Arc<KeyedRateLimit>>);
+pub struct KeyedAcquire {
+    /// The limit that has to admit the call; `None` if the lookup has admitted it.
+    limit: Option<Arc<KeyedRateLimit>>,
+    permits: u32,
+}
 
 impl KeyedAcquire {
     /// Takes capacity, as [`RateLimit::acquire`] does, unless the call is already admitted.
@@ -212,7 +233,7 @@ impl KeyedAcquire {
     /// If there is no capacity in time.
     #[inline]
     pub fn acquire(&self) -> Result<(), RateLimited> {
-        self.0.as_ref().map_or(Ok(()), |limit| limit.acquire())
+        self.limit.as_ref().map_or(Ok(()), |limit| limit.acquire_many(self.permits))
     }
 
     /// Takes capacity, as [`RateLimit::acquire_async`] does, unless the call is already admitted.
@@ -223,10 +244,20 @@ impl KeyedAcquire {
     #[cfg(feature = "tokio")]
     #[inline]
     pub async fn acquire_async(&self) -> Result<(), RateLimited> {
-        match &self.0 {
-            Some(limit) => limit.acquire_async().await,
+        match &self.limit {
+            Some(limit) => limit.acquire_many_async(self.permits).await,
             None => Ok(()),
         }
+    }
+
+    /// Takes capacity, as [`RateLimit::try_acquire`] does, unless the call is already admitted.
+    ///
+    /// # Errors
+    ///
+    /// If there is no capacity.
+    #[inline]
+    pub fn try_acquire(&self) -> Result<(), RateLimited> {
+        self.limit.as_ref().map_or(Ok(()), |limit| limit.try_acquire_many(self.permits))
     }
 }
 
@@ -263,8 +294,8 @@ impl KeyedRateLimit {
     /// Admits a call that need not wait, by the coarse clock and the counts of this process. Returns false if [`acquire`](Self::acquire) has
     /// to decide, or another thread is deciding.
     #[inline]
-    fn try_acquire_at_once(&self) -> bool {
-        self.limiter.try_acquire_at_once(self.settings())
+    fn try_acquire_at_once(&self, permits: u32) -> bool {
+        permits > 0 && self.limiter.try_acquire_at_once(self.settings(), permits)
     }
 
     fn rejections(&self) -> u64 {
@@ -273,7 +304,7 @@ impl KeyedRateLimit {
 
     fn is_reached(&self) -> bool {
         let (in_window, waiting) = self.limiter.usage(self.settings());
-        self.config().is_some_and(|config| in_window + waiting >= config.limit as usize)
+        self.config().is_some_and(|config| in_window + waiting >= config.get_burst() as usize)
     }
 }
 
@@ -367,8 +398,9 @@ mod tests {
     fn a_call_that_the_lookup_admitted_is_not_counted_again() {
         let limits = KeyedRateLimits::new("admitted", RateLimitConfig::new(1, Duration::from_secs(1)));
         let limit = limits.limit("key");
-        assert!(KeyedAcquire(None).acquire().is_ok());
-        assert!(KeyedAcquire(Some(limit.clone())).acquire().is_ok());
-        assert!(KeyedAcquire(Some(limit)).acquire().is_err());
+        let acquire = |limit| KeyedAcquire { limit, permits: 1 }.acquire();
+        assert!(acquire(None).is_ok());
+        assert!(acquire(Some(limit.clone())).is_ok());
+        assert!(acquire(Some(limit)).is_err());
     }
 }

@@ -8,7 +8,7 @@ use std::{
 #[cfg(feature = "tokio")]
 use super::store_queue::StoreQueue;
 use super::{
-    counter::{Counter, Limit},
+    counter::{Ahead, Counter, Limit},
     queue::{Queue, Wakers},
     settings::{ActiveSettings, RateLimitSettings},
 };
@@ -53,6 +53,7 @@ pub(super) struct LimiterState {
 #[must_use = "the position stays taken until a `Waiter` is dropped"]
 pub(super) struct Queued {
     pub(super) ticket: u64,
+    pub(super) permits: u32,
     /// The reading of the limit's clock at the arrival of the call.
     pub(super) arrived: u64,
     /// The moment until which the call waits.
@@ -62,7 +63,28 @@ pub(super) struct Queued {
 enum Decision {
     Admitted,
     Queued(Queued),
-    Rejected { retry_after: u64 },
+    Rejected(Refusal),
+}
+
+/// The figures of a rejection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refusal {
+    /// The time until there is capacity, in microseconds; `u64::MAX` for a call that takes more permits than there ever are at once.
+    pub(super) retry_after: u64,
+    /// The permits that the call takes.
+    pub(super) permits: u32,
+    /// The largest number of permits that a call can take.
+    pub(super) max_permits: u32,
+}
+
+impl Refusal {
+    pub(super) const fn until(retry_after: u64, permits: u32, limit: Limit) -> Self {
+        Self { retry_after, permits, max_permits: limit.burst }
+    }
+
+    pub(super) const fn too_many(permits: u32, limit: Limit) -> Self {
+        Self::until(u64::MAX, permits, limit)
+    }
 }
 
 impl Limiter {
@@ -93,27 +115,32 @@ impl Limiter {
         fork
     }
 
-    /// Admits a call, or adds it to the queue if it can be admitted within `patience` and the `max_wait` of the settings, both in
-    /// microseconds. Returns its position in the queue in the latter case.
+    /// Admits a call that takes `permits`, at least 1, or adds it to the queue if it can be admitted within `patience` and the
+    /// `max_wait` of the settings, both in microseconds. Returns its position in the queue in the latter case.
     #[inline]
-    pub(super) fn acquire(&self, settings: &RateLimitSettings, patience: u64) -> Result<Option<Queued>, RateLimited> {
+    pub(super) fn acquire(
+        &self,
+        settings: &RateLimitSettings,
+        permits: u32,
+        patience: u64,
+    ) -> Result<Option<Queued>, RateLimited> {
         let mut state = self.state();
-        if state.try_acquire_coarse(settings) {
+        if state.try_acquire_coarse(settings, permits) {
             return Ok(None);
         }
-        self.acquire_exact(state, settings, patience)
+        self.acquire_exact(state, settings, permits, patience)
     }
 
     /// Admits a call by the coarse clock. Returns false if [`acquire`](Self::acquire) or an external store has to decide, or if another
     /// thread holds the lock. Does not wait.
     #[cfg(feature = "keyed")]
     #[inline]
-    pub(super) fn try_acquire_at_once(&self, settings: &RateLimitSettings) -> bool {
+    pub(super) fn try_acquire_at_once(&self, settings: &RateLimitSettings, permits: u32) -> bool {
         #[cfg(feature = "tokio")]
         if settings.has_store() {
             return false;
         }
-        self.state.try_lock().is_ok_and(|mut state| state.try_acquire_coarse(settings))
+        self.state.try_lock().is_ok_and(|mut state| state.try_acquire_coarse(settings, permits))
     }
 
     #[inline(never)]
@@ -121,16 +148,17 @@ impl Limiter {
         &self,
         mut state: MutexGuard<'_, LimiterState>,
         settings: &RateLimitSettings,
+        permits: u32,
         patience: u64,
     ) -> Result<Option<Queued>, RateLimited> {
         let mut wakers = Wakers::default();
-        let decision = state.decide(settings, patience, &mut wakers);
+        let decision = state.decide(settings, permits, patience, &mut wakers);
         drop(state);
         wakers.wake();
         match decision {
             Decision::Admitted => Ok(None),
             Decision::Queued(queued) => Ok(Some(queued)),
-            Decision::Rejected { retry_after } => Err(self.rejection(settings, retry_after)),
+            Decision::Rejected(refusal) => Err(self.rejection(settings, refusal)),
         }
     }
 
@@ -139,24 +167,25 @@ impl Limiter {
         self.state().totals.increment(count);
     }
 
-    /// Counts a rejection, emits its event and creates its error; `retry_after` is in microseconds.
-    pub(super) fn reject(&self, settings: &RateLimitSettings, retry_after: u64) -> RateLimited {
+    /// Counts a rejection, emits its event and creates its error.
+    pub(super) fn reject(&self, settings: &RateLimitSettings, refusal: Refusal) -> RateLimited {
         self.count(Count::Rejection);
-        self.rejection(settings, retry_after)
+        self.rejection(settings, refusal)
     }
 
     /// Emits the event of a counted rejection and creates its error.
     #[cold]
-    fn rejection(&self, settings: &RateLimitSettings, retry_after: u64) -> RateLimited {
-        let retry_after = Duration::from_micros(retry_after);
+    fn rejection(&self, settings: &RateLimitSettings, refusal: Refusal) -> RateLimited {
+        let Refusal { retry_after, permits, max_permits } = refusal;
+        let retry_after = if permits > max_permits { Duration::MAX } else { Duration::from_micros(retry_after) };
         events::emit(|| {
             let (key, overflow) = key::parts(self.key.as_ref());
-            Event::RateLimited { limit: settings.name, key, overflow, retry_after }
+            Event::RateLimited { limit: settings.name, key, overflow, permits, max_permits, retry_after }
         });
-        RateLimited { name: settings.name, key: self.key.clone(), retry_after }
+        RateLimited { name: settings.name, key: self.key.clone(), retry_after, permits, max_permits }
     }
 
-    /// Returns the number of calls that count against the limit, and the number of calls that wait.
+    /// Returns the number of permits that count against the limit, and the number of calls that wait.
     pub(super) fn usage(&self, settings: &RateLimitSettings) -> (usize, usize) {
         let mut state = self.state();
         let Some(ActiveSettings { limit, .. }) = state.apply_settings(settings) else { return (0, 0) };
@@ -189,7 +218,7 @@ impl Limiter {
 impl LimiterState {
     /// Admits a call by the coarse clock, if no call waits. Returns false if the exact clock has to decide.
     #[inline]
-    fn try_acquire_coarse(&mut self, settings: &RateLimitSettings) -> bool {
+    fn try_acquire_coarse(&mut self, settings: &RateLimitSettings, permits: u32) -> bool {
         let (adopted, resolution) = (self.apply_settings(settings), clock::resolution());
         // A clock without a delay is the exact clock.
         let Some(ActiveSettings { limit, .. }) =
@@ -197,27 +226,31 @@ impl LimiterState {
         else {
             return false;
         };
-        let is_admitted =
-            self.queue.len() == 0 && self.counter.try_acquire_coarse(clock::coarse().as_micros(), resolution, limit);
+        let is_admitted = self.queue.len() == 0
+            && self.counter.try_acquire_coarse(clock::coarse().as_micros(), resolution, limit, permits);
         if is_admitted {
             self.totals.increment(Count::Success);
         }
         is_admitted
     }
 
-    fn decide(&mut self, settings: &RateLimitSettings, patience: u64, wakers: &mut Wakers) -> Decision {
+    fn decide(&mut self, settings: &RateLimitSettings, permits: u32, patience: u64, wakers: &mut Wakers) -> Decision {
         let Some(ActiveSettings { limit, max_wait, .. }) = self.apply_settings(settings) else {
             self.totals.increment(Count::Success);
             return Decision::Admitted;
         };
+        if permits > limit.burst {
+            self.totals.increment(Count::Rejection);
+            return Decision::Rejected(Refusal::too_many(permits, limit));
+        }
         let arrived = self.read_clock(wakers);
         self.check_first(limit, wakers);
-        let (now, ahead, patience) = (self.counter.now(), self.queue.len(), max_wait.min(patience));
+        let (now, ahead, patience) = (self.counter.now(), self.queue.demand(limit), max_wait.min(patience));
         // No call overtakes the waiters. A call that does not wait may take capacity beyond what they need.
-        let taken = if ahead > 0 && patience > 0 {
-            Err(self.counter.earliest_start(now, limit, ahead))
+        let taken = if ahead.permits > 0 && patience > 0 {
+            Err(self.counter.earliest_start(now, limit, permits, &ahead))
         } else {
-            self.counter.try_acquire(now, limit, ahead)
+            self.counter.try_acquire(now, limit, permits, &ahead)
         };
         match taken {
             Ok(()) => {
@@ -226,12 +259,12 @@ impl LimiterState {
             }
             Err(at) if patience == 0 || at - now > patience => {
                 self.totals.increment(Count::Rejection);
-                Decision::Rejected { retry_after: at - now }
+                Decision::Rejected(Refusal::until(at - now, permits, limit))
             }
             Err(_) => {
                 let ticket = self.queue.issue_ticket();
-                self.queue.join(ticket);
-                Decision::Queued(Queued { ticket, arrived, deadline: now.saturating_add(patience) })
+                self.queue.join(ticket, permits);
+                Decision::Queued(Queued { ticket, permits, arrived, deadline: now.saturating_add(patience) })
             }
         }
     }
@@ -240,7 +273,7 @@ impl LimiterState {
     fn check_first(&mut self, limit: Limit, wakers: &mut Wakers) {
         if self.queue.len() > 0 {
             let now = self.counter.now();
-            let due = self.counter.earliest_start(now, limit, 0);
+            let due = self.counter.earliest_start(now, limit, self.queue.first_permits(limit), &Ahead::NONE);
             _ = self.queue.check_first(u64::MAX, due, now, wakers);
         }
     }

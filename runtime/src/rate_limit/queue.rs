@@ -11,10 +11,14 @@
 //! it. A signal that arrives while the waiter does not sleep is kept: the next attempt to sleep returns at once.
 
 use std::{
-    collections::{BTreeMap, btree_map::OccupiedEntry},
+    collections::{
+        BTreeMap,
+        btree_map::{Entry, OccupiedEntry},
+    },
     task::{Poll, Waker},
 };
 
+use super::counter::{Ahead, Limit};
 use crate::panics::contain;
 
 /// The grace period in microseconds: a waiter that is due has this time to run, and the same time again after a reminder. Then it is
@@ -30,10 +34,13 @@ pub(super) const GRACE: u64 = 500_000;
 pub(super) struct Queue {
     waiters: BTreeMap<u64, QueueEntry>,
     last_ticket: u64,
+    /// The number of waiters that do not wait for exactly one permit.
+    weighted: usize,
 }
 
 #[derive(Debug, Default)]
 struct QueueEntry {
+    permits: u32,
     /// Present while the waiter sleeps, or listens.
     waker: Option<Waker>,
     /// True if the waiter has to check again instead of sleeping.
@@ -53,7 +60,7 @@ pub(super) enum Position {
 
 impl Queue {
     pub(super) const fn new() -> Self {
-        Self { waiters: BTreeMap::new(), last_ticket: 0 }
+        Self { waiters: BTreeMap::new(), last_ticket: 0, weighted: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -66,16 +73,57 @@ impl Queue {
         self.last_ticket
     }
 
-    /// Adds a waiter, or records that it is about to check: earlier signals and reminders are cleared. A waiter that was skipped returns to
-    /// its position.
-    pub(super) fn join(&mut self, ticket: u64) {
-        let waiter = self.waiters.entry(ticket).or_default();
-        (waiter.is_signalled, waiter.reminded) = (false, None);
+    /// Returns the permits for which the waiters before this one wait; `u64::MAX` is behind all. A waiter that needs more permits than a call
+    /// can take is left out: it is rejected when it runs.
+    pub(super) fn ahead(&self, ticket: u64, limit: Limit) -> Ahead {
+        if self.weighted == 0 {
+            return Ahead { permits: self.position_of(ticket) as u64, each: Vec::new() };
+        }
+        let permits = self.waiters.range(..ticket).map(|(_, waiter)| waiter.permits);
+        let each: Vec<_> = permits.filter(|permits| *permits <= limit.burst).collect();
+        Ahead { permits: each.iter().copied().map(u64::from).sum(), each }
+    }
+
+    /// Returns the permits for which all waiters wait, as [`ahead`](Self::ahead) does.
+    pub(super) fn demand(&self, limit: Limit) -> Ahead {
+        self.ahead(u64::MAX, limit)
+    }
+
+    /// Returns true if a waiter does not wait for exactly one permit.
+    #[cfg(feature = "tokio")]
+    pub(super) const fn is_weighted(&self) -> bool {
+        self.weighted > 0
+    }
+
+    /// Returns the number of permits for which the first waiter waits, at most the largest number that a call can take; 1 if there is none.
+    pub(super) fn first_permits(&self, limit: Limit) -> u32 {
+        self.permits_at(0).unwrap_or(1).min(limit.burst)
+    }
+
+    /// Returns the number of permits for which the waiter at this position waits.
+    pub(super) fn permits_at(&self, position: usize) -> Option<u32> {
+        self.waiters.values().nth(position).map(|waiter| waiter.permits)
+    }
+
+    /// Adds a waiter for `permits`, or records that it is about to check: earlier signals and reminders are cleared. A waiter that was
+    /// skipped returns to its position.
+    pub(super) fn join(&mut self, ticket: u64, permits: u32) {
+        match self.waiters.entry(ticket) {
+            Entry::Occupied(waiter) => {
+                let waiter = waiter.into_mut();
+                (waiter.is_signalled, waiter.reminded) = (false, None);
+            }
+            Entry::Vacant(position) => {
+                position.insert(QueueEntry { permits, ..QueueEntry::default() });
+                self.weighted += usize::from(permits != 1);
+            }
+        }
     }
 
     /// Removes a waiter. Signals the waiters that move up if it was in the front.
     pub(super) fn leave(&mut self, ticket: u64, front: usize, wakers: &mut Wakers) {
         let Some(waiter) = self.waiters.remove(&ticket) else { return };
+        self.on_removed(waiter.permits);
         wakers.to_drop.extend(waiter.waker);
         if self.is_in_front(front, ticket) {
             self.signal(front, wakers);
@@ -93,11 +141,19 @@ impl Queue {
         if self.is_in_front(front, ticket) { Position::Front } else { Position::Behind }
     }
 
-    /// Returns the number of waiters that arrived before this one.
-    pub(super) fn ahead(&self, ticket: u64) -> usize {
+    /// Returns the number of waiters that arrived before this one; `u64::MAX` is behind all.
+    pub(super) fn position_of(&self, ticket: u64) -> usize {
         match self.waiters.last_key_value() {
             Some((last, _)) if *last == ticket => self.waiters.len() - 1,
-            _ => self.waiters.range(..ticket).count(),
+            Some((last, _)) if *last > ticket => self.waiters.range(..ticket).count(),
+            _ => self.waiters.len(),
+        }
+    }
+
+    /// Updates the number of weighted waiters after the removal of one for `permits`.
+    const fn on_removed(&mut self, permits: u32) {
+        if permits != 1 {
+            self.weighted = self.weighted.saturating_sub(1);
         }
     }
 
@@ -110,7 +166,9 @@ impl Queue {
             match first.as_mut().map(OccupiedEntry::get_mut) {
                 Some(waiter) if waiter.is_unresponsive(now) => {
                     waiter.signal(wakers);
+                    let permits = waiter.permits;
                     self.waiters.pop_first();
+                    self.on_removed(permits);
                     skipped = true;
                 }
                 // Others before this caller may be unresponsive as well.
@@ -201,7 +259,7 @@ mod tests {
         let mut queue = Queue::new();
         for _ in 0..waiters {
             let ticket = queue.issue_ticket();
-            queue.join(ticket);
+            queue.join(ticket, 1);
         }
         queue
     }
@@ -231,11 +289,28 @@ mod tests {
     }
 
     #[test]
+    fn the_permits_of_waiters_ahead_are_those_that_they_can_get() {
+        let (mut queue, limit) = (queue(2), Limit::new(3, 1));
+        let ahead = |queue: &Queue, ticket| (queue.ahead(ticket, limit).permits, queue.ahead(ticket, limit).each);
+        assert_eq!([1, 2, 3, u64::MAX].map(|ticket| ahead(&queue, ticket).0), [0, 1, 2, 2]);
+        assert_eq!(ahead(&queue, 9).1, []);
+        queue.join(3, 3);
+        queue.join(4, 4);
+        queue.join(5, 1);
+        assert_eq!(ahead(&queue, u64::MAX), (6, vec![1, 1, 3, 1]), "the fourth is rejected when it runs");
+        assert_eq!((ahead(&queue, 4), queue.first_permits(limit)), ((5, vec![1, 1, 3]), 1));
+        for ticket in [3, 4] {
+            queue.leave(ticket, 1, &mut Wakers::default());
+        }
+        assert_eq!(ahead(&queue, 5), (2, vec![]));
+    }
+
+    #[test]
     fn a_signal_before_the_sleep_is_not_lost() {
         let mut queue = queue(2);
         assert_eq!(woken(|wakers| queue.signal(1, wakers)), 0, "no waiter sleeps");
         assert!(!sleeps(&mut queue, 1) && !sleeps(&mut queue, 2));
-        queue.join(1);
+        queue.join(1, 1);
         assert!(sleeps(&mut queue, 1));
     }
 
@@ -260,11 +335,11 @@ mod tests {
         // However long ago it was due, it is reminded first.
         assert_eq!(check(&mut queue, 2, 50 * GRACE), Some(51 * GRACE));
         assert_eq!(check(&mut queue, 3, 50 * GRACE + 1), Some(51 * GRACE));
-        queue.join(1);
+        queue.join(1, 1);
         assert_eq!(check(&mut queue, 2, 51 * GRACE), Some(52 * GRACE), "it has run since");
         assert_eq!(check(&mut queue, 2, 52 * GRACE), None);
         assert_eq!((queue.len(), queue.position(2, 1), queue.position(3, 1)), (2, Position::Front, Position::Behind));
-        queue.join(1);
+        queue.join(1, 1);
         assert_eq!(
             [1, 2, 3].map(|ticket| queue.position(ticket, 2)),
             [Position::Front, Position::Front, Position::Behind]
@@ -279,7 +354,7 @@ mod tests {
         assert_eq!(check(&mut queue, 100, 1_000 + GRACE), None);
         assert!((2..100).all(|ticket| !sleeps(&mut queue, ticket)), "all before it are reminded");
         assert!(sleeps(&mut queue, 100));
-        queue.join(60);
+        queue.join(60, 1);
         assert_eq!(check(&mut queue, 60, 2_000 + GRACE), Some(1_000 + 2 * GRACE));
         assert_eq!(check(&mut queue, 100, 1_000 + 2 * GRACE), None);
         assert_eq!((queue.len(), queue.position(60, 1)), (41, Position::Front));

@@ -56,7 +56,7 @@ impl RateLimitSettings {
     /// Returns the settings in force as a limiter uses them, with the `version` that the caller read before.
     pub(super) fn active(&self, version: u32) -> Option<ActiveSettings> {
         let config = self.config()?;
-        let limit = Limit { calls: config.limit, per: micros(config.per) };
+        let limit = Limit { calls: config.limit, per: micros(config.per), burst: config.get_burst() };
         Some(ActiveSettings {
             limit,
             algorithm: config.algorithm,

@@ -24,7 +24,7 @@ pub struct RateLimitSnapshot {
     /// The name of the limit.
     pub name: &'static str,
     /// The key of the limit; `None` for a limit without keys and for the overflow limit.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::optional_text"))]
+    #[cfg_attr(feature = "serde", serde(serialize_with = "key::serialize_text"))]
     pub key: Option<Arc<str>>,
     /// True for the overflow limit, which all keys without a limit of their own share. Its `key` is `None`.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "std::ops::Not::not"))]
@@ -34,7 +34,11 @@ pub struct RateLimitSnapshot {
     /// The length of the period.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::seconds"))]
     pub per: Duration,
-    /// Calls that count against the limit at this moment, without those that an external store counts.
+    /// The number of calls that GCRA admits at once; `None` if it is the `limit`.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub burst: Option<u32>,
+    /// Permits that count against the limit at this moment, without those that an external store counts. A call takes one, unless it has
+    /// `permits`. For GCRA, the permits that have not been regained yet.
     pub in_window: usize,
     /// Calls that wait for capacity.
     pub waiting: usize,
@@ -46,9 +50,13 @@ pub struct RateLimitSnapshot {
 
 impl fmt::Display for RateLimitSnapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, key, overflow, limit, per, in_window, waiting, admitted, rejected } = self;
-        write!(f, "{}{}", escaped(name), key::suffix(key.as_deref(), *overflow))?;
-        write!(f, ": {in_window} of {limit} in {per:?}, {waiting} waiting; {admitted} admitted, {rejected} rejected")
+        let Self { name, key, overflow, limit, per, burst, in_window, waiting, admitted, rejected } = self;
+        write!(f, "{}{}: ", escaped(name), key::suffix(key.as_deref(), *overflow))?;
+        match burst {
+            Some(burst) => write!(f, "{in_window} of a burst of {burst}, {limit} in {per:?}")?,
+            None => write!(f, "{in_window} of {limit} in {per:?}")?,
+        }
+        write!(f, ", {waiting} waiting; {admitted} admitted, {rejected} rejected")
     }
 }
 
@@ -92,18 +100,11 @@ impl fmt::Display for KeyedRateLimitSnapshot {
 }
 
 #[cfg(feature = "serde")]
-#[allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "the signature that serde requires")]
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde requires")]
 mod serialize {
-    use std::{sync::Arc, time::Duration};
+    use std::time::Duration;
 
     use serde::Serializer;
-
-    pub(super) fn optional_text<S: Serializer>(text: &Option<Arc<str>>, serializer: S) -> Result<S::Ok, S::Error> {
-        match text {
-            Some(text) => serializer.serialize_str(text),
-            None => serializer.serialize_none(),
-        }
-    }
 
     pub(super) fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(duration.as_secs_f64())

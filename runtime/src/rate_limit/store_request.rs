@@ -18,6 +18,8 @@ pub(super) struct StoreRequest {
     pub(super) sent: u64,
     /// The version of the settings in the request.
     pub(super) version: u32,
+    /// The number of permits that the request is for.
+    permits: u32,
     response: Pin<Box<dyn Future<Output = RateLimitDecision> + Send>>,
     /// The time limit for the response once another caller has taken the request over: the response may depend on a runtime that has been
     /// shut down.
@@ -26,7 +28,7 @@ pub(super) struct StoreRequest {
 
 impl StoreRequest {
     /// Sends a request to the store; `None` if the settings have none.
-    pub(super) fn send(settings: &RateLimitSettings, key: Option<Key>, sent: u64) -> Option<Self> {
+    pub(super) fn send(settings: &RateLimitSettings, key: Option<Key>, permits: u32, sent: u64) -> Option<Self> {
         // The version is read first: at worst, a rejection is attributed to older settings, and another request is sent.
         let (version, config) = (settings.version(), settings.config());
         let config @ RateLimitConfig { store: Some(ByAddress(store)), .. } = config? else { return None };
@@ -34,15 +36,20 @@ impl StoreRequest {
         let response = Box::pin(async move {
             let overflow = key.as_ref().is_some_and(Key::is_overflow);
             let key = key.as_ref().and_then(Key::text).map(AsRef::as_ref);
-            store.acquire(&RateLimitRequest { name, key, overflow, config }).await
+            store.acquire(&RateLimitRequest { name, key, overflow, permits, config }).await
         });
-        Some(Self { sent, version, response, timeout: None })
+        Some(Self { sent, version, permits, response, timeout: None })
     }
 
-    /// Returns true if another caller can use the response: the request is for these settings and was sent a short time ago.
+    /// Returns true if a later caller may be able to use the response: the request is for these settings and was sent a short time ago.
     pub(super) fn is_usable(&self, now: u64, version: u32) -> bool {
         // The difference is absolute, since by a different clock `sent` may be later than `now`.
         self.version == version && now.abs_diff(self.sent) < GRACE
+    }
+
+    /// Returns true if the request is for this number of permits.
+    pub(super) const fn is_for(&self, permits: u32) -> bool {
+        self.permits == permits
     }
 
     /// Returns the request for another caller that takes it over, with a time limit that starts now.

@@ -6,7 +6,8 @@
 //! request is in flight.
 //!
 //! **Invariant:** capacity goes to the waiters in their order, whichever of them sent the request. If the store admits a waiter while
-//! others are ahead of it, the admission passes to the first of these, and the waiter keeps waiting.
+//! others are ahead of it, the admission passes to the first of these, and the waiter keeps waiting. An admission passes only to a waiter for
+//! as many permits. While a waiter is for several permits, only the first waiter sends requests.
 
 use std::{
     future::{Future, poll_fn},
@@ -17,10 +18,10 @@ use std::{
 
 use super::{
     RateLimitDecision,
-    limiter::{Limiter, LimiterState},
+    limiter::{Limiter, LimiterState, Refusal},
     queue::{Position, Wakers},
     settings::{ActiveSettings, RateLimitSettings},
-    store_queue::{MAX_FRONT, StoreQueue},
+    store_queue::StoreQueue,
     store_request::StoreRequest,
     waiter::WaitClock,
 };
@@ -33,8 +34,12 @@ use crate::{
 
 /// Acquires capacity from the store. Returns `None` if the call is admitted. Returns the rest of its `max_wait` in microseconds if the
 /// counts of this process have to decide: the store cannot, or the settings no longer have one.
-pub(super) async fn acquire(limiter: &Limiter, settings: &RateLimitSettings) -> Result<Option<u64>, RateLimited> {
-    let Some(mut waiter) = StoreWaiter::arrive(limiter, settings)? else { return Ok(Some(0)) };
+pub(super) async fn acquire(
+    limiter: &Limiter,
+    settings: &RateLimitSettings,
+    permits: u32,
+) -> Result<Option<u64>, RateLimited> {
+    let Some(mut waiter) = StoreWaiter::arrive(limiter, settings, permits)? else { return Ok(Some(0)) };
     loop {
         let limit = match waiter.check()? {
             Step::Admitted => return Ok(None),
@@ -49,7 +54,7 @@ pub(super) async fn acquire(limiter: &Limiter, settings: &RateLimitSettings) -> 
         }
         if waiter.request.is_none() {
             let now = waiter.with_queue(|_, now, _, _| now);
-            waiter.request = StoreRequest::send(settings, limiter.key.clone(), now);
+            waiter.request = StoreRequest::send(settings, limiter.key.clone(), permits, now);
         }
         let Some(request) = &waiter.request else { return Ok(Some(waiter.remaining_wait())) };
         let (sent, version) = (request.sent, request.version);
@@ -78,6 +83,7 @@ struct StoreWaiter<'l> {
     /// The settings at the arrival of the call.
     initial: ActiveSettings,
     ticket: u64,
+    permits: u32,
     deadline: u64,
     time: WaitClock,
     /// True if the call is in the queue. A call that arrives while none waits sends a request at once.
@@ -89,24 +95,32 @@ struct StoreWaiter<'l> {
 impl<'l> StoreWaiter<'l> {
     /// Creates the waiter of a call that arrives. It sends a request at once if no other call waits, or if it must not wait itself.
     /// Otherwise it joins the queue, or is rejected if it cannot be admitted in time. Returns `None` if there are no settings.
-    fn arrive(limiter: &'l Limiter, settings: &'l RateLimitSettings) -> Result<Option<Self>, RateLimited> {
+    fn arrive(
+        limiter: &'l Limiter,
+        settings: &'l RateLimitSettings,
+        permits: u32,
+    ) -> Result<Option<Self>, RateLimited> {
         let mut wakers = Wakers::default();
         let arrival = {
             let mut state = limiter.state();
             let Some(active) = state.apply_settings(settings) else { return Ok(None) };
+            if permits > active.limit.burst {
+                drop(state);
+                return Err(limiter.reject(settings, Refusal::too_many(permits, active.limit)));
+            }
             let arrived = state.read_clock(&mut wakers);
             let now = state.counter.now();
             let store_queue = state.store_queue();
             store_queue.check_first(now, &mut wakers);
             // A call that does not wait is decided by the store.
             let is_queued = active.max_wait > 0 && store_queue.len() > 0;
-            let at = if is_queued { store_queue.earliest_start(now, &active) } else { now };
+            let at = if is_queued { store_queue.earliest_start(now, permits, &active) } else { now };
             if at - now > active.max_wait {
-                Err(at - now)
+                Err(Refusal::until(at - now, permits, active.limit))
             } else {
                 let ticket = store_queue.queue.issue_ticket();
                 if is_queued {
-                    store_queue.queue.join(ticket);
+                    store_queue.queue.join(ticket, permits);
                 }
                 Ok((ticket, active, is_queued, arrived, now.saturating_add(active.max_wait)))
             }
@@ -115,9 +129,9 @@ impl<'l> StoreWaiter<'l> {
         match arrival {
             Ok((ticket, initial, is_queued, arrived, deadline)) => {
                 let time = WaitClock::since(arrived, clock::task_now);
-                Ok(Some(Self { limiter, settings, initial, ticket, deadline, time, is_queued, request: None }))
+                Ok(Some(Self { limiter, settings, initial, ticket, permits, deadline, time, is_queued, request: None }))
             }
-            Err(retry_after) => Err(limiter.reject(settings, retry_after)),
+            Err(refusal) => Err(limiter.reject(settings, refusal)),
         }
     }
 
@@ -130,26 +144,32 @@ impl<'l> StoreWaiter<'l> {
         let has_request = self.request.is_some();
         let (version, mut expired) = (self.settings.version(), Vec::new());
         let checked = self.with_queue(|store_queue, now, settings, wakers| {
-            store_queue.queue.join(self.ticket);
-            if store_queue.is_granted(self.ticket) {
-                store_queue.granted -= 1;
+            if self.permits > settings.limit.burst {
                 store_queue.leave(self.ticket, wakers);
+                return Err(Refusal::too_many(self.permits, settings.limit));
+            }
+            store_queue.queue.join(self.ticket, self.permits);
+            if store_queue.is_granted(self.ticket, self.permits) {
+                store_queue.take_grant(self.ticket, wakers);
                 return Ok((Step::Admitted, None));
             }
             if has_request {
                 return Ok((Step::Request, None));
             }
+            let full_until = store_queue.full_until(self.permits);
             let until = loop {
-                match store_queue.queue.position(self.ticket, store_queue.front) {
+                match store_queue.queue.position(self.ticket, store_queue.front()) {
                     Position::Front if !store_queue.orphaned.is_empty() => match store_queue.orphaned.pop_front() {
-                        Some(request) if request.is_usable(now, version) => return Ok((Step::Request, Some(request))),
+                        Some(request) if request.is_usable(now, version) && request.is_for(self.permits) => {
+                            return Ok((Step::Request, Some(request)));
+                        }
                         request => expired.extend(request),
                     },
-                    Position::Front if store_queue.full_until <= now => return Ok((Step::Request, None)),
-                    Position::Front if store_queue.full_until > self.deadline => break now,
-                    Position::Front => break store_queue.full_until,
+                    Position::Front if full_until <= now => return Ok((Step::Request, None)),
+                    Position::Front if full_until > self.deadline => break now,
+                    Position::Front => break full_until,
                     Position::Behind => {
-                        let due = store_queue.full_until;
+                        let due = store_queue.full_until(store_queue.queue.first_permits(settings.limit));
                         if let Some(at) = store_queue.queue.check_first(self.ticket, due, now, wakers) {
                             break at;
                         }
@@ -161,7 +181,7 @@ impl<'l> StoreWaiter<'l> {
                 return Ok((Step::Sleep(until - now), None));
             }
             store_queue.leave(self.ticket, wakers);
-            Err(store_queue.earliest_start(now, settings) - now)
+            Err(self.refusal(store_queue, now, settings))
         });
         match checked {
             Ok((step, request)) => {
@@ -173,7 +193,7 @@ impl<'l> StoreWaiter<'l> {
                 }
                 Ok(step)
             }
-            Err(retry_after) => Err(self.limiter.reject(self.settings, retry_after)),
+            Err(refusal) => Err(self.limiter.reject(self.settings, refusal)),
         }
     }
 
@@ -200,46 +220,41 @@ impl<'l> StoreWaiter<'l> {
         let retry_after = clock::micros(retry_after).max(1);
         let is_current = self.settings.version() == version;
         let rejected = self.with_queue(|store_queue, now, settings, wakers| {
-            store_queue.front = 1;
-            if is_current {
-                // By a different clock, `sent` may lie after `now`.
-                store_queue.full_until = sent.min(now).saturating_add(retry_after);
-                if store_queue.full_until > self.deadline && !store_queue.is_granted(self.ticket) {
-                    store_queue.leave(self.ticket, wakers);
-                    return Err(store_queue.earliest_start(now, settings) - now);
-                }
+            // By a different clock, `sent` may lie after `now`.
+            let full_until = is_current.then(|| sent.min(now).saturating_add(retry_after));
+            let full_until = store_queue.on_rejected(self.permits, full_until);
+            if full_until.is_some_and(|until| until > self.deadline)
+                && !store_queue.is_granted(self.ticket, self.permits)
+            {
+                store_queue.leave(self.ticket, wakers);
+                return Err(self.refusal(store_queue, now, settings));
             }
-            store_queue.queue.join(self.ticket);
+            store_queue.queue.join(self.ticket, self.permits);
             Ok(())
         });
         self.is_queued = true;
-        rejected.map_err(|retry_after| self.limiter.reject(self.settings, retry_after))
+        rejected.map_err(|refusal| self.limiter.reject(self.settings, refusal))
     }
 
     /// Leaves the queue, because an enclosing retry was stopped. Counts the rejection and returns its error.
     fn on_stopped(&self) -> RateLimited {
-        let retry_after = self.with_queue(|store_queue, now, settings, wakers| {
+        let refusal = self.with_queue(|store_queue, now, settings, wakers| {
             store_queue.leave(self.ticket, wakers);
-            store_queue.earliest_start(now, settings) - now
+            self.refusal(store_queue, now, settings)
         });
-        self.limiter.reject(self.settings, retry_after)
+        self.limiter.reject(self.settings, refusal)
+    }
+
+    /// The rejection of the call after it has left the queue.
+    fn refusal(&self, store_queue: &StoreQueue, now: u64, settings: &ActiveSettings) -> Refusal {
+        let at = store_queue.earliest_start(now, self.permits, settings);
+        Refusal::until(at - now, self.permits, settings.limit)
     }
 
     /// Records an admission by the store. Returns true if it is for this call; false if it passes to a waiter ahead that has none yet.
     fn on_admitted(&self) -> bool {
         let is_own = self.with_queue(|store_queue, _, _, wakers| {
-            if !self.is_queued {
-                return true;
-            }
-            store_queue.front = (store_queue.front + 1).min(MAX_FRONT);
-            let is_own = store_queue.queue.ahead(self.ticket) <= store_queue.granted;
-            if is_own {
-                store_queue.leave(self.ticket, wakers);
-            } else {
-                store_queue.granted += 1;
-            }
-            store_queue.queue.signal(store_queue.front.max(store_queue.granted), wakers);
-            is_own
+            !self.is_queued || store_queue.on_admitted(self.ticket, self.permits, wakers)
         });
         if is_own {
             self.limiter.count(Count::Success);
@@ -253,7 +268,7 @@ impl<'l> StoreWaiter<'l> {
         let mut waker = Some(context.waker().clone());
         let mut state = self.limiter.state();
         let store_queue = state.store_queue();
-        let is_granted = store_queue.is_granted(self.ticket);
+        let is_granted = store_queue.is_granted(self.ticket, self.permits);
         if !is_granted {
             store_queue.queue.listen(self.ticket, &mut waker);
         }

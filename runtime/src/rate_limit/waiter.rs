@@ -7,7 +7,8 @@ use std::{
 };
 
 use super::{
-    limiter::{LOCAL_FRONT, Limiter, LimiterState, Queued},
+    counter::Ahead,
+    limiter::{LOCAL_FRONT, Limiter, LimiterState, Queued, Refusal},
     queue::{Position, Wakers},
     settings::{ActiveSettings, RateLimitSettings},
 };
@@ -40,9 +41,7 @@ enum Decision {
     Admitted,
     /// Sleep for these microseconds, or until a signal.
     Sleep(u64),
-    Rejected {
-        retry_after: u64,
-    },
+    Rejected(Refusal),
 }
 
 impl WaitClock {
@@ -100,7 +99,7 @@ impl<'l> Waiter<'l> {
                 Ok(None)
             }
             Decision::Sleep(micros) => Ok(Some(Duration::from_micros(micros))),
-            Decision::Rejected { retry_after } => Err(self.limiter.reject(self.settings, retry_after)),
+            Decision::Rejected(refusal) => Err(self.limiter.reject(self.settings, refusal)),
         }
     }
 
@@ -109,33 +108,41 @@ impl<'l> Waiter<'l> {
         state.read_clock(wakers);
         let LimiterState { counter, queue, .. } = state;
         let now = counter.now().max(self.time.now());
-        queue.join(self.queued.ticket);
+        let Queued { ticket, permits, deadline, .. } = self.queued;
+        if permits > limit.burst {
+            queue.leave(ticket, LOCAL_FRONT, wakers);
+            return Decision::Rejected(Refusal::too_many(permits, limit));
+        }
+        queue.join(ticket, permits);
         let until = loop {
-            match queue.position(self.queued.ticket, LOCAL_FRONT) {
-                Position::Front => match counter.try_acquire(now, limit, 0) {
+            match queue.position(ticket, LOCAL_FRONT) {
+                Position::Front => match counter.try_acquire(now, limit, permits, &Ahead::NONE) {
                     Ok(()) => {
-                        queue.leave(self.queued.ticket, LOCAL_FRONT, wakers);
+                        queue.leave(ticket, LOCAL_FRONT, wakers);
                         return Decision::Admitted;
                     }
                     Err(at) => break at,
                 },
                 Position::Behind => {
-                    let due = counter.earliest_start(now, limit, 0);
-                    if let Some(at) = queue.check_first(self.queued.ticket, due, now, wakers) {
+                    let due = counter.earliest_start(now, limit, queue.first_permits(limit), &Ahead::NONE);
+                    if let Some(at) = queue.check_first(ticket, due, now, wakers) {
                         break at;
                     }
                 }
             }
         };
-        if now < self.queued.deadline {
-            return Decision::Sleep(until.min(self.queued.deadline) - now);
+        if now < deadline {
+            return Decision::Sleep(until.min(deadline) - now);
         }
         // At its deadline, the call is still admitted if there is capacity for all waiters before it as well.
-        let taken = counter.try_acquire(now, limit, queue.ahead(self.queued.ticket));
-        queue.leave(self.queued.ticket, LOCAL_FRONT, wakers);
+        let taken = counter.try_acquire(now, limit, permits, &queue.ahead(ticket, limit));
+        queue.leave(ticket, LOCAL_FRONT, wakers);
         match taken {
             Ok(()) => Decision::Admitted,
-            Err(_) => Decision::Rejected { retry_after: counter.earliest_start(now, limit, queue.len()) - now },
+            Err(_) => {
+                let at = counter.earliest_start(now, limit, permits, &queue.demand(limit));
+                Decision::Rejected(Refusal::until(at - now, permits, limit))
+            }
         }
     }
 
@@ -143,15 +150,23 @@ impl<'l> Waiter<'l> {
     #[cold]
     fn on_stopped(&self) -> RateLimited {
         let mut wakers = Wakers::default();
-        let retry_after = {
+        let refusal = {
             let mut state = self.limiter.state();
             let (adopted, now) = (state.apply_settings(self.settings), state.counter.now().max(self.time.now()));
             let LimiterState { counter, queue, .. } = &mut *state;
-            queue.leave(self.queued.ticket, LOCAL_FRONT, &mut wakers);
-            adopted.map_or(0, |ActiveSettings { limit, .. }| counter.earliest_start(now, limit, queue.len()) - now)
+            let Queued { ticket, permits, .. } = self.queued;
+            queue.leave(ticket, LOCAL_FRONT, &mut wakers);
+            match adopted {
+                Some(ActiveSettings { limit, .. }) if permits > limit.burst => Refusal::too_many(permits, limit),
+                Some(ActiveSettings { limit, .. }) => {
+                    let at = counter.earliest_start(now, limit, permits, &queue.demand(limit));
+                    Refusal::until(at - now, permits, limit)
+                }
+                None => Refusal { retry_after: 0, permits, max_permits: u32::MAX },
+            }
         };
         wakers.wake();
-        self.limiter.reject(self.settings, retry_after)
+        self.limiter.reject(self.settings, refusal)
     }
 
     /// Returns a future that is ready when the waiter has to check again.

@@ -68,17 +68,21 @@ impl From<TimedOut> for Status {
     }
 }
 
-/// Creates a status of code `ResourceExhausted` whose source is the `RateLimited`.
+/// Creates a status of code `ResourceExhausted` whose source is the `RateLimited`; `FailedPrecondition` for a call that takes more permits
+/// than the limit can ever admit.
 impl From<RateLimited> for Status {
     fn from(limited: RateLimited) -> Self {
-        with_source(Self::resource_exhausted(limited.to_string()), limited)
+        let code = if limited.exceeds_limit() { Code::FailedPrecondition } else { Code::ResourceExhausted };
+        with_source(Self::new(code, limited.to_string()), limited)
     }
 }
 
-/// Creates a status of code `ResourceExhausted` whose source is the `BulkheadFull`.
+/// Creates a status of code `ResourceExhausted` whose source is the `BulkheadFull`; `FailedPrecondition` for a call that takes more permits
+/// than there are.
 impl From<BulkheadFull> for Status {
     fn from(full: BulkheadFull) -> Self {
-        with_source(Self::resource_exhausted(full.to_string()), full)
+        let code = if full.exceeds_limit() { Code::FailedPrecondition } else { Code::ResourceExhausted };
+        with_source(Self::new(code, full.to_string()), full)
     }
 }
 

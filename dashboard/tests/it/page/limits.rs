@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use steadfast::{Bulkhead, BulkheadConfig, KeyedRateLimits, RateLimit, RateLimitConfig};
+use steadfast::{Bulkhead, BulkheadConfig, KeyedBulkheads, KeyedRateLimits, RateLimit, RateLimitConfig};
 use steadfast_dashboard::Dashboard;
 
 use crate::{Served, browser::Browser};
@@ -15,6 +15,8 @@ static RATES: KeyedRateLimits =
 steadfast::register!(RATES);
 static BULKHEAD: Bulkhead = Bulkhead::new("watched bulkhead", BulkheadConfig::new().max_concurrent(2));
 steadfast::register!(BULKHEAD);
+static BULKHEADS: KeyedBulkheads = KeyedBulkheads::new("watched hosts", BulkheadConfig::new().max_concurrent(1));
+steadfast::register!(BULKHEADS);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cards_of_limits_show_usage_and_capacity() {
@@ -30,15 +32,22 @@ async fn cards_of_limits_show_usage_and_capacity() {
     RATES.reconfigure(RateLimitConfig::new(1, Duration::from_hours(1)));
     (0..3).for_each(|_| _ = RATES.limit(EVIL).try_acquire());
     RATES.limit("quiet");
+    let of_host = BULKHEADS.bulkhead("host <b>").try_acquire_owned().unwrap();
+    (0..3).for_each(|_| drop(BULKHEADS.bulkhead("host <b>").try_acquire().unwrap_err()));
 
     browser.shows("watched rate", "full", "At its limit").await;
     browser.shows("watched bulkhead", "full", "Full").await;
     browser.shows("watched tenants", "full", "1 at the limit").await;
+    browser.shows("watched hosts", "full", "1 full").await;
     for (name, parts) in [
         ("watched rate", &["Rate limit", "2 calls per 1 h", "In use", "2 of 2", "Admitted2", "Rejected3"][..]),
         (
             "watched bulkhead",
             &["Bulkhead", "At most 2 concurrent calls", "In flight", "2 of 2", "Admitted2", "Rejected1"],
+        ),
+        (
+            "watched hosts",
+            &["At most 1 concurrent call for each of 1 key", "1 of 1", "Admitted1", "Rejected3", "host <b>"],
         ),
         ("watched tenants", &["1 call per 1 h for each of 2 keys", "1 of 2", "Admitted1", "Rejected2", EVIL]),
     ] {
@@ -59,7 +68,7 @@ async fn cards_of_limits_show_usage_and_capacity() {
     browser.write("#search", "no limit has this name").await;
     browser.until("return document.querySelector('#limits').hidden").await;
     browser.click("#clear").await;
-    drop(permits);
+    drop((permits, of_host));
     browser.shows("watched bulkhead", "free", "Free").await;
 
     let json = "return fetch(new URL('api/breakers', document.baseURI)).then(a => a.json()).then(all => \

@@ -1,6 +1,6 @@
 //! `#[bulkhead]` as a layer: a permit that is held during the call.
 
-use proc_macro2::Span;
+use proc_macro2::{Span, TokenStream};
 use syn::Lifetime;
 
 use super::options::Bulkhead;
@@ -25,34 +25,46 @@ use crate::{
 /// }
 /// ```
 ///
-/// If a layer above needs the disposition, the block evaluates to a pair of the outcome and the disposition.
+/// With a `key`, the block begins with `let bulkhead = Key::find_in(bulkheads, &key);`, so that the bulkhead of the key is held during the
+/// call. With `permits`, the number is evaluated first: `let permits = PermitCount::count(value);`, and the call is
+/// `acquire_many_async(permits)`. If a layer above needs the disposition, the block evaluates to a pair of the outcome and the disposition.
 pub(super) fn expand(bulkhead: &Bulkhead, call: &Call, position: Position, context: &Context) -> Call {
     let Position { index, read_above, timeouts } = position;
     let needs_disposition = read_above != Reads::Nothing;
     // The label is unique: a label that shadows another draws a warning.
     let label = Lifetime::new(&format!("'call_{index}"), Span::mixed_site());
     let krate = &context.krate;
-    let Bulkhead { attribute, instance, .. } = bulkhead;
+    let Bulkhead { attribute, instance, key, max_keys, .. } = bulkhead;
     // A timeout above the bulkhead releases the permit as well.
     let is_unlimited = context.is_async && !timeouts.is_limited_above && !timeouts.is_limited_below;
     let declaration = Declaration {
         attribute: *attribute,
         instance,
         config: bulkhead.config(krate),
-        key: None,
-        max_keys: None,
+        key: key.as_ref(),
+        max_keys: max_keys.as_ref(),
+        is_weighted: false,
         failure_if: None,
         hang: is_unlimited.then_some("Endless"),
-        ty: "Bulkhead",
-        slice: "BULKHEADS",
+        ty: if key.is_some() { "KeyedBulkheads" } else { "Bulkhead" },
+        slice: if key.is_some() { "KEYED_BULKHEADS" } else { "BULKHEADS" },
         krate,
     };
-    let (own, instance, acquire) = (declaration.binding(context), declaration.block(), context.acquire());
+    let own = declaration.binding(context);
+    let (mut instance, mut held) = (declaration.block(), TokenStream::new());
+    if key.is_some() {
+        held = quote_mixed!(let bulkhead = #instance;);
+        instance = quote_mixed!(bulkhead);
+    }
+    let permits = bulkhead.permits.as_ref().map(|value| context.permits(value));
+    let acquire = if permits.is_some() { context.acquire_many() } else { context.acquire() };
     let (rejected, admitted) =
         context.limited(["FromBulkheadFull", "full"], bulkhead.rejection.as_ref(), call, needs_disposition);
     let code = quote_mixed! {
         #label: {
             #own
+            #permits
+            #held
             let _permit = match #instance.#acquire {
                 ::core::result::Result::Ok(permit) => permit,
                 ::core::result::Result::Err(full) => break #label #rejected,

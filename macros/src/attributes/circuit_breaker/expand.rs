@@ -180,6 +180,7 @@ fn declaration<'a>(breaker: &'a CircuitBreaker, hang: Option<&'static str>, krat
         config: settings.as_ref().map(|settings| settings.expression(krate)),
         key: key.as_ref(),
         max_keys: max_keys.as_ref(),
+        is_weighted: false,
         failure_if: breaker.failure_if(),
         hang,
         ty,

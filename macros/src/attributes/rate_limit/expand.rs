@@ -24,6 +24,7 @@ use crate::{
 /// }
 /// ```
 ///
+/// With `permits`, the number is evaluated first: `let permits = PermitCount::count(value);`, and the call is `acquire_many_async(permits)`.
 /// If a layer above needs the disposition, the block evaluates to a pair of the outcome and the disposition.
 pub(super) fn expand(limit: &RateLimit, call: &Call, position: Position, context: &Context) -> Call {
     let Position { index, read_above, .. } = position;
@@ -31,7 +32,11 @@ pub(super) fn expand(limit: &RateLimit, call: &Call, position: Position, context
     // The label is unique: a label that shadows another draws a warning.
     let label = Lifetime::new(&format!("'call_{index}"), Span::mixed_site());
     let declaration = declaration(limit, &context.krate);
-    let (own, instance, acquire) = (declaration.binding(context), declaration.block(), context.acquire());
+    let (own, instance) = (declaration.binding(context), declaration.block());
+    let permits = limit.permits.as_ref().map(|value| context.permits(value));
+    // The lookup by a key takes the number of permits.
+    let is_weighted = permits.is_some() && limit.key.is_none();
+    let acquire = if is_weighted { context.acquire_many() } else { context.acquire() };
     let acquired = if own.is_empty() {
         quote_mixed!(#instance.#acquire)
     } else {
@@ -42,6 +47,7 @@ pub(super) fn expand(limit: &RateLimit, call: &Call, position: Position, context
         context.limited(["FromRateLimited", "limited"], limit.rejection.as_ref(), call, needs_disposition);
     let code = quote_mixed! {
         #label: {
+            #permits
             if let ::core::result::Result::Err(limited) = #acquired {
                 break #label #rejected;
             }
@@ -53,7 +59,7 @@ pub(super) fn expand(limit: &RateLimit, call: &Call, position: Position, context
 
 /// The declaration of the limit.
 fn declaration<'a>(limit: &'a RateLimit, krate: &'a TokenStream) -> Declaration<'a> {
-    let RateLimit { attribute, instance, key, max_keys, .. } = limit;
+    let RateLimit { attribute, instance, key, max_keys, permits, .. } = limit;
     let (ty, slice) =
         if key.is_some() { ("KeyedRateLimits", "KEYED_RATE_LIMITS") } else { ("RateLimit", "RATE_LIMITS") };
     Declaration {
@@ -62,6 +68,7 @@ fn declaration<'a>(limit: &'a RateLimit, krate: &'a TokenStream) -> Declaration<
         config: limit.config(krate),
         key: key.as_ref(),
         max_keys: max_keys.as_ref(),
+        is_weighted: permits.is_some(),
         failure_if: None,
         hang: None,
         ty,

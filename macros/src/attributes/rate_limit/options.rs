@@ -30,7 +30,10 @@ pub(crate) struct RateLimit {
     max_wait: Option<DurationExpr>,
     /// The variant of `Algorithm`.
     algorithm: Option<Ident>,
+    burst: Option<Count>,
     store: Option<Expr>,
+    /// The number of permits that a call takes: an expression over the arguments.
+    pub(super) permits: Option<Expr>,
     /// The function that creates the error of a rejected call.
     pub(super) rejection: Option<Expr>,
     pub(super) krate: Option<Path>,
@@ -46,6 +49,8 @@ pub(super) const GRAMMAR: Grammar = Grammar {
         ("key", "key = user"),
         ("max_keys", "max_keys = 1_000"),
         ("algorithm", "algorithm = gcra"),
+        ("burst", "burst = 20"),
+        ("permits", "permits = batch.len()"),
         ("store", "store = STORE"),
         ("rejection", "rejection = |limited| ..."),
         ("allow_order", "allow_order"),
@@ -55,7 +60,6 @@ pub(super) const GRAMMAR: Grammar = Grammar {
         ("max_calls", LIMIT),
         ("calls", LIMIT),
         ("rate", LIMIT),
-        ("burst", LIMIT),
         ("per_second", LIMIT),
         ("per_minute", LIMIT),
         ("window", LIMIT),
@@ -64,15 +68,22 @@ pub(super) const GRAMMAR: Grammar = Grammar {
         ("timeout", MAX_WAIT),
         ("wait", MAX_WAIT),
         ("backend", "did you mean `store`?"),
+        ("max_burst", BURST),
+        ("burst_size", BURST),
+        ("weight", PERMITS),
+        ("cost", PERMITS),
+        ("tokens", PERMITS),
     ],
 };
 const LIMIT: &str = "write `limit = 100, per = 60s`";
+const BURST: &str = "`burst` is the number of calls that `algorithm = gcra` admits at once";
+const PERMITS: &str = "`permits` is the number of permits that a call takes at once";
 const MAX_WAIT: &str = "`max_wait` is the longest time that a call waits for capacity";
 
 const TERMS: Terms =
     Terms { option: "rate_limit", name: "search", noun: "rate limit", types: ["RateLimit", "KeyedRateLimits"] };
 
-/// The largest limit. The runtime has the same maximum.
+/// The largest limit and burst. The runtime has the same maximum.
 const MAX_LIMIT: u32 = 1_048_576;
 
 impl RateLimit {
@@ -88,7 +99,7 @@ impl RateLimit {
         // A limit that is written with an option of another library is reported as an unknown option, not also as missing.
         let is_misnamed = GRAMMAR.hints.iter().any(|(other, hint)| *hint == LIMIT && options.has(other));
         let [may_have_limit, may_have_per] = ["limit", "per"].map(|name| is_misnamed || options.may_have(name));
-        let limit = options.value("limit", errors, limit);
+        let limit = options.value("limit", errors, |value| at_most_max("limit", value));
         let per = options
             .value("per", errors, |value| DurationExpr::parse_positive("`per`", "the window needs a length", value));
         let max_wait = options.value("max_wait", errors, |value| {
@@ -98,7 +109,10 @@ impl RateLimit {
         let max_keys = options.value("max_keys", errors, |value| {
             Count::parse("max_keys", "with 0, all keys would share one limit", value)
         });
+        let may_be_gcra = options.may_have("algorithm");
         let algorithm = options.value("algorithm", errors, algorithm);
+        let burst = options.value("burst", errors, |value| at_most_max("burst", value));
+        let permits = options.value("permits", errors, values::permits);
         let store = options.value("store", errors, Ok);
         let settings: Vec<_> = [
             key_of(limit.as_ref()),
@@ -106,6 +120,7 @@ impl RateLimit {
             key_of(max_wait.as_ref()),
             key_of(max_keys.as_ref()),
             key_of(algorithm.as_ref()),
+            key_of(burst.as_ref()),
             key_of(store.as_ref()),
         ]
         .into_iter()
@@ -127,6 +142,23 @@ impl RateLimit {
         if let (Some(store), false) = (&store, is_async) {
             errors
                 .at(&store.key, "`store` needs an `async fn`: other functions cannot wait for the answer of the store");
+        }
+        match (&burst, &algorithm) {
+            (Some(burst), Some(algorithm)) if algorithm.value != "Gcra" => {
+                errors.at(
+                    &burst.key,
+                    "`burst` needs `algorithm = gcra`: a sliding window admits up to `limit` calls at once",
+                );
+            }
+            (Some(burst), None) if !may_be_gcra => {
+                errors.at(&burst.key, "`burst` needs `algorithm = gcra`: `algorithm = gcra, burst = 20`");
+            }
+            _ => {}
+        }
+        let capacity =
+            [("burst", &burst), ("limit", &limit)].into_iter().find_map(|(name, given)| Some((name, given.as_ref()?)));
+        if let (Some(permits), Some((name, capacity))) = (&permits, capacity) {
+            values::check_permits(&permits.value, name, capacity.value.known(), errors);
         }
         for needs_timer in [key_of(max_wait.as_ref()), key_of(store.as_ref())] {
             if let (Some(key), true, false) = (needs_timer, is_async, cfg!(feature = "tokio")) {
@@ -153,6 +185,8 @@ impl RateLimit {
             per: per.map(|given| given.value),
             max_wait: max_wait.map(|given| given.value),
             algorithm: algorithm.map(|given| given.value),
+            burst: burst.map(|given| given.value),
+            permits: permits.map(|given| given.value),
             store: store.map(|given| given.value),
             rejection: rejection.map(|given| given.value),
             krate: krate.map(|given| given.value),
@@ -170,7 +204,8 @@ impl RateLimit {
             let own = quote_spanned!(span=> &#store);
             quote!(.store(#own))
         });
-        Some(quote!(#krate::RateLimitConfig::new(#limit, #per) #max_wait #algorithm #store))
+        let burst = self.burst.as_ref().map(|burst| quote!(.burst(#burst)));
+        Some(quote!(#krate::RateLimitConfig::new(#limit, #per) #max_wait #algorithm #burst #store))
     }
 }
 
@@ -178,11 +213,13 @@ fn key_of<T>(given: Option<&Given<T>>) -> Option<&Ident> {
     given.map(|given| &given.key)
 }
 
-fn limit(value: Expr) -> Result<Count> {
+/// Parses a number from 1 to [`MAX_LIMIT`].
+fn at_most_max(name: &str, value: Expr) -> Result<Count> {
     let span = value.span();
-    let count = Count::parse("limit", "with 0 no call could be made", value)?;
-    if count.known().is_some_and(|limit| limit > MAX_LIMIT) {
-        return Err(Error::new(span, "`limit` must be at most 1,048,576: a sliding window stores each of its calls"));
+    let count = Count::parse(name, "with 0 no call could be made", value)?;
+    if count.known().is_some_and(|number| number > MAX_LIMIT) {
+        let hint = if name == "limit" { "; for a higher rate, shorten `per`" } else { "" };
+        return Err(Error::new(span, format!("`{name}` must be at most 1,048,576{hint}")));
     }
     Ok(count)
 }

@@ -9,7 +9,7 @@ use crate::{
     },
 };
 
-pub(crate) const OPTIONS: [&str; 2] = ["max_concurrent", "max_wait"];
+pub(crate) const OPTIONS: [&str; 3] = ["max_concurrent", "max_wait", "max_queue"];
 
 impl MergeSection for BulkheadConfig {
     fn merge(below: Option<Self>, section: &Section, issues: &mut Issues) -> Option<Self> {
@@ -22,6 +22,8 @@ fn set(config: BulkheadConfig, option: &str, text: &str) -> Parsed<BulkheadConfi
         "max_concurrent" => config.try_max_concurrent(value::count(text)?),
         "max_wait" if text == "none" => Ok(config.without_max_wait()),
         "max_wait" => config.try_max_wait(value::duration(text)?),
+        "max_queue" if text == "none" => Ok(config.without_max_queue()),
+        "max_queue" => config.try_max_queue(value::count(text)?),
         _ => return Err(unknown("option", option, &OPTIONS)),
     };
     checked.map_err(|problem| format!("{} is out of range: {problem}", quoted(text)))

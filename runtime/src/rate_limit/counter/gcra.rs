@@ -19,16 +19,17 @@ pub(super) struct Gcra {
 
 impl Gcra {
     pub(super) const fn new() -> Self {
-        Self { tat: 0, backlog_since: 0, limit: Limit { calls: 1, per: 1 } }
+        Self { tat: 0, backlog_since: 0, limit: Limit { calls: 1, per: 1, burst: 1 } }
     }
 
-    /// Returns the first moment at which there is capacity for a call behind `ahead` others, each of which starts as early as it can.
-    pub(super) fn earliest_start(&mut self, now: u64, limit: Limit, ahead: usize) -> u64 {
+    /// Returns the first moment at which there is capacity for a call behind others that take `ahead` permits, each of which starts as early
+    /// as it can. A call of several permits is several cells that arrive at the same moment.
+    pub(super) fn earliest_start(&mut self, now: u64, limit: Limit, permits: u32, ahead: u64) -> u64 {
         self.rescale(limit, now);
         let (start, interval) = (self.ticks(now), u128::from(limit.per));
-        let burst_tolerance = interval * u128::from(limit.calls.saturating_sub(1));
-        let others = interval.saturating_mul(u128::try_from(ahead).unwrap_or(u128::MAX));
-        let at = self.tat.max(start).saturating_add(others).saturating_sub(burst_tolerance);
+        let capacity = interval * u128::from(limit.burst);
+        let taken = interval.saturating_mul(u128::from(ahead) + u128::from(permits));
+        let at = self.tat.max(start).saturating_add(taken).saturating_sub(capacity);
         if at <= start {
             return now;
         }
@@ -36,28 +37,28 @@ impl Gcra {
         u64::try_from(at.div_ceil(limit.calls.into())).unwrap_or(u64::MAX)
     }
 
-    /// Records a call if the backlog is then at most half of the limit, and if it is certain whether there is a backlog before: otherwise, the
+    /// Records a call if the backlog is then at most half of the burst, and if it is certain whether there is a backlog before: otherwise, the
     /// start could not be [bounded](Self::bound) later. Returns true if it is recorded.
     #[inline]
-    pub(super) fn try_record_coarse(&mut self, start: Start, limit: Limit) -> bool {
+    pub(super) fn try_record_coarse(&mut self, start: Start, limit: Limit, permits: u32) -> bool {
         self.rescale(limit, start.earliest);
-        let [interval, half] = [limit.per, (limit.calls / 2).into()].map(u128::from);
+        let [interval, half, own] = [limit.per, (limit.burst / 2).into(), permits.into()].map(u128::from);
         let [earliest, latest] = [start.earliest, start.latest].map(|moment| self.ticks(moment));
         let is_certain = self.tat <= earliest || self.tat >= latest;
-        let is_recorded = is_certain && self.tat + interval <= earliest + interval * half;
+        let is_recorded = is_certain && self.tat + interval * own <= earliest + interval * half;
         if is_recorded {
-            self.record(start, limit);
+            self.record(start, limit, permits);
         }
         is_recorded
     }
 
     #[inline]
-    pub(super) fn record(&mut self, start: Start, limit: Limit) {
+    pub(super) fn record(&mut self, start: Start, limit: Limit, permits: u32) {
         self.rescale(limit, start.earliest);
         if self.tat <= self.ticks(start.earliest) {
             self.backlog_since = start.latest;
         }
-        self.tat = self.tat.max(self.ticks(start.latest)) + u128::from(limit.per);
+        self.tat = self.tat.max(self.ticks(start.latest)) + u128::from(limit.per) * u128::from(permits);
     }
 
     /// Moves starts that are counted after `now` to `now`: the calls have started by then.
@@ -68,13 +69,13 @@ impl Gcra {
         }
     }
 
-    /// Returns the backlog in calls, rounded up.
+    /// Returns the backlog in permits, rounded up.
     pub(super) fn in_window(&self, now: u64, limit: Limit) -> usize {
         let backlog = if self.limit == limit { self.backlog(now) } else { self.backlog_under(limit, now) };
-        usize::try_from(backlog.div_ceil(limit.per.into())).unwrap_or(usize::MAX).min(limit.calls as usize)
+        usize::try_from(backlog.div_ceil(limit.per.into())).unwrap_or(usize::MAX).min(limit.burst as usize)
     }
 
-    /// Changes the limit. The backlog is kept, with at most as many calls as the new limit allows.
+    /// Changes the limit. The backlog is kept, with at most as many permits as the new limit allows at once.
     #[inline]
     fn rescale(&mut self, limit: Limit, now: u64) {
         if self.limit != limit {
@@ -91,8 +92,8 @@ impl Gcra {
         let [before, per] = [self.limit.per, limit.per].map(u128::from);
         let backlog = self.backlog(now);
         // Whole calls and a fraction of one are converted separately, so that nothing overflows. The result is rounded up.
-        let calls = (backlog / before).min(limit.calls.into());
-        (calls * per + (backlog % before * per).div_ceil(before)).min(per * u128::from(limit.calls))
+        let calls = (backlog / before).min(limit.burst.into());
+        (calls * per + (backlog % before * per).div_ceil(before)).min(per * u128::from(limit.burst))
     }
 
     /// Returns the backlog in ticks, from `now` to the theoretical arrival time: `per` for each call.
@@ -113,21 +114,28 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Checks that at most `calls + t * calls / per` calls are admitted over any time `t`.
+        /// Checks that at most `burst + t * calls / per` permits are taken over any time `t`.
         #[test]
-        fn the_rate_is_never_exceeded(calls in 1_u32..50, per in 1_u64..10_000, times in prop::collection::vec(0_u64..300, 1..300)) {
-            let limit = Limit { calls, per };
+        fn the_rate_is_never_exceeded(
+            calls in 1_u32..50,
+            burst in 1_u32..80,
+            per in 1_u64..10_000,
+            times in prop::collection::vec((0_u64..300, 0_u32..80), 1..300),
+            is_weighted in any::<bool>(),
+        ) {
+            let limit = Limit { burst, ..Limit::new(calls, per) };
             let (mut gcra, mut now, mut made) = (Gcra::new(), 1_000_000, Vec::new());
-            for time in times {
+            for (time, weight) in times {
                 now += time;
-                if gcra.earliest_start(now, limit, 0) == now {
-                    gcra.record(Start::exact(now), limit);
-                    made.push(now);
+                let permits = if is_weighted { weight % burst + 1 } else { 1 };
+                if gcra.earliest_start(now, limit, permits, 0) == now {
+                    gcra.record(Start::exact(now), limit, permits);
+                    made.extend(vec![now; permits as usize]);
                 }
             }
             for (index, start) in made.iter().enumerate() {
                 let end = made[made.len() - 1];
-                let most = u64::from(calls) + (end - start) * u64::from(calls) / per;
+                let most = u64::from(burst) + (end - start) * u64::from(calls) / per;
                 prop_assert!((made.len() - index) as u64 <= most, "{made:?}");
             }
         }
@@ -136,31 +144,49 @@ mod tests {
     #[test]
     fn a_burst_has_as_many_calls_as_the_limit() {
         for calls in 1..1_000 {
-            let limit = Limit { calls, per: 1_000_000 };
+            let limit = Limit::new(calls, 1_000_000);
             let mut gcra = Gcra::new();
             for now in [5_000, 1_005_000] {
                 for _ in 0..calls {
-                    assert_eq!(gcra.earliest_start(now, limit, 0), now, "of {calls}");
-                    gcra.record(Start::exact(now), limit);
+                    assert_eq!(gcra.earliest_start(now, limit, 1, 0), now, "of {calls}");
+                    gcra.record(Start::exact(now), limit, 1);
                 }
-                assert!(gcra.earliest_start(now, limit, 0) > now, "{calls} and one more");
+                assert!(gcra.earliest_start(now, limit, 1, 0) > now, "{calls} and one more");
             }
         }
     }
 
     #[test]
+    fn after_idle_time_as_many_calls_as_the_burst_start_at_once() {
+        for (burst, expected) in [(1, [1, 0, 1]), (3, [3, 0, 2]), (25, [25, 0, 2])] {
+            // One call per 100 microseconds.
+            let limit = Limit { burst, ..Limit::new(10, 1_000) };
+            let mut gcra = Gcra::new();
+            for (now, expected) in [1_000_000, 1_000_099, 1_000_200].into_iter().zip(expected) {
+                let mut admitted = 0;
+                while gcra.earliest_start(now, limit, 1, 0) == now {
+                    gcra.record(Start::exact(now), limit, 1);
+                    admitted += 1;
+                }
+                assert_eq!(admitted, expected, "burst {burst} at {now}");
+            }
+            assert_eq!(gcra.in_window(1_000_200, limit), burst as usize);
+        }
+    }
+
+    #[test]
     fn after_a_burst_calls_are_admitted_one_by_one() {
-        let limit = Limit { calls: 4, per: 1_000 };
+        let limit = Limit::new(4, 1_000);
         let mut gcra = Gcra::new();
         for (now, at) in
             [(5_000, 5_000), (5_000, 5_000), (5_000, 5_000), (5_000, 5_000), (5_250, 5_250), (5_500, 5_500)]
         {
-            assert_eq!(gcra.earliest_start(now, limit, 0), at, "at {now}");
-            gcra.record(Start::exact(at), limit);
+            assert_eq!(gcra.earliest_start(now, limit, 1, 0), at, "at {now}");
+            gcra.record(Start::exact(at), limit, 1);
         }
         assert_eq!(gcra.in_window(5_500, limit), 4);
-        assert_eq!([0, 1, 4].map(|ahead| gcra.earliest_start(5_600, limit, ahead)), [5_750, 6_000, 6_750]);
-        assert_eq!([0, 3, 4, 5].map(|ahead| gcra.earliest_start(9_000, limit, ahead)), [9_000, 9_000, 9_250, 9_500]);
+        assert_eq!([0, 1, 4].map(|ahead| gcra.earliest_start(5_600, limit, 1, ahead)), [5_750, 6_000, 6_750]);
+        assert_eq!([0, 3, 4, 5].map(|ahead| gcra.earliest_start(9_000, limit, 1, ahead)), [9_000, 9_000, 9_250, 9_500]);
     }
 
     #[test]
@@ -177,13 +203,13 @@ mod tests {
             ((4, 1_000), 2, (2, 5_000), 2, 7_500),
             ((1_048_576, HOUR), 9, (1, u64::MAX), 1, u64::MAX),
         ] {
-            let [before, after] = [before, after].map(|(calls, per)| Limit { calls, per });
+            let [before, after] = [before, after].map(|(calls, per)| Limit::new(calls, per));
             let mut gcra = Gcra::new();
             for _ in 0..calls {
-                gcra.record(Start::exact(5_000), before);
+                gcra.record(Start::exact(5_000), before, 1);
             }
             assert_eq!(gcra.in_window(5_000, after), left, "{before:?}, {after:?}");
-            assert_eq!(gcra.earliest_start(5_000, after, 0), at, "{before:?}, {after:?}");
+            assert_eq!(gcra.earliest_start(5_000, after, 1, 0), at, "{before:?}, {after:?}");
         }
     }
 }

@@ -1,0 +1,8 @@
+use steadfast::bulkhead;
+
+#[bulkhead(name = "mail", max_concurrent = 5, max_queue = 10)]
+fn send() -> std::io::Result<()> {
+    Ok(())
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use steadfast::rate_limit;
+
+#[rate_limit(name = "mail", limit = 5, per = 1s, algorithm = gcra, burst = 0)]
+fn send() -> std::io::Result<()> {
+    Ok(())
+}
+
+fn main() {}

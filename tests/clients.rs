@@ -4,3 +4,15 @@
 
 #[path = "clients/http2.rs"]
 mod http2;
+#[path = "clients/hyper.rs"]
+mod hyper;
+#[path = "clients/io.rs"]
+mod io;
+#[path = "clients/reqwest.rs"]
+mod reqwest;
+#[path = "clients/servers.rs"]
+mod servers;
+#[path = "clients/table.rs"]
+mod table;
+#[path = "clients/tonic.rs"]
+mod tonic;

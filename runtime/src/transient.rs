@@ -3,24 +3,32 @@
 #[cfg(feature = "anyhow")]
 mod anyhow;
 pub(crate) mod chain;
+#[cfg(feature = "h2")]
+mod h2;
 #[cfg(feature = "http")]
 pub(crate) mod http;
+#[cfg(feature = "hyper")]
+mod hyper;
 pub(crate) mod known;
+mod os_error;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "reqwest")]
 mod reqwest;
+#[cfg(feature = "tonic")]
+mod retry_info;
 #[cfg(feature = "sqlx")]
 mod sqlx;
 #[cfg(feature = "tonic")]
 mod tonic;
 
-use std::{error::Error, fmt::Display, io, time::Duration};
+use std::{error::Error, fmt::Display, io, rc::Rc, sync::Arc, time::Duration};
 
 use self::chain::{first_recognized, is_rejection};
 use crate::{Transient, stack::Verdict};
 
-/// Delegates to the first error of a recognized type in the chain of the wrapped error; without one, the kind decides.
+/// Delegates to the first error of a recognized type in the chain of the wrapped error; without one, the kind or the code of the operating
+/// system decides. A name that could not be resolved is transient.
 #[diagnostic::do_not_recommend]
 impl Transient for io::Error {
     fn is_transient(&self) -> bool {
@@ -44,7 +52,10 @@ impl Transient for io::Error {
                 | Kind::NetworkUnreachable
                 | Kind::NetworkDown
                 | Kind::ResourceBusy
-        )
+                | Kind::AddrNotAvailable
+                | Kind::ExecutableFileBusy
+                | Kind::StaleNetworkFileHandle
+        ) || os_error::is_transient(self)
     }
 
     fn retry_after(&self) -> Option<Duration> {
@@ -86,25 +97,32 @@ impl Transient for tokio::time::error::Elapsed {
     }
 }
 
-/// Delegates to the value in the box.
-#[diagnostic::do_not_recommend]
-impl<T: Transient + ?Sized> Transient for Box<T> {
-    fn is_transient(&self) -> bool {
-        (**self).is_transient()
-    }
+/// Implements `Transient` for a type of pointer.
+macro_rules! transient_by_deref {
+    ($($pointer:ty),*) => {$(
+        /// Delegates to the value that is pointed to.
+        #[diagnostic::do_not_recommend]
+        impl<T: Transient + ?Sized> Transient for $pointer {
+            fn is_transient(&self) -> bool {
+                (**self).is_transient()
+            }
 
-    fn retry_after(&self) -> Option<Duration> {
-        (**self).retry_after()
-    }
+            fn retry_after(&self) -> Option<Duration> {
+                (**self).retry_after()
+            }
 
-    fn is_rejection(&self) -> bool {
-        (**self).is_rejection()
-    }
+            fn is_rejection(&self) -> bool {
+                (**self).is_rejection()
+            }
 
-    fn as_dyn_display(&self) -> Option<&dyn Display> {
-        (**self).as_dyn_display()
-    }
+            fn as_dyn_display(&self) -> Option<&dyn Display> {
+                (**self).as_dyn_display()
+            }
+        }
+    )*};
 }
+
+transient_by_deref!(Box<T>, Arc<T>, Rc<T>, &T);
 
 /// Implements `Transient` for a type of error object.
 macro_rules! transient_by_chain {

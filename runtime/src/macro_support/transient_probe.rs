@@ -3,7 +3,7 @@
 use std::{error::Error, fmt::Display, marker::PhantomData};
 
 use super::Probe;
-use crate::Transient;
+use crate::{Transient, transient::chain::downcast};
 
 /// A probe for a field that may be [`Transient`]: `(&Rejection(value)).is_rejection()` returns false if the field is not.
 #[derive(Debug)]
@@ -72,13 +72,13 @@ impl<E> DerivedType<E> {
 
 /// First choice: the type implements [`Error`].
 pub trait FindError {
-    /// Returns the error as [`Transient`], if it is of this type.
+    /// Returns the error as [`Transient`], if it is of this type, or a pointer to it.
     fn find<'a>(&self, error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient>;
 }
 
 impl<E: Error + Transient + 'static> FindError for DerivedType<E> {
     fn find<'a>(&self, error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
-        error.downcast_ref::<E>().map(|error| error as _)
+        downcast::<E>(error)
     }
 }
 

@@ -9,6 +9,8 @@ mod h2;
 pub(crate) mod http;
 #[cfg(feature = "hyper")]
 mod hyper;
+#[cfg(feature = "hyper-util")]
+mod hyper_util;
 pub(crate) mod known;
 mod os_error;
 #[cfg(feature = "redis")]

@@ -3,7 +3,11 @@
 use std::{future::poll_fn, net::SocketAddr, pin::pin};
 
 use hyper::body::{Body as _, Incoming};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::{
+    client::legacy::Client,
+    rt::{TokioExecutor, TokioIo},
+};
+use steadfast::Transient;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -86,7 +90,7 @@ const FAILURES: [(&str, Reaction); 13] = [
 ];
 
 /// Variants of the same failures, all transient.
-const VARIANTS: [(&str, Reaction); 8] = [
+const VARIANTS: [(&str, Reaction); 9] = [
     ("GOAWAY after the request was processed, then no response", Close(|stream| go_away(stream, code::NO_ERROR))),
     ("GOAWAY with INTERNAL_ERROR", Close(|_| go_away(0, code::INTERNAL_ERROR))),
     ("stream reset with NO_ERROR before the response", Answer(|stream| reset(stream, code::NO_ERROR))),
@@ -100,6 +104,10 @@ const VARIANTS: [(&str, Reaction); 8] = [
         }),
     ),
     ("connection reset within the body", Reset(head_and_data)),
+    (
+        "stream reset with CANCEL within the body",
+        Answer(|stream| [head_and_data(stream), reset(stream, code::CANCEL)].concat()),
+    ),
     (
         "stream reset with INTERNAL_ERROR within the body",
         Answer(|stream| [head_and_data(stream), reset(stream, code::INTERNAL_ERROR)].concat()),
@@ -184,6 +192,32 @@ pub(crate) async fn hyper_errors() -> Vec<(&'static str, hyper::Error)> {
     check!("hyper", request)
 }
 
+async fn pooled_request(address: SocketAddr) -> Pooled {
+    let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
+    let request = http::Request::get(format!("http://{address}/")).body(String::new()).unwrap();
+    match client.request(request).await {
+        Ok(response) => Pooled::Body(read(response.into_body()).await.unwrap_err()),
+        Err(error) => Pooled::Head(error),
+    }
+}
+
+/// The pooled client returns errors of its own for the head of a response, and those of hyper for the body.
+#[derive(Debug, thiserror::Error, Transient)]
+enum Pooled {
+    #[error(transparent)]
+    #[transient(inherit)]
+    Head(hyper_util::client::legacy::Error),
+    #[error(transparent)]
+    #[transient(inherit)]
+    Body(hyper::Error),
+}
+
+#[tokio::test]
+async fn each_row_of_hyper_util_is_checked() {
+    let errors = check!("hyper-util", pooled_request);
+    crate::table::assert_rows("hyper-util", errors);
+}
+
 /// Reads a body to its end.
 pub(crate) async fn read(body: Incoming) -> hyper::Result<()> {
     let mut body = pin!(body);
@@ -220,9 +254,13 @@ async fn each_row_of_h2_is_checked() {
 }
 
 #[tokio::test]
-async fn h2_reports_a_cancelled_body_which_hyper_takes_for_its_end() {
-    let reaction = Answer(|stream| [head_and_data(stream), reset(stream, code::CANCEL)].concat());
-    assert_verdict(h2_request(reacting(reaction).await).await, TRANSIENT, "stream reset with CANCEL within the body");
+async fn hyper_takes_a_reset_with_no_error_for_the_end_of_the_body() {
+    let reaction = Answer(|stream| [head_and_data(stream), reset(stream, code::NO_ERROR)].concat());
+    let address = reacting(reaction).await;
+    let client = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().unwrap();
+    let response = client.get(format!("http://{address}/")).send().await.unwrap();
+    assert_eq!(response.bytes().await.unwrap(), b"\0\0\0\0\x09half"[..]);
+    assert_verdict(h2_request(address).await, TRANSIENT, "stream reset with NO_ERROR within the body");
 }
 
 #[tokio::test]

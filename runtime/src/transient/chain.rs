@@ -29,6 +29,8 @@ fn built_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
         downcast::<::h2::Error>,
         #[cfg(feature = "hyper")]
         downcast::<::hyper::Error>,
+        #[cfg(feature = "hyper-util")]
+        downcast::<::hyper_util::client::legacy::Error>,
         #[cfg(feature = "redis")]
         downcast::<::redis::RedisError>,
         #[cfg(feature = "reqwest")]

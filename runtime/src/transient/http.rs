@@ -65,14 +65,16 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     values.flat_map(list_entries).filter_map(|value| seconds(value).or_else(|| time_to(value, now))).max()
 }
 
+/// The day of the week before the comma in a date starts with one of these.
+const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+
 /// Splits a value that a proxy may have joined from several header lines, separated by commas. A comma within a date separates nothing.
 fn list_entries(value: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(value);
     iter::from_fn(move || {
         let value = rest?;
         let mut commas = value.match_indices(',').map(|(position, _)| position);
-        // The day of the week before the comma in a date has at least three letters, and a number has none.
-        let is_day = |head: &str| head.trim().bytes().all(|byte| byte.is_ascii_alphabetic());
+        let is_day = |head: &str| DAYS.iter().any(|day| head.trim_start().starts_with(day));
         let end = commas.next().filter(|&comma| !is_day(&value[..comma])).or_else(|| commas.next());
         rest = end.map(|end| &value[end + 1..]);
         Some(value[..end.unwrap_or(value.len())].trim())
@@ -162,8 +164,10 @@ mod tests {
         let dates = [date(START + 3), date(START + 9)];
         let [near, far] = dates.each_ref().map(String::as_str);
         let joined = format!("{far}, 4");
-        let checks: [(&[&str], u64); 8] = [
+        let checks: [(&[&str], u64); 10] = [
             (&["5", "7", "6"], 7),
+            (&["soon, 5"], 5),
+            (&[", 5 ,"], 5),
             (&["soon", "5"], 5),
             (&["5, 7"], 7),
             (&["7,5"], 7),
@@ -200,7 +204,7 @@ mod tests {
         #[test]
         fn no_header_panics(values in vec("[ -~]{0,24}", 0..4), date in "[ -~]{0,40}") {
             let values: Vec<&str> = values.iter().map(String::as_str).collect();
-            retry_after(&headers(&values, Some(&date)));
+            _ = retry_after(&headers(&values, Some(&date)));
         }
 
         #[test]

@@ -159,14 +159,14 @@ mod tests {
         [encode_varint(number << 3 | 2), encode_varint(content.len() as u64), content.to_vec()].concat()
     }
 
-    fn any(type_url: &str, value: &[u8]) -> Vec<u8> {
+    fn detail(type_url: &str, value: &[u8]) -> Vec<u8> {
         bytes(3, &[bytes(1, type_url.as_bytes()), bytes(2, value)].concat())
     }
 
     /// Returns details with a code, a message and a `RetryInfo`.
     fn details(seconds: i64, nanos: i64) -> Vec<u8> {
         let delay = bytes(1, &[integer(1, seconds), integer(2, nanos)].concat());
-        let info = any("type.googleapis.com/google.rpc.RetryInfo", &delay);
+        let info = detail("type.googleapis.com/google.rpc.RetryInfo", &delay);
         [integer(1, 8), bytes(2, b"quota exceeded"), info].concat()
     }
 
@@ -174,7 +174,7 @@ mod tests {
     fn a_retry_info_is_found_among_the_details() {
         assert_eq!(retry_delay(&details(7, 500_000_000)), Some(Duration::from_millis(7_500)));
         assert_eq!(
-            retry_delay(&[any("x/google.rpc.DebugInfo", b"text"), details(7, 0)].concat()),
+            retry_delay(&[detail("x/google.rpc.DebugInfo", b"text"), details(7, 0)].concat()),
             Some(Duration::from_secs(7))
         );
         assert_eq!(retry_delay(&[details(3, 0), details(7, 0), details(5, 0)].concat()), Some(Duration::from_secs(7)));
@@ -184,8 +184,8 @@ mod tests {
     #[test]
     fn a_delay_without_fields_is_zero() {
         let url = "type.googleapis.com/google.rpc.RetryInfo";
-        assert_eq!(retry_delay(&any(url, &bytes(1, &[]))), Some(Duration::ZERO));
-        assert_eq!(retry_delay(&any(url, &[])), None);
+        assert_eq!(retry_delay(&detail(url, &bytes(1, &[]))), Some(Duration::ZERO));
+        assert_eq!(retry_delay(&detail(url, &[])), None);
     }
 
     #[test]
@@ -197,7 +197,7 @@ mod tests {
             ("negative seconds", details(-7, 0)),
             ("negative nanos", details(7, -1)),
             ("too many nanos", details(7, 1_000_000_000)),
-            ("another type", any("type.googleapis.com/google.rpc.RetryInfo2", &bytes(1, &integer(1, 7)))),
+            ("another type", detail("type.googleapis.com/google.rpc.RetryInfo2", &bytes(1, &integer(1, 7)))),
             ("truncated", valid[..valid.len() - 1].to_vec()),
             ("valid, then garbage", [valid.as_slice(), &[0xff]].concat()),
             ("an endless integer", vec![0xff; 32]),

@@ -256,11 +256,11 @@ async fn each_row_of_h2_is_checked() {
 #[tokio::test]
 async fn hyper_takes_a_reset_with_no_error_for_the_end_of_the_body() {
     let reaction = Answer(|stream| [head_and_data(stream), reset(stream, code::NO_ERROR)].concat());
-    let address = reacting(reaction).await;
     let client = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().unwrap();
-    let response = client.get(format!("http://{address}/")).send().await.unwrap();
+    let response = client.get(format!("http://{}/", reacting(reaction).await)).send().await.unwrap();
     assert_eq!(response.bytes().await.unwrap(), b"\0\0\0\0\x09half"[..]);
-    assert_verdict(h2_request(address).await, TRANSIENT, "stream reset with NO_ERROR within the body");
+    let error = h2_request(reacting(reaction).await).await;
+    assert_verdict(error, TRANSIENT, "stream reset with NO_ERROR within the body");
 }
 
 #[tokio::test]

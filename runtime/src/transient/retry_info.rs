@@ -143,12 +143,15 @@ mod tests {
 
     fn encode_varint(mut value: u64) -> Vec<u8> {
         let mut bytes = Vec::new();
-        while value >= 0x80 {
-            bytes.push((value & 0x7f) as u8 | 0x80);
+        loop {
+            let [low, ..] = value.to_le_bytes();
             value >>= 7;
+            if value == 0 {
+                bytes.push(low & 0x7f);
+                return bytes;
+            }
+            bytes.push(low | 0x80);
         }
-        bytes.push(value as u8);
-        bytes
     }
 
     fn integer(number: u64, value: i64) -> Vec<u8> {

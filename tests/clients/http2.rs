@@ -1,0 +1,1 @@
+//! Failures of HTTP/2.

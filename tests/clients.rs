@@ -4,3 +4,19 @@
 
 #[path = "clients/http2.rs"]
 mod http2;
+#[path = "clients/lost_responses.rs"]
+mod lost_responses;
+#[path = "clients/mysql.rs"]
+mod mysql;
+#[path = "clients/peers.rs"]
+mod peers;
+#[path = "clients/postgres.rs"]
+mod postgres;
+#[path = "clients/redis.rs"]
+mod redis;
+#[path = "clients/servers.rs"]
+mod servers;
+#[path = "clients/sqlite.rs"]
+mod sqlite;
+#[path = "clients/table.rs"]
+mod table;

@@ -1,8 +1,6 @@
 //! The classification of real errors of client libraries as transient or permanent, with servers on this machine.
 
-mod redis;
 mod reqwest;
-mod sqlx;
 mod tonic;
 
 use std::{error::Error, net::SocketAddr, time::Duration};

@@ -70,7 +70,8 @@ impl Server {
         let folder = env::temp_dir().join(format!("steadfast-clients-{}-{number}", process::id()));
         fs::create_dir_all(&folder).unwrap();
         let mut command = Command::new("sh");
-        command.args(["-c", script, "sh"]).args(arguments).current_dir(&folder);
+        // Signals to the group of the tests, as by Ctrl-C, do not reach the shell, which ends the server afterwards.
+        command.args(["-c", script, "sh"]).args(arguments).current_dir(&folder).process_group(0);
         // Postgres does not run as root.
         if fs::metadata(&folder).unwrap().uid() == 0 {
             let (user, group) = unprivileged_user();

@@ -132,7 +132,8 @@ const LOST: &str = "connection lost during a statement";
 /// Each statement fails on the real server with its code.
 #[tokio::test]
 async fn a_statement_is_transient_or_permanent_by_the_code_of_its_error() {
-    run("CREATE TABLE accounts (id integer PRIMARY KEY); INSERT INTO accounts VALUES (1); CREATE TABLE locked ()").await;
+    run("CREATE TABLE accounts (id integer PRIMARY KEY); INSERT INTO accounts VALUES (1); CREATE TABLE locked ()")
+        .await;
     let mut holder = session().await;
     execute(&mut holder, "BEGIN; LOCK TABLE locked").await.unwrap();
 
@@ -147,7 +148,12 @@ async fn a_statement_is_transient_or_permanent_by_the_code_of_its_error() {
             "INSERT INTO accounts VALUES (2)",
         ),
         (TERMINATED, "57P01", "", "SELECT pg_terminate_backend(pg_backend_pid())"),
-        ("statement timeout or cancellation (`57014`)", "57014", "SET statement_timeout = '1ms'", "SELECT pg_sleep(60)"),
+        (
+            "statement timeout or cancellation (`57014`)",
+            "57014",
+            "SET statement_timeout = '1ms'",
+            "SELECT pg_sleep(60)",
+        ),
         ("limit of the statement (`53400`)", "53400", "SET temp_file_limit = 0; SET work_mem = '64kB'", sort),
         ("unique violation (`23505`)", "23505", "", "INSERT INTO accounts VALUES (1)"),
         ("syntax error (`42601`)", "42601", "", "INSERT accounts"),

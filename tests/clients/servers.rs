@@ -110,7 +110,8 @@ impl Drop for Server {
 /// The folder of `initdb` and `postgres`. Debian does not put them on the `PATH`.
 fn postgres_programs() -> PathBuf {
     let path = env::var_os("PATH").unwrap_or_default();
-    let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path().join("bin"));
+    let debian =
+        fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path().join("bin"));
     let mut folders = env::split_paths(&path).chain(debian);
     folders.find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file()).expect(
         "`initdb` and `postgres` cannot be found: `cargo xtask test` installs them, as does the system package `postgresql`",

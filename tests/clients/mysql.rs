@@ -58,7 +58,7 @@ async fn serve(mut connection: TcpStream, error: Vec<u8>) -> Option<()> {
 async fn greet(connection: &mut TcpStream) -> Option<()> {
     let capabilities = 0x0008_a208_u32.to_le_bytes();
     let greeting = [
-        b"\x0a8.0.36\0\x01\0\0\012345678\0",
+        b"\x0a8.0.36\0\x01\0\0\0abcdefgh\0",
         &capabilities[..2],
         &[45, 2, 0],
         &capabilities[2..],

@@ -323,7 +323,7 @@ async fn a_session_that_was_idle_for_too_long_is_transient_without_effect() {
 async fn an_exhausted_pool_is_transient_without_effect() {
     let options = PgConnectOptions::new_without_pgpass().username("owner").database("postgres");
     let options = options.socket(Server::postgres().folder());
-    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(60));
+    let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_mins(1));
     let pool = pool.connect_with(options).await.unwrap();
     let connection = pool.acquire().await.unwrap();
     tokio::time::pause();
@@ -345,7 +345,7 @@ async fn a_timeout_while_connecting_has_no_effect() {
     let address = listener.local_addr().unwrap();
     let _queue = (TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap());
     let mut config = config(Host::Address(address));
-    config.user("owner").connect_timeout(Duration::from_secs(60));
+    config.user("owner").connect_timeout(Duration::from_mins(1));
     assert_row(TOKIO_POSTGRES, "timeout while connecting", connect(&config).await.err().unwrap());
 }
 

@@ -57,8 +57,10 @@ pub(crate) fn assert_row<E: Error + Transient + Send + Sync + 'static>(library: 
 #[track_caller]
 pub(crate) fn assert_hides(secrets: &[&str], error: &dyn Error) {
     let sources = std::iter::successors(Some(error), |&error| error.source());
-    let texts: String = sources.map(|error| format!("{error} {error:?}\n")).collect();
-    assert!(!secrets.iter().any(|secret| texts.contains(secret)), "{texts}");
+    let texts = sources.flat_map(|error| [error.to_string(), format!("{error:?}")]);
+    for text in texts {
+        assert!(!secrets.iter().any(|secret| text.contains(secret)), "{text}");
+    }
 }
 
 #[test]

@@ -2,6 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[cfg(unix)]
+#[path = "clients/database_rows.rs"]
+mod database_rows;
+#[cfg(unix)]
+#[path = "clients/database_servers.rs"]
+mod database_servers;
 #[path = "clients/http2.rs"]
 mod http2;
 #[cfg(unix)]
@@ -20,11 +26,5 @@ mod postgres;
 #[path = "clients/redis.rs"]
 mod redis;
 #[cfg(unix)]
-#[path = "clients/servers.rs"]
-mod servers;
-#[cfg(unix)]
 #[path = "clients/sqlite.rs"]
 mod sqlite;
-#[cfg(unix)]
-#[path = "clients/table.rs"]
-mod table;

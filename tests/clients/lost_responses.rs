@@ -14,8 +14,8 @@ use steadfast::{RetryPolicy, Schedule, Transient, had_no_effect, retry};
 use tokio::io::AsyncReadExt as _;
 
 use super::{
+    database_servers::Server,
     peers::{CUT, Loses, Proxy, refusing, server},
-    servers::Server,
 };
 
 /// Counts the attempts.

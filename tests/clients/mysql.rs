@@ -14,11 +14,11 @@ use tokio::{
 };
 
 use super::{
+    database_rows::assert_row,
     peers::{refusing, server},
-    table::assert_row,
 };
 
-const SQLX: &str = "`sqlx`";
+const SQLX: &str = "sqlx";
 /// The statement that fails.
 const STATEMENT: &str = "UPDATE accounts";
 

@@ -13,13 +13,13 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio_postgres::{Client, Config, NoTls, config::TargetSessionAttrs};
 
 use super::{
+    database_rows::{assert_hides, assert_row},
+    database_servers::Server,
     peers::{CUT, Loses, Proxy, closing, refusing, resetting},
-    servers::Server,
-    table::{assert_hides, assert_row},
 };
 
-const SQLX: &str = "`sqlx`";
-const TOKIO_POSTGRES: &str = "`tokio-postgres`";
+const SQLX: &str = "sqlx";
+const TOKIO_POSTGRES: &str = "tokio-postgres";
 const PASSWORD: &str = "swordfish";
 
 /// The error of each client for the same failure.

@@ -10,12 +10,12 @@ use tokio::{
 };
 
 use super::{
+    database_rows::{assert_hides, assert_row},
+    database_servers::Server,
     peers::{CUT, Loses, Proxy, answering as sending, closing, refusing, resetting, server, silent},
-    servers::Server,
-    table::{assert_hides, assert_row},
 };
 
-const LIBRARY: &str = "`redis`";
+const LIBRARY: &str = "redis";
 const DROPPED: &str = "connection dropped";
 const PERMANENT: &str = "another error reply (`WRONGTYPE`, `BUSYGROUP`, `NOPERM`, `ERR`, ...)";
 const READONLY: &str = "replica, as a former master after a failover (`READONLY`, `UNBLOCKED`)";

@@ -7,7 +7,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode},
 };
 
-use super::table::assert_row;
+use super::database_rows::assert_row;
 
 const BUSY: &str = "SQLite: busy (5) or locked (6), with their extended codes";
 
@@ -57,7 +57,7 @@ async fn a_sqlite_error_is_transient_or_permanent_by_its_code() {
     ];
     for (failure, (error, code), expected_code) in checks {
         assert_eq!(code, expected_code, "{failure}: {error:?}");
-        assert_row("`sqlx`", failure, error);
+        assert_row("sqlx", failure, error);
     }
 }
 

@@ -19,8 +19,12 @@ mod redis;
 mod reqwest;
 #[cfg(feature = "tonic")]
 mod retry_info;
+#[cfg(any(feature = "sqlx", feature = "tokio-postgres"))]
+mod sqlstate;
 #[cfg(feature = "sqlx")]
 mod sqlx;
+#[cfg(feature = "tokio-postgres")]
+mod tokio_postgres;
 #[cfg(feature = "tonic")]
 mod tonic;
 
@@ -68,6 +72,13 @@ impl Transient for io::Error {
         wrapped(self).is_some_and(Transient::is_rejection)
     }
 
+    fn may_have_taken_effect(&self) -> bool {
+        match wrapped(self) {
+            Some(inner) => inner.may_have_taken_effect(),
+            None => !is_before_sending(self),
+        }
+    }
+
     fn as_dyn_display(&self) -> Option<&dyn Display> {
         Some(self)
     }
@@ -76,6 +87,17 @@ impl Transient for io::Error {
 /// Returns the first error of a recognized type in the chain of the error that an [`io::Error`] wraps.
 fn wrapped(error: &io::Error) -> Option<&dyn Transient> {
     first_recognized(error.get_ref()?)
+}
+
+/// Returns true if the error can occur only before a request is sent.
+///
+/// A host or network that is unreachable can also end an established connection: the operating system reports it in place of a timeout if
+/// an ICMP message, or a failed ARP request, gave the reason.
+fn is_before_sending(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+
+    matches!(error.kind(), Kind::ConnectionRefused | Kind::AddrNotAvailable | Kind::ExecutableFileBusy)
+        || os_error::is_before_sending(error)
 }
 
 /// Never called, since the type has no values.
@@ -117,6 +139,10 @@ macro_rules! transient_by_deref {
                 (**self).is_rejection()
             }
 
+            fn may_have_taken_effect(&self) -> bool {
+                (**self).may_have_taken_effect()
+            }
+
             fn as_dyn_display(&self) -> Option<&dyn Display> {
                 (**self).as_dyn_display()
             }
@@ -144,6 +170,10 @@ macro_rules! transient_by_chain {
                 is_rejection(self)
             }
 
+            fn may_have_taken_effect(&self) -> bool {
+                first_recognized(self).is_none_or(Transient::may_have_taken_effect)
+            }
+
             fn as_dyn_display(&self) -> Option<&dyn Display> {
                 Some(self)
             }
@@ -152,6 +182,30 @@ macro_rules! transient_by_chain {
 }
 
 transient_by_chain!(dyn Error + Send + Sync, dyn Error + Send, dyn Error);
+
+/// Returns true if an error is transient and the request certainly [had no effect](Transient::may_have_taken_effect): a predicate for calls
+/// that are not idempotent.
+///
+/// ```
+/// use std::{io, net::TcpStream};
+/// use steadfast::retry;
+///
+/// #[retry(retry_if = steadfast::had_no_effect)] // a refused connection is retried, a lost response is not
+/// fn charge(server: &str) -> io::Result<()> {
+///     let connection = TcpStream::connect(server)?;
+///     // ...
+/// #   let _ = connection;
+///     Ok(())
+/// }
+/// ```
+///
+/// It accepts `anyhow::Error` (with the feature `anyhow`) and boxed errors, which it judges by the first error of a recognized type in the chain of
+/// sources. Permanent errors are not retried, so it returns false for them. To call a fallback, which also serves calls that an open circuit
+/// rejects, negate the method instead: `if = |error| !error.may_have_taken_effect()`.
+#[must_use]
+pub fn had_no_effect<E: Transient + ?Sized>(error: &E) -> bool {
+    error.is_transient() && !error.may_have_taken_effect()
+}
 
 /// Returns the verdict of a retry on an error, as its implementation of [`Transient`] defines it.
 pub(crate) fn verdict_of<E: Transient + ?Sized>(error: &E) -> Verdict {

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::{
     http2::{self, read},
-    servers::{answering, closing, server},
+    peers::{answering, closing, server},
     table::assert_rows,
 };
 

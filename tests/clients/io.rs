@@ -10,9 +10,10 @@ use std::{
     time::Duration,
 };
 
-use steadfast::Transient;
+use anyhow::Context as _;
+use steadfast::{RetryPolicy, Schedule, Transient};
 
-use crate::{servers, table::assert_rows};
+use crate::{peers, table::assert_rows};
 
 /// A label of a name has at most 63 bytes, so this look-up fails without a question to a server.
 const UNRESOLVABLE: &str = "a-label-of-more-than-sixty-three-bytes-that-no-resolver-looks-up.invalid";
@@ -71,7 +72,7 @@ mod code {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn each_row_of_std_is_checked() {
-    let refusing = servers::refusing().await;
+    let refusing = peers::refusing();
     let missing = format!("{}/missing", env!("CARGO_TARGET_TMPDIR"));
     assert_rows(
         "std::io",
@@ -98,6 +99,19 @@ async fn each_row_of_std_is_checked() {
             ("not found, permission denied", fs::read(missing).unwrap_err()),
         ],
     );
+}
+
+#[tokio::test]
+async fn a_policy_retries_anyhow_errors() {
+    let address = peers::refusing();
+    let policy = RetryPolicy::new().max_attempts(3).backoff(Schedule::none());
+    let mut attempts = 0;
+    let result = policy.run(|| {
+        attempts += 1;
+        TcpStream::connect(address).context("while connecting")
+    });
+    result.unwrap_err();
+    assert_eq!(attempts, 3);
 }
 
 const CHILD: &str = "STEADFAST_TEST_OPENS_FILES";

@@ -15,8 +15,8 @@ use steadfast::{Transient, retry_after};
 
 use crate::{
     http2,
-    servers::{PERMANENT, TRANSIENT, Verdict, answering, assert_verdict, closing, refusing, resetting, silent},
-    table::assert_rows,
+    peers::{answering, closing, refusing, resetting, silent},
+    table::{PERMANENT, TRANSIENT, Verdict, assert_rows, assert_verdict},
 };
 
 async fn fetch(client: &Client, url: &str) -> reqwest::Result<String> {
@@ -36,7 +36,7 @@ fn empty(status: &str) -> String {
 async fn each_row_of_reqwest_is_checked() {
     let half = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf";
     let addresses = [
-        ("connection refused", refusing().await),
+        ("connection refused", refusing()),
         ("HTTP/1: connection closed without a response", closing().await),
         ("HTTP/1: connection closed within the head", answering("HTTP/1.1 200 O").await),
         ("HTTP/1: connection closed within the body", answering(half).await),

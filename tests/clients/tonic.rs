@@ -16,8 +16,8 @@ use tonic::{
 
 use crate::{
     http2 as http2_failures,
-    servers::{PERMANENT, TRANSIENT, Verdict, assert_verdict, closing, refusing, resetting, server, silent},
-    table::assert_rows,
+    peers::{closing, refusing, resetting, server, silent},
+    table::{PERMANENT, TRANSIENT, Verdict, assert_rows, assert_verdict},
 };
 
 /// Returns a rejection with a `retry_after`.
@@ -126,7 +126,7 @@ async fn each_row_of_tonic_is_checked() {
     for (failure, status) in statuses {
         errors.push((failure, call(endpoint(answering(status).await)).await));
     }
-    errors.push(("connection refused", call(endpoint(refusing().await)).await));
+    errors.push(("connection refused", call(endpoint(refusing())).await));
     errors.push(("name not resolved", call(unresolvable()).await));
     errors.push(("timeout", call(endpoint(silent().await).timeout(Duration::from_millis(1))).await));
     assert_rows("tonic", errors);

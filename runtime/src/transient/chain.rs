@@ -37,6 +37,8 @@ fn built_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
         downcast::<::reqwest::Error>,
         #[cfg(feature = "sqlx")]
         downcast::<::sqlx::Error>,
+        #[cfg(feature = "tokio-postgres")]
+        downcast::<::tokio_postgres::Error>,
         #[cfg(feature = "tonic")]
         downcast::<::tonic::Status>,
     ];

@@ -33,6 +33,14 @@ impl Transient for Error {
         self.get_io()?.retry_after()
     }
 
+    /// Returns false for a refused stream, and for a request that the server did not process before it sent `GOAWAY`.
+    fn may_have_taken_effect(&self) -> bool {
+        match self.get_io() {
+            Some(error) => error.may_have_taken_effect(),
+            None => !(self.is_remote() && (self.is_go_away() || self.reason() == Some(Reason::REFUSED_STREAM))),
+        }
+    }
+
     fn as_dyn_display(&self) -> Option<&dyn Display> {
         Some(self)
     }

@@ -29,6 +29,18 @@ impl Transient for Error {
         self.source().is_some_and(is_rejection)
     }
 
+    /// Returns false if the connection did not take the request, or if the server did not process it.
+    fn may_have_taken_effect(&self) -> bool {
+        match self.source() {
+            // An upgrade that is cancelled follows a response.
+            Some(upgrade) if self.is_canceled() && upgrade.to_string().starts_with("upgrade expected") => true,
+            _ if self.is_canceled() || self.is_closed() => false,
+            // An error of the request's own body tells nothing about the request.
+            _ if self.is_user() => true,
+            source => source.and_then(first_recognized).is_none_or(Transient::may_have_taken_effect),
+        }
+    }
+
     fn as_dyn_display(&self) -> Option<&dyn Display> {
         Some(self)
     }

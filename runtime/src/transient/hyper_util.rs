@@ -21,6 +21,11 @@ impl Transient for Error {
         self.source().is_some_and(is_rejection)
     }
 
+    /// Returns false for a failure to connect, and if a source had no effect.
+    fn may_have_taken_effect(&self) -> bool {
+        !self.is_connect() && self.source().and_then(first_recognized).is_none_or(Transient::may_have_taken_effect)
+    }
+
     fn as_dyn_display(&self) -> Option<&dyn Display> {
         Some(self)
     }

@@ -2,27 +2,30 @@
 
 use std::io;
 
-/// The codes for: too many open files in the process or in the system, no buffer space, host down, connection dropped by the network.
-///
-/// On Linux they depend on the processor.
+/// The codes that the operating system reports before it sends anything: too many open files in the process or in the system.
+const BEFORE_SENDING: &[i32] = codes::BEFORE_SENDING;
+
+/// The other codes: no buffer space, host down, connection dropped by the network.
+const OTHERS: &[i32] = codes::OTHERS;
+
+/// `EMFILE` and `ENFILE`; `ENOBUFS`, `EHOSTDOWN` and `ENETRESET`. On Linux they depend on the processor.
 #[cfg(target_os = "linux")]
-const TRANSIENT: &[i32] = {
+mod codes {
     use rustix::io::Errno;
 
-    &[
-        Errno::MFILE.raw_os_error(),
-        Errno::NFILE.raw_os_error(),
-        Errno::NOBUFS.raw_os_error(),
-        Errno::HOSTDOWN.raw_os_error(),
-        Errno::NETRESET.raw_os_error(),
-    ]
-};
+    pub(super) const BEFORE_SENDING: &[i32] = &[Errno::MFILE.raw_os_error(), Errno::NFILE.raw_os_error()];
+    pub(super) const OTHERS: &[i32] =
+        &[Errno::NOBUFS.raw_os_error(), Errno::HOSTDOWN.raw_os_error(), Errno::NETRESET.raw_os_error()];
+}
 
-/// The same codes: `EMFILE`, `ENFILE`, `ENOBUFS`, `EHOSTDOWN`, `ENETRESET` of `asm-generic/errno.h`, which bionic uses.
+/// Source: `asm-generic/errno.h`, which bionic uses.
 #[cfg(target_os = "android")]
-const TRANSIENT: &[i32] = &[24, 23, 105, 112, 102];
+mod codes {
+    pub(super) const BEFORE_SENDING: &[i32] = &[24, 23];
+    pub(super) const OTHERS: &[i32] = &[105, 112, 102];
+}
 
-/// The same codes, of the `sys/errno.h` that all these systems have inherited from BSD.
+/// Source: `sys/errno.h`, which all these systems have inherited from BSD.
 #[cfg(any(
     target_vendor = "apple",
     target_os = "freebsd",
@@ -30,19 +33,28 @@ const TRANSIENT: &[i32] = &[24, 23, 105, 112, 102];
     target_os = "netbsd",
     target_os = "openbsd"
 ))]
-const TRANSIENT: &[i32] = &[24, 23, 55, 64, 52];
+mod codes {
+    pub(super) const BEFORE_SENDING: &[i32] = &[24, 23];
+    pub(super) const OTHERS: &[i32] = &[55, 64, 52];
+}
 
-/// The same codes, of the `sys/errno.h` of illumos.
+/// Source: `sys/errno.h` of illumos.
 #[cfg(any(target_os = "illumos", target_os = "solaris"))]
-const TRANSIENT: &[i32] = &[24, 23, 132, 147, 129];
+mod codes {
+    pub(super) const BEFORE_SENDING: &[i32] = &[24, 23];
+    pub(super) const OTHERS: &[i32] = &[132, 147, 129];
+}
 
-/// `ERROR_TOO_MANY_OPEN_FILES`, `WSAEMFILE`, `WSAENOBUFS`, `WSAEHOSTDOWN`, `WSAENETRESET`; and the failed look-ups `WSAHOST_NOT_FOUND`,
-/// `WSATRY_AGAIN`, `WSANO_RECOVERY`, `WSANO_DATA`.
 /// Source: [Windows Sockets error codes](https://learn.microsoft.com/windows/win32/winsock/windows-sockets-error-codes-2).
 #[cfg(windows)]
-const TRANSIENT: &[i32] = &[4, 10024, 10055, 10064, 10052, 11001, 11002, 11003, 11004];
+mod codes {
+    /// `ERROR_TOO_MANY_OPEN_FILES`, `WSAEMFILE`; the failed look-ups `WSAHOST_NOT_FOUND`, `WSATRY_AGAIN`, `WSANO_RECOVERY`, `WSANO_DATA`.
+    pub(super) const BEFORE_SENDING: &[i32] = &[4, 10024, 11001, 11002, 11003, 11004];
+    /// `WSAENOBUFS`, `WSAEHOSTDOWN`, `WSAENETRESET`.
+    pub(super) const OTHERS: &[i32] = &[10055, 10064, 10052];
+}
 
-/// No codes are known.
+/// Other systems, whose codes are not known here.
 #[cfg(not(any(
     target_os = "linux",
     target_os = "android",
@@ -55,7 +67,10 @@ const TRANSIENT: &[i32] = &[4, 10024, 10055, 10064, 10052, 11001, 11002, 11003, 
     target_os = "solaris",
     windows
 )))]
-const TRANSIENT: &[i32] = &[];
+mod codes {
+    pub(super) const BEFORE_SENDING: &[i32] = &[];
+    pub(super) const OTHERS: &[i32] = &[];
+}
 
 /// The start of the text of each error of `std::net::ToSocketAddrs` for a name that cannot be resolved. On Unix, the error has neither a
 /// code nor a stable kind.
@@ -69,12 +84,21 @@ const TRUNCATED: &str = "bytes remaining on stream";
 /// The name of a service that is being replaced cannot be resolved for a moment, and resolvers do not distinguish this reliably from a name
 /// that does not exist, so all failed look-ups are transient.
 pub(super) fn is_transient(error: &io::Error) -> bool {
+    is_before_sending(error)
+        || match error.raw_os_error() {
+            Some(code) => OTHERS.contains(&code),
+            None => wrapped_text(error).is_some_and(|text| text == TRUNCATED),
+        }
+}
+
+/// Returns true if the error has one of the codes that are reported before anything is sent, or is a failed look-up of a name.
+pub(super) fn is_before_sending(error: &io::Error) -> bool {
     match error.raw_os_error() {
-        Some(code) => TRANSIENT.contains(&code),
-        None => error.get_ref().is_some_and(|inner| is_transient_text(&inner.to_string())),
+        Some(code) => BEFORE_SENDING.contains(&code),
+        None => wrapped_text(error).is_some_and(|text| text.starts_with(LOOKUP)),
     }
 }
 
-fn is_transient_text(text: &str) -> bool {
-    text.starts_with(LOOKUP) || text == TRUNCATED
+fn wrapped_text(error: &io::Error) -> Option<String> {
+    error.get_ref().map(ToString::to_string)
 }

@@ -55,6 +55,12 @@ impl Transient for Error {
             || self.source().and_then(first_recognized).is_some_and(Transient::is_transient)
     }
 
+    /// Returns false for a failure to connect, and if the server did not process the request. After a redirect, this holds for the last
+    /// request only; a client for calls that are not idempotent should not follow redirects.
+    fn may_have_taken_effect(&self) -> bool {
+        !self.is_connect() && self.source().and_then(first_recognized).is_none_or(Transient::may_have_taken_effect)
+    }
+
     fn as_dyn_display(&self) -> Option<&dyn Display> {
         Some(self)
     }

@@ -56,6 +56,10 @@ impl Transient for Status {
         self.source().is_some_and(is_rejection)
     }
 
+    fn may_have_taken_effect(&self) -> bool {
+        self.source().and_then(first_recognized).is_none_or(Transient::may_have_taken_effect)
+    }
+
     fn as_dyn_display(&self) -> Option<&dyn Display> {
         Some(self)
     }

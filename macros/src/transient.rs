@@ -13,10 +13,19 @@ use crate::{
     },
 };
 
+/// The marks of a variant or a struct.
+struct Rule {
+    class: Class,
+    /// The value of `may_have_taken_effect`; `None` if it is that of the inner error.
+    effect: Option<bool>,
+    /// The field that holds the inner error.
+    inner: Option<Member>,
+}
+
 /// The classification of a variant or a struct.
-enum Rule {
+enum Class {
     /// Permanent. With a field that holds an inner error, it is a rejection if the inner error is one.
-    Permanent(Option<Member>),
+    Permanent,
     Transient,
     /// Transient, with the time to wait in a field.
     RetryAfter(Member),
@@ -26,7 +35,13 @@ enum Rule {
 
 /// The options of `#[transient(...)]`.
 const GRAMMAR: Grammar = Grammar {
-    options: &[("retry_after", "retry_after = field"), ("inherit", "inherit"), ("crate", "crate = ::steadfast")],
+    options: &[
+        ("retry_after", "retry_after = field"),
+        ("inherit", "inherit"),
+        ("no_effect", "no_effect"),
+        ("maybe_effect", "maybe_effect"),
+        ("crate", "crate = ::steadfast"),
+    ],
     hints: &[],
 };
 /// The options of `#[transient(...)]` on an enum.
@@ -45,6 +60,7 @@ const TRANSIENT_ERRORS: [&str; 3] = ["TimedOut", "RateLimited", "BulkheadFull"];
 ///     fn is_transient(&self) -> bool { match self { Self::A { .. } => true, _ => false } }
 ///     fn retry_after(&self) -> Option<Duration> { ... }
 ///     fn is_rejection(&self) -> bool { ... }
+///     fn may_have_taken_effect(&self) -> bool { ... }
 ///     fn as_dyn_display(&self) -> Option<&dyn Display> { ... }
 ///     fn as_dyn_std_error(&self) -> Option<&(dyn Error + 'static)> { ... }
 /// }
@@ -82,6 +98,7 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
     let (is_transient, retry_after): (TokenStream, TokenStream) =
         rules.iter().map(|(pattern, rule)| rule.arms(pattern, &krate, &inherited_trait)).unzip();
     let is_rejection: TokenStream = rules.iter().map(|(pattern, rule)| rule.rejection(pattern, &krate)).collect();
+    let effect: TokenStream = rules.iter().map(|(pattern, rule)| rule.effect(pattern, &krate)).collect();
     let (name, (generics, arguments, bounds)) = (&item.ident, item.generics.split_for_impl());
     // A generic type is not a single type that the runtime could search for.
     let is_concrete = item.generics.params.is_empty();
@@ -113,11 +130,21 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
 
             fn is_rejection(&self) -> bool {
                 #[allow(unused_imports)]
-                use #krate::__private::{NoRejection as _, TransientRejection as _};
+                use #krate::__private::{OtherInner as _, TransientInner as _};
                 match self {
                     #is_rejection
                     #[allow(unreachable_patterns)]
                     _ => false,
+                }
+            }
+
+            fn may_have_taken_effect(&self) -> bool {
+                #[allow(unused_imports)]
+                use #krate::__private::{OtherInner as _, TransientInner as _};
+                match self {
+                    #effect
+                    #[allow(unreachable_patterns)]
+                    _ => true,
                 }
             }
 
@@ -171,15 +198,15 @@ impl Rule {
             let span = Span::mixed_site().located_at(field.span());
             (span, Ident::new("value", span))
         };
-        match self {
-            Self::Permanent(_) => Default::default(),
-            Self::Transient => (quote!(#pattern { .. } => true,), TokenStream::new()),
-            Self::RetryAfter(field) => {
+        match &self.class {
+            Class::Permanent => Default::default(),
+            Class::Transient => (quote!(#pattern { .. } => true,), TokenStream::new()),
+            Class::RetryAfter(field) => {
                 let (span, value) = field_at(field);
                 let hint = quote_spanned!(span=> #krate::__private::RetryAfterField::retry_after(*#value));
                 (quote!(#pattern { .. } => true,), quote!(#pattern { #field: #value, .. } => #hint,))
             }
-            Self::Inherit(field) => {
+            Class::Inherit(field) => {
                 let (span, value) = field_at(field);
                 let is_transient = quote_spanned!(span=> #inherited_trait::is_transient(#value));
                 let hint = quote_spanned!(span=> #inherited_trait::retry_after(#value));
@@ -193,11 +220,27 @@ impl Rule {
 
     /// The arm of `is_rejection`. The method is called for permanent errors only, so a rule that is always transient needs no arm.
     fn rejection(&self, pattern: &TokenStream, krate: &TokenStream) -> TokenStream {
-        match self {
-            Self::Permanent(Some(field)) | Self::Inherit(field) => quote_spanned! {Span::mixed_site()=>
-                #pattern { #field: value, .. } => (&#krate::__private::Rejection(value)).is_rejection(),
-            },
-            Self::Permanent(None) | Self::Transient | Self::RetryAfter(_) => TokenStream::new(),
+        match self.class {
+            Class::Permanent | Class::Inherit(_) => self.of_inner("is_rejection", pattern, krate),
+            Class::Transient | Class::RetryAfter(_) => TokenStream::new(),
+        }
+    }
+
+    /// The arm of `may_have_taken_effect`.
+    fn effect(&self, pattern: &TokenStream, krate: &TokenStream) -> TokenStream {
+        match self.effect {
+            Some(effect) => quote!(#pattern { .. } => #effect,),
+            None => self.of_inner("may_have_taken_effect", pattern, krate),
+        }
+    }
+
+    /// An arm with the result of a method of the inner error. Empty if there is no inner error, so that the default arm applies.
+    fn of_inner(&self, method: &str, pattern: &TokenStream, krate: &TokenStream) -> TokenStream {
+        let Some(field) = &self.inner else { return TokenStream::new() };
+        let span = Span::mixed_site();
+        let method = Ident::new(method, span);
+        quote_spanned! {span=>
+            #pattern { #field: value, .. } => (&#krate::__private::Inner(value)).#method(),
         }
     }
 }
@@ -234,12 +277,13 @@ fn rule(attributes: &[Attribute], fields: &Fields, krate: &mut Option<Path>, err
     {
         errors.at(permanent, "`#[permanent]` takes no value");
     }
+    let inner = inner_error(fields);
     let mut attributes = transient(attributes);
     let Some(attribute) = attributes.next() else {
         if permanent.is_none() {
             check_unmarked(fields, errors);
         }
-        return Rule::Permanent(inner_error(fields));
+        return Rule { class: Class::Permanent, effect: None, inner };
     };
     if let Some(permanent) = permanent {
         errors.at(permanent, "`#[permanent]` contradicts `#[transient]`: remove one of them");
@@ -249,32 +293,53 @@ fn rule(attributes: &[Attribute], fields: &Fields, krate: &mut Option<Path>, err
     }
     if let syn::Meta::NameValue(_) = attribute.meta {
         errors.at(attribute, FORMS);
-        return Rule::Transient;
+        return Rule { class: Class::Transient, effect: None, inner };
     }
     let mut options = options_of(attribute, GRAMMAR, errors);
     if let Some(path) = options.value("crate", errors, crate_path) {
         *krate = Some(path.value);
     }
     let retry_after = options.value("retry_after", errors, |value| field_of(&value, fields));
-    let inherit = options.take("inherit");
+    let inherit = word(&mut options, "inherit", errors);
+    let effect = effect(&mut options, errors);
     options.finish(errors);
-    match (retry_after, inherit) {
+    let class = match (retry_after, inherit) {
         (Some(retry_after), Some(_)) => {
             errors.at(retry_after.key, "`inherit` also takes `retry_after` from the inner error: remove `retry_after`");
-            Rule::Transient
+            Class::Transient
         }
-        (Some(field), None) => Rule::RetryAfter(field.value),
-        (None, Some(inherit)) => match inner_error(fields) {
-            Some(field) => Rule::Inherit(field),
+        (Some(field), None) => Class::RetryAfter(field.value),
+        (None, Some(inherit)) => match &inner {
+            Some(field) => Class::Inherit(field.clone()),
             None => {
                 let message =
                     "`inherit` needs an inner error: a single field, or a field with `#[from]` or `#[source]`";
-                errors.at(inherit.key, message);
-                Rule::Transient
+                errors.at(inherit, message);
+                Class::Transient
             }
         },
-        (None, None) => Rule::Transient,
+        (None, None) => Class::Transient,
+    };
+    Rule { class, effect, inner }
+}
+
+/// Takes `no_effect` or `maybe_effect`: the value of `may_have_taken_effect`.
+fn effect(options: &mut Options, errors: &mut Errors) -> Option<bool> {
+    let no_effect = word(options, "no_effect", errors);
+    let maybe_effect = word(options, "maybe_effect", errors);
+    if let (Some(_), Some(second)) = (&no_effect, &maybe_effect) {
+        errors.at(second, "`maybe_effect` contradicts `no_effect`: remove one of them");
     }
+    no_effect.map(|_| false).or(maybe_effect.map(|_| true))
+}
+
+/// Takes an option without a value, and returns its key.
+fn word(options: &mut Options, name: &str, errors: &mut Errors) -> Option<Ident> {
+    let written = options.take(name)?;
+    if written.has_value() {
+        errors.at(&written.key, format!("`{name}` takes no value"));
+    }
+    Some(written.key)
 }
 
 /// Reports a field for a transient error of this crate in a variant or a struct without a mark.

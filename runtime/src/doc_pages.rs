@@ -9,6 +9,7 @@ struct Bulkhead;
 #[doc = include_str!("../../docs/circuit-breaker.md")]
 struct CircuitBreaker;
 
+#[cfg(feature = "http")]
 #[doc = include_str!("../../docs/errors-and-transient.md")]
 struct ErrorsAndTransient;
 

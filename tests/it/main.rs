@@ -23,7 +23,6 @@ mod bulkhead;
 mod cancellation;
 mod cancelled_calls;
 mod cascade;
-mod clients;
 mod clocks;
 mod drop_order;
 mod durations;

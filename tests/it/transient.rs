@@ -7,7 +7,10 @@ use std::{
 };
 
 use anyhow::Context as _;
-use steadfast::{BreakerConfig, CircuitBreaker, CircuitOpen, Transient, retry};
+use steadfast::{
+    BreakerConfig, Bulkhead, BulkheadConfig, CircuitBreaker, CircuitOpen, RateLimit, RateLimitConfig, Transient,
+    had_no_effect, retry,
+};
 
 use crate::Script;
 
@@ -135,6 +138,108 @@ fn io_errors_are_transient_by_kind() {
         assert!(!io::Error::from(kind).is_transient(), "{kind:?}");
     }
     assert!(!io::Error::from(rejection()).is_transient(), "an open circuit is not transient");
+}
+
+#[test]
+fn io_errors_have_no_effect_if_the_connection_was_not_established() {
+    for kind in [ErrorKind::ConnectionRefused, ErrorKind::AddrNotAvailable] {
+        assert!(!io::Error::from(kind).may_have_taken_effect(), "{kind:?}");
+    }
+    for kind in [
+        ErrorKind::ConnectionReset,
+        ErrorKind::ConnectionAborted,
+        ErrorKind::BrokenPipe,
+        ErrorKind::TimedOut,
+        ErrorKind::UnexpectedEof,
+        // The operating system also reports these for an established connection.
+        ErrorKind::HostUnreachable,
+        ErrorKind::NetworkUnreachable,
+        ErrorKind::NotConnected,
+        ErrorKind::Other,
+    ] {
+        assert!(io::Error::from(kind).may_have_taken_effect(), "{kind:?}");
+    }
+    assert!(!io::Error::other(io::Error::from(ErrorKind::ConnectionRefused)).may_have_taken_effect(), "wrapped");
+    assert!(!io::Error::from(rejection()).may_have_taken_effect(), "a rejection");
+}
+
+#[derive(Debug, thiserror::Error, Transient)]
+enum Effect {
+    #[error("marked")]
+    #[transient(no_effect)]
+    Marked,
+    #[error("with a hint")]
+    #[transient(no_effect, retry_after = 0)]
+    WithHint(Duration),
+    #[error("inherited")]
+    #[transient(inherit)]
+    Inherited(#[from] io::Error),
+    #[error("of the second request")]
+    #[transient(inherit, maybe_effect)]
+    Second { source: io::Error },
+    #[error("transient with an inner error")]
+    #[transient]
+    Always(Box<Effect>),
+    #[error("permanent with an inner error")]
+    Open(#[from] CircuitOpen),
+    #[error("transient")]
+    #[transient]
+    Unmarked,
+    #[error("transient with another field")]
+    #[transient]
+    Status(u16),
+    #[error("permanent")]
+    Permanent,
+}
+
+#[derive(Debug, Transient)]
+#[transient(no_effect)]
+struct Rejected;
+
+#[derive(Debug, Transient)]
+#[transient(inherit)]
+struct Boxed<E: Transient + ?Sized>(Box<E>);
+
+#[test]
+fn derived_types_have_the_effect_of_their_mark_or_of_the_inner_error() {
+    let refused = || io::Error::from(ErrorKind::ConnectionRefused);
+    let checks: [(&str, &dyn Transient, bool); 14] = [
+        ("marked", &Effect::Marked, false),
+        ("with a hint", &Effect::WithHint(WAIT), false),
+        ("inherited", &Effect::Inherited(refused()), false),
+        ("inherited, possible", &Effect::Inherited(ErrorKind::TimedOut.into()), true),
+        ("of the second request", &Effect::Second { source: refused() }, true),
+        ("always", &Effect::Always(Box::new(Effect::Marked)), false),
+        ("always, possible", &Effect::Always(Box::new(Effect::Unmarked)), true),
+        ("open", &Effect::Open(rejection()), false),
+        ("unmarked", &Effect::Unmarked, true),
+        ("another field", &Effect::Status(503), true),
+        ("permanent", &Effect::Permanent, true),
+        ("struct", &Rejected, false),
+        ("generic", &Boxed(Box::new(Rejected)), false),
+        ("generic, unsized", &Boxed::<dyn Transient>(Box::new(Never)), true),
+    ];
+    for (name, error, expected) in checks {
+        assert_eq!(error.may_have_taken_effect(), expected, "{name}");
+        assert_eq!(had_no_effect(error), error.is_transient() && !expected, "{name}");
+    }
+    assert!(Effect::WithHint(WAIT).is_transient());
+    let boxed: Box<dyn Error + Send + Sync> = Effect::Second { source: refused() }.into();
+    assert!(boxed.may_have_taken_effect(), "the first error in the chain decides");
+}
+
+#[test]
+fn rejections_have_no_effect() {
+    let limit = RateLimit::new("no effect", RateLimitConfig::new(1, WAIT));
+    limit.try_acquire().unwrap();
+    let limited = limit.try_acquire().expect_err("limited");
+    let bulkhead = Bulkhead::new("no effect", BulkheadConfig::new().max_concurrent(1));
+    let _permit = bulkhead.try_acquire().unwrap();
+    let full = bulkhead.try_acquire().expect_err("full");
+    assert!(had_no_effect(&limited) && had_no_effect(&full));
+    assert!(!rejection().may_have_taken_effect());
+    assert!(!had_no_effect(&rejection()), "permanent");
+    assert!(had_no_effect(&anyhow::Error::new(limited).context("while calling")), "inside an anyhow::Error");
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -21,8 +21,8 @@ struct Arguments {
 #[derive(Clone, Subcommand)]
 enum Task {
     /// Runs all tests and lists the failures: unit and behaviour tests, compile errors, documentation examples, the runtime without
-    /// its default features, and the guard on the instructions of a successful call. Installs Chromium, Prometheus and Redis if they
-    /// are missing. Uses cargo-nextest if it is installed
+    /// its default features, and the guard on the instructions of a successful call. Installs Chromium, Postgres, Prometheus and Redis
+    /// if they are missing. Uses cargo-nextest if it is installed
     Test,
     /// Runs the checks that every change must pass: formatting, lints, documentation, tests
     Ci,

@@ -1,14 +1,16 @@
 //! Programs, apart from the Rust toolchain, that tests and measurements need. Missing ones are installed from Debian packages.
 
-use std::{env, process::Command};
+use std::{env, fs, process::Command};
 
 /// A program and the Debian package that contains it.
 type Program = (&'static str, &'static str);
 
-/// For the tests: a browser, Prometheus and Redis.
+/// For the tests: a browser, Postgres, Prometheus and Redis.
 pub(crate) const FOR_TESTS: &[Program] = &[
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
+    ("initdb", "postgresql"),
+    ("postgres", "postgresql"),
     ("prometheus", "prometheus"),
     ("promtool", "prometheus"),
     ("redis-server", "redis-server"),
@@ -61,7 +63,10 @@ fn is_root() -> bool {
     id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
+/// Returns true if the program is on the `PATH`, or in one of the folders of Postgres, which Debian does not put on the `PATH`.
 fn is_installed(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    let postgres = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut folders = env::split_paths(&path).chain(postgres.map(|version| version.path().join("bin")));
+    folders.any(|folder| folder.join(program).is_file())
 }

@@ -69,6 +69,11 @@ impl Written {
         }
     }
 
+    /// Returns true for `key = ...` and `key(...)`.
+    pub(crate) const fn has_value(&self) -> bool {
+        !matches!(self.value, Value::None)
+    }
+
     fn needs(&self, missing: &str) -> Error {
         Error::new_spanned(&self.key, format!("`{}` needs {missing}: `{}`", self.key, self.example))
     }

@@ -122,6 +122,10 @@ impl Transient for BulkheadFull {
         true
     }
 
+    fn may_have_taken_effect(&self) -> bool {
+        false
+    }
+
     fn as_dyn_display(&self) -> Option<&dyn Display> {
         Some(self)
     }

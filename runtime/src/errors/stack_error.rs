@@ -139,8 +139,16 @@ impl<E: Transient> Transient for Error<E> {
         self.value().is_rejection()
     }
 
+    fn may_have_taken_effect(&self) -> bool {
+        self.value().may_have_taken_effect()
+    }
+
     fn as_dyn_display(&self) -> Option<&dyn Display> {
         self.value().as_dyn_display()
+    }
+
+    fn as_dyn_std_error(&self) -> Option<&(dyn error::Error + 'static)> {
+        self.value().as_dyn_std_error()
     }
 }
 

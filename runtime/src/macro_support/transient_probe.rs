@@ -3,33 +3,47 @@
 use std::{error::Error, fmt::Display, marker::PhantomData};
 
 use super::Probe;
-use crate::Transient;
+use crate::{Transient, transient::chain::downcast};
 
-/// A probe for a field that may be [`Transient`]: `(&Rejection(value)).is_rejection()` returns false if the field is not.
+/// A probe for a field that may be [`Transient`]: `(&Inner(value)).is_rejection()` returns the default of the trait if the field is not.
 #[derive(Debug)]
-pub struct Rejection<'a, T: ?Sized>(pub &'a T);
+pub struct Inner<'a, T: ?Sized>(pub &'a T);
 
 /// First choice: the field is [`Transient`].
-pub trait TransientRejection {
+pub trait TransientInner {
     /// Returns true if the field is a rejection.
     fn is_rejection(&self) -> bool;
+
+    /// Returns false if the field reports that the request certainly had no effect.
+    fn may_have_taken_effect(&self) -> bool;
 }
 
-impl<T: Transient + ?Sized> TransientRejection for Rejection<'_, T> {
+impl<T: Transient + ?Sized> TransientInner for Inner<'_, T> {
     fn is_rejection(&self) -> bool {
         self.0.is_rejection()
     }
+
+    fn may_have_taken_effect(&self) -> bool {
+        self.0.may_have_taken_effect()
+    }
 }
 
-/// Last choice: the field is not [`Transient`], and therefore not a rejection.
-pub trait NoRejection {
+/// Last choice: the field is not [`Transient`].
+pub trait OtherInner {
     /// Returns false.
     fn is_rejection(&self) -> bool;
+
+    /// Returns true.
+    fn may_have_taken_effect(&self) -> bool;
 }
 
-impl<T: ?Sized> NoRejection for &Rejection<'_, T> {
+impl<T: ?Sized> OtherInner for &Inner<'_, T> {
     fn is_rejection(&self) -> bool {
         false
+    }
+
+    fn may_have_taken_effect(&self) -> bool {
+        true
     }
 }
 
@@ -72,13 +86,13 @@ impl<E> DerivedType<E> {
 
 /// First choice: the type implements [`Error`].
 pub trait FindError {
-    /// Returns the error as [`Transient`], if it is of this type.
+    /// Returns the error as [`Transient`], if it is of this type, or a pointer to it.
     fn find<'a>(&self, error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient>;
 }
 
 impl<E: Error + Transient + 'static> FindError for DerivedType<E> {
     fn find<'a>(&self, error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
-        error.downcast_ref::<E>().map(|error| error as _)
+        downcast::<E>(error)
     }
 }
 

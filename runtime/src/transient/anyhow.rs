@@ -19,6 +19,10 @@ impl Transient for Error {
         (**self).is_rejection()
     }
 
+    fn may_have_taken_effect(&self) -> bool {
+        (**self).may_have_taken_effect()
+    }
+
     fn as_dyn_display(&self) -> Option<&dyn Display> {
         Some(self)
     }

@@ -17,10 +17,6 @@ pub(crate) fn is_rejection(error: &(dyn Error + 'static)) -> bool {
 
 /// Returns the error as [`Transient`], if this crate implements the trait for its type.
 fn built_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
-    fn downcast<'a, E: Error + Transient + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
-        error.downcast_ref::<E>().map(|error| error as _)
-    }
-
     let types = [
         downcast::<io::Error>,
         downcast::<CircuitOpen>,
@@ -29,16 +25,41 @@ fn built_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a dyn Transient> {
         downcast::<TimedOut>,
         #[cfg(feature = "tokio")]
         downcast::<tokio::time::error::Elapsed>,
+        #[cfg(feature = "h2")]
+        downcast::<::h2::Error>,
+        #[cfg(feature = "hyper")]
+        downcast::<::hyper::Error>,
+        #[cfg(feature = "hyper-util")]
+        downcast::<::hyper_util::client::legacy::Error>,
         #[cfg(feature = "redis")]
         downcast::<::redis::RedisError>,
         #[cfg(feature = "reqwest")]
         downcast::<::reqwest::Error>,
         #[cfg(feature = "sqlx")]
         downcast::<::sqlx::Error>,
+        #[cfg(feature = "tokio-postgres")]
+        downcast::<::tokio_postgres::Error>,
         #[cfg(feature = "tonic")]
         downcast::<::tonic::Status>,
     ];
     types.into_iter().find_map(|downcast| downcast(error))
+}
+
+/// Returns the error as [`Transient`], if it is of type `E`, or a pointer to an `E`.
+pub(crate) fn downcast<'a, E: Error + Transient + 'static>(
+    error: &'a (dyn Error + 'static),
+) -> Option<&'a dyn Transient> {
+    downcast_through::<E>(error).map(|error| error as _)
+}
+
+/// Returns the error as an `E`, if it is one, or a pointer to one. The `source()` of a pointer returns the source of the error that it
+/// points to, so that a chain of sources does not contain this error itself.
+fn downcast_through<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    error
+        .downcast_ref::<E>()
+        .or_else(|| error.downcast_ref::<Box<E>>().map(|error| &**error))
+        .or_else(|| error.downcast_ref::<Arc<E>>().map(|error| &**error))
+        .or_else(|| error.downcast_ref::<&'static E>().copied())
 }
 
 /// Iterates over the error itself and its chain of sources.
@@ -46,11 +67,14 @@ pub(crate) fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Ite
     std::iter::successors(Some(error), |&error| wrapped(error).or_else(|| error.source()))
 }
 
-/// Returns the error that an [`io::Error`] or an `Arc` wraps. Their `source()` returns the source of the wrapped error, not
+/// Returns the error that an [`io::Error`], or a pointer to an error, wraps. Their `source()` returns the source of the wrapped error, not
 /// the wrapped error itself.
 fn wrapped<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    if let Some(error) = error.downcast_ref::<io::Error>() {
+        return error.get_ref().map(|wrapped| wrapped as _);
+    }
     if let Some(shared) = error.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
         return Some(&**shared);
     }
-    error.downcast_ref::<io::Error>()?.get_ref().map(|wrapped| wrapped as _)
+    downcast_through::<io::Error>(error).map(|error| error as _)
 }

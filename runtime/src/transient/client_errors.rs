@@ -6,7 +6,17 @@
 #[cfg(any(feature = "sqlx", feature = "redis"))]
 use std::io;
 
-#[cfg(any(feature = "anyhow", feature = "redis", feature = "reqwest", feature = "sqlx", feature = "tonic"))]
+#[cfg(any(
+    feature = "anyhow",
+    feature = "h2",
+    feature = "hyper",
+    feature = "hyper-util",
+    feature = "redis",
+    feature = "reqwest",
+    feature = "sqlx",
+    feature = "tokio-postgres",
+    feature = "tonic"
+))]
 use crate::InnerError;
 #[cfg(any(feature = "sqlx", feature = "redis"))]
 use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut};
@@ -37,11 +47,19 @@ from_rejections_by_io!(
 
 #[cfg(feature = "anyhow")]
 impl InnerError for ::anyhow::Error {}
+#[cfg(feature = "h2")]
+impl InnerError for ::h2::Error {}
+#[cfg(feature = "hyper")]
+impl InnerError for ::hyper::Error {}
+#[cfg(feature = "hyper-util")]
+impl InnerError for ::hyper_util::client::legacy::Error {}
 #[cfg(feature = "redis")]
 impl InnerError for ::redis::RedisError {}
 #[cfg(feature = "reqwest")]
 impl InnerError for ::reqwest::Error {}
 #[cfg(feature = "sqlx")]
 impl InnerError for ::sqlx::Error {}
+#[cfg(feature = "tokio-postgres")]
+impl InnerError for ::tokio_postgres::Error {}
 #[cfg(feature = "tonic")]
 impl InnerError for ::tonic::Status {}

@@ -2,11 +2,11 @@ use std::{error::Error as _, fmt::Display};
 
 use reqwest::Error;
 
-use super::chain::{first_recognized, sources};
+use super::chain::first_recognized;
 use crate::Transient;
 
-/// Transient: timeouts, failed DNS lookups, connections that were refused, reset, or closed before the end of a response, and transient
-/// statuses from [`error_for_status`](reqwest::Response::error_for_status).
+/// Transient: timeouts, failed DNS lookups, connections that were refused, reset, or closed before the end of a response, streams of HTTP/2
+/// that the server refused or reset, and transient statuses from [`error_for_status`](reqwest::Response::error_for_status).
 ///
 /// The error has no headers, and so no `Retry-After` of the server. An error type of your own can contain it if the headers are read
 /// before `error_for_status` consumes the response:
@@ -52,8 +52,13 @@ impl Transient for Error {
         }
         self.is_timeout()
             || self.is_dns()
-            || is_truncated(self)
             || self.source().and_then(first_recognized).is_some_and(Transient::is_transient)
+    }
+
+    /// Returns false for a failure to connect, and if the server did not process the request. After a redirect, this holds for the last
+    /// request only; a client for calls that are not idempotent should not follow redirects.
+    fn may_have_taken_effect(&self) -> bool {
+        !self.is_connect() && self.source().and_then(first_recognized).is_none_or(Transient::may_have_taken_effect)
     }
 
     fn as_dyn_display(&self) -> Option<&dyn Display> {
@@ -63,9 +68,4 @@ impl Transient for Error {
     fn as_dyn_std_error(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(self)
     }
-}
-
-/// Returns true if the connection was closed before the end of the response, which hyper reports without an `io::Error`.
-fn is_truncated(error: &Error) -> bool {
-    sources(error).filter_map(|error| error.downcast_ref()).any(hyper::Error::is_incomplete_message)
 }

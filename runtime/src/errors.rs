@@ -29,7 +29,7 @@ pub use self::{
 // The parts from which the rest of the crate builds these types.
 pub(crate) use self::{
     bulkhead_full::write_full,
-    circuit_open::OptText,
+    circuit_open::{EXAMPLE as CIRCUIT_OPEN_EXAMPLE, OptText},
     config_conflict::{PolicyConfig, PolicyTerms},
     failure_text::{FailureText, StoredFailureText},
     open_reason::{COUNT_BITS, PackedReason},

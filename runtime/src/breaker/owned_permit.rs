@@ -2,7 +2,7 @@
 
 use std::{fmt, fmt::Display, mem, sync::Arc};
 
-use super::{CircuitBreaker, Permit, engine::BreakerRef, state::Admission};
+use super::{CircuitBreaker, Permit, engine::Failure, state::Admission};
 use crate::{
     CircuitOpen,
     keying::{Keying, Unkeyed},
@@ -57,28 +57,30 @@ impl<K: Keying> CircuitBreaker<K> {
 
 impl<K: Keying> OwnedPermit<K> {
     /// Reports a success.
-    pub fn success(self) {
-        self.end(|breaker, admission| breaker.succeed(admission));
+    pub fn success(mut self) {
+        if let Some(admission) = self.admission.take() {
+            self.breaker().view().succeed(admission);
+        }
     }
 
     /// Reports a failure of the dependency.
     pub fn failure(self) {
-        self.end(|breaker, admission| breaker.fail(admission, false, None));
+        self.fail(false, None);
     }
 
     /// Reports a failure of the dependency, with its error: see [`Permit::failure_with`].
     pub fn failure_with(self, error: &dyn Display) {
-        self.end(|breaker, admission| breaker.fail(admission, false, Some(error)));
+        self.fail(false, Some(error));
     }
 
     /// Reports that the call is not evidence of success or failure: see [`Permit::ignore`].
     pub fn ignore(self) {
-        self.end(|breaker, admission| breaker.fail(admission, true, None));
+        self.fail(true, None);
     }
 
-    fn end(mut self, report: impl FnOnce(BreakerRef<'_>, Admission)) {
+    fn fail(mut self, is_ignored: bool, failure: Failure<'_>) {
         if let Some(admission) = self.admission.take() {
-            report(self.breaker().view(), admission);
+            self.breaker().view().fail(admission, is_ignored, failure);
         }
     }
 

@@ -81,8 +81,8 @@ impl TripPolicy {
     }
 
     /// The rates that open the circuit; `None` without a window.
-    pub(crate) const fn rates(&self) -> Option<RatePolicy> {
-        match *self {
+    pub(crate) const fn rates(&self) -> Option<&RatePolicy> {
+        match self {
             Self::Rates(rates) | Self::Either { rates, .. } => Some(rates),
             Self::Consecutive { .. } => None,
         }
@@ -93,7 +93,7 @@ impl Parameters {
     /// The minimum duration of a slow call; `None` if no call is slow.
     pub(crate) const fn slow_call(&self) -> Option<u64> {
         match self.policy.rates() {
-            Some(RatePolicy { slow_call, .. }) => slow_call,
+            Some(RatePolicy { slow_call, .. }) => *slow_call,
             None => None,
         }
     }
@@ -195,7 +195,7 @@ impl Parameters {
         let Recovery { base, factor, max, jitter, .. } = self.recovery;
         let (factor, jitter) = (factor.to_bits(), jitter.to_bits());
         let (hung_call, cancelled_call) = (or_none(self.hung_call), or_none(self.cancelled_call));
-        let Some(RatePolicy { window, failure_rate, min_calls, slow_call, slow_call_rate }) = self.policy.rates()
+        let Some(&RatePolicy { window, failure_rate, min_calls, slow_call, slow_call_rate }) = self.policy.rates()
         else {
             return [small, 0, 0, 0, 0, 0, base, factor, max, jitter, self.ramp_up, hung_call, cancelled_call];
         };

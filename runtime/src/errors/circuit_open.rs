@@ -42,19 +42,19 @@ pub struct CircuitOpen {
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct OptText<T>(pub(crate) Option<T>);
 
-impl CircuitOpen {
-    /// A placeholder rejection, for checks of its type.
-    pub(crate) const EXAMPLE: Self = Self {
-        name: "",
-        key: OptText(None),
-        reason: PackedReason::FORCED,
-        note: OptText(None),
-        failure: FailureText::NONE,
-        elapsed: OptMicros::new(None),
-        retry_after: OptMicros::new(None),
-        trace: RejectionTrace::NONE,
-    };
+/// A placeholder rejection, for checks of its type.
+pub(crate) static EXAMPLE: CircuitOpen = CircuitOpen {
+    name: "",
+    key: OptText(None),
+    reason: PackedReason::FORCED,
+    note: OptText(None),
+    failure: FailureText::none(),
+    elapsed: OptMicros::new(None),
+    retry_after: OptMicros::new(None),
+    trace: RejectionTrace::NONE,
+};
 
+impl CircuitOpen {
     /// Returns the name of the breaker.
     #[must_use]
     pub const fn name(&self) -> &'static str {

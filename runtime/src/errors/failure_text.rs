@@ -63,7 +63,9 @@ pub(crate) struct FailureText {
 }
 
 impl FailureText {
-    pub(crate) const NONE: Self = Self { number: 0, found: OnceBox::new() };
+    pub(crate) const fn none() -> Self {
+        Self { number: 0, found: OnceBox::new() }
+    }
 
     /// Returns the text; `None` if there is none, or if the circuit has opened again before the first call.
     pub(crate) fn get(&self) -> Option<&str> {

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt::Display, ops::Deref};
 
-use crate::{CircuitOpen, Transient, transient::chain::sources};
+use crate::{Transient, errors::CIRCUIT_OPEN_EXAMPLE, transient::chain::sources};
 
 /// A function that returns true if an error is of one certain type.
 pub type IsType = fn(&(dyn Error + 'static)) -> bool;
@@ -13,10 +13,10 @@ pub fn contains_any(error: &(dyn Error + 'static), types: &[IsType]) -> bool {
     sources(error).any(|error| types.iter().any(|is_type| is_type(error)))
 }
 
-/// Returns true if one of the types is [`CircuitOpen`].
+/// Returns true if one of the types is [`CircuitOpen`](crate::CircuitOpen).
 #[must_use]
 pub fn includes_circuit_open(types: &[IsType]) -> bool {
-    types.iter().any(|is_type| is_type(&CircuitOpen::EXAMPLE))
+    types.iter().any(|is_type| is_type(&CIRCUIT_OPEN_EXAMPLE))
 }
 
 /// A probe for the traits that an error type implements, by autoref-based specialization.

@@ -146,7 +146,7 @@ impl<'a> BreakerRef<'a> {
         let reason = OpenReason::Hung { calls: calls_in_all.max(calls), limit };
         if let Some(rates) = parameters.policy.rates()
             && self.engine.circuit.word().state() == BreakerState::Closed
-            && self.record_adverse(Record { failed: true, slow: false }, calls, &rates, admission, None, |_| reason)
+            && self.record_adverse(Record { failed: true, slow: false }, calls, rates, admission, None, |_| reason)
         {
             return;
         }

@@ -84,7 +84,7 @@ impl BreakerRef<'_> {
                 (circuit, transitions, engine.changed_at(), engine.operator_reason(circuit.word().epoch()), failure)
             };
             let word = circuit.word();
-            let window = parameters.policy.rates().map(|rates| self.window(&rates, word));
+            let window = parameters.policy.rates().map(|rates| self.window(rates, word));
             let consecutive_failures = if parameters.policy.threshold().is_some() { word.failures() } else { 0 };
             let (sums, survey) = (self.engine.totals.sums(), self.survey());
             if self.engine.circuit.word().epoch() != word.epoch() {

@@ -121,11 +121,11 @@ impl<'a> BreakerRef<'a> {
             let state = word.state();
             if state == BreakerState::Closed
                 && !matches!(outcome, Outcome::Ignored | Outcome::Abandoned)
-                && self.record_and_evaluate(&rates, admission, outcome, age, failure)
+                && self.record_and_evaluate(rates, admission, outcome, age, failure)
             {
                 return;
             }
-            if state == BreakerState::HalfOpen && outcome == Outcome::Success && is_slow(&rates, age) {
+            if state == BreakerState::HalfOpen && outcome == Outcome::Success && is_slow(rates, age) {
                 outcome = Outcome::Failure;
             }
         }

@@ -58,7 +58,7 @@ impl SnapshotConfig {
         let (failures, rates) = (parameters.policy.threshold(), parameters.policy.rates());
         let threshold = match rates {
             None => TripRule::ConsecutiveFailures { failures: failures.unwrap_or(0) },
-            Some(RatePolicy { window, failure_rate, min_calls, slow_call, slow_call_rate }) => {
+            Some(&RatePolicy { window, failure_rate, min_calls, slow_call, slow_call_rate }) => {
                 let (calls, time) = match window {
                     WindowSize::Calls(calls) => (Some(calls), None),
                     WindowSize::Time(micros) => (None, Some(Duration::from_micros(micros))),

@@ -25,7 +25,6 @@ mod error;
 mod fallback;
 #[cfg(feature = "keyed")]
 mod key;
-mod registrable;
 mod rejection;
 mod transient;
 
@@ -37,7 +36,7 @@ pub use self::{
     closures::{attempt_predicate, fallback_closure, predicate, retry_hook, timed_retry_hook},
     error::{ErrorChain, ErrorType},
     fallback::FallbackResult,
-    registrable::Registrable,
     rejection::{FromBulkheadFull, FromCircuitOpen, FromRateLimited, FromTimedOut},
     transient::{InheritTransient, RetryAfterField},
 };
+pub use crate::registry::Registrable;

@@ -159,7 +159,7 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
     }
 }
 
-/// The method that returns the value as `&dyn Error`. A type with parameters may not be `'static`, which a probe cannot see.
+/// The method that returns the value as `&dyn Error`. A type with parameters need not be `'static`, as the probe requires.
 fn as_dyn_std_error(krate: &TokenStream) -> TokenStream {
     quote! {
         fn as_dyn_std_error(&self) -> ::core::option::Option<&(dyn ::core::error::Error + 'static)> {

@@ -27,7 +27,6 @@ mod fallback;
 #[cfg(feature = "keyed")]
 mod key;
 mod permits;
-mod registrable;
 mod rejection;
 mod transient;
 
@@ -42,7 +41,7 @@ pub use self::{
     error::{ErrorChain, ErrorType},
     fallback::FallbackResult,
     permits::PermitCount,
-    registrable::Registrable,
     rejection::{FromBulkheadFull, FromCircuitOpen, FromRateLimited, FromTimedOut},
     transient::{InheritTransient, RetryAfterField},
 };
+pub use crate::registry::Registrable;

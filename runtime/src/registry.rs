@@ -25,7 +25,7 @@ pub(crate) use self::capability::{Configurable, MergeSection, PolicySettings, co
 pub(crate) use self::resolve::sites;
 pub use self::{
     declaration::{Declared, Hang},
-    registered::{REGISTERED, Registered},
+    registered::{REGISTERED, Registered, Registrable},
 };
 use crate::{BlindSpot, ConfigConflict, DeclarationSite, errors::PolicyConfig, isolation::isolated};
 

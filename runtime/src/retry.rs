@@ -10,6 +10,7 @@ pub(crate) mod attempts;
 mod backoff;
 mod budget;
 mod call;
+mod call_options;
 pub(crate) mod error_view;
 mod inspect;
 mod jitter;
@@ -37,7 +38,8 @@ pub use self::{
     attempt::attempt,
     backoff::{Backoff, RetryContext},
     budget::RetryBudget,
-    call::{MatchingErrors, MatchingResults, NoHook, NoStop, OnRetry, RetryCall, RetryStop, TransientErrors},
+    call::{MatchingErrors, MatchingResults, RetryCall, TransientErrors},
+    call_options::{NoHook, NoStop, OnRetry, RetryStop},
     jitter::Jitter,
     named::{POLICIES, retries},
     nesting::Nested,

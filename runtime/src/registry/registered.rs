@@ -1,5 +1,6 @@
 use std::{any::Any, fmt, panic::Location};
 
+use super::Policy;
 use crate::slices::slices;
 
 /// A static policy that is listed by [`register!`](crate::register).
@@ -9,6 +10,19 @@ pub struct Registered {
     /// The path of the module that contains the `register!`.
     pub(super) module: &'static str,
 }
+
+/// A type whose statics [`register!`](crate::register) lists: a circuit breaker, a rate limit, a bulkhead or a retry policy.
+#[diagnostic::on_unimplemented(
+    message = "a `{Self}` cannot be registered",
+    label = "not a circuit breaker, rate limit, bulkhead or retry policy"
+)]
+pub trait Registrable {
+    /// Compiles only if the type can be registered.
+    fn check(_: &Self) {}
+}
+
+#[diagnostic::do_not_recommend]
+impl<P: Policy> Registrable for P {}
 
 slices! {
     /// All static policies that are listed by `register!`.
@@ -54,7 +68,7 @@ macro_rules! register {
             #[linkme(crate = $crate::__private::linkme)]
             static REGISTERED: $crate::__private::Registered = {
                 // Never called: a type that cannot be registered is reported by the name of the trait.
-                const _: fn() = || $crate::bounds::Registrable::check(&$own);
+                const _: fn() = || $crate::__private::Registrable::check(&$own);
                 $crate::__private::Registered::new(&$own, ::core::module_path!())
             };
         };

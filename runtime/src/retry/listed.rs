@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use once_cell::race::OnceBox;
 
 use super::{RetryPolicy, named_policy::NamedPolicy, statistics::Statistics};
-use crate::registry::REGISTERED;
+use crate::registry::{REGISTERED, Registrable};
 
 /// The first entries of the chains.
 static CHAINS: [OnceBox<Entry>; 64] = [const { OnceBox::new() }; 64];
@@ -24,6 +24,8 @@ struct Entry {
     named: NamedPolicy,
     next: OnceBox<Self>,
 }
+
+impl Registrable for RetryPolicy {}
 
 /// Returns the policy that a call under `policy` uses: with a name, one that counts the call and that external settings can replace.
 #[inline]

@@ -8,7 +8,7 @@ use std::pin::pin;
 use super::{
     RetryPolicy,
     attempts::Attempts,
-    call::{OnRetry, RetryStop},
+    call_options::{OnRetry, RetryStop},
     error_view::ErrorView,
     listed::in_force,
 };

@@ -341,8 +341,8 @@ fn error_view(retry: &Retry, context: &Context) -> TokenStream {
     })
 }
 
-/// Returns false if the error type contains a lifetime or a type parameter, as far as its tokens tell. A probe for `'static` types cannot
-/// tell: it would select such a type, and the function would not compile.
+/// Returns false if the tokens of the error type contain a lifetime or a type parameter. Autoref specialization ignores lifetimes: it would
+/// select a type that is not `'static` as well, and the function would not compile.
 fn may_be_static(context: &Context) -> bool {
     let error = match syn::parse2(context.output.clone()) {
         Ok(Type::Path(output)) => match output.path.segments.last().map(|segment| &segment.arguments) {

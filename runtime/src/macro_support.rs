@@ -6,6 +6,7 @@
 //!
 //! A call that may not type-check has the span of the user's return type, argument or expression, so that the error is reported there.
 
+mod conversions_below;
 mod error_probe;
 mod fallback;
 #[cfg(feature = "keyed")]
@@ -18,7 +19,9 @@ mod verdict;
 #[cfg(feature = "tokio")]
 use std::time::Duration;
 
-pub use self::{error_probe::*, fallback::*, record::*, rejected_call::*, transient_probe::*, verdict::*};
+pub use self::{
+    conversions_below::*, error_probe::*, fallback::*, record::*, rejected_call::*, transient_probe::*, verdict::*,
+};
 use crate::RetryPolicy;
 #[cfg(feature = "tokio")]
 use crate::Timeout;

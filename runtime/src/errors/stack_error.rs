@@ -169,7 +169,6 @@ impl<E> From<CircuitOpen> for Error<E> {
 }
 
 /// Creates [`Error::Inner`].
-#[diagnostic::do_not_recommend]
 impl<E: InnerError> From<E> for Error<E> {
     fn from(error: E) -> Self {
         Self::Inner(error)

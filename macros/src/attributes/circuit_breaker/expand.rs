@@ -82,7 +82,7 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
         #krate::__private::forget(permit);
     };
     let ended = context.match_outcome([success, succeeded], [quote_mixed!(#binding = #disposition;), failed]);
-    let value = context.rejected(["FromCircuitOpen", "open"], breaker.rejection.as_ref());
+    let value = context.rejected(["FromCircuitOpen", "open"], breaker.rejection.as_ref(), call.conversions);
     let rejected = if needs_disposition {
         quote_mixed!({
             let disposition = #krate::__private::Disposition::CircuitRejected(open.retry_after());
@@ -128,7 +128,8 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
             #ended
         }
     };
-    Call { future: None, code, has_disposition: needs_disposition, ..*call }
+    let conversions = call.conversions.and("CircuitOpen", breaker.rejection.as_ref());
+    Call { future: None, code, has_disposition: needs_disposition, conversions, ..*call }
 }
 
 /// The declaration of the breaker.

@@ -19,13 +19,13 @@ impl Context {
             return closure_call(function, &arguments, &make, krate);
         }
         let arguments = quote_mixed!(#rejection, (&&call).expected(),);
-        let made = closure_call(function, &arguments, &make, krate);
+        let value = closure_call(function, &arguments, &make, krate);
         quote_mixed! {
             {
                 #[allow(unused_imports)]
                 use #krate::__private::{RejectedResult as _, RejectedValue as _};
                 let call = #krate::__private::RejectedCall::<#output>::NEW;
-                (&&call).value(#made)
+                (&&call).value(#value)
             }
         }
     }

@@ -77,6 +77,8 @@ pub struct AlreadyReported<E>(PhantomData<fn() -> E>);
 
 impl<E> AlreadyReported<E> {
     /// Is never called.
+    /// Never called.
+    #[must_use]
     pub fn finish(self, _: Reported) -> E {
         unreachable!("the conversion of another rejection does not compile")
     }

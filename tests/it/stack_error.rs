@@ -231,6 +231,15 @@ fn converted<T: fmt::Debug>(index: usize, value: T) -> Result<(), Error<Generic<
     Err(Generic::Value(value))?
 }
 
+fn one_step(path: &str) -> Result<String, Error<Outer>> {
+    Ok(std::fs::read_to_string(path).map_err(Outer::from)?)
+}
+
+#[derive(Debug, thiserror::Error, Transient)]
+#[error(transparent)]
+#[transient(inherit)]
+struct Outer(#[from] io::Error);
+
 fn own_type() -> Result<(), Error<Code>> {
     Err(Code(1))?
 }
@@ -240,13 +249,14 @@ fn text() -> Result<(), Error<String>> {
 }
 
 fn any_type() -> Result<u8, Error<std::num::ParseIntError>> {
-    "x".parse::<u8>().map_err(Error::Inner)
+    Ok("x".parse()?)
 }
 
 #[test]
 fn the_question_mark_converts_inner_errors() {
     assert!(matches!(converted(0, 1), Err(Error::Inner(Generic::Value(1)))));
     assert!(matches!(converted(1, "a"), Err(Error::Inner(Generic::Value("a")))));
+    assert!(matches!(one_step("no such file"), Err(Error::Inner(Outer(_)))));
     assert_eq!(own_type(), Err(Error::Inner(Code(1))));
     assert_eq!(text(), Err(Error::Inner("no".to_owned())));
     assert!(any_type().unwrap_err().inner().is_some());

@@ -6,7 +6,14 @@
 #[cfg(any(feature = "sqlx", feature = "redis"))]
 use std::io;
 
-#[cfg(any(feature = "anyhow", feature = "redis", feature = "reqwest", feature = "sqlx", feature = "tonic"))]
+#[cfg(any(
+    feature = "anyhow",
+    feature = "http",
+    feature = "redis",
+    feature = "reqwest",
+    feature = "sqlx",
+    feature = "tonic"
+))]
 use crate::InnerError;
 #[cfg(any(feature = "sqlx", feature = "redis"))]
 use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut};
@@ -37,6 +44,8 @@ from_rejections_by_io!(
 
 #[cfg(feature = "anyhow")]
 impl InnerError for ::anyhow::Error {}
+#[cfg(feature = "http")]
+impl InnerError for ::http::StatusCode {}
 #[cfg(feature = "redis")]
 impl InnerError for ::redis::RedisError {}
 #[cfg(feature = "reqwest")]

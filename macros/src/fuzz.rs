@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Values of options, and names that occur in them.
-const VALUES: [&str; 34] = [
+const VALUES: [&str; 38] = [
     "true",
     "critical",
     "unlimited",
@@ -38,6 +38,10 @@ const VALUES: [&str; 34] = [
     "io::Error",
     "self",
     "LIMIT",
+    "x",
+    "&x",
+    "self.limit",
+    "T::limit(x)",
     "5",
     "0",
     "256",

@@ -6,6 +6,7 @@
 //!
 //! A call that may not type-check has the span of the user's return type, argument or expression, so that the error is reported there.
 
+mod conversions_below;
 mod error_probe;
 mod fallback;
 #[cfg(feature = "keyed")]
@@ -22,7 +23,8 @@ use std::time::Duration;
 #[cfg(feature = "keyed")]
 pub use self::keyed::Weighted;
 pub use self::{
-    error_probe::*, fallback::*, record::*, rejected_call::*, rejected_probe::*, transient_probe::*, verdict::*,
+    conversions_below::*, error_probe::*, fallback::*, record::*, rejected_call::*, rejected_probe::*,
+    transient_probe::*, verdict::*,
 };
 #[cfg(feature = "tokio")]
 use crate::Timeout;

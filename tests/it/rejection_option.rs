@@ -22,7 +22,9 @@ struct Foreign(&'static str);
 
 impl Foreign {
     fn from_open(open: CircuitOpen) -> Self {
-        Self(open.name())
+        let name = open.name();
+        drop(open);
+        Self(name)
     }
 }
 
@@ -126,7 +128,7 @@ async fn plain_async(path: &str) -> String {
 
 #[timeout(1ms, rejection = |_: TimedOut| ())]
 async fn nothing() {
-    pending().await
+    pending::<()>().await;
 }
 
 #[rate_limit(name = "rejection: impl", limit = 1, per = 1h, rejection = |_| "limited")]

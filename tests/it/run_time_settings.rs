@@ -85,7 +85,7 @@ fn by_function(attempts: &u32, calls: &Cell<u32>) -> io::Result<()> {
     fail(calls)
 }
 
-#[retry(policy = fast(options.len() as u32))]
+#[retry(policy = fast(u32::from(options[0])))]
 fn by_moved_argument(options: Vec<u8>, calls: &Cell<u32>) -> io::Result<()> {
     consume(options);
     fail(calls)
@@ -114,7 +114,7 @@ fn a_policy_is_any_expression_that_is_a_policy_or_points_to_one() {
     assert_eq!(attempts(|calls| by_reference(&fast(7), calls)), 7);
     assert_eq!(attempts(|calls| by_guard(&Mutex::new(fast(2)), calls)), 2);
     assert_eq!(attempts(|calls| by_function(&3, calls)), 3);
-    assert_eq!(attempts(|calls| by_moved_argument(vec![1, 2], calls)), 2);
+    assert_eq!(attempts(|calls| by_moved_argument(vec![2], calls)), 2);
     assert_eq!(attempts(by_condition), 1);
     assert_eq!(attempts(by_budget), 1);
 }
@@ -425,6 +425,88 @@ async fn breakers_and_limits_in_fields_are_used_but_not_listed() {
     assert!(bulkheads().iter().all(|bulkhead| bulkhead.name() != "run time: bulkhead"));
 }
 
+trait Settings {
+    fn retry(&self) -> RetryPolicy;
+    fn limit(&self) -> Option<Duration>;
+}
+
+impl Settings for u32 {
+    fn retry(&self) -> RetryPolicy {
+        fast(*self)
+    }
+
+    fn limit(&self) -> Option<Duration> {
+        Some(Duration::from_secs(u64::from(*self)))
+    }
+}
+
+/// A client whose settings have a type parameter.
+struct Generic<S> {
+    settings: S,
+    calls: Mutex<u32>,
+}
+
+impl<S: Settings + Send + Sync> Generic<S> {
+    #[retry(policy = self.settings.retry())]
+    #[circuit_breaker(breaker = breaker)]
+    #[bulkhead(bulkhead = bulkheads[0])]
+    #[timeout(self.settings.limit().unwrap_or(HOUR))]
+    async fn owned(
+        self: Arc<Self>,
+        breaker: Arc<CircuitBreaker>,
+        bulkheads: Vec<Bulkhead>,
+        order: String,
+    ) -> io::Result<()> {
+        *self.calls.lock().unwrap() += 1;
+        consume(order);
+        pending().await
+    }
+
+    #[retry(policy = policy, enabled = policy != fast(1))]
+    fn captured(&self, (policy, _): (RetryPolicy, u8), #[cfg(all())] order: String) -> io::Result<()> {
+        *self.calls.lock().unwrap() += 1;
+        consume((policy, order));
+        Err(transient())
+    }
+}
+
+macro_rules! generated {
+    ($name:ident, $policy:expr, $breaker:expr, $limit:expr) => {
+        #[retry(policy = $policy)]
+        #[circuit_breaker(breaker = $breaker)]
+        #[timeout($limit)]
+        async fn $name(retry: &RetryPolicy, limit: Duration, own: &CircuitBreaker) -> io::Result<()> {
+            _ = (retry, limit, own);
+            pending().await
+        }
+    };
+}
+
+generated!(generated_of_statics, FOUR, GENERATED, HOUR);
+
+static GENERATED: CircuitBreaker = CircuitBreaker::new("run time: generated", BreakerConfig::new());
+
+#[tokio::test(start_paused = true)]
+async fn settings_come_from_arguments_of_all_shapes() {
+    let client = Arc::new(Generic { settings: 2, calls: Mutex::new(0) });
+    let breaker = Arc::new(CircuitBreaker::new("run time: owned", BreakerConfig::new()));
+    let bulkheads = vec![Bulkhead::new("run time: owned", BulkheadConfig::new())];
+    let start = Instant::now();
+    // The future can be spawned.
+    let call = tokio::spawn(client.clone().owned(breaker.clone(), bulkheads, "order".to_owned()));
+    call.await.unwrap().unwrap_err();
+    assert_eq!((*client.calls.lock().unwrap(), breaker.snapshot().failures), (2, 2));
+    assert_eq!(start.elapsed(), Duration::from_secs(4));
+
+    client.captured((fast(3), 0), String::new()).unwrap_err();
+    assert_eq!(*client.calls.lock().unwrap(), 5);
+    client.captured((fast(1), 0), String::new()).unwrap_err();
+    assert_eq!(*client.calls.lock().unwrap(), 6);
+
+    generated_of_statics(&fast(1), HOUR, &breaker).await.unwrap_err();
+    assert_eq!(steadfast::breaker("run time: generated").unwrap().snapshot().failures, 4);
+}
+
 static LISTED: CircuitBreaker = CircuitBreaker::new("run time: listed", BreakerConfig::new());
 static LAZY_BREAKER: LazyLock<CircuitBreaker> =
     LazyLock::new(|| CircuitBreaker::new("run time: lazy", BreakerConfig::new().failure_threshold(1)));
@@ -537,7 +619,7 @@ impl Clone for Counted<'_> {
 
 #[retry(max_attempts = 3, backoff = none, enabled = retries)]
 fn moves(retries: bool, value: Counted<'_>) -> io::Result<()> {
-    drop(value);
+    consume(value);
     Err(transient())
 }
 

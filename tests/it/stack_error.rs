@@ -80,6 +80,46 @@ fn rejected() -> Result<(), Error<io::Error>> {
     Ok(())
 }
 
+#[circuit_breaker(name = "stack error: hidden type")]
+#[rate_limit(name = "stack error: hidden type", limit = 1, per = 1h)]
+#[bulkhead(name = "stack error: hidden type", max_concurrent = 1)]
+fn hidden_type(text: &str) -> Result<impl fmt::Display + '_, Error<io::Error>> {
+    Ok(text)
+}
+
+type Alias<'a, T> = Result<&'a T, Error<io::Error>>;
+
+#[circuit_breaker(name = "stack error: alias")]
+#[rate_limit(name = "stack error: alias", limit = 1, per = 1h)]
+#[bulkhead(name = "stack error: alias", max_concurrent = 1)]
+async fn alias<T>(value: &T) -> Alias<'_, T> {
+    Ok(value)
+}
+
+#[circuit_breaker(name = "stack error: option")]
+#[rate_limit(name = "stack error: option", limit = 1, per = 1h)]
+#[bulkhead(name = "stack error: option", max_concurrent = 1)]
+fn optional() -> Option<u8> {
+    Some(1)
+}
+
+#[circuit_breaker(name = "stack error: parameter")]
+#[rate_limit(name = "stack error: parameter", limit = 1, per = 1h)]
+fn parameter<E: From<CircuitOpen> + From<steadfast::RateLimited>>() -> Result<u8, E> {
+    Ok(1)
+}
+
+#[tokio::test]
+async fn stacks_reject_calls_of_all_return_types() {
+    assert_eq!(hidden_type("a").map(|text| text.to_string()).unwrap(), "a");
+    assert!(matches!(hidden_type("a").err(), Some(Error::RateLimited(_))));
+    assert_eq!(alias(&1).await.unwrap(), &1);
+    assert!(matches!(alias(&1).await, Err(Error::RateLimited(_))));
+    assert_eq!((optional(), optional()), (Some(1), None));
+    assert_eq!(parameter::<Error<()>>(), Ok(1));
+    assert!(matches!(parameter::<Error<()>>(), Err(Error::RateLimited(_))));
+}
+
 /// An error of each variant.
 async fn all_variants() -> [Error<io::Error>; 5] {
     limited().unwrap_or_default();
@@ -191,6 +231,15 @@ fn converted<T: fmt::Debug>(index: usize, value: T) -> Result<(), Error<Generic<
     Err(Generic::Value(value))?
 }
 
+fn one_step(path: &str) -> Result<String, Error<Outer>> {
+    Ok(std::fs::read_to_string(path).map_err(Outer::from)?)
+}
+
+#[derive(Debug, thiserror::Error, Transient)]
+#[error(transparent)]
+#[transient(inherit)]
+struct Outer(#[from] io::Error);
+
 fn own_type() -> Result<(), Error<Code>> {
     Err(Code(1))?
 }
@@ -200,13 +249,14 @@ fn text() -> Result<(), Error<String>> {
 }
 
 fn any_type() -> Result<u8, Error<std::num::ParseIntError>> {
-    "x".parse::<u8>().map_err(Error::Inner)
+    Ok("x".parse()?)
 }
 
 #[test]
 fn the_question_mark_converts_inner_errors() {
     assert!(matches!(converted(0, 1), Err(Error::Inner(Generic::Value(1)))));
     assert!(matches!(converted(1, "a"), Err(Error::Inner(Generic::Value("a")))));
+    assert!(matches!(one_step("no such file"), Err(Error::Inner(Outer(_)))));
     assert_eq!(own_type(), Err(Error::Inner(Code(1))));
     assert_eq!(text(), Err(Error::Inner("no".to_owned())));
     assert!(any_type().unwrap_err().inner().is_some());

@@ -7,4 +7,6 @@ fn read() -> io::Result<u8> {
     Ok(1)
 }
 
-fn main() {}
+fn main() {
+    _ = CircuitBreaker::new("mail", BreakerConfig::new());
+}

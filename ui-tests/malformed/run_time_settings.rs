@@ -21,16 +21,19 @@ impl Client {
 
 #[retry(backoff = exponential(base = base), max_elapsed = longest)]
 fn backoff(base: Duration, longest: Duration) -> io::Result<()> {
+    _ = base + longest;
     Ok(())
 }
 
 #[circuit_breaker(name = "disk", window = calls(size))]
 async fn window(size: u32) -> io::Result<()> {
+    _ = size;
     Ok(())
 }
 
 #[bulkhead(name = "disk", max_concurrent = calls)]
 fn held(calls: u32) -> io::Result<()> {
+    _ = calls;
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use proc_macro2::{Delimiter, Group, Span, TokenStream};
 
 use super::{
     context::{Call, Context},
+    conversions::Conversions,
     spans::quote_mixed,
 };
 use crate::item::{
@@ -58,7 +59,14 @@ impl Context {
 
     /// The call without a layer around it.
     const fn bare(&self, code: TokenStream) -> Call {
-        Call { code, future: None, has_disposition: false, is_limited: false, is_scoped: self.is_attempt }
+        Call {
+            code,
+            future: None,
+            has_disposition: false,
+            is_limited: false,
+            is_scoped: self.is_attempt,
+            conversions: Conversions::NONE,
+        }
     }
 
     /// Input: `{ body }`. Output: `{ captured; body }`.

@@ -4,7 +4,10 @@ use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens as _, quote_spanned};
 use syn::{Expr, spanned::Spanned};
 
-use super::spans::{located_at, quote_mixed, respan};
+use super::{
+    conversions::Conversions,
+    spans::{located_at, quote_mixed, respan},
+};
 use crate::item::{captures::Captures, function::ErrorKind, inputs::Inputs};
 
 /// The facts about one function that all of its layers share.
@@ -41,6 +44,8 @@ pub(crate) struct Call {
     pub(crate) is_limited: bool,
     /// True if `code` already scopes the call as an attempt of the retry above. Otherwise that retry scopes `code`.
     pub(crate) is_scoped: bool,
+    /// The conversions of rejections that `code` contains.
+    pub(crate) conversions: Conversions,
 }
 
 impl Context {
@@ -166,11 +171,18 @@ impl Context {
     ///
     /// Input: the trait `FromRateLimited` and the variable `limited`. Output:
     /// `CallResult::from_error(FromRateLimited::from_rejection(limited))`. An error type without that `From` is reported at the error type.
+    /// If layers below convert rejections as well, the output requires their conversions first, so that the compiler reports one error for a type
+    /// that lacks several: see the probe `ConversionsBelow` of the runtime.
+    ///
     /// For a type parameter, the output uses `From::from` instead of the trait, so that the compiler suggests the bound.
     ///
-    /// With `rejection = make`, the output is `(&&RejectedCall::<R>::NEW).value(rejection(limited, make))`, in which `make` creates the error of a
-    /// `Result`, or the whole value of any other type.
-    pub(crate) fn rejected(&self, [from, rejection]: [&str; 2], make: Option<&Expr>) -> TokenStream {
+    /// With `rejection = make`, `make` creates the error of a `Result`, or the whole value of any other type.
+    pub(crate) fn rejected(
+        &self,
+        [from, rejection]: [&str; 2],
+        make: Option<&Expr>,
+        below: Conversions,
+    ) -> TokenStream {
         if let Some(make) = make {
             return self.made_by(make, from, rejection);
         }
@@ -179,8 +191,9 @@ impl Context {
         let rejection = Ident::new(rejection, span);
         let from_std = quote_spanned!(span=> ::core::convert::From::from);
         let error = if self.error_kind != ErrorKind::Parameter {
-            let from = Ident::new(from, span);
-            quote_spanned!(span=> #krate::__private::#from::from_rejection(#rejection))
+            let from_trait = Ident::new(from, span);
+            let converted = quote_spanned!(span=> #krate::__private::#from_trait::from_rejection(#rejection));
+            self.unless_reported(&converted, from, below)
         } else if from == "FromCircuitOpen" {
             quote_spanned!(span=> #krate::__private::convert_by(#rejection, #from_std))
         } else {
@@ -224,7 +237,7 @@ impl Context {
         needs_disposition: bool,
     ) -> (TokenStream, TokenStream) {
         let krate = &self.krate;
-        let (value, code) = (self.rejected(rejection, make), &call.code);
+        let (value, code) = (self.rejected(rejection, make, call.conversions), &call.code);
         if !needs_disposition {
             return (value, code.clone());
         }

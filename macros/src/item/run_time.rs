@@ -106,3 +106,81 @@ impl<'ast> Visit<'ast> for FindArgument<'_> {
         visit::visit_expr_macro(self, expr);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use syn::{Expr, parse_quote, parse_str};
+
+    use crate::item::function::Function;
+
+    fn function() -> Function {
+        parse_quote!(
+            fn f<T: Limits>(&self, config: &Config, (first, Second { second }): Pair, base: Duration) {}
+        )
+    }
+
+    #[test]
+    fn arguments_are_found_in_expressions() {
+        for (text, expected) in [
+            ("self.limit", Some("self")),
+            ("config.limits[0].max", Some("config")),
+            ("first", Some("first")),
+            ("Duration::from_secs(second)", Some("second")),
+            ("format!(\"{base:?}\")", Some("base")),
+            ("limits::max(|other| other, &self.x)", Some("self")),
+            ("config::LIMIT", None),
+            ("exponential(base = 1s)", None),
+            ("exponential(base = base)", Some("base")),
+            ("T::LIMIT", None),
+            ("Self::LIMIT", None),
+            ("LIMIT", None),
+            ("format!(\"limit\")", None),
+        ] {
+            let expr = parse_str::<Expr>(text).expect(text);
+            let found = function().argument_in(&expr).map(|name| name.to_string());
+            assert_eq!(found.as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn static_paths_are_the_same_for_all_calls() {
+        for (text, expected) in [
+            ("PAYMENTS", true),
+            ("&PAYMENTS", true),
+            ("crate::breakers::PAYMENTS", true),
+            ("config::PAYMENTS", true),
+            ("config", false),
+            ("self", false),
+            ("self.breaker", false),
+            ("&self.breaker", false),
+            ("Self::BREAKER", false),
+            ("T::BREAKER", false),
+            ("<First as Shard>::BREAKER", false),
+            ("*PAYMENTS", false),
+            ("PAYMENTS[0]", false),
+            ("payments()", false),
+        ] {
+            assert_eq!(function().is_static_path(&parse_str(text).expect(text)), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn constant_durations_are_paths_and_constructors() {
+        for (text, expected) in [
+            ("LIMIT", true),
+            ("Self::LIMIT", true),
+            ("config::LIMIT", true),
+            ("Duration::from_secs(2 * SECONDS as u64)", true),
+            ("std::time::Duration::new(1, 0)", true),
+            ("const { limit() }", true),
+            ("base", false),
+            ("LIMIT * 2", false),
+            ("Duration::from_secs(second)", false),
+            ("Duration::from_secs(SECONDS.load(Relaxed))", false),
+            ("limit()", false),
+            ("*LIMIT", false),
+        ] {
+            assert_eq!(function().is_constant_duration(&parse_str(text).expect(text)), expected, "{text}");
+        }
+    }
+}

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{marker::PhantomData, time::Duration};
 
 use crate::{CircuitOpen, errors::convert_by};
 
@@ -40,14 +40,14 @@ pub fn fallback_closure<E, R>(error: E, closure: impl FnOnce(E) -> R) -> R {
 }
 
 /// Calls the option `rejection` of `#[circuit_breaker]`, and records the rejection for the retries around the call, since the error that is
-/// made may not contain it.
+/// made may not contain it. The second argument is the type of the error, or of the whole value if the function does not return a `Result`.
 #[inline]
-pub fn circuit_rejection<E>(open: CircuitOpen, make: impl FnOnce(CircuitOpen) -> E) -> E {
+pub fn circuit_rejection<E>(open: CircuitOpen, _: PhantomData<E>, make: impl FnOnce(CircuitOpen) -> E) -> E {
     convert_by(open, make)
 }
 
-/// Calls the option `rejection` of `#[rate_limit]`, `#[bulkhead]` or `#[timeout]`.
+/// Calls the option `rejection` of `#[rate_limit]`, `#[bulkhead]` or `#[timeout]`, like [`circuit_rejection`].
 #[inline]
-pub fn rejection<R, E>(rejection: R, make: impl FnOnce(R) -> E) -> E {
+pub fn rejection<R, E>(rejection: R, _: PhantomData<E>, make: impl FnOnce(R) -> E) -> E {
     make(rejection)
 }

@@ -2,7 +2,11 @@ use std::{
     error,
     fmt::{self, Display},
     io,
-    time::Duration,
+    net::AddrParseError,
+    num::{ParseFloatError, ParseIntError},
+    str::Utf8Error,
+    string::FromUtf8Error,
+    time::{Duration, SystemTimeError},
 };
 
 use super::{BulkheadFull, CircuitOpen, RateLimited, TimedOut, Transient};
@@ -30,7 +34,7 @@ use super::{BulkheadFull, CircuitOpen, RateLimited, TimedOut, Transient};
 /// ```
 ///
 /// `?` works for each `E` that is an [`InnerError`]: the types that derive [`Transient`](macro@crate::Transient), and the foreign types listed
-/// there. Any other error is wrapped by `map_err(steadfast::Error::Inner)`.
+/// there. Any other error is wrapped by `map_err(steadfast::Error::Inner)`, and one that converts into `E` by `map_err(MyError::from)?`.
 ///
 /// The error is [`Transient`] if `E` is: timeouts and rejections by a rate limit or a bulkhead are transient, a rejection by an open circuit
 /// is not, and the inner error decides for itself. [`Display`] writes the text of the variant's value. The value is also the
@@ -177,7 +181,6 @@ impl<E> From<CircuitOpen> for Error<E> {
 }
 
 /// Creates [`Error::Inner`].
-#[diagnostic::do_not_recommend]
 impl<E: InnerError> From<E> for Error<E> {
     fn from(error: E) -> Self {
         Self::Inner(error)
@@ -186,9 +189,9 @@ impl<E: InnerError> From<E> for Error<E> {
 
 /// An error type that `?` converts into [`Error::Inner`].
 ///
-/// The derive of [`Transient`](macro@crate::Transient) implements the trait. This crate implements it for [`std::io::Error`], `String`,
-/// `&'static str`, boxed errors and `tokio::time::error::Elapsed`, and behind their features for the errors of `anyhow`, `redis`, `reqwest`,
-/// `sqlx` and `tonic`. For any other type of your own, one line suffices:
+/// The derive of [`Transient`](macro@crate::Transient) implements the trait. This crate implements it for [`std::io::Error`] and other errors
+/// of the standard library, `String`, `&'static str`, `()`, boxed errors and `tokio::time::error::Elapsed`, and behind their features for
+/// `http::StatusCode` and the errors of `anyhow`, `redis`, `reqwest`, `sqlx` and `tonic`. For any other type of your own, one line suffices:
 ///
 /// ```
 /// #[derive(Debug)]
@@ -210,13 +213,28 @@ impl<E: InnerError> From<E> for Error<E> {
     note = "wrap the error: `.map_err(steadfast::Error::Inner)?`",
     note = "if `{Self}` is a type of your own, derive `Transient` for it, or write `impl steadfast::InnerError for {Self} {{}}`"
 )]
-pub trait InnerError: Sized {}
+pub trait InnerError {}
 
-impl InnerError for io::Error {}
-impl InnerError for String {}
-impl InnerError for &'static str {}
-impl InnerError for Box<dyn error::Error> {}
-impl InnerError for Box<dyn error::Error + Send> {}
-impl InnerError for Box<dyn error::Error + Send + Sync> {}
+/// Implements [`InnerError`] for types of the standard library.
+macro_rules! inner_errors {
+    ($($error:ty),* $(,)?) => { $(impl InnerError for $error {})* };
+}
+
+inner_errors!(
+    (),
+    &'static str,
+    AddrParseError,
+    Box<dyn error::Error + Send + Sync>,
+    Box<dyn error::Error + Send>,
+    Box<dyn error::Error>,
+    FromUtf8Error,
+    ParseFloatError,
+    ParseIntError,
+    String,
+    SystemTimeError,
+    Utf8Error,
+    fmt::Error,
+    io::Error,
+);
 #[cfg(feature = "tokio")]
-impl InnerError for tokio::time::error::Elapsed {}
+inner_errors!(tokio::time::error::Elapsed);

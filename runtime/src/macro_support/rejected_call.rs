@@ -2,7 +2,8 @@
 
 use std::marker::PhantomData;
 
-/// A probe for the return type `R` of a function, by autoref-based specialization: `(&&RejectedCall::<R>::NEW).value(made)`.
+/// A probe for the return type `R` of a function, by autoref-based specialization: `(&&RejectedCall::<R>::NEW).value(made)`. The method
+/// `expected` determines the type of `made`, so that the compiler reports a wrong one in the user's expression.
 ///
 /// | return type | `made` | method of |
 /// | --- | --- | --- |
@@ -23,6 +24,9 @@ pub trait RejectedResult {
     /// The return type.
     type Output;
 
+    /// Returns the type of the error.
+    fn expected(&self) -> PhantomData<Self::Error>;
+
     /// Returns the error as the result of the call.
     fn value(&self, made: Self::Error) -> Self::Output;
 }
@@ -30,6 +34,11 @@ pub trait RejectedResult {
 impl<T, E> RejectedResult for &RejectedCall<Result<T, E>> {
     type Error = E;
     type Output = Result<T, E>;
+
+    #[inline]
+    fn expected(&self) -> PhantomData<E> {
+        PhantomData
+    }
 
     #[inline]
     fn value(&self, made: E) -> Result<T, E> {
@@ -42,12 +51,20 @@ pub trait RejectedValue {
     /// The return type.
     type Output;
 
+    /// Returns the type of the value.
+    fn expected(&self) -> PhantomData<Self::Output>;
+
     /// Returns the value unchanged.
     fn value(&self, made: Self::Output) -> Self::Output;
 }
 
 impl<R> RejectedValue for RejectedCall<R> {
     type Output = R;
+
+    #[inline]
+    fn expected(&self) -> PhantomData<R> {
+        PhantomData
+    }
 
     #[inline]
     fn value(&self, made: R) -> R {

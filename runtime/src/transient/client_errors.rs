@@ -9,6 +9,7 @@ use std::io;
 #[cfg(any(
     feature = "anyhow",
     feature = "h2",
+    feature = "http",
     feature = "hyper",
     feature = "hyper-util",
     feature = "redis",
@@ -53,6 +54,8 @@ impl InnerError for ::h2::Error {}
 impl InnerError for ::hyper::Error {}
 #[cfg(feature = "hyper-util")]
 impl InnerError for ::hyper_util::client::legacy::Error {}
+#[cfg(feature = "http")]
+impl InnerError for ::http::StatusCode {}
 #[cfg(feature = "redis")]
 impl InnerError for ::redis::RedisError {}
 #[cfg(feature = "reqwest")]

@@ -72,5 +72,6 @@ pub(super) fn expand(bulkhead: &Bulkhead, call: &Call, position: Position, conte
             #admitted
         }
     };
-    Call { future: None, code, has_disposition: needs_disposition, is_limited: true, ..*call }
+    let conversions = call.conversions.and("BulkheadFull", bulkhead.rejection.as_ref());
+    Call { future: None, code, has_disposition: needs_disposition, is_limited: true, conversions, ..*call }
 }

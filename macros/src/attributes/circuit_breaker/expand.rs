@@ -101,7 +101,7 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
     };
     let value = match (&breaker.condition, context.error_kind, &breaker.rejection) {
         (Condition::Value(_), ErrorKind::Other, None) => rejected_value(context),
-        (.., rejection) => context.rejected(["FromCircuitOpen", "open"], rejection.as_ref()),
+        (.., rejection) => context.rejected(["FromCircuitOpen", "open"], rejection.as_ref(), call.conversions),
     };
     let rejected = if needs_disposition {
         quote_mixed!({
@@ -148,7 +148,8 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
             #ended
         }
     };
-    Call { future: None, code, has_disposition: needs_disposition, ..*call }
+    let conversions = call.conversions.and("CircuitOpen", breaker.rejection.as_ref());
+    Call { future: None, code, has_disposition: needs_disposition, conversions, ..*call }
 }
 
 /// The value of a rejected call, from the variable `open`, for a return type that may be neither a `Result` nor an `Option`. Output:

@@ -54,7 +54,8 @@ pub(super) fn expand(limit: &RateLimit, call: &Call, position: Position, context
             #admitted
         }
     };
-    Call { future: None, code, has_disposition: needs_disposition, is_limited: true, ..*call }
+    let conversions = call.conversions.and("RateLimited", limit.rejection.as_ref());
+    Call { future: None, code, has_disposition: needs_disposition, is_limited: true, conversions, ..*call }
 }
 
 /// The declaration of the limit.

@@ -9,6 +9,7 @@ use crate::{
     attributes::Position,
     codegen::{
         context::{Call, Context},
+        conversions::Conversions,
         dispatch::{as_error, as_error_if_any, closure_call, predicate, type_list, verdict_of},
         spans::{located_at, quote_mixed},
     },
@@ -65,7 +66,7 @@ pub(super) fn expand(retry: &Retry, call: &Call, position: Position, context: &m
                 }
             }
         };
-        return complete(&code, call.is_scoped);
+        return complete(&code, call.is_scoped, call.conversions);
     }
     let code = match (&call.code, call.is_scoped) {
         (code, true) => code.clone(),
@@ -141,7 +142,7 @@ pub(super) fn expand(retry: &Retry, call: &Call, position: Position, context: &m
     };
     // The arguments are `mut` only inside this loop. An outer retry binds its own copies without `mut`.
     context.inputs.rebound.iter_mut().for_each(|argument| argument.mutability = None);
-    complete(&code, false)
+    complete(&code, false, call.conversions)
 }
 
 /// The statements that end the call with a successful outcome, by `succeed`, and judge any other.
@@ -187,8 +188,9 @@ fn outcome(call: &Call, context: &Context) -> (TokenStream, TokenStream) {
 }
 
 /// The code as the block of a new call, without a disposition.
-fn complete(code: &TokenStream, is_scoped: bool) -> Call {
-    Call { future: None, code: quote_mixed!({ #code }), has_disposition: false, is_limited: false, is_scoped }
+fn complete(code: &TokenStream, is_scoped: bool, conversions: Conversions) -> Call {
+    let code = quote_mixed!({ #code });
+    Call { future: None, code, has_disposition: false, is_limited: false, is_scoped, conversions }
 }
 
 /// The variable that counts the attempts. In a function that is not `async` the policy is a variable as well, so that the compiler can

@@ -57,7 +57,7 @@ pub(super) fn own(retry: &Retry, context: &Context) -> TokenStream {
     let enabled = retry.enabled.as_ref().map(|enabled| {
         let span = Span::mixed_site().located_at(enabled.span());
         let value = context.user_expression(enabled);
-        let is_enabled = quote_spanned!(span=> let is_enabled: bool = #value;);
+        let is_enabled = quote_spanned!(span=> let is_enabled: ::core::primitive::bool = #value;);
         quote_mixed! {
             #is_enabled
             let own_policy = #krate::__private::enabled_if(own_policy, is_enabled);

@@ -6,6 +6,8 @@
 mod compose;
 mod layers;
 mod order;
+#[cfg(test)]
+mod foreign_parsers;
 mod siblings;
 
 use proc_macro2::{Span, TokenStream};

@@ -18,7 +18,7 @@ use crate::{
 /// ```text
 /// 'call: {
 ///     if let Err(limited) = limit.acquire_async().await {
-///         break 'call CallResult::from_error(FromRateLimited::from_rejection(limited));
+///         break 'call { CallResult::from_error(FromRateLimited::from_rejection(limited)) };
 ///     }
 ///     call
 /// }
@@ -35,7 +35,7 @@ pub(super) fn expand(limit: &RateLimit, call: &Call, position: Position, context
     let code = quote_mixed! {
         #label: {
             if let ::core::result::Result::Err(limited) = #instance.#acquire {
-                break #label #rejected;
+                break #label { #rejected };
             }
             #admitted
         }

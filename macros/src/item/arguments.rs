@@ -1,10 +1,10 @@
 //! The arguments of a function, as the names that they bind.
 
 use proc_macro2::Ident;
-use syn::{Attribute, FnArg, Local, Pat, PatType, Signature, Token, Type};
+use syn::{Attribute, Expr, FnArg, Local, Pat, PatType, Signature, Token, Type};
 
 use super::{
-    async_body,
+    async_body::{self, AsyncBody},
     ownership::Ownership,
     patterns::{Binding, bindings, is_plain},
     shape::ungroup,
@@ -48,13 +48,19 @@ impl Rebind {
     }
 }
 
-/// All names that the arguments bind, with the way in which each can be rebound.
-pub(crate) fn candidates(signature: &Signature, renames: &[Local]) -> Vec<Argument> {
+/// All names that the arguments bind, with the way in which each can be rebound. The variables that the leading statements of an
+/// [`AsyncBody`] bind are used like arguments.
+pub(crate) fn candidates(signature: &Signature, body: Option<&AsyncBody>) -> Vec<Argument> {
+    let renames = body.map_or(&[][..], |body| &body.renames);
     let mut candidates = Vec::new();
     for input in &signature.inputs {
         if let FnArg::Typed(argument) = input {
             bind_parts(&argument.pat, &argument.ty, &argument.attrs, &mut candidates);
         }
+    }
+    if let Some(body) = body {
+        candidates.retain(|argument| !body.consumed.contains(&argument.name));
+        body.locals().for_each(|local| bind_local(local, &mut candidates));
     }
     for rename in renames {
         let Some(source) = async_body::renamed(rename) else { continue };
@@ -105,6 +111,29 @@ fn bind(pattern: &Pat, attributes: &[Attribute], ownership: Ownership, candidate
         is_plain,
         is_renamed: false,
     }));
+}
+
+/// Adds the names that a leading statement binds.
+fn bind_local(local: &Local, candidates: &mut Vec<Argument>) {
+    let first = candidates.len();
+    match &local.pat {
+        Pat::Type(pattern) => bind_parts(&pattern.pat, &pattern.ty, &local.attrs, candidates),
+        pattern => {
+            let ownership = match local.init.as_ref().map(|init| &*init.expr) {
+                Some(Expr::Reference(reference)) if reference.mutability.is_some() => Ownership::Mutable,
+                Some(Expr::Reference(_)) => Ownership::Shared,
+                _ => Ownership::Owned,
+            };
+            bind(pattern, &local.attrs, ownership, candidates);
+        }
+    }
+    // A later variable with the same name replaces the earlier one.
+    let names: Vec<_> = candidates[first..].iter().map(|argument| argument.name.clone()).collect();
+    let mut index = 0;
+    candidates.retain(|argument| {
+        index += 1;
+        index > first || !names.contains(&argument.name)
+    });
 }
 
 /// The arguments of a function without its receiver.

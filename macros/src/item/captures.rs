@@ -19,7 +19,7 @@ mod rebind;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use syn::{
-    Attribute, FnArg, Lifetime, Local, PatIdent, Signature, Token, Type, TypeReference, visit::Visit,
+    Attribute, FnArg, Lifetime, PatIdent, Signature, Stmt, Token, Type, TypeReference, visit::Visit,
     visit_mut::VisitMut,
 };
 
@@ -63,14 +63,18 @@ impl Captures {
         signature: &mut Signature,
         body: &mut Option<AsyncBody>,
     ) -> Self {
-        let block = function.body.stream();
+        let block = match body {
+            Some(AsyncBody { leading, rest, .. }) if !leading.is_empty() => rest.clone(),
+            _ => function.body.stream(),
+        };
         let is_mentioned = |name: &Ident| mentions(block.clone(), name);
         let is_by_value =
             |name: &Ident| rebound.iter().any(|rebound| rebound.name == *name) || !uses.needs_after_call(name);
 
         let mut names: Vec<_> = receiver(signature).filter(|_| uses.renamed_self.is_none()).into_iter().collect();
         names.extend(candidates);
-        names.retain(|argument| argument.rebind != Rebind::Copy);
+        let is_consumed = |name: &Ident| body.as_ref().is_some_and(|body| body.consumed.contains(name));
+        names.retain(|argument| argument.rebind != Rebind::Copy && !(argument.name == "self" && is_consumed(&argument.name)));
         let is_move = !uses.repeats && names.iter().all(|name| is_by_value(&name.name) || !is_mentioned(&name.name));
 
         let is_borrowable = function.is_async()
@@ -84,7 +88,7 @@ impl Captures {
             .filter(|argument| argument.rebind != Rebind::Reborrow || !may_point_inside)
             .cloned()
             .collect();
-        make_mutable(&by_reference, signature, body.as_mut().map_or(&mut [][..], |body| &mut body.renames[..]));
+        make_mutable(&by_reference, signature, body.as_mut());
 
         // A `move` block around the rest of an `AsyncBody` captures arguments in the order in which it mentions them, as in the old body.
         // Only the renamed ones, which the old body bound at its start, need a fixed order.
@@ -119,7 +123,7 @@ fn receiver(signature: &Signature) -> Option<Argument> {
 }
 
 /// Declares the arguments that are borrowed mutably as `mut`.
-fn make_mutable(borrowed: &[Argument], signature: &mut Signature, renames: &mut [Local]) {
+fn make_mutable(borrowed: &[Argument], signature: &mut Signature, body: Option<&mut AsyncBody>) {
     struct MakeMut<'a>(&'a [Argument]);
     impl VisitMut for MakeMut<'_> {
         fn visit_pat_ident_mut(&mut self, pattern: &mut PatIdent) {
@@ -139,8 +143,14 @@ fn make_mutable(borrowed: &[Argument], signature: &mut Signature, renames: &mut 
             FnArg::Typed(input) => MakeMut(&borrowed).visit_pat_mut(&mut input.pat),
         }
     }
-    for rename in renames {
-        MakeMut(&borrowed).visit_pat_mut(&mut rename.pat);
+    if let Some(body) = body {
+        let leading = body.leading.iter_mut().filter_map(|statement| match statement {
+            Stmt::Local(local) => Some(local),
+            _ => None,
+        });
+        for local in leading.chain(&mut body.renames) {
+            MakeMut(&borrowed).visit_pat_mut(&mut local.pat);
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use proc_macro2::{Ident, Span};
 use quote::{ToTokens, quote};
 use syn::{
-    FnArg, Local, Pat, PatIdent, PatType, Signature, Type, TypeReference,
+    FnArg, Local, Pat, PatIdent, PatType, Signature, Stmt, Type, TypeReference,
     visit::{self, Visit},
     visit_mut::{self, VisitMut},
 };
@@ -16,7 +16,7 @@ use super::{
     function::Function,
     moves::Moved,
     ownership::Ownership,
-    patterns::is_plain,
+    patterns::{bindings, is_plain},
     uses::Uses,
 };
 use crate::errors::Errors;
@@ -42,10 +42,11 @@ impl Inputs {
         signature: &mut Signature,
         body: &mut Option<AsyncBody>,
     ) -> Result<Self, Errors> {
-        let (block, renames) = match body {
-            Some(AsyncBody { renames, rest }) => (quote!({ #rest }), &mut renames[..]),
-            None => (function.body.to_token_stream(), &mut [][..]),
+        let block = match body {
+            Some(AsyncBody { rest, .. }) => quote!({ #rest }),
+            None => function.body.to_token_stream(),
         };
+        let renames = body.as_ref().map_or(&[][..], |body| &body.renames);
         let mut errors = Errors::default();
         check_clones(&uses.clones, candidates, &mut errors);
         let Some(reuse_error) = uses.reuse_error else { return errors.into_result(Self::default()) };
@@ -62,7 +63,7 @@ impl Inputs {
         let mut rebound = rebound(candidates.to_vec(), &moved, &uses.clones);
         // The body may consume the arguments that no layer uses later.
         rebound.retain(|argument| uses.needs_after_call(&argument.name));
-        strip_mut(&rebound, signature, renames);
+        strip_mut(&rebound, signature, body.as_mut());
         errors.into_result(Self { rebound, consumed_self, forwarded })
     }
 
@@ -166,8 +167,9 @@ fn check_output(signature: &Signature, output: Option<&Type>, error: &str, error
     }
 }
 
-/// Removes the `mut` of these arguments, which are rebound inside the body.
-fn strip_mut(arguments: &[Argument], signature: &mut Signature, renames: &mut [Local]) {
+/// Removes the `mut` of these arguments, which are rebound inside the body. Leading statements may change their own variables and the
+/// arguments, so after them the `mut` is kept, without a warning.
+fn strip_mut(arguments: &[Argument], signature: &mut Signature, body: Option<&mut AsyncBody>) {
     struct Strip<'a>(&'a [Argument]);
     impl VisitMut for Strip<'_> {
         fn visit_pat_ident_mut(&mut self, pattern: &mut PatIdent) {
@@ -178,12 +180,30 @@ fn strip_mut(arguments: &[Argument], signature: &mut Signature, renames: &mut [L
         }
     }
 
+    let is_changed = |pattern: &Pat| {
+        bindings(pattern).iter().any(|binding| {
+            binding.mutability.is_some() && arguments.iter().any(|argument| argument.name == binding.name)
+        })
+    };
+    let has_leading = body.as_ref().is_some_and(|body| !body.leading.is_empty());
     for argument in &mut signature.inputs {
-        if let FnArg::Typed(argument) = argument {
-            Strip(arguments).visit_pat_mut(&mut argument.pat);
+        match argument {
+            FnArg::Typed(argument) if has_leading && is_changed(&argument.pat) => {
+                argument.attrs.push(syn::parse_quote!(#[allow(unused_mut)]));
+            }
+            FnArg::Typed(argument) if !has_leading => Strip(arguments).visit_pat_mut(&mut argument.pat),
+            FnArg::Typed(_) | FnArg::Receiver(_) => {}
         }
     }
-    for rename in renames {
+    let Some(body) = body else { return };
+    for statement in &mut body.leading {
+        if let Stmt::Local(local) = statement
+            && is_changed(&local.pat)
+        {
+            local.attrs.push(syn::parse_quote!(#[allow(unused_mut)]));
+        }
+    }
+    for rename in &mut body.renames {
         Strip(arguments).visit_pat_mut(&mut rename.pat);
     }
 }

@@ -1,6 +1,6 @@
 //! The new body of a function: its layers around the old body.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::ToTokens;
 use syn::ext::IdentExt as _;
 
@@ -15,7 +15,7 @@ use crate::{
         function::Function,
         inputs::Inputs,
         shape::Shape,
-        uses::Uses,
+        uses::{Uses, mentions},
     },
 };
 
@@ -31,10 +31,14 @@ pub(super) fn compose(
 ) -> Result<TokenStream, Errors> {
     let mut signature = function.signature.clone();
     let mut body = match function.shape {
-        Shape::Future { .. } => AsyncBody::of(&function.body),
+        Shape::Future { .. } => {
+            let forwards_all = layers.iter().any(|layer| layer.forwards_arguments());
+            let is_used = |name: &Ident| forwards_all && name != "self" || mentions(written.clone(), name);
+            AsyncBody::of(&function.body, &signature, is_used)
+        }
         Shape::Sync | Shape::Async => None,
     };
-    let candidates = arguments::candidates(&signature, body.as_ref().map_or(&[], |body| &body.renames));
+    let candidates = arguments::candidates(&signature, body.as_ref());
     let uses = uses(layers, written, body.as_ref());
     let inputs = Inputs::of(function, &candidates, &uses, &mut signature, &mut body)?;
     let captures = Captures::of(function, candidates, &inputs.rebound, &uses, &mut signature, &mut body);
@@ -63,12 +67,15 @@ pub(super) fn compose(
         call = layer.expand(&call, position, &mut context);
     }
     let code = call.code;
-    let renames = body.map(|AsyncBody { renames, .. }| quote::quote!(#(#renames)*));
-    let code = match function.shape {
-        Shape::Sync | Shape::Async => code,
-        Shape::Future { boxed: false, .. } => quote_mixed!(async move { #renames #code }),
-        Shape::Future { boxed: true, .. } => quote_mixed!(::std::boxed::Box::pin(async move { #renames #code })),
+    let Shape::Future { boxed, .. } = function.shape else {
+        return Ok(function.with_body(&signature, &quote_mixed!({ #prelude #code })));
     };
+    let (leading, renames) = body.map(|AsyncBody { leading, renames, .. }| (leading, renames)).unwrap_or_default();
+    // The block has the span of the old body, since `#[instrument]` takes its hygiene from there.
+    let mut block = Group::new(Delimiter::Brace, quote_mixed!(#(#renames)* #code));
+    block.set_span(function.body.span());
+    let future = quote_mixed!(async move #block);
+    let code = if boxed { quote_mixed!(#(#leading)* ::std::boxed::Box::pin(#future)) } else { quote_mixed!(#(#leading)* #future) };
     Ok(function.with_body(&signature, &quote_mixed!({ #prelude #code })))
 }
 

@@ -111,6 +111,11 @@ pub(crate) trait Layer {
         &[]
     }
 
+    /// The arguments that are lent to each call as a `&mut`.
+    fn lends(&self) -> &[Ident] {
+        &[]
+    }
+
     /// The user's expressions that are evaluated after a call. They may use the arguments.
     fn evaluated_after(&self) -> TokenStream {
         TokenStream::new()

@@ -6,6 +6,7 @@ pub(crate) mod captures;
 pub(crate) mod function;
 pub(crate) mod inputs;
 pub(crate) mod moves;
+mod mutability;
 pub(crate) mod ownership;
 pub(crate) mod patterns;
 pub(crate) mod shape;

@@ -10,11 +10,12 @@ mod error_probe;
 mod fallback;
 #[cfg(feature = "keyed")]
 mod keyed;
+mod lend;
 mod record;
 mod transient_probe;
 mod verdict;
 
-pub use self::{error_probe::*, fallback::*, record::*, transient_probe::*, verdict::*};
+pub use self::{error_probe::*, fallback::*, lend::*, record::*, transient_probe::*, verdict::*};
 use crate::RetryPolicy;
 
 /// Enables the measurement of the elapsed time, for a hook.

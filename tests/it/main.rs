@@ -32,6 +32,7 @@ mod fallback;
 mod http_server;
 mod hung_calls;
 mod keyed_breakers;
+mod lent_arguments;
 mod links;
 mod long_times;
 mod manual_control;
@@ -61,6 +62,7 @@ mod stack_pairs;
 mod stop_signal;
 mod timeout;
 mod transient;
+mod used_arguments;
 mod wakers;
 
 use std::{

@@ -58,6 +58,10 @@ impl Layer for Retry {
         &self.clone
     }
 
+    fn lends(&self) -> &[Ident] {
+        &self.lend
+    }
+
     fn evaluated_after(&self) -> TokenStream {
         let (condition, hook, stop_on) = (self.condition.expression(), &self.hook, &self.stop_on);
         quote!(#condition #hook #stop_on)

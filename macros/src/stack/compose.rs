@@ -9,7 +9,7 @@ use crate::{
     codegen::{context::Context, spans::quote_mixed},
     errors::Errors,
     item::{
-        arguments,
+        arguments::{self, Argument},
         async_body::{self, AsyncBody},
         captures::Captures,
         function::Function,
@@ -38,10 +38,10 @@ pub(super) fn compose(
         }
         Shape::Sync | Shape::Async => None,
     };
-    let candidates = arguments::candidates(&signature, body.as_ref());
+    let mut candidates = arguments::candidates(&signature, body.as_ref());
     let uses = uses(layers, written, body.as_ref());
-    let inputs = Inputs::of(function, &candidates, &uses, &mut signature, &mut body)?;
-    let captures = Captures::of(function, candidates, &inputs.rebound, &uses, &mut signature, &mut body);
+    let inputs = Inputs::of(function, &mut candidates, &uses, &mut signature, &mut body)?;
+    let captures = Captures::of(function, candidates, &inputs, &uses, &mut signature, &mut body);
 
     let mut context = Context {
         is_async: function.is_async(),
@@ -66,13 +66,14 @@ pub(super) fn compose(
         let position = Position { index, read_above, timeouts: Timeouts::between(above(), below) };
         call = layer.expand(&call, position, &mut context);
     }
-    let code = call.code;
+    let lent = context.inputs.lent.iter().map(|Argument { name, cfgs, .. }| quote_mixed!(#(#cfgs)* let #name = &mut #name;));
+    let (lent, code) = (quote_mixed!(#(#lent)*), call.code);
     let Shape::Future { boxed, .. } = function.shape else {
-        return Ok(function.with_body(&signature, &quote_mixed!({ #prelude #code })));
+        return Ok(function.with_body(&signature, &quote_mixed!({ #prelude #lent #code })));
     };
     let (leading, renames) = body.map(|AsyncBody { leading, renames, .. }| (leading, renames)).unwrap_or_default();
     // The block has the span of the old body, since `#[instrument]` takes its hygiene from there.
-    let mut block = Group::new(Delimiter::Brace, quote_mixed!(#(#renames)* #code));
+    let mut block = Group::new(Delimiter::Brace, quote_mixed!(#(#renames)* #lent #code));
     block.set_span(function.body.span());
     let future = quote_mixed!(async move #block);
     let code = if boxed { quote_mixed!(#(#leading)* ::std::boxed::Box::pin(#future)) } else { quote_mixed!(#(#leading)* #future) };
@@ -88,6 +89,7 @@ fn uses<'a>(layers: &[Box<dyn Layer>], written: &'a TokenStream, body: Option<&A
         reuse_error: repeating.chain(layers).find_map(|layer| layer.reuse_error()),
         forwards_all: layers.iter().any(|layer| layer.forwards_arguments()),
         clones: layers.iter().flat_map(|layer| layer.clones()).cloned().collect(),
+        lends: layers.iter().flat_map(|layer| layer.lends()).cloned().collect(),
         after_call: layers.iter().map(|layer| layer.evaluated_after()).collect(),
         during_call: layers.iter().map(|layer| layer.borrowed_during()).collect(),
         written,

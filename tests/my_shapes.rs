@@ -1,18 +1,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, dead_code, unused)]
-#[path = "support.rs"]
-mod support;
 #[path = "it/arguments.rs"]
 mod arguments;
 #[path = "it/drop_order.rs"]
 mod drop_order;
 #[path = "it/lent_arguments.rs"]
 mod lent_arguments;
-#[path = "it/used_arguments.rs"]
-mod used_arguments;
 #[path = "it/returned_futures.rs"]
 mod returned_futures;
 #[path = "it/send_futures.rs"]
 mod send_futures;
+#[path = "support.rs"]
+mod support;
+#[path = "it/used_arguments.rs"]
+mod used_arguments;
 use std::{
     cell::Cell,
     sync::{

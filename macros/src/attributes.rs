@@ -101,7 +101,7 @@ pub(crate) trait Layer {
         false
     }
 
-    /// The error for a returned `&mut` into an argument. `None` if the layer uses no argument after its first call.
+    /// The error for a returned borrow of a `&mut` argument. `None` if the layer uses no argument after its first call.
     fn reuse_error(&self) -> Option<&'static str> {
         None
     }

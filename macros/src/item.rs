@@ -2,6 +2,7 @@
 
 pub(crate) mod arguments;
 pub(crate) mod async_body;
+mod borrows;
 pub(crate) mod captures;
 pub(crate) mod function;
 pub(crate) mod inputs;

@@ -4,10 +4,10 @@
 //! innermost layer. So the first attribute that is expanded removes its siblings from the item and builds the whole stack in written order.
 
 mod compose;
-mod layers;
-mod order;
 #[cfg(test)]
 mod foreign_parsers;
+mod layers;
+mod order;
 mod siblings;
 
 use proc_macro2::{Span, TokenStream};

@@ -97,7 +97,11 @@ async fn a_lent_argument_is_borrowed_by_each_attempt() {
     let mut connection = Connection::default();
     assert_eq!(callback_and_reader(async || connection.call(), &b"abc"[..]).await.unwrap(), (3, b'c'));
     assert_eq!(without_mut(Connection::default()).unwrap(), 3);
-    assert_eq!(tokio::spawn(stacked(Connection::default())).await.unwrap().unwrap(), 2, "the closure borrows it as well");
+    assert_eq!(
+        tokio::spawn(stacked(Connection::default())).await.unwrap().unwrap(),
+        2,
+        "the closure borrows it as well"
+    );
     assert!(once(Connection::default()).await.is_err());
     assert_eq!(by_two_retries((Connection::default(), 1)).unwrap(), 3);
     assert_eq!(Client.lends(Connection::default()).await.unwrap(), 3);
@@ -147,5 +151,9 @@ async fn a_mut_argument_that_is_not_clone_and_that_the_body_only_borrows_is_lent
     assert_eq!(Client.borrows(Connection::default()).await.unwrap(), 3);
     let mut connection = Connection::default();
     assert_eq!(boxed(Box::new(move || connection.call())).unwrap(), 3);
-    assert_eq!(cloned(Vec::new(), &mut Connection::default(), Arc::default()).unwrap(), 1, "a `Clone` starts from the caller's value");
+    assert_eq!(
+        cloned(Vec::new(), &mut Connection::default(), Arc::default()).unwrap(),
+        1,
+        "a `Clone` starts from the caller's value"
+    );
 }

@@ -138,8 +138,8 @@ fn binds_directly(pattern: &Pat, name: &Ident) -> bool {
 /// Returns true if the type may not be `Clone`, and names neither a type parameter of the function nor an `impl Trait`.
 fn can_be_lent(ty: &Type, signature: &Signature) -> bool {
     const CLONE: [&str; 19] = [
-        "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64", "u128", "usize",
-        "String", "PathBuf", "Duration",
+        "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64", "u128",
+        "usize", "String", "PathBuf", "Duration",
     ];
     if matches!(ungroup(ty), Type::Path(path) if CLONE.iter().any(|name| path.path.is_ident(name))) {
         return false;

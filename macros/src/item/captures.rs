@@ -18,9 +18,7 @@
 mod rebind;
 
 use proc_macro2::{Ident, TokenStream};
-use syn::{
-    Attribute, Lifetime, Signature, Type, TypeReference, visit::Visit,
-};
+use syn::{Attribute, Lifetime, Signature, Type, TypeReference, visit::Visit};
 
 use super::{
     arguments::{Argument, Rebind},
@@ -77,7 +75,9 @@ impl Captures {
         let mut names: Vec<_> = receiver(signature).filter(|_| uses.renamed_self.is_none()).into_iter().collect();
         names.extend(candidates);
         let is_consumed = |name: &Ident| body.as_ref().is_some_and(|body| body.consumed.contains(name));
-        names.retain(|argument| argument.rebind != Rebind::Copy && !(argument.name == "self" && is_consumed(&argument.name)));
+        names.retain(|argument| {
+            argument.rebind != Rebind::Copy && !(argument.name == "self" && is_consumed(&argument.name))
+        });
         let is_move = !uses.repeats && names.iter().all(|name| is_by_value(&name.name) || !is_mentioned(&name.name));
 
         let is_borrowable = function.is_async()

@@ -4,14 +4,12 @@ use std::collections::HashSet;
 
 use proc_macro2::{Ident, Span};
 use quote::{ToTokens, quote};
-use syn::{
-    Local, Pat, PatType, Signature, Type, TypeReference,
-    visit::{self, Visit},
-};
+use syn::{Local, Pat, PatType, Signature};
 
 use super::{
     arguments::{Argument, Rebind, typed},
     async_body::{self, AsyncBody},
+    borrows,
     function::Function,
     moves::Moved,
     mutability::{make_mutable, strip_mut},
@@ -76,7 +74,7 @@ impl Inputs {
             forwarded(signature, renames, &all, &mut Errors::default())
         };
         let consumed_self = uses.needs_after_call(&this).then(|| check_self(signature, &moved, &mut errors)).flatten();
-        check_output(signature, function.output(), reuse_error, &mut errors);
+        borrows::check(signature, function.output(), reuse_error, uses, &mut errors);
         let mut rebound = rebound(candidates, &moved, &uses.clones);
         // The body may consume the arguments that no layer uses later.
         rebound.retain(|argument| uses.needs_after_call(&argument.name));
@@ -183,28 +181,6 @@ fn check_self(signature: &Signature, moved: &Moved, errors: &mut Errors) -> Opti
     None
 }
 
-/// Reports a returned `&mut` that may point into an argument, which would still be borrowed when the argument is used again.
-fn check_output(signature: &Signature, output: Option<&Type>, error: &str, errors: &mut Errors) {
-    struct FindMut<'ast>(Option<&'ast TypeReference>);
-    impl<'ast> Visit<'ast> for FindMut<'ast> {
-        fn visit_type_reference(&mut self, reference: &'ast TypeReference) {
-            if reference.mutability.is_some() {
-                self.0.get_or_insert(reference);
-            }
-            visit::visit_type_reference(self, reference);
-        }
-    }
-
-    let Some(output) = output else { return };
-    let mut found = FindMut(None);
-    found.visit_type(output);
-    let Some(reference) = found.0 else { return };
-    let is_static = reference.lifetime.as_ref().is_some_and(|lifetime| lifetime.ident == "static");
-    if !is_static && signature.inputs.iter().any(|input| Ownership::of(input) == Ownership::Mutable) {
-        errors.at(reference, error);
-    }
-}
-
 /// Makes the arguments that `lend(...)` names references, and returns them. Reports names that are not owned arguments.
 fn lend(uses: &Uses<'_>, candidates: &mut [Argument], errors: &mut Errors) -> Vec<Argument> {
     let mut lent = Vec::new();
@@ -218,7 +194,10 @@ fn lend(uses: &Uses<'_>, candidates: &mut [Argument], errors: &mut Errors) -> Ve
                 (argument.rebind, argument.mutability) = (Rebind::Reborrow, None);
             }
             Some(_) => {
-                errors.at(name, format!("`{name}` is a reference: each attempt borrows it again, so `lend` is not needed"));
+                errors.at(
+                    name,
+                    format!("`{name}` is a reference: each attempt borrows it again, so `lend` is not needed"),
+                );
             }
             None => errors.at(name, format!("there is no owned argument `{name}` to lend")),
         }

@@ -60,12 +60,11 @@ pub(super) fn strip_mut(arguments: &[Argument], signature: &mut Signature, body:
     let has_leading = body.as_ref().is_some_and(|body| !body.leading.is_empty());
     // The `mut` of an argument without one is that of a lent argument.
     let changed = arguments.iter().filter(|argument| argument.mutability.is_some()).cloned();
-    let (kept, stripped): (Vec<_>, Vec<_>) =
-        changed.partition(|argument| argument.rebind == Rebind::CloneOrLend);
+    let (kept, stripped): (Vec<_>, Vec<_>) = changed.partition(|argument| argument.rebind == Rebind::CloneOrLend);
     let keeps = |pattern: &Pat, kept: &[Argument]| {
-        bindings(pattern).iter().any(|binding| {
-            binding.mutability.is_some() && kept.iter().any(|argument| argument.name == binding.name)
-        })
+        bindings(pattern)
+            .iter()
+            .any(|binding| binding.mutability.is_some() && kept.iter().any(|argument| argument.name == binding.name))
     };
     let allow = |attributes: &mut Vec<Attribute>| attributes.push(syn::parse_quote!(#[allow(unused_mut)]));
     for argument in &mut signature.inputs {

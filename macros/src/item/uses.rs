@@ -8,7 +8,7 @@ use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 pub(crate) struct Uses<'a> {
     /// True if a layer calls the body more than once.
     pub(crate) repeats: bool,
-    /// The error for a returned `&mut` into an argument. `None` if no layer uses an argument after the first call of the body.
+    /// The error for a returned borrow of a `&mut` argument. `None` if no layer uses an argument after the first call of the body.
     pub(crate) reuse_error: Option<&'static str>,
     /// True if a layer calls other functions with all arguments.
     pub(crate) forwards_all: bool,

@@ -66,7 +66,8 @@ pub(super) fn compose(
         let position = Position { index, read_above, timeouts: Timeouts::between(above(), below) };
         call = layer.expand(&call, position, &mut context);
     }
-    let lent = context.inputs.lent.iter().map(|Argument { name, cfgs, .. }| quote_mixed!(#(#cfgs)* let #name = &mut #name;));
+    let lent =
+        context.inputs.lent.iter().map(|Argument { name, cfgs, .. }| quote_mixed!(#(#cfgs)* let #name = &mut #name;));
     let (lent, code) = (quote_mixed!(#(#lent)*), call.code);
     let Shape::Future { boxed, .. } = function.shape else {
         return Ok(function.with_body(&signature, &quote_mixed!({ #prelude #lent #code })));
@@ -76,7 +77,11 @@ pub(super) fn compose(
     let mut block = Group::new(Delimiter::Brace, quote_mixed!(#(#renames)* #lent #code));
     block.set_span(function.body.span());
     let future = quote_mixed!(async move #block);
-    let code = if boxed { quote_mixed!(#(#leading)* ::std::boxed::Box::pin(#future)) } else { quote_mixed!(#(#leading)* #future) };
+    let code = if boxed {
+        quote_mixed!(#(#leading)* ::std::boxed::Box::pin(#future))
+    } else {
+        quote_mixed!(#(#leading)* #future)
+    };
     Ok(function.with_body(&signature, &quote_mixed!({ #prelude #code })))
 }
 

@@ -9,10 +9,16 @@ use crate::{attributes::ATTRIBUTES, stack};
 const SYNC: [&[(&str, &str)]; 15] = [
     &[("retry", "")],
     &[("retry", "max_attempts = 1")],
-    &[("retry", "name = \"a\", retry_if(io::Error), on_retry = |a, d, e| {}, budget = BUDGET, stop_on = STOP, nested = inherit")],
+    &[(
+        "retry",
+        "name = \"a\", retry_if(io::Error), on_retry = |a, d, e| {}, budget = BUDGET, stop_on = STOP, nested = inherit",
+    )],
     &[("retry", "retry_if_result = |value, attempt| true, max_attempts = unlimited, max_elapsed = 1s")],
     &[("circuit_breaker", "name = \"a\"")],
-    &[("circuit_breaker", "name = \"a\", key = x, failure_if(io::Error, CircuitOpen), window = time(60s), slow_call = 2s")],
+    &[(
+        "circuit_breaker",
+        "name = \"a\", key = x, failure_if(io::Error, CircuitOpen), window = time(60s), slow_call = 2s",
+    )],
     &[("circuit_breaker", "breaker = OWN, failure_if = |error| error.is()")],
     &[("fallback", "cached, self.cached, |error| Ok(1), |x, error| Ok(2), if = |error| true")],
     &[("fallback", "cached, if(io::Error)")],
@@ -20,7 +26,11 @@ const SYNC: [&[(&str, &str)]; 15] = [
     &[("rate_limit", "rate_limit = LIMIT, key = x")],
     &[("bulkhead", "name = \"a\", max_concurrent = 1, max_wait = 1s")],
     &[("retry", "clone(x)"), ("circuit_breaker", "name = \"a\"")],
-    &[("circuit_breaker", "name = \"a\""), ("retry", "retry_if = any"), ("rate_limit", "name = \"a\", limit = 1, per = 1s")],
+    &[
+        ("circuit_breaker", "name = \"a\""),
+        ("retry", "retry_if = any"),
+        ("rate_limit", "name = \"a\", limit = 1, per = 1s"),
+    ],
     &[
         ("fallback", "|error| Ok(1)"),
         ("retry", ""),
@@ -77,7 +87,8 @@ fn older_parsers_accept_the_generated_code() {
     let cases = |functions: &'static [&str], stacks: &'static [&[(&str, &str)]]| {
         functions.iter().flat_map(move |function| stacks.iter().map(move |stack| (*function, *stack)))
     };
-    let all = cases(&SYNC_FUNCTIONS, &SYNC).chain(cases(&ASYNC_FUNCTIONS, &SYNC)).chain(cases(&ASYNC_FUNCTIONS, &TIMED));
+    let all =
+        cases(&SYNC_FUNCTIONS, &SYNC).chain(cases(&ASYNC_FUNCTIONS, &SYNC)).chain(cases(&ASYNC_FUNCTIONS, &TIMED));
     for (function, stack) in all {
         let [(first, args), below @ ..] = stack else { continue };
         let below: String = below.iter().map(|(name, args)| format!("#[{name}({args})] ")).collect();
@@ -90,8 +101,20 @@ fn older_parsers_accept_the_generated_code() {
             continue;
         }
         // The parser of this crate is part of the test: it finds mistakes that have nothing to do with the version.
-        assert_eq!(parse2::<syn::ItemFn>(output.clone()).err().map(|error| error.to_string()), None, "{stack:?} {function}\n{text}");
-        assert_eq!(syn2::parse2::<syn2::ItemFn>(output.clone()).err().map(|error| error.to_string()), None, "syn 2: {stack:?} {function}\n{text}");
-        assert_eq!(syn1::parse2::<syn1::ItemFn>(output).err().map(|error| error.to_string()), None, "syn 1: {stack:?} {function}\n{text}");
+        assert_eq!(
+            parse2::<syn::ItemFn>(output.clone()).err().map(|error| error.to_string()),
+            None,
+            "{stack:?} {function}\n{text}"
+        );
+        assert_eq!(
+            syn2::parse2::<syn2::ItemFn>(output.clone()).err().map(|error| error.to_string()),
+            None,
+            "syn 2: {stack:?} {function}\n{text}"
+        );
+        assert_eq!(
+            syn1::parse2::<syn1::ItemFn>(output).err().map(|error| error.to_string()),
+            None,
+            "syn 1: {stack:?} {function}\n{text}"
+        );
     }
 }

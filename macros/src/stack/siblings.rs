@@ -68,7 +68,8 @@ fn has_marker(tokens: TokenStream) -> bool {
 /// The error for a stack that is split: its upper part was expanded first, so it would become the inner part.
 pub(super) fn split_error(name: &str) -> String {
     let written = Span::call_site().source_text();
-    let path = written.as_deref().and_then(|text| text.trim_start_matches(['#', '[', ' ']).split(['(', ']', ' ']).next());
+    let path =
+        written.as_deref().and_then(|text| text.trim_start_matches(['#', '[', ' ']).split(['(', ']', ' ']).next());
     match path.filter(|path| !path.is_empty() && path.rsplit("::").next() != Some(name)) {
         Some(path) => format!(
             "`#[{path}]` is `#[{name}]` under another name, which the attributes of steadfast above it do not recognise\n\

@@ -3,6 +3,8 @@
 mod arguments;
 #[path = "it/drop_order.rs"]
 mod drop_order;
+#[path = "it/foreign_attributes.rs"]
+mod foreign_attributes;
 #[path = "it/lent_arguments.rs"]
 mod lent_arguments;
 #[path = "it/returned_futures.rs"]

@@ -29,6 +29,7 @@ mod error_texts;
 mod escaping;
 mod events;
 mod fallback;
+mod foreign_attributes;
 mod http_server;
 mod hung_calls;
 mod keyed_breakers;

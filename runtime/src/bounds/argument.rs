@@ -3,7 +3,7 @@
     message = "each attempt and each fallback needs its own copy of this argument, and `{Self}` is not `Clone`",
     label = "moved or changed by each attempt or fallback",
     note = "take it by reference, or implement `Clone`",
-    note = "if each attempt may continue with the value that the one before has left: `#[retry(lend(...))]` with the name of the argument lends it to each attempt as a `&mut`"
+    note = "if an attempt may see what an earlier one has changed, lend the argument as a `&mut`: `#[retry(lend(name))]`"
 )]
 pub trait CloneArgument: Sized {
     /// Clones the argument for one call.

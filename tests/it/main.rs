@@ -57,6 +57,7 @@ mod returned_futures;
 mod send_futures;
 mod settings_layers;
 mod settings_sources;
+mod shapes;
 mod signatures;
 mod stack_order;
 mod stack_pairs;

@@ -293,7 +293,7 @@ macro_rules! asynchronous {
             $(#[$attribute])* fn aliased(a: Logged, b: Logged) -> BoxFuture<Answer> { Box::pin(async move { let length = b.touch(); yield_now().await; Ok(a.touch() + length) }) }
 
             $(#[$attribute])* fn leading(a: Logged, b: Logged, c: Logged) -> impl Future<Output = Answer> { let local = Logged("local"); let length = b.touch(); async move { take(c); yield_now().await; Ok(local.touch() + a.touch() + length) } }
-            $(#[$attribute])* fn leading_moves(a: Logged, b: Logged, c: Logged) -> Pin<Box<dyn Future<Output = Answer>>> { let (first, _unused) = (b, Logged("unused")); log("called"); Box::pin(async move { let length = first.touch(); yield_now().await; Ok(a.touch() + length) }) }
+            $(#[$attribute])* fn leading_moves(a: Logged, b: Logged, _c: Logged) -> Pin<Box<dyn Future<Output = Answer>>> { let (first, _unused) = (b, Logged("unused")); log("called"); Box::pin(async move { let length = first.touch(); yield_now().await; Ok(a.touch() + length) }) }
             $(#[$attribute])* fn leading_shadows(a: Logged, b: Logged) -> BoxFuture<Answer> { take(a); let a = Logged("new a"); Box::pin(async move { yield_now().await; Ok(a.touch() + b.touch()) }) }
 
             impl Pair {

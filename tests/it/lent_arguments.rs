@@ -1,5 +1,7 @@
 //! Arguments that each attempt borrows mutably, because they are not `Clone`: by `lend(...)`, or because the body only borrows them.
 
+#![allow(clippy::unused_async, reason = "some functions must be `async` for the attribute under test")]
+
 use std::{
     io::{self, Read},
     sync::Arc,
@@ -46,7 +48,7 @@ fn without_mut(connection: Connection) -> Answer<u32> {
     pass_on(connection)
 }
 
-#[fallback(|_| Ok(connection.log.len() as u32))]
+#[fallback(|_| Ok(connection.calls.get()))]
 #[timeout(10s)]
 #[retry(max_attempts = 2, backoff = none, lend(connection), retry_if = |_| connection.log.len() < 3)]
 #[circuit_breaker(name = "lent", failure_threshold = 1_000, hung_call = 1s)]

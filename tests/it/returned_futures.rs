@@ -113,15 +113,15 @@ impl Sender {
     }
 
     #[retry(max_attempts = 3, backoff = none)]
-    fn borrows(&self, text: &str) -> impl Future<Output = Result<u32, Failure>> + Send + use<> {
+    fn borrows(&self, text: &str) -> impl Future<Output = Result<usize, Failure>> + Send + use<> {
         start();
         let (server, length) = (self.server.clone(), text.len());
-        async move { server.call().map(|call| call + length as u32) }
+        async move { server.call().map(|call| call as usize + length) }
     }
 
     #[retry(max_attempts = 3, backoff = none)]
     #[circuit_breaker(name = "leading", failure_threshold = 100)]
-    fn moves(&self, text: String) -> Pin<Box<dyn Future<Output = Result<u32, Failure>> + Send>> {
+    fn moves(&self, text: String) -> Pin<Box<dyn Future<Output = Result<usize, Failure>> + Send>> {
         start();
         let server = self.server.clone();
         let mut text = text + &self.prefix;
@@ -129,9 +129,9 @@ impl Sender {
         Box::pin(async move {
             text.push('d');
             take(text.clone());
-            let length = text.len() as u32;
+            let length = text.len();
             take(text);
-            server.call().map(|call| call + length)
+            server.call().map(|call| call as usize + length)
         })
     }
 
@@ -157,10 +157,10 @@ impl Sender {
     }
 
     #[circuit_breaker(name = "leading, by key", key = id, failure_if = |_| id > 0)]
-    fn shadows_a_key(&self, id: u32) -> impl Future<Output = Result<u32, Failure>> {
+    fn shadows_a_key(&self, id: u32) -> impl Future<Output = Result<usize, Failure>> {
         let id = id.to_string();
         let server = self.server.clone();
-        async move { server.call().map(|_| id.len() as u32) }
+        async move { server.call().map(|_| id.len()) }
     }
 }
 

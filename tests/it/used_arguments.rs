@@ -1,5 +1,7 @@
 //! Predicates, hooks and closures see every argument, also those that the body moves or gives away.
 
+#![allow(clippy::needless_pass_by_value, reason = "the functions under test give their arguments away")]
+
 use std::{
     cell::{Cell, RefCell},
     future::Future,

@@ -54,7 +54,7 @@ pub(crate) struct Rebinding {
 }
 
 impl Captures {
-    /// Determines the capture mode of each candidate. A `rebound argument is captured by value, since each call of the block gets its own.
+    /// Determines the capture mode of each candidate. A rebound argument is captured by value, since each call of the block gets its own.
     /// Patterns and `mut`s are adjusted in the signature, or in the renames at the start of the body.
     pub(crate) fn of(
         function: &Function,

@@ -82,6 +82,11 @@ impl Inputs {
         errors.into_result(Self { rebound, copied, lent, consumed_self, forwarded })
     }
 
+    /// Returns true if an argument may be lent without `lend(...)`.
+    pub(crate) fn may_lend(&self) -> bool {
+        self.rebound.iter().any(|argument| argument.rebind == Rebind::CloneOrLend)
+    }
+
     /// Ends the scope in which the rebound arguments are `mut`: a layer above binds its own copies without `mut`. An argument that may be
     /// lent stays `mut`, since the layer below borrows it.
     pub(crate) fn end_changes(&mut self) {

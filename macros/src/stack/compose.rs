@@ -66,11 +66,14 @@ pub(super) fn compose(
         let position = Position { index, read_above, timeouts: Timeouts::between(above(), below) };
         call = layer.expand(&call, position, &mut context);
     }
+    // The body may borrow an argument that is lent once more, as if it was the value.
+    let allow = context.inputs.may_lend().then(|| quote_mixed!(#[allow(clippy::needless_borrow)]));
     let lent =
         context.inputs.lent.iter().map(|Argument { name, cfgs, .. }| quote_mixed!(#(#cfgs)* let #name = &mut #name;));
     let (lent, code) = (quote_mixed!(#(#lent)*), call.code);
     let Shape::Future { boxed, .. } = function.shape else {
-        return Ok(function.with_body(&signature, &quote_mixed!({ #prelude #lent #code })));
+        let function = function.with_body(&signature, &quote_mixed!({ #prelude #lent #code }));
+        return Ok(quote_mixed!(#allow #function));
     };
     let (leading, renames) = body.map(|AsyncBody { leading, renames, .. }| (leading, renames)).unwrap_or_default();
     // The block has the span of the old body, since `#[instrument]` takes its hygiene from there.
@@ -82,7 +85,8 @@ pub(super) fn compose(
     } else {
         quote_mixed!(#(#leading)* #future)
     };
-    Ok(function.with_body(&signature, &quote_mixed!({ #prelude #code })))
+    let function = function.with_body(&signature, &quote_mixed!({ #prelude #code }));
+    Ok(quote_mixed!(#allow #function))
 }
 
 /// The uses that the layers make of the function's arguments.

@@ -91,8 +91,9 @@ fn older_parsers_accept_the_generated_code() {
         cases(&SYNC_FUNCTIONS, &SYNC).chain(cases(&ASYNC_FUNCTIONS, &SYNC)).chain(cases(&ASYNC_FUNCTIONS, &TIMED));
     for (function, stack) in all {
         let [(first, args), below @ ..] = stack else { continue };
-        let below: String = below.iter().map(|(name, args)| format!("#[{name}({args})] ")).collect();
-        let item: TokenStream = format!("{below}{function}").parse().unwrap_or_else(|_| panic!("{function}"));
+        let below: Vec<_> = below.iter().map(|(name, args)| format!("#[{name}({args})]")).collect();
+        let item: TokenStream =
+            format!("{} {function}", below.join(" ")).parse().unwrap_or_else(|_| panic!("{function}"));
         let row = ATTRIBUTES.iter().find(|row| row.name == *first).unwrap_or_else(|| panic!("{first}"));
         let output = stack::expand(row, args.parse().unwrap_or_else(|_| panic!("{args}")), item);
         let text = output.to_string();

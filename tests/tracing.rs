@@ -234,6 +234,91 @@ fn each_attempt_after_the_first_has_a_span() {
     assert_eq!(events.iter().filter(|line| line.contains("retry.attempt=2")).count(), 2, "{events:#?}");
 }
 
+fn unavailable() -> io::Result<u32> {
+    tracing::info!("body");
+    Err(io::ErrorKind::TimedOut.into())
+}
+
+mod spans {
+    use tracing::instrument;
+
+    use super::*;
+
+    #[async_trait::async_trait]
+    pub(super) trait Calls {
+        async fn above(&self) -> io::Result<u32>;
+        async fn below(&self) -> io::Result<u32>;
+    }
+
+    pub(super) struct Client;
+
+    #[async_trait::async_trait]
+    impl Calls for Client {
+        #[instrument(err, skip_all, name = "call")]
+        #[retry(max_attempts = 3, backoff = none)]
+        #[circuit_breaker(name = "instrumented", failure_threshold = 1_000)]
+        async fn above(&self) -> io::Result<u32> {
+            unavailable()
+        }
+
+        #[retry(max_attempts = 3, backoff = none)]
+        #[circuit_breaker(name = "instrumented")]
+        #[instrument(err, skip_all, name = "call")]
+        async fn below(&self) -> io::Result<u32> {
+            unavailable()
+        }
+    }
+
+    #[instrument(err, name = "call")]
+    #[retry(max_attempts = 3, backoff = none)]
+    #[circuit_breaker(name = "instrumented")]
+    pub(super) async fn above() -> io::Result<u32> {
+        unavailable()
+    }
+
+    #[retry(max_attempts = 3, backoff = none)]
+    #[circuit_breaker(name = "instrumented")]
+    #[instrument(err, name = "call")]
+    pub(super) async fn below() -> io::Result<u32> {
+        unavailable()
+    }
+
+    #[instrument(err, name = "call")]
+    #[retry(max_attempts = 3, backoff = none)]
+    pub(super) fn sync_above() -> io::Result<u32> {
+        unavailable()
+    }
+
+    #[retry(max_attempts = 3, backoff = none)]
+    #[instrument(err, name = "call")]
+    pub(super) fn sync_below() -> io::Result<u32> {
+        unavailable()
+    }
+}
+
+/// Each case: the call, and the number of errors that `#[instrument(err)]` logs. It logs one for each attempt if it is above, and one for the
+/// call if it is below; in both cases its span covers the body.
+#[test]
+fn instrument_covers_each_attempt_from_above_and_the_whole_call_from_below() {
+    use self::spans::{Calls as _, Client, above, below, sync_above, sync_below};
+
+    type Run = fn() -> io::Result<u32>;
+    for (name, run, errors) in [
+        ("above", (|| paused_runtime().block_on(above())) as Run, 3),
+        ("below", || paused_runtime().block_on(below()), 1),
+        ("above, not async", sync_above, 3),
+        ("below, not async", sync_below, 1),
+        ("above, in a trait", || paused_runtime().block_on(Client.above()), 3),
+        ("below, in a trait", || paused_runtime().block_on(Client.below()), 1),
+    ] {
+        let log = logged(tracing::Level::INFO, || drop(run()));
+        let bodies: Vec<_> = log.lines().filter(|line| line.ends_with("body")).collect();
+        assert_eq!(bodies.len(), 3, "{name}: {log}");
+        assert!(bodies.iter().all(|body| body.contains("call")), "{name}: {log}");
+        assert_eq!(log.lines().filter(|line| line.contains("ERROR")).count(), errors, "{name}: {log}");
+    }
+}
+
 #[test]
 fn names_and_reasons_are_logged_on_one_line() {
     const HOSTILE: &str = "a\r\nERROR forged\u{1b}[2J\u{2028}\u{202e}b";

@@ -102,7 +102,7 @@ pub(crate) trait Layer {
         false
     }
 
-    /// The error for a returned `&mut` into an argument. `None` if the layer uses no argument after its first call.
+    /// The error for a returned borrow of a `&mut` argument. `None` if the layer uses no argument after its first call.
     fn reuse_error(&self) -> Option<&'static str> {
         None
     }
@@ -114,6 +114,11 @@ pub(crate) trait Layer {
 
     /// The arguments that are cloned although the body does not seem to move them.
     fn clones(&self) -> &[Ident] {
+        &[]
+    }
+
+    /// The arguments that are lent to each call as a `&mut`.
+    fn lends(&self) -> &[Ident] {
         &[]
     }
 

@@ -2,10 +2,12 @@
 
 pub(crate) mod arguments;
 pub(crate) mod async_body;
+mod borrows;
 pub(crate) mod captures;
 pub(crate) mod function;
 pub(crate) mod inputs;
 pub(crate) mod moves;
+mod mutability;
 pub(crate) mod ownership;
 pub(crate) mod patterns;
 mod run_time;

@@ -4,12 +4,14 @@
 //! innermost layer. So the first attribute that is expanded removes its siblings from the item and builds the whole stack in written order.
 
 mod compose;
+#[cfg(test)]
+mod foreign_parsers;
 mod layers;
 mod order;
 mod siblings;
 
 use proc_macro2::{Span, TokenStream};
-use quote::quote;
+use quote::{ToTokens as _, quote};
 use syn::{parse2, spanned::Spanned};
 
 use self::{layers::StackLayer, siblings::Sibling};
@@ -30,6 +32,14 @@ pub(crate) fn expand(first: &Row, args: TokenStream, item: TokenStream) -> Token
     };
     let mut errors = Errors::default();
     let siblings = siblings::take(&mut function);
+    if function.is_binding() {
+        return function.with_body(&function.signature, &function.body.to_token_stream());
+    }
+    if siblings::is_expanded(&function) {
+        errors.at_span(Span::call_site(), siblings::split_error(first.name));
+        return unchanged(&function, &siblings::marker_items(&siblings), errors);
+    }
+    function.check_caller(first.name, &mut errors);
     let mut written = args.clone();
     let mut layers = vec![StackLayer::parse(first, args, Span::call_site(), &function, &mut errors)];
     for Sibling { row, path, args } in &siblings {
@@ -39,15 +49,19 @@ pub(crate) fn expand(first: &Row, args: TokenStream, item: TokenStream) -> Token
     order::check(&layers, &mut errors);
     let markers = siblings::marker_items(&siblings);
     let layers: Vec<_> = layers.into_iter().map(|layer| layer.layer).collect();
-    errors.into_result(()).and_then(|()| compose::compose(&function, &layers, &written, &markers)).unwrap_or_else(
-        |errors| {
-            // The function is kept, so that its callers cause no further errors.
-            let body = function.body.stream();
-            let function = function.with_body(&function.signature, &quote!({ #markers #body }));
-            let errors = errors.into_tokens();
-            quote!(#function #errors)
-        },
-    )
+    let expanded = siblings::expanded_item();
+    errors
+        .into_result(())
+        .and_then(|()| compose::compose(&function, &layers, &written, &quote!(#expanded #markers)))
+        .unwrap_or_else(|errors| unchanged(&function, &markers, errors))
+}
+
+/// The function with its old body and the errors. The function is kept, so that its callers cause no further errors.
+fn unchanged(function: &Function, prelude: &TokenStream, errors: Errors) -> TokenStream {
+    let body = function.body.stream();
+    let function = function.with_body(&function.signature, &quote!({ #prelude #body }));
+    let errors = errors.into_tokens();
+    quote!(#function #errors)
 }
 
 /// The unchanged item and an error: that of the parser if the item seems to be a function.

@@ -12,6 +12,7 @@
 //! | a signature | predicates, hooks, and closures that make a value or an error | the functions [`predicate`], [`attempt_predicate`], [`retry_hook`], [`timed_retry_hook`], [`fallback_closure`], [`circuit_rejection`], [`rejection()`] |
 //! | the return type of the function | a fallback | [`FallbackResult`] |
 //! | `Clone` | an argument that each attempt and fallback moves or changes | [`CloneArgument`] |
+//! | `Clone` | an argument that the body moves, and a predicate, a hook or a closure uses after the call | [`CloneUsedLater`] |
 //! | `Copy` | a `self` that each attempt and fallback needs and the body moves | [`CopyReceiver`] |
 //! | `Display` | `key` | `Key` |
 //! | an integer | `permits` | [`PermitCount`] |
@@ -33,7 +34,7 @@ mod transient;
 #[cfg(feature = "keyed")]
 pub use self::key::{Key, KeyedSource};
 pub use self::{
-    argument::{CloneArgument, CopyReceiver},
+    argument::{CloneArgument, CloneUsedLater, CopyReceiver},
     call_result::{CallResult, NoneError},
     closures::{
         attempt_predicate, circuit_rejection, fallback_closure, predicate, rejection, retry_hook, timed_retry_hook,

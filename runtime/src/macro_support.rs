@@ -11,6 +11,7 @@ mod error_probe;
 mod fallback;
 #[cfg(feature = "keyed")]
 mod keyed;
+mod lend;
 mod record;
 mod rejected_call;
 mod rejected_probe;
@@ -23,7 +24,7 @@ use std::time::Duration;
 #[cfg(feature = "keyed")]
 pub use self::keyed::Weighted;
 pub use self::{
-    conversions_below::*, error_probe::*, fallback::*, record::*, rejected_call::*, rejected_probe::*,
+    conversions_below::*, error_probe::*, fallback::*, lend::*, record::*, rejected_call::*, rejected_probe::*,
     transient_probe::*, verdict::*,
 };
 #[cfg(feature = "tokio")]

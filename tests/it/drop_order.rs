@@ -292,6 +292,10 @@ macro_rules! asynchronous {
             type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
             $(#[$attribute])* fn aliased(a: Logged, b: Logged) -> BoxFuture<Answer> { Box::pin(async move { let length = b.touch(); yield_now().await; Ok(a.touch() + length) }) }
 
+            $(#[$attribute])* fn leading(a: Logged, b: Logged, c: Logged) -> impl Future<Output = Answer> { let local = Logged("local"); let length = b.touch(); async move { take(c); yield_now().await; Ok(local.touch() + a.touch() + length) } }
+            $(#[$attribute])* fn leading_moves(a: Logged, b: Logged, _c: Logged) -> Pin<Box<dyn Future<Output = Answer>>> { let (first, _unused) = (b, Logged("unused")); log("called"); Box::pin(async move { let length = first.touch(); yield_now().await; Ok(a.touch() + length) }) }
+            $(#[$attribute])* fn leading_shadows(a: Logged, b: Logged) -> BoxFuture<Answer> { take(a); let a = Logged("new a"); Box::pin(async move { yield_now().await; Ok(a.touch() + b.touch()) }) }
+
             impl Pair {
                 $(#[$attribute])* async fn $module(self, c: Logged) -> Answer { yield_now().await; Ok(c.touch() + self.second.touch()) }
             }
@@ -336,6 +340,9 @@ macro_rules! asynchronous {
                     start!(boxed(Logged("a"), Logged("b"), Logged("c"))),
                     start!(renaming(Logged("a"), Logged("b"), Logged("c"))),
                     start!(aliased(Logged("a"), Logged("b"))),
+                    start!(leading(Logged("a"), Logged("b"), Logged("c"))),
+                    start!(leading_moves(Logged("a"), Logged("b"), Logged("c"))),
+                    start!(leading_shadows(Logged("a"), Logged("b"))),
                     ("references", || Box::pin(async { references(Logged("a"), "text", &mut Vec::new(), Logged("b")).await })),
                     ("self", || Box::pin(Pair::new().$module(Logged("c")))),
                     ("self, async_trait", || Pair::new().by_value(Logged("b"), Logged("c"))),

@@ -1,6 +1,7 @@
 //! Functions that return a future instead of being `async`, in the source or after the expansion of another macro.
 
 use std::{
+    cell::Cell,
     future::Future,
     pin::Pin,
     sync::{
@@ -90,6 +91,102 @@ async fn functions_that_return_futures_are_retried() {
     assert_eq!(boxed_after_sync_work(Arc::new(Server::new(3)), false).await, Ok(3));
     assert_eq!(boxed_after_sync_work(Arc::new(Server::new(3)), true).await, Ok(0));
     assert_eq!(by_alias(&Server::new(3)).await, Ok(3));
+}
+
+thread_local!(static STARTED: Cell<u32> = const { Cell::new(0) });
+
+fn start() -> u32 {
+    STARTED.set(STARTED.get() + 1);
+    STARTED.get()
+}
+
+/// Functions with statements before the `async` block, as they are written to move less than `self` into the future.
+#[derive(Clone, Default)]
+struct Sender {
+    server: Arc<Server>,
+    prefix: String,
+}
+
+impl Sender {
+    fn new() -> Self {
+        Self { server: Arc::new(Server::new(3)), prefix: "ab".to_owned() }
+    }
+
+    #[retry(max_attempts = 3, backoff = none)]
+    fn borrows(&self, text: &str) -> impl Future<Output = Result<usize, Failure>> + Send + use<> {
+        start();
+        let (server, length) = (self.server.clone(), text.len());
+        async move { server.call().map(|call| call as usize + length) }
+    }
+
+    #[retry(max_attempts = 3, backoff = none)]
+    #[circuit_breaker(name = "leading", failure_threshold = 100)]
+    fn moves(&self, text: String) -> Pin<Box<dyn Future<Output = Result<usize, Failure>> + Send>> {
+        start();
+        let server = self.server.clone();
+        let mut text = text + &self.prefix;
+        text.push('c');
+        Box::pin(async move {
+            text.push('d');
+            take(text.clone());
+            let length = text.len();
+            take(text);
+            server.call().map(|call| call as usize + length)
+        })
+    }
+
+    #[circuit_breaker(name = "leading", failure_threshold = 100)]
+    #[retry(max_attempts = 3, backoff = none)]
+    fn mutates<'a>(&'a mut self, log: &'a mut Vec<u32>) -> BoxFuture<'a, Result<u32, Failure>> {
+        let first = start();
+        let prefix = &mut self.prefix;
+        let server = &self.server;
+        log.push(first);
+        Box::pin(async move {
+            log.push(0);
+            change(prefix);
+            server.call()
+        })
+    }
+
+    #[retry(max_attempts = 3, backoff = none)]
+    fn gives_itself(self) -> impl Future<Output = Result<u32, Failure>> {
+        let this = self;
+        start();
+        async move { this.server.call() }
+    }
+
+    #[circuit_breaker(name = "leading, by key", key = id, failure_if = |_| id > 0)]
+    fn shadows_a_key(&self, id: u32) -> impl Future<Output = Result<usize, Failure>> {
+        let id = id.to_string();
+        let server = self.server.clone();
+        async move { server.call().map(|_| id.len()) }
+    }
+}
+
+fn change(text: &mut String) {
+    text.push('x');
+}
+
+#[tokio::test]
+async fn statements_before_the_async_block_run_once_at_the_call() {
+    STARTED.set(0);
+    let sender = Sender::new();
+    let call = sender.borrows("abc");
+    assert_eq!(STARTED.get(), 1, "before the first poll");
+    drop(sender);
+    assert_eq!(call.await, Ok(6));
+    assert_eq!(
+        Sender::new().moves("a".to_owned()).await,
+        Ok(8),
+        "each attempt starts with the value that the statements left"
+    );
+    let (mut sender, mut log) = (Sender::new(), Vec::new());
+    assert_eq!(sender.mutates(&mut log).await, Ok(3));
+    assert_eq!((sender.prefix, log), ("abxxx".to_owned(), vec![3, 0, 0, 0]));
+    assert_eq!(Sender::new().gives_itself().await, Ok(3));
+    assert_eq!(STARTED.get(), 4);
+    assert!(Sender::new().shadows_a_key(7).await.is_err(), "the key is the argument, not the variable");
 }
 
 #[async_trait::async_trait]

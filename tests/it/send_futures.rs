@@ -4,7 +4,7 @@
 
 #![allow(clippy::all, clippy::pedantic, reason = "code as users write it, not the best code")]
 
-use std::{cell::Cell, future::Future, io, pin::Pin};
+use std::{cell::Cell, future::Future, io, pin::Pin, sync::mpsc};
 
 use steadfast::{bulkhead, circuit_breaker, fallback, rate_limit, retry, timeout};
 use tokio::task::yield_now;
@@ -20,6 +20,14 @@ impl Request {
     fn get(&self) -> u8 {
         self.body.get()
     }
+}
+
+struct Extract(Request);
+
+struct Named {
+    request: Request,
+    #[expect(dead_code, reason = "left out by the pattern")]
+    rest: u8,
 }
 
 type Answer = io::Result<u8>;
@@ -50,6 +58,16 @@ macro_rules! sends {
             $(#[$attribute])* fn future(request: Request) -> impl Future<Output = Answer> + Send { async move { yield_now().await; Ok(request.get()) } }
             $(#[$attribute])* fn boxed(request: Request) -> Pin<Box<dyn Future<Output = Answer> + Send>> { Box::pin(async move { yield_now().await; Ok(request.get()) }) }
             $(#[$attribute])* fn borrowing(request: &mut Request) -> Pin<Box<dyn Future<Output = Answer> + Send + '_>> { Box::pin(async move { yield_now().await; Ok(request.get()) }) }
+
+            $(#[$attribute])* async fn boxed_mut(mut call: Box<dyn FnMut() -> u8 + Send>) -> Answer { yield_now().await; Ok(call()) }
+            $(#[$attribute])* async fn callback_mut(call: &mut (dyn FnMut() -> u8 + Send)) -> Answer { yield_now().await; Ok(call()) }
+            $(#[$attribute])* async fn receiver(receiver: mpsc::Receiver<u8>) -> Answer { yield_now().await; Ok(receiver.try_recv().unwrap_or(1)) }
+            $(#[$attribute])* async fn receiver_mut(receiver: &mut mpsc::Receiver<u8>) -> Answer { yield_now().await; Ok(receiver.try_iter().count() as u8) }
+            $(#[$attribute])* async fn extracted(Extract(request): Extract, Named { request: other, .. }: Named) -> Answer { yield_now().await; Ok(request.get() + other.get()) }
+            $(#[$attribute])* async fn generic_mut<T: Send>(first: &mut Cell<T>, second: Cell<T>) -> Answer { yield_now().await; first.swap(&second); Ok(1) }
+            $(#[$attribute])* async fn owned_with_lifetime<'a>(request: Pin<&'a mut Request>, text: &'a str) -> Answer { yield_now().await; Ok(request.get() + text.len() as u8) }
+            $(#[$attribute])* async fn http(request: axum::extract::Request) -> Answer { yield_now().await; Ok(request.uri().path().len() as u8) }
+            $(#[$attribute])* fn leading(request: Request, other: Request) -> impl Future<Output = Answer> + Send { let cell = Cell::new(other.get()); async move { yield_now().await; Ok(request.get() + cell.get()) } }
 
             pub(super) struct Client(Request);
 
@@ -91,6 +109,15 @@ macro_rules! sends {
                 is_send(future(request()));
                 is_send(boxed(request()));
                 is_send(borrowing(&mut request()));
+                is_send(boxed_mut(Box::new(|| 1)));
+                is_send(callback_mut(&mut || 1));
+                is_send(receiver(mpsc::channel().1));
+                is_send(receiver_mut(&mut mpsc::channel().1));
+                is_send(extracted(Extract(request()), Named { request: request(), rest: 1 }));
+                is_send(generic_mut(&mut Cell::new(1), Cell::new(2)));
+                is_send(owned_with_lifetime(Pin::new(&mut request()), ""));
+                is_send(http(axum::extract::Request::default()));
+                is_send(leading(request(), request()));
                 is_send(client().by_value());
                 is_send(client().by_mut(request()));
                 is_send(Box::new(client()).by_box());
@@ -123,6 +150,10 @@ sends!(stacked:
     #[bulkhead(name = "sends", max_concurrent = 10)]
     #[timeout(1s)]
 );
+
+sends!(by_two_retries: #[retry] #[retry(retry_if = |_| true)]);
+sends!(breaker_over_retry: #[circuit_breaker(name = "sends")] #[retry(max_elapsed = 10s)]);
+sends!(timeout_over_fallback: #[timeout(1s)] #[fallback(|_| Ok(1), if(io::Error))]);
 
 // Arguments that the attributes use as well.
 
@@ -196,6 +227,9 @@ fn a_future_is_send_if_its_arguments_are() {
     behind_rate_limit::are_send();
     behind_bulkhead::are_send();
     stacked::are_send();
+    by_two_retries::are_send();
+    breaker_over_retry::are_send();
+    timeout_over_fallback::are_send();
     let request = Request::default;
     is_send(used_by_condition(Cell::new(1), request()));
     is_send(used_by_two_conditions(Cell::new(1), request()));

@@ -39,8 +39,8 @@ impl Layer for Fallback {
 
     fn reuse_error(&self) -> Option<&'static str> {
         Some(
-            "a function with a fallback cannot return a `&mut` into an argument: the fallback needs the argument as well\n\
-             return the value that it points to, or put `#[fallback]` on a function that returns no reference",
+            "a function with a fallback cannot return a borrow of a `&mut` argument: the fallback needs the argument as well\n\
+             return an owned value, or put `#[fallback]` on a function that returns no borrow",
         )
     }
 

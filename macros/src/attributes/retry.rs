@@ -49,13 +49,17 @@ impl Layer for Retry {
 
     fn reuse_error(&self) -> Option<&'static str> {
         self.repeats().then_some(
-            "a retry cannot return a `&mut` into an argument: the next attempt needs the argument as well\n\
-             return the value that it points to, or put `#[retry]` on a function that returns no reference",
+            "a retry cannot return a borrow of a `&mut` argument: the next attempt needs the argument as well\n\
+             return an owned value, or put `#[retry]` on a function that returns no borrow",
         )
     }
 
     fn clones(&self) -> &[Ident] {
         &self.clone
+    }
+
+    fn lends(&self) -> &[Ident] {
+        &self.lend
     }
 
     fn evaluated_after(&self) -> TokenStream {

@@ -1,11 +1,12 @@
 //! The call of the old body.
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream};
+use quote::quote_spanned;
 
 use super::{
     context::{Call, Context},
     conversions::Conversions,
-    spans::quote_mixed,
+    spans::{located_at, quote_mixed},
 };
 use crate::item::{
     arguments::{Argument, Rebind},
@@ -98,7 +99,7 @@ impl Context {
             group.set_span(span);
             group
         };
-        let captured = captured(&self.captures, exit);
+        let captured = captured(&self.captures, exit, &self.krate);
         if self.captures.rebindings.is_empty() {
             braces(quote_mixed!(#captured #statements), block.span())
         } else {
@@ -108,9 +109,9 @@ impl Context {
     }
 }
 
-/// The branch that captures the arguments and is never taken, followed by the rebindings. `exit` is the statement that ends the branch.
-fn captured(captures: &Captures, exit: &TokenStream) -> TokenStream {
-    let Captures { by_value, by_reference, rebindings, .. } = captures;
+/// The branch that captures the arguments and is never taken, followed by the copies and the rebindings. `exit` is the statement that ends the branch.
+fn captured(captures: &Captures, exit: &TokenStream, krate: &TokenStream) -> TokenStream {
+    let Captures { by_value, by_reference, copied, rebindings, .. } = captures;
     let moved = by_value.iter().map(|Argument { name, cfgs, .. }| quote_mixed!(#(#cfgs)* let _moved = #name;));
     let borrowed = by_reference.iter().map(|Argument { name, cfgs, rebind, .. }| match rebind {
         Rebind::Reborrow => quote_mixed!(#(#cfgs)* let _borrowed = &mut *#name;),
@@ -119,12 +120,23 @@ fn captured(captures: &Captures, exit: &TokenStream) -> TokenStream {
     let rebound = rebindings
         .iter()
         .map(|Rebinding { attributes, pattern, name }| quote_mixed!(#(#attributes)* let #pattern = #name;));
+    let copies = copied.iter().map(|Argument { name, mutability, cfgs, rebind, .. }| {
+        let span = Span::mixed_site().located_at(name.span());
+        let krate = located_at(span, krate);
+        let own = match rebind {
+            Rebind::Reborrow => quote_mixed!(&mut *#name),
+            Rebind::Repin => quote_mixed!(#name.as_mut()),
+            _ => quote_spanned!(span=> #krate::__private::CloneUsedLater::clone_used(&#name)),
+        };
+        quote_mixed!(#(#cfgs)* let #mutability #name = #own;)
+    });
     quote_mixed! {
         if false {
             #(#moved)*
             #(#borrowed)*
             #exit
         }
+        #(#copies)*
         #(#rebound)*
     }
 }

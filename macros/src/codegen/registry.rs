@@ -1,8 +1,8 @@
 //! The statics that declare breakers, bulkheads, rate limits and retry policies, and list them in the registry.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::quote_spanned;
-use syn::{Expr, spanned::Spanned};
+use syn::{Error, Expr, spanned::Spanned};
 
 use super::{
     context::Context,
@@ -70,6 +70,9 @@ impl Declaration<'_> {
     /// | `key = user`, `permits = size` | `Key::find_in(&Weighted::new(DECLARATION.get(), permits), &user)` |
     pub(crate) fn block(self) -> TokenStream {
         let Self { attribute, instance, config, key, max_keys, is_weighted, failure_if, hang, ty, slice, krate } = self;
+        if let Some(error) = config.as_ref().and_then(self_error) {
+            return error;
+        }
         let here = respan(attribute, krate);
         let mut declaration = match instance {
             Instance::Named(name) => {
@@ -128,6 +131,9 @@ fn find(mut source: TokenStream, key: Option<&Expr>, is_weighted: bool, krate: &
 
 /// A block that declares a named retry policy and evaluates to the policy in effect, which external settings can replace.
 pub(crate) fn policy(name: &Expr, policy: &TokenStream, krate: &TokenStream) -> TokenStream {
+    if let Some(error) = self_error(policy) {
+        return error;
+    }
     quote_mixed! {
         {
             static STATISTICS: #krate::__private::Statistics = #krate::__private::Statistics::new();
@@ -139,6 +145,22 @@ pub(crate) fn policy(name: &Expr, policy: &TokenStream, krate: &TokenStream) -> 
             POLICY.current()
         }
     }
+}
+
+/// The error for settings that name `Self`, as an expression. The settings are part of a static, where the compiler knows no `Self`.
+pub(crate) fn self_error(settings: &TokenStream) -> Option<TokenStream> {
+    fn find_self(tokens: &TokenStream) -> Option<Span> {
+        tokens.clone().into_iter().find_map(|token| match token {
+            TokenTree::Ident(ident) if ident == "Self" => Some(ident.span()),
+            TokenTree::Group(group) => find_self(&group.stream()),
+            _ => None,
+        })
+    }
+
+    let this = find_self(settings)?;
+    let message = "`Self` is not known here, since these settings are stored in a static\n\
+                   write the name of the type, as in `Client::LIMIT`";
+    Some(Error::new(this, message).to_compile_error())
 }
 
 /// `Some(config)` or `None`.

@@ -17,16 +17,15 @@
 
 mod rebind;
 
-use proc_macro2::{Ident, Span, TokenStream};
-use syn::{
-    Attribute, FnArg, Lifetime, Local, PatIdent, Signature, Token, Type, TypeReference, visit::Visit,
-    visit_mut::VisitMut,
-};
+use proc_macro2::{Ident, TokenStream};
+use syn::{Attribute, Lifetime, Signature, Type, TypeReference, visit::Visit};
 
 use super::{
     arguments::{Argument, Rebind},
     async_body::AsyncBody,
     function::Function,
+    inputs::Inputs,
+    mutability::make_mutable,
     ownership::Ownership,
     shape::Shape,
     uses::{Uses, mentions},
@@ -39,6 +38,8 @@ pub(crate) struct Captures {
     pub(crate) by_value: Vec<Argument>,
     /// The arguments that are captured by unique reference.
     pub(crate) by_reference: Vec<Argument>,
+    /// The arguments that the body moves and the layers use later. The block binds copies of them at its start.
+    pub(crate) copied: Vec<Argument>,
     /// The arguments that are rebound at the start of the block, in the order of their declaration.
     pub(crate) rebindings: Vec<Rebinding>,
     /// True if no code outside the block uses the names that the block mentions, so that the block can be `move`.
@@ -53,24 +54,30 @@ pub(crate) struct Rebinding {
 }
 
 impl Captures {
-    /// Determines the capture mode of each candidate. A `rebound` argument is captured by value, since each call of the block gets its own.
+    /// Determines the capture mode of each candidate. A rebound argument is captured by value, since each call of the block gets its own.
     /// Patterns and `mut`s are adjusted in the signature, or in the renames at the start of the body.
     pub(crate) fn of(
         function: &Function,
         candidates: Vec<Argument>,
-        rebound: &[Argument],
+        inputs: &Inputs,
         uses: &Uses<'_>,
         signature: &mut Signature,
         body: &mut Option<AsyncBody>,
     ) -> Self {
-        let block = function.body.stream();
+        let block = match body {
+            Some(AsyncBody { leading, rest, .. }) if !leading.is_empty() => rest.clone(),
+            _ => function.body.stream(),
+        };
         let is_mentioned = |name: &Ident| mentions(block.clone(), name);
         let is_by_value =
-            |name: &Ident| rebound.iter().any(|rebound| rebound.name == *name) || !uses.needs_after_call(name);
+            |name: &Ident| inputs.rebound.iter().any(|rebound| rebound.name == *name) || !uses.needs_after_call(name);
 
         let mut names: Vec<_> = receiver(signature).filter(|_| uses.renamed_self.is_none()).into_iter().collect();
         names.extend(candidates);
-        names.retain(|argument| argument.rebind != Rebind::Copy);
+        let is_consumed = |name: &Ident| body.as_ref().is_some_and(|body| body.consumed.contains(name));
+        names.retain(|argument| {
+            argument.rebind != Rebind::Copy && !(argument.name == "self" && is_consumed(&argument.name))
+        });
         let is_move = !uses.repeats && names.iter().all(|name| is_by_value(&name.name) || !is_mentioned(&name.name));
 
         let is_borrowable = function.is_async()
@@ -80,28 +87,28 @@ impl Captures {
         let by_reference: Vec<_> = names
             .iter()
             .filter(|argument| is_borrowable && !is_by_value(&argument.name) && is_mentioned(&argument.name))
-            .filter(|argument| argument.is_plain && !mentions(uses.during_call.clone(), &argument.name))
+            .filter(|argument| argument.can_be_mut && !mentions(uses.during_call.clone(), &argument.name))
             .filter(|argument| argument.rebind != Rebind::Reborrow || !may_point_inside)
             .cloned()
             .collect();
-        make_mutable(&by_reference, signature, body.as_mut().map_or(&mut [][..], |body| &mut body.renames[..]));
+        make_mutable(&by_reference, signature, body.as_mut());
 
         // A `move` block around the rest of an `AsyncBody` captures arguments in the order in which it mentions them, as in the old body.
         // Only the renamed ones, which the old body bound at its start, need a fixed order.
         let is_ordered = |argument: &Argument| body.is_none() || argument.is_renamed || !is_move;
         names.retain(|argument| is_by_value(&argument.name) && is_ordered(argument));
-        let rebindings = if uses.repeats || !rebound.is_empty() || body.is_some() {
+        let rebindings = if uses.repeats || !inputs.rebound.is_empty() || !inputs.copied.is_empty() || body.is_some() {
             Vec::new()
         } else {
             rebind::rebind(function, &mut names, uses, signature)
         };
         names.reverse();
-        Self { by_value: names, by_reference, rebindings, is_move }
+        Self { by_value: names, by_reference, copied: inputs.copied.clone(), rebindings, is_move }
     }
 
     /// Returns true if no argument needs a certain capture mode.
     pub(crate) const fn is_empty(&self) -> bool {
-        self.by_value.is_empty() && self.by_reference.is_empty()
+        self.by_value.is_empty() && self.by_reference.is_empty() && self.copied.is_empty()
     }
 }
 
@@ -113,35 +120,10 @@ fn receiver(signature: &Signature) -> Option<Argument> {
         mutability: None,
         cfgs: Vec::new(),
         rebind: Rebind::of(Ownership::of_receiver(receiver)),
-        is_plain: true,
+        can_be_mut: true,
+        can_be_lent: false,
         is_renamed: false,
     })
-}
-
-/// Declares the arguments that are borrowed mutably as `mut`.
-fn make_mutable(borrowed: &[Argument], signature: &mut Signature, renames: &mut [Local]) {
-    struct MakeMut<'a>(&'a [Argument]);
-    impl VisitMut for MakeMut<'_> {
-        fn visit_pat_ident_mut(&mut self, pattern: &mut PatIdent) {
-            if self.0.iter().any(|argument| argument.name == pattern.ident) {
-                pattern.mutability.get_or_insert(Token![mut](Span::mixed_site()));
-            }
-        }
-    }
-
-    let borrowed: Vec<_> = borrowed.iter().filter(|argument| argument.rebind != Rebind::Reborrow).cloned().collect();
-    for input in &mut signature.inputs {
-        match input {
-            FnArg::Receiver(receiver) if borrowed.iter().any(|argument| argument.name == "self") => {
-                receiver.mutability.get_or_insert(Token![mut](Span::mixed_site()));
-            }
-            FnArg::Receiver(_) => {}
-            FnArg::Typed(input) => MakeMut(&borrowed).visit_pat_mut(&mut input.pat),
-        }
-    }
-    for rename in renames {
-        MakeMut(&borrowed).visit_pat_mut(&mut rename.pat);
-    }
 }
 
 /// Returns true if a value of this type may point into an argument, as far as the written type shows.

@@ -108,6 +108,28 @@ impl Function {
         quote!(#(#attributes)* #visibility #defaultness #signature #body)
     }
 
+    /// Returns true for the function that `#[wasm_bindgen]` or `#[napi]` generates beside the annotated one, with a copy of its attributes.
+    /// It converts arguments and calls the annotated function, which makes the retries.
+    pub(crate) fn is_binding(&self) -> bool {
+        let name = self.signature.ident.to_string();
+        name.starts_with("__wasm_bindgen_generated_")
+            || name.ends_with("_c_callback") && self.signature.output.to_token_stream().to_string().contains("napi")
+    }
+
+    /// Reports `#[track_caller]`, which would have no effect. `attribute` is the name of the attribute.
+    pub(crate) fn check_caller(&self, attribute: &str, errors: &mut Errors) {
+        let found = self.attributes.iter().find(|found| found.path().is_ident("track_caller"));
+        if let (Some(found), Shape::Sync) = (found, &self.shape) {
+            errors.at(
+                found,
+                format!(
+                    "`#[track_caller]` has no effect with `#[{attribute}]`: the body runs in a closure, which gets no location from the compiler\n\
+                     remove it; if the body needs the location, add an argument `caller: &Location<'_>`, and take `Location::caller()` in the callers"
+                ),
+            );
+        }
+    }
+
     /// Reports `const` and variadic functions, which no attribute supports. `attribute` is the name of the attribute.
     pub(crate) fn check(&self, attribute: &str, errors: &mut Errors) {
         let signature = &self.signature;

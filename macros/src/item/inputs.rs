@@ -4,17 +4,15 @@ use std::collections::HashSet;
 
 use proc_macro2::{Ident, Span};
 use quote::{ToTokens, quote};
-use syn::{
-    FnArg, Local, Pat, PatIdent, PatType, Signature, Type, TypeReference,
-    visit::{self, Visit},
-    visit_mut::{self, VisitMut},
-};
+use syn::{Local, Pat, PatType, Signature};
 
 use super::{
     arguments::{Argument, Rebind, typed},
     async_body::{self, AsyncBody},
+    borrows,
     function::Function,
     moves::Moved,
+    mutability::{make_mutable, strip_mut},
     ownership::Ownership,
     patterns::is_plain,
     uses::Uses,
@@ -26,6 +24,11 @@ use crate::errors::Errors;
 pub(crate) struct Inputs {
     /// The arguments that each attempt of a retry binds for itself.
     pub(crate) rebound: Vec<Argument>,
+    /// The arguments that each call of the body copies, since the body moves them and an expression of a layer names them. No layer binds
+    /// them, so that each of these expressions can use the caller's value.
+    pub(crate) copied: Vec<Argument>,
+    /// The arguments that the function lends to each call, as a `&mut`.
+    pub(crate) lent: Vec<Argument>,
     /// The span of a `self` that the body consumes. Such a `self` must be `Copy`; an error of that check is reported at this span.
     pub(crate) consumed_self: Option<Span>,
     /// The arguments in the order of the signature, for functions that are called with the same arguments.
@@ -37,33 +40,61 @@ impl Inputs {
     /// the signature or from the renames at the start of the body.
     pub(crate) fn of(
         function: &Function,
-        candidates: &[Argument],
+        candidates: &mut [Argument],
         uses: &Uses<'_>,
         signature: &mut Signature,
         body: &mut Option<AsyncBody>,
     ) -> Result<Self, Errors> {
-        let (block, renames) = match body {
-            Some(AsyncBody { renames, rest }) => (quote!({ #rest }), &mut renames[..]),
-            None => (function.body.to_token_stream(), &mut [][..]),
+        let block = match body {
+            Some(AsyncBody { rest, .. }) => quote!({ #rest }),
+            None => function.body.to_token_stream(),
         };
         let mut errors = Errors::default();
         check_clones(&uses.clones, candidates, &mut errors);
-        let Some(reuse_error) = uses.reuse_error else { return errors.into_result(Self::default()) };
-        let forwarded = if uses.forwards_all {
-            forwarded(signature, renames, candidates, &mut errors)
-        } else {
-            forwarded(signature, renames, candidates, &mut Errors::default())
-        };
+        let lent = lend(uses, candidates, &mut errors);
+        make_mutable(&lent, signature, body.as_mut());
         let names = candidates.iter().map(|argument| argument.name.clone());
         let this = Ident::new("self", Span::call_site());
         let moved = Moved::by(&block, names.chain([this.clone()]));
+        let all = candidates.to_vec();
+        let (copied, candidates): (Vec<_>, Vec<_>) = candidates.iter().cloned().partition(|argument| {
+            let is_moved = moved.contains(&argument.name) || uses.clones.contains(&argument.name);
+            is_moved && argument.rebind != Rebind::Copy && uses.mentions_after_call(&argument.name)
+        });
+        strip_mut(&copied, signature, body.as_mut());
+        let pinned: Vec<_> = copied.iter().filter(|argument| argument.rebind == Rebind::Repin).cloned().collect();
+        make_mutable(&pinned, signature, body.as_mut());
+        let renames = body.as_ref().map_or(&[][..], |body| &body.renames);
+        let Some(reuse_error) = uses.reuse_error else {
+            return errors.into_result(Self { copied, lent, ..Self::default() });
+        };
+        let forwarded = if uses.forwards_all {
+            forwarded(signature, renames, &all, &mut errors)
+        } else {
+            forwarded(signature, renames, &all, &mut Errors::default())
+        };
         let consumed_self = uses.needs_after_call(&this).then(|| check_self(signature, &moved, &mut errors)).flatten();
-        check_output(signature, function.output(), reuse_error, &mut errors);
-        let mut rebound = rebound(candidates.to_vec(), &moved, &uses.clones);
+        borrows::check(signature, function.output(), reuse_error, uses, &mut errors);
+        let mut rebound = rebound(candidates, &moved, &uses.clones);
         // The body may consume the arguments that no layer uses later.
         rebound.retain(|argument| uses.needs_after_call(&argument.name));
-        strip_mut(&rebound, signature, renames);
-        errors.into_result(Self { rebound, consumed_self, forwarded })
+        strip_mut(&rebound, signature, body.as_mut());
+        errors.into_result(Self { rebound, copied, lent, consumed_self, forwarded })
+    }
+
+    /// Returns true if an argument may be lent without `lend(...)`.
+    pub(crate) fn may_lend(&self) -> bool {
+        self.rebound.iter().any(|argument| argument.rebind == Rebind::CloneOrLend)
+    }
+
+    /// Ends the scope in which the rebound arguments are `mut`: a layer above binds its own copies without `mut`. An argument that may be
+    /// lent stays `mut`, since the layer below borrows it.
+    pub(crate) fn end_changes(&mut self) {
+        for argument in &mut self.rebound {
+            if argument.rebind != Rebind::CloneOrLend {
+                argument.mutability = None;
+            }
+        }
     }
 
     /// Adds the forwarded arguments to the rebound ones.
@@ -117,8 +148,19 @@ fn rebound(candidates: Vec<Argument>, moved: &Moved, clones: &HashSet<Ident>) ->
         }
         Rebind::Reborrow | Rebind::Repin => argument.mutability.is_some() || moved.contains(&argument.name),
         Rebind::Copy => argument.mutability.is_some(),
+        Rebind::CloneOrLend => true,
     };
-    candidates.into_iter().filter(is_rebound).collect()
+    let can_be_lent = |argument: &Argument| {
+        argument.rebind == Rebind::Clone
+            && argument.can_be_lent
+            && !moved.contains(&argument.name)
+            && !moved.assigned.contains(&argument.name)
+            && !clones.contains(&argument.name)
+    };
+    let lend = |argument: Argument| {
+        if can_be_lent(&argument) { Argument { rebind: Rebind::CloneOrLend, ..argument } } else { argument }
+    };
+    candidates.into_iter().filter(is_rebound).map(lend).collect()
 }
 
 /// Reports a `self` that a failed attempt would consume or change: no other value can be bound to that name.
@@ -144,48 +186,28 @@ fn check_self(signature: &Signature, moved: &Moved, errors: &mut Errors) -> Opti
     None
 }
 
-/// Reports a returned `&mut` that may point into an argument, which would still be borrowed when the argument is used again.
-fn check_output(signature: &Signature, output: Option<&Type>, error: &str, errors: &mut Errors) {
-    struct FindMut<'ast>(Option<&'ast TypeReference>);
-    impl<'ast> Visit<'ast> for FindMut<'ast> {
-        fn visit_type_reference(&mut self, reference: &'ast TypeReference) {
-            if reference.mutability.is_some() {
-                self.0.get_or_insert(reference);
+/// Makes the arguments that `lend(...)` names references, and returns them. Reports names that are not owned arguments.
+fn lend(uses: &Uses<'_>, candidates: &mut [Argument], errors: &mut Errors) -> Vec<Argument> {
+    let mut lent = Vec::new();
+    for name in &uses.lends {
+        match candidates.iter_mut().find(|argument| argument.name == *name) {
+            Some(Argument { rebind: Rebind::Clone, .. }) if uses.clones.contains(name) => {
+                errors.at(name, format!("`{name}` is in `clone(...)` as well: remove one of the two"));
             }
-            visit::visit_type_reference(self, reference);
-        }
-    }
-
-    let Some(output) = output else { return };
-    let mut found = FindMut(None);
-    found.visit_type(output);
-    let Some(reference) = found.0 else { return };
-    let is_static = reference.lifetime.as_ref().is_some_and(|lifetime| lifetime.ident == "static");
-    if !is_static && signature.inputs.iter().any(|input| Ownership::of(input) == Ownership::Mutable) {
-        errors.at(reference, error);
-    }
-}
-
-/// Removes the `mut` of these arguments, which are rebound inside the body.
-fn strip_mut(arguments: &[Argument], signature: &mut Signature, renames: &mut [Local]) {
-    struct Strip<'a>(&'a [Argument]);
-    impl VisitMut for Strip<'_> {
-        fn visit_pat_ident_mut(&mut self, pattern: &mut PatIdent) {
-            if self.0.iter().any(|argument| argument.name == pattern.ident) {
-                pattern.mutability = None;
+            Some(argument @ Argument { rebind: Rebind::Clone, .. }) => {
+                lent.push(argument.clone());
+                (argument.rebind, argument.mutability) = (Rebind::Reborrow, None);
             }
-            visit_mut::visit_pat_ident_mut(self, pattern);
+            Some(_) => {
+                errors.at(
+                    name,
+                    format!("`{name}` is a reference: each attempt borrows it again, so `lend` is not needed"),
+                );
+            }
+            None => errors.at(name, format!("there is no owned argument `{name}` to lend")),
         }
     }
-
-    for argument in &mut signature.inputs {
-        if let FnArg::Typed(argument) = argument {
-            Strip(arguments).visit_pat_mut(&mut argument.pat);
-        }
-    }
-    for rename in renames {
-        Strip(arguments).visit_pat_mut(&mut rename.pat);
-    }
+    lent
 }
 
 /// Reports names in `clone(...)` that are not owned arguments.

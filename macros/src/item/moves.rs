@@ -29,6 +29,8 @@ pub(crate) struct Moved {
     pub(crate) all: HashSet<Ident>,
     /// The names among them that a `move` closure or an `async move` block captures.
     pub(crate) captured: HashSet<Ident>,
+    /// The names to which the body assigns a value, as a whole or in part.
+    pub(crate) assigned: HashSet<Ident>,
 }
 
 impl Moved {
@@ -63,6 +65,23 @@ impl Moves {
             if self.captured {
                 self.moved.captured.insert(name.clone());
             }
+        }
+    }
+
+    /// Records an assignment to an argument that is not shadowed: `x = 1`, `x.field = 1`, `x[0] += 1`.
+    fn record_assigned(&mut self, target: &Expr) {
+        match target {
+            Expr::Path(path) if path.qself.is_none() => {
+                let name = path.path.get_ident().and_then(|name| self.visible.get(name));
+                self.moved.assigned.extend(name.cloned());
+            }
+            Expr::Field(field) => self.record_assigned(&field.base),
+            Expr::Index(index) => self.record_assigned(&index.expr),
+            Expr::Paren(inner) => self.record_assigned(&inner.expr),
+            Expr::Group(inner) => self.record_assigned(&inner.expr),
+            Expr::Unary(unary) => self.record_assigned(&unary.expr),
+            Expr::Tuple(tuple) => tuple.elems.iter().for_each(|element| self.record_assigned(element)),
+            _ => {}
         }
     }
 
@@ -166,6 +185,7 @@ impl<'ast> Visit<'ast> for Moves {
                 self.borrow(&index.index);
             }
             Expr::Assign(assign) => {
+                self.record_assigned(&assign.left);
                 self.borrow(&assign.left);
                 self.visit_expr(&assign.right);
             }
@@ -175,6 +195,7 @@ impl<'ast> Visit<'ast> for Moves {
                     self.borrow(&binary.right);
                 }
                 Operands::Assigned => {
+                    self.record_assigned(&binary.left);
                     self.borrow(&binary.left);
                     self.visit_expr(&binary.right);
                 }

@@ -8,12 +8,14 @@ use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 pub(crate) struct Uses<'a> {
     /// True if a layer calls the body more than once.
     pub(crate) repeats: bool,
-    /// The error for a returned `&mut` into an argument. `None` if no layer uses an argument after the first call of the body.
+    /// The error for a returned borrow of a `&mut` argument. `None` if no layer uses an argument after the first call of the body.
     pub(crate) reuse_error: Option<&'static str>,
     /// True if a layer calls other functions with all arguments.
     pub(crate) forwards_all: bool,
     /// The arguments that `clone(...)` names.
     pub(crate) clones: HashSet<Ident>,
+    /// The arguments that `lend(...)` names.
+    pub(crate) lends: HashSet<Ident>,
     /// The user's expressions that are evaluated after the body has begun.
     pub(crate) after_call: TokenStream,
     /// The user's expressions whose value is borrowed while the body runs.
@@ -30,6 +32,11 @@ impl Uses<'_> {
         let is_self = name == "self" || self.renamed_self.as_ref() == Some(name);
         let name = if is_self { &Ident::new("self", Span::call_site()) } else { name };
         self.repeats || self.forwards_all && !is_self || mentions(self.after_call.clone(), name)
+    }
+
+    /// Returns true if an expression that is evaluated after the body has begun names the argument.
+    pub(crate) fn mentions_after_call(&self, name: &Ident) -> bool {
+        mentions(self.after_call.clone(), name)
     }
 }
 

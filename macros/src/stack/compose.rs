@@ -1,6 +1,6 @@
 //! The new body of a function: its layers around the old body.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::ToTokens;
 use syn::ext::IdentExt as _;
 
@@ -9,13 +9,13 @@ use crate::{
     codegen::{context::Context, spans::quote_mixed},
     errors::Errors,
     item::{
-        arguments,
+        arguments::{self, Argument},
         async_body::{self, AsyncBody},
         captures::Captures,
         function::Function,
         inputs::Inputs,
         shape::Shape,
-        uses::Uses,
+        uses::{Uses, mentions},
     },
 };
 
@@ -31,13 +31,17 @@ pub(super) fn compose(
 ) -> Result<TokenStream, Errors> {
     let mut signature = function.signature.clone();
     let mut body = match function.shape {
-        Shape::Future { .. } => AsyncBody::of(&function.body),
+        Shape::Future { .. } => {
+            let forwards_all = layers.iter().any(|layer| layer.forwards_arguments());
+            let is_used = |name: &Ident| forwards_all && name != "self" || mentions(written.clone(), name);
+            AsyncBody::of(&function.body, &signature, is_used)
+        }
         Shape::Sync | Shape::Async => None,
     };
-    let candidates = arguments::candidates(&signature, body.as_ref().map_or(&[], |body| &body.renames));
+    let mut candidates = arguments::candidates(&signature, body.as_ref());
     let uses = uses(layers, written, body.as_ref());
-    let inputs = Inputs::of(function, &candidates, &uses, &mut signature, &mut body)?;
-    let captures = Captures::of(function, candidates, &inputs.rebound, &uses, &mut signature, &mut body);
+    let inputs = Inputs::of(function, &mut candidates, &uses, &mut signature, &mut body)?;
+    let captures = Captures::of(function, candidates, &inputs, &uses, &mut signature, &mut body);
 
     let mut context = Context {
         is_async: function.is_async(),
@@ -62,14 +66,27 @@ pub(super) fn compose(
         let position = Position { index, read_above, timeouts: Timeouts::between(above(), below) };
         call = layer.expand(&call, position, &mut context);
     }
-    let code = call.code;
-    let renames = body.map(|AsyncBody { renames, .. }| quote::quote!(#(#renames)*));
-    let code = match function.shape {
-        Shape::Sync | Shape::Async => code,
-        Shape::Future { boxed: false, .. } => quote_mixed!(async move { #renames #code }),
-        Shape::Future { boxed: true, .. } => quote_mixed!(::std::boxed::Box::pin(async move { #renames #code })),
+    // The body may borrow an argument that is lent once more, as if it was the value.
+    let allow = context.inputs.may_lend().then(|| quote_mixed!(#[allow(clippy::needless_borrow)]));
+    let lent =
+        context.inputs.lent.iter().map(|Argument { name, cfgs, .. }| quote_mixed!(#(#cfgs)* let #name = &mut #name;));
+    let (lent, code) = (quote_mixed!(#(#lent)*), call.code);
+    let Shape::Future { boxed, .. } = function.shape else {
+        let function = function.with_body(&signature, &quote_mixed!({ #prelude #lent #code }));
+        return Ok(quote_mixed!(#allow #function));
     };
-    Ok(function.with_body(&signature, &quote_mixed!({ #prelude #code })))
+    let (leading, renames) = body.map(|AsyncBody { leading, renames, .. }| (leading, renames)).unwrap_or_default();
+    // The block has the span of the old body, since `#[instrument]` takes its hygiene from there.
+    let mut block = Group::new(Delimiter::Brace, quote_mixed!(#(#renames)* #lent #code));
+    block.set_span(function.body.span());
+    let future = quote_mixed!(async move #block);
+    let code = if boxed {
+        quote_mixed!(#(#leading)* ::std::boxed::Box::pin(#future))
+    } else {
+        quote_mixed!(#(#leading)* #future)
+    };
+    let function = function.with_body(&signature, &quote_mixed!({ #prelude #code }));
+    Ok(quote_mixed!(#allow #function))
 }
 
 /// The uses that the layers make of the function's arguments.
@@ -81,6 +98,7 @@ fn uses<'a>(layers: &[Box<dyn Layer>], written: &'a TokenStream, body: Option<&A
         reuse_error: repeating.chain(layers).find_map(|layer| layer.reuse_error()),
         forwards_all: layers.iter().any(|layer| layer.forwards_arguments()),
         clones: layers.iter().flat_map(|layer| layer.clones()).cloned().collect(),
+        lends: layers.iter().flat_map(|layer| layer.lends()).cloned().collect(),
         after_call: layers.iter().map(|layer| layer.evaluated_after()).collect(),
         during_call: layers.iter().map(|layer| layer.borrowed_during()).collect(),
         written,

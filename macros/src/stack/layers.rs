@@ -1,11 +1,11 @@
 //! One attribute of the stack, parsed into a layer.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 
 use crate::{
     attributes::{Arguments, Layer, Requirements, Row},
     errors::Errors,
-    item::function::Function,
+    item::{function::Function, uses::mentions},
     syntax::options::Options,
 };
 
@@ -42,7 +42,15 @@ fn check_function(row: &Row, options: &Options, function: &Function, errors: &mu
         function.check_output(row.name, output, errors);
     }
     match (is_async, timer) {
-        (Some(error), _) if !function.is_async() => errors.at(function.signature.fn_token, error),
+        (Some(error), _) if !function.is_async() => {
+            let runs_task = mentions(function.body.stream(), &Ident::new("block_on", Span::call_site()));
+            let help = if runs_task {
+                "\nif `#[tokio::test]` or `#[tokio::main]` is above, put it below the attributes of steadfast"
+            } else {
+                ""
+            };
+            errors.at(function.signature.fn_token, format!("{error}{help}"));
+        }
         (_, Some(error)) if function.is_async() && !cfg!(feature = "tokio") => {
             errors.at(function.signature.asyncness, error);
         }

@@ -1,6 +1,6 @@
 //! The other attributes of this crate on the same item.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::quote;
 use syn::{Attribute, Meta, Path};
 
@@ -40,6 +40,45 @@ fn arguments(attribute: &Attribute) -> TokenStream {
     match &attribute.meta {
         Meta::List(list) => list.tokens.clone(),
         Meta::Path(_) | Meta::NameValue(_) => TokenStream::new(),
+    }
+}
+
+/// The name of an item in each expansion. An attribute that finds it in the body is expanded a second time.
+const EXPANDED: &str = "_STEADFAST_EXPANDED";
+
+/// The item that marks an expansion.
+pub(super) fn expanded_item() -> TokenStream {
+    let marker = Ident::new(EXPANDED, Span::mixed_site());
+    quote!(const #marker: () = ();)
+}
+
+/// Returns true if an attribute of this crate has already been expanded on the function, as a separate stack.
+pub(super) fn is_expanded(function: &Function) -> bool {
+    has_marker(function.body.stream())
+}
+
+fn has_marker(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Group(group) => has_marker(group.stream()),
+        TokenTree::Ident(ident) => ident == EXPANDED,
+        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+    })
+}
+
+/// The error for a stack that is split: its upper part was expanded first, so it would become the inner part.
+pub(super) fn split_error(name: &str) -> String {
+    let written = Span::call_site().source_text();
+    let path =
+        written.as_deref().and_then(|text| text.trim_start_matches(['#', '[', ' ']).split(['(', ']', ' ']).next());
+    match path.filter(|path| !path.is_empty() && path.rsplit("::").next() != Some(name)) {
+        Some(path) => format!(
+            "`#[{path}]` is `#[{name}]` under another name, which the attributes of steadfast above it do not recognise\n\
+             import it under its own name: `#[{name}]`"
+        ),
+        None => format!(
+            "`#[{name}]` comes from another macro, which the attributes of steadfast above it cannot see: it would become the outermost one\n\
+             put all attributes of steadfast above that macro, or let it write all of them"
+        ),
     }
 }
 

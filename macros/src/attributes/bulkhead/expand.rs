@@ -19,7 +19,7 @@ use crate::{
 /// 'call: {
 ///     let _permit = match bulkhead.acquire_async().await {
 ///         Ok(permit) => permit,
-///         Err(full) => break 'call CallResult::from_error(FromBulkheadFull::from_rejection(full)),
+///         Err(full) => break 'call { CallResult::from_error(FromBulkheadFull::from_rejection(full)) },
 ///     };
 ///     call
 /// }
@@ -67,7 +67,7 @@ pub(super) fn expand(bulkhead: &Bulkhead, call: &Call, position: Position, conte
             #held
             let _permit = match #instance.#acquire {
                 ::core::result::Result::Ok(permit) => permit,
-                ::core::result::Result::Err(full) => break #label #rejected,
+                ::core::result::Result::Err(full) => break #label { #rejected },
             };
             #admitted
         }

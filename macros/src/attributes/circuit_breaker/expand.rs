@@ -23,7 +23,7 @@ use crate::{
 /// 'call: {
 ///     let mut permit = match breaker.try_acquire() {
 ///         Ok(permit) => permit,
-///         Err(open) => break 'call CallResult::from_error(FromCircuitOpen::from_rejection(open)),
+///         Err(open) => break 'call { CallResult::from_error(FromCircuitOpen::from_rejection(open)) },
 ///     };
 ///     let guard = PanicGuard::new(&mut permit);
 ///     let outcome: R = call;
@@ -109,7 +109,8 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
             (#value, disposition)
         })
     } else {
-        value
+        // In braces, since syn 2, which parses the code for other attributes, takes `'label ::path` for a labeled block.
+        quote_mixed!({ #value })
     };
     let run = if context.is_async {
         let in_place = || quote_mixed!(#krate::__private::InPlace(::core::pin::pin!(async { #code })));

@@ -94,7 +94,7 @@ fn forward(moved: Option<&Moved>, is_last: bool, context: &Context) -> Vec<Token
         let name = &argument.name;
         match argument.rebind {
             Rebind::Clone if !is_last => clone_of(name, context),
-            Rebind::Clone | Rebind::Copy => quote_mixed!(#name),
+            Rebind::Clone | Rebind::CloneOrLend | Rebind::Copy => quote_mixed!(#name),
             Rebind::Reborrow => quote_mixed!(&mut *#name),
             Rebind::Repin => quote_mixed!(#name.as_mut()),
         }

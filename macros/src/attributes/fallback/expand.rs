@@ -123,7 +123,7 @@ pub(super) fn expand(fallback: &Fallback, call: &Call, position: Position, conte
             #answered
         }
     };
-    context.inputs.rebound.iter_mut().for_each(|argument| argument.mutability = None);
+    context.inputs.end_changes();
     if fallback.gets_arguments() {
         context.inputs.rebind_forwarded();
     }
@@ -140,7 +140,7 @@ fn event(alternative: &Alternative, context: &Context) -> TokenStream {
 /// The statements that rebind arguments for the call if the alternatives need them later: those before the block of the call, and those
 /// inside that block.
 fn rebind(fallback: &Fallback, context: &Context) -> (TokenStream, TokenStream) {
-    let (mut slots, mut bindings) = (context.check_consumed_self(), TokenStream::new());
+    let (krate, mut slots, mut bindings) = (&context.krate, context.check_consumed_self(), TokenStream::new());
     let gets_all = fallback.gets_arguments();
     for (index, Argument { name, mutability, cfgs, rebind, .. }) in context.inputs.rebound.iter().enumerate() {
         let is_used = gets_all
@@ -150,6 +150,11 @@ fn rebind(fallback: &Fallback, context: &Context) -> (TokenStream, TokenStream) 
         let own = match rebind {
             _ if !is_used => quote_mixed!(#name),
             Rebind::Clone => clone_of(name, context),
+            Rebind::CloneOrLend => quote_mixed!({
+                #[allow(unused_imports)]
+                use #krate::__private::{ByClone as _, ByLoan as _};
+                (&&#krate::__private::LendProbe(&#name)).kind().for_call(&mut #name)
+            }),
             Rebind::Reborrow => quote_mixed!(&mut *#name),
             Rebind::Copy => quote_mixed!(#name),
             Rebind::Repin => {
@@ -158,7 +163,8 @@ fn rebind(fallback: &Fallback, context: &Context) -> (TokenStream, TokenStream) 
                 quote_mixed!(#name.as_mut())
             }
         };
-        bindings.extend(quote_mixed!(#(#cfgs)* let #mutability #name = #own;));
+        let allow = (*rebind == Rebind::CloneOrLend).then(|| quote_mixed!(#[allow(unused_mut)]));
+        bindings.extend(quote_mixed!(#(#cfgs)* #allow let #mutability #name = #own;));
     }
     (slots, bindings)
 }

@@ -18,7 +18,7 @@ use crate::{
 /// ```text
 /// 'call: {
 ///     if let Err(limited) = limit.acquire_async().await {
-///         break 'call CallResult::from_error(FromRateLimited::from_rejection(limited));
+///         break 'call { CallResult::from_error(FromRateLimited::from_rejection(limited)) };
 ///     }
 ///     call
 /// }
@@ -49,7 +49,7 @@ pub(super) fn expand(limit: &RateLimit, call: &Call, position: Position, context
         #label: {
             #permits
             if let ::core::result::Result::Err(limited) = #acquired {
-                break #label #rejected;
+                break #label { #rejected };
             }
             #admitted
         }

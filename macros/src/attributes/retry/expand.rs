@@ -141,7 +141,7 @@ pub(super) fn expand(retry: &Retry, call: &Call, position: Position, context: &m
         }
     };
     // The arguments are `mut` only inside this loop. An outer retry binds its own copies without `mut`.
-    context.inputs.rebound.iter_mut().for_each(|argument| argument.mutability = None);
+    context.inputs.end_changes();
     complete(&code, false, call.conversions)
 }
 
@@ -392,6 +392,7 @@ fn attempt_number(predicate: &Expr) -> Option<TokenStream> {
 /// | rebind | before the loop | each attempt |
 /// | --- | --- | --- |
 /// | clone | `let mut argument_0 = Some(a);` | `let a = CloneArgument::for_attempt(&mut argument_0, is_last);` |
+/// | clone or lend | `let mut argument_0 = Some(a);` | `let mut a = (&&LendProbe(&argument_0)).kind().for_attempt(&mut argument_0, is_last);` |
 /// | reborrow | | `let a = &mut *a;` |
 /// | copy | | `let a = a;` |
 /// | repin | `let mut argument_0 = a;` | `let a = argument_0.as_mut();` |
@@ -410,6 +411,14 @@ fn rebind(context: &Context) -> (TokenStream, TokenStream) {
                     #krate::__private::CloneArgument::for_attempt(&mut #slot, attempts.is_last(#policy))
                 )
             }
+            Rebind::CloneOrLend => {
+                slots.extend(quote_mixed!(#(#cfgs)* let mut #slot = ::core::option::Option::Some(#name);));
+                quote_mixed!({
+                    #[allow(unused_imports)]
+                    use #krate::__private::{ByClone as _, ByLoan as _};
+                    (&&#krate::__private::LendProbe(&#slot)).kind().for_attempt(&mut #slot, attempts.is_last(#policy))
+                })
+            }
             Rebind::Reborrow => quote_mixed!(&mut *#name),
             Rebind::Copy => quote_mixed!(#name),
             Rebind::Repin => {
@@ -417,7 +426,8 @@ fn rebind(context: &Context) -> (TokenStream, TokenStream) {
                 quote_mixed!(#slot.as_mut())
             }
         };
-        bindings.extend(quote_mixed!(#(#cfgs)* let #mutability #name = #own;));
+        let allow = (*rebind == Rebind::CloneOrLend).then(|| quote_mixed!(#[allow(unused_mut)]));
+        bindings.extend(quote_mixed!(#(#cfgs)* #allow let #mutability #name = #own;));
     }
     (slots, bindings)
 }

@@ -42,6 +42,8 @@ pub(crate) struct Retry {
     pub(super) hook: Option<Expr>,
     /// The arguments to clone although the body does not seem to move them.
     pub(super) clone: Vec<Ident>,
+    /// The arguments that each attempt borrows mutably.
+    pub(super) lend: Vec<Ident>,
     pub(super) krate: Option<Path>,
 }
 
@@ -62,6 +64,7 @@ pub(super) const GRAMMAR: Grammar = Grammar {
         ("nested", "nested = inherit"),
         ("on_retry", "on_retry = log_retry"),
         ("clone", "clone(order)"),
+        ("lend", "lend(reader)"),
         ("allow_order", "allow_order"),
         ("crate", "crate = ::steadfast"),
     ],
@@ -114,6 +117,7 @@ impl Retry {
         let by_value = options.value("retry_if_result", errors, |value| Condition::predicate("retry_if_result", value));
         let by_error = Condition::take(&mut options, "retry_if", errors);
         let clone = options.take("clone").and_then(|written| errors.handle(written.names()));
+        let lend = options.take("lend").and_then(|written| errors.handle(written.names()));
         let krate = options.value("crate", errors, values::crate_path);
         options.finish(errors);
 
@@ -135,6 +139,7 @@ impl Retry {
             condition: validate::condition(by_error, by_value, errors),
             hook: hook.map(|given| given.value),
             clone: clone.unwrap_or_default(),
+            lend: lend.unwrap_or_default(),
             krate: krate.map(|given| given.value),
         }
     }

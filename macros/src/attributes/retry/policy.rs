@@ -79,6 +79,9 @@ fn declared(retry: &Retry, krate: &TokenStream, function: &str) -> TokenStream {
     let Some(name) = &retry.name else {
         if refers_to_static(retry) {
             // A constant cannot refer to a static with interior mutability.
+            if let Some(error) = registry::self_error(&policy) {
+                return error;
+            }
             return quote_mixed!({ static POLICY: #krate::RetryPolicy = #policy; &POLICY });
         }
         return quote_mixed!(const { &#policy });

@@ -105,7 +105,15 @@ fn replace_pattern(index: usize, input: &mut PatType) -> Part {
     // With `ref mut` in the pattern, the argument itself must be `mut`.
     let mutability =
         bindings(&pattern).into_iter().filter(|binding| binding.by_ref).find_map(|binding| binding.mutability);
-    let argument = Argument { name, mutability, cfgs, rebind: Rebind::Clone, is_plain: true, is_renamed: false };
+    let argument = Argument {
+        name,
+        mutability,
+        cfgs,
+        rebind: Rebind::Clone,
+        can_be_mut: true,
+        can_be_lent: false,
+        is_renamed: false,
+    };
     Part { argument, pattern: Some(pattern), attributes: input.attrs.clone() }
 }
 

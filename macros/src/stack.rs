@@ -38,16 +38,17 @@ pub(crate) fn expand(first: &Row, args: TokenStream, item: TokenStream) -> Token
     }
     order::check(&layers, &mut errors);
     let markers = siblings::marker_items(&siblings);
-    let layers: Vec<_> = layers.into_iter().map(|layer| layer.layer).collect();
-    errors.into_result(()).and_then(|()| compose::compose(&function, &layers, &written, &markers)).unwrap_or_else(
-        |errors| {
+    let (layers, spans): (Vec<_>, Vec<_>) = layers.into_iter().map(|layer| (layer.layer, layer.span)).unzip();
+    errors
+        .into_result(())
+        .and_then(|()| compose::compose(&function, &layers, &spans, &written, &markers))
+        .unwrap_or_else(|errors| {
             // The function is kept, so that its callers cause no further errors.
             let body = function.body.stream();
             let function = function.with_body(&function.signature, &quote!({ #markers #body }));
             let errors = errors.into_tokens();
             quote!(#function #errors)
-        },
-    )
+        })
 }
 
 /// The unchanged item and an error: that of the parser if the item seems to be a function.

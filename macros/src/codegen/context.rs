@@ -3,8 +3,8 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 
-use super::spans::{located_at, quote_mixed};
-use crate::item::{captures::Captures, function::ErrorKind, inputs::Inputs};
+use super::spans::{located_at, quote_mixed, respan};
+use crate::item::{captures::Captures, inputs::Inputs};
 
 /// The facts about one function that all of its layers share.
 pub(crate) struct Context {
@@ -17,7 +17,10 @@ pub(crate) struct Context {
     pub(crate) output: TokenStream,
     /// The span at which errors about the return type are reported.
     pub(crate) output_span: Span,
-    pub(crate) error_kind: ErrorKind,
+    /// The attribute of the layer that is being expanded. Errors about what the attribute requires point at it.
+    pub(crate) attribute: Span,
+    /// True if the function returns an `Option`.
+    pub(crate) returns_option: bool,
     /// The arguments that the layers use more than once.
     pub(crate) inputs: Inputs,
     /// The name that `#[async_trait]` gives to `self`.
@@ -95,7 +98,7 @@ impl Context {
                 }
             };
         }
-        if self.error_kind == ErrorKind::None {
+        if self.returns_option {
             return quote_mixed! {
                 match outcome {
                     ::core::option::Option::Some(success) => {
@@ -146,22 +149,22 @@ impl Context {
     /// The value of a rejected call, from the variable that holds the rejection.
     ///
     /// Input: the trait `FromRateLimited` and the variable `limited`. Output:
-    /// `CallResult::from_error(FromRateLimited::from_rejection(limited))`. An error type without that `From` is reported at the error type.
-    /// For a type parameter, the output uses `From::from` instead of the trait, so that the compiler suggests the bound.
+    /// `CallResult::from_error(FromRateLimited::from_rejection(limited, PhantomData))`. An error type without that `From` is reported at the
+    /// error type, which is the span of the last argument, with a label at the attribute, which is the span of the function.
     pub(crate) fn rejected(&self, [from, rejection]: [&str; 2]) -> TokenStream {
-        let span = self.output_span;
-        let krate = located_at(span, &self.krate);
+        let (span, at_type) = (self.output_span, self.user_output_span());
+        let here = respan(self.attribute, &self.krate);
+        let [from, from_rejection] = [from, "from_rejection"].map(|name| Ident::new(name, self.attribute));
         let rejection = Ident::new(rejection, span);
-        let from_std = quote_spanned!(span=> ::core::convert::From::from);
-        let error = if self.error_kind != ErrorKind::Parameter {
-            let from = Ident::new(from, span);
-            quote_spanned!(span=> #krate::__private::#from::from_rejection(#rejection))
-        } else if from == "FromCircuitOpen" {
-            quote_spanned!(span=> #krate::__private::convert_by(#rejection, #from_std))
-        } else {
-            quote_spanned!(span=> #from_std(#rejection))
-        };
-        quote_spanned!(span=> #krate::__private::CallResult::from_error(#error))
+        let convert = quote_spanned!(self.attribute=> #here::__private::#from::#from_rejection);
+        let error_type = quote_spanned!(at_type=> ::core::marker::PhantomData);
+        let krate = located_at(span, &self.krate);
+        quote_spanned!(span=> #krate::__private::CallResult::from_error(#convert(#rejection, #error_type)))
+    }
+
+    /// The span of the return type with the hygiene of the user's code, so that an error there does not name the topmost attribute.
+    pub(crate) fn user_output_span(&self) -> Span {
+        self.output_span.resolved_at(self.attribute)
     }
 
     /// The values of a call that a limit rejects and of one that it admits.

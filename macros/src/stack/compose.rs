@@ -22,10 +22,11 @@ use crate::{
 /// Input: `fn f(a: A) -> R { body }` and its layers, the topmost first. Output: the same function with a body that starts with the
 /// `prelude` and runs the layers; or the errors that depend on the whole stack.
 ///
-/// `written` holds the arguments of all attributes.
+/// `attributes` holds the spans of the layers' attributes, and `written` the arguments of all of them.
 pub(super) fn compose(
     function: &Function,
     layers: &[Box<dyn Layer>],
+    attributes: &[Span],
     written: &TokenStream,
     prelude: &TokenStream,
 ) -> Result<TokenStream, Errors> {
@@ -48,7 +49,8 @@ pub(super) fn compose(
             .map_or_else(|| quote_mixed!(::steadfast), ToTokens::to_token_stream),
         output: function.inner_output(),
         output_span: Span::mixed_site().located_at(function.output_span()),
-        error_kind: function.error_kind(),
+        attribute: Span::call_site(),
+        returns_option: function.returns_option(),
         inputs,
         is_attempt: is_attempt(layers),
         renamed_self: uses.renamed_self,
@@ -60,6 +62,8 @@ pub(super) fn compose(
         let below = layers.iter().skip(index + 1).map(|below| &**below);
         let read_above = above().map(Layer::reads).max().unwrap_or(Reads::Nothing);
         let position = Position { index, read_above, timeouts: Timeouts::between(above(), below) };
+        // With the hygiene of the user's code, an error does not name the topmost attribute, whose expansion this is.
+        context.attribute = attributes[index].resolved_at(function.signature.fn_token.span);
         call = layer.expand(&call, position, &mut context);
     }
     let code = call.code;

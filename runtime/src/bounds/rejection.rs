@@ -1,5 +1,10 @@
+use std::marker::PhantomData;
+
 use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut};
 
+// The implementations have no `do_not_recommend`: with it, the compiler would not point at the attribute, and would suggest these traits
+// instead of `From` as the bound of a type parameter.
+//
 // Each rejection has a trait of its own, so that the message can suggest a variant that compiles as written and that `#[retry]`
 // classifies correctly.
 
@@ -11,15 +16,14 @@ use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut};
     note = "with thiserror, add a variant `#[error(transparent)] Open(#[from] steadfast::CircuitOpen)`; it takes no `#[transient]`: an open circuit ends a retry",
     note = "without thiserror, write `impl From<steadfast::CircuitOpen> for {Self}`"
 )]
-pub trait FromCircuitOpen {
+pub trait FromCircuitOpen: Sized {
     /// Converts the rejection.
-    fn from_rejection(open: CircuitOpen) -> Self;
+    fn from_rejection(open: CircuitOpen, error_type: PhantomData<Self>) -> Self;
 }
 
-#[diagnostic::do_not_recommend]
 impl<E: From<CircuitOpen>> FromCircuitOpen for E {
     #[inline]
-    fn from_rejection(open: CircuitOpen) -> Self {
+    fn from_rejection(open: CircuitOpen, _: PhantomData<Self>) -> Self {
         open.into_error()
     }
 }
@@ -32,15 +36,14 @@ impl<E: From<CircuitOpen>> FromCircuitOpen for E {
     note = "with thiserror and `derive(Transient)`, add a variant `#[error(transparent)] #[transient(inherit)] Limited(#[from] steadfast::RateLimited)`: a retry waits until the limit allows another call",
     note = "without `derive(Transient)`, leave out `#[transient(inherit)]`; without thiserror, write `impl From<steadfast::RateLimited> for {Self}`"
 )]
-pub trait FromRateLimited {
+pub trait FromRateLimited: Sized {
     /// Converts the rejection.
-    fn from_rejection(limited: RateLimited) -> Self;
+    fn from_rejection(limited: RateLimited, error_type: PhantomData<Self>) -> Self;
 }
 
-#[diagnostic::do_not_recommend]
 impl<E: From<RateLimited>> FromRateLimited for E {
     #[inline]
-    fn from_rejection(limited: RateLimited) -> Self {
+    fn from_rejection(limited: RateLimited, _: PhantomData<Self>) -> Self {
         limited.into()
     }
 }
@@ -53,15 +56,14 @@ impl<E: From<RateLimited>> FromRateLimited for E {
     note = "with thiserror and `derive(Transient)`, add a variant `#[error(transparent)] #[transient(inherit)] Full(#[from] steadfast::BulkheadFull)`: a retry makes another attempt",
     note = "without `derive(Transient)`, leave out `#[transient(inherit)]`; without thiserror, write `impl From<steadfast::BulkheadFull> for {Self}`"
 )]
-pub trait FromBulkheadFull {
+pub trait FromBulkheadFull: Sized {
     /// Converts the rejection.
-    fn from_rejection(full: BulkheadFull) -> Self;
+    fn from_rejection(full: BulkheadFull, error_type: PhantomData<Self>) -> Self;
 }
 
-#[diagnostic::do_not_recommend]
 impl<E: From<BulkheadFull>> FromBulkheadFull for E {
     #[inline]
-    fn from_rejection(full: BulkheadFull) -> Self {
+    fn from_rejection(full: BulkheadFull, _: PhantomData<Self>) -> Self {
         full.into()
     }
 }
@@ -74,15 +76,14 @@ impl<E: From<BulkheadFull>> FromBulkheadFull for E {
     note = "with thiserror and `derive(Transient)`, add a variant `#[error(transparent)] #[transient(inherit)] TimedOut(#[from] steadfast::TimedOut)`: a retry makes another attempt",
     note = "without `derive(Transient)`, leave out `#[transient(inherit)]`; without thiserror, write `impl From<steadfast::TimedOut> for {Self}`"
 )]
-pub trait FromTimedOut {
+pub trait FromTimedOut: Sized {
     /// Converts the timeout.
-    fn from_rejection(timed_out: TimedOut) -> Self;
+    fn from_rejection(timed_out: TimedOut, error_type: PhantomData<Self>) -> Self;
 }
 
-#[diagnostic::do_not_recommend]
 impl<E: From<TimedOut>> FromTimedOut for E {
     #[inline]
-    fn from_rejection(timed_out: TimedOut) -> Self {
+    fn from_rejection(timed_out: TimedOut, _: PhantomData<Self>) -> Self {
         timed_out.into()
     }
 }

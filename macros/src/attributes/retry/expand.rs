@@ -259,7 +259,7 @@ fn verdict(retry: &Retry, call: &Call, context: &Context) -> TokenStream {
     let error = context.outcome_error();
     let verdict = match &retry.condition {
         Condition::Default => {
-            let verdict = verdict_of(krate, span);
+            let verdict = verdict_of(context);
             context.outcome_call("verdict_by_type", &quote_spanned!(span=> #error, #verdict))
         }
         Condition::Any => {
@@ -267,7 +267,7 @@ fn verdict(retry: &Retry, call: &Call, context: &Context) -> TokenStream {
             context.outcome_call("verdict_by_any", &quote_spanned!(span=> #error, #as_error))
         }
         Condition::Types(types) => {
-            let (as_error, types) = (as_error(krate, span), type_list(krate, types));
+            let (as_error, types) = (as_error(context), type_list(krate, types));
             context.outcome_call("verdict_by_chain", &quote_spanned!(span=> #error, #as_error, #types))
         }
         Condition::Error(closure) => {

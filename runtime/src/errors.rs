@@ -14,7 +14,7 @@ pub use self::{
     blind_spot::BlindSpot,
     breaker_state::BreakerState,
     bulkhead_full::BulkheadFull,
-    circuit_open::CircuitOpen,
+    circuit_open::{CircuitOpen, convert_by},
     config_conflict::{ConfigConflict, DeclarationSite, DeclaredConfig},
     open_reason::OpenReason,
     rate_limited::RateLimited,

@@ -209,6 +209,7 @@ pub mod __private {
         bounds::*,
         breaker::{BREAKERS, InPlace, PanicGuard, Polled, forget, record_success},
         bulkhead::BULKHEADS,
+        errors::convert_by,
         macro_support::*,
         rate_limit::RATE_LIMITS,
         registry::{Declared, Hang, Policy, REGISTERED, Registered},

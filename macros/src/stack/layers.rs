@@ -28,7 +28,7 @@ impl StackLayer {
         } else {
             (Vec::new(), Options::parse(args, row.grammar, errors))
         };
-        let allows_order = options.take("allow_order").is_some();
+        let allows_order = options.allows_order(errors);
         check_function(row, &options, function, errors);
         let layer = (row.parse)(Arguments { values, options, attribute: span, function }, errors);
         Self { name: row.name, span, allows_order, layer }

@@ -3,11 +3,14 @@
 //! [`Options`] holds them as they are written. An attribute takes its options; [`Options::finish`] reports the rest.
 
 use proc_macro2::{Ident, TokenStream};
-use syn::{Error, Expr, ExprLit, Lit, Result, parse::Parse as _};
+use quote::ToTokens;
+use syn::{Error, Expr, ExprLit, Lit, Result};
 
 use super::{
     spelling::list,
-    written::{Item, Value, Written, parse_items},
+    text::one_line,
+    values::single_ident,
+    written::{Item, NamedOrLiteral, Value, Written, parse_items},
 };
 use crate::errors::Errors;
 
@@ -44,6 +47,20 @@ impl Grammar {
         self.options.iter().filter(|(_, example)| !example.contains('=')).map(|(name, _)| *name).collect()
     }
 
+    /// A value without a name as the option that it probably stands for: `3` is `max_attempts = 3` in `#[retry]`.
+    fn by_name(&self, value: &Lit) -> String {
+        let text = value.to_token_stream().to_string();
+        let candidates: &[&str] = match value {
+            Lit::Str(_) => &["name"],
+            Lit::Int(number) if number.suffix().is_empty() => {
+                &["max_attempts", "max_concurrent", "limit", "failure_threshold"]
+            }
+            _ => &["per", "max_elapsed", "max_wait", "recovery_timeout"],
+        };
+        let name = candidates.iter().find(|name| self.options.iter().any(|(option, _)| option == *name));
+        format!("{} = {text}", name.unwrap_or(&"option"))
+    }
+
     fn example(&self, name: &str) -> &'static str {
         self.options.iter().find(|(other, _)| *other == name).map_or("", |(_, example)| *example)
     }
@@ -53,8 +70,19 @@ impl Options {
     /// Parses the arguments of an attribute. Options that cannot be parsed or are given twice are reported and left out.
     pub(crate) fn parse(args: TokenStream, grammar: Grammar, errors: &mut Errors) -> Self {
         let mut options = Self::none(grammar);
-        for result in parse_items(args, Written::parse) {
-            options.add(result, errors);
+        let mut values = Vec::new();
+        for result in parse_items(args, NamedOrLiteral::parse) {
+            match result {
+                Ok(NamedOrLiteral::Named(option)) => options.add(Ok(option), errors),
+                Ok(NamedOrLiteral::Literal(value)) => values.push(value),
+                Err(error) => options.add(Err(error), errors),
+            }
+        }
+        // All values without a name are one mistake.
+        if let [first, ..] = &values[..] {
+            let example: Vec<_> = values.iter().map(|value| grammar.by_name(value)).collect();
+            let message = format!("options have names: `{}`", example.join(", "));
+            options.add(Err(Error::new_spanned(first, message)), errors);
         }
         options
     }
@@ -134,7 +162,7 @@ impl Options {
         let value = match written.value {
             Value::None => Ok(syn::parse_quote!(true)),
             Value::Expression(Expr::Lit(ExprLit { lit: Lit::Bool(literal), .. })) => Ok(syn::parse_quote!(#literal)),
-            Value::Expression(value @ Expr::Lit(_)) => {
+            Value::Expression(value) if is_no_flag(&value) => {
                 Err(Error::new_spanned(value, format!("`{name}` must be `true` or `false`")))
             }
             Value::Expression(value) => Ok(value),
@@ -145,12 +173,37 @@ impl Options {
         Some(Given { value: errors.handle(value)?, key })
     }
 
+    /// Takes `allow_order`, or `allow_order = true`.
+    pub(crate) fn allows_order(&mut self, errors: &mut Errors) -> bool {
+        match self.flag("allow_order", errors) {
+            Some(Given { value: Expr::Lit(ExprLit { lit: Lit::Bool(is_allowed), .. }), .. }) => is_allowed.value,
+            Some(Given { key, .. }) => {
+                errors.at(key, "`allow_order` takes no value");
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The tokens of `name = value` as text, for options that have not been taken.
+    pub(crate) fn value_text(&self, name: &str) -> Option<String> {
+        self.written.iter().filter(|option| option.key == name).find_map(|option| match &option.value {
+            Value::Expression(value) => Some(one_line(value)),
+            Value::None | Value::List(_) => None,
+        })
+    }
+
     /// Reports the options that were not taken as unknown.
     pub(crate) fn finish(self, errors: &mut Errors) {
         let names = self.grammar.names();
         for written in self.written {
             let (key, name) = (&written.key, written.key.to_string());
             let hint = self.grammar.hints.iter().find(|(other, _)| *other == name);
+            // `retry(MAX)` is a value without a name.
+            if matches!(written.value, Value::None) && name.starts_with(char::is_uppercase) {
+                errors.at(key, format!("options have names, as in `option = {name}`\nthe options are {}", list(&names)));
+                continue;
+            }
             let message = match (hint, written.intended(&names)) {
                 (Some((_, hint)), _) => format!("unknown option `{name}`: {hint}"),
                 (None, Some(near)) => format!("unknown option `{name}`: did you mean `{near}`?"),
@@ -158,5 +211,14 @@ impl Options {
             };
             errors.at(key, format!("{message}\nthe options are {}", list(&names)));
         }
+    }
+}
+
+/// Returns true for the value of a flag that is certainly not a `bool`: a literal of another type, or a word such as `yes`. The name of a
+/// `const` would be in capitals.
+fn is_no_flag(value: &Expr) -> bool {
+    match value {
+        Expr::Lit(ExprLit { lit, .. }) => !matches!(lit, Lit::Bool(_)),
+        value => single_ident(value).is_some_and(|word| word.to_string().contains(char::is_lowercase)),
     }
 }

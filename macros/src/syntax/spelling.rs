@@ -31,6 +31,44 @@ pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
         })
 }
 
+/// The value of `option` that is meant by a value of another library or of another type: `constant` is `fixed`, and `backoff = 100ms` is
+/// `fixed(100ms)`. Only values among `known` are returned.
+pub(crate) fn meant(option: &str, value: &str, known: &[&str]) -> Option<String> {
+    let is_duration = value.starts_with(|c: char| c.is_ascii_digit()) && value.ends_with(|c: char| c.is_alphabetic());
+    let name = match (option, value) {
+        (_, "no" | "off" | "false" | "never" | "zero" | "None" | "disabled") => "none",
+        ("jitter", "yes" | "on" | "true" | "enabled" | "random" | "uniform") => "full",
+        ("jitter", "half") => "equal",
+        ("jitter", share) if share.parse::<f64>().is_ok() => "proportional",
+        ("backoff", "constant" | "const" | "delay" | "interval" | "wait") => "fixed",
+        ("backoff", "expo" | "exp" | "exponential_backoff" | "doubling" | "yes" | "on" | "true") => "exponential",
+        ("backoff", "random" | "decorrelated_jitter") => "decorrelated",
+        ("backoff", "fib") => "fibonacci",
+        ("backoff", "incremental" | "increasing") => "linear",
+        ("backoff", _) if is_duration => "fixed",
+        ("window", "count" | "requests" | "size" | "count_based" | "last") => "calls",
+        ("window", "duration" | "seconds" | "sliding" | "time_based" | "period") => "time",
+        ("algorithm", "token_bucket" | "leaky_bucket" | "bucket") => "gcra",
+        ("algorithm", "sliding" | "window" | "sliding_log") => "sliding_window",
+        _ => return None,
+    };
+    let takes_value = is_duration || name == "proportional";
+    known.contains(&name).then(|| if takes_value { format!("{name}({value})") } else { name.to_owned() })
+}
+
+/// The parameter that is meant by one of another library: `min` is `base`. Only one among `known` is returned.
+pub(crate) fn meant_parameter<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
+    let name = match key {
+        "min" | "min_delay" | "initial" | "initial_delay" | "initial_interval" | "start" | "delay" | "base_delay"
+        | "first" => "base",
+        "max_delay" | "max_interval" | "cap" | "limit" | "ceiling" | "up_to" => "max",
+        "multiplier" | "rate" | "exponent" | "power" | "growth" => "factor",
+        "increment" | "increase" => "step",
+        _ => return None,
+    };
+    known.iter().copied().find(|known| *known == name)
+}
+
 /// The number of edits between two names: insertions, deletions, substitutions, and swaps of neighbouring letters.
 fn distance(one: &str, other: &str) -> usize {
     let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());

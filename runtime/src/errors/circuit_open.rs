@@ -106,11 +106,18 @@ impl CircuitOpen {
     /// Inlined, so that a conversion reads only the fields that it needs: out of line, two copies of the rejection took 9 ns.
     #[inline]
     pub(crate) fn into_error<E: From<Self>>(self) -> E {
-        let record = self.trace.to_record(self.retry_after);
-        let error = E::from(self);
-        record.record_again();
-        error
+        convert_by(self, E::from)
     }
+}
+
+/// Converts a rejection with `from`, and records it for an enclosing retry, as `CircuitOpen::into_error` does. Generated code passes
+/// `From::from`, so that the compiler does not mention this function if the implementation is missing.
+#[inline]
+pub fn convert_by<E>(open: CircuitOpen, from: impl FnOnce(CircuitOpen) -> E) -> E {
+    let record = open.trace.to_record(open.retry_after);
+    let error = from(open);
+    record.record_again();
+    error
 }
 
 impl<T> Drop for OptText<T> {

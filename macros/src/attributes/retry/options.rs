@@ -6,11 +6,12 @@ use syn::{Expr, Path};
 use super::{
     schedule::{Backoff, Jitter},
     validate,
-    values::{MaxAttempts, Nested, budget, hook, max_attempts, nested, stop_on},
+    values::{MaxAttempts, Nested, budget, max_attempts, nested, stop_on},
 };
 use crate::{
     errors::Errors,
     syntax::{
+        closures,
         condition::Condition,
         duration::DurationExpr,
         options::{Grammar, Options},
@@ -87,7 +88,7 @@ impl Retry {
         let budget = options.value("budget", errors, budget);
         let stop_on = options.value("stop_on", errors, stop_on);
         let nested = options.value("nested", errors, nested);
-        let hook = options.value("on_retry", errors, hook);
+        let hook = options.value("on_retry", errors, closures::hook);
         let by_value = options.value("retry_if_result", errors, |value| Condition::predicate("retry_if_result", value));
         let by_error = Condition::take(&mut options, "retry_if", errors);
         let clone = options.take("clone").and_then(|written| errors.handle(written.names()));

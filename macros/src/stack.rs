@@ -5,7 +5,9 @@
 
 mod compose;
 mod layers;
+mod misplaced;
 mod order;
+mod requirements;
 mod siblings;
 
 use proc_macro2::{Span, TokenStream};
@@ -26,7 +28,7 @@ pub(crate) fn expand(first: &Row, args: TokenStream, item: TokenStream) -> Token
     }
     let mut function: Function = match parse2(item.clone()) {
         Ok(function) => function,
-        Err(error) => return not_a_function(first, &error, &item),
+        Err(error) => return misplaced::expand(first, &error, item),
     };
     let mut errors = Errors::default();
     let siblings = siblings::take(&mut function);
@@ -36,6 +38,7 @@ pub(crate) fn expand(first: &Row, args: TokenStream, item: TokenStream) -> Token
         written.extend(args.clone());
         layers.push(StackLayer::parse(row, args.clone(), path.span(), &function, &mut errors));
     }
+    requirements::check(&layers, &function, &mut errors);
     order::check(&layers, &mut errors);
     let markers = siblings::marker_items(&siblings);
     let (layers, spans): (Vec<_>, Vec<_>) = layers.into_iter().map(|layer| (layer.layer, layer.span)).unzip();
@@ -49,16 +52,4 @@ pub(crate) fn expand(first: &Row, args: TokenStream, item: TokenStream) -> Token
             let errors = errors.into_tokens();
             quote!(#function #errors)
         })
-}
-
-/// The unchanged item and an error: that of the parser if the item seems to be a function.
-fn not_a_function(first: &Row, error: &syn::Error, item: &TokenStream) -> TokenStream {
-    let looks_like_a_function = item.clone().into_iter().any(|token| token.to_string() == "fn");
-    let error = if looks_like_a_function {
-        error.to_compile_error()
-    } else {
-        let message = format!("`#[{}]` can only be on functions and methods", first.name);
-        syn::Error::new(Span::call_site(), message).to_compile_error()
-    };
-    quote!(#item #error)
 }

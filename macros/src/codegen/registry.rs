@@ -1,7 +1,7 @@
 //! The statics that declare breakers, bulkheads, rate limits and retry policies, and list them in the registry.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote_spanned;
+use quote::{ToTokens as _, quote_spanned};
 use syn::{Expr, spanned::Spanned};
 
 use super::spans::{located_at, quote_mixed, respan};
@@ -53,7 +53,7 @@ impl Declaration<'_> {
         let here = respan(attribute, krate);
         let mut declaration = match instance {
             Instance::Named(name) => {
-                let config = option(config);
+                let (name, config) = (text(name), option(config));
                 quote_spanned!(attribute=> #here::__private::Declared::named(#name, #config))
             }
             Instance::Static(path) => {
@@ -102,6 +102,7 @@ impl Declaration<'_> {
 
 /// A block that declares a named retry policy and evaluates to the policy in effect, which external settings can replace.
 pub(crate) fn policy(name: &Expr, policy: &TokenStream, krate: &TokenStream) -> TokenStream {
+    let name = text(name);
     quote_mixed! {
         {
             static STATISTICS: #krate::__private::Statistics = #krate::__private::Statistics::new();
@@ -113,6 +114,15 @@ pub(crate) fn policy(name: &Expr, policy: &TokenStream, krate: &TokenStream) -> 
             POLICY.current()
         }
     }
+}
+
+/// A name as an expression of type `&'static str`. A constant of another type is reported at the constant, not as an argument of a function.
+fn text(name: &Expr) -> TokenStream {
+    if let Expr::Lit(_) = name {
+        return name.to_token_stream();
+    }
+    let span = Span::mixed_site().located_at(name.span());
+    quote_spanned!(span=> { let name: &'static ::core::primitive::str = #name; name })
 }
 
 /// `Some(config)` or `None`.

@@ -17,11 +17,16 @@ pub(super) struct StackLayer {
     pub(super) span: Span,
     /// True if the attribute has `allow_order`, which disables the order lints for the whole stack.
     pub(super) allows_order: bool,
+    pub(super) requirements: Requirements,
+    /// True if a predicate judges the returned value, so that it can have any type.
+    pub(super) accepts_any_output: bool,
+    /// The option that selects a breaker, a bulkhead or a rate limit, and the key, as text.
+    pub(super) instance: Option<[String; 2]>,
     pub(super) layer: Box<dyn Layer>,
 }
 
 impl StackLayer {
-    /// Parses the arguments of an attribute, and checks the function against its requirements.
+    /// Parses the arguments of an attribute.
     pub(super) fn parse(row: &Row, args: TokenStream, span: Span, function: &Function, errors: &mut Errors) -> Self {
         let (values, mut options) = if row.takes_values {
             Options::parse_with_values(args, row.grammar, errors)
@@ -29,23 +34,22 @@ impl StackLayer {
             (Vec::new(), Options::parse(args, row.grammar, errors))
         };
         let allows_order = options.allows_order(errors);
-        check_function(row, &options, function, errors);
+        let accepts_any_output = row.requirements.value_predicate.is_some_and(|option| options.has(option));
+        let instance = instance(&options);
         let layer = (row.parse)(Arguments { values, options, attribute: span, function }, errors);
-        Self { name: row.name, span, allows_order, layer }
+        Self {
+            name: row.name,
+            span,
+            allows_order,
+            requirements: row.requirements,
+            accepts_any_output,
+            instance,
+            layer,
+        }
     }
 }
 
-fn check_function(row: &Row, options: &Options, function: &Function, errors: &mut Errors) {
-    let Requirements { output, value_predicate, is_async, timer } = row.requirements;
-    function.check(row.name, errors);
-    if !value_predicate.is_some_and(|option| options.has(option)) {
-        function.check_output(row.name, output, errors);
-    }
-    match (is_async, timer) {
-        (Some(error), _) if !function.is_async() => errors.at(function.signature.fn_token, error),
-        (_, Some(error)) if function.is_async() && !cfg!(feature = "tokio") => {
-            errors.at(function.signature.asyncness, error);
-        }
-        _ => {}
-    }
+fn instance(options: &Options) -> Option<[String; 2]> {
+    let own = ["name", "breaker", "bulkhead", "rate_limit"].into_iter().find_map(|option| options.value_text(option))?;
+    Some([own, options.value_text("key").unwrap_or_default()])
 }

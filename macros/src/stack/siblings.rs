@@ -1,8 +1,11 @@
 //! The other attributes of this crate on the same item.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote;
-use syn::{Attribute, Meta, Path};
+use quote::{ToTokens, quote};
+use syn::{
+    Attribute, Meta, Path,
+    parse::{ParseStream, Parser as _},
+};
 
 use crate::{
     attributes::{ATTRIBUTES, Row},
@@ -29,17 +32,31 @@ pub(super) fn take(function: &mut Function) -> Vec<Sibling> {
     siblings
 }
 
+/// Removes the attributes of this crate at the start of an item that is not a function, so that one of them reports the mistake.
+pub(super) fn strip(item: TokenStream) -> TokenStream {
+    let parser = |input: ParseStream<'_>| Ok((input.call(Attribute::parse_outer)?, input.parse::<TokenStream>()?));
+    match parser.parse2(item.clone()) {
+        Ok((attributes, rest)) => {
+            let others = attributes.iter().filter(|attribute| find(attribute).is_none());
+            quote!(#(#others)* #rest)
+        }
+        Err(_) => item,
+    }
+}
+
 /// Finds the attribute of this crate that has the last segment of the path as its name, however it is imported.
 fn find(attribute: &Attribute) -> Option<&'static Row> {
     let last = attribute.path().segments.last()?;
     ATTRIBUTES.iter().find(|row| last.ident == row.name)
 }
 
-/// The tokens in the parentheses of an attribute.
+/// The arguments of an attribute: the tokens in its parentheses. The value in `#[retry = 3]` is an argument as well, so that it is reported
+/// like the one in `#[retry(3)]`.
 fn arguments(attribute: &Attribute) -> TokenStream {
     match &attribute.meta {
+        Meta::Path(_) => TokenStream::new(),
         Meta::List(list) => list.tokens.clone(),
-        Meta::Path(_) | Meta::NameValue(_) => TokenStream::new(),
+        Meta::NameValue(pair) => pair.value.to_token_stream(),
     }
 }
 

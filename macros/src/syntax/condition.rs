@@ -1,6 +1,6 @@
 //! The condition of a layer, which selects the outcomes that the layer acts on.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
     BinOp, Error, Expr, ExprArray, ExprBinary, ExprCall, ExprMacro, ExprPath, ExprTuple, Path, Result, Type, TypePath,
@@ -48,15 +48,12 @@ impl Condition {
         if paths().any(|path| is_variant(&path)) {
             // All variants are one mistake.
             let variants: Vec<_> = paths().filter(is_variant).collect();
-            let advice = mark_advice(name);
-            return Err(Error::new_spanned(
-                &variants[0],
-                format!(
-                    "`{}` is a variant, and `{name}(...)` takes error types: write `{name} = {}`{advice}",
-                    one_line(&variants[0]),
-                    matches(variants.iter().map(ToTokens::to_token_stream)),
-                ),
-            ));
+            let message = format!(
+                "`{}` is a variant, and `{name}(...)` takes error types: {}",
+                one_line(&variants[0]),
+                advice(name, &variants)
+            );
+            return Err(Error::new_spanned(&variants[0], message));
         }
         if let Some(function) = paths().find(is_function) {
             return Err(Error::new_spanned(
@@ -88,9 +85,8 @@ impl Condition {
                 Ok(value)
             }
             Expr::Path(ExprPath { qself: None, path, .. }) if is_variant(path) => {
-                let (path, predicate) = (one_line(path), matches([path.to_token_stream()]));
-                let advice = mark_advice(name);
-                error(format!("`{path}` is a variant, and not a predicate: write `{name} = {predicate}`{advice}"))
+                let advice = advice(name, std::slice::from_ref(path));
+                error(format!("`{}` is a variant, and not a predicate: {advice}", one_line(path)))
             }
             Expr::Path(ExprPath { qself: None, path, .. }) if is_type(path) => {
                 let path = one_line(path);
@@ -105,8 +101,12 @@ impl Condition {
                 error(format!("`{name}` must be a predicate: write `{name} = {predicate}`"))
             }
             Expr::Macro(ExprMacro { mac, .. }) if mac.path.is_ident("matches") => {
+                let parameter = match mac.tokens.clone().into_iter().next() {
+                    Some(TokenTree::Ident(first)) => first.to_string(),
+                    _ => subject.to_owned(),
+                };
                 let predicate = one_line(&value);
-                error(format!("`{name}` must be a closure: write `{name} = |{subject}| {predicate}`"))
+                error(format!("`{name}` must be a closure: write `{name} = |{parameter}| {predicate}`"))
             }
             Expr::Array(ExprArray { elems, .. }) | Expr::Tuple(ExprTuple { elems, .. }) => {
                 let types = one_line(&elems.to_token_stream());
@@ -201,11 +201,15 @@ fn matches(variants: impl IntoIterator<Item = TokenStream>) -> String {
     format!("|error| matches!(error, {})", patterns.join(" | "))
 }
 
-/// The advice to mark the variant, for the retry.
-fn mark_advice(name: &str) -> &'static str {
-    if name == "retry_if" {
-        "\nor derive `Transient` for the enum, and mark the variant with `#[transient]`"
-    } else {
-        ""
+/// The advice to match the variants in a predicate, or to mark them for the retry.
+fn advice(name: &str, variants: &[Path]) -> String {
+    let of = |path: &Path| path.segments.iter().rev().nth(1).map(|segment| segment.ident.to_string());
+    if let [kind] = variants
+        && of(kind).as_deref() == Some("ErrorKind")
+    {
+        return format!("write `{name} = |error| error.kind() == {}`", one_line(kind));
     }
+    let predicate = matches(variants.iter().map(ToTokens::to_token_stream));
+    let mark = "\nor derive `Transient` for the enum, and mark the variant with `#[transient]`";
+    format!("write `{name} = {predicate}`{}", if name == "retry_if" { mark } else { "" })
 }

@@ -20,9 +20,10 @@ pub(super) fn not_an_option(input: ParseStream<'_>, error: &Error) -> Error {
 /// The error for the token after the name of an option, unless it is `=`, `(`, `,` or the end.
 pub(super) fn after_key(key: &Ident, input: ParseStream<'_>) -> Option<Error> {
     let ahead = input.fork();
-    let message = if input.peek(Token![::]) {
-        "expected an option, as in `option = value`".to_owned()
-    } else if input.peek(Token![:]) || input.peek(Token![==]) || input.peek(Token![=>]) {
+    if input.peek(Token![::]) {
+        return Some(Error::new(key.span(), "expected an option, as in `option = value`"));
+    }
+    let message = if input.peek(Token![:]) || input.peek(Token![==]) || input.peek(Token![=>]) {
         format!("expected `=`, as in `{key} = value`")
     } else if input.peek(Token![-]) && ahead.parse::<Token![-]>().is_ok() && ahead.peek(syn::Ident) {
         let second = ahead.parse::<Ident>().ok()?;
@@ -96,7 +97,7 @@ pub(super) fn after_value(input: ParseStream<'_>, expected: &str) -> Error {
     }
     match input.fork().parse::<Ident>() {
         Ok(unit) if is_unit(&unit.to_string()) => {
-            input.error(format!("write the unit directly after the number, without a space: `5{unit}`"))
+            input.error(format!("write the unit directly after the number, without a space, as in `5{unit}`"))
         }
         _ => input.error(expected),
     }

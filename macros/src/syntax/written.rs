@@ -174,8 +174,8 @@ fn is_option(input: ParseStream<'_>, bare: &[&str]) -> bool {
 
 /// Parses the items between the commas. After an error, parsing continues after the next comma.
 pub(super) fn parse_items<T>(args: TokenStream, parse: impl Fn(ParseStream<'_>) -> Result<T>) -> Vec<Result<T>> {
+    let mut results = Vec::new();
     let parser = |input: ParseStream<'_>| {
-        let mut results = Vec::new();
         while !input.is_empty() {
             let result = parse(input);
             if result.is_err() {
@@ -184,9 +184,13 @@ pub(super) fn parse_items<T>(args: TokenStream, parse: impl Fn(ParseStream<'_>) 
             results.push(result);
             input.parse::<Option<Token![,]>>()?;
         }
-        Ok(results)
+        Ok(())
     };
-    parser.parse2(args).unwrap_or_else(|error| vec![Err(error)])
+    // The parser also fails for tokens in parentheses that were left over by an item that has reported an error.
+    if let (Err(error), true) = (parser.parse2(args), results.iter().all(Result::is_ok)) {
+        results.push(Err(error));
+    }
+    results
 }
 
 fn skip_to_comma(input: ParseStream<'_>) -> Result<()> {

@@ -2,7 +2,9 @@
 #[diagnostic::on_unimplemented(
     message = "each attempt and each fallback needs its own copy of this argument, and `{Self}` is not `Clone`",
     label = "moved or changed by each attempt or fallback",
-    note = "take it by reference, or implement `Clone`"
+    note = "implement `Clone`, or take it by reference, which each attempt borrows again",
+    note = "if each attempt may use the same value, as with a reader or an `impl FnMut`, take it as `&mut`, or write `#[retry(lend(argument))]`",
+    note = "if a framework determines the type, put the attribute on an inner function that takes a reference to it, or its parts"
 )]
 pub trait CloneArgument: Sized {
     /// Clones the argument for one call.

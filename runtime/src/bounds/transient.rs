@@ -6,6 +6,7 @@ use crate::Transient;
 #[diagnostic::on_unimplemented(
     message = "`inherit` needs a field that implements `Transient`, and `{Self}` does not",
     label = "the type of this field is not `Transient`",
+    note = "for errors of `reqwest`, `sqlx`, `redis`, `tonic` and other clients, enable steadfast's feature with the name of the client",
     note = "on a type of your own: `#[derive(steadfast::Transient)]`, and `#[transient]` on the variants to retry",
     note = "otherwise decide it for the whole variant: `#[transient]` if its values are worth another attempt, no attribute if they are not"
 )]

@@ -3,6 +3,7 @@
 pub(crate) mod arguments;
 pub(crate) mod async_body;
 pub(crate) mod captures;
+mod clients;
 pub(crate) mod function;
 pub(crate) mod inputs;
 pub(crate) mod moves;

@@ -14,6 +14,7 @@
 //! | `Clone` | an argument that each attempt and fallback moves or changes | [`CloneArgument`] |
 //! | `Copy` | a `self` that each attempt and fallback needs and the body moves | [`CopyReceiver`] |
 //! | `Display` | `key` | `Key` |
+//! | `Transient` | the error type of a client library whose feature is off | [`TransientWithFeature`] |
 //! | `Transient` | a field under `#[transient(inherit)]` | [`InheritTransient`] |
 //! | `Duration` or `Option<Duration>` | the field in `#[transient(retry_after = field)]` | [`RetryAfterField`] |
 
@@ -36,5 +37,5 @@ pub use self::{
     error::{ErrorChain, ErrorType},
     fallback::FallbackResult,
     rejection::{FromBulkheadFull, FromCircuitOpen, FromRateLimited, FromTimedOut},
-    transient::{InheritTransient, RetryAfterField},
+    transient::{InheritTransient, RetryAfterField, TransientWithFeature, feature},
 };

@@ -19,6 +19,8 @@ pub(crate) struct Context {
     pub(crate) output_span: Span,
     /// The attribute of the layer that is being expanded. Errors about what the attribute requires point at it.
     pub(crate) attribute: Span,
+    /// The feature of the runtime that is off and with which the error type would be `Transient`.
+    pub(crate) missing_feature: Option<&'static str>,
     /// True if the function returns an `Option`.
     pub(crate) returns_option: bool,
     /// The arguments that the layers use more than once.

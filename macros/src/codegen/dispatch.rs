@@ -67,7 +67,13 @@ pub(crate) fn verdict_of(context: &Context) -> TokenStream {
     let error = quote_spanned!(at_type=> error);
     let [is_transient, retry_after, is_rejection] = ["is_transient", "retry_after", "is_rejection"].map(|method| {
         let method = Ident::new(method, attribute);
-        quote_spanned!(attribute=> #here::Transient::#method)
+        match context.missing_feature.map(|feature| Ident::new(feature, attribute)) {
+            // The error about this trait names the feature.
+            Some(feature) => quote_spanned! {attribute=>
+                #here::__private::TransientWithFeature::<#here::__private::feature::#feature>::#method
+            },
+            None => quote_spanned!(attribute=> #here::Transient::#method),
+        }
     });
     quote_mixed!(|#error| {
         #[allow(unused_imports)]

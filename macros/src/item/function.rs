@@ -11,7 +11,7 @@ use syn::{
     visit_mut::{self, VisitMut},
 };
 
-use super::shape::Shape;
+use super::{clients::missing_feature, shape::Shape};
 use crate::errors::Errors;
 
 /// A function item.
@@ -86,6 +86,11 @@ impl Function {
     pub(crate) fn output_span(&self) -> Span {
         let Some(output) = self.output() else { return self.signature.ident.span() };
         error_type(output).map_or_else(|| output.span(), Spanned::span)
+    }
+
+    /// Returns the feature that is off and with which the error type of a client library would be `Transient`.
+    pub(crate) fn missing_feature(&self) -> Option<&'static str> {
+        self.output().and_then(|output| missing_feature(output, error_type(output)))
     }
 
     /// Returns true if the return type is written as an `Option`.

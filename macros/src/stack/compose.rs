@@ -51,6 +51,7 @@ pub(super) fn compose(
         output_span: Span::mixed_site().located_at(function.output_span()),
         attribute: Span::call_site(),
         returns_option: function.returns_option(),
+        missing_feature: function.missing_feature(),
         inputs,
         is_attempt: is_attempt(layers),
         renamed_self: uses.renamed_self,

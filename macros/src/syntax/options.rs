@@ -7,7 +7,7 @@ use quote::ToTokens;
 use syn::{Error, Expr, ExprLit, Lit, Result};
 
 use super::{
-    spelling::list,
+    spelling::{list, nearest, snake_case},
     text::one_line,
     values::single_ident,
     written::{Item, NamedOrLiteral, Value, Written, parse_items},
@@ -198,13 +198,15 @@ impl Options {
         let names = self.grammar.names();
         for written in self.written {
             let (key, name) = (&written.key, written.key.to_string());
-            let hint = self.grammar.hints.iter().find(|(other, _)| *other == name);
+            let snake_case = snake_case(&name);
+            let hint = self.grammar.hints.iter().find(|(other, _)| *other == name || *other == snake_case);
             // `retry(MAX)` is a value without a name.
             if matches!(written.value, Value::None) && name.starts_with(char::is_uppercase) {
                 errors.at(key, format!("options have names, as in `option = {name}`\nthe options are {}", list(&names)));
                 continue;
             }
-            let message = match (hint, written.intended(&names)) {
+            let intended = written.intended(&names).or_else(|| nearest(&snake_case, &names));
+            let message = match (hint, intended) {
                 (Some((_, hint)), _) => format!("unknown option `{name}`: {hint}"),
                 (None, Some(near)) => format!("unknown option `{name}`: did you mean `{near}`?"),
                 (None, None) => format!("unknown option `{name}`"),

@@ -31,6 +31,18 @@ pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
         })
 }
 
+/// `slidingWindowSize` as `sliding_window_size`.
+pub(super) fn snake_case(name: &str) -> String {
+    let mut snake = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !snake.is_empty() && !snake.ends_with('_') {
+            snake.push('_');
+        }
+        snake.extend(letter.to_lowercase());
+    }
+    snake
+}
+
 /// The value of `option` that is meant by a value of another library or of another type: `constant` is `fixed`, and `backoff = 100ms` is
 /// `fixed(100ms)`. Only values among `known` are returned.
 pub(crate) fn meant(option: &str, value: &str, known: &[&str]) -> Option<String> {

@@ -37,19 +37,12 @@ impl StackLayer {
         let accepts_any_output = row.requirements.value_predicate.is_some_and(|option| options.has(option));
         let instance = instance(&options);
         let layer = (row.parse)(Arguments { values, options, attribute: span, function }, errors);
-        Self {
-            name: row.name,
-            span,
-            allows_order,
-            requirements: row.requirements,
-            accepts_any_output,
-            instance,
-            layer,
-        }
+        Self { name: row.name, span, allows_order, requirements: row.requirements, accepts_any_output, instance, layer }
     }
 }
 
 fn instance(options: &Options) -> Option<[String; 2]> {
-    let own = ["name", "breaker", "bulkhead", "rate_limit"].into_iter().find_map(|option| options.value_text(option))?;
+    let own =
+        ["name", "breaker", "bulkhead", "rate_limit"].into_iter().find_map(|option| options.value_text(option))?;
     Some([own, options.value_text("key").unwrap_or_default()])
 }

@@ -34,7 +34,8 @@ fn check_inner_result(output: &Type, errors: &mut Errors) {
     if !matches!(result_or_option(value), Some(("Result", _))) {
         return;
     }
-    let [success, is_failure] = if outer == "Result" { ["Ok(Ok(_))", "is_err()"] } else { ["Some(Ok(_))", "is_none()"] };
+    let [success, is_failure] =
+        if outer == "Result" { ["Ok(Ok(_))", "is_err()"] } else { ["Some(Ok(_))", "is_none()"] };
     errors.at(
         value,
         format!(

@@ -58,10 +58,7 @@ impl Condition {
         if let Some(function) = paths().find(is_function) {
             return Err(Error::new_spanned(
                 &function,
-                format!(
-                    "`{0}` is not a type; to use it as a predicate, write `{name} = {0}`",
-                    one_line(&function)
-                ),
+                format!("`{0}` is not a type; to use it as a predicate, write `{name} = {0}`", one_line(&function)),
             ));
         }
         Ok(Self::Types(types))
@@ -110,7 +107,9 @@ impl Condition {
             }
             Expr::Array(ExprArray { elems, .. }) | Expr::Tuple(ExprTuple { elems, .. }) => {
                 let types = one_line(&elems.to_token_stream());
-                error(format!("`{name}` must be a predicate; a list of error types is in parentheses: `{name}({types})`"))
+                error(format!(
+                    "`{name}` must be a predicate; a list of error types is in parentheses: `{name}({types})`"
+                ))
             }
             _ => Ok(value),
         }

@@ -4,11 +4,7 @@ use std::time::Duration;
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
-use syn::{
-    BinOp, Error, Expr, ExprBinary, ExprLit, ExprUnary, Lit, Result, UnOp,
-    spanned::Spanned,
-    visit::Visit,
-};
+use syn::{BinOp, Error, Expr, ExprBinary, ExprLit, ExprUnary, Lit, Result, UnOp, spanned::Spanned, visit::Visit};
 
 use super::values::single_ident;
 

@@ -202,7 +202,8 @@ impl Options {
             let hint = self.grammar.hints.iter().find(|(other, _)| *other == name || *other == snake_case);
             // `retry(MAX)` is a value without a name.
             if matches!(written.value, Value::None) && name.starts_with(char::is_uppercase) {
-                errors.at(key, format!("options have names, as in `option = {name}`\nthe options are {}", list(&names)));
+                errors
+                    .at(key, format!("options have names, as in `option = {name}`\nthe options are {}", list(&names)));
                 continue;
             }
             let intended = written.intended(&names).or_else(|| nearest(&snake_case, &names));

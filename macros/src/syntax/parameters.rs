@@ -38,9 +38,8 @@ impl Parameter {
 impl Parameters {
     /// Splits the value of `option` into the name, which must be one of `names`, and its parameters.
     pub(crate) fn parse(value: Expr, option: &str, names: &[&str]) -> Result<(Ident, Self)> {
-        let expected = |tokens: &dyn ToTokens| {
-            Error::new_spanned(tokens, format!("`{option}` must be one of {}", list(names)))
-        };
+        let expected =
+            |tokens: &dyn ToTokens| Error::new_spanned(tokens, format!("`{option}` must be one of {}", list(names)));
         let (function, arguments) = match value {
             Expr::Call(call) => (*call.func, call.args.into_iter().collect()),
             Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => return Err(without_quotes(&text, names)),
@@ -135,7 +134,10 @@ impl Parameters {
             (_, []) if self.known.is_empty() => format!("`{owner}` takes no parameters"),
             (None, []) => format!("`{owner}` takes a single value"),
             (Some(key), []) => {
-                format!("`{owner}` takes a single value, without the name `{key}`: `{owner}({})`", one_line(&left.value))
+                format!(
+                    "`{owner}` takes a single value, without the name `{key}`: `{owner}({})`",
+                    one_line(&left.value)
+                )
             }
             (None, named) => format!("`{owner}` takes its parameters by name: {}", self.by_name(named)),
             (Some(key), named) => {

@@ -105,7 +105,8 @@ impl Parse for Written {
                 return Err(Error::new_spanned(&key, format!("`{key} =` has no value")));
             }
             let tokens = input.fork();
-            let value = input.parse().map_err(|error| mistakes::not_a_value(&key, &tokens, input.is_empty(), &error))?;
+            let value =
+                input.parse().map_err(|error| mistakes::not_a_value(&key, &tokens, input.is_empty(), &error))?;
             Value::Expression(ungroup(value))
         } else {
             match input.cursor().token_tree() {

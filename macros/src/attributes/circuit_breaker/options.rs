@@ -65,7 +65,10 @@ pub(super) const GRAMMAR: Grammar = Grammar {
         ("error_threshold", THRESHOLD),
         ("trip_after", THRESHOLD),
         ("failures_allowed", THRESHOLD),
-        ("timeout", "`recovery_timeout` is the time that the circuit stays open; to limit the duration of a call, put a `#[timeout(5s)]` below"),
+        (
+            "timeout",
+            "`recovery_timeout` is the time that the circuit stays open; to limit the duration of a call, put a `#[timeout(5s)]` below",
+        ),
         ("call_timeout", TIMEOUT),
         ("reset_timeout", RECOVERY),
         ("open_duration", RECOVERY),

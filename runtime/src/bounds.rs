@@ -14,7 +14,7 @@
 //! | `Clone` | an argument that each attempt and fallback moves or changes | [`CloneArgument`] |
 //! | `Copy` | a `self` that each attempt and fallback needs and the body moves | [`CopyReceiver`] |
 //! | `Display` | `key` | `Key` |
-//! | `Transient` | the error type of a client library whose feature is off | [`TransientWithFeature`] |
+//! | `Transient` | the error type of a client library whose feature is off | [`WithHttp`], [`WithRedis`], [`WithReqwest`], [`WithSqlx`], [`WithTonic`] |
 //! | `Transient` | a field under `#[transient(inherit)]` | [`InheritTransient`] |
 //! | `Duration` or `Option<Duration>` | the field in `#[transient(retry_after = field)]` | [`RetryAfterField`] |
 
@@ -37,5 +37,5 @@ pub use self::{
     error::{ErrorChain, ErrorType},
     fallback::FallbackResult,
     rejection::{FromBulkheadFull, FromCircuitOpen, FromRateLimited, FromTimedOut},
-    transient::{InheritTransient, RetryAfterField, TransientWithFeature, feature},
+    transient::{InheritTransient, RetryAfterField, WithHttp, WithRedis, WithReqwest, WithSqlx, WithTonic},
 };

@@ -19,7 +19,7 @@ pub(crate) struct Context {
     pub(crate) output_span: Span,
     /// The attribute of the layer that is being expanded. Errors about what the attribute requires point at it.
     pub(crate) attribute: Span,
-    /// The feature of the runtime that is off and with which the error type would be `Transient`.
+    /// The trait for an error type that would be `Transient` with a feature of the runtime that is off.
     pub(crate) missing_feature: Option<&'static str>,
     /// True if the function returns an `Option`.
     pub(crate) returns_option: bool,

@@ -67,11 +67,9 @@ pub(crate) fn verdict_of(context: &Context) -> TokenStream {
     let error = quote_spanned!(at_type=> error);
     let [is_transient, retry_after, is_rejection] = ["is_transient", "retry_after", "is_rejection"].map(|method| {
         let method = Ident::new(method, attribute);
-        match context.missing_feature.map(|feature| Ident::new(feature, attribute)) {
+        match context.missing_feature.map(|with_feature| Ident::new(with_feature, attribute)) {
             // The error about this trait names the feature.
-            Some(feature) => quote_spanned! {attribute=>
-                #here::__private::TransientWithFeature::<#here::__private::feature::#feature>::#method
-            },
+            Some(with_feature) => quote_spanned!(attribute=> #here::__private::#with_feature::#method),
             None => quote_spanned!(attribute=> #here::Transient::#method),
         }
     });

@@ -5,28 +5,52 @@ use syn::{
     visit::{self, Visit},
 };
 
-/// A client library: its name, which is also that of the feature, whether the feature is on, and the types whose error is the library's.
-type Client = (&'static str, bool, &'static [&'static str]);
+/// A client library whose errors need a feature of the runtime.
+struct Client {
+    /// The name of the crate, which is also that of the feature.
+    name: &'static str,
+    is_enabled: bool,
+    /// The types of the crate that are or contain its error.
+    types: &'static [&'static str],
+    /// The trait of the runtime whose error names the feature.
+    with_feature: &'static str,
+}
 
-const CLIENTS: [Client; 5] = [
-    ("reqwest", cfg!(feature = "reqwest"), &["Error", "Result"]),
-    ("sqlx", cfg!(feature = "sqlx"), &["Error", "Result"]),
-    ("redis", cfg!(feature = "redis"), &["RedisError", "RedisResult"]),
-    ("tonic", cfg!(feature = "tonic"), &["Status", "Result"]),
-    ("http", cfg!(feature = "http"), &["StatusCode"]),
+static CLIENTS: [Client; 5] = [
+    Client {
+        name: "reqwest",
+        is_enabled: cfg!(feature = "reqwest"),
+        types: &["Error", "Result"],
+        with_feature: "WithReqwest",
+    },
+    Client { name: "sqlx", is_enabled: cfg!(feature = "sqlx"), types: &["Error", "Result"], with_feature: "WithSqlx" },
+    Client {
+        name: "redis",
+        is_enabled: cfg!(feature = "redis"),
+        types: &["RedisError", "RedisResult"],
+        with_feature: "WithRedis",
+    },
+    Client {
+        name: "tonic",
+        is_enabled: cfg!(feature = "tonic"),
+        types: &["Status", "Result"],
+        with_feature: "WithTonic",
+    },
+    Client { name: "http", is_enabled: cfg!(feature = "http"), types: &["StatusCode"], with_feature: "WithHttp" },
 ];
 
-/// Returns the feature that is off and with which the error type would be `Transient`, if the type is written with the name of its crate:
-/// `reqwest::Error`. `error` is the `E` of a `Result<T, E>`.
+/// Returns the trait of the runtime for the error type, if that would be `Transient` with a feature that is off. The type is recognised if
+/// it is written with the name of its crate: `reqwest::Error`. `error` is the `E` of a `Result<T, E>`.
 pub(super) fn missing_feature(output: &Type, error: Option<&GenericArgument>) -> Option<&'static str> {
     struct FindClient(Option<&'static str>);
     impl<'ast> Visit<'ast> for FindClient {
         fn visit_path(&mut self, path: &'ast Path) {
             let mut names = path.segments.iter().map(|segment| segment.ident.to_string());
             if let (Some(first), Some(last)) = (names.next(), names.next_back()) {
-                let is_written = |(name, _, types): &Client| first == *name && types.contains(&last.as_str());
-                let found = CLIENTS.into_iter().find(|client @ (_, is_enabled, _)| !is_enabled && is_written(client));
-                self.0 = self.0.or(found.map(|(name, ..)| name));
+                let is_missing = |client: &&Client| {
+                    !client.is_enabled && client.name == first && client.types.contains(&last.as_str())
+                };
+                self.0 = self.0.or(CLIENTS.iter().find(is_missing).map(|client| client.with_feature));
             }
             visit::visit_path(self, path);
         }

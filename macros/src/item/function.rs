@@ -88,7 +88,7 @@ impl Function {
         error_type(output).map_or_else(|| output.span(), Spanned::span)
     }
 
-    /// Returns the feature that is off and with which the error type of a client library would be `Transient`.
+    /// Returns the trait of the runtime for the error type of a client library that would be `Transient` with a feature that is off.
     pub(crate) fn missing_feature(&self) -> Option<&'static str> {
         self.output().and_then(|output| missing_feature(output, error_type(output)))
     }

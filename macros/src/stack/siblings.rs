@@ -32,16 +32,13 @@ pub(super) fn take(function: &mut Function) -> Vec<Sibling> {
     siblings
 }
 
-/// Removes the attributes of this crate at the start of an item that is not a function, so that one of them reports the mistake.
-pub(super) fn strip(item: TokenStream) -> TokenStream {
+/// Removes the attributes of this crate at the start of an item that is not a function, so that one of them reports the mistake. Returns
+/// the items that keep their paths, and the rest.
+pub(super) fn strip(item: TokenStream) -> (TokenStream, TokenStream) {
     let parser = |input: ParseStream<'_>| Ok((input.call(Attribute::parse_outer)?, input.parse::<TokenStream>()?));
-    match parser.parse2(item.clone()) {
-        Ok((attributes, rest)) => {
-            let others = attributes.iter().filter(|attribute| find(attribute).is_none());
-            quote!(#(#others)* #rest)
-        }
-        Err(_) => item,
-    }
+    let Ok((attributes, rest)) = parser.parse2(item.clone()) else { return (TokenStream::new(), item) };
+    let (others, own): (Vec<_>, Vec<_>) = attributes.into_iter().partition(|attribute| find(attribute).is_none());
+    (markers(own.iter().map(Attribute::path)), quote!(#(#others)* #rest))
 }
 
 /// Finds the attribute of this crate that has the last segment of the path as its name, however it is imported.
@@ -73,7 +70,10 @@ pub(super) fn is_marker(args: &TokenStream) -> bool {
 /// The compiler resolves the paths and an editor finds them, as if the siblings were still on the function. Without these items, an import
 /// of a sibling would be unused.
 pub(super) fn marker_items(siblings: &[Sibling]) -> TokenStream {
+    markers(siblings.iter().map(|sibling| &sibling.path))
+}
+
+fn markers<'a>(paths: impl Iterator<Item = &'a Path>) -> TokenStream {
     let marker = Ident::new(MARKER, Span::mixed_site());
-    let paths = siblings.iter().map(|sibling| &sibling.path);
     quote!(#(#[#paths(#marker)] const _: () = ();)*)
 }

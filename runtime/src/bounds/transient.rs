@@ -29,63 +29,78 @@ impl<T: Transient + ?Sized> InheritTransient for T {
     }
 }
 
-/// An error type of a client library, for which this crate implements [`Transient`] with a feature: any `T: Transient`.
-///
-/// `Feature` is a type of the module [`feature`].
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` implements `Transient` only with steadfast's feature `{Feature}`, which is not enabled",
-    label = "this error type is not `Transient`",
-    note = "enable the feature in Cargo.toml: `steadfast = {{ version = \"...\", features = [\"{Feature}\"] }}`",
-    note = "or decide which errors are retried: `retry_if = |error| ...` or `retry_if = any`"
-)]
-pub trait TransientWithFeature<Feature> {
-    /// Returns true if the error is transient.
-    fn is_transient(error: &Self) -> bool;
+/// Declares the requirement on the error type of a client library whose feature is off. Each feature has a trait of its own, because the
+/// text of a message is fixed.
+macro_rules! with_feature {
+    ($(#[doc = $doc:literal])* $name:ident, $message:literal, $note:literal) => {
+        $(#[doc = $doc])*
+        #[diagnostic::on_unimplemented(
+            message = $message,
+            label = "this error type is not `Transient`",
+            note = $note,
+            note = "or decide which errors are retried: `retry_if = |error| ...` or `retry_if = any`"
+        )]
+        pub trait $name {
+            /// Returns true if the error is transient.
+            fn is_transient(error: &Self) -> bool;
 
-    /// Returns the time to wait before the next attempt.
-    fn retry_after(error: &Self) -> Option<Duration>;
+            /// Returns the time to wait before the next attempt.
+            fn retry_after(error: &Self) -> Option<Duration>;
 
-    /// Returns true if the error is a rejection of this crate.
-    fn is_rejection(error: &Self) -> bool;
+            /// Returns true if the error is a rejection of this crate.
+            fn is_rejection(error: &Self) -> bool;
+        }
+
+        // Without `do_not_recommend`, so that the compiler points at the attribute.
+        impl<T: Transient + ?Sized> $name for T {
+            fn is_transient(error: &Self) -> bool {
+                Transient::is_transient(error)
+            }
+
+            fn retry_after(error: &Self) -> Option<Duration> {
+                Transient::retry_after(error)
+            }
+
+            fn is_rejection(error: &Self) -> bool {
+                Transient::is_rejection(error)
+            }
+        }
+    };
 }
 
-// Without `do_not_recommend`, so that the compiler points at the attribute.
-impl<T: Transient + ?Sized, Feature> TransientWithFeature<Feature> for T {
-    fn is_transient(error: &Self) -> bool {
-        Transient::is_transient(error)
-    }
-
-    fn retry_after(error: &Self) -> Option<Duration> {
-        Transient::retry_after(error)
-    }
-
-    fn is_rejection(error: &Self) -> bool {
-        Transient::is_rejection(error)
-    }
+with_feature! {
+    /// An error type of the crate `http`, which implements [`Transient`] with the feature of that name.
+    WithHttp,
+    "`{Self}` implements `Transient` only with steadfast's feature `http`, which is not enabled",
+    "enable the feature in Cargo.toml: `steadfast = {{ version = \"...\", features = [\"http\"] }}`"
 }
 
-/// The features of this crate for client libraries, as types that have their names.
-#[allow(non_camel_case_types, reason = "a compile error shows these names as those of the features")]
-pub mod feature {
-    /// `Transient` for `http::StatusCode`.
-    #[derive(Clone, Copy, Debug)]
-    pub struct http;
+with_feature! {
+    /// An error type of the crate `redis`, which implements [`Transient`] with the feature of that name.
+    WithRedis,
+    "`{Self}` implements `Transient` only with steadfast's feature `redis`, which is not enabled",
+    "enable the feature in Cargo.toml: `steadfast = {{ version = \"...\", features = [\"redis\"] }}`"
+}
 
-    /// `Transient` for `redis::RedisError`.
-    #[derive(Clone, Copy, Debug)]
-    pub struct redis;
+with_feature! {
+    /// An error type of the crate `reqwest`, which implements [`Transient`] with the feature of that name.
+    WithReqwest,
+    "`{Self}` implements `Transient` only with steadfast's feature `reqwest`, which is not enabled",
+    "enable the feature in Cargo.toml: `steadfast = {{ version = \"...\", features = [\"reqwest\"] }}`"
+}
 
-    /// `Transient` for `reqwest::Error`.
-    #[derive(Clone, Copy, Debug)]
-    pub struct reqwest;
+with_feature! {
+    /// An error type of the crate `sqlx`, which implements [`Transient`] with the feature of that name.
+    WithSqlx,
+    "`{Self}` implements `Transient` only with steadfast's feature `sqlx`, which is not enabled",
+    "enable the feature in Cargo.toml: `steadfast = {{ version = \"...\", features = [\"sqlx\"] }}`"
+}
 
-    /// `Transient` for `sqlx::Error`.
-    #[derive(Clone, Copy, Debug)]
-    pub struct sqlx;
-
-    /// `Transient` for `tonic::Status`.
-    #[derive(Clone, Copy, Debug)]
-    pub struct tonic;
+with_feature! {
+    /// An error type of the crate `tonic`, which implements [`Transient`] with the feature of that name.
+    WithTonic,
+    "`{Self}` implements `Transient` only with steadfast's feature `tonic`, which is not enabled",
+    "enable the feature in Cargo.toml: `steadfast = {{ version = \"...\", features = [\"tonic\"] }}`"
 }
 
 /// A field that `#[transient(retry_after = field)]` reads: a `Duration` or an `Option<Duration>`.

@@ -9,5 +9,6 @@ pub(crate) mod inputs;
 pub(crate) mod moves;
 pub(crate) mod ownership;
 pub(crate) mod patterns;
+pub(crate) mod receivers;
 pub(crate) mod shape;
 pub(crate) mod uses;

@@ -12,6 +12,7 @@
 //! | a signature | predicates, hooks and closures | the functions [`predicate`], [`attempt_predicate`], [`retry_hook`], [`timed_retry_hook`], [`fallback_closure`] |
 //! | the return type of the function | a fallback | [`FallbackResult`] |
 //! | `Clone` | an argument that each attempt and fallback moves or changes | [`CloneArgument`] |
+//! | a closure that moves none of its captures | the body, if it calls methods on owned arguments | [`ReusableBody`] |
 //! | `Copy` | a `self` that each attempt and fallback needs and the body moves | [`CopyReceiver`] |
 //! | `Display` | `key` | `Key` |
 //! | `Transient` | the error type of a client library whose feature is off | [`WithHttp`], [`WithRedis`], [`WithReqwest`], [`WithSqlx`], [`WithTonic`] |
@@ -31,7 +32,7 @@ mod transient;
 #[cfg(feature = "keyed")]
 pub use self::key::{Key, KeyedSource};
 pub use self::{
-    argument::{CloneArgument, CopyReceiver},
+    argument::{CloneArgument, CopyReceiver, ReusableBody},
     call_result::{CallResult, NoneError},
     closures::{attempt_predicate, fallback_closure, predicate, retry_hook, timed_retry_hook},
     error::{ErrorChain, ErrorType},

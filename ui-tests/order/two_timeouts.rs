@@ -1,9 +1,8 @@
 use std::io;
 
-use steadfast::{circuit_breaker, timeout};
+use steadfast::timeout;
 
 #[timeout(20s)]
-#[circuit_breaker(name = "disk")]
 #[timeout(1s)]
 async fn read() -> io::Result<u8> {
     Ok(1)

@@ -27,6 +27,9 @@ pub(crate) struct Context {
     pub(crate) inputs: Inputs,
     /// The name that `#[async_trait]` gives to `self`.
     pub(crate) renamed_self: Option<Ident>,
+    /// The span of an argument in the body that a method call may move, although another attempt may follow. Only for a function that is
+    /// not `async`, whose body is a closure.
+    pub(crate) may_move: Option<Span>,
     /// The way in which the innermost block captures the arguments.
     pub(crate) captures: Captures,
     /// True if the call of the old body itself is an attempt of the innermost retry, without a layer between them that waits or calls

@@ -124,7 +124,7 @@ fn make_mutable(borrowed: &[Argument], signature: &mut Signature, renames: &mut 
     impl VisitMut for MakeMut<'_> {
         fn visit_pat_ident_mut(&mut self, pattern: &mut PatIdent) {
             if self.0.iter().any(|argument| argument.name == pattern.ident) {
-                pattern.mutability.get_or_insert(Token![mut](pattern.ident.span()));
+                pattern.mutability.get_or_insert(Token![mut](Span::mixed_site()));
             }
         }
     }

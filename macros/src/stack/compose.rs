@@ -14,6 +14,7 @@ use crate::{
         captures::Captures,
         function::Function,
         inputs::Inputs,
+        receivers::only_receiver,
         shape::Shape,
         uses::Uses,
     },
@@ -38,7 +39,10 @@ pub(super) fn compose(
     let candidates = arguments::candidates(&signature, body.as_ref().map_or(&[], |body| &body.renames));
     let uses = uses(layers, written, body.as_ref());
     let inputs = Inputs::of(function, &candidates, &uses, &mut signature, &mut body)?;
+    let may_move = only_receiver(function.body.stream(), &candidates).map(|name| name.span());
     let captures = Captures::of(function, candidates, &inputs.rebound, &uses, &mut signature, &mut body);
+    // A body that may move an argument, because each attempt has its own, is called only once.
+    let is_reused = uses.repeats && inputs.rebound.is_empty() && captures.by_value.is_empty();
 
     let mut context = Context {
         is_async: function.is_async(),
@@ -55,6 +59,7 @@ pub(super) fn compose(
         inputs,
         is_attempt: is_attempt(layers),
         renamed_self: uses.renamed_self,
+        may_move: may_move.filter(|_| is_reused && matches!(function.shape, Shape::Sync)),
         captures,
     };
     let mut call = context.call(function, body.as_ref());

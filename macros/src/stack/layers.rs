@@ -5,7 +5,7 @@ use proc_macro2::{Span, TokenStream};
 use crate::{
     attributes::{Arguments, Layer, Requirements, Row},
     errors::Errors,
-    item::function::Function,
+    item::{arguments, function::Function, patterns::bindings},
     syntax::options::Options,
 };
 
@@ -33,6 +33,9 @@ impl StackLayer {
         } else {
             (Vec::new(), Options::parse(args, row.grammar, errors))
         };
+        let arguments: Vec<_> =
+            arguments::typed(&function.signature).flat_map(|argument| bindings(&argument.pat)).collect();
+        options.refuse_called_predicates(|name| arguments.iter().any(|argument| argument.name == *name), errors);
         let allows_order = options.allows_order(errors);
         let accepts_any_output = row.requirements.value_predicate.is_some_and(|option| options.has(option));
         let instance = instance(&options);

@@ -52,14 +52,13 @@ fn same_instance(attribute: &str) -> String {
     )
 }
 
-/// The error for a timeout above a shorter one, if no layer between them can take time.
+/// The error for a timeout above a shorter one, if no attribute is between them.
 fn never_ends_a_call(timeout: &StackLayer, below: &[StackLayer]) -> Option<String> {
     let limit = timeout.layer.time_limit()?.known()?;
-    let next = below.iter().find(|layer| !layer.layer.is_transparent())?;
-    let shorter = next.layer.time_limit()?.known().filter(|shorter| *shorter < limit)?;
+    let shorter = below.first()?.layer.time_limit()?.known().filter(|shorter| *shorter < limit)?;
     let shorter = text(shorter);
     Some(format!(
-        "this timeout never ends a call: the one below ends it after {shorter}, and no attribute between them takes time\n\
+        "this timeout never ends a call: the one below ends it after {shorter}, and no attribute is between them\n\
          remove one of them; a timeout for all attempts is above `#[retry]`, and one for each attempt below it\n\
          if this is intended: `#[timeout(..., allow_order)]`"
     ))

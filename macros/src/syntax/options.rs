@@ -193,6 +193,30 @@ impl Options {
         })
     }
 
+    /// Reports predicates that are called, as in `retry_if = is_busy(error)`, and removes them. `is_bound` returns true for the name of an
+    /// argument of the function.
+    pub(crate) fn refuse_called_predicates(&mut self, is_bound: impl Fn(&Ident) -> bool, errors: &mut Errors) {
+        const PREDICATES: [&str; 6] =
+            ["retry_if", "retry_if_result", "failure_if", "failure_if_result", "if", "on_retry"];
+        const PLACEHOLDERS: [&str; 5] = ["error", "err", "e", "result", "value"];
+        let is_placeholder = |argument: &Expr| {
+            single_ident(argument)
+                .is_some_and(|name| PLACEHOLDERS.iter().any(|placeholder| name == placeholder) && !is_bound(name))
+        };
+        let written = self.written.len();
+        self.written.retain(|option| {
+            let Value::Expression(Expr::Call(call)) = &option.value else { return true };
+            let is_called = !call.args.is_empty() && call.args.iter().all(is_placeholder);
+            if !is_called || !PREDICATES.iter().any(|name| option.key == name) {
+                return true;
+            }
+            let (key, function) = (&option.key, one_line(&call.func));
+            errors.at(call, format!("write the function without calling it: `{key} = {function}`"));
+            false
+        });
+        self.is_complete &= self.written.len() == written;
+    }
+
     /// Reports the options that were not taken as unknown.
     pub(crate) fn finish(self, errors: &mut Errors) {
         let names = self.grammar.names();

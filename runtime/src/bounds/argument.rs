@@ -33,6 +33,24 @@ impl<T: Clone> CloneArgument for T {
     }
 }
 
+/// The body of a retried function, as a closure that can be called again: any closure that moves none of its captures.
+#[diagnostic::on_unimplemented(
+    message = "the body moves an argument that the next attempt needs",
+    label = "moved, as a whole or in part, by this use",
+    note = "name the argument in `#[retry(clone(...))]`, so that each attempt gets a clone of it, or move a clone: `argument.clone()`",
+    note = "if its type is not `Clone`, take it by reference, or put the attribute on an inner function that takes a reference or the parts"
+)]
+pub trait ReusableBody<R> {
+    /// Does nothing; the compiler checks the requirement at the call.
+    fn check(body: &Self);
+}
+
+#[diagnostic::do_not_recommend]
+impl<R, F: FnMut() -> R> ReusableBody<R> for F {
+    #[inline]
+    fn check(_: &Self) {}
+}
+
 /// A `self` that the body moves although each attempt and each fallback needs it: any `T: Copy`.
 #[diagnostic::on_unimplemented(
     message = "the body moves out of `self`, and each attempt and each fallback needs it",

@@ -12,7 +12,7 @@ use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut};
 #[diagnostic::on_unimplemented(
     message = "the error type `{Self}` cannot carry a `CircuitOpen`: it does not implement `From<CircuitOpen>`",
     label = "`From<CircuitOpen>` is missing for this error type",
-    note = "if `{Self}` is a type of another crate, write how to make it, `rejection = |open| ...`, or return an error type of your own that contains it",
+    note = "if `{Self}` is a type of another crate, write how to make it, `rejection = |open| ...`, or return `steadfast::Error<{Self}>`",
     note = "for errors of `redis`, `sqlx` and `tonic`, enable steadfast's feature of that name",
     note = "with thiserror, add a variant `#[error(transparent)] Open(#[from] steadfast::CircuitOpen)`; it takes no `#[transient]`: an open circuit ends a retry",
     note = "without thiserror, write `impl From<steadfast::CircuitOpen> for {Self}`"
@@ -33,7 +33,7 @@ impl<E: From<CircuitOpen>> FromCircuitOpen for E {
 #[diagnostic::on_unimplemented(
     message = "the error type `{Self}` cannot carry a `RateLimited`: it does not implement `From<RateLimited>`",
     label = "`From<RateLimited>` is missing for this error type",
-    note = "if `{Self}` is a type of another crate, write how to make it, `rejection = |limited| ...`, or return an error type of your own that contains it",
+    note = "if `{Self}` is a type of another crate, write how to make it, `rejection = |limited| ...`, or return `steadfast::Error<{Self}>`",
     note = "for errors of `redis`, `sqlx` and `tonic`, enable steadfast's feature of that name",
     note = "with thiserror and `derive(Transient)`, add a variant `#[error(transparent)] #[transient(inherit)] Limited(#[from] steadfast::RateLimited)`: a retry waits until the limit allows another call",
     note = "without `derive(Transient)`, leave out `#[transient(inherit)]`; without thiserror, write `impl From<steadfast::RateLimited> for {Self}`"
@@ -54,7 +54,7 @@ impl<E: From<RateLimited>> FromRateLimited for E {
 #[diagnostic::on_unimplemented(
     message = "the error type `{Self}` cannot carry a `BulkheadFull`: it does not implement `From<BulkheadFull>`",
     label = "`From<BulkheadFull>` is missing for this error type",
-    note = "if `{Self}` is a type of another crate, write how to make it, `rejection = |full| ...`, or return an error type of your own that contains it",
+    note = "if `{Self}` is a type of another crate, write how to make it, `rejection = |full| ...`, or return `steadfast::Error<{Self}>`",
     note = "for errors of `redis`, `sqlx` and `tonic`, enable steadfast's feature of that name",
     note = "with thiserror and `derive(Transient)`, add a variant `#[error(transparent)] #[transient(inherit)] Full(#[from] steadfast::BulkheadFull)`: a retry makes another attempt",
     note = "without `derive(Transient)`, leave out `#[transient(inherit)]`; without thiserror, write `impl From<steadfast::BulkheadFull> for {Self}`"
@@ -75,7 +75,7 @@ impl<E: From<BulkheadFull>> FromBulkheadFull for E {
 #[diagnostic::on_unimplemented(
     message = "the error type `{Self}` cannot carry a `TimedOut`: it does not implement `From<TimedOut>`",
     label = "`From<TimedOut>` is missing for this error type",
-    note = "if `{Self}` is a type of another crate, write how to make it, `rejection = |timed_out| ...`, or return an error type of your own that contains it",
+    note = "if `{Self}` is a type of another crate, write how to make it, `rejection = |timed_out| ...`, or return `steadfast::Error<{Self}>`",
     note = "for errors of `redis`, `sqlx` and `tonic`, enable steadfast's feature of that name",
     note = "with thiserror and `derive(Transient)`, add a variant `#[error(transparent)] #[transient(inherit)] TimedOut(#[from] steadfast::TimedOut)`: a retry makes another attempt",
     note = "without `derive(Transient)`, leave out `#[transient(inherit)]`; without thiserror, write `impl From<steadfast::TimedOut> for {Self}`"

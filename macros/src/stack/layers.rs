@@ -20,8 +20,8 @@ pub(super) struct StackLayer {
     pub(super) requirements: Requirements,
     /// True if a predicate judges the returned value, so that it can have any type.
     pub(super) accepts_any_output: bool,
-    /// The option that selects a breaker, a bulkhead or a rate limit, and the key, as text.
-    pub(super) instance: Option<[String; 2]>,
+    /// The option that selects a breaker, and the key, as text.
+    pub(super) breaker: Option<[String; 2]>,
     pub(super) layer: Box<dyn Layer>,
 }
 
@@ -38,14 +38,13 @@ impl StackLayer {
         options.refuse_called_predicates(|name| arguments.iter().any(|argument| argument.name == *name), errors);
         let allows_order = options.allows_order(errors);
         let accepts_any_output = row.requirements.value_predicate.is_some_and(|option| options.has(option));
-        let instance = instance(&options);
+        let breaker = breaker(&options);
         let layer = (row.parse)(Arguments { values, options, attribute: span, function }, errors);
-        Self { name: row.name, span, allows_order, requirements: row.requirements, accepts_any_output, instance, layer }
+        Self { name: row.name, span, allows_order, requirements: row.requirements, accepts_any_output, breaker, layer }
     }
 }
 
-fn instance(options: &Options) -> Option<[String; 2]> {
-    let own =
-        ["name", "breaker", "bulkhead", "rate_limit"].into_iter().find_map(|option| options.value_text(option))?;
+fn breaker(options: &Options) -> Option<[String; 2]> {
+    let own = ["name", "breaker"].into_iter().find_map(|option| options.value_text(option))?;
     Some([own, options.value_text("key").unwrap_or_default()])
 }

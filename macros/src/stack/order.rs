@@ -1,7 +1,11 @@
 //! The order lints: errors for orders of a stack that are almost certainly a mistake.
 
 use super::layers::StackLayer;
-use crate::{attributes::Timeouts, errors::Errors, syntax::duration::text};
+use crate::{
+    attributes::{Attribute as _, Timeouts, circuit_breaker::CircuitBreaker},
+    errors::Errors,
+    syntax::duration::text,
+};
 
 /// Reports each layer that makes an attribute above it useless, repeats it, or does not work with the timeouts around it, unless an attribute
 /// of the stack has `allow_order`. The layers are in written order, the topmost first.
@@ -17,8 +21,8 @@ pub(super) fn check(layers: &[StackLayer], errors: &mut Errors) {
         if let Some(error) = above.iter().rev().find_map(|above| layer.order_error(above.name)) {
             errors.at_span(*span, error);
         }
-        if above.iter().any(|above| uses_same_instance(above, current)) {
-            errors.at_span(*span, same_instance(current.name));
+        if above.iter().any(|above| is_same_breaker(above, current)) {
+            errors.at_span(*span, SAME_BREAKER);
         }
         if are_options_valid {
             if let Some(error) = never_ends_a_call(current, below) {
@@ -32,24 +36,15 @@ pub(super) fn check(layers: &[StackLayer], errors: &mut Errors) {
     }
 }
 
-fn uses_same_instance(above: &StackLayer, below: &StackLayer) -> bool {
-    above.name == below.name
-        && below.requirements.value_predicate.is_none()
-        && below.layer.time_limit().is_none()
-        && below.instance.is_some()
-        && above.instance == below.instance
-}
+const SAME_BREAKER: &str = "two `#[circuit_breaker]` with the same name are on this function: each call counts twice\n\
+    remove one of them, or use another name\n\
+    if this is intended: `#[circuit_breaker(..., allow_order)]`";
 
-fn same_instance(attribute: &str) -> String {
-    let effect = match attribute {
-        "bulkhead" => "each call takes two permits, and can wait for itself",
-        _ => "each call counts twice",
-    };
-    format!(
-        "two `#[{attribute}]` with the same name are on this function: {effect}\n\
-         remove one of them, or use another name\n\
-         if this is intended: `#[{attribute}(..., allow_order)]`"
-    )
+fn is_same_breaker(above: &StackLayer, below: &StackLayer) -> bool {
+    below.name == CircuitBreaker::NAME
+        && above.name == below.name
+        && below.breaker.is_some()
+        && above.breaker == below.breaker
 }
 
 /// The error for a timeout above a shorter one, if no attribute is between them.

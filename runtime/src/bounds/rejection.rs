@@ -10,12 +10,11 @@ use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut};
 
 /// An error type that a [`CircuitOpen`] converts into: any `E: From<CircuitOpen>`.
 #[diagnostic::on_unimplemented(
-    message = "the error type `{Self}` cannot carry a `CircuitOpen`: it does not implement `From<CircuitOpen>`",
+    message = "the error type `{Self}` cannot carry the `CircuitOpen` of `#[circuit_breaker]`: it does not implement `From<CircuitOpen>`",
     label = "`From<CircuitOpen>` is missing for this error type",
-    note = "if `{Self}` is a type of another crate, write how to make it, `rejection = |open| ...`, or return `steadfast::Error<{Self}>`",
-    note = "for errors of `redis`, `sqlx` and `tonic`, enable steadfast's feature of that name",
-    note = "with thiserror, add a variant `#[error(transparent)] Open(#[from] steadfast::CircuitOpen)`; it takes no `#[transient]`: an open circuit ends a retry",
-    note = "without thiserror, write `impl From<steadfast::CircuitOpen> for {Self}`"
+    note = "if `{Self}` is a type of your own: with thiserror, add a variant `#[error(transparent)] Open(#[from] steadfast::CircuitOpen)`; it takes no `#[transient]`: an open circuit ends a retry; without thiserror, write `impl From<steadfast::CircuitOpen> for {Self}`",
+    note = "if it is a type of another crate: `#[circuit_breaker(..., rejection = |open| ...)]` makes the error, or return `steadfast::Error<{Self}>`, which has a variant for each attribute",
+    note = "if it is an error of `redis`, `sqlx` or `tonic`, enable steadfast's feature of that name"
 )]
 pub trait FromCircuitOpen: Sized {
     /// Converts the rejection.
@@ -31,12 +30,11 @@ impl<E: From<CircuitOpen>> FromCircuitOpen for E {
 
 /// An error type that a [`RateLimited`] converts into: any `E: From<RateLimited>`.
 #[diagnostic::on_unimplemented(
-    message = "the error type `{Self}` cannot carry a `RateLimited`: it does not implement `From<RateLimited>`",
+    message = "the error type `{Self}` cannot carry the `RateLimited` of `#[rate_limit]`: it does not implement `From<RateLimited>`",
     label = "`From<RateLimited>` is missing for this error type",
-    note = "if `{Self}` is a type of another crate, write how to make it, `rejection = |limited| ...`, or return `steadfast::Error<{Self}>`",
-    note = "for errors of `redis`, `sqlx` and `tonic`, enable steadfast's feature of that name",
-    note = "with thiserror and `derive(Transient)`, add a variant `#[error(transparent)] #[transient(inherit)] Limited(#[from] steadfast::RateLimited)`: a retry waits until the limit allows another call",
-    note = "without `derive(Transient)`, leave out `#[transient(inherit)]`; without thiserror, write `impl From<steadfast::RateLimited> for {Self}`"
+    note = "if `{Self}` is a type of your own: with thiserror, add a variant `#[error(transparent)] #[transient(inherit)] Limited(#[from] steadfast::RateLimited)`; without `derive(Transient)`, leave out `#[transient(inherit)]`, by which a retry waits until the limit allows another call; without thiserror, write `impl From<steadfast::RateLimited> for {Self}`",
+    note = "if it is a type of another crate: `#[rate_limit(..., rejection = |limited| ...)]` makes the error, or return `steadfast::Error<{Self}>`, which has a variant for each attribute",
+    note = "if it is an error of `redis`, `sqlx` or `tonic`, enable steadfast's feature of that name"
 )]
 pub trait FromRateLimited: Sized {
     /// Converts the rejection.
@@ -52,12 +50,11 @@ impl<E: From<RateLimited>> FromRateLimited for E {
 
 /// An error type that a [`BulkheadFull`] converts into: any `E: From<BulkheadFull>`.
 #[diagnostic::on_unimplemented(
-    message = "the error type `{Self}` cannot carry a `BulkheadFull`: it does not implement `From<BulkheadFull>`",
+    message = "the error type `{Self}` cannot carry the `BulkheadFull` of `#[bulkhead]`: it does not implement `From<BulkheadFull>`",
     label = "`From<BulkheadFull>` is missing for this error type",
-    note = "if `{Self}` is a type of another crate, write how to make it, `rejection = |full| ...`, or return `steadfast::Error<{Self}>`",
-    note = "for errors of `redis`, `sqlx` and `tonic`, enable steadfast's feature of that name",
-    note = "with thiserror and `derive(Transient)`, add a variant `#[error(transparent)] #[transient(inherit)] Full(#[from] steadfast::BulkheadFull)`: a retry makes another attempt",
-    note = "without `derive(Transient)`, leave out `#[transient(inherit)]`; without thiserror, write `impl From<steadfast::BulkheadFull> for {Self}`"
+    note = "if `{Self}` is a type of your own: with thiserror, add a variant `#[error(transparent)] #[transient(inherit)] Full(#[from] steadfast::BulkheadFull)`; without `derive(Transient)`, leave out `#[transient(inherit)]`, by which a retry makes another attempt; without thiserror, write `impl From<steadfast::BulkheadFull> for {Self}`",
+    note = "if it is a type of another crate: `#[bulkhead(..., rejection = |full| ...)]` makes the error, or return `steadfast::Error<{Self}>`, which has a variant for each attribute",
+    note = "if it is an error of `redis`, `sqlx` or `tonic`, enable steadfast's feature of that name"
 )]
 pub trait FromBulkheadFull: Sized {
     /// Converts the rejection.
@@ -73,12 +70,11 @@ impl<E: From<BulkheadFull>> FromBulkheadFull for E {
 
 /// An error type that a [`TimedOut`] converts into: any `E: From<TimedOut>`.
 #[diagnostic::on_unimplemented(
-    message = "the error type `{Self}` cannot carry a `TimedOut`: it does not implement `From<TimedOut>`",
+    message = "the error type `{Self}` cannot carry the `TimedOut` of `#[timeout]`: it does not implement `From<TimedOut>`",
     label = "`From<TimedOut>` is missing for this error type",
-    note = "if `{Self}` is a type of another crate, write how to make it, `rejection = |timed_out| ...`, or return `steadfast::Error<{Self}>`",
-    note = "for errors of `redis`, `sqlx` and `tonic`, enable steadfast's feature of that name",
-    note = "with thiserror and `derive(Transient)`, add a variant `#[error(transparent)] #[transient(inherit)] TimedOut(#[from] steadfast::TimedOut)`: a retry makes another attempt",
-    note = "without `derive(Transient)`, leave out `#[transient(inherit)]`; without thiserror, write `impl From<steadfast::TimedOut> for {Self}`"
+    note = "if `{Self}` is a type of your own: with thiserror, add a variant `#[error(transparent)] #[transient(inherit)] TimedOut(#[from] steadfast::TimedOut)`; without `derive(Transient)`, leave out `#[transient(inherit)]`, by which a retry makes another attempt; without thiserror, write `impl From<steadfast::TimedOut> for {Self}`",
+    note = "if it is a type of another crate: `#[timeout(..., rejection = |timed_out| ...)]` makes the error, or return `steadfast::Error<{Self}>`, which has a variant for each attribute",
+    note = "if it is an error of `redis`, `sqlx` or `tonic`, enable steadfast's feature of that name"
 )]
 pub trait FromTimedOut: Sized {
     /// Converts the timeout.

@@ -156,15 +156,15 @@ impl Parameters {
 
     /// The values without a name as an example with names, in the usual order: `exponential(100ms, 10s)` is
     /// `exponential(base = 100ms, max = 10s)`. The list of the names, if there are more values.
-    fn by_name(&self, named: &[&str]) -> String {
+    fn by_name(&self, known: &[&str]) -> String {
         let values: Vec<_> = self.given.iter().filter(|given| given.key.is_none()).collect();
-        let taken = |name: &&&str| self.given.iter().all(|given| !given.has_key(name));
-        let names: Vec<_> = named.iter().filter(taken).collect();
-        if values.len() > names.len() {
-            return list(named);
+        let is_free = |name: &&&str| self.given.iter().all(|given| !given.has_key(name));
+        let free: Vec<_> = known.iter().filter(is_free).collect();
+        if values.len() > free.len() {
+            return list(known);
         }
         let example: Vec<_> =
-            names.iter().zip(&values).map(|(name, given)| format!("{name} = {}", one_line(&given.value))).collect();
+            free.iter().zip(&values).map(|(name, given)| format!("{name} = {}", one_line(&given.value))).collect();
         format!("`{}({})`", self.owner, example.join(", "))
     }
 }

@@ -136,6 +136,36 @@ mod tests {
     }
 
     #[test]
+    fn values_of_other_libraries() {
+        let backoffs = ["exponential", "fixed", "none"];
+        for (option, value, expected) in [
+            ("backoff", "constant", Some("fixed")),
+            ("backoff", "100ms", Some("fixed(100ms)")),
+            ("backoff", "expo", Some("exponential")),
+            ("backoff", "false", Some("none")),
+            ("backoff", "fib", None), // not among the known values
+            ("backoff", "square", None),
+            ("jitter", "0.1", None),
+            ("window", "constant", None),
+        ] {
+            assert_eq!(meant(option, value, &backoffs).as_deref(), expected, "{option} {value}");
+        }
+        assert_eq!(meant("jitter", "0.1", &["full", "proportional"]).as_deref(), Some("proportional(0.1)"));
+        assert_eq!(meant_parameter("min_delay", &["base", "max"]), Some("base"));
+        assert_eq!(meant_parameter("multiplier", &["base", "max"]), None);
+        assert_eq!(meant_parameter("base", &["base", "max"]), None);
+    }
+
+    #[test]
+    fn camel_case_is_split() {
+        for (name, expected) in
+            [("slidingWindowSize", "sliding_window_size"), ("max_attempts", "max_attempts"), ("TTL", "t_t_l"), ("", "")]
+        {
+            assert_eq!(snake_case(name), expected);
+        }
+    }
+
+    #[test]
     fn distances() {
         for (one, other, expected) in
             [("", "", 0), ("a", "", 1), ("", "ab", 2), ("kitten", "sitting", 3), ("abc", "abc", 0), ("nmae", "name", 1)]

@@ -14,6 +14,7 @@ use crate::{
         captures::Captures,
         function::Function,
         inputs::Inputs,
+        ownership::Ownership,
         receivers::only_receiver,
         shape::Shape,
         uses::Uses,
@@ -41,8 +42,11 @@ pub(super) fn compose(
     let inputs = Inputs::of(function, &candidates, &uses, &mut signature, &mut body)?;
     let may_move = only_receiver(function.body.stream(), &candidates).map(|name| name.span());
     let captures = Captures::of(function, candidates, &inputs.rebound, &uses, &mut signature, &mut body);
-    // A body that may move an argument, because each attempt has its own, is called only once.
-    let is_reused = uses.repeats && inputs.rebound.is_empty() && captures.by_value.is_empty();
+    // A body that may move an argument, because each attempt has its own, is called only once. A closure that is stored in a variable cannot
+    // return what it borrows mutably.
+    let borrows_mutably =
+        signature.inputs.iter().any(|input| matches!(Ownership::of(input), Ownership::Mutable | Ownership::Pinned));
+    let is_reused = uses.repeats && inputs.rebound.is_empty() && captures.by_value.is_empty() && !borrows_mutably;
 
     let mut context = Context {
         is_async: function.is_async(),

@@ -5,7 +5,6 @@
 
 pub(crate) mod body;
 pub(crate) mod context;
-pub(crate) mod conversions;
 pub(crate) mod dispatch;
 pub(crate) mod registry;
 mod rejection;

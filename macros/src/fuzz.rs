@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Values of options, and names that occur in them.
-const VALUES: [&str; 38] = [
+const VALUES: [&str; 46] = [
     "true",
     "critical",
     "unlimited",
@@ -53,6 +53,14 @@ const VALUES: [&str; 38] = [
     "0.1",
     "\"payments\"",
     "\"\"",
+    "\"5s\"",
+    "50%",
+    "-5s",
+    "2 * 5s",
+    "Error::Timeout",
+    "A::B | A::C",
+    "matches!(e, A)",
+    "println!(\"x\")",
 ];
 
 /// Arguments of attributes that take values without a key: such values, and options that can stand among them.

@@ -7,7 +7,9 @@ mod compose;
 #[cfg(test)]
 mod foreign_parsers;
 mod layers;
+mod misplaced;
 mod order;
+mod requirements;
 mod siblings;
 
 use proc_macro2::{Span, TokenStream};
@@ -28,7 +30,7 @@ pub(crate) fn expand(first: &Row, args: TokenStream, item: TokenStream) -> Token
     }
     let mut function: Function = match parse2(item.clone()) {
         Ok(function) => function,
-        Err(error) => return not_a_function(first, &error, &item),
+        Err(error) => return misplaced::expand(first, &error, item),
     };
     let mut errors = Errors::default();
     let siblings = siblings::take(&mut function);
@@ -46,13 +48,14 @@ pub(crate) fn expand(first: &Row, args: TokenStream, item: TokenStream) -> Token
         written.extend(args.clone());
         layers.push(StackLayer::parse(row, args.clone(), path.span(), &function, &mut errors));
     }
+    requirements::check(&layers, &function, &mut errors);
     order::check(&layers, &mut errors);
     let markers = siblings::marker_items(&siblings);
-    let layers: Vec<_> = layers.into_iter().map(|layer| layer.layer).collect();
     let expanded = siblings::expanded_item();
+    let (layers, spans): (Vec<_>, Vec<_>) = layers.into_iter().map(|layer| (layer.layer, layer.span)).unzip();
     errors
         .into_result(())
-        .and_then(|()| compose::compose(&function, &layers, &written, &quote!(#expanded #markers)))
+        .and_then(|()| compose::compose(&function, &layers, &spans, &written, &quote!(#expanded #markers)))
         .unwrap_or_else(|errors| unchanged(&function, &markers, errors))
 }
 
@@ -62,16 +65,4 @@ fn unchanged(function: &Function, prelude: &TokenStream, errors: Errors) -> Toke
     let function = function.with_body(&function.signature, &quote!({ #prelude #body }));
     let errors = errors.into_tokens();
     quote!(#function #errors)
-}
-
-/// The unchanged item and an error: that of the parser if the item seems to be a function.
-fn not_a_function(first: &Row, error: &syn::Error, item: &TokenStream) -> TokenStream {
-    let looks_like_a_function = item.clone().into_iter().any(|token| token.to_string() == "fn");
-    let error = if looks_like_a_function {
-        error.to_compile_error()
-    } else {
-        let message = format!("`#[{}]` can only be on functions and methods", first.name);
-        syn::Error::new(Span::call_site(), message).to_compile_error()
-    };
-    quote!(#item #error)
 }

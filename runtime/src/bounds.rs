@@ -13,10 +13,12 @@
 //! | the return type of the function | a fallback | [`FallbackResult`] |
 //! | `Clone` | an argument that each attempt and fallback moves or changes | [`CloneArgument`] |
 //! | `Clone` | an argument that the body moves, and a predicate, a hook or a closure uses after the call | [`CloneUsedLater`] |
+//! | a closure that moves none of its captures | the body, if it calls methods on owned arguments | [`ReusableBody`] |
 //! | `Copy` | a `self` that each attempt and fallback needs and the body moves | [`CopyReceiver`] |
 //! | `Display` | `key` | `Key` |
 //! | an integer | `permits` | [`PermitCount`] |
 //! | a policy | `register!` | [`Registrable`] |
+//! | `Transient` | the error type of a client library whose feature is off | [`WithH2`], [`WithHttp`], [`WithHyper`], [`WithHyperUtil`], [`WithRedis`], [`WithReqwest`], [`WithSqlx`], [`WithTokioPostgres`], [`WithTonic`] |
 //! | `Transient` | a field under `#[transient(inherit)]` | [`InheritTransient`] |
 //! | `Duration` or `Option<Duration>` | the field in `#[transient(retry_after = field)]` | [`RetryAfterField`] |
 
@@ -34,7 +36,7 @@ mod transient;
 #[cfg(feature = "keyed")]
 pub use self::key::{Key, KeyedSource};
 pub use self::{
-    argument::{CloneArgument, CloneUsedLater, CopyReceiver},
+    argument::{CloneArgument, CloneUsedLater, CopyReceiver, ReusableBody},
     call_result::{CallResult, NoneError},
     closures::{
         attempt_predicate, circuit_rejection, fallback_closure, predicate, rejection, retry_hook, timed_retry_hook,
@@ -43,6 +45,9 @@ pub use self::{
     fallback::FallbackResult,
     permits::PermitCount,
     rejection::{FromBulkheadFull, FromCircuitOpen, FromRateLimited, FromTimedOut},
-    transient::{InheritTransient, RetryAfterField},
+    transient::{
+        InheritTransient, RetryAfterField, WithH2, WithHttp, WithHyper, WithHyperUtil, WithRedis, WithReqwest,
+        WithSqlx, WithTokioPostgres, WithTonic,
+    },
 };
 pub use crate::registry::Registrable;

@@ -6,7 +6,6 @@
 //!
 //! A call that may not type-check has the span of the user's return type, argument or expression, so that the error is reported there.
 
-mod conversions_below;
 mod error_probe;
 mod fallback;
 #[cfg(feature = "keyed")]
@@ -24,8 +23,8 @@ use std::time::Duration;
 #[cfg(feature = "keyed")]
 pub use self::keyed::Weighted;
 pub use self::{
-    conversions_below::*, error_probe::*, fallback::*, lend::*, record::*, rejected_call::*, rejected_probe::*,
-    transient_probe::*, verdict::*,
+    error_probe::*, fallback::*, lend::*, record::*, rejected_call::*, rejected_probe::*, transient_probe::*,
+    verdict::*,
 };
 #[cfg(feature = "tokio")]
 use crate::Timeout;

@@ -81,7 +81,7 @@ impl Order {
     }
 }
 
-#[retry(max_attempts = 2, backoff = none)]
+#[retry(max_attempts = 2, backoff = none, allow_order)]
 #[retry(max_attempts = 2, backoff = none)]
 fn under_two_retries(script: &Script, mut order: Order) -> Result<u32, Failure> {
     order.id += 1;

@@ -163,13 +163,13 @@ async fn no_sleep_ends_past_max_elapsed_of_an_outer_retry() {
     assert_eq!((calls.calls(), start.elapsed()), (10, 36 * SECOND));
 }
 
-#[retry(max_attempts = 2, max_elapsed = 10s, backoff = none)]
+#[retry(max_attempts = 2, max_elapsed = 10s, backoff = none, allow_order)]
 #[retry(max_attempts = 10, backoff = fixed(4s), jitter = none)]
 async fn on_one_function(calls: &Calls) -> io::Result<()> {
     calls.call()
 }
 
-#[retry(max_attempts = 2, max_elapsed = 10s, backoff = none)]
+#[retry(max_attempts = 2, max_elapsed = 10s, backoff = none, allow_order)]
 #[retry(max_attempts = 10, backoff = fixed(4s), jitter = none)]
 fn on_one_sync_function(calls: &Calls) -> io::Result<()> {
     calls.call()

@@ -76,7 +76,7 @@ fn attributes_of_a_stack_are_recognised_by_their_last_path_segment_and_through_c
     assert_eq!(breaker("by path").unwrap().snapshot().failures, 2);
 }
 
-#[retry(max_attempts = 2, backoff = none)]
+#[retry(max_attempts = 2, backoff = none, allow_order)]
 #[circuit_breaker(name = "in the middle", failure_threshold = 100)]
 #[retry(max_attempts = 3, backoff = none)]
 #[circuit_breaker(name = "innermost", failure_threshold = 100)]

@@ -51,6 +51,9 @@ mod rest {
     #[timeout(1s)] #[retry] pub(super) async fn retried(cell: Cell<u8>, mut text: String, own: String) -> io::Result<usize> { text.push('x'); std::future::ready(()).await; drop(own); Ok(usize::from(cell.get()) + text.len()) }
     #[circuit_breaker(name = "judged", failure_if = |_| cell.get() > 0)] pub(super) async fn judged(cell: Cell<u8>, a: Noisy) -> io::Result<usize> { std::future::ready(()).await; Ok(usize::from(cell.get()) + a.0.len()) }
     #[retry] pub(super) fn retried_sync(mut text: String, own: String, n: u8) -> io::Result<usize> { text.push('x'); drop(own); Ok(text.len() + usize::from(n)) }
+    #[retry] pub(super) fn one_receiver(state: Mutex<String>) -> io::Result<usize> { Ok(state.lock().unwrap().len()) }
+    #[retry] #[bulkhead(name = "receiver")] pub(super) fn called(op: impl Fn(u8) -> io::Result<u8>, n: u8) -> io::Result<u8> { op(n) }
+    #[retry(retry_if = any)] pub(super) fn borrowed<'a>(all: &'a [u8], key: String) -> Result<&'a u8, String> { all.get(key.len()).ok_or_else(|| key.to_string()) }
     #[fallback(cached)] pub(super) async fn with_fallback(text: String, cell: Cell<u8>) -> io::Result<usize> { std::future::ready(()).await; Ok(text.len() + usize::from(cell.get())) }
     async fn cached(text: String, cell: Cell<u8>) -> io::Result<usize> { std::future::ready(()).await; Ok(text.len() + usize::from(cell.get())) }
 }

@@ -75,6 +75,14 @@ impl Layer for Retry {
         Reads::Everything
     }
 
+    fn order_error(&self, above: &str) -> Option<&'static str> {
+        (above == "retry" && self.repeats()).then_some(
+            "two `#[retry]` on one function multiply their attempts: 3 attempts of 3 attempts each are 9 calls\n\
+             combine their options in one `#[retry]`\n\
+             if this is intended: `#[retry(..., allow_order)]`",
+        )
+    }
+
     fn expand(&self, call: &Call, position: Position, context: &mut Context) -> Call {
         expand::expand(self, call, position, context)
     }

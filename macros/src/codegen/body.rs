@@ -1,12 +1,11 @@
 //! The call of the old body.
 
-use proc_macro2::{Delimiter, Group, Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::quote_spanned;
 
 use super::{
     context::{Call, Context},
-    conversions::Conversions,
-    spans::{located_at, quote_mixed},
+    spans::{located_at, quote_mixed, respan},
 };
 use crate::item::{
     arguments::{Argument, Rebind},
@@ -32,10 +31,11 @@ impl Context {
         let future = match (&function.shape, body) {
             (Shape::Sync, _) => {
                 let block = self.closure_body(block);
+                let body = self.reusable(quote_mixed!(|| -> #output #block));
                 return self.bare(if self.is_attempt {
-                    quote_mixed!(attempts.within(policy, || -> #output #block))
+                    quote_mixed!(attempts.within(policy, #body))
                 } else {
-                    quote_mixed!(#krate::__private::once(|| -> #output #block))
+                    quote_mixed!(#krate::__private::once(#body))
                 });
             }
             (Shape::Async, _) => self.async_block(block, &block.stream()),
@@ -58,16 +58,26 @@ impl Context {
         }
     }
 
+    /// The closure of the body. If the body may move an argument that the next attempt needs, the output is
+    /// `{ let body = closure; ReusableBody::check(&body); body }`, so that the error about the trait explains the mistake.
+    fn reusable(&self, closure: TokenStream) -> TokenStream {
+        let Some(argument) = self.may_move else { return closure };
+        let here = respan(self.attribute, &self.krate);
+        let check = Ident::new("check", self.attribute);
+        let check = quote_spanned!(self.attribute=> #here::__private::ReusableBody::<_>::#check);
+        // The variable has the hygiene of the user's code, so that an error shows the argument. The user's code is not in its scope.
+        let body = quote_spanned!(argument=> body);
+        let reference = quote_spanned!(argument=> &#body);
+        quote_mixed!({
+            let #body = #closure;
+            #check(#reference);
+            #body
+        })
+    }
+
     /// The call without a layer around it.
     const fn bare(&self, code: TokenStream) -> Call {
-        Call {
-            code,
-            future: None,
-            has_disposition: false,
-            is_limited: false,
-            is_scoped: self.is_attempt,
-            conversions: Conversions::NONE,
-        }
+        Call { code, future: None, has_disposition: false, is_limited: false, is_scoped: self.is_attempt }
     }
 
     /// Input: `{ body }`. Output: `{ captured; body }`.

@@ -4,11 +4,8 @@ use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens as _, quote_spanned};
 use syn::{Expr, spanned::Spanned};
 
-use super::{
-    conversions::Conversions,
-    spans::{located_at, quote_mixed, respan},
-};
-use crate::item::{captures::Captures, function::ErrorKind, inputs::Inputs};
+use super::spans::{located_at, quote_mixed, respan};
+use crate::item::{captures::Captures, inputs::Inputs};
 
 /// The facts about one function that all of its layers share.
 pub(crate) struct Context {
@@ -21,11 +18,21 @@ pub(crate) struct Context {
     pub(crate) output: TokenStream,
     /// The span at which errors about the return type are reported.
     pub(crate) output_span: Span,
-    pub(crate) error_kind: ErrorKind,
+    /// The attribute of the layer that is being expanded. Errors about what the attribute requires point at it.
+    pub(crate) attribute: Span,
+    /// The trait for an error type that would be `Transient` with a feature of the runtime that is off.
+    pub(crate) missing_feature: Option<&'static str>,
+    /// True if the function returns an `Option`.
+    pub(crate) returns_option: bool,
+    /// The type parameters of the function.
+    pub(crate) type_parameters: Vec<Ident>,
     /// The arguments that the layers use more than once.
     pub(crate) inputs: Inputs,
     /// The name that `#[async_trait]` gives to `self`.
     pub(crate) renamed_self: Option<Ident>,
+    /// The span of an argument in the body that a method call may move, although another attempt may follow. Only for a function that is
+    /// not `async`, whose body is a closure.
+    pub(crate) may_move: Option<Span>,
     /// The way in which the innermost block captures the arguments.
     pub(crate) captures: Captures,
     /// True if the call of the old body itself is an attempt of the innermost retry, without a layer between them that waits or calls
@@ -44,8 +51,6 @@ pub(crate) struct Call {
     pub(crate) is_limited: bool,
     /// True if `code` already scopes the call as an attempt of the retry above. Otherwise that retry scopes `code`.
     pub(crate) is_scoped: bool,
-    /// The conversions of rejections that `code` contains.
-    pub(crate) conversions: Conversions,
 }
 
 impl Context {
@@ -119,7 +124,7 @@ impl Context {
                 }
             };
         }
-        if self.error_kind == ErrorKind::None {
+        if self.returns_option {
             return quote_mixed! {
                 match outcome {
                     ::core::option::Option::Some(success) => {
@@ -170,36 +175,33 @@ impl Context {
     /// The value of a rejected call, from the variable that holds the rejection.
     ///
     /// Input: the trait `FromRateLimited` and the variable `limited`. Output:
-    /// `CallResult::from_error(FromRateLimited::from_rejection(limited))`. An error type without that `From` is reported at the error type.
-    /// If layers below convert rejections as well, the output requires their conversions first, so that the compiler reports one error for a type
-    /// that lacks several: see the probe `ConversionsBelow` of the runtime.
-    ///
-    /// For a type parameter, the output uses `From::from` instead of the trait, so that the compiler suggests the bound.
+    /// `CallResult::from_error(FromRateLimited::from_rejection(limited, PhantomData))`. An error type without that `From` is reported at the
+    /// error type, which is the span of the last argument, with a label at the attribute, which is the span of the function.
     ///
     /// With `rejection = make`, `make` creates the error of a `Result`, or the whole value of any other type.
-    pub(crate) fn rejected(
-        &self,
-        [from, rejection]: [&str; 2],
-        make: Option<&Expr>,
-        below: Conversions,
-    ) -> TokenStream {
+    pub(crate) fn rejected(&self, [from, rejection]: [&str; 2], make: Option<&Expr>) -> TokenStream {
         if let Some(make) = make {
             return self.made_by(make, from, rejection);
         }
+        let error = self.rejection_as_error(from, rejection);
         let span = self.output_span;
         let krate = located_at(span, &self.krate);
-        let rejection = Ident::new(rejection, span);
-        let from_std = quote_spanned!(span=> ::core::convert::From::from);
-        let error = if self.error_kind != ErrorKind::Parameter {
-            let from_trait = Ident::new(from, span);
-            let converted = quote_spanned!(span=> #krate::__private::#from_trait::from_rejection(#rejection));
-            self.unless_reported(&converted, from, below)
-        } else if from == "FromCircuitOpen" {
-            quote_spanned!(span=> #krate::__private::convert_by(#rejection, #from_std))
-        } else {
-            quote_spanned!(span=> #from_std(#rejection))
-        };
         quote_spanned!(span=> #krate::__private::CallResult::from_error(#error))
+    }
+
+    /// `FromRateLimited::from_rejection(limited, PhantomData)`.
+    pub(crate) fn rejection_as_error(&self, from: &str, rejection: &str) -> TokenStream {
+        let here = respan(self.attribute, &self.krate);
+        let [from, from_rejection] = [from, "from_rejection"].map(|name| Ident::new(name, self.attribute));
+        let rejection = Ident::new(rejection, self.output_span);
+        let convert = quote_spanned!(self.attribute=> #here::__private::#from::#from_rejection);
+        let error_type = quote_spanned!(self.user_output_span()=> ::core::marker::PhantomData);
+        quote_spanned!(self.output_span=> #convert(#rejection, #error_type))
+    }
+
+    /// The span of the return type with the hygiene of the user's code, so that an error there does not name the topmost attribute.
+    pub(crate) fn user_output_span(&self) -> Span {
+        self.output_span.resolved_at(self.attribute)
     }
 
     /// An expression of an attribute, as it can be written in the body: with the name that `#[async_trait]` gives to `self`.
@@ -237,7 +239,7 @@ impl Context {
         needs_disposition: bool,
     ) -> (TokenStream, TokenStream) {
         let krate = &self.krate;
-        let (value, code) = (self.rejected(rejection, make, call.conversions), &call.code);
+        let (value, code) = (self.rejected(rejection, make), &call.code);
         if !needs_disposition {
             return (value, code.clone());
         }

@@ -10,7 +10,7 @@ use syn::{Expr, Type, spanned::Spanned};
 
 use super::{
     context::Context,
-    spans::{located_at, quote_mixed},
+    spans::{located_at, quote_mixed, respan},
 };
 use crate::syntax::condition::Condition;
 
@@ -31,7 +31,7 @@ pub(crate) fn by_condition(
     match condition {
         Condition::Default | Condition::Any => context.outcome_call(function, arguments),
         Condition::Types(types) => {
-            let (as_error, types) = (as_error(krate, span), type_list(krate, types));
+            let (as_error, types) = (as_error(context), type_list(krate, types));
             let arguments = quote_spanned!(span=> #arguments, #as_error, #types);
             context.outcome_call(&format!("{function}_by_chain"), &arguments)
         }
@@ -42,28 +42,42 @@ pub(crate) fn by_condition(
     }
 }
 
-/// A closure that converts an error into `&dyn Error`. A type that does not implement it is reported at `span`.
-pub(crate) fn as_error(krate: &TokenStream, span: Span) -> TokenStream {
-    let krate = located_at(span, krate);
-    quote_spanned!(span=> |error| {
+/// A closure that converts an error into `&dyn Error`. A type that does not implement it is reported at the type, with a label at the
+/// attribute.
+pub(crate) fn as_error(context: &Context) -> TokenStream {
+    let (krate, attribute, at_type) = (&context.krate, context.attribute, context.user_output_span());
+    let here = respan(attribute, krate);
+    let as_dyn_error = quote_spanned!(attribute=> #here::__private::ErrorChain::as_dyn_error);
+    let error = quote_spanned!(at_type=> error);
+    quote_mixed!(|#error| {
         #[allow(unused_imports)]
         use #krate::__private::{MissingError as _, ViaError as _, ViaErrorDeref as _};
-        #krate::__private::ErrorChain::as_dyn_error((&&#krate::__private::Probe(error)).chain_target())
+        let #error = (&&#krate::__private::Probe(#error)).chain_target();
+        #as_dyn_error(#error)
     })
 }
 
-/// A closure that judges an error by its implementation of `Transient`. A type that does not implement it is reported at `span`.
-pub(crate) fn verdict_of(krate: &TokenStream, span: Span) -> TokenStream {
-    let krate = located_at(span, krate);
-    quote_spanned!(span=> |error| {
+/// A closure that judges an error by its implementation of `Transient`. A type that does not implement it is reported at the type, with a
+/// label at the attribute.
+pub(crate) fn verdict_of(context: &Context) -> TokenStream {
+    let (krate, attribute, at_type) = (&context.krate, context.attribute, context.user_output_span());
+    let here = respan(attribute, krate);
+    // The location of these identifiers is that of the type, and their hygiene that of the user's code, so that an error does not name the
+    // topmost attribute. No code of the user is in their scope.
+    let error = quote_spanned!(at_type=> error);
+    let [is_transient, retry_after, is_rejection] = ["is_transient", "retry_after", "is_rejection"].map(|method| {
+        let method = Ident::new(method, attribute);
+        match context.missing_feature.map(|with_feature| Ident::new(with_feature, attribute)) {
+            // The error about this trait names the feature.
+            Some(with_feature) => quote_spanned!(attribute=> #here::__private::#with_feature::#method),
+            None => quote_spanned!(attribute=> #here::Transient::#method),
+        }
+    });
+    quote_mixed!(|#error| {
         #[allow(unused_imports)]
         use #krate::__private::{MissingTransient as _, ViaDeref as _, ViaTransient as _};
-        let error = (&&#krate::__private::Probe(error)).transient_target();
-        #krate::__private::verdict_of(
-            #krate::Transient::is_transient(error),
-            || #krate::Transient::retry_after(error),
-            || #krate::Transient::is_rejection(error),
-        )
+        let #error = (&&#krate::__private::Probe(#error)).transient_target();
+        #krate::__private::verdict_of(#is_transient(#error), || #retry_after(#error), || #is_rejection(#error))
     })
 }
 

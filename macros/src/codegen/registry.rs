@@ -1,7 +1,7 @@
 //! The statics that declare breakers, bulkheads, rate limits and retry policies, and list them in the registry.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use quote::quote_spanned;
+use quote::{ToTokens as _, quote_spanned};
 use syn::{Error, Expr, spanned::Spanned};
 
 use super::{
@@ -76,7 +76,7 @@ impl Declaration<'_> {
         let here = respan(attribute, krate);
         let mut declaration = match instance {
             Instance::Named(name) => {
-                let config = option(config);
+                let (name, config) = (text(name), option(config));
                 quote_spanned!(attribute=> #here::__private::Declared::named(#name, #config))
             }
             Instance::Static(path) => {
@@ -134,6 +134,7 @@ pub(crate) fn policy(name: &Expr, policy: &TokenStream, krate: &TokenStream) -> 
     if let Some(error) = self_error(policy) {
         return error;
     }
+    let name = text(name);
     quote_mixed! {
         {
             static STATISTICS: #krate::__private::Statistics = #krate::__private::Statistics::new();
@@ -161,6 +162,15 @@ pub(crate) fn self_error(settings: &TokenStream) -> Option<TokenStream> {
     let message = "`Self` is not known here, since these settings are stored in a static\n\
                    write the name of the type, as in `Client::LIMIT`";
     Some(Error::new(this, message).to_compile_error())
+}
+
+/// A name as an expression of type `&'static str`. A constant of another type is reported at the constant, not as an argument of a function.
+fn text(name: &Expr) -> TokenStream {
+    if let Expr::Lit(_) = name {
+        return name.to_token_stream();
+    }
+    let span = Span::mixed_site().located_at(name.span());
+    quote_spanned!(span=> { let name: &'static ::core::primitive::str = #name; name })
 }
 
 /// `Some(config)` or `None`.

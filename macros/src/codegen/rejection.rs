@@ -1,10 +1,9 @@
-//! The value of a rejected call: the option `rejection`, and the conversions of a whole stack.
+//! The value of a rejected call by the option `rejection`.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use syn::Expr;
 
-use super::{context::Context, conversions::Conversions, dispatch::closure_call, spans::quote_mixed};
-use crate::item::uses::mentions;
+use super::{context::Context, dispatch::closure_call, spans::quote_mixed};
 
 impl Context {
     /// The value of a rejected call with the option `rejection = make`.
@@ -26,30 +25,6 @@ impl Context {
                 use #krate::__private::{RejectedResult as _, RejectedValue as _};
                 let call = #krate::__private::RejectedCall::<#output>::NEW;
                 (&&call).value(#value)
-            }
-        }
-    }
-
-    /// The conversion `converted` of a rejection by the trait `from`, which is not type-checked if a conversion of a layer below is missing: so
-    /// the compiler reports one error for a type that lacks several.
-    ///
-    /// Output: `(&&ConversionsBelow::<E, (BulkheadFull,)>::NEW).kind().finish(converted)`.
-    pub(super) fn unless_reported(&self, converted: &TokenStream, from: &str, below: Conversions) -> TokenStream {
-        let Self { krate, output, .. } = self;
-        let others: Vec<_> =
-            below.others(from).into_iter().map(|other| Ident::new(other, Span::mixed_site())).collect();
-        // A type that cannot be written could not be inferred there.
-        if others.is_empty() || mentions(output.clone(), &Ident::new("_", Span::mixed_site())) {
-            return converted.clone();
-        }
-        quote_mixed! {
-            {
-                #[allow(unused_imports)]
-                use #krate::__private::{CompleteBelow as _, MissingBelow as _};
-                (&&#krate::__private::ConversionsBelow::<
-                    <#output as #krate::__private::CallResult>::Error,
-                    (#(#krate::#others,)*)
-                >::NEW).kind().finish(#converted)
             }
         }
     }

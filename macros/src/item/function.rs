@@ -1,6 +1,6 @@
 //! The function item. Its body is kept as tokens, so that incomplete code in an editor is preserved.
 
-use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{
     AttrStyle, Attribute, Error, GenericArgument, PathArguments, PathSegment, Result, ReturnType, Signature, Token,
@@ -11,7 +11,7 @@ use syn::{
     visit_mut::{self, VisitMut},
 };
 
-use super::shape::Shape;
+use super::{clients::missing_feature, shape::Shape};
 use crate::errors::Errors;
 
 /// A function item.
@@ -88,18 +88,14 @@ impl Function {
         error_type(output).map_or_else(|| output.span(), Spanned::span)
     }
 
-    /// Returns the error of the return type.
-    pub(crate) fn error_kind(&self) -> ErrorKind {
-        if self.output().is_some_and(is_option) {
-            return ErrorKind::None;
-        }
-        let error = match self.output().and_then(error_type) {
-            Some(GenericArgument::Type(Type::Path(error))) => error.path.get_ident(),
-            _ => None,
-        };
-        let is_parameter =
-            |error: &Ident| self.signature.generics.type_params().any(|parameter| parameter.ident == *error);
-        if error.is_some_and(is_parameter) { ErrorKind::Parameter } else { ErrorKind::Other }
+    /// Returns the trait of the runtime for the error type of a client library that would be `Transient` with a feature that is off.
+    pub(crate) fn missing_feature(&self) -> Option<&'static str> {
+        self.output().and_then(|output| missing_feature(output, error_type(output)))
+    }
+
+    /// Returns true if the return type is written as an `Option`.
+    pub(crate) fn returns_option(&self) -> bool {
+        self.output().is_some_and(is_option)
     }
 
     /// Returns the function with another body, and with a signature that differs in patterns only.
@@ -180,17 +176,6 @@ fn hoist_attributes(body: Group, attributes: &mut Vec<Attribute>) -> Result<Grou
     let mut hoisted = Group::new(Delimiter::Brace, rest);
     hoisted.set_span(body.span());
     Ok(hoisted)
-}
-
-/// The error of a return type, as it is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ErrorKind {
-    /// The `E` of a `Result<T, E>`, if it is a type parameter of the function.
-    Parameter,
-    /// The `None` of an `Option`.
-    None,
-    /// Any other, for example that of an alias.
-    Other,
 }
 
 /// The `E` of a `Result<T, E>`.

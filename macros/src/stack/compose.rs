@@ -14,6 +14,8 @@ use crate::{
         captures::Captures,
         function::Function,
         inputs::Inputs,
+        ownership::Ownership,
+        receivers::only_receiver,
         shape::Shape,
         uses::{Uses, mentions},
     },
@@ -22,10 +24,11 @@ use crate::{
 /// Input: `fn f(a: A) -> R { body }` and its layers, the topmost first. Output: the same function with a body that starts with the
 /// `prelude` and runs the layers; or the errors that depend on the whole stack.
 ///
-/// `written` holds the arguments of all attributes.
+/// `attributes` holds the spans of the layers' attributes, and `written` the arguments of all of them.
 pub(super) fn compose(
     function: &Function,
     layers: &[Box<dyn Layer>],
+    attributes: &[Span],
     written: &TokenStream,
     prelude: &TokenStream,
 ) -> Result<TokenStream, Errors> {
@@ -41,7 +44,13 @@ pub(super) fn compose(
     let mut candidates = arguments::candidates(&signature, body.as_ref());
     let uses = uses(layers, written, body.as_ref());
     let inputs = Inputs::of(function, &mut candidates, &uses, &mut signature, &mut body)?;
+    let may_move = only_receiver(function.body.stream(), &candidates).map(|name| name.span());
     let captures = Captures::of(function, candidates, &inputs, &uses, &mut signature, &mut body);
+    // A body that may move an argument, because each attempt has its own, is called only once. A closure that is stored in a variable cannot
+    // return what it borrows mutably.
+    let borrows_mutably =
+        signature.inputs.iter().any(|input| matches!(Ownership::of(input), Ownership::Mutable | Ownership::Pinned));
+    let is_reused = uses.repeats && inputs.rebound.is_empty() && captures.by_value.is_empty() && !borrows_mutably;
 
     let mut context = Context {
         is_async: function.is_async(),
@@ -52,10 +61,14 @@ pub(super) fn compose(
             .map_or_else(|| quote_mixed!(::steadfast), ToTokens::to_token_stream),
         output: function.inner_output(),
         output_span: Span::mixed_site().located_at(function.output_span()),
-        error_kind: function.error_kind(),
+        attribute: Span::call_site(),
+        returns_option: function.returns_option(),
+        type_parameters: function.signature.generics.type_params().map(|parameter| parameter.ident.clone()).collect(),
+        missing_feature: function.missing_feature(),
         inputs,
         is_attempt: is_attempt(layers),
         renamed_self: uses.renamed_self,
+        may_move: may_move.filter(|_| is_reused && matches!(function.shape, Shape::Sync)),
         captures,
     };
     let mut call = context.call(function, body.as_ref());
@@ -64,6 +77,8 @@ pub(super) fn compose(
         let below = layers.iter().skip(index + 1).map(|below| &**below);
         let read_above = above().map(Layer::reads).max().unwrap_or(Reads::Nothing);
         let position = Position { index, read_above, timeouts: Timeouts::between(above(), below) };
+        // With the hygiene of the user's code, an error does not name the topmost attribute, whose expansion this is.
+        context.attribute = attributes[index].resolved_at(function.signature.fn_token.span);
         call = layer.expand(&call, position, &mut context);
     }
     // The body may borrow an argument that is lent once more, as if it was the value.

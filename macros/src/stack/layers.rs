@@ -1,11 +1,11 @@
 //! One attribute of the stack, parsed into a layer.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Span, TokenStream};
 
 use crate::{
     attributes::{Arguments, Layer, Requirements, Row},
     errors::Errors,
-    item::{function::Function, uses::mentions},
+    item::{arguments, function::Function, patterns::bindings},
     syntax::options::Options,
 };
 
@@ -17,43 +17,34 @@ pub(super) struct StackLayer {
     pub(super) span: Span,
     /// True if the attribute has `allow_order`, which disables the order lints for the whole stack.
     pub(super) allows_order: bool,
+    pub(super) requirements: Requirements,
+    /// True if a predicate judges the returned value, so that it can have any type.
+    pub(super) accepts_any_output: bool,
+    /// The option that selects a breaker, and the key, as text.
+    pub(super) breaker: Option<[String; 2]>,
     pub(super) layer: Box<dyn Layer>,
 }
 
 impl StackLayer {
-    /// Parses the arguments of an attribute, and checks the function against its requirements.
+    /// Parses the arguments of an attribute.
     pub(super) fn parse(row: &Row, args: TokenStream, span: Span, function: &Function, errors: &mut Errors) -> Self {
         let (values, mut options) = if row.takes_values {
             Options::parse_with_values(args, row.grammar, errors)
         } else {
             (Vec::new(), Options::parse(args, row.grammar, errors))
         };
-        let allows_order = options.take("allow_order").is_some();
-        check_function(row, &options, function, errors);
+        let arguments: Vec<_> =
+            arguments::typed(&function.signature).flat_map(|argument| bindings(&argument.pat)).collect();
+        options.refuse_called_predicates(|name| arguments.iter().any(|argument| argument.name == *name), errors);
+        let allows_order = options.allows_order(errors);
+        let accepts_any_output = row.requirements.value_predicate.is_some_and(|option| options.has(option));
+        let breaker = breaker(&options);
         let layer = (row.parse)(Arguments { values, options, attribute: span, function }, errors);
-        Self { name: row.name, span, allows_order, layer }
+        Self { name: row.name, span, allows_order, requirements: row.requirements, accepts_any_output, breaker, layer }
     }
 }
 
-fn check_function(row: &Row, options: &Options, function: &Function, errors: &mut Errors) {
-    let Requirements { output, value_predicate, is_async, timer } = row.requirements;
-    function.check(row.name, errors);
-    if !value_predicate.is_some_and(|option| options.has(option)) {
-        function.check_output(row.name, output, errors);
-    }
-    match (is_async, timer) {
-        (Some(error), _) if !function.is_async() => {
-            let runs_task = mentions(function.body.stream(), &Ident::new("block_on", Span::call_site()));
-            let help = if runs_task {
-                "\nif `#[tokio::test]` or `#[tokio::main]` is above, put it below the attributes of steadfast"
-            } else {
-                ""
-            };
-            errors.at(function.signature.fn_token, format!("{error}{help}"));
-        }
-        (_, Some(error)) if function.is_async() && !cfg!(feature = "tokio") => {
-            errors.at(function.signature.asyncness, error);
-        }
-        _ => {}
-    }
+fn breaker(options: &Options) -> Option<[String; 2]> {
+    let own = ["name", "breaker"].into_iter().find_map(|option| options.value_text(option))?;
+    Some([own, options.value_text("key").unwrap_or_default()])
 }

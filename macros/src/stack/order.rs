@@ -1,10 +1,14 @@
 //! The order lints: errors for orders of a stack that are almost certainly a mistake.
 
 use super::layers::StackLayer;
-use crate::{attributes::Timeouts, errors::Errors};
+use crate::{
+    attributes::{Attribute as _, Timeouts, circuit_breaker::CircuitBreaker},
+    errors::Errors,
+    syntax::duration::text,
+};
 
-/// Reports each layer that makes an attribute above it useless, or that does not work with the timeouts around it, unless an attribute of the
-/// stack has `allow_order`. The layers are in written order, the topmost first.
+/// Reports each layer that makes an attribute above it useless, repeats it, or does not work with the timeouts around it, unless an attribute
+/// of the stack has `allow_order`. The layers are in written order, the topmost first.
 pub(super) fn check(layers: &[StackLayer], errors: &mut Errors) {
     check_limits(layers, errors);
     if layers.iter().any(|layer| layer.allows_order) {
@@ -12,15 +16,23 @@ pub(super) fn check(layers: &[StackLayer], errors: &mut Errors) {
     }
     // An option that could not be parsed may be the one that an error about timeouts would ask for.
     let are_options_valid = errors.is_empty();
-    for (index, StackLayer { span, layer, .. }) in layers.iter().enumerate() {
-        let mut above = layers.iter().take(index).rev();
-        if let Some(error) = above.find_map(|above| layer.order_error(above.name)) {
+    for (index, current) in layers.iter().enumerate() {
+        let StackLayer { span, layer, .. } = current;
+        let (above, below) = (&layers[..index], &layers[index + 1..]);
+        if let Some(error) = above.iter().rev().find_map(|above| layer.order_error(above.name)) {
             errors.at_span(*span, error);
         }
-        let [above, below] =
-            [&layers[..index], &layers[index + 1..]].map(|layers| layers.iter().map(|layer| &*layer.layer));
-        if let (Some(error), true) = (layer.timeout_error(Timeouts::between(above, below)), are_options_valid) {
-            errors.push(error);
+        if above.iter().any(|above| is_same_breaker(above, current)) {
+            errors.at_span(*span, SAME_BREAKER);
+        }
+        if are_options_valid {
+            if let Some(error) = never_ends_a_call(current, below) {
+                errors.at_span(*span, error);
+            }
+            let [above, below] = [above, below].map(|layers| layers.iter().map(|layer| &*layer.layer));
+            if let Some(error) = layer.timeout_error(Timeouts::between(above, below)) {
+                errors.push(error);
+            }
         }
     }
 }
@@ -38,6 +50,29 @@ fn check_limits(layers: &[StackLayer], errors: &mut Errors) {
             errors.at_span(*span, message);
         }
     }
+}
+
+const SAME_BREAKER: &str = "two `#[circuit_breaker]` with the same name are on this function: each call counts twice\n\
+    remove one of them, or use another name\n\
+    if this is intended: `#[circuit_breaker(..., allow_order)]`";
+
+fn is_same_breaker(above: &StackLayer, below: &StackLayer) -> bool {
+    below.name == CircuitBreaker::NAME
+        && above.name == below.name
+        && below.breaker.is_some()
+        && above.breaker == below.breaker
+}
+
+/// The error for a timeout above a shorter one, if no attribute is between them.
+fn never_ends_a_call(timeout: &StackLayer, below: &[StackLayer]) -> Option<String> {
+    let limit = timeout.layer.time_limit()?.known()?;
+    let shorter = below.first()?.layer.time_limit()?.known().filter(|shorter| *shorter < limit)?;
+    let shorter = text(shorter);
+    Some(format!(
+        "this timeout never ends a call: the one below ends it after {shorter}, and no attribute is between them\n\
+         remove one of them; a timeout for all attempts is above `#[retry]`, and one for each attempt below it\n\
+         if this is intended: `#[timeout(..., allow_order)]`"
+    ))
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! The other attributes of this crate on the same item.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use quote::quote;
-use syn::{Attribute, Meta, Path};
+use quote::{ToTokens, quote};
+use syn::{
+    Attribute, Meta, Path,
+    parse::{ParseStream, Parser as _},
+};
 
 use crate::{
     attributes::{ATTRIBUTES, Row},
@@ -29,17 +32,28 @@ pub(super) fn take(function: &mut Function) -> Vec<Sibling> {
     siblings
 }
 
+/// Removes the attributes of this crate at the start of an item that is not a function, so that one of them reports the mistake. Returns
+/// the items that keep their paths, and the rest.
+pub(super) fn strip(item: TokenStream) -> (TokenStream, TokenStream) {
+    let parser = |input: ParseStream<'_>| Ok((input.call(Attribute::parse_outer)?, input.parse::<TokenStream>()?));
+    let Ok((attributes, rest)) = parser.parse2(item.clone()) else { return (TokenStream::new(), item) };
+    let (others, own): (Vec<_>, Vec<_>) = attributes.into_iter().partition(|attribute| find(attribute).is_none());
+    (markers(own.iter().map(Attribute::path)), quote!(#(#others)* #rest))
+}
+
 /// Finds the attribute of this crate that has the last segment of the path as its name, however it is imported.
 fn find(attribute: &Attribute) -> Option<&'static Row> {
     let last = attribute.path().segments.last()?;
     ATTRIBUTES.iter().find(|row| last.ident == row.name)
 }
 
-/// The tokens in the parentheses of an attribute.
+/// The arguments of an attribute: the tokens in its parentheses. The value in `#[retry = 3]` is an argument as well, so that it is reported
+/// like the one in `#[retry(3)]`.
 fn arguments(attribute: &Attribute) -> TokenStream {
     match &attribute.meta {
+        Meta::Path(_) => TokenStream::new(),
         Meta::List(list) => list.tokens.clone(),
-        Meta::Path(_) | Meta::NameValue(_) => TokenStream::new(),
+        Meta::NameValue(pair) => pair.value.to_token_stream(),
     }
 }
 
@@ -95,7 +109,10 @@ pub(super) fn is_marker(args: &TokenStream) -> bool {
 /// The compiler resolves the paths and an editor finds them, as if the siblings were still on the function. Without these items, an import
 /// of a sibling would be unused.
 pub(super) fn marker_items(siblings: &[Sibling]) -> TokenStream {
+    markers(siblings.iter().map(|sibling| &sibling.path))
+}
+
+fn markers<'a>(paths: impl Iterator<Item = &'a Path>) -> TokenStream {
     let marker = Ident::new(MARKER, Span::mixed_site());
-    let paths = siblings.iter().map(|sibling| &sibling.path);
     quote!(#(#[#paths(#marker)] const _: () = ();)*)
 }

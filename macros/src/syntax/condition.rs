@@ -1,8 +1,13 @@
 //! The condition of a layer, which selects the outcomes that the layer acts on.
 
-use syn::{Error, Expr, Result, Type};
+use proc_macro2::{TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{
+    BinOp, Error, Expr, ExprArray, ExprBinary, ExprCall, ExprMacro, ExprPath, ExprTuple, Path, Result, Type, TypePath,
+    parse2,
+};
 
-use super::{options::Options, values::single_ident, written::ExprOrTypes};
+use super::{closures, options::Options, text::one_line, values::single_ident, written::ExprOrTypes};
 use crate::errors::Errors;
 
 /// The outcomes that a layer acts on.
@@ -32,25 +37,81 @@ impl Condition {
     }
 
     fn from_types(name: &str, types: Vec<Type>) -> Result<Self> {
-        let any = types.iter().find(|ty| matches!(ty, Type::Path(path) if path.path.is_ident("any")));
-        match any {
-            Some(any) => Err(Error::new_spanned(any, format!("to match every error, write `{name} = any`"))),
-            None => Ok(Self::Types(types)),
+        let path = |ty: &'_ Type| match ty {
+            Type::Path(TypePath { qself: None, path, .. }) => Some(path.clone()),
+            _ => None,
+        };
+        let paths = || types.iter().filter_map(path);
+        if let Some(any) = paths().find(|path| path.is_ident("any")) {
+            return Err(Error::new_spanned(any, format!("to match every error, write `{name} = any`")));
         }
+        if paths().any(|path| is_variant(&path)) {
+            // All variants are one mistake.
+            let variants: Vec<_> = paths().filter(is_variant).collect();
+            let message = format!(
+                "`{}` is a variant, and `{name}(...)` takes error types: {}",
+                one_line(&variants[0]),
+                advice(name, &variants)
+            );
+            return Err(Error::new_spanned(&variants[0], message));
+        }
+        if let Some(function) = paths().find(is_function) {
+            return Err(Error::new_spanned(
+                &function,
+                format!("`{0}` is not a type; to use it as a predicate, write `{name} = {0}`", one_line(&function)),
+            ));
+        }
+        Ok(Self::Types(types))
     }
 
     /// Returns the value of option `name` unless it cannot be a predicate.
     pub(crate) fn predicate(name: &str, value: Expr) -> Result<Expr> {
-        match value {
-            Expr::Lit(_) => Err(Error::new_spanned(
-                value,
-                format!("`{name}` must be a predicate: a closure, or the path of a function"),
-            )),
-            value if is_any(&value) => Err(Error::new_spanned(
-                value,
-                format!("`{name}` must be a predicate over the returned value; `any` stands for every error"),
-            )),
-            value => Ok(value),
+        let subject = if name.ends_with("_result") { "value" } else { "error" };
+        let error = |message: String| Err(Error::new_spanned(&value, message));
+        match &value {
+            Expr::Lit(_) => error(format!("`{name}` must be a predicate: a closure, or the path of a function")),
+            value if is_any(value) => {
+                error(format!("`{name}` must be a predicate over the returned value; `any` stands for every error"))
+            }
+            Expr::Closure(closure) => {
+                closures::not_async(name, closure)?;
+                // A predicate of `#[retry]` can also take the number of the attempt; `#[retry]` checks it.
+                if !name.starts_with("retry_if") && closure.inputs.len() != 1 {
+                    return Err(closures::wrong_parameters(name, closure, &format!("the {subject}"), &[subject]));
+                }
+                Ok(value)
+            }
+            Expr::Path(ExprPath { qself: None, path, .. }) if is_variant(path) => {
+                let advice = advice(name, std::slice::from_ref(path));
+                error(format!("`{}` is a variant, and not a predicate: {advice}", one_line(path)))
+            }
+            Expr::Path(ExprPath { qself: None, path, .. }) if is_type(path) => {
+                let path = one_line(path);
+                error(format!("`{path}` is a type, and not a predicate: write `{name}({path})`"))
+            }
+            Expr::Binary(ExprBinary { op: BinOp::BitOr(_), .. }) => {
+                let predicate = matches(alternatives(&value));
+                error(format!("`{name}` must be a predicate: write `{name} = {predicate}`"))
+            }
+            Expr::Call(ExprCall { func, .. }) if is_pattern(func) => {
+                let predicate = matches([value.to_token_stream()]);
+                error(format!("`{name}` must be a predicate: write `{name} = {predicate}`"))
+            }
+            Expr::Macro(ExprMacro { mac, .. }) if mac.path.is_ident("matches") => {
+                let parameter = match mac.tokens.clone().into_iter().next() {
+                    Some(TokenTree::Ident(first)) => first.to_string(),
+                    _ => subject.to_owned(),
+                };
+                let predicate = one_line(&value);
+                error(format!("`{name}` must be a closure: write `{name} = |{parameter}| {predicate}`"))
+            }
+            Expr::Array(ExprArray { elems, .. }) | Expr::Tuple(ExprTuple { elems, .. }) => {
+                let types = one_line(&elems.to_token_stream());
+                error(format!(
+                    "`{name}` must be a predicate; a list of error types is in parentheses: `{name}({types})`"
+                ))
+            }
+            _ => Ok(value),
         }
     }
 
@@ -73,4 +134,81 @@ impl Condition {
 
 fn is_any(value: &Expr) -> bool {
     single_ident(value).is_some_and(|name| name == "any")
+}
+
+/// Returns true for a path that is probably a variant: its last two segments begin with a capital letter. An associated type such as
+/// `Self::Error` or `C::Error` is not one, and neither is a constant.
+fn is_variant(path: &Path) -> bool {
+    let mut names = path.segments.iter().rev().map(|segment| segment.ident.to_string());
+    let (Some(variant), Some(of)) = (names.next(), names.next()) else { return false };
+    is_camel_case(&variant) && is_camel_case(&of) && of.len() > 1 && of != "Self" && variant != "Error"
+}
+
+/// Returns true for a path that is probably a type, and neither a variant nor a constant.
+fn is_type(path: &Path) -> bool {
+    let last = path.segments.last();
+    path.segments.len() > 1 && last.is_some_and(|last| is_camel_case(&last.ident.to_string())) && !is_variant(path)
+}
+
+/// Returns true for a path in the place of a type that is probably a function.
+fn is_function(path: &Path) -> bool {
+    const PRIMITIVES: [&str; 17] = [
+        "bool", "char", "str", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64",
+        "u128", "usize",
+    ];
+    path.segments.last().is_some_and(|last| {
+        let name = last.ident.to_string();
+        last.arguments.is_none() && name.starts_with(char::is_lowercase) && !PRIMITIVES.contains(&name.as_str())
+    })
+}
+
+/// Returns true for the path of a variant with fields, in the place of a function.
+fn is_pattern(function: &Expr) -> bool {
+    let Expr::Path(ExprPath { qself: None, path, .. }) = function else { return false };
+    is_variant(path) || path.get_ident().is_some_and(|name| name == "Err" || name == "Ok" || name == "Some")
+}
+
+/// Returns true for `Timeout`, and false for `TIMEOUT` and `timeout`.
+fn is_camel_case(name: &str) -> bool {
+    let has_lower_case = name.contains(char::is_lowercase);
+    name.starts_with(char::is_uppercase) && (has_lower_case || name.len() == 1)
+}
+
+/// The operands of `A | B | C`.
+fn alternatives(value: &Expr) -> Vec<TokenStream> {
+    match value {
+        Expr::Binary(ExprBinary { left, op: BinOp::BitOr(_), right, .. }) => {
+            [alternatives(left), alternatives(right)].concat()
+        }
+        other => vec![other.to_token_stream()],
+    }
+}
+
+/// A predicate that matches variants: `|error| matches!(error, A { .. } | B { .. })`, which is correct for variants of any form.
+fn matches(variants: impl IntoIterator<Item = TokenStream>) -> String {
+    let patterns: Vec<_> = variants
+        .into_iter()
+        .map(|variant| match parse2::<Expr>(variant.clone()) {
+            Ok(Expr::Path(_)) => format!("{} {{ .. }}", one_line(&variant)),
+            // `Err(pattern)` is the pattern of a `Result`; the predicate is called with the error.
+            Ok(Expr::Call(ExprCall { func, args, .. })) if one_line(&func) == "Err" && args.len() == 1 => {
+                format!("{} {{ .. }}", one_line(&args))
+            }
+            _ => one_line(&variant),
+        })
+        .collect();
+    format!("|error| matches!(error, {})", patterns.join(" | "))
+}
+
+/// The advice to match the variants in a predicate, or to mark them for the retry.
+fn advice(name: &str, variants: &[Path]) -> String {
+    let of = |path: &Path| path.segments.iter().rev().nth(1).map(|segment| segment.ident.to_string());
+    if let [kind] = variants
+        && of(kind).as_deref() == Some("ErrorKind")
+    {
+        return format!("write `{name} = |error| error.kind() == {}`", one_line(kind));
+    }
+    let predicate = matches(variants.iter().map(ToTokens::to_token_stream));
+    let mark = "\nor derive `Transient` for the enum, and mark the variant with `#[transient]`";
+    format!("write `{name} = {predicate}`{}", if name == "retry_if" { mark } else { "" })
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
-use syn::{Error, Expr, Lit, Result, spanned::Spanned};
+use syn::{BinOp, Error, Expr, ExprBinary, ExprLit, ExprUnary, Lit, Result, UnOp, spanned::Spanned, visit::Visit};
+
+use super::values::single_ident;
 
 /// A duration in an attribute.
 pub(crate) enum DurationExpr {
@@ -24,23 +26,35 @@ const UNITS: [(&str, u128); 6] = [
 ];
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
 
+const EXAMPLE: &str = "1_500ms";
+const EXPECTED: &str = "expected a duration such as `100ms`, `2s` or `1.5m`";
+
 impl DurationExpr {
     pub(crate) fn parse(value: Expr) -> Result<Self> {
         let Expr::Lit(literal) = &value else {
-            return Ok(Self::Expression(value));
+            return match expression_error(&value) {
+                Some(message) => Err(Error::new_spanned(value, message)),
+                None => Ok(Self::Expression(value)),
+            };
         };
         let span = literal.span();
         let (text, digits, unit) = match &literal.lit {
             Lit::Int(number) => (number.to_string(), number.base10_digits(), number.suffix()),
             Lit::Float(number) => (number.to_string(), number.base10_digits(), number.suffix()),
-            _ => return Err(Error::new(span, "expected a duration such as `100ms`, `2s` or `1.5m`")),
+            Lit::Str(text) if duration(text.value().trim()).is_some() => {
+                return Err(Error::new(span, format!("write the duration without quotes: `{}`", text.value().trim())));
+            }
+            _ => return Err(Error::new(span, EXPECTED)),
         };
         if !UNITS.iter().any(|(name, _)| *name == unit) {
             return Err(Error::new(span, unit_error(digits, unit)));
         }
         match duration(&text) {
             Some(duration) => Ok(Self::Literal(duration, span)),
-            None => Err(Error::new(span, format!("`{text}` is too long for a duration, or is not a decimal number"))),
+            None if text.contains(['e', 'E', 'x', 'o', 'b']) => {
+                Err(Error::new(span, format!("`{text}` is not a decimal number with a unit, such as `{EXAMPLE}`")))
+            }
+            None => Err(Error::new(span, format!("`{text}` is too long for a duration"))),
         }
     }
 
@@ -91,7 +105,82 @@ pub(crate) fn text(duration: Duration) -> String {
     format!("{duration:?}").replace('\u{b5}', "u")
 }
 
+/// Returns true for the unit of a duration.
+pub(super) fn is_unit(text: &str) -> bool {
+    UNITS.iter().any(|(unit, _)| *unit == text)
+}
+
+/// The error for an expression that is not a duration: it contains a literal with a unit, which only the whole value can be, or it is the
+/// name of an absent value.
+fn expression_error(value: &Expr) -> Option<String> {
+    struct FindDuration(Option<String>);
+    impl<'ast> Visit<'ast> for FindDuration {
+        fn visit_lit(&mut self, literal: &'ast Lit) {
+            if let Lit::Int(_) | Lit::Float(_) = literal {
+                let text = literal.to_token_stream().to_string();
+                if duration(&text).is_some() {
+                    self.0.get_or_insert(text);
+                }
+            }
+        }
+    }
+
+    if let Some("None" | "none" | "never" | "infinite" | "unlimited" | "forever") =
+        single_ident(value).map(ToString::to_string).as_deref()
+    {
+        return Some(format!("{EXPECTED}; for none, omit the option"));
+    }
+    let mut find = FindDuration(None);
+    find.visit_expr(value);
+    let found = find.0?;
+    Some(match (value, evaluate(value)) {
+        (Expr::Unary(ExprUnary { op: UnOp::Neg(_), .. }), _) => "a duration cannot be negative".to_owned(),
+        (_, Some(Operand::Duration(result))) => format!("write the result of the calculation: `{}`", text(result)),
+        _ => format!(
+            "a literal with a unit must be the whole value: write `{found}` alone, or an expression of type `Duration` without such literals"
+        ),
+    })
+}
+
+/// A literal in a calculation with durations.
+enum Operand {
+    Number(u32),
+    Duration(Duration),
+}
+
+/// The result of additions, subtractions, multiplications and divisions of literals.
+fn evaluate(value: &Expr) -> Option<Operand> {
+    match value {
+        Expr::Paren(inner) => evaluate(&inner.expr),
+        Expr::Lit(ExprLit { lit, .. }) => {
+            let text = lit.to_token_stream().to_string();
+            duration(&text).map(Operand::Duration).or_else(|| text.parse().ok().map(Operand::Number))
+        }
+        Expr::Binary(ExprBinary { left, op, right, .. }) => {
+            use Operand::Duration as Time;
+            match (evaluate(left)?, op, evaluate(right)?) {
+                (Operand::Number(times), BinOp::Mul(_), Time(time))
+                | (Time(time), BinOp::Mul(_), Operand::Number(times)) => time.checked_mul(times).map(Time),
+                (Time(time), BinOp::Div(_), Operand::Number(by)) => time.checked_div(by).map(Time),
+                (Time(left), BinOp::Add(_), Time(right)) => left.checked_add(right).map(Time),
+                (Time(left), BinOp::Sub(_), Time(right)) => left.checked_sub(right).map(Time),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
 fn unit_error(digits: &str, unit: &str) -> String {
+    let short = match unit.to_lowercase().as_str() {
+        "msec" | "msecs" | "milli" | "millis" | "millisecond" | "milliseconds" => Some("ms"),
+        "usec" | "micro" | "micros" | "microsecond" | "microseconds" => Some("us"),
+        "nano" | "nanos" | "nanosecond" | "nanoseconds" => Some("ns"),
+        lower => UNITS.iter().map(|(unit, _)| *unit).find(|unit| *unit == lower),
+    };
+    if let Some(short) = short {
+        return format!("unknown unit `{unit}`: did you mean `{digits}{short}`?");
+    }
     match unit {
         "" => format!("a duration needs a unit: `{digits}ms`, `{digits}s`, `{digits}m` or `{digits}h`"),
         "sec" | "secs" | "second" | "seconds" => format!("unknown unit `{unit}`: did you mean `{digits}s`?"),
@@ -194,7 +283,17 @@ mod tests {
             ("3weeks", "the units are"),
             ("99999999999999999999999h", "too long"),
             ("0x10s", "not a decimal number"),
-            ("\"2s\"", "expected a duration such as"),
+            ("1e3s", "not a decimal number"),
+            ("\"2s\"", "without quotes: `2s`"),
+            ("\"soon\"", "expected a duration such as"),
+            ("5S", "did you mean `5s`?"),
+            ("5millis", "did you mean `5ms`?"),
+            ("-5s", "cannot be negative"),
+            ("2 * 5s", "the result of the calculation: `10s`"),
+            ("1m + 30s", "the result of the calculation: `90s`"),
+            ("(90s - 30s) / 2", "the result of the calculation: `30s`"),
+            ("Some(30s)", "write `30s` alone"),
+            ("None", "omit the option"),
         ] {
             let error = parse(text).expect_err(text);
             assert!(error.contains(part), "{text}: {error}");

@@ -3,12 +3,14 @@
 //! [`Options`] holds them as they are written. An attribute takes its options; [`Options::finish`] reports the rest.
 
 use proc_macro2::{Ident, TokenStream};
-use syn::{Error, Expr, ExprLit, Lit, Result, parse::Parse as _};
+use quote::ToTokens;
+use syn::{Error, Expr, ExprLit, Lit, Result};
 
 use super::{
-    spelling::list,
+    spelling::{list, nearest, snake_case},
+    text::one_line,
     values::single_ident,
-    written::{Item, Value, Written, parse_items},
+    written::{Item, NamedOrLiteral, Value, Written, parse_items},
 };
 use crate::{errors::Errors, item::function::Function};
 
@@ -48,6 +50,20 @@ impl Grammar {
         self.options.iter().filter(|(_, example)| !example.contains('=')).map(|(name, _)| *name).collect()
     }
 
+    /// A value without a name as the option that it probably stands for: `3` is `max_attempts = 3` in `#[retry]`.
+    fn by_name(&self, value: &Lit) -> String {
+        let text = value.to_token_stream().to_string();
+        let candidates: &[&str] = match value {
+            Lit::Str(_) => &["name"],
+            Lit::Int(number) if number.suffix().is_empty() => {
+                &["max_attempts", "max_concurrent", "limit", "failure_threshold"]
+            }
+            _ => &["per", "max_elapsed", "max_wait", "recovery_timeout"],
+        };
+        let name = candidates.iter().find(|name| self.options.iter().any(|(option, _)| option == *name));
+        format!("{} = {text}", name.unwrap_or(&"option"))
+    }
+
     fn example(&self, name: &str) -> &'static str {
         self.options.iter().find(|(other, _)| *other == name).map_or("", |(_, example)| *example)
     }
@@ -57,8 +73,19 @@ impl Options {
     /// Parses the arguments of an attribute. Options that cannot be parsed or are given twice are reported and left out.
     pub(crate) fn parse(args: TokenStream, grammar: Grammar, errors: &mut Errors) -> Self {
         let mut options = Self::none(grammar);
-        for result in parse_items(args, Written::parse) {
-            options.add(result, errors);
+        let mut values = Vec::new();
+        for result in parse_items(args, NamedOrLiteral::parse) {
+            match result {
+                Ok(NamedOrLiteral::Named(option)) => options.add(Ok(option), errors),
+                Ok(NamedOrLiteral::Literal(value)) => values.push(value),
+                Err(error) => options.add(Err(error), errors),
+            }
+        }
+        // All values without a name are one mistake.
+        if let [first, ..] = &values[..] {
+            let example: Vec<_> = values.iter().map(|value| grammar.by_name(value)).collect();
+            let message = format!("options have names: `{}`", example.join(", "));
+            options.add(Err(Error::new_spanned(first, message)), errors);
         }
         options
     }
@@ -138,7 +165,7 @@ impl Options {
         let value = match written.value {
             Value::None => Ok(syn::parse_quote!(true)),
             Value::Expression(Expr::Lit(ExprLit { lit: Lit::Bool(literal), .. })) => Ok(syn::parse_quote!(#literal)),
-            Value::Expression(value @ Expr::Lit(_)) => {
+            Value::Expression(value) if is_no_flag(&value) => {
                 Err(Error::new_spanned(value, format!("`{name}` must be `true` or `false`")))
             }
             Value::Expression(value) => Ok(value),
@@ -177,13 +204,65 @@ impl Options {
         self.is_complete &= is_complete;
     }
 
+    /// Takes `allow_order`, or `allow_order = true`.
+    pub(crate) fn allows_order(&mut self, errors: &mut Errors) -> bool {
+        match self.flag("allow_order", errors) {
+            Some(Given { value: Expr::Lit(ExprLit { lit: Lit::Bool(is_allowed), .. }), .. }) => is_allowed.value,
+            Some(Given { key, .. }) => {
+                errors.at(key, "`allow_order` takes no value");
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The tokens of `name = value` as text, for options that have not been taken.
+    pub(crate) fn value_text(&self, name: &str) -> Option<String> {
+        self.written.iter().filter(|option| option.key == name).find_map(|option| match &option.value {
+            Value::Expression(value) => Some(one_line(value)),
+            Value::None | Value::List(_) => None,
+        })
+    }
+
+    /// Reports predicates that are called, as in `retry_if = is_busy(error)`, and removes them. `is_bound` returns true for the name of an
+    /// argument of the function.
+    pub(crate) fn refuse_called_predicates(&mut self, is_bound: impl Fn(&Ident) -> bool, errors: &mut Errors) {
+        const PREDICATES: [&str; 6] =
+            ["retry_if", "retry_if_result", "failure_if", "failure_if_result", "if", "on_retry"];
+        const PLACEHOLDERS: [&str; 5] = ["error", "err", "e", "result", "value"];
+        let is_placeholder = |argument: &Expr| {
+            single_ident(argument)
+                .is_some_and(|name| PLACEHOLDERS.iter().any(|placeholder| name == placeholder) && !is_bound(name))
+        };
+        let written = self.written.len();
+        self.written.retain(|option| {
+            let Value::Expression(Expr::Call(call)) = &option.value else { return true };
+            let is_called = !call.args.is_empty() && call.args.iter().all(is_placeholder);
+            if !is_called || !PREDICATES.iter().any(|name| option.key == name) {
+                return true;
+            }
+            let (key, function) = (&option.key, one_line(&call.func));
+            errors.at(call, format!("write the function without calling it: `{key} = {function}`"));
+            false
+        });
+        self.is_complete &= self.written.len() == written;
+    }
+
     /// Reports the options that were not taken as unknown.
     pub(crate) fn finish(self, errors: &mut Errors) {
         let names = self.grammar.names();
         for written in self.written {
             let (key, name) = (&written.key, written.key.to_string());
-            let hint = self.grammar.hints.iter().find(|(other, _)| *other == name);
-            let message = match (hint, written.intended(&names)) {
+            let snake_case = snake_case(&name);
+            let hint = self.grammar.hints.iter().find(|(other, _)| *other == name || *other == snake_case);
+            // `retry(MAX)` is a value without a name.
+            if matches!(written.value, Value::None) && name.starts_with(char::is_uppercase) {
+                errors
+                    .at(key, format!("options have names, as in `option = {name}`\nthe options are {}", list(&names)));
+                continue;
+            }
+            let intended = written.intended(&names).or_else(|| nearest(&snake_case, &names));
+            let message = match (hint, intended) {
                 (Some((_, hint)), _) => format!("unknown option `{name}`: {hint}"),
                 (None, Some(near)) => format!("unknown option `{name}`: did you mean `{near}`?"),
                 (None, None) => format!("unknown option `{name}`"),
@@ -202,5 +281,14 @@ fn argument_in(value: &Expr, function: &Function) -> Option<Ident> {
         }
         value if single_ident(value).is_some_and(|word| WORDS.iter().any(|other| word == other)) => None,
         value => function.argument_in(value),
+    }
+}
+
+/// Returns true for the value of a flag that is certainly not a `bool`: a literal of another type, or a word such as `yes`. The name of a
+/// `const` would be in capitals.
+fn is_no_flag(value: &Expr) -> bool {
+    match value {
+        Expr::Lit(ExprLit { lit, .. }) => !matches!(lit, Lit::Bool(_)),
+        value => single_ident(value).is_some_and(|word| word.to_string().contains(char::is_lowercase)),
     }
 }

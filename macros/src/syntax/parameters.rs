@@ -2,12 +2,13 @@
 
 use proc_macro2::{Ident, Span};
 use quote::ToTokens;
-use syn::{Error, Expr, Result, spanned::Spanned};
+use syn::{Error, Expr, ExprLit, Lit, Result, spanned::Spanned};
 
 use super::{
     duration::DurationExpr,
-    spelling::{list, nearest},
-    values::{single_ident, ungroup},
+    spelling::{self, list, nearest},
+    text::one_line,
+    values::{single_ident, ungroup, without_quotes},
 };
 
 /// The parameters in the parentheses that are not taken yet.
@@ -41,12 +42,26 @@ impl Parameters {
             |tokens: &dyn ToTokens| Error::new_spanned(tokens, format!("`{option}` must be one of {}", list(names)));
         let (function, arguments) = match value {
             Expr::Call(call) => (*call.func, call.args.into_iter().collect()),
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => return Err(without_quotes(&text, names)),
+            Expr::Struct(value) if names.iter().any(|name| value.path.is_ident(name)) => {
+                let name = value.path.to_token_stream();
+                let message = format!("the parameters of `{name}` are in parentheses: `{name}(...)`");
+                return Err(Error::new_spanned(value, message));
+            }
             other => (other, Vec::new()),
         };
-        let name = single_ident(&function).cloned().ok_or_else(|| expected(&function))?;
+        let Some(name) = single_ident(&function).cloned() else {
+            return Err(match spelling::meant(option, &one_line(&function), names) {
+                Some(meant) => {
+                    Error::new_spanned(&function, format!("write `{option} = {meant}`\nthe values are {}", list(names)))
+                }
+                None => expected(&function),
+            });
+        };
         let text = name.to_string();
         if !names.contains(&text.as_str()) {
-            let near = nearest(&text, names).map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
+            let meant = spelling::meant(option, &text, names).or_else(|| nearest(&text, names).map(ToOwned::to_owned));
+            let near = meant.map(|meant| format!(": did you mean `{meant}`?")).unwrap_or_default();
             let list = if names.len() > 1 { format!("\nthe values are {}", list(names)) } else { String::new() };
             return Err(Error::new_spanned(&name, format!("unknown value `{text}` of `{option}`{near}{list}")));
         }
@@ -59,16 +74,11 @@ impl Parameters {
                 },
                 value => Parameter { key: None, value: ungroup(value) },
             };
-            let name = parameter.key.as_ref().map(ToString::to_string).unwrap_or_default();
-            if parameters.given.iter().any(|other| other.has_key(&name)) {
-                return Err(Error::new(
-                    parameter.span(),
-                    if name.is_empty() {
-                        format!("`{text}` takes at most one value without a name")
-                    } else {
-                        format!("`{name}` is given twice")
-                    },
-                ));
+            // A second value without a name is reported by `finish`.
+            if let Some(key) = &parameter.key
+                && parameters.given.iter().any(|other| other.has_key(&key.to_string()))
+            {
+                return Err(Error::new(parameter.span(), format!("`{key}` is given twice")));
             }
             parameters.given.push(parameter);
         }
@@ -122,10 +132,18 @@ impl Parameters {
         let owner = &self.owner;
         let message = match (&left.key, named.as_slice()) {
             (_, []) if self.known.is_empty() => format!("`{owner}` takes no parameters"),
-            (_, []) => format!("`{owner}` takes a single value, without a name"),
-            (None, named) => format!("`{owner}` takes its parameters by name: {}", list(named)),
+            (None, []) => format!("`{owner}` takes a single value"),
+            (Some(key), []) => {
+                format!(
+                    "`{owner}` takes a single value, without the name `{key}`: `{owner}({})`",
+                    one_line(&left.value)
+                )
+            }
+            (None, named) => format!("`{owner}` takes its parameters by name: {}", self.by_name(named)),
             (Some(key), named) => {
-                let near = nearest(&key.to_string(), named).map(|near| format!(": did you mean `{near}`?"));
+                let key = key.to_string();
+                let meant = spelling::meant_parameter(&key, named).or_else(|| nearest(&key, named));
+                let near = meant.map(|near| format!(": did you mean `{near}`?"));
                 format!(
                     "`{owner}` has no parameter `{key}`{}\nthe parameters are {}",
                     near.unwrap_or_default(),
@@ -134,5 +152,19 @@ impl Parameters {
             }
         };
         Err(Error::new(left.span(), message))
+    }
+
+    /// The values without a name as an example with names, in the usual order: `exponential(100ms, 10s)` is
+    /// `exponential(base = 100ms, max = 10s)`. The list of the names, if there are more values.
+    fn by_name(&self, known: &[&str]) -> String {
+        let values: Vec<_> = self.given.iter().filter(|given| given.key.is_none()).collect();
+        let is_free = |name: &&&str| self.given.iter().all(|given| !given.has_key(name));
+        let free: Vec<_> = known.iter().filter(is_free).collect();
+        if values.len() > free.len() {
+            return list(known);
+        }
+        let example: Vec<_> =
+            free.iter().zip(&values).map(|(name, given)| format!("{name} = {}", one_line(&given.value))).collect();
+        format!("`{}({})`", self.owner, example.join(", "))
     }
 }

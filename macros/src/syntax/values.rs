@@ -2,7 +2,9 @@
 
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, quote};
-use syn::{Error, Expr, ExprLit, ExprUnary, Lit, LitInt, Path, Result, UnOp, spanned::Spanned};
+use syn::{Error, Expr, ExprLit, ExprUnary, Lit, LitInt, LitStr, Path, Result, UnOp, spanned::Spanned};
+
+use super::spelling::list;
 
 use crate::errors::Errors;
 
@@ -17,11 +19,14 @@ impl Count {
     pub(crate) fn parse(name: &str, zero: &str, value: Expr) -> Result<Self> {
         let literal = match value {
             Expr::Lit(ExprLit { lit: Lit::Int(literal), .. }) => literal,
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) if text.value().trim().parse::<u32>().is_ok() => {
+                return Err(without_quotes(&text, &[]));
+            }
             Expr::Lit(_) | Expr::Unary(_) | Expr::Closure(_) | Expr::Range(_) | Expr::Array(_) | Expr::Tuple(_) => {
-                return Err(Error::new_spanned(
-                    value,
-                    format!("`{name}` must be a whole number of at least 1, such as 5"),
-                ));
+                return Err(Error::new_spanned(value, whole_number(name)));
+            }
+            Expr::Path(ref path) if path.path.get_ident().is_some_and(|word| is_unbounded(&word.to_string())) => {
+                return Err(Error::new_spanned(value, whole_number(name)));
             }
             _ => return Ok(Self::Expression(value)),
         };
@@ -81,6 +86,27 @@ pub(crate) fn check_permits(permits: &Expr, name: &str, capacity: Option<u32>, e
     }
 }
 
+fn whole_number(name: &str) -> String {
+    format!("`{name}` must be a whole number of at least 1, such as 5")
+}
+
+/// Returns true for a word that stands for a number without a bound in other libraries. As the name of a `const`, it would be in capitals.
+fn is_unbounded(word: &str) -> bool {
+    ["infinite", "infinity", "forever", "never", "none", "None", "unlimited", "Unlimited"].contains(&word)
+}
+
+/// The error for a text, if it is a number or one of the `words` in quotes, or else the list of the words.
+pub(crate) fn without_quotes(text: &LitStr, words: &[&str]) -> Error {
+    let content = text.value();
+    let content = content.trim();
+    let message = if words.is_empty() || words.contains(&content) {
+        format!("write the value without quotes: `{content}`")
+    } else {
+        format!("write the value without quotes: one of {}", list(words))
+    };
+    Error::new(text.span(), message)
+}
+
 /// A number with a fraction: a literal with its span, or a const expression.
 pub(crate) enum Number {
     Literal(f64, Span),
@@ -137,6 +163,11 @@ pub(crate) fn rate(name: &str, value: Expr) -> Result<Number> {
 }
 
 fn checked(value: Expr, is_valid: impl Fn(f64) -> bool, message: impl Fn() -> String) -> Result<Number> {
+    if let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = &value
+        && text.value().trim().parse::<f64>().is_ok()
+    {
+        return Err(without_quotes(text, &[]));
+    }
     match number(&value)? {
         Some(number) if is_valid(number) => Ok(Number::Literal(number, value.span())),
         Some(_) => Err(Error::new_spanned(value, message())),

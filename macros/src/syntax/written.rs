@@ -2,14 +2,15 @@
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use syn::{
-    Error, Expr, Result, Token, Type,
+    Error, Expr, Lit, Result, Token, Type,
     ext::IdentExt as _,
-    parse::{Parse, ParseStream, Parser as _},
+    parse::{Parse, ParseStream, Parser as _, discouraged::Speculative as _},
+    parse2,
     punctuated::Punctuated,
     token,
 };
 
-use super::{spelling::nearest, values::ungroup};
+use super::{mistakes, spelling::nearest, text::one_line, values::ungroup};
 
 /// One option as written in the attribute.
 pub(crate) struct Written {
@@ -38,8 +39,17 @@ impl Written {
     pub(crate) fn expression(self) -> Result<Expr> {
         match self.value {
             Value::Expression(value) => Ok(value),
-            Value::None | Value::List(_) => Err(self.needs("a value")),
+            Value::None => Err(self.needs("a value")),
+            Value::List(ref list) => Err(self.takes_value_after_equals(list)),
         }
+    }
+
+    fn takes_value_after_equals(&self, list: &Group) -> Error {
+        let Self { key, example, .. } = self;
+        // `max_attempts(3)` is shown as `max_attempts = 3`, and a list of parameters as the example of the option.
+        let value = parse2::<Expr>(list.stream()).ok().filter(|value| !matches!(value, Expr::Assign(_)));
+        let example = value.map_or_else(|| (*example).to_owned(), |value| format!("{key} = {}", one_line(&value)));
+        Error::new_spanned(key, format!("`{key}` takes its value after `=`: `{example}`"))
     }
 
     /// The value of `key = value`, or the types of `key(Type, ...)`.
@@ -47,7 +57,9 @@ impl Written {
         match self.value {
             Value::Expression(value) => Ok(ExprOrTypes::Expression(value)),
             Value::List(ref group) => {
-                let types = Punctuated::<Type, Token![,]>::parse_terminated.parse2(group.stream())?;
+                let types = Punctuated::<Type, Token![,]>::parse_terminated
+                    .parse2(group.stream())
+                    .map_err(|error| mistakes::not_types(&self.key, group, &error))?;
                 if types.is_empty() {
                     let message = format!("`{}` needs at least one type: `{}`", self.key, self.example);
                     return Err(Error::new(group.span(), message));
@@ -62,7 +74,9 @@ impl Written {
     pub(crate) fn names(self) -> Result<Vec<Ident>> {
         match self.value {
             Value::List(group) if !group.stream().is_empty() => {
-                let names = Punctuated::<Ident, Token![,]>::parse_terminated.parse2(group.stream())?;
+                let names = Punctuated::<Ident, Token![,]>::parse_terminated
+                    .parse2(group.stream())
+                    .map_err(|error| mistakes::not_names(&self.key, self.example, &error))?;
                 Ok(names.into_iter().collect())
             }
             _ => Err(self.needs("the names of arguments")),
@@ -87,24 +101,17 @@ pub(crate) enum ExprOrTypes {
 
 impl Parse for Written {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
-        let key = input
-            .call(Ident::parse_any)
-            .map_err(|error| Error::new(error.span(), "expected an option, as in `option = value`"))?;
-        if input.peek(Token![:]) || input.peek(Token![==]) {
-            return Err(input.error(format!("expected `=`, as in `{key} = value`")));
+        let key = input.call(Ident::parse_any).map_err(|error| mistakes::not_an_option(input, &error))?;
+        if let Some(mistake) = mistakes::after_key(&key, input) {
+            return Err(mistake);
         }
         let value = if input.parse::<Option<Token![=]>>()?.is_some() {
             if input.is_empty() || input.peek(Token![,]) {
                 return Err(Error::new_spanned(&key, format!("`{key} =` has no value")));
             }
-            let value = input.parse().map_err(|error| {
-                // An error at the end of the input has no token to point at.
-                if input.is_empty() {
-                    Error::new(key.span(), format!("the value of `{key}` is incomplete"))
-                } else {
-                    Error::new(error.span(), format!("the value of `{key}` cannot be parsed: {error}"))
-                }
-            })?;
+            let tokens = input.fork();
+            let value =
+                input.parse().map_err(|error| mistakes::not_a_value(&key, &tokens, input.is_empty(), &error))?;
             Value::Expression(ungroup(value))
         } else {
             match input.cursor().token_tree() {
@@ -118,7 +125,7 @@ impl Parse for Written {
         if input.is_empty() || input.peek(Token![,]) {
             return Ok(Self { key, value, example: "" });
         }
-        Err(input.error("expected `,` and the next option"))
+        Err(mistakes::after_value(input, "expected `,` and the next option"))
     }
 }
 
@@ -137,7 +144,27 @@ impl Item {
         if input.is_empty() || input.peek(Token![,]) {
             return Ok(Self::Value(value));
         }
-        Err(input.error("expected `,`"))
+        Err(mistakes::after_value(input, "expected `,`"))
+    }
+}
+
+/// The tokens between two commas in an attribute that takes no values without a key.
+pub(super) enum NamedOrLiteral {
+    Named(Written),
+    /// A literal, which is a mistake.
+    Literal(Lit),
+}
+
+impl NamedOrLiteral {
+    pub(super) fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let ahead = input.fork();
+        match ahead.parse::<Lit>() {
+            Ok(literal) if ahead.is_empty() || ahead.peek(Token![,]) => {
+                input.advance_to(&ahead);
+                Ok(Self::Literal(literal))
+            }
+            _ => input.parse().map(Self::Named),
+        }
     }
 }
 
@@ -153,8 +180,8 @@ fn is_option(input: ParseStream<'_>, bare: &[&str]) -> bool {
 
 /// Parses the items between the commas. After an error, parsing continues after the next comma.
 pub(super) fn parse_items<T>(args: TokenStream, parse: impl Fn(ParseStream<'_>) -> Result<T>) -> Vec<Result<T>> {
+    let mut results = Vec::new();
     let parser = |input: ParseStream<'_>| {
-        let mut results = Vec::new();
         while !input.is_empty() {
             let result = parse(input);
             if result.is_err() {
@@ -163,9 +190,13 @@ pub(super) fn parse_items<T>(args: TokenStream, parse: impl Fn(ParseStream<'_>) 
             results.push(result);
             input.parse::<Option<Token![,]>>()?;
         }
-        Ok(results)
+        Ok(())
     };
-    parser.parse2(args).unwrap_or_else(|error| vec![Err(error)])
+    // The parser also fails for tokens in parentheses that were left over by an item that has reported an error.
+    if let (Err(error), true) = (parser.parse2(args), results.iter().all(Result::is_ok)) {
+        results.push(Err(error));
+    }
+    results
 }
 
 fn skip_to_comma(input: ParseStream<'_>) -> Result<()> {

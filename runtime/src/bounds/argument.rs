@@ -2,8 +2,9 @@
 #[diagnostic::on_unimplemented(
     message = "each attempt and each fallback needs its own copy of this argument, and `{Self}` is not `Clone`",
     label = "moved or changed by each attempt or fallback",
-    note = "take it by reference, or implement `Clone`",
-    note = "if an attempt may see what an earlier one has changed, lend the argument as a `&mut`: `#[retry(lend(name))]`"
+    note = "implement `Clone`, or take it by reference, which each attempt borrows again",
+    note = "if each attempt may use the same value, as with a reader or an `impl FnMut`, take it as `&mut`, or write `#[retry(lend(argument))]`",
+    note = "if a framework determines the type, put the attribute on an inner function that takes a reference to it, or its parts"
 )]
 pub trait CloneArgument: Sized {
     /// Clones the argument for one call.
@@ -50,6 +51,24 @@ impl<T: Clone> CloneUsedLater for T {
     fn clone_used(argument: &Self) -> Self {
         argument.clone()
     }
+}
+
+/// The body of a retried function, as a closure that can be called again: any closure that moves none of its captures.
+#[diagnostic::on_unimplemented(
+    message = "the body moves an argument that the next attempt needs",
+    label = "moved, as a whole or in part, by this use",
+    note = "name the argument in `#[retry(clone(...))]`, so that each attempt gets a clone of it, or move a clone: `argument.clone()`",
+    note = "if its type is not `Clone`, take it by reference, or put the attribute on an inner function that takes a reference or the parts"
+)]
+pub trait ReusableBody<R> {
+    /// Does nothing; the compiler checks the requirement at the call.
+    fn check(body: &Self);
+}
+
+#[diagnostic::do_not_recommend]
+impl<R, F: FnMut() -> R> ReusableBody<R> for F {
+    #[inline]
+    fn check(_: &Self) {}
 }
 
 /// A `self` that the body moves although each attempt and each fallback needs it: any `T: Copy`.

@@ -11,7 +11,7 @@ pub trait ErrorChain {
     fn as_dyn_error(error: &Self) -> &(dyn Error + 'static);
 }
 
-#[diagnostic::do_not_recommend]
+// Without `do_not_recommend`, so that the compiler points at the attribute.
 impl<E: Error + 'static> ErrorChain for E {
     #[inline]
     fn as_dyn_error(error: &Self) -> &(dyn Error + 'static) {

@@ -11,7 +11,7 @@ pub trait Key {
     fn find_in<S: KeyedSource>(source: &S, key: &Self) -> S::Found;
 }
 
-#[diagnostic::do_not_recommend]
+// Without `do_not_recommend`, so that the compiler suggests `T: Display`.
 impl<K: Display + ?Sized> Key for K {
     #[inline]
     #[track_caller]

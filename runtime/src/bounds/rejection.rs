@@ -1,5 +1,10 @@
+use std::marker::PhantomData;
+
 use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut};
 
+// The implementations have no `do_not_recommend`: with it, the compiler would not point at the attribute, and would suggest these traits
+// instead of `From` as the bound of a type parameter.
+//
 // Each rejection has a trait of its own, so that the message can suggest a variant that compiles as written and that `#[retry]`
 // classifies correctly.
 
@@ -8,17 +13,17 @@ use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut};
     message = "the error type `{Self}` cannot carry the `CircuitOpen` of `#[circuit_breaker]`: it does not implement `From<CircuitOpen>`",
     label = "`From<CircuitOpen>` is missing for this error type",
     note = "if `{Self}` is a type of your own: with thiserror, add a variant `#[error(transparent)] Open(#[from] steadfast::CircuitOpen)`; it takes no `#[transient]`: an open circuit ends a retry; without thiserror, write `impl From<steadfast::CircuitOpen> for {Self}`",
-    note = "if it is a type of another crate: `#[circuit_breaker(..., rejection = |open| ...)]` makes the error, or return `steadfast::Error<{Self}>`, which has a variant for each attribute"
+    note = "if it is a type of another crate: `#[circuit_breaker(..., rejection = |open| ...)]` makes the error, or return `steadfast::Error<{Self}>`, which has a variant for each attribute",
+    note = "if it is an error of `redis`, `sqlx` or `tonic`, enable steadfast's feature of that name"
 )]
-pub trait FromCircuitOpen {
+pub trait FromCircuitOpen: Sized {
     /// Converts the rejection.
-    fn from_rejection(open: CircuitOpen) -> Self;
+    fn from_rejection(open: CircuitOpen, error_type: PhantomData<Self>) -> Self;
 }
 
-#[diagnostic::do_not_recommend]
 impl<E: From<CircuitOpen>> FromCircuitOpen for E {
     #[inline]
-    fn from_rejection(open: CircuitOpen) -> Self {
+    fn from_rejection(open: CircuitOpen, _: PhantomData<Self>) -> Self {
         open.into_error()
     }
 }
@@ -28,17 +33,17 @@ impl<E: From<CircuitOpen>> FromCircuitOpen for E {
     message = "the error type `{Self}` cannot carry the `RateLimited` of `#[rate_limit]`: it does not implement `From<RateLimited>`",
     label = "`From<RateLimited>` is missing for this error type",
     note = "if `{Self}` is a type of your own: with thiserror, add a variant `#[error(transparent)] #[transient(inherit)] Limited(#[from] steadfast::RateLimited)`; without `derive(Transient)`, leave out `#[transient(inherit)]`, by which a retry waits until the limit allows another call; without thiserror, write `impl From<steadfast::RateLimited> for {Self}`",
-    note = "if it is a type of another crate: `#[rate_limit(..., rejection = |limited| ...)]` makes the error, or return `steadfast::Error<{Self}>`, which has a variant for each attribute"
+    note = "if it is a type of another crate: `#[rate_limit(..., rejection = |limited| ...)]` makes the error, or return `steadfast::Error<{Self}>`, which has a variant for each attribute",
+    note = "if it is an error of `redis`, `sqlx` or `tonic`, enable steadfast's feature of that name"
 )]
-pub trait FromRateLimited {
+pub trait FromRateLimited: Sized {
     /// Converts the rejection.
-    fn from_rejection(limited: RateLimited) -> Self;
+    fn from_rejection(limited: RateLimited, error_type: PhantomData<Self>) -> Self;
 }
 
-#[diagnostic::do_not_recommend]
 impl<E: From<RateLimited>> FromRateLimited for E {
     #[inline]
-    fn from_rejection(limited: RateLimited) -> Self {
+    fn from_rejection(limited: RateLimited, _: PhantomData<Self>) -> Self {
         limited.into()
     }
 }
@@ -48,17 +53,17 @@ impl<E: From<RateLimited>> FromRateLimited for E {
     message = "the error type `{Self}` cannot carry the `BulkheadFull` of `#[bulkhead]`: it does not implement `From<BulkheadFull>`",
     label = "`From<BulkheadFull>` is missing for this error type",
     note = "if `{Self}` is a type of your own: with thiserror, add a variant `#[error(transparent)] #[transient(inherit)] Full(#[from] steadfast::BulkheadFull)`; without `derive(Transient)`, leave out `#[transient(inherit)]`, by which a retry makes another attempt; without thiserror, write `impl From<steadfast::BulkheadFull> for {Self}`",
-    note = "if it is a type of another crate: `#[bulkhead(..., rejection = |full| ...)]` makes the error, or return `steadfast::Error<{Self}>`, which has a variant for each attribute"
+    note = "if it is a type of another crate: `#[bulkhead(..., rejection = |full| ...)]` makes the error, or return `steadfast::Error<{Self}>`, which has a variant for each attribute",
+    note = "if it is an error of `redis`, `sqlx` or `tonic`, enable steadfast's feature of that name"
 )]
-pub trait FromBulkheadFull {
+pub trait FromBulkheadFull: Sized {
     /// Converts the rejection.
-    fn from_rejection(full: BulkheadFull) -> Self;
+    fn from_rejection(full: BulkheadFull, error_type: PhantomData<Self>) -> Self;
 }
 
-#[diagnostic::do_not_recommend]
 impl<E: From<BulkheadFull>> FromBulkheadFull for E {
     #[inline]
-    fn from_rejection(full: BulkheadFull) -> Self {
+    fn from_rejection(full: BulkheadFull, _: PhantomData<Self>) -> Self {
         full.into()
     }
 }
@@ -68,17 +73,17 @@ impl<E: From<BulkheadFull>> FromBulkheadFull for E {
     message = "the error type `{Self}` cannot carry the `TimedOut` of `#[timeout]`: it does not implement `From<TimedOut>`",
     label = "`From<TimedOut>` is missing for this error type",
     note = "if `{Self}` is a type of your own: with thiserror, add a variant `#[error(transparent)] #[transient(inherit)] TimedOut(#[from] steadfast::TimedOut)`; without `derive(Transient)`, leave out `#[transient(inherit)]`, by which a retry makes another attempt; without thiserror, write `impl From<steadfast::TimedOut> for {Self}`",
-    note = "if it is a type of another crate: `#[timeout(..., rejection = |timed_out| ...)]` makes the error, or return `steadfast::Error<{Self}>`, which has a variant for each attribute"
+    note = "if it is a type of another crate: `#[timeout(..., rejection = |timed_out| ...)]` makes the error, or return `steadfast::Error<{Self}>`, which has a variant for each attribute",
+    note = "if it is an error of `redis`, `sqlx` or `tonic`, enable steadfast's feature of that name"
 )]
-pub trait FromTimedOut {
+pub trait FromTimedOut: Sized {
     /// Converts the timeout.
-    fn from_rejection(timed_out: TimedOut) -> Self;
+    fn from_rejection(timed_out: TimedOut, error_type: PhantomData<Self>) -> Self;
 }
 
-#[diagnostic::do_not_recommend]
 impl<E: From<TimedOut>> FromTimedOut for E {
     #[inline]
-    fn from_rejection(timed_out: TimedOut) -> Self {
+    fn from_rejection(timed_out: TimedOut, _: PhantomData<Self>) -> Self {
         timed_out.into()
     }
 }

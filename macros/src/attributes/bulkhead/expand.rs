@@ -72,6 +72,5 @@ pub(super) fn expand(bulkhead: &Bulkhead, call: &Call, position: Position, conte
             #admitted
         }
     };
-    let conversions = call.conversions.and("BulkheadFull", bulkhead.rejection.as_ref());
-    Call { future: None, code, has_disposition: needs_disposition, is_limited: true, conversions, ..*call }
+    Call { future: None, code, has_disposition: needs_disposition, is_limited: true, ..*call }
 }

@@ -1,6 +1,6 @@
 //! `#[circuit_breaker]` as a layer: a permit around the call.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 use syn::Lifetime;
 
@@ -11,9 +11,8 @@ use crate::{
         context::{Call, Context},
         dispatch::{as_display, by_condition, error_display, predicate},
         registry::Declaration,
-        spans::{located_at, quote_mixed},
+        spans::quote_mixed,
     },
-    item::function::ErrorKind,
     syntax::condition::Condition,
 };
 
@@ -99,9 +98,9 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
     } else {
         context.match_outcome([success, succeeded], [quote_mixed!(#binding = #disposition;), failed])
     };
-    let value = match (&breaker.condition, context.error_kind, &breaker.rejection) {
-        (Condition::Value(_), ErrorKind::Other, None) => rejected_value(context),
-        (.., rejection) => context.rejected(["FromCircuitOpen", "open"], rejection.as_ref(), call.conversions),
+    let value = match (&breaker.condition, context.returns_option, &breaker.rejection) {
+        (Condition::Value(_), false, None) => rejected_value(context),
+        (.., rejection) => context.rejected(["FromCircuitOpen", "open"], rejection.as_ref()),
     };
     let rejected = if needs_disposition {
         quote_mixed!({
@@ -149,8 +148,7 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
             #ended
         }
     };
-    let conversions = call.conversions.and("CircuitOpen", breaker.rejection.as_ref());
-    Call { future: None, code, has_disposition: needs_disposition, conversions, ..*call }
+    Call { future: None, code, has_disposition: needs_disposition, ..*call }
 }
 
 /// The value of a rejected call, from the variable `open`, for a return type that may be neither a `Result` nor an `Option`. Output:
@@ -158,12 +156,7 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
 /// `Option`, and is the identity for other types.
 fn rejected_value(context: &Context) -> TokenStream {
     let (krate, output) = (&context.krate, &context.output);
-    let span = context.output_span;
-    let rejection = Ident::new("open", span);
-    let error = {
-        let krate = located_at(span, krate);
-        quote_spanned!(span=> #krate::__private::FromCircuitOpen::from_rejection(#rejection))
-    };
+    let error = context.rejection_as_error("FromCircuitOpen", "open");
     quote_mixed!({
         #[allow(unused_imports)]
         use #krate::__private::{ConvertedError as _, ConvertedValue as _};

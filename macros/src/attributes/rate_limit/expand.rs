@@ -54,8 +54,7 @@ pub(super) fn expand(limit: &RateLimit, call: &Call, position: Position, context
             #admitted
         }
     };
-    let conversions = call.conversions.and("RateLimited", limit.rejection.as_ref());
-    Call { future: None, code, has_disposition: needs_disposition, is_limited: true, conversions, ..*call }
+    Call { future: None, code, has_disposition: needs_disposition, is_limited: true, ..*call }
 }
 
 /// The declaration of the limit.

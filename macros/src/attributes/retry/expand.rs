@@ -1,6 +1,6 @@
 //! `#[retry]` as a layer: a loop around the call.
 
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote_spanned};
 use syn::{Expr, Lifetime, PathArguments, Type, spanned::Spanned};
 
@@ -9,14 +9,10 @@ use crate::{
     attributes::Position,
     codegen::{
         context::{Call, Context},
-        conversions::Conversions,
         dispatch::{as_error, as_error_if_any, closure_call, predicate, type_list, verdict_of},
         spans::{located_at, quote_mixed},
     },
-    item::{
-        arguments::{Argument, Rebind},
-        function::ErrorKind,
-    },
+    item::arguments::{Argument, Rebind},
     syntax::condition::Condition,
 };
 
@@ -66,7 +62,7 @@ pub(super) fn expand(retry: &Retry, call: &Call, position: Position, context: &m
                 }
             }
         };
-        return complete(&code, call.is_scoped, call.conversions);
+        return complete(&code, call.is_scoped);
     }
     let code = match (&call.code, call.is_scoped) {
         (code, true) => code.clone(),
@@ -142,7 +138,7 @@ pub(super) fn expand(retry: &Retry, call: &Call, position: Position, context: &m
     };
     // The arguments are `mut` only inside this loop. An outer retry binds its own copies without `mut`.
     context.inputs.end_changes();
-    complete(&code, false, call.conversions)
+    complete(&code, false)
 }
 
 /// The statements that end the call with a successful outcome, by `succeed`, and judge any other.
@@ -188,9 +184,9 @@ fn outcome(call: &Call, context: &Context) -> (TokenStream, TokenStream) {
 }
 
 /// The code as the block of a new call, without a disposition.
-fn complete(code: &TokenStream, is_scoped: bool, conversions: Conversions) -> Call {
+fn complete(code: &TokenStream, is_scoped: bool) -> Call {
     let code = quote_mixed!({ #code });
-    Call { future: None, code, has_disposition: false, is_limited: false, is_scoped, conversions }
+    Call { future: None, code, has_disposition: false, is_limited: false, is_scoped }
 }
 
 /// The variable that counts the attempts. In a function that is not `async` the policy is a variable as well, so that the compiler can
@@ -272,7 +268,7 @@ fn verdict(retry: &Retry, call: &Call, context: &Context) -> TokenStream {
     let error = context.outcome_error();
     let verdict = match &retry.condition {
         Condition::Default => {
-            let verdict = verdict_of(krate, span);
+            let verdict = verdict_of(context);
             context.outcome_call("verdict_by_type", &quote_spanned!(span=> #error, #verdict))
         }
         Condition::Any => {
@@ -280,7 +276,7 @@ fn verdict(retry: &Retry, call: &Call, context: &Context) -> TokenStream {
             context.outcome_call("verdict_by_any", &quote_spanned!(span=> #error, #as_error))
         }
         Condition::Types(types) => {
-            let (as_error, types) = (as_error(krate, span), type_list(krate, types));
+            let (as_error, types) = (as_error(context), type_list(krate, types));
             context.outcome_call("verdict_by_chain", &quote_spanned!(span=> #error, #as_error, #types))
         }
         Condition::Error(closure) => {
@@ -355,24 +351,26 @@ fn may_be_static(context: &Context) -> bool {
         },
         _ => None,
     };
-    context.error_kind != ErrorKind::Parameter && !refers_to_parameter(error.unwrap_or_else(|| context.output.clone()))
+    !refers_to_parameter(error.unwrap_or_else(|| context.output.clone()), &context.type_parameters)
 }
 
-/// Returns true if the tokens contain a lifetime other than `'static`, `Self`, or an identifier that is a single uppercase letter, which the
-/// type parameters of an `impl` usually are.
-fn refers_to_parameter(tokens: TokenStream) -> bool {
+/// Returns true if the tokens contain a lifetime other than `'static`, one of the type `parameters` of the function, `Self`, or an identifier
+/// that is a single uppercase letter, which the type parameters of an `impl` usually are.
+fn refers_to_parameter(tokens: TokenStream, parameters: &[Ident]) -> bool {
     let mut is_lifetime = false;
     tokens.into_iter().any(|token| {
         let was_lifetime = std::mem::take(&mut is_lifetime);
         match token {
-            TokenTree::Group(group) => refers_to_parameter(group.stream()),
+            TokenTree::Group(group) => refers_to_parameter(group.stream(), parameters),
             TokenTree::Punct(punct) => {
                 is_lifetime = punct.as_char() == '\'';
                 false
             }
             TokenTree::Ident(name) if was_lifetime => name != "static",
             TokenTree::Ident(name) => {
-                name == "Self" || matches!(*name.to_string().as_bytes(), [letter] if letter.is_ascii_uppercase())
+                name == "Self"
+                    || parameters.contains(&name)
+                    || matches!(*name.to_string().as_bytes(), [letter] if letter.is_ascii_uppercase())
             }
             TokenTree::Literal(_) => false,
         }

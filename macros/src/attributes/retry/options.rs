@@ -6,12 +6,13 @@ use syn::{Expr, Path};
 use super::{
     schedule::{Backoff, Jitter},
     validate,
-    values::{MaxAttempts, Nested, budget, enabled, hook, max_attempts, nested, policy, stop_on},
+    values::{MaxAttempts, Nested, budget, enabled, max_attempts, nested, policy, stop_on},
 };
 use crate::{
     errors::Errors,
     item::function::Function,
     syntax::{
+        closures,
         condition::Condition,
         duration::DurationExpr,
         options::{Grammar, Options},
@@ -74,10 +75,87 @@ pub(super) const GRAMMAR: Grammar = Grammar {
         ("retries", INCLUDES_FIRST),
         ("max_retries", INCLUDES_FIRST),
         ("times", INCLUDES_FIRST),
-        ("delay", "write `backoff = fixed(1s)`"),
-        ("when", "write `retry_if = |error| ...`"),
-        ("timeout", "`max_elapsed` limits all attempts together"),
-        ("cancel", "write `stop_on = TOKEN`"),
+        ("max_times", INCLUDES_FIRST),
+        ("max_tries", INCLUDES_FIRST),
+        ("retry_count", INCLUDES_FIRST),
+        ("count", INCLUDES_FIRST),
+        ("limit", INCLUDES_FIRST),
+        ("stop_after_attempt", INCLUDES_FIRST),
+        ("max_retry_attempts", INCLUDES_FIRST),
+        ("n", INCLUDES_FIRST),
+        ("delay", FIXED),
+        ("interval", FIXED),
+        ("wait", FIXED),
+        ("sleep", FIXED),
+        ("wait_fixed", FIXED),
+        ("sleep_duration", FIXED),
+        ("fixed", FIXED),
+        ("fixed_delay", FIXED),
+        ("min_delay", BACKOFF),
+        ("base_delay", BACKOFF),
+        ("initial_delay", BACKOFF),
+        ("initial_interval", BACKOFF),
+        ("initial_backoff", BACKOFF),
+        ("base", BACKOFF),
+        ("max_delay", BACKOFF),
+        ("max_interval", BACKOFF),
+        ("max_backoff", BACKOFF),
+        ("max", BACKOFF),
+        ("factor", BACKOFF),
+        ("multiplier", BACKOFF),
+        ("exponential", BACKOFF),
+        ("wait_exponential", BACKOFF),
+        ("strategy", BACKOFF),
+        ("policy_type", BACKOFF),
+        ("schedule", BACKOFF),
+        ("delays", BACKOFF),
+        ("with_jitter", JITTER),
+        ("randomization_factor", JITTER),
+        ("random_delay", JITTER),
+        ("use_jitter", JITTER),
+        ("when", CONDITION),
+        ("retry_on", CONDITION),
+        ("retry_for", CONDITION),
+        ("retryable", CONDITION),
+        ("predicate", CONDITION),
+        ("condition", CONDITION),
+        ("filter", CONDITION),
+        ("should_retry", CONDITION),
+        ("on", CONDITION),
+        ("on_error", CONDITION),
+        ("errors", CONDITION),
+        ("ignore", CONDITION),
+        ("exclude", CONDITION),
+        ("retry_unless", CONDITION),
+        ("abort_if", CONDITION),
+        ("handle", CONDITION),
+        ("result", RESULT),
+        ("until", RESULT),
+        ("until_ok", RESULT),
+        ("retry_on_result", RESULT),
+        ("timeout", ELAPSED),
+        ("deadline", ELAPSED),
+        ("total_timeout", ELAPSED),
+        ("max_duration", ELAPSED),
+        ("max_retry_duration", ELAPSED),
+        ("max_time", ELAPSED),
+        ("total_delay", ELAPSED),
+        ("max_elapsed_time", ELAPSED),
+        ("time_limit", ELAPSED),
+        ("notify", HOOK),
+        ("log", HOOK),
+        ("before_retry", HOOK),
+        ("before_sleep", HOOK),
+        ("before", HOOK),
+        ("after", HOOK),
+        ("callback", HOOK),
+        ("cancel", STOP),
+        ("cancellation", STOP),
+        ("token", STOP),
+        ("cancellation_token", STOP),
+        ("shutdown", STOP),
+        ("stop", STOP),
+        ("stop_signal", STOP),
         ("breaker", OF_BREAKER),
         ("failure_threshold", OF_BREAKER),
         ("recovery_timeout", OF_BREAKER),
@@ -85,6 +163,14 @@ pub(super) const GRAMMAR: Grammar = Grammar {
         ("failure_if", OF_BREAKER),
     ],
 };
+const FIXED: &str = "write `backoff = fixed(1s)`";
+const BACKOFF: &str = "write `backoff = exponential(base = 100ms, factor = 2, max = 30s)`";
+const JITTER: &str = "write `jitter = full`, `equal` or `proportional(0.1)`";
+const CONDITION: &str = "write `retry_if = |error| ...` or `retry_if(io::Error)`";
+const RESULT: &str = "write `retry_if_result = |result| ...`";
+const ELAPSED: &str = "`max_elapsed` limits all attempts together; for each attempt, put a `#[timeout]` below";
+const HOOK: &str = "write `on_retry = |attempt, delay, error| ...`";
+const STOP: &str = "write `stop_on = TOKEN`";
 const INCLUDES_FIRST: &str = "`max_attempts` is the number of calls, the first included";
 const OF_BREAKER: &str = "it is an option of `#[circuit_breaker]`";
 
@@ -113,7 +199,7 @@ impl Retry {
         let enabled = options.value("enabled", errors, enabled);
         let stop_on = options.value("stop_on", errors, stop_on);
         let nested = options.value("nested", errors, nested);
-        let hook = options.value("on_retry", errors, hook);
+        let hook = options.value("on_retry", errors, closures::hook);
         let by_value = options.value("retry_if_result", errors, |value| Condition::predicate("retry_if_result", value));
         let by_error = Condition::take(&mut options, "retry_if", errors);
         let clone = options.take("clone").and_then(|written| errors.handle(written.names()));

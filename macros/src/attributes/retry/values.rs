@@ -74,13 +74,3 @@ pub(super) fn nested(value: Expr) -> Result<Nested> {
         )),
     }
 }
-
-pub(super) fn hook(value: Expr) -> Result<Expr> {
-    match value {
-        Expr::Lit(_) => Err(Error::new_spanned(
-            value,
-            "`on_retry` must be a function of the number of the failed attempt, the delay and the error: `fn(u32, Duration, &Error)`",
-        )),
-        value => Ok(value),
-    }
-}

@@ -24,7 +24,7 @@ use crate::codegen::{
 pub(super) fn expand(timeout: &Timeout, call: &Call, context: &Context) -> Call {
     let (krate, output) = (&context.krate, &context.output);
     let (binding, limit, code) = (timeout.binding(context), timeout.reference(context), &call.code);
-    let value = context.rejected(["FromTimedOut", "timed_out"], timeout.rejection.as_ref(), call.conversions);
+    let value = context.rejected(["FromTimedOut", "timed_out"], timeout.rejection.as_ref());
     let (output, timed_out) = if call.has_disposition {
         (
             quote_mixed!((#output, #krate::__private::Disposition)),
@@ -44,6 +44,5 @@ pub(super) fn expand(timeout: &Timeout, call: &Call, context: &Context) -> Call 
             outcome
         }
     };
-    let conversions = call.conversions.and("TimedOut", timeout.rejection.as_ref());
-    Call { future: None, code, conversions, ..*call }
+    Call { future: None, code, ..*call }
 }

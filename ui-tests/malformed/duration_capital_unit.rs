@@ -1,0 +1,10 @@
+use std::io;
+
+use steadfast::timeout;
+
+#[timeout(5S)]
+async fn read() -> io::Result<u8> {
+    Ok(1)
+}
+
+fn main() {}

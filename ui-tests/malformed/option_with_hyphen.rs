@@ -1,0 +1,10 @@
+use std::io;
+
+use steadfast::retry;
+
+#[retry(max-attempts = 3)]
+fn read() -> io::Result<u8> {
+    Ok(1)
+}
+
+fn main() {}

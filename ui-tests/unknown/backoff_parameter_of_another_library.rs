@@ -1,0 +1,10 @@
+use std::io;
+
+use steadfast::retry;
+
+#[retry(backoff = exponential(min = 100ms))]
+fn read() -> io::Result<u8> {
+    Ok(1)
+}
+
+fn main() {}

@@ -64,7 +64,7 @@ async fn once(connection: Connection) -> Answer<u32> {
 }
 
 #[retry(max_attempts = 2, backoff = none, lend(connection))]
-#[retry(max_attempts = 2, backoff = none)]
+#[retry(max_attempts = 2, backoff = none, allow_order)]
 fn by_two_retries((connection, _): (Connection, u8)) -> Answer<u32> {
     connection.call()
 }

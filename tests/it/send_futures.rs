@@ -151,7 +151,7 @@ sends!(stacked:
     #[timeout(1s)]
 );
 
-sends!(by_two_retries: #[retry] #[retry(retry_if = |_| true)]);
+sends!(by_two_retries: #[retry] #[retry(retry_if = |_| true, allow_order)]);
 sends!(breaker_over_retry: #[circuit_breaker(name = "sends")] #[retry(max_elapsed = 10s)]);
 sends!(timeout_over_fallback: #[timeout(1s)] #[fallback(|_| Ok(1), if(io::Error))]);
 

@@ -30,7 +30,7 @@ pub(super) fn reference(retry: &Retry, context: &Context) -> TokenStream {
 /// Input: `policy = self.retry, enabled = order.is_new()`. Output:
 ///
 /// ```text
-/// let own_policy = own_policy({ let policy: &RetryPolicy = &self.retry; policy }, "name");
+/// let own_policy = { let policy: &RetryPolicy = &self.retry; own_policy(policy, "name") };
 /// let is_enabled: bool = order.is_new();
 /// let own_policy = enabled_if(&own_policy, is_enabled);
 /// ```
@@ -46,7 +46,10 @@ pub(super) fn own(retry: &Retry, context: &Context) -> TokenStream {
             let (at_policy, value) = (located_at(span, krate), context.user_expression(policy));
             let reference = quote_spanned!(span=> &#value);
             let name = name_or_path(None, &context.function);
-            let policy = quote_mixed!(#krate::__private::own_policy({ let policy: &#at_policy::RetryPolicy = #reference; policy }, #name));
+            let policy = quote_mixed!({
+                let policy: &#at_policy::RetryPolicy = #reference;
+                #krate::__private::own_policy(policy, #name)
+            });
             if retry.is_timed() { quote_mixed!(#krate::__private::timed(#policy)) } else { policy }
         }
         None => {

@@ -6,7 +6,6 @@ mod settings;
 mod window;
 
 use proc_macro2::TokenStream;
-use quote::ToTokens;
 use syn::{Error, Path};
 
 pub(crate) use self::options::CircuitBreaker;
@@ -14,6 +13,7 @@ use super::{Arguments, Attribute, Layer, Position, Reads, Requirements, Timeouts
 use crate::{
     codegen::context::{Call, Context},
     errors::Errors,
+    item::uses::used_by,
     syntax::{duration::text, options::Grammar},
 };
 
@@ -38,7 +38,7 @@ impl Layer for CircuitBreaker {
     }
 
     fn evaluated_after(&self) -> TokenStream {
-        self.condition.expression().to_token_stream()
+        self.condition.expression().map(used_by).unwrap_or_default()
     }
 
     fn reads(&self) -> Reads {

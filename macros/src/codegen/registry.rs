@@ -1,7 +1,7 @@
 //! The statics that declare breakers, bulkheads, rate limits and retry policies, and list them in the registry.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use quote::quote_spanned;
+use quote::{ToTokens as _, quote_spanned};
 use syn::{Error, Expr, spanned::Spanned};
 
 use super::spans::{located_at, quote_mixed, respan};
@@ -50,7 +50,11 @@ impl Declaration<'_> {
     /// | `key = user` | `Key::find_in(DECLARATION.get(), &user)` in place of `DECLARATION.get()` |
     pub(crate) fn block(self) -> TokenStream {
         let Self { attribute, instance, config, key, max_keys, failure_if, hang, ty, slice, krate } = self;
-        if let Some(error) = config.as_ref().and_then(self_error) {
+        let name = match instance {
+            Instance::Named(name) => name.to_token_stream(),
+            Instance::Static(_) | Instance::Missing => TokenStream::new(),
+        };
+        if let Some(error) = self_error(&name).or_else(|| config.as_ref().and_then(self_error)) {
             return error;
         }
         let here = respan(attribute, krate);
@@ -132,7 +136,7 @@ pub(crate) fn self_error(settings: &TokenStream) -> Option<TokenStream> {
     }
 
     let this = find_self(settings)?;
-    let message = "`Self` is not known here, since these settings are stored in a static\n\
+    let message = "`Self` is not known here, since the values of these options are stored in a static\n\
                    write the name of the type, as in `Client::LIMIT`";
     Some(Error::new(this, message).to_compile_error())
 }

@@ -1,7 +1,7 @@
 //! `#[fallback]` as a layer: the alternatives after the call.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, format_ident};
+use quote::format_ident;
 use syn::Lifetime;
 
 use super::{
@@ -17,7 +17,7 @@ use crate::{
     },
     item::{
         arguments::{Argument, Rebind},
-        uses::mentions,
+        uses::{mentions, used_by},
     },
     syntax::{condition::Condition, values::name_or_path},
 };
@@ -145,8 +145,8 @@ fn rebind(fallback: &Fallback, context: &Context) -> (TokenStream, TokenStream) 
     for (index, argument) in context.inputs.rebound.iter().enumerate() {
         let Argument { name, mutability, cfgs, rebind, .. } = argument;
         let is_used = gets_all
-            || fallback.alternatives.iter().any(|alternative| mentions(alternative.to_token_stream(), name))
-            || matches!(&fallback.condition, Condition::Error(predicate) if mentions(predicate.to_token_stream(), name));
+            || fallback.alternatives.iter().any(|alternative| mentions(alternative.used(), name))
+            || matches!(&fallback.condition, Condition::Error(predicate) if mentions(used_by(predicate), name));
         let span = Span::mixed_site().located_at(name.span());
         let own = match rebind {
             _ if !is_used => quote_mixed!(#name),

@@ -251,12 +251,15 @@ proptest! {
         let below: Vec<_> = below.iter().map(|(row, args)| format!("#[{}({args})]", row.name)).collect();
         if let (Ok(args), Ok(item)) = (args.parse(), format!("{} {function}", below.join(" ")).parse::<TokenStream>()) {
             let is_function = parse2::<Function>(item.clone()).is_ok();
+            let are_old = (syn1::parse2::<syn1::ItemFn>(item.clone()).is_ok(), syn2::parse2::<syn2::ItemFn>(item.clone()).is_ok());
             let output = stack::expand(first, args, item);
             // A body that is not valid Rust is passed through unchanged, so that the output cannot be parsed either.
             let has_valid_body = syn::parse_str::<syn::Block>(&function[function.find('{').unwrap_or(0)..]).is_ok();
             if is_function && has_valid_body && !function.contains("self") && !function.starts_with("default") {
                 let text = output.to_string();
-                prop_assert!(parse2::<File>(output).is_ok(), "{text}");
+                prop_assert!(parse2::<File>(output.clone()).is_ok(), "{text}");
+                prop_assert!(!are_old.0 || syn1::parse2::<syn1::File>(output.clone()).is_ok(), "syn 1: {text}");
+                prop_assert!(!are_old.1 || syn2::parse2::<syn2::File>(output).is_ok(), "syn 2: {text}");
             }
         }
     }

@@ -157,6 +157,26 @@ fn only_an_argument_that_is_moved_and_named_is_cloned() {
     }
 }
 
+/// A value that is not `Clone`.
+struct Report;
+
+#[circuit_breaker(name = "used arguments, parameter", failure_if = |report| report.kind() == io::ErrorKind::TimedOut)]
+fn parameter_with_its_name(report: Report) -> Answer {
+    fail(report)
+}
+
+#[fallback(|report| Ok(u32::try_from(format!("{report}").len()).unwrap_or(0)))]
+async fn parameter_with_its_name_async(report: Report) -> Answer {
+    yield_now().await;
+    fail(report)
+}
+
+#[tokio::test]
+async fn a_parameter_of_a_closure_is_not_the_argument_of_that_name() {
+    assert!(parameter_with_its_name(Report).is_err());
+    assert_eq!(parameter_with_its_name_async(Report).await.unwrap(), 9);
+}
+
 #[retry(max_attempts = 3, backoff = none, retry_if = |_| { see(u32::try_from(log.len()).unwrap_or(0)); true })]
 async fn gives_away_a_reference(log: &mut Vec<u32>) -> Answer {
     yield_now().await;

@@ -14,6 +14,7 @@ use super::{Arguments, Attribute, Layer, Position, Reads, Requirements, Timeouts
 use crate::{
     codegen::context::{Call, Context},
     errors::Errors,
+    item::uses::used_by,
     syntax::{duration::text, options::Grammar},
 };
 
@@ -38,7 +39,7 @@ impl Layer for CircuitBreaker {
     }
 
     fn evaluated_after(&self) -> TokenStream {
-        let (condition, instance) = (self.condition.expression(), self.instance.run_time());
+        let (condition, instance) = (self.condition.expression().map(used_by), self.instance.run_time());
         quote!(#condition #instance)
     }
 

@@ -8,11 +8,13 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::Path;
 
+use self::options::Alternative;
 pub(crate) use self::options::Fallback;
 use super::{Arguments, Attribute, Layer, Position, Requirements};
 use crate::{
     codegen::context::{Call, Context},
     errors::Errors,
+    item::uses::used_by,
     syntax::options::Grammar,
 };
 
@@ -45,7 +47,8 @@ impl Layer for Fallback {
     }
 
     fn evaluated_after(&self) -> TokenStream {
-        let (condition, alternatives) = (self.condition.expression(), &self.alternatives);
+        let condition = self.condition.expression().map(used_by);
+        let alternatives = self.alternatives.iter().map(Alternative::used);
         quote!(#condition #(#alternatives)*)
     }
 

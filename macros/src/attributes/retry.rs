@@ -16,6 +16,7 @@ use super::{Arguments, Attribute, Layer, Position, Reads, Requirements};
 use crate::{
     codegen::context::{Call, Context},
     errors::Errors,
+    item::uses::used_by,
     syntax::options::Grammar,
 };
 
@@ -63,7 +64,8 @@ impl Layer for Retry {
     }
 
     fn evaluated_after(&self) -> TokenStream {
-        let (condition, hook, stop_on) = (self.condition.expression(), &self.hook, &self.stop_on);
+        let [condition, hook] = [self.condition.expression(), self.hook.as_ref()].map(|expr| expr.map(used_by));
+        let stop_on = &self.stop_on;
         quote!(#condition #hook #stop_on)
     }
 

@@ -109,7 +109,7 @@ impl Context {
             group.set_span(span);
             group
         };
-        let captured = captured(&self.captures, exit, &self.krate);
+        let captured = captured(&self.captures, exit, self);
         if self.captures.rebindings.is_empty() {
             braces(quote_mixed!(#captured #statements), block.span())
         } else {
@@ -120,7 +120,7 @@ impl Context {
 }
 
 /// The branch that captures the arguments and is never taken, followed by the copies and the rebindings. `exit` is the statement that ends the branch.
-fn captured(captures: &Captures, exit: &TokenStream, krate: &TokenStream) -> TokenStream {
+fn captured(captures: &Captures, exit: &TokenStream, context: &Context) -> TokenStream {
     let Captures { by_value, by_reference, copied, rebindings, .. } = captures;
     let moved = by_value.iter().map(|Argument { name, cfgs, .. }| quote_mixed!(#(#cfgs)* let _moved = #name;));
     let borrowed = by_reference.iter().map(|Argument { name, cfgs, rebind, .. }| match rebind {
@@ -130,15 +130,17 @@ fn captured(captures: &Captures, exit: &TokenStream, krate: &TokenStream) -> Tok
     let rebound = rebindings
         .iter()
         .map(|Rebinding { attributes, pattern, name }| quote_mixed!(#(#attributes)* let #pattern = #name;));
-    let copies = copied.iter().map(|Argument { name, mutability, cfgs, rebind, .. }| {
+    let copies = copied.iter().map(|argument| {
+        let Argument { name, mutability, cfgs, rebind, .. } = argument;
+        let allow = context.inputs.lint_of_mut(argument);
         let span = Span::mixed_site().located_at(name.span());
-        let krate = located_at(span, krate);
+        let krate = located_at(span, &context.krate);
         let own = match rebind {
             Rebind::Reborrow => quote_mixed!(&mut *#name),
             Rebind::Repin => quote_mixed!(#name.as_mut()),
             _ => quote_spanned!(span=> #krate::__private::CloneUsedLater::clone_used(&#name)),
         };
-        quote_mixed!(#(#cfgs)* let #mutability #name = #own;)
+        quote_mixed!(#(#cfgs)* #allow let #mutability #name = #own;)
     });
     quote_mixed! {
         if false {

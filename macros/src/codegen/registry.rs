@@ -70,7 +70,11 @@ impl Declaration<'_> {
     /// | `key = user`, `permits = size` | `Key::find_in(&Weighted::new(DECLARATION.get(), permits), &user)` |
     pub(crate) fn block(self) -> TokenStream {
         let Self { attribute, instance, config, key, max_keys, is_weighted, failure_if, hang, ty, slice, krate } = self;
-        if let Some(error) = config.as_ref().and_then(self_error) {
+        let name = match instance {
+            Instance::Named(name) => name.to_token_stream(),
+            Instance::Static(_) | Instance::RunTime(_) | Instance::Missing => TokenStream::new(),
+        };
+        if let Some(error) = self_error(&name).or_else(|| config.as_ref().and_then(self_error)) {
             return error;
         }
         let here = respan(attribute, krate);
@@ -159,7 +163,7 @@ pub(crate) fn self_error(settings: &TokenStream) -> Option<TokenStream> {
     }
 
     let this = find_self(settings)?;
-    let message = "`Self` is not known here, since these settings are stored in a static\n\
+    let message = "`Self` is not known here, since the values of these options are stored in a static\n\
                    write the name of the type, as in `Client::LIMIT`";
     Some(Error::new(this, message).to_compile_error())
 }

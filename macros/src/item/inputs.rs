@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use proc_macro2::{Ident, Span};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{Local, Pat, PatType, Signature};
 
@@ -29,6 +29,8 @@ pub(crate) struct Inputs {
     pub(crate) copied: Vec<Argument>,
     /// The arguments that the function lends to each call, as a `&mut`.
     pub(crate) lent: Vec<Argument>,
+    /// True if statements before the body may be the only ones that change a `mut` argument.
+    pub(crate) has_leading: bool,
     /// The span of a `self` that the body consumes. Such a `self` must be `Copy`; an error of that check is reported at this span.
     pub(crate) consumed_self: Option<Span>,
     /// The arguments in the order of the signature, for functions that are called with the same arguments.
@@ -51,6 +53,7 @@ impl Inputs {
         };
         let mut errors = Errors::default();
         check_clones(&uses.clones, candidates, &mut errors);
+        let has_leading = body.as_ref().is_some_and(|body| !body.leading.is_empty());
         let lent = lend(uses, candidates, &mut errors);
         make_mutable(&lent, signature, body.as_mut());
         let names = candidates.iter().map(|argument| argument.name.clone());
@@ -66,7 +69,7 @@ impl Inputs {
         make_mutable(&pinned, signature, body.as_mut());
         let renames = body.as_ref().map_or(&[][..], |body| &body.renames);
         let Some(reuse_error) = uses.reuse_error else {
-            return errors.into_result(Self { copied, lent, ..Self::default() });
+            return errors.into_result(Self { copied, lent, has_leading, ..Self::default() });
         };
         let forwarded = if uses.forwards_all {
             forwarded(signature, renames, &all, &mut errors)
@@ -79,7 +82,13 @@ impl Inputs {
         // The body may consume the arguments that no layer uses later.
         rebound.retain(|argument| uses.needs_after_call(&argument.name));
         strip_mut(&rebound, signature, body.as_mut());
-        errors.into_result(Self { rebound, copied, lent, consumed_self, forwarded })
+        errors.into_result(Self { rebound, copied, lent, has_leading, consumed_self, forwarded })
+    }
+
+    /// The attribute of a statement that rebinds an argument, if its `mut` may be unused there.
+    pub(crate) fn lint_of_mut(&self, argument: &Argument) -> Option<TokenStream> {
+        let is_optional = argument.rebind == Rebind::CloneOrLend || self.has_leading && argument.mutability.is_some();
+        is_optional.then(|| quote!(#[allow(unused_mut)]))
     }
 
     /// Returns true if an argument may be lent without `lend(...)`.

@@ -2,7 +2,11 @@
 
 use std::collections::HashSet;
 
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Group, Ident, Literal, Span, TokenStream, TokenTree};
+use quote::ToTokens as _;
+use syn::Expr;
+
+use super::patterns::bindings;
 
 /// The uses that the layers make of the function's arguments.
 pub(crate) struct Uses<'a> {
@@ -38,6 +42,30 @@ impl Uses<'_> {
     pub(crate) fn mentions_after_call(&self, name: &Ident) -> bool {
         mentions(self.after_call.clone(), name)
     }
+}
+
+/// The tokens of an expression. Those of a closure do not contain the names of its parameters, which are no arguments of the function.
+pub(crate) fn used_by(expr: &Expr) -> TokenStream {
+    let Expr::Closure(closure) = expr else { return expr.to_token_stream() };
+    let parameters: Vec<_> = closure.inputs.iter().flat_map(bindings).map(|binding| binding.name.to_string()).collect();
+    without(closure.body.to_token_stream(), &parameters)
+}
+
+fn without(tokens: TokenStream, names: &[String]) -> TokenStream {
+    tokens
+        .into_iter()
+        .filter_map(|token| match token {
+            TokenTree::Ident(ident) if names.contains(&ident.to_string()) => None,
+            TokenTree::Group(group) => Some(Group::new(group.delimiter(), without(group.stream(), names)).into()),
+            TokenTree::Literal(literal) => {
+                let text = names.iter().fold(literal.to_string(), |text, name| {
+                    text.replace(&format!("{{{name}}}"), "").replace(&format!("{{{name}:"), "{:")
+                });
+                Some(text.parse::<Literal>().unwrap_or(literal).into())
+            }
+            other => Some(other),
+        })
+        .collect()
 }
 
 /// Returns true if the name occurs in the tokens, as an identifier or in a format string: `"{name}"`, `"{name:?}"`, `"{:name$}"`.

@@ -1,7 +1,7 @@
 //! `#[fallback]` as a layer: the alternatives after the call.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, format_ident};
+use quote::format_ident;
 use syn::Lifetime;
 
 use super::{
@@ -17,7 +17,7 @@ use crate::{
     },
     item::{
         arguments::{Argument, Rebind},
-        uses::mentions,
+        uses::{mentions, used_by},
     },
     syntax::{condition::Condition, values::name_or_path},
 };
@@ -142,10 +142,11 @@ fn event(alternative: &Alternative, context: &Context) -> TokenStream {
 fn rebind(fallback: &Fallback, context: &Context) -> (TokenStream, TokenStream) {
     let (krate, mut slots, mut bindings) = (&context.krate, context.check_consumed_self(), TokenStream::new());
     let gets_all = fallback.gets_arguments();
-    for (index, Argument { name, mutability, cfgs, rebind, .. }) in context.inputs.rebound.iter().enumerate() {
+    for (index, argument) in context.inputs.rebound.iter().enumerate() {
+        let Argument { name, mutability, cfgs, rebind, .. } = argument;
         let is_used = gets_all
-            || fallback.alternatives.iter().any(|alternative| mentions(alternative.to_token_stream(), name))
-            || matches!(&fallback.condition, Condition::Error(predicate) if mentions(predicate.to_token_stream(), name));
+            || fallback.alternatives.iter().any(|alternative| mentions(alternative.used(), name))
+            || matches!(&fallback.condition, Condition::Error(predicate) if mentions(used_by(predicate), name));
         let span = Span::mixed_site().located_at(name.span());
         let own = match rebind {
             _ if !is_used => quote_mixed!(#name),
@@ -163,7 +164,7 @@ fn rebind(fallback: &Fallback, context: &Context) -> (TokenStream, TokenStream) 
                 quote_mixed!(#name.as_mut())
             }
         };
-        let allow = (*rebind == Rebind::CloneOrLend).then(|| quote_mixed!(#[allow(unused_mut)]));
+        let allow = context.inputs.lint_of_mut(argument);
         bindings.extend(quote_mixed!(#(#cfgs)* #allow let #mutability #name = #own;));
     }
     (slots, bindings)

@@ -6,7 +6,7 @@ use syn::{Error, Expr, ExprClosure, ExprField, ExprPath, Member, Path, Result, S
 
 use crate::{
     errors::Errors,
-    item::{arguments, inputs},
+    item::{arguments, inputs, uses::used_by},
     syntax::{
         condition::Condition,
         options::{Grammar, Options},
@@ -113,6 +113,14 @@ impl Alternative {
 
     pub(super) const fn is_closure(&self) -> bool {
         matches!(self, Self::ErrorClosure(_) | Self::FullClosure(_))
+    }
+
+    /// The tokens that may name arguments of the function. A closure over all arguments gets them as parameters.
+    pub(super) fn used(&self) -> TokenStream {
+        match self {
+            Self::ErrorClosure(closure) | Self::FullClosure(closure) => used_by(&Expr::Closure(closure.clone())),
+            other => other.to_token_stream(),
+        }
     }
 
     /// The name of the alternative in events.

@@ -397,7 +397,8 @@ fn attempt_number(predicate: &Expr) -> Option<TokenStream> {
 fn rebind(context: &Context) -> (TokenStream, TokenStream) {
     let (krate, policy) = (&context.krate, current_policy(context));
     let (mut slots, mut bindings) = (context.check_consumed_self(), TokenStream::new());
-    for (index, Argument { name, mutability, cfgs, rebind, .. }) in context.inputs.rebound.iter().enumerate() {
+    for (index, argument) in context.inputs.rebound.iter().enumerate() {
+        let Argument { name, mutability, cfgs, rebind, .. } = argument;
         // A type that is not `Clone` is reported at the argument.
         let span = Span::mixed_site().located_at(name.span());
         let slot = format_ident!("argument_{index}", span = span);
@@ -424,7 +425,7 @@ fn rebind(context: &Context) -> (TokenStream, TokenStream) {
                 quote_mixed!(#slot.as_mut())
             }
         };
-        let allow = (*rebind == Rebind::CloneOrLend).then(|| quote_mixed!(#[allow(unused_mut)]));
+        let allow = context.inputs.lint_of_mut(argument);
         bindings.extend(quote_mixed!(#(#cfgs)* #allow let #mutability #name = #own;));
     }
     (slots, bindings)

@@ -40,7 +40,7 @@ impl Declaration<'_> {
         // A value of the wrong type is reported at the expression.
         let span = Span::mixed_site().located_at(value.span());
         let value = context.user_expression(value);
-        let reference = quote_spanned!(span=> &#value);
+        let reference = quote_spanned!(span=> &(#value));
         let (krate, ty) = (located_at(span, self.krate), Ident::new(self.ty, span));
         let keying = matches!(self.ty, "CircuitBreaker" | "RateLimit").then(|| quote_mixed!(<_>));
         quote_mixed!(let own: &#krate::#ty #keying = #reference;)

@@ -44,7 +44,7 @@ pub(super) fn own(retry: &Retry, context: &Context) -> TokenStream {
             // A value of another type is reported at the expression.
             let span = Span::mixed_site().located_at(policy.span());
             let (at_policy, value) = (located_at(span, krate), context.user_expression(policy));
-            let reference = quote_spanned!(span=> &#value);
+            let reference = quote_spanned!(span=> &(#value));
             let name = name_or_path(None, &context.function);
             let policy = quote_mixed!(#krate::__private::own_policy({ let policy: &#at_policy::RetryPolicy = #reference; *policy }, #name));
             if retry.is_timed() { quote_mixed!(#krate::__private::timed(#policy)) } else { policy }

@@ -35,17 +35,21 @@ pub(crate) struct Declaration<'a> {
 }
 
 impl Declaration<'_> {
-    /// The statement that must precede [`block`](Self::block) if the instance is known at run time only: `let own: &RateLimit<_> = &self.limit;`.
+    /// The statement that must precede [`block`](Self::block) if the instance is known at run time only: `let own = &(self.limit); let own: &RateLimit<_> = own;`.
     /// It is not part of the block, so that a temporary value in the expression lives as long as the block around it.
     pub(crate) fn binding(&self, context: &Context) -> TokenStream {
         let Some(value) = self.instance.run_time() else { return TokenStream::new() };
         // A value of the wrong type is reported at the expression.
         let span = Span::mixed_site().located_at(value.span());
         let value = context.user_expression(value);
-        let reference = quote_spanned!(span=> &#value);
+        // The type is not expected in the expression itself, whose branches may be references.
+        let reference = Ident::new("own", span);
         let (krate, ty) = (located_at(span, self.krate), Ident::new(self.ty, span));
         let keying = matches!(self.ty, "CircuitBreaker" | "RateLimit" | "Bulkhead").then(|| quote_mixed!(<_>));
-        quote_mixed!(let own: &#krate::#ty #keying = #reference;)
+        quote_mixed! {
+            let own = &(#value);
+            let own: &#krate::#ty #keying = #reference;
+        }
     }
 
     /// Input: `name = "search", limit = 100, per = 60s`. Output: a block that declares the instance and evaluates to it:

@@ -1,6 +1,6 @@
 //! The policy of a `#[retry]`: a const expression, a static, or a copy for each call.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
@@ -30,7 +30,7 @@ pub(super) fn reference(retry: &Retry, context: &Context) -> TokenStream {
 /// Input: `policy = self.retry, enabled = order.is_new()`. Output:
 ///
 /// ```text
-/// let own_policy = { let policy: &RetryPolicy = &self.retry; own_policy(policy, "name") };
+/// let own_policy = { let policy = &(self.retry); let policy: &RetryPolicy = policy; own_policy(policy, "name") };
 /// let is_enabled: bool = order.is_new();
 /// let own_policy = enabled_if(&own_policy, is_enabled);
 /// ```
@@ -44,9 +44,10 @@ pub(super) fn own(retry: &Retry, context: &Context) -> TokenStream {
             // A value of another type is reported at the expression.
             let span = Span::mixed_site().located_at(policy.span());
             let (at_policy, value) = (located_at(span, krate), context.user_expression(policy));
-            let reference = quote_spanned!(span=> &#value);
+            let reference = Ident::new("policy", span);
             let name = name_or_path(None, &context.function);
             let policy = quote_mixed!({
+                let policy = &(#value);
                 let policy: &#at_policy::RetryPolicy = #reference;
                 #krate::__private::own_policy(policy, #name)
             });

@@ -7,7 +7,7 @@ use steadfast::{Transient, had_no_effect};
 const PAGE: &str = include_str!("../../docs/errors-and-transient.md");
 
 /// Returns the failures of a library in the table: true for each that is transient, and true for each that may have had an effect.
-fn rows(library: &str) -> BTreeMap<String, (bool, bool)> {
+pub(crate) fn rows(library: &str) -> BTreeMap<String, (bool, bool)> {
     let cells = PAGE.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
     let rows = cells.map(|line| line.split(" | ").collect::<Vec<_>>()).filter(|cells| cells.len() == 5);
     rows.filter(|cells| cells[0].split(", ").any(|name| name == library))

@@ -199,10 +199,6 @@ impl Transient for CircuitOpen {
         true
     }
 
-    fn may_have_taken_effect(&self) -> bool {
-        false
-    }
-
     fn as_dyn_display(&self) -> Option<&dyn Display> {
         Some(self)
     }

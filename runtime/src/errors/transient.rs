@@ -93,7 +93,8 @@ pub trait Transient {
     ///
     /// This is certain if the request did not reach the server (a refused connection, a failed DNS lookup, a rejection by a circuit
     /// breaker), and if the server reports that it did not process the request or rolled it back (a refused HTTP/2 stream, a serialization
-    /// failure). In all other cases the value is true: the server may have processed a request whose response was lost. True by default.
+    /// failure). In all other cases the value is true: the server may have processed a request whose response was lost. By default, only a
+    /// [rejection](Self::is_rejection) has no effect.
     ///
     /// The value describes the request that failed. If a function makes several requests, those before it may have had an effect.
     ///
@@ -109,7 +110,7 @@ pub trait Transient {
     /// assert!(io::Error::from(io::ErrorKind::ConnectionReset).may_have_taken_effect());
     /// ```
     fn may_have_taken_effect(&self) -> bool {
-        true
+        !self.is_rejection()
     }
 
     /// Returns the error for the events of a [`RetryPolicy`](crate::RetryPolicy), which contain its text; `None` by default.

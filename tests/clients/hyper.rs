@@ -27,7 +27,7 @@ async fn fetch(address: SocketAddr) -> hyper::Error {
     fetch().await.unwrap_err()
 }
 
-/// The connection is dropped after it has sent the request.
+/// Drops the connection after it has sent the request, and returns the error.
 async fn dropped_with_a_request() -> hyper::Error {
     let (received, is_received) = tokio::sync::oneshot::channel();
     let received = std::sync::Mutex::new(Some(received));
@@ -50,7 +50,7 @@ async fn dropped_with_a_request() -> hyper::Error {
     response.await.unwrap_err()
 }
 
-/// The connection is dropped before it takes the request from its queue.
+/// Drops the connection before it takes the request from its queue, and returns the error.
 async fn dropped_before_the_request() -> hyper::Error {
     let (mut sender, connection) = connect(closing().await).await;
     let mut response = pin!(sender.send_request(request()));
@@ -60,7 +60,7 @@ async fn dropped_before_the_request() -> hyper::Error {
     response.await.unwrap_err()
 }
 
-/// The connection is closed before the request is sent.
+/// Drops the connection before a request is made, and returns the error.
 async fn closed() -> hyper::Error {
     let (mut sender, connection) = connect(closing().await).await;
     drop(connection);

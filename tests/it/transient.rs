@@ -3,6 +3,7 @@
 use std::{
     error::Error,
     io::{self, ErrorKind},
+    sync::Arc,
     time::Duration,
 };
 
@@ -161,6 +162,9 @@ fn io_errors_have_no_effect_if_the_connection_was_not_established() {
     }
     assert!(!io::Error::other(io::Error::from(ErrorKind::ConnectionRefused)).may_have_taken_effect(), "wrapped");
     assert!(!io::Error::from(rejection()).may_have_taken_effect(), "a rejection");
+    let refused = Arc::new(io::Error::from(ErrorKind::ConnectionRefused));
+    assert!(!refused.may_have_taken_effect(), "shared");
+    assert!(!io::Error::other(refused).may_have_taken_effect(), "shared and wrapped");
 }
 
 #[derive(Debug, thiserror::Error, Transient)]

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::Transient;
 
-/// Transient: a transient [`io::Error`](std::io::Error) of the connection, a connection that is closed, a missing socket file,
+/// Transient: a transient [`io::Error`] of the connection, a connection that is closed, a missing socket file,
 /// servers that the option `target_session_attrs` rejects, as during a failover, and database errors with one of these SQLSTATE codes. The last column gives the value of
 /// [`may_have_taken_effect`](Transient::may_have_taken_effect).
 ///

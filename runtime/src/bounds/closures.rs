@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-/// Calls a predicate with an error or a returned value: `retry_if`, `failure_if`, `#[fallback(if = ...)]`, `retry_if_result`.
+/// Calls a predicate with an error or a returned value: `retry_if`, `failure_if`, `#[fallback(if = ...)]`, `retry_if_result`,
+/// `failure_if_result`.
 #[inline]
 pub fn predicate<T>(value: &T, predicate: impl FnOnce(&T) -> bool) -> bool {
     predicate(value)

@@ -70,6 +70,7 @@ pub(super) const GRAMMAR: Grammar = Grammar {
         ("recovery_timeout", OF_BREAKER),
         ("half_open_max_calls", OF_BREAKER),
         ("failure_if", OF_BREAKER),
+        ("failure_if_result", OF_BREAKER),
     ],
 };
 const INCLUDES_FIRST: &str = "`max_attempts` is the number of calls, the first included";

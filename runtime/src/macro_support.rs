@@ -11,11 +11,11 @@ mod fallback;
 #[cfg(feature = "keyed")]
 mod keyed;
 mod record;
-mod rejected_probe;
+mod return_probe;
 mod transient_probe;
 mod verdict;
 
-pub use self::{error_probe::*, fallback::*, record::*, rejected_probe::*, transient_probe::*, verdict::*};
+pub use self::{error_probe::*, fallback::*, record::*, return_probe::*, transient_probe::*, verdict::*};
 use crate::RetryPolicy;
 
 /// Enables the measurement of the elapsed time, for a hook.

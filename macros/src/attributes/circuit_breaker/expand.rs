@@ -162,8 +162,8 @@ fn rejected_value(context: &Context) -> TokenStream {
     };
     quote_mixed!({
         #[allow(unused_imports)]
-        use #krate::__private::{RejectedError as _, RejectedValue as _};
-        let converter = (&&#krate::__private::RejectedProbe::<#output>::NEW).converter();
+        use #krate::__private::{ErrorReturn as _, ValueReturn as _};
+        let converter = (&&#krate::__private::ReturnProbe::<#output>::NEW).converter();
         converter(#error)
     })
 }

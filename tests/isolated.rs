@@ -213,3 +213,15 @@ fn an_error_is_formatted_only_for_a_receiver_and_not_if_texts_are_left_out() {
     let text = || Some("formatted".to_owned());
     assert_eq!(*texts.lock().unwrap(), [text(), text(), None, None, text(), text()]);
 }
+
+#[test]
+fn breakers_store_no_texts_that_are_left_out() {
+    let _alone = ALONE.blocking_lock();
+    let formatted = Cell::new(0);
+    let breaker = CircuitBreaker::new("without texts", CONFIG.failure_threshold(1));
+    steadfast::set_error_texts(false);
+    breaker.try_acquire().unwrap().failure_with(&Formatted(&formatted));
+    steadfast::set_error_texts(true);
+    assert_eq!(breaker.try_acquire().unwrap_err().last_failure(), None);
+    assert_eq!((breaker.snapshot().last_failure, formatted.get()), (None, 0));
+}

@@ -13,7 +13,7 @@ mod keyed;
 mod lend;
 mod record;
 mod rejected_call;
-mod rejected_probe;
+mod return_probe;
 mod transient_probe;
 mod verdict;
 
@@ -23,7 +23,7 @@ use std::time::Duration;
 #[cfg(feature = "keyed")]
 pub use self::keyed::Weighted;
 pub use self::{
-    error_probe::*, fallback::*, lend::*, record::*, rejected_call::*, rejected_probe::*, transient_probe::*,
+    error_probe::*, fallback::*, lend::*, record::*, rejected_call::*, return_probe::*, transient_probe::*,
     verdict::*,
 };
 #[cfg(feature = "tokio")]

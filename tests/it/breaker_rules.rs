@@ -716,6 +716,8 @@ fn settings_from_outside_are_checked_without_a_panic() {
         let error = checked.unwrap_err();
         assert!(error.to_string().starts_with(expected), "{error}");
     }
+    let keyed = KeyedBreakers::new("checked", config);
+    assert!(keyed.try_max_keys(0).unwrap_err().to_string().starts_with("`max_keys` must be at least 1"));
     assert!(Window::try_calls(0).unwrap_err().to_string().contains("at least 1 call"));
     assert!(Window::try_time(Duration::ZERO).unwrap_err().to_string().contains("a millisecond"));
     assert_eq!(config.try_half_open_successes(2).and_then(|config| config.try_failure_threshold(7)).unwrap(), {

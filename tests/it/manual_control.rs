@@ -331,7 +331,7 @@ fn a_config_serializes_with_the_names_of_its_options() {
     assert_eq!(
         serde_json::to_value(config).unwrap(),
         serde_json::json!({
-            "failure_threshold": 5,
+            "failure_threshold": null,
             "window": { "time": 60.0 },
             "failure_rate": 0.5,
             "min_calls": 10,
@@ -340,6 +340,7 @@ fn a_config_serializes_with_the_names_of_its_options() {
             "recovery_timeout": { "base": 30.0, "factor": 2.0, "max": 300.0 },
             "recovery_jitter": 0.0,
             "half_open_max_calls": 3,
+            "half_open_successes": null,
             "ramp_up": 0.0,
             "observe_only": false,
             "hung_call": null,
@@ -349,7 +350,9 @@ fn a_config_serializes_with_the_names_of_its_options() {
     );
     let json = serde_json::to_value(BreakerConfig::new().window(Window::calls(100))).unwrap();
     assert_eq!((&json["window"], &json["recovery_timeout"]), (&serde_json::json!({ "calls": 100 }), &30.0.into()));
-    assert_eq!(serde_json::to_value(BreakerConfig::new()).unwrap()["window"], serde_json::Value::Null);
+    let json = serde_json::to_value(BreakerConfig::new().half_open_successes(2)).unwrap();
+    assert_eq!((&json["window"], &json["failure_threshold"]), (&serde_json::Value::Null, &5.into()));
+    assert_eq!(json["half_open_successes"], 2);
 }
 
 #[test]

@@ -2,7 +2,8 @@ use std::{marker::PhantomData, time::Duration};
 
 use crate::{CircuitOpen, errors::convert_by};
 
-/// Calls a predicate with an error or a returned value: `retry_if`, `failure_if`, `#[fallback(if = ...)]`, `retry_if_result`.
+/// Calls a predicate with an error or a returned value: `retry_if`, `failure_if`, `#[fallback(if = ...)]`, `retry_if_result`,
+/// `failure_if_result`.
 #[inline]
 pub fn predicate<T>(value: &T, predicate: impl FnOnce(&T) -> bool) -> bool {
     predicate(value)

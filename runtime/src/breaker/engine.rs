@@ -133,10 +133,10 @@ impl<'a> BreakerRef<'a> {
 
     /// The settings in force.
     fn parameters(self) -> Parameters {
-        let parameters = self.settings.parameters();
+        let mut parameters = self.settings.parameters();
         // Once calls have been tracked, the ends of those in flight are counted even if `hung_call` is removed.
-        let tracks_calls = parameters.tracks_calls || self.engine.in_flight.get().is_some();
-        Parameters { tracks_calls, ..parameters }
+        parameters.tracks_calls |= self.engine.in_flight.get().is_some();
+        parameters
     }
 
     /// Applies changed settings to the window and the circuit.

@@ -15,7 +15,7 @@ use super::{BreakerConfig, BreakerSettings, CircuitBreaker, OwnedPermit, engine:
 #[cfg(feature = "config")]
 use crate::registry::PolicySettings;
 use crate::{
-    BreakerState, CircuitOpen, ConfigChange, ConfigLayer, Durations,
+    BreakerState, CircuitOpen, ConfigChange, ConfigLayer, Durations, InvalidSetting,
     errors::PolicyConfig,
     events::{self, Event},
     keyed_store::{EvictionClass, KeyedEntry, KeyedStore, SharedSettings, StoreTotals, key::Key, top_by},
@@ -97,6 +97,18 @@ impl KeyedBreakers {
         assert!(keys > 0, "`max_keys` must be at least 1: with 0, all keys would share one breaker");
         self.store.max_keys = keys;
         self
+    }
+
+    /// Sets the value as [`max_keys`](Self::max_keys) does, with an error instead of a panic.
+    ///
+    /// # Errors
+    ///
+    /// If `keys` is 0.
+    pub fn try_max_keys(self, keys: usize) -> Result<Self, InvalidSetting> {
+        if keys == 0 {
+            return Err(InvalidSetting::new("`max_keys` must be at least 1: with 0, all keys would share one breaker"));
+        }
+        Ok(self.max_keys(keys))
     }
 
     /// Returns the breaker of a key, and creates it if there is none. Returns the overflow breaker if there is no room for another key.

@@ -159,8 +159,8 @@ fn rejected_value(context: &Context) -> TokenStream {
     let error = context.rejection_as_error("FromCircuitOpen", "open");
     quote_mixed!({
         #[allow(unused_imports)]
-        use #krate::__private::{ConvertedError as _, ConvertedValue as _};
-        let converter = (&&#krate::__private::RejectedProbe::<#output>::NEW).converter();
+        use #krate::__private::{ErrorReturn as _, ValueReturn as _};
+        let converter = (&&#krate::__private::ReturnProbe::<#output>::NEW).converter();
         converter(#error)
     })
 }

@@ -161,6 +161,7 @@ pub(super) const GRAMMAR: Grammar = Grammar {
         ("recovery_timeout", OF_BREAKER),
         ("half_open_max_calls", OF_BREAKER),
         ("failure_if", OF_BREAKER),
+        ("failure_if_result", OF_BREAKER),
     ],
 };
 const FIXED: &str = "write `backoff = fixed(1s)`";

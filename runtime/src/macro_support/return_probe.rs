@@ -4,18 +4,18 @@ use std::marker::PhantomData;
 
 use crate::bounds::CallResult;
 
-/// A probe for a return type: `(&&RejectedProbe::<R>::NEW).converter()` resolves to the first of the traits below that the type implements, by
+/// A probe for a return type: `(&&ReturnProbe::<R>::NEW).converter()` resolves to the first of the traits below that the type implements, by
 /// autoref-based specialization.
 #[derive(Debug)]
-pub struct RejectedProbe<R>(PhantomData<fn() -> R>);
+pub struct ReturnProbe<R>(PhantomData<fn() -> R>);
 
-impl<R> RejectedProbe<R> {
+impl<R> ReturnProbe<R> {
     /// The probe.
     pub const NEW: Self = Self(PhantomData);
 }
 
 /// First choice: the type is a `Result` or an `Option`.
-pub trait ConvertedError<R> {
+pub trait ErrorReturn<R> {
     /// The error type.
     type Error;
 
@@ -23,7 +23,7 @@ pub trait ConvertedError<R> {
     fn converter(&self) -> fn(Self::Error) -> R;
 }
 
-impl<R: CallResult> ConvertedError<R> for &RejectedProbe<R> {
+impl<R: CallResult> ErrorReturn<R> for &ReturnProbe<R> {
     type Error = R::Error;
 
     fn converter(&self) -> fn(R::Error) -> R {
@@ -32,12 +32,12 @@ impl<R: CallResult> ConvertedError<R> for &RejectedProbe<R> {
 }
 
 /// Last choice: the returned value itself is made of the rejection.
-pub trait ConvertedValue<R> {
+pub trait ValueReturn<R> {
     /// Returns the identity.
     fn converter(&self) -> fn(R) -> R;
 }
 
-impl<R> ConvertedValue<R> for RejectedProbe<R> {
+impl<R> ValueReturn<R> for ReturnProbe<R> {
     fn converter(&self) -> fn(R) -> R {
         |value| value
     }

@@ -208,8 +208,9 @@ impl RetryPolicy {
     /// error, so that no server can make a caller wait for a day. The event
     /// [`RetriesExhausted`](crate::events::Event::RetriesExhausted) then contains the hint.
     ///
-    /// A shorter hint is the lower bound of the delay. Unless the policy has no jitter, the delay is up to a quarter longer than the hint,
-    /// so that callers with the same hint do not all return at the same moment. `max_elapsed` still applies. The `retry_after` of a circuit
+    /// A shorter hint takes the place of the computed delay, as a lower bound. Unless the policy has no jitter, the delay is random between the
+    /// hint and the longer of the computed delay and the hint and a quarter, so that callers with the same hint do not all return at the same
+    /// moment. A hint of zero has no effect. `max_elapsed` still applies. The `retry_after` of a circuit
     /// breaker, after [`retry_rejections`](Self::retry_rejections), has no such limit.
     ///
     /// # Panics

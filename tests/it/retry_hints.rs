@@ -3,7 +3,8 @@
 use std::{io, time::Duration};
 
 use steadfast::{
-    CircuitOpen, Jitter, RetryPolicy, Schedule, Transient, circuit_breaker, configure_from_toml, retry,
+    Backoff, CircuitOpen, Jitter, RetryContext, RetryPolicy, Schedule, Transient, circuit_breaker, configure_from_toml,
+    retry,
     testing::{FakeClock, Script},
 };
 
@@ -47,16 +48,34 @@ fn callers_with_the_same_hint_are_spread_and_never_early() {
 }
 
 #[test]
-fn a_short_hint_does_not_replace_the_backoff() {
-    let policy = POLICY.max_attempts(3).backoff(Schedule::fixed(2 * SECOND)).jitter(Jitter::none());
-    for hint in [Duration::ZERO, Duration::from_nanos(1), SECOND] {
-        assert_eq!(slept(&policy, hint), [2 * SECOND; 2], "{hint:?}");
+fn a_short_hint_does_not_switch_the_backoff_off() {
+    let exact = POLICY.max_attempts(3).backoff(Schedule::fixed(2 * SECOND)).jitter(Jitter::none());
+    assert_eq!(slept(&exact, Duration::ZERO), [2 * SECOND; 2], "no hint");
+    assert_eq!(slept(&exact, SECOND), [SECOND; 2], "in place of the computed delay");
+    for (jitter, hint, least) in [
+        (Jitter::equal(), Duration::ZERO, SECOND),
+        (Jitter::full(), Duration::from_millis(1), Duration::from_millis(1)),
+        (Jitter::symmetric(0.1), SECOND, SECOND),
+    ] {
+        let delays: Vec<_> = (0..50).flat_map(|_| slept(&exact.jitter(jitter), hint)).collect();
+        assert!(delays.iter().all(|delay| (least..=2 * SECOND).contains(delay)), "{jitter}: {delays:?}");
+        assert!(delays.iter().any(|delay| *delay > 7 * SECOND / 4), "up to the backoff: {jitter}: {delays:?}");
     }
-    // With jitter, the delay varies with the backoff.
-    let policy = policy.jitter(Jitter::equal());
-    let delays: Vec<_> = (0..50).flat_map(|_| slept(&policy, Duration::ZERO)).collect();
-    assert!(delays.iter().all(|delay| (SECOND..=2 * SECOND).contains(delay)), "{delays:?}");
-    assert!(delays.iter().max() != delays.iter().min());
+}
+
+struct Follows;
+
+impl Backoff for Follows {
+    fn delay(&self, retry: &RetryContext<'_>) -> Duration {
+        retry.hint.unwrap_or(3 * SECOND)
+    }
+}
+
+#[test]
+fn a_custom_backoff_receives_no_hint_of_zero() {
+    let policy = POLICY.backoff(Schedule::custom(&Follows)).jitter(Jitter::none());
+    assert_eq!(slept(&policy, Duration::ZERO), [3 * SECOND]);
+    assert_eq!(slept(&policy, SECOND), [SECOND]);
 }
 
 #[test]

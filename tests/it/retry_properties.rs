@@ -103,7 +103,7 @@ proptest! {
         if let Some(limit) = max_elapsed {
             prop_assert!(began[1..].iter().all(|began| *began <= limit.saturating_add(Duration::from_micros(made as u64))));
         }
-        // Each delay is within the bounds of its schedule, or up to a quarter longer than a hint, which is not too long.
+        // Each delay is within the bounds of its schedule, or between a hint, which is not too long, and the hint and a quarter.
         let hints: Vec<_> = (0..made).filter_map(|number| match error_of(number) {
             Failed::Transient { hint, .. } => hint,
             Failed::Permanent => None,

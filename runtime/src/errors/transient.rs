@@ -73,8 +73,8 @@ pub trait Transient {
 
     /// Returns the minimum time to wait before the next attempt; `None` if the error does not specify one.
     ///
-    /// The delay is at least this long, and up to a quarter longer unless the policy has no jitter. A time longer than `max_retry_after`
-    /// ends the retry.
+    /// It takes the place of the delay of the backoff; unless the policy has no jitter, a random part is added. Zero has no effect. A time
+    /// longer than `max_retry_after` ends the retry.
     fn retry_after(&self) -> Option<Duration> {
         None
     }

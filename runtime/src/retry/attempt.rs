@@ -26,7 +26,8 @@ use crate::stack::attempt_number;
 ///
 /// The attempt is that of the innermost retry around the caller, a `#[retry]` or a [`RetryPolicy`](crate::RetryPolicy): in the function
 /// itself, in the functions that it calls, and in the futures that it polls, whichever thread polls them. A retry with `max_attempts = 1` and
-/// no name makes no attempts of its own. A spawned task or thread is outside of the retry; pass the number to it. The predicates and the hook
+/// no name makes no attempts of its own. A call with a timeout that a combinator polls with a waker of its own, such as `FuturesUnordered`,
+/// is outside of the retry. A spawned task or thread is outside of the retry; pass the number to it. The predicates and the hook
 /// of a retry run between its attempts.
 ///
 /// Reads a thread-local variable. A retry whose function does not call it pays nothing for it.

@@ -63,7 +63,7 @@ pub struct RetryContext<'e> {
     /// The time since the first attempt began.
     pub elapsed: Duration,
     /// The delay that the error asks for: [`Transient::retry_after`](crate::Transient::retry_after), or the `retry_after` of a breaker
-    /// that rejected the attempt.
+    /// that rejected the attempt. `None` for a hint of zero by the error.
     pub hint: Option<Duration>,
     /// The error of that attempt, which can be downcast to its type.
     ///

@@ -112,12 +112,19 @@ impl Jitter {
         }
     }
 
-    /// Returns a delay that is at least `hint`, so that callers with the same hint do not return at the same time: up to a quarter longer,
-    /// or exact without jitter. Not longer than `longest` if the hint is not.
-    pub(super) fn apply_to_hint(self, hint: Duration, longest: Duration, random: impl Fn(u64) -> u64) -> Duration {
+    /// Returns the delay after an error with a hint, which takes the place of `delay`: at least the hint, and with jitter up to the longer of
+    /// `delay` and the hint and a quarter, so that callers with the same hint do not return at the same time. The random part ends at
+    /// `longest`.
+    pub(super) fn apply_to_hint(
+        self,
+        hint: Duration,
+        delay: Duration,
+        longest: Duration,
+        random: impl Fn(u64) -> u64,
+    ) -> Duration {
         match self.0 {
             Kind::None => hint,
-            _ => random_between(hint, hint.saturating_add(hint / 4).min(longest), random),
+            _ => random_between(hint, hint.saturating_add(hint / 4).max(delay).min(longest), random),
         }
     }
 }

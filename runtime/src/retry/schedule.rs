@@ -179,8 +179,8 @@ impl Schedule {
         matches!(self.0, Kind::Decorrelated { .. } | Kind::Custom(_))
     }
 
-    /// Returns the delay before a retry, which is at least the hint; a custom backoff computes its delay from the hint. `longest` limits the
-    /// random part that is added to a hint.
+    /// Returns the delay before a retry. A hint takes the place of the computed delay; a custom backoff computes its delay from the hint.
+    /// `longest` limits the random part that is added to a hint.
     #[inline]
     pub(super) fn delay(
         &self,
@@ -192,8 +192,8 @@ impl Schedule {
         match (&self.0, retry.hint) {
             (Kind::Custom(ByAddress(backoff)), Some(_)) => backoff.delay(retry),
             (_, Some(hint)) => {
-                let delay = self.delay_with_jitter(retry, jitter, &random);
-                delay.max(jitter.apply_to_hint(hint, longest, random))
+                let delay = self.delay_with_jitter(retry, Jitter::none(), &random);
+                jitter.apply_to_hint(hint, delay, longest, random)
             }
             (Kind::None, None) => Duration::ZERO,
             (_, None) => self.delay_with_jitter(retry, jitter, random),

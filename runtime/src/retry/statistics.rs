@@ -40,7 +40,7 @@ pub struct RetrySnapshot {
     pub not_transient: u64,
     /// Calls whose last attempt was rejected by a breaker, a rate limit or a bulkhead below the retry.
     pub rejected: u64,
-    /// Calls that ran out of attempts or time.
+    /// Calls that ran out of attempts or time, whose error asked for a delay above `max_retry_after`, or whose retry the backoff ended.
     pub exhausted: u64,
     /// Calls that ended because the budget was exhausted.
     pub denied: u64,

@@ -22,6 +22,10 @@ pub(crate) struct EnclosingRetries {
     /// The innermost retry that is past its first attempt.
     pub(crate) retrying: Option<RetryName>,
     /// The number of the innermost attempt, if it is not the first of its call.
+    #[cfg_attr(
+        not(feature = "tokio"),
+        allow(dead_code, reason = "only a future publishes it again, within a time limit")
+    )]
     pub(crate) later_attempt: Option<u32>,
     /// The stop signals of all enclosing retries.
     pub(crate) stop_signals: Vec<Arc<Relay>>,

@@ -33,9 +33,11 @@ enum Hint {
 }
 
 impl Hint {
-    const fn duration(self) -> Option<Duration> {
+    /// Returns the hint. An error that asks for no delay, for example by a date that has passed, has none: the backoff stays in force.
+    fn duration(self) -> Option<Duration> {
         match self {
-            Self::OfError(hint) | Self::OfRejection(hint) => hint,
+            Self::OfError(hint) => hint.filter(|hint| !hint.is_zero()),
+            Self::OfRejection(hint) => hint,
         }
     }
 }
@@ -133,7 +135,7 @@ impl Attempts<'_> {
             Verdict::Transient { retry_after: Some(hint) } if hint > self.policy.max_retry_after => {
                 return ControlFlow::Continue(());
             }
-            Verdict::Transient { retry_after } => Some(retry_after),
+            Verdict::Transient { retry_after } => Some(Hint::OfError(retry_after).duration()),
             Verdict::Success | Verdict::Rejected | Verdict::RetriedRejection { .. } => return ControlFlow::Continue(()),
         };
         self.lookup = ScopeLookup::Complete;

@@ -176,7 +176,8 @@ impl<K: Keying> RateLimit<K> {
     #[inline]
     pub fn try_acquire_many(&self, permits: u32) -> Result<(), RateLimited> {
         if permits == 0 {
-            return self.admit_free();
+            self.count_free();
+            return Ok(());
         }
         self.limiter.acquire(self.settings(), permits, 0).map(drop)
     }
@@ -202,7 +203,8 @@ impl<K: Keying> RateLimit<K> {
     #[inline]
     pub fn acquire_many(&self, permits: u32) -> Result<(), RateLimited> {
         if permits == 0 {
-            return self.admit_free();
+            self.count_free();
+            return Ok(());
         }
         match self.limiter.acquire(self.settings(), permits, u64::MAX)? {
             None => Ok(()),
@@ -244,7 +246,8 @@ impl<K: Keying> RateLimit<K> {
     #[cfg(feature = "tokio")]
     pub async fn acquire_many_async(&self, permits: u32) -> Result<(), RateLimited> {
         if permits == 0 {
-            return self.admit_free();
+            self.count_free();
+            return Ok(());
         }
         if self.settings().has_store() {
             return Box::pin(self.acquire_from_store(permits)).await;
@@ -346,9 +349,8 @@ impl<K: Keying> RateLimit<K> {
 
     /// Counts a call that takes no permit.
     #[cold]
-    fn admit_free(&self) -> Result<(), RateLimited> {
+    fn count_free(&self) {
         self.limiter.count(Count::Success);
-        Ok(())
     }
 
     #[inline]

@@ -24,6 +24,8 @@ mod waiter;
 
 use std::{borrow::Borrow, fmt};
 
+#[cfg(feature = "tokio")]
+use self::limiter::Queued;
 pub(crate) use self::named::RateLimits;
 pub use self::{
     config::{Algorithm, RateLimitConfig, RateLimitDecision, RateLimitRequest, RateLimitStore},
@@ -174,7 +176,8 @@ impl<K: Keying> RateLimit<K> {
     #[inline]
     pub fn try_acquire_many(&self, permits: u32) -> Result<(), RateLimited> {
         if permits == 0 {
-            return self.admit_free();
+            self.count_free();
+            return Ok(());
         }
         self.limiter.acquire(self.settings(), permits, 0).map(drop)
     }
@@ -200,7 +203,8 @@ impl<K: Keying> RateLimit<K> {
     #[inline]
     pub fn acquire_many(&self, permits: u32) -> Result<(), RateLimited> {
         if permits == 0 {
-            return self.admit_free();
+            self.count_free();
+            return Ok(());
         }
         match self.limiter.acquire(self.settings(), permits, u64::MAX)? {
             None => Ok(()),
@@ -219,7 +223,14 @@ impl<K: Keying> RateLimit<K> {
     /// If it has to wait outside a tokio runtime with its timer enabled.
     #[cfg(feature = "tokio")]
     pub async fn acquire_async(&self) -> Result<(), RateLimited> {
-        self.acquire_many_async(1).await
+        if self.settings().has_store() {
+            // Boxed, like the wait, so that the future is small for calls that do not wait.
+            return Box::pin(self.acquire_from_store(1)).await;
+        }
+        match self.limiter.acquire(self.settings(), 1, u64::MAX)? {
+            None => Ok(()),
+            Some(queued) => Box::pin(self.waiter(queued).in_task()).await,
+        }
     }
 
     /// Takes several permits, as [`acquire_async`](Self::acquire_async) takes one. 0 permits are admitted at once, without a request to the
@@ -235,22 +246,34 @@ impl<K: Keying> RateLimit<K> {
     #[cfg(feature = "tokio")]
     pub async fn acquire_many_async(&self, permits: u32) -> Result<(), RateLimited> {
         if permits == 0 {
-            return self.admit_free();
+            self.count_free();
+            return Ok(());
         }
-        let mut patience = u64::MAX;
         if self.settings().has_store() {
-            match Box::pin(store_waiter::acquire(&self.limiter, self.settings(), permits)).await? {
-                None => return Ok(()),
-                Some(left) => patience = left,
-            }
+            return Box::pin(self.acquire_from_store(permits)).await;
         }
+        match self.limiter.acquire(self.settings(), permits, u64::MAX)? {
+            None => Ok(()),
+            Some(queued) => Box::pin(self.waiter(queued).in_task()).await,
+        }
+    }
+
+    /// Takes permits by the counts of the external store, or by those of this process if the store cannot decide.
+    #[cfg(feature = "tokio")]
+    async fn acquire_from_store(&self, permits: u32) -> Result<(), RateLimited> {
+        let Some(patience) = store_waiter::acquire(&self.limiter, self.settings(), permits).await? else {
+            return Ok(());
+        };
         match self.limiter.acquire(self.settings(), permits, patience)? {
             None => Ok(()),
-            // Boxed, so that the future is small for calls that do not wait.
-            Some(queued) => {
-                Box::pin(Waiter::new(&self.limiter, self.settings(), queued, clock::task_now).in_task()).await
-            }
+            Some(queued) => self.waiter(queued).in_task().await,
         }
+    }
+
+    /// Creates the waiter of a call that is in the queue, for a task.
+    #[cfg(feature = "tokio")]
+    fn waiter(&self, queued: Queued) -> Waiter<'_> {
+        Waiter::new(&self.limiter, self.settings(), queued, clock::task_now)
     }
 
     /// Runs `work` once there is capacity. Blocks the thread for at most `max_wait`.
@@ -326,9 +349,8 @@ impl<K: Keying> RateLimit<K> {
 
     /// Counts a call that takes no permit.
     #[cold]
-    fn admit_free(&self) -> Result<(), RateLimited> {
+    fn count_free(&self) {
         self.limiter.count(Count::Success);
-        Ok(())
     }
 
     #[inline]

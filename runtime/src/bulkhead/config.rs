@@ -27,6 +27,7 @@ use crate::{
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[allow(clippy::struct_field_names, reason = "the names of the options")]
 pub struct BulkheadConfig {
     pub(super) max_concurrent: u32,
     pub(super) max_wait: Option<Duration>,

@@ -75,9 +75,11 @@ impl Usage {
     /// Returns the usage with `taken` more of the permits in use; `None` if they are not all free.
     #[inline]
     const fn with_in_use(self, taken: u32, permits: u32) -> Option<Self> {
-        match self.in_use.checked_add(taken) {
-            Some(in_use) if in_use <= permits => Some(Self { in_use, ..self }),
-            _ => None,
+        // In 64 bits, the sum does not overflow.
+        if self.in_use as u64 + taken as u64 <= permits as u64 {
+            Some(Self { in_use: self.in_use + taken, ..self })
+        } else {
+            None
         }
     }
 
@@ -153,7 +155,7 @@ impl Semaphore {
     #[inline]
     pub(super) fn try_acquire(&self, taken: u32) -> bool {
         let permits = self.permits();
-        self.update(|usage| usage.acquired(taken, permits)).is_some()
+        self.update(|usage| usage.acquired(taken, permits))
     }
 
     /// Takes permits, or joins the queue if fewer than `max_queue` calls wait.
@@ -167,11 +169,11 @@ impl Semaphore {
             let waiting = usage.waiting.checked_add(1)?;
             (waiting <= max_queue).then_some(Usage { waiting, ..usage })
         };
-        let Some(usage) = self.update(|usage| usage.acquired(taken, permits).or_else(|| queued(usage))) else {
+        if !self.update(|usage| usage.acquired(taken, permits).or_else(|| queued(usage))) {
             return Acquisition::QueueFull;
-        };
-        // If the number of waiters has not changed, the caller took its permits.
-        if usage.waiting as usize == queue.len() {
+        }
+        // If the number of waiters, which only changes under the lock of the queue, is the same as before, the caller took its permits.
+        if self.usage().waiting as usize == queue.len() {
             return Acquisition::Admitted;
         }
         let state = Mutex::new(WaiterState::Waiting(Waker::noop().clone()));
@@ -200,7 +202,7 @@ impl Semaphore {
             let state = if taken > permits {
                 self.update(|usage| Some(usage.without_waiter()));
                 WaiterState::Rejected
-            } else if self.update(|usage| usage.with_in_use(taken, permits).map(Usage::without_waiter)).is_some() {
+            } else if self.update(|usage| usage.with_in_use(taken, permits).map(Usage::without_waiter)) {
                 WaiterState::Admitted
             } else {
                 break;
@@ -216,14 +218,13 @@ impl Semaphore {
         }
     }
 
-    /// Replaces the usage by the result of `next`, and returns the new usage. If `next` returns `None`, changes nothing and returns `None`.
+    /// Replaces the usage by the result of `next`, and returns true. If `next` returns `None`, changes nothing and returns false.
     #[inline]
-    fn update(&self, next: impl Fn(Usage) -> Option<Usage>) -> Option<Usage> {
+    fn update(&self, next: impl Fn(Usage) -> Option<Usage>) -> bool {
         // ORDERING: Acquire and Release: a caller that takes a permit sees what was done under it before, as with a lock.
-        let updated = self
-            .usage
-            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |word| next(Usage::unpack(word)).map(Usage::pack));
-        updated.ok().and_then(|before| next(Usage::unpack(before)))
+        self.usage
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |word| next(Usage::unpack(word)).map(Usage::pack))
+            .is_ok()
     }
 
     fn queue(&self) -> MutexGuard<'_, VecDeque<Arc<Waiter>>> {

@@ -95,15 +95,7 @@ fn emit_to_subscriber(event: &Event) {
             },
             "{event}"
         ),
-        Event::KeysOverflowed { kind: "rate limit", name, .. } => {
-            warn!(target: "steadfast", { rate_limit.name = &*escaped(name) }, "{event}");
-        }
-        Event::KeysOverflowed { kind: "bulkhead", name, .. } => {
-            warn!(target: "steadfast", { bulkhead.name = &*escaped(name) }, "{event}");
-        }
-        Event::KeysOverflowed { name, .. } => {
-            warn!(target: "steadfast", { circuit_breaker.name = &*escaped(name) }, "{event}");
-        }
+        Event::KeysOverflowed { kind, name, .. } => emit_overflow(event, kind, &escaped(name)),
         Event::NestedRetries { inner: retry, .. } | Event::BlockingSleep { retry } => {
             warn!(target: "steadfast", { retry.name = retry.map(escaped).as_deref() }, "{event}");
         }
@@ -144,6 +136,14 @@ fn emit_to_subscriber(event: &Event) {
         Event::ConfigConflict { .. } | Event::BlindSpot { .. } | Event::EventsLost { .. } => {
             warn!(target: "steadfast", "{event}");
         }
+    }
+}
+
+fn emit_overflow(event: &Event, kind: &str, name: &str) {
+    match kind {
+        "rate limit" => warn!(target: "steadfast", { rate_limit.name = name }, "{event}"),
+        "bulkhead" => warn!(target: "steadfast", { bulkhead.name = name }, "{event}"),
+        _ => warn!(target: "steadfast", { circuit_breaker.name = name }, "{event}"),
     }
 }
 

@@ -115,17 +115,17 @@ impl Counter {
         self.latest
     }
 
-    /// Counts a call that starts at a coarse `reading`, which is at most `resolution` late, unless more than half of the limit is in use
+    /// Counts a call for one permit that starts at a coarse `reading`, which is at most `resolution` late, unless more than half of the limit is in use
     /// then. Returns true if the call is counted. Calls beyond are timed exactly, so that a limit in full use has its full rate.
     #[inline]
-    pub(super) fn try_acquire_coarse(&mut self, reading: u64, resolution: u64, limit: Limit, permits: u32) -> bool {
+    pub(super) fn try_acquire_coarse(&mut self, reading: u64, resolution: u64, limit: Limit) -> bool {
         let start = Start { earliest: reading, latest: reading.saturating_add(resolution) };
         if clock::is_different_clock(start.latest, self.latest, || start.latest) {
             return false;
         }
         match &mut self.counts {
-            Counts::SlidingLog(sliding_log) => sliding_log.try_record_coarse(start, limit, permits),
-            Counts::Gcra(gcra) => gcra.try_record_coarse(start, limit, permits),
+            Counts::SlidingLog(sliding_log) => sliding_log.try_record_coarse(start, limit),
+            Counts::Gcra(gcra) => gcra.try_record_coarse(start, limit),
         }
     }
 

@@ -291,11 +291,11 @@ impl KeyedRateLimit {
         self.limiter.key.as_ref().is_some_and(Key::is_overflow)
     }
 
-    /// Admits a call that need not wait, by the coarse clock and the counts of this process. Returns false if [`acquire`](Self::acquire) has
-    /// to decide, or another thread is deciding.
+    /// Admits a call for one permit that need not wait, by the coarse clock and the counts of this process. Returns false if
+    /// [`acquire`](Self::acquire) has to decide, or another thread is deciding.
     #[inline]
     fn try_acquire_at_once(&self, permits: u32) -> bool {
-        permits > 0 && self.limiter.try_acquire_at_once(self.settings(), permits)
+        permits == 1 && self.limiter.try_acquire_at_once(self.settings())
     }
 
     fn rejections(&self) -> u64 {

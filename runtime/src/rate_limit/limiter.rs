@@ -125,22 +125,22 @@ impl Limiter {
         patience: u64,
     ) -> Result<Option<Queued>, RateLimited> {
         let mut state = self.state();
-        if state.try_acquire_coarse(settings, permits) {
+        if permits == 1 && state.try_acquire_coarse(settings) {
             return Ok(None);
         }
         self.acquire_exact(state, settings, permits, patience)
     }
 
-    /// Admits a call by the coarse clock. Returns false if [`acquire`](Self::acquire) or an external store has to decide, or if another
+    /// Admits a call for one permit by the coarse clock. Returns false if [`acquire`](Self::acquire) or an external store has to decide, or if another
     /// thread holds the lock. Does not wait.
     #[cfg(feature = "keyed")]
     #[inline]
-    pub(super) fn try_acquire_at_once(&self, settings: &RateLimitSettings, permits: u32) -> bool {
+    pub(super) fn try_acquire_at_once(&self, settings: &RateLimitSettings) -> bool {
         #[cfg(feature = "tokio")]
         if settings.has_store() {
             return false;
         }
-        self.state.try_lock().is_ok_and(|mut state| state.try_acquire_coarse(settings, permits))
+        self.state.try_lock().is_ok_and(|mut state| state.try_acquire_coarse(settings))
     }
 
     #[inline(never)]
@@ -216,9 +216,9 @@ impl Limiter {
 }
 
 impl LimiterState {
-    /// Admits a call by the coarse clock, if no call waits. Returns false if the exact clock has to decide.
+    /// Admits a call for one permit by the coarse clock, if no call waits. Returns false if the exact clock has to decide.
     #[inline]
-    fn try_acquire_coarse(&mut self, settings: &RateLimitSettings, permits: u32) -> bool {
+    fn try_acquire_coarse(&mut self, settings: &RateLimitSettings) -> bool {
         let (adopted, resolution) = (self.apply_settings(settings), clock::resolution());
         // A clock without a delay is the exact clock.
         let Some(ActiveSettings { limit, .. }) =
@@ -226,8 +226,8 @@ impl LimiterState {
         else {
             return false;
         };
-        let is_admitted = self.queue.len() == 0
-            && self.counter.try_acquire_coarse(clock::coarse().as_micros(), resolution, limit, permits);
+        let is_admitted =
+            self.queue.len() == 0 && self.counter.try_acquire_coarse(clock::coarse().as_micros(), resolution, limit);
         if is_admitted {
             self.totals.increment(Count::Success);
         }

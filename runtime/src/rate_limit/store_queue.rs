@@ -194,7 +194,8 @@ mod tests {
             let mut store_queue = queue(&permits);
             let is_own = on_admitted(&mut store_queue, 3, permits[2]);
             assert_eq!(is_own, !expected[0], "{permits:?}");
-            let granted = [1, 2, 3].map(|ticket| store_queue.is_granted(ticket, permits[ticket as usize - 1]));
+            let granted =
+                [1_u32, 2, 3].map(|ticket| store_queue.is_granted(u64::from(ticket), permits[ticket as usize - 1]));
             assert_eq!(granted, expected, "{permits:?}");
         }
         // The next admission passes to the next waiter; a waiter for another number of permits that returns ahead does not take it.

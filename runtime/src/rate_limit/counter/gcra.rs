@@ -37,17 +37,17 @@ impl Gcra {
         u64::try_from(at.div_ceil(limit.calls.into())).unwrap_or(u64::MAX)
     }
 
-    /// Records a call if the backlog is then at most half of the burst, and if it is certain whether there is a backlog before: otherwise, the
-    /// start could not be [bounded](Self::bound) later. Returns true if it is recorded.
+    /// Records a call for one permit if the backlog is then at most half of the burst, and if it is certain whether there is a backlog
+    /// before: otherwise, the start could not be [bounded](Self::bound) later. Returns true if it is recorded.
     #[inline]
-    pub(super) fn try_record_coarse(&mut self, start: Start, limit: Limit, permits: u32) -> bool {
+    pub(super) fn try_record_coarse(&mut self, start: Start, limit: Limit) -> bool {
         self.rescale(limit, start.earliest);
-        let [interval, half, own] = [limit.per, (limit.burst / 2).into(), permits.into()].map(u128::from);
+        let [interval, half] = [limit.per, (limit.burst / 2).into()].map(u128::from);
         let [earliest, latest] = [start.earliest, start.latest].map(|moment| self.ticks(moment));
         let is_certain = self.tat <= earliest || self.tat >= latest;
-        let is_recorded = is_certain && self.tat + interval * own <= earliest + interval * half;
+        let is_recorded = is_certain && self.tat + interval <= earliest + interval * half;
         if is_recorded {
-            self.record(start, limit, permits);
+            self.record(start, limit, 1);
         }
         is_recorded
     }

@@ -61,12 +61,12 @@ impl SlidingLog {
         at
     }
 
-    /// Records a call if at most half of the limit is in use then. Returns true if it is recorded.
+    /// Records a call for one permit if at most half of the limit is in use then. Returns true if it is recorded.
     #[inline]
-    pub(super) fn try_record_coarse(&mut self, start: Start, limit: Limit, permits: u32) -> bool {
-        let has_capacity = self.starts.len() + permits as usize <= limit.calls as usize / 2;
+    pub(super) fn try_record_coarse(&mut self, start: Start, limit: Limit) -> bool {
+        let has_capacity = self.starts.len() < limit.calls as usize / 2;
         if has_capacity {
-            self.record(start, limit, permits);
+            self.record(start, limit, 1);
         }
         has_capacity
     }
@@ -76,12 +76,11 @@ impl SlidingLog {
     pub(super) fn record(&mut self, start: Start, limit: Limit, permits: u32) {
         self.widest.calls = self.widest.calls.max(limit.calls);
         self.widest.per = self.widest.per.max(limit.per);
-        while self.starts.len() + permits as usize > self.widest.calls as usize
-            || self.starts.front().is_some_and(|first| has_left(*first, start.earliest, self.widest))
-        {
-            if self.starts.pop_front().is_none() {
-                break;
-            }
+        while self.starts.front().is_some_and(|first| {
+            self.starts.len() + permits as usize > self.widest.calls as usize
+                || has_left(*first, start.earliest, self.widest)
+        }) {
+            self.starts.pop_front();
         }
         // A later call may have been given an earlier reading.
         let start = self.starts.back().copied().unwrap_or(start.latest).max(start.latest);
@@ -181,7 +180,7 @@ mod tests {
         let limit = Limit::new(4, 1_000);
         let mut sliding_log = SlidingLog::new();
         sliding_log.record(Start::exact(5_000), limit, 1);
-        assert!(sliding_log.try_record_coarse(Start { earliest: 5_999, latest: 6_009 }, limit, 1));
+        assert!(sliding_log.try_record_coarse(Start { earliest: 5_999, latest: 6_009 }, limit));
         assert_eq!(sliding_log.starts, [5_000, 6_009]);
         sliding_log.record(Start { earliest: 6_000, latest: 6_010 }, limit, 1);
         assert_eq!(sliding_log.starts, [6_009, 6_010]);

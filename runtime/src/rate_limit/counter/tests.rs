@@ -100,7 +100,7 @@ proptest! {
             now += time;
             reading = reading.max(now - delay);
             let permits = if is_weighted { weight % limit.burst + 1 } else { 1 };
-            if coarse.try_acquire_coarse(reading, RESOLUTION, limit, permits)
+            if permits == 1 && coarse.try_acquire_coarse(reading, RESOLUTION, limit)
                 || take_many(&mut coarse, now, limit, permits).is_ok()
             {
                 prop_assert_eq!(exact.try_acquire(now, limit, permits, &Ahead::NONE), Ok(()), "early");
@@ -131,7 +131,7 @@ fn a_burst_with_coarse_readings_has_as_many_calls_as_the_limit() {
             let (mut counter, limit) = (counter(algorithm), Limit::new(calls, 1_000_000));
             let mut coarse = 0;
             for _ in 0..calls {
-                if counter.try_acquire_coarse(now - 1, RESOLUTION, limit, 1) {
+                if counter.try_acquire_coarse(now - 1, RESOLUTION, limit) {
                     coarse += 1;
                 } else {
                     assert_eq!(take(&mut counter, now, limit), Ok(()), "{algorithm:?}, {calls}");
@@ -152,7 +152,7 @@ fn a_batch_of_the_whole_limit_is_admitted_once_per_period() {
             for _ in 0..limit.calls {
                 now += 1;
                 assert!(
-                    counter.try_acquire_coarse(now - RESOLUTION, RESOLUTION, limit, 1)
+                    counter.try_acquire_coarse(now - RESOLUTION, RESOLUTION, limit)
                         || take(&mut counter, now, limit).is_ok(),
                     "{algorithm:?}"
                 );
@@ -169,7 +169,7 @@ fn times_at_the_ends_of_the_range_saturate() {
             for now in [0, u64::MAX - 1, u64::MAX] {
                 let mut counter = counter(algorithm);
                 for _ in 0..3 {
-                    _ = counter.try_acquire_coarse(now, u64::MAX, limit, 1);
+                    _ = counter.try_acquire_coarse(now, u64::MAX, limit);
                     _ = take(&mut counter, now, limit);
                 }
                 assert!(counter.earliest_start(now, limit, 1, &Ahead { permits: u64::MAX, each: Vec::new() }) >= now);

@@ -35,7 +35,7 @@ impl Transient for Error {
             // An upgrade that is cancelled follows a response.
             Some(upgrade) if self.is_canceled() && upgrade.to_string().starts_with("upgrade expected") => true,
             _ if self.is_canceled() || self.is_closed() => false,
-            // An error of the request's own body tells nothing about the request.
+            // The request body of the caller failed; the server may already have processed the request.
             _ if self.is_user() => true,
             source => source.and_then(first_recognized).is_none_or(Transient::may_have_taken_effect),
         }

@@ -23,8 +23,7 @@ use std::time::Duration;
 #[cfg(feature = "keyed")]
 pub use self::keyed::Weighted;
 pub use self::{
-    error_probe::*, fallback::*, lend::*, record::*, rejected_call::*, return_probe::*, transient_probe::*,
-    verdict::*,
+    error_probe::*, fallback::*, lend::*, record::*, rejected_call::*, return_probe::*, transient_probe::*, verdict::*,
 };
 #[cfg(feature = "tokio")]
 use crate::Timeout;

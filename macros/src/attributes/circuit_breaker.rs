@@ -23,7 +23,7 @@ impl Attribute for CircuitBreaker {
     const GRAMMAR: Grammar = options::GRAMMAR;
     const REQUIREMENTS: Requirements = Requirements {
         output: "return one of them: a call that the open circuit rejects returns an error or `None`",
-        value_predicate: None,
+        value_predicate: Some("failure_if_result"),
         is_async: None,
         timer: None,
     };

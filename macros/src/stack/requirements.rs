@@ -5,7 +5,7 @@ use syn::{GenericArgument, PathArguments, Type};
 
 use super::layers::StackLayer;
 use crate::{
-    attributes::Requirements,
+    attributes::{Attribute as _, Requirements, retry::Retry},
     errors::Errors,
     item::{function::Function, uses::mentions},
 };
@@ -35,7 +35,7 @@ pub(super) fn check(layers: &[StackLayer], function: &Function, errors: &mut Err
         }
         _ => {}
     }
-    let judges_errors = |layer: &StackLayer| layer.requirements.value_predicate.is_some() && !layer.accepts_any_output;
+    let judges_errors = |layer: &StackLayer| layer.name == Retry::NAME && !layer.accepts_any_output;
     if let (true, Some(output)) = (layers.iter().any(judges_errors), function.output()) {
         check_inner_result(output, errors);
     }

@@ -90,7 +90,7 @@ impl Bulkhead {
     ) -> Self {
         let advice =
             "for settings that are known at run time, create the bulkhead with them: `bulkhead = self.bulkhead`";
-        options.refuse_run_time(&["max_concurrent", "max_wait"], function, advice, errors);
+        options.refuse_run_time(&["max_concurrent", "max_wait", "max_queue", "max_keys"], function, advice, errors);
         let max_concurrent = options.value("max_concurrent", errors, |value| {
             Count::parse("max_concurrent", "with 0 no call could be made", value)
         });

@@ -146,7 +146,7 @@ pub(super) const GRAMMAR: Grammar = Grammar {
     ],
 };
 /// The options whose value is a constant.
-const CONSTANTS: [&str; 14] = [
+const CONSTANTS: [&str; 16] = [
     "max_keys",
     "failure_threshold",
     "window",
@@ -157,10 +157,12 @@ const CONSTANTS: [&str; 14] = [
     "recovery_timeout",
     "recovery_jitter",
     "half_open_max_calls",
+    "half_open_successes",
     "ramp_up",
     "observe_only",
     "hung_call",
     "cancelled_call",
+    "durations",
 ];
 const THRESHOLD: &str = "did you mean `failure_threshold`?";
 const TIMEOUT: &str = "to limit the duration of a call, put a `#[timeout(5s)]` below";

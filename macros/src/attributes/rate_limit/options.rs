@@ -113,7 +113,7 @@ impl RateLimit {
         errors: &mut Errors,
     ) -> Self {
         let advice = "for settings that are known at run time, create the limit with them: `rate_limit = self.limit`";
-        options.refuse_run_time(&["limit", "per", "max_wait", "max_keys"], function, advice, errors);
+        options.refuse_run_time(&["limit", "per", "max_wait", "max_keys", "burst"], function, advice, errors);
         let is_async = function.is_async();
         // A limit that is written with an option of another library is reported as an unknown option, not also as missing.
         let is_misnamed = GRAMMAR.hints.iter().any(|(other, hint)| *hint == LIMIT && options.has(other));

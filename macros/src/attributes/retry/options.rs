@@ -179,7 +179,7 @@ impl Retry {
     pub(super) fn parse_options(mut options: Options, function: &Function, errors: &mut Errors) -> Self {
         let advice = "for settings that are known at run time, create a `RetryPolicy` with them: `policy = self.retry`";
         options.refuse_run_time(
-            &["max_attempts", "backoff", "jitter", "max_elapsed", "budget"],
+            &["max_attempts", "backoff", "jitter", "max_elapsed", "max_retry_after", "budget"],
             function,
             advice,
             errors,

@@ -36,7 +36,8 @@ fn predicate(name: &str, judged: &str, predicate: Option<&Expr>, errors: &mut Er
 }
 
 /// The options that are part of a policy. The methods of `RetryPolicy` that set them have the same names.
-const PARTS_OF_POLICY: [&str; 7] = ["name", "max_attempts", "backoff", "jitter", "max_elapsed", "budget", "nested"];
+const PARTS_OF_POLICY: [&str; 8] =
+    ["name", "max_attempts", "backoff", "jitter", "max_elapsed", "max_retry_after", "budget", "nested"];
 
 /// Reports options beside `policy` that are part of the policy, and removes them.
 pub(super) fn policy(options: &mut Options, errors: &mut Errors) {

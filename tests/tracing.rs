@@ -13,8 +13,9 @@ use std::{
 };
 
 use steadfast::{
-    BreakerConfig, BreakerState, Bulkhead, BulkheadConfig, CircuitBreaker, Fallback, KeyedBreakers, KeyedRateLimits,
-    Override, RateLimitConfig, RetryBudget, RetryPolicy, Schedule, StopSignal, Timeout, bulkhead, circuit_breaker,
+    BreakerConfig, BreakerState, Bulkhead, BulkheadConfig, CircuitBreaker, Fallback, KeyedBreakers, KeyedBulkheads,
+    KeyedRateLimits, Override, RateLimitConfig, RetryBudget, RetryPolicy, Schedule, StopSignal, Timeout, bulkhead,
+    circuit_breaker,
     events::{self, Event},
     retry,
     testing::FakeClock,
@@ -421,6 +422,12 @@ async fn emit_all() {
     hosts.breaker("a").force_open();
     hosts.breaker("b").force_open();
     hosts.breaker("c").try_acquire().unwrap_err();
+    let pools = KeyedBulkheads::new("documented pools", BulkheadConfig::new().max_concurrent(1)).max_keys(1);
+    let _held = pools.bulkhead("one").try_acquire_owned();
+    // The second key shares the overflow bulkhead, which is full for the third.
+    let _overflowing = pools.bulkhead("two").try_acquire_owned();
+    _ = pools.bulkhead("three").try_acquire_owned();
+    _ = pools.bulkhead("one").try_acquire_owned();
     let limits = KeyedRateLimits::new("documented", RateLimitConfig::new(1, HOUR)).max_keys(1);
     for key in ["a", "b", "b"] {
         _ = limits.limit(key).try_acquire();

@@ -479,6 +479,7 @@ fn rate_limits_are_configured() {
     assert_eq!(config(), Some(gcra.burst(5)));
     vars(&[("STEADFAST_RATE_LIMIT_OUTSIDE_LIMIT_BURST", "6")]).unwrap();
     assert_eq!(config(), Some(gcra.burst(6)));
+    vars(&[]).unwrap();
     configure_from_toml("").unwrap();
     let prefix = "STEADFAST_RATE_LIMIT_OUTSIDE_LIMIT";
     vars(&[(&format!("{prefix}_BURST"), "7"), (&format!("{prefix}_ALGORITHM"), "gcra")]).unwrap();

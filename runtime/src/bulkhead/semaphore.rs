@@ -19,7 +19,7 @@
 //!
 //! A waiter is in one of three states: `Waiting`, with the waker of its last poll, `Admitted`, when it holds its permits, or `Rejected`, when
 //! the number of permits has become smaller than the number that it waits for. A waiter that gives up takes itself out of the queue; if it
-//! was admitted in the meantime, it returns its permits. If it was the first and waited for several permits, the next waiters may be admitted.
+//! was admitted in the meantime, it returns its permits. If it was the first, the next waiters may be admitted or rejected.
 //!
 //! **Invariant:** `waiting` changes only under the lock of the queue, and equals its length. While it is not zero, permits that become free
 //! are handed to the first waiter, and no other call gets one. So no waiter is overtaken, and no permit is lost between a release and a
@@ -257,8 +257,8 @@ impl Acquire<'_> {
         queue.remove(index);
         self.semaphore.update(|usage| Some(usage.without_waiter()));
         drop(queue);
-        // The next waiter may need fewer permits than this one.
-        if index == 0 && waiter.permits > 1 {
+        // The next waiter may need fewer permits than this one, or more than there are.
+        if index == 0 {
             self.semaphore.admit_waiters();
         }
         None

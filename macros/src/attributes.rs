@@ -63,8 +63,8 @@ pub(crate) trait Attribute: Layer + Sized + 'static {
 pub(crate) struct Requirements {
     /// The advice in the error about a return type that cannot express a failure.
     pub(crate) output: &'static str,
-    /// The option that accepts any return type, since its predicate judges the returned value.
-    pub(crate) value_predicate: Option<&'static str>,
+    /// The options that together accept any return type: they judge the returned value, and make that of a rejected call.
+    pub(crate) value_options: &'static [&'static str],
     /// The error for a function that is not `async`.
     pub(crate) is_async: Option<&'static str>,
     /// The error for an `async` function if the feature `tokio` is off and there is no timer.

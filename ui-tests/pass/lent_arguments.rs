@@ -32,7 +32,7 @@ fn lent(mut connection: Connection, mut log: Vec<u8>) -> io::Result<u32> {
 #[fallback(|_| Ok(connection.0))]
 #[timeout(1s)]
 #[retry]
-#[retry]
+#[retry(allow_order)]
 async fn lent_in_a_stack(mut connection: Connection) -> io::Result<u32> {
     connection.call_async().await
 }

@@ -19,8 +19,9 @@ impl Attribute for Bulkhead {
     const NAME: &'static str = "bulkhead";
     const GRAMMAR: Grammar = options::GRAMMAR;
     const REQUIREMENTS: Requirements = Requirements {
-        output: "return one of them: a call that the full bulkhead rejects returns an error or `None`",
-        value_predicate: Some("rejection"),
+        output: "return one of them: a call that the full bulkhead rejects returns an error or `None`\n\
+                 or make the value of such a call: `rejection = |full| ...`",
+        value_options: &["rejection"],
         is_async: None,
         timer: None,
     };

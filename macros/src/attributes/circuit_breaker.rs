@@ -22,8 +22,9 @@ impl Attribute for CircuitBreaker {
     const NAME: &'static str = "circuit_breaker";
     const GRAMMAR: Grammar = options::GRAMMAR;
     const REQUIREMENTS: Requirements = Requirements {
-        output: "return one of them: a call that the open circuit rejects returns an error or `None`",
-        value_predicate: Some("failure_if_result"),
+        output: "return one of them: a call that the open circuit rejects returns an error or `None`\n\
+                 or select the values that are failures, and make the value of a rejected call: `failure_if_result = |value| ..., rejection = |open| ...`",
+        value_options: &["failure_if_result", "rejection"],
         is_async: None,
         timer: None,
     };

@@ -23,7 +23,7 @@ impl Attribute for Fallback {
     const GRAMMAR: Grammar = options::GRAMMAR;
     const TAKES_VALUES: bool = true;
     const REQUIREMENTS: Requirements =
-        Requirements { output: "return one of them", value_predicate: None, is_async: None, timer: None };
+        Requirements { output: "return one of them", value_options: &[], is_async: None, timer: None };
 
     fn parse(Arguments { values, options, attribute, function }: Arguments<'_>, errors: &mut Errors) -> Self {
         Self::parse_options(values, options, attribute, &function.signature, errors)

@@ -17,8 +17,9 @@ impl Attribute for RateLimit {
     const NAME: &'static str = "rate_limit";
     const GRAMMAR: Grammar = options::GRAMMAR;
     const REQUIREMENTS: Requirements = Requirements {
-        output: "return one of them: a call above the limit returns an error or `None`",
-        value_predicate: Some("rejection"),
+        output: "return one of them: a call above the limit returns an error or `None`\n\
+                 or make the value of such a call: `rejection = |limited| ...`",
+        value_options: &["rejection"],
         is_async: None,
         timer: None,
     };

@@ -25,7 +25,7 @@ impl Attribute for Retry {
     const GRAMMAR: Grammar = options::GRAMMAR;
     const REQUIREMENTS: Requirements = Requirements {
         output: "return one of them, or select the values to retry: `retry_if_result = |value| ...`",
-        value_predicate: Some("retry_if_result"),
+        value_options: &["retry_if_result"],
         is_async: None,
         timer: Some("retrying an async function needs a timer: enable steadfast's feature `tokio`"),
     };

@@ -23,8 +23,9 @@ impl Attribute for Timeout {
     const GRAMMAR: Grammar = options::GRAMMAR;
     const TAKES_VALUES: bool = true;
     const REQUIREMENTS: Requirements = Requirements {
-        output: "return one of them: a call that times out returns an error or `None`",
-        value_predicate: Some("rejection"),
+        output: "return one of them: a call that times out returns an error or `None`\n\
+                 or make the value of such a call: `rejection = |timed_out| ...`",
+        value_options: &["rejection"],
         is_async: Some(
             "a timeout needs an `async fn`: a function that blocks its thread cannot be cancelled\n\
              use the time limit of the blocking operation, such as `TcpStream::set_read_timeout`, or make the function `async`",

@@ -37,7 +37,8 @@ impl StackLayer {
             arguments::typed(&function.signature).flat_map(|argument| bindings(&argument.pat)).collect();
         options.refuse_called_predicates(|name| arguments.iter().any(|argument| argument.name == *name), errors);
         let allows_order = options.allows_order(errors);
-        let accepts_any_output = row.requirements.value_predicate.is_some_and(|option| options.has(option));
+        let value_options = row.requirements.value_options;
+        let accepts_any_output = !value_options.is_empty() && value_options.iter().all(|option| options.has(option));
         let breaker = breaker(&options);
         let layer = (row.parse)(Arguments { values, options, attribute: span, function }, errors);
         Self { name: row.name, span, allows_order, requirements: row.requirements, accepts_any_output, breaker, layer }

@@ -54,7 +54,7 @@ use std::{error::Error, fmt::Display, time::Duration};
 /// what a database rolled back. The page `docs/errors-and-transient.md` lists the failures of each client, with the reason for each decision.
 ///
 /// The error types of this table are recognized in a chain of sources, and so is each type that derives `Transient`, has no generic
-/// parameters and implements [`Error`](std::error::Error). A type that implements `Transient` by hand is not recognized there.
+/// parameters and implements [`Error`]. A type that implements `Transient` by hand is not recognized there.
 ///
 /// [`TimedOut`]: crate::TimedOut
 /// [`BulkheadFull`]: crate::BulkheadFull

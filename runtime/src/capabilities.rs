@@ -54,7 +54,7 @@ pub fn validate() -> Result<(), Vec<ConfigConflict>> {
 ///   sufficient, too.
 /// - A bulkhead without a `#[timeout]` on the function, above or below. Each call that hangs keeps its permit. `hung_call` ends no call.
 ///
-/// Each function is listed by itself, sorted by kind, name and location. Policies that are used without attributes are not listed.
+/// The list contains each function once, sorted by kind, name and location. Policies that are used without attributes are not listed.
 ///
 /// ```
 /// # use std::io;

@@ -89,7 +89,7 @@
 //! | `testing` | off | The module `testing`, for `[dev-dependencies]`: a clock, random numbers and dependencies that a test controls |
 //! | `rt-multi-thread` | off | A blocking sleep or wait in a task of a multi-threaded tokio runtime moves the other tasks of its worker to another thread |
 //! | `tokio-util` | off | [`Stop`] for `CancellationToken` |
-//! | `http`, `h2`, `hyper`, `hyper-util`, `reqwest`, `tonic`, `sqlx`, `tokio-postgres`, `redis` | off | [`Transient`] for the errors of these clients; the documentation of the trait has a table. `http` also adds `retry_after`, which reads the header `Retry-After`. With `tonic`, `sqlx` and `redis`, the error of the client can carry a rejection |
+//! | `http`, `h2`, `hyper`, `hyper-util`, `reqwest`, `tonic`, `sqlx`, `tokio-postgres`, `redis` | off | [`Transient`] for the errors of these clients, in these versions: http 1, h2 0.4, hyper 1, hyper-util 0.1, reqwest 0.13, tonic 0.14, sqlx 0.9, tokio-postgres 0.7, redis 1; the documentation of the trait has a table. `http` also adds `retry_after`, which reads the header `Retry-After`. With `tonic`, `sqlx` and `redis`, the error of the client can carry a rejection |
 //! | `prometheus-client` | off | The module `prometheus`: a collector that reads all metrics at each scrape |
 //! | `metrics` | off | The module `metrics`: all metrics for the recorder of the `metrics` facade |
 //! | `tracing` | off | Log events for `tracing`, and a span for each attempt after the first |

@@ -117,6 +117,8 @@ impl<P: Policy> Registry<P> {
 pub(crate) fn blind_spots<P: Policy>() -> Vec<BlindSpot> {
     let mut blind_spots: Vec<_> = P::declarations().iter().filter_map(|declaration| declaration.blind_spot()).collect();
     blind_spots.sort_by_key(|blind_spot| (blind_spot.name, blind_spot.location));
+    // Another macro may have copied the function.
+    blind_spots.dedup_by_key(|blind_spot| (blind_spot.name, blind_spot.location));
     blind_spots
 }
 

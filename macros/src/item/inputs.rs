@@ -150,7 +150,7 @@ fn forwarded(signature: &Signature, renames: &[Local], candidates: &[Argument], 
 }
 
 /// The arguments that the body moves or may change, and those that `clone(...)` names.
-fn rebound(candidates: Vec<Argument>, moved: &Moved, clones: &HashSet<Ident>) -> Vec<Argument> {
+fn rebound(candidates: Vec<Argument>, moved: &Moved, clones: &[Ident]) -> Vec<Argument> {
     let is_rebound = |argument: &Argument| match argument.rebind {
         Rebind::Clone => {
             argument.mutability.is_some() || moved.contains(&argument.name) || clones.contains(&argument.name)
@@ -220,7 +220,7 @@ fn lend(uses: &Uses<'_>, candidates: &mut [Argument], errors: &mut Errors) -> Ve
 }
 
 /// Reports names in `clone(...)` that are not owned arguments.
-fn check_clones(clones: &HashSet<Ident>, candidates: &[Argument], errors: &mut Errors) {
+fn check_clones(clones: &[Ident], candidates: &[Argument], errors: &mut Errors) {
     for name in clones {
         match candidates.iter().find(|argument| argument.name == *name) {
             Some(Argument { rebind: Rebind::Clone, .. }) => {}

@@ -1,7 +1,5 @@
 //! The uses of the arguments outside of the function's body: by retries, fallbacks, predicates and hooks.
 
-use std::collections::HashSet;
-
 use proc_macro2::{Group, Ident, Literal, Span, TokenStream, TokenTree};
 use quote::ToTokens as _;
 use syn::Expr;
@@ -17,9 +15,9 @@ pub(crate) struct Uses<'a> {
     /// True if a layer calls other functions with all arguments.
     pub(crate) forwards_all: bool,
     /// The arguments that `clone(...)` names.
-    pub(crate) clones: HashSet<Ident>,
+    pub(crate) clones: Vec<Ident>,
     /// The arguments that `lend(...)` names.
-    pub(crate) lends: HashSet<Ident>,
+    pub(crate) lends: Vec<Ident>,
     /// The user's expressions that are evaluated after the body has begun.
     pub(crate) after_call: TokenStream,
     /// The user's expressions whose value is borrowed while the body runs.

@@ -6,7 +6,7 @@ use crate::Transient;
 #[diagnostic::on_unimplemented(
     message = "`inherit` needs a field that implements `Transient`, and `{Self}` does not",
     label = "the type of this field is not `Transient`",
-    note = "for errors of `reqwest`, `sqlx`, `redis`, `tonic`, `anyhow` and other libraries, enable steadfast's feature of that name",
+    note = "for errors of reqwest 0.13, sqlx 0.9, redis 1, tonic 0.14, tokio-postgres 0.7, http 1, anyhow 1 and others, enable steadfast's feature of that name; it concerns this version of the library",
     note = "on a type of your own: `#[derive(steadfast::Transient)]`, and `#[transient]` on the variants to retry",
     note = "otherwise decide it for the whole variant: `#[transient]` if its values are worth another attempt, no attribute if they are not"
 )]

@@ -63,7 +63,7 @@ use std::{error::Error, fmt::Display, time::Duration};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not implement `Transient`, which marks the values that are worth another attempt",
     label = "this error type is not `Transient`",
-    note = "for errors of `reqwest`, `sqlx`, `redis`, `tonic`, `anyhow` and other libraries, enable steadfast's feature of that name",
+    note = "for errors of reqwest 0.13, sqlx 0.9, redis 1, tonic 0.14, tokio-postgres 0.7, http 1, anyhow 1 and others, enable steadfast's feature of that name; it concerns this version of the library",
     note = "on a type of your own: `#[derive(steadfast::Transient)]`, and `#[transient]` on the variants to retry",
     note = "or decide it where the call is retried: `retry_if(SomeError, OtherError)`, `retry_if = |error| ...` or `retry_if = any`; with a policy, `.retry_if(|error| ...)`"
 )]

@@ -245,7 +245,12 @@ impl fmt::Display for Event {
                 write!(f, "{kind} `{}`: `max_keys = {max_keys}` is reached; new keys share one {kind}", escaped(name))
             }
             Self::RetryScheduled { retry, attempt, delay, error } => {
-                write!(f, "retry `{}`: attempt {attempt} failed; next attempt in {delay:.3?}", named(*retry))?;
+                write!(f, "retry `{}`: attempt {attempt} failed; next attempt ", named(*retry))?;
+                if delay.is_zero() {
+                    f.write_str("at once")?
+                } else {
+                    write!(f, "in {delay:.3?}")?
+                }
                 write_error(f, error.as_deref())
             }
             Self::RetrySucceeded { retry, attempts } => {

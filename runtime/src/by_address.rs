@@ -15,7 +15,8 @@ impl<T: ?Sized> Copy for ByAddress<T> {}
 
 impl<T: ?Sized> PartialEq for ByAddress<T> {
     fn eq(&self, other: &Self) -> bool {
-        ptr::addr_eq(self.0, other.0)
+        // Values without a size can share an address. The type of a trait object then distinguishes them.
+        ptr::addr_eq(self.0, other.0) && (size_of_val(self.0) > 0 || ptr::eq(self.0, other.0))
     }
 }
 

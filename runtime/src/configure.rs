@@ -21,6 +21,7 @@ use std::{
 use self::plan::Plan;
 use crate::{
     ConfigLayer, events,
+    isolation::isolated,
     settings::{ConfigError, Issues, Section},
 };
 
@@ -31,10 +32,17 @@ struct ExternalSettings {
     environment: Vec<Section>,
 }
 
-/// The applied layers. The lock is held while a layer is read, checked and replaced, so that concurrent changes are serialized.
-static EXTERNAL: Mutex<ExternalSettings> = Mutex::new(ExternalSettings { file: Vec::new(), environment: Vec::new() });
+/// Returns the applied layers. The lock is held while a layer is read, checked and replaced, so that concurrent changes are serialized.
+fn external() -> &'static Mutex<ExternalSettings> {
+    static EXTERNAL: Mutex<ExternalSettings> = Mutex::new(ExternalSettings::new());
+    isolated(&EXTERNAL, || Mutex::new(ExternalSettings::new()))
+}
 
 impl ExternalSettings {
+    const fn new() -> Self {
+        Self { file: Vec::new(), environment: Vec::new() }
+    }
+
     /// The layers, from the lowest to the highest.
     fn layers(&self) -> impl Iterator<Item = &[Section]> {
         [self.file.as_slice(), self.environment.as_slice()].into_iter()
@@ -169,7 +177,7 @@ fn apply(
     read: impl FnOnce(&mut Issues) -> Result<Vec<Section>, ConfigError>,
 ) -> Result<(), ConfigError> {
     let (plan, changes) = {
-        let mut external = EXTERNAL.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut external = external().lock().unwrap_or_else(PoisonError::into_inner);
         let mut issues = Issues::default();
         let sections = read(&mut issues)?;
         let before = mem::replace(external.layer(layer), sections);

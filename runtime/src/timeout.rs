@@ -10,7 +10,8 @@ use std::time::Duration;
 pub use self::within::within;
 #[cfg(feature = "tokio")]
 use crate::{
-    TimedOut,
+    InvalidSetting, TimedOut,
+    checked::valid,
     events::{self, Event},
 };
 
@@ -47,8 +48,19 @@ impl Timeout {
     /// If `limit` is 0. In a `const` or `static` that is a compile error.
     #[must_use]
     pub const fn new(limit: Duration) -> Self {
-        assert!(!limit.is_zero(), "a timeout must be longer than 0: the call would end before it begins");
-        Self { limit, name: "unnamed" }
+        valid!(Self::try_new(limit))
+    }
+
+    /// Like [`new`](Self::new), for a limit from outside of the program.
+    ///
+    /// # Errors
+    ///
+    /// If `limit` is 0.
+    pub const fn try_new(limit: Duration) -> Result<Self, InvalidSetting> {
+        if limit.is_zero() {
+            return Err(InvalidSetting::new("a timeout must be longer than 0: the call would end before it begins"));
+        }
+        Ok(Self { limit, name: "unnamed" })
     }
 
     /// Creates a timeout with a limit that may be 0.

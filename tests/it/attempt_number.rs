@@ -263,3 +263,38 @@ fn a_dropped_future_leaves_no_number() {
     }
     assert_eq!(attempt(), 1);
 }
+
+#[retry(max_attempts = 3, backoff = none)]
+#[circuit_breaker(name = "attempt number: replicas", key = format!("replica {}", attempt()), failure_threshold = 1)]
+fn from_a_replica() -> io::Result<()> {
+    Err(failed())
+}
+
+#[test]
+fn the_key_of_a_breaker_sees_the_number() {
+    from_a_replica().unwrap_err();
+    let mut replicas: Vec<_> = steadfast::keyed_breakers("attempt number: replicas")
+        .unwrap()
+        .iter()
+        .map(|replica| replica.key().to_owned())
+        .collect();
+    replicas.sort_unstable();
+    assert_eq!(replicas, ["replica 1", "replica 2", "replica 3"]);
+}
+
+#[tokio::test]
+async fn the_closure_of_a_policy_belongs_to_the_attempt() {
+    let (seen, seen_by_call) = (Seen::default(), Seen::default());
+    let run = POLICY.run_async(|| {
+        let result = seen.fail();
+        async { result }
+    });
+    run.await.unwrap_err();
+    assert_eq!(seen.take(), [1, 2, 3]);
+    let call = POLICY.retry_if(|_: &io::Error| true).run_async(|| {
+        let result = seen_by_call.fail();
+        async { result }
+    });
+    call.await.unwrap_err();
+    assert_eq!(seen_by_call.take(), [1, 2, 3]);
+}

@@ -124,7 +124,7 @@ async fn events_of_retries_contain_the_text_of_the_error() {
     assert_eq!(
         of_io,
         [
-            r"retry `texts: io`: attempt 1 failed; next attempt in 0.000ns (line 1\nline 2)",
+            r"retry `texts: io`: attempt 1 failed; next attempt at once (line 1\nline 2)",
             r"retry `texts: io`: exhausted after attempt 2 (line 1\nline 2)",
         ]
     );

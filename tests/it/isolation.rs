@@ -209,3 +209,27 @@ fn retries_are_counted_in_their_isolation() {
     }
     assert_eq!(calls(), 0);
 }
+
+#[test]
+fn settings_of_an_isolation_end_with_it() {
+    steadfast::configure_from_vars([]).unwrap();
+    {
+        let _isolated = isolate();
+        steadfast::configure_from_toml("[breaker.\"isolated breaker\"]\nfailure_threshold = 9\n").unwrap();
+    }
+    let _isolated = isolate();
+    steadfast::configure_from_vars([]).unwrap();
+    assert_eq!(breaker().config().get_failure_threshold(), Some(2));
+}
+
+#[test]
+fn guards_can_be_dropped_in_any_order() {
+    let first = isolate();
+    call(false).unwrap_err();
+    let second = isolate();
+    drop(first);
+    assert_eq!(breaker().snapshot().failures, 0);
+    call(true).unwrap();
+    drop(second);
+    assert_eq!(breaker().snapshot().successes, 0);
+}

@@ -481,3 +481,36 @@ async fn a_fallback_takes_the_errors_that_the_attribute_takes() {
     FALLBACK.only_if(&mut count).run(|| Err::<(), _>(anyhow::anyhow!("gone")), |_| Ok(())).unwrap_err();
     assert_eq!(judged, 1);
 }
+
+#[derive(Debug)]
+struct OneSecond;
+
+impl Backoff for OneSecond {
+    fn delay(&self, _: &RetryContext<'_>) -> Duration {
+        SECOND
+    }
+}
+
+#[derive(Debug)]
+struct TwoSeconds;
+
+impl Backoff for TwoSeconds {
+    fn delay(&self, _: &RetryContext<'_>) -> Duration {
+        2 * SECOND
+    }
+}
+
+#[test]
+fn policies_with_backoffs_of_different_types_are_different() {
+    const POLICY: RetryPolicy =
+        RetryPolicy::new().name("backoffs without a size").max_attempts(2).jitter(Jitter::none());
+    static ONE: RetryPolicy = POLICY.backoff(Schedule::custom(&OneSecond));
+    static TWO: RetryPolicy = POLICY.backoff(Schedule::custom(&TwoSeconds));
+    assert_ne!(ONE, TWO);
+    let clock = FakeClock::new();
+    let _entered = clock.enter();
+    for policy in [&ONE, &TWO] {
+        policy.run(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut))).unwrap_err();
+    }
+    assert_eq!(clock.slept(), [SECOND, 2 * SECOND]);
+}

@@ -5,7 +5,7 @@ mod options;
 mod settings;
 mod window;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::{ToTokens as _, quote};
 use syn::{Error, Path};
 
@@ -52,8 +52,10 @@ impl Layer for CircuitBreaker {
         Reads::LimitRejections
     }
 
+    /// A function that is called in `key` or `breaker` may ask for the number of the attempt.
     fn is_transparent(&self) -> bool {
-        true
+        let expressions = [self.key.as_ref(), self.instance.run_time()];
+        !expressions.into_iter().flatten().any(|expression| has_call(expression.to_token_stream()))
     }
 
     fn timeout_error(&self, timeouts: Timeouts) -> Option<Error> {
@@ -87,4 +89,13 @@ impl Layer for CircuitBreaker {
     fn expand(&self, call: &Call, position: Position, context: &mut Context) -> Call {
         expand::expand(self, call, position, context)
     }
+}
+
+/// Returns true if the tokens may contain a call: parentheses, or a macro.
+fn has_call(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Group(group) => group.delimiter() == Delimiter::Parenthesis || has_call(group.stream()),
+        TokenTree::Punct(punct) => punct.as_char() == '!',
+        _ => false,
+    })
 }

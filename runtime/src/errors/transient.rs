@@ -34,8 +34,9 @@ use std::{error::Error, fmt::Display, time::Duration};
 /// | --- | --- | --- | --- | --- |
 /// | [`std::io::Error`] | | the kinds `ConnectionRefused`, `ConnectionReset`, `ConnectionAborted`, `NotConnected`, `BrokenPipe`, `TimedOut`, `Interrupted`, `WouldBlock`, `UnexpectedEof`, `HostUnreachable`, `NetworkUnreachable`, `NetworkDown`, `ResourceBusy`, `AddrNotAvailable`, `ExecutableFileBusy`, `StaleNetworkFileHandle`; the codes `EMFILE`, `ENFILE`, `ENOBUFS`, `EHOSTDOWN`, `ENETRESET`; a name that could not be resolved; if it wraps an error, and the chain of that error contains a recognized type, that one decides instead of the kind | all others | from the wrapped error |
 /// | `tokio::time::error::Elapsed` | `tokio` | always | | |
-/// | [`TimedOut`], [`BulkheadFull`] | | always | | |
-/// | [`RateLimited`] | | always | | the time until a call can be admitted |
+/// | [`TimedOut`] | | always | | |
+/// | [`BulkheadFull`] | | unless the call takes more permits than there are | otherwise | |
+/// | [`RateLimited`] | | unless the call takes more permits than the limit | otherwise | the time until a call can be admitted |
 /// | [`CircuitOpen`] | | | always | from the breaker |
 /// | `Box<dyn Error>`, also with `Send` and `Sync` | | if the first error of a recognized type in its chain of sources is transient | all others, also a chain without a recognized type | from that error |
 /// | `anyhow::Error` | `anyhow`; not needed for the attributes | as `Box<dyn Error>` | as `Box<dyn Error>` | as `Box<dyn Error>` |

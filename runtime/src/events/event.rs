@@ -247,9 +247,9 @@ impl fmt::Display for Event {
             Self::RetryScheduled { retry, attempt, delay, error } => {
                 write!(f, "retry `{}`: attempt {attempt} failed; next attempt ", named(*retry))?;
                 if delay.is_zero() {
-                    f.write_str("at once")?
+                    f.write_str("at once")?;
                 } else {
-                    write!(f, "in {delay:.3?}")?
+                    write!(f, "in {delay:.3?}")?;
                 }
                 write_error(f, error.as_deref())
             }

@@ -79,14 +79,18 @@ pub struct Isolation(Arc<Mutex<Counterparts>>);
 type Counterparts = HashMap<usize, &'static (dyn Any + Send + Sync)>;
 
 thread_local! {
-    static ENTERED: RefCell<Option<Isolation>> = const { RefCell::new(None) };
+    /// The isolations that this thread has entered, by the number of the guard. The last one applies.
+    static ENTERED: RefCell<Vec<(u64, Isolation)>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Isolation {
-    /// Isolates the current thread as well, until the guard is dropped, which restores the isolation before.
+    /// Isolates the current thread as well, until the guard is dropped. Among several guards of a thread, the one that was made last applies.
     pub fn enter(&self) -> Isolated {
-        let previous = ENTERED.replace(Some(self.clone()));
-        Isolated { isolation: self.clone(), previous, _thread: PhantomData }
+        ENTERED.with_borrow_mut(|entered| {
+            let number = entered.last().map_or(0, |(last, _)| last + 1);
+            entered.push((number, self.clone()));
+            Isolated { isolation: self.clone(), number, _thread: PhantomData }
+        })
     }
 
     /// Returns a future that is polled within this isolation, on any thread.
@@ -134,7 +138,7 @@ impl fmt::Debug for Isolation {
 #[must_use = "the isolation ends when the guard is dropped"]
 pub struct Isolated {
     isolation: Isolation,
-    previous: Option<Isolation>,
+    number: u64,
     /// Makes the guard `!Send`, since it must be dropped on its own thread.
     _thread: PhantomData<*const ()>,
 }
@@ -149,7 +153,7 @@ impl Isolated {
 
 impl Drop for Isolated {
     fn drop(&mut self) {
-        ENTERED.set(self.previous.take());
+        ENTERED.with_borrow_mut(|entered| entered.retain(|(number, _)| *number != self.number));
     }
 }
 
@@ -195,10 +199,10 @@ impl<F> fmt::Debug for Scoped<F> {
 
 /// Returns the isolation that this thread has entered.
 pub(super) fn current() -> Option<Isolation> {
-    ENTERED.try_with(|entered| entered.borrow().clone()).ok().flatten()
+    ENTERED.try_with(|entered| entered.borrow().last().map(|(_, isolation)| isolation.clone())).ok().flatten()
 }
 
 /// Returns true if this thread has entered an isolation.
 pub(crate) fn is_entered() -> bool {
-    ENTERED.try_with(|entered| entered.borrow().is_some()).unwrap_or(false)
+    ENTERED.try_with(|entered| !entered.borrow().is_empty()).unwrap_or(false)
 }

@@ -65,7 +65,8 @@ pub struct RetryContext<'e> {
     /// The delay that the error asks for: [`Transient::retry_after`](crate::Transient::retry_after), or the `retry_after` of a breaker
     /// that rejected the attempt. `None` for a hint of zero by the error.
     pub hint: Option<Duration>,
-    /// The error of that attempt, which can be downcast to its type.
+    /// The error of that attempt, which can be downcast to its type. `RetryPolicy::run` passes the error inside a `Box`, an `Arc` or a
+    /// [`steadfast::Error`](crate::Error).
     ///
     /// `None` if its type does not implement [`Error`], has lifetime or type parameters, or is not known to the retry: the value of a
     /// function that returns no `Result`, an error type that implements [`Transient`](crate::Transient) by hand without

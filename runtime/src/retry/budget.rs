@@ -231,19 +231,12 @@ impl RetryBudget {
             self.publish(&account);
             account.withdraw()
         };
-        let has_place = self.min_concurrency > 0 && {
-            // ORDERING: Relaxed: only the number matters.
-            let in_flight = self.in_flight.fetch_add(1, Ordering::Relaxed);
-            in_flight < self.min_concurrency
+        let grant = if is_withdrawn {
+            self.take_off(u32::MAX);
+            Some(Grant::Balance)
+        } else {
+            self.take_off(self.min_concurrency).then_some(Grant::Concurrency)
         };
-        let grant = match (is_withdrawn, has_place) {
-            (true, _) => Some(Grant::Balance),
-            (false, true) => Some(Grant::Concurrency),
-            (false, false) => None,
-        };
-        if grant.is_none() {
-            self.land();
-        }
         self.totals.add(if grant.is_some() { WITHDRAWN } else { DENIED });
         grant
     }
@@ -256,6 +249,13 @@ impl RetryBudget {
         }
         self.land();
         self.totals.add(REFUNDED);
+    }
+
+    /// Counts a retry in flight, if fewer than `limit` are. Returns false if it does not count retries in flight.
+    fn take_off(&self, limit: u32) -> bool {
+        let next = |in_flight: u32| (in_flight < limit).then_some(in_flight.saturating_add(1));
+        // ORDERING: Relaxed: only the number matters.
+        self.min_concurrency > 0 && self.in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
     }
 
     /// Ends a retry that was granted: it is no longer in flight.

@@ -58,7 +58,7 @@ where
         loop {
             // The error is dropped before the pause, so that an error that is not `Send` does not make the future not `Send`.
             let delay = {
-                let error = match attempts.scope(pin!(work())).await {
+                let error = match attempts.scope(pin!(async { work().await })).await {
                     Ok(value) => {
                         attempts.succeed(policy);
                         return Ok(value);
@@ -144,7 +144,7 @@ where
             // The failure is moved into `kept` before the pause, so that without a stop signal one that is not `Send` does not make the
             // future not `Send`.
             let (kept, delay) = {
-                let (failure, verdict) = match judge(attempts.scope(pin!(work())).await) {
+                let (failure, verdict) = match judge(attempts.scope(pin!(async { work().await })).await) {
                     Ok(success) => {
                         attempts.succeed(policy);
                         return Ok(success);

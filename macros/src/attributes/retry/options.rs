@@ -211,6 +211,7 @@ impl Retry {
         validate::predicates(by_error.as_ref(), by_value.as_ref(), errors);
         validate::unlimited(max_attempts.as_ref(), max_elapsed.as_ref(), errors);
         validate::jitter(backoff.as_ref(), jitter.as_ref(), errors);
+        validate::max_retry_after(max_retry_after.as_ref(), by_error.is_some() || by_value.is_some(), errors);
         Self {
             name: name.map(|given| given.value),
             max_attempts: max_attempts.map(|given| given.value),

@@ -63,6 +63,13 @@ pub(super) fn unlimited(
     }
 }
 
+/// Reports a limit on hints if hints are not used, because a condition judges the errors.
+pub(super) fn max_retry_after(limit: Option<&Given<DurationExpr>>, has_condition: bool, errors: &mut Errors) {
+    if let (Some(Given { key, .. }), true) = (limit, has_condition) {
+        errors.at(key, "`max_retry_after` has no effect here: with `retry_if` or `retry_if_result`, the hint of an error is not used");
+    }
+}
+
 /// Reports jitter that has no effect, because there is no delay or because the delays are already random.
 pub(super) fn jitter(backoff: Option<&Given<Backoff>>, jitter: Option<&Given<Jitter>>, errors: &mut Errors) {
     let (Some(backoff), Some(jitter)) = (backoff, jitter) else { return };

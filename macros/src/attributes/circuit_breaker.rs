@@ -5,7 +5,7 @@ mod options;
 mod settings;
 mod window;
 
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens as _, quote};
 use syn::{Error, Path};
 
@@ -14,7 +14,7 @@ use super::{Arguments, Attribute, Layer, Position, Reads, Requirements, Timeouts
 use crate::{
     codegen::context::{Call, Context},
     errors::Errors,
-    item::uses::used_by,
+    item::uses::{mentions, used_by},
     syntax::{duration::text, options::Grammar},
 };
 
@@ -52,10 +52,14 @@ impl Layer for CircuitBreaker {
         Reads::LimitRejections
     }
 
-    /// A function that is called in `key` or `breaker` may ask for the number of the attempt.
+    /// Returns false if an option may ask for the number of the attempt: a function that is called in `key` or `breaker`, or `attempt()` itself in
+    /// any other option.
     fn is_transparent(&self) -> bool {
-        let expressions = [self.key.as_ref(), self.instance.run_time()];
-        !expressions.into_iter().flatten().any(|expression| has_call(expression.to_token_stream()))
+        let evaluated_before = [self.key.as_ref(), self.instance.run_time()];
+        let others = [self.condition.expression(), self.rejection.as_ref()];
+        let attempt = Ident::new("attempt", Span::call_site());
+        !evaluated_before.into_iter().flatten().any(|expression| has_call(expression.to_token_stream()))
+            && !others.into_iter().flatten().any(|expression| mentions(expression.to_token_stream(), &attempt))
     }
 
     fn timeout_error(&self, timeouts: Timeouts) -> Option<Error> {

@@ -401,7 +401,8 @@ impl<K: Keying> Bulkhead<K> {
         }
     }
 
-    /// Counts the end of a wait: true if the call holds its permits, false if it takes more than there are now.
+    /// Counts the end of a wait: true if the call holds its permits, false if it takes more than there are now. A wait that a stop signal
+    /// ended has not lasted for `max_wait`.
     fn end_wait(
         &self,
         permits: u32,
@@ -413,8 +414,8 @@ impl<K: Keying> Bulkhead<K> {
                 self.totals.add(Count::Success);
                 Ok(())
             }
-            Ok(false) => Err(self.reject(permits, Refusal::Full)),
-            Err(_) => Err(self.reject(permits, Refusal::Waited(max_wait))),
+            Ok(false) | Err(WaitError::Stopped) => Err(self.reject(permits, Refusal::Full)),
+            Err(WaitError::TimedOut) => Err(self.reject(permits, Refusal::Waited(max_wait))),
         }
     }
 }

@@ -75,7 +75,7 @@ impl BulkheadFull {
         self.max_queue
     }
 
-    /// Returns the time for which the call waited; `None` if it did not wait.
+    /// Returns the `max_wait` that the call has waited; `None` if it did not wait, or if a stop signal ended the wait.
     #[must_use]
     pub const fn waited(&self) -> Option<Duration> {
         self.waited

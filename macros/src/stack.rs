@@ -13,7 +13,7 @@ mod requirements;
 mod siblings;
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens as _, quote};
+use quote::quote;
 use syn::{parse2, spanned::Spanned};
 
 use self::{layers::StackLayer, siblings::Sibling};
@@ -35,7 +35,7 @@ pub(crate) fn expand(first: &Row, args: TokenStream, item: TokenStream) -> Token
     let mut errors = Errors::default();
     let siblings = siblings::take(&mut function);
     if function.is_binding() {
-        return function.with_body(&function.signature, &function.body.to_token_stream());
+        return function.with_body(&function.signature, function.body.stream());
     }
     if siblings::is_expanded(&function) {
         errors.at_span(Span::call_site(), siblings::split_error(first.name));
@@ -62,7 +62,7 @@ pub(crate) fn expand(first: &Row, args: TokenStream, item: TokenStream) -> Token
 /// The function with its old body and the errors. The function is kept, so that its callers cause no further errors.
 fn unchanged(function: &Function, prelude: &TokenStream, errors: Errors) -> TokenStream {
     let body = function.body.stream();
-    let function = function.with_body(&function.signature, &quote!({ #prelude #body }));
+    let function = function.with_body(&function.signature, quote!(#prelude #body));
     let errors = errors.into_tokens();
     quote!(#function #errors)
 }

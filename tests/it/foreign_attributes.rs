@@ -193,6 +193,60 @@ mod traced {
     }
 }
 
+/// `#[logcall]` declares variables with the hygiene of the body, and uses them with that of the call.
+macro_rules! logged {
+    ($name:ident: $(#[$ours:meta])*) => {
+        mod $name {
+            use super::*;
+
+            #[logcall::logcall]
+            $(#[$ours])*
+            fn sync_above(text: String) -> Answer<usize> {
+                Ok(text.len())
+            }
+
+            $(#[$ours])*
+            #[logcall::logcall]
+            fn sync_below(text: String) -> Answer<usize> {
+                Ok(text.len())
+            }
+
+            #[logcall::logcall]
+            $(#[$ours])*
+            async fn above(text: String) -> Answer<usize> {
+                Ok(text.len())
+            }
+
+            $(#[$ours])*
+            #[logcall::logcall(input = "text = {text}")]
+            async fn below(text: String) -> Answer<usize> {
+                Ok(text.len())
+            }
+
+            pub(super) async fn run() {
+                let text = || "abc".to_owned();
+                for answer in [sync_above(text()), sync_below(text()), above(text()).await, below(text()).await] {
+                    assert_eq!(answer.unwrap(), 3);
+                }
+            }
+        }
+    };
+}
+
+mod logs {
+    use super::*;
+    logged!(retried: #[retry(backoff = none)]);
+    logged!(behind_breaker: #[circuit_breaker(name = "logged")]);
+    logged!(behind_both: #[retry(backoff = none)] #[circuit_breaker(name = "logged")]);
+
+    #[tokio::test]
+    async fn logcall_compiles_above_and_below() {
+        retried::run().await;
+        behind_breaker::run().await;
+        behind_both::run().await;
+    }
+}
+
 mod caches {
     use steadfast::retries;
 

@@ -98,9 +98,13 @@ impl Function {
         self.output().is_some_and(is_option)
     }
 
-    /// Returns the function with another body, and with a signature that differs in patterns only.
-    pub(crate) fn with_body(&self, signature: &Signature, body: &TokenStream) -> TokenStream {
+    /// Returns the function with other `statements`, and with a signature that differs in patterns only.
+    ///
+    /// The new body has the span of the old one: attributes below, such as `#[logcall]`, quote code with the hygiene of the body.
+    pub(crate) fn with_body(&self, signature: &Signature, statements: TokenStream) -> TokenStream {
         let Self { attributes, visibility, defaultness, .. } = self;
+        let mut body = Group::new(Delimiter::Brace, statements);
+        body.set_span(self.body.span());
         quote!(#(#attributes)* #visibility #defaultness #signature #body)
     }
 

@@ -87,7 +87,7 @@ pub(super) fn compose(
         context.inputs.lent.iter().map(|Argument { name, cfgs, .. }| quote_mixed!(#(#cfgs)* let #name = &mut #name;));
     let (lent, code) = (quote_mixed!(#(#lent)*), call.code);
     let Shape::Future { boxed, .. } = function.shape else {
-        let function = function.with_body(&signature, &quote_mixed!({ #prelude #lent #code }));
+        let function = function.with_body(&signature, quote_mixed!(#prelude { #lent #code }));
         return Ok(quote_mixed!(#allow #function));
     };
     let (leading, renames) = body.map(|AsyncBody { leading, renames, .. }| (leading, renames)).unwrap_or_default();
@@ -100,7 +100,7 @@ pub(super) fn compose(
     } else {
         quote_mixed!(#(#leading)* #future)
     };
-    let function = function.with_body(&signature, &quote_mixed!({ #prelude #code }));
+    let function = function.with_body(&signature, quote_mixed!(#prelude #code));
     Ok(quote_mixed!(#allow #function))
 }
 

@@ -37,6 +37,7 @@ fn post(order: Order) -> u32 {
     order.id
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "an owned argument that the body borrows")]
 #[retry(max_attempts = 3, backoff = none)]
 fn borrows(script: &Script, order: Order) -> Result<u32, Failure> {
     script.call().map(|_| order.id)
@@ -116,6 +117,7 @@ async fn owned_arguments_are_cloned_only_when_moved() {
 /// A type that does not implement `Clone`.
 struct Socket(AtomicU32);
 
+#[allow(clippy::needless_pass_by_value, reason = "an owned argument that the body borrows")]
 #[retry(max_attempts = 3, backoff = none)]
 fn borrows_without_clone(script: &Script, socket: Socket) -> Result<u32, Failure> {
     socket.0.fetch_add(1, Ordering::Relaxed);

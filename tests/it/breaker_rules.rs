@@ -232,6 +232,7 @@ fn rejections_by_limits_and_panics_of_a_predicate_over_the_result() {
     assert_eq!(breaker("judged with a panic").unwrap().snapshot().failures, 1);
 }
 
+#[allow(dead_code, reason = "only declared")]
 mod disputed {
     use super::*;
 

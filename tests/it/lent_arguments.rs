@@ -139,6 +139,7 @@ fn boxed(mut op: Box<dyn FnMut() -> Answer<u32> + Send>) -> Answer<u32> {
     op()
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "an owned argument that the body borrows")]
 #[retry(max_attempts = 3, backoff = none)]
 fn cloned(mut log: Vec<u32>, connection: &mut Connection, shared: Arc<u8>) -> Answer<usize> {
     log.push(u32::from(*shared));

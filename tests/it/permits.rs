@@ -458,6 +458,7 @@ impl Client {
         Some(self.weight)
     }
 
+    #[allow(clippy::unused_self, reason = "a method")]
     #[bulkhead(name = "weight of a client", max_concurrent = 5, permits = Self::weigh(&value) + 1)]
     fn keep<T: AsRef<str> + Send>(&self, value: T) -> Option<T> {
         Some(value)

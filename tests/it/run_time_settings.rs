@@ -80,6 +80,7 @@ fn by_guard(config: &Mutex<RetryPolicy>, calls: &Cell<u32>) -> io::Result<()> {
     fail(calls)
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "a borrowed argument")]
 #[retry(policy = fast(*attempts))]
 fn by_function(attempts: &u32, calls: &Cell<u32>) -> io::Result<()> {
     fail(calls)

@@ -50,6 +50,7 @@ steadfast::register!(TENANTS);
 static POOL: Bulkhead = Bulkhead::new("layer_bulkhead", BulkheadConfig::new());
 steadfast::register!(POOL);
 
+#[allow(dead_code, reason = "only declared")]
 #[bulkhead(name = "layer_other_bulkhead", max_concurrent = 3)]
 fn bounded() -> Result<(), BulkheadFull> {
     Ok(())

@@ -98,6 +98,12 @@ impl Function {
         self.output().is_some_and(is_option)
     }
 
+    /// Returns true if the written return type is named `Result`.
+    pub(crate) fn returns_result(&self) -> bool {
+        let Some(Type::Path(output)) = self.output() else { return false };
+        output.path.segments.last().is_some_and(|segment| segment.ident == "Result")
+    }
+
     /// Returns the function with another body, and with a signature that differs in patterns only.
     pub(crate) fn with_body(&self, signature: &Signature, body: &TokenStream) -> TokenStream {
         let Self { attributes, visibility, defaultness, .. } = self;

@@ -39,6 +39,7 @@ mod keyed_bulkheads;
 mod lent_arguments;
 mod links;
 mod long_times;
+mod made_values;
 mod manual_control;
 mod metrics;
 mod model_based;

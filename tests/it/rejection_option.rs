@@ -304,3 +304,16 @@ fn generated_and_generic_functions_take_the_option() {
     assert_eq!(replaced(&calls).unwrap_err().kind(), io::ErrorKind::TimedOut);
     assert_eq!(calls.get(), 2, "the made error is transient, but the retry knows the rejection");
 }
+
+#[timeout(1ms, rejection = |timed_out| format!("{timed_out}: {text} {number} {bytes:?}"))]
+async fn with_arguments(text: String, number: u32, bytes: &mut Vec<u8>) -> Result<usize, String> {
+    bytes.push(1);
+    pending::<()>().await;
+    Ok(text.len() + number as usize)
+}
+
+#[tokio::test]
+async fn the_rejection_of_a_timeout_can_use_arguments_that_the_body_borrows() {
+    let error = with_arguments("text".to_owned(), 2, &mut vec![0]).await.unwrap_err();
+    assert!(error.ends_with(": text 2 [0, 1]"), "{error}");
+}

@@ -66,7 +66,7 @@ impl Layer for Timeout {
         })
     }
 
-    fn expand(&self, call: &Call, _: Position, context: &mut Context) -> Call {
-        expand::expand(self, call, context)
+    fn expand(&self, call: &Call, position: Position, context: &mut Context) -> Call {
+        expand::expand(self, call, position, context)
     }
 }

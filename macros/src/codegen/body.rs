@@ -77,7 +77,8 @@ impl Context {
 
     /// The call without a layer around it.
     const fn bare(&self, code: TokenStream) -> Call {
-        Call { code, future: None, has_disposition: false, is_limited: false, is_scoped: self.is_attempt }
+        let is_scoped = self.is_attempt;
+        Call { code, future: None, has_disposition: false, is_limited: false, has_made_values: false, is_scoped }
     }
 
     /// Input: `{ body }`. Output: `{ captured; body }`.

@@ -24,6 +24,8 @@ pub(crate) struct Context {
     pub(crate) missing_feature: Option<&'static str>,
     /// True if the function returns an `Option`.
     pub(crate) returns_option: bool,
+    /// True if the function returns a type that is named `Result`.
+    pub(crate) returns_result: bool,
     /// The type parameters of the function.
     pub(crate) type_parameters: Vec<Ident>,
     /// The arguments that the layers use more than once.
@@ -49,8 +51,21 @@ pub(crate) struct Call {
     pub(crate) has_disposition: bool,
     /// True if a rate limit or a bulkhead may reject the call.
     pub(crate) is_limited: bool,
+    /// True if the option `rejection` of a layer may make the value of a call that is rejected or times out, so that it may be a success.
+    pub(crate) has_made_values: bool,
     /// True if `code` already scopes the call as an attempt of the retry above. Otherwise that retry scopes `code`.
     pub(crate) is_scoped: bool,
+}
+
+impl Call {
+    /// The code as a pair of the returned value and the disposition of the call.
+    pub(crate) fn with_disposition(&self, context: &Context) -> TokenStream {
+        let (krate, output, code) = (&context.krate, &context.output, &self.code);
+        if self.has_disposition {
+            return code.clone();
+        }
+        quote_mixed!({ let outcome: #output = #code; (outcome, #krate::__private::Disposition::Called) })
+    }
 }
 
 impl Context {
@@ -239,16 +254,16 @@ impl Context {
         needs_disposition: bool,
     ) -> (TokenStream, TokenStream) {
         let krate = &self.krate;
-        let (value, code) = (self.rejected(rejection, make), &call.code);
+        let value = self.rejected(rejection, make);
         if !needs_disposition {
-            return (value, code.clone());
+            return (value, call.code.clone());
         }
         let rejected = quote_mixed!((#value, #krate::__private::Disposition::LimitRejected));
-        if call.has_disposition {
-            return (rejected, code.clone());
-        }
-        let output = &self.output;
-        let called = quote_mixed!({ let outcome: #output = #code; (outcome, #krate::__private::Disposition::Called) });
-        (rejected, called)
+        (rejected, call.with_disposition(self))
+    }
+
+    /// Returns true if the option `rejection = make` may make a value that is a success. For a `Result`, it makes the error.
+    pub(crate) const fn makes_values(&self, make: Option<&Expr>) -> bool {
+        make.is_some() && !self.returns_result
     }
 }

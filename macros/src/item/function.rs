@@ -98,6 +98,12 @@ impl Function {
         self.output().is_some_and(is_option)
     }
 
+    /// Returns true if the written return type is named `Result`.
+    pub(crate) fn returns_result(&self) -> bool {
+        let Some(Type::Path(output)) = self.output() else { return false };
+        output.path.segments.last().is_some_and(|segment| segment.ident == "Result")
+    }
+
     /// Returns the function with other `statements`, and with a signature that differs in patterns only.
     ///
     /// The new body has the span of the old one: attributes below, such as `#[logcall]`, quote code with the hygiene of the body.

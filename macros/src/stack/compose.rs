@@ -63,6 +63,7 @@ pub(super) fn compose(
         output_span: Span::mixed_site().located_at(function.output_span()),
         attribute: Span::call_site(),
         returns_option: function.returns_option(),
+        returns_result: function.returns_result(),
         type_parameters: function.signature.generics.type_params().map(|parameter| parameter.ident.clone()).collect(),
         missing_feature: function.missing_feature(),
         inputs,

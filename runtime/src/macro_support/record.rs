@@ -8,6 +8,19 @@ use crate::{Permit, breaker::PanicGuard, keying::Keying, stack::Disposition};
 /// Returns the error of a failed call if its type implements [`Display`].
 type DisplayOf<E> = fn(&E) -> Option<&dyn Display>;
 
+/// Records a call whose value is a success. The option `rejection` of a layer below may have made that value: then the disposition decides.
+#[inline]
+pub fn record_by_disposition<K: Keying>(permit: Permit<'_, K>, disposition: Disposition) -> Disposition {
+    match disposition {
+        Disposition::Called | Disposition::CalledAndOpened(_) => permit.success(),
+        Disposition::TimedOut => {
+            return disposition.or(permit.fail_with_disposition(false, Some(&"the call timed out")));
+        }
+        Disposition::CircuitRejected(_) | Disposition::LimitRejected => permit.ignore(),
+    }
+    disposition
+}
+
 /// Records a failed call without `failure_if`: every error is a failure.
 #[inline]
 #[must_use]

@@ -9,6 +9,8 @@ pub enum Disposition {
     Called,
     /// The function was called, and its outcome opened the circuit for this long.
     CalledAndOpened(Duration),
+    /// The function was called, and a timeout ended the call.
+    TimedOut,
     /// A breaker rejected the call. It may admit one after this long, if that is known.
     CircuitRejected(Option<Duration>),
     /// A rate limit or a bulkhead rejected the call. A breaker above counts neither a success nor a failure.
@@ -17,34 +19,27 @@ pub enum Disposition {
 
 impl Disposition {
     /// Returns true if the function was called.
-    pub(crate) const fn is_called(self) -> bool {
-        matches!(self, Self::Called | Self::CalledAndOpened(_))
+    #[inline]
+    #[must_use]
+    pub const fn is_called(self) -> bool {
+        matches!(self, Self::Called | Self::CalledAndOpened(_) | Self::TimedOut)
     }
 
     /// Combines the dispositions of two layers; `self` is that of the inner one.
     #[must_use]
     pub const fn or(self, outer: Self) -> Self {
-        match self {
-            Self::Called => outer,
-            inner => inner,
+        match (self, outer) {
+            (Self::Called, outer) | (Self::TimedOut, outer @ Self::CalledAndOpened(_)) => outer,
+            (inner, _) => inner,
         }
     }
 
-    /// Corrects the verdict on an error, which does not consider the disposition: a final error of a call that a limit rejected is a
-    /// rejection.
+    /// Corrects the verdict on an outcome, which does not consider the disposition: a final error or a success of a call that a limit rejected
+    /// is a rejection.
     #[must_use]
-    pub const fn adjust_error(self, verdict: Verdict) -> Verdict {
+    pub const fn adjust(self, verdict: Verdict) -> Verdict {
         match (verdict, self) {
-            (Verdict::Final, Self::LimitRejected) => Verdict::Rejected,
-            (verdict, _) => verdict,
-        }
-    }
-
-    /// Like [`adjust_error`](Self::adjust_error) for a predicate over the whole returned value: a value of a call that a limit rejected is not a success.
-    #[must_use]
-    pub const fn adjust_value(self, verdict: Verdict) -> Verdict {
-        match (verdict, self) {
-            (Verdict::Success, Self::LimitRejected) => Verdict::Rejected,
+            (Verdict::Final | Verdict::Success, Self::LimitRejected) => Verdict::Rejected,
             (verdict, _) => verdict,
         }
     }
@@ -60,7 +55,7 @@ impl Disposition {
     pub(crate) const fn open_for(self) -> Option<Duration> {
         match self {
             Self::CalledAndOpened(open_for) => Some(open_for),
-            Self::Called | Self::CircuitRejected(_) | Self::LimitRejected => None,
+            Self::Called | Self::TimedOut | Self::CircuitRejected(_) | Self::LimitRejected => None,
         }
     }
 }

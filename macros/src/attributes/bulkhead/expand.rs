@@ -72,5 +72,6 @@ pub(super) fn expand(bulkhead: &Bulkhead, call: &Call, position: Position, conte
             #admitted
         }
     };
-    Call { future: None, code, has_disposition: needs_disposition, is_limited: true, ..*call }
+    let has_made_values = call.has_made_values || context.makes_values(bulkhead.rejection.as_ref());
+    Call { future: None, code, has_disposition: needs_disposition, is_limited: true, has_made_values, ..*call }
 }

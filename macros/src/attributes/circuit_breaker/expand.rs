@@ -48,7 +48,8 @@ use crate::{
 ///
 /// The result of `try_acquire` is dropped before the call, so that the future of an `async` function stores no rejection. If a layer above
 /// needs the disposition, the block evaluates to a pair of the outcome and the disposition. A call that a limit below rejects does not
-/// reach the dependency, so it is ignored.
+/// reach the dependency, so it is ignored. If the option `rejection` of a layer below may make a success, `record_by_disposition` takes the
+/// place of `record_success`.
 pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, context: &Context) -> Call {
     let Position { index, read_above, timeouts } = position;
     let needs_disposition = read_above == Reads::Everything || call.has_disposition && read_above != Reads::Nothing;
@@ -80,18 +81,27 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
     } else {
         (quote_mixed!(outcome), quote_mixed!(#output), record)
     };
+    let has_made_values = call.has_disposition && call.has_made_values;
     let (binding, succeeded, failed) = if needs_disposition {
         (
             quote_mixed!(let disposition),
-            quote_mixed!((outcome, #krate::__private::Disposition::Called)),
+            if has_made_values {
+                quote_mixed!((outcome, disposition))
+            } else {
+                quote_mixed!((outcome, #krate::__private::Disposition::Called))
+            },
             quote_mixed!((outcome, disposition)),
         )
     } else {
         (quote_mixed!(_), quote_mixed!(outcome), quote_mixed!(outcome))
     };
-    let success = quote_mixed! {
-        #krate::__private::record_success(&permit);
-        #krate::__private::forget(permit);
+    let success = if has_made_values {
+        quote_mixed!(#binding = #krate::__private::record_by_disposition(permit, disposition);)
+    } else {
+        quote_mixed! {
+            #krate::__private::record_success(&permit);
+            #krate::__private::forget(permit);
+        }
     };
     let ended = if let Condition::Value(_) = breaker.condition {
         quote_mixed!(#binding = #disposition; #failed)
@@ -148,7 +158,8 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
             #ended
         }
     };
-    Call { future: None, code, has_disposition: needs_disposition, ..*call }
+    let has_made_values = call.has_made_values || context.makes_values(breaker.rejection.as_ref());
+    Call { future: None, code, has_disposition: needs_disposition, has_made_values, ..*call }
 }
 
 /// The value of a rejected call, from the variable `open`, for a return type that may be neither a `Result` nor an `Option`. Output:

@@ -54,7 +54,8 @@ pub(super) fn expand(limit: &RateLimit, call: &Call, position: Position, context
             #admitted
         }
     };
-    Call { future: None, code, has_disposition: needs_disposition, is_limited: true, ..*call }
+    let has_made_values = call.has_made_values || context.makes_values(limit.rejection.as_ref());
+    Call { future: None, code, has_disposition: needs_disposition, is_limited: true, has_made_values, ..*call }
 }
 
 /// The declaration of the limit.

@@ -49,7 +49,7 @@ pub(super) fn expand(retry: &Retry, call: &Call, position: Position, context: &m
     let error = error_view(retry, context);
     let succeed = if context.is_async { quote_mixed!(succeed) } else { quote_mixed!(succeed_on_thread) };
     let label = retry.is_single().then(|| Lifetime::new(&format!("'attempt_{}", position.index), Span::mixed_site()));
-    let judged = judged(retry, &quote_mixed!(attempts.#succeed(#policy);), label.as_ref(), &verdict, context);
+    let judged = judged(retry, call, &quote_mixed!(attempts.#succeed(#policy);), label.as_ref(), &verdict, context);
     if let Some(label) = label {
         let code = &call.code;
         let code = quote_mixed! {
@@ -144,6 +144,7 @@ pub(super) fn expand(retry: &Retry, call: &Call, position: Position, context: &m
 /// The statements that end the call with a successful outcome, by `succeed`, and judge any other.
 fn judged(
     retry: &Retry,
+    call: &Call,
     succeed: &TokenStream,
     label: Option<&Lifetime>,
     verdict: &TokenStream,
@@ -162,10 +163,14 @@ fn judged(
             #ends
         };
     }
-    let outcome = context.match_outcome(
-        [succeed.clone(), quote_mixed!(break #label outcome)],
-        [TokenStream::new(), quote_mixed!(outcome)],
-    );
+    let success = if call.has_disposition && call.has_made_values {
+        // The option `rejection` may have made a success of a rejected call.
+        let succeed = quote_mixed!(if disposition.is_called() { #succeed break #label outcome; });
+        [TokenStream::new(), quote_mixed!(#succeed outcome)]
+    } else {
+        [succeed.clone(), quote_mixed!(break #label outcome)]
+    };
+    let outcome = context.match_outcome(success, [TokenStream::new(), quote_mixed!(outcome)]);
     quote_mixed! {
         let outcome: #output = #outcome;
         let verdict = #verdict;
@@ -186,7 +191,7 @@ fn outcome(call: &Call, context: &Context) -> (TokenStream, TokenStream) {
 /// The code as the block of a new call, without a disposition.
 fn complete(code: &TokenStream, is_scoped: bool) -> Call {
     let code = quote_mixed!({ #code });
-    Call { future: None, code, has_disposition: false, is_limited: false, is_scoped }
+    Call { future: None, code, has_disposition: false, is_limited: false, has_made_values: false, is_scoped }
 }
 
 /// The variable that counts the attempts. In a function that is not `async` the policy is a variable as well, so that the compiler can
@@ -310,10 +315,10 @@ fn verdict(retry: &Retry, call: &Call, context: &Context) -> TokenStream {
         quote_mixed!(#krate::__private::includes_circuit_open(#types))
     };
     // A call that a limit rejected counts as a rejection as well, unless its verdict is to retry.
-    let others = match (call.is_limited, &retry.condition) {
-        (false, _) => quote_mixed!(_ => #verdict,),
-        (true, Condition::Value(_)) => quote_mixed!(disposition => disposition.adjust_value(#verdict),),
-        (true, _) => quote_mixed!(disposition => disposition.adjust_error(#verdict),),
+    let others = if call.is_limited {
+        quote_mixed!(disposition => disposition.adjust(#verdict),)
+    } else {
+        quote_mixed!(_ => #verdict,)
     };
     quote_mixed! {
         match disposition {

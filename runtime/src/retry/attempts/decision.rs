@@ -120,7 +120,7 @@ impl Attempts<'_> {
     fn plain_delay(&mut self, verdict: &Verdict, disposition: &Disposition) -> ControlFlow<Option<Duration>> {
         let is_plain = self.extras.is_none()
             && self.deadline.is_none()
-            && matches!(disposition, Disposition::Called)
+            && matches!(disposition, Disposition::Called | Disposition::TimedOut)
             && self.policy.is_plain()
             && PackedScope::current().is_empty()
             && !LastRejection::exists()

@@ -177,6 +177,59 @@ async fn a_parameter_of_a_closure_is_not_the_argument_of_that_name() {
     assert_eq!(parameter_with_its_name_async(Report).await.unwrap(), 9);
 }
 
+/// An error with a field of an argument's name.
+#[derive(Debug, PartialEq)]
+struct Failure {
+    report: Option<u32>,
+}
+
+fn reject<T>(_: T) -> Result<u32, Failure> {
+    Err(Failure { report: Some(3) })
+}
+
+#[circuit_breaker(name = "used arguments, field", failure_if = |e| e.report.is_none(), rejection = |_| Failure { report: None })]
+fn field_with_its_name(report: Report) -> Result<u32, Failure> {
+    reject(report)
+}
+
+#[circuit_breaker(
+    name = "used arguments, nested",
+    failure_if_result = |result| match result { Ok(report) => *report > 0, Err(e) => e.report.iter().any(|report| *report > 0) },
+    rejection = |_| Failure { report: None },
+)]
+async fn binding_with_its_name(report: Report) -> Result<u32, Failure> {
+    yield_now().await;
+    reject(report)
+}
+
+#[fallback(|e| { let report = e.report.unwrap_or(0); matches!(e, Failure { report: Some(_) }).then_some(report).ok_or(e) })]
+async fn variable_with_its_name(report: Report) -> Result<u32, Failure> {
+    yield_now().await;
+    reject(report)
+}
+
+#[timeout(10s, rejection = |report| Failure { report: u32::try_from(report.limit().as_secs()).ok() })]
+async fn parameter_of_a_rejection(report: Report) -> Result<u32, Failure> {
+    yield_now().await;
+    reject(report)
+}
+
+#[bulkhead(name = "used arguments, raw", rejection = |_| io::ErrorKind::Other.into())]
+#[retry(max_attempts = 2, backoff = none, retry_if = |_| format!("{type}") == "raw", on_retry = |_, _, _| see(1))]
+fn raw_name_in_a_format_string(r#type: String) -> Answer {
+    fail(r#type)
+}
+
+#[tokio::test]
+async fn what_an_option_binds_itself_is_not_the_argument_of_that_name() {
+    assert_eq!(field_with_its_name(Report), reject(()));
+    assert_eq!(binding_with_its_name(Report).await, reject(()));
+    assert_eq!(variable_with_its_name(Report).await, Ok(3));
+    assert_eq!(parameter_of_a_rejection(Report).await, reject(()));
+    assert!(raw_name_in_a_format_string("raw".to_owned()).is_err());
+    assert_eq!(SEEN.take(), [1]);
+}
+
 #[retry(max_attempts = 3, backoff = none, retry_if = |_| { see(u32::try_from(log.len()).unwrap_or(0)); true })]
 async fn gives_away_a_reference(log: &mut Vec<u32>) -> Answer {
     yield_now().await;

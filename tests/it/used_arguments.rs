@@ -254,6 +254,65 @@ async fn options_see_a_mutable_reference_that_the_body_gives_away() {
     assert_eq!(SEEN.take(), [9]);
 }
 
+/// Functions that change an argument which an option of `#[retry]` names.
+macro_rules! changes {
+    ($module:ident: $order:ident $report:ident, $($async:ident)?) => {
+        mod $module {
+            use super::*;
+
+            #[retry(max_attempts = 2, backoff = none, retry_if = |_| { see($order.id); true })]
+            pub(super) $($async)? fn condition(mut $order: Order) -> Answer { change(&mut $order) }
+
+            #[retry(max_attempts = 2, backoff = none, retry_if_result = |answer| { see($order.id); answer.is_err() })]
+            pub(super) $($async)? fn condition_on_the_value(mut $order: Order) -> Answer { $order.id += 1; fail(()) }
+
+            #[retry(max_attempts = 2, backoff = none, retry_if = any, on_retry = |_, _, _| see($order.id))]
+            #[circuit_breaker(name = "used arguments, changes", failure_if = |_| $order.id > 99)]
+            pub(super) $($async)? fn hook(mut $order: Order) -> Answer { $order.id += 1; fail(()) }
+
+            #[retry(max_attempts = 2, backoff = none, retry_if = |_| { see($report.0); true })]
+            pub(super) $($async)? fn lent(mut $report: Count) -> Answer { count(&mut $report) }
+
+            #[fallback(|_| Ok($order.id))]
+            #[circuit_breaker(name = "used arguments, changes below", failure_if = |_| { see($order.id); false })]
+            pub(super) $($async)? fn below_a_fallback(mut $order: Order) -> Answer { $order.id += 1; fail(()) }
+        }
+    };
+}
+
+changes!(changes: order report,);
+changes!(changes_async: order report, async);
+
+fn change(order: &mut Order) -> Answer {
+    order.id += 1;
+    fail(())
+}
+
+/// A number that is not `Clone`.
+struct Count(u32);
+
+fn count(count: &mut Count) -> Answer {
+    count.0 += 1;
+    fail(())
+}
+
+#[tokio::test]
+async fn options_see_an_argument_that_the_body_changes() {
+    assert!(changes::condition(order(1)).is_err());
+    assert!(changes::condition_on_the_value(order(3)).is_err());
+    assert!(changes::hook(order(5)).is_err());
+    assert!(changes::lent(Count(7)).is_err());
+    assert_eq!(changes::below_a_fallback(order(9)).unwrap(), 9);
+    let seen = SEEN.take();
+    assert!(changes_async::condition(order(1)).await.is_err());
+    assert!(changes_async::condition_on_the_value(order(3)).await.is_err());
+    assert!(changes_async::hook(order(5)).await.is_err());
+    assert!(changes_async::lent(Count(7)).await.is_err());
+    assert_eq!(changes_async::below_a_fallback(order(9)).await.unwrap(), 9);
+    assert_eq!(SEEN.take(), seen);
+    assert_eq!(seen, [2, 2, 4, 4, 6, 8, 9, 10]);
+}
+
 /// A body that is `Send`, but not `Sync`.
 #[derive(Clone, Default)]
 struct Body(Cell<u32>);

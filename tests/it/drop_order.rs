@@ -414,6 +414,48 @@ async fn async_arguments_drop_in_the_order_of_the_plain_function_at_every_await(
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
+/// Functions with an option that names one of the arguments after the call.
+macro_rules! named {
+    ($module:ident: $a:ident $b:ident $c:ident $(#[$attribute:meta])*) => {
+        mod $module {
+            use super::*;
+
+            $(#[$attribute])* fn borrowed($a: Logged, $b: Logged, $c: Logged) -> Answer { let _local = Logged("local"); Ok($c.touch() + $a.touch() + $b.touch()) }
+            $(#[$attribute])* fn ignored($a: Logged, _: Logged, $b: Logged, _: Logged, mut $c: Logged) -> Answer { $c.0 = "c, changed"; Ok($a.touch() + $b.touch()) }
+            $(#[$attribute])* async fn borrowed_async($a: Logged, $b: Logged, $c: Logged) -> Answer { let _local = Logged("local"); yield_now().await; Ok($c.touch() + $a.touch() + $b.touch()) }
+            $(#[$attribute])* async fn ignored_async($a: Logged, (_, $b): (Logged, Logged), _: Logged, mut $c: Logged) -> Answer { yield_now().await; $c.0 = "c, changed"; Ok($a.touch() + $b.touch()) }
+
+            pub(super) fn dropped() -> Vec<Vec<&'static str>> {
+                take_log();
+                borrowed(Logged("a"), Logged("b"), Logged("c")).unwrap();
+                let mut seen = vec![take_log()];
+                ignored(Logged("a"), Logged("_"), Logged("b"), Logged("_, 2"), Logged("c")).unwrap();
+                seen.push(take_log());
+                for polls in 0..3 {
+                    seen.push(dropped_after(|| Box::pin(borrowed_async(Logged("a"), Logged("b"), Logged("c"))), polls));
+                    seen.push(dropped_after(|| Box::pin(ignored_async(Logged("a"), (Logged("_"), Logged("b")), Logged("_, 2"), Logged("c"))), polls));
+                }
+                seen
+            }
+        }
+    };
+}
+
+named!(not_named: a b c);
+named!(named_first: a b c #[circuit_breaker(name = "drops, named first", failure_if_result = |_| a.touch() > 99)]);
+named!(named_second: a b c #[circuit_breaker(name = "drops, named second", failure_if_result = |_| b.touch() > 99)]);
+named!(named_last: a b c #[circuit_breaker(name = "drops, named last", failure_if_result = |_| c.touch() > 99)]);
+named!(named_by_fallback: a b c #[fallback(|_| Ok(b.touch()))]);
+
+#[test]
+fn arguments_that_an_option_uses_later_drop_in_the_order_of_the_plain_function() {
+    let expected = not_named::dropped();
+    assert_eq!(named_first::dropped(), expected);
+    assert_eq!(named_second::dropped(), expected);
+    assert_eq!(named_last::dropped(), expected);
+    assert_eq!(named_by_fallback::dropped(), expected);
+}
+
 macro_rules! rejected {
     ($module:ident: $(#[$attribute:meta])*) => {
         mod $module {

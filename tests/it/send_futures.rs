@@ -4,9 +4,18 @@
 
 #![allow(clippy::all, clippy::pedantic, reason = "code as users write it, not the best code")]
 
-use std::{cell::Cell, future::Future, io, pin::Pin, sync::mpsc};
+use std::{
+    cell::Cell,
+    future::Future,
+    io,
+    pin::Pin,
+    sync::{Arc, mpsc},
+};
 
-use steadfast::{bulkhead, circuit_breaker, fallback, rate_limit, retry, timeout};
+use steadfast::{
+    BreakerConfig, Bulkhead, BulkheadConfig, CircuitBreaker, bulkhead, circuit_breaker, fallback, rate_limit, retry,
+    timeout,
+};
 use tokio::task::yield_now;
 
 /// A type that is `Send`, but neither `Sync` nor `Clone`.
@@ -214,6 +223,54 @@ impl Store {
         yield_now().await;
         Ok(self.0.get() + request.get())
     }
+}
+
+/// A service that is `Send`, but not `Sync`, and shares its policies.
+struct Service {
+    calls: Cell<u8>,
+    breaker: Arc<CircuitBreaker>,
+    bulkhead: Arc<Bulkhead>,
+}
+
+impl Service {
+    fn new() -> Self {
+        Self {
+            calls: Cell::new(0),
+            breaker: Arc::new(CircuitBreaker::new("send", BreakerConfig::new())),
+            bulkhead: Arc::new(Bulkhead::new("send", BulkheadConfig::new())),
+        }
+    }
+
+    #[circuit_breaker(breaker = self.breaker.clone())]
+    async fn shared_breaker(&mut self) -> Answer {
+        yield_now().await;
+        self.calls.set(2);
+        Ok(1)
+    }
+
+    #[circuit_breaker(breaker = Arc::clone(&self.breaker))]
+    #[bulkhead(bulkhead = self.bulkhead.clone())]
+    #[retry]
+    async fn shared_bulkhead(&mut self) -> Answer {
+        yield_now().await;
+        self.calls.set(2);
+        Ok(1)
+    }
+}
+
+#[circuit_breaker(breaker = service.breaker.clone())]
+#[retry]
+async fn owned_service(service: Service) -> Answer {
+    yield_now().await;
+    service.calls.set(2);
+    Ok(1)
+}
+
+#[test]
+fn a_future_is_send_if_a_breaker_is_cloned_out_of_an_argument() {
+    is_send(Service::new().shared_breaker());
+    is_send(Service::new().shared_bulkhead());
+    is_send(owned_service(Service::new()));
 }
 
 #[test]

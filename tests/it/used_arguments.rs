@@ -177,6 +177,59 @@ async fn a_parameter_of_a_closure_is_not_the_argument_of_that_name() {
     assert_eq!(parameter_with_its_name_async(Report).await.unwrap(), 9);
 }
 
+/// An error with a field of an argument's name.
+#[derive(Debug, PartialEq)]
+struct Failure {
+    report: Option<u32>,
+}
+
+fn reject<T>(_: T) -> Result<u32, Failure> {
+    Err(Failure { report: Some(3) })
+}
+
+#[circuit_breaker(name = "used arguments, field", failure_if = |e| e.report.is_none(), rejection = |_| Failure { report: None })]
+fn field_with_its_name(report: Report) -> Result<u32, Failure> {
+    reject(report)
+}
+
+#[circuit_breaker(
+    name = "used arguments, nested",
+    failure_if_result = |result| match result { Ok(report) => *report > 0, Err(e) => e.report.iter().any(|report| *report > 0) },
+    rejection = |_| Failure { report: None },
+)]
+async fn binding_with_its_name(report: Report) -> Result<u32, Failure> {
+    yield_now().await;
+    reject(report)
+}
+
+#[fallback(|e| { let report = e.report.unwrap_or(0); matches!(e, Failure { report: Some(_) }).then_some(report).ok_or(e) })]
+async fn variable_with_its_name(report: Report) -> Result<u32, Failure> {
+    yield_now().await;
+    reject(report)
+}
+
+#[timeout(10s, rejection = |report| Failure { report: u32::try_from(report.limit().as_secs()).ok() })]
+async fn parameter_of_a_rejection(report: Report) -> Result<u32, Failure> {
+    yield_now().await;
+    reject(report)
+}
+
+#[bulkhead(name = "used arguments, raw", rejection = |_| io::ErrorKind::Other.into())]
+#[retry(max_attempts = 2, backoff = none, retry_if = |_| format!("{type}") == "raw", on_retry = |_, _, _| see(1))]
+fn raw_name_in_a_format_string(r#type: String) -> Answer {
+    fail(r#type)
+}
+
+#[tokio::test]
+async fn what_an_option_binds_itself_is_not_the_argument_of_that_name() {
+    assert_eq!(field_with_its_name(Report), reject(()));
+    assert_eq!(binding_with_its_name(Report).await, reject(()));
+    assert_eq!(variable_with_its_name(Report).await, Ok(3));
+    assert_eq!(parameter_of_a_rejection(Report).await, reject(()));
+    assert!(raw_name_in_a_format_string("raw".to_owned()).is_err());
+    assert_eq!(SEEN.take(), [1]);
+}
+
 #[retry(max_attempts = 3, backoff = none, retry_if = |_| { see(u32::try_from(log.len()).unwrap_or(0)); true })]
 async fn gives_away_a_reference(log: &mut Vec<u32>) -> Answer {
     yield_now().await;
@@ -199,6 +252,65 @@ async fn options_see_a_mutable_reference_that_the_body_gives_away() {
     assert_eq!(SEEN.take(), [1, 2, 3]);
     assert!(gives_away_a_reference_once(&mut Vec::new()).is_err());
     assert_eq!(SEEN.take(), [9]);
+}
+
+/// Functions that change an argument which an option of `#[retry]` names.
+macro_rules! changes {
+    ($module:ident: $order:ident $report:ident, $($async:ident)?) => {
+        mod $module {
+            use super::*;
+
+            #[retry(max_attempts = 2, backoff = none, retry_if = |_| { see($order.id); true })]
+            pub(super) $($async)? fn condition(mut $order: Order) -> Answer { change(&mut $order) }
+
+            #[retry(max_attempts = 2, backoff = none, retry_if_result = |answer| { see($order.id); answer.is_err() })]
+            pub(super) $($async)? fn condition_on_the_value(mut $order: Order) -> Answer { $order.id += 1; fail(()) }
+
+            #[retry(max_attempts = 2, backoff = none, retry_if = any, on_retry = |_, _, _| see($order.id))]
+            #[circuit_breaker(name = "used arguments, changes", failure_if = |_| $order.id > 99)]
+            pub(super) $($async)? fn hook(mut $order: Order) -> Answer { $order.id += 1; fail(()) }
+
+            #[retry(max_attempts = 2, backoff = none, retry_if = |_| { see($report.0); true })]
+            pub(super) $($async)? fn lent(mut $report: Count) -> Answer { count(&mut $report) }
+
+            #[fallback(|_| Ok($order.id))]
+            #[circuit_breaker(name = "used arguments, changes below", failure_if = |_| { see($order.id); false })]
+            pub(super) $($async)? fn below_a_fallback(mut $order: Order) -> Answer { $order.id += 1; fail(()) }
+        }
+    };
+}
+
+changes!(changes: order report,);
+changes!(changes_async: order report, async);
+
+fn change(order: &mut Order) -> Answer {
+    order.id += 1;
+    fail(())
+}
+
+/// A number that is not `Clone`.
+struct Count(u32);
+
+fn count(count: &mut Count) -> Answer {
+    count.0 += 1;
+    fail(())
+}
+
+#[tokio::test]
+async fn options_see_an_argument_that_the_body_changes() {
+    assert!(changes::condition(order(1)).is_err());
+    assert!(changes::condition_on_the_value(order(3)).is_err());
+    assert!(changes::hook(order(5)).is_err());
+    assert!(changes::lent(Count(7)).is_err());
+    assert_eq!(changes::below_a_fallback(order(9)).unwrap(), 9);
+    let seen = SEEN.take();
+    assert!(changes_async::condition(order(1)).await.is_err());
+    assert!(changes_async::condition_on_the_value(order(3)).await.is_err());
+    assert!(changes_async::hook(order(5)).await.is_err());
+    assert!(changes_async::lent(Count(7)).await.is_err());
+    assert_eq!(changes_async::below_a_fallback(order(9)).await.unwrap(), 9);
+    assert_eq!(SEEN.take(), seen);
+    assert_eq!(seen, [2, 2, 4, 4, 6, 8, 9, 10]);
 }
 
 /// A body that is `Send`, but not `Sync`.

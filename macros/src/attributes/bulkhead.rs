@@ -4,7 +4,6 @@ mod expand;
 mod options;
 
 use proc_macro2::TokenStream;
-use quote::ToTokens as _;
 use syn::Path;
 
 pub(crate) use self::options::Bulkhead;
@@ -12,6 +11,7 @@ use super::{Arguments, Attribute, Layer, Position, Requirements};
 use crate::{
     codegen::context::{Call, Context},
     errors::Errors,
+    item::uses::used_by,
     syntax::{instance::Instance, options::Grammar},
 };
 
@@ -37,11 +37,11 @@ impl Layer for Bulkhead {
     }
 
     fn evaluated_after(&self) -> TokenStream {
-        self.instance.run_time().to_token_stream()
+        self.instance.run_time().map(used_by).unwrap_or_default()
     }
 
     fn borrowed_during(&self) -> TokenStream {
-        self.instance.run_time().to_token_stream()
+        self.instance.borrowed().map(used_by).unwrap_or_default()
     }
 
     fn limit(&self) -> Option<&Instance> {

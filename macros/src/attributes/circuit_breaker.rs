@@ -40,12 +40,13 @@ impl Layer for CircuitBreaker {
     }
 
     fn evaluated_after(&self) -> TokenStream {
-        let (condition, instance) = (self.condition.expression().map(used_by), self.instance.run_time());
+        let [condition, instance] =
+            [self.condition.expression(), self.instance.run_time()].map(|expr| expr.map(used_by));
         quote!(#condition #instance)
     }
 
     fn borrowed_during(&self) -> TokenStream {
-        self.instance.run_time().to_token_stream()
+        self.instance.borrowed().map(used_by).unwrap_or_default()
     }
 
     fn reads(&self) -> Reads {

@@ -8,7 +8,7 @@ mod validate;
 mod values;
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{ToTokens, quote};
+use quote::quote;
 use syn::Path;
 
 pub(crate) use self::options::Retry;
@@ -64,13 +64,13 @@ impl Layer for Retry {
     }
 
     fn evaluated_after(&self) -> TokenStream {
-        let [condition, hook] = [self.condition.expression(), self.hook.as_ref()].map(|expr| expr.map(used_by));
-        let stop_on = &self.stop_on;
+        let expressions = [self.condition.expression(), self.hook.as_ref(), self.stop_on.as_ref()];
+        let [condition, hook, stop_on] = expressions.map(|expr| expr.map(used_by));
         quote!(#condition #hook #stop_on)
     }
 
     fn borrowed_during(&self) -> TokenStream {
-        self.stop_on.to_token_stream()
+        self.stop_on.as_ref().map(used_by).unwrap_or_default()
     }
 
     fn reads(&self) -> Reads {

@@ -4,7 +4,6 @@ mod expand;
 mod options;
 
 use proc_macro2::TokenStream;
-use quote::ToTokens as _;
 use syn::{Error, Path};
 
 pub(crate) use self::options::Timeout;
@@ -12,6 +11,7 @@ use super::{Arguments, Attribute, Layer, Position, Requirements, Timeouts};
 use crate::{
     codegen::context::{Call, Context},
     errors::Errors,
+    item::uses::used_by,
     syntax::{
         duration::{DurationExpr, text},
         options::Grammar,
@@ -44,7 +44,7 @@ impl Layer for Timeout {
     }
 
     fn evaluated_after(&self) -> TokenStream {
-        self.rejection.to_token_stream()
+        self.rejection.as_ref().map(used_by).unwrap_or_default()
     }
 
     fn time_limit(&self) -> Option<&DurationExpr> {

@@ -13,6 +13,8 @@
 //! }
 //! ```
 //!
+//! An argument that an option uses after the call stays in the function, and so do the owned arguments before it, which are dropped later.
+//!
 //! The branch costs nothing at run time, and a future holds no second copy of an argument.
 
 mod rebind;
@@ -69,8 +71,13 @@ impl Captures {
             _ => function.body.stream(),
         };
         let is_mentioned = |name: &Ident| mentions(block.clone(), name);
-        let is_by_value =
-            |name: &Ident| inputs.rebound.iter().any(|rebound| rebound.name == *name) || !uses.needs_after_call(name);
+        let is_borrowable = function.is_async()
+            && (body.is_some() || !matches!(function.shape, Shape::Future { .. }))
+            && !(uses.repeats && uses.forwards_all);
+        let is_rebound = |name: &Ident| inputs.rebound.iter().any(|rebound| rebound.name == *name);
+        let may_lend = is_borrowable || !function.is_async();
+        // An expression that names what a call binds for itself sees it after the call.
+        let is_lent = |name: &Ident| may_lend && is_rebound(name) && uses.mentions_after_call(name);
 
         let mut names: Vec<_> = receiver(signature).filter(|_| uses.renamed_self.is_none()).into_iter().collect();
         names.extend(candidates);
@@ -78,11 +85,11 @@ impl Captures {
         names.retain(|argument| {
             argument.rebind != Rebind::Copy && !(argument.name == "self" && is_consumed(&argument.name))
         });
+        let staying = if uses.repeats || !may_lend { Vec::new() } else { staying(&names, uses) };
+        let is_by_value = |name: &Ident| {
+            !is_lent(name) && (is_rebound(name) || !uses.needs_after_call(name) && !staying.contains(name))
+        };
         let is_move = !uses.repeats && names.iter().all(|name| is_by_value(&name.name) || !is_mentioned(&name.name));
-
-        let is_borrowable = function.is_async()
-            && (body.is_some() || !matches!(function.shape, Shape::Future { .. }))
-            && !(uses.repeats && uses.forwards_all);
         let may_point_inside = function.output().is_some_and(has_lifetime);
         let by_reference: Vec<_> = names
             .iter()
@@ -91,7 +98,8 @@ impl Captures {
             .filter(|argument| argument.rebind != Rebind::Reborrow || !may_point_inside)
             .cloned()
             .collect();
-        make_mutable(&by_reference, signature, body.as_mut());
+        let declared: Vec<_> = by_reference.iter().filter(|argument| !is_rebound(&argument.name)).cloned().collect();
+        make_mutable(&declared, signature, body.as_mut());
 
         // A `move` block around the rest of an `AsyncBody` captures arguments in the order in which it mentions them, as in the old body.
         // Only the renamed ones, which the old body bound at its start, need a fixed order.
@@ -100,7 +108,7 @@ impl Captures {
         let rebindings = if uses.repeats || !inputs.rebound.is_empty() || !inputs.copied.is_empty() || body.is_some() {
             Vec::new()
         } else {
-            rebind::rebind(function, &mut names, uses, signature)
+            rebind::rebind(function, &mut names, staying.last(), uses, signature)
         };
         names.reverse();
         Self { by_value: names, by_reference, copied: inputs.copied.clone(), rebindings, is_move }
@@ -110,6 +118,14 @@ impl Captures {
     pub(crate) const fn is_empty(&self) -> bool {
         self.by_value.is_empty() && self.by_reference.is_empty() && self.copied.is_empty()
     }
+}
+
+/// The owned arguments up to the last one that a layer uses after the call, in the order of their declaration.
+fn staying(arguments: &[Argument], uses: &Uses<'_>) -> Vec<Ident> {
+    let owned = arguments.iter().filter(|argument| argument.rebind == Rebind::Clone && argument.can_be_mut);
+    let mut names: Vec<_> = owned.map(|argument| argument.name.clone()).collect();
+    names.truncate(names.iter().rposition(|name| uses.needs_after_call(name)).map_or(0, |last| last + 1));
+    names
 }
 
 /// The receiver as an argument.

@@ -14,6 +14,7 @@ use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::{
     Arm, BinOp, Block, Expr, ExprClosure, ExprForLoop, ExprIf, ExprMethodCall, ExprWhile, Local, Macro, Pat, Stmt,
     Token, UnOp,
+    ext::IdentExt as _,
     parse::Parser as _,
     parse2,
     punctuated::Punctuated,
@@ -105,7 +106,7 @@ impl Moves {
             let TokenTree::Literal(text) = token else { continue };
             let text = text.to_string();
             let mentions = |name: &Ident| {
-                let open = format!("{{{name}");
+                let open = format!("{{{}", name.unraw());
                 text.match_indices(&open).any(|(at, _)| text[at + open.len()..].starts_with(['}', ':']))
             };
             let names: Vec<_> = self.visible.iter().filter(|name| mentions(name)).cloned().collect();

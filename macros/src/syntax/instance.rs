@@ -83,6 +83,11 @@ impl Instance {
         }
     }
 
+    /// The expression that is evaluated at each call, if its value may borrow from an argument: `self.breaker`, but not `self.breaker.clone()`.
+    pub(crate) fn borrowed(&self) -> Option<&Expr> {
+        self.run_time().filter(|value| !is_clone(value))
+    }
+
     /// Reports settings beside an instance of the user. `example` returns an expression that creates one with the setting of that name.
     pub(crate) fn check_settings<'a>(
         &self,
@@ -143,5 +148,19 @@ impl Terms {
             },
             _ => false,
         }
+    }
+}
+
+/// Returns true for `value.clone()` and `Arc::clone(&value)`.
+fn is_clone(value: &Expr) -> bool {
+    match value {
+        Expr::Paren(paren) => is_clone(&paren.expr),
+        Expr::Group(group) => is_clone(&group.expr),
+        Expr::MethodCall(call) => call.method == "clone",
+        Expr::Call(call) => {
+            let Expr::Path(function) = &*call.func else { return false };
+            function.path.segments.last().is_some_and(|last| last.ident == "clone")
+        }
+        _ => false,
     }
 }

@@ -119,7 +119,8 @@ impl Alternative {
     pub(super) fn used(&self) -> TokenStream {
         match self {
             Self::ErrorClosure(closure) | Self::FullClosure(closure) => used_by(&Expr::Closure(closure.clone())),
-            other => other.to_token_stream(),
+            Self::Function(path) => used_by(&Expr::Path(path.clone())),
+            Self::Method(method) => used_by(&Expr::Field(method.clone())),
         }
     }
 

@@ -33,17 +33,23 @@ struct Part {
 pub(super) fn rebind(
     function: &Function,
     names: &mut Vec<Argument>,
+    last_used: Option<&Ident>,
     uses: &Uses<'_>,
     signature: &mut Signature,
 ) -> Vec<Rebinding> {
     let may_rename = function.attributes.iter().all(is_built_in);
     let block = function.body.stream();
+    // The arguments up to the last one that is used after the call stay in the function.
+    let last_used = last_used.and_then(|name| signature.inputs.iter().position(|input| is_bound(name, input)));
     let mut parts = Vec::new();
     for (index, input) in signature.inputs.iter_mut().enumerate() {
         let bound: Vec<_> = names.iter().filter(|name| is_bound(&name.name, input)).cloned().collect();
         match input {
             FnArg::Typed(input)
-                if may_rename && !is_whole(&input.pat, &input.ty) && may_replace_pattern(input, uses) =>
+                if may_rename
+                    && last_used.is_none_or(|last| index > last)
+                    && !is_whole(&input.pat, &input.ty)
+                    && may_replace_pattern(input, uses) =>
             {
                 parts.push(replace_pattern(index, input));
             }

@@ -8,6 +8,7 @@
 //! | --- | --- | --- |
 //! | a `Result` or an `Option` | the return type | [`CallResult`] |
 //! | `From<CircuitOpen>`, `From<RateLimited>`, `From<BulkheadFull>`, `From<TimedOut>` | the error type of the call that the attribute rejects or times out | [`FromCircuitOpen`], [`FromRateLimited`], [`FromBulkheadFull`], [`FromTimedOut`] |
+//! | the same | the error type of a client library whose feature is off | [`CarriesWithRedis`], [`CarriesWithSqlx`], [`CarriesWithTonic`] |
 //! | `Error` | the error type, and the types in `retry_if(...)`, `failure_if(...)` and `#[fallback(if(...))]` | [`ErrorChain`], [`ErrorType`] |
 //! | a signature | predicates, hooks, and closures that make a value or an error | the functions [`predicate`], [`attempt_predicate`], [`retry_hook`], [`timed_retry_hook`], [`fallback_closure`], [`circuit_rejection`], [`rejection()`] |
 //! | the return type of the function | a fallback | [`FallbackResult`] |
@@ -44,7 +45,10 @@ pub use self::{
     error::{ErrorChain, ErrorType},
     fallback::FallbackResult,
     permits::PermitCount,
-    rejection::{FromBulkheadFull, FromCircuitOpen, FromRateLimited, FromTimedOut},
+    rejection::{
+        CarriesWithRedis, CarriesWithSqlx, CarriesWithTonic, FromBulkheadFull, FromCircuitOpen, FromRateLimited,
+        FromTimedOut,
+    },
     transient::{
         InheritTransient, RetryAfterField, WithH2, WithHttp, WithHyper, WithHyperUtil, WithRedis, WithReqwest,
         WithSqlx, WithTokioPostgres, WithTonic,

@@ -666,7 +666,7 @@ fn rejected(open: CircuitOpen) -> Foreign {
 
 #[tokio::test]
 async fn calls_with_conditions() {
-    let fallible = CALLED.rejection(rejected).failure_if(|error: &Foreign| *error == Foreign::Busy);
+    let mut fallible = CALLED.rejection(rejected).failure_if(|error: &Foreign| *error == Foreign::Busy);
     assert_eq!(fallible.call(|| Err::<(), _>(Foreign::Missing)), Err(Foreign::Missing));
     assert_eq!(fallible.call_async(async || Ok(1)).await, Ok(1));
     assert_eq!((CALLED.snapshot().ignored, CALLED.snapshot().successes), (1, 1));
@@ -674,14 +674,30 @@ async fn calls_with_conditions() {
     assert!(matches!(fallible.call(|| Ok(())), Err(Foreign::Rejected(open)) if open.name() == "called"));
     CALLED.reset();
     let by_result = CALLED.failure_if_result(|result: &Result<u16, Foreign>| matches!(result, Ok(500..)));
-    let by_result = by_result.rejection(rejected);
+    let mut by_result = by_result.rejection(rejected);
     assert_eq!(by_result.call(|| Err(Foreign::Busy)), Err(Foreign::Busy));
     assert_eq!(by_result.call(|| Ok(503)), Ok(503));
     assert_eq!(CALLED.state(), Open);
     CALLED.reset();
-    let panicking = CALLED.failure_if(|_: &io::Error| panic!("in the predicate"));
+    let mut panicking = CALLED.failure_if(|_: &io::Error| panic!("in the predicate"));
     catch_unwind(AssertUnwindSafe(|| panicking.call(|| Err::<(), _>(timed_out())))).unwrap_err();
     assert_eq!((CALLED.state(), CALLED.snapshot().failures), (Open, 3));
+    // Closures that count their calls.
+    CALLED.reset();
+    let (mut judged, mut converted) = (0, 0);
+    let mut counting = CALLED
+        .rejection(|open| {
+            converted += 1;
+            Foreign::Rejected(open)
+        })
+        .failure_if_result(|_: &Result<(), Foreign>| {
+            judged += 1;
+            judged == 2
+        });
+    assert!(counting.call(|| Err(Foreign::Busy)).is_err());
+    assert!(counting.call_async(async || Ok(())).await.is_ok());
+    assert!(matches!(counting.call(|| Ok(())), Err(Foreign::Rejected(_))));
+    assert_eq!((judged, converted), (2, 1));
     // A cancelled call, and a retry above.
     CALLED.reset();
     drop(CALLED.rejection(rejected).call_async(async || pending::<Result<(), _>>().await));

@@ -237,6 +237,7 @@ macro_rules! async_shapes {
             $(#[$attribute])* async fn hidden(x: &[u8]) -> Io<impl Iterator<Item = &u8> + use<'_>> { step()?; Ok(x.iter()) }
             $(#[$attribute])* fn future(x: String) -> impl Future<Output = Io<usize>> + Send { async move { yield_now().await; step()?; Ok(x.len()) } }
             $(#[$attribute])* fn future_of<'a, T: Display>(x: &'a T, y: String) -> impl Future<Output = Io<String>> + use<'a, T> { let y = y + "b"; async move { step()?; Ok(x.to_string() + &y) } }
+            generated! { $(#[$attribute])* boxed_from_macro(x: u8) -> Pin<Box<dyn Future<Output = Io<u8>> + Send>> { Box::pin(async move { step()?; yield_now().await; Ok(x) }) } }
             $(#[$attribute])* fn boxed(x: &mut String) -> Pin<Box<dyn Future<Output = Io<usize>> + Send + '_>> { x.push('x'); Box::pin(async move { step()?; x.push('y'); Ok(x.len()) }) }
 
             // Methods.
@@ -292,7 +293,7 @@ macro_rules! async_shapes {
                     call_async!(unit()), call_async!(async_closure("a")), call_async!(async_block(text())), call_async!(items(1)), call_async!(annotated_inside(1)), call_async!(labels(1)), call_async!(let_else(Some(1))),
                     call_async!(join(1)), call_async!(select(1)), call_async!(recursive(1)), call_async!(temporary_in_tail(&Mutex::new(1))), call_async!(boxed_error("a")), call_async!(any_error("a")),
                     call_async!(inner_attribute(1)), call_async!(decorated(1)), call_async!(from_macro("a", text())), call_async!(borrowed("a")), call_async!(hidden(&[1])),
-                    call_async!(future(text())), call_async!(future_of(&1, text())), call_async!(boxed(&mut text())),
+                    call_async!(future(text())), call_async!(future_of(&1, text())), call_async!(boxed(&mut text())), call_async!(boxed_from_macro(1)),
                     ran("&self", client().by_reference().await), ran("&mut self", client().by_mut(&mut text()).await), ran("Self", client().makes_itself().await), ran("Arc<Self>", Arc::new(client()).by_arc().await),
                     ran("&Arc<Self>", Arc::new(client()).by_arc_reference().await), ran("Box<Self>", Box::new(client()).by_box().await), ran("Pin<&mut Self>", Pin::new(&mut client()).by_pin().await),
                     ran("self", client().by_value(text()).await), ran("method, impl Future", client().future(text()).await), ran("method, Pin<Box<dyn Future>>", client().boxed("a").await),

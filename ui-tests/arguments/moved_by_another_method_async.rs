@@ -1,6 +1,6 @@
 use std::io;
 
-use steadfast::retry;
+use steadfast::{circuit_breaker, retry};
 
 #[derive(Clone)]
 struct Request;
@@ -13,6 +13,12 @@ impl Request {
 
 #[retry]
 async fn read(request: Request) -> io::Result<u8> {
+    request.send().await
+}
+
+#[circuit_breaker(name = "requests")]
+#[retry]
+async fn read_in_a_stack(request: Request) -> io::Result<u8> {
     request.send().await
 }
 

@@ -16,7 +16,7 @@ async fn insert(table: &str, rows: Vec<u8>, is_large: bool) -> io::Result<usize>
 }
 
 #[rate_limit(name = "batches", limit = 100, per = 1s, algorithm = gcra, burst = 20, key = id, permits = N)]
-#[bulkhead(name = "first", max_concurrent = 10)]
+#[bulkhead(name = "first", max_concurrent = 10, permits = 2usize)]
 #[bulkhead(name = "second", max_concurrent = 20)]
 fn batch<T: std::fmt::Display, const N: usize>(id: T, items: &mut [T; N]) -> Option<&mut T> {
     let _ = id;

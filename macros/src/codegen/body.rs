@@ -2,6 +2,7 @@
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::quote_spanned;
+use syn::Token;
 
 use super::{
     context::{Call, Context},
@@ -96,7 +97,9 @@ impl Context {
         let (output, krate) = (&self.output, &self.krate);
         let block = self.block(block, statements, &quote_mixed!(return #krate::__private::never::<#output>();));
         let capture = self.captures.is_move.then(|| quote_mixed!(move));
-        quote_mixed!(async #capture #block)
+        // An error about an argument that the block moves in each attempt points at this token.
+        let asynchronous = Token![async](Span::mixed_site().located_at(self.attribute));
+        quote_mixed!(#asynchronous #capture #block)
     }
 
     /// Input: the `statements` of `block`. Output: `{ captured; statements }`.

@@ -207,6 +207,13 @@ impl Context {
     /// `FromRateLimited::from_rejection(limited, PhantomData)`.
     pub(crate) fn rejection_as_error(&self, from: &str, rejection: &str) -> TokenStream {
         let here = respan(self.attribute, &self.krate);
+        let from = match self.missing_feature {
+            // The error about this trait names the feature.
+            Some("WithRedis") => "CarriesWithRedis",
+            Some("WithSqlx") => "CarriesWithSqlx",
+            Some("WithTonic") => "CarriesWithTonic",
+            _ => from,
+        };
         let [from, from_rejection] = [from, "from_rejection"].map(|name| Ident::new(name, self.attribute));
         let rejection = Ident::new(rejection, self.output_span);
         let convert = quote_spanned!(self.attribute=> #here::__private::#from::#from_rejection);

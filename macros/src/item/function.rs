@@ -11,7 +11,10 @@ use syn::{
     visit_mut::{self, VisitMut},
 };
 
-use super::{clients::missing_feature, shape::Shape};
+use super::{
+    clients::missing_feature,
+    shape::{Shape, ungroup},
+};
 use crate::errors::Errors;
 
 /// A function item.
@@ -55,7 +58,7 @@ impl Function {
     /// The result type of a call: the declared return type, or the output of the returned future.
     pub(crate) fn output(&self) -> Option<&Type> {
         match (&self.shape, &self.signature.output) {
-            (Shape::Future { output, .. }, _) | (_, ReturnType::Type(_, output)) => Some(output),
+            (Shape::Future { output, .. }, _) | (_, ReturnType::Type(_, output)) => Some(ungroup(output)),
             (_, ReturnType::Default) => None,
         }
     }

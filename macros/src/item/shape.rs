@@ -23,7 +23,7 @@ impl Shape {
             return Self::Async;
         }
         let ReturnType::Type(_, output) = &signature.output else { return Self::Sync };
-        let future = match &**output {
+        let future = match ungroup(output) {
             Type::ImplTrait(hidden) => output_of(&hidden.bounds).map(|output| (output, false)),
             Type::Path(path) => boxed_output(&path.path).map(|output| (output, true)),
             _ => None,
@@ -51,12 +51,15 @@ fn boxed_output(path: &Path) -> Option<&Type> {
         GenericArgument::Type(ty) => Some(ty),
         _ => None,
     })?;
-    match (last.ident.to_string().as_str(), inner) {
+    match (last.ident.to_string().as_str(), ungroup(inner)) {
         ("BoxFuture" | "LocalBoxFuture", output) => Some(output),
         ("Pin", Type::Path(boxed)) => {
             let boxed = boxed.path.segments.last().filter(|last| last.ident == "Box")?;
             generic_arguments(&boxed.arguments).find_map(|argument| match argument {
-                GenericArgument::Type(Type::TraitObject(object)) => output_of(&object.bounds),
+                GenericArgument::Type(object) => match ungroup(object) {
+                    Type::TraitObject(object) => output_of(&object.bounds),
+                    _ => None,
+                },
                 _ => None,
             })
         }

@@ -52,6 +52,10 @@ pub(super) fn compose(
         signature.inputs.iter().any(|input| matches!(Ownership::of(input), Ownership::Mutable | Ownership::Pinned));
     let is_reused = uses.repeats && inputs.rebound.is_empty() && captures.by_value.is_empty() && !borrows_mutably;
 
+    // With the hygiene of the user's code, an error does not name the topmost attribute, whose expansion this is.
+    let of_layer = |index: usize| attributes[index].resolved_at(function.signature.fn_token.span);
+    // An error about a body that cannot be called again names the attribute that calls it again.
+    let repeating = layers.iter().rposition(|layer| layer.repeats());
     let mut context = Context {
         is_async: function.is_async(),
         function: signature.ident.unraw().to_string(),
@@ -61,7 +65,7 @@ pub(super) fn compose(
             .map_or_else(|| quote_mixed!(::steadfast), ToTokens::to_token_stream),
         output: function.inner_output(),
         output_span: Span::mixed_site().located_at(function.output_span()),
-        attribute: Span::call_site(),
+        attribute: of_layer(repeating.unwrap_or_default()),
         returns_option: function.returns_option(),
         returns_result: function.returns_result(),
         type_parameters: function.signature.generics.type_params().map(|parameter| parameter.ident.clone()).collect(),
@@ -78,8 +82,7 @@ pub(super) fn compose(
         let below = layers.iter().skip(index + 1).map(|below| &**below);
         let read_above = above().map(Layer::reads).max().unwrap_or(Reads::Nothing);
         let position = Position { index, read_above, timeouts: Timeouts::between(above(), below) };
-        // With the hygiene of the user's code, an error does not name the topmost attribute, whose expansion this is.
-        context.attribute = attributes[index].resolved_at(function.signature.fn_token.span);
+        context.attribute = of_layer(index);
         call = layer.expand(&call, position, &mut context);
     }
     // The body may borrow an argument that is lent once more, as if it was the value.

@@ -3,8 +3,8 @@
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
-    BinOp, Error, Expr, ExprArray, ExprBinary, ExprCall, ExprMacro, ExprPath, ExprTuple, Path, Result, Type, TypePath,
-    parse2,
+    BinOp, Error, Expr, ExprArray, ExprBinary, ExprCall, ExprMacro, ExprPath, ExprStruct, ExprTuple, Path, Result,
+    Type, TypePath, parse2,
 };
 
 use super::{closures, options::Options, text::one_line, values::single_ident, written::ExprOrTypes};
@@ -66,7 +66,8 @@ impl Condition {
 
     /// Returns the value of option `name` unless it cannot be a predicate.
     pub(crate) fn predicate(name: &str, value: Expr) -> Result<Expr> {
-        let subject = if name.ends_with("_result") { "value" } else { "error" };
+        // The option for a condition of the error alone.
+        let (by_error, subject) = name.strip_suffix("_result").map_or((name, "error"), |by_error| (by_error, "value"));
         let error = |message: String| Err(Error::new_spanned(&value, message));
         match &value {
             Expr::Lit(_) => error(format!("`{name}` must be a predicate: a closure, or the path of a function")),
@@ -82,20 +83,30 @@ impl Condition {
                 Ok(value)
             }
             Expr::Path(ExprPath { qself: None, path, .. }) if is_variant(path) => {
-                let advice = advice(name, std::slice::from_ref(path));
+                let advice = advice(by_error, std::slice::from_ref(path));
                 error(format!("`{}` is a variant, and not a predicate: {advice}", one_line(path)))
             }
             Expr::Path(ExprPath { qself: None, path, .. }) if is_type(path) => {
                 let path = one_line(path);
-                error(format!("`{path}` is a type, and not a predicate: write `{name}({path})`"))
+                error(format!("`{path}` is a type, and not a predicate: write `{by_error}({path})`"))
             }
             Expr::Binary(ExprBinary { op: BinOp::BitOr(_), .. }) => {
                 let predicate = matches(alternatives(&value));
                 error(format!("`{name}` must be a predicate: write `{name} = {predicate}`"))
             }
-            Expr::Call(ExprCall { func, .. }) if is_pattern(func) => {
+            Expr::Call(ExprCall { func, args, .. }) if is_outcome(func) => {
+                let is_error = one_line(func) == "Err";
+                let advice = match args.first() {
+                    Some(Expr::Infer(_)) if is_error => format!("{by_error} = any"),
+                    Some(error) if is_error => format!("{by_error} = {}", matches([error.to_token_stream()])),
+                    _ if by_error == "if" => "if = |error| ...".to_owned(),
+                    _ => format!("{by_error}_result = |value| matches!(value, {})", one_line(&value)),
+                };
+                error(format!("`{name}` must be a predicate: write `{advice}`"))
+            }
+            value if is_pattern(value) => {
                 let predicate = matches([value.to_token_stream()]);
-                error(format!("`{name}` must be a predicate: write `{name} = {predicate}`"))
+                error(format!("`{name}` must be a predicate: write `{by_error} = {predicate}`"))
             }
             Expr::Macro(ExprMacro { mac, .. }) if mac.path.is_ident("matches") => {
                 let parameter = match mac.tokens.clone().into_iter().next() {
@@ -162,10 +173,20 @@ fn is_function(path: &Path) -> bool {
     })
 }
 
-/// Returns true for the path of a variant with fields, in the place of a function.
-fn is_pattern(function: &Expr) -> bool {
-    let Expr::Path(ExprPath { qself: None, path, .. }) = function else { return false };
-    is_variant(path) || path.get_ident().is_some_and(|name| name == "Err" || name == "Ok" || name == "Some")
+/// Returns true for `Err`, `Ok` and `Some`.
+fn is_outcome(function: &Expr) -> bool {
+    single_ident(function).is_some_and(|name| name == "Err" || name == "Ok" || name == "Some")
+}
+
+/// Returns true for a variant with fields: `Kind::Status(_)` or `Kind::Status { .. }`.
+pub(super) fn is_pattern(value: &Expr) -> bool {
+    match value {
+        Expr::Call(ExprCall { func, .. }) => {
+            matches!(&**func, Expr::Path(ExprPath { qself: None, path, .. }) if is_variant(path))
+        }
+        Expr::Struct(ExprStruct { qself: None, path, rest: None, .. }) => is_variant(path),
+        _ => false,
+    }
 }
 
 /// Returns true for `Timeout`, and false for `TIMEOUT` and `timeout`.
@@ -184,8 +205,8 @@ fn alternatives(value: &Expr) -> Vec<TokenStream> {
     }
 }
 
-/// A predicate that matches variants: `|error| matches!(error, A { .. } | B { .. })`, which is correct for variants of any form.
-fn matches(variants: impl IntoIterator<Item = TokenStream>) -> String {
+/// A predicate over the error that matches variants: `|error| matches!(error, A { .. } | B { .. })`, which is correct for variants of any form.
+pub(super) fn matches(variants: impl IntoIterator<Item = TokenStream>) -> String {
     let patterns: Vec<_> = variants
         .into_iter()
         .map(|variant| match parse2::<Expr>(variant.clone()) {

@@ -64,7 +64,12 @@ impl Instance {
             (Some(name), None) => Self::Named(name.value),
             (None, None) => {
                 // A name that could not be parsed has already been reported.
-                if !may_have_name {
+                if may_have_name {
+                    return Self::Missing;
+                }
+                if let Some(word) = options.take_word() {
+                    errors.at(&word, format!("a {noun} needs a name: write `name = \"{word}\"`"));
+                } else {
                     let message = format!(
                         "a {noun} needs a name: `name = \"{name}\"`\nfunctions with the same name share one {noun}"
                     );

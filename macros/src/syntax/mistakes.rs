@@ -1,9 +1,13 @@
 //! The errors for options that cannot be parsed: the usual mistakes, each with its fix.
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
-use syn::{Error, Lit, Token, parse::ParseStream};
+use syn::{Error, Expr, Lit, Token, parse::ParseStream, parse2};
 
-use super::{duration::is_unit, text::one_line};
+use super::{
+    condition::{is_pattern, matches},
+    duration::is_unit,
+    text::one_line,
+};
 
 /// The error for tokens that are not the name of an option.
 pub(super) fn not_an_option(input: ParseStream<'_>, error: &Error) -> Error {
@@ -115,6 +119,11 @@ pub(super) fn not_types(key: &Ident, list: &Group, error: &Error) -> Error {
             &tokens,
             format!("`{key}(...)` takes error types; write a predicate after `=`: `{key} = {}`", one_line(&tokens)),
         );
+    }
+    if let Some(variant) = parse2::<Expr>(tokens.clone()).ok().filter(is_pattern) {
+        let predicate = matches([tokens.clone()]);
+        let message = format!("`{key}(...)` takes error types; match a variant in a predicate: `{key} = {predicate}`");
+        return Error::new_spanned(variant, message);
     }
     let example = match first {
         Some(TokenTree::Literal(value)) => format!("|error| *error == {value}"),

@@ -139,6 +139,19 @@ impl Options {
         !self.is_complete || self.grammar.hints.iter().any(|(hint, _)| self.has(hint))
     }
 
+    /// Removes and returns a word that is neither an option, nor similar to one, nor one of another library.
+    pub(super) fn take_word(&mut self) -> Option<Ident> {
+        let names = self.grammar.names();
+        let index = self.written.iter().position(|option| {
+            let name = option.key.to_string();
+            matches!(option.value, Value::None)
+                && name.starts_with(char::is_lowercase)
+                && nearest(&name, &names).is_none()
+                && !self.grammar.hints.iter().any(|(hint, _)| *hint == name)
+        })?;
+        Some(self.written.remove(index).key)
+    }
+
     /// Removes and returns an option in any form.
     pub(crate) fn take(&mut self, name: &str) -> Option<Written> {
         let index = self.written.iter().position(|option| option.key == name)?;

@@ -62,8 +62,10 @@ fn is_tight(last: &str, word: &str) -> bool {
     let follows_a_word = last.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | ')' | ']' | '!'));
     last.is_empty()
         || word.is_empty()
-        || matches!(last, "(" | "[" | "." | ".." | "::" | "&" | "!")
-        || matches!(word, ")" | "]" | "," | ";" | ":" | "." | ".." | "::" | "?")
+        || matches!(last, "(" | "[" | "." | "::" | "&" | "!")
+        || matches!(word, ")" | "]" | "," | ";" | ":" | "." | "::" | "?")
+        || (last == ".." && word != "}")
+        || (word == ".." && !matches!(last, "{" | ","))
         || (matches!(word, "(" | "[" | "!") && follows_a_word)
 }
 
@@ -81,6 +83,7 @@ mod tests {
             "move |error: &io::Error| -> bool { !matches!(error.kind(), io::ErrorKind::NotFound) && limit[0] > 1.5 }",
             "|error| error.to_string().contains(\"a ( b\")",
             "|&(a, _)| a.is_none_or(|a| a > 3)",
+            "|error| matches!(error, Kind::Status { code: 500..600, .. } | Kind::Closed { .. })",
         ] {
             let tokens: TokenStream = text.parse().expect("tokens");
             assert_eq!(one_line(&tokens), text);

@@ -61,8 +61,12 @@ impl ToTokens for Count {
 /// Parses the value of `permits`: an expression of an integer type that is evaluated for each call.
 pub(crate) fn permits(value: Expr) -> Result<Expr> {
     match &value {
-        Expr::Lit(ExprLit { lit: Lit::Int(_), .. }) => {
-            Count::parse("permits", "with 0 the call would not be limited", value.clone())?;
+        Expr::Lit(ExprLit { lit: Lit::Int(literal), attrs }) => {
+            // A number of any integer type.
+            let is_typed = literal.suffix().starts_with(['u', 'i']);
+            let number = if is_typed { LitInt::new(literal.base10_digits(), literal.span()) } else { literal.clone() };
+            let number = Expr::Lit(ExprLit { lit: Lit::Int(number), attrs: attrs.clone() });
+            Count::parse("permits", "with 0 the call would not be limited", number)?;
             Ok(value)
         }
         Expr::Unary(ExprUnary { op: UnOp::Neg(_), .. }) => {

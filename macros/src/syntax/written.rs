@@ -46,6 +46,16 @@ impl Written {
 
     fn takes_value_after_equals(&self, list: &Group) -> Error {
         let Self { key, example, .. } = self;
+        let name = key.to_string();
+        if let (Some(by_error), Ok(Type::Path(ty))) = (name.strip_suffix("_result"), parse2::<Type>(list.stream()))
+            && ty.path.segments.last().is_some_and(|last| last.ident.to_string().starts_with(char::is_uppercase))
+        {
+            let ty = one_line(&ty);
+            let message = format!(
+                "`{key}` takes a predicate over the returned value; for errors of a type, write `{by_error}({ty})`"
+            );
+            return Error::new_spanned(key, message);
+        }
         // `max_attempts(3)` is shown as `max_attempts = 3`, and a list of parameters as the example of the option.
         let value = parse2::<Expr>(list.stream()).ok().filter(|value| !matches!(value, Expr::Assign(_)));
         let example = value.map_or_else(|| (*example).to_owned(), |value| format!("{key} = {}", one_line(&value)));

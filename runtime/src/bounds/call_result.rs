@@ -8,7 +8,7 @@ use crate::{BulkheadFull, CircuitOpen, RateLimited, TimedOut, Transient};
 #[diagnostic::on_unimplemented(
     message = "the function must return a `Result` or an `Option`, and it returns `{Self}`",
     label = "neither a `Result` nor an `Option`",
-    note = "with no other attribute, `#[retry(retry_if_result = |value| ...)]` accepts any return type, and so do `#[rate_limit]`, `#[bulkhead]` and `#[timeout]` with `rejection = |error| ...`"
+    note = "with no other attribute, `#[retry(retry_if_result = |value| ...)]` accepts any return type, and so do `#[rate_limit]`, `#[bulkhead]` and `#[timeout]` with `rejection = |error| ...`, and `#[circuit_breaker]` with that and `failure_if_result = |value| ...`"
 )]
 pub trait CallResult {
     /// The type of the value of a successful call.

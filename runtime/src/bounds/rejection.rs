@@ -87,3 +87,53 @@ impl<E: From<TimedOut>> FromTimedOut for E {
         timed_out.into()
     }
 }
+
+/// Defines the trait of a client's error type that can carry the rejection `R` with a feature of this crate that is off. Generated code calls
+/// it in the place of [`FromCircuitOpen`] and the others, because a blanket `From` of the client would determine the compiler's message.
+macro_rules! carries_with_feature {
+    ($(#[$documentation:meta])* $name:ident, $message:literal, $note:literal) => {
+        $(#[$documentation])*
+        #[diagnostic::on_unimplemented(
+            message = $message,
+            label = "this error type cannot carry the rejection",
+            note = $note,
+            note = "or make the error of a rejected call: `rejection = |rejection| ...`, or return `steadfast::Error<{Self}>`"
+        )]
+        pub trait $name<R>: Sized {
+            /// Converts the rejection.
+            fn from_rejection(rejection: R, error_type: PhantomData<Self>) -> Self;
+        }
+
+        carries_with_feature!($name: FromCircuitOpen CircuitOpen, FromRateLimited RateLimited, FromBulkheadFull BulkheadFull, FromTimedOut TimedOut);
+    };
+    ($name:ident: $($from:ident $rejection:ident),*) => {$(
+        // The compiler stops at this trait, and does not look for a `From`.
+        #[diagnostic::do_not_recommend]
+        impl<E: From<$rejection>> $name<$rejection> for E {
+            fn from_rejection(rejection: $rejection, error_type: PhantomData<Self>) -> Self {
+                $from::from_rejection(rejection, error_type)
+            }
+        }
+    )*};
+}
+
+carries_with_feature! {
+    /// An error type of the crate `redis`, which can carry rejections with the feature of that name.
+    CarriesWithRedis,
+    "`{Self}` can carry a `{R}` only with steadfast's feature `redis`, which is not enabled",
+    "enable the feature in Cargo.toml: `steadfast = {{ version = \"...\", features = [\"redis\"] }}`"
+}
+
+carries_with_feature! {
+    /// An error type of the crate `sqlx`, which can carry rejections with the feature of that name.
+    CarriesWithSqlx,
+    "`{Self}` can carry a `{R}` only with steadfast's feature `sqlx`, which is not enabled",
+    "enable the feature in Cargo.toml: `steadfast = {{ version = \"...\", features = [\"sqlx\"] }}`"
+}
+
+carries_with_feature! {
+    /// An error type of the crate `tonic`, which can carry rejections with the feature of that name.
+    CarriesWithTonic,
+    "`{Self}` can carry a `{R}` only with steadfast's feature `tonic`, which is not enabled",
+    "enable the feature in Cargo.toml: `steadfast = {{ version = \"...\", features = [\"tonic\"] }}`"
+}

@@ -64,10 +64,10 @@ pub trait FailureSelection<T, E>: sealed::Judge<T, E> {}
 pub trait RejectionConversion<E>: sealed::Convert<E> {}
 
 impl<T, E> FailureSelection<T, E> for EveryError {}
-impl<T, E, P: Fn(&E) -> bool> FailureSelection<T, E> for SelectedErrors<E, P> {}
-impl<T, E, P: Fn(&Result<T, E>) -> bool> FailureSelection<T, E> for SelectedResults<T, E, P> {}
+impl<T, E, P: FnMut(&E) -> bool> FailureSelection<T, E> for SelectedErrors<E, P> {}
+impl<T, E, P: FnMut(&Result<T, E>) -> bool> FailureSelection<T, E> for SelectedResults<T, E, P> {}
 impl<E: From<CircuitOpen>> RejectionConversion<E> for ConvertedRejection {}
-impl<E, M: Fn(CircuitOpen) -> E> RejectionConversion<E> for MappedRejection<M> {}
+impl<E, M: FnMut(CircuitOpen) -> E> RejectionConversion<E> for MappedRejection<M> {}
 
 /// The private parts of the traits, which seal them.
 mod sealed {
@@ -83,23 +83,23 @@ mod sealed {
     }
 
     pub trait Judge<T, E> {
-        fn judge(&self, result: &Result<T, E>) -> Judgement;
+        fn judge(&mut self, result: &Result<T, E>) -> Judgement;
     }
 
     pub trait Convert<E> {
-        fn convert(&self, open: CircuitOpen) -> E;
+        fn convert(&mut self, open: CircuitOpen) -> E;
     }
 
     impl<T, E> Judge<T, E> for EveryError {
         #[inline]
-        fn judge(&self, result: &Result<T, E>) -> Judgement {
+        fn judge(&mut self, result: &Result<T, E>) -> Judgement {
             if result.is_ok() { Judgement::Success } else { Judgement::Failure }
         }
     }
 
-    impl<T, E, P: Fn(&E) -> bool> Judge<T, E> for SelectedErrors<E, P> {
+    impl<T, E, P: FnMut(&E) -> bool> Judge<T, E> for SelectedErrors<E, P> {
         #[inline]
-        fn judge(&self, result: &Result<T, E>) -> Judgement {
+        fn judge(&mut self, result: &Result<T, E>) -> Judgement {
             match result {
                 Ok(_) => Judgement::Success,
                 Err(error) if (self.predicate)(error) => Judgement::Failure,
@@ -108,24 +108,24 @@ mod sealed {
         }
     }
 
-    impl<T, E, P: Fn(&Result<T, E>) -> bool> Judge<T, E> for SelectedResults<T, E, P> {
+    impl<T, E, P: FnMut(&Result<T, E>) -> bool> Judge<T, E> for SelectedResults<T, E, P> {
         #[inline]
-        fn judge(&self, result: &Result<T, E>) -> Judgement {
+        fn judge(&mut self, result: &Result<T, E>) -> Judgement {
             if (self.predicate)(result) { Judgement::Failure } else { Judgement::Success }
         }
     }
 
     impl<E: From<CircuitOpen>> Convert<E> for ConvertedRejection {
         #[inline]
-        fn convert(&self, open: CircuitOpen) -> E {
+        fn convert(&mut self, open: CircuitOpen) -> E {
             open.into_error()
         }
     }
 
-    impl<E, M: Fn(CircuitOpen) -> E> Convert<E> for MappedRejection<M> {
+    impl<E, M: FnMut(CircuitOpen) -> E> Convert<E> for MappedRejection<M> {
         #[inline]
-        fn convert(&self, open: CircuitOpen) -> E {
-            convert_by(open, &self.0)
+        fn convert(&mut self, open: CircuitOpen) -> E {
+            convert_by(open, &mut self.0)
         }
     }
 }
@@ -146,7 +146,7 @@ impl<K: Keying> CircuitBreaker<K> {
     /// assert_eq!(FILES.snapshot().ignored, 1);
     /// ```
     #[inline]
-    pub const fn failure_if<E, P: Fn(&E) -> bool>(
+    pub const fn failure_if<E, P: FnMut(&E) -> bool>(
         &self,
         predicate: P,
     ) -> BreakerCall<'_, SelectedErrors<E, P>, ConvertedRejection, K> {
@@ -169,7 +169,7 @@ impl<K: Keying> CircuitBreaker<K> {
     /// # Ok::<(), io::Error>(())
     /// ```
     #[inline]
-    pub const fn failure_if_result<T, E, P: Fn(&Result<T, E>) -> bool>(
+    pub const fn failure_if_result<T, E, P: FnMut(&Result<T, E>) -> bool>(
         &self,
         predicate: P,
     ) -> BreakerCall<'_, SelectedResults<T, E, P>, ConvertedRejection, K> {
@@ -189,7 +189,7 @@ impl<K: Keying> CircuitBreaker<K> {
     /// assert_eq!(result.unwrap_err(), "no feed: forced open");
     /// ```
     #[inline]
-    pub const fn rejection<E, M: Fn(CircuitOpen) -> E>(
+    pub const fn rejection<E, M: FnMut(CircuitOpen) -> E>(
         &self,
         rejection: M,
     ) -> BreakerCall<'_, EveryError, MappedRejection<M>, K> {
@@ -200,14 +200,14 @@ impl<K: Keying> CircuitBreaker<K> {
 impl<'b, R, K: Keying> BreakerCall<'b, EveryError, R, K> {
     /// Like [`CircuitBreaker::failure_if`].
     #[inline]
-    pub fn failure_if<E, P: Fn(&E) -> bool>(self, predicate: P) -> BreakerCall<'b, SelectedErrors<E, P>, R, K> {
+    pub fn failure_if<E, P: FnMut(&E) -> bool>(self, predicate: P) -> BreakerCall<'b, SelectedErrors<E, P>, R, K> {
         let failures = SelectedErrors { predicate, error: PhantomData };
         BreakerCall { breaker: self.breaker, failures, rejection: self.rejection }
     }
 
     /// Like [`CircuitBreaker::failure_if_result`].
     #[inline]
-    pub fn failure_if_result<T, E, P: Fn(&Result<T, E>) -> bool>(
+    pub fn failure_if_result<T, E, P: FnMut(&Result<T, E>) -> bool>(
         self,
         predicate: P,
     ) -> BreakerCall<'b, SelectedResults<T, E, P>, R, K> {
@@ -219,7 +219,7 @@ impl<'b, R, K: Keying> BreakerCall<'b, EveryError, R, K> {
 impl<'b, F, K: Keying> BreakerCall<'b, F, ConvertedRejection, K> {
     /// Like [`CircuitBreaker::rejection`].
     #[inline]
-    pub fn rejection<E, M: Fn(CircuitOpen) -> E>(self, rejection: M) -> BreakerCall<'b, F, MappedRejection<M>, K> {
+    pub fn rejection<E, M: FnMut(CircuitOpen) -> E>(self, rejection: M) -> BreakerCall<'b, F, MappedRejection<M>, K> {
         BreakerCall { breaker: self.breaker, failures: self.failures, rejection: MappedRejection(rejection) }
     }
 }
@@ -231,7 +231,7 @@ impl<F, R, K: Keying> BreakerCall<'_, F, R, K> {
     ///
     /// Returns the error of `work`, or the rejection.
     #[inline]
-    pub fn call<T, E>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E>
+    pub fn call<T, E>(&mut self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E>
     where
         F: FailureSelection<T, E>,
         R: RejectionConversion<E>,
@@ -253,7 +253,7 @@ impl<F, R, K: Keying> BreakerCall<'_, F, R, K> {
     /// # Errors
     ///
     /// Returns the error of `work`, or the rejection.
-    pub async fn call_async<T, E>(&self, work: impl AsyncFnOnce() -> Result<T, E>) -> Result<T, E>
+    pub async fn call_async<T, E>(&mut self, work: impl AsyncFnOnce() -> Result<T, E>) -> Result<T, E>
     where
         F: FailureSelection<T, E>,
         R: RejectionConversion<E>,
@@ -266,7 +266,7 @@ impl<F, R, K: Keying> BreakerCall<'_, F, R, K> {
     }
 
     #[inline]
-    fn record<T, E>(&self, mut permit: Permit<'_, K>, result: &Result<T, E>)
+    fn record<T, E>(&mut self, mut permit: Permit<'_, K>, result: &Result<T, E>)
     where
         F: FailureSelection<T, E>,
     {

@@ -207,11 +207,11 @@ impl<E: InnerError> From<E> for Error<E> {
 ///
 /// The trait has no methods. It exists because a conversion from every type would contradict the conversions from [`CircuitOpen`],
 /// [`TimedOut`], [`RateLimited`] and [`BulkheadFull`], which do not implement it.
+// For a `?`, the compiler shows its own message and notes, but this label.
 #[diagnostic::on_unimplemented(
     message = "`?` cannot convert `{Self}` into a `steadfast::Error<{Self}>`",
-    label = "`{Self}` does not implement `InnerError`",
-    note = "wrap the error: `.map_err(steadfast::Error::Inner)?`",
-    note = "if `{Self}` is a type of your own, derive `Transient` for it, or write `impl steadfast::InnerError for {Self} {{}}`"
+    label = "`{Self}` is no `InnerError`: write `.map_err(steadfast::Error::Inner)?`, or derive `Transient` for it if it is a type of your own",
+    note = "without the derive: `impl steadfast::InnerError for {Self} {{}}`"
 )]
 pub trait InnerError {}
 

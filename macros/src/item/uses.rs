@@ -1,6 +1,6 @@
 //! The uses of the arguments outside of the function's body: by retries, fallbacks, predicates and hooks.
 
-use proc_macro2::{Group, Ident, Literal, Span, TokenStream, TokenTree};
+use proc_macro2::{Group, Ident, Literal, TokenStream, TokenTree};
 use quote::ToTokens as _;
 use syn::Expr;
 
@@ -32,7 +32,6 @@ impl Uses<'_> {
     /// Returns true if a layer uses the argument after the body has begun, so that the body must not consume the argument.
     pub(crate) fn needs_after_call(&self, name: &Ident) -> bool {
         let is_self = name == "self" || self.renamed_self.as_ref() == Some(name);
-        let name = if is_self { &Ident::new("self", Span::call_site()) } else { name };
         self.repeats || self.forwards_all && !is_self || mentions(self.after_call.clone(), name)
     }
 

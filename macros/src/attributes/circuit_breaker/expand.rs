@@ -140,7 +140,7 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
         _ => Some("Endless"),
     };
     let declaration = declaration(breaker, hang.filter(|_| context.is_async), krate);
-    let (own, instance) = (declaration.binding(context), declaration.block());
+    let (own, instance) = (declaration.binding(), declaration.block());
     // The breaker of a key is held during the call, so that it is not evicted.
     let (held, instance) = match &breaker.key {
         Some(_) => (quote_mixed!(let breaker = #instance;), quote_mixed!(breaker)),

@@ -19,8 +19,10 @@ struct Service {
     calls: u32,
 }
 
-fn is_busy() -> bool {
-    false
+mod limits {
+    pub(super) fn is_busy() -> bool {
+        false
+    }
 }
 
 #[async_trait]
@@ -50,7 +52,7 @@ impl Calls for Service {
         Err(io::ErrorKind::TimedOut.into())
     }
 
-    #[fallback(|_| Ok(self.calls), if = |_| self.calls > 1 && !self::is_busy())]
+    #[fallback(|_| Ok(self.calls), if = |_| self.calls > 1 && !limits::is_busy())]
     async fn answered(&mut self) -> io::Result<u32> {
         yield_now().await;
         self.calls += 1;

@@ -52,6 +52,7 @@ mod rate_limit_queue;
 mod registry;
 mod rejection_option;
 mod rejections;
+mod renamed_self;
 mod retry;
 mod retry_budget;
 mod retry_calls;

@@ -454,3 +454,22 @@ fn a_stop_ends_a_blocking_wait_inside_a_retried_task() {
         assert!(matches!(waits.join().unwrap(), Err(Failure::Full(_))));
     });
 }
+
+#[retry(max_attempts = 10, backoff = fixed(1h), jitter = none, stop_on = token.child_token())]
+async fn call_with_a_temporary_signal(token: &CancellationToken) -> io::Result<()> {
+    Err(timed_out())
+}
+
+#[retry(max_attempts = 10, backoff = fixed(1h), jitter = none, stop_on = Arc::clone(stop))]
+fn block_with_a_temporary_signal(stop: &Arc<StopSignal>) -> io::Result<()> {
+    Err(timed_out())
+}
+
+#[tokio::test]
+async fn a_stop_signal_can_be_a_temporary_value() {
+    let (token, stop) = (CancellationToken::new(), Arc::new(StopSignal::new()));
+    token.cancel();
+    stop.stop();
+    call_with_a_temporary_signal(&token).await.unwrap_err();
+    block_with_a_temporary_signal(&stop).unwrap_err();
+}

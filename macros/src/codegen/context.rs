@@ -1,13 +1,14 @@
 //! The facts about one function that all of its layers share, and the call that a layer wraps.
 
-use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
-use quote::{ToTokens as _, quote_spanned};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote_spanned;
 use syn::{Expr, spanned::Spanned};
 
 use super::spans::{located_at, quote_mixed, respan};
-use crate::item::{captures::Captures, inputs::Inputs};
+use crate::item::{async_body::rename_self, captures::Captures, inputs::Inputs};
 
 /// The facts about one function that all of its layers share.
+#[allow(clippy::struct_excessive_bools, reason = "the facts are independent")]
 pub(crate) struct Context {
     pub(crate) is_async: bool,
     /// The function's name.
@@ -43,6 +44,7 @@ pub(crate) struct Context {
 }
 
 /// An expression that makes one call, through the layers so far.
+#[allow(clippy::struct_excessive_bools, reason = "the facts are independent")]
 pub(crate) struct Call {
     pub(crate) code: TokenStream,
     /// The future that `code` awaits, as an expression that can be polled in place. `None` if `code` does more than await a future.
@@ -226,27 +228,9 @@ impl Context {
         self.output_span.resolved_at(self.attribute)
     }
 
-    /// An expression of an attribute, as it can be written in the body: with the name that `#[async_trait]` gives to `self`.
-    pub(crate) fn user_expression(&self, expr: &Expr) -> TokenStream {
-        fn rename(tokens: TokenStream, renamed: &Ident) -> TokenStream {
-            let tokens = tokens.into_iter().map(|token| match token {
-                TokenTree::Ident(ident) if ident == "self" => {
-                    TokenTree::Ident(Ident::new(&renamed.to_string(), renamed.span().located_at(ident.span())))
-                }
-                TokenTree::Group(group) => {
-                    let mut inner = Group::new(group.delimiter(), rename(group.stream(), renamed));
-                    inner.set_span(group.span());
-                    TokenTree::Group(inner)
-                }
-                other => other,
-            });
-            tokens.collect()
-        }
-
-        match &self.renamed_self {
-            Some(renamed) => rename(expr.to_token_stream(), renamed),
-            None => expr.to_token_stream(),
-        }
+    /// The expressions of an attribute, with the name that `#[async_trait]` gives to `self`.
+    pub(crate) fn renamed(&self, expressions: TokenStream) -> TokenStream {
+        rename_self(expressions, self.renamed_self.as_ref())
     }
 
     /// The values of a call that a limit rejects and of one that it admits.

@@ -4,10 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens as _, quote_spanned};
 use syn::{Error, Expr, spanned::Spanned};
 
-use super::{
-    context::Context,
-    spans::{located_at, quote_mixed, respan},
-};
+use super::spans::{located_at, quote_mixed, respan};
 use crate::syntax::{instance::Instance, values::Count};
 
 /// A declaration of a breaker, a bulkhead or a rate limit.
@@ -37,11 +34,10 @@ pub(crate) struct Declaration<'a> {
 impl Declaration<'_> {
     /// The statement that must precede [`block`](Self::block) if the instance is known at run time only: `let own = &(self.limit); let own: &RateLimit<_> = own;`.
     /// It is not part of the block, so that a temporary value in the expression lives as long as the block around it.
-    pub(crate) fn binding(&self, context: &Context) -> TokenStream {
+    pub(crate) fn binding(&self) -> TokenStream {
         let Some(value) = self.instance.run_time() else { return TokenStream::new() };
         // A value of the wrong type is reported at the expression.
         let span = Span::mixed_site().located_at(value.span());
-        let value = context.user_expression(value);
         // The type is not expected in the expression itself, whose branches may be references.
         let reference = Ident::new("own", span);
         let (krate, ty) = (located_at(span, self.krate), Ident::new(self.ty, span));

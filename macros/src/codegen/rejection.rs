@@ -11,14 +11,13 @@ impl Context {
         let Self { krate, output, .. } = self;
         let function = if from == "FromCircuitOpen" { "circuit_rejection" } else { "rejection" };
         let rejection = Ident::new(rejection, Span::mixed_site());
-        let make = self.user_expression(make);
         if output.to_string() == "_" {
             // The type of an `impl Trait` cannot be written. It is not a `Result`, or the written type would say so.
             let arguments = quote_mixed!(#rejection, ::core::marker::PhantomData,);
-            return closure_call(function, &arguments, &make, krate);
+            return closure_call(function, &arguments, make, krate);
         }
         let arguments = quote_mixed!(#rejection, (&&call).expected(),);
-        let value = closure_call(function, &arguments, &make, krate);
+        let value = closure_call(function, &arguments, make, krate);
         quote_mixed! {
             {
                 #[allow(unused_imports)]

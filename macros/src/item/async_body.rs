@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use proc_macro2::{Group, Ident, Span, TokenStream};
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{
     Block, Expr, ExprAsync, ExprClosure, ExprReturn, FnArg, Item, Local, Macro, Pat, Signature, Stmt, parse2,
@@ -154,4 +154,26 @@ pub(crate) fn renamed_self(renames: &[Local]) -> Option<Ident> {
         Pat::Ident(pattern) if renamed(rename)? == "self" => Some(pattern.ident.clone()),
         _ => None,
     })
+}
+
+/// Replaces `self` in the expressions of an attribute by the name that `#[async_trait]` gives to it. A path such as `self::limit` remains.
+pub(crate) fn rename_self(tokens: TokenStream, renamed: Option<&Ident>) -> TokenStream {
+    let Some(renamed) = renamed else { return tokens };
+    let mut tokens = tokens.into_iter().peekable();
+    let mut output = TokenStream::new();
+    while let Some(token) = tokens.next() {
+        let is_path = matches!(tokens.peek(), Some(TokenTree::Punct(next)) if next.as_char() == ':');
+        output.extend([match token {
+            TokenTree::Ident(ident) if ident == "self" && !is_path => {
+                TokenTree::Ident(Ident::new(&renamed.to_string(), renamed.span().located_at(ident.span())))
+            }
+            TokenTree::Group(group) => {
+                let mut inner = Group::new(group.delimiter(), rename_self(group.stream(), Some(renamed)));
+                inner.set_span(group.span());
+                TokenTree::Group(inner)
+            }
+            other => other,
+        }]);
+    }
+    output
 }

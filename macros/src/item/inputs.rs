@@ -61,7 +61,8 @@ impl Inputs {
         let moved = Moved::by(&block, names.chain([this.clone()]));
         let all = candidates.to_vec();
         let (copied, candidates): (Vec<_>, Vec<_>) = candidates.iter().cloned().partition(|argument| {
-            let is_moved = moved.contains(&argument.name) || uses.clones.contains(&argument.name);
+            let is_changed = argument.rebind == Rebind::Reborrow && argument.mutability.is_some();
+            let is_moved = moved.contains(&argument.name) || uses.clones.contains(&argument.name) || is_changed;
             is_moved && argument.rebind != Rebind::Copy && uses.mentions_after_call(&argument.name)
         });
         strip_mut(&copied, signature, body.as_mut());

@@ -2,7 +2,7 @@
 
 use std::{iter, mem::replace};
 
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::quote;
 use syn::{
     Arm, Block, Expr, ExprClosure, ExprForLoop, ExprIf, ExprLet, ExprPath, ExprWhile, Item, LitStr, Local, Macro, Pat,
@@ -42,7 +42,6 @@ impl Uses<'_> {
     /// Returns true if a layer uses the argument after the body has begun, so that the body must not consume the argument.
     pub(crate) fn needs_after_call(&self, name: &Ident) -> bool {
         let is_self = name == "self" || self.renamed_self.as_ref() == Some(name);
-        let name = if is_self { &Ident::new("self", Span::call_site()) } else { name };
         self.repeats || self.forwards_all && !is_self || mentions(self.after_call.clone(), name)
     }
 
@@ -231,6 +230,7 @@ pub(crate) fn mentions(tokens: TokenStream, name: &Ident) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proc_macro2::Span;
     use syn::parse_str;
 
     use super::*;

@@ -1,6 +1,8 @@
 //! The new body of a function: its layers around the old body.
 
-use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
+use std::mem;
+
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt as _;
 
@@ -10,7 +12,7 @@ use crate::{
     errors::Errors,
     item::{
         arguments::{self, Argument},
-        async_body::{self, AsyncBody},
+        async_body::{self, AsyncBody, rename_self},
         captures::Captures,
         function::Function,
         inputs::Inputs,
@@ -76,6 +78,10 @@ pub(super) fn compose(
         may_move: may_move.filter(|_| is_reused && matches!(function.shape, Shape::Sync)),
         captures,
     };
+    // The expressions of the layers see `self` under the name that `#[async_trait]` gives to it, and the body has replaced it already.
+    let inner = body.as_mut().filter(|_| context.renamed_self.is_some());
+    let inner =
+        inner.map(|body| mem::replace(&mut body.rest, Ident::new(BODY, Span::mixed_site()).into_token_stream()));
     let mut call = context.call(function, body.as_ref());
     for (index, layer) in layers.iter().enumerate().rev() {
         let above = || layers.iter().take(index).map(|above| &**above);
@@ -84,6 +90,9 @@ pub(super) fn compose(
         let position = Position { index, read_above, timeouts: Timeouts::between(above(), below) };
         context.attribute = of_layer(index);
         call = layer.expand(&call, position, &mut context);
+    }
+    if let Some(inner) = inner {
+        call.code = with_body(context.renamed(call.code), &inner);
     }
     // The body may borrow an argument that is lent once more, as if it was the value.
     let allow = context.inputs.may_lend().then(|| quote_mixed!(#[allow(clippy::needless_borrow)]));
@@ -108,20 +117,39 @@ pub(super) fn compose(
     Ok(quote_mixed!(#allow #function))
 }
 
+/// The identifier that stands for the old body while the layers are built around it.
+const BODY: &str = "__steadfast_body";
+
+/// Replaces [`BODY`] by the statements of the `body`.
+fn with_body(tokens: TokenStream, body: &TokenStream) -> TokenStream {
+    let replace = |token| match token {
+        TokenTree::Ident(ident) if ident == BODY => body.clone(),
+        TokenTree::Group(group) => {
+            let mut inner = Group::new(group.delimiter(), with_body(group.stream(), body));
+            inner.set_span(group.span());
+            inner.into_token_stream()
+        }
+        other => other.into(),
+    };
+    tokens.into_iter().map(replace).collect()
+}
+
 /// The uses that the layers make of the function's arguments.
 fn uses<'a>(layers: &[Box<dyn Layer>], written: &'a TokenStream, body: Option<&AsyncBody>) -> Uses<'a> {
     // The error of a layer that repeats the call takes precedence.
     let repeating = layers.iter().filter(|layer| layer.repeats());
+    let renamed_self = body.and_then(|body| async_body::renamed_self(&body.renames));
+    let renamed = |tokens| rename_self(tokens, renamed_self.as_ref());
     Uses {
         repeats: layers.iter().any(|layer| layer.repeats()),
         reuse_error: repeating.chain(layers).find_map(|layer| layer.reuse_error()),
         forwards_all: layers.iter().any(|layer| layer.forwards_arguments()),
         clones: layers.iter().flat_map(|layer| layer.clones()).cloned().collect(),
         lends: layers.iter().flat_map(|layer| layer.lends()).cloned().collect(),
-        after_call: layers.iter().map(|layer| layer.evaluated_after()).collect(),
-        during_call: layers.iter().map(|layer| layer.borrowed_during()).collect(),
+        after_call: layers.iter().map(|layer| renamed(layer.evaluated_after())).collect(),
+        during_call: layers.iter().map(|layer| renamed(layer.borrowed_during())).collect(),
         written,
-        renamed_self: body.and_then(|body| async_body::renamed_self(&body.renames)),
+        renamed_self: renamed_self.clone(),
     }
 }
 

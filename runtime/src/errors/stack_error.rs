@@ -129,7 +129,7 @@ impl<E: Transient> Error<E> {
 }
 
 /// Delegates to the value of the variant.
-// Without `do_not_recommend`, so that the compiler names the inner type that is not `Transient`.
+#[diagnostic::do_not_recommend]
 impl<E: Transient> Transient for Error<E> {
     fn is_transient(&self) -> bool {
         self.value().is_transient()

@@ -10,6 +10,7 @@ type DisplayOf<E> = fn(&E) -> Option<&dyn Display>;
 
 /// Records a call whose value is a success. The option `rejection` of a layer below may have made that value: then the disposition decides.
 #[inline]
+#[must_use]
 pub fn record_by_disposition<K: Keying>(permit: Permit<'_, K>, disposition: Disposition) -> Disposition {
     match disposition {
         Disposition::Called | Disposition::CalledAndOpened(_) => permit.success(),

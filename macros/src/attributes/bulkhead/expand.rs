@@ -50,7 +50,7 @@ pub(super) fn expand(bulkhead: &Bulkhead, call: &Call, position: Position, conte
         slice: if key.is_some() { "KEYED_BULKHEADS" } else { "BULKHEADS" },
         krate,
     };
-    let own = declaration.binding(context);
+    let own = declaration.binding();
     let (mut instance, mut held) = (declaration.block(), TokenStream::new());
     if key.is_some() {
         held = quote_mixed!(let bulkhead = #instance;);

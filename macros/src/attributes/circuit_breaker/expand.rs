@@ -56,17 +56,8 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
     // The label is unique: a label that shadows another draws a warning.
     let label = Lifetime::new(&format!("'call_{index}"), Span::mixed_site());
     let krate = &context.krate;
-    let (span, output, code) = (context.output_span, &context.output, &call.code);
-    let record = match &breaker.condition {
-        Condition::Value(closure) => {
-            let (display, predicate) = (error_display(krate), predicate(krate, closure));
-            context.outcome_call("record_by_result", &quote_spanned!(span=> permit, #display, &outcome, #predicate))
-        }
-        condition => {
-            let display = as_display(krate);
-            by_condition(condition, "record", &quote_spanned!(span=> permit, #display, error), context)
-        }
-    };
+    let (output, code) = (&context.output, &call.code);
+    let record = record(breaker, context);
     let (pattern, ty, disposition) = if call.has_disposition {
         let disposition = quote_mixed! {
             match disposition {
@@ -140,7 +131,7 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
         _ => Some("Endless"),
     };
     let declaration = declaration(breaker, hang.filter(|_| context.is_async), krate);
-    let (own, instance) = (declaration.binding(context), declaration.block());
+    let (own, instance) = (declaration.binding(), declaration.block());
     // The breaker of a key is held during the call, so that it is not evicted.
     let (held, instance) = match &breaker.key {
         Some(_) => (quote_mixed!(let breaker = #instance;), quote_mixed!(breaker)),
@@ -160,6 +151,21 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
     };
     let has_made_values = call.has_made_values || context.makes_values(breaker.rejection.as_ref());
     Call { future: None, code, has_disposition: needs_disposition, has_made_values, ..*call }
+}
+
+/// The call that gives the outcome to the permit, and evaluates to the disposition of the call.
+fn record(breaker: &CircuitBreaker, context: &Context) -> TokenStream {
+    let (krate, span) = (&context.krate, context.output_span);
+    match &breaker.condition {
+        Condition::Value(closure) => {
+            let (display, predicate) = (error_display(krate), predicate(krate, closure));
+            context.outcome_call("record_by_result", &quote_spanned!(span=> permit, #display, &outcome, #predicate))
+        }
+        condition => {
+            let display = as_display(krate);
+            by_condition(condition, "record", &quote_spanned!(span=> permit, #display, error), context)
+        }
+    }
 }
 
 /// The value of a rejected call, from the variable `open`, for a return type that may be neither a `Result` nor an `Option`. Output:

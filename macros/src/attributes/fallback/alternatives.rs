@@ -1,7 +1,7 @@
 //! The call of an alternative, with its arguments.
 
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote_spanned};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote_spanned;
 use syn::{Expr, ExprClosure, ExprField, spanned::Spanned};
 
 use super::options::Alternative;
@@ -45,7 +45,6 @@ pub(super) fn answer(alternative: &Alternative, is_last: bool, context: &Context
             quote_spanned!(span=> #path(#(#arguments),*))
         }
         Alternative::Method(ExprField { base, member, .. }) => {
-            let base = with_renamed_self(base.to_token_stream(), context);
             let arguments = forward(None, is_last, context);
             quote_spanned!(span=> #base.#member(#(#arguments),*))
         }
@@ -110,7 +109,7 @@ fn rebind_moved(closure: &ExprClosure, is_last: bool, context: &Context) -> Toke
     let forwarded = &context.inputs.forwarded;
     let names = forwarded.iter().filter(|argument| argument.rebind == Rebind::Clone);
     let body = &closure.body;
-    let moved = Moved::by(&quote_mixed!({ #body }), names.map(|argument| argument.name.clone()));
+    let moved = Moved::by(&context.renamed(quote_mixed!({ #body })), names.map(|argument| argument.name.clone()));
     let names = forwarded.iter().map(|argument| &argument.name).filter(|name| moved.contains(name));
     let arguments = forward(Some(&moved), is_last, context);
     quote_mixed!(#(let #names = #arguments;)*)
@@ -121,15 +120,4 @@ pub(super) fn clone_of(name: &Ident, context: &Context) -> TokenStream {
     let span = Span::mixed_site().located_at(name.span());
     let krate = located_at(span, &context.krate);
     quote_spanned!(span=> #krate::__private::CloneArgument::clone_argument(&#name))
-}
-
-/// Replaces `self` by the name that `#[async_trait]` gives to it.
-fn with_renamed_self(base: TokenStream, context: &Context) -> TokenStream {
-    let Some(renamed) = &context.renamed_self else { return base };
-    base.into_iter()
-        .map(|token| match token {
-            TokenTree::Ident(ident) if ident == "self" => TokenTree::Ident(renamed.clone()),
-            other => other,
-        })
-        .collect()
 }

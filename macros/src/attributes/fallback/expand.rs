@@ -145,8 +145,8 @@ fn rebind(fallback: &Fallback, context: &Context) -> (TokenStream, TokenStream) 
     for (index, argument) in context.inputs.rebound.iter().enumerate() {
         let Argument { name, mutability, cfgs, rebind, .. } = argument;
         let is_used = gets_all
-            || fallback.alternatives.iter().any(|alternative| mentions(alternative.used(), name))
-            || matches!(&fallback.condition, Condition::Error(predicate) if mentions(used_by(predicate), name));
+            || fallback.alternatives.iter().any(|alternative| mentions(context.renamed(alternative.used()), name))
+            || matches!(&fallback.condition, Condition::Error(predicate) if mentions(context.renamed(used_by(predicate)), name));
         let span = Span::mixed_site().located_at(name.span());
         let own = match rebind {
             _ if !is_used => quote_mixed!(#name),

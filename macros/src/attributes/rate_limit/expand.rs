@@ -32,7 +32,7 @@ pub(super) fn expand(limit: &RateLimit, call: &Call, position: Position, context
     // The label is unique: a label that shadows another draws a warning.
     let label = Lifetime::new(&format!("'call_{index}"), Span::mixed_site());
     let declaration = declaration(limit, &context.krate);
-    let (own, instance) = (declaration.binding(context), declaration.block());
+    let (own, instance) = (declaration.binding(), declaration.block());
     let permits = limit.permits.as_ref().map(|value| context.permits(value));
     // The lookup by a key takes the number of permits.
     let is_weighted = permits.is_some() && limit.key.is_none();

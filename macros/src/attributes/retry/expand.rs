@@ -72,7 +72,7 @@ pub(super) fn expand(retry: &Retry, call: &Call, position: Position, context: &m
     };
     let (slots, bindings) = rebind(context);
     let delay = delay(retry, call.has_disposition, context);
-    let stop = retry.stop_on.as_ref().map(|stop| stop_signal(stop, &krate));
+    let (signal, stop) = retry.stop_on.as_ref().map(|stop| stop_signal(stop, &krate)).unzip();
     let attempted = quote_mixed! {
         #bindings
         let #outcome = #code;
@@ -129,6 +129,7 @@ pub(super) fn expand(retry: &Retry, call: &Call, position: Position, context: &m
         }
     };
     let code = quote_mixed! {
+        #signal
         #begin
         #stop
         #slots
@@ -254,16 +255,19 @@ fn delay(retry: &Retry, has_disposition: bool, context: &Context) -> TokenStream
     })
 }
 
-/// Input: `TOKEN`. Output: `let stop: &dyn Stop = &TOKEN; attempts.stop_on(stop);`. A type that does not implement `Stop` is reported at
-/// the expression.
-fn stop_signal(stop: &Expr, krate: &TokenStream) -> TokenStream {
+/// Input: `TOKEN`. Output: `let stop: &dyn Stop = &TOKEN;`, which precedes the variable `attempts`, so that a temporary value in the
+/// expression outlives it; and `attempts.stop_on(stop);`. A type that does not implement `Stop` is reported at the expression.
+fn stop_signal(stop: &Expr, krate: &TokenStream) -> (TokenStream, TokenStream) {
     let span = Span::mixed_site().located_at(stop.span());
     let krate = located_at(span, krate);
     let reference = quote_spanned!(span=> &#stop);
-    quote_mixed! {
-        let stop: &dyn #krate::Stop = #reference;
-        attempts.stop_on(stop);
-    }
+    // The type is not expected in the expression itself: a temporary value of an expression that is coerced would end with the statement.
+    let own = Ident::new("stop", span);
+    let signal = quote_mixed! {
+        let stop = #reference;
+        let stop: &dyn #krate::Stop = #own;
+    };
+    (signal, quote_mixed!(attempts.stop_on(stop);))
 }
 
 /// The judgement of the outcome: a success, or a failure that may be worth another attempt.

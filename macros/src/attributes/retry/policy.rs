@@ -43,11 +43,11 @@ pub(super) fn own(retry: &Retry, context: &Context) -> TokenStream {
         Some(policy) => {
             // A value of another type is reported at the expression.
             let span = Span::mixed_site().located_at(policy.span());
-            let (at_policy, value) = (located_at(span, krate), context.user_expression(policy));
+            let at_policy = located_at(span, krate);
             let reference = Ident::new("policy", span);
             let name = name_or_path(None, &context.function);
             let policy = quote_mixed!({
-                let policy = &(#value);
+                let policy = &(#policy);
                 let policy: &#at_policy::RetryPolicy = #reference;
                 #krate::__private::own_policy(policy, #name)
             });
@@ -60,8 +60,7 @@ pub(super) fn own(retry: &Retry, context: &Context) -> TokenStream {
     };
     let enabled = retry.enabled.as_ref().map(|enabled| {
         let span = Span::mixed_site().located_at(enabled.span());
-        let value = context.user_expression(enabled);
-        let is_enabled = quote_spanned!(span=> let is_enabled: ::core::primitive::bool = #value;);
+        let is_enabled = quote_spanned!(span=> let is_enabled: ::core::primitive::bool = #enabled;);
         quote_mixed! {
             #is_enabled
             let own_policy = #krate::__private::enabled_if(own_policy, is_enabled);

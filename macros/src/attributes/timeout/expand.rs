@@ -38,7 +38,7 @@ use crate::{
 /// disposition.
 pub(super) fn expand(timeout: &Timeout, call: &Call, position: Position, context: &Context) -> Call {
     let (krate, output) = (&context.krate, &context.output);
-    let (binding, limit) = (timeout.binding(context), timeout.reference(context));
+    let (binding, limit) = (timeout.binding(), timeout.reference(context));
     let value = context.rejected(["FromTimedOut", "timed_out"], timeout.rejection.as_ref());
     let makes_values = context.makes_values(timeout.rejection.as_ref());
     let has_disposition = call.has_disposition || makes_values && position.read_above != Reads::Nothing;

@@ -107,11 +107,10 @@ impl Timeout {
     }
 
     /// The statement that evaluates a limit that is not a constant: `let limit: Duration = self.limit;`.
-    pub(super) fn binding(&self, context: &Context) -> TokenStream {
+    pub(super) fn binding(&self) -> TokenStream {
         let Some(limit) = &self.run_time else { return TokenStream::new() };
         // A value of another type is reported at the expression.
         let span = Span::mixed_site().located_at(limit.span());
-        let value = context.user_expression(limit);
-        quote_spanned!(span=> let limit: ::core::time::Duration = #value;)
+        quote_spanned!(span=> let limit: ::core::time::Duration = #limit;)
     }
 }

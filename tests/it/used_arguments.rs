@@ -215,7 +215,7 @@ async fn parameter_of_a_rejection(report: Report) -> Result<u32, Failure> {
 }
 
 #[bulkhead(name = "used arguments, raw", rejection = |_| io::ErrorKind::Other.into())]
-#[retry(max_attempts = 2, backoff = none, retry_if = |_| format!("{type}") == "raw", on_retry = |_, _, _| see(1))]
+#[retry(max_attempts = 2, backoff = none, retry_if = |_| format!("{type}!") == "raw!", on_retry = |_, _, _| see(1))]
 fn raw_name_in_a_format_string(r#type: String) -> Answer {
     fail(r#type)
 }

@@ -10,4 +10,5 @@ pub(crate) mod parameters;
 pub(crate) mod spelling;
 pub(crate) mod text;
 pub(crate) mod values;
+mod variants;
 pub(crate) mod written;

@@ -3,11 +3,17 @@
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
-    BinOp, Error, Expr, ExprArray, ExprBinary, ExprCall, ExprMacro, ExprPath, ExprStruct, ExprTuple, Path, Result,
-    Type, TypePath, parse2,
+    BinOp, Error, Expr, ExprArray, ExprBinary, ExprCall, ExprMacro, ExprPath, ExprTuple, Path, Result, Type, TypePath,
 };
 
-use super::{closures, options::Options, text::one_line, values::single_ident, written::ExprOrTypes};
+use super::{
+    closures,
+    options::Options,
+    text::one_line,
+    values::single_ident,
+    variants::{is_camel_case, is_pattern, is_variant, matches},
+    written::ExprOrTypes,
+};
 use crate::errors::Errors;
 
 /// The outcomes that a layer acts on.
@@ -147,14 +153,6 @@ fn is_any(value: &Expr) -> bool {
     single_ident(value).is_some_and(|name| name == "any")
 }
 
-/// Returns true for a path that is probably a variant: its last two segments begin with a capital letter. An associated type such as
-/// `Self::Error` or `C::Error` is not one, and neither is a constant.
-fn is_variant(path: &Path) -> bool {
-    let mut names = path.segments.iter().rev().map(|segment| segment.ident.to_string());
-    let (Some(variant), Some(of)) = (names.next(), names.next()) else { return false };
-    is_camel_case(&variant) && is_camel_case(&of) && of.len() > 1 && of != "Self" && variant != "Error"
-}
-
 /// Returns true for a path that is probably a type, and neither a variant nor a constant.
 fn is_type(path: &Path) -> bool {
     let last = path.segments.last();
@@ -178,23 +176,6 @@ fn is_outcome(function: &Expr) -> bool {
     single_ident(function).is_some_and(|name| name == "Err" || name == "Ok" || name == "Some")
 }
 
-/// Returns true for a variant with fields: `Kind::Status(_)` or `Kind::Status { .. }`.
-pub(super) fn is_pattern(value: &Expr) -> bool {
-    match value {
-        Expr::Call(ExprCall { func, .. }) => {
-            matches!(&**func, Expr::Path(ExprPath { qself: None, path, .. }) if is_variant(path))
-        }
-        Expr::Struct(ExprStruct { qself: None, path, rest: None, .. }) => is_variant(path),
-        _ => false,
-    }
-}
-
-/// Returns true for `Timeout`, and false for `TIMEOUT` and `timeout`.
-fn is_camel_case(name: &str) -> bool {
-    let has_lower_case = name.contains(char::is_lowercase);
-    name.starts_with(char::is_uppercase) && (has_lower_case || name.len() == 1)
-}
-
 /// The operands of `A | B | C`.
 fn alternatives(value: &Expr) -> Vec<TokenStream> {
     match value {
@@ -203,22 +184,6 @@ fn alternatives(value: &Expr) -> Vec<TokenStream> {
         }
         other => vec![other.to_token_stream()],
     }
-}
-
-/// A predicate over the error that matches variants: `|error| matches!(error, A { .. } | B { .. })`, which is correct for variants of any form.
-pub(super) fn matches(variants: impl IntoIterator<Item = TokenStream>) -> String {
-    let patterns: Vec<_> = variants
-        .into_iter()
-        .map(|variant| match parse2::<Expr>(variant.clone()) {
-            Ok(Expr::Path(_)) => format!("{} {{ .. }}", one_line(&variant)),
-            // `Err(pattern)` is the pattern of a `Result`; the predicate is called with the error.
-            Ok(Expr::Call(ExprCall { func, args, .. })) if one_line(&func) == "Err" && args.len() == 1 => {
-                format!("{} {{ .. }}", one_line(&args))
-            }
-            _ => one_line(&variant),
-        })
-        .collect();
-    format!("|error| matches!(error, {})", patterns.join(" | "))
 }
 
 /// The advice to match the variants in a predicate, or to mark them for the retry.

@@ -4,9 +4,9 @@ use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use syn::{Error, Expr, Lit, Token, parse::ParseStream, parse2};
 
 use super::{
-    condition::{is_pattern, matches},
     duration::is_unit,
     text::one_line,
+    variants::{is_pattern, matches},
 };
 
 /// The error for tokens that are not the name of an option.

@@ -1,8 +1,10 @@
 //! The option `rejection` that makes a success: the disposition of the call decides before its value.
 
-use std::{future::pending, thread, time::Duration};
+use std::{future::pending, time::Duration};
 
-use steadfast::{BreakerState, breaker, bulkhead, circuit_breaker, rate_limit, retries, retry, timeout};
+use steadfast::{
+    BreakerState, breaker, bulkhead, circuit_breaker, rate_limit, retries, retry, testing::FakeClock, timeout,
+};
 
 #[circuit_breaker(name = "made: half-open", failure_threshold = 1, recovery_timeout = 10ms, half_open_max_calls = 1)]
 #[bulkhead(name = "made: half-open", max_concurrent = 1, permits = permits, rejection = |_| Some(0))]
@@ -12,8 +14,10 @@ fn half_open(permits: u32, succeeds: bool) -> Option<u32> {
 
 #[test]
 fn a_rejection_that_makes_a_success_is_ignored_by_the_breaker_above() {
+    let clock = FakeClock::new();
+    let _entered = clock.enter();
     assert_eq!(half_open(1, false), None);
-    thread::sleep(Duration::from_millis(20));
+    clock.advance(Duration::from_millis(20));
     assert_eq!(half_open(2, true), Some(0));
     let snapshot = breaker("made: half-open").unwrap().snapshot();
     assert_eq!((snapshot.state, snapshot.successes, snapshot.ignored), (BreakerState::HalfOpen, 0, 1));
@@ -28,7 +32,7 @@ async fn timed_out() -> Option<u32> {
     pending().await
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_timeout_that_makes_a_success_is_a_failure_of_the_breakers_above() {
     for _ in 0..2 {
         assert_eq!(timed_out().await, Some(0));

@@ -312,7 +312,7 @@ async fn with_arguments(text: String, number: u32, bytes: &mut Vec<u8>) -> Resul
     Ok(text.len() + number as usize)
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_rejection_of_a_timeout_can_use_arguments_that_the_body_borrows() {
     let error = with_arguments("text".to_owned(), 2, &mut vec![0]).await.unwrap_err();
     assert!(error.ends_with(": text 2 [0, 1]"), "{error}");

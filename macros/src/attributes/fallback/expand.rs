@@ -27,7 +27,7 @@ use crate::{
 ///
 /// ```text
 /// 'fallback: {
-///     let counted = { /* the static that counts the calls of this function */ COUNTS.begin() };
+///     let counted = { /* the static that counts the calls of this function */ STEADFAST_COUNTS.begin() };
 ///     {
 ///         let outcome: R = call;
 ///         let outcome: R = match CallResult::into_result(outcome) {

@@ -321,6 +321,57 @@ async fn rejections_and_timeouts_count_by_the_answer_of_the_fallback() {
     assert_eq!(counts("whole_stack"), [2, 6, 0, 0, 0]);
 }
 
+#[fallback(|_| Some('c'))]
+#[rate_limit(name = "fallback counts, made", limit = 2, per = 1h)]
+#[bulkhead(name = "fallback counts, made", max_concurrent = 1, permits = permits, rejection = |_| Some('m'))]
+fn made_by_bulkhead(permits: u32, own: Option<char>) -> Option<char> {
+    own
+}
+
+#[fallback(|_| Some('c'))]
+#[circuit_breaker(name = "fallback counts, made above", failure_threshold = 1)]
+#[circuit_breaker(name = "fallback counts, made", failure_threshold = 1, rejection = |_| Some('m'))]
+async fn made_by_breaker(own: Option<char>) -> Option<char> {
+    own
+}
+
+#[fallback(|_| Some('c'))]
+#[rate_limit(name = "fallback counts, made by a timeout", limit = 9, per = 1h, rejection = |_| Some('m'))]
+#[timeout(1s, rejection = |_| Some('m'))]
+async fn made_by_timeout(hangs: bool) -> Option<char> {
+    if hangs { std::future::pending().await } else { Some('s') }
+}
+
+#[retry(max_attempts = 2, backoff = none, allow_order)]
+#[fallback(|_| Some('c'), allow_order)]
+#[rate_limit(name = "fallback counts, made below a retry", limit = 1, per = 1h, rejection = |_| Some('m'))]
+fn made_below_retry(own: Option<char>) -> Option<char> {
+    own
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_a_rejection_makes_counts_as_a_substitute() {
+    let _isolated = isolate();
+    assert_eq!(made_by_bulkhead(1, Some('s')), Some('s'));
+    assert_eq!(made_by_bulkhead(2, Some('s')), Some('m'));
+    assert_eq!(made_by_bulkhead(1, Some('s')), Some('c'), "rejected by the rate limit");
+    assert_eq!(counts("made_by_bulkhead"), [1, 2, 0, 0, 0]);
+
+    assert_eq!(made_by_breaker(Some('s')).await, Some('s'));
+    assert_eq!(made_by_breaker(None).await, Some('c'));
+    breaker("fallback counts, made above").unwrap().reset();
+    assert_eq!(made_by_breaker(Some('s')).await, Some('m'));
+    assert_eq!(counts("made_by_breaker"), [1, 2, 0, 0, 0]);
+    let above = breaker("fallback counts, made above").unwrap().snapshot();
+    assert_eq!((above.successes, above.failures, above.ignored), (1, 1, 1), "no evidence about the dependency");
+
+    assert_eq!((made_by_timeout(true).await, made_by_timeout(false).await), (Some('m'), Some('s')));
+    assert_eq!(counts("made_by_timeout"), [1, 1, 0, 0, 0]);
+
+    assert_eq!((made_below_retry(Some('s')), made_below_retry(Some('s'))), (Some('s'), Some('m')));
+    assert_eq!(counts("made_below_retry"), [1, 1, 0, 0, 0]);
+}
+
 static DEPOT: CircuitBreaker = CircuitBreaker::new("fallback counts, static", BreakerConfig::new());
 const NAME: &str = "fallback counts, constant";
 

@@ -1,8 +1,8 @@
 //! Measurements of the page in a real browser: how soon it shows a card, what it costs the browser, the server and the network.
 //!
 //! `PAGE_BREAKERS=1000 cargo bench -p steadfast-dashboard --bench page` prints one row of the table; the number of breakers is 10, 1000
-//! or 10000, and is compiled in, since each breaker is a static. With 10,000 breakers there are 10,000 keys as well. The measurements need
-//! Chromium and its driver.
+//! or 10000, and is compiled in, since each breaker is a static. With 10,000 breakers there are 10,000 keys as well. `-- idle` counts the
+//! reconnects of a page without calls, in ten minutes. The measurements need Chromium and its driver.
 
 #![allow(
     dead_code,
@@ -41,6 +41,8 @@ const CONFIG: BreakerConfig = BreakerConfig::new().failure_threshold(5);
 
 /// The time over which rates are measured.
 const PERIOD: Duration = Duration::from_secs(10);
+/// The time without calls over which reconnects are counted.
+const IDLE: Duration = Duration::from_mins(10);
 /// The period of the timer whose delays show how long readings hold the application's worker.
 const TICK: Duration = Duration::from_millis(5);
 
@@ -81,6 +83,9 @@ fn main() {
     if !env::args().any(|argument| argument == "--bench") {
         return;
     }
+    if env::args().any(|argument| argument == "idle") {
+        return measure_idle();
+    }
     let load = traffic::start();
     let (application, delays) = serve();
     let tester = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -102,6 +107,36 @@ fn main() {
         println!("| {name} | {value} |");
     }
     // Ends the traffic and the server.
+    std::process::exit(0);
+}
+
+/// Counts the streams that the page opens, and collects what it says about them.
+const WATCH_STREAMS: &str = "
+    window.opened = 0;
+    window.statuses = [];
+    const count = (url) => (opened += String(url).includes('/api/live'));
+    const { fetch: realFetch, EventSource: RealSource } = window;
+    window.fetch = (input, options) => (count(input.url ?? input), realFetch(input, options));
+    window.EventSource = class extends RealSource { constructor(url) { super(url); count(url); } };
+    new MutationObserver(() => {
+      const state = document.querySelector('#live')?.dataset.state;
+      if (state && statuses.at(-1) !== state) statuses.push(state);
+    }).observe(document, { subtree: true, childList: true, attributes: true, attributeFilter: ['data-state'] });";
+
+/// Prints the number of reconnects of the page of a program without calls, in ten minutes.
+fn measure_idle() {
+    let (application, _) = serve();
+    let tester = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    tester.block_on(async {
+        let browser = Browser::start(1440, 900, "light").await;
+        browser.inject(WATCH_STREAMS).await;
+        browser.go(&format!("http://{application}/")).await;
+        browser.until(LIVE).await;
+        time::sleep(IDLE).await;
+        let found = browser.run("return [opened - 1, statuses.join(' ')]").await;
+        println!("idle for {} s: {} reconnects; the page says: {}", IDLE.as_secs(), found[0], found[1]);
+        browser.quit().await;
+    });
     std::process::exit(0);
 }
 

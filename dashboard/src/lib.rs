@@ -51,13 +51,19 @@
 //!
 //! When the dashboard is mounted in a service, that service decides who may *see* it: add an authentication layer around the router.
 
+mod access;
 mod api;
 mod connection;
 mod dashboard;
 mod entry;
 mod guard;
+mod identity;
 mod override_request;
+mod override_target;
+mod overrides;
 mod page;
+mod request_ids;
+mod responses;
 mod server;
 mod snapshot;
 mod stream;

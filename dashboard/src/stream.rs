@@ -52,7 +52,7 @@ impl Updates {
     async fn next(&mut self) -> Event {
         let Some(mut sent) = self.sent.take() else {
             let latest = self.inner.snapshots.latest();
-            let all = latest.all(self.inner.token.is_some());
+            let all = latest.all(self.inner.access.can_override());
             self.sent = Some(latest);
             return Event::default().event("all").retry(RECONNECT_DELAY).data(all);
         };

@@ -1,5 +1,7 @@
 //! Manual control over HTTP: rejected requests, applied overrides, the callback, keys.
 
+mod operators;
+
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -15,7 +17,7 @@ use steadfast::{
     CircuitBreaker, KeyedBreakers,
     events::{self, Event},
 };
-use steadfast_dashboard::{Dashboard, OverrideAction};
+use steadfast_dashboard::{Dashboard, OverrideAction, OverrideRequest, Token};
 
 use crate::{CONFIG, Served, TOKEN, client, with_token};
 
@@ -59,6 +61,23 @@ fn invalid_requests_are_rejected_and_change_nothing() {
     let signed = || request().header("Authorization", &bearer);
     for (case, request, expected) in [
         ("no token", request(), StatusCode::UNAUTHORIZED),
+        ("an empty own header", request().header("X-Steadfast-Token", ""), StatusCode::UNAUTHORIZED),
+        ("a wrong own header", request().header("X-Steadfast-Token", "a-token-of-the-testz"), StatusCode::UNAUTHORIZED),
+        (
+            "two wrong headers",
+            request().header("X-Steadfast-Token", "wrong").header("Authorization", "Bearer wrong"),
+            StatusCode::UNAUTHORIZED,
+        ),
+        (
+            "the own header from another origin",
+            request().header("X-Steadfast-Token", TOKEN).header("Origin", "http://evil.example"),
+            StatusCode::FORBIDDEN,
+        ),
+        (
+            "the own header from another site",
+            request().header("X-Steadfast-Token", TOKEN).header("Sec-Fetch-Site", "same-site"),
+            StatusCode::FORBIDDEN,
+        ),
         ("an empty token", request().header("Authorization", "Bearer "), StatusCode::UNAUTHORIZED),
         ("a wrong token", request().header("Authorization", "Bearer a-token-of-the-testz"), StatusCode::UNAUTHORIZED),
         (
@@ -161,6 +180,48 @@ fn invalid_bodies_are_rejected_and_change_nothing() {
             json!({ "breaker": "unchanged", "action": "reset", "expires_in": 60 }),
             "takes no `expires_in`",
         ),
+        (
+            "an expiry as text",
+            json!({ "breaker": "unchanged", "action": "disable", "reason": "r", "expires_in": "15m" }),
+            "invalid type: string",
+        ),
+        (
+            "an operator of 65 characters",
+            json!({ "breaker": "unchanged", "action": "reset", "operator": "x".repeat(65) }),
+            "longer than 64",
+        ),
+        (
+            "a line break in the operator",
+            json!({ "breaker": "unchanged", "action": "reset", "operator": "ann\nINFO b" }),
+            "control characters",
+        ),
+        (
+            "a request id of 7 characters",
+            json!({ "breaker": "unchanged", "action": "reset", "request_id": "1234567" }),
+            "8 to 64 visible ASCII characters",
+        ),
+        (
+            "a request id of 65 characters",
+            json!({ "breaker": "unchanged", "action": "reset", "request_id": "x".repeat(65) }),
+            "8 to 64 visible ASCII characters",
+        ),
+        (
+            "a space in the request id",
+            json!({ "breaker": "unchanged", "action": "reset", "request_id": "1234 5678" }),
+            "8 to 64 visible ASCII characters",
+        ),
+        (
+            "a negative number of transitions",
+            json!({ "breaker": "unchanged", "action": "reset", "expected_transitions": -1 }),
+            "invalid value: integer `-1`",
+        ),
+        ("no breaker", json!({ "action": "reset" }), "missing field `breaker`"),
+        ("no action", json!({ "breaker": "unchanged" }), "missing field `action`"),
+        (
+            "a key and the overflow breaker",
+            json!({ "breaker": "unchanged", "key": "a", "overflow": true, "action": "reset" }),
+            "exclude each other",
+        ),
         ("an unknown action", json!({ "breaker": "unchanged", "action": "explode", "reason": "r" }), "unknown variant"),
         ("an unknown field", json!({ "breaker": "unchanged", "action": "reset", "force": true }), "unknown field"),
     ] {
@@ -195,7 +256,8 @@ fn an_override_is_applied_and_reported() {
     let served = Served::new(&dashboard);
     // The headers that a browser adds to a request of the page.
     let of_page = valid(&served).header("Origin", served.url("")).header("Sec-Fetch-Site", "same-origin");
-    assert_eq!(of_page.send().unwrap().json::<Value>().unwrap(), json!({ "state": "forced-open" }));
+    let answer: Value = of_page.send().unwrap().json().unwrap();
+    assert_eq!((&answer["state"], &answer["applied"]), (&json!("forced-open"), &json!(1)), "{answer}");
     assert_eq!(TARGET.state(), ForcedOpen);
     let body = json!({ "breaker": "target", "action": "disable", "reason": "for a test", "expires_in": 60 });
     assert!(valid(&served).body(body.to_string()).send().unwrap().status().is_success());
@@ -221,7 +283,7 @@ fn an_override_is_applied_and_reported() {
         use OverrideAction::{Disable, ForceOpen, Reset};
         let requests = requests.lock().unwrap();
         let actions: Vec<_> = requests.iter().map(|request| (request.action, request.applied)).collect();
-        assert_eq!(actions, [(ForceOpen, true), (Disable, true), (Reset, true)]);
+        assert_eq!(actions, [(ForceOpen, 1), (Disable, 1), (Reset, 1)]);
         assert_eq!(requests[1].expires_in, Some(Duration::from_mins(1)));
     }
 
@@ -249,7 +311,7 @@ fn a_panic_of_the_callback_does_not_affect_the_response() {
     for (action, state) in [("force_open", "forced-open"), ("disable", "disabled")] {
         let body = json!({ "breaker": "overridden with a panic", "action": action, "reason": "a test" });
         let response = valid(&served).body(body.to_string()).send().unwrap();
-        assert_eq!(response.json::<Value>().unwrap(), json!({ "state": state }));
+        assert_eq!(response.json::<Value>().unwrap()["state"], state);
     }
     assert_eq!(OVERRIDDEN.state(), Disabled);
 }
@@ -282,4 +344,105 @@ fn the_overflow_breaker_is_addressed_by_a_flag() {
     let mut listed: Vec<_> = keys.map(|key| (key["key"].as_str(), key["overflow"].as_bool())).collect();
     listed.sort_unstable();
     assert_eq!(listed, [(None, Some(true)), (Some("(overflow)"), None)]);
+}
+
+/// Sends an override of `breaker`, with these additional fields, and returns the status and the JSON of the response.
+fn send(served: &Served, breaker: &str, fields: Value) -> (StatusCode, Value) {
+    let mut body = json!({ "breaker": breaker, "action": "force_open", "reason": "a test" });
+    body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    let response = valid(served).body(body.to_string()).send().unwrap();
+    (response.status(), response.json().unwrap())
+}
+
+/// A dashboard, and the requests that its callback has got.
+fn reported() -> (Dashboard, Arc<Mutex<Vec<OverrideRequest>>>) {
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let dashboard = with_token().on_override({
+        let requests = requests.clone();
+        move |request| requests.lock().unwrap().push(request.clone())
+    });
+    (dashboard, requests)
+}
+
+#[test]
+fn either_header_carries_the_token() {
+    static BY_HEADER: CircuitBreaker = CircuitBreaker::new("overridden by header", CONFIG);
+    steadfast::register!(BY_HEADER);
+    let served = Served::new(&with_token());
+    let body = json!({ "breaker": "overridden by header", "action": "reset" }).to_string();
+    for headers in [
+        &[("Authorization", "bearer a-token-of-the-tests")][..],
+        &[("X-Steadfast-Token", TOKEN)],
+        &[("X-Steadfast-Token", TOKEN), ("Authorization", "Basic b3BzOm9wcw==")],
+        &[("X-Steadfast-Token", TOKEN), ("Authorization", "Bearer token-of-a-proxy")],
+        &[("X-Steadfast-Token", "wrong"), ("Authorization", "Bearer a-token-of-the-tests")],
+    ] {
+        let request = client().post(served.url("/api/overrides")).header("Content-Type", "application/json");
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        assert_eq!(request.body(body.clone()).send().unwrap().status(), StatusCode::OK, "{headers:?}");
+    }
+    let unknown = |headers: &[(&'static str, &str)]| {
+        let request = client().post(served.url("/api/overrides")).header("Content-Type", "application/json");
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let response = request.body(body.clone()).send().unwrap();
+        assert_eq!(response.headers()["www-authenticate"], "Bearer");
+        status_and_error(response)
+    };
+    assert_eq!(unknown(&[]), (StatusCode::UNAUTHORIZED, "token required".into()));
+    let wrong = (StatusCode::UNAUTHORIZED, "wrong token".into());
+    assert_eq!(unknown(&[("X-Steadfast-Token", "wrong")]), wrong);
+    assert_eq!(unknown(&[("Authorization", "Bearer wrong")]), wrong);
+    assert_eq!(unknown(&[("X-Steadfast-Token", "wrong"), ("Authorization", "Bearer wrong")]), wrong);
+}
+
+#[test]
+fn the_callback_gets_the_operator_and_the_sender() {
+    static AUDITED: CircuitBreaker = CircuitBreaker::new("audited", CONFIG);
+    steadfast::register!(AUDITED);
+    let (dashboard, requests) = reported();
+    let fields = json!({ "operator": " ann ", "request_id": "id-of-the-request", "expected_transitions": 0 });
+    let served = Served::new(&dashboard);
+    assert_eq!(send(&served, "audited", fields.clone()).0, StatusCode::OK);
+    let request = requests.lock().unwrap().pop().unwrap();
+    assert_eq!(request.operator.as_deref(), Some("ann"));
+    assert_eq!(request.request_id.as_deref(), Some("id-of-the-request"));
+    assert_eq!(request.expected_transitions, Some(0));
+    assert_eq!(request.expires_in, Some(Duration::from_mins(15)));
+    assert_eq!(request.peer.unwrap().ip(), served.address.ip());
+    assert!(!format!("{request:?}").contains(TOKEN));
+
+    // Headers of proxies count only if the service says so.
+    let forwarded = |dashboard: &Dashboard| {
+        let served = Served::new(dashboard);
+        let body = json!({ "breaker": "audited", "action": "reset", "operator": "ann" }).to_string();
+        let headers = [("X-Forwarded-For", "203.0.113.1"), ("X-Forwarded-User", "bob")];
+        let request = headers.iter().fold(valid(&served), |request, (name, value)| request.header(*name, *value));
+        assert!(request.body(body).send().unwrap().status().is_success());
+        let request = requests.lock().unwrap().pop().unwrap();
+        (request.operator.unwrap(), request.peer.unwrap().ip().to_string())
+    };
+    assert_eq!(forwarded(&dashboard), ("ann".into(), "127.0.0.1".into()));
+    let trusting =
+        dashboard.operator(|request| request.headers.get("x-forwarded-user")?.to_str().ok().map(str::to_owned));
+    assert_eq!(forwarded(&trusting), ("bob".into(), "127.0.0.1".into()));
+}
+
+#[test]
+fn the_view_token_permits_no_override() {
+    static VIEWED: CircuitBreaker = CircuitBreaker::new("viewed", CONFIG);
+    steadfast::register!(VIEWED);
+    let served = Served::new(&with_token().view_token(Token::new("a-token-of-viewers").unwrap()));
+    let body = json!({ "breaker": "viewed", "action": "force_open", "reason": "a test" }).to_string();
+    let send = |token: Option<&str>| {
+        let request = client().post(served.url("/api/overrides")).header("Content-Type", "application/json");
+        let request = token.into_iter().fold(request, |request, token| request.header("X-Steadfast-Token", token));
+        status_and_error(request.body(body.clone()).send().unwrap())
+    };
+    assert_eq!(send(None), (StatusCode::UNAUTHORIZED, "token required".into()));
+    assert_eq!(send(Some("wrong")), (StatusCode::UNAUTHORIZED, "wrong token".into()));
+    let expected = (StatusCode::FORBIDDEN, "this token permits reading only".into());
+    assert_eq!(send(Some("a-token-of-viewers")), expected);
+    assert_eq!(VIEWED.state(), Closed);
+    assert_eq!(send(Some(TOKEN)).0, StatusCode::OK);
+    assert_eq!(VIEWED.state(), ForcedOpen);
 }

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// The number of events that are kept.
 pub(crate) const MAX_EVENTS: usize = 1_000;
@@ -27,21 +27,35 @@ pub(crate) struct LogEvent {
     pub(crate) at: f64,
     pub(crate) kind: EventKind,
     /// The id of the entry.
+    #[serde(serialize_with = "text")]
     pub(crate) id: Arc<str>,
     /// The name of the breaker.
+    #[serde(serialize_with = "text")]
     pub(crate) name: Arc<str>,
+    #[serde(serialize_with = "text_if_any")]
     pub(crate) key: Option<Arc<str>>,
     /// The state before, and after.
     pub(crate) from: Option<&'static str>,
     pub(crate) to: Option<&'static str>,
     /// The operator's reason, or else the rule that opened the breaker.
+    #[serde(serialize_with = "text_if_any")]
     pub(crate) reason: Option<Arc<str>>,
     /// The name of the operator who requested an override.
+    #[serde(serialize_with = "text_if_any")]
     pub(crate) operator: Option<Arc<str>>,
     /// The requested action: `force_open`, `disable` or `reset`.
     pub(crate) action: Option<&'static str>,
     /// The time at which an override ends, in seconds since 1970.
     pub(crate) expires_at: Option<f64>,
+}
+
+fn text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text)
+}
+
+#[allow(clippy::ref_option, reason = "the signature that serde requires")]
+fn text_if_any<S: Serializer>(text: &Option<Arc<str>>, serializer: S) -> Result<S::Ok, S::Error> {
+    text.as_deref().serialize(serializer)
 }
 
 /// An event with its number.

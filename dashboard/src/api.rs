@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     access::Access,
+    log::Log,
     override_request::OverrideRequest,
     request_ids::RequestIds,
     responses::{json, with_content_type},
@@ -33,6 +34,7 @@ pub(crate) struct Inner {
     pub(crate) instance: String,
     pub(crate) access: Arc<Access>,
     pub(crate) request_ids: RequestIds,
+    pub(crate) log: Arc<Log>,
     pub(crate) on_override: Option<OnOverride>,
     pub(crate) snapshots: SnapshotCache,
     /// One permit for each page that may be open at the same time.

@@ -205,6 +205,7 @@ impl Dashboard {
             instance: instance.unwrap_or_else(identity::default_instance),
             access: access.clone(),
             request_ids: RequestIds::default(),
+            log: Arc::default(),
             on_override,
             snapshots: SnapshotCache::new(),
             streams: Semaphore::new(stream::MAX_STREAMS).into(),

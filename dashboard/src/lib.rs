@@ -58,6 +58,7 @@ mod dashboard;
 mod entry;
 mod guard;
 mod identity;
+mod log;
 mod override_request;
 mod override_target;
 mod overrides;

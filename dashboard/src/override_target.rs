@@ -45,6 +45,7 @@ pub(crate) struct Applied {
     pub(crate) to: BreakerState,
     /// The number of breakers.
     pub(crate) breakers: usize,
+    pub(crate) is_of_all_keys: bool,
 }
 
 /// The present state of a breaker that has changed since the operator looked at it.
@@ -110,7 +111,8 @@ impl Target {
         }
         let breakers = self.apply_to_all(&request.to_override());
         latest.add(request, SystemTime::now());
-        Outcome::Applied(Applied { from: before.state, to: self.snapshot().state, breakers })
+        let is_of_all_keys = matches!(self, Self::AllKeys(..));
+        Outcome::Applied(Applied { from: before.state, to: self.snapshot().state, breakers, is_of_all_keys })
     }
 
     /// Applies an override and returns the number of breakers.

@@ -9,12 +9,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::json;
+use steadfast::BreakerState;
 use tokio::time::Instant;
 
 use crate::{
     api::{AppState, Inner},
     entry::unix_seconds,
     guard,
+    log::{EventKind, LogEvent},
     override_request::{OverrideRequest, RequestBody},
     override_target::{Applied, Conflict, NoTarget, Outcome, Target},
     request_ids::{Answer, IdInUse},
@@ -78,7 +80,10 @@ async fn answer_to(inner: &Arc<Inner>, mut request: OverrideRequest) -> Answer {
         Err(_) => {}
     }
     let answer = match outcome {
-        Ok(Outcome::Applied(applied)) => applied_answer(&request, applied),
+        Ok(Outcome::Applied(applied)) => {
+            let event = log_event(&request, applied);
+            applied_answer(applied, event.expires_at, inner.log.record(event))
+        }
         Ok(Outcome::Conflict(conflict)) => conflict_answer(&conflict),
         Err(no_target) => no_target_answer(no_target),
     };
@@ -89,13 +94,36 @@ async fn answer_to(inner: &Arc<Inner>, mut request: OverrideRequest) -> Answer {
     answer
 }
 
-fn applied_answer(request: &OverrideRequest, applied: Applied) -> Answer {
-    let expires_at = request.expires_in.and_then(|expires_in| SystemTime::now().checked_add(expires_in));
-    let json = json!({
-        "state": applied.to.to_string(),
-        "applied": applied.breakers,
-        "expires_at": expires_at.map(unix_seconds),
-    });
+/// Returns the event of an override in the log.
+fn log_event(request: &OverrideRequest, Applied { from, to, is_of_all_keys, .. }: Applied) -> LogEvent {
+    let OverrideRequest { breaker: name, key, overflow, action, reason, expires_in, operator, .. } = request;
+    let id = match key {
+        Some(key) => format!("key {} {name} {key}", name.len()),
+        None if *overflow => format!("overflow {name}"),
+        None if is_of_all_keys => format!("group {name}"),
+        None => format!("breaker {name}"),
+    };
+    let now = SystemTime::now();
+    let expires_at = expires_in.and_then(|expires_in| now.checked_add(expires_in));
+    LogEvent {
+        at: unix_seconds(now),
+        kind: EventKind::Override,
+        id: id.into(),
+        name: name.as_str().into(),
+        key: key.as_deref().map(Into::into),
+        // The keys may have been in different states.
+        from: (!is_of_all_keys).then(|| state_name(from)),
+        to: Some(state_name(to)),
+        reason: reason.as_deref().map(Into::into),
+        operator: operator.as_deref().map(Into::into),
+        action: Some(action.as_str()),
+        expires_at: expires_at.map(unix_seconds),
+    }
+}
+
+fn applied_answer(applied: Applied, expires_at: Option<f64>, n: u64) -> Answer {
+    let Applied { to, breakers, .. } = applied;
+    let json = json!({ "state": state_name(to), "applied": breakers, "expires_at": expires_at, "n": n });
     Answer { status: StatusCode::OK, json: json.to_string() }
 }
 
@@ -103,7 +131,7 @@ fn conflict_answer(conflict: &Conflict) -> Answer {
     let Conflict { state, since, operator, reason } = conflict;
     let json = json!({
         "error": "changed meanwhile",
-        "state": state.to_string(),
+        "state": state_name(*state),
         "since": since.map(unix_seconds),
         "operator": operator,
         "reason": reason,
@@ -126,4 +154,16 @@ fn is_json(headers: &HeaderMap) -> bool {
     media_type
         .and_then(|value| value.split(';').next())
         .is_some_and(|value| value.trim().eq_ignore_ascii_case("application/json"))
+}
+
+/// Returns the name of a state.
+const fn state_name(state: BreakerState) -> &'static str {
+    match state {
+        BreakerState::Closed => "closed",
+        BreakerState::Open => "open",
+        BreakerState::HalfOpen => "half-open",
+        BreakerState::ForcedOpen => "forced-open",
+        BreakerState::Disabled => "disabled",
+        _ => "unknown",
+    }
 }

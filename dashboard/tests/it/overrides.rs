@@ -446,3 +446,16 @@ fn the_view_token_permits_no_override() {
     assert_eq!(send(Some(TOKEN)).0, StatusCode::OK);
     assert_eq!(VIEWED.state(), ForcedOpen);
 }
+
+#[test]
+fn an_answer_has_the_number_of_its_event_in_the_log() {
+    static NUMBERED: CircuitBreaker = CircuitBreaker::new("numbered", CONFIG);
+    steadfast::register!(NUMBERED);
+    let served = Served::new(&with_token());
+    let (_, first) = send(&served, "numbered", json!({}));
+    let (status, unknown) = send(&served, "not a breaker", json!({}));
+    assert_eq!((status, &unknown["n"]), (StatusCode::NOT_FOUND, &Value::Null));
+    let (_, second) = send(&served, "numbered", json!({ "action": "reset" }));
+    let numbers = [first, second].map(|answer| answer["n"].as_u64().unwrap());
+    assert!(0 < numbers[0] && numbers[0] < numbers[1], "{numbers:?}");
+}

@@ -101,4 +101,6 @@ fn a_path_in_the_url_of_the_page_is_escaped() {
     for path in ["/a'b&c", "/%22%3E%3Cscript%3E", "/javascript:alert(1)"] {
         assert_page(&served, path);
     }
+    let page = client().get(served.url("/a'b&c")).send().unwrap().text().unwrap();
+    assert!(page.contains("data-base=\"./a&#39;b&amp;c/\""), "{page}");
 }

@@ -9,12 +9,14 @@ pub(crate) mod id;
 pub(crate) mod limits;
 pub(crate) mod minute;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use self::{
     breaker::{BreakerEntry, BreakerGroupEntry},
     calls::{BudgetEntry, FallbackEntry, RetryEntry, TimeoutEntry},
-    condition::Condition,
     fields::{Fields, Object},
     limits::{BulkheadEntry, BulkheadGroupEntry, RateLimitEntry, RateLimitGroupEntry},
 };
@@ -119,6 +121,10 @@ impl Entry {
         }
     }
 
+    pub(crate) fn id(&self) -> &Arc<str> {
+        each!(self, entry => &entry.id)
+    }
+
     pub(crate) fn name(&self) -> &str {
         each!(self, entry => entry.name())
     }
@@ -129,10 +135,6 @@ impl Entry {
             Self::Breaker(breaker) => Some(breaker),
             _ => None,
         }
-    }
-
-    pub(crate) fn condition(&self) -> Option<Condition> {
-        self.as_breaker().map(|breaker| breaker.condition)
     }
 
     /// Appends every field.

@@ -3,10 +3,7 @@
 //! [`Ticks`] has the times of the samples, which all items share. The [`Track`] of an item stores the difference of its counts from one
 //! sample to the next, and only if a count has changed, so that an idle item takes no memory for its samples.
 
-use std::{
-    collections::VecDeque,
-    time::Duration,
-};
+use std::{collections::VecDeque, time::Duration};
 
 use steadfast::{DurationHistogram, Durations};
 
@@ -102,10 +99,10 @@ impl Ticks {
 }
 
 impl Track {
-    /// Begins with the counts at the newest sample.
-    pub(crate) fn new(ticks: &Ticks, totals: Totals, durations: Option<&Durations>) -> Self {
+    /// Begins with the counts at the newest sample, if `is_sampled`, or else at the next one.
+    pub(crate) fn new(ticks: &Ticks, is_sampled: bool, totals: Totals, durations: Option<&Durations>) -> Self {
         Self {
-            first: ticks.newest,
+            first: ticks.newest + u64::from(!is_sampled),
             totals,
             durations: durations.map(Durations::all),
             deltas: VecDeque::new(),
@@ -117,7 +114,7 @@ impl Track {
     /// Adds the counts at the newest sample.
     pub(crate) fn sample(&mut self, ticks: &Ticks, totals: Totals, durations: Option<&Durations>) {
         let (sample, oldest) = (ticks.newest, ticks.oldest());
-        let has_gap = sample == oldest;
+        let has_gap = sample == oldest || sample <= self.first;
         if has_gap {
             self.first = sample;
         }
@@ -232,7 +229,7 @@ mod tests {
     fn track(ticks: &mut Ticks, begin: f64, increases: &[u64]) -> (Track, u64) {
         ticks.push(begin);
         let mut total = 100;
-        let mut track = Track::new(ticks, [total, 0, 0, 0, 0], None);
+        let mut track = Track::new(ticks, true, [total, 0, 0, 0, 0], None);
         let mut at = begin;
         for increase in increases {
             (total, at) = (total + increase, at + 10.0);
@@ -307,6 +304,20 @@ mod tests {
             let minute = track.last_minute(&ticks, 10_030.0 + gap, &[total + 57, 0, 0, 0, 0], None);
             assert_eq!(minute.map(|minute| (minute.seconds, minute.counts[0])), Some((10, 7)));
         }
+    }
+
+    #[test]
+    fn an_item_that_appears_between_two_samples_begins_at_the_next() {
+        let mut ticks = Ticks::default();
+        ticks.push(1_000.0);
+        let mut track = Track::new(&ticks, false, [5, 0, 0, 0, 0], None);
+        assert_eq!(track.last_minute(&ticks, 1_009.0, &[7, 0, 0, 0, 0], None), None);
+        ticks.push(1_010.0);
+        track.sample(&ticks, [8, 0, 0, 0, 0], None);
+        assert_eq!((firsts(&track, &ticks), track.known_since(&ticks)), (vec![], Some(1_010.0)));
+        ticks.push(1_020.0);
+        track.sample(&ticks, [10, 0, 0, 0, 0], None);
+        assert_eq!(firsts(&track, &ticks), [(1_020.0, 2)]);
     }
 
     #[test]

@@ -268,14 +268,6 @@ impl BreakerEntry {
     pub(crate) fn is_keyed(&self) -> bool {
         self.key.is_some() || self.overflow
     }
-
-    /// Returns true if the counts that show trouble differ from those of an earlier entry.
-    pub(crate) fn has_new_trouble(&self, old: &Self) -> bool {
-        let troubles = |entry: &Self| {
-            [entry.failures, entry.rejections, entry.observed_rejections, entry.cancelled, entry.transitions]
-        };
-        troubles(self) != troubles(old)
-    }
 }
 
 /// Returns the counts of a breaker for its history.

@@ -113,7 +113,9 @@ fields!(BudgetEntry {
 });
 
 impl RetryEntry {
-    pub(crate) fn new(id: Arc<str>, counts: RetrySnapshot, last_minute: Option<RetryMinute>) -> Self {
+    pub(crate) fn new(id: Arc<str>, mut counts: RetrySnapshot, last_minute: Option<RetryMinute>) -> Self {
+        // Only the details need them.
+        counts.settings = Vec::new();
         Self {
             id,
             kind: Kind::Retry.name(),

@@ -55,6 +55,11 @@ impl Condition {
         }
     }
 
+    /// Returns true if this condition, or the state of the breaker, is one of the names in a filter; also for an empty filter.
+    pub(crate) fn is_one_of(self, names: &[Self], state: BreakerState) -> bool {
+        names.is_empty() || names.iter().any(|name| *name == self || name.name() == state_name(state))
+    }
+
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -86,7 +91,21 @@ pub(crate) const fn state_name(state: BreakerState) -> &'static str {
         BreakerState::Open => "open",
         BreakerState::HalfOpen => "half-open",
         BreakerState::ForcedOpen => "forced-open",
-        BreakerState::Disabled => "disabled",
+        _ => "disabled",
+    }
+}
+
+/// The number of states.
+pub(crate) const STATES: usize = 5;
+
+/// Returns the index of a state among closed, open, half-open, forced open and disabled.
+pub(crate) const fn state_index(state: BreakerState) -> usize {
+    match state {
+        BreakerState::Closed => 0,
+        BreakerState::Open => 1,
+        BreakerState::HalfOpen => 2,
+        BreakerState::ForcedOpen => 3,
+        _ => 4,
     }
 }
 
@@ -137,8 +156,9 @@ mod tests {
 
     #[test]
     fn names_of_states_are_those_of_the_library() {
-        for state in BreakerState::ALL {
-            assert_eq!(state_name(state), state.to_string());
+        use BreakerState::{Closed, Disabled, ForcedOpen, HalfOpen, Open};
+        for (index, state) in [Closed, Open, HalfOpen, ForcedOpen, Disabled].into_iter().enumerate() {
+            assert_eq!((state_name(state), state_index(state)), (state.to_string().as_str(), index));
         }
     }
 }

@@ -62,10 +62,6 @@ impl<'o> Object<'o> {
         self.out.push(b'}');
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.is_empty
-    }
-
     pub(crate) fn field(&mut self, name: &str, value: &impl Field) {
         value.write(self.key(name));
     }
@@ -111,7 +107,11 @@ pub(crate) fn write_json<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
 }
 
 /// Appends a list, each item by `write`.
-pub(crate) fn write_list<T>(out: &mut Vec<u8>, items: impl IntoIterator<Item = T>, mut write: impl FnMut(&mut Vec<u8>, T)) {
+pub(crate) fn write_list<T>(
+    out: &mut Vec<u8>,
+    items: impl IntoIterator<Item = T>,
+    mut write: impl FnMut(&mut Vec<u8>, T),
+) {
     out.push(b'[');
     for (index, item) in items.into_iter().enumerate() {
         if index > 0 {
@@ -147,7 +147,7 @@ macro_rules! optional {
             }
 
             fn write(&self, out: &mut Vec<u8>) {
-                write_json(out, self);
+                $crate::entry::fields::write_json(out, self);
             }
         }
     )*};

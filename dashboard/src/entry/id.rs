@@ -138,7 +138,9 @@ mod tests {
 
     #[test]
     fn other_texts_are_no_ids() {
-        for wrong in ["", "breaker", "circuit a", "key hosts a", "key 9 hosts a", "key 5 hosts", "key 2 größe a", "key 5 hostsa"] {
+        for wrong in
+            ["", "breaker", "circuit a", "key hosts a", "key 9 hosts a", "key 5 hosts", "key 2 größe a", "key 5 hostsa"]
+        {
             assert_eq!(Id::<&str, &str>::parse(wrong), None, "{wrong}");
         }
     }

@@ -1,0 +1,1 @@
+//! Messages from readings that are made by hand.

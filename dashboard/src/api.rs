@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -12,12 +11,8 @@ use steadfast::prometheus::SteadfastCollector;
 use tokio::sync::Semaphore;
 
 use crate::{
-    access::Access,
-    log::Log,
-    override_request::OverrideRequest,
-    request_ids::RequestIds,
-    responses::{json, with_content_type},
-    snapshot::SnapshotCache,
+    access::Access, feed::Feed, override_request::OverrideRequest, request_ids::RequestIds,
+    responses::with_content_type, sampler::Sampler,
 };
 
 /// The callback of [`Dashboard::on_override`](crate::Dashboard::on_override).
@@ -28,22 +23,14 @@ pub(crate) type OnOverride = Arc<dyn Fn(&OverrideRequest) + Send + Sync>;
 pub(crate) struct AppState(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
-    /// The title of the page: the name of the program, unless one is configured.
-    pub(crate) title: String,
-    /// The name of the instance: the host and the process, unless one is configured.
-    pub(crate) instance: String,
     pub(crate) access: Arc<Access>,
     pub(crate) request_ids: RequestIds,
-    pub(crate) log: Arc<Log>,
     pub(crate) on_override: Option<OnOverride>,
-    pub(crate) snapshots: SnapshotCache,
+    /// The readings and the log.
+    pub(crate) feed: Arc<Feed>,
+    pub(crate) sampler: Sampler,
     /// One permit for each page that may be open at the same time.
     pub(crate) streams: Arc<Semaphore>,
-}
-
-/// Returns every entry: `GET /api/breakers`.
-pub(crate) async fn breakers(State(AppState(inner)): State<AppState>) -> Response {
-    json(inner.snapshots.latest().by_section(inner.access.can_override()))
 }
 
 /// Returns the metrics in the text format of Prometheus: `GET /metrics`.

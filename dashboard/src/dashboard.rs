@@ -11,14 +11,17 @@ use axum::{
 use tokio::sync::Semaphore;
 
 use crate::{
+    about::About,
     access::Access,
     api::{self, AppState, Inner, OnOverride},
+    compress, data,
+    feed::Feed,
     guard, identity,
     override_request::OverrideRequest,
     overrides,
     page::{self, BasePath},
     request_ids::RequestIds,
-    snapshot::SnapshotCache,
+    sampler::Sampler,
     stream,
     token::Token,
 };
@@ -200,19 +203,29 @@ impl Dashboard {
     fn routes(self, path: &str) -> Router {
         let Self { title, instance, access, on_override, base_path, hosts, embeddable, .. } = self;
         let access = Arc::new(access);
-        let state = AppState(Arc::new(Inner {
+        let about = About {
+            started: Feed::now(),
             title: title.unwrap_or_else(identity::default_title),
             instance: instance.unwrap_or_else(identity::default_instance),
+            can_override: access.can_override(),
+        };
+        let (feed, sampler) = (Feed::new(about), Sampler::default());
+        sampler.ensure(&feed);
+        let state = AppState(Arc::new(Inner {
             access: access.clone(),
             request_ids: RequestIds::default(),
-            log: Arc::default(),
             on_override,
-            snapshots: SnapshotCache::new(),
+            feed,
+            sampler,
             streams: Semaphore::new(stream::MAX_STREAMS).into(),
         }));
         let index = get(async move |uri| page::index(&base_path, &uri));
         let routes = Router::new()
-            .route("/api/breakers", get(api::breakers))
+            .route("/api/breakers", get(data::breakers))
+            .route("/api/item", get(data::item))
+            .route("/api/keys", get(data::keys))
+            .route("/api/history", get(data::history))
+            .route("/api/events", get(data::events))
             .route("/api/live", get(stream::live))
             .route("/api/overrides", post(overrides::override_breaker).layer(overrides::body_limit()))
             .route("/metrics", get(api::metrics))
@@ -226,6 +239,7 @@ impl Dashboard {
         };
         // Layers of the routes only: other paths belong to the service that the router is merged into.
         routes
+            .route_layer(middleware::from_fn(compress::compress_response))
             .route_layer(middleware::from_fn(guard::limit_time_and_catch_panics))
             .route_layer(middleware::map_response_with_state(embeddable, guard::add_security_headers))
             .route_layer(middleware::from_fn_with_state(hosts.map(Arc::from), guard::check_host))

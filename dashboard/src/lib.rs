@@ -56,22 +56,35 @@
 //! [`Server::run`]. A request whose body is not complete within 10 s is answered with 408. If the dashboard is mounted in a service, the
 //! server of that service has to limit the connections.
 
+mod about;
 mod access;
 mod api;
+mod changes;
+mod compress;
 mod connection;
 mod dashboard;
+mod data;
 mod entry;
+mod feed;
+mod filter;
 mod guard;
+mod history;
 mod identity;
+mod item;
+mod keys;
 mod log;
+mod message;
+mod opening;
 mod override_request;
 mod override_target;
 mod overrides;
 mod page;
+mod reader;
+mod reading;
 mod request_ids;
 mod responses;
+mod sampler;
 mod server;
-mod snapshot;
 mod stream;
 mod token;
 

@@ -9,12 +9,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::json;
-use steadfast::BreakerState;
 use tokio::time::Instant;
 
 use crate::{
     api::{AppState, Inner},
-    entry::unix_seconds,
+    entry::{
+        condition::state_name,
+        id::{Id, Kind},
+        unix_seconds,
+    },
     guard,
     log::{EventKind, LogEvent},
     override_request::{OverrideRequest, RequestBody},
@@ -82,7 +85,7 @@ async fn answer_to(inner: &Arc<Inner>, mut request: OverrideRequest) -> Answer {
     let answer = match outcome {
         Ok(Outcome::Applied(applied)) => {
             let event = log_event(&request, applied);
-            applied_answer(applied, event.expires_at, inner.log.record(event))
+            applied_answer(applied, event.expires_at, inner.feed.log.record(event))
         }
         Ok(Outcome::Conflict(conflict)) => conflict_answer(&conflict),
         Err(no_target) => no_target_answer(no_target),
@@ -97,18 +100,19 @@ async fn answer_to(inner: &Arc<Inner>, mut request: OverrideRequest) -> Answer {
 /// Returns the event of an override in the log.
 fn log_event(request: &OverrideRequest, Applied { from, to, is_of_all_keys, .. }: Applied) -> LogEvent {
     let OverrideRequest { breaker: name, key, overflow, action, reason, expires_in, operator, .. } = request;
-    let id = match key {
-        Some(key) => format!("key {} {name} {key}", name.len()),
-        None if *overflow => format!("overflow {name}"),
-        None if is_of_all_keys => format!("group {name}"),
-        None => format!("breaker {name}"),
+    let kind = match key {
+        Some(_) => Kind::Key,
+        None if *overflow => Kind::Overflow,
+        None if is_of_all_keys => Kind::Group,
+        None => Kind::Breaker,
     };
+    let id = Id { kind, name, key: key.as_ref() };
     let now = SystemTime::now();
     let expires_at = expires_in.and_then(|expires_in| now.checked_add(expires_in));
     LogEvent {
         at: unix_seconds(now),
         kind: EventKind::Override,
-        id: id.into(),
+        id: id.text(),
         name: name.as_str().into(),
         key: key.as_deref().map(Into::into),
         // The keys may have been in different states.
@@ -154,16 +158,4 @@ fn is_json(headers: &HeaderMap) -> bool {
     media_type
         .and_then(|value| value.split(';').next())
         .is_some_and(|value| value.trim().eq_ignore_ascii_case("application/json"))
-}
-
-/// Returns the name of a state.
-const fn state_name(state: BreakerState) -> &'static str {
-    match state {
-        BreakerState::Closed => "closed",
-        BreakerState::Open => "open",
-        BreakerState::HalfOpen => "half-open",
-        BreakerState::ForcedOpen => "forced-open",
-        BreakerState::Disabled => "disabled",
-        _ => "unknown",
-    }
 }

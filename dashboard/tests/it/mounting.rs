@@ -2,6 +2,7 @@
 
 use axum::{Router, routing::get};
 use reqwest::{StatusCode, Url};
+use serde_json::Value;
 use steadfast_dashboard::Dashboard;
 
 use crate::{Served, client};
@@ -103,4 +104,21 @@ fn a_path_in_the_url_of_the_page_is_escaped() {
     }
     let page = client().get(served.url("/a'b&c")).send().unwrap().text().unwrap();
     assert!(page.contains("data-base=\"./a&#39;b&amp;c/\""), "{page}");
+}
+
+#[test]
+fn the_title_and_the_instance_name_the_program() {
+    let identity = |dashboard: &Dashboard| {
+        let served = Served::new(dashboard);
+        let text = |path: &str| client().get(served.url(path)).send().unwrap().text().unwrap();
+        let json: Value = serde_json::from_str(&text("/api/breakers?limit=1")).unwrap();
+        assert!(text("/api/live?once=1").contains(&format!("\"title\":{}", json["title"])));
+        ["title", "instance"].map(|field| json[field].as_str().unwrap().to_owned())
+    };
+    let named = dashboard().title("check\"out").instance("web-3");
+    assert_eq!(identity(&named), ["check\"out", "web-3"]);
+    let [title, instance] = identity(&dashboard());
+    let program = std::env::current_exe().unwrap();
+    assert_eq!(title, program.file_name().unwrap().to_str().unwrap());
+    assert!(instance.ends_with(&format!("pid {})", std::process::id())), "{instance}");
 }

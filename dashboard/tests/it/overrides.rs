@@ -155,7 +155,7 @@ fn the_overflow_breaker_is_addressed_by_a_flag() {
     let keys = body["keys"].as_array().unwrap().iter().filter(|key| key["name"] == "overridden shards");
     let mut listed: Vec<_> = keys.map(|key| (key["key"].as_str(), key["overflow"].as_bool())).collect();
     listed.sort_unstable();
-    assert_eq!(listed, [(None, Some(true)), (Some("(overflow)"), None)]);
+    assert_eq!(listed, [(None, Some(true)), (Some("(overflow)"), Some(false))]);
 }
 
 /// Sends an override of `breaker`, with these additional fields, and returns the status and the JSON of the response.
@@ -209,14 +209,53 @@ fn the_callback_gets_the_operator_and_the_sender() {
 }
 
 #[test]
-fn an_answer_has_the_number_of_its_event_in_the_log() {
-    static NUMBERED: CircuitBreaker = CircuitBreaker::new("numbered", CONFIG);
-    steadfast::register!(NUMBERED);
+fn each_override_is_an_event_of_the_log() {
+    static LOGGED: CircuitBreaker = CircuitBreaker::new("logged", CONFIG);
+    steadfast::register!(LOGGED);
+    static LOGGED_KEYS: KeyedBreakers = KeyedBreakers::new("logged keys", CONFIG);
+    steadfast::register!(LOGGED_KEYS);
+    let _keys = ["a b", "c"].map(|key| LOGGED_KEYS.breaker(key));
     let served = Served::new(&with_token());
-    let (_, first) = send(&served, "numbered", json!({}));
-    let (status, unknown) = send(&served, "not a breaker", json!({}));
-    assert_eq!((status, &unknown["n"]), (StatusCode::NOT_FOUND, &Value::Null));
-    let (_, second) = send(&served, "numbered", json!({ "action": "reset" }));
-    let numbers = [first, second].map(|answer| answer["n"].as_u64().unwrap());
-    assert!(0 < numbers[0] && numbers[0] < numbers[1], "{numbers:?}");
+    let mut numbers = Vec::new();
+    for (breaker, fields, status) in [
+        (
+            "logged",
+            json!({ "operator": "ann <b>", "expires_in": 60, "request_id": "a-logged-request" }),
+            StatusCode::OK,
+        ),
+        // Neither a repeated request nor one without an effect is an event.
+        (
+            "logged",
+            json!({ "operator": "ann <b>", "expires_in": 60, "request_id": "a-logged-request" }),
+            StatusCode::OK,
+        ),
+        ("not a breaker", json!({}), StatusCode::NOT_FOUND),
+        ("logged", json!({ "expected_transitions": 9 }), StatusCode::CONFLICT),
+        ("logged", json!({ "action": "reset", "reason": null }), StatusCode::OK),
+        ("logged keys", json!({ "key": "a b", "action": "disable", "expires_in": null }), StatusCode::OK),
+        ("logged keys", json!({ "operator": "bob" }), StatusCode::OK),
+    ] {
+        let (answered, answer) = send(&served, breaker, fields);
+        assert_eq!(answered, status, "{answer}");
+        numbers.extend(answer["n"].as_u64());
+    }
+    let text = client().get(served.url("/api/events")).send().unwrap().text().unwrap();
+    assert!(!text.contains(TOKEN));
+    let events: Value = serde_json::from_str(&text).unwrap();
+    let of_overrides = events["events"].as_array().unwrap().iter().filter(|event| event["kind"] == "override");
+    let fields = ["id", "name", "key", "from", "to", "reason", "operator", "action"];
+    let shown: Vec<_> = of_overrides.clone().map(|event| fields.map(|field| event[field].clone())).collect();
+    assert_eq!(
+        json!(shown),
+        json!([
+            ["breaker logged", "logged", null, "closed", "forced-open", "a test", "ann <b>", "force_open"],
+            ["breaker logged", "logged", null, "forced-open", "closed", null, null, "reset"],
+            ["key 11 logged keys a b", "logged keys", "a b", "closed", "disabled", "a test", null, "disable"],
+            ["group logged keys", "logged keys", null, null, "forced-open", "a test", "bob", "force_open"],
+        ])
+    );
+    let listed: Vec<_> = of_overrides.clone().map(|event| event["n"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, [vec![listed[0]], listed.clone()].concat(), "the numbers of the answers");
+    let expiries: Vec<_> = of_overrides.map(|event| event["expires_at"].is_f64()).collect();
+    assert_eq!(expiries, [true, false, false, true]);
 }

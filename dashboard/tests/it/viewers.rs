@@ -8,13 +8,28 @@ use axum::{
 };
 use reqwest::StatusCode;
 use serde_json::Value;
+use steadfast::{CircuitBreaker, KeyedBreakers};
 use steadfast_dashboard::{Dashboard, Token};
 
-use crate::{Served, TOKEN, client, with_token};
+use crate::{CONFIG, Served, TOKEN, client, with_token};
 
 const VIEW_TOKEN: &str = "a-token-of-viewers";
 /// The paths that contain data.
-const DATA: [&str; 4] = ["/api/breakers", "/api/live", "/metrics", "/api/overrides"];
+const DATA: [&str; 8] = [
+    "/api/breakers",
+    "/api/item?id=breaker%20viewed%20by%20all",
+    "/api/keys?kind=breaker&name=viewed%20keys",
+    "/api/history",
+    "/api/events",
+    "/api/live",
+    "/metrics",
+    "/api/overrides",
+];
+static VIEWED: CircuitBreaker = CircuitBreaker::new("viewed by all", CONFIG);
+steadfast::register!(VIEWED);
+static VIEWED_KEYS: KeyedBreakers = KeyedBreakers::new("viewed keys", CONFIG);
+steadfast::register!(VIEWED_KEYS);
+
 /// The files of the page, which contain none.
 const FILES: [&str; 5] = ["/", "/icon.svg", "/style.css", "/theme.css", "/js/app.js"];
 

@@ -12,6 +12,15 @@ use crate::{
 pub(crate) static ALL: [&dyn Capability; 4] =
     [&breaker::Breakers, &retry::Retries, &rate_limit::RateLimits, &bulkhead::Bulkheads];
 
+/// The metrics of the capabilities whose instances have no settings that the registry knows: they are only counted.
+#[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+static WITHOUT_SETTINGS: &[fn() -> Vec<crate::telemetry::Family>] = &[
+    retry::budgets::families,
+    crate::fallback::metrics::families,
+    #[cfg(feature = "tokio")]
+    crate::timeout::metrics::families,
+];
+
 /// Checks that the declarations of each name agree, and reports policies that do not see calls that hang. Call this function when the program
 /// starts, after settings from a file or the environment have been applied.
 ///
@@ -80,5 +89,7 @@ pub fn blind_spots() -> Vec<BlindSpot> {
 /// Returns the metrics of all capabilities, in a fixed order, including families without samples.
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
 pub(crate) fn families(top_keys: usize) -> Vec<crate::telemetry::Family> {
-    ALL.iter().flat_map(|capability| capability.families(top_keys)).collect()
+    let mut families: Vec<_> = ALL.iter().flat_map(|capability| capability.families(top_keys)).collect();
+    families.extend(WITHOUT_SETTINGS.iter().flat_map(|families| families()));
+    families
 }

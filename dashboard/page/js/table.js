@@ -9,7 +9,7 @@ const UNKNOWN = "–";
 /** The columns: the order that a click on the header chooses, and the label. */
 const COLUMNS = [
   ["severity", "Condition"], ["name", "Name"], ["down", "Down for"], ["failures", "Failing"], ["calls", "Calls"],
-  ["p99", "p99"], ["callers", "Callers, last minute"], ["rejections", "Rejected"], ["changed", "Last change"],
+  ["p99", "p99"], ["callers", "Callers got"], ["rejections", "Rejected"], ["changed", "Last change"],
 ];
 
 /** The header of the table. */
@@ -45,6 +45,7 @@ export class TableRow {
   #name;
   #cells = new Map(COLUMNS.map(([by]) => [by, element("td", { role: "cell", class: `c-${by}` })]));
   #callers = new Callers();
+  #keys = element("small");
   row;
 
   constructor(row, ctx) {
@@ -53,7 +54,7 @@ export class TableRow {
     this.#name = element("button", { type: "button", class: "name", title: escaped(title(row)) }, nameOf(row));
     this.#name.addEventListener("click", () => ctx.open(this.row.id));
     this.#cells.get("severity").append(this.#icon, this.#condition);
-    this.#cells.get("name").append(this.#name);
+    this.#cells.get("name").append(this.#name, this.#keys);
     this.#cells.get("callers").append(this.#callers.node);
     this.node = element("tr", { role: "row", class: "row" }, ...this.#cells.values());
   }
@@ -80,13 +81,14 @@ export class TableRow {
     this.#set("calls", perSecond == null ? UNKNOWN : rate(perSecond) || "0");
     this.#set("p99", minute?.p99 == null ? UNKNOWN : measured(minute.p99));
     this.#set("rejections", minute ? rate((minute.rejections ?? 0) / Math.max(minute.seconds ?? 60, 1)) || "0" : UNKNOWN);
+    if (counts) setText(this.#keys, counted(row.keys ?? 0, "key"));
     this.#callers.update(row);
     this.tick(now);
   }
 
   tick(now) {
     const { row } = this;
-    this.#set("down", row.outage ? roughly(now - row.outage.since) : row.kind === "group" ? counted(row.keys ?? 0, "key") : "");
+    this.#set("down", row.outage ? roughly(now - row.outage.since) : "");
     this.#set("changed", row.since ? clock(row.since, now) : row.kind === "group" ? "" : "never");
   }
 

@@ -57,7 +57,7 @@ function setCell(cell, text) {
   if (cell.textContent !== text) cell.textContent = text;
 }
 
-const QUANTILES = [["p50", "p50"], ["p95", "p95"], ["p99", "p99"], ["max", "longest"]];
+const QUANTILES = [["p50", "p50"], ["p95", "p95"], ["p99", "p99"], ["max", "max"]];
 const OUTCOMES = [["successes", "succeeded"], ["failures", "failed"], ["ignored", "ignored"], ["cancelled", "cancelled"]];
 
 /** Returns the table of the durations since the start, by outcome; null if none are recorded. */

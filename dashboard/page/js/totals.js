@@ -66,7 +66,7 @@ export function durationTable(durations) {
   const rows = [["all", durations], ...OUTCOMES.map(([name, label]) => [label, durations[name]])].filter(([, part]) => part?.count);
   const cells = rows.map(([label, part]) => element("tr", {}, element("th", { scope: "row" }, label), element("td", {}, exact(part.count)),
     ...QUANTILES.map(([name]) => element("td", {}, seconds(part[name])))));
-  return element("table", { class: "figures-table" },
+  return element("table", { class: "figures-table durations-table" },
     element("thead", {}, element("tr", {}, ...["Calls", "count", ...QUANTILES.map(([, label]) => label)].map((label) => element("th", { scope: "col" }, label)))),
     element("tbody", {}, ...cells));
 }

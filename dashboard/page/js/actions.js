@@ -1,7 +1,7 @@
 // Manual control of a breaker, of a key, or of all keys of a breaker.
 
 import { clock, counted, duration, element, setText, stateLabel, title } from "./format.js";
-import { check, isSendable, newRequestId, send } from "./override.js";
+import { check, isSendable, lastOverride, newRequestId, send } from "./override.js";
 import { Question } from "./question.js";
 
 /** The expiries that can be selected: value in seconds and label. */
@@ -25,7 +25,7 @@ const drafts = new Map();
 
 const isOverride = (state) => state === "forced-open" || state === "disabled";
 /** Returns a text that differs if an operator has overridden the breaker meanwhile. */
-const overrideOf = ({ state, until, operator_reason }) => (isOverride(state) ? JSON.stringify([state, until ?? null, operator_reason ?? null]) : "");
+const overrideOf = ({ state, operator_reason }) => (isOverride(state) ? JSON.stringify([state, operator_reason ?? null]) : "");
 
 export class Actions {
   #ctx;
@@ -39,7 +39,7 @@ export class Actions {
   #reason = element("input", { name: "reason", maxlength: "200", autocomplete: "off", placeholder: "migration until 14:00" });
   #expiry = element("select", { name: "expires" }, ...EXPIRIES.map(([value, label]) => element("option", { value }, label)));
   #operator = element("input", { name: "operator", maxlength: "100", autocomplete: "off", placeholder: "shown in the log" });
-  #token = element("input", { name: "token", type: "password", autocomplete: "off" });
+  #token = element("input", { name: "token", type: "password", autocomplete: "off", placeholder: "kept until this page is closed" });
   #result = element("p", { class: "result", role: "status" });
   #buttons = Object.entries(ACTIONS).map(([action, { label }]) => element("button", { type: "button", value: action, class: action === "force_open" ? "force" : "" }, label));
   node;
@@ -59,10 +59,10 @@ export class Actions {
     this.node = element("form", { class: "actions", "aria-labelledby": "actions-title", novalidate: true },
       element("h3", { id: "actions-title" }, "Manual control"),
       element("div", { class: "fields" },
-        element("label", {}, "Reason", this.#reason),
+        element("label", { class: "wide" }, "Reason", this.#reason),
         element("label", {}, "Expires after", this.#expiry),
         element("label", {}, "Your name", this.#operator),
-        element("label", {}, "Token (kept until this page is closed)", this.#token)),
+        element("label", {}, "Token", this.#token)),
       element("div", { class: "buttons" }, ...this.#buttons),
       element("p", { class: "note" }, "Force open rejects every call. Disable admits every call. Reset ends an override and closes the circuit."),
       this.#result, this.#question.node);
@@ -103,8 +103,10 @@ export class Actions {
     this.#setBusy(true);
     const outcome = await this.#act(action);
     this.#setBusy(false);
-    this.#last = { action, at: performance.now() };
-    if (outcome) this.#report(action, outcome);
+    if (outcome) {
+      this.#last = { action, at: performance.now() };
+      this.#report(action, outcome);
+    }
     await this.#refresh();
   }
 
@@ -118,7 +120,7 @@ export class Actions {
         return null;
       }
       if (overrideOf(this.#entry) !== overrideOf(seen)) {
-        question = this.#conflict(action, this.#entry);
+        question = this.#conflict(action, { ...this.#entry, ...(await lastOverride(this.#ctx, this.#entry)) });
         seen = this.#entry;
         continue;
       }
@@ -130,7 +132,7 @@ export class Actions {
       // A change by the breaker itself, such as a failed trial call, is no reason to ask.
       const byItself = !outcome.operator && !isOverride(outcome.state) && !isOverride(seen.state);
       question = byItself && ++resends <= RESENDS ? null : this.#conflict(action, outcome);
-      seen = this.#entry;
+      seen = { state: outcome.state, operator_reason: outcome.reason };
     }
   }
 
@@ -139,7 +141,9 @@ export class Actions {
     const { token } = credentials;
     const outcome = await send(url, token, body);
     if (outcome.kind !== "unknown") return outcome;
-    this.#keep("bad", "Unknown: no answer arrived, so look at the state above and at the log. Asking again…");
+    const text = "Unknown whether it was applied: no answer arrived. Look at the state above and at the log.";
+    this.#keep("bad", text);
+    this.#show("bad", `${text} Asking again…`);
     return check(url, token, body, () => !this.#isClosed);
   }
 

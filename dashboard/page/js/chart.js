@@ -7,7 +7,6 @@ const STEP = 10;
 const SLOTS = WIDTH / STEP;
 /** The heights of the calls, of the gap below them, and of the states, in units of the view box. */
 const [CALLS, GAP, STATES] = [80, 4, 16];
-const HEIGHT = CALLS + GAP + STATES;
 /** States differ by height as well as by colour. */
 const STATE_HEIGHTS = { "closed": 5, "disabled": 7, "half-open": 11, "open": 16, "forced-open": 16 };
 const AXIS_STEP = 120;
@@ -17,6 +16,7 @@ const perSecond = (number) => (number < 10 ? Number(number.toFixed(1)) : Math.ro
 
 export class Chart {
   #series;
+  #height;
   #svg = svgElement("svg", { preserveAspectRatio: "none", "aria-hidden": "true" });
   #cursor = element("div", { class: "cursor", hidden: true });
   #plot = element("div", { class: "plot", tabindex: "0", role: "slider", "aria-label": "The last 10 minutes, by arrow keys", "aria-valuemin": "1", "aria-valuemax": String(SLOTS) }, this.#svg, this.#cursor);
@@ -34,6 +34,7 @@ export class Chart {
   /** Creates an empty chart; `series` are the label and the style of each number of a sample, null for a number without a meaning. */
   constructor(series, hasStates) {
     this.#series = series;
+    this.#height = hasStates ? CALLS + GAP + STATES : CALLS;
     const shown = series.filter(Boolean);
     const legend = shown.map(([label, style]) => element("li", {}, element("i", { class: `swatch ${style}`, "aria-hidden": "true" }), label));
     legend.push(element("li", {}, element("i", { class: "swatch unknown", "aria-hidden": "true" }), "Unknown"));
@@ -75,7 +76,7 @@ export class Chart {
       this.#fillTable();
       this.#select(this.#selected);
     }
-    this.#svg.setAttribute("viewBox", `${(now - this.#origin - WIDTH).toFixed(1)} 0 ${WIDTH} ${HEIGHT}`);
+    this.#svg.setAttribute("viewBox", `${(now - this.#origin - WIDTH).toFixed(1)} 0 ${WIDTH} ${this.#height}`);
     this.#drawAxis(now);
   }
 
@@ -85,7 +86,7 @@ export class Chart {
     for (const { at, counts } of this.#slots) {
       if (!counts) continue;
       const x = at - this.#origin - STEP;
-      rects.push(rect("known", x, 0, STEP, CALLS));
+      rects.push(rect("known", x, 0, STEP + 0.5, CALLS + GAP));
       let y = CALLS;
       counts.forEach((number, index) => {
         const height = (number / most) * CALLS;
@@ -98,7 +99,7 @@ export class Chart {
       const height = STATE_HEIGHTS[state] ?? STATES;
       const width = Math.max(Math.min(until - this.#origin, WIDTH) - (from - this.#origin), 2);
       rects.push(rect("known", from - this.#origin, CALLS + GAP, width, STATES));
-      rects.push(rect("state", from - this.#origin, HEIGHT - height, width, height, state));
+      rects.push(rect("state", from - this.#origin, this.#height - height, width, height, state));
     }
     this.#svg.replaceChildren(...rects);
     setText(this.#peak, this.#slots.some(({ counts }) => counts) ? `at most ${perSecond(most / STEP)} calls/s` : "no samples yet");

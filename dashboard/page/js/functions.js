@@ -2,6 +2,7 @@
 
 import { count, counted, measured } from "./format.js";
 import { counter } from "./totals.js";
+import { FAILING } from "./retry.js";
 import { RowSection } from "./section.js";
 import { shares } from "./shares.js";
 
@@ -14,7 +15,9 @@ function condition(entry) {
   const { last_minute: minute } = entry;
   if (!callsOf(entry)) return { state: "free", label: "Not called yet" };
   if (!callsOf(minute)) return { state: "free", label: minute ? "No calls in the last minute" : "Not measured yet" };
-  if (minute.failed || minute.panicked) return { state: "failing", label: "Callers get errors" };
+  const errors = (minute.failed ?? 0) + (minute.panicked ?? 0);
+  if (errors >= callsOf(minute) * FAILING) return { state: "failing", label: "Callers get errors" };
+  if (errors) return { state: "full", label: "A few callers get errors" };
   return minute.fallback ? { state: "full", label: "Fallback in use" } : { state: "free", label: "Answered" };
 }
 
@@ -23,10 +26,9 @@ function fallbackRow(entry) {
   const active = callsOf(entry.last_minute);
   return {
     ...condition(entry),
-    caption: entry.breakers?.length ? `Fallback · behind ${entry.breakers.join(", ")}` : "Fallback",
-    value: active ? `${counted(active, "call")} in the last minute` : total ? `${counted(total, "call")} since start` : "",
+    caption: active ? `${counted(active, "call")} in the last minute` : total ? `${counted(total, "call")} since start` : "Not called yet",
     parts: total ? parts(active ? entry.last_minute : entry) : [],
-    text: total ? "" : "Not called yet",
+    text: entry.breakers?.length ? `Breakers: ${entry.breakers.join(", ")}` : "",
   };
 }
 
@@ -56,7 +58,7 @@ export const FUNCTIONS = {
   fallback: { label: "Function with a fallback", row: fallbackRow, summary: fallbackSummary, figures: fallbackFigures, condition, samples: [["Answered", "answered"], ["Failed", "failed"], ["Fallback", "fallback"]] },
   timeout: {
     label: "Function with a timeout",
-    row: (entry) => ({ ...timeoutCondition(entry), caption: `Timeout · ${limitText(entry)}`, value: `${count(entry.timed_out ?? 0)} timed out`, text: "since start" }),
+    row: (entry) => ({ ...timeoutCondition(entry), caption: `Timeout · ${limitText(entry)} · since start`, value: `${count(entry.timed_out ?? 0)} timed out` }),
     summary: (entry) => ({ headline: `${counted(entry.timed_out ?? 0, "call")} timed out since the start.`, facts: [["Limit", limitText(entry).replace("limit ", "")]] }),
     figures: (entry) => [counter("Timed out", entry.last_minute ? entry.last_minute.timed_out ?? 0 : undefined, entry.timed_out ?? 0)],
     condition: timeoutCondition,

@@ -4,7 +4,8 @@ import { count, counted, duration, element, escaped, keyText, setText, stateLabe
 import { limitKey } from "./limits.js";
 import { rowIcon } from "./section.js";
 
-const LIMIT = 50;
+/** The number of keys at first, and with each "Show more". The server lists at most 200. */
+const [FEW, MORE, MOST] = [15, 50, 200];
 const TYPING_PAUSE = 200;
 const STATES = ["open", "half-open", "forced-open", "disabled", "closed"];
 
@@ -17,6 +18,8 @@ export class KeySearch {
   #state = element("select", {}, element("option", { value: "" }, "in any state"), ...STATES.map((state) => element("option", { value: state }, stateLabel(state).toLowerCase())));
   #found = element("p", { class: "note", role: "status" });
   #list = element("ul", { class: "key-list" });
+  #more = element("button", { type: "button", class: "link" }, "Show more");
+  #limit = FEW;
   #typing = 0;
   /** The number of the latest request; answers of earlier ones are ignored. */
   #latest = 0;
@@ -31,18 +34,22 @@ export class KeySearch {
     const isBreaker = kind === "breaker";
     this.node = element("section", { class: "key-search" }, element("h3", {}, "Keys"),
       element("div", { class: "fields" }, element("label", {}, "Find a key", this.#search), ...(isBreaker ? [element("label", {}, "State", this.#state)] : [])),
-      this.#found, this.#list);
+      this.#found, this.#list, this.#more);
     this.#search.addEventListener("input", () => {
       clearTimeout(this.#typing);
       this.#typing = setTimeout(() => this.refresh(), TYPING_PAUSE);
     });
     this.#state.addEventListener("change", () => this.refresh());
+    this.#more.addEventListener("click", () => {
+      this.#limit = Math.min(this.#limit + MORE, MOST);
+      this.refresh();
+    });
   }
 
   async refresh() {
     const request = ++this.#latest;
     const url = new URL("api/keys", this.#ctx.base);
-    url.search = new URLSearchParams({ kind: this.#kind, name: this.#name, limit: LIMIT, search: this.#search.value.trim(), ...(this.#state.value ? { state: this.#state.value } : {}) });
+    url.search = new URLSearchParams({ kind: this.#kind, name: this.#name, limit: this.#limit, search: this.#search.value.trim(), ...(this.#state.value ? { state: this.#state.value } : {}) });
     let answer;
     try {
       const response = await fetch(url, { headers: this.#ctx.headers(), credentials: "omit", signal: AbortSignal.timeout(5_000) });
@@ -58,6 +65,7 @@ export class KeySearch {
     const { total, matches, keys } = answer;
     const shown = keys.length < matches ? `The first ${count(keys.length)} of ${count(matches)} found` : counted(matches, "key").replace(/ keys?$/, " found");
     setText(this.#found, `${shown}, of ${counted(total, "key")}; the worst first.`);
+    this.#more.hidden = keys.length >= matches || this.#limit >= MOST;
     while (this.#list.children.length > keys.length) this.#list.lastChild.remove();
     while (this.#list.children.length < keys.length) this.#list.append(this.#row());
     keys.forEach((entry, index) => this.#fill(this.#list.children[index], entry));

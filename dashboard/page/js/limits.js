@@ -50,9 +50,9 @@ function row(entry) {
   return {
     ...condition(entry),
     caption: `${entry.kind.startsWith("rate") ? "Rate limit" : "Bulkhead"} · ${bound(entry)}`,
-    value: capacity || !entry.kind.startsWith("rate") ? `${count(used)} of ${count(capacity)}` : "",
+    value: capacity ? `${count(used)} of ${count(capacity)} ${noun}` : "",
     gauge: capacity ? used / capacity : null,
-    text: joined(capacity && noun, waitingText(entry.waiting), rejectedInMinute(entry)),
+    text: joined(waitingText(entry.waiting), rejectedInMinute(entry)),
   };
 }
 

@@ -13,8 +13,11 @@ const FAILURES = [
   ["stopped", "Stopped"],
   ["panicked", "Panicked"],
 ];
+/** The share of failed calls from which a retry or a fallback counts as failing. */
+export const FAILING = 0.1;
 const sum = (entry, names) => names.reduce((total, name) => total + (entry[name] ?? 0), 0);
 const failedOf = (entry) => sum(entry, FAILURES.map(([name]) => name));
+const attemptsPerCall = (entry, active) => (active ? perCall(active.attempts ?? 0, active.calls) : perCall(entry.attempts ?? 0, entry.calls));
 const perCall = (attempts, calls) => (calls ? (attempts / calls).toFixed(2) : "–");
 
 /** Returns the outcomes of all calls since the start. */
@@ -40,7 +43,10 @@ function minuteOutcomes({ calls = 0, retried = 0, failed = 0, cancelled = 0 }) {
 function condition({ calls = 0, last_minute: minute }) {
   if (!calls) return { state: "free", label: "Not called yet" };
   if (!minute?.calls) return { state: "free", label: minute ? "No calls in the last minute" : "Not measured yet" };
-  return { state: minute.failed ? "failing" : minute.retried ? "full" : "free", label: minute.failed ? "Failing" : minute.retried ? "Retrying" : "No retries" };
+  const { calls: all, failed = 0, retried = 0 } = minute;
+  if (failed >= all * FAILING) return { state: "failing", label: "Failing" };
+  if (failed) return { state: "full", label: "Some calls fail" };
+  return retried ? { state: "full", label: "Retrying" } : { state: "free", label: "No retries" };
 }
 
 function retryRow(entry) {
@@ -49,10 +55,8 @@ function retryRow(entry) {
   const inFlight = !calls && entry.attempts ? "The first calls are in flight" : "Not called yet";
   return {
     ...condition(entry),
-    caption: "Retry",
-    value: active ? `${counted(active.calls, "call")} in the last minute` : calls ? `${counted(calls, "call")} since start` : "",
+    caption: calls ? `${active ? `${counted(active.calls, "call")} in the last minute` : `${counted(calls, "call")} since start`} · ${attemptsPerCall(entry, active)} attempts per call` : inFlight,
     parts: active ? minuteOutcomes(active) : outcomes(entry),
-    text: calls ? `${active ? perCall(active.attempts ?? 0, active.calls) : perCall(entry.attempts ?? 0, calls)} attempts per call` : inFlight,
   };
 }
 
@@ -64,7 +68,7 @@ function retrySummary(entry) {
   const shown = parts.map(({ number, always, label }, index) => (number || always) && `${texts[index]} ${label}`).filter(Boolean).join(", ");
   const over = active ? "in the last minute" : "since the start";
   const failures = FAILURES.filter(([name]) => entry[name]).map(([name, label]) => `${label.toLowerCase()} ${count(entry[name])}`).join(", ");
-  const facts = [["Attempts", calls ? `${active ? perCall(active.attempts ?? 0, active.calls) : perCall(entry.attempts ?? 0, calls)} per call ${over}` : ""],
+  const facts = [["Attempts", calls ? `${attemptsPerCall(entry, active)} per call ${over}` : ""],
     ["Failures", failures && `${failures} since the start`]];
   return { headline: calls ? `${counted(active ? active.calls : calls, "call")} ${over}: ${shown}.` : entry.attempts ? "No call has ended yet." : "Not called yet.", facts: facts.filter(([, text]) => text) };
 }

@@ -19,7 +19,7 @@ export function settingsTable(entry) {
 }
 
 function cells(option, value, source, isChanged) {
-  return element("tr", isChanged ? { class: "changed" } : {}, element("th", { scope: "row" }, option), element("td", {}, element("code", {}, value)), element("td", {}, source));
+  return element("tr", isChanged ? { class: "changed" } : {}, element("th", { scope: "row" }, ...option.split(/(?<=_)/).flatMap((part) => [part, element("wbr")])), element("td", {}, element("code", {}, value)), element("td", {}, source));
 }
 
 function overrideRow({ state, until, operator_reason: reason }) {

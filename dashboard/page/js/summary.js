@@ -1,6 +1,6 @@
 // The account of a breaker for an operator: what is down, since when and why, what callers get, and what happens next.
 
-import { clock, count, counted, duration, measured, stateLabel } from "./format.js";
+import { clock, count, counted, duration, measured } from "./format.js";
 import { shareOf, shares } from "./shares.js";
 
 const isOverride = (state) => state === "forced-open" || state === "disabled";
@@ -8,7 +8,11 @@ const ago = (at, now) => duration(Math.max(0, now - at));
 /** Returns a moment with its distance from now: `at 14:03:32 (in 12 s)`. */
 const inFuture = (at, now) => `at ${clock(at)} (in ${duration(at - now)})`;
 const period = (seconds) => (seconds < 60 ? `the last ${duration(seconds)}` : "the last minute");
-export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+/** Removes the state from a reason: `open after 5 failures in a row`. */
+function cause(reason) {
+  const text = reason.replace(/^open (because )?/, "");
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
 
 /** Returns the headline and the labelled facts of a breaker or of the breaker of a key. */
 export function breakerSummary(entry, now) {
@@ -43,12 +47,12 @@ function headline(entry) {
 }
 
 function since(entry, now) {
-  const { outage, since: at, condition } = entry;
+  const { outage, since: at } = entry;
   if (outage) {
-    const failed = outage.failed_recoveries ? ` · ${counted(outage.failed_recoveries, "failed recovery").replace("recoverys", "recoveries")}` : "";
-    return `${ago(outage.since, now)}, since ${clock(outage.since)}${failed}`;
+    const failed = outage.failed_recoveries ? ` · ${counted(outage.failed_recoveries, "failed trial")}` : "";
+    return `${clock(outage.since)}, for ${ago(outage.since, now)}${failed}`;
   }
-  if (at) return `${stateLabel(entry.state ?? condition)} for ${ago(at, now)}, since ${clock(at)}`;
+  if (at) return `${clock(at)}, for ${ago(at, now)}`;
   return "Has never opened";
 }
 
@@ -57,10 +61,10 @@ function why(entry) {
   const parts = [];
   if (isOverride(state) && byOperator) parts.push(`Operator: “${byOperator}”`);
   const reason = outage?.reason ?? entry.reason;
-  if (reason) parts.push(outage ? `Began: ${reason}` : sentence(reason));
+  if (reason && !/^forced open/i.test(reason)) parts.push(cause(reason));
   const error = outage?.error ?? (outage || state !== "closed" ? entry.last_failure : null);
   if (error) parts.push(`Error: ${error}`);
-  return parts.join(". ");
+  return parts.join(" · ");
 }
 
 /** Returns the outcomes of the last minute for callers: through fallbacks if there are any, else of the breaker's own calls. */
@@ -73,12 +77,12 @@ export function callers(entry) {
     const all = answered + fallback + failed + cancelled;
     if (!all) return `No calls in ${over}`;
     const [ofAnswered, ofFallback, ofFailed, ofCancelled] = shares([answered, fallback, failed, cancelled]);
-    return `${ofAnswered} the answer, ${ofFallback} a fallback, ${ofFailed} an error${cancelled ? `, ${ofCancelled} cancelled` : ""}: ${counted(all, "call")} in ${over}`;
+    return `${ofAnswered} an answer, ${ofFallback} a fallback, ${ofFailed} an error${cancelled ? `, ${ofCancelled} cancelled` : ""}: ${counted(all, "call")} in ${over}`;
   }
   const { successes = 0, failures = 0, rejections = 0, ignored = 0, cancelled = 0 } = minute;
   const all = successes + failures + rejections + ignored + cancelled;
   if (!all) return `No calls in ${over}`;
-  const named = [[successes, "the answer"], [failures, "an error"], [rejections, "a rejection"], [ignored, "an ignored error"], [cancelled, "cancelled"]];
+  const named = [[successes, "an answer"], [failures, "an error"], [rejections, "a rejection"], [ignored, "an ignored error"], [cancelled, "cancelled"]];
   const texts = shares(named.map(([number]) => number));
   const parts = named.map(([number, label], index) => number && `${texts[index]} ${label}`).filter(Boolean);
   return `${parts.join(", ")}: ${counted(all, "call")} in ${over}; no fallback is known`;
@@ -115,9 +119,11 @@ function threshold({ config, window, consecutive_failures: inARow = 0 }) {
   if (rule.failures) parts.push(`after ${counted(rule.failures, "failure")} in a row (now ${count(inARow)})`);
   if (rule.failure_rate != null) {
     const { calls = 0, failures = 0, slow = 0 } = window ?? {};
-    const few = calls < rule.min_calls ? `, too few: ${counted(rule.min_calls, "call")} are needed` : "";
-    parts.push(`at ${shareOf(rule.failure_rate, 1)} failures (now ${shareOf(failures, calls)} of ${counted(calls, "call")}${few})`);
-    if (rule.slow_call != null) parts.push(`at ${shareOf(rule.slow_call_rate, 1)} calls slower than ${measured(rule.slow_call)} (now ${shareOf(slow, calls)})`);
+    const isEnough = calls >= rule.min_calls;
+    const state = (part) => (isEnough ? ` (now ${shareOf(part, calls)} of ${counted(calls, "call")})` : "");
+    parts.push(`at ${shareOf(rule.failure_rate, 1)} failures${state(failures)}`);
+    if (rule.slow_call != null) parts.push(`at ${shareOf(rule.slow_call_rate, 1)} calls slower than ${measured(rule.slow_call)}${state(slow)}`);
+    if (!isEnough) return `Opens ${parts.join(", or ")}; the rates apply from ${counted(rule.min_calls, "call")} (now ${count(calls)})`;
   }
   return parts.length ? `Opens ${parts.join(", or ")}` : "";
 }

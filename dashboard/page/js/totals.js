@@ -57,7 +57,7 @@ function setCell(cell, text) {
   if (cell.textContent !== text) cell.textContent = text;
 }
 
-const QUANTILES = [["p50", "p50"], ["p95", "p95"], ["p99", "p99"], ["max", "longest"]];
+const QUANTILES = [["p50", "p50"], ["p95", "p95"], ["p99", "p99"], ["max", "max"]];
 const OUTCOMES = [["successes", "succeeded"], ["failures", "failed"], ["ignored", "ignored"], ["cancelled", "cancelled"]];
 
 /** Returns the table of the durations since the start, by outcome; null if none are recorded. */
@@ -66,7 +66,7 @@ export function durationTable(durations) {
   const rows = [["all", durations], ...OUTCOMES.map(([name, label]) => [label, durations[name]])].filter(([, part]) => part?.count);
   const cells = rows.map(([label, part]) => element("tr", {}, element("th", { scope: "row" }, label), element("td", {}, exact(part.count)),
     ...QUANTILES.map(([name]) => element("td", {}, seconds(part[name])))));
-  return element("table", { class: "figures-table" },
+  return element("table", { class: "figures-table durations-table" },
     element("thead", {}, element("tr", {}, ...["Calls", "count", ...QUANTILES.map(([, label]) => label)].map((label) => element("th", { scope: "col" }, label)))),
     element("tbody", {}, ...cells));
 }

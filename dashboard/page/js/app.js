@@ -50,11 +50,7 @@ const announcer = new Announcer(byId("announcement"));
 const list = new BreakerList({ cards: byId("cards"), table: byId("table"), header: byId("table-header"), body: byId("table-body"), again: byId("sort-again") }, view, ctx);
 const toolbar = new Toolbar({ filters: byId("state-filters"), search: byId("search"), sort: byId("sort"), views: byId("view"), matches: byId("match-count"), empty: byId("no-match"), clear: byId("clear") }, view, viewChanged);
 const sections = [new LimitSection(byId("limits"), ctx), new RetrySection(byId("retries"), ctx), new FunctionSection(byId("functions"), ctx)];
-const finder = new KeyFinder(new URL("api/keys", base), ctx.headers, (found) => {
-  list.found = found;
-  list.refresh();
-  list.arrange(true);
-});
+const finder = new KeyFinder(new URL("api/keys", base), ctx.headers, (found) => list.show(found));
 
 /* Messages */
 

@@ -89,7 +89,7 @@ export class Log {
 
   #line(event) {
     const { id, at, kind, to, reason, operator, action, expires_at: expires } = event;
-    const name = element("button", { type: "button", class: "log-name", title: escaped(title(event)) }, event.key == null ? event.name : shortened(event.key, 28));
+    const name = element("button", { type: "button", class: "log-name", title: escaped(title(event)) }, event.key == null ? event.name : shortened(event.key, 25));
     name.addEventListener("click", () => this.#ctx.open(id));
     const byOperator = kind === "override";
     const what = byOperator ? `${ACTIONS[action] ?? action} by ${operator || "an operator"}` : stateLabel(to).toLowerCase();

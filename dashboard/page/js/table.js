@@ -8,7 +8,7 @@ const UNKNOWN = "–";
 
 /** The columns: the order that a click on the header chooses, and the label. */
 const COLUMNS = [
-  ["severity", "Condition"], ["name", "Name"], ["down", "Down for"], ["failures", "Failing"], ["calls", "Calls"],
+  ["severity", "Condition"], ["name", "Name"], ["down", "Down"], ["failures", "Failing"], ["calls", "Calls"],
   ["p99", "p99"], ["callers", "Callers got"], ["rejections", "Rejected"], ["changed", "Last change"],
 ];
 
@@ -51,7 +51,7 @@ export class TableRow {
   constructor(row, ctx) {
     this.row = row;
     this.ctx = ctx;
-    this.#name = element("button", { type: "button", class: "name", title: escaped(title(row)) }, nameOf(row));
+    this.#name = element("button", { type: "button", class: "name", title: escaped(title(row)) }, ...nameOf(row));
     this.#name.addEventListener("click", () => ctx.open(this.row.id));
     this.#cells.get("severity").append(this.#icon, this.#condition);
     this.#cells.get("name").append(this.#name, this.#keys);
@@ -99,5 +99,5 @@ export class TableRow {
   }
 }
 
-/** Returns the name of a row; a long key is cut in its middle. */
-const nameOf = (row) => (row.kind === "key" ? `${row.name} · ${shortened(keyText(row), 44)}` : row.name);
+/** Returns the parts of the name of a row. A long key is cut in its middle; small screens leave out the name before it. */
+const nameOf = (row) => (row.kind === "key" ? [element("span", { class: "of" }, `${row.name} · `), shortened(keyText(row), 44)] : [row.name]);

@@ -62,7 +62,7 @@ export class Actions {
         element("label", { class: "wide" }, "Reason", this.#reason),
         element("label", {}, "Expires after", this.#expiry),
         element("label", {}, "Your name", this.#operator),
-        element("label", {}, "Token", this.#token)),
+        element("label", { class: "wide" }, "Token", this.#token)),
       element("div", { class: "buttons" }, ...this.#buttons),
       element("p", { class: "note" }, "Force open rejects every call. Disable admits every call. Reset ends an override and closes the circuit."),
       this.#result, this.#question.node);

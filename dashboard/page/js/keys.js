@@ -72,7 +72,7 @@ export class KeySearch {
   }
 
   #row() {
-    const parts = [element("i", { class: "row-icon" }), element("span", { class: "key-name" }), element("span", { class: "key-state" }), element("small")];
+    const parts = [element("i", { class: "item-icon" }), element("span", { class: "key-name" }), element("span", { class: "key-state" }), element("small")];
     if (this.#kind !== "breaker") return element("li", {}, element("div", { class: "key-row" }, ...parts));
     const button = element("button", { type: "button", class: "key-row" }, ...parts);
     button.addEventListener("click", () => this.#open(button.dataset.id));

@@ -9,17 +9,17 @@ const names = new Intl.Collator(undefined, { numeric: true });
 export const rowIcon = (state) => icon(state === "failing" ? "open" : state);
 
 class Row {
-  #icon = element("span", { class: "row-icon" });
-  #name = element("button", { type: "button", class: "row-name" });
+  #icon = element("span", { class: "item-icon" });
+  #name = element("button", { type: "button", class: "item-name" });
   #label = element("span", { class: "hidden" });
-  #value = element("span", { class: "row-value" });
-  #caption = element("p", { class: "row-caption" });
+  #value = element("span", { class: "item-value" });
+  #caption = element("p", { class: "item-caption" });
   #fill = element("i");
-  #gauge = element("div", { class: "row-gauge", "aria-hidden": "true" }, this.#fill);
+  #gauge = element("div", { class: "item-gauge", "aria-hidden": "true" }, this.#fill);
   #bar = new ShareBar();
-  #text = element("p", { class: "row-text" });
-  node = element("li", { class: "row" },
-    element("div", { class: "row-head" }, this.#icon, this.#name, this.#value), this.#caption, this.#gauge, this.#bar.node, this.#text);
+  #text = element("p", { class: "item-text" });
+  node = element("li", { class: "item" },
+    element("div", { class: "item-head" }, this.#icon, this.#name, this.#value), this.#caption, this.#gauge, this.#bar.node, this.#text);
 
   constructor({ id, name }, open) {
     // The visible label is the name; the condition follows it for screen readers.
@@ -48,7 +48,7 @@ export class RowSection {
   #container;
   #ctx;
   #kinds;
-  #list = element("ul", { class: "rows" });
+  #list = element("ul", { class: "items" });
   #rows = new Map();
   #query = "";
 
